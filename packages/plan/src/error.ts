@@ -1,0 +1,18 @@
+/**
+ * Base of every error KVTuner throws on purpose: a stable `code`, a message that says what was
+ * expected, what came and what to do, and the original `cause` when there is one.
+ */
+export class KvtunerError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    this.name = "KvtunerError";
+    this.code = code;
+  }
+
+  /** True for any KvtunerError, also one made by another copy of this package. */
+  static isInstance(error: unknown): error is KvtunerError {
+    return error instanceof Error && "code" in error && error.name.endsWith("KvtunerError");
+  }
+}

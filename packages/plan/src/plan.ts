@@ -1,0 +1,31 @@
+import type { CacheShape, LayerScheme } from "./scheme.ts";
+
+/** The model a plan was made for. */
+export interface ModelIdentity {
+  readonly name: string;
+  readonly architecture: string;
+  /** SHA-256 of the model file, hexadecimal; absent when the plan came from elsewhere. */
+  readonly sha256?: string;
+}
+
+/** What was measured when the plan was chosen. */
+export interface Measurement {
+  /** Mean KL divergence to the float cache, nats a token. */
+  readonly kl: number;
+  readonly klStandardError?: number;
+  readonly top1?: number;
+  readonly perplexity?: number;
+  /** Context length, in tokens, at which bytes were counted. */
+  readonly contextLength: number;
+  /** Where the figures come from, for people to read. */
+  readonly text: string;
+}
+
+/** One layer scheme per attention layer, with the model it belongs to and what was measured. */
+export interface Plan {
+  readonly version: 1;
+  readonly model: ModelIdentity;
+  readonly shape: CacheShape;
+  readonly layers: readonly LayerScheme[];
+  readonly measured?: Measurement;
+}
