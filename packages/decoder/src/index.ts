@@ -1,1 +1,12 @@
-export {};
+export type { Architecture, DecoderConfig } from "./architecture/config.ts";
+export { ModelError } from "./architecture/config.ts";
+export type { WeightSource } from "./architecture/weights.ts";
+export type { AttentionCall, AttentionKernel } from "./attention/attention-kernel.ts";
+export { batchAttention } from "./attention/batch-attention.ts";
+export { FloatAttention } from "./attention/float-attention.ts";
+export type { Decoder, HoleInputs, LoadOptions, RowPositions } from "./decoder.ts";
+export { loadDecoder } from "./decoder.ts";
+export { forward } from "./forward.ts";
+export type { AttributeValue, Constant, ElementType, Graph, Port } from "./onnx/graph.ts";
+export { integers, node, scalar, serializeGraph } from "./onnx/graph.ts";
+export type { CreateSession } from "./session.ts";

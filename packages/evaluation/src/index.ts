@@ -1,1 +1,6 @@
-export {};
+export type { Evaluator, EvaluatorOptions } from "./evaluator.ts";
+export { createEvaluator, EvaluationError } from "./evaluator.ts";
+export type { Score } from "./score.ts";
+export { trace } from "./trace.ts";
+export type { WindowTensors } from "./window-attention.ts";
+export { cutWindows } from "./windows.ts";

@@ -1,0 +1,127 @@
+import { type CacheShape, KvtunerError } from "@kvtuner/plan";
+
+/** Metadata of a model file by key, as GGUF stores it. */
+export type Metadata = ReadonlyMap<string, unknown>;
+
+/** Architectures that segments are built for. */
+export type Architecture = "llama" | "qwen2";
+
+/** What a decoder's graph needs to know of its model. */
+export interface DecoderConfig extends CacheShape {
+  readonly architecture: Architecture;
+  readonly name: string;
+  readonly hiddenSize: number;
+  readonly feedForwardSize: number;
+  readonly normEpsilon: number;
+  readonly ropeBase: number;
+  /** Divisor of every position (linear scaling); 1 when there is none. */
+  readonly ropeLinearFactor: number;
+  /** Leading channels of a head that RoPE turns. */
+  readonly ropeDimensions: number;
+  /** Tokens the model was trained for. */
+  readonly contextLength: number;
+}
+
+/**
+ * Reads a decoder's configuration from GGUF metadata.
+ *
+ * @throws ModelError `MODEL_UNKNOWN_ARCHITECTURE`, `MODEL_METADATA_MISSING`, `MODEL_METADATA_INVALID`,
+ * `MODEL_ROPE_UNSUPPORTED`
+ */
+export const readConfig = (metadata: Metadata): DecoderConfig => {
+  const architecture = readArchitecture(metadata);
+  const field = (key: string, fallback?: number): number => number(metadata, `${architecture}.${key}`, fallback);
+  const hiddenSize = field("embedding_length");
+  const queryHeads = field("attention.head_count");
+  const headSize = field("attention.key_length", hiddenSize / queryHeads);
+  const config: DecoderConfig = {
+    architecture,
+    name: text(metadata, "general.name", architecture),
+    layers: field("block_count"),
+    hiddenSize,
+    feedForwardSize: field("feed_forward_length"),
+    queryHeads,
+    kvHeads: field("attention.head_count_kv", queryHeads),
+    headSize,
+    normEpsilon: field("attention.layer_norm_rms_epsilon"),
+    ropeBase: field("rope.freq_base", 10_000),
+    ropeLinearFactor: readLinearFactor(metadata, architecture),
+    ropeDimensions: field("rope.dimension_count", headSize),
+    contextLength: field("context_length"),
+  };
+  return validated(config);
+};
+
+const ARCHITECTURES: readonly Architecture[] = ["llama", "qwen2"];
+
+const readArchitecture = (metadata: Metadata): Architecture => {
+  const name = metadata.get("general.architecture");
+  const known = ARCHITECTURES.find((architecture) => architecture === name);
+  if (known) return known;
+  throw new ModelError(
+    "MODEL_UNKNOWN_ARCHITECTURE",
+    `expected general.architecture to be one of ${ARCHITECTURES.join(", ")}, got ${JSON.stringify(name ?? null)}; use a model of one of these`,
+  );
+};
+
+const readLinearFactor = (metadata: Metadata, architecture: Architecture): number => {
+  const type = metadata.get(`${architecture}.rope.scaling.type`);
+  if (type === undefined || type === "none") return 1;
+  if (type === "linear") return number(metadata, `${architecture}.rope.scaling.factor`);
+  throw new ModelError(
+    "MODEL_ROPE_UNSUPPORTED",
+    `expected ${architecture}.rope.scaling.type to be none or linear (Llama 3 files carry a rope_freqs tensor instead), got ${JSON.stringify(type)}`,
+  );
+};
+
+const text = (metadata: Metadata, key: string, fallback: string): string => {
+  const value = metadata.get(key);
+  return typeof value === "string" && value !== "" ? value : fallback;
+};
+
+const number = (metadata: Metadata, key: string, fallback?: number): number => {
+  const value = metadata.get(key) ?? fallback;
+  if (value === undefined)
+    throw new ModelError(
+      "MODEL_METADATA_MISSING",
+      `expected ${key} in the model's metadata, found none; convert the model again`,
+    );
+  const result = typeof value === "bigint" ? Number(value) : value;
+  if (typeof result === "number" && Number.isFinite(result) && result > 0) return result;
+  throw new ModelError("MODEL_METADATA_INVALID", `expected ${key} to be a positive number, got ${String(value)}`);
+};
+
+const COUNTS = [
+  "layers",
+  "hiddenSize",
+  "feedForwardSize",
+  "queryHeads",
+  "kvHeads",
+  "headSize",
+  "ropeDimensions",
+] as const;
+
+const validated = (config: DecoderConfig): DecoderConfig => {
+  for (const key of COUNTS)
+    if (!Number.isSafeInteger(config[key]) || config[key] > 2 ** 24)
+      throw new ModelError(
+        "MODEL_METADATA_INVALID",
+        `expected ${key} to be a whole number up to 2^24, got ${config[key]}`,
+      );
+  if (config.queryHeads % config.kvHeads !== 0)
+    throw new ModelError(
+      "MODEL_METADATA_INVALID",
+      `expected the query heads to be a multiple of the KV heads, got ${config.queryHeads} and ${config.kvHeads}`,
+    );
+  if (config.ropeDimensions > config.headSize || config.ropeDimensions % 2 !== 0)
+    throw new ModelError(
+      "MODEL_METADATA_INVALID",
+      `expected an even rope.dimension_count up to the head size ${config.headSize}, got ${config.ropeDimensions}`,
+    );
+  return config;
+};
+
+/** A model file that cannot become a decoder; `code` says why. */
+export class ModelError extends KvtunerError {
+  override readonly name = "ModelError";
+}

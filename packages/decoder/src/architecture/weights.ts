@@ -1,0 +1,140 @@
+import { ModelError, type DecoderConfig } from "./config.ts";
+
+/** Where a decoder reads its weights: what {@link loadDecoder} needs of an opened GGUF file. */
+export interface WeightSource {
+  readonly metadata: ReadonlyMap<string, unknown>;
+  readonly tensors: ReadonlyMap<string, { readonly dims: readonly number[] }>;
+  /** Dequantized float32, row-major; the rows are the tensor's slowest dimension. */
+  readTensor(name: string): Promise<Float32Array>;
+  /** The same for some rows only. */
+  readTensorRows(name: string, rows: ArrayLike<number>): Promise<Float32Array>;
+}
+
+/** A matrix applied as `x W^T + bias`; `weight` is float32 `[rows, columns]`. */
+export interface Linear {
+  readonly rows: number;
+  readonly columns: number;
+  readonly weight: Float32Array;
+  readonly bias?: Float32Array;
+}
+
+/** Weights in front of an attention hole. */
+export interface ProjectionWeights {
+  readonly norm: Float32Array;
+  readonly query: Linear;
+  readonly key: Linear;
+  readonly value: Linear;
+}
+
+/** Weights behind an attention hole. */
+export interface FeedForwardWeights {
+  readonly output: Linear;
+  readonly norm: Float32Array;
+  readonly gate: Linear;
+  readonly up: Linear;
+  readonly down: Linear;
+}
+
+/** The last norm and the output matrix. */
+export interface HeadWeights {
+  readonly norm: Float32Array;
+  readonly output: Linear;
+}
+
+/** Reads norm, query, key and value weights of a layer; `llama` rows come out in the half-split RoPE order. */
+export const readProjection = async (
+  source: WeightSource,
+  config: DecoderConfig,
+  layer: number,
+): Promise<ProjectionWeights> => {
+  const { hiddenSize, headSize, queryHeads, kvHeads } = config;
+  const name = (part: string): string => `blk.${layer}.${part}`;
+  const linear = async (part: string, heads: number): Promise<Linear> =>
+    readLinear(source, name(part), heads * headSize, hiddenSize);
+  return {
+    norm: await readVector(source, name("attn_norm.weight"), hiddenSize),
+    query: inHalfSplitOrder(await linear("attn_q", queryHeads), config),
+    key: inHalfSplitOrder(await linear("attn_k", kvHeads), config),
+    value: await linear("attn_v", kvHeads),
+  };
+};
+
+/** Reads attention output, norm and feed-forward weights of a layer. */
+export const readFeedForward = async (
+  source: WeightSource,
+  config: DecoderConfig,
+  layer: number,
+): Promise<FeedForwardWeights> => {
+  const { hiddenSize, feedForwardSize, queryHeads, headSize } = config;
+  const name = (part: string): string => `blk.${layer}.${part}`;
+  return {
+    output: await readLinear(source, name("attn_output"), hiddenSize, queryHeads * headSize),
+    norm: await readVector(source, name("ffn_norm.weight"), hiddenSize),
+    gate: await readLinear(source, name("ffn_gate"), feedForwardSize, hiddenSize),
+    up: await readLinear(source, name("ffn_up"), feedForwardSize, hiddenSize),
+    down: await readLinear(source, name("ffn_down"), hiddenSize, feedForwardSize),
+  };
+};
+
+/** Reads the last norm and the output matrix, which is the embedding where the file has no matrix of its own. */
+export const readHead = async (source: WeightSource, config: DecoderConfig): Promise<HeadWeights> => {
+  const name = source.tensors.has("output.weight") ? "output" : "token_embd";
+  return {
+    norm: await readVector(source, "output_norm.weight", config.hiddenSize),
+    output: await readLinear(source, name, vocabularySize(source), config.hiddenSize),
+  };
+};
+
+/** Rows of the embedding. */
+export const vocabularySize = (source: WeightSource): number => {
+  const size = source.tensors.get("token_embd.weight")?.dims[1];
+  if (size === undefined) throw missing("token_embd.weight");
+  return size;
+};
+
+const readLinear = async (source: WeightSource, name: string, rows: number, columns: number): Promise<Linear> => {
+  const weight = await readVector(source, `${name}.weight`, rows * columns);
+  const bias = source.tensors.has(`${name}.bias`) ? { bias: await readVector(source, `${name}.bias`, rows) } : {};
+  return { rows, columns, weight, ...bias };
+};
+
+const readVector = async (source: WeightSource, name: string, length: number): Promise<Float32Array> => {
+  const dims = source.tensors.get(name)?.dims;
+  if (!dims) throw missing(name);
+  const size = dims.reduce((product, dim) => product * dim, 1);
+  if (size === length) return source.readTensor(name);
+  throw new ModelError(
+    "MODEL_TENSOR_SHAPE",
+    `expected tensor ${name} to hold ${length} numbers by the model's metadata, got [${dims.join(", ")}]`,
+  );
+};
+
+/** llama.cpp stores row `2i + b` where the half-split order has row `i + b * half` of a head. */
+const inHalfSplitOrder = (linear: Linear, config: DecoderConfig): Linear => {
+  if (config.architecture !== "llama") return linear;
+  const { rows, columns, weight, bias } = linear;
+  const permuted = new Float32Array(weight.length);
+  for (let row = 0; row < rows; row++) {
+    const source = interleavedRow(row, config);
+    permuted.set(weight.subarray(source * columns, (source + 1) * columns), row * columns);
+  }
+  return {
+    rows,
+    columns,
+    weight: permuted,
+    ...(bias && { bias: bias.map((_, row) => bias[interleavedRow(row, config)]!) }),
+  };
+};
+
+const interleavedRow = (row: number, { headSize, ropeDimensions }: DecoderConfig): number => {
+  const half = ropeDimensions / 2;
+  const within = row % headSize;
+  if (within >= ropeDimensions) return row;
+  return row - within + 2 * (within % half) + Math.floor(within / half);
+};
+
+const missing = (name: string): ModelError =>
+  new ModelError(
+    "MODEL_TENSOR_MISSING",
+    `expected tensor ${name} in the model file, found none; the file is incomplete or of another architecture`,
+  );

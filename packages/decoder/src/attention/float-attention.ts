@@ -1,0 +1,69 @@
+import type { Attention } from "@kvtuner/backend";
+import type { CacheShape } from "@kvtuner/plan";
+import { Tensor } from "onnxruntime-common";
+import type { AttentionKernel } from "./attention-kernel.ts";
+import { GrowingRows } from "./growing-rows.ts";
+
+const CHUNK_ROWS = 128;
+
+/** The baseline: one sequence's keys and values in float32, plain causal attention over all of them. */
+export class FloatAttention implements Attention {
+  readonly #kernel: AttentionKernel;
+  readonly #keys: GrowingRows[];
+  readonly #values: GrowingRows[];
+
+  constructor(shape: CacheShape, kernel: AttentionKernel) {
+    const width = shape.kvHeads * shape.headSize;
+    this.#kernel = kernel;
+    this.#keys = Array.from({ length: shape.layers }, () => new GrowingRows(width));
+    this.#values = Array.from({ length: shape.layers }, () => new GrowingRows(width));
+  }
+
+  /** Tokens held by the first layer. */
+  get length(): number {
+    return this.#keys[0]?.length ?? 0;
+  }
+
+  async attend(layer: number, query: Tensor, key: Tensor, value: Tensor): Promise<Tensor> {
+    const keys = this.#keys[layer]!;
+    const values = this.#values[layer]!;
+    const start = keys.length;
+    keys.append(key.data as Float32Array);
+    values.append(value.data as Float32Array);
+    const output = await causalAttention(this.#kernel, query.data as Float32Array, start, keys, values);
+    return new Tensor("float32", output, query.dims);
+  }
+}
+
+/** Attention of queries at positions `start ..` over rows `0 ..` of keys and values, in chunks of rows. */
+const causalAttention = async (
+  kernel: AttentionKernel,
+  query: Float32Array,
+  start: number,
+  keys: GrowingRows,
+  values: GrowingRows,
+): Promise<Float32Array> => {
+  const rows = keys.length - start;
+  const width = query.length / rows;
+  const output = new Float32Array(query.length);
+  for (let first = 0; first < rows; first += CHUNK_ROWS) {
+    const end = Math.min(rows, first + CHUNK_ROWS);
+    const columns = start + end;
+    const part = await kernel.run({
+      query: query.subarray(first * width, end * width),
+      key: keys.rows(columns),
+      value: values.rows(columns),
+      mask: causalMask(start + first, end - first),
+    });
+    output.set(part, first * width);
+  }
+  return output;
+};
+
+/** Mask of `rows` queries from position `start` on, over columns `0 .. start + rows - 1`; row-major. */
+export const causalMask = (start: number, rows: number): Float32Array => {
+  const columns = start + rows;
+  const mask = new Float32Array(rows * columns);
+  for (let row = 0; row < rows; row++) mask.fill(-Infinity, row * columns + start + row + 1, (row + 1) * columns);
+  return mask;
+};

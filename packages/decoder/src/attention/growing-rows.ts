@@ -1,0 +1,36 @@
+const FIRST_CAPACITY_ROWS = 64;
+
+/** Float32 rows of one width that grow at the end; amortized O(new rows). */
+export class GrowingRows {
+  readonly #width: number;
+  #data: Float32Array;
+  #length = 0;
+
+  constructor(width: number) {
+    this.#width = width;
+    this.#data = new Float32Array(FIRST_CAPACITY_ROWS * width);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  append(rows: Float32Array): void {
+    const used = this.#length * this.#width;
+    this.#reserve(used + rows.length);
+    this.#data.set(rows, used);
+    this.#length += rows.length / this.#width;
+  }
+
+  /** The first `count` rows; a view that the next append may leave behind. */
+  rows(count: number): Float32Array {
+    return this.#data.subarray(0, count * this.#width);
+  }
+
+  #reserve(size: number): void {
+    if (size <= this.#data.length) return;
+    const grown = new Float32Array(Math.max(size, 2 * this.#data.length));
+    grown.set(this.#data);
+    this.#data = grown;
+  }
+}

@@ -1,0 +1,136 @@
+import { create, toBinary } from "@bufbuild/protobuf";
+import {
+  AttributeProto_AttributeType as AttributeType,
+  type AttributeProto,
+  AttributeProtoSchema,
+  GraphProtoSchema,
+  ModelProtoSchema,
+  type NodeProto,
+  NodeProtoSchema,
+  type TensorProto,
+  TensorProto_DataType as DataType,
+  TensorProtoSchema,
+  type ValueInfoProto,
+  ValueInfoProtoSchema,
+} from "onnx-buf";
+
+const IR_VERSION = 10n;
+const OPSET_VERSION = 23n;
+
+/** Element types that the graphs here use. */
+export type ElementType = "float32" | "int64";
+
+/** A graph input or output: its name, element type and dimensions; a string is a symbolic dimension. */
+export interface Port {
+  readonly name: string;
+  readonly type?: ElementType;
+  readonly dims: readonly (number | string)[];
+}
+
+/** Value of a node attribute. Integers are written as INT, `{ float }` as FLOAT. */
+export type AttributeValue = number | string | readonly number[] | { readonly float: number };
+
+/** One constant tensor of a graph. */
+export interface Constant {
+  readonly name: string;
+  readonly dims: readonly number[];
+  readonly data: Float32Array | BigInt64Array;
+}
+
+/** A whole ONNX graph: what {@link serializeGraph} turns into a model. */
+export interface Graph {
+  readonly name: string;
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  readonly nodes: readonly NodeProto[];
+  readonly constants: readonly Constant[];
+}
+
+/** One operator call; `domain` is empty for the standard operators. */
+export const node = (
+  opType: string,
+  input: readonly string[],
+  output: readonly string[],
+  attributes: Readonly<Record<string, AttributeValue>> = {},
+  domain = "",
+): NodeProto =>
+  create(NodeProtoSchema, {
+    opType,
+    domain,
+    input: [...input],
+    output: [...output],
+    attribute: Object.entries(attributes).map(([name, value]) => attribute(name, value)),
+  });
+
+/** Int64 constant, as `Reshape` and friends take their shapes. */
+export const integers = (name: string, values: readonly number[]): Constant => ({
+  name,
+  dims: [values.length],
+  data: BigInt64Array.from(values, BigInt),
+});
+
+/** Float32 scalar constant. */
+export const scalar = (name: string, value: number): Constant => ({ name, dims: [], data: Float32Array.of(value) });
+
+/** Bytes of an ONNX model with one graph, constants inside (at most 2 GiB, protobuf's limit). */
+export const serializeGraph = ({ name, inputs, outputs, nodes, constants }: Graph): Uint8Array =>
+  toBinary(
+    ModelProtoSchema,
+    create(ModelProtoSchema, {
+      irVersion: IR_VERSION,
+      producerName: "kvtuner",
+      opsetImport: [
+        { domain: "", version: OPSET_VERSION },
+        { domain: "com.microsoft", version: 1n },
+      ],
+      graph: create(GraphProtoSchema, {
+        name,
+        input: inputs.map(valueInfo),
+        output: outputs.map(valueInfo),
+        node: [...nodes],
+        initializer: constants.map(initializer),
+      }),
+    }),
+  );
+
+const DATA_TYPE = { float32: DataType.FLOAT, int64: DataType.INT64 } as const;
+
+const attribute = (name: string, value: AttributeValue): AttributeProto => {
+  if (typeof value === "number")
+    return create(AttributeProtoSchema, { name, type: AttributeType.INT, i: BigInt(value) });
+  if (typeof value === "string")
+    return create(AttributeProtoSchema, { name, type: AttributeType.STRING, s: bytesOf(value) });
+  if ("float" in value) return create(AttributeProtoSchema, { name, type: AttributeType.FLOAT, f: value.float });
+  return create(AttributeProtoSchema, { name, type: AttributeType.INTS, ints: value.map(BigInt) });
+};
+
+const bytesOf = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(new TextEncoder().encode(text));
+
+const valueInfo = ({ name, type = "float32", dims }: Port): ValueInfoProto =>
+  create(ValueInfoProtoSchema, {
+    name,
+    type: {
+      value: {
+        case: "tensorType",
+        value: {
+          elemType: DATA_TYPE[type],
+          shape: {
+            dim: dims.map((dim) => ({
+              value:
+                typeof dim === "number"
+                  ? { case: "dimValue" as const, value: BigInt(dim) }
+                  : { case: "dimParam" as const, value: dim },
+            })),
+          },
+        },
+      },
+    },
+  });
+
+const initializer = ({ name, dims, data }: Constant): TensorProto =>
+  create(TensorProtoSchema, {
+    name,
+    dims: dims.map(BigInt),
+    dataType: data instanceof Float32Array ? DataType.FLOAT : DataType.INT64,
+    rawData: new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength),
+  });

@@ -1,0 +1,118 @@
+import { type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
+
+/** Queries run at once. Small enough that few tokens change from exact to quantized within a chunk. */
+const CHUNK_ROWS = 64;
+
+/** Neighbouring tokens read in one form: keys and values each quantized or exact. */
+export interface ColumnRun {
+  readonly start: number;
+  readonly end: number;
+  readonly keyQuantized: boolean;
+  readonly valueQuantized: boolean;
+}
+
+/**
+ * Some neighbouring queries and all columns that any of them reads. A token that leaves the window within the chunk
+ * has a column for each of its forms, and the mask gives every query exactly the form a growing cache would hold.
+ */
+export interface ColumnChunk {
+  readonly firstQuery: number;
+  readonly endQuery: number;
+  readonly runs: readonly ColumnRun[];
+  readonly columns: number;
+  /** `[endQuery - firstQuery, columns]`: 0 where read, -Infinity elsewhere. */
+  readonly mask: Float32Array;
+}
+
+/** Two layer schemes with one key here read their tokens in the same forms at every position. */
+export const geometryKey = ({ key, value, window, sinks }: LayerScheme): string =>
+  [key, value].map((tensor) => (tensor.bits === 16 ? 0 : tensor.blockSize)).join("/") + `/${window}/${sinks}`;
+
+/** Chunks of a whole sequence of `tokens` under a layer scheme; `undefined` reads everything exact. */
+export const columnChunks = (scheme: LayerScheme | undefined, tokens: number): ColumnChunk[] =>
+  chunkBounds(scheme, tokens).map(([firstQuery, endQuery]) => columnChunk(scheme, firstQuery, endQuery));
+
+/** Chunks start where blocks fill up, so that prefixes of long blocks are constant within most of them. */
+const chunkBounds = (scheme: LayerScheme | undefined, tokens: number): [number, number][] => {
+  const offset = scheme ? (scheme.sinks + scheme.window - 1 + CHUNK_ROWS) % CHUNK_ROWS : 0;
+  const bounds: [number, number][] = offset > 0 ? [[0, Math.min(offset, tokens)]] : [];
+  for (let first = offset; first < tokens; first += CHUNK_ROWS)
+    bounds.push([first, Math.min(tokens, first + CHUNK_ROWS)]);
+  return bounds;
+};
+
+const columnChunk = (scheme: LayerScheme | undefined, firstQuery: number, endQuery: number): ColumnChunk => {
+  const isRead = (run: ColumnRun): boolean => {
+    for (let query = Math.max(firstQuery, run.start); query < endQuery; query++) {
+      const [start, end] = visible(scheme, run, query);
+      if (start < end) return true;
+    }
+    return false;
+  };
+  const runs = candidateRuns(scheme, firstQuery, endQuery).filter(isRead);
+  const columns = runs.reduce((sum, { start, end }) => sum + end - start, 0);
+  return { firstQuery, endQuery, runs, columns, mask: chunkMask(scheme, firstQuery, endQuery, runs, columns) };
+};
+
+/** Every form of every stretch of tokens between two places where some query's prefix may end. */
+const candidateRuns = (scheme: LayerScheme | undefined, firstQuery: number, endQuery: number): ColumnRun[] => {
+  if (!scheme) return [{ start: 0, end: endQuery, keyQuantized: false, valueQuantized: false }];
+  const ends = [scheme.key, scheme.value].flatMap((tensor) => [
+    prefixEnd(scheme, tensor, firstQuery),
+    prefixEnd(scheme, tensor, endQuery - 1),
+  ]);
+  const cuts = [...new Set([0, scheme.sinks, ...ends, endQuery])]
+    .filter((cut) => cut <= endQuery)
+    .sort((a, b) => a - b);
+  return cuts
+    .slice(0, -1)
+    .flatMap((start, index) =>
+      [false, true].flatMap((keyQuantized) =>
+        [false, true].map((valueQuantized) => ({ start, end: cuts[index + 1]!, keyQuantized, valueQuantized })),
+      ),
+    );
+};
+
+/** Tokens of a run that a query reads in the run's form: a half-open range, empty when start >= end. */
+const visible = (scheme: LayerScheme | undefined, run: ColumnRun, query: number): [number, number] => {
+  const causal: [number, number] = [run.start, Math.min(run.end, query + 1)];
+  if (!scheme) return causal;
+  const key = formRange(scheme, scheme.key, run.start, run.keyQuantized, query);
+  const value = formRange(scheme, scheme.value, run.start, run.valueQuantized, query);
+  return [Math.max(causal[0], key[0], value[0]), Math.min(causal[1], key[1], value[1])];
+};
+
+/** Tokens from `start` on, on its side of the sinks' end, that a query reads quantized, or exact. */
+const formRange = (
+  scheme: LayerScheme,
+  tensor: TensorScheme,
+  start: number,
+  quantized: boolean,
+  query: number,
+): [number, number] => {
+  if (start < scheme.sinks) return quantized ? [0, 0] : [0, scheme.sinks];
+  const end = prefixEnd(scheme, tensor, query);
+  return quantized ? [scheme.sinks, end] : [end, Infinity];
+};
+
+const prefixEnd = (scheme: LayerScheme, tensor: TensorScheme, query: number): number =>
+  scheme.sinks + quantizedPrefix(tensor, scheme, query + 1);
+
+const chunkMask = (
+  scheme: LayerScheme | undefined,
+  firstQuery: number,
+  endQuery: number,
+  runs: readonly ColumnRun[],
+  columns: number,
+): Float32Array => {
+  const mask = new Float32Array((endQuery - firstQuery) * columns).fill(-Infinity);
+  for (let query = firstQuery; query < endQuery; query++) {
+    let offset = (query - firstQuery) * columns;
+    for (const run of runs) {
+      const [start, end] = visible(scheme, run, query);
+      if (start < end) mask.fill(0, offset + start - run.start, offset + end - run.start);
+      offset += run.end - run.start;
+    }
+  }
+  return mask;
+};

@@ -1,0 +1,26 @@
+import { type Decoder, FloatAttention } from "@kvtuner/decoder";
+import type { WindowTensors } from "./window-attention.ts";
+
+/**
+ * Runs a window with the float cache and shows each layer's query, key and value (after RoPE) to `visit`, layer by
+ * layer, so that no more than one layer is held.
+ */
+export const trace = async (
+  decoder: Decoder,
+  ids: Int32Array,
+  visit: (layer: number, tensors: WindowTensors) => void | Promise<void>,
+): Promise<void> => {
+  const positions = decoder.positions(Array.from(ids, (_, position) => position));
+  const attention = new FloatAttention(decoder.shape, decoder.attention);
+  let hole = await decoder.first(ids, positions);
+  for (let layer = 0; layer < decoder.shape.layers; layer++) {
+    await visit(layer, {
+      query: hole.query.data as Float32Array,
+      key: hole.key.data as Float32Array,
+      value: hole.value.data as Float32Array,
+    });
+    if (layer === decoder.shape.layers - 1) return;
+    const output = await attention.attend(layer, hole.query, hole.key, hole.value);
+    hole = await decoder.next(layer, hole.residual, output, positions);
+  }
+};

@@ -1,0 +1,125 @@
+import type { AttentionKernel } from "@kvtuner/decoder";
+import type { CacheShape, LayerScheme, TensorScheme } from "@kvtuner/plan";
+import { fakeQuantize, roundArrayToFloat16 } from "@kvtuner/quantizers";
+import { type ColumnChunk, columnChunks, geometryKey, type ColumnRun } from "./columns.ts";
+
+/** Query, key and value of one layer and window, float32 `[tokens, heads * headSize]`, after RoPE. */
+export interface WindowTensors {
+  readonly query: Float32Array;
+  readonly key: Float32Array;
+  readonly value: Float32Array;
+}
+
+/** Attention over a whole window as a cache grown token by token would compute it. Caches what schemes share. */
+export interface WindowAttention {
+  /** Starts on one layer's tensors; the result is asked once for each scheme. `undefined` is the float32 cache. */
+  layer(tensors: WindowTensors): (scheme: LayerScheme | undefined) => Promise<Float32Array>;
+}
+
+/** Makes the attention filler of the evaluator. Keys and values are rounded to float16 as they enter the cache. */
+export const createWindowAttention = (shape: CacheShape, kernel: AttentionKernel): WindowAttention => {
+  const width = shape.kvHeads * shape.headSize;
+  const chunksOf = memoizeChunks();
+  return {
+    layer: ({ query, key, value }) => {
+      const forms = { key: tensorForms(key, shape), value: tensorForms(value, shape) };
+      return async (scheme) => {
+        const chunks = chunksOf(scheme, key.length / width);
+        const read = {
+          key: scheme ? forms.key(scheme.key, scheme.sinks) : floatForm(key),
+          value: scheme ? forms.value(scheme.value, scheme.sinks) : floatForm(value),
+        };
+        return runChunks(kernel, query, read, chunks, width);
+      };
+    },
+  };
+};
+
+/** One tensor as stored: exact and quantized. */
+interface TensorForm {
+  readonly exact: Float32Array;
+  readonly quantized: Float32Array;
+}
+
+const floatForm = (exact: Float32Array): TensorForm => ({ exact, quantized: exact });
+
+const memoizeChunks = (): ((scheme: LayerScheme | undefined, tokens: number) => ColumnChunk[]) => {
+  const known = new Map<string, ColumnChunk[]>();
+  return (scheme, tokens) => {
+    const key = `${tokens}:${scheme ? geometryKey(scheme) : "float"}`;
+    const chunks = known.get(key) ?? columnChunks(scheme, tokens);
+    known.set(key, chunks);
+    return chunks;
+  };
+};
+
+/** Quantizes one layer's keys or values under any scheme, each scheme once. */
+const tensorForms = (
+  source: Float32Array,
+  shape: CacheShape,
+): ((scheme: TensorScheme, sinks: number) => TensorForm) => {
+  let rounded: Float32Array | undefined;
+  const known = new Map<string, TensorForm>();
+  return (scheme, sinks) => {
+    const exact = (rounded ??= roundedToFloat16(source));
+    if (scheme.bits === 16) return floatForm(exact);
+    const key = JSON.stringify([scheme, sinks]);
+    const form = known.get(key) ?? { exact, quantized: quantizedFrom(exact, scheme, sinks, shape) };
+    known.set(key, form);
+    return form;
+  };
+};
+
+const roundedToFloat16 = (source: Float32Array): Float32Array => {
+  const target = new Float32Array(source.length);
+  roundArrayToFloat16(source, target);
+  return target;
+};
+
+/** Blocks count from the first token behind the sinks. */
+const quantizedFrom = (exact: Float32Array, scheme: TensorScheme, sinks: number, shape: CacheShape): Float32Array => {
+  const { kvHeads: heads, headSize } = shape;
+  const start = Math.min(exact.length, sinks * heads * headSize);
+  const target = exact.slice();
+  const tokens = (exact.length - start) / (heads * headSize);
+  fakeQuantize(exact.subarray(start), target.subarray(start), { tokens, heads, headSize }, scheme);
+  return target;
+};
+
+const runChunks = async (
+  kernel: AttentionKernel,
+  query: Float32Array,
+  read: { readonly key: TensorForm; readonly value: TensorForm },
+  chunks: readonly ColumnChunk[],
+  width: number,
+): Promise<Float32Array> => {
+  const output = new Float32Array(query.length);
+  const queryWidth = query.length / chunks.at(-1)!.endQuery;
+  for (const chunk of chunks) {
+    const part = await kernel.run({
+      query: query.subarray(chunk.firstQuery * queryWidth, chunk.endQuery * queryWidth),
+      key: gather(chunk, width, (run) => (run.keyQuantized ? read.key.quantized : read.key.exact)),
+      value: gather(chunk, width, (run) => (run.valueQuantized ? read.value.quantized : read.value.exact)),
+      mask: chunk.mask,
+    });
+    output.set(part, chunk.firstQuery * queryWidth);
+  }
+  return output;
+};
+
+/** Rows of a chunk's columns; a view where the columns are one run. */
+const gather = (
+  { runs, columns }: ColumnChunk,
+  width: number,
+  form: (run: ColumnRun) => Float32Array,
+): Float32Array => {
+  const rowsOf = (run: ColumnRun): Float32Array => form(run).subarray(run.start * width, run.end * width);
+  if (runs.length === 1) return rowsOf(runs[0]!);
+  const gathered = new Float32Array(columns * width);
+  let offset = 0;
+  for (const run of runs) {
+    gathered.set(rowsOf(run), offset);
+    offset += (run.end - run.start) * width;
+  }
+  return gathered;
+};
