@@ -1,13 +1,31 @@
-import { defineConfig, type Options } from "tsup";
+import { readFileSync } from "node:fs";
+import { defineConfig } from "tsup";
 
-/** Shared build: ESM only, one file an entry, declarations beside it. */
-export const base = (entry: string[] = ["src/index.ts"]): Options => ({
-  entry,
+interface Manifest {
+  readonly exports: Readonly<Record<string, string | Readonly<Record<string, string>>>>;
+  readonly bin?: Readonly<Record<string, string>>;
+}
+
+/** `dist/name.js` is built from the source beside it in `exports`; a program in `bin` from `src/name.ts`. */
+const entriesOf = ({ exports, bin = {} }: Manifest): Record<string, string> => {
+  const entries: Record<string, string> = {};
+  for (const target of Object.values(exports)) {
+    if (typeof target === "string" || target["@kvtuner/source"] === undefined) continue;
+    entries[nameOf(target["default"] ?? "")] = target["@kvtuner/source"];
+  }
+  for (const path of Object.values(bin)) entries[nameOf(path)] = `src/${nameOf(path)}.ts`;
+  return entries;
+};
+
+const nameOf = (builtPath: string): string => builtPath.replace(/^\.\/dist\//, "").replace(/\.js$/, "");
+
+/** Shared by all packages: ESM only, one file an entry, declarations beside it. Runs in the package's folder. */
+export default defineConfig({
+  entry: entriesOf(JSON.parse(readFileSync("package.json", "utf8")) as Manifest),
   format: "esm",
   target: "node20",
   dts: { compilerOptions: { ignoreDeprecations: "6.0" } },
   sourcemap: true,
   clean: true,
+  silent: true,
 });
-
-export default defineConfig(base());

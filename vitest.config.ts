@@ -1,8 +1,11 @@
+import { readmeExamples } from "./tools/readme-examples.mjs";
 import { defineConfig } from "vitest/config";
 
+/** Packages resolve to their sources, so that tests need no build. */
 const conditions = ["@kvtuner/source", "module", "node", "development|production"];
 
 export default defineConfig({
+  plugins: [readmeExamples()],
   ssr: { resolve: { conditions } },
   resolve: { conditions },
   test: {

@@ -1,0 +1,33 @@
+// What an entry point may weigh: minified and compressed, with its dependencies, without Node's own modules.
+import { builtinModules } from "node:module";
+import { entriesOf, workspaces } from "./tools/workspace.mjs";
+
+/** Limits by import specifier. A new entry point needs a line here. */
+const limits = {
+  "@kvtuner/plan": "100 kB",
+  "@kvtuner/quantizers": "12 kB",
+  "@kvtuner/sensitivity": "12 kB",
+  "@kvtuner/clustering": "30 kB",
+  "@kvtuner/search": "16 kB",
+  "@kvtuner/backend": "20 kB",
+  "@kvtuner/decoder": "150 kB",
+  "@kvtuner/decoder/node": "4 kB",
+  "@kvtuner/evaluation": "170 kB",
+  kvtuner: "250 kB",
+};
+
+/** Chosen or passed in by whoever runs the code, not part of it. */
+const external = ["onnxruntime-node", "onnxruntime-common", "vega", "vega-lite"];
+
+const nodeModules = builtinModules.flatMap((name) => [name, `node:${name}`]);
+
+const specifierOf = (manifest, subpath) => manifest.name + subpath.slice(1);
+
+export default workspaces().flatMap(({ folder, manifest }) =>
+  entriesOf(manifest).map(({ subpath, built }) => ({
+    name: specifierOf(manifest, subpath),
+    path: `${folder}/${built.replace("./", "")}`,
+    limit: limits[specifierOf(manifest, subpath)] ?? "0 B",
+    ignore: [...external, ...nodeModules],
+  })),
+);

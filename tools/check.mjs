@@ -1,0 +1,110 @@
+// Everything that must hold before a change goes in:  npm run check [-- NAME ...]
+// The last line is the sum: every step that is no test counts as one, tests count one by one.
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { bootstrap } from "./bootstrap.mjs";
+import { build } from "./build.mjs";
+import { node24 } from "./second-node.mjs";
+import { cacheFolder, installed, pnpm, root, run } from "./workspace.mjs";
+
+const reports = join(cacheFolder, "reports");
+
+/** Runs one command; all its output is shown when it fails. */
+const command = (argv) => async () => {
+  const { code, output } = await run(argv, { output: "capture" });
+  if (code !== 0) console.log(output);
+  return code === 0 ? { passed: 1 } : { failed: 1 };
+};
+
+const script = (name) => command([process.execPath, join(root, "tools/checks", name)]);
+
+const buildAll = async () => {
+  await build();
+  return { passed: 1 };
+};
+
+/** Runs tests on a Node, counted from vitest's report. */
+const tests = async (node, name, ...filters) => {
+  const report = join(reports, `${name}.json`);
+  rmSync(report, { force: true });
+  const [, ...vitest] = installed("vitest/vitest.mjs", "run", ...filters, "--reporter=default", "--reporter=json");
+  const { code } = await run([node, ...vitest, `--outputFile.json=${report}`]);
+  return withExitCode(code, countsOf(report));
+};
+
+const countsOf = (report) => {
+  try {
+    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = JSON.parse(readFileSync(report, "utf8"));
+    return { passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests + numTodoTests };
+  } catch (error) {
+    console.log(`No test report: ${error instanceof Error ? error.message : "unreadable"}`);
+    return { failed: 1 };
+  }
+};
+
+/** A run that fails without a failed test (a file that does not load) is a failure all the same. */
+const withExitCode = (code, counts) => (code !== 0 && !counts.failed ? { ...counts, failed: 1 } : counts);
+
+const testsOnNode24 = async () => {
+  const { path, skipped, failed } = await node24();
+  if (path) return tests(path, "node24", "packages", "apps/kvtuner/src", "tools");
+  console.log(skipped ?? failed);
+  return skipped ? { skipped: 1 } : { failed: 1 };
+};
+
+const demo = async () => {
+  const { code } = await run([process.execPath, join(root, "tools/demo.mjs")]);
+  return code === 0 ? { passed: 1 } : { failed: 1 };
+};
+
+/** In order; a name on the command line picks a step. */
+const steps = {
+  format: command(installed("oxfmt/bin/oxfmt", "--check")),
+  lint: command(installed("oxlint/bin/oxlint")),
+  direction: script("dependency-direction.mjs"),
+  build: buildAll,
+  types: command(pnpm("exec", "turbo", "run", "typecheck", "--output-logs=errors-only")),
+  unused: command(installed("knip/bin/knip.js")),
+  packages: script("packages.mjs"),
+  size: command(installed("size-limit/bin.js")),
+  docs: command(installed("typedoc/bin/typedoc", "--emit", "none")),
+  changesets: command(installed("@changesets/cli/bin.js", "status")),
+  tests: () => tests(process.execPath, "node"),
+  "tests-node24": testsOnNode24,
+  demo,
+};
+
+const chosenSteps = (names) => {
+  const unknown = names.filter((name) => !(name in steps));
+  if (unknown.length > 0)
+    throw new Error(`No check named ${unknown.join(", ")}; there are: ${Object.keys(steps).join(", ")}`);
+  return names.length > 0 ? names : Object.keys(steps).filter((name) => name !== "demo");
+};
+
+const runStep = async (name) => {
+  console.log(`\n--- ${name}`);
+  const started = performance.now();
+  const counts = await steps[name]().catch((error) => {
+    console.log(error.message);
+    return { failed: 1 };
+  });
+  console.log(
+    `--- ${name}: ${counts.failed ? "FAILED" : "ok"} (${((performance.now() - started) / 1000).toFixed(1)} s)`,
+  );
+  return counts;
+};
+
+const sum = (all, key) => all.reduce((total, counts) => total + (counts[key] ?? 0), 0);
+
+const names = chosenSteps(process.argv.slice(2));
+await bootstrap();
+mkdirSync(reports, { recursive: true });
+const results = [];
+for (const name of names) results.push(await runStep(name));
+const failing = names.filter((_, index) => results[index].failed);
+if (failing.length > 0) console.log(`\nFailed: ${failing.join(", ")}`);
+const skipped = sum(results, "skipped");
+console.log(
+  `\n${sum(results, "passed")} passed, ${sum(results, "failed")} failed${skipped ? `, ${skipped} skipped` : ""}`,
+);
+process.exitCode = failing.length > 0 ? 1 : 0;

@@ -1,0 +1,76 @@
+// A package imports another only along the arrows of docs/architecture.md, and what must run in a browser imports
+// nothing of Node.
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { builtinModules } from "node:module";
+import { join, relative, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import ts from "typescript";
+import { root, workspaces } from "../workspace.mjs";
+
+/** package: what it stands on; what those stand on is allowed too. */
+export const arrows = {
+  "@kvtuner/plan": [],
+  "@kvtuner/quantizers": ["@kvtuner/plan"],
+  "@kvtuner/sensitivity": ["@kvtuner/plan"],
+  "@kvtuner/clustering": ["@kvtuner/plan"],
+  "@kvtuner/search": ["@kvtuner/plan"],
+  "@kvtuner/backend": ["@kvtuner/quantizers"],
+  "@kvtuner/backend-cpu": ["@kvtuner/backend"],
+  "@kvtuner/backend-webgpu": ["@kvtuner/backend"],
+  "@kvtuner/backend-cuda": ["@kvtuner/backend"],
+  "@kvtuner/decoder": ["@kvtuner/backend"],
+  "@kvtuner/evaluation": ["@kvtuner/decoder"],
+};
+
+/** Applications, which may import every package. */
+const applications = ["kvtuner", "@kvtuner/studio"];
+
+const browserPackages = ["plan", "quantizers", "sensitivity", "clustering", "search"].map((name) => `@kvtuner/${name}`);
+
+const reachable = (name) => {
+  if (applications.includes(name)) return Object.keys(arrows);
+  if (!(name in arrows)) throw new Error(`${name} is not in the arrows of tools/checks/dependency-direction.mjs`);
+  return arrows[name].flatMap((below) => [below, ...reachable(below)]);
+};
+
+const sourcesOf = (folder) =>
+  readdirSync(folder, { recursive: true })
+    .map((name) => join(folder, name))
+    .filter((path) => path.endsWith(".ts") && statSync(path).isFile());
+
+const importsOf = (path) => ts.preProcessFile(readFileSync(path, "utf8")).importedFiles.map(({ fileName }) => fileName);
+
+const packageName = (specifier) => specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/");
+
+const isNodeModule = (specifier) => specifier.startsWith("node:") || builtinModules.includes(specifier);
+
+/** What is wrong with one import of one file, or undefined. */
+export const importFault = ({ name, folder, path, specifier }) => {
+  const allowed = [name, ...reachable(name)];
+  if (specifier.startsWith(".")) {
+    if (relative(folder, resolve(path, "..", specifier)).startsWith("..")) return `leaves its package: ${specifier}`;
+  } else if (isNodeModule(specifier)) {
+    if (browserPackages.includes(name) && !path.endsWith(".test.ts")) return `must run in a browser: ${specifier}`;
+  } else if (isOurs(specifier) && !allowed.includes(packageName(specifier))) return `against the arrows: ${specifier}`;
+};
+
+const isOurs = (specifier) => specifier.startsWith("@kvtuner/") || packageName(specifier) === "kvtuner";
+
+const faultsOf = ({ folder, manifest: { name, ...manifest } }) => {
+  const declared = ["dependencies", "devDependencies", "peerDependencies"].flatMap((kind) =>
+    Object.keys(manifest[kind] ?? {}).map((specifier) => ({ path: join(root, folder, "package.json"), specifier })),
+  );
+  const imported = sourcesOf(join(root, folder, "src")).flatMap((path) =>
+    importsOf(path).map((specifier) => ({ path, specifier })),
+  );
+  return [...declared, ...imported].flatMap(({ path, specifier }) => {
+    const fault = importFault({ name, folder: join(root, folder), path, specifier });
+    return fault ? [`${relative(root, path)} ${fault}`] : [];
+  });
+};
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const faults = workspaces().flatMap(faultsOf);
+  for (const fault of faults) console.error(fault);
+  process.exitCode = faults.length > 0 ? 1 : 0;
+}
