@@ -8,6 +8,7 @@ export default {
   entryPoints: workspaces().flatMap(({ folder, manifest }) =>
     entriesOf(manifest).map(({ source }) => `${folder}/${source.replace("./", "")}`),
   ),
+  packagesRequiringDocumentation: workspaces().map(({ manifest }) => manifest.name),
   requiredToBeDocumented: ["Function", "Class", "Interface", "TypeAlias", "Variable"],
   validation: { notDocumented: true, invalidLink: true, notExported: false },
   treatValidationWarningsAsErrors: true,

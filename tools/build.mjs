@@ -25,7 +25,9 @@ const isFresh = () =>
 const isBuilt = () => workspaces().every(({ folder }) => existsSync(join(root, folder, "dist")));
 
 const inputs = () => [
-  ...["tsup.config.ts", "tsconfig.base.json", "pnpm-lock.yaml"],
+  "tsup.config.ts",
+  "tsconfig.base.json",
+  "pnpm-lock.yaml",
   ...workspaces().flatMap(({ folder }) => [`${folder}/package.json`, `${folder}/tsconfig.json`, `${folder}/src`]),
 ];
 

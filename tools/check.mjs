@@ -74,11 +74,14 @@ const steps = {
   demo,
 };
 
+/** "all", or no name, is every step but the demo. */
 const chosenSteps = (names) => {
-  const unknown = names.filter((name) => !(name in steps));
-  if (unknown.length > 0)
-    throw new Error(`No check named ${unknown.join(", ")}; there are: ${Object.keys(steps).join(", ")}`);
-  return names.length > 0 ? names : Object.keys(steps).filter((name) => name !== "demo");
+  const known = Object.keys(steps);
+  const all = known.filter((name) => name !== "demo");
+  const chosen = names.length === 0 ? all : names.flatMap((name) => (name === "all" ? all : [name]));
+  const unknown = chosen.filter((name) => !known.includes(name));
+  if (unknown.length === 0) return chosen;
+  throw new Error(`No check is named ${unknown.join(", ")}; there are: all, ${known.join(", ")}`);
 };
 
 const runStep = async (name) => {

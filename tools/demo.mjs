@@ -1,8 +1,7 @@
 // Tunes a small model, quickly, and shows what was found:  npm run demo
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { bootstrap } from "./bootstrap.mjs";
-import { build } from "./build.mjs";
+import { prepare } from "./prepare.mjs";
 import { root, run } from "./workspace.mjs";
 
 const study = "studies/demo";
@@ -28,8 +27,7 @@ const steps = [
   kvtuner("inspect", study),
 ];
 
-await bootstrap();
-await build();
+await prepare();
 for (const step of steps) {
   const { code } = await run(step);
   if (code !== 0) process.exit(code);

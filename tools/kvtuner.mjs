@@ -1,12 +1,10 @@
 // Runs the command line of this checkout, built anew when a source has changed:  npm run -s kvtuner -- ARGS
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { bootstrap } from "./bootstrap.mjs";
-import { build } from "./build.mjs";
+import { prepare } from "./prepare.mjs";
 import { root } from "./workspace.mjs";
 
-await bootstrap();
-await build();
+await prepare();
 
 // npm runs scripts at the root; paths in ARGS are meant from where the user stands.
 if (process.env.npm_lifecycle_event === "kvtuner") process.chdir(process.env.INIT_CWD ?? root);

@@ -1,9 +1,7 @@
 // Installs, builds and runs all tests:  npm test [-- what vitest understands]
-import { bootstrap } from "./bootstrap.mjs";
-import { build } from "./build.mjs";
+import { prepare } from "./prepare.mjs";
 import { installed, run } from "./workspace.mjs";
 
-await bootstrap();
-await build();
+await prepare();
 const { code } = await run(installed("vitest/vitest.mjs", "run", ...process.argv.slice(2)));
 process.exitCode = code;
