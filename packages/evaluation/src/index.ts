@@ -1,4 +1,4 @@
-export type { Evaluator, EvaluatorOptions } from "./evaluator.ts";
+export type { EvaluateOptions, Evaluator, EvaluatorOptions } from "./evaluator.ts";
 export { createEvaluator, EvaluationError } from "./evaluator.ts";
 export type { Score } from "./score.ts";
 export { trace } from "./trace.ts";

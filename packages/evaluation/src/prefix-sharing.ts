@@ -24,8 +24,9 @@ const branch = <Step>(
 ): PrefixNode<Step> => {
   const groups = new Map<string, { step: Step; members: number[] }>();
   for (const index of members) {
-    const step = sequences[index]![depth];
-    if (step === undefined) continue;
+    const sequence = sequences[index]!;
+    if (depth === sequence.length) continue;
+    const step = sequence[depth] as Step;
     const group = groups.get(keyOf(step)) ?? { step, members: [] };
     group.members.push(index);
     groups.set(keyOf(step), group);

@@ -18,7 +18,7 @@ export interface Score {
 }
 
 /** Joins the scores of equally long windows. */
-export const joinWindows = (windows: readonly WindowScore[], base: readonly BaseWindow[], tokens: number): Score => {
+export const joinWindows = (windows: readonly WindowScore[], base: readonly BaseWindow[]): Score => {
   const kl = moments(windows.map((window) => window.kl));
   const top1 = moments(windows.map((window) => window.top1));
   const loss = moments(windows.map((window) => window.negativeLogLikelihood));
@@ -30,7 +30,7 @@ export const joinWindows = (windows: readonly WindowScore[], base: readonly Base
     perplexity: Math.exp(loss.mean),
     perplexityStandardError: Math.exp(loss.mean) * loss.standardError,
     basePerplexity: Math.exp(moments(base.map((window) => window.negativeLogLikelihood)).mean),
-    tokens,
+    tokens: windows.reduce((sum, window) => sum + window.positions, 0),
     windowKl: windows.map((window) => window.kl),
   };
 };

@@ -16,18 +16,21 @@ export interface BaseWindow {
 
 /** One plan against the base on one window. */
 export interface WindowScore {
-  /** KL(base || plan), nats, mean over all positions. */
+  /** KL(base || plan), nats, mean over the scored positions. */
   readonly kl: number;
   /** Share of positions whose most likely token is the base's. */
   readonly top1: number;
-  /** Mean negative log likelihood of tokens 1 .. , nats. */
+  /** Mean negative log likelihood of the tokens that follow the scored positions, nats. */
   readonly negativeLogLikelihood: number;
+  /** Positions scored. */
+  readonly positions: number;
 }
 
-/** Turns last residuals into scores. */
+/** Turns last residuals `[tokens, hiddenSize]` into scores. */
 export interface Scorer {
   base(residual: Float32Array, ids: Int32Array): Promise<BaseWindow>;
-  score(residual: Float32Array, ids: Int32Array, base: BaseWindow): Promise<WindowScore>;
+  /** Scores positions 0, stride, 2 stride, ... */
+  score(residual: Float32Array, ids: Int32Array, base: BaseWindow, stride: number): Promise<WindowScore>;
   dispose(): Promise<void>;
 }
 
@@ -39,24 +42,22 @@ export const createScorer = async (decoder: Decoder, createSession: CreateSessio
   return {
     base: async (residual, ids) => {
       const all = new Float32Array(ids.length * vocabulary);
-      await eachChunk(decoder, residual, async (logits, first) => {
-        const output = await logProbability.run({ logits });
-        all.set(output["log_probability"]!.data as Float32Array, first * vocabulary);
-      });
+      for (const positions of chunks(ids.length, 1)) {
+        const output = await logProbability.run({ logits: await logitsOf(decoder, residual, positions) });
+        all.set(output["log_probability"]!.data as Float32Array, positions[0]! * vocabulary);
+      }
       return { logProbability: all, best: bestTokens(all, ids.length), negativeLogLikelihood: meanLoss(all, ids) };
     },
-    score: async (residual, ids, base) => {
-      const sums = { kl: 0, agreed: 0, loss: 0 };
-      await eachChunk(decoder, residual, async (logits, first) => {
-        const baseRows = base.logProbability.subarray(first * vocabulary, first * vocabulary + logits.size);
+    score: async (residual, ids, base, stride) => {
+      const sums: Sums = { kl: 0, agreed: 0, positions: 0, loss: 0, predictions: 0 };
+      for (const positions of chunks(ids.length, stride)) {
+        const logits = await logitsOf(decoder, residual, positions);
+        const baseRows = gatherRows(base.logProbability, vocabulary, positions);
         const output = await compare.run({ logits, base: new Tensor("float32", baseRows, logits.dims) });
-        addChunk(sums, output as unknown as ChunkStatistics, logits.data as Float32Array, ids, base.best, first);
-      });
-      return {
-        kl: sums.kl / ids.length,
-        top1: sums.agreed / ids.length,
-        negativeLogLikelihood: sums.loss / (ids.length - 1),
-      };
+        addChunk(sums, output as unknown as ChunkStatistics, logits.data as Float32Array, ids, base.best, positions);
+      }
+      const { kl, agreed, positions, loss, predictions } = sums;
+      return { kl: kl / positions, top1: agreed / positions, negativeLogLikelihood: loss / predictions, positions };
     },
     dispose: async () => {
       await Promise.all([logProbability.release(), compare.release()]);
@@ -70,37 +71,59 @@ interface ChunkStatistics {
   readonly best: { readonly data: BigInt64Array };
 }
 
+interface Sums {
+  kl: number;
+  agreed: number;
+  positions: number;
+  loss: number;
+  predictions: number;
+}
+
 const addChunk = (
-  sums: { kl: number; agreed: number; loss: number },
+  sums: Sums,
   { mean, excess, best }: ChunkStatistics,
   logits: Float32Array,
   ids: Int32Array,
   baseBest: Int32Array,
-  first: number,
+  positions: readonly number[],
 ): void => {
-  const rows = mean.data.length;
-  const vocabulary = logits.length / rows;
-  for (let row = 0; row < rows; row++) {
+  const vocabulary = logits.length / positions.length;
+  for (const [row, position] of positions.entries()) {
     const kl = Math.log1p(Math.max(0, excess.data[row]!));
     sums.kl += kl;
-    if (Number(best.data[row]) === baseBest[first + row]) sums.agreed++;
-    const target = ids[first + row + 1];
-    if (target !== undefined) sums.loss += mean.data[row]! + kl - logits[row * vocabulary + target]!;
+    sums.positions++;
+    if (Number(best.data[row]) === baseBest[position]) sums.agreed++;
+    const target = ids[position + 1];
+    if (target === undefined) continue;
+    sums.loss += mean.data[row]! + kl - logits[row * vocabulary + target]!;
+    sums.predictions++;
   }
 };
 
-const eachChunk = async (
-  decoder: Decoder,
-  residual: Float32Array,
-  visit: (logits: Tensor, firstRow: number) => Promise<void>,
-): Promise<void> => {
+/** Positions 0, stride, ... below `length`, some at a time. */
+const chunks = (length: number, stride: number): number[][] => {
+  const count = Math.ceil(length / stride);
+  return Array.from({ length: Math.ceil(count / CHUNK_ROWS) }, (_, chunk) =>
+    Array.from(
+      { length: Math.min(CHUNK_ROWS, count - chunk * CHUNK_ROWS) },
+      (_, row) => (chunk * CHUNK_ROWS + row) * stride,
+    ),
+  );
+};
+
+const logitsOf = (decoder: Decoder, residual: Float32Array, positions: readonly number[]): Promise<Tensor> => {
   const width = decoder.config.hiddenSize;
-  const rows = residual.length / width;
-  for (let first = 0; first < rows; first += CHUNK_ROWS) {
-    const end = Math.min(rows, first + CHUNK_ROWS);
-    const part = new Tensor("float32", residual.subarray(first * width, end * width), [end - first, width]);
-    await visit(await decoder.head(part), first);
-  }
+  return decoder.head(new Tensor("float32", gatherRows(residual, width, positions), [positions.length, width]));
+};
+
+/** Rows of a row-major matrix; a view where they are neighbours. */
+const gatherRows = (matrix: Float32Array, width: number, rows: readonly number[]): Float32Array => {
+  const first = rows[0]!;
+  if (rows.at(-1)! - first === rows.length - 1) return matrix.subarray(first * width, (first + rows.length) * width);
+  const gathered = new Float32Array(rows.length * width);
+  for (const [index, row] of rows.entries())
+    gathered.set(matrix.subarray(row * width, (row + 1) * width), index * width);
+  return gathered;
 };
 
 const bestTokens = (logProbability: Float32Array, rows: number): Int32Array => {

@@ -1,0 +1,74 @@
+import type { Decoder, HoleInputs, RowPositions } from "@kvtuner/decoder";
+import type { LayerScheme } from "@kvtuner/plan";
+import { Tensor } from "onnxruntime-common";
+import type { PrefixNode } from "./prefix-sharing.ts";
+import type { WindowAttention, WindowTensors } from "./window-attention.ts";
+
+/** How one layer's hole is filled; `undefined` is the float32 cache. */
+export type Filling = LayerScheme | undefined;
+
+/** What a pass over all windows needs. */
+export interface TreeRun {
+  readonly decoder: Decoder;
+  readonly windows: readonly Int32Array[];
+  readonly attention: WindowAttention;
+  readonly positions: RowPositions;
+  /** Aborts between two layers. */
+  readonly signal?: AbortSignal;
+  /** Takes the windows' last residuals, `[tokens, hiddenSize]` each, of the sequences that end there. */
+  readonly finish: (residuals: readonly Float32Array[], ends: readonly number[]) => Promise<void>;
+}
+
+/**
+ * Runs all windows through every sequence of fillings in a prefix tree, depth first: the windows' states at a depth
+ * serve every branch below it, and one state a depth is held.
+ */
+export const runTree = async (run: TreeRun, tree: PrefixNode<Filling>): Promise<void> => {
+  const holes: HoleInputs[] = [];
+  for (const ids of run.windows) holes.push(await run.decoder.first(ids, run.positions));
+  await descend(run, tree, 0, holes);
+};
+
+const descend = async (
+  run: TreeRun,
+  node: PrefixNode<Filling>,
+  layer: number,
+  holes: readonly HoleInputs[],
+): Promise<void> => {
+  const attend = holes.map((hole) => run.attention.layer(tensorsOf(hole)));
+  const last = layer === run.decoder.shape.layers - 1;
+  for (const { step, next } of node.branches) {
+    run.signal?.throwIfAborted();
+    const pass = async (hole: HoleInputs, window: number): Promise<Tensor> =>
+      new Tensor("float32", await attend[window]!(step), hole.query.dims);
+    if (last) await run.finish(await lastResiduals(run, holes, pass), next.ends);
+    else await descend(run, next, layer + 1, await nextHoles(run, layer, holes, pass));
+  }
+};
+
+type Pass = (hole: HoleInputs, window: number) => Promise<Tensor>;
+
+const nextHoles = async (
+  run: TreeRun,
+  layer: number,
+  holes: readonly HoleInputs[],
+  pass: Pass,
+): Promise<HoleInputs[]> => {
+  const next: HoleInputs[] = [];
+  for (const [window, hole] of holes.entries())
+    next.push(await run.decoder.next(layer, hole.residual, await pass(hole, window), run.positions));
+  return next;
+};
+
+const lastResiduals = async (run: TreeRun, holes: readonly HoleInputs[], pass: Pass): Promise<Float32Array[]> => {
+  const residuals: Float32Array[] = [];
+  for (const [window, hole] of holes.entries())
+    residuals.push((await run.decoder.last(hole.residual, await pass(hole, window))).data as Float32Array);
+  return residuals;
+};
+
+const tensorsOf = ({ query, key, value }: HoleInputs): WindowTensors => ({
+  query: query.data as Float32Array,
+  key: key.data as Float32Array,
+  value: value.data as Float32Array,
+});
