@@ -2,6 +2,7 @@ export type { Architecture, DecoderConfig } from "./architecture/config.ts";
 export { ModelError } from "./architecture/config.ts";
 export type { WeightSource } from "./architecture/weights.ts";
 export type { AttentionCall, AttentionKernel } from "./attention/attention-kernel.ts";
+export { createAttentionKernel } from "./attention/attention-kernel.ts";
 export { batchAttention } from "./attention/batch-attention.ts";
 export { FloatAttention } from "./attention/float-attention.ts";
 export type { Decoder, HoleInputs, LoadOptions, RowPositions } from "./decoder.ts";

@@ -1,0 +1,115 @@
+import { InferenceSession } from "onnxruntime-node";
+import { describe, expect, test } from "vitest";
+import { FloatAttention } from "./attention/float-attention.ts";
+import { type Decoder, loadDecoder } from "./decoder.ts";
+import { forward } from "./forward.ts";
+import { batchAttention } from "./attention/batch-attention.ts";
+import { randomWeights, type SmallModel } from "./test-support/random-weights.ts";
+import { referenceLogits } from "./test-support/reference-decoder.ts";
+
+const createSession = (model: Uint8Array): Promise<InferenceSession> => InferenceSession.create(model);
+const small = {
+  layers: 3,
+  hiddenSize: 32,
+  feedForwardSize: 48,
+  queryHeads: 4,
+  kvHeads: 2,
+  headSize: 16,
+  vocabulary: 50,
+  tied: true,
+} as const;
+const models: Record<string, SmallModel> = {
+  "llama, tied": { ...small, architecture: "llama" },
+  "llama, untied, head size other than hidden / heads": { ...small, architecture: "llama", tied: false, headSize: 24 },
+  "llama with Llama 3 frequency factors": {
+    ...small,
+    architecture: "llama",
+    frequencyFactors: [1, 1, 1.5, 2, 4, 8, 8, 8],
+  },
+  "qwen2 with biases, one KV head": { ...small, architecture: "qwen2", kvHeads: 1 },
+  "qwen2, untied, no grouping": { ...small, architecture: "qwen2", kvHeads: 4, tied: false },
+};
+const ids = Array.from({ length: 40 }, (_, index) => (index * 17 + 3) % 50);
+
+const logits = async (decoder: Decoder, splits: readonly number[]): Promise<number[][]> => {
+  const attention = new FloatAttention(decoder.shape, decoder.attention);
+  const rows: number[][] = [];
+  for (const [index, start] of splits.entries()) {
+    const positions = ids.map((_, position) => position).slice(start, splits[index + 1] ?? ids.length);
+    const residual = await forward(
+      decoder,
+      positions.map((position) => ids[position]!),
+      positions,
+      attention,
+    );
+    const data = [...((await decoder.head(residual)).data as Float32Array)];
+    for (let row = 0; row < positions.length; row++) rows.push(data.slice(row * 50, (row + 1) * 50));
+  }
+  return rows;
+};
+
+const largestDifference = (a: number[][], b: number[][]): number =>
+  Math.max(...a.flatMap((row, index) => row.map((x, column) => Math.abs(x - b[index]![column]!))));
+
+describe.each(Object.entries(models))("%s", (_, model) => {
+  const source = randomWeights(model, 7);
+
+  test("logits equal a double-precision reference, in one piece, in pieces and token by token", async () => {
+    const decoder = await loadDecoder(source, { createSession });
+    const expected = await referenceLogits(source, model, ids);
+    expect(largestDifference(await logits(decoder, [0]), expected)).toBeLessThan(1e-4);
+    expect(largestDifference(await logits(decoder, [0, 5, 6, 30]), expected)).toBeLessThan(1e-4);
+    expect(
+      largestDifference(
+        await logits(
+          decoder,
+          ids.map((_id, index) => index),
+        ),
+        expected,
+      ),
+    ).toBeLessThan(1e-4);
+    await decoder.dispose();
+  });
+});
+
+test("sequences in a batch do not see each other", async () => {
+  const decoder = await loadDecoder(randomWeights(models["llama, tied"]!, 3), { createSession });
+  const alone = [0, 1].map(() => new FloatAttention(decoder.shape, decoder.attention));
+  const together = alone.map(() => new FloatAttention(decoder.shape, decoder.attention));
+  for (let position = 0; position < 4; position++) {
+    const tokens = [position + 1, 2 * position + 9];
+    const batch = (await forward(decoder, tokens, [position, position], batchAttention(together))).data as Float32Array;
+    for (const [row, token] of tokens.entries()) {
+      const single = (await forward(decoder, [token], [position], alone[row]!)).data as Float32Array;
+      single.forEach((x, index) => expect(batch[row * 32 + index]).toBeCloseTo(x, 4));
+    }
+  }
+});
+
+describe("a model that cannot be loaded says why", () => {
+  const weights = randomWeights(models["llama, tied"]!, 1);
+  const without = (key: string, value?: unknown): Map<string, unknown> => {
+    const metadata = new Map(weights.metadata);
+    metadata.delete(key);
+    if (value !== undefined) metadata.set(key, value);
+    return metadata;
+  };
+  const cases: [string, Map<string, unknown>, string, RegExp][] = [
+    [
+      "unknown architecture",
+      without("general.architecture", "mamba"),
+      "MODEL_UNKNOWN_ARCHITECTURE",
+      /llama, qwen2.*"mamba"/,
+    ],
+    ["no layer count", without("llama.block_count"), "MODEL_METADATA_MISSING", /llama\.block_count/],
+    ["a negative size", without("llama.embedding_length", -32), "MODEL_METADATA_INVALID", /embedding_length.*-32/],
+    ["heads that do not divide", without("llama.attention.head_count_kv", 3), "MODEL_METADATA_INVALID", /4 and 3/],
+    ["yarn", without("x", 0).set("llama.rope.scaling.type", "yarn"), "MODEL_ROPE_UNSUPPORTED", /"yarn"/],
+    ["sizes that do not fit the tensors", without("llama.feed_forward_length", 49), "MODEL_TENSOR_SHAPE", /ffn_gate/],
+    ["more layers than tensors", without("llama.block_count", 4), "MODEL_TENSOR_MISSING", /blk\.3/],
+  ];
+  test.each(cases)("%s", async (_, metadata, code, message) => {
+    const failure = await loadDecoder({ ...weights, metadata }, { createSession }).catch((error: unknown) => error);
+    expect(failure).toMatchObject({ code, message: expect.stringMatching(message) as unknown });
+  });
+});

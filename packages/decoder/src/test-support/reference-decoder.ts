@@ -1,0 +1,96 @@
+import type { WeightSource } from "../architecture/weights.ts";
+import type { SmallModel } from "./random-weights.ts";
+
+/**
+ * Logits of a whole sequence in double precision, one row a token: the definition of the architecture and nothing else.
+ * RoPE is applied to llama rows in their stored, interleaved order, so that un-permuting them is tested too.
+ */
+export const referenceLogits = async (
+  source: WeightSource,
+  model: SmallModel,
+  ids: readonly number[],
+): Promise<number[][]> => {
+  const read = async (name: string): Promise<number[]> => [...(await source.readTensor(name))];
+  const { hiddenSize, queryHeads, kvHeads, headSize } = model;
+  const embedding = await read("token_embd.weight");
+  const rows = ids.map((id) => embedding.slice(id * hiddenSize, (id + 1) * hiddenSize));
+  for (let layer = 0; layer < model.layers; layer++) {
+    const name = (part: string): string => `blk.${layer}.${part}`;
+    const linear = async (part: string, input: number[][]): Promise<number[][]> => {
+      const weight = await read(`${name(part)}.weight`);
+      const bias = source.tensors.has(`${name(part)}.bias`) ? await read(`${name(part)}.bias`) : undefined;
+      return input.map((x) => multiply(weight, x, bias));
+    };
+    const norm = await read(name("attn_norm.weight"));
+    const input = rows.map((x) => rmsNorm(x, norm));
+    const turn = (x: number[][]): number[][] => x.map((row, position) => rotate(row, position, model));
+    const [query, key, value] = [
+      turn(await linear("attn_q", input)),
+      turn(await linear("attn_k", input)),
+      await linear("attn_v", input),
+    ];
+    const mixed = rows.map((_, position) =>
+      Array.from({ length: queryHeads }, (_head, head) => {
+        const kvHead = Math.floor(head / (queryHeads / kvHeads));
+        const of = (row: number[], index: number): number[] => row.slice(index * headSize, (index + 1) * headSize);
+        const scores = key
+          .slice(0, position + 1)
+          .map((row) => dot(of(row, kvHead), of(query[position]!, head)) / Math.sqrt(headSize));
+        const weights = softmax(scores);
+        return Array.from({ length: headSize }, (_c, channel) =>
+          weights.reduce((sum, weight, token) => sum + weight * value[token]![kvHead * headSize + channel]!, 0),
+        );
+      }).flat(),
+    );
+    (await linear("attn_output", mixed)).forEach((x, row) => (rows[row] = add(rows[row]!, x)));
+    const feedNorm = await read(name("ffn_norm.weight"));
+    const feed = rows.map((x) => rmsNorm(x, feedNorm));
+    const up = await linear("ffn_up", feed);
+    const gated = (await linear("ffn_gate", feed)).map((x, row) =>
+      x.map((g, i) => (g / (1 + Math.exp(-g))) * up[row]![i]!),
+    );
+    (await linear("ffn_down", gated)).forEach((x, row) => (rows[row] = add(rows[row]!, x)));
+  }
+  const norm = await read("output_norm.weight");
+  const output = await read(model.tied ? "token_embd.weight" : "output.weight");
+  return rows.map((x) => multiply(output, rmsNorm(x, norm)));
+};
+
+const rotate = (
+  row: number[],
+  position: number,
+  { architecture, headSize, frequencyFactors }: SmallModel,
+): number[] => {
+  const turned = [...row];
+  const half = headSize / 2;
+  for (let start = 0; start < row.length; start += headSize)
+    for (let i = 0; i < half; i++) {
+      const [a, b] = architecture === "llama" ? [start + 2 * i, start + 2 * i + 1] : [start + i, start + i + half];
+      const angle = (position * 10_000 ** (-i / half)) / (frequencyFactors?.[i] ?? 1);
+      turned[a] = row[a]! * Math.cos(angle) - row[b]! * Math.sin(angle);
+      turned[b] = row[b]! * Math.cos(angle) + row[a]! * Math.sin(angle);
+    }
+  return turned;
+};
+
+const dot = (a: readonly number[], b: readonly number[]): number => a.reduce((sum, x, index) => sum + x * b[index]!, 0);
+
+const add = (a: readonly number[], b: readonly number[]): number[] => a.map((x, index) => x + b[index]!);
+
+const multiply = (weight: readonly number[], x: readonly number[], bias?: readonly number[]): number[] =>
+  Array.from(
+    { length: weight.length / x.length },
+    (_, row) => dot(weight.slice(row * x.length, (row + 1) * x.length), x) + (bias?.[row] ?? 0),
+  );
+
+const rmsNorm = (x: readonly number[], weight: readonly number[]): number[] => {
+  const scale = 1 / Math.sqrt(dot(x, x) / x.length + 1e-5);
+  return x.map((value, index) => value * scale * weight[index]!);
+};
+
+const softmax = (scores: readonly number[]): number[] => {
+  const largest = Math.max(...scores);
+  const weights = scores.map((score) => Math.exp(score - largest));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  return weights.map((weight) => weight / total);
+};

@@ -1,0 +1,62 @@
+import { fc, test } from "@fast-check/vitest";
+import { type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
+import { expect } from "vitest";
+import { columnChunks } from "./columns.ts";
+
+const tensorScheme = fc
+  .record({ bits: fc.constantFrom(4 as const, 16 as const), blockSize: fc.constantFrom(1, 2, 8, 32, 128) })
+  .map(({ bits, blockSize }): TensorScheme => ({
+    bits,
+    blockSize,
+    format: "affine",
+    axis: "token",
+    groupSize: "head",
+    transform: "none",
+  }));
+
+/** Layer schemes over all geometries: blocks, windows and sinks. */
+const layerScheme: fc.Arbitrary<LayerScheme> = fc.record({
+  key: tensorScheme,
+  value: tensorScheme,
+  window: fc.constantFrom(0, 1, 16, 32, 100),
+  sinks: fc.constantFrom(0, 1, 4),
+});
+
+const readsQuantized = (tensor: TensorScheme, scheme: LayerScheme, query: number, token: number): boolean =>
+  token >= scheme.sinks && token < scheme.sinks + quantizedPrefix(tensor, scheme, query + 1);
+
+test.prop([layerScheme, fc.integer({ min: 1, max: 300 })])(
+  "every query reads every token up to its own once, in the form the prefix rule gives",
+  (scheme, tokens) => {
+    let next = 0;
+    for (const chunk of columnChunks(scheme, tokens)) {
+      expect(chunk.firstQuery).toBe(next);
+      next = chunk.endQuery;
+      for (let query = chunk.firstQuery; query < chunk.endQuery; query++) {
+        const seen: number[] = [];
+        let column = (query - chunk.firstQuery) * chunk.columns;
+        for (const run of chunk.runs)
+          for (let token = run.start; token < run.end; token++, column++) {
+            if (chunk.mask[column] !== 0) continue;
+            seen.push(token);
+            const forms = [
+              readsQuantized(scheme.key, scheme, query, token),
+              readsQuantized(scheme.value, scheme, query, token),
+            ];
+            if (forms[0] !== run.keyQuantized || forms[1] !== run.valueQuantized)
+              expect.fail(
+                `query ${query} reads token ${token} as ${JSON.stringify(run)}, expected ${JSON.stringify(forms)}`,
+              );
+          }
+        seen.sort((a, b) => a - b);
+        if (seen.length !== query + 1 || seen.some((token, index) => token !== index))
+          expect.fail(`query ${query} reads ${seen.join(" ")}`);
+      }
+    }
+    expect(next).toBe(tokens);
+  },
+);
+
+test("a uniform cache needs no more columns than tokens", () => {
+  for (const chunk of columnChunks(undefined, 300)) expect(chunk.columns).toBe(chunk.endQuery);
+});

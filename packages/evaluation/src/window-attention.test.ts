@@ -1,0 +1,113 @@
+import { fc, test } from "@fast-check/vitest";
+import { createAttentionKernel } from "@kvtuner/decoder";
+import { type CacheShape, type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
+import { decodeBlock, encodeBlock, roundToFloat16 } from "@kvtuner/quantizers";
+import { InferenceSession } from "onnxruntime-node";
+import { expect } from "vitest";
+import { createWindowAttention, type WindowTensors } from "./window-attention.ts";
+
+const scheme = (axis: "token" | "channel", blocks: number[]): fc.Arbitrary<TensorScheme> =>
+  fc.record({
+    bits: fc.constantFrom(2, 3, 4, 8, 16),
+    format: fc.constantFrom("affine", "symmetric"),
+    axis: fc.constant(axis),
+    groupSize: axis === "token" ? fc.constantFrom("head", 32) : fc.constant(32),
+    blockSize: fc.constantFrom(...blocks),
+    transform: fc.constantFrom("none", "hadamard"),
+  });
+const tensor = fc.oneof(scheme("token", [1, 32]), scheme("channel", [32, 64]));
+const layer: fc.Arbitrary<LayerScheme> = fc.record({
+  key: tensor,
+  value: tensor,
+  window: fc.constantFrom(0, 5, 32),
+  sinks: fc.constantFrom(0, 1, 4),
+});
+const shapes: CacheShape[] = [
+  { layers: 1, queryHeads: 4, kvHeads: 2, headSize: 32 },
+  { layers: 1, queryHeads: 3, kvHeads: 1, headSize: 64 },
+];
+
+/** A cache fed token by token, in double precision: every token encoded alone with its block, once. */
+const reference = (shape: CacheShape, plan: LayerScheme, { query, key, value }: WindowTensors): Float64Array => {
+  const { queryHeads, kvHeads, headSize } = shape;
+  const tokens = key.length / (kvHeads * headSize);
+  const output = new Float64Array(query.length);
+  for (let head = 0; head < queryHeads; head++) {
+    const kvHead = Math.floor(head / (queryHeads / kvHeads));
+    const keys = storedForms(headRows(key, kvHead, shape), plan.key, plan.sinks, headSize);
+    const values = storedForms(headRows(value, kvHead, shape), plan.value, plan.sinks, headSize);
+    for (let position = 0; position < tokens; position++) {
+      const at = (position * queryHeads + head) * headSize;
+      const scores = Float64Array.from({ length: position + 1 }, (_, token) => {
+        const row = keys(token, isQuantized(plan.key, plan, position, token));
+        return row.reduce((sum, x, channel) => sum + x * query[at + channel]!, 0) / Math.sqrt(headSize);
+      });
+      const largest = Math.max(...scores);
+      const weights = scores.map((score) => Math.exp(score - largest));
+      const total = weights.reduce((sum, weight) => sum + weight, 0);
+      for (let token = 0; token <= position; token++)
+        values(token, isQuantized(plan.value, plan, position, token)).forEach((x, channel) => {
+          output[at + channel]! += (weights[token]! / total) * x;
+        });
+    }
+  }
+  return output;
+};
+
+const isQuantized = (tensorScheme: TensorScheme, plan: LayerScheme, position: number, token: number): boolean =>
+  token >= plan.sinks && token < plan.sinks + quantizedPrefix(tensorScheme, plan, position + 1);
+
+const headRows = (source: Float32Array, head: number, { kvHeads, headSize }: CacheShape): Float32Array[] =>
+  Array.from({ length: source.length / (kvHeads * headSize) }, (_, token) =>
+    source.slice((token * kvHeads + head) * headSize, (token * kvHeads + head + 1) * headSize).map(roundToFloat16),
+  );
+
+const storedForms = (rows: Float32Array[], tensorScheme: TensorScheme, sinks: number, headSize: number) => {
+  const blocks = new Map<number, Float32Array>();
+  return (token: number, quantized: boolean): Float32Array => {
+    if (!quantized) return rows[token]!;
+    const { blockSize } = tensorScheme;
+    const start = token - ((token - sinks) % blockSize);
+    const block = blocks.get(start) ?? encodedBlock(rows.slice(start, start + blockSize), tensorScheme, headSize);
+    blocks.set(start, block);
+    return block.subarray((token - start) * headSize, (token - start + 1) * headSize);
+  };
+};
+
+const encodedBlock = (rows: Float32Array[], tensorScheme: TensorScheme, headSize: number): Float32Array => {
+  const flat = Float32Array.from(rows.flatMap((row) => [...row]));
+  return decodeBlock(encodeBlock(flat, rows.length, headSize, tensorScheme), rows.length, headSize, tensorScheme);
+};
+
+const kernels = new Map(
+  await Promise.all(
+    shapes.map(
+      async (shape) => [shape, await createAttentionKernel(shape, (model) => InferenceSession.create(model))] as const,
+    ),
+  ),
+);
+
+test.prop(
+  [
+    fc.constantFrom(...shapes),
+    layer,
+    fc.integer({ min: 1, max: 200 }),
+    fc.infiniteStream(fc.float({ min: -4, max: 4, noNaN: true })),
+  ],
+  {
+    numRuns: 40,
+  },
+)("one parallel pass equals a cache fed token by token", async (shape, plan, tokens, numbers) => {
+  const random = (width: number): Float32Array =>
+    Float32Array.from({ length: tokens * width }, () => numbers.next().value);
+  const tensors = {
+    query: random(shape.queryHeads * shape.headSize),
+    key: random(shape.kvHeads * shape.headSize),
+    value: random(shape.kvHeads * shape.headSize),
+  };
+  const output = await createWindowAttention(shape, kernels.get(shape)!).layer(tensors)(plan);
+  const expected = reference(shape, plan, tensors);
+  let largest = 0;
+  for (const [index, x] of expected.entries()) largest = Math.max(largest, Math.abs(x - output[index]!));
+  expect(largest).toBeLessThan(2e-5);
+});
