@@ -1,0 +1,81 @@
+/** Copies one head out of `[tokens, heads * headSize]` as `[tokens, headSize]`, in double precision. */
+export const headRows = (source: ArrayLike<number>, heads: number, head: number, headSize: number): Float64Array => {
+  const tokens = source.length / (heads * headSize);
+  const rows = new Float64Array(tokens * headSize);
+  for (let token = 0; token < tokens; token++) {
+    const from = (token * heads + head) * headSize;
+    for (let channel = 0; channel < headSize; channel++) rows[token * headSize + channel] = source[from + channel]!;
+  }
+  return rows;
+};
+
+/** Writes `scale * query . rows[token]` to `scores[token]` for tokens `start` to `end - 1`. */
+export const scoreRows = (
+  scores: Float64Array,
+  query: Float64Array,
+  rows: Float64Array,
+  start: number,
+  end: number,
+  scale: number,
+): void => {
+  const size = query.length;
+  for (let token = start; token < end; token++) {
+    const base = token * size;
+    let sum = 0;
+    for (let channel = 0; channel < size; channel++) sum += query[channel]! * rows[base + channel]!;
+    scores[token] = sum * scale;
+  }
+};
+
+/** Replaces the first `length` scores by their softmax. */
+export const softmax = (scores: Float64Array, length: number): void => {
+  let largest = -Infinity;
+  for (let token = 0; token < length; token++) largest = Math.max(largest, scores[token]!);
+  let sum = 0;
+  for (let token = 0; token < length; token++) {
+    const weight = Math.exp(scores[token]! - largest);
+    scores[token] = weight;
+    sum += weight;
+  }
+  for (let token = 0; token < length; token++) scores[token] = scores[token]! / sum;
+};
+
+/** Mean of `|a - b|` over the first `length` elements. */
+export const meanAbsoluteDifference = (a: Float64Array, b: Float64Array, length: number): number => {
+  let sum = 0;
+  for (let index = 0; index < length; index++) sum += Math.abs(a[index]! - b[index]!);
+  return sum / length;
+};
+
+/** Adds `weights[token] * rows[token]` to `output` for tokens `start` to `end - 1`; four tokens at a time, as `output` is the bottleneck. */
+export const addWeightedRows = (
+  output: Float64Array,
+  weights: Float64Array,
+  rows: Float64Array,
+  start: number,
+  end: number,
+): void => {
+  const size = output.length;
+  let token = start;
+  for (; token + 4 <= end; token += 4) {
+    const a = weights[token]!;
+    const b = weights[token + 1]!;
+    const c = weights[token + 2]!;
+    const d = weights[token + 3]!;
+    const first = token * size;
+    for (let channel = 0; channel < size; channel++) {
+      const index = first + channel;
+      output[channel] =
+        output[channel]! +
+        a * rows[index]! +
+        b * rows[index + size]! +
+        c * rows[index + 2 * size]! +
+        d * rows[index + 3 * size]!;
+    }
+  }
+  for (; token < end; token++) {
+    for (let channel = 0; channel < size; channel++) {
+      output[channel] = output[channel]! + weights[token]! * rows[token * size + channel]!;
+    }
+  }
+};

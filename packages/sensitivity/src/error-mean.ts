@@ -1,0 +1,54 @@
+import type { HeadErrors, PairErrors } from "./layer-errors.ts";
+import { SensitivityError } from "./layer-input.ts";
+
+/** Running mean of one layer's errors over windows, so that no window need be kept. */
+export interface ErrorMean {
+  /** Adds one window's `measureLayerErrors`; every window has the same pairs in the same order. `weight` is 1 by default. */
+  add(pairs: readonly PairErrors[], weight?: number): void;
+  /** Means so far, in the order of the pairs; empty before the first window. */
+  result(): PairErrors[];
+}
+
+/** Starts a mean over windows. Means do not depend on the order of windows but for rounding. */
+export const createErrorMean = (): ErrorMean => {
+  let means: PairErrors[] = [];
+  let total = 0;
+  return {
+    add(pairs, weight = 1) {
+      if (!(weight > 0 && Number.isFinite(weight))) {
+        throw new SensitivityError(
+          "SENSITIVITY_WEIGHT",
+          `A window's weight must be positive and finite; got ${weight}.`,
+        );
+      }
+      if (total > 0) checkSamePairs(means, pairs);
+      total += weight;
+      means = pairs.map((pair, index) => ({
+        ...pair,
+        errors: moveTo(means[index]?.errors, pair.errors, weight / total),
+      }));
+    },
+    result: () => means.map((pair) => ({ ...pair })),
+  };
+};
+
+/** The mean after a window that carries `share` of all weight; the window itself when it is the first. */
+const moveTo = (mean: HeadErrors | undefined, window: HeadErrors, share: number): HeadErrors => {
+  const move = (name: keyof HeadErrors): number[] =>
+    window[name].map((error, head) => {
+      const before = mean?.[name][head] ?? error;
+      return before + (error - before) * share;
+    });
+  return { key: move("key"), value: move("value"), attention: move("attention"), output: move("output") };
+};
+
+const checkSamePairs = (known: readonly PairErrors[], added: readonly PairErrors[]): void => {
+  if (describe(known) === describe(added)) return;
+  throw new SensitivityError(
+    "SENSITIVITY_PAIRS_DIFFER",
+    `Every window of a layer must measure the same pairs and heads; expected ${describe(known)}; got ${describe(added)}.`,
+  );
+};
+
+const describe = (pairs: readonly PairErrors[]): string =>
+  pairs.map(({ keyId, valueId, errors }) => `${keyId}/${valueId} (${errors.key.length} heads)`).join(", ") || "none";

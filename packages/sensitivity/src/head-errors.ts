@@ -1,0 +1,157 @@
+import { addWeightedRows, headRows, meanAbsoluteDifference, scoreRows, softmax } from "./attention-rows.ts";
+import type { LayerInput, ReadVersion, TokenRange } from "./layer-input.ts";
+import { RELATIVE_FLOOR, rowRelativeError } from "./relative-error.ts";
+
+/** Mean errors of one KV head: by key scheme, by value scheme, by key scheme, and by pair (key scheme major). */
+export interface HeadSums {
+  readonly key: Float64Array;
+  readonly value: Float64Array;
+  readonly attention: Float64Array;
+  readonly output: Float64Array;
+}
+
+/** One head's rows of a {@link ReadVersion}. */
+interface HeadVersion {
+  readonly rows: Float64Array;
+  readonly range: ReadVersion["range"];
+}
+
+/** Everything one KV head is measured from, `[tokens, headSize]` each. */
+interface HeadInput {
+  readonly headSize: number;
+  readonly positions: readonly number[];
+  readonly key: Float64Array;
+  readonly value: Float64Array;
+  readonly keys: readonly HeadVersion[];
+  readonly values: readonly HeadVersion[];
+  readonly scoreScale: number;
+  readonly relativeFloor: number;
+}
+
+/** Measures one KV head under all schemes, with the query heads that share it. */
+export const measureHead = (
+  input: LayerInput & { readonly keys: readonly ReadVersion[]; readonly values: readonly ReadVersion[] },
+  kvHead: number,
+): HeadSums => {
+  const { queryHeads, kvHeads, headSize } = input.shape;
+  const head = headInput(input, kvHead);
+  const sums = {
+    key: tensorErrors(head, head.key, head.keys),
+    value: tensorErrors(head, head.value, head.values),
+    attention: new Float64Array(head.keys.length),
+    output: new Float64Array(head.keys.length * head.values.length),
+  };
+  const group = queryHeads / kvHeads;
+  for (let queryHead = kvHead * group; queryHead < (kvHead + 1) * group; queryHead++) {
+    addQueries(sums, head, headRows(input.query, queryHeads, queryHead, headSize));
+  }
+  divide(sums.attention, group * head.positions.length);
+  divide(sums.output, group * head.positions.length);
+  return sums;
+};
+
+const headInput = (
+  input: LayerInput & { readonly keys: readonly ReadVersion[]; readonly values: readonly ReadVersion[] },
+  kvHead: number,
+): HeadInput => {
+  const { kvHeads, headSize } = input.shape;
+  const rows = (source: ArrayLike<number>): Float64Array => headRows(source, kvHeads, kvHead, headSize);
+  const version = ({ hat, range }: ReadVersion): HeadVersion => ({ rows: rows(hat), range });
+  return {
+    headSize,
+    positions: Array.from(input.queryPositions),
+    key: rows(input.key),
+    value: rows(input.value),
+    keys: input.keys.map(version),
+    values: input.values.map(version),
+    scoreScale: input.scoreScale ?? 1 / Math.sqrt(headSize),
+    relativeFloor: input.relativeFloor ?? RELATIVE_FLOOR,
+  };
+};
+
+/** Mean relative error of each version over the tokens that some query reads from it. */
+const tensorErrors = (head: HeadInput, exact: Float64Array, versions: readonly HeadVersion[]): Float64Array =>
+  Float64Array.from(versions, (version) => {
+    const ranges = head.positions.map((position) => clippedRange(version, position)).filter(isNotEmpty);
+    const read = Int8Array.from({ length: exact.length / head.headSize });
+    for (const { start, end } of ranges) read.fill(1, start, end);
+    let sum = 0;
+    let count = 0;
+    for (let token = 0; token < read.length; token++) {
+      if (read[token] === 0) continue;
+      sum += rowRelativeError(exact, version.rows, token * head.headSize, head.headSize, head.relativeFloor);
+      count++;
+    }
+    return count === 0 ? 0 : sum / count;
+  });
+
+const addQueries = (sums: HeadSums, head: HeadInput, queries: Float64Array): void => {
+  const longest = Math.max(...head.positions) + 1;
+  const exact = new Float64Array(longest);
+  const weights = head.keys.map(() => new Float64Array(longest));
+  for (const [row, position] of head.positions.entries()) {
+    const query = queries.subarray(row * head.headSize, (row + 1) * head.headSize);
+    computeWeights(head, query, position, exact, weights);
+    for (const [key, quantized] of weights.entries()) {
+      sums.attention[key] = sums.attention[key]! + meanAbsoluteDifference(exact, quantized, position + 1);
+    }
+    addOutputs(sums.output, head, position, exact, weights);
+  }
+};
+
+/** Attention weights of one query: with exact keys, and under every key scheme. */
+const computeWeights = (
+  head: HeadInput,
+  query: Float64Array,
+  position: number,
+  exact: Float64Array,
+  weights: readonly Float64Array[],
+): void => {
+  scoreRows(exact, query, head.key, 0, position + 1, head.scoreScale);
+  for (const [key, version] of head.keys.entries()) {
+    const quantized = weights[key]!;
+    const { start, end } = clippedRange(version, position);
+    quantized.set(exact.subarray(0, position + 1));
+    scoreRows(quantized, query, version.rows, start, end, head.scoreScale);
+    softmax(quantized, position + 1);
+  }
+  softmax(exact, position + 1);
+};
+
+/** Adds the output error of every pair at one query. */
+const addOutputs = (
+  sums: Float64Array,
+  head: HeadInput,
+  position: number,
+  exactWeights: Float64Array,
+  weights: readonly Float64Array[],
+): void => {
+  const { headSize, relativeFloor, value } = head;
+  const exact = new Float64Array(headSize);
+  addWeightedRows(exact, exactWeights, value, 0, position + 1);
+  const output = new Float64Array(headSize);
+  for (const [valueIndex, version] of head.values.entries()) {
+    const { start, end } = clippedRange(version, position);
+    for (const [key, quantized] of weights.entries()) {
+      output.fill(0);
+      addWeightedRows(output, quantized, value, 0, start);
+      addWeightedRows(output, quantized, version.rows, start, end);
+      addWeightedRows(output, quantized, value, end, position + 1);
+      const pair = key * head.values.length + valueIndex;
+      sums[pair] = sums[pair]! + rowRelativeError(exact, output, 0, headSize, relativeFloor);
+    }
+  }
+};
+
+/** The tokens a query at `position` reads quantized, cut to those it sees; empty ranges stand at a token it sees. */
+const clippedRange = ({ range }: HeadVersion, position: number): TokenRange => {
+  const { start, end } = range(position);
+  const first = Math.min(Math.max(start, 0), position + 1);
+  return { start: first, end: Math.max(first, Math.min(end, position + 1)) };
+};
+
+const isNotEmpty = ({ start, end }: TokenRange): boolean => start < end;
+
+const divide = (values: Float64Array, divisor: number): void => {
+  for (let index = 0; index < values.length; index++) values[index] = values[index]! / divisor;
+};

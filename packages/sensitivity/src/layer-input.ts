@@ -1,0 +1,103 @@
+import { type CacheShape, KvtunerError } from "@kvtuner/plan";
+
+import type { FloatArray } from "./relative-error.ts";
+
+/** Half-open range of tokens, `start <= token < end`. */
+export interface TokenRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** One scheme's version of the keys, or of the values, of a layer. */
+export interface ReadVersion {
+  /** Names the scheme in the result; unique among the keys, and among the values. */
+  readonly id: string;
+  /** Decoded codes, `[tokens, kvHeads * headSize]` row-major. Looked at only where `range` says so. */
+  readonly hat: FloatArray;
+  /**
+   * Tokens that a query at a position reads from `hat`; it reads all others, up to its own position, exactly. Cut at
+   * the position, so `{ start: 0, end: Infinity }` reads everything quantized.
+   */
+  readonly range: (position: number) => TokenRange;
+}
+
+/** What one layer's attention errors are measured from. */
+export interface LayerInput {
+  /** Rotated queries `[queries, queryHeads * headSize]` row-major. Query head h attends KV head `floor(h * kvHeads / queryHeads)`. */
+  readonly query: FloatArray;
+  /** Position of each query row; the query sees tokens 0 to its position. */
+  readonly queryPositions: ArrayLike<number>;
+  /** Rotated keys `[tokens, kvHeads * headSize]` row-major, as a query reads them where they are not quantized. */
+  readonly key: FloatArray;
+  /** Values `[tokens, kvHeads * headSize]` row-major, as a query reads them where they are not quantized. */
+  readonly value: FloatArray;
+  readonly shape: Pick<CacheShape, "queryHeads" | "kvHeads" | "headSize">;
+  /** What scores are multiplied by before the softmax; `1 / sqrt(headSize)` by default. */
+  readonly scoreScale?: number;
+  /** See `relativeError`; `RELATIVE_FLOOR` by default. */
+  readonly relativeFloor?: number;
+}
+
+/** Refuses arrays that do not fit each other, positions outside the tokens, and ids that name two things. */
+export const checkLayerInput = (
+  input: LayerInput & { readonly keys: readonly ReadVersion[]; readonly values: readonly ReadVersion[] },
+): void => {
+  checkShape(input.shape);
+  const tokens = checkTensors(input);
+  checkQueries(input, tokens);
+  for (const version of input.keys) checkLength(`hat of key scheme "${version.id}"`, version.hat, input.key.length);
+  for (const version of input.values) checkLength(`hat of value scheme "${version.id}"`, version.hat, input.key.length);
+  checkIds("key", input.keys);
+  checkIds("value", input.values);
+};
+
+const checkShape = ({ queryHeads, kvHeads, headSize }: LayerInput["shape"]): void => {
+  const sound = [queryHeads, kvHeads, headSize].every((size) => Number.isInteger(size) && size > 0);
+  if (sound && queryHeads % kvHeads === 0) return;
+  throw new SensitivityError(
+    "SENSITIVITY_SHAPE",
+    `queryHeads, kvHeads and headSize must be positive integers, queryHeads a multiple of kvHeads; got ${queryHeads}, ${kvHeads} and ${headSize}.`,
+  );
+};
+
+const checkTensors = ({ key, value, shape }: LayerInput): number => {
+  const width = shape.kvHeads * shape.headSize;
+  const tokens = key.length / width;
+  if (!Number.isInteger(tokens) || tokens === 0) {
+    throw new SensitivityError(
+      "SENSITIVITY_LENGTH",
+      `key must hold whole tokens of kvHeads * headSize = ${width} numbers, at least one; got ${key.length} numbers.`,
+    );
+  }
+  checkLength("value", value, key.length);
+  return tokens;
+};
+
+const checkQueries = ({ query, queryPositions, shape }: LayerInput, tokens: number): void => {
+  checkLength("query", query, queryPositions.length * shape.queryHeads * shape.headSize);
+  if (queryPositions.length === 0) {
+    throw new SensitivityError("SENSITIVITY_LENGTH", "At least one query is needed to measure attention; got none.");
+  }
+  for (const position of Array.from(queryPositions)) {
+    if (Number.isInteger(position) && position >= 0 && position < tokens) continue;
+    throw new SensitivityError(
+      "SENSITIVITY_POSITION",
+      `A query's position must be an integer from 0 to ${tokens - 1}, the last token; got ${position}.`,
+    );
+  }
+};
+
+const checkLength = (name: string, array: FloatArray, expected: number): void => {
+  if (array.length === expected) return;
+  throw new SensitivityError("SENSITIVITY_LENGTH", `${name} must hold ${expected} numbers; got ${array.length}.`);
+};
+
+const checkIds = (kind: "key" | "value", versions: readonly ReadVersion[]): void => {
+  const ids = versions.map(({ id }) => id);
+  const twice = ids.find((id, index) => ids.indexOf(id) !== index);
+  if (twice === undefined) return;
+  throw new SensitivityError("SENSITIVITY_DUPLICATE", `Ids of ${kind} schemes must differ; "${twice}" came twice.`);
+};
+
+/** Input of this package that does not hold together; `code` starts with `SENSITIVITY_`. */
+export class SensitivityError extends KvtunerError {}

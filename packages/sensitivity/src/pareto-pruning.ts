@@ -1,0 +1,75 @@
+import { meanOverHeads } from "./layer-errors.ts";
+import { SensitivityError } from "./layer-input.ts";
+import type { CandidateProfile, LayerProfile, Profile } from "./profile.ts";
+
+/** A candidate as pruning sees it: what it costs and what it loses; less is better in both. */
+export interface PricedCandidate {
+  readonly bits: number;
+  readonly error: number;
+}
+
+/** What a layer's candidates are compared by: the mean e_o over KV heads (the paper), or the KL of the layer quantized alone. */
+export type Measure = "eo" | "kl";
+
+/**
+ * Indices, rising, of the candidates that no other one beats: none costs no more and loses no more, with one of the
+ * two less. Of candidates equal in both the first is kept. Source: arXiv 2502.04420, section 5.3.
+ *
+ * @throws SensitivityError when a cost or an error is NaN.
+ */
+export const paretoPrune = (candidates: readonly PricedCandidate[]): number[] => {
+  for (const [index, { bits, error }] of candidates.entries()) checkPriced(index, bits, error);
+  const cheapestFirst = [...candidates.keys()].toSorted((a, b) => compare(candidates[a]!, candidates[b]!) || a - b);
+  let least = Number.POSITIVE_INFINITY;
+  const kept = cheapestFirst.filter((index, rank) => {
+    const { error } = candidates[index]!;
+    const isKept = error < least || rank === 0;
+    least = Math.min(least, error);
+    return isKept;
+  });
+  return kept.toSorted((a, b) => a - b);
+};
+
+/** {@link paretoPrune} of every layer of a profile: the ids of the candidates left, in the profile's order. */
+export const pruneProfile = (profile: Profile, measure: Measure): string[][] =>
+  profile.layers.map(({ candidates }, layer) => {
+    const priced = candidates.map((candidate) => ({ bits: candidate.bits, error: lossOf(candidate, measure, layer) }));
+    return paretoPrune(priced).map((index) => candidates[index]!.id);
+  });
+
+/**
+ * A layer's feature vector for grouping (arXiv 2502.04420, section 5.3): the losses of the candidates named, in that order.
+ *
+ * @throws SensitivityError when the layer has no candidate of that id, or it has no KL and `measure` asks for it.
+ */
+export const lossVector = (layer: LayerProfile, ids: readonly string[], measure: Measure = "eo"): number[] =>
+  ids.map((id) => {
+    const candidate = layer.candidates.find((each) => each.id === id);
+    if (candidate !== undefined) return lossOf(candidate, measure, layer.layer);
+    const known = layer.candidates.map((each) => each.id).join(", ");
+    throw new SensitivityError(
+      "SENSITIVITY_UNKNOWN_CANDIDATE",
+      `Layer ${layer.layer} has candidates ${known}; got "${id}".`,
+    );
+  });
+
+const lossOf = (candidate: CandidateProfile, measure: Measure, layer: number): number => {
+  if (measure === "eo") return meanOverHeads(candidate.errors).output;
+  if (candidate.kl !== undefined) return candidate.kl;
+  throw new SensitivityError(
+    "SENSITIVITY_NO_KL",
+    `Pruning by KL needs the KL of every layer quantized alone; layer ${layer} has none for "${candidate.id}". Measure it, or prune by "eo".`,
+  );
+};
+
+const compare = (a: PricedCandidate, b: PricedCandidate): number => order(a.bits, b.bits) || order(a.error, b.error);
+
+const order = (a: number, b: number): number => Number(a > b) - Number(a < b);
+
+const checkPriced = (index: number, bits: number, error: number): void => {
+  if (!Number.isNaN(bits) && !Number.isNaN(error)) return;
+  throw new SensitivityError(
+    "SENSITIVITY_NOT_A_NUMBER",
+    `Candidates to prune need bits and an error that are numbers; candidate ${index} has ${bits} bits and error ${error}.`,
+  );
+};
