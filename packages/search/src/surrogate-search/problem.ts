@@ -1,0 +1,99 @@
+import type { Genome } from "../ask-tell.ts";
+import { SearchError } from "../search-error.ts";
+import { cleanLosses, logOfLoss, type SingleLosses } from "./additive-features.ts";
+import { type CostAxis, costAxis, type CostInterest } from "./cost-axis.ts";
+
+/** What a surrogate-assisted search is made of. */
+export interface SurrogateSearchOptions extends CostInterest {
+  /** Number of choices of each gene. */
+  readonly choices: readonly number[];
+  /** Cost [gene][choice]; adds up exactly. Whole multiples of a common unit: bits or bytes. */
+  readonly costs: readonly (readonly number[])[];
+  /** Loss [gene][choice] of that choice alone, all other genes lossless; adds up roughly. */
+  readonly losses: readonly (readonly number[])[];
+  /** 32-bit integer; the same seed and the same results told in the same order give the same genomes asked. */
+  readonly seed: number;
+  /** How many evaluations the caller means to spend in all; more may be asked. */
+  readonly evaluations: number;
+  /** Loss and cost above which a genome is of no use; by default the worst of the surrogate's front. */
+  readonly reference?: readonly [loss: number, cost: number];
+  /** Genes that share one choice should losses not add up, as lists of genes; by default each gene is its own group. */
+  readonly groups?: readonly (readonly number[])[];
+  /** Rank correlation of predicted and observed losses below which the surrogate is given up; 0.7 by default. */
+  readonly minimumAgreement?: number;
+}
+
+/** The options, checked, with what follows from them. */
+export interface SurrogateProblem {
+  readonly options: SurrogateSearchOptions;
+  readonly single: SingleLosses;
+  /** Natural logarithm of the reference loss, and the reference cost. */
+  readonly reference: readonly [number, number];
+  readonly axis: CostAxis;
+  /** Partial genomes that differ less in cost are not told apart: 1/65536 of all costs, genes x that at the end. */
+  readonly resolution: number;
+  costOf(genome: Genome): number;
+}
+
+/** Throws `SEARCH_BAD_COSTS`, `SEARCH_BAD_LOSSES`, `SEARCH_BAD_OPTIONS`. */
+export const surrogateProblem = (options: SurrogateSearchOptions): SurrogateProblem => {
+  checkOptions(options);
+  const single = cleanLosses(options.losses);
+  const least = sum(options.costs.map((row) => Math.min(...row)));
+  const most = sum(options.costs.map((row) => Math.max(...row)));
+  const worstLoss = sum(single.losses.map((row) => Math.max(...row)));
+  const [loss, cost] = options.reference ?? [worstLoss, most];
+  return {
+    options,
+    single,
+    reference: [logOfLoss(loss, single.floor), cost],
+    axis: costAxis(least, Math.min(most, cost), options),
+    resolution: (most - least) / 65536,
+    costOf: (genome) => sum(genome.map((choice, gene) => options.costs[gene]![choice]!)),
+  };
+};
+
+const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+
+const checkOptions = ({
+  choices,
+  costs,
+  losses,
+  evaluations,
+  reference = [1, 1],
+  groups,
+}: SurrogateSearchOptions): void => {
+  checkTable("SEARCH_BAD_COSTS", "costs", costs, choices);
+  checkTable("SEARCH_BAD_LOSSES", "losses", losses, choices);
+  if (!Number.isInteger(evaluations) || evaluations < 1) throw badOptions("at least 1 evaluation", `${evaluations}`);
+  if (!(reference[0] > 0) || !Number.isFinite(reference[1])) {
+    throw badOptions("a reference of positive loss and finite cost", `[${reference.join(", ")}]`);
+  }
+  if (groups) checkGroups(groups, choices);
+};
+
+const checkTable = (
+  code: string,
+  what: string,
+  table: readonly (readonly number[])[],
+  choices: readonly number[],
+): void => {
+  const sizes = table.map((row) => row.length).join(", ");
+  if (sizes === choices.join(", ") && table.flat().every(Number.isFinite)) return;
+  throw new SearchError(
+    code,
+    `Expected finite ${what} of [${choices.join(", ")}] choices, got [${sizes}] or not finite.`,
+  );
+};
+
+const checkGroups = (groups: readonly (readonly number[])[], choices: readonly number[]): void => {
+  const members = groups.flat().toSorted((a, b) => a - b);
+  if (members.join() !== [...choices.keys()].join()) {
+    throw badOptions(`each of ${choices.length} genes in one group`, `[${members.join(", ")}]`);
+  }
+  const uneven = groups.find((group) => group.some((gene) => choices[gene] !== choices[group[0]!]));
+  if (uneven) throw badOptions("groups of genes with equally many choices", `[${uneven.join(", ")}]`);
+};
+
+const badOptions = (expected: string, came: string): SearchError =>
+  new SearchError("SEARCH_BAD_OPTIONS", `Expected ${expected}, got ${came}.`);

@@ -1,0 +1,163 @@
+import { type AskTell, checkEvaluation, type Evaluation, type Genome } from "../ask-tell.ts";
+import { createArchive, type GenomeArchive, genomeKey } from "../genome-archive.ts";
+import { randomFromSeed } from "../random.ts";
+import { SearchError } from "../search-error.ts";
+import { spreadOverFront } from "./front-candidates.ts";
+import { createGroupedNsga2, restoreGroupedNsga2 } from "./grouped-nsga2.ts";
+import { type SurrogateProblem, surrogateProblem, type SurrogateSearchOptions } from "./problem.ts";
+import { type Refinement, refine } from "./refinement.ts";
+
+/** Ask and tell, and how well the surrogate does. */
+export interface SurrogateSearch extends AskTell {
+  /** Rank correlation of losses told with those predicted from all others; undefined before there are enough. */
+  agreement(): number | undefined;
+  /** "surrogate", or "nsga2" once the surrogate was given up. */
+  strategy(): "surrogate" | "nsga2";
+}
+
+interface State {
+  readonly archive: GenomeArchive;
+  readonly told: Evaluation[];
+  pending: Genome[];
+  fallback: AskTell | undefined;
+  /** What was computed from the results told so far, until more are told. */
+  refinement: Refinement | undefined;
+}
+
+/**
+ * The default strategy for losses that nearly add up. A quarter of the evaluations goes to genomes spread evenly over the
+ * exact front of the summed single losses. Each further genome is that of greatest expected gain in hypervolume (logarithm
+ * of loss against cost) under a model that corrects the sums by what was told. When predicted and told losses no longer
+ * rank alike, NSGA-II over groups takes over. The second objective told is not read: costs come from the table.
+ * Throws `SEARCH_BAD_CHOICES`, `SEARCH_BAD_COSTS`, `SEARCH_BAD_LOSSES`, `SEARCH_BAD_OPTIONS`; `tell` throws
+ * `SEARCH_BAD_EVALUATION`.
+ */
+export const createSurrogateSearch = (options: SurrogateSearchOptions): SurrogateSearch =>
+  searchFrom(surrogateProblem(options), {
+    archive: createArchive(options.choices),
+    told: [],
+    pending: [],
+    fallback: undefined,
+    refinement: undefined,
+  });
+
+/** The search that a checkpoint of `createSurrogateSearch` came from, as it was. Throws `SEARCH_BAD_CHECKPOINT`. */
+export const restoreSurrogateSearch = (checkpoint: unknown): SurrogateSearch => {
+  if (!isCheckpoint(checkpoint)) throw badCheckpoint();
+  const { options, told, pending, fallback } = checkpoint;
+  return searchFrom(surrogateProblem(options), {
+    archive: createArchive(options.choices, [...told.map(({ genome }) => genome), ...pending]),
+    told: [...told],
+    pending: [...pending],
+    fallback: fallback === null ? undefined : restoreGroupedNsga2(fallback, groupsOf(options)),
+    refinement: undefined,
+  });
+};
+
+const searchFrom = (problem: SurrogateProblem, state: State): SurrogateSearch => ({
+  ask: (count = 1) => {
+    const asked: Genome[] = [];
+    for (let genome; asked.length < count && (genome = nextGenome(problem, state)); asked.push(genome)) {
+      state.archive.add(genome);
+      state.pending.push(genome);
+    }
+    return asked;
+  },
+  tell: (evaluations) => {
+    for (const evaluation of evaluations) checkEvaluation(evaluation, problem.options.choices, 2);
+    for (const evaluation of evaluations) admit(evaluation, state);
+    if (evaluations.length > 0) state.refinement = undefined;
+  },
+  checkpoint: () => checkpointOf(problem.options, state),
+  agreement: () => (enoughTold(problem, state) ? refinementOf(problem, state).agreement : undefined),
+  strategy: () => (state.fallback ? "nsga2" : "surrogate"),
+});
+
+const admit = (evaluation: Evaluation, state: State): void => {
+  const key = genomeKey(evaluation.genome);
+  state.archive.add(evaluation.genome);
+  state.told.push(evaluation);
+  state.pending = state.pending.filter((genome) => genomeKey(genome) !== key);
+  state.fallback?.tell([evaluation]);
+};
+
+const nextGenome = (problem: SurrogateProblem, state: State): Genome | undefined => {
+  const unseen = (genome: Genome): boolean => !state.archive.has(genome);
+  return (
+    firstGenomes(problem).find(unseen) ??
+    (surrogateFails(problem, state) ? fallbackOf(problem, state).ask(1).find(unseen) : undefined) ??
+    (state.fallback ? undefined : refinementOf(problem, state).next(state.pending, unseen)) ??
+    state.archive.drawUnseen(randomFromSeed(problem.options.seed + state.told.length + state.pending.length))
+  );
+};
+
+const firstGenomesByProblem = new WeakMap<SurrogateProblem, Genome[]>();
+
+/** A quarter of the evaluations, at least 8: fewer can't tell a bend from a bad surrogate. */
+const firstGenomes = (problem: SurrogateProblem): Genome[] => {
+  const known = firstGenomesByProblem.get(problem);
+  if (known) return known;
+  const { evaluations } = problem.options;
+  const genomes = spreadOverFront(problem, problem.single.losses, firstCount(evaluations));
+  firstGenomesByProblem.set(problem, genomes);
+  return genomes;
+};
+
+const leastFirst = 8;
+
+const firstCount = (evaluations: number): number =>
+  Math.min(evaluations, Math.max(leastFirst, Math.round(evaluations / 4)));
+
+const enoughTold = (problem: SurrogateProblem, { told }: State): boolean =>
+  told.length >= Math.max(leastFirst, firstCount(problem.options.evaluations) / 2);
+
+const refinementOf = (problem: SurrogateProblem, state: State): Refinement =>
+  (state.refinement ??= refine(problem, state.told));
+
+const defaultMinimumAgreement = 0.7;
+
+const surrogateFails = (problem: SurrogateProblem, state: State): boolean => {
+  if (state.fallback) return true;
+  const { minimumAgreement = defaultMinimumAgreement } = problem.options;
+  return enoughTold(problem, state) && refinementOf(problem, state).agreement < minimumAgreement;
+};
+
+const fallbackOf = (problem: SurrogateProblem, state: State): AskTell => {
+  const { choices, seed, evaluations } = problem.options;
+  const { told, pending } = state;
+  const populationSize = Math.min(50, Math.max(8, Math.round((evaluations - told.length) / 5)));
+  const options = { choices, groups: groupsOf(problem.options), seed, populationSize, told, pending };
+  return (state.fallback ??= createGroupedNsga2(options));
+};
+
+const groupsOf = ({ groups, choices }: SurrogateSearchOptions): readonly (readonly number[])[] =>
+  groups ?? [...choices.keys()].map((gene) => [gene]);
+
+interface SurrogateCheckpoint {
+  readonly format: "kvtuner-surrogate-search";
+  readonly version: 1;
+  readonly options: SurrogateSearchOptions;
+  readonly told: readonly Evaluation[];
+  readonly pending: readonly Genome[];
+  readonly fallback: unknown;
+}
+
+const checkpointOf = (options: SurrogateSearchOptions, state: State): SurrogateCheckpoint => ({
+  format: "kvtuner-surrogate-search",
+  version: 1,
+  options,
+  told: [...state.told],
+  pending: [...state.pending],
+  fallback: state.fallback?.checkpoint() ?? null,
+});
+
+const isCheckpoint = (value: unknown): value is SurrogateCheckpoint => {
+  const candidate = value as Partial<SurrogateCheckpoint> | null | undefined;
+  return candidate?.format === "kvtuner-surrogate-search" && candidate.version === 1 && Array.isArray(candidate.told);
+};
+
+const badCheckpoint = (): SearchError =>
+  new SearchError(
+    "SEARCH_BAD_CHECKPOINT",
+    "Expected a checkpoint (version 1) of createSurrogateSearch, got something else.",
+  );
