@@ -1,0 +1,58 @@
+// The library has no types; projects that compile this source need those here, and find them only by path.
+// oxlint-disable-next-line typescript/triple-slash-reference
+/// <reference path="./density-clustering.d.ts" />
+import densityClustering from "density-clustering";
+
+import {
+  canonicalOrder,
+  checkFeatures,
+  ClusteringError,
+  euclideanDistance,
+  type Features,
+  sortGroups,
+} from "./features.ts";
+
+/** What DBSCAN calls dense. The paper uses epsilon 0.05 and two samples. */
+export interface DbscanOptions {
+  /** Largest Euclidean distance of two neighbours, inclusive. */
+  readonly epsilon: number;
+  /** Neighbours that make an item the core of a cluster, itself included. */
+  readonly minimumSamples: number;
+}
+
+/**
+ * DBSCAN (Ester et al., 1996) by Euclidean distance. Returns groups of indices that hold every item once: the clusters, and each
+ * noise item as a group of its own, as the paper's tables have it (arXiv 2502.04420, Table 10). Groups are sorted
+ * by their smallest member.
+ *
+ * A border item within reach of two clusters goes to the one that lexicographically smaller vectors lead to, whatever the order of items.
+ *
+ * @throws ClusteringError for vectors of different lengths, numbers that are not finite, or useless options.
+ */
+export const dbscan = (features: Features, options: DbscanOptions): number[][] => {
+  checkOptions(options);
+  checkFeatures(features);
+  const order = canonicalOrder(features);
+  const clusters = clustersOf(
+    order.map((item) => features[item]!),
+    options,
+  ).map((cluster) => cluster.map((rank) => order[rank]!));
+  const clustered = new Set(clusters.flat());
+  const noise = order.filter((item) => !clustered.has(item)).map((item) => [item]);
+  return sortGroups([...clusters, ...noise]);
+};
+
+/** The library tests `distance < epsilon` and takes an epsilon of 0 for its default, so the test is done here and it gets 0 or 2. */
+const clustersOf = (points: (readonly number[])[], { epsilon, minimumSamples }: DbscanOptions): number[][] =>
+  new densityClustering.DBSCAN().run(points, 1, minimumSamples, (a, b) => (euclideanDistance(a, b) <= epsilon ? 0 : 2));
+
+const checkOptions = ({ epsilon, minimumSamples }: DbscanOptions): void => {
+  if (!(epsilon >= 0 && Number.isFinite(epsilon))) {
+    throw new ClusteringError("CLUSTERING_EPSILON", `epsilon must be a finite distance of at least 0; got ${epsilon}.`);
+  }
+  if (Number.isInteger(minimumSamples) && minimumSamples >= 1) return;
+  throw new ClusteringError(
+    "CLUSTERING_MINIMUM_SAMPLES",
+    `minimumSamples must be an integer of at least 1; got ${minimumSamples}.`,
+  );
+};

@@ -1,0 +1,54 @@
+/** One vector of finite numbers an item; all of one length. */
+export type Features = readonly (readonly number[])[];
+
+/** `sqrt(sum((a - b)^2))`. */
+export const euclideanDistance = (a: readonly number[], b: readonly number[]): number => {
+  let sum = 0;
+  for (let index = 0; index < a.length; index++) sum += (a[index]! - b[index]!) ** 2;
+  return Math.sqrt(sum);
+};
+
+/**
+ * Indices of the vectors in lexicographic order, those of equal vectors rising. Clustering in this order makes
+ * the result independent of the order in which items came.
+ */
+export const canonicalOrder = (features: Features): number[] =>
+  [...features.keys()].toSorted((a, b) => compareVectors(features[a]!, features[b]!) || a - b);
+
+/** Each group rising, groups by their first member. */
+export const sortGroups = (groups: readonly (readonly number[])[]): number[][] =>
+  groups.map((group) => group.toSorted((a, b) => a - b)).toSorted((a, b) => a[0]! - b[0]!);
+
+/** Refuses vectors of different lengths and numbers that are not finite; names items `items[i]` in its message. */
+export const checkFeatures = (features: Features, items: readonly number[] = [...features.keys()]): void => {
+  for (const [index, vector] of features.entries()) {
+    if (vector.length !== features[0]!.length) {
+      throw new ClusteringError(
+        "CLUSTERING_LENGTH",
+        `Feature vectors that are compared must have equal lengths; item ${items[0]} has ${features[0]!.length} numbers, item ${items[index]} has ${vector.length}.`,
+      );
+    }
+    const broken = vector.find((x) => !Number.isFinite(x));
+    if (broken === undefined) continue;
+    throw new ClusteringError(
+      "CLUSTERING_NOT_FINITE",
+      `Features must be finite numbers; item ${items[index]} has ${broken}.`,
+    );
+  }
+};
+
+const compareVectors = (a: readonly number[], b: readonly number[]): number => {
+  const differs = a.findIndex((x, index) => x !== b[index]);
+  return differs === -1 ? 0 : a[differs]! - b[differs]!;
+};
+
+/** Input that cannot be clustered; `code` starts with `CLUSTERING_`. */
+export class ClusteringError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options);
+    this.name = "ClusteringKvtunerError";
+    this.code = code;
+  }
+}

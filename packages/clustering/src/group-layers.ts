@@ -1,0 +1,71 @@
+import { cutForest, dendrogram } from "./dendrogram.ts";
+import { dbscan } from "./dbscan.ts";
+import { checkFeatures, ClusteringError, type Features, sortGroups } from "./features.ts";
+import { checkGroupCount } from "./hierarchical.ts";
+
+/** How layers with the same candidates are told apart. */
+export type GroupingMethod =
+  | { readonly kind: "dbscan"; readonly epsilon: number; readonly minimumSamples: number }
+  | { readonly kind: "hierarchical"; readonly groups: number };
+
+/** Layers to group. */
+export interface GroupLayersInput {
+  /** A layer's losses, e_o in the paper, one for each of its candidates in the candidates' order. */
+  readonly features: Features;
+  /** Names a layer's set of candidates; layers share a group only if their keys are equal. */
+  readonly candidateKeys: readonly string[];
+  readonly method: GroupingMethod;
+  /**
+   * What distances are measured on: the losses themselves (`linear`, the default), or their decimal logarithms (`log10`), where losses below 1e-12 count
+   * as 1e-12. On `linear` layers differ by their largest losses, on `log10` by ratios.
+   */
+  readonly scale?: "linear" | "log10";
+}
+
+/** Losses are not told apart below this on a logarithmic scale. */
+const SMALLEST_LOSS = 1e-12;
+
+/**
+ * Groups layers that may share one choice (arXiv 2502.04420, section 5.3): first by identical candidates, then inside each of these
+ * partitions by their losses. Returns groups of layer indices, sorted by their smallest member, that hold
+ * every layer once and do not depend on the order of layers.
+ *
+ * - `dbscan`: Euclidean distance, epsilon inclusive, noise layers are groups of their own.
+ * - `hierarchical`: complete linkage; `groups` is the total over all partitions. Every partition gets one group at least,
+ *   and all are cut at one height of root mean square difference: it is always the group with the most different two layers that is
+ *   split next, wherever it is.
+ *
+ * @throws ClusteringError when features and keys do not fit, or `groups` is below the number of partitions or above that of layers.
+ */
+export const groupLayers = ({ features, candidateKeys, method, scale = "linear" }: GroupLayersInput): number[][] => {
+  checkCounts(features, candidateKeys);
+  const partitions = partitionsOf(candidateKeys);
+  for (const layers of partitions) checkFeatures(select(features, layers), layers);
+  const scaled = scale === "linear" ? features : features.map((losses) => losses.map(logarithm));
+  if (method.kind === "dbscan") {
+    return sortGroups(partitions.flatMap((layers) => layersOf(dbscan(select(scaled, layers), method), layers)));
+  }
+  checkGroupCount(method.groups, partitions.length, features.length, "layers and sets of candidates");
+  const trees = partitions.map((layers) => dendrogram(select(scaled, layers), layers));
+  return sortGroups(cutForest(trees, method.groups));
+};
+
+/** Layers by candidate key, in the order of keys, which does not depend on that of layers. */
+const partitionsOf = (keys: readonly string[]): number[][] =>
+  [...new Set(keys)].toSorted().map((key) => [...keys.keys()].filter((layer) => keys[layer] === key));
+
+const select = (features: Features, layers: readonly number[]): (readonly number[])[] =>
+  layers.map((layer) => features[layer]!);
+
+const layersOf = (groups: readonly number[][], layers: readonly number[]): number[][] =>
+  groups.map((group) => group.map((index) => layers[index]!));
+
+const logarithm = (loss: number): number => Math.log10(Math.max(loss, SMALLEST_LOSS));
+
+const checkCounts = (features: Features, keys: readonly string[]): void => {
+  if (features.length === keys.length) return;
+  throw new ClusteringError(
+    "CLUSTERING_LENGTH",
+    `Every layer needs a feature vector and a candidate key; got ${features.length} vectors and ${keys.length} keys.`,
+  );
+};

@@ -1,0 +1,23 @@
+import { cutForest, dendrogram } from "./dendrogram.ts";
+import { checkFeatures, ClusteringError, type Features, sortGroups } from "./features.ts";
+
+/**
+ * Agglomerative clustering by complete linkage into exactly `groupCount` groups of indices, sorted by their
+ * smallest member: groups whose two most distant items are as near as merging pairs greedily makes them.
+ *
+ * @throws ClusteringError when there are not 1 to n groups for n items, or features cannot be compared.
+ */
+export const hierarchical = (features: Features, groupCount: number): number[][] => {
+  checkFeatures(features);
+  checkGroupCount(groupCount, Math.min(1, features.length), features.length, "items");
+  return features.length === 0 ? [] : sortGroups(cutForest([dendrogram(features)], groupCount));
+};
+
+/** Refuses a number of groups outside `smallest` to `largest`. */
+export const checkGroupCount = (groupCount: number, smallest: number, largest: number, reason: string): void => {
+  if (Number.isInteger(groupCount) && groupCount >= smallest && groupCount <= largest) return;
+  throw new ClusteringError(
+    "CLUSTERING_GROUP_COUNT",
+    `The number of groups must be an integer from ${smallest} to ${largest} for these ${reason}; got ${groupCount}.`,
+  );
+};
