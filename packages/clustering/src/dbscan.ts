@@ -21,11 +21,12 @@ export interface DbscanOptions {
 }
 
 /**
- * DBSCAN (Ester et al., 1996) by Euclidean distance. Returns groups of indices that hold every item once: the clusters, and each
- * noise item as a group of its own, as the paper's tables have it (arXiv 2502.04420, Table 10). Groups are sorted
- * by their smallest member.
+ * DBSCAN (Ester et al., 1996) by Euclidean distance. Returns groups of indices that hold every item once: the
+ * clusters, and each noise item as a group of its own, as the paper's tables have it (arXiv 2502.04420, Table 10).
+ * Groups are sorted by their smallest member.
  *
- * A border item within reach of two clusters goes to the one that lexicographically smaller vectors lead to, whatever the order of items.
+ * A border item within reach of two clusters goes to the one that lexicographically smaller vectors lead to,
+ * whatever the order of items.
  *
  * @throws ClusteringError for vectors of different lengths, numbers that are not finite, or useless options.
  */
@@ -42,7 +43,10 @@ export const dbscan = (features: Features, options: DbscanOptions): number[][] =
   return sortGroups([...clusters, ...noise]);
 };
 
-/** The library tests `distance < epsilon` and takes an epsilon of 0 for its default, so the test is done here and it gets 0 or 2. */
+/**
+ * The library tests `distance < epsilon` and takes an epsilon of 0 for its default, so the test is done here and it
+ * gets 0 or 2.
+ */
 const clustersOf = (points: (readonly number[])[], { epsilon, minimumSamples }: DbscanOptions): number[][] =>
   new densityClustering.DBSCAN().run(points, 1, minimumSamples, (a, b) => (euclideanDistance(a, b) <= epsilon ? 0 : 2));
 

@@ -12,9 +12,10 @@ export interface Dendrogram {
 }
 
 /**
- * Merge tree of the items by complete linkage: a node's height is the largest distance between two of its items. The distance is
- * the root mean square difference of two vectors (Euclidean over the square root of their length), so that
- * trees over vectors of different lengths can be cut at one height. `items[i]` is what vector i stands for; at least one.
+ * Merge tree of the items by complete linkage: a node's height is the largest distance between two of its items.
+ * The distance is the root mean square difference of two vectors (Euclidean over the square root of their length),
+ * so that trees over vectors of different lengths can be cut at one height. `items[i]` is what vector i stands for;
+ * at least one.
  */
 export const dendrogram = (features: Features, items: readonly number[] = [...features.keys()]): Dendrogram => {
   const order = canonicalOrder(features);
@@ -26,8 +27,9 @@ export const dendrogram = (features: Features, items: readonly number[] = [...fe
 };
 
 /**
- * Splits trees into `groupCount` groups: starting with one group a tree, the group with the largest height is split in
- * two until there are enough. Of equally high ones the first is split. As heights never grow downwards, this cuts all trees at one height.
+ * Splits trees into `groupCount` groups: starting with one group a tree, the group with the largest height is split
+ * in two until there are enough. Of equally high ones the first is split. As heights never grow downwards, this
+ * cuts all trees at one height.
  */
 export const cutForest = (trees: readonly Dendrogram[], groupCount: number): number[][] => {
   let nodes = [...trees];

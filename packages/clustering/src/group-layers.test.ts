@@ -10,7 +10,10 @@ interface Planted {
   readonly labels: number[];
 }
 
-/** Groups of up to five layers, each a spot no wider than 0.05, spots of one candidate set at least 0.3 apart; layers shuffled. */
+/**
+ * Groups of up to five layers, each a spot no wider than 0.05, spots of one candidate set at least 0.3 apart;
+ * layers shuffled.
+ */
 const planted: fc.Arbitrary<Planted> = fc
   .array(fc.tuple(fc.constantFrom("a", "b", "c"), fc.integer({ min: 1, max: 5 })), { minLength: 1, maxLength: 6 })
   .chain((groups) => {

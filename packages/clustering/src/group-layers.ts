@@ -16,8 +16,9 @@ export interface GroupLayersInput {
   readonly candidateKeys: readonly string[];
   readonly method: GroupingMethod;
   /**
-   * What distances are measured on: the losses themselves (`linear`, the default), or their decimal logarithms (`log10`), where losses below 1e-12 count
-   * as 1e-12. On `linear` layers differ by their largest losses, on `log10` by ratios.
+   * What distances are measured on: the losses themselves (`linear`, the default), or their decimal logarithms
+   * (`log10`), where losses below 1e-12 count as 1e-12. On `linear` layers differ by their largest losses, on
+   * `log10` by ratios.
    */
   readonly scale?: "linear" | "log10";
 }
@@ -26,16 +27,17 @@ export interface GroupLayersInput {
 const SMALLEST_LOSS = 1e-12;
 
 /**
- * Groups layers that may share one choice (arXiv 2502.04420, section 5.3): first by identical candidates, then inside each of these
- * partitions by their losses. Returns groups of layer indices, sorted by their smallest member, that hold
- * every layer once and do not depend on the order of layers.
+ * Groups layers that may share one choice (arXiv 2502.04420, section 5.3): first by identical candidates, then
+ * inside each of these partitions by their losses. Returns groups of layer indices, sorted by their smallest
+ * member, that hold every layer once and do not depend on the order of layers.
  *
  * - `dbscan`: Euclidean distance, epsilon inclusive, noise layers are groups of their own.
- * - `hierarchical`: complete linkage; `groups` is the total over all partitions. Every partition gets one group at least,
- *   and all are cut at one height of root mean square difference: it is always the group with the most different two layers that is
- *   split next, wherever it is.
+ * - `hierarchical`: complete linkage; `groups` is the total over all partitions. Every partition gets one group at
+ *   least, and all are cut at one height of root mean square difference: it is always the group with the most
+ *   different two layers that is split next, wherever it is.
  *
- * @throws ClusteringError when features and keys do not fit, or `groups` is below the number of partitions or above that of layers.
+ * @throws ClusteringError when features and keys do not fit, or `groups` is below the number of partitions or above
+ * that of layers.
  */
 export const groupLayers = ({ features, candidateKeys, method, scale = "linear" }: GroupLayersInput): number[][] => {
   checkCounts(features, candidateKeys);

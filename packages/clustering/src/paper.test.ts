@@ -16,8 +16,9 @@ interface SearchSpace {
 const modes = ["per-token-asym", "per-channel-asym"];
 
 /**
- * Sizes of the grouped search spaces, per token and per channel, counted from the published code. Two published groupings
- * are left out (null): they list layers twice (25 of the 14B model; 22, 24 and 25 of the 32B model, whose script fails).
+ * Sizes of the grouped search spaces, per token and per channel, counted from the published code. Two published
+ * groupings are left out (null): they list layers twice (25 of the 14B model; 22, 24 and 25 of the 32B model, whose
+ * script fails).
  */
 const spaceSizes: Record<string, [number, number | null]> = {
   "Meta-Llama-3.1-8B-Instruct": [15625, 15625],

@@ -47,7 +47,10 @@ export const meanAbsoluteDifference = (a: Float64Array, b: Float64Array, length:
   return sum / length;
 };
 
-/** Adds `weights[token] * rows[token]` to `output` for tokens `start` to `end - 1`; four tokens at a time, as `output` is the bottleneck. */
+/**
+ * Adds `weights[token] * rows[token]` to `output` for tokens `start` to `end - 1`; four tokens at a time, as
+ * `output` is the bottleneck.
+ */
 export const addWeightedRows = (
   output: Float64Array,
   weights: Float64Array,

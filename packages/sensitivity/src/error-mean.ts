@@ -3,7 +3,10 @@ import { SensitivityError } from "./layer-input.ts";
 
 /** Running mean of one layer's errors over windows, so that no window need be kept. */
 export interface ErrorMean {
-  /** Adds one window's `measureLayerErrors`; every window has the same pairs in the same order. `weight` is 1 by default. */
+  /**
+   * Adds one window's `measureLayerErrors`; every window has the same pairs in the same order. `weight` is 1 by
+   * default.
+   */
   add(pairs: readonly PairErrors[], weight?: number): void;
   /** Means so far, in the order of the pairs; empty before the first window. */
   result(): PairErrors[];

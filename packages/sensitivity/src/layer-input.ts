@@ -23,7 +23,10 @@ export interface ReadVersion {
 
 /** What one layer's attention errors are measured from. */
 export interface LayerInput {
-  /** Rotated queries `[queries, queryHeads * headSize]` row-major. Query head h attends KV head `floor(h * kvHeads / queryHeads)`. */
+  /**
+   * Rotated queries `[queries, queryHeads * headSize]` row-major. Query head h attends KV head
+   * `floor(h * kvHeads / queryHeads)`.
+   */
   readonly query: FloatArray;
   /** Position of each query row; the query sees tokens 0 to its position. */
   readonly queryPositions: ArrayLike<number>;

@@ -8,7 +8,10 @@ export interface PricedCandidate {
   readonly error: number;
 }
 
-/** What a layer's candidates are compared by: the mean e_o over KV heads (the paper), or the KL of the layer quantized alone. */
+/**
+ * What a layer's candidates are compared by: the mean e_o over KV heads (the paper), or the KL of the layer
+ * quantized alone.
+ */
 export type Measure = "eo" | "kl";
 
 /**
@@ -38,7 +41,8 @@ export const pruneProfile = (profile: Profile, measure: Measure): string[][] =>
   });
 
 /**
- * A layer's feature vector for grouping (arXiv 2502.04420, section 5.3): the losses of the candidates named, in that order.
+ * A layer's feature vector for grouping (arXiv 2502.04420, section 5.3): the losses of the candidates named, in
+ * that order.
  *
  * @throws SensitivityError when the layer has no candidate of that id, or it has no KL and `measure` asks for it.
  */
