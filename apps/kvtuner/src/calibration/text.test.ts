@@ -1,0 +1,55 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { fc, test } from "@fast-check/vitest";
+import { describe, expect } from "vitest";
+
+import { readText } from "./text.ts";
+import { textWindows } from "./windows.ts";
+
+const path = join(mkdtempSync(join(tmpdir(), "kvtuner-text-")), "text.txt");
+
+/** One token a letter, so that every cut of the text can be told from any other. */
+const encode = (text: string): Int32Array => Int32Array.from(text, (character) => character.codePointAt(0) ?? 0);
+
+describe("calibration text", () => {
+  test.prop([fc.string({ unit: "binary" })])("is read as it is", (text) => {
+    writeFileSync(path, text);
+    expect(readText(path)).toBe(text);
+  });
+
+  test.prop([fc.string({ unit: "grapheme" })])(
+    "that is not UTF-8 is an error with the offset of the wrong byte",
+    (text) => {
+      const good = Buffer.from(text, "utf8");
+      writeFileSync(path, Buffer.concat([good, Buffer.from([0xff]), Buffer.from("tail")]));
+      expect(() => readText(path)).toThrow(
+        expect.objectContaining({ code: "TEXT_NOT_UTF8", message: expect.stringContaining(`offset ${good.length} `) }),
+      );
+    },
+  );
+
+  test("that is not there is an error", () => {
+    expect(() => readText(`${path}.gone`)).toThrow(expect.objectContaining({ code: "TEXT_UNREADABLE" }));
+  });
+
+  test("shorter than its windows is an error with both lengths", () => {
+    expect(() => textWindows(encode, "abc", { windows: 1, windowLength: 4 })).toThrow(/4.*3/);
+  });
+
+  test("gives the windows that tokenizing all of it would give, without doing so when it is long", () => {
+    const text = "the quick brown 😀 fox ".repeat(5000);
+    let encoded = 0;
+    const windows = textWindows(
+      (part) => {
+        encoded += part.length;
+        return encode(part);
+      },
+      text,
+      { windows: 3, windowLength: 100 },
+    );
+    expect(windows).toEqual([0, 1, 2].map((window) => encode(text).slice(window * 100, (window + 1) * 100)));
+    expect(encoded).toBeLessThan(text.length / 10);
+  });
+});

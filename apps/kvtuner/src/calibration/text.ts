@@ -1,0 +1,47 @@
+import { isUtf8 } from "node:buffer";
+import { readFileSync } from "node:fs";
+
+import { KvtunerError } from "@kvtuner/plan";
+
+/**
+ * Reads a calibration text, byte for byte: no newline is changed, no byte order mark removed.
+ *
+ * @throws TextKvtunerError when it cannot be read or is not UTF-8, naming the offset of the first wrong byte.
+ */
+export const readText = (path: string): string => {
+  const bytes = readBytes(path);
+  const text = bytes.toString("utf8");
+  if (isUtf8(bytes)) return text;
+  const offset = firstDifference(bytes, Buffer.from(text, "utf8"));
+  throw new TextKvtunerError(
+    "TEXT_NOT_UTF8",
+    `expected UTF-8 text in ${path}, but the byte at offset ${offset} does not fit; convert the file to UTF-8`,
+  );
+};
+
+const readBytes = (path: string): Buffer => {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new TextKvtunerError(
+      "TEXT_UNREADABLE",
+      `expected a text file at ${path}, which cannot be read; check --text`,
+      cause,
+    );
+  }
+};
+
+/** Decoding puts U+FFFD for what is wrong, so the first wrong byte is where encoding again differs. */
+const firstDifference = (bytes: Buffer, encodedAgain: Buffer): number => {
+  let offset = 0;
+  while (offset < bytes.length && bytes[offset] === encodedAgain[offset]) offset++;
+  return offset;
+};
+
+/** A calibration or evaluation text that cannot be used. */
+export class TextKvtunerError extends KvtunerError {
+  constructor(code: string, message: string, cause?: unknown) {
+    super(code, message, { cause });
+    this.name = "TextKvtunerError";
+  }
+}

@@ -1,0 +1,31 @@
+import { cutWindows } from "@kvtuner/evaluation";
+
+/** How a text is cut into windows. */
+export interface WindowOptions {
+  readonly windows: number;
+  /** Tokens of a window. */
+  readonly windowLength: number;
+}
+
+/**
+ * Tokenizes a text and cuts it into windows. Only as much of a long text is tokenized as the windows need: a token
+ * depends on nothing far behind it.
+ *
+ * @throws EvaluationError `EVALUATION_TEXT_TOO_SHORT` when the text does not fill the windows, with both lengths.
+ */
+export const textWindows = (
+  encode: (text: string) => Int32Array,
+  text: string,
+  { windows, windowLength }: WindowOptions,
+): Int32Array[] => cutWindows(encodeEnough(encode, text, windows * windowLength), windowLength, windows);
+
+const MARGIN_TOKENS = 64;
+const CHARACTERS_PER_TOKEN = 12;
+
+const encodeEnough = (encode: (text: string) => Int32Array, text: string, tokens: number): Int32Array => {
+  const length = (tokens + MARGIN_TOKENS) * CHARACTERS_PER_TOKEN;
+  if (length >= text.length) return encode(text);
+  // A cut through a surrogate pair would leave half a character.
+  const ids = encode(text.slice(0, length).replace(/[\uD800-\uDBFF]$/, ""));
+  return ids.length >= tokens + MARGIN_TOKENS ? ids : encode(text);
+};

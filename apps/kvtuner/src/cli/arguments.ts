@@ -1,0 +1,28 @@
+import { parseBytes } from "@kvtuner/plan";
+import { InvalidArgumentError } from "commander";
+
+/** Parser of a number; commander reports what it throws with the option's name. */
+export const number = (text: string): number => {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("expected a number.");
+  return value;
+};
+
+/** Parser of a positive number. */
+export const positive = (text: string): number => {
+  const value = number(text);
+  if (value <= 0) throw new InvalidArgumentError("expected a number above 0.");
+  return value;
+};
+
+/** Parser of a byte count like `40MB`. */
+export const bytes = (text: string): number => {
+  try {
+    return parseBytes(text);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
+};
+
+/** Parser of a list with commas. */
+export const list = (text: string): string[] => text.split(",").map((item) => item.trim());

@@ -1,0 +1,72 @@
+import { formatBytes } from "@kvtuner/plan";
+import { Command } from "commander";
+
+import { inspect, type InspectResult, type ModelReport, type PlanReport, type StudyReport } from "../inspect.ts";
+import { bytes, number } from "./arguments.ts";
+import { frontTable, plainTable, strip } from "./format.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** `kvtuner inspect MODEL|PLAN|STUDY`. */
+export const inspectCommand = (terminal: Terminal): Command =>
+  new Command("inspect")
+    .description("say what a model's cache takes, what a plan does in each layer, or what a study found")
+    .argument("<target>", "a GGUF file or a model's name, a plan file, or a study folder")
+    .option("--budget <bytes>", "say what fits, like 40MB", bytes)
+    .option("--context <n>", "tokens at which bytes are counted", number, 4096)
+    .option("--json", "print one JSON document on stdout")
+    .action(async (target: string, { json, ...options }: { budget?: number; context: number; json?: true }) => {
+      const result = await inspect({ target, ...options });
+      terminal.out(`${json === true ? JSON.stringify(result) : describe(result, terminal)}\n`);
+    });
+
+const describe = (result: InspectResult, terminal: Terminal): string => {
+  switch (result.kind) {
+    case "model":
+      return describeModel(result);
+    case "plan":
+      return describePlan(result, terminal);
+    case "study":
+      return describeStudy(result, terminal);
+  }
+};
+
+const describeModel = ({ model, shape, bytesPerToken, context, budget, uniform }: ModelReport): string =>
+  [
+    `${model.name} (${model.architecture}): ${shape.layers} layers, ${shape.queryHeads} query heads, ${shape.kvHeads} KV heads, head size ${shape.headSize}`,
+    `a token takes ${formatBytes(bytesPerToken)} at 16 bits, ${context} tokens take ${formatBytes(bytesPerToken * context)}`,
+    budget === undefined
+      ? "one pair in every layer:"
+      : `one pair in every layer that fits ${formatBytes(budget)} at ${context} tokens:`,
+    plainTable(
+      ["plan", "true bits", `bytes at ${context}`],
+      uniform
+        .filter(({ fits }) => fits !== false)
+        .map(({ plan, bits, bytes: size }) => [plan, bits.toFixed(3), formatBytes(size)]),
+    ),
+  ].join("\n");
+
+const describePlan = (report: PlanReport, { colors }: Terminal): string => {
+  const { plan, pairs, context, bits, equivalentBits, fits } = report;
+  const measured =
+    plan.measured === undefined ? "not measured" : `KL ${plan.measured.kl.toPrecision(3)} on ${plan.measured.text}`;
+  const verdict = fits === undefined ? "" : fits ? ", fits the budget" : ", does not fit the budget";
+  return [
+    `plan for ${plan.model.name}: ${bits.toFixed(3)} true bits, ${equivalentBits.toFixed(3)} equivalent bits; ${measured}`,
+    `${formatBytes(report.bytes)} at ${context} tokens${verdict}`,
+    strip(pairs, colors),
+  ].join("\n");
+};
+
+const describeStudy = (
+  { settings, files, front, evaluations, hypervolume }: StudyReport,
+  { colors }: Terminal,
+): string =>
+  [
+    `study of ${settings.model.name}, mode ${settings.mode}, ${settings.pairs.length} pairs, ${settings.windows} windows of ${settings.windowLength} tokens`,
+    `files: ${files.join(", ")}`,
+    front.length === 0
+      ? "no front yet: run tune again with the same settings"
+      : frontTable(front, undefined, settings.context),
+    ...(hypervolume === undefined ? [] : [`${evaluations} plans evaluated, hypervolume ${hypervolume.toFixed(3)}`]),
+    ...front.map(({ bits, kl, pairs }) => `${bits.toFixed(3)} bits, KL ${kl.toPrecision(3)}\n${strip(pairs, colors)}`),
+  ].join("\n");

@@ -1,0 +1,51 @@
+import { KvtunerError } from "@kvtuner/plan";
+import { Command, CommanderError } from "commander";
+
+import { evalCommand } from "./eval.ts";
+import { inspectCommand } from "./inspect.ts";
+import { interruptible } from "./interrupt.ts";
+import type { Terminal } from "./terminal.ts";
+import { tuneCommand } from "./tune.ts";
+
+/** Exit codes: done, internal failure, bad input or usage, interrupted. */
+export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
+
+/** Runs one command line (without node and script); resolves to the exit code. */
+export const main = async (argv: readonly string[], terminal: Terminal): Promise<number> => {
+  const interrupt = interruptible(terminal);
+  try {
+    await program(terminal, interrupt.signal).parseAsync(argv, { from: "user" });
+    return EXIT.done;
+  } catch (error) {
+    return report(error, interrupt.signal, terminal);
+  } finally {
+    interrupt.dispose();
+  }
+};
+
+const program = (terminal: Terminal, signal: AbortSignal): Command => {
+  const command = new Command("kvtuner")
+    .description("Find, for one model, how coarsely each layer may store its key/value cache.")
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.out(text),
+      writeErr: (text) => terminal.error(text),
+      outputError: (text, write) => write(text.replace(/^error: /, "error [USAGE]: ")),
+    });
+  for (const child of [tuneCommand, evalCommand, inspectCommand]) {
+    command.addCommand(child(terminal, signal).copyInheritedSettings(command));
+  }
+  return command;
+};
+
+const report = (error: unknown, signal: AbortSignal, terminal: Terminal): number => {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+  if (signal.aborted) return EXIT.interrupted;
+  if (error instanceof KvtunerError || KvtunerError.isInstance(error)) {
+    terminal.error(`error [${error.code}]: ${error.message}\n`);
+    return EXIT.usage;
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  terminal.error(`error [INTERNAL]: ${text}\n`);
+  return EXIT.failed;
+};

@@ -1,0 +1,78 @@
+import type { OnProgress, Progress, Step } from "../progress.ts";
+import type { Terminal } from "./terminal.ts";
+
+const LABELS: Record<Step, string> = {
+  load: "loading model",
+  calibrate: "writing calibration text",
+  trace: "tracing attention",
+  profile: "profiling layers",
+  search: "evaluating plans",
+  evaluate: "evaluating plan",
+};
+
+const BAR_WIDTH = 24;
+const PLAIN_INTERVAL_MS = 10_000;
+
+/** Draws progress: a bar with the time left on a live terminal, a line now and then elsewhere, nothing when quiet. */
+export const progressView = (
+  terminal: Terminal,
+  quiet: boolean,
+): { readonly show: OnProgress; readonly end: () => void } => {
+  if (quiet) return { show: () => undefined, end: () => undefined };
+  return terminal.live ? liveView(terminal) : plainView(terminal);
+};
+
+const liveView = (terminal: Terminal): { show: OnProgress; end: () => void } => {
+  const timer = stepTimer();
+  let drawn = false;
+  return {
+    show: (progress) => {
+      const filled = Math.round((BAR_WIDTH * progress.done) / Math.max(1, progress.total));
+      const bar = "█".repeat(filled) + "░".repeat(BAR_WIDTH - filled);
+      terminal.error(`\r\u001B[K${bar} ${describe(progress)}${timer.left(progress)}`);
+      drawn = true;
+    },
+    end: () => {
+      if (drawn) terminal.error("\r\u001B[K");
+    },
+  };
+};
+
+const plainView = (terminal: Terminal): { show: OnProgress; end: () => void } => {
+  const timer = stepTimer();
+  let last: { step: Step; time: number } | undefined;
+  return {
+    show: (progress) => {
+      const time = performance.now();
+      const left = timer.left(progress);
+      const due =
+        last?.step !== progress.step || time - last.time >= PLAIN_INTERVAL_MS || progress.done === progress.total;
+      if (!due) return;
+      last = { step: progress.step, time };
+      terminal.error(`${describe(progress)}${left}\n`);
+    },
+    end: () => undefined,
+  };
+};
+
+const describe = ({ step, done, total, note }: Progress): string =>
+  `${LABELS[step]} ${done}/${total}${note === undefined ? "" : `, ${note}`}`;
+
+/** Time left of a step, from how fast it went since its first report (what a resumed run finds done took no time). */
+const stepTimer = (): { left(progress: Progress): string } => {
+  let start: { step: Step; time: number; done: number } | undefined;
+  return {
+    left: ({ step, done, total }) => {
+      const time = performance.now();
+      if (start?.step !== step) start = { step, time, done };
+      const gained = done - start.done;
+      if (gained <= 0 || done >= total) return "";
+      return `, ${duration(((time - start.time) / gained) * (total - done))} left`;
+    },
+  };
+};
+
+const duration = (timeMs: number): string => {
+  const seconds = Math.round(timeMs / 1000);
+  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+};

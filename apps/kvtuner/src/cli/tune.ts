@@ -1,0 +1,106 @@
+import type { Mode } from "@kvtuner/plan";
+import type { Measure } from "@kvtuner/sensitivity";
+import { Command, Option } from "commander";
+
+import type { Limit } from "../pipeline/limit.ts";
+import type { Strategy } from "../pipeline/search.ts";
+import type { CostKind } from "../pipeline/space.ts";
+import { tune, type TuneResult } from "../tune.ts";
+import { bytes, list, number, positive } from "./arguments.ts";
+import { frontTable, strip } from "./format.ts";
+import { progressView } from "./progress-view.ts";
+import type { Terminal } from "./terminal.ts";
+
+interface TuneFlags {
+  readonly out?: string;
+  readonly text?: string;
+  readonly mode: Mode;
+  readonly pairs?: string[];
+  readonly sinks?: number;
+  readonly window?: number;
+  readonly context: number;
+  readonly budget?: number;
+  readonly bits?: number;
+  readonly maxKl?: number;
+  readonly evaluations: number;
+  readonly seed: number;
+  readonly windows: number;
+  readonly windowLength: number;
+  readonly strategy: Strategy;
+  readonly measure: Measure;
+  readonly cost: CostKind;
+  readonly json?: true;
+  readonly quiet?: true;
+}
+
+/** `kvtuner tune MODEL`. */
+export const tuneCommand = (terminal: Terminal, signal: AbortSignal): Command =>
+  new Command("tune")
+    .description("measure a model's layers and find the plans no other beats; resumes the study in --out")
+    .argument("<model>", "path of a GGUF file, or smollm2 or qwen05 (fetched by `npm run model -- NAME`)")
+    .option("--out <dir>", "study folder (default: studies/MODEL-MODE)")
+    .option("--text <file>", "calibration text, UTF-8 (default: the model's own continuations of built-in prompts)")
+    .addOption(
+      new Option("--mode <mode>", "how pairs are stored").choices(["per-token", "kivi", "compact"]).default("compact"),
+    )
+    .option("--pairs <list>", "pairs a layer may take, like K8V8,K8V4 (default: all over 2, 3, 4 and 8 bits)", list)
+    .option("--sinks <n>", "first tokens kept in 16 bits (default: the mode's)", number)
+    .option("--window <n>", "newest tokens kept in 16 bits (default: the mode's)", number)
+    .option("--context <n>", "tokens at which bytes are counted", number, 4096)
+    .addOption(
+      new Option("--budget <bytes>", "pick the best plan within, like 40MB")
+        .argParser(bytes)
+        .conflicts(["bits", "maxKl"]),
+    )
+    .addOption(
+      new Option("--bits <b>", "pick the best plan within so many true bits").argParser(positive).conflicts(["maxKl"]),
+    )
+    .addOption(new Option("--max-kl <kl>", "pick the cheapest plan within this loss").argParser(positive))
+    .option("--evaluations <n>", "plans to evaluate", number, 60)
+    .option("--seed <n>", "seed of the search and of the model's own text", number, 0)
+    .option("--windows <n>", "calibration windows", number, 2)
+    .option("--window-length <n>", "tokens of a window", number, 512)
+    .addOption(
+      new Option("--strategy <name>", "how plans are chosen")
+        .choices(["surrogate", "nsga2-groups", "nsga2"])
+        .default("surrogate"),
+    )
+    .addOption(new Option("--measure <name>", "what a layer's pairs are pruned by").choices(["kl", "eo"]).default("kl"))
+    .addOption(
+      new Option("--cost <kind>", "what is minimized beside KL").choices(["true", "equivalent"]).default("true"),
+    )
+    .option("--json", "print one JSON document on stdout")
+    .option("--quiet", "no progress on stderr")
+    .action(async (model: string, flags: TuneFlags) => {
+      const view = progressView(terminal, flags.quiet === true);
+      const onWarning = (message: string): void => terminal.error(`warning: ${message}\n`);
+      const { budget: _, bits: __, maxKl: ___, json, quiet: ____, ...options } = flags;
+      const result = await tune({
+        model,
+        ...options,
+        limit: limitOf(flags),
+        onProgress: view.show,
+        onWarning,
+        signal,
+      }).finally(view.end);
+      terminal.out(json === true ? `${JSON.stringify(result)}\n` : summary(result, flags.context, terminal));
+    });
+
+const limitOf = ({ budget, bits, maxKl }: TuneFlags): Limit => {
+  if (budget !== undefined) return { kind: "bytes", bytes: budget };
+  if (bits !== undefined) return { kind: "bits", bits };
+  return maxKl === undefined ? { kind: "knee" } : { kind: "kl", kl: maxKl };
+};
+
+const summary = (
+  { front, picked, evaluations, hypervolume, out, timeMs }: TuneResult,
+  context: number,
+  { colors }: Terminal,
+): string =>
+  [
+    frontTable(front, picked, context),
+    `${evaluations} plans evaluated in ${((timeMs["total"] ?? 0) / 1000).toFixed(1)} s, hypervolume ${hypervolume.toFixed(3)}`,
+    `picked: ${picked.bits.toFixed(3)} true bits, KL ${picked.kl.toPrecision(3)}, in ${out}/plan.json`,
+    strip(picked.pairs, colors),
+    "",
+  ].join("\n");

@@ -1,0 +1,122 @@
+import { equivalentBits, planBytes, trueBits, type CacheBytes, type Plan } from "@kvtuner/plan";
+import type { Evaluator, Score } from "@kvtuner/evaluation";
+
+import { calibrationWindows } from "./calibration/cached-own-text.ts";
+import { readText } from "./calibration/text.ts";
+import { openModel } from "./model/open.ts";
+import type { TunableModel } from "./model/tunable-model.ts";
+import { readPlan } from "./model/read-plan.ts";
+import { wholeNumber } from "./options.ts";
+import { runContext, type OnProgress } from "./progress.ts";
+
+/** Where and on what plans are scored. */
+export interface EvaluateSettings {
+  /** Path of a GGUF file, a name that `npm run model` fetches, or a model that was opened already (and stays open). */
+  readonly model: string | TunableModel;
+  /** Text file; the model's own continuations of our prompts when absent. */
+  readonly text?: string;
+  /** Windows of the text, each a context of its own; 8 by default. */
+  readonly windows?: number;
+  /** Tokens of a window; 512 by default. */
+  readonly windowLength?: number;
+  /** Tokens at which bytes are counted; 4096 by default. */
+  readonly context?: number;
+  /** Seed of the model's own text; 0 by default. */
+  readonly seed?: number;
+  readonly onProgress?: OnProgress;
+  readonly onWarning?: (message: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Options of {@link evaluate}. */
+export interface EvaluateOptions extends EvaluateSettings {
+  /** A plan, the path of a plan file, or shorthand like `kivi:K4V2+sinks4`. */
+  readonly plan: Plan | string;
+}
+
+/** A plan's measured loss and its cost. */
+export interface EvaluateResult {
+  /** Mean KL divergence to the float cache, nats a token, with its standard error over windows (0 for one window). */
+  readonly kl: number;
+  readonly klStandardError: number;
+  /** Share of positions whose most likely token is the float cache's. */
+  readonly top1: number;
+  readonly top1StandardError: number;
+  readonly perplexity: number;
+  readonly perplexityStandardError: number;
+  /** Perplexity with the float cache. */
+  readonly basePerplexity: number;
+  /** Positions scored. */
+  readonly tokens: number;
+  /** Mean bits a stored number takes at the context length, everything counted. */
+  readonly bits: number;
+  /** The paper's mean of key and value bits, codes alone. */
+  readonly equivalentBits: number;
+  /** Bytes at the context length, by part. */
+  readonly bytes: CacheBytes;
+}
+
+/** Scores plans one after the other on the same text, with the model loaded once. */
+export interface PlanScorer {
+  score(plan: Plan | string): Promise<EvaluateResult>;
+  dispose(): Promise<void>;
+}
+
+/**
+ * Measures what one plan costs and loses.
+ *
+ * @throws KvtunerError for bad options, texts, models and plans.
+ */
+export const evaluate = async (options: EvaluateOptions): Promise<EvaluateResult> => {
+  const scorer = await openPlanScorer(options);
+  try {
+    return await scorer.score(options.plan);
+  } finally {
+    await scorer.dispose();
+  }
+};
+
+/** Opens a model and a text for any number of plans. */
+export const openPlanScorer = async (settings: EvaluateSettings): Promise<PlanScorer> => {
+  const windowOptions = {
+    windows: wholeNumber("windows", settings.windows ?? 8, 1),
+    windowLength: wholeNumber("window-length", settings.windowLength ?? 512, 2),
+  };
+  const context = wholeNumber("context", settings.context ?? 4096, 1);
+  const text = settings.text === undefined ? undefined : readText(settings.text);
+  const run = runContext(settings);
+  const model = typeof settings.model === "string" ? await openModel(settings.model, run) : settings.model;
+  let evaluator: Evaluator | undefined;
+  const dispose = async (): Promise<void> => {
+    await evaluator?.dispose();
+    if (typeof settings.model === "string") await model.dispose();
+  };
+  const openEvaluator = async (): Promise<Evaluator> => {
+    const windows = await calibrationWindows(model, text, { ...windowOptions, seed: settings.seed ?? 0 }, run);
+    return model.evaluator(windows);
+  };
+  return {
+    score: async (given) => {
+      // The plan is checked first: a typing mistake should not cost the loading of a model.
+      const plan = readPlan(given, model);
+      evaluator ??= await openEvaluator();
+      const { signal } = settings;
+      const scores = await evaluator.evaluate([plan.layers], signal === undefined ? {} : { signal });
+      run.progress({ step: "evaluate", done: 1, total: 1 });
+      return result(plan, scores[0], context);
+    },
+    dispose,
+  };
+};
+
+const result = (plan: Plan, score: Score | undefined, context: number): EvaluateResult => {
+  if (score === undefined) throw new Error("internal: the evaluator returned no score");
+  const { windowKl, ...figures } = score;
+  return {
+    ...figures,
+    ...(windowKl.length === 1 && { klStandardError: 0, top1StandardError: 0, perplexityStandardError: 0 }),
+    bits: trueBits(plan.layers, plan.shape, context),
+    equivalentBits: equivalentBits(plan),
+    bytes: planBytes(plan, context),
+  };
+};

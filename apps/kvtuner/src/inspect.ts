@@ -1,0 +1,173 @@
+import { existsSync, openSync, readSync, closeSync, statSync } from "node:fs";
+import { join } from "node:path";
+
+import {
+  equivalentBits,
+  formatPair,
+  planBytes,
+  trueBits,
+  type CacheShape,
+  type Mode,
+  type ModelIdentity,
+  type Plan,
+} from "@kvtuner/plan";
+
+import { readModelHeader } from "./model/header.ts";
+import { readPlanFile } from "./model/read-plan.ts";
+import { isModelName, resolveModel } from "./model/resolve.ts";
+import { DEFAULT_PAIRS, OptionKvtunerError, wholeNumber } from "./options.ts";
+import type { Front, FrontPlan } from "./pipeline/pick.ts";
+import { planCost, searchSpace } from "./pipeline/space.ts";
+import { readStepFile, STUDY_FILES } from "./study/folder.ts";
+import { readSettings, type StudySettings } from "./study/settings.ts";
+
+/** Options of {@link inspect}. */
+export interface InspectOptions {
+  /** A model (path or name), a plan file, or a study folder. */
+  readonly target: string;
+  /** Bytes at the context length: says which uniform plans fit. */
+  readonly budget?: number;
+  /** Tokens at which bytes are counted; 4096 by default. */
+  readonly context?: number;
+}
+
+/** What a target is and holds. */
+export type InspectResult = ModelReport | PlanReport | StudyReport;
+
+/** A model's cache. */
+export interface ModelReport {
+  readonly kind: "model";
+  readonly model: ModelIdentity;
+  readonly shape: CacheShape;
+  /** Bytes one token takes at 16 bits. */
+  readonly bytesPerToken: number;
+  readonly context: number;
+  readonly budget?: number;
+  readonly uniform: readonly UniformPlan[];
+}
+
+/** One pair in every layer. */
+export interface UniformPlan {
+  /** Shorthand, `kivi:K4V2` and the like. */
+  readonly plan: string;
+  readonly bytes: number;
+  readonly bits: number;
+  /** Whether it keeps to the budget; absent without one. */
+  readonly fits?: boolean;
+}
+
+/** A plan's layers and cost. */
+export interface PlanReport {
+  readonly kind: "plan";
+  readonly plan: Plan;
+  /** One pair a layer, `K8V4` and the like. */
+  readonly pairs: readonly string[];
+  readonly context: number;
+  readonly bytes: number;
+  readonly bits: number;
+  readonly equivalentBits: number;
+  /** Whether it keeps to the budget; absent without one. */
+  readonly fits?: boolean;
+}
+
+/** How far a study is, and its front. */
+export interface StudyReport {
+  readonly kind: "study";
+  readonly settings: StudySettings;
+  /** Names of the files that are there. */
+  readonly files: readonly string[];
+  readonly front: readonly FrontPlan[];
+  readonly evaluations: number;
+  readonly hypervolume?: number;
+}
+
+/**
+ * Says what a model, a plan or a study holds. Reads no weights.
+ *
+ * @throws KvtunerError when the target is none of these.
+ */
+export const inspect = async (options: InspectOptions): Promise<InspectResult> => {
+  const { target } = options;
+  const context = wholeNumber("context", options.context ?? 4096, 1);
+  const stats = statSync(target, { throwIfNoEntry: false });
+  if (stats?.isDirectory()) return inspectStudy(target);
+  if (stats?.isFile() && !startsAsGguf(target)) return inspectPlan(readPlanFile(target), context, options.budget);
+  if (stats === undefined && !isModelName(target)) throw new TargetKvtunerError(target);
+  return inspectModel(resolveModel(target), context, options.budget);
+};
+
+const startsAsGguf = (path: string): boolean => {
+  const file = openSync(path, "r");
+  try {
+    const magic = Buffer.alloc(4);
+    readSync(file, magic, 0, 4, 0);
+    return magic.toString("latin1") === "GGUF" || /\.gguf$/i.test(path);
+  } finally {
+    closeSync(file);
+  }
+};
+
+const MODES: readonly Mode[] = ["per-token", "kivi", "compact"];
+
+const inspectModel = async (path: string, context: number, budget: number | undefined): Promise<ModelReport> => {
+  const { identity, shape } = await readModelHeader(path);
+  return {
+    kind: "model",
+    model: identity,
+    shape,
+    bytesPerToken: 2 * 2 * shape.layers * shape.kvHeads * shape.headSize,
+    context,
+    ...(budget !== undefined && { budget }),
+    uniform: MODES.flatMap((mode) => uniformPlans(shape, mode, context, budget)),
+  };
+};
+
+const uniformPlans = (shape: CacheShape, mode: Mode, context: number, budget: number | undefined): UniformPlan[] => {
+  const space = searchSpace(shape, { mode, pairs: DEFAULT_PAIRS, context, costKind: "true" });
+  return space.pairNames
+    .map((name, pair) => ({ name, ...planCost(space, Array<number>(shape.layers).fill(pair)) }))
+    .toSorted((one, other) => one.bytes - other.bytes)
+    .map(({ name, bytes, bits }) => ({
+      plan: `${mode}:${name}`,
+      bytes,
+      bits,
+      ...(budget !== undefined && { fits: bytes <= budget }),
+    }));
+};
+
+const inspectPlan = (plan: Plan, context: number, budget: number | undefined): PlanReport => {
+  const bytes = planBytes(plan, context).total;
+  return {
+    kind: "plan",
+    plan,
+    pairs: plan.layers.map(({ key, value }) => formatPair({ key: key.bits, value: value.bits })),
+    context,
+    bytes,
+    bits: trueBits(plan.layers, plan.shape, context),
+    equivalentBits: equivalentBits(plan),
+    ...(budget !== undefined && { fits: bytes <= budget }),
+  };
+};
+
+const inspectStudy = (folder: string): StudyReport => {
+  const settings = readSettings(join(folder, STUDY_FILES.settings));
+  if (settings === undefined) throw new TargetKvtunerError(folder);
+  const path = join(folder, STUDY_FILES.front);
+  const front = existsSync(path) ? readStepFile<Front>(path) : undefined;
+  return {
+    kind: "study",
+    settings,
+    files: Object.values(STUDY_FILES).filter((file) => existsSync(join(folder, file))),
+    front: front?.front ?? [],
+    evaluations: front?.evaluations ?? 0,
+    ...(front && { hypervolume: front.hypervolume }),
+  };
+};
+
+/** Neither a model nor a plan nor a study. */
+export class TargetKvtunerError extends OptionKvtunerError {
+  constructor(target: string) {
+    super("target", "a GGUF file, a model's name, a plan file or a study folder", JSON.stringify(target));
+    this.name = "TargetKvtunerError";
+  }
+}

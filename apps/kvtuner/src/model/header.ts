@@ -1,0 +1,37 @@
+import { openGguf, readConfig, type GgufFile } from "@kvtuner/decoder";
+import { openFileSource } from "@kvtuner/decoder/node";
+import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
+
+/** A model file of which only the header was read. */
+export interface ModelHeader {
+  readonly gguf: GgufFile;
+  /** Without the file's checksum. */
+  readonly identity: ModelIdentity;
+  readonly shape: CacheShape;
+  close(): Promise<void>;
+}
+
+/**
+ * Reads and checks the header of a GGUF file.
+ *
+ * @throws KvtunerError when it is damaged, or a model that cannot be run.
+ */
+export const openHeader = async (path: string): Promise<ModelHeader> => {
+  const source = await openFileSource(path);
+  try {
+    const gguf = await openGguf(source);
+    const { name, architecture, layers, queryHeads, kvHeads, headSize } = readConfig(gguf.metadata);
+    const shape = { layers, queryHeads, kvHeads, headSize };
+    return { gguf, identity: { name, architecture }, shape, close: () => source.close() };
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+};
+
+/** As {@link openHeader}, for a look only: the file is closed again. */
+export const readModelHeader = async (path: string): Promise<Pick<ModelHeader, "identity" | "shape">> => {
+  const { identity, shape, close } = await openHeader(path);
+  await close();
+  return { identity, shape };
+};

@@ -1,0 +1,43 @@
+import { statSync } from "node:fs";
+import { join } from "node:path";
+
+import { KvtunerError } from "@kvtuner/plan";
+
+import { kvtunerHome } from "./home.ts";
+
+/** Models that `npm run model -- NAME` fetches. */
+export const MODEL_NAMES = ["smollm2", "qwen05"] as const;
+
+/** A model of {@link MODEL_NAMES}. */
+export type ModelName = (typeof MODEL_NAMES)[number];
+
+/** Whether `text` is the name of a model that can be fetched. */
+export const isModelName = (text: string): text is ModelName => (MODEL_NAMES as readonly string[]).includes(text);
+
+/**
+ * Path of the GGUF file that `model`, a path or a name of {@link MODEL_NAMES}, stands for.
+ *
+ * @throws ModelNotFoundKvtunerError saying what to fetch, or what file to put where.
+ */
+export const resolveModel = (model: string): string => {
+  if (isFile(model)) return model;
+  if (!isModelName(model)) throw new ModelNotFoundKvtunerError(unknownModel(model));
+  const path = join(kvtunerHome(), "models", `${model}.gguf`);
+  if (isFile(path)) return path;
+  throw new ModelNotFoundKvtunerError(
+    `expected the model ${model} at ${path}, which is not there; run \`npm run model -- ${model}\`, or put its GGUF file there`,
+  );
+};
+
+const unknownModel = (model: string): string =>
+  `expected the path of a GGUF file or one of ${MODEL_NAMES.join(", ")}, got ${JSON.stringify(model)}, which is no file; check the path`;
+
+const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+
+/** No model file where one was expected. */
+export class ModelNotFoundKvtunerError extends KvtunerError {
+  constructor(message: string) {
+    super("MODEL_NOT_FOUND", message);
+    this.name = "ModelNotFoundKvtunerError";
+  }
+}

@@ -1,0 +1,32 @@
+import type { Evaluator } from "@kvtuner/evaluation";
+import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
+
+/** Query, key and value of one layer over one window, after RoPE; float32, row-major `[tokens, heads * headSize]`. */
+export interface LayerTrace {
+  readonly query: Float32Array;
+  readonly key: Float32Array;
+  readonly value: Float32Array;
+}
+
+/** How the model's own text is sampled. */
+export interface ContinuationOptions {
+  /** New tokens of each continuation. */
+  readonly tokens: number;
+  readonly seed: number;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** What the pipeline asks of a model. `openModel` makes one from a GGUF file; anything else that can do this can be tuned too. */
+export interface TunableModel {
+  readonly identity: ModelIdentity;
+  readonly shape: CacheShape;
+  /** Token ids of a text as it is: nothing added before or after. */
+  encode(text: string): Int32Array;
+  /** One sampled continuation a prompt, token ids without the prompt's, never ended early. */
+  continuations(prompts: readonly string[], options: ContinuationOptions): Promise<Int32Array[]>;
+  /** Scores plans on windows of token ids, each a context of its own. */
+  evaluator(windows: readonly Int32Array[]): Promise<Evaluator>;
+  /** Runs the float model over one window and shows each layer's query, key and value. */
+  trace(window: Int32Array, visit: (layer: number, trace: LayerTrace) => void | Promise<void>): Promise<void>;
+  dispose(): Promise<void>;
+}

@@ -1,0 +1,120 @@
+import { formatPair, KvtunerError, parsePair, type Bits, type Mode, type Pair } from "@kvtuner/plan";
+import type { Measure } from "@kvtuner/sensitivity";
+
+import type { Limit } from "./pipeline/limit.ts";
+import type { CostKind } from "./pipeline/space.ts";
+import type { Strategy } from "./pipeline/search.ts";
+import type { TunableModel } from "./model/tunable-model.ts";
+import type { OnProgress } from "./progress.ts";
+
+/** Options of `tune`. */
+export interface TuneOptions {
+  /** Path of a GGUF file, a name that `npm run model` fetches, or a model that was opened already (and stays open). */
+  readonly model: string | TunableModel;
+  /** Study folder; `studies/MODEL-MODE` by default. */
+  readonly out?: string;
+  /** Calibration text file; the model's own continuations of our prompts when absent. */
+  readonly text?: string;
+  /** `compact` by default. */
+  readonly mode?: Mode;
+  /** Pairs a layer may take; all of {2, 3, 4, 8} x {2, 3, 4, 8} by default. */
+  readonly pairs?: readonly (Pair | string)[];
+  /** First tokens kept in 16 bits; the mode's own by default. */
+  readonly sinks?: number;
+  /** Newest tokens kept in 16 bits; the mode's own by default. */
+  readonly window?: number;
+  /** Tokens at which bytes are counted; 4096 by default. */
+  readonly context?: number;
+  /** What the picked plan keeps to; the knee of the front by default. */
+  readonly limit?: Limit;
+  /** Plans evaluated; 60 by default. */
+  readonly evaluations?: number;
+  /** 0 by default. */
+  readonly seed?: number;
+  /** Calibration windows; 2 by default. */
+  readonly windows?: number;
+  /** Tokens of a window; 512 by default. */
+  readonly windowLength?: number;
+  /** `surrogate` by default. */
+  readonly strategy?: Strategy;
+  /** What pruning measures a layer's pairs by; `kl` by default. */
+  readonly measure?: Measure;
+  /** What the search minimizes beside KL; `true` by default. */
+  readonly cost?: CostKind;
+  readonly onProgress?: OnProgress;
+  /** Told of what was repaired or left out. */
+  readonly onWarning?: (message: string) => void;
+  /** Stops the run between two evaluations; what was evaluated is kept. */
+  readonly signal?: AbortSignal;
+}
+
+/** Options that shape a study, with every default filled in. */
+export interface StudyOptions {
+  readonly mode: Mode;
+  readonly pairs: readonly Pair[];
+  readonly context: number;
+  readonly sinks?: number;
+  readonly window?: number;
+  readonly evaluations: number;
+  readonly seed: number;
+  readonly windows: number;
+  readonly windowLength: number;
+  readonly strategy: Strategy;
+  readonly measure: Measure;
+  readonly costKind: CostKind;
+}
+
+const BITS: readonly Bits[] = [8, 4, 3, 2];
+
+/** {2, 3, 4, 8} x {2, 3, 4, 8}. */
+export const DEFAULT_PAIRS: readonly Pair[] = BITS.flatMap((key) => BITS.map((value) => ({ key, value })));
+
+/**
+ * Checks the options of `tune` and fills in defaults.
+ *
+ * @throws OptionKvtunerError naming the option.
+ */
+export const studyOptions = (options: TuneOptions): StudyOptions => ({
+  mode: oneOf("mode", options.mode ?? "compact", ["per-token", "kivi", "compact"]),
+  pairs: pairList(options.pairs ?? DEFAULT_PAIRS),
+  context: wholeNumber("context", options.context ?? 4096, 1),
+  ...(options.sinks !== undefined && { sinks: wholeNumber("sinks", options.sinks, 0) }),
+  ...(options.window !== undefined && { window: wholeNumber("window", options.window, 0) }),
+  evaluations: wholeNumber("evaluations", options.evaluations ?? 60, 1),
+  seed: wholeNumber("seed", options.seed ?? 0, 0),
+  windows: wholeNumber("windows", options.windows ?? 2, 1),
+  windowLength: wholeNumber("window-length", options.windowLength ?? 512, 2),
+  strategy: oneOf("strategy", options.strategy ?? "surrogate", ["surrogate", "nsga2-groups", "nsga2"]),
+  measure: oneOf("measure", options.measure ?? "kl", ["kl", "eo"]),
+  costKind: oneOf("cost", options.cost ?? "true", ["true", "equivalent"]),
+});
+
+/** Pairs without repeats, named ones parsed. */
+export const pairList = (pairs: readonly (Pair | string)[]): Pair[] => {
+  const byName = new Map(
+    pairs
+      .map((pair) => (typeof pair === "string" ? parsePair(pair.trim()) : pair))
+      .map((pair) => [formatPair(pair), pair]),
+  );
+  if (byName.size === 0) throw new OptionKvtunerError("pairs", "at least one pair like K8V4", "none");
+  return [...byName.values()];
+};
+
+/** Checks a whole number, `minimum` at least. */
+export const wholeNumber = (name: string, value: number, minimum: number): number => {
+  if (Number.isSafeInteger(value) && value >= minimum) return value;
+  throw new OptionKvtunerError(name, `a whole number of at least ${minimum}`, String(value));
+};
+
+const oneOf = <Choice extends string>(name: string, value: Choice, choices: readonly Choice[]): Choice => {
+  if (choices.includes(value)) return value;
+  throw new OptionKvtunerError(name, `one of ${choices.join(", ")}`, value);
+};
+
+/** An option has a value that makes no sense. */
+export class OptionKvtunerError extends KvtunerError {
+  constructor(name: string, expected: string, got: string) {
+    super("OPTION_INVALID", `expected --${name} to be ${expected}, got ${got}`);
+    this.name = "OptionKvtunerError";
+  }
+}

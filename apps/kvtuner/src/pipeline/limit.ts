@@ -1,0 +1,90 @@
+import { formatBytes, KvtunerError } from "@kvtuner/plan";
+
+import { planCost, type PlanCost, type SearchSpace } from "./space.ts";
+
+/** What the picked plan must keep to: bytes or true bits at the context length, or a loss. At most one. */
+export type Limit =
+  | { readonly kind: "bytes"; readonly bytes: number }
+  | { readonly kind: "bits"; readonly bits: number }
+  | { readonly kind: "kl"; readonly kl: number }
+  | { readonly kind: "knee" };
+
+/** Whether a plan of this cost and loss (nats a token) keeps to the limit. */
+export const keepsTo = (limit: Limit, plan: Pick<PlanCost, "bytes" | "bits"> & { readonly kl: number }): boolean => {
+  switch (limit.kind) {
+    case "bytes":
+      return plan.bytes <= limit.bytes;
+    case "bits":
+      return plan.bits <= limit.bits;
+    case "kl":
+      return plan.kl <= limit.kl;
+    case "knee":
+      return true;
+  }
+};
+
+/** Bytes at the context length that the search should look near; undefined when the limit says none. */
+export const focusOf = (
+  limit: Limit,
+  { shape, context }: Pick<SearchSpace, "shape" | "context">,
+): number | undefined => {
+  if (limit.kind === "bytes") return limit.bytes;
+  if (limit.kind !== "bits") return undefined;
+  return Math.floor((limit.bits * 2 * shape.layers * shape.kvHeads * shape.headSize * context) / 8);
+};
+
+/**
+ * Refuses a budget that no plan of the space can meet, before anything slow is done.
+ *
+ * @throws BudgetKvtunerError naming the smallest plan.
+ */
+export const assertReachable = (limit: Limit, space: SearchSpace): void => {
+  const smallest = space.layerBytes.indexOf(Math.min(...space.layerBytes));
+  const cost = planCost(space, Array<number>(space.shape.layers).fill(smallest));
+  if (limit.kind === "bytes" && cost.bytes > limit.bytes) {
+    throw new BudgetKvtunerError(`${formatBytes(limit.bytes)}`, space, smallest, cost);
+  }
+  if (limit.kind === "bits" && cost.bits > limit.bits) {
+    throw new BudgetKvtunerError(`${limit.bits} bits`, space, smallest, cost);
+  }
+};
+
+/** No plan is as small as the budget asks. */
+export class BudgetKvtunerError extends KvtunerError {
+  constructor(budget: string, space: SearchSpace, smallest: number, cost: PlanCost) {
+    super(
+      "BUDGET_TOO_SMALL",
+      `expected a budget that some plan meets, got ${budget}; the smallest plan, ${space.pairNames[smallest]} in every layer, takes ` +
+        `${formatBytes(cost.bytes)} (${cost.bits.toFixed(3)} bits) at ${space.context} tokens; raise the budget, shorten --context, or add smaller pairs`,
+    );
+    this.name = "BudgetKvtunerError";
+  }
+}
+
+/** The search found no plan that keeps to the limit. */
+export class LimitKvtunerError extends KvtunerError {
+  constructor(limit: Limit, front: readonly { readonly kl: number; readonly bytes: number; readonly bits: number }[]) {
+    const bytes = formatBytes(Math.min(...front.map((plan) => plan.bytes)));
+    const kl = Math.min(...front.map((plan) => plan.kl)).toPrecision(3);
+    super(
+      "LIMIT_NOT_MET",
+      `expected a plan on the front with ${describeLimit(limit)}, but the smallest plan takes ${bytes} and the best has KL ${kl}; ` +
+        "the study is kept: run again with another limit, or give more evaluations or pairs and another --out",
+    );
+    this.name = "LimitKvtunerError";
+  }
+}
+
+/** The limit in words. */
+export const describeLimit = (limit: Limit): string => {
+  switch (limit.kind) {
+    case "bytes":
+      return `at most ${formatBytes(limit.bytes)}`;
+    case "bits":
+      return `at most ${limit.bits} bits`;
+    case "kl":
+      return `KL at most ${limit.kl}`;
+    case "knee":
+      return "the knee of the front";
+  }
+};

@@ -1,0 +1,108 @@
+import { hypervolume, nonDominatedSort } from "@kvtuner/search";
+
+import type { EvaluationEntry } from "./evaluation-entry.ts";
+import { keepsTo, LimitKvtunerError, type Limit } from "./limit.ts";
+import { planCost, searchCost, type PlanCost, type SearchSpace } from "./space.ts";
+
+/** A plan of the front: one pair a layer, what it costs and what it loses. */
+export interface FrontPlan extends PlanCost {
+  readonly pairs: readonly string[];
+  /** Mean KL divergence to the float cache on the calibration windows, nats a token. */
+  readonly kl: number;
+  readonly klStandardError: number;
+}
+
+/** `front.json`. */
+export interface Front {
+  /** Non-dominated plans, cheapest first. */
+  readonly front: readonly FrontPlan[];
+  /** Plans evaluated. */
+  readonly evaluations: number;
+  /** Of all plans evaluated, over (log10 KL, equivalent bits) up to {@link HYPERVOLUME_REFERENCE}. */
+  readonly hypervolume: number;
+}
+
+/** log10 KL = 0 and 8 equivalent bits. */
+export const HYPERVOLUME_REFERENCE: readonly [number, number] = [0, 8];
+
+/** A KL below this is rounding noise; it keeps the logarithm finite. */
+const SMALLEST_KL = 1e-9;
+
+/** The front of what was evaluated. */
+export const makeFront = (space: SearchSpace, entries: readonly EvaluationEntry[]): Front => {
+  const plans = entries.map((entry) => frontPlan(space, entry));
+  const objectives = plans.map((plan) => [plan.kl, searchCost(space, choiceOf(space, plan.pairs))]);
+  const front = (nonDominatedSort(objectives)[0] ?? []).flatMap((index) => plans[index] ?? []);
+  const points = plans.map((plan) => [logKl(plan.kl), plan.equivalentBits]);
+  return {
+    front: withoutTwins(
+      front.toSorted((one, other) => one.bytes - other.bytes || one.kl - other.kl || order(one, other)),
+    ),
+    evaluations: plans.length,
+    hypervolume: hypervolume(points, [...HYPERVOLUME_REFERENCE]),
+  };
+};
+
+const frontPlan = (space: SearchSpace, { pairs, kl, klStandardError }: EvaluationEntry): FrontPlan => ({
+  pairs,
+  ...planCost(space, choiceOf(space, pairs)),
+  kl,
+  klStandardError,
+});
+
+/** Pair indices of pairs given by name. */
+export const choiceOf = (space: SearchSpace, pairs: readonly string[]): number[] =>
+  pairs.map((name) => space.pairNames.indexOf(name));
+
+const logKl = (kl: number): number => Math.log10(Math.max(kl, SMALLEST_KL));
+
+/** Plans of equal cost and loss do not dominate each other; one of them is enough. */
+const withoutTwins = (front: readonly FrontPlan[]): FrontPlan[] =>
+  front.filter(
+    (plan, index) => index === 0 || plan.kl !== front[index - 1]?.kl || plan.bytes !== front[index - 1]?.bytes,
+  );
+
+const order = (one: FrontPlan, other: FrontPlan): number => (one.pairs.join() < other.pairs.join() ? -1 : 1);
+
+/**
+ * The plan to use. Within a budget or a number of bits, the one that loses least; within a loss, the cheapest;
+ * with no limit the knee. `undefined` when no plan of the front keeps to the limit.
+ */
+export const pickPlan = (front: readonly FrontPlan[], limit: Limit): FrontPlan | undefined => {
+  const fitting = front.filter((plan) => keepsTo(limit, plan));
+  if (limit.kind === "knee") return knee(fitting);
+  if (limit.kind === "kl") return minimumBy(fitting, (plan) => plan.bytes);
+  return minimumBy(fitting, (plan) => plan.kl);
+};
+
+/**
+ * As {@link pickPlan}.
+ *
+ * @throws LimitKvtunerError when no plan of the front keeps to the limit, naming the nearest.
+ */
+export const pickedFrom = (front: readonly FrontPlan[], limit: Limit): FrontPlan => {
+  const picked = pickPlan(front, limit);
+  if (picked !== undefined) return picked;
+  throw new LimitKvtunerError(limit, front);
+};
+
+/**
+ * The knee rule: scale log10 KL and bits of the front to 0..1, draw the line from the cheapest plan to the best one,
+ * and take the plan farthest below it; the cheaper of two equal ones.
+ */
+const knee = (front: readonly FrontPlan[]): FrontPlan | undefined => {
+  const bits = scaler(front.map((plan) => plan.bits));
+  const loss = scaler(front.map((plan) => logKl(plan.kl)));
+  return minimumBy(front, (plan) => bits(plan.bits) + loss(logKl(plan.kl)));
+};
+
+const scaler = (values: readonly number[]): ((value: number) => number) => {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  return (value) => (high > low ? (value - low) / (high - low) : 0);
+};
+
+const minimumBy = <Item>(items: readonly Item[], value: (item: Item) => number): Item | undefined =>
+  items.reduce<Item | undefined>(
+    (best, item) => (best === undefined || value(item) < value(best) ? item : best),
+    undefined,
+  );

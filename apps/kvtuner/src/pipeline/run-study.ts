@@ -1,0 +1,106 @@
+import type { Evaluator } from "@kvtuner/evaluation";
+
+import { frontChart } from "../chart/front-chart.ts";
+import { calibrationWindows } from "../calibration/cached-own-text.ts";
+import type { TunableModel } from "../model/tunable-model.ts";
+import type { StudyOptions } from "../options.ts";
+import type { RunContext } from "../progress.ts";
+import { writeFileAtomic, writeJsonAtomic } from "../study/atomic-file.ts";
+import type { StudyFolder } from "../study/folder.ts";
+import type { Journal } from "../study/journal.ts";
+import { parseEvaluationEntry, type EvaluationEntry } from "./evaluation-entry.ts";
+import { groupStep } from "./group.ts";
+import type { Limit } from "./limit.ts";
+import { evaluateWithin } from "./near-limit.ts";
+import { makeFront, pickedFrom, type Front, type FrontPlan } from "./pick.ts";
+import { planFile } from "./plan-file.ts";
+import { lossTable, profileStep } from "./profile.ts";
+import { pruneStep } from "./prune.ts";
+import { runSearch, type SearchInputs } from "./search.ts";
+import type { SearchSpace } from "./space.ts";
+import type { Stopwatch } from "./stopwatch.ts";
+
+/** Everything one run of a study works with. */
+export interface StudyRun {
+  readonly model: TunableModel;
+  readonly study: StudyOptions;
+  readonly space: SearchSpace;
+  readonly limit: Limit;
+  /** Calibration text; undefined for the model's own. */
+  readonly text: string | undefined;
+  /** Bytes to look near. */
+  readonly focus: number | undefined;
+  readonly folder: StudyFolder;
+  readonly context: RunContext;
+  readonly clock: Stopwatch;
+}
+
+/** Does the steps that the folder lacks, in order: calibration text, profile, candidates, groups, search, pick. */
+export const runStudy = async (run: StudyRun): Promise<Front & { readonly picked: FrontPlan }> => {
+  const windows = await calibrationStep(run);
+  const evaluator = lazyEvaluator(run, windows);
+  try {
+    const inputs = await searchInputs(run, windows, evaluator.get);
+    const journal = run.folder.journal("journal", parseEvaluationEntry);
+    const front = await searchStep(run, inputs, journal, evaluator.get);
+    const picked = pickedFrom(front.front, run.limit);
+    writeFileAtomic(run.folder.file("plan"), planFile(run, picked, journal.entries));
+    return { ...front, picked };
+  } finally {
+    await evaluator.dispose();
+  }
+};
+
+const calibrationStep = async ({ model, study, text, folder, context, clock }: StudyRun): Promise<Int32Array[]> => {
+  const { windows } = await folder.step("calibration", () =>
+    clock.time("calibrate", async () => {
+      const cut = await calibrationWindows(model, text, study, context);
+      return { windows: cut.map((window) => [...window]) };
+    }),
+  );
+  return windows.map((window) => Int32Array.from(window));
+};
+
+interface LazyEvaluator {
+  get(): Promise<Evaluator>;
+  dispose(): Promise<void>;
+}
+
+/** A study that is complete needs no evaluator, and no model in memory. */
+const lazyEvaluator = ({ model }: StudyRun, windows: readonly Int32Array[]): LazyEvaluator => {
+  let evaluator: Promise<Evaluator> | undefined;
+  return {
+    get: () => (evaluator ??= model.evaluator(windows)),
+    dispose: async () => {
+      await (await evaluator?.catch(() => undefined))?.dispose();
+    },
+  };
+};
+
+const searchInputs = async (
+  run: StudyRun,
+  windows: readonly Int32Array[],
+  evaluator: () => Promise<Evaluator>,
+): Promise<SearchInputs> => {
+  const { folder, space, clock, study } = run;
+  const profile = await folder.step("profile", () => clock.time("profile", () => profileStep(run, windows, evaluator)));
+  const { candidates } = await folder.step("candidates", async () => pruneStep(space, profile, study.measure));
+  const { groups } = await folder.step("groups", async () => groupStep(space, profile, candidates));
+  return { space, losses: lossTable(profile), candidates, groups };
+};
+
+const searchStep = async (
+  run: StudyRun,
+  inputs: SearchInputs,
+  journal: Journal<EvaluationEntry>,
+  evaluator: () => Promise<Evaluator>,
+): Promise<Front> =>
+  run.clock.time("search", async () => {
+    const resources = { ...run.context, evaluator, journal };
+    if (!run.folder.has("front")) await runSearch(inputs, { ...run.study, focus: run.focus }, resources);
+    if (run.focus !== undefined) await evaluateWithin(inputs, run.focus, resources);
+    const front = makeFront(run.space, journal.entries);
+    writeJsonAtomic(run.folder.file("front"), front);
+    writeFileAtomic(run.folder.file("chart"), await frontChart(front.front));
+    return front;
+  });

@@ -1,0 +1,32 @@
+/** Steps of {@link tune} and {@link evaluate} that take time. */
+export type Step = "load" | "calibrate" | "trace" | "profile" | "search" | "evaluate";
+
+/** Where a run stands. */
+export interface Progress {
+  readonly step: Step;
+  readonly done: number;
+  readonly total: number;
+  /** What was just done, for people. */
+  readonly note?: string;
+}
+
+/** Told of every bit of progress. */
+export type OnProgress = (progress: Progress) => void;
+
+/** What the steps of a run share: where to report, and when to stop. */
+export interface RunContext {
+  readonly progress: OnProgress;
+  readonly warn: (message: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** A {@link RunContext} of the callbacks in a function's options. */
+export const runContext = (options: {
+  readonly onProgress?: OnProgress;
+  readonly onWarning?: (message: string) => void;
+  readonly signal?: AbortSignal;
+}): RunContext => ({
+  progress: options.onProgress ?? (() => undefined),
+  warn: options.onWarning ?? (() => undefined),
+  ...(options.signal && { signal: options.signal }),
+});

@@ -1,0 +1,137 @@
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { describe, expect, test } from "vitest";
+
+import { openStudy, type StudyFolder } from "./folder.ts";
+import type { StudySettings } from "./settings.ts";
+
+const SETTINGS: StudySettings = {
+  version: 1,
+  model: { name: "tiny", architecture: "llama", sha256: "00" },
+  shape: { layers: 2, queryHeads: 2, kvHeads: 1, headSize: 32 },
+  mode: "compact",
+  pairs: ["K8V8", "K4V4"],
+  sinks: 4,
+  window: 32,
+  context: 4096,
+  text: "self",
+  windows: 1,
+  windowLength: 64,
+  evaluations: 10,
+  seed: 0,
+  strategy: "surrogate",
+  measure: "kl",
+  cost: "true",
+  focus: null,
+};
+
+const newFolder = (): string => join(mkdtempSync(join(tmpdir(), "kvtuner-study-")), "study");
+
+const open = (path: string, settings: StudySettings = SETTINGS): StudyFolder =>
+  openStudy(path, settings, () => undefined);
+
+describe("study folder", () => {
+  test("does a step once", async () => {
+    const path = newFolder();
+    let made = 0;
+    for (let run = 0; run < 2; run++) {
+      const folder = open(path);
+      expect(await folder.step("groups", async () => ({ made: ++made }))).toEqual({ made: 1 });
+      folder.close();
+    }
+    expect(readdirSync(path).toSorted()).toEqual(["groups.json", "settings.json"]);
+  });
+
+  test("names every setting that differs, with both values, and touches nothing", () => {
+    const path = newFolder();
+    open(path).close();
+    const before = readFileSync(join(path, "settings.json"), "utf8");
+    const other = { ...SETTINGS, seed: 5, pairs: ["K8V8"], model: { ...SETTINGS.model, sha256: "ff" } };
+    const error = expectError(() => open(path, other));
+    expect(error.code).toBe("STUDY_DIFFERS");
+    for (const part of [
+      "seed 0 there, 5 now",
+      'pairs ["K8V8","K4V4"] there, ["K8V8"] now',
+      'model.sha256 "00" there, "ff" now',
+    ]) {
+      expect(error.message).toContain(part);
+    }
+    expect(error.message).not.toContain("context");
+    expect(readFileSync(join(path, "settings.json"), "utf8")).toBe(before);
+    open(path).close();
+  });
+
+  test("refuses a folder that holds something else, and leaves it alone", () => {
+    const path = newFolder();
+    mkdirSync(path);
+    writeFileSync(join(path, "thesis.tex"), "dear");
+    expect(expectError(() => open(path))).toMatchObject({
+      code: "STUDY_FOLDER",
+      message: expect.stringContaining("thesis.tex"),
+    });
+    expect(readdirSync(path)).toEqual(["thesis.tex"]);
+  });
+
+  test.each([
+    "/proc/kvtuner-study",
+    join(import.meta.dirname, "folder.ts"),
+    join(import.meta.dirname, "folder.ts", "study"),
+  ])("refuses %s, which cannot be written as a folder", (path) => {
+    expect(expectError(() => open(path)).code).toBe("STUDY_FOLDER");
+  });
+
+  test("two runs at once: the second is refused and names the first", () => {
+    const path = newFolder();
+    const first = open(path);
+    expect(expectError(() => open(path))).toMatchObject({
+      code: "STUDY_BUSY",
+      message: expect.stringContaining(`process ${process.pid}`),
+    });
+    first.close();
+    open(path).close();
+  });
+
+  test("the lock of a process that was killed is taken over, whoever has its pid now", () => {
+    const path = newFolder();
+    open(path).close();
+    const dead = spawnSync(process.execPath, ["-e", ""]).pid;
+    for (const lock of [
+      { pid: dead, processStart: "1" },
+      { pid: process.pid, processStart: "1" },
+    ]) {
+      writeFileSync(join(path, "lock"), JSON.stringify({ ...lock, since: "2026-01-01T00:00:00Z" }));
+      open(path).close();
+    }
+    writeFileSync(join(path, "lock"), "");
+    open(path).close();
+    expect(existsSync(join(path, "lock"))).toBe(false);
+  });
+
+  test("the lock of another process that lives is respected", async () => {
+    const path = newFolder();
+    open(path).close();
+    const other = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"]);
+    try {
+      const start = readFileSync(`/proc/${other.pid}/stat`, "utf8").split(" ")[21];
+      writeFileSync(join(path, "lock"), JSON.stringify({ pid: other.pid, processStart: start, since: "now" }));
+      expect(expectError(() => open(path)).code).toBe("STUDY_BUSY");
+    } finally {
+      other.kill();
+      await once(other, "exit");
+    }
+    open(path).close();
+  });
+});
+
+const expectError = (work: () => unknown): Error & { code: string } => {
+  try {
+    work();
+  } catch (error) {
+    return error as Error & { code: string };
+  }
+  throw new Error("expected an error");
+};

@@ -1,0 +1,152 @@
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+import { KvtunerError } from "@kvtuner/plan";
+
+import { writeJsonAtomic } from "./atomic-file.ts";
+import { openJournal, type Journal } from "./journal.ts";
+import { lockStudy } from "./lock.ts";
+import { assertSameSettings, readSettings, type StudySettings } from "./settings.ts";
+
+/** Names of the files of a study (design: one file a step). */
+export const STUDY_FILES = {
+  settings: "settings.json",
+  calibration: "calibration.json",
+  profileJournal: "profile.jsonl",
+  profile: "profile.json",
+  candidates: "candidates.json",
+  groups: "groups.json",
+  journal: "journal.jsonl",
+  front: "front.json",
+  chart: "front.svg",
+  plan: "plan.json",
+} as const;
+
+/** A locked study folder. */
+export interface StudyFolder {
+  readonly path: string;
+  file(name: keyof typeof STUDY_FILES): string;
+  has(name: keyof typeof STUDY_FILES): boolean;
+  journal<Entry>(name: "profileJournal" | "journal", parse: (value: unknown) => Entry): Journal<Entry>;
+  /** The step's file when it is there, else what `make` returns, after writing it. */
+  step<Result>(name: keyof typeof STUDY_FILES, make: () => Promise<Result>): Promise<Result>;
+  /** Closes the journals and gives the lock back. Safe to call twice. */
+  close(): void;
+}
+
+/**
+ * Opens the study in `path` for one run, creating it when there is none.
+ *
+ * @throws StudyFolderKvtunerError when it is no folder, cannot be written, or holds files that are not a study's.
+ * @throws StudyDiffersKvtunerError when it holds a study with other settings.
+ * @throws StudyBusyKvtunerError while another run works there.
+ */
+export const openStudy = (path: string, settings: StudySettings, warn: (message: string) => void): StudyFolder => {
+  prepareFolder(path);
+  const lock = lockStudy(path);
+  try {
+    removeTemporaryFiles(path);
+    adoptSettings(path, settings);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+  return studyFolder(path, () => lock.release(), warn);
+};
+
+/** Checks `path` before any slow work is done for it. */
+export const prepareFolder = (path: string): void => {
+  try {
+    makeFolder(path);
+    accessSync(path, constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    throw new StudyFolderKvtunerError(path, "it cannot be written", cause);
+  }
+  if (!statSync(path).isDirectory()) throw new StudyFolderKvtunerError(path, "it is a file");
+  const foreign = existsSync(join(path, STUDY_FILES.settings))
+    ? undefined
+    : readdirSync(path).find((name) => !isLockFile(name));
+  if (foreign !== undefined) throw new StudyFolderKvtunerError(path, `it holds ${foreign} and is no study`);
+};
+
+/** Not `recursive`, which never returns where a file system answers ENOENT to every new folder, as /proc does. */
+const makeFolder = (path: string): void => {
+  if (existsSync(path)) return;
+  const parent = dirname(path);
+  if (parent !== path) makeFolder(parent);
+  mkdirSync(path);
+};
+
+/** A run killed between taking the lock and writing its settings leaves only these. */
+const isLockFile = (name: string): boolean => name === "lock" || /\.\d+\.tmp$/.test(name);
+
+const removeTemporaryFiles = (path: string): void => {
+  for (const name of readdirSync(path)) if (/\.\d+\.tmp$/.test(name)) rmSync(join(path, name), { force: true });
+};
+
+const adoptSettings = (path: string, settings: StudySettings): void => {
+  const file = join(path, STUDY_FILES.settings);
+  const existing = readSettings(file);
+  if (existing === undefined) return writeJsonAtomic(file, settings);
+  // Where to look for plans matters to a search that goes on; of one that is done any plan may be picked.
+  const isSearched = existsSync(join(path, STUDY_FILES.front));
+  assertSameSettings(path, existing, isSearched ? { ...settings, focus: existing.focus } : settings);
+};
+
+const studyFolder = (path: string, release: () => void, warn: (message: string) => void): StudyFolder => {
+  const journals: { close(): void }[] = [];
+  const file = (name: keyof typeof STUDY_FILES): string => join(path, STUDY_FILES[name]);
+  return {
+    path,
+    file,
+    has: (name) => existsSync(file(name)),
+    journal: (name, parse) => {
+      const journal = openJournal({ path: file(name), parse, warn });
+      journals.push(journal);
+      return journal;
+    },
+    step: (name, make) => runStep(file(name), make),
+    close: () => {
+      for (const journal of journals.splice(0)) journal.close();
+      release();
+    },
+  };
+};
+
+const runStep = async <Result>(path: string, make: () => Promise<Result>): Promise<Result> => {
+  if (existsSync(path)) return readStepFile<Result>(path);
+  const result = await make();
+  writeJsonAtomic(path, result);
+  return result;
+};
+
+/** Files of steps are written whole by this program, under settings that were compared: their shape is trusted. */
+export const readStepFile = <Result>(path: string): Result => {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as Result;
+  } catch (cause) {
+    throw new StudyFileKvtunerError(path, cause);
+  }
+};
+
+/** The folder cannot hold this study. */
+export class StudyFolderKvtunerError extends KvtunerError {
+  constructor(path: string, reason: string, cause?: unknown) {
+    super(
+      "STUDY_FOLDER",
+      `expected a new or empty folder, or a study, at ${path}, but ${reason}; give --out another folder`,
+      {
+        cause,
+      },
+    );
+    this.name = "StudyFolderKvtunerError";
+  }
+}
+
+/** A step's file is no JSON. */
+export class StudyFileKvtunerError extends KvtunerError {
+  constructor(path: string, cause: unknown) {
+    super("STUDY_FILE_UNREADABLE", `expected JSON in ${path}; remove the file, and the step is done again`, { cause });
+    this.name = "StudyFileKvtunerError";
+  }
+}

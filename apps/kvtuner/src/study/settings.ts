@@ -1,0 +1,126 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+
+import { KvtunerError, type CacheShape, type ModelIdentity } from "@kvtuner/plan";
+
+import type { TunableModel } from "../model/tunable-model.ts";
+import type { StudyOptions } from "../options.ts";
+import type { SearchSpace } from "../pipeline/space.ts";
+
+/** Everything that shapes what a study measures. A folder holds one study, with one set of these. */
+export interface StudySettings {
+  readonly version: 1;
+  readonly model: ModelIdentity;
+  readonly shape: CacheShape;
+  readonly mode: string;
+  readonly pairs: readonly string[];
+  readonly sinks: number;
+  readonly window: number;
+  /** Tokens at which bytes are counted. */
+  readonly context: number;
+  /** SHA-256 of the calibration text, or `self` for the model's own continuations. */
+  readonly text: string;
+  readonly windows: number;
+  readonly windowLength: number;
+  readonly evaluations: number;
+  readonly seed: number;
+  readonly strategy: string;
+  readonly measure: string;
+  readonly cost: string;
+  /** Bytes at the context length that half of the evaluations are spent near; null for none. */
+  readonly focus: number | null;
+}
+
+/** The settings of a run; `text` is the calibration text itself, or undefined for the model's own. */
+export const studySettings = (
+  { identity, shape }: Pick<TunableModel, "identity" | "shape">,
+  study: StudyOptions,
+  space: SearchSpace,
+  text: string | undefined,
+  focus: number | undefined,
+): StudySettings => ({
+  version: 1,
+  model: identity,
+  shape,
+  mode: study.mode,
+  pairs: space.pairNames,
+  sinks: space.schemes[0]?.sinks ?? 0,
+  window: space.schemes[0]?.window ?? 0,
+  context: study.context,
+  text: text === undefined ? "self" : createHash("sha256").update(text).digest("hex"),
+  windows: study.windows,
+  windowLength: study.windowLength,
+  evaluations: study.evaluations,
+  seed: study.seed,
+  strategy: study.strategy,
+  measure: study.measure,
+  cost: study.costKind,
+  focus: focus ?? null,
+});
+
+/** Reads a study's settings; `undefined` when the file is not there. */
+export const readSettings = (path: string): StudySettings | undefined => {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+  try {
+    const settings = JSON.parse(text) as StudySettings;
+    if (settings?.version === 1) return settings;
+  } catch (cause) {
+    throw new StudySettingsKvtunerError(path, "it is no JSON", cause);
+  }
+  throw new StudySettingsKvtunerError(path, "its version is not 1");
+};
+
+/**
+ * Refuses to go on with a study made with other settings.
+ *
+ * @throws StudyDiffersKvtunerError naming each setting that differs, with both values.
+ */
+export const assertSameSettings = (folder: string, theirs: StudySettings, ours: StudySettings): void => {
+  const [before, now] = [flatten(theirs), flatten(ours)];
+  const names = [...new Set([...before.keys(), ...now.keys()])];
+  const differing = names.filter((name) => before.get(name) !== now.get(name));
+  if (differing.length === 0) return;
+  const lines = differing.map((name) => `${name} ${before.get(name) ?? "none"} there, ${now.get(name) ?? "none"} now`);
+  throw new StudyDiffersKvtunerError(folder, lines);
+};
+
+/** Nested names joined by dots (`model.name`), values as JSON. */
+const flatten = (value: object, prefix = ""): Map<string, string> =>
+  new Map(
+    Object.entries(value).flatMap(([name, inner]: [string, unknown]): [string, string][] =>
+      typeof inner === "object" && inner !== null && !Array.isArray(inner)
+        ? [...flatten(inner, `${prefix}${name}.`)]
+        : [[prefix + name, JSON.stringify(inner)]],
+    ),
+  );
+
+/** The folder holds a study made with other settings. */
+export class StudyDiffersKvtunerError extends KvtunerError {
+  constructor(folder: string, differing: readonly string[]) {
+    super(
+      "STUDY_DIFFERS",
+      `expected a study with the same settings in ${folder}, but it has others: ${differing.join("; ")}; ` +
+        "give the same settings to resume it, or --out another folder",
+    );
+    this.name = "StudyDiffersKvtunerError";
+  }
+}
+
+/** settings.json is not what this program writes. */
+export class StudySettingsKvtunerError extends KvtunerError {
+  constructor(path: string, reason: string, cause?: unknown) {
+    super(
+      "STUDY_SETTINGS_UNREADABLE",
+      `expected the settings of a study in ${path}, but ${reason}; move the folder away`,
+      {
+        cause,
+      },
+    );
+    this.name = "StudySettingsKvtunerError";
+  }
+}

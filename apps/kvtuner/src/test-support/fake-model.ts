@@ -1,0 +1,80 @@
+import type { Evaluator, Score } from "@kvtuner/evaluation";
+import type { CacheShape, LayerScheme } from "@kvtuner/plan";
+import { uniformFloat32 } from "pure-rand/distribution/uniformFloat32";
+import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+
+import type { TunableModel } from "../model/tunable-model.ts";
+
+/** A model whose losses are a formula, for tests of everything around it. */
+export interface FakeModel extends TunableModel {
+  /** Plans scored so far, by any evaluator. */
+  readonly scored: () => number;
+}
+
+const SHAPE: CacheShape = { layers: 5, queryHeads: 4, kvHeads: 2, headSize: 32 };
+
+/** `afterScore` is called after each plan, and may throw, as a process that is killed there would end. */
+export const fakeModel = (afterScore: (scored: number) => void = () => undefined): FakeModel => {
+  let scored = 0;
+  const evaluator: Evaluator = {
+    shape: SHAPE,
+    base: async () => ({ perplexity: 10, tokens: 64 }),
+    evaluate: async (plans, { onScore } = {}) => {
+      const scores: Score[] = [];
+      for (const [index, plan] of plans.entries()) {
+        const score = formulaScore(plan);
+        scores.push(score);
+        scored++;
+        await onScore?.(index, score);
+        afterScore(scored);
+      }
+      return scores;
+    },
+    dispose: async () => undefined,
+  };
+  return {
+    identity: { name: "fake", architecture: "llama", sha256: "f".repeat(64) },
+    shape: SHAPE,
+    scored: () => scored,
+    encode: (text) => Int32Array.from(text, (character) => character.codePointAt(0) ?? 0),
+    continuations: async (prompts, { tokens, seed }) =>
+      prompts.map((_, index) => Int32Array.from({ length: tokens }, (__, token) => (seed + index * 7 + token) % 50)),
+    evaluator: async () => evaluator,
+    trace: async (window, visit) => {
+      for (let layer = 0; layer < SHAPE.layers; layer++) await visit(layer, randomTrace(layer, window.length));
+    },
+    dispose: async () => undefined,
+  };
+};
+
+/** Layers differ in how sensitive they are; losses nearly add up, with a term that does not. */
+const formulaScore = (plan: readonly LayerScheme[]): Score => {
+  const losses = plan.map(({ key, value }, layer) => sensitivity(layer) * (3 * loss(key.bits) + loss(value.bits)));
+  const sum = losses.reduce((total, part) => total + part, 0);
+  const kl = sum * (1 + 0.2 * Math.sin(100 * sum));
+  return {
+    kl,
+    klStandardError: kl / 10,
+    top1: 1 - Math.min(1, kl),
+    top1StandardError: 0,
+    perplexity: 10 * Math.exp(kl),
+    perplexityStandardError: 0,
+    basePerplexity: 10,
+    tokens: 64,
+    windowKl: [kl],
+  };
+};
+
+const sensitivity = (layer: number): number => 1 + ((layer * 3) % 5);
+
+const loss = (bits: number): number => (bits >= 16 ? 0 : 0.05 * 4 ** -(bits - 2));
+
+const randomTrace = (
+  layer: number,
+  tokens: number,
+): { query: Float32Array; key: Float32Array; value: Float32Array } => {
+  const random = xoroshiro128plus(layer);
+  const numbers = (heads: number): Float32Array =>
+    Float32Array.from({ length: tokens * heads * SHAPE.headSize }, () => uniformFloat32(random) - 0.5);
+  return { query: numbers(SHAPE.queryHeads), key: numbers(SHAPE.kvHeads), value: numbers(SHAPE.kvHeads) };
+};

@@ -1,0 +1,129 @@
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { parsePlan } from "@kvtuner/plan";
+import { describe, expect, test } from "vitest";
+
+import { inspect } from "./inspect.ts";
+import type { TuneOptions } from "./options.ts";
+import { fakeModel } from "./test-support/fake-model.ts";
+import { tune, type TuneResult } from "./tune.ts";
+
+const newFolder = (): string => join(mkdtempSync(join(tmpdir(), "kvtuner-tune-")), "study");
+
+const OPTIONS = {
+  pairs: ["K8V8", "K8V4", "K4V4", "K4V2", "K2V2"],
+  evaluations: 20,
+  windows: 1,
+  windowLength: 64,
+  mode: "per-token",
+} as const;
+
+const PROFILE_EVALUATIONS = 5 * OPTIONS.pairs.length;
+
+const withoutTimes = ({ timeMs: _, out: __, ...result }: TuneResult): Omit<TuneResult, "timeMs" | "out"> => result;
+
+describe("tune", () => {
+  test("writes a study whose front no plan of it beats, and a plan that reads back", async () => {
+    const out = newFolder();
+    const result = await tune({ model: fakeModel(), out, ...OPTIONS });
+    expect(result.evaluations).toBe(20);
+    for (const [index, plan] of result.front.entries()) {
+      expect(plan.bytes).toBeGreaterThan(result.front[index - 1]?.bytes ?? 0);
+      expect(plan.kl).toBeLessThan(result.front[index - 1]?.kl ?? Infinity);
+    }
+    const plan = parsePlan(readFileSync(join(out, "plan.json"), "utf8"));
+    expect(plan.layers.map(({ key, value }) => `K${key.bits}V${value.bits}`)).toEqual(
+      result.picked.pairs.map((name) => name.replace(/^KV(\d+)$/, "K$1V$1")),
+    );
+    expect(plan.measured?.kl).toBe(result.picked.kl);
+    expect(readdirSync(out).toSorted()).toEqual(
+      ["calibration", "candidates", "front", "groups", "plan", "profile", "settings"]
+        .map((name) => `${name}.json`)
+        .concat("front.svg", "journal.jsonl", "profile.jsonl")
+        .toSorted(),
+    );
+    expect(await inspect({ target: out })).toMatchObject({ kind: "study", evaluations: 20, front: result.front });
+  });
+
+  test.each(["surrogate", "nsga2-groups", "nsga2"] as const)(
+    "%s, stopped anywhere and run again, gives the front of an uninterrupted run and evaluates nothing twice",
+    async (strategy) => {
+      const options = { ...OPTIONS, strategy, seed: 3 };
+      const whole = fakeModel();
+      const expected = withoutTimes(await tune({ model: whole, out: newFolder(), ...options }));
+      const out = newFolder();
+      let scored = 0;
+      for (const stop of [1, 7, 20, 1, 3, 9]) {
+        const model = fakeModel((count) => {
+          if (count === stop) throw new Error("killed");
+        });
+        await expect(tune({ model, out, ...options })).rejects.toThrow("killed");
+        scored += model.scored();
+      }
+      const last = fakeModel();
+      expect(withoutTimes(await tune({ model: last, out, ...options }))).toEqual(expected);
+      expect(scored + last.scored()).toBe(whole.scored());
+      expect(whole.scored()).toBe(PROFILE_EVALUATIONS + expected.evaluations);
+    },
+  );
+
+  test("a study that is done is not done again, and any plan of it may be picked", async () => {
+    const out = newFolder();
+    const first = await tune({ model: fakeModel(), out, ...OPTIONS });
+    const model = fakeModel();
+    const again = await tune({ model, out, ...OPTIONS, limit: { kind: "kl", kl: 0.3 } });
+    expect(model.scored()).toBe(0);
+    expect(again.front).toEqual(first.front);
+    expect(again.picked).toEqual(first.front.find(({ kl }) => kl <= 0.3));
+    const within = await tune({ model, out, ...OPTIONS, limit: { kind: "bits", bits: 5 } });
+    expect(model.scored()).toBeLessThanOrEqual(1);
+    expect(within.picked.bits).toBeLessThanOrEqual(5);
+    expect(within.front.filter(({ bits, kl }) => bits <= 5 && kl < within.picked.kl)).toEqual([]);
+  });
+
+  test.each([
+    ["a budget below the smallest plan", { limit: { kind: "bytes", bytes: 1000 } }, "BUDGET_TOO_SMALL", /K2V2|KV2/],
+    ["bits below the smallest plan", { limit: { kind: "bits", bits: 1 } }, "BUDGET_TOO_SMALL", /bits/],
+    ["no evaluations", { evaluations: 0 }, "OPTION_INVALID", /--evaluations/],
+    ["a text that is not there", { text: "/nowhere/text.txt" }, "TEXT_UNREADABLE", /nowhere/],
+    ["an unknown model", { model: "gpt5" }, "MODEL_NOT_FOUND", /smollm2/],
+  ] satisfies [string, Partial<TuneOptions>, string, RegExp][])(
+    "%s is an error before anything is measured",
+    async (_, options, code, words) => {
+      const model = fakeModel();
+      const run = tune({ model, out: newFolder(), ...OPTIONS, ...options });
+      await expect(run).rejects.toThrow(expect.objectContaining({ code, message: expect.stringMatching(words) }));
+      expect(model.scored()).toBe(0);
+    },
+  );
+
+  test("a loss that no plan reaches is an error that keeps the study", async () => {
+    const out = newFolder();
+    const run = tune({ model: fakeModel(), out, ...OPTIONS, limit: { kind: "kl", kl: 1e-9 } });
+    await expect(run).rejects.toThrow(expect.objectContaining({ code: "LIMIT_NOT_MET" }));
+    const model = fakeModel();
+    await tune({ model, out, ...OPTIONS });
+    expect(model.scored()).toBe(0);
+  });
+
+  test("a text shorter than a window is an error with both lengths", async () => {
+    const text = join(mkdtempSync(join(tmpdir(), "kvtuner-text-")), "short.txt");
+    writeFileSync(text, "far too short");
+    const run = tune({ model: fakeModel(), out: newFolder(), ...OPTIONS, text });
+    await expect(run).rejects.toThrow(/64.*13/);
+  });
+
+  test("an aborted run rejects with the signal's reason and keeps what was evaluated", async () => {
+    const out = newFolder();
+    const controller = new AbortController();
+    const stopped = fakeModel((count) => {
+      if (count === 9) controller.abort(new Error("enough"));
+    });
+    await expect(tune({ model: stopped, out, ...OPTIONS, signal: controller.signal })).rejects.toThrow("enough");
+    const model = fakeModel();
+    await tune({ model, out, ...OPTIONS });
+    expect(model.scored() + stopped.scored()).toBe(PROFILE_EVALUATIONS + 20);
+  });
+});

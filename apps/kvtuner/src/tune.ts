@@ -1,0 +1,90 @@
+import { join } from "node:path";
+
+import { readText } from "./calibration/text.ts";
+import { openModel } from "./model/open.ts";
+import { isModelName } from "./model/resolve.ts";
+import type { TunableModel } from "./model/tunable-model.ts";
+import { studyOptions, type StudyOptions, type TuneOptions } from "./options.ts";
+import { assertReachable, focusOf, type Limit } from "./pipeline/limit.ts";
+import type { FrontPlan } from "./pipeline/pick.ts";
+import { runStudy } from "./pipeline/run-study.ts";
+import { searchSpace } from "./pipeline/space.ts";
+import { stopwatch, type Stopwatch } from "./pipeline/stopwatch.ts";
+import { runContext, type RunContext } from "./progress.ts";
+import { openStudy, prepareFolder } from "./study/folder.ts";
+import { studySettings } from "./study/settings.ts";
+
+/** What `tune` found. */
+export interface TuneResult {
+  /** Non-dominated plans, cheapest first. */
+  readonly front: readonly FrontPlan[];
+  /** The plan that was written to `plan.json`. */
+  readonly picked: FrontPlan;
+  /** Plans evaluated in this study so far. */
+  readonly evaluations: number;
+  /** Over (log10 KL, equivalent bits), reference point (0, 8). */
+  readonly hypervolume: number;
+  /** Study folder. */
+  readonly out: string;
+  /** Milliseconds this run spent in each step; a resumed run does not spend again what is in the folder. */
+  readonly timeMs: Readonly<Record<string, number>>;
+}
+
+/**
+ * Finds, for one model, how many bits each layer should spend on keys and values, and writes what it measured into a
+ * study folder. Run again with the same options, it goes on where it stopped.
+ *
+ * @throws KvtunerError for bad options, texts, models and folders; the signal's reason when aborted.
+ */
+export const tune = async (options: TuneOptions): Promise<TuneResult> => {
+  const clock = stopwatch();
+  const study = studyOptions(options);
+  const limit = options.limit ?? { kind: "knee" };
+  const text = options.text === undefined ? undefined : readText(options.text);
+  if (options.out !== undefined) prepareFolder(options.out);
+  const context = runContext(options);
+  const model = await clock.time("load", async () =>
+    typeof options.model === "string" ? openModel(options.model, context) : options.model,
+  );
+  try {
+    return await tuneModel(
+      model,
+      { study, limit, text, out: options.out ?? defaultFolder(options.model, model, study) },
+      context,
+      clock,
+    );
+  } finally {
+    if (typeof options.model === "string") await model.dispose();
+  }
+};
+
+interface Request {
+  readonly study: StudyOptions;
+  readonly limit: Limit;
+  readonly text: string | undefined;
+  readonly out: string;
+}
+
+const tuneModel = async (
+  model: TunableModel,
+  request: Request,
+  context: RunContext,
+  clock: Stopwatch,
+): Promise<TuneResult> => {
+  const { study, limit, text, out } = request;
+  const space = searchSpace(model.shape, study);
+  assertReachable(limit, space);
+  const focus = focusOf(limit, space);
+  const folder = openStudy(out, studySettings(model, study, space, text, focus), context.warn);
+  try {
+    const result = await runStudy({ model, study, space, limit, text, focus, folder, context, clock });
+    return { ...result, out, timeMs: clock.timeMs() };
+  } finally {
+    folder.close();
+  }
+};
+
+const defaultFolder = (named: string | TunableModel, model: TunableModel, study: StudyOptions): string => {
+  const name = typeof named === "string" && isModelName(named) ? named : model.identity.name;
+  return join("studies", `${name.toLowerCase().replace(/[^a-z0-9.]+/g, "-")}-${study.mode}`);
+};
