@@ -19,6 +19,9 @@ export interface Evaluator {
   dispose(): Promise<void>;
 }
 
+/** Base log-probabilities are kept up to here, and computed again for each score beyond. */
+const KEPT_BASE_BYTES = 4 * 2 ** 30;
+
 /** How a batch of plans is scored. */
 export interface EvaluateOptions {
   /** Hears each plan as it is done, in the order of the tree of prefixes. */
@@ -38,6 +41,8 @@ export interface EvaluatorOptions {
   /** Token ids, all windows equally long, each a context of its own from position 0. */
   readonly windows: readonly Int32Array[];
   readonly createSession: CreateSession;
+  /** Bytes that the float cache's log-probabilities may take (default 4 GiB); beyond, they are computed for each score. */
+  readonly keptBaseBytes?: number;
 }
 
 /**
@@ -45,9 +50,15 @@ export interface EvaluatorOptions {
  *
  * @throws EvaluationError `EVALUATION_WINDOWS` when there is no window or their lengths differ
  */
-export const createEvaluator = async ({ decoder, windows, createSession }: EvaluatorOptions): Promise<Evaluator> => {
+export const createEvaluator = async ({
+  decoder,
+  windows,
+  createSession,
+  keptBaseBytes = KEPT_BASE_BYTES,
+}: EvaluatorOptions): Promise<Evaluator> => {
   const length = checkWindows(windows);
-  const scorer = await createScorer(decoder, createSession);
+  const baseBytes = 4 * decoder.vocabularySize * length * windows.length;
+  const scorer = await createScorer({ decoder, createSession, keepBase: baseBytes <= keptBaseBytes });
   const run = {
     decoder,
     windows,

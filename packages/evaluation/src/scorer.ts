@@ -7,8 +7,10 @@ const CHUNK_ROWS = 64;
 
 /** What the float cache predicts for one window. */
 export interface BaseWindow {
-  /** Log-probabilities, float32 `[tokens, vocabulary]`. */
-  readonly logProbability: Float32Array;
+  /** Last residuals, float32 `[tokens, hiddenSize]`. */
+  readonly residual: Float32Array;
+  /** Log-probabilities, float32 `[tokens, vocabulary]`; absent where they are computed again each time to save memory. */
+  readonly logProbability?: Float32Array;
   readonly best: Int32Array;
   /** Mean negative log likelihood of tokens 1 .. , nats. */
   readonly negativeLogLikelihood: number;
@@ -34,25 +36,46 @@ export interface Scorer {
   dispose(): Promise<void>;
 }
 
+/** How the base is kept. */
+export interface ScorerOptions {
+  readonly decoder: Decoder;
+  readonly createSession: CreateSession;
+  /** False computes the base's logits again for each score: slower by one output matrix, but nothing of the size of the vocabulary is held. */
+  readonly keepBase: boolean;
+}
+
 /** Compiles the scoring graphs for a decoder's vocabulary. */
-export const createScorer = async (decoder: Decoder, createSession: CreateSession): Promise<Scorer> => {
-  const logProbability = await createSession(serializeGraph(logProbabilityGraph(decoder.vocabularySize)));
+export const createScorer = async ({ decoder, createSession, keepBase }: ScorerOptions): Promise<Scorer> => {
+  const normalizer = await createSession(serializeGraph(logProbabilityGraph(decoder.vocabularySize)));
   const compare = await createSession(serializeGraph(scoreGraph(decoder.vocabularySize)));
   const vocabulary = decoder.vocabularySize;
+  const normalized = async (residual: Float32Array, positions: readonly number[]): Promise<Float32Array> => {
+    const output = await normalizer.run({ logits: await logitsOf(decoder, residual, positions) });
+    return output["log_probability"]!.data as Float32Array;
+  };
   return {
     base: async (residual, ids) => {
-      const all = new Float32Array(ids.length * vocabulary);
+      const logProbability = new Float32Array(keepBase ? ids.length * vocabulary : 0);
+      const best = new Int32Array(ids.length);
+      let loss = 0;
       for (const positions of chunks(ids.length, 1)) {
-        const output = await logProbability.run({ logits: await logitsOf(decoder, residual, positions) });
-        all.set(output["log_probability"]!.data as Float32Array, positions[0]! * vocabulary);
+        const rows = await normalized(residual, positions);
+        if (keepBase) logProbability.set(rows, positions[0]! * vocabulary);
+        for (const [row, position] of positions.entries()) {
+          best[position] = indexOfLargest(rows, row * vocabulary, vocabulary);
+          if (position + 1 < ids.length) loss -= rows[row * vocabulary + ids[position + 1]!]!;
+        }
       }
-      return { logProbability: all, best: bestTokens(all, ids.length), negativeLogLikelihood: meanLoss(all, ids) };
+      const kept = keepBase ? { logProbability } : {};
+      return { residual, ...kept, best, negativeLogLikelihood: loss / (ids.length - 1) };
     },
     score: async (residual, ids, base, stride) => {
       const sums: Sums = { kl: 0, agreed: 0, positions: 0, loss: 0, predictions: 0 };
       for (const positions of chunks(ids.length, stride)) {
         const logits = await logitsOf(decoder, residual, positions);
-        const baseRows = gatherRows(base.logProbability, vocabulary, positions);
+        const baseRows = base.logProbability
+          ? gatherRows(base.logProbability, vocabulary, positions)
+          : await normalized(base.residual, positions);
         const output = await compare.run({ logits, base: new Tensor("float32", baseRows, logits.dims) });
         addChunk(sums, output as unknown as ChunkStatistics, logits.data as Float32Array, ids, base.best, positions);
       }
@@ -60,7 +83,7 @@ export const createScorer = async (decoder: Decoder, createSession: CreateSessio
       return { kl: kl / positions, top1: agreed / positions, negativeLogLikelihood: loss / predictions, positions };
     },
     dispose: async () => {
-      await Promise.all([logProbability.release(), compare.release()]);
+      await Promise.all([normalizer.release(), compare.release()]);
     },
   };
 };
@@ -126,20 +149,8 @@ const gatherRows = (matrix: Float32Array, width: number, rows: readonly number[]
   return gathered;
 };
 
-const bestTokens = (logProbability: Float32Array, rows: number): Int32Array => {
-  const vocabulary = logProbability.length / rows;
-  return Int32Array.from({ length: rows }, (_, row) => indexOfLargest(logProbability, row * vocabulary, vocabulary));
-};
-
 const indexOfLargest = (values: Float32Array, start: number, length: number): number => {
   let best = 0;
   for (let index = 1; index < length; index++) if (values[start + index]! > values[start + best]!) best = index;
   return best;
-};
-
-const meanLoss = (logProbability: Float32Array, ids: Int32Array): number => {
-  const vocabulary = logProbability.length / ids.length;
-  let loss = 0;
-  for (let row = 0; row + 1 < ids.length; row++) loss -= logProbability[row * vocabulary + ids[row + 1]!]!;
-  return loss / (ids.length - 1);
 };

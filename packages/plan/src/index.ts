@@ -1,4 +1,13 @@
 export type { Axis, Bits, CacheShape, Format, GroupSize, LayerScheme, TensorScheme, Transform } from "./scheme.ts";
 export type { Measurement, ModelIdentity, Plan } from "./plan.ts";
-export { quantizedPrefix } from "./prefix.ts";
+export type { UniformChoice } from "./budget.ts";
+export { BudgetError, fitBudget, formatBytes, parseBytes } from "./budget.ts";
+export type { CacheBytes } from "./bytes.ts";
+export { equivalentBits, layerBytes, planBytes, trueBits } from "./bytes.ts";
 export { KvtunerError } from "./error.ts";
+export type { Mode, Pair, WindowOverrides } from "./mode.ts";
+export { layerScheme, MODES } from "./mode.ts";
+export { quantizedPrefix } from "./prefix.ts";
+export type { Shorthand } from "./shorthand.ts";
+export { formatPair, formatShorthand, parsePair, parseShorthand, ShorthandError } from "./shorthand.ts";
+export { uniformPlan } from "./uniform-plan.ts";

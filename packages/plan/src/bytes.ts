@@ -1,0 +1,72 @@
+import type { Plan } from "./plan.ts";
+import { quantizedPrefix } from "./prefix.ts";
+import type { CacheShape, LayerScheme, TensorScheme } from "./scheme.ts";
+
+const EXACT_BYTES = 2;
+const PARAMETER_BYTES = 2;
+
+/** Bytes of a cache by part. Codes and parameters (scales, minima) of the quantized prefix; `exact` is all held in 16 bits. */
+export interface CacheBytes {
+  readonly keyCodes: number;
+  readonly keyParameters: number;
+  readonly keyExact: number;
+  readonly valueCodes: number;
+  readonly valueParameters: number;
+  readonly valueExact: number;
+  readonly total: number;
+}
+
+/**
+ * Exact bytes of one layer's cache at `length` tokens. The codes of one token and head (axis token), or of one group of
+ * one channel (axis channel), fill whole bytes.
+ */
+export const layerBytes = (layer: LayerScheme, shape: CacheShape, length: number): CacheBytes => {
+  const key = tensorBytes(layer.key, layer, shape, length);
+  const value = tensorBytes(layer.value, layer, shape, length);
+  return {
+    keyCodes: key.codes,
+    keyParameters: key.parameters,
+    keyExact: key.exact,
+    valueCodes: value.codes,
+    valueParameters: value.parameters,
+    valueExact: value.exact,
+    total: key.codes + key.parameters + key.exact + value.codes + value.parameters + value.exact,
+  };
+};
+
+const tensorBytes = (tensor: TensorScheme, layer: LayerScheme, { kvHeads, headSize }: CacheShape, length: number) => {
+  const tokens = quantizedPrefix(tensor, layer, length);
+  const rows = tensor.axis === "token" ? tokens : headSize * (tokens / (tensor.groupSize as number));
+  const rowNumbers = tensor.axis === "token" ? headSize : (tensor.groupSize as number);
+  const groups = tensor.groupSize === "head" || tensor.axis === "channel" ? 1 : Math.ceil(headSize / tensor.groupSize);
+  const parameters = tensor.format === "affine" ? 2 : 1;
+  return {
+    codes: kvHeads * rows * Math.ceil((rowNumbers * tensor.bits) / 8),
+    parameters: kvHeads * rows * groups * parameters * PARAMETER_BYTES,
+    exact: kvHeads * headSize * (length - tokens) * EXACT_BYTES,
+  };
+};
+
+/** Exact bytes of a whole plan's cache at `length` tokens. */
+export const planBytes = (plan: Pick<Plan, "layers" | "shape">, length: number): CacheBytes =>
+  plan.layers.map((layer) => layerBytes(layer, plan.shape, length)).reduce(addBytes);
+
+const addBytes = (a: CacheBytes, b: CacheBytes): CacheBytes => ({
+  keyCodes: a.keyCodes + b.keyCodes,
+  keyParameters: a.keyParameters + b.keyParameters,
+  keyExact: a.keyExact + b.keyExact,
+  valueCodes: a.valueCodes + b.valueCodes,
+  valueParameters: a.valueParameters + b.valueParameters,
+  valueExact: a.valueExact + b.valueExact,
+  total: a.total + b.total,
+});
+
+/** Bits a stored number takes at `length` tokens, everything counted: codes, parameters, window and sinks. */
+export const trueBits = (plan: Pick<Plan, "layers" | "shape">, length: number): number => {
+  const { kvHeads, headSize } = plan.shape;
+  return (8 * planBytes(plan, length).total) / (2 * plan.layers.length * kvHeads * headSize * length);
+};
+
+/** The paper's equivalent bits: mean of key and value bits over layers, codes alone (KVTuner, section 5.3). */
+export const equivalentBits = (plan: Pick<Plan, "layers">): number =>
+  plan.layers.reduce((sum, { key, value }) => sum + key.bits + value.bits, 0) / (2 * plan.layers.length);
