@@ -52,8 +52,9 @@ export interface EvaluateResult {
   readonly bits: number;
   /** The paper's mean of key and value bits, codes alone. */
   readonly equivalentBits: number;
-  /** Bytes at the context length, by part. */
-  readonly bytes: CacheBytes;
+  /** Bytes at the context length. */
+  readonly bytes: number;
+  readonly bytesByPart: CacheBytes;
 }
 
 /** Scores plans one after the other on the same text, with the model loaded once. */
@@ -110,13 +111,15 @@ export const openPlanScorer = async (settings: EvaluateSettings): Promise<PlanSc
 };
 
 const result = (plan: Plan, score: Score | undefined, context: number): EvaluateResult => {
+  const bytesByPart = planBytes(plan, context);
   if (score === undefined) throw new Error("internal: the evaluator returned no score");
   const { windowKl, ...figures } = score;
   return {
     ...figures,
     ...(windowKl.length === 1 && { klStandardError: 0, top1StandardError: 0, perplexityStandardError: 0 }),
-    bits: trueBits(plan.layers, plan.shape, context),
+    bits: trueBits(plan, context),
     equivalentBits: equivalentBits(plan),
-    bytes: planBytes(plan, context),
+    bytes: bytesByPart.total,
+    bytesByPart,
   };
 };

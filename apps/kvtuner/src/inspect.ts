@@ -143,7 +143,7 @@ const inspectPlan = (plan: Plan, context: number, budget: number | undefined): P
     pairs: plan.layers.map(({ key, value }) => formatPair({ key: key.bits, value: value.bits })),
     context,
     bytes,
-    bits: trueBits(plan.layers, plan.shape, context),
+    bits: trueBits(plan, context),
     equivalentBits: equivalentBits(plan),
     ...(budget !== undefined && { fits: bytes <= budget }),
   };

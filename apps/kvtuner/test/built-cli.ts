@@ -60,6 +60,6 @@ export const start = (
   child.stderr.setEncoding("utf8").on("data", (text: string) => (output.stderr += text));
   child.stdin.on("error", () => undefined);
   child.stdin.end(input);
-  const finished = once(child, "close").then(([code, signal]) => ({ code, signal, ...output }) as Finished);
+  const finished = once(child, "close").then(([code, signal]): Finished => ({ code, signal, ...output }));
   return { process: child, finished };
 };

@@ -81,6 +81,6 @@ const summary = (plan: string, result: EvaluateResult, context: number): string 
       ["tokens scored", String(result.tokens), ""],
       [`true bits at ${context}`, result.bits.toFixed(3), ""],
       ["equivalent bits", result.equivalentBits.toFixed(3), ""],
-      [`bytes at ${context}`, formatBytes(result.bytes.total), ""],
+      [`bytes at ${context}`, formatBytes(result.bytes), ""],
     ],
   )}\n`;

@@ -42,7 +42,7 @@ export const assertReachable = (limit: Limit, space: SearchSpace): void => {
   const smallest = space.layerBytes.indexOf(Math.min(...space.layerBytes));
   const cost = planCost(space, Array<number>(space.shape.layers).fill(smallest));
   if (limit.kind === "bytes" && cost.bytes > limit.bytes) {
-    throw new BudgetKvtunerError(`${formatBytes(limit.bytes)}`, space, smallest, cost);
+    throw new BudgetKvtunerError(formatBytes(limit.bytes), space, smallest, cost);
   }
   if (limit.kind === "bits" && cost.bits > limit.bits) {
     throw new BudgetKvtunerError(`${limit.bits} bits`, space, smallest, cost);
