@@ -1,0 +1,12 @@
+/** Random access to the bytes of a model file. */
+export interface ByteSource {
+  readonly sizeBytes: number;
+  /** Exactly `length` bytes from `offset` on, which the caller keeps within `sizeBytes`. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+}
+
+/** A source over bytes in memory, as a browser has them. */
+export const bufferSource = (bytes: Uint8Array): ByteSource => ({
+  sizeBytes: bytes.byteLength,
+  read: async (offset, length) => bytes.subarray(offset, offset + length),
+});

@@ -1,0 +1,123 @@
+import type { ByteSource } from "./byte-source.ts";
+import { GgufError } from "./gguf-error.ts";
+import { HeaderCursor } from "./header-cursor.ts";
+import { type GgufValue, readValue } from "./metadata.ts";
+import { readTensorInfos, type GgufTensor } from "./tensor-info.ts";
+import { TENSOR_TYPES } from "./tensor-types.ts";
+
+const MAGIC = 0x46554747;
+const VERSIONS = [2, 3];
+const SMALLEST_ENTRY_BYTES = 13;
+const DEFAULT_ALIGNMENT = 32;
+
+/** An opened model file: the header is read, tensors are read on demand. */
+export interface GgufFile {
+  readonly metadata: ReadonlyMap<string, GgufValue>;
+  readonly tensors: ReadonlyMap<string, GgufTensor>;
+  /** A tensor's stored bytes. */
+  rawTensor(name: string): Promise<Uint8Array>;
+  /** Dequantized float32, row-major; the rows are the slowest dimension. */
+  readTensor(name: string): Promise<Float32Array>;
+  /** The same for some rows only. */
+  readTensorRows(name: string, rows: ArrayLike<number>): Promise<Float32Array>;
+}
+
+/**
+ * Reads the header of a GGUF file, versions 2 and 3, little endian. Every length and count is held against what is left
+ * of the file before anything is allocated. Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+ *
+ * @throws GgufError `GGUF_NOT_GGUF`, `GGUF_UNSUPPORTED_VERSION`, `GGUF_TRUNCATED`, `GGUF_INVALID`,
+ * `GGUF_UNKNOWN_VALUE_TYPE`, `GGUF_UNKNOWN_TENSOR_TYPE`
+ */
+export const openGguf = async (source: ByteSource): Promise<GgufFile> => {
+  const cursor = new HeaderCursor(source);
+  await readMagic(cursor);
+  const tensorCount = await cursor.boundedCount("the number of tensors", 1);
+  const entryCount = await cursor.boundedCount("the number of metadata entries", SMALLEST_ENTRY_BYTES);
+  const metadata = await readMetadata(cursor, entryCount);
+  const tensors = await readTensorInfos(cursor, tensorCount, alignmentOf(metadata), source.sizeBytes);
+  return { metadata, tensors, ...tensorReaders(source, tensors) };
+};
+
+const readMagic = async (cursor: HeaderCursor): Promise<void> => {
+  const magic = await cursor.uint32("the magic number");
+  if (magic !== MAGIC)
+    throw new GgufError(
+      "GGUF_NOT_GGUF",
+      `expected a file that starts with GGUF, got 0x${magic.toString(16).padStart(8, "0")}; give a .gguf model file`,
+    );
+  const version = await cursor.uint32("the version");
+  if (!VERSIONS.includes(version))
+    throw new GgufError(
+      "GGUF_UNSUPPORTED_VERSION",
+      `expected GGUF version 2 or 3, little endian, got ${version}; convert the model again`,
+    );
+};
+
+const readMetadata = async (cursor: HeaderCursor, count: number): Promise<Map<string, GgufValue>> => {
+  const metadata = new Map<string, GgufValue>();
+  for (let index = 0; index < count; index++) {
+    const key = await cursor.string(`metadata key ${index}`);
+    metadata.set(key, await readValue(cursor, key));
+  }
+  return metadata;
+};
+
+const alignmentOf = (metadata: ReadonlyMap<string, GgufValue>): number => {
+  const alignment = metadata.get("general.alignment") ?? DEFAULT_ALIGNMENT;
+  if (typeof alignment === "number" && Number.isInteger(alignment) && alignment > 0 && alignment <= 2 ** 20)
+    return alignment;
+  throw new GgufError(
+    "GGUF_INVALID",
+    `expected general.alignment to be a number of bytes up to 2^20, got ${String(alignment)}; the file is damaged`,
+  );
+};
+
+const tensorReaders = (
+  source: ByteSource,
+  tensors: ReadonlyMap<string, GgufTensor>,
+): Pick<GgufFile, "rawTensor" | "readTensor" | "readTensorRows"> => {
+  const find = (name: string): GgufTensor => {
+    const tensor = tensors.get(name);
+    if (tensor) return tensor;
+    throw new GgufError(
+      "GGUF_TENSOR_MISSING",
+      `expected a tensor ${name} in the file, found none; the model is of another architecture`,
+    );
+  };
+  const decode = async (tensor: GgufTensor, offset: number, sizeBytes: number, target: Float32Array): Promise<void> => {
+    const bytes = await source.read(offset, sizeBytes);
+    TENSOR_TYPES[tensor.typeId]!.dequantize(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), target);
+  };
+  return {
+    rawTensor: async (name) => source.read(find(name).offset, find(name).sizeBytes),
+    readTensor: async (name) => {
+      const tensor = find(name);
+      const target = new Float32Array(tensor.dims.reduce((product, dim) => product * dim, 1));
+      await decode(tensor, tensor.offset, tensor.sizeBytes, target);
+      return target;
+    },
+    readTensorRows: async (name, rows) => {
+      const tensor = find(name);
+      const width = tensor.dims[0] ?? 1;
+      const count = tensor.dims.slice(1).reduce((product, dim) => product * dim, 1);
+      const rowBytes = tensor.sizeBytes / count;
+      const target = new Float32Array(rows.length * width);
+      for (let index = 0; index < rows.length; index++) {
+        const row = rows[index]!;
+        if (!Number.isInteger(row) || row < 0 || row >= count)
+          throw new GgufError(
+            "GGUF_ROW_OUT_OF_RANGE",
+            `expected a row of ${name} from 0 to ${count - 1}, got ${row}; the text was tokenized for another model`,
+          );
+        await decode(
+          tensor,
+          tensor.offset + row * rowBytes,
+          rowBytes,
+          target.subarray(index * width, (index + 1) * width),
+        );
+      }
+      return target;
+    },
+  };
+};

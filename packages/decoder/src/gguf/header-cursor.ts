@@ -1,0 +1,73 @@
+import type { ByteSource } from "./byte-source.ts";
+import { GgufError } from "./gguf-error.ts";
+
+const CHUNK_BYTES = 1 << 18;
+
+/** Reads a file from the front, a chunk at a time, and never past its end. */
+export class HeaderCursor {
+  readonly #source: ByteSource;
+  #buffer: Uint8Array<ArrayBufferLike> = new Uint8Array(0);
+  #bufferStart = 0;
+  #position = 0;
+
+  constructor(source: ByteSource) {
+    this.#source = source;
+  }
+
+  get position(): number {
+    return this.#position;
+  }
+
+  get remaining(): number {
+    return this.#source.sizeBytes - this.#position;
+  }
+
+  /** A view of the next `length` bytes; checked against the file's size before anything is allocated. */
+  async take(length: number, what: string): Promise<DataView> {
+    if (length > this.remaining)
+      throw new GgufError(
+        "GGUF_TRUNCATED",
+        `expected ${length} more bytes for ${what} at byte ${this.#position}, but only ${this.remaining} are left; the file is cut short or damaged, fetch it again`,
+      );
+    if (this.#position + length > this.#bufferStart + this.#buffer.length) await this.#fill(length);
+    const start = this.#position - this.#bufferStart;
+    this.#position += length;
+    return new DataView(this.#buffer.buffer, this.#buffer.byteOffset + start, length);
+  }
+
+  async uint32(what: string): Promise<number> {
+    return (await this.take(4, what)).getUint32(0, true);
+  }
+
+  /** A 64-bit count; refused beyond the safe integers. */
+  async count(what: string): Promise<number> {
+    const value = (await this.take(8, what)).getBigUint64(0, true);
+    if (value <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(value);
+    throw new GgufError(
+      "GGUF_INVALID",
+      `expected a count that fits the file for ${what}, got ${value}; the file is damaged`,
+    );
+  }
+
+  /** A count of things that take at least `bytesEach` bytes each, checked against what is left of the file. */
+  async boundedCount(what: string, bytesEach: number): Promise<number> {
+    const count = await this.count(what);
+    if (count * bytesEach <= this.remaining) return count;
+    throw new GgufError(
+      "GGUF_TRUNCATED",
+      `expected at most ${Math.floor(this.remaining / bytesEach)} for ${what} by the file's size, got ${count}; the file is cut short or damaged`,
+    );
+  }
+
+  async string(what: string): Promise<string> {
+    const length = await this.boundedCount(`the length of ${what}`, 1);
+    const view = await this.take(length, what);
+    return new TextDecoder().decode(new Uint8Array(view.buffer as ArrayBuffer, view.byteOffset, length));
+  }
+
+  async #fill(length: number): Promise<void> {
+    const size = Math.min(this.remaining, Math.max(length, CHUNK_BYTES));
+    this.#buffer = await this.#source.read(this.#position, size);
+    this.#bufferStart = this.#position;
+  }
+}

@@ -1,0 +1,55 @@
+import { dequantizeQ4K, dequantizeQ5K, dequantizeQ6K } from "./dequantize-super-blocks.ts";
+import {
+  dequantizeBf16,
+  dequantizeF16,
+  dequantizeF32,
+  dequantizeQ4,
+  dequantizeQ5,
+  dequantizeQ8,
+} from "./dequantize-blocks.ts";
+
+/** How one tensor type is stored. */
+export interface TensorType {
+  readonly name: string;
+  /** Numbers in a block. */
+  readonly blockSize: number;
+  /** Bytes of a block. */
+  readonly blockBytes: number;
+  /** Decodes whole blocks into `target`. */
+  readonly dequantize: (source: DataView, target: Float32Array) => void;
+}
+
+/** Types by their number in the file. */
+export const TENSOR_TYPES: Readonly<Record<number, TensorType>> = {
+  0: { name: "F32", blockSize: 1, blockBytes: 4, dequantize: dequantizeF32 },
+  1: { name: "F16", blockSize: 1, blockBytes: 2, dequantize: dequantizeF16 },
+  2: {
+    name: "Q4_0",
+    blockSize: 32,
+    blockBytes: 18,
+    dequantize: (source, target) => dequantizeQ4(source, target, false),
+  },
+  3: {
+    name: "Q4_1",
+    blockSize: 32,
+    blockBytes: 20,
+    dequantize: (source, target) => dequantizeQ4(source, target, true),
+  },
+  6: {
+    name: "Q5_0",
+    blockSize: 32,
+    blockBytes: 22,
+    dequantize: (source, target) => dequantizeQ5(source, target, false),
+  },
+  7: {
+    name: "Q5_1",
+    blockSize: 32,
+    blockBytes: 24,
+    dequantize: (source, target) => dequantizeQ5(source, target, true),
+  },
+  8: { name: "Q8_0", blockSize: 32, blockBytes: 34, dequantize: dequantizeQ8 },
+  12: { name: "Q4_K", blockSize: 256, blockBytes: 144, dequantize: dequantizeQ4K },
+  13: { name: "Q5_K", blockSize: 256, blockBytes: 176, dequantize: dequantizeQ5K },
+  14: { name: "Q6_K", blockSize: 256, blockBytes: 210, dequantize: dequantizeQ6K },
+  30: { name: "BF16", blockSize: 1, blockBytes: 2, dequantize: dequantizeBf16 },
+};
