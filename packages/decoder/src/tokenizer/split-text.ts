@@ -1,0 +1,24 @@
+const PART_LENGTH = 2_000;
+
+/**
+ * Cuts a long text where every pre-tokenizer here cuts too, between a letter and a space that a letter follows, so that
+ * the parts' tokens are the text's: byte-level BPE is quadratic in what it is given at once.
+ */
+export const splitText = (text: string): string[] => {
+  const parts: string[] = [];
+  let start = 0;
+  while (text.length - start > PART_LENGTH) {
+    const cut = nextCut(text, start + PART_LENGTH);
+    if (cut < 0) break;
+    parts.push(text.slice(start, cut));
+    start = cut;
+  }
+  return start < text.length ? [...parts, text.slice(start)] : parts;
+};
+
+const nextCut = (text: string, from: number): number => {
+  const match = /[a-zA-Z] (?=[a-zA-Z])/g;
+  match.lastIndex = from;
+  const found = match.exec(text);
+  return found ? found.index + 1 : -1;
+};
