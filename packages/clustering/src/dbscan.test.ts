@@ -73,6 +73,19 @@ describe("dbscan", () => {
     expect(dbscan(row, { epsilon: 0.5, minimumSamples: 4 })).toEqual([[0], [1], [2], [3]]);
   });
 
+  it("gives an item at the border of two clusters to the same one in any order", () => {
+    const row = [[-0.3], [-0.2], [-0.1], [0], [0.5], [1], [1.1], [1.2], [1.3]];
+    const given = { epsilon: 0.5, minimumSamples: 4 };
+    expect(dbscan(row, given)).toEqual([
+      [0, 1, 2, 3, 4],
+      [5, 6, 7, 8],
+    ]);
+    expect(dbscan(row.toReversed(), given)).toEqual([
+      [0, 1, 2, 3],
+      [4, 5, 6, 7, 8],
+    ]);
+  });
+
   it("joins only equal vectors at epsilon 0", () => {
     expect(dbscan([[1], [2], [1]], { epsilon: 0, minimumSamples: 2 })).toEqual([[0, 2], [1]]);
     expect(dbscan([], { epsilon: 0, minimumSamples: 2 })).toEqual([]);
