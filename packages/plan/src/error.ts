@@ -3,6 +3,8 @@
  * expected, what came and what to do, and the original `cause` when there is one.
  */
 export class KvtunerError extends Error {
+  /** Recognizes errors made by another copy of this package. */
+  readonly brand: "kvtuner" = "kvtuner";
   readonly code: string;
 
   constructor(code: string, message: string, options?: { readonly cause?: unknown }) {
@@ -13,6 +15,6 @@ export class KvtunerError extends Error {
 
   /** True for any KvtunerError, also one made by another copy of this package. */
   static isInstance(error: unknown): error is KvtunerError {
-    return error instanceof Error && "code" in error && error.name.endsWith("KvtunerError");
+    return error instanceof Error && "brand" in error && error.brand === "kvtuner";
   }
 }

@@ -1,0 +1,141 @@
+import { z } from "zod";
+import { KvtunerError } from "./error.ts";
+import type { ModelIdentity, Plan } from "./plan.ts";
+import type { CacheShape } from "./scheme.ts";
+
+const count = z.int().positive();
+
+const tensorScheme = z
+  .strictObject({
+    bits: z.literal([2, 3, 4, 5, 6, 8, 16]),
+    format: z.enum(["affine", "symmetric"]),
+    axis: z.enum(["token", "channel"]),
+    groupSize: z.union([count, z.literal("head")]),
+    blockSize: count,
+    transform: z.enum(["none", "hadamard"]),
+  })
+  .meta({ description: "How the keys, or the values, of one layer are stored." });
+
+const layerScheme = z
+  .strictObject({ key: tensorScheme, value: tensorScheme, window: z.int().nonnegative(), sinks: z.int().nonnegative() })
+  .meta({ description: "One layer: keys, values, newest and first tokens kept in 16 bits." });
+
+const planFile = z
+  .strictObject({
+    $schema: z.string().optional(),
+    version: z.literal(1),
+    model: z.strictObject({
+      name: z.string(),
+      architecture: z.string(),
+      sha256: z
+        .string()
+        .regex(/^[0-9a-f]{64}$/)
+        .optional(),
+    }),
+    shape: z.strictObject({ layers: count, queryHeads: count, kvHeads: count, headSize: count }),
+    layers: z.array(layerScheme).min(1),
+    measured: z
+      .strictObject({
+        kl: z.number(),
+        klStandardError: z.number().optional(),
+        top1: z.number().optional(),
+        perplexity: z.number().optional(),
+        contextLength: count,
+        text: z.string(),
+      })
+      .optional(),
+  })
+  .meta({ title: "KVTuner plan", description: "One layer scheme per attention layer, with the model it belongs to." });
+
+/** The JSON Schema (draft 2020-12) of a plan file, as published in `plan.schema.json`. */
+export const planSchema = (): object => z.toJSONSchema(planFile);
+
+/**
+ * Reads a plan from JSON text or from what was parsed of it.
+ *
+ * @throws PlanFileError `PLAN_NOT_JSON`, `PLAN_UNKNOWN_VERSION`, `PLAN_INVALID` with the path of what is wrong
+ */
+export const parsePlan = (input: unknown): Plan => {
+  const data = typeof input === "string" ? parseJson(input) : input;
+  checkVersion(data);
+  const result = planFile.safeParse(data);
+  if (!result.success) throw invalid(result.error.issues[0]!);
+  const { $schema: _, ...plan } = result.data;
+  const complete = plan as Plan;
+  checkConsistency(complete);
+  return complete;
+};
+
+/** Writes a plan as JSON text, two spaces deep, with a newline at the end. */
+export const serializePlan = (plan: Plan): string => `${JSON.stringify(plan, null, 2)}\n`;
+
+/**
+ * Checks that a plan was made for a model: the same shape, and the same file where both name its hash.
+ *
+ * @throws PlanFileError `PLAN_FOR_ANOTHER_MODEL`
+ */
+export const assertPlanFits = (plan: Plan, model: ModelIdentity, shape: CacheShape): void => {
+  const fields = ["layers", "queryHeads", "kvHeads", "headSize"] as const;
+  const wrong = fields.filter((field) => plan.shape[field] !== shape[field]);
+  const differences = wrong.map((field) => `${field} ${plan.shape[field]} in the plan, ${shape[field]} in the model`);
+  if (plan.model.architecture !== model.architecture)
+    differences.push(`architecture ${plan.model.architecture} in the plan, ${model.architecture} in the model`);
+  if (plan.model.sha256 !== undefined && model.sha256 !== undefined && plan.model.sha256 !== model.sha256)
+    differences.push(`file ${plan.model.sha256.slice(0, 12)} in the plan, ${model.sha256.slice(0, 12)} here`);
+  if (differences.length === 0) return;
+  throw new PlanFileError(
+    "PLAN_FOR_ANOTHER_MODEL",
+    `expected a plan for ${model.name}, got one for ${plan.model.name} (${differences.join("; ")}); tune this model, or give the plan's own`,
+  );
+};
+
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new PlanFileError("PLAN_NOT_JSON", `expected a plan in JSON: ${String(cause)}`, { cause });
+  }
+};
+
+const checkVersion = (data: unknown): void => {
+  const version = typeof data === "object" && data !== null && "version" in data ? data.version : undefined;
+  if (version === undefined || version === 1) return;
+  throw new PlanFileError(
+    "PLAN_UNKNOWN_VERSION",
+    `expected a plan of version 1, got ${JSON.stringify(version)}; it was written by another version of KVTuner`,
+  );
+};
+
+const checkConsistency = ({ layers, shape }: Plan): void => {
+  if (layers.length !== shape.layers)
+    throw new PlanFileError(
+      "PLAN_INVALID",
+      `expected layers to have shape.layers = ${shape.layers} entries, got ${layers.length}`,
+    );
+  for (const [index, layer] of layers.entries())
+    for (const tensor of ["key", "value"] as const) {
+      const { axis, groupSize, blockSize } = layer[tensor];
+      if (axis === "channel" && (groupSize === "head" || blockSize % groupSize !== 0))
+        throw new PlanFileError(
+          "PLAN_INVALID",
+          `expected layers.${index}.${tensor} on axis channel to have a blockSize that is a multiple of its groupSize, got ${blockSize} and ${groupSize}`,
+        );
+    }
+};
+
+const invalid = ({
+  path,
+  message,
+}: {
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+}): PlanFileError =>
+  new PlanFileError(
+    "PLAN_INVALID",
+    `expected a plan as plan.schema.json describes it; at ${path.map(String).join(".") || "the top"}: ${message}`,
+  );
+
+/** A plan that cannot be read, or is for another model; `code` says which. */
+export class PlanFileError extends KvtunerError {
+  override readonly name = "PlanFileError";
+}

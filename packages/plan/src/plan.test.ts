@@ -1,0 +1,257 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fc, test as property } from "@fast-check/vitest";
+import { describe, expect, test } from "vitest";
+import {
+  assertPlanFits,
+  equivalentBits,
+  exportPresetYaml,
+  fitBudget,
+  formatBytes,
+  formatPair,
+  formatShorthand,
+  importPresetYaml,
+  layerBytes,
+  layerScheme,
+  type Mode,
+  MODES,
+  parseBytes,
+  parsePair,
+  parsePlan,
+  parseShorthand,
+  planBytes,
+  planSchema,
+  quantizedPrefix,
+  serializePlan,
+  trueBits,
+  uniformPlan,
+} from "./index.ts";
+
+const shape = { layers: 3, queryHeads: 9, kvHeads: 3, headSize: 64 };
+const model = { name: "Small", architecture: "llama" };
+const bits = fc.constantFrom(2 as const, 3 as const, 4 as const, 5 as const, 6 as const, 8 as const, 16 as const);
+const pair = fc.record({ key: bits, value: bits });
+const layer = fc
+  .tuple(
+    fc.constantFrom(...MODES),
+    pair,
+    fc.option(fc.nat(300), { nil: undefined }),
+    fc.option(fc.nat(9), { nil: undefined }),
+  )
+  .map(([mode, of, window, sinks]) =>
+    layerScheme(mode, of, { ...(window !== undefined && { window }), ...(sinks !== undefined && { sinks }) }),
+  );
+const plans = fc
+  .array(layer, { minLength: 3, maxLength: 3 })
+  .map((layers) => ({ version: 1 as const, model, shape, layers }));
+
+describe("shorthand", () => {
+  property.prop([layer])("what is written is read back", (scheme) => {
+    expect(parseShorthand(formatShorthand(scheme)!).layer).toEqual(scheme);
+  });
+
+  property.prop([pair])("pairs too", (of) => {
+    expect(parsePair(formatPair(of))).toEqual(of);
+  });
+
+  test("the modes are those of the design", () => {
+    expect(parseShorthand("kivi:K4V2+sinks4").layer).toEqual({
+      key: { bits: 4, format: "affine", axis: "channel", groupSize: 32, blockSize: 32, transform: "none" },
+      value: { bits: 2, format: "affine", axis: "token", groupSize: 32, blockSize: 32, transform: "none" },
+      window: 32,
+      sinks: 4,
+    });
+    expect(parseShorthand("compact:KV3").layer).toMatchObject({
+      key: { groupSize: 128 },
+      value: { transform: "hadamard" },
+      sinks: 4,
+    });
+    expect(parseShorthand("none").layer).toMatchObject({ key: { bits: 16 }, value: { bits: 16 } });
+  });
+
+  test.each([
+    "",
+    "kivi",
+    "kivi:",
+    "kivi:K4",
+    "kivi:K7V4",
+    "kiwi:K4V4",
+    "kivi:K4V4+",
+    "kivi:K4V4+sink4",
+    "kivi:K4V4+sinks4+sinks4",
+    "none+sinks4",
+    "kivi:K4V4+sinks99999999999999999",
+  ])("%j is refused by name", (text) =>
+    expect(() => parseShorthand(text)).toThrow(/expected .*(shorthand|MODE:PAIR|pair like)/i),
+  );
+});
+
+describe("bytes", () => {
+  property.prop([layer, fc.integer({ min: 1, max: 2000 })])(
+    "count every number once, by the prefix rule",
+    (scheme, length) => {
+      const bytes = layerBytes(scheme, shape, length);
+      const exact = (tensor: "key" | "value"): number =>
+        2 * 3 * 64 * (length - quantizedPrefix(scheme[tensor], scheme, length));
+      expect(bytes.keyExact).toBe(exact("key"));
+      expect(bytes.valueExact).toBe(exact("value"));
+      const { total, ...parts } = bytes;
+      expect(Object.values(parts).reduce((sum, part) => sum + part, 0)).toBe(total);
+      for (const part of Object.values(parts)) expect(Number.isInteger(part)).toBe(true);
+    },
+  );
+
+  property.prop([plans, fc.integer({ min: 1, max: 2000 })])(
+    "never exceed those of a 16-bit cache; equivalent bits count codes alone",
+    (plan, length) => {
+      expect(trueBits(plan, length)).toBeLessThanOrEqual(16.0001);
+      const codeBits = plan.layers.reduce((sum, { key, value }) => sum + key.bits + value.bits, 0) / 6;
+      expect(equivalentBits(plan)).toBeCloseTo(codeBits, 12);
+    },
+  );
+
+  test("a hand count: kivi K4V2 at 100 tokens keeps 36 in 16 bits", () => {
+    const bytes = layerBytes(parseShorthand("kivi:K4V2").layer, { ...shape, kvHeads: 1 }, 100);
+    expect(bytes).toEqual({
+      keyCodes: (64 * 64 * 4) / 8,
+      keyParameters: (64 / 32) * 64 * 4,
+      keyExact: 36 * 64 * 2,
+      valueCodes: (64 * 64 * 2) / 8,
+      valueParameters: 64 * (64 / 32) * 4,
+      valueExact: 36 * 64 * 2,
+      total: 2048 + 512 + 4608 + 1024 + 512 + 4608,
+    });
+  });
+});
+
+describe("budget", () => {
+  test.each([
+    ["40MB", 40e6],
+    ["1.5 GiB", 1.5 * 2 ** 30],
+    ["4096", 4096],
+    ["2kb", 2000],
+  ])("%s is read", (text, bytes) => expect(parseBytes(text)).toBe(bytes));
+  test.each(["", "MB", "-3MB", "3XB", "1e3"])("%j is refused", (text) =>
+    expect(() => parseBytes(text)).toThrow(/size like 40MB/),
+  );
+
+  property.prop([fc.integer({ min: 1, max: 2 ** 45 })])("bytes are written to within half a percent", (bytes) => {
+    expect(Math.abs(parseBytes(formatBytes(bytes)) / bytes - 1)).toBeLessThan(0.006);
+  });
+
+  test("smallest and largest that fit; below the smallest, the error names it", () => {
+    const candidates = ["K8V8", "K2V2", "K4V4"].map((text) => layerScheme("per-token", parsePair(text)));
+    const size = (index: number): number => planBytes(uniformPlan(model, shape, candidates[index]!), 1000).total;
+    const fit = fitBudget(candidates, shape, size(2) + 1, 1000);
+    expect([fit.smallest.layer, fit.largest.layer]).toEqual([candidates[1], candidates[2]]);
+    expect(() => fitBudget(candidates, shape, size(1) - 1, 1000)).toThrow(formatBytes(size(1)));
+  });
+});
+
+describe("plan files", () => {
+  property.prop([plans])("what is written is read back", (plan) => {
+    expect(parsePlan(serializePlan(plan))).toEqual(plan);
+  });
+
+  test("the published schema is the one that is checked", () => {
+    const published: unknown = JSON.parse(readFileSync(new URL("../schema/plan.schema.json", import.meta.url), "utf8"));
+    expect(published).toEqual(planSchema());
+  });
+
+  const good = uniformPlan(model, shape, layerScheme("compact", { key: 4, value: 3 }));
+  const broken: [string, unknown, string, RegExp][] = [
+    ["not JSON", "{", "PLAN_NOT_JSON", /JSON/],
+    ["another version", { ...good, version: 2 }, "PLAN_UNKNOWN_VERSION", /version 1, got 2/],
+    [
+      "7 bits",
+      { ...good, layers: [{ ...good.layers[0], key: { ...good.layers[0]!.key, bits: 7 } }] },
+      "PLAN_INVALID",
+      /layers\.0\.key\.bits/,
+    ],
+    ["too few layers", { ...good, layers: good.layers.slice(1) }, "PLAN_INVALID", /3 entries, got 2/],
+    ["an unknown field", { ...good, colour: "red" }, "PLAN_INVALID", /colour/],
+    [
+      "blocks that split groups",
+      { ...good, layers: good.layers.map((of) => ({ ...of, key: { ...of.key, blockSize: 100 } })) },
+      "PLAN_INVALID",
+      /100 and 128/,
+    ],
+    ["nothing", null, "PLAN_INVALID", /at the top/],
+  ];
+  test.each(broken)("%s is refused with its place", (_, input, code, message) => {
+    expect(() => parsePlan(input)).toThrow(
+      expect.objectContaining({ code, message: expect.stringMatching(message) as unknown }) as Error,
+    );
+  });
+
+  test("a plan for another model says what differs", () => {
+    expect(() => assertPlanFits(good, model, { ...shape, layers: 24, kvHeads: 2 })).toThrow(
+      /layers 3 in the plan, 24 in the model; kvHeads 3/,
+    );
+    expect(() => assertPlanFits(good, { ...model, architecture: "qwen2" }, shape)).toThrow(/architecture llama/);
+    expect(() =>
+      assertPlanFits(
+        { ...good, model: { ...model, sha256: "a".repeat(64) } },
+        { ...model, sha256: "b".repeat(64) },
+        shape,
+      ),
+    ).toThrow(/file aaaa/);
+    expect(() => assertPlanFits(good, model, shape)).not.toThrow();
+  });
+});
+
+describe("presets", () => {
+  property.prop([fc.array(pair, { minLength: 1, maxLength: 40 })])("what is exported is imported", (pairs) => {
+    const layers = pairs.map((of) => layerScheme("kivi", of));
+    expect(importPresetYaml(exportPresetYaml({ layers }), { model, shape, mode: "kivi" }).layers).toEqual(layers);
+  });
+
+  test.each([
+    "0: {nbits_key: 4}",
+    "1: {nbits_key: 4, nbits_value: 4}",
+    "- 3",
+    "0: {nbits_key: 7, nbits_value: 4}",
+    "a: b: c",
+    "",
+  ])("%j is refused", (text) =>
+    expect(() => importPresetYaml(text, { model, shape, mode: "kivi" })).toThrow(/expected/),
+  );
+});
+
+const shared = process.env["KVTUNER_SHARED"];
+
+describe.skipIf(!shared)("against the reference's figures (needs KVTUNER_SHARED)", () => {
+  const read = (name: string): unknown => JSON.parse(readFileSync(join(shared!, "data", name), "utf8"));
+
+  test("equivalent bits of all 32 presets of the paper", () => {
+    const { presets } = read("presets_all.json") as {
+      presets: Record<string, { mode: string; equivalentBits: number; keyBits: number[]; valueBits: number[] }>;
+    };
+    expect(Object.keys(presets)).toHaveLength(32);
+    for (const { mode, equivalentBits: expected, keyBits, valueBits } of Object.values(presets)) {
+      const text = keyBits
+        .map((key, index) => `${index}:\n  nbits_key: ${key}\n  nbits_value: ${valueBits[index]}\n`)
+        .join("");
+      const plan = importPresetYaml(text, { model, shape, mode: mode === "kivi" ? "kivi" : "per-token" });
+      expect(equivalentBits(plan)).toBeCloseTo(expected, 4);
+    }
+  });
+
+  test("true bits of uniform plans at 4096 tokens", () => {
+    const { uniform } = read("oracle_smollm2.json") as { uniform: Record<string, { trueBits4096: number }> };
+    const variants: Record<string, [Mode, string]> = {
+      a: ["per-token", ""],
+      c: ["kivi", ""],
+      "c+sinks4": ["kivi", "+sinks4"],
+      "a+w32s4": ["per-token", "+window32+sinks4"],
+    };
+    const names = Object.keys(uniform).filter((name) => name.split("/")[0]! in variants);
+    expect(names.length).toBeGreaterThanOrEqual(28);
+    for (const name of names) {
+      const [variant, of] = name.split("/") as [string, string];
+      const [mode, suffix] = variants[variant]!;
+      const plan = uniformPlan(model, shape, parseShorthand(`${mode}:${of}${suffix}`).layer);
+      expect(trueBits(plan, 4096)).toBeCloseTo(uniform[name]!.trueBits4096, 3);
+    }
+  });
+});
