@@ -1,8 +1,9 @@
 import { equivalentBits, planBytes, trueBits, type CacheBytes, type Plan } from "@kvtuner/plan";
 import type { Evaluator, Score } from "@kvtuner/evaluation";
 
-import { calibrationWindows } from "./calibration/cached-own-text.ts";
+import { cachedOwnText } from "./calibration/cached-own-text.ts";
 import { readText } from "./calibration/text.ts";
+import { textWindows } from "./calibration/windows.ts";
 import { openModel } from "./model/open.ts";
 import type { TunableModel } from "./model/tunable-model.ts";
 import { readPlan } from "./model/read-plan.ts";
@@ -93,7 +94,10 @@ export const openPlanScorer = async (settings: EvaluateSettings): Promise<PlanSc
     if (typeof settings.model === "string") await model.dispose();
   };
   const openEvaluator = async (): Promise<Evaluator> => {
-    const windows = await calibrationWindows(model, text, { ...windowOptions, seed: settings.seed ?? 0 }, run);
+    const windows =
+      text === undefined
+        ? await cachedOwnText(model, { ...windowOptions, seed: settings.seed ?? 0 }, run)
+        : textWindows((part) => model.encode(part), text, windowOptions);
     return model.evaluator(windows);
   };
   return {

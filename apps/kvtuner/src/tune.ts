@@ -1,6 +1,7 @@
 import { join } from "node:path";
 
 import { readText } from "./calibration/text.ts";
+import { textWindows } from "./calibration/windows.ts";
 import { openModel } from "./model/open.ts";
 import { isModelName } from "./model/resolve.ts";
 import type { TunableModel } from "./model/tunable-model.ts";
@@ -75,9 +76,11 @@ const tuneModel = async (
   const space = searchSpace(model.shape, study);
   assertReachable(limit, space);
   const focus = focusOf(limit, space);
+  // Before the folder takes on these settings: a text that does not do must not leave a study behind.
+  const windows = text === undefined ? undefined : textWindows((part) => model.encode(part), text, study);
   const folder = openStudy(out, studySettings(model, study, space, text, focus), context.warn);
   try {
-    const result = await runStudy({ model, study, space, limit, text, focus, folder, context, clock });
+    const result = await runStudy({ model, study, space, limit, textWindows: windows, focus, folder, context, clock });
     return { ...result, out, timeMs: clock.timeMs() };
   } finally {
     folder.close();

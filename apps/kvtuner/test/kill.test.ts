@@ -14,10 +14,10 @@ const folder = mkdtempSync(join(tmpdir(), "kvtuner-kill-"));
 const model = join(folder, "tiny.gguf");
 let script = "";
 
-const argv = (out: string): string[] => [
-  ...["tune", model, "--out", out, "--mode", "per-token", "--pairs", "K8V8,K8V4,K4V4,K4V2,K2V2", "--json", "--quiet"],
-  ...["--evaluations", "12", "--windows", "1", "--window-length", "32", "--context", "256"],
-];
+const argv = (out: string): string[] =>
+  `tune ${model} --out ${out} --mode per-token --pairs K8V8,K8V4,K4V4,K4V2,K2V2 --json --quiet --evaluations 12 --windows 1 --window-length 32 --context 256`.split(
+    " ",
+  );
 
 const run = async (out: string): Promise<Finished> => start(script, argv(out), { KVTUNER_HOME: folder }).finished;
 

@@ -8,16 +8,13 @@ import type { RunContext } from "../progress.ts";
 import { writeJsonAtomic } from "../study/atomic-file.ts";
 import { ownText, type OwnTextOptions } from "./own-text.ts";
 import { CALIBRATION_PROMPTS } from "./prompts.ts";
-import { textWindows } from "./windows.ts";
 
-/** Windows of a text, or of the model's own text, which is kept under KVTUNER_HOME: sampling it again takes time. */
-export const calibrationWindows = async (
+/** Windows of the model's own text, kept under KVTUNER_HOME: sampling it again takes time. */
+export const cachedOwnText = async (
   model: TunableModel,
-  text: string | undefined,
   options: OwnTextOptions,
   run: RunContext,
 ): Promise<Int32Array[]> => {
-  if (text !== undefined) return textWindows((part) => model.encode(part), text, options);
   const path = cachePath(model, options);
   if (path !== undefined && existsSync(path)) return readCache(path);
   const onProgress = (done: number, total: number): void => {

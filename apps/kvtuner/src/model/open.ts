@@ -21,7 +21,7 @@ export const openModel = async (model: string, run: RunContext): Promise<Tunable
   const tokenizer = loadTokenizer(header.gguf);
   const sha256 = await sha256File(path);
   const decoder = lazyDecoder(header.gguf, sha256, run);
-  const encode = (text: string): Int32Array => tokenizer.encode(text, { addBos: false });
+  const encode = (text: string): Int32Array => tokenizer.encode(text);
   return {
     identity: { ...header.identity, sha256 },
     shape: header.shape,

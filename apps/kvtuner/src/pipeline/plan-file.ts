@@ -7,7 +7,7 @@ import { planLayers } from "./space.ts";
 
 /** Text of `plan.json`: the picked plan with what was measured. */
 export const planFile = (
-  { model, study, space, text }: Pick<StudyRun, "model" | "study" | "space" | "text">,
+  { model, study, space, textWindows }: Pick<StudyRun, "model" | "study" | "space" | "textWindows">,
   picked: FrontPlan,
   entries: readonly EvaluationEntry[],
 ): string => {
@@ -22,7 +22,7 @@ export const planFile = (
       klStandardError: picked.klStandardError,
       ...(entry && { top1: entry.top1, perplexity: entry.perplexity }),
       contextLength: study.context,
-      text: `${study.windows} windows of ${study.windowLength} tokens of ${text === undefined ? "the model's own text" : "the calibration text"}`,
+      text: `${study.windows} windows of ${study.windowLength} tokens of ${textWindows === undefined ? "the model's own text" : "the calibration text"}`,
     },
   };
   return serializePlan(plan);

@@ -1,7 +1,7 @@
 import type { Evaluator } from "@kvtuner/evaluation";
 
 import { frontChart } from "../chart/front-chart.ts";
-import { calibrationWindows } from "../calibration/cached-own-text.ts";
+import { cachedOwnText } from "../calibration/cached-own-text.ts";
 import type { TunableModel } from "../model/tunable-model.ts";
 import type { StudyOptions } from "../options.ts";
 import type { RunContext } from "../progress.ts";
@@ -26,8 +26,8 @@ export interface StudyRun {
   readonly study: StudyOptions;
   readonly space: SearchSpace;
   readonly limit: Limit;
-  /** Calibration text; undefined for the model's own. */
-  readonly text: string | undefined;
+  /** Windows of the calibration text; undefined for the model's own. */
+  readonly textWindows: readonly Int32Array[] | undefined;
   /** Bytes to look near. */
   readonly focus: number | undefined;
   readonly folder: StudyFolder;
@@ -51,10 +51,17 @@ export const runStudy = async (run: StudyRun): Promise<Front & { readonly picked
   }
 };
 
-const calibrationStep = async ({ model, study, text, folder, context, clock }: StudyRun): Promise<Int32Array[]> => {
+const calibrationStep = async ({
+  model,
+  study,
+  textWindows,
+  folder,
+  context,
+  clock,
+}: StudyRun): Promise<Int32Array[]> => {
   const { windows } = await folder.step("calibration", () =>
     clock.time("calibrate", async () => {
-      const cut = await calibrationWindows(model, text, study, context);
+      const cut = textWindows ?? (await cachedOwnText(model, study, context));
       return { windows: cut.map((window) => [...window]) };
     }),
   );
