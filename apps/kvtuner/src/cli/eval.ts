@@ -71,9 +71,8 @@ const answer = async (
 
 const summary = (plan: string, result: EvaluateResult, context: number): string =>
   `${plainTable(
-    ["", "", "+-"],
+    ["plan", plan, "+-"],
     [
-      ["plan", plan, ""],
       ["KL, nats a token", result.kl.toPrecision(4), result.klStandardError.toPrecision(2)],
       ["top-1 agreement", result.top1.toFixed(4), result.top1StandardError.toPrecision(2)],
       ["perplexity", result.perplexity.toFixed(4), result.perplexityStandardError.toPrecision(2)],

@@ -6,16 +6,16 @@ import type { Terminal } from "./terminal.ts";
 
 type Colors = Terminal["colors"];
 
-/** A table without colours or rules, columns right-aligned. */
+/** A table without colours or rules; the first column is left-aligned, the others right-aligned. */
 export const plainTable = (head: readonly string[], rows: readonly (readonly string[])[]): string => {
   const table = new Table({
     head: [...head],
     style: { head: [], border: [], "padding-left": 0, "padding-right": 2 },
     chars: NO_RULES,
-    colAligns: head.map(() => "right"),
+    colAligns: head.map((_, column) => (column === 0 ? "left" : "right")),
   });
   table.push(...rows.map((row) => [...row]));
-  return table.toString();
+  return table.toString().replace(/ +$/gm, "");
 };
 
 const NO_RULES = Object.fromEntries(
