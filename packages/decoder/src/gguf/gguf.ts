@@ -27,7 +27,8 @@ export interface GgufFile {
  * of the file before anything is allocated. Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
  *
  * @throws GgufError `GGUF_NOT_GGUF`, `GGUF_UNSUPPORTED_VERSION`, `GGUF_TRUNCATED`, `GGUF_INVALID`,
- * `GGUF_UNKNOWN_VALUE_TYPE`, `GGUF_UNKNOWN_TENSOR_TYPE`
+ * `GGUF_UNKNOWN_VALUE_TYPE`, `GGUF_UNKNOWN_TENSOR_TYPE`, `GGUF_DUPLICATE_TENSOR`, `GGUF_DIMENSIONS`,
+ * `GGUF_TENSOR_OUTSIDE_FILE`
  */
 export const openGguf = async (source: ByteSource): Promise<GgufFile> => {
   const cursor = new HeaderCursor(source);
@@ -50,7 +51,7 @@ const readMagic = async (cursor: HeaderCursor): Promise<void> => {
   if (!VERSIONS.includes(version))
     throw new GgufError(
       "GGUF_UNSUPPORTED_VERSION",
-      `expected GGUF version 2 or 3, little endian, got ${version}; convert the model again`,
+      `expected GGUF version 2 or 3, little endian, got ${version}${version % 65_536 === 0 ? " (as a big-endian file has it)" : ""}; convert the model again`,
     );
 };
 

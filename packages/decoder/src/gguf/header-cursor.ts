@@ -6,7 +6,7 @@ const CHUNK_BYTES = 1 << 18;
 /** Reads a file from the front, a chunk at a time, and never past its end. */
 export class HeaderCursor {
   readonly #source: ByteSource;
-  #buffer: Uint8Array<ArrayBufferLike> = new Uint8Array(0);
+  #buffer: Uint8Array = new Uint8Array(0);
   #bufferStart = 0;
   #position = 0;
 

@@ -1,6 +1,6 @@
 import { GgufError } from "./gguf-error.ts";
 import type { HeaderCursor } from "./header-cursor.ts";
-import { TENSOR_TYPES, type TensorType } from "./tensor-types.ts";
+import { TENSOR_TYPES, type TensorType, typeName } from "./tensor-types.ts";
 
 const MAX_DIMENSIONS = 4;
 const SMALLEST_INFO_BYTES = 32;
@@ -36,7 +36,10 @@ export const readTensorInfos = async (
   const placed = new Map<string, GgufTensor>();
   for (const tensor of tensors) {
     if (placed.has(tensor.name))
-      throw new GgufError("GGUF_INVALID", `expected each tensor once, got ${tensor.name} twice; the file is damaged`);
+      throw new GgufError(
+        "GGUF_DUPLICATE_TENSOR",
+        `expected each tensor once, got ${tensor.name} twice; the file is damaged`,
+      );
     placed.set(tensor.name, withinFile({ ...tensor, offset: dataStart + tensor.offset }, fileBytes));
   }
   return placed;
@@ -47,7 +50,7 @@ const readTensorInfo = async (cursor: HeaderCursor, index: number): Promise<Gguf
   const rank = await cursor.uint32(`the rank of ${name}`);
   if (rank < 1 || rank > MAX_DIMENSIONS)
     throw new GgufError(
-      "GGUF_INVALID",
+      "GGUF_DIMENSIONS",
       `expected 1 to ${MAX_DIMENSIONS} dimensions for tensor ${name}, got ${rank}; the file is damaged`,
     );
   const dims: number[] = [];
@@ -64,7 +67,7 @@ const typeOf = (typeId: number, name: string): TensorType => {
   const known = Object.values(TENSOR_TYPES).map((entry) => entry.name);
   throw new GgufError(
     "GGUF_UNKNOWN_TENSOR_TYPE",
-    `expected tensor ${name} to be of type ${known.join(", ")}, got type ${typeId}; use a model quantized to one of these`,
+    `expected tensor ${name} to be of type ${known.join(", ")}, got ${typeName(typeId)}; use a model quantized to one of these`,
   );
 };
 
@@ -73,7 +76,7 @@ const sizeOf = (name: string, dims: readonly number[], type: TensorType): number
   if (Number.isSafeInteger(size * 4) && size > 0 && dims[0]! % type.blockSize === 0)
     return (size / type.blockSize) * type.blockBytes;
   throw new GgufError(
-    "GGUF_INVALID",
+    "GGUF_DIMENSIONS",
     `expected dimensions of whole blocks of ${type.blockSize} for tensor ${name} of type ${type.name}, got [${dims.join(", ")}]; the file is damaged`,
   );
 };
@@ -81,7 +84,7 @@ const sizeOf = (name: string, dims: readonly number[], type: TensorType): number
 const withinFile = (tensor: GgufTensor, fileBytes: number): GgufTensor => {
   if (tensor.offset + tensor.sizeBytes <= fileBytes) return tensor;
   throw new GgufError(
-    "GGUF_TRUNCATED",
+    "GGUF_TENSOR_OUTSIDE_FILE",
     `expected tensor ${tensor.name} to end at byte ${tensor.offset + tensor.sizeBytes}, but the file has ${fileBytes}; the file is cut short, fetch it again`,
   );
 };

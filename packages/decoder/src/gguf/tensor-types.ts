@@ -53,3 +53,32 @@ export const TENSOR_TYPES: Readonly<Record<number, TensorType>> = {
   14: { name: "Q6_K", blockSize: 256, blockBytes: 210, dequantize: dequantizeQ6K },
   30: { name: "BF16", blockSize: 1, blockBytes: 2, dequantize: dequantizeBf16 },
 };
+
+/** Types that are not decoded; their names go into errors. */
+const OTHER_TYPES: Readonly<Record<number, string>> = {
+  9: "Q8_1",
+  10: "Q2_K",
+  11: "Q3_K",
+  15: "Q8_K",
+  16: "IQ2_XXS",
+  17: "IQ2_XS",
+  18: "IQ3_XXS",
+  19: "IQ1_S",
+  20: "IQ4_NL",
+  21: "IQ3_S",
+  22: "IQ2_S",
+  23: "IQ4_XS",
+  24: "I8",
+  25: "I16",
+  26: "I32",
+  27: "I64",
+  28: "F64",
+  29: "IQ1_M",
+  34: "TQ1_0",
+  35: "TQ2_0",
+  39: "MXFP4",
+};
+
+/** Name of a tensor type, known here or not, for a reader of errors. */
+export const typeName = (typeId: number): string =>
+  TENSOR_TYPES[typeId]?.name ?? OTHER_TYPES[typeId] ?? `the unknown type ${typeId}`;

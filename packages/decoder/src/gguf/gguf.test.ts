@@ -1,0 +1,149 @@
+import { fc, test as lawTest } from "@fast-check/vitest";
+import { gguf as huggingFaceGguf } from "@huggingface/gguf";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { type ByteSource, bufferSource } from "./byte-source.ts";
+import { openFileSource } from "./file-source.ts";
+import { GgufError } from "./gguf-error.ts";
+import { type GgufFile, openGguf } from "./gguf.ts";
+import { type WritableTensor, writeGguf } from "./test-support/write-gguf.ts";
+
+const METADATA = {
+  "general.architecture": "llama",
+  "general.name": "Größe 😀",
+  "llama.block_count": 3,
+  "llama.epsilon": 0.5,
+  "tokenizer.add": true,
+  "tokenizer.tokens": ["a", "", "ż"],
+  "tokenizer.types": [1, -2, 3],
+};
+
+const float32 = (name: string, dims: readonly number[]): WritableTensor => ({
+  name,
+  dims,
+  data: Float32Array.from({ length: dims.reduce((size, dim) => size * dim, 1) }, (_, index) => index - 3.5),
+});
+
+const SOUND = writeGguf({ metadata: METADATA, tensors: [float32("a", [5, 3]), float32("b", [2])] });
+const HEADER_BYTES = SOUND.length - 96;
+const LAST_NUMBER_END = SOUND.length - 24;
+
+/** Refuses what lies outside the file, as no reader may ask for it; counts the bytes asked for. */
+const strictSource = (bytes: Uint8Array): ByteSource & { readonly asked: () => number } => {
+  let asked = 0;
+  const read = async (offset: number, length: number): Promise<Uint8Array> => {
+    if (offset < 0 || length < 0 || offset + length > bytes.length) throw new Error("read outside the file");
+    asked += length;
+    return bytes.slice(offset, offset + length);
+  };
+  return { sizeBytes: bytes.length, read, asked: () => asked };
+};
+
+const opened = async (bytes: Uint8Array): Promise<GgufFile | GgufError> => {
+  try {
+    return await openGguf(strictSource(bytes));
+  } catch (error) {
+    if (error instanceof GgufError) return error;
+    throw error;
+  }
+};
+
+const codeOf = async (bytes: Uint8Array): Promise<string | undefined> => {
+  const result = await opened(bytes);
+  return result instanceof GgufError ? result.code : undefined;
+};
+
+describe("a sound file", () => {
+  test("has the metadata and tensors written, also read as version 2", async () => {
+    const tensors = [float32("a", [5, 3])];
+    for (const version of [2, 3]) {
+      const file = await openGguf(bufferSource(writeGguf({ metadata: METADATA, tensors, version })));
+      expect(Object.fromEntries(file.metadata)).toEqual(METADATA);
+      expect(await file.readTensor("a")).toEqual(tensors[0]!.data);
+    }
+  });
+
+  test("reads as @huggingface/gguf reads it", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "gguf-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    writeFileSync(join(folder, "x.gguf"), SOUND);
+    const theirs = await huggingFaceGguf(join(folder, "x.gguf"), { allowLocalFile: true });
+    const source = await openFileSource(join(folder, "x.gguf"));
+    onTestFinished(() => source.close());
+    const ours = await openGguf(source);
+    for (const [key, value] of ours.metadata) expect((theirs.metadata as Record<string, unknown>)[key]).toEqual(value);
+    const places = theirs.tensorInfos.map(({ name, shape, offset }) => [
+      name,
+      shape.map(Number),
+      Number(offset + theirs.tensorDataOffset),
+    ]);
+    expect([...ours.tensors.values()].map(({ name, dims, offset }) => [name, dims, offset])).toEqual(places);
+  });
+
+  test("is not read beyond its header before a tensor is asked for", async () => {
+    const source = strictSource(writeGguf({ metadata: METADATA, tensors: [float32("a", [1024, 1024])] }));
+    await openGguf(source);
+    expect(source.asked()).toBeLessThan(source.sizeBytes / 4);
+  });
+
+  test("says which tensor or row it does not have", async () => {
+    const file = await openGguf(bufferSource(SOUND));
+    await expect(file.readTensor("c")).rejects.toMatchObject({ code: "GGUF_TENSOR_MISSING" });
+    await expect(file.readTensorRows("a", [3])).rejects.toMatchObject({ code: "GGUF_ROW_OUT_OF_RANGE" });
+  });
+});
+
+describe("a damaged file", () => {
+  test("cut at any place is refused", async () => {
+    for (let length = 0; length < LAST_NUMBER_END; length++)
+      expect(["GGUF_TRUNCATED", "GGUF_TENSOR_OUTSIDE_FILE"], `cut at ${length}`).toContain(
+        await codeOf(SOUND.subarray(0, length)),
+      );
+    expect(await codeOf(SOUND.subarray(0, LAST_NUMBER_END))).toBeUndefined();
+  });
+
+  lawTest.prop([fc.array(fc.tuple(fc.nat(HEADER_BYTES - 1), fc.nat(255)), { minLength: 1, maxLength: 8 })], {
+    numRuns: 2000,
+  })("opens or gives a GgufError, whatever bytes of its header changed", async (changes) => {
+    const bytes = SOUND.slice();
+    for (const [at, value] of changes) bytes[at] = value;
+    await opened(bytes);
+  });
+
+  lawTest.prop([fc.uint8Array({ maxLength: 400 })])(
+    "of random bytes behind the magic number is refused or opens",
+    async (tail) => {
+      await opened(Uint8Array.of(...SOUND.subarray(0, 8), ...tail));
+    },
+  );
+
+  test.for([
+    ["GGUF_NOT_GGUF", { bytes: new TextEncoder().encode("PK\u0003\u0004 is a zip file") }],
+    ["GGUF_UNSUPPORTED_VERSION", { bytes: writeGguf({ metadata: {}, tensors: [], version: 1 }) }],
+    ["GGUF_UNSUPPORTED_VERSION", { bytes: writeGguf({ metadata: {}, tensors: [], version: 0x03000000 }) }],
+    [
+      "GGUF_UNKNOWN_TENSOR_TYPE",
+      { bytes: writeGguf({ metadata: {}, tensors: [{ ...float32("a", [2]), typeId: 16 }] }) },
+    ],
+    ["GGUF_DUPLICATE_TENSOR", { bytes: writeGguf({ metadata: {}, tensors: [float32("a", [2]), float32("a", [2])] }) }],
+    [
+      "GGUF_DIMENSIONS",
+      { bytes: writeGguf({ metadata: {}, tensors: [{ ...float32("a", [2]), dims: [2 ** 40, 2 ** 40] }] }) },
+    ],
+    ["GGUF_DIMENSIONS", { bytes: writeGguf({ metadata: {}, tensors: [{ ...float32("a", [2]), typeId: 8 }] }) }],
+    [
+      "GGUF_TENSOR_OUTSIDE_FILE",
+      { bytes: writeGguf({ metadata: {}, tensors: [{ ...float32("a", [2]), dims: [2 ** 20] }] }) },
+    ],
+  ] as const)("%s (%#)", async ([code, { bytes }]) => {
+    expect(await codeOf(bytes)).toBe(code);
+  });
+
+  test("names the tensor whose type it does not know, and the type", async () => {
+    const tensor = { ...float32("blk.0.ffn_up.weight", [256]), typeId: 16 };
+    const error = await opened(writeGguf({ metadata: {}, tensors: [tensor] }));
+    expect(error).toHaveProperty("message", expect.stringMatching(/blk\.0\.ffn_up\.weight.*IQ2_XXS/));
+  });
+});
