@@ -1,0 +1,102 @@
+import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
+import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+import { GenerationError } from "./generation-error.ts";
+
+/** How a token is drawn from logits. */
+export interface Sampling {
+  /** Divisor of the logits; 0 takes the largest. */
+  readonly temperature: number;
+  /** Only this many of the likeliest tokens are drawn from. */
+  readonly topK?: number;
+  /** Only the fewest likeliest tokens that hold this share of the probability are drawn from, 0 to 1. */
+  readonly topP?: number;
+  /** Numbers from 0 up to 1; {@link seededRandom} makes one that repeats. Not called at temperature 0. */
+  readonly random: () => number;
+}
+
+interface Candidate {
+  readonly id: number;
+  readonly logit: number;
+}
+
+/**
+ * Draws a token's id from float32 logits `[vocabulary]`. Of equal logits the lowest id counts as the likeliest.
+ *
+ * @throws GenerationError `GENERATION_SAMPLING` for settings out of range, `GENERATION_LOGITS` for no logits or NaN
+ */
+export const sampleToken = (logits: Float32Array, sampling: Sampling): number => {
+  checkSampling(sampling);
+  const best = argmax(logits);
+  if (sampling.temperature === 0 || logits[best] === Number.POSITIVE_INFINITY) return best;
+  const candidates = likeliest(logits, sampling);
+  return drawn(candidates, weightsOf(candidates, sampling.temperature), sampling);
+};
+
+/** A generator of numbers from 0 up to 1 that gives the same numbers for the same seed. */
+export const seededRandom = (seed: number): (() => number) => {
+  const generator = xoroshiro128plus(seed);
+  return () => uniformFloat64(generator);
+};
+
+const argmax = (logits: Float32Array): number => {
+  let best = 0;
+  for (let id = 0; id < logits.length; id++) {
+    if (Number.isNaN(logits[id]!)) throw invalidLogits(`NaN for token ${id}`);
+    if (logits[id]! > logits[best]!) best = id;
+  }
+  if (logits.length === 0) throw invalidLogits("none");
+  return best;
+};
+
+const likeliest = (logits: Float32Array, { topK, topP }: Sampling): Candidate[] => {
+  const candidates = Array.from(logits, (logit, id) => ({ id, logit }));
+  if (topK === undefined && topP === undefined) return candidates;
+  return candidates.toSorted((a, b) => b.logit - a.logit || a.id - b.id).slice(0, topK);
+};
+
+/** Probabilities but for their common factor; the largest logit is taken off so that none overflows. */
+const weightsOf = (candidates: readonly Candidate[], temperature: number): Float64Array => {
+  const largest = candidates.reduce((most, { logit }) => Math.max(most, logit), Number.NEGATIVE_INFINITY);
+  return Float64Array.from(candidates, ({ logit }) =>
+    logit === largest ? 1 : Math.exp((logit - largest) / temperature),
+  );
+};
+
+const drawn = (candidates: readonly Candidate[], weights: Float64Array, { topP = 1, random }: Sampling): number => {
+  const kept = topP < 1 ? nucleusSize(weights, topP) : weights.length;
+  let left = random() * sum(weights.subarray(0, kept));
+  let last = 0;
+  for (let index = 0; index < kept; index++) {
+    if (weights[index] === 0) continue;
+    last = index;
+    left -= weights[index]!;
+    if (left < 0) break;
+  }
+  return candidates[last]!.id;
+};
+
+const nucleusSize = (weights: Float64Array, topP: number): number => {
+  const target = topP * sum(weights);
+  let held = 0;
+  const index = weights.findIndex((weight) => (held += weight) >= target);
+  return index < 0 ? weights.length : index + 1;
+};
+
+const sum = (weights: Float64Array): number => weights.reduce((total, weight) => total + weight, 0);
+
+const checkSampling = ({ temperature, topK, topP }: Sampling): void => {
+  if (!(temperature >= 0 && temperature < Number.POSITIVE_INFINITY))
+    throw outOfRange("temperature to be a finite number from 0 on", temperature);
+  if (topK !== undefined && !(Number.isInteger(topK) && topK > 0))
+    throw outOfRange("topK to be a whole number from 1 on", topK);
+  if (topP !== undefined && !(topP > 0 && topP <= 1)) throw outOfRange("topP to be above 0 and up to 1", topP);
+};
+
+const outOfRange = (expected: string, value: number): GenerationError =>
+  new GenerationError("GENERATION_SAMPLING", `expected ${expected}, got ${value}; change the setting`);
+
+const invalidLogits = (got: string): GenerationError =>
+  new GenerationError(
+    "GENERATION_LOGITS",
+    `expected one number for each token as logits, got ${got}; the model's output is damaged`,
+  );
