@@ -2,14 +2,14 @@
 import { builtinModules } from "node:module";
 import { entriesOf, workspaces } from "./tools/workspace.mjs";
 
-/** Limits by import specifier. A new entry point needs a line here. */
+/** Limits by import specifier; a new entry point needs a line here. Most of what is large is zod, which plan reads files with. */
 const limits = {
-  "@kvtuner/plan": "100 kB",
-  "@kvtuner/quantizers": "12 kB",
-  "@kvtuner/sensitivity": "12 kB",
+  "@kvtuner/plan": "115 kB",
+  "@kvtuner/quantizers": "95 kB",
+  "@kvtuner/sensitivity": "95 kB",
   "@kvtuner/clustering": "30 kB",
   "@kvtuner/search": "16 kB",
-  "@kvtuner/backend": "20 kB",
+  "@kvtuner/backend": "95 kB",
   "@kvtuner/decoder": "150 kB",
   "@kvtuner/decoder/node": "4 kB",
   "@kvtuner/evaluation": "170 kB",

@@ -10,9 +10,12 @@ export const build = async () => {
   const started = new Date();
   if (isFresh()) return;
   console.error("Building ...");
-  const { code, output } = await run(pnpm("exec", "turbo", "run", "build", "--output-logs=errors-only"), {
-    output: "capture",
-  });
+  const { code, output } = await run(
+    pnpm("exec", "turbo", "run", "build", "--concurrency=100%", "--output-logs=errors-only"),
+    {
+      output: "capture",
+    },
+  );
   if (code !== 0) throw new Error(`The build failed:\n${output}`);
   mkdirSync(cacheFolder, { recursive: true });
   writeFileSync(stampFile, "");

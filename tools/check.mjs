@@ -66,7 +66,7 @@ const steps = {
   lint: command(installed("oxlint/bin/oxlint")),
   direction: script("dependency-direction.mjs"),
   build: buildAll,
-  types: command(pnpm("exec", "turbo", "run", "typecheck", "--output-logs=errors-only")),
+  types: command(pnpm("exec", "turbo", "run", "typecheck", "--concurrency=100%", "--output-logs=errors-only")),
   unused: command(installed("knip/bin/knip.js")),
   packages: script("packages.mjs"),
   size: command(installed("size-limit/bin.js")),
