@@ -28,6 +28,7 @@ export interface Tokenizer {
   chatPrompt(messages: readonly ChatMessage[]): string;
 }
 
+const DECODING = { skip_special_tokens: false, clean_up_tokenization_spaces: false };
 const CONTROL = 3;
 const USER_DEFINED = 4;
 
@@ -46,7 +47,7 @@ export const loadTokenizer = ({ metadata }: { readonly metadata: ReadonlyMap<str
     ...(bosId !== undefined && { bosId }),
     eosIds: eosIds(metadata, tokens),
     encode: (text) => Int32Array.from(splitText(text).flatMap(encodePart)),
-    decode: (ids) => inner.decode(Array.from(ids), { skip_special_tokens: false, clean_up_tokenization_spaces: false }),
+    decode: (ids) => (ids.length === 0 ? "" : inner.decode(Array.from(ids), DECODING)), // the library refuses no ids
     chatPrompt: (messages) => renderChat(metadata, messages, { tokens, bosId }),
   };
 };
@@ -89,7 +90,7 @@ const preTokenizerName = (metadata: ReadonlyMap<string, unknown>): string => {
       `expected tokenizer.ggml.model gpt2 (byte-level BPE), got ${JSON.stringify(model ?? null)}; use a model with such a tokenizer`,
     );
   const pre = metadata.get("tokenizer.ggml.pre") ?? "default";
-  if (typeof pre === "string" && pre in PRE_TOKENIZERS) return pre;
+  if (typeof pre === "string" && Object.hasOwn(PRE_TOKENIZERS, pre)) return pre;
   throw new TokenizerError(
     "TOKENIZER_UNSUPPORTED",
     `expected tokenizer.ggml.pre to be one of ${Object.keys(PRE_TOKENIZERS).join(", ")}, got ${JSON.stringify(pre)}`,
