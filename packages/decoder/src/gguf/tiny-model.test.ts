@@ -1,0 +1,24 @@
+import { expect, test } from "vitest";
+import { readConfig } from "../architecture/config.ts";
+import { readFeedForward, readHead, readProjection } from "../architecture/weights.ts";
+import { loadTokenizer } from "../tokenizer/tokenizer.ts";
+import { bufferSource } from "./byte-source.ts";
+import { openGguf } from "./gguf.ts";
+import { tinyModel } from "./test-support/tiny-model.ts";
+
+test.for(["llama", "qwen2"] as const)(
+  "a written %s model has all the weights and tokens a decoder reads",
+  async (architecture) => {
+    const sizes = { layers: 2, hiddenSize: 32, heads: 4, kvHeads: 2, feedForward: 48, vocabulary: 264, seed: 1 };
+    const file = await openGguf(bufferSource(tinyModel({ ...sizes, architecture, tied: architecture === "llama" })));
+    const config = readConfig(file.metadata);
+    for (let layer = 0; layer < 2; layer++) {
+      const { key } = await readProjection(file, config, layer);
+      expect([key.rows, key.columns, key.bias?.length]).toEqual([16, 32, architecture === "qwen2" ? 16 : undefined]);
+      await readFeedForward(file, config, layer);
+    }
+    expect((await readHead(file, config)).output.rows).toBe(264);
+    const tokenizer = loadTokenizer(file);
+    expect([tokenizer.vocabularySize, tokenizer.decode(tokenizer.encode("the cat"))]).toEqual([264, "the cat"]);
+  },
+);
