@@ -24,8 +24,9 @@ export interface EvaluateSettings {
   readonly context?: number;
   /** Seed of the model's own text; 0 by default. */
   readonly seed?: number;
+  /** Told of every bit of progress. */
   readonly onProgress?: OnProgress;
-  readonly onWarning?: (message: string) => void;
+  /** Stops the run between two layers. */
   readonly signal?: AbortSignal;
 }
 
@@ -60,7 +61,9 @@ export interface EvaluateResult {
 
 /** Scores plans one after the other on the same text, with the model loaded once. */
 export interface PlanScorer {
+  /** Scores a plan, given as in {@link EvaluateOptions}. */
   score(plan: Plan | string): Promise<EvaluateResult>;
+  /** Gives back the model's memory, unless the caller opened it. */
   dispose(): Promise<void>;
 }
 

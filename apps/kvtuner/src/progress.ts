@@ -15,8 +15,11 @@ export type OnProgress = (progress: Progress) => void;
 
 /** What the steps of a run share: where to report, and when to stop. */
 export interface RunContext {
+  /** Told of every bit of progress. */
   readonly progress: OnProgress;
+  /** Told of what was repaired. */
   readonly warn: (message: string) => void;
+  /** Stops the run. */
   readonly signal?: AbortSignal;
 }
 
@@ -24,6 +27,7 @@ export interface RunContext {
 export const runContext = (options: {
   readonly onProgress?: OnProgress;
   readonly onWarning?: (message: string) => void;
+  /** Stops the run. */
   readonly signal?: AbortSignal;
 }): RunContext => ({
   progress: options.onProgress ?? (() => undefined),

@@ -12,7 +12,9 @@ export interface LayerTrace {
 export interface ContinuationOptions {
   /** New tokens of each continuation. */
   readonly tokens: number;
+  /** 32-bit integer; the same seed gives the same text. */
   readonly seed: number;
+  /** Told after each token. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
@@ -28,5 +30,6 @@ export interface TunableModel {
   evaluator(windows: readonly Int32Array[]): Promise<Evaluator>;
   /** Runs the float model over one window and shows each layer's query, key and value. */
   trace(window: Int32Array, visit: (layer: number, trace: LayerTrace) => void | Promise<void>): Promise<void>;
+  /** Gives back memory and files. */
   dispose(): Promise<void>;
 }
