@@ -12,12 +12,22 @@ export type CostAxis = (cost: number) => number;
 /** Width of the interval below the focus, as a share of all costs. */
 const focusWidth = 0.08;
 
-/** The axis over costs from `least` to `most`: 1 long, 2 with a focus. */
+/** Width of the jump at the focus, as a share of all costs: nothing but a jump. */
+const jumpWidth = 1e-9;
+
+/**
+ * The axis over costs from `least` to `most`: 1 long, 2 with a focus. Of a focus half lies spread below it and half in a
+ * jump right above it, which is worth the least loss at no more than that cost.
+ */
 export const costAxis = (least: number, most: number, { costRange, focus }: CostInterest): CostAxis => {
   const [low, high] = [Math.max(least, costRange?.[0] ?? least), Math.min(most, costRange?.[1] ?? most)];
   if (!focus) return (cost) => covered(cost, low, high);
-  const width = focusWidth * (most - least);
-  return (cost) => covered(cost, low, high) + covered(cost, focus.cost - width, focus.cost + width / 8);
+  const range = most - least;
+  const top = Math.min(focus.cost, most - jumpWidth * range);
+  return (cost) =>
+    covered(cost, low, high) +
+    covered(cost, top - focusWidth * range, top) / 2 +
+    covered(cost, top, top + jumpWidth * range) / 2;
 };
 
 /** Share of [low, high] that lies below the cost. */
