@@ -16,6 +16,7 @@ export const buildCli = async (): Promise<string> => {
     entry: { cli: join(APP, "src/cli.ts") },
     outDir,
     format: "esm",
+    outExtension: () => ({ js: ".js" }),
     platform: "node",
     target: "node20",
     silent: true,

@@ -33,7 +33,8 @@ export const fakeModel = (afterScore: (scored: number) => void = () => undefined
     dispose: async () => undefined,
   };
   return {
-    identity: { name: "fake", architecture: "llama", sha256: "f".repeat(64) },
+    // No checksum: nothing of it is kept under KVTUNER_HOME.
+    identity: { name: "fake", architecture: "llama" },
     shape: SHAPE,
     scored: () => scored,
     encode: (text) => Int32Array.from(text, (character) => character.codePointAt(0) ?? 0),
