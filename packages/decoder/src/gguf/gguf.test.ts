@@ -30,6 +30,16 @@ const SOUND = writeGguf({ metadata: METADATA, tensors: [float32("a", [5, 3]), fl
 const HEADER_BYTES = SOUND.length - 96;
 const LAST_NUMBER_END = SOUND.length - 24;
 
+/** Magic number, version, two counts, the key's length and the key come before the type of its value. */
+const ONE_ENTRY = writeGguf({ metadata: { key: "value" }, tensors: [] });
+const ONE_ENTRY_TYPE = 4 + 4 + 8 + 8 + 8 + 3;
+
+const withUint64 = (bytes: Uint8Array, at: number, value: number): Uint8Array => {
+  const changed = bytes.slice();
+  new DataView(changed.buffer).setBigUint64(at, BigInt(value), true);
+  return changed;
+};
+
 /** Refuses what lies outside the file, as no reader may ask for it; counts the bytes asked for. */
 const strictSource = (bytes: Uint8Array): ByteSource & { readonly asked: () => number } => {
   let asked = 0;
@@ -41,12 +51,16 @@ const strictSource = (bytes: Uint8Array): ByteSource & { readonly asked: () => n
   return { sizeBytes: bytes.length, read, asked: () => asked };
 };
 
+/** Opens damaged bytes; a refill may read a chunk's tail again, so up to twice the file is read. */
 const opened = async (bytes: Uint8Array): Promise<GgufFile | GgufError> => {
+  const source = strictSource(bytes);
   try {
-    return await openGguf(strictSource(bytes));
+    return await openGguf(source);
   } catch (error) {
     if (error instanceof GgufError) return error;
     throw error;
+  } finally {
+    expect(source.asked()).toBeLessThanOrEqual(2 * bytes.length);
   }
 };
 
@@ -112,6 +126,12 @@ describe("a damaged file", () => {
     await opened(bytes);
   });
 
+  lawTest.prop([fc.nat(HEADER_BYTES - 9), fc.constantFrom(0, 1, 255, 2 ** 31, 2 ** 32, 2 ** 40, 2 ** 53, 2 ** 63)], {
+    numRuns: 500,
+  })("opens or gives a GgufError, whatever count stands at a place of its header", async (at, count) => {
+    await opened(withUint64(SOUND, at, count));
+  });
+
   lawTest.prop([fc.uint8Array({ maxLength: 400 })])(
     "of random bytes behind the magic number is refused or opens",
     async (tail) => {
@@ -127,6 +147,11 @@ describe("a damaged file", () => {
       "GGUF_UNKNOWN_TENSOR_TYPE",
       { bytes: writeGguf({ metadata: {}, tensors: [{ ...float32("a", [2]), typeId: 16 }] }) },
     ],
+    ["GGUF_TRUNCATED", { bytes: withUint64(SOUND, 8, 2 ** 40) }],
+    ["GGUF_TRUNCATED", { bytes: withUint64(SOUND, 16, 2 ** 40) }],
+    ["GGUF_INVALID", { bytes: withUint64(SOUND, 8, 2 ** 60) }],
+    ["GGUF_INVALID", { bytes: writeGguf({ metadata: { "general.alignment": 0 }, tensors: [] }) }],
+    ["GGUF_UNKNOWN_VALUE_TYPE", { bytes: ONE_ENTRY.map((byte, at) => (at === ONE_ENTRY_TYPE ? 13 : byte)) }],
     ["GGUF_DUPLICATE_TENSOR", { bytes: writeGguf({ metadata: {}, tensors: [float32("a", [2]), float32("a", [2])] }) }],
     [
       "GGUF_DIMENSIONS",
