@@ -11,7 +11,7 @@ const scheme = (axis: "token" | "channel", blocks: number[]): fc.Arbitrary<Tenso
     bits: fc.constantFrom(2, 3, 4, 8, 16),
     format: fc.constantFrom("affine", "symmetric"),
     axis: fc.constant(axis),
-    groupSize: axis === "token" ? fc.constantFrom("head", 32) : fc.constant(32),
+    groupSize: axis === "token" ? fc.constantFrom("head" as const, 32) : fc.constant(32),
     blockSize: fc.constantFrom(...blocks),
     transform: fc.constantFrom("none", "hadamard"),
   });

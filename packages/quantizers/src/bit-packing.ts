@@ -1,0 +1,36 @@
+/**
+ * Packs codes of `bits` bits (1 to 8) one behind the other, lowest bit first, without gaps: code `i` fills the bits
+ * `i * bits` and up of the little-endian bit string. The last byte is filled up with zeros.
+ */
+export const packCodes = (codes: Uint8Array, bits: number): Uint8Array => {
+  const packed = new Uint8Array(packedBytes(codes.length, bits));
+  let buffer = 0;
+  let filled = 0;
+  let at = 0;
+  for (const code of codes) {
+    buffer |= code << filled;
+    filled += bits;
+    if (filled < 8) continue;
+    packed[at++] = buffer;
+    buffer >>>= 8;
+    filled -= 8;
+  }
+  if (filled > 0) packed[at] = buffer;
+  return packed;
+};
+
+/** The `count` codes of `bits` bits that {@link packCodes} packed, one a byte. */
+export const unpackCodes = (packed: Uint8Array, bits: number, count: number): Uint8Array => {
+  const codes = new Uint8Array(count);
+  const mask = 2 ** bits - 1;
+  for (let index = 0; index < count; index++) {
+    const bit = index * bits;
+    const byte = bit >>> 3;
+    const pair = packed[byte]! | ((packed[byte + 1] ?? 0) << 8);
+    codes[index] = (pair >>> (bit & 7)) & mask;
+  }
+  return codes;
+};
+
+/** Bytes that `count` codes of `bits` bits fill. */
+export const packedBytes = (count: number, bits: number): number => Math.ceil((count * bits) / 8);

@@ -1,0 +1,117 @@
+import { fc, test } from "@fast-check/vitest";
+import { layerBytes, type TensorScheme } from "@kvtuner/plan";
+import { describe, expect, it } from "vitest";
+import { decodeBlock, encodeBlock, encodedBytes } from "./block.ts";
+import { fakeQuantize } from "./fake-quantize.ts";
+import { MAX_FLOAT16 } from "./float16.ts";
+
+const HEAD_SIZES = [32, 64, 80, 96, 128] as const;
+const scheme = (axis: "token" | "channel"): fc.Arbitrary<TensorScheme> =>
+  fc.record({
+    bits: fc.constantFrom(2, 3, 4, 5, 6, 8, 16),
+    format: fc.constantFrom("affine", "symmetric"),
+    axis: fc.constant(axis),
+    groupSize: axis === "token" ? fc.constantFrom("head" as const, 32, 64, 128, 48) : fc.constantFrom(32, 64, 128, 5),
+    blockSize: fc.constant(1),
+    transform: fc.constantFrom("none", "hadamard"),
+  });
+const anyScheme = fc.oneof(scheme("token"), scheme("channel"));
+const numbers = fc.infiniteStream(
+  fc.oneof(fc.float({ noNaN: true, min: -4, max: 4 }), fc.float({ noNaN: true, min: -1000, max: 1000 })),
+);
+
+const numbersOf = (stream: fc.Stream<number>, count: number): Float32Array =>
+  Float32Array.from({ length: count }, () => stream.next().value as number);
+
+const affineHead: TensorScheme = {
+  bits: 4,
+  format: "affine",
+  axis: "token",
+  groupSize: "head",
+  blockSize: 1,
+  transform: "none",
+};
+
+test.prop(
+  [
+    anyScheme,
+    fc.constantFrom(...HEAD_SIZES),
+    fc.integer({ min: 1, max: 3 }),
+    fc.integer({ min: 1, max: 140 }),
+    numbers,
+  ],
+  {
+    numRuns: 150,
+  },
+)("decoding packed blocks equals quantizing in place, bit for bit", (tensor, headSize, heads, tokens, stream) => {
+  const source = numbersOf(stream, tokens * heads * headSize);
+  const target = new Float32Array(source.length);
+  fakeQuantize(source, target, { tokens, heads, headSize }, { ...tensor, blockSize: tokens });
+  for (let head = 0; head < heads; head++) {
+    const block = headBlock(source, head, heads, headSize);
+    const decoded = decodeBlock(encodeBlock(block, tokens, headSize, tensor), tokens, headSize, tensor);
+    expect(firstDifference(decoded, headBlock(target, head, heads, headSize))).toBe(-1);
+  }
+});
+
+/** Index of the first number with other bits. */
+const firstDifference = (got: Float32Array, expected: Float32Array): number => {
+  const bits = new Uint32Array(expected.buffer);
+  return new Uint32Array(got.buffer).findIndex((word, index) => word !== bits[index]);
+};
+
+const headBlock = (rows: Float32Array, head: number, heads: number, headSize: number): Float32Array =>
+  rows.filter((_, index) => Math.floor(index / headSize) % heads === head);
+
+test.prop([anyScheme, fc.constantFrom(...HEAD_SIZES), fc.integer({ min: 1, max: 3 }), numbers], { numRuns: 60 })(
+  "a block takes the bytes that the plan counts",
+  (tensor, headSize, blocks, stream) => {
+    const tokens = blocks * (tensor.axis === "channel" ? (tensor.groupSize as number) : 1);
+    const { codes, scales, minima } = encodeBlock(numbersOf(stream, tokens * headSize), tokens, headSize, tensor);
+    const counted = layerBytes(
+      { key: { ...tensor, blockSize: tokens }, value: affineHead, window: 0, sinks: 0 },
+      { layers: 1, queryHeads: 1, kvHeads: 1, headSize },
+      tokens,
+    );
+    expect(codes.byteLength + scales.byteLength + minima.byteLength).toBe(encodedBytes(tokens, headSize, tensor));
+    expect(encodedBytes(tokens, headSize, tensor)).toBe(counted.keyCodes + counted.keyParameters + counted.keyExact);
+  },
+);
+
+describe("encodeBlock refuses", () => {
+  const withNumber = (value: number, length = 64): Float32Array =>
+    Float32Array.from({ length }).fill(0).fill(value, 7, 8);
+
+  it.each([
+    ["NaN", NaN, "QUANTIZER_NAN"],
+    ["infinity", Infinity, "QUANTIZER_INFINITE"],
+    ["minus infinity", -Infinity, "QUANTIZER_INFINITE"],
+    ["what float16 cannot hold", -65536, "QUANTIZER_OVERFLOW"],
+  ])("%s by name", (_, value, code) => {
+    for (const bits of [2, 16] as const)
+      expect(() => encodeBlock(withNumber(value), 1, 64, { ...affineHead, bits })).toThrow(
+        expect.objectContaining({ code, index: 7, value }),
+      );
+  });
+
+  it("numbers that the transform takes out of the range of float16", () => {
+    const block = new Float32Array(64).fill(MAX_FLOAT16);
+    expect(() => encodeBlock(block, 1, 64, { ...affineHead, transform: "hadamard" })).toThrow(
+      expect.objectContaining({ code: "QUANTIZER_OVERFLOW", index: 0 }),
+    );
+    expect(decodeBlock(encodeBlock(block, 1, 64, affineHead), 1, 64, affineHead)).toEqual(block);
+  });
+
+  it("other shapes and impossible groups", () => {
+    expect(() => encodeBlock(new Float32Array(63), 1, 64, affineHead)).toThrow(
+      expect.objectContaining({ code: "QUANTIZER_SHAPE" }),
+    );
+    expect(() => encodeBlock(new Float32Array(64), 1, 64, { ...affineHead, axis: "channel" })).toThrow(
+      expect.objectContaining({ code: "QUANTIZER_SCHEME" }),
+    );
+    const encoded = encodeBlock(new Float32Array(64), 1, 64, affineHead);
+    expect(() => decodeBlock(encoded, 1, 64, { ...affineHead, bits: 3 })).toThrow(
+      expect.objectContaining({ code: "QUANTIZER_SHAPE" }),
+    );
+  });
+});

@@ -1,0 +1,42 @@
+import { KvtunerError } from "@kvtuner/plan";
+import { MAX_FLOAT16 } from "./float16.ts";
+
+/**
+ * Refuses numbers that no scheme can store: NaN, infinity, and magnitudes above the largest float16. `where` names the
+ * numbers in the message.
+ *
+ * @throws QuantizerError `QUANTIZER_NAN`, `QUANTIZER_INFINITE` or `QUANTIZER_OVERFLOW` with index and value
+ */
+export const assertEncodable = (numbers: Float32Array, where: string): void => {
+  for (let index = 0; index < numbers.length; index++)
+    if (!(Math.abs(numbers[index]!) <= MAX_FLOAT16)) throw unencodable(numbers[index]!, index, where);
+};
+
+const unencodable = (value: number, index: number, where: string): QuantizerError => {
+  const expected = `expected numbers of magnitude up to ${MAX_FLOAT16} ${where}, got ${value} at index ${index}`;
+  if (Number.isNaN(value))
+    return new QuantizerError("QUANTIZER_NAN", `${expected}; find where the model computes NaN`, { index, value });
+  if (!Number.isFinite(value))
+    return new QuantizerError("QUANTIZER_INFINITE", `${expected}; find where the model overflows`, { index, value });
+  return new QuantizerError("QUANTIZER_OVERFLOW", `${expected}; scale the tensor down or keep it in float32`, {
+    index,
+    value,
+  });
+};
+
+/** What this package throws: numbers, shapes and schemes that it cannot encode or decode. */
+export class QuantizerError extends KvtunerError {
+  /** Index of the refused number in the block, where there is one. */
+  readonly index?: number;
+  /** The refused number, where there is one. */
+  readonly value?: number;
+
+  constructor(code: string, message: string, refused?: { readonly index: number; readonly value: number }) {
+    super(code, message);
+    this.name = "QuantizerError";
+    if (refused) {
+      this.index = refused.index;
+      this.value = refused.value;
+    }
+  }
+}
