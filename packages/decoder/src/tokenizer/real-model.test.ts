@@ -1,53 +1,80 @@
-import { existsSync, readFileSync } from "node:fs";
-import { homedir } from "node:os";
+import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, test } from "vitest";
-import { openFileSource } from "../gguf/file-source.ts";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type FileSource, openFileSource } from "../gguf/file-source.ts";
 import { type GgufFile, openGguf } from "../gguf/gguf.ts";
+import { cachedModel } from "../test-support/cached-model.ts";
+import { splitText } from "./split-text.ts";
 import { loadTokenizer, type Tokenizer } from "./tokenizer.ts";
 
 const shared = process.env["KVTUNER_SHARED"];
-const home = process.env["KVTUNER_HOME"] ?? join(homedir(), ".cache", "kvtuner");
-const modelPath = join(home, "models", "smollm2.gguf");
+const path = cachedModel();
 
-describe.skipIf(!shared || !existsSync(modelPath))(
-  "SmolLM2 (needs KVTUNER_SHARED and `npm run model -- smollm2`)",
-  () => {
-    let file: GgufFile;
-    let tokenizer: Tokenizer;
-    let text: string;
+/** The library's tokenizer, set up here once more and given the text in one piece. */
+const encodeWhole = (metadata: GgufFile["metadata"], text: string): Int32Array => {
+  const tokens = metadata.get("tokenizer.ggml.tokens") as readonly string[];
+  const json = {
+    normalizer: null,
+    pre_tokenizer: {
+      type: "Sequence",
+      pretokenizers: [
+        { type: "Digits", individual_digits: true },
+        { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true },
+      ],
+    },
+    post_processor: null,
+    decoder: null,
+    model: {
+      type: "BPE",
+      vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
+      merges: metadata.get("tokenizer.ggml.merges"),
+    },
+    added_tokens: [],
+  };
+  return Int32Array.from(new HuggingFaceTokenizer(json, {}).encode(text, { add_special_tokens: false }).ids);
+};
 
-    beforeAll(async () => {
-      file = await openGguf(await openFileSource(modelPath));
-      tokenizer = loadTokenizer(file);
-      text = readFileSync(join(shared!, "data", "wikitext2_test.txt"), "utf8");
-    });
+describe.skipIf(!shared || !path)("SmolLM2's tokenizer (needs KVTUNER_SHARED and `npm run model -- smollm2`)", () => {
+  let source: FileSource;
+  let file: GgufFile;
+  let tokenizer: Tokenizer;
+  let text: string;
 
-    test("gives the ids of an outside tokenizer", () => {
-      const oracle = JSON.parse(readFileSync(join(shared!, "data", "oracle_smollm2.json"), "utf8")) as {
-        readonly vectors: { readonly ids: readonly number[] };
-      };
-      const { ids } = oracle.vectors;
-      expect([...tokenizer.encode(text).subarray(0, ids.length)]).toEqual(ids);
-    });
+  beforeAll(async () => {
+    source = await openFileSource(path!);
+    file = await openGguf(source);
+    tokenizer = loadTokenizer(file);
+    text = readFileSync(join(shared!, "data", "wikitext2_test.txt"), "utf8");
+  });
 
-    test("gives back a long text", () => {
-      const start = text.slice(0, 200_000);
-      expect(tokenizer.decode(tokenizer.encode(start))).toBe(start);
-    });
+  afterAll(() => source.close());
 
-    test("renders its own chat template", () => {
-      expect(tokenizer.chatPrompt([{ role: "user", content: "Hi" }])).toMatch(
-        /<\|im_start\|>user\nHi<\|im_end\|>\n<\|im_start\|>assistant\n$/,
-      );
-    });
+  test("gives the ids of an outside tokenizer", () => {
+    const oracle = JSON.parse(readFileSync(join(shared!, "data", "oracle_smollm2.json"), "utf8")) as {
+      readonly vectors: { readonly ids: readonly number[] };
+    };
+    const { ids } = oracle.vectors;
+    expect(ids.slice(0, 8)).toEqual([3717, 446, 6356, 2067, 5131, 46, 446, 3717]);
+    const start = text.slice(0, 8 * ids.length);
+    expect([...tokenizer.encode(start).subarray(0, ids.length)]).toEqual(ids);
+  });
 
-    test("has rows on demand that are rows of the whole tensor", async () => {
-      const whole = await file.readTensor("token_embd.weight");
-      const width = file.tensors.get("token_embd.weight")!.dims[0]!;
-      const rows = await file.readTensorRows("token_embd.weight", [7, 49_151]);
-      expect(rows.subarray(0, width)).toEqual(whole.subarray(7 * width, 8 * width));
-      expect(rows.subarray(width)).toEqual(whole.subarray(49_151 * width));
-    });
-  },
-);
+  test("gives a long text, which it cuts, the ids of the whole", () => {
+    const start = text.slice(0, 20_000);
+    expect(splitText(start).length).toBeGreaterThan(5);
+    expect(tokenizer.encode(start)).toEqual(encodeWhole(file.metadata, start));
+  });
+
+  test("gives back a long text", () => {
+    const start = text.slice(0, 200_000);
+    expect(tokenizer.decode(tokenizer.encode(start))).toBe(start);
+  });
+
+  test("renders its own chat template", () => {
+    expect(tokenizer.chatPrompt([{ role: "user", content: "Hi" }])).toBe(
+      "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n" +
+        "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n",
+    );
+  });
+});
