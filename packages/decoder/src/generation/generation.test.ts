@@ -12,6 +12,12 @@ const draw = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 describe("sampleToken", () => {
   const firstLargest = (logits: Float32Array): number => logits.indexOf(Math.max(...logits));
 
+  const softmax = (logits: Float32Array, temperature: number): number[] => {
+    const weights = Array.from(logits, (logit) => Math.exp(logit / temperature));
+    const total = weights.reduce((sum, weight) => sum + weight, 0);
+    return weights.map((weight) => weight / total);
+  };
+
   lawTest.prop([logitsOf])(
     "takes the lowest id of the largest logits at temperature 0, with no random number",
     (logits) => {
@@ -36,17 +42,18 @@ describe("sampleToken", () => {
     },
   );
 
-  lawTest.prop([logitsOf, draw, fc.double({ min: 0.01, max: 1, noNaN: true })])(
-    "draws a token only while likelier ones hold less than topP",
-    (logits, number, topP) => {
-      const id = sampleToken(logits, { temperature: 1, topP, random: () => number });
-      const total = logits.reduce((sum, logit) => sum + Math.exp(logit), 0);
-      const before = logits.reduce(
-        (sum, logit, other) =>
-          sum + (logit > logits[id]! || (logit === logits[id] && other < id) ? Math.exp(logit) : 0),
-        0,
-      );
-      expect(before / total).toBeLessThan(topP + 1e-9);
+  lawTest.prop([logitsOf, fc.double({ min: 0.01, max: 1, noNaN: true })])(
+    "draws all of the fewest likeliest tokens that hold topP, and no other",
+    (logits, topP) => {
+      const order = [...logits.keys()].toSorted((a, b) => logits[b]! - logits[a]! || a - b);
+      const share = softmax(logits, 4);
+      const before = order.map((_, rank) => order.slice(0, rank).reduce((held, id) => held + share[id]!, 0));
+      fc.pre(before.every((held) => Math.abs(held - topP) > 1e-9));
+      const nucleus = order.filter((_, rank) => before[rank]! < topP);
+      // The rarest token's share is above 1 / (12 e^2), so these draws meet every token.
+      const draws = Array.from({ length: 200 }, (_, step) => (step + 0.5) / 200);
+      const drawn = draws.map((number) => sampleToken(logits, { temperature: 4, topP, random: () => number }));
+      expect([...new Set(drawn)].toSorted((a, b) => a - b)).toEqual(nucleus.toSorted((a, b) => a - b));
     },
   );
 
@@ -64,14 +71,20 @@ describe("sampleToken", () => {
   );
 
   test("draws each token as often as the softmax says", () => {
-    const logits = Float32Array.of(0, Math.log(3), Number.NEGATIVE_INFINITY, Math.log(4));
-    const count = 20_000;
-    const counts = [0, 0, 0, 0];
+    const logits = Float32Array.from({ length: 20 }, (_, id) => Math.sin(7 * id) * 1.5);
+    const share = softmax(logits, 0.8);
+    const count = 50_000;
+    const counts = share.map(() => 0);
     const random = seededRandom(3);
-    for (let index = 0; index < count; index++) counts[sampleToken(logits, { temperature: 1, random })]! += 1;
-    // Five standard deviations of a share at most.
-    [1 / 8, 3 / 8, 0, 4 / 8].forEach((share, id) => expect(Math.abs(counts[id]! / count - share)).toBeLessThan(0.018));
-    expect(counts[2]).toBe(0);
+    for (let index = 0; index < count; index++) counts[sampleToken(logits, { temperature: 0.8, random })]! += 1;
+    const chiSquare = share.reduce((sum, part, id) => sum + (counts[id]! - count * part) ** 2 / (count * part), 0);
+    // One in a thousand samples of the right distribution lies above: 19 degrees of freedom.
+    expect(chiSquare).toBeLessThan(43.8);
+  });
+
+  lawTest.prop([draw])("never draws a token of probability 0", (number) => {
+    const logits = Float32Array.of(Number.NEGATIVE_INFINITY, 1, Number.NEGATIVE_INFINITY, 2, Number.NEGATIVE_INFINITY);
+    expect([1, 3]).toContain(sampleToken(logits, { temperature: 1, random: () => number }));
   });
 
   test("refuses settings out of range and logits that are no numbers", () => {

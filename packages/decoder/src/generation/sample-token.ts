@@ -14,11 +14,6 @@ export interface Sampling {
   readonly random: () => number;
 }
 
-interface Candidate {
-  readonly id: number;
-  readonly logit: number;
-}
-
 /**
  * Draws a token's id from float32 logits `[vocabulary]`. Of equal logits the lowest id counts as the likeliest.
  *
@@ -28,8 +23,9 @@ export const sampleToken = (logits: Float32Array, sampling: Sampling): number =>
   checkSampling(sampling);
   const best = argmax(logits);
   if (sampling.temperature === 0 || logits[best] === Number.POSITIVE_INFINITY) return best;
-  const candidates = likeliest(logits, sampling);
-  return drawn(candidates, weightsOf(candidates, sampling.temperature), sampling);
+  const ids = likeliest(logits, sampling);
+  const weights = Float64Array.from(ids, (id) => weightOf(logits[id]!, logits[best]!, sampling.temperature));
+  return ids[drawn(weights, sampling)]!;
 };
 
 /** A generator of numbers from 0 up to 1 that gives the same numbers for the same seed. */
@@ -48,21 +44,19 @@ const argmax = (logits: Float32Array): number => {
   return best;
 };
 
-const likeliest = (logits: Float32Array, { topK, topP }: Sampling): Candidate[] => {
-  const candidates = Array.from(logits, (logit, id) => ({ id, logit }));
-  if (topK === undefined && topP === undefined) return candidates;
-  return candidates.toSorted((a, b) => b.logit - a.logit || a.id - b.id).slice(0, topK);
+/** Ids to draw from; the likeliest first where it matters which they are. */
+const likeliest = (logits: Float32Array, { topK, topP }: Sampling): Uint32Array => {
+  const ids = Uint32Array.from(logits.keys());
+  if (topK === undefined && topP === undefined) return ids;
+  return ids.sort((a, b) => Math.sign(logits[b]! - logits[a]!) || a - b).subarray(0, topK);
 };
 
-/** Probabilities but for their common factor; the largest logit is taken off so that none overflows. */
-const weightsOf = (candidates: readonly Candidate[], temperature: number): Float64Array => {
-  const largest = candidates.reduce((most, { logit }) => Math.max(most, logit), Number.NEGATIVE_INFINITY);
-  return Float64Array.from(candidates, ({ logit }) =>
-    logit === largest ? 1 : Math.exp((logit - largest) / temperature),
-  );
-};
+/** Probability but for a common factor; the largest logit is taken off so that none overflows. */
+const weightOf = (logit: number, largest: number, temperature: number): number =>
+  logit === largest ? 1 : Math.exp((logit - largest) / temperature);
 
-const drawn = (candidates: readonly Candidate[], weights: Float64Array, { topP = 1, random }: Sampling): number => {
+/** Index of the weight drawn, never one of weight 0. */
+const drawn = (weights: Float64Array, { topP = 1, random }: Sampling): number => {
   const kept = topP < 1 ? nucleusSize(weights, topP) : weights.length;
   let left = random() * sum(weights.subarray(0, kept));
   let last = 0;
@@ -72,9 +66,10 @@ const drawn = (candidates: readonly Candidate[], weights: Float64Array, { topP =
     left -= weights[index]!;
     if (left < 0) break;
   }
-  return candidates[last]!.id;
+  return last;
 };
 
+/** How many weights from the front hold the share `topP`. */
 const nucleusSize = (weights: Float64Array, topP: number): number => {
   const target = topP * sum(weights);
   let held = 0;
