@@ -24,8 +24,7 @@ export const sampleToken = (logits: Float32Array, sampling: Sampling): number =>
   const best = argmax(logits);
   if (sampling.temperature === 0 || logits[best] === Number.POSITIVE_INFINITY) return best;
   const ids = likeliest(logits, sampling);
-  const weights = Float64Array.from(ids, (id) => weightOf(logits[id]!, logits[best]!, sampling.temperature));
-  return ids[drawn(weights, sampling)]!;
+  return ids[drawn(weightsOf(logits, ids, sampling.temperature), sampling)]!;
 };
 
 /** A generator of numbers from 0 up to 1 that gives the same numbers for the same seed. */
@@ -46,14 +45,23 @@ const argmax = (logits: Float32Array): number => {
 
 /** Ids to draw from; the likeliest first where it matters which they are. */
 const likeliest = (logits: Float32Array, { topK, topP }: Sampling): Uint32Array => {
-  const ids = Uint32Array.from(logits.keys());
+  const ids = new Uint32Array(logits.length);
+  for (let id = 0; id < ids.length; id++) ids[id] = id;
   if (topK === undefined && topP === undefined) return ids;
   return ids.sort((a, b) => Math.sign(logits[b]! - logits[a]!) || a - b).subarray(0, topK);
 };
 
-/** Probability but for a common factor; the largest logit is taken off so that none overflows. */
-const weightOf = (logit: number, largest: number, temperature: number): number =>
-  logit === largest ? 1 : Math.exp((logit - largest) / temperature);
+/** Probabilities but for a common factor; the largest logit is taken off so that none overflows. */
+const weightsOf = (logits: Float32Array, ids: Uint32Array, temperature: number): Float64Array => {
+  const weights = new Float64Array(ids.length);
+  let largest = Number.NEGATIVE_INFINITY;
+  for (let index = 0; index < ids.length; index++) largest = Math.max(largest, logits[ids[index]!]!);
+  for (let index = 0; index < ids.length; index++) {
+    const logit = logits[ids[index]!]!;
+    weights[index] = logit === largest ? 1 : Math.exp((logit - largest) / temperature);
+  }
+  return weights;
+};
 
 /** Index of the weight drawn, never one of weight 0. */
 const drawn = (weights: Float64Array, { topP = 1, random }: Sampling): number => {
@@ -77,7 +85,11 @@ const nucleusSize = (weights: Float64Array, topP: number): number => {
   return index < 0 ? weights.length : index + 1;
 };
 
-const sum = (weights: Float64Array): number => weights.reduce((total, weight) => total + weight, 0);
+const sum = (weights: Float64Array): number => {
+  let total = 0;
+  for (let index = 0; index < weights.length; index++) total += weights[index]!;
+  return total;
+};
 
 const checkSampling = ({ temperature, topK, topP }: Sampling): void => {
   if (!(temperature >= 0 && temperature < Number.POSITIVE_INFINITY))
