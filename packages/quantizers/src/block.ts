@@ -1,125 +1,156 @@
-import { KvtunerError, type TensorScheme } from "@kvtuner/plan";
-import { blockGroups } from "./block-groups.ts";
-import { float16FromNumber, MAX_FLOAT16, numberFromFloat16 } from "./float16.ts";
-import { decodeNumber, encodeNumber, fitGroup, groupParameters } from "./group.ts";
-import { hadamardInPlace } from "./hadamard.ts";
-import { packCodes, unpackCode } from "./pack.ts";
+import type { TensorScheme } from "@kvtuner/plan";
+import { packCodes, packedBytes, unpackCodes } from "./bit-packing.ts";
+import { blockRows, blockSizes } from "./block-rows.ts";
+import { assertEncodable, QuantizerError } from "./encodable.ts";
+import { float16FromNumber, numberFromFloat16 } from "./float16.ts";
+import { decodeNumber, encodeNumber, fitGroup, type GroupParameters, groupParameters } from "./group.ts";
+import { transformed } from "./hadamard.ts";
 
-/** Packed block of one head: codes, and a float16 scale (affine: and minimum) a group. Symmetric codes are stored plus `2^(bits-1) - 1`. */
+/**
+ * Tokens of one KV head as stored. Rows are the head vector of each token on axis token; on axis channel, for each
+ * `groupSize` tokens, the numbers of each channel.
+ */
 export interface EncodedBlock {
+  /**
+   * Packed codes, lowest bit first; each row fills whole bytes. Symmetric codes are stored as `code + 2^(bits - 1) - 1`,
+   * so that they are not negative. With 16 bits: float16, little-endian, `[tokens, headSize]`.
+   */
   readonly codes: Uint8Array;
+  /** Scale of each group as float16 bits, `[rows, groups of a row]`. */
   readonly scales: Uint16Array;
+  /** Minimum of each group as float16 bits, in the order of the scales; empty for symmetric formats. */
   readonly minima: Uint16Array;
 }
 
-/** Bytes of an encoded block `[tokens, headSize]`: codes and parameters. */
-export const encodedBytes = (tokens: number, headSize: number, scheme: TensorScheme): number => {
-  if (scheme.bits === 16) return 2 * tokens * headSize;
-  const groups = blockGroups(tokens, headSize, scheme);
-  return codeBytes(groups, scheme.bits) + groups.length * (scheme.format === "affine" ? 4 : 2);
-};
-
-const codeBytes = (groups: ReturnType<typeof blockGroups>, bits: number): number => {
-  let bytes = 0;
-  let row = 0;
-  for (const { count, endsRow } of groups) {
-    row += count;
-    if (!endsRow) continue;
-    bytes += Math.ceil((row * bits) / 8);
-    row = 0;
-  }
-  return bytes;
-};
-
-/** Encodes float32 `[tokens, headSize]`. Refuses NaN, infinity and numbers beyond float16, also after the transform. */
+/**
+ * Encodes one KV head's `x`, float32 `[tokens, headSize]`. Groups start at the first token.
+ *
+ * @throws QuantizerError `QUANTIZER_NAN`, `QUANTIZER_INFINITE` or `QUANTIZER_OVERFLOW` for numbers beyond float16, before
+ *   or after the transform; `QUANTIZER_SHAPE` when `x` has another length; `QUANTIZER_SCHEME` for an impossible group
+ */
 export const encodeBlock = (x: Float32Array, tokens: number, headSize: number, scheme: TensorScheme): EncodedBlock => {
-  const data = x.slice(0, tokens * headSize);
-  assertEncodable(data, "");
-  if (scheme.bits === 16) return encodeFloat16(data);
-  transform(data, headSize, scheme);
-  assertEncodable(data, " after the Hadamard transform");
-  const groups = blockGroups(tokens, headSize, scheme);
-  const parameters = groupParameters(scheme);
-  const codes = new Uint8Array(codeBytes(groups, scheme.bits));
-  const scales = new Uint16Array(groups.length);
-  const minima = new Uint16Array(scheme.format === "affine" ? groups.length : 0);
-  const row = new Uint8Array(Math.max(tokens, headSize));
-  let filled = 0;
-  let byte = 0;
-  groups.forEach(({ offset, count, stride, endsRow }, group) => {
-    fitGroup(parameters, data, offset, count, stride);
-    scales[group] = float16FromNumber(parameters.scale);
-    if (minima.length > 0) minima[group] = float16FromNumber(parameters.minimum);
-    for (let i = 0; i < count; i++)
-      row[filled++] = encodeNumber(parameters, data[offset + i * stride]!) - parameters.lowest;
-    if (!endsRow) return;
-    byte = packCodes(row, 0, filled, scheme.bits, codes, byte);
-    filled = 0;
-  });
-  return { codes, scales, minima };
+  const numbers = encodableNumbers(x, tokens, headSize, scheme);
+  if (scheme.bits === 16) return { codes: float16Bytes(x), scales: new Uint16Array(0), minima: new Uint16Array(0) };
+  return encodeRows(numbers, tokens, headSize, scheme);
 };
 
-/** Decodes a block to float32 `[tokens, headSize]`. */
+/** The numbers that become codes: `x` checked, and transformed where the scheme says so. Throws as {@link encodeBlock}. */
+export const encodableNumbers = (
+  x: Float32Array,
+  tokens: number,
+  headSize: number,
+  scheme: TensorScheme,
+): Float32Array => {
+  assertLength("numbers", x.length, tokens * headSize);
+  assertEncodable(x, "in the block");
+  if (scheme.bits === 16 || scheme.transform === "none") return x;
+  const rotated = transformed(x, headSize);
+  assertEncodable(rotated, "after the Hadamard transform of the block");
+  return rotated;
+};
+
+/**
+ * The numbers that a block stands for, float32 `[tokens, headSize]`: each code times its scale plus its minimum, in
+ * float32, transformed back.
+ *
+ * @throws QuantizerError `QUANTIZER_SHAPE` when an array has another length than the scheme asks for
+ */
 export const decodeBlock = (
   encoded: EncodedBlock,
   tokens: number,
   headSize: number,
   scheme: TensorScheme,
 ): Float32Array => {
-  const data = new Float32Array(tokens * headSize);
-  if (scheme.bits === 16) return decodeFloat16(encoded, data);
+  assertSizes(encoded, tokens, headSize, scheme);
+  if (scheme.bits === 16) return numbersFromBytes(encoded.codes);
+  const decoded = decodeRows(encoded, tokens, headSize, scheme);
+  return scheme.transform === "hadamard" ? transformed(decoded, headSize) : decoded;
+};
+
+/** Bytes of an encoded block: codes, scales and minima. */
+export const encodedBytes = (tokens: number, headSize: number, scheme: TensorScheme): number => {
+  const { codeBytes, groups } = blockSizes(tokens, headSize, scheme);
+  return codeBytes + 2 * groups * (scheme.format === "affine" ? 2 : 1);
+};
+
+const encodeRows = (x: Float32Array, tokens: number, headSize: number, scheme: TensorScheme): EncodedBlock => {
+  const block = emptyBlock(tokens, headSize, scheme);
   const parameters = groupParameters(scheme);
-  let place = 0;
   let byte = 0;
-  blockGroups(tokens, headSize, scheme).forEach(({ offset, count, stride, endsRow }, group) => {
-    parameters.scale = numberFromFloat16(encoded.scales[group]!);
-    parameters.minimum = scheme.format === "affine" ? numberFromFloat16(encoded.minima[group]!) : 0;
-    for (let i = 0; i < count; i++) {
-      const code = unpackCode(encoded.codes, byte, place++, scheme.bits) + parameters.lowest;
-      data[offset + i * stride] = decodeNumber(parameters, code);
+  let group = 0;
+  for (const { count, groups } of blockRows(tokens, headSize, scheme)) {
+    const codes = new Uint8Array(count);
+    let code = 0;
+    for (const run of groups) {
+      fitGroup(parameters, x, run.offset, run.count, run.stride);
+      storeParameters(block, group++, parameters);
+      for (let index = 0; index < run.count; index++)
+        codes[code++] = encodeNumber(parameters, x[run.offset + index * run.stride]!) - parameters.lowest;
     }
-    if (!endsRow) return;
-    byte += Math.ceil((place * scheme.bits) / 8);
-    place = 0;
-  });
-  transform(data, headSize, scheme);
-  return data;
-};
-
-const transform = (data: Float32Array, headSize: number, scheme: TensorScheme): void => {
-  if (scheme.transform === "hadamard")
-    for (let offset = 0; offset < data.length; offset += headSize) hadamardInPlace(data, offset, headSize);
-};
-
-const encodeFloat16 = (data: Float32Array): EncodedBlock => {
-  const codes = new Uint8Array(2 * data.length);
-  const view = new DataView(codes.buffer);
-  data.forEach((x, index) => view.setUint16(2 * index, float16FromNumber(x), true));
-  return { codes, scales: new Uint16Array(0), minima: new Uint16Array(0) };
-};
-
-const decodeFloat16 = ({ codes }: EncodedBlock, data: Float32Array): Float32Array => {
-  const view = new DataView(codes.buffer, codes.byteOffset);
-  return data.map((_, index) => numberFromFloat16(view.getUint16(2 * index, true)));
-};
-
-const assertEncodable = (data: Float32Array, when: string): void => {
-  const index = data.findIndex((x) => !(Math.abs(x) <= MAX_FLOAT16));
-  if (index >= 0) throw new NotEncodableError(data[index]!, index, when);
-};
-
-/** A number that no scheme encodes: NaN, infinite, or beyond the largest float16. */
-export class NotEncodableError extends KvtunerError {
-  readonly index: number;
-  readonly value: number;
-
-  constructor(value: number, index: number, when: string) {
-    super(
-      Number.isFinite(value) ? "QUANTIZERS_BEYOND_FLOAT16" : "QUANTIZERS_NOT_FINITE",
-      `Expected numbers within +-${MAX_FLOAT16}, found ${value} at index ${index}${when}; keep such a tensor in float32.`,
-    );
-    this.name = "NotEncodableError";
-    this.index = index;
-    this.value = value;
+    block.codes.set(packCodes(codes, scheme.bits), byte);
+    byte += packedBytes(count, scheme.bits);
   }
-}
+  return block;
+};
+
+const decodeRows = (encoded: EncodedBlock, tokens: number, headSize: number, scheme: TensorScheme): Float32Array => {
+  const decoded = new Float32Array(tokens * headSize);
+  const parameters = groupParameters(scheme);
+  let byte = 0;
+  let group = 0;
+  for (const { count, groups } of blockRows(tokens, headSize, scheme)) {
+    const codes = unpackCodes(encoded.codes.subarray(byte), scheme.bits, count);
+    let code = 0;
+    for (const run of groups) {
+      loadParameters(encoded, group++, parameters);
+      for (let index = 0; index < run.count; index++)
+        decoded[run.offset + index * run.stride] = decodeNumber(parameters, codes[code++]! + parameters.lowest);
+    }
+    byte += packedBytes(count, scheme.bits);
+  }
+  return decoded;
+};
+
+const emptyBlock = (tokens: number, headSize: number, scheme: TensorScheme): EncodedBlock => {
+  const { codeBytes, groups } = blockSizes(tokens, headSize, scheme);
+  const minima = scheme.format === "affine" ? groups : 0;
+  return { codes: new Uint8Array(codeBytes), scales: new Uint16Array(groups), minima: new Uint16Array(minima) };
+};
+
+const storeParameters = (block: EncodedBlock, group: number, { scale, minimum }: GroupParameters): void => {
+  block.scales[group] = float16FromNumber(scale);
+  if (block.minima.length > 0) block.minima[group] = float16FromNumber(minimum);
+};
+
+const loadParameters = (block: EncodedBlock, group: number, parameters: GroupParameters): void => {
+  parameters.scale = numberFromFloat16(block.scales[group]!);
+  parameters.minimum = block.minima.length > 0 ? numberFromFloat16(block.minima[group]!) : 0;
+};
+
+const float16Bytes = (x: Float32Array): Uint8Array => {
+  const bytes = new DataView(new ArrayBuffer(2 * x.length));
+  x.forEach((value, index) => bytes.setUint16(2 * index, float16FromNumber(value), true));
+  return new Uint8Array(bytes.buffer);
+};
+
+const numbersFromBytes = (codes: Uint8Array): Float32Array => {
+  const bytes = new DataView(codes.buffer, codes.byteOffset, codes.byteLength);
+  return Float32Array.from({ length: codes.length / 2 }, (_, index) =>
+    numberFromFloat16(bytes.getUint16(2 * index, true)),
+  );
+};
+
+const assertSizes = (encoded: EncodedBlock, tokens: number, headSize: number, scheme: TensorScheme): void => {
+  const { codeBytes, groups } = blockSizes(tokens, headSize, scheme);
+  assertLength("bytes of codes", encoded.codes.length, codeBytes);
+  assertLength("scales", encoded.scales.length, groups);
+  assertLength("minima", encoded.minima.length, scheme.format === "affine" ? groups : 0);
+};
+
+const assertLength = (what: string, got: number, expected: number): void => {
+  if (got !== expected)
+    throw new QuantizerError(
+      "QUANTIZER_SHAPE",
+      `expected ${expected} ${what}, got ${got}; give the tokens, head size and scheme that the block has`,
+    );
+};

@@ -24,3 +24,10 @@ const butterflies = (data: Float32Array, start: number, size: number): void => {
         data[index + half] = a - b;
       }
 };
+
+/** The rows of `x`, `[tokens, headSize]`, transformed one by one into a new array. */
+export const transformed = (x: Float32Array, headSize: number): Float32Array => {
+  const rotated = x.slice();
+  for (let offset = 0; offset < x.length; offset += headSize) hadamardInPlace(rotated, offset, headSize);
+  return rotated;
+};

@@ -1,12 +1,60 @@
-/**
- * Bounds `sum |a_i - a^_i|` when no score moves by more than `scoreError`: `2 tanh(scoreError / 2)`. The odds of any set of
- * tokens move by a factor of at most `e^(2 scoreError)`, and a probability then moves by at most `tanh(scoreError / 2)`.
- */
-export const attentionWeightBound = (scoreError: number): number => 2 * Math.tanh(scoreError / 2);
+import { DOUBLE_SLACK } from "./group.ts";
 
 /**
- * Bounds `|o - o^|` of one channel: `|a - a^|_1 / 2 * spread + sum a^_i |dv_i|`, with `spread` the largest less the smallest
- * value of the channel and `valueError` at least every `|dv_i|`. Keys enter by the first term, values by the second.
+ * Largest `sum |a_t - a^_t|` of attention weights whose scores are off by at most `scoreErrors[t]`: the smaller of
+ * `2 tanh(largest / 2)` and, when one side's weights are given, `2 sum a_t (exp(scoreErrors[t]) - 1)`: each key counts by
+ * its own weight.
+ *
+ * Proof. Half the sum is `max over S of a^(S) - a(S)`. An error of at most `e` multiplies the odds of a set of tokens by
+ * at most `exp(2e)`, and `logistic(l + 2e) - logistic(l)` is largest at `l = -e`, where it is `tanh(e / 2)`. For the second
+ * let `b_t = a_t exp(error_t)` and `Z = sum b`, so `a^ = b / Z`. If `Z >= 1` then `a^ <= b`, and what weights gain in all is
+ * at most `sum (b_t - a_t)^+`; if `Z < 1` then `a^ >= b`, and what they lose is at most `sum (a_t - b_t)^+`. Both are at
+ * most `sum a_t (exp(e_t) - 1)`, and gain equals loss.
  */
-export const attentionOutputBound = (scoreError: number, spread: number, valueError: number): number =>
-  (attentionWeightBound(scoreError) / 2) * spread + valueError;
+export const attentionWeightBound = (scoreErrors: ArrayLike<number>, weights?: ArrayLike<number>): number => {
+  let largest = 0;
+  let weighted = 0;
+  for (let token = 0; token < scoreErrors.length; token++) {
+    largest = Math.max(largest, scoreErrors[token]!);
+    if (weights) weighted += weights[token]! * Math.expm1(scoreErrors[token]!);
+  }
+  const uniform = Math.tanh(largest / 2);
+  return DOUBLE_SLACK * 2 * (weights ? Math.min(uniform, weighted) : uniform);
+};
+
+/** What an attention output is bounded from. */
+export interface AttentionOutput {
+  /** Attention weights `[tokens]` of the cache without errors. */
+  readonly weights: ArrayLike<number>;
+  /** Bound of the weights' error, from {@link attentionWeightBound}. */
+  readonly weightBound: number;
+  /** Decoded values, `[tokens, headSize]`. */
+  readonly values: ArrayLike<number>;
+  /** Bound of each value's error, `[tokens, headSize]`. */
+  readonly valueBounds: ArrayLike<number>;
+}
+
+/**
+ * Largest `|o_i - o^_i|` of each channel of `o = sum a_t v_t`, `[headSize]`: what keys do, half the weights' error times
+ * the spread of the channel's decoded values, plus what values do, their bounds averaged with the weights.
+ *
+ * Proof: `o - o^ = sum (a_t - a^_t) v^_t + sum a_t (v_t - v^_t)`. Weights sum to 1 on both sides, so the first sum stays
+ * when the middle of the channel's range is taken from `v^`. With the sides exchanged (weights with errors, values
+ * without) it holds as well.
+ */
+export const attentionOutputBound = ({ weights, weightBound, values, valueBounds }: AttentionOutput): Float64Array => {
+  const tokens = weights.length;
+  const headSize = values.length / tokens;
+  return Float64Array.from({ length: headSize }, (_, channel) => {
+    let smallest = Infinity;
+    let largest = -Infinity;
+    let own = 0;
+    for (let token = 0; token < tokens; token++) {
+      const value = values[token * headSize + channel]!;
+      smallest = Math.min(smallest, value);
+      largest = Math.max(largest, value);
+      own += weights[token]! * valueBounds[token * headSize + channel]!;
+    }
+    return DOUBLE_SLACK * ((weightBound / 2) * (largest - smallest) + own);
+  });
+};

@@ -1,61 +1,96 @@
 import type { TensorScheme } from "@kvtuner/plan";
-import { blockGroups } from "../block-groups.ts";
-import { hadamardBlockSize, hadamardInPlace } from "../hadamard.ts";
-import { groupErrorBound, UNIT_ROUNDOFF } from "./group.ts";
+import { encodableNumbers } from "../block.ts";
+import { blockRows, type Run } from "../block-rows.ts";
+import { hadamardBlockSize } from "../hadamard.ts";
+import { DOUBLE_SLACK, float16ErrorBound, FLOAT32_ROUNDING, groupErrorBound } from "./group.ts";
 
-/** Bounds of a decoded block: on every number, and on the Euclidean length of each token's error. */
-export interface BlockErrorBound {
-  readonly perNumber: number;
-  readonly perToken: Float64Array;
+/** What encoding and decoding a block may change at most. */
+export interface BlockErrorBounds {
+  /** Bound of the error of each number, `[tokens, headSize]`. */
+  readonly numbers: Float64Array;
+  /** Bound of the Euclidean norm of the error of each head vector, `[tokens]`. */
+  readonly vectors: Float64Array;
 }
 
-/** Bounds the error of encoding float32 `[tokens, headSize]` under a scheme; docs/bounds.md has the proof for Hadamard. */
-export const blockErrorBound = (
+/**
+ * Largest change of one KV head's `x`, float32 `[tokens, headSize]`, by `decodeBlock(encodeBlock(x))`. Throws as
+ * `encodeBlock`.
+ *
+ * Proof with the transform `W` (orthogonal, its own inverse, entries `±1 / sqrt(n)`): if the numbers that become codes
+ * are off by `e`, `|e_j| <= b_j`, then `x` is off by `W e`, whose norm is that of `e`, at most `|b|_2`, and whose entries
+ * are at most `|b|_1 / sqrt(n)`. Float32 adds the rounding of both transforms (docs/bounds.md).
+ */
+export const blockErrorBounds = (
   x: Float32Array,
   tokens: number,
   headSize: number,
   scheme: TensorScheme,
-): BlockErrorBound => {
-  const rotated = x.slice(0, tokens * headSize);
-  const hadamard = scheme.transform === "hadamard" && scheme.bits !== 16;
-  if (hadamard) for (let at = 0; at < rotated.length; at += headSize) hadamardInPlace(rotated, at, headSize);
-  const errors = numberBounds(rotated, tokens, headSize, scheme);
-  const perToken = new Float64Array(tokens);
-  let perNumber = 0;
-  for (let token = 0; token < tokens; token++) {
-    const own = errors.subarray(token * headSize, (token + 1) * headSize);
-    const rounding = hadamard ? transformRounding(x.subarray(token * headSize), own, headSize) : 0;
-    perToken[token] = Math.hypot(...own) * (1 + 1e-12) + rounding;
-    perNumber = Math.max(perNumber, largestError(own, hadamard ? hadamardBlockSize(headSize) : 1) + rounding);
-  }
-  return { perNumber, perToken };
+): BlockErrorBounds => {
+  const encoded = encodableNumbers(x, tokens, headSize, scheme);
+  if (scheme.bits === 16) return untransformed(Float64Array.from(x, float16ErrorBound), tokens, headSize);
+  const bounds = codeBounds(encoded, tokens, headSize, scheme);
+  return scheme.transform === "none"
+    ? untransformed(bounds, tokens, headSize)
+    : transformedBack(bounds, x, tokens, headSize);
 };
 
-const numberBounds = (x: Float32Array, tokens: number, headSize: number, scheme: TensorScheme): Float64Array => {
-  if (scheme.bits === 16) return Float64Array.from(x, (value) => Math.max(Math.abs(value) * 2 ** -11, 2 ** -25));
-  const errors = new Float64Array(x.length);
-  for (const { offset, count, stride } of blockGroups(tokens, headSize, scheme)) {
-    const group = Array.from({ length: count }, (_, i) => x[offset + i * stride]!);
-    const bound = groupErrorBound(Math.min(...group), Math.max(...group), scheme);
-    for (let i = 0; i < count; i++) errors[offset + i * stride] = bound;
-  }
-  return errors;
+const codeBounds = (x: Float32Array, tokens: number, headSize: number, scheme: TensorScheme): Float64Array => {
+  const bounds = new Float64Array(x.length);
+  for (const { groups } of blockRows(tokens, headSize, scheme))
+    for (const run of groups) {
+      const [smallest, largest] = extremes(x, run);
+      const bound = groupErrorBound(smallest, largest, scheme);
+      for (let index = 0; index < run.count; index++) bounds[run.offset + index * run.stride] = bound;
+    }
+  return bounds;
 };
 
-/** A row of `H / sqrt(n)` has entries of size `1 / sqrt(n)`: a number gathers the sum of its block's errors over it. */
-const largestError = (errors: Float64Array, size: number): number => {
-  let largest = 0;
-  for (let start = 0; start < errors.length; start += size) {
-    const sum = errors.subarray(start, start + size).reduce((a, b) => a + b, 0);
-    largest = Math.max(largest, (sum / Math.sqrt(size)) * (1 + 1e-12));
+const extremes = (x: Float32Array, { offset, stride, count }: Run): readonly [number, number] => {
+  let smallest = x[offset]!;
+  let largest = smallest;
+  for (let index = 1; index < count; index++) {
+    const number = x[offset + index * stride]!;
+    smallest = Math.min(smallest, number);
+    largest = Math.max(largest, number);
   }
-  return largest;
+  return [smallest, largest];
 };
 
-const transformRounding = (x: Float32Array, errors: Float64Array, headSize: number): number => {
-  const stages = Math.log2(hadamardBlockSize(headSize)) + 1;
-  const growth = (1 + UNIT_ROUNDOFF) ** stages - 1 + 1e-14;
-  const length = Math.hypot(...x.subarray(0, headSize));
-  const tiny = Math.sqrt(headSize) * 2 ** -149;
-  return growth * (length * (2 + growth) + Math.hypot(...errors)) * (1 + 1e-9) + 3 * tiny;
+const untransformed = (numbers: Float64Array, tokens: number, headSize: number): BlockErrorBounds => ({
+  numbers,
+  vectors: Float64Array.from({ length: tokens }, (_, token) =>
+    norm(numbers.subarray(token * headSize, (token + 1) * headSize)),
+  ),
+});
+
+/** The transform works on parts of the head vector, each a power of two long. */
+const transformedBack = (bounds: Float64Array, x: Float32Array, tokens: number, headSize: number): BlockErrorBounds => {
+  const numbers = new Float64Array(bounds.length);
+  const vectors = new Float64Array(tokens);
+  const size = hadamardBlockSize(headSize);
+  for (let start = 0; start < bounds.length; start += size) {
+    const part = bounds.subarray(start, start + size);
+    const rounding = transformRounding(norm(x.subarray(start, start + size)), norm(part), size);
+    const sum = part.reduce((total, bound) => total + bound, 0);
+    numbers.fill((DOUBLE_SLACK * sum) / Math.sqrt(size) + rounding, start, start + size);
+    const token = Math.floor(start / headSize);
+    vectors[token] = Math.hypot(vectors[token]!, norm(part) + rounding);
+  }
+  return { numbers, vectors };
+};
+
+/**
+ * Norm of what float32 adds on the way there (from a vector of norm `length`) and back. Each of the `log2 n` stages and
+ * the final scaling change the vector by at most `u` of its norm, or by 2^-149 a number where it underflows.
+ */
+const transformRounding = (length: number, error: number, size: number): number => {
+  const relative = (Math.log2(size) + 1.01) * FLOAT32_ROUNDING * (1 + 2 ** -18);
+  const underflow = Math.sqrt(size) * 2 ** -148;
+  return relative * (2.001 * length + error) + underflow;
+};
+
+const norm = (numbers: ArrayLike<number>): number => {
+  let squares = 0;
+  for (let index = 0; index < numbers.length; index++) squares += numbers[index]! ** 2;
+  return DOUBLE_SLACK * Math.sqrt(squares);
 };

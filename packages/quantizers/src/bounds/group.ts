@@ -1,22 +1,58 @@
 import type { TensorScheme } from "@kvtuner/plan";
-import { fitGroup, groupParameters } from "../group.ts";
+import { fitGroup, type GroupParameters, groupParameters } from "../group.ts";
 
 /** Relative rounding error of float32. */
-export const UNIT_ROUNDOFF: number = 2 ** -24;
+export const FLOAT32_ROUNDING: number = 2 ** -24;
+const FLOAT16_ROUNDING = 2 ** -11;
+const FLOAT16_SUBNORMAL_ROUNDING = 2 ** -25;
+/** Covers the rounding of the bounds' own double-precision sums. */
+export const DOUBLE_SLACK: number = 1 + 2 ** -40;
 
 /**
- * Largest |x - decode(encode(x))| of a group that spans `smallest` to `largest` (before any transform is undone); fewer than 16 bits.
- * In exact arithmetic the nearest code is off by half a step, or, where codes are clamped, by the distance to the first
- * or last level. Subtraction and division add `2u + u^2` of |x - minimum|; `code * scale` is exact, adding the minimum rounds once.
+ * Largest `|x - decode(encode(x))|` in a group (before any transform) whose smallest and largest numbers are given, both
+ * float32 and at most 65504 in magnitude; for schemes of at most 8 bits.
+ *
+ * Proof: both numbers determine scale `s` and minimum `z`, so nothing is lost on their rounding. Codes stand for the grid
+ * from `bottom = z + lowest * s` to `top = z + highest * s`. An unclamped code is within 1/2 of the quotient that float32
+ * computes, which is within `2u + u^2` (`u = 2^-24`) of `(x - z) / s`: together `s / 2 + (2u + u^2) |x - z|` (a quotient
+ * that underflows adds less than `s * 2^-149`). A clamped code leaves `x` outside the grid, by at most `bottom - smallest`
+ * or `largest - top`. `code * s` is exact (8 + 11 bits); adding `z` costs `u` of the result. With `s = 0` everything
+ * decodes to `z`.
  */
 export const groupErrorBound = (smallest: number, largest: number, scheme: TensorScheme): number => {
-  const fit = groupParameters(scheme);
-  fitGroup(fit, Float32Array.of(smallest, largest), 0, 2, 1);
-  const { scale, minimum, lowest, highest } = fit;
-  const reach = Math.max(Math.abs(largest - minimum), Math.abs(smallest - minimum));
-  if (scale === 0) return Math.max(reach, 0);
-  const above = largest - (minimum + highest * scale);
-  const below = minimum + lowest * scale - smallest;
-  const arithmetic = UNIT_ROUNDOFF * (2.000001 * reach + highest * scale + Math.abs(minimum)) + 2 ** -149;
-  return Math.max(scale / 2, above, below) + arithmetic;
+  const parameters = groupParameters(scheme);
+  fitGroup(parameters, Float32Array.of(smallest, largest), 0, 2, 1);
+  const farthest = Math.max(Math.abs(smallest - parameters.minimum), Math.abs(largest - parameters.minimum));
+  return DOUBLE_SLACK * (parameters.scale === 0 ? farthest : gridErrorBound(parameters, smallest, largest, farthest));
 };
+
+const gridErrorBound = (
+  { scale, minimum, lowest, highest }: GroupParameters,
+  smallest: number,
+  largest: number,
+  farthest: number,
+): number => {
+  const bottom = minimum + lowest * scale;
+  const top = minimum + highest * scale;
+  const rounded = scale / 2 + 2.001 * FLOAT32_ROUNDING * farthest + scale * 2 ** -149;
+  const added = FLOAT32_ROUNDING * Math.max(Math.abs(bottom), Math.abs(top));
+  return Math.max(rounded, bottom - smallest, largest - top) + added;
+};
+
+/**
+ * Bound for every group that spans at most `range` (largest minus smallest number; largest magnitude for symmetric
+ * formats) with magnitudes up to `magnitude`, in closed form: half a step, or what the rounding of scale and minimum
+ * leaves outside the grid. Never below {@link groupErrorBound}, and monotonic. Derived in docs/bounds.md.
+ */
+export const rangeErrorBound = (range: number, magnitude: number, scheme: TensorScheme): number => {
+  const { highest, lowest } = groupParameters(scheme);
+  const step = (range * (1 + 1.001 * FLOAT16_ROUNDING)) / highest + FLOAT16_SUBNORMAL_ROUNDING;
+  const scaleError = 1.001 * FLOAT16_ROUNDING * range + highest * FLOAT16_SUBNORMAL_ROUNDING;
+  const minimumError = lowest === 0 ? float16ErrorBound(magnitude) : 0;
+  const outside = scaleError + minimumError;
+  return Math.max(step / 2, outside) + 4 * FLOAT32_ROUNDING * (range + magnitude + outside);
+};
+
+/** Largest error of rounding a number of magnitude at most `|x|` to float16. */
+export const float16ErrorBound = (x: number): number =>
+  Math.max(FLOAT16_ROUNDING * Math.abs(x), FLOAT16_SUBNORMAL_ROUNDING);

@@ -1,13 +1,24 @@
+import { DOUBLE_SLACK } from "./group.ts";
+
+/** What is known of the error of one key vector, as `blockErrorBounds` gives it. */
+export interface VectorErrorBound {
+  /** Bound of the error of each number, `[headSize]`. */
+  readonly numbers: ArrayLike<number>;
+  /** Bound of the Euclidean norm of the error. */
+  readonly norm: number;
+}
+
 /**
- * Bounds `|q . k - q . k^|` by the smaller of Cauchy-Schwarz (`perToken` bounds the length of the key's error) and
- * Hoelder (`perNumber` bounds each number of it). Any scale of the scores multiplies the result.
+ * Largest `|q . k - q . k^|` for the query `[headSize]` (multiply it by the scale of the scores first) and a key whose
+ * error is bounded: the smaller of `sum |q_i| b_i` and, by Cauchy and Schwarz, `|q|_2` times the norm. The first is the
+ * smaller one without a transform, the second with it.
  */
-export const scoreErrorBound = (query: ArrayLike<number>, perNumber: number, perToken: number): number => {
+export const scoreErrorBound = (query: ArrayLike<number>, key: VectorErrorBound): number => {
   let sum = 0;
   let squares = 0;
   for (let index = 0; index < query.length; index++) {
-    sum += Math.abs(query[index]!);
+    sum += Math.abs(query[index]!) * key.numbers[index]!;
     squares += query[index]! ** 2;
   }
-  return Math.min(sum * perNumber, Math.sqrt(squares) * perToken) * (1 + 1e-12);
+  return DOUBLE_SLACK * Math.min(sum, Math.sqrt(squares) * key.norm);
 };
