@@ -1,0 +1,130 @@
+import { fc, test } from "@fast-check/vitest";
+import type { TensorScheme } from "@kvtuner/plan";
+import { describe, expect, it } from "vitest";
+import { decodeBlock, encodeBlock } from "../block.ts";
+import { blockRows } from "../block-rows.ts";
+import { MAX_FLOAT16 } from "../float16.ts";
+import { groupParameters } from "../group.ts";
+import { transformed } from "../hadamard.ts";
+import { anyHostility, hostileNumbers } from "../test-support/hostile-numbers.ts";
+import { anyScheme, everyScheme, HEAD_SIZES } from "../test-support/schemes.ts";
+import { blockErrorBounds } from "./block.ts";
+import { groupErrorBound, rangeErrorBound } from "./group.ts";
+
+/** A transform of n numbers can grow one of them by the root of n. */
+const limitOf = (scheme: TensorScheme, headSize: number): number =>
+  scheme.transform === "none" ? MAX_FLOAT16 : MAX_FLOAT16 / Math.sqrt(headSize) / 1.001;
+
+/** Largest share of their bounds that the errors of numbers and of head vectors reach. */
+const reached = (x: Float32Array, tokens: number, headSize: number, scheme: TensorScheme) => {
+  const decoded = decodeBlock(encodeBlock(x, tokens, headSize, scheme), tokens, headSize, scheme);
+  const bounds = blockErrorBounds(x, tokens, headSize, scheme);
+  const errors = Float64Array.from(x, (number, index) => Math.abs(number - decoded[index]!));
+  const norms = bounds.vectors.map((_, token) =>
+    Math.hypot(...errors.subarray(token * headSize, (token + 1) * headSize)),
+  );
+  return { numbers: largestShare(errors, bounds.numbers), vectors: largestShare(norms, bounds.vectors) };
+};
+
+const largestShare = (errors: Float64Array, bounds: Float64Array): number =>
+  errors.reduce((largest, error, index) => Math.max(largest, error === 0 ? 0 : error / bounds[index]!), 0);
+
+test.prop([anyScheme, fc.constantFrom(...HEAD_SIZES), fc.integer({ min: 1, max: 70 }), anyHostility], {
+  numRuns: 400,
+})("no hostile block breaks the bounds of its numbers and head vectors", (scheme, headSize, tokens, hostility) => {
+  const x = hostileNumbers(hostility, tokens * headSize, limitOf(scheme, headSize));
+  const share = reached(x, tokens, headSize, scheme);
+  expect(share.numbers).toBeLessThanOrEqual(1);
+  expect(share.vectors).toBeLessThanOrEqual(1);
+});
+
+const oneGroup = (scheme: TensorScheme, count: number): TensorScheme => ({
+  ...scheme,
+  bits: scheme.bits === 16 ? 4 : scheme.bits,
+  axis: "token",
+  groupSize: count,
+  transform: "none",
+});
+
+test.prop([anyScheme, fc.integer({ min: 1, max: 40 }), anyHostility], { numRuns: 3000 })(
+  "no hostile group breaks its bound, and the closed form is never below it",
+  (anyOf, count, hostility) => {
+    const scheme = oneGroup(anyOf, count);
+    const x = hostileNumbers(hostility, count, MAX_FLOAT16);
+    const decoded = decodeBlock(encodeBlock(x, 1, count, scheme), 1, count, scheme);
+    const [smallest, largest] = [Math.min(...x), Math.max(...x)];
+    const magnitude = Math.max(-smallest, largest);
+    const bound = groupErrorBound(smallest, largest, scheme);
+    for (const [index, number] of x.entries()) expect(Math.abs(number - decoded[index]!)).toBeLessThanOrEqual(bound);
+    const range = scheme.format === "affine" ? largest - smallest : magnitude;
+    expect(bound).toBeLessThanOrEqual(rangeErrorBound(range, magnitude, scheme));
+  },
+);
+
+/** Codes' numbers that leave almost half a step of 1 everywhere, of one sign, but at the two ends of each group's range. */
+const halfSteps = (tokens: number, headSize: number, scheme: TensorScheme): Float32Array => {
+  const numbers = new Float32Array(tokens * headSize).fill(0.498);
+  const { lowest, highest } = groupParameters(scheme);
+  for (const { groups } of blockRows(tokens, headSize, scheme))
+    for (const { offset, stride } of groups) {
+      numbers[offset] = lowest;
+      numbers[offset + stride] = highest;
+    }
+  return numbers;
+};
+
+describe("the bounds are tight: some block reaches 90% of them", () => {
+  it.each(everyScheme().map((scheme) => [JSON.stringify(scheme), scheme] as const))("%s", (_, scheme) => {
+    for (const headSize of HEAD_SIZES) {
+      const tokens = scheme.blockSize;
+      const numbers = halfSteps(tokens, headSize, scheme);
+      const x = scheme.transform === "hadamard" ? transformed(numbers, headSize) : numbers;
+      const share = reached(x, tokens, headSize, scheme);
+      expect(share.numbers).toBeGreaterThanOrEqual(0.9);
+      expect(share.vectors).toBeGreaterThanOrEqual(0.9);
+    }
+  });
+
+  it("where the rounding of the minimum is all there is", () => {
+    const scheme: TensorScheme = {
+      bits: 8,
+      format: "affine",
+      axis: "token",
+      groupSize: 2,
+      blockSize: 1,
+      transform: "none",
+    };
+    for (const x of [
+      Float32Array.of(1000.24, 1000.25),
+      Float32Array.of(1000.26, 1000.27),
+      Float32Array.of(2 ** -25, 2 ** -26),
+    ])
+      expect(reached(x, 1, 2, scheme).numbers).toBeGreaterThanOrEqual(0.9);
+  });
+
+  it("where the scale is rounded to float16's subnormals", () => {
+    const scheme: TensorScheme = {
+      bits: 8,
+      format: "affine",
+      axis: "token",
+      groupSize: 2,
+      blockSize: 1,
+      transform: "none",
+    };
+    const x = Float32Array.of(0, 255 * 1.49 * 2 ** -24);
+    expect(reached(x, 1, 2, scheme).numbers).toBeGreaterThanOrEqual(0.9);
+  });
+
+  it("16 bits", () => {
+    const scheme: TensorScheme = {
+      bits: 16,
+      format: "affine",
+      axis: "token",
+      groupSize: "head",
+      blockSize: 1,
+      transform: "none",
+    };
+    expect(reached(Float32Array.of(1 + 2 ** -11), 1, 1, scheme).numbers).toBeGreaterThanOrEqual(0.9);
+    expect(reached(Float32Array.of(2 ** -25), 1, 1, scheme).numbers).toBeGreaterThanOrEqual(0.9);
+  });
+});
