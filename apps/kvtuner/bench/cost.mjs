@@ -1,0 +1,90 @@
+/**
+ * What an evaluation and a profile cost, as ratios in one run, variants interleaved.
+ *   KVTUNER_SHARED=... node apps/kvtuner/bench/cost.mjs
+ */
+import { FloatAttention, forward, loadDecoder, openGguf } from "@kvtuner/decoder";
+import { openFileSource } from "@kvtuner/decoder/node";
+import { createEvaluator, cutWindows } from "@kvtuner/evaluation";
+import { layerScheme, parsePair, parseShorthand } from "@kvtuner/plan";
+import { readFileSync } from "node:fs";
+import { InferenceSession } from "onnxruntime-node";
+import { median } from "simple-statistics";
+import { loadTokenizer } from "@kvtuner/decoder";
+import { resolveModel } from "../dist/index.js";
+import { markdownTable, sharedPath } from "./shared.mjs";
+
+const ROUNDS = 7;
+const LENGTH = 512;
+const HEAD_ROWS = 64;
+const PAIRS = [8, 4, 2].flatMap((key) => [8, 4, 2].map((value) => ({ key, value })));
+const createSession = (model) =>
+  InferenceSession.create(model, { intraOpNumThreads: 2, extra: { session: { intra_op: { allow_spinning: "0" } } } });
+const gguf = await openGguf(await openFileSource(resolveModel("smollm2")));
+const decoder = await loadDecoder(gguf, { createSession });
+const ids = loadTokenizer(gguf).encode(
+  readFileSync(sharedPath("data", "wikitext2_test.txt"), "utf8").slice(0, 8 * LENGTH),
+);
+const windows = cutWindows(ids, LENGTH, 1);
+const evaluator = await createEvaluator({ decoder, windows, createSession });
+await evaluator.base();
+
+const time = async (work) => {
+  const start = performance.now();
+  await work();
+  return performance.now() - start;
+};
+
+const plainPass = async () => {
+  const positions = Array.from({ length: LENGTH }, (_, index) => index);
+  const residual = await forward(decoder, windows[0], positions, new FloatAttention(decoder.shape, decoder.attention));
+  const width = decoder.config.hiddenSize;
+  for (let row = 0; row < LENGTH; row += HEAD_ROWS) {
+    const part = new residual.constructor("float32", residual.data.subarray(row * width, (row + HEAD_ROWS) * width), [
+      HEAD_ROWS,
+      width,
+    ]);
+    await decoder.head(part);
+  }
+};
+
+const plan = (text) => Array.from({ length: decoder.shape.layers }, () => parseShorthand(text).layer);
+const variants = { "plain forward pass": plainPass };
+for (const text of ["per-token:K4V4", "kivi:K4V2", "compact:K4V3"])
+  variants[text] = () => evaluator.evaluate([plan(text)]);
+const times = Object.fromEntries(Object.keys(variants).map((name) => [name, []]));
+for (let round = 0; round <= ROUNDS; round++)
+  for (const [name, work] of Object.entries(variants)) {
+    const timeMs = await time(work);
+    if (round > 0) times[name].push(timeMs);
+  }
+const plain = median(times["plain forward pass"]);
+console.log(
+  markdownTable([
+    ["one window of 512 tokens", "median ms", "ratio"],
+    ...Object.entries(times).map(([name, values]) => [
+      name,
+      median(values).toFixed(0),
+      (median(values) / plain).toFixed(3),
+    ]),
+  ]),
+);
+
+const exact = parseShorthand("none").layer;
+const single = (layer, pair) =>
+  Array.from({ length: decoder.shape.layers }, (_, index) => (index === layer ? layerScheme("kivi", pair) : exact));
+const layers = Array.from({ length: decoder.shape.layers }, (_, layer) => layer);
+const separate = [];
+let profile = 0;
+for (const layer of layers) separate.push(await time(() => evaluator.evaluate([single(layer, parsePair("K4V4"))])));
+profile += await time(() =>
+  evaluator.evaluate(
+    layers.flatMap((layer) => PAIRS.map((pair) => single(layer, pair))),
+    { positionStride: 2 },
+  ),
+);
+for (const layer of layers) separate.push(await time(() => evaluator.evaluate([single(layer, parsePair("K4V4"))])));
+const evaluations = layers.length * PAIRS.length;
+console.log(
+  `\nProfile of ${layers.length} layers by ${PAIRS.length} pairs: ${(profile / 1000).toFixed(1)} s, ${(profile / (evaluations * median(separate))).toFixed(3)} times ${evaluations} separate evaluations (median of ${separate.length}: ${median(separate).toFixed(0)} ms).`,
+);
+await decoder.dispose();
