@@ -48,7 +48,7 @@ export const frontTable = (front: readonly FrontPlan[], picked: FrontPlan | unde
       plan.equivalentBits.toFixed(3),
       formatBytes(plan.bytes),
       plan.kl.toPrecision(3),
-      plan.klStandardError.toPrecision(2),
+      plan.klStandardError === 0 ? "" : plan.klStandardError.toPrecision(2),
     ]),
   );
 

@@ -62,7 +62,7 @@ const describeStudy = (
   { colors }: Terminal,
 ): string =>
   [
-    `study of ${settings.model.name}, mode ${settings.mode}, ${settings.pairs.length} pairs, ${settings.windows} windows of ${settings.windowLength} tokens`,
+    `study of ${settings.model.name}, mode ${settings.mode}, ${settings.pairs.length} pairs, ${settings.windows} ${settings.windows === 1 ? "window" : "windows"} of ${settings.windowLength} tokens`,
     `files: ${files.join(", ")}`,
     front.length === 0
       ? "no front yet: run tune again with the same settings"

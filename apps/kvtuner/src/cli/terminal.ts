@@ -29,6 +29,6 @@ export const processTerminal = (): Terminal => {
     out: (text) => void process.stdout.write(text),
     error: (text) => void process.stderr.write(text),
     live: process.stderr.isTTY === true,
-    colors: pc.createColors(pc.isColorSupported && process.stdout.isTTY === true),
+    colors: pc.createColors(pc.isColorSupported && (process.stdout.isTTY || process.env["FORCE_COLOR"] !== undefined)),
   };
 };

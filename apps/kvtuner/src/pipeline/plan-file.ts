@@ -22,7 +22,7 @@ export const planFile = (
       klStandardError: picked.klStandardError,
       ...(entry && { top1: entry.top1, perplexity: entry.perplexity }),
       contextLength: study.context,
-      text: `${study.windows} windows of ${study.windowLength} tokens of ${textWindows === undefined ? "the model's own text" : "the calibration text"}`,
+      text: `${study.windows} ${study.windows === 1 ? "window" : "windows"} of ${study.windowLength} tokens of ${textWindows === undefined ? "the model's own text" : "the calibration text"}`,
     },
   };
   return serializePlan(plan);
