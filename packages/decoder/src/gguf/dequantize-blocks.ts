@@ -31,7 +31,7 @@ export const dequantizeQ8 = (source: DataView, target: Float32Array): void => {
 
 /**
  * Blocks of a float16 scale, a float16 minimum (`hasMinimum`, else the codes are centred on 8) and 32 nibbles.
- * Product and sum are each rounded to float32, as the Python package gguf does.
+ * Products of a float16 and five bits are exact in float32, so only the sum is rounded.
  */
 export const dequantizeQ4 = (source: DataView, target: Float32Array, hasMinimum: boolean): void => {
   const header = hasMinimum ? 4 : 2;
@@ -40,8 +40,8 @@ export const dequantizeQ4 = (source: DataView, target: Float32Array, hasMinimum:
     const offset = hasMinimum ? numberFromFloat16(source.getUint16(at + 2, true)) : -8 * scale;
     for (let index = 0; index < HALF; index++) {
       const byte = source.getUint8(at + header + index);
-      target[block + index] = Math.fround(scale * (byte & 15)) + offset;
-      target[block + HALF + index] = Math.fround(scale * (byte >>> 4)) + offset;
+      target[block + index] = scale * (byte & 15) + offset;
+      target[block + HALF + index] = scale * (byte >>> 4) + offset;
     }
   }
 };
@@ -55,9 +55,8 @@ export const dequantizeQ5 = (source: DataView, target: Float32Array, hasMinimum:
     const high = source.getUint32(at + header, true);
     for (let index = 0; index < HALF; index++) {
       const byte = source.getUint8(at + header + 4 + index);
-      target[block + index] = Math.fround(scale * ((byte & 15) | (((high >>> index) & 1) << 4))) + offset;
-      target[block + HALF + index] =
-        Math.fround(scale * ((byte >>> 4) | (((high >>> (index + HALF)) & 1) << 4))) + offset;
+      target[block + index] = scale * ((byte & 15) | (((high >>> index) & 1) << 4)) + offset;
+      target[block + HALF + index] = scale * ((byte >>> 4) | (((high >>> (index + HALF)) & 1) << 4)) + offset;
     }
   }
 };

@@ -34,6 +34,15 @@ const LAST_NUMBER_END = SOUND.length - 24;
 const ONE_ENTRY = writeGguf({ metadata: { key: "value" }, tensors: [] });
 const ONE_ENTRY_TYPE = 4 + 4 + 8 + 8 + 8 + 3;
 
+/** One metadata value that is arrays of one array, `depth` deep, the innermost empty. */
+const nestedArrays = (depth: number): Uint8Array => {
+  const bytes = new Uint8Array(ONE_ENTRY_TYPE + 4 + 12 * depth);
+  bytes.set(ONE_ENTRY.subarray(0, ONE_ENTRY_TYPE));
+  bytes[ONE_ENTRY_TYPE] = 9;
+  for (let level = 0; level < depth - 1; level++) bytes.set([9, 0, 0, 0, 1], ONE_ENTRY_TYPE + 4 + 12 * level);
+  return bytes;
+};
+
 const withUint64 = (bytes: Uint8Array, at: number, value: number): Uint8Array => {
   const changed = bytes.slice();
   new DataView(changed.buffer).setBigUint64(at, BigInt(value), true);
@@ -152,6 +161,7 @@ describe("a damaged file", () => {
     ["GGUF_TRUNCATED", { bytes: withUint64(SOUND, 16, 2 ** 40) }],
     ["GGUF_INVALID", { bytes: withUint64(SOUND, 8, 2 ** 60) }],
     ["GGUF_INVALID", { bytes: writeGguf({ metadata: { "general.alignment": 0 }, tensors: [] }) }],
+    ["GGUF_INVALID", { bytes: nestedArrays(5) }],
     ["GGUF_UNKNOWN_VALUE_TYPE", { bytes: ONE_ENTRY.map((byte, at) => (at === ONE_ENTRY_TYPE ? 13 : byte)) }],
     ["GGUF_DUPLICATE_TENSOR", { bytes: writeGguf({ metadata: {}, tensors: [float32("a", [2]), float32("a", [2])] }) }],
     [
@@ -159,12 +169,20 @@ describe("a damaged file", () => {
       { bytes: writeGguf({ metadata: {}, tensors: [{ ...float32("a", [2]), dims: [2 ** 40, 2 ** 40] }] }) },
     ],
     ["GGUF_DIMENSIONS", { bytes: writeGguf({ metadata: {}, tensors: [{ ...float32("a", [2]), typeId: 8 }] }) }],
+    ["GGUF_DIMENSIONS", { bytes: writeGguf({ metadata: {}, tensors: [float32("a", [])] }) }],
+    ["GGUF_DIMENSIONS", { bytes: writeGguf({ metadata: {}, tensors: [float32("a", [1, 1, 1, 1, 2])] }) }],
+    ["GGUF_DIMENSIONS", { bytes: writeGguf({ metadata: {}, tensors: [float32("a", [4, 0])] }) }],
     [
       "GGUF_TENSOR_OUTSIDE_FILE",
       { bytes: writeGguf({ metadata: {}, tensors: [{ ...float32("a", [2]), dims: [2 ** 20] }] }) },
     ],
   ] as const)("%s (%#)", async ([code, { bytes }]) => {
     expect(await codeOf(bytes)).toBe(code);
+  });
+
+  test("may nest arrays four deep", async () => {
+    const file = await openGguf(bufferSource(nestedArrays(4)));
+    expect(file.metadata.get("key")).toEqual([[[[]]]]);
   });
 
   test("names the tensor whose type it does not know, and the type", async () => {
