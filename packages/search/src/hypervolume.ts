@@ -3,12 +3,16 @@ import { SearchError } from "./search-error.ts";
 /**
  * Exact size of the region that `points` dominate and `reference` bounds, everything minimized: an area for two objectives,
  * a volume for three. Points that are not better than the reference in every objective add nothing; dominated points and
- * duplicates are harmless. O(n log n) for two objectives, O(n^2 log n) for three. Throws `SEARCH_BAD_REFERENCE`.
+ * duplicates are harmless. O(n log n) for two objectives, O(n^2 log n) for three. Throws `SEARCH_BAD_REFERENCE` when the
+ * reference is not 2 or 3 finite numbers or a point has another length or NaN.
  */
 export const hypervolume = (points: readonly (readonly number[])[], reference: readonly number[]): number => {
   if (reference.length !== 2 && reference.length !== 3) throw badReference(`got ${reference.length}`);
   const odd = points.find((point) => point.length !== reference.length);
   if (odd) throw badReference(`got ${reference.length} and a point of ${odd.length}`);
+  if (!reference.every(Number.isFinite)) throw badReference(`got the reference [${reference.join(", ")}]`);
+  const broken = points.find((point) => point.some(Number.isNaN));
+  if (broken) throw badReference(`got the point [${broken.join(", ")}]`);
   const inside = points.filter((point) => point.every((value, index) => value < reference[index]!));
   return reference.length === 2 ? area(inside, reference) : volume(inside, reference);
 };
@@ -38,5 +42,6 @@ const volume = (points: readonly (readonly number[])[], reference: readonly numb
 const badReference = (came: string): SearchError =>
   new SearchError(
     "SEARCH_BAD_REFERENCE",
-    `Expected a reference point of 2 or 3 objectives and points of as many, ${came}. Hypervolume is exact and so limited.`,
+    `Expected a finite reference point of 2 or 3 objectives and points of as many without NaN, ${came}. ` +
+      "Leave out what was not measured, and choose at most 3 objectives.",
   );
