@@ -8,7 +8,7 @@ export interface Evaluation {
   readonly genome: Genome;
   /** Every objective is minimized. Finite. By convention objectives[0] is the loss and objectives[1] the cost. */
   readonly objectives: readonly number[];
-  /** How far the genome is from being allowed; 0, negative or absent means allowed. */
+  /** How far the genome is from being allowed, finite; 0, negative or absent means allowed. */
   readonly constraintViolation?: number;
 }
 
@@ -25,7 +25,7 @@ export interface AskTell {
 /** Refuses evaluations that do not fit the search. Throws `SEARCH_BAD_EVALUATION`. */
 export const checkEvaluation = (evaluation: Evaluation, choices: readonly number[], objectives: number): void => {
   const { genome } = evaluation;
-  if (genome.length !== choices.length || genome.some((choice, gene) => !isChoice(choice, choices[gene]))) {
+  if (!isGenome(genome, choices)) {
     throw badEvaluation(
       `a genome of ${choices.length} choices within [${choices.join(", ")}]`,
       `[${genome.join(", ")}]`,
@@ -34,8 +34,14 @@ export const checkEvaluation = (evaluation: Evaluation, choices: readonly number
   if (evaluation.objectives.length !== objectives || !evaluation.objectives.every(Number.isFinite)) {
     throw badEvaluation(`${objectives} finite objectives`, `[${evaluation.objectives.join(", ")}]`);
   }
-  if (Number.isNaN(evaluation.constraintViolation ?? 0)) throw badEvaluation("a constraint violation", "NaN");
+  const { constraintViolation = 0 } = evaluation;
+  // JSON would make null of infinity, and with it allowed of forbidden.
+  if (!Number.isFinite(constraintViolation)) throw badEvaluation("a finite violation", `${constraintViolation}`);
 };
+
+/** Whether each gene has one of its choices. */
+export const isGenome = (genome: Genome, choices: readonly number[]): boolean =>
+  genome.length === choices.length && genome.every((choice, gene) => isChoice(choice, choices[gene]));
 
 const isChoice = (choice: number, count: number | undefined): boolean =>
   Number.isInteger(choice) && choice >= 0 && choice < (count ?? 0);

@@ -14,6 +14,9 @@ export interface Random {
   state(): readonly number[];
 }
 
+/** Whether a number is a 32-bit integer, signed or not, so that no part of it is lost. */
+export const isSeed = (seed: number): boolean => Number.isInteger(seed) && seed >= -(2 ** 31) && seed < 2 ** 32;
+
 export const randomFromSeed = (seed: number): Random => wrap(xoroshiro128plus(seed));
 
 export const randomFromState = (state: readonly number[]): Random => wrap(xoroshiro128plusFromState(state));

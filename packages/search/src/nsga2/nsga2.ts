@@ -1,6 +1,6 @@
-import { type AskTell, checkEvaluation, type Evaluation, type Genome } from "../ask-tell.ts";
+import { type AskTell, checkEvaluation, type Evaluation, type Genome, isGenome } from "../ask-tell.ts";
 import { createArchive, type GenomeArchive } from "../genome-archive.ts";
-import { type Random, randomFromSeed, randomFromState } from "../random.ts";
+import { isSeed, type Random, randomFromSeed, randomFromState } from "../random.ts";
 import { SearchError } from "../search-error.ts";
 import { crossover, mutate } from "./operators.ts";
 import { type Ranked, survive, tournament } from "./selection.ts";
@@ -37,8 +37,8 @@ interface Nsga2State {
  * `SEARCH_BAD_EVALUATION`.
  */
 export const createNsga2 = (options: Nsga2Options): AskTell => {
-  checkOptions(options);
   const archive = createArchive(options.choices, options.exclude);
+  checkOptions(options);
   return searchFrom(options, { random: randomFromSeed(options.seed), archive, newcomers: [], survivors: [] });
 };
 
@@ -132,17 +132,25 @@ const checkpointOf = (options: Nsga2Options, state: Nsga2State): Nsga2Checkpoint
 
 const isCheckpoint = (value: unknown): value is Nsga2Checkpoint => {
   const candidate = value as Partial<Nsga2Checkpoint> | null | undefined;
-  return candidate?.format === "kvtuner-nsga2" && candidate.version === 1 && Array.isArray(candidate.seen);
+  return candidate?.format === "kvtuner-nsga2" && candidate.version === 1 && isWhole(candidate);
 };
 
-const checkOptions = ({ objectives, populationSize = defaultPopulationSize }: Nsga2Options): void => {
-  if (Number.isInteger(objectives) && objectives >= 1 && Number.isInteger(populationSize) && populationSize >= 2)
-    return;
-  throw new SearchError(
-    "SEARCH_BAD_OPTIONS",
-    `Expected at least 1 objective and a population of at least 2, got ${objectives} and ${populationSize}.`,
-  );
+const isWhole = ({ options, random, seen, newcomers, survivors }: Partial<Nsga2Checkpoint>): boolean =>
+  Array.isArray(options?.choices) && [random, seen, newcomers, survivors].every(Array.isArray);
+
+const checkOptions = (options: Nsga2Options): void => {
+  const { choices, objectives, seed, populationSize = defaultPopulationSize, initial = [], exclude = [] } = options;
+  if (!Number.isInteger(objectives) || objectives < 1) throw badOptions("at least 1 objective", `${objectives}`);
+  if (!Number.isInteger(populationSize) || populationSize < 2) {
+    throw badOptions("a population of at least 2", `${populationSize}`);
+  }
+  if (!isSeed(seed)) throw badOptions("a 32-bit integer as seed", `${seed}`);
+  const odd = [...initial, ...exclude].find((genome) => !isGenome(genome, choices));
+  if (odd) throw badOptions(`initial and excluded genomes within [${choices.join(", ")}]`, `[${odd.join(", ")}]`);
 };
+
+const badOptions = (expected: string, came: string): SearchError =>
+  new SearchError("SEARCH_BAD_OPTIONS", `Expected ${expected}, got ${came}. Mend the options of createNsga2.`);
 
 const badCheckpoint = (): SearchError =>
   new SearchError("SEARCH_BAD_CHECKPOINT", "Expected a checkpoint (version 1) of createNsga2, got something else.");
