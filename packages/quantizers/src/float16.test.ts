@@ -14,31 +14,24 @@ it("reads all 65536 patterns as NumPy does", () => {
 });
 
 it("writes every number it reads back as the same pattern", () => {
-  for (const bits of PATTERNS) {
-    const x = numberFromFloat16(bits);
-    const expected = Number.isNaN(x) ? 0x7e00 : bits;
-    if (float16FromNumber(x) !== expected) expect({ bits, got: float16FromNumber(x) }).toEqual({ bits, got: expected });
-  }
+  const written = PATTERNS.map((bits) => float16FromNumber(numberFromFloat16(bits)));
+  const wrong = PATTERNS.filter((bits) => written[bits] !== (Number.isNaN(numberFromFloat16(bits)) ? 0x7e00 : bits));
+  expect(wrong).toEqual([]);
 });
 
+/** The float32 `steps` behind `x`. */
+const neighbour = (x: number, steps: number): number =>
+  new Float32Array(Uint32Array.of(new Uint32Array(Float32Array.of(x).buffer)[0]! + steps).buffer)[0]!;
+
 it("rounds the middle of every two neighbours to the even one, and beside it to the nearer", () => {
-  const float32 = new Float32Array(1);
-  const word = new Uint32Array(float32.buffer);
-  const beside = (x: number, step: number): number => {
-    float32[0] = x;
-    word[0] = word[0]! + step;
-    return float32[0];
-  };
-  for (let bits = 0; bits < 0x7bff; bits++) {
+  const wrong = PATTERNS.slice(0, 0x7bff).filter((bits) => {
     const middle = (numberFromFloat16(bits) + numberFromFloat16(bits + 1)) / 2;
-    const got = [beside(middle, -1), middle, beside(middle, 1)].flatMap((x) => [
-      float16FromNumber(x),
-      float16FromNumber(-x) & 0x7fff,
-    ]);
-    const even = bits + (bits & 1);
-    const expected = [bits, bits, even, even, bits + 1, bits + 1];
-    if (got.some((value, index) => value !== expected[index])) expect({ bits, got }).toEqual({ bits, got: expected });
-  }
+    const around = [neighbour(middle, -1), middle, neighbour(middle, 1)];
+    const expected = [bits, bits + (bits & 1), bits + 1];
+    const codes = [around.map((x) => float16FromNumber(x)), around.map((x) => float16FromNumber(-x) ^ 0x8000)];
+    return codes.some((row) => row.some((code, index) => code !== expected[index]));
+  });
+  expect(wrong).toEqual([]);
 });
 
 it("overflows from 65520 on", () => {
@@ -51,15 +44,18 @@ it("overflows from 65520 on", () => {
 
 const anyFloat32 = fc.array(fc.nat({ max: 0xffffffff }), { minLength: 1, maxLength: 40 });
 
-test.prop([anyFloat32], { numRuns: 2000 })("an array is rounded as its numbers are, also in place", (words) => {
-  const source = new Float32Array(Uint32Array.from(words).buffer);
-  const expected = source.map((x) => numberFromFloat16(float16FromNumber(x)));
-  const target = new Float32Array(source.length);
-  roundArrayToFloat16(source, target);
-  roundArrayToFloat16(source, source);
-  for (const [index, x] of expected.entries()) {
-    expect(target[index]).toBe(x);
-    expect(source[index]).toBe(x);
-    expect(roundToFloat16(x)).toBe(x);
-  }
-});
+test.prop([anyFloat32], { numRuns: 2000, examples: [[[0x7fffffff, 0xffffffff, 0x7f800001, 0x80000001]]] })(
+  "an array is rounded as its numbers are, also in place",
+  (words) => {
+    const source = new Float32Array(Uint32Array.from(words).buffer);
+    const expected = source.map((x) => numberFromFloat16(float16FromNumber(x)));
+    const target = new Float32Array(source.length);
+    roundArrayToFloat16(source, target);
+    roundArrayToFloat16(source, source);
+    for (const [index, x] of expected.entries()) {
+      expect(target[index]).toBe(x);
+      expect(source[index]).toBe(x);
+      expect(roundToFloat16(x)).toBe(x);
+    }
+  },
+);

@@ -1,6 +1,11 @@
 const floats = new Float32Array(1);
 const words = new Uint32Array(floats.buffer);
 
+/** Float32 words of 2^-14, the smallest normal float16; of 65520, the first number that overflows; of infinity; of NaN. */
+const SMALLEST_NORMAL_WORD = 0x38800000;
+const OVERFLOW_WORD = 0x477ff000;
+const INFINITE_WORD = 0x7f800000;
+const NAN_WORD = 0x7fc00000;
 const SMALLEST_NORMAL = 2 ** -14;
 const SUBNORMAL_STEP = 2 ** -24;
 /** Adding and taking away 1.5 * 2^52 rounds a double of moderate size to the nearest integer, half to even. */
@@ -16,29 +21,45 @@ export const roundHalfToEven = (x: number): number => x + ROUND_MAGIC - ROUND_MA
  * Nearest float16 of a float32 as a number, halves to even, subnormals kept. From 65520 on the result is infinite.
  */
 export const roundToFloat16 = (x: number): number => {
-  if (Math.abs(x) < SMALLEST_NORMAL) return roundHalfToEven(x / SUBNORMAL_STEP) * SUBNORMAL_STEP || x * 0;
   floats[0] = x;
-  const bits = words[0]!;
-  words[0] = (bits + 0xfff + ((bits >>> 13) & 1)) & 0xffffe000;
-  const rounded = floats[0]!;
-  return Math.abs(rounded) > MAX_FLOAT16 ? x / 0 : rounded;
+  words[0] = roundWord(words[0]!, x);
+  return floats[0];
 };
 
 /** Rounds every number of `source` into `target`, which may be the same array. */
 export const roundArrayToFloat16 = (source: Float32Array, target: Float32Array): void => {
-  for (let index = 0; index < source.length; index++) target[index] = roundToFloat16(source[index]!);
+  const from = new Uint32Array(source.buffer, source.byteOffset, source.length);
+  const to = new Uint32Array(target.buffer, target.byteOffset, source.length);
+  for (let index = 0; index < from.length; index++) {
+    const word = from[index]!;
+    const magnitude = word & 0x7fffffff;
+    to[index] =
+      magnitude >= SMALLEST_NORMAL_WORD && magnitude < OVERFLOW_WORD
+        ? (word + 0xfff + ((word >>> 13) & 1)) & 0xffffe000
+        : roundWord(word, source[index]!);
+  }
 };
 
-/** The 16 bits of the float16 nearest to `x`. */
+/** Word of the float16 nearest to the float32 `x` with the given word. */
+const roundWord = (word: number, x: number): number => {
+  const magnitude = word & 0x7fffffff;
+  if (magnitude > INFINITE_WORD) return NAN_WORD;
+  if (magnitude >= OVERFLOW_WORD) return (word & 0x80000000) | INFINITE_WORD;
+  if (magnitude >= SMALLEST_NORMAL_WORD) return (word + 0xfff + ((word >>> 13) & 1)) & 0xffffe000;
+  floats[0] = roundHalfToEven(Math.abs(x) / SUBNORMAL_STEP) * SUBNORMAL_STEP;
+  return (word & 0x80000000) | words[0]!;
+};
+
+/** The 16 bits of the float16 nearest to `x`, taken as float32. */
 export const float16FromNumber = (x: number): number => {
-  const rounded = roundToFloat16(Math.fround(x));
-  floats[0] = rounded;
-  const sign = (words[0]! >>> 16) & 0x8000;
+  const rounded = roundToFloat16(x);
+  const word = words[0]!;
+  const sign = (word >>> 16) & 0x8000;
   const magnitude = Math.abs(rounded);
   if (Number.isNaN(rounded)) return 0x7e00;
   if (magnitude > MAX_FLOAT16) return sign | 0x7c00;
   if (magnitude < SMALLEST_NORMAL) return sign | (magnitude / SUBNORMAL_STEP);
-  return sign | ((((words[0]! >>> 23) & 0xff) - 112) << 10) | ((words[0]! >>> 13) & 0x3ff);
+  return sign | ((((word >>> 23) & 0xff) - 112) << 10) | ((word >>> 13) & 0x3ff);
 };
 
 /** The number that 16 bits stand for. */

@@ -19,12 +19,7 @@ export const groupParameters = ({ bits, format }: TensorScheme): GroupParameters
     : { scale: 0, minimum: 0, lowest: -half, highest: half };
 };
 
-/**
- * Fits scale and minimum to the `count` numbers `data[offset + i * stride]`, in float32.
- *
- * Affine (KVTuner, equation 2): `scale = f16((max - min) / (2^bits - 1))`, `minimum = f16(min)`.
- * Symmetric: `scale = f16(max |x| / (2^(bits - 1) - 1))`, no minimum.
- */
+/** Fits scale and minimum to the `count` numbers `data[offset + i * stride]`. */
 export const fitGroup = (
   parameters: GroupParameters,
   data: Float32Array,
@@ -40,6 +35,16 @@ export const fitGroup = (
     if (x < smallest) smallest = x;
     else if (x > largest) largest = x;
   }
+  fitExtremes(parameters, smallest, largest);
+};
+
+/**
+ * Fits scale and minimum to a group with the given smallest and largest numbers, in float32.
+ *
+ * Affine (KVTuner, equation 2): `scale = f16((max - min) / (2^bits - 1))`, `minimum = f16(min)`.
+ * Symmetric: `scale = f16(max |x| / (2^(bits - 1) - 1))`, no minimum.
+ */
+export const fitExtremes = (parameters: GroupParameters, smallest: number, largest: number): void => {
   const affine = parameters.lowest === 0;
   const range = affine ? Math.fround(largest - smallest) : Math.max(largest, -smallest);
   parameters.scale = roundToFloat16(Math.fround(range / parameters.highest));

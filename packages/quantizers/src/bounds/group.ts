@@ -1,5 +1,5 @@
 import type { TensorScheme } from "@kvtuner/plan";
-import { fitGroup, type GroupParameters, groupParameters } from "../group.ts";
+import { fitExtremes, type GroupParameters, groupParameters } from "../group.ts";
 
 /** Relative rounding error of float32. */
 export const FLOAT32_ROUNDING: number = 2 ** -24;
@@ -21,7 +21,7 @@ export const DOUBLE_SLACK: number = 1 + 2 ** -40;
  */
 export const groupErrorBound = (smallest: number, largest: number, scheme: TensorScheme): number => {
   const parameters = groupParameters(scheme);
-  fitGroup(parameters, Float32Array.of(smallest, largest), 0, 2, 1);
+  fitExtremes(parameters, smallest, largest);
   const farthest = Math.max(Math.abs(smallest - parameters.minimum), Math.abs(largest - parameters.minimum));
   return DOUBLE_SLACK * (parameters.scale === 0 ? farthest : gridErrorBound(parameters, smallest, largest, farthest));
 };
