@@ -1,7 +1,5 @@
-import { batchAttention, FloatAttention, forward, type Decoder } from "@kvtuner/decoder";
+import { batchAttention, FloatAttention, forward, sampleToken, seededRandom, type Decoder } from "@kvtuner/decoder";
 import { Tensor } from "onnxruntime-common";
-import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
-import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 
 import type { ContinuationOptions } from "./tunable-model.ts";
 
@@ -72,15 +70,12 @@ const rowOf = (tensor: Tensor, row: number): Tensor => {
   return new Tensor("float32", (tensor.data as Float32Array).subarray(row * width, (row + 1) * width), [1, width]);
 };
 
-/** Draws from softmax(logits) without the end tokens, in double precision. */
+/** Draws from softmax(logits) without the end tokens. */
 const sampler = (seed: number, endTokens: readonly number[]): ((logits: Float32Array) => number) => {
-  const generator = xoroshiro128plus(seed);
+  const random = seededRandom(seed);
   return (logits) => {
-    const largest = logits.reduce((best, logit) => Math.max(best, logit), -Infinity);
-    const weights = Float64Array.from(logits, (logit) => Math.exp(logit - largest));
-    for (const token of endTokens) if (token < weights.length) weights[token] = 0;
-    let left = uniformFloat64(generator) * weights.reduce((sum, weight) => sum + weight, 0);
-    const drawn = weights.findIndex((weight) => (left -= weight) < 0);
-    return drawn === -1 ? weights.findLastIndex((weight) => weight > 0) : drawn;
+    const allowed = logits.slice();
+    for (const token of endTokens) if (token < allowed.length) allowed[token] = -Infinity;
+    return sampleToken(allowed, { temperature: 1, random });
   };
 };

@@ -71,7 +71,7 @@ const tensorsOf = (model: TinyModel): WritableTensor[] => {
   };
   const { hiddenSize, vocabulary } = model;
   return [
-    tensor("token_embd.weight", [hiddenSize, vocabulary], 1),
+    tensor("token_embd.weight", [hiddenSize, vocabulary], 0.3),
     tensor("output_norm.weight", [hiddenSize], 0.2, 1),
     ...(model.tied ? [] : [tensor("output.weight", [hiddenSize, vocabulary], 0.3)]),
     ...Array.from({ length: model.layers }, (_, layer) => layerOf(model, `blk.${layer}.`, tensor)).flat(),
