@@ -15,6 +15,8 @@ const steps = [
     "smollm2",
     "--mode",
     "compact",
+    "--pairs",
+    "K8V4,K4V4,K4V3,K4V2,K3V3,K3V2,K2V2",
     "--windows",
     "1",
     "--evaluations",

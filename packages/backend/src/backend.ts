@@ -13,6 +13,7 @@ export interface Backend {
    * @throws UnsupportedSchemeError when the plan asks for what `capabilities` lacks; there is no silent fallback
    */
   createCache(shape: CacheShape, plan: Plan): Promise<KvCache>;
+  /** Gives back what the backend holds; its caches are of no use afterwards. */
   dispose(): Promise<void>;
 }
 
@@ -36,5 +37,6 @@ export interface KvCache extends Attention {
   retune(plan: Plan): Promise<void>;
   /** Versioned and checksummed image of the whole cache. */
   snapshot(): Promise<Uint8Array>;
+  /** Gives back the memory; every later call is an error. */
   dispose(): Promise<void>;
 }

@@ -36,6 +36,7 @@ export interface Decoder {
   readonly vocabularySize: number;
   /** Plain float32 attention, for whoever fills the holes with it. */
   readonly attention: AttentionKernel;
+  /** RoPE tables of some positions, one row each. */
   positions(positions: ArrayLike<number>): RowPositions;
   /** Embeds tokens and runs up to hole 0. */
   first(ids: ArrayLike<number>, positions: RowPositions): Promise<HoleInputs>;
@@ -45,6 +46,7 @@ export interface Decoder {
   last(residual: Tensor, attention: Tensor): Promise<Tensor>;
   /** Logits `[rows, vocabularySize]` of last residuals. */
   head(residual: Tensor): Promise<Tensor>;
+  /** Gives all segments back. */
   dispose(): Promise<void>;
 }
 

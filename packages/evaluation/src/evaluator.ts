@@ -16,6 +16,7 @@ export interface Evaluator {
    * change the cost and never a score.
    */
   evaluate(plans: readonly (readonly LayerScheme[])[], options?: EvaluateOptions): Promise<Score[]>;
+  /** Gives the scoring graphs back; the decoder stays. */
   dispose(): Promise<void>;
 }
 

@@ -22,7 +22,7 @@ const UNITS = {
 export const parseBytes = (text: string): number => {
   const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?i?b)?$/i.exec(text.trim());
   const unit = UNITS[(match?.[2]?.toUpperCase() ?? "B") as keyof typeof UNITS];
-  if (match && unit) return Math.floor(Number(match[1]) * unit);
+  if (match && unit) return Math.round(Number(match[1]) * unit);
   throw new BudgetError("PLAN_UNKNOWN_SIZE", `expected a size like 40MB, 1.5GiB or 4096, got ${JSON.stringify(text)}`);
 };
 
@@ -60,7 +60,7 @@ export const fitBudget = (
   if (smallest.bytes > budgetBytes)
     throw new BudgetError(
       "PLAN_BUDGET_TOO_SMALL",
-      `expected a budget of at least ${formatBytes(smallest.bytes)}, the smallest plan at ${contextLength} tokens, got ${formatBytes(budgetBytes)}; raise it or shorten the context`,
+      `expected a budget of at least ${smallest.bytes} bytes (${formatBytes(smallest.bytes)}), the smallest plan at ${contextLength} tokens, got ${formatBytes(budgetBytes)}; raise it or shorten the context`,
     );
   return { smallest, largest: choices.findLast(({ bytes }) => bytes <= budgetBytes) ?? smallest };
 };

@@ -4,7 +4,7 @@
  */
 export class KvtunerError extends Error {
   /** Recognizes errors made by another copy of this package. */
-  readonly brand: "kvtuner" = "kvtuner";
+  readonly brand = "kvtuner" as const;
   readonly code: string;
 
   constructor(code: string, message: string, options?: { readonly cause?: unknown }) {

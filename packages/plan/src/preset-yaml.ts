@@ -3,7 +3,7 @@ import { z } from "zod";
 import { KvtunerError } from "./error.ts";
 import { layerScheme, type Mode } from "./mode.ts";
 import type { ModelIdentity, Plan } from "./plan.ts";
-import type { Bits, CacheShape } from "./scheme.ts";
+import type { CacheShape } from "./scheme.ts";
 
 const bits = z.literal([2, 3, 4, 5, 6, 8, 16]);
 const preset = z.record(z.string().regex(/^\d+$/), z.strictObject({ nbits_key: bits, nbits_value: bits }));
@@ -34,9 +34,7 @@ export const importPresetYaml = (text: string, { model, shape, mode }: PresetCon
     version: 1,
     model,
     shape: { layers: entries.length, ...shape },
-    layers: entries.map(([, pair]) =>
-      layerScheme(mode, { key: pair.nbits_key as Bits, value: pair.nbits_value as Bits }),
-    ),
+    layers: entries.map(([, pair]) => layerScheme(mode, { key: pair.nbits_key, value: pair.nbits_value })),
   };
 };
 

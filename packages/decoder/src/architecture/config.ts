@@ -88,7 +88,10 @@ const number = (metadata: Metadata, key: string, fallback?: number): number => {
     );
   const result = typeof value === "bigint" ? Number(value) : value;
   if (typeof result === "number" && Number.isFinite(result) && result > 0) return result;
-  throw new ModelError("MODEL_METADATA_INVALID", `expected ${key} to be a positive number, got ${String(value)}`);
+  throw new ModelError(
+    "MODEL_METADATA_INVALID",
+    `expected ${key} to be a positive number, got ${JSON.stringify(value, (_, part: unknown) => (typeof part === "bigint" ? String(part) : part))}`,
+  );
 };
 
 const COUNTS = [

@@ -20,6 +20,7 @@ export interface AttentionCall {
 export interface AttentionKernel {
   /** Returns `[rows, queryHeads * headSize]`. */
   run(call: AttentionCall): Promise<Float32Array>;
+  /** Gives the compiled graph back. */
   dispose(): Promise<void>;
 }
 

@@ -3,6 +3,7 @@ import type { ByteSource } from "./byte-source.ts";
 
 /** A file as a byte source; `close` gives the handle back. */
 export interface FileSource extends ByteSource {
+  /** Gives the file handle back. */
   close(): Promise<void>;
 }
 
