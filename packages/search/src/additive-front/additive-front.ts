@@ -8,7 +8,7 @@ import { allocateStates, type States, usefulChoices } from "./states.ts";
 export interface AdditiveProblem {
   /** Cost [gene][choice], whole multiples of a common unit: bits or bytes. */
   readonly costs: readonly (readonly number[])[];
-  /** Loss [gene][choice], any finite number. */
+  /** Loss [gene][choice], any finite numbers with finite sums. */
   readonly losses: readonly (readonly number[])[];
   /**
    * Cost, in the unit of the costs, within which two partial genomes count as equally dear. Without it the front is exact.
@@ -60,8 +60,11 @@ export const additiveFrontTable = (problem: AdditiveProblem): FrontTable => {
   };
 };
 
-/** Above this many cost cells a table costs more than merging sorted fronts. */
+/** Above this many cost cells a table takes too much memory. */
 const mostCells = 2 ** 22;
+
+/** A table of more cells than this for each state made is mostly empty: merging sorted fronts is faster. */
+const mostCellsPerState = 8;
 
 const allStages = ({ losses, resolution = 0 }: AdditiveProblem, scale: CostUnits): States[] => {
   const width = Math.max(1, Math.floor(resolution / scale.unit));
@@ -69,7 +72,8 @@ const allStages = ({ losses, resolution = 0 }: AdditiveProblem, scale: CostUnits
   let states = allocateStates(1);
   for (const [gene, units] of scale.units.entries()) {
     const choices = usefulChoices(units, losses[gene]!);
-    const inCells = scale.range / width <= mostCells;
+    const cells = (states.costs[states.size - 1]! + choices.at(-1)!.units) / width;
+    const inCells = cells <= Math.min(mostCells, mostCellsPerState * states.size * choices.length);
     states = inCells ? extendInCells(states, choices, width) : extendByMerging(states, choices);
     stages.push(states);
   }
@@ -91,10 +95,11 @@ const checkProblem = ({ costs, losses, resolution = 0 }: AdditiveProblem): void 
   if (sizes.length === 0 || sizes.some((size) => size === 0 || size > 65536) || !costs.flat().every(Number.isFinite)) {
     throw new SearchError("SEARCH_BAD_COSTS", "Expected finite costs of 1 to 65536 choices for at least one gene.");
   }
-  if (losses.map((row) => row.length).join() !== sizes.join() || !losses.flat().every(Number.isFinite)) {
+  const span = losses.flat().reduce((sum, loss) => sum + Math.abs(loss), 0);
+  if (losses.map((row) => row.length).join() !== sizes.join() || !Number.isFinite(span)) {
     throw new SearchError(
       "SEARCH_BAD_LOSSES",
-      `Expected finite losses of [${sizes.join(", ")}] choices, as the costs have.`,
+      `Expected losses of [${sizes.join(", ")}] choices, as the costs have, finite and with a finite sum.`,
     );
   }
   if (!(resolution >= 0)) {

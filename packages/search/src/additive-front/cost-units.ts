@@ -14,31 +14,48 @@ export interface CostUnits {
 
 /**
  * Divides costs by their greatest common divisor: the smaller the range, the fewer states the dynamic program has. Whole
- * numbers are exact; for fractions (0.1 bits) a common unit is looked for with a relative tolerance of 1e-9.
+ * numbers are exact; for fractions (0.1 bits) a unit is found of which the largest cost is up to about 10^8.
  * Throws `SEARCH_BAD_COSTS` when a cost is not finite or no common unit exists.
  */
 export const costUnits = (costs: readonly (readonly number[])[]): CostUnits => {
-  const leasts = costs.map((row) => Math.min(...row));
+  const leasts = costs.map((row) => row.reduce((a, b) => Math.min(a, b)));
   const shifted = costs.map((row, gene) => row.map((cost) => cost - leasts[gene]!));
   const flat = shifted.flat();
-  const tolerance = flat.every(Number.isSafeInteger) ? 0 : Math.max(...flat) * 1e-9;
-  const unit = flat.reduce((divisor, cost) => commonDivisor(divisor, cost, tolerance), 0) || 1;
+  const unit = (flat.every(Number.isSafeInteger) ? flat.reduce(commonDivisor, 0) : fractionalUnit(flat)) || 1;
   const units = shifted.map((row) => row.map((cost) => Math.round(cost / unit)));
-  const range = units.reduce((sum, row) => sum + Math.max(...row), 0);
+  const range = units.reduce((sum, row) => sum + row.reduce((a, b) => Math.max(a, b)), 0);
   checkUnits(flat, unit, range);
   return { unit, units, least: leasts.reduce((sum, cost) => sum + cost, 0), range };
 };
 
-/** Euclid's algorithm; a remainder of no more than `tolerance` counts as none. */
-const commonDivisor = (a: number, b: number, tolerance: number): number => {
-  let [large, small] = a > b ? [a, b] : [b, a];
-  while (small > tolerance) [large, small] = [small, remainder(large, small, tolerance)];
+/** Euclid's algorithm on whole numbers. */
+const commonDivisor = (a: number, b: number): number => {
+  let [large, small] = [a, b];
+  while (small > 0) [large, small] = [small, large % small];
   return large;
 };
 
-const remainder = (large: number, small: number, tolerance: number): number => {
-  const rest = large % small;
-  return small - rest <= tolerance ? 0 : rest;
+/**
+ * The largest cost over the least common denominator of all costs' shares in it. Euclid's algorithm would add up rounding
+ * errors until large costs could not be counted in the unit found.
+ */
+const fractionalUnit = (costs: readonly number[]): number => {
+  const largest = costs.reduce((a, b) => Math.max(a, b), 0);
+  const denominators = costs.map((cost) => denominatorOf(cost / largest));
+  return largest / denominators.reduce((a, b) => (a / commonDivisor(a, b)) * b, 1);
+};
+
+/** How far a share times its denominator may be from a whole number. */
+const tolerance = 1e-9;
+
+/** Least denominator that a share has but for rounding: those of its continued fraction are tried in turn. */
+const denominatorOf = (share: number): number => {
+  let [before, denominator, rest] = [0, 1, share];
+  while (Math.abs(share * denominator - Math.round(share * denominator)) > tolerance) {
+    rest = 1 / (rest - Math.floor(rest));
+    [before, denominator] = [denominator, Math.floor(rest) * denominator + before];
+  }
+  return denominator;
 };
 
 const checkUnits = (costs: readonly number[], unit: number, range: number): void => {
