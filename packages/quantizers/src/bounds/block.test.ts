@@ -85,6 +85,14 @@ describe("the bounds are tight: some block reaches 90% of them", () => {
     }
   });
 
+  it.each(everyScheme())("in closed form: $bits bits, $format", (scheme) => {
+    const { lowest, highest } = groupParameters(scheme);
+    const group = oneGroup(scheme, 3);
+    const x = Float32Array.of(lowest, 0.498, highest);
+    const error = Math.abs(0.498 - decodeBlock(encodeBlock(x, 1, 3, group), 1, 3, group)[1]!);
+    expect(error).toBeGreaterThanOrEqual(0.9 * rangeErrorBound(highest, highest, scheme));
+  });
+
   it("where the rounding of the minimum is all there is", () => {
     const scheme: TensorScheme = {
       bits: 8,
