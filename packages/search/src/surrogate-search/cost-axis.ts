@@ -2,7 +2,7 @@
 export interface CostInterest {
   /** Only gains within [least, most] count. */
   readonly costRange?: readonly [number, number];
-  /** A cost to spend about half of the evaluations at or just below, such as a user's budget. */
+  /** A cost to spend about a third of the evaluations at or just below, such as a user's budget. */
   readonly focus?: { readonly cost: number };
 }
 
