@@ -32,6 +32,7 @@ export interface FrontTable {
   /** Costs ascend and losses descend strictly. */
   readonly costs: Float64Array;
   readonly losses: Float64Array;
+  /** The genome of the point at `index`, 0 <= index < size. */
   genome(index: number): number[];
 }
 

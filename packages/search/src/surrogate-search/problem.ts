@@ -1,4 +1,6 @@
 import type { Genome } from "../ask-tell.ts";
+import { costUnits } from "../additive-front/cost-units.ts";
+import { isSeed } from "../random.ts";
 import { SearchError } from "../search-error.ts";
 import { cleanLosses, logOfLoss, type SingleLosses } from "./additive-features.ts";
 import { type CostAxis, costAxis, type CostInterest } from "./cost-axis.ts";
@@ -55,21 +57,25 @@ export const surrogateProblem = (options: SurrogateSearchOptions): SurrogateProb
 
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
 
-const checkOptions = ({
-  choices,
-  costs,
-  losses,
-  evaluations,
-  reference = [1, 1],
-  groups,
-}: SurrogateSearchOptions): void => {
+const checkOptions = (options: SurrogateSearchOptions): void => {
+  const { choices, costs, losses, evaluations, seed, reference = [1, 1], groups } = options;
   checkTable("SEARCH_BAD_COSTS", "costs", costs, choices);
   checkTable("SEARCH_BAD_LOSSES", "losses", losses, choices);
+  costUnits(costs);
+  if (!isSeed(seed)) throw badOptions("a 32-bit integer as seed", `${seed}`);
   if (!Number.isInteger(evaluations) || evaluations < 1) throw badOptions("at least 1 evaluation", `${evaluations}`);
   if (!(reference[0] > 0) || !Number.isFinite(reference[1])) {
     throw badOptions("a reference of positive loss and finite cost", `[${reference.join(", ")}]`);
   }
+  checkInterest(options);
   if (groups) checkGroups(groups, choices);
+};
+
+const checkInterest = ({ minimumAgreement = 0, focus, costRange = [0, 0] }: SurrogateSearchOptions): void => {
+  const numbers = [minimumAgreement, focus?.cost ?? 0, ...costRange];
+  if (numbers.some(Number.isNaN)) {
+    throw badOptions("numbers as minimumAgreement, focus and costRange", `[${numbers.join(", ")}]`);
+  }
 };
 
 const checkTable = (
@@ -91,6 +97,7 @@ const checkGroups = (groups: readonly (readonly number[])[], choices: readonly n
   if (members.join() !== [...choices.keys()].join()) {
     throw badOptions(`each of ${choices.length} genes in one group`, `[${members.join(", ")}]`);
   }
+  if (groups.some((group) => group.length === 0)) throw badOptions("groups of at least one gene", "an empty one");
   const uneven = groups.find((group) => group.some((gene) => choices[gene] !== choices[group[0]!]));
   if (uneven) throw badOptions("groups of genes with equally many choices", `[${uneven.join(", ")}]`);
 };

@@ -32,14 +32,11 @@ interface State {
  * Throws `SEARCH_BAD_CHOICES`, `SEARCH_BAD_COSTS`, `SEARCH_BAD_LOSSES`, `SEARCH_BAD_OPTIONS`; `tell` throws
  * `SEARCH_BAD_EVALUATION`.
  */
-export const createSurrogateSearch = (options: SurrogateSearchOptions): SurrogateSearch =>
-  searchFrom(surrogateProblem(options), {
-    archive: createArchive(options.choices),
-    told: [],
-    pending: [],
-    fallback: undefined,
-    refinement: undefined,
-  });
+export const createSurrogateSearch = (options: SurrogateSearchOptions): SurrogateSearch => {
+  const archive = createArchive(options.choices);
+  const state: State = { archive, told: [], pending: [], fallback: undefined, refinement: undefined };
+  return searchFrom(surrogateProblem(options), state);
+};
 
 /** The search that a checkpoint of `createSurrogateSearch` came from, as it was. Throws `SEARCH_BAD_CHECKPOINT`. */
 export const restoreSurrogateSearch = (checkpoint: unknown): SurrogateSearch => {
@@ -65,12 +62,17 @@ const searchFrom = (problem: SurrogateProblem, state: State): SurrogateSearch =>
   },
   tell: (evaluations) => {
     for (const evaluation of evaluations) checkEvaluation(evaluation, problem.options.choices, 2);
-    for (const evaluation of evaluations) admit(evaluation, state);
+    for (const evaluation of evaluations) admit(withCostOfTable(problem, evaluation), state);
     if (evaluations.length > 0) state.refinement = undefined;
   },
   checkpoint: () => checkpointOf(problem.options, state),
   agreement: () => (enoughTold(problem, state) ? refinementOf(problem, state).agreement : undefined),
   strategy: () => (state.fallback ? "nsga2" : "surrogate"),
+});
+
+const withCostOfTable = (problem: SurrogateProblem, evaluation: Evaluation): Evaluation => ({
+  ...evaluation,
+  objectives: [evaluation.objectives[0]!, problem.costOf(evaluation.genome)],
 });
 
 const admit = (evaluation: Evaluation, state: State): void => {
@@ -87,7 +89,7 @@ const nextGenome = (problem: SurrogateProblem, state: State): Genome | undefined
     firstGenomes(problem).find(unseen) ??
     (surrogateFails(problem, state) ? fallbackOf(problem, state).ask(1).find(unseen) : undefined) ??
     (state.fallback ? undefined : refinementOf(problem, state).next(state.pending, unseen)) ??
-    state.archive.drawUnseen(randomFromSeed(problem.options.seed + state.told.length + state.pending.length))
+    state.archive.drawUnseen(randomFromSeed((problem.options.seed + state.told.length + state.pending.length) | 0))
   );
 };
 
@@ -153,8 +155,11 @@ const checkpointOf = (options: SurrogateSearchOptions, state: State): SurrogateC
 
 const isCheckpoint = (value: unknown): value is SurrogateCheckpoint => {
   const candidate = value as Partial<SurrogateCheckpoint> | null | undefined;
-  return candidate?.format === "kvtuner-surrogate-search" && candidate.version === 1 && Array.isArray(candidate.told);
+  return candidate?.format === "kvtuner-surrogate-search" && candidate.version === 1 && isWhole(candidate);
 };
+
+const isWhole = ({ options, told, pending, fallback }: Partial<SurrogateCheckpoint>): boolean =>
+  Array.isArray(options?.choices) && Array.isArray(told) && Array.isArray(pending) && fallback !== undefined;
 
 const badCheckpoint = (): SearchError =>
   new SearchError(
