@@ -81,6 +81,25 @@ describe("with a resolution", () => {
     },
   );
 
+  test("of equal losses within it the cheaper stays", () => {
+    const problem = {
+      costs: [
+        [0, 4],
+        [0, 5],
+      ],
+      losses: [
+        [1, 0],
+        [1, 0],
+      ],
+      resolution: 4,
+    };
+    expect(pointsOf(additiveFront(problem))).toEqual([
+      [0, 2],
+      [4, 1],
+      [9, 0],
+    ]);
+  });
+
   test("fewer points remain", () => {
     const costs = Array.from({ length: 10 }, (_, gene) => [0, 2 ** gene]);
     const losses = costs.map((row) => row.map((cost) => 1024 - cost));

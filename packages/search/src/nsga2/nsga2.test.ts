@@ -49,6 +49,7 @@ test.prop([options, batches, fc.nat(8), batches])(
     runThrough(search, before);
     const asked = search.ask(outstanding);
     const restored = restoreNsga2(overJson(search.checkpoint()));
+    expect(restored.ask(2)).toEqual(search.ask(2));
     for (const one of [search, restored]) one.tell(asked.map(measure));
     expect(runThrough(restored, after)).toEqual(runThrough(search, after));
     expect(restored.checkpoint()).toEqual(search.checkpoint());

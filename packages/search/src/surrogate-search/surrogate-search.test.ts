@@ -51,6 +51,7 @@ test.prop([seed, measure, batches, fc.nat(6), batches], { numRuns: 30 })(
     runThrough(search, before, measures[name]);
     const asked = search.ask(outstanding);
     const restored = restoreSurrogateSearch(JSON.parse(JSON.stringify(search.checkpoint())));
+    expect(restored.ask(2)).toEqual(search.ask(2));
     for (const each of [search, restored]) each.tell(asked.toReversed().map(measures[name]));
     expect(runThrough(restored, after, measures[name])).toEqual(runThrough(search, after, measures[name]));
     expect(restored.checkpoint()).toEqual(search.checkpoint());
