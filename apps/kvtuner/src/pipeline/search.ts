@@ -25,7 +25,7 @@ export interface SearchOptions {
   readonly strategy: Strategy;
   readonly evaluations: number;
   readonly seed: number;
-  /** Bytes at the context length near which half of the evaluations are spent; only with true costs. */
+  /** Bytes at the context length near which about a third of the evaluations are spent; only with true costs. */
   readonly focus: number | undefined;
 }
 
