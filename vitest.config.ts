@@ -11,6 +11,6 @@ export default defineConfig({
   test: {
     include: ["{packages,apps,tools}/**/*.test.{ts,mjs}"],
     exclude: ["**/node_modules/**", "**/dist/**"],
-    testTimeout: 60_000,
+    testTimeout: 120_000,
   },
 });

@@ -32,12 +32,13 @@ test.prop([layerScheme, fc.integer({ min: 1, max: 300 })])(
     for (const chunk of columnChunks(scheme, tokens)) {
       expect(chunk.firstQuery).toBe(next);
       next = chunk.endQuery;
+      const mask = chunk.mask();
       for (let query = chunk.firstQuery; query < chunk.endQuery; query++) {
         const seen: number[] = [];
         let column = (query - chunk.firstQuery) * chunk.columns;
         for (const run of chunk.runs)
           for (let token = run.start; token < run.end; token++, column++) {
-            if (chunk.mask[column] !== 0) continue;
+            if (mask[column] !== 0) continue;
             seen.push(token);
             const forms = [
               readsQuantized(scheme.key, scheme, query, token),

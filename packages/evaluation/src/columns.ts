@@ -20,8 +20,8 @@ export interface ColumnChunk {
   readonly endQuery: number;
   readonly runs: readonly ColumnRun[];
   readonly columns: number;
-  /** `[endQuery - firstQuery, columns]`: 0 where read, -Infinity elsewhere. */
-  readonly mask: Float32Array;
+  /** Makes `[endQuery - firstQuery, columns]`: 0 where read, -Infinity elsewhere. Not kept: all masks are quadratic. */
+  readonly mask: () => Float32Array;
 }
 
 /** Two layer schemes with one key here read their tokens in the same forms at every position. */
@@ -51,7 +51,7 @@ const columnChunk = (scheme: LayerScheme | undefined, firstQuery: number, endQue
   };
   const runs = candidateRuns(scheme, firstQuery, endQuery).filter(isRead);
   const columns = runs.reduce((sum, { start, end }) => sum + end - start, 0);
-  return { firstQuery, endQuery, runs, columns, mask: chunkMask(scheme, firstQuery, endQuery, runs, columns) };
+  return { firstQuery, endQuery, runs, columns, mask: () => chunkMask(scheme, firstQuery, endQuery, runs, columns) };
 };
 
 /** Every form of every stretch of tokens between two places where some query's prefix may end. */

@@ -100,7 +100,7 @@ const runChunks = async (
       query: query.subarray(chunk.firstQuery * queryWidth, chunk.endQuery * queryWidth),
       key: gather(chunk, width, (run) => (run.keyQuantized ? read.key.quantized : read.key.exact)),
       value: gather(chunk, width, (run) => (run.valueQuantized ? read.value.quantized : read.value.exact)),
-      mask: chunk.mask,
+      mask: chunk.mask(),
     });
     output.set(part, chunk.firstQuery * queryWidth);
   }
