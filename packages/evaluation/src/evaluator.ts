@@ -66,9 +66,11 @@ export const createEvaluator = async ({
     attention: createWindowAttention(decoder.shape, decoder.attention),
     positions: decoder.positions(Array.from({ length }, (_, position) => position)),
   };
-  let base: Promise<BaseWindow[]> | undefined;
-  const baseWindows = (): Promise<BaseWindow[]> =>
-    (base ??= runBase(run, (residual, window) => scorer.base(residual, windows[window]!)));
+  let base: BaseWindow[] | undefined;
+  const baseWindows = async (signal?: AbortSignal): Promise<BaseWindow[]> =>
+    (base ??= await runBase({ ...run, ...(signal && { signal }) }, (residual, window) =>
+      scorer.base(residual, windows[window]!),
+    ));
   return {
     shape: decoder.shape,
     base: async () => {
@@ -78,13 +80,13 @@ export const createEvaluator = async ({
     },
     evaluate: async (plans, { onScore, positionStride = 1, signal } = {}) => {
       for (const plan of plans) checkLayers(plan, decoder.shape);
-      const reference = await baseWindows();
+      const reference = await baseWindows(signal);
       const scores: Score[] = [];
       const finish = async (residuals: readonly Float32Array[], ends: readonly number[]): Promise<void> => {
         const parts = [];
         for (const [window, ids] of windows.entries())
           parts.push(await scorer.score(residuals[window]!, ids, reference[window]!, positionStride));
-        const score = joinWindows(parts, reference);
+        const score = finite(joinWindows(parts, reference));
         for (const index of ends) {
           scores[index] = score;
           await onScore?.(index, score);
@@ -108,6 +110,15 @@ const runBase = async (
   const floatPlan: Filling[] = Array.from({ length: run.decoder.shape.layers });
   await runTree({ ...run, finish }, prefixTree([floatPlan], String));
   return base;
+};
+
+/** Keys and values beyond float16, or weights that are not numbers, must not pass for a loss. */
+const finite = (score: Score): Score => {
+  if (Number.isFinite(score.kl) && Number.isFinite(score.perplexity)) return score;
+  throw new EvaluationError(
+    "EVALUATION_NOT_FINITE",
+    `expected a finite loss, got KL ${score.kl} and perplexity ${score.perplexity}; the model's keys, values or weights leave the range of float16 or are not numbers`,
+  );
 };
 
 const checkWindows = (windows: readonly Int32Array[]): number => {

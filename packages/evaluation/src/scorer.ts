@@ -47,7 +47,12 @@ export interface ScorerOptions {
 /** Compiles the scoring graphs for a decoder's vocabulary. */
 export const createScorer = async ({ decoder, createSession, keepBase }: ScorerOptions): Promise<Scorer> => {
   const normalizer = await createSession(serializeGraph(logProbabilityGraph(decoder.vocabularySize)));
-  const compare = await createSession(serializeGraph(scoreGraph(decoder.vocabularySize)));
+  const compare = await createSession(serializeGraph(scoreGraph(decoder.vocabularySize))).catch(
+    async (error: unknown) => {
+      await normalizer.release();
+      throw error;
+    },
+  );
   const vocabulary = decoder.vocabularySize;
   const normalized = async (residual: Float32Array, positions: readonly number[]): Promise<Float32Array> => {
     const output = await normalizer.run({ logits: await logitsOf(decoder, residual, positions) });

@@ -19,31 +19,43 @@ export interface TreeRun {
   readonly finish: (residuals: readonly Float32Array[], ends: readonly number[]) => Promise<void>;
 }
 
+/** States of all windows in front of a layer, and the ways that go on from there. */
+interface Place {
+  readonly node: PrefixNode<Filling>;
+  readonly layer: number;
+  readonly holes: readonly HoleInputs[];
+}
+
 /**
- * Runs all windows through every sequence of fillings in a prefix tree, depth first: the windows' states at a depth
- * serve every branch below it, and one state a depth is held.
+ * Runs all windows through every sequence of fillings in a prefix tree, depth first: the windows' states in front of a
+ * layer serve every branch there. States are held only where a way is still to be taken: one for a single sequence.
  */
 export const runTree = async (run: TreeRun, tree: PrefixNode<Filling>): Promise<void> => {
   const holes: HoleInputs[] = [];
   for (const ids of run.windows) holes.push(await run.decoder.first(ids, run.positions));
-  await descend(run, tree, 0, holes);
+  await descend(run, { node: tree, layer: 0, holes });
 };
 
-const descend = async (
-  run: TreeRun,
-  node: PrefixNode<Filling>,
-  layer: number,
-  holes: readonly HoleInputs[],
-): Promise<void> => {
+const descend = async (run: TreeRun, start: Place): Promise<void> => {
+  let place: Place | undefined = start;
+  while (place) place = await takeBranches(run, place);
+};
+
+/** Goes down every branch but the last, whose place it returns: so nothing is held for it higher up. */
+const takeBranches = async (run: TreeRun, { node, layer, holes }: Place): Promise<Place | undefined> => {
   const attend = holes.map((hole) => run.attention.layer(tensorsOf(hole)));
-  const last = layer === run.decoder.shape.layers - 1;
   for (const { step, next } of node.branches) {
     run.signal?.throwIfAborted();
     const pass = async (hole: HoleInputs, window: number): Promise<Tensor> =>
       new Tensor("float32", await attend[window]!(step), hole.query.dims);
-    if (last) await run.finish(await lastResiduals(run, holes, pass), next.ends);
-    else await descend(run, next, layer + 1, await nextHoles(run, layer, holes, pass));
+    if (layer === run.decoder.shape.layers - 1) await run.finish(await lastResiduals(run, holes, pass), next.ends);
+    else {
+      const place = { node: next, layer: layer + 1, holes: await nextHoles(run, layer, holes, pass) };
+      if (next === node.branches.at(-1)?.next) return place;
+      await descend(run, place);
+    }
   }
+  return undefined;
 };
 
 type Pass = (hole: HoleInputs, window: number) => Promise<Tensor>;

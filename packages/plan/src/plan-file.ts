@@ -36,7 +36,7 @@ const planFile = z
     layers: z.array(layerScheme).min(1),
     measured: z
       .strictObject({
-        kl: z.number(),
+        kl: z.number().nonnegative(),
         klStandardError: z.number().optional(),
         top1: z.number().optional(),
         perplexity: z.number().optional(),
@@ -115,6 +115,11 @@ const checkConsistency = ({ layers, shape }: Plan): void => {
   for (const [index, layer] of layers.entries())
     for (const tensor of ["key", "value"] as const) {
       const { axis, groupSize, blockSize } = layer[tensor];
+      if (axis === "token" && groupSize !== "head" && groupSize > shape.headSize)
+        throw new PlanFileError(
+          "PLAN_INVALID",
+          `expected layers.${index}.${tensor} on axis token to have a groupSize of at most the head size ${shape.headSize}, got ${groupSize}`,
+        );
       if (axis === "channel" && (groupSize === "head" || blockSize % groupSize !== 0))
         throw new PlanFileError(
           "PLAN_INVALID",

@@ -176,6 +176,12 @@ describe("plan files", () => {
       "PLAN_INVALID",
       /100 and 128/,
     ],
+    [
+      "groups larger than a head",
+      { ...good, layers: good.layers.map((of) => ({ ...of, value: { ...of.value, groupSize: 1000 } })) },
+      "PLAN_INVALID",
+      /at most the head size 64, got 1000/,
+    ],
     ["nothing", null, "PLAN_INVALID", /at the top/],
   ];
   test.each(broken)("%s is refused with its place", (_, input, code, message) => {

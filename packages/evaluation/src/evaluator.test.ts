@@ -1,0 +1,79 @@
+import { fc, test } from "@fast-check/vitest";
+import { loadDecoder } from "@kvtuner/decoder";
+import { layerScheme, parseShorthand, type LayerScheme } from "@kvtuner/plan";
+import { InferenceSession } from "onnxruntime-node";
+import { expect } from "vitest";
+import { randomWeights } from "../../decoder/src/test-support/random-weights.ts";
+import { createEvaluator } from "./evaluator.ts";
+import type { Score } from "./score.ts";
+
+const LAYERS = 4;
+const createSession = (model: Uint8Array): Promise<InferenceSession> => InferenceSession.create(model);
+const small = { hiddenSize: 32, feedForwardSize: 48, queryHeads: 4, kvHeads: 2, headSize: 16, vocabulary: 50 };
+const decoder = await loadDecoder(randomWeights({ architecture: "llama", layers: LAYERS, ...small, tied: true }, 11), {
+  createSession,
+});
+const windows = [0, 1].map((window) => Int32Array.from({ length: 70 }, (_, index) => (index * (13 + window) + 5) % 50));
+const evaluator = await createEvaluator({ decoder, windows, createSession });
+
+const pairs = [2, 3, 8, 16].flatMap((key) => [2, 4, 16].map((value) => ({ key, value }) as { key: 2; value: 4 }));
+const plan: fc.Arbitrary<LayerScheme[]> = fc.array(
+  fc.constantFrom(...pairs.map((pair) => layerScheme("per-token", pair)), parseShorthand("kivi:K2V2").layer),
+  { minLength: LAYERS, maxLength: LAYERS },
+);
+
+test.prop([fc.array(plan, { minLength: 1, maxLength: 5 })], { numRuns: 12 })(
+  "plans scored together, sharing their first layers, score as alone; each is heard once",
+  async (plans) => {
+    const heard = new Map<number, Score>();
+    const together = await evaluator.evaluate(plans, { onScore: (index, score) => void heard.set(index, score) });
+    for (const [index, layers] of plans.entries()) {
+      const [alone] = await evaluator.evaluate([layers]);
+      expect(together[index]).toEqual(alone);
+      expect(heard.get(index)).toEqual(alone);
+    }
+  },
+);
+
+test("what is scored again from recomputed logits, or at every position by name, is the same", async () => {
+  const layers = Array.from({ length: LAYERS }, () => layerScheme("per-token", { key: 3, value: 2 }));
+  const frugal = await createEvaluator({ decoder, windows, createSession, keptBaseBytes: 0 });
+  const [kept] = await evaluator.evaluate([layers], { positionStride: 1 });
+  const [recomputed] = await frugal.evaluate([layers]);
+  expect(recomputed).toEqual(kept);
+  expect(kept?.tokens).toBe(140);
+  expect((await evaluator.evaluate([layers], { positionStride: 3 }))[0]?.tokens).toBe(48);
+});
+
+test("a 16-bit cache loses next to nothing, and fewer bits lose more", async () => {
+  const uniform = (shorthand: string): LayerScheme[] =>
+    Array.from({ length: LAYERS }, () => parseShorthand(shorthand).layer);
+  const scores = await evaluator.evaluate(["none", "per-token:K8V8", "per-token:K4V4", "per-token:K2V2"].map(uniform));
+  const kl = scores.map((score) => score.kl);
+  expect(kl[0]).toBeLessThan(1e-5);
+  expect(kl).toEqual(kl.toSorted((a, b) => a - b));
+  const { perplexity } = await evaluator.base();
+  expect(Math.abs((scores[0]?.perplexity ?? 0) / perplexity - 1)).toBeLessThan(1e-3);
+});
+
+test("plans of another depth and windows of different lengths are refused", async () => {
+  await expect(evaluator.evaluate([[parseShorthand("none").layer]])).rejects.toMatchObject({
+    code: "EVALUATION_LAYERS",
+  });
+  await expect(createEvaluator({ decoder, windows: [], createSession })).rejects.toMatchObject({
+    code: "EVALUATION_WINDOWS",
+  });
+  const uneven = [new Int32Array(4), new Int32Array(5)];
+  await expect(createEvaluator({ decoder, windows: uneven, createSession })).rejects.toMatchObject({
+    code: "EVALUATION_WINDOWS",
+  });
+});
+
+test("an aborted evaluation stops, and the next one works", async () => {
+  const controller = new AbortController();
+  controller.abort(new Error("enough"));
+  const fresh = await createEvaluator({ decoder, windows, createSession });
+  const layers = Array.from({ length: LAYERS }, () => parseShorthand("none").layer);
+  await expect(fresh.evaluate([layers], { signal: controller.signal })).rejects.toThrow("enough");
+  expect(await fresh.evaluate([layers])).toHaveLength(1);
+});
