@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -106,9 +106,34 @@ describe("study folder", () => {
       writeFileSync(join(path, "lock"), JSON.stringify({ ...lock, since: "2026-01-01T00:00:00Z" }));
       open(path).close();
     }
-    writeFileSync(join(path, "lock"), "");
-    open(path).close();
     expect(existsSync(join(path, "lock"))).toBe(false);
+  });
+
+  test.each(["", "yarn 3.1", "{}", '{"pid":1}'])(
+    "a file named lock that holds %j is not ours, and is kept",
+    (content) => {
+      const path = newFolder();
+      mkdirSync(path);
+      writeFileSync(join(path, "lock"), content);
+      expect(expectError(() => open(path)).code).toBe("STUDY_LOCK_UNKNOWN");
+      expect(readdirSync(path)).toEqual(["lock"]);
+      expect(readFileSync(join(path, "lock"), "utf8")).toBe(content);
+    },
+  );
+
+  test("temporary files of others are kept, those of a killed run are removed", () => {
+    const path = newFolder();
+    mkdirSync(path);
+    writeFileSync(join(path, "thesis.1234.tmp"), "dear");
+    expect(expectError(() => open(path)).message).toContain("thesis.1234.tmp");
+    rmSync(join(path, "thesis.1234.tmp"));
+    for (const name of ["settings.json.12.tmp", "lock.12.tmp", "lock.stale.12.tmp"])
+      writeFileSync(join(path, name), "");
+    open(path).close();
+    expect(readdirSync(path)).toEqual(["settings.json"]);
+    writeFileSync(join(path, "notes.1234.tmp"), "mine");
+    open(path).close();
+    expect(readdirSync(path).toSorted()).toEqual(["notes.1234.tmp", "settings.json"]);
   });
 
   test("the lock of another process that lives is respected", async () => {

@@ -65,7 +65,7 @@ export const prepareFolder = (path: string): void => {
   if (!statSync(path).isDirectory()) throw new StudyFolderKvtunerError(path, "it is a file");
   const foreign = existsSync(join(path, STUDY_FILES.settings))
     ? undefined
-    : readdirSync(path).find((name) => !isLockFile(name));
+    : readdirSync(path).find((name) => !isLeftover(name));
   if (foreign !== undefined) throw new StudyFolderKvtunerError(path, `it holds ${foreign} and is no study`);
 };
 
@@ -78,10 +78,18 @@ const makeFolder = (path: string): void => {
 };
 
 /** A run killed between taking the lock and writing its settings leaves only these. */
-const isLockFile = (name: string): boolean => name === "lock" || /\.\d+\.tmp$/.test(name);
+const isLeftover = (name: string): boolean => name === "lock" || isTemporaryFile(name);
+
+/** What can be left half-written: a step's file, or the lock, then the process id. Any other file is not ours. */
+const isTemporaryFile = (name: string): boolean => {
+  const original = /^(.+)\.\d+\.tmp$/.exec(name)?.[1];
+  return original !== undefined && WRITTEN_ASIDE.includes(original);
+};
+
+const WRITTEN_ASIDE: readonly string[] = [...Object.values(STUDY_FILES), "lock", "lock.stale"];
 
 const removeTemporaryFiles = (path: string): void => {
-  for (const name of readdirSync(path)) if (/\.\d+\.tmp$/.test(name)) rmSync(join(path, name), { force: true });
+  for (const name of readdirSync(path)) if (isTemporaryFile(name)) rmSync(join(path, name), { force: true });
 };
 
 const adoptSettings = (path: string, settings: StudySettings): void => {

@@ -20,6 +20,7 @@ interface Owner {
  * Takes the lock of a study folder. The lock of a process that is gone, which a killed run leaves, is taken over.
  *
  * @throws StudyBusyKvtunerError while another process that lives holds it.
+ * @throws StudyLockKvtunerError when a file of that name is no lock of ours.
  */
 export const lockStudy = (folder: string): StudyLock => {
   const path = join(folder, "lock");
@@ -66,7 +67,8 @@ const removeStale = (path: string, folder: string): void => {
   const content = readIfThere(path);
   if (content === undefined) return;
   const owner = parseOwner(content);
-  if (owner !== undefined && isAlive(owner)) throw new StudyBusyKvtunerError(folder, owner);
+  if (owner === undefined) throw new StudyLockKvtunerError(path);
+  if (isAlive(owner)) throw new StudyBusyKvtunerError(folder, owner);
   const aside = `${path}.stale.${process.pid}.tmp`;
   try {
     renameSync(path, aside);
@@ -85,8 +87,9 @@ const release = (path: string, mine: string): void => {
 
 const parseOwner = (content: string): Owner | undefined => {
   try {
-    const owner = JSON.parse(content) as Owner;
-    return Number.isInteger(owner.pid) ? owner : undefined;
+    const owner = JSON.parse(content) as Owner | null;
+    const isOurs = Number.isInteger(owner?.pid) && typeof owner?.processStart === "string";
+    return isOurs && typeof owner.since === "string" ? owner : undefined;
   } catch {
     return undefined;
   }
@@ -129,5 +132,17 @@ export class StudyBusyKvtunerError extends KvtunerError {
       `expected to be the only run in ${folder}, but ${who}, works there; wait for it to end, or give --out another folder`,
     );
     this.name = "StudyBusyKvtunerError";
+  }
+}
+
+/** The folder holds a file named `lock` that this program did not write. */
+export class StudyLockKvtunerError extends KvtunerError {
+  constructor(path: string) {
+    super(
+      "STUDY_LOCK_UNKNOWN",
+      `expected the lock of a study in ${path}, but the file is none; ` +
+        "remove it if no run works there, or give --out another folder",
+    );
+    this.name = "StudyLockKvtunerError";
   }
 }
