@@ -43,6 +43,15 @@ const nestedArrays = (depth: number): Uint8Array => {
   return bytes;
 };
 
+/** One metadata value that is an array of `count` elements of a type, each of `bytes` zero bytes. */
+const zeroArray = (type: number, count: number, bytes: number): Uint8Array => {
+  const written = new Uint8Array(ONE_ENTRY_TYPE + 4 + 12 + count * bytes);
+  written.set(ONE_ENTRY.subarray(0, ONE_ENTRY_TYPE));
+  written[ONE_ENTRY_TYPE] = 9;
+  written[ONE_ENTRY_TYPE + 4] = type;
+  return withUint64(written, ONE_ENTRY_TYPE + 8, count);
+};
+
 const withUint64 = (bytes: Uint8Array, at: number, value: number): Uint8Array => {
   const changed = bytes.slice();
   new DataView(changed.buffer).setBigUint64(at, BigInt(value), true);
@@ -84,7 +93,7 @@ describe("a sound file", () => {
     const tensors = [float32("a", [5, 3])];
     for (const version of [2, 3]) {
       const file = await openGguf(bufferSource(writeGguf({ metadata: METADATA, tensors, version })));
-      expect(Object.fromEntries(file.metadata)).toEqual(METADATA);
+      expect(Object.fromEntries(file.metadata)).toEqual({ ...METADATA, "tokenizer.types": Int32Array.of(1, -2, 3) });
       expect(await file.readTensor("a")).toEqual(tensors[0]!.data);
     }
   });
@@ -97,13 +106,29 @@ describe("a sound file", () => {
     const source = await openFileSource(join(folder, "x.gguf"));
     onTestFinished(() => source.close());
     const ours = await openGguf(source);
-    for (const [key, value] of ours.metadata) expect((theirs.metadata as Record<string, unknown>)[key]).toEqual(value);
+    for (const [key, value] of ours.metadata)
+      expect((theirs.metadata as Record<string, unknown>)[key]).toEqual(
+        ArrayBuffer.isView(value) ? Array.from(value) : value,
+      );
     const places = theirs.tensorInfos.map(({ name, shape, offset }) => [
       name,
       shape.map(Number),
       Number(offset + theirs.tensorDataOffset),
     ]);
     expect([...ours.tensors.values()].map(({ name, dims, offset }) => [name, dims, offset])).toEqual(places);
+  });
+
+  test("has its numbers in typed arrays of their size in the file", async () => {
+    const count = 2 ** 24 + 1; // more than a list may have
+    const value = (await openGguf(bufferSource(zeroArray(0, count, 1)))).metadata.get("key") as Uint8Array;
+    expect([value.constructor, value.length, value.buffer.byteLength]).toEqual([Uint8Array, count, count]);
+  });
+
+  test("has strings that lie across the chunks it is read in", async () => {
+    const tokens = Array.from({ length: 30_000 }, (_, index) => "ü".repeat(index % 23) + index);
+    const source = strictSource(writeGguf({ metadata: { tokens }, tensors: [] }));
+    expect((await openGguf(source)).metadata.get("tokens")).toEqual(tokens);
+    expect(source.asked()).toBeLessThan(1.1 * source.sizeBytes);
   });
 
   test("is not read beyond its header before a tensor is asked for", async () => {
@@ -180,9 +205,16 @@ describe("a damaged file", () => {
     expect(await codeOf(bytes)).toBe(code);
   });
 
+  test.for([
+    ["nested arrays", zeroArray(9, 2 ** 10 + 1, 12)],
+    ["booleans", zeroArray(7, 2 ** 24 + 1, 1)],
+  ] as const)("with more %s than a list may have is refused", async ([, bytes]) => {
+    await expect(openGguf(bufferSource(bytes))).rejects.toMatchObject({ code: "GGUF_TOO_MANY" });
+  });
+
   test("may nest arrays four deep", async () => {
     const file = await openGguf(bufferSource(nestedArrays(4)));
-    expect(file.metadata.get("key")).toEqual([[[[]]]]);
+    expect(file.metadata.get("key")).toEqual([[[new Uint8Array(0)]]]);
   });
 
   test("names the tensor whose type it does not know, and the type", async () => {

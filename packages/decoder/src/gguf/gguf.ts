@@ -9,6 +9,9 @@ const MAGIC = 0x46554747;
 const VERSIONS = [2, 3];
 const SMALLEST_ENTRY_BYTES = 13;
 const DEFAULT_ALIGNMENT = 32;
+/** Many times what the largest models have. */
+const MAX_ENTRIES = 2 ** 16;
+const MAX_TENSORS = 2 ** 18;
 
 /** An opened model file: the header is read, tensors are read on demand. */
 export interface GgufFile {
@@ -26,15 +29,15 @@ export interface GgufFile {
  * Reads the header of a GGUF file, versions 2 and 3, little endian. Every length and count is held against what is left
  * of the file before anything is allocated. Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
  *
- * @throws GgufError `GGUF_NOT_GGUF`, `GGUF_UNSUPPORTED_VERSION`, `GGUF_TRUNCATED`, `GGUF_INVALID`,
- * `GGUF_UNKNOWN_VALUE_TYPE`, `GGUF_UNKNOWN_TENSOR_TYPE`, `GGUF_DUPLICATE_TENSOR`, `GGUF_DIMENSIONS`,
+ * @throws GgufError `GGUF_NOT_GGUF`, `GGUF_UNSUPPORTED_VERSION`, `GGUF_TRUNCATED`, `GGUF_TOO_MANY`,
+ * `GGUF_INVALID`, `GGUF_UNKNOWN_VALUE_TYPE`, `GGUF_UNKNOWN_TENSOR_TYPE`, `GGUF_DUPLICATE_TENSOR`, `GGUF_DIMENSIONS`,
  * `GGUF_TENSOR_OUTSIDE_FILE`
  */
 export const openGguf = async (source: ByteSource): Promise<GgufFile> => {
   const cursor = new HeaderCursor(source);
   await readMagic(cursor);
-  const tensorCount = await cursor.boundedCount("the number of tensors", 1);
-  const entryCount = await cursor.boundedCount("the number of metadata entries", SMALLEST_ENTRY_BYTES);
+  const tensorCount = await cursor.boundedCount("the number of tensors", 1, MAX_TENSORS);
+  const entryCount = await cursor.boundedCount("the number of metadata entries", SMALLEST_ENTRY_BYTES, MAX_ENTRIES);
   const metadata = await readMetadata(cursor, entryCount);
   const tensors = await readTensorInfos(cursor, tensorCount, alignmentOf(metadata), source.sizeBytes);
   return { metadata, tensors, ...tensorReaders(source, tensors) };

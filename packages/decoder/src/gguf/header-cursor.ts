@@ -2,6 +2,9 @@ import type { ByteSource } from "./byte-source.ts";
 import { GgufError } from "./gguf-error.ts";
 
 const CHUNK_BYTES = 1 << 18;
+/** Far beyond any string in use, yet what a process can hold. */
+const MAX_STRING_BYTES = 2 ** 26;
+const DECODER = new TextDecoder();
 
 /** Reads a file from the front, a chunk at a time, and never past its end. */
 export class HeaderCursor {
@@ -49,20 +52,37 @@ export class HeaderCursor {
     );
   }
 
-  /** A count of things that take at least `bytesEach` bytes each, checked against what is left of the file. */
-  async boundedCount(what: string, bytesEach: number): Promise<number> {
+  /** A count of things that take at least `bytesEach` bytes each, held against what is left of the file and a limit. */
+  async boundedCount(what: string, bytesEach: number, limit: number): Promise<number> {
     const count = await this.count(what);
-    if (count * bytesEach <= this.remaining) return count;
-    throw new GgufError(
-      "GGUF_TRUNCATED",
-      `expected at most ${Math.floor(this.remaining / bytesEach)} for ${what} by the file's size, got ${count}; the file is cut short or damaged`,
-    );
+    if (count * bytesEach > this.remaining)
+      throw new GgufError(
+        "GGUF_TRUNCATED",
+        `expected at most ${Math.floor(this.remaining / bytesEach)} for ${what} by the file's size, got ${count}; the file is cut short or damaged`,
+      );
+    if (count <= limit) return count;
+    throw new GgufError("GGUF_TOO_MANY", `expected at most ${limit} for ${what}, got ${count}; the file is damaged`);
   }
 
   async string(what: string): Promise<string> {
-    const length = await this.boundedCount(`the length of ${what}`, 1);
+    const length = await this.boundedCount(`the length of ${what}`, 1, MAX_STRING_BYTES);
     const view = await this.take(length, what);
-    return new TextDecoder().decode(new Uint8Array(view.buffer as ArrayBuffer, view.byteOffset, length));
+    return DECODER.decode(new Uint8Array(view.buffer as ArrayBuffer, view.byteOffset, length));
+  }
+
+  /**
+   * The next string where all of it is in the buffer; else undefined, and {@link string} reads it. A vocabulary is a
+   * million strings, each of which would else wait for its turn.
+   */
+  bufferedString(): string | undefined {
+    const start = this.#position - this.#bufferStart;
+    const left = this.#buffer.length - start - 8;
+    if (left < 0) return undefined;
+    const view = new DataView(this.#buffer.buffer, this.#buffer.byteOffset + start, 8);
+    const length = view.getUint32(0, true);
+    if (view.getUint32(4, true) !== 0 || length > Math.min(left, MAX_STRING_BYTES)) return undefined;
+    this.#position += 8 + length;
+    return length === 0 ? "" : DECODER.decode(this.#buffer.subarray(start + 8, start + 8 + length));
   }
 
   async #fill(length: number): Promise<void> {

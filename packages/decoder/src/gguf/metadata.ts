@@ -1,10 +1,30 @@
 import { GgufError } from "./gguf-error.ts";
 import type { HeaderCursor } from "./header-cursor.ts";
 
-/** A metadata value: 64-bit integers come as numbers where they are safe, as bigint elsewhere. */
-export type GgufValue = number | bigint | boolean | string | readonly GgufValue[];
+/** An array of numbers of up to 32 bits, or of float64, as the file types it. */
+export type GgufNumbers =
+  | Uint8Array
+  | Int8Array
+  | Uint16Array
+  | Int16Array
+  | Uint32Array
+  | Int32Array
+  | Float32Array
+  | Float64Array;
+
+/**
+ * A metadata value. 64-bit integers come as numbers where they are safe, as bigint elsewhere; arrays of other numbers
+ * as typed arrays, all other arrays as lists.
+ */
+export type GgufValue = number | bigint | boolean | string | GgufNumbers | readonly GgufValue[];
 
 const MAX_ARRAY_DEPTH = 4;
+/** Typed arrays take what they take in the file; they may be what one buffer can hold. */
+const MAX_ARRAY_BYTES = 2 ** 30;
+/** Lists take a multiple of it; sixteen times the largest vocabulary in use. */
+const MAX_LIST_LENGTH = 2 ** 24;
+/** Nobody writes arrays of arrays. */
+const MAX_ARRAYS_IN_ARRAY = 2 ** 10;
 const STRING = 8;
 const ARRAY = 9;
 const SMALLEST_STRING_BYTES = 8;
@@ -13,23 +33,25 @@ const SMALLEST_ARRAY_BYTES = 12;
 interface Scalar {
   readonly bytes: number;
   readonly read: (view: DataView) => GgufValue;
+  /** Makes a typed array of a copy of the file's bytes. */
+  readonly typed?: new (bytes: ArrayBuffer) => GgufNumbers;
 }
 
 const safe = (value: bigint): number | bigint =>
   value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value;
 
 const SCALARS: Readonly<Record<number, Scalar>> = {
-  0: { bytes: 1, read: (view) => view.getUint8(0) },
-  1: { bytes: 1, read: (view) => view.getInt8(0) },
-  2: { bytes: 2, read: (view) => view.getUint16(0, true) },
-  3: { bytes: 2, read: (view) => view.getInt16(0, true) },
-  4: { bytes: 4, read: (view) => view.getUint32(0, true) },
-  5: { bytes: 4, read: (view) => view.getInt32(0, true) },
-  6: { bytes: 4, read: (view) => view.getFloat32(0, true) },
+  0: { bytes: 1, read: (view) => view.getUint8(0), typed: Uint8Array },
+  1: { bytes: 1, read: (view) => view.getInt8(0), typed: Int8Array },
+  2: { bytes: 2, read: (view) => view.getUint16(0, true), typed: Uint16Array },
+  3: { bytes: 2, read: (view) => view.getInt16(0, true), typed: Int16Array },
+  4: { bytes: 4, read: (view) => view.getUint32(0, true), typed: Uint32Array },
+  5: { bytes: 4, read: (view) => view.getInt32(0, true), typed: Int32Array },
+  6: { bytes: 4, read: (view) => view.getFloat32(0, true), typed: Float32Array },
   7: { bytes: 1, read: (view) => view.getUint8(0) !== 0 },
   10: { bytes: 8, read: (view) => safe(view.getBigUint64(0, true)) },
   11: { bytes: 8, read: (view) => safe(view.getBigInt64(0, true)) },
-  12: { bytes: 8, read: (view) => view.getFloat64(0, true) },
+  12: { bytes: 8, read: (view) => view.getFloat64(0, true), typed: Float64Array },
 };
 
 /** Reads one typed value; `key` names it in errors. */
@@ -47,22 +69,40 @@ const readTyped = async (cursor: HeaderCursor, type: number, key: string, depth:
   );
 };
 
-const readArray = async (cursor: HeaderCursor, key: string, depth: number): Promise<GgufValue[]> => {
+const readArray = async (cursor: HeaderCursor, key: string, depth: number): Promise<GgufValue> => {
   if (depth > MAX_ARRAY_DEPTH)
     throw new GgufError(
       "GGUF_INVALID",
       `expected arrays nested at most ${MAX_ARRAY_DEPTH} deep for ${key}; the file is damaged`,
     );
   const type = await cursor.uint32(`the element type of ${key}`);
-  const smallest =
-    type === STRING ? SMALLEST_STRING_BYTES : type === ARRAY ? SMALLEST_ARRAY_BYTES : (SCALARS[type]?.bytes ?? 1);
-  const count = await cursor.boundedCount(`the length of ${key}`, smallest);
+  const count = await cursor.boundedCount(`the length of ${key}`, smallestBytes(type), longestArray(type));
   const scalar = SCALARS[type];
   if (scalar) return readScalars(await cursor.take(count * scalar.bytes, key), scalar, count);
+  if (type === STRING) return readStrings(cursor, key, count);
   const values: GgufValue[] = [];
   for (let index = 0; index < count; index++) values.push(await readTyped(cursor, type, key, depth));
   return values;
 };
 
-const readScalars = (view: DataView, { bytes, read }: Scalar, count: number): GgufValue[] =>
-  Array.from({ length: count }, (_, index) => read(new DataView(view.buffer, view.byteOffset + index * bytes, bytes)));
+const smallestBytes = (type: number): number =>
+  type === STRING ? SMALLEST_STRING_BYTES : type === ARRAY ? SMALLEST_ARRAY_BYTES : (SCALARS[type]?.bytes ?? 1);
+
+const longestArray = (type: number): number => {
+  if (type === ARRAY) return MAX_ARRAYS_IN_ARRAY;
+  const scalar = SCALARS[type];
+  return scalar?.typed ? MAX_ARRAY_BYTES / scalar.bytes : MAX_LIST_LENGTH;
+};
+
+const readStrings = async (cursor: HeaderCursor, key: string, count: number): Promise<string[]> => {
+  const values: string[] = [];
+  while (values.length < count) values.push(cursor.bufferedString() ?? (await cursor.string(key)));
+  return values;
+};
+
+/** Typed arrays are copies: the file's numbers are not aligned, and a view would hold the whole chunk. */
+const readScalars = (view: DataView, { bytes, read, typed }: Scalar, count: number): GgufValue => {
+  const { buffer, byteOffset } = view;
+  if (typed) return new typed((buffer as ArrayBuffer).slice(byteOffset, byteOffset + count * bytes));
+  return Array.from({ length: count }, (_, index) => read(new DataView(buffer, byteOffset + index * bytes, bytes)));
+};

@@ -140,22 +140,28 @@ const strings = (metadata: ReadonlyMap<string, unknown>, key: string): readonly 
   );
 };
 
-const numbers = (metadata: ReadonlyMap<string, unknown>, key: string, length: number): readonly number[] => {
-  const value = metadata.get(key) ?? Array.from({ length }, () => 1);
-  if (Array.isArray(value) && value.length === length && value.every((entry) => typeof entry === "number"))
-    return value;
+const numbers = (metadata: ReadonlyMap<string, unknown>, key: string, length: number): ArrayLike<number> => {
+  const value = metadata.get(key) ?? new Uint8Array(length).fill(1);
+  if (isNumbers(value) && value.length === length) return value;
   throw new TokenizerError(
     "TOKENIZER_METADATA",
     `expected ${key} to be ${length} numbers, got ${describe(value)}; convert the model again`,
   );
 };
 
+/** A typed array, as a file of 32-bit types gives it, or a list of numbers. */
+const isNumbers = (value: unknown): value is ArrayLike<number> =>
+  Array.isArray(value)
+    ? value.every((entry) => typeof entry === "number")
+    : ArrayBuffer.isView(value) && !(value instanceof DataView);
+
 const optionalId = (metadata: ReadonlyMap<string, unknown>, key: string): number | undefined => {
   const value = metadata.get(key);
   return typeof value === "number" ? value : undefined;
 };
 
-const describe = (value: unknown): string => (Array.isArray(value) ? `a list of ${value.length}` : typeof value);
+const describe = (value: unknown): string =>
+  Array.isArray(value) || isNumbers(value) ? `a list of ${value.length}` : typeof value;
 
 /** A tokenizer that cannot be made or used; `code` says why. */
 export class TokenizerError extends KvtunerError {
