@@ -3,9 +3,8 @@ import { loadDecoder } from "@kvtuner/decoder";
 import { layerScheme, parseShorthand, type LayerScheme } from "@kvtuner/plan";
 import { InferenceSession } from "onnxruntime-node";
 import { expect } from "vitest";
-import { randomWeights } from "../../decoder/src/test-support/random-weights.ts";
-import { createEvaluator } from "./evaluator.ts";
-import type { Score } from "./score.ts";
+import { randomWeights } from "../../../packages/decoder/src/test-support/random-weights.ts";
+import { createEvaluator, type Score } from "@kvtuner/evaluation";
 
 const LAYERS = 4;
 const createSession = (model: Uint8Array): Promise<InferenceSession> => InferenceSession.create(model);
