@@ -8,6 +8,7 @@ import { openModel } from "./model/open.ts";
 import type { TunableModel } from "./model/tunable-model.ts";
 import { readPlan } from "./model/read-plan.ts";
 import { wholeNumber } from "./options.ts";
+import { unquantizedWarning } from "./pipeline/unquantized.ts";
 import { runContext, type OnProgress } from "./progress.ts";
 
 /** Where and on what plans are scored. */
@@ -26,6 +27,8 @@ export interface EvaluateSettings {
   readonly seed?: number;
   /** Told of every bit of progress. */
   readonly onProgress?: OnProgress;
+  /** Told, once for each case, when windows are too short for a plan to matter. */
+  readonly onWarning?: (message: string) => void;
   /** Stops the run between two layers. */
   readonly signal?: AbortSignal;
 }
@@ -87,11 +90,18 @@ export const openPlanScorer = async (settings: EvaluateSettings): Promise<PlanSc
     windows: wholeNumber("windows", settings.windows ?? 8, 1),
     windowLength: wholeNumber("window-length", settings.windowLength ?? 512, 2),
   };
+  const seed = wholeNumber("seed", settings.seed ?? 0, 0);
   const context = wholeNumber("context", settings.context ?? 4096, 1);
   const text = settings.text === undefined ? undefined : readText(settings.text);
   const run = runContext(settings);
   const model = typeof settings.model === "string" ? await openModel(settings.model, run) : settings.model;
   let evaluator: Evaluator | undefined;
+  const warned = new Set<string>();
+  const warnOnce = (warning: string | undefined): void => {
+    if (warning === undefined || warned.has(warning)) return;
+    warned.add(warning);
+    run.warn(warning);
+  };
   const dispose = async (): Promise<void> => {
     await evaluator?.dispose();
     if (typeof settings.model === "string") await model.dispose();
@@ -99,7 +109,7 @@ export const openPlanScorer = async (settings: EvaluateSettings): Promise<PlanSc
   const openEvaluator = async (): Promise<Evaluator> => {
     const windows =
       text === undefined
-        ? await cachedOwnText(model, { ...windowOptions, seed: settings.seed ?? 0 }, run)
+        ? await cachedOwnText(model, { ...windowOptions, seed }, run)
         : textWindows((part) => model.encode(part), text, windowOptions);
     return model.evaluator(windows);
   };
@@ -107,6 +117,7 @@ export const openPlanScorer = async (settings: EvaluateSettings): Promise<PlanSc
     score: async (given) => {
       // The plan is checked first: a typing mistake should not cost the loading of a model.
       const plan = readPlan(given, model);
+      warnOnce(unquantizedWarning(plan.layers, windowOptions.windowLength));
       evaluator ??= await openEvaluator();
       const { signal } = settings;
       const scores = await evaluator.evaluate([plan.layers], signal === undefined ? {} : { signal });

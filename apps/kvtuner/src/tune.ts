@@ -11,6 +11,7 @@ import type { FrontPlan } from "./pipeline/pick.ts";
 import { runStudy } from "./pipeline/run-study.ts";
 import { searchSpace } from "./pipeline/space.ts";
 import { stopwatch, type Stopwatch } from "./pipeline/stopwatch.ts";
+import { unquantizedWarning } from "./pipeline/unquantized.ts";
 import { runContext, type RunContext } from "./progress.ts";
 import { openStudy, prepareFolder } from "./study/folder.ts";
 import { studySettings } from "./study/settings.ts";
@@ -78,6 +79,8 @@ const tuneModel = async (
   const focus = focusOf(limit, space);
   // Before the folder takes on these settings: a text that does not do must not leave a study behind.
   const windows = text === undefined ? undefined : textWindows((part) => model.encode(part), text, study);
+  const warning = unquantizedWarning(space.schemes, study.windowLength);
+  if (warning !== undefined) context.warn(warning);
   const folder = openStudy(out, studySettings(model, study, space, text, focus), context.warn);
   try {
     const result = await runStudy({ model, study, space, limit, textWindows: windows, focus, folder, context, clock });

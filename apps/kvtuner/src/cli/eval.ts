@@ -39,7 +39,9 @@ export const evalCommand = (terminal: Terminal, signal: AbortSignal): Command =>
       const { plan, stream, json, quiet, ...settings } = flags;
       if (plan === undefined && stream !== true) command.error("error: expected --plan or --stream");
       const view = progressView(terminal, quiet === true);
-      const scorer = await openPlanScorer({ model, ...settings, onProgress: view.show, signal }).finally(view.end);
+      const onWarning = (message: string): void => terminal.error(`warning: ${message}\n`);
+      const callbacks = { onProgress: view.show, onWarning, signal };
+      const scorer = await openPlanScorer({ model, ...settings, ...callbacks }).finally(view.end);
       try {
         if (plan === undefined) return await answerLines(scorer, terminal, signal);
         const result = await scorer.score(plan).finally(view.end);

@@ -1,0 +1,24 @@
+import { layerScheme, parseShorthand } from "@kvtuner/plan";
+import { describe, expect, test } from "vitest";
+
+import { unquantizedWarning } from "./unquantized.ts";
+
+const K4V4 = { key: 4, value: 4 } as const;
+
+describe("unquantizedWarning", () => {
+  // Keys of compact: 4 sinks, a window of 32, blocks of 128.
+  test.each([
+    ["compact", 36, /^keys and values are.*--window-length 164 /],
+    ["compact", 163, /^keys are.*--window-length 164 /],
+    ["compact", 164, /^none$/],
+    ["kivi", 63, /^keys and values are.*--window-length 64 /],
+    ["per-token", 2, /^none$/],
+  ] as const)("%s in windows of %d tokens", (mode, windowLength, words) => {
+    const warning = unquantizedWarning([parseShorthand("none").layer, layerScheme(mode, K4V4)], windowLength);
+    expect(warning ?? "none").toMatch(words);
+  });
+
+  test("16 bits are never meant to be quantized", () => {
+    expect(unquantizedWarning([parseShorthand("none").layer], 2)).toBeUndefined();
+  });
+});
