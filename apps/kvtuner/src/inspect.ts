@@ -16,6 +16,7 @@ import { readModelHeader } from "./model/header.ts";
 import { readPlanFile } from "./model/read-plan.ts";
 import { isModelName, resolveModel } from "./model/resolve.ts";
 import { DEFAULT_PAIRS, OptionKvtunerError, wholeNumber } from "./options.ts";
+import { BudgetKvtunerError, exactBytes } from "./pipeline/limit.ts";
 import type { Front, FrontPlan } from "./pipeline/pick.ts";
 import { planCost, searchSpace } from "./pipeline/space.ts";
 import { readStepFile, STUDY_FILES } from "./study/folder.ts";
@@ -84,7 +85,7 @@ export interface StudyReport {
 /**
  * Says what a model, a plan or a study holds. Reads no weights.
  *
- * @throws KvtunerError when the target is none of these.
+ * @throws KvtunerError when the target is none of these, or no uniform plan of a model fits the budget.
  */
 export const inspect = async (options: InspectOptions): Promise<InspectResult> => {
   const { target } = options;
@@ -111,6 +112,8 @@ const MODES: readonly Mode[] = ["per-token", "kivi", "compact"];
 
 const inspectModel = async (path: string, context: number, budget: number | undefined): Promise<ModelReport> => {
   const { identity, shape } = await readModelHeader(path);
+  const uniform = MODES.flatMap((mode) => uniformPlans(shape, mode, context, budget));
+  if (budget !== undefined) assertSomeFits(uniform, budget, context);
   return {
     kind: "model",
     model: identity,
@@ -118,7 +121,7 @@ const inspectModel = async (path: string, context: number, budget: number | unde
     bytesPerToken: 2 * 2 * shape.layers * shape.kvHeads * shape.headSize,
     context,
     ...(budget !== undefined && { budget }),
-    uniform: MODES.flatMap((mode) => uniformPlans(shape, mode, context, budget)),
+    uniform,
   };
 };
 
@@ -133,6 +136,13 @@ const uniformPlans = (shape: CacheShape, mode: Mode, context: number, budget: nu
       bits,
       ...(budget !== undefined && { fits: bytes <= budget }),
     }));
+};
+
+const assertSomeFits = (uniform: readonly UniformPlan[], budget: number, context: number): void => {
+  if (uniform.some(({ fits }) => fits)) return;
+  const smallest = uniform.toSorted((one, other) => one.bytes - other.bytes)[0];
+  if (smallest === undefined) return;
+  throw new BudgetKvtunerError(exactBytes(budget), { ...smallest, name: smallest.plan }, context);
 };
 
 const inspectPlan = (plan: Plan, context: number, budget: number | undefined): PlanReport => {

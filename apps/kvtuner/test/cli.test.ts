@@ -70,7 +70,19 @@ describe("kvtuner tune", () => {
 
   test("without a text it writes its own, with a seed", async () => {
     const runs = ["own-a", "own-b", "own-c"].map(async (name, index) => {
-      const argv = ["--windows", "2", "--window-length", "40", "--pairs", "K8V8,K2V2", "--evaluations", "3", "--quiet"];
+      const argv = [
+        "--windows",
+        "2",
+        "--window-length",
+        "40",
+        "--pairs",
+        "K8V8,K2V2",
+        "--evaluations",
+        "3",
+        "--quiet",
+        "--mode",
+        "per-token",
+      ];
       const home = { KVTUNER_HOME: join(folder, name) };
       const seed = ["--seed", String(Math.floor(index / 2))];
       const finished = await start(script, ["tune", model, "--out", join(folder, name, "out"), ...argv, ...seed], home)
@@ -185,6 +197,14 @@ describe("kvtuner eval", () => {
     expect(coarse.kl).toBeGreaterThan(fine.kl);
   });
 
+  test("warns of windows in which nothing is quantized", async () => {
+    const finished = await kvtuner(["eval", model, "--plan", "compact:K2V2", ...SMALL, "--json", "--quiet"]);
+    expect(finished).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/^warning: keys and values .*--window-length 164 .*\n$/),
+    });
+  });
+
   test("refuses shorthand it does not know, a plan for another model, and no plan", async () => {
     expect.hasAssertions();
     const plan = JSON.parse(readFileSync(join(folder, "study", "plan.json"), "utf8"));
@@ -210,6 +230,11 @@ describe("kvtuner inspect", () => {
     expect(kind).toBe("model");
     expect(bytesPerToken).toBe(4 * shape.layers * shape.kvHeads * shape.headSize);
     for (const { fits, bytes } of uniform) expect(fits).toBe(bytes <= 100_000);
+  });
+
+  test("a budget that no uniform plan fits is refused with the smallest plan", async () => {
+    expect.hasAssertions();
+    expectError(await kvtuner(["inspect", model, "--budget", "10B"]), "BUDGET_TOO_SMALL", "K2V2 in every layer");
   });
 
   test("refuses what is none", async () => {

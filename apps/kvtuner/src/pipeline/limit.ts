@@ -40,22 +40,35 @@ export const focusOf = (
  */
 export const assertReachable = (limit: Limit, space: SearchSpace): void => {
   const smallest = space.layerBytes.indexOf(Math.min(...space.layerBytes));
-  const cost = planCost(space, Array<number>(space.shape.layers).fill(smallest));
-  if (limit.kind === "bytes" && cost.bytes > limit.bytes) {
-    throw new BudgetKvtunerError(formatBytes(limit.bytes), space, smallest, cost);
+  const { bytes, bits } = planCost(space, Array<number>(space.shape.layers).fill(smallest));
+  const plan = { name: space.pairNames[smallest] ?? "", bytes, bits };
+  if (limit.kind === "bytes" && bytes > limit.bytes) {
+    throw new BudgetKvtunerError(exactBytes(limit.bytes), plan, space.context);
   }
-  if (limit.kind === "bits" && cost.bits > limit.bits) {
-    throw new BudgetKvtunerError(`${limit.bits} bits`, space, smallest, cost);
+  if (limit.kind === "bits" && bits > limit.bits) {
+    throw new BudgetKvtunerError(`${limit.bits} bits`, plan, space.context);
   }
 };
 
+/** A rounded size could be one that is itself refused. */
+export const exactBytes = (bytes: number): string => `${bytes} bytes (${formatBytes(bytes)})`;
+
+const roundedUp = (bits: number): string => (Math.ceil(bits * 1000) / 1000).toFixed(3);
+
+/** A plan with one pair in every layer, and its cost. */
+export interface SmallestPlan {
+  readonly name: string;
+  readonly bytes: number;
+  readonly bits: number;
+}
+
 /** No plan is as small as the budget asks. */
 export class BudgetKvtunerError extends KvtunerError {
-  constructor(budget: string, space: SearchSpace, smallest: number, cost: PlanCost) {
+  constructor(budget: string, smallest: SmallestPlan, context: number) {
     super(
       "BUDGET_TOO_SMALL",
-      `expected a budget that some plan meets, got ${budget}; the smallest plan, ${space.pairNames[smallest]} in every layer, takes ` +
-        `${formatBytes(cost.bytes)} (${cost.bits.toFixed(3)} bits) at ${space.context} tokens; raise the budget, shorten --context, or add smaller pairs`,
+      `expected a budget that some plan meets, got ${budget}; the smallest plan, ${smallest.name} in every layer, takes ` +
+        `${exactBytes(smallest.bytes)}, ${roundedUp(smallest.bits)} bits, at ${context} tokens; raise the budget, shorten --context, or add smaller pairs`,
     );
     this.name = "BudgetKvtunerError";
   }
@@ -64,7 +77,7 @@ export class BudgetKvtunerError extends KvtunerError {
 /** The search found no plan that keeps to the limit. */
 export class LimitKvtunerError extends KvtunerError {
   constructor(limit: Limit, front: readonly { readonly kl: number; readonly bytes: number; readonly bits: number }[]) {
-    const bytes = formatBytes(Math.min(...front.map((plan) => plan.bytes)));
+    const bytes = exactBytes(Math.min(...front.map((plan) => plan.bytes)));
     const kl = Math.min(...front.map((plan) => plan.kl)).toPrecision(3);
     super(
       "LIMIT_NOT_MET",
@@ -79,7 +92,7 @@ export class LimitKvtunerError extends KvtunerError {
 export const describeLimit = (limit: Limit): string => {
   switch (limit.kind) {
     case "bytes":
-      return `at most ${formatBytes(limit.bytes)}`;
+      return `at most ${exactBytes(limit.bytes)}`;
     case "bits":
       return `at most ${limit.bits} bits`;
     case "kl":
