@@ -1,6 +1,8 @@
 import { InferenceSession } from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
 import { FloatAttention } from "./attention/float-attention.ts";
+import { readConfig } from "./architecture/config.ts";
+import type { ModelError } from "./architecture/model-error.ts";
 import { type Decoder, loadDecoder } from "./decoder.ts";
 import { forward } from "./forward.ts";
 import { batchAttention } from "./attention/batch-attention.ts";
@@ -106,10 +108,31 @@ describe("a model that cannot be loaded says why", () => {
     ["heads that do not divide", without("llama.attention.head_count_kv", 3), "MODEL_METADATA_INVALID", /4 and 3/],
     ["yarn", without("x", 0).set("llama.rope.scaling.type", "yarn"), "MODEL_ROPE_UNSUPPORTED", /"yarn"/],
     ["sizes that do not fit the tensors", without("llama.feed_forward_length", 49), "MODEL_TENSOR_SHAPE", /ffn_gate/],
-    ["more layers than tensors", without("llama.block_count", 4), "MODEL_TENSOR_MISSING", /blk\.3/],
+    ["more layers than tensors", without("llama.block_count", 4), "MODEL_LAYER_COUNT", /the 4 layers.*of 3.*blk\.2/],
+    ["fewer layers than tensors", without("llama.block_count", 2), "MODEL_LAYER_COUNT", /the 2 layers.*of 3.*blk\.2/],
+    [
+      "a segment too large",
+      without("llama.feed_forward_length", 2 ** 24),
+      "MODEL_TOO_LARGE",
+      /6\.00 GiB.*feed-forward/,
+    ],
   ];
   test.each(cases)("%s", async (_, metadata, code, message) => {
     const failure = await loadDecoder({ ...weights, metadata }, { createSession }).catch((error: unknown) => error);
     expect(failure).toMatchObject({ code, message: expect.stringMatching(message) as unknown });
+  });
+
+  test.each([
+    [2 ** 24 - 2 ** 13, undefined],
+    [2 ** 24, "MODEL_TOO_LARGE"],
+  ])("an output matrix of %i rows of 32 float32 numbers gives %s, before anything is read", (rows, code) => {
+    const tensors = new Map(weights.tensors).set("token_embd.weight", { dims: [32, rows] });
+    let thrown: unknown;
+    try {
+      readConfig({ metadata: weights.metadata, tensors });
+    } catch (error) {
+      thrown = error;
+    }
+    expect((thrown as ModelError | undefined)?.code).toBe(code);
   });
 });

@@ -64,7 +64,7 @@ export interface LoadOptions {
  * @throws ModelError when the metadata or a tensor does not fit
  */
 export const loadDecoder = async (source: WeightSource, options: LoadOptions): Promise<Decoder> => {
-  const config = readConfig(source.metadata);
+  const config = readConfig(source);
   const { layers, queryHeads, kvHeads, headSize } = config;
   const shape: CacheShape = { layers, queryHeads, kvHeads, headSize };
   const segments = await buildSegments(source, config, options);

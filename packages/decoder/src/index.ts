@@ -1,5 +1,6 @@
-export type { Architecture, DecoderConfig } from "./architecture/config.ts";
-export { ModelError, readConfig } from "./architecture/config.ts";
+export type { Architecture, DecoderConfig, ModelHeader } from "./architecture/config.ts";
+export { readConfig } from "./architecture/config.ts";
+export { ModelError } from "./architecture/model-error.ts";
 export type { WeightSource } from "./architecture/weights.ts";
 export type { AttentionCall, AttentionKernel } from "./attention/attention-kernel.ts";
 export { createAttentionKernel } from "./attention/attention-kernel.ts";

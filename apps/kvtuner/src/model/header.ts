@@ -20,7 +20,7 @@ export const openHeader = async (path: string): Promise<ModelHeader> => {
   const source = await openFileSource(path);
   try {
     const gguf = await openGguf(source);
-    const { name, architecture, layers, queryHeads, kvHeads, headSize } = readConfig(gguf.metadata);
+    const { name, architecture, layers, queryHeads, kvHeads, headSize } = readConfig(gguf);
     const shape = { layers, queryHeads, kvHeads, headSize };
     return { gguf, identity: { name, architecture }, shape, close: () => source.close() };
   } catch (error) {

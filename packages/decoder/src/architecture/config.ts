@@ -1,7 +1,14 @@
-import { type CacheShape, KvtunerError } from "@kvtuner/plan";
+import type { CacheShape } from "@kvtuner/plan";
+import { assertLayerCount } from "./layer-count.ts";
+import { ModelError } from "./model-error.ts";
+import { assertSegmentSizes } from "./segment-size.ts";
+import type { WeightSource } from "./weights.ts";
 
 /** Metadata of a model file by key, as GGUF stores it. */
 export type Metadata = ReadonlyMap<string, unknown>;
+
+/** What {@link readConfig} needs of an opened GGUF file. */
+export type ModelHeader = Pick<WeightSource, "metadata" | "tensors">;
 
 /** Architectures that segments are built for. */
 export type Architecture = "llama" | "qwen2";
@@ -23,12 +30,19 @@ export interface DecoderConfig extends CacheShape {
 }
 
 /**
- * Reads a decoder's configuration from GGUF metadata.
+ * Reads a decoder's configuration from the header of a GGUF file: its metadata, held against its tensors.
  *
  * @throws ModelError `MODEL_UNKNOWN_ARCHITECTURE`, `MODEL_METADATA_MISSING`, `MODEL_METADATA_INVALID`,
- * `MODEL_ROPE_UNSUPPORTED`
+ * `MODEL_ROPE_UNSUPPORTED`, `MODEL_LAYER_COUNT`, `MODEL_TENSOR_MISSING`, `MODEL_TOO_LARGE`
  */
-export const readConfig = (metadata: Metadata): DecoderConfig => {
+export const readConfig = ({ metadata, tensors }: ModelHeader): DecoderConfig => {
+  const config = readMetadata(metadata);
+  assertLayerCount(config, tensors);
+  assertSegmentSizes(config, tensors);
+  return config;
+};
+
+const readMetadata = (metadata: Metadata): DecoderConfig => {
   const architecture = readArchitecture(metadata);
   const field = (key: string, fallback?: number): number => number(metadata, `${architecture}.${key}`, fallback);
   const hiddenSize = field("embedding_length");
@@ -123,8 +137,3 @@ const validated = (config: DecoderConfig): DecoderConfig => {
     );
   return config;
 };
-
-/** A model file that cannot become a decoder; `code` says why. */
-export class ModelError extends KvtunerError {
-  override readonly name = "ModelError";
-}

@@ -1,4 +1,5 @@
-import { ModelError, type DecoderConfig } from "./config.ts";
+import type { DecoderConfig } from "./config.ts";
+import { ModelError } from "./model-error.ts";
 
 /** Where a decoder reads its weights: what {@link loadDecoder} needs of an opened GGUF file. */
 export interface WeightSource {
@@ -86,8 +87,8 @@ export const readHead = async (source: WeightSource, config: DecoderConfig): Pro
 };
 
 /** Rows of the embedding. */
-export const vocabularySize = (source: WeightSource): number => {
-  const size = source.tensors.get("token_embd.weight")?.dims[1];
+export const vocabularySize = ({ tensors }: Pick<WeightSource, "tensors">): number => {
+  const size = tensors.get("token_embd.weight")?.dims[1];
   if (size === undefined) throw missing("token_embd.weight");
   return size;
 };

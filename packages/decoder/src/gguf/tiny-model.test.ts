@@ -11,7 +11,7 @@ test.for(["llama", "qwen2"] as const)(
   async (architecture) => {
     const sizes = { layers: 2, hiddenSize: 32, heads: 4, kvHeads: 2, feedForward: 48, vocabulary: 264, seed: 1 };
     const file = await openGguf(bufferSource(tinyModel({ ...sizes, architecture, tied: architecture === "llama" })));
-    const config = readConfig(file.metadata);
+    const config = readConfig(file);
     for (let layer = 0; layer < 2; layer++) {
       const { key } = await readProjection(file, config, layer);
       expect([key.rows, key.columns, key.bias?.length]).toEqual([16, 32, architecture === "qwen2" ? 16 : undefined]);
