@@ -1,11 +1,14 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+import { z } from "zod";
 
 import { kvtunerHome } from "../model/home.ts";
 import type { TunableModel } from "../model/tunable-model.ts";
 import type { RunContext } from "../progress.ts";
 import { writeJsonAtomic } from "../study/atomic-file.ts";
+import { makeFolder } from "../study/make-folder.ts";
 import { ownText, type OwnTextOptions } from "./own-text.ts";
 import { CALIBRATION_PROMPTS } from "./prompts.ts";
 
@@ -16,13 +19,14 @@ export const cachedOwnText = async (
   run: RunContext,
 ): Promise<Int32Array[]> => {
   const path = cachePath(model, options);
-  if (path !== undefined && existsSync(path)) return readCache(path);
+  const cached = path === undefined ? undefined : readCache(path, options);
+  if (cached !== undefined) return cached;
   const onProgress = (done: number, total: number): void => {
     run.signal?.throwIfAborted();
     run.progress({ step: "calibrate", done, total });
   };
   const windows = await ownText(model, { ...options, onProgress });
-  if (path !== undefined) writeCache(path, windows);
+  if (path !== undefined) writeCache(path, windows, run.warn);
   return windows;
 };
 
@@ -33,13 +37,26 @@ const cachePath = ({ identity }: TunableModel, { windows, windowLength, seed }: 
   return join(kvtunerHome(), "own-text", `${createHash("sha256").update(key).digest("hex")}.json`);
 };
 
-const readCache = (path: string): Int32Array[] =>
-  (JSON.parse(readFileSync(path, "utf8")) as number[][]).map((window) => Int32Array.from(window));
+/** Undefined when the file is not there, cannot be read or is damaged: the text is sampled again. */
+const readCache = (path: string, { windows, windowLength }: OwnTextOptions): Int32Array[] | undefined => {
+  const schema = z.array(z.array(z.int32().min(0)).length(windowLength)).length(windows);
+  try {
+    return schema.parse(JSON.parse(readFileSync(path, "utf8"))).map((window) => Int32Array.from(window));
+  } catch {
+    return undefined;
+  }
+};
 
-const writeCache = (path: string, windows: readonly Int32Array[]): void => {
-  mkdirSync(join(path, ".."), { recursive: true });
-  writeJsonAtomic(
-    path,
-    windows.map((window) => [...window]),
-  );
+/** The text is sampled by now: a cache that cannot be written costs the next run time, and this one nothing. */
+const writeCache = (path: string, windows: readonly Int32Array[], warn: (message: string) => void): void => {
+  try {
+    makeFolder(dirname(path));
+    writeJsonAtomic(
+      path,
+      windows.map((window) => [...window]),
+    );
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    warn(`the model's own text could not be kept in ${path} (${reason}); the next run samples it again`);
+  }
 };

@@ -1,11 +1,12 @@
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { accessSync, constants, existsSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
 
 import { KvtunerError } from "@kvtuner/plan";
 
 import { writeJsonAtomic } from "./atomic-file.ts";
 import { openJournal, type Journal } from "./journal.ts";
 import { lockStudy } from "./lock.ts";
+import { makeFolder } from "./make-folder.ts";
 import { assertSameSettings, readSettings, type StudySettings } from "./settings.ts";
 
 /** Names of the files of a study (design: one file a step). */
@@ -67,14 +68,6 @@ export const prepareFolder = (path: string): void => {
     ? undefined
     : readdirSync(path).find((name) => !isLeftover(name));
   if (foreign !== undefined) throw new StudyFolderKvtunerError(path, `it holds ${foreign} and is no study`);
-};
-
-/** Not `recursive`, which never returns where a file system answers ENOENT to every new folder, as /proc does. */
-const makeFolder = (path: string): void => {
-  if (existsSync(path)) return;
-  const parent = dirname(path);
-  if (parent !== path) makeFolder(parent);
-  mkdirSync(path);
 };
 
 /** A run killed between taking the lock and writing its settings leaves only these. */

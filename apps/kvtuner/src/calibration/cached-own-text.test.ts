@@ -1,0 +1,50 @@
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterEach, describe, expect, test, vi } from "vitest";
+
+import type { TunableModel } from "../model/tunable-model.ts";
+import { fakeModel } from "../test-support/fake-model.ts";
+import { cachedOwnText } from "./cached-own-text.ts";
+
+const OPTIONS = { windows: 2, windowLength: 20, seed: 1 };
+
+const sample = async (): Promise<{ windows: Int32Array[]; samplings: number; warnings: string[] }> => {
+  const fake = fakeModel();
+  const continuations = vi.fn<TunableModel["continuations"]>(fake.continuations.bind(fake));
+  const warnings: string[] = [];
+  const run = { progress: () => undefined, warn: (message: string) => void warnings.push(message) };
+  const model = { ...fake, continuations, identity: { ...fake.identity, sha256: "ab" } };
+  const windows = await cachedOwnText(model, OPTIONS, run);
+  return { windows, samplings: continuations.mock.calls.length, warnings };
+};
+
+afterEach(() => vi.unstubAllEnvs());
+
+describe("cachedOwnText", () => {
+  test("samples once, and again when the file is damaged", async () => {
+    const home = mkdtempSync(join(tmpdir(), "kvtuner-home-"));
+    vi.stubEnv("KVTUNER_HOME", home);
+    const first = await sample();
+    expect(first).toMatchObject({ samplings: 1, warnings: [] });
+    expect(await sample()).toEqual({ ...first, samplings: 0 });
+    const file = join(home, "own-text", readdirSync(join(home, "own-text"))[0] ?? "");
+    const whole = readFileSync(file, "utf8");
+    for (const damaged of ["", "{}", "[[1, 2]]", "null", whole.slice(0, -9), whole.replace(/\d/, "-")]) {
+      writeFileSync(file, damaged);
+      expect(await sample()).toEqual(first);
+      expect(readFileSync(file, "utf8")).toBe(whole);
+    }
+  });
+
+  test.each(["/proc/kvtuner-home", join(import.meta.filename, "home")])(
+    "a home at %s, which cannot be written, is a warning",
+    async (home) => {
+      vi.stubEnv("KVTUNER_HOME", home);
+      const { windows, warnings } = await sample();
+      expect(windows).toHaveLength(2);
+      expect(warnings).toEqual([expect.stringContaining(home)]);
+    },
+  );
+});

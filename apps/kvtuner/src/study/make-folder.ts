@@ -1,0 +1,20 @@
+import { existsSync, mkdirSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+
+/**
+ * Makes a folder and those above it; returns the ones that were not there, outermost first. Not `recursive`, which never
+ * returns where a file system answers ENOENT to every new folder, as /proc does.
+ */
+export const makeFolder = (path: string): string[] => {
+  if (existsSync(path)) return [];
+  const parent = dirname(path);
+  const made = parent === path ? [] : makeFolder(parent);
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    // Another run may have made it meanwhile.
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return made;
+    throw error;
+  }
+  return [...made, path];
+};
