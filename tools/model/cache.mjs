@@ -2,7 +2,7 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 
-const home = () => process.env.KVTUNER_HOME ?? join(homedir(), ".cache", "kvtuner");
+const home = () => process.env.KVTUNER_HOME || join(homedir(), ".cache", "kvtuner");
 
 /** Path of a fetched model's file. */
 export const modelPath = (name) => join(home(), "models", `${name}.gguf`);
