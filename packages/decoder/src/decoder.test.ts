@@ -88,6 +88,38 @@ test("sequences in a batch do not see each other", async () => {
   }
 });
 
+describe("a decoder that fails to load gives back what was built", () => {
+  const source = randomWeights({ ...models["llama with Llama 3 frequency factors"]!, layers: 2 }, 5);
+  const failure = new Error("no more");
+  const fail = (): never => {
+    throw failure;
+  };
+  const readTensor = async (name: string): Promise<Float32Array> =>
+    name === "rope_freqs.weight" ? fail() : source.readTensor(name);
+
+  /** Four segments and the attention. */
+  test.each([
+    ["at the third segment", 2, { failAt: 3 }],
+    ["at the attention", 4, { failAt: 5 }],
+    ["in onProgress", 2, { onProgress: (done: number) => done === 2 && fail() }],
+    ["at the frequency factors", 5, { source: { ...source, readTensor } }],
+  ] as [string, number, { failAt?: number; onProgress?: (done: number) => void; source?: typeof source }][])(
+    "%s, when there are %i sessions",
+    async (_, made, { failAt, onProgress, source: changed }) => {
+      const sessions: { released: number }[] = [];
+      const counted = async (): Promise<InferenceSession> => {
+        if (sessions.length + 1 === failAt) fail();
+        const session = { released: 0, release: async () => void session.released++ };
+        sessions.push(session);
+        return session as unknown as InferenceSession;
+      };
+      const options = { createSession: counted, ...(onProgress && { onProgress }) };
+      await expect(loadDecoder(changed ?? source, options)).rejects.toBe(failure);
+      expect(sessions.map(({ released }) => released)).toEqual(Array.from({ length: made }, () => 1));
+    },
+  );
+});
+
 describe("a model that cannot be loaded says why", () => {
   const weights = randomWeights(models["llama, tied"]!, 1);
   const without = (key: string, value?: unknown): Map<string, unknown> => {

@@ -53,7 +53,7 @@ export interface Decoder {
 /** Options of {@link loadDecoder}. */
 export interface LoadOptions {
   readonly createSession: CreateSession;
-  /** Called after each segment is built. */
+  /** Called after each segment is built; what it throws ends the loading. */
   readonly onProgress?: (done: number, total: number) => void;
   readonly sha256?: string;
 }
@@ -61,9 +61,26 @@ export interface LoadOptions {
 /**
  * Builds the segments of a model, dequantized to float32.
  *
+ * When that fails, the segments built until then are given back.
+ *
  * @throws ModelError when the metadata or a tensor does not fit
  */
 export const loadDecoder = async (source: WeightSource, options: LoadOptions): Promise<Decoder> => {
+  const sessions: InferenceSession[] = [];
+  const createSession: CreateSession = async (model) => {
+    const session = await options.createSession(model);
+    sessions.push(session);
+    return session;
+  };
+  try {
+    return await buildDecoder(source, { ...options, createSession });
+  } catch (error) {
+    await Promise.allSettled(sessions.map(async (session) => session.release()));
+    throw error;
+  }
+};
+
+const buildDecoder = async (source: WeightSource, options: LoadOptions): Promise<Decoder> => {
   const config = readConfig(source);
   const { layers, queryHeads, kvHeads, headSize } = config;
   const shape: CacheShape = { layers, queryHeads, kvHeads, headSize };
