@@ -1,4 +1,4 @@
-import { open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import type { ByteSource } from "./byte-source.ts";
 
 /** A file as a byte source; `close` gives the handle back. */
@@ -7,17 +7,19 @@ export interface FileSource extends ByteSource {
   close(): Promise<void>;
 }
 
+/** Node refuses reads of 2 GiB and more. */
+const MAX_READ_BYTES = 2 ** 30;
+
 /** Opens a file for reading. */
 export const openFileSource = async (path: string): Promise<FileSource> => {
   const handle = await open(path, "r");
-  const { size } = await handle.stat();
   return {
-    sizeBytes: size,
+    sizeBytes: await sizeOf(handle),
     read: async (offset, length) => {
       const bytes = new Uint8Array(length);
       let done = 0;
       while (done < length) {
-        const { bytesRead } = await handle.read(bytes, done, length - done, offset + done);
+        const { bytesRead } = await handle.read(bytes, done, Math.min(length - done, MAX_READ_BYTES), offset + done);
         if (bytesRead === 0)
           throw new RangeError(
             `expected ${length} bytes at ${offset} of ${path}, the file ended; it changed while it was read`,
@@ -28,4 +30,13 @@ export const openFileSource = async (path: string): Promise<FileSource> => {
     },
     close: () => handle.close(),
   };
+};
+
+const sizeOf = async (handle: FileHandle): Promise<number> => {
+  try {
+    return (await handle.stat()).size;
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
 };
