@@ -162,8 +162,7 @@ const inspectPlan = (plan: Plan, context: number, budget: number | undefined): P
 const inspectStudy = (folder: string): StudyReport => {
   const settings = readSettings(join(folder, STUDY_FILES.settings));
   if (settings === undefined) throw new TargetKvtunerError(folder);
-  const path = join(folder, STUDY_FILES.front);
-  const front = existsSync(path) ? readStepFile<Front>(path) : undefined;
+  const front = readStepFile<Front>(folder, "front", settings);
   return {
     kind: "study",
     settings,

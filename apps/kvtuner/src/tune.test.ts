@@ -108,6 +108,55 @@ describe("tune", () => {
     expect(model.scored()).toBe(0);
   });
 
+  test("within a loss that no plan found keeps to, the largest pair in every layer is tried", async () => {
+    const options = { ...OPTIONS, evaluations: 1 };
+    const { picked, evaluations } = await tune({
+      model: fakeModel(),
+      out: newFolder(),
+      ...options,
+      pairs: ["K4V4", "K8V8", "K2V2"],
+      strategy: "nsga2",
+      limit: { kind: "kl", kl: 0.001 },
+    });
+    expect(picked.pairs).toEqual(Array(5).fill("K8V8"));
+    expect(evaluations).toBe(2);
+  });
+
+  test("a front whose journal is gone is not written over with less: the search is done again, with a warning", async () => {
+    const out = newFolder();
+    const first = await tune({ model: fakeModel(), out, ...OPTIONS });
+    const journal = join(out, "journal.jsonl");
+    const whole = readFileSync(journal, "utf8");
+    for (const left of ["", whole.slice(0, whole.indexOf("\n") + 1)]) {
+      writeFileSync(journal, left);
+      const warnings: string[] = [];
+      const again = await tune({ model: fakeModel(), out, ...OPTIONS, onWarning: (text) => warnings.push(text) });
+      expect(again.front).toEqual(first.front);
+      expect(warnings).toEqual([expect.stringMatching(/journal\.jsonl lacks \d+ of the plans/)]);
+    }
+  });
+
+  test("a study file that does not hold what its step writes is an error that names it", async () => {
+    const out = newFolder();
+    await tune({ model: fakeModel(), out, ...OPTIONS });
+    for (const name of ["settings", "calibration", "profile", "candidates", "groups", "front"]) {
+      const path = join(out, `${name}.json`);
+      const whole = readFileSync(path, "utf8");
+      for (const damaged of ["{}", "null", "[]", whole.slice(0, -9)]) {
+        writeFileSync(path, damaged);
+        await expect(tune({ model: fakeModel(), out, ...OPTIONS })).rejects.toMatchObject({
+          code: name === "settings" ? "STUDY_SETTINGS_UNREADABLE" : "STUDY_FILE_UNREADABLE",
+          message: expect.stringContaining(path),
+        });
+        expect(readFileSync(path, "utf8")).toBe(damaged);
+      }
+      writeFileSync(path, whole);
+    }
+    const model = fakeModel();
+    await tune({ model, out, ...OPTIONS });
+    expect(model.scored()).toBe(0);
+  });
+
   test("a text shorter than a window is an error with both lengths", async () => {
     const text = join(mkdtempSync(join(tmpdir(), "kvtuner-text-")), "short.txt");
     writeFileSync(text, "far too short");

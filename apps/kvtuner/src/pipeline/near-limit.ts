@@ -1,6 +1,7 @@
 import { additiveFrontTable } from "@kvtuner/search";
 
 import { evaluateMissing, knownEntries, type SearchInputs, type SearchResources } from "./search.ts";
+import type { SearchSpace } from "./space.ts";
 
 /** Plans that differ less in bytes than this share of the range are not told apart. */
 const RESOLUTION = 1 / 65536;
@@ -14,8 +15,22 @@ export const evaluateWithin = async (
   focus: number,
   resources: SearchResources,
 ): Promise<void> => {
+  await evaluateOne(inputs.space, bestWithin(inputs, focus), resources);
+};
+
+/** Evaluates the largest pair in every layer: the plan most likely to lose as little as a user allows. */
+export const evaluateBest = async (space: SearchSpace, resources: SearchResources): Promise<void> => {
+  const largest = space.layerBytes.indexOf(Math.max(...space.layerBytes));
+  await evaluateOne(space, Array<number>(space.shape.layers).fill(largest), resources);
+};
+
+const evaluateOne = async (
+  space: SearchSpace,
+  choice: readonly number[],
+  resources: SearchResources,
+): Promise<void> => {
   const place = { resources, done: 0, total: 1 };
-  await evaluateMissing(inputs.space, [bestWithin(inputs, focus)], knownEntries(resources.journal), place);
+  await evaluateMissing(space, [choice], knownEntries(resources.journal), place);
 };
 
 /** Pair indices by layer. */

@@ -11,8 +11,8 @@ import type { Journal } from "../study/journal.ts";
 import { parseEvaluationEntry, type EvaluationEntry } from "./evaluation-entry.ts";
 import { groupStep } from "./group.ts";
 import type { Limit } from "./limit.ts";
-import { evaluateWithin } from "./near-limit.ts";
-import { makeFront, pickedFrom, type Front, type FrontPlan } from "./pick.ts";
+import { evaluateBest, evaluateWithin } from "./near-limit.ts";
+import { makeFront, pickedFrom, pickPlan, type Front, type FrontPlan } from "./pick.ts";
 import { planFile } from "./plan-file.ts";
 import { lossTable, profileStep } from "./profile.ts";
 import { pruneStep } from "./prune.ts";
@@ -104,10 +104,23 @@ const searchStep = async (
 ): Promise<Front> =>
   run.clock.time("search", async () => {
     const resources = { ...run.context, evaluator, journal };
-    if (!run.folder.has("front")) await runSearch(inputs, { ...run.study, focus: run.focus }, resources);
+    if (!isSearched(run, journal)) await runSearch(inputs, { ...run.study, focus: run.focus }, resources);
     if (run.focus !== undefined) await evaluateWithin(inputs, run.focus, resources);
+    if (!isMet(run, journal)) await evaluateBest(run.space, resources);
     const front = makeFront(run.space, journal.entries);
     writeJsonAtomic(run.folder.file("front"), front);
     writeFileAtomic(run.folder.file("chart"), await frontChart(front.front));
     return front;
   });
+
+/** A front without all of the plans it was made from, whose journal was removed or cut, would be written over with less. */
+const isSearched = ({ folder, context }: StudyRun, journal: Journal<EvaluationEntry>): boolean => {
+  const front = folder.read<Front>("front");
+  if (front === undefined) return false;
+  const lost = front.evaluations - journal.entries.length;
+  if (lost > 0) context.warn(`journal.jsonl lacks ${lost} of the plans that front.json was made from: searching again`);
+  return lost <= 0;
+};
+
+const isMet = ({ space, limit }: StudyRun, journal: Journal<EvaluationEntry>): boolean =>
+  limit.kind !== "kl" || pickPlan(makeFront(space, journal.entries).front, limit) !== undefined;

@@ -40,7 +40,7 @@ describe("study folder", () => {
     let made = 0;
     for (let run = 0; run < 2; run++) {
       const folder = open(path);
-      expect(await folder.step("groups", async () => ({ made: ++made }))).toEqual({ made: 1 });
+      expect(await folder.step("groups", async () => ({ groups: [[made++]] }))).toEqual({ groups: [[0]] });
       folder.close();
     }
     expect(readdirSync(path).toSorted()).toEqual(["groups.json", "settings.json"]);

@@ -7,7 +7,9 @@ import { writeJsonAtomic } from "./atomic-file.ts";
 import { openJournal, type Journal } from "./journal.ts";
 import { lockStudy } from "./lock.ts";
 import { makeFolder } from "./make-folder.ts";
+import { reasonOf } from "./reason.ts";
 import { assertSameSettings, readSettings, type StudySettings } from "./settings.ts";
+import { stepSchemas, type StepName } from "./step-schemas.ts";
 
 /** Names of the files of a study (design: one file a step). */
 export const STUDY_FILES = {
@@ -27,10 +29,11 @@ export const STUDY_FILES = {
 export interface StudyFolder {
   readonly path: string;
   file(name: keyof typeof STUDY_FILES): string;
-  has(name: keyof typeof STUDY_FILES): boolean;
   journal<Entry>(name: "profileJournal" | "journal", parse: (value: unknown) => Entry): Journal<Entry>;
   /** The step's file when it is there, else what `make` returns, after writing it. */
-  step<Result>(name: keyof typeof STUDY_FILES, make: () => Promise<Result>): Promise<Result>;
+  step<Result>(name: StepName, make: () => Promise<Result>): Promise<Result>;
+  /** The step's file when it is there. */
+  read<Result>(name: StepName): Result | undefined;
   /** Closes the journals and gives the lock back. Safe to call twice. */
   close(): void;
 }
@@ -52,7 +55,7 @@ export const openStudy = (path: string, settings: StudySettings, warn: (message:
     lock.release();
     throw error;
   }
-  return studyFolder(path, () => lock.release(), warn);
+  return studyFolder(path, settings, () => lock.release(), warn);
 };
 
 /** Checks `path` before any slow work is done for it. */
@@ -94,19 +97,30 @@ const adoptSettings = (path: string, settings: StudySettings): void => {
   assertSameSettings(path, existing, isSearched ? { ...settings, focus: existing.focus } : settings);
 };
 
-const studyFolder = (path: string, release: () => void, warn: (message: string) => void): StudyFolder => {
+const studyFolder = (
+  path: string,
+  settings: StudySettings,
+  release: () => void,
+  warn: (message: string) => void,
+): StudyFolder => {
   const journals: { close(): void }[] = [];
   const file = (name: keyof typeof STUDY_FILES): string => join(path, STUDY_FILES[name]);
   return {
     path,
     file,
-    has: (name) => existsSync(file(name)),
     journal: (name, parse) => {
       const journal = openJournal({ path: file(name), parse, warn });
       journals.push(journal);
       return journal;
     },
-    step: (name, make) => runStep(file(name), make),
+    read: (name) => readStepFile(path, name, settings),
+    step: async <Result>(name: StepName, make: () => Promise<Result>) => {
+      const known = readStepFile<Result>(path, name, settings);
+      if (known !== undefined) return known;
+      const result = await make();
+      writeJsonAtomic(file(name), result);
+      return result;
+    },
     close: () => {
       for (const journal of journals.splice(0)) journal.close();
       release();
@@ -114,19 +128,20 @@ const studyFolder = (path: string, release: () => void, warn: (message: string) 
   };
 };
 
-const runStep = async <Result>(path: string, make: () => Promise<Result>): Promise<Result> => {
-  if (existsSync(path)) return readStepFile<Result>(path);
-  const result = await make();
-  writeJsonAtomic(path, result);
-  return result;
-};
-
-/** Files of steps are written whole by this program, under settings that were compared: their shape is trusted. */
-export const readStepFile = <Result>(path: string): Result => {
+/**
+ * A step's file in the study in `folder`; undefined when it is not there.
+ *
+ * @throws StudyFileKvtunerError when it is not what the step writes.
+ */
+export const readStepFile = <Result>(folder: string, name: StepName, settings: StudySettings): Result | undefined => {
+  const path = join(folder, STUDY_FILES[name]);
+  if (!existsSync(path)) return undefined;
   try {
-    return JSON.parse(readFileSync(path, "utf8")) as Result;
+    const value: unknown = JSON.parse(readFileSync(path, "utf8"));
+    stepSchemas(settings)[name].parse(value);
+    return value as Result;
   } catch (cause) {
-    throw new StudyFileKvtunerError(path, cause);
+    throw new StudyFileKvtunerError(path, name, cause);
   }
 };
 
@@ -144,10 +159,14 @@ export class StudyFolderKvtunerError extends KvtunerError {
   }
 }
 
-/** A step's file is no JSON. */
+/** A step's file is not what the step writes. */
 export class StudyFileKvtunerError extends KvtunerError {
-  constructor(path: string, cause: unknown) {
-    super("STUDY_FILE_UNREADABLE", `expected JSON in ${path}; remove the file, and the step is done again`, { cause });
+  constructor(path: string, name: StepName, cause: unknown) {
+    super(
+      "STUDY_FILE_UNREADABLE",
+      `expected the ${name} of this study in ${path}, but ${reasonOf(cause)}; remove the file, and the step is done again`,
+      { cause },
+    );
     this.name = "StudyFileKvtunerError";
   }
 }

@@ -1,11 +1,14 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 
+import { z } from "zod";
+
 import { KvtunerError, type CacheShape, type ModelIdentity } from "@kvtuner/plan";
 
 import type { TunableModel } from "../model/tunable-model.ts";
 import type { StudyOptions } from "../options.ts";
 import type { SearchSpace } from "../pipeline/space.ts";
+import { reasonOf } from "./reason.ts";
 
 /** Everything that shapes what a study measures. A folder holds one study, with one set of these. */
 export interface StudySettings {
@@ -67,13 +70,26 @@ export const readSettings = (path: string): StudySettings | undefined => {
     return undefined;
   }
   try {
-    const settings = JSON.parse(text) as StudySettings;
-    if (settings?.version === 1) return settings;
+    const settings: unknown = JSON.parse(text);
+    schema.parse(settings);
+    return settings as StudySettings;
   } catch (cause) {
-    throw new StudySettingsKvtunerError(path, "it is no JSON", cause);
+    throw new StudySettingsKvtunerError(path, reasonOf(cause), cause);
   }
-  throw new StudySettingsKvtunerError(path, "its version is not 1");
 };
+
+/** Only what is read without being compared first: the rest shows in the comparison. */
+const schema = z.object({
+  version: z.literal(1),
+  model: z.object({ name: z.string() }),
+  shape: z.object({ layers: z.int().min(1) }),
+  mode: z.string(),
+  pairs: z.array(z.string()),
+  context: z.int().min(1),
+  windows: z.int().min(1),
+  windowLength: z.int().min(1),
+  focus: z.number().nullable(),
+});
 
 /**
  * Refuses to go on with a study made with other settings.
