@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -93,9 +93,11 @@ describe("tune", () => {
     "%s is an error before anything is measured",
     async (_, options, code, words) => {
       const model = fakeModel();
-      const run = tune({ model, out: newFolder(), ...OPTIONS, ...options });
+      const out = newFolder();
+      const run = tune({ model, out: join(out, "deeper"), ...OPTIONS, ...options });
       await expect(run).rejects.toThrow(expect.objectContaining({ code, message: expect.stringMatching(words) }));
       expect(model.scored()).toBe(0);
+      expect(existsSync(out)).toBe(false);
     },
   );
 

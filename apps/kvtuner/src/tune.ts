@@ -14,6 +14,7 @@ import { stopwatch, type Stopwatch } from "./pipeline/stopwatch.ts";
 import { unquantizedWarning } from "./pipeline/unquantized.ts";
 import { runContext, type RunContext } from "./progress.ts";
 import { openStudy, prepareFolder } from "./study/folder.ts";
+import { removeEmptyFolders } from "./study/make-folder.ts";
 import { studySettings } from "./study/settings.ts";
 
 /** What `tune` found. */
@@ -43,18 +44,27 @@ export const tune = async (options: TuneOptions): Promise<TuneResult> => {
   const study = studyOptions(options);
   const limit = options.limit ?? { kind: "knee" };
   const text = options.text === undefined ? undefined : readText(options.text);
-  if (options.out !== undefined) prepareFolder(options.out);
+  const made = options.out === undefined ? [] : prepareFolder(options.out);
+  try {
+    return await openAndTune(options, { study, limit, text }, clock);
+  } catch (error) {
+    removeEmptyFolders(made);
+    throw error;
+  }
+};
+
+const openAndTune = async (
+  options: TuneOptions,
+  request: Omit<Request, "out">,
+  clock: Stopwatch,
+): Promise<TuneResult> => {
   const context = runContext(options);
   const model = await clock.time("load", async () =>
     typeof options.model === "string" ? openModel(options.model, context) : options.model,
   );
+  const out = options.out ?? defaultFolder(options.model, model, request.study);
   try {
-    return await tuneModel(
-      model,
-      { study, limit, text, out: options.out ?? defaultFolder(options.model, model, study) },
-      context,
-      clock,
-    );
+    return await tuneModel(model, { ...request, out }, context, clock);
   } finally {
     if (typeof options.model === "string") await model.dispose();
   }

@@ -50,12 +50,21 @@ describe("study folder", () => {
     const path = newFolder();
     open(path).close();
     const before = readFileSync(join(path, "settings.json"), "utf8");
-    const other = { ...SETTINGS, seed: 5, pairs: ["K8V8"], model: { ...SETTINGS.model, sha256: "ff" } };
+    const other = {
+      ...SETTINGS,
+      seed: 5,
+      windowLength: 65,
+      focus: 900,
+      pairs: ["K8V8"],
+      model: { ...SETTINGS.model, sha256: "ff" },
+    };
     const error = expectError(() => open(path, other));
     expect(error.code).toBe("STUDY_DIFFERS");
     for (const part of [
-      "seed 0 there, 5 now",
-      'pairs ["K8V8","K4V4"] there, ["K8V8"] now',
+      "--seed 0 there, 5 now",
+      "--window-length 64 there, 65 now",
+      "--budget or --bits, in bytes, none there, 900 now",
+      '--pairs ["K8V8","K4V4"] there, ["K8V8"] now',
       'model.sha256 "00" there, "ff" now',
     ]) {
       expect(error.message).toContain(part);

@@ -58,10 +58,11 @@ export const openStudy = (path: string, settings: StudySettings, warn: (message:
   return studyFolder(path, settings, () => lock.release(), warn);
 };
 
-/** Checks `path` before any slow work is done for it. */
-export const prepareFolder = (path: string): void => {
+/** Checks `path` before any slow work is done for it. Returns the folders it made, outermost first. */
+export const prepareFolder = (path: string): readonly string[] => {
+  let made: readonly string[];
   try {
-    makeFolder(path);
+    made = makeFolder(path);
     accessSync(path, constants.W_OK | constants.X_OK);
   } catch (cause) {
     throw new StudyFolderKvtunerError(path, "it cannot be written", cause);
@@ -71,6 +72,7 @@ export const prepareFolder = (path: string): void => {
     ? undefined
     : readdirSync(path).find((name) => !isLeftover(name));
   if (foreign !== undefined) throw new StudyFolderKvtunerError(path, `it holds ${foreign} and is no study`);
+  return made;
 };
 
 /** A run killed between taking the lock and writing its settings leaves only these. */

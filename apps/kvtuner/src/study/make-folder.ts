@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, rmdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 
 /**
@@ -17,4 +17,13 @@ export const makeFolder = (path: string): string[] => {
     throw error;
   }
   return [...made, path];
+};
+
+/** Removes folders that {@link makeFolder} made, as far as they are empty. */
+export const removeEmptyFolders = (made: readonly string[]): void => {
+  try {
+    for (const path of made.toReversed()) rmdirSync(path);
+  } catch {
+    // Something is in there by now: it stays.
+  }
 };

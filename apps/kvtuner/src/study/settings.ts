@@ -30,7 +30,7 @@ export interface StudySettings {
   readonly strategy: string;
   readonly measure: string;
   readonly cost: string;
-  /** Bytes at the context length that half of the evaluations are spent near; null for none. */
+  /** Bytes at the context length that about a third of the evaluations are spent near; null for none. */
   readonly focus: number | null;
 }
 
@@ -101,8 +101,18 @@ export const assertSameSettings = (folder: string, theirs: StudySettings, ours: 
   const names = [...new Set([...before.keys(), ...now.keys()])];
   const differing = names.filter((name) => before.get(name) !== now.get(name));
   if (differing.length === 0) return;
-  const lines = differing.map((name) => `${name} ${before.get(name) ?? "none"} there, ${now.get(name) ?? "none"} now`);
+  const shown = (value: string | undefined): string => (value === undefined || value === "null" ? "none" : value);
+  const lines = differing.map(
+    (name) => `${optionOf(name)} ${shown(before.get(name))} there, ${shown(now.get(name))} now`,
+  );
   throw new StudyDiffersKvtunerError(folder, lines);
+};
+
+/** What users set a setting with: `--window-length` for windowLength. What comes with the model keeps its name. */
+const optionOf = (name: string): string => {
+  if (name === "focus") return "--budget or --bits, in bytes,";
+  if (name === "version" || name.includes(".")) return name;
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 };
 
 /** Nested names joined by dots (`model.name`), values as JSON. */
