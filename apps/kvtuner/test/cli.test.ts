@@ -197,6 +197,12 @@ describe("kvtuner eval", () => {
     expect(coarse.kl).toBeGreaterThan(fine.kl);
   });
 
+  test("a seed that is no whole number is refused; --version prints one line", async () => {
+    const argv = ["eval", model, "--plan", "none", "--seed", "1.5", "--json"];
+    expectError(await kvtuner(argv), "OPTION_INVALID", "--seed");
+    expect(await kvtuner(["--version"])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
+  });
+
   test("warns of windows in which nothing is quantized", async () => {
     const finished = await kvtuner(["eval", model, "--plan", "compact:K2V2", ...SMALL, "--json", "--quiet"]);
     expect(finished).toMatchObject({

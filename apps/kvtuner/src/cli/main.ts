@@ -1,6 +1,7 @@
 import { KvtunerError } from "@kvtuner/plan";
 import { Command, CommanderError } from "commander";
 
+import packageJson from "../../package.json" with { type: "json" };
 import { evalCommand } from "./eval.ts";
 import { inspectCommand } from "./inspect.ts";
 import { interruptible } from "./interrupt.ts";
@@ -26,6 +27,7 @@ export const main = async (argv: readonly string[], terminal: Terminal): Promise
 const program = (terminal: Terminal, signal: AbortSignal): Command => {
   const command = new Command("kvtuner")
     .description("Find, for one model, how coarsely each layer may store its key/value cache.")
+    .version(packageJson.version, "--version", "print the version")
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.out(text),
