@@ -3,7 +3,7 @@ import { createEvaluator, trace } from "@kvtuner/evaluation";
 
 import type { RunContext } from "../progress.ts";
 import { batchContinuations } from "./batch-continuations.ts";
-import { openHeader } from "./header.ts";
+import { openHeader, type ModelHeader } from "./header.ts";
 import { createSession } from "./session.ts";
 import { resolveModel } from "./resolve.ts";
 import { sha256File } from "./sha256-file.ts";
@@ -18,8 +18,7 @@ import type { TunableModel } from "./tunable-model.ts";
 export const openModel = async (model: string, run: RunContext): Promise<TunableModel> => {
   const path = resolveModel(model);
   const header = await openHeader(path);
-  const tokenizer = loadTokenizer(header.gguf);
-  const sha256 = await sha256File(path);
+  const { tokenizer, sha256 } = await readBeside(path, header);
   const decoder = lazyDecoder(header.gguf, sha256, run);
   const encode = (text: string): Int32Array => tokenizer.encode(text);
   return {
@@ -37,6 +36,16 @@ export const openModel = async (model: string, run: RunContext): Promise<Tunable
   };
 };
 
+/** What is read at once besides the header, which is closed when that fails. */
+const readBeside = async (path: string, header: ModelHeader): Promise<{ tokenizer: Tokenizer; sha256: string }> => {
+  try {
+    return { tokenizer: loadTokenizer(header.gguf), sha256: await sha256File(path) };
+  } catch (error) {
+    await header.close();
+    throw error;
+  }
+};
+
 const endTokens = ({ bosId, eosIds }: Tokenizer): number[] => [...eosIds, ...(bosId === undefined ? [] : [bosId])];
 
 interface LazyDecoder {
@@ -50,8 +59,16 @@ const lazyDecoder = (gguf: GgufFile, sha256: string, { progress, signal }: RunCo
     signal?.throwIfAborted();
     progress({ step: "load", done, total });
   };
+  const load = (): Promise<Decoder> => {
+    const loading = loadDecoder(gguf, { createSession, onProgress, sha256 });
+    // A load that failed, or was aborted, is tried again by the next one to ask.
+    loading.catch(() => {
+      decoder = undefined;
+    });
+    return loading;
+  };
   return {
-    get: () => (decoder ??= loadDecoder(gguf, { createSession, onProgress, sha256 })),
+    get: () => (decoder ??= load()),
     dispose: async () => {
       await (await decoder?.catch(() => undefined))?.dispose();
     },

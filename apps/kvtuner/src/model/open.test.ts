@@ -1,0 +1,53 @@
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { describe, expect, test } from "vitest";
+
+import { writeTinyModel } from "../../test/tiny-model.ts";
+import { openModel } from "./open.ts";
+
+const run = { progress: () => undefined, warn: () => undefined };
+
+const newModel = (): string => {
+  const path = join(mkdtempSync(join(tmpdir(), "kvtuner-open-")), "tiny.gguf");
+  writeTinyModel(path);
+  return path;
+};
+
+const isOpen = (path: string): boolean =>
+  readdirSync("/proc/self/fd").some((descriptor) => {
+    try {
+      return readlinkSync(join("/proc/self/fd", descriptor)) === path;
+    } catch {
+      return false;
+    }
+  });
+
+describe("openModel", () => {
+  test.skipIf(process.platform !== "linux")("closes the file when its tokenizer cannot be read", async () => {
+    const path = newModel();
+    const model = await openModel(path, run);
+    expect(isOpen(path)).toBe(true);
+    await model.dispose();
+    const bytes = readFileSync(path);
+    bytes.write("x", bytes.indexOf("tokenizer.ggml.tokens"));
+    writeFileSync(path, bytes);
+    await expect(openModel(path, run)).rejects.toThrow("tokenizer");
+    expect(isOpen(path)).toBe(false);
+  });
+
+  test("loads the weights again after a load that failed", async () => {
+    let failures = 0;
+    const progress = (): void => {
+      if (failures++ === 0) throw new Error("no memory");
+    };
+    const model = await openModel(newModel(), { ...run, progress });
+    const layers: number[] = [];
+    const trace = async (): Promise<void> => model.trace(Int32Array.of(1, 2), (layer) => void layers.push(layer));
+    await expect(trace()).rejects.toThrow("no memory");
+    await trace();
+    expect(layers[0]).toBe(0);
+    await model.dispose();
+  });
+});
