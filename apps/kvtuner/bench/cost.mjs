@@ -1,6 +1,6 @@
 /**
  * What an evaluation and a profile cost, as ratios in one run, variants interleaved.
- *   KVTUNER_SHARED=... node apps/kvtuner/bench/cost.mjs
+ *   KVTUNER_SHARED=... node apps/kvtuner/bench/cost.mjs [PAIR,PAIR,...] [ROUNDS]
  */
 import { FloatAttention, forward, loadDecoder, openGguf } from "@kvtuner/decoder";
 import { openFileSource } from "@kvtuner/decoder/node";
@@ -13,10 +13,11 @@ import { loadTokenizer } from "@kvtuner/decoder";
 import { resolveModel } from "../dist/index.js";
 import { markdownTable, sharedPath } from "./shared.mjs";
 
-const ROUNDS = 7;
+const ROUNDS = Number(process.argv[3] ?? 7);
 const LENGTH = 512;
 const HEAD_ROWS = 64;
-const PAIRS = [8, 4, 2].flatMap((key) => [8, 4, 2].map((value) => ({ key, value })));
+const NINE_PAIRS = "K8V8,K8V4,K8V2,K4V8,K4V4,K4V2,K2V8,K2V4,K2V2";
+const PAIRS = (process.argv[2] ?? NINE_PAIRS).split(",").map(parsePair);
 const createSession = (model) =>
   InferenceSession.create(model, { intraOpNumThreads: 2, extra: { session: { intra_op: { allow_spinning: "0" } } } });
 const gguf = await openGguf(await openFileSource(resolveModel("smollm2")));
@@ -73,16 +74,18 @@ const exact = parseShorthand("none").layer;
 const single = (layer, pair) =>
   Array.from({ length: decoder.shape.layers }, (_, index) => (index === layer ? layerScheme("kivi", pair) : exact));
 const layers = Array.from({ length: decoder.shape.layers }, (_, layer) => layer);
+/** Separate evaluations are timed on every third layer, before and after the profile. */
+const sampled = layers.filter((layer) => layer % 3 === 1);
 const separate = [];
 let profile = 0;
-for (const layer of layers) separate.push(await time(() => evaluator.evaluate([single(layer, parsePair("K4V4"))])));
+for (const layer of sampled) separate.push(await time(() => evaluator.evaluate([single(layer, parsePair("K4V4"))])));
 profile += await time(() =>
   evaluator.evaluate(
     layers.flatMap((layer) => PAIRS.map((pair) => single(layer, pair))),
     { positionStride: 2 },
   ),
 );
-for (const layer of layers) separate.push(await time(() => evaluator.evaluate([single(layer, parsePair("K4V4"))])));
+for (const layer of sampled) separate.push(await time(() => evaluator.evaluate([single(layer, parsePair("K4V4"))])));
 const evaluations = layers.length * PAIRS.length;
 console.log(
   `\nProfile of ${layers.length} layers by ${PAIRS.length} pairs: ${(profile / 1000).toFixed(1)} s, ${(profile / (evaluations * median(separate))).toFixed(3)} times ${evaluations} separate evaluations (median of ${separate.length}: ${median(separate).toFixed(0)} ms).`,
