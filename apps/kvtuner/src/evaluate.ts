@@ -39,20 +39,8 @@ export interface EvaluateOptions extends EvaluateSettings {
   readonly plan: Plan | string;
 }
 
-/** A plan's measured loss and its cost. */
-export interface EvaluateResult {
-  /** Mean KL divergence to the float cache, nats a token, with its standard error over windows (0 for one window). */
-  readonly kl: number;
-  readonly klStandardError: number;
-  /** Share of positions whose most likely token is the float cache's. */
-  readonly top1: number;
-  readonly top1StandardError: number;
-  readonly perplexity: number;
-  readonly perplexityStandardError: number;
-  /** Perplexity with the float cache. */
-  readonly basePerplexity: number;
-  /** Positions scored. */
-  readonly tokens: number;
+/** A plan's measured loss and its cost. The standard errors, over windows, are 0 for one window. */
+export interface EvaluateResult extends Omit<Score, "windowKl"> {
   /** Mean bits a stored number takes at the context length, everything counted. */
   readonly bits: number;
   /** The paper's mean of key and value bits, codes alone. */
