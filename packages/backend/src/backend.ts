@@ -1,4 +1,4 @@
-import type { CacheShape, Plan } from "@kvtuner/plan";
+import type { CacheBytes, CacheShape, Plan } from "@kvtuner/plan";
 import type { Attention } from "./attention.ts";
 import type { Capabilities } from "./capabilities.ts";
 
@@ -11,32 +11,49 @@ export interface Backend {
    * Makes an empty cache that stores each layer as `plan` says.
    *
    * @throws UnsupportedSchemeError when the plan asks for what `capabilities` lacks; there is no silent fallback
+   * @throws PlanShapeError when `plan` was made for another shape
    */
-  createCache(shape: CacheShape, plan: Plan): Promise<KvCache>;
+  createCache(shape: CacheShape, plan: CachePlan): Promise<KvCache>;
+  /**
+   * Makes a cache that goes on where {@link KvCache.snapshot} left off; of this backend or another, for the format is common.
+   *
+   * @throws SnapshotError `SNAPSHOT_CORRUPT`, `SNAPSHOT_VERSION`, or `SNAPSHOT_FOREIGN` when it holds another shape or plan
+   */
+  restoreCache(shape: CacheShape, plan: CachePlan, snapshot: Uint8Array): Promise<KvCache>;
   /** Gives back what the backend holds; its caches are of no use afterwards. */
   dispose(): Promise<void>;
 }
 
-/** Bytes a cache takes now, by part. */
-export interface CacheBytes {
-  readonly codes: number;
-  readonly parameters: number;
-  readonly exact: number;
-  readonly total: number;
-}
+/** What a backend needs of a plan. */
+export type CachePlan = Pick<Plan, "layers" | "shape">;
 
-/** One sequence's cache under a plan. */
+/**
+ * One sequence's cache under a plan (batch 1).
+ *
+ * Keys and values are rounded to float16 on append; everything below is said of the rounded numbers. At length `n` a
+ * tensor's quantized prefix is `quantizedPrefix(scheme, layer, n)` tokens, counted behind the sinks; a query at position
+ * `t` reads the prefix of length `t + 1` decoded and all other tokens in 16 bits.
+ */
 export interface KvCache extends Attention {
-  /** Tokens held. */
+  readonly shape: CacheShape;
+  /** Tokens held by every layer. */
   readonly length: number;
-  /** Equals the plan's arithmetic to the byte at every length. */
+  /** Bytes in use; equals `planBytes(plan, length)` to the byte at every length. */
   bytes(): CacheBytes;
-  /** Forgets all tokens from `length` on: prompt reuse, speculative decoding. */
+  /**
+   * Forgets all tokens from `length` on: prompt reuse, speculative decoding. What the prefix rule wants in 16 bits at the
+   * new length, but is held as codes, is decoded, rounded to float16 and kept so.
+   */
   truncate(length: number): void;
-  /** Re-encodes in place under a coarser plan. */
-  retune(plan: Plan): Promise<void>;
+  /**
+   * Re-encodes in place under a coarser plan: as if every token, decoded and rounded to float16, had been appended to a new
+   * cache. An error leaves the cache as it was.
+   *
+   * @throws RetuneError when `plan` takes more bytes than the current one at this length
+   */
+  retune(plan: CachePlan): Promise<void>;
   /** Versioned and checksummed image of the whole cache. */
   snapshot(): Promise<Uint8Array>;
-  /** Gives back the memory; every later call is an error. */
+  /** Gives back the memory; every later call is a DisposedError. */
   dispose(): Promise<void>;
 }

@@ -1,4 +1,4 @@
 export type { Attention } from "./attention.ts";
-export type { Backend, CacheBytes, KvCache } from "./backend.ts";
-export type { Capabilities } from "./capabilities.ts";
+export type { Backend, CachePlan, KvCache } from "./backend.ts";
+export type { Capabilities, SchemeFamily } from "./capabilities.ts";
 export { UnsupportedSchemeError } from "./unsupported-scheme.ts";
