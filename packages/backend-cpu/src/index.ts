@@ -1,0 +1,1 @@
+export { REFERENCE_BACKEND_NAME } from "./reference/name.ts";

@@ -1,0 +1,2 @@
+/** Name of the reference backend. */
+export const REFERENCE_BACKEND_NAME = "cpu-reference";
