@@ -78,12 +78,13 @@ test("sequences in a batch do not see each other", async () => {
   const decoder = await loadDecoder(randomWeights(models["llama, tied"]!, 3), { createSession });
   const alone = [0, 1].map(() => new FloatAttention(decoder.shape, decoder.attention));
   const together = alone.map(() => new FloatAttention(decoder.shape, decoder.attention));
-  for (let position = 0; position < 4; position++) {
-    const tokens = [position + 1, 2 * position + 9];
-    const batch = (await forward(decoder, tokens, [position, position], batchAttention(together))).data as Float32Array;
-    for (const [row, token] of tokens.entries()) {
-      const single = (await forward(decoder, [token], [position], alone[row]!)).data as Float32Array;
-      single.forEach((x, index) => expect(batch[row * 32 + index]).toBeCloseTo(x, 4));
+  for (const positions of [[0, 1, 2], [3], [4, 5]]) {
+    const tokens = [1, 9].map((first) => positions.map((position) => first + 3 * position));
+    const all = [...positions, ...positions];
+    const batch = (await forward(decoder, tokens.flat(), all, batchAttention(together), 2)).data as Float32Array;
+    for (const [row, ids] of tokens.entries()) {
+      const single = (await forward(decoder, ids, positions, alone[row]!)).data as Float32Array;
+      single.forEach((x, index) => expect(batch[row * single.length + index]).toBeCloseTo(x, 4));
     }
   }
 });

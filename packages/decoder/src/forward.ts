@@ -1,18 +1,27 @@
 import type { Attention } from "@kvtuner/backend";
 import type { Tensor } from "onnxruntime-common";
 import type { Decoder } from "./decoder.ts";
+import { fillHole } from "./fill-hole.ts";
 
-/** Runs tokens at the given positions through all segments and holes; returns the last residuals `[rows, hiddenSize]`. */
+/**
+ * Runs tokens through all segments and holes; returns the last residuals `[batch * tokens, hiddenSize]`.
+ *
+ * @param ids `[batch * tokens]`, one sequence after the other
+ * @param positions of each of `ids` in its sequence
+ * @param attention is given `[batch, tokens, width]` tensors
+ * @param batch sequences, all with as many tokens; 1 by default
+ */
 export const forward = async (
   decoder: Decoder,
   ids: ArrayLike<number>,
   positions: ArrayLike<number>,
   attention: Attention,
+  batch = 1,
 ): Promise<Tensor> => {
   const rows = decoder.positions(positions);
   let hole = await decoder.first(ids, rows);
   for (let layer = 0; ; layer++) {
-    const output = await attention.attend(layer, hole.query, hole.key, hole.value);
+    const output = await fillHole(attention, layer, hole, batch);
     if (layer === decoder.shape.layers - 1) return decoder.last(hole.residual, output);
     hole = await decoder.next(layer, hole.residual, output, rows);
   }

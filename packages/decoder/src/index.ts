@@ -8,6 +8,7 @@ export { batchAttention } from "./attention/batch-attention.ts";
 export { FloatAttention } from "./attention/float-attention.ts";
 export type { Decoder, HoleInputs, LoadOptions, RowPositions } from "./decoder.ts";
 export { loadDecoder } from "./decoder.ts";
+export { fillHole } from "./fill-hole.ts";
 export { forward } from "./forward.ts";
 export type { GenerateOptions } from "./generation/generate.ts";
 export { generate } from "./generation/generate.ts";

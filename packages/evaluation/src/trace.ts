@@ -1,4 +1,4 @@
-import { type Decoder, FloatAttention } from "@kvtuner/decoder";
+import { type Decoder, fillHole, FloatAttention } from "@kvtuner/decoder";
 import type { WindowTensors } from "./window-attention.ts";
 
 /**
@@ -20,7 +20,7 @@ export const trace = async (
       value: hole.value.data as Float32Array,
     });
     if (layer === decoder.shape.layers - 1) return;
-    const output = await attention.attend(layer, hole.query, hole.key, hole.value);
+    const output = await fillHole(attention, layer, hole);
     hole = await decoder.next(layer, hole.residual, output, positions);
   }
 };

@@ -60,6 +60,7 @@ const extend = async (decoder: Decoder, sequences: readonly Sequence[]): Promise
     newest,
     positions,
     batchAttention(sequences.map(({ attention }) => attention)),
+    sequences.length,
   );
   const logits = await decoder.head(residual);
   for (const [row, { ids, sample }] of sequences.entries()) ids.push(sample(rowOf(logits, row).data as Float32Array));

@@ -1,19 +1,22 @@
 import type { Attention } from "@kvtuner/backend";
 import { Tensor } from "onnxruntime-common";
 
-/** Gives each of several sequences, one token each, to its own attention: row `i` belongs to `sequences[i]`. */
+/** Gives each of several sequences to its own attention: entry `i` of the batch belongs to `sequences[i]`. */
 export const batchAttention = (sequences: readonly Attention[]): Attention => ({
   attend: async (layer, query, key, value) => {
     const output = new Float32Array(query.size);
-    for (const [row, sequence] of sequences.entries()) {
-      const part = await sequence.attend(layer, rowOf(query, row), rowOf(key, row), rowOf(value, row));
-      output.set(part.data as Float32Array, row * query.dims[1]!);
+    for (const [entry, sequence] of sequences.entries()) {
+      const part = await sequence.attend(layer, entryOf(query, entry), entryOf(key, entry), entryOf(value, entry));
+      output.set(part.data as Float32Array, entry * part.size);
     }
     return new Tensor("float32", output, query.dims);
   },
 });
 
-const rowOf = (tensor: Tensor, row: number): Tensor => {
-  const width = tensor.dims[1]!;
-  return new Tensor("float32", (tensor.data as Float32Array).subarray(row * width, (row + 1) * width), [1, width]);
+/** One entry of a `[batch, tokens, width]` tensor as `[1, tokens, width]`; the data is shared. */
+const entryOf = (tensor: Tensor, entry: number): Tensor => {
+  const [, tokens = 0, width = 0] = tensor.dims;
+  const size = tokens * width;
+  const data = (tensor.data as Float32Array).subarray(entry * size, (entry + 1) * size);
+  return new Tensor("float32", data, [1, tokens, width]);
 };

@@ -6,7 +6,7 @@ import { GrowingRows } from "./growing-rows.ts";
 
 const CHUNK_ROWS = 128;
 
-/** The baseline: one sequence's keys and values in float32, plain causal attention over all of them. */
+/** The baseline: one sequence's keys and values in float32, plain causal attention over all of them (batch 1). */
 export class FloatAttention implements Attention {
   readonly #kernel: AttentionKernel;
   readonly #keys: GrowingRows[];
@@ -22,6 +22,11 @@ export class FloatAttention implements Attention {
   /** Tokens held by the first layer. */
   get length(): number {
     return this.#keys[0]?.length ?? 0;
+  }
+
+  /** Forgets all tokens from `length` on. */
+  truncate(length: number): void {
+    for (const rows of [...this.#keys, ...this.#values]) rows.truncate(length);
   }
 
   async attend(layer: number, query: Tensor, key: Tensor, value: Tensor): Promise<Tensor> {

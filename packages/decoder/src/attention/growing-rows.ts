@@ -22,6 +22,11 @@ export class GrowingRows {
     this.#length += rows.length / this.#width;
   }
 
+  /** Forgets all rows from `length` on. */
+  truncate(length: number): void {
+    this.#length = Math.min(this.#length, length);
+  }
+
   /** The first `count` rows; a view that the next append may leave behind. */
   rows(count: number): Float32Array {
     return this.#data.subarray(0, count * this.#width);
