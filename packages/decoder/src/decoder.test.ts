@@ -82,8 +82,8 @@ test("sequences in a batch do not see each other", async () => {
     const tokens = [1, 9].map((first) => positions.map((position) => first + 3 * position));
     const all = [...positions, ...positions];
     const batch = (await forward(decoder, tokens.flat(), all, batchAttention(together), 2)).data as Float32Array;
-    for (const [row, ids] of tokens.entries()) {
-      const single = (await forward(decoder, ids, positions, alone[row]!)).data as Float32Array;
+    for (const [row, own] of tokens.entries()) {
+      const single = (await forward(decoder, own, positions, alone[row]!)).data as Float32Array;
       single.forEach((x, index) => expect(batch[row * single.length + index]).toBeCloseTo(x, 4));
     }
   }
