@@ -11,6 +11,7 @@ export interface Backend {
    * Makes an empty cache that stores each layer as `plan` says.
    *
    * @throws UnsupportedSchemeError when the plan asks for what `capabilities` lacks; there is no silent fallback
+   * @throws UnsupportedShapeError when `capabilities` lacks the head size
    * @throws PlanShapeError when `plan` was made for another shape
    */
   createCache(shape: CacheShape, plan: CachePlan): Promise<KvCache>;
@@ -33,16 +34,23 @@ export type CachePlan = Pick<Plan, "layers" | "shape">;
  * Keys and values are rounded to float16 on append; everything below is said of the rounded numbers. At length `n` a
  * tensor's quantized prefix is `quantizedPrefix(scheme, layer, n)` tokens, counted behind the sinks; a query at position
  * `t` reads the prefix of length `t + 1` decoded and all other tokens in 16 bits.
+ *
+ * Layers are attended in order: a layer may run ahead of the next one, but never holds more tokens than the one before it
+ * (LayerOrderError). `snapshot` and `retune` need all layers to hold the same tokens. A call that throws leaves the cache as
+ * it was: TensorError for tensors that do not fit, and for NaN, infinity and keys or values that float16 cannot hold;
+ * CacheFullError beyond `maxTokens`; OutOfMemoryError beyond `maxCacheBytes`.
  */
 export interface KvCache extends Attention {
   readonly shape: CacheShape;
   /** Tokens held by every layer. */
   readonly length: number;
-  /** Bytes in use; equals `planBytes(plan, length)` to the byte at every length. */
+  /** Bytes in use; equals `planBytes(plan, length)` to the byte at every length that all layers hold. */
   bytes(): CacheBytes;
   /**
-   * Forgets all tokens from `length` on: prompt reuse, speculative decoding. What the prefix rule wants in 16 bits at the
+   * Forgets all tokens from `length` on, in every layer, also where one ran ahead: prompt reuse, speculative decoding. What the prefix rule wants in 16 bits at the
    * new length, but is held as codes, is decoded, rounded to float16 and kept so.
+   *
+   * @throws TruncateError when `length` is no whole number from 0 to `this.length`
    */
   truncate(length: number): void;
   /**

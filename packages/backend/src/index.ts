@@ -1,4 +1,18 @@
+export type { Append } from "./append.ts";
+export { assertAppend, CacheFullError, evenLength, LayerOrderError, OutOfMemoryError } from "./append.ts";
+export type { AttendOptions } from "./attend-tokens.ts";
+export { attendTokens, TensorError } from "./attend-tokens.ts";
 export type { Attention } from "./attention.ts";
 export type { Backend, CachePlan, KvCache } from "./backend.ts";
 export type { Capabilities, SchemeFamily } from "./capabilities.ts";
+export { assertAlive, DisposedError } from "./disposed.ts";
+export type { Destination } from "./finite-tensors.ts";
+export { assertFiniteTensors } from "./finite-tensors.ts";
+export { nearestScheme, schemesOf, supportsScheme } from "./nearest-scheme.ts";
+export { assertPlanSupported, PlanShapeError, UnsupportedShapeError } from "./plan-support.ts";
+export { assertCoarser, RetuneError } from "./retune-check.ts";
+export type { CacheImage, HeadImage, LayerImage } from "./snapshot/cache-image.ts";
+export { readSnapshot, SnapshotError } from "./snapshot/read-snapshot.ts";
+export { ImageError, writeSnapshot } from "./snapshot/write-snapshot.ts";
+export { assertTruncate, roundDecoded, TruncateError } from "./truncation.ts";
 export { UnsupportedSchemeError } from "./unsupported-scheme.ts";

@@ -1,0 +1,82 @@
+import { KvtunerError } from "@kvtuner/plan";
+import type { Capabilities } from "./capabilities.ts";
+
+/** A call of `attend` that is about to append. */
+export interface Append {
+  readonly layer: number;
+  readonly tokens: number;
+  /** Tokens that each layer holds before the call. */
+  readonly lengths: readonly number[];
+  /** Bytes that the cache will take after the call, all layers together. */
+  readonly bytesAfter: number;
+}
+
+/**
+ * Checks that a call may append. Layers are attended in order: a layer may run ahead of the next one, but never holds more
+ * tokens than the one before it.
+ *
+ * @throws LayerOrderError `BACKEND_LAYER_ORDER`
+ * @throws CacheFullError `BACKEND_TOO_LONG` beyond `maxTokens`
+ * @throws OutOfMemoryError `BACKEND_OUT_OF_MEMORY` beyond `maxCacheBytes`
+ */
+export const assertAppend = (
+  { layer, tokens, lengths, bytesAfter }: Append,
+  { maxTokens, maxCacheBytes }: Pick<Capabilities, "maxTokens" | "maxCacheBytes">,
+): void => {
+  const length = lengths[layer]! + tokens;
+  if (layer > 0 && length > lengths[layer - 1]!)
+    throw new LayerOrderError(
+      `expected layer ${layer - 1} to hold ${length} tokens before layer ${layer} does, it holds ${lengths[layer - 1]}; attend to the layers in order`,
+    );
+  if (length > maxTokens) throw new CacheFullError(length, maxTokens);
+  if (bytesAfter > maxCacheBytes) throw new OutOfMemoryError(bytesAfter, maxCacheBytes);
+};
+
+/**
+ * The length that all layers agree on, for what needs whole tokens: `snapshot` and `retune`.
+ *
+ * @throws LayerOrderError `BACKEND_LAYER_ORDER` in the middle of a token
+ */
+export const evenLength = (lengths: readonly number[]): number => {
+  const length = lengths.at(-1)!;
+  if (lengths[0] === length) return length;
+  throw new LayerOrderError(
+    `expected all layers to hold the same tokens, layer 0 holds ${lengths[0]} and the last one ${length}; finish the token, or truncate(${length})`,
+  );
+};
+
+/** Layers were attended out of order, or a whole cache was asked for in the middle of a token. */
+export class LayerOrderError extends KvtunerError {
+  constructor(message: string) {
+    super("BACKEND_LAYER_ORDER", message);
+    this.name = "LayerOrderError";
+  }
+}
+
+/** More tokens than the backend can hold; the cache is as it was. */
+export class CacheFullError extends KvtunerError {
+  constructor(tokens: number, maxTokens: number) {
+    super(
+      "BACKEND_TOO_LONG",
+      `expected at most ${maxTokens} tokens in the cache, got ${tokens}; shorten the text, or choose a backend with more`,
+    );
+    this.name = "CacheFullError";
+  }
+}
+
+/** More bytes than the backend may use, or than the machine gives; the cache is as it was. */
+export class OutOfMemoryError extends KvtunerError {
+  readonly neededBytes: number;
+  readonly limitBytes: number;
+
+  constructor(neededBytes: number, limitBytes: number, options?: { readonly cause?: unknown }) {
+    super(
+      "BACKEND_OUT_OF_MEMORY",
+      `expected a cache of at most ${limitBytes} bytes, this call needs ${neededBytes}; choose a coarser plan, a shorter text, or allow more`,
+      options,
+    );
+    this.name = "OutOfMemoryError";
+    this.neededBytes = neededBytes;
+    this.limitBytes = limitBytes;
+  }
+}

@@ -1,0 +1,74 @@
+import { type CacheShape, KvtunerError } from "@kvtuner/plan";
+import type { Tensor } from "onnxruntime-common";
+
+/** What {@link attendTokens} may let pass. */
+export interface AttendOptions {
+  /** True when tensors may live in device buffers; as in `Capabilities`. */
+  readonly deviceTensors?: boolean;
+}
+
+/**
+ * Checks what a caller hands to `attend`, without looking at the numbers, and returns the tokens of the call: float32,
+ * `[1, tokens, heads * headSize]` with the same tokens, from 1, in all three, on the CPU unless `deviceTensors`.
+ *
+ * @throws TensorError `BACKEND_LAYER`, `BACKEND_TENSOR_DTYPE`, `BACKEND_TENSOR_SHAPE`, `BACKEND_TENSOR_LOCATION`
+ */
+export const attendTokens = (
+  shape: CacheShape,
+  layer: number,
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  { deviceTensors = false }: AttendOptions = {},
+): number => {
+  assertLayer(shape, layer);
+  const tokens = query.dims[1] ?? 0;
+  const where = `of layer ${layer}`;
+  const { queryHeads, kvHeads, headSize } = shape;
+  assertTensor(`query ${where}`, query, tokens, queryHeads * headSize, deviceTensors);
+  assertTensor(`key ${where}`, key, tokens, kvHeads * headSize, deviceTensors);
+  assertTensor(`value ${where}`, value, tokens, kvHeads * headSize, deviceTensors);
+  return tokens;
+};
+
+const assertLayer = ({ layers }: CacheShape, layer: number): void => {
+  if (Number.isInteger(layer) && layer >= 0 && layer < layers) return;
+  throw new TensorError(
+    "BACKEND_LAYER",
+    `expected a layer from 0 to ${layers - 1}, got ${layer}; count the layers that have a cache`,
+  );
+};
+
+const assertTensor = (what: string, tensor: Tensor, tokens: number, width: number, deviceTensors: boolean): void => {
+  if (tensor.type !== "float32")
+    throw new TensorError(
+      "BACKEND_TENSOR_DTYPE",
+      `expected ${what} in float32, got ${tensor.type}; convert it, or take it from a float32 segment`,
+    );
+  assertDims(what, tensor.dims, tokens, width);
+  if (tensor.location !== "cpu" && !deviceTensors)
+    throw new TensorError(
+      "BACKEND_TENSOR_LOCATION",
+      `expected ${what} on the cpu, got one at ${tensor.location}; download it with getData(), or choose a backend with deviceTensors`,
+    );
+};
+
+const assertDims = (what: string, dims: readonly number[], tokens: number, width: number): void => {
+  const [batch] = dims;
+  if (dims.length === 3 && batch !== 1)
+    throw new TensorError(
+      "BACKEND_TENSOR_SHAPE",
+      `expected ${what} with batch 1, got batch ${batch} (${JSON.stringify(dims)}); make one cache for each sequence`,
+    );
+  if (dims.length === 3 && tokens >= 1 && dims[1] === tokens && dims[2] === width) return;
+  throw new TensorError(
+    "BACKEND_TENSOR_SHAPE",
+    `expected ${what} as [1, ${tokens >= 1 ? tokens : "tokens from 1"}, ${width}], got ${JSON.stringify(dims)}; ` +
+      "query, key and value have the tokens of one call and the heads of the model side by side",
+  );
+};
+
+/** A tensor that cannot be attended with, or a layer that there is not; `code` says what is wrong. */
+export class TensorError extends KvtunerError {
+  override readonly name = "TensorError";
+}

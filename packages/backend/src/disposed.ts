@@ -1,0 +1,19 @@
+import { KvtunerError } from "@kvtuner/plan";
+
+/**
+ * Checks that a cache or backend is still there.
+ *
+ * @param what "cache" or "backend", for the message
+ * @throws DisposedError `BACKEND_DISPOSED`
+ */
+export const assertAlive = (disposed: boolean, what: "cache" | "backend"): void => {
+  if (disposed) throw new DisposedError(what);
+};
+
+/** Use after `dispose()`. Disposing again is no error. */
+export class DisposedError extends KvtunerError {
+  constructor(what: "cache" | "backend") {
+    super("BACKEND_DISPOSED", `expected a ${what} in use, got one after dispose(); make a new ${what}`);
+    this.name = "DisposedError";
+  }
+}

@@ -1,0 +1,60 @@
+import type { LayerScheme, TensorScheme } from "@kvtuner/plan";
+import { hadamardInPlace, MAX_FLOAT16, roundArrayToFloat16 } from "@kvtuner/quantizers";
+import { TensorError } from "./attend-tokens.ts";
+
+/** Where the numbers go. */
+export interface Destination {
+  /** For the message. */
+  readonly layer: number;
+  readonly scheme: LayerScheme;
+  readonly headSize: number;
+}
+
+/**
+ * Refuses numbers that would poison a cache: NaN or infinity anywhere; keys or values of a magnitude over 65504, the
+ * largest float16, before or after the transform of their scheme. For backends whose tensors are on the CPU; others say
+ * in their documentation what they do instead.
+ *
+ * @param query float32 of any layout
+ * @param key float32 `[tokens, kvHeads * headSize]`, not yet rounded to float16; so is `value`
+ * @throws TensorError `BACKEND_TENSOR_NOT_FINITE` with tensor, number and place
+ */
+export const assertFiniteTensors = (
+  { layer, scheme, headSize }: Destination,
+  query: Float32Array,
+  key: Float32Array,
+  value: Float32Array,
+): void => {
+  largestWithin(`the query of layer ${layer}`, query, Number.MAX_VALUE);
+  assertStorable(`the key of layer ${layer}`, key, scheme.key, headSize);
+  assertStorable(`the value of layer ${layer}`, value, scheme.value, headSize);
+};
+
+/** The transform makes a number at most the root of the head size larger, so it is seldom needed to know. */
+const assertStorable = (what: string, rows: Float32Array, scheme: TensorScheme, headSize: number): void => {
+  const largest = largestWithin(what, rows, MAX_FLOAT16);
+  if (scheme.bits === 16 || scheme.transform === "none") return;
+  if (largest * Math.sqrt(headSize) < 0.99 * MAX_FLOAT16) return;
+  const transformed = new Float32Array(rows.length);
+  roundArrayToFloat16(rows, transformed);
+  for (let offset = 0; offset < rows.length; offset += headSize) hadamardInPlace(transformed, offset, headSize);
+  largestWithin(`${what} after the Hadamard transform`, transformed, MAX_FLOAT16);
+};
+
+const largestWithin = (what: string, numbers: Float32Array, limit: number): number => {
+  let largest = 0;
+  for (let index = 0; index < numbers.length; index++) {
+    const magnitude = Math.abs(numbers[index]!);
+    if (!(magnitude <= limit)) throw refused(what, numbers[index]!, index, limit);
+    if (magnitude > largest) largest = magnitude;
+  }
+  return largest;
+};
+
+const refused = (what: string, value: number, index: number, limit: number): TensorError => {
+  const range = limit === MAX_FLOAT16 ? `numbers of magnitude up to ${MAX_FLOAT16}` : "finite numbers";
+  return new TensorError(
+    "BACKEND_TENSOR_NOT_FINITE",
+    `expected ${range} in ${what}, got ${value} at index ${index}; find where the model overflows`,
+  );
+};

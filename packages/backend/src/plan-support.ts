@@ -1,0 +1,102 @@
+import { type CacheShape, KvtunerError, type LayerScheme, type TensorScheme } from "@kvtuner/plan";
+import type { CachePlan } from "./backend.ts";
+import type { Capabilities } from "./capabilities.ts";
+import { nearestScheme, supportsScheme } from "./nearest-scheme.ts";
+import { UnsupportedSchemeError } from "./unsupported-scheme.ts";
+
+/**
+ * What every backend checks in `createCache`, `restoreCache` and `retune`: that the plan was made for the shape, and that
+ * the capabilities have the head size and every scheme.
+ *
+ * @throws UnsupportedSchemeError `BACKEND_UNSUPPORTED_SCHEME` with layer, scheme and the nearest supported one
+ * @throws UnsupportedShapeError `BACKEND_UNSUPPORTED_SHAPE`
+ * @throws PlanShapeError `BACKEND_PLAN_SHAPE` for another shape or number of layers, `BACKEND_PLAN_INVALID` for windows,
+ *   sinks, groups or blocks that no plan can have
+ */
+export const assertPlanSupported = (
+  backend: string,
+  capabilities: Capabilities,
+  shape: CacheShape,
+  plan: CachePlan,
+): void => {
+  assertSameShape(shape, plan);
+  assertShape(backend, capabilities, shape);
+  for (const [layer, scheme] of plan.layers.entries()) {
+    assertLayerScheme(layer, scheme, shape);
+    for (const tensor of ["key", "value"] as const)
+      if (!supportsScheme(capabilities[tensor], scheme[tensor])) {
+        const nearest = nearestScheme(capabilities[tensor], scheme[tensor], shape.headSize);
+        throw new UnsupportedSchemeError({
+          backend,
+          layer,
+          tensor,
+          scheme: scheme[tensor],
+          ...(nearest ? { nearest } : {}),
+        });
+      }
+  }
+};
+
+const FIELDS = ["layers", "queryHeads", "kvHeads", "headSize"] as const;
+
+const assertSameShape = (shape: CacheShape, plan: CachePlan): void => {
+  const differences = FIELDS.filter((field) => plan.shape[field] !== shape[field]).map(
+    (field) => `${field} ${plan.shape[field]} in the plan, ${shape[field]} in the model`,
+  );
+  if (plan.layers.length !== shape.layers)
+    differences.push(`${plan.layers.length} layer schemes in the plan, ${shape.layers} layers in the model`);
+  if (differences.length > 0)
+    throw new PlanShapeError(
+      "BACKEND_PLAN_SHAPE",
+      `expected a plan for the shape of the cache, got another (${differences.join("; ")}); give the plan of this model`,
+    );
+};
+
+const assertShape = (backend: string, { headSizes }: Capabilities, shape: CacheShape): void => {
+  const { queryHeads, kvHeads, headSize } = shape;
+  if (FIELDS.some((field) => !isCount(shape[field])) || queryHeads % kvHeads !== 0)
+    throw new UnsupportedShapeError(
+      `expected whole positive sizes and query heads in equal groups for each KV head, got ${JSON.stringify(shape)}; check the model's configuration`,
+    );
+  if (headSizes !== "any" && !headSizes.includes(headSize))
+    throw new UnsupportedShapeError(
+      `backend ${backend} supports head sizes ${headSizes.join(", ")}, got ${headSize}; choose another backend`,
+    );
+};
+
+const assertLayerScheme = (layer: number, scheme: LayerScheme, { headSize }: CacheShape): void => {
+  if (!isCount(scheme.window + 1) || !isCount(scheme.sinks + 1))
+    throw invalid(layer, "a window and sinks of whole numbers from 0", { ...scheme });
+  for (const tensor of ["key", "value"] as const)
+    if (scheme[tensor].bits !== 16) assertGroups(layer, scheme[tensor], headSize);
+};
+
+const assertGroups = (layer: number, scheme: TensorScheme, headSize: number): void => {
+  const { axis, groupSize, blockSize } = scheme;
+  if (!isCount(blockSize)) throw invalid(layer, "a blockSize from 1", scheme);
+  if (axis === "token" && groupSize !== "head" && !(isCount(groupSize) && groupSize <= headSize))
+    throw invalid(layer, `a groupSize from 1 to the head size ${headSize} on axis token`, scheme);
+  if (axis === "channel" && !(groupSize !== "head" && isCount(groupSize) && blockSize % groupSize === 0))
+    throw invalid(layer, "a blockSize that is a multiple of a whole groupSize on axis channel", scheme);
+};
+
+const isCount = (value: number): boolean => Number.isSafeInteger(value) && value > 0;
+
+const invalid = (layer: number, expected: string, got: object): PlanShapeError =>
+  new PlanShapeError(
+    "BACKEND_PLAN_INVALID",
+    `expected layer ${layer} of the plan to have ${expected}, got ${JSON.stringify(got)}; read plans with parsePlan of @kvtuner/plan`,
+  );
+
+/** A plan for another shape, or one that no cache can follow; `code` says which. */
+export class PlanShapeError extends KvtunerError {
+  override readonly name = "PlanShapeError";
+}
+
+/** A shape that the backend does not have: head size or grouping of the query heads. */
+export class UnsupportedShapeError extends KvtunerError {
+  constructor(message: string) {
+    super("BACKEND_UNSUPPORTED_SHAPE", message);
+    this.name = "UnsupportedShapeError";
+  }
+}

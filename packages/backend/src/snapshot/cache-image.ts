@@ -1,0 +1,29 @@
+import type { CacheShape, LayerScheme } from "@kvtuner/plan";
+import type { EncodedBlock } from "@kvtuner/quantizers";
+
+/**
+ * Keys or values of one KV head. The quantized prefix is one encoded block of `quantizedPrefix` tokens: the arrays of
+ * consecutive blocks one behind the other are just that, for each row of a block fills whole bytes. With 16 bits, or
+ * before the first block is full, its arrays are empty.
+ */
+export interface HeadImage {
+  readonly prefix: EncodedBlock;
+  /** float16 bits `[tokens, headSize]` of all other tokens, oldest first: sinks, window, the block that is not full. */
+  readonly exact: Uint16Array;
+}
+
+/** One layer: keys and values of each KV head. */
+export interface LayerImage {
+  readonly key: readonly HeadImage[];
+  readonly value: readonly HeadImage[];
+}
+
+/** All that a cache holds, as no backend in particular lays it out. */
+export interface CacheImage {
+  readonly shape: CacheShape;
+  /** How each layer is stored. */
+  readonly layers: readonly LayerScheme[];
+  /** Tokens that every layer holds. */
+  readonly length: number;
+  readonly tensors: readonly LayerImage[];
+}

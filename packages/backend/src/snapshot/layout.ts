@@ -1,0 +1,29 @@
+import type { CacheImage, HeadImage } from "./cache-image.ts";
+import { headSizes, type HeadSizes } from "./head-sizes.ts";
+
+/** First bytes of a snapshot: "KVTCACHE". */
+export const MAGIC: Uint8Array = Uint8Array.from("KVTCACHE", (letter) => letter.charCodeAt(0));
+
+/** Version that is written, and the only one that is read. */
+export const VERSION = 1;
+
+/** Magic, version and header length, both 32 bits, little-endian. */
+export const PREAMBLE_BYTES = 16;
+
+/** SHA-256 of all before it. */
+export const CHECKSUM_BYTES = 32;
+
+/** What the header says, in JSON. */
+export type SnapshotHeader = Pick<CacheImage, "shape" | "layers" | "length">;
+
+/** Sizes of every head in the order they are stored: layer by layer, keys before values, KV head by KV head. */
+export const storedHeads = ({ shape, layers, length }: SnapshotHeader): HeadSizes[] =>
+  layers.flatMap((layer) =>
+    (["key", "value"] as const).flatMap((tensor) =>
+      Array.from<HeadSizes>({ length: shape.kvHeads }).fill(headSizes(layer[tensor], layer, shape, length)),
+    ),
+  );
+
+/** Heads in the order of {@link storedHeads}. */
+export const headsInOrder = ({ tensors }: CacheImage): HeadImage[] =>
+  tensors.flatMap(({ key, value }) => [...key, ...value]);

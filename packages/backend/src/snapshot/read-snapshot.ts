@@ -1,0 +1,117 @@
+import { type CacheShape, KvtunerError, type LayerScheme } from "@kvtuner/plan";
+import type { CachePlan } from "../backend.ts";
+import type { CacheImage, HeadImage } from "./cache-image.ts";
+import { checksum } from "./checksum.ts";
+import type { HeadSizes } from "./head-sizes.ts";
+import { CHECKSUM_BYTES, MAGIC, PREAMBLE_BYTES, type SnapshotHeader, storedHeads, VERSION } from "./layout.ts";
+
+/**
+ * Reads what `writeSnapshot` wrote. Every length is held against the bytes there are before anything is allocated.
+ *
+ * @param shape shape of the cache to restore, to which the snapshot must belong; so must it to `plan`
+ * @returns the cache, in arrays of its own
+ * @throws SnapshotError `SNAPSHOT_CORRUPT`, `SNAPSHOT_VERSION`, or `SNAPSHOT_FOREIGN` for another shape or plan
+ */
+export const readSnapshot = async (bytes: Uint8Array, shape: CacheShape, plan: CachePlan): Promise<CacheImage> => {
+  const copy = bytes.slice();
+  assertPreamble(copy);
+  await assertChecksum(copy);
+  const headerBytes = new DataView(copy.buffer).getUint32(MAGIC.length + 4, true);
+  const header = readHeader(copy.subarray(0, -CHECKSUM_BYTES), headerBytes);
+  assertOwn(header, shape, plan);
+  const sizes = storedHeads({ shape, layers: plan.layers, length: header.length });
+  assertTotal(copy.length, PREAMBLE_BYTES + headerBytes + CHECKSUM_BYTES, sizes);
+  const heads = readHeads(copy, PREAMBLE_BYTES + headerBytes, sizes);
+  return { shape, layers: plan.layers, length: header.length, tensors: inLayers(heads, shape) };
+};
+
+const assertPreamble = (bytes: Uint8Array<ArrayBuffer>): void => {
+  const start = MAGIC.every((byte, index) => bytes[index] === byte);
+  if (!start || bytes.length < PREAMBLE_BYTES + CHECKSUM_BYTES)
+    throw corrupt(`${PREAMBLE_BYTES + CHECKSUM_BYTES} bytes or more that start with KVTCACHE`, `${bytes.length} bytes`);
+  const version = new DataView(bytes.buffer).getUint32(MAGIC.length, true);
+  if (version !== VERSION)
+    throw new SnapshotError(
+      "SNAPSHOT_VERSION",
+      `expected a snapshot of version ${VERSION}, got ${version}; it was written by another version of KVTuner`,
+    );
+};
+
+const assertChecksum = async (bytes: Uint8Array<ArrayBuffer>): Promise<void> => {
+  const expected = bytes.subarray(-CHECKSUM_BYTES);
+  const got = await checksum(bytes.subarray(0, -CHECKSUM_BYTES));
+  if (got.some((byte, index) => byte !== expected[index])) throw corrupt("its SHA-256 at the end", "another");
+};
+
+const readHeader = (bytes: Uint8Array, headerBytes: number): SnapshotHeader => {
+  if (headerBytes > bytes.length - PREAMBLE_BYTES)
+    throw corrupt(`a header within ${bytes.length} bytes`, `one of ${headerBytes}`);
+  try {
+    const text = new TextDecoder().decode(bytes.subarray(PREAMBLE_BYTES, PREAMBLE_BYTES + headerBytes));
+    return JSON.parse(text) as SnapshotHeader;
+  } catch (cause) {
+    throw corrupt("a header in JSON", "something else", { cause });
+  }
+};
+
+const assertOwn = (header: SnapshotHeader, shape: CacheShape, plan: CachePlan): void => {
+  const { length } = header ?? {};
+  if (!Number.isSafeInteger(length) || length < 0) throw corrupt("a header with a length", String(length));
+  if (!same(header.shape, shape)) throw foreign("shape", header.shape, shape);
+  if (!same(header.layers?.length, plan.layers.length))
+    throw foreign("layers", header.layers?.length, plan.layers.length);
+  for (const [layer, scheme] of plan.layers.entries())
+    if (!same(header.layers[layer], scheme)) throw foreign(`layer ${layer}`, header.layers[layer], scheme);
+};
+
+/** Fields in any order; nothing here is nested in arrays. */
+const same = (a: unknown, b: unknown): boolean => {
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a === b;
+  const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return [...keys].every((key) => same((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]));
+};
+
+const assertTotal = (gotBytes: number, frameBytes: number, sizes: readonly HeadSizes[]): void => {
+  const expectedBytes = sizes.reduce((sum, { sizeBytes }) => sum + sizeBytes, frameBytes);
+  if (gotBytes !== expectedBytes) throw corrupt(`${expectedBytes} bytes`, `${gotBytes}`);
+};
+
+const readHeads = (bytes: Uint8Array<ArrayBuffer>, start: number, sizes: readonly HeadSizes[]): HeadImage[] => {
+  let offset = start;
+  const take = (sizeBytes: number): ArrayBuffer => bytes.buffer.slice(offset, (offset += sizeBytes));
+  const halves = (count: number): Uint16Array => assertFinite(new Uint16Array(take(2 * count)));
+  return sizes.map(({ codes, scales, minima, exact }) => ({
+    prefix: { codes: new Uint8Array(take(codes)), scales: halves(scales), minima: halves(minima) },
+    exact: halves(exact),
+  }));
+};
+
+/** A checksum is no proof of honesty: whoever made the bytes made it too. */
+const assertFinite = (bits: Uint16Array): Uint16Array => {
+  if (bits.some((half) => (half & 0x7c00) === 0x7c00)) throw corrupt("finite numbers", "infinity or NaN");
+  return bits;
+};
+
+const inLayers = (heads: readonly HeadImage[], { layers, kvHeads }: CacheShape): CacheImage["tensors"] =>
+  Array.from({ length: layers }, (_, layer) => {
+    const start = 2 * layer * kvHeads;
+    return { key: heads.slice(start, start + kvHeads), value: heads.slice(start + kvHeads, start + 2 * kvHeads) };
+  });
+
+const corrupt = (expected: string, got: string, options?: { readonly cause?: unknown }): SnapshotError =>
+  new SnapshotError(
+    "SNAPSHOT_CORRUPT",
+    `expected a snapshot with ${expected}, got ${got}; it was cut short or damaged, take it again`,
+    options,
+  );
+
+const foreign = (what: string, got: unknown, expected: LayerScheme | CacheShape | number): SnapshotError =>
+  new SnapshotError(
+    "SNAPSHOT_FOREIGN",
+    `expected a snapshot of this model and plan, got one with another ${what}: ${JSON.stringify(got)} instead of ${JSON.stringify(expected)}; restore it with the plan it was taken under`,
+  );
+
+/** Bytes that are no snapshot of this cache; `code` says why. */
+export class SnapshotError extends KvtunerError {
+  override readonly name = "SnapshotError";
+}

@@ -1,0 +1,64 @@
+import { KvtunerError } from "@kvtuner/plan";
+import type { CacheImage, HeadImage } from "./cache-image.ts";
+import { checksum } from "./checksum.ts";
+import type { HeadSizes } from "./head-sizes.ts";
+import { CHECKSUM_BYTES, headsInOrder, MAGIC, PREAMBLE_BYTES, storedHeads, VERSION } from "./layout.ts";
+
+/**
+ * Writes a cache as bytes that any backend can read: magic, version, a JSON header with shape, layer schemes and length,
+ * then layer by layer, keys before values and KV head by KV head: codes, scales, minima, 16-bit rows; at the end the
+ * SHA-256 of it all. Numbers of 16 bits are little-endian, as on all machines that run JavaScript today.
+ *
+ * @throws ImageError `BACKEND_IMAGE` when an array has another length than shape, schemes and length say
+ */
+export const writeSnapshot = async (image: CacheImage): Promise<Uint8Array<ArrayBuffer>> => {
+  const { shape, layers, length } = image;
+  const sizes = storedHeads(image);
+  const heads = headsInOrder(image);
+  assertSizes(heads, sizes);
+  const header = new TextEncoder().encode(JSON.stringify({ shape, layers, length }));
+  const dataBytes = sizes.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const bytes = new Uint8Array(PREAMBLE_BYTES + header.length + dataBytes + CHECKSUM_BYTES);
+  writePreamble(bytes, header.length);
+  bytes.set(header, PREAMBLE_BYTES);
+  writeHeads(bytes, PREAMBLE_BYTES + header.length, heads);
+  bytes.set(await checksum(bytes.subarray(0, -CHECKSUM_BYTES)), bytes.length - CHECKSUM_BYTES);
+  return bytes;
+};
+
+const writePreamble = (bytes: Uint8Array<ArrayBuffer>, headerBytes: number): void => {
+  bytes.set(MAGIC);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(MAGIC.length, VERSION, true);
+  view.setUint32(MAGIC.length + 4, headerBytes, true);
+};
+
+const writeHeads = (bytes: Uint8Array, start: number, heads: readonly HeadImage[]): void => {
+  let offset = start;
+  for (const { prefix, exact } of heads)
+    for (const part of [prefix.codes, prefix.scales, prefix.minima, exact]) {
+      bytes.set(new Uint8Array(part.buffer, part.byteOffset, part.byteLength), offset);
+      offset += part.byteLength;
+    }
+};
+
+const assertSizes = (heads: readonly HeadImage[], sizes: readonly HeadSizes[]): void => {
+  if (heads.length !== sizes.length) throw new ImageError("heads", sizes.length, heads.length, 0);
+  for (const [index, size] of sizes.entries()) {
+    const { prefix, exact } = heads[index]!;
+    const got = { ...prefix, exact };
+    for (const part of ["codes", "scales", "minima", "exact"] as const)
+      if (got[part].length !== size[part]) throw new ImageError(part, size[part], got[part].length, index);
+  }
+};
+
+/** A backend handed over an image whose arrays do not have the sizes that shape, schemes and length ask for. */
+export class ImageError extends KvtunerError {
+  constructor(part: string, expected: number, got: number, head: number) {
+    super(
+      "BACKEND_IMAGE",
+      `expected ${expected} ${part} at head ${head} of the image, got ${got}; the backend's own bookkeeping is wrong`,
+    );
+    this.name = "ImageError";
+  }
+}

@@ -1,0 +1,32 @@
+import { KvtunerError } from "@kvtuner/plan";
+import { MAX_FLOAT16, roundArrayToFloat16 } from "@kvtuner/quantizers";
+
+/**
+ * Checks the argument of `truncate`.
+ *
+ * @throws TruncateError `BACKEND_TRUNCATE` when `length` is no whole number from 0 to `current`
+ */
+export const assertTruncate = (current: number, length: number): void => {
+  if (Number.isInteger(length) && length >= 0 && length <= current) return;
+  throw new TruncateError(
+    `expected a length from 0 to the cache's ${current} tokens, got ${length}; truncate forgets tokens, attend adds them`,
+  );
+};
+
+/**
+ * What decoded tokens become when they have to be kept in 16 bits again: float16, in place. What a decoded number has
+ * beyond the largest float16 is cut off, for a cache holds no infinity.
+ */
+export const roundDecoded = (numbers: Float32Array): void => {
+  for (let index = 0; index < numbers.length; index++)
+    numbers[index] = Math.min(MAX_FLOAT16, Math.max(-MAX_FLOAT16, numbers[index]!));
+  roundArrayToFloat16(numbers, numbers);
+};
+
+/** A length that the cache does not have. */
+export class TruncateError extends KvtunerError {
+  constructor(message: string) {
+    super("BACKEND_TRUNCATE", message);
+    this.name = "TruncateError";
+  }
+}
