@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fc, test as property } from "@fast-check/vitest";
+import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
 import {
   assertPlanFits,
@@ -189,6 +190,24 @@ describe("plan files", () => {
       expect.objectContaining({ code, message: expect.stringMatching(message) as unknown }) as Error,
     );
   });
+
+  const publishedSchema: object = JSON.parse(
+    readFileSync(new URL("../schema/plan.schema.json", import.meta.url), "utf8"),
+  ) as object;
+  const accepts = new Ajv2020({ allowUnionTypes: true }).compile(publishedSchema);
+
+  property.prop([plans])("the published schema accepts every plan, in a validator of another maker", (plan) => {
+    expect(accepts(JSON.parse(serializePlan(plan))), JSON.stringify(accepts.errors)).toBe(true);
+  });
+
+  /** Relations between numbers, which no JSON Schema can say. */
+  const beyondSchema = ["too few layers", "blocks that split groups", "groups larger than a head"];
+  test.each(broken.filter(([, input]) => typeof input !== "string"))(
+    "the schema judges %s as it can",
+    (name, input) => {
+      expect(accepts(input)).toBe(beyondSchema.includes(name));
+    },
+  );
 
   test("a plan for another model says what differs", () => {
     expect(() => assertPlanFits(good, model, { ...shape, layers: 24, kvHeads: 2 })).toThrow(
