@@ -13,6 +13,7 @@ import {
 import { serializeGraph } from "./onnx/graph.ts";
 import { segmentGraph, type SegmentWeights } from "./segments/segment-graph.ts";
 import type { CreateSession } from "./session.ts";
+import { arithmeticOf, storedWeights, type WeightStorage } from "./weight-storage.ts";
 
 /** What crosses a hole: the residual stream and the layer's query, key and value, all float32 `[rows, ...]`. */
 export interface HoleInputs {
@@ -54,12 +55,14 @@ export interface Decoder {
 export interface LoadOptions {
   readonly createSession: CreateSession;
   /** Called after each segment is built; what it throws ends the loading. */
+  /** `float32` by default. */
+  readonly weights?: WeightStorage;
   readonly onProgress?: (done: number, total: number) => void;
   readonly sha256?: string;
 }
 
 /**
- * Builds the segments of a model, dequantized to float32.
+ * Builds the segments of a model.
  *
  * When that fails, the segments built until then are given back.
  *
@@ -80,7 +83,8 @@ export const loadDecoder = async (source: WeightSource, options: LoadOptions): P
   }
 };
 
-const buildDecoder = async (source: WeightSource, options: LoadOptions): Promise<Decoder> => {
+const buildDecoder = async (file: WeightSource, options: LoadOptions): Promise<Decoder> => {
+  const source = storedWeights(file, options.weights ?? "float32");
   const config = readConfig(source);
   const { layers, queryHeads, kvHeads, headSize } = config;
   const shape: CacheShape = { layers, queryHeads, kvHeads, headSize };
@@ -139,10 +143,11 @@ const buildSegments = async (
   options: LoadOptions,
 ): Promise<InferenceSession[]> => {
   const total = config.layers + 2;
+  const arithmetic = arithmeticOf(options.weights ?? "float32");
   const sessions: InferenceSession[] = [];
   for (let index = 0; index < total; index++) {
     const weights = await segmentWeights(source, config, index);
-    sessions.push(await options.createSession(serializeGraph(segmentGraph(config, weights))));
+    sessions.push(await options.createSession(serializeGraph(segmentGraph(config, weights, arithmetic))));
     options.onProgress?.(index + 1, total);
   }
   return sessions;

@@ -1,4 +1,6 @@
+import type { BlockCodes } from "../gguf/block-codes.ts";
 import type { DecoderConfig } from "./config.ts";
+import { inHalfSplitOrder } from "./half-split.ts";
 import { ModelError } from "./model-error.ts";
 
 /** Where a decoder reads its weights: what {@link loadDecoder} needs of an opened GGUF file. */
@@ -9,13 +11,15 @@ export interface WeightSource {
   readTensor(name: string): Promise<Float32Array>;
   /** The same for some rows only. */
   readTensorRows(name: string, rows: ArrayLike<number>): Promise<Float32Array>;
+  /** The tensor as stored, undefined for a type that is not in blocks of codes. Without it all is read as float32. */
+  readTensorBlocks?(name: string): Promise<BlockCodes | undefined>;
 }
 
-/** A matrix applied as `x W^T + bias`; `weight` is float32 `[rows, columns]`. */
+/** A matrix applied as `x W^T + bias`, `[rows, columns]`: float32, or in blocks of codes. */
 export interface Linear {
   readonly rows: number;
   readonly columns: number;
-  readonly weight: Float32Array;
+  readonly matrix: Float32Array | BlockCodes;
   readonly bias?: Float32Array;
 }
 
@@ -94,44 +98,29 @@ export const vocabularySize = ({ tensors }: Pick<WeightSource, "tensors">): numb
 };
 
 const readLinear = async (source: WeightSource, name: string, rows: number, columns: number): Promise<Linear> => {
-  const weight = await readVector(source, `${name}.weight`, rows * columns);
+  const matrix = await readMatrix(source, `${name}.weight`, rows * columns);
   const bias = source.tensors.has(`${name}.bias`) ? { bias: await readVector(source, `${name}.bias`, rows) } : {};
-  return { rows, columns, weight, ...bias };
+  return { rows, columns, matrix, ...bias };
+};
+
+const readMatrix = async (source: WeightSource, name: string, length: number): Promise<Float32Array | BlockCodes> => {
+  assertLength(source, name, length);
+  return (await source.readTensorBlocks?.(name)) ?? source.readTensor(name);
 };
 
 const readVector = async (source: WeightSource, name: string, length: number): Promise<Float32Array> => {
+  assertLength(source, name, length);
+  return source.readTensor(name);
+};
+
+const assertLength = (source: WeightSource, name: string, length: number): void => {
   const dims = source.tensors.get(name)?.dims;
   if (!dims) throw missing(name);
-  const size = dims.reduce((product, dim) => product * dim, 1);
-  if (size === length) return source.readTensor(name);
+  if (dims.reduce((product, dim) => product * dim, 1) === length) return;
   throw new ModelError(
     "MODEL_TENSOR_SHAPE",
     `expected tensor ${name} to hold ${length} numbers by the model's metadata, got [${dims.join(", ")}]`,
   );
-};
-
-/** llama.cpp stores row `2i + b` where the half-split order has row `i + b * half` of a head. */
-const inHalfSplitOrder = (linear: Linear, config: DecoderConfig): Linear => {
-  if (config.architecture !== "llama") return linear;
-  const { rows, columns, weight, bias } = linear;
-  const permuted = new Float32Array(weight.length);
-  for (let row = 0; row < rows; row++) {
-    const source = interleavedRow(row, config);
-    permuted.set(weight.subarray(source * columns, (source + 1) * columns), row * columns);
-  }
-  return {
-    rows,
-    columns,
-    weight: permuted,
-    ...(bias && { bias: bias.map((_, row) => bias[interleavedRow(row, config)]!) }),
-  };
-};
-
-const interleavedRow = (row: number, { headSize, ropeDimensions }: DecoderConfig): number => {
-  const half = ropeDimensions / 2;
-  const within = row % headSize;
-  if (within >= ropeDimensions) return row;
-  return row - within + 2 * (within % half) + Math.floor(within / half);
 };
 
 const missing = (name: string): ModelError =>

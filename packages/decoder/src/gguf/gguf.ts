@@ -1,3 +1,4 @@
+import { type BlockCodes, blockCodes, hasBlockCodes } from "./block-codes.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { GgufError } from "./gguf-error.ts";
 import { HeaderCursor } from "./header-cursor.ts";
@@ -23,6 +24,8 @@ export interface GgufFile {
   readTensor(name: string): Promise<Float32Array>;
   /** The same for some rows only. */
   readTensorRows(name: string, rows: ArrayLike<number>): Promise<Float32Array>;
+  /** Codes, scales and offsets of a Q4_0, Q4_1, Q5_0, Q5_1 or Q8_0 tensor; undefined for another type. */
+  readTensorBlocks(name: string): Promise<BlockCodes | undefined>;
 }
 
 /**
@@ -80,7 +83,7 @@ const alignmentOf = (metadata: ReadonlyMap<string, GgufValue>): number => {
 const tensorReaders = (
   source: ByteSource,
   tensors: ReadonlyMap<string, GgufTensor>,
-): Pick<GgufFile, "rawTensor" | "readTensor" | "readTensorRows"> => {
+): Pick<GgufFile, "rawTensor" | "readTensor" | "readTensorRows" | "readTensorBlocks"> => {
   const find = (name: string): GgufTensor => {
     const tensor = tensors.get(name);
     if (tensor) return tensor;
@@ -95,6 +98,16 @@ const tensorReaders = (
   };
   return {
     rawTensor: async (name) => source.read(find(name).offset, find(name).sizeBytes),
+    readTensorBlocks: async (name) => {
+      const { type, dims, offset, sizeBytes } = find(name);
+      return hasBlockCodes(type)
+        ? blockCodes(
+            type,
+            await source.read(offset, sizeBytes),
+            dims.reduce((product, dim) => product * dim, 1),
+          )
+        : undefined;
+    },
     readTensor: async (name) => {
       const tensor = find(name);
       const target = new Float32Array(tensor.dims.reduce((product, dim) => product * dim, 1));

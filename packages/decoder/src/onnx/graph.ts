@@ -18,7 +18,7 @@ const IR_VERSION = 10n;
 const OPSET_VERSION = 23n;
 
 /** Element types that the graphs here use. */
-export type ElementType = "float32" | "int64";
+export type ElementType = "float32" | "int64" | "uint8";
 
 /** A graph input or output: its name, element type and dimensions; a string is a symbolic dimension. */
 export interface Port {
@@ -34,7 +34,7 @@ export type AttributeValue = number | string | readonly number[] | { readonly fl
 export interface Constant {
   readonly name: string;
   readonly dims: readonly number[];
-  readonly data: Float32Array | BigInt64Array;
+  readonly data: Float32Array | BigInt64Array | Uint8Array;
 }
 
 /** A whole ONNX graph: what {@link serializeGraph} turns into a model. */
@@ -93,7 +93,12 @@ export const serializeGraph = ({ name, inputs, outputs, nodes, constants }: Grap
     }),
   );
 
-const DATA_TYPE = { float32: DataType.FLOAT, int64: DataType.INT64 } as const;
+const DATA_TYPE = { float32: DataType.FLOAT, int64: DataType.INT64, uint8: DataType.UINT8 } as const;
+
+const elementType = (data: Constant["data"]): ElementType => {
+  if (data instanceof Float32Array) return "float32";
+  return data instanceof Uint8Array ? "uint8" : "int64";
+};
 
 const attribute = (name: string, value: AttributeValue): AttributeProto => {
   if (typeof value === "number")
@@ -131,6 +136,6 @@ const initializer = ({ name, dims, data }: Constant): TensorProto =>
   create(TensorProtoSchema, {
     name,
     dims: dims.map(BigInt),
-    dataType: data instanceof Float32Array ? DataType.FLOAT : DataType.INT64,
+    dataType: DATA_TYPE[elementType(data)],
     rawData: new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength),
   });

@@ -1,13 +1,8 @@
 import type { NodeProto } from "onnx-buf";
 import type { DecoderConfig } from "../architecture/config.ts";
-import type { FeedForwardWeights, HeadWeights, Linear, ProjectionWeights } from "../architecture/weights.ts";
-import { type Constant, type Graph, integers, node, type Port } from "../onnx/graph.ts";
-
-/** Nodes and constants of a part of a graph. */
-interface Part {
-  readonly nodes: readonly NodeProto[];
-  readonly constants: readonly Constant[];
-}
+import type { FeedForwardWeights, HeadWeights, ProjectionWeights } from "../architecture/weights.ts";
+import { type Graph, integers, node, type Port } from "../onnx/graph.ts";
+import { type Arithmetic, join, linear, type Part } from "./linear.ts";
 
 /** Weights of one segment: what stands behind a hole, then what stands in front of the next, or the head. */
 export interface SegmentWeights {
@@ -22,19 +17,23 @@ export interface SegmentWeights {
  * Inputs: `hidden`, and `attention` when there is a feed-forward part, `cosine` and `sine` when there is a projection.
  * Outputs: `residual`, `query`, `key`, `value`, or `logits` for the head.
  */
-export const segmentGraph = (config: DecoderConfig, weights: SegmentWeights): Graph => {
+export const segmentGraph = (
+  config: DecoderConfig,
+  weights: SegmentWeights,
+  arithmetic: Arithmetic = "float32",
+): Graph => {
   const residual = weights.feedForward ? "residual" : "hidden";
-  const parts = [
-    ...(weights.feedForward ? [feedForward(config, weights.feedForward)] : []),
-    ...(weights.projection ? [projection(config, weights.projection, residual)] : []),
-    ...(weights.head ? [head(config, weights.head, residual)] : []),
-  ];
+  const { nodes, constants } = join([
+    ...(weights.feedForward ? [feedForward(config, weights.feedForward, arithmetic)] : []),
+    ...(weights.projection ? [projection(config, weights.projection, residual, arithmetic)] : []),
+    ...(weights.head ? [head(config, weights.head, residual, arithmetic)] : []),
+  ]);
   return {
     name: "segment",
     inputs: segmentInputs(config, weights),
     outputs: segmentOutputs(config, weights),
-    nodes: parts.flatMap((part) => part.nodes),
-    constants: parts.flatMap((part) => part.constants),
+    nodes,
+    constants,
   };
 };
 
@@ -57,26 +56,26 @@ const segmentOutputs = (config: DecoderConfig, weights: SegmentWeights): Port[] 
   ];
 };
 
-const feedForward = (config: DecoderConfig, weights: FeedForwardWeights): Part => {
+const feedForward = (config: DecoderConfig, weights: FeedForwardWeights, arithmetic: Arithmetic): Part => {
   const parts = [
-    linear("output", "attention", "projected", weights.output),
+    linear("output", "attention", "projected", weights.output, arithmetic),
     { nodes: [node("Add", ["hidden", "projected"], ["between"])], constants: [] },
     norm("feed_norm", "between", "normed", weights.norm, config),
-    linear("gate", "normed", "gated", weights.gate),
-    linear("up", "normed", "raised", weights.up),
+    linear("gate", "normed", "gated", weights.gate, arithmetic),
+    linear("up", "normed", "raised", weights.up, arithmetic),
     { nodes: silu("gated", "raised", "activated"), constants: [] },
-    linear("down", "activated", "lowered", weights.down),
+    linear("down", "activated", "lowered", weights.down, arithmetic),
     { nodes: [node("Add", ["between", "lowered"], ["residual"])], constants: [] },
   ];
   return join(parts);
 };
 
-const projection = (config: DecoderConfig, weights: ProjectionWeights, input: string): Part =>
+const projection = (config: DecoderConfig, weights: ProjectionWeights, input: string, arithmetic: Arithmetic): Part =>
   join([
     norm("attention_norm", input, "attention_input", weights.norm, config),
-    linear("query", "attention_input", "query_flat", weights.query),
-    linear("key", "attention_input", "key_flat", weights.key),
-    linear("value", "attention_input", "value", weights.value),
+    linear("query", "attention_input", "query_flat", weights.query, arithmetic),
+    linear("key", "attention_input", "key_flat", weights.key, arithmetic),
+    linear("value", "attention_input", "value", weights.value, arithmetic),
     { nodes: [], constants: [integers("batch_axis", [0])] },
     {
       nodes: ["cosine", "sine"].map((name) => node("Unsqueeze", [name, "batch_axis"], [`${name}_batch`])),
@@ -86,10 +85,10 @@ const projection = (config: DecoderConfig, weights: ProjectionWeights, input: st
     rope("key", config.kvHeads, config),
   ]);
 
-const head = (config: DecoderConfig, weights: HeadWeights, input: string): Part =>
+const head = (config: DecoderConfig, weights: HeadWeights, input: string, arithmetic: Arithmetic): Part =>
   join([
     norm("head_norm", input, "head_input", weights.norm, config),
-    linear("head", "head_input", "logits", weights.output),
+    linear("head", "head_input", "logits", weights.output, arithmetic),
   ]);
 
 const rope = (name: string, heads: number, config: DecoderConfig): Part => ({
@@ -109,21 +108,8 @@ const norm = (name: string, input: string, output: string, weight: Float32Array,
   constants: [{ name: `${name}_weight`, dims: [weight.length], data: weight }],
 });
 
-const linear = (name: string, input: string, output: string, { rows, columns, weight, bias }: Linear): Part => ({
-  nodes: [node("Gemm", [input, `${name}_weight`, ...(bias ? [`${name}_bias`] : [])], [output], { transB: 1 })],
-  constants: [
-    { name: `${name}_weight`, dims: [rows, columns], data: weight },
-    ...(bias ? [{ name: `${name}_bias`, dims: [rows], data: bias }] : []),
-  ],
-});
-
 const silu = (gate: string, up: string, output: string): NodeProto[] => [
   node("Sigmoid", [gate], [`${gate}_sigmoid`]),
   node("Mul", [gate, `${gate}_sigmoid`], [`${gate}_silu`]),
   node("Mul", [`${gate}_silu`, up], [output]),
 ];
-
-const join = (parts: readonly Part[]): Part => ({
-  nodes: parts.flatMap((part) => part.nodes),
-  constants: parts.flatMap((part) => part.constants),
-});

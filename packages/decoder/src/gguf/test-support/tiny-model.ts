@@ -1,6 +1,7 @@
 import { uniformFloat32 } from "pure-rand/distribution/uniformFloat32";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { byteLevelTokens } from "../../tokenizer/test-support/byte-level-tokens.ts";
+import { randomBlocks } from "./random-blocks.ts";
 import { type WritableTensor, type WritableValue, writeGguf } from "./write-gguf.ts";
 
 /** Sizes of a small model of random weights. */
@@ -18,9 +19,11 @@ export interface TinyModel {
   readonly seed: number;
   /** Whether the output matrix is the embedding. */
   readonly tied: boolean;
+  /** Types of the matrices, in turn, as {@link randomBlocks} knows them; F32 unless said otherwise. */
+  readonly matrixTypes?: readonly number[];
 }
 
-/** A GGUF file in memory: F32 tensors by the names of llama.cpp, and a byte-level tokenizer with two merges. */
+/** A GGUF file in memory: tensors by the names of llama.cpp, and a byte-level tokenizer with two merges. */
 export const tinyModel = (model: TinyModel): Uint8Array =>
   writeGguf({ metadata: metadataOf(model), tensors: tensorsOf(model) });
 
@@ -61,8 +64,11 @@ const tokenizerOf = ({ architecture, vocabulary }: TinyModel): Record<string, Wr
 
 const tensorsOf = (model: TinyModel): WritableTensor[] => {
   const random = xoroshiro128plus(model.seed);
+  let matrices = 0;
   const tensor = (name: string, dims: readonly number[], scale: number, offset = 0): WritableTensor => {
     const size = dims.reduce((product, dim) => product * dim, 1);
+    const typeId = dims.length === 2 ? model.matrixTypes?.[matrices++ % model.matrixTypes.length] : undefined;
+    if (typeId) return { name, dims, typeId, data: randomBlocks(typeId, size, scale, () => uniformFloat32(random)) };
     return {
       name,
       dims,

@@ -1,0 +1,42 @@
+import type { BlockCodes } from "../gguf/block-codes.ts";
+import type { DecoderConfig } from "./config.ts";
+import type { Linear } from "./weights.ts";
+
+/**
+ * Query or key rows of a `llama` file in the order that RoPE takes here: llama.cpp stores row `2i + b` where the
+ * half-split order has row `i + b * half` of a head.
+ */
+export const inHalfSplitOrder = (linear: Linear, config: DecoderConfig): Linear => {
+  if (config.architecture !== "llama") return linear;
+  const { rows, columns, matrix, bias } = linear;
+  const order = Uint32Array.from({ length: rows }, (_, row) => interleavedRow(row, config));
+  return {
+    rows,
+    columns,
+    matrix: matrix instanceof Float32Array ? permuted(matrix, order) : permutedBlocks(matrix, order),
+    ...(bias && { bias: permuted(bias, order) }),
+  };
+};
+
+const permutedBlocks = (blocks: BlockCodes, order: Uint32Array): BlockCodes => ({
+  ...blocks,
+  codes: permuted(blocks.codes, order),
+  scales: permuted(blocks.scales, order),
+  ...(blocks.offsets && { offsets: permuted(blocks.offsets, order) }),
+});
+
+/** Row `order[row]` of a row-major array at each row. */
+const permuted = <Rows extends Float32Array | Int8Array>(source: Rows, order: Uint32Array): Rows => {
+  const width = source.length / order.length;
+  const target = source.slice() as Rows;
+  for (let row = 0; row < order.length; row++)
+    target.set(source.subarray(order[row]! * width, (order[row]! + 1) * width), row * width);
+  return target;
+};
+
+const interleavedRow = (row: number, { headSize, ropeDimensions }: DecoderConfig): number => {
+  const half = ropeDimensions / 2;
+  const within = row % headSize;
+  if (within >= ropeDimensions) return row;
+  return row - within + 2 * (within % half) + Math.floor(within / half);
+};

@@ -1,0 +1,76 @@
+import { numberFromFloat16 } from "@kvtuner/quantizers";
+
+/** A tensor as stored, in blocks of neighbouring numbers of a row: `number = scale * code + offset` of its block. */
+export interface BlockCodes {
+  /** Numbers of a block; divides a row. */
+  readonly blockSize: number;
+  /** What holds every code: 4 bits for -8 .. 7, 8 bits for -128 .. 127. */
+  readonly bits: 4 | 8;
+  /** `[rows, columns]` */
+  readonly codes: Int8Array;
+  /** `[rows, columns / blockSize]` */
+  readonly scales: Float32Array;
+  /** `[rows, columns / blockSize]`; absent where every offset is 0. */
+  readonly offsets?: Float32Array;
+}
+
+const BLOCK = 32;
+const HALF = BLOCK / 2;
+
+/** How one tensor type is laid out: a float16 scale, a float16 minimum or none, 4 bytes of fifth bits or none, codes. */
+interface Layout {
+  readonly hasMinimum: boolean;
+  readonly hasFifthBits: boolean;
+  /** What is taken off a stored code. */
+  readonly center: number;
+}
+
+/** Types whose blocks are codes of equal distance; those with blocks in blocks are not among them. */
+const LAYOUTS: Readonly<Record<string, Layout>> = {
+  Q4_0: { hasMinimum: false, hasFifthBits: false, center: 8 },
+  Q4_1: { hasMinimum: true, hasFifthBits: false, center: 8 },
+  Q5_0: { hasMinimum: false, hasFifthBits: true, center: 16 },
+  Q5_1: { hasMinimum: true, hasFifthBits: true, center: 16 },
+};
+
+/** Whether a type, like `Q4_1`, is stored as {@link BlockCodes}. */
+export const hasBlockCodes = (type: string): boolean => type === "Q8_0" || Object.hasOwn(LAYOUTS, type);
+
+/** Codes, scales and offsets of `count` stored numbers, whole blocks, of a type that {@link hasBlockCodes}. */
+export const blockCodes = (type: string, bytes: Uint8Array, count: number): BlockCodes => {
+  const source = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const layout = LAYOUTS[type];
+  return layout ? nibbleCodes(source, count, layout) : byteCodes(source, count);
+};
+
+const byteCodes = (source: DataView, count: number): BlockCodes => {
+  const codes = new Int8Array(count);
+  const scales = new Float32Array(count / BLOCK);
+  for (let block = 0, at = 0; block < scales.length; block++, at += 2 + BLOCK) {
+    scales[block] = numberFromFloat16(source.getUint16(at, true));
+    for (let index = 0; index < BLOCK; index++) codes[block * BLOCK + index] = source.getInt8(at + 2 + index);
+  }
+  return { blockSize: BLOCK, bits: 8, codes, scales };
+};
+
+const nibbleCodes = (source: DataView, count: number, { hasMinimum, hasFifthBits, center }: Layout): BlockCodes => {
+  const codes = new Int8Array(count);
+  const scales = new Float32Array(count / BLOCK);
+  const offsets = new Float32Array(hasMinimum ? scales.length : 0);
+  const header = hasMinimum ? 4 : 2;
+  const start = header + (hasFifthBits ? 4 : 0);
+  for (let block = 0, at = 0; block < scales.length; block++, at += start + HALF) {
+    const scale = numberFromFloat16(source.getUint16(at, true));
+    scales[block] = scale;
+    // minimum + scale * stored is scale * (stored - center) + this.
+    if (hasMinimum) offsets[block] = numberFromFloat16(source.getUint16(at + 2, true)) + center * scale;
+    const high = hasFifthBits ? source.getUint32(at + header, true) : 0;
+    for (let index = 0; index < HALF; index++) {
+      const byte = source.getUint8(at + start + index);
+      const first = block * BLOCK + index;
+      codes[first] = ((byte & 15) | (((high >>> index) & 1) << 4)) - center;
+      codes[first + HALF] = ((byte >>> 4) | (((high >>> (index + HALF)) & 1) << 4)) - center;
+    }
+  }
+  return { blockSize: BLOCK, bits: hasFifthBits ? 8 : 4, codes, scales, ...(hasMinimum && { offsets }) };
+};

@@ -1,0 +1,105 @@
+import type { NodeProto } from "onnx-buf";
+import type { Linear } from "../architecture/weights.ts";
+import type { BlockCodes } from "../gguf/block-codes.ts";
+import { type Constant, integers, node } from "../onnx/graph.ts";
+
+/** Nodes and constants of a part of a graph. */
+export interface Part {
+  readonly nodes: readonly NodeProto[];
+  readonly constants: readonly Constant[];
+}
+
+/** What matrices in blocks are multiplied with: float32 activations, or activations rounded to int8 in the same blocks. */
+export type Arithmetic = "float32" | "int8";
+
+/** Levels of MatMulNBits: at least float32 arithmetic, at least int8. */
+const ACCURACY_LEVEL: Readonly<Record<Arithmetic, number>> = { float32: 1, int8: 4 };
+
+/** `output = input matrix^T + bias`, of float32 `[rows, columns]` and `[rows, matrix rows]`. */
+export const linear = (name: string, input: string, output: string, weights: Linear, arithmetic: Arithmetic): Part =>
+  weights.matrix instanceof Float32Array
+    ? floatLinear(name, input, output, weights, weights.matrix)
+    : blockLinear(name, input, output, weights, weights.matrix, arithmetic);
+
+const floatLinear = (
+  name: string,
+  input: string,
+  output: string,
+  { rows, columns, bias }: Linear,
+  matrix: Float32Array,
+): Part => ({
+  nodes: [node("Gemm", [input, `${name}_weight`, ...(bias ? [`${name}_bias`] : [])], [output], { transB: 1 })],
+  constants: [{ name: `${name}_weight`, dims: [rows, columns], data: matrix }, ...biasConstant(name, bias)],
+});
+
+/**
+ * MatMulNBits takes `scale * code`; what the blocks' offsets add is one small product more, of the sums of the input's
+ * blocks with the offsets.
+ */
+const blockLinear = (
+  name: string,
+  input: string,
+  output: string,
+  { rows, columns, bias }: Linear,
+  { blockSize, bits, codes, scales, offsets }: BlockCodes,
+  arithmetic: Arithmetic,
+): Part => {
+  const blocks = columns / blockSize;
+  const product = offsets ? `${output}_centred` : output;
+  const inputs = [input, `${name}_codes`, `${name}_scales`, ...(bias ? ["", "", `${name}_bias`] : [])];
+  const sizes = { K: columns, N: rows, bits, block_size: blockSize, accuracy_level: ACCURACY_LEVEL[arithmetic] };
+  const sums = offsets ? blockSums(input, blocks, blockSize) : { nodes: [], constants: [] };
+  return {
+    nodes: [
+      ...sums.nodes,
+      node("MatMulNBits", inputs, [product], sizes, "com.microsoft"),
+      ...(offsets ? [node("Gemm", [`${input}_sums`, `${name}_offsets`, product], [output], { transB: 1 })] : []),
+    ],
+    constants: [
+      ...sums.constants,
+      { name: `${name}_codes`, dims: [rows, blocks, (blockSize * bits) / 8], data: packed(codes, bits) },
+      { name: `${name}_scales`, dims: [rows, blocks], data: scales },
+      ...(offsets ? [{ name: `${name}_offsets`, dims: [rows, blocks], data: offsets }] : []),
+      ...biasConstant(name, bias),
+    ],
+  };
+};
+
+/** Sums of the input's blocks, `[rows, blocks]`; the same part wherever the same input is multiplied. */
+const blockSums = (input: string, blocks: number, blockSize: number): Part => ({
+  nodes: [
+    node("Reshape", [input, `${input}_split`], [`${input}_blocks`]),
+    node("ReduceSum", [`${input}_blocks`, "last_axis"], [`${input}_sums`], { keepdims: 0 }),
+  ],
+  constants: [integers(`${input}_split`, [-1, blocks, blockSize]), integers("last_axis", [-1])],
+});
+
+const biasConstant = (name: string, bias: Float32Array | undefined): Constant[] =>
+  bias ? [{ name: `${name}_bias`, dims: [bias.length], data: bias }] : [];
+
+/** Unsigned codes as MatMulNBits has them: bytes, or nibbles with the first of two numbers in the low one. */
+const packed = (codes: Int8Array, bits: 4 | 8): Uint8Array => {
+  if (bits === 8) return Uint8Array.from(codes, (code) => code + 128);
+  const bytes = new Uint8Array(codes.length / 2);
+  for (let index = 0; index < bytes.length; index++)
+    bytes[index] = (codes[2 * index]! + 8) | ((codes[2 * index + 1]! + 8) << 4);
+  return bytes;
+};
+
+/** One part of several; what two parts share (by name) is in it once. */
+export const join = (parts: readonly Part[]): Part => ({
+  nodes: firstOfEach(
+    parts.flatMap((part) => part.nodes),
+    ({ output }) => output[0]!,
+  ),
+  constants: firstOfEach(
+    parts.flatMap((part) => part.constants),
+    ({ name }) => name,
+  ),
+});
+
+const firstOfEach = <Item>(items: readonly Item[], nameOf: (item: Item) => string): Item[] => {
+  const byName = new Map<string, Item>();
+  for (const item of items) if (!byName.has(nameOf(item))) byName.set(nameOf(item), item);
+  return [...byName.values()];
+};

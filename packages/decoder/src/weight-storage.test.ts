@@ -1,0 +1,88 @@
+import { InferenceSession } from "onnxruntime-node";
+import { describe, expect, test } from "vitest";
+import { FloatAttention } from "./attention/float-attention.ts";
+import { loadDecoder } from "./decoder.ts";
+import { forward } from "./forward.ts";
+import { bufferSource } from "./gguf/byte-source.ts";
+import { type GgufFile, openGguf } from "./gguf/gguf.ts";
+import { openFileSource } from "./gguf/file-source.ts";
+import { tinyModel } from "./gguf/test-support/tiny-model.ts";
+import { cachedModel } from "./test-support/cached-model.ts";
+import { referenceLogits } from "./test-support/reference-decoder.ts";
+import type { WeightStorage } from "./weight-storage.ts";
+
+const sizes = { layers: 2, hiddenSize: 64, kvHeads: 2, headSize: 32, vocabulary: 260, tied: true };
+const model = { ...sizes, heads: 4, feedForward: 96, seed: 3 };
+const ids = Array.from({ length: 24 }, (_, index) => (index * 37 + 11) % 260);
+
+/** Logits in a long piece, of one token and in a short piece, and the bytes of the segments' graphs. */
+const run = async (file: GgufFile, weights: WeightStorage): Promise<{ logits: Float32Array; graphBytes: number }> => {
+  let graphBytes = 0;
+  const createSession = (graph: Uint8Array): Promise<InferenceSession> => {
+    graphBytes += graph.length;
+    return InferenceSession.create(graph);
+  };
+  const decoder = await loadDecoder(file, { createSession, weights });
+  const attention = new FloatAttention(decoder.shape, decoder.attention);
+  const positions = ids.map((_, position) => position);
+  const pieces: Float32Array[] = [];
+  for (const [start, end] of [
+    [0, 20],
+    [20, 21],
+    [21, 24],
+  ] as const) {
+    const part = await forward(decoder, ids.slice(start, end), positions.slice(start, end), attention);
+    pieces.push((await decoder.head(part)).data as Float32Array);
+  }
+  await decoder.dispose();
+  return { logits: joined(pieces), graphBytes };
+};
+
+const joined = (pieces: readonly Float32Array[]): Float32Array => {
+  const whole = new Float32Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  pieces.reduce((at, piece) => (whole.set(piece, at), at + piece.length), 0);
+  return whole;
+};
+
+const largestDifference = (logits: Float32Array, expected: ArrayLike<number>): number =>
+  logits.reduce((largest, logit, index) => Math.max(largest, Math.abs(logit - expected[index]!)), 0);
+
+describe.each([
+  ["llama", [2, 3], "Q4_0 and Q4_1"],
+  ["qwen2", [3, 2, 3], "Q4_0 and Q4_1 beside biases"],
+  ["llama", [3, 8, 6, 2, 7], "all types of codes"],
+] as const)("a %s of %j (%s)", (architecture, matrixTypes, _) => {
+  test("gives the logits of its dequantized weights, exactly as stored or nearly with int8 activations", async () => {
+    const file = await openGguf(bufferSource(tinyModel({ ...model, architecture, matrixTypes })));
+    const expected = (
+      await referenceLogits(file, { ...sizes, architecture, queryHeads: 4, feedForwardSize: 96 }, ids)
+    ).flat();
+    const float = await run(file, "float32");
+    const stored = await run(file, "stored");
+    const rounded = await run(file, "stored-int8");
+    expect(largestDifference(float.logits, expected)).toBeLessThan(1e-4);
+    expect(largestDifference(stored.logits, expected)).toBeLessThan(1e-4);
+    const difference = largestDifference(rounded.logits, expected);
+    // Far above the noise of float32: it was int8 that multiplied.
+    expect(difference).toBeGreaterThan(1e-3);
+    expect(difference).toBeLessThan(0.3);
+    expect(stored.graphBytes).toBeLessThan(float.graphBytes);
+    expect(rounded.graphBytes).toBeLessThanOrEqual(stored.graphBytes);
+  });
+});
+
+const path = cachedModel();
+
+test.skipIf(path === undefined)(
+  "SmolLM2 gives the same logits as stored (needs npm run model -- smollm2)",
+  async () => {
+    const source = await openFileSource(path!);
+    const file = await openGguf(source);
+    const float = await run(file, "float32");
+    const stored = await run(file, "stored");
+    await source.close();
+    // Both are within 1e-4 of double precision.
+    expect(largestDifference(stored.logits, float.logits)).toBeLessThan(2e-4);
+    expect(stored.graphBytes).toBeLessThan(0.5 * float.graphBytes);
+  },
+);
