@@ -1,1 +1,2 @@
-export { REFERENCE_BACKEND_NAME } from "./reference/name.ts";
+export type { ReferenceOptions } from "./reference/reference-backend.ts";
+export { createReferenceBackend } from "./reference/reference-backend.ts";

@@ -47,8 +47,9 @@ export interface KvCache extends Attention {
   /** Bytes in use; equals `planBytes(plan, length)` to the byte at every length that all layers hold. */
   bytes(): CacheBytes;
   /**
-   * Forgets all tokens from `length` on, in every layer, also where one ran ahead: prompt reuse, speculative decoding. What the prefix rule wants in 16 bits at the
-   * new length, but is held as codes, is decoded, rounded to float16 and kept so.
+   * Forgets all tokens from `length` on, in every layer, also where one ran ahead: prompt reuse, speculative decoding.
+   * What the prefix rule wants in 16 bits at the new length, but is held as codes, is decoded, rounded to float16 and kept
+   * so.
    *
    * @throws TruncateError when `length` is no whole number from 0 to `this.length`
    */

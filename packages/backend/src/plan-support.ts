@@ -67,13 +67,13 @@ const assertShape = (backend: string, { headSizes }: Capabilities, shape: CacheS
 const assertLayerScheme = (layer: number, scheme: LayerScheme, { headSize }: CacheShape): void => {
   if (!isCount(scheme.window + 1) || !isCount(scheme.sinks + 1))
     throw invalid(layer, "a window and sinks of whole numbers from 0", { ...scheme });
-  for (const tensor of ["key", "value"] as const)
-    if (scheme[tensor].bits !== 16) assertGroups(layer, scheme[tensor], headSize);
+  for (const tensor of ["key", "value"] as const) assertGroups(layer, scheme[tensor], headSize);
 };
 
 const assertGroups = (layer: number, scheme: TensorScheme, headSize: number): void => {
   const { axis, groupSize, blockSize } = scheme;
   if (!isCount(blockSize)) throw invalid(layer, "a blockSize from 1", scheme);
+  if (scheme.bits === 16) return;
   if (axis === "token" && groupSize !== "head" && !(isCount(groupSize) && groupSize <= headSize))
     throw invalid(layer, `a groupSize from 1 to the head size ${headSize} on axis token`, scheme);
   if (axis === "channel" && !(groupSize !== "head" && isCount(groupSize) && blockSize % groupSize === 0))

@@ -1,0 +1,51 @@
+import { type EncodedBlock, encodeBlock } from "@kvtuner/quantizers";
+import { numbersOf } from "./rows.ts";
+import { prefixAt, type StoredTensor } from "./stored-tensor.ts";
+
+/** Rows that are about to be appended, and the blocks that they fill. */
+export interface PendingRows {
+  /** float16 bits `[kvHeads * headSize]`, one a token. */
+  readonly rows: readonly Uint16Array[];
+  /** New blocks of each KV head. */
+  readonly blocks: readonly EncodedBlock[][];
+}
+
+/** Encodes the blocks that new rows fill. Changes nothing, so that an error has no effect. */
+export const encodePending = (tensor: StoredTensor, rows: readonly Uint16Array[]): PendingRows => {
+  const { layout, length } = tensor;
+  const { blockSize } = layout.scheme;
+  const first = prefixAt(layout, length) / blockSize;
+  const end = prefixAt(layout, length + rows.length) / blockSize;
+  const rowOf = (token: number): Uint16Array => tensor.exact.get(token) ?? rows[token - length]!;
+  const blocks = Array.from({ length: layout.kvHeads }, (_, head) =>
+    Array.from({ length: end - first }, (_unused, index) => {
+      const start = layout.layer.sinks + (first + index) * blockSize;
+      return encodeHead(
+        tensor,
+        head,
+        Array.from({ length: blockSize }, (_token, row) => rowOf(start + row)),
+      );
+    }),
+  );
+  return { rows, blocks };
+};
+
+const encodeHead = ({ layout }: StoredTensor, head: number, rows: readonly Uint16Array[]): EncodedBlock => {
+  const { headSize, scheme } = layout;
+  const numbers = new Float32Array(rows.length * headSize);
+  for (const [token, row] of rows.entries())
+    numbers.set(numbersOf(row.subarray(head * headSize, (head + 1) * headSize)), token * headSize);
+  return encodeBlock(numbers, rows.length, headSize, scheme);
+};
+
+/** Takes pending rows into the tensor: what its new prefix covers as codes, the rest as it is. */
+export const commitPending = (tensor: StoredTensor, { rows, blocks }: PendingRows): void => {
+  const { layout, exact, length } = tensor;
+  const { sinks } = layout.layer;
+  for (const [index, row] of rows.entries()) exact.set(length + index, row);
+  for (const [head, added] of blocks.entries()) tensor.blocks[head]!.push(...added);
+  const newLength = length + rows.length;
+  for (let token = sinks + prefixAt(layout, length); token < sinks + prefixAt(layout, newLength); token++)
+    exact.delete(token);
+  tensor.length = newLength;
+};

@@ -1,2 +1,0 @@
-/** Name of the reference backend. */
-export const REFERENCE_BACKEND_NAME = "cpu-reference";

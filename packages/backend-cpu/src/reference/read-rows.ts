@@ -1,0 +1,50 @@
+import { decodeBlock, type EncodedBlock } from "@kvtuner/quantizers";
+import type { PendingRows } from "./append-rows.ts";
+import { numbersOf } from "./rows.ts";
+import { isQuantized, type StoredTensor, type TensorLayout } from "./stored-tensor.ts";
+
+/** float32 `[headSize]`: one token of one KV head as a query that sees `length` tokens reads it. */
+export type RowReader = (head: number, token: number, length: number) => Float32Array;
+
+/** Reads a tensor with what is about to be appended. */
+export const createRowReader = (tensor: StoredTensor, pending: PendingRows): RowReader => {
+  const { layout, blocks, exact, length: held } = tensor;
+  const { headSize, layer, scheme } = layout;
+  return (head, token, length) => {
+    if (!isQuantized(layout, token, length))
+      return slice(exactNumbers(exact.get(token) ?? pending.rows[token - held]!), head, headSize);
+    const behindSinks = token - layer.sinks;
+    const index = Math.floor(behindSinks / scheme.blockSize);
+    const block = blocks[head]![index] ?? pending.blocks[head]![index - blocks[head]!.length]!;
+    return slice(decodedNumbers(block, layout), behindSinks % scheme.blockSize, headSize);
+  };
+};
+
+/** What a tensor stands for at its length, one float32 row `[kvHeads * headSize]` a token. */
+export const decodedRow = (tensor: StoredTensor, reader: RowReader, token: number): Float32Array => {
+  const { kvHeads, headSize } = tensor.layout;
+  const row = new Float32Array(kvHeads * headSize);
+  for (let head = 0; head < kvHeads; head++) row.set(reader(head, token, tensor.length), head * headSize);
+  return row;
+};
+
+/** Nothing pending. */
+export const NO_ROWS: PendingRows = { rows: [], blocks: [] };
+
+/** Decoding is slow and always gives the same, so it is done once for each block and row that is held. */
+const known = new WeakMap<EncodedBlock | Uint16Array, Float32Array>();
+
+const exactNumbers = (row: Uint16Array): Float32Array => {
+  const numbers = known.get(row) ?? numbersOf(row);
+  known.set(row, numbers);
+  return numbers;
+};
+
+const decodedNumbers = (block: EncodedBlock, { scheme, headSize }: TensorLayout): Float32Array => {
+  const numbers = known.get(block) ?? decodeBlock(block, scheme.blockSize, headSize, scheme);
+  known.set(block, numbers);
+  return numbers;
+};
+
+const slice = (rows: Float32Array, index: number, size: number): Float32Array =>
+  rows.subarray(index * size, (index + 1) * size);

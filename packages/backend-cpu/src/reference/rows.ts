@@ -1,0 +1,14 @@
+import { float16FromNumber, numberFromFloat16, roundArrayToFloat16 } from "@kvtuner/quantizers";
+
+/** float16 bits of each row of `data`, float32 `[tokens, width]`, to the nearest. */
+export const rowsToFloat16 = (data: Float32Array, tokens: number): Uint16Array[] => {
+  const width = data.length / tokens;
+  const rounded = new Float32Array(data.length);
+  roundArrayToFloat16(data, rounded);
+  return Array.from({ length: tokens }, (_, token) =>
+    Uint16Array.from(rounded.subarray(token * width, (token + 1) * width), float16FromNumber),
+  );
+};
+
+/** The numbers that float16 bits stand for. */
+export const numbersOf = (bits: Uint16Array): Float32Array => Float32Array.from(bits, numberFromFloat16);

@@ -1,0 +1,59 @@
+import type { CacheShape, LayerScheme } from "@kvtuner/plan";
+import { commitPending, encodePending } from "./append-rows.ts";
+import { attention } from "./attention.ts";
+import { createRowReader } from "./read-rows.ts";
+import { retunedTensor } from "./retuned-tensor.ts";
+import { rowsToFloat16 } from "./rows.ts";
+import { emptyTensor, type StoredTensor, type TensorLayout } from "./stored-tensor.ts";
+import { truncateTensor } from "./truncate-rows.ts";
+
+/** One layer's cache. */
+export interface StoredLayer {
+  readonly key: StoredTensor;
+  readonly value: StoredTensor;
+}
+
+/** Layouts of keys and values under a layer scheme. */
+export const layoutOf = (
+  layer: LayerScheme,
+  tensor: "key" | "value",
+  { kvHeads, headSize }: CacheShape,
+): TensorLayout => ({ scheme: layer[tensor], layer, kvHeads, headSize });
+
+/** A layer without tokens. */
+export const emptyLayer = (layer: LayerScheme, shape: CacheShape): StoredLayer => ({
+  key: emptyTensor(layoutOf(layer, "key", shape)),
+  value: emptyTensor(layoutOf(layer, "value", shape)),
+});
+
+/** The three tensors of a call, float32 `[tokens, heads * headSize]`. */
+export interface CallRows {
+  readonly tokens: number;
+  readonly query: Float32Array;
+  readonly key: Float32Array;
+  readonly value: Float32Array;
+}
+
+/** Appends and attends. What can fail comes before what changes the layer. */
+export const attendLayer = (layer: StoredLayer, shape: CacheShape, call: CallRows): Float32Array => {
+  const { tokens, query } = call;
+  const key = encodePending(layer.key, rowsToFloat16(call.key, tokens));
+  const value = encodePending(layer.value, rowsToFloat16(call.value, tokens));
+  const readers = { key: createRowReader(layer.key, key), value: createRowReader(layer.value, value) };
+  const output = attention(shape, query, layer.key.length, readers);
+  commitPending(layer.key, key);
+  commitPending(layer.value, value);
+  return output;
+};
+
+/** Forgets the tokens of a layer from `length` on. */
+export const truncateLayer = ({ key, value }: StoredLayer, length: number): void => {
+  truncateTensor(key, length);
+  truncateTensor(value, length);
+};
+
+/** The layer's tokens in a new layer under another scheme. */
+export const retunedLayer = ({ key, value }: StoredLayer, scheme: LayerScheme, shape: CacheShape): StoredLayer => ({
+  key: retunedTensor(key, layoutOf(scheme, "key", shape)),
+  value: retunedTensor(value, layoutOf(scheme, "value", shape)),
+});

@@ -1,0 +1,39 @@
+import { type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
+import type { EncodedBlock } from "@kvtuner/quantizers";
+
+/** How keys, or values, of one layer are stored. */
+export interface TensorLayout {
+  readonly scheme: TensorScheme;
+  /** Window and sinks. */
+  readonly layer: LayerScheme;
+  readonly kvHeads: number;
+  readonly headSize: number;
+}
+
+/** Keys, or values, of one layer as they are held. */
+export interface StoredTensor {
+  readonly layout: TensorLayout;
+  length: number;
+  /** The quantized prefix: consecutive blocks of each KV head. */
+  readonly blocks: readonly EncodedBlock[][];
+  /** float16 bits `[kvHeads * headSize]` of every other token, by its position. */
+  readonly exact: Map<number, Uint16Array>;
+}
+
+/** A tensor without tokens. */
+export const emptyTensor = (layout: TensorLayout): StoredTensor => ({
+  layout,
+  length: 0,
+  blocks: Array.from({ length: layout.kvHeads }, () => []),
+  exact: new Map(),
+});
+
+/** Tokens of the quantized prefix at a length. */
+export const prefixAt = ({ scheme, layer }: TensorLayout, length: number): number =>
+  quantizedPrefix(scheme, layer, length);
+
+/** Is `token` read from codes by a query that sees `length` tokens? */
+export const isQuantized = (layout: TensorLayout, token: number, length: number): boolean => {
+  const { sinks } = layout.layer;
+  return token >= sinks && token < sinks + prefixAt(layout, length);
+};

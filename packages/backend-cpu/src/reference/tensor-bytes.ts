@@ -1,0 +1,21 @@
+import type { StoredTensor } from "./stored-tensor.ts";
+
+/** Bytes of the arrays of a tensor, by part. */
+export interface TensorBytes {
+  readonly codes: number;
+  readonly parameters: number;
+  readonly exact: number;
+}
+
+/** Counts the arrays that are there; the plan's arithmetic has no part in it. */
+export const tensorBytes = ({ blocks, exact }: StoredTensor): TensorBytes => {
+  const all = blocks.flat();
+  return {
+    codes: sum(all, ({ codes }) => codes.byteLength),
+    parameters: sum(all, ({ scales, minima }) => scales.byteLength + minima.byteLength),
+    exact: sum([...exact.values()], (row) => row.byteLength),
+  };
+};
+
+const sum = <Item>(items: readonly Item[], bytes: (item: Item) => number): number =>
+  items.reduce((total, item) => total + bytes(item), 0);
