@@ -10,8 +10,12 @@ export type { Decoder, HoleInputs, LoadOptions, RowPositions } from "./decoder.t
 export { loadDecoder } from "./decoder.ts";
 export { fillHole } from "./fill-hole.ts";
 export { forward } from "./forward.ts";
+export type { CacheSessionOptions, FeedOptions, SequenceCache } from "./generation/cache-session.ts";
+export { CacheSession } from "./generation/cache-session.ts";
 export type { GenerateOptions } from "./generation/generate.ts";
 export { generate } from "./generation/generate.ts";
+export type { GenerateOnOptions } from "./generation/generate-on.ts";
+export { generateOn } from "./generation/generate-on.ts";
 export { GenerationError } from "./generation/generation-error.ts";
 export type { Sampling } from "./generation/sample-token.ts";
 export { sampleToken, seededRandom } from "./generation/sample-token.ts";

@@ -1,4 +1,4 @@
-import { GenerationError } from "./generation-error.ts";
+import { assertNotEmpty } from "./generation-error.ts";
 import { type Sampling, sampleToken } from "./sample-token.ts";
 
 /** What {@link generate} needs. */
@@ -23,11 +23,7 @@ export interface GenerateOptions {
  */
 export async function* generate(options: GenerateOptions): AsyncGenerator<number, void, undefined> {
   const { next, prompt, sampling, maxTokens, stopIds = [], signal } = options;
-  if (prompt.length === 0)
-    throw new GenerationError(
-      "GENERATION_EMPTY_PROMPT",
-      "expected a prompt of at least one token, got none; give a text",
-    );
+  assertNotEmpty(prompt);
   let ids = prompt;
   for (let count = 0; count < maxTokens; count++) {
     signal?.throwIfAborted();

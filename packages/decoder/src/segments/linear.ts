@@ -79,8 +79,11 @@ const biasConstant = (name: string, bias: Float32Array | undefined): Constant[] 
 
 /** Unsigned codes as MatMulNBits has them: bytes, or nibbles with the first of two numbers in the low one. */
 const packed = (codes: Int8Array, bits: 4 | 8): Uint8Array => {
-  if (bits === 8) return Uint8Array.from(codes, (code) => code + 128);
-  const bytes = new Uint8Array(codes.length / 2);
+  const bytes = new Uint8Array((codes.length * bits) / 8);
+  if (bits === 8) {
+    for (let index = 0; index < bytes.length; index++) bytes[index] = codes[index]! + 128;
+    return bytes;
+  }
   for (let index = 0; index < bytes.length; index++)
     bytes[index] = (codes[2 * index]! + 8) | ((codes[2 * index + 1]! + 8) << 4);
   return bytes;

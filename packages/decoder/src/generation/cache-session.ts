@@ -1,0 +1,121 @@
+import type { Attention } from "@kvtuner/backend";
+import { Tensor } from "onnxruntime-common";
+import type { Decoder } from "../decoder.ts";
+import { forward } from "../forward.ts";
+import { assertNotEmpty, GenerationError } from "./generation-error.ts";
+
+/** One sequence's keys and values, of which the end can be forgotten: a backend's cache, or `FloatAttention`. */
+export interface SequenceCache extends Attention {
+  /** Tokens held. */
+  readonly length: number;
+  /** Forgets all tokens from `length` on. */
+  truncate(length: number): void;
+}
+
+/** What a {@link CacheSession} works with. */
+export interface CacheSessionOptions {
+  readonly decoder: Decoder;
+  /** Filled by this session and by nobody else; stays the caller's to dispose of. */
+  readonly cache: SequenceCache;
+  /** The most tokens that run through the segments at once; 256 by default. */
+  readonly chunkTokens?: number;
+}
+
+/** How tokens are fed. */
+export interface FeedOptions {
+  /** Told after each chunk of how many of the tokens to feed are done. */
+  readonly onProgress?: (done: number, total: number) => void;
+  /** Aborts between two chunks. The cache then holds what was fed until there. */
+  readonly signal?: AbortSignal;
+}
+
+const CHUNK_TOKENS = 256;
+
+/** A sequence under way: which tokens a cache holds, so that a prompt that begins like the last one costs only its rest. */
+export class CacheSession {
+  readonly #decoder: Decoder;
+  readonly #cache: SequenceCache;
+  readonly #chunkTokens: number;
+  readonly #ids: number[] = [];
+
+  constructor({ decoder, cache, chunkTokens = CHUNK_TOKENS }: CacheSessionOptions) {
+    this.#decoder = decoder;
+    this.#cache = cache;
+    this.#chunkTokens = chunkTokens;
+  }
+
+  /** Ids of the tokens held. */
+  get ids(): readonly number[] {
+    return this.#ids;
+  }
+
+  /**
+   * Makes the cache hold exactly `ids`, at least one: what it holds beyond their longest common prefix is forgotten, and the
+   * rest is fed.
+   *
+   * @returns float32 logits `[vocabulary]` behind the last of `ids`
+   * @throws GenerationError `GENERATION_CONTEXT` when the model was not trained for so many tokens, `GENERATION_EMPTY_PROMPT`
+   */
+  async prompt(ids: Int32Array, options: FeedOptions = {}): Promise<Float32Array> {
+    assertNotEmpty(ids);
+    this.#assertRoom(ids.length);
+    // The last token is fed in any case: its logits are not kept.
+    this.#forget(Math.min(commonPrefix(this.#ids, ids), ids.length - 1));
+    return this.append(ids.subarray(this.#ids.length), options);
+  }
+
+  /** Feeds `ids`, at least one, behind what is held; returns and throws as {@link prompt} does. */
+  async append(ids: Int32Array, { onProgress, signal }: FeedOptions = {}): Promise<Float32Array> {
+    assertNotEmpty(ids);
+    this.#assertRoom(this.#ids.length + ids.length);
+    for (let start = 0; ; start += this.#chunkTokens) {
+      signal?.throwIfAborted();
+      const chunk = ids.subarray(start, start + this.#chunkTokens);
+      const residual = await this.#feed(chunk);
+      const done = start + chunk.length;
+      onProgress?.(done, ids.length);
+      if (done >= ids.length) return this.#lastLogits(residual);
+    }
+  }
+
+  async #feed(ids: Int32Array): Promise<Tensor> {
+    const held = this.#ids.length;
+    const positions = Array.from(ids, (_, index) => held + index);
+    try {
+      const residual = await forward(this.#decoder, ids, positions, this.#cache);
+      this.#ids.push(...ids);
+      return residual;
+    } catch (error) {
+      // Some layers may hold the chunk and others not.
+      this.#cache.truncate(held);
+      throw error;
+    }
+  }
+
+  async #lastLogits(residual: Tensor): Promise<Float32Array> {
+    const width = this.#decoder.config.hiddenSize;
+    const last = (residual.data as Float32Array).subarray(-width);
+    return (await this.#decoder.head(new Tensor("float32", last, [1, width]))).data as Float32Array;
+  }
+
+  #forget(length: number): void {
+    if (length === this.#ids.length) return;
+    this.#cache.truncate(length);
+    this.#ids.length = length;
+  }
+
+  #assertRoom(tokens: number): void {
+    const { contextLength } = this.#decoder.config;
+    if (tokens <= contextLength) return;
+    throw new GenerationError(
+      "GENERATION_CONTEXT",
+      `expected at most the ${contextLength} tokens that the model was trained for, got ${tokens}; give a shorter text`,
+    );
+  }
+}
+
+const commonPrefix = (one: ArrayLike<number>, other: ArrayLike<number>): number => {
+  let length = 0;
+  while (length < one.length && length < other.length && one[length] === other[length]) length++;
+  return length;
+};
