@@ -79,7 +79,7 @@ export const createEvaluator = async ({
       return { perplexity: Math.exp(mean), tokens: length * windows.length };
     },
     evaluate: async (plans, { onScore, positionStride = 1, signal } = {}) => {
-      for (const plan of plans) checkLayers(plan, decoder.shape);
+      for (const plan of plans) assertLayers(plan, decoder.shape);
       const reference = await baseWindows(signal);
       const scores: Score[] = [];
       const finish = async (residuals: readonly Float32Array[], ends: readonly number[]): Promise<void> => {
@@ -130,7 +130,8 @@ const checkWindows = (windows: readonly Int32Array[]): number => {
   );
 };
 
-const checkLayers = (plan: readonly LayerScheme[], shape: CacheShape): void => {
+/** Refuses a plan of another depth than the model. */
+export const assertLayers = (plan: readonly LayerScheme[], shape: CacheShape): void => {
   if (plan.length === shape.layers) return;
   throw new EvaluationError(
     "EVALUATION_LAYERS",

@@ -1,0 +1,36 @@
+import type { Decoder } from "@kvtuner/decoder";
+import type { LayerScheme } from "@kvtuner/plan";
+import { Tensor } from "onnxruntime-common";
+import { assertLayers } from "./evaluator.ts";
+import { prefixTree } from "./prefix-sharing.ts";
+import { type Filling, runTree } from "./tree-run.ts";
+import { createWindowAttention } from "./window-attention.ts";
+
+/**
+ * Logits at every position of one window, as the evaluator scores them: those of a cache under the plan that is fed token
+ * by token from position 0. For comparing a runtime with the evaluator; all logits are held at once.
+ *
+ * @param layers one layer scheme a layer
+ * @returns float32 `[ids.length, vocabulary]`
+ * @throws EvaluationError `EVALUATION_LAYERS` for a plan of another depth
+ */
+export const planLogits = async (
+  decoder: Decoder,
+  ids: Int32Array,
+  layers: readonly LayerScheme[],
+): Promise<Float32Array> => {
+  assertLayers(layers, decoder.shape);
+  let residual = new Float32Array(0);
+  const run = {
+    decoder,
+    windows: [ids],
+    attention: createWindowAttention(decoder.shape, decoder.attention),
+    positions: decoder.positions(Array.from(ids, (_, position) => position)),
+    finish: async ([only]: readonly Float32Array[]): Promise<void> => {
+      residual = only!.slice();
+    },
+  };
+  await runTree(run, prefixTree<Filling>([layers], JSON.stringify));
+  const rows = new Tensor("float32", residual, [ids.length, decoder.config.hiddenSize]);
+  return (await decoder.head(rows)).data as Float32Array;
+};
