@@ -4,13 +4,14 @@ import { Tensor } from "onnxruntime-common";
 import { assertLayers } from "./evaluator.ts";
 import { prefixTree } from "./prefix-sharing.ts";
 import { type Filling, runTree } from "./tree-run.ts";
-import { createWindowAttention } from "./window-attention.ts";
+import { createWindowAttention, type WindowTensors } from "./window-attention.ts";
 
 /**
  * Logits at every position of one window, as the evaluator scores them: those of a cache under the plan that is fed token
  * by token from position 0. For comparing a runtime with the evaluator; all logits are held at once.
  *
  * @param layers one layer scheme a layer
+ * @param visit shown each layer's query, key and value (after RoPE, not yet rounded), in the order of the layers
  * @returns float32 `[ids.length, vocabulary]`
  * @throws EvaluationError `EVALUATION_LAYERS` for a plan of another depth
  */
@@ -18,13 +19,21 @@ export const planLogits = async (
   decoder: Decoder,
   ids: Int32Array,
   layers: readonly LayerScheme[],
+  visit: (layer: number, tensors: WindowTensors) => void = () => undefined,
 ): Promise<Float32Array> => {
   assertLayers(layers, decoder.shape);
+  const attention = createWindowAttention(decoder.shape, decoder.attention);
   let residual = new Float32Array(0);
+  let layer = 0;
   const run = {
     decoder,
     windows: [ids],
-    attention: createWindowAttention(decoder.shape, decoder.attention),
+    attention: {
+      layer: (tensors: WindowTensors) => {
+        visit(layer++, tensors);
+        return attention.layer(tensors);
+      },
+    },
     positions: decoder.positions(Array.from(ids, (_, position) => position)),
     finish: async ([only]: readonly Float32Array[]): Promise<void> => {
       residual = only!.slice();

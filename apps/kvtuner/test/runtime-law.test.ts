@@ -1,0 +1,79 @@
+import { fc, test } from "@fast-check/vitest";
+import { createReferenceBackend } from "@kvtuner/backend-cpu";
+import { loadDecoder } from "@kvtuner/decoder";
+import { layerScheme, type LayerScheme, type TensorScheme } from "@kvtuner/plan";
+import { InferenceSession } from "onnxruntime-node";
+import { expect } from "vitest";
+
+import { randomWeights } from "../../../packages/decoder/src/test-support/random-weights.ts";
+import { evaluatorLogits, largestDifference, runtimeLogits, type Run } from "./runtime-logits.ts";
+
+const LAYERS = 2;
+const VOCABULARY = 50;
+const sizes = { hiddenSize: 32, feedForwardSize: 48, queryHeads: 4, kvHeads: 2, headSize: 32, vocabulary: VOCABULARY };
+const decoder = await loadDecoder(randomWeights({ architecture: "llama", layers: LAYERS, ...sizes, tied: true }, 11), {
+  createSession: (model) => InferenceSession.create(model),
+});
+const backend = createReferenceBackend();
+
+const tensorScheme = (axis: "token" | "channel", blockSizes: number[]): fc.Arbitrary<TensorScheme> =>
+  fc.record({
+    bits: fc.constantFrom(2, 3, 4, 8, 16),
+    format: fc.constantFrom("affine", "symmetric"),
+    axis: fc.constant(axis),
+    groupSize: axis === "token" ? fc.constantFrom("head" as const, 16) : fc.constant(32),
+    blockSize: fc.constantFrom(...blockSizes),
+    transform: fc.constantFrom("none", "hadamard"),
+  });
+const tensor = fc.oneof(tensorScheme("token", [1, 32]), tensorScheme("channel", [32, 64]));
+const layer: fc.Arbitrary<LayerScheme> = fc.record({
+  key: tensor,
+  value: tensor,
+  window: fc.constantFrom(0, 5, 32),
+  sinks: fc.constantFrom(0, 1, 4),
+});
+
+/** A runtime under one plan, held against the evaluator under another. */
+const compared = async (
+  ids: Int32Array,
+  evaluated: readonly LayerScheme[],
+  run: readonly LayerScheme[],
+  cuts: readonly number[],
+): Promise<Run & { readonly difference: number }> => {
+  const expected = await evaluatorLogits(decoder, ids, evaluated);
+  const cache = await backend.createCache(decoder.shape, { layers: run, shape: decoder.shape });
+  const result = await runtimeLogits(decoder, cache, ids, cuts, expected);
+  await cache.dispose();
+  return { ...result, difference: largestDifference(result.logits, expected.logits) };
+};
+
+/** A prefill of any length, then token by token; or pieces of any lengths. */
+const split = fc.oneof(
+  fc.nat(120).map((prefill) => Array.from({ length: 120 - prefill }, (_, index) => prefill + index)),
+  fc.array(fc.nat(120), { maxLength: 6 }),
+);
+
+test.prop(
+  [
+    fc.array(layer, { minLength: LAYERS, maxLength: LAYERS }),
+    fc.array(fc.nat(VOCABULARY - 1), { minLength: 1, maxLength: 120 }),
+    split,
+  ],
+  { numRuns: 40 },
+)(
+  "the runtime's logits are the evaluator's, for every scheme, prefill length and split",
+  async (layers, text, cuts) => {
+    const run = await compared(Int32Array.from(text), layers, layers, cuts);
+    expect(run.difference).toBeLessThan(1e-4);
+    expect(run.largestDifference).toBeLessThan(1e-5);
+    expect(run.ties).toBeLessThan(20);
+  },
+);
+
+test("a runtime whose window is one token longer is noticed", async () => {
+  const ids = Int32Array.from({ length: 40 }, (_, index) => (index * 13 + 5) % VOCABULARY);
+  const plan = (window: number): LayerScheme[] =>
+    Array.from({ length: LAYERS }, () => layerScheme("per-token", { key: 2, value: 2 }, { window }));
+  expect((await compared(ids, plan(5), plan(5), [])).difference).toBeLessThan(1e-4);
+  expect((await compared(ids, plan(5), plan(6), [])).difference).toBeGreaterThan(1e-2);
+});
