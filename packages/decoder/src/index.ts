@@ -30,6 +30,8 @@ export type { GgufTensor } from "./gguf/tensor-info.ts";
 export type { AttributeValue, Constant, ElementType, Graph, Port } from "./onnx/graph.ts";
 export { integers, node, scalar, serializeGraph } from "./onnx/graph.ts";
 export type { CreateSession } from "./session.ts";
+export type { TextStream } from "./tokenizer/text-stream.ts";
+export { textStream } from "./tokenizer/text-stream.ts";
 export type { ChatMessage, Tokenizer } from "./tokenizer/tokenizer.ts";
 export { loadTokenizer, TokenizerError } from "./tokenizer/tokenizer.ts";
 export type { WeightStorage } from "./weight-storage.ts";
