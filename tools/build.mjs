@@ -32,6 +32,8 @@ const inputs = () => [
   "tsconfig.base.json",
   "pnpm-lock.yaml",
   ...workspaces().flatMap(({ folder }) => [`${folder}/package.json`, `${folder}/tsconfig.json`, `${folder}/src`]),
+  "packages/backend-cpu/kernels",
+  "packages/backend-cpu/tools",
 ];
 
 /** The time of the newest file or folder at or below some paths; a folder is touched when a file of it goes. */

@@ -1,0 +1,2 @@
+/** Base64 of the kernels as WebAssembly with 128-bit SIMD; `kernels.js` is made by `tools/build-kernels.mjs`. */
+export declare const baselineKernels: string;

@@ -1,0 +1,79 @@
+import { BITS, CHANNEL, field, GROUP_SIZE, HEAD_SIZE, HEADS, KEY, TILE } from "./layout";
+
+/** What one query row of one KV head carries from tile to tile: byte offsets into its state. Heads are the G of the KV head. */
+export namespace state {
+  /** f32 `[G][headSize]`: query times `log2(e) / sqrt(headSize)`. */
+  export let query: usize = 0;
+  /** The same, transformed as the keys are. */
+  export let rotated: usize = 0;
+  /** int16 `[G][headSize]`: `rotated` over its unit; axis token. */
+  export let factors: usize = 0;
+  /** f32 `[G]`: what a factor of 1 stands for. */
+  export let units: usize = 0;
+  /** f32 `[G][groups]`: sum of the factors of a group, times the unit. */
+  export let sums: usize = 0;
+  /** f32 `[G]`: largest score so far, sum of weights so far. */
+  export let largest: usize = 0;
+  export let total: usize = 0;
+  /** f32 `[G][headSize]`: weighted sum of the exact values, and of the decoded ones before they are transformed back. */
+  export let exact: usize = 0;
+  export let decoded: usize = 0;
+  export let sizeBytes: usize = 0;
+}
+
+/** Where the scratch of one tile is. f32 `[G][TILE]`, f32 `[max(TILE, headSize)]`, int16 `[G][max(TILE, headSize)]`, f32 `[G]` twice. */
+export let scores: usize = 0;
+export let weights: usize = 0;
+export let factors: usize = 0;
+export let constants: usize = 0;
+export let units: usize = 0;
+/** f32 `[TILE]`: scales and minima of a group of values. */
+export let scales: usize = 0;
+export let minima: usize = 0;
+/** Pointers of the exact rows of a tile, `[TILE]`. */
+export let keyRows: usize = 0;
+export let valueRows: usize = 0;
+/** Heads whose values are read, i32 `[G]`. */
+export let active: usize = 0;
+/** State of the first row. */
+export let rowStates: usize = 0;
+
+let next: usize = 0;
+
+function take(bytes: i32): usize {
+  const at = next;
+  next += (<usize>bytes + 15) & ~15;
+  return at;
+}
+
+/** Lays out the state of a row and the scratch of a tile from `scratch` on; returns the bytes that `rows` rows take in all. */
+export function layOut(layer: usize, scratch: usize, rows: i32): usize {
+  const heads = field(layer, HEADS);
+  const headSize = field(layer, HEAD_SIZE);
+  const groupSize = field(layer + KEY, GROUP_SIZE);
+  const groups = field(layer + KEY, BITS) === 16 || field(layer + KEY, CHANNEL) ? 1 : (headSize + groupSize - 1) / groupSize;
+  next = 0;
+  state.query = take(4 * heads * headSize);
+  state.rotated = take(4 * heads * headSize);
+  state.factors = take(2 * heads * headSize);
+  state.units = take(4 * heads);
+  state.sums = take(4 * heads * groups);
+  state.largest = take(4 * heads);
+  state.total = take(4 * heads);
+  state.exact = take(4 * heads * headSize);
+  state.decoded = take(4 * heads * headSize);
+  state.sizeBytes = next;
+  next = scratch;
+  scores = take(4 * heads * TILE);
+  weights = take(4 * max(TILE, headSize));
+  factors = take(2 * heads * max(TILE, headSize));
+  constants = take(4 * heads);
+  units = take(4 * heads);
+  scales = take(4 * TILE);
+  minima = take(4 * TILE);
+  keyRows = take(4 * TILE);
+  valueRows = take(4 * TILE);
+  active = take(4 * heads);
+  rowStates = next;
+  return next + <usize>rows * state.sizeBytes - scratch;
+}

@@ -1,0 +1,98 @@
+import { field, HEAD_SIZE, HEADS, TILE } from "./layout";
+import { active, scores, state } from "./row-state";
+
+/** What the scores behind the last token of a tile are set to. */
+const NEVER: f32 = -1e30;
+
+/** Adding 1.5 * 2^23 leaves the nearest integer in the low bits. */
+const ROUND_MAGIC: f32 = 12582912;
+
+/** 2^x for x at most 0, to 2e-7. */
+// @ts-ignore: decorator
+@inline
+function exponential(x: v128): v128 {
+  const bounded = f32x4.pmax(f32x4.splat(-126), x);
+  const shifted = f32x4.add(bounded, f32x4.splat(ROUND_MAGIC));
+  const fraction = f32x4.sub(bounded, f32x4.sub(shifted, f32x4.splat(ROUND_MAGIC)));
+  let y = f32x4.splat(0.0013333558);
+  y = f32x4.add(f32x4.mul(y, fraction), f32x4.splat(0.0096181291));
+  y = f32x4.add(f32x4.mul(y, fraction), f32x4.splat(0.055504109));
+  y = f32x4.add(f32x4.mul(y, fraction), f32x4.splat(0.24022651));
+  y = f32x4.add(f32x4.mul(y, fraction), f32x4.splat(0.69314718));
+  y = f32x4.add(f32x4.mul(y, fraction), f32x4.splat(1));
+  return i32x4.add(y, i32x4.shl(shifted, 23));
+}
+
+/**
+ * Turns the first `count` scores of each head into weights relative to the largest score so far, and adds them up. Lists
+ * in `active` the heads that the tile adds something to, and returns how many they are: a tile is left out whose weights
+ * are below `negligible` of all so far.
+ */
+export function weighTile(layer: usize, row: usize, count: i32, negligible: f32): i32 {
+  const heads = field(layer, HEADS);
+  const headSize = field(layer, HEAD_SIZE);
+  let found = 0;
+  for (let head = 0; head < heads; head++) {
+    const at = scores + (<usize>(head * TILE) << 2);
+    const steps = pad(at, count);
+    const sum = weighHead(row, head, headSize, at, steps);
+    const total = row + state.total + (<usize>head << 2);
+    store<f32>(total, load<f32>(total) + sum);
+    if (sum <= negligible * load<f32>(total)) continue;
+    store<i32>(active + (<usize>found << 2), head);
+    found++;
+  }
+  return found;
+}
+
+/** Fills up to a multiple of 8. */
+function pad(at: usize, count: i32): i32 {
+  const steps = (count + 7) & ~7;
+  for (let token = count; token < steps; token++) store<f32>(at + (<usize>token << 2), NEVER);
+  return steps;
+}
+
+function weighHead(row: usize, head: i32, headSize: i32, at: usize, steps: i32): f32 {
+  const largest = row + state.largest + (<usize>head << 2);
+  const before = load<f32>(largest);
+  const now = max(before, largestOf(at, steps));
+  if (now > before) {
+    store<f32>(largest, now);
+    rescale(row, head, headSize, before - now);
+  }
+  const offset = f32x4.splat(now);
+  let sum = f32x4.splat(0);
+  for (let token: usize = 0; token < <usize>steps; token += 4) {
+    const weight = exponential(f32x4.sub(v128.load(at + (token << 2)), offset));
+    v128.store(at + (token << 2), weight);
+    sum = f32x4.add(sum, weight);
+  }
+  return (
+    f32x4.extract_lane(sum, 0) + f32x4.extract_lane(sum, 1) + (f32x4.extract_lane(sum, 2) + f32x4.extract_lane(sum, 3))
+  );
+}
+
+function largestOf(at: usize, steps: i32): f32 {
+  let largest = v128.load(at);
+  for (let token: usize = 4; token < <usize>steps; token += 4)
+    largest = f32x4.pmax(largest, v128.load(at + (token << 2)));
+  return max(
+    max(f32x4.extract_lane(largest, 0), f32x4.extract_lane(largest, 1)),
+    max(f32x4.extract_lane(largest, 2), f32x4.extract_lane(largest, 3)),
+  );
+}
+
+function rescale(row: usize, head: i32, headSize: i32, exponent: f32): void {
+  const factor = f32x4.extract_lane(exponential(f32x4.splat(exponent)), 0);
+  const total = row + state.total + (<usize>head << 2);
+  store<f32>(total, load<f32>(total) * factor);
+  scale(row + state.exact + (<usize>(head * headSize) << 2), headSize, factor);
+  scale(row + state.decoded + (<usize>(head * headSize) << 2), headSize, factor);
+}
+
+/** Multiplies `count` f32, a multiple of 4. */
+export function scale(at: usize, count: i32, factor: f32): void {
+  const factors = f32x4.splat(factor);
+  for (let index: usize = 0; index < <usize>count; index += 4)
+    v128.store(at + (index << 2), f32x4.mul(v128.load(at + (index << 2)), factors));
+}

@@ -1,0 +1,106 @@
+import { OutOfMemoryError } from "@kvtuner/backend";
+import { instantiateKernels, type Kernels } from "./kernel-module.ts";
+
+const WASM_PAGE_BYTES = 65_536;
+/** A WebAssembly memory has 32-bit addresses; the last page is left out, so that an end is an address too. */
+const MAX_PAGES = 65_535;
+const GROWTH_PAGES = 16;
+
+/** A WebAssembly memory, its kernels, and what is used of it. */
+export class Arena {
+  readonly kernels: Kernels;
+  readonly #memory: WebAssembly.Memory;
+  /** Freed blocks by size: there are few sizes, and blocks of one size come and go together. */
+  readonly #free = new Map<number, number[]>();
+  #next: number;
+  #bytes: Uint8Array<ArrayBuffer>;
+  #words: Uint32Array<ArrayBuffer>;
+  #halves: Uint16Array<ArrayBuffer>;
+  #floats: Float32Array<ArrayBuffer>;
+
+  constructor(memory: WebAssembly.Memory, kernels: Kernels) {
+    this.#memory = memory;
+    this.kernels = kernels;
+    this.#next = aligned(kernels.heapBase.value as number);
+    const buffer = memory.buffer;
+    this.#bytes = new Uint8Array(buffer);
+    this.#words = new Uint32Array(buffer);
+    this.#halves = new Uint16Array(buffer);
+    this.#floats = new Float32Array(buffer);
+  }
+
+  /** Views of the whole memory; good until the next allocation. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#bytes;
+  }
+  get words(): Uint32Array<ArrayBuffer> {
+    return this.#words;
+  }
+  get halves(): Uint16Array<ArrayBuffer> {
+    return this.#halves;
+  }
+  get floats(): Float32Array<ArrayBuffer> {
+    return this.#floats;
+  }
+
+  /**
+   * Address of `sizeBytes` bytes, 64-byte aligned, with anything in them.
+   *
+   * @throws OutOfMemoryError when the memory cannot grow
+   */
+  allocate(sizeBytes: number): number {
+    const size = aligned(sizeBytes);
+    const freed = this.#free.get(size)?.pop();
+    if (freed !== undefined) return freed;
+    this.ensure(size);
+    const address = this.#next;
+    this.#next += size;
+    return address;
+  }
+
+  /** Gives back what {@link allocate} gave for the same size. */
+  free(address: number, sizeBytes: number): void {
+    const size = aligned(sizeBytes);
+    const list = this.#free.get(size);
+    if (list) list.push(address);
+    else this.#free.set(size, [address]);
+  }
+
+  /**
+   * Makes sure that the next `sizeBytes` bytes in all can be allocated.
+   *
+   * @throws OutOfMemoryError when the memory cannot grow
+   */
+  ensure(sizeBytes: number): void {
+    const missing = Math.ceil((this.#next + sizeBytes) / WASM_PAGE_BYTES) - this.#pages();
+    if (missing <= 0) return;
+    this.#grow(Math.max(missing, Math.min(GROWTH_PAGES, MAX_PAGES - this.#pages())));
+    const buffer = this.#memory.buffer;
+    this.#bytes = new Uint8Array(buffer);
+    this.#words = new Uint32Array(buffer);
+    this.#halves = new Uint16Array(buffer);
+    this.#floats = new Float32Array(buffer);
+  }
+
+  #pages(): number {
+    return this.#bytes.length / WASM_PAGE_BYTES;
+  }
+
+  #grow(pages: number): void {
+    try {
+      this.#memory.grow(pages);
+    } catch (cause) {
+      const had = this.#bytes.length;
+      throw new OutOfMemoryError(had + pages * WASM_PAGE_BYTES, MAX_PAGES * WASM_PAGE_BYTES, { cause });
+    }
+  }
+}
+
+/** What a block of so many bytes takes. */
+export const aligned = (sizeBytes: number): number => Math.ceil(sizeBytes / 64) * 64;
+
+/** An empty arena. */
+export const createArena = async (module: WebAssembly.Module): Promise<Arena> => {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: MAX_PAGES });
+  return new Arena(memory, await instantiateKernels(module, memory));
+};

@@ -1,0 +1,94 @@
+import {
+  assertAlive,
+  assertPlanSupported,
+  type Backend,
+  type CacheImage,
+  type CachePlan,
+  type Capabilities,
+  type KvCache,
+  OutOfMemoryError,
+  readSnapshot,
+} from "@kvtuner/backend";
+import { type CacheShape, planBytes } from "@kvtuner/plan";
+import { KERNEL_CAPABILITIES, MAX_CACHE_BYTES, MAX_TOKENS } from "./capabilities.ts";
+import { compileKernels } from "./kernel-module.ts";
+import { createStore, type PackedStore } from "./packed-store.ts";
+import { restoreImages } from "./tensor-image.ts";
+import { type Owner, WasmCache } from "./wasm-cache.ts";
+
+/** Limits of the CPU backend. */
+export interface CpuOptions {
+  /** The most bytes that one cache may take; 32 GiB without it, and never more. */
+  readonly maxCacheBytes?: number;
+  /** The most tokens of one cache; 16777216 without it, and never more. */
+  readonly maxTokens?: number;
+}
+
+/**
+ * The CPU backend, "cpu": WebAssembly kernels with 128-bit SIMD, in Node and in browsers. It stores 2, 3, 4, 8 and 16 bits,
+ * keys per token or per channel, values per token, each with or without the Hadamard transform, at head sizes that are
+ * multiples of 16. Its output differs from exact arithmetic by at most 1e-3 of the largest number of the output.
+ *
+ * @throws WebAssembly.CompileError where there is no SIMD
+ */
+export const createCpuBackend = async ({
+  maxCacheBytes = MAX_CACHE_BYTES,
+  maxTokens = MAX_TOKENS,
+}: CpuOptions = {}): Promise<Backend> =>
+  new CpuBackend(await compileKernels(), {
+    ...KERNEL_CAPABILITIES,
+    maxCacheBytes: Math.min(maxCacheBytes, MAX_CACHE_BYTES),
+    maxTokens: Math.min(maxTokens, MAX_TOKENS),
+  });
+
+class CpuBackend implements Backend, Owner {
+  readonly specVersion = 1;
+  readonly name = "cpu";
+  readonly capabilities: Capabilities;
+  readonly module: WebAssembly.Module;
+  disposed = false;
+
+  constructor(module: WebAssembly.Module, capabilities: Capabilities) {
+    this.module = module;
+    this.capabilities = capabilities;
+  }
+
+  async createCache(shape: CacheShape, plan: CachePlan): Promise<KvCache> {
+    this.#assertSupported(shape, plan);
+    return new WasmCache(this, shape, plan, await createStore(this.module, shape, plan));
+  }
+
+  async restoreCache(shape: CacheShape, plan: CachePlan, snapshot: Uint8Array): Promise<KvCache> {
+    this.#assertSupported(shape, plan);
+    const image = await readSnapshot(snapshot, shape, plan);
+    const neededBytes = planBytes(plan, image.length).total;
+    const { maxCacheBytes } = this.capabilities;
+    if (neededBytes > maxCacheBytes) throw new OutOfMemoryError(neededBytes, maxCacheBytes);
+    const store = await createStore(this.module, shape, plan);
+    restoreStore(store, shape, image);
+    return new WasmCache(this, shape, plan, store);
+  }
+
+  async dispose(): Promise<void> {
+    this.disposed = true;
+  }
+
+  #assertSupported(shape: CacheShape, plan: CachePlan): void {
+    assertAlive(this.disposed, "backend");
+    assertPlanSupported(this.name, this.capabilities, shape, plan);
+  }
+}
+
+const restoreStore = (
+  { layers, workspaces }: PackedStore,
+  shape: CacheShape,
+  { length, tensors }: CacheImage,
+): void => {
+  for (const [index, layer] of layers.entries()) {
+    layer.length = length;
+    for (const kind of ["key", "value"] as const) {
+      layer[kind].reserveAll(length);
+      restoreImages(layer, layer[kind], shape, workspaces[index]!, tensors[index]![kind]);
+    }
+  }
+};

@@ -1,0 +1,74 @@
+import type { CacheShape, LayerScheme, TensorScheme } from "@kvtuner/plan";
+
+/** Tokens of a tile and of a page of 16-bit numbers, as in `kernels/layout.ts`. */
+export const TILE_TOKENS = 128;
+export const PAGE_TOKENS = 32;
+
+/** Offsets, in 32-bit words, of what `kernels/layout.ts` lists in bytes. */
+const KEY_WORD = 8;
+const VALUE_WORD = 24;
+const RECORDS_WORD = 9;
+const PAGES_WORD = 10;
+
+/** Bytes of a layer's record. */
+export const LAYER_RECORD_BYTES = 160;
+
+/** Where the parts of a tile's record of one KV head are, in bytes; of no meaning with 16 bits. */
+export interface RecordLayout {
+  /** Numbers in a group: channels on axis token, tokens on axis channel. */
+  readonly groupSize: number;
+  readonly codeBytes: number;
+  /** Parameters of a tile, of one kind. */
+  readonly parameters: number;
+  readonly scalesOffset: number;
+  readonly minimaOffset: number;
+  readonly recordBytes: number;
+}
+
+/** Layout of one KV head's record of `TILE_TOKENS` tokens: codes, then scales, then minima. */
+export const recordLayout = (scheme: TensorScheme, headSize: number): RecordLayout => {
+  const groupSize = scheme.groupSize === "head" ? headSize : scheme.groupSize;
+  const codeBytes = (TILE_TOKENS * headSize * scheme.bits) / 8;
+  const parameters =
+    scheme.axis === "token" ? TILE_TOKENS * Math.ceil(headSize / groupSize) : (TILE_TOKENS / groupSize) * headSize;
+  const minimaOffset = codeBytes + 2 * parameters;
+  const recordBytes = minimaOffset + (scheme.format === "affine" ? 2 * parameters : 0);
+  return { groupSize, codeBytes, parameters, scalesOffset: codeBytes, minimaOffset, recordBytes };
+};
+
+/** Writes what the kernels have to know of a layer; tables come with {@link writeTables}. */
+export const writeLayerRecord = (words: Uint32Array, address: number, scheme: LayerScheme, shape: CacheShape): void => {
+  const start = address / 4;
+  const { queryHeads, kvHeads, headSize } = shape;
+  words.set([kvHeads, queryHeads / kvHeads, headSize, scheme.sinks, scheme.window], start);
+  writeTensor(words, start + KEY_WORD, scheme.key, headSize);
+  writeTensor(words, start + VALUE_WORD, scheme.value, headSize);
+};
+
+const writeTensor = (words: Uint32Array, start: number, scheme: TensorScheme, headSize: number): void => {
+  const { groupSize, recordBytes, scalesOffset, minimaOffset } = recordLayout(scheme, headSize);
+  words.set(
+    [
+      scheme.bits,
+      Number(scheme.axis === "channel"),
+      groupSize,
+      Number(scheme.format === "affine"),
+      Number(scheme.transform === "hadamard"),
+      scheme.blockSize,
+      recordBytes,
+      scalesOffset,
+      minimaOffset,
+    ],
+    start,
+  );
+};
+
+/** Address of the part of a layer's record that tells of keys, or of values. */
+export const tensorAddress = (layer: number, tensor: "key" | "value"): number =>
+  layer + 4 * (tensor === "key" ? KEY_WORD : VALUE_WORD);
+
+/** Tells the kernels where a tensor's tables are. */
+export const writeTables = (words: Uint32Array, tensor: number, records: number, pages: number): void => {
+  words[tensor / 4 + RECORDS_WORD] = records;
+  words[tensor / 4 + PAGES_WORD] = pages;
+};

@@ -1,0 +1,111 @@
+import type { CacheShape, LayerScheme } from "@kvtuner/plan";
+import type { Arena } from "./arena.ts";
+import { PackedTensor } from "./packed-tensor.ts";
+import { LAYER_RECORD_BYTES, tensorAddress, writeLayerRecord } from "./layer-record.ts";
+import { CHUNK_TOKENS, type Workspace } from "./workspace.ts";
+
+/** The tensors of a call, float32 `[tokens, heads * headSize]`. */
+export interface CallRows {
+  readonly tokens: number;
+  readonly query: Float32Array;
+  readonly key: Float32Array;
+  readonly value: Float32Array;
+}
+
+/** One layer's cache in an arena. */
+export class PackedLayer {
+  readonly key: PackedTensor;
+  readonly value: PackedTensor;
+  readonly arena: Arena;
+  /** Address of the layer's record. */
+  readonly address: number;
+  length = 0;
+  readonly #shape: CacheShape;
+
+  constructor(arena: Arena, scheme: LayerScheme, shape: CacheShape) {
+    this.arena = arena;
+    this.#shape = shape;
+    this.address = arena.allocate(LAYER_RECORD_BYTES);
+    writeLayerRecord(arena.words, this.address, scheme, shape);
+    this.key = new PackedTensor(arena, tensorAddress(this.address, "key"), "key", scheme, shape);
+    this.value = new PackedTensor(arena, tensorAddress(this.address, "value"), "value", scheme, shape);
+  }
+
+  /**
+   * Makes sure that `tokens` more tokens find room.
+   *
+   * @throws OutOfMemoryError when they do not; nothing has changed then
+   */
+  ensure(tokens: number): void {
+    const end = this.length + tokens;
+    this.arena.ensure(this.key.neededBytes(this.length, end) + this.value.neededBytes(this.length, end));
+  }
+
+  /** Appends and attends, chunk by chunk. Room is there already. */
+  attend(call: CallRows, workspace: Workspace): Float32Array {
+    const output = new Float32Array(call.query.length);
+    for (let first = 0; first < call.tokens; first += CHUNK_TOKENS) {
+      const tokens = Math.min(CHUNK_TOKENS, call.tokens - first);
+      this.#append(call, first, tokens, workspace);
+      this.#attendChunk(call.query, output, first, tokens, workspace);
+      this.#advance(tokens);
+    }
+    return output;
+  }
+
+  /** Appends without attending, chunk by chunk. */
+  append(call: Omit<CallRows, "query">, workspace: Workspace): void {
+    for (let first = 0; first < call.tokens; first += CHUNK_TOKENS) {
+      const tokens = Math.min(CHUNK_TOKENS, call.tokens - first);
+      this.#append(call, first, tokens, workspace);
+      this.#advance(tokens);
+    }
+  }
+
+  #append({ key, value }: Omit<CallRows, "query">, first: number, tokens: number, workspace: Workspace): void {
+    const end = this.length + tokens;
+    this.key.reserve(this.length, end);
+    this.value.reserve(this.length, end);
+    const width = this.#shape.kvHeads * this.#shape.headSize;
+    const { floats, kernels } = this.arena;
+    floats.set(key.subarray(first * width, (first + tokens) * width), workspace.key / 4);
+    floats.set(value.subarray(first * width, (first + tokens) * width), workspace.value / 4);
+    kernels.appendExact(this.address, this.key.address, this.length, tokens, workspace.key);
+    kernels.appendExact(this.address, this.value.address, this.length, tokens, workspace.value);
+    kernels.encode(this.address, 0, this.length, end, workspace.scratch);
+    kernels.encode(this.address, 1, this.length, end, workspace.scratch);
+  }
+
+  #attendChunk(query: Float32Array, output: Float32Array, first: number, tokens: number, workspace: Workspace): void {
+    const { queryHeads, kvHeads, headSize } = this.#shape;
+    const width = queryHeads * headSize;
+    const { floats, kernels } = this.arena;
+    floats.set(query.subarray(first * width, (first + tokens) * width), workspace.query / 4);
+    for (let head = 0; head < kvHeads; head++) {
+      const offset = (4 * head * width) / kvHeads;
+      const [from, to] = [workspace.query + offset, workspace.output + offset];
+      kernels.attend(this.address, head, this.length, tokens, from, to, 4 * width, workspace.scratch);
+    }
+    const start = workspace.output / 4;
+    output.set(floats.subarray(start, start + tokens * width), first * width);
+  }
+
+  #advance(tokens: number): void {
+    this.length += tokens;
+    this.key.release(this.length);
+    this.value.release(this.length);
+  }
+
+  /** Forgets the tokens from `length` on; those that must be exact now, but are held as codes, are decoded first. */
+  truncate(length: number, workspace: Workspace): void {
+    if (length >= this.length) return;
+    for (const tensor of [this.key, this.value]) {
+      const range = tensor.toDecode(this.length, length);
+      tensor.reserveExact(range);
+      const isValue = Number(tensor.kind === "value");
+      this.arena.kernels.decode(this.address, isValue, range.from, range.to, workspace.scratch);
+    }
+    for (const tensor of [this.key, this.value]) tensor.shrink(length);
+    this.length = length;
+  }
+}

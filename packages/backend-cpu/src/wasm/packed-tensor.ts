@@ -1,0 +1,147 @@
+import { type CacheShape, type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
+import { aligned, type Arena } from "./arena.ts";
+import { BlockTable } from "./block-table.ts";
+import { PAGE_TOKENS, recordLayout, type RecordLayout, TILE_TOKENS, writeTables } from "./layer-record.ts";
+import { CHUNK_TOKENS } from "./workspace.ts";
+
+/** Bytes of one tensor of one layer. */
+export interface TensorBytes {
+  readonly codes: number;
+  readonly parameters: number;
+  readonly exact: number;
+}
+
+/** Keys, or values, of one layer in an arena: records of tiles, and pages of 16-bit rows. */
+export class PackedTensor {
+  readonly scheme: TensorScheme;
+  readonly layout: RecordLayout;
+  readonly kind: "key" | "value";
+  /** Address of its part of the layer's record. */
+  readonly address: number;
+  readonly #layer: LayerScheme;
+  readonly #shape: CacheShape;
+  readonly #arena: Arena;
+  readonly #records: BlockTable;
+  readonly #pages: BlockTable;
+  /** No page before this one has still to be given back, but for the sinks'. */
+  #released = 0;
+
+  constructor(arena: Arena, address: number, kind: "key" | "value", layer: LayerScheme, shape: CacheShape) {
+    const { kvHeads, headSize } = shape;
+    this.scheme = layer[kind];
+    this.layout = recordLayout(this.scheme, headSize);
+    this.kind = kind;
+    this.address = address;
+    this.#layer = layer;
+    this.#shape = shape;
+    this.#arena = arena;
+    this.#records = new BlockTable(arena, kvHeads * this.layout.recordBytes);
+    this.#pages = new BlockTable(arena, this.#pageBytes());
+    this.#writeTables();
+  }
+
+  /** Tokens behind the sinks that are held as codes at a length. */
+  prefix(length: number): number {
+    return quantizedPrefix(this.scheme, this.#layer, length);
+  }
+
+  /** At most so many bytes does {@link reserve} take on the way from `length` to `end` tokens, chunk by chunk. */
+  neededBytes(length: number, end: number): number {
+    const tiles = Math.ceil(this.prefix(end) / TILE_TOKENS) - Math.ceil(this.prefix(length) / TILE_TOKENS);
+    const exact = this.scheme.bits === 16 ? end - length : Math.min(end - length, this.#mostExact());
+    const pages = Math.ceil(exact / PAGE_TOKENS) + 2;
+    const tables = 8 * (2 * (tiles + pages) + end / TILE_TOKENS + end / PAGE_TOKENS + 64);
+    return tiles * aligned(this.#shape.kvHeads * this.layout.recordBytes) + pages * aligned(this.#pageBytes()) + tables;
+  }
+
+  /** Exact tokens of one chunk, and those that wait for their block. */
+  #mostExact(): number {
+    return this.#layer.sinks + this.#layer.window + this.scheme.blockSize + CHUNK_TOKENS;
+  }
+
+  /** Room for tokens `length .. end - 1`, exact, and for the codes of `end` tokens. */
+  reserve(length: number, end: number): void {
+    this.#pages.fill(Math.floor(length / PAGE_TOKENS), Math.ceil(end / PAGE_TOKENS));
+    this.#records.fill(Math.floor(this.prefix(length) / TILE_TOKENS), Math.ceil(this.prefix(end) / TILE_TOKENS));
+    this.#writeTables();
+  }
+
+  /** Room for what a cache of `length` tokens holds, in an empty one. */
+  reserveAll(length: number): void {
+    const start = this.#layer.sinks + this.prefix(length);
+    this.#pages.fill(0, Math.ceil(Math.min(length, this.#layer.sinks) / PAGE_TOKENS));
+    this.#pages.fill(Math.floor(start / PAGE_TOKENS), Math.ceil(length / PAGE_TOKENS));
+    this.#records.fill(0, Math.ceil(this.prefix(length) / TILE_TOKENS));
+    this.#writeTables();
+  }
+
+  /** Gives back the pages of which every token is held as codes at `length`, but for the sinks'. */
+  release(length: number): void {
+    const { sinks } = this.#layer;
+    const end = Math.floor((sinks + this.prefix(length)) / PAGE_TOKENS);
+    this.#pages.clear(Math.max(this.#released, Math.ceil(sinks / PAGE_TOKENS)), end);
+    this.#released = Math.max(this.#released, end);
+  }
+
+  /** Tokens behind the sinks that have to be decoded when the cache shrinks: from, and the first that does not. */
+  toDecode(before: number, length: number): { readonly from: number; readonly to: number } {
+    const from = this.prefix(length);
+    return { from, to: Math.max(from, Math.min(this.prefix(before), length - this.#layer.sinks)) };
+  }
+
+  /** Room for tokens `from .. to - 1` behind the sinks, exact. */
+  reserveExact({ from, to }: { readonly from: number; readonly to: number }): void {
+    if (from === to) return;
+    const { sinks } = this.#layer;
+    this.#pages.fill(Math.floor((sinks + from) / PAGE_TOKENS), Math.ceil((sinks + to) / PAGE_TOKENS));
+    this.#writeTables();
+  }
+
+  /** Gives back what `length` tokens do not need. */
+  shrink(length: number): void {
+    this.#records.clear(Math.ceil(this.prefix(length) / TILE_TOKENS));
+    this.#pages.clear(Math.ceil(length / PAGE_TOKENS));
+    this.#released = 0;
+  }
+
+  /** Bytes in use, from the sizes of the records and pages. */
+  bytes(length: number): TensorBytes {
+    const { kvHeads, headSize } = this.#shape;
+    const prefix = this.prefix(length);
+    if (prefix === 0) return { codes: 0, parameters: 0, exact: 2 * kvHeads * headSize * length };
+    const { codeBytes, recordBytes } = this.layout;
+    return {
+      codes: (kvHeads * codeBytes * prefix) / TILE_TOKENS,
+      parameters: (kvHeads * (recordBytes - codeBytes) * prefix) / TILE_TOKENS,
+      exact: 2 * kvHeads * headSize * (length - prefix),
+    };
+  }
+
+  /** Address of the record of one KV head and tile. */
+  record(head: number, tile: number): number {
+    return this.#records.block(tile) + head * this.layout.recordBytes;
+  }
+
+  /** Index among 16-bit numbers of the exact row of one KV head and token. */
+  rowIndex(head: number, token: number): number {
+    const page = this.#pages.block(Math.floor(token / PAGE_TOKENS));
+    return page / 2 + (head * PAGE_TOKENS + (token % PAGE_TOKENS)) * this.#shape.headSize;
+  }
+
+  /** Tokens that are held exact at a length, oldest first. */
+  exactTokens(length: number): number[] {
+    const start = Math.min(length, this.#layer.sinks);
+    const tokens: number[] = [];
+    for (let token = 0; token < start; token++) tokens.push(token);
+    for (let token = start + this.prefix(length); token < length; token++) tokens.push(token);
+    return tokens;
+  }
+
+  #pageBytes(): number {
+    return 2 * this.#shape.kvHeads * PAGE_TOKENS * this.#shape.headSize;
+  }
+
+  #writeTables(): void {
+    writeTables(this.#arena.words, this.address, this.#records.address, this.#pages.address);
+  }
+}

@@ -1,0 +1,124 @@
+import type { HeadImage } from "@kvtuner/backend";
+import type { CacheShape } from "@kvtuner/plan";
+import { packCodes, unpackCodes } from "@kvtuner/quantizers";
+import { TILE_TOKENS } from "./layer-record.ts";
+import type { PackedLayer } from "./packed-layer.ts";
+import type { PackedTensor } from "./packed-tensor.ts";
+import type { Workspace } from "./workspace.ts";
+
+/** Where one KV head's keys or values are. */
+interface Place {
+  readonly layer: PackedLayer;
+  readonly tensor: PackedTensor;
+  readonly head: number;
+  readonly headSize: number;
+  readonly workspace: Workspace;
+}
+
+/** Keys or values of a layer as snapshots hold them, one image a KV head. */
+export const imagesOf = (
+  layer: PackedLayer,
+  tensor: PackedTensor,
+  shape: CacheShape,
+  workspace: Workspace,
+): HeadImage[] =>
+  Array.from({ length: shape.kvHeads }, (_, head) =>
+    headImage({ layer, tensor, head, headSize: shape.headSize, workspace }),
+  );
+
+const headImage = (place: Place): HeadImage => {
+  const { layer, tensor, headSize } = place;
+  const prefix = tensor.prefix(layer.length);
+  const codes = new Uint8Array(prefix * headSize);
+  const parameters = parameterCount(place, prefix);
+  const scales = new Uint16Array(parameters);
+  const minima = new Uint16Array(tensor.scheme.format === "affine" ? parameters : 0);
+  eachTile(prefix, (tile, from, to) => {
+    codes.set(readCodes(place, from, to), from * headSize);
+    copyParameters(place, tile, from, to, scales, minima, "read");
+  });
+  return { prefix: { codes: packCodes(codes, tensor.scheme.bits % 16), scales, minima }, exact: exactRows(place) };
+};
+
+const eachTile = (prefix: number, visit: (tile: number, from: number, to: number) => void): void => {
+  for (let tile = 0; tile * TILE_TOKENS < prefix; tile++)
+    visit(tile, tile * TILE_TOKENS, Math.min(prefix, (tile + 1) * TILE_TOKENS));
+};
+
+const parameterCount = ({ tensor }: Place, prefix: number): number => (tensor.layout.parameters * prefix) / TILE_TOKENS;
+
+const readCodes = ({ layer, tensor, head, headSize, workspace }: Place, from: number, to: number): Uint8Array => {
+  const { kernels, bytes } = layer.arena;
+  kernels.readCodes(layer.address, Number(tensor.kind === "value"), head, from, to, workspace.scratch);
+  return bytes.subarray(workspace.scratch, workspace.scratch + (to - from) * headSize);
+};
+
+/** In an image the groups of one token follow each other, in a record the tokens of one group. */
+const copyParameters = (
+  { layer, tensor, head }: Place,
+  tile: number,
+  from: number,
+  to: number,
+  scales: Uint16Array,
+  minima: Uint16Array,
+  way: "read" | "write",
+): void => {
+  const { layout, scheme } = tensor;
+  const { halves } = layer.arena;
+  const record = tensor.record(head, tile);
+  const groups = layout.parameters / TILE_TOKENS;
+  const count = (layout.parameters * (to - from)) / TILE_TOKENS;
+  const start = (layout.parameters * from) / TILE_TOKENS;
+  for (const [numbers, offset] of [
+    [scales, layout.scalesOffset],
+    [minima, layout.minimaOffset],
+  ] as const) {
+    if (numbers.length === 0) continue;
+    for (let index = 0; index < count; index++) {
+      const inRecord = scheme.axis === "channel" ? index : (index % groups) * TILE_TOKENS + Math.floor(index / groups);
+      const at = (record + offset) / 2 + inRecord;
+      if (way === "read") numbers[start + index] = halves[at]!;
+      else halves[at] = numbers[start + index]!;
+    }
+  }
+};
+
+const exactRows = ({ layer, tensor, head, headSize }: Place): Uint16Array => {
+  const tokens = tensor.exactTokens(layer.length);
+  const rows = new Uint16Array(tokens.length * headSize);
+  for (const [row, token] of tokens.entries()) {
+    const start = tensor.rowIndex(head, token);
+    rows.set(layer.arena.halves.subarray(start, start + headSize), row * headSize);
+  }
+  return rows;
+};
+
+/** Fills a tensor of a layer whose room is reserved and whose length is set. */
+export const restoreImages = (
+  layer: PackedLayer,
+  tensor: PackedTensor,
+  shape: CacheShape,
+  workspace: Workspace,
+  images: readonly HeadImage[],
+): void => {
+  for (const [head, image] of images.entries())
+    restoreHead({ layer, tensor, head, headSize: shape.headSize, workspace }, image);
+};
+
+const restoreHead = (place: Place, { prefix: encoded, exact }: HeadImage): void => {
+  const { layer, tensor, head, headSize } = place;
+  const prefix = tensor.prefix(layer.length);
+  const codes = unpackCodes(encoded.codes, tensor.scheme.bits % 16, prefix * headSize);
+  eachTile(prefix, (tile, from, to) => {
+    writeCodes(place, from, to, codes.subarray(from * headSize, to * headSize));
+    copyParameters(place, tile, from, to, encoded.scales, encoded.minima, "write");
+  });
+  for (const [row, token] of tensor.exactTokens(layer.length).entries())
+    layer.arena.halves.set(exact.subarray(row * headSize, (row + 1) * headSize), tensor.rowIndex(head, token));
+};
+
+const writeCodes = ({ layer, tensor, head, workspace }: Place, from: number, to: number, codes: Uint8Array): void => {
+  const { kernels, bytes } = layer.arena;
+  bytes.set(codes, workspace.scratch);
+  kernels.writeCodes(layer.address, Number(tensor.kind === "value"), head, from, to, workspace.scratch);
+};

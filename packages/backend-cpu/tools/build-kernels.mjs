@@ -1,0 +1,77 @@
+// Compiles kernels/*.ts with the AssemblyScript compiler and embeds the result in generated/kernels.js.
+// Cheap when nothing changed. Runs before a build, and before tests as vitest's global setup.
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const folder = fileURLToPath(new URL("../", import.meta.url));
+const kernels = join(folder, "kernels");
+const target = join(folder, "generated/kernels.js");
+
+const FLAGS = [
+  "-O3",
+  "--noAssert",
+  "--runtime=stub",
+  "--importMemory",
+  "--initialMemory=1",
+  "--memoryBase=1024",
+  "--enable=simd",
+  "--enable=bulk-memory",
+];
+
+/** Sources by name; the relaxed module is the same with other multiplications. */
+const variants = { baselineKernels: [] };
+
+const compilerVersion = () => createRequire(import.meta.url)("assemblyscript/package.json").version;
+
+/** Changes with everything that the output depends on. */
+const fingerprint = () => {
+  const hash = createHash("sha256");
+  const files = readdirSync(kernels).sort();
+  for (const file of files) hash.update(file).update(readFileSync(join(kernels, file)));
+  hash.update(readFileSync(fileURLToPath(import.meta.url)));
+  return hash.update(compilerVersion()).digest("hex");
+};
+
+const isFresh = (mark) => {
+  try {
+    return readFileSync(target, "utf8").startsWith(mark);
+  } catch {
+    return false;
+  }
+};
+
+const compile = async (flags) => {
+  const { main } = await import("assemblyscript/asc");
+  const output = mkdtempSync(join(folder, "generated/compile-"));
+  try {
+    const file = join(output, "kernels.wasm");
+    const argv = [join(kernels, "index.ts"), "--outFile", file, ...FLAGS, ...flags];
+    const report = [];
+    const { error } = await main(argv, { stderr: { write: (text) => void report.push(text) } });
+    if (error) throw new Error(`The kernels do not compile: ${error.message}\n${report.join("")}`);
+    return readFileSync(file).toString("base64");
+  } finally {
+    rmSync(output, { recursive: true });
+  }
+};
+
+/** Makes generated/kernels.js what the sources say. */
+export const buildKernels = async () => {
+  const mark = `// ${fingerprint()}`;
+  if (isFresh(mark)) return;
+  mkdirSync(join(folder, "generated"), { recursive: true });
+  const lines = [mark];
+  for (const [name, flags] of Object.entries(variants))
+    lines.push(`export const ${name} =`, `  "${await compile(flags)}";`);
+  const draft = `${target}.${process.pid}`;
+  writeFileSync(draft, `${lines.join("\n")}\n`);
+  renameSync(draft, target);
+};
+
+/** Vitest's global setup. */
+export const setup = buildKernels;
+
+if (process.argv[1] && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) await buildKernels();
