@@ -1,0 +1,77 @@
+import type { Law } from "./law.ts";
+import { appendCostLaw } from "./laws/append-cost.ts";
+import { bytesLaw } from "./laws/bytes.ts";
+import { capabilitiesLaw } from "./laws/capabilities.ts";
+import { disposeLaw } from "./laws/dispose.ts";
+import { finiteLaw } from "./laws/finite.ts";
+import { foreignSnapshotLaw } from "./laws/foreign-snapshot.ts";
+import { headGroupsLaw } from "./laws/head-groups.ts";
+import { headSizesLaw } from "./laws/head-sizes.ts";
+import { layerOrderLaw } from "./laws/layer-order.ts";
+import { limitsLaw } from "./laws/limits.ts";
+import { modesLaw } from "./laws/modes.ts";
+import { newProcessLaw } from "./laws/new-process.ts";
+import { ownershipLaw } from "./laws/ownership.ts";
+import { prefillLaw } from "./laws/prefill.ts";
+import { randomOperationsLaw } from "./laws/random-operations.ts";
+import { retuneLaw } from "./laws/retune.ts";
+import { schemesLaw } from "./laws/schemes.ts";
+import { snapshotLaw } from "./laws/snapshot.ts";
+import { tensorShapesLaw } from "./laws/tensor-shapes.ts";
+import { truncateLaw } from "./laws/truncate.ts";
+import { twoCachesLaw } from "./laws/two-caches.ts";
+import { unsupportedPlanLaw } from "./laws/unsupported-plan.ts";
+import { windowsLaw } from "./laws/windows.ts";
+
+/** Short name of a law. */
+export type LawName =
+  | "capabilities"
+  | "unsupported-plan"
+  | "tensor-shapes"
+  | "schemes"
+  | "modes"
+  | "head-groups"
+  | "head-sizes"
+  | "prefill"
+  | "windows"
+  | "bytes"
+  | "finite"
+  | "layer-order"
+  | "ownership"
+  | "truncate"
+  | "retune"
+  | "snapshot"
+  | "new-process"
+  | "foreign-snapshot"
+  | "two-caches"
+  | "dispose"
+  | "limits"
+  | "append-cost"
+  | "random-operations";
+
+/** All laws, by a short name; simple ones first. */
+export const LAWS: Readonly<Record<LawName, Law>> = {
+  capabilities: capabilitiesLaw,
+  "unsupported-plan": unsupportedPlanLaw,
+  "tensor-shapes": tensorShapesLaw,
+  schemes: schemesLaw,
+  modes: modesLaw,
+  "head-groups": headGroupsLaw,
+  "head-sizes": headSizesLaw,
+  prefill: prefillLaw,
+  windows: windowsLaw,
+  bytes: bytesLaw,
+  finite: finiteLaw,
+  "layer-order": layerOrderLaw,
+  ownership: ownershipLaw,
+  truncate: truncateLaw,
+  retune: retuneLaw,
+  snapshot: snapshotLaw,
+  "new-process": newProcessLaw,
+  "foreign-snapshot": foreignSnapshotLaw,
+  "two-caches": twoCachesLaw,
+  dispose: disposeLaw,
+  limits: limitsLaw,
+  "append-cost": appendCostLaw,
+  "random-operations": randomOperationsLaw,
+};

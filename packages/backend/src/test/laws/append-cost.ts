@@ -1,0 +1,48 @@
+import type { LayerScheme } from "@kvtuner/plan";
+import { type Subject, withSubject } from "../backend-under-test.ts";
+import { assertLaw, checkCases, type Law } from "../law.ts";
+import { CheckedCache } from "../rig/checked-cache.ts";
+import { countAllocations } from "../rig/count-allocations.ts";
+import { claimedHeadSizes, layerName, planOf, sampleLayers, smallShape } from "../rig/samples.ts";
+import { callTensors } from "../rig/tensors.ts";
+
+const TOKENS = 64;
+
+/**
+ * Attention reads the whole cache, so time says little. What is counted is what JavaScript allocates while the cache grows
+ * by half: scores take some bytes for each token held, a copy or a second encoding of what is held far more.
+ */
+export const appendCostLaw: Law = {
+  name: "appends without copying or encoding again what it holds",
+  check: (options) =>
+    withSubject(options, async (subject) => {
+      await checkCases(sampleLayers(subject, 5), layerName, (layer) => checkGrowth(subject, layer));
+    }),
+};
+
+const checkGrowth = async (subject: Subject, layer: LayerScheme): Promise<void> => {
+  const sizes = claimedHeadSizes(subject.backend.capabilities);
+  const headSize = sizes.includes(64) ? 64 : Math.max(...sizes);
+  const shape = smallShape(subject, { layers: 1, queryHeads: 2, kvHeads: 2, headSize });
+  const checked = await CheckedCache.create(subject, shape, planOf(shape, layer));
+  const calls = [checked.nextCall(2 * TOKENS), ...Array.from({ length: TOKENS }, () => checked.nextCall(1))];
+  const [prompt, ...tokens] = calls.map(callTensors);
+  await checked.cache.attend(0, ...prompt!);
+  const heldBytes = checked.cache.bytes().total;
+  const allocatedBytes = await countAllocations(async () => {
+    for (const tensors of tokens) await checked.cache.attend(0, ...tensors);
+  });
+  const limitBytes =
+    TOKENS * (SCRATCH_BYTES * shape.queryHeads * 3 * TOKENS + NEW_BYTES * shape.kvHeads * headSize) + 3 * heldBytes;
+  assertLaw(
+    allocatedBytes <= limitBytes,
+    `expected at most ${limitBytes} bytes to be allocated by ${TOKENS} tokens on top of ${2 * TOKENS}, which take ${heldBytes}; got ${allocatedBytes}`,
+  );
+  await checked.cache.dispose();
+};
+
+/** For each query head and token held: scores and weights in double precision, with some to spare. */
+const SCRATCH_BYTES = 40;
+
+/** For each number of a new token: rounding, encoding and decoding it, some of it twice. */
+const NEW_BYTES = 200;

@@ -1,0 +1,65 @@
+import { layerBytes } from "@kvtuner/plan";
+import type { CachePlan } from "../../backend.ts";
+import { type BackendUnderTest, type Limits, withSubject } from "../backend-under-test.ts";
+import { assertLaw, checkCases, type Law } from "../law.ts";
+import { CheckedCache } from "../rig/checked-cache.ts";
+import { assertRefused } from "../rig/refusals.ts";
+import { planOf, sampleLayers, smallShape } from "../rig/samples.ts";
+import { callTensors } from "../rig/tensors.ts";
+
+const TOKENS = 60;
+const FIRST = 50;
+
+/** A full cache. */
+export const limitsLaw: Law = {
+  name: "refuses to go beyond its memory or its tokens, and is as it was",
+  skipped: ({ createSmallBackend }) => (createSmallBackend ? undefined : "needs createSmallBackend"),
+  check: async (options) => {
+    await checkCases(["BACKEND_OUT_OF_MEMORY", "BACKEND_TOO_LONG"] as const, String, (code) =>
+      checkLimit(options, code),
+    );
+  },
+};
+
+const checkLimit = async (
+  options: BackendUnderTest,
+  code: "BACKEND_OUT_OF_MEMORY" | "BACKEND_TOO_LONG",
+): Promise<void> => {
+  const create = async (limits: Limits) => options.createSmallBackend!(limits);
+  const plan = await withSubject(options, async (subject) => planOf(smallShape(subject), ...sampleLayers(subject)));
+  const limits: Limits = code === "BACKEND_TOO_LONG" ? { maxTokens: TOKENS } : { maxCacheBytes: neededBytes(plan) };
+  await withSubject(
+    options,
+    async (subject) => {
+      const checked = await CheckedCache.create(subject, plan.shape, plan);
+      await checked.append(FIRST, 1);
+      const error = await assertRefused(`a call beyond ${JSON.stringify(limits)}`, [code], async () =>
+        appendUntilRefused(checked),
+      );
+      assertLaw(error.message.length > 0, "expected a message");
+      checked.cache.truncate(checked.length); // what other layers took of the call before one refused
+      await checked.assertStored();
+      await checked.append(TOKENS - FIRST, 1);
+      await checked.assertStored();
+      checked.truncate(5);
+      await checked.append(3);
+      await checked.cache.dispose();
+    },
+    () => create(limits),
+  );
+};
+
+/** One call of many more tokens than there is room for, layer by layer. */
+const appendUntilRefused = async (checked: CheckedCache): Promise<void> => {
+  for (let layer = 0; layer < checked.oracle.shape.layers; layer++)
+    await checked.cache.attend(layer, ...callTensors(checked.nextCall(500)));
+};
+
+/** The most bytes while the layers go one by one from the first tokens to all. */
+const neededBytes = ({ shape, layers }: CachePlan): number => {
+  const bytes = (layer: number, length: number): number => layerBytes(layers[layer]!, shape, length).total;
+  const totals = layers.map((_, last) =>
+    layers.reduce((sum, _layer, layer) => sum + bytes(layer, layer <= last ? TOKENS : FIRST), 0),
+  );
+  return Math.max(...totals);
+};

@@ -1,0 +1,66 @@
+import * as fc from "fast-check";
+import { planBytes } from "@kvtuner/plan";
+import { type Subject, withSubject } from "../backend-under-test.ts";
+import { type Law, LawError, textOf } from "../law.ts";
+import { CheckedCache } from "../rig/checked-cache.ts";
+import { planOf, sampleLayers, smallShape } from "../rig/samples.ts";
+
+/** One step on one of two caches. */
+interface Step {
+  readonly kind: "append" | "truncate" | "restore" | "retune" | "stored";
+  readonly cache: number;
+  /** From 0 to 1: of the tokens to append, of the length to keep, of the plans to choose from. */
+  readonly amount: number;
+}
+
+const anyStep: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constantFrom("append", "append", "append", "truncate", "restore", "retune", "stored"),
+  cache: fc.integer({ min: 0, max: 1 }),
+  amount: fc.double({ min: 0, max: 1, noNaN: true }),
+});
+
+/** What no one thought of. A failing sequence is shrunk to a short one. */
+export const randomOperationsLaw: Law = {
+  name: "does as the oracle does in any sequence of operations on two caches",
+  check: (options) =>
+    withSubject(options, async (subject) => {
+      const steps = fc.array(anyStep, { minLength: 1, maxLength: 14, size: "max" });
+      const property = fc.asyncProperty(steps, (sequence) => checkSequence(subject, sequence));
+      await fc.assert(property, { numRuns: options.heavy ? 300 : 30 }).catch((cause: unknown) => {
+        throw new LawError(textOf(cause), { cause });
+      });
+    }),
+};
+
+const checkSequence = async (subject: Subject, steps: readonly Step[]): Promise<void> => {
+  const shape = smallShape(subject, { queryHeads: 2, kvHeads: 1 });
+  const layers = sampleLayers(subject, 8);
+  const caches = [
+    await CheckedCache.create(subject, shape, planOf(shape, ...layers), 1),
+    await CheckedCache.create(subject, shape, planOf(shape, ...layers.toReversed()), 2),
+  ];
+  for (const step of steps) await takeStep(caches[step.cache]!, step, subject);
+  for (const checked of caches) {
+    await checked.assertStored();
+    await checked.cache.dispose();
+  }
+};
+
+const takeStep = async (checked: CheckedCache, { kind, amount }: Step, subject: Subject): Promise<void> => {
+  if (kind === "append") {
+    const tokens = 1 + Math.floor(amount ** 3 * 150);
+    return checked.append(tokens, Math.min(tokens, 3));
+  }
+  if (kind === "truncate") return checked.truncate(Math.floor(amount * (checked.length + 1)) % (checked.length + 1));
+  if (kind === "restore") return checked.restore();
+  if (kind === "retune") return retuneCoarser(checked, amount, subject);
+  return checked.assertStored();
+};
+
+const retuneCoarser = async (checked: CheckedCache, amount: number, subject: Subject): Promise<void> => {
+  const layers = sampleLayers(subject, 8);
+  const first = Math.floor(amount * (layers.length - 1));
+  const plan = planOf(checked.oracle.shape, layers[first]!, layers[(first + 1) % layers.length]!);
+  const { length } = checked;
+  if (planBytes(plan, length).total <= planBytes(checked.oracle.plan, length).total) await checked.retune(plan);
+};

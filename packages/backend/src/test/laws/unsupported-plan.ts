@@ -1,0 +1,78 @@
+import type { LayerScheme, TensorScheme } from "@kvtuner/plan";
+import { supportsScheme } from "../../nearest-scheme.ts";
+import type { UnsupportedSchemeError } from "../../unsupported-scheme.ts";
+import { type Subject, withSubject } from "../backend-under-test.ts";
+import { assertLaw, type Law } from "../law.ts";
+import { assertRefused } from "../rig/refusals.ts";
+import { planOf, sampleLayers, smallShape } from "../rig/samples.ts";
+
+/** No silent fallback. */
+export const unsupportedPlanLaw: Law = {
+  name: "refuses schemes it does not claim by layer, scheme and the nearest supported, and plans for other shapes",
+  check: (options) =>
+    withSubject(options, async (subject) => {
+      const { backend } = subject;
+      const shape = smallShape(subject);
+      const [good] = sampleLayers(subject, 1);
+      for (const [tensor, scheme] of foreignSchemes(subject)) await checkScheme(subject, good!, tensor, scheme);
+      const other = { ...shape, kvHeads: shape.queryHeads };
+      for (const [what, plan] of [
+        ["a plan for another shape", planOf(other, good!)],
+        ["a plan with a layer too few", { shape, layers: [good!] }],
+      ] as const)
+        await assertRefused(what, ["BACKEND_PLAN_SHAPE"], () => backend.createCache(shape, plan));
+      await assertRefused("a negative window", ["BACKEND_PLAN_INVALID"], () =>
+        backend.createCache(shape, planOf(shape, { ...good!, window: -1 })),
+      );
+      await checkHeadSize(subject, good!);
+    }),
+};
+
+/** Schemes of all sorts that the backend does not list, odd groups among them. */
+const foreignSchemes = ({ backend }: Subject): ["key" | "value", TensorScheme][] =>
+  (["key", "value"] as const).flatMap((tensor) =>
+    candidates()
+      .filter((scheme) => !supportsScheme(backend.capabilities[tensor], scheme))
+      .map((scheme): ["key" | "value", TensorScheme] => [tensor, scheme]),
+  );
+
+const candidates = (): TensorScheme[] =>
+  ([2, 3, 4, 5, 6, 8, 16] as const).flatMap((bits) =>
+    (["affine", "symmetric"] as const).flatMap((format) =>
+      (["none", "hadamard"] as const).flatMap((transform): TensorScheme[] => [
+        { bits, format, transform, axis: "token", groupSize: "head", blockSize: 1 },
+        { bits, format, transform, axis: "token", groupSize: 7, blockSize: 1 },
+        { bits, format, transform, axis: "channel", groupSize: 32, blockSize: 32 },
+        { bits, format, transform, axis: "channel", groupSize: 7, blockSize: 14 },
+      ]),
+    ),
+  );
+
+const checkScheme = async (
+  subject: Subject,
+  good: LayerScheme,
+  tensor: "key" | "value",
+  scheme: TensorScheme,
+): Promise<void> => {
+  const shape = smallShape(subject);
+  const plan = { shape, layers: [good, { ...good, [tensor]: scheme }] };
+  const what = `${scheme.bits}-bit ${scheme.format} ${tensor}s per ${scheme.axis} in groups of ${scheme.groupSize}`;
+  const error = await assertRefused(what, ["BACKEND_UNSUPPORTED_SCHEME"], () =>
+    subject.backend.createCache(shape, plan),
+  );
+  const named = error as Partial<UnsupportedSchemeError>;
+  assertLaw(named.layer === 1, `expected the error for ${what} to name layer 1, got ${named.layer}`);
+  assertLaw(
+    JSON.stringify(named.scheme) === JSON.stringify(scheme) && error.message.includes("nearest supported"),
+    `expected the error for ${what} to name the scheme and the nearest supported, got: ${error.message}`,
+  );
+};
+
+const checkHeadSize = async ({ backend }: Subject, good: LayerScheme): Promise<void> => {
+  const { headSizes } = backend.capabilities;
+  if (headSizes === "any") return;
+  const shape = { layers: 1, queryHeads: 1, kvHeads: 1, headSize: Math.max(...headSizes) + 1 };
+  await assertRefused(`head size ${shape.headSize}`, ["BACKEND_UNSUPPORTED_SHAPE"], () =>
+    backend.createCache(shape, planOf(shape, good)),
+  );
+};

@@ -1,0 +1,73 @@
+import { type CacheShape, type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
+import { decodeBlock, type EncodedBlock, encodeBlock } from "@kvtuner/quantizers";
+
+/** Keys, or values, of one layer, and how they are stored. */
+export interface StoredRows {
+  readonly rows: readonly Float32Array[];
+  readonly scheme: TensorScheme;
+  readonly layer: LayerScheme;
+  readonly shape: CacheShape;
+}
+
+/** First and last-but-one token that are read from codes at a length. */
+export const quantizedRange = (
+  { scheme, layer }: Pick<StoredRows, "scheme" | "layer">,
+  length: number,
+): readonly [number, number] => [layer.sinks, layer.sinks + quantizedPrefix(scheme, layer, length)];
+
+/** The rows of the prefix of all rows, decoded; at the places of all other tokens there is nothing. */
+export const decodedRows = (stored: StoredRows): (Float32Array | undefined)[] => {
+  const decoded: (Float32Array | undefined)[] = stored.rows.map(() => undefined);
+  const [first, end] = quantizedRange(stored, stored.rows.length);
+  for (let start = first; start < end; start += stored.scheme.blockSize)
+    for (const [index, row] of decodedBlock(stored, start).entries()) decoded[start + index] = row;
+  return decoded;
+};
+
+/** The prefix of one KV head as one encoded block. */
+export const encodedPrefix = (stored: StoredRows, head: number): EncodedBlock => {
+  const rows = stored.rows.slice(...quantizedRange(stored, stored.rows.length));
+  const { headSize } = stored.shape;
+  const { codes, scales, minima } = encodeBlock(headRows(rows, head, headSize), rows.length, headSize, stored.scheme);
+  return { codes, scales, minima };
+};
+
+/** Rows of one head, float32 `[tokens, headSize]`. */
+export const headRows = (rows: readonly Float32Array[], head: number, headSize: number): Float32Array => {
+  const numbers = new Float32Array(rows.length * headSize);
+  for (const [token, row] of rows.entries())
+    numbers.set(row.subarray(head * headSize, (head + 1) * headSize), token * headSize);
+  return numbers;
+};
+
+const decodedBlock = (stored: StoredRows, start: number): readonly Float32Array[] => {
+  const { scheme, shape } = stored;
+  const rows = stored.rows.slice(start, start + scheme.blockSize);
+  const name = JSON.stringify([scheme, shape.headSize]);
+  const entry = known.get(rows[0]!);
+  if (entry?.name === name && rows.every((row, index) => row === entry.rows[index])) return entry.decoded;
+  const decoded = decodeRows(rows, scheme, shape);
+  known.set(rows[0]!, { name, rows, decoded });
+  return decoded;
+};
+
+/** The same rows in the same scheme decode to the same, and are asked for at every token. */
+const known = new WeakMap<
+  Float32Array,
+  { readonly name: string; readonly rows: readonly Float32Array[]; readonly decoded: readonly Float32Array[] }
+>();
+
+const decodeRows = (
+  rows: readonly Float32Array[],
+  scheme: TensorScheme,
+  { kvHeads, headSize }: CacheShape,
+): Float32Array[] => {
+  const decoded = rows.map((row) => new Float32Array(row.length));
+  for (let head = 0; head < kvHeads; head++) {
+    const encoded = encodeBlock(headRows(rows, head, headSize), rows.length, headSize, scheme);
+    const numbers = decodeBlock(encoded, rows.length, headSize, scheme);
+    for (const [index, row] of decoded.entries())
+      row.set(numbers.subarray(index * headSize, (index + 1) * headSize), head * headSize);
+  }
+  return decoded;
+};

@@ -1,0 +1,68 @@
+import type { CacheShape } from "@kvtuner/plan";
+import { decodedRows, quantizedRange, type StoredRows } from "./decoded-rows.ts";
+import type { OracleCache } from "./oracle-cache.ts";
+
+/** Keys, or values, of one layer of an oracle. */
+export const storedRows = (cache: OracleCache, layer: number, tensor: "key" | "value"): StoredRows => ({
+  rows: cache.layers[layer]![tensor],
+  scheme: cache.plan.layers[layer]![tensor],
+  layer: cache.plan.layers[layer]!,
+  shape: cache.shape,
+});
+
+/**
+ * What the queries of a layer's newest tokens must get, in double precision.
+ *
+ * @param query float32 `[tokens, queryHeads * headSize]`
+ * @returns `[tokens, queryHeads * headSize]`
+ */
+export const expectedOutput = (cache: OracleCache, layer: number, query: Float32Array): Float64Array => {
+  const { queryHeads, headSize } = cache.shape;
+  const key = rowsAt(storedRows(cache, layer, "key"));
+  const value = rowsAt(storedRows(cache, layer, "value"));
+  const tokens = query.length / (queryHeads * headSize);
+  const before = cache.layers[layer]!.key.length - tokens;
+  const output = new Float64Array(query.length);
+  for (let token = 0; token < tokens; token++) {
+    const length = before + token + 1;
+    const row = { queries: query, at: token * queryHeads * headSize, keys: key(length), values: value(length) };
+    attendToken(cache.shape, row, output);
+  }
+  return output;
+};
+
+/** Rows as a query that sees `length` tokens reads them. */
+const rowsAt = (stored: StoredRows): ((length: number) => Float32Array[]) => {
+  const decoded = decodedRows(stored);
+  return (length) => {
+    const [first, end] = quantizedRange(stored, length);
+    return stored.rows.slice(0, length).map((row, token) => (token >= first && token < end ? decoded[token]! : row));
+  };
+};
+
+interface TokenRow {
+  readonly queries: Float32Array;
+  /** Where the token's queries start. */
+  readonly at: number;
+  readonly keys: readonly Float32Array[];
+  readonly values: readonly Float32Array[];
+}
+
+const attendToken = (shape: CacheShape, { queries, at, keys, values }: TokenRow, output: Float64Array): void => {
+  const { queryHeads, kvHeads, headSize } = shape;
+  for (let head = 0; head < queryHeads; head++) {
+    const start = at + head * headSize;
+    const kvStart = Math.floor((head * kvHeads) / queryHeads) * headSize;
+    const scores = keys.map((key) => {
+      let sum = 0;
+      for (let channel = 0; channel < headSize; channel++) sum += queries[start + channel]! * key[kvStart + channel]!;
+      return sum / Math.sqrt(headSize);
+    });
+    const largest = scores.reduce((a, b) => Math.max(a, b));
+    const weights = scores.map((score) => Math.exp(score - largest));
+    const total = weights.reduce((a, b) => a + b);
+    for (const [token, value] of values.entries())
+      for (let channel = 0; channel < headSize; channel++)
+        output[start + channel]! += (weights[token]! / total) * value[kvStart + channel]!;
+  }
+};

@@ -1,0 +1,52 @@
+import type { CacheShape } from "@kvtuner/plan";
+import { roundArrayToFloat16 } from "@kvtuner/quantizers";
+import type { CachePlan } from "../../backend.ts";
+
+/**
+ * What the suite knows of a cache: every row that went into it, in float16 numbers `[kvHeads * headSize]`. Codes, windows
+ * and prefixes are not kept but worked out again from these rows whenever they are asked for; so there is no state that a
+ * mistake could leave behind.
+ */
+export interface OracleCache {
+  readonly shape: CacheShape;
+  readonly plan: CachePlan;
+  readonly layers: readonly OracleLayer[];
+}
+
+/** Rows of one layer, one a token. Rows are never changed, only replaced. */
+export interface OracleLayer {
+  readonly key: readonly Float32Array[];
+  readonly value: readonly Float32Array[];
+}
+
+/** A cache without tokens. */
+export const emptyOracle = (shape: CacheShape, plan: CachePlan): OracleCache => ({
+  shape,
+  plan,
+  layers: plan.layers.map(() => ({ key: [], value: [] })),
+});
+
+/** The cache with the rows of a call, float32 `[tokens, kvHeads * headSize]`, in one layer more. */
+export const appended = (cache: OracleCache, layer: number, key: Float32Array, value: Float32Array): OracleCache => {
+  const old = cache.layers[layer]!;
+  const width = cache.shape.kvHeads * cache.shape.headSize;
+  return withLayer(cache, layer, {
+    key: [...old.key, ...roundedRows(key, width)],
+    value: [...old.value, ...roundedRows(value, width)],
+  });
+};
+
+/** The cache with another layer in the place of one. */
+export const withLayer = (cache: OracleCache, layer: number, replacement: OracleLayer): OracleCache => ({
+  ...cache,
+  layers: cache.layers.map((old, index) => (index === layer ? replacement : old)),
+});
+
+const roundedRows = (data: Float32Array, width: number): Float32Array[] => {
+  const rounded = new Float32Array(data.length);
+  roundArrayToFloat16(data, rounded);
+  return Array.from({ length: data.length / width }, (_, row) => rounded.slice(row * width, (row + 1) * width));
+};
+
+/** Tokens that every layer holds. */
+export const oracleLength = ({ layers }: OracleCache): number => layers.at(-1)!.key.length;

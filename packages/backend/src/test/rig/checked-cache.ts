@@ -1,0 +1,104 @@
+import { type CacheShape, planBytes } from "@kvtuner/plan";
+import type { CachePlan, KvCache } from "../../backend.ts";
+import { readSnapshot } from "../../snapshot/read-snapshot.ts";
+import type { Subject } from "../backend-under-test.ts";
+import { assertLaw } from "../law.ts";
+import { retuned, truncated } from "../oracle/changed-oracle.ts";
+import { expectedOutput } from "../oracle/expected-output.ts";
+import { appended, emptyOracle, type OracleCache, oracleLength } from "../oracle/oracle-cache.ts";
+import { oracleImage } from "../oracle/oracle-image.ts";
+import { assertSameImage } from "./same-image.ts";
+import { type CallNumbers, randomCall } from "./random-rows.ts";
+import { assertClose, callTensors, outputNumbers } from "./tensors.ts";
+
+/** A cache under test beside its oracle: whatever is done is done to both, and compared. */
+export class CheckedCache {
+  readonly subject: Subject;
+  cache: KvCache;
+  oracle: OracleCache;
+  #seed: number;
+
+  constructor(subject: Subject, cache: KvCache, oracle: OracleCache, seed = 1) {
+    this.subject = subject;
+    this.cache = cache;
+    this.oracle = oracle;
+    this.#seed = 1000 * seed;
+  }
+
+  /** An empty cache. Other seeds give other numbers. */
+  static async create(subject: Subject, shape: CacheShape, plan: CachePlan, seed = 1): Promise<CheckedCache> {
+    const cache = await subject.backend.createCache(shape, plan);
+    return new CheckedCache(subject, cache, emptyOracle(shape, plan), seed);
+  }
+
+  get length(): number {
+    return oracleLength(this.oracle);
+  }
+
+  /** The numbers of a call that no call had before. */
+  nextCall(tokens: number): CallNumbers {
+    return randomCall(this.oracle.shape, tokens, this.#seed++);
+  }
+
+  /**
+   * Appends tokens in every layer in one call each, and compares outputs, length and bytes.
+   *
+   * @param compared newest tokens of the call whose outputs are compared; all of them without it
+   */
+  async append(tokens: number, compared: number = tokens): Promise<void> {
+    for (let layer = 0; layer < this.oracle.shape.layers; layer++)
+      await this.attend(layer, this.nextCall(tokens), compared);
+    this.assertCounts();
+  }
+
+  /** One call in one layer. */
+  async attend(layer: number, call: CallNumbers, compared: number = call.tokens): Promise<void> {
+    const output = await this.cache.attend(layer, ...callTensors(call));
+    const got = await outputNumbers(output, this.oracle.shape, call.tokens);
+    this.oracle = appended(this.oracle, layer, call.key, call.value);
+    const skipped = (got.length / call.tokens) * (call.tokens - compared);
+    const expected = expectedOutput(this.oracle, layer, call.query.subarray(skipped));
+    const end = this.oracle.layers[layer]!.key.length;
+    const where = `tokens ${end - compared} to ${end - 1} of layer ${layer}`;
+    assertClose(got.subarray(skipped), expected, this.subject.tolerance, where);
+  }
+
+  truncate(length: number): void {
+    this.cache.truncate(length);
+    this.oracle = truncated(this.oracle, length);
+    this.assertCounts();
+  }
+
+  async retune(plan: CachePlan): Promise<void> {
+    await this.cache.retune(plan);
+    this.oracle = retuned(this.oracle, plan);
+    this.assertCounts();
+  }
+
+  /** Goes on in a cache restored from a snapshot; the old one is disposed of. */
+  async restore(): Promise<void> {
+    const snapshot = await this.cache.snapshot();
+    await this.cache.dispose();
+    this.cache = await this.subject.backend.restoreCache(this.oracle.shape, this.oracle.plan, snapshot);
+    this.assertCounts();
+  }
+
+  /** Length and bytes by part. */
+  assertCounts(): void {
+    const { length } = this;
+    assertLaw(this.cache.length === length, `expected a length of ${length}, got ${this.cache.length}`);
+    const [got, expected] = [this.cache.bytes(), planBytes(this.oracle.plan, length)];
+    for (const part of Object.keys(expected) as (keyof typeof expected)[])
+      assertLaw(
+        got[part] === expected[part],
+        `expected ${expected[part]} bytes of ${part} at ${length} tokens, got ${got[part]}`,
+      );
+  }
+
+  /** Length, bytes, and every code, scale, minimum and 16-bit number that a snapshot holds. */
+  async assertStored(): Promise<void> {
+    this.assertCounts();
+    const { shape, plan } = this.oracle;
+    assertSameImage(await readSnapshot(await this.cache.snapshot(), shape, plan), oracleImage(this.oracle));
+  }
+}

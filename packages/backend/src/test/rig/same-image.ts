@@ -1,0 +1,34 @@
+import type { CacheImage, HeadImage } from "../../snapshot/cache-image.ts";
+import { assertLaw } from "../law.ts";
+
+/** Fails at the first number that is stored otherwise; zeros of either sign are the same. */
+export const assertSameImage = (got: CacheImage, expected: CacheImage): void => {
+  assertLaw(got.length === expected.length, `expected ${expected.length} tokens in the snapshot, got ${got.length}`);
+  for (const [layer, tensors] of expected.tensors.entries())
+    for (const tensor of ["key", "value"] as const)
+      for (const [head, image] of tensors[tensor].entries())
+        assertSameHead(got.tensors[layer]![tensor][head]!, image, `${tensor} of layer ${layer}, KV head ${head}`);
+};
+
+const assertSameHead = (got: HeadImage, expected: HeadImage, where: string): void => {
+  assertSame(got.prefix.codes, expected.prefix.codes, `codes of the ${where}`);
+  assertSame(got.prefix.scales, expected.prefix.scales, `scales of the ${where}`);
+  assertSame(got.prefix.minima, expected.prefix.minima, `minima of the ${where}`, NEGATIVE_ZERO);
+  assertSame(got.exact, expected.exact, `16-bit numbers of the ${where}`, NEGATIVE_ZERO);
+};
+
+const NEGATIVE_ZERO = 0x8000;
+
+const assertSame = (
+  got: Uint8Array | Uint16Array,
+  expected: Uint8Array | Uint16Array,
+  what: string,
+  zero = 0,
+): void => {
+  const plain = (bits: number | undefined): number | undefined => (bits === zero ? 0 : bits);
+  const index = expected.findIndex((bits, place) => plain(bits) !== plain(got[place]));
+  assertLaw(
+    index < 0 && got.length === expected.length,
+    `expected the ${what} to be what encodeBlock gives; at ${index} of ${expected.length} is ${got[index]} instead of ${expected[index]}`,
+  );
+};

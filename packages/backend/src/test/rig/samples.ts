@@ -1,0 +1,97 @@
+import { type CacheShape, type LayerScheme, layerScheme, type Mode, MODES, type TensorScheme } from "@kvtuner/plan";
+import type { CachePlan } from "../../backend.ts";
+import type { Capabilities, SchemeFamily } from "../../capabilities.ts";
+import { schemesOf, supportsScheme } from "../../nearest-scheme.ts";
+import type { Subject } from "../backend-under-test.ts";
+
+/** Head sizes that models have. */
+export const HEAD_SIZES = [32, 64, 80, 96, 128, 256] as const;
+
+/** Those of {@link HEAD_SIZES} that a backend claims; its own when it claims none of them. */
+export const claimedHeadSizes = ({ headSizes }: Capabilities): readonly number[] => {
+  if (headSizes === "any") return HEAD_SIZES;
+  const known = HEAD_SIZES.filter((size) => headSizes.includes(size));
+  return known.length > 0 ? known : headSizes;
+};
+
+/** A small shape that the backend claims: 2 layers, 4 query heads on 2 KV heads. */
+export const smallShape = ({ backend }: Subject, changes: Partial<CacheShape> = {}): CacheShape => ({
+  layers: 2,
+  queryHeads: 4,
+  kvHeads: 2,
+  headSize: Math.min(...claimedHeadSizes(backend.capabilities)),
+  ...changes,
+});
+
+/** A plan whose layers take turns with the schemes. */
+export const planOf = (shape: CacheShape, ...schemes: readonly LayerScheme[]): CachePlan => ({
+  shape,
+  layers: Array.from({ length: shape.layers }, (_, layer) => schemes[layer % schemes.length]!),
+});
+
+/** Every scheme that some families claim, in blocks of one group or token and in larger ones. */
+export const claimedSchemes = (families: readonly SchemeFamily[], headSize: number): TensorScheme[] =>
+  families.flatMap((family, index) =>
+    schemesOf(family, 1)
+      .filter(({ axis, groupSize }) => axis === "channel" || groupSize === "head" || groupSize <= headSize)
+      .map((scheme, place) => ((place + index) % 3 === 1 ? inLargerBlocks(scheme) : scheme)),
+  );
+
+const inLargerBlocks = (scheme: TensorScheme): TensorScheme => ({
+  ...scheme,
+  blockSize: scheme.axis === "channel" ? 2 * scheme.blockSize : 24,
+});
+
+/** True when the backend claims keys and values of a layer. */
+export const isClaimed = ({ backend }: Subject, { key, value }: LayerScheme): boolean =>
+  supportsScheme(backend.capabilities.key, key) && supportsScheme(backend.capabilities.value, value);
+
+/** The named modes with every pair of bits that the backend claims. */
+export const claimedModes = (subject: Subject, modes: readonly Mode[] = MODES): LayerScheme[] => {
+  const bits = [2, 3, 4, 5, 6, 8, 16] as const;
+  return modes
+    .flatMap((mode) => bits.flatMap((key) => bits.map((value) => layerScheme(mode, { key, value }))))
+    .filter((layer) => isClaimed(subject, layer));
+};
+
+/** Keys and values of every claimed scheme, each at least once, with windows and sinks of all sorts. */
+export const claimedLayers = (subject: Subject, headSize: number): LayerScheme[] => {
+  const { capabilities } = subject.backend;
+  const [keys, values] = [claimedSchemes(capabilities.key, headSize), claimedSchemes(capabilities.value, headSize)];
+  return Array.from({ length: Math.max(keys.length, values.length) }, (_, index) => ({
+    key: keys[index % keys.length]!,
+    value: values[(index * STRIDE) % values.length]!,
+    window: [0, 5, 32][index % 3]!,
+    sinks: [0, 4, 1, 0][index % 4]!,
+  }));
+};
+
+/** Prime, so that values come in another order than keys and all of them do. */
+const STRIDE = 101;
+
+/** A few layers unlike each other: modes where they are claimed, the author's own, and claimed schemes. */
+export const sampleLayers = (subject: Subject, count = 4): LayerScheme[] => {
+  const wanted = [
+    layerScheme("kivi", { key: 4, value: 2 }, { sinks: 3 }),
+    layerScheme("per-token", { key: 8, value: 4 }),
+    layerScheme("compact", { key: 4, value: 3 }),
+    layerScheme("kivi", { key: 2, value: 4 }, { window: 5 }),
+    layerScheme("per-token", { key: 16, value: 16 }),
+  ].filter((layer) => isClaimed(subject, layer));
+  const claimed = claimedLayers(subject, smallShape(subject).headSize);
+  const spread = [1, 5, 3, 2, 4].map((part) => claimed[Math.floor((part * (claimed.length - 1)) / 5)]!);
+  return [...wanted, ...spread].slice(0, Math.max(count, 1));
+};
+
+/** A layer as text for messages. */
+export const layerName = ({ key, value, window, sinks }: LayerScheme): string =>
+  `keys ${schemeName(key)}, values ${schemeName(value)}, window ${window}, sinks ${sinks}`;
+
+const schemeName = ({ bits, format, axis, groupSize, blockSize, transform }: TensorScheme): string =>
+  bits === 16
+    ? "in 16 bits"
+    : `${bits}-bit ${format} per ${axis}, group ${groupSize}, block ${blockSize}, ${transform}`;
+
+/** Tokens at which every block of a layer has been full at least once. */
+export const fullLength = ({ key, value, window, sinks }: LayerScheme): number =>
+  sinks + window + Math.max(key.blockSize, value.blockSize) + 1;

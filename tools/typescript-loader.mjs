@@ -1,0 +1,16 @@
+// Lets a plain Node run the sources of the packages:  node --conditions=@kvtuner/source --import ./tools/typescript-loader.mjs
+import { readFile } from "node:fs/promises";
+import { register } from "node:module";
+import { isMainThread } from "node:worker_threads";
+
+/** Node's hook: TypeScript loses its types, everything else is loaded as ever. */
+export const load = async (url, context, next) => {
+  if (!url.endsWith(".ts")) return next(url, context);
+  const { default: ts } = await import("typescript"); // slow to load, and of no use to the main thread
+  const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023, verbatimModuleSyntax: true };
+  const { outputText } = ts.transpileModule(await readFile(new URL(url), "utf8"), { compilerOptions });
+  return { format: "module", source: outputText, shortCircuit: true };
+};
+
+// Node runs hooks on a thread of their own, from this same file.
+if (isMainThread) register(import.meta.url);
