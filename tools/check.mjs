@@ -3,6 +3,7 @@
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { bootstrap } from "./bootstrap.mjs";
+import { findChromium } from "./browser.mjs";
 import { build } from "./build.mjs";
 import { node24 } from "./second-node.mjs";
 import { cacheFolder, installed, pnpm, root, run } from "./workspace.mjs";
@@ -52,6 +53,16 @@ const testsOnNode24 = async () => {
   return skipped ? { skipped: 1 } : { failed: 1 };
 };
 
+const testsInBrowser = async () => {
+  const chromium = findChromium();
+  if (chromium) {
+    process.env.KVTUNER_CHROMIUM = chromium;
+    return tests(process.execPath, "browser", "--config", "vitest.browser.config.ts");
+  }
+  console.log("skipped: no Chromium is installed; install one, or name it in KVTUNER_CHROMIUM");
+  return { skipped: 1 };
+};
+
 /** Runs a script of tools/ in plain view. */
 const visible =
   (...argv) =>
@@ -74,6 +85,7 @@ const steps = {
   changesets: command(installed("@changesets/cli/bin.js", "status")),
   tests: () => tests(process.execPath, "node"),
   "tests-node24": testsOnNode24,
+  "tests-browser": testsInBrowser,
   model: visible("tools/model/fetch.mjs", "smollm2"),
   demo: visible("tools/demo.mjs"),
 };
