@@ -6,6 +6,10 @@ const GRACE_MS = 3000;
 /** A signal that Ctrl-C aborts. */
 export interface Interrupt {
   readonly signal: AbortSignal;
+  /** Lets a command answer Ctrl-C itself; the signal is not aborted any more. */
+  divert(onInterrupt: () => void): void;
+  /** What Ctrl-C does, for a terminal that reports it as a key. */
+  press(): void;
   /** Stops listening. */
   dispose(): void;
 }
@@ -16,12 +20,26 @@ export interface Interrupt {
  */
 export const interruptible = (terminal: Terminal): Interrupt => {
   const controller = new AbortController();
-  const onInterrupt = (): void => {
+  const abort = (): void => {
     if (controller.signal.aborted) process.exit(130);
     terminal.error(`${terminal.live ? "\r\u001B[K" : ""}interrupted; what was evaluated is kept\n`);
     controller.abort();
     setTimeout(() => process.exit(130), GRACE_MS).unref();
   };
-  process.on("SIGINT", onInterrupt);
-  return { signal: controller.signal, dispose: () => void process.off("SIGINT", onInterrupt) };
+  let onInterrupt = abort;
+  const press = (): void => onInterrupt();
+  process.on("SIGINT", press);
+  return {
+    signal: controller.signal,
+    divert: (own) => {
+      onInterrupt = own;
+    },
+    press,
+    dispose: () => void process.off("SIGINT", press),
+  };
 };
+
+/** Ends a command that Ctrl-C ended, all that was to say being said. */
+export class InterruptedError extends Error {
+  override readonly name = "InterruptedError";
+}

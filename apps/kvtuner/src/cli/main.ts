@@ -4,7 +4,8 @@ import { Command, CommanderError } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
 import { evalCommand } from "./eval.ts";
 import { inspectCommand } from "./inspect.ts";
-import { interruptible } from "./interrupt.ts";
+import { type Interrupt, InterruptedError, interruptible } from "./interrupt.ts";
+import { runCommand } from "./run.ts";
 import type { Terminal } from "./terminal.ts";
 import { tuneCommand } from "./tune.ts";
 
@@ -15,7 +16,7 @@ export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 export const main = async (argv: readonly string[], terminal: Terminal): Promise<number> => {
   const interrupt = interruptible(terminal);
   try {
-    await program(terminal, interrupt.signal).parseAsync(argv, { from: "user" });
+    await program(terminal, interrupt).parseAsync(argv, { from: "user" });
     return EXIT.done;
   } catch (error) {
     return report(error, interrupt.signal, terminal);
@@ -24,7 +25,7 @@ export const main = async (argv: readonly string[], terminal: Terminal): Promise
   }
 };
 
-const program = (terminal: Terminal, signal: AbortSignal): Command => {
+const program = (terminal: Terminal, interrupt: Interrupt): Command => {
   const command = new Command("kvtuner")
     .description("Find, for one model, how coarsely each layer may store its key/value cache.")
     .version(packageJson.version, "--version", "print the version")
@@ -34,15 +35,15 @@ const program = (terminal: Terminal, signal: AbortSignal): Command => {
       writeErr: (text) => terminal.error(text),
       outputError: (text, write) => write(text.replace(/^error: /, "error [USAGE]: ")),
     });
-  for (const child of [tuneCommand, evalCommand, inspectCommand]) {
-    command.addCommand(child(terminal, signal).copyInheritedSettings(command));
+  for (const child of [tuneCommand, runCommand, evalCommand, inspectCommand]) {
+    command.addCommand(child(terminal, interrupt.signal, interrupt).copyInheritedSettings(command));
   }
   return command;
 };
 
 const report = (error: unknown, signal: AbortSignal, terminal: Terminal): number => {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-  if (signal.aborted) return EXIT.interrupted;
+  if (signal.aborted || error instanceof InterruptedError) return EXIT.interrupted;
   if (error instanceof KvtunerError || KvtunerError.isInstance(error)) {
     terminal.error(`error [${error.code}]: ${error.message}\n`);
     return EXIT.usage;

@@ -8,6 +8,8 @@ export interface ModelHeader {
   /** Without the file's checksum. */
   readonly identity: ModelIdentity;
   readonly shape: CacheShape;
+  /** Tokens the model was trained for. */
+  readonly contextLength: number;
   close(): Promise<void>;
 }
 
@@ -20,9 +22,9 @@ export const openHeader = async (path: string): Promise<ModelHeader> => {
   const source = await openFileSource(path);
   try {
     const gguf = await openGguf(source);
-    const { name, architecture, layers, queryHeads, kvHeads, headSize } = readConfig(gguf);
+    const { name, architecture, layers, queryHeads, kvHeads, headSize, contextLength } = readConfig(gguf);
     const shape = { layers, queryHeads, kvHeads, headSize };
-    return { gguf, identity: { name, architecture }, shape, close: () => source.close() };
+    return { gguf, identity: { name, architecture }, shape, contextLength, close: () => source.close() };
   } catch (error) {
     await source.close();
     throw error;

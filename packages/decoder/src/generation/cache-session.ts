@@ -73,8 +73,9 @@ export class CacheSession {
       const chunk = ids.subarray(start, start + this.#chunkTokens);
       const residual = await this.#feed(chunk);
       const done = start + chunk.length;
+      const logits = done < ids.length ? undefined : await this.#lastLogits(residual);
       onProgress?.(done, ids.length);
-      if (done >= ids.length) return this.#lastLogits(residual);
+      if (logits) return logits;
     }
   }
 

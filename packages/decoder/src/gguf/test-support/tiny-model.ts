@@ -21,6 +21,8 @@ export interface TinyModel {
   readonly tied: boolean;
   /** Types of the matrices, in turn, as {@link randomBlocks} knows them; F32 unless said otherwise. */
   readonly matrixTypes?: readonly number[];
+  /** Jinja template of conversations; none unless said otherwise. */
+  readonly chatTemplate?: string;
 }
 
 /** A GGUF file in memory: tensors by the names of llama.cpp, and a byte-level tokenizer with two merges. */
@@ -47,7 +49,7 @@ const metadataOf = (model: TinyModel): Record<string, WritableValue> => {
   };
 };
 
-const tokenizerOf = ({ architecture, vocabulary }: TinyModel): Record<string, WritableValue> => {
+const tokenizerOf = ({ architecture, vocabulary, chatTemplate }: TinyModel): Record<string, WritableValue> => {
   const named = [...byteLevelTokens(), "th", "the", "<|endoftext|>"];
   const fillers = Array.from({ length: vocabulary - named.length }, (_, index) => `<|unused${index}|>`);
   const tokens = [...named, ...fillers];
@@ -59,6 +61,7 @@ const tokenizerOf = ({ architecture, vocabulary }: TinyModel): Record<string, Wr
     "tokenizer.ggml.merges": ["t h", "th e"],
     "tokenizer.ggml.bos_token_id": named.length - 1,
     "tokenizer.ggml.eos_token_id": named.length - 1,
+    ...(chatTemplate !== undefined && { "tokenizer.chat_template": chatTemplate }),
   };
 };
 

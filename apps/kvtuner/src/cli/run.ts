@@ -1,0 +1,116 @@
+import type { ChatMessage, WeightStorage } from "@kvtuner/decoder";
+import { Command, Option } from "commander";
+
+import { BACKEND_NAMES } from "../model/backend.ts";
+import type { OnProgress } from "../progress.ts";
+import { type GenerationOptions, generationSettings, WEIGHTS } from "../run/options.ts";
+import { openRunner, type Runner, type RunResult } from "../run/runner.ts";
+import { number } from "./arguments.ts";
+import { InterruptedError, type Interrupt } from "./interrupt.ts";
+import { progressView } from "./progress-view.ts";
+import { chat } from "./run/chat.ts";
+import { generationInterrupt } from "./run/generation-interrupt.ts";
+import { promptFromStdin } from "./run/prompt.ts";
+import { reportText } from "./run/report-text.ts";
+import type { Terminal } from "./terminal.ts";
+
+interface RunFlags {
+  readonly plan: string;
+  readonly prompt?: string;
+  readonly chat?: true;
+  readonly maxTokens: number;
+  readonly temperature: number;
+  readonly topP: number;
+  readonly seed: number;
+  readonly threads?: number;
+  readonly backend?: string;
+  readonly weights: WeightStorage;
+  readonly json?: true;
+  readonly quiet?: true;
+}
+
+/** `kvtuner run MODEL`. */
+export const runCommand = (terminal: Terminal, signal: AbortSignal, interrupt: Interrupt): Command =>
+  new Command("run")
+    .description("generate text with the cache stored as a plan says")
+    .argument("<model>", "path of a GGUF file, or smollm2 or qwen05")
+    .requiredOption("--plan <plan>", "plan file, or shorthand like kivi:K4V2+sinks4 or none")
+    .addOption(new Option("--prompt <text>", "text to go on from (default: stdin)").conflicts(["chat"]))
+    .option("--chat", "answer line after line of stdin, by the model's chat template")
+    .option("--max-tokens <n>", "the most tokens to generate", number, 256)
+    .option("--temperature <t>", "0 takes the likeliest token", number, 0)
+    .option("--top-p <p>", "draw from the likeliest tokens that hold this share", number, 1)
+    .option("--seed <n>", "seed of what is drawn", number, 0)
+    .option("--threads <n>", "threads (default: all cores)", number)
+    .addOption(
+      new Option("--backend <name>", `what holds the cache (default: ${BACKEND_NAMES[0]})`).choices(BACKEND_NAMES),
+    )
+    .addOption(
+      new Option("--weights <how>", "dequantized, as stored, or as stored with int8 activations (quick, less exact)")
+        .choices(WEIGHTS)
+        .default("stored"),
+    )
+    .option("--json", "print one JSON document on stdout instead of the text (with --chat, one a turn)")
+    .option("--quiet", "no progress and no figures on stderr")
+    .action(async (model: string, flags: RunFlags, command: Command) => {
+      generationSettings(flags);
+      const prompt = flags.chat === true ? undefined : await promptOf(flags, terminal, command);
+      const runner = await openRunner({ model, ...flags, onProgress: loadView(terminal, flags), signal });
+      try {
+        if (prompt === undefined) await runner.load();
+        await generateAll({ runner, terminal, interrupt, flags }, prompt);
+      } finally {
+        await runner.dispose();
+      }
+    });
+
+/** Progress of the loading, gone when the text comes. */
+const loadView = (terminal: Terminal, { quiet }: RunFlags): OnProgress => {
+  const view = progressView(terminal, quiet === true);
+  return (progress) => {
+    view.show(progress);
+    if (progress.done === progress.total) view.end();
+  };
+};
+
+const promptOf = async ({ prompt }: RunFlags, terminal: Terminal, command: Command): Promise<string> => {
+  if (prompt !== undefined) return prompt;
+  if ("isTTY" in terminal.input && terminal.input.isTTY === true)
+    command.error("error: expected --prompt, --chat, or a text on stdin");
+  return promptFromStdin(terminal);
+};
+
+interface Session {
+  readonly runner: Runner;
+  readonly terminal: Terminal;
+  readonly interrupt: Interrupt;
+  readonly flags: RunFlags;
+}
+
+/** @throws InterruptedError when Ctrl-C ended it */
+const generateAll = async (session: Session, prompt: string | undefined): Promise<void> => {
+  const { runner, terminal, interrupt, flags } = session;
+  const show = (result: RunResult): void => showResult(result, terminal, flags);
+  const answer = async (given: string | readonly ChatMessage[], signal: AbortSignal): Promise<RunResult> =>
+    runner.generate({ ...generationOptions(flags, terminal), prompt: given, signal });
+  if (prompt === undefined) {
+    if (await chat({ terminal, interrupt, answer, show })) throw new InterruptedError();
+    return;
+  }
+  const result = await generationInterrupt(interrupt).during(async (signal) => answer(prompt, signal));
+  show(result);
+  if (result.finish === "interrupted") throw new InterruptedError();
+};
+
+const generationOptions = (flags: RunFlags, terminal: Terminal): Omit<GenerationOptions, "prompt"> => ({
+  maxTokens: flags.maxTokens,
+  temperature: flags.temperature,
+  topP: flags.topP,
+  seed: flags.seed,
+  ...(flags.json !== true && { onText: (text: string) => terminal.out(text) }),
+});
+
+const showResult = (result: RunResult, terminal: Terminal, { json, quiet }: RunFlags): void => {
+  terminal.out(json === true ? `${JSON.stringify(result)}\n` : "\n");
+  if (json !== true && quiet !== true) terminal.error(reportText(result));
+};

@@ -1,0 +1,23 @@
+import { isUtf8 } from "node:buffer";
+import { buffer } from "node:stream/consumers";
+
+import { KvtunerError } from "@kvtuner/plan";
+
+import type { Terminal } from "../terminal.ts";
+
+/**
+ * All of stdin, without the newline at its end, which `echo` and editors put there.
+ *
+ * @throws StdinKvtunerError when it is not UTF-8
+ */
+export const promptFromStdin = async ({ input }: Terminal): Promise<string> => {
+  const bytes = await buffer(input);
+  if (!isUtf8(bytes))
+    throw new StdinKvtunerError("TEXT_NOT_UTF8", "expected UTF-8 text on stdin, got other bytes; convert it to UTF-8");
+  return bytes.toString("utf8").replace(/\r?\n$/, "");
+};
+
+/** A text on stdin that cannot be used. */
+export class StdinKvtunerError extends KvtunerError {
+  override readonly name = "StdinKvtunerError";
+}

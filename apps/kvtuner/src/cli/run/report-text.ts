@@ -1,0 +1,38 @@
+import { formatBytes } from "@kvtuner/plan";
+
+import type { Speed } from "../../run/generate-text.ts";
+import type { RunResult } from "../../run/runner.ts";
+
+const ENDS: Readonly<Record<RunResult["finish"], string>> = {
+  stop: "",
+  length: ", stopped at --max-tokens",
+  context: ", stopped where the context ends",
+  interrupted: ", interrupted",
+};
+
+/** Three lines about a generation, for people. */
+export const reportText = ({ ids, finish, prompt, prefill, decode, cache, backend }: RunResult): string => {
+  const reused = prompt.reused === 0 ? "" : ` (${prompt.reused} were in the cache)`;
+  const { total, ...parts } = cache.bytes;
+  const byPart = Object.entries(parts)
+    .filter(([, sizeBytes]) => sizeBytes > 0)
+    .map(([name, sizeBytes]) => `${PARTS[name as keyof typeof parts]} ${formatBytes(sizeBytes)}`);
+  return [
+    `${prompt.tokens} tokens of prompt${reused}, ${ids.length} generated${ENDS[finish]}`,
+    `prefill ${speedText(prefill)}, decode ${speedText(decode)}, on ${backend}`,
+    `cache of ${cache.tokens} tokens: ${formatBytes(total)} (${byPart.join(", ")}); 16 bits would take ${formatBytes(cache.bytes16)}`,
+    "",
+  ].join("\n");
+};
+
+const PARTS = {
+  keyCodes: "key codes",
+  keyParameters: "key scales",
+  keyExact: "exact keys",
+  valueCodes: "value codes",
+  valueParameters: "value scales",
+  valueExact: "exact values",
+} as const;
+
+const speedText = ({ tokens, tokensPerSecond }: Speed): string =>
+  tokens === 0 ? "nothing" : `${tokens} at ${tokensPerSecond.toPrecision(3)} tokens/s`;

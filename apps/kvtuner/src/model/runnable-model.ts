@@ -1,0 +1,69 @@
+import {
+  loadDecoder,
+  loadTokenizer,
+  type CreateSession,
+  type Decoder,
+  type Tokenizer,
+  type WeightStorage,
+} from "@kvtuner/decoder";
+import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
+
+import type { RunContext } from "../progress.ts";
+import { openHeader } from "./header.ts";
+import { resolveModel } from "./resolve.ts";
+import { sha256File } from "./sha256-file.ts";
+
+/** A model whose header is read at once and whose weights are loaded by `load`, so that all else is checked before. */
+export interface RunnableModel {
+  readonly identity: ModelIdentity;
+  readonly shape: CacheShape;
+  /** Tokens the model was trained for. */
+  readonly contextLength: number;
+  readonly tokenizer: Tokenizer;
+  /** Loads the weights, once. */
+  load(): Promise<Decoder>;
+  /** Gives back memory and the file. */
+  dispose(): Promise<void>;
+}
+
+/** How the weights are held and run. */
+export interface RunnableOptions {
+  readonly createSession: CreateSession;
+  readonly weights: WeightStorage;
+}
+
+/**
+ * Opens a model to be run, given by path or by a name that `npm run model` fetches.
+ *
+ * @throws KvtunerError when there is no such file, or it is none that can be run
+ */
+export const openRunnableModel = async (
+  name: string,
+  options: RunnableOptions,
+  { progress, signal }: RunContext,
+): Promise<RunnableModel> => {
+  const path = resolveModel(name);
+  const header = await openHeader(path);
+  let decoder: Decoder | undefined;
+  const onProgress = (done: number, total: number): void => {
+    signal?.throwIfAborted();
+    progress({ step: "load", done, total });
+  };
+  const dispose = async (): Promise<void> => {
+    await decoder?.dispose();
+    await header.close();
+  };
+  try {
+    return {
+      identity: { ...header.identity, sha256: await sha256File(path) },
+      shape: header.shape,
+      contextLength: header.contextLength,
+      tokenizer: loadTokenizer(header.gguf),
+      load: async () => (decoder ??= await loadDecoder(header.gguf, { ...options, onProgress })),
+      dispose,
+    };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+};

@@ -1,0 +1,132 @@
+import {
+  generateOn,
+  seededRandom,
+  textStream,
+  type CacheSession,
+  type GenerateOnOptions,
+  type Tokenizer,
+} from "@kvtuner/decoder";
+
+import type { GenerationOptions, GenerationSettings } from "./options.ts";
+
+/** Tokens computed in some time. */
+export interface Speed {
+  readonly tokens: number;
+  readonly timeMs: number;
+  /** 0 when there were none. */
+  readonly tokensPerSecond: number;
+}
+
+/** A generated text, and how long it took. */
+export interface Generated {
+  readonly text: string;
+  /** Ids of the generated tokens, without the one that ended them. */
+  readonly ids: readonly number[];
+  /** Why it ended: the model said so, `maxTokens`, the model's or the backend's longest context, or the signal. */
+  readonly finish: "stop" | "length" | "context" | "interrupted";
+  /** Tokens of the prompt, and how many of them the cache held already. */
+  readonly prompt: { readonly tokens: number; readonly reused: number };
+  /** The rest of the prompt. */
+  readonly prefill: Speed;
+  /** One token at a time, behind the prompt. */
+  readonly decode: Speed;
+}
+
+/** What a text is generated with. */
+export interface GenerationParts {
+  readonly session: CacheSession;
+  readonly tokenizer: Tokenizer;
+  readonly prompt: Int32Array;
+  /** The most tokens that the cache may hold; at least those of the prompt. */
+  readonly room: number;
+}
+
+/**
+ * Generates a text on a cache.
+ *
+ * @throws GenerationError for a prompt that is empty
+ */
+export const generateText = async (
+  parts: GenerationParts,
+  settings: GenerationSettings,
+  { onText, signal }: Pick<GenerationOptions, "onText" | "signal">,
+): Promise<Generated> => {
+  const limit = tokenLimit(parts, settings);
+  const clock = generationClock(parts);
+  const stream = textStream(parts.tokenizer);
+  const ids: number[] = [];
+  let text = "";
+  const give = (fresh: string): void => {
+    text += fresh;
+    if (fresh !== "") onText?.(fresh);
+  };
+  const generating = generateOn(parts.session, {
+    ...samplingOf(settings),
+    prompt: parts.prompt,
+    maxTokens: limit.tokens,
+    stopIds: parts.tokenizer.eosIds,
+    onProgress: clock.prefilled,
+    ...(signal && { signal }),
+  });
+  const interrupted = await untilAborted(signal, async () => {
+    for await (const id of generating) {
+      ids.push(id);
+      give(stream.push(id));
+    }
+  });
+  const timing = clock.end();
+  give(stream.end());
+  const ended = ids.length < limit.tokens ? "stop" : limit.finish;
+  return { text, ids, finish: interrupted ? "interrupted" : ended, ...timing };
+};
+
+const samplingOf = ({ temperature, topP, seed }: GenerationSettings): Pick<GenerateOnOptions, "sampling"> => ({
+  sampling: { temperature, ...(topP < 1 && { topP }), random: seededRandom(seed) },
+});
+
+/** Whether the signal ended what was done; other errors are thrown. */
+const untilAborted = async (signal: AbortSignal | undefined, work: () => Promise<void>): Promise<boolean> => {
+  try {
+    await work();
+    return false;
+  } catch (error) {
+    if (signal?.aborted === true) return true;
+    throw error;
+  }
+};
+
+/** The last token of a text is not fed to the cache, which so has room for one more. */
+const tokenLimit = (
+  { prompt, room }: GenerationParts,
+  { maxTokens }: GenerationSettings,
+): { readonly tokens: number; readonly finish: "length" | "context" } => {
+  const most = room - prompt.length + 1;
+  return maxTokens <= most ? { tokens: maxTokens, finish: "length" } : { tokens: most, finish: "context" };
+};
+
+interface GenerationClock {
+  /** Told of the tokens of the prompt fed so far. */
+  prefilled(done: number, total: number): void;
+  end(): Pick<Generated, "prompt" | "prefill" | "decode">;
+}
+
+const generationClock = ({ session, prompt }: GenerationParts): GenerationClock => {
+  const start = performance.now();
+  let [fed, reused, prefillEnd] = [0, 0, start];
+  return {
+    prefilled: (done, total) => {
+      [fed, reused, prefillEnd] = [done, prompt.length - total, performance.now()];
+    },
+    end: () => ({
+      prompt: { tokens: prompt.length, reused },
+      prefill: speed(fed, prefillEnd - start),
+      decode: speed(Math.max(0, session.ids.length - prompt.length), performance.now() - prefillEnd),
+    }),
+  };
+};
+
+const speed = (tokens: number, timeMs: number): Speed => ({
+  tokens,
+  timeMs,
+  tokensPerSecond: tokens === 0 || timeMs === 0 ? 0 : (1000 * tokens) / timeMs,
+});

@@ -1,0 +1,99 @@
+import { availableParallelism } from "node:os";
+
+import type { ChatMessage, WeightStorage } from "@kvtuner/decoder";
+import type { Plan } from "@kvtuner/plan";
+
+import { BACKEND_NAMES } from "../model/backend.ts";
+import { OptionKvtunerError, wholeNumber } from "../options.ts";
+import type { OnProgress } from "../progress.ts";
+
+/** What generations of one model under one plan share. */
+export interface RunnerOptions {
+  /** Path of a GGUF file, or a name that `npm run model` fetches. */
+  readonly model: string;
+  /** A plan, the path of a plan file, or shorthand like `kivi:K4V2+sinks4`. */
+  readonly plan: Plan | string;
+  /** Name of the backend that holds the cache; the first of {@link BACKEND_NAMES} by default. */
+  readonly backend?: string;
+  /** How the model's weights are held; `stored` by default. */
+  readonly weights?: WeightStorage;
+  /** Threads; all cores by default. */
+  readonly threads?: number;
+  readonly onProgress?: OnProgress;
+  /** Stops the loading of the model. */
+  readonly signal?: AbortSignal;
+}
+
+/** How one text is generated. */
+export interface GenerationOptions {
+  /** A text to go on from as it is, or a conversation to answer by the model's chat template. */
+  readonly prompt: string | readonly ChatMessage[];
+  /** The most tokens to generate; 256 by default. */
+  readonly maxTokens?: number;
+  /** 0, the default, takes the likeliest token. */
+  readonly temperature?: number;
+  /** Only the fewest likeliest tokens that hold this share of the probability are drawn from; all by default. */
+  readonly topP?: number;
+  /** Seed of what is drawn at a temperature above 0; 0 by default. */
+  readonly seed?: number;
+  /** Told the text as it comes, in whole characters. */
+  readonly onText?: (text: string) => void;
+  /** Ends the generation; what was generated until then is the result. */
+  readonly signal?: AbortSignal;
+}
+
+/** {@link RunnerOptions} checked and filled in. */
+export interface RunnerSettings {
+  readonly backend: string;
+  readonly weights: WeightStorage;
+  readonly threads: number;
+}
+
+/** {@link GenerationOptions} checked and filled in. */
+export interface GenerationSettings {
+  readonly maxTokens: number;
+  readonly temperature: number;
+  readonly topP: number;
+  readonly seed: number;
+}
+
+/**
+ * Checks the options of a generation.
+ *
+ * @throws OptionKvtunerError naming the option
+ */
+export const generationSettings = ({
+  maxTokens,
+  temperature,
+  topP,
+  seed,
+}: Omit<GenerationOptions, "prompt">): GenerationSettings => ({
+  maxTokens: wholeNumber("max-tokens", maxTokens ?? 256, 1),
+  temperature: within("temperature", temperature ?? 0, "a number from 0 on", (value) => value >= 0),
+  topP: within("top-p", topP ?? 1, "a number above 0 and up to 1", (value) => value > 0 && value <= 1),
+  seed: wholeNumber("seed", seed ?? 0, 0),
+});
+
+const within = (name: string, value: number, expected: string, holds: (value: number) => boolean): number => {
+  if (Number.isFinite(value) && holds(value)) return value;
+  throw new OptionKvtunerError(name, expected, String(value));
+};
+
+/** Ways to hold weights. */
+export const WEIGHTS: readonly WeightStorage[] = ["float32", "stored", "stored-int8"];
+
+/**
+ * Checks the options of a runner.
+ *
+ * @throws OptionKvtunerError naming the option
+ */
+export const runnerSettings = ({ backend, weights, threads }: RunnerOptions): RunnerSettings => ({
+  backend: oneOf("backend", backend ?? BACKEND_NAMES[0] ?? "", BACKEND_NAMES),
+  weights: oneOf("weights", weights ?? "stored", WEIGHTS),
+  threads: wholeNumber("threads", threads ?? availableParallelism(), 1),
+});
+
+const oneOf = <Choice extends string>(name: string, value: Choice, choices: readonly Choice[]): Choice => {
+  if (choices.includes(value)) return value;
+  throw new OptionKvtunerError(name, `one of ${choices.join(", ")}`, JSON.stringify(value));
+};

@@ -1,0 +1,24 @@
+import type { KvCache } from "@kvtuner/backend";
+import { type CacheBytes, type Plan } from "@kvtuner/plan";
+
+/** What a cache takes. */
+export interface CacheReport {
+  readonly cache: {
+    /** Tokens held. */
+    readonly tokens: number;
+    /** Bytes in use, by part. */
+    readonly bytes: CacheBytes;
+    /** What the same tokens take in 16 bits. */
+    readonly bytes16: number;
+    /** Mean bits of a stored number, everything counted; 16 for an empty cache. */
+    readonly bits: number;
+  };
+}
+
+/** Counts a cache's bytes. */
+export const cacheReport = (cache: Pick<KvCache, "bytes" | "length">, { shape }: Plan): CacheReport => {
+  const bytes = cache.bytes();
+  const bytes16 = 4 * shape.layers * shape.kvHeads * shape.headSize * cache.length;
+  const bits = bytes16 === 0 ? 16 : (16 * bytes.total) / bytes16;
+  return { cache: { tokens: cache.length, bytes, bytes16, bits } };
+};

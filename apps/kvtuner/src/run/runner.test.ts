@@ -1,0 +1,99 @@
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { planBytes } from "@kvtuner/plan";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+import { writeTinyModel } from "../../test/tiny-model.ts";
+import { run, type RunOptions } from "../run.ts";
+import { openRunner, type Runner } from "./runner.ts";
+
+const model = join(mkdtempSync(join(tmpdir(), "kvtuner-run-")), "tiny.gguf");
+const base = { model, plan: "per-token:K4V4+window8", backend: "cpu-reference", threads: 1 };
+
+beforeAll(() => writeTinyModel(model));
+
+describe("openRunner", () => {
+  let runner: Runner;
+  beforeAll(async () => {
+    runner = await openRunner(base);
+  });
+  afterAll(async () => runner.dispose());
+
+  test("gives text, tokens, speeds and the bytes that the plan says", async () => {
+    let streamed = "";
+    const onText = (text: string): void => void (streamed += text);
+    const result = await runner.generate({ prompt: "the thing", maxTokens: 20, onText });
+    expect(result).toMatchObject({ finish: "length", text: streamed, backend: "cpu-reference" });
+    expect(result.ids).toHaveLength(20);
+    expect(result.prompt).toEqual({ tokens: 6, reused: 0 });
+    expect([result.prefill.tokens, result.decode.tokens]).toEqual([6, 19]);
+    expect(result.cache.tokens).toBe(25);
+    expect(result.cache.bytes).toEqual(planBytes(runner.plan, 25));
+    const { layers, kvHeads, headSize } = runner.plan.shape;
+    expect(result.cache.bytes16).toBe(25 * layers * kvHeads * headSize * 2 * 2);
+  });
+
+  test("a conversation goes on from the cache with the text of a new one", async () => {
+    const first = [{ role: "user", content: "What is the thing?" }] as const;
+    const { text } = await runner.generate({ prompt: first, maxTokens: 12 });
+    const messages = [...first, { role: "assistant", content: text }, { role: "user", content: "the other" }] as const;
+    const second = await runner.generate({ prompt: messages, maxTokens: 12 });
+    expect(second.prompt.reused).toBeGreaterThan(20);
+    expect(second.prefill.tokens).toBe(second.prompt.tokens - second.prompt.reused);
+    const fresh = await run({ ...base, prompt: messages, maxTokens: 12 });
+    expect(fresh.prompt.reused).toBe(0);
+    expect(fresh.text).toBe(second.text);
+  });
+
+  test("draws the same with the same seed, and something else with another", async () => {
+    const drawn = async (seed: number): Promise<readonly number[]> =>
+      (await runner.generate({ prompt: "the", maxTokens: 30, temperature: 2, seed })).ids;
+    const [one, again, other] = [await drawn(1), await drawn(1), await drawn(2)];
+    expect(again).toEqual(one);
+    expect(other).not.toEqual(one);
+  });
+
+  test("ends at the signal with what there is, and goes on with the next", async () => {
+    const controller = new AbortController();
+    let tokens = 0;
+    const onText = (): void => {
+      if (++tokens === 3) controller.abort();
+    };
+    const options = { prompt: "the thing", maxTokens: 100, temperature: 1 };
+    // What is forgotten of a cache in 16 bits leaves no trace.
+    const exact = await openRunner({ ...base, plan: "none" });
+    const whole = await exact.generate(options);
+    const cut = await exact.generate({ ...options, onText, signal: controller.signal });
+    expect(cut.finish).toBe("interrupted");
+    expect(cut.ids.length).toBeLessThan(whole.ids.length);
+    expect(whole.ids.slice(0, cut.ids.length)).toEqual(cut.ids);
+    expect((await exact.generate(options)).ids).toEqual(whole.ids);
+    await exact.dispose();
+  });
+
+  test("ends where the context ends", async () => {
+    const { finish, ids, cache } = await runner.generate({ prompt: "x".repeat(505), maxTokens: 100 });
+    expect({ finish, tokens: ids.length, held: cache.tokens }).toEqual({ finish: "context", tokens: 8, held: 512 });
+  });
+});
+
+test.each([
+  ["no prompt", { prompt: "" }, "PROMPT_EMPTY", /at least one token/],
+  ["a prompt beyond the context", { prompt: "x".repeat(513) }, "PROMPT_TOO_LONG", /at most 512 .* 513/],
+  ["an unknown backend", { backend: "cuda" }, "OPTION_INVALID", /--backend.*cpu-reference.*"cuda"/],
+  ["unknown weights", { weights: "int3" as "stored" }, "OPTION_INVALID", /--weights/],
+  ["no threads", { threads: 0 }, "OPTION_INVALID", /--threads/],
+  ["no tokens", { maxTokens: 0 }, "OPTION_INVALID", /--max-tokens/],
+  ["a temperature below 0", { temperature: -1 }, "OPTION_INVALID", /--temperature/],
+  ["a share above 1", { topP: 1.5 }, "OPTION_INVALID", /--top-p/],
+  ["shorthand that is none", { plan: "kivy:K4V4" }, "PLAN_UNKNOWN_SHORTHAND", /kivy/],
+] as [string, Partial<RunOptions>, string, RegExp][])(
+  "%s is refused before the weights are loaded",
+  async (_, options, code, message) => {
+    const onProgress = (): void => expect.fail("weights were loaded");
+    const refused = { code, message: expect.stringMatching(message) as unknown };
+    await expect(run({ ...base, prompt: "the", ...options, onProgress })).rejects.toMatchObject(refused);
+  },
+);

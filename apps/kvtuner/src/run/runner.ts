@@ -1,0 +1,103 @@
+import type { Backend, KvCache } from "@kvtuner/backend";
+import { CacheSession, type ChatMessage, type Tokenizer } from "@kvtuner/decoder";
+import { KvtunerError, type Plan } from "@kvtuner/plan";
+
+import { createBackend } from "../model/backend.ts";
+import { readPlan } from "../model/read-plan.ts";
+import { openRunnableModel, type RunnableModel } from "../model/runnable-model.ts";
+import { sessionsOn } from "../model/session.ts";
+import { runContext } from "../progress.ts";
+import { generateText, type Generated } from "./generate-text.ts";
+import { type GenerationOptions, generationSettings, type RunnerOptions, runnerSettings } from "./options.ts";
+import { cacheReport, type CacheReport } from "./report.ts";
+
+/** One generation, and what it took. */
+export interface RunResult extends Generated, CacheReport {
+  /** Name of the backend that held the cache. */
+  readonly backend: string;
+}
+
+/**
+ * Generates one text after the other on one cache; a prompt that begins like what is held costs only its rest. Where a
+ * prompt parts from what is held, tokens that are exact again but were quantized stay as they were decoded, so a text may
+ * differ a little from that of a new runner.
+ */
+export interface Runner {
+  readonly plan: Plan;
+  /** Loads the model's weights, which the first generation does otherwise. */
+  load(): Promise<void>;
+  /** @throws KvtunerError for bad options and prompts; the cache then holds what it held, or less */
+  generate(options: GenerationOptions): Promise<RunResult>;
+  /** Gives back the model and the cache. */
+  dispose(): Promise<void>;
+}
+
+/**
+ * Opens a model for text generation under a plan. The plan is checked, and the cache made, before any weights are loaded.
+ *
+ * @throws KvtunerError for bad options, models and plans, and for a plan that the backend cannot store
+ */
+export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
+  const { backend: name, weights, threads } = runnerSettings(options);
+  const context = runContext(options);
+  const disposals: (() => Promise<void>)[] = [];
+  const dispose = async (): Promise<void> => {
+    for (const give of disposals.splice(0).toReversed()) await give();
+  };
+  try {
+    const model = await openRunnableModel(options.model, { createSession: sessionsOn(threads), weights }, context);
+    disposals.push(() => model.dispose());
+    const plan = readPlan(options.plan, model);
+    const backend = await createBackend(name, { threads });
+    disposals.push(() => backend.dispose());
+    const cache = await backend.createCache(model.shape, plan);
+    disposals.push(() => cache.dispose());
+    return { plan, ...generator({ model, plan, backend, cache }), dispose };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+};
+
+interface Parts {
+  readonly model: RunnableModel;
+  readonly plan: Plan;
+  readonly backend: Backend;
+  readonly cache: KvCache;
+}
+
+const generator = ({ model, plan, backend, cache }: Parts): Pick<Runner, "load" | "generate"> => {
+  let session: CacheSession | undefined;
+  const opened = async (): Promise<CacheSession> =>
+    (session ??= new CacheSession({ decoder: await model.load(), cache }));
+  const room = Math.min(model.contextLength, backend.capabilities.maxTokens);
+  return {
+    load: async () => void (await opened()),
+    generate: async (options) => {
+      const { tokenizer } = model;
+      const settings = generationSettings(options);
+      const prompt = tokenizer.encode(promptText(tokenizer, options.prompt));
+      assertPrompt(prompt, room);
+      const generated = await generateText({ session: await opened(), tokenizer, prompt, room }, settings, options);
+      return { ...generated, backend: backend.name, ...cacheReport(cache, plan) };
+    },
+  };
+};
+
+const promptText = (tokenizer: Tokenizer, prompt: string | readonly ChatMessage[]): string =>
+  typeof prompt === "string" ? prompt : tokenizer.chatPrompt(prompt);
+
+const assertPrompt = (prompt: Int32Array, room: number): void => {
+  if (prompt.length === 0)
+    throw new PromptKvtunerError("PROMPT_EMPTY", "expected a prompt of at least one token, got none; give a text");
+  if (prompt.length > room)
+    throw new PromptKvtunerError(
+      "PROMPT_TOO_LONG",
+      `expected a prompt of at most ${room} tokens, all that the model or the backend takes, got ${prompt.length}; give a shorter text`,
+    );
+};
+
+/** A prompt that nothing can be generated from; `code` says why. */
+export class PromptKvtunerError extends KvtunerError {
+  override readonly name = "PromptKvtunerError";
+}

@@ -1,0 +1,126 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { once } from "node:events";
+
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+import { buildCli, start, type Finished, type Running } from "./built-cli.ts";
+import { writeTinyModel } from "./tiny-model.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "kvtuner-run-cli-"));
+const model = join(folder, "tiny.gguf");
+let script = "";
+
+const PLAN = ["--plan", "per-token:K4V4+window8", "--threads", "1"];
+
+const starting = (argv: readonly string[], input = ""): Running =>
+  start(script, ["run", model, ...PLAN, ...argv], { KVTUNER_HOME: folder }, input);
+
+const kvtunerRun = async (argv: readonly string[], input = ""): Promise<Finished> => starting(argv, input).finished;
+
+beforeAll(async () => {
+  script = await buildCli();
+  writeTinyModel(model);
+}, 120_000);
+
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+  if (script !== "") rmSync(dirname(script), { recursive: true, force: true });
+});
+
+describe("kvtuner run", () => {
+  test("writes the text to stdout and figures to stderr, from --prompt or stdin", async () => {
+    const given = await kvtunerRun(["--prompt", "the thing", "--max-tokens", "20"]);
+    expect(given).toMatchObject({ code: 0, stderr: expect.stringMatching(/6 tokens of prompt, 20 generated/) });
+    expect(given.stderr).toMatch(/prefill 6 at .* tokens\/s, decode 19 at .* tokens\/s, on cpu\n/);
+    expect(given.stderr).toMatch(/cache of 25 tokens: .*key codes .*; 16 bits would take/);
+    const piped = await kvtunerRun(["--max-tokens", "20", "--quiet"], "the thing\n");
+    expect(piped).toEqual({ ...given, stderr: "" });
+
+    const json = await kvtunerRun(["--prompt", "the thing", "--max-tokens", "20", "--json", "--quiet"]);
+    const result = JSON.parse(json.stdout);
+    expect(`${result.text}\n`).toBe(given.stdout);
+    expect(result).toMatchObject({ finish: "length", backend: "cpu", prompt: { tokens: 6, reused: 0 } });
+    expect(result.cache.bytes.total).toBeLessThan(result.cache.bytes16);
+  });
+
+  test("the reference backend and float32 weights can be had", async () => {
+    const argv = [
+      "--prompt",
+      "the",
+      "--max-tokens",
+      "3",
+      "--backend",
+      "cpu-reference",
+      "--weights",
+      "float32",
+      "--json",
+    ];
+    const { code, stdout } = await kvtunerRun(argv);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ backend: "cpu-reference", decode: { tokens: 2 } });
+  });
+
+  test("--chat answers each line from one cache", async () => {
+    const { code, stdout } = await kvtunerRun(["--chat", "--json", "--max-tokens", "9"], "What?\n\nthe other thing\n");
+    expect(code).toBe(0);
+    const [first, second, ...more] = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(more).toEqual([]);
+    expect(first.prompt.reused).toBe(0);
+    expect(second.prompt.reused).toBeGreaterThanOrEqual(first.prompt.tokens);
+  });
+
+  test("SIGINT ends a generation, with 130 and what there is of the text", async () => {
+    const running = starting(["--prompt", "the", "--max-tokens", "500", "--temperature", "1"]);
+    await once(running.process.stdout!, "data");
+    running.process.kill("SIGINT");
+    expect(await running.finished).toMatchObject({ code: 130, stderr: expect.stringContaining("interrupted") });
+  });
+
+  test("SIGINT in a conversation ends one answer, not the program", async () => {
+    const running = starting(["--chat", "--max-tokens", "400", "--temperature", "1"], "one\ntwo\n");
+    await once(running.process.stdout!, "data");
+    running.process.kill("SIGINT");
+    const { code, stderr } = await running.finished;
+    expect(code).toBe(0);
+    expect(stderr.match(/tokens of prompt.*/g)).toEqual([
+      expect.stringContaining("interrupted"),
+      expect.not.stringContaining("interrupted"),
+    ]);
+  });
+
+  test.each([
+    ["no text", ["--prompt", ""], "PROMPT_EMPTY"],
+    ["a text beyond the context", ["--prompt", "x".repeat(600)], "PROMPT_TOO_LONG"],
+    ["an unknown backend", ["--prompt", "a", "--backend", "gpu"], "USAGE"],
+    ["a prompt and a conversation", ["--prompt", "a", "--chat"], "USAGE"],
+    ["a temperature below 0", ["--prompt", "a", "--temperature", "-1"], "OPTION_INVALID"],
+  ])("%s is refused", async (_, argv, code) => {
+    const finished = await kvtunerRun([...argv, "--json"]);
+    expect(finished).toMatchObject({ code: 2, stdout: "", stderr: expect.stringMatching(`^error \\[${code}\\]: `) });
+  });
+
+  test("a plan for another model is refused", async () => {
+    expect.hasAssertions();
+    const plan = join(folder, "other.json");
+    const layer = {
+      key: { bits: 16, format: "affine", axis: "token", groupSize: "head", blockSize: 1, transform: "none" },
+      value: { bits: 16, format: "affine", axis: "token", groupSize: "head", blockSize: 1, transform: "none" },
+      window: 0,
+      sinks: 0,
+    };
+    const other = {
+      version: 1,
+      model: { name: "Other", architecture: "llama", sha256: "0".repeat(64) },
+      shape: { layers: 3, queryHeads: 2, kvHeads: 1, headSize: 32 },
+      layers: [layer, layer, layer],
+    };
+    writeFileSync(plan, JSON.stringify(other));
+    const finished = await start(script, ["run", model, "--plan", plan, "--prompt", "a"]).finished;
+    expect(finished).toMatchObject({ code: 2, stdout: "", stderr: expect.stringMatching(/^error \[PLAN_[A-Z_]+\]: /) });
+  });
+});
