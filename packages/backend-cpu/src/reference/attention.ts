@@ -27,12 +27,12 @@ export const attention = (shape: CacheShape, query: Float32Array, before: number
 };
 
 const attendVector = (query: Float32Array, length: number, head: number, { key, value }: Readers): Float64Array => {
+  const [keyOf, valueOf] = [key(head, length), value(head, length)];
   const scores = new Float64Array(length);
-  for (let token = 0; token < length; token++)
-    scores[token] = dot(query, key(head, token, length)) / Math.sqrt(query.length);
+  for (let token = 0; token < length; token++) scores[token] = dot(query, keyOf(token)) / Math.sqrt(query.length);
   const weights = softmax(scores);
   const output = new Float64Array(query.length);
-  for (let token = 0; token < length; token++) addScaled(output, weights[token]!, value(head, token, length));
+  for (let token = 0; token < length; token++) addScaled(output, weights[token]!, valueOf(token));
   return output;
 };
 

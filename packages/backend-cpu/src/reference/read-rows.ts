@@ -1,22 +1,25 @@
 import { decodeBlock, type EncodedBlock } from "@kvtuner/quantizers";
 import type { PendingRows } from "./append-rows.ts";
 import { numbersOf } from "./rows.ts";
-import { isQuantized, type StoredTensor, type TensorLayout } from "./stored-tensor.ts";
+import { prefixAt, type StoredTensor, type TensorLayout } from "./stored-tensor.ts";
 
-/** float32 `[headSize]`: one token of one KV head as a query that sees `length` tokens reads it. */
-export type RowReader = (head: number, token: number, length: number) => Float32Array;
+/** The tokens of one KV head as a query that sees `length` tokens reads them, float32 `[headSize]` each. */
+export type RowReader = (head: number, length: number) => (token: number) => Float32Array;
 
 /** Reads a tensor with what is about to be appended. */
 export const createRowReader = (tensor: StoredTensor, pending: PendingRows): RowReader => {
   const { layout, blocks, exact, length: held } = tensor;
   const { headSize, layer, scheme } = layout;
-  return (head, token, length) => {
-    if (!isQuantized(layout, token, length))
-      return slice(exactNumbers(exact.get(token) ?? pending.rows[token - held]!), head, headSize);
-    const behindSinks = token - layer.sinks;
-    const index = Math.floor(behindSinks / scheme.blockSize);
-    const block = blocks[head]![index] ?? pending.blocks[head]![index - blocks[head]!.length]!;
-    return slice(decodedNumbers(block, layout), behindSinks % scheme.blockSize, headSize);
+  return (head, length) => {
+    const end = layer.sinks + prefixAt(layout, length);
+    return (token) => {
+      if (token < layer.sinks || token >= end)
+        return slice(exactNumbers(exact.get(token) ?? pending.rows[token - held]!), head, headSize);
+      const behindSinks = token - layer.sinks;
+      const index = Math.floor(behindSinks / scheme.blockSize);
+      const block = blocks[head]![index] ?? pending.blocks[head]![index - blocks[head]!.length]!;
+      return slice(decodedNumbers(block, layout), behindSinks % scheme.blockSize, headSize);
+    };
   };
 };
 
@@ -24,7 +27,7 @@ export const createRowReader = (tensor: StoredTensor, pending: PendingRows): Row
 export const decodedRow = (tensor: StoredTensor, reader: RowReader, token: number): Float32Array => {
   const { kvHeads, headSize } = tensor.layout;
   const row = new Float32Array(kvHeads * headSize);
-  for (let head = 0; head < kvHeads; head++) row.set(reader(head, token, tensor.length), head * headSize);
+  for (let head = 0; head < kvHeads; head++) row.set(reader(head, tensor.length)(token), head * headSize);
   return row;
 };
 

@@ -8,8 +8,8 @@ export const bytesLaw: Law = {
   name: "takes the plan's bytes, part by part, at every length",
   check: (options) =>
     withSubject(options, async (subject) => {
-      await checkCases(sampleLayers(subject, 6), layerName, async (layer) => {
-        const shape = smallShape(subject, { queryHeads: 2 });
+      await checkCases(sampleLayers(subject), layerName, async (layer) => {
+        const shape = smallShape(subject, { queryHeads: 1, kvHeads: 1 });
         const checked = await CheckedCache.create(subject, shape, planOf(shape, layer, ...sampleLayers(subject, 1)));
         checked.assertCounts();
         for (let length = 1; length <= 200; length++) await checked.append(1, 0);

@@ -15,7 +15,7 @@ export const headSizesLaw: Law = {
         cases,
         ({ headSize, layer }) => `head size ${headSize}, ${layerName(layer)}`,
         async ({ headSize, layer }) => {
-          const shape = smallShape(subject, { headSize, layers: 1, queryHeads: 2 });
+          const shape = smallShape(subject, { headSize, layers: 1, queryHeads: 2, kvHeads: 1 });
           const checked = await CheckedCache.create(subject, shape, planOf(shape, layer));
           await checked.append(165, 3);
           await checked.append(2);

@@ -13,7 +13,7 @@ export const retuneLaw: Law = {
   name: "retunes to a coarser plan as if its decoded tokens were appended anew, and refuses a finer one",
   check: (options) =>
     withSubject(options, async (subject) => {
-      const layers = sampleLayers(subject, 7);
+      const layers = sampleLayers(subject, 6);
       const cases = layers.flatMap((from) => layers.filter((to) => to !== from).map((to) => ({ from, to })));
       await checkCases(
         cases,

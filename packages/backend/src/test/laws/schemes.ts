@@ -5,7 +5,7 @@ import { CheckedCache } from "../rig/checked-cache.ts";
 import { claimedHeadSizes, claimedLayers, fullLength, layerName, planOf, smallShape } from "../rig/samples.ts";
 
 /** Cases beyond this are sampled evenly, unless the run is heavy. */
-const SAMPLE = 128;
+const SAMPLE = 96;
 
 /** What `capabilities` says is so. */
 export const schemesLaw: Law = {

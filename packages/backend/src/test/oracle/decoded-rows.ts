@@ -19,8 +19,9 @@ export const quantizedRange = (
 export const decodedRows = (stored: StoredRows): (Float32Array | undefined)[] => {
   const decoded: (Float32Array | undefined)[] = stored.rows.map(() => undefined);
   const [first, end] = quantizedRange(stored, stored.rows.length);
+  const name = JSON.stringify([stored.scheme, stored.shape.headSize]);
   for (let start = first; start < end; start += stored.scheme.blockSize)
-    for (const [index, row] of decodedBlock(stored, start).entries()) decoded[start + index] = row;
+    for (const [index, row] of decodedBlock(stored, start, name).entries()) decoded[start + index] = row;
   return decoded;
 };
 
@@ -40,10 +41,9 @@ export const headRows = (rows: readonly Float32Array[], head: number, headSize: 
   return numbers;
 };
 
-const decodedBlock = (stored: StoredRows, start: number): readonly Float32Array[] => {
+const decodedBlock = (stored: StoredRows, start: number, name: string): readonly Float32Array[] => {
   const { scheme, shape } = stored;
   const rows = stored.rows.slice(start, start + scheme.blockSize);
-  const name = JSON.stringify([scheme, shape.headSize]);
   const entry = known.get(rows[0]!);
   if (entry?.name === name && rows.every((row, index) => row === entry.rows[index])) return entry.decoded;
   const decoded = decodeRows(rows, scheme, shape);

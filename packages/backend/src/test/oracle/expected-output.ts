@@ -18,6 +18,7 @@ export const storedRows = (cache: OracleCache, layer: number, tensor: "key" | "v
  */
 export const expectedOutput = (cache: OracleCache, layer: number, query: Float32Array): Float64Array => {
   const { queryHeads, headSize } = cache.shape;
+  if (query.length === 0) return new Float64Array(0);
   const key = rowsAt(storedRows(cache, layer, "key"));
   const value = rowsAt(storedRows(cache, layer, "value"));
   const tokens = query.length / (queryHeads * headSize);
@@ -53,16 +54,22 @@ const attendToken = (shape: CacheShape, { queries, at, keys, values }: TokenRow,
   for (let head = 0; head < queryHeads; head++) {
     const start = at + head * headSize;
     const kvStart = Math.floor((head * kvHeads) / queryHeads) * headSize;
-    const scores = keys.map((key) => {
-      let sum = 0;
-      for (let channel = 0; channel < headSize; channel++) sum += queries[start + channel]! * key[kvStart + channel]!;
-      return sum / Math.sqrt(headSize);
-    });
+    const query = queries.subarray(start, start + headSize);
+    const scores = keys.map((key) => dot(query, key, kvStart) / Math.sqrt(headSize));
     const largest = scores.reduce((a, b) => Math.max(a, b));
     const weights = scores.map((score) => Math.exp(score - largest));
     const total = weights.reduce((a, b) => a + b);
     for (const [token, value] of values.entries())
-      for (let channel = 0; channel < headSize; channel++)
-        output[start + channel]! += (weights[token]! / total) * value[kvStart + channel]!;
+      addScaled(output, start, weights[token]! / total, value.subarray(kvStart, kvStart + headSize));
   }
+};
+
+const dot = (query: Float32Array, key: Float32Array, offset: number): number => {
+  let sum = 0;
+  for (let channel = 0; channel < query.length; channel++) sum += query[channel]! * key[offset + channel]!;
+  return sum;
+};
+
+const addScaled = (output: Float64Array, offset: number, factor: number, value: Float32Array): void => {
+  for (let channel = 0; channel < value.length; channel++) output[offset + channel]! += factor * value[channel]!;
 };

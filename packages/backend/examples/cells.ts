@@ -1,0 +1,145 @@
+import { type HeadImage, roundDecoded } from "@kvtuner/backend";
+import { type CacheShape, type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
+import { decodeBlock, encodeBlock, type EncodedBlock } from "@kvtuner/quantizers";
+
+/** One token of one KV head: codes, or float16 under the scheme {@link EXACT}. */
+interface Cell {
+  readonly scheme: TensorScheme;
+  readonly block: EncodedBlock;
+  /** What the block stands for; kept because decoding is slow here. A kernel decodes as it goes. */
+  readonly numbers: Float32Array;
+}
+
+/** Keys, or values, of one layer: a cell for each token and KV head. */
+export type Cells = Cell[][];
+
+const EXACT: TensorScheme = {
+  bits: 16,
+  format: "affine",
+  axis: "token",
+  groupSize: "head",
+  blockSize: 1,
+  transform: "none",
+};
+
+const cellOf = (block: EncodedBlock, headSize: number, scheme: TensorScheme): Cell => ({
+  scheme,
+  block,
+  numbers: decodeBlock(block, 1, headSize, scheme),
+});
+
+const encoded = (numbers: Float32Array, scheme: TensorScheme): Cell =>
+  cellOf(encodeBlock(numbers, 1, numbers.length, scheme), numbers.length, scheme);
+
+/** The cells of one row, float32 `[kvHeads * headSize]`, in 16 bits. */
+export const exactCells = (row: Float32Array, { kvHeads, headSize }: CacheShape): Cell[] =>
+  Array.from({ length: kvHeads }, (_, head) => encoded(row.slice(head * headSize, (head + 1) * headSize), EXACT));
+
+const decodedCell = ({ numbers }: Cell): Cell => {
+  const rounded = numbers.slice();
+  roundDecoded(rounded);
+  return encoded(rounded, EXACT);
+};
+
+/** Every token in 16 bits: what `retune` starts from. */
+export const decodedCells = (cells: Cells): Cells =>
+  cells.map((row) => row.map((cell) => (cell.scheme === EXACT ? cell : decodedCell(cell))));
+
+/** Makes every token codes or float16, as the prefix rule wants them at this length. */
+export const settle = (cells: Cells, scheme: TensorScheme, layer: LayerScheme): void => {
+  const end = layer.sinks + quantizedPrefix(scheme, layer, cells.length);
+  for (let token = 0; token < cells.length; token++) {
+    const row = cells[token]!;
+    const wanted = token >= layer.sinks && token < end ? scheme : EXACT;
+    if (row[0]!.scheme === wanted) continue;
+    cells[token] = row.map((cell) => (wanted === EXACT ? decodedCell(cell) : encoded(cell.numbers, wanted)));
+  }
+};
+
+/** Bytes of all cells by part. */
+export const cellBytes = (cells: Cells): { codes: number; parameters: number; exact: number } => {
+  const bytes = { codes: 0, parameters: 0, exact: 0 };
+  for (const row of cells)
+    for (const { scheme, block } of row) {
+      bytes[scheme === EXACT ? "exact" : "codes"] += block.codes.byteLength;
+      bytes.parameters += block.scales.byteLength + block.minima.byteLength;
+    }
+  return bytes;
+};
+
+/** What a snapshot holds of each KV head: on axis token, a prefix is the blocks of its tokens one behind the other. */
+export const headImages = (cells: Cells, kvHeads: number): HeadImage[] =>
+  Array.from({ length: kvHeads }, (_, head) => {
+    const column = cells.map((row) => row[head]!);
+    const blocks = column.filter(({ scheme }) => scheme !== EXACT).map(({ block }) => block);
+    const exact = column.filter(({ scheme }) => scheme === EXACT).flatMap(({ block }) => [...block.codes]);
+    const prefix = {
+      codes: Uint8Array.from(blocks.flatMap(({ codes }) => [...codes])),
+      scales: Uint16Array.from(blocks.flatMap(({ scales }) => [...scales])),
+      minima: Uint16Array.from(blocks.flatMap(({ minima }) => [...minima])),
+    };
+    return { prefix, exact: new Uint16Array(Uint8Array.from(exact).buffer) };
+  });
+
+/** The cells that a snapshot holds. */
+export const cellsFrom = (
+  images: readonly HeadImage[],
+  length: number,
+  headSize: number,
+  scheme: TensorScheme,
+  layer: LayerScheme,
+): Cells => {
+  const prefix = quantizedPrefix(scheme, layer, length);
+  return Array.from({ length }, (_, token) => {
+    const index = token - layer.sinks;
+    const isExact = index < 0 || index >= prefix;
+    const row = token < layer.sinks ? token : token - prefix;
+    return images.map((image) => {
+      const part = <Numbers extends Uint8Array | Uint16Array>(all: Numbers): Numbers =>
+        all.slice((index * all.length) / prefix, ((index + 1) * all.length) / prefix) as Numbers;
+      if (isExact) {
+        const bits = image.exact.slice(row * headSize, (row + 1) * headSize);
+        const codes = new Uint8Array(bits.buffer);
+        return cellOf({ codes, scales: new Uint16Array(0), minima: new Uint16Array(0) }, headSize, EXACT);
+      }
+      const { codes, scales, minima } = image.prefix;
+      return cellOf({ codes: part(codes), scales: part(scales), minima: part(minima) }, headSize, scheme);
+    });
+  });
+};
+
+/** Attention of one token's queries, `[queryHeads * headSize]`, over all cells, in double precision. */
+export const attendRow = (shape: CacheShape, queries: Float32Array, keys: Cells, values: Cells): Float64Array => {
+  const { queryHeads, kvHeads, headSize } = shape;
+  const output = new Float64Array(queries.length);
+  for (let head = 0; head < queryHeads; head++) {
+    const kvHead = Math.floor(head / (queryHeads / kvHeads));
+    const start = head * headSize;
+    const weights = softmax(queries.subarray(start, start + headSize), keys, kvHead);
+    for (let token = 0; token < values.length; token++)
+      addScaled(output, start, weights[token]!, values[token]![kvHead]!.numbers);
+  }
+  return output;
+};
+
+const softmax = (query: Float32Array, keys: Cells, kvHead: number): Float64Array => {
+  const weights = new Float64Array(keys.length);
+  for (let token = 0; token < keys.length; token++)
+    weights[token] = dot(query, keys[token]![kvHead]!.numbers) / Math.sqrt(query.length);
+  let largest = -Infinity;
+  for (const score of weights) largest = Math.max(largest, score);
+  let total = 0;
+  for (let token = 0; token < weights.length; token++) total += weights[token] = Math.exp(weights[token]! - largest);
+  for (let token = 0; token < weights.length; token++) weights[token]! /= total;
+  return weights;
+};
+
+const dot = (a: Float32Array, b: Float32Array): number => {
+  let sum = 0;
+  for (let index = 0; index < a.length; index++) sum += a[index]! * b[index]!;
+  return sum;
+};
+
+const addScaled = (target: Float64Array, offset: number, factor: number, source: Float32Array): void => {
+  for (let index = 0; index < source.length; index++) target[offset + index]! += factor * source[index]!;
+};
