@@ -1,4 +1,4 @@
-import { addExact, scoreExact } from "./exact";
+import { addExact, KEY_SCALE, scoreExact } from "./exact";
 import { hadamard } from "./hadamard";
 import { prepareKeyFactors, scoreRecord } from "./keys";
 import {
@@ -70,6 +70,7 @@ function begin(layer: usize, row: usize, query: usize): void {
   memory.copy(row + state.rotated, row + state.query, bytes);
   if (field(layer + KEY, HADAMARD)) rotate(row + state.rotated, heads, headSize);
   prepareKeyFactors(layer, row);
+  scale(row + state.query, heads * headSize, KEY_SCALE);
   memory.fill(row + state.exact, 0, bytes);
   memory.fill(row + state.decoded, 0, bytes);
   for (let head: usize = 0; head < <usize>heads; head++) {

@@ -1,7 +1,14 @@
-import { expand, loadHalves } from "./float16";
+import { expandRaw } from "./float16";
 import { field, HEAD_SIZE, HEADS, TILE } from "./layout";
 import { sumLanes } from "./round-factors";
 import { active, keyRows, scores, state, valueRows } from "./row-state";
+
+/**
+ * Float16 become f32 that are 2^112 times too small without a multiplication. Queries and weights make up for it; half of
+ * it for queries and half for the scores, so that nothing overflows.
+ */
+export const KEY_SCALE: f32 = reinterpret<f32>(0x5b800000);
+const VALUE_SCALE: f32 = reinterpret<f32>(0x77800000);
 
 /** Scores of a row and the 16-bit keys `from .. to - 1` of a tile, into `scores`. */
 export function scoreExact(layer: usize, row: usize, from: i32, to: i32): void {
@@ -35,8 +42,8 @@ function scoreThree(key: usize, query: usize, headSize: i32, score: usize): void
   let third = second + stride;
   while (key < end) {
     const words = v128.load(key);
-    const low = expand(i32x4.extend_low_i16x8_s(words));
-    const high = expand(i32x4.extend_high_i16x8_s(words));
+    const low = expandRaw(i32x4.extend_low_i16x8_s(words));
+    const high = expandRaw(i32x4.extend_high_i16x8_s(words));
     a = f32x4.add(a, f32x4.mul(low, v128.load(query)));
     b = f32x4.add(b, f32x4.mul(low, v128.load(second)));
     c = f32x4.add(c, f32x4.mul(low, v128.load(third)));
@@ -48,9 +55,9 @@ function scoreThree(key: usize, query: usize, headSize: i32, score: usize): void
     second += 32;
     third += 32;
   }
-  store<f32>(score, sumLanes(a));
-  store<f32>(score, sumLanes(b), TILE * 4);
-  store<f32>(score, sumLanes(c), 2 * TILE * 4);
+  store<f32>(score, sumLanes(a) * KEY_SCALE);
+  store<f32>(score, sumLanes(b) * KEY_SCALE, TILE * 4);
+  store<f32>(score, sumLanes(c) * KEY_SCALE, 2 * TILE * 4);
 }
 
 function scoreOne(key: usize, query: usize, headSize: i32, score: usize): void {
@@ -58,20 +65,29 @@ function scoreOne(key: usize, query: usize, headSize: i32, score: usize): void {
   let a = f32x4.splat(0);
   while (key < end) {
     const words = v128.load(key);
-    a = f32x4.add(a, f32x4.mul(expand(i32x4.extend_low_i16x8_s(words)), v128.load(query)));
-    a = f32x4.add(a, f32x4.mul(expand(i32x4.extend_high_i16x8_s(words)), v128.load(query, 16)));
+    a = f32x4.add(a, f32x4.mul(expandRaw(i32x4.extend_low_i16x8_s(words)), v128.load(query)));
+    a = f32x4.add(a, f32x4.mul(expandRaw(i32x4.extend_high_i16x8_s(words)), v128.load(query, 16)));
     key += 16;
     query += 32;
   }
-  store<f32>(score, sumLanes(a));
+  store<f32>(score, sumLanes(a) * KEY_SCALE);
 }
 
 /** Adds the 16-bit values `from .. to - 1` of a tile, weighted by what is in `scores`, to a row's exact sum. */
 export function addExact(layer: usize, row: usize, from: i32, to: i32, heads: i32): void {
   const headSize = field(layer, HEAD_SIZE);
   let index = 0;
+  for (; index < heads; index++) enlarge(scores + ((headAt(index) * TILE) << 2), from, to);
+  index = 0;
   for (; index + 3 <= heads; index += 3) addThree(row, from, to, headSize, index);
   for (; index < heads; index++) addOne(row, from, to, headSize, index);
+}
+
+function enlarge(weights: usize, from: i32, to: i32): void {
+  for (let token = from; token < to; token++) {
+    const at = weights + (<usize>token << 2);
+    store<f32>(at, load<f32>(at) * VALUE_SCALE);
+  }
 }
 
 // @ts-ignore: decorator
@@ -102,8 +118,8 @@ function addThree(row: usize, from: i32, to: i32, headSize: i32, index: i32): vo
     const offset = <usize>channel << 1;
     for (let token = from; token < to; token++) {
       const words = v128.load(load<usize>(valueRows + (<usize>token << 2)) + offset);
-      const low = expand(i32x4.extend_low_i16x8_s(words));
-      const high = expand(i32x4.extend_high_i16x8_s(words));
+      const low = expandRaw(i32x4.extend_low_i16x8_s(words));
+      const high = expandRaw(i32x4.extend_high_i16x8_s(words));
       const weight = scores + (<usize>token << 2);
       let w = v128.load32_splat(weight + first * (TILE * 4));
       a0 = f32x4.add(a0, f32x4.mul(low, w));
@@ -131,8 +147,8 @@ function addOne(row: usize, from: i32, to: i32, headSize: i32, index: i32): void
     for (let token = from; token < to; token++) {
       const value = load<usize>(valueRows + (<usize>token << 2)) + (channel << 1);
       const w = v128.load32_splat(weight + (<usize>token << 2));
-      low = f32x4.add(low, f32x4.mul(loadHalves(value), w));
-      high = f32x4.add(high, f32x4.mul(loadHalves(value + 8), w));
+      low = f32x4.add(low, f32x4.mul(expandRaw(v128.load16x4_s(value)), w));
+      high = f32x4.add(high, f32x4.mul(expandRaw(v128.load16x4_s(value, 8)), w));
     }
     increase(sums + (channel << 2), low, high);
   }

@@ -1,16 +1,18 @@
-/** Four float16 in the low halves of i32 lanes, sign-extended, as f32: exact, subnormals too. */
+/** What float16 needs to become f32: the bits to keep, and 2^112; loaded, because engines build constants anew at each use. */
+const EXPANSION = memory.data<u32>([0x8fffe000, 0x8fffe000, 0x8fffe000, 0x8fffe000, 0x77800000, 0x77800000, 0x77800000, 0x77800000], 16);
+
+/** Four float16 in the low halves of i32 lanes, sign-extended, as f32 that are 2^112 times too small. */
 // @ts-ignore: decorator
 @inline
-export function expand(words: v128): v128 {
-  const shifted = v128.and(i32x4.shl(words, 13), i32x4.splat(0x8fffe000));
-  return f32x4.mul(shifted, f32x4.splat(reinterpret<f32>(0x77800000)));
+export function expandRaw(words: v128): v128 {
+  return v128.and(i32x4.shl(words, 13), v128.load(EXPANSION));
 }
 
-/** Four float16 at `at` as f32. */
+/** Four float16 at `at` as f32: exact, subnormals too. */
 // @ts-ignore: decorator
 @inline
 export function loadHalves(at: usize): v128 {
-  return expand(v128.load16x4_s(at));
+  return f32x4.mul(expandRaw(v128.load16x4_s(at)), v128.load(EXPANSION, 16));
 }
 
 /** One float16 at `at`. */

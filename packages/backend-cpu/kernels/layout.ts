@@ -66,12 +66,18 @@ export function quantizedPrefix(layer: usize, tensor: usize, length: i32): i32 {
   return rest > 0 ? (rest / block) * block : 0;
 }
 
-/** How many times its code a unit of an output group is. */
-export function unitFactor(bits: i32, group: i32): i32 {
-  if (bits === 4) return group & 1 ? 16 : 1;
-  if (bits === 2) return 1 << (2 * group);
-  if (bits === 3) return group === 1 ? 8 : group === 2 ? 64 : 1;
-  return 1;
+/** What a unit of each output group is multiplied by to be a code: f32 `[bits][4]` for 2, 3, 4 and 8 bits. */
+// prettier-ignore
+const UNIT_FACTORS = memory.data<f32>([
+  1, 0.25, 0.0625, 0.015625,
+  1, 0.125, 0.015625, 1,
+  1, 0.0625, 1, 0.0625,
+  1, 1, 1, 1,
+], 16);
+
+/** Four f32, one an output group. */
+export function unitFactors(bits: i32): v128 {
+  return v128.load(UNIT_FACTORS + (<usize>(bits === 8 ? 3 : bits - 2) << 4));
 }
 
 /** Largest |x| for which a panel of `count` k cannot overflow. */
@@ -80,10 +86,7 @@ export function largestFactor(bits: i32, count: i32): i32 {
   return min<i32>(32767, i32.MAX_VALUE / (count * unit));
 }
 
-/**
- * Half the largest code. What rounding takes from the factors is given back times this: only what a code is off the middle
- * then counts, and the error is half as large.
- */
+/** Half the largest code; see `roundFactors`. */
 export function middleCode(bits: i32): f32 {
   return <f32>((1 << bits) - 1) * 0.5;
 }

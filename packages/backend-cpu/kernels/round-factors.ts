@@ -1,34 +1,41 @@
 /** Adding and taking away 1.5 * 2^23 rounds an f32 of moderate size to the nearest integer. */
 const ROUND_MAGIC: f32 = 12582912;
 
-/** What the last {@link roundFactors} lost: the sum of the numbers less that of the rounded ones, in units. */
-export let lost: f32 = 0;
-
 /**
- * Rounds `count` f32, a multiple of 8, to int16 with the unit that makes the largest magnitude `largest`; returns the unit,
- * 0 when all are 0.
+ * Rounds `count` f32, a multiple of 8, to int16 with the unit that makes the largest magnitude, which is `magnitude`, the
+ * integer `largest`; returns the unit, 0 when all are 0.
+ *
+ * Codes are not negative, so that an error of a factor counts up to the largest code. Callers take the constant part of
+ * their sum from the middle code: it is the exact numbers' for `minimum + middle * scale`, less `middle` times the sum of
+ * the rounded factors. Only what a code is off the middle then multiplies the error.
  */
-export function roundFactors(from: usize, to: usize, count: i32, largest: i32): f32 {
-  const magnitude = largestMagnitude(from, count);
+export function roundFactors(from: usize, to: usize, count: i32, largest: i32, magnitude: f32): f32 {
   if (magnitude < 1e-30) {
     memory.fill(to, 0, <usize>count << 1);
-    lost = 0;
     return 0;
   }
   const inverse = f32x4.splat(<f32>largest / magnitude);
   const magic = f32x4.splat(ROUND_MAGIC);
-  let rest = f32x4.splat(0);
-  for (let index: usize = 0; index < <usize>count; index += 8) {
-    const x = f32x4.mul(v128.load(from + (index << 2)), inverse);
-    const y = f32x4.mul(v128.load(from + (index << 2), 16), inverse);
-    const low = f32x4.add(x, magic);
-    const high = f32x4.add(y, magic);
-    rest = f32x4.add(rest, f32x4.sub(x, f32x4.sub(low, magic)));
-    rest = f32x4.add(rest, f32x4.sub(y, f32x4.sub(high, magic)));
-    v128.store(to + (index << 1), i16x8.narrow_i32x4_s(i32x4.sub(low, magic), i32x4.sub(high, magic)));
+  const end = from + (<usize>count << 2);
+  while (from < end) {
+    const low = f32x4.add(f32x4.mul(v128.load(from), inverse), magic);
+    const high = f32x4.add(f32x4.mul(v128.load(from, 16), inverse), magic);
+    v128.store(to, i16x8.narrow_i32x4_s(i32x4.sub(low, magic), i32x4.sub(high, magic)));
+    from += 32;
+    to += 16;
   }
-  lost = sumLanes(rest);
   return magnitude / <f32>largest;
+}
+
+/** Sum of `count` int16, a multiple of 8. */
+export function factorSum(at: usize, count: i32): i32 {
+  let sum = i32x4.splat(0);
+  const ones = i16x8.splat(1);
+  for (const end = at + (<usize>count << 1); at < end; at += 16)
+    sum = i32x4.add(sum, i32x4.dot_i16x8_s(v128.load(at), ones));
+  return (
+    i32x4.extract_lane(sum, 0) + i32x4.extract_lane(sum, 1) + i32x4.extract_lane(sum, 2) + i32x4.extract_lane(sum, 3)
+  );
 }
 
 // @ts-ignore: decorator
@@ -36,15 +43,5 @@ export function roundFactors(from: usize, to: usize, count: i32, largest: i32): 
 export function sumLanes(x: v128): f32 {
   return (
     f32x4.extract_lane(x, 0) + f32x4.extract_lane(x, 1) + (f32x4.extract_lane(x, 2) + f32x4.extract_lane(x, 3))
-  );
-}
-
-function largestMagnitude(from: usize, count: i32): f32 {
-  let largest = f32x4.splat(0);
-  for (let index: usize = 0; index < <usize>count; index += 4)
-    largest = f32x4.pmax(largest, f32x4.abs(v128.load(from + (index << 2))));
-  return max(
-    max(f32x4.extract_lane(largest, 0), f32x4.extract_lane(largest, 1)),
-    max(f32x4.extract_lane(largest, 2), f32x4.extract_lane(largest, 3)),
   );
 }

@@ -2,9 +2,9 @@ import { BITS, CHANNEL, field, GROUP_SIZE, HEAD_SIZE, HEADS, KEY, TILE } from ".
 
 /** What one query row of one KV head carries from tile to tile: byte offsets into its state. Heads are the G of the KV head. */
 export namespace state {
-  /** f32 `[G][headSize]`: query times `log2(e) / sqrt(headSize)`. */
+  /** f32 `[G][headSize]`: query times `log2(e) / sqrt(headSize)` and what the exact keys' scale asks for. */
   export let query: usize = 0;
-  /** The same, transformed as the keys are. */
+  /** Query times `log2(e) / sqrt(headSize)`, transformed as the keys are. */
   export let rotated: usize = 0;
   /** int16 `[G][headSize]`: `rotated` over its unit; axis token. */
   export let factors: usize = 0;
@@ -27,9 +27,9 @@ export let weights: usize = 0;
 export let factors: usize = 0;
 export let constants: usize = 0;
 export let units: usize = 0;
-/** f32 `[TILE]`: scales and minima of a group of values. */
+/** f32 `[TILE]`: scales of a group of values, and the numbers of its middle code. */
 export let scales: usize = 0;
-export let minima: usize = 0;
+export let middles: usize = 0;
 /** Pointers of the exact rows of a tile, `[TILE]`. */
 export let keyRows: usize = 0;
 export let valueRows: usize = 0;
@@ -70,7 +70,7 @@ export function layOut(layer: usize, scratch: usize, rows: i32): usize {
   constants = take(4 * heads);
   units = take(4 * heads);
   scales = take(4 * TILE);
-  minima = take(4 * TILE);
+  middles = take(4 * TILE);
   keyRows = take(4 * TILE);
   valueRows = take(4 * TILE);
   active = take(4 * heads);

@@ -4,22 +4,30 @@ import { active, scores, state } from "./row-state";
 /** What the scores behind the last token of a tile are set to. */
 const NEVER: f32 = -1e30;
 
-/** Adding 1.5 * 2^23 leaves the nearest integer in the low bits. */
-const ROUND_MAGIC: f32 = 12582912;
+/** The polynomial of 2^x on -0.5 to 0.5, and bounds; loaded, because engines build v128 constants anew at each use. */
+// prettier-ignore
+const CONSTANTS = memory.data<f32>([
+  0.0096181291, 0.0096181291, 0.0096181291, 0.0096181291,
+  0.055504109, 0.055504109, 0.055504109, 0.055504109,
+  0.24022651, 0.24022651, 0.24022651, 0.24022651,
+  0.69314718, 0.69314718, 0.69314718, 0.69314718,
+  1, 1, 1, 1,
+  -126, -126, -126, -126,
+  12582912, 12582912, 12582912, 12582912,
+], 16);
 
-/** 2^x for x at most 0, to 2e-7. */
+/** 2^x for x at most 0, to 5e-5. */
 // @ts-ignore: decorator
 @inline
 function exponential(x: v128): v128 {
-  const bounded = f32x4.pmax(f32x4.splat(-126), x);
-  const shifted = f32x4.add(bounded, f32x4.splat(ROUND_MAGIC));
-  const fraction = f32x4.sub(bounded, f32x4.sub(shifted, f32x4.splat(ROUND_MAGIC)));
-  let y = f32x4.splat(0.0013333558);
-  y = f32x4.add(f32x4.mul(y, fraction), f32x4.splat(0.0096181291));
-  y = f32x4.add(f32x4.mul(y, fraction), f32x4.splat(0.055504109));
-  y = f32x4.add(f32x4.mul(y, fraction), f32x4.splat(0.24022651));
-  y = f32x4.add(f32x4.mul(y, fraction), f32x4.splat(0.69314718));
-  y = f32x4.add(f32x4.mul(y, fraction), f32x4.splat(1));
+  const magic = v128.load(CONSTANTS, 96);
+  const bounded = f32x4.pmax(v128.load(CONSTANTS, 80), x);
+  const shifted = f32x4.add(bounded, magic);
+  const fraction = f32x4.sub(bounded, f32x4.sub(shifted, magic));
+  let y = f32x4.add(f32x4.mul(v128.load(CONSTANTS), fraction), v128.load(CONSTANTS, 16));
+  y = f32x4.add(f32x4.mul(y, fraction), v128.load(CONSTANTS, 32));
+  y = f32x4.add(f32x4.mul(y, fraction), v128.load(CONSTANTS, 48));
+  y = f32x4.add(f32x4.mul(y, fraction), v128.load(CONSTANTS, 64));
   return i32x4.add(y, i32x4.shl(shifted, 23));
 }
 

@@ -12,12 +12,12 @@ import {
   panelOf,
   SCALES,
   TILE,
-  unitFactor,
+  unitFactors,
   VALUE,
 } from "./layout";
-import { panelSums, sumPanel } from "./panels";
-import { active, constants, factors, minima, scales, scores, state, units, weights } from "./row-state";
-import { lost, roundFactors, sumLanes } from "./round-factors";
+import { MAX_PANELS, panelSums, sumPanels } from "./panels";
+import { factorSum, roundFactors, sumLanes } from "./round-factors";
+import { active, constants, factors, middles, scales, scores, state, units, weights } from "./row-state";
 
 const PASS: i32 = 4;
 
@@ -29,70 +29,100 @@ export function addRecord(layer: usize, record: usize, row: usize, count: i32, h
   const value = layer + VALUE;
   const headSize = field(layer, HEAD_SIZE);
   const groupSize = field(value, GROUP_SIZE);
-  const bits = field(value, BITS);
   const steps = (count + 7) & ~7;
   for (let channel = 0, group = 0; channel < headSize; channel += groupSize, group++) {
     loadParameters(value, record, group, count, steps);
-    for (let index = 0; index < heads; index++) foldScales(index, steps, largestFactor(bits, steps), middleCode(bits));
+    for (let index = 0; index < heads; index++) foldScales(value, index, steps);
     const end = min(headSize, channel + groupSize);
-    for (let first = channel; first < end; first += 16) {
-      const codes = panelOf(record, bits, first, TILE);
-      for (let index = 0; index < heads; index += PASS) {
-        const pass = min(PASS, heads - index);
-        sumPanel(bits, pass, codes, steps, factors + <usize>(index * TILE * 2), TILE * 2);
-        finish(bits, row, first, headSize, index, pass);
-      }
-    }
+    for (let first = channel; first < end; first += 16 * MAX_PANELS)
+      addPanels(value, record, row, first, min(MAX_PANELS, (end - first) >> 4), headSize, steps, heads);
   }
 }
 
-/** Scales and minima of a group as f32; 0 from `count` on, where there may be anything. */
+/** Scales of a group, and the numbers of its middle code, as f32; 0 from `count` on, where there may be anything. */
 function loadParameters(value: usize, record: usize, group: i32, count: i32, steps: i32): void {
   const at = record + (<usize>(group * TILE) << 1);
   const scalesAt = at + field(value, SCALES);
   const minimaAt = at + field(value, MINIMA);
   const affine = field(value, AFFINE);
-  const offset = <f32>-codeOffset(value);
+  const toMiddle = f32x4.splat(middleCode(field(value, BITS)) - <f32>codeOffset(value));
   for (let token: usize = 0; token < <usize>steps; token += 4) {
     const scale = loadHalves(scalesAt + (token << 1));
-    const minimum = affine ? loadHalves(minimaAt + (token << 1)) : f32x4.mul(scale, f32x4.splat(offset));
+    let middle = f32x4.mul(scale, toMiddle);
+    if (affine) middle = f32x4.add(middle, loadHalves(minimaAt + (token << 1)));
     v128.store(scales + (token << 2), scale);
-    v128.store(minima + (token << 2), minimum);
+    v128.store(middles + (token << 2), middle);
   }
   for (let token = count; token < steps; token++) {
     store<f32>(scales + (<usize>token << 2), 0);
-    store<f32>(minima + (<usize>token << 2), 0);
+    store<f32>(middles + (<usize>token << 2), 0);
   }
 }
 
-/** Factors of one head: weight times scale of each token; what the minima add is the same for all channels of the group. */
-function foldScales(index: i32, steps: i32, largest: i32, middle: f32): void {
+/** Factors of one head: weight times scale of each token; what the middles add is the same for all channels of the group. */
+function foldScales(value: usize, index: i32, steps: i32): void {
+  const bits = field(value, BITS);
   const from = scores + (<usize>(load<i32>(active + (<usize>index << 2)) * TILE) << 2);
   let constant = f32x4.splat(0);
-  for (let token: usize = 0; token < <usize>steps; token += 4) {
-    const weight = v128.load(from + (token << 2));
-    v128.store(weights + (token << 2), f32x4.mul(weight, v128.load(scales + (token << 2))));
-    constant = f32x4.add(constant, f32x4.mul(weight, v128.load(minima + (token << 2))));
+  let magnitude = f32x4.splat(0);
+  for (let token: usize = 0; token < <usize>steps << 2; token += 16) {
+    const weight = v128.load(from + token);
+    const product = f32x4.mul(weight, v128.load(scales + token));
+    v128.store(weights + token, product);
+    magnitude = f32x4.pmax(magnitude, product);
+    constant = f32x4.add(constant, f32x4.mul(weight, v128.load(middles + token)));
   }
+  const largest = max(
+    max(f32x4.extract_lane(magnitude, 0), f32x4.extract_lane(magnitude, 1)),
+    max(f32x4.extract_lane(magnitude, 2), f32x4.extract_lane(magnitude, 3)),
+  );
   const to = factors + <usize>(index * TILE * 2);
-  const unit = roundFactors(weights, to, steps, largest);
+  const unit = roundFactors(weights, to, steps, largestFactor(bits, steps), largest);
   store<f32>(units + (<usize>index << 2), unit);
-  store<f32>(constants + (<usize>index << 2), sumLanes(constant) + unit * lost * middle);
+  const less = unit * middleCode(bits) * <f32>factorSum(to, steps);
+  store<f32>(constants + (<usize>index << 2), sumLanes(constant) - less);
 }
 
-function finish(bits: i32, row: usize, channel: i32, headSize: i32, index: i32, pass: i32): void {
-  for (let j = 0; j < pass; j++) {
-    const at = <usize>(index + j) << 2;
-    const head = load<i32>(active + at);
-    const unit = v128.load32_splat(units + at);
-    const constant = v128.load32_splat(constants + at);
-    const to = row + state.decoded + (<usize>(head * headSize + channel) << 2);
-    const from = panelSums + (<usize>j << 6);
-    for (let quad: usize = 0; quad < 4; quad++) {
-      const sum = f32x4.convert_i32x4_s(v128.load(from + (quad << 4)));
-      const factor = f32x4.mul(unit, f32x4.splat(1 / <f32>unitFactor(bits, <i32>quad)));
-      const more = f32x4.add(f32x4.mul(sum, factor), constant);
-      v128.store(to + (quad << 4), f32x4.add(v128.load(to + (quad << 4)), more));
-    }
+function addPanels(
+  value: usize,
+  record: usize,
+  row: usize,
+  channel: i32,
+  panels: i32,
+  headSize: i32,
+  steps: i32,
+  heads: i32,
+): void {
+  const bits = field(value, BITS);
+  const codes = panelOf(record, bits, channel, TILE);
+  for (let index = 0; index < heads; index += PASS) {
+    const pass = min(PASS, heads - index);
+    sumPanels(bits, pass, codes, steps, factors + <usize>(index * TILE * 2), TILE * 2, panels, <usize>(2 * TILE * bits));
+    for (let j = 0; j < pass; j++) finish(bits, row, channel, headSize, index + j, panelSums + (<usize>j << 6), panels);
   }
+}
+
+function finish(bits: i32, row: usize, channel: i32, headSize: i32, index: i32, from: usize, panels: i32): void {
+  const at = <usize>index << 2;
+  const constant = v128.load32_splat(constants + at);
+  const each = f32x4.mul(unitFactors(bits), v128.load32_splat(units + at));
+  const unit0 = f32x4.splat(f32x4.extract_lane(each, 0));
+  const unit1 = f32x4.splat(f32x4.extract_lane(each, 1));
+  const unit2 = f32x4.splat(f32x4.extract_lane(each, 2));
+  const unit3 = f32x4.splat(f32x4.extract_lane(each, 3));
+  let to = row + state.decoded + (<usize>(load<i32>(active + at) * headSize + channel) << 2);
+  for (let panel = 0; panel < panels; panel++) {
+    increase(to, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(from)), unit0), constant));
+    increase(to + 16, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(from, 16)), unit1), constant));
+    increase(to + 32, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(from, 32)), unit2), constant));
+    increase(to + 48, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(from, 48)), unit3), constant));
+    from += 256;
+    to += 64;
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function increase(at: usize, more: v128): void {
+  v128.store(at, f32x4.add(v128.load(at), more));
 }

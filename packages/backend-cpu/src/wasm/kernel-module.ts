@@ -5,7 +5,16 @@ export interface Kernels {
   /** First byte behind the kernels' own data. */
   readonly heapBase: WebAssembly.Global;
   readonly panelSums: WebAssembly.Global;
-  sumPanel(bits: number, heads: number, codes: number, count: number, x: number, stride: number): void;
+  sumPanels(
+    bits: number,
+    heads: number,
+    codes: number,
+    count: number,
+    x: number,
+    stride: number,
+    panels: number,
+    panelBytes: number,
+  ): void;
   appendExact(layer: number, tensor: number, start: number, count: number, from: number): void;
   encode(layer: number, isValue: number, before: number, length: number, scratch: number): void;
   decode(layer: number, isValue: number, from: number, to: number, scratch: number): void;

@@ -1,0 +1,163 @@
+// Microseconds a layer of one decoded token on synthetic caches, and ratios to per-token K4V4.
+//   node bench/decode-attention.mjs [--depths 1024,8192] [--shapes 9/3/64] [--schemes per-token:K4V4,none]
+//                                   [--data uniform,peaked] [--rounds N] [--layers N] [--clock wall|cpu]
+// Schemes are timed in turns; a figure is the median over the rounds, with the smallest beside it. "uniform": all scores
+// are within a few nats. "peaked": the first 4 and the newest 128 tokens score about 20 nats above all others.
+import { parseArgs } from "node:util";
+import { Tensor } from "onnxruntime-common";
+import { writeSnapshot } from "@kvtuner/backend";
+import { createCpuBackend } from "@kvtuner/backend-cpu";
+import { parseShorthand, quantizedPrefix, uniformPlan } from "@kvtuner/plan";
+import { encodeBlock, float16FromNumber } from "@kvtuner/quantizers";
+
+const { values: options } = parseArgs({
+  options: {
+    depths: { type: "string", default: "1024,4096,8192,16384" },
+    shapes: { type: "string", default: "9/3/64,32/8/128" },
+    schemes: {
+      type: "string",
+      default: "per-token:K4V4,per-token:K8V4,per-token:K2V2,kivi:K4V4,compact:K4V3,none",
+    },
+    data: { type: "string", default: "uniform,peaked" },
+    rounds: { type: "string", default: "41" },
+    layers: { type: "string", default: "4" },
+    clock: { type: "string", default: "wall" },
+  },
+});
+
+const BASELINE = "per-token:K4V4";
+const DIRECTION = 3;
+
+const normals = (seed) => {
+  let state = seed;
+  const uniform = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return (state + 0.5) / 2 ** 32;
+  };
+  return () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
+};
+
+/** Rows of one KV head; keys of the tokens that are to stand out point along channel `DIRECTION`. */
+const headRows = (next, depth, headSize, peaked) => {
+  const rows = Float32Array.from({ length: depth * headSize }, () => next());
+  for (let token = 0; token < depth; token++)
+    rows[token * headSize + DIRECTION] = peaked && (token < 4 || token >= depth - 128) ? 4 : 0;
+  return rows;
+};
+
+const halves = (rows) => Uint16Array.from(rows, float16FromNumber);
+
+/** As a snapshot holds it: the prefix encoded, all else in 16 bits. */
+const headImage = (rows, scheme, layer, depth, headSize) => {
+  const prefix = quantizedPrefix(scheme, layer, depth);
+  const start = layer.sinks * headSize;
+  const end = start + prefix * headSize;
+  const none = { codes: new Uint8Array(0), scales: new Uint16Array(0), minima: new Uint16Array(0) };
+  if (prefix === 0) return { prefix: none, exact: halves(rows) };
+  const exact = Float32Array.of(...rows.subarray(0, start), ...rows.subarray(end));
+  return { prefix: encodeBlock(rows.subarray(start, end), prefix, headSize, scheme), exact: halves(exact) };
+};
+
+const tensorImages = (rows, scheme, layer, depth, headSize) =>
+  rows.map((head) => headImage(head, scheme, layer, depth, headSize));
+
+const filledCache = async (backend, shape, layer, depth, keys, values) => {
+  const plan = uniformPlan({ name: "synthetic", architecture: "none" }, shape, layer);
+  const image = {
+    key: tensorImages(keys, layer.key, layer, depth, shape.headSize),
+    value: tensorImages(values, layer.value, layer, depth, shape.headSize),
+  };
+  const tensors = Array.from({ length: shape.layers }, () => image);
+  const snapshot = await writeSnapshot({ shape, layers: plan.layers, length: depth, tensors });
+  return backend.restoreCache(shape, plan, snapshot);
+};
+
+const tensor = (next, width) =>
+  new Tensor(
+    "float32",
+    Float32Array.from({ length: width }, () => next()),
+    [1, 1, width],
+  );
+
+/** Query that the outstanding keys answer with about 20 nats. */
+const queryOf = (next, shape, peaked) => {
+  const query = tensor(next, shape.queryHeads * shape.headSize);
+  for (let head = 0; head < shape.queryHeads; head++)
+    query.data[head * shape.headSize + DIRECTION] = peaked ? 5 * Math.sqrt(shape.headSize) : 0;
+  return query;
+};
+
+/** On a shared machine the time that the process had a core says more than the time that passed. */
+const nowUs = () => {
+  if (options.clock === "wall") return 1000 * performance.now();
+  const { user, system } = process.cpuUsage();
+  return user + system;
+};
+
+const timeToken = async (cache, shape, call) => {
+  const depth = cache.length;
+  const startedUs = nowUs();
+  for (let layer = 0; layer < shape.layers; layer++) await cache.attend(layer, ...call);
+  const timeUs = nowUs() - startedUs;
+  cache.truncate(depth);
+  return timeUs / shape.layers;
+};
+
+const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
+
+const measure = async (backend, shape, depth, data) => {
+  const next = normals(1);
+  const peaked = data === "peaked";
+  const heads = (isKey) =>
+    Array.from({ length: shape.kvHeads }, () => headRows(next, depth, shape.headSize, isKey && peaked));
+  const [keys, values] = [heads(true), heads(false)];
+  const call = [
+    queryOf(next, shape, peaked),
+    tensor(next, shape.kvHeads * shape.headSize),
+    tensor(next, shape.kvHeads * shape.headSize),
+  ];
+  const schemes = options.schemes.split(",");
+  const caches = [];
+  for (const scheme of schemes)
+    caches.push(await filledCache(backend, shape, parseShorthand(scheme).layer, depth, keys, values));
+  const times = schemes.map(() => []);
+  for (let round = 0; round < Number(options.rounds) + 3; round++)
+    for (const [index, cache] of caches.entries()) {
+      const time = await timeToken(cache, shape, call);
+      if (round >= 3) times[index].push(time);
+    }
+  report(shape, depth, data, schemes, times, caches);
+  for (const cache of caches) await cache.dispose();
+};
+
+const report = (shape, depth, data, schemes, times, caches) => {
+  const baseline = schemes.indexOf(BASELINE);
+  const ratios = (index) => times[index].map((time, round) => time / times[baseline][round]);
+  for (const [index, scheme] of schemes.entries()) {
+    const gigabytes = caches[index].bytes().total / shape.layers / 1e9;
+    const us = median(times[index]);
+    console.log(
+      `${shape.queryHeads}/${shape.kvHeads}/${shape.headSize}`.padEnd(10),
+      String(depth).padStart(6),
+      data.padEnd(8),
+      scheme.padEnd(16),
+      us.toFixed(0).padStart(6),
+      Math.min(...times[index])
+        .toFixed(0)
+        .padStart(6),
+      baseline < 0 ? "" : median(ratios(index)).toFixed(2).padStart(6),
+      (gigabytes / (us * 1e-6)).toFixed(1).padStart(6),
+    );
+  }
+};
+
+const shapeOf = (text) => {
+  const [queryHeads, kvHeads, headSize] = text.split("/").map(Number);
+  return { layers: Number(options.layers), queryHeads, kvHeads, headSize };
+};
+
+const backend = await createCpuBackend();
+console.log("heads       depth data     scheme           median    min  ratio   GB/s   (us a layer)");
+for (const shape of options.shapes.split(",").map(shapeOf))
+  for (const depth of options.depths.split(",").map(Number))
+    for (const data of options.data.split(",")) await measure(backend, shape, depth, data);
