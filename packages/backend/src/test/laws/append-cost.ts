@@ -16,7 +16,7 @@ export const appendCostLaw: Law = {
   name: "appends without copying or encoding again what it holds",
   check: (options) =>
     withSubject(options, async (subject) => {
-      await checkCases(sampleLayers(subject, 5), layerName, (layer) => checkGrowth(subject, layer));
+      await checkCases(sampleLayers(subject, 3), layerName, (layer) => checkGrowth(subject, layer));
     }),
 };
 

@@ -52,7 +52,7 @@ const checkLimit = async (
 /** One call of many more tokens than there is room for, layer by layer. */
 const appendUntilRefused = async (checked: CheckedCache): Promise<void> => {
   for (let layer = 0; layer < checked.oracle.shape.layers; layer++)
-    await checked.cache.attend(layer, ...callTensors(checked.nextCall(500)));
+    await checked.cache.attend(layer, ...callTensors(checked.nextCall(200)));
 };
 
 /** The most bytes while the layers go one by one from the first tokens to all. */

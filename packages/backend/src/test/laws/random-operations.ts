@@ -27,7 +27,7 @@ export const randomOperationsLaw: Law = {
       const steps = fc.array(anyStep, { minLength: 1, maxLength: 14, size: "max" });
       const property = fc.asyncProperty(steps, (sequence) => checkSequence(subject, sequence));
       await fc.assert(property, { numRuns: options.heavy ? 300 : 30 }).catch((cause: unknown) => {
-        throw new LawError(textOf(cause), { cause });
+        throw new LawError(`${textOf(cause)}\n${textOf((cause as Error).cause)}`, { cause });
       });
     }),
 };

@@ -1,0 +1,8 @@
+import { createExampleBackend } from "../../../examples/example-backend.ts";
+import type { Backend } from "../../backend.ts";
+
+/** A backend that starts anew where it should go on from a snapshot. */
+export const createForgetfulBackend = (): Backend => {
+  const backend = createExampleBackend();
+  return { ...backend, restoreCache: (shape, plan) => backend.createCache(shape, plan) };
+};

@@ -1,0 +1,27 @@
+import { createExampleBackend } from "../../../examples/example-backend.ts";
+import type { Backend, KvCache } from "../../backend.ts";
+
+/** Changes to the caches of a backend, and to how they come to be. */
+export interface Wrapping {
+  readonly backend?: (inner: Backend) => Partial<Backend>;
+  readonly cache?: (inner: KvCache, from: "create" | "restore") => Partial<KvCache>;
+}
+
+/** The example backend, its caches changed on their way out. */
+export const wrappedBackend = (wrapping: Wrapping): Backend => {
+  const inner = createExampleBackend();
+  const wrap = (cache: KvCache, from: "create" | "restore"): KvCache =>
+    overlaid(cache, wrapping.cache?.(cache, from) ?? {});
+  const wrapped: Backend = {
+    ...inner,
+    createCache: async (shape, plan) => wrap(await inner.createCache(shape, plan), "create"),
+    restoreCache: async (shape, plan, snapshot) => wrap(await inner.restoreCache(shape, plan, snapshot), "restore"),
+  };
+  return { ...wrapped, ...wrapping.backend?.(wrapped) };
+};
+
+/** Getters stay alive, which spreading would call once. */
+const overlaid = (cache: KvCache, changes: Partial<KvCache>): KvCache =>
+  new Proxy(cache, {
+    get: (target, name) => Reflect.get(name in changes ? changes : target, name) as unknown,
+  });
