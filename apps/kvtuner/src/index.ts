@@ -1,3 +1,11 @@
+export { bench } from "./bench.ts";
+export type { BenchResult } from "./bench.ts";
+export type { Agreement, Choice } from "./bench/agreement.ts";
+export type { BenchOptions, PeerName } from "./bench/options.ts";
+export type { PeerReport } from "./bench/peer-variants.ts";
+export type { ContextReport, DecodeReport, PrefillReport, Speedups, VariantReport } from "./bench/report.ts";
+export { syntheticNumbers, syntheticSnapshot } from "./bench/synthetic-snapshot.ts";
+export type { VariantKind } from "./bench/variant.ts";
 export { evaluate, openPlanScorer } from "./evaluate.ts";
 export type { EvaluateOptions, EvaluateResult, EvaluateSettings, PlanScorer } from "./evaluate.ts";
 export { inspect } from "./inspect.ts";

@@ -1,5 +1,5 @@
-/** Steps of {@link tune} and {@link evaluate} that take time. */
-export type Step = "load" | "calibrate" | "trace" | "profile" | "search" | "evaluate";
+/** Steps of {@link tune}, {@link evaluate} and {@link bench} that take time. */
+export type Step = "load" | "calibrate" | "trace" | "profile" | "search" | "evaluate" | "fill" | "time";
 
 /** Where a run stands. */
 export interface Progress {

@@ -2,9 +2,11 @@ import { KvtunerError } from "@kvtuner/plan";
 import { Command, CommanderError } from "commander";
 
 import packageJson from "../../package.json" with { type: "json" };
+import { benchCommand } from "./bench.ts";
 import { evalCommand } from "./eval.ts";
 import { inspectCommand } from "./inspect.ts";
 import { type Interrupt, InterruptedError, interruptible } from "./interrupt.ts";
+import { peerLlamaCppCommand } from "./peer-llama-cpp.ts";
 import { runCommand } from "./run.ts";
 import type { Terminal } from "./terminal.ts";
 import { tuneCommand } from "./tune.ts";
@@ -35,10 +37,10 @@ const program = (terminal: Terminal, interrupt: Interrupt): Command => {
       writeErr: (text) => terminal.error(text),
       outputError: (text, write) => write(text.replace(/^error: /, "error [USAGE]: ")),
     });
-  for (const child of [tuneCommand, runCommand, evalCommand, inspectCommand]) {
+  for (const child of [tuneCommand, runCommand, evalCommand, inspectCommand, benchCommand]) {
     command.addCommand(child(terminal, interrupt.signal, interrupt).copyInheritedSettings(command));
   }
-  return command;
+  return command.addCommand(peerLlamaCppCommand(), { hidden: true });
 };
 
 const report = (error: unknown, signal: AbortSignal, terminal: Terminal): number => {

@@ -8,6 +8,8 @@ const LABELS: Record<Step, string> = {
   profile: "profiling layers",
   search: "evaluating plans",
   evaluate: "evaluating plan",
+  fill: "filling caches",
+  time: "timing",
 };
 
 const BAR_WIDTH = 24;

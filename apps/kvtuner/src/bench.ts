@@ -1,0 +1,110 @@
+import { cpus } from "node:os";
+
+import type { Backend } from "@kvtuner/backend";
+import type { WeightStorage } from "@kvtuner/decoder";
+import type { ModelIdentity } from "@kvtuner/plan";
+
+import { findNodeLlamaCpp, type PeerPackage } from "./bench/llama-cpp/package.ts";
+import { decodedTokens, measure } from "./bench/measure.ts";
+import { type BenchOptions, type BenchSettings, benchSettings } from "./bench/options.ts";
+import { openOwnVariants } from "./bench/own-variants.ts";
+import { type OpenedPeer, openPeerVariants, type PeerReport } from "./bench/peer-variants.ts";
+import { type ContextReport, contextReport } from "./bench/report.ts";
+import { textIds } from "./bench/text-ids.ts";
+import type { Variant } from "./bench/variant.ts";
+import { createBackend } from "./model/backend.ts";
+import { resolveModel } from "./model/resolve.ts";
+import { openRunnableModel, type RunnableModel } from "./model/runnable-model.ts";
+import { sessionsOn } from "./model/session.ts";
+import { type RunContext, runContext } from "./progress.ts";
+
+/** What {@link bench} found. */
+export interface BenchResult {
+  readonly model: ModelIdentity;
+  readonly backend: string;
+  readonly weights: WeightStorage;
+  readonly threads: number;
+  readonly fill: "text" | "synthetic";
+  readonly rounds: number;
+  /** Tokens decoded and counted in each round. */
+  readonly tokens: number;
+  readonly machine: { readonly processor: string; readonly cores: number; readonly node: string };
+  readonly peer?: PeerReport;
+  readonly contexts: readonly ContextReport[];
+}
+
+/**
+ * Times plans, the float cache and a peer on the same model and contexts, in turns.
+ *
+ * @throws KvtunerError for bad options, models and plans, and when the peer is not installed
+ */
+export const bench = async (options: BenchOptions): Promise<BenchResult> => {
+  const settings = benchSettings(options);
+  const peer = options.peer === undefined ? undefined : findNodeLlamaCpp();
+  const run = runContext(options);
+  const { threads, weights } = settings;
+  const model = await openRunnableModel(options.model, { createSession: sessionsOn(threads), weights }, run);
+  try {
+    const backend = await createBackend(settings.backend, { threads });
+    try {
+      return await benchOn(backend, { model, options, settings, peer, run });
+    } finally {
+      await backend.dispose();
+    }
+  } finally {
+    await model.dispose();
+  }
+};
+
+interface BenchParts {
+  readonly model: RunnableModel;
+  readonly options: BenchOptions;
+  readonly settings: BenchSettings;
+  readonly peer: PeerPackage | undefined;
+  readonly run: RunContext;
+}
+
+const benchOn = async (backend: Backend, parts: BenchParts): Promise<BenchResult> => {
+  const { model, options, settings, peer, run } = parts;
+  const capacity = settings.contexts.at(-1)! + decodedTokens(settings.tokens);
+  const ids = textIds(model.tokenizer.encode, options.text, capacity);
+  const variants: Variant[] = await openOwnVariants(model, backend, options.plans, settings);
+  try {
+    const opened = peer && (await openPeer(parts, peer, ids));
+    variants.push(...(opened?.variants ?? []));
+    const measured = await measure(variants, { ...settings, ids }, run);
+    return {
+      ...description(model, backend, settings),
+      ...(opened && { peer: opened.report }),
+      contexts: settings.contexts.map((context, index) => contextReport(context, variants, measured[index]!)),
+    };
+  } finally {
+    await Promise.all(variants.map((variant) => variant.dispose()));
+  }
+};
+
+const openPeer = async (
+  { model, options, settings, run }: BenchParts,
+  peer: PeerPackage,
+  ids: Int32Array,
+): Promise<OpenedPeer> => {
+  const { shape, tokenizer } = model;
+  const { threads, peerTypes } = settings;
+  const { signal } = run;
+  const capacity = Math.max(ids.length, SMALLEST_CAPACITY);
+  const common = { package: peer, modelPath: resolveModel(options.model), shape, threads, capacity, fillIds: ids };
+  return openPeerVariants({ ...common, ...(signal && { signal }) }, peerTypes, await model.load(), tokenizer, run);
+};
+
+/** The comparison of texts needs room, too. */
+const SMALLEST_CAPACITY = 256;
+
+const description = (
+  { identity }: RunnableModel,
+  backend: Backend,
+  { weights, threads, fill, rounds, tokens }: BenchSettings,
+): Omit<BenchResult, "peer" | "contexts"> => {
+  const processors = cpus();
+  const machine = { processor: processors[0]?.model ?? "unknown", cores: processors.length, node: process.version };
+  return { model: identity, backend: backend.name, weights, threads, fill, rounds, tokens, machine };
+};

@@ -1,0 +1,77 @@
+import { FloatAttention, sampleToken, type Decoder } from "@kvtuner/decoder";
+
+import type { PeerVariant } from "./llama-cpp/peer.ts";
+import { GREEDY, step } from "./own-variant.ts";
+
+/** A token that one of two continuations has. */
+export interface Choice {
+  readonly id: number;
+  readonly text: string;
+  /** By how much its logit is above the other's choice, where it was chosen. */
+  readonly logitGap: number;
+}
+
+/** Whether the peer goes on from a prompt with the same tokens as our decoder with a float cache, both greedily. */
+export interface Agreement {
+  readonly prompt: string;
+  /** Tokens compared. */
+  readonly tokens: number;
+  /** Whether all are the same. */
+  readonly equal: boolean;
+  /** Our text. */
+  readonly text: string;
+  /** The first token that differs: small gaps on both sides are a tie that rounding decides. */
+  readonly difference?: { readonly index: number; readonly ours: Choice; readonly theirs: Choice };
+}
+
+/** What {@link checkAgreement} compares with. */
+export interface AgreementParts {
+  readonly decoder: Decoder;
+  readonly encode: (text: string) => Int32Array;
+  readonly decode: (ids: ArrayLike<number>) => string;
+  readonly peer: PeerVariant["process"];
+}
+
+const TOKENS = 32;
+
+/** Compares greedy continuations of a short prompt. */
+export const checkAgreement = async (parts: AgreementParts, prompt: string): Promise<Agreement> => {
+  const ids = parts.encode(prompt);
+  const steps = await greedy(parts.decoder, ids);
+  const theirs = await parts.peer.call("greedy", { ids, tokens: TOKENS });
+  const ours = steps.map(({ id }) => id);
+  const index = ours.findIndex((id, place) => id !== theirs[place]);
+  const common = { prompt, tokens: TOKENS, equal: index < 0, text: parts.decode(ours) };
+  if (index < 0) return common;
+  const choices = await choicesAt(parts, { prompt: ids, ids: theirs.slice(0, index) }, steps[index]!, theirs[index]!);
+  return { ...common, difference: { index, ...choices } };
+};
+
+interface GreedyStep {
+  readonly id: number;
+  readonly logits: Float32Array;
+}
+
+const greedy = async (decoder: Decoder, prompt: Int32Array): Promise<GreedyStep[]> => {
+  const cache = new FloatAttention(decoder.shape, decoder.attention);
+  const steps: GreedyStep[] = [];
+  for (let next = prompt; steps.length < TOKENS; next = Int32Array.of(steps.at(-1)!.id)) {
+    const logits = await step(decoder, cache, next);
+    steps.push({ id: sampleToken(logits, GREEDY), logits });
+  }
+  return steps;
+};
+
+/** Both choices, each with its lead over the other in the logits that it was made from. */
+const choicesAt = async (
+  { decode, peer }: AgreementParts,
+  before: { readonly prompt: Int32Array; readonly ids: readonly number[] },
+  { id: ours, logits }: GreedyStep,
+  theirs: number,
+): Promise<{ readonly ours: Choice; readonly theirs: Choice }> => {
+  const [peerOurs, peerTheirs] = (await peer.call("logits", { ...before, of: [ours, theirs] })) as [number, number];
+  return {
+    ours: { id: ours, text: decode([ours]), logitGap: logits[ours]! - logits[theirs]! },
+    theirs: { id: theirs, text: decode([theirs]), logitGap: peerTheirs - peerOurs },
+  };
+};

@@ -1,0 +1,71 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+
+import { KvtunerError } from "@kvtuner/plan";
+
+import type { PeerAnswer, PeerMethods } from "./protocol.ts";
+
+/** Name of the hidden command that a child process runs. */
+export const PEER_COMMAND = "peer-llama-cpp";
+
+/** llama.cpp in a process of its own: it may crash on types it does not like, and its threads are its own. */
+export interface PeerProcess {
+  call<Method extends keyof PeerMethods>(
+    method: Method,
+    request: Parameters<PeerMethods[Method]>[0],
+  ): Promise<Awaited<ReturnType<PeerMethods[Method]>>>;
+  /** Ends the process. */
+  end(): Promise<void>;
+}
+
+/** Starts the process; `signal` ends it. */
+export const startPeer = (signal: AbortSignal | undefined): PeerProcess => {
+  // Built files lie flat in one folder, so the command line is beside whatever file this ends up in.
+  const script = fileURLToPath(new URL("cli.js", import.meta.url));
+  const child = spawn(process.execPath, [script, PEER_COMMAND], {
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+    serialization: "advanced",
+    ...(signal && { signal, killSignal: "SIGKILL" as const }),
+  });
+  child.on("error", () => undefined);
+  const said = lastWords(child);
+  return {
+    call: async (method, request) => {
+      const answer = await answerOf(child, { method, request }, said);
+      if ("error" in answer) throw new PeerKvtunerError("PEER_FAILED", `llama.cpp: ${answer.error}`);
+      return answer.result as never;
+    },
+    end: async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      child.kill("SIGKILL");
+      await once(child, "exit");
+    },
+  };
+};
+
+const answerOf = (child: ChildProcess, call: object, said: () => string): Promise<PeerAnswer> =>
+  new Promise((resolve, reject) => {
+    const gone = (): void => reject(new PeerKvtunerError("PEER_GONE", `llama.cpp's process ended: ${said()}`));
+    if (!child.connected) return gone();
+    child.once("exit", gone);
+    child.once("message", (answer: PeerAnswer) => {
+      child.off("exit", gone);
+      resolve(answer);
+    });
+    child.send(call);
+  });
+
+/** The last line of what a process wrote to stderr. */
+const lastWords = (child: ChildProcess): (() => string) => {
+  let tail = "";
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    tail = (tail + text).slice(-2000);
+  });
+  return () => tail.trim().split("\n").at(-1) || "it said nothing";
+};
+
+/** llama.cpp refused what was asked, or crashed. */
+export class PeerKvtunerError extends KvtunerError {
+  override readonly name = "PeerKvtunerError";
+}

@@ -1,0 +1,54 @@
+import type { CacheTypes } from "./cache-types.ts";
+
+/** What the process that runs llama.cpp is asked to load. */
+export interface OpenRequest {
+  /** URL of node-llama-cpp's entry. */
+  readonly packageUrl: string;
+  readonly modelPath: string;
+  readonly threads: number;
+  readonly types: CacheTypes;
+  /** Tokens that the context holds. */
+  readonly capacity: number;
+}
+
+/** What the process says of itself. */
+export interface OpenReply {
+  /** llama.cpp's release. */
+  readonly release: string;
+  /** Instruction sets in use. */
+  readonly systemInfo: string;
+  /** Threads in use. */
+  readonly threads: number;
+}
+
+/** Where which logits are asked for. */
+export interface LogitsRequest {
+  readonly prompt: Int32Array;
+  readonly ids: readonly number[];
+  readonly of: readonly number[];
+}
+
+/** What the process answers, one call at a time, on one sequence of tokens. Times are milliseconds. */
+export interface PeerMethods {
+  open(request: OpenRequest): Promise<OpenReply>;
+  /** Appends tokens in one call; returns the time. */
+  prefill(request: { readonly ids: Int32Array }): Promise<number>;
+  /** Appends until `length` tokens are held, repeating the first `ids`; untimed. */
+  fill(request: { readonly ids: Int32Array; readonly length: number }): Promise<void>;
+  /** Appends tokens one by one, each with its logits and their largest, and forgets them; returns the time of each. */
+  decode(request: { readonly ids: Int32Array }): Promise<number[]>;
+  /** Greedy continuation of a prompt in an empty cache, which is empty again afterwards. */
+  greedy(request: { readonly ids: Int32Array; readonly tokens: number }): Promise<number[]>;
+  /** Logits of some tokens behind a prompt in one piece and `ids` one by one; the cache is empty before and afterwards. */
+  logits(request: LogitsRequest): Promise<number[]>;
+  clear(request: Record<string, never>): Promise<void>;
+}
+
+/** A call on its way to the process. */
+export interface PeerCall {
+  readonly method: keyof PeerMethods;
+  readonly request: unknown;
+}
+
+/** Its answer. */
+export type PeerAnswer = { readonly result: unknown } | { readonly error: string };

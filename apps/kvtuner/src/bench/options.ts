@@ -1,0 +1,92 @@
+import type { WeightStorage } from "@kvtuner/decoder";
+import type { Plan } from "@kvtuner/plan";
+
+import { BACKEND_NAMES } from "../model/backend.ts";
+import { OptionKvtunerError, wholeNumber } from "../options.ts";
+import type { OnProgress } from "../progress.ts";
+import { type CacheTypes, DEFAULT_CACHE_TYPES, parseCacheTypes } from "./llama-cpp/cache-types.ts";
+
+/** Programs to compare with. */
+export type PeerName = "llama.cpp";
+
+/** Options of `bench`. */
+export interface BenchOptions {
+  /** Path of a GGUF file, or a name that `npm run model` fetches. */
+  readonly model: string;
+  /** Plans, paths of plan files, or shorthands like `kivi:K4V4`; ratios are to the first. */
+  readonly plans: readonly (Plan | string)[];
+  /** Tokens in the cache; 512, 4096, 8192 and 16384 by default. */
+  readonly contexts?: readonly number[];
+  /** Threads of everything that is timed; 1 by default. */
+  readonly threads?: number;
+  /** Name of the backend, one of {@link BACKEND_NAMES}; the first by default. */
+  readonly backend?: string;
+  /** How the weights are held; `stored-int8` by default, which is what llama.cpp does. */
+  readonly weights?: WeightStorage;
+  /** Whether the cache in float32 is timed too; true by default. */
+  readonly float?: boolean;
+  /** A program to compare with, which must be installed. */
+  readonly peer?: PeerName;
+  /** Key and value types of the peer, like `q8_0/q4_0`; `["all"]` for every pair. */
+  readonly peerTypes?: readonly string[];
+  /** Rounds in which every variant has its turn; 7 by default. */
+  readonly rounds?: number;
+  /** Tokens decoded in a round; 8 by default. */
+  readonly tokens?: number;
+  /** What fills the cache: the keys and values of a text, which times prefill too, or synthetic ones; `text` by default. */
+  readonly fill?: "text" | "synthetic";
+  /** Text file; built-in text over and over when absent. */
+  readonly text?: string;
+  /** Seed of synthetic keys and values; 0 by default. */
+  readonly seed?: number;
+  readonly onProgress?: OnProgress;
+  /** Told of what the peer refused. */
+  readonly onWarning?: (message: string) => void;
+  /** Stops the run. */
+  readonly signal?: AbortSignal;
+}
+
+/** {@link BenchOptions} that say how to measure, checked and filled in. */
+export interface BenchSettings {
+  /** Ascending, without repeats. */
+  readonly contexts: readonly number[];
+  readonly threads: number;
+  readonly backend: string;
+  readonly weights: WeightStorage;
+  readonly float: boolean;
+  readonly rounds: number;
+  readonly tokens: number;
+  readonly fill: "text" | "synthetic";
+  readonly seed: number;
+  readonly peerTypes: readonly CacheTypes[];
+}
+
+/** Contexts of {@link BenchOptions}. */
+export const DEFAULT_CONTEXTS: readonly number[] = [512, 4096, 8192, 16_384];
+
+/**
+ * Checks options and fills in defaults.
+ *
+ * @throws OptionKvtunerError naming the option
+ */
+export const benchSettings = (options: BenchOptions): BenchSettings => {
+  if (options.plans.length === 0) throw new OptionKvtunerError("plan", "at least one plan like kivi:K4V4", "none");
+  return {
+    contexts: contextList(options.contexts ?? DEFAULT_CONTEXTS),
+    threads: wholeNumber("threads", options.threads ?? 1, 1),
+    backend: options.backend ?? BACKEND_NAMES[0]!,
+    weights: options.weights ?? "stored-int8",
+    float: options.float ?? true,
+    rounds: wholeNumber("rounds", options.rounds ?? 7, 1),
+    tokens: wholeNumber("tokens", options.tokens ?? 8, 1),
+    fill: options.fill ?? "text",
+    seed: wholeNumber("seed", options.seed ?? 0, 0),
+    peerTypes: parseCacheTypes(options.peerTypes ?? DEFAULT_CACHE_TYPES),
+  };
+};
+
+const contextList = (contexts: readonly number[]): number[] => {
+  if (contexts.length === 0) throw new OptionKvtunerError("context", "at least one number of tokens", "none");
+  for (const context of contexts) wholeNumber("context", context, 1);
+  return [...new Set(contexts)].toSorted((a, b) => a - b);
+};

@@ -1,0 +1,68 @@
+import type { Backend } from "@kvtuner/backend";
+import type { Decoder } from "@kvtuner/decoder";
+import { type CacheShape, type Plan, planBytes } from "@kvtuner/plan";
+
+import { readPlan } from "../model/read-plan.ts";
+import type { RunnableModel } from "../model/runnable-model.ts";
+import { OptionKvtunerError } from "../options.ts";
+import { type HeldCache, holdFloatCache, holdPlanCache } from "./held-cache.ts";
+import type { BenchSettings } from "./options.ts";
+import { ownVariant } from "./own-variant.ts";
+import type { Variant } from "./variant.ts";
+
+const FLOAT_BYTES = 4;
+
+/**
+ * One variant for each plan, on a backend, and one for the float cache. The weights are loaded last, when all plans have
+ * been found good.
+ *
+ * @throws KvtunerError for a plan that cannot be read or that the backend cannot store
+ */
+export const openOwnVariants = async (
+  model: RunnableModel,
+  backend: Backend,
+  plans: readonly (Plan | string)[],
+  settings: BenchSettings,
+): Promise<Variant[]> => {
+  const capacity = settings.contexts.at(-1)!;
+  if (capacity > backend.capabilities.maxTokens)
+    throw new OptionKvtunerError(
+      "context",
+      `at most ${backend.capabilities.maxTokens} tokens on backend ${backend.name}`,
+      String(capacity),
+    );
+  const read = plans.map((plan, index) => ({ name: planName(plan, index), plan: readPlan(plan, model) }));
+  const held: HeldCache[] = [];
+  try {
+    for (const { plan } of read) held.push(await holdPlanCache(backend, plan, settings.seed));
+    const decoder = await model.load();
+    const variants = read.map(({ name, plan }, index) =>
+      ownVariant({
+        name,
+        kind: "plan",
+        bytesAt: (length) => planBytes(plan, length).total,
+        decoder,
+        held: held[index]!,
+      }),
+    );
+    return settings.float ? [...variants, floatVariant(decoder)] : variants;
+  } catch (error) {
+    await Promise.all(held.map((cache) => cache.dispose()));
+    throw error;
+  }
+};
+
+const planName = (plan: Plan | string, index: number): string =>
+  typeof plan === "string" && !plan.trim().startsWith("{") ? plan.trim() : `plan ${index + 1}`;
+
+const floatVariant = (decoder: Decoder): Variant =>
+  ownVariant({
+    name: "float32",
+    kind: "float32",
+    bytesAt: (length) => length * floatTokenBytes(decoder.shape),
+    decoder,
+    held: holdFloatCache(decoder),
+  });
+
+const floatTokenBytes = ({ layers, kvHeads, headSize }: CacheShape): number =>
+  2 * layers * kvHeads * headSize * FLOAT_BYTES;

@@ -1,0 +1,99 @@
+import type { Measured } from "./measure.ts";
+import { median, quantile } from "./statistics.ts";
+import type { Variant, VariantKind } from "./variant.ts";
+
+/** Times of one variant at one context. */
+export interface VariantReport {
+  readonly name: string;
+  readonly kind: VariantKind;
+  /** Bytes of the cache at the context. */
+  readonly cacheBytes: number;
+  readonly decode: DecodeReport;
+  /** Filling the cache from empty with text; absent when synthetic numbers filled it. */
+  readonly prefill?: PrefillReport;
+}
+
+/** How many times as fast a variant is as others, by the ratio of times. */
+export interface Speedups {
+  /** As the first plan. */
+  readonly overFirst: number;
+  /** As the fastest type of the peer. */
+  readonly overFastestPeer?: number;
+  /** As each type of the peer. */
+  readonly overPeer?: Readonly<Record<string, number>>;
+}
+
+/** Milliseconds a token while generating. */
+export interface DecodeReport extends Speedups {
+  readonly medianMs: number;
+  readonly lowerQuartileMs: number;
+  readonly upperQuartileMs: number;
+  /** Tokens timed. */
+  readonly samples: number;
+}
+
+/** Filling the cache. */
+export interface PrefillReport extends Speedups {
+  readonly timeMs: number;
+  readonly tokensPerSecond: number;
+}
+
+/** All variants at one context. */
+export interface ContextReport {
+  /** Tokens in the cache. */
+  readonly context: number;
+  /** In the order given; the first plan first. */
+  readonly variants: readonly VariantReport[];
+}
+
+/** Puts times side by side. */
+export const contextReport = (
+  context: number,
+  variants: readonly Variant[],
+  measured: readonly Measured[],
+): ContextReport => {
+  const decode = speedups(
+    variants,
+    measured.map(({ decodeMs }) => median(decodeMs)),
+  );
+  const prefill = speedups(
+    variants,
+    measured.map(({ prefillMs }) => prefillMs ?? Number.NaN),
+  );
+  return {
+    context,
+    variants: variants.map((variant, index) => {
+      const { decodeMs, prefillMs } = measured[index]!;
+      return {
+        name: variant.name,
+        kind: variant.kind,
+        cacheBytes: variant.bytesAt(context),
+        decode: { ...decodeTimes(decodeMs), ...decode[index]! },
+        ...(prefillMs !== undefined && {
+          prefill: { timeMs: prefillMs, tokensPerSecond: (1000 * context) / prefillMs, ...prefill[index]! },
+        }),
+      };
+    }),
+  };
+};
+
+const decodeTimes = (times: readonly number[]): Omit<DecodeReport, keyof Speedups> => ({
+  medianMs: median(times),
+  lowerQuartileMs: quantile(times, 0.25),
+  upperQuartileMs: quantile(times, 0.75),
+  samples: times.length,
+});
+
+const speedups = (variants: readonly Variant[], timesMs: readonly number[]): Speedups[] => {
+  const peers = variants.flatMap(({ kind, name }, index) =>
+    kind === "llama.cpp" ? [[name, timesMs[index]!] as const] : [],
+  );
+  const fastestMs = Math.min(...peers.map(([, timeMs]) => timeMs));
+  return timesMs.map((timeMs) => ({
+    overFirst: timesMs[0]! / timeMs,
+    ...(peers.length > 0 && {
+      overFastestPeer: fastestMs / timeMs,
+      overPeer: Object.fromEntries(peers.map(([name, peerMs]) => [name, peerMs / timeMs])),
+    }),
+  }));
+};

@@ -1,0 +1,62 @@
+import { type CachePlan, type HeadImage, writeSnapshot } from "@kvtuner/backend";
+import { type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
+import { type EncodedBlock, encodeBlock, float16FromNumber } from "@kvtuner/quantizers";
+import { uniformFloat32 } from "pure-rand/distribution/uniformFloat32";
+import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+
+/** Tokens after which synthetic numbers repeat, or a little more where blocks ask for it. */
+const PERIOD_TOKENS = 128;
+
+/**
+ * Snapshot of a cache of `length` tokens whose keys and values are seeded uniform numbers from -1 to 1, stored as the plan
+ * says; keys and values, and all heads, are the same, and repeat every 128 tokens. Enough for timing, which does not depend on the
+ * numbers, and ready at once, where running the model on so many tokens takes minutes.
+ */
+export const syntheticSnapshot = async (plan: CachePlan, length: number, seed: number): Promise<Uint8Array> => {
+  const { shape, layers } = plan;
+  const heads = (layer: LayerScheme, tensor: "key" | "value"): HeadImage[] =>
+    Array.from<HeadImage>({ length: shape.kvHeads }).fill(
+      headImage(layer[tensor], length, quantizedPrefix(layer[tensor], layer, length), shape.headSize, seed),
+    );
+  const tensors = layers.map((layer) => ({ key: heads(layer, "key"), value: heads(layer, "value") }));
+  return writeSnapshot({ shape, layers, length, tensors });
+};
+
+/**
+ * The numbers that repeat in a synthetic cache, float32 `[tokens, headSize]`, with 128 tokens for blocks of up to 128.
+ * All are float16 numbers too.
+ */
+export const syntheticNumbers = (tokens: number, headSize: number, seed: number): Float32Array => {
+  const random = xoroshiro128plus(seed);
+  return Float32Array.from({ length: tokens * headSize }, () => Math.round(2048 * uniformFloat32(random)) / 1024 - 1);
+};
+
+const headImage = (scheme: TensorScheme, length: number, prefix: number, headSize: number, seed: number): HeadImage => {
+  const period = scheme.blockSize * Math.ceil(PERIOD_TOKENS / scheme.blockSize);
+  const numbers = syntheticNumbers(period, headSize, seed);
+  const exact = Uint16Array.from(numbers, float16FromNumber);
+  return {
+    prefix: repeatBlock(prefix === 0 ? NOTHING : encodeBlock(numbers, period, headSize, scheme), prefix / period),
+    exact: repeat(exact, (length - prefix) / period),
+  };
+};
+
+const NOTHING: EncodedBlock = {
+  codes: new Uint8Array(0),
+  scales: new Uint16Array(0),
+  minima: new Uint16Array(0),
+};
+
+const repeatBlock = ({ codes, scales, minima }: EncodedBlock, times: number): EncodedBlock => ({
+  codes: repeat(codes, times),
+  scales: repeat(scales, times),
+  minima: repeat(minima, times),
+});
+
+/** An array over and over; the last time perhaps only a part of it. */
+const repeat = <Numbers extends Uint8Array | Uint16Array>(once: Numbers, times: number): Numbers => {
+  const all = new (once.constructor as new (length: number) => Numbers)(Math.round(once.length * times));
+  for (let offset = 0; offset < all.length; offset += once.length)
+    all.set(once.subarray(0, all.length - offset), offset);
+  return all;
+};

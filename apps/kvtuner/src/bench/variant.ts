@@ -1,0 +1,28 @@
+/** What a variant stores its cache as. */
+export type VariantKind = "plan" | "float32" | "llama.cpp";
+
+/**
+ * One way to hold a cache and run the model on it, with a sequence of its own. Variants are timed in turns, so each keeps
+ * its sequence between two calls.
+ */
+export interface Variant {
+  /** The plan as it was given, `float32`, or the peer's types as `KEY/VALUE`. */
+  readonly name: string;
+  readonly kind: VariantKind;
+  /** Bytes of the cache at `length` tokens. */
+  bytesAt(length: number): number;
+  /** Appends tokens in one call and computes the logits of the last one; returns milliseconds. */
+  prefill(ids: Int32Array): Promise<number>;
+  /** Appends synthetic keys and values until `length` tokens are held; untimed. */
+  fill(length: number): Promise<void>;
+  /**
+   * Appends tokens one by one, computes the logits of each and finds the largest; then forgets the tokens.
+   *
+   * @returns milliseconds of each token
+   */
+  decode(ids: Int32Array): Promise<number[]>;
+  /** Forgets all tokens. */
+  clear(): Promise<void>;
+  /** Gives the memory back. */
+  dispose(): Promise<void>;
+}

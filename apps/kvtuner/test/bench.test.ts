@@ -1,0 +1,149 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+
+import { createReferenceBackend } from "@kvtuner/backend-cpu";
+import { layerScheme, parseShorthand, planBytes } from "@kvtuner/plan";
+import { Tensor } from "onnxruntime-common";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+import { holdPlanCache } from "../src/bench/held-cache.ts";
+import type { BenchResult } from "../src/bench.ts";
+import { buildCli, type Finished, start } from "./built-cli.ts";
+import { installFakeNodeLlamaCpp } from "./fake-node-llama-cpp.ts";
+import { writeTinyModel } from "./tiny-model.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "kvtuner-bench-"));
+const model = join(folder, "tiny.gguf");
+const shape = { layers: 3, queryHeads: 2, kvHeads: 1, headSize: 32 };
+let script = "";
+
+const SMALL = ["--context", "70,33", "--rounds", "2", "--tokens", "3", "--backend", "cpu-reference"];
+
+const bench = async (...argv: string[]): Promise<Finished> =>
+  start(script, ["bench", model, ...SMALL, ...argv], { KVTUNER_HOME: folder }).finished;
+
+const benchJson = async (...argv: string[]): Promise<BenchResult> => {
+  const finished = await bench("--json", "--quiet", ...argv);
+  expect(finished).toMatchObject({ code: 0 });
+  return JSON.parse(finished.stdout) as BenchResult;
+};
+
+beforeAll(async () => {
+  script = await buildCli();
+  writeTinyModel(model);
+}, 120_000);
+
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+  if (script !== "") rmSync(dirname(script), { recursive: true, force: true });
+});
+
+describe("kvtuner bench", () => {
+  test("times plans and the float cache at each context, ascending", async () => {
+    const result = await benchJson("--plan", "kivi:K4V4,none");
+    expect(result).toMatchObject({ backend: "cpu-reference", weights: "stored-int8", threads: 1, fill: "text" });
+    expect(result.contexts.map(({ context }) => context)).toEqual([33, 70]);
+    for (const { context, variants } of result.contexts) {
+      const kivi = Array.from({ length: 3 }, () => layerScheme("kivi", { key: 4, value: 4 }));
+      expect(variants.map(({ name, cacheBytes }) => ({ name, cacheBytes }))).toEqual([
+        { name: "kivi:K4V4", cacheBytes: planBytes({ shape, layers: kivi }, context).total },
+        { name: "none", cacheBytes: context * 3 * 2 * 32 * 2 },
+        { name: "float32", cacheBytes: context * 3 * 2 * 32 * 4 },
+      ]);
+      for (const { decode, prefill } of variants) {
+        expect(decode.samples).toBe(6);
+        expect(decode.lowerQuartileMs).toBeGreaterThan(0);
+        expect(decode.overFirst).toBeCloseTo(variants[0]!.decode.medianMs / decode.medianMs, 9);
+        expect(decode).not.toHaveProperty("overFastestPeer");
+        expect(prefill?.tokensPerSecond).toBeCloseTo((1000 * context) / prefill!.timeMs, 6);
+      }
+    }
+  });
+
+  test("prints a table, progress on stderr; synthetic numbers time no prefill", async () => {
+    const { code, stdout, stderr } = await bench("--plan", "compact:K4V3", "--no-float", "--fill", "synthetic");
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^filling caches 1\/1, 70 tokens, compact:K4V3$/m);
+    expect(stdout).toMatch(/^70 tokens .*ms\/token/m);
+    expect(stdout).toMatch(/^compact:K4V3 .* 1\.00$/m);
+    expect(stdout).not.toContain("prefill");
+  });
+
+  test("a peer that is not installed is asked for before the model is loaded", async () => {
+    const { code, stdout, stderr } = await bench("--plan", "none", "--peer", "llama.cpp");
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toMatch(/^error \[PEER_MISSING\]: .*npm install --prefix \S+peers .*node-llama-cpp@3/);
+    expect(stderr).not.toContain("loading model");
+  });
+
+  test.each([
+    [["--context", "0"], "OPTION_INVALID", "--context"],
+    [["--context", "512,many"], "OPTION_INVALID", "--context"],
+    [["--context", "20000000"], "OPTION_INVALID", "16777215"],
+    [["--rounds", "0"], "OPTION_INVALID", "--rounds"],
+    [["--backend", "abacus"], "", "abacus"],
+    [["--peer", "vllm"], "USAGE", "llama.cpp"],
+    [["--peer-types", "f16"], "OPTION_INVALID", "--peer-types"],
+    [["--plan", "kivi:K9V9"], "PLAN_UNKNOWN_PAIR", "K9V9"],
+    [["--text", "/nowhere/at/all.txt"], "TEXT_UNREADABLE", "/nowhere/at/all.txt"],
+  ])("%j is refused", async (argv, errorCode, word) => {
+    const { code, stdout, stderr } = await bench("--plan", "none", "--json", "--quiet", ...argv);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toContain(`error [${errorCode}`);
+    expect(stderr).toContain(word);
+  });
+
+  test("a text too short for the contexts is refused", async () => {
+    const text = join(folder, "short.txt");
+    writeFileSync(text, "Too short.");
+    expect((await bench("--plan", "none", "--text", text)).stderr).toContain("error [EVALUATION_TEXT_TOO_SHORT]");
+  });
+
+  test("a peer runs in processes of its own; types it refuses or crashes on are left out", async () => {
+    const home = join(folder, "with-peer");
+    mkdirSync(home);
+    installFakeNodeLlamaCpp(home);
+    for (const fill of ["text", "synthetic"]) {
+      const types = ["--peer", "llama.cpp", "--peer-types", "f16/f16,q4_0/f16,q5_0/f16,q8_0/q4_0", "--fill", fill];
+      const argv = ["bench", model, ...SMALL, "--plan", "none", "--no-float", "--json", "--quiet", ...types];
+      const { code, stdout, stderr } = await start(script, argv, { KVTUNER_HOME: home }).finished;
+      expect(code).toBe(0);
+      expect(stderr).toContain("warning: llama.cpp does not run q4_0/f16: llama.cpp: no such kernel");
+      const { peer, contexts } = JSON.parse(stdout) as BenchResult;
+      expect(peer).toMatchObject({ version: "0.0.1", release: "fake", agreementTypes: "f16/f16" });
+      expect(peer?.refused.map(({ types: refused }) => refused)).toEqual(["q4_0/f16", "q5_0/f16"]);
+      expect(peer?.agreement.difference).toMatchObject({ theirs: { id: 65, text: "A", logitGap: 2 } });
+      expect(peer?.agreement.difference?.ours.logitGap).toBeGreaterThan(0);
+      const names = ["none", "f16/f16", "q8_0/q4_0"];
+      for (const { variants } of contexts) {
+        expect(variants.map(({ name }) => name)).toEqual(names);
+        const fastest = Math.min(...variants.slice(1).map(({ decode }) => decode.medianMs));
+        expect(variants[0]?.decode.overFastestPeer).toBeCloseTo(fastest / variants[0]!.decode.medianMs, 9);
+        expect(variants.every(({ prefill }) => (prefill !== undefined) === (fill === "text"))).toBe(true);
+      }
+    }
+  });
+});
+
+test.each(["none", "kivi:K2V4+sinks3", "compact:K4V3", "per-token:K8V3"])(
+  "a synthetic cache under %s holds what the plan says, and goes on",
+  async (shorthand) => {
+    const backend = createReferenceBackend();
+    const plan = { shape, layers: Array.from({ length: 3 }, () => parseShorthand(shorthand).layer) };
+    const held = await holdPlanCache(backend, plan, 5);
+    for (const length of [33, 300]) {
+      await held.fill(length);
+      expect(held.cache.length).toBe(length);
+      const row = (heads: number): Tensor =>
+        new Tensor("float32", new Float32Array(heads * 32).fill(0.5), [1, 1, heads * 32]);
+      const outputs = await Promise.all([0].map(async (layer) => held.cache.attend(layer, row(2), row(1), row(1))));
+      for (const value of outputs[0]!.data as Float32Array) expect(Math.abs(value)).toBeLessThan(1);
+      held.cache.truncate(length);
+      expect((held.cache as unknown as { bytes(): { total: number } }).bytes().total).toBe(
+        planBytes(plan, length).total,
+      );
+    }
+    await held.dispose();
+  },
+);
