@@ -1,0 +1,20 @@
+import { Tensor } from "onnxruntime-common";
+import { parseShorthand } from "@kvtuner/plan";
+import { syntheticSnapshot } from "../../dist/index.js";
+
+/** One attention layer of ours under a plan, with `length` tokens in its cache. */
+export const ourAttention = async (backend, plan, shape, length, seed) => {
+  const whole = { shape: { layers: 1, ...shape }, layers: [parseShorthand(plan).layer] };
+  const cache = await backend.restoreCache(whole.shape, whole, await syntheticSnapshot(whole, length, seed));
+  return {
+    name: plan,
+    bytes: cache.bytes().total,
+    run: async ({ query, key, value }) => {
+      const rows = [query, key, value].map((data) => new Tensor("float32", data, [1, 1, data.length]));
+      const output = await cache.attend(0, ...rows);
+      cache.truncate(length);
+      return output.data;
+    },
+    dispose: () => cache.dispose(),
+  };
+};

@@ -1,0 +1,108 @@
+import { createRequire } from "node:module";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import * as onnxruntimeNode from "onnxruntime-node";
+import { CACHE_KINDS, gqaModel, storedChannels } from "./gqa-model.mjs";
+
+const ARRAYS = { float32: Float32Array, int8: Int8Array, uint8: Uint8Array };
+const peers = join(process.env.KVTUNER_HOME || join(homedir(), ".cache", "kvtuner"), "peers");
+
+/** onnxruntime-web, whose WebAssembly runs in Node too; undefined where it is not installed. */
+const loadWeb = async () => {
+  for (const folder of [import.meta.url, join(peers, "package.json")]) {
+    try {
+      const path = createRequire(folder).resolve("onnxruntime-web");
+      const module = await import(pathToFileURL(path).href);
+      const web = module.InferenceSession ? module : module.default;
+      web.env.wasm.numThreads = 1;
+      return web;
+    } catch (error) {
+      if (error.code !== "MODULE_NOT_FOUND") throw error;
+    }
+  }
+  console.error(`onnxruntime-web is left out; to have it: npm install --prefix ${peers} onnxruntime-web@1.30.0`);
+  return undefined;
+};
+
+/** Runtimes to compare with, by name. */
+export const loadRuntimes = async () => {
+  const web = await loadWeb();
+  return {
+    "onnxruntime-node": { ort: onnxruntimeNode, provider: "cpu", modes: ["in place", "output only"] },
+    ...(web && { "onnxruntime-web": { ort: web, provider: "wasm", modes: ["output only"] } }),
+  };
+};
+
+/**
+ * GroupQueryAttention with `length` tokens in its cache, `numbers` over and over in all heads, keys and values alike.
+ * The cache is as long as it will ever be, so that nothing grows. Modes:
+ *
+ * - in place: the cache that goes out is the memory of the one that comes in.
+ * - output only: what the kernel appends is not fetched; the caller keeps the cache and writes the new row himself. That
+ *   is the least that onnxruntime-web can copy: it has inputs in no memory but its own.
+ */
+export const rivalAttention = async ({ ort, provider }, kind, mode, shape, length, numbers) => {
+  const capacity = length + 64;
+  const options = { intraOpNumThreads: 1, interOpNumThreads: 1, executionProviders: [provider] };
+  const session = await ort.InferenceSession.create(gqaModel(kind, shape, capacity), options);
+  const feeds = cacheFeeds(ort, kind, shape, capacity, length, numbers);
+  const float = (data) => new ort.Tensor("float32", data, [1, 1, data.length]);
+  return {
+    bytes: (2 * shape.kvHeads * length * shape.headSize * CACHE_KINDS[kind].bits) / 8,
+    run: async ({ query, key, value }) => {
+      const all = { ...feeds, query: float(query), key: float(key), value: float(value) };
+      const fetches =
+        mode === "in place"
+          ? {
+              output: float(new Float32Array(query.length)),
+              present_key: feeds.past_key,
+              present_value: feeds.past_value,
+            }
+          : ["output"];
+      return (await session.run(all, fetches)).output.data;
+    },
+    dispose: () => session.release(),
+  };
+};
+
+const cacheFeeds = (ort, kind, { kvHeads, headSize }, capacity, length, numbers) => {
+  const { type, bits } = CACHE_KINDS[kind];
+  const dims = [1, kvHeads, capacity, storedChannels(kind, headSize)];
+  const stored = storedHead(kind, headSize, capacity, length, numbers);
+  const cache = () => {
+    const all = new ARRAYS[type](kvHeads * stored.length);
+    for (let head = 0; head < kvHeads; head++) all.set(stored, head * stored.length);
+    return new ort.Tensor(type, all, dims);
+  };
+  const scale = () =>
+    new ort.Tensor("float32", new Float32Array(kvHeads * headSize).fill(1 / largestCode(bits)), [
+      1,
+      kvHeads,
+      1,
+      headSize,
+    ]);
+  return {
+    past_key: cache(),
+    past_value: cache(),
+    seqlens_k: new ort.Tensor("int32", Int32Array.of(length), [1]),
+    total_sequence_length: new ort.Tensor("int32", Int32Array.of(length + 1), []),
+    ...(kind !== "float32" && { k_scale: scale(), v_scale: scale() }),
+  };
+};
+
+const largestCode = (bits) => 2 ** (bits - 1) - 1;
+
+/** Symmetric codes of numbers from -1 to 1; at 4 bits with 8 added, the even channel in the low nibble. */
+const storedHead = (kind, headSize, capacity, length, numbers) => {
+  const { type, bits } = CACHE_KINDS[kind];
+  const channels = storedChannels(kind, headSize);
+  const stored = new ARRAYS[type](capacity * channels);
+  for (let index = 0; index < length * headSize; index++) {
+    const number = numbers[index % numbers.length];
+    const code = Math.round(number * largestCode(bits));
+    if (bits === 4) stored[index >> 1] |= (code + 8) << (4 * (index & 1));
+    else stored[index] = kind === "float32" ? number : code;
+  }
+  return stored;
+};
