@@ -91,13 +91,13 @@ const openPeer = async (
   const { shape, tokenizer } = model;
   const { threads, peerTypes } = settings;
   const { signal } = run;
-  const capacity = Math.max(ids.length, SMALLEST_CAPACITY);
+  const capacity = ids.length + PEER_SPARE_TOKENS;
   const common = { package: peer, modelPath: resolveModel(options.model), shape, threads, capacity, fillIds: ids };
   return openPeerVariants({ ...common, ...(signal && { signal }) }, peerTypes, await model.load(), tokenizer, run);
 };
 
-/** The comparison of texts needs room, too. */
-const SMALLEST_CAPACITY = 256;
+/** The comparison of texts needs room, and a full context is shifted, which takes llama.cpp minutes. */
+const PEER_SPARE_TOKENS = 256;
 
 const description = (
   { identity }: RunnableModel,

@@ -20,6 +20,7 @@ export type { Limit } from "./pipeline/limit.ts";
 export { pickPlan } from "./pipeline/pick.ts";
 export type { FrontPlan } from "./pipeline/pick.ts";
 export type { Strategy } from "./pipeline/search.ts";
+export type { Verification } from "./pipeline/verify.ts";
 export type { CostKind, PlanCost } from "./pipeline/space.ts";
 export type { OnProgress, Progress, RunContext, Step } from "./progress.ts";
 export { run } from "./run.ts";

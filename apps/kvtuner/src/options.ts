@@ -41,6 +41,10 @@ export interface TuneOptions {
   readonly measure?: Measure;
   /** What the search minimizes beside KL; `true` by default. */
   readonly cost?: CostKind;
+  /** Runs the picked plan token by token on a backend and compares its loss with the evaluator's; false by default. */
+  readonly verify?: boolean;
+  /** Name of that backend; `cpu` by default. */
+  readonly backend?: string;
   readonly onProgress?: OnProgress;
   /** Told of what was repaired or left out. */
   readonly onWarning?: (message: string) => void;
@@ -88,6 +92,10 @@ export const studyOptions = (options: TuneOptions): StudyOptions => ({
   measure: oneOf("measure", options.measure ?? "kl", ["kl", "eo"]),
   costKind: oneOf("cost", options.cost ?? "true", ["true", "equivalent"]),
 });
+
+/** Backend that `verify` runs on; undefined without it. */
+export const verifyBackend = ({ verify, backend }: TuneOptions): string | undefined =>
+  verify === true ? (backend ?? "cpu") : undefined;
 
 /** Pairs without repeats, named ones parsed. */
 export const pairList = (pairs: readonly (Pair | string)[]): Pair[] => {

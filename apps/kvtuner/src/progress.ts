@@ -1,5 +1,5 @@
 /** Steps of {@link tune}, {@link evaluate} and {@link bench} that take time. */
-export type Step = "load" | "calibrate" | "trace" | "profile" | "search" | "evaluate" | "fill" | "time";
+export type Step = "load" | "calibrate" | "trace" | "profile" | "search" | "verify" | "evaluate" | "fill" | "time";
 
 /** Where a run stands. */
 export interface Progress {

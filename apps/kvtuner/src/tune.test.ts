@@ -159,6 +159,20 @@ describe("tune", () => {
     expect(model.scored()).toBe(0);
   });
 
+  test("a plan whose loss as run is another than evaluated is told, with a warning", async () => {
+    const warnings: string[] = [];
+    const onWarning = (text: string): void => void warnings.push(text);
+    const options = { ...OPTIONS, verify: true, backend: "cpu-reference", onWarning };
+    const { verified, picked } = await tune({ model: fakeModel(), out: newFolder(), ...options });
+    // The fake model says 0 of whatever runs.
+    const difference = picked.kl;
+    const asRun = { backend: "cpu-reference", kl: 0, agrees: false, tokens: 64 };
+    expect(verified).toEqual({ ...asRun, evaluatedKl: picked.kl, difference });
+    expect(warnings).toEqual([expect.stringMatching(/loses KL 0\.00 as cpu-reference runs it/)]);
+    const unknown = tune({ model: fakeModel(), out: newFolder(), ...options, backend: "abacus" });
+    await expect(unknown).rejects.toMatchObject({ code: "OPTION_INVALID" });
+  });
+
   test("a text shorter than a window is an error with both lengths", async () => {
     const text = join(mkdtempSync(join(tmpdir(), "kvtuner-text-")), "short.txt");
     writeFileSync(text, "far too short");

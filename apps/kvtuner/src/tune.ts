@@ -5,12 +5,13 @@ import { textWindows } from "./calibration/windows.ts";
 import { openModel } from "./model/open.ts";
 import { isModelName } from "./model/resolve.ts";
 import type { TunableModel } from "./model/tunable-model.ts";
-import { studyOptions, type StudyOptions, type TuneOptions } from "./options.ts";
+import { studyOptions, verifyBackend, type StudyOptions, type TuneOptions } from "./options.ts";
 import { assertReachable, focusOf, type Limit } from "./pipeline/limit.ts";
 import type { FrontPlan } from "./pipeline/pick.ts";
 import { runStudy } from "./pipeline/run-study.ts";
 import { searchSpace } from "./pipeline/space.ts";
 import { stopwatch, type Stopwatch } from "./pipeline/stopwatch.ts";
+import { openVerifier, type Verification } from "./pipeline/verify.ts";
 import { unquantizedWarning } from "./pipeline/unquantized.ts";
 import { runContext, type RunContext } from "./progress.ts";
 import { openStudy, prepareFolder } from "./study/folder.ts";
@@ -23,6 +24,8 @@ export interface TuneResult {
   readonly front: readonly FrontPlan[];
   /** The plan that was written to `plan.json`. */
   readonly picked: FrontPlan;
+  /** The picked plan as a backend runs it, with `verify`. */
+  readonly verified?: Verification;
   /** Plans evaluated in this study so far. */
   readonly evaluations: number;
   /** Over (log10 KL, equivalent bits), reference point (0, 8). */
@@ -46,7 +49,7 @@ export const tune = async (options: TuneOptions): Promise<TuneResult> => {
   const text = options.text === undefined ? undefined : readText(options.text);
   const made = options.out === undefined ? [] : prepareFolder(options.out);
   try {
-    return await openAndTune(options, { study, limit, text }, clock);
+    return await openAndTune(options, { study, limit, text, verifyOn: verifyBackend(options) }, clock);
   } catch (error) {
     removeEmptyFolders(made);
     throw error;
@@ -74,6 +77,8 @@ interface Request {
   readonly study: StudyOptions;
   readonly limit: Limit;
   readonly text: string | undefined;
+  /** Name of the backend that the picked plan is run on. */
+  readonly verifyOn: string | undefined;
   readonly out: string;
 }
 
@@ -83,7 +88,7 @@ const tuneModel = async (
   context: RunContext,
   clock: Stopwatch,
 ): Promise<TuneResult> => {
-  const { study, limit, text, out } = request;
+  const { study, limit, text, verifyOn, out } = request;
   const space = searchSpace(model.shape, study);
   assertReachable(limit, space);
   const focus = focusOf(limit, space);
@@ -91,12 +96,14 @@ const tuneModel = async (
   const windows = text === undefined ? undefined : textWindows((part) => model.encode(part), text, study);
   const warning = unquantizedWarning(space.schemes, study.windowLength);
   if (warning !== undefined) context.warn(warning);
+  const verifier = verifyOn === undefined ? undefined : await openVerifier(verifyOn, space);
   const folder = openStudy(out, studySettings(model, study, space, text, focus), context.warn);
   try {
-    const result = await runStudy({ model, study, space, limit, textWindows: windows, focus, folder, context, clock });
-    return { ...result, out, timeMs: clock.timeMs() };
+    const parts = { model, study, space, limit, textWindows: windows, focus, folder, context, clock, verifier };
+    return { ...(await runStudy(parts)), out, timeMs: clock.timeMs() };
   } finally {
     folder.close();
+    await verifier?.dispose();
   }
 };
 

@@ -68,6 +68,18 @@ describe("kvtuner tune", () => {
     });
   });
 
+  test("--verify runs the picked plan on the kernels, also of a study that is done", async () => {
+    const argv = ["tune", model, "--out", join(folder, "run-plan"), ...TUNE];
+    const tuned = await kvtuner([...argv, "--verify", "--json", "--quiet"]);
+    expect(tuned).toMatchObject({ code: 0, stderr: "" });
+    const { picked, verified } = JSON.parse(tuned.stdout);
+    expect(verified).toMatchObject({ backend: "cpu", evaluatedKl: picked.kl, agrees: true, tokens: 64 });
+    expect(verified.kl).not.toBe(picked.kl);
+    const again = await kvtuner([...argv, "--verify", "--backend", "cpu-reference"]);
+    expect(again.stdout).toMatch(/^verified: KL .* on cpu-reference, token by token over 64 tokens/m);
+    expect(JSON.parse((await kvtuner([...argv, "--json", "--quiet"])).stdout)).not.toHaveProperty("verified");
+  });
+
   test("without a text it writes its own, with a seed", async () => {
     const runs = ["own-a", "own-b", "own-c"].map(async (name, index) => {
       const argv = [

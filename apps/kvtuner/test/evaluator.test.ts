@@ -1,10 +1,11 @@
 import { fc, test } from "@fast-check/vitest";
-import { loadDecoder } from "@kvtuner/decoder";
+import { createReferenceBackend } from "@kvtuner/backend-cpu";
+import { FloatAttention, loadDecoder } from "@kvtuner/decoder";
 import { layerScheme, parseShorthand, type LayerScheme } from "@kvtuner/plan";
 import { InferenceSession } from "onnxruntime-node";
 import { expect } from "vitest";
 import { randomWeights } from "../../../packages/decoder/src/test-support/random-weights.ts";
-import { createEvaluator, type Score } from "@kvtuner/evaluation";
+import { createEvaluator, type RuntimeAttention, type Score } from "@kvtuner/evaluation";
 
 const LAYERS = 4;
 const createSession = (model: Uint8Array): Promise<InferenceSession> => InferenceSession.create(model);
@@ -53,6 +54,29 @@ test("a 16-bit cache loses next to nothing, and fewer bits lose more", async () 
   expect(kl).toEqual(kl.toSorted((a, b) => a - b));
   const { perplexity } = await evaluator.base();
   expect(Math.abs((scores[0]?.perplexity ?? 0) / perplexity - 1)).toBeLessThan(1e-3);
+});
+
+test("a cache that runs scores as its plan does, in pieces of any length, and another one does not", async () => {
+  const layers = Array.from({ length: LAYERS }, () => parseShorthand("per-token:K4V4+window8").layer);
+  const [expected] = await evaluator.evaluate([layers]);
+  const backend = createReferenceBackend();
+  let [opened, disposed] = [0, 0];
+  const open = async (): Promise<RuntimeAttention> => {
+    opened++;
+    const cache = await backend.createCache(decoder.shape, { layers, shape: decoder.shape });
+    return { attend: cache.attend.bind(cache), dispose: async () => void disposed++ };
+  };
+  const heard: number[] = [];
+  const onProgress = (done: number): void => void heard.push(done);
+  for (const options of [{ onProgress }, { pieceTokens: 16 }]) {
+    const score = await evaluator.scoreRuntime(open, options);
+    expect(Math.abs(score.kl / (expected?.kl ?? 0) - 1)).toBeLessThan(1e-2);
+    expect(score.tokens).toBe(140);
+  }
+  expect(heard).toEqual(Array.from({ length: 140 }, (_, index) => index + 1));
+  expect([opened, disposed]).toEqual([4, 4]);
+  const float = async (): Promise<RuntimeAttention> => new FloatAttention(decoder.shape, decoder.attention);
+  expect((await evaluator.scoreRuntime(float)).kl).toBeLessThan(1e-6);
 });
 
 test("plans of another depth and windows of different lengths are refused", async () => {

@@ -1,6 +1,7 @@
 import type { CreateSession, Decoder } from "@kvtuner/decoder";
 import { type CacheShape, KvtunerError, type LayerScheme } from "@kvtuner/plan";
 import { prefixTree } from "./prefix-sharing.ts";
+import { type RuntimeAttention, type RuntimeOptions, runtimeResiduals } from "./runtime-residuals.ts";
 import { joinWindows, type Score } from "./score.ts";
 import { type BaseWindow, createScorer } from "./scorer.ts";
 import { type Filling, runTree, type TreeRun } from "./tree-run.ts";
@@ -16,6 +17,13 @@ export interface Evaluator {
    * change the cost and never a score.
    */
   evaluate(plans: readonly (readonly LayerScheme[])[], options?: EvaluateOptions): Promise<Score[]>;
+  /**
+   * Scores what a runtime computes: each window is fed in pieces to a new filler of the holes. Under a plan's cache this is
+   * what {@link Evaluator.evaluate} gives for the plan, but for the rounding of the runtime's arithmetic.
+   *
+   * @param open called once for each window, which it starts empty
+   */
+  scoreRuntime(open: () => Promise<RuntimeAttention>, options?: RuntimeOptions): Promise<Score>;
   /** Gives the scoring graphs back; the decoder stays. */
   dispose(): Promise<void>;
 }
@@ -58,7 +66,8 @@ export const createEvaluator = async ({
   keptBaseBytes = KEPT_BASE_BYTES,
 }: EvaluatorOptions): Promise<Evaluator> => {
   const length = checkWindows(windows);
-  const baseBytes = 4 * decoder.vocabularySize * length * windows.length;
+  const tokens = length * windows.length;
+  const baseBytes = 4 * decoder.vocabularySize * tokens;
   const scorer = await createScorer({ decoder, createSession, keepBase: baseBytes <= keptBaseBytes });
   const run = {
     decoder,
@@ -71,22 +80,30 @@ export const createEvaluator = async ({
     (base ??= await runBase({ ...run, ...(signal && { signal }) }, (residual, window) =>
       scorer.base(residual, windows[window]!),
     ));
+  const scored = async (
+    residualsOf: (ids: Int32Array, window: number) => Promise<Float32Array>,
+    stride: number,
+    signal?: AbortSignal,
+  ): Promise<Score> => {
+    const reference = await baseWindows(signal);
+    const parts = [];
+    for (const [window, ids] of windows.entries())
+      parts.push(await scorer.score(await residualsOf(ids, window), ids, reference[window]!, stride));
+    return finite(joinWindows(parts, reference));
+  };
   return {
     shape: decoder.shape,
     base: async () => {
       const losses = (await baseWindows()).map((window) => window.negativeLogLikelihood);
       const mean = losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
-      return { perplexity: Math.exp(mean), tokens: length * windows.length };
+      return { perplexity: Math.exp(mean), tokens };
     },
     evaluate: async (plans, { onScore, positionStride = 1, signal } = {}) => {
       for (const plan of plans) assertLayers(plan, decoder.shape);
-      const reference = await baseWindows(signal);
+      await baseWindows(signal);
       const scores: Score[] = [];
       const finish = async (residuals: readonly Float32Array[], ends: readonly number[]): Promise<void> => {
-        const parts = [];
-        for (const [window, ids] of windows.entries())
-          parts.push(await scorer.score(residuals[window]!, ids, reference[window]!, positionStride));
-        const score = finite(joinWindows(parts, reference));
+        const score = await scored(async (_, window) => residuals[window]!, positionStride);
         for (const index of ends) {
           scores[index] = score;
           await onScore?.(index, score);
@@ -94,6 +111,19 @@ export const createEvaluator = async ({
       };
       await runTree({ ...run, finish, ...(signal && { signal }) }, prefixTree<Filling>(plans, JSON.stringify));
       return scores;
+    },
+    scoreRuntime: async (open, options = {}) => {
+      let done = 0;
+      const onPiece = (count: number): void => options.onProgress?.((done += count), tokens);
+      const residualsOf = async (ids: Int32Array): Promise<Float32Array> => {
+        const attention = await open();
+        try {
+          return await runtimeResiduals(decoder, ids, attention, options, onPiece);
+        } finally {
+          await attention.dispose?.();
+        }
+      };
+      return scored(residualsOf, 1, options.signal);
     },
     dispose: () => scorer.dispose(),
   };

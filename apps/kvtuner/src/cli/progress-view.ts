@@ -7,6 +7,7 @@ const LABELS: Record<Step, string> = {
   trace: "tracing attention",
   profile: "profiling layers",
   search: "evaluating plans",
+  verify: "running the picked plan",
   evaluate: "evaluating plan",
   fill: "filling caches",
   time: "timing",

@@ -6,6 +6,8 @@ import type { Limit } from "../pipeline/limit.ts";
 import type { Strategy } from "../pipeline/search.ts";
 import type { CostKind } from "../pipeline/space.ts";
 import { tune, type TuneResult } from "../tune.ts";
+import { BACKEND_NAMES } from "../model/backend.ts";
+import type { Verification } from "../pipeline/verify.ts";
 import { bytes, list, number, positive } from "./arguments.ts";
 import { frontTable, strip } from "./format.ts";
 import { progressView } from "./progress-view.ts";
@@ -29,6 +31,8 @@ interface TuneFlags {
   readonly strategy: Strategy;
   readonly measure: Measure;
   readonly cost: CostKind;
+  readonly verify?: true;
+  readonly backend?: string;
   readonly json?: true;
   readonly quiet?: true;
 }
@@ -69,6 +73,8 @@ export const tuneCommand = (terminal: Terminal, signal: AbortSignal): Command =>
     .addOption(
       new Option("--cost <kind>", "what is minimized beside KL").choices(["true", "equivalent"]).default("true"),
     )
+    .option("--verify", "run the picked plan token by token and compare its loss with the evaluator's")
+    .addOption(new Option("--backend <name>", "what runs it (default: cpu)").choices(BACKEND_NAMES))
     .option("--json", "print one JSON document on stdout")
     .option("--quiet", "no progress on stderr")
     .action(async (model: string, flags: TuneFlags) => {
@@ -93,7 +99,7 @@ const limitOf = ({ budget, bits, maxKl }: TuneFlags): Limit => {
 };
 
 const summary = (
-  { front, picked, evaluations, hypervolume, out, timeMs }: TuneResult,
+  { front, picked, verified, evaluations, hypervolume, out, timeMs }: TuneResult,
   context: number,
   { colors }: Terminal,
 ): string =>
@@ -101,6 +107,10 @@ const summary = (
     frontTable(front, picked, context),
     `${evaluations} plans evaluated in ${((timeMs["total"] ?? 0) / 1000).toFixed(1)} s, hypervolume ${hypervolume.toFixed(3)}`,
     `picked: ${picked.bits.toFixed(3)} true bits, KL ${picked.kl.toPrecision(3)}, in ${out}/plan.json`,
+    ...(verified === undefined ? [] : [verifiedText(verified)]),
     strip(picked.pairs, colors),
     "",
   ].join("\n");
+
+const verifiedText = ({ backend, kl, evaluatedKl, difference, agrees, tokens }: Verification): string =>
+  `${agrees ? "verified" : "NOT verified"}: KL ${kl.toPrecision(4)} on ${backend}, token by token over ${tokens} tokens; evaluated ${evaluatedKl.toPrecision(4)}, difference ${difference.toPrecision(2)}`;

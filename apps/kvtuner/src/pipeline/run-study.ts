@@ -19,6 +19,7 @@ import { pruneStep } from "./prune.ts";
 import { runSearch, type SearchInputs } from "./search.ts";
 import type { SearchSpace } from "./space.ts";
 import type { Stopwatch } from "./stopwatch.ts";
+import type { Verification, Verifier } from "./verify.ts";
 
 /** Everything one run of a study works with. */
 export interface StudyRun {
@@ -33,10 +34,19 @@ export interface StudyRun {
   readonly folder: StudyFolder;
   readonly context: RunContext;
   readonly clock: Stopwatch;
+  /** Runs the picked plan; undefined when that is not asked for. */
+  readonly verifier: Verifier | undefined;
+}
+
+/** What a study ends with. */
+export interface StudyResult extends Front {
+  readonly picked: FrontPlan;
+  /** The picked plan as a backend runs it, where that was asked for. */
+  readonly verified?: Verification;
 }
 
 /** Does the steps that the folder lacks, in order: calibration text, profile, candidates, groups, search, pick. */
-export const runStudy = async (run: StudyRun): Promise<Front & { readonly picked: FrontPlan }> => {
+export const runStudy = async (run: StudyRun): Promise<StudyResult> => {
   const windows = await calibrationStep(run);
   const evaluator = lazyEvaluator(run, windows);
   try {
@@ -45,11 +55,19 @@ export const runStudy = async (run: StudyRun): Promise<Front & { readonly picked
     const front = await searchStep(run, inputs, journal, evaluator.get);
     const picked = pickedFrom(front.front, run.limit);
     writeFileAtomic(run.folder.file("plan"), planFile(run, picked, journal.entries));
-    return { ...front, picked };
+    const verified = await verifyStep(run, picked, evaluator.get);
+    return { ...front, picked, ...(verified && { verified }) };
   } finally {
     await evaluator.dispose();
   }
 };
+
+const verifyStep = async (
+  { verifier, clock, context }: StudyRun,
+  picked: FrontPlan,
+  evaluator: () => Promise<Evaluator>,
+): Promise<Verification | undefined> =>
+  verifier && clock.time("verify", async () => verifier.verify(picked, await evaluator(), context));
 
 const calibrationStep = async ({
   model,

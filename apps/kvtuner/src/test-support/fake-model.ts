@@ -30,6 +30,7 @@ export const fakeModel = (afterScore: (scored: number) => void = () => undefined
       }
       return scores;
     },
+    scoreRuntime: async () => formulaScore([]),
     dispose: async () => undefined,
   };
   return {

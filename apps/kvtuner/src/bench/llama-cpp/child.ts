@@ -87,10 +87,14 @@ const sequenceMethods = (sequence: LlamaSequence): PeerMethods => ({
     await evaluateLast(sequence, ids, { token: true, options: { temperature: 0 } });
     return performance.now() - start;
   },
-  fill: async ({ ids, length }) => fillFromState(sequence, ids, length),
+  fill: async ({ ids, length }) => {
+    await fillFromState(sequence, ids, length);
+    assertLength(sequence, length);
+  },
   decode: async ({ ids }) => {
     const start = sequence.nextTokenIndex;
     const times = await timedSteps(sequence, ids);
+    assertLength(sequence, start + ids.length);
     await truncate(sequence, start);
     return times;
   },
@@ -135,6 +139,11 @@ const timedSteps = async (sequence: LlamaSequence, ids: Int32Array): Promise<num
   }
   await steps.return();
   return times;
+};
+
+/** A shifted context, or tokens that were not evaluated, would be timed for what they are not. */
+const assertLength = ({ nextTokenIndex }: LlamaSequence, length: number): void => {
+  if (nextTokenIndex !== length) throw new Error(`expected ${length} tokens in the sequence, it has ${nextTokenIndex}`);
 };
 
 const truncate = async (sequence: LlamaSequence, length: number): Promise<void> => {

@@ -1,0 +1,76 @@
+import { assertPlanSupported, type Backend } from "@kvtuner/backend";
+import type { Evaluator } from "@kvtuner/evaluation";
+
+import { createBackend } from "../model/backend.ts";
+import type { RunContext } from "../progress.ts";
+import { choiceOf, type FrontPlan } from "./pick.ts";
+import { planLayers, type SearchSpace } from "./space.ts";
+
+/** What a plan loses when a backend runs it, token by token, beside what the evaluator says. */
+export interface Verification {
+  /** Name of the backend. */
+  readonly backend: string;
+  /** Mean KL divergence to the float cache on the calibration windows, nats a token, as run. */
+  readonly kl: number;
+  /** The same as the evaluator has it. */
+  readonly evaluatedKl: number;
+  /** `|kl - evaluatedKl|` */
+  readonly difference: number;
+  /** Whether the difference is at most 2% of the evaluator's KL, and 1e-5 where that is next to nothing. */
+  readonly agrees: boolean;
+  /** Tokens run. */
+  readonly tokens: number;
+}
+
+const TOLERATED_SHARE = 0.02;
+const TOLERATED_KL = 1e-5;
+
+/** Runs plans of a search space on one backend. */
+export interface Verifier {
+  /** Runs a plan on the evaluator's windows; warns when the losses differ. */
+  verify(picked: FrontPlan, evaluator: Evaluator, context: RunContext): Promise<Verification>;
+  dispose(): Promise<void>;
+}
+
+/**
+ * Opens a backend and checks that it has every scheme that the search may pick.
+ *
+ * @throws KvtunerError for an unknown backend, or one that lacks a scheme
+ */
+export const openVerifier = async (name: string, space: SearchSpace): Promise<Verifier> => {
+  const backend = await createBackend(name, { threads: 1 });
+  const { shape } = space;
+  for (const scheme of space.schemes) {
+    const layers = Array.from({ length: shape.layers }, () => scheme);
+    assertPlanSupported(backend.name, backend.capabilities, shape, { layers, shape });
+  }
+  return {
+    verify: async (picked, evaluator, context) => {
+      const verification = await run(backend, space, picked, evaluator, context);
+      if (!verification.agrees) context.warn(disagreement(verification));
+      return verification;
+    },
+    dispose: async () => backend.dispose(),
+  };
+};
+
+const run = async (
+  backend: Backend,
+  space: SearchSpace,
+  picked: FrontPlan,
+  evaluator: Evaluator,
+  { progress, signal }: RunContext,
+): Promise<Verification> => {
+  const { shape } = space;
+  const layers = planLayers(space, choiceOf(space, picked.pairs));
+  const { kl, tokens } = await evaluator.scoreRuntime(async () => backend.createCache(shape, { layers, shape }), {
+    onProgress: (done, total) => progress({ step: "verify", done, total }),
+    ...(signal && { signal }),
+  });
+  const difference = Math.abs(kl - picked.kl);
+  const agrees = difference <= Math.max(TOLERATED_KL, TOLERATED_SHARE * picked.kl);
+  return { backend: backend.name, kl, evaluatedKl: picked.kl, difference, agrees, tokens };
+};
+
+const disagreement = ({ backend, kl, evaluatedKl }: Verification): string =>
+  `the picked plan loses KL ${kl.toPrecision(3)} as ${backend} runs it, but ${evaluatedKl.toPrecision(3)} by the evaluator; one of the two is wrong, report it`;
