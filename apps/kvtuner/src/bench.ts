@@ -16,6 +16,7 @@ import { createBackend } from "./model/backend.ts";
 import { resolveModel } from "./model/resolve.ts";
 import { openRunnableModel, type RunnableModel } from "./model/runnable-model.ts";
 import { sessionsOn } from "./model/session.ts";
+import { OptionKvtunerError } from "./options.ts";
 import { type RunContext, runContext } from "./progress.ts";
 
 /** What {@link bench} found. */
@@ -67,6 +68,7 @@ interface BenchParts {
 const benchOn = async (backend: Backend, parts: BenchParts): Promise<BenchResult> => {
   const { model, options, settings, peer, run } = parts;
   const capacity = settings.contexts.at(-1)! + decodedTokens(settings.tokens);
+  checkCapacity(capacity, model, backend, run);
   const ids = textIds(model.tokenizer.encode, options.text, capacity);
   const variants: Variant[] = await openOwnVariants(model, backend, options.plans, settings);
   try {
@@ -81,6 +83,18 @@ const benchOn = async (backend: Backend, parts: BenchParts): Promise<BenchResult
   } finally {
     await Promise.all(variants.map((variant) => variant.dispose()));
   }
+};
+
+const checkCapacity = (capacity: number, { contextLength }: RunnableModel, backend: Backend, run: RunContext): void => {
+  const { maxTokens } = backend.capabilities;
+  if (capacity > maxTokens)
+    throw new OptionKvtunerError(
+      "context",
+      `at most ${maxTokens} tokens on backend ${backend.name}, with those that are decoded`,
+      String(capacity),
+    );
+  if (capacity > contextLength)
+    run.warn(`the model was trained on ${contextLength} tokens: beyond them times are right, but text is not`);
 };
 
 const openPeer = async (

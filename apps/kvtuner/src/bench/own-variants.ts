@@ -4,7 +4,6 @@ import { type CacheShape, type Plan, planBytes } from "@kvtuner/plan";
 
 import { readPlan } from "../model/read-plan.ts";
 import type { RunnableModel } from "../model/runnable-model.ts";
-import { OptionKvtunerError } from "../options.ts";
 import { type HeldCache, holdFloatCache, holdPlanCache } from "./held-cache.ts";
 import type { BenchSettings } from "./options.ts";
 import { ownVariant } from "./own-variant.ts";
@@ -24,13 +23,6 @@ export const openOwnVariants = async (
   plans: readonly (Plan | string)[],
   settings: BenchSettings,
 ): Promise<Variant[]> => {
-  const capacity = settings.contexts.at(-1)!;
-  if (capacity > backend.capabilities.maxTokens)
-    throw new OptionKvtunerError(
-      "context",
-      `at most ${backend.capabilities.maxTokens} tokens on backend ${backend.name}`,
-      String(capacity),
-    );
   const read = plans.map((plan, index) => ({ name: planName(plan, index), plan: readPlan(plan, model) }));
   const held: HeldCache[] = [];
   try {
