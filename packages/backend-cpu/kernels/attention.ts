@@ -20,7 +20,7 @@ import { scale, weighTile } from "./softmax";
 import { addRecord } from "./values";
 
 /** What all tiles that are left out may weigh together, relative to all others. */
-const NEGLIGIBLE: f32 = 2e-5;
+const NEGLIGIBLE: f32 = 4e-5;
 const LOG2_E: f64 = 1.4426950408889634;
 
 /** Bytes of scratch that {@link attend} needs for `rows` rows. */
@@ -114,7 +114,8 @@ function attendRow(layer: usize, head: i32, row: usize, length: i32, count: i32,
   const valueTokens = min(count, decodedIn(layer, layer + VALUE, length, tile));
   if (keyTokens > 0) scoreRecord(layer, recordOf(layer + KEY, head, tile), row, keyTokens);
   if (keyTokens < count) scoreExact(layer, row, keyTokens, count);
-  const active = weighTile(layer, row, count, (NEGLIGIBLE * <f32>TILE) / <f32>length);
+  const negligible = (NEGLIGIBLE * <f32>TILE) / <f32>length;
+  const active = weighTile(layer, row, count, negligible, keyTokens === TILE);
   if (active === 0) return;
   if (valueTokens > 0) addRecord(layer, recordOf(layer + VALUE, head, tile), row, valueTokens, active);
   if (valueTokens < count) addExact(layer, row, valueTokens, count, active);

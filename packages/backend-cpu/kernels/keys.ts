@@ -18,14 +18,11 @@ import {
   unitFactors,
 } from "./layout";
 import { panelSums, sumPanels } from "./panels";
-import { factorSum, roundFactors, sumLanes } from "./round-factors";
-import { constants, factors, scores, state, units, weights } from "./row-state";
+import { factorSum, largestLane, roundFactors, sumLanes } from "./round-factors";
+import { constants, factors, maxima, middles, scales, scores, state, units, weights } from "./row-state";
 
 /** Heads that one call of the panels takes. */
 const PASS: i32 = 4;
-
-/** Units of up to four heads times the factors of the output groups, f32 `[4 heads][4 groups]`. */
-const groupUnits: usize = memory.data(4 * 16, 16);
 
 /** Prepares a row's factors; axis channel does so for each block, whose scales go into them. */
 export function prepareKeyFactors(layer: usize, row: usize): void {
@@ -57,16 +54,10 @@ function largestMagnitude(from: usize, count: i32): f32 {
   return largestLane(largest);
 }
 
-// @ts-ignore: decorator
-@inline
-function largestLane(x: v128): f32 {
-  return max(
-    max(f32x4.extract_lane(x, 0), f32x4.extract_lane(x, 1)),
-    max(f32x4.extract_lane(x, 2), f32x4.extract_lane(x, 3)),
-  );
-}
-
-/** Scores of a row and the first `count` tokens of a record, into `scores`; up to 15 more are overwritten with anything. */
+/**
+ * Scores of a row and the first `count` tokens of a record, into `scores`; up to 15 more are overwritten with anything. The
+ * largest of all of them, lane by lane, goes into `maxima`.
+ */
 export function scoreRecord(layer: usize, record: usize, row: usize, count: i32): void {
   if (field(layer + KEY, CHANNEL)) scoreChannels(layer, record, row, count);
   else scoreTokens(layer, record, row, count);
@@ -81,63 +72,75 @@ function scoreTokens(layer: usize, record: usize, row: usize, count: i32): void 
   const bits = field(key, BITS);
   const stride = <usize>headSize << 1;
   const panels = (count + 15) >> 4;
-  for (let head = 0; head < heads; head += PASS) {
-    const pass = min(PASS, heads - head);
-    spreadUnits(bits, row + state.units + (<usize>head << 2), pass);
-    for (let channel = 0, group = 0; channel < headSize; channel += groupSize, group++) {
-      const codes = record + <usize>(2 * channel * bits);
+  for (let channel = 0, group = 0; channel < headSize; channel += groupSize, group++) {
+    loadParameters(key, record, group, panels);
+    const codes = record + <usize>(2 * channel * bits);
+    const channels = min(groupSize, headSize - channel);
+    for (let head = 0; head < heads; head += PASS) {
+      const pass = min(PASS, heads - head);
       const x = row + state.factors + <usize>head * stride + (<usize>channel << 1);
-      const channels = min(groupSize, headSize - channel);
       sumPanels(bits, pass, codes, channels, x, stride, panels, <usize>(2 * headSize * bits));
-      const sums = row + state.sums + (<usize>(head * groups + group) << 2);
-      finishTokens(key, record, group, head, pass, panels, sums, <usize>groups << 2);
+      for (let j = 0; j < pass; j++) {
+        const unit = row + state.units + (<usize>(head + j) << 2);
+        const sum = row + state.sums + (<usize>((head + j) * groups + group) << 2);
+        finishTokens(bits, head + j, panelSums + (<usize>j << 6), panels, load<f32>(unit), load<f32>(sum), group);
+      }
     }
   }
 }
 
-function spreadUnits(bits: i32, from: usize, pass: i32): void {
-  const each = unitFactors(bits);
-  for (let head: usize = 0; head < <usize>pass; head++)
-    v128.store(groupUnits + (head << 4), f32x4.mul(each, v128.load32_splat(from + (head << 2))));
-}
-
-/** Adds (stores, for the first group) `unit * scale * sum + minimum * sum of factors` of all panels. */
-function finishTokens(
-  key: usize,
-  record: usize,
-  group: i32,
-  head: i32,
-  pass: i32,
-  panels: i32,
-  factorSums: usize,
-  sumStride: usize,
-): void {
-  const offset = f32x4.splat(<f32>-codeOffset(key));
+/** Scales and minima of a group as f32. */
+function loadParameters(key: usize, record: usize, group: i32, panels: i32): void {
+  const at = record + (<usize>(group * TILE) << 1);
+  const scalesAt = at + field(key, SCALES);
+  const minimaAt = at + field(key, MINIMA);
   const affine = field(key, AFFINE);
-  const parameters = record + (<usize>(group * TILE) << 1);
-  const scalesAt = parameters + field(key, SCALES);
-  const minimaAt = parameters + field(key, MINIMA);
-  const first = scores + (<usize>(head * TILE) << 2);
+  const offset = f32x4.splat(<f32>-codeOffset(key));
   for (let quad: usize = 0; quad < <usize>panels << 2; quad++) {
     const scale = loadHalves(scalesAt + (quad << 3));
     const minimum = affine ? loadHalves(minimaAt + (quad << 3)) : f32x4.mul(scale, offset);
-    let from = panelSums + ((quad >> 2) << 8) + ((quad & 3) << 4);
-    let unit = groupUnits + ((quad & 3) << 2);
-    let factorSumAt = factorSums;
-    let to = first + (quad << 4);
-    const end = to + (<usize>pass << 9);
-    while (to < end) {
-      const sum = f32x4.mul(f32x4.convert_i32x4_s(v128.load(from)), scale);
-      let score = f32x4.mul(sum, v128.load32_splat(unit));
-      score = f32x4.add(score, f32x4.mul(minimum, v128.load32_splat(factorSumAt)));
-      if (group > 0) score = f32x4.add(score, v128.load(to));
-      v128.store(to, score);
-      from += 64;
-      unit += 16;
-      factorSumAt += sumStride;
-      to += TILE << 2;
-    }
+    v128.store(scales + (quad << 4), scale);
+    v128.store(middles + (quad << 4), minimum);
   }
+}
+
+// @ts-ignore: decorator
+@inline
+function tokenScore(sum: v128, unit: v128, at: usize, factorSums: v128): v128 {
+  const product = f32x4.mul(f32x4.mul(f32x4.convert_i32x4_s(sum), unit), v128.load(scales + at));
+  return f32x4.add(product, f32x4.mul(v128.load(middles + at), factorSums));
+}
+
+/** Adds (stores, for the first group) `unit * scale * sum + minimum * sum of factors` of one head's panels. */
+function finishTokens(bits: i32, head: i32, from: usize, panels: i32, unit: f32, factorSum: f32, group: i32): void {
+  const each = unitFactors(bits);
+  const unit0 = f32x4.splat(unit * load<f32>(each));
+  const unit1 = f32x4.splat(unit * load<f32>(each, 4));
+  const unit2 = f32x4.splat(unit * load<f32>(each, 8));
+  const unit3 = f32x4.splat(unit * load<f32>(each, 12));
+  const factorSums = f32x4.splat(factorSum);
+  const first = scores + (<usize>(head * TILE) << 2);
+  let largest = f32x4.splat(-3e38);
+  for (let at: usize = 0; at < <usize>panels << 6; at += 64) {
+    let a = tokenScore(v128.load(from), unit0, at, factorSums);
+    let b = tokenScore(v128.load(from, 16), unit1, at + 16, factorSums);
+    let c = tokenScore(v128.load(from, 32), unit2, at + 32, factorSums);
+    let d = tokenScore(v128.load(from, 48), unit3, at + 48, factorSums);
+    const to = first + at;
+    if (group > 0) {
+      a = f32x4.add(a, v128.load(to));
+      b = f32x4.add(b, v128.load(to, 16));
+      c = f32x4.add(c, v128.load(to, 32));
+      d = f32x4.add(d, v128.load(to, 48));
+    }
+    largest = f32x4.pmax(f32x4.pmax(largest, a), f32x4.pmax(b, f32x4.pmax(c, d)));
+    v128.store(to, a);
+    v128.store(to, b, 16);
+    v128.store(to, c, 32);
+    v128.store(to, d, 48);
+    from += 256;
+  }
+  v128.store(maxima + (<usize>head << 4), largest);
 }
 
 function scoreChannels(layer: usize, record: usize, row: usize, count: i32): void {
@@ -155,8 +158,7 @@ function scoreChannels(layer: usize, record: usize, row: usize, count: i32): voi
       const pass = min(PASS, heads - head);
       const x = factors + <usize>head * stride;
       sumPanels(bits, pass, codes, headSize, x, stride, panels, <usize>(2 * headSize * bits));
-      spreadUnits(bits, units + (<usize>head << 2), pass);
-      finishChannels(block, head, pass, panels);
+      finishChannels(bits, block, head, pass, panels);
     }
   }
 }
@@ -196,23 +198,32 @@ function foldScales(layer: usize, record: usize, row: usize, group: i32): void {
   }
 }
 
-function finishChannels(block: i32, head: i32, pass: i32, panels: i32): void {
-  for (let index: usize = 0; index < <usize>pass; index++) {
-    const constant = v128.load32_splat(constants + ((<usize>head + index) << 2));
-    const unit = groupUnits + (index << 4);
-    const unit0 = v128.load32_splat(unit);
-    const unit1 = v128.load32_splat(unit, 4);
-    const unit2 = v128.load32_splat(unit, 8);
-    const unit3 = v128.load32_splat(unit, 12);
-    let to = scores + (((<usize>head + index) * TILE + <usize>block) << 2);
-    let from = panelSums + (index << 6);
+function finishChannels(bits: i32, block: i32, head: i32, pass: i32, panels: i32): void {
+  const each = unitFactors(bits);
+  for (let index = 0; index < pass; index++) {
+    const h = <usize>(head + index);
+    const constant = v128.load32_splat(constants + (h << 2));
+    const unit = v128.load32_splat(units + (h << 2));
+    const unit0 = f32x4.mul(unit, v128.load32_splat(each));
+    const unit1 = f32x4.mul(unit, v128.load32_splat(each, 4));
+    const unit2 = f32x4.mul(unit, v128.load32_splat(each, 8));
+    const unit3 = f32x4.mul(unit, v128.load32_splat(each, 12));
+    let to = scores + ((h * TILE + <usize>block) << 2);
+    let from = panelSums + (<usize>index << 6);
+    let largest = block > 0 ? v128.load(maxima + (h << 4)) : f32x4.splat(-3e38);
     for (let panel = 0; panel < panels; panel++) {
-      v128.store(to, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(from)), unit0), constant));
-      v128.store(to, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(from, 16)), unit1), constant), 16);
-      v128.store(to, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(from, 32)), unit2), constant), 32);
-      v128.store(to, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(from, 48)), unit3), constant), 48);
+      const a = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(from)), unit0), constant);
+      const b = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(from, 16)), unit1), constant);
+      const c = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(from, 32)), unit2), constant);
+      const d = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(from, 48)), unit3), constant);
+      largest = f32x4.pmax(f32x4.pmax(largest, a), f32x4.pmax(b, f32x4.pmax(c, d)));
+      v128.store(to, a);
+      v128.store(to, b, 16);
+      v128.store(to, c, 32);
+      v128.store(to, d, 48);
       from += 256;
       to += 64;
     }
+    v128.store(maxima + (h << 4), largest);
   }
 }

@@ -75,9 +75,9 @@ const UNIT_FACTORS = memory.data<f32>([
   1, 1, 1, 1,
 ], 16);
 
-/** Four f32, one an output group. */
-export function unitFactors(bits: i32): v128 {
-  return v128.load(UNIT_FACTORS + (<usize>(bits === 8 ? 3 : bits - 2) << 4));
+/** Address of four f32, one an output group. */
+export function unitFactors(bits: i32): usize {
+  return UNIT_FACTORS + (<usize>(bits === 8 ? 3 : bits - 2) << 4);
 }
 
 /** Largest |x| for which a panel of `count` k cannot overflow. */

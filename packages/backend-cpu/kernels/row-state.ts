@@ -27,6 +27,8 @@ export let weights: usize = 0;
 export let factors: usize = 0;
 export let constants: usize = 0;
 export let units: usize = 0;
+/** Largest scores of a record, f32 `[G][4]`. */
+export let maxima: usize = 0;
 /** f32 `[TILE]`: scales of a group of values, and the numbers of its middle code. */
 export let scales: usize = 0;
 export let middles: usize = 0;
@@ -69,6 +71,7 @@ export function layOut(layer: usize, scratch: usize, rows: i32): usize {
   factors = take(2 * heads * max(TILE, headSize));
   constants = take(4 * heads);
   units = take(4 * heads);
+  maxima = take(16 * heads);
   scales = take(4 * TILE);
   middles = take(4 * TILE);
   keyRows = take(4 * TILE);

@@ -1,5 +1,6 @@
 import { field, HEAD_SIZE, HEADS, TILE } from "./layout";
-import { active, scores, state } from "./row-state";
+import { largestLane, sumLanes } from "./round-factors";
+import { active, maxima, scores, state } from "./row-state";
 
 /** What the scores behind the last token of a tile are set to. */
 const NEVER: f32 = -1e30;
@@ -34,23 +35,31 @@ function exponential(x: v128): v128 {
 /**
  * Turns the first `count` scores of each head into weights relative to the largest score so far, and adds them up. Lists
  * in `active` the heads that the tile adds something to, and returns how many they are: a tile is left out whose weights
- * are below `negligible` of all so far.
+ * are below `negligible` of all so far. `maximaKnown` says that `maxima` is of just these scores.
  */
-export function weighTile(layer: usize, row: usize, count: i32, negligible: f32): i32 {
+export function weighTile(layer: usize, row: usize, count: i32, negligible: f32, maximaKnown: bool): i32 {
   const heads = field(layer, HEADS);
   const headSize = field(layer, HEAD_SIZE);
   let found = 0;
   for (let head = 0; head < heads; head++) {
     const at = scores + (<usize>(head * TILE) << 2);
     const steps = pad(at, count);
-    const sum = weighHead(row, head, headSize, at, steps);
+    const largest = maximaKnown ? largestLane(v128.load(maxima + (<usize>head << 4))) : largestOf(at, steps);
     const total = row + state.total + (<usize>head << 2);
+    const least = load<f32>(row + state.largest + (<usize>head << 2)) + exponentOf((negligible / <f32>TILE) * load<f32>(total));
+    if (largest < least) continue;
+    const sum = weighHead(row, head, headSize, at, steps, largest);
     store<f32>(total, load<f32>(total) + sum);
     if (sum <= negligible * load<f32>(total)) continue;
     store<i32>(active + (<usize>found << 2), head);
     found++;
   }
   return found;
+}
+
+/** A whole number that is at most log2(x); below all others for x = 0. */
+function exponentOf(x: f32): f32 {
+  return <f32>((reinterpret<i32>(x) >> 23) - 127);
 }
 
 /** Fills up to a multiple of 8. */
@@ -60,34 +69,30 @@ function pad(at: usize, count: i32): i32 {
   return steps;
 }
 
-function weighHead(row: usize, head: i32, headSize: i32, at: usize, steps: i32): f32 {
+function weighHead(row: usize, head: i32, headSize: i32, at: usize, steps: i32, tileLargest: f32): f32 {
   const largest = row + state.largest + (<usize>head << 2);
   const before = load<f32>(largest);
-  const now = max(before, largestOf(at, steps));
+  const now = max(before, tileLargest);
   if (now > before) {
     store<f32>(largest, now);
     rescale(row, head, headSize, before - now);
   }
   const offset = f32x4.splat(now);
   let sum = f32x4.splat(0);
-  for (let token: usize = 0; token < <usize>steps; token += 4) {
-    const weight = exponential(f32x4.sub(v128.load(at + (token << 2)), offset));
-    v128.store(at + (token << 2), weight);
+  const end = at + (<usize>steps << 2);
+  for (; at < end; at += 16) {
+    const weight = exponential(f32x4.sub(v128.load(at), offset));
+    v128.store(at, weight);
     sum = f32x4.add(sum, weight);
   }
-  return (
-    f32x4.extract_lane(sum, 0) + f32x4.extract_lane(sum, 1) + (f32x4.extract_lane(sum, 2) + f32x4.extract_lane(sum, 3))
-  );
+  return sumLanes(sum);
 }
 
 function largestOf(at: usize, steps: i32): f32 {
   let largest = v128.load(at);
   for (let token: usize = 4; token < <usize>steps; token += 4)
     largest = f32x4.pmax(largest, v128.load(at + (token << 2)));
-  return max(
-    max(f32x4.extract_lane(largest, 0), f32x4.extract_lane(largest, 1)),
-    max(f32x4.extract_lane(largest, 2), f32x4.extract_lane(largest, 3)),
-  );
+  return largestLane(largest);
 }
 
 function rescale(row: usize, head: i32, headSize: i32, exponent: f32): void {

@@ -16,7 +16,7 @@ import {
   VALUE,
 } from "./layout";
 import { MAX_PANELS, panelSums, sumPanels } from "./panels";
-import { factorSum, roundFactors, sumLanes } from "./round-factors";
+import { factorSum, largestLane, roundFactors, sumLanes } from "./round-factors";
 import { active, constants, factors, middles, scales, scores, state, units, weights } from "./row-state";
 
 const PASS: i32 = 4;
@@ -72,10 +72,7 @@ function foldScales(value: usize, index: i32, steps: i32): void {
     magnitude = f32x4.pmax(magnitude, product);
     constant = f32x4.add(constant, f32x4.mul(weight, v128.load(middles + token)));
   }
-  const largest = max(
-    max(f32x4.extract_lane(magnitude, 0), f32x4.extract_lane(magnitude, 1)),
-    max(f32x4.extract_lane(magnitude, 2), f32x4.extract_lane(magnitude, 3)),
-  );
+  const largest = largestLane(magnitude);
   const to = factors + <usize>(index * TILE * 2);
   const unit = roundFactors(weights, to, steps, largestFactor(bits, steps), largest);
   store<f32>(units + (<usize>index << 2), unit);
@@ -105,11 +102,12 @@ function addPanels(
 function finish(bits: i32, row: usize, channel: i32, headSize: i32, index: i32, from: usize, panels: i32): void {
   const at = <usize>index << 2;
   const constant = v128.load32_splat(constants + at);
-  const each = f32x4.mul(unitFactors(bits), v128.load32_splat(units + at));
-  const unit0 = f32x4.splat(f32x4.extract_lane(each, 0));
-  const unit1 = f32x4.splat(f32x4.extract_lane(each, 1));
-  const unit2 = f32x4.splat(f32x4.extract_lane(each, 2));
-  const unit3 = f32x4.splat(f32x4.extract_lane(each, 3));
+  const each = unitFactors(bits);
+  const unit = v128.load32_splat(units + at);
+  const unit0 = f32x4.mul(unit, v128.load32_splat(each));
+  const unit1 = f32x4.mul(unit, v128.load32_splat(each, 4));
+  const unit2 = f32x4.mul(unit, v128.load32_splat(each, 8));
+  const unit3 = f32x4.mul(unit, v128.load32_splat(each, 12));
   let to = row + state.decoded + (<usize>(load<i32>(active + at) * headSize + channel) << 2);
   for (let panel = 0; panel < panels; panel++) {
     increase(to, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(from)), unit0), constant));
