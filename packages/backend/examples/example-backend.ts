@@ -3,6 +3,7 @@ import {
   assertAppend,
   assertCoarser,
   assertFiniteTensors,
+  assertFits,
   assertPlanSupported,
   assertTruncate,
   attendTokens,
@@ -11,7 +12,6 @@ import {
   type Capabilities,
   evenLength,
   type KvCache,
-  OutOfMemoryError,
   readSnapshot,
   type SchemeFamily,
   writeSnapshot,
@@ -77,7 +77,7 @@ export const createExampleBackend = (limits: Partial<Capabilities> = {}): Backen
     },
     restoreCache: async (shape, plan, snapshot) => {
       owner.assertSupported(shape, plan);
-      return cacheOf(owner, plan, await restoredLayers(shape, plan, snapshot, capabilities.maxCacheBytes));
+      return cacheOf(owner, plan, await restoredLayers(shape, plan, snapshot, capabilities));
     },
     dispose: async () => {
       disposed = true;
@@ -89,11 +89,10 @@ const restoredLayers = async (
   shape: CacheShape,
   plan: CachePlan,
   snapshot: Uint8Array,
-  maxCacheBytes: number,
+  limits: Capabilities,
 ): Promise<Layer[]> => {
   const { length, tensors } = await readSnapshot(snapshot, shape, plan);
-  const neededBytes = planBytes(plan, length).total;
-  if (neededBytes > maxCacheBytes) throw new OutOfMemoryError(neededBytes, maxCacheBytes);
+  assertFits(length, planBytes(plan, length).total, limits);
   return plan.layers.map((scheme, index) => ({
     key: cellsFrom(tensors[index]!.key, length, shape.headSize, scheme.key, scheme),
     value: cellsFrom(tensors[index]!.value, length, shape.headSize, scheme.value, scheme),

@@ -19,17 +19,27 @@ export interface Append {
  * @throws CacheFullError `BACKEND_TOO_LONG` beyond `maxTokens`
  * @throws OutOfMemoryError `BACKEND_OUT_OF_MEMORY` beyond `maxCacheBytes`
  */
-export const assertAppend = (
-  { layer, tokens, lengths, bytesAfter }: Append,
-  { maxTokens, maxCacheBytes }: Pick<Capabilities, "maxTokens" | "maxCacheBytes">,
-): void => {
+export const assertAppend = ({ layer, tokens, lengths, bytesAfter }: Append, limits: CacheLimits): void => {
   const length = lengths[layer]! + tokens;
   if (layer > 0 && length > lengths[layer - 1]!)
     throw new LayerOrderError(
       `expected layer ${layer - 1} to hold ${length} tokens before layer ${layer} does, it holds ${lengths[layer - 1]}; attend to the layers in order`,
     );
-  if (length > maxTokens) throw new CacheFullError(length, maxTokens);
-  if (bytesAfter > maxCacheBytes) throw new OutOfMemoryError(bytesAfter, maxCacheBytes);
+  assertFits(length, bytesAfter, limits);
+};
+
+/** Limits of one cache, as in `Capabilities`. */
+export type CacheLimits = Pick<Capabilities, "maxTokens" | "maxCacheBytes">;
+
+/**
+ * Checks that a cache of so many tokens and bytes may be; for a snapshot, before it is restored.
+ *
+ * @throws CacheFullError `BACKEND_TOO_LONG` beyond `maxTokens`
+ * @throws OutOfMemoryError `BACKEND_OUT_OF_MEMORY` beyond `maxCacheBytes`
+ */
+export const assertFits = (tokens: number, sizeBytes: number, { maxTokens, maxCacheBytes }: CacheLimits): void => {
+  if (tokens > maxTokens) throw new CacheFullError(tokens, maxTokens);
+  if (sizeBytes > maxCacheBytes) throw new OutOfMemoryError(sizeBytes, maxCacheBytes);
 };
 
 /**

@@ -19,6 +19,7 @@ export interface Backend {
    * Makes a cache that goes on where {@link KvCache.snapshot} left off; of this backend or another, for the format is common.
    *
    * @throws SnapshotError `SNAPSHOT_CORRUPT`, `SNAPSHOT_VERSION`, or `SNAPSHOT_FOREIGN` when it holds another shape or plan
+   * @throws CacheFullError and OutOfMemoryError when it holds more than `capabilities` allow
    */
   restoreCache(shape: CacheShape, plan: CachePlan, snapshot: Uint8Array): Promise<KvCache>;
   /** Gives back what the backend holds; its caches are of no use afterwards. */

@@ -1,5 +1,5 @@
-export type { Append } from "./append.ts";
-export { assertAppend, CacheFullError, evenLength, LayerOrderError, OutOfMemoryError } from "./append.ts";
+export type { Append, CacheLimits } from "./append.ts";
+export { assertAppend, assertFits, CacheFullError, evenLength, LayerOrderError, OutOfMemoryError } from "./append.ts";
 export type { AttendOptions } from "./attend-tokens.ts";
 export { attendTokens, TensorError } from "./attend-tokens.ts";
 export type { Attention } from "./attention.ts";

@@ -1,11 +1,11 @@
 import {
   assertAlive,
+  assertFits,
   assertPlanSupported,
   type Backend,
   type CachePlan,
   type Capabilities,
   type KvCache,
-  OutOfMemoryError,
   readSnapshot,
   type SchemeFamily,
 } from "@kvtuner/backend";
@@ -69,9 +69,7 @@ class ReferenceBackend implements Backend, Owner {
   async restoreCache(shape: CacheShape, plan: CachePlan, snapshot: Uint8Array): Promise<KvCache> {
     this.#assertSupported(shape, plan);
     const image = await readSnapshot(snapshot, shape, plan);
-    const neededBytes = planBytes(plan, image.length).total;
-    if (neededBytes > this.capabilities.maxCacheBytes)
-      throw new OutOfMemoryError(neededBytes, this.capabilities.maxCacheBytes);
+    assertFits(image.length, planBytes(plan, image.length).total, this.capabilities);
     return new ReferenceCache(this, shape, plan, image);
   }
 

@@ -1,12 +1,12 @@
 import {
   assertAlive,
+  assertFits,
   assertPlanSupported,
   type Backend,
   type CacheImage,
   type CachePlan,
   type Capabilities,
   type KvCache,
-  OutOfMemoryError,
   readSnapshot,
 } from "@kvtuner/backend";
 import { type CacheShape, planBytes } from "@kvtuner/plan";
@@ -61,9 +61,7 @@ class CpuBackend implements Backend, Owner {
   async restoreCache(shape: CacheShape, plan: CachePlan, snapshot: Uint8Array): Promise<KvCache> {
     this.#assertSupported(shape, plan);
     const image = await readSnapshot(snapshot, shape, plan);
-    const neededBytes = planBytes(plan, image.length).total;
-    const { maxCacheBytes } = this.capabilities;
-    if (neededBytes > maxCacheBytes) throw new OutOfMemoryError(neededBytes, maxCacheBytes);
+    assertFits(image.length, planBytes(plan, image.length).total, this.capabilities);
     const store = await createStore(this.module, shape, plan);
     restoreStore(store, shape, image);
     return new WasmCache(this, shape, plan, store);

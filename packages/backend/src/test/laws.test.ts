@@ -1,6 +1,6 @@
 import type { CacheShape, LayerScheme, TensorScheme } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type * as Cells from "../../examples/cells.ts";
 import type { Backend, KvCache } from "../backend.ts";
 import type * as Checks from "../index.ts";
@@ -314,6 +314,12 @@ const faults: readonly Fault[] = [
     checks: () => ({ assertAppend: nothing }),
   },
   {
+    law: "limits",
+    mistake: "restores more than it may hold",
+    says: /a snapshot beyond .* to be refused with BACKEND_(OUT_OF_MEMORY|TOO_LONG), it was taken/,
+    checks: () => ({ assertFits: nothing }),
+  },
+  {
     law: "append-cost",
     mistake: "copies the cache at every call",
     says: /expected at most \d+ bytes to be allocated/,
@@ -335,10 +341,12 @@ const faults: readonly Fault[] = [
 ];
 
 describe("the law is broken by a backend that", () => {
+  beforeEach(() => {
+    vi.resetModules();
+  });
   afterEach(() => {
     vi.doUnmock("@kvtuner/backend");
     vi.doUnmock("../../examples/cells.ts");
-    vi.resetModules();
   });
 
   it.each(faults)("$law: $mistake", async ({ law, says, checks, cells, wrapping, options }) => {

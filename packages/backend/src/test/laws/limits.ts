@@ -1,7 +1,10 @@
 import { layerBytes } from "@kvtuner/plan";
 import type { CachePlan } from "../../backend.ts";
+import { writeSnapshot } from "../../snapshot/write-snapshot.ts";
 import { type BackendUnderTest, type Limits, withSubject } from "../backend-under-test.ts";
 import { assertLaw, checkCases, type Law } from "../law.ts";
+import { appended } from "../oracle/oracle-cache.ts";
+import { oracleImage } from "../oracle/oracle-image.ts";
 import { CheckedCache } from "../rig/checked-cache.ts";
 import { assertRefused } from "../rig/refusals.ts";
 import { planOf, sampleLayers, smallShape } from "../rig/samples.ts";
@@ -41,6 +44,9 @@ const checkLimit = async (
       await checked.assertStored();
       await checked.append(TOKENS - FIRST, 1);
       await checked.assertStored();
+      await assertRefused(`a snapshot beyond ${JSON.stringify(limits)}`, [code], async () =>
+        subject.backend.restoreCache(plan.shape, plan, await largerSnapshot(checked)),
+      );
       checked.truncate(5);
       await checked.append(3);
       await checked.cache.dispose();
@@ -53,6 +59,16 @@ const checkLimit = async (
 const appendUntilRefused = async (checked: CheckedCache): Promise<void> => {
   for (let layer = 0; layer < checked.oracle.shape.layers; layer++)
     await checked.cache.attend(layer, ...callTensors(checked.nextCall(200)));
+};
+
+/** What another backend, with more room, would have written. */
+const largerSnapshot = (checked: CheckedCache): Promise<Uint8Array> => {
+  let { oracle } = checked;
+  for (let layer = 0; layer < oracle.shape.layers; layer++) {
+    const { key, value } = checked.nextCall(200);
+    oracle = appended(oracle, layer, key, value);
+  }
+  return writeSnapshot(oracleImage(oracle));
 };
 
 /** The most bytes while the layers go one by one from the first tokens to all. */
