@@ -1,5 +1,15 @@
-/** Steps of {@link tune}, {@link evaluate} and {@link bench} that take time. */
-export type Step = "load" | "calibrate" | "trace" | "profile" | "search" | "verify" | "evaluate" | "fill" | "time";
+/** Steps of {@link tune}, {@link evaluate}, {@link run} and {@link bench} that take time. */
+export type Step =
+  | "load"
+  | "prefill"
+  | "calibrate"
+  | "trace"
+  | "profile"
+  | "search"
+  | "verify"
+  | "evaluate"
+  | "fill"
+  | "time";
 
 /** Where a run stands. */
 export interface Progress {

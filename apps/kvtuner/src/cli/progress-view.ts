@@ -3,6 +3,7 @@ import type { Terminal } from "./terminal.ts";
 
 const LABELS: Record<Step, string> = {
   load: "loading model",
+  prefill: "reading the prompt",
   calibrate: "writing calibration text",
   trace: "tracing attention",
   profile: "profiling layers",

@@ -64,10 +64,14 @@ export const runCommand = (terminal: Terminal, signal: AbortSignal, interrupt: I
       }
     });
 
-/** Progress of the loading, gone when the text comes. */
+/** A prompt up to here is read before anyone has seen that it is. */
+const SHORT_PROMPT_TOKENS = 256;
+
+/** Progress of the loading and of a long prompt, gone when the text comes. */
 const loadView = (terminal: Terminal, { quiet }: RunFlags): OnProgress => {
   const view = progressView(terminal, quiet === true);
   return (progress) => {
+    if (progress.step === "prefill" && progress.total <= SHORT_PROMPT_TOKENS) return;
     view.show(progress);
     if (progress.done === progress.total) view.end();
   };

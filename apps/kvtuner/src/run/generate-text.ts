@@ -39,6 +39,8 @@ export interface GenerationParts {
   readonly prompt: Int32Array;
   /** The most tokens that the cache may hold; at least those of the prompt. */
   readonly room: number;
+  /** Told how many of the prompt's tokens that the cache did not hold are fed. */
+  readonly onPrefill: (done: number, total: number) => void;
 }
 
 /**
@@ -65,7 +67,10 @@ export const generateText = async (
     prompt: parts.prompt,
     maxTokens: limit.tokens,
     stopIds: parts.tokenizer.eosIds,
-    onProgress: clock.prefilled,
+    onProgress: (done, total) => {
+      clock.prefilled(done, total);
+      parts.onPrefill(done, total);
+    },
     ...(signal && { signal }),
   });
   const interrupted = await untilAborted(signal, async () => {

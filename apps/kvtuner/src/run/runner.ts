@@ -6,7 +6,7 @@ import { createBackend } from "../model/backend.ts";
 import { readPlan } from "../model/read-plan.ts";
 import { openRunnableModel, type RunnableModel } from "../model/runnable-model.ts";
 import { sessionsOn } from "../model/session.ts";
-import { runContext } from "../progress.ts";
+import { runContext, type RunContext } from "../progress.ts";
 import { generateText, type Generated } from "./generate-text.ts";
 import { type GenerationOptions, generationSettings, type RunnerOptions, runnerSettings } from "./options.ts";
 import { cacheReport, type CacheReport } from "./report.ts";
@@ -52,7 +52,7 @@ export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
     disposals.push(() => backend.dispose());
     const cache = await backend.createCache(model.shape, plan);
     disposals.push(() => cache.dispose());
-    return { plan, ...generator({ model, plan, backend, cache }), dispose };
+    return { plan, ...generator({ model, plan, backend, cache, context }), dispose };
   } catch (error) {
     await dispose();
     throw error;
@@ -64,9 +64,10 @@ interface Parts {
   readonly plan: Plan;
   readonly backend: Backend;
   readonly cache: KvCache;
+  readonly context: RunContext;
 }
 
-const generator = ({ model, plan, backend, cache }: Parts): Pick<Runner, "load" | "generate"> => {
+const generator = ({ model, plan, backend, cache, context }: Parts): Pick<Runner, "load" | "generate"> => {
   let session: CacheSession | undefined;
   const opened = async (): Promise<CacheSession> =>
     (session ??= new CacheSession({ decoder: await model.load(), cache }));
@@ -78,7 +79,9 @@ const generator = ({ model, plan, backend, cache }: Parts): Pick<Runner, "load" 
       const settings = generationSettings(options);
       const prompt = tokenizer.encode(promptText(tokenizer, options.prompt));
       assertPrompt(prompt, room);
-      const generated = await generateText({ session: await opened(), tokenizer, prompt, room }, settings, options);
+      const onPrefill = (done: number, total: number): void => context.progress({ step: "prefill", done, total });
+      const parts = { session: await opened(), tokenizer, prompt, room, onPrefill };
+      const generated = await generateText(parts, settings, options);
       return { ...generated, backend: backend.name, ...cacheReport(cache, plan) };
     },
   };
