@@ -10,6 +10,7 @@ export { evaluate, openPlanScorer } from "./evaluate.ts";
 export type { EvaluateOptions, EvaluateResult, EvaluateSettings, PlanScorer } from "./evaluate.ts";
 export { inspect } from "./inspect.ts";
 export type { InspectOptions, InspectResult, ModelReport, PlanReport, StudyReport, UniformPlan } from "./inspect.ts";
+export { BACKEND_NAMES } from "./model/backend.ts";
 export { openModel } from "./model/open.ts";
 export { isModelName, MODEL_NAMES, resolveModel } from "./model/resolve.ts";
 export type { ModelName } from "./model/resolve.ts";

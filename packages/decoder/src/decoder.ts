@@ -54,9 +54,9 @@ export interface Decoder {
 /** Options of {@link loadDecoder}. */
 export interface LoadOptions {
   readonly createSession: CreateSession;
-  /** Called after each segment is built; what it throws ends the loading. */
   /** `float32` by default. */
   readonly weights?: WeightStorage;
+  /** Called after each segment is built; what it throws ends the loading. */
   readonly onProgress?: (done: number, total: number) => void;
   readonly sha256?: string;
 }

@@ -14,7 +14,7 @@ const BACKENDS: Readonly<Record<string, (options: BackendOptions) => Promise<Bac
   "cpu-reference": async () => createReferenceBackend(),
 };
 
-/** Names that {@link createBackend} takes, the default first. */
+/** Names of backends, the default first. */
 export const BACKEND_NAMES: readonly string[] = Object.keys(BACKENDS);
 
 /**
