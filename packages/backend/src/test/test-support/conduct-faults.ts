@@ -1,0 +1,146 @@
+import type { Backend, KvCache } from "../../backend.ts";
+import { checksum } from "../../snapshot/checksum.ts";
+import type { Fault } from "./fault.ts";
+
+const nothing = (): void => {};
+
+const onlyOneCache = (inner: Backend): Partial<Backend> => {
+  let only: Promise<KvCache> | undefined;
+  return { createCache: (shape, plan) => (only ??= inner.createCache(shape, plan)) };
+};
+
+/** Mistakes in what is refused, kept apart and given back. */
+export const CONDUCT_FAULTS: readonly Fault[] = [
+  {
+    law: "capabilities",
+    mistake: "claims no scheme for keys",
+    says: /expected a scheme for keys and one for values/,
+    wrapping: { backend: ({ capabilities }) => ({ capabilities: { ...capabilities, key: [] } }) },
+  },
+  {
+    law: "unsupported-plan",
+    mistake: "takes any plan",
+    says: /to be refused with BACKEND_UNSUPPORTED_SCHEME, it was taken/,
+    checks: () => ({ assertPlanSupported: nothing }),
+  },
+  {
+    law: "unsupported-plan",
+    mistake: "names no scheme",
+    says: /to name layer 1, got undefined/,
+    wrapping: {
+      backend: ({ createCache }) => ({
+        createCache: (shape, plan) =>
+          createCache(shape, plan).catch((error: unknown) => {
+            throw Object.assign(error as Error, { layer: undefined });
+          }),
+      }),
+    },
+  },
+  {
+    law: "tensor-shapes",
+    mistake: "believes the query's shape",
+    says: /to be refused with BACKEND_TENSOR_SHAPE/,
+    checks: () => ({ attendTokens: (_shape, _layer, query) => query.dims[1]! }),
+  },
+  {
+    law: "finite",
+    mistake: "looks at no number before it encodes",
+    says: /NaN in the .* to be refused with BACKEND_TENSOR_NOT_FINITE/,
+    checks: () => ({ assertFiniteTensors: nothing }),
+  },
+  {
+    law: "layer-order",
+    mistake: "takes layers in any order",
+    says: /layer 1 before layer 0 to be refused with BACKEND_LAYER_ORDER, it was taken/,
+    checks: () => ({ assertAppend: nothing }),
+  },
+  {
+    law: "layer-order",
+    mistake: "takes snapshots in the middle of a token",
+    says: /a snapshot between layers to be refused/,
+    checks: () => ({ evenLength: (lengths) => lengths.at(-1)! }),
+  },
+  {
+    law: "retune",
+    mistake: "takes a finer plan",
+    says: /a plan of more bytes to be refused with BACKEND_RETUNE_FINER, it was taken/,
+    checks: () => ({ assertCoarser: nothing }),
+  },
+  {
+    law: "retune",
+    mistake: "stays in the old plan",
+    says: /expected \d+ bytes/,
+    wrapping: { cache: () => ({ retune: async () => {} }) },
+  },
+  {
+    law: "new-process",
+    mistake: "starts anew in the new process",
+    says: /expected the output of call 0 in the new process/,
+    options: {
+      backendModule: {
+        url: new URL("./forgetful-backend.ts", import.meta.url).href,
+        exportName: "createForgetfulBackend",
+        nodeOptions: [
+          "--conditions=@kvtuner/source",
+          "--import",
+          new URL("../../../../../tools/typescript-loader.mjs", import.meta.url).href,
+        ],
+      },
+    },
+  },
+  {
+    law: "foreign-snapshot",
+    mistake: "does not look at the checksum",
+    says: /a snapshot with byte \d+ changed to be refused with SNAPSHOT_CORRUPT/,
+    checks: ({ readSnapshot }) => ({
+      readSnapshot: async (bytes, shape, plan) => {
+        const mended = bytes.slice();
+        if (mended.length > 32) mended.set(await checksum(mended.subarray(0, -32)), mended.length - 32);
+        return readSnapshot(mended, shape, plan);
+      },
+    }),
+  },
+  {
+    law: "two-caches",
+    mistake: "has one cache for all",
+    says: /expected/,
+    wrapping: { backend: onlyOneCache },
+  },
+  {
+    law: "dispose",
+    mistake: "goes on after dispose",
+    says: /after dispose to be refused with BACKEND_DISPOSED/,
+    checks: () => ({ assertAlive: nothing }),
+  },
+  {
+    law: "limits",
+    mistake: "grows without end",
+    says: /to be refused with BACKEND_(OUT_OF_MEMORY|TOO_LONG), it was taken/,
+    checks: () => ({ assertAppend: nothing }),
+  },
+  {
+    law: "limits",
+    mistake: "restores more than it may hold",
+    says: /a snapshot beyond .* to be refused with BACKEND_(OUT_OF_MEMORY|TOO_LONG), it was taken/,
+    checks: () => ({ assertFits: nothing }),
+  },
+  {
+    law: "append-cost",
+    mistake: "copies the cache at every call",
+    says: /expected at most \d+ bytes to be allocated/,
+    wrapping: {
+      cache: (inner) => ({
+        attend: async (...call) => {
+          await inner.snapshot();
+          return inner.attend(...call);
+        },
+      }),
+    },
+  },
+  {
+    law: "random-operations",
+    mistake: "does not truncate what was restored",
+    says: /Counterexample.*expected a length of/s,
+    wrapping: { cache: (inner, from) => ({ truncate: from === "restore" ? nothing : inner.truncate.bind(inner) }) },
+  },
+];

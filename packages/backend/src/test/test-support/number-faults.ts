@@ -1,0 +1,183 @@
+import type { CacheShape, LayerScheme, TensorScheme } from "@kvtuner/plan";
+import { Tensor } from "onnxruntime-common";
+import type * as Cells from "../../../examples/cells.ts";
+import type { KvCache } from "../../backend.ts";
+import type { Fault } from "./fault.ts";
+
+const settleUnder =
+  (change: (scheme: TensorScheme, layer: LayerScheme) => readonly [TensorScheme, LayerScheme]) =>
+  ({ settle }: typeof Cells): Partial<typeof Cells> => ({
+    settle: (cells, scheme, layer) => settle(cells, ...change(scheme, layer)),
+  });
+
+/** Query heads put in another order before attention, and their outputs back. */
+const interleaved = (
+  { attendRow }: typeof Cells,
+  { queryHeads, kvHeads, headSize }: CacheShape,
+  queries: Float32Array,
+  keys: Cells.Cells,
+  values: Cells.Cells,
+): Float64Array => {
+  const order = Array.from({ length: queryHeads }, (_, head) => head).sort((a, b) => (a % kvHeads) - (b % kvHeads));
+  const mixed = new Float32Array(queries.length);
+  for (const [to, from] of order.entries())
+    mixed.set(queries.subarray(from * headSize, (from + 1) * headSize), to * headSize);
+  const attended = attendRow({ layers: 1, queryHeads, kvHeads, headSize }, mixed, keys, values);
+  const output = new Float64Array(queries.length);
+  for (const [from, to] of order.entries())
+    output.set(attended.subarray(from * headSize, (from + 1) * headSize), to * headSize);
+  return output;
+};
+
+const nextPowerOfTwo = (size: number): number => 2 ** Math.ceil(Math.log2(size));
+
+/** One buffer for all outputs of a size. */
+const sharedOutputs = (inner: KvCache): Partial<KvCache> => {
+  const buffers = new Map<number, Float32Array<ArrayBuffer>>();
+  return {
+    attend: async (...call) => {
+      const output = (await inner.attend(...call)).data as Float32Array;
+      const buffer = buffers.get(output.length) ?? new Float32Array(output.length);
+      buffers.set(output.length, buffer).get(output.length)!.set(output);
+      return new Tensor("float32", buffer, call[1].dims);
+    },
+  };
+};
+
+/** The query at a tile's edge is read from the tile before. */
+const tiledQueries = (inner: KvCache): Partial<KvCache> => ({
+  attend: (layer, query, key, value) => {
+    const [, tokens, width] = query.dims as [number, number, number];
+    const rows = (query.data as Float32Array).slice();
+    if (tokens > 64) rows.copyWithin(64 * width, 63 * width, 64 * width);
+    return inner.attend(layer, new Tensor("float32", rows, query.dims), key, value);
+  },
+});
+
+/** Mistakes that give or store other numbers. */
+export const NUMBER_FAULTS: readonly Fault[] = [
+  {
+    law: "schemes",
+    mistake: "quantizes in groups of a head only",
+    says: /group 32.*(expected the output|expected \d+ bytes)/,
+    cells: settleUnder((scheme, layer) => [{ ...scheme, groupSize: "head" }, layer]),
+  },
+  {
+    law: "schemes",
+    mistake: "rounds scales down",
+    says: /expected the scales of the key of layer 0, KV head 0 to be what encodeBlock gives/,
+    options: { tolerance: 1 },
+    cells: ({ headImages }) => ({
+      headImages: (...given) =>
+        headImages(...given).map(({ prefix, exact }) => ({
+          prefix: { ...prefix, scales: prefix.scales.map((bits) => bits & 0xfffe) },
+          exact,
+        })),
+    }),
+  },
+  {
+    law: "modes",
+    mistake: "stores 4 bits where 8 are asked for",
+    says: /8-bit.*expected/,
+    cells: settleUnder((scheme, layer) => [scheme.bits === 8 ? { ...scheme, bits: 4 } : scheme, layer]),
+  },
+  {
+    law: "head-groups",
+    mistake: "gives query heads to KV heads in turns",
+    says: /3 query heads for each of 2 KV heads.*expected the output/,
+    cells: (original) => ({
+      attendRow: (shape, queries, keys, values) => interleaved(original, shape, queries, keys, values),
+    }),
+  },
+  {
+    law: "head-sizes",
+    mistake: "scales scores by a head size that is filled up",
+    says: /head size 80.*expected the output/,
+    cells: ({ attendRow }) => ({
+      attendRow: (shape, queries, keys, values) => {
+        const factor = Math.sqrt(shape.headSize / nextPowerOfTwo(shape.headSize));
+        return attendRow(
+          shape,
+          queries.map((number) => number * factor),
+          keys,
+          values,
+        );
+      },
+    }),
+  },
+  {
+    law: "prefill",
+    mistake: "loses a query between tiles",
+    says: /calls of 175 tokens.*expected the output/,
+    wrapping: { cache: tiledQueries },
+  },
+  {
+    law: "windows",
+    mistake: "has a window one token short",
+    says: /window 5.*expected/,
+    cells: settleUnder((scheme, layer) => [scheme, { ...layer, window: Math.max(0, layer.window - 1) }]),
+  },
+  {
+    law: "windows",
+    mistake: "has no sinks",
+    says: /sinks 4.*expected/,
+    cells: settleUnder((scheme, layer) => [scheme, { ...layer, window: layer.window + layer.sinks, sinks: 0 }]),
+  },
+  {
+    law: "bytes",
+    mistake: "does not count minima",
+    says: /bytes of keyParameters/,
+    cells: ({ cellBytes }) => ({
+      cellBytes: (cells) => {
+        const bytes = cellBytes(cells);
+        return { ...bytes, parameters: bytes.parameters / 2 };
+      },
+    }),
+  },
+  {
+    law: "ownership",
+    mistake: "keeps its output buffer",
+    says: /expected an output to stay as it is/,
+    wrapping: { cache: sharedOutputs },
+  },
+  {
+    law: "truncate",
+    mistake: "leaves in codes what must be exact",
+    says: /truncate\(\d+\).*expected/,
+    cells: ({ settle }) => ({
+      settle: (cells, scheme, layer) => {
+        const before = [...cells];
+        settle(cells, scheme, layer);
+        for (const [token, row] of before.entries()) if (row[0]!.scheme === scheme) cells[token] = row;
+      },
+    }),
+  },
+  {
+    law: "truncate",
+    mistake: "clips lengths that there are not",
+    says: /truncate\(-1\) of 40 tokens to be refused/,
+    wrapping: {
+      cache: (inner) => ({ truncate: (length) => inner.truncate(Math.min(inner.length, Math.max(0, length | 0))) }),
+    },
+  },
+  {
+    law: "snapshot",
+    mistake: "writes 16-bit rows newest first",
+    says: /expected the 16-bit numbers of the key/,
+    cells: ({ headImages }) => ({
+      headImages: (...given) => headImages(...given).map((image) => ({ ...image, exact: image.exact.toReversed() })),
+    }),
+  },
+  {
+    law: "snapshot",
+    mistake: "forgets the minima on the way back",
+    says: /expected the (output|minima)/,
+    cells: ({ cellsFrom }) => ({
+      cellsFrom: (images, ...rest) =>
+        cellsFrom(
+          images.map(({ prefix, exact }) => ({ prefix: { ...prefix, minima: prefix.minima.map(() => 0) }, exact })),
+          ...rest,
+        ),
+    }),
+  },
+];
