@@ -114,7 +114,8 @@ function attendRow(layer: usize, head: i32, row: usize, length: i32, count: i32,
   const valueTokens = min(count, decodedIn(layer, layer + VALUE, length, tile));
   if (keyTokens > 0) scoreRecord(layer, recordOf(layer + KEY, head, tile), row, keyTokens);
   if (keyTokens < count) scoreExact(layer, row, keyTokens, count);
-  const negligible = (NEGLIGIBLE * <f32>TILE) / <f32>length;
+  // One tile of sinks and one that is not full come on top.
+  const negligible = NEGLIGIBLE / <f32>(length / TILE + 3);
   const active = weighTile(layer, row, count, negligible, keyTokens === TILE);
   if (active === 0) return;
   if (valueTokens > 0) addRecord(layer, recordOf(layer + VALUE, head, tile), row, valueTokens, active);

@@ -170,7 +170,7 @@ function foldScales(layer: usize, record: usize, row: usize, group: i32): void {
   const headSize = field(layer, HEAD_SIZE);
   const bits = field(key, BITS);
   const affine = field(key, AFFINE);
-  const middle = middleCode(bits);
+  const middle = middleCode(key);
   const toMiddle = f32x4.splat(middle - <f32>codeOffset(key));
   const largest = largestFactor(bits, headSize);
   const at = record + (<usize>(group * headSize) << 1);

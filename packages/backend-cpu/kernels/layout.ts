@@ -86,9 +86,12 @@ export function largestFactor(bits: i32, count: i32): i32 {
   return min<i32>(32767, i32.MAX_VALUE / (count * unit));
 }
 
-/** Half the largest code; see `roundFactors`. */
-export function middleCode(bits: i32): f32 {
-  return <f32>((1 << bits) - 1) * 0.5;
+/**
+ * The code that a group's codes are about on average; see `roundFactors`. Off it, the errors of all channels have one sign,
+ * which the Hadamard transform would gather in a single one.
+ */
+export function middleCode(tensor: usize): f32 {
+  return field(tensor, AFFINE) ? <f32>((1 << field(tensor, BITS)) - 1) * 0.5 : <f32>codeOffset(tensor);
 }
 
 /** What symmetric codes are stored above; 0 for affine ones. */

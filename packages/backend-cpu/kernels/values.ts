@@ -45,7 +45,7 @@ function loadParameters(value: usize, record: usize, group: i32, count: i32, ste
   const scalesAt = at + field(value, SCALES);
   const minimaAt = at + field(value, MINIMA);
   const affine = field(value, AFFINE);
-  const toMiddle = f32x4.splat(middleCode(field(value, BITS)) - <f32>codeOffset(value));
+  const toMiddle = f32x4.splat(middleCode(value) - <f32>codeOffset(value));
   for (let token: usize = 0; token < <usize>steps; token += 4) {
     const scale = loadHalves(scalesAt + (token << 1));
     let middle = f32x4.mul(scale, toMiddle);
@@ -76,7 +76,7 @@ function foldScales(value: usize, index: i32, steps: i32): void {
   const to = factors + <usize>(index * TILE * 2);
   const unit = roundFactors(weights, to, steps, largestFactor(bits, steps), largest);
   store<f32>(units + (<usize>index << 2), unit);
-  const less = unit * middleCode(bits) * <f32>factorSum(to, steps);
+  const less = unit * middleCode(value) * <f32>factorSum(to, steps);
   store<f32>(constants + (<usize>index << 2), sumLanes(constant) - less);
 }
 

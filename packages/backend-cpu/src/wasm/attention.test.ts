@@ -109,3 +109,28 @@ test.prop([anyCase], { numRuns: 20 })(
     expect(await cache.snapshot()).toEqual(await oracle.snapshot());
   },
 );
+
+test("symmetric values after the Hadamard transform lose no more than others", async () => {
+  const shape = { layers: 1, queryHeads: 4, kvHeads: 1, headSize: 128 };
+  const exact = {
+    bits: 16,
+    format: "affine",
+    axis: "token",
+    groupSize: "head",
+    blockSize: 1,
+    transform: "none",
+  } as const;
+  const value = { ...exact, bits: 2, format: "symmetric", transform: "hadamard" } as const;
+  const [cache, oracle] = await open(shape, { key: exact, value, window: 0, sinks: 0 });
+  const next = normals(3);
+  for (const tokens of [300, 1, 1, 1]) {
+    const query = randomTensor(next, tokens, 512, 3);
+    const key = randomTensor(next, tokens, 128, 1);
+    const rows = randomTensor(next, tokens, 128, 1);
+    const difference = relativeDifference(
+      await cache.attend(0, query, key, rows),
+      await oracle.attend(0, query, key, rows),
+    );
+    expect(difference).toBeLessThan(4e-4);
+  }
+});
