@@ -197,7 +197,7 @@ describe("plan files", () => {
   const accepts = new Ajv2020({ allowUnionTypes: true }).compile(publishedSchema);
 
   property.prop([plans])("the published schema accepts every plan, in a validator of another maker", (plan) => {
-    expect(accepts(JSON.parse(serializePlan(plan))), JSON.stringify(accepts.errors)).toBe(true);
+    expect(accepts(JSON.parse(serializePlan(plan))) || accepts.errors).toBe(true);
   });
 
   /** Relations between numbers, which no JSON Schema can say. */
