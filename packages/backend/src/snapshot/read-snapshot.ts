@@ -13,7 +13,8 @@ import { CHECKSUM_BYTES, MAGIC, PREAMBLE_BYTES, type SnapshotHeader, storedHeads
  * @throws SnapshotError `SNAPSHOT_CORRUPT`, `SNAPSHOT_VERSION`, or `SNAPSHOT_FOREIGN` for another shape or plan
  */
 export const readSnapshot = async (bytes: Uint8Array, shape: CacheShape, plan: CachePlan): Promise<CacheImage> => {
-  const copy = bytes.slice();
+  // Not slice(): of a Node Buffer that is a view into a larger buffer.
+  const copy = new Uint8Array(bytes);
   assertPreamble(copy);
   await assertChecksum(copy);
   const headerBytes = new DataView(copy.buffer).getUint32(MAGIC.length + 4, true);

@@ -52,6 +52,12 @@ test.prop([anyImage], { numRuns: 60 })(
   },
 );
 
+test.prop([anyImage], { numRuns: 5 })("a snapshot is read from the middle of a larger buffer, too", async (image) => {
+  const bytes = await writeSnapshot(image);
+  const held = Buffer.concat([Buffer.alloc(16, 1), bytes, Buffer.alloc(3, 1)]).subarray(16, 16 + bytes.length);
+  expect(await readSnapshot(held, image.shape, image)).toEqual(image);
+});
+
 const headerText = (bytes: Uint8Array): string => {
   const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(12, true);
   return new TextDecoder().decode(bytes.subarray(16, 16 + length));
