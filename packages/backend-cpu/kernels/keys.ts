@@ -24,6 +24,15 @@ import { constants, factors, maxima, middles, scales, scores, state, units, weig
 /** Heads that one call of the panels takes. */
 const PASS: i32 = 4;
 
+/**
+ * The score error, in powers of 2, from which a second pass adds what the query's int16 factors leave out: half a factor's
+ * unit in a channel as large as the largest key. Models with constant outlier channels of keys reach it, others do not.
+ */
+const COARSE: f32 = 0.01;
+
+/** Largest magnitude that a key of the record and group under way may have. */
+let largestKey: f32 = 0;
+
 /** Prepares a row's factors; axis channel does so for each block, whose scales go into them. */
 export function prepareKeyFactors(layer: usize, row: usize): void {
   const key = layer + KEY;
@@ -39,11 +48,30 @@ export function prepareKeyFactors(layer: usize, row: usize): void {
     const magnitude = largestMagnitude(from, headSize);
     const unit = roundFactors(from, to, headSize, largest, magnitude);
     store<f32>(row + state.units + (<usize>head << 2), unit);
-    for (let group = 0; group < groups; group++) {
-      const first = group * groupSize;
-      const sum = factorSum(to + <usize>(2 * first), min(groupSize, headSize - first));
-      store<f32>(row + state.sums + (<usize>(head * groups + group) << 2), <f32>sum * unit);
-    }
+    sumGroups(to, row + state.sums + (<usize>(head * groups) << 2), unit, groups, groupSize, headSize);
+    const residues = row + state.residues + <usize>(head * headSize * 2);
+    leaveOut(from, to, headSize, unit);
+    const fineUnit = roundFactors(weights, residues, headSize, largest, <f32>0.501 * unit);
+    store<f32>(row + state.residueUnits + (<usize>head << 2), fineUnit);
+    sumGroups(residues, row + state.residueSums + (<usize>(head * groups) << 2), fineUnit, groups, groupSize, headSize);
+  }
+}
+
+/** Sum of the factors of each group, times their unit. */
+function sumGroups(from: usize, to: usize, unit: f32, groups: i32, groupSize: i32, headSize: i32): void {
+  for (let group = 0; group < groups; group++) {
+    const first = group * groupSize;
+    const sum = factorSum(from + <usize>(2 * first), min(groupSize, headSize - first));
+    store<f32>(to + (<usize>group << 2), <f32>sum * unit);
+  }
+}
+
+/** What rounding to factors left out of `count` f32, into `weights`. */
+function leaveOut(from: usize, rounded: usize, count: i32, unit: f32): void {
+  const units = f32x4.splat(unit);
+  for (let index: usize = 0; index < <usize>count; index += 4) {
+    const kept = f32x4.mul(f32x4.convert_i32x4_s(v128.load16x4_s(rounded + (index << 1))), units);
+    v128.store(weights + (index << 2), f32x4.sub(v128.load(from + (index << 2)), kept));
   }
 }
 
@@ -80,28 +108,57 @@ function scoreTokens(layer: usize, record: usize, row: usize, count: i32): void 
       const pass = min(PASS, heads - head);
       const x = row + state.factors + <usize>head * stride + (<usize>channel << 1);
       sumPanels(bits, pass, codes, channels, x, stride, panels, <usize>(2 * headSize * bits));
-      for (let j = 0; j < pass; j++) {
-        const unit = row + state.units + (<usize>(head + j) << 2);
-        const sum = row + state.sums + (<usize>((head + j) * groups + group) << 2);
-        finishTokens(bits, head + j, panelSums + (<usize>j << 6), panels, load<f32>(unit), load<f32>(sum), group);
-      }
+      finishPass(bits, row + state.units, row + state.sums, head, pass, panels, groups, group, group > 0);
+      if (!isCoarse(row, head, pass)) continue;
+      const fine = row + state.residues + <usize>head * stride + (<usize>channel << 1);
+      sumPanels(bits, pass, codes, channels, fine, stride, panels, <usize>(2 * headSize * bits));
+      finishPass(bits, row + state.residueUnits, row + state.residueSums, head, pass, panels, groups, group, true);
     }
   }
 }
 
-/** Scales and minima of a group as f32. */
+function isCoarse(row: usize, head: i32, pass: i32): bool {
+  for (let index = head; index < head + pass; index++)
+    if (load<f32>(row + state.units + (<usize>index << 2)) * largestKey > 2 * COARSE) return true;
+  return false;
+}
+
+function finishPass(
+  bits: i32,
+  unitsAt: usize,
+  sumsAt: usize,
+  head: i32,
+  pass: i32,
+  panels: i32,
+  groups: i32,
+  group: i32,
+  adds: bool,
+): void {
+  for (let j = 0; j < pass; j++) {
+    const unit = load<f32>(unitsAt + (<usize>(head + j) << 2));
+    const sum = load<f32>(sumsAt + (<usize>((head + j) * groups + group) << 2));
+    finishTokens(bits, head + j, panelSums + (<usize>j << 6), panels, unit, sum, adds);
+  }
+}
+
+/** Scales and minima of a group as f32; the largest magnitude that they allow into `largestKey`. */
 function loadParameters(key: usize, record: usize, group: i32, panels: i32): void {
   const at = record + (<usize>(group * TILE) << 1);
   const scalesAt = at + field(key, SCALES);
   const minimaAt = at + field(key, MINIMA);
   const affine = field(key, AFFINE);
   const offset = f32x4.splat(<f32>-codeOffset(key));
+  const levels = f32x4.splat(<f32>((1 << field(key, BITS)) - 1));
+  let largest = f32x4.splat(0);
   for (let quad: usize = 0; quad < <usize>panels << 2; quad++) {
     const scale = loadHalves(scalesAt + (quad << 3));
     const minimum = affine ? loadHalves(minimaAt + (quad << 3)) : f32x4.mul(scale, offset);
     v128.store(scales + (quad << 4), scale);
     v128.store(middles + (quad << 4), minimum);
+    const highest = f32x4.add(minimum, f32x4.mul(scale, levels));
+    largest = f32x4.pmax(largest, f32x4.pmax(f32x4.abs(minimum), f32x4.abs(highest)));
   }
+  largestKey = largestLane(largest);
 }
 
 // @ts-ignore: decorator
@@ -111,8 +168,8 @@ function tokenScore(sum: v128, unit: v128, at: usize, factorSums: v128): v128 {
   return f32x4.add(product, f32x4.mul(v128.load(middles + at), factorSums));
 }
 
-/** Adds (stores, for the first group) `unit * scale * sum + minimum * sum of factors` of one head's panels. */
-function finishTokens(bits: i32, head: i32, from: usize, panels: i32, unit: f32, factorSum: f32, group: i32): void {
+/** Adds (stores, unless it `adds`) `unit * scale * sum + minimum * sum of factors` of one head's panels. */
+function finishTokens(bits: i32, head: i32, from: usize, panels: i32, unit: f32, factorSum: f32, adds: bool): void {
   const each = unitFactors(bits);
   const unit0 = f32x4.splat(unit * load<f32>(each));
   const unit1 = f32x4.splat(unit * load<f32>(each, 4));
@@ -127,7 +184,7 @@ function finishTokens(bits: i32, head: i32, from: usize, panels: i32, unit: f32,
     let c = tokenScore(v128.load(from, 32), unit2, at + 32, factorSums);
     let d = tokenScore(v128.load(from, 48), unit3, at + 48, factorSums);
     const to = first + at;
-    if (group > 0) {
+    if (adds) {
       a = f32x4.add(a, v128.load(to));
       b = f32x4.add(b, v128.load(to, 16));
       c = f32x4.add(c, v128.load(to, 32));

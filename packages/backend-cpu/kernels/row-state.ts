@@ -12,6 +12,10 @@ export namespace state {
   export let units: usize = 0;
   /** f32 `[G][groups]`: sum of the factors of a group, times the unit. */
   export let sums: usize = 0;
+  /** What `factors` leave out, in the same form with a smaller unit: int16 `[G][headSize]`, f32 `[G]`, f32 `[G][groups]`. */
+  export let residues: usize = 0;
+  export let residueUnits: usize = 0;
+  export let residueSums: usize = 0;
   /** f32 `[G]`: largest score so far, sum of weights so far. */
   export let largest: usize = 0;
   export let total: usize = 0;
@@ -60,6 +64,9 @@ export function layOut(layer: usize, scratch: usize, rows: i32): usize {
   state.factors = take(2 * heads * headSize);
   state.units = take(4 * heads);
   state.sums = take(4 * heads * groups);
+  state.residues = take(2 * heads * headSize);
+  state.residueUnits = take(4 * heads);
+  state.residueSums = take(4 * heads * groups);
   state.largest = take(4 * heads);
   state.total = take(4 * heads);
   state.exact = take(4 * heads * headSize);

@@ -134,3 +134,36 @@ test("symmetric values after the Hadamard transform lose no more than others", a
     expect(difference).toBeLessThan(4e-4);
   }
 });
+
+/** Numbers around constant offsets, far out in two channels of each head, as keys and queries of models with biases are. */
+const outlierTensor = (next: () => number, tokens: number, heads: number, headSize: number, offset: number): Tensor => {
+  const offsets = Float32Array.from({ length: headSize }, (_, channel) =>
+    channel === 3 ? offset : channel === 40 ? -0.6 * offset : 0,
+  );
+  const rows = randomTensor(next, tokens, heads * headSize, 3);
+  const data = (rows.data as Float32Array).map((x, index) => x + offsets[index % headSize]!);
+  return new Tensor("float32", data, rows.dims);
+};
+
+test.each([4, 8] as const)("outlier channels of keys and queries, %s bits per token", async (bits) => {
+  const shape = { layers: 1, queryHeads: 7, kvHeads: 1, headSize: 64 };
+  const scheme = { bits, format: "affine", axis: "token", groupSize: "head", blockSize: 1, transform: "none" } as const;
+  for (const [queryOffset, keyOffset] of [
+    [82, 145],
+    [300, 100],
+    [120, -150],
+  ] as const) {
+    const [cache, oracle] = await open(shape, { key: scheme, value: scheme, window: 0, sinks: 0 });
+    const next = normals(queryOffset);
+    for (const tokens of [200, 1, 1]) {
+      const query = outlierTensor(next, tokens, 7, 64, queryOffset);
+      const key = outlierTensor(next, tokens, 1, 64, keyOffset);
+      const value = randomTensor(next, tokens, 64, 1);
+      const difference = relativeDifference(
+        await cache.attend(0, query, key, value),
+        await oracle.attend(0, query, key, value),
+      );
+      expect(difference).toBeLessThan(1e-3);
+    }
+  }
+});
