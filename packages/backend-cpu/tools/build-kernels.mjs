@@ -21,7 +21,7 @@ const FLAGS = [
   "--enable=bulk-memory",
 ];
 
-/** Sources by name; the relaxed module is the same with other multiplications. */
+/** Modules by name, with flags of their own. */
 const variants = { baselineKernels: [] };
 
 const compilerVersion = () => createRequire(import.meta.url)("assemblyscript/package.json").version;
