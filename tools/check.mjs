@@ -48,7 +48,7 @@ const withExitCode = (code, counts) => (code !== 0 && !counts.failed ? { ...coun
 
 const testsOnNode24 = async () => {
   const { path, skipped, failed } = await node24();
-  if (path) return tests(path, "node24", "packages", "apps/kvtuner/src", "tools");
+  if (path) return tests(path, "node24", "packages", "apps/kvtuner/src", "apps/kvtuner/test/run-cli.test.ts", "tools");
   console.log(skipped ?? failed);
   return skipped ? { skipped: 1 } : { failed: 1 };
 };

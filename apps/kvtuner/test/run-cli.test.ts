@@ -74,6 +74,14 @@ describe("kvtuner run", () => {
     expect(second.prompt.reused).toBeGreaterThanOrEqual(first.prompt.tokens);
   });
 
+  test("--chat tells a message that the context has no room for, and goes on without it", async () => {
+    const input = `one\n${"x".repeat(600)}\ntwo\n`;
+    const { code, stdout, stderr } = await kvtunerRun(["--chat", "--json", "--quiet", "--max-tokens", "5"], input);
+    expect(code).toBe(0);
+    expect(stdout.trim().split("\n")).toHaveLength(2);
+    expect(stderr.match(/^error \[\w+\]/gm)).toEqual(["error [PROMPT_TOO_LONG]"]);
+  });
+
   test("SIGINT ends a generation, with 130 and what there is of the text", async () => {
     const running = starting(["--prompt", "the", "--max-tokens", "500", "--temperature", "1"]);
     await once(running.process.stdout!, "data");

@@ -1,6 +1,7 @@
 import { createInterface, type Interface } from "node:readline";
 
 import type { ChatMessage } from "@kvtuner/decoder";
+import { KvtunerError } from "@kvtuner/plan";
 
 import type { RunResult } from "../../run/runner.ts";
 import type { Interrupt } from "../interrupt.ts";
@@ -25,23 +26,34 @@ export interface Chat {
  */
 export const chat = async ({ terminal, interrupt, answer, show }: Chat): Promise<boolean> => {
   const lines = openLines(terminal, interrupt);
-  let left = false;
+  let [left, ended] = [false, false];
+  // Piped input ends long before its last line is answered, and Node refuses a prompt behind the end.
+  lines.once("close", () => {
+    ended = true;
+  });
   const onIdle = (): void => {
     left = true;
     lines.close();
   };
   const generation = generationInterrupt(interrupt, onIdle);
-  const messages: ChatMessage[] = [];
+  /** What cannot be answered, as where the context is full, is told and forgotten. */
+  const refused = (error: unknown): undefined => {
+    if (!KvtunerError.isInstance(error)) throw error;
+    terminal.error(`error [${error.code}]: ${error.message}\n`);
+  };
+  let messages: readonly ChatMessage[] = [];
   lines.prompt();
   for await (const line of lines) {
     if (line.trim() !== "") {
-      messages.push({ role: "user", content: line });
-      const result = await generation.during(async (signal) => answer(messages, signal));
-      messages.push({ role: "assistant", content: result.text });
-      show(result);
+      const asked: ChatMessage[] = [...messages, { role: "user", content: line }];
+      const result = await generation.during(async (signal) => answer(asked, signal)).catch(refused);
+      if (result) {
+        messages = [...asked, { role: "assistant", content: result.text }];
+        show(result);
+      }
     }
     if (left) break;
-    lines.prompt();
+    if (!ended) lines.prompt();
   }
   return left;
 };
