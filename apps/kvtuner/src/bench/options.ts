@@ -17,7 +17,7 @@ export interface BenchOptions {
   readonly plans: readonly (Plan | string)[];
   /** Tokens in the cache; 512, 4096, 8192 and 16384 by default. */
   readonly contexts?: readonly number[];
-  /** Threads of everything that is timed; 1 by default. */
+  /** Threads of the weights and of the peer; 1 by default. Packed caches of our backends run on one. */
   readonly threads?: number;
   /** Name of the backend, one of {@link BACKEND_NAMES}; the first by default. */
   readonly backend?: string;

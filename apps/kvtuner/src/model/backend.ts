@@ -5,7 +5,7 @@ import { OptionKvtunerError } from "../options.ts";
 
 /** How a backend runs. */
 interface BackendOptions {
-  /** Threads of the kernels, where they have any. */
+  /** Threads of the kernels, which a backend may use; those here run on one. */
   readonly threads: number;
 }
 
