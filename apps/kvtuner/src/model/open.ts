@@ -1,9 +1,10 @@
-import { loadDecoder, loadTokenizer, type Decoder, type GgufFile, type Tokenizer } from "@kvtuner/decoder";
+import { loadTokenizer, type Tokenizer } from "@kvtuner/decoder";
 import { createEvaluator, trace } from "@kvtuner/evaluation";
 
 import type { RunContext } from "../progress.ts";
 import { batchContinuations } from "./batch-continuations.ts";
 import { openHeader, type ModelHeader } from "./header.ts";
+import { lazyDecoder } from "./lazy-decoder.ts";
 import { createSession } from "./session.ts";
 import { resolveModel } from "./resolve.ts";
 import { sha256File } from "./sha256-file.ts";
@@ -19,7 +20,7 @@ export const openModel = async (model: string, run: RunContext): Promise<Tunable
   const path = resolveModel(model);
   const header = await openHeader(path);
   const { tokenizer, sha256 } = await readBeside(path, header);
-  const decoder = lazyDecoder(header.gguf, sha256, run);
+  const decoder = lazyDecoder(header.gguf, { createSession, sha256 }, run);
   const encode = (text: string): Int32Array => tokenizer.encode(text);
   return {
     identity: { ...header.identity, sha256 },
@@ -47,30 +48,3 @@ const readBeside = async (path: string, header: ModelHeader): Promise<{ tokenize
 };
 
 const endTokens = ({ bosId, eosIds }: Tokenizer): number[] => [...eosIds, ...(bosId === undefined ? [] : [bosId])];
-
-interface LazyDecoder {
-  get(): Promise<Decoder>;
-  dispose(): Promise<void>;
-}
-
-const lazyDecoder = (gguf: GgufFile, sha256: string, { progress, signal }: RunContext): LazyDecoder => {
-  let decoder: Promise<Decoder> | undefined;
-  const onProgress = (done: number, total: number): void => {
-    signal?.throwIfAborted();
-    progress({ step: "load", done, total });
-  };
-  const load = (): Promise<Decoder> => {
-    const loading = loadDecoder(gguf, { createSession, onProgress, sha256 });
-    // A load that failed, or was aborted, is tried again by the next one to ask.
-    loading.catch(() => {
-      decoder = undefined;
-    });
-    return loading;
-  };
-  return {
-    get: () => (decoder ??= load()),
-    dispose: async () => {
-      await (await decoder?.catch(() => undefined))?.dispose();
-    },
-  };
-};

@@ -1,15 +1,9 @@
-import {
-  loadDecoder,
-  loadTokenizer,
-  type CreateSession,
-  type Decoder,
-  type Tokenizer,
-  type WeightStorage,
-} from "@kvtuner/decoder";
+import { loadTokenizer, type CreateSession, type Decoder, type Tokenizer, type WeightStorage } from "@kvtuner/decoder";
 import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
 
 import type { RunContext } from "../progress.ts";
 import { openHeader } from "./header.ts";
+import { lazyDecoder } from "./lazy-decoder.ts";
 import { resolveModel } from "./resolve.ts";
 import { sha256File } from "./sha256-file.ts";
 
@@ -40,17 +34,13 @@ export interface RunnableOptions {
 export const openRunnableModel = async (
   name: string,
   options: RunnableOptions,
-  { progress, signal }: RunContext,
+  context: RunContext,
 ): Promise<RunnableModel> => {
   const path = resolveModel(name);
   const header = await openHeader(path);
-  let decoder: Decoder | undefined;
-  const onProgress = (done: number, total: number): void => {
-    signal?.throwIfAborted();
-    progress({ step: "load", done, total });
-  };
+  const decoder = lazyDecoder(header.gguf, options, context);
   const dispose = async (): Promise<void> => {
-    await decoder?.dispose();
+    await decoder.dispose();
     await header.close();
   };
   try {
@@ -59,7 +49,7 @@ export const openRunnableModel = async (
       shape: header.shape,
       contextLength: header.contextLength,
       tokenizer: loadTokenizer(header.gguf),
-      load: async () => (decoder ??= await loadDecoder(header.gguf, { ...options, onProgress })),
+      load: decoder.get,
       dispose,
     };
   } catch (error) {

@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 
+import type { Backend } from "@kvtuner/backend";
 import type { ChatMessage, WeightStorage } from "@kvtuner/decoder";
 import type { Plan } from "@kvtuner/plan";
 
@@ -13,11 +14,14 @@ export interface RunnerOptions {
   readonly model: string;
   /** A plan, the path of a plan file, or shorthand like `kivi:K4V2+sinks4`. */
   readonly plan: Plan | string;
-  /** Name of the backend that holds the cache; the first of {@link BACKEND_NAMES} by default. */
-  readonly backend?: string;
+  /**
+   * What holds the cache: a name, the first of {@link BACKEND_NAMES} by default, or any backend, which stays the caller's to
+   * dispose of.
+   */
+  readonly backend?: string | Backend;
   /** How the model's weights are held; `stored` by default. */
   readonly weights?: WeightStorage;
-  /** Threads; all cores by default. */
+  /** Threads of the weight segments, all cores by default; packed caches run on one. */
   readonly threads?: number;
   readonly onProgress?: OnProgress;
   /** Stops the loading of the model. */
@@ -44,7 +48,7 @@ export interface GenerationOptions {
 
 /** {@link RunnerOptions} checked and filled in. */
 export interface RunnerSettings {
-  readonly backend: string;
+  readonly backend: string | Backend;
   readonly weights: WeightStorage;
   readonly threads: number;
 }
@@ -88,7 +92,7 @@ export const WEIGHTS: readonly WeightStorage[] = ["float32", "stored", "stored-i
  * @throws OptionKvtunerError naming the option
  */
 export const runnerSettings = ({ backend, weights, threads }: RunnerOptions): RunnerSettings => ({
-  backend: oneOf("backend", backend ?? BACKEND_NAMES[0] ?? "", BACKEND_NAMES),
+  backend: typeof backend === "object" ? backend : oneOf("backend", backend ?? BACKEND_NAMES[0] ?? "", BACKEND_NAMES),
   weights: oneOf("weights", weights ?? "stored", WEIGHTS),
   threads: wholeNumber("threads", threads ?? availableParallelism(), 1),
 });

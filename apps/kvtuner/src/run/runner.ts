@@ -26,7 +26,11 @@ export interface Runner {
   readonly plan: Plan;
   /** Loads the model's weights, which the first generation does otherwise. */
   load(): Promise<void>;
-  /** @throws KvtunerError for bad options and prompts; the cache then holds what it held, or less */
+  /**
+   * One generation waits for the one before it.
+   *
+   * @throws KvtunerError for bad options and prompts; the cache then holds what it held, or less
+   */
   generate(options: GenerationOptions): Promise<RunResult>;
   /** Gives back the model and the cache. */
   dispose(): Promise<void>;
@@ -38,7 +42,7 @@ export interface Runner {
  * @throws KvtunerError for bad options, models and plans, and for a plan that the backend cannot store
  */
 export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
-  const { backend: name, weights, threads } = runnerSettings(options);
+  const { backend: given, weights, threads } = runnerSettings(options);
   const context = runContext(options);
   const disposals: (() => Promise<void>)[] = [];
   const dispose = async (): Promise<void> => {
@@ -48,8 +52,8 @@ export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
     const model = await openRunnableModel(options.model, { createSession: sessionsOn(threads), weights }, context);
     disposals.push(() => model.dispose());
     const plan = readPlan(options.plan, model);
-    const backend = await createBackend(name, { threads });
-    disposals.push(() => backend.dispose());
+    const backend = typeof given === "string" ? await createBackend(given, { threads }) : given;
+    if (backend !== given) disposals.push(() => backend.dispose());
     const cache = await backend.createCache(model.shape, plan);
     disposals.push(() => cache.dispose());
     return { plan, ...generator({ model, plan, backend, cache, context }), dispose };
@@ -69,20 +73,28 @@ interface Parts {
 
 const generator = ({ model, plan, backend, cache, context }: Parts): Pick<Runner, "load" | "generate"> => {
   let session: CacheSession | undefined;
-  const opened = async (): Promise<CacheSession> =>
-    (session ??= new CacheSession({ decoder: await model.load(), cache }));
+  let last: Promise<unknown> = Promise.resolve();
+  const opened = async (): Promise<CacheSession> => {
+    const decoder = await model.load();
+    return (session ??= new CacheSession({ decoder, cache }));
+  };
   const room = Math.min(model.contextLength, backend.capabilities.maxTokens);
+  const generateNow = async (options: GenerationOptions): Promise<RunResult> => {
+    const { tokenizer } = model;
+    const settings = generationSettings(options);
+    const prompt = tokenizer.encode(promptText(tokenizer, options.prompt));
+    assertPrompt(prompt, room);
+    const onPrefill = (done: number, total: number): void => context.progress({ step: "prefill", done, total });
+    const parts = { session: await opened(), tokenizer, prompt, room, onPrefill };
+    const generated = await generateText(parts, settings, options);
+    return { ...generated, backend: backend.name, ...cacheReport(cache, plan) };
+  };
   return {
     load: async () => void (await opened()),
     generate: async (options) => {
-      const { tokenizer } = model;
-      const settings = generationSettings(options);
-      const prompt = tokenizer.encode(promptText(tokenizer, options.prompt));
-      assertPrompt(prompt, room);
-      const onPrefill = (done: number, total: number): void => context.progress({ step: "prefill", done, total });
-      const parts = { session: await opened(), tokenizer, prompt, room, onPrefill };
-      const generated = await generateText(parts, settings, options);
-      return { ...generated, backend: backend.name, ...cacheReport(cache, plan) };
+      const generation = last.then(async () => generateNow(options));
+      last = generation.catch(() => undefined);
+      return generation;
     },
   };
 };
