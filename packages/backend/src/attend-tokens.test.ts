@@ -49,8 +49,8 @@ describe("assertFiniteTensors", () => {
   const filled = (value: number): Float32Array => new Float32Array(16).fill(value);
   const small = filled(1);
 
-  it("takes what float16 holds, and any finite query", () => {
-    expect(() => assertFiniteTensors(destination, filled(3e38), filled(-65_504), filled(23_000))).not.toThrow();
+  it("takes what float16 holds, and queries whose scores float32 holds", () => {
+    expect(() => assertFiniteTensors(destination, filled(9e14), filled(-65_504), filled(23_000))).not.toThrow();
   });
 
   it.each([

@@ -2,6 +2,9 @@ import type { LayerScheme, TensorScheme } from "@kvtuner/plan";
 import { hadamardInPlace, MAX_FLOAT16, roundArrayToFloat16 } from "@kvtuner/quantizers";
 import { TensorError } from "./attend-tokens.ts";
 
+/** Scores of larger queries would leave float32. */
+const MAX_QUERY = 1e15;
+
 /** Where the numbers go. */
 export interface Destination {
   /** For the message. */
@@ -11,8 +14,8 @@ export interface Destination {
 }
 
 /**
- * Refuses numbers that would poison a cache: NaN or infinity anywhere; keys or values of a magnitude over 65504, the
- * largest float16, before or after the transform of their scheme. For backends whose tensors are on the CPU; others say
+ * Refuses numbers that would poison a cache: NaN or infinity anywhere; queries of a magnitude over 1e15; keys or values of one
+ * over 65504, the largest float16, before or after the transform of their scheme. For backends whose tensors are on the CPU; others say
  * in their documentation what they do instead.
  *
  * @param query float32 of any layout
@@ -25,7 +28,7 @@ export const assertFiniteTensors = (
   key: Float32Array,
   value: Float32Array,
 ): void => {
-  largestWithin(`the query of layer ${layer}`, query, Number.MAX_VALUE);
+  largestWithin(`the query of layer ${layer}`, query, MAX_QUERY);
   assertStorable(`the key of layer ${layer}`, key, scheme.key, headSize);
   assertStorable(`the value of layer ${layer}`, value, scheme.value, headSize);
 };
@@ -52,9 +55,8 @@ const largestWithin = (what: string, numbers: Float32Array, limit: number): numb
 };
 
 const refused = (what: string, value: number, index: number, limit: number): TensorError => {
-  const range = limit === MAX_FLOAT16 ? `numbers of magnitude up to ${MAX_FLOAT16}` : "finite numbers";
   return new TensorError(
     "BACKEND_TENSOR_NOT_FINITE",
-    `expected ${range} in ${what}, got ${value} at index ${index}; find where the model overflows`,
+    `expected numbers of magnitude up to ${limit} in ${what}, got ${value} at index ${index}; find where the model overflows`,
   );
 };

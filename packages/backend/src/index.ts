@@ -8,6 +8,7 @@ export type { Capabilities, SchemeFamily } from "./capabilities.ts";
 export { assertAlive, DisposedError } from "./disposed.ts";
 export type { Destination } from "./finite-tensors.ts";
 export { assertFiniteTensors } from "./finite-tensors.ts";
+export { LimitError, limitsWithin } from "./limits.ts";
 export { nearestScheme, schemesOf, supportsScheme } from "./nearest-scheme.ts";
 export { assertPlanSupported, PlanShapeError, UnsupportedShapeError } from "./plan-support.ts";
 export { assertCoarser, RetuneError } from "./retune-check.ts";

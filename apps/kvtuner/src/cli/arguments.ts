@@ -4,7 +4,8 @@ import { InvalidArgumentError } from "commander";
 /** Parser of a number; commander reports what it throws with the option's name. */
 export const number = (text: string): number => {
   const value = Number(text);
-  if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("expected a number.");
+  if (text.trim() === "" || !Number.isFinite(value))
+    throw new InvalidArgumentError(`expected a number, got ${JSON.stringify(text)}.`);
   return value;
 };
 
@@ -26,3 +27,6 @@ export const bytes = (text: string): number => {
 
 /** Parser of a list with commas. */
 export const list = (text: string): string[] => text.split(",").map((item) => item.trim());
+
+/** Parser of a list of numbers with commas. */
+export const numbers = (text: string): number[] => list(text).map(number);

@@ -8,14 +8,14 @@ import { DEFAULT_CACHE_TYPES } from "../bench/llama-cpp/cache-types.ts";
 import { DEFAULT_CONTEXTS, type PeerName } from "../bench/options.ts";
 import type { ContextReport, VariantReport } from "../bench/report.ts";
 import { BACKEND_NAMES } from "../model/backend.ts";
-import { list, number } from "./arguments.ts";
+import { list, number, numbers } from "./arguments.ts";
 import { plainTable } from "./format.ts";
 import { progressView } from "./progress-view.ts";
 import type { Terminal } from "./terminal.ts";
 
 interface BenchFlags {
   readonly plan: string[];
-  readonly context: string[];
+  readonly context: number[];
   readonly threads: number;
   readonly backend: string;
   readonly weights: WeightStorage;
@@ -37,7 +37,7 @@ export const benchCommand = (terminal: Terminal, signal: AbortSignal): Command =
     .description("time plans, the float cache and another program on the same model and contexts, in turns")
     .argument("<model>", "path of a GGUF file, or smollm2 or qwen05")
     .requiredOption("--plan <list>", "plan files or shorthands like kivi:K4V4,none; ratios are to the first", list)
-    .option("--context <list>", "tokens in the cache", list, DEFAULT_CONTEXTS.map(String))
+    .option("--context <list>", "tokens in the cache", numbers, [...DEFAULT_CONTEXTS])
     .option("--threads <n>", "threads of the weights and the peer; packed caches use one", number, 1)
     .option("--backend <name>", `what holds the packed caches: ${BACKEND_NAMES.join(", ")}`, BACKEND_NAMES[0])
     .addOption(
@@ -60,11 +60,10 @@ export const benchCommand = (terminal: Terminal, signal: AbortSignal): Command =
     .option("--json", "print one JSON document on stdout")
     .option("--quiet", "no progress on stderr")
     .action(async (model: string, flags: BenchFlags) => {
-      const { plan, context, json, quiet, ...settings } = flags;
+      const { plan, context: contexts, json, quiet, ...settings } = flags;
       const view = progressView(terminal, quiet === true);
       const onWarning = (message: string): void => terminal.error(`warning: ${message}\n`);
       const callbacks = { onProgress: view.show, onWarning, signal };
-      const contexts = context.map(Number);
       const result = await bench({ model, plans: plan, contexts, ...settings, ...callbacks }).finally(view.end);
       terminal.out(json === true ? `${JSON.stringify(result)}\n` : summary(result));
     });

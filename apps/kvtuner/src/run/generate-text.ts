@@ -95,7 +95,7 @@ const untilAborted = async (signal: AbortSignal | undefined, work: () => Promise
     await work();
     return false;
   } catch (error) {
-    if (signal?.aborted === true) return true;
+    if (signal?.aborted === true && error === signal.reason) return true;
     throw error;
   }
 };

@@ -6,6 +6,7 @@ import {
   type CachePlan,
   type Capabilities,
   type KvCache,
+  limitsWithin,
   readSnapshot,
   type SchemeFamily,
 } from "@kvtuner/backend";
@@ -23,12 +24,14 @@ export interface ReferenceOptions {
 /**
  * The reference backend, "cpu-reference": plain TypeScript in double precision. Slow, and obviously right: the oracle of
  * all other backends. It stores every scheme in groups of 16, 32, 64 or 128 numbers or the whole head, at any head size.
+ *
+ * @throws LimitError for limits that are none
  */
-export const createReferenceBackend = ({
-  maxCacheBytes = Number.MAX_SAFE_INTEGER,
-  maxTokens = MAX_TOKENS,
-}: ReferenceOptions = {}): Backend =>
-  new ReferenceBackend({ ...CAPABILITIES, maxCacheBytes, maxTokens: Math.min(maxTokens, MAX_TOKENS) });
+export const createReferenceBackend = (options: ReferenceOptions = {}): Backend =>
+  new ReferenceBackend({
+    ...CAPABILITIES,
+    ...limitsWithin({ maxTokens: MAX_TOKENS, maxCacheBytes: Number.MAX_SAFE_INTEGER }, options),
+  });
 
 /** A Map holds no more. */
 const MAX_TOKENS = 2 ** 24 - 1;

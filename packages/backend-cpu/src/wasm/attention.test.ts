@@ -167,3 +167,31 @@ test.each([4, 8] as const)("outlier channels of keys and queries, %s bits per to
     }
   }
 });
+
+test.each([{ maxTokens: Number.NaN }, { maxTokens: -1 }, { maxCacheBytes: Number.NaN }, { maxCacheBytes: -1 }])(
+  "limits that are none are refused: %j",
+  async (limits) => {
+    await expect(createCpuBackend(limits)).rejects.toMatchObject({ code: "BACKEND_LIMIT" });
+    expect(() => createReferenceBackend(limits)).toThrow(expect.objectContaining({ code: "BACKEND_LIMIT" }));
+  },
+);
+
+test("a query whose scores would leave float32 is refused, the cache stays as it was", async () => {
+  const shape = { layers: 1, queryHeads: 1, kvHeads: 1, headSize: 16 };
+  const scheme = {
+    bits: 4,
+    format: "affine",
+    axis: "token",
+    groupSize: "head",
+    blockSize: 1,
+    transform: "none",
+  } as const;
+  const next = normals(1);
+  for (const cache of await open(shape, { key: scheme, value: scheme, window: 0, sinks: 0 })) {
+    const query = randomTensor(next, 1, 16, 1e25);
+    await expect(
+      cache.attend(0, query, randomTensor(next, 1, 16, 1), randomTensor(next, 1, 16, 1)),
+    ).rejects.toMatchObject({ code: "BACKEND_TENSOR_NOT_FINITE" });
+    expect(cache.length).toBe(0);
+  }
+});

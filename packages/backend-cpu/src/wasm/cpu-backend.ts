@@ -7,6 +7,7 @@ import {
   type CachePlan,
   type Capabilities,
   type KvCache,
+  limitsWithin,
   readSnapshot,
 } from "@kvtuner/backend";
 import { type CacheShape, planBytes } from "@kvtuner/plan";
@@ -29,17 +30,13 @@ export interface CpuOptions {
  * keys per token or per channel, values per token, each with or without the Hadamard transform, at head sizes that are
  * multiples of 16. Its output differs from exact arithmetic by at most 1e-3 of the largest number of the output.
  *
+ * @throws LimitError for limits that are none
  * @throws WebAssembly.CompileError where there is no SIMD
  */
-export const createCpuBackend = async ({
-  maxCacheBytes = MAX_CACHE_BYTES,
-  maxTokens = MAX_TOKENS,
-}: CpuOptions = {}): Promise<Backend> =>
-  new CpuBackend(await compileKernels(), {
-    ...KERNEL_CAPABILITIES,
-    maxCacheBytes: Math.min(maxCacheBytes, MAX_CACHE_BYTES),
-    maxTokens: Math.min(maxTokens, MAX_TOKENS),
-  });
+export const createCpuBackend = async (options: CpuOptions = {}): Promise<Backend> => {
+  const limits = limitsWithin({ maxTokens: MAX_TOKENS, maxCacheBytes: MAX_CACHE_BYTES }, options);
+  return new CpuBackend(await compileKernels(), { ...KERNEL_CAPABILITIES, ...limits });
+};
 
 class CpuBackend implements Backend, Owner {
   readonly specVersion = 1;

@@ -87,7 +87,9 @@ export class WasmCache implements KvCache {
     const { name, capabilities, module } = this.#owner;
     assertPlanSupported(name, capabilities, this.shape, plan);
     assertCoarser(this.#plan, plan, evenLength(this.#lengths()));
-    this.#store = await retunedStore(module, this.#store, this.shape, plan);
+    const store = await retunedStore(module, this.#store, this.shape, plan);
+    this.#assertAlive();
+    this.#store = store;
     this.#plan = plan;
     this.#totalBytes = storeBytes(this.#store).total;
   }

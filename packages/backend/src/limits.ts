@@ -1,0 +1,28 @@
+import { KvtunerError } from "@kvtuner/plan";
+import type { CacheLimits } from "./append.ts";
+
+/**
+ * The limits that a caller sets, none beyond what the backend can hold.
+ *
+ * @throws LimitError `BACKEND_LIMIT` for a limit that is no number from 0 on
+ */
+export const limitsWithin = (most: CacheLimits, given: Partial<CacheLimits>): CacheLimits => ({
+  maxTokens: limit("maxTokens", most.maxTokens, given.maxTokens),
+  maxCacheBytes: limit("maxCacheBytes", most.maxCacheBytes, given.maxCacheBytes),
+});
+
+const limit = (name: string, most: number, given: number = most): number => {
+  if (given >= 0) return Math.min(given, most);
+  throw new LimitError(name, given);
+};
+
+/** A limit that holds nothing back, or everything. */
+export class LimitError extends KvtunerError {
+  constructor(name: string, given: number) {
+    super(
+      "BACKEND_LIMIT",
+      `expected ${name} to be a number from 0 on, got ${given}; leave it out for the backend's own`,
+    );
+    this.name = "LimitError";
+  }
+}
