@@ -11,7 +11,8 @@ import {
   type SchemeFamily,
 } from "@kvtuner/backend";
 import { type CacheShape, planBytes } from "@kvtuner/plan";
-import { type Owner, ReferenceCache } from "./reference-cache.ts";
+import type { CacheOwner } from "../cache-owner.ts";
+import { ReferenceCache } from "./reference-cache.ts";
 
 /** Limits of a reference backend. */
 export interface ReferenceOptions {
@@ -54,7 +55,7 @@ const CAPABILITIES: Omit<Capabilities, "maxCacheBytes" | "maxTokens"> = {
   deviceTensors: false,
 };
 
-class ReferenceBackend implements Backend, Owner {
+class ReferenceBackend implements Backend, CacheOwner {
   readonly specVersion = 1;
   readonly name = "cpu-reference";
   readonly capabilities: Capabilities;

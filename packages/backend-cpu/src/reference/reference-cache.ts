@@ -8,34 +8,27 @@ import {
   attendTokens,
   type CacheImage,
   type CachePlan,
-  type Capabilities,
   evenLength,
   type KvCache,
   writeSnapshot,
 } from "@kvtuner/backend";
 import { type CacheBytes, type CacheShape, layerBytes } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
+import type { CacheOwner } from "../cache-owner.ts";
 import { cacheBytes } from "./cache-bytes.ts";
 import { attendLayer, emptyLayer, layoutOf, retunedLayer, type StoredLayer, truncateLayer } from "./stored-layer.ts";
 import { imagesOf, tensorFromImages } from "./tensor-image.ts";
 
-/** What a cache asks of its backend. */
-export interface Owner {
-  readonly name: string;
-  readonly capabilities: Capabilities;
-  readonly disposed: boolean;
-}
-
 /** A packed cache in plain TypeScript: every number is where the words of the interface say it is. */
 export class ReferenceCache implements KvCache {
   readonly shape: CacheShape;
-  readonly #owner: Owner;
+  readonly #owner: CacheOwner;
   #plan: CachePlan;
   #layers: readonly StoredLayer[];
   #disposed = false;
 
   /** Without an image the cache is empty. The plan is trusted to be supported. */
-  constructor(owner: Owner, shape: CacheShape, plan: CachePlan, image?: CacheImage) {
+  constructor(owner: CacheOwner, shape: CacheShape, plan: CachePlan, image?: CacheImage) {
     this.shape = shape;
     this.#owner = owner;
     this.#plan = plan;

@@ -1,11 +1,5 @@
+import type { TensorBytes } from "../bytes-by-part.ts";
 import type { StoredTensor } from "./stored-tensor.ts";
-
-/** Bytes of the arrays of a tensor, by part. */
-export interface TensorBytes {
-  readonly codes: number;
-  readonly parameters: number;
-  readonly exact: number;
-}
 
 /** Counts the arrays that are there; the plan's arithmetic has no part in it. */
 export const tensorBytes = ({ blocks, exact }: StoredTensor): TensorBytes => {

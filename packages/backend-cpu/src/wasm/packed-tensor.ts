@@ -1,15 +1,9 @@
+import type { TensorBytes } from "../bytes-by-part.ts";
 import { type CacheShape, type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
 import { aligned, type Arena } from "./arena.ts";
 import { BlockTable } from "./block-table.ts";
 import { PAGE_TOKENS, recordLayout, type RecordLayout, TILE_TOKENS, writeTables } from "./layer-record.ts";
 import { CHUNK_TOKENS } from "./workspace.ts";
-
-/** Bytes of one tensor of one layer. */
-export interface TensorBytes {
-  readonly codes: number;
-  readonly parameters: number;
-  readonly exact: number;
-}
 
 /** Keys, or values, of one layer in an arena: records of tiles, and pages of 16-bit rows. */
 export class PackedTensor {

@@ -7,23 +7,20 @@ import {
   assertTruncate,
   attendTokens,
   type CachePlan,
-  type Capabilities,
   evenLength,
   type KvCache,
   writeSnapshot,
 } from "@kvtuner/backend";
 import { type CacheBytes, type CacheShape, layerBytes } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
+import type { CacheOwner } from "../cache-owner.ts";
 import { storeBytes } from "./store-bytes.ts";
 import type { PackedStore } from "./packed-store.ts";
 import { retunedStore } from "./retuned-store.ts";
 import { imagesOf } from "./tensor-image.ts";
 
-/** What a cache asks of its backend. */
-export interface Owner {
-  readonly name: string;
-  readonly capabilities: Capabilities;
-  readonly disposed: boolean;
+/** What a cache in WebAssembly asks of its backend. */
+export interface Owner extends CacheOwner {
   readonly module: WebAssembly.Module;
 }
 
