@@ -161,6 +161,7 @@ const cacheOf = (owner: Owner, firstPlan: CachePlan, firstLayers: readonly Layer
     truncate(length) {
       assertUsable();
       assertTruncate(lengths().at(-1)!, length);
+      assertFits(length, planBytes(plan, length).total, owner.capabilities);
       for (const [index, { key, value }] of layers.entries()) {
         key.length = length;
         value.length = length;

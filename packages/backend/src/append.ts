@@ -32,7 +32,7 @@ export const assertAppend = ({ layer, tokens, lengths, bytesAfter }: Append, lim
 export type CacheLimits = Pick<Capabilities, "maxTokens" | "maxCacheBytes">;
 
 /**
- * Checks that a cache of so many tokens and bytes may be; for a snapshot, before it is restored.
+ * Checks that a cache of so many tokens and bytes may be; before a snapshot is restored, and before a cache is truncated.
  *
  * @throws CacheFullError `BACKEND_TOO_LONG` beyond `maxTokens`
  * @throws OutOfMemoryError `BACKEND_OUT_OF_MEMORY` beyond `maxCacheBytes`
@@ -79,14 +79,22 @@ export class OutOfMemoryError extends KvtunerError {
   readonly neededBytes: number;
   readonly limitBytes: number;
 
-  constructor(neededBytes: number, limitBytes: number, options?: { readonly cause?: unknown }) {
+  /** @param options what is full, "a cache" without it */
+  constructor(neededBytes: number, limitBytes: number, options: OutOfMemoryOptions = {}) {
     super(
       "BACKEND_OUT_OF_MEMORY",
-      `expected a cache of at most ${limitBytes} bytes, this call needs ${neededBytes}; choose a coarser plan, a shorter text, or allow more`,
+      `expected ${options.what ?? "a cache"} of at most ${limitBytes} bytes, this call needs ${neededBytes}; choose a coarser plan, a shorter text, or allow more`,
       options,
     );
     this.name = "OutOfMemoryError";
     this.neededBytes = neededBytes;
     this.limitBytes = limitBytes;
   }
+}
+
+/** What is known of a lack of memory. */
+export interface OutOfMemoryOptions {
+  /** What is full, with its article. */
+  readonly what?: string;
+  readonly cause?: unknown;
 }

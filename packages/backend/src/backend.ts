@@ -50,9 +50,10 @@ export interface KvCache extends Attention {
   /**
    * Forgets all tokens from `length` on, in every layer, also where one ran ahead: prompt reuse, speculative decoding.
    * What the prefix rule wants in 16 bits at the new length, but is held as codes, is decoded, rounded to float16 and kept
-   * so.
+   * so. The cache may then take more bytes than before. An error leaves it as it was.
    *
    * @throws TruncateError when `length` is no whole number from 0 to `this.length`
+   * @throws OutOfMemoryError when what is kept takes more than `maxCacheBytes`
    */
   truncate(length: number): void;
   /**

@@ -1,4 +1,4 @@
-export type { Append, CacheLimits } from "./append.ts";
+export type { Append, CacheLimits, OutOfMemoryOptions } from "./append.ts";
 export { assertAppend, assertFits, CacheFullError, evenLength, LayerOrderError, OutOfMemoryError } from "./append.ts";
 export type { AttendOptions } from "./attend-tokens.ts";
 export { attendTokens, TensorError } from "./attend-tokens.ts";

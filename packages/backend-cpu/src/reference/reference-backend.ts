@@ -12,7 +12,8 @@ import {
 } from "@kvtuner/backend";
 import { type CacheShape, planBytes } from "@kvtuner/plan";
 import type { CacheOwner } from "../cache-owner.ts";
-import { ReferenceCache } from "./reference-cache.ts";
+import { StoredCache } from "../stored-cache.ts";
+import { ReferenceStore } from "./reference-store.ts";
 
 /** Limits of a reference backend. */
 export interface ReferenceOptions {
@@ -67,14 +68,14 @@ class ReferenceBackend implements Backend, CacheOwner {
 
   async createCache(shape: CacheShape, plan: CachePlan): Promise<KvCache> {
     this.#assertSupported(shape, plan);
-    return new ReferenceCache(this, shape, plan);
+    return new StoredCache(this, plan, new ReferenceStore(plan));
   }
 
   async restoreCache(shape: CacheShape, plan: CachePlan, snapshot: Uint8Array): Promise<KvCache> {
     this.#assertSupported(shape, plan);
     const image = await readSnapshot(snapshot, shape, plan);
     assertFits(image.length, planBytes(plan, image.length).total, this.capabilities);
-    return new ReferenceCache(this, shape, plan, image);
+    return new StoredCache(this, plan, new ReferenceStore(plan, image));
   }
 
   async dispose(): Promise<void> {

@@ -1,11 +1,12 @@
 import type { CacheShape, LayerScheme } from "@kvtuner/plan";
+import type { CallRows } from "../cache-store.ts";
 import { commitPending, encodePending } from "./append-rows.ts";
 import { attention } from "./attention.ts";
 import { createRowReader } from "./read-rows.ts";
 import { retunedTensor } from "./retuned-tensor.ts";
 import { rowsToFloat16 } from "./rows.ts";
 import { emptyTensor, type StoredTensor, type TensorLayout } from "./stored-tensor.ts";
-import { truncateTensor } from "./truncate-rows.ts";
+import { decodedForTruncation, truncateTensor } from "./truncate-rows.ts";
 
 /** One layer's cache. */
 export interface StoredLayer {
@@ -26,14 +27,6 @@ export const emptyLayer = (layer: LayerScheme, shape: CacheShape): StoredLayer =
   value: emptyTensor(layoutOf(layer, "value", shape)),
 });
 
-/** The three tensors of a call, float32 `[tokens, heads * headSize]`. */
-export interface CallRows {
-  readonly tokens: number;
-  readonly query: Float32Array;
-  readonly key: Float32Array;
-  readonly value: Float32Array;
-}
-
 /** Appends and attends. What can fail comes before what changes the layer. */
 export const attendLayer = (layer: StoredLayer, shape: CacheShape, call: CallRows): Float32Array => {
   const { tokens, query } = call;
@@ -46,10 +39,22 @@ export const attendLayer = (layer: StoredLayer, shape: CacheShape, call: CallRow
   return output;
 };
 
+/** Rows of a layer that come back into 16 bits as it is truncated, by position. */
+export interface TruncatedRows {
+  readonly key: ReadonlyMap<number, Uint16Array>;
+  readonly value: ReadonlyMap<number, Uint16Array>;
+}
+
+/** What must be exact at `length`, decoded. Changes nothing. */
+export const truncatedRows = ({ key, value }: StoredLayer, length: number): TruncatedRows => ({
+  key: decodedForTruncation(key, length),
+  value: decodedForTruncation(value, length),
+});
+
 /** Forgets the tokens of a layer from `length` on. */
-export const truncateLayer = ({ key, value }: StoredLayer, length: number): void => {
-  truncateTensor(key, length);
-  truncateTensor(value, length);
+export const truncateLayer = ({ key, value }: StoredLayer, length: number, rows: TruncatedRows): void => {
+  truncateTensor(key, length, rows.key);
+  truncateTensor(value, length, rows.value);
 };
 
 /** The layer's tokens in a new layer under another scheme. */

@@ -3,15 +3,22 @@ import { createRowReader, decodedRow, NO_ROWS } from "./read-rows.ts";
 import { rowsToFloat16 } from "./rows.ts";
 import { isQuantized, prefixAt, type StoredTensor } from "./stored-tensor.ts";
 
-/** Forgets the tokens from `length` on; those that must be exact now, but are held as codes, are decoded first. */
-export const truncateTensor = (tensor: StoredTensor, length: number): void => {
-  const { layout, exact } = tensor;
-  if (length >= tensor.length) return;
+/** float16 bits of the tokens that are held as codes but must be exact at `length`, by position. Changes nothing. */
+export const decodedForTruncation = (tensor: StoredTensor, length: number): ReadonlyMap<number, Uint16Array> => {
+  const { layout } = tensor;
   const reader = createRowReader(tensor, NO_ROWS);
-  for (let token = 0; token < tensor.length; token++)
-    if (token >= length) exact.delete(token);
-    else if (isQuantized(layout, token, tensor.length) && !isQuantized(layout, token, length))
-      exact.set(token, roundedRow(decodedRow(tensor, reader, token)));
+  const rows = new Map<number, Uint16Array>();
+  for (let token = 0; token < Math.min(length, tensor.length); token++)
+    if (isQuantized(layout, token, tensor.length) && !isQuantized(layout, token, length))
+      rows.set(token, roundedRow(decodedRow(tensor, reader, token)));
+  return rows;
+};
+
+/** Forgets the tokens from `length` on, and takes in what {@link decodedForTruncation} gave. */
+export const truncateTensor = (tensor: StoredTensor, length: number, rows: ReadonlyMap<number, Uint16Array>): void => {
+  const { layout, exact } = tensor;
+  for (let token = length; token < tensor.length; token++) exact.delete(token);
+  for (const [token, row] of rows) exact.set(token, row);
   for (const blocks of tensor.blocks) blocks.length = prefixAt(layout, length) / layout.scheme.blockSize;
   tensor.length = length;
 };

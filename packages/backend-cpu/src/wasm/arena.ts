@@ -6,6 +6,9 @@ const WASM_PAGE_BYTES = 65_536;
 const MAX_PAGES = 65_535;
 const GROWTH_PAGES = 16;
 
+/** What an arena holds at most. */
+export const MAX_ARENA_BYTES: number = MAX_PAGES * WASM_PAGE_BYTES;
+
 /** A WebAssembly memory, its kernels, and what is used of it. */
 export class Arena {
   readonly kernels: Kernels;
@@ -91,7 +94,7 @@ export class Arena {
       this.#memory.grow(pages);
     } catch (cause) {
       const had = this.#bytes.length;
-      throw new OutOfMemoryError(had + pages * WASM_PAGE_BYTES, MAX_PAGES * WASM_PAGE_BYTES, { cause });
+      throw outOfMemory(had + pages * WASM_PAGE_BYTES, cause);
     }
   }
 }
@@ -99,8 +102,26 @@ export class Arena {
 /** What a block of so many bytes takes. */
 export const aligned = (sizeBytes: number): number => Math.ceil(sizeBytes / 64) * 64;
 
-/** An empty arena. */
+const outOfMemory = (neededBytes: number, cause: unknown): OutOfMemoryError =>
+  new OutOfMemoryError(neededBytes, MAX_ARENA_BYTES, {
+    what: "a WebAssembly memory, which holds whole layers,",
+    cause,
+  });
+
+/**
+ * An empty arena.
+ *
+ * @throws OutOfMemoryError when the engine has no addresses left for one
+ */
 export const createArena = async (module: WebAssembly.Module): Promise<Arena> => {
-  const memory = new WebAssembly.Memory({ initial: 1, maximum: MAX_PAGES });
+  const memory = createMemory();
   return new Arena(memory, await instantiateKernels(module, memory));
+};
+
+const createMemory = (): WebAssembly.Memory => {
+  try {
+    return new WebAssembly.Memory({ initial: 1, maximum: MAX_PAGES });
+  } catch (cause) {
+    throw outOfMemory(WASM_PAGE_BYTES, cause);
+  }
 };

@@ -20,7 +20,7 @@ export const KERNEL_CAPABILITIES: Omit<Capabilities, "maxCacheBytes" | "maxToken
   deviceTensors: false,
 };
 
-/** Several memories of 4 GiB. */
+/** Several memories of 4 GiB: about ten, for engines reserve 8 GiB and more of addresses for each. */
 export const MAX_CACHE_BYTES: number = 8 * 2 ** 32;
 
 /** Positions are 32-bit numbers, and pointers to pages as many as there are pages. */

@@ -13,13 +13,18 @@ import {
 import { type CacheShape, planBytes } from "@kvtuner/plan";
 import { KERNEL_CAPABILITIES, MAX_CACHE_BYTES, MAX_TOKENS } from "./capabilities.ts";
 import { compileKernels } from "./kernel-module.ts";
+import type { CacheOwner } from "../cache-owner.ts";
+import { StoredCache } from "../stored-cache.ts";
 import { createStore, type PackedStore } from "./packed-store.ts";
 import { restoreImages } from "./tensor-image.ts";
-import { type Owner, WasmCache } from "./wasm-cache.ts";
+import { type KernelOwner, WasmStore } from "./wasm-store.ts";
 
 /** Limits of the CPU backend. */
 export interface CpuOptions {
-  /** The most bytes that one cache may take; 32 GiB without it, and never more. */
+  /**
+   * The most bytes that one cache may take; 32 GiB without it, and never more. A layer has at most one WebAssembly memory, of
+   * 4 GiB.
+   */
   readonly maxCacheBytes?: number;
   /** The most tokens of one cache; 16777216 without it, and never more. */
   readonly maxTokens?: number;
@@ -38,7 +43,7 @@ export const createCpuBackend = async (options: CpuOptions = {}): Promise<Backen
   return new CpuBackend(await compileKernels(), { ...KERNEL_CAPABILITIES, ...limits });
 };
 
-class CpuBackend implements Backend, Owner {
+class CpuBackend implements Backend, CacheOwner, KernelOwner {
   readonly specVersion = 1;
   readonly name = "cpu";
   readonly capabilities: Capabilities;
@@ -52,20 +57,24 @@ class CpuBackend implements Backend, Owner {
 
   async createCache(shape: CacheShape, plan: CachePlan): Promise<KvCache> {
     this.#assertSupported(shape, plan);
-    return new WasmCache(this, shape, plan, await createStore(this.module, shape, plan));
+    return this.#cacheOf(shape, plan, await createStore(this, plan));
   }
 
   async restoreCache(shape: CacheShape, plan: CachePlan, snapshot: Uint8Array): Promise<KvCache> {
     this.#assertSupported(shape, plan);
     const image = await readSnapshot(snapshot, shape, plan);
     assertFits(image.length, planBytes(plan, image.length).total, this.capabilities);
-    const store = await createStore(this.module, shape, plan);
+    const store = await createStore(this, plan);
     restoreStore(store, shape, image);
-    return new WasmCache(this, shape, plan, store);
+    return this.#cacheOf(shape, plan, store);
   }
 
   async dispose(): Promise<void> {
     this.disposed = true;
+  }
+
+  #cacheOf(shape: CacheShape, plan: CachePlan, store: PackedStore): KvCache {
+    return new StoredCache(this, plan, new WasmStore(this, shape, store));
   }
 
   #assertSupported(shape: CacheShape, plan: CachePlan): void {

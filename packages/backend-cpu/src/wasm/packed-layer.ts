@@ -1,16 +1,9 @@
 import type { CacheShape, LayerScheme } from "@kvtuner/plan";
+import type { CallRows } from "../cache-store.ts";
 import type { Arena } from "./arena.ts";
 import { PackedTensor } from "./packed-tensor.ts";
 import { LAYER_RECORD_BYTES, tensorAddress, writeLayerRecord } from "./layer-record.ts";
 import { CHUNK_TOKENS, type Workspace } from "./workspace.ts";
-
-/** The tensors of a call, float32 `[tokens, heads * headSize]`. */
-export interface CallRows {
-  readonly tokens: number;
-  readonly query: Float32Array;
-  readonly key: Float32Array;
-  readonly value: Float32Array;
-}
 
 /** One layer's cache in an arena. */
 export class PackedLayer {
@@ -37,8 +30,19 @@ export class PackedLayer {
    * @throws OutOfMemoryError when they do not; nothing has changed then
    */
   ensure(tokens: number): void {
+    this.arena.ensure(this.neededBytes(tokens));
+  }
+
+  /** At most so many bytes do `tokens` more tokens take on their way in. */
+  neededBytes(tokens: number): number {
     const end = this.length + tokens;
-    this.arena.ensure(this.key.neededBytes(this.length, end) + this.value.neededBytes(this.length, end));
+    return this.key.neededBytes(this.length, end) + this.value.neededBytes(this.length, end);
+  }
+
+  /** At most so many bytes does {@link truncate} take for what comes back into 16 bits. */
+  truncationBytes(length: number): number {
+    const bytesOf = (tensor: PackedTensor): number => tensor.exactBytes(tensor.toDecode(this.length, length));
+    return bytesOf(this.key) + bytesOf(this.value);
   }
 
   /** Appends and attends, chunk by chunk. Room is there already. */
@@ -96,7 +100,10 @@ export class PackedLayer {
     this.value.release(this.length);
   }
 
-  /** Forgets the tokens from `length` on; those that must be exact now, but are held as codes, are decoded first. */
+  /**
+   * Forgets the tokens from `length` on; those that must be exact now, but are held as codes, are decoded first. Room is
+   * there already.
+   */
   truncate(length: number, workspace: Workspace): void {
     if (length >= this.length) return;
     for (const tensor of [this.key, this.value]) {

@@ -1,39 +1,43 @@
 import type { CachePlan } from "@kvtuner/backend";
-import type { CacheShape } from "@kvtuner/plan";
 import { type Arena, createArena } from "./arena.ts";
+import { arenaOfLayers } from "./arena-of-layers.ts";
 import { PackedLayer } from "./packed-layer.ts";
+import type { KernelOwner } from "./wasm-store.ts";
 import { createWorkspace, type Workspace } from "./workspace.ts";
 
 /** The layers of a cache, and for each the workspace of its arena. */
 export interface PackedStore {
-  readonly layers: readonly PackedLayer[];
-  readonly workspaces: readonly Workspace[];
+  readonly layers: PackedLayer[];
+  readonly workspaces: Workspace[];
 }
 
-/** Tokens that the arenas of a cache are to hold in 16 bits. */
-const ROOMY_TOKENS = 131_072;
-const ROOMY_ARENA_BYTES = 3 * 2 ** 30;
-/** Engines reserve 8 GiB and more of addresses for a memory. */
-const MAX_ARENAS = 8;
-
-/** Empty layers, spread over as many arenas as a long text needs. */
-export const createStore = async (
-  module: WebAssembly.Module,
-  shape: CacheShape,
-  { layers }: CachePlan,
-): Promise<PackedStore> => {
-  const count = arenaCount(shape);
-  const arenas = await Promise.all(Array.from({ length: count }, () => createArena(module)));
-  const arenaOf = (layer: number): number => Math.floor((layer * count) / layers.length);
-  const packed = layers.map((scheme, layer) => new PackedLayer(arenas[arenaOf(layer)]!, scheme, shape));
-  const workspaces = arenas.map((arena) => createWorkspace(arena, recordsIn(arena, packed), shape));
-  return { layers: packed, workspaces: layers.map((_, layer) => workspaces[arenaOf(layer)]!) };
-};
-
-const arenaCount = ({ layers, kvHeads, headSize }: CacheShape): number => {
-  const bytes = 4 * layers * kvHeads * headSize * ROOMY_TOKENS;
-  return Math.max(1, Math.min(layers, MAX_ARENAS, Math.ceil(bytes / ROOMY_ARENA_BYTES)));
+/**
+ * Empty layers, spread over as many arenas as a full cache needs.
+ *
+ * @throws OutOfMemoryError when there are no more addresses
+ */
+export const createStore = async ({ module, capabilities }: KernelOwner, plan: CachePlan): Promise<PackedStore> => {
+  const places = arenaOfLayers(plan, capabilities);
+  const arenas = await Promise.all(Array.from({ length: places.at(-1)! + 1 }, () => createArena(module)));
+  const layers = plan.layers.map((scheme, index) => new PackedLayer(arenas[places[index]!]!, scheme, plan.shape));
+  const workspaces = arenas.map((arena) => createWorkspace(arena, recordsIn(arena, layers), plan.shape));
+  return { layers, workspaces: places.map((place) => workspaces[place]!) };
 };
 
 const recordsIn = (arena: Arena, layers: readonly PackedLayer[]): number[] =>
   layers.filter((layer) => layer.arena === arena).map(({ address }) => address);
+
+/**
+ * Makes sure that every layer finds the bytes that it needs, all of them together.
+ *
+ * @throws OutOfMemoryError when one does not; nothing that is held has changed then
+ */
+export const ensureAll = (
+  layers: readonly PackedLayer[],
+  neededBytes: (layer: PackedLayer, index: number) => number,
+): void => {
+  const bytesOf = new Map<Arena, number>();
+  for (const [index, layer] of layers.entries())
+    bytesOf.set(layer.arena, (bytesOf.get(layer.arena) ?? 0) + neededBytes(layer, index));
+  for (const [arena, sizeBytes] of bytesOf) arena.ensure(sizeBytes);
+};

@@ -5,6 +5,12 @@ import { BlockTable } from "./block-table.ts";
 import { PAGE_TOKENS, recordLayout, type RecordLayout, TILE_TOKENS, writeTables } from "./layer-record.ts";
 import { CHUNK_TOKENS } from "./workspace.ts";
 
+/** Tokens behind the sinks: from, and the first that is not one of them. */
+export interface TokenRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 /** Keys, or values, of one layer in an arena: records of tiles, and pages of 16-bit rows. */
 export class PackedTensor {
   readonly scheme: TensorScheme;
@@ -78,17 +84,25 @@ export class PackedTensor {
   }
 
   /** Tokens behind the sinks that have to be decoded when the cache shrinks: from, and the first that does not. */
-  toDecode(before: number, length: number): { readonly from: number; readonly to: number } {
+  toDecode(before: number, length: number): TokenRange {
     const from = this.prefix(length);
     return { from, to: Math.max(from, Math.min(this.prefix(before), length - this.#layer.sinks)) };
   }
 
   /** Room for tokens `from .. to - 1` behind the sinks, exact. */
-  reserveExact({ from, to }: { readonly from: number; readonly to: number }): void {
-    if (from === to) return;
+  reserveExact(range: TokenRange): void {
+    if (range.from < range.to) this.#pages.fill(...this.#pagesOf(range));
+  }
+
+  /** At most so many bytes does {@link reserveExact} take; its table has had entries for these pages before. */
+  exactBytes(range: TokenRange): number {
+    const [first, end] = this.#pagesOf(range);
+    return range.from < range.to ? (end - first) * aligned(this.#pageBytes()) : 0;
+  }
+
+  #pagesOf({ from, to }: TokenRange): [first: number, end: number] {
     const { sinks } = this.#layer;
-    this.#pages.fill(Math.floor((sinks + from) / PAGE_TOKENS), Math.ceil((sinks + to) / PAGE_TOKENS));
-    this.#writeTables();
+    return [Math.floor((sinks + from) / PAGE_TOKENS), Math.ceil((sinks + to) / PAGE_TOKENS)];
   }
 
   /** Gives back what `length` tokens do not need. */

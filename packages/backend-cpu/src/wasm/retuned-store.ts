@@ -1,35 +1,52 @@
 import { assertFiniteTensors, type CachePlan } from "@kvtuner/backend";
 import type { CacheShape } from "@kvtuner/plan";
 import type { PackedLayer } from "./packed-layer.ts";
-import { createStore, type PackedStore } from "./packed-store.ts";
+import type { PackedStore } from "./packed-store.ts";
 import { CHUNK_TOKENS, type Workspace } from "./workspace.ts";
 
 /**
- * A new store under another plan: as if all tokens, decoded and rounded to float16, had been appended to it. The old one
- * stays as it is.
+ * Checks that what the layers stand for can be stored under another plan. Only a transform makes numbers larger.
+ *
+ * @throws TensorError `BACKEND_TENSOR_NOT_FINITE`
  */
-export const retunedStore = async (
-  module: WebAssembly.Module,
-  { layers, workspaces }: PackedStore,
-  shape: CacheShape,
-  plan: CachePlan,
-): Promise<PackedStore> => {
-  const store = await createStore(module, shape, plan);
+export const assertRetunable = ({ layers, workspaces }: PackedStore, shape: CacheShape, plan: CachePlan): void => {
   for (const [index, layer] of layers.entries()) {
-    const target = store.layers[index]!;
-    target.ensure(layer.length);
-    for (let first = 0; first < layer.length; first += CHUNK_TOKENS) {
-      const tokens = Math.min(CHUNK_TOKENS, layer.length - first);
-      const rows = readRows(layer, workspaces[index]!, shape, first, tokens);
-      const scheme = plan.layers[index]!;
-      assertFiniteTensors({ layer: index, scheme, headSize: shape.headSize }, NO_NUMBERS, rows.key, rows.value);
-      target.append({ tokens, ...rows }, store.workspaces[index]!);
-    }
+    const scheme = plan.layers[index]!;
+    if (scheme.key.transform === "none" && scheme.value.transform === "none") continue;
+    const destination = { layer: index, scheme, headSize: shape.headSize };
+    eachChunk(layer, workspaces[index]!, shape, ({ key, value }) =>
+      assertFiniteTensors(destination, NO_NUMBERS, key, value),
+    );
   }
-  return store;
 };
 
 const NO_NUMBERS = new Float32Array(0);
+
+/** Appends all tokens of a layer, decoded and rounded to float16, to an empty one that has room for them. */
+export const copyLayer = (
+  layer: PackedLayer,
+  workspace: Workspace,
+  target: PackedLayer,
+  targetWorkspace: Workspace,
+  shape: CacheShape,
+): void => eachChunk(layer, workspace, shape, (rows) => target.append(rows, targetWorkspace));
+
+/** float32 `[tokens, kvHeads * headSize]`. */
+interface ChunkRows {
+  readonly tokens: number;
+  readonly key: Float32Array;
+  readonly value: Float32Array;
+}
+
+const eachChunk = (
+  layer: PackedLayer,
+  workspace: Workspace,
+  shape: CacheShape,
+  visit: (rows: ChunkRows) => void,
+): void => {
+  for (let first = 0; first < layer.length; first += CHUNK_TOKENS)
+    visit(readRows(layer, workspace, shape, first, Math.min(CHUNK_TOKENS, layer.length - first)));
+};
 
 const readRows = (
   layer: PackedLayer,
@@ -37,12 +54,12 @@ const readRows = (
   { kvHeads, headSize }: CacheShape,
   first: number,
   tokens: number,
-): { readonly key: Float32Array; readonly value: Float32Array } => {
+): ChunkRows => {
   const read = (isValue: number): Float32Array => {
     const { kernels, floats } = layer.arena;
     const { key: out, scratch } = workspace;
     kernels.readRows(layer.address, isValue, layer.length, first, first + tokens, out, scratch);
     return floats.slice(out / 4, out / 4 + tokens * kvHeads * headSize);
   };
-  return { key: read(0), value: read(1) };
+  return { tokens, key: read(0), value: read(1) };
 };

@@ -1,13 +1,13 @@
-import { layerBytes } from "@kvtuner/plan";
+import { layerBytes, planBytes } from "@kvtuner/plan";
 import type { CachePlan } from "../../backend.ts";
 import { writeSnapshot } from "../../snapshot/write-snapshot.ts";
-import { type BackendUnderTest, type Limits, withSubject } from "../backend-under-test.ts";
+import { type BackendUnderTest, type Limits, type Subject, withSubject } from "../backend-under-test.ts";
 import { assertLaw, checkCases, type Law } from "../law.ts";
 import { appended } from "../oracle/oracle-cache.ts";
 import { oracleImage } from "../oracle/oracle-image.ts";
 import { CheckedCache } from "../rig/checked-cache.ts";
 import { assertRefused } from "../rig/refusals.ts";
-import { planOf, sampleLayers, smallShape } from "../rig/samples.ts";
+import { fullLength, planOf, sampleLayers, smallShape } from "../rig/samples.ts";
 import { callTensors } from "../rig/tensors.ts";
 
 const TOKENS = 60;
@@ -21,6 +21,7 @@ export const limitsLaw: Law = {
     await checkCases(["BACKEND_OUT_OF_MEMORY", "BACKEND_TOO_LONG"] as const, String, (code) =>
       checkLimit(options, code),
     );
+    await checkTruncation(options);
   },
 };
 
@@ -78,4 +79,37 @@ const neededBytes = ({ shape, layers }: CachePlan): number => {
     layers.reduce((sum, _layer, layer) => sum + bytes(layer, layer <= last ? TOKENS : FIRST), 0),
   );
   return Math.max(...totals);
+};
+
+/** Going back may take more bytes than staying: what comes back into the window is kept in 16 bits. */
+const checkTruncation = async (options: BackendUnderTest): Promise<void> => {
+  const found = await withSubject(options, async (subject) => shrinkingStep(subject));
+  if (!found) return;
+  const { plan, length } = found;
+  const maxCacheBytes = planBytes(plan, length).total;
+  await withSubject(
+    options,
+    async (subject) => {
+      const checked = await CheckedCache.create(subject, plan.shape, plan);
+      await checked.append(length, 1);
+      const refused = `truncate(${length - 1}) of ${length} tokens beyond ${maxCacheBytes} bytes`;
+      await assertRefused(refused, ["BACKEND_OUT_OF_MEMORY"], () => checked.cache.truncate(length - 1));
+      await checked.assertStored();
+      checked.truncate(0);
+      await checked.append(3);
+      await checked.cache.dispose();
+    },
+    async () => options.createSmallBackend!({ maxCacheBytes }),
+  );
+};
+
+/** A plan, and a length that takes fewer bytes than the one before it; undefined where blocks have one token. */
+const shrinkingStep = (subject: Subject): { readonly plan: CachePlan; readonly length: number } | undefined => {
+  const shape = smallShape(subject);
+  for (const layer of sampleLayers(subject, 9)) {
+    const plan = planOf(shape, layer);
+    for (let length = 1; length <= fullLength(layer); length++)
+      if (planBytes(plan, length - 1).total > planBytes(plan, length).total) return { plan, length };
+  }
+  return undefined;
 };

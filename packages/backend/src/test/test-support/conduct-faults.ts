@@ -125,6 +125,15 @@ export const CONDUCT_FAULTS: readonly Fault[] = [
     checks: () => ({ assertFits: nothing }),
   },
   {
+    law: "limits",
+    mistake: "goes back to more bytes than it may hold",
+    says: /truncate\(\d+\) of \d+ tokens beyond \d+ bytes to be refused with BACKEND_OUT_OF_MEMORY, it was taken/,
+    checks: ({ assertFits }) => ({
+      assertFits: (tokens, sizeBytes, { maxTokens, maxCacheBytes }) =>
+        assertFits(tokens, sizeBytes, { maxTokens, maxCacheBytes: 2 * maxCacheBytes }),
+    }),
+  },
+  {
     law: "append-cost",
     mistake: "copies the cache at every call",
     says: /expected at most \d+ bytes to be allocated/,

@@ -1,0 +1,26 @@
+import type { CacheImage, CachePlan } from "@kvtuner/backend";
+import type { CacheBytes } from "@kvtuner/plan";
+
+/** The tensors of a call, float32 `[tokens, heads * headSize]`. */
+export interface CallRows {
+  readonly tokens: number;
+  readonly query: Float32Array;
+  readonly key: Float32Array;
+  readonly value: Float32Array;
+}
+
+/** Where a cache's numbers are. What it is told has been checked; what throws leaves it as it was. */
+export interface CacheStore {
+  /** Tokens that each layer holds. */
+  lengths(): number[];
+  /** Appends and attends; float32 `[tokens, queryHeads * headSize]`. */
+  attend(layer: number, call: CallRows): Float32Array | Promise<Float32Array>;
+  truncate(length: number): void;
+  /** As if all tokens, decoded and rounded to float16, had been appended under another plan. */
+  retune(plan: CachePlan): void | Promise<void>;
+  /** Bytes in use, by part. */
+  bytes(): CacheBytes;
+  images(): CacheImage["tensors"];
+  /** Forgets everything. */
+  clear(): void;
+}

@@ -1,0 +1,63 @@
+import type { CacheImage, CachePlan } from "@kvtuner/backend";
+import type { CacheBytes, CacheShape } from "@kvtuner/plan";
+import type { CacheStore, CallRows } from "../cache-store.ts";
+import { cacheBytes } from "./cache-bytes.ts";
+import {
+  attendLayer,
+  emptyLayer,
+  layoutOf,
+  retunedLayer,
+  type StoredLayer,
+  truncateLayer,
+  truncatedRows,
+} from "./stored-layer.ts";
+import { imagesOf, tensorFromImages } from "./tensor-image.ts";
+
+/** Plain arrays: every number is where the words of the interface say it is. */
+export class ReferenceStore implements CacheStore {
+  readonly #shape: CacheShape;
+  #layers: readonly StoredLayer[];
+
+  /** Without an image the store is empty. */
+  constructor({ shape, layers }: CachePlan, image?: CacheImage) {
+    this.#shape = shape;
+    this.#layers = image ? layersFrom(image) : layers.map((layer) => emptyLayer(layer, shape));
+  }
+
+  lengths(): number[] {
+    return this.#layers.map(({ key }) => key.length);
+  }
+
+  attend(layer: number, call: CallRows): Float32Array {
+    return attendLayer(this.#layers[layer]!, this.#shape, call);
+  }
+
+  /** What can fail comes before what changes the first layer. */
+  truncate(length: number): void {
+    const rows = this.#layers.map((layer) => truncatedRows(layer, length));
+    for (const [index, layer] of this.#layers.entries()) truncateLayer(layer, length, rows[index]!);
+  }
+
+  /** Holds both caches until the last layer is encoded. */
+  retune({ layers }: CachePlan): void {
+    this.#layers = this.#layers.map((layer, index) => retunedLayer(layer, layers[index]!, this.#shape));
+  }
+
+  bytes(): CacheBytes {
+    return cacheBytes(this.#layers);
+  }
+
+  images(): CacheImage["tensors"] {
+    return this.#layers.map(({ key, value }) => ({ key: imagesOf(key), value: imagesOf(value) }));
+  }
+
+  clear(): void {
+    this.#layers = [];
+  }
+}
+
+const layersFrom = ({ shape, layers, length, tensors }: CacheImage): StoredLayer[] =>
+  layers.map((layer, index) => ({
+    key: tensorFromImages(layoutOf(layer, "key", shape), length, tensors[index]!.key),
+    value: tensorFromImages(layoutOf(layer, "value", shape), length, tensors[index]!.value),
+  }));

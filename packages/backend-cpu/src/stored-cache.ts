@@ -1,0 +1,108 @@
+import {
+  assertAlive,
+  assertAppend,
+  assertCoarser,
+  assertFiniteTensors,
+  assertFits,
+  assertPlanSupported,
+  assertTruncate,
+  attendTokens,
+  type CachePlan,
+  evenLength,
+  type KvCache,
+  writeSnapshot,
+} from "@kvtuner/backend";
+import { type CacheBytes, type CacheShape, layerBytes, planBytes } from "@kvtuner/plan";
+import { Tensor } from "onnxruntime-common";
+import type { CacheOwner } from "./cache-owner.ts";
+import type { CacheStore, CallRows } from "./cache-store.ts";
+
+/** A cache that checks what it is asked for, and leaves the numbers to a store. */
+export class StoredCache implements KvCache {
+  readonly shape: CacheShape;
+  readonly #owner: CacheOwner;
+  readonly #store: CacheStore;
+  #plan: CachePlan;
+  /** Bytes that all layers take, kept up to date so that a call need not count them. */
+  #totalBytes: number;
+  #disposed = false;
+
+  /** The plan is trusted to be supported, and `store` to be made for it. */
+  constructor(owner: CacheOwner, plan: CachePlan, store: CacheStore) {
+    this.shape = plan.shape;
+    this.#owner = owner;
+    this.#plan = plan;
+    this.#store = store;
+    this.#totalBytes = store.bytes().total;
+  }
+
+  get length(): number {
+    this.#assertAlive();
+    return this.#store.lengths().at(-1)!;
+  }
+
+  bytes(): CacheBytes {
+    this.#assertAlive();
+    return this.#store.bytes();
+  }
+
+  async attend(layer: number, query: Tensor, key: Tensor, value: Tensor): Promise<Tensor> {
+    this.#assertAlive();
+    const tokens = attendTokens(this.shape, layer, query, key, value);
+    const call = { tokens, query: numbersOf(query), key: numbersOf(key), value: numbersOf(value) };
+    const addedBytes = this.#assertCall(layer, call);
+    const output = await this.#store.attend(layer, call);
+    this.#totalBytes += addedBytes;
+    return new Tensor("float32", output, query.dims);
+  }
+
+  truncate(length: number): void {
+    assertTruncate(this.length, length);
+    const { total } = planBytes(this.#plan, length);
+    assertFits(length, total, this.#owner.capabilities);
+    this.#store.truncate(length);
+    this.#totalBytes = total;
+  }
+
+  async retune(plan: CachePlan): Promise<void> {
+    this.#assertAlive();
+    const { name, capabilities } = this.#owner;
+    assertPlanSupported(name, capabilities, this.shape, plan);
+    assertCoarser(this.#plan, plan, evenLength(this.#store.lengths()));
+    await this.#store.retune(plan);
+    this.#assertAlive();
+    this.#plan = plan;
+    this.#totalBytes = this.#store.bytes().total;
+  }
+
+  async snapshot(): Promise<Uint8Array> {
+    this.#assertAlive();
+    const { layers } = this.#plan;
+    const length = evenLength(this.#store.lengths());
+    return writeSnapshot({ shape: this.shape, layers, length, tensors: this.#store.images() });
+  }
+
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    this.#store.clear();
+  }
+
+  #assertAlive(): void {
+    assertAlive(this.#disposed, "cache");
+    assertAlive(this.#owner.disposed, "backend");
+  }
+
+  /** Refuses numbers that cannot be stored, and calls there is no room for; gives the bytes that the call adds. */
+  #assertCall(layer: number, { tokens, query, key, value }: CallRows): number {
+    const scheme = this.#plan.layers[layer]!;
+    assertFiniteTensors({ layer, scheme, headSize: this.shape.headSize }, query, key, value);
+    const lengths = this.#store.lengths();
+    const bytesAt = (length: number): number => layerBytes(scheme, this.shape, length).total;
+    const addedBytes = bytesAt(lengths[layer]! + tokens) - bytesAt(lengths[layer]!);
+    const bytesAfter = this.#totalBytes + addedBytes;
+    assertAppend({ layer, tokens, lengths, bytesAfter }, this.#owner.capabilities);
+    return addedBytes;
+  }
+}
+
+const numbersOf = ({ data }: Tensor): Float32Array => data as Float32Array;

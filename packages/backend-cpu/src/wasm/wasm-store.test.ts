@@ -1,0 +1,75 @@
+import type { CachePlan, KvCache } from "@kvtuner/backend";
+import { type CacheShape, layerScheme, planBytes } from "@kvtuner/plan";
+import { Tensor } from "onnxruntime-common";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { createCpuBackend } from "./cpu-backend.ts";
+
+/** Enough layers for what comes back into 16 bits to be more than an arena has to spare. */
+const SHAPE: CacheShape = { layers: 12, queryHeads: 4, kvHeads: 4, headSize: 128 };
+const plan = (bits: 2 | 8): CachePlan => ({
+  shape: SHAPE,
+  layers: Array.from({ length: SHAPE.layers }, () => layerScheme("compact", { key: bits, value: 4 })),
+});
+
+describe("a cache whose memory cannot grow", () => {
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  it("is as it was after truncate, and goes back as far as it can", async () => {
+    const cache = await filledCache(164 + 60);
+    const before = await cache.snapshot();
+    noMoreMemory();
+    expect(() => cache.truncate(163)).toThrow(expect.objectContaining({ code: "BACKEND_OUT_OF_MEMORY" }));
+    expect(cache.length).toBe(224);
+    expect(checksumOf(await cache.snapshot())).toEqual(checksumOf(before));
+    cache.truncate(0);
+    expect(cache.length).toBe(0);
+  });
+
+  it.each([0, 1])("is as it was after retune, when memory %i is the last", async (memories) => {
+    const cache = await filledCache(200);
+    const before = await cache.snapshot();
+    noMoreMemory(memories);
+    await expect(cache.retune(plan(2))).rejects.toMatchObject({ code: "BACKEND_OUT_OF_MEMORY" });
+    expect(checksumOf(await cache.snapshot())).toEqual(checksumOf(before));
+    vi.restoreAllMocks();
+    await cache.retune(plan(2));
+    expect(cache.bytes()).toEqual(planBytes(plan(2), 200));
+  });
+
+  it("is not made when there are no addresses left", async () => {
+    const backend = await createCpuBackend();
+    vi.spyOn(WebAssembly, "Memory").mockImplementation(function () {
+      throw new RangeError("could not allocate memory");
+    });
+    await expect(backend.createCache(SHAPE, plan(8))).rejects.toMatchObject({ code: "BACKEND_OUT_OF_MEMORY" });
+  });
+});
+
+const filledCache = async (tokens: number): Promise<KvCache> => {
+  const backend = await createCpuBackend({ maxCacheBytes: 2 ** 31 });
+  const cache = await backend.createCache(SHAPE, plan(8));
+  for (let layer = 0; layer < SHAPE.layers; layer++)
+    await cache.attend(layer, rows(tokens), rows(tokens), rows(tokens));
+  return cache;
+};
+
+/** The last 32 bytes of a snapshot. */
+const checksumOf = (snapshot: Uint8Array): Uint8Array => snapshot.slice(-32);
+
+const rows = (tokens: number): Tensor => {
+  const width = SHAPE.kvHeads * SHAPE.headSize;
+  const numbers = Float32Array.from({ length: tokens * width }, (_, index) => Math.sin(index * 0.37));
+  return new Tensor("float32", numbers, [1, tokens, width]);
+};
+
+/** Memories grow no more, but for the first `grown` calls. */
+const noMoreMemory = (grown = 0): void => {
+  const grow = WebAssembly.Memory.prototype.grow;
+  let calls = 0;
+  vi.spyOn(WebAssembly.Memory.prototype, "grow").mockImplementation(function (this: WebAssembly.Memory, pages) {
+    if (calls++ < grown) return grow.call(this, pages);
+    throw new RangeError("Maximum memory size exceeded");
+  });
+};

@@ -1,0 +1,75 @@
+import type { CacheImage, CachePlan } from "@kvtuner/backend";
+import type { CacheBytes, CacheShape } from "@kvtuner/plan";
+import type { CacheStore, CallRows } from "../cache-store.ts";
+import { createStore, ensureAll, type PackedStore } from "./packed-store.ts";
+import { assertRetunable, copyLayer } from "./retuned-store.ts";
+import { storeBytes } from "./store-bytes.ts";
+import { imagesOf } from "./tensor-image.ts";
+
+/** What a store in WebAssembly asks of its backend. */
+export interface KernelOwner {
+  readonly module: WebAssembly.Module;
+  readonly capabilities: { readonly maxCacheBytes: number; readonly maxTokens: number };
+}
+
+/** Packed layers in WebAssembly memory. */
+export class WasmStore implements CacheStore {
+  readonly #owner: KernelOwner;
+  readonly #shape: CacheShape;
+  #packed: PackedStore;
+
+  /** Layers made for `shape`. */
+  constructor(owner: KernelOwner, shape: CacheShape, packed: PackedStore) {
+    this.#owner = owner;
+    this.#shape = shape;
+    this.#packed = packed;
+  }
+
+  lengths(): number[] {
+    return this.#packed.layers.map(({ length }) => length);
+  }
+
+  attend(layer: number, call: CallRows): Float32Array {
+    const packed = this.#packed.layers[layer]!;
+    packed.ensure(call.tokens);
+    return packed.attend(call, this.#packed.workspaces[layer]!);
+  }
+
+  truncate(length: number): void {
+    const { layers, workspaces } = this.#packed;
+    ensureAll(layers, (layer) => layer.truncationBytes(length));
+    for (const [index, layer] of layers.entries()) layer.truncate(length, workspaces[index]!);
+  }
+
+  /**
+   * Layer by layer: what can fail comes before the first layer is encoded, and a memory of the old cache is let go as soon as
+   * its last layer is.
+   */
+  async retune(plan: CachePlan): Promise<void> {
+    const next = await createStore(this.#owner, plan);
+    const { layers, workspaces } = this.#packed;
+    assertRetunable(this.#packed, this.#shape, plan);
+    ensureAll(next.layers, (layer, index) => layer.neededBytes(layers[index]?.length ?? 0));
+    for (const [index, layer] of layers.entries()) {
+      copyLayer(layer, workspaces[index]!, next.layers[index]!, next.workspaces[index]!, this.#shape);
+      layers[index] = next.layers[index]!;
+      workspaces[index] = next.workspaces[index]!;
+    }
+  }
+
+  bytes(): CacheBytes {
+    return storeBytes(this.#packed);
+  }
+
+  images(): CacheImage["tensors"] {
+    const { layers, workspaces } = this.#packed;
+    return layers.map((layer, index) => ({
+      key: imagesOf(layer, layer.key, this.#shape, workspaces[index]!),
+      value: imagesOf(layer, layer.value, this.#shape, workspaces[index]!),
+    }));
+  }
+
+  clear(): void {
+    this.#packed = { layers: [], workspaces: [] };
+  }
+}
