@@ -9,6 +9,7 @@ import { DEFAULT_CONTEXTS, type PeerName } from "../bench/options.ts";
 import type { ContextReport, VariantReport } from "../bench/report.ts";
 import { BACKEND_NAMES } from "../model/backend.ts";
 import { list, number, numbers } from "./arguments.ts";
+import { examples } from "./examples.ts";
 import { plainTable } from "./format.ts";
 import { progressView } from "./progress-view.ts";
 import type { Terminal } from "./terminal.ts";
@@ -59,6 +60,7 @@ export const benchCommand = (terminal: Terminal, signal: AbortSignal): Command =
     .option("--seed <n>", "seed of synthetic keys and values", number, 0)
     .option("--json", "print one JSON document on stdout")
     .option("--quiet", "no progress on stderr")
+    .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: BenchFlags) => {
       const { plan, context: contexts, json, quiet, ...settings } = flags;
       const view = progressView(terminal, quiet === true);
@@ -67,6 +69,12 @@ export const benchCommand = (terminal: Terminal, signal: AbortSignal): Command =
       const result = await bench({ model, plans: plan, contexts, ...settings, ...callbacks }).finally(view.end);
       terminal.out(json === true ? `${JSON.stringify(result)}\n` : summary(result));
     });
+
+const EXAMPLES = examples([
+  ["kvtuner bench smollm2 --plan kivi:K4V4,none --context 512,4096", "two caches at two contexts, in turns"],
+  ["kvtuner bench smollm2 --plan studies/mine/plan.json --peer llama.cpp", "a plan beside llama.cpp"],
+  ["kvtuner bench smollm2 --plan none --fill synthetic --context 32768", "a long context without reading one"],
+]);
 
 const summary = (result: BenchResult): string => {
   const { model, backend, weights, threads, machine, peer } = result;

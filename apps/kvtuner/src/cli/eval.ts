@@ -5,6 +5,7 @@ import { Command, Option } from "commander";
 
 import { openPlanScorer, type EvaluateResult, type PlanScorer } from "../evaluate.ts";
 import { number } from "./arguments.ts";
+import { examples } from "./examples.ts";
 import { plainTable } from "./format.ts";
 import { progressView } from "./progress-view.ts";
 import type { Terminal } from "./terminal.ts";
@@ -35,6 +36,7 @@ export const evalCommand = (terminal: Terminal, signal: AbortSignal): Command =>
     .option("--seed <n>", "seed of the model's own text", number, 0)
     .option("--json", "print one JSON document on stdout")
     .option("--quiet", "no progress on stderr")
+    .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: EvalFlags, command: Command) => {
       const { plan, stream, json, quiet, ...settings } = flags;
       if (plan === undefined && stream !== true) command.error("error: expected --plan or --stream");
@@ -50,6 +52,12 @@ export const evalCommand = (terminal: Terminal, signal: AbortSignal): Command =>
         await scorer.dispose();
       }
     });
+
+const EXAMPLES = examples([
+  ["kvtuner eval smollm2 --plan studies/mine/plan.json", "what a plan loses and takes"],
+  ["kvtuner eval smollm2 --plan kivi:K4V2+sinks4 --text book.txt", "one pair in all layers, on your own text"],
+  ["kvtuner eval smollm2 --stream < plans.txt", "one plan a line, the model loaded once"],
+]);
 
 /** One answer a line, in order; a plan that cannot be scored is answered `{"error": {"code", "message"}}`. */
 const answerLines = async (scorer: PlanScorer, terminal: Terminal, signal: AbortSignal): Promise<void> => {

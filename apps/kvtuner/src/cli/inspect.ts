@@ -3,6 +3,7 @@ import { Command } from "commander";
 
 import { inspect, type InspectResult, type ModelReport, type PlanReport, type StudyReport } from "../inspect.ts";
 import { bytes, number } from "./arguments.ts";
+import { examples } from "./examples.ts";
 import { frontTable, plainTable, strip } from "./format.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -14,10 +15,17 @@ export const inspectCommand = (terminal: Terminal): Command =>
     .option("--budget <bytes>", "say what fits, like 40MB", bytes)
     .option("--context <n>", "tokens at which bytes are counted", number, 4096)
     .option("--json", "print one JSON document on stdout")
+    .addHelpText("after", EXAMPLES)
     .action(async (target: string, { json, ...options }: { budget?: number; context: number; json?: true }) => {
       const result = await inspect({ target, ...options });
       terminal.out(`${json === true ? JSON.stringify(result) : describe(result, terminal)}\n`);
     });
+
+const EXAMPLES = examples([
+  ["kvtuner inspect smollm2 --budget 40MB --context 8192", "what a model's cache takes, and what fits"],
+  ["kvtuner inspect studies/mine", "the front of a study, layer by layer"],
+  ["kvtuner inspect studies/mine/plan.json --json", "one plan, for a program"],
+]);
 
 const describe = (result: InspectResult, terminal: Terminal): string => {
   switch (result.kind) {

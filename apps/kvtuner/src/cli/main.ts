@@ -3,6 +3,8 @@ import { Command, CommanderError } from "commander";
 
 import packageJson from "../../package.json" with { type: "json" };
 import { benchCommand } from "./bench.ts";
+import { completionCommand } from "./completion.ts";
+import { doctorCommand } from "./doctor.ts";
 import { evalCommand } from "./eval.ts";
 import { inspectCommand } from "./inspect.ts";
 import { type Interrupt, InterruptedError, interruptible } from "./interrupt.ts";
@@ -18,7 +20,7 @@ export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
 export const main = async (argv: readonly string[], terminal: Terminal): Promise<number> => {
   const interrupt = interruptible(terminal);
   try {
-    await program(terminal, interrupt).parseAsync(argv, { from: "user" });
+    await kvtunerProgram(terminal, interrupt).parseAsync(argv, { from: "user" });
     return EXIT.done;
   } catch (error) {
     return report(error, interrupt.signal, terminal);
@@ -27,7 +29,8 @@ export const main = async (argv: readonly string[], terminal: Terminal): Promise
   }
 };
 
-const program = (terminal: Terminal, interrupt: Interrupt): Command => {
+/** The whole command line, ready to parse one. */
+export const kvtunerProgram = (terminal: Terminal, interrupt: Interrupt): Command => {
   const command = new Command("kvtuner")
     .description("Find, for one model, how coarsely each layer may store its key/value cache.")
     .version(packageJson.version, "--version", "print the version")
@@ -37,9 +40,13 @@ const program = (terminal: Terminal, interrupt: Interrupt): Command => {
       writeErr: (text) => terminal.error(text),
       outputError: (text, write) => write(text.replace(/^error: /, "error [USAGE]: ")),
     });
-  for (const child of [tuneCommand, runCommand, evalCommand, inspectCommand, benchCommand]) {
-    command.addCommand(child(terminal, interrupt.signal, interrupt).copyInheritedSettings(command));
-  }
+  const withSignal = [tuneCommand, runCommand, evalCommand, inspectCommand, benchCommand];
+  const children = [
+    ...withSignal.map((create) => create(terminal, interrupt.signal, interrupt)),
+    doctorCommand(terminal),
+    completionCommand(terminal),
+  ];
+  for (const child of children) command.addCommand(child.copyInheritedSettings(command));
   return command.addCommand(peerLlamaCppCommand(), { hidden: true });
 };
 

@@ -6,6 +6,7 @@ import type { OnProgress } from "../progress.ts";
 import { type GenerationOptions, generationSettings, WEIGHTS } from "../run/options.ts";
 import { openRunner, type Runner, type RunResult } from "../run/runner.ts";
 import { number } from "./arguments.ts";
+import { examples } from "./examples.ts";
 import { InterruptedError, type Interrupt } from "./interrupt.ts";
 import { progressView } from "./progress-view.ts";
 import { chat } from "./run/chat.ts";
@@ -52,6 +53,7 @@ export const runCommand = (terminal: Terminal, signal: AbortSignal, interrupt: I
     )
     .option("--json", "print one JSON document on stdout instead of the text (with --chat, one a turn)")
     .option("--quiet", "no progress and no figures on stderr")
+    .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: RunFlags, command: Command) => {
       generationSettings(flags);
       const prompt = flags.chat === true ? undefined : await promptOf(flags, terminal, command);
@@ -63,6 +65,12 @@ export const runCommand = (terminal: Terminal, signal: AbortSignal, interrupt: I
         await runner.dispose();
       }
     });
+
+const EXAMPLES = examples([
+  ['kvtuner run smollm2 --plan studies/mine/plan.json --prompt "Once upon a time"', "go on from a text"],
+  ["kvtuner run smollm2 --plan kivi:K4V2+sinks4 --chat", "a conversation, one pair in all layers"],
+  ["kvtuner run model.gguf --plan none --json < prompt.txt", "the 16-bit cache, with speeds and bytes as JSON"],
+]);
 
 /** A prompt up to here is read before anyone has seen that it is. */
 const SHORT_PROMPT_TOKENS = 256;

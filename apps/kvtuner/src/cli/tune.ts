@@ -9,6 +9,7 @@ import { tune, type TuneResult } from "../tune.ts";
 import { BACKEND_NAMES } from "../model/backend.ts";
 import type { Verification } from "../pipeline/verify.ts";
 import { bytes, list, number, positive } from "./arguments.ts";
+import { examples } from "./examples.ts";
 import { frontTable, strip } from "./format.ts";
 import { progressView } from "./progress-view.ts";
 import type { Terminal } from "./terminal.ts";
@@ -77,6 +78,7 @@ export const tuneCommand = (terminal: Terminal, signal: AbortSignal): Command =>
     .addOption(new Option("--backend <name>", "what runs it (default: cpu)").choices(BACKEND_NAMES))
     .option("--json", "print one JSON document on stdout")
     .option("--quiet", "no progress on stderr")
+    .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: TuneFlags) => {
       const view = progressView(terminal, flags.quiet === true);
       const onWarning = (message: string): void => terminal.error(`warning: ${message}\n`);
@@ -91,6 +93,12 @@ export const tuneCommand = (terminal: Terminal, signal: AbortSignal): Command =>
       }).finally(view.end);
       terminal.out(json === true ? `${JSON.stringify(result)}\n` : summary(result, flags.context, terminal));
     });
+
+const EXAMPLES = examples([
+  ["kvtuner tune smollm2 --bits 4 --out studies/mine", "a plan of at most 4 true bits a number"],
+  ["kvtuner tune model.gguf --text notes.txt --budget 40MB --context 8192", "one that fits a budget, by your own text"],
+  ["kvtuner tune smollm2 --pairs K8V4,K4V4,K4V2 --windows 1 --evaluations 20", "a quick look"],
+]);
 
 const limitOf = ({ budget, bits, maxKl }: TuneFlags): Limit => {
   if (budget !== undefined) return { kind: "bytes", bytes: budget };

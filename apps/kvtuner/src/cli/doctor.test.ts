@@ -1,0 +1,109 @@
+import { describe, expect, test } from "vitest";
+
+import type { Finding } from "../doctor/finding.ts";
+import { machineProbes } from "../doctor/machine-probes.ts";
+import type { Probes } from "../doctor/probes.ts";
+import { doctorCommand } from "./doctor.ts";
+import { recordingTerminal } from "./test-terminal.ts";
+
+const healthy: Probes = {
+  nodeVersion: () => "24.1.0",
+  system: () => ({ platform: "linux", release: "6.1", architecture: "x64", processor: "Example 1", cores: 4 }),
+  memory: () => ({ totalBytes: 16e9, availableBytes: 9e9 }),
+  wasm: async () => ({ simd: true, relaxedSimd: true, threads: true }),
+  onnxRuntime: async () => ({ version: "1.2.3", providers: ["cpu"] }),
+  webGpu: async () => ({ source: "webgpu", adapter: "Example GPU" }),
+  cudaDriver: () => "/usr/lib64/libcuda.so.1",
+  modelCache: () => ({ folder: "/models", models: [{ name: "smollm2.gguf", sizeBytes: 98e6 }] }),
+};
+
+interface Examined {
+  readonly findings: readonly Finding[];
+  readonly error: unknown;
+}
+
+const examine = async (probes: Partial<Probes>): Promise<Examined> => {
+  const terminal = recordingTerminal();
+  const error = await doctorCommand(terminal, { ...healthy, ...probes })
+    .parseAsync(["--json"], { from: "user" })
+    .then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+  return { findings: JSON.parse(terminal.written.out).findings as Finding[], error };
+};
+
+const fails = (message: string) => (): never => {
+  throw new Error(`${message}\nand a second line`);
+};
+
+describe("doctor", () => {
+  test("says what was found and what it means, and no advice where nothing is to be done", async () => {
+    const { findings, error } = await examine({});
+    expect(error).toBeUndefined();
+    expect(findings.map(({ name, found }) => [name, found])).toEqual([
+      ["node", "24.1.0"],
+      ["system", "linux 6.1 x64, Example 1, 4 cores"],
+      ["memory", "9.00 GB available of 16.0 GB"],
+      ["wasm-simd", "yes"],
+      ["wasm-relaxed-simd", "yes"],
+      ["wasm-threads", "yes"],
+      ["onnxruntime", "onnxruntime-node 1.2.3 (cpu)"],
+      ["webgpu", "Example GPU, by webgpu"],
+      ["cuda", "/usr/lib64/libcuda.so.1"],
+      ["models", "smollm2.gguf (98.0 MB) in /models"],
+    ]);
+    for (const { status, meaning, advice } of findings) {
+      expect([status, advice]).toEqual(["ok", undefined]);
+      expect(meaning).not.toBe("");
+    }
+  });
+
+  test.for<[string, Finding["status"], RegExp, Partial<Probes>]>([
+    ["node", "problem", /^20\.18\.3$/, { nodeVersion: () => "20.18.3" }],
+    ["node", "problem", /^18/, { nodeVersion: () => "18.20.0" }],
+    ["memory", "problem", /^1\.00 GB available/, { memory: () => ({ totalBytes: 16e9, availableBytes: 1e9 }) }],
+    ["wasm-simd", "problem", /^no$/, { wasm: async () => ({ simd: false, relaxedSimd: false, threads: false }) }],
+    ["wasm-relaxed-simd", "absent", /^no$/, { wasm: async () => ({ simd: true, relaxedSimd: false, threads: true }) }],
+    ["wasm-threads", "absent", /^no$/, { wasm: async () => ({ simd: true, relaxedSimd: true, threads: false }) }],
+    ["wasm-simd", "problem", /^no WebAssembly$/, { wasm: async () => fails("no WebAssembly")() }],
+    ["onnxruntime", "problem", /^libc is too old$/, { onnxRuntime: async () => fails("libc is too old")() }],
+    ["webgpu", "absent", /neither/, { webGpu: async () => ({}) }],
+    ["webgpu", "absent", /^navigator\.gpu, but no adapter/, { webGpu: async () => ({ source: "navigator.gpu" }) }],
+    ["webgpu", "absent", /^Dawn does not load$/, { webGpu: async () => fails("Dawn does not load")() }],
+    ["cuda", "absent", /no driver/, { cudaDriver: () => undefined }],
+    ["models", "absent", /^none in \/models$/, { modelCache: () => ({ folder: "/models" }) }],
+    ["models", "absent", /^none in \/models$/, { modelCache: () => ({ folder: "/models", models: [] }) }],
+    ["models", "problem", /^EACCES$/, { modelCache: fails("EACCES") }],
+    ["system", "absent", /^no system$/, { system: fails("no system") }],
+  ])("%s: %s, and what to do", async ([name, status, found, probes]) => {
+    const { findings, error } = await examine(probes);
+    const finding = findings.find((each) => each.name === name);
+    expect(finding).toMatchObject({ status, found: expect.stringMatching(found), advice: expect.any(String) });
+    expect(findings).toHaveLength(10);
+    const problem = { code: "DOCTOR_PROBLEM", message: expect.stringContaining(name) };
+    expect([error]).toMatchObject(status === "problem" ? [problem] : [undefined]);
+  });
+
+  test("reads, for people, one finding below the other", async () => {
+    const terminal = recordingTerminal();
+    const probes = { ...healthy, cudaDriver: () => undefined };
+    await doctorCommand(terminal, probes).parseAsync([], { from: "user" });
+    expect(terminal.written.out).toMatch(/^ok {6}node {15}24\.1\.0\n {8}KVTuner needs 20\.19 or newer\n/);
+    expect(terminal.written.out).toMatch(/^absent {2}cuda .*no driver library\n {8}not needed.*\n {8}-> .*NVIDIA/m);
+  });
+
+  test("its probes look at this machine", async () => {
+    const probes = machineProbes();
+    expect(probes.nodeVersion()).toBe(process.versions.node);
+    expect(probes.system().cores).toBeGreaterThan(0);
+    const { totalBytes, availableBytes } = probes.memory();
+    expect(availableBytes).toBeGreaterThan(0);
+    expect(availableBytes).toBeLessThanOrEqual(totalBytes);
+    expect(await probes.wasm()).toMatchObject({ simd: true, threads: true });
+    expect(await probes.onnxRuntime()).toMatchObject({
+      version: expect.stringMatching(/^1\.\d+/),
+      providers: expect.arrayContaining(["cpu"]),
+    });
+  });
+});

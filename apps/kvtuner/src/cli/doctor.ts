@@ -1,0 +1,51 @@
+import { KvtunerError } from "@kvtuner/plan";
+import { Command } from "commander";
+
+import { diagnose } from "../doctor/diagnose.ts";
+import type { Finding } from "../doctor/finding.ts";
+import { machineProbes } from "../doctor/machine-probes.ts";
+import type { Probes } from "../doctor/probes.ts";
+import { examples } from "./examples.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** `kvtuner doctor`. */
+export const doctorCommand = (terminal: Terminal, probes: Probes = machineProbes()): Command =>
+  new Command("doctor")
+    .description("look at this machine and say what of it KVTuner can use")
+    .option("--json", "print one JSON document on stdout")
+    .addHelpText("after", EXAMPLES)
+    .action(async ({ json }: { json?: true }) => {
+      const findings = await diagnose(probes);
+      terminal.out(json === true ? `${JSON.stringify({ findings })}\n` : describe(findings, terminal));
+      const problems = findings.filter(({ status }) => status === "problem");
+      if (problems.length > 0) throw new DoctorKvtunerError(problems);
+    });
+
+const EXAMPLES = examples([
+  ["kvtuner doctor", "what was found, what it means, what to do"],
+  ["kvtuner doctor --json", "the same for a program, or to report a fault with"],
+]);
+
+const describe = (findings: readonly Finding[], { colors }: Terminal): string => {
+  const marks = { ok: colors.green("ok     "), absent: colors.dim("absent "), problem: colors.red("PROBLEM") };
+  const width = Math.max(...findings.map(({ name }) => name.length));
+  const indent = " ".repeat(8);
+  const lines = findings.flatMap(({ name, status, found, meaning, advice }) => [
+    `${marks[status]} ${colors.bold(name.padEnd(width))}  ${found}`,
+    `${indent}${meaning}`,
+    ...(advice === undefined ? [] : [`${indent}-> ${advice}`]),
+  ]);
+  return `${lines.join("\n")}\n`;
+};
+
+/** Something without which KVTuner does not run; it is printed before this is thrown. */
+export class DoctorKvtunerError extends KvtunerError {
+  constructor(problems: readonly Finding[]) {
+    const list = problems.map(({ name, found }) => `${name}: ${found}`).join("; ");
+    super(
+      "DOCTOR_PROBLEM",
+      `expected a machine that KVTuner runs on, found ${problems.length === 1 ? "a problem" : `${problems.length} problems`} (${list}); do what the report says`,
+    );
+    this.name = "DoctorKvtunerError";
+  }
+}

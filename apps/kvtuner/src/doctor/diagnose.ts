@@ -1,0 +1,179 @@
+import { formatBytes } from "@kvtuner/plan";
+
+import { MODEL_NAMES } from "../model/resolve.ts";
+import type { Finding } from "./finding.ts";
+import type { Probes } from "./probes.ts";
+
+/** Runs every probe and says what each means; one that fails becomes a finding like any other. */
+export const diagnose = async (probes: Probes): Promise<Finding[]> => {
+  const findings: Finding[] = [];
+  for (const { names, look, failed } of examinations)
+    findings.push(
+      ...(await look(probes).catch((error: unknown) => names.map((name) => failedLook(name, error, failed)))),
+    );
+  return findings;
+};
+
+interface Examination {
+  /** Of the findings, in order. */
+  readonly names: readonly string[];
+  readonly look: (probes: Probes) => Promise<Finding[]>;
+  /** What a look that throws means. */
+  readonly failed: Pick<Finding, "status" | "meaning"> & { readonly advice: string };
+}
+
+const failedLook = (name: string, error: unknown, failed: Examination["failed"]): Finding => ({
+  name,
+  found: firstLine(error),
+  ...failed,
+});
+
+const firstLine = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).split("\n", 1)[0] ?? "";
+
+const unknown = (what: string): Examination["failed"] => ({
+  status: "absent",
+  meaning: `${what} could not be found out; KVTuner runs without knowing it`,
+  advice: "report it, with what was found",
+});
+
+const LEAST_NODE = [20, 19] as const;
+
+const node = (version: string): Finding => {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  const isNew = major > LEAST_NODE[0] || (major === LEAST_NODE[0] && minor >= LEAST_NODE[1]);
+  const least = LEAST_NODE.join(".");
+  return {
+    name: "node",
+    found: version,
+    ...(isNew
+      ? { status: "ok", meaning: `KVTuner needs ${least} or newer` }
+      : { status: "problem", meaning: `KVTuner needs ${least} or newer`, advice: `install Node ${least} or newer` }),
+  };
+};
+
+const system = async (probes: Probes): Promise<Finding[]> => {
+  const { platform, release, architecture, processor, cores } = probes.system();
+  return [
+    {
+      name: "system",
+      status: "ok",
+      found: `${platform} ${release} ${architecture}, ${processor}, ${cores} ${cores === 1 ? "core" : "cores"}`,
+      meaning: "the weights of a model run on all cores; --threads of run and bench takes fewer",
+    },
+  ];
+};
+
+/** Less than this is too little to load a model of some hundred million weights and work on it. */
+const LEAST_MEMORY_BYTES = 2e9;
+
+const memory = async (probes: Probes): Promise<Finding[]> => {
+  const { totalBytes, availableBytes } = probes.memory();
+  const found = `${formatBytes(availableBytes)} available of ${formatBytes(totalBytes)}`;
+  const meaning = "tune and eval hold all weights as float32, four bytes each, and the text under work beside them";
+  if (availableBytes >= LEAST_MEMORY_BYTES) return [{ name: "memory", status: "ok", found, meaning }];
+  const advice = "end other programs, raise the container's limit, or take a smaller model and shorter --window-length";
+  return [{ name: "memory", status: "problem", found, meaning, advice }];
+};
+
+const wasm = async (probes: Probes): Promise<Finding[]> => {
+  const { simd, relaxedSimd, threads } = await probes.wasm();
+  return [
+    simd
+      ? { name: "wasm-simd", status: "ok", found: "yes", meaning: "the kernels of packed caches run" }
+      : {
+          name: "wasm-simd",
+          status: "problem",
+          found: "no",
+          meaning: "the kernels of packed caches need 128-bit SIMD",
+          advice: "run on a processor with SSE 4.1 or NEON, or pass --backend cpu-reference, which is slow",
+        },
+    optional("wasm-relaxed-simd", relaxedSimd, "fused multiply and add in WebAssembly", "Node 22 or newer has it"),
+    optional(
+      "wasm-threads",
+      threads,
+      "memory shared between threads (SharedArrayBuffer)",
+      "a browser page needs cross-origin isolation for it; Node has it always",
+    ),
+  ];
+};
+
+const optional = (name: string, isThere: boolean, what: string, advice: string): Finding =>
+  isThere
+    ? { name, status: "ok", found: "yes", meaning: `${what} can be used` }
+    : { name, status: "absent", found: "no", meaning: `${what} cannot be used; nothing fails without it`, advice };
+
+const onnxRuntime = async (probes: Probes): Promise<Finding[]> => {
+  const { version, providers } = await probes.onnxRuntime();
+  const found = `onnxruntime-node ${version} (${providers.join(", ")})`;
+  return [{ name: "onnxruntime", status: "ok", found, meaning: "the weights of models run on its cpu provider" }];
+};
+
+const webGpu = async (probes: Probes): Promise<Finding[]> => {
+  const { source, adapter } = await probes.webGpu();
+  if (source !== undefined && adapter !== undefined)
+    return [{ name: "webgpu", status: "ok", found: `${adapter}, by ${source}`, meaning: GPU_MEANING }];
+  const [found, advice] =
+    source === undefined
+      ? ["neither navigator.gpu nor the package webgpu", "for work on a GPU backend: npm install webgpu"]
+      : [`${source}, but no adapter`, "install the driver of the GPU"];
+  return [{ name: "webgpu", status: "absent", found, meaning: GPU_MEANING, advice }];
+};
+
+const GPU_MEANING = "not needed: the caches of this version are kept on the CPU";
+
+const cuda = async (probes: Probes): Promise<Finding[]> => {
+  const path = probes.cudaDriver();
+  if (path !== undefined) return [{ name: "cuda", status: "ok", found: path, meaning: GPU_MEANING }];
+  const advice = "for work on a GPU backend: install NVIDIA's driver";
+  return [{ name: "cuda", status: "absent", found: "no driver library", meaning: GPU_MEANING, advice }];
+};
+
+const models = async (probes: Probes): Promise<Finding[]> => {
+  const { folder, models: found = [] } = probes.modelCache();
+  const advice = `npm run model -- ${MODEL_NAMES[0]} in a checkout of KVTuner fetches one; or name a GGUF file by its path`;
+  const meaning = `${MODEL_NAMES.join(" and ")} are looked for in this folder; KVTUNER_HOME moves it`;
+  if (found.length === 0) return [{ name: "models", status: "absent", found: `none in ${folder}`, meaning, advice }];
+  const list = found.map(({ name, sizeBytes }) => `${name} (${formatBytes(sizeBytes)})`).join(", ");
+  return [{ name: "models", status: "ok", found: `${list} in ${folder}`, meaning }];
+};
+
+const examinations: readonly Examination[] = [
+  { names: ["node"], look: async (probes) => [node(probes.nodeVersion())], failed: unknown("the version of Node") },
+  { names: ["system"], look: system, failed: unknown("the system") },
+  { names: ["memory"], look: memory, failed: unknown("the memory") },
+  {
+    names: ["wasm-simd", "wasm-relaxed-simd", "wasm-threads"],
+    look: wasm,
+    failed: {
+      status: "problem",
+      meaning: "the kernels of packed caches are WebAssembly",
+      advice: "run a Node that has WebAssembly: without --jitless and without a policy that forbids it",
+    },
+  },
+  {
+    names: ["onnxruntime"],
+    look: onnxRuntime,
+    failed: {
+      status: "problem",
+      meaning: "the native library of onnxruntime-node does not load, so no model runs",
+      advice:
+        "install again with optional files and for this system: npm install onnxruntime-node; it ships libraries for Linux (glibc), macOS and Windows, x64 and arm64",
+    },
+  },
+  {
+    names: ["webgpu"],
+    look: webGpu,
+    failed: { status: "absent", meaning: GPU_MEANING, advice: "npm install webgpu again" },
+  },
+  { names: ["cuda"], look: cuda, failed: unknown("the CUDA driver") },
+  {
+    names: ["models"],
+    look: models,
+    failed: {
+      status: "problem",
+      meaning: "the folder of models cannot be read",
+      advice: "give this user the right to read it, or set KVTUNER_HOME to another folder",
+    },
+  },
+];

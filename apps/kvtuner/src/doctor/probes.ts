@@ -1,0 +1,60 @@
+/** Looks at this machine; a look that fails throws, and never ends the others. */
+export interface Probes {
+  /** Version of Node, like "20.19.0". */
+  nodeVersion(): string;
+  system(): SystemFacts;
+  memory(): MemoryFacts;
+  wasm(): Promise<WasmFeatures>;
+  /** Loads the native library of ONNX Runtime. */
+  onnxRuntime(): Promise<OnnxRuntimeFacts>;
+  /** Asks `navigator.gpu`, or the package `webgpu` where it is installed, for an adapter. */
+  webGpu(): Promise<WebGpuFacts>;
+  /** Path of the CUDA driver's library, or undefined. */
+  cudaDriver(): string | undefined;
+  modelCache(): ModelCacheFacts;
+}
+
+/** The operating system and its processor. */
+export interface SystemFacts {
+  readonly platform: string;
+  readonly release: string;
+  readonly architecture: string;
+  readonly processor: string;
+  /** How many threads may run at once. */
+  readonly cores: number;
+}
+
+/** Main memory, bytes. */
+export interface MemoryFacts {
+  readonly totalBytes: number;
+  /** What this process may still take, limits of a container counted. */
+  readonly availableBytes: number;
+}
+
+/** What this engine knows of WebAssembly beyond its first version. */
+export interface WasmFeatures {
+  readonly simd: boolean;
+  readonly relaxedSimd: boolean;
+  /** SharedArrayBuffer and atomics. */
+  readonly threads: boolean;
+}
+
+/** A loaded ONNX Runtime. */
+export interface OnnxRuntimeFacts {
+  readonly version: string;
+  /** Execution providers in the library, like "cpu". */
+  readonly providers: readonly string[];
+}
+
+/** Where WebGPU comes from, if from anywhere, and the adapter it gave. */
+export interface WebGpuFacts {
+  readonly source?: "navigator.gpu" | "webgpu";
+  readonly adapter?: string;
+}
+
+/** The folder of fetched models. */
+export interface ModelCacheFacts {
+  readonly folder: string;
+  /** GGUF files in it; undefined where there is no folder. */
+  readonly models?: readonly { readonly name: string; readonly sizeBytes: number }[];
+}
