@@ -12,7 +12,7 @@ import { type OpenedPeer, openPeerVariants, type PeerReport } from "./bench/peer
 import { type ContextReport, contextReport } from "./bench/report.ts";
 import { textIds } from "./bench/text-ids.ts";
 import type { Variant } from "./bench/variant.ts";
-import { createBackend } from "./model/backend.ts";
+import { openBackend } from "./model/backend.ts";
 import { resolveModel } from "./model/resolve.ts";
 import { openRunnableModel, type RunnableModel } from "./model/runnable-model.ts";
 import { sessionsOn } from "./model/session.ts";
@@ -46,11 +46,11 @@ export const bench = async (options: BenchOptions): Promise<BenchResult> => {
   const { threads, weights } = settings;
   const model = await openRunnableModel(options.model, { createSession: sessionsOn(threads), weights }, run);
   try {
-    const backend = await createBackend(settings.backend, { threads });
+    const { backend, dispose } = await openBackend(settings.backend, { threads });
     try {
       return await benchOn(backend, { model, options, settings, peer, run });
     } finally {
-      await backend.dispose();
+      await dispose();
     }
   } finally {
     await model.dispose();

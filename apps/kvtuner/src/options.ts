@@ -1,3 +1,4 @@
+import type { Backend } from "@kvtuner/backend";
 import { formatPair, KvtunerError, parsePair, type Bits, type Mode, type Pair } from "@kvtuner/plan";
 import type { Measure } from "@kvtuner/sensitivity";
 
@@ -29,7 +30,7 @@ export interface TuneOptions {
   readonly limit?: Limit;
   /** Plans evaluated; 60 by default. */
   readonly evaluations?: number;
-  /** 0 by default. */
+  /** Below 2^32; 0 by default. */
   readonly seed?: number;
   /** Calibration windows; 2 by default. */
   readonly windows?: number;
@@ -43,8 +44,8 @@ export interface TuneOptions {
   readonly cost?: CostKind;
   /** Runs the picked plan token by token on a backend and compares its loss with the evaluator's; false by default. */
   readonly verify?: boolean;
-  /** Name of that backend; `cpu` by default. */
-  readonly backend?: string;
+  /** That backend: a name, `cpu` by default, or any backend, which stays the caller's to dispose of. */
+  readonly backend?: string | Backend;
   readonly onProgress?: OnProgress;
   /** Told of what was repaired or left out. */
   readonly onWarning?: (message: string) => void;
@@ -85,7 +86,7 @@ export const studyOptions = (options: TuneOptions): StudyOptions => ({
   ...(options.sinks !== undefined && { sinks: wholeNumber("sinks", options.sinks, 0) }),
   ...(options.window !== undefined && { window: wholeNumber("window", options.window, 0) }),
   evaluations: wholeNumber("evaluations", options.evaluations ?? 60, 1),
-  seed: wholeNumber("seed", options.seed ?? 0, 0),
+  seed: seedNumber(options.seed),
   windows: wholeNumber("windows", options.windows ?? 2, 1),
   windowLength: wholeNumber("window-length", options.windowLength ?? 512, 2),
   strategy: oneOf("strategy", options.strategy ?? "surrogate", ["surrogate", "nsga2-groups", "nsga2"]),
@@ -94,7 +95,7 @@ export const studyOptions = (options: TuneOptions): StudyOptions => ({
 });
 
 /** Backend that `verify` runs on; undefined without it. */
-export const verifyBackend = ({ verify, backend }: TuneOptions): string | undefined =>
+export const verifyBackend = ({ verify, backend }: TuneOptions): string | Backend | undefined =>
   verify === true ? (backend ?? "cpu") : undefined;
 
 /** Pairs without repeats, named ones parsed. */
@@ -112,6 +113,12 @@ export const pairList = (pairs: readonly (Pair | string)[]): Pair[] => {
 export const wholeNumber = (name: string, value: number, minimum: number): number => {
   if (Number.isSafeInteger(value) && value >= minimum) return value;
   throw new OptionKvtunerError(name, `a whole number of at least ${minimum}`, String(value));
+};
+
+/** Checks a seed, 0 without one: generators have 32 bits of it, and seeds that differ are to draw differently. */
+export const seedNumber = (seed = 0): number => {
+  if (Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32) return seed;
+  throw new OptionKvtunerError("seed", "a whole number from 0 to 4294967295", String(seed));
 };
 
 const oneOf = <Choice extends string>(name: string, value: Choice, choices: readonly Choice[]): Choice => {

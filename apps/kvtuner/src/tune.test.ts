@@ -2,7 +2,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } fro
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { parsePlan } from "@kvtuner/plan";
+import { createReferenceBackend } from "@kvtuner/backend-cpu";
+import { parsePlan, parseShorthand } from "@kvtuner/plan";
 import { describe, expect, test } from "vitest";
 
 import { inspect } from "./inspect.ts";
@@ -169,6 +170,12 @@ describe("tune", () => {
     const asRun = { backend: "cpu-reference", kl: 0, agrees: false, tokens: 64 };
     expect(verified).toEqual({ ...asRun, evaluatedKl: picked.kl, difference });
     expect(warnings).toEqual([expect.stringMatching(/loses KL 0\.00 as cpu-reference runs it/)]);
+    const backend = createReferenceBackend();
+    const given = await tune({ model: fakeModel(), out: newFolder(), ...options, backend });
+    expect(given.verified).toEqual(verified);
+    const layers = [parseShorthand("none").layer];
+    const shape = { layers: 1, queryHeads: 1, kvHeads: 1, headSize: 32 };
+    await expect(backend.createCache(shape, { shape, layers })).resolves.toMatchObject({ length: 0 });
     const unknown = tune({ model: fakeModel(), out: newFolder(), ...options, backend: "abacus" });
     await expect(unknown).rejects.toMatchObject({ code: "OPTION_INVALID" });
   });

@@ -1,5 +1,7 @@
 import { join } from "node:path";
 
+import type { Backend } from "@kvtuner/backend";
+
 import { readText } from "./calibration/text.ts";
 import { textWindows } from "./calibration/windows.ts";
 import { openModel } from "./model/open.ts";
@@ -77,8 +79,8 @@ interface Request {
   readonly study: StudyOptions;
   readonly limit: Limit;
   readonly text: string | undefined;
-  /** Name of the backend that the picked plan is run on. */
-  readonly verifyOn: string | undefined;
+  /** The backend that the picked plan is run on, or its name. */
+  readonly verifyOn: string | Backend | undefined;
   readonly out: string;
 }
 

@@ -8,7 +8,7 @@ import { Tensor } from "onnxruntime-common";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { holdPlanCache } from "../src/bench/held-cache.ts";
-import type { BenchResult } from "../src/bench.ts";
+import { bench as benchWith, type BenchResult } from "../src/bench.ts";
 import { buildCli, type Finished, start } from "./built-cli.ts";
 import { installFakeNodeLlamaCpp } from "./fake-node-llama-cpp.ts";
 import { writeTinyModel } from "./tiny-model.ts";
@@ -41,15 +41,15 @@ afterAll(() => {
 
 describe("kvtuner bench", () => {
   test("times plans and the float cache at each context, ascending", async () => {
-    const result = await benchJson("--plan", "kivi:K4V4,none");
-    expect(result).toMatchObject({ backend: "cpu-reference", weights: "stored-int8", threads: 1, fill: "text" });
+    const result = await benchJson("--plan", "kivi:K4V4,none", "--threads", "2");
+    expect(result).toMatchObject({ backend: "cpu-reference", weights: "stored-int8", threads: 2, fill: "text" });
     expect(result.contexts.map(({ context }) => context)).toEqual([33, 70]);
     for (const { context, variants } of result.contexts) {
       const kivi = Array.from({ length: 3 }, () => layerScheme("kivi", { key: 4, value: 4 }));
-      expect(variants.map(({ name, cacheBytes }) => ({ name, cacheBytes }))).toEqual([
-        { name: "kivi:K4V4", cacheBytes: planBytes({ shape, layers: kivi }, context).total },
-        { name: "none", cacheBytes: context * 3 * 2 * 32 * 2 },
-        { name: "float32", cacheBytes: context * 3 * 2 * 32 * 4 },
+      expect(variants.map(({ name, threads, cacheBytes }) => ({ name, threads, cacheBytes }))).toEqual([
+        { name: "kivi:K4V4", threads: 1, cacheBytes: planBytes({ shape, layers: kivi }, context).total },
+        { name: "none", threads: 1, cacheBytes: context * 3 * 2 * 32 * 2 },
+        { name: "float32", threads: 2, cacheBytes: context * 3 * 2 * 32 * 4 },
       ]);
       for (const { decode, prefill } of variants) {
         expect(decode.samples).toBe(6);
@@ -83,6 +83,7 @@ describe("kvtuner bench", () => {
     [["--context", "20000000"], "OPTION_INVALID", "16777215"],
     [["--rounds", "0"], "OPTION_INVALID", "--rounds"],
     [["--backend", "abacus"], "", "abacus"],
+    [["--seed", "4294967296"], "OPTION_INVALID", "4294967295"],
     [["--peer", "vllm"], "USAGE", "llama.cpp"],
     [["--peer-types", "f16"], "OPTION_INVALID", "--peer-types"],
     [["--plan", "kivi:K9V9"], "PLAN_UNKNOWN_PAIR", "K9V9"],
@@ -124,6 +125,15 @@ describe("kvtuner bench", () => {
       }
     }
   });
+});
+
+test("a backend that is passed in holds the caches, and is not disposed of", async () => {
+  const backend = createReferenceBackend();
+  const settings = { contexts: [33], rounds: 1, tokens: 1, float: false };
+  const { backend: name } = await benchWith({ model, plans: ["none"], backend, ...settings });
+  expect(name).toBe("cpu-reference");
+  const plan = { shape, layers: Array.from({ length: 3 }, () => parseShorthand("none").layer) };
+  await expect(backend.createCache(shape, plan)).resolves.toMatchObject({ length: 0 });
 });
 
 test.each(["none", "kivi:K2V4+sinks3", "compact:K4V3", "per-token:K8V3"])(

@@ -6,7 +6,7 @@ import { openFileSource, type FileSource } from "@kvtuner/decoder/node";
 import { parseShorthand } from "@kvtuner/plan";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import { createBackend } from "../src/model/backend.ts";
+import { openBackend } from "../src/model/backend.ts";
 import { kvtunerHome } from "../src/model/home.ts";
 import { createSession } from "../src/model/session.ts";
 import { evaluatorLogits, largestDifference, runtimeLogits } from "./runtime-logits.ts";
@@ -48,7 +48,7 @@ describe.skipIf(!existsSync(path))("SmolLM2's runtime against its evaluator (nee
     "on %s, %s: the same logits at %i tokens, split at %j",
     { timeout: 300_000 },
     async (name, plan, tokens, cuts) => {
-      const backend = await createBackend(name, { threads: 1 });
+      const { backend } = await openBackend(name, { threads: 1 });
       const text = ids.slice(0, tokens);
       const layers = Array.from({ length: decoder.shape.layers }, () => parseShorthand(plan).layer);
       const expected = await evaluatorLogits(decoder, text, layers);

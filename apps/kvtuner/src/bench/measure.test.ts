@@ -14,6 +14,7 @@ const fakeVariant = (name: string, kind: Variant["kind"], costMs: number, journa
   return {
     name,
     kind,
+    threads: 1,
     bytesAt: (length) => 2 * length,
     prefill: async (piece) => {
       held.push(...piece);

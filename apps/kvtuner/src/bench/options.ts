@@ -1,8 +1,9 @@
+import type { Backend } from "@kvtuner/backend";
 import type { WeightStorage } from "@kvtuner/decoder";
 import type { Plan } from "@kvtuner/plan";
 
 import { BACKEND_NAMES } from "../model/backend.ts";
-import { OptionKvtunerError, wholeNumber } from "../options.ts";
+import { OptionKvtunerError, seedNumber, wholeNumber } from "../options.ts";
 import type { OnProgress } from "../progress.ts";
 import { type CacheTypes, DEFAULT_CACHE_TYPES, parseCacheTypes } from "./llama-cpp/cache-types.ts";
 
@@ -19,8 +20,11 @@ export interface BenchOptions {
   readonly contexts?: readonly number[];
   /** Threads of the weights and of the peer; 1 by default. Packed caches of our backends run on one. */
   readonly threads?: number;
-  /** Name of the backend, one of {@link BACKEND_NAMES}; the first by default. */
-  readonly backend?: string;
+  /**
+   * What holds the packed caches: a name, the first of {@link BACKEND_NAMES} by default, or any backend, which stays the
+   * caller's to dispose of.
+   */
+  readonly backend?: string | Backend;
   /** How the weights are held; `stored-int8` by default, which is what llama.cpp does. */
   readonly weights?: WeightStorage;
   /** Whether the cache in float32 is timed too; true by default. */
@@ -37,7 +41,7 @@ export interface BenchOptions {
   readonly fill?: "text" | "synthetic";
   /** Text file; built-in text over and over when absent. */
   readonly text?: string;
-  /** Seed of synthetic keys and values; 0 by default. */
+  /** Seed of synthetic keys and values, below 2^32; 0 by default. */
   readonly seed?: number;
   readonly onProgress?: OnProgress;
   /** Told of what the peer refused. */
@@ -51,7 +55,7 @@ export interface BenchSettings {
   /** Ascending, without repeats. */
   readonly contexts: readonly number[];
   readonly threads: number;
-  readonly backend: string;
+  readonly backend: string | Backend;
   readonly weights: WeightStorage;
   readonly float: boolean;
   readonly rounds: number;
@@ -80,7 +84,7 @@ export const benchSettings = (options: BenchOptions): BenchSettings => {
     rounds: wholeNumber("rounds", options.rounds ?? 7, 1),
     tokens: wholeNumber("tokens", options.tokens ?? 8, 1),
     fill: options.fill ?? "text",
-    seed: wholeNumber("seed", options.seed ?? 0, 0),
+    seed: seedNumber(options.seed),
     peerTypes: parseCacheTypes(options.peerTypes ?? DEFAULT_CACHE_TYPES),
   };
 };

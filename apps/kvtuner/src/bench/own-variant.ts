@@ -5,7 +5,7 @@ import type { HeldCache, TruncatableCache } from "./held-cache.ts";
 import type { Variant } from "./variant.ts";
 
 /** What {@link ownVariant} runs. */
-export interface OwnVariantParts extends Pick<Variant, "name" | "kind" | "bytesAt"> {
+export interface OwnVariantParts extends Pick<Variant, "name" | "kind" | "threads" | "bytesAt"> {
   readonly decoder: Decoder;
   readonly held: HeldCache;
 }

@@ -10,6 +10,8 @@ import { ownVariant } from "./own-variant.ts";
 import type { Variant } from "./variant.ts";
 
 const FLOAT_BYTES = 4;
+/** Our backends attend on the caller's thread. */
+const PACKED_THREADS = 1;
 
 /**
  * One variant for each plan, on a backend, and one for the float cache. The weights are loaded last, when all plans have
@@ -32,12 +34,13 @@ export const openOwnVariants = async (
       ownVariant({
         name,
         kind: "plan",
+        threads: PACKED_THREADS,
         bytesAt: (length) => planBytes(plan, length).total,
         decoder,
         held: held[index]!,
       }),
     );
-    return settings.float ? [...variants, floatVariant(decoder)] : variants;
+    return settings.float ? [...variants, floatVariant(decoder, settings.threads)] : variants;
   } catch (error) {
     await Promise.all(held.map((cache) => cache.dispose()));
     throw error;
@@ -47,10 +50,11 @@ export const openOwnVariants = async (
 const planName = (plan: Plan | string, index: number): string =>
   typeof plan === "string" && !plan.trim().startsWith("{") ? plan.trim() : `plan ${index + 1}`;
 
-const floatVariant = (decoder: Decoder): Variant =>
+const floatVariant = (decoder: Decoder, threads: number): Variant =>
   ownVariant({
     name: "float32",
     kind: "float32",
+    threads,
     bytesAt: (length) => length * floatTokenBytes(decoder.shape),
     decoder,
     held: holdFloatCache(decoder),

@@ -6,6 +6,8 @@ import type { Variant, VariantKind } from "./variant.ts";
 export interface VariantReport {
   readonly name: string;
   readonly kind: VariantKind;
+  /** Threads that attend to the cache; those of the weights are in the head of the result. */
+  readonly threads: number;
   /** Bytes of the cache at the context. */
   readonly cacheBytes: number;
   readonly decode: DecodeReport;
@@ -67,6 +69,7 @@ export const contextReport = (
       return {
         name: variant.name,
         kind: variant.kind,
+        threads: variant.threads,
         cacheBytes: variant.bytesAt(context),
         decode: { ...decodeTimes(decodeMs), ...decode[index]! },
         ...(prefillMs !== undefined && {

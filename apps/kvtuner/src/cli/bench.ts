@@ -57,7 +57,7 @@ export const benchCommand = (terminal: Terminal, signal: AbortSignal): Command =
         .default("text"),
     )
     .option("--text <file>", "text, UTF-8 (default: built-in text over and over)")
-    .option("--seed <n>", "seed of synthetic keys and values", number, 0)
+    .option("--seed <n>", "seed of synthetic keys and values, below 2^32", number, 0)
     .option("--json", "print one JSON document on stdout")
     .option("--quiet", "no progress on stderr")
     .addHelpText("after", EXAMPLES)

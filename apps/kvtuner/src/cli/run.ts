@@ -41,7 +41,7 @@ export const runCommand = (terminal: Terminal, signal: AbortSignal, interrupt: I
     .option("--max-tokens <n>", "the most tokens to generate", number, 256)
     .option("--temperature <t>", "0 takes the likeliest token", number, 0)
     .option("--top-p <p>", "draw from the likeliest tokens that hold this share", number, 1)
-    .option("--seed <n>", "seed of what is drawn", number, 0)
+    .option("--seed <n>", "seed of what is drawn, below 2^32", number, 0)
     .option("--threads <n>", "threads (default: all cores)", number)
     .addOption(
       new Option("--backend <name>", `what holds the cache (default: ${BACKEND_NAMES[0]})`).choices(BACKEND_NAMES),

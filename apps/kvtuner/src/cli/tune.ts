@@ -62,7 +62,7 @@ export const tuneCommand = (terminal: Terminal, signal: AbortSignal): Command =>
     )
     .addOption(new Option("--max-kl <kl>", "pick the cheapest plan within this loss").argParser(positive))
     .option("--evaluations <n>", "plans to evaluate", number, 60)
-    .option("--seed <n>", "seed of the search and of the model's own text", number, 0)
+    .option("--seed <n>", "seed of the search and of the model's own text, below 2^32", number, 0)
     .option("--windows <n>", "calibration windows", number, 2)
     .option("--window-length <n>", "tokens of a window", number, 512)
     .addOption(

@@ -17,12 +17,25 @@ const BACKENDS: Readonly<Record<string, (options: BackendOptions) => Promise<Bac
 /** Names of backends, the default first. */
 export const BACKEND_NAMES: readonly string[] = Object.keys(BACKENDS);
 
+/** A backend in use. */
+export interface OpenedBackend {
+  readonly backend: Backend;
+  /** Disposes of it where it was made here. */
+  dispose(): Promise<void>;
+}
+
 /**
- * Makes the backend of a name; it is the caller's to dispose of.
+ * Makes the backend of a name, or takes the one that is given, which stays the caller's to dispose of.
  *
  * @throws OptionKvtunerError `OPTION_INVALID` for a name that is not known
  */
-export const createBackend = async (name: string, options: BackendOptions): Promise<Backend> => {
+export const openBackend = async (given: string | Backend, options: BackendOptions): Promise<OpenedBackend> => {
+  if (typeof given !== "string") return { backend: given, dispose: async () => undefined };
+  const backend = await createBackend(given, options);
+  return { backend, dispose: async () => backend.dispose() };
+};
+
+const createBackend = async (name: string, options: BackendOptions): Promise<Backend> => {
   const create = Object.hasOwn(BACKENDS, name) ? BACKENDS[name] : undefined;
   if (create) return create(options);
   throw new OptionKvtunerError("backend", `one of ${BACKEND_NAMES.join(", ")}`, JSON.stringify(name));

@@ -1,10 +1,12 @@
 import { loadDecoder, type Decoder, type GgufFile, type LoadOptions } from "@kvtuner/decoder";
+import { KvtunerError } from "@kvtuner/plan";
 
 import type { RunContext } from "../progress.ts";
 
 /** A decoder that is loaded when first asked for, once, whoever asks at the same time. */
 export interface LazyDecoder {
   get(): Promise<Decoder>;
+  /** Gives the decoder back; a load under way ends between two segments. */
   dispose(): Promise<void>;
 }
 
@@ -15,21 +17,38 @@ export const lazyDecoder = (
   { progress, signal }: RunContext,
 ): LazyDecoder => {
   let decoder: Promise<Decoder> | undefined;
+  let disposed = false;
   const onProgress = (done: number, total: number): void => {
     signal?.throwIfAborted();
+    assertInUse(disposed);
     progress({ step: "load", done, total });
   };
-  const load = (): Promise<Decoder> => {
-    const loading = loadDecoder(gguf, { ...options, onProgress });
-    loading.catch(() => {
+  const load = async (): Promise<Decoder> => {
+    assertInUse(disposed);
+    try {
+      return await loadDecoder(gguf, { ...options, onProgress });
+    } catch (error) {
       decoder = undefined;
-    });
-    return loading;
+      throw error;
+    }
   };
   return {
-    get: () => (decoder ??= load()),
+    get: async () => (decoder ??= load()),
     dispose: async () => {
+      disposed = true;
       await (await decoder?.catch(() => undefined))?.dispose();
     },
   };
 };
+
+const assertInUse = (disposed: boolean): void => {
+  if (disposed) throw new ModelDisposedKvtunerError();
+};
+
+/** Use of a model after `dispose()`. */
+class ModelDisposedKvtunerError extends KvtunerError {
+  constructor() {
+    super("MODEL_DISPOSED", "expected a model in use, got one after dispose(); open it again");
+    this.name = "ModelDisposedKvtunerError";
+  }
+}

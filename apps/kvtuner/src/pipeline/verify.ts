@@ -1,7 +1,7 @@
 import { assertPlanSupported, type Backend } from "@kvtuner/backend";
 import type { Evaluator } from "@kvtuner/evaluation";
 
-import { createBackend } from "../model/backend.ts";
+import { openBackend } from "../model/backend.ts";
 import type { RunContext } from "../progress.ts";
 import { choiceOf, type FrontPlan } from "./pick.ts";
 import { planLayers, type SearchSpace } from "./space.ts";
@@ -34,16 +34,17 @@ export interface Verifier {
 }
 
 /**
- * Opens a backend and checks that it has every scheme that the search may pick.
+ * Opens a backend, or takes the one given, and checks that it has every scheme that the search may pick.
  *
  * @throws KvtunerError for an unknown backend, or one that lacks a scheme
  */
-export const openVerifier = async (name: string, space: SearchSpace): Promise<Verifier> => {
-  const backend = await createBackend(name, { threads: 1 });
-  const { shape } = space;
-  for (const scheme of space.schemes) {
-    const layers = Array.from({ length: shape.layers }, () => scheme);
-    assertPlanSupported(backend.name, backend.capabilities, shape, { layers, shape });
+export const openVerifier = async (given: string | Backend, space: SearchSpace): Promise<Verifier> => {
+  const { backend, dispose } = await openBackend(given, { threads: 1 });
+  try {
+    assertSchemesSupported(backend, space);
+  } catch (error) {
+    await dispose();
+    throw error;
   }
   return {
     verify: async (picked, evaluator, context) => {
@@ -51,8 +52,15 @@ export const openVerifier = async (name: string, space: SearchSpace): Promise<Ve
       if (!verification.agrees) context.warn(disagreement(verification));
       return verification;
     },
-    dispose: async () => backend.dispose(),
+    dispose,
   };
+};
+
+const assertSchemesSupported = ({ name, capabilities }: Backend, { shape, schemes }: SearchSpace): void => {
+  for (const scheme of schemes) {
+    const layers = Array.from({ length: shape.layers }, () => scheme);
+    assertPlanSupported(name, capabilities, shape, { layers, shape });
+  }
 };
 
 const run = async (

@@ -34,7 +34,8 @@ export interface Generated {
 
 /** What a text is generated with. */
 export interface GenerationParts {
-  readonly session: CacheSession;
+  /** Gives the session, when the model is loaded. */
+  readonly open: () => Promise<CacheSession>;
   readonly tokenizer: Tokenizer;
   readonly prompt: Int32Array;
   /** The most tokens that the cache may hold; at least those of the prompt. */
@@ -62,19 +63,21 @@ export const generateText = async (
     text += fresh;
     if (fresh !== "") onText?.(fresh);
   };
-  const generating = generateOn(parts.session, {
+  const generationOptions = {
     ...samplingOf(settings),
     prompt: parts.prompt,
     maxTokens: limit.tokens,
     stopIds: parts.tokenizer.eosIds,
-    onProgress: (done, total) => {
+    onProgress: (done: number, total: number) => {
       clock.prefilled(done, total);
       parts.onPrefill(done, total);
     },
     ...(signal && { signal }),
-  });
+  };
   const interrupted = await untilAborted(signal, async () => {
-    for await (const id of generating) {
+    const session = await parts.open();
+    clock.opened(session);
+    for await (const id of generateOn(session, generationOptions)) {
       ids.push(id);
       give(stream.push(id));
     }
@@ -110,22 +113,28 @@ const tokenLimit = (
 };
 
 interface GenerationClock {
+  /** Starts counting; the loading of the model is none of the prompt's. */
+  opened(session: CacheSession): void;
   /** Told of the tokens of the prompt fed so far. */
   prefilled(done: number, total: number): void;
   end(): Pick<Generated, "prompt" | "prefill" | "decode">;
 }
 
-const generationClock = ({ session, prompt }: GenerationParts): GenerationClock => {
-  const start = performance.now();
-  let [fed, reused, prefillEnd] = [0, 0, start];
+const generationClock = ({ prompt }: Pick<GenerationParts, "prompt">): GenerationClock => {
+  let session: CacheSession | undefined;
+  let [start, fed, reused, prefillEnd] = [0, 0, 0, 0];
   return {
+    opened: (given) => {
+      session = given;
+      start = prefillEnd = performance.now();
+    },
     prefilled: (done, total) => {
       [fed, reused, prefillEnd] = [done, prompt.length - total, performance.now()];
     },
     end: () => ({
       prompt: { tokens: prompt.length, reused },
       prefill: speed(fed, prefillEnd - start),
-      decode: speed(Math.max(0, session.ids.length - prompt.length), performance.now() - prefillEnd),
+      decode: speed(Math.max(0, (session?.ids.length ?? 0) - prompt.length), performance.now() - prefillEnd),
     }),
   };
 };

@@ -5,7 +5,7 @@ import type { ChatMessage, WeightStorage } from "@kvtuner/decoder";
 import type { Plan } from "@kvtuner/plan";
 
 import { BACKEND_NAMES } from "../model/backend.ts";
-import { OptionKvtunerError, wholeNumber } from "../options.ts";
+import { OptionKvtunerError, seedNumber, wholeNumber } from "../options.ts";
 import type { OnProgress } from "../progress.ts";
 
 /** What generations of one model under one plan share. */
@@ -38,7 +38,7 @@ export interface GenerationOptions {
   readonly temperature?: number;
   /** Only the fewest likeliest tokens that hold this share of the probability are drawn from; all by default. */
   readonly topP?: number;
-  /** Seed of what is drawn at a temperature above 0; 0 by default. */
+  /** Seed of what is drawn at a temperature above 0, below 2^32; 0 by default. */
   readonly seed?: number;
   /** Told the text as it comes, in whole characters. */
   readonly onText?: (text: string) => void;
@@ -75,7 +75,7 @@ export const generationSettings = ({
   maxTokens: wholeNumber("max-tokens", maxTokens ?? 256, 1),
   temperature: within("temperature", temperature ?? 0, "a number from 0 on", (value) => value >= 0),
   topP: within("top-p", topP ?? 1, "a number above 0 and up to 1", (value) => value > 0 && value <= 1),
-  seed: wholeNumber("seed", seed ?? 0, 0),
+  seed: seedNumber(seed),
 });
 
 const within = (name: string, value: number, expected: string, holds: (value: number) => boolean): number => {

@@ -79,6 +79,37 @@ describe("openRunner", () => {
   });
 });
 
+describe("dispose", () => {
+  test("ends when the generation under way has, and refuses those that wait and those that come", async () => {
+    const runner = await openRunner(base);
+    const [first, second] = [1, 2].map(async () => runner.generate({ prompt: "the thing", maxTokens: 5 }));
+    const refused = expect(second).rejects.toMatchObject({ code: "RUNNER_DISPOSED" });
+    await runner.load();
+    await runner.dispose();
+    expect((await first!).ids).toHaveLength(5);
+    await refused;
+    await expect(runner.generate({ prompt: "the" })).rejects.toMatchObject({ code: "RUNNER_DISPOSED" });
+    await expect(runner.load()).rejects.toMatchObject({ code: "RUNNER_DISPOSED" });
+    await runner.dispose();
+  });
+
+  test("ends the loading of the model, which the signal of a generation has left", async () => {
+    const controller = new AbortController();
+    let loaded = [0, 0];
+    const runner = await openRunner({
+      ...base,
+      onProgress: ({ step, done, total }) => {
+        if (step === "load") loaded = [done, total];
+        controller.abort();
+      },
+    });
+    const result = await runner.generate({ prompt: "the thing", maxTokens: 5, signal: controller.signal });
+    expect(result).toMatchObject({ finish: "interrupted", text: "", ids: [], decode: { tokens: 0 } });
+    await runner.dispose();
+    expect(loaded[0]).toBeLessThan(loaded[1]!);
+  });
+});
+
 test.each([
   ["no prompt", { prompt: "" }, "PROMPT_EMPTY", /at least one token/],
   ["a prompt beyond the context", { prompt: "x".repeat(513) }, "PROMPT_TOO_LONG", /at most 512 .* 513/],
@@ -86,6 +117,7 @@ test.each([
   ["unknown weights", { weights: "int3" as "stored" }, "OPTION_INVALID", /--weights/],
   ["no threads", { threads: 0 }, "OPTION_INVALID", /--threads/],
   ["no tokens", { maxTokens: 0 }, "OPTION_INVALID", /--max-tokens/],
+  ["a seed of more than 32 bits", { seed: 2 ** 32 }, "OPTION_INVALID", /--seed.*4294967295, got 4294967296/],
   ["a temperature below 0", { temperature: -1 }, "OPTION_INVALID", /--temperature/],
   ["a share above 1", { topP: 1.5 }, "OPTION_INVALID", /--top-p/],
   ["shorthand that is none", { plan: "kivy:K4V4" }, "PLAN_UNKNOWN_SHORTHAND", /kivy/],

@@ -2,7 +2,7 @@ import type { Backend, KvCache } from "@kvtuner/backend";
 import { CacheSession, type ChatMessage, type Tokenizer } from "@kvtuner/decoder";
 import { KvtunerError, type Plan } from "@kvtuner/plan";
 
-import { createBackend } from "../model/backend.ts";
+import { openBackend } from "../model/backend.ts";
 import { readPlan } from "../model/read-plan.ts";
 import { openRunnableModel, type RunnableModel } from "../model/runnable-model.ts";
 import { sessionsOn } from "../model/session.ts";
@@ -29,10 +29,11 @@ export interface Runner {
   /**
    * One generation waits for the one before it.
    *
-   * @throws KvtunerError for bad options and prompts; the cache then holds what it held, or less
+   * @throws KvtunerError for bad options and prompts; the cache then holds what it held, or less. `RUNNER_DISPOSED` after
+   *   `dispose`
    */
   generate(options: GenerationOptions): Promise<RunResult>;
-  /** Gives back the model and the cache. */
+  /** Gives back the model and the cache, when the generation under way has ended; those that wait for it are refused. */
   dispose(): Promise<void>;
 }
 
@@ -45,20 +46,20 @@ export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
   const { backend: given, weights, threads } = runnerSettings(options);
   const context = runContext(options);
   const disposals: (() => Promise<void>)[] = [];
-  const dispose = async (): Promise<void> => {
+  const giveBack = async (): Promise<void> => {
     for (const give of disposals.splice(0).toReversed()) await give();
   };
   try {
     const model = await openRunnableModel(options.model, { createSession: sessionsOn(threads), weights }, context);
     disposals.push(() => model.dispose());
     const plan = readPlan(options.plan, model);
-    const backend = typeof given === "string" ? await createBackend(given, { threads }) : given;
-    if (backend !== given) disposals.push(() => backend.dispose());
+    const { backend, dispose: disposeBackend } = await openBackend(given, { threads });
+    disposals.push(disposeBackend);
     const cache = await backend.createCache(model.shape, plan);
     disposals.push(() => cache.dispose());
-    return { plan, ...generator({ model, plan, backend, cache, context }), dispose };
+    return { plan, ...generator({ model, plan, backend, cache, context }, giveBack) };
   } catch (error) {
-    await dispose();
+    await giveBack();
     throw error;
   }
 };
@@ -71,22 +72,28 @@ interface Parts {
   readonly context: RunContext;
 }
 
-const generator = ({ model, plan, backend, cache, context }: Parts): Pick<Runner, "load" | "generate"> => {
+const generator = (
+  { model, plan, backend, cache, context }: Parts,
+  giveBack: () => Promise<void>,
+): Omit<Runner, "plan"> => {
   let session: CacheSession | undefined;
   let last: Promise<unknown> = Promise.resolve();
+  let disposed = false;
   const opened = async (): Promise<CacheSession> => {
+    assertInUse(disposed);
     const decoder = await model.load();
     return (session ??= new CacheSession({ decoder, cache }));
   };
   const room = Math.min(model.contextLength, backend.capabilities.maxTokens);
   const generateNow = async (options: GenerationOptions): Promise<RunResult> => {
+    assertInUse(disposed);
     const { tokenizer } = model;
     const settings = generationSettings(options);
     const prompt = tokenizer.encode(promptText(tokenizer, options.prompt));
     assertPrompt(prompt, room);
     const onPrefill = (done: number, total: number): void => context.progress({ step: "prefill", done, total });
-    const parts = { session: await opened(), tokenizer, prompt, room, onPrefill };
-    const generated = await generateText(parts, settings, options);
+    const open = async (): Promise<CacheSession> => unlessAborted(opened(), options.signal);
+    const generated = await generateText({ open, tokenizer, prompt, room, onPrefill }, settings, options);
     return { ...generated, backend: backend.name, ...cacheReport(cache, plan) };
   };
   return {
@@ -96,7 +103,29 @@ const generator = ({ model, plan, backend, cache, context }: Parts): Pick<Runner
       last = generation.catch(() => undefined);
       return generation;
     },
+    dispose: async () => {
+      disposed = true;
+      await last;
+      await giveBack();
+    },
   };
+};
+
+const assertInUse = (disposed: boolean): void => {
+  if (disposed)
+    throw new RunnerDisposedKvtunerError("expected a runner in use, got one after dispose(); open a new runner");
+};
+
+/** What is waited for, or the signal's reason when that comes first. */
+const unlessAborted = async <Result>(waited: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> => {
+  let stop = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    const abort = (): void => reject(signal?.reason as Error);
+    if (signal?.aborted === true) abort();
+    signal?.addEventListener("abort", abort);
+    stop = () => signal?.removeEventListener("abort", abort);
+  });
+  return Promise.race([waited, aborted]).finally(stop);
 };
 
 const promptText = (tokenizer: Tokenizer, prompt: string | readonly ChatMessage[]): string =>
@@ -111,6 +140,14 @@ const assertPrompt = (prompt: Int32Array, room: number): void => {
       `expected a prompt of at most ${room} tokens, all that the model or the backend takes, got ${prompt.length}; give a shorter text`,
     );
 };
+
+/** Use of a runner after `dispose()`. */
+class RunnerDisposedKvtunerError extends KvtunerError {
+  constructor(message: string) {
+    super("RUNNER_DISPOSED", message);
+    this.name = "RunnerDisposedKvtunerError";
+  }
+}
 
 /** A prompt that nothing can be generated from; `code` says why. */
 export class PromptKvtunerError extends KvtunerError {

@@ -27,7 +27,7 @@ export const sampleToken = (logits: Float32Array, sampling: Sampling): number =>
   return ids[drawn(weightsOf(logits, ids, sampling.temperature), sampling)]!;
 };
 
-/** A generator of numbers from 0 up to 1 that gives the same numbers for the same seed. */
+/** A generator of numbers from 0 up to 1 that gives the same numbers for the same seed; of a seed only 32 bits count. */
 export const seededRandom = (seed: number): (() => number) => {
   const generator = xoroshiro128plus(seed);
   return () => uniformFloat64(generator);

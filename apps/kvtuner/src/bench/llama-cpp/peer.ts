@@ -37,14 +37,20 @@ export const openPeerVariant = async (settings: PeerSettings, types: CacheTypes)
     const request = { packageUrl: settings.package.url, modelPath, threads, capacity, types };
     const opened = await peer.call("open", request);
     const bytesPerToken = shape.layers * tokenBytes(types, shape.kvHeads * shape.headSize);
-    return { ...peerVariant(peer, formatCacheTypes(types), bytesPerToken, fillIds), process: peer, opened };
+    const variant = peerVariant(peer, formatCacheTypes(types), bytesPerToken, fillIds);
+    return { ...variant, threads, process: peer, opened };
   } catch (error) {
     await peer.end();
     throw error;
   }
 };
 
-const peerVariant = (peer: PeerProcess, name: string, bytesPerToken: number, fillIds: Int32Array): Variant => ({
+const peerVariant = (
+  peer: PeerProcess,
+  name: string,
+  bytesPerToken: number,
+  fillIds: Int32Array,
+): Omit<Variant, "threads"> => ({
   name,
   kind: "llama.cpp",
   bytesAt: (length) => length * bytesPerToken,
