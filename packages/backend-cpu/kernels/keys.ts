@@ -1,3 +1,4 @@
+import { scoreChannels } from "./channel-keys";
 import { loadHalves } from "./float16";
 import {
   AFFINE,
@@ -10,16 +11,14 @@ import {
   HEADS,
   KEY,
   largestFactor,
-  middleCode,
   MINIMA,
-  panelOf,
   SCALES,
   TILE,
   unitFactors,
 } from "./layout";
 import { panelSums, sumPanels } from "./panels";
-import { factorSum, largestLane, roundFactors, sumLanes } from "./round-factors";
-import { constants, factors, maxima, middles, scales, scores, state, units, weights } from "./row-state";
+import { factorSum, largestLane, roundFactors } from "./round-factors";
+import { maxima, middles, scales, scores, state, weights } from "./row-state";
 
 /** Heads that one call of the panels takes. */
 const PASS: i32 = 4;
@@ -198,89 +197,4 @@ function finishTokens(bits: i32, head: i32, from: usize, panels: i32, unit: f32,
     from += 256;
   }
   v128.store(maxima + (<usize>head << 4), largest);
-}
-
-function scoreChannels(layer: usize, record: usize, row: usize, count: i32): void {
-  const key = layer + KEY;
-  const heads = field(layer, HEADS);
-  const headSize = field(layer, HEAD_SIZE);
-  const groupSize = field(key, GROUP_SIZE);
-  const bits = field(key, BITS);
-  const stride = <usize>headSize << 1;
-  for (let block = 0; block < count; block += groupSize) {
-    foldScales(layer, record, row, block / groupSize);
-    const panels = (min(count - block, groupSize) + 15) >> 4;
-    const codes = panelOf(record, bits, block, headSize);
-    for (let head = 0; head < heads; head += PASS) {
-      const pass = min(PASS, heads - head);
-      const x = factors + <usize>head * stride;
-      sumPanels(bits, pass, codes, headSize, x, stride, panels, <usize>(2 * headSize * bits));
-      finishChannels(bits, block, head, pass, panels);
-    }
-  }
-}
-
-/** Factors of a block: the query times the scale of each channel; what the minima add is the same for all its tokens. */
-function foldScales(layer: usize, record: usize, row: usize, group: i32): void {
-  const key = layer + KEY;
-  const heads = field(layer, HEADS);
-  const headSize = field(layer, HEAD_SIZE);
-  const bits = field(key, BITS);
-  const affine = field(key, AFFINE);
-  const middle = middleCode(key);
-  const toMiddle = f32x4.splat(middle - <f32>codeOffset(key));
-  const largest = largestFactor(bits, headSize);
-  const at = record + (<usize>(group * headSize) << 1);
-  const scalesAt = at + field(key, SCALES);
-  const minimaAt = at + field(key, MINIMA);
-  for (let head = 0; head < heads; head++) {
-    const query = row + state.rotated + <usize>(head * headSize * 4);
-    let constant = f32x4.splat(0);
-    let magnitude = f32x4.splat(0);
-    for (let channel: usize = 0; channel < <usize>headSize; channel += 4) {
-      const scale = loadHalves(scalesAt + (channel << 1));
-      let middleOf = f32x4.mul(scale, toMiddle);
-      if (affine) middleOf = f32x4.add(middleOf, loadHalves(minimaAt + (channel << 1)));
-      const x = v128.load(query + (channel << 2));
-      const product = f32x4.mul(x, scale);
-      v128.store(weights + (channel << 2), product);
-      magnitude = f32x4.pmax(magnitude, f32x4.abs(product));
-      constant = f32x4.add(constant, f32x4.mul(x, middleOf));
-    }
-    const to = factors + <usize>(head * headSize * 2);
-    const unit = roundFactors(weights, to, headSize, largest, largestLane(magnitude));
-    store<f32>(units + (<usize>head << 2), unit);
-    const less = unit * middle * <f32>factorSum(to, headSize);
-    store<f32>(constants + (<usize>head << 2), sumLanes(constant) - less);
-  }
-}
-
-function finishChannels(bits: i32, block: i32, head: i32, pass: i32, panels: i32): void {
-  const each = unitFactors(bits);
-  for (let index = 0; index < pass; index++) {
-    const h = <usize>(head + index);
-    const constant = v128.load32_splat(constants + (h << 2));
-    const unit = v128.load32_splat(units + (h << 2));
-    const unit0 = f32x4.mul(unit, v128.load32_splat(each));
-    const unit1 = f32x4.mul(unit, v128.load32_splat(each, 4));
-    const unit2 = f32x4.mul(unit, v128.load32_splat(each, 8));
-    const unit3 = f32x4.mul(unit, v128.load32_splat(each, 12));
-    let to = scores + ((h * TILE + <usize>block) << 2);
-    let from = panelSums + (<usize>index << 6);
-    let largest = block > 0 ? v128.load(maxima + (h << 4)) : f32x4.splat(-3e38);
-    for (let panel = 0; panel < panels; panel++) {
-      const a = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(from)), unit0), constant);
-      const b = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(from, 16)), unit1), constant);
-      const c = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(from, 32)), unit2), constant);
-      const d = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(from, 48)), unit3), constant);
-      largest = f32x4.pmax(f32x4.pmax(largest, a), f32x4.pmax(b, f32x4.pmax(c, d)));
-      v128.store(to, a);
-      v128.store(to, b, 16);
-      v128.store(to, c, 32);
-      v128.store(to, d, 48);
-      from += 256;
-      to += 64;
-    }
-    v128.store(maxima + (h << 4), largest);
-  }
 }

@@ -33,9 +33,15 @@ export let constants: usize = 0;
 export let units: usize = 0;
 /** Largest scores of a record, f32 `[G][4]`. */
 export let maxima: usize = 0;
-/** f32 `[TILE]`: scales of a group of values, and the numbers of its middle code. */
+/** f32 `[max(TILE, headSize)]`: scales of a group of values or a block of keys, and the numbers of its middle code. */
 export let scales: usize = 0;
 export let middles: usize = 0;
+/** f32 `[G][headSize]`: queries over the unit of their factors, for keys per channel. */
+export let scaledQuery: usize = 0;
+/** What `factors` leave out, for keys per channel: int16 `[G][headSize]`, f32 `[G]` twice. */
+export let fineFactors: usize = 0;
+export let fineConstants: usize = 0;
+export let fineUnits: usize = 0;
 /** Pointers of the exact rows of a tile, `[TILE]`. */
 export let keyRows: usize = 0;
 export let valueRows: usize = 0;
@@ -79,8 +85,12 @@ export function layOut(layer: usize, scratch: usize, rows: i32): usize {
   constants = take(4 * heads);
   units = take(4 * heads);
   maxima = take(16 * heads);
-  scales = take(4 * TILE);
-  middles = take(4 * TILE);
+  scales = take(4 * max(TILE, headSize));
+  middles = take(4 * max(TILE, headSize));
+  scaledQuery = take(4 * heads * headSize);
+  fineFactors = take(2 * heads * headSize);
+  fineConstants = take(4 * heads);
+  fineUnits = take(4 * heads);
   keyRows = take(4 * TILE);
   valueRows = take(4 * TILE);
   active = take(4 * heads);

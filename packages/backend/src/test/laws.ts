@@ -3,6 +3,7 @@ import { appendCostLaw } from "./laws/append-cost.ts";
 import { bytesLaw } from "./laws/bytes.ts";
 import { capabilitiesLaw } from "./laws/capabilities.ts";
 import { disposeLaw } from "./laws/dispose.ts";
+import { farOutLaw } from "./laws/far-out.ts";
 import { finiteLaw } from "./laws/finite.ts";
 import { foreignSnapshotLaw } from "./laws/foreign-snapshot.ts";
 import { headGroupsLaw } from "./laws/head-groups.ts";
@@ -32,6 +33,7 @@ export type LawName =
   | "modes"
   | "head-groups"
   | "head-sizes"
+  | "far-out"
   | "prefill"
   | "windows"
   | "bytes"
@@ -58,6 +60,7 @@ export const LAWS: Readonly<Record<LawName, Law>> = {
   modes: modesLaw,
   "head-groups": headGroupsLaw,
   "head-sizes": headSizesLaw,
+  "far-out": farOutLaw,
   prefill: prefillLaw,
   windows: windowsLaw,
   bytes: bytesLaw,

@@ -20,13 +20,43 @@ export const randomCall = (
   value: randomRows(tokens, kvHeads * headSize, 3 * seed + 2),
 });
 
-/** Like keys of a model: channels with an offset of their own, some of them far out. */
-const randomRows = (tokens: number, width: number, seed: number): Float32Array => {
+/** A call whose queries and keys are far out in two channels of every head, in all tokens: so are models with biases there. */
+export const farOutCall = (
+  { queryHeads, kvHeads, headSize }: CacheShape,
+  tokens: number,
+  seed: number,
+): CallNumbers => {
+  const farOut = (rows: Float32Array, offset: number): Float32Array =>
+    rows.map((number, index) => {
+      const channel = index % headSize;
+      if (channel === 5) return offset + 2 * number;
+      return channel === headSize - 3 ? 2 * number - offset : number;
+    });
+  return {
+    tokens,
+    query: farOut(randomRows(tokens, queryHeads * headSize, 3 * seed, NO_OFFSET), FAR_OUT_QUERY),
+    key: farOut(randomRows(tokens, kvHeads * headSize, 3 * seed + 1, NO_OFFSET), FAR_OUT_KEY),
+    value: randomRows(tokens, kvHeads * headSize, 3 * seed + 2, NO_OFFSET),
+  };
+};
+
+const NO_OFFSET = (): number => 0;
+
+/** About what Qwen2.5 has in its first layers. */
+const FAR_OUT_QUERY = 80;
+const FAR_OUT_KEY = 150;
+
+/** Like keys of a model: channels with an offset of their own, some of them further out. */
+const offsetOf = (channel: number): number => Math.sin(channel) * (channel % 16 === 5 ? 4 : 0.5);
+
+const randomRows = (
+  tokens: number,
+  width: number,
+  seed: number,
+  offset: (channel: number) => number = offsetOf,
+): Float32Array => {
   const random = randomNumbers(seed);
-  const offsets = Float32Array.from(
-    { length: width },
-    (_, channel) => Math.sin(channel) * (channel % 16 === 5 ? 4 : 0.5),
-  );
+  const offsets = Float32Array.from({ length: width }, (_, channel) => offset(channel));
   return Float32Array.from({ length: tokens * width }, (_, index) => normal(random) + offsets[index % width]!);
 };
 

@@ -1,4 +1,5 @@
 import type { CacheShape, LayerScheme, TensorScheme } from "@kvtuner/plan";
+import { roundArrayToFloat16 } from "@kvtuner/quantizers";
 import { Tensor } from "onnxruntime-common";
 import type * as Cells from "../../../examples/cells.ts";
 import type { KvCache } from "../../backend.ts";
@@ -102,6 +103,18 @@ export const NUMBER_FAULTS: readonly Fault[] = [
           keys,
           values,
         );
+      },
+    }),
+  },
+  {
+    law: "far-out",
+    mistake: "rounds queries to float16",
+    says: /16 bits.*expected the output/,
+    cells: ({ attendRow }) => ({
+      attendRow: (shape, queries, keys, values) => {
+        const rounded = new Float32Array(queries.length);
+        roundArrayToFloat16(queries, rounded);
+        return attendRow(shape, rounded, keys, values);
       },
     }),
   },

@@ -1,0 +1,37 @@
+import type { LayerScheme } from "@kvtuner/plan";
+import { type Subject, withSubject } from "../backend-under-test.ts";
+import { checkCases, type Law } from "../law.ts";
+import { CheckedCache } from "../rig/checked-cache.ts";
+import { farOutCall } from "../rig/random-rows.ts";
+import {
+  claimedHeadSizes,
+  claimedModes,
+  fullLength,
+  layerName,
+  planOf,
+  sampleLayers,
+  smallShape,
+} from "../rig/samples.ts";
+
+/** Scores of thousands that differ by a few: sums in 32 bits and rounded factors lose what they differ by. */
+export const farOutLaw: Law = {
+  name: "keeps to the tolerance with queries and keys that are far out in some channels",
+  check: (options) =>
+    withSubject(options, async (subject) => {
+      const modes = claimedModes(subject).filter(({ key, value }) => key.bits === value.bits);
+      await checkCases([...modes, ...sampleLayers(subject, 2)], layerName, (layer) => checkLayer(subject, layer));
+    }),
+};
+
+const headSizeOf = ({ backend }: Subject): number => {
+  const sizes = claimedHeadSizes(backend.capabilities);
+  return sizes.includes(64) ? 64 : Math.min(...sizes);
+};
+
+const checkLayer = async (subject: Subject, layer: LayerScheme): Promise<void> => {
+  const shape = smallShape(subject, { layers: 1, kvHeads: 1, headSize: headSizeOf(subject) });
+  const checked = await CheckedCache.create(subject, shape, planOf(shape, layer));
+  await checked.attend(0, farOutCall(shape, fullLength(layer) + 120, 1), 120);
+  await checked.attend(0, farOutCall(shape, 1, 2));
+  await checked.cache.dispose();
+};
