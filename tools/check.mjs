@@ -80,6 +80,7 @@ const steps = {
   types: command(pnpm("exec", "turbo", "run", "typecheck", "--concurrency=100%", "--output-logs=errors-only")),
   unused: command(installed("knip/bin/knip.js")),
   packages: script("packages.mjs"),
+  tarballs: visible("tools/checks/tarballs.mjs"),
   size: command(installed("size-limit/bin.js")),
   docs: command(installed("typedoc/bin/typedoc", "--emit", "none")),
   changesets: command(installed("@changesets/cli/bin.js", "status")),

@@ -33,16 +33,17 @@ export const pnpm = (...args) => ["npx", "--yes", manifestOf(".").packageManager
 export const installed = (file, ...args) => [process.execPath, join(root, "node_modules", file), ...args];
 
 /**
- * Runs a command in the checkout; one that fails does not throw.
+ * Runs a command, in the checkout if nothing else is said; one that fails does not throw.
  *
+ * @param options.cwd folder to run it in
  * @param options.output "inherit", "stderr" (everything goes there) or "capture" (everything is returned)
  * @param options.env more environment variables
  * @returns `{ code, output }`
  */
-export const run = ([command, ...args], { output = "inherit", env = {} } = {}) =>
+export const run = ([command, ...args], { output = "inherit", env = {}, cwd = root } = {}) =>
   new Promise((resolve) => {
     const child = spawn(command, args, {
-      cwd: root,
+      cwd,
       stdio: stdioOf[output],
       env: { ...process.env, ...quiet, ...env },
     });

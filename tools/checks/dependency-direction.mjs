@@ -25,7 +25,10 @@ export const arrows = {
 /** Applications, which may import every package. */
 const applications = ["kvtuner", "@kvtuner/studio"];
 
-const browserPackages = ["plan", "quantizers", "sensitivity", "clustering", "search"].map((name) => `@kvtuner/${name}`);
+/** What must run in a browser unchanged. */
+export const browserPackages = ["plan", "quantizers", "sensitivity", "clustering", "search"].map(
+  (name) => `@kvtuner/${name}`,
+);
 
 const reachable = (name) => {
   if (applications.includes(name)) return Object.keys(arrows);

@@ -1,0 +1,24 @@
+// The packages as they would be published.
+import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { cacheFolder, pnpm, run, workspaces } from "../workspace.mjs";
+
+const packed = join(cacheFolder, "packed");
+
+/** Packs every package that is published; returns `{ folder, manifest, tarball }` of each. */
+export const pack = async () => {
+  const published = workspaces().filter(({ manifest }) => !manifest.private);
+  rmSync(packed, { recursive: true, force: true });
+  mkdirSync(packed, { recursive: true });
+  const filters = published.flatMap(({ folder }) => ["--filter", `./${folder}`]);
+  const argv = pnpm(...filters, "-r", "pack", "--pack-destination", packed);
+  const { code, output } = await run(argv, { output: "capture" });
+  if (code !== 0) throw new Error(`Packing failed:\n${output}`);
+  return published.map((workspace) => ({ ...workspace, tarball: tarballOf(workspace.manifest) }));
+};
+
+const tarballOf = ({ name, version }) => {
+  const tarball = join(packed, `${name.replace("@", "").replace("/", "-")}-${version}.tgz`);
+  if (!existsSync(tarball)) throw new Error(`${name} was not packed`);
+  return tarball;
+};

@@ -1,0 +1,49 @@
+// What a project can do with the command line: as npx finds it, and on a Node of choice.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { root } from "../../workspace.mjs";
+import { succeed, write } from "./project.mjs";
+
+/** The program is found by the package manager and knows its commands. */
+export const showHelp = async (project) => {
+  const help = await succeed(project, [...project.exec, "kvtuner", "--help"]);
+  if (!/^ {2}tune /m.test(help)) throw new Error(`kvtuner --help does not name tune:\n${help}`);
+};
+
+/** A model is inspected and tuned, and its plan run, in the project's own folder. */
+export const tuneModel = async (project, node) => {
+  const model = await tinyModel(project);
+  const text = write(project, "text.txt", "The quick brown fox jumps over the lazy dog. ".repeat(100));
+  const study = `study-${process.hrtime.bigint()}`;
+  const kvtuner = async (...argv) =>
+    JSON.parse(await succeed(project, [node, "node_modules/kvtuner/dist/cli.js", ...argv, "--json"]));
+  const { kind } = await kvtuner("inspect", model);
+  const { picked } = await kvtuner("tune", model, "--text", text, "--out", study, "--quiet", ...QUICK);
+  const { cache } = await kvtuner(
+    "run",
+    model,
+    "--plan",
+    `${study}/plan.json`,
+    "--prompt",
+    "The",
+    "--max-tokens",
+    "3",
+    "--quiet",
+  );
+  if (kind !== "model" || !(picked.kl >= 0) || cache.tokens < 3)
+    throw new Error(`kvtuner answers ${JSON.stringify({ kind, picked, cache })}`);
+};
+
+const QUICK =
+  "--mode per-token --pairs K8V8,K4V4,K2V2 --windows 1 --window-length 32 --context 256 --evaluations 4".split(" ");
+
+/** A random model of a few kilobytes, written once by the sources. */
+const tinyModel = async (project) => {
+  const path = join(project.folder, "tiny.gguf");
+  if (existsSync(path)) return path;
+  const loader = ["--conditions=@kvtuner/source", "--import", join(root, "tools/typescript-loader.mjs")];
+  const source = JSON.stringify(join(root, "apps/kvtuner/test/tiny-model.ts"));
+  const code = `import(${source}).then(({ writeTinyModel }) => writeTinyModel(${JSON.stringify(path)}))`;
+  await succeed(project, [process.execPath, ...loader, "--eval", code]);
+  return path;
+};

@@ -1,0 +1,76 @@
+// An empty project outside the checkout, into which all tarballs are installed.
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parse } from "yaml";
+import { pnpm, root, run } from "../../workspace.mjs";
+
+/** What examples and types need beside our packages; `@kvtuner/backend/test` needs the last two, which npm does without. */
+const others = {
+  npm: ["onnxruntime-common", "@types/node"],
+  pnpm: ["onnxruntime-common", "@types/node", "fast-check", "vitest"],
+};
+
+/** `{ name, folder, published, exec }` of a project made by npm or pnpm; `exec` is the command that runs an installed program. */
+export const createProject = async (name, published) => {
+  const folder = join(mkdtempSync(join(tmpdir(), `kvtuner-${name}-`)), "project");
+  mkdirSync(folder);
+  writeFileSync(join(folder, "package.json"), JSON.stringify(manifestOf(name, published), null, 2));
+  const { code, output } = await run(install[name], { output: "capture", cwd: folder });
+  if (code !== 0) throw new Error(`${name} does not install the tarballs:\n${output}`);
+  return { name, folder, published, exec: exec[name] };
+};
+
+const install = {
+  npm: ["npm", "install", "--prefix", ".", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"],
+  pnpm: pnpm(
+    "install",
+    "--dir",
+    ".",
+    "--ignore-workspace",
+    "--prefer-offline",
+    "--ignore-scripts",
+    "--no-frozen-lockfile",
+  ),
+};
+
+const exec = {
+  npm: ["npm", "exec", "--prefix", ".", "--no", "--"],
+  pnpm: pnpm("--dir", ".", "exec"),
+};
+
+/** The packages are not in a registry: what they ask of each other is met by the other tarballs. */
+const manifestOf = (name, published) => {
+  const tarballs = Object.fromEntries(published.map(({ manifest, tarball }) => [manifest.name, `file:${tarball}`]));
+  const { catalog } = parse(readFileSync(join(root, "pnpm-workspace.yaml"), "utf8"));
+  const third = Object.fromEntries(others[name].map((other) => [other, catalog[other]]));
+  return {
+    name: "empty",
+    private: true,
+    type: "module",
+    dependencies: { ...tarballs, ...third },
+    ...(name === "pnpm" && { pnpm: { overrides: tarballs } }),
+  };
+};
+
+/** What can be imported of the packages in a project. */
+export const specifiersOf = ({ name, published }) =>
+  published.flatMap(({ manifest }) =>
+    Object.keys(manifest.exports)
+      .filter((subpath) => !subpath.endsWith(".json"))
+      .map((subpath) => manifest.name + subpath.slice(1))
+      .filter((specifier) => name === "pnpm" || specifier !== "@kvtuner/backend/test"),
+  );
+
+/** Writes a file of the project; returns its path. */
+export const write = ({ folder }, name, text) => {
+  writeFileSync(join(folder, name), text);
+  return join(folder, name);
+};
+
+/** Runs a command in the project and returns what it printed; throws when it fails. */
+export const succeed = async ({ folder }, argv) => {
+  const { code, output } = await run(argv, { output: "capture", cwd: folder });
+  if (code !== 0) throw new Error(`${argv.join(" ")} ended with ${code}:\n${output}`);
+  return output;
+};
