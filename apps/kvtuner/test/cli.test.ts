@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -141,6 +142,18 @@ describe("kvtuner tune", () => {
     const again = await kvtuner(["tune", model, "--out", out, ...TUNE, "--json", "--quiet"]);
     expect(again.stderr).toMatch(/^warning: journal\.jsonl: dropped a half-written last line \(\d+ bytes\)$/m);
     expect(JSON.parse(again.stdout).front).toEqual(JSON.parse(first.stdout).front);
+  });
+
+  test("on a disk that fills up it says so, and the study goes on when there is room", async () => {
+    const out = join(folder, "full");
+    const argv = ["tune", model, "--out", out, ...TUNE, "--json", "--quiet"];
+    const expected = JSON.parse((await kvtuner([...argv, "--out", join(folder, "roomy")])).stdout);
+    for (const blocks of [1, 8]) {
+      const shell = ["-c", 'ulimit -f "$0" && exec "$@"', String(blocks), process.execPath, script, ...argv];
+      const { status: code, stdout, stderr } = spawnSync("sh", shell, { encoding: "utf8" });
+      expectError({ code, signal: null, stdout, stderr }, "STUDY_WRITE", out, "EFBIG");
+    }
+    expect(JSON.parse((await kvtuner(argv)).stdout)).toMatchObject({ front: expected.front, picked: expected.picked });
   });
 
   test("bad input is refused in one line that says what is wrong, and nothing is lost", async () => {

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -47,6 +47,17 @@ describe("journal", () => {
     writeFileSync(path, text);
     expect(() => open(path)).toThrow(
       expect.objectContaining({ code: "STUDY_JOURNAL_DAMAGED", message: expect.stringContaining("line 2") }),
+    );
+  });
+
+  test("one that cannot be read is an error that says why", () => {
+    const folder = newPath();
+    mkdirSync(folder);
+    expect(() => open(folder)).toThrow(
+      expect.objectContaining({
+        code: "STUDY_JOURNAL_DAMAGED",
+        message: expect.stringMatching(/journal\.jsonl.*EISDIR/),
+      }),
     );
   });
 

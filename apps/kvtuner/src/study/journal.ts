@@ -1,7 +1,10 @@
-import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 
 import { KvtunerError } from "@kvtuner/plan";
+
+import { reasonOf } from "./reason.ts";
+import { writing } from "./writing.ts";
 
 /** An append-only file of JSON lines, each flushed to disk before {@link Journal.append} returns. */
 export interface Journal<Entry> {
@@ -24,23 +27,36 @@ export interface JournalOptions<Entry> {
  * Opens a journal, creating it when it is not there. A last line without its newline is what a killed run leaves:
  * it is cut off and `warn` is told. Any other line that does not parse is damage by someone else.
  *
- * @throws JournalDamagedKvtunerError naming the line.
+ * @throws JournalDamagedKvtunerError naming the line, or saying why the file cannot be read.
+ * @throws StudyWriteKvtunerError when it cannot be written, then or by {@link Journal.append}.
  */
 export const openJournal = <Entry>(options: JournalOptions<Entry>): Journal<Entry> => {
-  const bytes = existsSync(options.path) ? readFileSync(options.path) : Buffer.alloc(0);
+  const { path } = options;
+  const bytes = existsSync(path) ? readJournal(path) : Buffer.alloc(0);
   const whole = bytes.lastIndexOf(0x0a) + 1;
   const entries = parseLines(bytes.subarray(0, whole).toString("utf8"), options);
-  const file = openSync(options.path, "a");
+  const file = writing(path, () => openSync(path, "a"));
   if (whole < bytes.length) repair(file, whole, bytes.length, options);
   return {
     entries,
     append: (entry) => {
-      writeSync(file, `${JSON.stringify(entry)}\n`);
-      fsyncSync(file);
+      writing(path, () => {
+        // Not `writeSync`, which on a disk that is nearly full writes a part and says nothing.
+        writeFileSync(file, `${JSON.stringify(entry)}\n`);
+        fsyncSync(file);
+      });
       entries.push(entry);
     },
     close: () => closeSync(file),
   };
+};
+
+const readJournal = (path: string): Buffer => {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new JournalDamagedKvtunerError(path, reasonOf(cause), cause);
+  }
 };
 
 const repair = <Entry>(file: number, whole: number, length: number, options: JournalOptions<Entry>): void => {
@@ -57,17 +73,16 @@ const parseLines = <Entry>(text: string, options: JournalOptions<Entry>): Entry[
       try {
         return options.parse(JSON.parse(line));
       } catch (cause) {
-        throw new JournalDamagedKvtunerError(options.path, index + 1, cause);
+        throw new JournalDamagedKvtunerError(options.path, `line ${index + 1} is none: ${reasonOf(cause)}`, cause);
       }
     });
 
-/** A line inside a journal is not what this program writes. */
+/** A journal, or a line inside it, is not what this program writes. */
 export class JournalDamagedKvtunerError extends KvtunerError {
-  constructor(path: string, line: number, cause: unknown) {
-    const reason = cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
+  constructor(path: string, reason: string, cause: unknown) {
     super(
       "STUDY_JOURNAL_DAMAGED",
-      `expected one JSON entry a line in ${path}, line ${line} is none (${reason}); remove that line, or move the study away`,
+      `expected one JSON entry a line in ${path}, but ${reason}; remove that line, or move the study away`,
       { cause },
     );
     this.name = "JournalDamagedKvtunerError";

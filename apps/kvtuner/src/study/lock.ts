@@ -3,6 +3,8 @@ import { join } from "node:path";
 
 import { KvtunerError } from "@kvtuner/plan";
 
+import { writing } from "./writing.ts";
+
 /** Held by the one run that works in a study folder. */
 export interface StudyLock {
   release(): void;
@@ -21,6 +23,7 @@ interface Owner {
  *
  * @throws StudyBusyKvtunerError while another process that lives holds it.
  * @throws StudyLockKvtunerError when a file of that name is no lock of ours.
+ * @throws StudyWriteKvtunerError when it cannot be written.
  */
 export const lockStudy = (folder: string): StudyLock => {
   const path = join(folder, "lock");
@@ -30,7 +33,7 @@ export const lockStudy = (folder: string): StudyLock => {
     since: new Date().toISOString(),
   });
   for (let attempt = 0; attempt < 10; attempt++) {
-    if (claim(path, mine)) return { release: () => release(path, mine) };
+    if (writing(path, () => claim(path, mine))) return { release: () => release(path, mine) };
     removeStale(path, folder);
   }
   throw new StudyBusyKvtunerError(folder, undefined);

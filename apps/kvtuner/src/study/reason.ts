@@ -3,8 +3,12 @@ import { ZodError } from "zod";
 /** What is wrong with a file, in one line: the first thing that is not as expected, and where. */
 export const reasonOf = (cause: unknown): string => {
   if (cause instanceof SyntaxError) return "it is no JSON";
-  if (!(cause instanceof ZodError)) return "it cannot be read";
+  if (!(cause instanceof ZodError)) return `it cannot be read: ${systemReason(cause)}`;
   const [issue] = cause.issues;
   if (issue === undefined) return "it is not as expected";
   return issue.path.length === 0 ? issue.message : `at ${issue.path.join(".")}: ${issue.message}`;
 };
+
+/** What the system says of a call it refused, without the call: `EACCES: permission denied`. */
+export const systemReason = (cause: unknown): string =>
+  cause instanceof Error ? (cause.message.split(",")[0] ?? cause.message) : String(cause);

@@ -1,0 +1,28 @@
+import { KvtunerError } from "@kvtuner/plan";
+
+import { systemReason } from "./reason.ts";
+
+/**
+ * Does what writes the file at `path`.
+ *
+ * @throws StudyWriteKvtunerError when the system refuses.
+ */
+export const writing = <Result>(path: string, write: () => Result): Result => {
+  try {
+    return write();
+  } catch (cause) {
+    throw new StudyWriteKvtunerError(path, cause);
+  }
+};
+
+/** A file of ours cannot be written. */
+export class StudyWriteKvtunerError extends KvtunerError {
+  constructor(path: string, cause: unknown) {
+    super(
+      "STUDY_WRITE",
+      `expected to write ${path}, but ${systemReason(cause)}; see to that and run again: what was measured is kept`,
+      { cause },
+    );
+    this.name = "StudyWriteKvtunerError";
+  }
+}
