@@ -86,11 +86,25 @@ describe("study folder", () => {
   });
 
   test.each([
-    "/proc/kvtuner-study",
-    join(import.meta.dirname, "folder.ts"),
-    join(import.meta.dirname, "folder.ts", "study"),
-  ])("refuses %s, which cannot be written as a folder", (path) => {
-    expect(expectError(() => open(path)).code).toBe("STUDY_FOLDER");
+    ["/proc/kvtuner-study", "it cannot be written: ENOENT"],
+    [join(import.meta.dirname, "folder.ts"), "it is a file"],
+    [join(import.meta.dirname, "folder.ts", "study"), "it cannot be written: ENOTDIR"],
+    ["", 'at "", but it cannot be written'],
+  ])("refuses %j, which cannot be a folder, and says why", (path, reason) => {
+    expect(expectError(() => open(path))).toMatchObject({
+      code: "STUDY_FOLDER",
+      message: expect.stringContaining(reason),
+    });
+  });
+
+  test("settings that are there and cannot be read are not written over", () => {
+    const path = newFolder();
+    mkdirSync(join(path, "settings.json"), { recursive: true });
+    expect(expectError(() => open(path))).toMatchObject({
+      code: "STUDY_SETTINGS_UNREADABLE",
+      message: expect.stringContaining("EISDIR"),
+    });
+    expect(readdirSync(path)).toEqual(["settings.json"]);
   });
 
   test("two runs at once: the second is refused and names the first", () => {

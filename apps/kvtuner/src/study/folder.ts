@@ -7,7 +7,7 @@ import { writeJsonAtomic } from "./atomic-file.ts";
 import { openJournal, type Journal } from "./journal.ts";
 import { lockStudy } from "./lock.ts";
 import { makeFolder } from "./make-folder.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf, systemReason } from "./reason.ts";
 import { assertSameSettings, readSettings, type StudySettings } from "./settings.ts";
 import { stepSchemas, type StepName } from "./step-schemas.ts";
 
@@ -60,14 +60,14 @@ export const openStudy = (path: string, settings: StudySettings, warn: (message:
 
 /** Checks `path` before any slow work is done for it. Returns the folders it made, outermost first. */
 export const prepareFolder = (path: string): readonly string[] => {
+  if (existsSync(path) && !statSync(path).isDirectory()) throw new StudyFolderKvtunerError(path, "it is a file");
   let made: readonly string[];
   try {
     made = makeFolder(path);
     accessSync(path, constants.W_OK | constants.X_OK);
   } catch (cause) {
-    throw new StudyFolderKvtunerError(path, "it cannot be written", cause);
+    throw new StudyFolderKvtunerError(path, `it cannot be written: ${systemReason(cause)}`, cause);
   }
-  if (!statSync(path).isDirectory()) throw new StudyFolderKvtunerError(path, "it is a file");
   const foreign = existsSync(join(path, STUDY_FILES.settings))
     ? undefined
     : readdirSync(path).find((name) => !isLeftover(name));
@@ -152,7 +152,7 @@ export class StudyFolderKvtunerError extends KvtunerError {
   constructor(path: string, reason: string, cause?: unknown) {
     super(
       "STUDY_FOLDER",
-      `expected a new or empty folder, or a study, at ${path}, but ${reason}; give --out another folder`,
+      `expected a new or empty folder, or a study, at ${JSON.stringify(path)}, but ${reason}; give --out another folder`,
       {
         cause,
       },

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 
 import { z } from "zod";
 
@@ -61,16 +61,15 @@ export const studySettings = (
   focus: focus ?? null,
 });
 
-/** Reads a study's settings; `undefined` when the file is not there. */
+/**
+ * Reads a study's settings; `undefined` when the file is not there.
+ *
+ * @throws StudySettingsKvtunerError when it is, and cannot be read or is not what this program writes.
+ */
 export const readSettings = (path: string): StudySettings | undefined => {
-  let text: string;
+  if (!existsSync(path)) return undefined;
   try {
-    text = readFileSync(path, "utf8");
-  } catch {
-    return undefined;
-  }
-  try {
-    const settings: unknown = JSON.parse(text);
+    const settings: unknown = JSON.parse(readFileSync(path, "utf8"));
     schema.parse(settings);
     return settings as StudySettings;
   } catch (cause) {
