@@ -7,7 +7,7 @@ import { textWindows } from "./calibration/windows.ts";
 import { openModel } from "./model/open.ts";
 import type { TunableModel } from "./model/tunable-model.ts";
 import { readPlan } from "./model/read-plan.ts";
-import { wholeNumber } from "./options.ts";
+import { seedNumber, wholeNumber } from "./options.ts";
 import { unquantizedWarning } from "./pipeline/unquantized.ts";
 import { runContext, type OnProgress } from "./progress.ts";
 
@@ -23,7 +23,7 @@ export interface EvaluateSettings {
   readonly windowLength?: number;
   /** Tokens at which bytes are counted; 4096 by default. */
   readonly context?: number;
-  /** Seed of the model's own text; 0 by default. */
+  /** Of the model's own text, up to 2^32 - 1; 0 by default. */
   readonly seed?: number;
   /** Told of every bit of progress. */
   readonly onProgress?: OnProgress;
@@ -78,7 +78,7 @@ export const openPlanScorer = async (settings: EvaluateSettings): Promise<PlanSc
     windows: wholeNumber("windows", settings.windows ?? 8, 1),
     windowLength: wholeNumber("window-length", settings.windowLength ?? 512, 2),
   };
-  const seed = wholeNumber("seed", settings.seed ?? 0, 0);
+  const seed = seedNumber(settings.seed);
   const context = wholeNumber("context", settings.context ?? 4096, 1);
   const text = settings.text === undefined ? undefined : readText(settings.text);
   const run = runContext(settings);
