@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -138,6 +138,26 @@ describe("tune", () => {
       expect(again.front).toEqual(first.front);
       expect(warnings).toEqual([expect.stringMatching(/journal\.jsonl lacks \d+ of the plans/)]);
     }
+  });
+
+  test.each([
+    ["journal.jsonl", /"K8V4"/, '"K9V9"'],
+    ["journal.jsonl", '"pairs":[', '"pairs":["K8V8",'],
+    ["profile.jsonl", '"layer":0', '"layer":77'],
+    ["profile.jsonl", '"pair":"K8V8"', '"pair":"K3V3"'],
+    ["profile.jsonl", '"pairs":[', '"pairs":[],"was":['],
+  ])("a line of %s that is none of this study's, %s made %s, is an error that names it", async (name, from, to) => {
+    const out = newFolder();
+    await tune({ model: fakeModel(), out, ...OPTIONS });
+    const path = join(out, name);
+    const damaged = readFileSync(path, "utf8").replace(from, to);
+    writeFileSync(path, damaged);
+    rmSync(join(out, "profile.json"));
+    await expect(tune({ model: fakeModel(), out, ...OPTIONS })).rejects.toMatchObject({
+      code: "STUDY_JOURNAL_DAMAGED",
+      message: expect.stringMatching(/line \d+ is none: at (pairs|layer|pair)/),
+    });
+    expect(readFileSync(path, "utf8")).toBe(damaged);
   });
 
   test("a study file that does not hold what its step writes is an error that names it", async () => {

@@ -1,6 +1,8 @@
 import type { Score } from "@kvtuner/evaluation";
 import { z } from "zod";
 
+import type { SearchSpace } from "./space.ts";
+
 /** A line of `journal.jsonl`: one plan, scored on the calibration windows. */
 export interface EvaluationEntry {
   /** One pair a layer, `K8V4` and the like. */
@@ -12,16 +14,20 @@ export interface EvaluationEntry {
   readonly perplexity: number;
 }
 
-const schema = z.object({
-  pairs: z.array(z.string()),
-  kl: z.number(),
-  klStandardError: z.number(),
-  top1: z.number(),
-  perplexity: z.number(),
-});
-
-/** Checks one parsed journal line. */
-export const parseEvaluationEntry = (value: unknown): EvaluationEntry => schema.parse(value);
+/** Checks one parsed journal line of a study over this space. */
+export const evaluationEntryParser = ({
+  shape,
+  pairNames,
+}: Pick<SearchSpace, "shape" | "pairNames">): ((value: unknown) => EvaluationEntry) => {
+  const schema = z.object({
+    pairs: z.array(z.enum(pairNames)).length(shape.layers),
+    kl: z.number(),
+    klStandardError: z.number(),
+    top1: z.number(),
+    perplexity: z.number(),
+  });
+  return (value) => schema.parse(value);
+};
 
 /** The journal's line for a score. With one window there is no standard error: 0 stands for it. */
 export const evaluationEntry = (pairs: readonly string[], score: Score): EvaluationEntry => ({

@@ -3,7 +3,7 @@ import { parseShorthand, type LayerScheme } from "@kvtuner/plan";
 import type { CandidateProfile, HeadErrors, Profile } from "@kvtuner/sensitivity";
 
 import type { Journal } from "../study/journal.ts";
-import { parseProfileEntry, type ProfileEntry } from "./profile-entry.ts";
+import { profileEntryParser, type ProfileEntry } from "./profile-entry.ts";
 import type { StudyRun } from "./run-study.ts";
 import { planCost, type SearchSpace } from "./space.ts";
 import { traceErrors } from "./trace.ts";
@@ -17,7 +17,7 @@ export const profileStep = async (
   windows: readonly Int32Array[],
   evaluator: () => Promise<Evaluator>,
 ): Promise<Profile> => {
-  const journal = run.folder.journal("profileJournal", parseProfileEntry);
+  const journal = run.folder.journal("profileJournal", profileEntryParser(run.space));
   await measureSingleLayers(run, journal, evaluator);
   await traceErrors(run, windows, journal);
   return assemble(run.space, journal.entries);

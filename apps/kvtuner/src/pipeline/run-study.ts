@@ -8,7 +8,7 @@ import type { RunContext } from "../progress.ts";
 import { writeFileAtomic, writeJsonAtomic } from "../study/atomic-file.ts";
 import type { StudyFolder } from "../study/folder.ts";
 import type { Journal } from "../study/journal.ts";
-import { parseEvaluationEntry, type EvaluationEntry } from "./evaluation-entry.ts";
+import { evaluationEntryParser, type EvaluationEntry } from "./evaluation-entry.ts";
 import { groupStep } from "./group.ts";
 import type { Limit } from "./limit.ts";
 import { evaluateBest, evaluateWithin } from "./near-limit.ts";
@@ -51,7 +51,7 @@ export const runStudy = async (run: StudyRun): Promise<StudyResult> => {
   const evaluator = lazyEvaluator(run, windows);
   try {
     const inputs = await searchInputs(run, windows, evaluator.get);
-    const journal = run.folder.journal("journal", parseEvaluationEntry);
+    const journal = run.folder.journal("journal", evaluationEntryParser(run.space));
     const front = await searchStep(run, inputs, journal, evaluator.get);
     const picked = pickedFrom(front.front, run.limit);
     writeFileAtomic(run.folder.file("plan"), planFile(run, picked, journal.entries));
