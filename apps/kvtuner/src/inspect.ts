@@ -1,9 +1,10 @@
-import { existsSync, openSync, readSync, closeSync, statSync } from "node:fs";
+import { existsSync, openSync, readSync, closeSync } from "node:fs";
 import { join } from "node:path";
 
 import {
   equivalentBits,
   formatPair,
+  KvtunerError,
   planBytes,
   trueBits,
   type CacheShape,
@@ -15,11 +16,12 @@ import {
 import { readModelHeader } from "./model/header.ts";
 import { readPlanFile } from "./model/read-plan.ts";
 import { isModelName, resolveModel } from "./model/resolve.ts";
-import { DEFAULT_PAIRS, OptionKvtunerError, wholeNumber } from "./options.ts";
+import { DEFAULT_PAIRS, wholeNumber } from "./options.ts";
 import { BudgetKvtunerError, exactBytes } from "./pipeline/limit.ts";
 import type { Front, FrontPlan } from "./pipeline/pick.ts";
 import { planCost, searchSpace } from "./pipeline/space.ts";
 import { readStepFile, STUDY_FILES } from "./study/folder.ts";
+import { statIfThere } from "./study/stat-if-there.ts";
 import { readSettings, type StudySettings } from "./study/settings.ts";
 
 /** Options of {@link inspect}. */
@@ -90,22 +92,29 @@ export interface StudyReport {
 export const inspect = async (options: InspectOptions): Promise<InspectResult> => {
   const { target } = options;
   const context = wholeNumber("context", options.context ?? 4096, 1);
-  const stats = statSync(target, { throwIfNoEntry: false });
+  const stats = statIfThere(target);
   if (stats?.isDirectory()) return inspectStudy(target);
-  if (stats?.isFile() && !startsAsGguf(target)) return inspectPlan(readPlanFile(target), context, options.budget);
+  if (stats?.isFile() && !isModelFile(target)) return inspectPlan(readPlanFile(target), context, options.budget);
   if (stats === undefined && !isModelName(target)) throw new TargetKvtunerError(target);
   return inspectModel(resolveModel(target), context, options.budget);
 };
 
-const startsAsGguf = (path: string): boolean => {
-  const file = openSync(path, "r");
+const isModelFile = (path: string): boolean => /\.gguf$/i.test(path) || startOf(path) === "GGUF";
+
+/** First four bytes; empty for a file that cannot be read, which whoever reads all of it reports. */
+const startOf = (path: string): string => {
+  const magic = Buffer.alloc(4);
   try {
-    const magic = Buffer.alloc(4);
-    readSync(file, magic, 0, 4, 0);
-    return magic.toString("latin1") === "GGUF" || /\.gguf$/i.test(path);
-  } finally {
-    closeSync(file);
+    const file = openSync(path, "r");
+    try {
+      readSync(file, magic, 0, 4, 0);
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return "";
   }
+  return magic.toString("latin1");
 };
 
 const MODES: readonly Mode[] = ["per-token", "kivi", "compact"];
@@ -174,9 +183,12 @@ const inspectStudy = (folder: string): StudyReport => {
 };
 
 /** Neither a model nor a plan nor a study. */
-export class TargetKvtunerError extends OptionKvtunerError {
+export class TargetKvtunerError extends KvtunerError {
   constructor(target: string) {
-    super("target", "a GGUF file, a model's name, a plan file or a study folder", JSON.stringify(target));
+    super(
+      "TARGET_UNKNOWN",
+      `expected a GGUF file, a model's name, a plan file or a study folder to inspect, got ${JSON.stringify(target)}; check the path`,
+    );
     this.name = "TargetKvtunerError";
   }
 }

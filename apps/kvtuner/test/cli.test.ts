@@ -270,8 +270,9 @@ describe("kvtuner inspect", () => {
 
   test("refuses what is none", async () => {
     expect.hasAssertions();
-    expectError(await kvtuner(["inspect", join(folder, "nothing"), "--json"]), "OPTION_INVALID");
-    expectError(await kvtuner(["inspect", folder, "--json"]), "OPTION_INVALID");
+    expectError(await kvtuner(["inspect", join(folder, "nothing"), "--json"]), "TARGET_UNKNOWN", "nothing");
+    expectError(await kvtuner(["inspect", folder, "--json"]), "TARGET_UNKNOWN", folder);
+    expectError(await kvtuner(["inspect", text]), "PLAN_NOT_JSON", text);
   });
 });
 

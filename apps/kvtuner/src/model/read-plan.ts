@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 
 import { assertPlanFits, KvtunerError, parsePlan, parseShorthand, uniformPlan, type Plan } from "@kvtuner/plan";
 
+import { reasonOf } from "../study/reason.ts";
 import type { TunableModel } from "./tunable-model.ts";
 
 /**
@@ -24,21 +25,29 @@ const fromText = (text: string, { identity, shape }: Pick<TunableModel, "identit
 /** `kivi:K4V2` is shorthand also in a folder that happens to hold a file of another name. */
 const looksLikePath = (text: string): boolean => /[/\\]|\.json$/i.test(text) || existsSync(text);
 
-/** Reads a plan file. */
+/**
+ * Reads a plan file.
+ *
+ * @throws PlanFileKvtunerError naming the file, when it cannot be read or holds no plan.
+ */
 export const readPlanFile = (path: string): Plan => {
-  let text: string;
   try {
-    text = readFileSync(path, "utf8");
+    return parsePlan(readFileSync(path, "utf8"));
   } catch (cause) {
     throw new PlanFileKvtunerError(path, cause);
   }
-  return parsePlan(text);
 };
 
-/** A plan file that cannot be read. */
+/** A plan file that cannot be read, or that holds no plan: then the code is the one `parsePlan` gives. */
 export class PlanFileKvtunerError extends KvtunerError {
   constructor(path: string, cause: unknown) {
-    super("PLAN_FILE_UNREADABLE", `expected a plan file at ${path}, which cannot be read; check --plan`, { cause });
+    const [code, message] = KvtunerError.isInstance(cause)
+      ? [cause.code, `${path}: ${cause.message}`]
+      : [
+          "PLAN_FILE_UNREADABLE",
+          `expected a plan file at ${path}, like the plan.json of a study, but ${reasonOf(cause)}`,
+        ];
+    super(code, message, { cause });
     this.name = "PlanFileKvtunerError";
   }
 }

@@ -1,8 +1,10 @@
-import { statSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 
 import { KvtunerError } from "@kvtuner/plan";
 
+import { reasonOf } from "../study/reason.ts";
+import { statIfThere } from "../study/stat-if-there.ts";
 import { kvtunerHome } from "./home.ts";
 
 /** Models that `npm run model -- NAME` fetches. */
@@ -18,12 +20,13 @@ export const isModelName = (text: string): text is ModelName => (MODEL_NAMES as 
  * Path of the GGUF file that `model`, a path or a name of {@link MODEL_NAMES}, stands for.
  *
  * @throws ModelNotFoundKvtunerError saying what to fetch, or what file to put where.
+ * @throws ModelUnreadableKvtunerError when the file is there but may not be read.
  */
 export const resolveModel = (model: string): string => {
-  if (isFile(model)) return model;
+  if (isFile(model)) return readable(model);
   if (!isModelName(model)) throw new ModelNotFoundKvtunerError(unknownModel(model));
   const path = join(kvtunerHome(), "models", `${model}.gguf`);
-  if (isFile(path)) return path;
+  if (isFile(path)) return readable(path);
   throw new ModelNotFoundKvtunerError(
     `expected the model ${model} at ${path}, which is not there; run \`npm run model -- ${model}\`, or put its GGUF file there`,
   );
@@ -32,12 +35,31 @@ export const resolveModel = (model: string): string => {
 const unknownModel = (model: string): string =>
   `expected the path of a GGUF file or one of ${MODEL_NAMES.join(", ")}, got ${JSON.stringify(model)}, which is no file; check the path`;
 
-const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+const readable = (path: string): string => {
+  try {
+    closeSync(openSync(path, "r"));
+    return path;
+  } catch (cause) {
+    throw new ModelUnreadableKvtunerError(path, cause);
+  }
+};
+
+const isFile = (path: string): boolean => statIfThere(path)?.isFile() ?? false;
 
 /** No model file where one was expected. */
 export class ModelNotFoundKvtunerError extends KvtunerError {
   constructor(message: string) {
     super("MODEL_NOT_FOUND", message);
     this.name = "ModelNotFoundKvtunerError";
+  }
+}
+
+/** A model file that may not be read. */
+export class ModelUnreadableKvtunerError extends KvtunerError {
+  constructor(path: string, cause: unknown) {
+    super("MODEL_UNREADABLE", `expected a model file at ${path}, but ${reasonOf(cause)}; check who may read it`, {
+      cause,
+    });
+    this.name = "ModelUnreadableKvtunerError";
   }
 }
