@@ -42,13 +42,17 @@ const compareVectors = (a: readonly number[], b: readonly number[]): number => {
   return differs === -1 ? 0 : a[differs]! - b[differs]!;
 };
 
-/** Input that cannot be clustered; `code` starts with `CLUSTERING_`. */
+/**
+ * Input that cannot be clustered; `code` starts with `CLUSTERING_`. `KvtunerError.isInstance` of `@kvtuner/plan`, which is
+ * too large to import for it, knows it by its brand.
+ */
 export class ClusteringError extends Error {
+  readonly brand = "kvtuner" as const;
   readonly code: string;
 
   constructor(code: string, message: string, options?: { readonly cause?: unknown }) {
     super(message, options);
-    this.name = "ClusteringKvtunerError";
+    this.name = "ClusteringError";
     this.code = code;
   }
 }

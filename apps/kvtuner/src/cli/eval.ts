@@ -74,7 +74,7 @@ const answer = async (
   try {
     return await scorer.score(line);
   } catch (error) {
-    if (!(error instanceof KvtunerError || KvtunerError.isInstance(error))) throw error;
+    if (!KvtunerError.isInstance(error)) throw error;
     return { error: { code: error.code, message: error.message } };
   }
 };

@@ -53,7 +53,7 @@ export const kvtunerProgram = (terminal: Terminal, interrupt: Interrupt): Comman
 const report = (error: unknown, signal: AbortSignal, terminal: Terminal): number => {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
   if (signal.aborted || error instanceof InterruptedError) return EXIT.interrupted;
-  if (error instanceof KvtunerError || KvtunerError.isInstance(error)) {
+  if (KvtunerError.isInstance(error)) {
     terminal.error(`error [${error.code}]: ${error.message}\n`);
     return EXIT.usage;
   }
