@@ -46,7 +46,7 @@ export const assertReachable = (limit: Limit, space: SearchSpace): void => {
     throw new BudgetKvtunerError(exactBytes(limit.bytes), plan, space.context);
   }
   if (limit.kind === "bits" && bits > limit.bits) {
-    throw new BudgetKvtunerError(`${limit.bits} bits`, plan, space.context);
+    throw new BudgetKvtunerError(`${limit.bits} bits`, plan, space.context, "raise the bits, lengthen --context");
   }
 };
 
@@ -64,11 +64,16 @@ export interface SmallestPlan {
 
 /** No plan is as small as the budget asks. */
 export class BudgetKvtunerError extends KvtunerError {
-  constructor(budget: string, smallest: SmallestPlan, context: number) {
+  constructor(
+    budget: string,
+    smallest: SmallestPlan,
+    context: number,
+    advice: string = "raise the budget, shorten --context",
+  ) {
     super(
       "BUDGET_TOO_SMALL",
       `expected a budget that some plan meets, got ${budget}; the smallest plan, ${smallest.name} in every layer, takes ` +
-        `${exactBytes(smallest.bytes)}, ${roundedUp(smallest.bits)} bits, at ${context} tokens; raise the budget, shorten --context, or add smaller pairs`,
+        `${exactBytes(smallest.bytes)}, ${roundedUp(smallest.bits)} bits, at ${context} tokens; ${advice}, or add smaller pairs`,
     );
     this.name = "BudgetKvtunerError";
   }
