@@ -28,9 +28,9 @@ import { readSettings, type StudySettings } from "./study/settings.ts";
 export interface InspectOptions {
   /** A model (path or name), a plan file, or a study folder. */
   readonly target: string;
-  /** Bytes at the context length: says which uniform plans fit. */
+  /** Bytes at the context length: says which uniform plans of a model fit, or whether a plan does. No word on a study's. */
   readonly budget?: number;
-  /** Tokens at which bytes are counted; 4096 by default. */
+  /** Tokens at which bytes are counted, of a model or a plan; 4096 by default. A study's are counted at its own. */
   readonly context?: number;
 }
 

@@ -12,8 +12,13 @@ export const inspectCommand = (terminal: Terminal): Command =>
   new Command("inspect")
     .description("say what a model's cache takes, what a plan does in each layer, or what a study found")
     .argument("<target>", "a GGUF file or a model's name, a plan file, or a study folder")
-    .option("--budget <bytes>", "say what fits, like 40MB", bytes)
-    .option("--context <n>", "tokens at which bytes are counted", number, 4096)
+    .option("--budget <bytes>", "say which plans of a model fit, or whether a plan does, like 40MB", bytes)
+    .option(
+      "--context <n>",
+      "tokens at which bytes are counted, of a model or a plan; a study has its own",
+      number,
+      4096,
+    )
     .option("--json", "print one JSON document on stdout")
     .addHelpText("after", EXAMPLES)
     .action(async (target: string, { json, ...options }: { budget?: number; context: number; json?: true }) => {
