@@ -44,7 +44,7 @@ export interface TuneOptions {
   readonly cost?: CostKind;
   /** Runs the picked plan token by token on a backend and compares its loss with the evaluator's; false by default. */
   readonly verify?: boolean;
-  /** That backend: a name, `cpu` by default, or any backend, which stays the caller's to dispose of. */
+  /** That backend, only with `verify`: a name, `cpu` by default, or any backend, which stays the caller's to dispose of. */
   readonly backend?: string | Backend;
   readonly onProgress?: OnProgress;
   /** Told of what was repaired or left out. */
@@ -94,9 +94,20 @@ export const studyOptions = (options: TuneOptions): StudyOptions => ({
   costKind: oneOf("cost", options.cost ?? "true", ["true", "equivalent"]),
 });
 
-/** Backend that `verify` runs on; undefined without it. */
-export const verifyBackend = ({ verify, backend }: TuneOptions): string | Backend | undefined =>
-  verify === true ? (backend ?? "cpu") : undefined;
+/**
+ * Backend that `verify` runs on; undefined without it.
+ *
+ * @throws OptionKvtunerError for a backend that nothing would run on.
+ */
+export const verifyBackend = ({ verify, backend }: TuneOptions): string | Backend | undefined => {
+  if (verify === true) return backend ?? "cpu";
+  if (backend === undefined) return undefined;
+  throw new OptionKvtunerError(
+    "backend",
+    "given with --verify, which runs the plan on it",
+    `${typeof backend === "string" ? backend : backend.name} alone`,
+  );
+};
 
 /** Pairs without repeats, named ones parsed. */
 export const pairList = (pairs: readonly (Pair | string)[]): Pair[] => {

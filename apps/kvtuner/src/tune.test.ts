@@ -88,6 +88,7 @@ describe("tune", () => {
     ["a budget below the smallest plan", { limit: { kind: "bytes", bytes: 1000 } }, "BUDGET_TOO_SMALL", /K2V2|KV2/],
     ["bits below the smallest plan", { limit: { kind: "bits", bits: 1 } }, "BUDGET_TOO_SMALL", /bits/],
     ["a seed of more than 32 bits", { seed: 2 ** 32 }, "OPTION_INVALID", /--seed .*4294967295/],
+    ["a backend without verify", { backend: "cpu" }, "OPTION_INVALID", /--backend .*--verify/],
     ["no evaluations", { evaluations: 0 }, "OPTION_INVALID", /--evaluations/],
     ["a text that is not there", { text: "/nowhere/text.txt" }, "TEXT_UNREADABLE", /nowhere/],
     ["an unknown model", { model: "gpt5" }, "MODEL_NOT_FOUND", /smollm2/],

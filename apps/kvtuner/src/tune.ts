@@ -48,10 +48,11 @@ export const tune = async (options: TuneOptions): Promise<TuneResult> => {
   const clock = stopwatch();
   const study = studyOptions(options);
   const limit = options.limit ?? { kind: "knee" };
+  const verifyOn = verifyBackend(options);
   const text = options.text === undefined ? undefined : readText(options.text);
   const made = options.out === undefined ? [] : prepareFolder(options.out);
   try {
-    return await openAndTune(options, { study, limit, text, verifyOn: verifyBackend(options) }, clock);
+    return await openAndTune(options, { study, limit, text, verifyOn }, clock);
   } catch (error) {
     removeEmptyFolders(made);
     throw error;

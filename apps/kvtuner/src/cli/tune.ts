@@ -75,7 +75,7 @@ export const tuneCommand = (terminal: Terminal, signal: AbortSignal): Command =>
       new Option("--cost <kind>", "what is minimized beside KL").choices(["true", "equivalent"]).default("true"),
     )
     .option("--verify", "run the picked plan token by token and compare its loss with the evaluator's")
-    .addOption(new Option("--backend <name>", "what runs it (default: cpu)").choices(BACKEND_NAMES))
+    .addOption(new Option("--backend <name>", "what --verify runs it on (default: cpu)").choices(BACKEND_NAMES))
     .option("--json", "print one JSON document on stdout")
     .option("--quiet", "no progress on stderr")
     .addHelpText("after", EXAMPLES)
