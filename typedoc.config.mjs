@@ -1,4 +1,4 @@
-// Checks that every public symbol is documented (tools/check.mjs), and writes the reference: npx typedoc
+// The documentation site: the guides, and every public symbol, which must be documented (tools/docs.mjs).
 import { entriesOf, root, workspaces } from "./tools/workspace.mjs";
 
 /** @type {Partial<import("typedoc").TypeDocOptions>} */
@@ -18,7 +18,13 @@ export default {
   gitRevision: "main",
   sourceLinkTemplate: "https://github.com/kvtuner/kvtuner/blob/{gitRevision}/{path}#L{line}",
   basePath: root,
-  readme: "none",
-  out: ".cache/reference",
+  readme: "README.md",
+  projectDocuments: [
+    "{packages,apps}/*/README.md",
+    "docs/*.md",
+    "docs/decisions/*.md",
+    "packages/*/docs/*.md",
+    "CONTRIBUTING.md",
+  ],
   logLevel: "Warn",
 };

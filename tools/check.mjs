@@ -82,7 +82,7 @@ const steps = {
   packages: script("packages.mjs"),
   tarballs: visible("tools/checks/tarballs.mjs"),
   size: command(installed("size-limit/bin.js")),
-  docs: command(installed("typedoc/bin/typedoc", "--emit", "none")),
+  docs: command([process.execPath, join(root, "tools/docs.mjs")]),
   changesets: command(installed("@changesets/cli/bin.js", "status")),
   tests: () => tests(process.execPath, "node"),
   "tests-node24": testsOnNode24,
