@@ -103,4 +103,6 @@ const checkIds = (kind: "key" | "value", versions: readonly ReadVersion[]): void
 };
 
 /** Input of this package that does not hold together; `code` starts with `SENSITIVITY_`. */
-export class SensitivityError extends KvtunerError {}
+export class SensitivityError extends KvtunerError {
+  override readonly name = "SensitivityError";
+}
