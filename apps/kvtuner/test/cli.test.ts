@@ -268,6 +268,13 @@ describe("kvtuner inspect", () => {
     expectError(await kvtuner(["inspect", model, "--budget", "10B"]), "BUDGET_TOO_SMALL", "K2V2 in every layer");
   });
 
+  test.skipIf(process.platform !== "linux")("a result that cannot be written is one line on stderr, and 1", () => {
+    const shell = ["-c", 'exec "$@" > /dev/full', "sh", process.execPath, script, "inspect", model];
+    const { status, stderr } = spawnSync("sh", shell, { encoding: "utf8" });
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^error \[OUTPUT\]: .*ENOSPC.*\n$/);
+  });
+
   test("refuses what is none", async () => {
     expect.hasAssertions();
     expectError(await kvtuner(["inspect", join(folder, "nothing"), "--json"]), "TARGET_UNKNOWN", "nothing");

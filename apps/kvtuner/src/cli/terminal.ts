@@ -2,6 +2,8 @@ import type { Readable } from "node:stream";
 
 import pc from "picocolors";
 
+import { systemReason } from "../study/reason.ts";
+
 type Colors = ReturnType<typeof pc.createColors>;
 
 /** Where a command reads and writes. */
@@ -22,7 +24,8 @@ export const processTerminal = (): Terminal => {
   // A reader that closes early (`| head`) has what it wants.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(0);
-    throw error;
+    process.stderr.write(`error [OUTPUT]: expected to write the result to stdout, but ${systemReason(error)}\n`);
+    process.exit(1);
   });
   return {
     input: process.stdin,
