@@ -11,6 +11,7 @@ import {
   type WeightSource,
 } from "./architecture/weights.ts";
 import { serializeGraph } from "./onnx/graph.ts";
+import { headPieceCount, headPieces, joinLogits } from "./segments/head-pieces.ts";
 import { segmentGraph, type SegmentWeights } from "./segments/segment-graph.ts";
 import type { CreateSession } from "./session.ts";
 import { arithmeticOf, storedWeights, type WeightStorage } from "./weight-storage.ts";
@@ -56,6 +57,8 @@ export interface LoadOptions {
   readonly createSession: CreateSession;
   /** `float32` by default. */
   readonly weights?: WeightStorage;
+  /** The output matrix is cut into segments of at most so many bytes in float32; 1 GiB by default. */
+  readonly maxHeadBytes?: number;
   /** Called after each segment is built; what it throws ends the loading. */
   readonly onProgress?: (done: number, total: number) => void;
   readonly sha256?: string;
@@ -115,12 +118,19 @@ const buildDecoder = async (file: WeightSource, options: LoadOptions): Promise<D
       holeInputs(await segments[layer + 1]!.run({ hidden: residual, attention: attentionOutput, ...positions })),
     last: async (residual, attentionOutput) =>
       (await segments[layers]!.run({ hidden: residual, attention: attentionOutput }))["residual"]!,
-    head: async (residual) => (await segments[layers + 1]!.run({ hidden: residual }))["logits"]!,
+    head: async (residual) => joinLogits(await logitsOf(segments.slice(layers + 1), residual)),
     dispose: async () => {
       await Promise.all(segments.map((segment) => segment.release()));
       await attention.dispose();
     },
   };
+};
+
+/** One after the other: each takes all threads. */
+const logitsOf = async (pieces: readonly InferenceSession[], residual: Tensor): Promise<Tensor[]> => {
+  const logits: Tensor[] = [];
+  for (const piece of pieces) logits.push((await piece.run({ hidden: residual }))["logits"] as Tensor);
+  return logits;
 };
 
 const identity = ({ name, architecture }: DecoderConfig, sha256?: string): ModelIdentity => ({
@@ -136,27 +146,29 @@ const holeInputs = (outputs: InferenceSession.OnnxValueMapType, residual?: Tenso
   value: outputs["value"] as Tensor,
 });
 
-/** One at a time, so that no more than one segment's weights are held twice. */
+/** What stands between the holes, then the head in pieces; one at a time, so that no more than one's weights are held twice. */
 const buildSegments = async (
   source: WeightSource,
   config: DecoderConfig,
   options: LoadOptions,
 ): Promise<InferenceSession[]> => {
-  const total = config.layers + 2;
+  const { maxHeadBytes = 2 ** 30 } = options;
   const arithmetic = arithmeticOf(options.weights ?? "float32");
   const sessions: InferenceSession[] = [];
-  for (let index = 0; index < total; index++) {
-    const weights = await segmentWeights(source, config, index);
+  const build = async (weights: SegmentWeights, total: number): Promise<void> => {
     sessions.push(await options.createSession(serializeGraph(segmentGraph(config, weights, arithmetic))));
-    options.onProgress?.(index + 1, total);
-  }
+    options.onProgress?.(sessions.length, total);
+  };
+  const between = config.layers + 1;
+  const pieceCount = headPieceCount(config, vocabularySize(source), maxHeadBytes);
+  for (let index = 0; index < between; index++)
+    await build(await segmentWeights(source, config, index), between + pieceCount);
+  for (const head of headPieces(await readHead(source, config), maxHeadBytes))
+    await build({ head }, between + pieceCount);
   return sessions;
 };
 
-const segmentWeights = async (source: WeightSource, config: DecoderConfig, index: number): Promise<SegmentWeights> => {
-  if (index === config.layers + 1) return { head: await readHead(source, config) };
-  return {
-    ...(index > 0 && { feedForward: await readFeedForward(source, config, index - 1) }),
-    ...(index < config.layers && { projection: await readProjection(source, config, index) }),
-  };
-};
+const segmentWeights = async (source: WeightSource, config: DecoderConfig, index: number): Promise<SegmentWeights> => ({
+  ...(index > 0 && { feedForward: await readFeedForward(source, config, index - 1) }),
+  ...(index < config.layers && { projection: await readProjection(source, config, index) }),
+});

@@ -15,14 +15,22 @@ const sizes = { layers: 2, hiddenSize: 64, kvHeads: 2, headSize: 32, vocabulary:
 const model = { ...sizes, heads: 4, feedForward: 96, seed: 3 };
 const ids = Array.from({ length: 24 }, (_, index) => (index * 37 + 11) % 260);
 
-/** Logits in a long piece, of one token and in a short piece, and the bytes of the segments' graphs. */
-const run = async (file: GgufFile, weights: WeightStorage): Promise<{ logits: Float32Array; graphBytes: number }> => {
-  let graphBytes = 0;
+interface Run {
+  readonly logits: Float32Array;
+  /** Bytes of the graphs. */
+  readonly graphBytes: number;
+  readonly graphs: number;
+}
+
+/** Logits in a long piece, of one token and in a short piece. */
+const run = async (file: GgufFile, weights: WeightStorage, maxHeadBytes = 2 ** 30): Promise<Run> => {
+  let [graphBytes, graphs] = [0, 0];
   const createSession = (graph: Uint8Array): Promise<InferenceSession> => {
     graphBytes += graph.length;
+    graphs++;
     return InferenceSession.create(graph);
   };
-  const decoder = await loadDecoder(file, { createSession, weights });
+  const decoder = await loadDecoder(file, { createSession, weights, maxHeadBytes });
   const attention = new FloatAttention(decoder.shape, decoder.attention);
   const positions = ids.map((_, position) => position);
   const pieces: Float32Array[] = [];
@@ -35,7 +43,7 @@ const run = async (file: GgufFile, weights: WeightStorage): Promise<{ logits: Fl
     pieces.push((await decoder.head(part)).data as Float32Array);
   }
   await decoder.dispose();
-  return { logits: joined(pieces), graphBytes };
+  return { logits: joined(pieces), graphBytes, graphs };
 };
 
 const joined = (pieces: readonly Float32Array[]): Float32Array => {
@@ -70,6 +78,18 @@ describe.each([
     expect(rounded.graphBytes).toBeLessThanOrEqual(stored.graphBytes);
   });
 });
+
+test.each(["float32", "stored", "stored-int8"] as const)(
+  "an output matrix in pieces gives the logits of the whole one, weights %s",
+  async (weights) => {
+    const file = await openGguf(bufferSource(tinyModel({ ...model, architecture: "llama", matrixTypes: [3, 2] })));
+    const whole = await run(file, weights);
+    // 260 rows of 64 numbers: 100, 100 and 60 of them.
+    const pieces = await run(file, weights, 4 * 64 * 100);
+    expect(pieces.graphs).toBe(whole.graphs + 2);
+    expect(largestDifference(pieces.logits, whole.logits)).toBeLessThan(1e-5);
+  },
+);
 
 const path = cachedModel();
 

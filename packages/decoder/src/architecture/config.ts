@@ -2,7 +2,7 @@ import type { CacheShape } from "@kvtuner/plan";
 import { assertLayerCount } from "./layer-count.ts";
 import { ModelError } from "./model-error.ts";
 import { assertSegmentSizes } from "./segment-size.ts";
-import type { WeightSource } from "./weights.ts";
+import { vocabularySize, type WeightSource } from "./weights.ts";
 
 /** Metadata of a model file by key, as GGUF stores it. */
 export type Metadata = ReadonlyMap<string, unknown>;
@@ -38,7 +38,8 @@ export interface DecoderConfig extends CacheShape {
 export const readConfig = ({ metadata, tensors }: ModelHeader): DecoderConfig => {
   const config = readMetadata(metadata);
   assertLayerCount(config, tensors);
-  assertSegmentSizes(config, tensors);
+  assertSegmentSizes(config);
+  vocabularySize({ tensors });
   return config;
 };
 

@@ -1,6 +1,5 @@
 import type { DecoderConfig } from "./config.ts";
 import { ModelError } from "./model-error.ts";
-import { vocabularySize, type WeightSource } from "./weights.ts";
 
 /** ONNX Runtime takes a graph of less than 2 GiB, the limit of Protocol Buffers; a MiB is left for all but the matrices. */
 const MAX_SEGMENT_BYTES = 2 ** 31 - 2 ** 20;
@@ -10,10 +9,10 @@ const GIB = 2 ** 30;
 /**
  * Refuses a model with a segment that cannot be loaded, before any is built.
  *
- * @throws ModelError `MODEL_TOO_LARGE`, `MODEL_TENSOR_MISSING` without an embedding
+ * @throws ModelError `MODEL_TOO_LARGE`
  */
-export const assertSegmentSizes = (config: DecoderConfig, tensors: WeightSource["tensors"]): void => {
-  for (const [segment, numbers] of segmentNumbers(config, vocabularySize({ tensors }))) {
+export const assertSegmentSizes = (config: DecoderConfig): void => {
+  for (const [segment, numbers] of segmentNumbers(config)) {
     const sizeBytes = numbers * FLOAT32_BYTES;
     if (sizeBytes > MAX_SEGMENT_BYTES)
       throw new ModelError(
@@ -23,8 +22,8 @@ export const assertSegmentSizes = (config: DecoderConfig, tensors: WeightSource[
   }
 };
 
-/** Numbers in the matrices of each kind of segment. */
-const segmentNumbers = (config: DecoderConfig, vocabulary: number): [segment: string, numbers: number][] => {
+/** Numbers in the matrices of each kind of segment; the head is cut into pieces that fit. */
+const segmentNumbers = (config: DecoderConfig): [segment: string, numbers: number][] => {
   const { layers, hiddenSize, feedForwardSize, queryHeads, kvHeads, headSize } = config;
   const projection = hiddenSize * (queryHeads + 2 * kvHeads) * headSize;
   const feedForward = hiddenSize * (queryHeads * headSize + 3 * feedForwardSize);
@@ -34,6 +33,5 @@ const segmentNumbers = (config: DecoderConfig, vocabulary: number): [segment: st
     ...(layers > 1
       ? [["a feed-forward part and the next layer's projections", feedForward + projection] as [string, number]]
       : []),
-    ["the output matrix", hiddenSize * vocabulary],
   ];
 };
