@@ -4,7 +4,7 @@ import type { Measure } from "@kvtuner/sensitivity";
 
 import type { Limit } from "./pipeline/limit.ts";
 import type { CostKind } from "./pipeline/space.ts";
-import type { Strategy } from "./pipeline/search.ts";
+import { STRATEGIES, type Strategy } from "./pipeline/search.ts";
 import type { TunableModel } from "./model/tunable-model.ts";
 import type { OnProgress } from "./progress.ts";
 
@@ -89,7 +89,7 @@ export const studyOptions = (options: TuneOptions): StudyOptions => ({
   seed: seedNumber(options.seed),
   windows: wholeNumber("windows", options.windows ?? 2, 1),
   windowLength: wholeNumber("window-length", options.windowLength ?? 512, 2),
-  strategy: oneOf("strategy", options.strategy ?? "surrogate", ["surrogate", "nsga2-groups", "nsga2"]),
+  strategy: oneOf("strategy", options.strategy ?? "surrogate", STRATEGIES),
   measure: oneOf("measure", options.measure ?? "kl", ["kl", "eo"]),
   costKind: oneOf("cost", options.cost ?? "true", ["true", "equivalent"]),
 });

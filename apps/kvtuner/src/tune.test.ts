@@ -8,6 +8,7 @@ import { describe, expect, test } from "vitest";
 
 import { inspect } from "./inspect.ts";
 import type { TuneOptions } from "./options.ts";
+import { STRATEGIES } from "./pipeline/search.ts";
 import { fakeModel } from "./test-support/fake-model.ts";
 import { tune, type TuneResult } from "./tune.ts";
 
@@ -48,7 +49,7 @@ describe("tune", () => {
     expect(await inspect({ target: out })).toMatchObject({ kind: "study", evaluations: 20, front: result.front });
   });
 
-  test.each(["surrogate", "nsga2-groups", "nsga2"] as const)(
+  test.each(STRATEGIES)(
     "%s, stopped anywhere and run again, gives the front of an uninterrupted run and evaluates nothing twice",
     async (strategy) => {
       const options = { ...OPTIONS, strategy, seed: 3 };

@@ -3,7 +3,7 @@ import type { Measure } from "@kvtuner/sensitivity";
 import { Command, Option } from "commander";
 
 import type { Limit } from "../pipeline/limit.ts";
-import type { Strategy } from "../pipeline/search.ts";
+import { STRATEGIES, type Strategy } from "../pipeline/search.ts";
 import type { CostKind } from "../pipeline/space.ts";
 import { tune, type TuneResult } from "../tune.ts";
 import { BACKEND_NAMES } from "../model/backend.ts";
@@ -65,11 +65,7 @@ export const tuneCommand = (terminal: Terminal, signal: AbortSignal): Command =>
     .option("--seed <n>", "seed of the search and of the model's own text, below 2^32", number, 0)
     .option("--windows <n>", "calibration windows", number, 2)
     .option("--window-length <n>", "tokens of a window", number, 512)
-    .addOption(
-      new Option("--strategy <name>", "how plans are chosen")
-        .choices(["surrogate", "nsga2-groups", "nsga2"])
-        .default("surrogate"),
-    )
+    .addOption(new Option("--strategy <name>", "how plans are chosen").choices(STRATEGIES).default("surrogate"))
     .addOption(new Option("--measure <name>", "what a layer's pairs are pruned by").choices(["kl", "eo"]).default("kl"))
     .addOption(
       new Option("--cost <kind>", "what is minimized beside KL").choices(["true", "equivalent"]).default("true"),

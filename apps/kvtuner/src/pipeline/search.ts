@@ -1,13 +1,19 @@
 import type { Evaluator, Score } from "@kvtuner/evaluation";
-import { createNsga2, createSurrogateSearch, type AskTell, type Genome } from "@kvtuner/search";
+import { createMoeaD, createNsga2, createSurrogateSearch, type AskTell, type Genome } from "@kvtuner/search";
 
 import type { RunContext } from "../progress.ts";
 import type { Journal } from "../study/journal.ts";
 import { evaluationEntry, type EvaluationEntry } from "./evaluation-entry.ts";
 import { planLayers, searchCost, type SearchSpace } from "./space.ts";
 
-/** How plans to evaluate are chosen: around the additive surrogate's front (default), or NSGA-II over groups or layers. */
-export type Strategy = "surrogate" | "nsga2-groups" | "nsga2";
+/**
+ * How plans to evaluate are chosen: around the additive surrogate's front (default), by NSGA-II over groups or layers, or by
+ * MOEA/D over layers.
+ */
+export type Strategy = "surrogate" | "nsga2-groups" | "nsga2" | "moead";
+
+/** All strategies, the default first. */
+export const STRATEGIES: readonly Strategy[] = ["surrogate", "nsga2-groups", "nsga2", "moead"];
 
 /** What the search reads. */
 export interface SearchInputs {
@@ -91,6 +97,8 @@ const encodeSpace = ({ candidates, groups }: SearchInputs, strategy: Strategy): 
 
 const createSearch = (inputs: SearchInputs, { choices }: Encoding, options: SearchOptions): AskTell => {
   const { strategy, seed, evaluations, focus } = options;
+  if (strategy === "moead")
+    return createMoeaD({ choices, objectives: 2, seed, populationSize: subproblems(evaluations) });
   if (strategy !== "surrogate") return createNsga2({ choices, objectives: 2, seed });
   const { candidates, losses, space, groups } = inputs;
   return createSurrogateSearch({
@@ -103,6 +111,9 @@ const createSearch = (inputs: SearchInputs, { choices }: Encoding, options: Sear
     losses: candidates.map((pairs, layer) => pairs.map((pair) => Math.max(0, losses[layer]?.[pair] ?? 0))),
   });
 };
+
+/** Few enough for each to have about five turns: the first is random. */
+const subproblems = (evaluations: number): number => Math.min(50, Math.max(8, Math.round(evaluations / 5)));
 
 const pairNames = (space: SearchSpace, choice: readonly number[]): string[] =>
   choice.map((pair) => space.pairNames[pair] ?? "");

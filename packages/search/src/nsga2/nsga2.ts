@@ -1,25 +1,18 @@
-import { type AskTell, checkEvaluation, type Evaluation, type Genome, isGenome } from "../ask-tell.ts";
+import type { AskTell, Evaluation, Genome } from "../ask-tell.ts";
+import { askTellOf } from "../ask-tell-of.ts";
 import { createArchive, type GenomeArchive } from "../genome-archive.ts";
-import { isSeed, type Random, randomFromSeed, randomFromState } from "../random.ts";
-import { SearchError } from "../search-error.ts";
-import { crossover, mutate } from "./operators.ts";
+import { crossover, mutate, unseenOf } from "../operators.ts";
+import {
+  badCheckpoint,
+  checkPopulationOptions,
+  defaultPopulationSize,
+  type PopulationOptions,
+} from "../population-options.ts";
+import { type Random, randomFromSeed, randomFromState } from "../random.ts";
 import { type Ranked, survive, tournament } from "./selection.ts";
 
-/** What an NSGA-II search is made of. */
-export interface Nsga2Options {
-  /** Number of choices of each gene. */
-  readonly choices: readonly number[];
-  /** Number of objectives, all minimized. */
-  readonly objectives: number;
-  /** Survivors of a generation, 50 by default. */
-  readonly populationSize?: number;
-  /** 32-bit integer; the same seed and the same results told give the same genomes asked. */
-  readonly seed: number;
-  /** Genomes to ask first, before random ones. */
-  readonly initial?: readonly Genome[];
-  /** Genomes never to ask. */
-  readonly exclude?: readonly Genome[];
-}
+/** What an NSGA-II search is made of; `populationSize` are the survivors of a generation. */
+export type Nsga2Options = PopulationOptions;
 
 interface Nsga2State {
   readonly random: Random;
@@ -38,13 +31,13 @@ interface Nsga2State {
  */
 export const createNsga2 = (options: Nsga2Options): AskTell => {
   const archive = createArchive(options.choices, options.exclude);
-  checkOptions(options);
+  checkPopulationOptions(options, "createNsga2");
   return searchFrom(options, { random: randomFromSeed(options.seed), archive, newcomers: [], survivors: [] });
 };
 
 /** The search that a checkpoint of `createNsga2` came from, in the state it was in. Throws `SEARCH_BAD_CHECKPOINT`. */
 export const restoreNsga2 = (checkpoint: unknown): AskTell => {
-  if (!isCheckpoint(checkpoint)) throw badCheckpoint();
+  if (!isCheckpoint(checkpoint)) throw badCheckpoint("createNsga2");
   const { options, random, seen, newcomers, survivors } = checkpoint;
   return searchFrom(options, {
     random: randomFromState(random),
@@ -54,24 +47,19 @@ export const restoreNsga2 = (checkpoint: unknown): AskTell => {
   });
 };
 
-const defaultPopulationSize = 50;
-
 const searchFrom = (options: Nsga2Options, state: Nsga2State): AskTell => {
-  const populationSize = options.populationSize ?? defaultPopulationSize;
-  return {
-    ask: (count = populationSize) => {
-      const asked: Genome[] = [];
-      for (let genome; asked.length < count && (genome = nextGenome(options, state)); asked.push(genome)) {
-        state.archive.add(genome);
-      }
-      return asked;
-    },
-    tell: (evaluations) => {
-      for (const evaluation of evaluations) checkEvaluation(evaluation, options.choices, options.objectives);
+  const { choices, objectives, populationSize = defaultPopulationSize } = options;
+  return askTellOf({
+    choices,
+    objectives,
+    askedAtOnce: populationSize,
+    next: () => nextGenome(options, state),
+    asked: (genome) => state.archive.add(genome),
+    admit: (evaluations) => {
       for (const evaluation of evaluations) admit(evaluation, state, populationSize);
     },
     checkpoint: () => checkpointOf(options, state),
-  };
+  });
 };
 
 const admit = (evaluation: Evaluation, state: Nsga2State, populationSize: number): void => {
@@ -87,18 +75,8 @@ const admit = (evaluation: Evaluation, state: Nsga2State, populationSize: number
 
 const nextGenome = (options: Nsga2Options, state: Nsga2State): Genome | undefined =>
   options.initial?.find((genome) => !state.archive.has(genome)) ??
-  (state.survivors.length > 0 ? unseenChild(options, state) : undefined) ??
+  (state.survivors.length > 0 ? unseenOf(state.archive, () => child(options.choices, state)) : undefined) ??
   state.archive.drawUnseen(state.random);
-
-const attemptsForAnUnseenChild = 50;
-
-const unseenChild = (options: Nsga2Options, state: Nsga2State): Genome | undefined => {
-  for (let attempt = 0; attempt < attemptsForAnUnseenChild; attempt++) {
-    const genome = child(options.choices, state);
-    if (!state.archive.has(genome)) return genome;
-  }
-  return undefined;
-};
 
 const child = (choices: readonly number[], { random, survivors }: Nsga2State): Genome => {
   const mother = tournament(survivors, random).evaluation.genome;
@@ -137,20 +115,3 @@ const isCheckpoint = (value: unknown): value is Nsga2Checkpoint => {
 
 const isWhole = ({ options, random, seen, newcomers, survivors }: Partial<Nsga2Checkpoint>): boolean =>
   Array.isArray(options?.choices) && [random, seen, newcomers, survivors].every(Array.isArray);
-
-const checkOptions = (options: Nsga2Options): void => {
-  const { choices, objectives, seed, populationSize = defaultPopulationSize, initial = [], exclude = [] } = options;
-  if (!Number.isInteger(objectives) || objectives < 1) throw badOptions("at least 1 objective", `${objectives}`);
-  if (!Number.isInteger(populationSize) || populationSize < 2) {
-    throw badOptions("a population of at least 2", `${populationSize}`);
-  }
-  if (!isSeed(seed)) throw badOptions("a 32-bit integer as seed", `${seed}`);
-  const odd = [...initial, ...exclude].find((genome) => !isGenome(genome, choices));
-  if (odd) throw badOptions(`initial and excluded genomes within [${choices.join(", ")}]`, `[${odd.join(", ")}]`);
-};
-
-const badOptions = (expected: string, came: string): SearchError =>
-  new SearchError("SEARCH_BAD_OPTIONS", `Expected ${expected}, got ${came}. Mend the options of createNsga2.`);
-
-const badCheckpoint = (): SearchError =>
-  new SearchError("SEARCH_BAD_CHECKPOINT", "Expected a checkpoint (version 1) of createNsga2, got something else.");

@@ -1,7 +1,8 @@
-import { type AskTell, checkEvaluation, type Evaluation, type Genome } from "../ask-tell.ts";
+import type { AskTell, Evaluation, Genome } from "../ask-tell.ts";
+import { askTellOf } from "../ask-tell-of.ts";
 import { createArchive, type GenomeArchive, genomeKey } from "../genome-archive.ts";
+import { badCheckpoint } from "../population-options.ts";
 import { randomFromSeed } from "../random.ts";
-import { SearchError } from "../search-error.ts";
 import { spreadOverFront } from "./front-candidates.ts";
 import { createGroupedNsga2, restoreGroupedNsga2 } from "./grouped-nsga2.ts";
 import { type SurrogateProblem, surrogateProblem, type SurrogateSearchOptions } from "./problem.ts";
@@ -40,7 +41,7 @@ export const createSurrogateSearch = (options: SurrogateSearchOptions): Surrogat
 
 /** The search that a checkpoint of `createSurrogateSearch` came from, as it was. Throws `SEARCH_BAD_CHECKPOINT`. */
 export const restoreSurrogateSearch = (checkpoint: unknown): SurrogateSearch => {
-  if (!isCheckpoint(checkpoint)) throw badCheckpoint();
+  if (!isCheckpoint(checkpoint)) throw badCheckpoint("createSurrogateSearch");
   const { options, told, pending, fallback } = checkpoint;
   return searchFrom(surrogateProblem(options), {
     archive: createArchive(options.choices, [...told.map(({ genome }) => genome), ...pending]),
@@ -52,20 +53,21 @@ export const restoreSurrogateSearch = (checkpoint: unknown): SurrogateSearch => 
 };
 
 const searchFrom = (problem: SurrogateProblem, state: State): SurrogateSearch => ({
-  ask: (count = 1) => {
-    const asked: Genome[] = [];
-    for (let genome; asked.length < count && (genome = nextGenome(problem, state)); asked.push(genome)) {
+  ...askTellOf({
+    choices: problem.options.choices,
+    objectives: 2,
+    askedAtOnce: 1,
+    next: () => nextGenome(problem, state),
+    asked: (genome) => {
       state.archive.add(genome);
       state.pending.push(genome);
-    }
-    return asked;
-  },
-  tell: (evaluations) => {
-    for (const evaluation of evaluations) checkEvaluation(evaluation, problem.options.choices, 2);
-    for (const evaluation of evaluations) admit(withCostOfTable(problem, evaluation), state);
-    if (evaluations.length > 0) state.refinement = undefined;
-  },
-  checkpoint: () => checkpointOf(problem.options, state),
+    },
+    admit: (evaluations) => {
+      for (const evaluation of evaluations) admit(withCostOfTable(problem, evaluation), state);
+      if (evaluations.length > 0) state.refinement = undefined;
+    },
+    checkpoint: () => checkpointOf(problem.options, state),
+  }),
   agreement: () => (enoughTold(problem, state) ? refinementOf(problem, state).agreement : undefined),
   strategy: () => (state.fallback ? "nsga2" : "surrogate"),
 });
@@ -160,9 +162,3 @@ const isCheckpoint = (value: unknown): value is SurrogateCheckpoint => {
 
 const isWhole = ({ options, told, pending, fallback }: Partial<SurrogateCheckpoint>): boolean =>
   Array.isArray(options?.choices) && Array.isArray(told) && Array.isArray(pending) && fallback !== undefined;
-
-const badCheckpoint = (): SearchError =>
-  new SearchError(
-    "SEARCH_BAD_CHECKPOINT",
-    "Expected a checkpoint (version 1) of createSurrogateSearch, got something else.",
-  );

@@ -1,20 +1,25 @@
 import { describe, expect, test } from "vitest";
 
-import { additiveFront } from "../additive-front/additive-front.ts";
-import type { Evaluation, Genome } from "../ask-tell.ts";
-import { hypervolume } from "../hypervolume.ts";
-import { createNsga2, type Nsga2Options } from "./nsga2.ts";
+import { additiveFront } from "./additive-front/additive-front.ts";
+import type { AskTell, Evaluation, Genome } from "./ask-tell.ts";
+import { hypervolume } from "./hypervolume.ts";
+import { createMoeaD } from "./moead/moead.ts";
+import { createNsga2 } from "./nsga2/nsga2.ts";
+import type { PopulationOptions } from "./population-options.ts";
+
+type Create = (options: PopulationOptions) => AskTell;
 
 type Objectives = (genome: Genome) => [number, number];
 
 /** Share of an exact front's hypervolume that a search of some generations reaches. */
 const shareReached = (
-  options: Nsga2Options,
+  create: Create,
+  options: PopulationOptions,
   generations: number,
   objectives: Objectives,
   exact: { points: number[][]; reference: [number, number] },
 ): number => {
-  const search = createNsga2(options);
+  const search = create(options);
   const points: number[][] = [];
   let told: Evaluation[] = [];
   for (let generation = 0; generation < generations; generation++) {
@@ -25,7 +30,10 @@ const shareReached = (
   return hypervolume(points, exact.reference) / hypervolume(exact.points, exact.reference);
 };
 
-const seeds = [1, 2, 3];
+const cases = [1, 2, 3].flatMap((seed): [string, number, Create][] => [
+  ["NSGA-II", seed, createNsga2],
+  ["MOEA/D", seed, createMoeaD],
+]);
 
 /**
  * ZDT1 (Zitzler, Deb and Thiele, Comparison of multiobjective evolutionary algorithms, 2000) on genes of whole steps: its
@@ -43,12 +51,12 @@ describe("ZDT1 in steps", () => {
     zdt1(choices.map((_, gene) => (gene === 0 ? first : 0))),
   );
 
-  test.each(seeds)("is reached to 95 percent with seed %i", (seed) => {
+  test.each(cases)("is reached to 95 percent by %s with seed %i", (_, seed, create) => {
     const options = { choices, objectives: 2, populationSize: 40, seed };
     const exact = { points: front, reference: [1.1, 1.1] as [number, number] };
-    expect(shareReached(options, 80, zdt1, exact)).toBeGreaterThan(0.95);
+    expect(shareReached(create, options, 80, zdt1, exact)).toBeGreaterThan(0.95);
     // What random genomes reach says that the bound above means something.
-    expect(shareReached({ ...options, populationSize: 3200 }, 1, zdt1, exact)).toBeLessThan(0.5);
+    expect(shareReached(create, { ...options, populationSize: 3200 }, 1, zdt1, exact)).toBeLessThan(0.5);
   });
 });
 
@@ -64,10 +72,10 @@ describe("a knapsack", () => {
     genome.reduce((sum, choice, item) => sum + costs[item]![choice]!, 0),
   ];
 
-  test.each(seeds)("is reached to 95 percent with seed %i, its exact front never beaten", (seed) => {
+  test.each(cases)("is reached to 95 percent by %s with seed %i, its exact front never beaten", (_, seed, create) => {
     const options = { choices: costs.map(() => 2), objectives: 2, populationSize: 40, seed };
     const points = exact.map(({ cost, loss }) => [loss, cost]);
-    const share = shareReached(options, 25, knapsack, { points, reference: [1000, 1000] });
+    const share = shareReached(create, options, 25, knapsack, { points, reference: [1000, 1000] });
     expect(share).toBeGreaterThan(0.95);
     expect(share).toBeLessThanOrEqual(1);
   });

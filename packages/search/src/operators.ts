@@ -1,5 +1,6 @@
-import type { Genome } from "../ask-tell.ts";
-import type { Random } from "../random.ts";
+import type { Genome } from "./ask-tell.ts";
+import type { GenomeArchive } from "./genome-archive.ts";
+import type { Random } from "./random.ts";
 
 /** Uniform crossover: every gene from either parent with equal chance. */
 export const crossover = (mother: Genome, father: Genome, random: Random): Genome =>
@@ -17,4 +18,15 @@ const changed = (choice: number, count: number, random: Random): number => {
   if (random.chance(1, 2)) return (choice + 1 + random.below(count - 1)) % count;
   const step = random.chance(1, 2) ? 1 : -1;
   return choice + step < 0 || choice + step >= count ? choice - step : choice + step;
+};
+
+const attemptsForAnUnseenChild = 50;
+
+/** The first genome drawn that the archive lacks; undefined when many draws give none. */
+export const unseenOf = (archive: GenomeArchive, draw: () => Genome): Genome | undefined => {
+  for (let attempt = 0; attempt < attemptsForAnUnseenChild; attempt++) {
+    const genome = draw();
+    if (!archive.has(genome)) return genome;
+  }
+  return undefined;
 };

@@ -1,0 +1,50 @@
+import type { Evaluation } from "../ask-tell.ts";
+
+/** A weight of 0 would leave an objective out of a subproblem's reckoning, and any of its values would do. */
+const leastWeight = 1e-3;
+
+/** The least value told of each objective, and the largest that is held: what objectives are scaled by. */
+export interface Range {
+  readonly ideal: readonly number[];
+  readonly nadir: readonly number[];
+}
+
+/**
+ * Tchebycheff's decomposition (Zhang and Li 2007, equations 4 and 12): the largest weighted distance from the ideal point, each
+ * objective as a share of its range.
+ */
+export const tchebycheff = (
+  objectives: readonly number[],
+  weights: readonly number[],
+  { ideal, nadir }: Range,
+): number =>
+  Math.max(
+    ...objectives.map((value, index) => {
+      const span = nadir[index]! - ideal[index]!;
+      return (Math.max(weights[index]!, leastWeight) * (value - ideal[index]!)) / (span > 0 ? span : 1);
+    }),
+  );
+
+/** True when `candidate` serves a subproblem at least as well as its incumbent; the lesser violation goes first, as with Deb. */
+export const serves = (
+  candidate: Evaluation,
+  incumbent: Evaluation | undefined,
+  weights: readonly number[],
+  range: Range,
+): boolean => {
+  if (incumbent === undefined) return true;
+  const [ours, theirs] = [violationOf(candidate), violationOf(incumbent)];
+  if (ours !== theirs) return ours < theirs;
+  return tchebycheff(candidate.objectives, weights, range) <= tchebycheff(incumbent.objectives, weights, range);
+};
+
+/** The range of what is held and one more, whose ideal is never worse than before. */
+export const rangeOf = (ideal: readonly number[] | undefined, held: readonly Evaluation[]): Range => {
+  const columns = held[0]!.objectives.map((_, index) => held.map(({ objectives }) => objectives[index]!));
+  return {
+    ideal: columns.map((values, index) => Math.min(ideal?.[index] ?? Infinity, ...values)),
+    nadir: columns.map((values) => Math.max(...values)),
+  };
+};
+
+const violationOf = ({ constraintViolation = 0 }: Evaluation): number => Math.max(0, constraintViolation);

@@ -1,0 +1,44 @@
+import { type Genome, isGenome } from "./ask-tell.ts";
+import { isSeed } from "./random.ts";
+import { SearchError } from "./search-error.ts";
+
+/** What a search that keeps a population is made of. */
+export interface PopulationOptions {
+  /** Number of choices of each gene. */
+  readonly choices: readonly number[];
+  /** Number of objectives, all minimized. */
+  readonly objectives: number;
+  /** Genomes kept, 50 by default. */
+  readonly populationSize?: number;
+  /** 32-bit integer; the same seed and the same results told give the same genomes asked. */
+  readonly seed: number;
+  /** Genomes to ask first, before random ones. */
+  readonly initial?: readonly Genome[];
+  /** Genomes never to ask. */
+  readonly exclude?: readonly Genome[];
+}
+
+/** Population of who names none. */
+export const defaultPopulationSize = 50;
+
+/** Refuses options that no search can have; `creator` is the function they were given to. Throws `SEARCH_BAD_OPTIONS`. */
+export const checkPopulationOptions = (options: PopulationOptions, creator: string): void => {
+  const { choices, objectives, seed, populationSize = defaultPopulationSize, initial = [], exclude = [] } = options;
+  const refuse = (expected: string, came: string): never => {
+    throw badOptions(creator, expected, came);
+  };
+  if (!Number.isInteger(objectives) || objectives < 1) refuse("at least 1 objective", `${objectives}`);
+  if (!Number.isInteger(populationSize) || populationSize < 2)
+    refuse("a population of at least 2", `${populationSize}`);
+  if (!isSeed(seed)) refuse("a 32-bit integer as seed", `${seed}`);
+  const odd = [...initial, ...exclude].find((genome) => !isGenome(genome, choices));
+  if (odd) refuse(`initial and excluded genomes within [${choices.join(", ")}]`, `[${odd.join(", ")}]`);
+};
+
+/** An option that makes no sense. */
+export const badOptions = (creator: string, expected: string, came: string): SearchError =>
+  new SearchError("SEARCH_BAD_OPTIONS", `Expected ${expected}, got ${came}. Mend the options of ${creator}.`);
+
+/** Something that is no checkpoint of the searches that `creator` makes. */
+export const badCheckpoint = (creator: string): SearchError =>
+  new SearchError("SEARCH_BAD_CHECKPOINT", `Expected a checkpoint (version 1) of ${creator}, got something else.`);
