@@ -1,43 +1,30 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 
 import { createReferenceBackend } from "@kvtuner/backend-cpu";
 import { layerScheme, parseShorthand, planBytes } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
 import { holdPlanCache } from "../src/bench/held-cache.ts";
 import { bench as benchWith, type BenchResult } from "../src/bench.ts";
-import { buildCli, type Finished, start } from "./built-cli.ts";
+import type { Finished } from "./built-cli.ts";
 import { installFakeNodeLlamaCpp } from "./fake-node-llama-cpp.ts";
-import { writeTinyModel } from "./tiny-model.ts";
+import { useCli } from "./use-cli.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "kvtuner-bench-"));
-const model = join(folder, "tiny.gguf");
+const cli = useCli();
+const { folder, model } = cli;
 const shape = { layers: 3, queryHeads: 2, kvHeads: 1, headSize: 32 };
-let script = "";
 
 const SMALL = ["--context", "70,33", "--rounds", "2", "--tokens", "3", "--backend", "cpu-reference"];
 
-const bench = async (...argv: string[]): Promise<Finished> =>
-  start(script, ["bench", model, ...SMALL, ...argv], { KVTUNER_HOME: folder }).finished;
+const bench = async (...argv: string[]): Promise<Finished> => cli.start(["bench", model, ...SMALL, ...argv]).finished;
 
 const benchJson = async (...argv: string[]): Promise<BenchResult> => {
   const finished = await bench("--json", "--quiet", ...argv);
   expect(finished).toMatchObject({ code: 0 });
   return JSON.parse(finished.stdout) as BenchResult;
 };
-
-beforeAll(async () => {
-  script = await buildCli();
-  writeTinyModel(model);
-}, 120_000);
-
-afterAll(() => {
-  rmSync(folder, { recursive: true, force: true });
-  if (script !== "") rmSync(dirname(script), { recursive: true, force: true });
-});
 
 describe("kvtuner bench", () => {
   test("times plans and the float cache at each context, ascending", async () => {
@@ -108,7 +95,7 @@ describe("kvtuner bench", () => {
     for (const fill of ["text", "synthetic"]) {
       const types = ["--peer", "llama.cpp", "--peer-types", "f16/f16,q4_0/f16,q5_0/f16,q8_0/q4_0", "--fill", fill];
       const argv = ["bench", model, ...SMALL, "--plan", "none", "--no-float", "--json", "--quiet", ...types];
-      const { code, stdout, stderr } = await start(script, argv, { KVTUNER_HOME: home }).finished;
+      const { code, stdout, stderr } = await cli.start(argv, "", home).finished;
       expect(code).toBe(0);
       expect(stderr).toContain("warning: llama.cpp does not run q4_0/f16: llama.cpp: no such kernel");
       const { peer, contexts } = JSON.parse(stdout) as BenchResult;

@@ -1,25 +1,23 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
-import { buildCli, start, type Finished } from "./built-cli.ts";
-import { writeTinyModel } from "./tiny-model.ts";
+import type { Finished } from "./built-cli.ts";
+import { useCli } from "./use-cli.ts";
 
 const MOMENTS = 20;
 
-const folder = mkdtempSync(join(tmpdir(), "kvtuner-kill-"));
-const model = join(folder, "tiny.gguf");
-let script = "";
+const cli = useCli();
+const { folder, model } = cli;
 
 const argv = (out: string): string[] =>
   `tune ${model} --out ${out} --mode per-token --pairs K8V8,K8V4,K4V4,K4V2,K2V2 --json --quiet --evaluations 12 --windows 1 --window-length 32 --context 256`.split(
     " ",
   );
 
-const run = async (out: string): Promise<Finished> => start(script, argv(out), { KVTUNER_HOME: folder }).finished;
+const run = async (out: string): Promise<Finished> => cli.start(argv(out)).finished;
 
 /** Whole lines of both journals: what a resumed run does not do again. */
 const journals = (out: string): string[][] =>
@@ -35,7 +33,7 @@ const killAt = async (
   out: string,
   moment: { readonly lines: number } | { readonly timeMs: number },
 ): Promise<Finished> => {
-  const { process: child, finished } = start(script, argv(out), { KVTUNER_HOME: folder });
+  const { process: child, finished } = cli.start(argv(out));
   if ("timeMs" in moment) await sleep(moment.timeMs);
   else while (child.exitCode === null && lineCount(out) < moment.lines) await sleep(1);
   child.kill("SIGKILL");
@@ -47,16 +45,6 @@ const comparable = (stdout: string): unknown => {
   const { timeMs: _, out: __, ...result } = JSON.parse(stdout);
   return result;
 };
-
-beforeAll(async () => {
-  script = await buildCli();
-  writeTinyModel(model);
-}, 120_000);
-
-afterAll(() => {
-  rmSync(folder, { recursive: true, force: true });
-  if (script !== "") rmSync(dirname(script), { recursive: true, force: true });
-});
 
 describe("kill -9", () => {
   test(`at ${MOMENTS} moments of a run, then run again: the same front, and nothing done is done again`, async () => {

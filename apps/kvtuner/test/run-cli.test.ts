@@ -1,33 +1,20 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { once } from "node:events";
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
-import { buildCli, start, type Finished, type Running } from "./built-cli.ts";
-import { writeTinyModel } from "./tiny-model.ts";
+import type { Finished, Running } from "./built-cli.ts";
+import { useCli } from "./use-cli.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "kvtuner-run-cli-"));
-const model = join(folder, "tiny.gguf");
-let script = "";
+const cli = useCli();
+const { folder, model } = cli;
 
 const PLAN = ["--plan", "per-token:K4V4+window8", "--threads", "1"];
 
-const starting = (argv: readonly string[], input = ""): Running =>
-  start(script, ["run", model, ...PLAN, ...argv], { KVTUNER_HOME: folder }, input);
+const starting = (argv: readonly string[], input = ""): Running => cli.start(["run", model, ...PLAN, ...argv], input);
 
 const kvtunerRun = async (argv: readonly string[], input = ""): Promise<Finished> => starting(argv, input).finished;
-
-beforeAll(async () => {
-  script = await buildCli();
-  writeTinyModel(model);
-}, 120_000);
-
-afterAll(() => {
-  rmSync(folder, { recursive: true, force: true });
-  if (script !== "") rmSync(dirname(script), { recursive: true, force: true });
-});
 
 describe("kvtuner run", () => {
   test("writes the text to stdout and figures to stderr, from --prompt or stdin", async () => {
@@ -128,7 +115,7 @@ describe("kvtuner run", () => {
       layers: [layer, layer, layer],
     };
     writeFileSync(plan, JSON.stringify(other));
-    const finished = await start(script, ["run", model, "--plan", plan, "--prompt", "a"]).finished;
+    const finished = await cli.start(["run", model, "--plan", plan, "--prompt", "a"]).finished;
     expect(finished).toMatchObject({ code: 2, stdout: "", stderr: expect.stringMatching(/^error \[PLAN_[A-Z_]+\]: /) });
   });
 });

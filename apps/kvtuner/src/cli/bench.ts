@@ -8,6 +8,7 @@ import { DEFAULT_CACHE_TYPES } from "../bench/llama-cpp/cache-types.ts";
 import { DEFAULT_CONTEXTS, type PeerName } from "../bench/options.ts";
 import type { ContextReport, VariantReport } from "../bench/report.ts";
 import { BACKEND_NAMES } from "../model/backend.ts";
+import { WEIGHTS } from "../run/options.ts";
 import { list, number, numbers } from "./arguments.ts";
 import { examples } from "./examples.ts";
 import { plainTable } from "./format.ts";
@@ -43,7 +44,7 @@ export const benchCommand = (terminal: Terminal, signal: AbortSignal): Command =
     .option("--backend <name>", `what holds the packed caches: ${BACKEND_NAMES.join(", ")}`, BACKEND_NAMES[0])
     .addOption(
       new Option("--weights <kind>", "how weights are held; llama.cpp rounds to int8 too")
-        .choices(["float32", "stored", "stored-int8"])
+        .choices(WEIGHTS)
         .default("stored-int8"),
     )
     .option("--no-float", "do not time the float cache")
