@@ -1,7 +1,9 @@
 // Microseconds a layer of one decoded token on synthetic caches, and ratios to per-token K4V4.
 //   node bench/decode-attention.mjs [--depths 1024,8192] [--shapes 9/3/64] [--schemes per-token:K4V4,none]
 //                                   [--data uniform,peaked] [--rounds N] [--layers N] [--clock wall|cpu]
-// Schemes are timed in turns; a figure is the median over the rounds, with the smallest beside it. "uniform": all scores
+//                                   [--simd auto|baseline|relaxed|baseline,relaxed]
+// Schemes and modules are timed in turns; a figure is the median over the rounds, with the smallest beside it, and the
+// ratio to per-token K4V4 in the same module. "uniform": all scores
 // are within a few nats. "peaked": the first 4 and the newest 128 tokens score about 20 nats above all others.
 import { parseArgs } from "node:util";
 import { Tensor } from "onnxruntime-common";
@@ -22,6 +24,7 @@ const { values: options } = parseArgs({
     rounds: { type: "string", default: "41" },
     layers: { type: "string", default: "4" },
     clock: { type: "string", default: "wall" },
+    simd: { type: "string", default: "auto" },
   },
 });
 
@@ -105,7 +108,7 @@ const timeToken = async (cache, shape, call) => {
 
 const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
 
-const measure = async (backend, shape, depth, data) => {
+const measure = async (backends, shape, depth, data) => {
   const next = normals(1);
   const peaked = data === "peaked";
   const heads = (isKey) =>
@@ -116,24 +119,24 @@ const measure = async (backend, shape, depth, data) => {
     tensor(next, shape.kvHeads * shape.headSize),
     tensor(next, shape.kvHeads * shape.headSize),
   ];
-  const schemes = options.schemes.split(",");
+  const variants = options.schemes.split(",").flatMap((scheme) => backends.map((backend) => ({ scheme, backend })));
   const caches = [];
-  for (const scheme of schemes)
+  for (const { scheme, backend } of variants)
     caches.push(await filledCache(backend, shape, parseShorthand(scheme).layer, depth, keys, values));
-  const times = schemes.map(() => []);
+  const times = variants.map(() => []);
   for (let round = 0; round < Number(options.rounds) + 3; round++)
     for (const [index, cache] of caches.entries()) {
       const time = await timeToken(cache, shape, call);
       if (round >= 3) times[index].push(time);
     }
-  report(shape, depth, data, schemes, times, caches);
+  report(shape, depth, data, variants, times, caches);
   for (const cache of caches) await cache.dispose();
 };
 
-const report = (shape, depth, data, schemes, times, caches) => {
-  const baseline = schemes.indexOf(BASELINE);
-  const ratios = (index) => times[index].map((time, round) => time / times[baseline][round]);
-  for (const [index, scheme] of schemes.entries()) {
+const report = (shape, depth, data, variants, times, caches) => {
+  for (const [index, { scheme, backend }] of variants.entries()) {
+    const baseline = variants.findIndex((other) => other.scheme === BASELINE && other.backend === backend);
+    const ratios = () => times[index].map((time, round) => time / times[baseline][round]);
     const gigabytes = caches[index].bytes().total / shape.layers / 1e9;
     const us = median(times[index]);
     console.log(
@@ -141,11 +144,12 @@ const report = (shape, depth, data, schemes, times, caches) => {
       String(depth).padStart(6),
       data.padEnd(8),
       scheme.padEnd(16),
+      backend.simd.padEnd(8),
       us.toFixed(0).padStart(6),
       Math.min(...times[index])
         .toFixed(0)
         .padStart(6),
-      baseline < 0 ? "" : median(ratios(index)).toFixed(2).padStart(6),
+      baseline < 0 ? "" : median(ratios()).toFixed(2).padStart(6),
       (gigabytes / (us * 1e-6)).toFixed(1).padStart(6),
     );
   }
@@ -156,8 +160,9 @@ const shapeOf = (text) => {
   return { layers: Number(options.layers), queryHeads, kvHeads, headSize };
 };
 
-const backend = await createCpuBackend();
-console.log("heads       depth data     scheme           median    min  ratio   GB/s   (us a layer)");
+const backends = [];
+for (const simd of options.simd.split(",")) backends.push(await createCpuBackend({ simd }));
+console.log("heads       depth data     scheme           simd     median    min  ratio   GB/s   (us a layer)");
 for (const shape of options.shapes.split(",").map(shapeOf))
   for (const depth of options.depths.split(",").map(Number))
-    for (const data of options.data.split(",")) await measure(backend, shape, depth, data);
+    for (const data of options.data.split(",")) await measure(backends, shape, depth, data);

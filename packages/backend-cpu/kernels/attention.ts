@@ -1,4 +1,4 @@
-import { addExact, KEY_SCALE, scoreExact } from "./exact";
+import { addExact, prepareExactQuery, restoreOrder, scoreExact } from "./exact";
 import { hadamard } from "./hadamard";
 import { prepareKeyFactors, scoreRecord } from "./keys";
 import {
@@ -70,7 +70,7 @@ function begin(layer: usize, row: usize, query: usize): void {
   memory.copy(row + state.rotated, row + state.query, bytes);
   if (field(layer + KEY, HADAMARD)) rotate(row + state.rotated, heads, headSize);
   prepareKeyFactors(layer, row);
-  scale(row + state.query, heads * headSize, KEY_SCALE);
+  prepareExactQuery(row + state.query, heads * headSize);
   memory.fill(row + state.exact, 0, bytes);
   memory.fill(row + state.decoded, 0, bytes);
   for (let head: usize = 0; head < <usize>heads; head++) {
@@ -126,6 +126,7 @@ function finish(layer: usize, row: usize, out: usize): void {
   const heads = field(layer, HEADS);
   const headSize = field(layer, HEAD_SIZE);
   if (field(layer + VALUE, BITS) !== 16 && field(layer + VALUE, HADAMARD)) rotate(row + state.decoded, heads, headSize);
+  restoreOrder(row + state.exact, heads * headSize);
   for (let head = 0; head < heads; head++) {
     const inverse = f32x4.splat(1 / load<f32>(row + state.total + (<usize>head << 2)));
     for (let channel = 0; channel < headSize; channel += 4) {

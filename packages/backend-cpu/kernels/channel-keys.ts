@@ -16,6 +16,7 @@ import {
   TILE,
   unitFactors,
 } from "./layout";
+import { multiplyAdd } from "./multiply-add";
 import { panelSums, sumPanels } from "./panels";
 import { largestLane, sumLanes } from "./round-factors";
 import {
@@ -101,7 +102,7 @@ function scaleQueries(key: usize, row: usize, heads: i32, headSize: i32): void {
     for (let at: usize = 0; at < <usize>headSize << 2; at += 16) {
       const x = f32x4.abs(v128.load(query + at));
       magnitude = f32x4.pmax(magnitude, f32x4.mul(x, v128.load(scales + at)));
-      sum = f32x4.add(sum, f32x4.mul(x, v128.load(middles + at)));
+      sum = multiplyAdd(x, v128.load(middles + at), sum);
     }
     const product = largestLane(magnitude);
     const unit = product / largest;
@@ -145,13 +146,13 @@ function foldScales(key: usize, row: usize, head: i32, headSize: i32): void {
   for (let at: usize = 0; at < <usize>headSize << 2; at += 32) {
     const x = v128.load(query + at);
     const y = v128.load(query + at, 16);
-    const low = f32x4.add(f32x4.mul(x, v128.load(scales + at)), magic);
-    const high = f32x4.add(f32x4.mul(y, v128.load(scales + at, 16)), magic);
+    const low = multiplyAdd(x, v128.load(scales + at), magic);
+    const high = multiplyAdd(y, v128.load(scales + at, 16), magic);
     const rounded = i16x8.narrow_i32x4_s(i32x4.sub(low, magic), i32x4.sub(high, magic));
     v128.store(to + (at >> 1), rounded);
     total = i32x4.add(total, i32x4.dot_i16x8_s(rounded, ones));
-    constant = f32x4.add(constant, f32x4.mul(x, v128.load(middles + at)));
-    constant = f32x4.add(constant, f32x4.mul(y, v128.load(middles + at, 16)));
+    constant = multiplyAdd(x, v128.load(middles + at), constant);
+    constant = multiplyAdd(y, v128.load(middles + at, 16), constant);
   }
   const unit = load<f32>(units + (<usize>head << 2));
   const less = unit * middleCode(key) * <f32>laneSum(total);
@@ -232,10 +233,10 @@ function finish(
   let from = panelSums + (<usize>index << 6);
   let largest = block > 0 ? v128.load(maxima + (head << 4)) : f32x4.splat(-3e38);
   for (let panel = 0; panel < panels; panel++) {
-    let a = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(from)), unit0), constant);
-    let b = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(from, 16)), unit1), constant);
-    let c = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(from, 32)), unit2), constant);
-    let d = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(from, 48)), unit3), constant);
+    let a = multiplyAdd(f32x4.convert_i32x4_s(v128.load(from)), unit0, constant);
+    let b = multiplyAdd(f32x4.convert_i32x4_s(v128.load(from, 16)), unit1, constant);
+    let c = multiplyAdd(f32x4.convert_i32x4_s(v128.load(from, 32)), unit2, constant);
+    let d = multiplyAdd(f32x4.convert_i32x4_s(v128.load(from, 48)), unit3, constant);
     if (adds) {
       a = f32x4.add(a, v128.load(to));
       b = f32x4.add(b, v128.load(to, 16));

@@ -4,7 +4,7 @@ const EXPANSION = memory.data<u32>([0x8fffe000, 0x8fffe000, 0x8fffe000, 0x8fffe0
 /** Four float16 in the low halves of i32 lanes, sign-extended, as f32 that are 2^112 times too small. */
 // @ts-ignore: decorator
 @inline
-export function expandRaw(words: v128): v128 {
+function expandRaw(words: v128): v128 {
   return v128.and(i32x4.shl(words, 13), v128.load(EXPANSION));
 }
 

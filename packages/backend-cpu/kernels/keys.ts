@@ -16,6 +16,7 @@ import {
   TILE,
   unitFactors,
 } from "./layout";
+import { multiplyAdd } from "./multiply-add";
 import { panelSums, sumPanels } from "./panels";
 import { factorSum, largestLane, roundFactors } from "./round-factors";
 import { maxima, middles, scales, scores, state, weights } from "./row-state";
@@ -164,7 +165,7 @@ function loadParameters(key: usize, record: usize, group: i32, panels: i32): voi
 @inline
 function tokenScore(sum: v128, unit: v128, at: usize, factorSums: v128): v128 {
   const product = f32x4.mul(f32x4.mul(f32x4.convert_i32x4_s(sum), unit), v128.load(scales + at));
-  return f32x4.add(product, f32x4.mul(v128.load(middles + at), factorSums));
+  return multiplyAdd(v128.load(middles + at), factorSums, product);
 }
 
 /** Adds (stores, unless it `adds`) `unit * scale * sum + minimum * sum of factors` of one head's panels. */

@@ -1,4 +1,5 @@
 import { field, HEAD_SIZE, HEADS, TILE } from "./layout";
+import { multiplyAdd } from "./multiply-add";
 import { largestLane, sumLanes } from "./round-factors";
 import { active, maxima, scores, state } from "./row-state";
 
@@ -25,10 +26,10 @@ function exponential(x: v128): v128 {
   const bounded = f32x4.pmax(v128.load(CONSTANTS, 80), x);
   const shifted = f32x4.add(bounded, magic);
   const fraction = f32x4.sub(bounded, f32x4.sub(shifted, magic));
-  let y = f32x4.add(f32x4.mul(v128.load(CONSTANTS), fraction), v128.load(CONSTANTS, 16));
-  y = f32x4.add(f32x4.mul(y, fraction), v128.load(CONSTANTS, 32));
-  y = f32x4.add(f32x4.mul(y, fraction), v128.load(CONSTANTS, 48));
-  y = f32x4.add(f32x4.mul(y, fraction), v128.load(CONSTANTS, 64));
+  let y = multiplyAdd(v128.load(CONSTANTS), fraction, v128.load(CONSTANTS, 16));
+  y = multiplyAdd(y, fraction, v128.load(CONSTANTS, 32));
+  y = multiplyAdd(y, fraction, v128.load(CONSTANTS, 48));
+  y = multiplyAdd(y, fraction, v128.load(CONSTANTS, 64));
   return i32x4.add(y, i32x4.shl(shifted, 23));
 }
 

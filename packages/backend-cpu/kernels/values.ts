@@ -15,6 +15,7 @@ import {
   unitFactors,
   VALUE,
 } from "./layout";
+import { multiplyAdd } from "./multiply-add";
 import { MAX_PANELS, panelSums, sumPanels } from "./panels";
 import { factorSum, largestLane, roundFactors, sumLanes } from "./round-factors";
 import { active, constants, factors, middles, scales, scores, state, units, weights } from "./row-state";
@@ -70,7 +71,7 @@ function foldScales(value: usize, index: i32, steps: i32): void {
     const product = f32x4.mul(weight, v128.load(scales + token));
     v128.store(weights + token, product);
     magnitude = f32x4.pmax(magnitude, product);
-    constant = f32x4.add(constant, f32x4.mul(weight, v128.load(middles + token)));
+    constant = multiplyAdd(weight, v128.load(middles + token), constant);
   }
   const largest = largestLane(magnitude);
   const to = factors + <usize>(index * TILE * 2);
@@ -110,10 +111,10 @@ function finish(bits: i32, row: usize, channel: i32, headSize: i32, index: i32, 
   const unit3 = f32x4.mul(unit, v128.load32_splat(each, 12));
   let to = row + state.decoded + (<usize>(load<i32>(active + at) * headSize + channel) << 2);
   for (let panel = 0; panel < panels; panel++) {
-    increase(to, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(from)), unit0), constant));
-    increase(to + 16, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(from, 16)), unit1), constant));
-    increase(to + 32, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(from, 32)), unit2), constant));
-    increase(to + 48, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(v128.load(from, 48)), unit3), constant));
+    increase(to, multiplyAdd(f32x4.convert_i32x4_s(v128.load(from)), unit0, constant));
+    increase(to + 16, multiplyAdd(f32x4.convert_i32x4_s(v128.load(from, 16)), unit1, constant));
+    increase(to + 32, multiplyAdd(f32x4.convert_i32x4_s(v128.load(from, 32)), unit2, constant));
+    increase(to + 48, multiplyAdd(f32x4.convert_i32x4_s(v128.load(from, 48)), unit3, constant));
     from += 256;
     to += 64;
   }

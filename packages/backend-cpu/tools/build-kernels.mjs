@@ -22,7 +22,7 @@ const FLAGS = [
 ];
 
 /** Modules by name, with flags of their own. */
-const variants = { baselineKernels: [] };
+const variants = { baselineKernels: [], relaxedKernels: ["--enable=relaxed-simd"] };
 
 const compilerVersion = () => createRequire(import.meta.url)("assemblyscript/package.json").version;
 

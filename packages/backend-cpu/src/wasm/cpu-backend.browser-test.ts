@@ -1,4 +1,11 @@
 import { testBackend } from "@kvtuner/backend/test";
+import { describe } from "vitest";
 import { createCpuBackend } from "./cpu-backend.ts";
 
-testBackend({ name: "cpu, in a browser", createBackend: createCpuBackend, createSmallBackend: createCpuBackend });
+describe.each(["baseline", "relaxed"] as const)("with %s SIMD", (simd) => {
+  testBackend({
+    name: "cpu, in a browser",
+    createBackend: () => createCpuBackend({ simd }),
+    createSmallBackend: (limits) => createCpuBackend({ ...limits, simd }),
+  });
+});

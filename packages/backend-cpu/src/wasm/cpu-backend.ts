@@ -12,14 +12,15 @@ import {
 } from "@kvtuner/backend";
 import { type CacheShape, planBytes } from "@kvtuner/plan";
 import { KERNEL_CAPABILITIES, MAX_CACHE_BYTES, MAX_TOKENS } from "./capabilities.ts";
-import { compileKernels } from "./kernel-module.ts";
+import { chooseKernels, type ChosenKernels } from "./kernel-choice.ts";
+import type { Simd } from "./kernel-module.ts";
 import type { CacheOwner } from "../cache-owner.ts";
 import { StoredCache } from "../stored-cache.ts";
 import { createStore, type PackedStore } from "./packed-store.ts";
 import { restoreImages } from "./tensor-image.ts";
 import { type KernelOwner, WasmStore } from "./wasm-store.ts";
 
-/** Limits of the CPU backend. */
+/** Limits of the CPU backend, and its kernels. */
 export interface CpuOptions {
   /**
    * The most bytes that one cache may take; 32 GiB without it, and never more. A layer has at most one WebAssembly memory, of
@@ -28,6 +29,16 @@ export interface CpuOptions {
   readonly maxCacheBytes?: number;
   /** The most tokens of one cache; 16777216 without it, and never more. */
   readonly maxTokens?: number;
+  /**
+   * The kernels' module: "baseline" SIMD; "relaxed", which multiplies and adds in one instruction; "auto", the default, is
+   * relaxed where the engine has it and a self-test passes.
+   */
+  readonly simd?: Simd | "auto";
+}
+
+/** The CPU backend says which of its modules runs. */
+export interface CpuBackend extends Backend {
+  readonly simd: Simd;
 }
 
 /**
@@ -36,21 +47,24 @@ export interface CpuOptions {
  * multiples of 16. Its output differs from exact arithmetic by at most 1e-3 of the largest number of the output.
  *
  * @throws LimitError for limits that are none
+ * @throws RelaxedSimdError when relaxed SIMD is asked for and the engine has none
  * @throws WebAssembly.CompileError where there is no SIMD
  */
-export const createCpuBackend = async (options: CpuOptions = {}): Promise<Backend> => {
+export const createCpuBackend = async (options: CpuOptions = {}): Promise<CpuBackend> => {
   const limits = limitsWithin({ maxTokens: MAX_TOKENS, maxCacheBytes: MAX_CACHE_BYTES }, options);
-  return new CpuBackend(await compileKernels(), { ...KERNEL_CAPABILITIES, ...limits });
+  return new KernelBackend(await chooseKernels(options.simd ?? "auto"), { ...KERNEL_CAPABILITIES, ...limits });
 };
 
-class CpuBackend implements Backend, CacheOwner, KernelOwner {
+class KernelBackend implements CpuBackend, CacheOwner, KernelOwner {
   readonly specVersion = 1;
   readonly name = "cpu";
   readonly capabilities: Capabilities;
+  readonly simd: Simd;
   readonly module: WebAssembly.Module;
   disposed = false;
 
-  constructor(module: WebAssembly.Module, capabilities: Capabilities) {
+  constructor({ simd, module }: ChosenKernels, capabilities: Capabilities) {
+    this.simd = simd;
     this.module = module;
     this.capabilities = capabilities;
   }

@@ -1,4 +1,7 @@
-import { baselineKernels } from "../../generated/kernels.js";
+import { baselineKernels, relaxedKernels } from "../../generated/kernels.js";
+
+/** Which of the two modules: plain 128-bit SIMD, or with fused multiply-add besides. */
+export type Simd = "baseline" | "relaxed";
 
 /** What the kernels export. Pointers are byte offsets in the memory; see `kernels/` for each function. */
 export interface Kernels {
@@ -42,8 +45,12 @@ export interface Kernels {
   ): void;
 }
 
+/** Whether this engine knows relaxed SIMD. */
+export const knowsRelaxedSimd = (): boolean => WebAssembly.validate(bytesOf("relaxed"));
+
 /** Compiles the kernels; every memory gets an instance of its own. */
-export const compileKernels = async (): Promise<WebAssembly.Module> => WebAssembly.compile(fromBase64(baselineKernels));
+export const compileKernels = async (simd: Simd = "baseline"): Promise<WebAssembly.Module> =>
+  WebAssembly.compile(bytesOf(simd));
 
 /** Kernels that work on `memory`. */
 export const instantiateKernels = async (module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<Kernels> => {
@@ -54,5 +61,5 @@ export const instantiateKernels = async (module: WebAssembly.Module, memory: Web
   return instance.exports as unknown as Kernels;
 };
 
-const fromBase64 = (text: string): Uint8Array<ArrayBuffer> =>
-  Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+const bytesOf = (simd: Simd): Uint8Array<ArrayBuffer> =>
+  Uint8Array.from(atob(simd === "relaxed" ? relaxedKernels : baselineKernels), (character) => character.charCodeAt(0));

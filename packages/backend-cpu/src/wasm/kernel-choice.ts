@@ -1,0 +1,70 @@
+import { KvtunerError, layerScheme } from "@kvtuner/plan";
+import { compileKernels, knowsRelaxedSimd, type Simd } from "./kernel-module.ts";
+import { createStore } from "./packed-store.ts";
+import { WasmStore } from "./wasm-store.ts";
+
+/** Compiled kernels and which they are. */
+export interface ChosenKernels {
+  readonly simd: Simd;
+  readonly module: WebAssembly.Module;
+}
+
+/**
+ * The kernels that are asked for. "auto" takes relaxed SIMD where the engine validates it and its results on a small problem
+ * are those of the baseline: what relaxed instructions give is left to the CPU.
+ *
+ * @throws RelaxedSimdError when relaxed SIMD is asked for and the engine does not know it
+ */
+export const chooseKernels = async (wanted: Simd | "auto"): Promise<ChosenKernels> => {
+  if (wanted === "relaxed" && !knowsRelaxedSimd()) throw new RelaxedSimdError();
+  const simd = wanted === "auto" ? await (bestSimd ??= findBestSimd()) : wanted;
+  return { simd, module: await compileKernels(simd) };
+};
+
+/** The same for all backends of a process. */
+let bestSimd: Promise<Simd> | undefined;
+
+const findBestSimd = async (): Promise<Simd> => {
+  if (!knowsRelaxedSimd()) return "baseline";
+  const [expected, got] = [await smallOutputs("baseline"), await smallOutputs("relaxed")];
+  return agree(expected, got) ? "relaxed" : "baseline";
+};
+
+const TOKENS = 75;
+const SHAPE = { layers: 2, queryHeads: 3, kvHeads: 1, headSize: 32 };
+/** A layer in 16 bits, and one with all that codes ask for. */
+const LAYERS = [layerScheme("per-token", { key: 16, value: 16 }), layerScheme("kivi", { key: 4, value: 4 })];
+
+/** Outputs of both layers after each other. */
+const smallOutputs = async (simd: Simd): Promise<number[]> => {
+  const plan = { shape: SHAPE, layers: LAYERS };
+  const limits = { maxCacheBytes: 2 ** 20, maxTokens: 1024 };
+  const owner = { module: await compileKernels(simd), capabilities: limits };
+  const store = new WasmStore(owner, SHAPE, await createStore(owner, plan));
+  const [query, key, value] = [waves(SHAPE.queryHeads, 0.37), waves(SHAPE.kvHeads, 0.73), waves(SHAPE.kvHeads, 0.59)];
+  const call = { tokens: TOKENS, query, key, value };
+  const outputs = [];
+  for (let layer = 0; layer < LAYERS.length; layer++) outputs.push(...store.attend(layer, call));
+  return outputs;
+};
+
+/** Numbers from -3 to 3 that do not repeat. */
+const waves = (heads: number, step: number): Float32Array =>
+  Float32Array.from({ length: TOKENS * heads * SHAPE.headSize }, (_, index) => 3 * Math.sin(step * index));
+
+/**
+ * True when no number is further off than kernels may be from each other: 5e-4 of the largest, 3 in size. NaN is.
+ */
+export const agree = (expected: readonly number[], got: readonly number[]): boolean =>
+  expected.every((number, index) => Math.abs(number - got[index]!) <= 1.5e-3);
+
+/** Relaxed SIMD where there is none. */
+export class RelaxedSimdError extends KvtunerError {
+  constructor() {
+    super(
+      "BACKEND_SIMD",
+      'expected an engine with relaxed SIMD for simd: "relaxed", this one does not validate it; leave simd out, or take "baseline"',
+    );
+    this.name = "RelaxedSimdError";
+  }
+}
