@@ -3,25 +3,47 @@ import { defineConfig } from "vitest/config";
 
 const conditions = ["@kvtuner/source", "module", "browser", "development|production"];
 
+/** Pages that are opened from a test in Node. */
+const nodeConditions = ["@kvtuner/source", "module", "node", "development|production"];
+
 /** Cross-origin isolation gives a page SharedArrayBuffer. */
 const headers = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
 
-/** Conformance of what claims to run in a browser; `KVTUNER_CHROMIUM` names the browser (tools/checks/browser-tests.mjs). */
+const globalSetup = ["./packages/backend-cpu/tools/build-kernels.mjs"];
+
+/** What claims to run in a browser; `KVTUNER_CHROMIUM` names the browser (tools/browser.mjs finds one). */
 export default defineConfig({
-  resolve: { conditions },
-  server: { headers },
   test: {
-    include: ["packages/*/src/**/*.browser-test.ts"],
-    globalSetup: ["./packages/backend-cpu/tools/build-kernels.mjs"],
-    testTimeout: 300_000,
-    browser: {
-      enabled: true,
-      headless: true,
-      screenshotFailures: false,
-      provider: playwright({
-        launchOptions: { executablePath: process.env["KVTUNER_CHROMIUM"] ?? "", args: ["--no-sandbox"] },
-      }),
-      instances: [{ browser: "chromium" }],
-    },
+    projects: [
+      {
+        resolve: { conditions },
+        server: { headers },
+        test: {
+          name: "in a browser",
+          include: ["packages/*/src/**/*.browser-test.ts"],
+          globalSetup,
+          testTimeout: 300_000,
+          browser: {
+            enabled: true,
+            headless: true,
+            screenshotFailures: false,
+            provider: playwright({
+              launchOptions: { executablePath: process.env["KVTUNER_CHROMIUM"] ?? "", args: ["--no-sandbox"] },
+            }),
+            instances: [{ browser: "chromium" }],
+          },
+        },
+      },
+      {
+        resolve: { conditions: nodeConditions },
+        ssr: { resolve: { conditions: nodeConditions } },
+        test: {
+          name: "with a browser",
+          include: ["apps/*/test/**/*.browser-test.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
   },
 });

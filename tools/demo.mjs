@@ -34,4 +34,4 @@ for (const step of steps) {
   const { code } = await run(step);
   if (code !== 0) process.exit(code);
 }
-if (existsSync(join(root, study, "front.svg"))) console.log(`\nPicture of the front: ${study}/front.svg`);
+if (existsSync(join(root, study, "report.html"))) console.log(`\nReport: ${study}/report.html`);

@@ -24,6 +24,8 @@ export type { Strategy } from "./pipeline/search.ts";
 export type { Verification } from "./pipeline/verify.ts";
 export type { CostKind, PlanCost } from "./pipeline/space.ts";
 export type { OnProgress, Progress, RunContext, Step } from "./progress.ts";
+export { report } from "./report.ts";
+export type { ReportOptions, ReportResult } from "./report.ts";
 export { run } from "./run.ts";
 export type { RunOptions } from "./run.ts";
 export type { Generated, Speed } from "./run/generate-text.ts";

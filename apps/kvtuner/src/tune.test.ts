@@ -41,9 +41,9 @@ describe("tune", () => {
     );
     expect(plan.measured?.kl).toBe(result.picked.kl);
     expect(readdirSync(out).toSorted()).toEqual(
-      ["calibration", "candidates", "front", "groups", "plan", "profile", "settings"]
+      ["calibration", "candidates", "front", "groups", "plan", "profile", "request", "settings"]
         .map((name) => `${name}.json`)
-        .concat("front.svg", "journal.jsonl", "profile.jsonl")
+        .concat("report.html", "journal.jsonl", "profile.jsonl")
         .toSorted(),
     );
     expect(await inspect({ target: out })).toMatchObject({ kind: "study", evaluations: 20, front: result.front });

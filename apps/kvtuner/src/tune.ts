@@ -16,6 +16,8 @@ import { stopwatch, type Stopwatch } from "./pipeline/stopwatch.ts";
 import { openVerifier, type Verification } from "./pipeline/verify.ts";
 import { unquantizedWarning } from "./pipeline/unquantized.ts";
 import { runContext, type RunContext } from "./progress.ts";
+import { writeRequest } from "./report/study/request.ts";
+import { writeReport } from "./report/write-report.ts";
 import { openStudy, prepareFolder } from "./study/folder.ts";
 import { removeEmptyFolders } from "./study/make-folder.ts";
 import { studySettings } from "./study/settings.ts";
@@ -52,7 +54,9 @@ export const tune = async (options: TuneOptions): Promise<TuneResult> => {
   const text = options.text === undefined ? undefined : readText(options.text);
   const made = options.out === undefined ? [] : prepareFolder(options.out);
   try {
-    return await openAndTune(options, { study, limit, text, verifyOn }, clock);
+    const named = typeof options.model === "string" ? options.model : undefined;
+    const request = { model: named, study, limit, text, textPath: options.text, verifyOn };
+    return await openAndTune(options, request, clock);
   } catch (error) {
     removeEmptyFolders(made);
     throw error;
@@ -77,9 +81,13 @@ const openAndTune = async (
 };
 
 interface Request {
+  /** As it was named, of a model that was. */
+  readonly model: string | undefined;
   readonly study: StudyOptions;
   readonly limit: Limit;
   readonly text: string | undefined;
+  /** Path of that text. */
+  readonly textPath: string | undefined;
   /** The backend that the picked plan is run on, or its name. */
   readonly verifyOn: string | Backend | undefined;
   readonly out: string;
@@ -103,11 +111,20 @@ const tuneModel = async (
   const folder = openStudy(out, studySettings(model, study, space, text, focus), context.warn);
   try {
     const parts = { model, study, space, limit, textWindows: windows, focus, folder, context, clock, verifier };
-    return { ...(await runStudy(parts)), out, timeMs: clock.timeMs() };
+    const result = await runStudy(parts);
+    await clock.time("report", async () => reportStep(request));
+    return { ...result, out, timeMs: clock.timeMs() };
   } finally {
     folder.close();
     await verifier?.dispose();
   }
+};
+
+/** What was asked for, for the report, and the report. */
+const reportStep = async ({ model, textPath, limit, out }: Request): Promise<void> => {
+  const names = { ...(model !== undefined && { model }), ...(textPath !== undefined && { text: textPath }) };
+  writeRequest(out, { version: 1, ...names, out, limit });
+  await writeReport(out);
 };
 
 const defaultFolder = (named: string | TunableModel, model: TunableModel, study: StudyOptions): string => {

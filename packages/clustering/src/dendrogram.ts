@@ -1,6 +1,6 @@
 import { agnes, type Cluster } from "ml-hclust";
 
-import { canonicalOrder, euclideanDistance, type Features } from "./features.ts";
+import { canonicalOrder, checkFeatures, ClusteringError, euclideanDistance, type Features } from "./features.ts";
 
 /** A node of a merge tree. */
 export interface Dendrogram {
@@ -14,10 +14,14 @@ export interface Dendrogram {
 /**
  * Merge tree of the items by complete linkage: a node's height is the largest distance between two of its items.
  * The distance is the root mean square difference of two vectors (Euclidean over the square root of their length),
- * so that trees over vectors of different lengths can be cut at one height. `items[i]` is what vector i stands for;
- * at least one.
+ * so that trees over vectors of different lengths can be cut at one height. `items[i]` is what vector i stands for.
+ *
+ * @throws ClusteringError when there is no item, or features cannot be compared.
  */
 export const dendrogram = (features: Features, items: readonly number[] = [...features.keys()]): Dendrogram => {
+  checkFeatures(features, items);
+  if (features.length === 0)
+    throw new ClusteringError("CLUSTERING_EMPTY", "A merge tree needs at least one item; got none.");
   const order = canonicalOrder(features);
   const points = order.map((index) => [...features[index]!]);
   return nodeOf(

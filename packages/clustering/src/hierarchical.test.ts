@@ -1,7 +1,9 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
 
-import { ClusteringError, hierarchical } from "./index.ts";
+import { ClusteringError, dendrogram, hierarchical, type Dendrogram } from "./index.ts";
+
+const nodesOf = (tree: Dendrogram): Dendrogram[] => [tree, ...tree.children.flatMap(nodesOf)];
 
 const vector = fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.integer({ min: 0, max: 4 }));
 const features = fc.array(vector, { minLength: 1, maxLength: 12 });
@@ -57,5 +59,20 @@ describe("hierarchical", () => {
 
   it("makes no groups of no items", () => {
     expect(hierarchical([], 0)).toEqual([]);
+  });
+});
+
+describe("dendrogram", () => {
+  test.prop([features])("is as high at each node as its two most different items, the root mean square", (all) => {
+    const tree = dendrogram(all);
+    expect(tree.items.toSorted((a, b) => a - b)).toEqual([...all.keys()]);
+    for (const { items, height, children } of nodesOf(tree)) {
+      expect(height).toBeCloseTo(diameter(all, items) / Math.sqrt(2), 9);
+      if (items.length > 1) expect(children.flatMap((child) => child.items)).toEqual(items);
+    }
+  });
+
+  it.each([[[]], [[[1], [Number.NaN]]], [[[1], [1, 2]]]])("refuses %j", (bad) => {
+    expect(() => dendrogram(bad)).toThrow(ClusteringError);
   });
 });

@@ -9,6 +9,7 @@ import { evalCommand } from "./eval.ts";
 import { inspectCommand } from "./inspect.ts";
 import { type Interrupt, InterruptedError, interruptible } from "./interrupt.ts";
 import { peerLlamaCppCommand } from "./peer-llama-cpp.ts";
+import { reportCommand } from "./report.ts";
 import { runCommand } from "./run.ts";
 import type { Terminal } from "./terminal.ts";
 import { tuneCommand } from "./tune.ts";
@@ -40,7 +41,7 @@ export const kvtunerProgram = (terminal: Terminal, interrupt: Interrupt): Comman
       writeErr: (text) => terminal.error(text),
       outputError: (text, write) => write(text.replace(/^error: /, "error [USAGE]: ")),
     });
-  const withSignal = [tuneCommand, runCommand, evalCommand, inspectCommand, benchCommand];
+  const withSignal = [tuneCommand, runCommand, evalCommand, inspectCommand, reportCommand, benchCommand];
   const children = [
     ...withSignal.map((create) => create(terminal, interrupt.signal, interrupt)),
     doctorCommand(terminal),

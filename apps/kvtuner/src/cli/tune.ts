@@ -113,6 +113,7 @@ const summary = (
     `picked: ${picked.bits.toFixed(3)} true bits, KL ${picked.kl.toPrecision(3)}, in ${out}/plan.json`,
     ...(verified === undefined ? [] : [verifiedText(verified)]),
     strip(picked.pairs, colors),
+    `report: ${out}/report.html`,
     "",
   ].join("\n");
 

@@ -1,6 +1,5 @@
 import type { Evaluator } from "@kvtuner/evaluation";
 
-import { frontChart } from "../chart/front-chart.ts";
 import { cachedOwnText } from "../calibration/cached-own-text.ts";
 import type { TunableModel } from "../model/tunable-model.ts";
 import type { StudyOptions } from "../options.ts";
@@ -127,7 +126,6 @@ const searchStep = async (
     if (!isMet(run, journal)) await evaluateBest(run.space, resources);
     const front = makeFront(run.space, journal.entries);
     writeJsonAtomic(run.folder.file("front"), front);
-    writeFileAtomic(run.folder.file("chart"), await frontChart(front.front));
     return front;
   });
 

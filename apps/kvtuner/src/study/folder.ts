@@ -21,8 +21,9 @@ export const STUDY_FILES = {
   groups: "groups.json",
   journal: "journal.jsonl",
   front: "front.json",
-  chart: "front.svg",
   plan: "plan.json",
+  request: "request.json",
+  report: "report.html",
 } as const;
 
 /** A locked study folder. */

@@ -32,7 +32,7 @@ export interface JournalOptions<Entry> {
  */
 export const openJournal = <Entry>(options: JournalOptions<Entry>): Journal<Entry> => {
   const { path } = options;
-  const bytes = existsSync(path) ? readJournal(path) : Buffer.alloc(0);
+  const bytes = bytesOf(path);
   const whole = bytes.lastIndexOf(0x0a) + 1;
   const entries = parseLines(bytes.subarray(0, whole).toString("utf8"), options);
   const file = writing(path, () => openSync(path, "a"));
@@ -51,7 +51,19 @@ export const openJournal = <Entry>(options: JournalOptions<Entry>): Journal<Entr
   };
 };
 
-const readJournal = (path: string): Buffer => {
+/**
+ * The entries of a journal that another run may be writing: nothing is repaired, and a last line without its newline is
+ * left out. None where there is no file.
+ *
+ * @throws JournalDamagedKvtunerError naming the line, or saying why the file cannot be read.
+ */
+export const readJournal = <Entry>(path: string, parse: (value: unknown) => Entry): Entry[] => {
+  const bytes = bytesOf(path);
+  return parseLines(bytes.subarray(0, bytes.lastIndexOf(0x0a) + 1).toString("utf8"), { path, parse });
+};
+
+const bytesOf = (path: string): Buffer => {
+  if (!existsSync(path)) return Buffer.alloc(0);
   try {
     return readFileSync(path);
   } catch (cause) {
@@ -65,7 +77,7 @@ const repair = <Entry>(file: number, whole: number, length: number, options: Jou
   options.warn(`${basename(options.path)}: dropped a half-written last line (${length - whole} bytes)`);
 };
 
-const parseLines = <Entry>(text: string, options: JournalOptions<Entry>): Entry[] =>
+const parseLines = <Entry>(text: string, options: Pick<JournalOptions<Entry>, "path" | "parse">): Entry[] =>
   text
     .split("\n")
     .slice(0, -1)

@@ -1,0 +1,51 @@
+import type { TopLevelSpec } from "vega-lite";
+
+/** Room a chart is drawn for: a page or a print, or a phone. */
+export type Room = "wide" | "narrow";
+
+/** Width of a chart with its axes, px, by room. */
+export const WIDTH: Readonly<Record<Room, number>> = { wide: 780, narrow: 340 };
+
+/** A table of texts, as shown below its chart. */
+export interface Table {
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+/** A chart in both rooms, and its numbers. */
+export interface Chart {
+  /** What it shows, in a few words: its accessible name. */
+  readonly label: string;
+  /** What to draw in a room. */
+  readonly spec: (room: Room) => TopLevelSpec;
+  readonly table: Table;
+}
+
+/** One thing to tell of a row: a column of the table and a line of the tooltip. */
+export interface Column<Row> {
+  readonly title: string;
+  readonly text: (row: Row) => string;
+}
+
+/** A row with its tooltip, the field `tip`. */
+export type Tipped<Row> = Row & { readonly tip: string };
+
+/** The table of rows. */
+export const tableOf = <Row>(columns: readonly Column<Row>[], rows: readonly Row[]): Table => ({
+  head: columns.map(({ title }) => title),
+  rows: rows.map((row) => columns.map(({ text }) => text(row))),
+});
+
+/** Between two lines of a tooltip; the page's script splits there. */
+export const TIP_SEPARATOR = "; ";
+
+/** Rows for drawing: tooltips say what the table does, so that neither knows more than the other. */
+export const tipped = <Row>(columns: readonly Column<Row>[], rows: readonly Row[]): Tipped<Row>[] =>
+  rows.map((row) => ({
+    ...row,
+    tip: columns
+      .map(({ title, text }) => [title, text(row)] as const)
+      .filter(([, text]) => text !== "")
+      .map(([title, text]) => `${title}: ${text}`)
+      .join(TIP_SEPARATOR),
+  }));

@@ -1,0 +1,69 @@
+import type { TopLevelSpec } from "vega-lite";
+
+import { escapeText } from "../page/markup.ts";
+import { withPlainColors } from "./palette.ts";
+import type { Chart, Room } from "./chart.ts";
+
+/**
+ * Draws a chart for a page, its colours left to the page. `name` keeps the ids inside apart from those of other charts.
+ * The same chart gives the same text. Vega is loaded when the first is drawn.
+ */
+export const renderInline = async (name: string, chart: Chart, room: Room): Promise<string> => {
+  const svg = await draw(chart.spec(room));
+  const { open, width, inside } = split(svg);
+  const style = `max-width:${width}px`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${open} style="${style}" role="graphics-document" aria-label="${escapeText(chart.label)}">${withOwnIds(inside, `${name}-${room}`)}</svg>`;
+};
+
+/** Draws a chart as a file of its own, on white. */
+export const renderFile = async (name: string, chart: Chart): Promise<string> => {
+  const svg = await draw({ ...chart.spec("wide"), background: "#ffffff" });
+  const { open, width, height, inside } = split(svg);
+  const size = `width="${width}" height="${height}"`;
+  return `${withPlainColors(`<svg xmlns="http://www.w3.org/2000/svg" ${size} ${open} role="img"><title>${escapeText(chart.label)}</title>${withOwnIds(inside, name)}</svg>`)}\n`;
+};
+
+const draw = async (spec: TopLevelSpec): Promise<string> => {
+  const [{ compile }, { View, parse }] = await Promise.all([import("vega-lite"), import("vega")]);
+  const view = new View(parse(compile(spec).spec), { renderer: "none" });
+  try {
+    return await view.toSVG();
+  } finally {
+    view.finalize();
+  }
+};
+
+interface SvgParts {
+  /** The `viewBox` attribute. */
+  readonly open: string;
+  readonly width: string;
+  readonly height: string;
+  readonly inside: string;
+}
+
+/** Vega's root element gives way to ours; what it says of every mark's kind is left out, and so are digits nobody sees. */
+const split = (svg: string): SvgParts => {
+  const [, root = "", inside = ""] = /^<svg([^>]*)>([\s\S]*)<\/svg>$/.exec(svg) ?? [];
+  const attribute = (name: string): string => new RegExp(` ${name}="([^"]*)"`).exec(root)?.[1] ?? "";
+  return {
+    open: `viewBox="${attribute("viewBox")}"`,
+    width: attribute("width"),
+    height: attribute("height"),
+    inside: inside
+      .replaceAll(/ aria-roledescription="[^"]*"/g, "")
+      .replaceAll(/ (?:d|transform)="[^"]*"/g, (numbers) => numbers.replaceAll(/-?\d+\.\d{3,}/g, toHundredths)),
+  };
+};
+
+/** Finer than any screen. */
+const toHundredths = (number: string): string => String(Math.round(Number(number) * 100) / 100);
+
+/** Vega counts ids up over the life of the process; here they are counted in each chart. */
+const withOwnIds = (svg: string, prefix: string): string => {
+  const ids = [...svg.matchAll(/ id="([^"]*)"/g)].map(([, id = ""]) => id);
+  return ids.reduce(
+    (text, id, index) =>
+      text.replaceAll(`id="${id}"`, `id="${prefix}-${index}"`).replaceAll(`url(#${id})`, `url(#${prefix}-${index})`),
+    svg,
+  );
+};

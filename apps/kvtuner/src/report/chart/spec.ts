@@ -1,0 +1,24 @@
+import type { TopLevelSpec } from "vega-lite";
+
+import { WIDTH, type Room } from "./chart.ts";
+import { THEME } from "./theme.ts";
+
+type LayeredSpec = Extract<TopLevelSpec, { layer: unknown }>;
+
+/** One layer of a chart. */
+export type Layer = LayeredSpec["layer"][number];
+
+type Encoding = NonNullable<Exclude<Layer, { layer: unknown }>["encoding"]>;
+
+/** Where marks stand along an axis. */
+export type Position = Extract<NonNullable<Encoding["x"]>, { title?: unknown }>;
+
+/** Layers drawn over each other, as wide as the room, axes and legends included. */
+export const layered = (room: Room, height: number, layer: Layer[]): TopLevelSpec => ({
+  $schema: "https://vega.github.io/schema/vega-lite/v6.json",
+  width: WIDTH[room],
+  height,
+  autosize: { type: "fit", contains: "padding" },
+  config: THEME,
+  layer,
+});

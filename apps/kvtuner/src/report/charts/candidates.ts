@@ -1,0 +1,89 @@
+import type { TopLevelSpec } from "vega-lite";
+
+import type { Candidates } from "../../pipeline/prune.ts";
+import { tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
+import { paint } from "../chart/palette.ts";
+import { layered } from "../chart/spec.ts";
+import type { ReportData } from "../data.ts";
+import { matrixAxes } from "./layer-by-pair.ts";
+
+const STATES = ["in the picked plan", "kept", "pruned"] as const;
+
+/** A pair at a layer. */
+interface CandidateRow {
+  readonly layer: number;
+  readonly pair: string;
+  readonly state: (typeof STATES)[number];
+}
+
+/** Which pairs each layer was left with. */
+export const candidatesChart = (data: ReportData, candidates: Candidates): Chart => {
+  const rows = candidateRows(data, candidates);
+  const columns: Column<CandidateRow>[] = [
+    { title: "Layer", text: ({ layer }) => String(layer) },
+    { title: "Pair", text: ({ pair }) => pair },
+    { title: "Is", text: ({ state }) => state },
+  ];
+  return {
+    label: "Pairs of bits kept for the search in each layer",
+    spec: (room) => candidatesSpec(tipped(columns, rows), data.space.pairNames, room),
+    table: byLayer(rows, candidates.candidates.length),
+  };
+};
+
+const candidateRows = ({ picked, space }: ReportData, { candidates }: Candidates): CandidateRow[] =>
+  candidates.flatMap((kept, layer) =>
+    space.pairNames.map((pair, index) => {
+      if (picked?.pairs[layer] === pair) return { layer, pair, state: STATES[0] };
+      return { layer, pair, state: kept.includes(index) ? STATES[1] : STATES[2] };
+    }),
+  );
+
+const byLayer = (rows: readonly CandidateRow[], layers: number): Chart["table"] => ({
+  head: ["Layer", "Kept", "Pruned", "In the picked plan"],
+  rows: Array.from({ length: layers }, (_, layer) => {
+    const names = (...states: string[]): string =>
+      rows
+        .filter((row) => row.layer === layer && states.includes(row.state))
+        .map(({ pair }) => pair)
+        .join(", ");
+    return [String(layer), names(STATES[0], STATES[1]), names(STATES[2]), names(STATES[0])];
+  }),
+});
+
+/** An upright cross turned by an eighth. */
+const CROSS = "M-.5,-.32L-.32,-.5L0,-.18L.32,-.5L.5,-.32L.18,0L.5,.32L.32,.5L0,.18L-.32,.5L-.5,.32L-.18,0Z";
+
+const LOOKS: Readonly<
+  Record<CandidateRow["state"], { readonly color: string; readonly shape: string; readonly size: number }>
+> = {
+  "in the picked plan": { color: paint("picked"), shape: "diamond", size: 130 },
+  kept: { color: paint("front"), shape: "circle", size: 60 },
+  pruned: { color: paint("faint"), shape: CROSS, size: 50 },
+};
+
+const candidatesSpec = (rows: Tipped<CandidateRow>[], pairs: readonly string[], room: Room): TopLevelSpec => {
+  const layers = new Set(rows.map(({ layer }) => layer)).size;
+  const { x, y, height } = matrixAxes(room, pairs, layers, true);
+  const domain = STATES.filter((state) => rows.some((row) => row.state === state));
+  const looks = domain.map((state) => LOOKS[state]);
+  const scale = <Value>(range: Value[]): { domain: string[]; range: Value[] } => ({ domain, range });
+  const legend = { title: null };
+  return layered(room, height + 80, [
+    {
+      data: { values: rows },
+      mark: { type: "point", filled: true, opacity: 1 },
+      encoding: {
+        x,
+        y,
+        description: { field: "tip" },
+        color: { field: "state", type: "nominal", scale: scale(looks.map(({ color }) => color)), legend },
+        shape: { field: "state", type: "nominal", scale: scale(looks.map(({ shape }) => shape)), legend },
+        size: {
+          condition: domain.map((state) => ({ test: `datum.state === "${state}"`, value: LOOKS[state].size })),
+          value: 0,
+        },
+      },
+    },
+  ]);
+};

@@ -1,0 +1,75 @@
+import { formatBytes, type LayerScheme } from "@kvtuner/plan";
+
+import type { Column } from "../chart/chart.ts";
+import type { ReportData } from "../data.ts";
+import { bytesOfLayers, EXACT_LAYER, largestContext, type BytesAt } from "../cache-bytes.ts";
+import { tokensText } from "../text.ts";
+
+/** A way to store the cache, and what it takes. */
+export interface Series {
+  readonly name: string;
+  readonly role: "picked" | "uniform" | "exact";
+  readonly bytesAt: BytesAt;
+  /** Bytes at the context length. */
+  readonly bytes: number;
+  /** Tokens that the budget buys; undefined without one. */
+  readonly bought: number | undefined;
+}
+
+/** The picked plan, up to three uniform plans around it, and 16 bits; smallest first. */
+export const contextSeries = (data: ReportData): Series[] => {
+  const { picked, settings, space } = data;
+  const everywhere = (layer: LayerScheme): LayerScheme[] => Array.from({ length: settings.shape.layers }, () => layer);
+  const uniform = uniformAround(data).map((pair) =>
+    series(
+      data,
+      `${space.pairNames[pair] ?? ""} everywhere`,
+      "uniform",
+      everywhere(space.schemes[pair] ?? EXACT_LAYER),
+    ),
+  );
+  return [
+    ...(picked === undefined ? [] : [series(data, "picked plan", "picked", picked.plan.layers)]),
+    ...uniform,
+    series(data, "16 bits", "exact", everywhere(EXACT_LAYER)),
+  ].toSorted((one, other) => one.bytes - other.bytes);
+};
+
+const series = (
+  { settings, context, budget }: ReportData,
+  name: string,
+  role: Series["role"],
+  layers: readonly LayerScheme[],
+): Series => {
+  const bytesAt = bytesOfLayers(layers, settings.shape);
+  const bought = budget === undefined ? undefined : largestContext(bytesAt, layers, budget);
+  return { name, role, bytesAt, bytes: bytesAt(context), bought };
+};
+
+/** The largest pair, and those next to the picked plan in bytes; the smallest where no plan is picked. */
+const uniformAround = ({ space, picked }: ReportData): number[] => {
+  const sorted = [...space.layerBytes.keys()].toSorted(
+    (one, other) => (space.layerBytes[one] ?? 0) - (space.layerBytes[other] ?? 0),
+  );
+  const size = (pair: number): number => (space.layerBytes[pair] ?? 0) * space.shape.layers;
+  const near =
+    picked === undefined
+      ? [sorted[0]]
+      : [sorted.findLast((pair) => size(pair) <= picked.bytes), sorted.find((pair) => size(pair) > picked.bytes)];
+  return [...new Set([...near, sorted.at(-1)])].filter((pair) => pair !== undefined);
+};
+
+/** What a series says of itself. */
+export const seriesColumns = ({ context, budget }: ReportData): Column<Series>[] => [
+  { title: "Cache", text: ({ name }) => name },
+  { title: `Bytes at ${tokensText(context)} tokens`, text: ({ bytes }) => formatBytes(bytes) },
+  { title: "Bytes a token", text: ({ bytes }) => formatBytes(Math.round(bytes / context)) },
+  ...(budget === undefined
+    ? []
+    : [
+        {
+          title: `Tokens in ${formatBytes(budget)}`,
+          text: ({ bought }: Series) => (bought === undefined ? "" : tokensText(bought)),
+        },
+      ]),
+];

@@ -1,0 +1,121 @@
+import { formatBytes } from "@kvtuner/plan";
+import { additiveFrontTable } from "@kvtuner/search";
+
+import { lossTable } from "../../pipeline/profile.ts";
+import { planCost, type PlanCost } from "../../pipeline/space.ts";
+import type { Column } from "../chart/chart.ts";
+import type { PricedEntry, ReportData } from "../data.ts";
+import { bitsText, klText, pairCounts, tokensText } from "../text.ts";
+
+/** What a point of the front's chart is, in the order of the legend. */
+export const KINDS = [
+  "picked plan",
+  "front",
+  "one pair everywhere",
+  "one pair everywhere, predicted",
+  "beaten by others",
+] as const;
+
+/** A point of the front's chart. */
+export interface FrontRow extends Pick<PlanCost, "bits" | "bytes" | "equivalentBits"> {
+  readonly kind: (typeof KINDS)[number];
+  readonly label: string;
+  readonly kl: number;
+  /** 0 where there is none: one window, or predicted. */
+  readonly klStandardError: number;
+  readonly top1: number | undefined;
+  readonly perplexity: number | undefined;
+  readonly pairs: string;
+  readonly onFront: boolean;
+}
+
+/** A point of the surrogate's front. */
+export interface PredictedRow {
+  readonly bits: number;
+  readonly kl: number;
+}
+
+/** A loss that a logarithmic axis can show. */
+export const SMALLEST_KL = 1e-9;
+
+/** Everything measured, and the uniform plans that were not, predicted; cheapest first. */
+export const frontRows = (data: ReportData): FrontRow[] =>
+  [...data.evaluated.map((entry) => measuredRow(data, entry)), ...predictedUniform(data)].toSorted(
+    (one, other) => one.bits - other.bits || other.kl - one.kl,
+  );
+
+const measuredRow = ({ space }: ReportData, entry: PricedEntry): FrontRow => ({
+  ...entry,
+  kind: kindOf(entry),
+  label: entry.uniform ?? "",
+  pairs: pairCounts(entry.pairs, space.pairNames),
+});
+
+const kindOf = ({ picked, uniform, onFront }: PricedEntry): FrontRow["kind"] => {
+  if (picked) return "picked plan";
+  if (uniform !== undefined) return "one pair everywhere";
+  return onFront ? "front" : "beaten by others";
+};
+
+/** The loss of a uniform plan as the sum of what each layer loses alone. */
+const predictedUniform = ({ space, profile, evaluated }: ReportData): FrontRow[] => {
+  if (profile === undefined) return [];
+  const measured = new Set(evaluated.map(({ uniform }) => uniform));
+  const losses = lossTable(profile);
+  return space.pairNames.flatMap((name, pair) => {
+    if (measured.has(name)) return [];
+    const kl = losses.reduce((sum, layer) => sum + Math.max(0, layer[pair] ?? 0), 0);
+    const layers = Array<number>(space.shape.layers).fill(pair);
+    return {
+      ...planCost(space, layers),
+      kind: "one pair everywhere, predicted" as const,
+      label: name,
+      kl,
+      klStandardError: 0,
+      top1: undefined,
+      perplexity: undefined,
+      pairs: `${name} x ${layers.length}`,
+      onFront: false,
+    };
+  });
+};
+
+/** What a point says of itself. */
+export const frontColumns = ({ context }: ReportData): Column<FrontRow>[] => [
+  { title: "Plan", text: ({ kind, label }) => (label === "" ? kind : `${kind} (${label})`) },
+  { title: "True bits", text: ({ bits }) => bitsText(bits) },
+  { title: "Equivalent bits", text: ({ equivalentBits }) => bitsText(equivalentBits) },
+  { title: `Bytes at ${tokensText(context)} tokens`, text: ({ bytes }) => formatBytes(bytes) },
+  { title: "KL, nats a token", text: ({ kl }) => klText(kl) },
+  {
+    title: "Standard error",
+    text: ({ klStandardError }) => (klStandardError > 0 ? klStandardError.toPrecision(2) : ""),
+  },
+  { title: "Same next token", text: ({ top1 }) => (top1 === undefined ? "" : `${(100 * top1).toFixed(1)}%`) },
+  { title: "Perplexity", text: ({ perplexity }) => (perplexity === undefined ? "" : perplexity.toPrecision(4)) },
+  { title: "Pairs x layers", text: ({ pairs }) => pairs },
+];
+
+/** More points than this cannot be told apart in a line. */
+const LINE_POINTS = 96;
+
+/** Plans that differ less in bytes than this share of the range are not told apart. */
+const RESOLUTION = 1 / 4096;
+
+/** The best that single-layer losses promise at every cost, when they simply add up. */
+export const predictedFront = ({ space, profile }: ReportData): PredictedRow[] => {
+  if (profile === undefined) return [];
+  const losses = lossTable(profile).map((layer) => layer.map((kl) => Math.max(0, kl)));
+  const { layerBytes, shape } = space;
+  const costs = losses.map(() => [...layerBytes]);
+  const range = shape.layers * (Math.max(...layerBytes) - Math.min(...layerBytes));
+  const table = additiveFrontTable({ costs, losses, resolution: range * RESOLUTION });
+  const step = Math.max(1, (table.size - 1) / (LINE_POINTS - 1));
+  const indices = new Set(
+    Array.from({ length: LINE_POINTS }, (_, index) => Math.min(table.size - 1, Math.round(index * step))),
+  );
+  return [...indices].map((index) => ({
+    bits: planCost(space, table.genome(index)).bits,
+    kl: Math.max(SMALLEST_KL, table.losses[index] ?? SMALLEST_KL),
+  }));
+};

@@ -1,0 +1,39 @@
+import { WIDTH, type Room } from "../chart/chart.ts";
+import type { Position } from "../chart/spec.ts";
+
+/** Names of layers and pairs along the axes of a matrix, and how high it is. */
+export interface MatrixAxes {
+  readonly x: Position;
+  readonly y: Position;
+  /** Height of the rows, px. */
+  readonly height: number;
+}
+
+/** Height of a pair's row on a page, and of a layer's on a phone, px. */
+const ROW: Readonly<Record<Room, number>> = { wide: 20, narrow: 15 };
+
+/** Narrower columns than this leave no room for every layer's number, px. */
+const LABELLED = 16;
+
+/** Layers along a page, or down a phone. */
+export const matrixAxes = (room: Room, pairs: readonly string[], layers: number, grid: boolean): MatrixAxes => {
+  const axis = { domain: false, ticks: false, grid, labelOverlap: "greedy" } as const;
+  const everyFifth = WIDTH.wide / layers < LABELLED ? { values: multiplesOfFive(layers) } : {};
+  const pair = { field: "pair", type: "ordinal", title: null, sort: [...pairs] } as const;
+  const layer = { field: "layer", type: "ordinal", title: "layer" } as const;
+  if (room === "wide") {
+    return {
+      x: { ...layer, axis: { ...axis, labelAngle: 0, ...everyFifth } },
+      y: { ...pair, sort: [...pairs], axis },
+      height: pairs.length * ROW.wide,
+    };
+  }
+  return {
+    x: { ...pair, sort: [...pairs], axis: { ...axis, labelAngle: -90 } },
+    y: { ...layer, axis },
+    height: layers * ROW.narrow,
+  };
+};
+
+const multiplesOfFive = (layers: number): number[] =>
+  Array.from({ length: Math.ceil(layers / 5) }, (_, index) => index * 5);

@@ -1,0 +1,106 @@
+import { formatBytes, layerBytes } from "@kvtuner/plan";
+import type { TopLevelSpec } from "vega-lite";
+
+import { tableOf, tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
+import { BIT_COLORS } from "../chart/palette.ts";
+import { layered, type Position } from "../chart/spec.ts";
+import type { PickedPlan, ReportData } from "../data.ts";
+import { klText, tokensText } from "../text.ts";
+
+/** A layer of the picked plan. */
+interface LayerRow {
+  readonly layer: number;
+  readonly keyBits: number;
+  readonly valueBits: number;
+  readonly bytes: number;
+  /** Of the layer alone under its pair; undefined when it was not measured. */
+  readonly kl: number | undefined;
+}
+
+/** A cell: keys or values of a layer. */
+interface Cell extends Tipped<LayerRow> {
+  readonly bits: number;
+  readonly column: number;
+  readonly line: string;
+  readonly fill: string;
+  readonly ink: string;
+}
+
+/** The picked plan, layer by layer. */
+export const planStripChart = (data: ReportData, picked: PickedPlan): Chart => {
+  const rows = layerRows(data, picked);
+  const columns: Column<LayerRow>[] = [
+    { title: "Layer", text: ({ layer }) => String(layer) },
+    { title: "Key bits", text: ({ keyBits }) => String(keyBits) },
+    { title: "Value bits", text: ({ valueBits }) => String(valueBits) },
+    { title: `Bytes at ${tokensText(data.context)} tokens`, text: ({ bytes }) => formatBytes(bytes) },
+    { title: "KL of this layer alone, nats a token", text: ({ kl }) => (kl === undefined ? "" : klText(kl)) },
+  ];
+  const cells = tipped(columns, rows);
+  return {
+    label: "Bits of keys and values in each layer of the picked plan",
+    spec: (room) => stripSpec(cells, room),
+    table: tableOf(columns, rows),
+  };
+};
+
+const layerRows = ({ profile, settings, context }: ReportData, { plan, pairs }: PickedPlan): LayerRow[] =>
+  plan.layers.map((scheme, layer) => ({
+    layer,
+    keyBits: scheme.key.bits,
+    valueBits: scheme.value.bits,
+    bytes: layerBytes(scheme, settings.shape, context).total,
+    kl: profile?.layers[layer]?.candidates.find(({ id }) => id === pairs[layer])?.kl,
+  }));
+
+/** Layers in one line. */
+const LINE: Readonly<Record<Room, number>> = { wide: 36, narrow: 15 };
+
+const CELL_HEIGHT = 26;
+
+const stripSpec = (rows: readonly Tipped<LayerRow>[], room: Room): TopLevelSpec => {
+  const cells = rows.flatMap((row) => cellsOf(row, rows.length, LINE[room]));
+  const lines = [...new Set(cells.map(({ line }) => line))];
+  const isOneLine = lines.length === 2;
+  const axis = { domain: false, ticks: false } as const;
+  const x: Position = {
+    field: "column",
+    type: "ordinal",
+    title: "layer",
+    axis: isOneLine ? { ...axis, labelAngle: 0, labelOverlap: "greedy" } : null,
+    scale: { paddingInner: 0.08, paddingOuter: 0 },
+  };
+  const y: Position = {
+    field: "line",
+    type: "ordinal",
+    title: null,
+    sort: lines,
+    axis: { ...axis, labelFontSize: 12, labelLimit: 160 },
+    scale: { paddingInner: 0.1, paddingOuter: 0 },
+  };
+  return layered(room, lines.length * CELL_HEIGHT + (isOneLine ? 46 : 8), [
+    {
+      data: { values: cells },
+      mark: { type: "rect" },
+      encoding: { x, y, description: { field: "tip" }, color: { field: "fill", type: "nominal", scale: null } },
+    },
+    {
+      data: { values: cells },
+      mark: { type: "text", fontSize: 12, fontWeight: 600, aria: false },
+      encoding: { x, y, text: { field: "bits" }, color: { field: "ink", type: "nominal", scale: null } },
+    },
+  ]);
+};
+
+const cellsOf = (row: Tipped<LayerRow>, layers: number, line: number): Cell[] => {
+  const from = row.layer - (row.layer % line);
+  const suffix = layers <= line ? "" : ` ${from}-${Math.min(layers, from + line) - 1}`;
+  const cell = (name: string, bits: number): Cell => ({
+    ...row,
+    ...(BIT_COLORS[bits] ?? { fill: "#8a8f98", ink: "#ffffff" }),
+    bits,
+    column: row.layer % line,
+    line: `${name}${suffix}`,
+  });
+  return [cell("keys", row.keyBits), cell("values", row.valueBits)];
+};

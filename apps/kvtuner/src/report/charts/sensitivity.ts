@@ -1,0 +1,89 @@
+import type { TopLevelSpec } from "vega-lite";
+
+import type { Profile } from "@kvtuner/sensitivity";
+
+import { tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
+import { decadesOf } from "../chart/decades.ts";
+import { layered } from "../chart/spec.ts";
+import type { ReportData } from "../data.ts";
+import { klText } from "../text.ts";
+import { SMALLEST_KL } from "./front-rows.ts";
+import { matrixAxes } from "./layer-by-pair.ts";
+
+/** A layer under a pair, all others in 16 bits. */
+interface SensitivityRow {
+  readonly layer: number;
+  readonly pair: string;
+  readonly kl: number;
+  readonly picked: boolean;
+}
+
+/** What every layer loses alone under every pair. */
+export const sensitivityChart = (data: ReportData, profile: Profile): Chart => {
+  const rows = sensitivityRows(data, profile);
+  const columns: Column<SensitivityRow>[] = [
+    { title: "Layer", text: ({ layer }) => String(layer) },
+    { title: "Pair", text: ({ pair }) => pair },
+    { title: "KL, nats a token", text: ({ kl }) => klText(kl) },
+    { title: "In the picked plan", text: ({ picked }) => (picked ? "yes" : "") },
+  ];
+  const cells = tipped(columns, rows).map((row) => ({ ...row, kl: Math.max(SMALLEST_KL, row.kl) }));
+  return {
+    label: "Loss of each layer alone under each pair of bits",
+    spec: (room) => sensitivitySpec(cells, data.space.pairNames, room),
+    table: layersByPairs(rows, data.space.pairNames),
+  };
+};
+
+const sensitivityRows = ({ picked }: ReportData, profile: Profile): SensitivityRow[] =>
+  profile.layers.flatMap(({ layer, candidates }) =>
+    candidates.map(({ id, kl }) => ({ layer, pair: id, kl: kl ?? 0, picked: picked?.pairs[layer] === id })),
+  );
+
+const layersByPairs = (rows: readonly SensitivityRow[], pairs: readonly string[]): Chart["table"] => ({
+  head: ["Layer", ...pairs],
+  rows: [...new Set(rows.map(({ layer }) => layer))].map((layer) => [
+    String(layer),
+    ...pairs.map((pair) => klText(rows.find((row) => row.layer === layer && row.pair === pair)?.kl ?? Number.NaN)),
+  ]),
+});
+
+const sensitivitySpec = (cells: Tipped<SensitivityRow>[], pairs: readonly string[], room: Room): TopLevelSpec => {
+  const layers = new Set(cells.map(({ layer }) => layer)).size;
+  const { x, y, height } = matrixAxes(room, pairs, layers, false);
+  const decades = decadesOf(cells.map(({ kl }) => kl));
+  return layered(room, height + 100, [
+    {
+      data: { values: cells },
+      mark: { type: "rect" },
+      encoding: {
+        x,
+        y,
+        description: { field: "tip" },
+        color: {
+          field: "kl",
+          type: "quantitative",
+          scale: { type: "log", scheme: "viridis", domain: [decades[0] ?? SMALLEST_KL, decades.at(-1) ?? 1] },
+          legend: {
+            title: "KL of the layer alone, nats a token",
+            format: "~g",
+            values: decades,
+            gradientLength: room === "wide" ? 320 : 280,
+            gradientThickness: 12,
+          },
+        },
+      },
+    },
+    {
+      data: { values: cells.filter(({ picked }) => picked) },
+      mark: { type: "point", filled: true, size: 42, opacity: 1, aria: false },
+      encoding: {
+        x,
+        y,
+        fill: { value: "#ffffff" },
+        stroke: { value: "#12151a" },
+        strokeWidth: { value: 1.5 },
+      },
+    },
+  ]);
+};

@@ -1,0 +1,52 @@
+import type { Limit } from "../pipeline/limit.ts";
+import type { StudySettings } from "../study/settings.ts";
+import type { StudyRequest } from "./study/request.ts";
+
+/** Stand in for what a study does not hold. */
+const MODEL = "MODEL.gguf";
+const TEXT = "TEXT.txt";
+
+/** The command that makes this study again, one option a line, for a POSIX shell. */
+export const tuneCommandLines = (settings: StudySettings, request: StudyRequest | undefined): string =>
+  [
+    `kvtuner tune ${quote(request?.model ?? MODEL)}`,
+    ...optionsOf(settings, request).map(([name, value]) => `--${name} ${quote(value)}`),
+  ].join(" \\\n  ");
+
+const optionsOf = (settings: StudySettings, request: StudyRequest | undefined): [string, string][] => [
+  ["mode", settings.mode],
+  ["pairs", settings.pairs.join(",")],
+  ["sinks", String(settings.sinks)],
+  ["window", String(settings.window)],
+  ["context", String(settings.context)],
+  ...(settings.text === "self" ? [] : [["text", request?.text ?? TEXT] as [string, string]]),
+  ["windows", String(settings.windows)],
+  ["window-length", String(settings.windowLength)],
+  ["evaluations", String(settings.evaluations)],
+  ["seed", String(settings.seed)],
+  ["strategy", settings.strategy],
+  ["measure", settings.measure],
+  ["cost", settings.cost],
+  ...(request === undefined ? focusOption(settings) : limitOption(request.limit)),
+  ["out", request?.out ?? "STUDY"],
+];
+
+/** Without a request, the bytes that the search looked near say the most. */
+const focusOption = ({ focus }: StudySettings): [string, string][] =>
+  focus === null ? [] : [["budget", String(focus)]];
+
+const limitOption = (limit: Limit): [string, string][] => {
+  switch (limit.kind) {
+    case "bytes":
+      return [["budget", String(limit.bytes)]];
+    case "bits":
+      return [["bits", String(limit.bits)]];
+    case "kl":
+      return [["max-kl", String(limit.kl)]];
+    case "knee":
+      return [];
+  }
+};
+
+const quote = (text: string): string =>
+  /^[\w./:=,+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;

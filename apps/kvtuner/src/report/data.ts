@@ -1,0 +1,75 @@
+import { equivalentBits, formatPair, planBytes, trueBits, type Plan } from "@kvtuner/plan";
+
+import type { EvaluationEntry } from "../pipeline/evaluation-entry.ts";
+import { focusOf } from "../pipeline/limit.ts";
+import { choiceOf, makeFront } from "../pipeline/pick.ts";
+import { planCost, type PlanCost, type SearchSpace } from "../pipeline/space.ts";
+import { spaceOf } from "./study/report-settings.ts";
+import type { StudyContents } from "./study/read-study.ts";
+
+/** What all parts of a report are made of. */
+export interface ReportData extends StudyContents {
+  /** Tokens at which bytes and bits are counted. */
+  readonly context: number;
+  /** Bytes at the context length that the user has; undefined for none. */
+  readonly budget: number | undefined;
+  /** Pairs, priced at the context length. */
+  readonly space: SearchSpace;
+  /** Everything evaluated, priced at the context length. */
+  readonly evaluated: readonly PricedEntry[];
+  readonly picked: PickedPlan | undefined;
+}
+
+/** An evaluated plan with its cost. */
+export interface PricedEntry extends EvaluationEntry, PlanCost {
+  /** On the front of the study, or of what was evaluated so far. */
+  readonly onFront: boolean;
+  /** The pair, when all layers have the same one. */
+  readonly uniform: string | undefined;
+  /** The picked plan. */
+  readonly picked: boolean;
+}
+
+/** The picked plan with its cost. */
+export interface PickedPlan {
+  readonly plan: Plan;
+  /** By layer. */
+  readonly pairs: readonly string[];
+  readonly bytes: number;
+  readonly bits: number;
+  readonly equivalentBits: number;
+}
+
+/** What a report may be asked for beside the study. */
+export interface ReportView {
+  readonly budget?: number;
+  readonly context?: number;
+}
+
+/** Prices a study. Without a budget, it is the one that was asked for, or that the search looked near. */
+export const reportData = (study: StudyContents, view: ReportView): ReportData => {
+  const context = view.context ?? study.settings.context;
+  const space = spaceOf(study.settings, context);
+  const picked = study.plan && pickedPlan(study.plan, context);
+  const front = study.front ?? makeFront(spaceOf(study.settings, study.settings.context), study.entries);
+  const onFront = new Set(front.front.map(({ pairs }) => pairs.join()));
+  const evaluated = study.entries.map((entry) => ({
+    ...entry,
+    ...planCost(space, choiceOf(space, entry.pairs)),
+    onFront: onFront.has(entry.pairs.join()),
+    uniform: new Set(entry.pairs).size === 1 ? entry.pairs[0] : undefined,
+    picked: entry.pairs.join() === picked?.pairs.join(),
+  }));
+  return { ...study, context, budget: view.budget ?? budgetOf(study), space, evaluated, picked };
+};
+
+const pickedPlan = (plan: Plan, context: number): PickedPlan => ({
+  plan,
+  pairs: plan.layers.map(({ key, value }) => formatPair({ key: key.bits, value: value.bits })),
+  bytes: planBytes(plan, context).total,
+  bits: trueBits(plan, context),
+  equivalentBits: equivalentBits(plan),
+});
+
+const budgetOf = ({ request, settings }: StudyContents): number | undefined =>
+  request === undefined ? (settings.focus ?? undefined) : focusOf(request.limit, settings);

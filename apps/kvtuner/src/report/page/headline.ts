@@ -1,0 +1,65 @@
+import { formatBytes } from "@kvtuner/plan";
+
+import type { PickedPlan, ReportData } from "../data.ts";
+import { bitsText, klText, tokensText } from "../text.ts";
+import { bytesOfLayers, exactCacheBytes, largestContext } from "../cache-bytes.ts";
+import { html, type Markup } from "./markup.ts";
+
+/** What the study is of, and what came out, in one sentence and a few figures. */
+export const headline = (data: ReportData): Markup =>
+  html`<header>
+    <p class="kicker">KVTuner report</p>
+    <h1>${data.settings.model.name}</h1>
+    ${data.picked === undefined ? notPicked(data) : found(data, data.picked)}
+  </header> `;
+
+const notPicked = ({ settings }: ReportData): Markup =>
+  html`<p class="lead">
+    A study of ${settings.shape.layers} layers that has not picked a plan yet. Run <code>tune</code> again with the same
+    settings: it goes on where it stopped.
+  </p> `;
+
+const found = (data: ReportData, picked: PickedPlan): Markup => {
+  const { context } = data;
+  const exact = exactCacheBytes(data.settings.shape, context);
+  return html`<p class="lead">
+      At ${tokensText(context)} tokens its cache takes <b>${formatBytes(picked.bytes)}</b> under the picked plan, and
+      ${formatBytes(exact)} in 16 bits: ${(exact / picked.bytes).toFixed(1)} times less.${measuredSentence(picked)}
+    </p>
+    <ul class="tiles">
+      ${tiles(data, picked, exact).map(
+        ([value, label], index) =>
+          html`<li><b class="${index === 0 ? "hero" : ""}">${value}</b><span>${label}</span></li>`,
+      )}
+    </ul> `;
+};
+
+const measuredSentence = ({ plan }: PickedPlan): string => {
+  const top1 = plan.measured?.top1;
+  if (top1 === undefined) return "";
+  return ` On the calibration text it finds the same token the most likely one as with the 16-bit cache at ${(100 * top1).toFixed(1)}% of positions.`;
+};
+
+const tiles = (data: ReportData, picked: PickedPlan, exact: number): [string, string][] => {
+  const { plan } = picked;
+  const { measured } = plan;
+  return [
+    [`${(exact / picked.bytes).toFixed(1)}x`, "smaller than 16 bits, everything counted"],
+    [bitsText(picked.bits), `true bits a stored number; codes alone ${bitsText(picked.equivalentBits)}`],
+    ...(measured === undefined ? [] : [[klText(measured.kl), lossLabel(measured.klStandardError)] as [string, string]]),
+    ...(measured?.perplexity === undefined
+      ? []
+      : [[measured.perplexity.toPrecision(4), "perplexity on the calibration text"] as [string, string]]),
+    ...boughtTile(data, plan),
+  ];
+};
+
+const lossLabel = (standardError: number | undefined): string =>
+  `KL to the 16-bit cache, nats a token${standardError ? `, +- ${standardError.toPrecision(2)}` : ""}`;
+
+const boughtTile = ({ budget, settings }: ReportData, plan: PickedPlan["plan"]): [string, string][] => {
+  if (budget === undefined) return [];
+  const bytesAt = bytesOfLayers(plan.layers, settings.shape);
+  const tokens = largestContext(bytesAt, plan.layers, budget);
+  return [[tokensText(tokens), `tokens of context in ${formatBytes(budget)}`]];
+};

@@ -1,0 +1,50 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { z } from "zod";
+
+import type { Limit } from "../../pipeline/limit.ts";
+import { writeJsonAtomic } from "../../study/atomic-file.ts";
+import { STUDY_FILES } from "../../study/folder.ts";
+
+/** `request.json`: what the last run was asked for that shapes no figure, so that a report can say how to run it again. */
+export interface StudyRequest {
+  readonly version: 1;
+  /** As it was named; absent for a model that was opened by the caller. */
+  readonly model?: string;
+  /** Path of the calibration text; absent for the model's own. */
+  readonly text?: string;
+  readonly out: string;
+  /** What the picked plan keeps to. */
+  readonly limit: Limit;
+}
+
+/** Writes `request.json` into a study. */
+export const writeRequest = (folder: string, request: StudyRequest): void =>
+  writeJsonAtomic(join(folder, STUDY_FILES.request), request);
+
+/** The request of a study; undefined when it has none, as older ones do, or one that cannot be read: it is only told. */
+export const readRequest = (folder: string): StudyRequest | undefined => {
+  const path = join(folder, STUDY_FILES.request);
+  if (!existsSync(path)) return undefined;
+  try {
+    const value: unknown = JSON.parse(readFileSync(path, "utf8"));
+    schema.parse(value);
+    return value as StudyRequest;
+  } catch {
+    return undefined;
+  }
+};
+
+const schema = z.object({
+  version: z.literal(1),
+  model: z.string().optional(),
+  text: z.string().optional(),
+  out: z.string(),
+  limit: z.discriminatedUnion("kind", [
+    z.object({ kind: z.literal("bytes"), bytes: z.number() }),
+    z.object({ kind: z.literal("bits"), bits: z.number() }),
+    z.object({ kind: z.literal("kl"), kl: z.number() }),
+    z.object({ kind: z.literal("knee") }),
+  ]),
+});

@@ -1,0 +1,27 @@
+/** A loss, three digits. */
+export const klText = (kl: number): string => kl.toPrecision(3);
+
+/** A number of tokens. */
+export const tokensText = (tokens: number): string => tokens.toLocaleString("en-US");
+
+/** Bits a number. */
+export const bitsText = (bits: number): string => bits.toFixed(3);
+
+/** How often each pair is in a plan: `K8V4 x 12, K4V4 x 18`, in the order of `names`. */
+export const pairCounts = (pairs: readonly string[], names: readonly string[]): string =>
+  [...new Set([...names, ...pairs])]
+    .map((name) => ({ name, count: pairs.filter((pair) => pair === name).length }))
+    .filter(({ count }) => count > 0)
+    .map(({ name, count }) => `${name} x ${count}`)
+    .join(", ");
+
+/** Layers in runs: `0-3, 7, 9-11`. */
+export const layerRuns = (layers: readonly number[]): string => {
+  const runs: [number, number][] = [];
+  for (const layer of layers.toSorted((one, other) => one - other)) {
+    const last = runs.at(-1);
+    if (last !== undefined && last[1] === layer - 1) last[1] = layer;
+    else runs.push([layer, layer]);
+  }
+  return runs.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join(", ");
+};

@@ -1,0 +1,31 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+
+import { writeFileAtomic } from "../study/atomic-file.ts";
+import { STUDY_FILES } from "../study/folder.ts";
+import { renderFile } from "./chart/render.ts";
+import { reportData, type ReportData, type ReportView } from "./data.ts";
+import { renderPage } from "./page/page.ts";
+import { reportSections } from "./sections.ts";
+import { readStudy } from "./study/read-study.ts";
+
+/** Writes `report.html` into a study; returns its path. */
+export const writeReport = async (folder: string, view: ReportView = {}): Promise<string> => {
+  const data = reportData(readStudy(folder), view);
+  const path = join(folder, STUDY_FILES.report);
+  writeFileAtomic(path, await renderPage(data, reportSections(data)));
+  return path;
+};
+
+/** Writes every chart that the study has data for as an SVG file into `target`, which is made; returns their paths. */
+export const writeCharts = async (data: ReportData, target: string): Promise<string[]> => {
+  mkdirSync(target, { recursive: true });
+  const paths: string[] = [];
+  for (const { id, chart } of reportSections(data)) {
+    if (chart === undefined) continue;
+    const path = join(target, `${id}.svg`);
+    writeFileAtomic(path, await renderFile(id, chart));
+    paths.push(path);
+  }
+  return paths;
+};

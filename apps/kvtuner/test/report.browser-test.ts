@@ -1,0 +1,123 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+import { chromium, type Browser, type Page } from "playwright";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+import { fakeModel } from "../src/test-support/fake-model.ts";
+import { tune } from "../src/tune.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "kvtuner-report-"));
+const CHARTS = ["front", "plan", "context", "sensitivity", "candidates", "groups"];
+let browser: Browser;
+
+beforeAll(async () => {
+  await tune({
+    model: { ...fakeModel(), identity: { name: "<script>window.broken = true</script>", architecture: "llama" } },
+    out: folder,
+    pairs: ["K8V8", "K8V4", "K4V4", "K4V2", "K2V2"],
+    evaluations: 10,
+    windows: 1,
+    windowLength: 64,
+    mode: "per-token",
+    limit: { kind: "bits", bits: 5 },
+  });
+  browser = await chromium.launch({ executablePath: process.env["KVTUNER_CHROMIUM"] ?? "", args: ["--no-sandbox"] });
+});
+
+afterAll(async () => {
+  await browser?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+interface Opened {
+  readonly page: Page;
+  /** What the console said, what failed, and what was asked of a network. */
+  readonly complaints: string[];
+}
+
+const openReport = async (colorScheme: "light" | "dark", width: number): Promise<Opened> => {
+  const context = await browser.newContext({ colorScheme, viewport: { width, height: 800 } });
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  const url = pathToFileURL(join(folder, "report.html")).href;
+  page.on("console", (message) => complaints.push(message.text()));
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("request", (request) => request.url() === url || complaints.push(request.url()));
+  await page.goto(url);
+  return { page, complaints };
+};
+
+test.each([
+  ["light", 1000, "wide"],
+  ["dark", 1000, "wide"],
+  ["light", 360, "narrow"],
+] as const)(
+  "opens from a file in %s at %i px, complains of nothing, and shows every chart",
+  async (scheme, width, room) => {
+    const { page, complaints } = await openReport(scheme, width);
+    for (const id of CHARTS) {
+      for (const each of ["wide", "narrow"]) {
+        const box = await page.locator(`#${id} .${each} svg`).boundingBox();
+        expect(box !== null, `${id} ${each}`).toBe(each === room);
+        if (box !== null) expect(box.height).toBeGreaterThan(40);
+      }
+    }
+    expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth")).toBe(true);
+    expect(await page.evaluate("window.broken")).toBe(undefined);
+    expect(complaints).toEqual([]);
+    await page.context().close();
+  },
+);
+
+test.each(CHARTS)("the marks of the chart %s tell their numbers when the pointer is on them", async (id) => {
+  const { page, complaints } = await openReport("light", 1000);
+  const mark = page.locator(`#${id} .wide [role=graphics-symbol][aria-label]`).last();
+  const told = (await mark.getAttribute("aria-label")) ?? "";
+  const tip = page.locator("#tip");
+  expect(await tip.isVisible()).toBe(false);
+  await mark.scrollIntoViewIfNeeded();
+  await mark.hover({ force: true });
+  expect(await tip.isVisible()).toBe(true);
+  expect(await tip.locator("div").allTextContents()).toEqual(told.split("; "));
+  const box = await tip.boundingBox();
+  expect((box?.x ?? -1) >= 0 && (box?.x ?? 0) + (box?.width ?? 0) <= 1000).toBe(true);
+  await page.keyboard.press("Escape");
+  expect(await tip.isVisible()).toBe(false);
+  expect(complaints).toEqual([]);
+  await page.context().close();
+});
+
+test("on a phone a tap beside a small mark shows it, and the tables open", async () => {
+  const { page, complaints } = await openReport("dark", 360);
+  const mark = page.locator("#front .narrow [role=graphics-symbol][aria-label]").last();
+  await mark.scrollIntoViewIfNeeded();
+  const box = await mark.boundingBox();
+  await page.mouse.move((box?.x ?? 0) - 6, (box?.y ?? 0) - 6);
+  await page.mouse.down();
+  expect(await page.locator("#tip").isVisible()).toBe(true);
+  await page.locator("#front summary").click();
+  expect(await page.locator("#front table").isVisible()).toBe(true);
+  expect(complaints).toEqual([]);
+  await page.context().close();
+});
+
+test("light and dark pages differ in their background and ink, in and outside of charts", async () => {
+  const looks = [];
+  for (const scheme of ["light", "dark"] as const) {
+    const { page } = await openReport(scheme, 1000);
+    looks.push(
+      await page.evaluate(
+        `["body", "section", "#front .wide .mark-text text"].map((where) => {
+          const { color, backgroundColor, fill } = getComputedStyle(document.querySelector(where));
+          return [color, backgroundColor, fill].join(" ");
+        })`,
+      ),
+    );
+    await page.context().close();
+  }
+  const [light, dark] = looks as [string[], string[]];
+  for (const [index, look] of light.entries()) expect(dark[index]).not.toBe(look);
+});
