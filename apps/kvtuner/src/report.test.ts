@@ -43,9 +43,9 @@ describe("a report", () => {
   test("has every part, each with a chart for a page and for a phone", () => {
     for (const id of ["front", "plan", "context", "sensitivity", "candidates", "groups"]) {
       const { marks, rows } = chartOf(page, id);
-      expect(marks.wide.length, id).toBeGreaterThan(3);
-      expect(marks.narrow.toSorted(), id).toEqual(marks.wide.toSorted());
-      expect(rows.length, id).toBeGreaterThan(2);
+      expect(marks.wide.length).toBeGreaterThan(3);
+      expect(marks.narrow.toSorted()).toEqual(marks.wide.toSorted());
+      expect(rows.length).toBeGreaterThan(2);
     }
     expect(sectionOf(page, "settings")).toContain("per-token");
     expect(page).not.toMatch(/NaN|undefined|\[object/);
@@ -162,7 +162,7 @@ describe("a report", () => {
     for (const [file, section, words] of steps) {
       rmSync(join(folder, file));
       const partial = await pageOf(folder);
-      expect(sectionOf(partial, section), file).toContain(words);
+      expect(sectionOf(partial, section)).toContain(words);
       expect(partial).not.toMatch(/NaN|undefined|Infinity/);
     }
     expect(chartOf(await pageOf(folder), "context").rows.length).toBeGreaterThan(1);

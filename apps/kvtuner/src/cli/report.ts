@@ -32,7 +32,10 @@ export const reportCommand = (terminal: Terminal): Command =>
 
 const EXAMPLES = examples([
   ["kvtuner report studies/mine --open", "write it and look at it"],
-  ["kvtuner report studies/mine --budget 40MB --svg charts", "how long a context 40 MB hold; every chart as a file too"],
+  [
+    "kvtuner report studies/mine --budget 40MB --svg charts",
+    "how long a context 40 MB hold; every chart as a file too",
+  ],
 ]);
 
 /** The report is written by then: a machine without a browser is no failure. */
