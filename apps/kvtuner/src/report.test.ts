@@ -189,11 +189,11 @@ describe("a report", () => {
     ["a pair that is none", "pair", damage("settings.json", `"K8V4"`, `"<b>"`), "STUDY_SETTINGS_UNREADABLE"],
     ["a profile cut short", "profile", damage("profile.json", /"candidates"[\s\S]*/, ""), "STUDY_FILE_UNREADABLE"],
     ["a journal line that is none", "journal", damage("journal.jsonl", /^.*\n/, "{}\n"), "STUDY_JOURNAL_DAMAGED"],
-    ["a plan that is none", "plan", damage("plan.json", /[\s\S]+/, "{}"), "PLAN_UNKNOWN_VERSION"],
+    ["a plan that is none", "plan", damage("plan.json", /[\s\S]+/, "{}"), "PLAN_INVALID"],
     [
       "a plan for another model",
       "other",
-      damage("plan.json", `"name": "fake"`, `"name": "fake", "sha256": "${"0".repeat(64)}"`),
+      damage("plan.json", `"headSize": 32`, `"headSize": 64`),
       "PLAN_FOR_ANOTHER_MODEL",
     ],
   ] as const)("of %s is an error", async (_, name, change, code) => {
