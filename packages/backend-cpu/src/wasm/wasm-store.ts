@@ -43,7 +43,7 @@ export class WasmStore implements CacheStore {
 
   /**
    * Layer by layer: what can fail comes before the first layer is encoded, and a memory of the old cache is let go as soon as
-   * its last layer is.
+   * its last layer is; the engine may give it back only later, so that both caches take memory.
    */
   async retune(plan: CachePlan): Promise<void> {
     const next = await createStore(this.#owner, plan);
