@@ -14,6 +14,7 @@ export const arrows = {
   "@kvtuner/sensitivity": ["@kvtuner/plan"],
   "@kvtuner/clustering": ["@kvtuner/plan"],
   "@kvtuner/search": ["@kvtuner/plan"],
+  "@kvtuner/embedded-model": [],
   "@kvtuner/backend": ["@kvtuner/quantizers"],
   "@kvtuner/backend-cpu": ["@kvtuner/backend"],
   "@kvtuner/backend-webgpu": ["@kvtuner/backend"],
@@ -26,7 +27,7 @@ export const arrows = {
 const applications = ["kvtuner", "@kvtuner/studio"];
 
 /** What must run in a browser unchanged. */
-export const browserPackages = ["plan", "quantizers", "sensitivity", "clustering", "search"].map(
+export const browserPackages = ["plan", "quantizers", "sensitivity", "clustering", "search", "embedded-model"].map(
   (name) => `@kvtuner/${name}`,
 );
 

@@ -1,0 +1,1 @@
+export { embeddedModelUrl, embeddedTasks, embeddedTexts, type EmbeddedTask } from "./files.ts";
