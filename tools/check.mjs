@@ -81,7 +81,7 @@ const steps = {
   unused: command(installed("knip/bin/knip.js")),
   packages: script("packages.mjs"),
   tarballs: visible("tools/checks/tarballs.mjs"),
-  size: command(installed("size-limit/bin.js")),
+  size: script("sizes.mjs"),
   docs: command([process.execPath, join(root, "tools/docs.mjs")]),
   changesets: command(installed("@changesets/cli/bin.js", "status")),
   tests: () => tests(process.execPath, "node"),
