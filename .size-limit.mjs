@@ -11,7 +11,7 @@ const limits = {
   "@kvtuner/search": "16 kB",
   "@kvtuner/backend": "95 kB",
   "@kvtuner/backend/test": "110 kB",
-  "@kvtuner/backend-cpu": "120 kB",
+  "@kvtuner/backend-cpu": "140 kB",
   "@kvtuner/decoder": "150 kB",
   "@kvtuner/decoder/node": "4 kB",
   "@kvtuner/evaluation": "170 kB",
