@@ -1,37 +1,34 @@
-// Tunes a small model, quickly, and shows what was found:  npm run demo
-import { existsSync } from "node:fs";
+// Tunes the embedded model, quickly, and runs what was found beside the float cache:  npm run demo
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { prepare } from "./prepare.mjs";
 import { root, run } from "./workspace.mjs";
 
 const study = "studies/demo";
-const node = (...args) => [process.execPath, ...args];
-const kvtuner = (...args) => node("apps/kvtuner/dist/cli.js", ...args);
+const embedded = "packages/embedded-model";
+const model = `${embedded}/model.gguf`;
+const kvtuner = (...args) => [process.execPath, "apps/kvtuner/dist/cli.js", ...args];
+const flags = (text) => text.split(" ");
 
-const steps = [
-  node("tools/model/fetch.mjs", "smollm2"),
-  kvtuner(
-    "tune",
-    "smollm2",
-    "--mode",
-    "compact",
-    "--pairs",
-    "K8V4,K4V4,K4V3,K4V2,K3V3,K3V2,K2V2",
-    "--windows",
-    "1",
-    "--evaluations",
-    "20",
-    "--bits",
-    "4",
-    "--out",
-    study,
-  ),
-  kvtuner("inspect", study),
-];
+const step = async (argv) => {
+  const { code } = await run(argv);
+  if (code !== 0) process.exit(code);
+};
 
 await prepare();
-for (const step of steps) {
-  const { code } = await run(step);
-  if (code !== 0) process.exit(code);
+const text = ["--text", `${embedded}/text/calibration.txt`];
+await step(kvtuner("tune", model, ...text, ...flags("--mode per-token --evaluations 60 --bits 4 --out"), study));
+
+const tasks = readFileSync(join(root, embedded, "tasks/recall-24.jsonl"), "utf8");
+const { prompt, answer } = JSON.parse(tasks.split("\n", 1)[0]);
+console.log(`\n${prompt}  (expected: ${answer})`);
+for (const [name, plan] of [
+  ["float cache", "none"],
+  ["tuned plan", `${study}/plan.json`],
+  ["per-token:K2V2", "per-token:K2V2"],
+]) {
+  console.log(`\n${name}:`);
+  await step(kvtuner("run", model, "--plan", plan, "--prompt", prompt, ...flags("--max-tokens 8")));
 }
-if (existsSync(join(root, study, "report.html"))) console.log(`\nReport: ${study}/report.html`);
+for (const picture of ["report.html", "front.svg"])
+  if (existsSync(join(root, study, picture))) console.log(`\nLook at ${study}/${picture}`);

@@ -4,8 +4,8 @@ import { sizeFault, withSize } from "./sizes.mjs";
 describe("the size a README states", () => {
   test("is written at the end, and then replaced", () => {
     const readme = withSize("# A\n\nText.\n", 94_600);
-    expect(readme).toMatch(/^# A\n\nText\.\n\nSize: 95 kB minified .*\n$/);
-    expect(withSize(readme, 9_460)).toMatch(/^# A\n\nText\.\n\nSize: 9\.5 kB minified .*\n$/);
+    expect(readme).toMatch(/^# A\n\nText\.\n\nSize: 94\.6 kB minified .*\n$/);
+    expect(withSize(readme, 9_460)).toMatch(/^# A\n\nText\.\n\nSize: 9\.46 kB minified .*\n$/);
     expect(sizeFault(readme, 94_600)).toBeUndefined();
   });
 
