@@ -2,14 +2,23 @@
 import { installed, run } from "../workspace.mjs";
 import { pack } from "./packed.mjs";
 
+/** Entry points that are files to read, not modules: they have no types. */
+const dataEntries = ({ exports }) =>
+  Object.entries(exports).flatMap(([subpath, target]) => (typeof target === "string" ? [subpath] : []));
+
 /** Each judge as the command that judges one tarball. */
 const judges = [
-  (tarball) => installed("publint/src/cli.js", "run", tarball, "--strict"),
-  (tarball) => installed("@arethetypeswrong/cli/dist/index.js", tarball, "--profile", "esm-only", "--format", "ascii"),
+  ({ tarball }) => installed("publint/src/cli.js", "run", tarball, "--strict"),
+  ({ manifest, tarball }) => [
+    ...installed("@arethetypeswrong/cli/dist/index.js", tarball, "--profile", "esm-only", "--format", "ascii"),
+    "--exclude-entrypoints",
+    ...dataEntries(manifest),
+  ],
 ];
 
-const judge = async ({ manifest, tarball }) => {
-  const verdicts = await Promise.all(judges.map((command) => run(command(tarball), { output: "capture" })));
+const judge = async (published) => {
+  const { manifest } = published;
+  const verdicts = await Promise.all(judges.map((command) => run(command(published), { output: "capture" })));
   for (const { code, output } of verdicts) {
     if (code === 0) continue;
     console.error(`${manifest.name}: ${output}`);
