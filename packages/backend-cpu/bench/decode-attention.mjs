@@ -1,9 +1,10 @@
 // Microseconds a layer of one decoded token on synthetic caches, and ratios to per-token K4V4.
 //   node bench/decode-attention.mjs [--depths 1024,8192] [--shapes 9/3/64] [--schemes per-token:K4V4,none]
 //                                   [--data uniform,peaked] [--rounds N] [--layers N] [--clock wall|cpu]
-//                                   [--simd auto|baseline|relaxed|baseline,relaxed]
-// Schemes and modules are timed in turns; a figure is the median over the rounds, with the smallest beside it, and the
-// ratio to per-token K4V4 in the same module. "uniform": all scores
+//                                   [--simd auto|baseline|relaxed|baseline,relaxed] [--threads 1,2]
+// Schemes, modules and numbers of threads are timed in turns; a figure is the median over the rounds, with the smallest
+// beside it, and the ratio to per-token K4V4 in the same module on as many threads. The last column is the time on one
+// thread over the time on so many, when both are timed. "uniform": all scores
 // are within a few nats. "peaked": the first 4 and the newest 128 tokens score about 20 nats above all others.
 import { parseArgs } from "node:util";
 import { Tensor } from "onnxruntime-common";
@@ -25,6 +26,7 @@ const { values: options } = parseArgs({
     layers: { type: "string", default: "4" },
     clock: { type: "string", default: "wall" },
     simd: { type: "string", default: "auto" },
+    threads: { type: "string", default: "1" },
   },
 });
 
@@ -119,38 +121,46 @@ const measure = async (backends, shape, depth, data) => {
     tensor(next, shape.kvHeads * shape.headSize),
     tensor(next, shape.kvHeads * shape.headSize),
   ];
-  const variants = options.schemes.split(",").flatMap((scheme) => backends.map((backend) => ({ scheme, backend })));
-  const caches = [];
-  for (const { scheme, backend } of variants)
-    caches.push(await filledCache(backend, shape, parseShorthand(scheme).layer, depth, keys, values));
-  const times = variants.map(() => []);
-  for (let round = 0; round < Number(options.rounds) + 3; round++)
-    for (const [index, cache] of caches.entries()) {
-      const time = await timeToken(cache, shape, call);
-      if (round >= 3) times[index].push(time);
+  const variants = [];
+  for (const scheme of options.schemes.split(","))
+    for (const { threads, backend } of backends) {
+      const cache = await filledCache(backend, shape, parseShorthand(scheme).layer, depth, keys, values);
+      variants.push({ scheme, threads, simd: backend.simd, cache, times: [] });
     }
-  report(shape, depth, data, variants, times, caches);
-  for (const cache of caches) await cache.dispose();
+  for (let round = 0; round < Number(options.rounds) + 3; round++)
+    for (const { cache, times } of variants) {
+      const time = await timeToken(cache, shape, call);
+      if (round >= 3) times.push(time);
+    }
+  report(shape, depth, data, variants);
+  for (const { cache } of variants) await cache.dispose();
 };
 
-const report = (shape, depth, data, variants, times, caches) => {
-  for (const [index, { scheme, backend }] of variants.entries()) {
-    const baseline = variants.findIndex((other) => other.scheme === BASELINE && other.backend === backend);
-    const ratios = () => times[index].map((time, round) => time / times[baseline][round]);
-    const gigabytes = caches[index].bytes().total / shape.layers / 1e9;
-    const us = median(times[index]);
+/** Median over the rounds of the quotient of two variants' times; empty without one of them. */
+const quotient = (above, below) =>
+  above && below ? median(above.times.map((time, round) => time / below.times[round])).toFixed(2) : "";
+
+const report = (shape, depth, data, variants) => {
+  for (const variant of variants) {
+    const { scheme, threads, simd, cache, times } = variant;
+    const find = (wanted, count) =>
+      variants.find((other) => other.scheme === wanted && other.threads === count && other.simd === simd);
+    const gigabytes = cache.bytes().total / shape.layers / 1e9;
+    const us = median(times);
     console.log(
       `${shape.queryHeads}/${shape.kvHeads}/${shape.headSize}`.padEnd(10),
       String(depth).padStart(6),
       data.padEnd(8),
       scheme.padEnd(16),
-      backend.simd.padEnd(8),
+      simd.padEnd(8),
+      String(threads).padStart(7),
       us.toFixed(0).padStart(6),
-      Math.min(...times[index])
+      Math.min(...times)
         .toFixed(0)
         .padStart(6),
-      baseline < 0 ? "" : median(ratios()).toFixed(2).padStart(6),
+      quotient(variant, find(BASELINE, threads)).padStart(6),
       (gigabytes / (us * 1e-6)).toFixed(1).padStart(6),
+      quotient(find(scheme, 1), variant).padStart(7),
     );
   }
 };
@@ -161,8 +171,13 @@ const shapeOf = (text) => {
 };
 
 const backends = [];
-for (const simd of options.simd.split(",")) backends.push(await createCpuBackend({ simd }));
-console.log("heads       depth data     scheme           simd     median    min  ratio   GB/s   (us a layer)");
+for (const simd of options.simd.split(","))
+  for (const threads of options.threads.split(",").map(Number))
+    backends.push({ threads, backend: await createCpuBackend({ simd, threads }) });
+console.log(
+  "heads       depth data     scheme           simd     threads median    min  ratio   GB/s  faster (us a layer)",
+);
 for (const shape of options.shapes.split(",").map(shapeOf))
   for (const depth of options.depths.split(",").map(Number))
     for (const data of options.data.split(",")) await measure(backends, shape, depth, data);
+for (const { backend } of backends) await backend.dispose();

@@ -2,3 +2,5 @@
 export declare const baselineKernels: string;
 /** The same with relaxed SIMD. */
 export declare const relaxedKernels: string;
+/** Program of a worker that runs the kernels; `src/wasm/threads/kernel-worker.js`. */
+export declare const kernelWorker: string;

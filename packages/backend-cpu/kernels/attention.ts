@@ -15,7 +15,7 @@ import {
   TILE,
   VALUE,
 } from "./layout";
-import { keyRows, layOut, rowStates, state, valueRows } from "./row-state";
+import { keyRows, layOut, rowStates, state, useRowStates, valueRows } from "./row-state";
 import { scale, weighTile } from "./softmax";
 import { addRecord } from "./values";
 
@@ -23,9 +23,18 @@ import { addRecord } from "./values";
 const NEGLIGIBLE: f32 = 4e-5;
 const LOG2_E: f64 = 1.4426950408889634;
 
-/** Bytes of scratch that {@link attend} needs for `rows` rows. */
+/** Tiles behind the sinks that {@link beginRows} attends to. */
+const FIRST_TILES: i32 = 1;
+
+/** Bytes of scratch that {@link attend} needs for `rows` rows; the others need what no row does. */
 export function scratchBytes(layer: usize, rows: i32): usize {
   return layOut(layer, 0, rows);
+}
+
+/** Bytes of the state of one row. */
+export function stateBytes(layer: usize): usize {
+  layOut(layer, 0, 0);
+  return state.sizeBytes;
 }
 
 /**
@@ -35,6 +44,7 @@ export function scratchBytes(layer: usize, rows: i32): usize {
  * Tiles outside, rows inside: codes are read from memory once for all rows.
  */
 export function attend(
+  scratch: usize,
   layer: usize,
   head: i32,
   start: i32,
@@ -42,16 +52,104 @@ export function attend(
   query: usize,
   out: usize,
   stride: usize,
-  scratch: usize,
 ): void {
   layOut(layer, scratch, rows);
-  const length = start + rows;
-  const sinks = field(layer, SINKS);
   for (let row = 0; row < rows; row++) begin(layer, stateOf(row), query + <usize>row * stride);
-  for (let first = 0; first < min(sinks, length); first += TILE)
-    attendTile(layer, head, start, rows, first, min(TILE, sinks - first), -1);
-  for (let first = sinks, tile = 0; first < length; first += TILE, tile++)
-    attendTile(layer, head, start, rows, first, TILE, tile);
+  attendSinks(layer, head, start, rows);
+  attendTiles(layer, head, start, rows, 0, i32.MAX_VALUE / TILE);
+  for (let row = 0; row < rows; row++) finish(layer, stateOf(row), out + <usize>row * stride);
+}
+
+/**
+ * The same in parts that may run at once, each with a scratch and states of its own. This begins the states of all rows,
+ * with the sinks and the first tile, so that every part knows of scores that its own are negligible beside.
+ */
+export function beginRows(
+  scratch: usize,
+  layer: usize,
+  head: i32,
+  start: i32,
+  rows: i32,
+  query: usize,
+  stride: usize,
+  states: usize,
+): void {
+  layOut(layer, scratch, 0);
+  useRowStates(states);
+  for (let row = 0; row < rows; row++) begin(layer, stateOf(row), query + <usize>row * stride);
+  attendSinks(layer, head, start, rows);
+  attendTiles(layer, head, start, rows, 0, FIRST_TILES);
+}
+
+/**
+ * Goes on from the states at `begun`, which stay as they are, with tiles `from .. to - 1`, into `states`. The part of the
+ * first tile of all keeps the sums that it begins with; all parts keep the total.
+ */
+export function attendPart(
+  scratch: usize,
+  layer: usize,
+  head: i32,
+  start: i32,
+  rows: i32,
+  from: i32,
+  to: i32,
+  begun: usize,
+  states: usize,
+): void {
+  layOut(layer, scratch, 0);
+  useRowStates(states);
+  memory.copy(states, begun, <usize>rows * state.sizeBytes);
+  const bytes = <usize>(field(layer, HEADS) * field(layer, HEAD_SIZE)) << 2;
+  if (from > 0)
+    for (let row = 0; row < rows; row++) {
+      memory.fill(stateOf(row) + state.exact, 0, bytes);
+      memory.fill(stateOf(row) + state.decoded, 0, bytes);
+    }
+  attendTiles(layer, head, start, rows, max(from, FIRST_TILES), to);
+}
+
+/** Adds the part at `part` to the one at `into`; both began with `begun`, which is to count once. */
+export function mergePart(layer: usize, rows: i32, into: usize, part: usize, begun: usize): void {
+  layOut(layer, 0, 0);
+  const heads = field(layer, HEADS);
+  for (let row = 0; row < rows; row++) {
+    for (let head = 0; head < heads; head++) mergeHead(into, part, begun, head, field(layer, HEAD_SIZE));
+    into += state.sizeBytes;
+    part += state.sizeBytes;
+    begun += state.sizeBytes;
+  }
+}
+
+function mergeHead(into: usize, part: usize, begun: usize, head: i32, headSize: i32): void {
+  const at = <usize>head << 2;
+  const largest = max(load<f32>(into + state.largest + at), load<f32>(part + state.largest + at));
+  const mine = powerOf(into, at, largest);
+  const theirs = powerOf(part, at, largest);
+  const both = powerOf(begun, at, largest) * <f64>load<f32>(begun + state.total + at);
+  const total = mine * <f64>load<f32>(into + state.total + at) + theirs * <f64>load<f32>(part + state.total + at) - both;
+  store<f32>(into + state.largest + at, largest);
+  store<f32>(into + state.total + at, <f32>total);
+  const vector = <usize>(head * headSize) << 2;
+  mix(into + state.exact + vector, part + state.exact + vector, headSize, <f32>mine, <f32>theirs);
+  mix(into + state.decoded + vector, part + state.decoded + vector, headSize, <f32>mine, <f32>theirs);
+}
+
+/** What the weights of a state are multiplied by when the largest score becomes `largest`. */
+function powerOf(row: usize, at: usize, largest: f32): f64 {
+  return Math.exp2(<f64>load<f32>(row + state.largest + at) - <f64>largest);
+}
+
+function mix(into: usize, part: usize, count: i32, mine: f32, theirs: f32): void {
+  const a = f32x4.splat(mine);
+  const b = f32x4.splat(theirs);
+  for (let index: usize = 0; index < <usize>count << 2; index += 16)
+    v128.store(into + index, f32x4.add(f32x4.mul(v128.load(into + index), a), f32x4.mul(v128.load(part + index), b)));
+}
+
+/** Writes the outputs of the rows at `states`. */
+export function endRows(layer: usize, rows: i32, states: usize, out: usize, stride: usize): void {
+  layOut(layer, 0, 0);
+  useRowStates(states);
   for (let row = 0; row < rows; row++) finish(layer, stateOf(row), out + <usize>row * stride);
 }
 
@@ -81,6 +179,18 @@ function begin(layer: usize, row: usize, query: usize): void {
 
 function rotate(vectors: usize, heads: i32, headSize: i32): void {
   for (let head = 0; head < heads; head++) hadamard(vectors + (<usize>(head * headSize) << 2), headSize);
+}
+
+function attendSinks(layer: usize, head: i32, start: i32, rows: i32): void {
+  const sinks = field(layer, SINKS);
+  for (let first = 0; first < min(sinks, start + rows); first += TILE)
+    attendTile(layer, head, start, rows, first, min(TILE, sinks - first), -1);
+}
+
+function attendTiles(layer: usize, head: i32, start: i32, rows: i32, from: i32, to: i32): void {
+  const sinks = field(layer, SINKS);
+  for (let tile = from; tile < to && sinks + tile * TILE < start + rows; tile++)
+    attendTile(layer, head, start, rows, sinks + tile * TILE, TILE, tile);
 }
 
 /** `tile` is the number of the tile behind the sinks, -1 among them. The tile's tokens are `first .. first + size - 1`. */

@@ -1,6 +1,6 @@
 import { field, HEAD_SIZE, HEADS, TILE } from "./layout";
 import { multiplyAdd } from "./multiply-add";
-import { active, keyRows, scores, state, valueRows } from "./row-state";
+import { active, keyRows, partial, scores, state, valueRows } from "./row-state";
 
 /**
  * Float16 become f32 that are 2^112 times too small without a multiplication. Queries and weights make up for it; half of
@@ -13,9 +13,6 @@ const VALUE_SCALE: f32 = reinterpret<f32>(0x77800000);
 // prettier-ignore
 const EVEN_SHIFT = memory.data<u16>([8192, 0, 8192, 0, 8192, 0, 8192, 0], 16);
 const KEPT_BITS = memory.data<u32>([0x8fffe000, 0x8fffe000, 0x8fffe000, 0x8fffe000], 16);
-
-/** Sums of four tokens, before their lanes are added: f32 `[4 heads][2 pairs][4]`. */
-const partial: usize = memory.data(4 * 2 * 16, 16);
 
 /** The product moves the lower half of a lane, with its sign, up by 13 bits. */
 // @ts-ignore: decorator

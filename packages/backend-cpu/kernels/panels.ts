@@ -28,8 +28,15 @@ const MASKS = memory.data<u16>([
 /** Panels of one call, at most. */
 export const MAX_PANELS: i32 = 8;
 
-/** Sums of the last call: i32 `[8 panels][4 heads][16 outputs]`. */
-export const panelSums: usize = memory.data(8 * 4 * 16 * 4, 16);
+/** Bytes of the sums of one call: i32 `[8 panels][4 heads][16 outputs]`. */
+export const PANEL_SUMS_BYTES: i32 = 8 * 4 * 16 * 4;
+
+/** Where the sums go: in a thread's own scratch, for threads share all static data. */
+export let panelSums: usize = 0;
+
+export function sumPanelsInto(at: usize): void {
+  panelSums = at;
+}
 
 // @ts-ignore: decorator
 @inline

@@ -1,4 +1,5 @@
 import { BITS, CHANNEL, field, GROUP_SIZE, HEAD_SIZE, HEADS, KEY, TILE } from "./layout";
+import { PANEL_SUMS_BYTES, sumPanelsInto } from "./panels";
 
 /** What one query row of one KV head carries from tile to tile: byte offsets into its state. Heads are the G of the KV head. */
 export namespace state {
@@ -45,10 +46,17 @@ export let fineUnits: usize = 0;
 /** Pointers of the exact rows of a tile, `[TILE]`. */
 export let keyRows: usize = 0;
 export let valueRows: usize = 0;
+/** Sums of four exact tokens, before their lanes are added: f32 `[4 heads][2 pairs][4]`. */
+export let partial: usize = 0;
 /** Heads whose values are read, i32 `[G]`. */
 export let active: usize = 0;
 /** State of the first row. */
 export let rowStates: usize = 0;
+
+/** Takes row states that are not in the scratch. */
+export function useRowStates(at: usize): void {
+  rowStates = at;
+}
 
 let next: usize = 0;
 
@@ -93,7 +101,9 @@ export function layOut(layer: usize, scratch: usize, rows: i32): usize {
   fineUnits = take(4 * heads);
   keyRows = take(4 * TILE);
   valueRows = take(4 * TILE);
+  partial = take(4 * 2 * 16);
   active = take(4 * heads);
+  sumPanelsInto(take(PANEL_SUMS_BYTES));
   rowStates = next;
   return next + <usize>rows * state.sizeBytes - scratch;
 }

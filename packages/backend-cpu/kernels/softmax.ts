@@ -70,10 +70,14 @@ function pad(at: usize, count: i32): i32 {
   return steps;
 }
 
+/**
+ * The largest score is taken as the whole number above it: what was added up before is then rescaled exactly, and parts of a
+ * row that know different largest scores have the same weights but for a power of 2.
+ */
 function weighHead(row: usize, head: i32, headSize: i32, at: usize, steps: i32, tileLargest: f32): f32 {
   const largest = row + state.largest + (<usize>head << 2);
   const before = load<f32>(largest);
-  const now = max(before, tileLargest);
+  const now = max(before, ceil(tileLargest));
   if (now > before) {
     store<f32>(largest, now);
     rescale(row, head, headSize, before - now);

@@ -22,5 +22,5 @@ export interface CacheStore {
   bytes(): CacheBytes;
   images(): CacheImage["tensors"];
   /** Forgets everything. */
-  clear(): void;
+  clear(): void | Promise<void>;
 }

@@ -84,7 +84,7 @@ export class StoredCache implements KvCache {
 
   async dispose(): Promise<void> {
     this.#disposed = true;
-    this.#store.clear();
+    await this.#store.clear();
   }
 
   #assertAlive(): void {

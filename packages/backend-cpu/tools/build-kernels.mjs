@@ -1,4 +1,5 @@
-// Compiles kernels/*.ts with the AssemblyScript compiler and embeds the result in generated/kernels.js.
+// Compiles kernels/*.ts with the AssemblyScript compiler and embeds the result in generated/kernels.js, beside the text of
+// the worker that runs them on a thread of its own.
 // Cheap when nothing changed. Runs before a build, and before tests as vitest's global setup.
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -8,6 +9,7 @@ import { fileURLToPath } from "node:url";
 
 const folder = fileURLToPath(new URL("../", import.meta.url));
 const kernels = join(folder, "kernels");
+const worker = join(folder, "src/wasm/threads/kernel-worker.js");
 const target = join(folder, "generated/kernels.js");
 
 const FLAGS = [
@@ -16,6 +18,7 @@ const FLAGS = [
   "--runtime=stub",
   "--importMemory",
   "--initialMemory=1",
+  "--maximumMemory=65535",
   "--memoryBase=1024",
   "--enable=simd",
   "--enable=bulk-memory",
@@ -31,7 +34,7 @@ const fingerprint = () => {
   const hash = createHash("sha256");
   const files = readdirSync(kernels).sort();
   for (const file of files) hash.update(file).update(readFileSync(join(kernels, file)));
-  hash.update(readFileSync(fileURLToPath(import.meta.url)));
+  hash.update(readFileSync(worker)).update(readFileSync(fileURLToPath(import.meta.url)));
   return hash.update(compilerVersion()).digest("hex");
 };
 
@@ -66,6 +69,7 @@ export const buildKernels = async () => {
   const lines = [mark];
   for (const [name, flags] of Object.entries(variants))
     lines.push(`export const ${name} =`, `  "${await compile(flags)}";`);
+  lines.push(`export const kernelWorker =`, `  ${JSON.stringify(readFileSync(worker, "utf8"))};`);
   const draft = `${target}.${process.pid}`;
   writeFileSync(draft, `${lines.join("\n")}\n`);
   renameSync(draft, target);

@@ -18,7 +18,7 @@ export interface BenchOptions {
   readonly plans: readonly (Plan | string)[];
   /** Tokens in the cache; 512, 4096, 8192 and 16384 by default. */
   readonly contexts?: readonly number[];
-  /** Threads of the weights and of the peer; 1 by default. Packed caches of our backends run on one. */
+  /** Threads of the weights, of packed caches and of the peer; 1 by default. */
   readonly threads?: number;
   /**
    * What holds the packed caches: a name, the first of {@link BACKEND_NAMES} by default, or any backend, which stays the

@@ -40,7 +40,7 @@ export const benchCommand = (terminal: Terminal, signal: AbortSignal): Command =
     .argument("<model>", "path of a GGUF file, or smollm2 or qwen05")
     .requiredOption("--plan <list>", "plan files or shorthands like kivi:K4V4,none; ratios are to the first", list)
     .option("--context <list>", "tokens in the cache", numbers, [...DEFAULT_CONTEXTS])
-    .option("--threads <n>", "threads of the weights and the peer; packed caches use one", number, 1)
+    .option("--threads <n>", "threads of the weights, of packed caches and of the peer", number, 1)
     .option("--backend <name>", `what holds the packed caches: ${BACKEND_NAMES.join(", ")}`, BACKEND_NAMES[0])
     .addOption(
       new Option("--weights <kind>", "how weights are held; llama.cpp rounds to int8 too")
@@ -79,7 +79,7 @@ const EXAMPLES = examples([
 
 const summary = (result: BenchResult): string => {
   const { model, backend, weights, threads, machine, peer } = result;
-  const head = `${model.name}, backend ${backend}, weights ${weights}, threads ${threads}${threads > 1 ? " (packed caches 1)" : ""}, ${machine.processor}, Node ${machine.node}`;
+  const head = `${model.name}, backend ${backend}, weights ${weights}, threads ${threads}, ${machine.processor}, Node ${machine.node}`;
   const agreement = peer ? [`llama.cpp ${peer.release}: ${agreementText(peer.agreement)}`] : [];
   return `${[head, ...agreement, ...result.contexts.map(contextTable)].join("\n\n")}\n`;
 };

@@ -42,7 +42,7 @@ export const runCommand = (terminal: Terminal, signal: AbortSignal, interrupt: I
     .option("--temperature <t>", "0 takes the likeliest token", number, 0)
     .option("--top-p <p>", "draw from the likeliest tokens that hold this share", number, 1)
     .option("--seed <n>", "seed of what is drawn, below 2^32", number, 0)
-    .option("--threads <n>", "threads (default: all cores)", number)
+    .option("--threads <n>", "threads of the weights and of the cache (default: all cores)", number)
     .addOption(
       new Option("--backend <name>", `what holds the cache (default: ${BACKEND_NAMES[0]})`).choices(BACKEND_NAMES),
     )

@@ -5,12 +5,12 @@ import { OptionKvtunerError } from "../options.ts";
 
 /** How a backend runs. */
 interface BackendOptions {
-  /** Threads of the kernels, which a backend may use; those here run on one. */
+  /** Threads of the kernels; the reference runs on one whatever this is. */
   readonly threads: number;
 }
 
 const BACKENDS: Readonly<Record<string, (options: BackendOptions) => Promise<Backend>>> = {
-  cpu: async () => createCpuBackend(),
+  cpu: createCpuBackend,
   "cpu-reference": async () => createReferenceBackend(),
 };
 

@@ -39,6 +39,7 @@ export interface Verifier {
  * @throws KvtunerError for an unknown backend, or one that lacks a scheme
  */
 export const openVerifier = async (given: string | Backend, space: SearchSpace): Promise<Verifier> => {
+  // Windows are short: threads would not make their tokens faster.
   const { backend, dispose } = await openBackend(given, { threads: 1 });
   try {
     assertSchemesSupported(backend, space);

@@ -21,7 +21,7 @@ export interface RunnerOptions {
   readonly backend?: string | Backend;
   /** How the model's weights are held; `stored` by default. */
   readonly weights?: WeightStorage;
-  /** Threads of the weight segments, all cores by default; packed caches run on one. */
+  /** Threads of the weight segments, and of the backend when it is given by name; all cores by default. */
   readonly threads?: number;
   readonly onProgress?: OnProgress;
   /** Stops the loading of the model. */

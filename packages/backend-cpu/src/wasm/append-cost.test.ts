@@ -3,7 +3,7 @@ import { type CacheShape, layerScheme, planBytes } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import { afterEach, expect, it, vi } from "vitest";
 import { createCpuBackend } from "./cpu-backend.ts";
-import { compileKernels } from "./kernel-module.ts";
+import { createEngine } from "./create-engine.ts";
 import { TILE_TOKENS } from "./layer-record.ts";
 import type { PackedLayer } from "./packed-layer.ts";
 import { createStore } from "./packed-store.ts";
@@ -33,8 +33,8 @@ const fullRecords = ({ key, value, length }: PackedLayer): [start: number, end: 
   );
 
 it.each(SCHEMES)("appending under %s writes to no tile that is full, and moves none", async (_, scheme) => {
-  const module = await compileKernels();
-  const store = await createStore({ module, capabilities: LIMITS }, planOf(scheme, SHAPE));
+  const engine = await createEngine(1);
+  const store = await createStore({ engine, capabilities: LIMITS }, planOf(scheme, SHAPE));
   const [layer, workspace] = [store.layers[0]!, store.workspaces[0]!];
   const append = (tokens: number): void => {
     const rows = numbers(tokens * SHAPE.kvHeads * SHAPE.headSize);

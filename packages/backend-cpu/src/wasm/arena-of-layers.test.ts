@@ -4,7 +4,7 @@ import { expect } from "vitest";
 import { createArena, MAX_ARENA_BYTES } from "./arena.ts";
 import { arenaOfLayers } from "./arena-of-layers.ts";
 import { MAX_CACHE_BYTES, MAX_TOKENS } from "./capabilities.ts";
-import { compileKernels } from "./kernel-module.ts";
+import { createEngine } from "./create-engine.ts";
 import { PackedLayer } from "./packed-layer.ts";
 
 const CLAIM = { maxCacheBytes: MAX_CACHE_BYTES, maxTokens: MAX_TOKENS };
@@ -25,18 +25,18 @@ const plans = shapes.chain((shape) =>
   fc.array(layers, { minLength: shape.layers, maxLength: shape.layers }).map((chosen) => ({ shape, layers: chosen })),
 );
 
-const module = await compileKernels();
+const engine = await createEngine(1);
 
 test.prop([plans])(
   "every cache that the backend claims finds room, but for layers larger than a memory",
   async (plan) => {
     const places = arenaOfLayers(plan, CLAIM);
     const tokens = largestLength((length) => planBytes(plan, length).total <= MAX_CACHE_BYTES);
-    const arena = await createArena(module);
+    const arena = await createArena(engine);
     for (let place = 0; place <= places.at(-1)!; place++) {
       const inside = plan.layers.filter((_, layer) => places[layer] === place);
       expect(inside.length).toBeGreaterThan(0);
-      const packed = inside.map((scheme) => new PackedLayer(arena, scheme, plan.shape));
+      const packed = inside.map((scheme) => new PackedLayer(engine, arena, scheme, plan.shape));
       const neededBytes = packed.reduce((sum, layer) => sum + layer.neededBytes(tokens), 0);
       if (inside.length > 1 || layerBytes(inside[0]!, plan.shape, tokens).total < 2 ** 31)
         expect(neededBytes).toBeLessThan(MAX_ARENA_BYTES - 2 ** 26);

@@ -1,4 +1,5 @@
 import { OutOfMemoryError } from "@kvtuner/backend";
+import type { Engine } from "./engine.ts";
 import { instantiateKernels, type Kernels } from "./kernel-module.ts";
 
 const WASM_PAGE_BYTES = 65_536;
@@ -12,17 +13,20 @@ export const MAX_ARENA_BYTES: number = MAX_PAGES * WASM_PAGE_BYTES;
 /** A WebAssembly memory, its kernels, and what is used of it. */
 export class Arena {
   readonly kernels: Kernels;
-  readonly #memory: WebAssembly.Memory;
+  readonly memory: WebAssembly.Memory;
+  /** Its number among the arenas of a pool of threads. */
+  readonly id: number;
   /** Freed blocks by size: there are few sizes, and blocks of one size come and go together. */
   readonly #free = new Map<number, number[]>();
   #next: number;
-  #bytes: Uint8Array<ArrayBuffer>;
-  #words: Uint32Array<ArrayBuffer>;
-  #halves: Uint16Array<ArrayBuffer>;
-  #floats: Float32Array<ArrayBuffer>;
+  #bytes: Uint8Array;
+  #words: Uint32Array;
+  #halves: Uint16Array;
+  #floats: Float32Array;
 
-  constructor(memory: WebAssembly.Memory, kernels: Kernels) {
-    this.#memory = memory;
+  constructor(memory: WebAssembly.Memory, kernels: Kernels, id: number) {
+    this.id = id;
+    this.memory = memory;
     this.kernels = kernels;
     this.#next = aligned(kernels.heapBase.value as number);
     const buffer = memory.buffer;
@@ -33,16 +37,16 @@ export class Arena {
   }
 
   /** Views of the whole memory; good until the next allocation. */
-  get bytes(): Uint8Array<ArrayBuffer> {
+  get bytes(): Uint8Array {
     return this.#bytes;
   }
-  get words(): Uint32Array<ArrayBuffer> {
+  get words(): Uint32Array {
     return this.#words;
   }
-  get halves(): Uint16Array<ArrayBuffer> {
+  get halves(): Uint16Array {
     return this.#halves;
   }
-  get floats(): Float32Array<ArrayBuffer> {
+  get floats(): Float32Array {
     return this.#floats;
   }
 
@@ -78,7 +82,7 @@ export class Arena {
     const missing = Math.ceil((this.#next + sizeBytes) / WASM_PAGE_BYTES) - this.#pages();
     if (missing <= 0) return;
     this.#grow(Math.max(missing, Math.min(GROWTH_PAGES, MAX_PAGES - this.#pages())));
-    const buffer = this.#memory.buffer;
+    const buffer = this.memory.buffer;
     this.#bytes = new Uint8Array(buffer);
     this.#words = new Uint32Array(buffer);
     this.#halves = new Uint16Array(buffer);
@@ -91,7 +95,7 @@ export class Arena {
 
   #grow(pages: number): void {
     try {
-      this.#memory.grow(pages);
+      this.memory.grow(pages);
     } catch (cause) {
       const had = this.#bytes.length;
       throw outOfMemory(had + pages * WASM_PAGE_BYTES, cause);
@@ -109,18 +113,18 @@ const outOfMemory = (neededBytes: number, cause: unknown): OutOfMemoryError =>
   });
 
 /**
- * An empty arena.
+ * An empty arena, to be added to the engine's pool.
  *
  * @throws OutOfMemoryError when the engine has no addresses left for one
  */
-export const createArena = async (module: WebAssembly.Module): Promise<Arena> => {
-  const memory = createMemory();
-  return new Arena(memory, await instantiateKernels(module, memory));
+export const createArena = async ({ module, pool }: Engine): Promise<Arena> => {
+  const memory = createMemory(pool !== undefined);
+  return new Arena(memory, await instantiateKernels(module, memory), pool?.nextId() ?? 0);
 };
 
-const createMemory = (): WebAssembly.Memory => {
+const createMemory = (shared: boolean): WebAssembly.Memory => {
   try {
-    return new WebAssembly.Memory({ initial: 1, maximum: MAX_PAGES });
+    return new WebAssembly.Memory({ initial: 1, maximum: MAX_PAGES, shared });
   } catch (cause) {
     throw outOfMemory(WASM_PAGE_BYTES, cause);
   }

@@ -1,93 +1,18 @@
-import { fc, test } from "@fast-check/vitest";
+import { test } from "@fast-check/vitest";
 import type { KvCache } from "@kvtuner/backend";
-import { type CacheShape, type LayerScheme, type TensorScheme, uniformPlan } from "@kvtuner/plan";
+import { type CacheShape, type LayerScheme, uniformPlan } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import { expect } from "vitest";
 import { createReferenceBackend } from "../reference/reference-backend.ts";
 import { createCpuBackend } from "./cpu-backend.ts";
+import { anyCase, normals, randomTensor, relativeDifference } from "./test-support/attention-cases.ts";
 
 const backend = await createCpuBackend();
 const reference = createReferenceBackend();
 
-/** Normal numbers from a seed, reproducible and fast. */
-const normals = (seed: number): (() => number) => {
-  let state = seed >>> 0 || 1;
-  const uniform = (): number => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return (state + 0.5) / 2 ** 32;
-  };
-  return () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
-};
-
-const randomTensor = (next: () => number, tokens: number, width: number, scale: number): Tensor =>
-  new Tensor(
-    "float32",
-    Float32Array.from({ length: tokens * width }, () => next() * scale),
-    [1, tokens, width],
-  );
-
-const anyBits = fc.constantFrom(2, 3, 4, 8, 16);
-const anyFormat = fc.constantFrom("affine", "symmetric");
-const anyTransform = fc.constantFrom("none", "hadamard");
-
-const tokenScheme = (headSize: number): fc.Arbitrary<TensorScheme> =>
-  fc.record({
-    bits: anyBits,
-    format: anyFormat,
-    axis: fc.constant("token"),
-    groupSize: fc.constantFrom("head", ...[16, 32, 64, 128].filter((size) => size <= headSize)),
-    blockSize: fc.constantFrom(1, 7, 32),
-    transform: anyTransform,
-  }) as fc.Arbitrary<TensorScheme>;
-
-const channelScheme: fc.Arbitrary<TensorScheme> = fc
-  .record({
-    bits: anyBits,
-    format: anyFormat,
-    axis: fc.constant("channel"),
-    groupSize: fc.constantFrom(16, 32, 64, 128),
-    blocks: fc.constantFrom(1, 2),
-    transform: anyTransform,
-  })
-  .map(({ blocks, ...scheme }) => ({ ...scheme, blockSize: blocks * scheme.groupSize })) as fc.Arbitrary<TensorScheme>;
-
-const anyCase = fc
-  .record({
-    headSize: fc.constantFrom(16, 32, 64, 80, 96, 128, 256),
-    kvHeads: fc.constantFrom(1, 2),
-    ratio: fc.constantFrom(1, 2, 3, 4, 8),
-  })
-  .chain(({ headSize, kvHeads, ratio }) =>
-    fc.record({
-      shape: fc.constant({ layers: 1, queryHeads: kvHeads * ratio, kvHeads, headSize } satisfies CacheShape),
-      layer: fc.record({
-        key: fc.oneof(tokenScheme(headSize), channelScheme),
-        value: tokenScheme(headSize),
-        window: fc.constantFrom(0, 5, 32),
-        sinks: fc.constantFrom(0, 4, 33),
-      }),
-      calls: fc.array(fc.constantFrom(1, 2, 17, 64, 65, 150), { minLength: 1, maxLength: 4 }),
-      scale: fc.constantFrom(0.1, 1, 4),
-      seed: fc.nat(),
-    }),
-  );
-
 const open = async (shape: CacheShape, layer: LayerScheme): Promise<readonly [KvCache, KvCache]> => {
   const plan = uniformPlan({ name: "test", architecture: "test" }, shape, layer);
   return Promise.all([backend.createCache(shape, plan), reference.createCache(shape, plan)]);
-};
-
-/** Largest difference, relative to the largest number of the reference. */
-const relativeDifference = (got: Tensor, expected: Tensor): number => {
-  const [a, b] = [got.data as Float32Array, expected.data as Float32Array];
-  let difference = 0;
-  let largest = 1e-30;
-  for (let index = 0; index < b.length; index++) {
-    if (Number.isNaN(a[index]!)) return NaN;
-    difference = Math.max(difference, Math.abs(a[index]! - b[index]!));
-    largest = Math.max(largest, Math.abs(b[index]!));
-  }
-  return difference / largest;
 };
 
 test.prop([anyCase], { numRuns: 20 })(

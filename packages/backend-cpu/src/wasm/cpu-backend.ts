@@ -12,12 +12,14 @@ import {
 } from "@kvtuner/backend";
 import { type CacheShape, planBytes } from "@kvtuner/plan";
 import { KERNEL_CAPABILITIES, MAX_CACHE_BYTES, MAX_TOKENS } from "./capabilities.ts";
-import { chooseKernels, type ChosenKernels } from "./kernel-choice.ts";
 import type { Simd } from "./kernel-module.ts";
 import type { CacheOwner } from "../cache-owner.ts";
 import { StoredCache } from "../stored-cache.ts";
-import { createStore, type PackedStore } from "./packed-store.ts";
+import { createEngine } from "./create-engine.ts";
+import type { Engine } from "./engine.ts";
+import { createStore, type PackedStore, releaseArenas } from "./packed-store.ts";
 import { restoreImages } from "./tensor-image.ts";
+import { wantedThreads } from "./threads/wanted-threads.ts";
 import { type KernelOwner, WasmStore } from "./wasm-store.ts";
 
 /** Limits of the CPU backend, and its kernels. */
@@ -34,6 +36,11 @@ export interface CpuOptions {
    * relaxed where the engine has it and a self-test passes.
    */
   readonly simd?: Simd | "auto";
+  /**
+   * Threads that attention is shared out among, the caller's with them; 1 without it, and never more than 32. More than one
+   * take workers and SharedArrayBuffer, which Node has, and a page only where it is cross-origin isolated.
+   */
+  readonly threads?: number;
 }
 
 /** The CPU backend says which of its modules runs. */
@@ -46,13 +53,25 @@ export interface CpuBackend extends Backend {
  * keys per token or per channel, values per token, each with or without the Hadamard transform, at head sizes that are
  * multiples of 16. Its output differs from exact arithmetic by at most 1e-3 of the largest number of the output.
  *
+ * With `threads`, workers belong to the backend until it is disposed of; in Node they do not keep the program from ending.
+ * The kernels' part of a call is synchronous, so that calls take turns, also those of several caches.
+ *
  * @throws LimitError for limits that are none
  * @throws RelaxedSimdError when relaxed SIMD is asked for and the engine has none
+ * @throws ThreadsError `BACKEND_THREADS` for threads that are none, or where there can be but one
+ * @throws ThreadFailure `BACKEND_THREAD_FAILED` when a worker does not start
  * @throws WebAssembly.CompileError where there is no SIMD
  */
-export const createCpuBackend = async (options: CpuOptions = {}): Promise<CpuBackend> => {
+export const createCpuBackend = async (options: CpuOptions = {}): Promise<CpuBackend> =>
+  createBackendOn(() => createEngine(wantedThreads(options.threads), options.simd), options);
+
+/** The same on an engine that is made once the limits are found good; tests share out less than is worth it. */
+export const createBackendOn = async (
+  createEngineFor: () => Promise<Engine>,
+  options: CpuOptions,
+): Promise<CpuBackend> => {
   const limits = limitsWithin({ maxTokens: MAX_TOKENS, maxCacheBytes: MAX_CACHE_BYTES }, options);
-  return new KernelBackend(await chooseKernels(options.simd ?? "auto"), { ...KERNEL_CAPABILITIES, ...limits });
+  return new KernelBackend(await createEngineFor(), { ...KERNEL_CAPABILITIES, ...limits });
 };
 
 class KernelBackend implements CpuBackend, CacheOwner, KernelOwner {
@@ -60,12 +79,12 @@ class KernelBackend implements CpuBackend, CacheOwner, KernelOwner {
   readonly name = "cpu";
   readonly capabilities: Capabilities;
   readonly simd: Simd;
-  readonly module: WebAssembly.Module;
+  readonly engine: Engine;
   disposed = false;
 
-  constructor({ simd, module }: ChosenKernels, capabilities: Capabilities) {
-    this.simd = simd;
-    this.module = module;
+  constructor(engine: Engine, capabilities: Capabilities) {
+    this.simd = engine.simd;
+    this.engine = engine;
     this.capabilities = capabilities;
   }
 
@@ -79,12 +98,18 @@ class KernelBackend implements CpuBackend, CacheOwner, KernelOwner {
     const image = await readSnapshot(snapshot, shape, plan);
     assertFits(image.length, planBytes(plan, image.length).total, this.capabilities);
     const store = await createStore(this, plan);
-    restoreStore(store, shape, image);
+    try {
+      restoreStore(store, shape, image);
+    } catch (error) {
+      await releaseArenas(this.engine, store.arenas);
+      throw error;
+    }
     return this.#cacheOf(shape, plan, store);
   }
 
   async dispose(): Promise<void> {
     this.disposed = true;
+    await this.engine.pool?.end();
   }
 
   #cacheOf(shape: CacheShape, plan: CachePlan, store: PackedStore): KvCache {

@@ -1,6 +1,7 @@
 import { KvtunerError, layerScheme } from "@kvtuner/plan";
 import { compileKernels, knowsRelaxedSimd, type Simd } from "./kernel-module.ts";
 import { createStore } from "./packed-store.ts";
+import { splitLimits } from "./threads/split.ts";
 import { WasmStore } from "./wasm-store.ts";
 
 /** Compiled kernels and which they are. */
@@ -15,10 +16,10 @@ export interface ChosenKernels {
  *
  * @throws RelaxedSimdError when relaxed SIMD is asked for and the engine does not know it
  */
-export const chooseKernels = async (wanted: Simd | "auto"): Promise<ChosenKernels> => {
+export const chooseKernels = async (wanted: Simd | "auto", shared = false): Promise<ChosenKernels> => {
   if (wanted === "relaxed" && !knowsRelaxedSimd()) throw new RelaxedSimdError();
   const simd = wanted === "auto" ? await (bestSimd ??= findBestSimd()) : wanted;
-  return { simd, module: await compileKernels(simd) };
+  return { simd, module: await compileKernels(simd, shared) };
 };
 
 /** The same for all backends of a process. */
@@ -39,7 +40,8 @@ const LAYERS = [layerScheme("per-token", { key: 16, value: 16 }), layerScheme("k
 const smallOutputs = async (simd: Simd): Promise<number[]> => {
   const plan = { shape: SHAPE, layers: LAYERS };
   const limits = { maxCacheBytes: 2 ** 20, maxTokens: 1024 };
-  const owner = { module: await compileKernels(simd), capabilities: limits };
+  const engine = { simd, module: await compileKernels(simd), limits: splitLimits(1) };
+  const owner = { engine, capabilities: limits };
   const store = new WasmStore(owner, SHAPE, await createStore(owner, plan));
   const [query, key, value] = [waves(SHAPE.queryHeads, 0.37), waves(SHAPE.kvHeads, 0.73), waves(SHAPE.kvHeads, 0.59)];
   const call = { tokens: TOKENS, query, key, value };

@@ -7,7 +7,7 @@ export type Simd = "baseline" | "relaxed";
 export interface Kernels {
   /** First byte behind the kernels' own data. */
   readonly heapBase: WebAssembly.Global;
-  readonly panelSums: WebAssembly.Global;
+  sumPanelsInto(sums: number): void;
   sumPanels(
     bits: number,
     heads: number,
@@ -33,7 +33,9 @@ export interface Kernels {
   readCodes(layer: number, isValue: number, head: number, from: number, to: number, out: number): void;
   writeCodes(layer: number, isValue: number, head: number, from: number, to: number, codes: number): void;
   scratchBytes(layer: number, rows: number): number;
+  stateBytes(layer: number): number;
   attend(
+    scratch: number,
     layer: number,
     head: number,
     start: number,
@@ -41,16 +43,55 @@ export interface Kernels {
     query: number,
     out: number,
     stride: number,
-    scratch: number,
   ): void;
+  beginRows(
+    scratch: number,
+    layer: number,
+    head: number,
+    start: number,
+    rows: number,
+    query: number,
+    stride: number,
+    states: number,
+  ): void;
+  attendPart(
+    scratch: number,
+    layer: number,
+    head: number,
+    start: number,
+    rows: number,
+    from: number,
+    to: number,
+    begun: number,
+    states: number,
+  ): void;
+  mergePart(layer: number, rows: number, into: number, part: number, begun: number): void;
+  endRows(layer: number, rows: number, states: number, out: number, stride: number): void;
 }
 
 /** Whether this engine knows relaxed SIMD. */
 export const knowsRelaxedSimd = (): boolean => WebAssembly.validate(bytesOf("relaxed"));
 
-/** Compiles the kernels; every memory gets an instance of its own. */
-export const compileKernels = async (simd: Simd = "baseline"): Promise<WebAssembly.Module> =>
-  WebAssembly.compile(bytesOf(simd));
+/** Compiles the kernels for memories that are shared, or for those that are not; each gets an instance of its own. */
+export const compileKernels = async (simd: Simd = "baseline", shared = false): Promise<WebAssembly.Module> => {
+  const code = bytesOf(simd);
+  if (shared) importShared(code);
+  return WebAssembly.compile(code);
+};
+
+/** In an import of a memory: its name's length and name, kind 2, then limits of the flags "has a maximum" and "is shared". */
+const MEMORY_IMPORT = "\u0006memory\u0002";
+const HAS_MAXIMUM = 1;
+const IS_SHARED = 3;
+
+/** Two modules that differ in one byte need not be shipped. */
+const importShared = (code: Uint8Array): void => {
+  const start = String.fromCharCode(...code.subarray(0, 1024)).indexOf(MEMORY_IMPORT);
+  const flags = start + MEMORY_IMPORT.length;
+  if (start < 0 || code[flags] !== HAS_MAXIMUM)
+    throw new Error("expected the kernels to import a memory with a maximum");
+  code[flags] = IS_SHARED;
+};
 
 /** Kernels that work on `memory`. */
 export const instantiateKernels = async (module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<Kernels> => {

@@ -1,9 +1,13 @@
 import type { CacheShape, LayerScheme } from "@kvtuner/plan";
 import type { CallRows } from "../cache-store.ts";
 import type { Arena } from "./arena.ts";
+import { attendAlone, type RowsCall } from "./attend-rows.ts";
+import type { Engine } from "./engine.ts";
 import { PackedTensor } from "./packed-tensor.ts";
 import { LAYER_RECORD_BYTES, tensorAddress, writeLayerRecord } from "./layer-record.ts";
-import { CHUNK_TOKENS, type Workspace } from "./workspace.ts";
+import { attendOnThreads } from "./threads/attend-on-threads.ts";
+import { CHUNK_TOKENS } from "./chunk.ts";
+import type { Workspace } from "./workspace.ts";
 
 /** One layer's cache in an arena. */
 export class PackedLayer {
@@ -14,10 +18,14 @@ export class PackedLayer {
   readonly address: number;
   length = 0;
   readonly #shape: CacheShape;
+  readonly #sinks: number;
+  readonly #attendRows: (call: RowsCall) => void;
 
-  constructor(arena: Arena, scheme: LayerScheme, shape: CacheShape) {
+  constructor(engine: Engine, arena: Arena, scheme: LayerScheme, shape: CacheShape) {
     this.arena = arena;
     this.#shape = shape;
+    this.#sinks = scheme.sinks;
+    this.#attendRows = engine.pool ? attendOnThreads(engine, engine.pool) : attendAlone;
     this.address = arena.allocate(LAYER_RECORD_BYTES);
     writeLayerRecord(arena.words, this.address, scheme, shape);
     this.key = new PackedTensor(arena, tensorAddress(this.address, "key"), "key", scheme, shape);
@@ -81,15 +89,18 @@ export class PackedLayer {
   }
 
   #attendChunk(query: Float32Array, output: Float32Array, first: number, tokens: number, workspace: Workspace): void {
-    const { queryHeads, kvHeads, headSize } = this.#shape;
-    const width = queryHeads * headSize;
-    const { floats, kernels } = this.arena;
+    const width = this.#shape.queryHeads * this.#shape.headSize;
+    const { floats } = this.arena;
     floats.set(query.subarray(first * width, (first + tokens) * width), workspace.query / 4);
-    for (let head = 0; head < kvHeads; head++) {
-      const offset = (4 * head * width) / kvHeads;
-      const [from, to] = [workspace.query + offset, workspace.output + offset];
-      kernels.attend(this.address, head, this.length, tokens, from, to, 4 * width, workspace.scratch);
-    }
+    this.#attendRows({
+      arena: this.arena,
+      layer: this.address,
+      shape: this.#shape,
+      sinks: this.#sinks,
+      start: this.length,
+      rows: tokens,
+      workspace,
+    });
     const start = workspace.output / 4;
     output.set(floats.subarray(start, start + tokens * width), first * width);
   }

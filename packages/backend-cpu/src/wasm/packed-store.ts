@@ -1,6 +1,7 @@
 import type { CachePlan } from "@kvtuner/backend";
 import { type Arena, createArena } from "./arena.ts";
 import { arenaOfLayers } from "./arena-of-layers.ts";
+import type { Engine } from "./engine.ts";
 import { PackedLayer } from "./packed-layer.ts";
 import type { KernelOwner } from "./wasm-store.ts";
 import { createWorkspace, type Workspace } from "./workspace.ts";
@@ -9,20 +10,28 @@ import { createWorkspace, type Workspace } from "./workspace.ts";
 export interface PackedStore {
   readonly layers: PackedLayer[];
   readonly workspaces: Workspace[];
+  readonly arenas: Arena[];
 }
 
 /**
  * Empty layers, spread over as many arenas as a full cache needs.
  *
  * @throws OutOfMemoryError when there are no more addresses
+ * @throws ThreadFailure `BACKEND_THREAD_FAILED` when a worker cannot use them
  */
-export const createStore = async ({ module, capabilities }: KernelOwner, plan: CachePlan): Promise<PackedStore> => {
+export const createStore = async ({ engine, capabilities }: KernelOwner, plan: CachePlan): Promise<PackedStore> => {
   const places = arenaOfLayers(plan, capabilities);
-  const arenas = await Promise.all(Array.from({ length: places.at(-1)! + 1 }, () => createArena(module)));
-  const layers = plan.layers.map((scheme, index) => new PackedLayer(arenas[places[index]!]!, scheme, plan.shape));
-  const workspaces = arenas.map((arena) => createWorkspace(arena, recordsIn(arena, layers), plan.shape));
-  return { layers, workspaces: places.map((place) => workspaces[place]!) };
+  const arenas = await Promise.all(Array.from({ length: places.at(-1)! + 1 }, () => createArena(engine)));
+  const layers = plan.layers.map(
+    (scheme, index) => new PackedLayer(engine, arenas[places[index]!]!, scheme, plan.shape),
+  );
+  const workspaces = arenas.map((arena) => createWorkspace(engine, arena, recordsIn(arena, layers), plan.shape));
+  await engine.pool?.add(arenas);
+  return { layers, workspaces: places.map((place) => workspaces[place]!), arenas };
 };
+
+/** Makes the threads let go of memories; they are not to be used after. */
+export const releaseArenas = async ({ pool }: Engine, arenas: readonly Arena[]): Promise<void> => pool?.remove(arenas);
 
 const recordsIn = (arena: Arena, layers: readonly PackedLayer[]): number[] =>
   layers.filter((layer) => layer.arena === arena).map(({ address }) => address);

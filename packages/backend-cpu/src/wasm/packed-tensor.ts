@@ -3,7 +3,7 @@ import { type CacheShape, type LayerScheme, quantizedPrefix, type TensorScheme }
 import { aligned, type Arena } from "./arena.ts";
 import { BlockTable } from "./block-table.ts";
 import { PAGE_TOKENS, recordLayout, type RecordLayout, TILE_TOKENS, writeTables } from "./layer-record.ts";
-import { CHUNK_TOKENS } from "./workspace.ts";
+import { CHUNK_TOKENS } from "./chunk.ts";
 
 /** Tokens behind the sinks: from, and the first that is not one of them. */
 export interface TokenRange {

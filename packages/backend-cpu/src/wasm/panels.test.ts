@@ -2,12 +2,14 @@ import { fc, test } from "@fast-check/vitest";
 import { expect } from "vitest";
 import { compileKernels, instantiateKernels } from "./kernel-module.ts";
 
-const memory = new WebAssembly.Memory({ initial: 16 });
+const memory = new WebAssembly.Memory({ initial: 17, maximum: 17 });
 const kernels = await instantiateKernels(await compileKernels(), memory);
 
 /** Well behind the kernels' own data. */
 const CODES = 2 ** 18;
 const FACTORS = 2 ** 19;
+const SUMS = 2 ** 20;
+kernels.sumPanelsInto(SUMS);
 
 /** 16-bit words, each with the lowest bit of its part of a code: one, but for the 3-bit code that is spread over three. */
 interface CodePlace {
@@ -81,7 +83,7 @@ test.prop([anyPanels], { numRuns: 60 })("panels sum what they should", ({ bits, 
   for (const [index, codes] of panels.entries()) packPanel(codes, bits, CODES + index * panelBytes);
   for (const [head, row] of factors.entries()) new Int16Array(memory.buffer, FACTORS + 512 * head).set(row);
   kernels.sumPanels(bits, heads, CODES, steps, FACTORS, 512, panels.length, panelBytes);
-  const sums = new Int32Array(memory.buffer, kernels.panelSums.value as number);
+  const sums = new Int32Array(memory.buffer, SUMS);
   for (const [index, codes] of panels.entries())
     for (const [head, row] of factors.entries())
       for (let output = 0; output < 16; output++) {

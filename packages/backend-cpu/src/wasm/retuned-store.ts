@@ -1,8 +1,9 @@
 import { assertFiniteTensors, type CachePlan } from "@kvtuner/backend";
 import type { CacheShape } from "@kvtuner/plan";
+import { CHUNK_TOKENS } from "./chunk.ts";
 import type { PackedLayer } from "./packed-layer.ts";
 import type { PackedStore } from "./packed-store.ts";
-import { CHUNK_TOKENS, type Workspace } from "./workspace.ts";
+import type { Workspace } from "./workspace.ts";
 
 /**
  * Checks that what the layers stand for can be stored under another plan. Only a transform makes numbers larger.

@@ -1,14 +1,15 @@
 import type { CacheImage, CachePlan } from "@kvtuner/backend";
 import type { CacheBytes, CacheShape } from "@kvtuner/plan";
 import type { CacheStore, CallRows } from "../cache-store.ts";
-import { createStore, ensureAll, type PackedStore } from "./packed-store.ts";
+import type { Engine } from "./engine.ts";
+import { createStore, ensureAll, type PackedStore, releaseArenas } from "./packed-store.ts";
 import { assertRetunable, copyLayer } from "./retuned-store.ts";
 import { storeBytes } from "./store-bytes.ts";
 import { imagesOf } from "./tensor-image.ts";
 
 /** What a store in WebAssembly asks of its backend. */
 export interface KernelOwner {
-  readonly module: WebAssembly.Module;
+  readonly engine: Engine;
   readonly capabilities: { readonly maxCacheBytes: number; readonly maxTokens: number };
 }
 
@@ -43,18 +44,27 @@ export class WasmStore implements CacheStore {
 
   /**
    * Layer by layer: what can fail comes before the first layer is encoded, and a memory of the old cache is let go as soon as
-   * its last layer is; the engine may give it back only later, so that both caches take memory.
+   * its last layer is; threads let go of all of them in the end. The engine may give it back only later, so that both caches
+   * take memory.
    */
   async retune(plan: CachePlan): Promise<void> {
     const next = await createStore(this.#owner, plan);
-    const { layers, workspaces } = this.#packed;
-    assertRetunable(this.#packed, this.#shape, plan);
-    ensureAll(next.layers, (layer, index) => layer.neededBytes(layers[index]?.length ?? 0));
+    const { layers, workspaces, arenas } = this.#packed;
+    try {
+      assertRetunable(this.#packed, this.#shape, plan);
+      ensureAll(next.layers, (layer, index) => layer.neededBytes(layers[index]?.length ?? 0));
+    } catch (error) {
+      await releaseArenas(this.#owner.engine, next.arenas);
+      throw error;
+    }
+    // Cleared meanwhile, there is nothing to copy, and nobody to give the new memories back.
+    if (layers.length === 0) return releaseArenas(this.#owner.engine, next.arenas);
     for (const [index, layer] of layers.entries()) {
       copyLayer(layer, workspaces[index]!, next.layers[index]!, next.workspaces[index]!, this.#shape);
       layers[index] = next.layers[index]!;
       workspaces[index] = next.workspaces[index]!;
     }
+    await releaseArenas(this.#owner.engine, arenas.splice(0, arenas.length, ...next.arenas));
   }
 
   bytes(): CacheBytes {
@@ -69,7 +79,9 @@ export class WasmStore implements CacheStore {
     }));
   }
 
-  clear(): void {
-    this.#packed = { layers: [], workspaces: [] };
+  async clear(): Promise<void> {
+    const { arenas } = this.#packed;
+    this.#packed = { layers: [], workspaces: [], arenas: [] };
+    await releaseArenas(this.#owner.engine, arenas);
   }
 }

@@ -1,9 +1,9 @@
 import type { CacheShape } from "@kvtuner/plan";
-import type { Arena } from "./arena.ts";
+import { aligned, type Arena } from "./arena.ts";
+import { CHUNK_TOKENS } from "./chunk.ts";
+import type { Engine } from "./engine.ts";
 import { TILE_TOKENS } from "./layer-record.ts";
-
-/** Tokens that are appended and attended to at a time: what a row carries from tile to tile then stays in the L2 cache. */
-export const CHUNK_TOKENS = 64;
+import { mostRowsPerTask, mostStates, type SplitLimits } from "./threads/split.ts";
 
 /** Memory for the numbers of one chunk, shared by the layers of an arena. */
 export interface Workspace {
@@ -15,6 +15,17 @@ export interface Workspace {
   readonly output: number;
   /** What the kernels need beside: also room for f32 `[TILE_TOKENS][headSize]`. */
   readonly scratch: number;
+  /** What threads need beside. */
+  readonly threads?: ThreadWorkspace;
+}
+
+/** Memory that threads work in at once. */
+export interface ThreadWorkspace {
+  /** Scratch of the first thread, and how far it is to the next one's. */
+  readonly scratch: number;
+  readonly scratchStep: number;
+  /** States of rows, one after the other. */
+  readonly states: number;
 }
 
 /** Bytes of the scratch of the layers at `layerRecords`. */
@@ -25,7 +36,12 @@ const scratchBytes = (arena: Arena, layerRecords: readonly number[], { headSize 
   );
 
 /** Allocates the workspace of the layers whose records are written. */
-export const createWorkspace = (arena: Arena, layerRecords: readonly number[], shape: CacheShape): Workspace => {
+export const createWorkspace = (
+  { pool, limits }: Engine,
+  arena: Arena,
+  layerRecords: readonly number[],
+  shape: CacheShape,
+): Workspace => {
   const { queryHeads, kvHeads, headSize } = shape;
   const rowBytes = 4 * CHUNK_TOKENS * headSize;
   return {
@@ -34,5 +50,23 @@ export const createWorkspace = (arena: Arena, layerRecords: readonly number[], s
     value: arena.allocate(kvHeads * rowBytes),
     output: arena.allocate(queryHeads * rowBytes),
     scratch: arena.allocate(scratchBytes(arena, layerRecords, shape)),
+    ...(pool && { threads: threadWorkspace(arena, layerRecords, shape, limits) }),
+  };
+};
+
+const threadWorkspace = (
+  arena: Arena,
+  layerRecords: readonly number[],
+  shape: CacheShape,
+  limits: SplitLimits,
+): ThreadWorkspace => {
+  const { kernels } = arena;
+  const rows = mostRowsPerTask(shape, limits);
+  const most = (bytes: (record: number) => number): number => Math.max(...layerRecords.map(bytes));
+  const scratchStep = aligned(most((record) => kernels.scratchBytes(record, rows)));
+  return {
+    scratch: arena.allocate(limits.threads * scratchStep),
+    scratchStep,
+    states: arena.allocate(mostStates(limits) * most((record) => kernels.stateBytes(record))),
   };
 };

@@ -1,0 +1,36 @@
+import type { CacheShape } from "@kvtuner/plan";
+import type { Arena } from "./arena.ts";
+import type { Workspace } from "./workspace.ts";
+
+/** Attention of the rows whose queries are in the workspace, into its output. */
+export interface RowsCall {
+  readonly arena: Arena;
+  /** Address of the layer's record. */
+  readonly layer: number;
+  readonly shape: CacheShape;
+  readonly sinks: number;
+  /** Position of the first row; all rows' tokens are in the cache. */
+  readonly start: number;
+  readonly rows: number;
+  readonly workspace: Workspace;
+}
+
+/** Bytes from one row's queries, or output, to the next one's, and from one KV head's to the next one's. */
+export const strides = ({
+  queryHeads,
+  kvHeads,
+  headSize,
+}: CacheShape): { readonly row: number; readonly head: number } => {
+  const row = 4 * queryHeads * headSize;
+  return { row, head: row / kvHeads };
+};
+
+/** On the caller's thread. */
+export const attendAlone = ({ arena, layer, shape, start, rows, workspace }: RowsCall): void => {
+  const stride = strides(shape);
+  for (let head = 0; head < shape.kvHeads; head++) {
+    const offset = head * stride.head;
+    const [query, output] = [workspace.query + offset, workspace.output + offset];
+    arena.kernels.attend(workspace.scratch, layer, head, start, rows, query, output, stride.row);
+  }
+};

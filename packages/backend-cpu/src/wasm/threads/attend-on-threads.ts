@@ -1,0 +1,68 @@
+import { attendAlone, type RowsCall, strides } from "../attend-rows.ts";
+import type { Engine } from "../engine.ts";
+import type { ThreadWorkspace } from "../workspace.ts";
+import type { TaskKernel } from "./control.ts";
+import { splitChunk } from "./split.ts";
+import type { ThreadPool } from "./thread-pool.ts";
+
+/** Attention shared out among the threads of a pool, where it is worth it. */
+export const attendOnThreads =
+  ({ limits }: Engine, pool: ThreadPool) =>
+  (call: RowsCall): void => {
+    const split = splitChunk(call.shape, call.sinks, call.start + call.rows, call.rows, limits);
+    if (split.by === "rows") attendByRows(pool, call, split.rowsPerTask);
+    else if (split.by === "tiles") attendByTiles(pool, call, split.tilesPerTask, split.tasksPerHead);
+    else attendAlone(call);
+  };
+
+const attendByRows = (pool: ThreadPool, call: RowsCall, rowsPerTask: number): void => {
+  const { layer, shape, start, rows, workspace } = call;
+  const stride = strides(shape);
+  const tasks: number[][] = [];
+  for (let first = 0; first < rows; first += rowsPerTask)
+    for (let head = 0; head < shape.kvHeads; head++) {
+      const offset = first * stride.row + head * stride.head;
+      const count = Math.min(rowsPerTask, rows - first);
+      const [query, output] = [workspace.query + offset, workspace.output + offset];
+      tasks.push([layer, head, start + first, count, query, output, stride.row]);
+    }
+  runTasks(pool, call, "attend", tasks);
+};
+
+/** The caller begins the states of all heads and merges them in the end; both take about as long as a tile. */
+const attendByTiles = (pool: ThreadPool, call: RowsCall, tilesPerTask: number, tasksPerHead: number): void => {
+  const { arena, layer, shape, start, rows, workspace } = call;
+  const { kernels } = arena;
+  const stride = strides(shape);
+  const { scratch, states } = threadWorkspace(call);
+  const stateBytes = rows * kernels.stateBytes(layer);
+  const begunOf = (head: number): number => states + head * stateBytes;
+  const partOf = (head: number, index: number): number =>
+    begunOf(shape.kvHeads) + (head * tasksPerHead + index) * stateBytes;
+  for (let head = 0; head < shape.kvHeads; head++) {
+    const query = workspace.query + head * stride.head;
+    kernels.beginRows(scratch, layer, head, start, rows, query, stride.row, begunOf(head));
+  }
+  const tasks: number[][] = [];
+  for (let head = 0; head < shape.kvHeads; head++)
+    for (let index = 0; index < tasksPerHead; index++) {
+      const from = index * tilesPerTask;
+      tasks.push([layer, head, start, rows, from, from + tilesPerTask, begunOf(head), partOf(head, index)]);
+    }
+  runTasks(pool, call, "attendPart", tasks);
+  for (let head = 0; head < shape.kvHeads; head++) {
+    const sum = partOf(head, 0);
+    for (let index = 1; index < tasksPerHead; index++)
+      kernels.mergePart(layer, rows, sum, partOf(head, index), begunOf(head));
+    kernels.endRows(layer, rows, sum, workspace.output + head * stride.head, stride.row);
+  }
+};
+
+const runTasks = (pool: ThreadPool, call: RowsCall, kernel: TaskKernel, tasks: readonly number[][]): void => {
+  const { kernels, id } = call.arena;
+  const { scratch, scratchStep } = threadWorkspace(call);
+  const run: (scratch: number, ...task: never) => void = kernels[kernel];
+  pool.run({ arenaId: id, kernel, tasks, scratch, scratchStep }, (own, task) => run(own, ...(task as never)));
+};
+
+const threadWorkspace = ({ workspace }: RowsCall): ThreadWorkspace => workspace.threads!;

@@ -1,0 +1,66 @@
+import type { CacheShape } from "@kvtuner/plan";
+import { TILE_TOKENS } from "../layer-record.ts";
+import { CHUNK_TOKENS } from "../chunk.ts";
+
+/** How the attention of one chunk is shared out. */
+export type Split =
+  | { readonly by: "nothing" }
+  /** A task is one KV head and so many rows, the last one's fewer. */
+  | { readonly by: "rows"; readonly rowsPerTask: number }
+  /** A task is one KV head, all rows and so many tiles, the last one's fewer; the tasks of a head are merged. */
+  | { readonly by: "tiles"; readonly tilesPerTask: number; readonly tasksPerHead: number };
+
+/** From where on work is shared out. */
+export interface SplitLimits {
+  readonly threads: number;
+  /** Multiplications of queries and keys that are worth waking a worker for. */
+  readonly leastWork: number;
+  /** Tiles that are worth a task of their own. */
+  readonly leastTiles: number;
+}
+
+/** About 80 microseconds of work. */
+const LEAST_WORK = 2 ** 20;
+const LEAST_TILES = 4;
+/** Several for each thread, so that threads of unlike speed end at about the same time. */
+const TASKS_PER_THREAD = 8;
+/** More KV heads than any model has; with more, there would be more tasks than a job can have. */
+const MOST_HEADS = 256;
+/** With so many tasks for each thread, states need not be merged. */
+const ENOUGH_PER_THREAD = 4;
+
+/** The limits of so many threads. */
+export const splitLimits = (threads: number): SplitLimits => ({
+  threads,
+  leastWork: LEAST_WORK,
+  leastTiles: LEAST_TILES,
+});
+
+/** How `rows` rows, the last of a cache of `length` tokens, are shared out. By rows nothing is lost; by tiles if need be. */
+export const splitChunk = (
+  { queryHeads, kvHeads, headSize }: CacheShape,
+  sinks: number,
+  length: number,
+  rows: number,
+  { threads, leastWork, leastTiles }: SplitLimits,
+): Split => {
+  if (rows * queryHeads * headSize * length < leastWork || kvHeads > MOST_HEADS) return { by: "nothing" };
+  const pieces = rows * kvHeads;
+  if (pieces >= ENOUGH_PER_THREAD * threads)
+    return { by: "rows", rowsPerTask: Math.min(rows, Math.max(1, Math.floor(pieces / (TASKS_PER_THREAD * threads)))) };
+  const tiles = Math.ceil((length - sinks) / TILE_TOKENS);
+  const tasks = Math.min(Math.floor(tiles / leastTiles), Math.ceil((TASKS_PER_THREAD * threads) / pieces));
+  if (tasks < 2) return kvHeads > 1 ? { by: "rows", rowsPerTask: rows } : { by: "nothing" };
+  const tilesPerTask = Math.ceil(tiles / tasks);
+  return { by: "tiles", tilesPerTask, tasksPerHead: Math.ceil(tiles / tilesPerTask) };
+};
+
+/** Rows of a task by rows, at most. */
+export const mostRowsPerTask = ({ kvHeads }: CacheShape, { threads }: SplitLimits): number =>
+  Math.min(
+    CHUNK_TOKENS,
+    Math.max(1, (CHUNK_TOKENS * kvHeads) / (TASKS_PER_THREAD * threads), (ENOUGH_PER_THREAD * threads) / kvHeads),
+  );
+
+/** States of rows of all tasks by tiles, and those that they begin with, at most: pieces times tasks, and pieces. */
+export const mostStates = ({ threads }: SplitLimits): number => (TASKS_PER_THREAD + 2 * ENOUGH_PER_THREAD) * threads;

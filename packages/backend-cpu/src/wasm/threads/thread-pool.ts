@@ -1,0 +1,91 @@
+import type { Job } from "./control.ts";
+import { Crew } from "./crew.ts";
+
+/** A memory that the workers run the kernels on, by its number in the pool. */
+export interface PooledArena {
+  readonly id: number;
+  readonly memory: WebAssembly.Memory;
+}
+
+/**
+ * A worker lets go of a memory when its engine collects garbage, which a worker that sleeps does not. So the workers are
+ * replaced when what they were told to let go of adds up to so many bytes.
+ */
+const MOST_KEPT_BYTES = 64 * 2 ** 20;
+
+/**
+ * The threads of a backend. It runs one job at a time: `run` returns when the job is done, and several caches share the pool
+ * because their calls take turns on the caller's thread.
+ */
+export class ThreadPool {
+  readonly threads: number;
+  readonly #module: WebAssembly.Module;
+  readonly #arenas = new Set<PooledArena>();
+  #crew: Crew;
+  #nextId = 1;
+  #keptBytes = 0;
+  #ended = false;
+
+  /** Not at work before {@link start} resolves. */
+  constructor(threads: number, module: WebAssembly.Module) {
+    this.threads = threads;
+    this.#module = module;
+    this.#crew = new Crew(threads);
+  }
+
+  /** @throws ThreadFailure `BACKEND_THREAD_FAILED` when a worker does not start */
+  async start(): Promise<void> {
+    await Promise.all([this.#crew.start(), this.#crew.send(this.#adding([...this.#arenas]))]);
+  }
+
+  /** A number for an arena that is to be added. */
+  nextId(): number {
+    return this.#nextId++;
+  }
+
+  /**
+   * Lets the workers work on more memories.
+   *
+   * @throws ThreadFailure `BACKEND_THREAD_FAILED` when a worker cannot
+   */
+  async add(arenas: readonly PooledArena[]): Promise<void> {
+    if (this.#ended) return;
+    for (const arena of arenas) this.#arenas.add(arena);
+    await this.#crew.send(this.#adding(arenas));
+  }
+
+  /** Makes the workers let go of memories. If that takes new workers, the caller works alone until they are there. */
+  async remove(arenas: readonly PooledArena[]): Promise<void> {
+    const removed = arenas.filter((arena) => this.#arenas.delete(arena));
+    if (removed.length === 0) return;
+    for (const { memory } of removed) this.#keptBytes += memory.buffer.byteLength;
+    if (this.#keptBytes >= MOST_KEPT_BYTES) await this.#replaceCrew();
+    else await this.#crew.send({ remove: removed.map(({ id }) => id) }).catch(isKept);
+  }
+
+  /** See {@link Crew.run}. */
+  run(job: Job, runTask: (scratch: number, task: readonly number[]) => void): void {
+    this.#crew.run(job, runTask);
+  }
+
+  async end(): Promise<void> {
+    this.#ended = true;
+    this.#arenas.clear();
+    await this.#crew.end();
+  }
+
+  async #replaceCrew(): Promise<void> {
+    const old = this.#crew;
+    this.#keptBytes = 0;
+    this.#crew = new Crew(this.threads);
+    this.start().catch(isKept);
+    await old.end();
+  }
+
+  #adding(arenas: readonly PooledArena[]): unknown {
+    return { add: arenas.map(({ id, memory }) => ({ id, memory, module: this.#module })) };
+  }
+}
+
+/** The crew keeps what failed and throws it at the next job. */
+const isKept = (): void => undefined;
