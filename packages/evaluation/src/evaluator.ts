@@ -69,11 +69,12 @@ export const createEvaluator = async ({
   const tokens = length * windows.length;
   const baseBytes = 4 * decoder.vocabularySize * tokens;
   const scorer = await createScorer({ decoder, createSession, keepBase: baseBytes <= keptBaseBytes });
+  const positions = decoder.positions(Array.from({ length }, (_, position) => position));
   const run = {
     decoder,
     windows,
     attention: createWindowAttention(decoder.shape, decoder.attention),
-    positions: decoder.positions(Array.from({ length }, (_, position) => position)),
+    positions: windows.map(() => positions),
   };
   let base: BaseWindow[] | undefined;
   const baseWindows = async (signal?: AbortSignal): Promise<BaseWindow[]> =>

@@ -34,7 +34,7 @@ export const planLogits = async (
         return attention.layer(tensors);
       },
     },
-    positions: decoder.positions(Array.from(ids, (_, position) => position)),
+    positions: [decoder.positions(Array.from(ids, (_, position) => position))],
     finish: async ([only]: readonly Float32Array[]): Promise<void> => {
       residual = only!.slice();
     },

@@ -1,3 +1,4 @@
+import { moments } from "./moments.ts";
 import type { BaseWindow, WindowScore } from "./scorer.ts";
 
 /** A plan's distance from the float cache, over all windows. Standard errors are over windows; NaN with one window. */
@@ -33,10 +34,4 @@ export const joinWindows = (windows: readonly WindowScore[], base: readonly Base
     tokens: windows.reduce((sum, window) => sum + window.positions, 0),
     windowKl: windows.map((window) => window.kl),
   };
-};
-
-const moments = (values: readonly number[]): { mean: number; standardError: number } => {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return { mean, standardError: Math.sqrt(squares / (values.length - 1) / values.length) };
 };

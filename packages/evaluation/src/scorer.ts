@@ -1,6 +1,7 @@
-import { type CreateSession, type Decoder, serializeGraph } from "@kvtuner/decoder";
+import type { CreateSession, Decoder } from "@kvtuner/decoder";
 import { Tensor } from "onnxruntime-common";
-import { logProbabilityGraph, scoreGraph } from "./score-graph.ts";
+import { gatherRows } from "./gather-rows.ts";
+import { createScoreSessions, type RowStatistics } from "./score-sessions.ts";
 
 /** Rows of logits held at once: they, and what is computed from them, stay in the caches of the processor. */
 const CHUNK_ROWS = 64;
@@ -46,18 +47,10 @@ export interface ScorerOptions {
 
 /** Compiles the scoring graphs for a decoder's vocabulary. */
 export const createScorer = async ({ decoder, createSession, keepBase }: ScorerOptions): Promise<Scorer> => {
-  const normalizer = await createSession(serializeGraph(logProbabilityGraph(decoder.vocabularySize)));
-  const compare = await createSession(serializeGraph(scoreGraph(decoder.vocabularySize))).catch(
-    async (error: unknown) => {
-      await normalizer.release();
-      throw error;
-    },
-  );
+  const sessions = await createScoreSessions(decoder.vocabularySize, createSession);
   const vocabulary = decoder.vocabularySize;
-  const normalized = async (residual: Float32Array, positions: readonly number[]): Promise<Float32Array> => {
-    const output = await normalizer.run({ logits: await logitsOf(decoder, residual, positions) });
-    return output["log_probability"]!.data as Float32Array;
-  };
+  const normalized = async (residual: Float32Array, positions: readonly number[]): Promise<Float32Array> =>
+    sessions.normalize(await logitsOf(decoder, residual, positions));
   return {
     base: async (residual, ids) => {
       const logProbability = new Float32Array(keepBase ? ids.length * vocabulary : 0);
@@ -81,23 +74,15 @@ export const createScorer = async ({ decoder, createSession, keepBase }: ScorerO
         const baseRows = base.logProbability
           ? gatherRows(base.logProbability, vocabulary, positions)
           : await normalized(base.residual, positions);
-        const output = await compare.run({ logits, base: new Tensor("float32", baseRows, logits.dims) });
-        addChunk(sums, output as unknown as ChunkStatistics, logits.data as Float32Array, ids, base.best, positions);
+        const statistics = await sessions.compare(logits, baseRows);
+        addChunk(sums, statistics, logits.data as Float32Array, ids, base.best, positions);
       }
       const { kl, agreed, positions, loss, predictions } = sums;
       return { kl: kl / positions, top1: agreed / positions, negativeLogLikelihood: loss / predictions, positions };
     },
-    dispose: async () => {
-      await Promise.all([normalizer.release(), compare.release()]);
-    },
+    dispose: () => sessions.dispose(),
   };
 };
-
-interface ChunkStatistics {
-  readonly mean: { readonly data: Float32Array };
-  readonly excess: { readonly data: Float32Array };
-  readonly best: { readonly data: BigInt64Array };
-}
 
 interface Sums {
   kl: number;
@@ -109,7 +94,7 @@ interface Sums {
 
 const addChunk = (
   sums: Sums,
-  { mean, excess, best }: ChunkStatistics,
+  { kl, logSumExp, best }: RowStatistics,
   logits: Float32Array,
   ids: Int32Array,
   baseBest: Int32Array,
@@ -117,13 +102,12 @@ const addChunk = (
 ): void => {
   const vocabulary = logits.length / positions.length;
   for (const [row, position] of positions.entries()) {
-    const kl = Math.log1p(Math.max(0, excess.data[row]!));
-    sums.kl += kl;
+    sums.kl += kl[row]!;
     sums.positions++;
-    if (Number(best.data[row]) === baseBest[position]) sums.agreed++;
+    if (best[row] === baseBest[position]) sums.agreed++;
     const target = ids[position + 1];
     if (target === undefined) continue;
-    sums.loss += mean.data[row]! + kl - logits[row * vocabulary + target]!;
+    sums.loss += logSumExp[row]! - logits[row * vocabulary + target]!;
     sums.predictions++;
   }
 };
@@ -142,16 +126,6 @@ const chunks = (length: number, stride: number): number[][] => {
 const logitsOf = (decoder: Decoder, residual: Float32Array, positions: readonly number[]): Promise<Tensor> => {
   const width = decoder.config.hiddenSize;
   return decoder.head(new Tensor("float32", gatherRows(residual, width, positions), [positions.length, width]));
-};
-
-/** Rows of a row-major matrix; a view where they are neighbours. */
-const gatherRows = (matrix: Float32Array, width: number, rows: readonly number[]): Float32Array => {
-  const first = rows[0]!;
-  if (rows.at(-1)! - first === rows.length - 1) return matrix.subarray(first * width, (first + rows.length) * width);
-  const gathered = new Float32Array(rows.length * width);
-  for (const [index, row] of rows.entries())
-    gathered.set(matrix.subarray(row * width, (row + 1) * width), index * width);
-  return gathered;
 };
 
 const indexOfLargest = (values: Float32Array, start: number, length: number): number => {

@@ -7,12 +7,19 @@ import type { WindowAttention, WindowTensors } from "./window-attention.ts";
 /** How one layer's hole is filled; `undefined` is the float32 cache. */
 export type Filling = LayerScheme | undefined;
 
+/** A {@link WindowAttention} that may treat each window in its own way. */
+export interface TreeAttention {
+  /** As that of a {@link WindowAttention}, of the window of an index. */
+  layer(tensors: WindowTensors, window: number): ReturnType<WindowAttention["layer"]>;
+}
+
 /** What a pass over all windows needs. */
 export interface TreeRun {
   readonly decoder: Decoder;
   readonly windows: readonly Int32Array[];
-  readonly attention: WindowAttention;
-  readonly positions: RowPositions;
+  readonly attention: TreeAttention;
+  /** Of each window's rows. */
+  readonly positions: readonly RowPositions[];
   /** Aborts between two layers. */
   readonly signal?: AbortSignal;
   /** Takes the windows' last residuals, `[tokens, hiddenSize]` each, of the sequences that end there. */
@@ -32,7 +39,7 @@ interface Place {
  */
 export const runTree = async (run: TreeRun, tree: PrefixNode<Filling>): Promise<void> => {
   const holes: HoleInputs[] = [];
-  for (const ids of run.windows) holes.push(await run.decoder.first(ids, run.positions));
+  for (const [window, ids] of run.windows.entries()) holes.push(await run.decoder.first(ids, run.positions[window]!));
   await descend(run, { node: tree, layer: 0, holes });
 };
 
@@ -43,7 +50,7 @@ const descend = async (run: TreeRun, start: Place): Promise<void> => {
 
 /** Goes down every branch but the last, whose place it returns: so nothing is held for it higher up. */
 const takeBranches = async (run: TreeRun, { node, layer, holes }: Place): Promise<Place | undefined> => {
-  const attend = holes.map((hole) => run.attention.layer(tensorsOf(hole)));
+  const attend = holes.map((hole, window) => run.attention.layer(tensorsOf(hole), window));
   for (const { step, next } of node.branches) {
     run.signal?.throwIfAborted();
     const pass = async (hole: HoleInputs, window: number): Promise<Tensor> =>
@@ -68,7 +75,7 @@ const nextHoles = async (
 ): Promise<HoleInputs[]> => {
   const next: HoleInputs[] = [];
   for (const [window, hole] of holes.entries())
-    next.push(await run.decoder.next(layer, hole.residual, await pass(hole, window), run.positions));
+    next.push(await run.decoder.next(layer, hole.residual, await pass(hole, window), run.positions[window]!));
   return next;
 };
 

@@ -1,0 +1,72 @@
+import type { Decoder } from "@kvtuner/decoder";
+import { prefixTree } from "../prefix-sharing.ts";
+import { type Filling, runTree } from "../tree-run.ts";
+import { createWindowAttention, type WindowAttention } from "../window-attention.ts";
+import { groupedBySize, packAttention, packed, packPositions } from "./pack.ts";
+import type { Sequence } from "./sequence.ts";
+
+/** Tokens that go through a segment at once: enough that starting it is no part of its cost. */
+const PACK_TOKENS = 2048;
+
+/** Tokens whose residuals, queries, keys and values are held at once, in front of every layer where plans part. */
+const HELD_TOKENS = 16_384;
+
+/** A pass over sequences under several plans. */
+export interface ForcedPass {
+  readonly sequences: readonly Sequence[];
+  /** How each plan fills the layers. */
+  readonly plans: readonly (readonly Filling[])[];
+  /** Aborts between two layers. */
+  readonly signal?: AbortSignal;
+  /** Takes the last residuals, `[wanted, hiddenSize]`, of the rows that predict each sequence's answer, of one plan. */
+  readonly finish: (plan: number, residuals: readonly Float32Array[]) => Promise<void>;
+}
+
+/**
+ * Runs sequences through a decoder under plans, a piece of the sequences at a time. Plans that agree on their first layers
+ * share that work. A sequence's rows are those of a cache fed token by token, as the evaluator has it.
+ */
+export const createForcedPass = (decoder: Decoder): ((pass: ForcedPass) => Promise<void>) => {
+  const attention = createWindowAttention(decoder.shape, decoder.attention);
+  return async (pass) => {
+    const pieces = groupedBySize(pass.sequences, ({ ids }) => ids.length, HELD_TOKENS);
+    const rows = pass.plans.map((): Float32Array[] => []);
+    for (const [index, piece] of pieces.entries())
+      await runPiece(decoder, attention, pass, piece, async (plan, residuals) => {
+        rows[plan]!.push(...residuals);
+        if (index < pieces.length - 1) return;
+        await pass.finish(plan, rows[plan]!.splice(0));
+      });
+  };
+};
+
+const runPiece = async (
+  decoder: Decoder,
+  attention: WindowAttention,
+  { plans, signal }: ForcedPass,
+  sequences: readonly Sequence[],
+  take: (plan: number, residuals: readonly Float32Array[]) => Promise<void>,
+): Promise<void> => {
+  const packs = packed(sequences, PACK_TOKENS);
+  const run = {
+    decoder,
+    windows: packs.map(({ ids }) => ids),
+    positions: packs.map((pack) => packPositions(decoder, pack)),
+    attention: packAttention(attention, packs),
+    ...(signal && { signal }),
+    finish: async (residuals: readonly Float32Array[], ends: readonly number[]): Promise<void> => {
+      const width = decoder.config.hiddenSize;
+      const answers = packs.flatMap(({ items, starts }, index) =>
+        items.map(({ firstRow, wanted }, item) => {
+          const from = (starts[item]! + firstRow) * width;
+          return residuals[index]!.slice(from, from + wanted.length * width);
+        }),
+      );
+      for (const plan of ends) await take(plan, answers);
+    },
+  };
+  await runTree(
+    run,
+    prefixTree(plans, (filling) => JSON.stringify(filling) ?? "float"),
+  );
+};

@@ -1,0 +1,99 @@
+import { batchAttention, CacheSession, type Decoder, forward, sampleToken, type SequenceCache } from "@kvtuner/decoder";
+
+/** A cache that is disposed of when its output is done. */
+export interface TaskCache extends SequenceCache {
+  dispose?(): Promise<void> | void;
+}
+
+/** How prompts are continued. */
+export interface GreedyOptions {
+  readonly decoder: Decoder;
+  /** Opens an empty cache, one for each prompt. */
+  readonly openCache: () => Promise<TaskCache>;
+  /** Token ids, at least one each. */
+  readonly prompts: readonly Int32Array[];
+  readonly endTokens: readonly number[];
+  /** The most tokens of an output; a full context ends it earlier. */
+  readonly maxTokens: number;
+  /** Whether an output may end here: its text is complete, or can no longer be what is wanted. */
+  readonly isOver?: (prompt: number, output: readonly number[]) => boolean;
+  /** Aborts between two tokens. */
+  readonly signal?: AbortSignal;
+}
+
+/** Caches held at once. */
+const BATCH = 16;
+
+interface Running {
+  readonly prompt: number;
+  readonly cache: TaskCache;
+  readonly output: number[];
+}
+
+/**
+ * The greedy output of each prompt without the token that ends it. A prompt enters its cache first, quantized as any token
+ * is; the output grows on top of it, some prompts at once, a row of each in every step.
+ *
+ * @throws GenerationError for a prompt that is empty or longer than the context
+ */
+export const greedyOutputs = async (options: GreedyOptions): Promise<number[][]> => {
+  const outputs: number[][] = [];
+  for (let start = 0; start < options.prompts.length; start += BATCH) {
+    const end = Math.min(options.prompts.length, start + BATCH);
+    const batch = Array.from({ length: end - start }, (_, index) => start + index);
+    outputs.push(...(await continueBatch(options, batch)));
+  }
+  return outputs;
+};
+
+const continueBatch = async (options: GreedyOptions, prompts: readonly number[]): Promise<number[][]> => {
+  const all: Running[] = [];
+  try {
+    for (const prompt of prompts) all.push({ prompt, cache: await options.openCache(), output: [] });
+    const logits: Float32Array[] = [];
+    for (const one of all) logits.push(await prefill(options, one));
+    let running = takeTokens(options, all, logits);
+    while (running.length > 0) {
+      options.signal?.throwIfAborted();
+      running = takeTokens(options, running, await nextLogits(options.decoder, running));
+    }
+    return all.map(({ output }) => output);
+  } finally {
+    for (const { cache } of all) await cache.dispose?.();
+  }
+};
+
+const prefill = async (
+  { decoder, prompts, signal }: GreedyOptions,
+  { prompt, cache }: Running,
+): Promise<Float32Array> => new CacheSession({ decoder, cache }).prompt(prompts[prompt]!, signal ? { signal } : {});
+
+const GREEDY = { temperature: 0, random: (): number => 0 };
+
+/** Adds each one's likeliest token, and returns those that go on. */
+const takeTokens = (
+  { decoder, endTokens, maxTokens, isOver }: GreedyOptions,
+  running: readonly Running[],
+  logits: readonly Float32Array[],
+): Running[] =>
+  running.filter(({ prompt, cache, output }, index) => {
+    if (maxTokens === 0) return false;
+    const token = sampleToken(logits[index]!, GREEDY);
+    if (endTokens.includes(token)) return false;
+    output.push(token);
+    const isFull = output.length === maxTokens || cache.length === decoder.config.contextLength;
+    return !isFull && isOver?.(prompt, output) !== true;
+  });
+
+const nextLogits = async (decoder: Decoder, running: readonly Running[]): Promise<Float32Array[]> => {
+  const residual = await forward(
+    decoder,
+    running.map(({ output }) => output.at(-1)!),
+    running.map(({ cache }) => cache.length),
+    batchAttention(running.map(({ cache }) => cache)),
+    running.length,
+  );
+  const logits = (await decoder.head(residual)).data as Float32Array;
+  const size = decoder.vocabularySize;
+  return running.map((_, row) => logits.subarray(row * size, (row + 1) * size));
+};

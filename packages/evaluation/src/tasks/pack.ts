@@ -1,0 +1,78 @@
+import type { Decoder, RowPositions } from "@kvtuner/decoder";
+import type { TreeAttention } from "../tree-run.ts";
+import type { WindowAttention, WindowTensors } from "../window-attention.ts";
+
+/** Sequences that go through the segments together, one behind the other; each has its attention to itself. */
+export interface Pack<Item extends { readonly ids: Int32Array }> {
+  readonly items: readonly Item[];
+  /** First row of each item. */
+  readonly starts: readonly number[];
+  readonly ids: Int32Array;
+}
+
+/** Puts neighbours together up to so many tokens; a longer one is alone. */
+export const packed = <Item extends { readonly ids: Int32Array }>(
+  items: readonly Item[],
+  tokens: number,
+): Pack<Item>[] => groupedBySize(items, (item) => item.ids.length, tokens).map(pack);
+
+/** Cuts a list where the sizes of a piece would add up to more than `limit`. */
+export const groupedBySize = <Item>(
+  items: readonly Item[],
+  sizeOf: (item: Item) => number,
+  limit: number,
+): Item[][] => {
+  const groups: Item[][] = [];
+  let size = Infinity;
+  for (const item of items) {
+    size += sizeOf(item);
+    if (size > limit) {
+      groups.push([]);
+      size = sizeOf(item);
+    }
+    groups.at(-1)?.push(item);
+  }
+  return groups;
+};
+
+const pack = <Item extends { readonly ids: Int32Array }>(items: readonly Item[]): Pack<Item> => {
+  const starts: number[] = [];
+  let length = 0;
+  for (const { ids } of items) {
+    starts.push(length);
+    length += ids.length;
+  }
+  const ids = new Int32Array(length);
+  for (const [index, item] of items.entries()) ids.set(item.ids, starts[index]);
+  return { items, starts, ids };
+};
+
+/** RoPE tables of a pack's rows: every item starts at position 0. */
+export const packPositions = (decoder: Decoder, { items }: Pack<{ readonly ids: Int32Array }>): RowPositions =>
+  decoder.positions(items.flatMap(({ ids }) => Array.from(ids, (_, position) => position)));
+
+/** Attention within each of a pack's items. */
+export const packAttention = (
+  attention: WindowAttention,
+  packs: readonly Pack<{ readonly ids: Int32Array }>[],
+): TreeAttention => ({
+  layer: (tensors, index) => {
+    const { starts, ids } = packs[index]!;
+    const parts = starts.map((start, item) =>
+      attention.layer(rowsOf(tensors, start / ids.length, (starts[item + 1] ?? ids.length) / ids.length)),
+    );
+    return async (scheme) => {
+      const output = new Float32Array(tensors.query.length);
+      for (const [item, part] of parts.entries())
+        output.set(await part(scheme), (starts[item]! * output.length) / ids.length);
+      return output;
+    };
+  },
+});
+
+/** Rows of a share of all, which begins and ends at whole rows. */
+const rowsOf = ({ query, key, value }: WindowTensors, from: number, to: number): WindowTensors => {
+  const part = (rows: Float32Array): Float32Array =>
+    rows.subarray(Math.round(from * rows.length), Math.round(to * rows.length));
+  return { query: part(query), key: part(key), value: part(value) };
+};

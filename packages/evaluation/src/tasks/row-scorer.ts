@@ -1,0 +1,60 @@
+import type { CreateSession, Decoder } from "@kvtuner/decoder";
+import { Tensor } from "onnxruntime-common";
+import { createScoreSessions } from "../score-sessions.ts";
+
+/** Rows of logits held at once. */
+const CHUNK_ROWS = 64;
+
+/** What a plan predicts at some rows. */
+export interface RowScores {
+  /** KL(float cache || plan) of each row, nats. */
+  readonly kl: Float64Array;
+  /** Likeliest token of each row; of equal ones the lowest. */
+  readonly best: Int32Array;
+  /** Log-probability of each row's wanted token; NaN where that is none. */
+  readonly logProbability: Float64Array;
+}
+
+/** Turns some rows of last residuals into scores. */
+export interface RowScorer {
+  /**
+   * @param residual float32 `[rows, hiddenSize]`
+   * @param base the same of the float cache
+   * @param wanted a token a row; negative where none is asked for
+   */
+  score(residual: Float32Array, base: Float32Array, wanted: Int32Array): Promise<RowScores>;
+  dispose(): Promise<void>;
+}
+
+/** Compiles the scoring graphs for a decoder's vocabulary. */
+export const createRowScorer = async (decoder: Decoder, createSession: CreateSession): Promise<RowScorer> => {
+  const sessions = await createScoreSessions(decoder.vocabularySize, createSession);
+  const width = decoder.config.hiddenSize;
+  const logitsOf = async (residual: Float32Array, from: number, to: number): Promise<Tensor> =>
+    decoder.head(new Tensor("float32", residual.subarray(from * width, to * width), [to - from, width]));
+  return {
+    score: async (residual, base, wanted) => {
+      const rows = wanted.length;
+      const scores = {
+        kl: new Float64Array(rows),
+        best: new Int32Array(rows),
+        logProbability: new Float64Array(rows).fill(Number.NaN),
+      };
+      for (let from = 0; from < rows; from += CHUNK_ROWS) {
+        const to = Math.min(rows, from + CHUNK_ROWS);
+        const logits = await logitsOf(residual, from, to);
+        const baseRows = await sessions.normalize(residual === base ? logits : await logitsOf(base, from, to));
+        const { kl, best, logSumExp } = await sessions.compare(logits, baseRows);
+        scores.kl.set(kl, from);
+        scores.best.set(best, from);
+        const numbers = logits.data as Float32Array;
+        for (let row = from; row < to; row++)
+          if (wanted[row]! >= 0)
+            scores.logProbability[row] =
+              numbers[(row - from) * decoder.vocabularySize + wanted[row]!]! - logSumExp[row - from]!;
+      }
+      return scores;
+    },
+    dispose: () => sessions.dispose(),
+  };
+};

@@ -1,0 +1,50 @@
+import type { EncodedPrompt } from "./encode-task.ts";
+
+/** Stands in `wanted` for any token that ends an output. */
+export const END = -1;
+
+/** A prompt with one of its answers, as it is fed at once: every answer token is predicted from the right ones before it. */
+export interface Sequence {
+  /** Prompt and all but the last of `wanted`. */
+  readonly ids: Int32Array;
+  /** Row that predicts the first of `wanted`; the others follow. */
+  readonly firstRow: number;
+  /** What the rows from `firstRow` on should predict: the answer, then {@link END} or the tokens of the stop. */
+  readonly wanted: Int32Array;
+  /** How many of `wanted` are the answer's. */
+  readonly answerTokens: number;
+}
+
+/** One sequence for each of a prompt's targets. A choice is not followed by anything. */
+export const sequencesOf = ({ item, ids, targets, stop }: EncodedPrompt): Sequence[] => {
+  const behind = stop.length === 0 ? [END] : stop;
+  return targets.map((target) => {
+    const wanted = Int32Array.of(...target, ...(item.compare === "choice" ? [] : behind));
+    return {
+      ids: Int32Array.of(...ids, ...wanted.subarray(0, -1)),
+      firstRow: ids.length - 1,
+      wanted,
+      answerTokens: target.length,
+    };
+  });
+};
+
+/**
+ * Whether greedy decoding gives the answer, from the likeliest token of each row under teacher forcing. The two agree: as
+ * long as the output is the answer's beginning, the cache holds what teacher forcing feeds, so the next token is the row's;
+ * the first row that is not the answer's is where the output leaves it. Behind the answer the output must end, by a token of
+ * `endTokens` or by the stop, and nowhere before.
+ *
+ * @param best likeliest token of each row of `wanted`
+ */
+export const isExact = (
+  { wanted, answerTokens }: Pick<Sequence, "wanted" | "answerTokens">,
+  best: ArrayLike<number>,
+  endTokens: readonly number[],
+): boolean => {
+  const stop = wanted.subarray(answerTokens);
+  const isStop = (from: number): boolean => stop.every((token, index) => token === wanted[from + index]);
+  for (let row = 0; row < answerTokens; row++)
+    if (best[row] !== wanted[row] || endTokens.includes(wanted[row]!) || isStop(row)) return false;
+  return endTokens.includes(best[answerTokens]!) || stop.every((token, index) => token === best[answerTokens + index]);
+};

@@ -1,0 +1,132 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { encodeTask, type TaskModel } from "./encode-task.ts";
+import { lastNumber } from "./numbers.ts";
+import { parseTask } from "./task-file.ts";
+
+const shared = process.env["KVTUNER_SHARED"];
+const gsm8k = join(shared ?? "", "data", "gsm8k_200.jsonl");
+const line = (value: unknown): string => `${JSON.stringify(value)}\n`;
+const fine = line({ prompt: "1+1=", answer: "2", compare: "exact" });
+
+test("reads each comparison, and GSM8K's lines as they are", () => {
+  const choice = { prompt: "The sky is", answer: " blue", compare: "choice", choices: [" blue", " green"], stop: "." };
+  const question = { question: "How many?", answer: "2*3=<<2*3=6>>6\n#### 1,006" };
+  expect(parseTask(`${fine}\n${line(choice)}${line(question)}`)).toEqual([
+    { prompt: "1+1=", answer: "2", compare: "exact", line: 1 },
+    { ...choice, line: 3 },
+    {
+      prompt: "Question: How many?\nAnswer:",
+      answer: "1,006",
+      worked: " 2*3=<<2*3=6>>6\n#### 1,006",
+      compare: "number",
+      stop: "Question:",
+      line: 4,
+    },
+  ]);
+});
+
+describe("refuses, naming the line and what was expected,", () => {
+  test.each([
+    ["half a line", '{"prompt": "a", "ans', /line 2 is no JSON/],
+    ["a list", "[1]", /line 2 .*expected object/],
+    ["no answer", line({ prompt: "a", compare: "exact" }), /line 2 has at answer: .*expected string/],
+    ["an empty prompt", line({ prompt: "", answer: "b", compare: "exact" }), /line 2 has at prompt/],
+    ["an unknown comparison", line({ prompt: "a", answer: "b", compare: "fuzzy" }), /line 2 has at compare: .*"exact"/],
+    [
+      "choices without the answer",
+      line({ prompt: "a", answer: "b", compare: "choice", choices: ["c", "d"] }),
+      /choices/,
+    ],
+    ["no choices", line({ prompt: "a", answer: "b", compare: "choice" }), /choices: expected two or more/],
+    ["no number", line({ prompt: "a", answer: "many", compare: "number" }), /answer: expected a number/],
+    ["a stop within the answer", line({ prompt: "a", answer: "b;c", compare: "exact", stop: ";" }), /at stop/],
+    ["a GSM8K answer without its last line", line({ question: "a", answer: "so 42" }), /like #### 42/],
+  ])("%s", (_, bad, words) => {
+    const error = expect.objectContaining({ code: "TASK_LINE", message: expect.stringMatching(words) });
+    expect(() => parseTask(fine + bad, "task.jsonl")).toThrow(error);
+    expect(() => parseTask(fine + bad, "task.jsonl")).toThrow(/task\.jsonl/);
+  });
+
+  test("an empty task", () => {
+    expect(() => parseTask("\n \n")).toThrow(expect.objectContaining({ code: "TASK_EMPTY" }));
+  });
+});
+
+test.each([
+  ["It is 5-3 = 2.", "2"],
+  ["so 5-3", "3"],
+  ["about -$1,234.50!", "-1234.5"],
+  ["x = \u22127", "-7"],
+  ["007", "7"],
+  ["-0.0", "0"],
+  ["1, 2, 3", "3"],
+  ["1,23", "23"],
+  ["$18", "18"],
+  ["12345678901234567890.10", "12345678901234567890.1"],
+  ["half is .5", "0.5"],
+  ["none", undefined],
+])("the last number of %j is %s", (text, number) => {
+  expect(lastNumber(text)).toBe(number);
+});
+
+const model: TaskModel = {
+  tokenizer: {
+    encode: (text) => Int32Array.from(text, (character) => character.codePointAt(0)!),
+    decode: (ids) => String.fromCodePoint(...Array.from(ids)),
+    chatPrompt: (messages) => `${messages.map(({ role, content }) => `<${role}>${content}`).join("")}<assistant>`,
+    eosIds: [0],
+  },
+  contextLength: 60,
+};
+
+describe("examples", () => {
+  const items = parseTask(
+    Array.from({ length: 9 }, (_, index) => line({ prompt: `q${index}:`, answer: ` ${index}`, compare: "exact" })).join(
+      "",
+    ),
+  );
+  const textOf = ({ ids }: { readonly ids: Int32Array }): string => model.tokenizer.decode(ids);
+
+  test("are drawn with the seed, the same for all prompts, and not asked", () => {
+    const asked = encodeTask(items, model, { shots: 3, seed: 5, prompts: 4 });
+    expect(asked).toHaveLength(4);
+    const heads = asked.map((prompt) => textOf(prompt).split("\n\n").slice(0, -1));
+    for (const head of heads) expect(head).toEqual(heads[0]);
+    expect(heads[0]).toHaveLength(3);
+    for (const example of heads[0]!) {
+      expect(example).toMatch(/^q(\d): \1$/);
+      expect(asked.map(({ item }) => item.prompt)).not.toContain(example.slice(0, 3));
+    }
+    expect(encodeTask(items, model, { shots: 3, seed: 5, prompts: 4 })).toEqual(asked);
+    const seeds = [5, 6, 7, 8].map((seed) => textOf(encodeTask(items, model, { shots: 3, seed })[0]!));
+    expect(new Set(seeds).size).toBeGreaterThan(1);
+  });
+
+  test("of another file leave every prompt to ask; in a chat they are turns", () => {
+    const others = parseTask(line({ prompt: "other", answer: " yes", compare: "exact" }));
+    const [first, ...rest] = encodeTask(items, model, { shots: 1, shotsFrom: others, chat: true });
+    expect(rest).toHaveLength(8);
+    expect(textOf(first!)).toBe("<user>other<assistant>yes<user>q0:<assistant>");
+    expect(model.tokenizer.decode(first!.targets[0]!)).toBe("0");
+  });
+
+  test("are refused where there are too few lines", () => {
+    for (const bad of [{ shots: 9 }, { shots: 2, shotsFrom: items.slice(0, 1) }])
+      expect(() => encodeTask(items, model, bad)).toThrow(expect.objectContaining({ code: "TASK_SHOTS" }));
+  });
+
+  test("must fit the context with prompt and answer", () => {
+    const long = parseTask(fine + line({ prompt: "a", answer: "b".repeat(60), compare: "exact" }));
+    const message = expect.stringMatching(/60 tokens .* line 2 takes 61 \(prompt 1, answer 60, stop 0\)/);
+    expect(() => encodeTask(long, model)).toThrow(expect.objectContaining({ code: "TASK_TOO_LONG", message }));
+  });
+});
+
+test.skipIf(!existsSync(gsm8k))("GSM8K's first 200 lines (needs KVTUNER_SHARED)", () => {
+  const items = parseTask(readFileSync(gsm8k, "utf8"), gsm8k);
+  expect(items).toHaveLength(200);
+  expect(items.slice(0, 3).map(({ answer }) => answer)).toEqual(["18", "3", "70000"]);
+  for (const { answer, worked } of items) expect(lastNumber(worked ?? "")).toBe(lastNumber(answer));
+});
