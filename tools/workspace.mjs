@@ -26,6 +26,10 @@ export const entriesOf = (manifest) =>
     target["@kvtuner/source"] ? [{ subpath, source: target["@kvtuner/source"], built: target.default }] : [],
   );
 
+/** The files a package offers that are no modules: `package.json`, models, texts. */
+export const dataEntriesOf = (manifest) =>
+  Object.entries(manifest.exports ?? {}).flatMap(([subpath, target]) => (typeof target === "string" ? [subpath] : []));
+
 /** A command that runs pnpm, at the version of package.json, on a machine that only has npm. */
 export const pnpm = (...args) => ["npx", "--yes", manifestOf(".").packageManager, ...args];
 

@@ -1,18 +1,14 @@
 // Packs every package as it would be published, and lets publint and attw judge the result.
-import { installed, run } from "../workspace.mjs";
+import { dataEntriesOf, installed, run } from "../workspace.mjs";
 import { pack } from "./packed.mjs";
 
-/** Entry points that are files to read, not modules: they have no types. */
-const dataEntries = ({ exports }) =>
-  Object.entries(exports).flatMap(([subpath, target]) => (typeof target === "string" ? [subpath] : []));
-
-/** Each judge as the command that judges one tarball. */
+/** Each judge as the command that judges one tarball; data files have no types to judge. */
 const judges = [
   ({ tarball }) => installed("publint/src/cli.js", "run", tarball, "--strict"),
   ({ manifest, tarball }) => [
     ...installed("@arethetypeswrong/cli/dist/index.js", tarball, "--profile", "esm-only", "--format", "ascii"),
     "--exclude-entrypoints",
-    ...dataEntries(manifest),
+    ...dataEntriesOf(manifest),
   ],
 ];
 

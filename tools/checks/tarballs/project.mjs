@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { pnpm, root, run } from "../../workspace.mjs";
+import { entriesOf, pnpm, root, run } from "../../workspace.mjs";
 
 /** What examples and types need beside our packages; `@kvtuner/backend/test` needs the last two, which npm does without. */
 const others = {
@@ -56,9 +56,8 @@ const manifestOf = (name, published) => {
 /** What can be imported of the packages in a project. */
 export const specifiersOf = ({ name, published }) =>
   published.flatMap(({ manifest }) =>
-    Object.keys(manifest.exports)
-      .filter((subpath) => !subpath.endsWith(".json"))
-      .map((subpath) => manifest.name + subpath.slice(1))
+    entriesOf(manifest)
+      .map(({ subpath }) => manifest.name + subpath.slice(1))
       .filter((specifier) => name === "pnpm" || specifier !== "@kvtuner/backend/test"),
   );
 
