@@ -2,6 +2,7 @@ import { batchAttention, CacheSession, type Decoder, forward, sampleToken, type 
 
 /** A cache that is disposed of when its output is done. */
 export interface TaskCache extends SequenceCache {
+  /** Gives back what the cache holds, when its prompt is done with. */
   dispose?(): Promise<void> | void;
 }
 
