@@ -1,5 +1,5 @@
 // Random operations on several caches of the CPU backend, each held against the reference backend.
-//   node --expose-gc bench/soak.mjs [--minutes 60] [--caches 3] [--seed 1] [--tolerance 1e-3]
+//   node --expose-gc bench/soak.mjs [--minutes 60] [--caches 3] [--seed 1] [--tolerance 1e-3] [--threads 1]
 // Prints, once a minute and at the end: operations, the largest difference of an output relative to its largest number, and
 // how much the process has grown since the first minute. Ends with 1 at the first difference beyond the tolerance.
 import { parseArgs } from "node:util";
@@ -13,6 +13,7 @@ const { values: options } = parseArgs({
     caches: { type: "string", default: "3" },
     seed: { type: "string", default: "1" },
     tolerance: { type: "string", default: "1e-3" },
+    threads: { type: "string", default: "1" },
   },
 });
 
@@ -157,7 +158,7 @@ const residentBytes = () => {
 };
 
 const run = async () => {
-  const backends = [await createCpuBackend(), createReferenceBackend()];
+  const backends = [await createCpuBackend({ threads: Number(options.threads) }), createReferenceBackend()];
   const pairs = [];
   for (let index = 0; index < Number(options.caches); index++) pairs.push(await openPair(backends));
   const startedMs = performance.now();
