@@ -9,9 +9,11 @@ export interface PooledArena {
 
 /**
  * A worker lets go of a memory when its engine collects garbage, which a worker that sleeps does not. So the workers are
- * replaced when what they were told to let go of adds up to so many bytes.
+ * replaced when what they were told to let go of adds up to so many bytes, or so many memories: each takes up gigabytes of
+ * addresses, of which a browser's page has enough for about a hundred.
  */
 const MOST_KEPT_BYTES = 64 * 2 ** 20;
+const MOST_KEPT_MEMORIES = 16;
 
 /**
  * The threads of a backend. It runs one job at a time: `run` returns when the job is done, and several caches share the pool
@@ -24,6 +26,7 @@ export class ThreadPool {
   #crew: Crew;
   #nextId = 1;
   #keptBytes = 0;
+  #keptMemories = 0;
   #ended = false;
 
   /** Not at work before {@link start} resolves. */
@@ -58,8 +61,9 @@ export class ThreadPool {
   async remove(arenas: readonly PooledArena[]): Promise<void> {
     const removed = arenas.filter((arena) => this.#arenas.delete(arena));
     if (removed.length === 0) return;
+    this.#keptMemories += removed.length;
     for (const { memory } of removed) this.#keptBytes += memory.buffer.byteLength;
-    if (this.#keptBytes >= MOST_KEPT_BYTES) await this.#replaceCrew();
+    if (this.#keptBytes >= MOST_KEPT_BYTES || this.#keptMemories >= MOST_KEPT_MEMORIES) await this.#replaceCrew();
     else await this.#crew.send({ remove: removed.map(({ id }) => id) }).catch(isKept);
   }
 
@@ -77,6 +81,7 @@ export class ThreadPool {
   async #replaceCrew(): Promise<void> {
     const old = this.#crew;
     this.#keptBytes = 0;
+    this.#keptMemories = 0;
     this.#crew = new Crew(this.threads);
     this.start().catch(isKept);
     await old.end();
