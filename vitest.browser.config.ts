@@ -22,6 +22,7 @@ export default defineConfig({
           name: "in a browser",
           include: ["packages/*/src/**/*.browser-test.ts"],
           globalSetup,
+          setupFiles: ["./tools/fast-check-seed.mjs"],
           testTimeout: 300_000,
           browser: {
             enabled: true,
