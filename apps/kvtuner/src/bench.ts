@@ -12,7 +12,7 @@ import { type OpenedPeer, openPeerVariants, type PeerReport } from "./bench/peer
 import { type ContextReport, contextReport } from "./bench/report.ts";
 import { textIds } from "./bench/text-ids.ts";
 import type { Variant } from "./bench/variant.ts";
-import { openBackend } from "./model/backend.ts";
+import { openBackend, type OpenedBackend } from "./model/backend.ts";
 import { resolveModel } from "./model/resolve.ts";
 import { openRunnableModel, type RunnableModel } from "./model/runnable-model.ts";
 import { sessionsOn } from "./model/session.ts";
@@ -46,11 +46,11 @@ export const bench = async (options: BenchOptions): Promise<BenchResult> => {
   const { threads, weights } = settings;
   const model = await openRunnableModel(options.model, { createSession: sessionsOn(threads), weights }, run);
   try {
-    const { backend, dispose } = await openBackend(settings.backend, { threads });
+    const opened = await openBackend(settings.backend, { threads });
     try {
-      return await benchOn(backend, { model, options, settings, peer, run });
+      return await benchOn(opened, { model, options, settings, peer, run });
     } finally {
-      await dispose();
+      await opened.dispose();
     }
   } finally {
     await model.dispose();
@@ -65,12 +65,13 @@ interface BenchParts {
   readonly run: RunContext;
 }
 
-const benchOn = async (backend: Backend, parts: BenchParts): Promise<BenchResult> => {
+const benchOn = async (on: OpenedBackend, parts: BenchParts): Promise<BenchResult> => {
+  const { backend } = on;
   const { model, options, settings, peer, run } = parts;
   const capacity = settings.contexts.at(-1)! + decodedTokens(settings.tokens);
   checkCapacity(capacity, model, backend, run);
   const ids = textIds(model.tokenizer.encode, options.text, capacity);
-  const variants: Variant[] = await openOwnVariants(model, backend, options.plans, settings);
+  const variants: Variant[] = await openOwnVariants(model, on, options.plans, settings);
   try {
     const opened = peer && (await openPeer(parts, peer, ids));
     variants.push(...(opened?.variants ?? []));

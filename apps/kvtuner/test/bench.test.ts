@@ -48,6 +48,11 @@ describe("kvtuner bench", () => {
     }
   });
 
+  test("packed caches on the kernels attend on the threads that were asked for", async () => {
+    const { contexts } = await benchJson("--plan", "none", "--threads", "2", "--backend", "cpu");
+    for (const { variants } of contexts) expect(variants.map(({ threads }) => threads)).toEqual([2, 2]);
+  });
+
   test("prints a table, progress on stderr; synthetic numbers time no prefill", async () => {
     const { code, stdout, stderr } = await bench("--plan", "compact:K4V3", "--no-float", "--fill", "synthetic");
     expect(code).toBe(0);
@@ -117,8 +122,9 @@ describe("kvtuner bench", () => {
 test("a backend that is passed in holds the caches, and is not disposed of", async () => {
   const backend = createReferenceBackend();
   const settings = { contexts: [33], rounds: 1, tokens: 1, float: false };
-  const { backend: name } = await benchWith({ model, plans: ["none"], backend, ...settings });
+  const { backend: name, contexts } = await benchWith({ model, plans: ["none"], backend, ...settings });
   expect(name).toBe("cpu-reference");
+  expect(contexts[0]!.variants[0]!.threads).toBeUndefined();
   const plan = { shape, layers: Array.from({ length: 3 }, () => parseShorthand("none").layer) };
   await expect(backend.createCache(shape, plan)).resolves.toMatchObject({ length: 0 });
 });

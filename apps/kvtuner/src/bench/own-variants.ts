@@ -1,7 +1,7 @@
-import type { Backend } from "@kvtuner/backend";
 import type { Decoder } from "@kvtuner/decoder";
 import { type CacheShape, type Plan, planBytes } from "@kvtuner/plan";
 
+import type { OpenedBackend } from "../model/backend.ts";
 import { readPlan } from "../model/read-plan.ts";
 import type { RunnableModel } from "../model/runnable-model.ts";
 import { type HeldCache, holdFloatCache, holdPlanCache } from "./held-cache.ts";
@@ -10,8 +10,6 @@ import { ownVariant } from "./own-variant.ts";
 import type { Variant } from "./variant.ts";
 
 const FLOAT_BYTES = 4;
-/** Our backends attend on the caller's thread. */
-const PACKED_THREADS = 1;
 
 /**
  * One variant for each plan, on a backend, and one for the float cache. The weights are loaded last, when all plans have
@@ -21,7 +19,7 @@ const PACKED_THREADS = 1;
  */
 export const openOwnVariants = async (
   model: RunnableModel,
-  backend: Backend,
+  { backend, threads }: OpenedBackend,
   plans: readonly (Plan | string)[],
   settings: BenchSettings,
 ): Promise<Variant[]> => {
@@ -34,7 +32,7 @@ export const openOwnVariants = async (
       ownVariant({
         name,
         kind: "plan",
-        threads: PACKED_THREADS,
+        threads,
         bytesAt: (length) => planBytes(plan, length).total,
         decoder,
         held: held[index]!,

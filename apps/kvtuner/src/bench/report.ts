@@ -6,8 +6,8 @@ import type { Variant, VariantKind } from "./variant.ts";
 export interface VariantReport {
   readonly name: string;
   readonly kind: VariantKind;
-  /** Threads that attend to the cache; those of the weights are in the head of the result. */
-  readonly threads: number;
+  /** Threads that attend to the cache, unless a backend of the caller's does not tell; those of the weights are in the head. */
+  readonly threads: number | undefined;
   /** Bytes of the cache at the context. */
   readonly cacheBytes: number;
   readonly decode: DecodeReport;

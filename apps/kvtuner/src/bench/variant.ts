@@ -9,8 +9,8 @@ export interface Variant {
   /** The plan as it was given, `float32`, or the peer's types as `KEY/VALUE`. */
   readonly name: string;
   readonly kind: VariantKind;
-  /** Threads that attend to the cache. */
-  readonly threads: number;
+  /** Threads that attend to the cache; undefined where a backend of the caller's does not tell. */
+  readonly threads: number | undefined;
   /** Bytes of the cache at `length` tokens. */
   bytesAt(length: number): number;
   /** Appends tokens in one call and computes the logits of the last one; returns milliseconds. */

@@ -9,9 +9,18 @@ interface BackendOptions {
   readonly threads: number;
 }
 
-const BACKENDS: Readonly<Record<string, (options: BackendOptions) => Promise<Backend>>> = {
-  cpu: createCpuBackend,
-  "cpu-reference": async () => createReferenceBackend(),
+/** A backend and the threads that it attends on. */
+interface CreatedBackend {
+  readonly backend: Backend;
+  readonly threads: number;
+}
+
+const BACKENDS: Readonly<Record<string, (options: BackendOptions) => Promise<CreatedBackend>>> = {
+  cpu: async (options) => {
+    const backend = await createCpuBackend(options);
+    return { backend, threads: backend.threads };
+  },
+  "cpu-reference": async () => ({ backend: createReferenceBackend(), threads: 1 }),
 };
 
 /** Names of backends, the default first. */
@@ -20,6 +29,8 @@ export const BACKEND_NAMES: readonly string[] = Object.keys(BACKENDS);
 /** A backend in use. */
 export interface OpenedBackend {
   readonly backend: Backend;
+  /** Threads that it attends on; undefined where it was given, for the interface does not tell. */
+  readonly threads: number | undefined;
   /** Disposes of it where it was made here. */
   dispose(): Promise<void>;
 }
@@ -30,12 +41,12 @@ export interface OpenedBackend {
  * @throws OptionKvtunerError `OPTION_INVALID` for a name that is not known
  */
 export const openBackend = async (given: string | Backend, options: BackendOptions): Promise<OpenedBackend> => {
-  if (typeof given !== "string") return { backend: given, dispose: async () => undefined };
-  const backend = await createBackend(given, options);
-  return { backend, dispose: async () => backend.dispose() };
+  if (typeof given !== "string") return { backend: given, threads: undefined, dispose: async () => undefined };
+  const { backend, threads } = await createBackend(given, options);
+  return { backend, threads, dispose: async () => backend.dispose() };
 };
 
-const createBackend = async (name: string, options: BackendOptions): Promise<Backend> => {
+const createBackend = async (name: string, options: BackendOptions): Promise<CreatedBackend> => {
   const create = Object.hasOwn(BACKENDS, name) ? BACKENDS[name] : undefined;
   if (create) return create(options);
   throw new OptionKvtunerError("backend", `one of ${BACKEND_NAMES.join(", ")}`, JSON.stringify(name));

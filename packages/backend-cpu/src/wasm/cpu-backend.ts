@@ -43,9 +43,10 @@ export interface CpuOptions {
   readonly threads?: number;
 }
 
-/** The CPU backend says which of its modules runs. */
+/** The CPU backend says which of its modules runs, and on how many threads. */
 export interface CpuBackend extends Backend {
   readonly simd: Simd;
+  readonly threads: number;
 }
 
 /**
@@ -79,11 +80,13 @@ class KernelBackend implements CpuBackend, CacheOwner, KernelOwner {
   readonly name = "cpu";
   readonly capabilities: Capabilities;
   readonly simd: Simd;
+  readonly threads: number;
   readonly engine: Engine;
   disposed = false;
 
   constructor(engine: Engine, capabilities: Capabilities) {
     this.simd = engine.simd;
+    this.threads = engine.limits.threads;
     this.engine = engine;
     this.capabilities = capabilities;
   }
