@@ -1,5 +1,5 @@
 // Tunes the embedded model, quickly, and runs what was found beside the float cache:  npm run demo
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { prepare } from "./prepare.mjs";
 import { root, run } from "./workspace.mjs";
@@ -30,5 +30,4 @@ for (const [name, plan] of [
   console.log(`\n${name}:`);
   await step(kvtuner("run", model, "--plan", plan, "--prompt", prompt, ...flags("--max-tokens 8")));
 }
-for (const picture of ["report.html", "front.svg"])
-  if (existsSync(join(root, study, picture))) console.log(`\nLook at ${study}/${picture}`);
+console.log(`\nLook at ${study}/report.html`);

@@ -1,7 +1,5 @@
 import { wholeNumber } from "./options.ts";
-import { reportData } from "./report/data.ts";
-import { readStudy } from "./report/study/read-study.ts";
-import { writeCharts, writeReport } from "./report/write-report.ts";
+import { studyReport, writeCharts, writeReport } from "./report/write-report.ts";
 
 /** Options of {@link report}. */
 export interface ReportOptions {
@@ -30,11 +28,11 @@ export interface ReportResult {
  * @throws KvtunerError when there is no study, a file of it cannot be read, or an option makes no sense.
  */
 export const report = async ({ study, svg, budget, context }: ReportOptions): Promise<ReportResult> => {
-  const view = {
+  const data = studyReport(study, {
     ...(budget !== undefined && { budget: wholeNumber("budget", budget, 1) }),
     ...(context !== undefined && { context: wholeNumber("context", context, 1) }),
-  };
-  const page = await writeReport(study, view);
-  const charts = svg === undefined ? [] : await writeCharts(reportData(readStudy(study), view), svg);
+  });
+  const page = await writeReport(study, data);
+  const charts = svg === undefined ? [] : await writeCharts(data, svg);
   return { page, charts };
 };

@@ -17,7 +17,7 @@ import { openVerifier, type Verification } from "./pipeline/verify.ts";
 import { unquantizedWarning } from "./pipeline/unquantized.ts";
 import { runContext, type RunContext } from "./progress.ts";
 import { writeRequest } from "./report/study/request.ts";
-import { writeReport } from "./report/write-report.ts";
+import { studyReport, writeReport } from "./report/write-report.ts";
 import { openStudy, prepareFolder } from "./study/folder.ts";
 import { removeEmptyFolders } from "./study/make-folder.ts";
 import { studySettings } from "./study/settings.ts";
@@ -124,7 +124,7 @@ const tuneModel = async (
 const reportStep = async ({ model, textPath, limit, out }: Request): Promise<void> => {
   const names = { ...(model !== undefined && { model }), ...(textPath !== undefined && { text: textPath }) };
   writeRequest(out, { version: 1, ...names, out, limit });
-  await writeReport(out);
+  await writeReport(out, studyReport(out));
 };
 
 const defaultFolder = (named: string | TunableModel, model: TunableModel, study: StudyOptions): string => {

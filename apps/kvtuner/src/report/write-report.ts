@@ -9,9 +9,11 @@ import { renderPage } from "./page/page.ts";
 import { reportSections } from "./sections.ts";
 import { readStudy } from "./study/read-study.ts";
 
+/** What a report of the study in `folder` is made of. */
+export const studyReport = (folder: string, view: ReportView = {}): ReportData => reportData(readStudy(folder), view);
+
 /** Writes `report.html` into a study; returns its path. */
-export const writeReport = async (folder: string, view: ReportView = {}): Promise<string> => {
-  const data = reportData(readStudy(folder), view);
+export const writeReport = async (folder: string, data: ReportData): Promise<string> => {
   const path = join(folder, STUDY_FILES.report);
   writeFileAtomic(path, await renderPage(data, reportSections(data)));
   return path;
