@@ -66,16 +66,18 @@ export interface PlanCost {
 
 /** Prices a plan: `choice[layer]` is an index into the space's pairs. */
 export const planCost = (space: SearchSpace, choice: readonly number[]): PlanCost => {
-  const { shape, context } = space;
   const bytes = sum(choice, space.layerBytes);
-  const numbers = 2 * shape.kvHeads * shape.headSize * choice.length * context;
   return {
     bytes,
-    bits: (8 * bytes) / numbers,
+    bits: bitsOfBytes(space, bytes),
     equivalentBits: sum(choice, space.codeBits) / (2 * choice.length),
-    bytesPerToken: bytes / context,
+    bytesPerToken: bytes / space.context,
   };
 };
+
+/** Bits a stored number takes in a cache of so many bytes at the context length. */
+export const bitsOfBytes = ({ shape, context }: SearchSpace, bytes: number): number =>
+  (8 * bytes) / (2 * shape.kvHeads * shape.headSize * shape.layers * context);
 
 /** The search's cost of a plan. */
 export const searchCost = (space: SearchSpace, choice: readonly number[]): number => sum(choice, space.costs);

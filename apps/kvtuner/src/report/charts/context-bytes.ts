@@ -3,6 +3,7 @@ import type { TopLevelSpec } from "vega-lite";
 
 import { tableOf, tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
 import { paint } from "../chart/palette.ts";
+import { labelledRule } from "../chart/labelled-rule.ts";
 import { layered, type Layer, type Position } from "../chart/spec.ts";
 import type { ReportData } from "../data.ts";
 import { tokensText } from "../text.ts";
@@ -167,50 +168,16 @@ const lines = (axes: Axes, series: readonly Series[], values: SizedRow[], room: 
 };
 
 const budgetLine = ({ y }: Axes, budget: number, { unit }: Range): Layer[] => {
-  const data = { values: [{ size: budget / unit.bytes, text: `budget ${formatBytes(budget)}` }] };
-  const color = paint("ink");
-  return [
-    { data, mark: { type: "rule", color, strokeDash: [2, 3], aria: false }, encoding: { y } },
-    {
-      data,
-      mark: {
-        type: "text",
-        align: "right",
-        baseline: "bottom",
-        x: "width",
-        dx: -4,
-        dy: -4,
-        color,
-        fontSize: 12,
-        aria: false,
-      },
-      encoding: { y, text: { field: "text" } },
-    },
-  ];
+  const row = { size: budget / unit.bytes, text: `budget ${formatBytes(budget)}` };
+  const place = { align: "right", baseline: "bottom", x: "width", dx: -4, dy: -4, fontSize: 12 } as const;
+  return labelledRule({ y }, row, paint("ink"), place);
 };
 
 const boughtLine = ({ x }: Axes, bought: number): Layer[] => {
-  const data = { values: [{ tokens: bought, text: `${tokensText(bought)} tokens` }] };
-  const color = paint("picked");
-  return [
-    { data, mark: { type: "rule", color, strokeDash: [2, 3], aria: false }, encoding: { x } },
-    {
-      data,
-      mark: {
-        type: "text",
-        align: "right",
-        baseline: "bottom",
-        dx: -6,
-        y: "height",
-        dy: -6,
-        color,
-        fontWeight: 600,
-        fontSize: 12,
-        aria: false,
-      },
-      encoding: { x, text: { field: "text" } },
-    },
-  ];
+  const row = { tokens: bought, text: `${tokensText(bought)} tokens` };
+  const words = { fontWeight: 600, fontSize: 12 } as const;
+  const place = { align: "right", baseline: "bottom", dx: -6, y: "height", dy: -6, ...words } as const;
+  return labelledRule({ x }, row, paint("picked"), place);
 };
 
 const dots = (axes: Axes, series: readonly Series[], values: SizedRow[]): Layer => ({

@@ -1,8 +1,10 @@
 import type { TopLevelSpec } from "vega-lite";
 
+import { bitsOfBytes } from "../../pipeline/space.ts";
 import { tableOf, tipped, type Chart, type Room, type Tipped } from "../chart/chart.ts";
 import { paint } from "../chart/palette.ts";
 import { decadesOf } from "../chart/decades.ts";
+import { labelledRule } from "../chart/labelled-rule.ts";
 import { layered, type Layer, type Position } from "../chart/spec.ts";
 import type { ReportData } from "../data.ts";
 import {
@@ -20,7 +22,8 @@ export const frontChart = (data: ReportData): Chart => {
   const rows = frontRows(data);
   const columns = frontColumns(data);
   const points = tipped(columns, rows).map(drawable);
-  const parts = { points, predicted: predictedFront(data), budgetBits: budgetBits(data), context: data.context };
+  const budgetBits = data.budget === undefined ? undefined : bitsOfBytes(data.space, data.budget);
+  const parts = { points, predicted: predictedFront(data), budgetBits, context: data.context };
   return {
     label: "Loss against bits of the plans that were tried",
     spec: (room) => frontSpec(parts, room),
@@ -43,11 +46,6 @@ interface Parts {
 const drawable = (row: Tipped<FrontRow>): Point => {
   const kl = Math.max(SMALLEST_KL, row.kl);
   return { ...row, kl, low: Math.max(kl / 10, kl - row.klStandardError), high: kl + row.klStandardError };
-};
-
-const budgetBits = ({ budget, space, context }: ReportData): number | undefined => {
-  const { layers, kvHeads, headSize } = space.shape;
-  return budget === undefined ? undefined : (8 * budget) / (2 * layers * kvHeads * headSize * context);
 };
 
 const frontSpec = ({ points, predicted, budgetBits: limit, context }: Parts, room: Room): TopLevelSpec => {
@@ -118,18 +116,8 @@ const frontLine = (axes: Axes, points: readonly Point[]): Layer => ({
   encoding: { ...axes, order: { field: "bits" } },
 });
 
-const budgetLine = ({ x }: Axes, limit: number): Layer[] => {
-  const data = { values: [{ bits: limit }] };
-  const color = paint("ink");
-  return [
-    { data, mark: { type: "rule", color, strokeDash: [2, 3], aria: false }, encoding: { x } },
-    {
-      data,
-      mark: { type: "text", text: "budget", color, align: "left", baseline: "top", dx: 5, y: 2, aria: false },
-      encoding: { x },
-    },
-  ];
-};
+const budgetLine = ({ x }: Axes, limit: number): Layer[] =>
+  labelledRule({ x }, { bits: limit, text: "budget" }, paint("ink"), { align: "left", baseline: "top", dx: 5, y: 2 });
 
 const errorBars = ({ x, y }: Axes, points: readonly Point[]): Layer => ({
   data: { values: points.filter(({ klStandardError }) => klStandardError > 0) },

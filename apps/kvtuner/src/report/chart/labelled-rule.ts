@@ -1,0 +1,27 @@
+import type { Layer, Position } from "./spec.ts";
+
+/** Where the words of a rule stand, seen from it, px; `x` and `y` on a side of the chart. */
+interface WordPlace {
+  readonly align: "left" | "right";
+  readonly baseline: "top" | "bottom";
+  readonly x?: "width";
+  readonly y?: number | "height";
+  readonly dx: number;
+  readonly dy?: number;
+  readonly fontSize?: number;
+  readonly fontWeight?: 600;
+}
+
+/** A dotted line across the chart where a value stands on an axis, with a few words beside it. */
+export const labelledRule = (
+  axis: { readonly x: Position } | { readonly y: Position },
+  row: Readonly<Record<string, number | string>> & { readonly text: string },
+  color: string,
+  place: WordPlace,
+): Layer[] => {
+  const data = { values: [row] };
+  return [
+    { data, mark: { type: "rule", color, strokeDash: [2, 3], aria: false }, encoding: axis },
+    { data, mark: { type: "text", color, aria: false, ...place }, encoding: { ...axis, text: { field: "text" } } },
+  ];
+};
