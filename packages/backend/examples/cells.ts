@@ -1,5 +1,5 @@
 import { type HeadImage, roundDecoded } from "@kvtuner/backend";
-import { type CacheShape, type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
+import { type CacheShape, type LayerScheme, quantizedPrefix, type TensorBytes, type TensorScheme } from "@kvtuner/plan";
 import { decodeBlock, encodeBlock, type EncodedBlock } from "@kvtuner/quantizers";
 
 /** One token of one KV head: codes, or float16 under the scheme {@link EXACT}. */
@@ -57,7 +57,7 @@ export const settle = (cells: Cells, scheme: TensorScheme, layer: LayerScheme): 
 };
 
 /** Bytes of all cells by part. */
-export const cellBytes = (cells: Cells): { codes: number; parameters: number; exact: number } => {
+export const cellBytes = (cells: Cells): TensorBytes => {
   const bytes = { codes: 0, parameters: 0, exact: 0 };
   for (const row of cells)
     for (const { scheme, block } of row) {

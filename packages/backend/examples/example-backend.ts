@@ -16,7 +16,7 @@ import {
   type SchemeFamily,
   writeSnapshot,
 } from "@kvtuner/backend";
-import { type CacheShape, layerBytes, planBytes } from "@kvtuner/plan";
+import { cacheBytes, type CacheShape, layerBytes, planBytes, type TensorBytes } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import { attendRow, cellBytes, type Cells, cellsFrom, decodedCells, exactCells, headImages, settle } from "./cells.ts";
 
@@ -128,17 +128,8 @@ const cacheOf = (owner: Owner, firstPlan: CachePlan, firstLayers: readonly Layer
     },
     bytes() {
       assertUsable();
-      const key = cellBytes(layers.flatMap((layer) => layer.key));
-      const value = cellBytes(layers.flatMap((layer) => layer.value));
-      return {
-        keyCodes: key.codes,
-        keyParameters: key.parameters,
-        keyExact: key.exact,
-        valueCodes: value.codes,
-        valueParameters: value.parameters,
-        valueExact: value.exact,
-        total: key.codes + key.parameters + key.exact + value.codes + value.parameters + value.exact,
-      };
+      const bytesOf = (kind: "key" | "value"): TensorBytes => cellBytes(layers.flatMap((layer) => layer[kind]));
+      return cacheBytes(bytesOf("key"), bytesOf("value"));
     },
     async attend(layer, query, key, value) {
       assertUsable();

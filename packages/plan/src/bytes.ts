@@ -16,25 +16,37 @@ export interface CacheBytes {
   readonly total: number;
 }
 
+/** Bytes of the keys, or of the values, by part. */
+export interface TensorBytes {
+  readonly codes: number;
+  readonly parameters: number;
+  readonly exact: number;
+}
+
+/** Bytes of a cache whose keys and values take so many. */
+export const cacheBytes = (key: TensorBytes, value: TensorBytes): CacheBytes => ({
+  keyCodes: key.codes,
+  keyParameters: key.parameters,
+  keyExact: key.exact,
+  valueCodes: value.codes,
+  valueParameters: value.parameters,
+  valueExact: value.exact,
+  total: key.codes + key.parameters + key.exact + value.codes + value.parameters + value.exact,
+});
+
 /**
  * Exact bytes of one layer's cache at `length` tokens. The codes of one token and head (axis token), or of one group of
  * one channel (axis channel), fill whole bytes.
  */
-export const layerBytes = (layer: LayerScheme, shape: CacheShape, length: number): CacheBytes => {
-  const key = tensorBytes(layer.key, layer, shape, length);
-  const value = tensorBytes(layer.value, layer, shape, length);
-  return {
-    keyCodes: key.codes,
-    keyParameters: key.parameters,
-    keyExact: key.exact,
-    valueCodes: value.codes,
-    valueParameters: value.parameters,
-    valueExact: value.exact,
-    total: key.codes + key.parameters + key.exact + value.codes + value.parameters + value.exact,
-  };
-};
+export const layerBytes = (layer: LayerScheme, shape: CacheShape, length: number): CacheBytes =>
+  cacheBytes(tensorBytes(layer.key, layer, shape, length), tensorBytes(layer.value, layer, shape, length));
 
-const tensorBytes = (tensor: TensorScheme, layer: LayerScheme, { kvHeads, headSize }: CacheShape, length: number) => {
+const tensorBytes = (
+  tensor: TensorScheme,
+  layer: LayerScheme,
+  { kvHeads, headSize }: CacheShape,
+  length: number,
+): TensorBytes => {
   const tokens = quantizedPrefix(tensor, layer, length);
   const rows = tensor.axis === "token" ? tokens : headSize * (tokens / (tensor.groupSize as number));
   const rowNumbers = tensor.axis === "token" ? headSize : (tensor.groupSize as number);
@@ -49,7 +61,10 @@ const tensorBytes = (tensor: TensorScheme, layer: LayerScheme, { kvHeads, headSi
 
 /** Exact bytes of a whole plan's cache at `length` tokens. */
 export const planBytes = (plan: Pick<Plan, "layers" | "shape">, length: number): CacheBytes =>
-  plan.layers.map((layer) => layerBytes(layer, plan.shape, length)).reduce(addBytes);
+  sumBytes(plan.layers.map((layer) => layerBytes(layer, plan.shape, length)));
+
+/** Adds up the bytes of one or more layers, part by part. */
+export const sumBytes = (layers: readonly CacheBytes[]): CacheBytes => layers.reduce(addBytes);
 
 const addBytes = (a: CacheBytes, b: CacheBytes): CacheBytes => ({
   keyCodes: a.keyCodes + b.keyCodes,

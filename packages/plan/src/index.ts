@@ -2,8 +2,8 @@ export type { Axis, Bits, CacheShape, Format, GroupSize, LayerScheme, TensorSche
 export type { Measurement, ModelIdentity, Plan } from "./plan.ts";
 export type { UniformChoice } from "./budget.ts";
 export { BudgetError, fitBudget, formatBytes, parseBytes } from "./budget.ts";
-export type { CacheBytes } from "./bytes.ts";
-export { equivalentBits, layerBytes, planBytes, trueBits } from "./bytes.ts";
+export type { CacheBytes, TensorBytes } from "./bytes.ts";
+export { cacheBytes, equivalentBits, layerBytes, planBytes, sumBytes, trueBits } from "./bytes.ts";
 export { KvtunerError } from "./error.ts";
 export type { Mode, Pair, WindowOverrides } from "./mode.ts";
 export { layerScheme, MODES } from "./mode.ts";

@@ -1,7 +1,7 @@
 import type { CacheImage, CachePlan } from "@kvtuner/backend";
 import type { CacheBytes, CacheShape } from "@kvtuner/plan";
 import type { CacheStore, CallRows } from "../cache-store.ts";
-import { cacheBytes } from "./cache-bytes.ts";
+import { bytesOfLayers } from "./bytes-of-layers.ts";
 import {
   attendLayer,
   emptyLayer,
@@ -44,7 +44,7 @@ export class ReferenceStore implements CacheStore {
   }
 
   bytes(): CacheBytes {
-    return cacheBytes(this.#layers);
+    return bytesOfLayers(this.#layers);
   }
 
   images(): CacheImage["tensors"] {

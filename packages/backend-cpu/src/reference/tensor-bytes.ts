@@ -1,4 +1,4 @@
-import type { TensorBytes } from "../bytes-by-part.ts";
+import type { TensorBytes } from "@kvtuner/plan";
 import type { StoredTensor } from "./stored-tensor.ts";
 
 /** Counts the arrays that are there; the plan's arithmetic has no part in it. */

@@ -1,5 +1,4 @@
-import type { TensorBytes } from "../bytes-by-part.ts";
-import { type CacheShape, type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
+import { type CacheShape, type LayerScheme, quantizedPrefix, type TensorBytes, type TensorScheme } from "@kvtuner/plan";
 import { aligned, type Arena } from "./arena.ts";
 import { BlockTable } from "./block-table.ts";
 import { PAGE_TOKENS, recordLayout, type RecordLayout, TILE_TOKENS, writeTables } from "./layer-record.ts";

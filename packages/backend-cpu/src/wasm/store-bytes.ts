@@ -1,7 +1,6 @@
-import type { CacheBytes } from "@kvtuner/plan";
-import { bytesByPart } from "../bytes-by-part.ts";
+import { type CacheBytes, cacheBytes, sumBytes } from "@kvtuner/plan";
 import type { PackedStore } from "./packed-store.ts";
 
 /** Bytes in use of all layers, by part. */
 export const storeBytes = ({ layers }: PackedStore): CacheBytes =>
-  bytesByPart(layers.map(({ key, value, length }) => ({ key: key.bytes(length), value: value.bytes(length) })));
+  sumBytes(layers.map(({ key, value, length }) => cacheBytes(key.bytes(length), value.bytes(length))));
