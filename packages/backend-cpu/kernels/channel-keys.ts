@@ -2,7 +2,6 @@ import { loadHalves } from "./float16";
 import {
   AFFINE,
   BITS,
-  codeOffset,
   field,
   GROUP_SIZE,
   HEAD_SIZE,
@@ -16,8 +15,9 @@ import {
   TILE,
   unitFactors,
 } from "./layout";
+import { loadMiddles } from "./load-middles";
 import { multiplyAdd } from "./multiply-add";
-import { panelSums, sumPanels } from "./panels";
+import { MAX_HEADS, panelSums, sumPanels } from "./panels";
 import { largestLane, sumLanes } from "./round-factors";
 import {
   constants,
@@ -33,9 +33,8 @@ import {
   state,
   units,
 } from "./row-state";
+import { storeScores } from "./store-scores";
 
-/** Heads that one call of the panels takes. */
-const PASS: i32 = 4;
 /** Adding and taking away 1.5 * 2^23 rounds an f32 of moderate size to the nearest integer. */
 const ROUND_MAGIC: f32 = 12582912;
 /** What int16 factors leave out is at most half, and multiplied so that it fits. */
@@ -63,7 +62,7 @@ export function scoreChannels(layer: usize, record: usize, row: usize, count: i3
   loadLargest(key, record, (count + groupSize - 1) / groupSize, headSize);
   scaleQueries(key, row, heads, headSize);
   for (let block = 0, group = 0; block < count; block += groupSize, group++) {
-    loadBlock(key, record, group, headSize);
+    loadMiddles(key, record, group * headSize, headSize);
     for (let head = 0; head < heads; head++) foldScales(key, row, head, headSize);
     const panels = (min(count - block, groupSize) + 15) >> 4;
     sumBlock(key, record, block, panels, heads, headSize);
@@ -113,22 +112,6 @@ function scaleQueries(key: usize, row: usize, heads: i32, headSize: i32): void {
     const to = scaledQuery + ((head * headSize) << 2);
     for (let at: usize = 0; at < <usize>headSize << 2; at += 16)
       v128.store(to + at, f32x4.mul(v128.load(query + at), inverse));
-  }
-}
-
-/** Scales of a block, and the numbers of its middle code, as f32. */
-function loadBlock(key: usize, record: usize, group: i32, headSize: i32): void {
-  const affine = field(key, AFFINE);
-  const toMiddle = f32x4.splat(middleCode(key) - <f32>codeOffset(key));
-  const at = record + (<usize>(group * headSize) << 1);
-  const scalesAt = at + field(key, SCALES);
-  const minimaAt = at + field(key, MINIMA);
-  for (let channel: usize = 0; channel < <usize>headSize; channel += 4) {
-    const scale = loadHalves(scalesAt + (channel << 1));
-    let middle = f32x4.mul(scale, toMiddle);
-    if (affine) middle = f32x4.add(middle, loadHalves(minimaAt + (channel << 1)));
-    v128.store(scales + (channel << 2), scale);
-    v128.store(middles + (channel << 2), middle);
   }
 }
 
@@ -199,8 +182,8 @@ function sumBlock(key: usize, record: usize, block: i32, panels: i32, heads: i32
   const codes = panelOf(record, bits, block, headSize);
   const stride = <usize>headSize << 1;
   const panelBytes = <usize>(2 * headSize * bits);
-  for (let head = 0; head < heads; head += PASS) {
-    const pass = min(PASS, heads - head);
+  for (let head = 0; head < heads; head += MAX_HEADS) {
+    const pass = min(MAX_HEADS, heads - head);
     const skipped = <usize>head * stride;
     sumPanels(bits, pass, codes, headSize, factors + skipped, stride, panels, panelBytes);
     for (let index = 0; index < pass; index++) finish(bits, block, head, index, panels, units, constants, false);
@@ -233,21 +216,11 @@ function finish(
   let from = panelSums + (<usize>index << 6);
   let largest = block > 0 ? v128.load(maxima + (head << 4)) : f32x4.splat(-3e38);
   for (let panel = 0; panel < panels; panel++) {
-    let a = multiplyAdd(f32x4.convert_i32x4_s(v128.load(from)), unit0, constant);
-    let b = multiplyAdd(f32x4.convert_i32x4_s(v128.load(from, 16)), unit1, constant);
-    let c = multiplyAdd(f32x4.convert_i32x4_s(v128.load(from, 32)), unit2, constant);
-    let d = multiplyAdd(f32x4.convert_i32x4_s(v128.load(from, 48)), unit3, constant);
-    if (adds) {
-      a = f32x4.add(a, v128.load(to));
-      b = f32x4.add(b, v128.load(to, 16));
-      c = f32x4.add(c, v128.load(to, 32));
-      d = f32x4.add(d, v128.load(to, 48));
-    }
-    largest = f32x4.pmax(f32x4.pmax(largest, a), f32x4.pmax(b, f32x4.pmax(c, d)));
-    v128.store(to, a);
-    v128.store(to, b, 16);
-    v128.store(to, c, 32);
-    v128.store(to, d, 48);
+    const a = multiplyAdd(f32x4.convert_i32x4_s(v128.load(from)), unit0, constant);
+    const b = multiplyAdd(f32x4.convert_i32x4_s(v128.load(from, 16)), unit1, constant);
+    const c = multiplyAdd(f32x4.convert_i32x4_s(v128.load(from, 32)), unit2, constant);
+    const d = multiplyAdd(f32x4.convert_i32x4_s(v128.load(from, 48)), unit3, constant);
+    largest = storeScores(to, a, b, c, d, adds, largest);
     from += 256;
     to += 64;
   }

@@ -1,3 +1,4 @@
+import { expandEven, expandOdd } from "./float16";
 import { field, HEAD_SIZE, HEADS, TILE } from "./layout";
 import { multiplyAdd } from "./multiply-add";
 import { active, keyRows, partial, scores, state, valueRows } from "./row-state";
@@ -8,24 +9,6 @@ import { active, keyRows, partial, scores, state, valueRows } from "./row-state"
  */
 const KEY_SCALE: f32 = reinterpret<f32>(0x5b800000);
 const VALUE_SCALE: f32 = reinterpret<f32>(0x77800000);
-
-/** Eight float16 are expanded to the four at even and the four at odd places: two instructions each. */
-// prettier-ignore
-const EVEN_SHIFT = memory.data<u16>([8192, 0, 8192, 0, 8192, 0, 8192, 0], 16);
-const KEPT_BITS = memory.data<u32>([0x8fffe000, 0x8fffe000, 0x8fffe000, 0x8fffe000], 16);
-
-/** The product moves the lower half of a lane, with its sign, up by 13 bits. */
-// @ts-ignore: decorator
-@inline
-function even(halves: v128): v128 {
-  return v128.and(i32x4.dot_i16x8_s(halves, v128.load(EVEN_SHIFT)), v128.load(KEPT_BITS));
-}
-
-// @ts-ignore: decorator
-@inline
-function odd(halves: v128): v128 {
-  return v128.and(i32x4.shr_s(halves, 3), v128.load(KEPT_BITS));
-}
 
 /** Puts `count` numbers of the query, a multiple of 8, into the order in which keys are expanded, times their scale. */
 export function prepareExactQuery(at: usize, count: i32): void {
@@ -99,8 +82,8 @@ function scorePair(HEADS: i32, first: usize, second: usize, query: usize, headSi
   while (first < end) {
     const words = v128.load(first);
     const others = v128.load(second);
-    let x = even(words);
-    let y = even(others);
+    let x = expandEven(words);
+    let y = expandEven(others);
     let q = v128.load(query);
     a0 = multiplyAdd(x, q, a0);
     a1 = multiplyAdd(y, q, a1);
@@ -119,8 +102,8 @@ function scorePair(HEADS: i32, first: usize, second: usize, query: usize, headSi
       d0 = multiplyAdd(x, q, d0);
       d1 = multiplyAdd(y, q, d1);
     }
-    x = odd(words);
-    y = odd(others);
+    x = expandOdd(words);
+    y = expandOdd(others);
     q = v128.load(query, 16);
     a0 = multiplyAdd(x, q, a0);
     a1 = multiplyAdd(y, q, a1);
@@ -235,8 +218,8 @@ function addValues(HEADS: i32, row: usize, from: i32, to: i32, headSize: i32, in
     let d1 = f32x4.splat(0);
     for (let at = rows; at < end; at += 4) {
       const words = v128.load(load<usize>(at) + offset);
-      const x = even(words);
-      const y = odd(words);
+      const x = expandEven(words);
+      const y = expandOdd(words);
       let w = v128.load32_splat(at + w0);
       a0 = multiplyAdd(x, w, a0);
       a1 = multiplyAdd(y, w, a1);

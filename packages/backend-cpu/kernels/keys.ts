@@ -17,12 +17,10 @@ import {
   unitFactors,
 } from "./layout";
 import { multiplyAdd } from "./multiply-add";
-import { panelSums, sumPanels } from "./panels";
+import { MAX_HEADS, panelSums, sumPanels } from "./panels";
 import { factorSum, largestLane, roundFactors } from "./round-factors";
+import { storeScores } from "./store-scores";
 import { maxima, middles, scales, scores, state, weights } from "./row-state";
-
-/** Heads that one call of the panels takes. */
-const PASS: i32 = 4;
 
 /**
  * The score error, in powers of 2, from which a second pass adds what the query's int16 factors leave out: half a factor's
@@ -104,8 +102,8 @@ function scoreTokens(layer: usize, record: usize, row: usize, count: i32): void 
     loadParameters(key, record, group, panels);
     const codes = record + <usize>(2 * channel * bits);
     const channels = min(groupSize, headSize - channel);
-    for (let head = 0; head < heads; head += PASS) {
-      const pass = min(PASS, heads - head);
+    for (let head = 0; head < heads; head += MAX_HEADS) {
+      const pass = min(MAX_HEADS, heads - head);
       const x = row + state.factors + <usize>head * stride + (<usize>channel << 1);
       sumPanels(bits, pass, codes, channels, x, stride, panels, <usize>(2 * headSize * bits));
       finishPass(bits, row + state.units, row + state.sums, head, pass, panels, groups, group, group > 0);
@@ -179,22 +177,11 @@ function finishTokens(bits: i32, head: i32, from: usize, panels: i32, unit: f32,
   const first = scores + (<usize>(head * TILE) << 2);
   let largest = f32x4.splat(-3e38);
   for (let at: usize = 0; at < <usize>panels << 6; at += 64) {
-    let a = tokenScore(v128.load(from), unit0, at, factorSums);
-    let b = tokenScore(v128.load(from, 16), unit1, at + 16, factorSums);
-    let c = tokenScore(v128.load(from, 32), unit2, at + 32, factorSums);
-    let d = tokenScore(v128.load(from, 48), unit3, at + 48, factorSums);
-    const to = first + at;
-    if (adds) {
-      a = f32x4.add(a, v128.load(to));
-      b = f32x4.add(b, v128.load(to, 16));
-      c = f32x4.add(c, v128.load(to, 32));
-      d = f32x4.add(d, v128.load(to, 48));
-    }
-    largest = f32x4.pmax(f32x4.pmax(largest, a), f32x4.pmax(b, f32x4.pmax(c, d)));
-    v128.store(to, a);
-    v128.store(to, b, 16);
-    v128.store(to, c, 32);
-    v128.store(to, d, 48);
+    const a = tokenScore(v128.load(from), unit0, at, factorSums);
+    const b = tokenScore(v128.load(from, 16), unit1, at + 16, factorSums);
+    const c = tokenScore(v128.load(from, 32), unit2, at + 32, factorSums);
+    const d = tokenScore(v128.load(from, 48), unit3, at + 48, factorSums);
+    largest = storeScores(first + at, a, b, c, d, adds, largest);
     from += 256;
   }
   v128.store(maxima + (<usize>head << 4), largest);

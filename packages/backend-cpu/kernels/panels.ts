@@ -27,6 +27,8 @@ const MASKS = memory.data<u16>([
 
 /** Panels of one call, at most. */
 export const MAX_PANELS: i32 = 8;
+/** Heads of one call, at most. */
+export const MAX_HEADS: i32 = 4;
 
 /** Bytes of the sums of one call: i32 `[8 panels][4 heads][16 outputs]`. */
 export const PANEL_SUMS_BYTES: i32 = 8 * 4 * 16 * 4;

@@ -1,26 +1,20 @@
-import { loadHalves } from "./float16";
 import {
-  AFFINE,
   BITS,
-  codeOffset,
   field,
   GROUP_SIZE,
   HEAD_SIZE,
   largestFactor,
   middleCode,
-  MINIMA,
   panelOf,
-  SCALES,
   TILE,
   unitFactors,
   VALUE,
 } from "./layout";
+import { loadMiddles } from "./load-middles";
 import { multiplyAdd } from "./multiply-add";
-import { MAX_PANELS, panelSums, sumPanels } from "./panels";
+import { MAX_HEADS, MAX_PANELS, panelSums, sumPanels } from "./panels";
 import { factorSum, largestLane, roundFactors, sumLanes } from "./round-factors";
 import { active, constants, factors, middles, scales, scores, state, units, weights } from "./row-state";
-
-const PASS: i32 = 4;
 
 /**
  * Adds the first `count` tokens of a record of values, weighted by what is in `scores`, to a row's decoded sum, for the
@@ -40,20 +34,9 @@ export function addRecord(layer: usize, record: usize, row: usize, count: i32, h
   }
 }
 
-/** Scales of a group, and the numbers of its middle code, as f32; 0 from `count` on, where there may be anything. */
+/** What {@link loadMiddles} does, with 0 from `count` on, where there may be anything. */
 function loadParameters(value: usize, record: usize, group: i32, count: i32, steps: i32): void {
-  const at = record + (<usize>(group * TILE) << 1);
-  const scalesAt = at + field(value, SCALES);
-  const minimaAt = at + field(value, MINIMA);
-  const affine = field(value, AFFINE);
-  const toMiddle = f32x4.splat(middleCode(value) - <f32>codeOffset(value));
-  for (let token: usize = 0; token < <usize>steps; token += 4) {
-    const scale = loadHalves(scalesAt + (token << 1));
-    let middle = f32x4.mul(scale, toMiddle);
-    if (affine) middle = f32x4.add(middle, loadHalves(minimaAt + (token << 1)));
-    v128.store(scales + (token << 2), scale);
-    v128.store(middles + (token << 2), middle);
-  }
+  loadMiddles(value, record, group * TILE, steps);
   for (let token = count; token < steps; token++) {
     store<f32>(scales + (<usize>token << 2), 0);
     store<f32>(middles + (<usize>token << 2), 0);
@@ -93,8 +76,8 @@ function addPanels(
 ): void {
   const bits = field(value, BITS);
   const codes = panelOf(record, bits, channel, TILE);
-  for (let index = 0; index < heads; index += PASS) {
-    const pass = min(PASS, heads - index);
+  for (let index = 0; index < heads; index += MAX_HEADS) {
+    const pass = min(MAX_HEADS, heads - index);
     sumPanels(bits, pass, codes, steps, factors + <usize>(index * TILE * 2), TILE * 2, panels, <usize>(2 * TILE * bits));
     for (let j = 0; j < pass; j++) finish(bits, row, channel, headSize, index + j, panelSums + (<usize>j << 6), panels);
   }
