@@ -1,4 +1,4 @@
-import type { CacheImage, CachePlan } from "@kvtuner/backend";
+import type { CacheImage, CacheLimits, CachePlan } from "@kvtuner/backend";
 import type { CacheBytes, CacheShape } from "@kvtuner/plan";
 import type { CacheStore, CallRows } from "../cache-store.ts";
 import type { Engine } from "./engine.ts";
@@ -10,7 +10,7 @@ import { imagesOf } from "./tensor-image.ts";
 /** What a store in WebAssembly asks of its backend. */
 export interface KernelOwner {
   readonly engine: Engine;
-  readonly capabilities: { readonly maxCacheBytes: number; readonly maxTokens: number };
+  readonly capabilities: CacheLimits;
 }
 
 /** Packed layers in WebAssembly memory. */

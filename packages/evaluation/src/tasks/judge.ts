@@ -1,6 +1,6 @@
 import type { EncodedPrompt } from "./encode-task.ts";
 import type { RowScorer } from "./row-scorer.ts";
-import { isExact, type Sequence, sequencesOf } from "./sequence.ts";
+import { isExact, type Sequence } from "./sequence.ts";
 
 /** What a choice's log-probability is compared by: their sum over its tokens, or their mean. */
 export type Likelihood = "sum" | "per-token";
@@ -23,16 +23,17 @@ export interface JudgeOptions {
 /**
  * Judges prompts from the last residuals of the rows that predict their answers.
  *
+ * @param sequences those of each prompt
  * @param residuals `[wanted, hiddenSize]` of each target of each prompt
  * @param base the same of the float cache
  */
 export const judge = async (
   rules: JudgeOptions,
   prompts: readonly EncodedPrompt[],
+  sequences: readonly (readonly Sequence[])[],
   residuals: readonly (readonly Float32Array[])[],
   base: readonly (readonly Float32Array[])[],
 ): Promise<Verdict[]> => {
-  const sequences = prompts.map(sequencesOf);
   const wanted = Int32Array.from(sequences.flat().flatMap((sequence) => [...sequence.wanted]));
   const rows = joined(residuals.flat());
   const scores = await rules.scorer.score(rows, residuals === base ? rows : joined(base.flat()), wanted);

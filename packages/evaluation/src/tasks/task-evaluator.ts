@@ -140,7 +140,7 @@ const createAsking = (
     const stopping = signal && { signal };
     const finish = async (plan: number, flat: readonly Float32Array[]): Promise<void> => {
       const residuals = grouped(flat, sequences);
-      const verdicts = await judge(rules, chosen, residuals, base ?? residuals);
+      const verdicts = await judge(rules, chosen, sequences, residuals, base ?? residuals);
       const generating = { decoder, tokenizer, maxTokens, openCache: () => openCache(plan), ...stopping };
       const open = chosen.filter((_, index) => verdicts[index]!.correct === undefined);
       const generated = await answerNumbers(open, generating);
