@@ -3,16 +3,16 @@ import {
   assertFits,
   assertPlanSupported,
   type Backend,
+  type CacheOwner,
   type CachePlan,
   type Capabilities,
   type KvCache,
   limitsWithin,
   readSnapshot,
   type SchemeFamily,
+  StoredCache,
 } from "@kvtuner/backend";
 import { type CacheShape, planBytes } from "@kvtuner/plan";
-import type { CacheOwner } from "../cache-owner.ts";
-import { StoredCache } from "../stored-cache.ts";
 import { ReferenceStore } from "./reference-store.ts";
 
 /** Limits of a reference backend. */

@@ -1,6 +1,5 @@
-import type { CacheImage, CachePlan } from "@kvtuner/backend";
+import type { CacheImage, CachePlan, CacheStore, CallRows } from "@kvtuner/backend";
 import type { CacheBytes, CacheShape } from "@kvtuner/plan";
-import type { CacheStore, CallRows } from "../cache-store.ts";
 import { bytesOfLayers } from "./bytes-of-layers.ts";
 import {
   attendLayer,

@@ -1,5 +1,5 @@
+import type { CallRows } from "@kvtuner/backend";
 import type { CacheShape, LayerScheme } from "@kvtuner/plan";
-import type { CallRows } from "../cache-store.ts";
 import { commitPending, encodePending } from "./append-rows.ts";
 import { attention } from "./attention.ts";
 import { createRowReader } from "./read-rows.ts";

@@ -4,17 +4,17 @@ import {
   assertPlanSupported,
   type Backend,
   type CacheImage,
+  type CacheOwner,
   type CachePlan,
   type Capabilities,
   type KvCache,
   limitsWithin,
   readSnapshot,
+  StoredCache,
 } from "@kvtuner/backend";
 import { type CacheShape, planBytes } from "@kvtuner/plan";
 import { KERNEL_CAPABILITIES, MAX_CACHE_BYTES, MAX_TOKENS } from "./capabilities.ts";
 import type { Simd } from "./kernel-module.ts";
-import type { CacheOwner } from "../cache-owner.ts";
-import { StoredCache } from "../stored-cache.ts";
 import { createEngine } from "./create-engine.ts";
 import type { Engine } from "./engine.ts";
 import { createStore, type PackedStore, releaseArenas } from "./packed-store.ts";

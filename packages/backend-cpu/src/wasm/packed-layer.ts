@@ -1,5 +1,5 @@
+import type { CallRows } from "@kvtuner/backend";
 import type { CacheShape, LayerScheme } from "@kvtuner/plan";
-import type { CallRows } from "../cache-store.ts";
 import type { Arena } from "./arena.ts";
 import { attendAlone, type RowsCall } from "./attend-rows.ts";
 import type { Engine } from "./engine.ts";

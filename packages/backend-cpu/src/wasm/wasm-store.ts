@@ -1,6 +1,5 @@
-import type { CacheImage, CacheLimits, CachePlan } from "@kvtuner/backend";
+import type { CacheImage, CacheLimits, CachePlan, CacheStore, CallRows } from "@kvtuner/backend";
 import type { CacheBytes, CacheShape } from "@kvtuner/plan";
-import type { CacheStore, CallRows } from "../cache-store.ts";
 import type { Engine } from "./engine.ts";
 import { createStore, ensureAll, type PackedStore, releaseArenas } from "./packed-store.ts";
 import { assertRetunable, copyLayer } from "./retuned-store.ts";

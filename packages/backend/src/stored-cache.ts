@@ -1,21 +1,16 @@
-import {
-  assertAlive,
-  assertAppend,
-  assertCoarser,
-  assertFiniteTensors,
-  assertFits,
-  assertPlanSupported,
-  assertTruncate,
-  attendTokens,
-  type CachePlan,
-  evenLength,
-  type KvCache,
-  writeSnapshot,
-} from "@kvtuner/backend";
 import { type CacheBytes, type CacheShape, layerBytes, planBytes } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
+import { assertAppend, assertFits, evenLength } from "./append.ts";
+import { attendTokens } from "./attend-tokens.ts";
+import type { CachePlan, KvCache } from "./backend.ts";
 import type { CacheOwner } from "./cache-owner.ts";
 import type { CacheStore, CallRows } from "./cache-store.ts";
+import { assertAlive } from "./disposed.ts";
+import { assertFiniteTensors } from "./finite-tensors.ts";
+import { assertPlanSupported } from "./plan-support.ts";
+import { assertCoarser } from "./retune-check.ts";
+import { writeSnapshot } from "./snapshot/write-snapshot.ts";
+import { assertTruncate } from "./truncation.ts";
 
 /** A cache that checks what it is asked for, and leaves the numbers to a store. */
 export class StoredCache implements KvCache {
@@ -79,7 +74,7 @@ export class StoredCache implements KvCache {
     this.#assertAlive();
     const { layers } = this.#plan;
     const length = evenLength(this.#store.lengths());
-    return writeSnapshot({ shape: this.shape, layers, length, tensors: this.#store.images() });
+    return writeSnapshot({ shape: this.shape, layers, length, tensors: await this.#store.images() });
   }
 
   async dispose(): Promise<void> {

@@ -1,6 +1,6 @@
-import type { Capabilities } from "@kvtuner/backend";
+import type { Capabilities } from "./capabilities.ts";
 
-/** What a cache asks of its backend. */
+/** What a {@link StoredCache} asks of its backend. */
 export interface CacheOwner {
   readonly name: string;
   readonly capabilities: Capabilities;

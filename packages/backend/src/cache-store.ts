@@ -1,5 +1,6 @@
-import type { CacheImage, CachePlan } from "@kvtuner/backend";
 import type { CacheBytes } from "@kvtuner/plan";
+import type { CachePlan } from "./backend.ts";
+import type { CacheImage } from "./snapshot/cache-image.ts";
 
 /** The tensors of a call, float32 `[tokens, heads * headSize]`. */
 export interface CallRows {
@@ -20,7 +21,8 @@ export interface CacheStore {
   retune(plan: CachePlan): void | Promise<void>;
   /** Bytes in use, by part. */
   bytes(): CacheBytes;
-  images(): CacheImage["tensors"];
+  /** What a snapshot holds of each layer. */
+  images(): CacheImage["tensors"] | Promise<CacheImage["tensors"]>;
   /** Forgets everything. */
   clear(): void | Promise<void>;
 }
