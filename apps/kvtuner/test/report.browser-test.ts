@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-import { chromium, type Browser, type Page } from "playwright";
+import { chromium, type Browser, type Locator, type Page } from "playwright";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 import { fakeModel } from "../src/test-support/fake-model.ts";
@@ -50,6 +50,12 @@ const openReport = async (colorScheme: "light" | "dark", width: number): Promise
   return { page, complaints };
 };
 
+/** The page hears of a scroll only with the next frame, and hides its tip then: wait for it before pointing. */
+const bringIntoView = async (page: Page, mark: Locator): Promise<void> => {
+  await mark.scrollIntoViewIfNeeded();
+  await page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))");
+};
+
 test.each([
   ["light", 1000, "wide"],
   ["dark", 1000, "wide"],
@@ -77,9 +83,9 @@ test.each(CHARTS)("the marks of the chart %s tell their numbers when the pointer
   const told = (await mark.getAttribute("aria-label")) ?? "";
   const tip = page.locator("#tip");
   expect(await tip.isVisible()).toBe(false);
-  await mark.scrollIntoViewIfNeeded();
+  await bringIntoView(page, mark);
   await mark.hover({ force: true });
-  expect(await tip.isVisible()).toBe(true);
+  await tip.waitFor({ state: "visible", timeout: 5000 });
   expect(await tip.locator("div").allTextContents()).toEqual(told.split("; "));
   const box = await tip.boundingBox();
   expect((box?.x ?? -1) >= 0 && (box?.x ?? 0) + (box?.width ?? 0) <= 1000).toBe(true);
@@ -92,11 +98,11 @@ test.each(CHARTS)("the marks of the chart %s tell their numbers when the pointer
 test("on a phone a tap beside a small mark shows it, and the tables open", async () => {
   const { page, complaints } = await openReport("dark", 360);
   const mark = page.locator("#front .narrow [role=graphics-symbol][aria-label]").last();
-  await mark.scrollIntoViewIfNeeded();
+  await bringIntoView(page, mark);
   const box = await mark.boundingBox();
   await page.mouse.move((box?.x ?? 0) - 6, (box?.y ?? 0) - 6);
   await page.mouse.down();
-  expect(await page.locator("#tip").isVisible()).toBe(true);
+  await page.locator("#tip").waitFor({ state: "visible", timeout: 5000 });
   await page.locator("#front summary").click();
   expect(await page.locator("#front table").isVisible()).toBe(true);
   expect(complaints).toEqual([]);
