@@ -44,15 +44,16 @@ const liveView = (terminal: Terminal): { show: OnProgress; end: () => void } => 
 
 const plainView = (terminal: Terminal): { show: OnProgress; end: () => void } => {
   const timer = stepTimer();
-  let last: { step: Step; time: number } | undefined;
+  let last: { step: Step; done: number; time: number } | undefined;
   return {
     show: (progress) => {
+      const { step, done, total } = progress;
       const time = performance.now();
       const left = timer.left(progress);
-      const due =
-        last?.step !== progress.step || time - last.time >= PLAIN_INTERVAL_MS || progress.done === progress.total;
-      if (!due) return;
-      last = { step: progress.step, time };
+      const isNew = last?.step !== step || last.done !== done;
+      const due = last?.step !== step || time - last.time >= PLAIN_INTERVAL_MS || done === total;
+      if (!isNew || !due) return;
+      last = { step, done, time };
       terminal.error(`${describe(progress)}${left}\n`);
     },
     end: () => undefined,
