@@ -9,7 +9,7 @@ import type { TunableModel } from "./model/tunable-model.ts";
 import { readPlan } from "./model/read-plan.ts";
 import { seedNumber, wholeNumber } from "./options.ts";
 import { unquantizedWarning } from "./pipeline/unquantized.ts";
-import { runContext, type OnProgress } from "./progress.ts";
+import { runContext, warningOnce, type OnProgress } from "./progress.ts";
 
 /** Where and on what plans are scored. */
 export interface EvaluateSettings {
@@ -84,12 +84,7 @@ export const openPlanScorer = async (settings: EvaluateSettings): Promise<PlanSc
   const run = runContext(settings);
   const model = typeof settings.model === "string" ? await openModel(settings.model, run) : settings.model;
   let evaluator: Evaluator | undefined;
-  const warned = new Set<string>();
-  const warnOnce = (warning: string | undefined): void => {
-    if (warning === undefined || warned.has(warning)) return;
-    warned.add(warning);
-    run.warn(warning);
-  };
+  const warnOnce = warningOnce(run);
   const dispose = async (): Promise<void> => {
     await evaluator?.dispose();
     if (typeof settings.model === "string") await model.dispose();

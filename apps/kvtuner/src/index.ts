@@ -7,6 +7,15 @@ export type { ContextReport, DecodeReport, PrefillReport, Speedups, VariantRepor
 export { syntheticNumbers, syntheticSnapshot } from "./bench/synthetic-snapshot.ts";
 export type { VariantKind } from "./bench/variant.ts";
 export { evaluate, openPlanScorer } from "./evaluate.ts";
+export { evaluateTask, openTaskScorer } from "./evaluate-task.ts";
+export type {
+  EvaluateTaskOptions,
+  EvaluateTaskResult,
+  EvaluateTaskSettings,
+  TaskComparisonResult,
+  TaskFileResult,
+  TaskScorer,
+} from "./evaluate-task.ts";
 export type { EvaluateOptions, EvaluateResult, EvaluateSettings, PlanScorer } from "./evaluate.ts";
 export { inspect } from "./inspect.ts";
 export type { InspectOptions, InspectResult, ModelReport, PlanReport, StudyReport, UniformPlan } from "./inspect.ts";
@@ -14,10 +23,12 @@ export { BACKEND_NAMES } from "./model/backend.ts";
 export { openModel } from "./model/open.ts";
 export { isModelName, MODEL_NAMES, resolveModel } from "./model/resolve.ts";
 export type { ModelName } from "./model/resolve.ts";
-export type { ContinuationOptions, LayerTrace, TunableModel } from "./model/tunable-model.ts";
+export type { ContinuationOptions, LayerTrace, TaskSupport, TunableModel } from "./model/tunable-model.ts";
 export { DEFAULT_PAIRS } from "./options.ts";
 export type { TuneOptions } from "./options.ts";
+export type { TaskFigures } from "./pipeline/evaluation-entry.ts";
 export type { Limit } from "./pipeline/limit.ts";
+export type { Objective } from "./pipeline/objective.ts";
 export { pickPlan } from "./pipeline/pick.ts";
 export type { FrontPlan } from "./pipeline/pick.ts";
 export type { Strategy } from "./pipeline/search.ts";
@@ -34,5 +45,6 @@ export type { CacheReport } from "./run/report.ts";
 export { openRunner } from "./run/runner.ts";
 export type { Runner, RunResult } from "./run/runner.ts";
 export type { StudySettings } from "./study/settings.ts";
+export type { TaskRequest, TaskSettings } from "./tasks/open-task.ts";
 export { tune } from "./tune.ts";
 export type { TuneResult } from "./tune.ts";

@@ -3,18 +3,22 @@ import { formatPair, KvtunerError, parsePair, type Bits, type Mode, type Pair } 
 import type { Measure } from "@kvtuner/sensitivity";
 
 import type { Limit } from "./pipeline/limit.ts";
+import type { Objective } from "./pipeline/objective.ts";
 import type { CostKind } from "./pipeline/space.ts";
 import { STRATEGIES, type Strategy } from "./pipeline/search.ts";
 import type { TunableModel } from "./model/tunable-model.ts";
 import type { OnProgress } from "./progress.ts";
+import type { TaskRequest } from "./tasks/open-task.ts";
 
-/** Options of `tune`. */
-export interface TuneOptions {
+/** Options of `tune`; those that it shares with `TaskRequest` go with `task`. */
+export interface TuneOptions extends Partial<Omit<TaskRequest, "seed">> {
   /** Path of a GGUF file, a name that `npm run model` fetches, or a model that was opened already (and stays open). */
   readonly model: string | TunableModel;
   /** Study folder; `studies/MODEL-MODE` by default. */
   readonly out?: string;
-  /** Calibration text file; the model's own continuations of our prompts when absent. */
+  /** What decides beside cost: KL, a task's accuracy, or both; `task` by default with a task, `kl` without. */
+  readonly objective?: Objective;
+  /** Calibration text file; when absent, prompts and answers of the task, or the model's own continuations of our prompts. */
   readonly text?: string;
   /** `compact` by default. */
   readonly mode?: Mode;
@@ -67,6 +71,7 @@ export interface StudyOptions {
   readonly strategy: Strategy;
   readonly measure: Measure;
   readonly costKind: CostKind;
+  readonly objective: Objective;
 }
 
 const BITS: readonly Bits[] = [8, 4, 3, 2];
@@ -92,7 +97,14 @@ export const studyOptions = (options: TuneOptions): StudyOptions => ({
   strategy: oneOf("strategy", options.strategy ?? "surrogate", STRATEGIES),
   measure: oneOf("measure", options.measure ?? "kl", ["kl", "eo"]),
   costKind: oneOf("cost", options.cost ?? "true", ["true", "equivalent"]),
+  objective: objectiveOf(options),
 });
+
+const objectiveOf = ({ objective, task }: TuneOptions): Objective => {
+  const chosen = oneOf("objective", objective ?? (task === undefined ? "kl" : "task"), ["kl", "task", "both"]);
+  if (chosen === "kl" || task !== undefined) return chosen;
+  throw new OptionKvtunerError("objective", "kl where there is no --task", chosen);
+};
 
 /**
  * Backend that `verify` runs on; undefined without it.

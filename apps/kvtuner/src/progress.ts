@@ -33,6 +33,16 @@ export interface RunContext {
   readonly signal?: AbortSignal;
 }
 
+/** Tells of each warning once; of none where there is none. */
+export const warningOnce = ({ warn }: RunContext): ((warning: string | undefined) => void) => {
+  const told = new Set<string>();
+  return (warning) => {
+    if (warning === undefined || told.has(warning)) return;
+    told.add(warning);
+    warn(warning);
+  };
+};
+
 /** A {@link RunContext} of the callbacks in a function's options. */
 export const runContext = (options: {
   readonly onProgress?: OnProgress;

@@ -16,9 +16,10 @@ import { stopwatch, type Stopwatch } from "./pipeline/stopwatch.ts";
 import { openVerifier, type Verification } from "./pipeline/verify.ts";
 import { unquantizedWarning } from "./pipeline/unquantized.ts";
 import { runContext, type RunContext } from "./progress.ts";
-import { writeRequest } from "./report/study/request.ts";
+import { writeRequest, type StudyRequest } from "./report/study/request.ts";
 import { studyReport, writeReport } from "./report/write-report.ts";
 import { openStudy, prepareFolder } from "./study/folder.ts";
+import { longestSequence, openTask, readTask, taskWindows, type OpenTask, type ReadTask } from "./tasks/open-task.ts";
 import { removeEmptyFolders } from "./study/make-folder.ts";
 import { studySettings } from "./study/settings.ts";
 
@@ -52,10 +53,11 @@ export const tune = async (options: TuneOptions): Promise<TuneResult> => {
   const limit = options.limit ?? { kind: "knee" };
   const verifyOn = verifyBackend(options);
   const text = options.text === undefined ? undefined : readText(options.text);
+  const task = options.task === undefined ? undefined : readTask({ ...options, task: options.task });
   const made = options.out === undefined ? [] : prepareFolder(options.out);
   try {
     const named = typeof options.model === "string" ? options.model : undefined;
-    const request = { model: named, study, limit, text, textPath: options.text, verifyOn };
+    const request = { model: named, study, limit, text, textPath: options.text, task, verifyOn };
     return await openAndTune(options, request, clock);
   } catch (error) {
     removeEmptyFolders(made);
@@ -88,6 +90,7 @@ interface Request {
   readonly text: string | undefined;
   /** Path of that text. */
   readonly textPath: string | undefined;
+  readonly task: ReadTask | undefined;
   /** The backend that the picked plan is run on, or its name. */
   readonly verifyOn: string | Backend | undefined;
   readonly out: string;
@@ -99,18 +102,22 @@ const tuneModel = async (
   context: RunContext,
   clock: Stopwatch,
 ): Promise<TuneResult> => {
-  const { study, limit, text, verifyOn, out } = request;
-  const space = searchSpace(model.shape, study);
+  const { limit, text, verifyOn, out } = request;
+  const space = searchSpace(model.shape, request.study);
   assertReachable(limit, space);
   const focus = focusOf(limit, space);
-  // Before the folder takes on these settings: a text that does not do must not leave a study behind.
-  const windows = text === undefined ? undefined : textWindows((part) => model.encode(part), text, study);
-  const warning = unquantizedWarning(space.schemes, study.windowLength);
+  // Before the folder takes on these settings: a text or a task that does not do must not leave a study behind.
+  const task = request.task && openTask(model, request.task);
+  const windows = givenWindows(model, request, task);
+  const study = task && windows ? { ...request.study, ...sizesOf(windows) } : request.study;
+  const warning = task
+    ? unquantizedWarning(space.schemes, longestSequence(task), "prompts")
+    : unquantizedWarning(space.schemes, study.windowLength);
   if (warning !== undefined) context.warn(warning);
   const verifier = verifyOn === undefined ? undefined : await openVerifier(verifyOn, space);
-  const folder = openStudy(out, studySettings(model, study, space, text, focus), context.warn);
+  const folder = openStudy(out, studySettings(model, study, space, text, focus, task?.settings), context.warn);
   try {
-    const parts = { model, study, space, limit, textWindows: windows, focus, folder, context, clock, verifier };
+    const parts = { model, study, space, limit, textWindows: windows, task, focus, folder, context, clock, verifier };
     const result = await runStudy(parts);
     await clock.time("report", async () => reportStep(request));
     return { ...result, out, timeMs: clock.timeMs() };
@@ -121,11 +128,32 @@ const tuneModel = async (
 };
 
 /** What was asked for, for the report, and the report. */
-const reportStep = async ({ model, textPath, limit, out }: Request): Promise<void> => {
+const reportStep = async ({ model, textPath, task, limit, out }: Request): Promise<void> => {
   const names = { ...(model !== undefined && { model }), ...(textPath !== undefined && { text: textPath }) };
-  writeRequest(out, { version: 1, ...names, out, limit });
+  writeRequest(out, { version: 1, ...names, ...(task && askedFor(task)), out, limit });
   await writeReport(out, studyReport(out));
 };
+
+const askedFor = ({ files, request: { prompts, shotsFrom } }: ReadTask): Partial<StudyRequest> => ({
+  task: files.map(({ path }) => path),
+  ...(prompts !== undefined && { prompts }),
+  ...(shotsFrom !== undefined && { shotsFrom }),
+});
+
+/** Windows of the calibration text, or of the task's prompts where there is none. */
+const givenWindows = (
+  model: TunableModel,
+  { text, study }: Request,
+  task: OpenTask | undefined,
+): Int32Array[] | undefined => {
+  if (text !== undefined) return textWindows((part) => model.encode(part), text, study);
+  return task && taskWindows(task, study.windows);
+};
+
+const sizesOf = (windows: readonly Int32Array[]): { windows: number; windowLength: number } => ({
+  windows: windows.length,
+  windowLength: windows[0]?.length ?? 0,
+});
 
 const defaultFolder = (named: string | TunableModel, model: TunableModel, study: StudyOptions): string => {
   const name = typeof named === "string" && isModelName(named) ? named : model.identity.name;

@@ -4,12 +4,13 @@ import { readFileSync } from "node:fs";
 import { KvtunerError } from "@kvtuner/plan";
 
 /**
- * Reads a calibration text, byte for byte: no newline is changed, no byte order mark removed.
+ * Reads a calibration text, or a task, byte for byte: no newline is changed, no byte order mark removed.
  *
+ * @param option that named the file
  * @throws TextKvtunerError when it cannot be read or is not UTF-8, naming the offset of the first wrong byte.
  */
-export const readText = (path: string): string => {
-  const bytes = readBytes(path);
+export const readText = (path: string, option = "text"): string => {
+  const bytes = readBytes(path, option);
   const text = bytes.toString("utf8");
   if (isUtf8(bytes)) return text;
   const offset = firstDifference(bytes, Buffer.from(text, "utf8"));
@@ -19,13 +20,13 @@ export const readText = (path: string): string => {
   );
 };
 
-const readBytes = (path: string): Buffer => {
+const readBytes = (path: string, option: string): Buffer => {
   try {
     return readFileSync(path);
   } catch (cause) {
     throw new TextKvtunerError(
       "TEXT_UNREADABLE",
-      `expected a text file at ${path}, which cannot be read; check --text`,
+      `expected a text file at ${path}, which cannot be read; check --${option}`,
       cause,
     );
   }

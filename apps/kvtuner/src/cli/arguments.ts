@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+
 import { parseBytes } from "@kvtuner/plan";
 import { InvalidArgumentError } from "commander";
 
@@ -27,6 +29,12 @@ export const bytes = (text: string): number => {
 
 /** Parser of a list with commas. */
 export const list = (text: string): string[] => text.split(",").map((item) => item.trim());
+
+/** Parser of a list of files, or of one whose name has commas. */
+export const paths = (text: string): string[] => (existsSync(text) ? [text] : list(text));
+
+/** Parser of a list of plans: files and shorthands; JSON text is one plan. */
+export const plans = (text: string): string[] => (text.trim().startsWith("{") ? [text] : paths(text));
 
 /** Parser of a list of numbers with commas. */
 export const numbers = (text: string): number[] => list(text).map(number);

@@ -1,17 +1,20 @@
 import { createInterface } from "node:readline";
 
-import { formatBytes, KvtunerError } from "@kvtuner/plan";
+import { KvtunerError } from "@kvtuner/plan";
 import { Command, Option } from "commander";
 
-import { openPlanScorer, type EvaluateResult, type PlanScorer } from "../evaluate.ts";
-import { number } from "./arguments.ts";
+import { openTaskScorer } from "../evaluate-task.ts";
+import { openPlanScorer } from "../evaluate.ts";
+import type { OnProgress, Progress } from "../progress.ts";
+import { number, plans } from "./arguments.ts";
+import { taskSummary, textSummary } from "./eval-summary.ts";
 import { examples } from "./examples.ts";
-import { plainTable } from "./format.ts";
 import { progressView } from "./progress-view.ts";
+import { withTaskOptions, type TaskFlags } from "./task-options.ts";
 import type { Terminal } from "./terminal.ts";
 
-interface EvalFlags {
-  readonly plan?: string;
+interface EvalFlags extends TaskFlags {
+  readonly plan?: readonly string[];
   readonly stream?: true;
   readonly text?: string;
   readonly windows: number;
@@ -24,53 +27,100 @@ interface EvalFlags {
 
 /** `kvtuner eval MODEL`. */
 export const evalCommand = (terminal: Terminal, signal: AbortSignal): Command =>
-  new Command("eval")
-    .description("measure what one plan costs and loses")
-    .argument("<model>", "path of a GGUF file, or smollm2 or qwen05")
-    .option("--plan <plan>", "plan file, or shorthand like kivi:K4V2+sinks4 or none")
-    .addOption(new Option("--stream", "read one plan a line on stdin, answer one JSON line each").conflicts(["plan"]))
-    .option("--text <file>", "text, UTF-8 (default: the model's own continuations of built-in prompts)")
-    .option("--windows <n>", "windows of the text", number, 8)
-    .option("--window-length <n>", "tokens of a window", number, 512)
-    .option("--context <n>", "tokens at which bytes are counted", number, 4096)
-    .option("--seed <n>", "seed of the model's own text", number, 0)
+  withTaskOptions(evalOptions())
     .option("--json", "print one JSON document on stdout")
     .option("--quiet", "no progress on stderr")
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: EvalFlags, command: Command) => {
-      const { plan, stream, json, quiet, ...settings } = flags;
-      if (plan === undefined && stream !== true) command.error("error: expected --plan or --stream");
+      if (flags.plan === undefined && flags.stream !== true) command.error("error: expected --plan or --stream");
+      const { plan: _, stream: __, json: ___, quiet, task, ...settings } = flags;
       const view = progressView(terminal, quiet === true);
+      const place = { plan: 0, plans: flags.plan?.length ?? 1 };
+      const onProgress: OnProgress = (progress) => view.show(amongPlans(progress, place));
       const onWarning = (message: string): void => terminal.error(`warning: ${message}\n`);
-      const callbacks = { onProgress: view.show, onWarning, signal };
-      const scorer = await openPlanScorer({ model, ...settings, ...callbacks }).finally(view.end);
-      try {
-        if (plan === undefined) return await answerLines(scorer, terminal, signal);
-        const result = await scorer.score(plan).finally(view.end);
-        terminal.out(json === true ? `${JSON.stringify(result)}\n` : summary(plan, result, flags.context));
-      } finally {
-        await scorer.dispose();
-      }
+      const asked: Asked = { terminal, signal, flags, place, end: view.end };
+      const options = { model, ...settings, onProgress, onWarning, signal };
+      if (task === undefined) return answered(await openPlanScorer(options).finally(view.end), asked, textSummary);
+      return answered(await openTaskScorer({ ...options, task }).finally(view.end), asked, taskSummary);
     });
+
+const evalOptions = (): Command =>
+  new Command("eval")
+    .description("measure what plans cost and lose, on a text or on tasks")
+    .argument("<model>", "path of a GGUF file, or smollm2 or qwen05")
+    .option("--plan <plans>", "plan files, or shorthands like kivi:K4V2+sinks4 or none, with commas", plans)
+    .addOption(new Option("--stream", "read one plan a line on stdin, answer one JSON line each").conflicts(["plan"]))
+    .addOption(
+      new Option("--text <file>", "text, UTF-8 (default: the model's own continuations of built-in prompts)").conflicts(
+        ["task"],
+      ),
+    )
+    .option("--windows <n>", "windows of the text", number, 8)
+    .option("--window-length <n>", "tokens of a window", number, 512)
+    .option("--context <n>", "tokens at which bytes are counted", number, 4096)
+    .option("--seed <n>", "seed of the model's own text, or of a task's examples", number, 0);
 
 const EXAMPLES = examples([
   ["kvtuner eval smollm2 --plan studies/mine/plan.json", "what a plan loses and takes"],
   ["kvtuner eval smollm2 --plan kivi:K4V2+sinks4 --text book.txt", "one pair in all layers, on your own text"],
+  ["kvtuner eval smollm2 --plan kivi:K4V2,mine.json --task gsm8k.jsonl --shots 4", "how many answers are right"],
   ["kvtuner eval smollm2 --stream < plans.txt", "one plan a line, the model loaded once"],
 ]);
 
+interface Asked {
+  readonly terminal: Terminal;
+  readonly signal: AbortSignal;
+  readonly flags: EvalFlags;
+  /** Which of how many plans is being scored. */
+  readonly place: { plan: number; readonly plans: number };
+  /** Takes the progress away. */
+  readonly end: () => void;
+}
+
+/** Progress of one plan as that of all of them. */
+const amongPlans = (progress: Progress, { plan, plans: count }: Asked["place"]): Progress =>
+  progress.step === "evaluate"
+    ? { ...progress, done: plan * progress.total + progress.done, total: count * progress.total }
+    : progress;
+
+/** Scores plans of one kind of result. */
+interface Scorer<Result> {
+  score(plan: string): Promise<Result>;
+  dispose(): Promise<void>;
+}
+
+/** A plan's figures, with its name. */
+type Named<Result> = Result & { readonly plan: string };
+
+const answered = async <Result extends object>(
+  scorer: Scorer<Result>,
+  { terminal, signal, flags: { plan: given, json, context }, place, end }: Asked,
+  summary: (results: readonly Named<Result>[], context: number) => string,
+): Promise<void> => {
+  try {
+    if (given === undefined) return await answerLines(scorer, terminal, signal);
+    const results: Named<Result>[] = [];
+    for (const plan of given) {
+      results.push({ plan, ...(await scorer.score(plan).finally(end)) });
+      place.plan++;
+    }
+    terminal.out(
+      json === true ? `${JSON.stringify(results.length === 1 ? results[0] : results)}\n` : summary(results, context),
+    );
+  } finally {
+    await scorer.dispose();
+  }
+};
+
 /** One answer a line, in order; a plan that cannot be scored is answered `{"error": {"code", "message"}}`. */
-const answerLines = async (scorer: PlanScorer, terminal: Terminal, signal: AbortSignal): Promise<void> => {
+const answerLines = async (scorer: Scorer<unknown>, terminal: Terminal, signal: AbortSignal): Promise<void> => {
   const lines = createInterface({ input: terminal.input, signal });
   for await (const line of lines)
     if (line.trim() !== "") terminal.out(`${JSON.stringify(await answer(scorer, line))}\n`);
   signal.throwIfAborted();
 };
 
-const answer = async (
-  scorer: PlanScorer,
-  line: string,
-): Promise<EvaluateResult | { error: { code: string; message: string } }> => {
+const answer = async (scorer: Scorer<unknown>, line: string): Promise<unknown> => {
   try {
     return await scorer.score(line);
   } catch (error) {
@@ -78,18 +128,3 @@ const answer = async (
     return { error: { code: error.code, message: error.message } };
   }
 };
-
-const summary = (plan: string, result: EvaluateResult, context: number): string =>
-  `${plainTable(
-    ["plan", plan, "+-"],
-    [
-      ["KL, nats a token", result.kl.toPrecision(4), result.klStandardError.toPrecision(2)],
-      ["top-1 agreement", result.top1.toFixed(4), result.top1StandardError.toPrecision(2)],
-      ["perplexity", result.perplexity.toFixed(4), result.perplexityStandardError.toPrecision(2)],
-      ["with the float cache", result.basePerplexity.toFixed(4), ""],
-      ["tokens scored", String(result.tokens), ""],
-      [`true bits at ${context}`, result.bits.toFixed(3), ""],
-      ["equivalent bits", result.equivalentBits.toFixed(3), ""],
-      [`bytes at ${context}`, formatBytes(result.bytes), ""],
-    ],
-  )}\n`;

@@ -39,18 +39,21 @@ const NO_RULES = Object.fromEntries(
 );
 
 /** The front, one plan a line; the picked one is marked. */
-export const frontTable = (front: readonly FrontPlan[], picked: FrontPlan | undefined, context: number): string =>
-  plainTable(
-    ["", "true bits", "equivalent bits", `bytes at ${context}`, "KL", "+-"],
+export const frontTable = (front: readonly FrontPlan[], picked: FrontPlan | undefined, context: number): string => {
+  const isAsked = front.some(({ task }) => task !== undefined);
+  return plainTable(
+    ["", "true bits", "equivalent bits", `bytes at ${context}`, ...(isAsked ? ["accuracy", "+-"] : []), "KL", "+-"],
     front.map((plan) => [
       plan.pairs.join() === picked?.pairs.join() ? ">" : "",
       plan.bits.toFixed(3),
       plan.equivalentBits.toFixed(3),
       formatBytes(plan.bytes),
+      ...(isAsked ? [plan.task?.accuracy.toFixed(4) ?? "", plan.task?.accuracyStandardError.toFixed(4) ?? ""] : []),
       plan.kl.toPrecision(3),
       plan.klStandardError === 0 ? "" : plan.klStandardError.toPrecision(2),
     ]),
   );
+};
 
 /**
  * A plan as a strip: a column for each layer, key bits above value bits, coloured by bits; above it the layer's index,

@@ -7,6 +7,7 @@ import { openHeader, type ModelHeader } from "./header.ts";
 import { lazyDecoder } from "./lazy-decoder.ts";
 import { createSession } from "./session.ts";
 import { resolveModel } from "./resolve.ts";
+import { openTaskEvaluator } from "./task-evaluator.ts";
 import { sha256File } from "./sha256-file.ts";
 import type { TunableModel } from "./tunable-model.ts";
 
@@ -29,6 +30,12 @@ export const openModel = async (model: string, run: RunContext): Promise<Tunable
     continuations: async (prompts, options) =>
       batchContinuations({ decoder: await decoder.get(), encode, endTokens: endTokens(tokenizer) }, prompts, options),
     evaluator: async (windows) => createEvaluator({ decoder: await decoder.get(), windows, createSession }),
+    tasks: {
+      tokenizer,
+      contextLength: header.contextLength,
+      evaluator: async (prompts, options) =>
+        openTaskEvaluator({ ...options, decoder: await decoder.get(), tokenizer, prompts, createSession }),
+    },
     trace: async (window, visit) => trace(await decoder.get(), window, visit),
     dispose: async () => {
       await decoder.dispose();

@@ -1,4 +1,4 @@
-import type { Evaluator } from "@kvtuner/evaluation";
+import type { EncodedPrompt, Evaluator, TaskEvaluator, TaskEvaluatorOptions, TaskModel } from "@kvtuner/evaluation";
 import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
 
 /** Query, key and value of one layer over one window, after RoPE; float32, row-major `[tokens, heads * headSize]`. */
@@ -18,6 +18,15 @@ export interface ContinuationOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
+/** What tasks ask of a model. */
+export interface TaskSupport extends TaskModel {
+  /** Puts prompts to plans. */
+  evaluator(
+    prompts: readonly EncodedPrompt[],
+    options: Pick<TaskEvaluatorOptions, "maxTokens" | "likelihood">,
+  ): Promise<TaskEvaluator>;
+}
+
 /** What the pipeline asks of a model. `openModel` makes one from a GGUF file; anything else that can do this can be tuned too. */
 export interface TunableModel {
   readonly identity: ModelIdentity;
@@ -30,6 +39,8 @@ export interface TunableModel {
   evaluator(windows: readonly Int32Array[]): Promise<Evaluator>;
   /** Runs the float model over one window and shows each layer's query, key and value. */
   trace(window: Int32Array, visit: (layer: number, trace: LayerTrace) => void | Promise<void>): Promise<void>;
+  /** Answers prompts; without it a model can be tuned on text only. */
+  readonly tasks?: TaskSupport;
   /** Gives back memory and files. */
   dispose(): Promise<void>;
 }

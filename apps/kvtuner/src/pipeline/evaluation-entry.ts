@@ -3,15 +3,30 @@ import { z } from "zod";
 
 import type { SearchSpace } from "./space.ts";
 
-/** A line of `journal.jsonl`: one plan, scored on the calibration windows. */
+/** What is known of one plan; a line of `journal.jsonl` where plans are scored on text. */
 export interface EvaluationEntry {
   /** One pair a layer, `K8V4` and the like. */
   readonly pairs: readonly string[];
-  /** Mean KL divergence to the float cache, nats a token. */
+  /** Mean KL divergence to the float cache, nats a token: of every token of a text, or of a task's answers. */
   readonly kl: number;
   readonly klStandardError: number;
-  readonly top1: number;
-  readonly perplexity: number;
+  readonly top1?: number;
+  readonly perplexity?: number;
+  /** How a task's prompts were answered. */
+  readonly task?: TaskFigures;
+}
+
+/** A plan's answers beside those of the float cache, on the same prompts. */
+export interface TaskFigures {
+  readonly accuracy: number;
+  readonly accuracyStandardError: number;
+  readonly floatAccuracy: number;
+  /** McNemar's p against the float cache. */
+  readonly pValue: number;
+  /** Prompts asked; fewer than there are when the plan was given up. */
+  readonly prompts: number;
+  /** Whether all prompts were asked. */
+  readonly isComplete: boolean;
 }
 
 /** Checks one parsed journal line of a study over this space. */
@@ -37,3 +52,6 @@ export const evaluationEntry = (pairs: readonly string[], score: Score): Evaluat
   top1: score.top1,
   perplexity: score.perplexity,
 });
+
+/** What plans are told apart by. */
+export const planKey = (pairs: readonly string[]): string => pairs.join(" ");

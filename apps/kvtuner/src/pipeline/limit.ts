@@ -2,20 +2,25 @@ import { formatBytes, KvtunerError } from "@kvtuner/plan";
 
 import { planCost, type PlanCost, type SearchSpace } from "./space.ts";
 
-/** What the picked plan must keep to: bytes or true bits at the context length, or a loss. At most one. */
+/** What the picked plan must keep to: bytes or true bits at the context length, the paper's bits, or a loss. At most one. */
 export type Limit =
   | { readonly kind: "bytes"; readonly bytes: number }
   | { readonly kind: "bits"; readonly bits: number }
+  | { readonly kind: "equivalent-bits"; readonly bits: number }
   | { readonly kind: "kl"; readonly kl: number }
   | { readonly kind: "knee" };
 
+type Cost = Pick<PlanCost, "bytes" | "bits" | "equivalentBits">;
+
 /** Whether a plan of this cost and loss (nats a token) keeps to the limit. */
-export const keepsTo = (limit: Limit, plan: Pick<PlanCost, "bytes" | "bits"> & { readonly kl: number }): boolean => {
+export const keepsTo = (limit: Limit, plan: Cost & { readonly kl: number }): boolean => {
   switch (limit.kind) {
     case "bytes":
       return plan.bytes <= limit.bytes;
     case "bits":
       return plan.bits <= limit.bits;
+    case "equivalent-bits":
+      return plan.equivalentBits <= limit.bits;
     case "kl":
       return plan.kl <= limit.kl;
     case "knee":
@@ -23,14 +28,36 @@ export const keepsTo = (limit: Limit, plan: Pick<PlanCost, "bytes" | "bits"> & {
   }
 };
 
+/** By which share of the limit a plan costs more; 0 when it does not, or the limit is none of cost. */
+export const excessOf = (limit: Limit, { bytes, bits, equivalentBits }: Cost): number => {
+  switch (limit.kind) {
+    case "bytes":
+      return Math.max(0, bytes / limit.bytes - 1);
+    case "bits":
+      return Math.max(0, bits / limit.bits - 1);
+    case "equivalent-bits":
+      return Math.max(0, equivalentBits / limit.bits - 1);
+    case "kl":
+    case "knee":
+      return 0;
+  }
+};
+
 /** Bytes at the context length that the search should look near; undefined when the limit says none. */
-export const focusOf = (
-  limit: Limit,
-  { shape, context }: Pick<SearchSpace, "shape" | "context">,
-): number | undefined => {
+export const focusOf = (limit: Limit, space: SearchSpace): number | undefined => {
+  const { shape, context } = space;
   if (limit.kind === "bytes") return limit.bytes;
+  if (limit.kind === "equivalent-bits") return bytesNear(limit.bits, space);
   if (limit.kind !== "bits") return undefined;
   return Math.floor((limit.bits * 2 * shape.layers * shape.kvHeads * shape.headSize * context) / 8);
+};
+
+/** Bytes of a plan of so many equivalent bits, on the line from the smallest pair in every layer to the largest. */
+const bytesNear = (equivalentBits: number, { shape, codeBits, layerBytes }: SearchSpace): number => {
+  const [low, high] = [Math.min(...layerBytes), Math.max(...layerBytes)];
+  const [few, many] = [Math.min(...codeBits), Math.max(...codeBits)];
+  const share = many > few ? Math.min(1, Math.max(0, (2 * equivalentBits - few) / (many - few))) : 1;
+  return Math.ceil(shape.layers * (low + share * (high - low)));
 };
 
 /**
@@ -47,6 +74,9 @@ export const assertReachable = (limit: Limit, space: SearchSpace): void => {
   }
   if (limit.kind === "bits" && bits > limit.bits) {
     throw new BudgetKvtunerError(`${limit.bits} bits`, plan, space.context, "raise the bits, lengthen --context");
+  }
+  if (limit.kind === "equivalent-bits" && Math.min(...space.codeBits) > 2 * limit.bits) {
+    throw new BudgetKvtunerError(`${limit.bits} equivalent bits`, plan, space.context, "raise the bits");
   }
 };
 
@@ -100,6 +130,8 @@ export const describeLimit = (limit: Limit): string => {
       return `at most ${exactBytes(limit.bytes)}`;
     case "bits":
       return `at most ${limit.bits} bits`;
+    case "equivalent-bits":
+      return `at most ${limit.bits} equivalent bits`;
     case "kl":
       return `KL at most ${limit.kl}`;
     case "knee":

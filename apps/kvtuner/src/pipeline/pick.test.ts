@@ -61,6 +61,43 @@ describe("makeFront", () => {
   });
 });
 
+describe("pickPlan by a task", () => {
+  const answered = fc
+    .record({
+      bytes: fc.integer({ min: 100, max: 500 }),
+      kl: fc.double({ min: 1e-6, max: 1, noNaN: true }),
+      right: fc.integer({ min: 0, max: 200 }),
+    })
+    .map(({ bytes, kl, right }): FrontPlan => {
+      const accuracy = right / 200;
+      const accuracyStandardError = Math.sqrt((accuracy * (1 - accuracy)) / 199);
+      const task = { accuracy, accuracyStandardError, floatAccuracy: 1, pValue: 1, prompts: 200, isComplete: true };
+      return { ...plan(bytes, kl), task };
+    });
+  const plans = fc.array(answered, { minLength: 1, maxLength: 12 });
+  const accuracyOf = (one: FrontPlan | undefined): number => one?.task?.accuracy ?? Number.NaN;
+
+  test.prop([plans, fc.integer({ min: 100, max: 500 }), fc.constantFrom("task" as const, "both" as const)])(
+    "a plan that is ahead by a standard error is never passed over; nearer ones do not count as better",
+    (front, bytes, objective) => {
+      const limit = { kind: "bytes", bytes } as const;
+      const fitting = front.filter((one) => one.bytes <= bytes);
+      const picked = pickPlan(front, limit, objective);
+      if (picked === undefined) {
+        expect(fitting).toEqual([]);
+        return;
+      }
+      const best = fitting.reduce((one, other) => (accuracyOf(other) > accuracyOf(one) ? other : one));
+      const error = Math.max(best.task?.accuracyStandardError ?? 0, 1 / 200);
+      expect(accuracyOf(picked)).toBeGreaterThanOrEqual(accuracyOf(best) - error);
+      const equals = fitting.filter((one) => accuracyOf(one) >= accuracyOf(best) - error);
+      expect(picked.kl).toBe(Math.min(...equals.map(({ kl }) => kl)));
+      const cheapest = pickPlan(fitting, { kind: "knee" }, objective);
+      expect(cheapest?.bytes).toBe(Math.min(...equals.map((one) => one.bytes)));
+    },
+  );
+});
+
 describe("pickPlan", () => {
   const front = [plan(200, 0.1), plan(300, 0.005), plan(400, 0.0045), plan(500, 0.0001)];
 

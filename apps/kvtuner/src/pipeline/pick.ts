@@ -1,15 +1,18 @@
 import { hypervolume, nonDominatedSort } from "@kvtuner/search";
 
-import type { EvaluationEntry } from "./evaluation-entry.ts";
+import type { EvaluationEntry, TaskFigures } from "./evaluation-entry.ts";
 import { keepsTo, LimitKvtunerError, type Limit } from "./limit.ts";
+import type { Objective } from "./objective.ts";
 import { planCost, searchCost, type PlanCost, type SearchSpace } from "./space.ts";
 
 /** A plan of the front: one pair a layer, what it costs and what it loses. */
 export interface FrontPlan extends PlanCost {
   readonly pairs: readonly string[];
-  /** Mean KL divergence to the float cache on the calibration windows, nats a token. */
+  /** Mean KL divergence to the float cache on the calibration windows, or on a task's answers, nats a token. */
   readonly kl: number;
   readonly klStandardError: number;
+  /** How a task's prompts were answered. */
+  readonly task?: TaskFigures;
 }
 
 /** `front.json`. */
@@ -28,11 +31,23 @@ export const HYPERVOLUME_REFERENCE: readonly [number, number] = [0, 8];
 /** A KL below this is rounding noise; it keeps the logarithm finite. */
 const SMALLEST_KL = 1e-9;
 
-/** The front of what was evaluated. */
-export const makeFront = (space: SearchSpace, entries: readonly EvaluationEntry[]): Front => {
+/**
+ * The front of what was evaluated: plans that no other beats in KL and cost, and in accuracy where that is an objective. A
+ * plan that was given up is not on it.
+ */
+export const makeFront = (
+  space: SearchSpace,
+  entries: readonly EvaluationEntry[],
+  objective: Objective = "kl",
+): Front => {
   const plans = entries.map((entry) => frontPlan(space, entry));
-  const objectives = plans.map((plan) => [plan.kl, searchCost(space, choiceOf(space, plan.pairs))]);
-  const front = (nonDominatedSort(objectives)[0] ?? []).flatMap((index) => plans[index] ?? []);
+  const whole = plans.filter(({ task }) => task?.isComplete !== false);
+  const objectives = whole.map((plan) => [
+    plan.kl,
+    searchCost(space, choiceOf(space, plan.pairs)),
+    ...(objective === "kl" ? [] : [-(plan.task?.accuracy ?? 0)]),
+  ]);
+  const front = (nonDominatedSort(objectives)[0] ?? []).flatMap((index) => whole[index] ?? []);
   const points = plans.map((plan) => [logKl(plan.kl), plan.equivalentBits]);
   return {
     front: withoutTwins(
@@ -43,11 +58,12 @@ export const makeFront = (space: SearchSpace, entries: readonly EvaluationEntry[
   };
 };
 
-const frontPlan = (space: SearchSpace, { pairs, kl, klStandardError }: EvaluationEntry): FrontPlan => ({
+const frontPlan = (space: SearchSpace, { pairs, kl, klStandardError, task }: EvaluationEntry): FrontPlan => ({
   pairs,
   ...planCost(space, choiceOf(space, pairs)),
   kl,
   klStandardError,
+  ...(task && { task }),
 });
 
 /** Pair indices of pairs given by name. */
@@ -67,12 +83,29 @@ const order = (one: FrontPlan, other: FrontPlan): number => (one.pairs.join() < 
 /**
  * The plan to use. Within a budget or a number of bits, the one that loses least; within a loss, the cheapest;
  * with no limit the knee. `undefined` when no plan of the front keeps to the limit.
+ *
+ * Where a task decides (`objective` `task` or `both`), only plans whose accuracy is within one standard error of the best
+ * that keeps to the limit are looked at: which of them is more accurate is chance. Of those the one of the lowest KL is taken
+ * within a budget, and the cheapest without.
  */
-export const pickPlan = (front: readonly FrontPlan[], limit: Limit): FrontPlan | undefined => {
+export const pickPlan = (
+  front: readonly FrontPlan[],
+  limit: Limit,
+  objective: Objective = "kl",
+): FrontPlan | undefined => {
   const fitting = front.filter((plan) => keepsTo(limit, plan));
-  if (limit.kind === "knee") return knee(fitting);
-  if (limit.kind === "kl") return minimumBy(fitting, (plan) => plan.bytes);
-  return minimumBy(fitting, (plan) => plan.kl);
+  const equals = objective === "kl" ? fitting : withinNoise(fitting);
+  if (limit.kind === "kl" || (limit.kind === "knee" && objective !== "kl"))
+    return minimumBy(equals, (plan) => plan.bytes);
+  return limit.kind === "knee" ? knee(equals) : minimumBy(equals, (plan) => plan.kl);
+};
+
+/** Plans whose accuracy is within one standard error of the best one's, and one prompt at least. */
+const withinNoise = (plans: readonly FrontPlan[]): FrontPlan[] => {
+  const best = minimumBy(plans, ({ task }) => -(task?.accuracy ?? 0))?.task;
+  if (best === undefined) return [...plans];
+  const least = best.accuracy - Math.max(best.accuracyStandardError, 1 / best.prompts);
+  return plans.filter(({ task }) => (task?.accuracy ?? 0) >= least);
 };
 
 /**
@@ -80,8 +113,8 @@ export const pickPlan = (front: readonly FrontPlan[], limit: Limit): FrontPlan |
  *
  * @throws LimitKvtunerError when no plan of the front keeps to the limit, naming the nearest.
  */
-export const pickedFrom = (front: readonly FrontPlan[], limit: Limit): FrontPlan => {
-  const picked = pickPlan(front, limit);
+export const pickedFrom = (front: readonly FrontPlan[], limit: Limit, objective: Objective = "kl"): FrontPlan => {
+  const picked = pickPlan(front, limit, objective);
   if (picked !== undefined) return picked;
   throw new LimitKvtunerError(limit, front);
 };

@@ -1,13 +1,14 @@
 import { serializePlan, type Plan } from "@kvtuner/plan";
 
-import type { EvaluationEntry } from "./evaluation-entry.ts";
+import type { EvaluationEntry, TaskFigures } from "./evaluation-entry.ts";
+import { taskName } from "../tasks/open-task.ts";
 import { choiceOf, type FrontPlan } from "./pick.ts";
 import type { StudyRun } from "./run-study.ts";
 import { planLayers } from "./space.ts";
 
 /** Text of `plan.json`: the picked plan with what was measured. */
 export const planFile = (
-  { model, study, space, textWindows }: Pick<StudyRun, "model" | "study" | "space" | "textWindows">,
+  { model, study, space, textWindows, task }: Pick<StudyRun, "model" | "study" | "space" | "textWindows" | "task">,
   picked: FrontPlan,
   entries: readonly EvaluationEntry[],
 ): string => {
@@ -20,10 +21,17 @@ export const planFile = (
     measured: {
       kl: picked.kl,
       klStandardError: picked.klStandardError,
-      ...(entry && { top1: entry.top1, perplexity: entry.perplexity }),
+      ...(entry?.top1 !== undefined && { top1: entry.top1 }),
+      ...(entry?.perplexity !== undefined && { perplexity: entry.perplexity }),
       contextLength: study.context,
-      text: `${study.windows} ${study.windows === 1 ? "window" : "windows"} of ${study.windowLength} tokens of ${textWindows === undefined ? "the model's own text" : "the calibration text"}`,
+      text: task && picked.task ? taskText(taskName(task), picked.task) : windowsText(study, textWindows !== undefined),
     },
   };
   return serializePlan(plan);
 };
+
+const windowsText = ({ windows, windowLength }: StudyRun["study"], isGiven: boolean): string =>
+  `${windows} ${windows === 1 ? "window" : "windows"} of ${windowLength} tokens of ${isGiven ? "the calibration text" : "the model's own text"}`;
+
+const taskText = (name: string, { prompts, accuracy, accuracyStandardError, floatAccuracy }: TaskFigures): string =>
+  `answers to ${prompts} prompts of ${name}: accuracy ${accuracy.toFixed(4)} +- ${accuracyStandardError.toFixed(4)}, float cache ${floatAccuracy.toFixed(4)}`;

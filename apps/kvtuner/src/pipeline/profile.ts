@@ -1,4 +1,4 @@
-import type { Evaluator, Score } from "@kvtuner/evaluation";
+import { taskScore, type Evaluator, type Score, type TaskEvaluator } from "@kvtuner/evaluation";
 import { parseShorthand, type LayerScheme } from "@kvtuner/plan";
 import type { CandidateProfile, HeadErrors, Profile } from "@kvtuner/sensitivity";
 
@@ -15,16 +15,49 @@ import { traceErrors } from "./trace.ts";
 export const profileStep = async (
   run: StudyRun,
   windows: readonly Int32Array[],
-  evaluator: () => Promise<Evaluator>,
+  losses: PlanLosses,
 ): Promise<Profile> => {
   const journal = run.folder.journal("profileJournal", profileEntryParser(run.space));
-  await measureSingleLayers(run, journal, evaluator);
+  await measureSingleLayers(run, journal, losses);
   await traceErrors(run, windows, journal);
   return assemble(run.space, journal.entries);
 };
 
 /** Single-layer losses are scored at every other position: they rank pairs, and the output matrix is a large share of a small model. */
 const PROFILE_STRIDE = 2;
+
+/** Prompts whose answers single-layer losses are measured on. */
+const PROFILE_PROMPTS = 50;
+
+/** Mean KL to the float cache, nats a token. */
+export type Loss = Pick<Score, "kl" | "klStandardError">;
+
+/** Measures what plans lose, one after the other, and tells of each. */
+export type PlanLosses = (
+  plans: readonly (readonly LayerScheme[])[],
+  onLoss: (index: number, loss: Loss) => void,
+  signal?: AbortSignal,
+) => Promise<void>;
+
+/** Losses on windows of text. */
+export const textLosses =
+  (evaluator: () => Promise<Evaluator>): PlanLosses =>
+  async (plans, onScore, signal) => {
+    const scorer = await evaluator();
+    await scorer.evaluate(plans, { onScore, positionStride: PROFILE_STRIDE, ...(signal && { signal }) });
+  };
+
+/** Losses on the answers of a task's first prompts. */
+export const taskLosses =
+  (evaluator: () => Promise<TaskEvaluator>): PlanLosses =>
+  async (plans, onLoss, signal) => {
+    const asker = await evaluator();
+    await asker.evaluate(plans, {
+      end: PROFILE_PROMPTS,
+      onOutcome: (index, outcome) => onLoss(index, taskScore(outcome)),
+      ...(signal && { signal }),
+    });
+  };
 
 interface Single {
   readonly layer: number;
@@ -34,13 +67,13 @@ interface Single {
 const measureSingleLayers = async (
   { space, context }: StudyRun,
   journal: Journal<ProfileEntry>,
-  evaluator: () => Promise<Evaluator>,
+  losses: PlanLosses,
 ): Promise<void> => {
   const known = new Set(journal.entries.map((entry) => (entry.kind === "kl" ? `${entry.layer} ${entry.pair}` : "")));
   const all = singles(space);
   const missing = all.filter(({ layer, pair }) => !known.has(`${layer} ${space.pairNames[pair]}`));
   if (missing.length === 0) return;
-  const record = (index: number, { kl, klStandardError }: Score): void => {
+  const record = (index: number, { kl, klStandardError }: Loss): void => {
     const { layer, pair } = missing[index] ?? { layer: -1, pair: -1 };
     const name = space.pairNames[pair] ?? "";
     journal.append({ kind: "kl", layer, pair: name, kl, klStandardError: finite(klStandardError) });
@@ -54,10 +87,7 @@ const measureSingleLayers = async (
     context.signal?.throwIfAborted();
   };
   const plans = missing.map((single) => singleLayerPlan(space, single));
-  const { signal } = context;
-  await (
-    await evaluator()
-  ).evaluate(plans, { onScore: record, positionStride: PROFILE_STRIDE, ...(signal && { signal }) });
+  await losses(plans, record, context.signal);
 };
 
 const singles = ({ shape, pairs }: SearchSpace): Single[] =>

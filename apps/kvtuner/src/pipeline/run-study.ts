@@ -1,4 +1,4 @@
-import type { Evaluator } from "@kvtuner/evaluation";
+import type { Evaluator, TaskEvaluator } from "@kvtuner/evaluation";
 
 import { cachedOwnText } from "../calibration/cached-own-text.ts";
 import type { TunableModel } from "../model/tunable-model.ts";
@@ -6,18 +6,22 @@ import type { StudyOptions } from "../options.ts";
 import type { RunContext } from "../progress.ts";
 import { writeFileAtomic, writeJsonAtomic } from "../study/atomic-file.ts";
 import type { StudyFolder } from "../study/folder.ts";
-import type { Journal } from "../study/journal.ts";
-import { evaluationEntryParser, type EvaluationEntry } from "./evaluation-entry.ts";
+import type { OpenTask } from "../tasks/open-task.ts";
+import { evaluationEntryParser } from "./evaluation-entry.ts";
 import { groupStep } from "./group.ts";
 import type { Limit } from "./limit.ts";
+import type { Measurer } from "./measurer.ts";
 import { evaluateBest, evaluateWithin } from "./near-limit.ts";
 import { makeFront, pickedFrom, pickPlan, type Front, type FrontPlan } from "./pick.ts";
 import { planFile } from "./plan-file.ts";
-import { lossTable, profileStep } from "./profile.ts";
+import { lossTable, profileStep, taskLosses, textLosses } from "./profile.ts";
 import { pruneStep } from "./prune.ts";
 import { runSearch, type SearchInputs } from "./search.ts";
 import type { SearchSpace } from "./space.ts";
 import type { Stopwatch } from "./stopwatch.ts";
+import { taskEntryParser } from "./task-entry.ts";
+import { taskMeasurer } from "./task-measurer.ts";
+import { textMeasurer } from "./text-measurer.ts";
 import type { Verification, Verifier } from "./verify.ts";
 
 /** Everything one run of a study works with. */
@@ -28,6 +32,8 @@ export interface StudyRun {
   readonly limit: Limit;
   /** Windows of the calibration text; undefined for the model's own. */
   readonly textWindows: readonly Int32Array[] | undefined;
+  /** What plans are asked; undefined when they are scored on text. */
+  readonly task: OpenTask | undefined;
   /** Bytes to look near. */
   readonly focus: number | undefined;
   readonly folder: StudyFolder;
@@ -47,19 +53,49 @@ export interface StudyResult extends Front {
 /** Does the steps that the folder lacks, in order: calibration text, profile, candidates, groups, search, pick. */
 export const runStudy = async (run: StudyRun): Promise<StudyResult> => {
   const windows = await calibrationStep(run);
-  const evaluator = lazyEvaluator(run, windows);
+  const evaluator = lazily(() => run.model.evaluator(windows));
+  const asker = lazily(() => openAsker(run));
   try {
-    const inputs = await searchInputs(run, windows, evaluator.get);
-    const journal = run.folder.journal("journal", evaluationEntryParser(run.space));
-    const front = await searchStep(run, inputs, journal, evaluator.get);
-    const picked = pickedFrom(front.front, run.limit);
-    writeFileAtomic(run.folder.file("plan"), planFile(run, picked, journal.entries));
+    const inputs = await searchInputs(run, windows, { evaluator, asker });
+    const measurer = openMeasurer(run, { evaluator, asker });
+    const front = await searchStep(run, inputs, measurer);
+    const picked = pickedFrom(front.front, run.limit, run.study.objective);
+    writeFileAtomic(run.folder.file("plan"), planFile(run, picked, [...measurer.known.values()]));
     const verified = await verifyStep(run, picked, evaluator.get);
     return { ...front, picked, ...(verified && { verified }) };
   } finally {
     await evaluator.dispose();
+    await asker.dispose();
   }
 };
+
+/** What measures plans: on text, or with a task. */
+interface Evaluators {
+  readonly evaluator: Lazy<Evaluator>;
+  readonly asker: Lazy<TaskEvaluator>;
+}
+
+const openAsker = ({ task }: StudyRun): Promise<TaskEvaluator> => {
+  if (task === undefined) throw new Error("internal: a study without a task asks prompts");
+  return task.support.evaluator(task.prompts, task.settings);
+};
+
+const openMeasurer = ({ folder, space, study, task, context }: StudyRun, { evaluator, asker }: Evaluators): Measurer =>
+  task === undefined
+    ? textMeasurer({
+        ...context,
+        space,
+        evaluator: evaluator.get,
+        journal: folder.journal("journal", evaluationEntryParser(space)),
+      })
+    : taskMeasurer({
+        ...context,
+        space,
+        evaluator: asker.get,
+        journal: folder.journal("journal", taskEntryParser(space)),
+        prompts: task.prompts.length,
+        isRace: study.objective !== "kl",
+      });
 
 const verifyStep = async (
   { verifier, clock, context }: StudyRun,
@@ -85,18 +121,18 @@ const calibrationStep = async ({
   return windows.map((window) => Int32Array.from(window));
 };
 
-interface LazyEvaluator {
-  get(): Promise<Evaluator>;
+interface Lazy<Resource> {
+  get(): Promise<Resource>;
   dispose(): Promise<void>;
 }
 
 /** A study that is complete needs no evaluator, and no model in memory. */
-const lazyEvaluator = ({ model }: StudyRun, windows: readonly Int32Array[]): LazyEvaluator => {
-  let evaluator: Promise<Evaluator> | undefined;
+const lazily = <Resource extends { dispose(): Promise<void> }>(open: () => Promise<Resource>): Lazy<Resource> => {
+  let resource: Promise<Resource> | undefined;
   return {
-    get: () => (evaluator ??= model.evaluator(windows)),
+    get: () => (resource ??= open()),
     dispose: async () => {
-      await (await evaluator?.catch(() => undefined))?.dispose();
+      await (await resource?.catch(() => undefined))?.dispose();
     },
   };
 };
@@ -104,39 +140,39 @@ const lazyEvaluator = ({ model }: StudyRun, windows: readonly Int32Array[]): Laz
 const searchInputs = async (
   run: StudyRun,
   windows: readonly Int32Array[],
-  evaluator: () => Promise<Evaluator>,
+  { evaluator, asker }: Evaluators,
 ): Promise<SearchInputs> => {
-  const { folder, space, clock, study } = run;
-  const profile = await folder.step("profile", () => clock.time("profile", () => profileStep(run, windows, evaluator)));
+  const { folder, space, clock, study, task } = run;
+  const losses = task === undefined ? textLosses(evaluator.get) : taskLosses(asker.get);
+  const profile = await folder.step("profile", () => clock.time("profile", () => profileStep(run, windows, losses)));
   const { candidates } = await folder.step("candidates", async () => pruneStep(space, profile, study.measure));
   const { groups } = await folder.step("groups", async () => groupStep(space, profile, candidates));
   return { space, losses: lossTable(profile), candidates, groups };
 };
 
-const searchStep = async (
-  run: StudyRun,
-  inputs: SearchInputs,
-  journal: Journal<EvaluationEntry>,
-  evaluator: () => Promise<Evaluator>,
-): Promise<Front> =>
+const searchStep = async (run: StudyRun, inputs: SearchInputs, measurer: Measurer): Promise<Front> =>
   run.clock.time("search", async () => {
-    const resources = { ...run.context, evaluator, journal };
-    if (!isSearched(run, journal)) await runSearch(inputs, { ...run.study, focus: run.focus }, resources);
-    if (run.focus !== undefined) await evaluateWithin(inputs, run.focus, resources);
-    if (!isMet(run, journal)) await evaluateBest(run.space, resources);
-    const front = makeFront(run.space, journal.entries);
-    writeJsonAtomic(run.folder.file("front"), front);
+    const { study, space, focus, limit, folder, context } = run;
+    if (!isSearched(run, measurer)) await runSearch(inputs, { ...study, focus, limit }, measurer, context);
+    await evaluateWithin(inputs, limit, measurer);
+    if (!isMet(run, measurer)) await evaluateBest(space, measurer);
+    const front = frontOf(run, measurer);
+    writeJsonAtomic(folder.file("front"), front);
     return front;
   });
 
+const frontOf = ({ space, study }: StudyRun, { known }: Measurer): Front =>
+  makeFront(space, [...known.values()], study.objective);
+
 /** A front without all of the plans it was made from, whose journal was removed or cut, would be written over with less. */
-const isSearched = ({ folder, context }: StudyRun, journal: Journal<EvaluationEntry>): boolean => {
+const isSearched = ({ folder, context }: StudyRun, measurer: Measurer): boolean => {
   const front = folder.read<Front>("front");
   if (front === undefined) return false;
-  const lost = front.evaluations - journal.entries.length;
+  measurer.recall();
+  const lost = front.evaluations - measurer.known.size;
   if (lost > 0) context.warn(`journal.jsonl lacks ${lost} of the plans that front.json was made from: searching again`);
   return lost <= 0;
 };
 
-const isMet = ({ space, limit }: StudyRun, journal: Journal<EvaluationEntry>): boolean =>
-  limit.kind !== "kl" || pickPlan(makeFront(space, journal.entries).front, limit) !== undefined;
+const isMet = (run: StudyRun, measurer: Measurer): boolean =>
+  run.limit.kind !== "kl" || pickPlan(frontOf(run, measurer).front, run.limit, run.study.objective) !== undefined;

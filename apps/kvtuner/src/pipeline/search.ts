@@ -1,10 +1,11 @@
-import type { Evaluator, Score } from "@kvtuner/evaluation";
 import { createMoeaD, createNsga2, createSurrogateSearch, type AskTell, type Genome } from "@kvtuner/search";
 
 import type { RunContext } from "../progress.ts";
-import type { Journal } from "../study/journal.ts";
-import { evaluationEntry, type EvaluationEntry } from "./evaluation-entry.ts";
-import { planLayers, searchCost, type SearchSpace } from "./space.ts";
+import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
+import { excessOf, type Limit } from "./limit.ts";
+import type { Measurer } from "./measurer.ts";
+import type { Objective } from "./objective.ts";
+import { pairNamesOf, planCost, searchCost, type SearchSpace } from "./space.ts";
 
 /**
  * How plans to evaluate are chosen: around the additive surrogate's front (default), by NSGA-II over groups or layers, or by
@@ -33,12 +34,9 @@ export interface SearchOptions {
   readonly seed: number;
   /** Bytes at the context length near which about a third of the evaluations are spent; only with true costs. */
   readonly focus: number | undefined;
-}
-
-/** Where evaluations come from and go to. */
-export interface SearchResources extends RunContext {
-  readonly evaluator: () => Promise<Evaluator>;
-  readonly journal: Journal<EvaluationEntry>;
+  readonly objective: Objective;
+  /** What NSGA-II counts as not allowed when a task's answers are the objective, as in the paper. */
+  readonly limit: Limit;
 }
 
 /** Plans asked for together, so that they share their first layers' work. */
@@ -54,27 +52,27 @@ const ASKED_PER_EVALUATION = 20;
 export const runSearch = async (
   inputs: SearchInputs,
   options: SearchOptions,
-  resources: SearchResources,
+  measurer: Measurer,
+  { progress }: RunContext,
 ): Promise<EvaluationEntry[]> => {
   const encoding = encodeSpace(inputs, options.strategy);
   const search = createSearch(inputs, encoding, options);
-  const known = knownEntries(resources.journal);
   const done = new Map<string, EvaluationEntry>();
   for (let asked = 0; done.size < options.evaluations && asked < options.evaluations * ASKED_PER_EVALUATION;) {
     const genomes = search.ask(Math.min(BATCH_SIZE, options.evaluations - done.size));
     if (genomes.length === 0) break;
     asked += genomes.length;
     const choices = genomes.map(encoding.decode);
-    await evaluateMissing(inputs.space, choices, known, { resources, done: done.size, total: options.evaluations });
-    const answers = choices.map((choice) => known.get(keyOf(pairNames(inputs.space, choice))));
+    await measurer.evaluate(choices, { done: done.size, total: options.evaluations });
+    const answers = choices.map((choice) => measurer.known.get(planKey(pairNamesOf(inputs.space, choice))));
     search.tell(
       genomes.map((genome, index) => ({
         genome,
-        objectives: [answers[index]?.kl ?? Number.NaN, searchCost(inputs.space, choices[index] ?? [])],
+        ...told(inputs.space, choices[index] ?? [], answers[index], options),
       })),
     );
-    for (const answer of answers) if (answer !== undefined) done.set(keyOf(answer.pairs), answer);
-    resources.progress({ step: "search", done: done.size, total: options.evaluations });
+    for (const answer of answers) if (answer !== undefined) done.set(planKey(answer.pairs), answer);
+    progress({ step: "search", done: done.size, total: options.evaluations });
   }
   return [...done.values()];
 };
@@ -96,10 +94,10 @@ const encodeSpace = ({ candidates, groups }: SearchInputs, strategy: Strategy): 
 };
 
 const createSearch = (inputs: SearchInputs, { choices }: Encoding, options: SearchOptions): AskTell => {
-  const { strategy, seed, evaluations, focus } = options;
-  if (strategy === "moead")
-    return createMoeaD({ choices, objectives: 2, seed, populationSize: subproblems(evaluations) });
-  if (strategy !== "surrogate") return createNsga2({ choices, objectives: 2, seed });
+  const { strategy, seed, evaluations, focus, objective } = options;
+  const objectives = objective === "both" ? 3 : 2;
+  if (strategy === "moead") return createMoeaD({ choices, objectives, seed, populationSize: subproblems(evaluations) });
+  if (strategy !== "surrogate") return createNsga2({ choices, objectives, seed });
   const { candidates, losses, space, groups } = inputs;
   return createSurrogateSearch({
     choices,
@@ -115,44 +113,19 @@ const createSearch = (inputs: SearchInputs, { choices }: Encoding, options: Sear
 /** Few enough for each to have about five turns: the first is random. */
 const subproblems = (evaluations: number): number => Math.min(50, Math.max(8, Math.round(evaluations / 5)));
 
-const pairNames = (space: SearchSpace, choice: readonly number[]): string[] =>
-  choice.map((pair) => space.pairNames[pair] ?? "");
-
-const keyOf = (pairs: readonly string[]): string => pairs.join(" ");
-
-/** What a journal holds, by plan. */
-export const knownEntries = (journal: Journal<EvaluationEntry>): Map<string, EvaluationEntry> =>
-  new Map(journal.entries.map((entry) => [keyOf(entry.pairs), entry]));
-
-/** Where evaluations go, and where the run stands before them. */
-export interface Place {
-  readonly resources: SearchResources;
-  readonly done: number;
-  readonly total: number;
-}
-
-/** Evaluates those choices that `known` lacks; each score is in the journal before the next one starts. */
-export const evaluateMissing = async (
+/**
+ * What a search is told of a plan. The surrogate builds on losses that nearly add up, so it is told KL, whatever decides in
+ * the end; the others are told what decides, and by how much the plan is beyond the limit.
+ */
+const told = (
   space: SearchSpace,
-  choices: readonly (readonly number[])[],
-  known: Map<string, EvaluationEntry>,
-  { resources, done, total }: Place,
-): Promise<void> => {
-  const byKey = new Map(choices.map((choice) => [keyOf(pairNames(space, choice)), choice]));
-  const missing = [...byKey].filter(([key]) => !known.has(key)).map(([, choice]) => choice);
-  if (missing.length === 0) return;
-  const evaluator = await resources.evaluator();
-  let finished = 0;
-  const record = (index: number, score: Score): void => {
-    const entry = evaluationEntry(pairNames(space, missing[index] ?? []), score);
-    resources.journal.append(entry);
-    known.set(keyOf(entry.pairs), entry);
-    resources.progress({ step: "search", done: done + ++finished, total, note: `KL ${entry.kl.toPrecision(3)}` });
-    resources.signal?.throwIfAborted();
-  };
-  resources.signal?.throwIfAborted();
-  await evaluator.evaluate(
-    missing.map((choice) => planLayers(space, choice)),
-    { onScore: record, ...(resources.signal && { signal: resources.signal }) },
-  );
+  choice: readonly number[],
+  entry: EvaluationEntry | undefined,
+  { strategy, objective, limit }: SearchOptions,
+): { objectives: number[]; constraintViolation?: number } => {
+  const [kl, cost] = [entry?.kl ?? Number.NaN, searchCost(space, choice)];
+  if (strategy === "surrogate" || objective === "kl") return { objectives: [kl, cost] };
+  const error = 1 - (entry?.task?.accuracy ?? Number.NaN);
+  const constraintViolation = excessOf(limit, planCost(space, choice));
+  return { objectives: objective === "task" ? [error, cost] : [error, cost, kl], constraintViolation };
 };

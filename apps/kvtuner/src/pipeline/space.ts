@@ -88,3 +88,7 @@ const sum = (choice: readonly number[], table: readonly number[]): number =>
 /** The layer schemes of a plan given as one pair index a layer. */
 export const planLayers = (space: SearchSpace, choice: readonly number[]): LayerScheme[] =>
   choice.map((pair) => space.schemes[pair]).filter((scheme) => scheme !== undefined);
+
+/** Names of pairs given by index. */
+export const pairNamesOf = (space: SearchSpace, choice: readonly number[]): string[] =>
+  choice.map((pair) => space.pairNames[pair] ?? "");

@@ -1,5 +1,6 @@
 import { assertPlanSupported, type Backend } from "@kvtuner/backend";
 import type { Evaluator } from "@kvtuner/evaluation";
+import type { LayerScheme } from "@kvtuner/plan";
 
 import { openBackend } from "../model/backend.ts";
 import type { RunContext } from "../progress.ts";
@@ -77,9 +78,16 @@ const run = async (
     onProgress: (done, total) => progress({ step: "verify", done, total }),
     ...(signal && { signal }),
   });
-  const difference = Math.abs(kl - picked.kl);
-  const agrees = difference <= Math.max(TOLERATED_KL, TOLERATED_SHARE * picked.kl);
-  return { backend: backend.name, kl, evaluatedKl: picked.kl, difference, agrees, tokens };
+  const evaluatedKl = picked.task ? await klOnText(evaluator, layers, signal) : picked.kl;
+  const difference = Math.abs(kl - evaluatedKl);
+  const agrees = difference <= Math.max(TOLERATED_KL, TOLERATED_SHARE * evaluatedKl);
+  return { backend: backend.name, kl, evaluatedKl, difference, agrees, tokens };
+};
+
+/** A task's KL is that of its answers, not of the windows that are run. */
+const klOnText = async (evaluator: Evaluator, layers: LayerScheme[], signal?: AbortSignal): Promise<number> => {
+  const [score] = await evaluator.evaluate([layers], signal ? { signal } : {});
+  return score?.kl ?? Number.NaN;
 };
 
 const disagreement = ({ backend, kl, evaluatedKl }: Verification): string =>

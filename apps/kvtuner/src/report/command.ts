@@ -5,12 +5,13 @@ import type { StudyRequest } from "./study/request.ts";
 /** Stand in for what a study does not hold. */
 const MODEL = "MODEL.gguf";
 const TEXT = "TEXT.txt";
+const TASK = "TASK.jsonl";
 
 /** The command that makes this study again, one option a line, for a POSIX shell. */
 export const tuneCommandLines = (settings: StudySettings, request: StudyRequest | undefined): string =>
   [
     `kvtuner tune ${quote(request?.model ?? MODEL)}`,
-    ...optionsOf(settings, request).map(([name, value]) => `--${name} ${quote(value)}`),
+    ...optionsOf(settings, request).map(([name, value]) => (value === "" ? `--${name}` : `--${name} ${quote(value)}`)),
   ].join(" \\\n  ");
 
 const optionsOf = (settings: StudySettings, request: StudyRequest | undefined): [string, string][] => [
@@ -19,7 +20,10 @@ const optionsOf = (settings: StudySettings, request: StudyRequest | undefined): 
   ["sinks", String(settings.sinks)],
   ["window", String(settings.window)],
   ["context", String(settings.context)],
-  ...(settings.text === "self" ? [] : [["text", request?.text ?? TEXT] as [string, string]]),
+  ...taskOptions(settings, request),
+  ...(settings.text === "self" || settings.text === "task"
+    ? []
+    : [["text", request?.text ?? TEXT] as [string, string]]),
   ["windows", String(settings.windows)],
   ["window-length", String(settings.windowLength)],
   ["evaluations", String(settings.evaluations)],
@@ -31,6 +35,21 @@ const optionsOf = (settings: StudySettings, request: StudyRequest | undefined): 
   ["out", request?.out ?? "STUDY"],
 ];
 
+const taskOptions = ({ task, objective }: StudySettings, request: StudyRequest | undefined): [string, string][] => {
+  if (task === undefined) return [];
+  const { shots, shotsFrom, chat, maxTokens, likelihood } = task;
+  return [
+    ["task", request?.task?.join() ?? TASK],
+    ["objective", objective ?? "task"],
+    ...(request?.prompts === undefined ? [] : [["prompts", String(request.prompts)] as [string, string]]),
+    ["shots", String(shots)],
+    ...(shotsFrom === "self" ? [] : [["shots-from", request?.shotsFrom ?? TASK] as [string, string]]),
+    ...(chat ? [["chat", ""] as [string, string]] : []),
+    ["max-tokens", String(maxTokens)],
+    ["likelihood", likelihood],
+  ];
+};
+
 /** Without a request, the bytes that the search looked near say the most. */
 const focusOption = ({ focus }: StudySettings): [string, string][] =>
   focus === null ? [] : [["budget", String(focus)]];
@@ -41,6 +60,8 @@ const limitOption = (limit: Limit): [string, string][] => {
       return [["budget", String(limit.bytes)]];
     case "bits":
       return [["bits", String(limit.bits)]];
+    case "equivalent-bits":
+      return [["equivalent-bits", String(limit.bits)]];
     case "kl":
       return [["max-kl", String(limit.kl)]];
     case "knee":

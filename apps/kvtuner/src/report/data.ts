@@ -51,7 +51,8 @@ export const reportData = (study: StudyContents, view: ReportView): ReportData =
   const context = view.context ?? study.settings.context;
   const space = spaceOf(study.settings, context);
   const picked = study.plan && pickedPlan(study.plan, context);
-  const front = study.front ?? makeFront(spaceOf(study.settings, study.settings.context), study.entries);
+  const { settings, entries } = study;
+  const front = study.front ?? makeFront(spaceOf(settings, settings.context), entries, settings.objective);
   const onFront = new Set(front.front.map(({ pairs }) => pairs.join()));
   const evaluated = study.entries.map((entry) => ({
     ...entry,
@@ -72,4 +73,4 @@ const pickedPlan = (plan: Plan, context: number): PickedPlan => ({
 });
 
 const budgetOf = ({ request, settings }: StudyContents): number | undefined =>
-  request === undefined ? (settings.focus ?? undefined) : focusOf(request.limit, settings);
+  request === undefined ? (settings.focus ?? undefined) : focusOf(request.limit, spaceOf(settings, settings.context));

@@ -1,6 +1,7 @@
 import { formatBytes } from "@kvtuner/plan";
 
 import { candidatesChart } from "./charts/candidates.ts";
+import { accuracyChart } from "./charts/accuracy.ts";
 import { contextBytesChart } from "./charts/context-bytes.ts";
 import { frontChart } from "./charts/front.ts";
 import { groupsChart } from "./charts/groups.ts";
@@ -14,6 +15,7 @@ import { layerRuns, tokensText } from "./text.ts";
 
 /** All parts of a report, in order. What a study does not have yet is told in the place of its chart. */
 export const reportSections = (data: ReportData): Section[] => [
+  ...accuracySection(data),
   frontSection(data),
   planSection(data),
   contextSection(data),
@@ -29,6 +31,29 @@ const missing = (what: string, step: string): Markup =>
     the same settings, and it goes on where it stopped; then write the report again.
   </p> `;
 
+/** Of a study with a task. */
+const accuracySection = (data: ReportData): Section[] => {
+  if (data.settings.task === undefined) return [];
+  const common = { id: "accuracy", title: "What is still answered right" };
+  if (data.evaluated.length === 0) return [{ ...common, text: missing("Answers are", "search") }];
+  const { objective, task } = data.settings;
+  const raced =
+    objective === "kl"
+      ? "Every plan was asked every prompt."
+      : "A plan that fell behind one of no more cost by more than three standard errors was given up: a cross, on the prompts it was asked so far.";
+  return [
+    {
+      ...common,
+      text: html`<p>
+        Each point is a way to spend bits over the layers, asked ${String(task.prompts)} prompts whose answers are
+        known. Bars are one standard error up and down; the dotted line is what the 16-bit cache answers right. ${raced}
+        Plans whose bars overlap may differ by chance: the next chart tells them apart by KL.
+      </p> `,
+      chart: accuracyChart(data),
+    },
+  ];
+};
+
 const frontSection = (data: ReportData): Section => {
   const common = { id: "front", title: "What bits buy" };
   if (data.evaluated.length === 0) return { ...common, text: missing("Measured plans are", "search") };
@@ -36,10 +61,11 @@ const frontSection = (data: ReportData): Section => {
   return {
     ...common,
     text: html`<p>
-        Each point is a way to spend bits over the layers, run on the calibration text: fewer bits to the left, less
-        lost further down, ten times less with each factor of ten. The line joins the plans that no other beats. A
-        square is one pair of bits in all layers; a hollow one was not run, its loss is the sum of what each layer loses
-        alone. The dashed line is the best such sum at every size, which is where the search looked first.
+        Each point is a way to spend bits over the layers, run on
+        ${data.settings.task === undefined ? "the calibration text" : "the right answers of the task"}: fewer bits to
+        the left, less lost further down, ten times less with each factor of ten. ${frontText(data)} A square is one
+        pair of bits in all layers; a hollow one was not run, its loss is the sum of what each layer loses alone. The
+        dashed line is the best such sum at every size, which is where the search looked first.
       </p>
       <p>
         The further the line lies below the squares, the more there is to gain from treating layers
@@ -51,6 +77,11 @@ const frontSection = (data: ReportData): Section => {
     chart: frontChart(data),
   };
 };
+
+const frontText = ({ settings: { objective } }: ReportData): string =>
+  objective === undefined || objective === "kl"
+    ? "The line joins the plans that no other beats."
+    : "The line joins the plans that no other beats in loss, right answers and bits at once.";
 
 const planSection = (data: ReportData): Section => {
   const common = { id: "plan", title: "The picked plan" };

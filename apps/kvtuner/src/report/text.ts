@@ -1,6 +1,9 @@
 /** A loss, three digits. */
 export const klText = (kl: number): string => kl.toPrecision(3);
 
+/** A share in percent. */
+export const percentText = (share: number): string => `${(100 * share).toFixed(1)}%`;
+
 /** A number of tokens. */
 export const tokensText = (tokens: number): string => tokens.toLocaleString("en-US");
 

@@ -7,7 +7,9 @@ import { KvtunerError, type CacheShape, type ModelIdentity } from "@kvtuner/plan
 
 import type { TunableModel } from "../model/tunable-model.ts";
 import type { StudyOptions } from "../options.ts";
+import type { Objective } from "../pipeline/objective.ts";
 import type { SearchSpace } from "../pipeline/space.ts";
+import type { TaskSettings } from "../tasks/open-task.ts";
 import { reasonOf } from "./reason.ts";
 
 /** Everything that shapes what a study measures. A folder holds one study, with one set of these. */
@@ -21,7 +23,7 @@ export interface StudySettings {
   readonly window: number;
   /** Tokens at which bytes are counted. */
   readonly context: number;
-  /** SHA-256 of the calibration text, or `self` for the model's own continuations. */
+  /** SHA-256 of the calibration text, `self` for the model's own continuations, `task` for prompts of the task. */
   readonly text: string;
   readonly windows: number;
   readonly windowLength: number;
@@ -32,6 +34,9 @@ export interface StudySettings {
   readonly cost: string;
   /** Bytes at the context length that about a third of the evaluations are spent near; null for none. */
   readonly focus: number | null;
+  /** With a task: what decides, and what is asked how. */
+  readonly objective?: Objective;
+  readonly task?: TaskSettings;
 }
 
 /** The settings of a run; `text` is the calibration text itself, or undefined for the model's own. */
@@ -41,6 +46,7 @@ export const studySettings = (
   space: SearchSpace,
   text: string | undefined,
   focus: number | undefined,
+  task?: TaskSettings,
 ): StudySettings => ({
   version: 1,
   model: identity,
@@ -50,7 +56,7 @@ export const studySettings = (
   sinks: space.schemes[0]?.sinks ?? 0,
   window: space.schemes[0]?.window ?? 0,
   context: study.context,
-  text: text === undefined ? "self" : createHash("sha256").update(text).digest("hex"),
+  text: text === undefined ? (task ? "task" : "self") : createHash("sha256").update(text).digest("hex"),
   windows: study.windows,
   windowLength: study.windowLength,
   evaluations: study.evaluations,
@@ -59,6 +65,7 @@ export const studySettings = (
   measure: study.measure,
   cost: study.costKind,
   focus: focus ?? null,
+  ...(task && { objective: study.objective, task }),
 });
 
 /**
@@ -110,8 +117,9 @@ export const assertSameSettings = (folder: string, theirs: StudySettings, ours: 
 /** What users set a setting with: `--window-length` for windowLength. What comes with the model keeps its name. */
 const optionOf = (name: string): string => {
   if (name === "focus") return "--budget or --bits, in bytes,";
-  if (name === "version" || name.includes(".")) return name;
-  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  const ofTask = name === "task.task" ? "task" : name.replace(/^task\./, "");
+  if (name === "version" || ofTask.includes(".")) return name;
+  return `--${ofTask.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 };
 
 /** Nested names joined by dots (`model.name`), values as JSON. */

@@ -49,4 +49,14 @@ const plan = {
   bytesPerToken: z.number(),
   kl: z.number(),
   klStandardError: z.number(),
+  task: z
+    .object({
+      accuracy: z.number(),
+      accuracyStandardError: z.number(),
+      floatAccuracy: z.number(),
+      pValue: z.number(),
+      prompts: z.int().min(1),
+      isComplete: z.boolean(),
+    })
+    .optional(),
 };

@@ -1,4 +1,4 @@
-import type { Evaluator, Score } from "@kvtuner/evaluation";
+import type { EncodedPrompt, Evaluator, Score, TaskEvaluator, TaskOutcome } from "@kvtuner/evaluation";
 import type { CacheShape, LayerScheme } from "@kvtuner/plan";
 import { uniformFloat32 } from "pure-rand/distribution/uniformFloat32";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
@@ -9,6 +9,8 @@ import type { TunableModel } from "../model/tunable-model.ts";
 export interface FakeModel extends TunableModel {
   /** Plans scored so far, by any evaluator. */
   readonly scored: () => number;
+  /** Prompts put to plans so far. */
+  readonly asked: () => number;
 }
 
 const SHAPE: CacheShape = { layers: 5, queryHeads: 4, kvHeads: 2, headSize: 32 };
@@ -16,6 +18,24 @@ const SHAPE: CacheShape = { layers: 5, queryHeads: 4, kvHeads: 2, headSize: 32 }
 /** `afterScore` is called after each plan, and may throw, as a process that is killed there would end. */
 export const fakeModel = (afterScore: (scored: number) => void = () => undefined): FakeModel => {
   let scored = 0;
+  let asked = 0;
+  const asker = (prompts: readonly EncodedPrompt[]): TaskEvaluator => ({
+    prompts: prompts.length,
+    float: async ({ start = 0, end = Infinity } = {}) => formulaOutcome(0, start, Math.min(end, prompts.length)),
+    evaluate: async (plans, { start = 0, end = Infinity, onOutcome } = {}) => {
+      const outcomes: TaskOutcome[] = [];
+      for (const [index, plan] of plans.entries()) {
+        const outcome = formulaOutcome(formulaScore(plan).kl, start, Math.min(end, prompts.length));
+        outcomes.push(outcome);
+        scored++;
+        asked += outcome.correct.length;
+        await onOutcome?.(index, outcome);
+        afterScore(scored);
+      }
+      return outcomes;
+    },
+    dispose: async () => undefined,
+  });
   const evaluator: Evaluator = {
     shape: SHAPE,
     base: async () => ({ perplexity: 10, tokens: 64 }),
@@ -38,7 +58,18 @@ export const fakeModel = (afterScore: (scored: number) => void = () => undefined
     identity: { name: "fake", architecture: "llama" },
     shape: SHAPE,
     scored: () => scored,
-    encode: (text) => Int32Array.from(text, (character) => character.codePointAt(0) ?? 0),
+    asked: () => asked,
+    tasks: {
+      tokenizer: {
+        encode,
+        decode: (ids) => String.fromCodePoint(...Array.from(ids)),
+        chatPrompt: (messages) => messages.map(({ content }) => content).join("|"),
+        eosIds: [0],
+      },
+      contextLength: 200,
+      evaluator: async (prompts) => asker(prompts),
+    },
+    encode,
     continuations: async (prompts, { tokens, seed }) =>
       prompts.map((_, index) => Int32Array.from({ length: tokens }, (__, token) => (seed + index * 7 + token) % 50)),
     evaluator: async () => evaluator,
@@ -46,6 +77,17 @@ export const fakeModel = (afterScore: (scored: number) => void = () => undefined
       for (let layer = 0; layer < SHAPE.layers; layer++) await visit(layer, randomTrace(layer, window.length));
     },
     dispose: async () => undefined,
+  };
+};
+
+const encode = (text: string): Int32Array => Int32Array.from(text, (character) => character.codePointAt(0) ?? 0);
+
+/** Each prompt bears so much loss, from next to nothing up, and some none at all; answers are more than KL to tell. */
+const formulaOutcome = (kl: number, start: number, end: number): TaskOutcome => {
+  const prompts = Array.from({ length: Math.max(0, end - start) }, (_, index) => start + index);
+  return {
+    correct: prompts.map((prompt) => kl < 3 * (((prompt * 37 + 11) % 101) / 101) ** 3 - 0.001),
+    kl: prompts.map((prompt) => kl * (0.5 + ((prompt * 29) % 101) / 101)),
   };
 };
 

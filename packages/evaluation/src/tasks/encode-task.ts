@@ -14,6 +14,8 @@ export interface TaskOptions {
   readonly seed?: number;
   /** Puts examples and prompt into the model's chat template, as turns of a conversation. */
   readonly chat?: boolean;
+  /** Of the file, for errors. */
+  readonly name?: string;
 }
 
 /** What {@link encodeTask} asks of a model. */
@@ -51,20 +53,20 @@ export const encodeTask = (
 ): EncodedPrompt[] => {
   const { shots, asked } = drawShots(items, options);
   const encoded = asked.map((item) => encodePrompt(item, shots, model, options.chat === true));
-  for (const prompt of encoded) assertFits(prompt, model.contextLength);
+  for (const prompt of encoded) assertFits(prompt, model.contextLength, options.name);
   return encoded;
 };
 
 const drawShots = (
   items: readonly TaskItem[],
-  { prompts, shots = 0, shotsFrom, seed = 0 }: TaskOptions,
+  { prompts, shots = 0, shotsFrom, seed = 0, name = "the task" }: TaskOptions,
 ): { shots: readonly TaskItem[]; asked: readonly TaskItem[] } => {
   const pool = shotsFrom ?? items;
   const left = shotsFrom === undefined ? items.length - shots : items.length;
   if (pool.length < shots || left < 1)
     throw new TaskError(
       "TASK_SHOTS",
-      `expected ${shots} lines for examples and one more to ask, got ${pool.length} lines; give fewer shots or a longer file`,
+      `expected ${shots} lines for examples and one more to ask, got ${pool.length} lines in ${shotsFrom === undefined ? name : "the file of examples"}; give fewer shots or a longer file`,
     );
   const drawn = shuffled(pool, seed).slice(0, shots);
   const asked = shotsFrom === undefined ? items.filter((item) => !drawn.includes(item)) : items;
@@ -112,12 +114,12 @@ const chatText = (item: TaskItem, shots: readonly TaskItem[], tokenizer: TaskMod
     { role: "user", content: item.prompt },
   ]);
 
-const assertFits = ({ item, ids, targets, stop }: EncodedPrompt, contextLength: number): void => {
+const assertFits = ({ item, ids, targets, stop }: EncodedPrompt, contextLength: number, name = "the task"): void => {
   const answer = Math.max(...targets.map((target) => target.length));
   const tokens = ids.length + answer + stop.length;
   if (tokens <= contextLength) return;
   throw new TaskError(
     "TASK_TOO_LONG",
-    `expected each prompt with its answer to fit the ${contextLength} tokens that the model was trained for, but line ${item.line} takes ${tokens} (prompt ${ids.length}, answer ${answer}, stop ${stop.length}); give fewer shots, or leave that line out`,
+    `expected each prompt with its answer to fit the ${contextLength} tokens that the model was trained for, but line ${item.line} of ${name} takes ${tokens} (prompt ${ids.length}, answer ${answer}, stop ${stop.length}); give fewer shots, or leave that line out`,
   );
 };

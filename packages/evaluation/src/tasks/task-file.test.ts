@@ -119,7 +119,7 @@ describe("examples", () => {
 
   test("must fit the context with prompt and answer", () => {
     const long = parseTask(fine + line({ prompt: "a", answer: "b".repeat(60), compare: "exact" }));
-    const message = expect.stringMatching(/60 tokens .* line 2 takes 61 \(prompt 1, answer 60, stop 0\)/);
+    const message = expect.stringMatching(/60 tokens .* line 2 of the task takes 61 \(prompt 1, answer 60, stop 0\)/);
     expect(() => encodeTask(long, model)).toThrow(expect.objectContaining({ code: "TASK_TOO_LONG", message }));
   });
 });

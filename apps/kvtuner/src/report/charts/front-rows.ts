@@ -5,7 +5,7 @@ import { lossTable } from "../../pipeline/profile.ts";
 import { planCost, type PlanCost } from "../../pipeline/space.ts";
 import type { Column } from "../chart/chart.ts";
 import type { PricedEntry, ReportData } from "../data.ts";
-import { bitsText, klText, pairCounts, tokensText } from "../text.ts";
+import { bitsText, klText, pairCounts, percentText, tokensText } from "../text.ts";
 
 /** What a point of the front's chart is, in the order of the legend. */
 export const KINDS = [
@@ -14,6 +14,7 @@ export const KINDS = [
   "one pair everywhere",
   "one pair everywhere, predicted",
   "beaten by others",
+  "given up early",
 ] as const;
 
 /** A point of the front's chart. */
@@ -46,14 +47,18 @@ export const frontRows = (data: ReportData): FrontRow[] =>
 
 const measuredRow = ({ space }: ReportData, entry: PricedEntry): FrontRow => ({
   ...entry,
+  top1: entry.top1,
+  perplexity: entry.perplexity,
   kind: kindOf(entry),
   label: entry.uniform ?? "",
   pairs: pairCounts(entry.pairs, space.pairNames),
 });
 
-const kindOf = ({ picked, uniform, onFront }: PricedEntry): FrontRow["kind"] => {
+/** What an evaluated plan is. */
+export const kindOf = ({ picked, uniform, onFront, task }: PricedEntry): FrontRow["kind"] => {
   if (picked) return "picked plan";
   if (uniform !== undefined) return "one pair everywhere";
+  if (task?.isComplete === false) return "given up early";
   return onFront ? "front" : "beaten by others";
 };
 
@@ -91,7 +96,7 @@ export const frontColumns = ({ context }: ReportData): Column<FrontRow>[] => [
     title: "Standard error",
     text: ({ klStandardError }) => (klStandardError > 0 ? klStandardError.toPrecision(2) : ""),
   },
-  { title: "Same next token", text: ({ top1 }) => (top1 === undefined ? "" : `${(100 * top1).toFixed(1)}%`) },
+  { title: "Same next token", text: ({ top1 }) => (top1 === undefined ? "" : percentText(top1)) },
   { title: "Perplexity", text: ({ perplexity }) => (perplexity === undefined ? "" : perplexity.toPrecision(4)) },
   { title: "Pairs x layers", text: ({ pairs }) => pairs },
 ];

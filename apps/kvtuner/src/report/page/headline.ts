@@ -1,7 +1,7 @@
 import { formatBytes } from "@kvtuner/plan";
 
 import type { PickedPlan, ReportData } from "../data.ts";
-import { bitsText, klText, tokensText } from "../text.ts";
+import { bitsText, klText, percentText, tokensText } from "../text.ts";
 import { bytesOfLayers, exactCacheBytes, largestContext } from "../cache-bytes.ts";
 import { html, type Markup } from "./markup.ts";
 
@@ -24,7 +24,8 @@ const found = (data: ReportData, picked: PickedPlan): Markup => {
   const exact = exactCacheBytes(data.settings.shape, context);
   return html`<p class="lead">
       At ${tokensText(context)} tokens its cache takes <b>${formatBytes(picked.bytes)}</b> under the picked plan, and
-      ${formatBytes(exact)} in 16 bits: ${(exact / picked.bytes).toFixed(1)} times less.${measuredSentence(picked)}
+      ${formatBytes(exact)} in 16 bits: ${(exact / picked.bytes).toFixed(1)} times
+      less.${measuredSentence(picked, data)}
     </p>
     <ul class="tiles">
       ${tiles(data, picked, exact).map(
@@ -34,7 +35,10 @@ const found = (data: ReportData, picked: PickedPlan): Markup => {
     </ul> `;
 };
 
-const measuredSentence = ({ plan }: PickedPlan): string => {
+const measuredSentence = ({ plan }: PickedPlan, { evaluated }: ReportData): string => {
+  const task = evaluated.find(({ picked }) => picked)?.task;
+  if (task !== undefined)
+    return ` It answers ${percentText(task.accuracy)} +- ${percentText(task.accuracyStandardError)} of ${task.prompts} prompts right, the 16-bit cache ${percentText(task.floatAccuracy)} (McNemar's p ${task.pValue.toPrecision(2)}).`;
   const top1 = plan.measured?.top1;
   if (top1 === undefined) return "";
   return ` On the calibration text it finds the same token the most likely one as with the 16-bit cache at ${(100 * top1).toFixed(1)}% of positions.`;

@@ -1,3 +1,4 @@
+import type { StudySettings } from "../../study/settings.ts";
 import { tuneCommandLines } from "../command.ts";
 import type { ReportData } from "../data.ts";
 import { tokensText } from "../text.ts";
@@ -19,6 +20,20 @@ export const settingsSection = (data: ReportData): Section => ({
     <pre><code>${tuneCommandLines(data.settings, data.request)}</code></pre> `,
 });
 
+const calibrationText = (text: string): string => {
+  if (text === "self") return "the model's own continuations";
+  return text === "task" ? "prompts of the task with their answers" : `a file with SHA-256 ${text}`;
+};
+
+const taskRows = ({ task, objective }: StudySettings): [string, string][] => {
+  if (task === undefined) return [];
+  return [
+    ["Task", `${task.prompts} prompts of files with SHA-256 ${task.task.replaceAll(",", ", ")}`],
+    ["Objective", objective ?? "task"],
+    ["Examples", `${task.shots} in front of every prompt${task.chat ? ", in the chat template" : ""}`],
+  ];
+};
+
 const settingRows = ({ settings, evaluated, front }: ReportData): [string, string][] => {
   const { model, shape } = settings;
   return [
@@ -30,10 +45,8 @@ const settingRows = ({ settings, evaluated, front }: ReportData): [string, strin
     ],
     ["Mode", `${settings.mode}, window ${settings.window}, sinks ${settings.sinks}`],
     ["Pairs", settings.pairs.join(", ")],
-    [
-      "Calibration text",
-      settings.text === "self" ? "the model's own continuations" : `a file with SHA-256 ${settings.text}`,
-    ],
+    ...taskRows(settings),
+    ["Calibration text", calibrationText(settings.text)],
     ["Windows", `${settings.windows} of ${tokensText(settings.windowLength)} tokens`],
     ["Bytes counted at", `${tokensText(settings.context)} tokens`],
     ["Search", `${settings.strategy}, seed ${settings.seed}, by ${settings.cost} bits`],

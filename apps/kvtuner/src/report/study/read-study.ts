@@ -9,6 +9,7 @@ import { evaluationEntryParser, type EvaluationEntry } from "../../pipeline/eval
 import type { Groups } from "../../pipeline/group.ts";
 import type { Front } from "../../pipeline/pick.ts";
 import type { Candidates } from "../../pipeline/prune.ts";
+import { figuresInJournal, taskEntryParser } from "../../pipeline/task-entry.ts";
 import { readStepFile, STUDY_FILES } from "../../study/folder.ts";
 import { readJournal } from "../../study/journal.ts";
 import type { StudySettings } from "../../study/settings.ts";
@@ -43,9 +44,16 @@ export const readStudy = (folder: string): StudyContents => {
     candidates: readStepFile(folder, "candidates", settings),
     groups: readStepFile(folder, "groups", settings),
     front: readStepFile(folder, "front", settings),
-    entries: readJournal(join(folder, STUDY_FILES.journal), evaluationEntryParser(spaceOf(settings, settings.context))),
+    entries: readEntries(folder, settings),
     plan: readPlan(folder, settings),
   };
+};
+
+const readEntries = (folder: string, settings: StudySettings): EvaluationEntry[] => {
+  const path = join(folder, STUDY_FILES.journal);
+  const space = spaceOf(settings, settings.context);
+  if (settings.task === undefined) return readJournal(path, evaluationEntryParser(space));
+  return figuresInJournal(readJournal(path, taskEntryParser(space)), settings.task.prompts);
 };
 
 const readPlan = (folder: string, { model, shape }: StudySettings): Plan | undefined => {

@@ -42,6 +42,17 @@ const schema = z.object({
   strategy: z.string(),
   measure: z.string(),
   cost: z.enum(["true", "equivalent"]),
+  objective: z.enum(["kl", "task", "both"]).optional(),
+  task: z
+    .object({
+      prompts: count,
+      shots: z.int().min(0),
+      shotsFrom: z.string(),
+      chat: z.boolean(),
+      maxTokens: count,
+      likelihood: z.enum(["sum", "per-token"]),
+    })
+    .optional(),
 });
 
 /** The space a study searches, priced at `context` tokens. */

@@ -14,6 +14,12 @@ export interface StudyRequest {
   readonly model?: string;
   /** Path of the calibration text; absent for the model's own. */
   readonly text?: string;
+  /** Paths of the tasks; absent without one. */
+  readonly task?: readonly string[];
+  /** The most prompts asked of each, where that was given. */
+  readonly prompts?: number;
+  /** Path of the file that examples come from. */
+  readonly shotsFrom?: string;
   readonly out: string;
   /** What the picked plan keeps to. */
   readonly limit: Limit;
@@ -40,10 +46,14 @@ const schema = z.object({
   version: z.literal(1),
   model: z.string().optional(),
   text: z.string().optional(),
+  task: z.array(z.string()).optional(),
+  prompts: z.int().optional(),
+  shotsFrom: z.string().optional(),
   out: z.string(),
   limit: z.discriminatedUnion("kind", [
     z.object({ kind: z.literal("bytes"), bytes: z.number() }),
     z.object({ kind: z.literal("bits"), bits: z.number() }),
+    z.object({ kind: z.literal("equivalent-bits"), bits: z.number() }),
     z.object({ kind: z.literal("kl"), kl: z.number() }),
     z.object({ kind: z.literal("knee") }),
   ]),

@@ -1,0 +1,76 @@
+import { formatBytes } from "@kvtuner/plan";
+
+import type { EvaluateTaskResult, TaskComparisonResult } from "../evaluate-task.ts";
+import type { EvaluateResult } from "../evaluate.ts";
+import { plainTable } from "./format.ts";
+
+type Cost = Pick<EvaluateResult, "bits" | "equivalentBits" | "bytes">;
+
+/** A figure of plans: its name, and each plan's value, with its standard error where it has one. */
+type Row<Result> = readonly [title: string, value: (result: Result) => string];
+
+/** What plans lose on a text and cost, a plan a column. */
+export const textSummary = (results: readonly (EvaluateResult & { plan: string })[], context: number): string =>
+  columns(results, [
+    ["KL, nats a token", ({ kl, klStandardError }) => withError(kl.toPrecision(4), klStandardError.toPrecision(2))],
+    ["top-1 agreement", ({ top1, top1StandardError }) => withError(top1.toFixed(4), top1StandardError.toPrecision(2))],
+    [
+      "perplexity",
+      ({ perplexity, perplexityStandardError }) =>
+        withError(perplexity.toFixed(4), perplexityStandardError.toPrecision(2)),
+    ],
+    ["with the float cache", ({ basePerplexity }) => basePerplexity.toFixed(4)],
+    ["tokens scored", ({ tokens }) => String(tokens)],
+    ...costRows(context),
+  ]);
+
+/** How plans answer and what they cost, a plan a column; of several files, each file's accuracy first. */
+export const taskSummary = (results: readonly (EvaluateTaskResult & { plan: string })[], context: number): string =>
+  columns(results, [
+    ...fileRows(results[0]?.tasks ?? []),
+    ["accuracy", accuracy],
+    ["with the float cache", (result) => percent(result.floatAccuracy, result.floatAccuracyStandardError)],
+    ["difference", (result) => percent(result.difference, result.standardError)],
+    ["only the plan is right", ({ gained }) => String(gained)],
+    ["only the float cache is right", ({ lost }) => String(lost)],
+    ["McNemar's p", ({ pValue }) => pValue.toPrecision(3)],
+    [
+      "KL on the answers, nats a token",
+      ({ kl, klStandardError }) => withError(kl.toPrecision(4), klStandardError.toPrecision(2)),
+    ],
+    ["prompts", ({ prompts }) => String(prompts)],
+    ...costRows(context),
+  ]);
+
+const fileRows = (tasks: EvaluateTaskResult["tasks"]): Row<EvaluateTaskResult>[] =>
+  tasks.length < 2
+    ? []
+    : tasks.map(({ task, floatAccuracy, prompts }, file) => [
+        `${task} (${prompts}; float cache ${(100 * floatAccuracy).toFixed(1)})`,
+        (result) => {
+          const one = result.tasks[file];
+          return one === undefined ? "" : accuracy(one);
+        },
+      ]);
+
+const accuracy = (result: TaskComparisonResult): string => percent(result.accuracy, result.accuracyStandardError);
+
+const percent = (share: number, standardError: number): string =>
+  `${withError((100 * share).toFixed(1), (100 * standardError).toFixed(1))} %`;
+
+const withError = (value: string, standardError: string): string => `${value} +- ${standardError}`;
+
+const costRows = (context: number): Row<Cost>[] => [
+  [`true bits at ${context}`, ({ bits }) => bits.toFixed(3)],
+  ["equivalent bits", ({ equivalentBits }) => equivalentBits.toFixed(3)],
+  [`bytes at ${context}`, ({ bytes }) => formatBytes(bytes)],
+];
+
+const columns = <Result extends { readonly plan: string }>(
+  results: readonly Result[],
+  rows: readonly Row<Result>[],
+): string =>
+  `${plainTable(
+    ["plan", ...results.map(({ plan }) => plan)],
+    rows.map(([title, value]) => [title, ...results.map(value)]),
+  )}\n`;

@@ -1,0 +1,36 @@
+import { Option, type Command } from "commander";
+
+import { number, paths } from "./arguments.ts";
+
+/** What a command that asks prompts was given. */
+export interface TaskFlags {
+  readonly task?: readonly string[];
+  readonly prompts?: number;
+  readonly shots: number;
+  readonly shotsFrom?: string;
+  readonly chat?: true;
+  readonly maxTokens: number;
+  readonly likelihood: "sum" | "per-token";
+}
+
+/** Adds the options that say what is asked, and how. */
+export const withTaskOptions = (command: Command): Command =>
+  command
+    .option(
+      "--task <files>",
+      "prompts with answers, one file or several with commas; JSON Lines: {prompt, answer, compare}, or GSM8K's format",
+      paths,
+    )
+    .option("--prompts <n>", "the most prompts asked of each file (default: all)", number)
+    .option("--shots <n>", "examples in front of every prompt", number, 0)
+    .option(
+      "--shots-from <file>",
+      "task file that examples are drawn from (default: each task itself, which then does not ask them)",
+    )
+    .option("--chat", "put examples and prompt into the model's chat template")
+    .option("--max-tokens <n>", "the most tokens of a generated answer", number, 256)
+    .addOption(
+      new Option("--likelihood <kind>", "what choices are compared by: summed or averaged log-probabilities")
+        .choices(["sum", "per-token"])
+        .default("sum"),
+    );

@@ -1,0 +1,188 @@
+import {
+  comparePaired,
+  taskScore,
+  type PairedComparison,
+  type TaskEvaluator,
+  type TaskOutcome,
+  type TaskScore,
+} from "@kvtuner/evaluation";
+import { equivalentBits, planBytes, trueBits, type CacheBytes, type Plan } from "@kvtuner/plan";
+
+import { openModel } from "./model/open.ts";
+import { readPlan } from "./model/read-plan.ts";
+import type { TunableModel } from "./model/tunable-model.ts";
+import { wholeNumber } from "./options.ts";
+import { unquantizedWarning } from "./pipeline/unquantized.ts";
+import { runContext, warningOnce, type OnProgress, type RunContext } from "./progress.ts";
+import { longestSequence, openTask, readTask, type OpenTask, type TaskRequest } from "./tasks/open-task.ts";
+
+/** What is asked of plans, and of which model. */
+export interface EvaluateTaskSettings extends TaskRequest {
+  /** Path of a GGUF file, a name that `npm run model` fetches, or a model that was opened already (and stays open). */
+  readonly model: string | TunableModel;
+  /** Tokens at which bytes are counted; 4096 by default. */
+  readonly context?: number;
+  readonly onProgress?: OnProgress;
+  /** Told when prompts are too short for a plan to matter. */
+  readonly onWarning?: (message: string) => void;
+  /** Stops the run between two layers, or two tokens. */
+  readonly signal?: AbortSignal;
+}
+
+/** Options of {@link evaluateTask}. */
+export interface EvaluateTaskOptions extends EvaluateTaskSettings {
+  /** A plan, the path of a plan file, or shorthand like `kivi:K4V2+sinks4`. */
+  readonly plan: Plan | string;
+}
+
+/** A plan's accuracy, and what the float cache's is on the same prompts. */
+export interface TaskComparisonResult extends TaskScore, PairedComparison {
+  readonly floatAccuracy: number;
+  readonly floatAccuracyStandardError: number;
+}
+
+/** One file's part of a result. */
+export interface TaskFileResult extends TaskComparisonResult {
+  /** Name of the file. */
+  readonly task: string;
+}
+
+/** A plan's accuracy on all prompts beside the float cache's, and what the plan costs. */
+export interface EvaluateTaskResult extends TaskComparisonResult {
+  /** File by file. */
+  readonly tasks: readonly TaskFileResult[];
+  /** Whether each prompt was answered right; of several files, a prompt of each in turn. */
+  readonly correct: readonly boolean[];
+  /** The same of the float cache. */
+  readonly floatCorrect: readonly boolean[];
+  /** Mean bits a stored number takes at the context length, everything counted. */
+  readonly bits: number;
+  /** The paper's mean of key and value bits, codes alone. */
+  readonly equivalentBits: number;
+  /** Bytes at the context length. */
+  readonly bytes: number;
+  readonly bytesByPart: CacheBytes;
+}
+
+/** Puts tasks to plans one after the other, with the model loaded once. */
+export interface TaskScorer {
+  /** Scores a plan, given as in {@link EvaluateTaskOptions}. */
+  score(plan: Plan | string): Promise<EvaluateTaskResult>;
+  /** Gives back the model's memory, unless the caller opened it. */
+  dispose(): Promise<void>;
+}
+
+/**
+ * Measures how many prompts a plan answers right, beside the float cache.
+ *
+ * @throws KvtunerError for bad options, tasks, models and plans.
+ */
+export const evaluateTask = async (options: EvaluateTaskOptions): Promise<EvaluateTaskResult> => {
+  const scorer = await openTaskScorer(options);
+  try {
+    return await scorer.score(options.plan);
+  } finally {
+    await scorer.dispose();
+  }
+};
+
+/** Opens a model and tasks for any number of plans. */
+export const openTaskScorer = async (settings: EvaluateTaskSettings): Promise<TaskScorer> => {
+  const read = readTask(settings);
+  const context = wholeNumber("context", settings.context ?? 4096, 1);
+  const run = runContext(settings);
+  const model = typeof settings.model === "string" ? await openModel(settings.model, run) : settings.model;
+  const disposeModel = async (): Promise<void> => {
+    if (typeof settings.model === "string") await model.dispose();
+  };
+  try {
+    return taskScorer(model, openTask(model, read), { context, run, disposeModel });
+  } catch (error) {
+    await disposeModel();
+    throw error;
+  }
+};
+
+interface ScorerParts {
+  readonly context: number;
+  readonly run: RunContext;
+  readonly disposeModel: () => Promise<void>;
+}
+
+const taskScorer = (model: TunableModel, task: OpenTask, { context, run, disposeModel }: ScorerParts): TaskScorer => {
+  const longest = longestSequence(task);
+  const warnOnce = warningOnce(run);
+  let evaluator: TaskEvaluator | undefined;
+  return {
+    score: async (given) => {
+      // The plan is checked first: a typing mistake should not cost the loading of a model.
+      const plan = readPlan(given, model);
+      warnOnce(unquantizedWarning(plan.layers, longest, "prompts"));
+      evaluator ??= await task.support.evaluator(task.prompts, task.settings);
+      return resultOf(plan, task, await answersOf(plan, evaluator, run), context);
+    },
+    dispose: async () => {
+      await evaluator?.dispose();
+      await disposeModel();
+    },
+  };
+};
+
+/** Prompts asked between two reports. */
+const PIECE = 25;
+
+/** What a plan and the float cache do with every prompt. */
+interface Answers {
+  readonly outcome: TaskOutcome;
+  readonly float: TaskOutcome;
+}
+
+const answersOf = async (
+  { layers }: Plan,
+  evaluator: TaskEvaluator,
+  { progress, signal }: RunContext,
+): Promise<Answers> => {
+  const [pieces, floats]: [TaskOutcome[], TaskOutcome[]] = [[], []];
+  for (let start = 0; start < evaluator.prompts; start += PIECE) {
+    const range = { start, end: start + PIECE, ...(signal && { signal }) };
+    pieces.push(...(await evaluator.evaluate([layers], range)));
+    floats.push(await evaluator.float(range));
+    progress({ step: "evaluate", done: Math.min(start + PIECE, evaluator.prompts), total: evaluator.prompts });
+  }
+  return { outcome: joined(pieces), float: joined(floats) };
+};
+
+const joined = (pieces: readonly TaskOutcome[]): TaskOutcome => ({
+  correct: pieces.flatMap(({ correct }) => correct),
+  kl: pieces.flatMap(({ kl }) => kl),
+});
+
+const resultOf = (plan: Plan, { names, fileOf }: OpenTask, answers: Answers, context: number): EvaluateTaskResult => {
+  const bytesByPart = planBytes(plan, context);
+  return {
+    ...compared(answers),
+    tasks: names.map((task, file) => ({ task, ...compared(ofFile(answers, fileOf, file)) })),
+    correct: answers.outcome.correct,
+    floatCorrect: answers.float.correct,
+    bits: trueBits(plan, context),
+    equivalentBits: equivalentBits(plan),
+    bytes: bytesByPart.total,
+    bytesByPart,
+  };
+};
+
+const compared = ({ outcome, float }: Answers): TaskComparisonResult => {
+  const { accuracy, accuracyStandardError } = taskScore(float);
+  return {
+    ...taskScore(outcome),
+    floatAccuracy: accuracy,
+    floatAccuracyStandardError: accuracyStandardError,
+    ...comparePaired(outcome.correct, float.correct),
+  };
+};
+
+const ofFile = ({ outcome, float }: Answers, fileOf: readonly number[], file: number): Answers => {
+  const isIn = (_: unknown, prompt: number): boolean => fileOf[prompt] === file;
+  const part = ({ correct, kl }: TaskOutcome): TaskOutcome => ({ correct: correct.filter(isIn), kl: kl.filter(isIn) });
+  return { outcome: part(outcome), float: part(float) };
+};

@@ -1,0 +1,104 @@
+import type { TopLevelSpec } from "vega-lite";
+
+import { formatBytes } from "@kvtuner/plan";
+
+import type { TaskFigures } from "../../pipeline/evaluation-entry.ts";
+import { bitsOfBytes } from "../../pipeline/space.ts";
+import { tableOf, tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
+import { labelledRule } from "../chart/labelled-rule.ts";
+import { paint } from "../chart/palette.ts";
+import { layered, type Layer, type Position } from "../chart/spec.ts";
+import type { PricedEntry, ReportData } from "../data.ts";
+import { bitsText, klText, pairCounts, percentText, tokensText } from "../text.ts";
+import { kindOf, type FrontRow } from "./front-rows.ts";
+import { bitsAxis, bitsRange, budgetLine, errorBars, planNames, planPoints } from "./plan-points.ts";
+
+/** A plan that was asked prompts. */
+interface AccuracyRow extends PricedEntry {
+  readonly task: TaskFigures;
+  readonly kind: FrontRow["kind"];
+  readonly label: string;
+  readonly accuracy: number;
+}
+
+interface AccuracyPoint extends Tipped<AccuracyRow> {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Bits against the share of prompts answered right, with standard errors, and the 16-bit cache's share as a line. */
+export const accuracyChart = (data: ReportData): Chart => {
+  const rows = accuracyRows(data);
+  const columns = accuracyColumns(data);
+  const points = tipped(columns, rows).map((row) => ({ ...row, ...errorBar(row.task) }));
+  return {
+    label: "Accuracy against bits of the plans that were asked",
+    spec: (room) => accuracySpec(data, points, room),
+    table: tableOf(columns, rows),
+  };
+};
+
+const accuracyRows = ({ evaluated }: ReportData): AccuracyRow[] =>
+  evaluated
+    .flatMap((entry) => (entry.task === undefined ? [] : [rowOf(entry, entry.task)]))
+    .toSorted((one, other) => one.bits - other.bits || other.accuracy - one.accuracy);
+
+const rowOf = (entry: PricedEntry, task: TaskFigures): AccuracyRow => ({
+  ...entry,
+  task,
+  kind: kindOf(entry),
+  label: entry.uniform ?? "",
+  accuracy: task.accuracy,
+});
+
+const errorBar = ({ accuracy, accuracyStandardError }: TaskFigures): { low: number; high: number } => ({
+  low: Math.max(0, accuracy - accuracyStandardError),
+  high: Math.min(1, accuracy + accuracyStandardError),
+});
+
+const accuracyColumns = ({ context, space }: ReportData): Column<AccuracyRow>[] => [
+  { title: "Plan", text: ({ kind, label }) => (label === "" ? kind : `${kind} (${label})`) },
+  { title: "True bits", text: ({ bits }) => bitsText(bits) },
+  { title: "Equivalent bits", text: ({ equivalentBits }) => bitsText(equivalentBits) },
+  { title: `Bytes at ${tokensText(context)} tokens`, text: ({ bytes }) => formatBytes(bytes) },
+  { title: "Right answers", text: ({ accuracy }) => percentText(accuracy) },
+  { title: "Standard error", text: ({ task }) => percentText(task.accuracyStandardError) },
+  { title: "With the 16-bit cache", text: ({ task }) => percentText(task.floatAccuracy) },
+  { title: "McNemar's p", text: ({ task }) => task.pValue.toPrecision(2) },
+  { title: "Prompts asked", text: ({ task }) => String(task.prompts) },
+  { title: "KL on the answers, nats a token", text: ({ kl }) => klText(kl) },
+  { title: "Pairs x layers", text: ({ pairs }) => pairCounts(pairs, space.pairNames) },
+];
+
+const accuracySpec = (data: ReportData, points: readonly AccuracyPoint[], room: Room): TopLevelSpec => {
+  const range = bitsRange(points);
+  const axes = { x: bitsAxis(range, data.context, room), y: accuracyAxis(points, room) };
+  const limit = data.budget === undefined ? undefined : bitsOfBytes(data.space, data.budget);
+  const isLimitShown = limit !== undefined && limit >= range[0] && limit <= range[1];
+  return layered(room, 380, [
+    ...floatLine(axes.y, points),
+    ...(isLimitShown ? budgetLine(axes, limit) : []),
+    errorBars(axes, points),
+    planPoints(axes, points, room),
+    planNames(
+      axes,
+      points.filter(({ label }) => label !== ""),
+    ),
+  ]);
+};
+
+const accuracyAxis = (points: readonly AccuracyPoint[], room: Room): Position => ({
+  field: "accuracy",
+  type: "quantitative",
+  title: room === "wide" ? "prompts answered right, with standard errors" : "answered right",
+  scale: { domain: [Math.max(0, Math.min(...points.map(({ low }) => low)) - 0.02), 1], nice: true },
+  axis: { format: ".0%" },
+});
+
+/** What the float cache answers right, of all prompts. */
+const floatLine = (y: Position, points: readonly AccuracyPoint[]): Layer[] => {
+  const whole = points.find(({ task }) => task.isComplete);
+  if (whole === undefined) return [];
+  const row = { accuracy: whole.task.floatAccuracy, text: "16-bit cache" };
+  return labelledRule({ y }, row, paint("ink"), { align: "right", baseline: "bottom", x: "width", dx: -4, dy: -3 });
+};

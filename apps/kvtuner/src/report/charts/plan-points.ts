@@ -1,0 +1,91 @@
+import { paint } from "../chart/palette.ts";
+import type { Room, Tipped } from "../chart/chart.ts";
+import { labelledRule } from "../chart/labelled-rule.ts";
+import type { Layer, Position } from "../chart/spec.ts";
+import { KINDS, type FrontRow } from "./front-rows.ts";
+
+/** A plan in a chart of bits; `low` and `high` are the ends of its error bar. */
+export type Point = Tipped<Pick<FrontRow, "kind" | "label" | "bits" | "onFront">> & {
+  readonly low: number;
+  readonly high: number;
+};
+
+/** Where points stand. */
+export interface Axes {
+  readonly x: Position;
+  readonly y: Position;
+}
+
+/** Bits that are shown: a little room on both sides, so that no point is cut. */
+export const bitsRange = (points: readonly Point[]): [number, number] => {
+  const bits = points.map((point) => point.bits);
+  const [low, high] = [Math.min(...bits), Math.max(...bits)];
+  const margin = Math.max(0.1, 0.04 * (high - low));
+  return [low - margin, high + margin];
+};
+
+/** The axis of true bits. */
+export const bitsAxis = (domain: [number, number], context: number, room: Room): Position => ({
+  field: "bits",
+  type: "quantitative",
+  title: `true bits a stored number, at ${context} tokens`,
+  scale: { domain, nice: false },
+  axis: { tickCount: room === "wide" ? 10 : 6, format: "~g" },
+});
+
+/** The bits that the user has. */
+export const budgetLine = ({ x }: Axes, limit: number): Layer[] =>
+  labelledRule({ x }, { bits: limit, text: "budget" }, paint("ink"), { align: "left", baseline: "top", dx: 5, y: 2 });
+
+/** One standard error up and down. */
+export const errorBars = ({ x, y }: Axes, points: readonly Point[]): Layer => ({
+  data: { values: points.filter(({ low, high }) => high > low) },
+  mark: { type: "rule", color: paint("faint"), aria: false },
+  encoding: { x, y: { ...y, field: "low" } as Position, y2: { field: "high" } },
+});
+
+/** Looks of {@link KINDS}; the hollow ones are those that were not measured. */
+const LOOKS: Readonly<
+  Record<FrontRow["kind"], { readonly color: string; readonly shape: string; readonly size: number }>
+> = {
+  "picked plan": { color: paint("picked"), shape: "diamond", size: 230 },
+  front: { color: paint("front"), shape: "circle", size: 48 },
+  "one pair everywhere": { color: paint("uniform"), shape: "square", size: 80 },
+  "one pair everywhere, predicted": { color: paint("uniform"), shape: "square", size: 80 },
+  "beaten by others": { color: paint("faint"), shape: "circle", size: 40 },
+  "given up early": { color: paint("faint"), shape: "cross", size: 40 },
+};
+
+/** The points with their legend; the picked plan is drawn last, on top. */
+export const planPoints = (axes: Axes, points: readonly Point[], room: Room): Layer => {
+  const domain = KINDS.filter((kind) => points.some((point) => point.kind === kind));
+  const looks = domain.map((kind) => LOOKS[kind]);
+  const legend = { title: null, columns: room === "wide" ? 3 : 1 };
+  const isPredicted = `datum.kind === "one pair everywhere, predicted"`;
+  const order = (point: Point): number => -KINDS.indexOf(point.kind);
+  const scale = <Value>(range: Value[]): { domain: string[]; range: Value[] } => ({ domain, range });
+  return {
+    data: { values: points.toSorted((one, other) => order(one) - order(other)) },
+    mark: { type: "point", filled: true, opacity: 1 },
+    encoding: {
+      ...axes,
+      description: { field: "tip" },
+      color: { field: "kind", type: "nominal", scale: scale(looks.map(({ color }) => color)), legend },
+      shape: { field: "kind", type: "nominal", scale: scale(looks.map(({ shape }) => shape)), legend },
+      size: {
+        condition: domain.map((kind) => ({ test: `datum.kind === "${kind}"`, value: LOOKS[kind].size })),
+        value: 0,
+      },
+      fillOpacity: { condition: { test: isPredicted, value: 0.15 }, value: 1 },
+      stroke: { condition: { test: isPredicted, value: paint("uniform") }, value: paint("card") },
+      strokeWidth: { value: 1 },
+    },
+  };
+};
+
+/** Names of plans beside their points. */
+export const planNames = (axes: Axes, points: readonly Point[]): Layer => ({
+  data: { values: [...points] },
+  mark: { type: "text", align: "left", dx: 7, dy: -7, fontSize: 11, color: paint("muted"), aria: false },
+  encoding: { ...axes, text: { field: "label" } },
+});

@@ -1,0 +1,188 @@
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { parsePlan } from "@kvtuner/plan";
+import { describe, expect, test } from "vitest";
+
+import { evaluateTask } from "./evaluate-task.ts";
+import type { TuneOptions } from "./options.ts";
+import { fakeModel } from "./test-support/fake-model.ts";
+import { tune, type TuneResult } from "./tune.ts";
+
+const PROMPTS = 120;
+const folder = mkdtempSync(join(tmpdir(), "kvtuner-tune-task-"));
+let folders = 0;
+const newFolder = (): string => join(folder, `study-${folders++}`);
+
+const writeTask = (name: string, lines: readonly unknown[]): string => {
+  const path = join(folder, name);
+  writeFileSync(path, lines.map((line) => JSON.stringify(line)).join("\n"));
+  return path;
+};
+const task = writeTask(
+  "task.jsonl",
+  Array.from({ length: PROMPTS }, (_, index) => ({
+    prompt: `what is ${index} and so on and on?`,
+    answer: `${index}`,
+    compare: "exact",
+  })),
+);
+
+const OPTIONS = {
+  task,
+  pairs: ["K8V8", "K8V4", "K4V4", "K4V2", "K2V2"],
+  evaluations: 24,
+  mode: "per-token",
+} as const satisfies Partial<TuneOptions>;
+
+const withoutTimes = ({ timeMs: _, out: __, ...result }: TuneResult): Omit<TuneResult, "timeMs" | "out"> => result;
+
+describe("tune with a task", () => {
+  test.each(["surrogate", "nsga2-groups", "nsga2", "moead"] as const)(
+    "%s, stopped anywhere and run again, gives the front of an uninterrupted run and asks nothing twice",
+    async (strategy) => {
+      const options = { ...OPTIONS, strategy, objective: "both", limit: { kind: "equivalent-bits", bits: 5 } } as const;
+      const whole = fakeModel();
+      const expected = withoutTimes(await tune({ model: whole, out: newFolder(), ...options }));
+      const out = newFolder();
+      let asked = 0;
+      for (const stop of [1, 7, 27, 3, 11, 2, 9]) {
+        const model = fakeModel((count) => {
+          if (count === stop) throw new Error("killed");
+        });
+        await expect(tune({ model, out, ...options })).rejects.toThrow("killed");
+        asked += model.asked();
+      }
+      const last = fakeModel();
+      expect(withoutTimes(await tune({ model: last, out, ...options }))).toEqual(expected);
+      expect(asked + last.asked()).toBe(whole.asked());
+
+      const again = fakeModel();
+      expect((await tune({ model: again, out, ...options })).front).toEqual(expected.front);
+      expect(again.asked()).toBe(0);
+    },
+  );
+
+  test("gives up plans early, and keeps only those that answered every prompt on the front", async () => {
+    const model = fakeModel();
+    const out = newFolder();
+    const { front, picked, evaluations } = await tune({ model, out, ...OPTIONS, strategy: "nsga2" });
+    expect(evaluations).toBe(24);
+    const profiled = 5 * OPTIONS.pairs.length * 50;
+    expect(model.asked() - profiled).toBeLessThan(0.9 * 24 * PROMPTS);
+    for (const plan of front) expect(plan.task).toMatchObject({ prompts: PROMPTS, isComplete: true });
+    expect(front).toContainEqual(picked);
+    const best = Math.max(...front.map((plan) => plan.task?.accuracy ?? 0));
+    expect(picked.task?.accuracy).toBeGreaterThan(best - 0.06);
+    const { measured } = parsePlan(readFileSync(join(out, "plan.json"), "utf8"));
+    expect(measured).toMatchObject({
+      kl: picked.kl,
+      text: expect.stringMatching(/^answers to 120 prompts of task\.jsonl/),
+    });
+
+    const plan = join(out, "plan.json");
+    expect(await evaluateTask({ model, plan, task })).toMatchObject({
+      accuracy: picked.task?.accuracy,
+      accuracyStandardError: picked.task?.accuracyStandardError,
+      floatAccuracy: picked.task?.floatAccuracy,
+      pValue: picked.task?.pValue,
+      kl: picked.kl,
+      bits: picked.bits,
+    });
+  });
+
+  test("of several files asks a prompt of each in turn, and names all of them", async () => {
+    const lines = [0, 1, 2].map((index) => ({ prompt: `other ${index}`, answer: "yes", compare: "exact" }));
+    const files = [writeTask("other.jsonl", lines), OPTIONS.task];
+    const { tasks } = await evaluateTask({ model: fakeModel(), plan: "per-token:K2V2", task: files, prompts: 5 });
+    expect(tasks.map(({ task: name, prompts }) => [name, prompts])).toEqual([
+      ["other.jsonl", 3],
+      ["task.jsonl", 5],
+    ]);
+    const out = newFolder();
+    const { picked } = await tune({ model: fakeModel(), out, ...OPTIONS, task: files, prompts: 5, evaluations: 4 });
+    expect(picked.task?.prompts).toBe(8);
+    expect(readFileSync(join(out, "plan.json"), "utf8")).toContain("8 prompts of other.jsonl and task.jsonl");
+    const swapped = tune({ model: fakeModel(), out, ...OPTIONS, task: files.toReversed(), prompts: 5, evaluations: 4 });
+    await expect(swapped).rejects.toMatchObject({ code: "STUDY_DIFFERS", message: expect.stringContaining("--task") });
+  });
+
+  test("by KL of the answers asks every plan everything", async () => {
+    const model = fakeModel();
+    const { front, picked } = await tune({ model, out: newFolder(), ...OPTIONS, objective: "kl", prompts: 30 });
+    expect(model.asked()).toBe((5 * OPTIONS.pairs.length + 24) * 30);
+    for (const [index, plan] of front.entries()) expect(plan.kl).toBeLessThan(front[index - 1]?.kl ?? Infinity);
+    expect(picked.task?.prompts).toBe(30);
+  });
+
+  test("limits are kept to, the paper's bits too", async () => {
+    const limit = { kind: "equivalent-bits", bits: 4 } as const;
+    const { picked } = await tune({
+      model: fakeModel(),
+      out: newFolder(),
+      ...OPTIONS,
+      strategy: "nsga2-groups",
+      limit,
+    });
+    expect(picked.equivalentBits).toBeLessThanOrEqual(4);
+    const impossible = tune({ model: fakeModel(), out: newFolder(), ...OPTIONS, limit: { ...limit, bits: 1.5 } });
+    await expect(impossible).rejects.toMatchObject({
+      code: "BUDGET_TOO_SMALL",
+      message: expect.stringContaining("1.5 equivalent bits"),
+    });
+  });
+
+  test("another task, or other prompts, are another study", async () => {
+    const out = newFolder();
+    await tune({ model: fakeModel(), out, ...OPTIONS, evaluations: 3, prompts: 30 });
+    const other = tune({ model: fakeModel(), out, ...OPTIONS, evaluations: 3, prompts: 40, shots: 1 });
+    await expect(other).rejects.toMatchObject({
+      code: "STUDY_DIFFERS",
+      message: expect.stringMatching(/--prompts 30 there, 40 now.*--shots 0 there, 1 now/),
+    });
+    const onText = tune({ model: fakeModel(), out, ...OPTIONS, task: writeTask("copy.jsonl", []) });
+    await expect(onText).rejects.toMatchObject({ code: "TASK_EMPTY" });
+  });
+
+  test.each([
+    [
+      "a broken line",
+      (): string => writeTask("broken.jsonl", [{ prompt: "a", answer: "b", compare: "exact" }, { prompt: "c" }]),
+      {},
+      "TASK_LINE",
+      /line 2/,
+    ],
+    [
+      "an answer longer than the context",
+      (): string => writeTask("long.jsonl", [{ prompt: "a", answer: "b".repeat(300), compare: "exact" }]),
+      {},
+      "TASK_TOO_LONG",
+      /200 tokens .*line 1 of .*long\.jsonl takes 301/,
+    ],
+    ["more examples than lines", (): string => task, { shots: PROMPTS }, "TASK_SHOTS", /120/],
+    ["no whole number of prompts", (): string => task, { prompts: 0 }, "OPTION_INVALID", /--prompts/],
+    ["a file that is not there", (): string => "/nowhere/task.jsonl", {}, "TEXT_UNREADABLE", /nowhere/],
+  ] as const)(
+    "%s is an error before anything is asked, and leaves no study behind",
+    async (_, file, more, code, words) => {
+      const model = fakeModel();
+      const out = newFolder();
+      const error = { code, message: expect.stringMatching(words) };
+      await expect(tune({ model, out, ...OPTIONS, task: file(), ...more })).rejects.toMatchObject(error);
+      await expect(evaluateTask({ model, plan: "none", task: file(), ...more })).rejects.toMatchObject(error);
+      expect(model.asked()).toBe(0);
+      expect(existsSync(out)).toBe(false);
+    },
+  );
+
+  test("an objective that needs a task, and a model that has none, are refused", async () => {
+    const alone = tune({ model: fakeModel(), out: newFolder(), objective: "task" });
+    await expect(alone).rejects.toMatchObject({
+      code: "OPTION_INVALID",
+      message: expect.stringContaining("--objective"),
+    });
+    const { tasks: _, ...mute } = fakeModel();
+    await expect(tune({ model: mute, out: newFolder(), ...OPTIONS })).rejects.toMatchObject({ code: "MODEL_NO_TASKS" });
+  });
+});
