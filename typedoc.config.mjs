@@ -20,7 +20,7 @@ export default {
   basePath: root,
   readme: "README.md",
   projectDocuments: [
-    "{packages,apps}/*/README.md",
+    "{packages,apps,examples}/*/README.md",
     "docs/*.md",
     "docs/decisions/*.md",
     "packages/*/docs/*.md",

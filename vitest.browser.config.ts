@@ -20,7 +20,7 @@ export default defineConfig({
         server: { headers },
         test: {
           name: "in a browser",
-          include: ["packages/*/src/**/*.browser-test.ts"],
+          include: ["{packages,examples}/*/src/**/*.browser-test.ts"],
           globalSetup,
           setupFiles: ["./tools/fast-check-seed.mjs"],
           testTimeout: 300_000,
@@ -41,6 +41,7 @@ export default defineConfig({
         test: {
           name: "with a browser",
           include: ["apps/*/test/**/*.browser-test.ts"],
+          globalSetup,
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

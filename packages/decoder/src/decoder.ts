@@ -10,8 +10,10 @@ import {
   vocabularySize,
   type WeightSource,
 } from "./architecture/weights.ts";
+import { releaseDeviceTensors } from "./device-tensor.ts";
 import { serializeGraph } from "./onnx/graph.ts";
 import { headPieceCount, headPieces, joinLogits } from "./segments/head-pieces.ts";
+import { createLastRow } from "./segments/last-row.ts";
 import { segmentGraph, type SegmentWeights } from "./segments/segment-graph.ts";
 import type { CreateSession } from "./session.ts";
 import { arithmeticOf, storedWeights, type WeightStorage } from "./weight-storage.ts";
@@ -46,8 +48,10 @@ export interface Decoder {
   next(layer: number, residual: Tensor, attention: Tensor, positions: RowPositions): Promise<HoleInputs>;
   /** From behind the last hole to the last residual. */
   last(residual: Tensor, attention: Tensor): Promise<Tensor>;
-  /** Logits `[rows, vocabularySize]` of last residuals. */
+  /** Logits `[rows, vocabularySize]` of last residuals, on the CPU. */
   head(residual: Tensor): Promise<Tensor>;
+  /** Logits `[vocabularySize]` of the last row alone. */
+  lastLogits(residual: Tensor): Promise<Float32Array>;
   /** Gives all segments back. */
   dispose(): Promise<void>;
 }
@@ -59,6 +63,11 @@ export interface LoadOptions {
   readonly weights?: WeightStorage;
   /** The output matrix is cut into segments of at most so many bytes in float32; 1 GiB by default. */
   readonly maxHeadBytes?: number;
+  /**
+   * Leaves what crosses the holes, and the last residuals, in buffers of the device that `createSession` runs on; false by
+   * default. Whatever fills the holes must take them there, as a backend with `capabilities.deviceTensors` does.
+   */
+  readonly deviceTensors?: boolean;
   /** Called after each segment is built; what it throws ends the loading. */
   readonly onProgress?: (done: number, total: number) => void;
   readonly sha256?: string;
@@ -73,8 +82,8 @@ export interface LoadOptions {
  */
 export const loadDecoder = async (source: WeightSource, options: LoadOptions): Promise<Decoder> => {
   const sessions: InferenceSession[] = [];
-  const createSession: CreateSession = async (model) => {
-    const session = await options.createSession(model);
+  const createSession: CreateSession = async (model, sessionOptions) => {
+    const session = await options.createSession(model, sessionOptions);
     sessions.push(session);
     return session;
   };
@@ -93,9 +102,12 @@ const buildDecoder = async (file: WeightSource, options: LoadOptions): Promise<D
   const shape: CacheShape = { layers, queryHeads, kvHeads, headSize };
   const segments = await buildSegments(source, config, options);
   const attention = await createAttentionKernel(shape, options.createSession);
+  const lastRow = await createLastRow(config, options);
   const frequencyFactors = source.tensors.has("rope_freqs.weight")
     ? await source.readTensor("rope_freqs.weight")
     : undefined;
+  const head = async (residual: Tensor): Promise<Tensor> =>
+    joinLogits(await logitsOf(segments.slice(layers + 1), residual));
   return {
     config,
     shape,
@@ -118,10 +130,17 @@ const buildDecoder = async (file: WeightSource, options: LoadOptions): Promise<D
       holeInputs(await segments[layer + 1]!.run({ hidden: residual, attention: attentionOutput, ...positions })),
     last: async (residual, attentionOutput) =>
       (await segments[layers]!.run({ hidden: residual, attention: attentionOutput }))["residual"]!,
-    head: async (residual) => joinLogits(await logitsOf(segments.slice(layers + 1), residual)),
+    head,
+    lastLogits: async (residual) => {
+      const row = await lastRow.of(residual);
+      const logits = await head(row);
+      if (row !== residual) releaseDeviceTensors(row);
+      return logits.data as Float32Array;
+    },
     dispose: async () => {
       await Promise.all(segments.map((segment) => segment.release()));
       await attention.dispose();
+      await lastRow.dispose();
     },
   };
 };
@@ -156,7 +175,9 @@ const buildSegments = async (
   const arithmetic = arithmeticOf(options.weights ?? "float32");
   const sessions: InferenceSession[] = [];
   const build = async (weights: SegmentWeights, total: number): Promise<void> => {
-    sessions.push(await options.createSession(serializeGraph(segmentGraph(config, weights, arithmetic))));
+    const outputLocation = options.deviceTensors === true && !weights.head ? "gpu-buffer" : "cpu";
+    const graph = segmentGraph(config, weights, arithmetic);
+    sessions.push(await options.createSession(serializeGraph(graph), { outputLocation }));
     options.onProgress?.(sessions.length, total);
   };
   const between = config.layers + 1;

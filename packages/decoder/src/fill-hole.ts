@@ -1,10 +1,11 @@
 import type { Attention } from "@kvtuner/backend";
 import type { Tensor } from "onnxruntime-common";
 import type { HoleInputs } from "./decoder.ts";
+import { releaseDeviceTensors, reshaped } from "./device-tensor.ts";
 
 /**
  * Lets `attention` fill one hole: the segments' `[batch * tokens, width]` rows become `[batch, tokens, width]` tensors and
- * its output becomes rows again. No data is copied.
+ * its output becomes rows again. No data is copied; query, key and value are given back where they are on a device.
  *
  * @param batch sequences in the rows, one after the other, all with as many tokens; 1 by default
  */
@@ -14,8 +15,12 @@ export const fillHole = async (
   { query, key, value }: Pick<HoleInputs, "query" | "key" | "value">,
   batch = 1,
 ): Promise<Tensor> => {
-  const output = await attention.attend(layer, split(query, batch), split(key, batch), split(value, batch));
-  return output.reshape(query.dims);
+  try {
+    const output = await attention.attend(layer, split(query, batch), split(key, batch), split(value, batch));
+    return reshaped(output, query.dims);
+  } finally {
+    releaseDeviceTensors(query, key, value);
+  }
 };
 
-const split = (rows: Tensor, batch: number): Tensor => rows.reshape([batch, rows.dims[0]! / batch, rows.dims[1]!]);
+const split = (rows: Tensor, batch: number): Tensor => reshaped(rows, [batch, rows.dims[0]! / batch, rows.dims[1]!]);

@@ -1,10 +1,12 @@
 import type { Attention } from "@kvtuner/backend";
 import type { Tensor } from "onnxruntime-common";
 import type { Decoder } from "./decoder.ts";
+import { releaseDeviceTensors } from "./device-tensor.ts";
 import { fillHole } from "./fill-hole.ts";
 
 /**
- * Runs tokens through all segments and holes; returns the last residuals `[batch * tokens, hiddenSize]`.
+ * Runs tokens through all segments and holes; returns the last residuals `[batch * tokens, hiddenSize]`, which the caller
+ * disposes of where they are on a device.
  *
  * @param ids `[batch * tokens]`, one sequence after the other
  * @param positions of each of `ids` in its sequence
@@ -21,8 +23,14 @@ export const forward = async (
   const rows = decoder.positions(positions);
   let hole = await decoder.first(ids, rows);
   for (let layer = 0; ; layer++) {
-    const output = await fillHole(attention, layer, hole, batch);
-    if (layer === decoder.shape.layers - 1) return decoder.last(hole.residual, output);
-    hole = await decoder.next(layer, hole.residual, output, rows);
+    const crossing = [hole.residual];
+    try {
+      const output = await fillHole(attention, layer, hole, batch);
+      crossing.push(output);
+      if (layer === decoder.shape.layers - 1) return await decoder.last(hole.residual, output);
+      hole = await decoder.next(layer, hole.residual, output, rows);
+    } finally {
+      releaseDeviceTensors(...crossing);
+    }
   }
 };

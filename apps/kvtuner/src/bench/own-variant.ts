@@ -1,5 +1,4 @@
 import { forward, sampleToken, type Decoder, type Sampling } from "@kvtuner/decoder";
-import { Tensor } from "onnxruntime-common";
 
 import type { HeldCache, TruncatableCache } from "./held-cache.ts";
 import type { Variant } from "./variant.ts";
@@ -30,10 +29,7 @@ export const ownVariant = ({ decoder, held, ...description }: OwnVariantParts): 
 export const step = async (decoder: Decoder, cache: TruncatableCache, ids: Int32Array): Promise<Float32Array> => {
   const start = cache.length;
   const positions = Int32Array.from(ids, (_, index) => start + index);
-  const residual = (await forward(decoder, ids, positions, cache)).data as Float32Array;
-  const { hiddenSize } = decoder.config;
-  const last = new Tensor("float32", residual.subarray(residual.length - hiddenSize), [1, hiddenSize]);
-  return (await decoder.head(last)).data as Float32Array;
+  return decoder.lastLogits(await forward(decoder, ids, positions, cache));
 };
 
 /** Takes the likeliest token. */

@@ -33,9 +33,13 @@ export class FloatAttention implements Attention {
     const keys = this.#keys[layer]!;
     const values = this.#values[layer]!;
     const start = keys.length;
-    keys.append(key.data as Float32Array);
-    values.append(value.data as Float32Array);
-    const output = await causalAttention(this.#kernel, query.data as Float32Array, start, keys, values);
+    // Tensors on a device are read back: the baseline keeps to the CPU.
+    const [queries, newKeys, newValues] = await Promise.all(
+      [query, key, value].map(async (tensor) => tensor.getData()),
+    );
+    keys.append(newKeys as Float32Array);
+    values.append(newValues as Float32Array);
+    const output = await causalAttention(this.#kernel, queries as Float32Array, start, keys, values);
     return new Tensor("float32", output, query.dims);
   }
 }

@@ -1,6 +1,7 @@
 import type { Attention } from "@kvtuner/backend";
-import { Tensor } from "onnxruntime-common";
+import type { Tensor } from "onnxruntime-common";
 import type { Decoder } from "../decoder.ts";
+import { releaseDeviceTensors } from "../device-tensor.ts";
 import { forward } from "../forward.ts";
 import { assertNotEmpty, GenerationError } from "./generation-error.ts";
 
@@ -73,7 +74,7 @@ export class CacheSession {
       const chunk = ids.subarray(start, start + this.#chunkTokens);
       const residual = await this.#feed(chunk);
       const done = start + chunk.length;
-      const logits = done < ids.length ? undefined : await this.#lastLogits(residual);
+      const logits = await this.#logits(residual, done === ids.length);
       onProgress?.(done, ids.length);
       if (logits) return logits;
     }
@@ -93,10 +94,12 @@ export class CacheSession {
     }
   }
 
-  async #lastLogits(residual: Tensor): Promise<Float32Array> {
-    const width = this.#decoder.config.hiddenSize;
-    const last = (residual.data as Float32Array).subarray(-width);
-    return (await this.#decoder.head(new Tensor("float32", last, [1, width]))).data as Float32Array;
+  async #logits(residual: Tensor, wanted: boolean): Promise<Float32Array | undefined> {
+    try {
+      return wanted ? await this.#decoder.lastLogits(residual) : undefined;
+    } finally {
+      releaseDeviceTensors(residual);
+    }
   }
 
   #forget(length: number): void {

@@ -1,0 +1,128 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { embeddedModelUrl, embeddedTasks } from "@kvtuner/embedded-model";
+import { parseShorthand, serializePlan } from "@kvtuner/plan";
+import { openRunner } from "kvtuner";
+import { chromium, type Browser, type Page } from "playwright";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { build, preview, type PreviewServer } from "vite";
+
+const root = fileURLToPath(new URL("../../../examples/browser", import.meta.url));
+const outDir = mkdtempSync(join(tmpdir(), "kvtuner-page-"));
+const model = fileURLToPath(embeddedModelUrl);
+let server: PreviewServer;
+let browser: Browser;
+
+beforeAll(async () => {
+  await build({ root, logLevel: "warn", build: { outDir, emptyOutDir: true } });
+  server = await preview({ root, logLevel: "warn", build: { outDir }, preview: { host: "127.0.0.1", port: 0 } });
+  browser = await chromium.launch({ executablePath: process.env["KVTUNER_CHROMIUM"] ?? "", args: ["--no-sandbox"] });
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+  rmSync(outDir, { recursive: true, force: true });
+});
+
+interface Opened {
+  readonly page: Page;
+  /** What the console warned of, and what failed. */
+  readonly complaints: string[];
+}
+
+const openPage = async (width = 1000): Promise<Opened> => {
+  const page = await browser.newPage({ viewport: { width, height: 800 } });
+  const complaints: string[] = [];
+  page.on("console", (message) => {
+    if (["warning", "error"].includes(message.type())) complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("requestfailed", (request) => complaints.push(request.url()));
+  page.on("response", (response) => response.ok() || complaints.push(`${response.status()} ${response.url()}`));
+  await page.goto(server.resolvedUrls?.local[0] ?? "");
+  return { page, complaints };
+};
+
+const promptOf = (task: keyof typeof embeddedTasks): string => {
+  const [line = ""] = readFileSync(embeddedTasks[task], "utf8").split("\n");
+  return (JSON.parse(line) as { prompt: string }).prompt;
+};
+
+const generate = async (page: Page, prompt: string, tokens: number): Promise<string> => {
+  await page.getByLabel("Prompt").fill(prompt);
+  await page.getByLabel("At most").fill(String(tokens));
+  await page.getByRole("button", { name: "Generate" }).click();
+  await page.getByText(/^(The model ended its text|Stopped)/).waitFor();
+  return (await page.locator("#transcript .reply").last().textContent()) ?? "";
+};
+
+/** A plan with other pairs in some layers. */
+const planFile = (): Buffer => {
+  const shape = { layers: 6, queryHeads: 4, kvHeads: 2, headSize: 32 };
+  const layers = ["K8V4", "K4V4", "K4V2"].flatMap((pair) => {
+    const { layer } = parseShorthand(`kivi:${pair}`);
+    return [layer, layer];
+  });
+  const name = "KVTuner embedded model";
+  return Buffer.from(serializePlan({ version: 1, model: { name, architecture: "llama" }, shape, layers }));
+};
+
+test("generates what Node generates, on a cache of as many bytes, and complains of nothing", async () => {
+  const { page, complaints } = await openPage();
+  expect(await page.evaluate("crossOriginIsolated")).toBe(true);
+  await page.getByRole("button", { name: "take the small one" }).click();
+  await page.getByText("6 layers").waitFor();
+  for (const plan of ["compact:K4V2", "per-token:K8V4"]) {
+    const runner = await openRunner({ model, plan, threads: 1, weights: "float32" });
+    await page.getByLabel("Shorthand").fill(plan);
+    for (const task of ["recall-24", "chain-10"] as const) {
+      const prompt = promptOf(task);
+      const expected = await runner.generate({ prompt, maxTokens: 60 });
+      expect(await generate(page, prompt, 60)).toBe(expected.text);
+      expect(await page.locator("#summary").textContent()).toContain(`${expected.cache.tokens} tokens in`);
+    }
+    await runner.dispose();
+  }
+  expect(complaints).toEqual([]);
+  await page.close();
+});
+
+test("a file that is no GGUF, and a plan that is none, are told of, and the page goes on", async () => {
+  const { page, complaints } = await openPage(360);
+  const transfer = await page.evaluateHandle(`(() => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File(["not a model at all, but long enough for a header"], "notes.txt"));
+    return transfer;
+  })()`);
+  await page.dispatchEvent("#drop", "drop", { dataTransfer: transfer });
+  await page
+    .getByRole("alert")
+    .filter({ hasText: /expected .*GGUF/ })
+    .waitFor();
+  expect(await page.getByRole("button", { name: "Generate" }).isDisabled()).toBe(true);
+
+  await page.getByLabel("choose one").setInputFiles(model);
+  await page.getByText("6 layers").waitFor();
+  expect(await page.getByRole("alert").isVisible()).toBe(false);
+  await page.getByLabel("Shorthand").fill("kivi:K4");
+  await page.getByLabel("Prompt").fill("cpy abc:");
+  await page.getByRole("button", { name: "Generate" }).click();
+  await page.getByRole("alert").filter({ hasText: /K4/ }).waitFor();
+  await page.getByLabel("or a plan.json").setInputFiles({ name: "plan.json", mimeType: "", buffer: planFile() });
+  expect(await generate(page, "cpy xkqab:", 20)).toBe("xkqab");
+
+  // It asks on and on.
+  await page.getByLabel("At most").fill("480");
+  await page.getByLabel("Prompt").fill("?");
+  await page.getByRole("button", { name: "Generate" }).click();
+  await page.getByText("Generating").waitFor();
+  await page.getByRole("button", { name: "Stop" }).click();
+  await page.getByText(/^Stopped\.$/).waitFor();
+  expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth")).toBe(true);
+  expect(complaints).toEqual([]);
+  await page.close();
+});

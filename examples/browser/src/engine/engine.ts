@@ -1,0 +1,169 @@
+import type { KvCache } from "@kvtuner/backend";
+import {
+  CacheSession,
+  type ChatMessage,
+  type Decoder,
+  generateOn,
+  loadDecoder,
+  seededRandom,
+  textStream,
+} from "@kvtuner/decoder";
+
+import { cacheFigures, type Figures, generationClock } from "./figures.ts";
+import { type Model, type ModelInfo, openModel } from "./model.ts";
+import { readPlan } from "./read-plan.ts";
+import { openRuntime, type Runtime, type RuntimeName } from "./runtime.ts";
+
+/** What is to be generated, and how. */
+export interface GenerateRequest {
+  readonly runtime: RuntimeName;
+  /** Shorthand, or the text of a `plan.json`. */
+  readonly plan: string;
+  /** A text to go on from, or a conversation to answer. */
+  readonly prompt: string | readonly ChatMessage[];
+  readonly maxTokens: number;
+  readonly temperature: number;
+}
+
+/** Told of what happens, as it happens. From a worker its answers are promises, and only the last one is waited for. */
+export interface EngineListener {
+  onProgress(step: "load" | "prefill", done: number, total: number): void | Promise<void>;
+  onText(text: string, figures: Figures): void | Promise<void>;
+}
+
+/** Why a generation ended: the model said so, `maxTokens`, the longest context, or `stop()`. */
+export type Finish = "stop" | "length" | "context" | "interrupted";
+
+/** A cache under a plan, and the tokens that it holds. */
+interface Held {
+  /** As it was asked for. */
+  readonly plan: string;
+  readonly cache: KvCache;
+  readonly session: CacheSession;
+}
+
+/** One model, run under one plan at a time; a prompt that begins like the last one costs only its rest. */
+export class Engine {
+  #model: Model | undefined;
+  #runtime: { readonly name: RuntimeName; readonly runtime: Runtime } | undefined;
+  #decoder: Decoder | undefined;
+  #held: Held | undefined;
+  #stopping = new AbortController();
+
+  /**
+   * Takes another model; one that cannot be run leaves the last one in place.
+   *
+   * @throws KvtunerError when the file is no GGUF file, or a model that cannot be run
+   */
+  async open(file: Blob): Promise<ModelInfo> {
+    const model = await openModel(file);
+    await this.#unload();
+    this.#model = model;
+    return model.info;
+  }
+
+  /**
+   * Generates a text; the weights are loaded when they are first needed.
+   *
+   * @throws KvtunerError for bad plans and prompts
+   */
+  async generate(request: GenerateRequest, listener: EngineListener): Promise<Finish> {
+    this.#stopping = new AbortController();
+    const { signal } = this.#stopping;
+    try {
+      return await this.#generate(request, listener, signal);
+    } catch (error) {
+      if (signal.aborted && error === signal.reason) return "interrupted";
+      throw error;
+    }
+  }
+
+  /** Ends the generation under way. */
+  stop(): void {
+    this.#stopping.abort();
+  }
+
+  async #generate(request: GenerateRequest, listener: EngineListener, signal: AbortSignal): Promise<Finish> {
+    const { tokenizer } = this.#openedModel();
+    const { cache, session } = await this.#prepared(request, listener, signal);
+    const { prompt: given, maxTokens, temperature } = request;
+    const prompt = tokenizer.encode(typeof given === "string" ? given : tokenizer.chatPrompt(given));
+    const most = Math.min(maxTokens, this.#room() - prompt.length + 1);
+    const clock = generationClock(prompt.length);
+    const text = textStream(tokenizer);
+    let count = 0;
+    const options = {
+      prompt,
+      maxTokens: most,
+      sampling: { temperature, random: seededRandom(0) },
+      stopIds: tokenizer.eosIds,
+      signal,
+      onProgress: (done: number, total: number) => {
+        clock.prefilled(done, total);
+        void listener.onProgress("prefill", done, total);
+      },
+    };
+    for await (const id of generateOn(session, options)) {
+      clock.token();
+      count++;
+      void listener.onText(text.push(id), clock.figures(cacheFigures(cache)));
+    }
+    // What was told goes another way than the result: nothing of it is to come after.
+    await listener.onText(text.end(), clock.figures(cacheFigures(cache)));
+    if (count < most) return "stop";
+    return most < maxTokens ? "context" : "length";
+  }
+
+  #openedModel(): Model {
+    if (this.#model) return this.#model;
+    throw new Error("expected a model, there is none yet; take the small one, or drop a GGUF file on the page");
+  }
+
+  #room(): number {
+    return Math.min(this.#openedModel().info.contextLength, this.#runtime!.runtime.backend.capabilities.maxTokens);
+  }
+
+  /** A session under the plan that is asked for: the one there is, or a new one. */
+  async #prepared(
+    { runtime: name, plan: text }: GenerateRequest,
+    listener: EngineListener,
+    signal: AbortSignal,
+  ): Promise<Held> {
+    const model = this.#openedModel();
+    const plan = readPlan(text, model);
+    const { backend, createSession } = await this.#startedRuntime(name);
+    if (this.#held?.plan === text) return this.#held;
+    const cache = await backend.createCache(model.shape, plan);
+    try {
+      this.#decoder ??= await loadDecoder(model.gguf, {
+        createSession,
+        onProgress: (done, total) => {
+          void listener.onProgress("load", done, total);
+          signal.throwIfAborted();
+        },
+      });
+    } catch (error) {
+      await cache.dispose();
+      throw error;
+    }
+    await this.#held?.cache.dispose();
+    return (this.#held = { plan: text, cache, session: new CacheSession({ decoder: this.#decoder, cache }) });
+  }
+
+  async #startedRuntime(name: RuntimeName): Promise<Runtime> {
+    if (this.#runtime?.name === name) return this.#runtime.runtime;
+    const runtime = await openRuntime(name);
+    await this.#unload();
+    await this.#runtime?.runtime.backend.dispose();
+    this.#runtime = { name, runtime };
+    return runtime;
+  }
+
+  /** Gives back cache and weights. */
+  async #unload(): Promise<void> {
+    const [held, decoder] = [this.#held, this.#decoder];
+    this.#held = this.#decoder = undefined;
+    await held?.cache.dispose();
+    await decoder?.dispose();
+  }
+}

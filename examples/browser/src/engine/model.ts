@@ -1,0 +1,39 @@
+import { blobSource, loadTokenizer, openGguf, readConfig, type GgufFile, type Tokenizer } from "@kvtuner/decoder";
+import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
+
+/** What the page says of a model. */
+export interface ModelInfo {
+  readonly name: string;
+  readonly architecture: string;
+  readonly layers: number;
+  /** Tokens the model was trained for. */
+  readonly contextLength: number;
+  /** Whether the file says how a conversation is written. */
+  readonly canChat: boolean;
+}
+
+/** A model file of which only the header was read. */
+export interface Model {
+  readonly gguf: GgufFile;
+  readonly tokenizer: Tokenizer;
+  readonly identity: ModelIdentity;
+  readonly shape: CacheShape;
+  readonly info: ModelInfo;
+}
+
+/**
+ * Reads and checks the header of a GGUF file.
+ *
+ * @throws KvtunerError when it is none, or a model that cannot be run
+ */
+export const openModel = async (file: Blob): Promise<Model> => {
+  const gguf = await openGguf(blobSource(file));
+  const { name, architecture, layers, queryHeads, kvHeads, headSize, contextLength } = readConfig(gguf);
+  return {
+    gguf,
+    tokenizer: loadTokenizer(gguf),
+    identity: { name, architecture },
+    shape: { layers, queryHeads, kvHeads, headSize },
+    info: { name, architecture, layers, contextLength, canChat: gguf.metadata.has("tokenizer.chat_template") },
+  };
+};

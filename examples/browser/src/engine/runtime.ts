@@ -1,0 +1,31 @@
+import type { Backend } from "@kvtuner/backend";
+import { createCpuBackend } from "@kvtuner/backend-cpu";
+import type { CreateSession } from "@kvtuner/decoder";
+
+import { wasmSessions } from "./sessions.ts";
+
+/** What runs on this page: a backend for the cache, and sessions for what stands between the layers' attention. */
+export interface Runtime {
+  readonly backend: Backend;
+  readonly createSession: CreateSession;
+}
+
+/** Runtimes to choose from. */
+export type RuntimeName = "cpu";
+
+const RUNTIMES: Readonly<Record<RuntimeName, () => Promise<Runtime>>> = {
+  cpu: async () => ({
+    backend: await createCpuBackend({ threads: threadCount() }),
+    createSession: await wasmSessions(threadCount()),
+  }),
+};
+
+/** Starts a runtime. */
+export const openRuntime = async (name: RuntimeName): Promise<Runtime> => RUNTIMES[name]();
+
+/** More than four hardly make a small model faster. */
+const MOST_THREADS = 4;
+
+/** One without cross-origin isolation: threads share memory. */
+const threadCount = (): number =>
+  globalThis.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;

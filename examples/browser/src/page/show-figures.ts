@@ -1,0 +1,52 @@
+import { type CacheBytes, formatBytes } from "@kvtuner/plan";
+
+import type { Figures } from "../engine/figures.ts";
+import type { Page } from "./page.ts";
+
+const PARTS: readonly (readonly [keyof CacheBytes, string])[] = [
+  ["keyCodes", "key codes"],
+  ["keyParameters", "key scales"],
+  ["keyExact", "exact keys"],
+  ["valueCodes", "value codes"],
+  ["valueParameters", "value scales"],
+  ["valueExact", "exact values"],
+  ["total", "all"],
+];
+
+/** Shows what a cache takes, beside 16 bits, and how quick it was. */
+export const showFigures = ({ cache: section, summary, parts }: Page, figures: Figures): void => {
+  const { cache, prompt, tokensPerSecond, generated } = figures;
+  const rows = PARTS.map(([part, name]) => row(name, cache.bytes[part], cache.bytes16));
+  parts.replaceChildren(...rows, row("16 bits", cache.bytes16, cache.bytes16));
+  section.hidden = false;
+  summary.textContent = [
+    `${cache.tokens} tokens in ${formatBytes(cache.bytes.total)}, ${share(cache.bytes.total, cache.bytes16)} of what 16 bits take.`,
+    `Prompt: ${prompt.tokens} tokens, ${prompt.reused} of them held before, ${speed(tokensPerSecond.prefill)}.`,
+    `Generated: ${generated} tokens, ${speed(tokensPerSecond.decode)}.`,
+  ].join(" ");
+};
+
+const speed = (tokensPerSecond: number): string =>
+  tokensPerSecond === 0 ? "none timed" : `${tokensPerSecond.toPrecision(3)} tokens/s`;
+
+const share = (part: number, whole: number): string => (whole === 0 ? "0%" : `${((100 * part) / whole).toFixed(1)}%`);
+
+const row = (name: string, sizeBytes: number, bytes16: number): HTMLTableRowElement => {
+  const line = document.createElement("tr");
+  const head = document.createElement("th");
+  head.scope = "row";
+  head.textContent = name;
+  const [size, beside, bar] = [
+    document.createElement("td"),
+    document.createElement("td"),
+    document.createElement("span"),
+  ];
+  size.textContent = formatBytes(sizeBytes);
+  bar.className = "bar";
+  bar.style.width = bytes16 === 0 ? "0" : `${Math.min(100, (100 * sizeBytes) / bytes16)}%`;
+  bar.role = "img";
+  bar.ariaLabel = share(sizeBytes, bytes16);
+  beside.append(bar);
+  line.append(head, size, beside);
+  return line;
+};

@@ -1,0 +1,66 @@
+import type { Attention } from "@kvtuner/backend";
+import { InferenceSession, Tensor } from "onnxruntime-node";
+import { expect, test } from "vitest";
+import { FloatAttention } from "./attention/float-attention.ts";
+import { type Decoder, loadDecoder } from "./decoder.ts";
+import { CacheSession, type SequenceCache } from "./generation/cache-session.ts";
+import { FakeDevice } from "./test-support/fake-device.ts";
+import { randomWeights } from "./test-support/random-weights.ts";
+
+const sizes = { hiddenSize: 32, feedForwardSize: 48, queryHeads: 4, kvHeads: 2, headSize: 16, vocabulary: 50 };
+const weights = randomWeights({ architecture: "llama", layers: 3, ...sizes, tied: true }, 11);
+const prompt = Int32Array.from({ length: 9 }, (_, index) => (index * 17 + 3) % 50);
+
+/** Takes and gives tensors on the device, as a backend with `deviceTensors` does. */
+class DeviceAttention extends FloatAttention implements SequenceCache {
+  readonly #device: FakeDevice;
+  failAtLayer = -1;
+
+  constructor(device: FakeDevice, { shape, attention }: Decoder) {
+    super(shape, attention);
+    this.#device = device;
+  }
+
+  override async attend(...[layer, ...tensors]: Parameters<Attention["attend"]>): Promise<Tensor> {
+    if (layer === this.failAtLayer) throw new Error("device lost");
+    const [query, key, value] = tensors.map((tensor) => {
+      expect([tensor.location, tensor.dims.length]).toEqual(["gpu-buffer", 3]);
+      return new Tensor("float32", this.#device.numbersOf(tensor), tensor.dims);
+    });
+    const output = await super.attend(layer, query!, key!, value!);
+    return this.#device.place(output.data as Float32Array, output.dims);
+  }
+}
+
+const logitsOf = async (session: CacheSession): Promise<number[][]> => {
+  const rows = [[...(await session.prompt(prompt))]];
+  for (const id of [7, 21]) rows.push([...(await session.append(Int32Array.of(id)))]);
+  return rows;
+};
+
+test("tensors stay on the device from segment to segment, are given back, and the logits are the same", async () => {
+  const onCpu = await loadDecoder(weights, { createSession: (model) => InferenceSession.create(model) });
+  const cpuCache = new FloatAttention(onCpu.shape, onCpu.attention);
+  const expected = await logitsOf(new CacheSession({ decoder: onCpu, cache: cpuCache, chunkTokens: 4 }));
+
+  const device = new FakeDevice();
+  const decoder = await loadDecoder(weights, { createSession: device.createSession, deviceTensors: true });
+  const cache = new DeviceAttention(device, decoder);
+  const session = new CacheSession({ decoder, cache, chunkTokens: 4 });
+  expect(await logitsOf(session)).toEqual(expected);
+  expect([device.readBacks, device.liveBuffers]).toEqual([0, 0]);
+
+  for (const layer of [0, 2]) {
+    cache.failAtLayer = layer;
+    await expect(session.append(prompt)).rejects.toThrow("device lost");
+    expect([device.readBacks, device.liveBuffers, cache.length]).toEqual([0, 0, prompt.length + 2]);
+  }
+});
+
+test("the float cache reads back what is on a device", async () => {
+  const device = new FakeDevice();
+  const decoder = await loadDecoder(weights, { createSession: device.createSession, deviceTensors: true });
+  const cache = new FloatAttention(decoder.shape, decoder.attention);
+  await new CacheSession({ decoder, cache }).prompt(prompt);
+  expect([device.readBacks, device.liveBuffers]).toEqual([3 * 3, 0]);
+});

@@ -1,0 +1,22 @@
+import { Tensor } from "onnxruntime-common";
+
+/** Gives buffers of a device back. Tensors on the CPU are left alone: whoever holds one may go on reading it. */
+export const releaseDeviceTensors = (...tensors: readonly Tensor[]): void => {
+  for (const tensor of tensors) if (tensor.location !== "cpu") tensor.dispose();
+};
+
+/**
+ * The same data in other dimensions. Disposing of one tensor or the other gives a buffer back; so does reading it back, for
+ * the data is on the CPU then.
+ */
+export const reshaped = (tensor: Tensor, dims: readonly number[]): Tensor => {
+  if (tensor.location !== "gpu-buffer") return tensor.reshape(dims);
+  if (tensor.type !== "float32") throw new Error(`expected a float32 tensor in a gpu-buffer, got ${tensor.type}`);
+  // Tensor.reshape would forget how the buffer is read and given back.
+  return Tensor.fromGpuBuffer(tensor.gpuBuffer, {
+    dataType: "float32",
+    dims,
+    download: async () => (await tensor.getData(true)) as Float32Array,
+    dispose: () => tensor.dispose(),
+  });
+};
