@@ -6,13 +6,21 @@ import type { Probes } from "../doctor/probes.ts";
 import { doctorCommand } from "./doctor.ts";
 import { recordingTerminal } from "./test-terminal.ts";
 
+const adapter = {
+  name: "Example GPU",
+  isSoftware: false,
+  hasFloat16: true,
+  hasSubgroups: false,
+  maxBindingBytes: 128e6,
+};
+
 const healthy: Probes = {
   nodeVersion: () => "24.1.0",
   system: () => ({ platform: "linux", release: "6.1", architecture: "x64", processor: "Example 1", cores: 4 }),
   memory: () => ({ totalBytes: 16e9, availableBytes: 9e9 }),
   wasm: async () => ({ simd: true, relaxedSimd: true, threads: true }),
   onnxRuntime: async () => ({ version: "1.2.3", providers: ["cpu"] }),
-  webGpu: async () => ({ source: "webgpu", adapter: "Example GPU" }),
+  webGpu: async () => ({ hasBackend: true, source: "webgpu", adapter }),
   cudaDriver: () => "/usr/lib64/libcuda.so.1",
   modelCache: () => ({ folder: "/models", models: [{ name: "smollm2.gguf", sizeBytes: 98e6 }] }),
 };
@@ -49,7 +57,7 @@ describe("doctor", () => {
       ["wasm-relaxed-simd", "yes"],
       ["wasm-threads", "yes"],
       ["onnxruntime", "onnxruntime-node 1.2.3 (cpu)"],
-      ["webgpu", "Example GPU, by webgpu"],
+      ["webgpu", "Example GPU, by webgpu: 16-bit floats, no subgroups, buffers to 128 MB"],
       ["cuda", "/usr/lib64/libcuda.so.1"],
       ["models", "smollm2.gguf (98.0 MB) in /models"],
     ]);
@@ -68,8 +76,14 @@ describe("doctor", () => {
     ["wasm-threads", "absent", /^no$/, { wasm: async () => ({ simd: true, relaxedSimd: true, threads: false }) }],
     ["wasm-simd", "problem", /^no WebAssembly$/, { wasm: async () => fails("no WebAssembly")() }],
     ["onnxruntime", "problem", /^libc is too old$/, { onnxRuntime: async () => fails("libc is too old")() }],
-    ["webgpu", "absent", /neither/, { webGpu: async () => ({}) }],
-    ["webgpu", "absent", /^navigator\.gpu, but no adapter/, { webGpu: async () => ({ source: "navigator.gpu" }) }],
+    ["webgpu", "absent", /neither/, { webGpu: async () => ({ hasBackend: true }) }],
+    [
+      "webgpu",
+      "absent",
+      /^navigator\.gpu, but no adapter/,
+      { webGpu: async () => ({ hasBackend: true, source: "navigator.gpu" }) },
+    ],
+    ["webgpu", "absent", /^Example GPU/, { webGpu: async () => ({ hasBackend: false, source: "webgpu", adapter }) }],
     ["webgpu", "absent", /^Dawn does not load$/, { webGpu: async () => fails("Dawn does not load")() }],
     ["cuda", "absent", /no driver/, { cudaDriver: () => undefined }],
     ["models", "absent", /^none in \/models$/, { modelCache: () => ({ folder: "/models" }) }],

@@ -2,7 +2,7 @@ import { formatBytes } from "@kvtuner/plan";
 
 import { MODEL_NAMES } from "../model/resolve.ts";
 import type { Finding } from "./finding.ts";
-import type { Probes } from "./probes.ts";
+import type { Probes, WebGpuAdapterFacts } from "./probes.ts";
 
 /** Runs every probe and says what each means; one that fails becomes a finding like any other. */
 export const diagnose = async (probes: Probes): Promise<Finding[]> => {
@@ -110,23 +110,35 @@ const onnxRuntime = async (probes: Probes): Promise<Finding[]> => {
 };
 
 const webGpu = async (probes: Probes): Promise<Finding[]> => {
-  const { source, adapter } = await probes.webGpu();
-  if (source !== undefined && adapter !== undefined)
-    return [{ name: "webgpu", status: "ok", found: `${adapter}, by ${source}`, meaning: GPU_MEANING }];
-  const [found, advice] =
-    source === undefined
-      ? ["neither navigator.gpu nor the package webgpu", "for work on a GPU backend: npm install webgpu"]
-      : [`${source}, but no adapter`, "install the driver of the GPU"];
-  return [{ name: "webgpu", status: "absent", found, meaning: GPU_MEANING, advice }];
+  const { hasBackend, source, adapter } = await probes.webGpu();
+  const name = "webgpu";
+  if (source === undefined)
+    return [{ name, status: "absent", found: NO_WEBGPU, meaning: NO_GPU_NEEDED, advice: INSTALL_WEBGPU }];
+  if (adapter === undefined)
+    return [{ name, status: "absent", found: `${source}, but no adapter`, meaning: NO_GPU_NEEDED, advice: NO_ADAPTER }];
+  const { maxBindingBytes, isSoftware } = adapter;
+  const found = `${adapter.name}, by ${source}: ${featureText(adapter)}, buffers to ${formatBytes(maxBindingBytes)}`;
+  const meaning = isSoftware ? SOFTWARE_MEANING : "--backend webgpu of run, bench and tune --verify keeps caches on it";
+  return hasBackend
+    ? [{ name, status: "ok", found, meaning }]
+    : [{ name, status: "absent", found, meaning: NO_GPU_NEEDED, advice: INSTALL_WEBGPU }];
 };
 
-const GPU_MEANING = "not needed: the caches of this version are kept on the CPU";
+const NO_WEBGPU = "neither navigator.gpu nor the package webgpu";
+const NO_GPU_NEEDED = "not needed: caches are kept on the CPU without it";
+const INSTALL_WEBGPU = "for --backend webgpu: npm install @kvtuner/backend-webgpu webgpu, beside kvtuner";
+const NO_ADAPTER = "install the driver of the GPU, on Linux one for Vulkan; VK_ICD_FILENAMES may name another";
+const SOFTWARE_MEANING =
+  "a driver that computes on the processor: --backend webgpu gives right results on it, but its times say nothing of a GPU";
+
+const featureText = ({ hasFloat16, hasSubgroups }: WebGpuAdapterFacts): string =>
+  `${hasFloat16 ? "16-bit floats" : "no 16-bit floats"}, ${hasSubgroups ? "subgroups" : "no subgroups"}`;
 
 const cuda = async (probes: Probes): Promise<Finding[]> => {
   const path = probes.cudaDriver();
-  if (path !== undefined) return [{ name: "cuda", status: "ok", found: path, meaning: GPU_MEANING }];
+  if (path !== undefined) return [{ name: "cuda", status: "ok", found: path, meaning: NO_GPU_NEEDED }];
   const advice = "for work on a GPU backend: install NVIDIA's driver";
-  return [{ name: "cuda", status: "absent", found: "no driver library", meaning: GPU_MEANING, advice }];
+  return [{ name: "cuda", status: "absent", found: "no driver library", meaning: NO_GPU_NEEDED, advice }];
 };
 
 const models = async (probes: Probes): Promise<Finding[]> => {
@@ -164,7 +176,7 @@ const examinations: readonly Examination[] = [
   {
     names: ["webgpu"],
     look: webGpu,
-    failed: { status: "absent", meaning: GPU_MEANING, advice: "npm install webgpu again" },
+    failed: { status: "absent", meaning: NO_GPU_NEEDED, advice: "npm install webgpu again" },
   },
   { names: ["cuda"], look: cuda, failed: unknown("the CUDA driver") },
   {

@@ -1,12 +1,13 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
-import { createRequire } from "node:module";
 import { arch, availableParallelism, cpus, platform, release, totalmem } from "node:os";
 import { delimiter, join } from "node:path";
 
 import { relaxedSimd, simd, threads } from "wasm-feature-detect";
 
+import { findGpu } from "../model/gpu.ts";
 import { kvtunerHome } from "../model/home.ts";
-import type { ModelCacheFacts, OnnxRuntimeFacts, Probes, WebGpuFacts } from "./probes.ts";
+import { installedPackage } from "../model/installed-package.ts";
+import type { ModelCacheFacts, OnnxRuntimeFacts, Probes, WebGpuAdapterFacts, WebGpuFacts } from "./probes.ts";
 
 /** Probes of the machine this runs on. */
 export const machineProbes = (): Probes => ({
@@ -34,31 +35,25 @@ const onnxRuntime = async (): Promise<OnnxRuntimeFacts> => {
   };
 };
 
-/** What is used here of WebGPU's `GPU`, whose types Node does not have. */
-interface Gpu {
-  requestAdapter(): Promise<{ readonly info?: { readonly vendor?: string; readonly description?: string } } | null>;
-}
-
 const webGpu = async (): Promise<WebGpuFacts> => {
-  const builtIn = (globalThis.navigator as unknown as { readonly gpu?: Gpu } | undefined)?.gpu;
-  if (builtIn) return { source: "navigator.gpu", ...(await adapterOf(builtIn)) };
-  if (!isInstalled(WEBGPU_PACKAGE)) return {};
-  const { create } = (await import(WEBGPU_PACKAGE)) as { create: (options: readonly string[]) => Gpu };
-  return { source: WEBGPU_PACKAGE, ...(await adapterOf(create([]))) };
+  const hasBackend = installedPackage("@kvtuner/backend-webgpu") !== undefined;
+  const found = await findGpu();
+  if (found === undefined) return { hasBackend };
+  const adapter = await found.gpu.requestAdapter({ powerPreference: "high-performance" });
+  return { hasBackend, source: found.source, ...(adapter && { adapter: adapterFacts(adapter) }) };
 };
 
-/** Dawn for Node: no dependency of ours, used where someone has installed it. */
-const WEBGPU_PACKAGE = "webgpu";
+const adapterFacts = ({ info, features, limits }: GPUAdapter): WebGpuAdapterFacts => ({
+  name: info.description || info.device || info.vendor || "an adapter without a name",
+  isSoftware:
+    info.isFallbackAdapter || SOFTWARE_ADAPTERS.test(`${info.vendor} ${info.architecture} ${info.description}`),
+  hasFloat16: features.has("shader-f16"),
+  hasSubgroups: features.has("subgroups"),
+  maxBindingBytes: limits.maxStorageBufferBindingSize,
+});
 
-const isInstalled = (name: string): boolean =>
-  (createRequire(import.meta.url).resolve.paths(name) ?? []).some((folder) => existsSync(join(folder, name)));
-
-const adapterOf = async (gpu: Gpu): Promise<{ adapter?: string }> => {
-  const adapter = await gpu.requestAdapter();
-  if (adapter === null) return {};
-  const { vendor, description } = adapter.info ?? {};
-  return { adapter: description || vendor || "an adapter without a name" };
-};
+/** Mesa's, Chromium's and Windows' drivers that compute on the processor. */
+const SOFTWARE_ADAPTERS = /llvmpipe|lavapipe|swiftshader|basic render/i;
 
 const cudaDriver = (): string | undefined => {
   const { folders, file } = CUDA_DRIVERS[platform()] ?? { folders: [], file: "" };

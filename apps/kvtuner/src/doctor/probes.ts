@@ -1,3 +1,5 @@
+import type { GpuSource } from "../model/gpu.ts";
+
 /** Looks at this machine; a look that fails throws, and never ends the others. */
 export interface Probes {
   /** Version of Node, like "20.19.0". */
@@ -48,8 +50,22 @@ export interface OnnxRuntimeFacts {
 
 /** Where WebGPU comes from, if from anywhere, and the adapter it gave. */
 export interface WebGpuFacts {
-  readonly source?: "navigator.gpu" | "webgpu";
-  readonly adapter?: string;
+  /** Whether the package that keeps caches there is installed. */
+  readonly hasBackend: boolean;
+  readonly source?: GpuSource;
+  readonly adapter?: WebGpuAdapterFacts;
+}
+
+/** A GPU as WebGPU shows it. */
+export interface WebGpuAdapterFacts {
+  readonly name: string;
+  /** Whether it is no GPU but a driver that computes on the processor. */
+  readonly isSoftware: boolean;
+  /** Whether shaders have 16-bit floats. */
+  readonly hasFloat16: boolean;
+  readonly hasSubgroups: boolean;
+  /** The largest buffer that a shader can see at once. */
+  readonly maxBindingBytes: number;
 }
 
 /** The folder of fetched models. */

@@ -2,10 +2,11 @@ import type { Backend } from "@kvtuner/backend";
 import { createCpuBackend, createReferenceBackend } from "@kvtuner/backend-cpu";
 
 import { OptionKvtunerError } from "../options.ts";
+import { openCudaBackend, openWebGpuBackend } from "./gpu-backends.ts";
 
 /** How a backend runs. */
 interface BackendOptions {
-  /** Threads of the kernels; the reference runs on one whatever this is. */
+  /** Threads of the kernels; the reference and GPUs are fed from one whatever this is. */
   readonly threads: number;
 }
 
@@ -21,6 +22,8 @@ const BACKENDS: Readonly<Record<string, (options: BackendOptions) => Promise<Cre
     return { backend, threads: backend.threads };
   },
   "cpu-reference": async () => ({ backend: createReferenceBackend(), threads: 1 }),
+  webgpu: async () => ({ backend: await openWebGpuBackend(), threads: 1 }),
+  cuda: async () => ({ backend: await openCudaBackend(), threads: 1 }),
 };
 
 /** Names of backends, the default first. */
@@ -39,6 +42,7 @@ export interface OpenedBackend {
  * Makes the backend of a name, or takes the one that is given, which stays the caller's to dispose of.
  *
  * @throws OptionKvtunerError `OPTION_INVALID` for a name that is not known
+ * @throws KvtunerError when what it needs (a package, a driver, a device) is missing
  */
 export const openBackend = async (given: string | Backend, options: BackendOptions): Promise<OpenedBackend> => {
   if (typeof given !== "string") return { backend: given, threads: undefined, dispose: async () => undefined };

@@ -1,11 +1,11 @@
-import { existsSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
 import { KvtunerError } from "@kvtuner/plan";
 
 import { kvtunerHome } from "../../model/home.ts";
+import { installedPackage } from "../../model/installed-package.ts";
 
 const NAME = "node-llama-cpp";
 const TESTED_VERSION = "3.22.1";
@@ -23,9 +23,7 @@ export interface PeerPackage {
  * @throws PeerMissingKvtunerError saying how to install it
  */
 export const findNodeLlamaCpp = (): PeerPackage => {
-  const beside = createRequire(import.meta.url).resolve.paths(NAME) ?? [];
-  const modules = [...beside, join(peersFolder(), "node_modules")];
-  const folder = modules.map((path) => join(path, NAME)).find((path) => existsSync(join(path, "package.json")));
+  const folder = installedPackage(NAME, [join(peersFolder(), "node_modules")]);
   if (folder === undefined) throw new PeerMissingKvtunerError();
   const { version, main } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Record<string, string>;
   return { version: version ?? "unknown", url: pathToFileURL(join(folder, main ?? "dist/index.js")).href };

@@ -1,0 +1,52 @@
+import type { Backend } from "@kvtuner/backend";
+import { KvtunerError } from "@kvtuner/plan";
+
+import { findGpu } from "./gpu.ts";
+import { installedPackage } from "./installed-package.ts";
+
+/** Packages that keep caches on a GPU, and what is used of them. */
+interface GpuPackages {
+  readonly "@kvtuner/backend-webgpu": { createWebGpuBackend(options: { readonly gpu: GPU }): Promise<Backend> };
+  readonly "@kvtuner/backend-cuda": { createCudaBackend(): Promise<Backend> };
+}
+
+/**
+ * The backend "webgpu": on WebGPU of this engine, or of the package `webgpu`.
+ *
+ * @throws BackendMissingKvtunerError `BACKEND_MISSING` where a package is missing; and what the backend throws where there is
+ *   no adapter
+ */
+export const openWebGpuBackend = async (): Promise<Backend> => {
+  const { createWebGpuBackend } = await load("@kvtuner/backend-webgpu", "webgpu");
+  const found = await findGpu();
+  if (found === undefined) throw new BackendMissingKvtunerError("webgpu", "webgpu");
+  return createWebGpuBackend({ gpu: found.gpu });
+};
+
+/**
+ * The backend "cuda".
+ *
+ * @throws BackendMissingKvtunerError `BACKEND_MISSING` where its package is missing; and what the backend throws where there
+ *   is no driver or no device
+ */
+export const openCudaBackend = async (): Promise<Backend> => {
+  const { createCudaBackend } = await load("@kvtuner/backend-cuda", "cuda");
+  return createCudaBackend();
+};
+
+/** They are no dependencies: most machines have no use for them. */
+const load = async <Name extends keyof GpuPackages>(name: Name, backend: string): Promise<GpuPackages[Name]> => {
+  if (installedPackage(name) === undefined) throw new BackendMissingKvtunerError(name, backend);
+  return (await import(name)) as GpuPackages[Name];
+};
+
+/** A backend was asked for that is not installed. */
+export class BackendMissingKvtunerError extends KvtunerError {
+  constructor(packageName: string, backend: string) {
+    super(
+      "BACKEND_MISSING",
+      `expected the package ${packageName} for --backend ${backend}, it is not installed; run \`npm install ${packageName}\` where kvtuner is installed, and \`kvtuner doctor\` to see what this machine has`,
+    );
+    this.name = "BackendMissingKvtunerError";
+  }
+}

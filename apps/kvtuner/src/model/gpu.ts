@@ -1,0 +1,30 @@
+import { installedPackage } from "./installed-package.ts";
+
+/** Where WebGPU comes from: this engine has it, or Dawn for Node. */
+export type GpuSource = "navigator.gpu" | "webgpu";
+
+/** WebGPU, and where it comes from. */
+export interface FoundGpu {
+  readonly source: GpuSource;
+  readonly gpu: GPU;
+}
+
+/** Dawn for Node: no dependency of ours, used where someone has installed it. */
+const DAWN_PACKAGE = "webgpu";
+
+/** WebGPU of this engine, or of the package `webgpu` where it is installed; undefined where there is neither. */
+export const findGpu = async (): Promise<FoundGpu | undefined> => {
+  const { navigator } = globalThis as { readonly navigator?: { readonly gpu?: GPU } };
+  if (navigator?.gpu) return { source: "navigator.gpu", gpu: navigator.gpu };
+  if (installedPackage(DAWN_PACKAGE) === undefined) return undefined;
+  const { create, globals } = (await import(DAWN_PACKAGE)) as Dawn;
+  Object.assign(globalThis, globals);
+  return { source: DAWN_PACKAGE, gpu: create([]) };
+};
+
+/** What is used of the package `webgpu`. */
+interface Dawn {
+  readonly create: (options: readonly string[]) => GPU;
+  /** `GPUBufferUsage` and its like, which code for WebGPU expects to be global. */
+  readonly globals: object;
+}
