@@ -69,7 +69,11 @@ for (const each of options.shapes.split(",")) {
     const first = median(variants[0].times);
     for (const { scheme, times } of variants)
       console.log(
-        `${each.padEnd(9)} ${options.tokens.padStart(6)} ${data.padEnd(9)} ${scheme.padEnd(15)} ${median(times).toFixed(1).padStart(7)} ${Math.min(...times).toFixed(1).padStart(7)} ${(median(times) / first).toFixed(2).padStart(6)}`,
+        `${each.padEnd(9)} ${options.tokens.padStart(6)} ${data.padEnd(9)} ${scheme.padEnd(15)} ${median(times).toFixed(1).padStart(7)} ${Math.min(
+          ...times,
+        )
+          .toFixed(1)
+          .padStart(7)} ${(median(times) / first).toFixed(2).padStart(6)}`,
       );
   }
 }
