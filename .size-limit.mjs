@@ -12,6 +12,7 @@ const limits = {
   "@kvtuner/backend": "95 kB",
   "@kvtuner/backend/test": "110 kB",
   "@kvtuner/backend-cpu": "140 kB",
+  "@kvtuner/backend-cuda": "130 kB",
   "@kvtuner/decoder": "150 kB",
   "@kvtuner/decoder/node": "4 kB",
   "@kvtuner/evaluation": "170 kB",
@@ -20,7 +21,7 @@ const limits = {
 };
 
 /** Chosen or passed in by whoever runs the code, not part of it. */
-const external = ["onnxruntime-node", "onnxruntime-common", "vega", "vega-lite", "vitest", "fast-check"];
+const external = ["onnxruntime-node", "onnxruntime-common", "koffi", "vega", "vega-lite", "vitest", "fast-check"];
 
 const nodeModules = builtinModules.flatMap((name) => [name, `node:${name}`]);
 

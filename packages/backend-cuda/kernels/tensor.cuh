@@ -1,0 +1,92 @@
+// Where the numbers of a tensor (the keys, or the values, of one layer) are.
+//
+// Tokens behind the sinks that are read from codes lie in pages of 128 tokens, counted from the first of them; all others in
+// pages of 64 tokens, counted from the first of the sequence, at the place of their position. A page holds its KV heads one
+// behind the other. Tables of addresses lead to the pages, so that a cache grows without moving.
+//
+// One head of a page of 16-bit numbers:  half  [headSize / 8][64 tokens][8]
+// One head of a page of codes:           codes (codes.cuh), then scales, then, if affine, minima:
+//                                        half  [groups of a head][128 tokens]             axis token
+//                                        half  [128 / groupSize groups of tokens][headSize]  axis channel
+// So threads that take neighbouring tokens read neighbouring words, in vectors, and no byte is there but those of the plan.
+#pragma once
+#include "device.cuh"
+
+constexpr int CODE_PAGE_TOKENS = 128;
+constexpr int EXACT_PAGE_TOKENS = 64;
+constexpr int CHUNK = 16;
+constexpr int OCTET = 8;
+constexpr int MAX_HEAD_SIZE = 256;
+
+/** Written by src/store/tensor-view.ts: the same fields in the same order. */
+struct TensorView {
+  const unsigned long long* codePages;
+  const unsigned long long* exactPages;
+  int kvHeads;
+  int headSize;
+  int bits;
+  int groupSize;
+  int isChannel;
+  int isAffine;
+  int isRotated;
+  int blockSize;
+  int sinks;
+  int window;
+};
+
+/** Tokens that a query which sees `length` tokens reads from codes. */
+__device__ inline int prefixAt(const TensorView& view, int length) {
+  const int behind = larger(0, length - view.sinks - view.window);
+  return view.bits == 16 ? 0 : behind / view.blockSize * view.blockSize;
+}
+
+__device__ inline int groupsOfHead(const TensorView& view) { return (view.headSize + view.groupSize - 1) / view.groupSize; }
+
+/** Scales in one head of a page. */
+__device__ inline int parametersOfHead(const TensorView& view) {
+  return view.isChannel ? CODE_PAGE_TOKENS / view.groupSize * view.headSize : groupsOfHead(view) * CODE_PAGE_TOKENS;
+}
+
+/** One KV head's part of a page of codes. */
+struct CodeHead {
+  unsigned char* codes;
+  unsigned short* scales;
+  unsigned short* minima;
+};
+
+/** @param behind position of a token, counted from the first behind the sinks */
+__device__ inline CodeHead codeHead(const TensorView& view, int head, int behind) {
+  const int codeBytes = CODE_PAGE_TOKENS * view.headSize / 8 * view.bits;
+  const int parameters = parametersOfHead(view);
+  const int headBytes = codeBytes + 2 * parameters * (view.isAffine ? 2 : 1);
+  unsigned char* start = (unsigned char*)load(view.codePages + behind / CODE_PAGE_TOKENS) + (long long)head * headBytes;
+  unsigned short* scales = (unsigned short*)(start + codeBytes);
+  return {start, scales, scales + parameters};
+}
+
+/** Index of the scale, and of the minimum, of a number among those of its head's part of the page. */
+__device__ inline int parameterIndex(const TensorView& view, int tokenInPage, int channel) {
+  return view.isChannel ? tokenInPage / view.groupSize * view.headSize + channel
+                        : channel / view.groupSize * CODE_PAGE_TOKENS + tokenInPage;
+}
+
+/** Codes of the symmetric format are stored with this much added. */
+__device__ inline int codeOffset(const TensorView& view) { return view.isAffine ? 0 : (1 << (view.bits - 1)) - 1; }
+
+/** What turns a stored code into a number: `code * scale + minimum`. */
+struct Parameters {
+  float scale;
+  float minimum;
+};
+
+/** @param index of {@link parameterIndex} */
+__device__ inline Parameters loadParameters(const TensorView& view, const CodeHead& head, int index) {
+  const float scale = floatFromHalf(load(head.scales + index));
+  return {scale, view.isAffine ? floatFromHalf(load(head.minima + index)) : -codeOffset(view) * scale};
+}
+
+/** Eight neighbouring channels of a token in 16 bits. */
+__device__ inline uint4* exactOctet(const TensorView& view, int head, int token, int octet) {
+  uint4* page = (uint4*)load(view.exactPages + token / EXACT_PAGE_TOKENS);
+  return page + (head * (view.headSize / OCTET) + octet) * EXACT_PAGE_TOKENS + token % EXACT_PAGE_TOKENS;
+}

@@ -1,0 +1,82 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { layerScheme } from "@kvtuner/plan";
+import { afterAll, describe, expect, test } from "vitest";
+import { createCudaBackend } from "./cuda-backend.ts";
+import { kernelFolder } from "./kernel-folder.ts";
+import { callTensors } from "./test-support/calls.ts";
+import { noCompiler } from "./test-support/compile-driver.ts";
+import { openCpuDriver } from "./test-support/cpu-driver.ts";
+
+const SHAPE = { layers: 1, queryHeads: 4, kvHeads: 1, headSize: 64 };
+const PLAN = { shape: SHAPE, layers: [layerScheme("compact", { key: 4, value: 3 })] };
+
+const folder = mkdtempSync(join(tmpdir(), "kvtuner-kernels-"));
+
+/** The kernels with one mistake. */
+const mistaken = (file: string, right: string, wrong: string): string => {
+  const copy = join(folder, `${file}-${wrong.length}`);
+  cpSync(fileURLToPath(kernelFolder), copy, { recursive: true });
+  const source = readFileSync(join(copy, file), "utf8");
+  expect(source.split(right), `${file} must have this once: ${right}`).toHaveLength(2);
+  writeFileSync(join(copy, file), source.replace(right, wrong));
+  return copy;
+};
+
+/** The last output of a prompt and a token, or the fault that ended it. */
+const outcome = async (kernels?: string): Promise<Float32Array | string> => {
+  const driver = openCpuDriver(kernels);
+  const backend = await createCudaBackend({ driver: driver.path, kernels: "ptx" });
+  try {
+    const cache = await backend.createCache(SHAPE, PLAN);
+    await cache.attend(0, ...callTensors(SHAPE, 200));
+    return (await cache.attend(0, ...callTensors(SHAPE, 1, 7))).data as Float32Array;
+  } catch (error) {
+    return driver.lastFault() || String(error);
+  } finally {
+    await backend.dispose();
+  }
+};
+
+const reason = noCompiler();
+
+describe.skipIf(reason)(`kernels on the CPU${reason ? ` (${reason})` : ""}`, () => {
+  afterAll(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  test("copied as they are give the same", async () => {
+    expect(
+      await outcome(mistaken("attention.cu", "constexpr int THREADS = 128;", "constexpr int THREADS = 0x80;")),
+    ).toEqual(await outcome());
+  });
+
+  test.each([
+    ["attention.cu", "    __syncwarp();\n  }\n  __syncthreads();\n}", "    __syncwarp();\n  }\n}"],
+    [
+      "rotation.cuh",
+      "      row[first + half] = a - b;\n    }\n    __syncthreads();",
+      "      row[first + half] = a - b;\n    }",
+    ],
+    [
+      "encode.cu",
+      "    chunkExtremes[chunk] = extremes;\n  }\n  __syncthreads();",
+      "    chunkExtremes[chunk] = extremes;\n  }",
+    ],
+  ])("%s without one of its barriers gives other numbers, or none", async (...mistake) => {
+    expect(await outcome(mistaken(...mistake))).not.toEqual(await outcome());
+  });
+
+  test("a barrier that not all threads reach is told by kernel and line", async () => {
+    const right = "  if (lane == 0) {\n      const float correction";
+    const kernels = mistaken("attention.cu", right, right.replace("{\n", "{\n      __syncthreads();\n"));
+    expect(await outcome(kernels)).toMatch(/^attend_8_rows: divergent barrier: .* waits at line \d+/);
+  });
+
+  test("a read beyond what was allocated is told by kernel", async () => {
+    const kernels = mistaken("encode.cu", "if (index >= args.tokens * tensor.kvHeads * octets) return;", "");
+    expect(await outcome(kernels)).toMatch(/^append_rows: read of memory that was not allocated/);
+  });
+});

@@ -1,0 +1,61 @@
+import { type HeadImage, type KvCache, writeSnapshot } from "@kvtuner/backend";
+import { type CacheShape, type LayerScheme, layerBytes, layerScheme } from "@kvtuner/plan";
+import { describe, expect, test } from "vitest";
+import { createCudaBackend } from "./cuda-backend.ts";
+import { callTensors } from "./test-support/calls.ts";
+import { noCompiler } from "./test-support/compile-driver.ts";
+import { openCpuDriver } from "./test-support/cpu-driver.ts";
+
+const SHAPE: CacheShape = { layers: 1, queryHeads: 8, kvHeads: 2, headSize: 128 };
+const LENGTH = 8192;
+
+/** Float16 of 1: a scale, a minimum and a number like any other, where only places count. */
+const ONE = 0x3c00;
+
+/** A snapshot of a cache that no one computed. */
+const snapshotOf = (layer: LayerScheme): Promise<Uint8Array> => {
+  const bytes = layerBytes(layer, { ...SHAPE, kvHeads: 1 }, LENGTH);
+  const head = (codes: number, parameters: number, exact: number): HeadImage => ({
+    prefix: { codes: new Uint8Array(codes).fill(0x5a), scales: halves(parameters / 4), minima: halves(parameters / 4) },
+    exact: halves(exact / 2),
+  });
+  const key = head(bytes.keyCodes, bytes.keyParameters, bytes.keyExact);
+  const value = head(bytes.valueCodes, bytes.valueParameters, bytes.valueExact);
+  return writeSnapshot({
+    shape: SHAPE,
+    layers: [layer],
+    length: LENGTH,
+    tensors: [{ key: [key, key], value: [value, value] }],
+  });
+};
+
+const halves = (count: number): Uint16Array => new Uint16Array(count).fill(ONE);
+
+const reason = noCompiler();
+
+describe.skipIf(reason)(`decoding on the CPU${reason ? ` (${reason})` : ""}`, () => {
+  test.each([
+    ["per-token:K4V4", layerScheme("per-token", { key: 4, value: 4 })],
+    ["per-token:K8V2", layerScheme("per-token", { key: 8, value: 2 })],
+    ["kivi:K4V2", layerScheme("kivi", { key: 4, value: 2 })],
+    ["kivi:K2V3", layerScheme("kivi", { key: 2, value: 3 })],
+    ["compact:K3V4", layerScheme("compact", { key: 3, value: 4 })],
+    ["per-token:K16V16", layerScheme("per-token", { key: 16, value: 16 })],
+  ])("reads at most a tenth more than the packed cache, %s", async (_name, layer) => {
+    const driver = openCpuDriver();
+    const backend = await createCudaBackend({ driver: driver.path, kernels: "ptx" });
+    const cache: KvCache = await backend.restoreCache(
+      SHAPE,
+      { shape: SHAPE, layers: [layer] },
+      await snapshotOf(layer),
+    );
+    driver.countLoads(true);
+    await cache.attend(0, ...callTensors(SHAPE, 1));
+    const readBytes = driver.loadedBytes("attend_4_rows");
+    driver.countLoads(false);
+    const heldBytes = cache.bytes().total;
+    await backend.dispose();
+    expect(readBytes / heldBytes).toBeGreaterThan(0.99);
+    expect(readBytes / heldBytes).toBeLessThan(1.1);
+  });
+});

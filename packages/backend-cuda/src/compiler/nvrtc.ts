@@ -1,0 +1,117 @@
+import { dirname, isAbsolute, join } from "node:path";
+import { CudaError } from "../cuda-error.ts";
+import type { Handle, Out } from "../driver/driver-functions.ts";
+import { loadLibrary } from "../driver/load-library.ts";
+import { type NvrtcFunctions, nvrtcFunctions } from "./nvrtc-functions.ts";
+
+/** A compiler of CUDA C++. */
+export interface Compiler {
+  /** Such as "13.0". */
+  readonly version: string;
+  /**
+   * Compiles to a binary for an architecture ("sm_90"), or to PTX for one and all later ones ("compute_80").
+   *
+   * @throws CudaError `CUDA_ARCHITECTURE` for one that the compiler does not know, `CUDA_COMPILE_FAILED` with the log
+   */
+  compile(source: string, architecture: string): Uint8Array;
+  /** Kept for as long as the compiler is: a library that nobody holds is unloaded. */
+  readonly builtins?: unknown;
+}
+
+/** NVRTC's result for an option, and so for an architecture, that it does not know. Source: nvrtc.h, enum nvrtcResult. */
+const INVALID_OPTION = 5;
+
+/**
+ * The same for every compiler and architecture. Products and sums are not contracted where the source does not say so:
+ * encoding has to round as the quantizers do.
+ */
+export const COMPILE_OPTIONS: readonly string[] = ["--std=c++17", "--fmad=false"];
+
+/** NVRTC under the names that toolkits give it; `KVTUNER_NVRTC` names another. */
+const libraryNames = (): readonly string[] => {
+  const named = process.env["KVTUNER_NVRTC"];
+  if (named) return [named];
+  return process.platform === "win32"
+    ? ["nvrtc64_130_0.dll", "nvrtc64_120_0.dll"]
+    : ["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"];
+};
+
+/**
+ * Loads NVRTC.
+ *
+ * @throws CudaError `CUDA_COMPILER_MISSING`
+ */
+export const openCompiler = async (): Promise<Compiler> => {
+  const names = libraryNames();
+  const library = await loadLibrary(names);
+  if ("length" in library) throw missing(names, library[0]);
+  const nvrtc = nvrtcFunctions(library);
+  const version = versionOf(nvrtc);
+  const builtins = await loadBuiltins(names[0]!, version);
+  return { version, compile: (source, architecture) => compile(nvrtc, source, architecture), builtins };
+};
+
+/** NVRTC looks for a library of its own by name alone; beside one that was named by its path, the system does not find it. */
+const loadBuiltins = async (path: string, version: string): Promise<unknown> =>
+  isAbsolute(path) ? loadLibrary([join(dirname(path), `libnvrtc-builtins.so.${version}`)]) : undefined;
+
+const versionOf = (nvrtc: NvrtcFunctions): string => {
+  const [major, minor] = [new Int32Array(1), new Int32Array(1)];
+  nvrtc.nvrtcVersion(major, minor);
+  return `${major[0]}.${minor[0]}`;
+};
+
+const compile = (nvrtc: NvrtcFunctions, source: string, architecture: string): Uint8Array => {
+  const program = new BigUint64Array(1);
+  nvrtc.nvrtcCreateProgram(program, source, "kvtuner.cu", 0, null, null);
+  try {
+    const options = [`--gpu-architecture=${architecture}`, ...COMPILE_OPTIONS];
+    const result = nvrtc.nvrtcCompileProgram(program[0]!, options.length, options);
+    if (result === INVALID_OPTION) throw unknownArchitecture(nvrtc, architecture);
+    if (result !== 0) throw refused(logOf(nvrtc, program[0]!), architecture);
+    return imageOf(nvrtc, program[0]!, architecture.startsWith("sm_") ? "CUBIN" : "PTX");
+  } finally {
+    nvrtc.nvrtcDestroyProgram(program);
+  }
+};
+
+const imageOf = (nvrtc: NvrtcFunctions, program: Handle, kind: "CUBIN" | "PTX"): Uint8Array =>
+  answer(
+    (size) => nvrtc[`nvrtcGet${kind}Size`](program, size),
+    (image) => nvrtc[`nvrtcGet${kind}`](program, image),
+  );
+
+const logOf = (nvrtc: NvrtcFunctions, program: Handle): string =>
+  new TextDecoder().decode(
+    answer(
+      (size) => nvrtc.nvrtcGetProgramLogSize(program, size),
+      (log) => nvrtc.nvrtcGetProgramLog(program, log),
+    ),
+  );
+
+const answer = (askSize: (size: Out) => number, ask: (bytes: Out) => number): Uint8Array => {
+  const size = new BigUint64Array(1);
+  askSize(size);
+  const bytes = new Uint8Array(Number(size[0]));
+  ask(bytes);
+  return bytes;
+};
+
+const missing = (names: readonly string[], cause: unknown): CudaError =>
+  new CudaError(
+    "CUDA_COMPILER_MISSING",
+    `expected NVRTC (${names.join(" or ")}), it cannot be loaded; install the CUDA toolkit or the PyPI wheel nvidia-cuda-nvrtc, or name the library in KVTUNER_NVRTC`,
+    { cause },
+  );
+
+const unknownArchitecture = (nvrtc: NvrtcFunctions, architecture: string): CudaError =>
+  new CudaError(
+    "CUDA_ARCHITECTURE",
+    `expected an architecture that NVRTC ${versionOf(nvrtc)} compiles for, got ${architecture}; use a CUDA toolkit that knows the GPU`,
+  );
+
+const refused = (log: string, architecture: string): CudaError =>
+  new CudaError(
+    "CUDA_COMPILE_FAILED",
+    `expected the kernels to compile for ${architecture}, NVRTC refused them; please report this: ${log}`,
+  );

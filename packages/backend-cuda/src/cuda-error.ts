@@ -1,0 +1,17 @@
+import { KvtunerError } from "@kvtuner/plan";
+
+/**
+ * What stands between this package and a GPU; `code` says what, the message what to do:
+ *
+ * - `CUDA_DRIVER_MISSING`: no driver library can be loaded
+ * - `CUDA_DRIVER_TOO_OLD`: the driver knows neither the API nor the kernels' instructions
+ * - `CUDA_NO_DEVICE`: there is no GPU of that index
+ * - `CUDA_ARCHITECTURE`: the GPU is older than sm_80, or the compiler does not know it
+ * - `CUDA_COMPILER_MISSING`: NVRTC was asked for, and cannot be loaded
+ * - `CUDA_COMPILE_FAILED`: NVRTC refused the kernels; the message has its log
+ * - `CUDA_LAUNCH_FAILED`: the driver refused a call
+ * - `CUDA_DEVICE_LOST`: a kernel failed on the GPU, or the GPU is gone; caches on it are lost
+ */
+export class CudaError extends KvtunerError {
+  override readonly name = "CudaError";
+}

@@ -1,0 +1,102 @@
+import { OutOfMemoryError } from "@kvtuner/backend";
+import type { Device, DeviceDescription, DeviceMemory, KernelName, Launch, Numbers } from "../device/device.ts";
+import type { ArgumentBlock } from "./argument-block.ts";
+import type { DriverFunctions, Handle } from "./driver-functions.ts";
+import { assertSuccess, isOutOfMemory } from "./driver-result.ts";
+import type { FoundDevice } from "./find-device.ts";
+
+/** A GPU through the driver API: its primary context, its default stream, one module of kernels. */
+export class DriverDevice implements Device {
+  readonly description: DeviceDescription;
+  readonly #driver: DriverFunctions;
+  readonly #device: number;
+  readonly #context: Handle;
+  readonly #module: Handle;
+  readonly #kernels = new Map<KernelName, Handle>();
+  readonly #block: ArgumentBlock;
+  readonly #out = new BigUint64Array(1);
+  /** Addresses; the context may outlive this device, for others of the process may hold it. */
+  readonly #allocated = new Set<number>();
+  #isDisposed = false;
+
+  /** @param image of the kernels' module, as the driver loads it: a binary for the architecture, or PTX that ends with 0 */
+  constructor(driver: DriverFunctions, { device, description }: FoundDevice, image: Uint8Array, block: ArgumentBlock) {
+    this.#driver = driver;
+    this.#device = device;
+    this.description = description;
+    this.#block = block;
+    assertSuccess("cuDevicePrimaryCtxRetain", driver.cuDevicePrimaryCtxRetain(this.#out, device));
+    this.#context = this.#out[0]!;
+    try {
+      this.#enter();
+      assertSuccess("cuModuleLoadData", driver.cuModuleLoadData(this.#out, image));
+    } catch (error) {
+      driver.cuDevicePrimaryCtxRelease_v2(device);
+      throw error;
+    }
+    this.#module = this.#out[0]!;
+  }
+
+  allocate(sizeBytes: number): DeviceMemory {
+    this.#enter();
+    const result = this.#driver.cuMemAlloc_v2(this.#out, sizeBytes);
+    if (isOutOfMemory(result))
+      throw new OutOfMemoryError(sizeBytes, this.description.memoryBytes, {
+        what: `the memory of ${this.description.name}`,
+      });
+    assertSuccess("cuMemAlloc", result);
+    const address = Number(this.#out[0]);
+    this.#allocated.add(address);
+    return { address, sizeBytes };
+  }
+
+  free({ address }: DeviceMemory): void {
+    if (!this.#allocated.delete(address)) return;
+    this.#enter();
+    assertSuccess("cuMemFree", this.#driver.cuMemFree_v2(address));
+  }
+
+  upload(address: number, numbers: Numbers): void {
+    this.#enter();
+    assertSuccess("cuMemcpyHtoD", this.#driver.cuMemcpyHtoD_v2(address, numbers, numbers.byteLength));
+  }
+
+  download(address: number, numbers: Numbers): void {
+    this.#enter();
+    assertSuccess("cuMemcpyDtoH", this.#driver.cuMemcpyDtoH_v2(numbers, address, numbers.byteLength));
+  }
+
+  launch({ kernel, grid: [x, y, z], threads, sharedBytes, argumentBytes }: Launch): void {
+    this.#enter();
+    const handle = this.#kernelOf(kernel);
+    this.#block.bytes.set(argumentBytes);
+    const { parameters } = this.#block;
+    const result = this.#driver.cuLaunchKernel(handle, x, y, z, threads, 1, 1, sharedBytes, 0, parameters, null);
+    assertSuccess(`cuLaunchKernel of ${kernel}`, result);
+  }
+
+  dispose(): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    this.#driver.cuCtxSetCurrent(this.#context);
+    for (const address of this.#allocated) this.#driver.cuMemFree_v2(address);
+    this.#allocated.clear();
+    this.#driver.cuModuleUnload(this.#module);
+    this.#driver.cuDevicePrimaryCtxRelease_v2(this.#device);
+    this.#block.free();
+  }
+
+  /** Other code of the process may have made another context current. */
+  #enter(): void {
+    assertSuccess("cuCtxSetCurrent", this.#driver.cuCtxSetCurrent(this.#context));
+  }
+
+  #kernelOf(name: KernelName): Handle {
+    const known = this.#kernels.get(name);
+    if (known !== undefined) return known;
+    assertSuccess("cuModuleGetFunction", this.#driver.cuModuleGetFunction(this.#out, this.#module, name));
+    const handle = this.#out[0]!;
+    this.#kernels.set(name, handle);
+    return handle;
+  }
+}

@@ -1,0 +1,121 @@
+import type { KvCache } from "@kvtuner/backend";
+import { type CacheShape, layerScheme } from "@kvtuner/plan";
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { createCudaBackend, type CudaBackend } from "../cuda-backend.ts";
+import { callTensors } from "../test-support/calls.ts";
+import { noCompiler } from "../test-support/compile-driver.ts";
+import { type CpuDriver, openCpuDriver } from "../test-support/cpu-driver.ts";
+
+const SHAPE: CacheShape = { layers: 2, queryHeads: 2, kvHeads: 1, headSize: 64 };
+const PLAN = { shape: SHAPE, layers: [0, 1].map(() => layerScheme("kivi", { key: 4, value: 2 })) };
+const GIBIBYTE = 2 ** 30;
+
+const reason = noCompiler();
+
+describe.skipIf(reason)(`a driver on the CPU${reason ? ` (${reason})` : ""}`, () => {
+  let driver: CpuDriver;
+  let backend: CudaBackend | undefined;
+
+  const create = async (): Promise<CudaBackend> => {
+    backend = await createCudaBackend({ driver: driver.path, kernels: "ptx" });
+    return backend;
+  };
+  const filledCache = async (tokens: number): Promise<KvCache> => {
+    const cache = await (await create()).createCache(SHAPE, PLAN);
+    for (const layer of [0, 1]) await cache.attend(layer, ...callTensors(SHAPE, tokens, layer));
+    return cache;
+  };
+  const next = (cache: KvCache): Promise<unknown> => cache.attend(0, ...callTensors(SHAPE, 1, 9));
+
+  beforeAll(() => {
+    driver = openCpuDriver();
+  }, 120_000);
+  afterEach(async () => {
+    driver.recover();
+    driver.setCapacity(4 * GIBIBYTE);
+    driver.setCapability(9, 0);
+    driver.setDriverVersion(13_000);
+    driver.setDevices(1);
+    await backend?.dispose();
+    backend = undefined;
+    expect(driver.allocatedBytes()).toBe(0);
+  });
+
+  test.each([
+    ["cuInit", 100, "CUDA_NO_DEVICE"],
+    ["cuInit", 803, "CUDA_DRIVER_TOO_OLD"],
+    ["cuDevicePrimaryCtxRetain", 2, "CUDA_DEVICE_LOST"],
+    ["cuModuleLoadData", 222, "CUDA_DRIVER_TOO_OLD"],
+    ["cuModuleLoadData", 209, "CUDA_ARCHITECTURE"],
+  ])("that refuses %s with %i is told as %s, with what to do", async (call, result, code) => {
+    driver.failNext(call, result);
+    await expect(create()).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(new RegExp(`^expected .*; .*${call} gave ${result}`)) as string,
+    });
+  });
+
+  test("that is too old, has too old a GPU, or none of that index, is told apart", async () => {
+    driver.setDriverVersion(11_080);
+    await expect(create()).rejects.toMatchObject({ code: "CUDA_DRIVER_TOO_OLD", message: /CUDA 11\.8/ });
+    driver.setDriverVersion(13_000);
+    driver.setCapability(7, 5);
+    await expect(create()).rejects.toMatchObject({ code: "CUDA_ARCHITECTURE", message: /CPU has sm_75/ });
+    driver.setCapability(12, 0);
+    expect((await create()).device).toMatchObject({ name: "CPU", architecture: "sm_120" });
+    await expect(createCudaBackend({ driver: driver.path, device: 1 })).rejects.toMatchObject({
+      code: "CUDA_NO_DEVICE",
+    });
+    await expect(createCudaBackend({ driver: driver.path, kernels: "ptx", maxTokens: -1 })).rejects.toMatchObject({
+      code: "BACKEND_LIMIT",
+    });
+  });
+
+  test("whose memory is full leaves the cache as it was, and goes on when there is room again", async () => {
+    const cache = await filledCache(70);
+    const before = await cache.snapshot();
+    driver.setCapacity(driver.allocatedBytes());
+    await expect(cache.attend(0, ...callTensors(SHAPE, 500))).rejects.toMatchObject({ code: "BACKEND_OUT_OF_MEMORY" });
+    await expect(
+      cache.retune({ shape: SHAPE, layers: PLAN.layers.map(() => layerScheme("kivi", { key: 2, value: 2 })) }),
+    ).rejects.toMatchObject({ code: "BACKEND_OUT_OF_MEMORY" });
+    driver.setCapacity(4 * GIBIBYTE);
+    expect(await cache.snapshot()).toEqual(before);
+    await next(cache);
+  });
+
+  test("gives back all that a cache took when it is disposed of", async () => {
+    const cache = await filledCache(300);
+    const other = await backend!.createCache(SHAPE, PLAN);
+    const restored = await backend!.restoreCache(SHAPE, PLAN, await cache.snapshot());
+    const heldBytes = driver.allocatedBytes();
+    await restored.dispose();
+    await cache.dispose();
+    expect(heldBytes - driver.allocatedBytes()).toBeGreaterThan(cacheBytes());
+    await other.dispose();
+    const staged = driver.allocatedBytes();
+    await (await backend!.createCache(SHAPE, PLAN)).dispose();
+    expect(driver.allocatedBytes()).toBe(staged);
+  });
+
+  test("that is lost in the middle says so from then on; a snapshot taken before goes on elsewhere", async () => {
+    const cache = await filledCache(40);
+    const snapshot = await cache.snapshot();
+    driver.failNext("cuMemcpyDtoH_v2", 700);
+    await expect(next(cache)).rejects.toMatchObject({ code: "CUDA_DEVICE_LOST", message: /go on from a snapshot/ });
+    await backend!.dispose();
+    const restored = await (await create()).restoreCache(SHAPE, PLAN, snapshot);
+    await next(restored);
+    expect(restored.length).toBe(40);
+  });
+
+  test("that refuses a launch says which", async () => {
+    const cache = await filledCache(40);
+    driver.failNext("cuLaunchKernel", 701);
+    await expect(next(cache)).rejects.toMatchObject({ code: "CUDA_LAUNCH_FAILED", message: /append_rows gave 701/ });
+    await next(cache);
+  });
+});
+
+/** Two caches of 300 tokens, at the least. */
+const cacheBytes = (): number => 2 * 2 * 300 * 64 * (0.5 + 0.25);

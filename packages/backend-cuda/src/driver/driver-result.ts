@@ -1,0 +1,44 @@
+import { CudaError } from "../cuda-error.ts";
+
+/** Result codes of the driver API that are told apart. Source: cuda.h, enum CUresult. */
+const OUT_OF_MEMORY = 2;
+const NO_DEVICE: readonly number[] = [100, 101];
+const TOO_OLD: readonly number[] = [35, 222, 803, 804];
+const WRONG_ARCHITECTURE: readonly number[] = [209, 221, 300, 301];
+/** Refused before anything ran. */
+const REFUSED: readonly number[] = [1, 3, 4, 200, 201, 218, 400, 500, 701, 720, 801, 802];
+
+/** Is the device's memory full? */
+export const isOutOfMemory = (result: number): boolean => result === OUT_OF_MEMORY;
+
+/**
+ * Checks a result of the driver.
+ *
+ * @param call name of the function, for the message
+ * @throws CudaError
+ */
+export const assertSuccess = (call: string, result: number): void => {
+  if (result !== 0) throw new CudaError(codeOf(result), `${messageOf(result)} (${call} gave ${result})`);
+};
+
+const codeOf = (result: number): string => {
+  if (NO_DEVICE.includes(result)) return "CUDA_NO_DEVICE";
+  if (TOO_OLD.includes(result)) return "CUDA_DRIVER_TOO_OLD";
+  if (WRONG_ARCHITECTURE.includes(result)) return "CUDA_ARCHITECTURE";
+  return REFUSED.includes(result) ? "CUDA_LAUNCH_FAILED" : "CUDA_DEVICE_LOST";
+};
+
+const messageOf = (result: number): string => MESSAGES[codeOf(result)]!;
+
+const MESSAGES: Readonly<Record<string, string>> = {
+  CUDA_NO_DEVICE:
+    "expected an NVIDIA GPU, the driver found none of that index; run nvidia-smi, and look at CUDA_VISIBLE_DEVICES",
+  CUDA_DRIVER_TOO_OLD:
+    "expected a driver that knows the kernels' instructions, got an older one; install driver 580 or later",
+  CUDA_ARCHITECTURE:
+    "expected kernels for this GPU's architecture, got others; empty the folder of compiled kernels, or update the driver",
+  CUDA_LAUNCH_FAILED:
+    "expected the driver to take a call, it was refused; another program may have changed the device, please report it if not",
+  CUDA_DEVICE_LOST:
+    "expected kernels to end well, the device failed; its caches are lost: make a new backend, in a new process if it stays so, and go on from a snapshot",
+};

@@ -1,0 +1,26 @@
+import { type ImageOptions, kernelImage, type KernelOrigin } from "../compiler/kernel-image.ts";
+import type { Device } from "../device/device.ts";
+import { createArgumentBlock } from "./argument-block.ts";
+import { DriverDevice } from "./driver-device.ts";
+import { findDevice } from "./find-device.ts";
+import { openDriver } from "./open-driver.ts";
+
+/** Which GPU, and its kernels. */
+export interface OpenOptions extends ImageOptions {
+  readonly device?: number;
+  readonly driver?: string;
+}
+
+/** A GPU with the kernels loaded. */
+export interface OpenedDevice {
+  readonly device: Device;
+  readonly origin: KernelOrigin;
+}
+
+/** Finds a GPU through the driver, comes by the kernels for it, and loads them. Throws a CudaError of each step. */
+export const openDevice = async (options: OpenOptions): Promise<OpenedDevice> => {
+  const driver = await openDriver(options.driver);
+  const found = findDevice(driver, options.device ?? 0);
+  const { image, origin } = await kernelImage(found.description.architecture, options);
+  return { device: new DriverDevice(driver, found, image, await createArgumentBlock()), origin };
+};

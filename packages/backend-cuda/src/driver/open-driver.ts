@@ -1,0 +1,56 @@
+import { CudaError } from "../cuda-error.ts";
+import { type DriverFunctions, driverFunctions } from "./driver-functions.ts";
+import { assertSuccess } from "./driver-result.ts";
+import { loadLibrary } from "./load-library.ts";
+
+/** CUDA 12.0: what the functions that are used need. */
+const OLDEST_VERSION = 12_000;
+
+const libraryNames = (): readonly string[] =>
+  process.platform === "win32" ? ["nvcuda.dll"] : ["libcuda.so.1", "libcuda.so"];
+
+/**
+ * Loads and initializes the driver.
+ *
+ * @param path of the driver library; where the system finds it without one
+ * @throws CudaError `CUDA_DRIVER_MISSING`, `CUDA_DRIVER_TOO_OLD` or `CUDA_NO_DEVICE`
+ */
+export const openDriver = async (path?: string): Promise<DriverFunctions> => {
+  const names = path === undefined ? libraryNames() : [path];
+  const library = await loadLibrary(names);
+  if ("length" in library) throw missing(names, library[0]);
+  const driver = functionsOf(library);
+  assertSuccess("cuInit", driver.cuInit(0));
+  assertVersion(driver);
+  return driver;
+};
+
+const functionsOf = (library: Parameters<typeof driverFunctions>[0]): DriverFunctions => {
+  try {
+    return driverFunctions(library);
+  } catch (cause) {
+    throw tooOld("one that lacks functions", cause);
+  }
+};
+
+const assertVersion = (driver: DriverFunctions): void => {
+  const version = new Int32Array(1);
+  assertSuccess("cuDriverGetVersion", driver.cuDriverGetVersion(version));
+  if (version[0]! < OLDEST_VERSION) throw tooOld(`one for CUDA ${versionText(version[0]!)}`);
+};
+
+const versionText = (version: number): string => `${Math.floor(version / 1000)}.${Math.floor((version % 1000) / 10)}`;
+
+const missing = (names: readonly string[], cause: unknown): CudaError =>
+  new CudaError(
+    "CUDA_DRIVER_MISSING",
+    `expected the NVIDIA driver (${names.join(" or ")}), it cannot be loaded; install driver 580 or later, make it visible in the container, or choose another backend`,
+    { cause },
+  );
+
+const tooOld = (got: string, cause?: unknown): CudaError =>
+  new CudaError(
+    "CUDA_DRIVER_TOO_OLD",
+    `expected an NVIDIA driver for CUDA ${versionText(OLDEST_VERSION)} or later, got ${got}; install driver 580 or later`,
+    { cause },
+  );

@@ -1,0 +1,104 @@
+import type { CacheShape } from "@kvtuner/plan";
+import type { KernelName } from "../device/device.ts";
+import { ArgumentWriter } from "./argument-writer.ts";
+import type { PackedTensor } from "./packed-tensor.ts";
+import { splitContext, type Splits } from "./splits.ts";
+import { CODE_PAGE_TOKENS, groupSizeOf } from "./tensor-layout.ts";
+import type { Workspace } from "./workspace.ts";
+
+/** As in kernels/attention.cu. */
+const THREADS = 128;
+const WARPS = 4;
+const OCTET = 8;
+const MAX_HEAD_SIZE = 256;
+
+/** Queries of one launch: the sums of its splits take memory. */
+const LAUNCH_TOKENS = 256;
+
+/** Keys and values of a layer, which hold the tokens of the call. */
+export interface AttendedLayer {
+  readonly key: PackedTensor;
+  readonly value: PackedTensor;
+  readonly shape: CacheShape;
+}
+
+/** Queries and outputs on the device, float32 `[tokens, queryHeads * headSize]`. */
+export interface Queries {
+  readonly query: number;
+  readonly output: number;
+  readonly tokens: number;
+  /** Tokens that the layer held before the call. */
+  readonly before: number;
+}
+
+/** Causal attention of new tokens, a few hundred at a time. */
+export const attend = (workspace: Workspace, layer: AttendedLayer, queries: Queries): void => {
+  const { queryHeads, headSize } = layer.shape;
+  for (let first = 0; first < queries.tokens; first += LAUNCH_TOKENS) {
+    const offsetBytes = 4 * first * queryHeads * headSize;
+    attendSome(workspace, layer, {
+      query: queries.query + offsetBytes,
+      output: queries.output + offsetBytes,
+      tokens: Math.min(LAUNCH_TOKENS, queries.tokens - first),
+      before: queries.before + first,
+    });
+  }
+};
+
+const attendSome = (workspace: Workspace, layer: AttendedLayer, queries: Queries): void => {
+  const { key, value, shape } = layer;
+  const { tokens, before } = queries;
+  const { rows, kernel } = kernelFor((tokens * shape.queryHeads) / shape.kvHeads);
+  const rowTiles = Math.ceil((tokens * shape.queryHeads) / shape.kvHeads / rows);
+  const lengths = { shortest: before + 1, longest: before + tokens };
+  const { multiprocessors } = workspace.device.description;
+  const splits = splitContext(key.layout, value.layout, lengths, rowTiles * shape.kvHeads, multiprocessors);
+  const argumentBytes = writeArguments(workspace, layer, queries, splits);
+  workspace.device.launch({
+    kernel,
+    grid: [splits.count, shape.kvHeads, rowTiles],
+    threads: THREADS,
+    sharedBytes: attendSharedBytes(rows, key),
+    argumentBytes,
+  });
+  workspace.device.launch({
+    kernel: "reduce_splits",
+    grid: [tokens * shape.queryHeads, 1, 1],
+    threads: THREADS,
+    sharedBytes: 4 * 2 * MAX_HEAD_SIZE,
+    argumentBytes,
+  });
+};
+
+/** The kernel with as few rows a block as hold those of a KV head, eight at most. */
+const kernelFor = (rowsOfHead: number): { readonly rows: number; readonly kernel: KernelName } => {
+  if (rowsOfHead <= 1) return { rows: 1, kernel: "attend_1_row" };
+  return rowsOfHead <= 4 ? { rows: 4, kernel: "attend_4_rows" } : { rows: 8, kernel: "attend_8_rows" };
+};
+
+/** Bytes of `AttendShared`. */
+const attendSharedBytes = (rows: number, { layout }: PackedTensor): number => {
+  const { scheme, headSize } = layout;
+  const isStaged = scheme.bits < 16 && scheme.axis === "channel";
+  const parameters = isStaged ? (CODE_PAGE_TOKENS / groupSizeOf(layout)) * headSize : 0;
+  const partials = Math.max(WARPS * rows * CODE_PAGE_TOKENS, THREADS * OCTET);
+  return 4 * (rows * headSize + 2 * parameters + partials + 5 * rows);
+};
+
+/** Writes the `AttendArguments` of kernels/attention.cu. */
+const writeArguments = (
+  { staging }: Workspace,
+  { key, value, shape }: AttendedLayer,
+  { query, output, tokens, before }: Queries,
+  { splitTokens, segmentSplits, count }: Splits,
+): Uint8Array => {
+  const vectors = tokens * shape.queryHeads * count;
+  return value
+    .writeView(key.writeView(new ArgumentWriter()))
+    .address(query)
+    .address(staging.room("sums", 4 * vectors * shape.headSize))
+    .address(staging.room("statistics", 4 * 2 * vectors))
+    .address(output)
+    .integers(tokens, before, shape.queryHeads / shape.kvHeads, splitTokens, ...segmentSplits, count)
+    .bytes();
+};

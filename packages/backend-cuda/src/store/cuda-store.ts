@@ -1,0 +1,91 @@
+import type { CacheImage, CachePlan, CacheStore, CallRows } from "@kvtuner/backend";
+import { type CacheBytes, type CacheShape, layerBytes, sumBytes } from "@kvtuner/plan";
+import { PackedLayer } from "./packed-layer.ts";
+import { exportTensor, importTensor } from "./tensor-image.ts";
+import type { Workspace } from "./workspace.ts";
+
+/** Packed layers on a device. Everything is synchronous, so that calls take turns, also those of several caches. */
+export class CudaStore implements CacheStore {
+  readonly #workspace: Workspace;
+  readonly #shape: CacheShape;
+  #layers: readonly PackedLayer[];
+
+  /** Empty. */
+  constructor(workspace: Workspace, plan: CachePlan) {
+    this.#workspace = workspace;
+    this.#shape = plan.shape;
+    this.#layers = emptyLayers(workspace, plan);
+  }
+
+  /**
+   * A store of what a snapshot holds.
+   *
+   * @throws OutOfMemoryError
+   */
+  static restore(workspace: Workspace, plan: CachePlan, { length, tensors }: CacheImage): CudaStore {
+    const store = new CudaStore(workspace, plan);
+    try {
+      for (const [index, layer] of store.#layers.entries()) {
+        layer.length = length;
+        for (const tensor of ["key", "value"] as const)
+          importTensor(workspace, layer[tensor], length, tensors[index]![tensor]);
+      }
+      return store;
+    } catch (error) {
+      store.clear();
+      throw error;
+    }
+  }
+
+  lengths(): number[] {
+    return this.#layers.map(({ length }) => length);
+  }
+
+  attend(layer: number, call: CallRows): Float32Array {
+    return this.#layers[layer]!.attend(call);
+  }
+
+  truncate(length: number): void {
+    for (const layer of this.#layers) layer.reserveTruncation(length);
+    for (const layer of this.#layers) layer.truncate(length);
+  }
+
+  /** Holds both caches until the last layer is encoded. */
+  retune(plan: CachePlan): void {
+    const layers = emptyLayers(this.#workspace, plan);
+    try {
+      for (const [index, layer] of layers.entries()) layer.appendDecoded(this.#layers[index]!);
+    } catch (error) {
+      release(this.#workspace, layers);
+      throw error;
+    }
+    release(this.#workspace, this.#layers);
+    this.#layers = layers;
+  }
+
+  /** Pages hold the bytes of the plan and nothing between them; of the last page of a tensor, those that are in use. */
+  bytes(): CacheBytes {
+    return sumBytes(this.#layers.map(({ scheme, length }) => layerBytes(scheme, this.#shape, length)));
+  }
+
+  images(): CacheImage["tensors"] {
+    return this.#layers.map(({ key, value, length }) => ({
+      key: exportTensor(this.#workspace, key, length),
+      value: exportTensor(this.#workspace, value, length),
+    }));
+  }
+
+  clear(): void {
+    release(this.#workspace, this.#layers);
+    this.#layers = [];
+  }
+}
+
+const emptyLayers = (workspace: Workspace, { shape, layers }: CachePlan): PackedLayer[] =>
+  layers.map((scheme) => new PackedLayer(workspace, shape, scheme));
+
+/** Gives the memory back to the device, for others. */
+const release = ({ pool }: Workspace, layers: readonly PackedLayer[]): void => {
+  for (const layer of layers) layer.clear();
+  pool.trim();
+};

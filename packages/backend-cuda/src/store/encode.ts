@@ -1,0 +1,74 @@
+import { ArgumentWriter } from "./argument-writer.ts";
+import type { PackedTensor } from "./packed-tensor.ts";
+import { groupSizeOf, prefixAt } from "./tensor-layout.ts";
+import type { Workspace } from "./workspace.ts";
+
+/** As in kernels/encode.cu and kernels/images.cu. */
+const APPEND_THREADS = 128;
+const ENCODE_THREADS = 64;
+const DECODE_THREADS = 64;
+const OCTET = 8;
+
+/** Shared memory for a row of the largest head, its extremes and parameters. */
+const ENCODE_SHARED_BYTES = 256 * (4 + 8 + 4);
+const DECODE_SHARED_BYTES = 256 * 4;
+
+/** Rounds float32 rows on the device, `[tokens, kvHeads * headSize]`, into 16 bits behind the `before` tokens held. */
+export const appendRows = (
+  { device }: Workspace,
+  tensor: PackedTensor,
+  rows: number,
+  tokens: number,
+  before: number,
+): void => {
+  const { kvHeads, headSize } = tensor.layout;
+  const threads = (tokens * kvHeads * headSize) / OCTET;
+  device.launch({
+    kernel: "append_rows",
+    grid: [Math.ceil(threads / APPEND_THREADS), 1, 1],
+    threads: APPEND_THREADS,
+    sharedBytes: 0,
+    argumentBytes: tensor.writeView(new ArgumentWriter()).address(rows).integers(tokens, before).bytes(),
+  });
+};
+
+/** Encodes the blocks that are full at length `to` and were not at `from`. Their tokens are there in 16 bits. */
+export const encodeBlocks = ({ device }: Workspace, tensor: PackedTensor, from: number, to: number): void => {
+  const { layout } = tensor;
+  const first = prefixAt(layout, from);
+  const tokens = prefixAt(layout, to) - first;
+  if (tokens === 0) return;
+  const isChannel = layout.scheme.axis === "channel";
+  device.launch({
+    kernel: isChannel ? "encode_groups" : "encode_rows",
+    grid: [isChannel ? tokens / groupSizeOf(layout) : tokens, layout.kvHeads, 1],
+    threads: ENCODE_THREADS,
+    sharedBytes: ENCODE_SHARED_BYTES,
+    argumentBytes: tensor.writeView(new ArgumentWriter()).integers(first).bytes(),
+  });
+};
+
+/** What of a tensor is decoded. */
+export interface DecodedTokens {
+  /** Tokens that the source holds. */
+  readonly length: number;
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** Rows of `source` as a query reads them, rounded to float16, to their places among the 16-bit numbers of `target`. */
+export const decodeRows = (
+  { device }: Workspace,
+  source: PackedTensor,
+  target: PackedTensor,
+  { length, begin, end }: DecodedTokens,
+): void => {
+  if (begin >= end) return;
+  device.launch({
+    kernel: "decode_rows",
+    grid: [end - begin, source.layout.kvHeads, 1],
+    threads: DECODE_THREADS,
+    sharedBytes: DECODE_SHARED_BYTES,
+    argumentBytes: target.writeView(source.writeView(new ArgumentWriter())).integers(length, begin).bytes(),
+  });
+};

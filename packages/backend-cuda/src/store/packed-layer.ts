@@ -1,0 +1,90 @@
+import type { CallRows } from "@kvtuner/backend";
+import type { CacheShape, LayerScheme } from "@kvtuner/plan";
+import { attend } from "./attend.ts";
+import { appendRows, decodeRows, encodeBlocks } from "./encode.ts";
+import { PackedTensor } from "./packed-tensor.ts";
+import { layoutOf } from "./tensor-layout.ts";
+import type { Workspace } from "./workspace.ts";
+
+/** Tokens that are decoded and encoded anew at a time: in 16 bits they take memory. */
+const RETUNE_TOKENS = 1024;
+
+/** One layer's cache on a device. */
+export class PackedLayer {
+  readonly scheme: LayerScheme;
+  readonly key: PackedTensor;
+  readonly value: PackedTensor;
+  readonly #workspace: Workspace;
+  readonly #shape: CacheShape;
+  length = 0;
+
+  constructor(workspace: Workspace, shape: CacheShape, scheme: LayerScheme) {
+    this.#workspace = workspace;
+    this.#shape = shape;
+    this.scheme = scheme;
+    this.key = new PackedTensor(workspace, layoutOf(scheme, "key", shape));
+    this.value = new PackedTensor(workspace, layoutOf(scheme, "value", shape));
+  }
+
+  /** Appends and attends. What can fail for lack of memory comes before what changes the layer. */
+  attend({ tokens, query, key, value }: CallRows): Float32Array {
+    const { device, staging } = this.#workspace;
+    const output = new Float32Array(query.length);
+    const outputAddress = staging.room("output", output.byteLength);
+    const queryAddress = staging.bring("query", query);
+    this.#append({ tokens, key: staging.bring("key", key), value: staging.bring("value", value) });
+    const queries = { query: queryAddress, output: outputAddress, tokens, before: this.length };
+    attend(this.#workspace, { key: this.key, value: this.value, shape: this.#shape }, queries);
+    device.download(outputAddress, output);
+    this.#settle(this.length + tokens);
+    return output;
+  }
+
+  /** @throws OutOfMemoryError, and the layer is as it was */
+  reserveTruncation(length: number): void {
+    for (const tensor of [this.key, this.value]) tensor.exact.reserve(...tensor.reopened(this.length, length));
+  }
+
+  /** Forgets the tokens from `length` on; there is room for what comes back into 16 bits. */
+  truncate(length: number): void {
+    for (const tensor of [this.key, this.value]) {
+      const [begin, end] = tensor.reopened(this.length, length);
+      decodeRows(this.#workspace, tensor, tensor, { length: this.length, begin, end });
+      tensor.truncate(length);
+    }
+    this.#settle(length);
+  }
+
+  /** Takes in all tokens of a layer, decoded; this one is empty. */
+  appendDecoded(source: PackedLayer): void {
+    for (let begin = 0; begin < source.length; begin += RETUNE_TOKENS) {
+      const end = Math.min(source.length, begin + RETUNE_TOKENS);
+      for (const tensor of ["key", "value"] as const) {
+        this[tensor].reserve(begin, end);
+        decodeRows(this.#workspace, source[tensor], this[tensor], { length: source.length, begin, end });
+        encodeBlocks(this.#workspace, this[tensor], begin, end);
+      }
+      this.#settle(end);
+    }
+  }
+
+  clear(): void {
+    this.key.clear();
+    this.value.clear();
+  }
+
+  #append(rows: { readonly tokens: number; readonly key: number; readonly value: number }): void {
+    const end = this.length + rows.tokens;
+    for (const tensor of ["key", "value"] as const) this[tensor].reserve(this.length, end);
+    for (const tensor of ["key", "value"] as const) {
+      appendRows(this.#workspace, this[tensor], rows[tensor], rows.tokens, this.length);
+      encodeBlocks(this.#workspace, this[tensor], this.length, end);
+    }
+  }
+
+  #settle(length: number): void {
+    this.key.settle(length);
+    this.value.settle(length);
+    this.length = length;
+  }
+}

@@ -1,0 +1,76 @@
+import type { ArgumentWriter } from "./argument-writer.ts";
+import { PagedMemory } from "./paged-memory.ts";
+import {
+  CODE_PAGE_TOKENS,
+  codePageBytes,
+  EXACT_PAGE_TOKENS,
+  exactPageBytes,
+  groupSizeOf,
+  prefixAt,
+  type TensorLayout,
+} from "./tensor-layout.ts";
+import type { Workspace } from "./workspace.ts";
+
+/** Keys, or values, of one layer: pages of codes behind the sinks, and pages of 16-bit numbers for all other tokens. */
+export class PackedTensor {
+  readonly layout: TensorLayout;
+  readonly codes: PagedMemory;
+  readonly exact: PagedMemory;
+
+  /** Without tokens. */
+  constructor({ device, pool }: Workspace, layout: TensorLayout) {
+    this.layout = layout;
+    this.codes = new PagedMemory(device, pool, CODE_PAGE_TOKENS, codePageBytes(layout));
+    this.exact = new PagedMemory(device, pool, EXACT_PAGE_TOKENS, exactPageBytes(layout));
+  }
+
+  /**
+   * Room for the tokens `from .. to - 1` in 16 bits, and for the codes that they fill.
+   *
+   * @throws OutOfMemoryError
+   */
+  reserve(from: number, to: number): void {
+    this.exact.reserve(from, to);
+    this.codes.reserve(prefixAt(this.layout, from), prefixAt(this.layout, to));
+  }
+
+  /** Lets go of 16-bit numbers that no query of a length asks for. */
+  settle(length: number): void {
+    const { sinks } = this.layout.layer;
+    this.exact.release(sinks, sinks + prefixAt(this.layout, length));
+  }
+
+  /** Tokens that are codes at `from` but must be in 16 bits at the shorter `to`, as `[begin, end)`. */
+  reopened(from: number, to: number): readonly [begin: number, end: number] {
+    const { sinks } = this.layout.layer;
+    return [sinks + prefixAt(this.layout, to), Math.min(to, sinks + prefixAt(this.layout, from))];
+  }
+
+  /** Lets go of what tokens from `length` on took. */
+  truncate(length: number): void {
+    this.exact.truncate(length);
+    this.codes.truncate(prefixAt(this.layout, length));
+  }
+
+  clear(): void {
+    this.exact.clear();
+    this.codes.clear();
+  }
+
+  /** Writes the `TensorView` of kernels/tensor.cuh. */
+  writeView(writer: ArgumentWriter): ArgumentWriter {
+    const { layout } = this;
+    const { scheme, layer, kvHeads, headSize } = layout;
+    const isCoded = scheme.bits < 16;
+    return writer
+      .address(this.codes.table())
+      .address(this.exact.table())
+      .integers(kvHeads, headSize, scheme.bits, groupSizeOf(layout))
+      .flags(
+        isCoded && scheme.axis === "channel",
+        scheme.format === "affine",
+        isCoded && scheme.transform === "hadamard",
+      )
+      .integers(scheme.blockSize, layer.sinks, layer.window);
+  }
+}

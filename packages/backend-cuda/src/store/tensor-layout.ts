@@ -1,0 +1,38 @@
+import { type CacheShape, type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
+import { encodedBytes } from "@kvtuner/quantizers";
+
+/** Tokens of a page of codes, and of one of 16-bit numbers: as in kernels/tensor.cuh. */
+export const CODE_PAGE_TOKENS = 128;
+export const EXACT_PAGE_TOKENS = 64;
+
+/** How keys, or values, of one layer are stored. */
+export interface TensorLayout {
+  readonly scheme: TensorScheme;
+  /** Window and sinks. */
+  readonly layer: LayerScheme;
+  readonly kvHeads: number;
+  readonly headSize: number;
+}
+
+/** The layout of keys, or values, under a layer scheme. */
+export const layoutOf = (
+  layer: LayerScheme,
+  tensor: "key" | "value",
+  { kvHeads, headSize }: CacheShape,
+): TensorLayout => ({ scheme: layer[tensor], layer, kvHeads, headSize });
+
+/** Tokens behind the sinks that are read from codes at a length. */
+export const prefixAt = ({ scheme, layer }: TensorLayout, length: number): number =>
+  quantizedPrefix(scheme, layer, length);
+
+/** Numbers that share a scale; with 16 bits, of no matter. */
+export const groupSizeOf = ({ scheme: { groupSize }, headSize }: TensorLayout): number =>
+  groupSize === "head" ? headSize : groupSize;
+
+/** Bytes of a page of codes: what its tokens take under the plan, no more. */
+export const codePageBytes = ({ scheme, kvHeads, headSize }: TensorLayout): number =>
+  kvHeads * encodedBytes(CODE_PAGE_TOKENS, headSize, scheme);
+
+/** Bytes of a page of 16-bit numbers. */
+export const exactPageBytes = ({ kvHeads, headSize }: TensorLayout): number =>
+  2 * kvHeads * headSize * EXACT_PAGE_TOKENS;

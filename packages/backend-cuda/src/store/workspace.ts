@@ -1,0 +1,17 @@
+import type { Device } from "../device/device.ts";
+import { PagePool } from "./page-pool.ts";
+import { Staging } from "./staging.ts";
+
+/** What all caches of a backend share. */
+export interface Workspace {
+  readonly device: Device;
+  readonly pool: PagePool;
+  readonly staging: Staging;
+}
+
+/** Room for caches on a device; empty. */
+export const createWorkspace = (device: Device): Workspace => ({
+  device,
+  pool: new PagePool(device),
+  staging: new Staging(device),
+});

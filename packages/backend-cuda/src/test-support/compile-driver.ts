@@ -1,0 +1,56 @@
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../../../../", import.meta.url));
+const kernels = fileURLToPath(new URL("../../kernels/", import.meta.url));
+const support = fileURLToPath(new URL("../../test-support/", import.meta.url));
+
+/**
+ * Optimized, but no operation contracted or reordered. Hidden symbols keep two libraries in one process apart; jumps between
+ * stacks are what fibers are, and no attack.
+ */
+const FLAGS = ["-std=c++17", "-O2", "-shared", "-fPIC", "-ffp-contract=off", "-fvisibility=hidden", "-fno-gnu-unique"];
+const QUIET = ["-U_FORTIFY_SOURCE", "-Wno-unknown-pragmas", "-DKVTUNER_ON_CPU"];
+
+/** Why kernels cannot be run on this machine's CPU, or undefined. */
+export const noCompiler = (): string | undefined => {
+  if (process.platform !== "linux") return "needs Linux: the fibers are ucontext's";
+  try {
+    execFileSync(compiler(), ["--version"], { stdio: "ignore" });
+    return undefined;
+  } catch {
+    return "needs g++, or another compiler named in CXX";
+  }
+};
+
+const compiler = (): string => process.env["CXX"] ?? "g++";
+
+/**
+ * A driver library over kernels compiled for the CPU; kept in the cache folder for as long as nothing changes.
+ *
+ * @param folder of the kernels; another than the package's own for kernels with a mistake
+ * @returns path of the library
+ */
+export const compileDriver = (folder: string = kernels): string => {
+  const target = join(root, ".cache/cuda-on-cpu", `${fingerprintOf(folder, support)}.so`);
+  if (existsSync(target)) return target;
+  mkdirSync(join(root, ".cache/cuda-on-cpu"), { recursive: true });
+  const draft = `${target}.${process.pid}`;
+  const source = join(support, "driver-on-cpu.cpp");
+  execFileSync(compiler(), [...FLAGS, ...QUIET, ...NATIVE, "-I", folder, "-I", support, source, "-o", draft, "-ldl"]);
+  renameSync(draft, target);
+  return target;
+};
+
+/** Conversions of float16 in one instruction, where the processor has it; the result is the same without. */
+const NATIVE = process.arch === "x64" ? ["-march=native"] : [];
+
+const fingerprintOf = (...folders: readonly string[]): string => {
+  const hash = createHash("sha256").update(FLAGS.join(" "));
+  for (const folder of folders)
+    for (const file of readdirSync(folder).sort()) hash.update(file).update(readFileSync(join(folder, file)));
+  return hash.digest("hex").slice(0, 32);
+};

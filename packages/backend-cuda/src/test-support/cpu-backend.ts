@@ -1,0 +1,7 @@
+import type { CacheLimits } from "@kvtuner/backend";
+import { createCudaBackend, type CudaBackend } from "../cuda-backend.ts";
+import { compileDriver } from "./compile-driver.ts";
+
+/** The CUDA backend over a driver on the CPU, which has no use for the kernels' image. */
+export const createCudaBackendOnCpu = (limits: Partial<CacheLimits> = {}): Promise<CudaBackend> =>
+  createCudaBackend({ ...limits, driver: compileDriver(), kernels: "ptx" });

@@ -1,0 +1,40 @@
+import koffi from "koffi";
+import { compileDriver } from "./compile-driver.ts";
+
+/** A driver library on the CPU, and what tests may ask of it and do to it. */
+export interface CpuDriver {
+  readonly path: string;
+  /** The next call of a function of the driver gives this result. */
+  readonly failNext: (call: string, result: number) => void;
+  readonly setDriverVersion: (version: number) => void;
+  readonly setDevices: (count: number) => void;
+  readonly setCapability: (major: number, minor: number) => void;
+  readonly setCapacity: (sizeBytes: number) => void;
+  readonly allocatedBytes: () => number;
+  readonly countLoads: (isCounting: boolean) => void;
+  /** Bytes of the 32-byte sectors that each block of a kernel read, all blocks together, since loads are counted. */
+  readonly loadedBytes: (kernel: string) => number;
+  readonly lastFault: () => string;
+  /** As if the process had started anew. */
+  readonly recover: () => void;
+}
+
+/** Compiles the driver where that has not been done. */
+export const openCpuDriver = (kernelFolder?: string): CpuDriver => {
+  const path = compileDriver(kernelFolder);
+  const library = koffi.load(path);
+  const countLoads = library.func("void cpu_count_loads(int)") as (isCounting: number) => void;
+  return {
+    path,
+    failNext: library.func("void cpu_fail_next(const char *, int)"),
+    setDriverVersion: library.func("void cpu_set_driver_version(int)"),
+    setDevices: library.func("void cpu_set_devices(int)"),
+    setCapability: library.func("void cpu_set_capability(int, int)"),
+    setCapacity: library.func("void cpu_set_capacity(double)"),
+    allocatedBytes: library.func("double cpu_allocated_bytes()"),
+    countLoads: (isCounting) => countLoads(Number(isCounting)),
+    loadedBytes: library.func("double cpu_loaded_bytes(const char *)"),
+    lastFault: library.func("const char *cpu_last_fault()"),
+    recover: library.func("void cpu_recover()"),
+  };
+};

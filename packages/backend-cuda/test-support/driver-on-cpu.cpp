@@ -1,0 +1,140 @@
+// A driver library for tests: the functions of the CUDA driver API that this package calls, over kernels compiled for the CPU.
+// Functions that start with `cpu_` are for tests: to let a call fail, to ask what happened.
+#include <dlfcn.h>
+
+#include "memory.hpp"
+
+#include "attention.cu"
+#include "encode.cu"
+#include "images.cu"
+
+namespace {
+using Result = int;
+constexpr Result OK = 0, INVALID = 1, OUT_OF_MEMORY = 2, NOT_FOUND = 500, LAUNCH_FAILED = 719;
+
+std::map<std::string, Result> failures;
+std::map<std::string, unsigned long long> loadedBytes;
+int driverVersion = 13000, devices = 1, major = 9, minor = 0, multiprocessors = 4;
+std::string lastFault;
+bool isLost = false;
+
+/** The result that a test wants of the next call of a function; a lost device stays lost. */
+Result planned(const char* function) {
+  if (isLost) return LAUNCH_FAILED;
+  const auto found = failures.find(function);
+  if (found == failures.end()) return OK;
+  const Result result = found->second;
+  failures.erase(found);
+  return result;
+}
+
+#define UNLESS_PLANNED                                     \
+  if (const Result result = planned(__func__); result != OK) return result;
+
+Result launch(const char* name, Index grid, int threads, unsigned int sharedSize, const void* arguments) {
+  if (threads > cpu::MAX_THREADS || sharedSize > cpu::SHARED_BYTES) return INVALID;
+  cpu::faultMessage.clear();
+  cpu::kernelArguments = arguments;
+  cpu::blockSize = {(unsigned int)threads, 1, 1};
+  for (unsigned int z = 0; z < grid.z; z++)
+    for (unsigned int y = 0; y < grid.y; y++)
+      for (unsigned int x = 0; x < grid.x && cpu::faultMessage.empty(); x++) {
+        cpu::block = {x, y, z};
+        cpu::sectors.clear();
+        memset(cpu::sharedBytes, 0xff, sizeof cpu::sharedBytes < sharedSize ? 0 : sharedSize);
+        cpu::runBlock(threads);
+        if (cpu::isCounting) loadedBytes[name] += cpu::SECTOR_BYTES * cpu::sectors.size();
+      }
+  if (cpu::faultMessage.empty()) return OK;
+  lastFault = std::string(name) + ": " + cpu::faultMessage;
+  isLost = true;
+  return LAUNCH_FAILED;
+}
+
+struct Kernel {
+  std::string name;
+  void (*run)(const void*);
+};
+std::map<std::string, Kernel> kernels;
+}  // namespace
+
+EXPORT Result cuInit(unsigned int) { UNLESS_PLANNED return OK; }
+EXPORT Result cuDriverGetVersion(int* version) { UNLESS_PLANNED return *version = driverVersion, OK; }
+EXPORT Result cuDeviceGetCount(int* count) { UNLESS_PLANNED return *count = devices, OK; }
+EXPORT Result cuDeviceGet(int* device, int ordinal) { UNLESS_PLANNED return *device = ordinal, OK; }
+
+EXPORT Result cuDeviceGetName(char* name, int size, int) {
+  UNLESS_PLANNED
+  strncpy(name, "CPU", size);
+  return OK;
+}
+
+EXPORT Result cuDeviceGetAttribute(int* value, int attribute, int) {
+  UNLESS_PLANNED
+  *value = attribute == 75 ? major : attribute == 76 ? minor : attribute == 16 ? multiprocessors : 0;
+  return OK;
+}
+
+EXPORT Result cuDeviceTotalMem_v2(size_t* sizeBytes, int) { UNLESS_PLANNED return *sizeBytes = cpu::capacityBytes, OK; }
+EXPORT Result cuDevicePrimaryCtxRetain(void** context, int) { UNLESS_PLANNED return *context = &kernels, OK; }
+EXPORT Result cuDevicePrimaryCtxRelease_v2(int) { return OK; }
+EXPORT Result cuCtxSetCurrent(void*) { UNLESS_PLANNED return OK; }
+EXPORT Result cuCtxSynchronize() { UNLESS_PLANNED return OK; }
+EXPORT Result cuModuleLoadData(void** module, const void*) { UNLESS_PLANNED return *module = &kernels, OK; }
+EXPORT Result cuModuleUnload(void*) { return OK; }
+
+EXPORT Result cuModuleGetFunction(void** function, void*, const char* name) {
+  UNLESS_PLANNED
+  Dl_info self;
+  dladdr((void*)cuInit, &self);
+  void* library = dlopen(self.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+  void* found = dlsym(library, name);
+  dlclose(library);
+  if (!found) return NOT_FOUND;
+  Kernel& kernel = kernels[name];
+  kernel = {name, (void (*)(const void*))found};
+  return *function = &kernel, OK;
+}
+
+EXPORT Result cuMemAlloc_v2(uint64_t* address, size_t sizeBytes) {
+  UNLESS_PLANNED
+  return (*address = cpu::allocate(sizeBytes)) ? OK : OUT_OF_MEMORY;
+}
+
+EXPORT Result cuMemFree_v2(uint64_t address) { return cpu::release(address) ? OK : INVALID; }
+
+EXPORT Result cuMemcpyHtoD_v2(uint64_t to, const void* from, size_t sizeBytes) {
+  UNLESS_PLANNED
+  if (!cpu::isAllocated(to, sizeBytes)) return INVALID;
+  memcpy((void*)to, from, sizeBytes);
+  return OK;
+}
+
+EXPORT Result cuMemcpyDtoH_v2(void* to, uint64_t from, size_t sizeBytes) {
+  UNLESS_PLANNED
+  if (!cpu::isAllocated(from, sizeBytes)) return INVALID;
+  memcpy(to, (void*)from, sizeBytes);
+  return OK;
+}
+
+EXPORT Result cuLaunchKernel(void* function, unsigned int gridX, unsigned int gridY, unsigned int gridZ, unsigned int threads,
+                             unsigned int, unsigned int, unsigned int sharedSize, void*, void** arguments, void**) {
+  UNLESS_PLANNED
+  const Kernel& kernel = *(const Kernel*)function;
+  cpu::kernel = kernel.run;
+  return launch(kernel.name.c_str(), {gridX, gridY, gridZ}, (int)threads, sharedSize, arguments[0]);
+}
+
+/** The next call of a function gives this result. */
+EXPORT void cpu_fail_next(const char* function, int result) { failures[function] = result; }
+EXPORT void cpu_set_driver_version(int version) { driverVersion = version; }
+EXPORT void cpu_set_devices(int count) { devices = count; }
+EXPORT void cpu_set_capability(int newMajor, int newMinor) { major = newMajor, minor = newMinor; }
+EXPORT void cpu_set_capacity(double sizeBytes) { cpu::capacityBytes = (size_t)sizeBytes; }
+EXPORT double cpu_allocated_bytes() { return (double)cpu::allocatedBytes; }
+EXPORT void cpu_count_loads(int isCounting) { cpu::isCounting = isCounting, loadedBytes.clear(); }
+EXPORT double cpu_loaded_bytes(const char* kernel) { return (double)loadedBytes[kernel]; }
+/** What went wrong in the launch that failed last. */
+EXPORT const char* cpu_last_fault() { return lastFault.c_str(); }
+/** As if the process had started anew. */
+EXPORT void cpu_recover() { isLost = false, lastFault.clear(), failures.clear(); }

@@ -1,0 +1,15 @@
+// npm run build:ptx: the kernels in PTX for sm_80 and all later architectures, into ptx/, with the fingerprint of what they are
+// made of. They are committed: whoever builds a release need not have NVRTC, and a test tells when they are out of date.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
+import { kernelSource } from "../src/compiler/kernel-source.ts";
+import { openCompiler } from "../src/compiler/nvrtc.ts";
+import { ptxFingerprint } from "../src/compiler/shipped-kernels.ts";
+import { fetchNvrtc } from "./fetch-nvrtc.mjs";
+
+process.env.KVTUNER_NVRTC = fetchNvrtc();
+const compiler = await openCompiler();
+const ptx = Buffer.from(compiler.compile(kernelSource(), "compute_80")).toString().replace(/\0+$/, "");
+const folder = new URL("../ptx/", import.meta.url);
+mkdirSync(folder, { recursive: true });
+writeFileSync(new URL("kernels.ptx.gz", folder), gzipSync(`// ${ptxFingerprint()}\n${ptx}`, { level: 9 }));
