@@ -7,6 +7,9 @@ import { describe, expect, test } from "vitest";
 import { writeTinyModel } from "../../test/tiny-model.ts";
 import { openModel } from "./open.ts";
 
+/** Of the tiny model. */
+const TRAINED_TOKENS = 512;
+
 const run = { progress: () => undefined, warn: () => undefined };
 
 const newModel = (): string => {
@@ -48,6 +51,18 @@ describe("openModel", () => {
     await expect(trace()).rejects.toThrow("no memory");
     await trace();
     expect(layers[0]).toBe(0);
+    await model.dispose();
+  });
+
+  test("warns once of windows that are longer than what the model was trained on", async () => {
+    const warnings: string[] = [];
+    const model = await openModel(newModel(), { ...run, warn: (message) => void warnings.push(message) });
+    const window = (length: number): Int32Array => new Int32Array(length).fill(5);
+    await model.evaluator([window(TRAINED_TOKENS)]);
+    expect(warnings).toEqual([]);
+    await model.evaluator([window(TRAINED_TOKENS + 1)]);
+    await model.evaluator([window(TRAINED_TOKENS + 1)]);
+    expect(warnings).toEqual([expect.stringContaining(`trained on ${TRAINED_TOKENS} tokens`)]);
     await model.dispose();
   });
 });

@@ -1,7 +1,7 @@
 import { loadTokenizer, type Tokenizer } from "@kvtuner/decoder";
 import { createEvaluator, trace } from "@kvtuner/evaluation";
 
-import type { RunContext } from "../progress.ts";
+import { type RunContext, warningOnce } from "../progress.ts";
 import { batchContinuations } from "./batch-continuations.ts";
 import { openHeader, type ModelHeader } from "./header.ts";
 import { lazyDecoder } from "./lazy-decoder.ts";
@@ -22,6 +22,7 @@ export const openModel = async (model: string, run: RunContext): Promise<Tunable
   const header = await openHeader(path);
   const { tokenizer, sha256 } = await readBeside(path, header);
   const decoder = lazyDecoder(header.gguf, { createSession, sha256 }, run);
+  const warn = warningOnce(run);
   const encode = (text: string): Int32Array => tokenizer.encode(text);
   return {
     identity: { ...header.identity, sha256 },
@@ -29,7 +30,10 @@ export const openModel = async (model: string, run: RunContext): Promise<Tunable
     encode,
     continuations: async (prompts, options) =>
       batchContinuations({ decoder: await decoder.get(), encode, endTokens: endTokens(tokenizer) }, prompts, options),
-    evaluator: async (windows) => createEvaluator({ decoder: await decoder.get(), windows, createSession }),
+    evaluator: async (windows) => {
+      warn(untrainedWarning(windows, header.contextLength));
+      return createEvaluator({ decoder: await decoder.get(), windows, createSession });
+    },
     tasks: {
       tokenizer,
       contextLength: header.contextLength,
@@ -53,5 +57,10 @@ const readBeside = async (path: string, header: ModelHeader): Promise<{ tokenize
     throw error;
   }
 };
+
+const untrainedWarning = (windows: readonly Int32Array[], contextLength: number): string | undefined =>
+  windows.some(({ length }) => length > contextLength)
+    ? `the model was trained on ${contextLength} tokens: in longer windows its text is not what it could be, and a plan's loss says little; give a shorter --window-length`
+    : undefined;
 
 const endTokens = ({ bosId, eosIds }: Tokenizer): number[] => [...eosIds, ...(bosId === undefined ? [] : [bosId])];
