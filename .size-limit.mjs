@@ -13,6 +13,7 @@ const limits = {
   "@kvtuner/backend/test": "110 kB",
   "@kvtuner/backend-cpu": "140 kB",
   "@kvtuner/backend-cuda": "130 kB",
+  "@kvtuner/backend-webgpu": "120 kB",
   "@kvtuner/decoder": "150 kB",
   "@kvtuner/decoder/node": "4 kB",
   "@kvtuner/evaluation": "170 kB",

@@ -9,7 +9,10 @@ const nodeConditions = ["@kvtuner/source", "module", "node", "development|produc
 /** Cross-origin isolation gives a page SharedArrayBuffer. */
 const headers = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
 
-const globalSetup = ["./packages/backend-cpu/tools/build-kernels.mjs"];
+const globalSetup = [
+  "./packages/backend-cpu/tools/build-kernels.mjs",
+  "./packages/backend-webgpu/tools/build-kernels.mjs",
+];
 
 /** What claims to run in a browser; `KVTUNER_CHROMIUM` names the browser (tools/browser.mjs finds one). */
 export default defineConfig({
@@ -29,7 +32,10 @@ export default defineConfig({
             headless: true,
             screenshotFailures: false,
             provider: playwright({
-              launchOptions: { executablePath: process.env["KVTUNER_CHROMIUM"] ?? "", args: ["--no-sandbox"] },
+              launchOptions: {
+                executablePath: process.env["KVTUNER_CHROMIUM"] ?? "",
+                args: ["--no-sandbox", "--enable-unsafe-webgpu"],
+              },
             }),
             instances: [{ browser: "chromium" }],
           },

@@ -11,7 +11,10 @@ export default defineConfig({
   test: {
     include: ["{packages,apps,tools}/**/*.test.{ts,mjs}"],
     exclude: ["**/node_modules/**", "**/dist/**"],
-    globalSetup: ["./packages/backend-cpu/tools/build-kernels.mjs"],
+    globalSetup: [
+      "./packages/backend-cpu/tools/build-kernels.mjs",
+      "./packages/backend-webgpu/tools/build-kernels.mjs",
+    ],
     setupFiles: ["./tools/fast-check-seed.mjs"],
     testTimeout: 120_000,
   },

@@ -34,6 +34,8 @@ const inputs = () => [
   ...workspaces().flatMap(({ folder }) => [`${folder}/package.json`, `${folder}/tsconfig.json`, `${folder}/src`]),
   "packages/backend-cpu/kernels",
   "packages/backend-cpu/tools",
+  "packages/backend-webgpu/kernels",
+  "packages/backend-webgpu/tools",
 ];
 
 /** The time of the newest file or folder at or below some paths; a folder is touched when a file of it goes. */

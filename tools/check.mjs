@@ -6,6 +6,7 @@ import { bootstrap } from "./bootstrap.mjs";
 import { findChromium } from "./browser.mjs";
 import { build } from "./build.mjs";
 import { node24 } from "./second-node.mjs";
+import { vulkan } from "./vulkan.mjs";
 import { cacheFolder, installed, pnpm, root, run } from "./workspace.mjs";
 
 const reports = join(cacheFolder, "reports");
@@ -25,11 +26,14 @@ const buildAll = async () => {
 };
 
 /** Runs tests on a Node, counted from vitest's report. */
-const tests = async (node, name, ...filters) => {
+const tests = (node, name, ...filters) => testsWith({}, node, name, ...filters);
+
+/** The same with more environment variables. */
+const testsWith = async (env, node, name, ...filters) => {
   const report = join(reports, `${name}.json`);
   rmSync(report, { force: true });
   const [, ...vitest] = installed("vitest/vitest.mjs", "run", ...filters, "--reporter=default", "--reporter=json");
-  const { code } = await run([node, ...vitest, `--outputFile.json=${report}`]);
+  const { code } = await run([node, ...vitest, `--outputFile.json=${report}`], { env });
   return withExitCode(code, countsOf(report));
 };
 
@@ -63,6 +67,13 @@ const testsInBrowser = async () => {
   return { skipped: 1 };
 };
 
+/** Kernels for GPUs, on drivers in software and in shims; tests that need a driver say so when there is none. */
+const testsOnGpu = async () => {
+  const { env, skipped } = await vulkan();
+  if (skipped) console.log(`WebGPU is skipped: ${skipped}`);
+  return testsWith(env ?? {}, process.execPath, "gpu", "--config", "vitest.gpu.config.ts");
+};
+
 /** Runs a script of tools/ in plain view. */
 const visible =
   (...argv) =>
@@ -87,6 +98,7 @@ const steps = {
   tests: () => tests(process.execPath, "node"),
   "tests-node24": testsOnNode24,
   "tests-browser": testsInBrowser,
+  "tests-gpu": testsOnGpu,
   model: visible("tools/model/fetch.mjs", "smollm2"),
   demo: visible("tools/demo.mjs"),
 };

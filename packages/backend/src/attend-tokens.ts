@@ -9,7 +9,8 @@ export interface AttendOptions {
 
 /**
  * Checks what a caller hands to `attend`, without looking at the numbers, and returns the tokens of the call: float32,
- * `[1, tokens, heads * headSize]` with the same tokens, from 1, in all three, on the CPU unless `deviceTensors`.
+ * `[1, tokens, heads * headSize]` with the same tokens, from 1, in all three, on the CPU; with `deviceTensors` all at the
+ * same place.
  *
  * @throws TensorError `BACKEND_LAYER`, `BACKEND_TENSOR_DTYPE`, `BACKEND_TENSOR_SHAPE`, `BACKEND_TENSOR_LOCATION`
  */
@@ -28,7 +29,16 @@ export const attendTokens = (
   assertTensor(`query ${where}`, query, tokens, queryHeads * headSize, deviceTensors);
   assertTensor(`key ${where}`, key, tokens, kvHeads * headSize, deviceTensors);
   assertTensor(`value ${where}`, value, tokens, kvHeads * headSize, deviceTensors);
+  assertTogether(where, query, key, value);
   return tokens;
+};
+
+const assertTogether = (where: string, { location }: Tensor, key: Tensor, value: Tensor): void => {
+  if (key.location === location && value.location === location) return;
+  throw new TensorError(
+    "BACKEND_TENSOR_LOCATION",
+    `expected query, key and value ${where} in one place, got them at ${location}, ${key.location} and ${value.location}; download those on a device with getData()`,
+  );
 };
 
 const assertLayer = ({ layers }: CacheShape, layer: number): void => {

@@ -1,4 +1,5 @@
 import type { CacheBytes } from "@kvtuner/plan";
+import type { Tensor } from "onnxruntime-common";
 import type { CachePlan } from "./backend.ts";
 import type { CacheImage } from "./snapshot/cache-image.ts";
 
@@ -16,6 +17,11 @@ export interface CacheStore {
   lengths(): number[];
   /** Appends and attends; float32 `[tokens, queryHeads * headSize]`. */
   attend(layer: number, call: CallRows): Float32Array | Promise<Float32Array>;
+  /**
+   * The same with tensors in device buffers, all three of them, and the output in one too; numbers are not looked at. Without
+   * it a cache has no device tensors, whatever the capabilities say.
+   */
+  attendTensors?(layer: number, query: Tensor, key: Tensor, value: Tensor): Promise<Tensor>;
   truncate(length: number): void;
   /** As if all tokens, decoded and rounded to float16, had been appended under another plan. */
   retune(plan: CachePlan): void | Promise<void>;

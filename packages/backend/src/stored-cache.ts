@@ -4,7 +4,7 @@ import { assertAppend, assertFits, evenLength } from "./append.ts";
 import { attendTokens } from "./attend-tokens.ts";
 import type { CachePlan, KvCache } from "./backend.ts";
 import type { CacheOwner } from "./cache-owner.ts";
-import type { CacheStore, CallRows } from "./cache-store.ts";
+import type { CacheStore } from "./cache-store.ts";
 import { assertAlive } from "./disposed.ts";
 import { assertFiniteTensors } from "./finite-tensors.ts";
 import { assertPlanSupported } from "./plan-support.ts";
@@ -43,12 +43,12 @@ export class StoredCache implements KvCache {
 
   async attend(layer: number, query: Tensor, key: Tensor, value: Tensor): Promise<Tensor> {
     this.#assertAlive();
-    const tokens = attendTokens(this.shape, layer, query, key, value);
-    const call = { tokens, query: numbersOf(query), key: numbersOf(key), value: numbersOf(value) };
-    const addedBytes = this.#assertCall(layer, call);
-    const output = await this.#store.attend(layer, call);
+    const deviceTensors = this.#store.attendTensors !== undefined;
+    const tokens = attendTokens(this.shape, layer, query, key, value, { deviceTensors });
+    const addedBytes = this.#addedBytes(layer, tokens);
+    const output = await this.#output(layer, tokens, query, key, value);
     this.#totalBytes += addedBytes;
-    return new Tensor("float32", output, query.dims);
+    return output;
   }
 
   truncate(length: number): void {
@@ -87,10 +87,18 @@ export class StoredCache implements KvCache {
     assertAlive(this.#owner.disposed, "backend");
   }
 
-  /** Refuses numbers that cannot be stored, and calls there is no room for; gives the bytes that the call adds. */
-  #assertCall(layer: number, { tokens, query, key, value }: CallRows): number {
+  /** Numbers on a device stay there. */
+  async #output(layer: number, tokens: number, query: Tensor, key: Tensor, value: Tensor): Promise<Tensor> {
+    if (query.location !== "cpu") return this.#store.attendTensors!(layer, query, key, value);
+    const call = { tokens, query: numbersOf(query), key: numbersOf(key), value: numbersOf(value) };
+    const destination = { layer, scheme: this.#plan.layers[layer]!, headSize: this.shape.headSize };
+    assertFiniteTensors(destination, call.query, call.key, call.value);
+    return new Tensor("float32", await this.#store.attend(layer, call), query.dims);
+  }
+
+  /** Refuses calls there is no room for; gives the bytes that a call adds. */
+  #addedBytes(layer: number, tokens: number): number {
     const scheme = this.#plan.layers[layer]!;
-    assertFiniteTensors({ layer, scheme, headSize: this.shape.headSize }, query, key, value);
     const lengths = this.#store.lengths();
     const bytesAt = (length: number): number => layerBytes(scheme, this.shape, length).total;
     const addedBytes = bytesAt(lengths[layer]! + tokens) - bytesAt(lengths[layer]!);

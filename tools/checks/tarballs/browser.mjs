@@ -7,7 +7,10 @@ import { countedExports, importAll } from "./modules.mjs";
 import { write } from "./project.mjs";
 
 /** Those that import nothing of Node, and those that take what they need of it from their caller. */
-const specifiers = [...browserPackages, "@kvtuner/backend", "@kvtuner/backend-cpu", "@kvtuner/decoder"];
+const specifiers = [
+  ...browserPackages,
+  ...["backend", "backend-cpu", "backend-webgpu", "decoder"].map((name) => `@kvtuner/${name}`),
+];
 
 const bundlers = {
   vite: async ({ folder }) => {

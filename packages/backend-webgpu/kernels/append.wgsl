@@ -1,0 +1,38 @@
+// Writes float32 rows `[tokens, heads * HEAD_SIZE]` as float16 into 16-bit tiles. The first key of a sequence is kept as its
+// middle too: scores are taken of keys less the middle, so that channels which are far out in all keys cost no precision.
+struct Append {
+  region: Region,
+  // First token within the region, and its row in the numbers.
+  first: u32,
+  row: u32,
+  // Word at which the rows begin.
+  source: u32,
+  heads: u32,
+  // Words from one word of a row to the next.
+  stride: u32,
+  is_first_key: u32,
+}
+
+@group(0) @binding(0) var<uniform> call: Append;
+@group(0) @binding(1) var<storage, read> numbers: array<u32>;
+@group(0) @binding(2) var<storage, read_write> rows: array<u32>;
+@group(0) @binding(3) var<storage, read_write> middles: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) place: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let token = call.first + place.x;
+  let head = place.y;
+  let source = call.source + ((call.row + place.x) * call.heads + head) * HEAD_SIZE;
+  let words = HEAD_SIZE / 2u;
+  let tile = (head * call.region.slots + slot_of(call.region, token / TILE)) * TILE * words;
+  let start = tile + (token % TILE) * select(words, 1u, call.stride == TILE);
+  for (var word = lane; word < words; word += TILE) {
+    let low = half_of_word(numbers[source + 2u * word]);
+    let high = half_of_word(numbers[source + 2u * word + 1u]);
+    rows[start + word * call.stride] = low | (high << 16u);
+    if (call.is_first_key != 0u && place.x == 0u) {
+      middles[head * HEAD_SIZE + 2u * word] = number_of_half(low);
+      middles[head * HEAD_SIZE + 2u * word + 1u] = number_of_half(high);
+    }
+  }
+}

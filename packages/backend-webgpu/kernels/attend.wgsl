@@ -1,0 +1,180 @@
+// Attention of up to VECTORS query vectors, all of one KV head, over some tiles of keys and values of one kind each. What
+// comes of it is a partial sum: its largest score, its sum of weights, and its weighted values; reduce.wgsl adds them up.
+struct Attend {
+  key: Region,
+  value: Region,
+  key_prefix: Prefix,
+  value_prefix: Prefix,
+  // Tiles of the call, and how many of them a workgroup takes.
+  first_tile: u32,
+  end_tile: u32,
+  tiles_in_split: u32,
+  first_partial: u32,
+  // Query vectors of a KV head: `group` heads of each token, the first at `position`.
+  vectors: u32,
+  group: u32,
+  position: u32,
+  kv_heads: u32,
+  sinks: u32,
+  is_sinks: u32,
+  // Vectors of four at which queries and middles begin.
+  query_start: u32,
+  middle_start: u32,
+  // What kernels for one pair of formats have as constants: they unroll their loops, and leave out what is for others.
+  key_bits: u32,
+  value_bits: u32,
+  is_key_channel: u32,
+  unit_count: u32,
+  unit_quads: u32,
+  vector_count: u32,
+}
+
+@group(0) @binding(0) var<uniform> call: Attend;
+@group(0) @binding(1) var<storage, read> keys: array<u32>;
+@group(0) @binding(2) var<storage, read> values: array<u32>;
+@group(0) @binding(3) var<storage, read> queries: array<vec4f>;
+@group(0) @binding(4) var<storage, read> middles: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> partials: array<vec4f>;
+@group(0) @binding(6) var<storage, read_write> statistics: array<vec2f>;
+
+// Lanes that take four channels of a value each, for every so-manieth token.
+const SUBSETS: u32 = TILE / QUADS;
+const LOWEST: f32 = -3.0e38;
+
+var<workgroup> query: array<vec4f, VECTORS * QUADS>;
+// Scores of a tile, then weights.
+var<workgroup> weights: array<f32, VECTORS * TILE>;
+var<workgroup> largest: array<f32, VECTORS>;
+var<workgroup> rescale: array<f32, VECTORS>;
+
+fn key_word(row: u32, index: u32) -> u32 {
+  return keys[row + index * TILE];
+}
+
+fn value_word(row: u32, index: u32) -> u32 {
+  return values[row + index];
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) place: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let head = place.z;
+  let first_vector = place.y * VECTOR_COUNT;
+  let first_tile = call.first_tile + place.x * call.tiles_in_split;
+  let end_tile = min(first_tile + call.tiles_in_split, call.end_tile);
+  load_queries(head, first_vector, lane);
+  start_keys(head, lane);
+  var visible: array<vec2u, VECTORS>;
+  for (var vector = 0u; vector < VECTOR_COUNT; vector++) {
+    let index = first_vector + vector;
+    visible[vector] = select(vec2u(), visible_range(call.position + index / call.group), index < call.vectors);
+  }
+  var totals: array<f32, VECTORS>;
+  var sums: array<vec4f, VECTORS>;
+  for (var tile = first_tile; tile < end_tile; tile++) {
+    stage_keys(head, slot_of(call.key, tile), lane);
+    workgroupBarrier();
+    var scores = score_token(head, slot_of(call.key, tile), lane);
+    let token = tile * TILE + lane;
+    for (var vector = 0u; vector < VECTOR_COUNT; vector++) {
+      let is_seen = token >= visible[vector].x && token < visible[vector].y;
+      scores[vector] = select(LOWEST, scores[vector], is_seen);
+      weights[vector * TILE + lane] = scores[vector];
+    }
+    find_largest(lane);
+    for (var vector = 0u; vector < VECTOR_COUNT; vector++) {
+      let is_seen = token >= visible[vector].x && token < visible[vector].y;
+      let weight = select(0.0, exp2(scores[vector] - largest[vector]), is_seen);
+      totals[vector] = totals[vector] * rescale[vector] + weight;
+      sums[vector] *= rescale[vector];
+      weights[vector * TILE + lane] = weight;
+    }
+    workgroupBarrier();
+    add_values(head, slot_of(call.value, tile), lane, &sums);
+  }
+  let first_partial = (call.first_partial + place.x) * call.vectors * call.kv_heads;
+  write_sums(first_partial, head, first_vector, lane, &sums);
+  write_statistics(first_partial, head, first_vector, lane, &totals);
+}
+
+// Where a vector of a KV head is among the query vectors of the call: tokens after each other, heads side by side.
+fn vector_place(head: u32, index: u32) -> u32 {
+  return (index / call.group * call.kv_heads + head) * call.group + index % call.group;
+}
+
+// Exponents are of two, so that scores are too.
+fn load_queries(head: u32, first_vector: u32, lane: u32) {
+  if (lane < VECTOR_COUNT) { largest[lane] = LOWEST; }
+  for (var item = lane; item < VECTOR_COUNT * QUADS; item += TILE) {
+    let index = first_vector + item / QUADS;
+    query[item] = vec4f();
+    if (index < call.vectors) {
+      query[item] = QUERY_FACTOR * queries[call.query_start + vector_place(head, index) * QUADS + item % QUADS];
+    }
+  }
+}
+
+// One lane, one token: its keys are unpacked once for all vectors.
+fn score_token(head: u32, slot: u32, token: u32) -> array<f32, VECTORS> {
+  var scores: array<f32, VECTORS>;
+  let row = (head * call.key.slots + slot) * TILE * row_words(KEY_BITS) + token;
+  for (var unit = 0u; unit < UNIT_COUNT; unit++) {
+    let parameters = key_unit(head, slot, token, unit);
+    for (var index = 0u; index < UNIT_QUADS; index++) {
+      let quad = 4u * unit + index;
+      let key = key_quad(row, parameters, token, quad);
+      for (var vector = 0u; vector < VECTOR_COUNT; vector++) {
+        scores[vector] += dot(query[vector * QUADS + quad], key);
+      }
+    }
+  }
+  return scores;
+}
+
+// One lane, four channels: its values are unpacked once for all vectors.
+fn add_values(head: u32, slot: u32, lane: u32, sums: ptr<function, array<vec4f, VECTORS>>) {
+  let quad = lane % QUADS;
+  let tile = (head * call.value.slots + slot) * TILE;
+  let first = select(TILE, lane / QUADS, lane < SUBSETS * QUADS);
+  for (var token = first; token < TILE; token += SUBSETS) {
+    let value = value_quad((tile + token) * row_words(VALUE_BITS), head, slot * TILE + token, quad);
+    for (var vector = 0u; vector < VECTOR_COUNT; vector++) {
+      (*sums)[vector] += weights[vector * TILE + token] * value;
+    }
+  }
+}
+
+// Subsets of lanes add their sums up one after the other, in the place of the queries.
+fn write_sums(
+  first_partial: u32, head: u32, first_vector: u32, lane: u32, sums: ptr<function, array<vec4f, VECTORS>>
+) {
+  let quad = lane % QUADS;
+  for (var subset = 0u; subset < SUBSETS; subset++) {
+    workgroupBarrier();
+    if (lane / QUADS == subset) {
+      for (var vector = 0u; vector < VECTOR_COUNT; vector++) {
+        let before = select(query[vector * QUADS + quad], vec4f(), subset == 0u);
+        query[vector * QUADS + quad] = before + (*sums)[vector];
+      }
+    }
+  }
+  workgroupBarrier();
+  for (var item = lane; item < VECTOR_COUNT * QUADS; item += TILE) {
+    let index = first_vector + item / QUADS;
+    if (index < call.vectors) {
+      partials[(first_partial + vector_place(head, index)) * QUADS + item % QUADS] = query[item];
+    }
+  }
+}
+
+fn write_statistics(
+  first_partial: u32, head: u32, first_vector: u32, lane: u32, totals: ptr<function, array<f32, VECTORS>>
+) {
+  workgroupBarrier();
+  for (var vector = 0u; vector < VECTOR_COUNT; vector++) { weights[vector * TILE + lane] = (*totals)[vector]; }
+  workgroupBarrier();
+  let index = first_vector + lane;
+  if (lane >= VECTOR_COUNT || index >= call.vectors) { return; }
+  var total = 0.0;
+  for (var token = 0u; token < TILE; token++) { total += weights[lane * TILE + token]; }
+  statistics[first_partial + vector_place(head, index)] = vec2f(largest[lane], total);
+}

@@ -1,0 +1,4 @@
+// Two float16 of a word as numbers.
+fn halves_of(word: u32) -> vec2f {
+  return vec2f(number_of_half(word & 0xffffu), number_of_half(word >> 16u));
+}

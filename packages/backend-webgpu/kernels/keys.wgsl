@@ -1,0 +1,25 @@
+// Keys of any format, less the middle of their head.
+var<workgroup> middle: array<vec4f, QUADS>;
+
+fn start_keys(head: u32, lane: u32) {
+  for (var quad = lane; quad < QUADS; quad += TILE) {
+    middle[quad] = middles[call.middle_start + head * QUADS + quad];
+  }
+  workgroupBarrier();
+}
+
+fn stage_keys(head: u32, slot: u32, lane: u32) {
+  if (IS_KEY_CHANNEL) { stage_channel_keys(head, slot, lane); }
+}
+
+// Parameters of 16 channels, where a token has them.
+fn key_unit(head: u32, slot: u32, token: u32, unit: u32) -> vec2f {
+  if (KEY_BITS == 16u || IS_KEY_CHANNEL) { return vec2f(); }
+  return token_key_unit(head, slot, token, unit);
+}
+
+fn key_quad(row: u32, parameters: vec2f, token: u32, quad: u32) -> vec4f {
+  if (KEY_BITS == 16u) { return exact_key_quad(row, quad); }
+  if (IS_KEY_CHANNEL) { return channel_key_quad(row, token, quad); }
+  return token_key_quad(row, parameters, quad);
+}

@@ -1,0 +1,6 @@
+// Values of any format.
+fn value_quad(row: u32, head: u32, token: u32, quad: u32) -> vec4f {
+  if (VALUE_BITS == 16u) { return value_exact(row, quad); }
+  let group = token * call.value.groups + ((quad / 4u) >> call.value.group_shift);
+  return decoded_value(row, quad, value_parameters(head * call.value.head_parameters + group));
+}

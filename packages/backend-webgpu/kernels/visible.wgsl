@@ -1,0 +1,30 @@
+// Which tokens a query reads in a call: those behind the sinks are a quantized prefix, and exact ones behind it.
+struct Prefix {
+  // 0: codes, below the prefix; 1: exact rows, from the prefix on.
+  is_exact: u32,
+  block: u32,
+  window: u32,
+  padding: u32,
+}
+
+// Tokens behind the sinks that are held as codes at a length, less the sinks.
+fn prefix_of(prefix: Prefix, behind: u32) -> u32 {
+  return prefix.block * ((behind - min(behind, prefix.window)) / prefix.block);
+}
+
+// First token that a query at a position reads in this call, and the first that it does not; counted behind the sinks, or
+// from the first sink.
+fn visible_range(position: u32) -> vec2u {
+  let length = position + 1u;
+  if (call.is_sinks != 0u) { return vec2u(0u, min(call.sinks, length)); }
+  let behind = length - min(length, call.sinks);
+  var range = vec2u(0u, behind);
+  range = bounded(range, call.key_prefix, behind);
+  return bounded(range, call.value_prefix, behind);
+}
+
+fn bounded(range: vec2u, prefix: Prefix, behind: u32) -> vec2u {
+  let bound = prefix_of(prefix, behind);
+  if (prefix.is_exact != 0u) { return vec2u(max(range.x, bound), range.y); }
+  return vec2u(range.x, min(range.y, bound));
+}

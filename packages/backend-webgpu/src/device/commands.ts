@@ -1,0 +1,43 @@
+import type { Buffer } from "./buffer.ts";
+import type { Engine } from "./engine.ts";
+import type { Kernel } from "./kernel.ts";
+
+/** Commands of one submit: dispatches in one pass, in order, each of which sees what those before it wrote, and copies. */
+export class Commands {
+  readonly #engine: Engine;
+  readonly #encoder: GPUCommandEncoder;
+  #pass: GPUComputePassEncoder | undefined;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+    this.#encoder = engine.device.createCommandEncoder();
+  }
+
+  /** Runs a kernel. Its struct of parameters is given as 32-bit words. */
+  run(kernel: Kernel, buffers: readonly Buffer[], parameters: readonly number[], groups: readonly number[]): void {
+    const { sheet, bindGroups, counters } = this.#engine;
+    this.#pass ??= this.#encoder.beginComputePass();
+    this.#pass.setPipeline(kernel.pipeline);
+    this.#pass.setBindGroup(0, bindGroups.of(kernel, buffers), [sheet.add(parameters)]);
+    this.#pass.dispatchWorkgroups(groups[0]!, groups[1], groups[2]);
+    counters.dispatches++;
+  }
+
+  /** Copies bytes between buffers. */
+  copy(source: GPUBuffer, sourceStart: number, target: GPUBuffer, targetStart: number, sizeBytes: number): void {
+    this.#endPass();
+    this.#encoder.copyBufferToBuffer(source, sourceStart, target, targetStart, sizeBytes);
+  }
+
+  submit(): void {
+    this.#endPass();
+    this.#engine.sheet.flush();
+    this.#engine.device.queue.submit([this.#encoder.finish()]);
+    this.#engine.counters.submits++;
+  }
+
+  #endPass(): void {
+    this.#pass?.end();
+    this.#pass = undefined;
+  }
+}

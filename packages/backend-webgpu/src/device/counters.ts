@@ -1,0 +1,24 @@
+/** What a backend has done on its device so far. */
+export interface GpuCounters {
+  /** Command buffers handed to the device. */
+  submits: number;
+  dispatches: number;
+  /** Times that numbers went from the device to the CPU. */
+  readBacks: number;
+  /** Buffers made, and their bytes; what was given back is not taken off. */
+  buffers: number;
+  bufferBytes: number;
+  bindGroups: number;
+  pipelines: number;
+}
+
+/** Nothing done yet. */
+export const noCounts = (): GpuCounters => ({
+  submits: 0,
+  dispatches: 0,
+  readBacks: 0,
+  buffers: 0,
+  bufferBytes: 0,
+  bindGroups: 0,
+  pipelines: 0,
+});

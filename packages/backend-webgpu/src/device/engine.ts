@@ -1,0 +1,95 @@
+import { OutOfMemoryError } from "@kvtuner/backend";
+import type { KernelSource } from "../kernels/kernel-source.ts";
+import type { Variant } from "../kernels/variant.ts";
+import { BindGroups, PARAMETER_BYTES } from "./bind-groups.ts";
+import type { Buffer } from "./buffer.ts";
+import { type GpuCounters, noCounts } from "./counters.ts";
+import { DeviceLoss } from "./device-loss.ts";
+import type { Kernel } from "./kernel.ts";
+import { type KernelLibrary, libraryOf } from "./kernel-library.ts";
+import { OutputTensors } from "./output-tensors.ts";
+import { ParameterSheet, SHEET_ROWS } from "./parameter-sheet.ts";
+import { Staging } from "./staging.ts";
+import { COPY_SOURCE, COPY_TARGET, STORAGE, UNIFORM } from "./usage.ts";
+import { Workspace } from "./workspace.ts";
+
+/** A device with what all caches on it share. */
+export class Engine {
+  readonly device: GPUDevice;
+  readonly variant: Variant;
+  readonly counters: GpuCounters = noCounts();
+  readonly loss: DeviceLoss;
+  readonly sheet: ParameterSheet;
+  readonly bindGroups: BindGroups;
+  readonly staging: Staging;
+  readonly outputs: OutputTensors;
+  readonly workspace: Workspace;
+  readonly #library: KernelLibrary;
+  readonly #parameters: Buffer;
+
+  constructor(device: GPUDevice, variant: Variant) {
+    this.device = device;
+    this.variant = variant;
+    this.loss = new DeviceLoss(device);
+    this.#library = libraryOf(device);
+    this.#parameters = this.#wrap(SHEET_ROWS * PARAMETER_BYTES, UNIFORM | COPY_TARGET);
+    this.sheet = new ParameterSheet(device.queue, this.#parameters);
+    this.bindGroups = new BindGroups(device, this.#parameters, this.counters);
+    this.staging = new Staging(this);
+    this.outputs = new OutputTensors(this);
+    this.workspace = new Workspace(this);
+  }
+
+  /** The most bytes of one binding of a kernel. */
+  get maxBindingBytes(): number {
+    const { maxStorageBufferBindingSize, maxBufferSize } = this.device.limits;
+    return Math.min(maxStorageBufferBindingSize, maxBufferSize);
+  }
+
+  /** Compiles what is missing. */
+  async prepare(sources: readonly KernelSource[]): Promise<void> {
+    const missing = sources.filter(({ name }) => !this.#library.get(name));
+    if (missing.length > 0)
+      await this.loss.during(Promise.all(missing.map((source) => this.#library.compile(source, this.counters))));
+  }
+
+  /** A kernel that {@link prepare} has compiled. */
+  kernel({ name }: KernelSource): Kernel {
+    return this.#library.get(name)!;
+  }
+
+  /**
+   * A new buffer, full of zeros.
+   *
+   * @throws OutOfMemoryError `BACKEND_OUT_OF_MEMORY` when the device has no room
+   */
+  async createBuffer(sizeBytes: number, usage: number = STORAGE | COPY_SOURCE | COPY_TARGET): Promise<Buffer> {
+    this.loss.assertThere();
+    this.device.pushErrorScope("out-of-memory");
+    const buffer = this.#wrap(sizeBytes, usage);
+    const error = await this.loss.during(this.device.popErrorScope());
+    if (error)
+      throw new OutOfMemoryError(sizeBytes, this.maxBindingBytes, { what: "a buffer of the GPU", cause: error });
+    return buffer;
+  }
+
+  /** Gives a buffer back; what was submitted before may still use it. */
+  destroy(buffer: Buffer): void {
+    this.bindGroups.forget(buffer);
+    buffer.gpu.destroy();
+  }
+
+  /** Gives back what the caches shared. */
+  dispose(): void {
+    this.workspace.clear();
+    this.staging.clear();
+    this.outputs.clear();
+    this.destroy(this.#parameters);
+  }
+
+  #wrap(sizeBytes: number, usage: number): Buffer {
+    this.counters.buffers++;
+    this.counters.bufferBytes += sizeBytes;
+    return { id: this.counters.buffers, gpu: this.device.createBuffer({ size: sizeBytes, usage }), sizeBytes };
+  }
+}

@@ -1,0 +1,70 @@
+import type { KernelSource } from "../kernels/kernel-source.ts";
+import type { GpuCounters } from "./counters.ts";
+import type { Access, Kernel } from "./kernel.ts";
+
+/** Kernels of a device, each compiled once. */
+export class KernelLibrary {
+  readonly #device: GPUDevice;
+  readonly #ready = new Map<string, Kernel>();
+  readonly #pending = new Map<string, Promise<Kernel>>();
+  readonly #layouts = new Map<string, GPUBindGroupLayout>();
+
+  constructor(device: GPUDevice) {
+    this.#device = device;
+  }
+
+  /** A kernel that has been compiled. */
+  get(name: string): Kernel | undefined {
+    return this.#ready.get(name);
+  }
+
+  /** Compiles a kernel unless it is there; rejects with what the compiler says. */
+  async compile({ name, text, accesses }: KernelSource, counters: GpuCounters): Promise<Kernel> {
+    const known = this.#ready.get(name);
+    if (known) return known;
+    const pending = this.#pending.get(name) ?? this.#compile(name, text, accesses, counters);
+    this.#pending.set(name, pending);
+    return pending;
+  }
+
+  async #compile(name: string, text: string, accesses: readonly Access[], counters: GpuCounters): Promise<Kernel> {
+    counters.pipelines++;
+    const layout = this.#layoutOf(accesses);
+    const pipeline = await this.#device.createComputePipelineAsync({
+      label: name,
+      layout: this.#device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+      compute: { module: this.#device.createShaderModule({ label: name, code: text }), entryPoint: "main" },
+    });
+    const kernel = { id: this.#ready.size, pipeline, layout };
+    this.#ready.set(name, kernel);
+    return kernel;
+  }
+
+  /** The same accesses have the same layout. */
+  #layoutOf(accesses: readonly Access[]): GPUBindGroupLayout {
+    const name = accesses.join();
+    const known = this.#layouts.get(name);
+    if (known) return known;
+    const buffers: GPUBufferBindingLayout[] = [
+      { type: "uniform", hasDynamicOffset: true },
+      ...accesses.map((access) => ({ type: access === "read" ? "read-only-storage" : "storage" }) as const),
+    ];
+    const entries = buffers.map((buffer, binding) => ({ binding, buffer, visibility: COMPUTE }));
+    const made = this.#device.createBindGroupLayout({ entries });
+    this.#layouts.set(name, made);
+    return made;
+  }
+}
+
+/** What WebGPU calls `GPUShaderStage.COMPUTE`. */
+const COMPUTE = 4;
+
+/** Kernels outlive a backend when its device does. */
+const libraries = new WeakMap<GPUDevice, KernelLibrary>();
+
+/** The kernels of a device, shared by all backends on it. */
+export const libraryOf = (device: GPUDevice): KernelLibrary => {
+  const library = libraries.get(device) ?? new KernelLibrary(device);
+  libraries.set(device, library);
+  return library;
+};

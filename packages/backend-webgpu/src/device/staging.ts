@@ -1,0 +1,37 @@
+import type { Buffer } from "./buffer.ts";
+import type { Engine } from "./engine.ts";
+import { COPY_TARGET, MAP_READ } from "./usage.ts";
+
+/** Buffers that numbers come back to the CPU in, kept for the next time. Their sizes are powers of two. */
+export class Staging {
+  readonly #engine: Engine;
+  readonly #free = new Map<number, Buffer[]>();
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** A buffer of at least so many bytes. */
+  async take(sizeBytes: number): Promise<Buffer> {
+    const whole = 2 ** Math.max(12, Math.ceil(Math.log2(sizeBytes)));
+    return this.#free.get(whole)?.pop() ?? this.#engine.createBuffer(whole, MAP_READ | COPY_TARGET);
+  }
+
+  /** The first bytes of a buffer that something was copied to, as an array of their own; the buffer is free then. */
+  async read(buffer: Buffer, sizeBytes: number): Promise<ArrayBuffer> {
+    const { gpu } = buffer;
+    this.#engine.counters.readBacks++;
+    await this.#engine.loss.during(gpu.mapAsync(MAP_READ, 0, sizeBytes));
+    const bytes = gpu.getMappedRange(0, sizeBytes).slice(0);
+    gpu.unmap();
+    const free = this.#free.get(buffer.sizeBytes) ?? [];
+    this.#free.set(buffer.sizeBytes, [...free, buffer]);
+    return bytes;
+  }
+
+  /** Gives the free buffers back. */
+  clear(): void {
+    for (const buffer of [...this.#free.values()].flat()) this.#engine.destroy(buffer);
+    this.#free.clear();
+  }
+}

@@ -1,0 +1,77 @@
+import { layerScheme } from "@kvtuner/plan";
+import { describe, expect, it } from "vitest";
+import { PLAIN } from "./kernels/variant.ts";
+import { testDevice } from "./test-support/node-gpu.ts";
+import { cpuCall } from "./test-support/rows.ts";
+import { createWebGpuBackend } from "./webgpu-backend.ts";
+
+const shape = { layers: 1, queryHeads: 2, kvHeads: 1, headSize: 32 };
+const plan = { shape, layers: [layerScheme("kivi", { key: 4, value: 4 })] };
+
+it("a machine without an adapter is told so", async () => {
+  const none = { requestAdapter: async () => null } as unknown as GPU;
+  await expect(createWebGpuBackend({ gpu: none })).rejects.toMatchObject({ code: "BACKEND_NO_ADAPTER" });
+});
+
+const { device, skipped } = await testDevice();
+
+describe.skipIf(skipped)(`a backend${skipped ? ` (${skipped})` : ""}`, () => {
+  it("whose device is lost says so, and a snapshot from before goes on elsewhere", async () => {
+    const doomed = (await testDevice()).device!;
+    const backend = await createWebGpuBackend({ device: doomed, kernels: PLAIN });
+    const cache = await backend.createCache(shape, plan);
+    await cache.attend(0, ...cpuCall(shape, 70, 1));
+    const snapshot = await cache.snapshot();
+    const pending = cache.attend(0, ...cpuCall(shape, 1, 2));
+    doomed.destroy();
+    const lost = { code: "BACKEND_DEVICE_LOST" };
+    const outcome = await pending.then(
+      () => "done before the loss",
+      (error: unknown) => (error as { readonly code: string }).code,
+    );
+    expect(["done before the loss", lost.code]).toContain(outcome);
+    await doomed.lost;
+    await expect(cache.attend(0, ...cpuCall(shape, 1, 2))).rejects.toMatchObject(lost);
+    await expect(cache.snapshot()).rejects.toMatchObject(lost);
+    expect(() => cache.truncate(3)).toThrow(expect.objectContaining(lost));
+    await expect(backend.createCache(shape, plan)).rejects.toMatchObject(lost);
+    await backend.dispose();
+    const other = await createWebGpuBackend({ device: device!, kernels: PLAIN });
+    const restored = await other.restoreCache(shape, plan, snapshot);
+    expect((await restored.attend(0, ...cpuCall(shape, 1, 2))).dims).toEqual([1, 1, 64]);
+    await other.dispose();
+  });
+
+  it("spreads a layer over as many buffers as one binding of the device wants, to the same outputs", async () => {
+    const whole = await createWebGpuBackend({ device: device!, kernels: PLAIN });
+    const split = await createWebGpuBackend({ device: withSmallBindings(device!, 2 ** 14), kernels: PLAIN });
+    const caches = [await whole.createCache(shape, plan), await split.createCache(shape, plan)];
+    for (const [call, tokens] of [700, 1, 200, 1].entries()) {
+      const [expected, output] = await Promise.all(
+        caches.map((cache) => cache.attend(0, ...cpuCall(shape, tokens, call))),
+      );
+      expect(largestDifference(expected!.data as Float32Array, output!.data as Float32Array)).toBeLessThan(1e-5);
+    }
+    for (const cache of caches) cache.truncate(300);
+    const [expected, output] = await Promise.all(caches.map((cache) => cache.snapshot()));
+    expect(output).toEqual(expected);
+    expect(split.counters.buffers).toBeGreaterThan(whole.counters.buffers + 4);
+    await whole.dispose();
+    await split.dispose();
+  });
+});
+
+/** The same device, but for the largest binding that it says it takes. */
+const withSmallBindings = (whole: GPUDevice, maxStorageBufferBindingSize: number): GPUDevice =>
+  new Proxy(whole, {
+    get: (target, name) => {
+      if (name === "limits") return { ...limitsOf(target), maxStorageBufferBindingSize };
+      const member = Reflect.get(target, name) as unknown;
+      return typeof member === "function" ? (member.bind(target) as unknown) : member;
+    },
+  });
+
+const limitsOf = ({ limits }: GPUDevice) => ({ maxBufferSize: limits.maxBufferSize });
+
+const largestDifference = (a: Float32Array, b: Float32Array): number =>
+  a.reduce((largest, number, index) => Math.max(largest, Math.abs(number - b[index]!)), 0);

@@ -1,0 +1,7 @@
+export type { GpuCounters } from "./device/counters.ts";
+export { DeviceLostError } from "./device/device-loss.ts";
+export type { DeviceSource } from "./device/request-device.ts";
+export { NoAdapterError } from "./device/request-device.ts";
+export type { Variant } from "./kernels/variant.ts";
+export type { WebGpuBackend, WebGpuOptions } from "./webgpu-backend.ts";
+export { createWebGpuBackend } from "./webgpu-backend.ts";

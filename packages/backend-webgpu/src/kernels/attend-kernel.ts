@@ -1,0 +1,104 @@
+import { headConstants } from "./head-constants.ts";
+import { type KernelSource, kernelSource, part, partFor } from "./kernel-source.ts";
+import { type Variant, variantName } from "./variant.ts";
+
+/** How keys or values are read: 16-bit rows, or codes grouped along a token or a channel. */
+export interface ReadFormat {
+  readonly bits: number;
+  readonly isChannel: boolean;
+}
+
+/** What an attention kernel is made for. */
+export interface AttendKernel {
+  readonly headSize: number;
+  /** Query vectors of a workgroup, a power of two. */
+  readonly vectors: number;
+  readonly key: ReadFormat;
+  readonly value: ReadFormat;
+}
+
+/** Words of a row: 16 channels take 1, 1.5, 2, 4 or 8 words with 2, 3, 4, 8 or 16 bits. */
+export const rowWords = (bits: number, headSize: number): number => Math.ceil((headSize * bits) / 32);
+
+/** Query vectors are kept in shared memory: at most so many numbers of them. */
+const QUERY_NUMBERS = 1024;
+const MOST_VECTORS = 16;
+
+const mostVectors = (headSize: number): number =>
+  Math.min(MOST_VECTORS, 2 ** Math.floor(Math.log2(QUERY_NUMBERS / headSize)));
+
+/** Query vectors of a workgroup when there are so many in all. */
+export const vectorsFor = (count: number, headSize: number): number =>
+  Math.min(mostVectors(headSize), 2 ** Math.ceil(Math.log2(count)));
+
+/** The attention kernel for keys and values of one kind each. */
+export const attendSource = (kernel: AttendKernel, variant: Variant): KernelSource => {
+  const name = `${kernelName(kernel, variant)} ${variantName(variant)}`;
+  const known = sources.get(name) ?? composed(kernel, variant);
+  sources.set(name, known);
+  return known;
+};
+
+const sources = new Map<string, KernelSource>();
+
+const kernelName = ({ headSize, vectors, key, value }: AttendKernel, { specialized }: Variant): string =>
+  specialized ? `attend ${headSize} ${vectors} ${formatName(key)} ${formatName(value)}` : `attend ${headSize}`;
+
+const formatName = ({ bits, isChannel }: ReadFormat): string => `${bits}${isChannel ? "c" : "t"}`;
+
+const composed = (kernel: AttendKernel, variant: Variant): KernelSource => {
+  const { headSize } = kernel;
+  const { constants, names } = variant.specialized ? specialized(kernel) : forAll(kernel);
+  const all = { ...headConstants(headSize), QUERY_FACTOR: `${Math.LOG2E / Math.sqrt(headSize)}f`, ...constants };
+  return kernelSource(
+    kernelName(kernel, variant),
+    ["read", "read", "read", "read", "write", "write"],
+    variant,
+    all,
+    partsOf(variant).map((text) => renamed(text, names)),
+  );
+};
+
+const partsOf = ({ float16, subgroups }: Variant): string[] => [
+  ...["attend", "region", "visible", "words", "float16", "keys", "key-16", "key-token", "key-channel", "values"].map(
+    part,
+  ),
+  ...["codes", "rows-16"].flatMap((file) => [partFor("key", file), partFor("value", file)]),
+  part(float16 ? "half-native" : "half-software"),
+  part(float16 ? "value-float16" : "value-float32"),
+  part(subgroups ? "largest-subgroup" : "largest-shared"),
+];
+
+/** What a kernel knows when it is compiled, and what it is told in each call instead. */
+interface Knowledge {
+  readonly constants: Readonly<Record<string, string>>;
+  readonly names: Readonly<Record<string, string>>;
+}
+
+const specialized = ({ vectors, key, value }: AttendKernel): Knowledge => ({
+  constants: {
+    VECTORS: `${vectors}u`,
+    VECTOR_COUNT: `${vectors}u`,
+    UNIT_COUNT: "UNITS",
+    UNIT_QUADS: "4u",
+    KEY_BITS: `${key.bits}u`,
+    VALUE_BITS: `${value.bits}u`,
+    IS_KEY_CHANNEL: String(key.isChannel),
+  },
+  names: {},
+});
+
+const forAll = ({ headSize }: AttendKernel): Knowledge => ({
+  constants: { VECTORS: `${mostVectors(headSize)}u` },
+  names: {
+    VECTOR_COUNT: "call.vector_count",
+    UNIT_COUNT: "call.unit_count",
+    UNIT_QUADS: "call.unit_quads",
+    IS_KEY_CHANNEL: "call.is_key_channel != 0u",
+    KEY_BITS: "call.key_bits",
+    VALUE_BITS: "call.value_bits",
+  },
+});
+
+const renamed = (text: string, names: Knowledge["names"]): string =>
+  Object.entries(names).reduce((changed, [name, expression]) => changed.replaceAll(name, expression), text);

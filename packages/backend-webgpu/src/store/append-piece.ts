@@ -1,0 +1,31 @@
+import { inputPlaces } from "../device/workspace.ts";
+import { encodePrefix } from "./encode-prefix.ts";
+import type { GpuTensor } from "./gpu-layer.ts";
+import { packedTokens } from "./tensor-format.ts";
+import { type Work } from "./work.ts";
+import { writeRows } from "./write-rows.ts";
+
+/** Appends the tokens of a piece, whose rows are in the workspace's inputs, and encodes the blocks that they fill. */
+export const appendPiece = (work: Work, tokens: number): void => {
+  const { layer } = work;
+  const places = inputPlaces(layer.shape);
+  appendTensor(work, layer.key, places.key, tokens);
+  appendTensor(work, layer.value, places.value, tokens);
+  if (layer.length === 0 && layer.key.format.isRotated) rotateMiddle(work);
+  layer.length += tokens;
+};
+
+const appendTensor = (work: Work, tensor: GpuTensor, start: number, tokens: number): void => {
+  const { engine, layer } = work;
+  const { format } = tensor;
+  writeRows(work, tensor, { buffer: engine.workspace.get("inputs"), start }, layer.length, tokens);
+  if (format.bits === 16) return;
+  const [from, to] = [packedTokens(format, layer.length), packedTokens(format, layer.length + tokens)];
+  if (from < to) encodePrefix(work, tensor, from, to);
+};
+
+/** The middle as transformed keys have it. */
+export const rotateMiddle = ({ engine, commands, kernels, layer }: Work): void => {
+  const { kvHeads, headSize } = layer.shape;
+  commands.run(engine.kernel(kernels.rotateRows), [layer.middles], [0, kvHeads * headSize, kvHeads], [1, kvHeads]);
+};

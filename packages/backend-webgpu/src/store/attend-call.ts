@@ -1,0 +1,52 @@
+import { Commands } from "../device/commands.ts";
+import type { Engine } from "../device/engine.ts";
+import { appendPiece } from "./append-piece.ts";
+import { attendPiece, type AttendPlan, eachPiece, planAttention, plannedSources } from "./attend-piece.ts";
+import type { GpuLayer } from "./gpu-layer.ts";
+import type { RowsOfCall } from "./uploaded-rows.ts";
+import { workOn } from "./work.ts";
+
+/**
+ * Appends the tokens of a call to a layer and attends with their queries, piece by piece, one submit each. Outputs are copied
+ * to `target`, float32 `[tokens, queryHeads * headSize]`.
+ *
+ * @throws OutOfMemoryError before anything of the layer has changed
+ * @throws DeviceLostError `BACKEND_DEVICE_LOST`
+ */
+export const attendCall = async (
+  engine: Engine,
+  layer: GpuLayer,
+  tokens: number,
+  rows: RowsOfCall,
+  target: GPUBuffer,
+): Promise<void> => {
+  engine.loss.assertThere();
+  await layer.reserve(engine, layer.length + tokens);
+  const plans: AttendPlan[] = [];
+  eachPiece(tokens, (first, count) => plans.push(planAttention(layer, layer.length + first, count)));
+  await engine.prepare(plans.flatMap((plan) => plannedSources(plan, engine.variant)));
+  await engine.workspace.reserve(layer.shape, Math.max(...plans.map((plan) => partialVectors(layer, plan))));
+  for (const plan of plans) attendPlan(engine, layer, plan, rows, target, plan.position - plans[0]!.position);
+};
+
+const partialVectors = ({ shape }: GpuLayer, { partials, tokens }: AttendPlan): number =>
+  partials * tokens * shape.queryHeads;
+
+const attendPlan = (
+  engine: Engine,
+  layer: GpuLayer,
+  plan: AttendPlan,
+  rows: RowsOfCall,
+  target: GPUBuffer,
+  first: number,
+): void => {
+  const { queryHeads, headSize } = layer.shape;
+  const rowBytes = 4 * queryHeads * headSize;
+  const commands = new Commands(engine);
+  const work = workOn(engine, commands, layer);
+  rows(commands, first, plan.tokens);
+  appendPiece(work, plan.tokens);
+  attendPiece(work, plan);
+  commands.copy(engine.workspace.get("outputs").gpu, 0, target, first * rowBytes, plan.tokens * rowBytes);
+  commands.submit();
+};

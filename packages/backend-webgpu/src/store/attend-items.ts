@@ -1,0 +1,69 @@
+import { type Block, eachBlock } from "./blocks.ts";
+import type { GpuLayer } from "./gpu-layer.ts";
+import { packedTokens, TILE_TOKENS } from "./tensor-format.ts";
+
+/** Tiles that one dispatch attends to: keys and values are each codes of one block, or exact. */
+export interface AttendItem {
+  readonly isKeyExact: boolean;
+  readonly isValueExact: boolean;
+  readonly isSinks: boolean;
+  /** Where the codes are; undefined when both are exact. */
+  readonly block: Block | undefined;
+  readonly firstTile: number;
+  readonly endTile: number;
+}
+
+/**
+ * What queries at `position .. position + tokens - 1` read, whose tokens the layer holds already: for each of codes and exact
+ * rows of keys and of values the tiles that hold any. Kernels leave out what a query does not see. Those with codes of
+ * values come first.
+ */
+export const attendItems = (layer: GpuLayer, position: number, tokens: number): AttendItem[] => {
+  const { sinks } = layer.scheme;
+  const end = position + tokens;
+  const items: AttendItem[] = [];
+  for (const isValueExact of [false, true])
+    for (const isKeyExact of [false, true])
+      items.push(...itemsOf(layer, position, Math.max(0, end - sinks), isKeyExact, isValueExact));
+  if (sinks > 0)
+    items.push({
+      isKeyExact: true,
+      isValueExact: true,
+      isSinks: true,
+      block: undefined,
+      firstTile: 0,
+      endTile: Math.ceil(Math.min(sinks, end) / TILE_TOKENS),
+    });
+  return items;
+};
+
+const itemsOf = (
+  layer: GpuLayer,
+  position: number,
+  behind: number,
+  isKeyExact: boolean,
+  isValueExact: boolean,
+): AttendItem[] => {
+  const first = position + 1;
+  const last = behind + layer.scheme.sinks;
+  let [from, to] = [0, behind];
+  for (const [{ format }, isExact] of [
+    [layer.key, isKeyExact],
+    [layer.value, isValueExact],
+  ] as const) {
+    if (isExact && format.bits === 16) return [];
+    if (isExact) from = Math.max(from, packedTokens(format, first));
+    else to = Math.min(to, packedTokens(format, last));
+  }
+  if (from >= to) return [];
+  const kinds = { isKeyExact, isValueExact, isSinks: false };
+  if (isKeyExact && isValueExact) return [{ ...kinds, block: undefined, ...tilesOf(from, to) }];
+  const items: AttendItem[] = [];
+  eachBlock(layer.blocks, from, to, (block, start, stop) => items.push({ ...kinds, block, ...tilesOf(start, stop) }));
+  return items;
+};
+
+const tilesOf = (from: number, to: number): Pick<AttendItem, "firstTile" | "endTile"> => ({
+  firstTile: Math.floor(from / TILE_TOKENS),
+  endTile: Math.ceil(to / TILE_TOKENS),
+});

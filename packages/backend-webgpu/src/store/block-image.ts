@@ -1,0 +1,113 @@
+import type { HeadImage } from "@kvtuner/backend";
+import { packCodes, unpackCodes } from "@kvtuner/quantizers";
+import type { Block } from "./blocks.ts";
+import { codePlanes, readCode, writeCode } from "./code-planes.ts";
+import { groupTokens, headParameters, type TensorFormat, TILE_TOKENS } from "./tensor-format.ts";
+
+/** A head's part of a block whose words are on the CPU. */
+export interface BlockWords {
+  readonly block: Pick<Block, "first" | "tokens">;
+  readonly words: Uint32Array;
+}
+
+/** The codes and parameters of one head's first `packed` tokens, from and to the words of a layer's blocks. */
+export interface HeadPlace {
+  readonly format: TensorFormat;
+  readonly kvHeads: number;
+  readonly head: number;
+  readonly packed: number;
+  readonly blocks: readonly BlockWords[];
+}
+
+/** Codes and parameters of a head as snapshots hold them. */
+export const prefixImage = (place: HeadPlace): HeadImage["prefix"] => {
+  const { format, packed } = place;
+  const codes = new Uint8Array(packed * format.headSize);
+  const parameters = headParameters(format, packed);
+  const scales = new Uint16Array(parameters);
+  const minima = new Uint16Array(format.isAffine ? parameters : 0);
+  eachCode(place, (words, row, parts, index) => {
+    codes[index] = readCode(words, row, format.stride, parts);
+  });
+  eachParameter(place, (halves, at, index) => {
+    scales[index] = halves[at]!;
+    if (format.isAffine) minima[index] = halves[at + 1]!;
+  });
+  return { codes: packCodes(codes, format.bits), scales, minima };
+};
+
+/** Writes what {@link prefixImage} gave into blocks of zeros. */
+export const restorePrefix = (place: HeadPlace, { codes: packedCodes, scales, minima }: HeadImage["prefix"]): void => {
+  const { format, packed } = place;
+  const codes = unpackCodes(packedCodes, format.bits, packed * format.headSize);
+  eachCode(place, (words, row, parts, index) => writeCode(words, row, format.stride, parts, codes[index]!));
+  eachParameter(place, (halves, at, index) => {
+    halves[at] = scales[index]!;
+    if (format.isAffine) halves[at + 1] = minima[index]!;
+  });
+};
+
+type CodeParts = ReturnType<typeof codePlanes>[number];
+
+/** Visits all codes: their row in the words, and their index in the order of a snapshot. */
+const eachCode = (
+  place: HeadPlace,
+  visit: (words: Uint32Array, row: number, parts: CodeParts, index: number) => void,
+): void => {
+  const { format, packed } = place;
+  const { headSize } = format;
+  const planes = codePlanes(format.bits, headSize);
+  for (let token = 0; token < packed; token++) {
+    const { words, block } = blockOf(place, token);
+    const row = rowStart(place, block, token - block.first);
+    for (let channel = 0; channel < headSize; channel++)
+      visit(words, row, planes[channel]!, codeIndex(format, token, channel));
+  }
+};
+
+const codeIndex = (format: TensorFormat, token: number, channel: number): number => {
+  if (!format.isChannel) return token * format.headSize + channel;
+  const group = groupTokens(format);
+  return (Math.floor(token / group) * format.headSize + channel) * group + (token % group);
+};
+
+const rowStart = ({ format, head }: HeadPlace, { tokens }: BlockWords["block"], token: number): number => {
+  const tile = (head * tokens + token - (token % TILE_TOKENS)) * format.rowWords;
+  return tile + (token % TILE_TOKENS) * (format.kind === "key" ? 1 : format.rowWords);
+};
+
+/** Visits all groups: the place of their scale among the halves of the words, behind which is the minimum, and their index. */
+const eachParameter = (place: HeadPlace, visit: (halves: Uint16Array, at: number, index: number) => void): void => {
+  const { format, packed } = place;
+  const perRow = format.isChannel ? format.headSize : format.groups;
+  const rowTokens = format.isChannel ? groupTokens(format) : 1;
+  for (let row = 0; row < packed / rowTokens; row++) {
+    const { words, block } = blockOf(place, row * rowTokens);
+    const halves = new Uint16Array(words.buffer, words.byteOffset, 2 * words.length);
+    for (let index = 0; index < perRow; index++) {
+      const entry = parameterEntry(place, block, row * rowTokens - block.first, index);
+      visit(halves, entry, row * perRow + index);
+    }
+  }
+};
+
+const parameterEntry = (
+  { format, kvHeads, head }: HeadPlace,
+  { tokens }: BlockWords["block"],
+  token: number,
+  index: number,
+): number => {
+  const start = 2 * kvHeads * tokens * format.rowWords;
+  const entry = head * headParameters(format, tokens) + entryInHead(format, token, index);
+  return start + entry * (format.isAffine ? 2 : 1);
+};
+
+const entryInHead = (format: TensorFormat, token: number, index: number): number => {
+  if (format.isChannel) return (token / groupTokens(format)) * format.headSize + index;
+  if (format.kind === "value") return token * format.groups + index;
+  const inTile = token % TILE_TOKENS;
+  return (token - inTile) * format.groups + index * TILE_TOKENS + inTile;
+};
+
+const blockOf = ({ blocks }: HeadPlace, token: number): BlockWords =>
+  blocks.find(({ block }) => token < block.first + block.tokens)!;

@@ -1,0 +1,62 @@
+import type { Buffer } from "../device/buffer.ts";
+import type { Engine } from "../device/engine.ts";
+import { blockWords, type TensorFormat } from "./tensor-format.ts";
+
+/** Room for some tokens of a layer, in a buffer of keys and one of values. Tokens are counted behind the sinks. */
+export interface Block {
+  readonly first: number;
+  /** A multiple of 128. */
+  readonly tokens: number;
+  readonly key: Buffer;
+  readonly value: Buffer;
+}
+
+/** What decides about the sizes of a layer's blocks. */
+export interface BlockSizes {
+  readonly key: TensorFormat;
+  readonly value: TensorFormat;
+  readonly kvHeads: number;
+}
+
+const FIRST_TOKENS = 1024;
+const MOST_TOKENS = 8192;
+const STEP_TOKENS = 128;
+
+/**
+ * Tokens of the next block: as many as there are already, from 1024 to 8192, but never more than one binding of the device
+ * takes.
+ */
+export const nextTokens = (held: number, sizes: BlockSizes, maxBindingBytes: number): number => {
+  const stepBytes = 4 * Math.max(...[sizes.key, sizes.value].map((format) => wordsOf(format, sizes)));
+  const most = STEP_TOKENS * Math.max(1, Math.floor(maxBindingBytes / stepBytes));
+  return Math.min(most, MOST_TOKENS, Math.max(FIRST_TOKENS, held));
+};
+
+const wordsOf = (format: TensorFormat, { kvHeads }: BlockSizes): number => blockWords(format, kvHeads, STEP_TOKENS);
+
+/** A block behind those there are. */
+export const createBlock = async (engine: Engine, first: number, sizes: BlockSizes): Promise<Block> => {
+  const tokens = nextTokens(first, sizes, engine.maxBindingBytes);
+  const create = (format: TensorFormat): Promise<Buffer> =>
+    engine.createBuffer(4 * blockWords(format, sizes.kvHeads, tokens));
+  const key = await create(sizes.key);
+  try {
+    return { first, tokens, key, value: await create(sizes.value) };
+  } catch (error) {
+    engine.destroy(key);
+    throw error;
+  }
+};
+
+/** Cuts tokens `from .. to - 1` at the borders of blocks. */
+export const eachBlock = (
+  blocks: readonly Block[],
+  from: number,
+  to: number,
+  visit: (block: Block, from: number, to: number) => void,
+): void => {
+  for (const block of blocks) {
+    const [start, end] = [Math.max(from, block.first), Math.min(to, block.first + block.tokens)];
+    if (start < end) visit(block, start, end);
+  }
+};

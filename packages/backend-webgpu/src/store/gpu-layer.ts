@@ -1,0 +1,113 @@
+import { type CacheShape, type LayerScheme, type TensorBytes } from "@kvtuner/plan";
+import type { Buffer } from "../device/buffer.ts";
+import type { Engine } from "../device/engine.ts";
+import { PIECE_TOKENS } from "../device/workspace.ts";
+import { type Block, createBlock } from "./blocks.ts";
+import type { ExactTiles } from "./region.ts";
+import { headParameters, packedTokens, type TensorFormat, tensorFormat, TILE_TOKENS } from "./tensor-format.ts";
+
+/** Keys, or values, of a layer. */
+export interface GpuTensor {
+  readonly format: TensorFormat;
+  readonly tiles: ExactTiles;
+  /** Rows kept exact; absent when there are never any. */
+  readonly exact: Buffer | undefined;
+}
+
+/** One layer's cache on a device. */
+export class GpuLayer {
+  readonly shape: CacheShape;
+  readonly scheme: LayerScheme;
+  readonly key: GpuTensor;
+  readonly value: GpuTensor;
+  /** float32 `[2, kvHeads * headSize]`: what is taken away from every key, and the same transformed. */
+  readonly middles: Buffer;
+  readonly blocks: Block[] = [];
+  length = 0;
+
+  constructor(
+    shape: CacheShape,
+    scheme: LayerScheme,
+    tensors: { readonly key: GpuTensor; readonly value: GpuTensor; readonly middles: Buffer },
+  ) {
+    this.shape = shape;
+    this.scheme = scheme;
+    this.key = tensors.key;
+    this.value = tensors.value;
+    this.middles = tensors.middles;
+  }
+
+  /** Tokens behind the sinks that there is room for. */
+  get room(): number {
+    const last = this.blocks.at(-1);
+    return last ? last.first + last.tokens : 0;
+  }
+
+  /**
+   * Makes room for a cache of `length` tokens.
+   *
+   * @throws OutOfMemoryError when the device has none
+   */
+  async reserve(engine: Engine, length: number): Promise<void> {
+    const sizes = { key: this.key.format, value: this.value.format, kvHeads: this.shape.kvHeads };
+    while (this.room < length - this.scheme.sinks) this.blocks.push(await createBlock(engine, this.room, sizes));
+  }
+
+  /** Gives back the blocks that a cache of `length` tokens does not need, but for the first. */
+  release(engine: Engine, length: number): void {
+    const needed = this.blocks.findLastIndex(({ first }) => first === 0 || first < length - this.scheme.sinks);
+    for (const { key, value } of this.blocks.splice(needed + 1)) {
+      engine.destroy(key);
+      engine.destroy(value);
+    }
+  }
+
+  /** Gives everything back. */
+  clear(engine: Engine): void {
+    for (const { key, value } of this.blocks.splice(0)) {
+      engine.destroy(key);
+      engine.destroy(value);
+    }
+    for (const buffer of [this.key.exact, this.value.exact, this.middles]) if (buffer) engine.destroy(buffer);
+  }
+
+  /** Bytes in use of keys, or of values, as they are laid out; what a buffer has beyond is not counted. */
+  bytes({ format }: GpuTensor): TensorBytes {
+    const { kvHeads, headSize } = this.shape;
+    const packed = format.bits === 16 ? 0 : packedTokens(format, this.length);
+    return {
+      codes: (kvHeads * packed * headSize * format.bits) / 8,
+      parameters: packed && kvHeads * headParameters(format, packed) * (format.isAffine ? 4 : 2),
+      exact: 2 * kvHeads * headSize * (this.length - packed),
+    };
+  }
+}
+
+/** An empty layer. */
+export const createLayer = async (engine: Engine, shape: CacheShape, scheme: LayerScheme): Promise<GpuLayer> => {
+  const made: Buffer[] = [];
+  const create = async (sizeBytes: number): Promise<Buffer> => {
+    const buffer = await engine.createBuffer(sizeBytes);
+    made.push(buffer);
+    return buffer;
+  };
+  const createTensor = async (kind: "key" | "value"): Promise<GpuTensor> => {
+    const format = tensorFormat(kind, scheme, shape.headSize);
+    const tiles = exactTiles(format);
+    const sizeBytes = 2 * TILE_TOKENS * (tiles.ring + tiles.sinks) * shape.kvHeads * shape.headSize;
+    return { format, tiles, exact: sizeBytes > 0 ? await create(sizeBytes) : undefined };
+  };
+  try {
+    const middles = await create(8 * shape.kvHeads * shape.headSize);
+    return new GpuLayer(shape, scheme, { key: await createTensor("key"), value: await createTensor("value"), middles });
+  } catch (error) {
+    for (const buffer of made) engine.destroy(buffer);
+    throw error;
+  }
+};
+
+/** The ring has room for the window, a block that is not full, and the tokens of a piece. */
+const exactTiles = ({ bits, window, block, sinks }: TensorFormat): ExactTiles => ({
+  ring: bits === 16 ? 0 : Math.ceil((window + block + PIECE_TOKENS) / TILE_TOKENS) + 1,
+  sinks: Math.ceil(sinks / TILE_TOKENS),
+});

@@ -1,0 +1,65 @@
+import type { Buffer } from "../device/buffer.ts";
+import { blockRegion, ringRegion, sinkRegion } from "./region.ts";
+import { eachBlock } from "./blocks.ts";
+import type { GpuTensor } from "./gpu-layer.ts";
+import { exactFormat, type TensorFormat } from "./tensor-format.ts";
+import type { Work } from "./work.ts";
+
+/** Reads codes of tokens counted behind the sinks into the workspace's rows, from row `row` on: decoded, in float16. */
+export const readCodes = (work: Work, { format }: GpuTensor, from: number, to: number, row = 0): void => {
+  const { blocks, shape } = work.layer;
+  eachBlock(blocks, from, to, (block, start, end) =>
+    read(work, block[format.kind], {
+      format,
+      region: blockRegion(format, block, shape.kvHeads),
+      first: start,
+      row: row + start - from,
+      count: end - start,
+      isRotated: format.isRotated,
+      isRounded: true,
+    }),
+  );
+};
+
+/** Reads exact rows of tokens counted behind the sinks; transformed, as they are about to be encoded, if asked for. */
+export const readRing = (
+  work: Work,
+  tensor: GpuTensor,
+  from: number,
+  to: number,
+  row: number,
+  isRotated: boolean,
+): void => {
+  const format = exactFormat(tensor.format);
+  const region = ringRegion(tensor.tiles);
+  read(work, tensor.exact!, { format, region, first: from, row, count: to - from, isRotated, isRounded: false });
+};
+
+/** Reads sinks. */
+export const readSinks = (work: Work, tensor: GpuTensor, from: number, to: number, row: number): void => {
+  const format = exactFormat(tensor.format);
+  const region = sinkRegion(tensor.tiles);
+  read(work, tensor.exact!, { format, region, first: from, row, count: to - from, isRotated: false, isRounded: false });
+};
+
+interface Source {
+  readonly format: TensorFormat;
+  readonly region: readonly number[];
+  readonly first: number;
+  readonly row: number;
+  readonly count: number;
+  readonly isRotated: boolean;
+  readonly isRounded: boolean;
+}
+
+const read = ({ commands, engine, kernels, layer }: Work, data: Buffer, source: Source): void => {
+  const { format, region, first, row, count } = source;
+  const { kvHeads } = layer.shape;
+  const flags = [format.isChannel, source.isRotated, source.isRounded].map(Number);
+  commands.run(
+    engine.kernel(kernels.readRows),
+    [data, engine.workspace.get("rows")],
+    [...region, first, row, kvHeads, format.bits, format.stride, ...flags],
+    [count, kvHeads],
+  );
+};

@@ -1,0 +1,78 @@
+import type { LayerScheme } from "@kvtuner/plan";
+import { type ReadFormat, rowWords } from "../kernels/attend-kernel.ts";
+
+/** Tokens of a tile: lanes of a workgroup. */
+export const TILE_TOKENS = 64;
+
+/** How keys, or values, of one layer are laid out. Tokens are counted behind the sinks. */
+export interface TensorFormat extends ReadFormat {
+  readonly kind: "key" | "value";
+  readonly headSize: number;
+  readonly isAffine: boolean;
+  readonly isRotated: boolean;
+  /** Groups of a row on axis token. */
+  readonly groups: number;
+  /** Groups have 16 << groupShift numbers. */
+  readonly groupShift: number;
+  /** Of the prefix rule; 16-bit tensors are one prefix in blocks of one token. */
+  readonly block: number;
+  readonly window: number;
+  readonly sinks: number;
+  readonly rowWords: number;
+  /** Words from one word of a row to the next: keys have the words of a tile's tokens side by side, values their rows. */
+  readonly stride: number;
+}
+
+/** The format of a layer's keys or values. */
+export const tensorFormat = (kind: "key" | "value", layer: LayerScheme, headSize: number): TensorFormat => {
+  const { bits, axis, groupSize, format, transform, blockSize } = layer[kind];
+  const isCoded = bits !== 16;
+  const isChannel = isCoded && axis === "channel";
+  const hasGroups = isCoded && !isChannel && groupSize !== "head";
+  return {
+    kind,
+    headSize,
+    bits,
+    isChannel,
+    isAffine: format === "affine",
+    isRotated: isCoded && transform === "hadamard",
+    groups: hasGroups ? Math.ceil(headSize / groupSize) : 1,
+    groupShift: isCoded && groupSize !== "head" ? Math.log2(groupSize / 16) : WHOLE_HEAD,
+    block: isCoded ? blockSize : 1,
+    window: isCoded ? layer.window : 0,
+    sinks: layer.sinks,
+    rowWords: rowWords(bits, headSize),
+    stride: kind === "key" ? TILE_TOKENS : 1,
+  };
+};
+
+/** A shift that leaves nothing: all units are in group 0. */
+const WHOLE_HEAD = 31;
+
+/** Numbers in a group on axis channel: tokens. */
+export const groupTokens = ({ groupShift }: TensorFormat): number => 16 << groupShift;
+
+/** Tokens behind the sinks that a block holds at a length of the cache. */
+export const packedTokens = ({ bits, block, window, sinks }: TensorFormat, length: number): number => {
+  const behind = Math.max(0, length - sinks);
+  return bits === 16 ? behind : block * Math.floor(Math.max(0, behind - window) / block);
+};
+
+/** Parameters of one head in a block of so many tokens. */
+export const headParameters = (format: TensorFormat, tokens: number): number => {
+  if (format.bits === 16) return 0;
+  return format.isChannel ? (tokens / groupTokens(format)) * format.headSize : tokens * format.groups;
+};
+
+/** Words of a block of so many tokens, a multiple of 128: codes, then parameters. */
+export const blockWords = (format: TensorFormat, kvHeads: number, tokens: number): number =>
+  kvHeads * (tokens * format.rowWords + headParameters(format, tokens) / (format.isAffine ? 1 : 2));
+
+/** The same as rows of 16 bits. */
+export const exactFormat = (format: TensorFormat): TensorFormat => ({
+  ...format,
+  bits: 16,
+  isChannel: false,
+  isRotated: false,
+  rowWords: format.headSize / 2,
+});

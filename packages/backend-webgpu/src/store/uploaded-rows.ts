@@ -1,0 +1,31 @@
+import type { CallRows } from "@kvtuner/backend";
+import type { CacheShape } from "@kvtuner/plan";
+import type { Commands } from "../device/commands.ts";
+import type { Engine } from "../device/engine.ts";
+import { inputPlaces } from "../device/workspace.ts";
+
+/** Brings the rows of `count` tokens of a call, from the `first` on, into the workspace's inputs before the commands run. */
+export type RowsOfCall = (commands: Commands, first: number, count: number) => void;
+
+/** Rows of tensors on the CPU. */
+export const uploadedRows =
+  (engine: Engine, shape: CacheShape, { tokens, query, key, value }: CallRows): RowsOfCall =>
+  (_commands, first, count) => {
+    const places = inputPlaces(shape);
+    for (const [rows, place] of [
+      [query, places.query],
+      [key, places.key],
+      [value, places.value],
+    ] as const) {
+      const width = rows.length / tokens;
+      const numbers = rows as Float32Array<ArrayBuffer>;
+      if (width > 0)
+        engine.device.queue.writeBuffer(
+          engine.workspace.get("inputs").gpu,
+          4 * place,
+          numbers,
+          first * width,
+          count * width,
+        );
+    }
+  };

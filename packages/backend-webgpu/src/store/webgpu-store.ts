@@ -1,0 +1,155 @@
+import { assertFiniteTensors, type CacheImage, type CachePlan, type CacheStore, type CallRows } from "@kvtuner/backend";
+import { type CacheBytes, cacheBytes, type CacheShape, type LayerScheme, sumBytes } from "@kvtuner/plan";
+import type { Tensor } from "onnxruntime-common";
+import { Commands } from "../device/commands.ts";
+import type { Engine } from "../device/engine.ts";
+import { PIECE_TOKENS } from "../device/workspace.ts";
+import { rowKernels } from "../kernels/row-kernels.ts";
+import { appendPiece, rotateMiddle } from "./append-piece.ts";
+import { attendCall } from "./attend-call.ts";
+import { deviceRows } from "./device-rows.ts";
+import { createLayer, type GpuLayer } from "./gpu-layer.ts";
+import { imageOfLayer, restoreLayer } from "./layer-image.ts";
+import { readLayerRows } from "./layer-rows.ts";
+import { restoredMiddle } from "./restored-middle.ts";
+import { truncateLayer } from "./truncate-layer.ts";
+import { uploadedRows } from "./uploaded-rows.ts";
+import { workOn } from "./work.ts";
+
+/** Packed layers on a device. */
+export class WebGpuStore implements CacheStore {
+  readonly #engine: Engine;
+  readonly #shape: CacheShape;
+  #layers: GpuLayer[];
+
+  /** Layers made for `shape`. */
+  constructor(engine: Engine, shape: CacheShape, layers: GpuLayer[]) {
+    this.#engine = engine;
+    this.#shape = shape;
+    this.#layers = layers;
+  }
+
+  lengths(): number[] {
+    return this.#layers.map(({ length }) => length);
+  }
+
+  async attend(layer: number, call: CallRows): Promise<Float32Array> {
+    const sizeBytes = 4 * call.query.length;
+    const staging = await this.#engine.staging.take(sizeBytes);
+    const rows = uploadedRows(this.#engine, this.#shape, call);
+    await attendCall(this.#engine, this.#layers[layer]!, call.tokens, rows, staging.gpu);
+    return new Float32Array(await this.#engine.staging.read(staging, sizeBytes));
+  }
+
+  /** Tensors in buffers of the same device, nothing of which comes to the CPU. */
+  async attendTensors(layer: number, query: Tensor, key: Tensor, value: Tensor): Promise<Tensor> {
+    const tokens = query.dims[1]!;
+    const output = await this.#engine.outputs.take(query.dims);
+    const rows = deviceRows(this.#engine, this.#shape, { query, key, value });
+    await attendCall(this.#engine, this.#layers[layer]!, tokens, rows, output.gpuBuffer);
+    return output;
+  }
+
+  truncate(length: number): void {
+    this.#engine.loss.assertThere();
+    for (const layer of this.#layers) truncateLayer(this.#engine, layer, length);
+  }
+
+  /** Both caches are held until the last layer is encoded; rows go over the CPU. */
+  async retune({ layers: schemes }: CachePlan): Promise<void> {
+    const next: GpuLayer[] = [];
+    try {
+      for (const [index, scheme] of schemes.entries()) {
+        const layer = this.#layers[index];
+        if (!layer) break;
+        next.push(await createLayer(this.#engine, this.#shape, scheme));
+        await copyLayer(this.#engine, layer, next.at(-1)!, index);
+      }
+    } catch (error) {
+      for (const layer of next) layer.clear(this.#engine);
+      throw error;
+    }
+    // Cleared meanwhile, nobody would give the new layers back.
+    if (this.#layers.length === 0) return clearLayers(this.#engine, next);
+    clearLayers(this.#engine, this.#layers);
+    this.#layers = next;
+  }
+
+  bytes(): CacheBytes {
+    return sumBytes(this.#layers.map((layer) => cacheBytes(layer.bytes(layer.key), layer.bytes(layer.value))));
+  }
+
+  async images(): Promise<CacheImage["tensors"]> {
+    const images = [];
+    for (const layer of this.#layers) images.push(await imageOfLayer(this.#engine, layer));
+    return images;
+  }
+
+  clear(): void {
+    clearLayers(this.#engine, this.#layers);
+    this.#layers = [];
+  }
+}
+
+/**
+ * A store with the layers of a plan, empty, or as an image has them.
+ *
+ * @throws OutOfMemoryError when the device has no room
+ */
+export const createStore = async (
+  engine: Engine,
+  { shape, layers: schemes }: { readonly shape: CacheShape; readonly layers: readonly LayerScheme[] },
+  image?: CacheImage,
+): Promise<WebGpuStore> => {
+  await engine.prepare(Object.values(rowKernels(shape.headSize)));
+  await engine.workspace.reserve(shape, 1);
+  const layers: GpuLayer[] = [];
+  try {
+    for (const scheme of schemes) layers.push(await createLayer(engine, shape, scheme));
+    if (image) await restoreLayers(engine, layers, image);
+  } catch (error) {
+    clearLayers(engine, layers);
+    throw error;
+  }
+  return new WebGpuStore(engine, shape, layers);
+};
+
+const clearLayers = (engine: Engine, layers: readonly GpuLayer[]): void => {
+  for (const layer of layers) layer.clear(engine);
+};
+
+const restoreLayers = async (engine: Engine, layers: readonly GpuLayer[], image: CacheImage): Promise<void> => {
+  const { length, tensors } = image;
+  if (length === 0) return;
+  for (const [index, layer] of layers.entries()) {
+    await layer.reserve(engine, length);
+    restoreLayer(engine, layer, length, tensors[index]!);
+    restoreMiddle(engine, layer, restoredMiddle(tensors[index]!.key, layer.scheme.key, layer.shape.headSize));
+  }
+};
+
+const restoreMiddle = (engine: Engine, layer: GpuLayer, middle: Float32Array): void => {
+  engine.device.queue.writeBuffer(layer.middles.gpu, 0, middle as Float32Array<ArrayBuffer>);
+  if (!layer.key.format.isRotated) return;
+  const commands = new Commands(engine);
+  rotateMiddle(workOn(engine, commands, layer));
+  commands.submit();
+};
+
+/** Appends all tokens of a layer, decoded and rounded to float16, to an empty one. */
+const copyLayer = async (engine: Engine, layer: GpuLayer, target: GpuLayer, index: number): Promise<void> => {
+  const { length, shape } = layer;
+  const { scheme } = target;
+  await target.reserve(engine, length);
+  for (let first = 0; first < length; first += PIECE_TOKENS) {
+    const tokens = Math.min(PIECE_TOKENS, length - first);
+    const { key, value } = await readLayerRows(engine, layer, first, tokens);
+    assertFiniteTensors({ layer: index, scheme, headSize: shape.headSize }, NO_NUMBERS, key, value);
+    const commands = new Commands(engine);
+    uploadedRows(engine, shape, { tokens, query: NO_NUMBERS, key, value })(commands, 0, tokens);
+    appendPiece(workOn(engine, commands, target), tokens);
+    commands.submit();
+  }
+};
+
+const NO_NUMBERS = new Float32Array(0);

@@ -1,0 +1,82 @@
+import type { Buffer } from "../device/buffer.ts";
+import { blockRegion, ringRegion, sinkRegion } from "./region.ts";
+import { eachBlock } from "./blocks.ts";
+import type { GpuTensor } from "./gpu-layer.ts";
+import type { Work } from "./work.ts";
+
+/** Where float32 rows `[tokens, kvHeads * headSize]` come from. */
+export interface RowSource {
+  readonly buffer: Buffer;
+  /** Number at which they begin. */
+  readonly start: number;
+}
+
+/** Writes rows of tokens `first .. first + tokens - 1` as float16: sinks, and what is behind them. */
+export const writeRows = (work: Work, tensor: GpuTensor, source: RowSource, first: number, tokens: number): void => {
+  const { sinks } = tensor.format;
+  const end = first + tokens;
+  const sinkEnd = Math.min(sinks, end);
+  if (first < sinkEnd)
+    append(work, tensor, source, {
+      rows: tensor.exact!,
+      region: sinkRegion(tensor.tiles),
+      first,
+      row: 0,
+      count: sinkEnd - first,
+      isFirst: first === 0,
+    });
+  const start = Math.max(first, sinks);
+  if (start < end) writeBehindSinks(work, tensor, source, start - sinks, end - start, start - first, start === 0);
+};
+
+/** The same of tokens counted behind the sinks; `row` is the first one's row. */
+export const writeBehindSinks = (
+  work: Work,
+  tensor: GpuTensor,
+  source: RowSource,
+  first: number,
+  count: number,
+  row: number,
+  isFirst: boolean,
+): void => {
+  const { format, tiles } = tensor;
+  if (format.bits !== 16)
+    return append(work, tensor, source, { rows: tensor.exact!, region: ringRegion(tiles), first, row, count, isFirst });
+  const { blocks, shape } = work.layer;
+  eachBlock(blocks, first, first + count, (block, from, to) =>
+    append(work, tensor, source, {
+      rows: block[format.kind],
+      region: blockRegion(format, block, shape.kvHeads),
+      first: from,
+      row: row + from - first,
+      count: to - from,
+      isFirst: isFirst && from === first,
+    }),
+  );
+};
+
+interface Target {
+  readonly rows: Buffer;
+  readonly region: readonly number[];
+  readonly first: number;
+  readonly row: number;
+  readonly count: number;
+  /** True when the first row is the sequence's. */
+  readonly isFirst: boolean;
+}
+
+const append = (
+  { commands, engine, kernels, layer }: Work,
+  { format }: GpuTensor,
+  source: RowSource,
+  { rows, region, first, row, count, isFirst }: Target,
+): void => {
+  const { kvHeads } = layer.shape;
+  const isFirstKey = Number(isFirst && format.kind === "key");
+  commands.run(
+    engine.kernel(kernels.append),
+    [source.buffer, rows, layer.middles],
+    [...region, first, row, source.start, kvHeads, format.stride, isFirstKey],
+    [count, kvHeads],
+  );
+};

@@ -1,0 +1,121 @@
+import {
+  assertAlive,
+  assertFits,
+  assertPlanSupported,
+  type Backend,
+  type CacheImage,
+  type CacheOwner,
+  type CachePlan,
+  type Capabilities,
+  type KvCache,
+  limitsWithin,
+  readSnapshot,
+  StoredCache,
+} from "@kvtuner/backend";
+import { type CacheShape, planBytes } from "@kvtuner/plan";
+import { KERNEL_CAPABILITIES, MAX_CACHE_BYTES, MAX_TOKENS } from "./capabilities.ts";
+import type { GpuCounters } from "./device/counters.ts";
+import { Engine } from "./device/engine.ts";
+import { type DeviceSource, findDevice } from "./device/request-device.ts";
+import { chooseVariant } from "./kernels/variant-choice.ts";
+import { type Variant, variantName } from "./kernels/variant.ts";
+import { createStore } from "./store/webgpu-store.ts";
+
+/** Where the device comes from, limits, and the kernels to be used. */
+export interface WebGpuOptions extends DeviceSource {
+  /** The most bytes that one cache may take; a terabyte without it, and never more. */
+  readonly maxCacheBytes?: number;
+  /** The most tokens of one cache; 16777216 without it, and never more. */
+  readonly maxTokens?: number;
+  /**
+   * The kernels: those that any adapter runs, those that make use of what a device has, or, without it, the fastest of those
+   * that give the same on a small problem; which ones is measured once for a device.
+   */
+  readonly kernels?: Variant;
+}
+
+/** The WebGPU backend tells its device, which of its kernels run, and what it has done. */
+export interface WebGpuBackend extends Backend {
+  /** Tensors in buffers of this device can be attended with. */
+  readonly device: GPUDevice;
+  /** "f32" or "f16", with "-subgroups" behind it where they are used. */
+  readonly kernels: string;
+  /** Submits, read-backs, allocations so far. */
+  readonly counters: Readonly<GpuCounters>;
+}
+
+/**
+ * The WebGPU backend, "webgpu": attention over packed caches on a GPU, in browsers and in Node with the package `webgpu`. It
+ * stores 2, 3, 4, 8 and 16 bits, keys per token or per channel, values per token, each with or without the Hadamard
+ * transform, at head sizes that are multiples of 16 up to 256.
+ *
+ * Query, key and value of a call are all on the CPU, or all in buffers of the backend's device that have the usage COPY_SRC;
+ * then the output is in one too, nothing is read back, and numbers are not looked at: NaN and infinity go into the cache and
+ * come out in the outputs. A device that was made here is destroyed by `dispose()`; one that was passed in is not.
+ *
+ * @throws LimitError for limits that are none
+ * @throws NoAdapterError `BACKEND_NO_ADAPTER` where there is no WebGPU, or no adapter
+ * @throws DeviceLostError `BACKEND_DEVICE_LOST` from here and from all that its caches do, once the device is gone
+ */
+export const createWebGpuBackend = async (options: WebGpuOptions = {}): Promise<WebGpuBackend> => {
+  const limits = limitsWithin({ maxTokens: MAX_TOKENS, maxCacheBytes: MAX_CACHE_BYTES }, options);
+  const { device, isOwn } = await findDevice(options);
+  const variant = options.kernels ?? (await chooseVariant(device));
+  return new GpuBackend(new Engine(device, variant), isOwn, { ...KERNEL_CAPABILITIES, ...limits });
+};
+
+class GpuBackend implements WebGpuBackend, CacheOwner {
+  readonly specVersion = 1;
+  readonly name = "webgpu";
+  readonly capabilities: Capabilities;
+  readonly #engine: Engine;
+  readonly #isOwnDevice: boolean;
+  disposed = false;
+
+  constructor(engine: Engine, isOwnDevice: boolean, capabilities: Capabilities) {
+    this.#engine = engine;
+    this.#isOwnDevice = isOwnDevice;
+    this.capabilities = capabilities;
+  }
+
+  get device(): GPUDevice {
+    return this.#engine.device;
+  }
+
+  get kernels(): string {
+    return variantName(this.#engine.variant);
+  }
+
+  get counters(): Readonly<GpuCounters> {
+    return this.#engine.counters;
+  }
+
+  async createCache(shape: CacheShape, plan: CachePlan): Promise<KvCache> {
+    this.#assertSupported(shape, plan);
+    return this.#cacheOf(shape, plan);
+  }
+
+  async restoreCache(shape: CacheShape, plan: CachePlan, snapshot: Uint8Array): Promise<KvCache> {
+    this.#assertSupported(shape, plan);
+    const image = await readSnapshot(snapshot, shape, plan);
+    assertFits(image.length, planBytes(plan, image.length).total, this.capabilities);
+    return this.#cacheOf(shape, plan, image);
+  }
+
+  async dispose(): Promise<void> {
+    if (this.disposed) return;
+    this.disposed = true;
+    this.#engine.dispose();
+    if (this.#isOwnDevice) this.device.destroy();
+  }
+
+  async #cacheOf(shape: CacheShape, plan: CachePlan, image?: CacheImage): Promise<KvCache> {
+    return new StoredCache(this, plan, await createStore(this.#engine, { shape, layers: plan.layers }, image));
+  }
+
+  #assertSupported(shape: CacheShape, plan: CachePlan): void {
+    assertAlive(this.disposed, "backend");
+    this.#engine.loss.assertThere();
+    assertPlanSupported(this.name, this.capabilities, shape, plan);
+  }
+}

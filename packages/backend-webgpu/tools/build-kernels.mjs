@@ -1,0 +1,40 @@
+// Embeds the text of kernels/*.wgsl in generated/kernels.js, without comments and indentation, so that it is there in Node,
+// in browsers and in bundles alike. Runs before a build, and before tests as vitest's global setup.
+import { readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const folder = fileURLToPath(new URL("../", import.meta.url));
+const kernels = join(folder, "kernels");
+const target = join(folder, "generated/kernels.js");
+
+const textOf = (file) =>
+  readFileSync(join(kernels, file), "utf8")
+    .split("\n")
+    .map((line) => line.replace(/\/\/.*$/, "").trim())
+    .filter((line) => line !== "")
+    .join("\n");
+
+const read = (path) => {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+};
+
+/** Makes generated/kernels.js what the sources say. */
+export const buildKernels = async () => {
+  const files = readdirSync(kernels).sort();
+  const texts = Object.fromEntries(files.map((file) => [file.replace(/\.wgsl$/, ""), textOf(file)]));
+  const module = `export const kernelTexts = ${JSON.stringify(texts, undefined, 2)};\n`;
+  if (read(target) === module) return;
+  const draft = `${target}.${process.pid}`;
+  writeFileSync(draft, module);
+  renameSync(draft, target);
+};
+
+/** Vitest's global setup. */
+export const setup = buildKernels;
+
+if (process.argv[1] && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) await buildKernels();

@@ -1,0 +1,111 @@
+// A Vulkan driver for the WebGPU tests in Node: KVTUNER_VULKAN_ICD, or lavapipe of Mesa, a driver in software, downloaded
+// into the cache as Debian packages. What it computes is right or wrong; how long it takes says nothing of a GPU.
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { cacheFolder, run } from "./workspace.mjs";
+
+const folder = join(cacheFolder, "vulkan");
+const libraries = join(folder, "lib");
+const description = join(folder, "lavapipe.json");
+const sources = "/etc/apt/sources.list.d/debian.sources";
+
+/** Older ones have no WebGPU. */
+const SUITE = "bookworm-backports";
+
+/**
+ * Environment variables with which Dawn finds a driver, as `{ env }`; or `{ skipped: reason }`. Never a failure: a machine
+ * without packages or network has other tests to run.
+ */
+export const vulkan = async () => {
+  const icd = process.env.KVTUNER_VULKAN_ICD;
+  if (icd) return { env: environment(icd) };
+  try {
+    if (!existsSync(description)) await download();
+    return { env: environment(description) };
+  } catch (error) {
+    return { skipped: error.message };
+  }
+};
+
+const environment = (icd) => ({
+  KVTUNER_VULKAN: "found",
+  VK_ICD_FILENAMES: icd,
+  LD_LIBRARY_PATH: [libraries, process.env.LD_LIBRARY_PATH].filter(Boolean).join(":"),
+  XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? folder,
+});
+
+const download = async () => {
+  if (process.platform !== "linux" || process.arch !== "x64") throw new Error("a driver is fetched on Linux x64 only");
+  if (!existsSync(sources)) throw new Error("a driver is fetched on Debian 12 only; name one in KVTUNER_VULKAN_ICD");
+  mkdirSync(join(folder, "packages"), { recursive: true });
+  mkdirSync(join(folder, "lists/partial"), { recursive: true });
+  mkdirSync(join(folder, "unpacked"), { recursive: true });
+  writeFileSync(join(folder, "debian.sources"), withBackports(readFileSync(sources, "utf8")));
+  await apt("update");
+  await unpack(`mesa-vulkan-drivers/${SUITE}`, "libvulkan1");
+  await unpackMissing();
+  const library = join(libraries, "libvulkan_lvp.so");
+  if (!existsSync(library)) throw new Error("the driver's package has no lavapipe");
+  writeFileSync(
+    description,
+    JSON.stringify({ file_format_version: "1.0.0", ICD: { api_version: "1.4.305", library_path: library } }),
+  );
+};
+
+/** The machine's own sources, the suite of newer packages beside them. */
+const withBackports = (text) =>
+  text
+    .split(/\n{2,}/)
+    .flatMap((entry) =>
+      /^Suites:.*\bbookworm\b(?!-)/m.test(entry) ? [entry, entry.replace(/^Suites:.*$/m, `Suites: ${SUITE}`)] : [entry],
+    )
+    .join("\n\n");
+
+/** apt with lists of its own: nothing of the machine changes. */
+const apt = async (...words) => {
+  const own = {
+    "Dir::Etc::sourcelist": join(folder, "debian.sources"),
+    "Dir::Etc::sourceparts": "-",
+    "Dir::State::lists": join(folder, "lists"),
+    "Dir::Cache::pkgcache": "",
+    "Dir::Cache::srcpkgcache": "",
+    "APT::Sandbox::User": "",
+  };
+  const options = Object.entries(own).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
+  const { code, output } = await run(["apt-get", "-q", ...options, ...words], {
+    output: "capture",
+    cwd: join(folder, "packages"),
+  });
+  if (code !== 0) throw new Error(`apt-get ${words[0]} failed: ${output.trim().split("\n").at(-1)}`);
+};
+
+/** Downloads packages and puts their libraries together in one folder. */
+const unpack = async (...names) => {
+  await apt("download", ...names);
+  const packages = join(folder, "packages");
+  for (const file of readdirSync(packages).filter((name) => name.endsWith(".deb"))) {
+    const target = join(folder, "unpacked", file);
+    if (existsSync(target)) continue;
+    const { code, output } = await run(["dpkg", "-x", join(packages, file), target], { output: "capture" });
+    if (code !== 0) throw new Error(`unpacking ${file} failed: ${output}`);
+    const from = join(target, "usr/lib/x86_64-linux-gnu");
+    if (existsSync(from)) cpSync(from, libraries, { recursive: true, verbatimSymlinks: true });
+  }
+};
+
+/** Debian packages by what the driver cannot do without. */
+const PACKAGES = [];
+
+const unpackMissing = async () => {
+  const { output } = await run(["ldd", join(libraries, "libvulkan_lvp.so")], {
+    output: "capture",
+    env: { LD_LIBRARY_PATH: libraries },
+  });
+  const missing = [...output.matchAll(/^\s*(\S+) => not found/gm)].map(([, name]) => name);
+  const packages = missing.map((name) => PACKAGES.find(([pattern]) => pattern.test(name))?.[1] ?? fail(name));
+  if (packages.length > 0) await unpack(...new Set(packages));
+};
+
+const fail = (name) => {
+  throw new Error(`the driver needs ${name}, which is not installed`);
+};

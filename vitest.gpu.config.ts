@@ -1,0 +1,16 @@
+import { defineConfig } from "vitest/config";
+
+const conditions = ["@kvtuner/source", "module", "node", "development|production"];
+
+/** Kernels for GPUs, in Node: WebGPU on a Vulkan driver in software (tools/vulkan.mjs finds one). */
+export default defineConfig({
+  ssr: { resolve: { conditions } },
+  resolve: { conditions },
+  test: {
+    include: ["packages/*/src/**/*.gpu-test.ts"],
+    globalSetup: ["./packages/backend-webgpu/tools/build-kernels.mjs"],
+    setupFiles: ["./tools/fast-check-seed.mjs"],
+    testTimeout: 300_000,
+    passWithNoTests: true,
+  },
+});
