@@ -2,9 +2,10 @@
 //
 // A row is a query head of a new token. A block takes up to ROWS rows of one KV head and one split of the context, so that
 // keys and values are loaded, unpacked and decoded once for all of its rows; splits are put together by reduce_splits.
-// Keys: a lane takes four tokens, a warp every fourth chunk of channels. Values: a thread takes eight channels of every so
-// manieth token. Codes are exact, products and sums in float32: queries rounded to float16 lose what distinguishes scores of
-// thousands, and weights times scales would leave its range.
+// Keys: a lane takes four tokens, so that a number of a query, read from shared memory, serves four products; a warp takes
+// every fourth chunk of channels. Values: a thread takes eight channels of every so manieth token. Codes are exact, products
+// and sums in float32: queries rounded to float16 lose what distinguishes scores of thousands, and weights times scales
+// would leave its range.
 #include "codes.cuh"
 #include "rotation.cuh"
 #include "segments.cuh"
@@ -12,6 +13,7 @@
 constexpr int THREADS = 128;
 constexpr int WARPS = THREADS / WARP_SIZE;
 constexpr int TILE = CODE_PAGE_TOKENS;
+constexpr int QUAD = 4;
 constexpr int LANE_TOKENS = TILE / WARP_SIZE;
 constexpr float NOTHING = -3.0e38f;
 
@@ -136,28 +138,19 @@ __device__ inline void stageParameters(const TensorView& key, const CodeHead& he
   __syncthreads();
 }
 
-/** Reads eight numbers of shared memory in two vectors. */
-__device__ inline void copyOctet(float (&numbers)[OCTET], const float* from) {
-  const float4 first = ((const float4*)from)[0];
-  const float4 second = ((const float4*)from)[1];
-  numbers[0] = first.x, numbers[1] = first.y, numbers[2] = first.z, numbers[3] = first.w;
-  numbers[4] = second.x, numbers[5] = second.y, numbers[6] = second.z, numbers[7] = second.w;
-}
-
-/** Adds the products of an octet of each of a lane's tokens with that of each query. */
+/** Adds the products of four channels of each of a lane's tokens with those of each query. */
 template <int ROWS>
-__device__ inline void addProducts(float (&scores)[ROWS][LANE_TOKENS], const float (&keys)[LANE_TOKENS][OCTET],
+__device__ inline void addProducts(float (&scores)[ROWS][LANE_TOKENS], const float (&keys)[LANE_TOKENS][QUAD],
                                    const float* query, int headSize) {
 #pragma unroll
   for (int row = 0; row < ROWS; row++) {
-    float numbers[OCTET];
-    copyOctet(numbers, query + row * headSize);
+    const float4 numbers = *(const float4*)(query + row * headSize);
 #pragma unroll
     for (int token = 0; token < LANE_TOKENS; token++) {
-      float sum = numbers[0] * keys[token][0];
-#pragma unroll
-      for (int i = 1; i < OCTET; i++) sum = fmaf(numbers[i], keys[token][i], sum);
-      scores[row][token] += sum;
+      float sum = numbers.x * keys[token][0];
+      sum = fmaf(numbers.y, keys[token][1], sum);
+      sum = fmaf(numbers.z, keys[token][2], sum);
+      scores[row][token] += fmaf(numbers.w, keys[token][3], sum);
     }
   }
 }
@@ -169,39 +162,45 @@ template <int ROWS>
 __device__ inline void scoreExact(const TensorView& key, const Work& work, int tile, const AttendShared& shared,
                                   float (&scores)[ROWS][LANE_TOKENS]) {
   const int lane = threadIdx.x % WARP_SIZE;
+  const int octets = key.headSize / OCTET;
 #pragma unroll 1
-  for (int chunk = threadIdx.x / WARP_SIZE; chunk < key.headSize / CHUNK; chunk += WARPS)
-#pragma unroll 1
-    for (int octet = 2 * chunk; octet < 2 * chunk + 2; octet++) {
-      float keys[LANE_TOKENS][OCTET];
+  for (int octet = threadIdx.x / WARP_SIZE; octet < octets; octet += WARPS) {
+    HalfOctet halves[LANE_TOKENS];
 #pragma unroll
-      for (int token = 0; token < LANE_TOKENS; token++) {
-        const int position = tile + lane + WARP_SIZE * token;
-        HalfOctet halves = {};
-        if (isRead(work, position)) halves.words = load(exactOctet(key, work.kvHead, position, octet));
-#pragma unroll
-        for (int i = 0; i < OCTET; i++) keys[token][i] = floatFromHalf(halves.halves[i]);
-      }
-      addProducts<ROWS>(scores, keys, shared.query + octet * OCTET, key.headSize);
+    for (int token = 0; token < LANE_TOKENS; token++) {
+      const int position = tile + lane + WARP_SIZE * token;
+      halves[token] = {};
+      if (isRead(work, position)) halves[token].words = load(exactOctet(key, work.kvHead, position, octet));
     }
-}
-
-/** Decodes an octet of a lane's token. */
-template <int BITS>
-__device__ inline void decodeKeys(float (&numbers)[OCTET], const CodeOctet& octet, const Parameters& folded) {
 #pragma unroll
-  for (int i = 0; i < OCTET; i++) numbers[i] = fmaf(codeFraction<BITS>(octet, i), folded.scale, folded.minimum);
+    for (int first = 0; first < OCTET; first += QUAD) {
+      float keys[LANE_TOKENS][QUAD];
+#pragma unroll
+      for (int token = 0; token < LANE_TOKENS; token++)
+#pragma unroll
+        for (int i = 0; i < QUAD; i++) keys[token][i] = floatFromHalf(halves[token].halves[first + i]);
+      addProducts<ROWS>(scores, keys, shared.query + octet * OCTET + first, key.headSize);
+    }
+  }
 }
 
+/** Four numbers of an octet, from its channel `first` on, whose token has one scale for all of them. */
 template <int BITS>
-__device__ inline void decodeStagedKeys(float (&numbers)[OCTET], const CodeOctet& octet, const float* scales,
+__device__ inline void decodeQuad(float (&numbers)[QUAD], const CodeOctet& octet, int first, const Parameters& folded) {
+#pragma unroll
+  for (int i = 0; i < QUAD; i++) numbers[i] = fmaf(codeFraction<BITS>(octet, first + i), folded.scale, folded.minimum);
+}
+
+/** The same where each channel has its own, in shared memory. */
+template <int BITS>
+__device__ inline void decodeStagedQuad(float (&numbers)[QUAD], const CodeOctet& octet, int first, const float* scales,
                                         const float* minima) {
-  float factors[OCTET];
-  float offsets[OCTET];
-  copyOctet(factors, scales);
-  copyOctet(offsets, minima);
-#pragma unroll
-  for (int i = 0; i < OCTET; i++) numbers[i] = fmaf(codeFraction<BITS>(octet, i), factors[i], offsets[i]);
+  const float4 scale = *(const float4*)scales;
+  const float4 minimum = *(const float4*)minima;
+  numbers[0] = fmaf(codeFraction<BITS>(octet, first), scale.x, minimum.x);
+  numbers[1] = fmaf(codeFraction<BITS>(octet, first + 1), scale.y, minimum.y);
+  numbers[2] = fmaf(codeFraction<BITS>(octet, first + 2), scale.z, minimum.z);
+  numbers[3] = fmaf(codeFraction<BITS>(octet, first + 3), scale.w, minimum.w);
 }
 
 template <int ROWS, int BITS>
@@ -225,16 +224,17 @@ __device__ inline void scoreCodes(const TensorView& key, const Work& work, int t
       if (!key.isChannel)
         folded[token] = foldedParameters<BITS>(loadParameters(key, head, parameterIndex(key, place, chunk * CHUNK)));
     }
-#pragma unroll 1
-    for (int half = 0; half < 2; half++) {
-      const int channel = chunk * CHUNK + half * OCTET;
-      float keys[LANE_TOKENS][OCTET];
+#pragma unroll
+    for (int first = 0; first < CHUNK; first += QUAD) {
+      const int channel = chunk * CHUNK + first;
+      float keys[LANE_TOKENS][QUAD];
 #pragma unroll
       for (int token = 0; token < LANE_TOKENS; token++) {
         const int staged = (lane + WARP_SIZE * token) / key.groupSize * key.headSize + channel;
-        const CodeOctet octet = half == 0 ? codes[token].octets[0] : codes[token].octets[1];  // an index would need memory
-        if (key.isChannel) decodeStagedKeys<BITS>(keys[token], octet, shared.scales + staged, shared.minima + staged);
-        else decodeKeys<BITS>(keys[token], octet, folded[token]);
+        const CodeOctet& octet = codes[token].octets[first / OCTET];
+        if (key.isChannel)
+          decodeStagedQuad<BITS>(keys[token], octet, first % OCTET, shared.scales + staged, shared.minima + staged);
+        else decodeQuad<BITS>(keys[token], octet, first % OCTET, folded[token]);
       }
       addProducts<ROWS>(scores, keys, shared.query + channel, key.headSize);
     }
@@ -359,8 +359,10 @@ __device__ inline void weighCodes(const TensorView& value, const Work& work, int
     const int place = token - tile;
     const CodeOctet codes = loadOctet<BITS>(head, value.headSize / CHUNK, share.octet, place);
     const int index = parameterIndex(value, place, share.octet * OCTET);
+    const Parameters folded = foldedParameters<BITS>(loadParameters(value, head, index));
     float values[OCTET];
-    decodeKeys<BITS>(values, codes, foldedParameters<BITS>(loadParameters(value, head, index)));
+#pragma unroll
+    for (int i = 0; i < OCTET; i++) values[i] = fmaf(codeFraction<BITS>(codes, i), folded.scale, folded.minimum);
     addWeighted<ROWS>(sums, values, shared.partials + place);
   }
 }
