@@ -1,4 +1,4 @@
-// Tunes the embedded model, quickly, and runs what was found beside the float cache:  npm run demo
+// Tunes the embedded model, quickly, and asks what was found beside the float cache:  npm run demo
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { prepare } from "./prepare.mjs";
@@ -7,6 +7,7 @@ import { root, run } from "./workspace.mjs";
 const study = "studies/demo";
 const embedded = "packages/embedded-model";
 const model = `${embedded}/model.gguf`;
+const tasks = ["recall-6", "recall-24", "recall-48", "chain-4", "chain-10", "copy", "reverse"];
 const kvtuner = (...args) => [process.execPath, "apps/kvtuner/dist/cli.js", ...args];
 const flags = (text) => text.split(" ");
 
@@ -16,18 +17,32 @@ const step = async (argv) => {
 };
 
 await prepare();
+console.log("Tuning on text of the model's kind, at most 3 bits a number as the paper counts them:\n");
 const text = ["--text", `${embedded}/text/calibration.txt`];
-await step(kvtuner("tune", model, ...text, ...flags("--mode per-token --evaluations 60 --bits 4 --out"), study));
+await step(
+  kvtuner(
+    "tune",
+    model,
+    ...text,
+    ...flags("--mode per-token --windows 4 --evaluations 40 --equivalent-bits 3 --out"),
+    study,
+  ),
+);
 
-const tasks = readFileSync(join(root, embedded, "tasks/recall-24.jsonl"), "utf8");
-const { prompt, answer } = JSON.parse(tasks.split("\n", 1)[0]);
+const plan = `${study}/plan.json`;
+console.log("\nThe picked plan beside the float cache, 300 prompts each of tasks it was not tuned on:\n");
+const files = tasks.map((task) => `${embedded}/tasks/${task}.jsonl`).join();
+await step(kvtuner("eval", model, "--plan", plan, "--task", files));
+
+const [line] = readFileSync(join(root, embedded, "tasks/recall-24.jsonl"), "utf8").split("\n", 1);
+const { prompt, answer } = JSON.parse(line);
 console.log(`\n${prompt}  (expected: ${answer})`);
-for (const [name, plan] of [
+for (const [name, cache] of [
   ["float cache", "none"],
-  ["tuned plan", `${study}/plan.json`],
+  ["tuned plan", plan],
   ["per-token:K2V2", "per-token:K2V2"],
 ]) {
   console.log(`\n${name}:`);
-  await step(kvtuner("run", model, "--plan", plan, "--prompt", prompt, ...flags("--max-tokens 8")));
+  await step(kvtuner("run", model, "--plan", cache, "--prompt", prompt, ...flags("--max-tokens 8")));
 }
 console.log(`\nLook at ${study}/report.html`);
