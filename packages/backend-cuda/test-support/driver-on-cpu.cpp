@@ -25,6 +25,7 @@ Result planned(const char* function) {
   if (found == failures.end()) return OK;
   const Result result = found->second;
   failures.erase(found);
+  isLost = result == 700 || result == LAUNCH_FAILED;
   return result;
 }
 

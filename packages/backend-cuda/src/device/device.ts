@@ -3,6 +3,7 @@ export interface Device {
   readonly description: DeviceDescription;
   /** @throws OutOfMemoryError `BACKEND_OUT_OF_MEMORY` */
   allocate(sizeBytes: number): DeviceMemory;
+  /** Never throws. */
   free(memory: DeviceMemory): void;
   /** Copies bytes to the device; the numbers may be changed once the call returns. */
   upload(address: number, numbers: Numbers): void;

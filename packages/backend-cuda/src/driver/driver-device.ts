@@ -52,8 +52,8 @@ export class DriverDevice implements Device {
 
   free({ address }: DeviceMemory): void {
     if (!this.#allocated.delete(address)) return;
-    this.#enter();
-    assertSuccess("cuMemFree", this.#driver.cuMemFree_v2(address));
+    this.#driver.cuCtxSetCurrent(this.#context);
+    this.#driver.cuMemFree_v2(address); // fails on a device that is lost, and with it the memory
   }
 
   upload(address: number, numbers: Numbers): void {

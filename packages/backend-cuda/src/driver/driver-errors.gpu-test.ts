@@ -44,9 +44,10 @@ describe.skipIf(reason)(`a driver on the CPU${reason ? ` (${reason})` : ""}`, ()
   test.each([
     ["cuInit", 100, "CUDA_NO_DEVICE"],
     ["cuInit", 803, "CUDA_DRIVER_TOO_OLD"],
-    ["cuDevicePrimaryCtxRetain", 2, "CUDA_DEVICE_LOST"],
+    ["cuDevicePrimaryCtxRetain", 2, "BACKEND_OUT_OF_MEMORY"],
     ["cuModuleLoadData", 222, "CUDA_DRIVER_TOO_OLD"],
     ["cuModuleLoadData", 209, "CUDA_ARCHITECTURE"],
+    ["cuModuleLoadData", 200, "CUDA_ARCHITECTURE"],
   ])("that refuses %s with %i is told as %s, with what to do", async (call, result, code) => {
     driver.failNext(call, result);
     await expect(create()).rejects.toMatchObject({
@@ -103,7 +104,11 @@ describe.skipIf(reason)(`a driver on the CPU${reason ? ` (${reason})` : ""}`, ()
     const snapshot = await cache.snapshot();
     driver.failNext("cuMemcpyDtoH_v2", 700);
     await expect(next(cache)).rejects.toMatchObject({ code: "CUDA_DEVICE_LOST", message: /go on from a snapshot/ });
+    await expect(next(cache)).rejects.toMatchObject({ code: "CUDA_DEVICE_LOST" });
+    await expect(cache.snapshot()).rejects.toMatchObject({ code: "CUDA_DEVICE_LOST" });
+    await cache.dispose();
     await backend!.dispose();
+    driver.recover();
     const restored = await (await create()).restoreCache(SHAPE, PLAN, snapshot);
     await next(restored);
     expect(restored.length).toBe(40);

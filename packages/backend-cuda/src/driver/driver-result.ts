@@ -3,10 +3,10 @@ import { CudaError } from "../cuda-error.ts";
 /** Result codes of the driver API that are told apart. Source: cuda.h, enum CUresult. */
 const OUT_OF_MEMORY = 2;
 const NO_DEVICE: readonly number[] = [100, 101];
-const TOO_OLD: readonly number[] = [35, 222, 803, 804];
-const WRONG_ARCHITECTURE: readonly number[] = [209, 221, 300, 301];
+const TOO_OLD: readonly number[] = [35, 221, 222, 803, 804];
+const WRONG_ARCHITECTURE: readonly number[] = [200, 209, 218, 300, 301];
 /** Refused before anything ran. */
-const REFUSED: readonly number[] = [1, 3, 4, 200, 201, 218, 400, 500, 701, 720, 801, 802];
+const REFUSED: readonly number[] = [1, 3, 4, 201, 400, 500, 701, 720, 801, 802];
 
 /** Is the device's memory full? */
 export const isOutOfMemory = (result: number): boolean => result === OUT_OF_MEMORY;
@@ -22,6 +22,7 @@ export const assertSuccess = (call: string, result: number): void => {
 };
 
 const codeOf = (result: number): string => {
+  if (isOutOfMemory(result)) return "BACKEND_OUT_OF_MEMORY";
   if (NO_DEVICE.includes(result)) return "CUDA_NO_DEVICE";
   if (TOO_OLD.includes(result)) return "CUDA_DRIVER_TOO_OLD";
   if (WRONG_ARCHITECTURE.includes(result)) return "CUDA_ARCHITECTURE";
@@ -31,6 +32,8 @@ const codeOf = (result: number): string => {
 const messageOf = (result: number): string => MESSAGES[codeOf(result)]!;
 
 const MESSAGES: Readonly<Record<string, string>> = {
+  BACKEND_OUT_OF_MEMORY:
+    "expected room for the kernels on the GPU, its memory is full; end other programs that use it, or choose a coarser plan",
   CUDA_NO_DEVICE:
     "expected an NVIDIA GPU, the driver found none of that index; run nvidia-smi, and look at CUDA_VISIBLE_DEVICES",
   CUDA_DRIVER_TOO_OLD:
