@@ -32,6 +32,7 @@ const environment = (icd) => ({
   VK_ICD_FILENAMES: icd,
   LD_LIBRARY_PATH: [libraries, process.env.LD_LIBRARY_PATH].filter(Boolean).join(":"),
   XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? folder,
+  MESA_SHADER_CACHE_DIR: join(folder, "shaders"),
 });
 
 const download = async () => {

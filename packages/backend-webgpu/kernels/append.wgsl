@@ -1,5 +1,6 @@
 // Writes float32 rows `[tokens, heads * HEAD_SIZE]` as float16 into 16-bit tiles. The first key of a sequence is kept as its
 // middle too: scores are taken of keys less the middle, so that channels which are far out in all keys cost no precision.
+// What float16 does not hold leaves a mark on the layer, which reduce.wgsl looks for.
 struct Append {
   region: Region,
   // First token within the region, and its row in the numbers.
@@ -11,6 +12,7 @@ struct Append {
   // Words from one word of a row to the next.
   stride: u32,
   is_first_key: u32,
+  mark: u32,
 }
 
 @group(0) @binding(0) var<uniform> call: Append;
@@ -30,6 +32,7 @@ fn main(@builtin(workgroup_id) place: vec3u, @builtin(local_invocation_index) la
     let low = half_of_word(numbers[source + 2u * word]);
     let high = half_of_word(numbers[source + 2u * word + 1u]);
     rows[start + word * call.stride] = low | (high << 16u);
+    if ((low & 0x7c00u) == 0x7c00u || (high & 0x7c00u) == 0x7c00u) { middles[call.mark] = 1.0; }
     if (call.is_first_key != 0u && place.x == 0u) {
       middles[head * HEAD_SIZE + 2u * word] = number_of_half(low);
       middles[head * HEAD_SIZE + 2u * word + 1u] = number_of_half(high);

@@ -1,19 +1,29 @@
-// Adds up the partial sums of one query vector, rotates those of rotated values back, and divides by the sum of weights.
+// Adds up the partial sums of one query vector, rotates those of rotated values back, and divides by the sum of weights. Of
+// queries with NaN or infinity, and of a layer that holds any, all outputs are NaN: drivers may calculate as if there were none.
 struct Reduce {
   // Partial sums: the first ones are of rotated values.
   partials: u32,
   rotated: u32,
   vectors: u32,
+  query_start: u32,
+  mark: u32,
 }
+
+const NAN: u32 = 0x7fc00000u;
 
 @group(0) @binding(0) var<uniform> call: Reduce;
 @group(0) @binding(1) var<storage, read> partials: array<vec4f>;
 @group(0) @binding(2) var<storage, read> statistics: array<vec2f>;
-@group(0) @binding(3) var<storage, read_write> outputs: array<f32>;
+@group(0) @binding(3) var<storage, read> queries: array<u32>;
+@group(0) @binding(4) var<storage, read> middles: array<f32>;
+@group(0) @binding(5) var<storage, read_write> outputs: array<u32>;
+
+var<workgroup> is_poisoned: atomic<u32>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) place: vec3u, @builtin(local_invocation_index) lane: u32) {
   let vector = place.x;
+  find_poison(vector, lane);
   var largest = -3.0e38;
   for (var partial = 0u; partial < call.partials; partial++) {
     largest = max(largest, statistics[partial * call.vectors + vector].x);
@@ -30,9 +40,21 @@ fn main(@builtin(workgroup_id) place: vec3u, @builtin(local_invocation_index) la
     for (var index = 0u; index < 4u; index++) { row[4u * lane + index] = sums[0][index]; }
   }
   if (call.rotated > 0u) { rotate_row(lane); }
+  workgroupBarrier();
+  let poison = atomicLoad(&is_poisoned);
   if (lane < QUADS) {
     for (var index = 0u; index < 4u; index++) {
-      outputs[vector * HEAD_SIZE + 4u * lane + index] = (row[4u * lane + index] + sums[1][index]) / total;
+      let output = (row[4u * lane + index] + sums[1][index]) / total;
+      outputs[vector * HEAD_SIZE + 4u * lane + index] = select(bitcast<u32>(output), NAN, poison != 0u);
     }
   }
+}
+
+fn find_poison(vector: u32, lane: u32) {
+  var found = u32(middles[call.mark] != 0.0);
+  for (var channel = lane; channel < HEAD_SIZE; channel += TILE) {
+    let word = queries[call.query_start + vector * HEAD_SIZE + channel];
+    found |= u32((word & 0x7f800000u) == 0x7f800000u);
+  }
+  atomicOr(&is_poisoned, found);
 }

@@ -61,13 +61,21 @@ describe.skipIf(skipped)(`device tensors${skipped ? ` (${skipped})` : ""}`, () =
     await backend.dispose();
   });
 
-  it("pass NaN on", async () => {
+  it.each([
+    ["NaN in a query", 0, NaN],
+    ["infinity in a key", 1, Infinity],
+    ["a value beyond float16", 2, 70_000],
+  ])("pass on %s as NaN", async (_, index, number) => {
     const backend = await createWebGpuBackend({ device: device!, kernels: PLAIN });
     const cache = await backend.createCache(shape, plan);
-    const [query, key, value] = cpuCall(shape, 1, 0);
-    (key.data as Float32Array)[5] = NaN;
-    const output = await cache.attend(0, ...deviceCall(device!, [query, key, value]));
+    await cache.attend(0, ...deviceCall(device!, cpuCall(shape, 3, 0)));
+    const tensors = cpuCall(shape, 1, 1);
+    (tensors[index]!.data as Float32Array)[5] = number;
+    const output = await cache.attend(0, ...deviceCall(device!, tensors));
     expect((await output.getData())[0]).toBeNaN();
+    cache.truncate(0);
+    const later = await cache.attend(0, ...deviceCall(device!, cpuCall(shape, 1, 2)));
+    expect((await later.getData()).some(Number.isNaN)).toBe(false);
     await backend.dispose();
   });
 });

@@ -44,7 +44,7 @@ describe.skipIf(skipped)(`a backend${skipped ? ` (${skipped})` : ""}`, () => {
 
   it("spreads a layer over as many buffers as one binding of the device wants, to the same outputs", async () => {
     const whole = await createWebGpuBackend({ device: device!, kernels: PLAIN });
-    const split = await createWebGpuBackend({ device: withSmallBindings(device!, 2 ** 14), kernels: PLAIN });
+    const split = await createWebGpuBackend({ device: withSmallBindings(device!, 2 ** 12), kernels: PLAIN });
     const caches = [await whole.createCache(shape, plan), await split.createCache(shape, plan)];
     for (const [call, tokens] of [700, 1, 200, 1].entries()) {
       const [expected, output] = await Promise.all(

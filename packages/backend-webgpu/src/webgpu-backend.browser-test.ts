@@ -1,5 +1,6 @@
 import { testBackend } from "@kvtuner/backend/test";
 import { describe } from "vitest";
+import { PLAIN } from "./kernels/variant.ts";
 import { createWebGpuBackend } from "./webgpu-backend.ts";
 
 const adapter = await (navigator as Partial<Navigator>).gpu?.requestAdapter();
@@ -8,7 +9,7 @@ const device = await adapter?.requestDevice();
 describe.skipIf(!device)(`on the browser's adapter${device ? "" : " (there is none)"}`, () => {
   testBackend({
     name: "webgpu, in a browser",
-    createBackend: () => createWebGpuBackend({ device: device! }),
-    createSmallBackend: (limits) => createWebGpuBackend({ ...limits, device: device! }),
+    createBackend: () => createWebGpuBackend({ device: device!, kernels: PLAIN }),
+    createSmallBackend: (limits) => createWebGpuBackend({ ...limits, device: device!, kernels: PLAIN }),
   });
 });

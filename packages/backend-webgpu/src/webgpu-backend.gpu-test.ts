@@ -1,7 +1,10 @@
-import { testBackend } from "@kvtuner/backend/test";
-import { describe } from "vitest";
+import { LAWS, testBackend } from "@kvtuner/backend/test";
+import { layerScheme } from "@kvtuner/plan";
+import { describe, expect, it } from "vitest";
+import { agree } from "./kernels/variant-choice.ts";
 import { PLAIN } from "./kernels/variant.ts";
 import { testDevice } from "./test-support/node-gpu.ts";
+import { cpuCall } from "./test-support/rows.ts";
 import { createWebGpuBackend, type WebGpuBackend, type WebGpuOptions } from "./webgpu-backend.ts";
 
 const loader = new URL("../../../tools/typescript-loader.mjs", import.meta.url).href;
@@ -23,5 +26,41 @@ describe.skipIf(skipped)(`with float32 kernels${skipped ? ` (${skipped})` : ""}`
       exportName: "createNodeBackend",
       nodeOptions: ["--conditions=@kvtuner/source", "--import", loader],
     },
+  });
+});
+
+const canHalf = device?.features.has("shader-f16") && device.features.has("subgroups");
+
+/** Attention alone differs from the float32 kernels: laws of what is stored are the same code. */
+describe.skipIf(!canHalf)(`with float16 and subgroups${canHalf ? "" : " (the adapter has not both)"}`, () => {
+  const options = {
+    name: "webgpu",
+    createBackend: () => backendWith({ kernels: { ...PLAIN, float16: true, subgroups: true } }),
+    tolerance: 1e-2,
+  };
+  it.each(["modes", "head-groups", "far-out", "windows", "prefill"] as const)("%s", async (law) => {
+    await expect(LAWS[law].check(options)).resolves.toBeUndefined();
+  });
+});
+
+describe.skipIf(skipped)(`kernels for one pair of formats${skipped ? ` (${skipped})` : ""}`, () => {
+  it.each([
+    layerScheme("per-token", { key: 3, value: 8 }),
+    layerScheme("kivi", { key: 2, value: 4 }),
+    layerScheme("compact", { key: 4, value: 3 }),
+  ])("give what the kernel for all formats gives: %j", async (layer) => {
+    // One vector a workgroup: drivers in software compile larger kernels for minutes.
+    const shape = { layers: 1, queryHeads: 1, kvHeads: 1, headSize: 32 };
+    const outputs: number[][] = [];
+    for (const specialized of [false, true]) {
+      const backend = await backendWith({ kernels: { ...PLAIN, specialized } });
+      const cache = await backend.createCache(shape, { shape, layers: [layer] });
+      for (let token = 0; token < layer.key.blockSize + layer.window + 8; token++)
+        outputs.push([...((await cache.attend(0, ...cpuCall(shape, 1, token))).data as Float32Array)]);
+      await cache.dispose();
+      await backend.dispose();
+    }
+    const half = outputs.length / 2;
+    for (let token = 0; token < half; token++) expect(agree(outputs[token]!, outputs[half + token]!)).toBe(true);
   });
 });

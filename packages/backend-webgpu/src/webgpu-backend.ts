@@ -50,8 +50,8 @@ export interface WebGpuBackend extends Backend {
  * transform, at head sizes that are multiples of 16 up to 256.
  *
  * Query, key and value of a call are all on the CPU, or all in buffers of the backend's device that have the usage COPY_SRC;
- * then the output is in one too, nothing is read back, and numbers are not looked at: NaN and infinity go into the cache and
- * come out in the outputs. A device that was made here is destroyed by `dispose()`; one that was passed in is not.
+ * then the output is in one too, nothing is read back, and numbers are not refused: of NaN, infinity and what float16 does not
+ * hold, all outputs become NaN, of that layer on until it is truncated to nothing. A device that was made here is destroyed by `dispose()`; one that was passed in is not.
  *
  * @throws LimitError for limits that are none
  * @throws NoAdapterError `BACKEND_NO_ADAPTER` where there is no WebGPU, or no adapter

@@ -75,24 +75,26 @@ interface Knowledge {
   readonly names: Readonly<Record<string, string>>;
 }
 
+/** Unrolled, the loop over a row would make up most of a kernel. */
+const UNITS_IN_CALL = { UNIT_COUNT: "call.unit_count" };
+
 const specialized = ({ vectors, key, value }: AttendKernel): Knowledge => ({
   constants: {
     VECTORS: `${vectors}u`,
     VECTOR_COUNT: `${vectors}u`,
-    UNIT_COUNT: "UNITS",
     UNIT_QUADS: "4u",
     KEY_BITS: `${key.bits}u`,
     VALUE_BITS: `${value.bits}u`,
     IS_KEY_CHANNEL: String(key.isChannel),
   },
-  names: {},
+  names: UNITS_IN_CALL,
 });
 
 const forAll = ({ headSize }: AttendKernel): Knowledge => ({
   constants: { VECTORS: `${mostVectors(headSize)}u` },
   names: {
     VECTOR_COUNT: "call.vector_count",
-    UNIT_COUNT: "call.unit_count",
+    ...UNITS_IN_CALL,
     UNIT_QUADS: "call.unit_quads",
     IS_KEY_CHANNEL: "call.is_key_channel != 0u",
     KEY_BITS: "call.key_bits",

@@ -40,6 +40,6 @@ const composed = (headSize: number): RowKernels => {
       [region, ...float16, part("words"), part("hadamard"), partFor("data", "codes"), partFor("data", "rows-16")],
     ),
     rotateRows: source("rotate-rows", ["write"], [region, part("hadamard")]),
-    reduce: source("reduce", ["read", "read", "write"], [region, part("hadamard")]),
+    reduce: source("reduce", ["read", "read", "read", "read", "write"], [region, part("hadamard")]),
   };
 };

@@ -78,11 +78,13 @@ export const attendPiece = (work: Work, plan: AttendPlan): void => {
   const { workspace } = work.engine;
   work.commands.run(
     work.engine.kernel(work.kernels.reduce),
-    [workspace.get("partials"), workspace.get("statistics"), workspace.get("outputs")],
-    [partial, rotated, vectors],
+    [...PARTIALS.map((name) => workspace.get(name)), work.layer.middles, workspace.get("outputs")],
+    [partial, rotated, vectors, inputPlaces(shape).query, work.layer.mark],
     [vectors],
   );
 };
+
+const PARTIALS = ["partials", "statistics", "inputs"] as const;
 
 const rotateQueries = ({ engine, commands, kernels, layer }: Work, tokens: number): void => {
   const { query, rotatedQuery } = inputPlaces(layer.shape);

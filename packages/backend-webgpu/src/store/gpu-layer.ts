@@ -20,7 +20,10 @@ export class GpuLayer {
   readonly scheme: LayerScheme;
   readonly key: GpuTensor;
   readonly value: GpuTensor;
-  /** float32 `[2, kvHeads * headSize]`: what is taken away from every key, and the same transformed. */
+  /**
+   * float32 `[2, kvHeads * headSize]`: what is taken away from every key, and the same transformed. Behind them, at `mark`, is a
+   * number other than 0 once something came into the layer that float16 does not hold.
+   */
   readonly middles: Buffer;
   readonly blocks: Block[] = [];
   length = 0;
@@ -35,6 +38,11 @@ export class GpuLayer {
     this.key = tensors.key;
     this.value = tensors.value;
     this.middles = tensors.middles;
+  }
+
+  /** Number in `middles`. */
+  get mark(): number {
+    return 2 * this.shape.kvHeads * this.shape.headSize;
   }
 
   /** Tokens behind the sinks that there is room for. */
@@ -98,13 +106,16 @@ export const createLayer = async (engine: Engine, shape: CacheShape, scheme: Lay
     return { format, tiles, exact: sizeBytes > 0 ? await create(sizeBytes) : undefined };
   };
   try {
-    const middles = await create(8 * shape.kvHeads * shape.headSize);
+    const middles = await create(8 * shape.kvHeads * shape.headSize + MARK_BYTES);
     return new GpuLayer(shape, scheme, { key: await createTensor("key"), value: await createTensor("value"), middles });
   } catch (error) {
     for (const buffer of made) engine.destroy(buffer);
     throw error;
   }
 };
+
+/** Vectors of four are bound. */
+const MARK_BYTES = 16;
 
 /** The ring has room for the window, a block that is not full, and the tokens of a piece. */
 const exactTiles = ({ bits, window, block, sinks }: TensorFormat): ExactTiles => ({

@@ -14,9 +14,13 @@ export const truncateLayer = (engine: Engine, layer: GpuLayer, length: number): 
   const work = workOn(engine, commands, layer);
   for (const tensor of [layer.key, layer.value]) decodeExact(work, tensor, length);
   commands.submit();
+  if (length === 0) engine.device.queue.writeBuffer(layer.middles.gpu, 4 * layer.mark, NO_MARK);
   layer.length = length;
   layer.release(engine, length);
 };
+
+/** Nothing is left of what may have been wrong. */
+const NO_MARK = new Float32Array(1);
 
 const decodeExact = (work: Work, tensor: GpuTensor, length: number): void => {
   const { format } = tensor;

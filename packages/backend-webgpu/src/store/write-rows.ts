@@ -76,7 +76,7 @@ const append = (
   commands.run(
     engine.kernel(kernels.append),
     [source.buffer, rows, layer.middles],
-    [...region, first, row, source.start, kvHeads, format.stride, isFirstKey],
+    [...region, first, row, source.start, kvHeads, format.stride, isFirstKey, layer.mark],
     [count, kvHeads],
   );
 };
