@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 const conditions = ["@kvtuner/source", "module", "node", "development|production"];
 
-/** Kernels for GPUs, in Node: WebGPU on a Vulkan driver in software (tools/vulkan.mjs finds one). */
+/** Kernels for GPUs, in Node: WebGPU on a Vulkan driver in software (tools/vulkan.mjs finds one), CUDA compiled for the CPU. */
 export default defineConfig({
   ssr: { resolve: { conditions } },
   resolve: { conditions },

@@ -10,6 +10,7 @@ const reason = noCompiler();
 describe.skipIf(reason)(`with kernels compiled for the CPU${reason ? ` (${reason})` : ""}`, () => {
   testBackend({
     name: "cuda",
+    tolerance: 5e-4,
     createBackend: createCudaBackendOnCpu,
     createSmallBackend: createCudaBackendOnCpu,
     backendModule: {

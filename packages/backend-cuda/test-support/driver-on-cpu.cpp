@@ -13,6 +13,7 @@ using Result = int;
 constexpr Result OK = 0, INVALID = 1, OUT_OF_MEMORY = 2, NOT_FOUND = 500, LAUNCH_FAILED = 719;
 
 std::map<std::string, Result> failures;
+std::map<std::string, int> calls;
 std::map<std::string, unsigned long long> loadedBytes;
 int driverVersion = 13000, devices = 1, major = 9, minor = 0, multiprocessors = 4;
 std::string lastFault;
@@ -20,6 +21,7 @@ bool isLost = false;
 
 /** The result that a test wants of the next call of a function; a lost device stays lost. */
 Result planned(const char* function) {
+  calls[function]++;
   if (isLost) return LAUNCH_FAILED;
   const auto found = failures.find(function);
   if (found == failures.end()) return OK;
@@ -126,6 +128,12 @@ EXPORT Result cuLaunchKernel(void* function, unsigned int gridX, unsigned int gr
   return launch(kernel.name.c_str(), {gridX, gridY, gridZ}, (int)threads, sharedSize, arguments[0]);
 }
 
+/** Calls of a function since the last time that was asked. */
+EXPORT int cpu_take_calls(const char* function) {
+  const int count = calls[function];
+  calls[function] = 0;
+  return count;
+}
 /** The next call of a function gives this result. */
 EXPORT void cpu_fail_next(const char* function, int result) { failures[function] = result; }
 EXPORT void cpu_set_driver_version(int version) { driverVersion = version; }

@@ -4,6 +4,8 @@ import { compileDriver } from "./compile-driver.ts";
 /** A driver library on the CPU, and what tests may ask of it and do to it. */
 export interface CpuDriver {
   readonly path: string;
+  /** Calls of a function of the driver since the last time that was asked. */
+  readonly takeCalls: (call: string) => number;
   /** The next call of a function of the driver gives this result. */
   readonly failNext: (call: string, result: number) => void;
   readonly setDriverVersion: (version: number) => void;
@@ -26,6 +28,7 @@ export const openCpuDriver = (kernelFolder?: string): CpuDriver => {
   const countLoads = library.func("void cpu_count_loads(int)") as (isCounting: number) => void;
   return {
     path,
+    takeCalls: library.func("int cpu_take_calls(const char *)"),
     failNext: library.func("void cpu_fail_next(const char *, int)"),
     setDriverVersion: library.func("void cpu_set_driver_version(int)"),
     setDevices: library.func("void cpu_set_devices(int)"),
