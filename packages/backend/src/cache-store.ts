@@ -22,6 +22,7 @@ export interface CacheStore {
    * it a cache has no device tensors, whatever the capabilities say.
    */
   attendTensors?(layer: number, query: Tensor, key: Tensor, value: Tensor): Promise<Tensor>;
+  /** Forgets all tokens from `length` on, in every layer. */
   truncate(length: number): void;
   /** As if all tokens, decoded and rounded to float16, had been appended under another plan. */
   retune(plan: CachePlan): void | Promise<void>;
