@@ -19,7 +19,9 @@ export default defineConfig({
   test: {
     projects: [
       {
-        resolve: { conditions },
+        // ONNX Runtime's WebAssembly is a file of its own, also of a page under test.
+        resolve: { conditions: [...conditions, "onnxruntime-web-use-extern-wasm"] },
+        optimizeDeps: { exclude: ["onnxruntime-web"] },
         server: { headers },
         test: {
           name: "in a browser",

@@ -17,9 +17,16 @@ export const findGpu = async (): Promise<FoundGpu | undefined> => {
   const { navigator } = globalThis as { readonly navigator?: { readonly gpu?: GPU } };
   if (navigator?.gpu) return { source: "navigator.gpu", gpu: navigator.gpu };
   if (installedPackage(DAWN_PACKAGE) === undefined) return undefined;
+  return { source: DAWN_PACKAGE, gpu: await (dawn ??= loadDawn()) };
+};
+
+/** Kept, for it must outlive all that comes from it. */
+let dawn: Promise<GPU> | undefined;
+
+const loadDawn = async (): Promise<GPU> => {
   const { create, globals } = (await import(DAWN_PACKAGE)) as Dawn;
   Object.assign(globalThis, globals);
-  return { source: DAWN_PACKAGE, gpu: create([]) };
+  return create([]);
 };
 
 /** What is used of the package `webgpu`. */

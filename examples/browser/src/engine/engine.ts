@@ -137,6 +137,7 @@ export class Engine {
     try {
       this.#decoder ??= await loadDecoder(model.gguf, {
         createSession,
+        deviceTensors: backend.capabilities.deviceTensors,
         onProgress: (done, total) => {
           void listener.onProgress("load", done, total);
           signal.throwIfAborted();

@@ -1,8 +1,10 @@
 import type { Backend } from "@kvtuner/backend";
 import { createCpuBackend } from "@kvtuner/backend-cpu";
+import { createWebGpuBackend } from "@kvtuner/backend-webgpu";
 import type { CreateSession } from "@kvtuner/decoder";
 
-import { wasmSessions } from "./sessions.ts";
+import { requestDevice } from "./gpu-device.ts";
+import { wasmSessions, webGpuSessions } from "./sessions.ts";
 
 /** What runs on this page: a backend for the cache, and sessions for what stands between the layers' attention. */
 export interface Runtime {
@@ -11,13 +13,17 @@ export interface Runtime {
 }
 
 /** Runtimes to choose from. */
-export type RuntimeName = "cpu";
+export type RuntimeName = "cpu" | "webgpu";
 
 const RUNTIMES: Readonly<Record<RuntimeName, () => Promise<Runtime>>> = {
   cpu: async () => ({
     backend: await createCpuBackend({ threads: threadCount() }),
     createSession: await wasmSessions(threadCount()),
   }),
+  webgpu: async () => {
+    const device = await requestDevice();
+    return { backend: await createWebGpuBackend({ device }), createSession: await webGpuSessions(device) };
+  },
 };
 
 /** Starts a runtime. */

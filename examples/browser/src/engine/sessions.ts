@@ -1,4 +1,6 @@
 import type { CreateSession } from "@kvtuner/decoder";
+import gpuLoader from "onnxruntime-web/ort-wasm-simd-threaded.asyncify.mjs?url";
+import gpuCode from "onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm?url";
 import wasmLoader from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
 import wasmCode from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 
@@ -8,4 +10,23 @@ export const wasmSessions = async (threads: number): Promise<CreateSession> => {
   env.wasm.wasmPaths = { mjs: wasmLoader, wasm: wasmCode };
   env.wasm.numThreads = threads;
   return async (model) => InferenceSession.create(model, { executionProviders: ["wasm"] });
+};
+
+/** Else ONNX Runtime warns in each session that it works out shapes on the CPU. */
+const ERRORS = 3;
+
+/**
+ * Compiles segments for ONNX Runtime's WebGPU provider on a device that others use too. Outputs stay in its buffers where
+ * they are to.
+ */
+export const webGpuSessions = async (device: GPUDevice): Promise<CreateSession> => {
+  const { env, InferenceSession } = await import("onnxruntime-web/webgpu");
+  env.wasm.wasmPaths = { mjs: gpuLoader, wasm: gpuCode };
+  env.wasm.numThreads = 1;
+  return async (model, { outputLocation } = { outputLocation: "cpu" }) =>
+    InferenceSession.create(model, {
+      executionProviders: [{ name: "webgpu", device }],
+      preferredOutputLocation: outputLocation,
+      logSeverityLevel: ERRORS,
+    });
 };
