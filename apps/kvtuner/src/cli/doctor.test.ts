@@ -14,6 +14,8 @@ const adapter = {
   maxBindingBytes: 128e6,
 };
 
+const gpu = { name: "Example 90", architecture: "sm_90", memoryBytes: 80e9, kernels: "nvrtc" } as const;
+
 const healthy: Probes = {
   nodeVersion: () => "24.1.0",
   system: () => ({ platform: "linux", release: "6.1", architecture: "x64", processor: "Example 1", cores: 4 }),
@@ -21,7 +23,7 @@ const healthy: Probes = {
   wasm: async () => ({ simd: true, relaxedSimd: true, threads: true }),
   onnxRuntime: async () => ({ version: "1.2.3", providers: ["cpu"] }),
   webGpu: async () => ({ hasBackend: true, source: "webgpu", adapter }),
-  cudaDriver: () => "/usr/lib64/libcuda.so.1",
+  cuda: async () => ({ hasBackend: true, driverPath: "/usr/lib64/libcuda.so.1", device: gpu }),
   modelCache: () => ({ folder: "/models", models: [{ name: "smollm2.gguf", sizeBytes: 98e6 }] }),
 };
 
@@ -58,7 +60,7 @@ describe("doctor", () => {
       ["wasm-threads", "yes"],
       ["onnxruntime", "onnxruntime-node 1.2.3 (cpu)"],
       ["webgpu", "Example GPU, by webgpu: 16-bit floats, no subgroups, buffers to 128 MB"],
-      ["cuda", "/usr/lib64/libcuda.so.1"],
+      ["cuda", "Example 90, sm_90, 80.0 GB, kernels compiled here by NVRTC"],
       ["models", "smollm2.gguf (98.0 MB) in /models"],
     ]);
     for (const { status, meaning, advice } of findings) {
@@ -85,7 +87,9 @@ describe("doctor", () => {
     ],
     ["webgpu", "absent", /^Example GPU/, { webGpu: async () => ({ hasBackend: false, source: "webgpu", adapter }) }],
     ["webgpu", "absent", /^Dawn does not load$/, { webGpu: async () => fails("Dawn does not load")() }],
-    ["cuda", "absent", /no driver/, { cudaDriver: () => undefined }],
+    ["cuda", "absent", /no driver/, { cuda: async () => ({ hasBackend: true }) }],
+    ["cuda", "absent", /libcuda/, { cuda: async () => ({ hasBackend: false, driverPath: "/usr/lib64/libcuda.so.1" }) }],
+    ["cuda", "absent", /^the driver is too old$/, { cuda: async () => fails("the driver is too old")() }],
     ["models", "absent", /^none in \/models$/, { modelCache: () => ({ folder: "/models" }) }],
     ["models", "absent", /^none in \/models$/, { modelCache: () => ({ folder: "/models", models: [] }) }],
     ["models", "problem", /^EACCES$/, { modelCache: fails("EACCES") }],
@@ -101,7 +105,7 @@ describe("doctor", () => {
 
   test("reads, for people, one finding below the other", async () => {
     const terminal = recordingTerminal();
-    const probes = { ...healthy, cudaDriver: () => undefined };
+    const probes = { ...healthy, cuda: async () => ({ hasBackend: false }) };
     await doctorCommand(terminal, probes).parseAsync([], { from: "user" });
     expect(terminal.written.out).toMatch(/^ok {6}node {15}24\.1\.0\n {8}KVTuner needs 20\.19 or newer\n/);
     expect(terminal.written.out).toMatch(/^absent {2}cuda .*no driver library\n {8}not needed.*\n {8}-> .*NVIDIA/m);

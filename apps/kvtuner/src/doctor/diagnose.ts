@@ -135,11 +135,19 @@ const featureText = ({ hasFloat16, hasSubgroups }: WebGpuAdapterFacts): string =
   `${hasFloat16 ? "16-bit floats" : "no 16-bit floats"}, ${hasSubgroups ? "subgroups" : "no subgroups"}`;
 
 const cuda = async (probes: Probes): Promise<Finding[]> => {
-  const path = probes.cudaDriver();
-  if (path !== undefined) return [{ name: "cuda", status: "ok", found: path, meaning: NO_GPU_NEEDED }];
-  const advice = "for work on a GPU backend: install NVIDIA's driver";
-  return [{ name: "cuda", status: "absent", found: "no driver library", meaning: NO_GPU_NEEDED, advice }];
+  const { hasBackend, driverPath, device } = await probes.cuda();
+  const name = "cuda";
+  if (driverPath === undefined)
+    return [{ name, status: "absent", found: "no driver library", meaning: NO_GPU_NEEDED, advice: INSTALL_DRIVER }];
+  if (!hasBackend || device === undefined)
+    return [{ name, status: "absent", found: driverPath, meaning: NO_GPU_NEEDED, advice: INSTALL_CUDA }];
+  const kernels = { nvrtc: "kernels compiled here by NVRTC", ptx: "kernels as shipped, no NVRTC" }[device.kernels];
+  const found = `${device.name}, ${device.architecture}, ${formatBytes(device.memoryBytes)}, ${kernels}`;
+  return [{ name, status: "ok", found, meaning: "--backend cuda of run, bench and tune --verify keeps caches on it" }];
 };
+
+const INSTALL_DRIVER = "for --backend cuda: install NVIDIA's driver, and @kvtuner/backend-cuda beside kvtuner";
+const INSTALL_CUDA = "for --backend cuda: npm install @kvtuner/backend-cuda, beside kvtuner";
 
 const models = async (probes: Probes): Promise<Finding[]> => {
   const { folder, models: found = [] } = probes.modelCache();
@@ -178,7 +186,11 @@ const examinations: readonly Examination[] = [
     look: webGpu,
     failed: { status: "absent", meaning: NO_GPU_NEEDED, advice: "npm install webgpu again" },
   },
-  { names: ["cuda"], look: cuda, failed: unknown("the CUDA driver") },
+  {
+    names: ["cuda"],
+    look: cuda,
+    failed: { status: "absent", meaning: NO_GPU_NEEDED, advice: "for --backend cuda, do what was found says" },
+  },
   {
     names: ["models"],
     look: models,

@@ -4,10 +4,18 @@ import { delimiter, join } from "node:path";
 
 import { relaxedSimd, simd, threads } from "wasm-feature-detect";
 
-import { findGpu } from "../model/gpu.ts";
+import { openCudaBackend } from "../model/gpu-backends.ts";
+import { findGpu, isSoftwareAdapter } from "../model/gpu.ts";
 import { kvtunerHome } from "../model/home.ts";
 import { installedPackage } from "../model/installed-package.ts";
-import type { ModelCacheFacts, OnnxRuntimeFacts, Probes, WebGpuAdapterFacts, WebGpuFacts } from "./probes.ts";
+import type {
+  CudaFacts,
+  ModelCacheFacts,
+  OnnxRuntimeFacts,
+  Probes,
+  WebGpuAdapterFacts,
+  WebGpuFacts,
+} from "./probes.ts";
 
 /** Probes of the machine this runs on. */
 export const machineProbes = (): Probes => ({
@@ -23,7 +31,7 @@ export const machineProbes = (): Probes => ({
   wasm: async () => ({ simd: await simd(), relaxedSimd: await relaxedSimd(), threads: await threads() }),
   onnxRuntime,
   webGpu,
-  cudaDriver,
+  cuda,
   modelCache,
 });
 
@@ -43,17 +51,28 @@ const webGpu = async (): Promise<WebGpuFacts> => {
   return { hasBackend, source: found.source, ...(adapter && { adapter: adapterFacts(adapter) }) };
 };
 
-const adapterFacts = ({ info, features, limits }: GPUAdapter): WebGpuAdapterFacts => ({
-  name: info.description || info.device || info.vendor || "an adapter without a name",
-  isSoftware:
-    info.isFallbackAdapter || SOFTWARE_ADAPTERS.test(`${info.vendor} ${info.architecture} ${info.description}`),
-  hasFloat16: features.has("shader-f16"),
-  hasSubgroups: features.has("subgroups"),
-  maxBindingBytes: limits.maxStorageBufferBindingSize,
-});
+const adapterFacts = (adapter: GPUAdapter): WebGpuAdapterFacts => {
+  const { info, features, limits } = adapter;
+  return {
+    name: info.description || info.device || info.vendor || "an adapter without a name",
+    isSoftware: isSoftwareAdapter(adapter),
+    hasFloat16: features.has("shader-f16"),
+    hasSubgroups: features.has("subgroups"),
+    maxBindingBytes: limits.maxStorageBufferBindingSize,
+  };
+};
 
-/** Mesa's, Chromium's and Windows' drivers that compute on the processor. */
-const SOFTWARE_ADAPTERS = /llvmpipe|lavapipe|swiftshader|basic render/i;
+const cuda = async (): Promise<CudaFacts> => {
+  const driverPath = cudaDriver();
+  const hasBackend = installedPackage("@kvtuner/backend-cuda") !== undefined;
+  const facts = { hasBackend, ...(driverPath !== undefined && { driverPath }) };
+  if (!hasBackend || driverPath === undefined) return facts;
+  const backend = await openCudaBackend();
+  const { name, architecture, memoryBytes } = backend.device;
+  const device = { name, architecture, memoryBytes, kernels: backend.kernels };
+  await backend.dispose();
+  return { ...facts, device };
+};
 
 const cudaDriver = (): string | undefined => {
   const { folders, file } = CUDA_DRIVERS[platform()] ?? { folders: [], file: "" };

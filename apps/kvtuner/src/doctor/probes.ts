@@ -11,8 +11,8 @@ export interface Probes {
   onnxRuntime(): Promise<OnnxRuntimeFacts>;
   /** Asks `navigator.gpu`, or the package `webgpu` where it is installed, for an adapter. */
   webGpu(): Promise<WebGpuFacts>;
-  /** Path of the CUDA driver's library, or undefined. */
-  cudaDriver(): string | undefined;
+  /** Looks for NVIDIA's driver and, with the package of the CUDA backend, asks it for a GPU and kernels. */
+  cuda(): Promise<CudaFacts>;
   modelCache(): ModelCacheFacts;
 }
 
@@ -66,6 +66,26 @@ export interface WebGpuAdapterFacts {
   readonly hasSubgroups: boolean;
   /** The largest buffer that a shader can see at once. */
   readonly maxBindingBytes: number;
+}
+
+/** What there is of CUDA. */
+export interface CudaFacts {
+  /** Whether the package that keeps caches there is installed. */
+  readonly hasBackend: boolean;
+  /** Path of the driver's library. */
+  readonly driverPath?: string;
+  /** The GPU, where there is a driver and the package to ask it. */
+  readonly device?: CudaDeviceFacts;
+}
+
+/** A GPU as CUDA shows it. */
+export interface CudaDeviceFacts {
+  readonly name: string;
+  /** Such as "sm_90". */
+  readonly architecture: string;
+  readonly memoryBytes: number;
+  /** Where its kernels come from: compiled by NVRTC on this machine, or shipped. */
+  readonly kernels: "nvrtc" | "ptx";
 }
 
 /** The folder of fetched models. */

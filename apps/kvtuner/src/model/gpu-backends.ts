@@ -1,13 +1,15 @@
 import type { Backend } from "@kvtuner/backend";
+import type * as CudaPackage from "@kvtuner/backend-cuda";
+import type * as WebGpuPackage from "@kvtuner/backend-webgpu";
 import { KvtunerError } from "@kvtuner/plan";
 
-import { findGpu } from "./gpu.ts";
+import { findGpu, isSoftwareAdapter } from "./gpu.ts";
 import { installedPackage } from "./installed-package.ts";
 
-/** Packages that keep caches on a GPU, and what is used of them. */
+/** Packages that keep caches on a GPU. */
 interface GpuPackages {
-  readonly "@kvtuner/backend-webgpu": { createWebGpuBackend(options: { readonly gpu: GPU }): Promise<Backend> };
-  readonly "@kvtuner/backend-cuda": { createCudaBackend(): Promise<Backend> };
+  readonly "@kvtuner/backend-webgpu": typeof WebGpuPackage;
+  readonly "@kvtuner/backend-cuda": typeof CudaPackage;
 }
 
 /**
@@ -20,8 +22,15 @@ export const openWebGpuBackend = async (): Promise<Backend> => {
   const { createWebGpuBackend } = await load("@kvtuner/backend-webgpu", "webgpu");
   const found = await findGpu();
   if (found === undefined) throw new BackendMissingKvtunerError("webgpu", "webgpu");
-  return createWebGpuBackend({ gpu: found.gpu });
+  const adapter = await found.gpu.requestAdapter({ powerPreference: "high-performance" });
+  return createWebGpuBackend({
+    gpu: found.gpu,
+    ...(adapter && isSoftwareAdapter(adapter) && { kernels: PLAIN_KERNELS }),
+  });
 };
+
+/** To compile all kernels and find the quickest takes a driver in software minutes. */
+const PLAIN_KERNELS: WebGpuPackage.Variant = { specialized: false, float16: false, subgroups: false };
 
 /**
  * The backend "cuda".
@@ -29,7 +38,7 @@ export const openWebGpuBackend = async (): Promise<Backend> => {
  * @throws BackendMissingKvtunerError `BACKEND_MISSING` where its package is missing; and what the backend throws where there
  *   is no driver or no device
  */
-export const openCudaBackend = async (): Promise<Backend> => {
+export const openCudaBackend = async (): Promise<CudaPackage.CudaBackend> => {
   const { createCudaBackend } = await load("@kvtuner/backend-cuda", "cuda");
   return createCudaBackend();
 };

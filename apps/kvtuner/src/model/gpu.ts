@@ -35,3 +35,10 @@ interface Dawn {
   /** `GPUBufferUsage` and its like, which code for WebGPU expects to be global. */
   readonly globals: object;
 }
+
+/** Whether an adapter is no GPU but a driver that computes on the processor. */
+export const isSoftwareAdapter = ({ info }: GPUAdapter): boolean =>
+  info.isFallbackAdapter || SOFTWARE_ADAPTERS.test(`${info.vendor} ${info.architecture} ${info.description}`);
+
+/** Mesa's, Chromium's and Windows' drivers in software. */
+const SOFTWARE_ADAPTERS = /llvmpipe|lavapipe|swiftshader|basic render/i;

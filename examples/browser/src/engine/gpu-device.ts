@@ -14,19 +14,27 @@ const LIMITS = [
   "maxComputeWorkgroupsPerDimension",
 ] as const;
 
+/** A device, and whether it is no GPU but a driver that computes on the processor. */
+export interface FoundDevice {
+  readonly device: GPUDevice;
+  readonly isSoftware: boolean;
+}
+
 /**
  * The device that weights and cache share, with all that the adapter has.
  *
  * @throws Error where there is no WebGPU or no adapter
  */
-export const requestDevice = async (): Promise<GPUDevice> => {
+export const requestDevice = async (): Promise<FoundDevice> => {
   const adapter = await (navigator.gpu as GPU | undefined)?.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter)
     throw new Error(
       "expected a GPU that this browser shows to pages, got none; switch WebGPU on, or run on WebAssembly",
     );
-  return adapter.requestDevice({
-    requiredFeatures: FEATURES.filter((feature) => adapter.features.has(feature)),
-    requiredLimits: Object.fromEntries(LIMITS.map((limit) => [limit, adapter.limits[limit]])),
+  const { features, info, limits } = adapter;
+  const device = await adapter.requestDevice({
+    requiredFeatures: FEATURES.filter((feature) => features.has(feature)),
+    requiredLimits: Object.fromEntries(LIMITS.map((limit) => [limit, limits[limit]])),
   });
+  return { device, isSoftware: info.isFallbackAdapter || /swiftshader|llvmpipe/i.test(info.architecture) };
 };

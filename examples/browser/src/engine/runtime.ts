@@ -1,6 +1,6 @@
 import type { Backend } from "@kvtuner/backend";
 import { createCpuBackend } from "@kvtuner/backend-cpu";
-import { createWebGpuBackend } from "@kvtuner/backend-webgpu";
+import { createWebGpuBackend, type Variant } from "@kvtuner/backend-webgpu";
 import type { CreateSession } from "@kvtuner/decoder";
 
 import { requestDevice } from "./gpu-device.ts";
@@ -21,10 +21,14 @@ const RUNTIMES: Readonly<Record<RuntimeName, () => Promise<Runtime>>> = {
     createSession: await wasmSessions(threadCount()),
   }),
   webgpu: async () => {
-    const device = await requestDevice();
-    return { backend: await createWebGpuBackend({ device }), createSession: await webGpuSessions(device) };
+    const { device, isSoftware } = await requestDevice();
+    const backend = await createWebGpuBackend({ device, ...(isSoftware && { kernels: PLAIN_KERNELS }) });
+    return { backend, createSession: await webGpuSessions(device) };
   },
 };
+
+/** Those that any adapter runs: to find the quickest takes a driver in software minutes. */
+const PLAIN_KERNELS: Variant = { specialized: false, float16: false, subgroups: false };
 
 /** Starts a runtime. */
 export const openRuntime = async (name: RuntimeName): Promise<Runtime> => RUNTIMES[name]();
