@@ -1,9 +1,11 @@
+import { readmeExamples } from "./tools/readme-examples.mjs";
 import { defineConfig } from "vitest/config";
 
 const conditions = ["@kvtuner/source", "module", "node", "development|production"];
 
 /** Kernels for GPUs, in Node: WebGPU on a Vulkan driver in software (tools/vulkan.mjs finds one), CUDA compiled for the CPU. */
 export default defineConfig({
+  plugins: [readmeExamples()],
   ssr: { resolve: { conditions } },
   resolve: { conditions },
   test: {
@@ -11,6 +13,5 @@ export default defineConfig({
     globalSetup: ["./packages/backend-webgpu/tools/build-kernels.mjs"],
     setupFiles: ["./tools/fast-check-seed.mjs"],
     testTimeout: 300_000,
-    passWithNoTests: true,
   },
 });

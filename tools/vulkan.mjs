@@ -94,19 +94,25 @@ const unpack = async (...names) => {
   }
 };
 
-/** Debian packages by what the driver cannot do without. */
-const PACKAGES = [];
-
+/** What the driver's libraries need and the machine lacks; each round may bring new needs. */
 const unpackMissing = async () => {
-  const { output } = await run(["ldd", join(libraries, "libvulkan_lvp.so")], {
-    output: "capture",
-    env: { LD_LIBRARY_PATH: libraries },
-  });
-  const missing = [...output.matchAll(/^\s*(\S+) => not found/gm)].map(([, name]) => name);
-  const packages = missing.map((name) => PACKAGES.find(([pattern]) => pattern.test(name))?.[1] ?? fail(name));
-  if (packages.length > 0) await unpack(...new Set(packages));
+  for (let round = 0; round < 4; round++) {
+    const missing = await missingLibraries();
+    if (missing.length === 0) return;
+    await unpack(...new Set(missing.map(packageOf)));
+  }
+  throw new Error(`the driver needs ${(await missingLibraries()).join(", ")}`);
 };
 
-const fail = (name) => {
-  throw new Error(`the driver needs ${name}, which is not installed`);
+const missingLibraries = async () => {
+  const command = ["ldd", join(libraries, "libvulkan_lvp.so")];
+  const { output } = await run(command, { output: "capture", env: { LD_LIBRARY_PATH: libraries } });
+  return [...output.matchAll(/^\s*(\S+) => not found/gm)].map(([, name]) => name);
+};
+
+/** Debian names the packages of libraries after them, but for a few. */
+const packageOf = (library) => {
+  const known = { "libLLVM-15.so.1": "libllvm15", "libxml2.so.2": "libxml2", "libicuuc.so.72": "libicu72" };
+  const [, name, version] = /^(.*)\.so\.(\d+)$/.exec(library) ?? [];
+  return known[library] ?? `${name}${/\d$/.test(name) ? "-" : ""}${version}`.toLowerCase();
 };

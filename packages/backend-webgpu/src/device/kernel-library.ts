@@ -1,3 +1,4 @@
+import { KvtunerError } from "@kvtuner/plan";
 import type { KernelSource } from "../kernels/kernel-source.ts";
 import type { GpuCounters } from "./counters.ts";
 import type { Access, Kernel } from "./kernel.ts";
@@ -18,7 +19,11 @@ export class KernelLibrary {
     return this.#ready.get(name);
   }
 
-  /** Compiles a kernel unless it is there; rejects with what the compiler says. */
+  /**
+   * Compiles a kernel unless it is there.
+   *
+   * @throws KernelError `BACKEND_KERNEL` with what the compiler says
+   */
   async compile({ name, text, accesses }: KernelSource, counters: GpuCounters): Promise<Kernel> {
     const known = this.#ready.get(name);
     if (known) return known;
@@ -30,11 +35,18 @@ export class KernelLibrary {
   async #compile(name: string, text: string, accesses: readonly Access[], counters: GpuCounters): Promise<Kernel> {
     counters.pipelines++;
     const layout = this.#layoutOf(accesses);
-    const pipeline = await this.#device.createComputePipelineAsync({
-      label: name,
-      layout: this.#device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-      compute: { module: this.#device.createShaderModule({ label: name, code: text }), entryPoint: "main" },
-    });
+    this.#device.pushErrorScope("validation");
+    const module = this.#device.createShaderModule({ label: name, code: text });
+    const fault = this.#device.popErrorScope().catch(() => null);
+    const pipeline = await this.#device
+      .createComputePipelineAsync({
+        label: name,
+        layout: this.#device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+        compute: { module, entryPoint: "main" },
+      })
+      .catch(async (cause: unknown) => {
+        throw new KernelError(name, (await fault)?.message ?? String(cause), { cause });
+      });
     const kernel = { id: this.#ready.size, pipeline, layout };
     this.#ready.set(name, kernel);
     return kernel;
@@ -68,3 +80,15 @@ export const libraryOf = (device: GPUDevice): KernelLibrary => {
   libraries.set(device, library);
   return library;
 };
+
+/** The device's compiler refuses a kernel. */
+export class KernelError extends KvtunerError {
+  constructor(kernel: string, report: string, options: { readonly cause: unknown }) {
+    super(
+      "BACKEND_KERNEL",
+      `expected the device to compile the kernel "${kernel}", it refused: ${report}; report this with the adapter's name, or choose another backend`,
+      options,
+    );
+    this.name = "KernelError";
+  }
+}
