@@ -1,0 +1,93 @@
+/**
+ * A backend on a GPU beside the reference, on a real model: logits of a prompt and of the tokens behind it, and greedy text.
+ *   node apps/kvtuner/bench/gpu-agreement.mjs webgpu|cuda [smollm2|qwen05] [PLAN ...]
+ * It needs a build. On a driver in software it shows that results are right; times would say nothing.
+ */
+import { createReferenceBackend } from "@kvtuner/backend-cpu";
+import { CacheSession, loadDecoder, loadTokenizer, openGguf } from "@kvtuner/decoder";
+import { openFileSource } from "@kvtuner/decoder/node";
+import { parseShorthand, uniformPlan } from "@kvtuner/plan";
+import { resolveModel } from "kvtuner";
+import { InferenceSession } from "onnxruntime-node";
+import { markdownTable } from "./shared.mjs";
+
+const [kind = "webgpu", model = "smollm2", ...given] = process.argv.slice(2);
+const plans = given.length > 0 ? given : ["none", "kivi:K4V2+sinks4", "compact:K4V4"];
+const PROMPT = "A river is a natural stream of fresh water that flows";
+const TOKENS = 200;
+const PLAIN = { specialized: false, float16: false, subgroups: false };
+
+/** Kept, for it must outlive all that comes from it. */
+let dawn;
+
+/** Backends by name; float16 kernels where the adapter has them. */
+const backends = {
+  webgpu: async () => {
+    const { createWebGpuBackend } = await import("@kvtuner/backend-webgpu");
+    const { create } = await import("webgpu");
+    dawn = create([]);
+    const gpu = dawn;
+    const adapter = await gpu.requestAdapter();
+    const f16 = adapter?.features.has("shader-f16") ? { f16: { ...PLAIN, float16: true } } : {};
+    const entries = Object.entries({ f32: PLAIN, ...f16 });
+    const made = [];
+    for (const [name, kernels] of entries) made.push([name, await createWebGpuBackend({ gpu, kernels })]);
+    return made;
+  },
+  cuda: async () => {
+    const { createCudaBackend } = await import("@kvtuner/backend-cuda");
+    return [["cuda", await createCudaBackend()]];
+  },
+};
+
+const source = await openFileSource(resolveModel(model));
+const gguf = await openGguf(source);
+const tokenizer = loadTokenizer(gguf);
+const options = { extra: { session: { intra_op: { allow_spinning: "0" } } } };
+const decoder = await loadDecoder(gguf, { createSession: (bytes) => InferenceSession.create(bytes, options) });
+
+/** Logits behind the prompt and each token that follows; the tokens are `forced`, or else the likeliest. */
+const run = async (backend, planText, forced) => {
+  const plan = uniformPlan(decoder.identity, decoder.shape, parseShorthand(planText).layer);
+  const cache = await backend.createCache(decoder.shape, plan);
+  const session = new CacheSession({ decoder, cache });
+  const [logits, ids] = [[], []];
+  let next = tokenizer.encode(PROMPT);
+  while (ids.length < TOKENS) {
+    logits.push(await session.append(next));
+    ids.push(logits.at(-1).indexOf(logits.at(-1).reduce((a, b) => Math.max(a, b))));
+    next = Int32Array.of(forced?.[ids.length - 1] ?? ids.at(-1));
+  }
+  await cache.dispose();
+  return { logits, ids };
+};
+
+/** Largest difference, beside the largest logit. */
+const errorOf = (expected, got) =>
+  Math.max(
+    ...expected.logits.map((logits, token) => {
+      const difference = logits.reduce((most, logit, id) => Math.max(most, Math.abs(logit - got.logits[token][id])), 0);
+      return difference / logits.reduce((most, logit) => Math.max(most, Math.abs(logit)), 0);
+    }),
+  );
+
+const rows = [];
+const reference = createReferenceBackend();
+const opened = await backends[kind]();
+for (const plan of plans) {
+  const expected = await run(reference, plan);
+  for (const [name, backend] of opened) {
+    const forced = await run(backend, plan, expected.ids);
+    const differing = forced.ids.findIndex((id, token) => id !== expected.ids[token]);
+    const same = differing < 0 ? `all ${TOKENS}` : `${differing} of ${TOKENS}`;
+    rows.push([plan, name, errorOf(expected, forced).toExponential(1), same]);
+    console.error(rows.at(-1).join("  "));
+  }
+}
+console.log(
+  markdownTable([["plan", "kernels", "largest error of a logit, beside the largest", "tokens the same"], ...rows]),
+);
+for (const [, backend] of opened) await backend.dispose();
+dawn = undefined;
+await decoder.dispose();
+await source.close();
