@@ -49,12 +49,12 @@ describe.skipIf(reason)(`kernels on the CPU${reason ? ` (${reason})` : ""}`, () 
 
   test("copied as they are give the same", async () => {
     expect(
-      await outcome(mistaken("attention.cu", "constexpr int THREADS = 128;", "constexpr int THREADS = 0x80;")),
+      await outcome(mistaken("attention-block.cuh", "constexpr int THREADS = 128;", "constexpr int THREADS = 0x80;")),
     ).toEqual(await outcome());
   });
 
   test.each([
-    ["attention.cu", "    __syncwarp();\n  }\n  __syncthreads();\n}", "    __syncwarp();\n  }\n}"],
+    ["attention-weights.cuh", "    __syncwarp();\n  }\n  __syncthreads();\n}", "    __syncwarp();\n  }\n}"],
     [
       "rotation.cuh",
       "      row[first + half] = a - b;\n    }\n    __syncthreads();",
@@ -71,7 +71,7 @@ describe.skipIf(reason)(`kernels on the CPU${reason ? ` (${reason})` : ""}`, () 
 
   test("a barrier that not all threads reach is told by kernel and line", async () => {
     const right = "  if (lane == 0) {\n      const float correction";
-    const kernels = mistaken("attention.cu", right, right.replace("{\n", "{\n      __syncthreads();\n"));
+    const kernels = mistaken("attention-weights.cuh", right, right.replace("{\n", "{\n      __syncthreads();\n"));
     expect(await outcome(kernels)).toMatch(/^attend_8_rows: divergent barrier: .* waits at line \d+/);
   });
 

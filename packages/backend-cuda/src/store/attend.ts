@@ -6,7 +6,7 @@ import { splitContext, type Splits } from "./splits.ts";
 import { CODE_PAGE_TOKENS, groupSizeOf } from "./tensor-layout.ts";
 import type { Workspace } from "./workspace.ts";
 
-/** As in kernels/attention.cu. */
+/** As in kernels/attention-block.cuh. */
 const THREADS = 128;
 const WARPS = 4;
 const OCTET = 8;
@@ -85,7 +85,7 @@ const attendSharedBytes = (rows: number, { layout }: PackedTensor): number => {
   return 4 * (rows * headSize + 2 * parameters + partials + 5 * rows);
 };
 
-/** Writes the `AttendArguments` of kernels/attention.cu. */
+/** Writes the `AttendArguments` of kernels/attention-block.cuh. */
 const writeArguments = (
   { staging }: Workspace,
   { key, value, shape }: AttendedLayer,

@@ -1,6 +1,6 @@
 import { prefixAt, type TensorLayout } from "./tensor-layout.ts";
 
-/** Tokens that a block reads at a time; as in kernels/attention.cu. */
+/** Tokens that a block reads at a time; as in kernels/attention-block.cuh. */
 const TILE_TOKENS = 128;
 
 /** Blocks for each multiprocessor, when the context is long enough: some run while others wait for memory. */

@@ -1,0 +1,122 @@
+// What a block of attention works on: its rows, its split of the context, its shared memory.
+#pragma once
+#include "codes.cuh"
+#include "rotation.cuh"
+#include "segments.cuh"
+
+constexpr int THREADS = 128;
+constexpr int WARPS = THREADS / WARP_SIZE;
+constexpr int TILE = CODE_PAGE_TOKENS;
+constexpr int QUAD = 4;
+constexpr int LANE_TOKENS = TILE / WARP_SIZE;
+constexpr float NOTHING = -3.0e38f;
+
+/** Written by src/store/attend.ts: the same fields in the same order. */
+struct AttendArguments {
+  TensorView key;
+  TensorView value;
+  /** float32 `[tokens, kvHeads * headsPerGroup * headSize]` */
+  const float* query;
+  /** float32 `[rows, splits, headSize]`: sums of weighted values, not yet divided; of rotated ones where values are coded so. */
+  float* sums;
+  /** float32 `[rows, splits, 2]`: largest score and sum of weights. */
+  float* statistics;
+  /** float32 `[tokens, kvHeads * headsPerGroup * headSize]` */
+  float* output;
+  int tokens;
+  /** Tokens that the first query of the launch sees beside itself. */
+  int before;
+  int headsPerGroup;
+  int splitTokens;
+  /** Splits of each segment. */
+  int segmentSplits[SEGMENTS];
+  int splits;
+};
+
+/** A block's shared memory, in this order; src/store/attend.ts asks for as much. */
+struct AttendShared {
+  float* query;       // [ROWS][headSize], times 1 / sqrt(headSize)
+  float* scales;      // [groups of a page][headSize], axis channel
+  float* minima;
+  float* partials;    // [WARPS][ROWS][TILE] scores, then weights in the first of them; in the end sums of one row
+  float* largest;     // [ROWS] largest score so far
+  float* total;       // [ROWS] sum of weights so far
+  float* correction;  // [ROWS] factor for sums made under an earlier largest score
+  int* begin;         // [ROWS] tokens of the segment that the row reads
+  int* end;
+};
+
+__device__ inline AttendShared attendShared(int rows, const TensorView& key) {
+  AttendShared shared;
+  const int parameters = key.bits < 16 && key.isChannel ? parametersOfHead(key) : 0;
+  shared.query = (float*)sharedMemory();
+  shared.scales = shared.query + rows * key.headSize;
+  shared.minima = shared.scales + parameters;
+  shared.partials = shared.minima + parameters;
+  shared.largest = shared.partials + larger(WARPS * rows * TILE, THREADS * OCTET);
+  shared.total = shared.largest + rows;
+  shared.correction = shared.total + rows;
+  shared.begin = (int*)(shared.correction + rows);
+  shared.end = shared.begin + rows;
+  return shared;
+}
+
+/** What a block works on. */
+struct Work {
+  int segment;
+  int kvHead;
+  int firstRow;  // among the rows of the KV head: token * headsPerGroup + head of the group
+  int rows;
+  TokenRange tokens;
+  int firstTile;
+};
+
+__device__ inline int lengthOfRow(const AttendArguments& args, int row) { return args.before + row / args.headsPerGroup + 1; }
+
+__device__ inline Work workOfBlock(const AttendArguments& args, int rows) {
+  Work work;
+  int split = blockIdx.x;
+  work.segment = 0;
+  while (split >= args.segmentSplits[work.segment]) split -= args.segmentSplits[work.segment++];
+  work.kvHead = blockIdx.y;
+  work.firstRow = blockIdx.z * rows;
+  work.rows = smaller(rows, args.tokens * args.headsPerGroup - work.firstRow);
+  const int shortest = lengthOfRow(args, work.firstRow);
+  const int longest = lengthOfRow(args, work.firstRow + work.rows - 1);
+  const TokenRange read = coveredRange(work.segment, args.key, args.value, shortest, longest);
+  const int start = segmentRange(work.segment, args.key, args.value, args.before + 1).begin;
+  work.firstTile = tileStart(work.segment, args.key.sinks, start) + split * args.splitTokens;
+  work.tokens = {larger(read.begin, work.firstTile), smaller(read.end, work.firstTile + args.splitTokens)};
+  return work;
+}
+
+/** Place of a row's query, or output, in head vectors. */
+__device__ inline int vectorOfRow(const AttendArguments& args, const Work& work, int row) {
+  const int place = work.firstRow + row;
+  const int token = place / args.headsPerGroup;
+  return (token * args.key.kvHeads + work.kvHead) * args.headsPerGroup + place % args.headsPerGroup;
+}
+
+/** Rows that there are not get queries of zero, and read no token. */
+template <int ROWS>
+__device__ inline void stageRows(const AttendArguments& args, const Work& work, const AttendShared& shared) {
+  const int headSize = args.key.headSize;
+  const float factor = 1.0f / sqrtf((float)headSize);
+  for (int index = threadIdx.x; index < ROWS * headSize; index += THREADS) {
+    const int row = index / headSize;
+    const float* vector = args.query + (long long)vectorOfRow(args, work, row) * headSize;
+    shared.query[index] = row < work.rows ? load(vector + index % headSize) * factor : 0.0f;
+  }
+  if (threadIdx.x < ROWS) {
+    const int row = threadIdx.x;
+    const int length = lengthOfRow(args, work.firstRow + smaller(row, work.rows - 1));
+    const TokenRange range = segmentRange(work.segment, args.key, args.value, length);
+    shared.begin[row] = row < work.rows ? range.begin : 0;
+    shared.end[row] = row < work.rows ? range.end : 0;
+    shared.largest[row] = NOTHING;
+    shared.total[row] = 0.0f;
+  }
+  __syncthreads();
+  if (segmentAt(work.segment).isKeyCoded && args.key.isRotated)
+    for (int row = 0; row < ROWS; row++) rotateRow(shared.query + row * headSize, headSize);
+}

@@ -1,0 +1,52 @@
+// The softmax of a tile, on top of those before it.
+#pragma once
+#include "attention-block.cuh"
+
+__device__ inline float warpMaximum(float number) {
+  for (int step = WARP_SIZE / 2; step > 0; step /= 2) number = fmaxf(number, __shfl_xor_sync(0xffffffffu, number, step));
+  return number;
+}
+
+__device__ inline float warpSum(float number) {
+  for (int step = WARP_SIZE / 2; step > 0; step /= 2) number += __shfl_xor_sync(0xffffffffu, number, step);
+  return number;
+}
+
+/** Weights of a tile under the largest score so far, in the place of the first warp's scores. A warp takes a row. */
+template <int ROWS>
+__device__ inline void weighTile(int tile, const AttendShared& shared) {
+  const int lane = threadIdx.x % WARP_SIZE;
+#pragma unroll 1
+  for (int row = threadIdx.x / WARP_SIZE; row < ROWS; row += WARPS) {
+    float* scores = shared.partials + row * TILE + lane;
+    float sums[LANE_TOKENS];
+    float largest = shared.largest[row];
+#pragma unroll
+    for (int token = 0; token < LANE_TOKENS; token++) {
+      const int position = tile + lane + WARP_SIZE * token;
+      const bool isSeen = position >= shared.begin[row] && position < shared.end[row];
+      float sum = scores[WARP_SIZE * token];
+#pragma unroll
+      for (int warp = 1; warp < WARPS; warp++) sum += scores[WARP_SIZE * token + warp * ROWS * TILE];
+      sums[token] = isSeen ? sum : NOTHING;
+      largest = fmaxf(largest, sums[token]);
+    }
+    largest = warpMaximum(largest);
+    float total = 0.0f;
+#pragma unroll
+    for (int token = 0; token < LANE_TOKENS; token++) {
+      const float weight = sums[token] == NOTHING ? 0.0f : __expf(sums[token] - largest);
+      scores[WARP_SIZE * token] = weight;
+      total += weight;
+    }
+    total = warpSum(total);
+    if (lane == 0) {
+      const float correction = __expf(shared.largest[row] - largest);
+      shared.correction[row] = correction;
+      shared.total[row] = shared.total[row] * correction + total;
+      shared.largest[row] = largest;
+    }
+    __syncwarp();
+  }
+  __syncthreads();
+}
