@@ -28,8 +28,8 @@ export interface WebGpuOptions extends DeviceSource {
   /** The most tokens of one cache; 16777216 without it, and never more. */
   readonly maxTokens?: number;
   /**
-   * The kernels: those that any adapter runs, those that make use of what a device has, or, without it, the fastest of those
-   * that give the same on a small problem; which ones is measured once for a device.
+   * The kernels; without it, the fastest of those that give the same on a small problem, which is measured once for a device,
+   * and on drivers in software those that run anywhere.
    */
   readonly kernels?: Variant;
 }
@@ -38,7 +38,7 @@ export interface WebGpuOptions extends DeviceSource {
 export interface WebGpuBackend extends Backend {
   /** Tensors in buffers of this device can be attended with. */
   readonly device: GPUDevice;
-  /** "f32" or "f16", with "-subgroups" behind it where they are used. */
+  /** "f32" or "f16", with "-subgroups" and "-specialized" behind it where they are used. */
   readonly kernels: string;
   /** Submits, read-backs, allocations so far. */
   readonly counters: Readonly<GpuCounters>;
