@@ -4,7 +4,7 @@ import type { Layer, Position } from "./spec.ts";
 interface WordPlace {
   readonly align: "left" | "right";
   readonly baseline: "top" | "bottom";
-  readonly x?: "width";
+  readonly x?: "width" | 0;
   readonly y?: number | "height";
   readonly dx: number;
   readonly dy?: number;

@@ -100,5 +100,5 @@ const floatLine = (y: Position, points: readonly AccuracyPoint[]): Layer[] => {
   const whole = points.find(({ task }) => task.isComplete);
   if (whole === undefined) return [];
   const row = { accuracy: whole.task.floatAccuracy, text: "16-bit cache" };
-  return labelledRule({ y }, row, paint("ink"), { align: "right", baseline: "bottom", x: "width", dx: -4, dy: -3 });
+  return labelledRule({ y }, row, paint("ink"), { align: "left", baseline: "bottom", x: 0, dx: 4, dy: -3 });
 };
