@@ -3,7 +3,7 @@
  *   node apps/kvtuner/bench/gpu-agreement.mjs webgpu|cuda [smollm2|qwen05] [PLAN ...]
  * It needs a build. On a driver in software it shows that results are right; times would say nothing.
  */
-import { createReferenceBackend } from "@kvtuner/backend-cpu";
+import { createCpuBackend, createReferenceBackend } from "@kvtuner/backend-cpu";
 import { CacheSession, loadDecoder, loadTokenizer, openGguf } from "@kvtuner/decoder";
 import { openFileSource } from "@kvtuner/decoder/node";
 import { parseShorthand, uniformPlan } from "@kvtuner/plan";
@@ -73,7 +73,8 @@ const errorOf = (expected, got) =>
 
 const rows = [];
 const reference = createReferenceBackend();
-const opened = await backends[kind]();
+// The CPU's kernels show what comes of float16 roundings that go either way, for keys differ in their last bits.
+const opened = [["cpu", await createCpuBackend()], ...(await backends[kind]())];
 for (const plan of plans) {
   const expected = await run(reference, plan);
   for (const [name, backend] of opened) {
