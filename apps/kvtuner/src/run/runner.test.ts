@@ -113,7 +113,7 @@ describe("dispose", () => {
 test.each([
   ["no prompt", { prompt: "" }, "PROMPT_EMPTY", /at least one token/],
   ["a prompt beyond the context", { prompt: "x".repeat(513) }, "PROMPT_TOO_LONG", /at most 512 .* 513/],
-  ["an unknown backend", { backend: "cuda" }, "OPTION_INVALID", /--backend.*cpu-reference.*"cuda"/],
+  ["an unknown backend", { backend: "metal" }, "OPTION_INVALID", /--backend.*cpu-reference.*"metal"/],
   ["unknown weights", { weights: "int3" as "stored" }, "OPTION_INVALID", /--weights/],
   ["no threads", { threads: 0 }, "OPTION_INVALID", /--threads/],
   ["no tokens", { maxTokens: 0 }, "OPTION_INVALID", /--max-tokens/],

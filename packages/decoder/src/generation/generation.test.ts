@@ -82,6 +82,15 @@ describe("sampleToken", () => {
     expect(chiSquare).toBeLessThan(43.8);
   });
 
+  test("draws the first token of different seeds as different as the later ones of one", () => {
+    const counts = new Array<number>(20).fill(0);
+    const seeds = 2000;
+    for (let seed = 0; seed < seeds; seed++) counts[Math.floor(20 * seededRandom(seed)())]! += 1;
+    const expected = seeds / counts.length;
+    const chiSquare = counts.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
+    expect(chiSquare).toBeLessThan(43.8);
+  });
+
   lawTest.prop([fc.oneof(draw, fc.constantFrom(0, 1))])("never draws a token of probability 0", (number) => {
     const logits = Float32Array.of(Number.NEGATIVE_INFINITY, 1, Number.NEGATIVE_INFINITY, 2, Number.NEGATIVE_INFINITY);
     expect([1, 3]).toContain(sampleToken(logits, { temperature: 1, random: () => number }));

@@ -1,5 +1,5 @@
 import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
-import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+import { mersenne } from "pure-rand/generator/mersenne";
 import { GenerationError } from "./generation-error.ts";
 
 /** How a token is drawn from logits. */
@@ -29,7 +29,8 @@ export const sampleToken = (logits: Float32Array, sampling: Sampling): number =>
 
 /** A generator of numbers from 0 up to 1 that gives the same numbers for the same seed; of a seed only 32 bits count. */
 export const seededRandom = (seed: number): (() => number) => {
-  const generator = xoroshiro128plus(seed);
+  // It mixes its seed before the first number; others begin with nearly the same numbers for all small seeds.
+  const generator = mersenne(seed);
   return () => uniformFloat64(generator);
 };
 
