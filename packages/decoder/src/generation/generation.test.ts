@@ -83,7 +83,7 @@ describe("sampleToken", () => {
   });
 
   test("draws the first token of different seeds as different as the later ones of one", () => {
-    const counts = new Array<number>(20).fill(0);
+    const counts = Array.from({ length: 20 }, () => 0);
     const seeds = 2000;
     for (let seed = 0; seed < seeds; seed++) counts[Math.floor(20 * seededRandom(seed)())]! += 1;
     const expected = seeds / counts.length;
