@@ -1,12 +1,12 @@
 // What every script of a checkout does first.
 import { bootstrap } from "./bootstrap.mjs";
-import { build } from "./build.mjs";
+import { buildPrograms } from "./build-programs.mjs";
 
 /** Installs and builds what is missing or old; ends the process with a plain message when that fails. */
 export const prepare = async () => {
   try {
     await bootstrap();
-    await build();
+    await buildPrograms();
   } catch (error) {
     console.error(error.message);
     process.exit(1);

@@ -6,10 +6,14 @@ import { isMainThread } from "node:worker_threads";
 /** Node's hook: TypeScript loses its types, everything else is loaded as ever. */
 export const load = async (url, context, next) => {
   if (!url.endsWith(".ts")) return next(url, context);
-  const { default: ts } = await import("typescript"); // slow to load, and of no use to the main thread
-  const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023, verbatimModuleSyntax: true };
-  const { outputText } = ts.transpileModule(await readFile(new URL(url), "utf8"), { compilerOptions });
-  return { format: "module", source: outputText, shortCircuit: true };
+  const { transform } = await import("esbuild"); // of no use to the main thread
+  const source = await readFile(new URL(url), "utf8");
+  const { code } = await transform(source, {
+    loader: "ts",
+    target: "es2023",
+    supported: { "import-attributes": true },
+  });
+  return { format: "module", source: code, shortCircuit: true };
 };
 
 // Node runs hooks on a thread of their own, from this same file.

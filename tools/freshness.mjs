@@ -1,0 +1,42 @@
+// Whether a build is newer than all sources.
+import { existsSync, mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { cacheFolder, root, workspaces } from "./workspace.mjs";
+
+/** Runs a build unless one of the stamps is newer than every source; then sets the first stamp. */
+export const whenStale = async (stamps, build) => {
+  const started = new Date();
+  if (stamps.some(isFresh)) return;
+  await build();
+  mkdirSync(cacheFolder, { recursive: true });
+  writeFileSync(fileOf(stamps[0]), "");
+  utimesSync(fileOf(stamps[0]), started, started); // a source saved during the build is newer than it
+};
+
+const fileOf = (stamp) => join(cacheFolder, stamp);
+
+const isFresh = (stamp) =>
+  existsSync(fileOf(stamp)) &&
+  isBuilt() &&
+  newest(inputs().map((path) => join(root, path))) < statSync(fileOf(stamp)).mtimeMs;
+
+const isBuilt = () => workspaces().every(({ folder }) => existsSync(join(root, folder, "dist")));
+
+const inputs = () => [
+  "tsup.config.ts",
+  "tsconfig.base.json",
+  "pnpm-lock.yaml",
+  ...workspaces().flatMap(({ folder }) => [`${folder}/package.json`, `${folder}/tsconfig.json`, `${folder}/src`]),
+  "packages/backend-cpu/kernels",
+  "packages/backend-cpu/tools",
+  "packages/backend-webgpu/kernels",
+  "packages/backend-webgpu/tools",
+];
+
+/** The time of the newest file or folder at or below some paths; a folder is touched when a file of it goes. */
+const newest = (paths) =>
+  paths.reduce((latest, path) => {
+    const stat = statSync(path);
+    const below = stat.isDirectory() ? newest(readdirSync(path).map((name) => join(path, name))) : 0;
+    return Math.max(latest, stat.mtimeMs, below);
+  }, 0);
