@@ -33,6 +33,9 @@ const environment = (icd) => ({
   LD_LIBRARY_PATH: [libraries, process.env.LD_LIBRARY_PATH].filter(Boolean).join(":"),
   XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? folder,
   MESA_SHADER_CACHE_DIR: join(folder, "shaders"),
+  // Tests compile for longer than they calculate, and narrow vectors and no optimization compile sooner.
+  LP_NATIVE_VECTOR_WIDTH: "128",
+  GALLIVM_PERF: "nopt",
 });
 
 const download = async () => {
