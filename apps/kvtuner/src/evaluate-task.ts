@@ -66,6 +66,8 @@ export interface EvaluateTaskResult extends TaskComparisonResult {
 
 /** Puts tasks to plans one after the other, with the model loaded once. */
 export interface TaskScorer {
+  /** Reads and checks a plan without scoring it. */
+  read(plan: Plan | string): Plan;
   /** Scores a plan, given as in {@link EvaluateTaskOptions}. */
   score(plan: Plan | string): Promise<EvaluateTaskResult>;
   /** Gives back the model's memory, unless the caller opened it. */
@@ -114,6 +116,7 @@ const taskScorer = (model: TunableModel, task: OpenTask, { context, run, dispose
   const warnOnce = warningOnce(run);
   let evaluator: TaskEvaluator | undefined;
   return {
+    read: (given) => readPlan(given, model),
     score: async (given) => {
       // The plan is checked first: a typing mistake should not cost the loading of a model.
       const plan = readPlan(given, model);

@@ -2,6 +2,7 @@ import { equivalentBits, planBytes, trueBits, type CacheBytes, type Plan } from 
 import type { Evaluator, Score } from "@kvtuner/evaluation";
 
 import { cachedOwnText } from "./calibration/cached-own-text.ts";
+import { assertOwnTextIsSampled } from "./calibration/own-text.ts";
 import { readText } from "./calibration/text.ts";
 import { textWindows } from "./calibration/windows.ts";
 import { openModel } from "./model/open.ts";
@@ -52,6 +53,8 @@ export interface EvaluateResult extends Omit<Score, "windowKl"> {
 
 /** Scores plans one after the other on the same text, with the model loaded once. */
 export interface PlanScorer {
+  /** Reads and checks a plan without scoring it: of many, a typing mistake in the last need not cost those before it. */
+  read(plan: Plan | string): Plan;
   /** Scores a plan, given as in {@link EvaluateOptions}. */
   score(plan: Plan | string): Promise<EvaluateResult>;
   /** Gives back the model's memory, unless the caller opened it. */
@@ -81,6 +84,7 @@ export const openPlanScorer = async (settings: EvaluateSettings): Promise<PlanSc
   const seed = seedNumber(settings.seed);
   const context = wholeNumber("context", settings.context ?? 4096, 1);
   const text = settings.text === undefined ? undefined : readText(settings.text);
+  if (text === undefined) assertOwnTextIsSampled(windowOptions);
   const run = runContext(settings);
   const model = typeof settings.model === "string" ? await openModel(settings.model, run) : settings.model;
   let evaluator: Evaluator | undefined;
@@ -97,6 +101,7 @@ export const openPlanScorer = async (settings: EvaluateSettings): Promise<PlanSc
     return model.evaluator(windows);
   };
   return {
+    read: (given) => readPlan(given, model),
     score: async (given) => {
       // The plan is checked first: a typing mistake should not cost the loading of a model.
       const plan = readPlan(given, model);

@@ -2,6 +2,7 @@ import { join } from "node:path";
 
 import type { Backend } from "@kvtuner/backend";
 
+import { assertOwnTextIsSampled } from "./calibration/own-text.ts";
 import { readText } from "./calibration/text.ts";
 import { textWindows } from "./calibration/windows.ts";
 import { openModel } from "./model/open.ts";
@@ -54,6 +55,7 @@ export const tune = async (options: TuneOptions): Promise<TuneResult> => {
   const verifyOn = verifyBackend(options);
   const text = options.text === undefined ? undefined : readText(options.text);
   const task = options.task === undefined ? undefined : readTask({ ...options, task: options.task });
+  if (text === undefined && task === undefined) assertOwnTextIsSampled(study);
   const made = options.out === undefined ? [] : prepareFolder(options.out);
   try {
     const named = typeof options.model === "string" ? options.model : undefined;

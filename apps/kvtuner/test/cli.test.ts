@@ -252,6 +252,22 @@ describe("kvtuner eval", () => {
     expectError(await kvtuner(["eval", model, "--plan", other, ...SMALL, "--json"]), "PLAN_[A-Z_]+");
     expectError(await kvtuner(["eval", model, ...SMALL]), "USAGE", "--plan", "--stream");
   });
+
+  test("refuses a list whose last plan is misspelled before the first is scored", async () => {
+    const finished = await kvtuner(["eval", model, "--plan", "none,per-token:K2V2,kivy:K4V4", ...SMALL]);
+    expectError(finished, "PLAN_UNKNOWN_SHORTHAND", "kivy:K4V4");
+    expect(finished.stderr).not.toContain("evaluating");
+  });
+
+  test("refuses to sample more text of the model's own than anyone would wait for, as tune does", async () => {
+    const out = join(folder, "endless");
+    for (const argv of [
+      ["eval", model, "--plan", "none"],
+      ["tune", model, "--out", out],
+    ])
+      expectError(await kvtuner([...argv, "--windows", "1000000"]), "OWN_TEXT_TOO_LONG", "1000000 windows", "--text");
+    expect(readdirSync(folder)).not.toContain("endless");
+  });
 });
 
 describe("kvtuner inspect", () => {

@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline";
 
-import { KvtunerError } from "@kvtuner/plan";
+import { KvtunerError, type Plan } from "@kvtuner/plan";
 import { Command, Option } from "commander";
 
 import { openTaskScorer } from "../evaluate-task.ts";
@@ -85,7 +85,8 @@ const amongPlans = (progress: Progress, { plan, plans: count }: Asked["place"]):
 
 /** Scores plans of one kind of result. */
 interface Scorer<Result> {
-  score(plan: string): Promise<Result>;
+  read(plan: string): Plan;
+  score(plan: Plan | string): Promise<Result>;
   dispose(): Promise<void>;
 }
 
@@ -100,8 +101,10 @@ const answered = async <Result extends object>(
   try {
     if (given === undefined) return await answerLines(scorer, terminal, signal);
     const results: Named<Result>[] = [];
-    for (const plan of given) {
-      results.push({ plan, ...(await scorer.score(plan).finally(end)) });
+    // All are read before one is scored: a typing mistake in the last should not cost those before it.
+    const toScore = given.map((name) => ({ name, plan: scorer.read(name) }));
+    for (const { name, plan } of toScore) {
+      results.push({ plan: name, ...(await scorer.score(plan).finally(end)) });
       place.plan++;
     }
     terminal.out(
