@@ -121,6 +121,10 @@ test("bad input is refused in one line that says which line of the file, and wha
     [tune(broken), /^error \[TASK_LINE\]: expected .*broken\.jsonl.* line 2 has at answer: .*expected string.*\n$/],
     [tune(long), /^error \[TASK_TOO_LONG\]: expected .*512 tokens.* line 2 of .*long\.jsonl takes 618 .*\n$/],
     [tune(taskFile("empty.jsonl", [])), /^error \[TASK_EMPTY\]: expected at least one prompt in .*empty\.jsonl.*\n$/],
+    [
+      tune(`${mixed},${mixed}`),
+      /^error \[OPTION_INVALID\]: expected --task to be files that all differ, got .*twice\n$/,
+    ],
     [tune(mixed, "--objective", "speed"), /^error \[USAGE\]: .*--objective/],
     [
       kvtuner(["tune", model, "--objective", "task", "--quiet"]),

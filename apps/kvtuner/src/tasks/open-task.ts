@@ -81,6 +81,8 @@ export const readTask = (request: TaskRequest): ReadTask => {
   seedNumber(request.seed);
   const paths = typeof request.task === "string" ? [request.task] : request.task;
   if (paths.length === 0) throw new OptionKvtunerError("task", "at least one file", "none");
+  const twice = paths.find((path, index) => paths.indexOf(path) < index);
+  if (twice !== undefined) throw new OptionKvtunerError("task", "files that all differ", `${twice} twice`);
   const shotsFrom = request.shotsFrom === undefined ? undefined : readFile(request.shotsFrom, "shots-from");
   return { request, files: paths.map((path) => readFile(path, "task")), shotsFrom };
 };

@@ -27,13 +27,27 @@ test("reads each comparison, and GSM8K's lines as they are", () => {
   ]);
 });
 
+test("a byte order mark and line ends of Windows do not matter", () => {
+  expect(parseTask(`\uFEFF${fine}${fine}`.replaceAll("\n", "\r\n"))).toEqual(parseTask(fine + fine));
+});
+
 describe("refuses, naming the line and what was expected,", () => {
   test.each([
-    ["half a line", '{"prompt": "a", "ans', /line 2 is no JSON/],
+    ["half a line", '{"prompt": "a", "ans', /line 2 is no JSON \(\w.*\)/],
     ["a list", "[1]", /line 2 .*expected object/],
     ["no answer", line({ prompt: "a", compare: "exact" }), /line 2 has at answer: .*expected string/],
     ["an empty prompt", line({ prompt: "", answer: "b", compare: "exact" }), /line 2 has at prompt/],
-    ["an unknown comparison", line({ prompt: "a", answer: "b", compare: "fuzzy" }), /line 2 has at compare: .*"exact"/],
+    [
+      "an unknown comparison",
+      line({ prompt: "a", answer: "b", compare: "fuzzy" }),
+      /line 2 has at compare: .*"exact".*got "fuzzy"/,
+    ],
+    ["no comparison", line({ prompt: "a", answer: "b" }), /line 2 has at compare: .*"exact".*got none/],
+    [
+      "a choice twice",
+      line({ prompt: "a", answer: "b", compare: "choice", choices: ["c", "b", "c"] }),
+      /choices: expected choices that all differ/,
+    ],
     [
       "choices without the answer",
       line({ prompt: "a", answer: "b", compare: "choice", choices: ["c", "d"] }),

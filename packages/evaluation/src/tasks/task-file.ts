@@ -12,6 +12,7 @@ import type { TaskItem } from "./task-item.ts";
  */
 export const parseTask = (text: string, name = "the task"): TaskItem[] => {
   const items = text
+    .replace(BYTE_ORDER_MARK, "")
     .split("\n")
     .flatMap((line, index) => (line.trim() === "" ? [] : [parseLine(line, index + 1, name)]));
   if (items.length > 0) return items;
@@ -20,6 +21,9 @@ export const parseTask = (text: string, name = "the task"): TaskItem[] => {
     `expected at least one prompt in ${name}, got none; write one {"prompt", "answer", "compare"} a line`,
   );
 };
+
+/** Editors on Windows write one in front of UTF-8. */
+const BYTE_ORDER_MARK = /^\uFEFF/;
 
 const parseLine = (line: string, number: number, name: string): TaskItem => {
   const value = parseJson(line, number, name);
@@ -33,7 +37,12 @@ const parseJson = (line: string, number: number, name: string): unknown => {
   try {
     return JSON.parse(line);
   } catch (cause) {
-    throw lineError(name, number, "is no JSON", cause);
+    throw lineError(
+      name,
+      number,
+      `is no JSON (${cause instanceof Error ? cause.message : "it cannot be parsed"})`,
+      cause,
+    );
   }
 };
 
@@ -43,13 +52,16 @@ const taskLine = z
   .object({
     prompt: text,
     answer: text,
-    compare: z.enum(["exact", "number", "choice"]),
+    compare: z.enum(["exact", "number", "choice"], {
+      error: ({ input }) => `expected "exact", "number" or "choice", got ${JSON.stringify(input) ?? "none"}`,
+    }),
     choices: z.array(text).min(2).optional(),
     stop: text.optional(),
   })
   .superRefine(({ answer, compare, choices, stop }, context) => {
     const refuse = (path: string, message: string): void => context.addIssue({ code: "custom", path: [path], message });
     if (compare === "choice" && !choices?.includes(answer)) refuse("choices", "expected two or more, one the answer");
+    if (new Set(choices).size < (choices?.length ?? 0)) refuse("choices", "expected choices that all differ");
     if (compare === "number" && lastNumber(answer) === undefined) refuse("answer", "expected a number");
     if (stop !== undefined && answer.includes(stop)) refuse("stop", "expected a text that the answer does not hold");
   })
