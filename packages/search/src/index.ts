@@ -6,6 +6,7 @@ export { crowdingDistance } from "./crowding.ts";
 export { hypervolume } from "./hypervolume.ts";
 export { createMoeaD, type MoeaDOptions, restoreMoeaD } from "./moead/moead.ts";
 export type { PopulationOptions } from "./population-options.ts";
+export { uniformGenomes } from "./uniform-genomes.ts";
 export { createNsga2, type Nsga2Options, restoreNsga2 } from "./nsga2/nsga2.ts";
 export {
   additiveFront,

@@ -1,4 +1,11 @@
-import { createMoeaD, createNsga2, createSurrogateSearch, type AskTell, type Genome } from "@kvtuner/search";
+import {
+  createMoeaD,
+  createNsga2,
+  createSurrogateSearch,
+  uniformGenomes,
+  type AskTell,
+  type Genome,
+} from "@kvtuner/search";
 
 import type { RunContext } from "../progress.ts";
 import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
@@ -96,8 +103,9 @@ const encodeSpace = ({ candidates, groups }: SearchInputs, strategy: Strategy): 
 const createSearch = (inputs: SearchInputs, { choices }: Encoding, options: SearchOptions): AskTell => {
   const { strategy, seed, evaluations, focus, objective } = options;
   const objectives = objective === "both" ? 3 : 2;
-  if (strategy === "moead") return createMoeaD({ choices, objectives, seed, populationSize: subproblems(evaluations) });
-  if (strategy !== "surrogate") return createNsga2({ choices, objectives, seed });
+  const population = { choices, objectives, seed, populationSize: populationSizeFor(evaluations) };
+  if (strategy === "moead") return createMoeaD(population);
+  if (strategy !== "surrogate") return createNsga2({ ...population, initial: uniformGenomes(choices) });
   const { candidates, losses, space, groups } = inputs;
   return createSurrogateSearch({
     choices,
@@ -110,8 +118,8 @@ const createSearch = (inputs: SearchInputs, { choices }: Encoding, options: Sear
   });
 };
 
-/** Few enough for each to have about five turns: the first is random. */
-const subproblems = (evaluations: number): number => Math.min(50, Math.max(8, Math.round(evaluations / 5)));
+/** Few enough for about five generations, or turns of each subproblem: the first is not bred from anything. */
+const populationSizeFor = (evaluations: number): number => Math.min(50, Math.max(8, Math.round(evaluations / 5)));
 
 /**
  * What a search is told of a plan. The surrogate builds on losses that nearly add up, so it is told KL, whatever decides in

@@ -1,5 +1,6 @@
 import type { AskTell, Evaluation, Genome } from "../ask-tell.ts";
 import { createNsga2, restoreNsga2 } from "../nsga2/nsga2.ts";
+import { uniformGenomes } from "../uniform-genomes.ts";
 
 /** NSGA-II over groups of genes that share one choice; asks and is told whole genomes. */
 export interface GroupedNsga2Options {
@@ -56,6 +57,3 @@ const expand = (genome: Genome, groups: readonly (readonly number[])[]): Genome 
   for (const [index, group] of groups.entries()) for (const gene of group) expanded[gene] = genome[index]!;
   return expanded;
 };
-
-const uniformGenomes = (choices: readonly number[]): Genome[] =>
-  Array.from({ length: Math.max(...choices) }, (_, choice) => choices.map((count) => Math.min(choice, count - 1)));
