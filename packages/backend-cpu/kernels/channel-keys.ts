@@ -17,8 +17,10 @@ import {
 } from "./layout";
 import { loadMiddles } from "./load-middles";
 import { multiplyAdd } from "./multiply-add";
-import { MAX_HEADS, panelSums, sumPanels } from "./panels";
+import { MAX_HEADS, panelSums } from "./panel-sums";
+import { sumPanels } from "./panels";
 import { largestLane, sumLanes } from "./round-factors";
+import { splitFactors } from "./split-factors";
 import {
   constants,
   factors,
@@ -142,6 +144,7 @@ function foldScales(key: usize, row: usize, head: i32, headSize: i32): void {
   const sum = isLarge ? <f32>(preciseConstant(row, head, headSize) - <f64>less) : unit * sumLanes(constant) - less;
   store<f32>(constants + (<usize>head << 2), sum);
   if (isCoarse) foldRest(key, head, headSize, unit);
+  splitFactors(field(key, BITS), to, headSize);
 }
 
 function laneSum(x: v128): i32 {
@@ -172,6 +175,7 @@ function foldRest(key: usize, head: i32, headSize: i32, unit: f32): void {
     store<i16>(to + (channel << 1), rest);
     total += rest;
   }
+  splitFactors(field(key, BITS), to, headSize);
   const fineUnit = unit / multiplier;
   store<f32>(fineUnits + (<usize>head << 2), fineUnit);
   store<f32>(fineConstants + (<usize>head << 2), -fineUnit * middleCode(key) * <f32>total);

@@ -17,8 +17,10 @@ import {
   unitFactors,
 } from "./layout";
 import { multiplyAdd } from "./multiply-add";
-import { MAX_HEADS, panelSums, sumPanels } from "./panels";
+import { MAX_HEADS, panelSums } from "./panel-sums";
+import { sumPanels } from "./panels";
 import { factorSum, largestLane, roundFactors } from "./round-factors";
+import { splitFactors } from "./split-factors";
 import { storeScores } from "./store-scores";
 import { maxima, middles, scales, scores, state, weights } from "./row-state";
 
@@ -52,6 +54,8 @@ export function prepareKeyFactors(layer: usize, row: usize): void {
     const fineUnit = roundFactors(weights, residues, headSize, largest, <f32>0.501 * unit);
     store<f32>(row + state.residueUnits + (<usize>head << 2), fineUnit);
     sumGroups(residues, row + state.residueSums + (<usize>(head * groups) << 2), fineUnit, groups, groupSize, headSize);
+    splitFactors(field(key, BITS), to, headSize);
+    splitFactors(field(key, BITS), residues, headSize);
   }
 }
 

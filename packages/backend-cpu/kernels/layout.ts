@@ -2,8 +2,10 @@
  * Where things are. One layer's record in memory is written by `src/wasm/layer-record.ts`; all fields are i32.
  *
  * Codes are in panels of 16 outputs. Keys: the outputs are tokens and k counts channels. Values: the outputs are channels
- * and k counts the tokens of the tile. Output `o` is in output group `o / 4` and lane `o % 4` of i32 lanes; the halves of
- * a lane are k and k + 1; codes of several output groups share an i16.
+ * and k counts the tokens of the tile. Output `o` is in output group `o / 4` and lane `o % 4` of i32 lanes. The four bytes of
+ * a lane are k, k + 2, k + 1 and k + 3, and codes of several output groups share a byte: masked as bytes they are four
+ * factors of a dot product, masked as halves k and k + 1, and shifted k + 2 and k + 3. Codes of 8 bits are in halves of
+ * k and k + 1.
  */
 
 /** Tokens of a tile: one record of codes and parameters of one KV head. */
@@ -66,24 +68,42 @@ export function quantizedPrefix(layer: usize, tensor: usize, length: i32): i32 {
   return rest > 0 ? (rest / block) * block : 0;
 }
 
-/** What a unit of each output group is multiplied by to be a code: f32 `[bits][4]` for 2, 3, 4 and 8 bits. */
+/** What a unit of each output group is multiplied by to be a code: f32 `[bits][4]` for 2, 3, 4 and 8 bits; then for bytes. */
 // prettier-ignore
 const UNIT_FACTORS = memory.data<f32>([
   1, 0.25, 0.0625, 0.015625,
-  1, 0.125, 0.015625, 1,
+  1, 0.125, 1, 1,
   1, 0.0625, 1, 0.0625,
+  1, 1, 1, 1,
+  1, 0.25, 0.0625, 1,
+  1, 0.125, 1, 1,
   1, 1, 1, 1,
 ], 16);
 
+/** Whether panels of so many bits are multiplied as bytes; factors are then split, see `split-factors.ts`. */
+// @ts-ignore: decorator
+@inline
+export function multipliesBytes(bits: i32): bool {
+  // @ts-ignore: the build defines it
+  if (DOT_PRODUCTS) return bits !== 8;
+  return false;
+}
+
 /** Address of four f32, one an output group. */
 export function unitFactors(bits: i32): usize {
-  return UNIT_FACTORS + (<usize>(bits === 8 ? 3 : bits - 2) << 4);
+  const row = multipliesBytes(bits) ? bits + 2 : bits === 8 ? 3 : bits - 2;
+  return UNIT_FACTORS + (<usize>row << 4);
 }
+
+/** What of a factor the lower byte holds, in bits; the sign counts. */
+export const LOWER_BITS: i32 = 7;
+/** Largest factor whose upper byte is one. */
+const LARGEST_SPLIT: i32 = (127 << LOWER_BITS) + 63;
 
 /** Largest |x| for which a panel of `count` k cannot overflow. */
 export function largestFactor(bits: i32, count: i32): i32 {
-  const unit = bits === 4 ? 240 : bits === 2 ? 192 : bits === 3 ? 448 : 255;
-  return min<i32>(32767, i32.MAX_VALUE / (count * unit));
+  const unit = bits === 4 ? 240 : bits === 2 ? 192 : bits === 3 ? 56 : 255;
+  return min<i32>(multipliesBytes(bits) ? LARGEST_SPLIT : 32767, i32.MAX_VALUE / (count * unit));
 }
 
 /**
@@ -114,39 +134,50 @@ export function readCode(bits: i32, panel: usize, output: i32, k: i32): i32 {
   if (bits === 3) return readTriple(panel, output, k);
   const cell = cellOf(bits, panel, output, k);
   if (bits === 8) return load<u8>(cell);
-  return (load<u16>(cell) >> shiftOf(bits, output, k)) & ((1 << bits) - 1);
+  return (<i32>load<u16>(cell) >> shiftOf(bits, output, k)) & ((1 << bits) - 1);
 }
 
+/** The i16 that a code is in, of those that are not 3 bits. */
 function cellOf(bits: i32, panel: usize, output: i32, k: i32): usize {
-  const lane = ((output & 3) << 2) + ((k & 1) << 1);
+  const lane = laneOf(output, k);
   const group = output >> 2;
-  if (bits === 4) return panel + ((k >> 1) << 4) + lane;
+  if (bits === 4) return panel + ((k >> 2) << 5) + ((group >> 1) << 4) + lane;
   if (bits === 2) return panel + ((k >> 2) << 4) + lane;
   return panel + ((k >> 1) << 5) + ((group >> 1) << 4) + lane + (group & 1);
 }
 
+// @ts-ignore: decorator
+@inline
+function laneOf(output: i32, k: i32): usize {
+  return ((output & 3) << 2) + ((k & 1) << 1);
+}
+
+/** Bits that the byte of k is up in its i16. */
+// @ts-ignore: decorator
+@inline
+function byteShift(k: i32): i32 {
+  return (k & 2) << 2;
+}
+
 function shiftOf(bits: i32, output: i32, k: i32): i32 {
   const group = output >> 2;
-  return bits === 4 ? group << 2 : (group << 1) + (((k >> 1) & 1) << 3);
+  return byteShift(k) + (bits === 4 ? (group & 1) << 2 : group << 1);
 }
 
 /**
- * Place of a 3-bit code in its 48 bytes, `v128 * 16 + shift`, by `pair of k * 4 + output group`; -1 is the code made of
- * the three top bits. Groups 0, 1, 2 get the places with factors 1, 8, 64, group 3 what can be shifted to factor 1.
+ * Three v128 are 16 outputs by 8 k. The first two have 4 k each: output group 0 in bits 0 to 2 of a byte, group 1 above it,
+ * and the two lower bits of group 3. The third has group 2, of the first k below those of the others, and on top the upper
+ * bits of group 3.
  */
-// prettier-ignore
-const PLACES = memory.data<i8>([
-  0, 3, 6, 25,
-  16, 19, 22, 41,
-  32, 35, 38, 28,
-  9, 12, -1, 44,
-]);
-
 function writeTriple(panel: usize, output: i32, k: i32, code: i32): void {
-  const cell = panel + (k >> 3) * 48 + ((output & 3) << 2) + ((k & 1) << 1);
-  const place = <i32>load<i8>(PLACES + ((((k >> 1) & 3) << 2) + (output >> 2)));
-  if (place >= 0) return writeBits(cell + (place & 48), place & 15, 7, code);
-  for (let bit = 0; bit < 3; bit++) writeBits(cell + (bit << 4), 15, 1, (code >> bit) & 1);
+  const cell = panel + (k >> 3) * 48 + laneOf(output, k);
+  const group = output >> 2;
+  const four = (k >> 2) & 1;
+  const shift = byteShift(k);
+  if (group < 2) return writeBits(cell + (four << 4), shift + 3 * group, 7, code);
+  if (group === 2) return writeBits(cell + 32, shift + 3 * four, 7, code);
+  writeBits(cell + (four << 4), shift + 6, 3, code & 3);
+  writeBits(cell + 32, shift + 6 + four, 1, code >> 2);
 }
 
 function writeBits(cell: usize, shift: i32, mask: i32, code: i32): void {
@@ -154,10 +185,14 @@ function writeBits(cell: usize, shift: i32, mask: i32, code: i32): void {
 }
 
 function readTriple(panel: usize, output: i32, k: i32): i32 {
-  const cell = panel + (k >> 3) * 48 + ((output & 3) << 2) + ((k & 1) << 1);
-  const place = <i32>load<i8>(PLACES + ((((k >> 1) & 3) << 2) + (output >> 2)));
-  if (place >= 0) return (load<u16>(cell + (place & 48)) >> (place & 15)) & 7;
-  return (load<u16>(cell) >> 15) | ((load<u16>(cell, 16) >> 15) << 1) | ((load<u16>(cell, 32) >> 15) << 2);
+  const cell = panel + (k >> 3) * 48 + laneOf(output, k);
+  const group = output >> 2;
+  const four = (k >> 2) & 1;
+  const shift = byteShift(k);
+  if (group < 2) return (<i32>load<u16>(cell + (four << 4)) >> (shift + 3 * group)) & 7;
+  if (group === 2) return (<i32>load<u16>(cell, 32) >> (shift + 3 * four)) & 7;
+  const lower = (<i32>load<u16>(cell + (four << 4)) >> (shift + 6)) & 3;
+  return lower | (((<i32>load<u16>(cell, 32) >> (shift + 6 + four)) & 1) << 2);
 }
 
 /** Panel of one number of a record, and its output and k. */

@@ -1,5 +1,5 @@
 import { BITS, CHANNEL, field, GROUP_SIZE, HEAD_SIZE, HEADS, KEY, TILE } from "./layout";
-import { PANEL_SUMS_BYTES, sumPanelsInto } from "./panels";
+import { PANEL_SUMS_BYTES, sumPanelsInto } from "./panel-sums";
 
 /** What one query row of one KV head carries from tile to tile: byte offsets into its state. Heads are the G of the KV head. */
 export namespace state {

@@ -12,8 +12,10 @@ import {
 } from "./layout";
 import { loadMiddles } from "./load-middles";
 import { multiplyAdd } from "./multiply-add";
-import { MAX_HEADS, MAX_PANELS, panelSums, sumPanels } from "./panels";
+import { MAX_HEADS, MAX_PANELS, panelSums } from "./panel-sums";
+import { sumPanels } from "./panels";
 import { factorSum, largestLane, roundFactors, sumLanes } from "./round-factors";
+import { splitFactors } from "./split-factors";
 import { active, constants, factors, middles, scales, scores, state, units, weights } from "./row-state";
 
 /**
@@ -61,6 +63,7 @@ function foldScales(value: usize, index: i32, steps: i32): void {
   const unit = roundFactors(weights, to, steps, largestFactor(bits, steps), largest);
   store<f32>(units + (<usize>index << 2), unit);
   const less = unit * middleCode(value) * <f32>factorSum(to, steps);
+  splitFactors(bits, to, steps);
   store<f32>(constants + (<usize>index << 2), sumLanes(constant) - less);
 }
 

@@ -25,7 +25,11 @@ const FLAGS = [
 ];
 
 /** Modules by name, with flags of their own. */
-const variants = { baselineKernels: [], relaxedKernels: ["--enable=relaxed-simd"] };
+const variants = {
+  baselineKernels: ["--use", "DOT_PRODUCTS=0"],
+  relaxedKernels: ["--enable=relaxed-simd", "--use", "DOT_PRODUCTS=0"],
+  dotProductKernels: ["--enable=relaxed-simd", "--use", "DOT_PRODUCTS=1"],
+};
 
 const compilerVersion = () => createRequire(import.meta.url)("assemblyscript/package.json").version;
 

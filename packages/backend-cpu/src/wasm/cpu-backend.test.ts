@@ -24,18 +24,25 @@ describe("with baseline SIMD", () => {
   conformance("baseline");
 });
 
-describe.skipIf(!known)(`with relaxed SIMD${known ? "" : " (this engine does not validate it)"}`, () => {
-  conformance("relaxed");
+describe.skipIf(!known).each(["relaxed", "dot-products"] as const)(
+  `with %s SIMD${known ? "" : " (this engine does not validate it)"}`,
+  (simd) => {
+    conformance(simd);
+  },
+);
+
+test("relaxed SIMD is taken where there is some", async () => {
+  const { simd } = await createCpuBackend();
+  expect(known ? ["relaxed", "dot-products"] : ["baseline"]).toContain(simd);
+  expect((await createCpuBackend({ simd: "baseline" })).simd).toBe("baseline");
 });
 
-test("relaxed SIMD is taken where there is some, and refused by name where there is none", async () => {
-  expect((await createCpuBackend()).simd).toBe(known ? "relaxed" : "baseline");
-  expect((await createCpuBackend({ simd: "baseline" })).simd).toBe("baseline");
-  const outcome = await createCpuBackend({ simd: "relaxed" }).then(
-    ({ simd }) => simd,
+test.each(["relaxed", "dot-products"] as const)("%s SIMD is refused by name where there is none", async (simd) => {
+  const outcome = await createCpuBackend({ simd }).then(
+    (backend) => backend.simd,
     (error: unknown) => (error as { code: string }).code,
   );
-  expect(outcome).toBe(known ? "relaxed" : "BACKEND_SIMD");
+  expect(outcome).toBe(known ? simd : "BACKEND_SIMD");
 });
 
 test.each([

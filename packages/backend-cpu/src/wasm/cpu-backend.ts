@@ -32,8 +32,9 @@ export interface CpuOptions {
   /** The most tokens of one cache; 16777216 without it, and never more. */
   readonly maxTokens?: number;
   /**
-   * The kernels' module: "baseline" SIMD; "relaxed", which multiplies and adds in one instruction; "auto", the default, is
-   * relaxed where the engine has it and a self-test passes.
+   * The kernels' module: "baseline" SIMD; "relaxed", which multiplies and adds in one instruction; "dot-products", which
+   * multiplies codes of up to 4 bits as bytes besides. "auto", the default, is relaxed where the engine has it and a
+   * self-test passes, and with dot products where they are faster.
    */
   readonly simd?: Simd | "auto";
   /**

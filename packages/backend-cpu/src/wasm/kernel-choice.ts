@@ -1,5 +1,6 @@
 import { KvtunerError, layerScheme } from "@kvtuner/plan";
 import { compileKernels, knowsRelaxedSimd, type Simd } from "./kernel-module.ts";
+import { isFaster } from "./kernel-speed.ts";
 import { createStore } from "./packed-store.ts";
 import { splitLimits } from "./threads/split.ts";
 import { WasmStore } from "./wasm-store.ts";
@@ -12,12 +13,13 @@ export interface ChosenKernels {
 
 /**
  * The kernels that are asked for. "auto" takes relaxed SIMD where the engine validates it and its results on a small problem
- * are those of the baseline: what relaxed instructions give is left to the CPU.
+ * are those of the baseline: what relaxed instructions give is left to the CPU. Dot products of bytes are taken where that
+ * holds for them and they turn out faster: whether they are one instruction or three no engine says.
  *
  * @throws RelaxedSimdError when relaxed SIMD is asked for and the engine does not know it
  */
 export const chooseKernels = async (wanted: Simd | "auto", shared = false): Promise<ChosenKernels> => {
-  if (wanted === "relaxed" && !knowsRelaxedSimd()) throw new RelaxedSimdError();
+  if (wanted !== "auto" && wanted !== "baseline" && !knowsRelaxedSimd()) throw new RelaxedSimdError(wanted);
   const simd = wanted === "auto" ? await (bestSimd ??= findBestSimd()) : wanted;
   return { simd, module: await compileKernels(simd, shared) };
 };
@@ -27,16 +29,22 @@ let bestSimd: Promise<Simd> | undefined;
 
 const findBestSimd = async (): Promise<Simd> => {
   if (!knowsRelaxedSimd()) return "baseline";
-  const [expected, got] = [await smallOutputs("baseline"), await smallOutputs("relaxed")];
-  return agree(expected, got) ? "relaxed" : "baseline";
+  const expected = await smallOutputs("baseline");
+  const passes = async (simd: Simd): Promise<boolean> => agree(expected, await smallOutputs(simd));
+  if (!(await passes("relaxed"))) return "baseline";
+  return (await passes("dot-products")) && (await isFaster("dot-products", "relaxed")) ? "dot-products" : "relaxed";
 };
 
 const TOKENS = 75;
-const SHAPE = { layers: 2, queryHeads: 3, kvHeads: 1, headSize: 32 };
-/** A layer in 16 bits, and one with all that codes ask for. */
-const LAYERS = [layerScheme("per-token", { key: 16, value: 16 }), layerScheme("kivi", { key: 4, value: 4 })];
+const SHAPE = { layers: 3, queryHeads: 3, kvHeads: 1, headSize: 32 };
+/** A layer in 16 bits, one with all that codes ask for, and one of the other widths that bytes are multiplied for. */
+const LAYERS = [
+  layerScheme("per-token", { key: 16, value: 16 }),
+  layerScheme("kivi", { key: 4, value: 4 }),
+  layerScheme("per-token", { key: 3, value: 2 }),
+];
 
-/** Outputs of both layers after each other. */
+/** Outputs of all layers after each other. */
 const smallOutputs = async (simd: Simd): Promise<number[]> => {
   const plan = { shape: SHAPE, layers: LAYERS };
   const limits = { maxCacheBytes: 2 ** 20, maxTokens: 1024 };
@@ -62,10 +70,10 @@ export const agree = (expected: readonly number[], got: readonly number[]): bool
 
 /** Relaxed SIMD where there is none. */
 export class RelaxedSimdError extends KvtunerError {
-  constructor() {
+  constructor(wanted: Simd) {
     super(
       "BACKEND_SIMD",
-      'expected an engine with relaxed SIMD for simd: "relaxed", this one does not validate it; leave simd out, or take "baseline"',
+      `expected an engine with relaxed SIMD for simd: "${wanted}", this one does not validate it; leave simd out, or take "baseline"`,
     );
     this.name = "RelaxedSimdError";
   }

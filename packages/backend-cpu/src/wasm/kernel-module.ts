@@ -1,13 +1,17 @@
-import { baselineKernels, relaxedKernels } from "../../generated/kernels.js";
+import { baselineKernels, dotProductKernels, relaxedKernels } from "../../generated/kernels.js";
 
-/** Which of the two modules: plain 128-bit SIMD, or with fused multiply-add besides. */
-export type Simd = "baseline" | "relaxed";
+/**
+ * Which of the modules: plain 128-bit SIMD; "relaxed", with fused multiply-add besides; "dot-products", with dot products of
+ * bytes in the place of those of int16.
+ */
+export type Simd = "baseline" | "relaxed" | "dot-products";
 
 /** What the kernels export. Pointers are byte offsets in the memory; see `kernels/` for each function. */
 export interface Kernels {
   /** First byte behind the kernels' own data. */
   readonly heapBase: WebAssembly.Global;
   sumPanelsInto(sums: number): void;
+  splitFactors(bits: number, at: number, count: number): void;
   sumPanels(
     bits: number,
     heads: number,
@@ -102,5 +106,11 @@ export const instantiateKernels = async (module: WebAssembly.Module, memory: Web
   return instance.exports as unknown as Kernels;
 };
 
+const CODE: Readonly<Record<Simd, string>> = {
+  baseline: baselineKernels,
+  relaxed: relaxedKernels,
+  "dot-products": dotProductKernels,
+};
+
 const bytesOf = (simd: Simd): Uint8Array<ArrayBuffer> =>
-  Uint8Array.from(atob(simd === "relaxed" ? relaxedKernels : baselineKernels), (character) => character.charCodeAt(0));
+  Uint8Array.from(atob(CODE[simd]), (character) => character.charCodeAt(0));

@@ -1,55 +1,74 @@
 import { fc, test } from "@fast-check/vitest";
-import { expect } from "vitest";
-import { compileKernels, instantiateKernels } from "./kernel-module.ts";
-
-const memory = new WebAssembly.Memory({ initial: 17, maximum: 17 });
-const kernels = await instantiateKernels(await compileKernels(), memory);
+import { describe, expect } from "vitest";
+import { compileKernels, instantiateKernels, type Kernels, knowsRelaxedSimd, type Simd } from "./kernel-module.ts";
 
 /** Well behind the kernels' own data. */
 const CODES = 2 ** 18;
 const FACTORS = 2 ** 19;
 const SUMS = 2 ** 20;
-kernels.sumPanelsInto(SUMS);
 
-/** 16-bit words, each with the lowest bit of its part of a code: one, but for the 3-bit code that is spread over three. */
-interface CodePlace {
-  readonly words: readonly number[];
+const memory = new WebAssembly.Memory({ initial: 17, maximum: 17 });
+
+const kernelsOf = async (simd: Simd): Promise<Kernels> => {
+  const kernels = await instantiateKernels(await compileKernels(simd), memory);
+  kernels.sumPanelsInto(SUMS);
+  return kernels;
+};
+
+/** Where a code is, or its bits from `from` on as far as `mask` goes: a 16-bit word and the shift in it. */
+interface CodePart {
+  readonly word: number;
   readonly shift: number;
-  /** What a unit is, in codes. */
-  readonly factor: number;
+  readonly from: number;
+  readonly mask: number;
 }
 
-const triple = (word: number, shift: number, factor: number): CodePlace => ({ words: [word], shift, factor });
-
-/** Places of the codes of 3 bits by pair of k, then by output group; words count in v128 of the 48 bytes. */
-const TRIPLES: readonly (readonly CodePlace[])[] = [
-  [triple(0, 0, 1), triple(0, 3, 8), triple(0, 6, 64), triple(8, 9, 1)],
-  [triple(8, 0, 1), triple(8, 3, 8), triple(8, 6, 64), triple(16, 9, 1)],
-  [triple(16, 0, 1), triple(16, 3, 8), triple(16, 6, 64), triple(8, 12, 1)],
-  [triple(0, 9, 1), triple(0, 12, 8), { words: [0, 8, 16], shift: 15, factor: 64 }, triple(16, 12, 1)],
-];
+/** The byte of k in its four, and the 16-bit word that begins with it or with the byte before. */
+const placeInFour = (output: number, k: number): { lane: number; shift: number } => ({
+  lane: 2 * (output % 4) + (k % 2),
+  shift: 8 * ((k >> 1) % 2),
+});
 
 /** Where a panel has the code of an output and a k. */
-const placeOf = (bits: number, output: number, k: number): CodePlace => {
-  const lane = 2 * (output % 4) + (k % 2);
+const partsOf = (bits: number, output: number, k: number): CodePart[] => {
+  const { lane, shift } = placeInFour(output, k);
   const group = Math.floor(output / 4);
-  const pair = Math.floor(k / 2);
-  if (bits === 4) return { words: [8 * pair + lane], shift: 4 * group, factor: group % 2 ? 16 : 1 };
-  if (bits === 2) return { words: [8 * (pair >> 1) + lane], shift: 2 * group + 8 * (pair % 2), factor: 4 ** group };
-  if (bits === 8) return { words: [16 * pair + 8 * (group >> 1) + lane], shift: 8 * (group % 2), factor: 1 };
-  const { words, shift, factor } = TRIPLES[pair % 4]![group]!;
-  return { words: words.map((word) => 24 * (pair >> 2) + word + lane), shift, factor };
+  const four = k >> 2;
+  const part = (word: number, offset: number, from = 0, mask = 2 ** bits - 1): CodePart => ({
+    word: word + lane,
+    shift: offset,
+    from,
+    mask,
+  });
+  if (bits === 4) return [part(16 * four + 8 * (group >> 1), shift + 4 * (group % 2))];
+  if (bits === 2) return [part(8 * four, shift + 2 * group)];
+  if (bits === 8) return [part(16 * (k >> 1) + 8 * (group >> 1), 8 * (group % 2))];
+  const start = 24 * (four >> 1);
+  if (group < 2) return [part(start + 8 * (four % 2), shift + 3 * group)];
+  if (group === 2) return [part(start + 16, shift + 3 * (four % 2))];
+  return [part(start + 8 * (four % 2), shift + 6, 0, 3), part(start + 16, shift + 6 + (four % 2), 2, 1)];
+};
+
+/** What a unit of each output group is, in codes: what masks alone leave it at. */
+const UNITS: Readonly<Record<number, readonly number[]>> = {
+  2: [1, 4, 16, 64],
+  3: [1, 8, 1, 1],
+  4: [1, 16, 1, 16],
+  8: [1, 1, 1, 1],
+};
+const BYTE_UNITS: Readonly<Record<number, readonly number[]>> = {
+  ...UNITS,
+  2: [1, 4, 16, 1],
+  4: [1, 1, 1, 1],
 };
 
 const packPanel = (codes: readonly (readonly number[])[], bits: number, address: number): void => {
   const words = new Uint16Array(memory.buffer, address);
   words.fill(0, 0, codes.length * bits);
   for (const [k, row] of codes.entries())
-    for (const [output, code] of row.entries()) {
-      const { words: at, shift } = placeOf(bits, output, k);
-      if (at.length === 1) words[at[0]!]! |= code << shift;
-      else for (const [bit, word] of at.entries()) words[word]! |= ((code >> bit) & 1) << shift;
-    }
+    for (const [output, code] of row.entries())
+      for (const { word, shift, from, mask } of partsOf(bits, output, k))
+        words[word]! |= ((code >> from) & mask) << shift;
 };
 
 const anyPanels = fc
@@ -70,24 +89,40 @@ const anyPanels = fc
         }),
         { minLength: panels, maxLength: panels },
       ),
-      factors: fc.array(fc.array(fc.integer({ min: -9000, max: 9000 }), { minLength: steps, maxLength: steps }), {
+      factors: fc.array(fc.array(fc.integer({ min: -16319, max: 16319 }), { minLength: steps, maxLength: steps }), {
         minLength: heads,
         maxLength: heads,
       }),
     }),
   );
 
-test.prop([anyPanels], { numRuns: 60 })("panels sum what they should", ({ bits, heads, panels, factors }) => {
-  const steps = factors[0]!.length;
-  const panelBytes = 2 * steps * bits;
-  for (const [index, codes] of panels.entries()) packPanel(codes, bits, CODES + index * panelBytes);
-  for (const [head, row] of factors.entries()) new Int16Array(memory.buffer, FACTORS + 512 * head).set(row);
-  kernels.sumPanels(bits, heads, CODES, steps, FACTORS, 512, panels.length, panelBytes);
-  const sums = new Int32Array(memory.buffer, SUMS);
-  for (const [index, codes] of panels.entries())
-    for (const [head, row] of factors.entries())
-      for (let output = 0; output < 16; output++) {
-        const sum = row.reduce((total, factor, k) => total + factor * codes[k]![output]!, 0);
-        expect(sums[64 * index + 16 * head + output]).toBe(sum * placeOf(bits, output, 0).factor);
+const known = knowsRelaxedSimd();
+const MODULES = [
+  { simd: "baseline", units: UNITS },
+  { simd: "dot-products", units: BYTE_UNITS },
+] as const;
+
+/** Skipped, and says why, where the engine cannot compile a module. */
+const unknown = (simd: Simd): boolean => simd !== "baseline" && !known;
+
+for (const { simd, units } of MODULES)
+  describe.skipIf(unknown(simd))(`${simd}${unknown(simd) ? " (this engine has no relaxed SIMD)" : ""}`, () => {
+    test.prop([anyPanels], { numRuns: 60 })("panels sum what they should", async ({ bits, heads, panels, factors }) => {
+      const kernels = await kernelsOf(simd);
+      const steps = factors[0]!.length;
+      const panelBytes = 2 * steps * bits;
+      for (const [index, codes] of panels.entries()) packPanel(codes, bits, CODES + index * panelBytes);
+      for (const [head, row] of factors.entries()) {
+        new Int16Array(memory.buffer, FACTORS + 512 * head).set(row);
+        kernels.splitFactors(bits, FACTORS + 512 * head, steps);
       }
-});
+      kernels.sumPanels(bits, heads, CODES, steps, FACTORS, 512, panels.length, panelBytes);
+      const sums = new Int32Array(memory.buffer, SUMS);
+      for (const [index, codes] of panels.entries())
+        for (const [head, row] of factors.entries())
+          for (let output = 0; output < 16; output++) {
+            const sum = row.reduce((total, factor, k) => total + factor * codes[k]![output]!, 0);
+            expect(sums[64 * index + 16 * head + output]).toBe(sum * units[bits]![output >> 2]!);
+          }
+    });
+  });
