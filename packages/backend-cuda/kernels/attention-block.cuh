@@ -31,6 +31,8 @@ struct AttendArguments {
   /** Splits of each segment. */
   int segmentSplits[SEGMENTS];
   int splits;
+  /** The segment that is for the kernel on tensor cores, and for no other; -1 where there is none. */
+  int tensorCoreSegment;
 };
 
 /** A block's shared memory, in this order; src/store/attend.ts asks for as much. */

@@ -12,8 +12,11 @@ __device__ inline float warpSum(float number) {
   return number;
 }
 
-/** Weights of a tile under the largest score so far, in the place of the first warp's scores. A warp takes a row. */
-template <int ROWS>
+/**
+ * Weights of a tile under the largest score so far, in the place of the first part of its scores. A warp takes a row.
+ * Scores come in as many parts as warps have added up channels of their own.
+ */
+template <int ROWS, int PARTS>
 __device__ inline void weighTile(int tile, const AttendShared& shared) {
   const int lane = threadIdx.x % WARP_SIZE;
 #pragma unroll 1
@@ -27,7 +30,7 @@ __device__ inline void weighTile(int tile, const AttendShared& shared) {
       const bool isSeen = position >= shared.begin[row] && position < shared.end[row];
       float sum = scores[WARP_SIZE * token];
 #pragma unroll
-      for (int warp = 1; warp < WARPS; warp++) sum += scores[WARP_SIZE * token + warp * ROWS * TILE];
+      for (int part = 1; part < PARTS; part++) sum += scores[WARP_SIZE * token + part * ROWS * TILE];
       sums[token] = isSeen ? sum : NOTHING;
       largest = fmaxf(largest, sums[token]);
     }

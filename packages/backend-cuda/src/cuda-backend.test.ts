@@ -24,24 +24,24 @@ test("a machine without a driver is told so, with the library that is missing an
 });
 
 describe("kernels", () => {
-  test("are shipped as PTX that was made of the sources", () => {
-    const [mark, ...lines] = new TextDecoder().decode(shippedPtx()).split("\n");
-    expect(mark, "out of date: npm run build:ptx").toBe(`// ${ptxFingerprint()}`);
+  test.each(["kernels", "tensor-cores"] as const)("are shipped as PTX that was made of the sources: %s", (module) => {
+    const [mark, ...lines] = new TextDecoder().decode(shippedPtx(module)).split("\n");
+    expect(mark, "out of date: npm run build:ptx").toBe(`// ${ptxFingerprint(module)}`);
     const entries = lines.join("\n").matchAll(/\.entry (\w+)\(/g);
-    expect(new Set(Array.from(entries, ([, name]) => name))).toEqual(new Set(KERNELS));
+    expect(new Set(Array.from(entries, ([, name]) => name))).toEqual(new Set(KERNELS[module]));
   });
 
   test("are one source with every header once", () => {
-    const source = kernelSource();
+    const source = kernelSource("kernels");
     expect(source).not.toMatch(/#include "(?!cuda-on-cpu)/);
     expect(source.match(/struct TensorView \{/g)).toHaveLength(1);
   });
 
   test("come as PTX where NVRTC is missing, or are refused where it was asked for", async () => {
     vi.stubEnv("KVTUNER_NVRTC", "/nowhere/libnvrtc.so");
-    const { image, origin } = await kernelImage("sm_90", {});
+    const { image, origin } = await kernelImage("kernels", "sm_90", {});
     expect([origin, image.at(-1)]).toEqual(["ptx", 0]);
-    await expect(kernelImage("sm_90", { kernels: "nvrtc" })).rejects.toMatchObject({
+    await expect(kernelImage("kernels", "sm_90", { kernels: "nvrtc" })).rejects.toMatchObject({
       code: "CUDA_COMPILER_MISSING",
       message: expect.stringContaining("/nowhere/libnvrtc.so") as string,
     });

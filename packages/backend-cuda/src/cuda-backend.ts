@@ -29,6 +29,11 @@ export interface CudaOptions extends ImageOptions {
   readonly maxCacheBytes?: number;
   /** The most tokens of one cache; 4194304 without it, and never more. */
   readonly maxTokens?: number;
+  /**
+   * Attention over codes on tensor cores, for four rows and more of a KV head: query heads times tokens of a call. Off without
+   * it, for it has not run on a GPU yet. Every way of storing is held against the kernels in float32 before it is used.
+   */
+  readonly tensorCores?: boolean;
 }
 
 /** The CUDA backend says which GPU it is on, and where its kernels come from. */
@@ -54,7 +59,7 @@ export const createCudaBackend = async (options: CudaOptions = {}): Promise<Cuda
   try {
     const most = { maxTokens: MAX_TOKENS, maxCacheBytes: device.description.memoryBytes };
     const capabilities = { ...KERNEL_CAPABILITIES, ...limitsWithin(most, options) };
-    return new DeviceBackend(createWorkspace(device), origin, capabilities);
+    return new DeviceBackend(createWorkspace(device, options.tensorCores ?? false), origin, capabilities);
   } catch (error) {
     device.dispose();
     throw error;

@@ -27,6 +27,7 @@ extern Index thread, block, blockSize;
 void barrier(int line);
 void warpBarrier(int line);
 float exchange(float number, int step, int line);
+void multiplyAdd(float (&sums)[4], const unsigned int (&a)[4], const unsigned int (&b)[2], int line);
 unsigned char* shared();
 void checkRead(const void* from, int sizeBytes);
 void checkWrite(const void* to, int sizeBytes);
@@ -63,6 +64,12 @@ inline float __uint_as_float(unsigned int bits) {
   float number;
   memcpy(&number, &bits, sizeof number);
   return number;
+}
+
+inline unsigned int __float_as_uint(float number) {
+  unsigned int bits;
+  memcpy(&bits, &number, sizeof bits);
+  return bits;
 }
 
 inline float floatFromHalf(unsigned short bits) {

@@ -3,10 +3,12 @@
 #include <dlfcn.h>
 
 #include "memory.hpp"
+#include "tensor-core.hpp"
 
 #include "attention.cu"
 #include "encode.cu"
 #include "images.cu"
+#include "tensor-core-attention.cu"
 
 namespace {
 using Result = int;

@@ -5,11 +5,16 @@ import { gzipSync } from "node:zlib";
 import { kernelSource } from "../src/compiler/kernel-source.ts";
 import { openCompiler } from "../src/compiler/nvrtc.ts";
 import { ptxFingerprint } from "../src/compiler/shipped-kernels.ts";
+import { KERNELS } from "../src/device/device.ts";
 import { fetchNvrtc } from "./fetch-nvrtc.mjs";
 
 process.env.KVTUNER_NVRTC = fetchNvrtc();
 const compiler = await openCompiler();
-const ptx = Buffer.from(compiler.compile(kernelSource(), "compute_80")).toString().replace(/\0+$/, "");
 const folder = new URL("../ptx/", import.meta.url);
 mkdirSync(folder, { recursive: true });
-writeFileSync(new URL("kernels.ptx.gz", folder), gzipSync(`// ${ptxFingerprint()}\n${ptx}`, { level: 9 }));
+for (const module of Object.keys(KERNELS)) {
+  const ptx = Buffer.from(compiler.compile(kernelSource(module), "compute_80"))
+    .toString()
+    .replace(/\0+$/, "");
+  writeFileSync(new URL(`${module}.ptx.gz`, folder), gzipSync(`// ${ptxFingerprint(module)}\n${ptx}`, { level: 9 }));
+}

@@ -1,4 +1,5 @@
 import { CudaError } from "../cuda-error.ts";
+import type { ModuleName } from "../device/device.ts";
 import { defaultCacheFolder, keepBinary, keptBinary } from "./binary-cache.ts";
 import { fingerprint, kernelSource } from "./kernel-source.ts";
 import { COMPILE_OPTIONS, type Compiler, openCompiler } from "./nvrtc.ts";
@@ -18,27 +19,28 @@ export interface ImageOptions {
 /** Where kernels come from. */
 export type KernelOrigin = "nvrtc" | "ptx";
 
-/** The kernels as the driver loads them. */
+/** A module as the driver loads it. */
 export interface KernelImage {
   readonly image: Uint8Array;
   readonly origin: KernelOrigin;
 }
 
 /**
- * The kernels for an architecture such as "sm_90": compiled once for each source, compiler, options and architecture.
+ * A module for an architecture such as "sm_90": compiled once for each source, compiler, options and architecture.
  *
  * @throws CudaError `CUDA_COMPILER_MISSING`, `CUDA_ARCHITECTURE` or `CUDA_COMPILE_FAILED`
  */
 export const kernelImage = async (
+  module: ModuleName,
   architecture: string,
   { cacheFolder = defaultCacheFolder(), kernels = "auto" }: ImageOptions,
 ): Promise<KernelImage> => {
-  if (kernels === "ptx") return shippedImage();
+  if (kernels === "ptx") return shippedImage(module);
   try {
-    return compiledImage(await openCompiler(), architecture, cacheFolder);
+    return compiledImage(await openCompiler(), module, architecture, cacheFolder);
   } catch (error) {
     if (kernels === "nvrtc" || !isReplaceable(error)) throw error;
-    return shippedImage();
+    return shippedImage(module);
   }
 };
 
@@ -46,8 +48,8 @@ export const kernelImage = async (
 const isReplaceable = (error: unknown): boolean =>
   error instanceof CudaError && ["CUDA_COMPILER_MISSING", "CUDA_ARCHITECTURE"].includes(error.code);
 
-const compiledImage = (compiler: Compiler, architecture: string, folder: string): KernelImage => {
-  const source = kernelSource();
+const compiledImage = (compiler: Compiler, module: ModuleName, architecture: string, folder: string): KernelImage => {
+  const source = kernelSource(module);
   const key = fingerprint(source, ...COMPILE_OPTIONS, compiler.version, architecture);
   const kept = keptBinary(folder, key);
   if (kept) return { image: kept, origin: "nvrtc" };
@@ -57,7 +59,7 @@ const compiledImage = (compiler: Compiler, architecture: string, folder: string)
 };
 
 /** The driver wants text that ends with a zero. */
-const shippedImage = (): KernelImage => ({
-  image: Buffer.concat([shippedPtx(), Buffer.of(0)]),
+const shippedImage = (module: ModuleName): KernelImage => ({
+  image: Buffer.concat([shippedPtx(module), Buffer.of(0)]),
   origin: "ptx",
 });

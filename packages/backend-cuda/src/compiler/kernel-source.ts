@@ -1,16 +1,20 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import type { ModuleName } from "../device/device.ts";
 import { kernelFolder } from "../kernel-folder.ts";
 
-/** What the module of all kernels is made of. */
-const ROOTS = ["encode.cu", "attention.cu", "images.cu"] as const;
+/** What the modules are made of. */
+const ROOTS: Readonly<Record<ModuleName, readonly string[]>> = {
+  kernels: ["encode.cu", "attention.cu", "images.cu"],
+  "tensor-cores": ["tensor-core-attention.cu"],
+};
 
 const INCLUDE = /^#include "([\w-]+\.cuh)"$/gm;
 
-/** The source of all kernels as one text, each header where it is first included. Headers of CUDA are not needed. */
-export const kernelSource = (): string => {
+/** The source of a module as one text, each header where it is first included. Headers of CUDA are not needed. */
+export const kernelSource = (module: ModuleName): string => {
   const seen = new Set<string>();
-  return ROOTS.map((name) => expanded(name, seen)).join("\n");
+  return ROOTS[module].map((name) => expanded(name, seen)).join("\n");
 };
 
 const expanded = (name: string, seen: Set<string>): string => {

@@ -9,7 +9,12 @@ import { kernelImage } from "./kernel-image.ts";
 import { openCompiler } from "./nvrtc.ts";
 
 /** More registers and a multiprocessor, which has 65536, would run fewer blocks than the kernels are made for. */
-const REGISTERS: Readonly<Record<string, number>> = { attend_1_row: 128, attend_4_rows: 128, attend_8_rows: 168 };
+const REGISTERS: Readonly<Record<string, number>> = {
+  attend_1_row: 128,
+  attend_4_rows: 128,
+  attend_8_rows: 168,
+  attend_8_rows_on_tensor_cores: 168,
+};
 const OTHER_REGISTERS = 96;
 
 /** Of a thread, what does not fit into its registers. */
@@ -17,6 +22,10 @@ const STACK_BYTES = 128;
 
 /** What the driver keeps for itself from sm_90 on; all that kernels use is asked for at launch. */
 const SHARED_BYTES = 1024;
+
+const CASES = ["sm_80", "sm_90", "sm_100", "sm_120"].flatMap((architecture) =>
+  (["kernels", "tensor-cores"] as const).map((module) => [architecture, module] as const),
+);
 
 const reasonWhy = (): string | undefined => {
   try {
@@ -37,19 +46,19 @@ describe.skipIf(reason)(`kernels compiled by NVRTC${reason ? ` (${reason})` : ""
     rmSync(cacheFolder, { recursive: true });
   });
 
-  test.each(["sm_80", "sm_90", "sm_100", "sm_120"])("once for %s keep to their registers", async (architecture) => {
-    const { image, origin } = await kernelImage(architecture, { cacheFolder });
+  test.each(CASES)("once for %s keep to their registers: %s", async (architecture, module) => {
+    const { image, origin } = await kernelImage(module, architecture, { cacheFolder });
     const files = readdirSync(cacheFolder);
     const usage = cubinUsage(image);
     console.table(Object.fromEntries(usage));
     expect(origin).toBe("nvrtc");
-    expect(new Set(usage.keys())).toEqual(new Set(KERNELS));
+    expect(new Set(usage.keys())).toEqual(new Set(KERNELS[module]));
     for (const [name, { registers, stackBytes, sharedBytes }] of usage) {
       expect(registers, `registers of ${name}`).toBeLessThanOrEqual(REGISTERS[name] ?? OTHER_REGISTERS);
       expect(stackBytes, `stack of ${name}`).toBeLessThanOrEqual(STACK_BYTES);
       expect(sharedBytes, `shared memory of ${name}`).toBeLessThanOrEqual(SHARED_BYTES);
     }
-    const kept = await kernelImage(architecture, { cacheFolder });
+    const kept = await kernelImage(module, architecture, { cacheFolder });
     expect(Buffer.compare(kept.image, image)).toBe(0);
     expect(readdirSync(cacheFolder)).toEqual(files);
   });
@@ -63,6 +72,6 @@ describe.skipIf(reason)(`kernels compiled by NVRTC${reason ? ` (${reason})` : ""
         message: expect.stringContaining("kvtuner.cu(1)") as string,
       }),
     );
-    expect((await kernelImage("sm_70", { cacheFolder })).origin).toBe("ptx");
+    expect((await kernelImage("kernels", "sm_70", { cacheFolder })).origin).toBe("ptx");
   });
 });

@@ -45,21 +45,27 @@ export interface Launch {
   readonly argumentBytes: Uint8Array;
 }
 
-/** The kernels of `kernels/`. */
-export const KERNELS = [
-  "append_rows",
-  "encode_rows",
-  "encode_groups",
-  "attend_1_row",
-  "attend_4_rows",
-  "attend_8_rows",
-  "reduce_splits",
-  "decode_rows",
-  "import_codes",
-  "export_codes",
-  "copy_parameters",
-  "copy_exact",
-] as const;
+/** The kernels of `kernels/`, by the module that they are loaded with. */
+export const KERNELS = {
+  kernels: [
+    "append_rows",
+    "encode_rows",
+    "encode_groups",
+    "attend_1_row",
+    "attend_4_rows",
+    "attend_8_rows",
+    "reduce_splits",
+    "decode_rows",
+    "import_codes",
+    "export_codes",
+    "copy_parameters",
+    "copy_exact",
+  ],
+  "tensor-cores": ["attend_8_rows_on_tensor_cores"],
+} as const;
+
+/** What is compiled and loaded as one: the kernels that every backend has, or those that were asked for. */
+export type ModuleName = keyof typeof KERNELS;
 
 /** Name of a kernel. */
-export type KernelName = (typeof KERNELS)[number];
+export type KernelName = (typeof KERNELS)[ModuleName][number];

@@ -1,17 +1,26 @@
 import { OutOfMemoryError } from "@kvtuner/backend";
-import type { Device, DeviceDescription, DeviceMemory, KernelName, Launch, Numbers } from "../device/device.ts";
+import {
+  type Device,
+  type DeviceDescription,
+  type DeviceMemory,
+  type KernelName,
+  KERNELS,
+  type Launch,
+  type ModuleName,
+  type Numbers,
+} from "../device/device.ts";
 import type { ArgumentBlock } from "./argument-block.ts";
 import type { DriverFunctions, Handle } from "./driver-functions.ts";
 import { assertSuccess, isOutOfMemory } from "./driver-result.ts";
 import type { FoundDevice } from "./find-device.ts";
 
-/** A GPU through the driver API: its primary context, its default stream, one module of kernels. */
+/** A GPU through the driver API: its primary context, its default stream, modules of kernels. */
 export class DriverDevice implements Device {
   readonly description: DeviceDescription;
   readonly #driver: DriverFunctions;
   readonly #device: number;
   readonly #context: Handle;
-  readonly #module: Handle;
+  readonly #modules = new Map<ModuleName, Handle>();
   readonly #kernels = new Map<KernelName, Handle>();
   readonly #block: ArgumentBlock;
   readonly #out = new BigUint64Array(1);
@@ -19,8 +28,13 @@ export class DriverDevice implements Device {
   readonly #allocated = new Set<number>();
   #isDisposed = false;
 
-  /** @param image of the kernels' module, as the driver loads it: a binary for the architecture, or PTX that ends with 0 */
-  constructor(driver: DriverFunctions, { device, description }: FoundDevice, image: Uint8Array, block: ArgumentBlock) {
+  /** @param images of modules, as the driver loads them: a binary for the architecture, or PTX that ends with 0 */
+  constructor(
+    driver: DriverFunctions,
+    { device, description }: FoundDevice,
+    images: ReadonlyMap<ModuleName, Uint8Array>,
+    block: ArgumentBlock,
+  ) {
     this.#driver = driver;
     this.#device = device;
     this.description = description;
@@ -29,12 +43,11 @@ export class DriverDevice implements Device {
     this.#context = this.#out[0]!;
     try {
       this.#enter();
-      assertSuccess("cuModuleLoadData", driver.cuModuleLoadData(this.#out, image));
+      for (const [name, image] of images) this.#load(name, image);
     } catch (error) {
-      driver.cuDevicePrimaryCtxRelease_v2(device);
+      this.dispose();
       throw error;
     }
-    this.#module = this.#out[0]!;
   }
 
   allocate(sizeBytes: number): DeviceMemory {
@@ -81,9 +94,14 @@ export class DriverDevice implements Device {
     this.#driver.cuCtxSetCurrent(this.#context);
     for (const address of this.#allocated) this.#driver.cuMemFree_v2(address);
     this.#allocated.clear();
-    this.#driver.cuModuleUnload(this.#module);
+    for (const module of this.#modules.values()) this.#driver.cuModuleUnload(module);
     this.#driver.cuDevicePrimaryCtxRelease_v2(this.#device);
     this.#block.free();
+  }
+
+  #load(name: ModuleName, image: Uint8Array): void {
+    assertSuccess("cuModuleLoadData", this.#driver.cuModuleLoadData(this.#out, image));
+    this.#modules.set(name, this.#out[0]!);
   }
 
   /** Other code of the process may have made another context current. */
@@ -94,9 +112,13 @@ export class DriverDevice implements Device {
   #kernelOf(name: KernelName): Handle {
     const known = this.#kernels.get(name);
     if (known !== undefined) return known;
-    assertSuccess("cuModuleGetFunction", this.#driver.cuModuleGetFunction(this.#out, this.#module, name));
+    const module = this.#modules.get(moduleOf(name))!;
+    assertSuccess("cuModuleGetFunction", this.#driver.cuModuleGetFunction(this.#out, module, name));
     const handle = this.#out[0]!;
     this.#kernels.set(name, handle);
     return handle;
   }
 }
+
+const moduleOf = (kernel: KernelName): ModuleName =>
+  KERNELS.kernels.some((name) => name === kernel) ? "kernels" : "tensor-cores";

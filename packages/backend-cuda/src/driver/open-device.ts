@@ -1,5 +1,5 @@
 import { type ImageOptions, kernelImage, type KernelOrigin } from "../compiler/kernel-image.ts";
-import type { Device } from "../device/device.ts";
+import type { Device, ModuleName } from "../device/device.ts";
 import { createArgumentBlock } from "./argument-block.ts";
 import { DriverDevice } from "./driver-device.ts";
 import { findDevice } from "./find-device.ts";
@@ -9,6 +9,7 @@ import { openDriver } from "./open-driver.ts";
 export interface OpenOptions extends ImageOptions {
   readonly device?: number;
   readonly driver?: string;
+  readonly tensorCores?: boolean;
 }
 
 /** A GPU with the kernels loaded. */
@@ -21,6 +22,9 @@ export interface OpenedDevice {
 export const openDevice = async (options: OpenOptions): Promise<OpenedDevice> => {
   const driver = await openDriver(options.driver);
   const found = findDevice(driver, options.device ?? 0);
-  const { image, origin } = await kernelImage(found.description.architecture, options);
-  return { device: new DriverDevice(driver, found, image, await createArgumentBlock()), origin };
+  const { architecture } = found.description;
+  const { image, origin } = await kernelImage("kernels", architecture, options);
+  const images = new Map<ModuleName, Uint8Array>([["kernels", image]]);
+  if (options.tensorCores) images.set("tensor-cores", (await kernelImage("tensor-cores", architecture, options)).image);
+  return { device: new DriverDevice(driver, found, images, await createArgumentBlock()), origin };
 };

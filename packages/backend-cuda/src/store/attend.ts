@@ -4,6 +4,7 @@ import { ArgumentWriter } from "./argument-writer.ts";
 import type { PackedTensor } from "./packed-tensor.ts";
 import { splitContext, type Splits } from "./splits.ts";
 import { CODE_PAGE_TOKENS, groupSizeOf } from "./tensor-layout.ts";
+import { runsOnTensorCores } from "./tensor-core-layouts.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** As in kernels/attention-block.cuh. */
@@ -11,6 +12,10 @@ const THREADS = 128;
 const WARPS = 4;
 const OCTET = 8;
 const MAX_HEAD_SIZE = 256;
+
+/** The segment whose keys and values are both codes; as in kernels/segments.cuh. */
+const CODED_SEGMENT = 1;
+const NONE = -1;
 
 /** Queries of one launch: the sums of its splits take memory. */
 const LAUNCH_TOKENS = 256;
@@ -48,19 +53,19 @@ export const attend = (workspace: Workspace, layer: AttendedLayer, queries: Quer
 const attendSome = (workspace: Workspace, layer: AttendedLayer, queries: Queries): void => {
   const { key, value, shape } = layer;
   const { tokens, before } = queries;
-  const { rows, kernel } = kernelFor((tokens * shape.queryHeads) / shape.kvHeads);
-  const rowTiles = Math.ceil((tokens * shape.queryHeads) / shape.kvHeads / rows);
+  const rowsOfHead = (tokens * shape.queryHeads) / shape.kvHeads;
+  const isOnTensorCores = workspace.tensorCores && runsOnTensorCores(key.layout, value.layout, rowsOfHead);
+  const { rows, kernel } = isOnTensorCores ? EIGHT_ROWS : kernelFor(rowsOfHead);
+  const rowTiles = Math.ceil(rowsOfHead / rows);
   const lengths = { shortest: before + 1, longest: before + tokens };
   const { multiprocessors } = workspace.device.description;
   const splits = splitContext(key.layout, value.layout, lengths, rowTiles * shape.kvHeads, multiprocessors);
-  const argumentBytes = writeArguments(workspace, layer, queries, splits);
-  workspace.device.launch({
-    kernel,
-    grid: [splits.count, shape.kvHeads, rowTiles],
-    threads: THREADS,
-    sharedBytes: attendSharedBytes(rows, key),
-    argumentBytes,
-  });
+  const codedSplits = isOnTensorCores ? splits.segmentSplits[CODED_SEGMENT]! : 0;
+  const argumentBytes = writeArguments(workspace, layer, queries, splits, codedSplits > 0 ? CODED_SEGMENT : NONE);
+  const grid = [splits.count, shape.kvHeads, rowTiles] as const;
+  const blocks = { grid, threads: THREADS, sharedBytes: attendSharedBytes(rows, key), argumentBytes };
+  for (const name of kernelsFor(kernel, codedSplits, splits.count))
+    workspace.device.launch({ kernel: name, ...blocks });
   workspace.device.launch({
     kernel: "reduce_splits",
     grid: [tokens * shape.queryHeads, 1, 1],
@@ -70,10 +75,24 @@ const attendSome = (workspace: Workspace, layer: AttendedLayer, queries: Queries
   });
 };
 
+/** The kernel in float32 takes all splits but those of tokens in codes, where tensor cores take these. */
+const kernelsFor = (kernel: KernelName, codedSplits: number, splits: number): KernelName[] => [
+  ...(codedSplits < splits ? [kernel] : []),
+  ...(codedSplits > 0 ? (["attend_8_rows_on_tensor_cores"] as const) : []),
+];
+
+/** A kernel, and how many rows a block of it takes. */
+interface RowKernel {
+  readonly rows: number;
+  readonly kernel: KernelName;
+}
+
+const EIGHT_ROWS: RowKernel = { rows: 8, kernel: "attend_8_rows" };
+
 /** The kernel with as few rows a block as hold those of a KV head, eight at most. */
-const kernelFor = (rowsOfHead: number): { readonly rows: number; readonly kernel: KernelName } => {
+const kernelFor = (rowsOfHead: number): RowKernel => {
   if (rowsOfHead <= 1) return { rows: 1, kernel: "attend_1_row" };
-  return rowsOfHead <= 4 ? { rows: 4, kernel: "attend_4_rows" } : { rows: 8, kernel: "attend_8_rows" };
+  return rowsOfHead <= 4 ? { rows: 4, kernel: "attend_4_rows" } : EIGHT_ROWS;
 };
 
 /** Bytes of `AttendShared`. */
@@ -91,6 +110,7 @@ const writeArguments = (
   { key, value, shape }: AttendedLayer,
   { query, output, tokens, before }: Queries,
   { splitTokens, segmentSplits, count }: Splits,
+  tensorCoreSegment: number,
 ): Uint8Array => {
   const vectors = tokens * shape.queryHeads * count;
   return value
@@ -99,6 +119,6 @@ const writeArguments = (
     .address(staging.room("sums", 4 * vectors * shape.headSize))
     .address(staging.room("statistics", 4 * 2 * vectors))
     .address(output)
-    .integers(tokens, before, shape.queryHeads / shape.kvHeads, splitTokens, ...segmentSplits, count)
+    .integers(tokens, before, shape.queryHeads / shape.kvHeads, splitTokens, ...segmentSplits, count, tensorCoreSegment)
     .bytes();
 };

@@ -7,11 +7,14 @@ export interface Workspace {
   readonly device: Device;
   readonly pool: PagePool;
   readonly staging: Staging;
+  /** Attention over codes runs on tensor cores where it can. */
+  readonly tensorCores: boolean;
 }
 
 /** Room for caches on a device; empty. */
-export const createWorkspace = (device: Device): Workspace => ({
+export const createWorkspace = (device: Device, tensorCores: boolean): Workspace => ({
   device,
   pool: new PagePool(device),
   staging: new Staging(device),
+  tensorCores,
 });
