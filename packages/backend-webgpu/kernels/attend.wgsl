@@ -63,6 +63,7 @@ fn main(@builtin(workgroup_id) place: vec3u, @builtin(local_invocation_index) la
   let end_tile = min(first_tile + call.tiles_in_split, call.end_tile);
   load_queries(head, first_vector, lane);
   start_keys(head, lane);
+  start_scores(lane);
   var visible: array<vec2u, VECTORS>;
   for (var vector = 0u; vector < VECTOR_COUNT; vector++) {
     let index = first_vector + vector;
@@ -111,23 +112,6 @@ fn load_queries(head: u32, first_vector: u32, lane: u32) {
       query[item] = QUERY_FACTOR * queries[call.query_start + vector_place(head, index) * QUADS + item % QUADS];
     }
   }
-}
-
-// One lane, one token: its keys are unpacked once for all vectors.
-fn score_token(head: u32, slot: u32, token: u32) -> array<f32, VECTORS> {
-  var scores: array<f32, VECTORS>;
-  let row = (head * call.key.slots + slot) * TILE * row_words(KEY_BITS) + token;
-  for (var unit = 0u; unit < UNIT_COUNT; unit++) {
-    let parameters = key_unit(head, slot, token, unit);
-    for (var index = 0u; index < UNIT_QUADS; index++) {
-      let quad = 4u * unit + index;
-      let key = key_quad(row, parameters, token, quad);
-      for (var vector = 0u; vector < VECTOR_COUNT; vector++) {
-        scores[vector] += dot(query[vector * QUADS + quad], key);
-      }
-    }
-  }
-  return scores;
 }
 
 // One lane, four channels: its values are unpacked once for all vectors.

@@ -1,9 +1,10 @@
 import { LAWS, testBackend } from "@kvtuner/backend/test";
 import { layerScheme } from "@kvtuner/plan";
 import { describe, expect, it } from "vitest";
-import { agree } from "./kernels/variant-choice.ts";
+import { PACKED_DOT_PRODUCTS } from "./kernels/kernel-source.ts";
+import { agree } from "./kernels/variant-trial.ts";
 import { PLAIN } from "./kernels/variant.ts";
-import { testDevice } from "./test-support/node-gpu.ts";
+import { nodeGpu, testDevice } from "./test-support/node-gpu.ts";
 import { cpuCall } from "./test-support/rows.ts";
 import { createWebGpuBackend, type WebGpuBackend, type WebGpuOptions } from "./webgpu-backend.ts";
 
@@ -35,12 +36,24 @@ const canHalf = device?.features.has("shader-f16") && device.features.has("subgr
 describe.skipIf(!canHalf)(`with float16 and subgroups${canHalf ? "" : " (the adapter has not both)"}`, () => {
   const options = {
     name: "webgpu",
-    createBackend: () => backendWith({ kernels: { ...PLAIN, float16: true, subgroups: true } }),
+    createBackend: () => backendWith({ kernels: { float16: true, subgroups: true } }),
     tolerance: 1e-2,
   };
   it.each(["modes", "head-groups", "far-out", "windows", "prefill"] as const)("%s", async (law) => {
     await expect(LAWS[law].check(options)).resolves.toBeUndefined();
   });
+});
+
+const canPack = device && nodeGpu.wgslLanguageFeatures.has(PACKED_DOT_PRODUCTS);
+
+describe.skipIf(!canPack)(`with packed dot products${canPack ? "" : " (the shaders have none)"}`, () => {
+  const options = { name: "webgpu", createBackend: () => backendWith({ kernels: { packed: true } }) };
+  it.each(["schemes", "modes", "head-sizes", "head-groups", "far-out", "windows", "prefill"] as const)(
+    "%s",
+    async (law) => {
+      await expect(LAWS[law].check(options)).resolves.toBeUndefined();
+    },
+  );
 });
 
 describe.skipIf(skipped)(`kernels for one pair of formats${skipped ? ` (${skipped})` : ""}`, () => {
@@ -52,8 +65,9 @@ describe.skipIf(skipped)(`kernels for one pair of formats${skipped ? ` (${skippe
     // One vector a workgroup: drivers in software compile larger kernels for minutes.
     const shape = { layers: 1, queryHeads: 1, kvHeads: 1, headSize: 32 };
     const outputs: number[][] = [];
-    for (const specialized of [false, true]) {
-      const backend = await backendWith({ kernels: { ...PLAIN, specialized } });
+    const packed = layer.key.axis === "token" && canPack === true;
+    for (const kernels of [{}, { specialized: true, packed }]) {
+      const backend = await backendWith({ kernels });
       const cache = await backend.createCache(shape, { shape, layers: [layer] });
       for (let token = 0; token < layer.key.blockSize + layer.window + 8; token++)
         outputs.push([...((await cache.attend(0, ...cpuCall(shape, 1, token))).data as Float32Array)]);
@@ -61,6 +75,6 @@ describe.skipIf(skipped)(`kernels for one pair of formats${skipped ? ` (${skippe
       await backend.dispose();
     }
     const half = outputs.length / 2;
-    for (let token = 0; token < half; token++) expect(agree(outputs[token]!, outputs[half + token]!)).toBe(true);
+    for (let token = 0; token < half; token++) expect(agree(outputs[token]!, outputs[half + token]!, PLAIN)).toBe(true);
   });
 });

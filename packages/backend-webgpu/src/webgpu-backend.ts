@@ -16,9 +16,10 @@ import { type CacheShape, planBytes } from "@kvtuner/plan";
 import { KERNEL_CAPABILITIES, MAX_CACHE_BYTES, MAX_TOKENS } from "./capabilities.ts";
 import type { GpuCounters } from "./device/counters.ts";
 import { Engine } from "./device/engine.ts";
-import { type DeviceSource, findDevice } from "./device/request-device.ts";
+import { defaultGpu, type DeviceSource, findDevice } from "./device/request-device.ts";
+import type { KernelChoices } from "./kernels/kernel-choices.ts";
 import { chooseVariant } from "./kernels/variant-choice.ts";
-import { type Variant, variantName } from "./kernels/variant.ts";
+import { PLAIN, type Variant, variantName } from "./kernels/variant.ts";
 import { createStore } from "./store/webgpu-store.ts";
 
 /** Where the device comes from, limits, and the kernels to be used. */
@@ -28,17 +29,20 @@ export interface WebGpuOptions extends DeviceSource {
   /** The most tokens of one cache; 16777216 without it, and never more. */
   readonly maxTokens?: number;
   /**
-   * The kernels; without it, the fastest of those that give the same on a small problem, which is measured once for a device,
-   * and on drivers in software those that run anywhere.
+   * The kernels: those that run anywhere, with what is set here. Without it, the fastest of those that give the same on a small
+   * problem, which is measured once for a device, and on drivers in software those that run anywhere. Packed dot products
+   * are among them where `gpu` or `navigator.gpu` says that its shaders have them.
    */
-  readonly kernels?: Variant;
+  readonly kernels?: Partial<Variant>;
+  /** Where it is remembered which kernels were the fastest, so that the next process need not measure. */
+  readonly choices?: KernelChoices;
 }
 
 /** The WebGPU backend tells its device, which of its kernels run, and what it has done. */
 export interface WebGpuBackend extends Backend {
   /** Tensors in buffers of this device can be attended with. */
   readonly device: GPUDevice;
-  /** "f32" or "f16", with "-subgroups" and "-specialized" behind it where they are used. */
+  /** "f32" or "f16", with "-subgroups", "-packed" and "-specialized" behind it where they are used. */
   readonly kernels: string;
   /** Submits, read-backs, allocations so far. */
   readonly counters: Readonly<GpuCounters>;
@@ -60,9 +64,12 @@ export interface WebGpuBackend extends Backend {
 export const createWebGpuBackend = async (options: WebGpuOptions = {}): Promise<WebGpuBackend> => {
   const limits = limitsWithin({ maxTokens: MAX_TOKENS, maxCacheBytes: MAX_CACHE_BYTES }, options);
   const { device, isOwn } = await findDevice(options);
-  const variant = options.kernels ?? (await chooseVariant(device));
+  const variant = options.kernels ? { ...PLAIN, ...options.kernels } : await measuredKernels(device, options);
   return new GpuBackend(new Engine(device, variant), isOwn, { ...KERNEL_CAPABILITIES, ...limits });
 };
+
+const measuredKernels = async (device: GPUDevice, { gpu = defaultGpu(), choices }: WebGpuOptions): Promise<Variant> =>
+  chooseVariant(device, { languageFeatures: gpu?.wgslLanguageFeatures, choices });
 
 class GpuBackend implements WebGpuBackend, CacheOwner {
   readonly specVersion = 1;

@@ -1,5 +1,6 @@
 // Embeds the text of kernels/*.wgsl in generated/kernels.js, without comments and indentation, so that it is there in Node,
-// in browsers and in bundles alike. Runs before a build, and before tests as vitest's global setup.
+// in browsers and in bundles alike; with it an edition, by which remembered choices are told from those of other kernels. Runs before a build, and before tests as vitest's global setup.
+import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -23,11 +24,17 @@ const read = (path) => {
   }
 };
 
+const editionOf = (texts) => {
+  const { version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+  return `${version} ${createHash("sha256").update(JSON.stringify(texts)).digest("hex").slice(0, 16)}`;
+};
+
 /** Makes generated/kernels.js what the sources say. */
 export const buildKernels = async () => {
   const files = readdirSync(kernels).sort();
   const texts = Object.fromEntries(files.map((file) => [file.replace(/\.wgsl$/, ""), textOf(file)]));
-  const module = `export const kernelTexts = ${JSON.stringify(texts, undefined, 2)};\n`;
+  const module = `export const kernelTexts = ${JSON.stringify(texts, undefined, 2)};
+export const kernelEdition = ${JSON.stringify(editionOf(texts))};\n`;
   if (read(target) === module) return;
   const draft = `${target}.${process.pid}`;
   writeFileSync(draft, module);

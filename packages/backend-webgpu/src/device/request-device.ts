@@ -27,7 +27,8 @@ export const findDevice = async ({ device, adapter, gpu = defaultGpu() }: Device
   return { device: await requestDevice(found), isOwn: true };
 };
 
-const defaultGpu = (): GPU | undefined => (globalThis.navigator as Navigator | undefined)?.gpu;
+/** WebGPU of this engine, where it has any. */
+export const defaultGpu = (): GPU | undefined => (globalThis.navigator as Navigator | undefined)?.gpu;
 
 const FEATURES = ["shader-f16", "subgroups"] as const;
 

@@ -32,12 +32,20 @@ export const vectorsFor = (count: number, headSize: number): number =>
   Math.min(mostVectors(headSize), 2 ** Math.ceil(Math.log2(count)));
 
 /** The attention kernel for keys and values of one kind each. */
-export const attendSource = (kernel: AttendKernel, variant: Variant): KernelSource => {
+export const attendSource = (kernel: AttendKernel, asked: Variant): KernelSource => {
+  const variant = { ...asked, packed: asked.packed && canPack(kernel, asked) };
   const name = `${kernelName(kernel, variant)} ${variantName(variant)}`;
   const known = sources.get(name) ?? composed(kernel, variant);
   sources.set(name, known);
   return known;
 };
+
+/** Digits of queries would not fit into 16 KiB of shared memory beside the parameters of keys per channel. */
+const LARGEST_PACKED_HEAD = 224;
+
+/** Keys in 16 bits are no codes, and of keys per channel each channel has its own scale: both are unpacked. */
+const canPack = ({ headSize, key }: AttendKernel, { specialized }: Variant): boolean =>
+  headSize <= LARGEST_PACKED_HEAD && !(specialized && (key.bits === 16 || key.isChannel));
 
 const sources = new Map<string, KernelSource>();
 
@@ -59,13 +67,14 @@ const composed = (kernel: AttendKernel, variant: Variant): KernelSource => {
   );
 };
 
-const partsOf = ({ float16, subgroups }: Variant): string[] => [
-  ...["attend", "region", "visible", "words", "float16", "keys", "key-16", "key-token", "key-channel", "values"].map(
-    part,
-  ),
+const COMMON_PARTS = "attend region visible words float16 scores keys key-16 key-token key-channel values".split(" ");
+
+const partsOf = ({ float16, subgroups, packed }: Variant): string[] => [
+  ...COMMON_PARTS.map(part),
   ...["codes", "rows-16"].flatMap((file) => [partFor("key", file), partFor("value", file)]),
   part(float16 ? "half-native" : "half-software"),
   part(float16 ? "value-float16" : "value-float32"),
+  part(packed ? "scores-packed" : "scores-unpacked"),
   part(subgroups ? "largest-subgroup" : "largest-shared"),
 ];
 

@@ -38,6 +38,9 @@ export const partFor = (tensor: keyof typeof TENSORS, file: string): string => {
     .replaceAll("TENSOR_", `${prefix}_`);
 };
 
+/** What WGSL calls dot products of four packed integers of 8 bits. */
+export const PACKED_DOT_PRODUCTS = "packed_4x8_integer_dot_product";
+
 /** Puts a kernel together: what it is known as, constants, and parts in any order. */
 export const kernelSource = (
   name: string,
@@ -51,7 +54,8 @@ export const kernelSource = (
   return { name: `${name} ${variantName(variant)}`, accesses, text };
 };
 
-const enables = ({ float16, subgroups }: Variant): string[] => [
+const enables = ({ float16, subgroups, packed }: Variant): string[] => [
   ...(float16 ? ["enable f16;"] : []),
   ...(subgroups ? ["enable subgroups;"] : []),
+  ...(packed ? [`requires ${PACKED_DOT_PRODUCTS};`] : []),
 ];

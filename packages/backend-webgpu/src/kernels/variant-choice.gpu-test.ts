@@ -1,28 +1,41 @@
 import { describe, expect, it } from "vitest";
 import { nodeGpu, testDevice } from "../test-support/node-gpu.ts";
-import { agree, chooseVariant, fastestVariant } from "./variant-choice.ts";
+import { choiceKey } from "./kernel-choices.ts";
+import { chooseVariant, fastestVariant, rememberedVariant } from "./variant-choice.ts";
 import { PLAIN } from "./variant.ts";
 
 const { device, skipped } = await testDevice();
 
+const plainDevice = async (): Promise<GPUDevice> => (await nodeGpu.requestAdapter())!.requestDevice();
+
 describe.skipIf(skipped)(`the choice of kernels${skipped ? ` (${skipped})` : ""}`, () => {
   it("does not take what the device cannot do", async () => {
-    const adapter = await nodeGpu.requestAdapter();
-    const plain = await adapter!.requestDevice();
-    await expect(fastestVariant(plain, ["float16", "subgroups"])).resolves.toEqual(PLAIN);
+    await expect(fastestVariant(await plainDevice(), ["float16", "subgroups"])).resolves.toEqual(PLAIN);
   });
 
   it("is the plain kernels on drivers in software, without measuring", async () => {
     expect(device!.adapterInfo.isFallbackAdapter).toBe(true);
     await expect(chooseVariant(device!)).resolves.toEqual(PLAIN);
   });
-});
 
-it.each([
-  [[1, -3], [1.005, -3], true],
-  [[1, -3], [1, -2.99], false],
-  [[1, -3], [1, Number.NaN], false],
-  [[1, -3], [1], false],
-])("the self-test tells %j from %j: %s", (expected, got, same) => {
-  expect(agree(expected, got)).toBe(same);
+  it("is remembered for the next process, whose kernels are not measured but tried", async () => {
+    const abilities = ["subgroups"] as const;
+    const key = choiceKey(device!.adapterInfo, abilities);
+    const choices = new Map<string, string>();
+    const measured = await rememberedVariant(device!, abilities, choices);
+    expect([...choices]).toEqual([[key, measured.subgroups ? "f32-subgroups" : "f32"]]);
+    // Whichever of the two was faster: a store that says the other is believed, for it gives the same.
+    const other = { ...PLAIN, subgroups: !measured.subgroups };
+    choices.set(key, other.subgroups ? "f32-subgroups" : "f32");
+    await expect(rememberedVariant(device!, abilities, choices)).resolves.toEqual(other);
+  });
+
+  it("is measured anew where what is remembered does not run", async () => {
+    const abilities = ["subgroups"] as const;
+    const withoutSubgroups = await plainDevice();
+    const key = choiceKey(withoutSubgroups.adapterInfo, abilities);
+    const choices = new Map([[key, "f32-subgroups"]]);
+    await expect(rememberedVariant(withoutSubgroups, abilities, choices)).resolves.toEqual(PLAIN);
+    expect(choices.get(key)).toBe("f32");
+  });
 });

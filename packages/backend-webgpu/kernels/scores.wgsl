@@ -1,0 +1,18 @@
+// Scores from keys as numbers.
+
+// One lane, one token: its keys are unpacked once for all vectors.
+fn unpacked_scores(head: u32, slot: u32, token: u32) -> array<f32, VECTORS> {
+  var scores: array<f32, VECTORS>;
+  let row = (head * call.key.slots + slot) * TILE * row_words(KEY_BITS) + token;
+  for (var unit = 0u; unit < UNIT_COUNT; unit++) {
+    let parameters = key_unit(head, slot, token, unit);
+    for (var index = 0u; index < UNIT_QUADS; index++) {
+      let quad = 4u * unit + index;
+      let key = key_quad(row, parameters, token, quad);
+      for (var vector = 0u; vector < VECTOR_COUNT; vector++) {
+        scores[vector] += dot(query[vector * QUADS + quad], key);
+      }
+    }
+  }
+  return scores;
+}

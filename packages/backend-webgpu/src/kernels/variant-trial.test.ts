@@ -1,0 +1,13 @@
+import { expect, it } from "vitest";
+import { agree } from "./variant-trial.ts";
+
+it.each([
+  [[1, -3], [1.002, -3], false, true],
+  [[1, -3], [1.005, -3], false, false],
+  [[1, -3], [1.005, -3], true, true],
+  [[1, -3], [1, -2.96], true, false],
+  [[1, -3], [1, Number.NaN], true, false],
+  [[1, -3], [1], true, false],
+])("the self-test tells %j from %j, float16 %s: %s", (expected, got, float16, same) => {
+  expect(agree(expected, got, { float16 })).toBe(same);
+});

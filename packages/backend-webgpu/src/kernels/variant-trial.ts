@@ -1,0 +1,68 @@
+import { layerScheme } from "@kvtuner/plan";
+import { Engine } from "../device/engine.ts";
+import { createStore } from "../store/webgpu-store.ts";
+import type { Variant } from "./variant.ts";
+
+const TOKENS = 300;
+const CALLS = 8;
+const SHAPE = { layers: 4, queryHeads: 4, kvHeads: 2, headSize: 64 };
+/** A layer with all that codes ask for, one with 16 bits beside 8, and two whose keys are dot products of packed codes. */
+const LAYERS = [
+  layerScheme("kivi", { key: 4, value: 4 }, { sinks: 3 }),
+  layerScheme("per-token", { key: 16, value: 8 }),
+  layerScheme("per-token", { key: 4, value: 4 }),
+  layerScheme("per-token", { key: 8, value: 2 }),
+];
+
+/** What kernels gave on a small problem, and how quick they were. */
+export interface Trial {
+  readonly outputs: readonly number[];
+  /** Of the fastest call of one token. */
+  readonly timeMs: number;
+}
+
+/**
+ * Runs kernels on a small problem.
+ *
+ * @throws KernelError when the device cannot compile them
+ */
+export const tryVariant = async (device: GPUDevice, variant: Variant): Promise<Trial> => {
+  const engine = new Engine(device, variant);
+  const store = await createStore(engine, { shape: SHAPE, layers: LAYERS });
+  try {
+    const outputs: number[] = [];
+    let timeMs = Infinity;
+    for (let call = 0; call < CALLS; call++) {
+      const started = performance.now();
+      for (let layer = 0; layer < SHAPE.layers; layer++)
+        for (const number of await store.attend(layer, waves(call === 0 ? TOKENS : 1, call))) outputs.push(number);
+      timeMs = Math.min(timeMs, performance.now() - started);
+    }
+    return { outputs, timeMs };
+  } finally {
+    store.clear();
+    engine.dispose();
+  }
+};
+
+/** Numbers from -3 to 3 that do not repeat. */
+const waves = (tokens: number, call: number) => {
+  const rows = (heads: number, step: number): Float32Array =>
+    Float32Array.from({ length: tokens * heads * SHAPE.headSize }, (_, index) => 3 * Math.sin(step * (index + call)));
+  return {
+    tokens,
+    query: rows(SHAPE.queryHeads, 0.37),
+    key: rows(SHAPE.kvHeads, 0.73),
+    value: rows(SHAPE.kvHeads, 0.59),
+  };
+};
+
+/** True when no number is further off than a share of the largest: by what the kernels' outputs may differ. NaN is. */
+export const agree = (
+  expected: readonly number[],
+  got: readonly number[],
+  { float16 }: Pick<Variant, "float16">,
+): boolean => {
+  const most = (float16 ? 1e-2 : 1e-3) * expected.reduce((largest, number) => Math.max(largest, Math.abs(number)), 0);
+  return expected.length === got.length && expected.every((number, index) => Math.abs(number - got[index]!) <= most);
+};
