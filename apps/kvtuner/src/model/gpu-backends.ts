@@ -1,10 +1,14 @@
+import { join } from "node:path";
+
 import type { Backend } from "@kvtuner/backend";
 import type * as CudaPackage from "@kvtuner/backend-cuda";
 import type * as WebGpuPackage from "@kvtuner/backend-webgpu";
 import { KvtunerError } from "@kvtuner/plan";
 
 import { findGpu, isSoftwareAdapter } from "./gpu.ts";
+import { kvtunerHome } from "./home.ts";
 import { installedPackage } from "./installed-package.ts";
+import { kernelChoicesFile } from "./kernel-choices-file.ts";
 
 /** Packages that keep caches on a GPU. */
 interface GpuPackages {
@@ -25,12 +29,13 @@ export const openWebGpuBackend = async (): Promise<Backend> => {
   const adapter = await found.gpu.requestAdapter({ powerPreference: "high-performance" });
   return createWebGpuBackend({
     gpu: found.gpu,
-    ...(adapter && isSoftwareAdapter(adapter) && { kernels: PLAIN_KERNELS }),
+    choices: kernelChoicesFile(join(kvtunerHome(), "webgpu-kernels.json")),
+    ...(adapter && isSoftwareAdapter(adapter) && { kernels: KERNELS_OF_SOFTWARE }),
   });
 };
 
 /** To compile all kernels and find the quickest takes a driver in software minutes. */
-const PLAIN_KERNELS: WebGpuPackage.Variant = { specialized: false, float16: false, subgroups: false };
+const KERNELS_OF_SOFTWARE: Partial<WebGpuPackage.Variant> = {};
 
 /**
  * The backend "cuda".
