@@ -1,6 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 import { embeddedModelUrl, embeddedTasks } from "@kvtuner/embedded-model";
@@ -8,24 +6,21 @@ import { parseShorthand, serializePlan } from "@kvtuner/plan";
 import { openRunner } from "kvtuner";
 import { chromium, type Browser, type Page } from "playwright";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { build, preview, type PreviewServer } from "vite";
 
-const root = fileURLToPath(new URL("../../../examples/browser", import.meta.url));
-const outDir = mkdtempSync(join(tmpdir(), "kvtuner-page-"));
+import { serveExamplePage, type ServedPage } from "./example-page.ts";
+
 const model = fileURLToPath(embeddedModelUrl);
-let server: PreviewServer;
+let server: ServedPage;
 let browser: Browser;
 
 beforeAll(async () => {
-  await build({ root, logLevel: "warn", build: { outDir, emptyOutDir: true } });
-  server = await preview({ root, logLevel: "warn", build: { outDir }, preview: { host: "127.0.0.1", port: 0 } });
+  server = await serveExamplePage();
   browser = await chromium.launch({ executablePath: process.env["KVTUNER_CHROMIUM"] ?? "", args: ["--no-sandbox"] });
 });
 
 afterAll(async () => {
   await browser?.close();
   await server?.close();
-  rmSync(outDir, { recursive: true, force: true });
 });
 
 interface Opened {
@@ -43,7 +38,7 @@ const openPage = async (width = 1000): Promise<Opened> => {
   page.on("pageerror", (error) => complaints.push(error.message));
   page.on("requestfailed", (request) => complaints.push(request.url()));
   page.on("response", (response) => response.ok() || complaints.push(`${response.status()} ${response.url()}`));
-  await page.goto(server.resolvedUrls?.local[0] ?? "");
+  await page.goto(server.url);
   return { page, complaints };
 };
 

@@ -5,6 +5,7 @@ import type { Engine, EngineListener, Finish, GenerateRequest } from "./engine/e
 import type { Figures } from "./engine/figures.ts";
 import type { RuntimeName } from "./engine/runtime.ts";
 import { onChosen, onDropped } from "./page/chosen-file.ts";
+import { browserChoices } from "./page/kernel-choices.ts";
 import { findPage } from "./page/page.ts";
 import { showFigures } from "./page/show-figures.ts";
 import { type Reply, transcriptIn } from "./page/transcript.ts";
@@ -14,6 +15,8 @@ const transcript = transcriptIn(page.transcript);
 // Off the page's own thread, which so stays free to scroll, to draw and to stop.
 const worker = new Worker(new URL("./engine/worker.ts", import.meta.url), { type: "module", name: "kvtuner" });
 const engine: Remote<Engine> = wrap<Engine>(worker);
+// A worker has no localStorage.
+void engine.remember(proxy(browserChoices));
 
 /** The text of a chosen plan.json, whose name the input shows until someone types there. */
 let planFile: string | undefined;

@@ -1,18 +1,13 @@
 import type { KvCache } from "@kvtuner/backend";
-import {
-  CacheSession,
-  type ChatMessage,
-  type Decoder,
-  generateOn,
-  loadDecoder,
-  seededRandom,
-  textStream,
-} from "@kvtuner/decoder";
+import { DeviceLostError, type KernelChoices } from "@kvtuner/backend-webgpu";
+import { CacheSession, type ChatMessage, type Decoder, generateOn, seededRandom, textStream } from "@kvtuner/decoder";
 
 import { cacheFigures, type Figures, generationClock } from "./figures.ts";
 import { type Model, type ModelInfo, openModel } from "./model.ts";
 import { readPlan } from "./read-plan.ts";
+import { loadWeights } from "./load-weights.ts";
 import { openRuntime, type Runtime, type RuntimeName } from "./runtime.ts";
+import { GpuLostError, whileThere } from "./gpu-loss.ts";
 
 /** What is to be generated, and how. */
 export interface GenerateRequest {
@@ -49,6 +44,12 @@ export class Engine {
   #decoder: Decoder | undefined;
   #held: Held | undefined;
   #stopping = new AbortController();
+  #choices: KernelChoices | undefined;
+
+  /** Lets the fastest kernels of a GPU be remembered. */
+  remember(choices: KernelChoices): void {
+    this.#choices = choices;
+  }
 
   /**
    * Takes another model; one that cannot be run leaves the last one in place.
@@ -66,6 +67,7 @@ export class Engine {
    * Generates a text; the weights are loaded when they are first needed.
    *
    * @throws KvtunerError for bad plans and prompts
+   * @throws GpuLostError when the GPU goes away meanwhile: weights and cache are gone, and the next call begins anew
    */
   async generate(request: GenerateRequest, listener: EngineListener): Promise<Finish> {
     this.#stopping = new AbortController();
@@ -74,7 +76,10 @@ export class Engine {
       return await this.#generate(request, listener, signal);
     } catch (error) {
       if (signal.aborted && error === signal.reason) return "interrupted";
-      throw error;
+      if (!(error instanceof DeviceLostError)) throw error;
+      // Nothing on a lost device can be given back.
+      this.#runtime = this.#held = this.#decoder = undefined;
+      throw new GpuLostError(error);
     }
   }
 
@@ -103,7 +108,7 @@ export class Engine {
         void listener.onProgress("prefill", done, total);
       },
     };
-    for await (const id of generateOn(session, options)) {
+    for await (const id of whileThere(generateOn(session, options), this.#runtime!.runtime.lost)) {
       clock.token();
       count++;
       void listener.onText(text.push(id), clock.figures(cacheFigures(cache)));
@@ -131,18 +136,11 @@ export class Engine {
   ): Promise<Held> {
     const model = this.#openedModel();
     const plan = readPlan(text, model);
-    const { backend, createSession } = await this.#startedRuntime(name);
+    const runtime = await this.#startedRuntime(name);
     if (this.#held?.plan === text) return this.#held;
-    const cache = await backend.createCache(model.shape, plan);
+    const cache = await runtime.backend.createCache(model.shape, plan);
     try {
-      this.#decoder ??= await loadDecoder(model.gguf, {
-        createSession,
-        deviceTensors: backend.capabilities.deviceTensors,
-        onProgress: (done, total) => {
-          void listener.onProgress("load", done, total);
-          signal.throwIfAborted();
-        },
-      });
+      this.#decoder ??= await Promise.race([runtime.lost, loadWeights(model, runtime, listener, signal)]);
     } catch (error) {
       await cache.dispose();
       throw error;
@@ -153,7 +151,7 @@ export class Engine {
 
   async #startedRuntime(name: RuntimeName): Promise<Runtime> {
     if (this.#runtime?.name === name) return this.#runtime.runtime;
-    const runtime = await openRuntime(name);
+    const runtime = await openRuntime(name, this.#choices);
     await this.#unload();
     await this.#runtime?.runtime.backend.dispose();
     this.#runtime = { name, runtime };

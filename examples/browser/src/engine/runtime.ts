@@ -1,6 +1,6 @@
 import type { Backend } from "@kvtuner/backend";
 import { createCpuBackend } from "@kvtuner/backend-cpu";
-import { createWebGpuBackend, type Variant } from "@kvtuner/backend-webgpu";
+import { createWebGpuBackend, DeviceLostError, type KernelChoices, type Variant } from "@kvtuner/backend-webgpu";
 import type { CreateSession } from "@kvtuner/decoder";
 
 import { requestDevice } from "./gpu-device.ts";
@@ -10,28 +10,40 @@ import { wasmSessions, webGpuSessions } from "./sessions.ts";
 export interface Runtime {
   readonly backend: Backend;
   readonly createSession: CreateSession;
+  /** Rejects with a `DeviceLostError` once the GPU is gone, and never resolves. */
+  readonly lost: Promise<never>;
 }
 
 /** Runtimes to choose from. */
 export type RuntimeName = "cpu" | "webgpu";
 
-const RUNTIMES: Readonly<Record<RuntimeName, () => Promise<Runtime>>> = {
+const RUNTIMES: Readonly<Record<RuntimeName, (choices?: KernelChoices) => Promise<Runtime>>> = {
   cpu: async () => ({
     backend: await createCpuBackend({ threads: threadCount() }),
     createSession: await wasmSessions(threadCount()),
+    lost: new Promise(() => {}),
   }),
-  webgpu: async () => {
+  webgpu: async (choices) => {
     const { device, isSoftware } = await requestDevice();
-    const backend = await createWebGpuBackend({ device, ...(isSoftware && { kernels: PLAIN_KERNELS }) });
-    return { backend, createSession: await webGpuSessions(device) };
+    const kernels = isSoftware && { kernels: KERNELS_OF_SOFTWARE };
+    const backend = await createWebGpuBackend({ device, ...(choices && { choices }), ...kernels });
+    return { backend, createSession: await webGpuSessions(device), lost: lossOf(device) };
   },
 };
 
-/** Those that any adapter runs: to find the quickest takes a driver in software minutes. */
-const PLAIN_KERNELS: Variant = { specialized: false, float16: false, subgroups: false };
+/** Whoever generates is told; when nobody does, nobody has to. */
+const lossOf = ({ lost }: GPUDevice): Promise<never> => {
+  const loss = lost.then((info) => Promise.reject(new DeviceLostError(info)));
+  loss.catch(() => {});
+  return loss;
+};
 
-/** Starts a runtime. */
-export const openRuntime = async (name: RuntimeName): Promise<Runtime> => RUNTIMES[name]();
+/** Those that any adapter runs: to find the quickest takes a driver in software minutes. */
+const KERNELS_OF_SOFTWARE: Partial<Variant> = {};
+
+/** Starts a runtime; `choices` remembers which kernels are the fastest on a GPU. */
+export const openRuntime = async (name: RuntimeName, choices?: KernelChoices): Promise<Runtime> =>
+  RUNTIMES[name](choices);
 
 /** More than four hardly make a small model faster. */
 const MOST_THREADS = 4;
