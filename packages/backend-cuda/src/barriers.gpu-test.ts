@@ -1,29 +1,15 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { layerScheme } from "@kvtuner/plan";
 import { afterAll, describe, expect, test } from "vitest";
 import { createCudaBackend } from "./cuda-backend.ts";
-import { kernelFolder } from "./kernel-folder.ts";
 import { callTensors } from "./test-support/calls.ts";
 import { noCompiler } from "./test-support/compile-driver.ts";
 import { openCpuDriver } from "./test-support/cpu-driver.ts";
+import { createMistakenKernels } from "./test-support/mistaken-kernels.ts";
 
 const SHAPE = { layers: 1, queryHeads: 4, kvHeads: 1, headSize: 64 };
 const PLAN = { shape: SHAPE, layers: [layerScheme("compact", { key: 4, value: 3 })] };
 
-const folder = mkdtempSync(join(tmpdir(), "kvtuner-kernels-"));
-
-/** The kernels with one mistake. */
-const mistaken = (file: string, right: string, wrong: string): string => {
-  const copy = join(folder, `${file}-${wrong.length}`);
-  cpSync(fileURLToPath(kernelFolder), copy, { recursive: true });
-  const source = readFileSync(join(copy, file), "utf8");
-  expect(source.split(right), `${file} must have this once: ${right}`).toHaveLength(2);
-  writeFileSync(join(copy, file), source.replace(right, wrong));
-  return copy;
-};
+const mistakes = createMistakenKernels();
 
 /** The last output of a prompt and a token, or the fault that ended it. */
 const outcome = async (kernels?: string): Promise<Float32Array | string> => {
@@ -44,12 +30,14 @@ const reason = noCompiler();
 
 describe.skipIf(reason)(`kernels on the CPU${reason ? ` (${reason})` : ""}`, () => {
   afterAll(() => {
-    rmSync(folder, { recursive: true });
+    mistakes.remove();
   });
 
   test("copied as they are give the same", async () => {
     expect(
-      await outcome(mistaken("attention-block.cuh", "constexpr int THREADS = 128;", "constexpr int THREADS = 0x80;")),
+      await outcome(
+        mistakes.make("attention-block.cuh", "constexpr int THREADS = 128;", "constexpr int THREADS = 0x80;"),
+      ),
     ).toEqual(await outcome());
   });
 
@@ -66,17 +54,17 @@ describe.skipIf(reason)(`kernels on the CPU${reason ? ` (${reason})` : ""}`, () 
       "    chunkExtremes[chunk] = extremes;\n  }",
     ],
   ])("%s without one of its barriers gives other numbers, or none", async (...mistake) => {
-    expect(await outcome(mistaken(...mistake))).not.toEqual(await outcome());
+    expect(await outcome(mistakes.make(...mistake))).not.toEqual(await outcome());
   });
 
   test("a barrier that not all threads reach is told by kernel and line", async () => {
     const right = "  if (lane == 0) {\n      const float correction";
-    const kernels = mistaken("attention-weights.cuh", right, right.replace("{\n", "{\n      __syncthreads();\n"));
+    const kernels = mistakes.make("attention-weights.cuh", right, right.replace("{\n", "{\n      __syncthreads();\n"));
     expect(await outcome(kernels)).toMatch(/^attend_8_rows: divergent barrier: .* waits at line \d+/);
   });
 
   test("a read beyond what was allocated is told by kernel", async () => {
-    const kernels = mistaken("encode.cu", "if (index >= args.tokens * tensor.kvHeads * octets) return;", "");
+    const kernels = mistakes.make("encode.cu", "if (index >= args.tokens * tensor.kvHeads * octets) return;", "");
     expect(await outcome(kernels)).toMatch(/^append_rows: read of memory that was not allocated/);
   });
 });

@@ -17,6 +17,7 @@ import type { ImageOptions, KernelOrigin } from "./compiler/kernel-image.ts";
 import type { DeviceDescription } from "./device/device.ts";
 import { openDevice } from "./driver/open-device.ts";
 import { CudaStore } from "./store/cuda-store.ts";
+import { withTensorCores } from "./store/tensor-core-check.ts";
 import { createWorkspace, type Workspace } from "./store/workspace.ts";
 
 /** Which GPU, its kernels, and limits. */
@@ -31,7 +32,8 @@ export interface CudaOptions extends ImageOptions {
   readonly maxTokens?: number;
   /**
    * Attention over codes on tensor cores, for four rows and more of a KV head: query heads times tokens of a call. Off without
-   * it, for it has not run on a GPU yet. Every way of storing is held against the kernels in float32 before it is used.
+   * it, for it has not run on a GPU yet. What a plan needs of it is held against the kernels in float32 when a cache is made or
+   * retuned, which throws a CudaError `CUDA_TENSOR_CORES_WRONG` where it is wrong.
    */
   readonly tensorCores?: boolean;
 }
@@ -58,8 +60,9 @@ export const createCudaBackend = async (options: CudaOptions = {}): Promise<Cuda
   const { device, origin } = await openDevice(options);
   try {
     const most = { maxTokens: MAX_TOKENS, maxCacheBytes: device.description.memoryBytes };
+    const workspace = createWorkspace(device);
     const capabilities = { ...KERNEL_CAPABILITIES, ...limitsWithin(most, options) };
-    return new DeviceBackend(createWorkspace(device, options.tensorCores ?? false), origin, capabilities);
+    return new DeviceBackend(options.tensorCores ? withTensorCores(workspace) : workspace, origin, capabilities);
   } catch (error) {
     device.dispose();
     throw error;

@@ -9,6 +9,7 @@ import { KvtunerError } from "@kvtuner/plan";
  * - `CUDA_ARCHITECTURE`: the GPU is older than sm_80, or the compiler does not know it
  * - `CUDA_COMPILER_MISSING`: NVRTC was asked for, and cannot be loaded
  * - `CUDA_COMPILE_FAILED`: NVRTC refused the kernels; the message has its log
+ * - `CUDA_TENSOR_CORES_WRONG`: attention on tensor cores was asked for, and is wrong on this GPU
  * - `CUDA_LAUNCH_FAILED`: the driver refused a call
  * - `CUDA_DEVICE_LOST`: a kernel failed on the GPU, or the GPU is gone; caches on it are lost
  */

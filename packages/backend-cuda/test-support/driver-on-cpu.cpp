@@ -15,7 +15,7 @@ using Result = int;
 constexpr Result OK = 0, INVALID = 1, OUT_OF_MEMORY = 2, NOT_FOUND = 500, LAUNCH_FAILED = 719;
 
 std::map<std::string, Result> failures;
-std::map<std::string, int> calls;
+std::map<std::string, int> calls, launches;
 std::map<std::string, unsigned long long> loadedBytes;
 int driverVersion = 13000, devices = 1, major = 9, minor = 0, multiprocessors = 4;
 std::string lastFault;
@@ -126,6 +126,7 @@ EXPORT Result cuLaunchKernel(void* function, unsigned int gridX, unsigned int gr
                              unsigned int, unsigned int, unsigned int sharedSize, void*, void** arguments, void**) {
   UNLESS_PLANNED
   const Kernel& kernel = *(const Kernel*)function;
+  launches[kernel.name]++;
   cpu::kernel = kernel.run;
   return launch(kernel.name.c_str(), {gridX, gridY, gridZ}, (int)threads, sharedSize, arguments[0]);
 }
@@ -134,6 +135,12 @@ EXPORT Result cuLaunchKernel(void* function, unsigned int gridX, unsigned int gr
 EXPORT int cpu_take_calls(const char* function) {
   const int count = calls[function];
   calls[function] = 0;
+  return count;
+}
+/** Launches of a kernel since the last time that was asked. */
+EXPORT int cpu_take_launches(const char* kernel) {
+  const int count = launches[kernel];
+  launches[kernel] = 0;
   return count;
 }
 /** The next call of a function gives this result. */

@@ -12,6 +12,7 @@ export class CudaStore implements CacheStore {
 
   /** Empty. */
   constructor(workspace: Workspace, plan: CachePlan) {
+    workspace.assertPlan(plan);
     this.#workspace = workspace;
     this.#shape = plan.shape;
     this.#layers = emptyLayers(workspace, plan);
@@ -52,6 +53,7 @@ export class CudaStore implements CacheStore {
 
   /** Holds both caches until the last layer is encoded. */
   retune(plan: CachePlan): void {
+    this.#workspace.assertPlan(plan);
     const layers = emptyLayers(this.#workspace, plan);
     try {
       for (const [index, layer] of layers.entries()) layer.appendDecoded(this.#layers[index]!);

@@ -1,3 +1,4 @@
+import type { CachePlan } from "@kvtuner/backend";
 import type { Device } from "../device/device.ts";
 import { PagePool } from "./page-pool.ts";
 import { Staging } from "./staging.ts";
@@ -9,12 +10,15 @@ export interface Workspace {
   readonly staging: Staging;
   /** Attention over codes runs on tensor cores where it can. */
   readonly tensorCores: boolean;
+  /** Called before a cache stores something in a new way; throws where the kernels for it are known to be wrong. */
+  readonly assertPlan: (plan: CachePlan) => void;
 }
 
 /** Room for caches on a device; empty. */
-export const createWorkspace = (device: Device, tensorCores: boolean): Workspace => ({
+export const createWorkspace = (device: Device): Workspace => ({
   device,
   pool: new PagePool(device),
   staging: new Staging(device),
-  tensorCores,
+  tensorCores: false,
+  assertPlan: () => undefined,
 });

@@ -6,6 +6,8 @@ export interface CpuDriver {
   readonly path: string;
   /** Calls of a function of the driver since the last time that was asked. */
   readonly takeCalls: (call: string) => number;
+  /** Launches of a kernel since the last time that was asked. */
+  readonly takeLaunches: (kernel: string) => number;
   /** The next call of a function of the driver gives this result. */
   readonly failNext: (call: string, result: number) => void;
   readonly setDriverVersion: (version: number) => void;
@@ -29,6 +31,7 @@ export const openCpuDriver = (kernelFolder?: string): CpuDriver => {
   return {
     path,
     takeCalls: library.func("int cpu_take_calls(const char *)"),
+    takeLaunches: library.func("int cpu_take_launches(const char *)"),
     failNext: library.func("void cpu_fail_next(const char *, int)"),
     setDriverVersion: library.func("void cpu_set_driver_version(int)"),
     setDevices: library.func("void cpu_set_devices(int)"),

@@ -1,0 +1,53 @@
+import type { CacheImage, CachePlan, HeadImage } from "@kvtuner/backend";
+import { layerBytes, type LayerScheme } from "@kvtuner/plan";
+
+/** Float16 of 1/64, and what is added to it at random: scales from there to 1/32. */
+const SCALE_BITS = 0x2400;
+/** Float16 of -1/2 and down to -1: minima, and 16-bit numbers. */
+const MINIMUM_BITS = 0xb800;
+const SPREAD = 0x400;
+
+/** A cache of random codes, such as no tokens have left behind: all that counts is that no two numbers are mistaken for each other. */
+export const syntheticImage = ({ shape, layers }: CachePlan, length: number): CacheImage => {
+  const random = randomNumbers();
+  return {
+    shape,
+    layers,
+    length,
+    tensors: layers.map((layer) => ({
+      key: Array.from({ length: shape.kvHeads }, () => headImage(random, layer, shape.headSize, length, "key")),
+      value: Array.from({ length: shape.kvHeads }, () => headImage(random, layer, shape.headSize, length, "value")),
+    })),
+  };
+};
+
+const headImage = (
+  random: () => number,
+  layer: LayerScheme,
+  headSize: number,
+  length: number,
+  tensor: "key" | "value",
+): HeadImage => {
+  const bytes = layerBytes(layer, { layers: 1, queryHeads: 1, kvHeads: 1, headSize }, length);
+  const isAffine = layer[tensor].format === "affine";
+  const parameters = bytes[`${tensor}Parameters`] / (isAffine ? 4 : 2);
+  const halves = (count: number, bits: number): Uint16Array =>
+    Uint16Array.from({ length: count }, () => bits + Math.floor(SPREAD * random()));
+  return {
+    prefix: {
+      codes: Uint8Array.from({ length: bytes[`${tensor}Codes`] }, () => Math.floor(256 * random())),
+      scales: halves(parameters, SCALE_BITS),
+      minima: halves(isAffine ? parameters : 0, MINIMUM_BITS),
+    },
+    exact: halves(bytes[`${tensor}Exact`] / 2, MINIMUM_BITS),
+  };
+};
+
+/** From 0 to 1, the same in every run: a linear congruence, of which the upper bits are used. */
+const randomNumbers = (): (() => number) => {
+  let state = 1;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
+  };
+};

@@ -1,0 +1,96 @@
+import type { CachePlan, CallRows } from "@kvtuner/backend";
+import type { LayerScheme, TensorScheme } from "@kvtuner/plan";
+import { CudaError } from "../cuda-error.ts";
+import type { DeviceDescription } from "../device/device.ts";
+import { CudaStore } from "./cuda-store.ts";
+import { syntheticImage } from "./synthetic-image.ts";
+import { runsOnTensorCores } from "./tensor-core-layouts.ts";
+import { layoutOf } from "./tensor-layout.ts";
+import type { Workspace } from "./workspace.ts";
+
+/** Two pages of codes, and a part of a third where groups of tokens are small enough. */
+const LENGTH = 300;
+const KV_HEADS = 2;
+const HEADS_PER_GROUP = 8;
+
+/** Of the largest output. Kernels that are right differ by less than a tenth of it, a number in the wrong place by more. */
+const TOLERANCE = 1e-4;
+
+/**
+ * A workspace whose attention runs on tensor cores. Every way to store keys and values, at every head size, is held against the
+ * kernels in float32 once, on the device that it is for, before a cache has it; `assertPlan` throws a CudaError
+ * `CUDA_TENSOR_CORES_WRONG` for one that comes out wrong.
+ */
+export const withTensorCores = (plain: Workspace): Workspace => {
+  const passed = new Set<string>();
+  const workspace: Workspace = {
+    ...plain,
+    tensorCores: true,
+    assertPlan: ({ shape: { headSize }, layers }) => {
+      for (const layer of layers.map(withoutWindow)) {
+        const name = JSON.stringify([headSize, layer]);
+        if (!passed.has(name)) assertAgreement(plain, headSize, layer);
+        passed.add(name);
+      }
+    },
+  };
+  return workspace;
+};
+
+/** As much in codes as can be; windows, sinks and blocks say only which tokens are. */
+const withoutWindow = ({ key, value }: LayerScheme): LayerScheme => ({
+  key: withSmallBlocks(key),
+  value: withSmallBlocks(value),
+  window: 0,
+  sinks: 0,
+});
+
+const withSmallBlocks = (scheme: TensorScheme): TensorScheme => ({
+  ...scheme,
+  blockSize: scheme.axis === "channel" ? (scheme.groupSize as number) : 1,
+});
+
+const assertAgreement = (plain: Workspace, headSize: number, layer: LayerScheme): void => {
+  const shape = { layers: 1, queryHeads: KV_HEADS * HEADS_PER_GROUP, kvHeads: KV_HEADS, headSize };
+  if (!runsOnTensorCores(layoutOf(layer, "key", shape), layoutOf(layer, "value", shape), HEADS_PER_GROUP)) return;
+  const plan = { shape, layers: [layer] };
+  const outputs = [plain, { ...plain, tensorCores: true }].map((workspace) => outputOf(workspace, plan));
+  const difference = relativeDifference(outputs[0]!, outputs[1]!);
+  if (!(difference <= TOLERANCE)) throw wrong(plain.device.description, layer, headSize, difference);
+};
+
+const outputOf = (workspace: Workspace, plan: CachePlan): Float32Array => {
+  const store = CudaStore.restore(workspace, plan, syntheticImage(plan, LENGTH));
+  try {
+    return store.attend(0, callOf(plan));
+  } finally {
+    store.clear();
+  }
+};
+
+const callOf = ({ shape: { queryHeads, kvHeads, headSize } }: CachePlan): CallRows => {
+  const wave = (heads: number, step: number): Float32Array =>
+    Float32Array.from({ length: heads * headSize }, (_, index) => Math.sin(step * index));
+  return { tokens: 1, query: wave(queryHeads, 1.7), key: wave(kvHeads, 1.1), value: wave(kvHeads, 0.7) };
+};
+
+/** NaN where a number of either is. */
+const relativeDifference = (expected: Float32Array, got: Float32Array): number => {
+  let [largest, difference] = [0, 0];
+  for (const [index, number] of expected.entries()) {
+    largest = Math.max(largest, Math.abs(number));
+    difference = Math.max(difference, Math.abs(number - got[index]!));
+  }
+  return difference / largest;
+};
+
+const wrong = (
+  { name, architecture }: DeviceDescription,
+  { key, value }: LayerScheme,
+  headSize: number,
+  difference: number,
+): CudaError =>
+  new CudaError(
+    "CUDA_TENSOR_CORES_WRONG",
+    `expected tensor cores to give what float32 gives within ${TOLERANCE} of the largest output; on ${name} (${architecture}) they differ by ${difference.toPrecision(2)} at head size ${headSize}, keys ${JSON.stringify(key)}, values ${JSON.stringify(value)}; make the backend without tensorCores, and please report this`,
+  );
