@@ -52,7 +52,7 @@ describe("tune", () => {
   test.each(STRATEGIES)(
     "%s, stopped anywhere and run again, gives the front of an uninterrupted run and evaluates nothing twice",
     async (strategy) => {
-      const options = { ...OPTIONS, strategy, seed: 3 };
+      const options = { ...OPTIONS, strategy, seed: 3, limit: { kind: "bits", bits: 6 } } as const;
       const whole = fakeModel();
       const expected = withoutTimes(await tune({ model: whole, out: newFolder(), ...options }));
       const out = newFolder();

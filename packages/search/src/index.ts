@@ -20,5 +20,6 @@ export {
   restoreSurrogateSearch,
   type SurrogateSearch,
 } from "./surrogate-search/surrogate-search.ts";
+export { promisingWithin, type SurrogateTable } from "./surrogate-search/best-within.ts";
 export type { SurrogateSearchOptions } from "./surrogate-search/problem.ts";
 export type { CostInterest } from "./surrogate-search/cost-axis.ts";

@@ -1,20 +1,30 @@
-import { additiveFrontTable } from "@kvtuner/search";
+import { promisingWithin, type Evaluation, type SurrogateTable } from "@kvtuner/search";
 
+import type { EvaluationEntry } from "./evaluation-entry.ts";
 import { focusOf, type Limit } from "./limit.ts";
 import type { Measurer } from "./measurer.ts";
+import { choiceOf } from "./pick.ts";
 import type { SearchInputs } from "./search.ts";
 import type { SearchSpace } from "./space.ts";
 
-/** Plans that differ less in bytes than this share of the range are not told apart. */
-const RESOLUTION = 1 / 65536;
+/** Plans evaluated within a limit at most: the surrogate is seldom wrong more often, and a study must end. */
+const MOST_PLANS = 8;
 
 /**
  * The search spreads its evaluations; a user with a budget wants the best plan within it, also of a study whose search
- * is done. So the additive surrogate's best plan within the limit is evaluated too, unless it was, where the limit is one of cost.
+ * is done. So where the limit is one of cost, the plan within it that the surrogate, corrected by all that was evaluated,
+ * expects to lose least is evaluated too, and again with that answer, until it expects no better one. What it asks for
+ * depends on what is known and not on its order, so that a run that was stopped goes on the same way.
  */
 export const evaluateWithin = async (inputs: SearchInputs, limit: Limit, measurer: Measurer): Promise<void> => {
   const allowed = allowedOf(limit, inputs.space);
-  if (allowed !== undefined) await measurer.evaluate([bestWithin(inputs, allowed)], ONE);
+  if (allowed === undefined) return;
+  const table = tableOf(inputs, allowed);
+  for (let plans = 0; plans < MOST_PLANS; plans++) {
+    const genome = promisingWithin(table, knownGenomes(inputs, measurer), allowed.most);
+    if (genome === undefined) return;
+    await measurer.evaluate([choiceOfGenome(inputs, genome)], ONE);
+  }
 };
 
 /** What a plan may cost, summed over layers. */
@@ -42,20 +52,21 @@ export const evaluateBest = async (space: SearchSpace, measurer: Measurer): Prom
   await measurer.evaluate([Array<number>(space.shape.layers).fill(largest)], ONE);
 };
 
-/** Pair indices by layer. */
-const bestWithin = ({ candidates, losses }: SearchInputs, { costs: byPair, most }: Allowed): number[] => {
-  const costs = candidates.map((pairs) => pairs.map((pair) => byPair[pair] ?? 0));
-  const range = costs.reduce((sum, row) => sum + Math.max(...row) - Math.min(...row), 0);
-  const front = additiveFrontTable({
-    costs,
-    losses: candidates.map((pairs, layer) => pairs.map((pair) => Math.max(0, losses[layer]?.[pair] ?? 0))),
-    resolution: range * RESOLUTION,
-  });
-  const genome = front.genome(
-    Math.max(
-      0,
-      front.costs.findLastIndex((cost) => cost <= most),
-    ),
-  );
-  return candidates.map((pairs, layer) => pairs[genome[layer] ?? 0] ?? 0);
-};
+const tableOf = ({ candidates, losses }: SearchInputs, { costs }: Allowed): SurrogateTable => ({
+  choices: candidates.map((pairs) => pairs.length),
+  costs: candidates.map((pairs) => pairs.map((pair) => costs[pair] ?? 0)),
+  losses: candidates.map((pairs, layer) => pairs.map((pair) => Math.max(0, losses[layer]?.[pair] ?? 0))),
+});
+
+const choiceOfGenome = ({ candidates }: SearchInputs, genome: readonly number[]): number[] =>
+  candidates.map((pairs, layer) => pairs[genome[layer] ?? 0] ?? 0);
+
+/** What was evaluated, in an order of its own; without plans of pairs that were pruned. */
+const knownGenomes = ({ space, candidates }: SearchInputs, { known }: Measurer): Evaluation[] =>
+  [...known]
+    .toSorted(([one], [other]) => (one < other ? -1 : 1))
+    .map(([, entry]) => ({ genome: genomeOf(space, candidates, entry), objectives: [entry.kl, 0] }))
+    .filter(({ genome }) => !genome.includes(-1));
+
+const genomeOf = (space: SearchSpace, candidates: SearchInputs["candidates"], { pairs }: EvaluationEntry): number[] =>
+  choiceOf(space, pairs).map((pair, layer) => candidates[layer]?.indexOf(pair) ?? -1);

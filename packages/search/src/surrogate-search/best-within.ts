@@ -1,0 +1,42 @@
+import { additiveFrontTable } from "../additive-front/additive-front.ts";
+import type { Evaluation, Genome } from "../ask-tell.ts";
+import { logOfLoss } from "./additive-features.ts";
+import { fitBestModel } from "./choose-scales.ts";
+import { type SurrogateProblem, surrogateProblem, type SurrogateSearchOptions } from "./problem.ts";
+import type { ResidualModel } from "./residual-model.ts";
+
+/** Costs and single losses of a {@link SurrogateSearchOptions}. */
+export type SurrogateTable = Pick<SurrogateSearchOptions, "choices" | "costs" | "losses">;
+
+/**
+ * The genome that is expected to lose least at no more than a cost: the best sum of single losses, corrected by what was told.
+ * Undefined when it is not expected to lose less than the best genome told within that cost, or was told itself. Asked again
+ * with each answer, it climbs to the best genome within a budget and stops there. Throws as `createSurrogateSearch` does.
+ */
+export const promisingWithin = (
+  table: SurrogateTable,
+  told: readonly Evaluation[],
+  cost: number,
+): Genome | undefined => {
+  const problem = surrogateProblem({ ...table, seed: 0, evaluations: 1 });
+  const observations = told.map(({ genome, objectives }) => ({
+    genome,
+    logLoss: logOfLoss(objectives[0]!, problem.single.floor),
+  }));
+  const model = fitBestModel(problem.single, observations);
+  const genome = bestSumWithin(problem, model, cost);
+  const within = observations.filter((one) => problem.costOf(one.genome) <= cost);
+  if (genome === undefined || within.some((one) => one.genome.join() === genome.join())) return undefined;
+  const least = Math.min(...within.map(({ logLoss }) => logLoss));
+  return model.predict(genome).mean < least ? genome : undefined;
+};
+
+const bestSumWithin = (
+  { options: { costs }, resolution }: SurrogateProblem,
+  model: ResidualModel,
+  most: number,
+): Genome | undefined => {
+  const front = additiveFrontTable({ costs, losses: model.correctedLosses(), resolution });
+  const index = front.costs.findLastIndex((cost) => cost <= most);
+  return index < 0 ? undefined : front.genome(index);
+};
