@@ -61,16 +61,30 @@ export class Engine {
   /**
    * A new buffer, full of zeros.
    *
-   * @throws OutOfMemoryError `BACKEND_OUT_OF_MEMORY` when the device has no room
+   * @throws OutOfMemoryError `BACKEND_OUT_OF_MEMORY` when the device has no room, or takes no buffer of that size
    */
   async createBuffer(sizeBytes: number, usage: number = STORAGE | COPY_SOURCE | COPY_TARGET): Promise<Buffer> {
     this.loss.assertThere();
+    const { maxBufferSize } = this.device.limits;
+    if (sizeBytes > maxBufferSize)
+      throw new OutOfMemoryError(sizeBytes, maxBufferSize, { what: "a buffer of the GPU" });
     this.device.pushErrorScope("out-of-memory");
     const buffer = this.#wrap(sizeBytes, usage);
-    const error = await this.loss.during(this.device.popErrorScope());
-    if (error)
-      throw new OutOfMemoryError(sizeBytes, this.maxBindingBytes, { what: "a buffer of the GPU", cause: error });
+    const cause = await this.loss.during(this.device.popErrorScope());
+    if (cause)
+      throw new OutOfMemoryError(sizeBytes, maxBufferSize, { what: "a GPU with room left for a buffer", cause });
     return buffer;
+  }
+
+  /**
+   * A new buffer of a cache, all of which kernels see at once.
+   *
+   * @throws OutOfMemoryError `BACKEND_OUT_OF_MEMORY` when the device has no room, or no kernel sees so much
+   */
+  async createBound(sizeBytes: number): Promise<Buffer> {
+    const most = this.maxBindingBytes;
+    if (sizeBytes > most) throw new OutOfMemoryError(sizeBytes, most, { what: "a binding of the GPU" });
+    return this.createBuffer(sizeBytes);
   }
 
   /** Gives a buffer back; what was submitted before may still use it. */

@@ -22,7 +22,9 @@ export const findDevice = async ({ device, adapter, gpu = defaultGpu() }: Device
   if (device) return { device, isOwn: false };
   if (adapter) return { device: await requestDevice(adapter), isOwn: true };
   if (!gpu) throw new NoAdapterError("WebGPU", "none");
-  const found = await gpu.requestAdapter({ powerPreference: "high-performance" });
+  const found = await gpu.requestAdapter({ powerPreference: "high-performance" }).catch((cause: unknown) => {
+    throw new NoAdapterError("an adapter", String(cause), { cause });
+  });
   if (!found) throw new NoAdapterError("an adapter", "none");
   return { device: await requestDevice(found), isOwn: true };
 };

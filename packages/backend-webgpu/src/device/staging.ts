@@ -24,9 +24,13 @@ export class Staging {
     await this.#engine.loss.during(gpu.mapAsync(MAP_READ, 0, sizeBytes));
     const bytes = gpu.getMappedRange(0, sizeBytes).slice(0);
     gpu.unmap();
-    const free = this.#free.get(buffer.sizeBytes) ?? [];
-    this.#free.set(buffer.sizeBytes, [...free, buffer]);
+    this.giveBack(buffer);
     return bytes;
+  }
+
+  /** Makes a buffer free that nothing was copied to. */
+  giveBack(buffer: Buffer): void {
+    this.#free.set(buffer.sizeBytes, [...(this.#free.get(buffer.sizeBytes) ?? []), buffer]);
   }
 
   /** Gives the free buffers back. */

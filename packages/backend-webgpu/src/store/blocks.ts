@@ -38,7 +38,7 @@ const wordsOf = (format: TensorFormat, { kvHeads }: BlockSizes): number => block
 export const createBlock = async (engine: Engine, first: number, sizes: BlockSizes): Promise<Block> => {
   const tokens = nextTokens(first, sizes, engine.maxBindingBytes);
   const create = (format: TensorFormat): Promise<Buffer> =>
-    engine.createBuffer(4 * blockWords(format, sizes.kvHeads, tokens));
+    engine.createBound(4 * blockWords(format, sizes.kvHeads, tokens));
   const key = await create(sizes.key);
   try {
     return { first, tokens, key, value: await create(sizes.value) };

@@ -95,7 +95,7 @@ export class GpuLayer {
 export const createLayer = async (engine: Engine, shape: CacheShape, scheme: LayerScheme): Promise<GpuLayer> => {
   const made: Buffer[] = [];
   const create = async (sizeBytes: number): Promise<Buffer> => {
-    const buffer = await engine.createBuffer(sizeBytes);
+    const buffer = await engine.createBound(sizeBytes);
     made.push(buffer);
     return buffer;
   };

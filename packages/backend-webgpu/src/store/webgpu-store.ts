@@ -37,7 +37,12 @@ export class WebGpuStore implements CacheStore {
     const sizeBytes = 4 * call.query.length;
     const staging = await this.#engine.staging.take(sizeBytes);
     const rows = uploadedRows(this.#engine, this.#shape, call);
-    await attendCall(this.#engine, this.#layers[layer]!, call.tokens, rows, staging.gpu);
+    try {
+      await attendCall(this.#engine, this.#layers[layer]!, call.tokens, rows, staging.gpu);
+    } catch (error) {
+      this.#engine.staging.giveBack(staging);
+      throw error;
+    }
     return new Float32Array(await this.#engine.staging.read(staging, sizeBytes));
   }
 
@@ -46,7 +51,12 @@ export class WebGpuStore implements CacheStore {
     const tokens = query.dims[1]!;
     const output = await this.#engine.outputs.take(query.dims);
     const rows = deviceRows(this.#engine, this.#shape, { query, key, value });
-    await attendCall(this.#engine, this.#layers[layer]!, tokens, rows, output.gpuBuffer);
+    try {
+      await attendCall(this.#engine, this.#layers[layer]!, tokens, rows, output.gpuBuffer);
+    } catch (error) {
+      output.dispose();
+      throw error;
+    }
     return output;
   }
 
