@@ -1,72 +1,111 @@
-// node bench/decode-attention.mjs [--length N] [--batch N] [--bandwidth GB/s] [--device N] [--json]: what decode attention costs on
-// this machine's GPU, as gigabytes of packed cache a second, and as a share of its bandwidth where that is given.
-// Needs `npm run build`, and a GPU.
+// What decode attention costs on this machine's GPU: on-a-gpu.mjs runs it, from the sources.
+//
+// A cache of random codes is attended to by one token. "Kernels" is the time of a call's attention kernels, many calls handed over
+// one behind the other, as gigabytes of packed cache a second; "call" is a whole call as a runtime makes it: the copies of query,
+// key, value and output, encoding, and the wait for the GPU.
 import { parseArgs } from "node:util";
-import { parseShorthand, planBytes, uniformPlan } from "@kvtuner/plan";
-import { Tensor } from "onnxruntime-common";
-import { createCudaBackend } from "../dist/index.js";
+import { layerBytes, parseShorthand } from "@kvtuner/plan";
+import { openDevice } from "../src/driver/open-device.ts";
+import { attend } from "../src/store/attend.ts";
+import { PackedLayer } from "../src/store/packed-layer.ts";
+import { syntheticImage } from "../src/store/synthetic-image.ts";
+import { withTensorCores } from "../src/store/tensor-core-check.ts";
+import { importTensor } from "../src/store/tensor-image.ts";
+import { createWorkspace } from "../src/store/workspace.ts";
 
 const { values } = parseArgs({
   options: {
-    length: { type: "string", default: "32768" },
-    batch: { type: "string", default: "8" },
-    device: { type: "string", default: "0" },
-    bandwidth: { type: "string" },
-    json: { type: "boolean", default: false },
+    length: { type: "string" },
+    batch: { type: "string" },
+    device: { type: "string" },
+    calls: { type: "string" },
   },
 });
-const [length, batch, device] = [values.length, values.batch, values.device].map(Number);
+const [length, batch, device, calls] = [values.length, values.batch, values.device, values.calls].map(Number);
 
 /** Heads of a model of 8 billion parameters, and `batch` sequences side by side: to the kernels, more KV heads. */
 const shape = { layers: 1, queryHeads: 32 * batch, kvHeads: 8 * batch, headSize: 128 };
 
+/** The first is f16 attention of our own, with which the others are compared. */
 const PLANS = ["per-token:K16V16", "per-token:K8V8", "per-token:K4V4", "kivi:K4V4", "kivi:K2V2", "compact:K4V3"];
-const PROMPT_TOKENS = 512;
 const WARM_UP = 5;
-const CALLS = 50;
-
-const rows = (tokens, heads) => {
-  const numbers = new Float32Array(tokens * heads * shape.headSize);
-  for (let index = 0; index < numbers.length; index++) numbers[index] = Math.sin(1.7 * index);
-  return new Tensor("float32", numbers, [1, tokens, heads * shape.headSize]);
-};
-
-const callOf = (tokens) => [rows(tokens, shape.queryHeads), rows(tokens, shape.kvHeads), rows(tokens, shape.kvHeads)];
 
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
 
-/** Milliseconds of a call with one token, the copies of query and output included. */
-const timeCalls = async (cache) => {
-  const call = callOf(1);
-  const timesMs = [];
-  for (let index = 0; index < WARM_UP + CALLS; index++) {
+/** A layer that holds the same random codes for every KV head. */
+const filledLayer = (workspace, scheme) => {
+  const plan = { shape: { ...shape, queryHeads: 1, kvHeads: 1 }, layers: [scheme] };
+  workspace.assertPlan({ ...plan, shape });
+  const [image] = syntheticImage(plan, length).tensors;
+  const layer = new PackedLayer(workspace, shape, scheme);
+  for (const tensor of ["key", "value"])
+    importTensor(workspace, layer[tensor], length, Array(shape.kvHeads).fill(image[tensor][0]));
+  layer.length = length;
+  return layer;
+};
+
+const wave = (heads) => Float32Array.from({ length: heads * shape.headSize }, (_, index) => Math.sin(1.7 * index));
+
+/** Milliseconds of a call's attention kernels. */
+const timeKernels = ({ device: gpu, ...rest }, layer) => {
+  const workspace = { device: gpu, ...rest };
+  const query = workspace.staging.bring("query", wave(shape.queryHeads));
+  const output = workspace.staging.room("output", 4 * shape.queryHeads * shape.headSize);
+  const wait = () => gpu.download(output, new Float32Array(1));
+  const run = (count) => {
+    for (let call = 0; call < count; call++)
+      attend(
+        workspace,
+        { key: layer.key, value: layer.value, shape },
+        { query, output, tokens: 1, before: length - 1 },
+      );
+    wait();
+  };
+  run(WARM_UP);
+  const started = performance.now();
+  run(calls);
+  return (performance.now() - started) / calls;
+};
+
+/** Milliseconds of a whole call. */
+const timeCalls = (layer) => {
+  const call = { tokens: 1, query: wave(shape.queryHeads), key: wave(shape.kvHeads), value: wave(shape.kvHeads) };
+  const timesMs = Array.from({ length: WARM_UP + calls }, () => {
     const started = performance.now();
-    await cache.attend(0, ...call);
-    timesMs.push(performance.now() - started);
-  }
+    layer.attend(call);
+    return performance.now() - started;
+  });
   return median(timesMs.slice(WARM_UP));
 };
 
-const measure = async (backend, name) => {
-  const plan = uniformPlan({ name, architecture: "llama" }, shape, parseShorthand(name).layer);
-  const cache = await backend.createCache(shape, plan);
-  const prompt = callOf(PROMPT_TOKENS);
-  for (let tokens = 0; tokens < length; tokens += PROMPT_TOKENS) await cache.attend(0, ...prompt);
-  const timeMs = await timeCalls(cache);
-  const sizeBytes = planBytes(plan, cache.length).total;
-  await cache.dispose();
-  const speed = sizeBytes / timeMs / 1e6;
-  const share = values.bandwidth ? { share: speed / Number(values.bandwidth) } : {};
-  return { plan: name, megabytes: sizeBytes / 1e6, milliseconds: timeMs, gigabytesPerSecond: speed, ...share };
+const measure = (workspace, name) => {
+  const { layer: scheme } = parseShorthand(name);
+  const layer = filledLayer(workspace, scheme);
+  const cacheBytes = layerBytes(scheme, shape, length).total;
+  const kernelsMs = timeKernels(workspace, layer);
+  const callMs = timeCalls(layer);
+  layer.clear();
+  workspace.pool.trim();
+  return { cacheBytes, kernelsMs, gigabytesPerSecond: cacheBytes / kernelsMs / 1e6, callMs };
 };
 
-const backend = await createCudaBackend({ device });
+/** What goes wrong with one plan is told in its place. */
+const resultOf = (workspace, plan) => {
+  try {
+    return { plan, tensorCores: workspace.tensorCores, ...measure(workspace, plan) };
+  } catch (error) {
+    return { plan, tensorCores: workspace.tensorCores, error: `${error.code}: ${error.message}` };
+  }
+};
+
 const results = [];
-for (const name of PLANS) results.push(await measure(backend, name));
-const report = { device: backend.device, kernels: backend.kernels, length, batch, results };
-if (values.json) console.log(JSON.stringify(report));
-else {
-  console.log(`${backend.device.name}, ${length} tokens, batch ${batch}`);
-  console.table(results);
+let description;
+for (const tensorCores of [false, true]) {
+  const { device: gpu, origin } = await openDevice({ device, tensorCores });
+  description = { ...gpu.description, kernels: origin };
+  const plain = createWorkspace(gpu);
+  const workspace = tensorCores ? withTensorCores(plain) : plain;
+  for (const plan of tensorCores ? PLANS.slice(1) : PLANS) results.push(resultOf(workspace, plan));
+  gpu.dispose();
 }
-await backend.dispose();
+console.log(JSON.stringify({ device: description, length, batch, calls, results }));

@@ -23,6 +23,13 @@ test("a machine without a driver is told so, with the library that is missing an
   });
 });
 
+test.runIf(process.platform === "linux")("a driver that lacks functions is told to be too old", async () => {
+  await expect(createCudaBackend({ driver: "libm.so.6" })).rejects.toMatchObject({
+    code: "CUDA_DRIVER_TOO_OLD",
+    message: expect.stringMatching(/got one that lacks functions; install driver 580/) as string,
+  });
+});
+
 describe("kernels", () => {
   test.each(["kernels", "tensor-cores"] as const)("are shipped as PTX that was made of the sources: %s", (module) => {
     const [mark, ...lines] = new TextDecoder().decode(shippedPtx(module)).split("\n");

@@ -1,13 +1,13 @@
 import { testBackend } from "@kvtuner/backend/test";
 import { expect, test } from "vitest";
-import { createCudaBackend } from "./cuda-backend.ts";
+import { createGpuBackend, createTensorCoreGpuBackend } from "./test-support/gpu-backend.ts";
 
 const loader = new URL("../../../tools/typescript-loader.mjs", import.meta.url).href;
 
 /** What keeps this machine's GPU from being tested, or undefined. */
 const reasonWhy = async (): Promise<string | undefined> => {
   try {
-    const backend = await createCudaBackend();
+    const backend = await createGpuBackend();
     await backend.dispose();
     return undefined;
   } catch (error) {
@@ -16,19 +16,22 @@ const reasonWhy = async (): Promise<string | undefined> => {
 };
 const reason = await reasonWhy();
 
-const conformance = (): void =>
+const conformance = (name: string, createBackend: typeof createGpuBackend, exportName: string): void =>
   testBackend({
-    name: "cuda",
-    createBackend: createCudaBackend,
-    createSmallBackend: createCudaBackend,
+    name,
+    createBackend,
+    createSmallBackend: createBackend,
     backendModule: {
-      url: new URL("./cuda-backend.ts", import.meta.url).href,
-      exportName: "createCudaBackend",
+      url: new URL("./test-support/gpu-backend.ts", import.meta.url).href,
+      exportName,
       nodeOptions: ["--conditions=@kvtuner/source", "--import", loader],
     },
   });
 
-if (!reason) conformance();
+if (!reason) {
+  conformance("cuda", createGpuBackend, "createGpuBackend");
+  conformance("cuda on tensor cores", createTensorCoreGpuBackend, "createTensorCoreGpuBackend");
+}
 
 test.skipIf(reason)(`this machine has a GPU for the conformance suite${reason ? ` (${reason})` : ""}`, () => {
   expect(reason).toBeUndefined();

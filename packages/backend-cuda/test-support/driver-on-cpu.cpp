@@ -76,7 +76,8 @@ EXPORT Result cuDeviceGetName(char* name, int size, int) {
 
 EXPORT Result cuDeviceGetAttribute(int* value, int attribute, int) {
   UNLESS_PLANNED
-  *value = attribute == 75 ? major : attribute == 76 ? minor : attribute == 16 ? multiprocessors : 0;
+  const std::map<int, int> attributes = {{16, multiprocessors}, {36, 1000000}, {37, 64}, {75, major}, {76, minor}};
+  *value = attributes.count(attribute) ? attributes.at(attribute) : 0;
   return OK;
 }
 

@@ -23,6 +23,8 @@ export interface DeviceDescription {
   readonly architecture: string;
   readonly multiprocessors: number;
   readonly memoryBytes: number;
+  /** What its memory can give at most, by its clock and the width of its bus; 0 where the driver does not say. */
+  readonly memoryBytesPerSecond: number;
 }
 
 /** Memory on a device, aligned to 256 bytes. */

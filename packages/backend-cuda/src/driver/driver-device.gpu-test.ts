@@ -85,6 +85,42 @@ describe.skipIf(reason)(`a driver on the CPU${reason ? ` (${reason})` : ""}`, ()
     await next(cache);
   });
 
+  test("whose memory is full at any point of a call leaves the cache as it was", async () => {
+    const cache = await filledCache(250);
+    const before = await cache.snapshot();
+    const heldBytes = driver.allocatedBytes();
+    let refused = 0;
+    for (let added = 0; added < 2_000_000; added += 20_000) {
+      driver.setCapacity(heldBytes + added);
+      const call = cache.attend(0, ...callTensors(SHAPE, 300));
+      const error = await call.then(
+        () => undefined,
+        (caught: unknown) => caught,
+      );
+      driver.setCapacity(4 * GIBIBYTE);
+      if (error === undefined) break;
+      expect(error).toMatchObject({ code: "BACKEND_OUT_OF_MEMORY" });
+      expect(await cache.snapshot()).toEqual(before);
+      refused++;
+    }
+    expect(refused).toBeGreaterThan(5);
+    expect(cache.bytes().total).toBeGreaterThan(0);
+  });
+
+  test.each(["cuCtxSetCurrent", "cuMemcpyHtoD_v2", "cuLaunchKernel", "cuMemcpyDtoH_v2", "cuMemAlloc_v2"])(
+    "that is lost in %s ends that call and all later ones, and what was on it can be disposed of",
+    async (call) => {
+      const cache = await filledCache(100);
+      const snapshot = await cache.snapshot();
+      driver.failNext(call, 719);
+      await expect(cache.attend(0, ...callTensors(SHAPE, 300))).rejects.toMatchObject({ code: "CUDA_DEVICE_LOST" });
+      await expect(next(cache)).rejects.toMatchObject({ code: "CUDA_DEVICE_LOST" });
+      expect(() => cache.truncate(40)).toThrow(expect.objectContaining({ code: "CUDA_DEVICE_LOST" }));
+      await expect(backend!.restoreCache(SHAPE, PLAN, snapshot)).rejects.toMatchObject({ code: "CUDA_DEVICE_LOST" });
+      await cache.dispose();
+    },
+  );
+
   test("gives back all that a cache took when it is disposed of", async () => {
     const cache = await filledCache(300);
     const other = await backend!.createCache(SHAPE, PLAN);

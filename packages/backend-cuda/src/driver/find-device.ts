@@ -5,8 +5,13 @@ import { assertSuccess } from "./driver-result.ts";
 
 /** Attributes of cuda.h, enum CUdevice_attribute. */
 const MULTIPROCESSORS = 16;
+const MEMORY_CLOCK_KHZ = 36;
+const BUS_BITS = 37;
 const CAPABILITY_MAJOR = 75;
 const CAPABILITY_MINOR = 76;
+
+/** Memory of GPUs moves data at both edges of its clock. */
+const TRANSFERS_A_CLOCK = 2;
 
 /** Ampere: the oldest architecture that the kernels are compiled for. */
 const OLDEST_MAJOR = 8;
@@ -41,6 +46,7 @@ const describe = (driver: DriverFunctions, device: number): DeviceDescription =>
     architecture: `sm_${attribute(CAPABILITY_MAJOR)}${attribute(CAPABILITY_MINOR)}`,
     multiprocessors: attribute(MULTIPROCESSORS),
     memoryBytes: Number(memoryBytes[0]),
+    memoryBytesPerSecond: 1000 * attribute(MEMORY_CLOCK_KHZ) * TRANSFERS_A_CLOCK * (attribute(BUS_BITS) / 8),
   };
 };
 

@@ -1,0 +1,57 @@
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { compileDriver, noCompiler } from "./test-support/compile-driver.ts";
+
+const script = fileURLToPath(new URL("../bench/on-a-gpu.mjs", import.meta.url));
+const SMALL = ["--length", "200", "--batch", "1", "--calls", "1", "--tests", "says what it can hold|far out"];
+
+const reason = noCompiler();
+
+/** What someone with a GPU types, with the driver on the CPU where the system finds its own: as slow as that is, at tiny sizes. */
+describe.skipIf(reason)(`bench/on-a-gpu.mjs on the CPU${reason ? ` (${reason})` : ""}`, () => {
+  let folder: string;
+  const run = (libraries: string): Promise<{ stdout: string }> => {
+    const own = Object.entries(process.env).filter(([name]) => !name.startsWith("VITEST"));
+    const env = { ...Object.fromEntries(own), LD_LIBRARY_PATH: libraries, KVTUNER_NVRTC: "/nowhere/libnvrtc.so" };
+    return promisify(execFile)(process.execPath, [script, "--out", folder, ...SMALL], { env });
+  };
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "kvtuner-gpu-"));
+  });
+  afterAll(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  test("checks conformance with float32 and on tensor cores, and writes what decoding takes", async () => {
+    symlinkSync(compileDriver(), join(folder, "libcuda.so.1"));
+    const { stdout } = await run(folder);
+    const report = JSON.parse(readFileSync(join(folder, "cuda-on-a-gpu.json"), "utf8")) as {
+      conformance: object;
+      decode: { results: { plan: string; tensorCores: boolean; error?: string }[] };
+    };
+    expect(report).toMatchObject({
+      device: { name: "CPU", kernels: "ptx" },
+      bandwidth: 16,
+      conformance: { passed: 4, failed: 0 },
+      decode: { length: 200, batch: 1 },
+    });
+    expect(report.decode.results).toHaveLength(11);
+    for (const { error } of report.decode.results) expect(error).toBeUndefined();
+    expect(stdout).toContain(readFileSync(join(folder, "cuda-on-a-gpu.md"), "utf8").trim());
+    expect(stdout).toMatch(
+      /^\| `kivi:K4V4` \| tensor cores \| [\d.]+ \| [\d.]+ \| \d+ \| \d+% \| [\d.]+x \| [\d.]+ \|$/m,
+    );
+  });
+
+  test("without a driver says so", async () => {
+    await expect(run("/nowhere")).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/CudaError: expected the NVIDIA driver .*; install driver 580/) as string,
+    });
+  });
+});
