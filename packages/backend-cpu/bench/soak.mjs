@@ -1,5 +1,6 @@
 // Random operations on several caches of the CPU backend, each held against the reference backend.
 //   node --expose-gc bench/soak.mjs [--minutes 60] [--caches 3] [--seed 1] [--tolerance 1e-3] [--threads 1]
+//                                   [--simd auto|baseline|relaxed|dot-products]
 // Prints, once a minute and at the end: operations, the largest difference of an output relative to its largest number, and
 // how much the process has grown since the first minute. Ends with 1 at the first difference beyond the tolerance.
 import { parseArgs } from "node:util";
@@ -14,6 +15,7 @@ const { values: options } = parseArgs({
     seed: { type: "string", default: "1" },
     tolerance: { type: "string", default: "1e-3" },
     threads: { type: "string", default: "1" },
+    simd: { type: "string", default: "auto" },
   },
 });
 
@@ -158,7 +160,10 @@ const residentBytes = () => {
 };
 
 const run = async () => {
-  const backends = [await createCpuBackend({ threads: Number(options.threads) }), createReferenceBackend()];
+  const backends = [
+    await createCpuBackend({ threads: Number(options.threads), simd: options.simd }),
+    createReferenceBackend(),
+  ];
   const pairs = [];
   for (let index = 0; index < Number(options.caches); index++) pairs.push(await openPair(backends));
   const startedMs = performance.now();

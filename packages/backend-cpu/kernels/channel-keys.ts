@@ -19,8 +19,8 @@ import { loadMiddles } from "./load-middles";
 import { multiplyAdd } from "./multiply-add";
 import { MAX_HEADS, panelSums } from "./panel-sums";
 import { sumPanels } from "./panels";
-import { largestLane, sumLanes } from "./round-factors";
-import { splitFactors } from "./split-factors";
+import { laneSum, largestLane, ROUND_MAGIC, sumLanes } from "./round-factors";
+import { splitEight, splitFactors } from "./split-factors";
 import {
   constants,
   factors,
@@ -37,8 +37,6 @@ import {
 } from "./row-state";
 import { storeScores } from "./store-scores";
 
-/** Adding and taking away 1.5 * 2^23 rounds an f32 of moderate size to the nearest integer. */
-const ROUND_MAGIC: f32 = 12582912;
 /** What int16 factors leave out is at most half, and multiplied so that it fits. */
 const FINE: f32 = 1.99;
 
@@ -122,6 +120,7 @@ function scaleQueries(key: usize, row: usize, heads: i32, headSize: i32): void {
  * the block. Only what a code is off the middle multiplies the factors' error; see `roundFactors`.
  */
 function foldScales(key: usize, row: usize, head: i32, headSize: i32): void {
+  const bits = field(key, BITS);
   const query = scaledQuery + (<usize>(head * headSize) << 2);
   const to = factors + <usize>(head * headSize * 2);
   const magic = f32x4.splat(ROUND_MAGIC);
@@ -134,7 +133,7 @@ function foldScales(key: usize, row: usize, head: i32, headSize: i32): void {
     const low = multiplyAdd(x, v128.load(scales + at), magic);
     const high = multiplyAdd(y, v128.load(scales + at, 16), magic);
     const rounded = i16x8.narrow_i32x4_s(i32x4.sub(low, magic), i32x4.sub(high, magic));
-    v128.store(to + (at >> 1), rounded);
+    v128.store(to + (at >> 1), isCoarse ? rounded : splitEight(bits, rounded));
     total = i32x4.add(total, i32x4.dot_i16x8_s(rounded, ones));
     constant = multiplyAdd(x, v128.load(middles + at), constant);
     constant = multiplyAdd(y, v128.load(middles + at, 16), constant);
@@ -144,11 +143,6 @@ function foldScales(key: usize, row: usize, head: i32, headSize: i32): void {
   const sum = isLarge ? <f32>(preciseConstant(row, head, headSize) - <f64>less) : unit * sumLanes(constant) - less;
   store<f32>(constants + (<usize>head << 2), sum);
   if (isCoarse) foldRest(key, head, headSize, unit);
-  splitFactors(field(key, BITS), to, headSize);
-}
-
-function laneSum(x: v128): i32 {
-  return i32x4.extract_lane(x, 0) + i32x4.extract_lane(x, 1) + (i32x4.extract_lane(x, 2) + i32x4.extract_lane(x, 3));
 }
 
 /** Sum of the query times the middles. */
@@ -175,6 +169,7 @@ function foldRest(key: usize, head: i32, headSize: i32, unit: f32): void {
     store<i16>(to + (channel << 1), rest);
     total += rest;
   }
+  splitFactors(field(key, BITS), from, headSize);
   splitFactors(field(key, BITS), to, headSize);
   const fineUnit = unit / multiplier;
   store<f32>(fineUnits + (<usize>head << 2), fineUnit);

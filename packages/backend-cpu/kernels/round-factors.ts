@@ -1,5 +1,7 @@
+import { multiplyAdd } from "./multiply-add";
+
 /** Adding and taking away 1.5 * 2^23 rounds an f32 of moderate size to the nearest integer. */
-const ROUND_MAGIC: f32 = 12582912;
+export const ROUND_MAGIC: f32 = 12582912;
 
 /**
  * Rounds `count` f32, a multiple of 8, to int16 with the unit that makes the largest magnitude, which is `magnitude`, the
@@ -18,13 +20,20 @@ export function roundFactors(from: usize, to: usize, count: i32, largest: i32, m
   const magic = f32x4.splat(ROUND_MAGIC);
   const end = from + (<usize>count << 2);
   while (from < end) {
-    const low = f32x4.add(f32x4.mul(v128.load(from), inverse), magic);
-    const high = f32x4.add(f32x4.mul(v128.load(from, 16), inverse), magic);
-    v128.store(to, i16x8.narrow_i32x4_s(i32x4.sub(low, magic), i32x4.sub(high, magic)));
+    v128.store(to, roundEight(v128.load(from), v128.load(from, 16), inverse, magic));
     from += 32;
     to += 16;
   }
   return magnitude / <f32>largest;
+}
+
+/** Eight f32 times `factor`, as int16; `magic` is {@link ROUND_MAGIC} in every lane. */
+// @ts-ignore: decorator
+@inline
+export function roundEight(low: v128, high: v128, factor: v128, magic: v128): v128 {
+  const first = i32x4.sub(multiplyAdd(low, factor, magic), magic);
+  const second = i32x4.sub(multiplyAdd(high, factor, magic), magic);
+  return i16x8.narrow_i32x4_s(first, second);
 }
 
 /** Sum of `count` int16, a multiple of 8. */
@@ -33,9 +42,13 @@ export function factorSum(at: usize, count: i32): i32 {
   const ones = i16x8.splat(1);
   for (const end = at + (<usize>count << 1); at < end; at += 16)
     sum = i32x4.add(sum, i32x4.dot_i16x8_s(v128.load(at), ones));
-  return (
-    i32x4.extract_lane(sum, 0) + i32x4.extract_lane(sum, 1) + i32x4.extract_lane(sum, 2) + i32x4.extract_lane(sum, 3)
-  );
+  return laneSum(sum);
+}
+
+// @ts-ignore: decorator
+@inline
+export function laneSum(x: v128): i32 {
+  return i32x4.extract_lane(x, 0) + i32x4.extract_lane(x, 1) + (i32x4.extract_lane(x, 2) + i32x4.extract_lane(x, 3));
 }
 
 // @ts-ignore: decorator

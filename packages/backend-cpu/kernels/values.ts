@@ -14,8 +14,8 @@ import { loadMiddles } from "./load-middles";
 import { multiplyAdd } from "./multiply-add";
 import { MAX_HEADS, MAX_PANELS, panelSums } from "./panel-sums";
 import { sumPanels } from "./panels";
-import { factorSum, largestLane, roundFactors, sumLanes } from "./round-factors";
-import { splitFactors } from "./split-factors";
+import { laneSum, largestLane, ROUND_MAGIC, roundEight, sumLanes } from "./round-factors";
+import { splitEight } from "./split-factors";
 import { active, constants, factors, middles, scales, scores, state, units, weights } from "./row-state";
 
 /**
@@ -59,12 +59,35 @@ function foldScales(value: usize, index: i32, steps: i32): void {
     constant = multiplyAdd(weight, v128.load(middles + token), constant);
   }
   const largest = largestLane(magnitude);
-  const to = factors + <usize>(index * TILE * 2);
-  const unit = roundFactors(weights, to, steps, largestFactor(bits, steps), largest);
+  const unit = roundSplit(bits, factors + <usize>(index * TILE * 2), steps, largestFactor(bits, steps), largest);
   store<f32>(units + (<usize>index << 2), unit);
-  const less = unit * middleCode(value) * <f32>factorSum(to, steps);
-  splitFactors(bits, to, steps);
+  const less = unit * middleCode(value) * <f32>roundedSum;
   store<f32>(constants + (<usize>index << 2), sumLanes(constant) - less);
+}
+
+/** Sum of the factors that {@link roundSplit} made. */
+let roundedSum: i32 = 0;
+
+/** What `roundFactors`, `factorSum` and `splitFactors` do one after the other, for the numbers in `weights`. */
+function roundSplit(bits: i32, to: usize, count: i32, largest: i32, magnitude: f32): f32 {
+  roundedSum = 0;
+  if (magnitude < 1e-30) {
+    memory.fill(to, 0, <usize>count << 1);
+    return 0;
+  }
+  const inverse = f32x4.splat(<f32>largest / magnitude);
+  const magic = f32x4.splat(ROUND_MAGIC);
+  const ones = i16x8.splat(1);
+  let sum = i32x4.splat(0);
+  let from = weights;
+  for (const end = from + (<usize>count << 2); from < end; from += 32) {
+    const rounded = roundEight(v128.load(from), v128.load(from, 16), inverse, magic);
+    sum = i32x4.add(sum, i32x4.dot_i16x8_s(rounded, ones));
+    v128.store(to, splitEight(bits, rounded));
+    to += 16;
+  }
+  roundedSum = laneSum(sum);
+  return magnitude / <f32>largest;
 }
 
 function addPanels(
