@@ -20,7 +20,7 @@ const healthy: Probes = {
   nodeVersion: () => "24.1.0",
   system: () => ({ platform: "linux", release: "6.1", architecture: "x64", processor: "Example 1", cores: 4 }),
   memory: () => ({ totalBytes: 16e9, availableBytes: 9e9 }),
-  wasm: async () => ({ simd: true, relaxedSimd: true, threads: true }),
+  wasm: async () => ({ simd: true, relaxedSimd: true, kernels: "dot-products", threads: true }),
   onnxRuntime: async () => ({ version: "1.2.3", providers: ["cpu"] }),
   webGpu: async () => ({ hasBackend: true, source: "webgpu", adapter }),
   cuda: async () => ({ hasBackend: true, driverPath: "/usr/lib64/libcuda.so.1", device: gpu }),
@@ -55,7 +55,7 @@ describe("doctor", () => {
       ["node", "24.1.0"],
       ["system", "linux 6.1 x64, Example 1, 4 cores"],
       ["memory", "9.00 GB available of 16.0 GB"],
-      ["wasm-simd", "yes"],
+      ["wasm-simd", "yes, dot-products kernels"],
       ["wasm-relaxed-simd", "yes"],
       ["wasm-threads", "yes"],
       ["onnxruntime", "onnxruntime-node 1.2.3 (cpu)"],
@@ -118,7 +118,11 @@ describe("doctor", () => {
     const { totalBytes, availableBytes } = probes.memory();
     expect(availableBytes).toBeGreaterThan(0);
     expect(availableBytes).toBeLessThanOrEqual(totalBytes);
-    expect(await probes.wasm()).toMatchObject({ simd: true, threads: true });
+    expect(await probes.wasm()).toMatchObject({
+      simd: true,
+      kernels: expect.stringMatching(/^(baseline|relaxed|dot-products)$/),
+      threads: true,
+    });
     expect(await probes.onnxRuntime()).toMatchObject({
       version: expect.stringMatching(/^1\.\d+/),
       providers: expect.arrayContaining(["cpu"]),

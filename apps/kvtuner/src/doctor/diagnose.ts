@@ -77,10 +77,15 @@ const memory = async (probes: Probes): Promise<Finding[]> => {
 };
 
 const wasm = async (probes: Probes): Promise<Finding[]> => {
-  const { simd, relaxedSimd, threads } = await probes.wasm();
+  const { simd, relaxedSimd, kernels, threads } = await probes.wasm();
   return [
     simd
-      ? { name: "wasm-simd", status: "ok", found: "yes", meaning: "the kernels of packed caches run" }
+      ? {
+          name: "wasm-simd",
+          status: "ok",
+          found: kernels === undefined ? "yes" : `yes, ${kernels} kernels`,
+          meaning: "packed caches run, on the fastest kernels that this engine and processor have",
+        }
       : {
           name: "wasm-simd",
           status: "problem",

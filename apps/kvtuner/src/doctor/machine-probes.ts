@@ -2,6 +2,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { arch, availableParallelism, cpus, platform, release, totalmem } from "node:os";
 import { delimiter, join } from "node:path";
 
+import { createCpuBackend } from "@kvtuner/backend-cpu";
 import { relaxedSimd, simd, threads } from "wasm-feature-detect";
 
 import { openCudaBackend } from "../model/gpu-backends.ts";
@@ -13,6 +14,7 @@ import type {
   ModelCacheFacts,
   OnnxRuntimeFacts,
   Probes,
+  WasmFeatures,
   WebGpuAdapterFacts,
   WebGpuFacts,
 } from "./probes.ts";
@@ -28,12 +30,17 @@ export const machineProbes = (): Probes => ({
     cores: availableParallelism(),
   }),
   memory: () => ({ totalBytes: totalmem(), availableBytes: process.availableMemory() }),
-  wasm: async () => ({ simd: await simd(), relaxedSimd: await relaxedSimd(), threads: await threads() }),
+  wasm,
   onnxRuntime,
   webGpu,
   cuda,
   modelCache,
 });
+
+const wasm = async (): Promise<WasmFeatures> => {
+  const features = { simd: await simd(), relaxedSimd: await relaxedSimd(), threads: await threads() };
+  return features.simd ? { ...features, kernels: (await createCpuBackend()).simd } : features;
+};
 
 const onnxRuntime = async (): Promise<OnnxRuntimeFacts> => {
   const { env, listSupportedBackends } = await import("onnxruntime-node");

@@ -37,6 +37,8 @@ export interface MemoryFacts {
 export interface WasmFeatures {
   readonly simd: boolean;
   readonly relaxedSimd: boolean;
+  /** The module of the CPU backend's kernels that runs here. */
+  readonly kernels?: string;
   /** SharedArrayBuffer and atomics. */
   readonly threads: boolean;
 }
