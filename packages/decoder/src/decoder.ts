@@ -11,26 +11,13 @@ import {
   type WeightSource,
 } from "./architecture/weights.ts";
 import { releaseDeviceTensors } from "./device-tensor.ts";
+import { type HoleInputs, holeInputs, type RowPositions } from "./hole-inputs.ts";
 import { serializeGraph } from "./onnx/graph.ts";
 import { headPieceCount, headPieces, joinLogits } from "./segments/head-pieces.ts";
 import { createLastRow } from "./segments/last-row.ts";
 import { segmentGraph, type SegmentWeights } from "./segments/segment-graph.ts";
 import type { CreateSession } from "./session.ts";
 import { arithmeticOf, storedWeights, type WeightStorage } from "./weight-storage.ts";
-
-/** What crosses a hole: the residual stream and the layer's query, key and value, all float32 `[rows, ...]`. */
-export interface HoleInputs {
-  readonly residual: Tensor;
-  readonly query: Tensor;
-  readonly key: Tensor;
-  readonly value: Tensor;
-}
-
-/** RoPE cosines and sines of the rows under way, each float32 `[rows, ropeDimensions / 2]`. */
-export interface RowPositions {
-  readonly cosine: Tensor;
-  readonly sine: Tensor;
-}
 
 /** A decoder cut at attention: weight segments with a hole between each two. Rows are tokens; sequences are the filler's affair. */
 export interface Decoder {
@@ -158,13 +145,6 @@ const identity = ({ name, architecture }: DecoderConfig, sha256?: string): Model
   ...(sha256 !== undefined && { sha256 }),
 });
 
-const holeInputs = (outputs: InferenceSession.OnnxValueMapType, residual?: Tensor): HoleInputs => ({
-  residual: residual ?? (outputs["residual"] as Tensor),
-  query: outputs["query"] as Tensor,
-  key: outputs["key"] as Tensor,
-  value: outputs["value"] as Tensor,
-});
-
 /** What stands between the holes, then the head in pieces; one at a time, so that no more than one's weights are held twice. */
 const buildSegments = async (
   source: WeightSource,
@@ -183,7 +163,13 @@ const buildSegments = async (
   const between = config.layers + 1;
   const pieceCount = headPieceCount(config, vocabularySize(source), maxHeadBytes);
   for (let index = 0; index < between; index++)
-    await build(await segmentWeights(source, config, index), between + pieceCount);
+    await build(
+      {
+        ...(await segmentWeights(source, config, index)),
+        keepsPositions: index === 0 && options.deviceTensors === true,
+      },
+      between + pieceCount,
+    );
   for (const head of headPieces(await readHead(source, config), maxHeadBytes))
     await build({ head }, between + pieceCount);
   return sessions;

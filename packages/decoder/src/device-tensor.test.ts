@@ -50,10 +50,15 @@ test("tensors stay on the device from segment to segment, are given back, and th
   expect(await logitsOf(session)).toEqual(expected);
   expect([device.readBacks, device.liveBuffers]).toEqual([0, 0]);
 
+  const isPosition = (name: string): boolean => name === "cosine" || name === "sine";
+  device.uploads.length = 0;
+  await session.append(Int32Array.of(4));
+  expect(device.uploads.filter(isPosition)).toEqual(["cosine", "sine"]);
+
   for (const layer of [0, 2]) {
     cache.failAtLayer = layer;
     await expect(session.append(prompt)).rejects.toThrow("device lost");
-    expect([device.readBacks, device.liveBuffers, cache.length]).toEqual([0, 0, prompt.length + 2]);
+    expect([device.readBacks, device.liveBuffers, cache.length]).toEqual([0, 0, prompt.length + 3]);
   }
 });
 

@@ -1,7 +1,7 @@
 import type { Attention } from "@kvtuner/backend";
 import type { Tensor } from "onnxruntime-common";
-import type { HoleInputs } from "./decoder.ts";
 import { releaseDeviceTensors, reshaped } from "./device-tensor.ts";
+import type { HoleInputs } from "./hole-inputs.ts";
 
 /**
  * Lets `attention` fill one hole: the segments' `[batch * tokens, width]` rows become `[batch, tokens, width]` tensors and

@@ -3,6 +3,7 @@ import type { Tensor } from "onnxruntime-common";
 import type { Decoder } from "./decoder.ts";
 import { releaseDeviceTensors } from "./device-tensor.ts";
 import { fillHole } from "./fill-hole.ts";
+import type { HoleInputs, RowPositions } from "./hole-inputs.ts";
 
 /**
  * Runs tokens through all segments and holes; returns the last residuals `[batch * tokens, hiddenSize]`, which the caller
@@ -21,14 +22,31 @@ export const forward = async (
   batch = 1,
 ): Promise<Tensor> => {
   const rows = decoder.positions(positions);
-  let hole = await decoder.first(ids, rows);
+  const first = await decoder.first(ids, rows);
+  // On a device the tables go to each segment from there.
+  const kept = first.positions ?? rows;
+  try {
+    return await fillHoles(decoder, first, kept, attention, batch);
+  } finally {
+    releaseDeviceTensors(kept.cosine, kept.sine);
+  }
+};
+
+const fillHoles = async (
+  decoder: Decoder,
+  first: HoleInputs,
+  positions: RowPositions,
+  attention: Attention,
+  batch: number,
+): Promise<Tensor> => {
+  let hole = first;
   for (let layer = 0; ; layer++) {
     const crossing = [hole.residual];
     try {
       const output = await fillHole(attention, layer, hole, batch);
       crossing.push(output);
       if (layer === decoder.shape.layers - 1) return await decoder.last(hole.residual, output);
-      hole = await decoder.next(layer, hole.residual, output, rows);
+      hole = await decoder.next(layer, hole.residual, output, positions);
     } finally {
       releaseDeviceTensors(...crossing);
     }

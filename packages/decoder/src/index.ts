@@ -6,7 +6,7 @@ export type { AttentionCall, AttentionKernel } from "./attention/attention-kerne
 export { createAttentionKernel } from "./attention/attention-kernel.ts";
 export { batchAttention } from "./attention/batch-attention.ts";
 export { FloatAttention } from "./attention/float-attention.ts";
-export type { Decoder, HoleInputs, LoadOptions, RowPositions } from "./decoder.ts";
+export type { Decoder, LoadOptions } from "./decoder.ts";
 export { loadDecoder } from "./decoder.ts";
 export { fillHole } from "./fill-hole.ts";
 export { forward } from "./forward.ts";
@@ -29,6 +29,7 @@ export type { GgufFile } from "./gguf/gguf.ts";
 export { openGguf } from "./gguf/gguf.ts";
 export type { GgufValue } from "./gguf/metadata.ts";
 export type { GgufTensor } from "./gguf/tensor-info.ts";
+export type { HoleInputs, RowPositions } from "./hole-inputs.ts";
 export type { AttributeValue, Constant, ElementType, Graph, Port } from "./onnx/graph.ts";
 export { integers, node, scalar, serializeGraph } from "./onnx/graph.ts";
 export type { CreateSession, SessionOptions } from "./session.ts";

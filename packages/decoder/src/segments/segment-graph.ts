@@ -9,13 +9,15 @@ export interface SegmentWeights {
   readonly feedForward?: FeedForwardWeights;
   readonly projection?: ProjectionWeights;
   readonly head?: HeadWeights;
+  /** Whether a projection gives its `cosine` and `sine` out again, where the session leaves its outputs. */
+  readonly keepsPositions?: boolean;
 }
 
 /**
  * Graph between two attention holes. All tensors are float32 and row-wise: `[rows, ...]`, one row a token.
  *
  * Inputs: `hidden`, and `attention` when there is a feed-forward part, `cosine` and `sine` when there is a projection.
- * Outputs: `residual`, `query`, `key`, `value`, or `logits` for the head.
+ * Outputs: `residual`, `query`, `key`, `value`, or `logits` for the head; `kept_cosine` and `kept_sine` where they are kept.
  */
 export const segmentGraph = (
   config: DecoderConfig,
@@ -27,6 +29,7 @@ export const segmentGraph = (
     ...(weights.feedForward ? [feedForward(config, weights.feedForward, arithmetic)] : []),
     ...(weights.projection ? [projection(config, weights.projection, residual, arithmetic)] : []),
     ...(weights.head ? [head(config, weights.head, residual, arithmetic)] : []),
+    ...(weights.keepsPositions ? [keptPositions] : []),
   ]);
   return {
     name: "segment",
@@ -40,7 +43,7 @@ export const segmentGraph = (
 const segmentInputs = (config: DecoderConfig, { feedForward: behind, projection: front }: SegmentWeights): Port[] => [
   { name: "hidden", dims: ["rows", config.hiddenSize] },
   ...(behind ? [{ name: "attention", dims: ["rows", config.queryHeads * config.headSize] }] : []),
-  ...(front ? ["cosine", "sine"].map((name) => ({ name, dims: ["rows", config.ropeDimensions / 2] })) : []),
+  ...(front ? POSITIONS.map((name) => positionPort(name, config)) : []),
 ];
 
 const segmentOutputs = (config: DecoderConfig, weights: SegmentWeights): Port[] => {
@@ -53,7 +56,20 @@ const segmentOutputs = (config: DecoderConfig, weights: SegmentWeights): Port[] 
     { name: "query", dims: ["rows", queryHeads * headSize] },
     { name: "key", dims: ["rows", kvHeads * headSize] },
     { name: "value", dims: ["rows", kvHeads * headSize] },
+    ...(weights.keepsPositions ? POSITIONS.map((name) => positionPort(`kept_${name}`, config)) : []),
   ];
+};
+
+const POSITIONS = ["cosine", "sine"] as const;
+
+const positionPort = (name: string, { ropeDimensions }: DecoderConfig): Port => ({
+  name,
+  dims: ["rows", ropeDimensions / 2],
+});
+
+const keptPositions: Part = {
+  nodes: POSITIONS.map((name) => node("Identity", [name], [`kept_${name}`])),
+  constants: [],
 };
 
 const feedForward = (config: DecoderConfig, weights: FeedForwardWeights, arithmetic: Arithmetic): Part => {
@@ -78,7 +94,7 @@ const projection = (config: DecoderConfig, weights: ProjectionWeights, input: st
     linear("value", "attention_input", "value", weights.value, arithmetic),
     { nodes: [], constants: [integers("batch_axis", [0])] },
     {
-      nodes: ["cosine", "sine"].map((name) => node("Unsqueeze", [name, "batch_axis"], [`${name}_batch`])),
+      nodes: POSITIONS.map((name) => node("Unsqueeze", [name, "batch_axis"], [`${name}_batch`])),
       constants: [],
     },
     rope("query", config.queryHeads, config),

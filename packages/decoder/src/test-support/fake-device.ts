@@ -9,6 +9,8 @@ interface FakeBuffer {
 /** A device whose buffers are arrays: it knows which are in use, and how often one was read back. */
 export class FakeDevice {
   readBacks = 0;
+  /** Names of the inputs that came from the CPU. */
+  readonly uploads: string[] = [];
   readonly #live = new Set<object>();
 
   get liveBuffers(): number {
@@ -44,6 +46,7 @@ export class FakeDevice {
   readonly createSession: CreateSession = async (model, options) => {
     const session = await CpuSession.create(model);
     const run = async (feeds: Record<string, Tensor>): Promise<Record<string, Tensor>> => {
+      for (const [name, { location }] of Object.entries(feeds)) if (location === "cpu") this.uploads.push(name);
       const onCpu = Object.entries(feeds).map(
         ([name, tensor]) => [name, new Tensor("float32", this.numbersOf(tensor), tensor.dims)] as const,
       );
