@@ -1,7 +1,7 @@
 // Factors for tensor cores: a row of float32 numbers as whole numbers in two halves of 11 bits.
 //
 // A number x is about unit * (high + low / 4096), where unit is a power of two, high and low are whole numbers of up to 2048,
-// and what is left is at most 2^-24 of the largest number of the row. The other factor is a code's fraction, a whole number of
+// and what is left is at most 2^-23 of the largest number of the row. The other factor is a code's fraction, a whole number of
 // bits + 1 bits in units of 2^-bits. So their products and sums are whole numbers, which float32 holds exactly up to 2^24: a
 // tensor core adds them up without an error, in whatever order and however it rounds.
 #pragma once

@@ -1,9 +1,9 @@
 import { testBackend } from "@kvtuner/backend/test";
-import { layerScheme } from "@kvtuner/plan";
+import { type LayerScheme, layerScheme } from "@kvtuner/plan";
 import { afterAll, describe, expect, test } from "vitest";
 import { createCudaBackend, type CudaBackend } from "./cuda-backend.ts";
 import { callTensors } from "./test-support/calls.ts";
-import { noCompiler } from "./test-support/compile-driver.ts";
+import { compileDriver, noCompiler } from "./test-support/compile-driver.ts";
 import { createTensorCoreBackendOnCpu } from "./test-support/cpu-backend.ts";
 import { openCpuDriver } from "./test-support/cpu-driver.ts";
 import { createMistakenKernels } from "./test-support/mistaken-kernels.ts";
@@ -109,6 +109,24 @@ describe.skipIf(reason)(`tensor cores on the CPU${reason ? ` (${reason})` : ""}`
     await backend.createCache(SHAPE, planOf(8, 4));
     expect(driver.takeLaunches(ON_TENSOR_CORES)).toBe(1);
     await backend.dispose();
+  });
+
+  test("give the same to the last bit whatever they keep of a sum beyond 24 bits, and not when they keep less", async () => {
+    const outputOf = async (keptBits: number, layer: LayerScheme): Promise<Float32Array> => {
+      const backend = await create(compileDriver(undefined, [`KVTUNER_KEPT_BITS=${keptBits}`]));
+      const cache = await backend.createCache(SHAPE, { shape: SHAPE, layers: [layer] });
+      await cache.attend(0, ...callTensors(SHAPE, 200));
+      const { data } = await cache.attend(0, ...callTensors(SHAPE, 1, 7));
+      await backend.dispose();
+      return data as Float32Array;
+    };
+    const [largest, ...others] = [
+      layerScheme("per-token", { key: 8, value: 8 }),
+      layerScheme("kivi", { key: 4, value: 2 }),
+      layerScheme("compact", { key: 3, value: 4 }),
+    ] as const;
+    for (const layer of [largest, ...others]) expect(await outputOf(24, layer)).toEqual(await outputOf(40, layer));
+    expect(await outputOf(20, largest)).not.toEqual(await outputOf(40, largest));
   });
 
   testBackend({

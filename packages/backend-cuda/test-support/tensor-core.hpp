@@ -5,7 +5,10 @@
 #include "fibers.hpp"
 
 namespace cpu {
-constexpr int A_ROWS = 16, B_COLUMNS = 8, DEPTH = 16, KEPT_BITS = 24;
+#ifndef KVTUNER_KEPT_BITS
+#define KVTUNER_KEPT_BITS 24
+#endif
+constexpr int A_ROWS = 16, B_COLUMNS = 8, DEPTH = 16, KEPT_BITS = KVTUNER_KEPT_BITS;
 
 struct Operands {
   float a[A_ROWS][DEPTH];
@@ -48,11 +51,11 @@ static float cutOffSum(const Operands& matrices, int row, int column, float befo
   }
   if (!std::isfinite(plain)) return (float)plain;
   if (largest == 0) return 0;
-  const double unit = leadingBit(largest) / (1 << (KEPT_BITS - 1)), inverse = 1 / unit;
-  int sum = 0;
-  for (const double term : terms) sum += (int)(term * inverse);
-  for (int kept = 1 << KEPT_BITS, last = 2; std::abs(sum) >= kept; kept *= 2, last *= 2) sum -= sum % last;
-  return (float)(sum * unit);
+  const double unit = leadingBit(largest) / (1ll << (KEPT_BITS - 1)), inverse = 1 / unit;
+  long long sum = 0;
+  for (const double term : terms) sum += (long long)(term * inverse);
+  for (long long kept = 1ll << KEPT_BITS, last = 2; std::llabs(sum) >= kept; kept *= 2, last *= 2) sum -= sum % last;
+  return (float)((double)sum * unit);
 }
 
 void multiplyAdd(float (&sums)[4], const unsigned int (&a)[4], const unsigned int (&b)[2], int line) {

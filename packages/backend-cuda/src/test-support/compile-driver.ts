@@ -32,15 +32,30 @@ const compiler = (): string => process.env["CXX"] ?? "g++";
  * A driver library over kernels compiled for the CPU; kept in the cache folder for as long as nothing changes.
  *
  * @param folder of the kernels; another than the package's own for kernels with a mistake
+ * @param definitions of macros, such as `NAME=1`
  * @returns path of the library
  */
-export const compileDriver = (folder: string = kernels): string => {
-  const target = join(root, ".cache/cuda-on-cpu", `${fingerprintOf(folder, support)}.so`);
+export const compileDriver = (folder: string = kernels, definitions: readonly string[] = []): string => {
+  const defined = definitions.map((definition) => `-D${definition}`);
+  const target = join(root, ".cache/cuda-on-cpu", `${fingerprintOf(defined, folder, support)}.so`);
   if (existsSync(target)) return target;
   mkdirSync(join(root, ".cache/cuda-on-cpu"), { recursive: true });
   const draft = `${target}.${process.pid}`;
   const source = join(support, "driver-on-cpu.cpp");
-  execFileSync(compiler(), [...FLAGS, ...QUIET, ...NATIVE, "-I", folder, "-I", support, source, "-o", draft, "-ldl"]);
+  execFileSync(compiler(), [
+    ...FLAGS,
+    ...QUIET,
+    ...NATIVE,
+    ...defined,
+    "-I",
+    folder,
+    "-I",
+    support,
+    source,
+    "-o",
+    draft,
+    "-ldl",
+  ]);
   renameSync(draft, target);
   return target;
 };
@@ -48,8 +63,8 @@ export const compileDriver = (folder: string = kernels): string => {
 /** Conversions of float16 in one instruction, where the processor has it; the result is the same without. */
 const NATIVE = process.arch === "x64" ? ["-march=native"] : [];
 
-const fingerprintOf = (...folders: readonly string[]): string => {
-  const hash = createHash("sha256").update(FLAGS.join(" "));
+const fingerprintOf = (definitions: readonly string[], ...folders: readonly string[]): string => {
+  const hash = createHash("sha256").update([...FLAGS, ...definitions].join(" "));
   for (const folder of folders)
     for (const file of readdirSync(folder).sort()) hash.update(file).update(readFileSync(join(folder, file)));
   return hash.digest("hex").slice(0, 32);
