@@ -34,28 +34,40 @@ const halves = (count: number): Uint16Array => new Uint16Array(count).fill(ONE);
 const reason = noCompiler();
 
 describe.skipIf(reason)(`decoding on the CPU${reason ? ` (${reason})` : ""}`, () => {
-  test.each([
+  const PLANS = [
     ["per-token:K4V4", layerScheme("per-token", { key: 4, value: 4 })],
     ["per-token:K8V2", layerScheme("per-token", { key: 8, value: 2 })],
     ["kivi:K4V2", layerScheme("kivi", { key: 4, value: 2 })],
     ["kivi:K2V3", layerScheme("kivi", { key: 2, value: 3 })],
     ["compact:K3V4", layerScheme("compact", { key: 3, value: 4 })],
     ["per-token:K16V16", layerScheme("per-token", { key: 16, value: 16 })],
-  ])("reads at most a tenth more than the packed cache, %s", async (_name, layer) => {
+  ] as const;
+
+  /** Bytes that attention of one token reads of the cache, and bytes that the cache holds. */
+  const bytesOf = async (layer: LayerScheme, tensorCores: boolean): Promise<{ read: number; held: number }> => {
     const driver = openCpuDriver();
-    const backend = await createCudaBackend({ driver: driver.path, kernels: "ptx" });
-    const cache: KvCache = await backend.restoreCache(
-      SHAPE,
-      { shape: SHAPE, layers: [layer] },
-      await snapshotOf(layer),
-    );
+    const backend = await createCudaBackend({ driver: driver.path, kernels: "ptx", tensorCores });
+    const plan = { shape: SHAPE, layers: [layer] };
+    const cache: KvCache = await backend.restoreCache(SHAPE, plan, await snapshotOf(layer));
     driver.countLoads(true);
     await cache.attend(0, ...callTensors(SHAPE, 1));
-    const readBytes = driver.loadedBytes("attend_4_rows");
+    const kernels = ["attend_4_rows", "attend_8_rows", "attend_8_rows_on_tensor_cores"];
+    const read = kernels.reduce((sum, kernel) => sum + driver.loadedBytes(kernel), 0);
     driver.countLoads(false);
-    const heldBytes = cache.bytes().total;
+    const held = cache.bytes().total;
     await backend.dispose();
-    expect(readBytes / heldBytes).toBeGreaterThan(0.99);
-    expect(readBytes / heldBytes).toBeLessThan(1.1);
+    return { read, held };
+  };
+
+  test.each(PLANS)("reads at most a tenth more than the packed cache, %s", async (_name, layer) => {
+    const { read, held } = await bytesOf(layer, false);
+    expect(read / held).toBeGreaterThan(0.99);
+    expect(read / held).toBeLessThan(1.1);
+  });
+
+  test.each(PLANS.slice(0, -1))("reads as little on tensor cores, %s", async (_name, layer) => {
+    const { read, held } = await bytesOf(layer, true);
+    expect(read / held).toBeGreaterThan(0.99);
+    expect(read / held).toBeLessThan(1.1);
   });
 });
