@@ -15,6 +15,8 @@ const UNIFORM = ["K8V8", "K8V4", "K4V4", "K4V2", "K3V3", "K2V4", "K2V2"].map((pa
 const KIVI = ["K4V4", "K4V2", "K2V2"].map((pair) => `kivi:${pair}`);
 const SAME_BITS = ["K4V2", "K3V3", "K2V4"].map((pair) => `per-token:${pair}`);
 const SHUFFLES = 5;
+/** All that the evaluation text fills: of 16 of them the ratio of two plans' KL has a standard error of 15%. */
+const TEXT_WINDOWS = 60;
 /** Of each task, for the plan that is tuned by answers. */
 const TUNING_PROMPTS = 40;
 const NINE_PAIRS = [8, 4, 2].flatMap((key) => [8, 4, 2].map((value) => `K${key}V${value}`));
@@ -26,7 +28,7 @@ const model = await openModel(fileURLToPath(embeddedModelUrl), quiet);
 const tasks = Object.values(embeddedTasks).map((url) => fileURLToPath(url));
 const onTasks = await openTaskScorer({ model, task: tasks, prompts });
 const text = fileURLToPath(embeddedTexts.evaluation);
-const onText = await openPlanScorer({ model, text, windows: 16, windowLength: 512 });
+const onText = await openPlanScorer({ model, text, windows: TEXT_WINDOWS, windowLength: 512 });
 const say = (line) => console.error(line);
 
 /** The first prompts of each task, in files of their own. */
@@ -53,6 +55,8 @@ const tuned = async (name, options) => {
 
 const atMost = (bits) => ({ limit: { kind: "equivalent-bits", bits } });
 const byText = { text: fileURLToPath(embeddedTexts.calibration), windows: 4, evaluations: 40 };
+/** Plans that lose less are told apart on more text. */
+const byMoreText = { ...byText, windows: 16 };
 const byAnswers = {
   task: tuningTasks(),
   strategy: "nsga2-groups",
@@ -128,8 +132,9 @@ const float = ({ answers, windows }) => ({
 const none = await scored("16 bits", "none");
 const rows = [float(none), none];
 for (const plan of [...UNIFORM, ...KIVI]) rows.push(await scored(plan, plan));
-for (const bits of [3, 4, 5])
-  rows.push(await scored(`tuned on text, at most ${bits}`, await tuned("text", { ...byText, ...atMost(bits) })));
+rows.push(await scored("tuned on text, at most 3", await tuned("text", { ...byText, ...atMost(3) })));
+for (const bits of [4, 5])
+  rows.push(await scored(`tuned on text, at most ${bits}`, await tuned("text-16", { ...byMoreText, ...atMost(bits) })));
 const demo = rows.find(({ name }) => name === "tuned on text, at most 3");
 const mixed = [];
 for (let seed = 1; seed <= SHUFFLES; seed++)
@@ -137,7 +142,9 @@ for (let seed = 1; seed <= SHUFFLES; seed++)
 
 rows.push(await scored("tuned by answers, at most 3", await tuned("answers", { ...byAnswers, ...atMost(3) })));
 
-console.log(`${prompts} prompts of each of ${tasks.length} tasks, KL on text over 16 windows of 512 tokens\n`);
+console.log(
+  `${prompts} prompts of each of ${tasks.length} tasks, KL on text over ${TEXT_WINDOWS} windows of 512 tokens\n`,
+);
 console.log(markdownTable([HEAD, ...rows.map(row)]));
 
 const names = Object.keys(embeddedTasks);
