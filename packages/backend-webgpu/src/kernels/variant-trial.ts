@@ -3,7 +3,7 @@ import { Engine } from "../device/engine.ts";
 import { createStore } from "../store/webgpu-store.ts";
 import type { Variant } from "./variant.ts";
 
-const TOKENS = 300;
+const TOKENS = 200;
 const CALLS = 8;
 const SHAPE = { layers: 4, queryHeads: 4, kvHeads: 2, headSize: 64 };
 /** A layer with all that codes ask for, one with 16 bits beside 8, and two whose keys are dot products of packed codes. */
