@@ -12,9 +12,9 @@ const PLAN = { shape: SHAPE, layers: [layerScheme("compact", { key: 4, value: 3 
 const mistakes = createMistakenKernels();
 
 /** The last output of a prompt and a token, or the fault that ended it. */
-const outcome = async (kernels?: string): Promise<Float32Array | string> => {
+const outcome = async (kernels?: string, tensorCores = false): Promise<Float32Array | string> => {
   const driver = openCpuDriver(kernels);
-  const backend = await createCudaBackend({ driver: driver.path, kernels: "ptx" });
+  const backend = await createCudaBackend({ driver: driver.path, kernels: "ptx", tensorCores });
   try {
     const cache = await backend.createCache(SHAPE, PLAN);
     await cache.attend(0, ...callTensors(SHAPE, 200));
@@ -55,6 +55,12 @@ describe.skipIf(reason)(`kernels on the CPU${reason ? ` (${reason})` : ""}`, () 
     ],
   ])("%s without one of its barriers gives other numbers, or none", async (...mistake) => {
     expect(await outcome(mistakes.make(...mistake))).not.toEqual(await outcome());
+  });
+
+  test("tensor cores without a barrier between scores and weights are refused", async () => {
+    const right = "scoreCodesOnTensorCores<8>(key, work, tile, shared, laneQueries);\n  __syncthreads();";
+    const kernels = mistakes.make("tensor-core-scores.cuh", right, right.replace("\n  __syncthreads();", ""));
+    expect(await outcome(kernels, true)).toMatch(/expected tensor cores to give what float32 gives/);
   });
 
   test("a barrier that not all threads reach is told by kernel and line", async () => {
