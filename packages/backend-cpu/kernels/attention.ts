@@ -26,7 +26,7 @@ const LOG2_E: f64 = 1.4426950408889634;
 /** Tiles behind the sinks that {@link beginRows} attends to. */
 const FIRST_TILES: i32 = 1;
 
-/** Bytes of scratch that {@link attend} needs for `rows` rows; the others need what no row does. */
+/** Bytes of scratch that {@link attend} needs for `rows` rows; {@link beginRows} and {@link attendPart}, whose states are elsewhere, need that for none. */
 export function scratchBytes(layer: usize, rows: i32): usize {
   return layOut(layer, 0, rows);
 }

@@ -34,7 +34,10 @@ export let constants: usize = 0;
 export let units: usize = 0;
 /** Largest scores of a record, f32 `[G][4]`. */
 export let maxima: usize = 0;
-/** f32 `[max(TILE, headSize)]`: scales of a group of values or a block of keys, and the numbers of its middle code. */
+/**
+ * f32 `[max(TILE, headSize)]`: scales of a group of values or a block of keys, and what is added to their products: the numbers of
+ * the middle code, or the minima of keys per token. Before a record of keys per channel, the largest of both.
+ */
 export let scales: usize = 0;
 export let middles: usize = 0;
 /** f32 `[G][headSize]`: queries over the unit of their factors, for keys per channel. */

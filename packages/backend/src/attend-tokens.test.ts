@@ -31,6 +31,16 @@ describe("attendTokens", () => {
     );
   });
 
+  it.each([
+    ["none", undefined],
+    ["no tensor", {} as Tensor],
+    ["fewer numbers than dims", { type: "float32", dims: [1, 3, 16], location: "cpu", data: new Float32Array(47) }],
+  ])("refuses what is no tensor: %s", (_, key) => {
+    expect(() => attendTokens(shape, 1, rows(1, 3, 32), key as Tensor, rows(1, 3, 16))).toThrow(
+      expect.objectContaining({ code: "BACKEND_TENSOR_SHAPE", message: expect.stringMatching(/key of layer 1/) }),
+    );
+  });
+
   it("refuses other types, and layers that there are not", () => {
     const key = new Tensor("float64", new Float64Array(16), [1, 1, 16]);
     expect(() => attendTokens(shape, 1, rows(1, 1, 32), key, rows(1, 1, 16))).toThrow(

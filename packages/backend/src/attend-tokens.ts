@@ -23,8 +23,9 @@ export const attendTokens = (
   { deviceTensors = false }: AttendOptions = {},
 ): number => {
   assertLayer(shape, layer);
-  const tokens = query.dims[1] ?? 0;
   const where = `of layer ${layer}`;
+  for (const [what, tensor] of Object.entries({ query, key, value })) assertIsTensor(`${what} ${where}`, tensor);
+  const tokens = query.dims[1] ?? 0;
   const { queryHeads, kvHeads, headSize } = shape;
   assertTensor(`query ${where}`, query, tokens, queryHeads * headSize, deviceTensors);
   assertTensor(`key ${where}`, key, tokens, kvHeads * headSize, deviceTensors);
@@ -46,6 +47,17 @@ const assertLayer = ({ layers }: CacheShape, layer: number): void => {
   throw new TensorError(
     "BACKEND_LAYER",
     `expected a layer from 0 to ${layers - 1}, got ${layer}; count the layers that have a cache`,
+  );
+};
+
+/** What callers without types may hand over; one that ONNX Runtime made has the numbers that its dims say. */
+const assertIsTensor = (what: string, tensor: Tensor | undefined): void => {
+  const size = tensor?.dims?.reduce((product, dim) => product * dim, 1);
+  const isShort = tensor?.location === "cpu" && tensor.data?.length !== size;
+  if (size !== undefined && !isShort) return;
+  throw new TensorError(
+    "BACKEND_TENSOR_SHAPE",
+    `expected ${what} as a tensor with as many numbers as its dims say, got ${tensor === undefined ? "none" : "another"}; pass onnxruntime-common's Tensor`,
   );
 };
 

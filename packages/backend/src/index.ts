@@ -4,6 +4,7 @@ export type { AttendOptions } from "./attend-tokens.ts";
 export { attendTokens, TensorError } from "./attend-tokens.ts";
 export type { Attention } from "./attention.ts";
 export type { Backend, CachePlan, KvCache } from "./backend.ts";
+export { boundedLayer } from "./bounded-layer.ts";
 export type { CacheOwner } from "./cache-owner.ts";
 export type { CacheStore, CallRows } from "./cache-store.ts";
 export type { Capabilities, SchemeFamily } from "./capabilities.ts";

@@ -4,7 +4,7 @@ import type { CacheLimits } from "./append.ts";
 /**
  * The limits that a caller sets, none beyond what the backend can hold.
  *
- * @throws LimitError `BACKEND_LIMIT` for a limit that is no number from 0 on
+ * @throws LimitError `BACKEND_LIMIT` for a limit that is no whole number from 0 on; Infinity asks for all there is
  */
 export const limitsWithin = (most: CacheLimits, given: Partial<CacheLimits>): CacheLimits => ({
   maxTokens: limit("maxTokens", most.maxTokens, given.maxTokens),
@@ -12,7 +12,8 @@ export const limitsWithin = (most: CacheLimits, given: Partial<CacheLimits>): Ca
 });
 
 const limit = (name: string, most: number, given: number = most): number => {
-  if (given >= 0) return Math.min(given, most);
+  if (Number.isInteger(given) && given >= 0) return Math.min(given, most);
+  if (given === Infinity) return most;
   throw new LimitError(name, given);
 };
 
@@ -21,7 +22,7 @@ export class LimitError extends KvtunerError {
   constructor(name: string, given: number) {
     super(
       "BACKEND_LIMIT",
-      `expected ${name} to be a number from 0 on, got ${given}; leave it out for the backend's own`,
+      `expected ${name} to be a whole number from 0 on, got ${JSON.stringify(given) ?? String(given)}; leave it out for the backend's own`,
     );
     this.name = "LimitError";
   }

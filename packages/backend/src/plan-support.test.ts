@@ -1,5 +1,6 @@
 import { type CacheShape, layerScheme, type TensorScheme } from "@kvtuner/plan";
 import { describe, expect, it } from "vitest";
+import type { CachePlan } from "./backend.ts";
 import type { Capabilities } from "./capabilities.ts";
 import { assertPlanSupported } from "./plan-support.ts";
 
@@ -24,6 +25,12 @@ describe("a plan", () => {
   it("passes when one family has each scheme, in any block size, and 16 bits in any scheme", () => {
     expect(() => check()).not.toThrow();
     expect(() => check([layer, { ...layer, key: { ...layer.key, bits: 16, groupSize: 7 } }])).not.toThrow();
+  });
+
+  it.each([undefined, {}, { shape }, { layers: [layer, layer] }])("is refused when it is none: %j", (plan) => {
+    expect(() => assertPlanSupported("small", capabilities, shape, plan as CachePlan)).toThrow(
+      expect.objectContaining({ code: "BACKEND_PLAN_INVALID" }),
+    );
   });
 
   it.each<[string, Partial<TensorScheme>, Partial<TensorScheme>]>([

@@ -40,6 +40,11 @@ export const assertPlanSupported = (
 const FIELDS = ["layers", "queryHeads", "kvHeads", "headSize"] as const;
 
 const assertSameShape = (shape: CacheShape, plan: CachePlan): void => {
+  if (!plan?.shape || !Array.isArray(plan.layers))
+    throw new PlanShapeError(
+      "BACKEND_PLAN_INVALID",
+      `expected a plan with shape and layers, got ${JSON.stringify(plan)?.slice(0, 80)}; make one with uniformPlan or parsePlan`,
+    );
   const differences = FIELDS.filter((field) => plan.shape[field] !== shape[field]).map(
     (field) => `${field} ${plan.shape[field]} in the plan, ${shape[field]} in the model`,
   );

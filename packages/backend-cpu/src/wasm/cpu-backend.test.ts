@@ -45,6 +45,11 @@ test.each(["relaxed", "dot-products"] as const)("%s SIMD is refused by name wher
   expect(outcome).toBe(known ? simd : "BACKEND_SIMD");
 });
 
+test("a module that there is not is refused, whatever the engine", async () => {
+  const asked = createCpuBackend({ simd: "fastest" as Simd });
+  await expect(asked).rejects.toMatchObject({ code: "BACKEND_SIMD_UNKNOWN" });
+});
+
 test.each([
   [[1, -3], [1.001, -3], true],
   [[1, -3], [1, -2.99], false],

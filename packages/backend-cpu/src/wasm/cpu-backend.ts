@@ -60,6 +60,7 @@ export interface CpuBackend extends Backend {
  *
  * @throws LimitError for limits that are none
  * @throws RelaxedSimdError when relaxed SIMD is asked for and the engine has none
+ * @throws UnknownSimdError for a module that there is not
  * @throws ThreadsError `BACKEND_THREADS` for threads that are none, or where there can be but one
  * @throws ThreadFailure `BACKEND_THREAD_FAILED` when a worker does not start
  * @throws WebAssembly.CompileError where there is no SIMD

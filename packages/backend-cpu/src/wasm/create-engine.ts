@@ -18,6 +18,11 @@ export const createEngine = async (
   const chosen = await chooseKernels(simd, threads > 1);
   if (threads === 1) return { ...chosen, limits };
   const pool = new ThreadPool(threads, chosen.module);
-  await pool.start();
+  try {
+    await pool.start();
+  } catch (error) {
+    await pool.end();
+    throw error;
+  }
   return { ...chosen, pool, limits };
 };

@@ -1,5 +1,5 @@
 import { KvtunerError, layerScheme } from "@kvtuner/plan";
-import { compileKernels, knowsRelaxedSimd, type Simd } from "./kernel-module.ts";
+import { compileKernels, knowsRelaxedSimd, type Simd, SIMDS } from "./kernel-module.ts";
 import { isFaster } from "./kernel-speed.ts";
 import { createStore } from "./packed-store.ts";
 import { splitLimits } from "./threads/split.ts";
@@ -17,15 +17,26 @@ export interface ChosenKernels {
  * holds for them and they turn out faster: whether they are one instruction or three no engine says.
  *
  * @throws RelaxedSimdError when relaxed SIMD is asked for and the engine does not know it
+ * @throws UnknownSimdError for a module that there is not
  */
 export const chooseKernels = async (wanted: Simd | "auto", shared = false): Promise<ChosenKernels> => {
+  if (wanted !== "auto" && !SIMDS.includes(wanted)) throw new UnknownSimdError(wanted);
   if (wanted !== "auto" && wanted !== "baseline" && !knowsRelaxedSimd()) throw new RelaxedSimdError(wanted);
-  const simd = wanted === "auto" ? await (bestSimd ??= findBestSimd()) : wanted;
+  const simd = wanted === "auto" ? await bestOnce() : wanted;
   return { simd, module: await compileKernels(simd, shared) };
 };
 
 /** The same for all backends of a process. */
 let bestSimd: Promise<Simd> | undefined;
+
+/** What failed, for want of memory say, is tried again by the next backend. */
+const bestOnce = (): Promise<Simd> => {
+  bestSimd ??= findBestSimd().catch((error: unknown) => {
+    bestSimd = undefined;
+    throw error;
+  });
+  return bestSimd;
+};
 
 const findBestSimd = async (): Promise<Simd> => {
   if (!knowsRelaxedSimd()) return "baseline";
@@ -76,5 +87,16 @@ export class RelaxedSimdError extends KvtunerError {
       `expected an engine with relaxed SIMD for simd: "${wanted}", this one does not validate it; leave simd out, or take "baseline"`,
     );
     this.name = "RelaxedSimdError";
+  }
+}
+
+/** A name of no module; from callers without types. */
+export class UnknownSimdError extends KvtunerError {
+  constructor(wanted: string) {
+    super(
+      "BACKEND_SIMD_UNKNOWN",
+      `expected simd to be auto, ${SIMDS.join(", ")}, got ${JSON.stringify(wanted)}; leave it out for the fastest`,
+    );
+    this.name = "UnknownSimdError";
   }
 }

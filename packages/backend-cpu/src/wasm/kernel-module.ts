@@ -112,5 +112,8 @@ const CODE: Readonly<Record<Simd, string>> = {
   "dot-products": dotProductKernels,
 };
 
+/** All modules. */
+export const SIMDS: readonly Simd[] = ["baseline", "relaxed", "dot-products"];
+
 const bytesOf = (simd: Simd): Uint8Array<ArrayBuffer> =>
   Uint8Array.from(atob(CODE[simd]), (character) => character.charCodeAt(0));

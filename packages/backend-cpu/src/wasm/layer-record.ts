@@ -1,4 +1,6 @@
+import { boundedLayer } from "@kvtuner/backend";
 import type { CacheShape, LayerScheme, TensorScheme } from "@kvtuner/plan";
+import { MAX_TOKENS } from "./capabilities.ts";
 
 /** Tokens of a tile and of a page of 16-bit numbers, as in `kernels/layout.ts`. */
 export const TILE_TOKENS = 128;
@@ -40,9 +42,10 @@ export const recordLayout = (scheme: TensorScheme, headSize: number): RecordLayo
 export const writeLayerRecord = (words: Uint32Array, address: number, scheme: LayerScheme, shape: CacheShape): void => {
   const start = address / 4;
   const { queryHeads, kvHeads, headSize } = shape;
-  words.set([kvHeads, queryHeads / kvHeads, headSize, scheme.sinks, scheme.window], start);
-  writeTensor(words, start + KEY_WORD, scheme.key, headSize);
-  writeTensor(words, start + VALUE_WORD, scheme.value, headSize);
+  const { sinks, window, key, value } = boundedLayer(scheme, MAX_TOKENS);
+  words.set([kvHeads, queryHeads / kvHeads, headSize, sinks, window], start);
+  writeTensor(words, start + KEY_WORD, key, headSize);
+  writeTensor(words, start + VALUE_WORD, value, headSize);
 };
 
 const writeTensor = (words: Uint32Array, start: number, scheme: TensorScheme, headSize: number): void => {

@@ -1,5 +1,7 @@
+import { boundedLayer } from "@kvtuner/backend";
 import { type CacheShape, type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
 import { encodedBytes } from "@kvtuner/quantizers";
+import { MAX_TOKENS } from "../capabilities.ts";
 
 /** Tokens of a page of codes, and of one of 16-bit numbers: as in kernels/tensor.cuh. */
 export const CODE_PAGE_TOKENS = 128;
@@ -14,12 +16,15 @@ export interface TensorLayout {
   readonly headSize: number;
 }
 
-/** The layout of keys, or values, under a layer scheme. */
+/** The layout of keys, or values, under a layer scheme; all its numbers are such that the kernels can count them. */
 export const layoutOf = (
   layer: LayerScheme,
   tensor: "key" | "value",
   { kvHeads, headSize }: CacheShape,
-): TensorLayout => ({ scheme: layer[tensor], layer, kvHeads, headSize });
+): TensorLayout => {
+  const bounded = boundedLayer(layer, MAX_TOKENS);
+  return { scheme: bounded[tensor], layer: bounded, kvHeads, headSize };
+};
 
 /** Tokens behind the sinks that are read from codes at a length. */
 export const prefixAt = ({ scheme, layer }: TensorLayout, length: number): number =>
