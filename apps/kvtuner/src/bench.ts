@@ -1,6 +1,7 @@
 import { cpus } from "node:os";
 
 import type { Backend } from "@kvtuner/backend";
+import type { Simd } from "@kvtuner/backend-cpu";
 import type { WeightStorage } from "@kvtuner/decoder";
 import type { ModelIdentity } from "@kvtuner/plan";
 
@@ -23,6 +24,8 @@ import { type RunContext, runContext } from "./progress.ts";
 export interface BenchResult {
   readonly model: ModelIdentity;
   readonly backend: string;
+  /** Module of the CPU kernels that ran; absent where the backend is not "cpu". */
+  readonly kernels?: Simd;
   readonly weights: WeightStorage;
   readonly threads: number;
   readonly fill: "text" | "synthetic";
@@ -116,10 +119,11 @@ const PEER_SPARE_TOKENS = 256;
 
 const description = (
   { identity }: RunnableModel,
-  backend: Backend,
+  backend: Backend & { readonly simd?: Simd },
   { weights, threads, fill, rounds, tokens }: BenchSettings,
 ): Omit<BenchResult, "peer" | "contexts"> => {
   const processors = cpus();
   const machine = { processor: processors[0]?.model ?? "unknown", cores: processors.length, node: process.version };
-  return { model: identity, backend: backend.name, weights, threads, fill, rounds, tokens, machine };
+  const kernels = backend.simd && { kernels: backend.simd };
+  return { model: identity, backend: backend.name, ...kernels, weights, threads, fill, rounds, tokens, machine };
 };

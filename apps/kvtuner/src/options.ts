@@ -1,3 +1,5 @@
+import { availableParallelism } from "node:os";
+
 import type { Backend } from "@kvtuner/backend";
 import { formatPair, KvtunerError, parsePair, type Bits, type Mode, type Pair } from "@kvtuner/plan";
 import type { Measure } from "@kvtuner/sensitivity";
@@ -132,17 +134,19 @@ export const pairList = (pairs: readonly (Pair | string)[]): Pair[] => {
   return [...byName.values()];
 };
 
-/** Checks a whole number, `minimum` at least. */
-export const wholeNumber = (name: string, value: number, minimum: number): number => {
-  if (Number.isSafeInteger(value) && value >= minimum) return value;
-  throw new OptionKvtunerError(name, `a whole number of at least ${minimum}`, String(value));
+/** Checks a whole number, `minimum` at least and `maximum` at most. */
+export const wholeNumber = (name: string, value: number, minimum: number, maximum?: number): number => {
+  if (Number.isSafeInteger(value) && value >= minimum && value <= (maximum ?? value)) return value;
+  const range = maximum === undefined ? `of at least ${minimum}` : `from ${minimum} to ${maximum}`;
+  throw new OptionKvtunerError(name, `a whole number ${range}`, String(value));
 };
 
 /** Checks a seed, 0 without one: generators have 32 bits of it, and seeds that differ are to draw differently. */
-export const seedNumber = (seed = 0): number => {
-  if (Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32) return seed;
-  throw new OptionKvtunerError("seed", "a whole number from 0 to 4294967295", String(seed));
-};
+export const seedNumber = (seed = 0): number => wholeNumber("seed", seed, 0, 2 ** 32 - 1);
+
+/** Checks a number of threads. Each of a model's sessions starts so many: more than there are cores only take memory. */
+export const threadNumber = (threads: number): number =>
+  Math.min(wholeNumber("threads", threads, 1), availableParallelism());
 
 const oneOf = <Choice extends string>(name: string, value: Choice, choices: readonly Choice[]): Choice => {
   if (choices.includes(value)) return value;

@@ -1,4 +1,5 @@
 import { mkdirSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 
 import { createReferenceBackend } from "@kvtuner/backend-cpu";
@@ -18,6 +19,11 @@ const shape = { layers: 3, queryHeads: 2, kvHeads: 1, headSize: 32 };
 
 const SMALL = ["--context", "70,33", "--rounds", "2", "--tokens", "3", "--backend", "cpu-reference"];
 
+const SYNTHETIC = ["--plan", "compact:K4V3", "--no-float", "--fill", "synthetic", "--backend", "cpu"];
+
+/** What `--threads 2` is, also on a machine with one core. */
+const TWO = Math.min(2, availableParallelism());
+
 const bench = async (...argv: string[]): Promise<Finished> => cli.start(["bench", model, ...SMALL, ...argv]).finished;
 
 const benchJson = async (...argv: string[]): Promise<BenchResult> => {
@@ -29,14 +35,15 @@ const benchJson = async (...argv: string[]): Promise<BenchResult> => {
 describe("kvtuner bench", () => {
   test("times plans and the float cache at each context, ascending", async () => {
     const result = await benchJson("--plan", "kivi:K4V4,none", "--threads", "2");
-    expect(result).toMatchObject({ backend: "cpu-reference", weights: "stored-int8", threads: 2, fill: "text" });
+    expect(result).toMatchObject({ backend: "cpu-reference", weights: "stored-int8", threads: TWO, fill: "text" });
+    expect(result).not.toHaveProperty("kernels");
     expect(result.contexts.map(({ context }) => context)).toEqual([33, 70]);
     for (const { context, variants } of result.contexts) {
       const kivi = Array.from({ length: 3 }, () => layerScheme("kivi", { key: 4, value: 4 }));
       expect(variants.map(({ name, threads, cacheBytes }) => ({ name, threads, cacheBytes }))).toEqual([
         { name: "kivi:K4V4", threads: 1, cacheBytes: planBytes({ shape, layers: kivi }, context).total },
         { name: "none", threads: 1, cacheBytes: context * 3 * 2 * 32 * 2 },
-        { name: "float32", threads: 2, cacheBytes: context * 3 * 2 * 32 * 4 },
+        { name: "float32", threads: TWO, cacheBytes: context * 3 * 2 * 32 * 4 },
       ]);
       for (const { decode, prefill } of variants) {
         expect(decode.samples).toBe(6);
@@ -49,13 +56,15 @@ describe("kvtuner bench", () => {
   });
 
   test("packed caches on the kernels attend on the threads that were asked for", async () => {
-    const { contexts } = await benchJson("--plan", "none", "--threads", "2", "--backend", "cpu");
-    for (const { variants } of contexts) expect(variants.map(({ threads }) => threads)).toEqual([2, 2]);
+    const { contexts, kernels } = await benchJson("--plan", "none", "--threads", "2", "--backend", "cpu");
+    for (const { variants } of contexts) expect(variants.map(({ threads }) => threads)).toEqual([TWO, TWO]);
+    expect(["baseline", "relaxed", "dot-products"]).toContain(kernels);
   });
 
   test("prints a table, progress on stderr; synthetic numbers time no prefill", async () => {
-    const { code, stdout, stderr } = await bench("--plan", "compact:K4V3", "--no-float", "--fill", "synthetic");
+    const { code, stdout, stderr } = await bench(...SYNTHETIC);
     expect(code).toBe(0);
+    expect(stdout).toMatch(/, backend cpu \([\w-]+\), weights /);
     expect(stderr).toMatch(/^filling caches 1\/1, 70 tokens, compact:K4V3$/m);
     expect(stdout).toMatch(/^70 tokens .*ms\/token/m);
     expect(stdout).toMatch(/^compact:K4V3 .* 1\.00$/m);
@@ -74,10 +83,12 @@ describe("kvtuner bench", () => {
     [["--context", "512,many"], "USAGE", "many"],
     [["--context", "20000000"], "OPTION_INVALID", "16777215"],
     [["--rounds", "0"], "OPTION_INVALID", "--rounds"],
+    [["--rounds", "1e12"], "OPTION_INVALID", "from 1 to 10000"],
     [["--backend", "abacus"], "", "abacus"],
     [["--seed", "4294967296"], "OPTION_INVALID", "4294967295"],
     [["--peer", "vllm"], "USAGE", "llama.cpp"],
-    [["--peer-types", "f16"], "OPTION_INVALID", "--peer-types"],
+    [["--peer", "llama.cpp", "--peer-types", "f16"], "OPTION_INVALID", "--peer-types"],
+    [["--peer-types", "f16/f16"], "OPTION_INVALID", "given with --peer"],
     [["--plan", "kivi:K9V9"], "PLAN_UNKNOWN_PAIR", "K9V9"],
     [["--text", "/nowhere/at/all.txt"], "TEXT_UNREADABLE", "/nowhere/at/all.txt"],
   ])("%j is refused", async (argv, errorCode, word) => {
@@ -90,7 +101,12 @@ describe("kvtuner bench", () => {
   test("a text too short for the contexts is refused", async () => {
     const text = join(folder, "short.txt");
     writeFileSync(text, "Too short.");
-    expect((await bench("--plan", "none", "--text", text)).stderr).toContain("error [EVALUATION_TEXT_TOO_SHORT]");
+    const { code, stderr } = await bench("--plan", "none", "--text", text);
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: expect.stringMatching(/^error \[EVALUATION_TEXT_TOO_SHORT\]: .*at least 74 tokens in .*--context\n$/),
+    });
+    expect(stderr).not.toContain("window");
   });
 
   test("a peer runs in processes of its own; types it refuses or crashes on are left out", async () => {

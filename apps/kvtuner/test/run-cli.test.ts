@@ -61,12 +61,12 @@ describe("kvtuner run", () => {
     expect(second.prompt.reused).toBeGreaterThanOrEqual(first.prompt.tokens);
   });
 
-  test("--chat tells a message that the context has no room for, and goes on without it", async () => {
+  test("--chat tells a message that the context has no room for, goes on without it, and ends with 2", async () => {
     const input = `one\n${"x".repeat(600)}\ntwo\n`;
     const { code, stdout, stderr } = await kvtunerRun(["--chat", "--json", "--quiet", "--max-tokens", "5"], input);
-    expect(code).toBe(0);
+    expect(code).toBe(2);
     expect(stdout.trim().split("\n")).toHaveLength(2);
-    expect(stderr.match(/^error \[\w+\]/gm)).toEqual(["error [PROMPT_TOO_LONG]"]);
+    expect(stderr.match(/^error \[\w+\]/gm)).toEqual(["error [PROMPT_TOO_LONG]", "error [CHAT_REFUSED]"]);
   });
 
   test("SIGINT ends a generation, with 130 and what there is of the text", async () => {

@@ -3,7 +3,7 @@ import type { WeightStorage } from "@kvtuner/decoder";
 import type { Plan } from "@kvtuner/plan";
 
 import { BACKEND_NAMES } from "../model/backend.ts";
-import { OptionKvtunerError, seedNumber, wholeNumber } from "../options.ts";
+import { OptionKvtunerError, seedNumber, threadNumber, wholeNumber } from "../options.ts";
 import type { OnProgress } from "../progress.ts";
 import { type CacheTypes, DEFAULT_CACHE_TYPES, parseCacheTypes } from "./llama-cpp/cache-types.ts";
 
@@ -18,7 +18,7 @@ export interface BenchOptions {
   readonly plans: readonly (Plan | string)[];
   /** Tokens in the cache; 512, 4096, 8192 and 16384 by default. */
   readonly contexts?: readonly number[];
-  /** Threads of the weights, of packed caches and of the peer; 1 by default. */
+  /** Threads of the weights, of packed caches and of the peer; 1 by default, no more than there are cores. */
   readonly threads?: number;
   /**
    * What holds the packed caches: a name, the first of {@link BACKEND_NAMES} by default, or any backend, which stays the
@@ -31,9 +31,9 @@ export interface BenchOptions {
   readonly float?: boolean;
   /** A program to compare with, which must be installed. */
   readonly peer?: PeerName;
-  /** Key and value types of the peer, like `q8_0/q4_0`; `["all"]` for every pair. */
+  /** Key and value types of the peer, like `q8_0/q4_0`; `["all"]` for every pair. Only with `peer`. */
   readonly peerTypes?: readonly string[];
-  /** Rounds in which every variant has its turn; 7 by default. */
+  /** Rounds in which every variant has its turn; 7 by default, 10000 at most. */
   readonly rounds?: number;
   /** Tokens decoded in a round; 8 by default. */
   readonly tokens?: number;
@@ -77,16 +77,25 @@ export const benchSettings = (options: BenchOptions): BenchSettings => {
   if (options.plans.length === 0) throw new OptionKvtunerError("plan", "at least one plan like kivi:K4V4", "none");
   return {
     contexts: contextList(options.contexts ?? DEFAULT_CONTEXTS),
-    threads: wholeNumber("threads", options.threads ?? 1, 1),
+    threads: threadNumber(options.threads ?? 1),
     backend: options.backend ?? BACKEND_NAMES[0]!,
     weights: options.weights ?? "stored-int8",
     float: options.float ?? true,
-    rounds: wholeNumber("rounds", options.rounds ?? 7, 1),
+    rounds: wholeNumber("rounds", options.rounds ?? 7, 1, MOST_ROUNDS),
     tokens: wholeNumber("tokens", options.tokens ?? 8, 1),
     fill: options.fill ?? "text",
     seed: seedNumber(options.seed),
-    peerTypes: parseCacheTypes(options.peerTypes ?? DEFAULT_CACHE_TYPES),
+    peerTypes: peerTypes(options),
   };
+};
+
+/** All times are kept until the end, and quartiles of more are no better. */
+const MOST_ROUNDS = 10_000;
+
+const peerTypes = ({ peer, peerTypes: types }: BenchOptions): CacheTypes[] => {
+  const parsed = parseCacheTypes(types ?? DEFAULT_CACHE_TYPES);
+  if (peer !== undefined || types === undefined) return parsed;
+  throw new OptionKvtunerError("peer-types", "given with --peer, whose cache they are for", `${types.join(",")} alone`);
 };
 
 const contextList = (contexts: readonly number[]): number[] => {

@@ -1,11 +1,22 @@
+import { EvaluationError } from "@kvtuner/evaluation";
+
 import { CALIBRATION_PROMPTS } from "../calibration/prompts.ts";
 import { readText } from "../calibration/text.ts";
-import { textWindows } from "../calibration/windows.ts";
+import { encodeEnough } from "../calibration/windows.ts";
 
 /** Built-in text is enough for timing, which does not depend on what is said. */
 const builtInText = (encode: (text: string) => Int32Array, tokens: number): Int32Array => {
   const once = encode(`${CALIBRATION_PROMPTS.join("\n\n")}\n\n`);
   return Int32Array.from({ length: tokens }, (_, index) => once[index % once.length]!);
+};
+
+const fileIds = (encode: (text: string) => Int32Array, path: string, tokens: number): Int32Array => {
+  const ids = encodeEnough(encode, readText(path), tokens);
+  if (ids.length >= tokens) return ids.slice(0, tokens);
+  throw new EvaluationError(
+    "EVALUATION_TEXT_TOO_SHORT",
+    `expected a text of at least ${tokens} tokens in ${path}, the longest context and what is decoded behind it, got ${ids.length}; give a longer text or a shorter --context`,
+  );
 };
 
 /**
@@ -14,6 +25,4 @@ const builtInText = (encode: (text: string) => Int32Array, tokens: number): Int3
  * @throws KvtunerError when the file cannot be read or is too short
  */
 export const textIds = (encode: (text: string) => Int32Array, path: string | undefined, tokens: number): Int32Array =>
-  path === undefined
-    ? builtInText(encode, tokens)
-    : textWindows(encode, readText(path), { windows: 1, windowLength: tokens })[0]!;
+  path === undefined ? builtInText(encode, tokens) : fileIds(encode, path, tokens);

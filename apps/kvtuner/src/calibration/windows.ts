@@ -22,7 +22,8 @@ export const textWindows = (
 const MARGIN_TOKENS = 64;
 const CHARACTERS_PER_TOKEN = 12;
 
-const encodeEnough = (encode: (text: string) => Int32Array, text: string, tokens: number): Int32Array => {
+/** The tokens of a text, or, of a long one, more than `tokens` of its first. */
+export const encodeEnough = (encode: (text: string) => Int32Array, text: string, tokens: number): Int32Array => {
   const length = (tokens + MARGIN_TOKENS) * CHARACTERS_PER_TOKEN;
   if (length >= text.length) return encode(text);
   // A cut through a surrogate pair would leave half a character.

@@ -23,7 +23,7 @@ interface BenchFlags {
   readonly weights: WeightStorage;
   readonly float: boolean;
   readonly peer?: PeerName;
-  readonly peerTypes: string[];
+  readonly peerTypes?: string[];
   readonly rounds: number;
   readonly tokens: number;
   readonly fill: "text" | "synthetic";
@@ -40,7 +40,7 @@ export const benchCommand = (terminal: Terminal, signal: AbortSignal): Command =
     .argument("<model>", "path of a GGUF file, or smollm2 or qwen05")
     .requiredOption("--plan <list>", "plan files or shorthands like kivi:K4V4,none; ratios are to the first", list)
     .option("--context <list>", "tokens in the cache", numbers, [...DEFAULT_CONTEXTS])
-    .option("--threads <n>", "threads of the weights, of packed caches and of the peer", number, 1)
+    .option("--threads <n>", "threads of the weights, of packed caches and of the peer, no more than cores", number, 1)
     .option("--backend <name>", `what holds the packed caches: ${BACKEND_NAMES.join(", ")}`, BACKEND_NAMES[0])
     .addOption(
       new Option("--weights <kind>", "how weights are held; llama.cpp rounds to int8 too")
@@ -49,8 +49,8 @@ export const benchCommand = (terminal: Terminal, signal: AbortSignal): Command =
     )
     .option("--no-float", "do not time the float cache")
     .addOption(new Option("--peer <name>", "program to compare with").choices(["llama.cpp"]))
-    .option("--peer-types <list>", "its key and value types, or all", list, [...DEFAULT_CACHE_TYPES])
-    .option("--rounds <n>", "turns of every variant", number, 7)
+    .option("--peer-types <list>", `its key and value types, or all (default: ${DEFAULT_CACHE_TYPES.join(",")})`, list)
+    .option("--rounds <n>", "turns of every variant, 10000 at most", number, 7)
     .option("--tokens <n>", "tokens decoded in a turn", number, 8)
     .addOption(
       new Option("--fill <kind>", "what fills the cache; only a text times prefill")
@@ -78,8 +78,8 @@ const EXAMPLES = examples([
 ]);
 
 const summary = (result: BenchResult): string => {
-  const { model, backend, weights, threads, machine, peer } = result;
-  const head = `${model.name}, backend ${backend}, weights ${weights}, threads ${threads}, ${machine.processor}, Node ${machine.node}`;
+  const { model, backend, kernels, weights, threads, machine, peer } = result;
+  const head = `${model.name}, backend ${backend}${kernels === undefined ? "" : ` (${kernels})`}, weights ${weights}, threads ${threads}, ${machine.processor}, Node ${machine.node}`;
   const agreement = peer ? [`llama.cpp ${peer.release}: ${agreementText(peer.agreement)}`] : [];
   return `${[head, ...agreement, ...result.contexts.map(contextTable)].join("\n\n")}\n`;
 };

@@ -22,7 +22,7 @@ export const interruptible = (terminal: Terminal): Interrupt => {
   const controller = new AbortController();
   const abort = (): void => {
     if (controller.signal.aborted) process.exit(130);
-    terminal.error(`${terminal.live ? "\r\u001B[K" : ""}interrupted; what was evaluated is kept\n`);
+    terminal.error(`${terminal.live ? "\r\u001B[K" : ""}interrupted\n`);
     controller.abort();
     setTimeout(() => process.exit(130), GRACE_MS).unref();
   };

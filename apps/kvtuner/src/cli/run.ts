@@ -13,7 +13,7 @@ import { chat } from "./run/chat.ts";
 import { generationInterrupt } from "./run/generation-interrupt.ts";
 import { promptFromStdin } from "./run/prompt.ts";
 import { reportText } from "./run/report-text.ts";
-import type { Terminal } from "./terminal.ts";
+import { isTyped, type Terminal } from "./terminal.ts";
 
 interface RunFlags {
   readonly plan: string;
@@ -42,7 +42,7 @@ export const runCommand = (terminal: Terminal, signal: AbortSignal, interrupt: I
     .option("--temperature <t>", "0 takes the likeliest token", number, 0)
     .option("--top-p <p>", "draw from the likeliest tokens that hold this share", number, 1)
     .option("--seed <n>", "seed of what is drawn, below 2^32", number, 0)
-    .option("--threads <n>", "threads of the weights and of the cache (default: all cores)", number)
+    .option("--threads <n>", "threads of the weights and of the cache (default, and at most: all cores)", number)
     .addOption(
       new Option("--backend <name>", `what holds the cache (default: ${BACKEND_NAMES[0]})`).choices(BACKEND_NAMES),
     )
@@ -87,8 +87,7 @@ const loadView = (terminal: Terminal, { quiet }: RunFlags): OnProgress => {
 
 const promptOf = async ({ prompt }: RunFlags, terminal: Terminal, command: Command): Promise<string> => {
   if (prompt !== undefined) return prompt;
-  if ("isTTY" in terminal.input && terminal.input.isTTY === true)
-    command.error("error: expected --prompt, --chat, or a text on stdin");
+  if (isTyped(terminal)) command.error("error: expected --prompt, --chat, or a text on stdin");
   return promptFromStdin(terminal);
 };
 
@@ -105,10 +104,7 @@ const generateAll = async (session: Session, prompt: string | undefined): Promis
   const show = (result: RunResult): void => showResult(result, terminal, flags);
   const answer = async (given: string | readonly ChatMessage[], signal: AbortSignal): Promise<RunResult> =>
     runner.generate({ ...generationOptions(flags, terminal), prompt: given, signal });
-  if (prompt === undefined) {
-    if (await chat({ terminal, interrupt, answer, show })) throw new InterruptedError();
-    return;
-  }
+  if (prompt === undefined) return chat({ terminal, interrupt, answer, show });
   const result = await generationInterrupt(interrupt).during(async (signal) => answer(prompt, signal));
   show(result);
   if (result.finish === "interrupted") throw new InterruptedError();

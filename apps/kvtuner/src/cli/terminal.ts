@@ -19,6 +19,9 @@ export interface Terminal {
   readonly colors: Colors;
 }
 
+/** Whether a person types what is read. */
+export const isTyped = ({ input }: Terminal): boolean => "isTTY" in input && input.isTTY === true;
+
 /** The terminal of this process. */
 export const processTerminal = (): Terminal => {
   // A reader that closes early (`| head`) has what it wants.

@@ -58,6 +58,7 @@ export const tuneCommand = (terminal: Terminal, signal: AbortSignal): Command =>
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: TuneFlags) => {
       const view = progressView(terminal, flags.quiet === true);
+      signal.addEventListener("abort", () => terminal.error("what was evaluated is kept\n"));
       const onWarning = (message: string): void => terminal.error(`warning: ${message}\n`);
       const { budget: _, bits: __, equivalentBits: ___, maxKl: ____, json, quiet: _____, ...options } = flags;
       const result = await tune({

@@ -20,18 +20,22 @@ interface GpuPackages {
  * The backend "webgpu": on WebGPU of this engine, or of the package `webgpu`.
  *
  * @throws BackendMissingKvtunerError `BACKEND_MISSING` where a package is missing; and what the backend throws where there is
- *   no adapter
+ *   no adapter, with advice for the command line
  */
 export const openWebGpuBackend = async (): Promise<Backend> => {
   const { createWebGpuBackend } = await load("@kvtuner/backend-webgpu", "webgpu");
   const found = await findGpu();
   if (found === undefined) throw new BackendMissingKvtunerError("webgpu", "webgpu");
   const adapter = await found.gpu.requestAdapter({ powerPreference: "high-performance" });
-  return createWebGpuBackend({
-    gpu: found.gpu,
-    choices: kernelChoicesFile(join(kvtunerHome(), "webgpu-kernels.json")),
-    ...(adapter && isSoftwareAdapter(adapter) && { kernels: KERNELS_OF_SOFTWARE }),
-  });
+  const choices = kernelChoicesFile(join(kvtunerHome(), "webgpu-kernels.json"));
+  const kernels = adapter && isSoftwareAdapter(adapter) && { kernels: KERNELS_OF_SOFTWARE };
+  return createWebGpuBackend({ gpu: found.gpu, choices, ...kernels }).catch(adviseOnAdapter);
+};
+
+/** The package advises programs, which pass WebGPU in; whoever typed --backend cannot. */
+const adviseOnAdapter = (error: unknown): never => {
+  if (KvtunerError.isInstance(error) && error.code === "BACKEND_NO_ADAPTER") throw new AdapterKvtunerError(error);
+  throw error;
 };
 
 /** To compile all kernels and find the quickest takes a driver in software minutes. */
@@ -53,6 +57,19 @@ const load = async <Name extends keyof GpuPackages>(name: Name, backend: string)
   if (installedPackage(name) === undefined) throw new BackendMissingKvtunerError(name, backend);
   return (await import(name)) as GpuPackages[Name];
 };
+
+/** WebGPU has nothing to run on. */
+class AdapterKvtunerError extends KvtunerError {
+  constructor(cause: KvtunerError) {
+    const got = cause.cause instanceof Error ? cause.cause.message : "none";
+    super(
+      cause.code,
+      `expected an adapter and a device of it for --backend webgpu, got ${got}; install the driver of the GPU, on Linux one for Vulkan, or choose another --backend; \`kvtuner doctor\` says what this machine has`,
+      { cause },
+    );
+    this.name = "AdapterKvtunerError";
+  }
+}
 
 /** A backend was asked for that is not installed. */
 export class BackendMissingKvtunerError extends KvtunerError {

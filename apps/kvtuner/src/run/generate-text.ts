@@ -122,6 +122,8 @@ interface GenerationClock {
 
 const generationClock = ({ prompt }: Pick<GenerationParts, "prompt">): GenerationClock => {
   let session: CacheSession | undefined;
+  // Until the prompt is read, the session may hold more than it, of a generation before.
+  let decoding: CacheSession | undefined;
   let [start, fed, reused, prefillEnd] = [0, 0, 0, 0];
   return {
     opened: (given) => {
@@ -130,11 +132,12 @@ const generationClock = ({ prompt }: Pick<GenerationParts, "prompt">): Generatio
     },
     prefilled: (done, total) => {
       [fed, reused, prefillEnd] = [done, prompt.length - total, performance.now()];
+      if (done === total) decoding = session;
     },
     end: () => ({
       prompt: { tokens: prompt.length, reused },
       prefill: speed(fed, prefillEnd - start),
-      decode: speed(Math.max(0, (session?.ids.length ?? 0) - prompt.length), performance.now() - prefillEnd),
+      decode: decoding ? speed(decoding.ids.length - prompt.length, performance.now() - prefillEnd) : speed(0, 0),
     }),
   };
 };

@@ -5,7 +5,7 @@ import type { ChatMessage, WeightStorage } from "@kvtuner/decoder";
 import type { Plan } from "@kvtuner/plan";
 
 import { BACKEND_NAMES } from "../model/backend.ts";
-import { OptionKvtunerError, seedNumber, wholeNumber } from "../options.ts";
+import { OptionKvtunerError, seedNumber, threadNumber, wholeNumber } from "../options.ts";
 import type { OnProgress } from "../progress.ts";
 
 /** What generations of one model under one plan share. */
@@ -21,7 +21,7 @@ export interface RunnerOptions {
   readonly backend?: string | Backend;
   /** How the model's weights are held; `stored` by default. */
   readonly weights?: WeightStorage;
-  /** Threads of the weight segments, and of the backend when it is given by name; all cores by default. */
+  /** Threads of the weight segments, and of the backend when it is given by name; all cores by default, and at most. */
   readonly threads?: number;
   readonly onProgress?: OnProgress;
   /** Stops the loading of the model. */
@@ -94,7 +94,7 @@ export const WEIGHTS: readonly WeightStorage[] = ["float32", "stored", "stored-i
 export const runnerSettings = ({ backend, weights, threads }: RunnerOptions): RunnerSettings => ({
   backend: typeof backend === "object" ? backend : oneOf("backend", backend ?? BACKEND_NAMES[0] ?? "", BACKEND_NAMES),
   weights: oneOf("weights", weights ?? "stored", WEIGHTS),
-  threads: wholeNumber("threads", threads ?? availableParallelism(), 1),
+  threads: threadNumber(threads ?? availableParallelism()),
 });
 
 const oneOf = <Choice extends string>(name: string, value: Choice, choices: readonly Choice[]): Choice => {

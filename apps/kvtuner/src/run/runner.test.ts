@@ -104,7 +104,8 @@ describe("dispose", () => {
       },
     });
     const result = await runner.generate({ prompt: "the thing", maxTokens: 5, signal: controller.signal });
-    expect(result).toMatchObject({ finish: "interrupted", text: "", ids: [], decode: { tokens: 0 } });
+    const nothing = { tokens: 0, timeMs: 0, tokensPerSecond: 0 };
+    expect(result).toMatchObject({ finish: "interrupted", text: "", ids: [], prefill: nothing, decode: nothing });
     await runner.dispose();
     expect(loaded[0]).toBeLessThan(loaded[1]!);
   });

@@ -4,8 +4,8 @@ import type { ChatMessage } from "@kvtuner/decoder";
 import { KvtunerError } from "@kvtuner/plan";
 
 import type { RunResult } from "../../run/runner.ts";
-import type { Interrupt } from "../interrupt.ts";
-import type { Terminal } from "../terminal.ts";
+import { type Interrupt, InterruptedError } from "../interrupt.ts";
+import { isTyped, type Terminal } from "../terminal.ts";
 import { generationInterrupt } from "./generation-interrupt.ts";
 
 /** How a conversation's turns are answered and shown. */
@@ -22,11 +22,12 @@ export interface Chat {
  * Answers line after line of stdin until it ends. Ctrl-C ends an answer, what there is of it counts as said; where none is
  * under way it ends the conversation.
  *
- * @returns whether Ctrl-C ended it
+ * @throws InterruptedError when Ctrl-C ended it
+ * @throws ChatKvtunerError `CHAT_REFUSED` at the end, where no person sees them as they come, when messages were refused
  */
-export const chat = async ({ terminal, interrupt, answer, show }: Chat): Promise<boolean> => {
+export const chat = async ({ terminal, interrupt, answer, show }: Chat): Promise<void> => {
   const lines = openLines(terminal, interrupt);
-  let [left, ended] = [false, false];
+  let [left, ended, refusals] = [false, false, 0];
   // Piped input ends long before its last line is answered, and Node refuses a prompt behind the end.
   lines.once("close", () => {
     ended = true;
@@ -40,6 +41,7 @@ export const chat = async ({ terminal, interrupt, answer, show }: Chat): Promise
   const refused = (error: unknown): undefined => {
     if (!KvtunerError.isInstance(error)) throw error;
     terminal.error(`error [${error.code}]: ${error.message}\n`);
+    refusals++;
   };
   let messages: readonly ChatMessage[] = [];
   lines.prompt();
@@ -55,17 +57,26 @@ export const chat = async ({ terminal, interrupt, answer, show }: Chat): Promise
     if (left) break;
     if (!ended) lines.prompt();
   }
-  return left;
+  if (left) throw new InterruptedError();
+  if (refusals > 0 && !isTyped(terminal)) throw new ChatKvtunerError(refusals);
 };
 
 /** On a terminal, keys are read one by one, Ctrl-C among them; the prompt sign goes to stderr. */
-const openLines = ({ input, live }: Terminal, interrupt: Interrupt): Interface => {
-  const interactive = live && "isTTY" in input && input.isTTY === true;
+const openLines = (terminal: Terminal, interrupt: Interrupt): Interface => {
+  const interactive = terminal.live && isTyped(terminal);
   const lines = createInterface({
-    input,
+    input: terminal.input,
     prompt: interactive ? "> " : "",
     ...(interactive && { output: process.stderr, terminal: true }),
   });
   lines.on("SIGINT", interrupt.press);
   return lines;
 };
+
+/** Messages of a conversation had no answer; each was told when it was refused. */
+class ChatKvtunerError extends KvtunerError {
+  constructor(refusals: number) {
+    super("CHAT_REFUSED", `expected to answer every line, refused ${refusals}; see the errors above`);
+    this.name = "ChatKvtunerError";
+  }
+}

@@ -18,9 +18,9 @@ export const reportText = ({ ids, finish, prompt, prefill, decode, cache, backen
     .filter(([, sizeBytes]) => sizeBytes > 0)
     .map(([name, sizeBytes]) => `${PARTS[name as keyof typeof parts]} ${formatBytes(sizeBytes)}`);
   return [
-    `${prompt.tokens} tokens of prompt${reused}, ${ids.length} generated${ENDS[finish]}`,
+    `${tokenCount(prompt.tokens)} of prompt${reused}, ${ids.length} generated${ENDS[finish]}`,
     `prefill ${speedText(prefill)}, decode ${speedText(decode)}, on ${backend}`,
-    `cache of ${cache.tokens} tokens: ${formatBytes(total)} (${byPart.join(", ")}); 16 bits would take ${formatBytes(cache.bytes16)}`,
+    `cache of ${tokenCount(cache.tokens)}: ${formatBytes(total)}${byPart.length === 0 ? "" : ` (${byPart.join(", ")})`}; 16 bits would take ${formatBytes(cache.bytes16)}`,
     "",
   ].join("\n");
 };
@@ -34,5 +34,8 @@ const PARTS = {
   valueExact: "exact values",
 } as const;
 
+const tokenCount = (tokens: number): string => `${tokens} ${tokens === 1 ? "token" : "tokens"}`;
+
+/** Three digits tell enough; as a number again, they are written without an exponent. */
 const speedText = ({ tokens, tokensPerSecond }: Speed): string =>
-  tokens === 0 ? "nothing" : `${tokens} at ${tokensPerSecond.toPrecision(3)} tokens/s`;
+  tokens === 0 ? "nothing" : `${tokens} at ${Number(tokensPerSecond.toPrecision(3))} tokens/s`;

@@ -1,0 +1,30 @@
+import { Readable } from "node:stream";
+
+import { KvtunerError } from "@kvtuner/plan";
+import { expect, test } from "vitest";
+
+import { interruptible } from "../interrupt.ts";
+import { recordingTerminal } from "../test-terminal.ts";
+import { chat } from "./chat.ts";
+
+/** Refuses the one line of a conversation; resolves to the code of what that ends with. */
+const refusedChat = async (isTTY: boolean): Promise<string> => {
+  const terminal = { ...recordingTerminal(), input: Object.assign(Readable.from(["one\n"]), { isTTY }) };
+  const interrupt = interruptible(terminal);
+  const answer = async (): Promise<never> => {
+    throw new KvtunerError("PROMPT_TOO_LONG", "expected less");
+  };
+  const ended = chat({ terminal, interrupt, answer, show: () => undefined });
+  const code = await ended.then(
+    () => "none",
+    (error: unknown) => (KvtunerError.isInstance(error) ? error.code : "other"),
+  );
+  interrupt.dispose();
+  expect(terminal.written.error).toBe("error [PROMPT_TOO_LONG]: expected less\n");
+  return code;
+};
+
+test("a refused message fails a conversation that is piped in, and none that is typed", async () => {
+  expect(await refusedChat(false)).toBe("CHAT_REFUSED");
+  expect(await refusedChat(true)).toBe("none");
+});

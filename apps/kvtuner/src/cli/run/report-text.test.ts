@@ -1,0 +1,35 @@
+import { expect, test } from "vitest";
+
+import type { RunResult } from "../../run/runner.ts";
+import { reportText } from "./report-text.ts";
+
+const NOTHING = { tokens: 0, timeMs: 0, tokensPerSecond: 0 };
+const NO_BYTES = { keyCodes: 0, keyParameters: 0, keyExact: 0, valueCodes: 0, valueParameters: 0, valueExact: 0 };
+
+const interrupted: RunResult = {
+  text: "",
+  ids: [],
+  finish: "interrupted",
+  prompt: { tokens: 1, reused: 0 },
+  prefill: NOTHING,
+  decode: NOTHING,
+  backend: "cpu",
+  cache: { tokens: 0, bytes: { ...NO_BYTES, total: 0 }, bytes16: 0, bits: 16 },
+};
+
+test("of a generation that was interrupted before it began, there is nothing in brackets", () => {
+  expect(reportText(interrupted)).toBe(
+    "1 token of prompt, 0 generated, interrupted\n" +
+      "prefill nothing, decode nothing, on cpu\n" +
+      "cache of 0 tokens: 0 B; 16 bits would take 0 B\n",
+  );
+});
+
+test.each([
+  [1187.4, "1190"],
+  [45.04, "45"],
+  [0.01234, "0.0123"],
+])("a speed of %d is told as %s", (tokensPerSecond, text) => {
+  const prefill = { tokens: 6, timeMs: 1, tokensPerSecond };
+  expect(reportText({ ...interrupted, prefill })).toContain(`prefill 6 at ${text} tokens/s`);
+});
