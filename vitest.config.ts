@@ -16,6 +16,7 @@ export default defineConfig({
       "./packages/backend-webgpu/tools/build-kernels.mjs",
     ],
     setupFiles: ["./tools/fast-check-seed.mjs"],
+    maxWorkers: "100%",
     testTimeout: 120_000,
   },
 });

@@ -12,6 +12,7 @@ export default defineConfig({
     include: ["packages/*/src/**/*.gpu-test.ts", "apps/*/test/**/*.gpu-test.ts"],
     globalSetup: ["./packages/backend-webgpu/tools/build-kernels.mjs"],
     setupFiles: ["./tools/fast-check-seed.mjs"],
+    maxWorkers: "100%",
     testTimeout: 300_000,
   },
 });

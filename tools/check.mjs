@@ -1,7 +1,7 @@
 // Everything that must hold before a change goes in:  npm run check [-- NAME ...]
 // The last line is the sum: every step that is no test counts as one, tests count one by one.
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { bootstrap } from "./bootstrap.mjs";
 import { findChromium } from "./browser.mjs";
 import { build } from "./build.mjs";
@@ -39,13 +39,23 @@ const testsWith = async (env, node, name, ...filters) => {
 
 const countsOf = (report) => {
   try {
-    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = JSON.parse(readFileSync(report, "utf8"));
-    return { passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests + numTodoTests };
+    const results = JSON.parse(readFileSync(report, "utf8"));
+    const skipped = results.numPendingTests + results.numTodoTests;
+    return { passed: results.numPassedTests, failed: results.numFailedTests, skipped, failures: failuresOf(results) };
   } catch (error) {
     console.log(`No test report: ${error instanceof Error ? error.message : "unreadable"}`);
     return { failed: 1 };
   }
 };
+
+/** File, name and message of each test that failed, and of each file that did not load. */
+const failuresOf = ({ testResults }) =>
+  testResults.flatMap(({ name, status, message, assertionResults }) => {
+    const failed = assertionResults.filter((test) => test.status === "failed");
+    const file = relative(root, name);
+    if (failed.length === 0) return status === "failed" ? [`${file}\n${message}`] : [];
+    return failed.map(({ fullName, failureMessages }) => `${file}: ${fullName}\n${failureMessages.join("\n")}`);
+  });
 
 /** A run that fails without a failed test (a file that does not load) is a failure all the same. */
 const withExitCode = (code, counts) => (code !== 0 && !counts.failed ? { ...counts, failed: 1 } : counts);
@@ -138,6 +148,7 @@ mkdirSync(reports, { recursive: true });
 const results = [];
 for (const name of names) results.push(await runStep(name));
 const failing = names.filter((_, index) => results[index].failed);
+for (const failure of results.flatMap(({ failures = [] }) => failures)) console.log(`\n${failure}`);
 if (failing.length > 0) console.log(`\nFailed: ${failing.join(", ")}`);
 const skipped = sum(results, "skipped");
 console.log(

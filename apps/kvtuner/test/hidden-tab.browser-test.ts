@@ -8,16 +8,22 @@ import { serveExamplePage, type ServedPage } from "./example-page.ts";
 import { openTab, type Tab } from "./hidden-tab.ts";
 
 const PLAN = "kivi:K8V4";
-const PROMPT = "the rider walks to ";
-const TOKENS = 16;
+const SENTENCE = { prompt: "the rider walks to ", tokens: 16 };
+/** The model asks on and on: its text is not over when the tab is frozen. */
+const ENDLESS = { prompt: "?", tokens: 450 };
+type Task = typeof SENTENCE;
 
 let server: ServedPage;
 let tab: Tab;
 let expected: string;
+let expectedStart: string;
 
 beforeAll(async () => {
   const runner = await openRunner({ model: fileURLToPath(embeddedModelUrl), plan: PLAN, weights: "float32" });
-  expected = (await runner.generate({ prompt: PROMPT, maxTokens: TOKENS })).text;
+  const textOf = async (prompt: string): Promise<string> =>
+    (await runner.generate({ prompt, maxTokens: SENTENCE.tokens })).text;
+  expected = await textOf(SENTENCE.prompt);
+  expectedStart = await textOf(ENDLESS.prompt);
   await runner.dispose();
   server = await serveExamplePage();
   tab = await openTab(process.env["KVTUNER_CHROMIUM"] ?? "", server.url);
@@ -30,13 +36,13 @@ afterAll(async () => {
 });
 
 /** Puts another text under the one there is, on WebGPU, and waits for its first letters. */
-const start = async (): Promise<void> => {
+const start = async ({ prompt, tokens }: Task): Promise<void> => {
   await tab.evaluate(`{
     const find = (id) => document.getElementById(id);
     find("runtime").value = "webgpu";
     find("plan").value = "${PLAN}";
-    find("prompt").value = "${PROMPT}";
-    find("max-tokens").value = ${TOKENS};
+    find("prompt").value = "${prompt}";
+    find("max-tokens").value = ${tokens};
     find("clear").click();
     find("generate").click();
   }`);
@@ -46,23 +52,35 @@ const start = async (): Promise<void> => {
 const REPLY = `(document.querySelector("#transcript .reply")?.textContent ?? "")`;
 const END = `/^(The model ended|Stopped)/.test(document.getElementById("status").textContent)`;
 
+/** The reply once two seconds have not added to it. */
+const standingReply = async (): Promise<string> => {
+  let [before, now] = ["", (await tab.evaluate(REPLY)) as string];
+  while (now !== before) {
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    [before, now] = [now, (await tab.evaluate(REPLY)) as string];
+  }
+  return now;
+};
+
 test("a page goes on generating in a hidden tab, stands still when it is frozen, and loses nothing", async () => {
   await tab.evaluate(`document.getElementById("embedded").click()`);
   await tab.until(`!document.getElementById("generate").disabled`);
-  await start();
+  await start(SENTENCE);
   await tab.hide();
   await tab.until(`document.visibilityState === "hidden"`);
   await tab.until(END);
   expect(await tab.evaluate(REPLY)).toBe(expected);
   expect(await tab.evaluate("document.visibilityState")).toBe("hidden");
 
-  await start();
+  await start(ENDLESS);
   await tab.setFrozen(true);
-  const frozen = await tab.evaluate(REPLY);
-  await new Promise((resolve) => setTimeout(resolve, 2000));
-  expect(await tab.evaluate(REPLY)).toBe(frozen);
+  const frozen = await standingReply();
   expect(await tab.evaluate(END)).toBe(false);
   await tab.setFrozen(false);
+  await tab.until(`${REPLY}.length > ${Math.max(frozen.length, expectedStart.length)}`);
+  await tab.evaluate(`document.getElementById("stop").click()`);
   await tab.until(END);
-  expect(await tab.evaluate(REPLY)).toBe(expected);
+  const reply = (await tab.evaluate(REPLY)) as string;
+  expect(reply.startsWith(frozen)).toBe(true);
+  expect(reply.slice(0, expectedStart.length)).toBe(expectedStart);
 }, 300_000);
