@@ -1,4 +1,4 @@
-import { testBackend } from "@kvtuner/backend/test";
+import { LAWS } from "@kvtuner/backend/test";
 import { type LayerScheme, layerScheme } from "@kvtuner/plan";
 import { afterAll, describe, expect, test } from "vitest";
 import { createCudaBackend, type CudaBackend } from "./cuda-backend.ts";
@@ -15,8 +15,6 @@ const planOf = (key: 2 | 4 | 8 | 16, value: 2 | 4 | 16) => ({
 });
 
 const ON_TENSOR_CORES = "attend_8_rows_on_tensor_cores";
-
-const loader = new URL("../../../tools/typescript-loader.mjs", import.meta.url).href;
 
 const mistakes = createMistakenKernels();
 
@@ -129,15 +127,12 @@ describe.skipIf(reason)(`tensor cores on the CPU${reason ? ` (${reason})` : ""}`
     expect(await outputOf(20, largest)).not.toEqual(await outputOf(40, largest));
   });
 
-  testBackend({
-    name: "cuda on tensor cores",
-    tolerance: 5e-4,
-    createBackend: createTensorCoreBackendOnCpu,
-    createSmallBackend: createTensorCoreBackendOnCpu,
-    backendModule: {
-      url: new URL("./test-support/cpu-backend.ts", import.meta.url).href,
-      exportName: "createTensorCoreBackendOnCpu",
-      nodeOptions: ["--conditions=@kvtuner/source", "--import", loader],
+  /** Attention alone differs from the float32 kernels: laws of what is stored are the same code. */
+  test.each(["schemes", "modes", "head-sizes", "head-groups", "far-out", "windows", "prefill"] as const)(
+    "keep the law of %s",
+    async (law) => {
+      const options = { name: "cuda on tensor cores", tolerance: 5e-4, createBackend: createTensorCoreBackendOnCpu };
+      await expect(LAWS[law].check(options)).resolves.toBeUndefined();
     },
-  });
+  );
 });

@@ -37,7 +37,10 @@ interface Held {
   readonly session: CacheSession;
 }
 
-/** One model, run under one plan at a time; a prompt that begins like the last one costs only its rest. */
+/**
+ * One model, run under one plan at a time; a prompt that begins like the last one costs only its rest. Calls made while another
+ * goes on wait for their turn, since weights and cache are one for all.
+ */
 export class Engine {
   #model: Model | undefined;
   #runtime: { readonly name: RuntimeName; readonly runtime: Runtime } | undefined;
@@ -45,6 +48,7 @@ export class Engine {
   #held: Held | undefined;
   #stopping = new AbortController();
   #choices: KernelChoices | undefined;
+  #lastCall: Promise<unknown> = Promise.resolve();
 
   /** Lets the fastest kernels of a GPU be remembered. */
   remember(choices: KernelChoices): void {
@@ -56,11 +60,13 @@ export class Engine {
    *
    * @throws KvtunerError when the file is no GGUF file, or a model that cannot be run
    */
-  async open(file: Blob): Promise<ModelInfo> {
-    const model = await openModel(file);
-    await this.#unload();
-    this.#model = model;
-    return model.info;
+  open(file: Blob): Promise<ModelInfo> {
+    return this.#inTurn(async () => {
+      const model = await openModel(file);
+      await this.#unload();
+      this.#model = model;
+      return model.info;
+    });
   }
 
   /**
@@ -69,7 +75,22 @@ export class Engine {
    * @throws KvtunerError for bad plans and prompts
    * @throws GpuLostError when the GPU goes away meanwhile: weights and cache are gone, and the next call begins anew
    */
-  async generate(request: GenerateRequest, listener: EngineListener): Promise<Finish> {
+  generate(request: GenerateRequest, listener: EngineListener): Promise<Finish> {
+    return this.#inTurn(() => this.#generateUntilStopped(request, listener));
+  }
+
+  /** Ends the generation under way. */
+  stop(): void {
+    this.#stopping.abort();
+  }
+
+  #inTurn<Result>(call: () => Promise<Result>): Promise<Result> {
+    const turn = this.#lastCall.then(call);
+    this.#lastCall = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #generateUntilStopped(request: GenerateRequest, listener: EngineListener): Promise<Finish> {
     this.#stopping = new AbortController();
     const { signal } = this.#stopping;
     try {
@@ -81,11 +102,6 @@ export class Engine {
       this.#runtime = this.#held = this.#decoder = undefined;
       throw new GpuLostError(error);
     }
-  }
-
-  /** Ends the generation under way. */
-  stop(): void {
-    this.#stopping.abort();
   }
 
   async #generate(request: GenerateRequest, listener: EngineListener, signal: AbortSignal): Promise<Finish> {

@@ -1,0 +1,31 @@
+import embeddedModel from "@kvtuner/embedded-model/model.gguf?url";
+import { expect, test } from "vitest";
+
+import { Engine } from "./engine.ts";
+
+test("calls made at once take turns, and one that fails or is stopped lets the next one go on", async () => {
+  const engine = new Engine();
+  const file = await (await fetch(embeddedModel)).blob();
+  const generate = async (prompt: string, plan = "kivi:K4V2", onText = (): void => undefined): Promise<string> => {
+    let text = "";
+    const add = (piece: string): void => {
+      text += piece;
+      onText();
+    };
+    const request = { runtime: "cpu", plan, prompt, maxTokens: 12, temperature: 0 } as const;
+    const finish = await engine.generate(request, { onProgress: () => undefined, onText: add });
+    return finish === "interrupted" ? finish : text;
+  };
+  // Nothing is waited for in between, opening the model neither.
+  const calls = [engine.open(file), generate("cpy xkqab:"), generate("rev xkqab:"), generate("?", "kivi:K4")] as const;
+  const stopped = generate("the rider walks to ", "per-token:K8V4", () => engine.stop());
+  const results = await Promise.allSettled([...calls, stopped, generate("cpy xkqab:")]);
+  expect(results.map((result) => (result.status === "fulfilled" ? result.value : result.status))).toEqual([
+    expect.objectContaining({ contextLength: expect.any(Number) as number }),
+    "xkqab",
+    "baqkx",
+    "rejected",
+    "interrupted",
+    "xkqab",
+  ]);
+});
