@@ -3,6 +3,7 @@ import type { Evaluator, Score } from "@kvtuner/evaluation";
 
 import { cachedOwnText } from "./calibration/cached-own-text.ts";
 import { assertOwnTextIsSampled } from "./calibration/own-text.ts";
+import { defaultText } from "./calibration/default-text.ts";
 import { readText } from "./calibration/text.ts";
 import { textWindows } from "./calibration/windows.ts";
 import { openModel } from "./model/open.ts";
@@ -83,7 +84,8 @@ export const openPlanScorer = async (settings: EvaluateSettings): Promise<PlanSc
   };
   const seed = seedNumber(settings.seed);
   const context = wholeNumber("context", settings.context ?? 4096, 1);
-  const text = settings.text === undefined ? undefined : readText(settings.text);
+  const textPath = settings.text ?? defaultText(settings.model, "evaluation");
+  const text = textPath === undefined ? undefined : readText(textPath);
   if (text === undefined) assertOwnTextIsSampled(windowOptions);
   const run = runContext(settings);
   const model = typeof settings.model === "string" ? await openModel(settings.model, run) : settings.model;

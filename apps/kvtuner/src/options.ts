@@ -20,7 +20,7 @@ export interface TuneOptions extends Partial<Omit<TaskRequest, "seed">> {
   readonly out?: string;
   /** What decides beside cost: KL, a task's accuracy, or both; `task` by default with a task, `kl` without. */
   readonly objective?: Objective;
-  /** Calibration text file; when absent, prompts and answers of the task, or the model's own continuations of our prompts. */
+  /** Calibration text file; when absent, prompts and answers of the task, the text that comes with the model (`embedded`), or the model's own continuations of our prompts. */
   readonly text?: string;
   /** `compact` by default. */
   readonly mode?: Mode;

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Backend } from "@kvtuner/backend";
 
 import { assertOwnTextIsSampled } from "./calibration/own-text.ts";
+import { defaultText } from "./calibration/default-text.ts";
 import { readText } from "./calibration/text.ts";
 import { textWindows } from "./calibration/windows.ts";
 import { openModel } from "./model/open.ts";
@@ -53,7 +54,8 @@ export const tune = async (options: TuneOptions): Promise<TuneResult> => {
   const study = studyOptions(options);
   const limit = options.limit ?? { kind: "knee" };
   const verifyOn = verifyBackend(options);
-  const text = options.text === undefined ? undefined : readText(options.text);
+  const textPath = options.text ?? (options.task === undefined ? defaultText(options.model, "calibration") : undefined);
+  const text = textPath === undefined ? undefined : readText(textPath);
   const task = options.task === undefined ? undefined : readTask({ ...options, task: options.task });
   if (text === undefined && task === undefined) assertOwnTextIsSampled(study);
   const made = options.out === undefined ? [] : prepareFolder(options.out);

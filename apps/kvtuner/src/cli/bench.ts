@@ -37,7 +37,7 @@ interface BenchFlags {
 export const benchCommand = (terminal: Terminal, signal: AbortSignal): Command =>
   new Command("bench")
     .description("time plans, the float cache and another program on the same model and contexts, in turns")
-    .argument("<model>", "path of a GGUF file, or smollm2 or qwen05")
+    .argument("<model>", "path of a GGUF file, or embedded, smollm2 or qwen05")
     .requiredOption("--plan <list>", "plan files or shorthands like kivi:K4V4,none; ratios are to the first", list)
     .option("--context <list>", "tokens in the cache", numbers, [...DEFAULT_CONTEXTS])
     .option("--threads <n>", "threads of the weights, of packed caches and of the peer, no more than cores", number, 1)

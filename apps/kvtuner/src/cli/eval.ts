@@ -47,7 +47,7 @@ export const evalCommand = (terminal: Terminal, signal: AbortSignal): Command =>
 const evalOptions = (): Command =>
   new Command("eval")
     .description("measure what plans cost and lose, on a text or on tasks")
-    .argument("<model>", "path of a GGUF file, or smollm2 or qwen05")
+    .argument("<model>", "path of a GGUF file, or embedded, smollm2 or qwen05")
     .option("--plan <plans>", "plan files, or shorthands like kivi:K4V2+sinks4 or none, with commas", plans)
     .addOption(new Option("--stream", "read one plan a line on stdin, answer one JSON line each").conflicts(["plan"]))
     .addOption(

@@ -34,7 +34,7 @@ interface RunFlags {
 export const runCommand = (terminal: Terminal, signal: AbortSignal, interrupt: Interrupt): Command =>
   new Command("run")
     .description("generate text with the cache stored as a plan says")
-    .argument("<model>", "path of a GGUF file, or smollm2 or qwen05")
+    .argument("<model>", "path of a GGUF file, or embedded, smollm2 or qwen05")
     .requiredOption("--plan <plan>", "plan file, or shorthand like kivi:K4V2+sinks4 or none")
     .addOption(new Option("--prompt <text>", "text to go on from (default: stdin)").conflicts(["chat"]))
     .option("--chat", "answer line after line of stdin, by the model's chat template")

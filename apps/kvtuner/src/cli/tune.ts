@@ -75,7 +75,7 @@ export const tuneCommand = (terminal: Terminal, signal: AbortSignal): Command =>
 const tuneOptions = (): Command =>
   new Command("tune")
     .description("measure a model's layers and find the plans no other beats; resumes the study in --out")
-    .argument("<model>", "path of a GGUF file, or smollm2 or qwen05 (fetched by `npm run model -- NAME`)")
+    .argument("<model>", "path of a GGUF file, or embedded, smollm2 or qwen05 (fetched by `npm run model -- NAME`)")
     .option("--out <dir>", "study folder (default: studies/MODEL-MODE)")
     .option(
       "--text <file>",

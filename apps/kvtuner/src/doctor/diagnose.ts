@@ -1,6 +1,6 @@
 import { formatBytes } from "@kvtuner/plan";
 
-import { MODEL_NAMES } from "../model/resolve.ts";
+import { FETCHED_MODEL_NAMES } from "../model/resolve.ts";
 import type { Finding } from "./finding.ts";
 import type { Probes, WebGpuAdapterFacts } from "./probes.ts";
 
@@ -156,8 +156,8 @@ const INSTALL_CUDA = "for --backend cuda: npm install @kvtuner/backend-cuda, bes
 
 const models = async (probes: Probes): Promise<Finding[]> => {
   const { folder, models: found = [] } = probes.modelCache();
-  const advice = `npm run model -- ${MODEL_NAMES[0]} in a checkout of KVTuner fetches one; or name a GGUF file by its path`;
-  const meaning = `${MODEL_NAMES.join(" and ")} are looked for in this folder; KVTUNER_HOME moves it`;
+  const advice = `npm run model -- ${FETCHED_MODEL_NAMES[0]} in a checkout of KVTuner fetches one; or name a GGUF file by its path`;
+  const meaning = `${FETCHED_MODEL_NAMES.join(" and ")} are looked for in this folder; KVTUNER_HOME moves it`;
   if (found.length === 0) return [{ name: "models", status: "absent", found: `none in ${folder}`, meaning, advice }];
   const list = found.map(({ name, sizeBytes }) => `${name} (${formatBytes(sizeBytes)})`).join(", ");
   return [{ name: "models", status: "ok", found: `${list} in ${folder}`, meaning }];

@@ -1,19 +1,27 @@
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 
+import { embeddedModelUrl } from "@kvtuner/embedded-model";
 import { KvtunerError } from "@kvtuner/plan";
 
 import { reasonOf } from "../study/reason.ts";
 import { statIfThere } from "../study/stat-if-there.ts";
 import { kvtunerHome } from "./home.ts";
 
+/** The model of `@kvtuner/embedded-model`, which is installed beside this package. */
+export const EMBEDDED = "embedded";
+
 /** Models that `npm run model -- NAME` fetches. */
-export const MODEL_NAMES = ["smollm2", "qwen05"] as const;
+export const FETCHED_MODEL_NAMES = ["smollm2", "qwen05"] as const;
+
+/** What a model may be called instead of giving its path. */
+export const MODEL_NAMES = ["embedded", "smollm2", "qwen05"] as const;
 
 /** A model of {@link MODEL_NAMES}. */
 export type ModelName = (typeof MODEL_NAMES)[number];
 
-/** Whether `text` is the name of a model that can be fetched. */
+/** Whether `text` is the name of a model. */
 export const isModelName = (text: string): text is ModelName => (MODEL_NAMES as readonly string[]).includes(text);
 
 /**
@@ -24,6 +32,7 @@ export const isModelName = (text: string): text is ModelName => (MODEL_NAMES as 
  */
 export const resolveModel = (model: string): string => {
   if (isFile(model)) return readable(model);
+  if (model === EMBEDDED) return fileURLToPath(embeddedModelUrl);
   if (!isModelName(model)) throw new ModelNotFoundKvtunerError(unknownModel(model));
   const path = join(kvtunerHome(), "models", `${model}.gguf`);
   if (isFile(path)) return readable(path);
