@@ -6,7 +6,7 @@ import { root, run } from "./workspace.mjs";
 
 const study = "studies/demo";
 const embedded = "packages/embedded-model";
-const model = `${embedded}/model.gguf`;
+const model = "embedded";
 const tasks = ["recall-6", "recall-24", "recall-48", "chain-4", "chain-10", "copy", "reverse"];
 const kvtuner = (...args) => [process.execPath, "apps/kvtuner/dist/cli.js", ...args];
 const flags = (text) => text.split(" ");
@@ -18,16 +18,8 @@ const step = async (argv) => {
 
 await prepare();
 console.log("Tuning on text of the model's kind, at most 3 bits a number as the paper counts them:\n");
-const text = ["--text", `${embedded}/text/calibration.txt`];
-await step(
-  kvtuner(
-    "tune",
-    model,
-    ...text,
-    ...flags("--mode per-token --windows 4 --evaluations 40 --equivalent-bits 3 --out"),
-    study,
-  ),
-);
+const settings = flags("--mode per-token --windows 4 --evaluations 40 --equivalent-bits 3 --out");
+await step(kvtuner("tune", model, ...settings, study));
 
 const plan = `${study}/plan.json`;
 console.log("\nThe picked plan beside the float cache, 300 prompts each of tasks it was not tuned on:\n");
