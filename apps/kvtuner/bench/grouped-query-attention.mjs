@@ -9,6 +9,7 @@ import { median } from "simple-statistics";
 import { syntheticNumbers } from "../dist/index.js";
 import { exactAttention, relativeError } from "./gqa/exact.mjs";
 import { CACHE_KINDS } from "./gqa/gqa-model.mjs";
+import { newToken } from "./gqa/new-token.mjs";
 import { ourAttention } from "./gqa/ours.mjs";
 import { loadRuntimes, rivalAttention } from "./gqa/rivals.mjs";
 import { markdownTable } from "./shared.mjs";
@@ -28,12 +29,6 @@ const SEED = 3;
 const backend = await createCpuBackend({ threads: 1 });
 const reference = createReferenceBackend();
 const runtimes = await loadRuntimes();
-
-const newToken = ({ queryHeads, kvHeads, headSize }) => ({
-  query: syntheticNumbers(queryHeads, headSize, 11).map((number) => 4 * number),
-  key: syntheticNumbers(kvHeads, headSize, 12),
-  value: syntheticNumbers(kvHeads, headSize, 13),
-});
 
 const assertKernel = async (ours, plan, shape, length, token) => {
   const right = await ourAttention(reference, plan, shape, length, SEED);

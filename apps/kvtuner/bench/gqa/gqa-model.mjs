@@ -16,16 +16,22 @@ export const storedChannels = (kind, headSize) => (CACHE_KINDS[kind].bits === 4 
 export const gqaModel = (kind, { queryHeads, kvHeads, headSize }, capacity) => {
   const { type, attributes } = CACHE_KINDS[kind];
   const cache = { type, dims: [1, kvHeads, capacity, storedChannels(kind, headSize)] };
-  const row = (name, heads) => ({ name, type: "float32", dims: [1, 1, heads * headSize] });
   const scale = (name) => ({ name, type: "float32", dims: [1, kvHeads, 1, headSize] });
-  const scales = kind === "float32" ? [] : ["k_scale", "v_scale"];
+  const scales = kind === "float32" ? [] : ["k_scale", "v_scale"].map(scale);
+  return attentionModel({ queryHeads, kvHeads, headSize, rowType: "float32", cache, scales, attributes });
+};
+
+/** One GroupQueryAttention on one token of each sequence of the batch, rows and cache of the types and sizes that are given. */
+export const attentionModel = ({ queryHeads, kvHeads, headSize, rowType, cache, scales = [], attributes = {} }) => {
+  const [batch] = cache.dims;
+  const row = (name, heads) => ({ name, type: rowType, dims: [batch, 1, heads * headSize] });
   const inputs = [
     row("query", queryHeads),
     row("key", kvHeads),
     row("value", kvHeads),
     { name: "past_key", ...cache },
     { name: "past_value", ...cache },
-    { name: "seqlens_k", type: "int32", dims: [1] },
+    { name: "seqlens_k", type: "int32", dims: [batch] },
     { name: "total_sequence_length", type: "int32", dims: [] },
   ];
   const outputs = [row("output", queryHeads), { name: "present_key", ...cache }, { name: "present_value", ...cache }];
@@ -33,9 +39,9 @@ export const gqaModel = (kind, { queryHeads, kvHeads, headSize }, capacity) => {
   const attention = {
     type: "GroupQueryAttention",
     domain: "com.microsoft",
-    inputs: [...inputs.map(({ name }) => name), ...unused, ...scales],
+    inputs: [...inputs, ...unused, ...scales].map((input) => input.name ?? input),
     outputs: outputs.map(({ name }) => name),
     attributes: { num_heads: queryHeads, kv_num_heads: kvHeads, ...attributes },
   };
-  return onnxModel({ nodes: [attention], inputs: [...inputs, ...scales.map(scale)], outputs });
+  return onnxModel({ nodes: [attention], inputs: [...inputs, ...scales], outputs });
 };

@@ -2,7 +2,7 @@
  * The smallest ONNX writer that the comparison needs: one graph, whose inputs and outputs have names, types and sizes.
  * Protocol buffers by hand, so that the application does not depend on a library for the sake of a benchmark.
  */
-export const ELEMENT = { float32: 1, uint8: 2, int8: 3, int32: 6 };
+export const ELEMENT = { float32: 1, uint8: 2, int8: 3, int32: 6, float16: 10 };
 
 const IR_VERSION = 10;
 const ATTRIBUTE_INT = 2;

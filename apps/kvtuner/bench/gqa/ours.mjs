@@ -1,11 +1,16 @@
 import { Tensor } from "onnxruntime-common";
 import { parseShorthand } from "@kvtuner/plan";
-import { syntheticSnapshot } from "../../dist/index.js";
+import { syntheticSnapshot } from "kvtuner";
+
+/** A cache of one layer under a plan, with `length` tokens in it. */
+export const ourCache = async (backend, plan, shape, length, seed) => {
+  const whole = { shape: { layers: 1, ...shape }, layers: [parseShorthand(plan).layer] };
+  return backend.restoreCache(whole.shape, whole, await syntheticSnapshot(whole, length, seed));
+};
 
 /** One attention layer of ours under a plan, with `length` tokens in its cache. */
 export const ourAttention = async (backend, plan, shape, length, seed) => {
-  const whole = { shape: { layers: 1, ...shape }, layers: [parseShorthand(plan).layer] };
-  const cache = await backend.restoreCache(whole.shape, whole, await syntheticSnapshot(whole, length, seed));
+  const cache = await ourCache(backend, plan, shape, length, seed);
   return {
     name: plan,
     bytes: cache.bytes().total,

@@ -1,0 +1,29 @@
+import { readNumbers } from "./device-rows.mjs";
+import { fillCache, openAttention, storedBytes, storedRows } from "./ort-gpu-cache.mjs";
+import { settled } from "./dawn.mjs";
+
+const PERIOD_TOKENS = 128;
+/** Room for the new token; its rows stay multiples of four bytes, as uploads must be. */
+const ROOM_TOKENS = 16;
+
+/** ONNX Runtime's GroupQueryAttention on the device, with `length` tokens in a cache that is as long as it will ever be. */
+export const ortGpuAttention = async (ort, device, { shape, rowType, cacheBits, length, token, seed }) => {
+  const capacity = length + ROOM_TOKENS;
+  const heads = shape.batch * shape.kvHeads;
+  const rowBytes = storedBytes(shape.headSize, rowType, cacheBits);
+  const rows = await storedRows(ort, device, { shape, rowType, cacheBits, tokens: PERIOD_TOKENS, seed });
+  const attention = await openAttention(ort, device, { shape, rowType, cacheBits, capacity });
+  const extent = { heads, rowBytes, capacity, length };
+  for (const tensor of ["key", "value"]) fillCache(device, attention.past[tensor].gpuBuffer, rows[tensor], extent);
+  const call = attention.call(token, length);
+  return {
+    name: `onnxruntime, ${cacheBits || 8 * (rowBytes / shape.headSize)} bits`,
+    bytes: 2 * heads * length * rowBytes,
+    decode: () => attention.run(call),
+    answer: async () => {
+      await settled(attention.run(call));
+      return readNumbers(device, attention.output.gpuBuffer, rowType, token.query.length);
+    },
+    dispose: () => attention.dispose(),
+  };
+};

@@ -1,0 +1,42 @@
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
+import * as ort from "onnxruntime-web/webgpu";
+import { settled } from "./dawn.mjs";
+
+const wasmFile = createRequire(import.meta.url).resolve("onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm");
+
+/**
+ * ONNX Runtime with its WebGPU provider on a device of ours. It is onnxruntime-web, which runs in Node too: onnxruntime-node has
+ * the provider, but takes neither a device nor `kvCacheQuantizationBits`.
+ */
+export const openOrt = (device) => {
+  copySharedUploads(device.queue);
+  ort.env.wasm.numThreads = 1;
+  ort.env.wasm.wasmPaths = {
+    mjs: new URL("./ort-session-entries.mjs", import.meta.url).href,
+    wasm: pathToFileURL(wasmFile).href,
+  };
+  return ort;
+};
+
+/** A session whose outputs stay on the device, with a cache of 4 or 8 bits, or of numbers as the model has them (0). */
+export const createSession = async (device, model, cacheBits) => {
+  const options = {
+    executionProviders: [{ name: "webgpu", device, validationMode: "disabled" }],
+    preferredOutputLocation: "gpu-buffer",
+    ...(cacheBits > 0 && { logId: `ep.webgpuexecutionprovider.kvCacheQuantizationBits=${cacheBits}` }),
+  };
+  try {
+    return await settled(ort.InferenceSession.create(model, options));
+  } catch (error) {
+    // Exceptions of the WebAssembly come out as addresses.
+    throw error instanceof Error ? error : new Error(`the session is refused (${String(error)})`, { cause: error });
+  }
+};
+
+/** ONNX Runtime uploads out of its shared memory, which Dawn in Node does not take; what it uploads is small. */
+const copySharedUploads = (queue) => {
+  const write = queue.writeBuffer;
+  queue.writeBuffer = (buffer, offset, data, ...range) =>
+    write.call(queue, buffer, offset, data.buffer instanceof SharedArrayBuffer ? new Uint8Array(data) : data, ...range);
+};
