@@ -1,36 +1,15 @@
-import { createRequire } from "node:module";
-import { homedir } from "node:os";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import * as onnxruntimeNode from "onnxruntime-node";
+import * as onnxruntimeWeb from "onnxruntime-web";
 import { CACHE_KINDS, gqaModel, storedChannels } from "./gqa-model.mjs";
 
 const ARRAYS = { float32: Float32Array, int8: Int8Array, uint8: Uint8Array };
-const peers = join(process.env.KVTUNER_HOME || join(homedir(), ".cache", "kvtuner"), "peers");
 
-/** onnxruntime-web, whose WebAssembly runs in Node too; undefined where it is not installed. */
-const loadWeb = async () => {
-  for (const folder of [import.meta.url, join(peers, "package.json")]) {
-    try {
-      const path = createRequire(folder).resolve("onnxruntime-web");
-      const module = await import(pathToFileURL(path).href);
-      const web = module.InferenceSession ? module : module.default;
-      web.env.wasm.numThreads = 1;
-      return web;
-    } catch (error) {
-      if (error.code !== "MODULE_NOT_FOUND") throw error;
-    }
-  }
-  console.error(`onnxruntime-web is left out; to have it: npm install --prefix ${peers} onnxruntime-web@1.30.0`);
-  return undefined;
-};
-
-/** Runtimes to compare with, by name. */
-export const loadRuntimes = async () => {
-  const web = await loadWeb();
+/** Runtimes to compare with, by name; onnxruntime-web's WebAssembly runs in Node too. */
+export const loadRuntimes = () => {
+  onnxruntimeWeb.env.wasm.numThreads = 1;
   return {
     "onnxruntime-node": { ort: onnxruntimeNode, provider: "cpu", modes: ["in place", "output only"] },
-    ...(web && { "onnxruntime-web": { ort: web, provider: "wasm", modes: ["output only"] } }),
+    "onnxruntime-web": { ort: onnxruntimeWeb, provider: "wasm", modes: ["output only"] },
   };
 };
 
