@@ -95,6 +95,7 @@ class DeviceBackend implements CudaBackend, CacheOwner {
   async restoreCache(shape: CacheShape, plan: CachePlan, snapshot: Uint8Array): Promise<KvCache> {
     this.#assertSupported(shape, plan);
     const image = await readSnapshot(snapshot, shape, plan);
+    assertAlive(this.disposed, "backend"); // it may have been disposed of in the meantime
     assertFits(image.length, planBytes(plan, image.length).total, this.capabilities);
     return new StoredCache(this, plan, CudaStore.restore(this.#workspace, plan, image));
   }

@@ -11,7 +11,7 @@ export interface Device {
   download(address: number, numbers: Numbers): void;
   /** Starts a kernel after all that were launched before. */
   launch(launch: Launch): void;
-  /** Gives back what the device holds; memory that was not freed goes with it. */
+  /** Gives back what the device holds; memory that was not freed goes with it. All later calls but `free` throw a DisposedError. */
   dispose(): void;
 }
 

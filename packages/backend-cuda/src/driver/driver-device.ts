@@ -1,4 +1,4 @@
-import { OutOfMemoryError } from "@kvtuner/backend";
+import { assertAlive, OutOfMemoryError } from "@kvtuner/backend";
 import {
   type Device,
   type DeviceDescription,
@@ -104,8 +104,9 @@ export class DriverDevice implements Device {
     this.#modules.set(name, this.#out[0]!);
   }
 
-  /** Other code of the process may have made another context current. */
+  /** Other code of the process may have made another context current. What was disposed of has no context, and no room for arguments. */
   #enter(): void {
+    assertAlive(this.#isDisposed, "backend");
     assertSuccess("cuCtxSetCurrent", this.#driver.cuCtxSetCurrent(this.#context));
   }
 
