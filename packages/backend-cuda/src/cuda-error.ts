@@ -5,6 +5,9 @@ import { KvtunerError } from "@kvtuner/plan";
  *
  * - `CUDA_DRIVER_MISSING`: no driver library can be loaded
  * - `CUDA_DRIVER_TOO_OLD`: the driver knows neither the API nor the kernels' instructions
+ * - `CUDA_DRIVER_STUB`: what was loaded is the toolkit's stub of the driver
+ * - `CUDA_DRIVER_FAILED`: the driver does not start
+ * - `CUDA_DEVICE_BUSY`: another program has the GPU to itself, or no program may use it
  * - `CUDA_NO_DEVICE`: there is no GPU of that index
  * - `CUDA_ARCHITECTURE`: the GPU is older than sm_80, or the compiler does not know it
  * - `CUDA_COMPILER_MISSING`: NVRTC was asked for, and cannot be loaded

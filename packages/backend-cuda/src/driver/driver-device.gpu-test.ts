@@ -44,6 +44,13 @@ describe.skipIf(reason)(`a driver on the CPU${reason ? ` (${reason})` : ""}`, ()
   test.each([
     ["cuInit", 100, "CUDA_NO_DEVICE"],
     ["cuInit", 803, "CUDA_DRIVER_TOO_OLD"],
+    ["cuInit", 34, "CUDA_DRIVER_STUB"],
+    ["cuInit", 36, "CUDA_DRIVER_TOO_OLD"],
+    ["cuInit", 999, "CUDA_DRIVER_FAILED"],
+    ["cuInit", 304, "CUDA_DRIVER_FAILED"],
+    ["cuInit", 802, "CUDA_DRIVER_FAILED"],
+    ["cuDeviceGetCount", 3, "CUDA_DRIVER_FAILED"],
+    ["cuDevicePrimaryCtxRetain", 46, "CUDA_DEVICE_BUSY"],
     ["cuDevicePrimaryCtxRetain", 2, "BACKEND_OUT_OF_MEMORY"],
     ["cuModuleLoadData", 222, "CUDA_DRIVER_TOO_OLD"],
     ["cuModuleLoadData", 209, "CUDA_ARCHITECTURE"],

@@ -11,7 +11,7 @@ import {
 } from "../device/device.ts";
 import type { ArgumentBlock } from "./argument-block.ts";
 import type { DriverFunctions, Handle } from "./driver-functions.ts";
-import { assertSuccess, isOutOfMemory } from "./driver-result.ts";
+import { assertStarted, assertSuccess, isOutOfMemory } from "./driver-result.ts";
 import type { FoundDevice } from "./find-device.ts";
 
 /** A GPU through the driver API: its primary context, its default stream, modules of kernels. */
@@ -39,7 +39,7 @@ export class DriverDevice implements Device {
     this.#device = device;
     this.description = description;
     this.#block = block;
-    assertSuccess("cuDevicePrimaryCtxRetain", driver.cuDevicePrimaryCtxRetain(this.#out, device));
+    assertStarted("cuDevicePrimaryCtxRetain", driver.cuDevicePrimaryCtxRetain(this.#out, device));
     this.#context = this.#out[0]!;
     try {
       this.#enter();

@@ -2,8 +2,10 @@ import { CudaError } from "../cuda-error.ts";
 
 /** Result codes of the driver API that are told apart. Source: cuda.h, enum CUresult. */
 const OUT_OF_MEMORY = 2;
+const STUB_LIBRARY = 34;
+const UNAVAILABLE = 46;
 const NO_DEVICE: readonly number[] = [100, 101];
-const TOO_OLD: readonly number[] = [35, 221, 222, 803, 804];
+const TOO_OLD: readonly number[] = [36, 221, 222, 803, 804];
 const WRONG_ARCHITECTURE: readonly number[] = [200, 209, 218, 300, 301];
 /** Refused before anything ran. */
 const REFUSED: readonly number[] = [1, 3, 4, 201, 400, 500, 701, 720, 801, 802];
@@ -12,30 +14,57 @@ const REFUSED: readonly number[] = [1, 3, 4, 201, 400, 500, 701, 720, 801, 802];
 export const isOutOfMemory = (result: number): boolean => result === OUT_OF_MEMORY;
 
 /**
- * Checks a result of the driver.
+ * Checks a result of the driver before there is a context: nothing can have been lost yet.
+ *
+ * @param call name of the function, for the message
+ * @throws CudaError
+ */
+export const assertStarted = (call: string, result: number): void => {
+  if (result !== 0) throw failure(startCodeOf(result), call, result);
+};
+
+/**
+ * Checks a result of the driver in use.
  *
  * @param call name of the function, for the message
  * @throws CudaError
  */
 export const assertSuccess = (call: string, result: number): void => {
-  if (result !== 0) throw new CudaError(codeOf(result), `${messageOf(result)} (${call} gave ${result})`);
+  if (result !== 0) throw failure(codeOf(result), call, result);
+};
+
+const failure = (code: string, call: string, result: number): CudaError =>
+  new CudaError(code, `${MESSAGES[code]!} (${call} gave ${result})`);
+
+const startCodeOf = (result: number): string => {
+  if (result === STUB_LIBRARY) return "CUDA_DRIVER_STUB";
+  if (result === UNAVAILABLE) return "CUDA_DEVICE_BUSY";
+  return commonCodeOf(result) ?? "CUDA_DRIVER_FAILED";
 };
 
 const codeOf = (result: number): string => {
-  if (isOutOfMemory(result)) return "BACKEND_OUT_OF_MEMORY";
-  if (NO_DEVICE.includes(result)) return "CUDA_NO_DEVICE";
-  if (TOO_OLD.includes(result)) return "CUDA_DRIVER_TOO_OLD";
   if (WRONG_ARCHITECTURE.includes(result)) return "CUDA_ARCHITECTURE";
-  return REFUSED.includes(result) ? "CUDA_LAUNCH_FAILED" : "CUDA_DEVICE_LOST";
+  return commonCodeOf(result) ?? (REFUSED.includes(result) ? "CUDA_LAUNCH_FAILED" : "CUDA_DEVICE_LOST");
 };
 
-const messageOf = (result: number): string => MESSAGES[codeOf(result)]!;
+/** Of results that say the same at any time. */
+const commonCodeOf = (result: number): string | undefined => {
+  if (isOutOfMemory(result)) return "BACKEND_OUT_OF_MEMORY";
+  if (NO_DEVICE.includes(result)) return "CUDA_NO_DEVICE";
+  return TOO_OLD.includes(result) ? "CUDA_DRIVER_TOO_OLD" : undefined;
+};
 
 const MESSAGES: Readonly<Record<string, string>> = {
   BACKEND_OUT_OF_MEMORY:
     "expected room for the kernels on the GPU, its memory is full; end other programs that use it, or choose a coarser plan",
   CUDA_NO_DEVICE:
     "expected an NVIDIA GPU, the driver found none of that index; run nvidia-smi, and look at CUDA_VISIBLE_DEVICES",
+  CUDA_DRIVER_STUB:
+    "expected the driver, the library that was loaded is the toolkit's stub of it, which programs are linked with; take its folder (stubs) out of LD_LIBRARY_PATH, or name the driver's own libcuda.so.1 in the option driver",
+  CUDA_DEVICE_BUSY:
+    "expected a GPU that is free, this one cannot be had now; end the program that has it to itself, look at its compute mode with nvidia-smi -q -d COMPUTE, or choose another device",
+  CUDA_DRIVER_FAILED:
+    "expected the driver to start, it did not; run nvidia-smi, which says more, then start the driver's services (nvidia-fabricmanager where GPUs are linked) or the machine anew",
   CUDA_DRIVER_TOO_OLD:
     "expected a driver that knows the kernels' instructions, got an older one; install driver 580 or later",
   CUDA_ARCHITECTURE:

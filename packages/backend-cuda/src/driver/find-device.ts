@@ -1,7 +1,7 @@
 import { CudaError } from "../cuda-error.ts";
 import type { DeviceDescription } from "../device/device.ts";
 import type { DriverFunctions } from "./driver-functions.ts";
-import { assertSuccess } from "./driver-result.ts";
+import { assertStarted } from "./driver-result.ts";
 
 /** Attributes of cuda.h, enum CUdevice_attribute. */
 const MULTIPROCESSORS = 16;
@@ -40,7 +40,7 @@ const describe = (driver: DriverFunctions, device: number): DeviceDescription =>
   const attribute = (which: number): number =>
     integerOf("cuDeviceGetAttribute", (out) => driver.cuDeviceGetAttribute(out, which, device));
   const memoryBytes = new BigUint64Array(1);
-  assertSuccess("cuDeviceTotalMem", driver.cuDeviceTotalMem_v2(memoryBytes, device));
+  assertStarted("cuDeviceTotalMem", driver.cuDeviceTotalMem_v2(memoryBytes, device));
   return {
     name: nameOf(driver, device),
     architecture: `sm_${attribute(CAPABILITY_MAJOR)}${attribute(CAPABILITY_MINOR)}`,
@@ -52,13 +52,13 @@ const describe = (driver: DriverFunctions, device: number): DeviceDescription =>
 
 const integerOf = (call: string, ask: (out: Int32Array) => number): number => {
   const out = new Int32Array(1);
-  assertSuccess(call, ask(out));
+  assertStarted(call, ask(out));
   return out[0]!;
 };
 
 const nameOf = (driver: DriverFunctions, device: number): string => {
   const letters = new Uint8Array(256);
-  assertSuccess("cuDeviceGetName", driver.cuDeviceGetName(letters, letters.length, device));
+  assertStarted("cuDeviceGetName", driver.cuDeviceGetName(letters, letters.length, device));
   return new TextDecoder().decode(letters.subarray(0, letters.indexOf(0)));
 };
 

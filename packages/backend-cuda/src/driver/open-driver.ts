@@ -1,6 +1,6 @@
 import { CudaError } from "../cuda-error.ts";
 import { type DriverFunctions, driverFunctions } from "./driver-functions.ts";
-import { assertSuccess } from "./driver-result.ts";
+import { assertStarted } from "./driver-result.ts";
 import { loadLibrary } from "./load-library.ts";
 
 /** CUDA 12.0: what the functions that are used need. */
@@ -13,14 +13,14 @@ const libraryNames = (): readonly string[] =>
  * Loads and initializes the driver.
  *
  * @param path of the driver library; where the system finds it without one
- * @throws CudaError `CUDA_DRIVER_MISSING`, `CUDA_DRIVER_TOO_OLD` or `CUDA_NO_DEVICE`
+ * @throws CudaError `CUDA_DRIVER_MISSING`, `CUDA_DRIVER_TOO_OLD`, `CUDA_DRIVER_STUB`, `CUDA_DRIVER_FAILED` or `CUDA_NO_DEVICE`
  */
 export const openDriver = async (path?: string): Promise<DriverFunctions> => {
   const names = path === undefined ? libraryNames() : [path];
   const library = await loadLibrary(names);
   if ("length" in library) throw missing(names, library[0]);
   const driver = functionsOf(library);
-  assertSuccess("cuInit", driver.cuInit(0));
+  assertStarted("cuInit", driver.cuInit(0));
   assertVersion(driver);
   return driver;
 };
@@ -35,7 +35,7 @@ const functionsOf = (library: Parameters<typeof driverFunctions>[0]): DriverFunc
 
 const assertVersion = (driver: DriverFunctions): void => {
   const version = new Int32Array(1);
-  assertSuccess("cuDriverGetVersion", driver.cuDriverGetVersion(version));
+  assertStarted("cuDriverGetVersion", driver.cuDriverGetVersion(version));
   if (version[0]! < OLDEST_VERSION) throw tooOld(`one for CUDA ${versionText(version[0]!)}`);
 };
 
