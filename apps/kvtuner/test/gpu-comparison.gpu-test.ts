@@ -10,7 +10,7 @@ setFlagsFromString("--no-wasm-dynamic-tiering");
 
 it("compares ours with onnxruntime's attention on one device, both held against the reference", async (context) => {
   const printed: string[] = [];
-  const sizes = ["--length", "200", "--batch", "2", "--shape", "4/2/32", "--rounds", "1", "--calls", "1"];
+  const sizes = ["--length", "200", "--batch", "2", "--shape", "4/2/64", "--rounds", "1", "--calls", "1"];
   const rows = await compareOnGpu([...sizes, "--plans", "none,kivi:K4V2"], (text) => printed.push(text));
   if (!rows && !process.env["KVTUNER_VULKAN"]) return context.skip("no Vulkan driver");
   expect(rows?.refused).toEqual([]);
