@@ -27,7 +27,10 @@ let opened;
 export const compareOnGpu = async (words, print) => {
   const options = optionsOf(words);
   opened = await openDevice();
-  if (!opened) return print("skipped: this machine has no WebGPU adapter");
+  if (!opened) {
+    print("skipped: this machine has no WebGPU adapter");
+    return undefined;
+  }
   const sides = await openSides(opened);
   headlines(opened.info, sides, options).forEach((line) => print(line));
   const { variants, refused } = await openVariants({ ...options, ...sides });
