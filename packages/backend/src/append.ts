@@ -81,11 +81,7 @@ export class OutOfMemoryError extends KvtunerError {
 
   /** @param options what is full, "a cache" without it */
   constructor(neededBytes: number, limitBytes: number, options: OutOfMemoryOptions = {}) {
-    super(
-      "BACKEND_OUT_OF_MEMORY",
-      `expected ${options.what ?? "a cache"} of at most ${limitBytes} bytes, this call needs ${neededBytes}; choose a coarser plan, a shorter text, or allow more`,
-      options,
-    );
+    super("BACKEND_OUT_OF_MEMORY", outOfMemoryMessage(neededBytes, limitBytes, options), options);
     this.name = "OutOfMemoryError";
     this.neededBytes = neededBytes;
     this.limitBytes = limitBytes;
@@ -96,5 +92,20 @@ export class OutOfMemoryError extends KvtunerError {
 export interface OutOfMemoryOptions {
   /** What is full, with its article. */
   readonly what?: string;
+  /** `neededBytes` are asked for on top of what is taken already, and may be few; without it they are all that is asked for. */
+  readonly isFull?: boolean;
+  /** What the backend holds of `limitBytes`, where `isFull`; others may hold the rest. */
+  readonly heldBytes?: number;
   readonly cause?: unknown;
 }
+
+const outOfMemoryMessage = (
+  neededBytes: number,
+  limitBytes: number,
+  { what = "a cache", isFull = false, heldBytes }: OutOfMemoryOptions,
+): string => {
+  if (!isFull)
+    return `expected ${what} of at most ${limitBytes} bytes, this call needs ${neededBytes}; choose a coarser plan, a shorter text, or allow more`;
+  const held = heldBytes === undefined ? "" : `: this backend holds ${heldBytes} of ${limitBytes} bytes`;
+  return `expected room for ${neededBytes} more bytes in ${what}, which has none left${held}; choose a coarser plan or a shorter text, dispose of other caches, or end other programs that use it`;
+};

@@ -24,8 +24,8 @@ export class DriverDevice implements Device {
   readonly #kernels = new Map<KernelName, Handle>();
   readonly #block: ArgumentBlock;
   readonly #out = new BigUint64Array(1);
-  /** Addresses; the context may outlive this device, for others of the process may hold it. */
-  readonly #allocated = new Set<number>();
+  /** Bytes by address; the context may outlive this device, for others of the process may hold it. */
+  readonly #allocated = new Map<number, number>();
   #isDisposed = false;
 
   /** @param images of modules, as the driver loads them: a binary for the architecture, or PTX that ends with 0 */
@@ -53,13 +53,10 @@ export class DriverDevice implements Device {
   allocate(sizeBytes: number): DeviceMemory {
     this.#enter();
     const result = this.#driver.cuMemAlloc_v2(this.#out, sizeBytes);
-    if (isOutOfMemory(result))
-      throw new OutOfMemoryError(sizeBytes, this.description.memoryBytes, {
-        what: `the memory of ${this.description.name}`,
-      });
+    if (isOutOfMemory(result)) throw this.#full(sizeBytes);
     assertSuccess("cuMemAlloc", result);
     const address = Number(this.#out[0]);
-    this.#allocated.add(address);
+    this.#allocated.set(address, sizeBytes);
     return { address, sizeBytes };
   }
 
@@ -92,11 +89,18 @@ export class DriverDevice implements Device {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
     this.#driver.cuCtxSetCurrent(this.#context);
-    for (const address of this.#allocated) this.#driver.cuMemFree_v2(address);
+    for (const address of this.#allocated.keys()) this.#driver.cuMemFree_v2(address);
     this.#allocated.clear();
     for (const module of this.#modules.values()) this.#driver.cuModuleUnload(module);
     this.#driver.cuDevicePrimaryCtxRelease_v2(this.#device);
     this.#block.free();
+  }
+
+  #full(sizeBytes: number): OutOfMemoryError {
+    const { name, memoryBytes } = this.description;
+    let heldBytes = 0;
+    for (const bytes of this.#allocated.values()) heldBytes += bytes;
+    return new OutOfMemoryError(sizeBytes, memoryBytes, { what: `the memory of ${name}`, isFull: true, heldBytes });
   }
 
   #load(name: ModuleName, image: Uint8Array): void {
