@@ -40,6 +40,9 @@ export type CachePlan = Pick<Plan, "layers" | "shape">;
  * (LayerOrderError). `snapshot` and `retune` need all layers to hold the same tokens. A call that throws leaves the cache as
  * it was: TensorError for tensors that do not fit, and for NaN, infinity and keys or values that float16 cannot hold;
  * CacheFullError beyond `maxTokens`; OutOfMemoryError beyond `maxCacheBytes`.
+ *
+ * Calls of one cache that are made at once are taken in the order in which they were made, as if each had been waited for;
+ * what waits when the cache or its backend is disposed of is a DisposedError. The tensors of a call belong to it until it ends.
  */
 export interface KvCache extends Attention {
   readonly shape: CacheShape;
@@ -53,6 +56,7 @@ export interface KvCache extends Attention {
    * so. The cache may then take more bytes than before. An error leaves it as it was.
    *
    * @throws TruncateError when `length` is no whole number from 0 to `this.length`
+   * @throws CallUnderWayError while another call is under way, where the cache cannot do without waiting
    * @throws OutOfMemoryError when what is kept takes more than `maxCacheBytes`
    */
   truncate(length: number): void;

@@ -20,4 +20,5 @@ export { readSnapshot, SnapshotError } from "./snapshot/read-snapshot.ts";
 export { ImageError, writeSnapshot } from "./snapshot/write-snapshot.ts";
 export { StoredCache } from "./stored-cache.ts";
 export { assertTruncate, roundDecoded, TruncateError } from "./truncation.ts";
+export { CallUnderWayError, Turns } from "./turns.ts";
 export { UnsupportedSchemeError } from "./unsupported-scheme.ts";

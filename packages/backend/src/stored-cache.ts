@@ -11,12 +11,14 @@ import { assertPlanSupported } from "./plan-support.ts";
 import { assertCoarser } from "./retune-check.ts";
 import { writeSnapshot } from "./snapshot/write-snapshot.ts";
 import { assertTruncate } from "./truncation.ts";
+import { Turns } from "./turns.ts";
 
-/** A cache that checks what it is asked for, and leaves the numbers to a store. */
+/** A cache that checks what it is asked for, and leaves the numbers to a store, which is asked for one thing at a time. */
 export class StoredCache implements KvCache {
   readonly shape: CacheShape;
   readonly #owner: CacheOwner;
   readonly #store: CacheStore;
+  readonly #turns: Turns = new Turns();
   #plan: CachePlan;
   /** Bytes that all layers take, kept up to date so that a call need not count them. */
   #totalBytes: number;
@@ -41,45 +43,59 @@ export class StoredCache implements KvCache {
     return this.#store.bytes();
   }
 
-  async attend(layer: number, query: Tensor, key: Tensor, value: Tensor): Promise<Tensor> {
-    this.#assertAlive();
-    const deviceTensors = this.#store.attendTensors !== undefined;
-    const tokens = attendTokens(this.shape, layer, query, key, value, { deviceTensors });
-    const addedBytes = this.#addedBytes(layer, tokens);
-    const output = await this.#output(layer, tokens, query, key, value);
-    this.#totalBytes += addedBytes;
-    return output;
+  attend(layer: number, query: Tensor, key: Tensor, value: Tensor): Promise<Tensor> {
+    return this.#inTurn(async () => {
+      const deviceTensors = this.#store.attendTensors !== undefined;
+      const tokens = attendTokens(this.shape, layer, query, key, value, { deviceTensors });
+      const addedBytes = this.#addedBytes(layer, tokens);
+      const output = await this.#output(layer, tokens, query, key, value);
+      this.#totalBytes += addedBytes;
+      return output;
+    });
   }
 
   truncate(length: number): void {
-    assertTruncate(this.length, length);
+    const current = this.length;
+    this.#turns.assertNone("truncate()");
+    assertTruncate(current, length);
     const { total } = planBytes(this.#plan, length);
     assertFits(length, total, this.#owner.capabilities);
     this.#store.truncate(length);
     this.#totalBytes = total;
   }
 
-  async retune(plan: CachePlan): Promise<void> {
-    this.#assertAlive();
-    const { name, capabilities } = this.#owner;
-    assertPlanSupported(name, capabilities, this.shape, plan);
-    assertCoarser(this.#plan, plan, evenLength(this.#store.lengths()));
-    await this.#store.retune(plan);
-    this.#assertAlive();
-    this.#plan = plan;
-    this.#totalBytes = this.#store.bytes().total;
+  retune(plan: CachePlan): Promise<void> {
+    return this.#inTurn(async () => {
+      const { name, capabilities } = this.#owner;
+      assertPlanSupported(name, capabilities, this.shape, plan);
+      assertCoarser(this.#plan, plan, evenLength(this.#store.lengths()));
+      await this.#store.retune(plan);
+      this.#plan = plan;
+      this.#totalBytes = this.#store.bytes().total;
+    });
   }
 
-  async snapshot(): Promise<Uint8Array> {
-    this.#assertAlive();
-    const { layers } = this.#plan;
-    const length = evenLength(this.#store.lengths());
-    return writeSnapshot({ shape: this.shape, layers, length, tensors: await this.#store.images() });
+  snapshot(): Promise<Uint8Array> {
+    return this.#inTurn(async () => {
+      const { layers } = this.#plan;
+      const length = evenLength(this.#store.lengths());
+      return writeSnapshot({ shape: this.shape, layers, length, tensors: await this.#store.images() });
+    });
   }
 
   async dispose(): Promise<void> {
     this.#disposed = true;
-    await this.#store.clear();
+    await this.#turns.take(async () => this.#store.clear());
+  }
+
+  /** A call that waited may find the cache disposed of, and one that ended its backend, which then gave it nothing. */
+  #inTurn<Result>(call: () => Promise<Result>): Promise<Result> {
+    return this.#turns.take(async () => {
+      this.#assertAlive();
+      const result = await call();
+      assertAlive(this.#owner.disposed, "backend");
+      return result;
+    });
   }
 
   #assertAlive(): void {

@@ -1,6 +1,7 @@
 import type { Law } from "./law.ts";
 import { appendCostLaw } from "./laws/append-cost.ts";
 import { bytesLaw } from "./laws/bytes.ts";
+import { callsAtOnceLaw } from "./laws/calls-at-once.ts";
 import { capabilitiesLaw } from "./laws/capabilities.ts";
 import { disposeLaw } from "./laws/dispose.ts";
 import { farOutLaw } from "./laws/far-out.ts";
@@ -46,6 +47,7 @@ export type LawName =
   | "new-process"
   | "foreign-snapshot"
   | "two-caches"
+  | "calls-at-once"
   | "dispose"
   | "limits"
   | "append-cost"
@@ -73,6 +75,7 @@ export const LAWS: Readonly<Record<LawName, Law>> = {
   "new-process": newProcessLaw,
   "foreign-snapshot": foreignSnapshotLaw,
   "two-caches": twoCachesLaw,
+  "calls-at-once": callsAtOnceLaw,
   dispose: disposeLaw,
   limits: limitsLaw,
   "append-cost": appendCostLaw,

@@ -1,4 +1,5 @@
 import { type CacheShape, planBytes } from "@kvtuner/plan";
+import type { Tensor } from "onnxruntime-common";
 import type { CachePlan, KvCache } from "../../backend.ts";
 import { readSnapshot } from "../../snapshot/read-snapshot.ts";
 import type { Subject } from "../backend-under-test.ts";
@@ -53,7 +54,11 @@ export class CheckedCache {
 
   /** One call in one layer. */
   async attend(layer: number, call: CallNumbers, compared: number = call.tokens): Promise<void> {
-    const output = await this.cache.attend(layer, ...callTensors(call));
+    await this.compare(layer, call, await this.cache.attend(layer, ...callTensors(call)), compared);
+  }
+
+  /** Takes a call into the oracle, and compares the output that it gave. */
+  async compare(layer: number, call: CallNumbers, output: Tensor, compared: number = call.tokens): Promise<void> {
     const got = await outputNumbers(output, this.oracle.shape, call.tokens);
     this.oracle = appended(this.oracle, layer, call.key, call.value);
     const skipped = (got.length / call.tokens) * (call.tokens - compared);
@@ -65,8 +70,13 @@ export class CheckedCache {
 
   truncate(length: number): void {
     this.cache.truncate(length);
-    this.oracle = truncated(this.oracle, length);
+    this.oracle = this.truncatedOracle(length);
     this.assertCounts();
+  }
+
+  /** The oracle as it is after a truncate. */
+  truncatedOracle(length: number): OracleCache {
+    return truncated(this.oracle, length);
   }
 
   async retune(plan: CachePlan): Promise<void> {

@@ -15,10 +15,14 @@ export const assertRefused = async (
     );
   assertLaw(caught !== undefined, `expected ${what} to be refused with ${codes.join(" or ")}, it was taken`);
   assertLaw(
-    KvtunerError.isInstance(caught) && codes.includes(caught.code) && caught.message.length > 0,
+    isRefusal(caught, codes),
     `expected ${what} to be refused with ${codes.join(" or ")}, got ${codeOf(caught)}: ${textOf(caught)}`,
   );
   return caught;
 };
+
+/** Whether an error has one of the codes, and a message. */
+export const isRefusal = (error: unknown, codes: readonly string[]): error is KvtunerError =>
+  KvtunerError.isInstance(error) && codes.includes(error.code) && error.message.length > 0;
 
 const codeOf = (error: unknown): string => (KvtunerError.isInstance(error) ? error.code : "no code");

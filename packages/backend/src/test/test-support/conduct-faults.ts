@@ -9,6 +9,22 @@ const onlyOneCache = (inner: Backend): Partial<Backend> => {
   return { createCache: (shape, plan) => (only ??= inner.createCache(shape, plan)) };
 };
 
+/** Some calls begin only when the program has nothing else to do. */
+const late = (inner: KvCache, isLate: (count: number) => boolean): KvCache["attend"] => {
+  let count = 0;
+  return async (...call) => {
+    if (isLate(count++)) await idle();
+    return inner.attend(...call);
+  };
+};
+
+const idle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+const afterAll = (inner: KvCache) => async (): Promise<Uint8Array> => {
+  await idle();
+  return inner.snapshot();
+};
+
 /** Mistakes in what is refused, kept apart and given back. */
 export const CONDUCT_FAULTS: readonly Fault[] = [
   {
@@ -105,6 +121,18 @@ export const CONDUCT_FAULTS: readonly Fault[] = [
     mistake: "has one cache for all",
     says: /expected/,
     wrapping: { backend: onlyOneCache },
+  },
+  {
+    law: "calls-at-once",
+    mistake: "takes calls as they come to be ready",
+    says: /expected call \d of those made at once to be taken, got/,
+    wrapping: { cache: (inner) => ({ attend: late(inner, (count) => count % 2 === 0) }) },
+  },
+  {
+    law: "calls-at-once",
+    mistake: "truncates under a call",
+    says: /expected/,
+    wrapping: { cache: (inner) => ({ attend: late(inner, () => true), snapshot: afterAll(inner) }) },
   },
   {
     law: "dispose",

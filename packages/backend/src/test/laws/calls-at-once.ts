@@ -1,0 +1,104 @@
+import type { Tensor } from "onnxruntime-common";
+import { readSnapshot } from "../../snapshot/read-snapshot.ts";
+import { withSubject } from "../backend-under-test.ts";
+import { assertLaw, type Law, textOf } from "../law.ts";
+import { oracleImage } from "../oracle/oracle-image.ts";
+import { CheckedCache } from "../rig/checked-cache.ts";
+import type { CallNumbers } from "../rig/random-rows.ts";
+import { assertRefused, isRefusal } from "../rig/refusals.ts";
+import { planOf, sampleLayers, smallShape } from "../rig/samples.ts";
+import { assertSameImage } from "../rig/same-image.ts";
+import { callTensors } from "../rig/tensors.ts";
+
+/** Whoever does not wait gets what whoever waits gets, or a refusal. */
+export const callsAtOnceLaw: Law = {
+  name: "takes calls made at once in turn, and stays whole under a truncate or dispose that does not wait for them",
+  check: (options) =>
+    withSubject(options, async (subject) => {
+      const shape = smallShape(subject);
+      const plan = planOf(shape, ...sampleLayers(subject));
+      const checked = await CheckedCache.create(subject, shape, plan);
+      const other = await CheckedCache.create(subject, shape, plan, 2);
+      for (const cache of [checked, other]) await cache.append(50, 1);
+      await checkTurns(checked);
+      await checkTruncate(checked);
+      await checkDispose(checked, "cache", () => checked.cache.dispose());
+      await checkDispose(other, "backend", () => subject.backend.dispose());
+    }),
+};
+
+/** Two calls a layer and a snapshot, none of which waits for another. */
+const checkTurns = async (checked: CheckedCache): Promise<void> => {
+  const { shape, plan } = checked.oracle;
+  const calls = [60, 1].flatMap((tokens) =>
+    Array.from({ length: shape.layers }, (_, layer) => ({ layer, call: checked.nextCall(tokens) })),
+  );
+  const outputs = Promise.allSettled(calls.map(({ layer, call }) => checked.cache.attend(layer, ...callTensors(call))));
+  const [snapshot] = await Promise.allSettled([checked.cache.snapshot()]);
+  const settled = await outputs;
+  for (const [index, { layer, call }] of calls.entries())
+    await checked.compare(layer, call, valueOf(settled[index]!, `call ${index} of those made at once`));
+  const bytes = valueOf(snapshot, "a snapshot behind calls that are under way");
+  assertSameImage(await readSnapshot(bytes, shape, plan), oracleImage(checked.oracle));
+  await checked.append(1);
+};
+
+const valueOf = <Value>(result: PromiseSettledResult<Value>, what: string): Value => {
+  assertLaw(result.status === "fulfilled", `expected ${what} to be taken, got ${textOf(refusalOf(result))}`);
+  return result.value;
+};
+
+const refusalOf = (result: PromiseSettledResult<unknown>): unknown =>
+  result.status === "rejected" ? result.reason : undefined;
+
+/** Truncates behind a call: refused while that is under way, and otherwise as if it had been waited for. */
+const checkTruncate = async (checked: CheckedCache): Promise<void> => {
+  const { call, output } = await lastCall(checked, 3);
+  const isTaken = takesTruncate(checked, 20);
+  const [result] = await Promise.allSettled([output]);
+  await checked.compare(checked.oracle.shape.layers - 1, call, valueOf(result, "a call before truncate()"));
+  if (isTaken) checked.oracle = checked.truncatedOracle(20);
+  checked.assertCounts();
+  await checked.append(30, 1);
+  await checked.assertStored();
+};
+
+const takesTruncate = (checked: CheckedCache, length: number): boolean => {
+  try {
+    checked.cache.truncate(length);
+    return true;
+  } catch (error) {
+    const isRightRefusal = isRefusal(error, ["BACKEND_CALL_UNDER_WAY"]);
+    assertLaw(
+      isRightRefusal,
+      `expected truncate() to be taken or refused as a call is under way, got ${textOf(error)}`,
+    );
+    return false;
+  }
+};
+
+/** Goes away behind a call, which gives the right output or is refused. */
+const checkDispose = async (checked: CheckedCache, what: string, dispose: () => Promise<void>): Promise<void> => {
+  const { call, output } = await lastCall(checked, 2);
+  const late = checked.cache.snapshot();
+  const gone = dispose();
+  const [result, lateResult] = await Promise.allSettled([output, late]);
+  await gone;
+  for (const one of [result, lateResult])
+    if (one.status === "rejected")
+      await assertRefused(`a call of a ${what} that is disposed of meanwhile`, ["BACKEND_DISPOSED"], () => {
+        throw one.reason;
+      });
+  if (result.status === "fulfilled") await checked.compare(checked.oracle.shape.layers - 1, call, result.value);
+};
+
+/** Tokens in all layers; the call of the last layer is not waited for. */
+const lastCall = async (
+  checked: CheckedCache,
+  tokens: number,
+): Promise<{ readonly call: CallNumbers; readonly output: Promise<Tensor> }> => {
+  const last = checked.oracle.shape.layers - 1;
+  for (let layer = 0; layer < last; layer++) await checked.attend(layer, checked.nextCall(tokens));
+  const call = checked.nextCall(tokens);
+  return { call, output: checked.cache.attend(last, ...callTensors(call)) };
+};
