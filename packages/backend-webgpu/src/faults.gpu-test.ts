@@ -89,7 +89,12 @@ describe.skipIf(skipped)(`a backend${skipped ? ` (${skipped})` : ""}`, () => {
 
 /** The same device, but for the largest binding that it says it takes. */
 const withSmallBindings = (whole: GPUDevice, maxStorageBufferBindingSize: number): GPUDevice =>
-  alteredDevice(whole, { limits: { maxBufferSize: whole.limits.maxBufferSize, maxStorageBufferBindingSize } });
+  alteredDevice(whole, { limits: { ...limitsOf(whole), maxStorageBufferBindingSize } });
+
+const limitsOf = ({ limits: { maxBufferSize, maxComputeWorkgroupsPerDimension } }: GPUDevice) => ({
+  maxBufferSize,
+  maxComputeWorkgroupsPerDimension,
+});
 
 const largestDifference = (a: Float32Array, b: Float32Array): number =>
   a.reduce((largest, number, index) => Math.max(largest, Math.abs(number - b[index]!)), 0);

@@ -5,6 +5,7 @@ import { BindGroups, PARAMETER_BYTES } from "./bind-groups.ts";
 import type { Buffer } from "./buffer.ts";
 import { type GpuCounters, noCounts } from "./counters.ts";
 import { DeviceLoss } from "./device-loss.ts";
+import { type GpuLimits, gpuLimits } from "./gpu-limits.ts";
 import type { Kernel } from "./kernel.ts";
 import { type KernelLibrary, libraryOf } from "./kernel-library.ts";
 import { OutputTensors } from "./output-tensors.ts";
@@ -17,6 +18,7 @@ import { Workspace } from "./workspace.ts";
 export class Engine {
   readonly device: GPUDevice;
   readonly variant: Variant;
+  readonly limits: GpuLimits;
   readonly counters: GpuCounters = noCounts();
   readonly loss: DeviceLoss;
   readonly sheet: ParameterSheet;
@@ -30,6 +32,7 @@ export class Engine {
   constructor(device: GPUDevice, variant: Variant) {
     this.device = device;
     this.variant = variant;
+    this.limits = gpuLimits(device);
     this.loss = new DeviceLoss(device);
     this.#library = libraryOf(device);
     this.#parameters = this.#wrap(SHEET_ROWS * PARAMETER_BYTES, UNIFORM | COPY_TARGET);
@@ -38,12 +41,6 @@ export class Engine {
     this.staging = new Staging(this);
     this.outputs = new OutputTensors(this);
     this.workspace = new Workspace(this);
-  }
-
-  /** The most bytes of one binding of a kernel. */
-  get maxBindingBytes(): number {
-    const { maxStorageBufferBindingSize, maxBufferSize } = this.device.limits;
-    return Math.min(maxStorageBufferBindingSize, maxBufferSize);
   }
 
   /** Compiles what is missing. */
@@ -76,12 +73,12 @@ export class Engine {
   }
 
   /**
-   * A new buffer of a cache, all of which kernels see at once.
+   * A new buffer, all of which kernels see at once.
    *
    * @throws OutOfMemoryError `BACKEND_OUT_OF_MEMORY` when the device has no room, or no kernel sees so much
    */
   async createBound(sizeBytes: number): Promise<Buffer> {
-    const most = this.maxBindingBytes;
+    const most = this.limits.maxBindingBytes;
     if (sizeBytes > most) throw new OutOfMemoryError(sizeBytes, most, { what: "a binding of the GPU" });
     return this.createBuffer(sizeBytes);
   }

@@ -1,9 +1,23 @@
 import type { CacheShape } from "@kvtuner/plan";
 import type { Buffer } from "./buffer.ts";
 import type { Engine } from "./engine.ts";
+import type { GpuLimits } from "./gpu-limits.ts";
 
-/** Tokens that are taken at a time. */
+/** Tokens that are taken at a time, at most. */
 export const PIECE_TOKENS = 128;
+
+/** Tokens of a shape that are taken at a time: no more than a kernel sees of `inputs`, or `reduce` has workgroups for. */
+export const pieceTokens = (shape: CacheShape, { maxBindingBytes, maxGroups }: GpuLimits): number => {
+  const fitting = Math.min(
+    Math.floor(maxBindingBytes / inputBytes(shape, 1)),
+    Math.floor(maxGroups / shape.queryHeads),
+  );
+  return Math.max(1, Math.min(PIECE_TOKENS, fitting));
+};
+
+/** Bytes of the rows of some tokens, queries twice. */
+const inputBytes = ({ queryHeads, kvHeads, headSize }: CacheShape, tokens: number): number =>
+  8 * tokens * headSize * (queryHeads + kvHeads);
 
 /** Buffers that all calls of a device take turns with. */
 const NAMES = ["inputs", "rows", "partials", "statistics", "outputs"] as const;
@@ -31,13 +45,17 @@ export class Workspace {
     return this.#buffers.get(name)!;
   }
 
-  /** Makes the buffers large enough for a shape, and so many partial sums of query vectors. */
+  /**
+   * Makes the buffers large enough for a shape, and so many partial sums of query vectors.
+   *
+   * @throws OutOfMemoryError `BACKEND_OUT_OF_MEMORY` when the device has no room, or no kernel sees so much
+   */
   async reserve(shape: CacheShape, partialVectors: number): Promise<void> {
     const { queryHeads, kvHeads, headSize } = shape;
-    const rowBytes = 4 * PIECE_TOKENS * headSize;
-    await this.#grow("inputs", rowBytes * (2 * queryHeads + 2 * kvHeads));
-    await this.#grow("rows", rowBytes * kvHeads);
-    await this.#grow("outputs", rowBytes * queryHeads);
+    const tokens = pieceTokens(shape, this.#engine.limits);
+    await this.#grow("inputs", inputBytes(shape, tokens));
+    await this.#grow("rows", 4 * PIECE_TOKENS * headSize * kvHeads);
+    await this.#grow("outputs", 4 * tokens * headSize * queryHeads);
     await this.#grow("partials", 4 * headSize * partialVectors);
     await this.#grow("statistics", 8 * partialVectors);
   }
@@ -50,7 +68,8 @@ export class Workspace {
 
   async #grow(name: BufferName, sizeBytes: number): Promise<void> {
     if ((this.#buffers.get(name)?.sizeBytes ?? 0) >= sizeBytes) return;
-    const grown = await this.#engine.createBuffer(2 ** Math.ceil(Math.log2(sizeBytes)));
+    const rounded = Math.min(2 ** Math.ceil(Math.log2(sizeBytes)), this.#engine.limits.maxBindingBytes);
+    const grown = await this.#engine.createBound(Math.max(sizeBytes, rounded));
     // Another call may have been faster.
     const old = this.#buffers.get(name);
     if (old && old.sizeBytes >= grown.sizeBytes) return this.#engine.destroy(grown);
@@ -60,8 +79,9 @@ export class Workspace {
 }
 
 /** Places of the rows of a piece. */
-export const inputPlaces = ({ queryHeads, kvHeads, headSize }: CacheShape): InputPlaces => {
-  const query = PIECE_TOKENS * queryHeads * headSize;
-  const key = PIECE_TOKENS * kvHeads * headSize;
+export const inputPlaces = (shape: CacheShape, limits: GpuLimits): InputPlaces => {
+  const tokens = pieceTokens(shape, limits);
+  const query = tokens * shape.queryHeads * shape.headSize;
+  const key = tokens * shape.kvHeads * shape.headSize;
   return { query: 0, rotatedQuery: query, key: 2 * query, value: 2 * query + key };
 };

@@ -7,8 +7,8 @@ import { writeRows } from "./write-rows.ts";
 
 /** Appends the tokens of a piece, whose rows are in the workspace's inputs, and encodes the blocks that they fill. */
 export const appendPiece = (work: Work, tokens: number): void => {
-  const { layer } = work;
-  const places = inputPlaces(layer.shape);
+  const { engine, layer } = work;
+  const places = inputPlaces(layer.shape, engine.limits);
   appendTensor(work, layer.key, places.key, tokens);
   appendTensor(work, layer.value, places.value, tokens);
   if (layer.length === 0 && layer.key.format.isRotated) rotateMiddle(work);

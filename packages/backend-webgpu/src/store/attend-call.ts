@@ -1,7 +1,8 @@
 import { Commands } from "../device/commands.ts";
 import type { Engine } from "../device/engine.ts";
 import { appendPiece } from "./append-piece.ts";
-import { attendPiece, type AttendPlan, eachPiece, planAttention, plannedSources } from "./attend-piece.ts";
+import { attendPiece } from "./attend-piece.ts";
+import { type AttendPlan, plannedSources, planPieces } from "./attend-plan.ts";
 import type { GpuLayer } from "./gpu-layer.ts";
 import type { RowsOfCall } from "./uploaded-rows.ts";
 import { workOn } from "./work.ts";
@@ -22,8 +23,7 @@ export const attendCall = async (
 ): Promise<void> => {
   engine.loss.assertThere();
   await layer.reserve(engine, layer.length + tokens);
-  const plans: AttendPlan[] = [];
-  eachPiece(tokens, (first, count) => plans.push(planAttention(layer, layer.length + first, count)));
+  const plans = planPieces(layer, tokens, engine.limits);
   await engine.prepare(plans.flatMap((plan) => plannedSources(plan, engine.variant)));
   await engine.workspace.reserve(layer.shape, Math.max(...plans.map((plan) => partialVectors(layer, plan))));
   for (const plan of plans) attendPlan(engine, layer, plan, rows, target, plan.position - plans[0]!.position);

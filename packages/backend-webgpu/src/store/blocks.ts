@@ -36,7 +36,7 @@ const wordsOf = (format: TensorFormat, { kvHeads }: BlockSizes): number => block
 
 /** A block behind those there are. */
 export const createBlock = async (engine: Engine, first: number, sizes: BlockSizes): Promise<Block> => {
-  const tokens = nextTokens(first, sizes, engine.maxBindingBytes);
+  const tokens = nextTokens(first, sizes, engine.limits.maxBindingBytes);
   const create = (format: TensorFormat): Promise<Buffer> =>
     engine.createBound(4 * blockWords(format, sizes.kvHeads, tokens));
   const key = await create(sizes.key);

@@ -1,35 +1,15 @@
-import { type CacheShape, layerScheme, type LayerScheme, planBytes } from "@kvtuner/plan";
+import { type CacheShape, layerScheme, planBytes } from "@kvtuner/plan";
 import { describe, expect, it } from "vitest";
-import type { Buffer } from "../device/buffer.ts";
-import { type AttendPlan, planAttention } from "./attend-piece.ts";
-import { nextTokens } from "./blocks.ts";
-import { GpuLayer, type GpuTensor } from "./gpu-layer.ts";
-import { exactFormat, groupTokens, type TensorFormat, tensorFormat, TILE_TOKENS } from "./tensor-format.ts";
+import { plannedLayer } from "../test-support/planned-layer.ts";
+import { type AttendPlan, planAttention } from "./attend-plan.ts";
+import type { GpuLayer } from "./gpu-layer.ts";
+import { exactFormat, groupTokens, type TensorFormat, TILE_TOKENS } from "./tensor-format.ts";
 
 const SHAPE: CacheShape = { layers: 1, queryHeads: 32, kvHeads: 8, headSize: 128 };
 const TOKENS = 32_768;
 
-/** No test touches it. */
-const NO_BUFFER = {} as Buffer;
-
-const layerOf = (scheme: LayerScheme): GpuLayer => {
-  const tensor = (kind: "key" | "value"): GpuTensor => ({
-    format: tensorFormat(kind, scheme, SHAPE.headSize),
-    tiles: { ring: 8, sinks: 1 },
-    exact: NO_BUFFER,
-  });
-  const tensors = { key: tensor("key"), value: tensor("value"), middles: NO_BUFFER };
-  const layer = new GpuLayer(SHAPE, scheme, tensors);
-  const sizes = { key: tensors.key.format, value: tensors.value.format, kvHeads: SHAPE.kvHeads };
-  while (layer.room < TOKENS)
-    layer.blocks.push({
-      first: layer.room,
-      tokens: nextTokens(layer.room, sizes, 2 ** 27),
-      key: NO_BUFFER,
-      value: NO_BUFFER,
-    });
-  return layer;
-};
+/** The least that WebGPU promises. */
+const LIMITS = { maxBindingBytes: 2 ** 27, maxGroups: 65_535 };
 
 /**
  * Bytes that `attend.wgsl` loads from buffers: of each tile, the words of codes or rows once (lanes that want one word get it
@@ -60,8 +40,8 @@ describe("the decode kernel loads at most 1.1 times the packed cache", () => {
     ["compact K4V3", layerScheme("compact", { key: 4, value: 3 })],
     ["16 bits", layerScheme("per-token", { key: 16, value: 16 })],
   ])("%s", (_, scheme) => {
-    const layer = layerOf(scheme);
-    const loaded = loadedBytes(layer, planAttention(layer, TOKENS - 1, 1));
+    const layer = plannedLayer(SHAPE, scheme, TOKENS, LIMITS.maxBindingBytes);
+    const loaded = loadedBytes(layer, planAttention(layer, TOKENS - 1, 1, LIMITS));
     const packed = planBytes({ shape: SHAPE, layers: [scheme] }, TOKENS).total;
     expect(loaded / packed).toBeGreaterThan(0.99);
     expect(loaded / packed).toBeLessThan(1.1);

@@ -15,7 +15,7 @@ export interface DeviceCall {
 export const deviceRows =
   (engine: Engine, shape: CacheShape, { query, key, value }: DeviceCall): RowsOfCall =>
   (commands, first, count) => {
-    const places = inputPlaces(shape);
+    const places = inputPlaces(shape, engine.limits);
     for (const [tensor, place] of [
       [query, places.query],
       [key, places.key],

@@ -1,6 +1,6 @@
 import { Commands } from "../device/commands.ts";
 import type { Engine } from "../device/engine.ts";
-import { eachPiece } from "./attend-piece.ts";
+import { PIECE_TOKENS } from "../device/workspace.ts";
 import type { GpuLayer, GpuTensor } from "./gpu-layer.ts";
 import { readCodes } from "./read-rows.ts";
 import { packedTokens } from "./tensor-format.ts";
@@ -28,8 +28,9 @@ const decodeExact = (work: Work, tensor: GpuTensor, length: number): void => {
   const from = packedTokens(format, length);
   const to = Math.min(packedTokens(format, work.layer.length), length - format.sinks);
   const source = { buffer: work.engine.workspace.get("rows"), start: 0 };
-  eachPiece(Math.max(0, to - from), (first, count) => {
-    readCodes(work, tensor, from + first, from + first + count);
-    writeBehindSinks(work, tensor, source, from + first, count, 0, false);
-  });
+  for (let first = from; first < to; first += PIECE_TOKENS) {
+    const end = Math.min(to, first + PIECE_TOKENS);
+    readCodes(work, tensor, first, end);
+    writeBehindSinks(work, tensor, source, first, end - first, 0, false);
+  }
 };

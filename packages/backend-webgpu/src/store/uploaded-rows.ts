@@ -11,7 +11,7 @@ export type RowsOfCall = (commands: Commands, first: number, count: number) => v
 export const uploadedRows =
   (engine: Engine, shape: CacheShape, { tokens, query, key, value }: CallRows): RowsOfCall =>
   (_commands, first, count) => {
-    const places = inputPlaces(shape);
+    const places = inputPlaces(shape, engine.limits);
     for (const [rows, place] of [
       [query, places.query],
       [key, places.key],

@@ -3,7 +3,7 @@ import { type CacheBytes, cacheBytes, type CacheShape, type LayerScheme, sumByte
 import type { Tensor } from "onnxruntime-common";
 import { Commands } from "../device/commands.ts";
 import type { Engine } from "../device/engine.ts";
-import { PIECE_TOKENS } from "../device/workspace.ts";
+import { pieceTokens } from "../device/workspace.ts";
 import { rowKernels } from "../kernels/row-kernels.ts";
 import { appendPiece, rotateMiddle } from "./append-piece.ts";
 import { attendCall } from "./attend-call.ts";
@@ -151,8 +151,9 @@ const copyLayer = async (engine: Engine, layer: GpuLayer, target: GpuLayer, inde
   const { length, shape } = layer;
   const { scheme } = target;
   await target.reserve(engine, length);
-  for (let first = 0; first < length; first += PIECE_TOKENS) {
-    const tokens = Math.min(PIECE_TOKENS, length - first);
+  const most = pieceTokens(shape, engine.limits);
+  for (let first = 0; first < length; first += most) {
+    const tokens = Math.min(most, length - first);
     const { key, value } = await readLayerRows(engine, layer, first, tokens);
     assertFiniteTensors({ layer: index, scheme, headSize: shape.headSize }, NO_NUMBERS, key, value);
     const commands = new Commands(engine);

@@ -1,0 +1,90 @@
+import { type CacheShape, layerScheme } from "@kvtuner/plan";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { GpuLimits } from "../device/gpu-limits.ts";
+import { inputPlaces, pieceTokens } from "../device/workspace.ts";
+import { plannedLayer } from "../test-support/planned-layer.ts";
+import { attendGroups, type AttendPlan, planPieces } from "./attend-plan.ts";
+
+/** The least that WebGPU promises. */
+const LEAST: GpuLimits = { maxBindingBytes: 2 ** 27, maxGroups: 65_535 };
+
+const SCHEMES = [
+  layerScheme("per-token", { key: 4, value: 4 }),
+  layerScheme("kivi", { key: 2, value: 4 }, { sinks: 4, window: 300 }),
+  layerScheme("compact", { key: 16, value: 3 }),
+];
+
+const plansOf = (shape: CacheShape, scheme: number, held: number, tokens: number, limits: GpuLimits): AttendPlan[] => {
+  const layer = plannedLayer(shape, SCHEMES[scheme]!, held + tokens, limits.maxBindingBytes);
+  layer.length = held;
+  return planPieces(layer, tokens, limits);
+};
+
+/** Bytes of the largest buffer that a plan's kernels see, beside the cache. */
+const boundBytes = (shape: CacheShape, { partials, tokens }: AttendPlan, limits: GpuLimits): number => {
+  const { queryHeads, kvHeads, headSize } = shape;
+  const inputs = inputPlaces(shape, limits).value + pieceTokens(shape, limits) * kvHeads * headSize;
+  return 4 * Math.max(inputs, partials * tokens * queryHeads * headSize);
+};
+
+/** Workgroups of all dispatches that have as many as there are tokens, heads or splits. */
+const groupsOf = (shape: CacheShape, { tokens, items }: AttendPlan): number[] => [
+  tokens * shape.queryHeads,
+  ...items.flatMap((item) => attendGroups(item, tokens, shape)),
+];
+
+const shapes = fc
+  .record({
+    kvHeads: fc.integer({ min: 1, max: 64 }),
+    group: fc.integer({ min: 1, max: 64 }),
+    units: fc.integer({ min: 1, max: 16 }),
+  })
+  .map(({ kvHeads, group, units }) => ({ layers: 1, queryHeads: kvHeads * group, kvHeads, headSize: 16 * units }));
+
+const calls = fc.record({
+  shape: shapes,
+  scheme: fc.nat(SCHEMES.length - 1),
+  held: fc.oneof(fc.nat(5000), fc.nat(2 ** 19)),
+  tokens: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 700 })),
+  limits: fc.record({
+    maxBindingBytes: fc.constantFrom(2 ** 27, 2 ** 28 + 4, 2 ** 31),
+    maxGroups: fc.constant(65_535),
+  }),
+});
+
+describe("pieces of a call", () => {
+  it("take all its tokens in order, and no more of the device than it has", () => {
+    fc.assert(
+      fc.property(calls, ({ shape, scheme, held, tokens, limits }) => {
+        let position = held;
+        for (const plan of plansOf(shape, scheme, held, tokens, limits)) {
+          expect(plan.position).toBe(position);
+          position += plan.tokens;
+          expect(Math.max(...groupsOf(shape, plan))).toBeLessThanOrEqual(limits.maxGroups);
+          // What is too much for one token is refused when its buffer is made.
+          if (plan.tokens > 1) expect(boundBytes(shape, plan, limits)).toBeLessThanOrEqual(limits.maxBindingBytes);
+        }
+        expect(position).toBe(held + tokens);
+      }),
+    );
+  });
+
+  it.each([
+    [128, 1, 256, 32_900],
+    [96, 8, 128, 131_072],
+    [64, 8, 128, 262_144],
+    [256, 64, 128, 32_768],
+    [512, 512, 256, 32_768],
+    [32, 8, 128, 1_048_576],
+  ])("find room for %i query heads on %i of %i after %i tokens", (queryHeads, kvHeads, headSize, held) => {
+    const shape = { layers: 1, queryHeads, kvHeads, headSize };
+    for (const plan of plansOf(shape, 0, held, 128, LEAST))
+      expect(boundBytes(shape, plan, LEAST)).toBeLessThanOrEqual(LEAST.maxBindingBytes);
+  });
+
+  it("are as long as ever where there is room", () => {
+    const shape = { layers: 1, queryHeads: 32, kvHeads: 8, headSize: 128 };
+    expect(plansOf(shape, 0, 32_768, 300, LEAST).map(({ tokens }) => tokens)).toEqual([128, 128, 44]);
+  });
+});

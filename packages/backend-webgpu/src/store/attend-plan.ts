@@ -1,0 +1,97 @@
+import type { CacheShape } from "@kvtuner/plan";
+import type { GpuLimits } from "../device/gpu-limits.ts";
+import { pieceTokens } from "../device/workspace.ts";
+import { type AttendKernel, attendSource, vectorsFor } from "../kernels/attend-kernel.ts";
+import type { KernelSource } from "../kernels/kernel-source.ts";
+import type { Variant } from "../kernels/variant.ts";
+import { type AttendItem, attendItems } from "./attend-items.ts";
+import type { GpuLayer, GpuTensor } from "./gpu-layer.ts";
+import { exactFormat, type TensorFormat } from "./tensor-format.ts";
+
+/** An item with its kernel, and the tiles that each of its workgroups takes. */
+export interface PlannedItem {
+  readonly item: AttendItem;
+  readonly kernel: AttendKernel;
+  readonly tilesInSplit: number;
+  readonly splits: number;
+}
+
+/** What is dispatched to attend with some queries. */
+export interface AttendPlan {
+  readonly position: number;
+  readonly tokens: number;
+  readonly items: readonly PlannedItem[];
+  /** Partial sums of each query vector. */
+  readonly partials: number;
+}
+
+/** Workgroups that keep a GPU busy, and the most bytes of partial sums where one binding takes as many. */
+const WORKGROUPS = 256;
+const PARTIAL_BYTES = 2 ** 26;
+
+/**
+ * Plans attention of the next `tokens` queries in pieces: of as many tokens as leave the partial sums room in one binding, for
+ * a long cache has many blocks, each of which adds a sum for every query.
+ */
+export const planPieces = (layer: GpuLayer, tokens: number, limits: GpuLimits): AttendPlan[] => {
+  const plans: AttendPlan[] = [];
+  let most = pieceTokens(layer.shape, limits);
+  for (let done = 0; done < tokens; done += most) {
+    const plan = planPiece(layer, layer.length + done, Math.min(most, tokens - done), limits);
+    most = plan.tokens;
+    plans.push(plan);
+  }
+  return plans;
+};
+
+/** At most so many tokens: halves keep workgroups full. */
+const planPiece = (layer: GpuLayer, position: number, tokens: number, limits: GpuLimits): AttendPlan => {
+  const plan = planAttention(layer, position, tokens, limits);
+  const isFitting = plan.partials * vectorBytes(layer.shape, tokens) <= mostPartialBytes(limits);
+  return isFitting || tokens === 1 ? plan : planPiece(layer, position, Math.ceil(tokens / 2), limits);
+};
+
+/** Plans attention of queries at `position .. position + tokens - 1`, whose tokens the layer will hold. */
+export const planAttention = (layer: GpuLayer, position: number, tokens: number, limits: GpuLimits): AttendPlan => {
+  const { queryHeads, kvHeads, headSize } = layer.shape;
+  const items = attendItems(layer, position, tokens);
+  const vectors = vectorsFor((tokens * queryHeads) / kvHeads, headSize);
+  const tiles = items.reduce((sum, { firstTile, endTile }) => sum + endTile - firstTile, 0);
+  const groups = kvHeads * Math.ceil((tokens * queryHeads) / kvHeads / vectors);
+  // Each item has one split more than its share, at most.
+  const room = Math.floor(mostPartialBytes(limits) / vectorBytes(layer.shape, tokens)) - items.length;
+  const tilesInSplit = Math.ceil(tiles / Math.max(1, Math.min(room, Math.floor(WORKGROUPS / groups))));
+  const planned = items.map((item) => ({
+    item,
+    kernel: kernelFor(layer, item, vectors),
+    tilesInSplit,
+    splits: Math.ceil((item.endTile - item.firstTile) / tilesInSplit),
+  }));
+  return { position, tokens, items: planned, partials: planned.reduce((sum, { splits }) => sum + splits, 0) };
+};
+
+const mostPartialBytes = ({ maxBindingBytes }: GpuLimits): number => Math.min(PARTIAL_BYTES, maxBindingBytes);
+
+/** Bytes of one partial sum of all query vectors. */
+const vectorBytes = ({ queryHeads, headSize }: CacheShape, tokens: number): number =>
+  4 * headSize * tokens * queryHeads;
+
+/** Workgroups of an item's dispatch. */
+export const attendGroups = ({ splits, kernel }: PlannedItem, tokens: number, shape: CacheShape): number[] => [
+  splits,
+  Math.ceil((tokens * shape.queryHeads) / shape.kvHeads / kernel.vectors),
+  shape.kvHeads,
+];
+
+const kernelFor = ({ key, value, shape }: GpuLayer, item: AttendItem, vectors: number): AttendKernel => ({
+  headSize: shape.headSize,
+  vectors,
+  key: readFormat(key, item.isKeyExact),
+  value: readFormat(value, item.isValueExact),
+});
+
+const readFormat = ({ format }: GpuTensor, isExact: boolean): TensorFormat => (isExact ? exactFormat(format) : format);
+
+/** The kernels that a plan takes. */
+export const plannedSources = ({ items }: AttendPlan, variant: Variant): KernelSource[] =>
+  items.map(({ kernel }) => attendSource(kernel, variant));

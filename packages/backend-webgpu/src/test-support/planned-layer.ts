@@ -1,0 +1,30 @@
+import type { CacheShape, LayerScheme } from "@kvtuner/plan";
+import type { Buffer } from "../device/buffer.ts";
+import { nextTokens } from "../store/blocks.ts";
+import { GpuLayer, type GpuTensor } from "../store/gpu-layer.ts";
+import { tensorFormat } from "../store/tensor-format.ts";
+
+/** Nobody touches it. */
+const NO_BUFFER = {} as Buffer;
+
+/** A layer with blocks for some tokens that can be planned with, and is on no device. */
+export const plannedLayer = (
+  shape: CacheShape,
+  scheme: LayerScheme,
+  tokens: number,
+  maxBindingBytes: number,
+): GpuLayer => {
+  const tensor = (kind: "key" | "value"): GpuTensor => ({
+    format: tensorFormat(kind, scheme, shape.headSize),
+    tiles: { ring: 8, sinks: 1 },
+    exact: NO_BUFFER,
+  });
+  const tensors = { key: tensor("key"), value: tensor("value"), middles: NO_BUFFER };
+  const layer = new GpuLayer(shape, scheme, tensors);
+  const sizes = { key: tensors.key.format, value: tensors.value.format, kvHeads: shape.kvHeads };
+  while (layer.room < tokens) {
+    const held = { first: layer.room, tokens: nextTokens(layer.room, sizes, maxBindingBytes) };
+    layer.blocks.push({ ...held, key: NO_BUFFER, value: NO_BUFFER });
+  }
+  return layer;
+};
