@@ -5,9 +5,11 @@ import { RELEASE_STAMP } from "./build.mjs";
 import { whenStale } from "./freshness.mjs";
 import { entriesOf, root, run, workspaces } from "./workspace.mjs";
 
+const STAMP = "built-programs";
+
 /** Throws when the build fails. Costs a few milliseconds when there is nothing to do. */
 export const buildPrograms = () =>
-  whenStale(["built-programs", RELEASE_STAMP], async () => {
+  whenStale([STAMP, RELEASE_STAMP], STAMP, async () => {
     console.error("Building ...");
     await Promise.all(workspaces().map(buildKernels));
     await Promise.all(workspaces().map(bundle));

@@ -1,13 +1,15 @@
 // Builds what packages are published with: programs and declarations.
+import { join } from "node:path";
+import { missingDeclarations } from "./declarations.mjs";
 import { whenStale } from "./freshness.mjs";
-import { pnpm, run } from "./workspace.mjs";
+import { pnpm, root, run, workspaces } from "./workspace.mjs";
 
 /** The stamp of the last such build. */
 export const RELEASE_STAMP = "built";
 
 /** Throws when the build fails; its output goes to stderr. Costs a few milliseconds when there is nothing to do. */
 export const build = () =>
-  whenStale([RELEASE_STAMP], async () => {
+  whenStale(hasDeclarations() ? [RELEASE_STAMP] : [], RELEASE_STAMP, async () => {
     console.error("Building ...");
     const { code, output } = await run(
       pnpm("exec", "turbo", "run", "build", "--concurrency=100%", "--output-logs=errors-only"),
@@ -15,3 +17,7 @@ export const build = () =>
     );
     if (code !== 0) throw new Error(`The build failed:\n${output}`);
   });
+
+/** A quick build of the same sources may have taken them away. */
+const hasDeclarations = () =>
+  workspaces().every(({ folder, manifest }) => missingDeclarations(join(root, folder), manifest).length === 0);

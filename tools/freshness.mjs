@@ -3,14 +3,14 @@ import { existsSync, mkdirSync, readdirSync, statSync, utimesSync, writeFileSync
 import { join } from "node:path";
 import { cacheFolder, root, workspaces } from "./workspace.mjs";
 
-/** Runs a build unless one of the stamps is newer than every source; then sets the first stamp. */
-export const whenStale = async (stamps, build) => {
+/** Runs a build unless one of the stamps is newer than every source; then sets its own stamp. */
+export const whenStale = async (stamps, ownStamp, build) => {
   const started = new Date();
   if (stamps.some(isFresh)) return;
   await build();
   mkdirSync(cacheFolder, { recursive: true });
-  writeFileSync(fileOf(stamps[0]), "");
-  utimesSync(fileOf(stamps[0]), started, started); // a source saved during the build is newer than it
+  writeFileSync(fileOf(ownStamp), "");
+  utimesSync(fileOf(ownStamp), started, started); // a source saved during the build is newer than it
 };
 
 const fileOf = (stamp) => join(cacheFolder, stamp);

@@ -1,13 +1,16 @@
 // The packages as they would be published.
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { build } from "../build.mjs";
 import { cacheFolder, pnpm, run, workspaces } from "../workspace.mjs";
 
 const packed = join(cacheFolder, "packed");
 
-/** Packs every package that is published; returns `{ folder, manifest, tarball }` of each. */
+/** Builds and packs every package that is published; returns `{ folder, manifest, tarball }` of each. */
 export const pack = async () => {
   const published = workspaces().filter(({ manifest }) => !manifest.private);
+  published.forEach(assertRefusing);
+  await build();
   rmSync(packed, { recursive: true, force: true });
   mkdirSync(packed, { recursive: true });
   const filters = published.flatMap(({ folder }) => ["--filter", `./${folder}`]);
@@ -16,6 +19,16 @@ export const pack = async () => {
   if (code !== 0) throw new Error(`Packing failed:\n${output}`);
   return published.map((workspace) => ({ ...workspace, tarball: tarballOf(workspace.manifest) }));
 };
+
+/** Whoever packs by hand is told when the build has no declarations. */
+const assertRefusing = ({ folder, manifest: { scripts } }) => {
+  if (scripts?.prepack === PREPACK) return;
+  throw new Error(
+    `${folder}/package.json: expected the script "prepack": "${PREPACK}", got ${scripts?.prepack}; add it`,
+  );
+};
+
+const PREPACK = "node ../../tools/prepack.mjs";
 
 const tarballOf = ({ name, version }) => {
   const tarball = join(packed, `${name.replace("@", "").replace("/", "-")}-${version}.tgz`);
