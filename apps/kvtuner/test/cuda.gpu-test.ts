@@ -20,7 +20,7 @@ describe.skipIf(reason)(`--backend cuda on the CPU${reason ? ` (${reason})` : ""
   const kvtuner = (argv: readonly string[], libraries = folder): Promise<Finished> => {
     const environment = {
       KVTUNER_HOME: folder,
-      KVTUNER_NVRTC: "/nowhere/libnvrtc.so",
+      KVTUNER_CUDA_KERNELS: "ptx",
       LD_LIBRARY_PATH: libraries,
       NODE_OPTIONS: `--conditions=@kvtuner/source --import ${loader}`,
     };

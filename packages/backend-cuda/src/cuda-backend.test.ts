@@ -1,13 +1,14 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { keepBinary, keptBinary } from "./compiler/binary-cache.ts";
+import { binaryPath, keepBinary, keptBinary } from "./compiler/binary-cache.ts";
 import { kernelImage } from "./compiler/kernel-image.ts";
 import { kernelSource } from "./compiler/kernel-source.ts";
 import { ptxFingerprint, shippedPtx } from "./compiler/shipped-kernels.ts";
 import { createCudaBackend } from "./cuda-backend.ts";
 import { KERNELS } from "./device/device.ts";
+import { assertLoaded } from "./driver/driver-result.ts";
 
 const nowhere = "/nowhere/libcuda.so.1";
 
@@ -44,16 +45,47 @@ describe("kernels", () => {
     expect(source.match(/struct TensorView \{/g)).toHaveLength(1);
   });
 
-  test("come as PTX where NVRTC is missing, or are refused where it was asked for", async () => {
-    vi.stubEnv("KVTUNER_NVRTC", "/nowhere/libnvrtc.so");
-    const { image, origin } = await kernelImage("kernels", "sm_90", {});
+  test("come as PTX where that is asked for, by the option or for programs that do not say", async () => {
+    const { image, origin } = await kernelImage("kernels", "sm_90", { kernels: "ptx" });
     expect([origin, image.at(-1)]).toEqual(["ptx", 0]);
-    await expect(kernelImage("kernels", "sm_90", { kernels: "nvrtc" })).rejects.toMatchObject({
-      code: "CUDA_COMPILER_MISSING",
-      message: expect.stringContaining("/nowhere/libnvrtc.so") as string,
-    });
+    vi.stubEnv("KVTUNER_CUDA_KERNELS", "ptx");
+    vi.stubEnv("KVTUNER_NVRTC", "/nowhere/libnvrtc.so");
+    expect((await kernelImage("kernels", "sm_90", {})).origin).toBe("ptx");
+  });
+
+  test.each(["auto", "nvrtc"] as const)("%s are refused where NVRTC was named, and is not there", async (kernels) => {
+    for (const named of ["/nowhere/libnvrtc.so", ...notNvrtc()]) {
+      vi.stubEnv("KVTUNER_NVRTC", named);
+      await expect(kernelImage("kernels", "sm_90", { kernels })).rejects.toMatchObject({
+        code: "CUDA_COMPILER_MISSING",
+        message: expect.stringContaining(`KVTUNER_NVRTC names ${named}, which cannot be loaded`) as string,
+      });
+    }
+  });
+
+  test("of a kind that there is not are refused, by the option or the variable", async () => {
+    const unknown = {
+      code: "CUDA_KERNELS_UNKNOWN",
+      message: expect.stringMatching(/^expected kernels to be "auto", .* got "cubin"; leave/) as string,
+    };
+    await expect(kernelImage("kernels", "sm_90", { kernels: "cubin" })).rejects.toMatchObject(unknown);
+    vi.stubEnv("KVTUNER_CUDA_KERNELS", "cubin");
+    await expect(kernelImage("kernels", "sm_90", {})).rejects.toMatchObject(unknown);
+  });
+
+  test("that the driver refuses are named, by their path where they are kept", () => {
+    for (const result of [200, 209])
+      expect(() => assertLoaded("/cache/0a1b.cubin", result)).toThrow(
+        expect.objectContaining({
+          code: "CUDA_ARCHITECTURE",
+          message: expect.stringMatching(/refused \/cache\/0a1b\.cubin; update .*gave 2/) as string,
+        }),
+      );
   });
 });
+
+/** A library that there is, without the functions of NVRTC. */
+const notNvrtc = (): readonly string[] => (process.platform === "linux" ? ["libm.so.6"] : []);
 
 describe("compiled kernels", () => {
   let folder: string;
@@ -69,6 +101,18 @@ describe("compiled kernels", () => {
     keepBinary(folder, "a", Uint8Array.of(1, 2));
     expect([...keptBinary(folder, "a")!]).toEqual([1, 2]);
     expect(keptBinary(folder, "b")).toBeUndefined();
+  });
+
+  test.each([
+    ["cut short", (file: Buffer) => file.subarray(0, -1)],
+    ["empty", () => Buffer.alloc(0)],
+    ["changed", (file: Buffer) => file.fill(7, 0, 1)],
+  ] as const)("are not taken from a file that is %s", (_how, spoil) => {
+    keepBinary(folder, "a", Uint8Array.of(1, 2));
+    writeFileSync(binaryPath(folder, "a"), spoil(readFileSync(binaryPath(folder, "a"))));
+    expect(keptBinary(folder, "a")).toBeUndefined();
+    keepBinary(folder, "a", Uint8Array.of(1, 2));
+    expect([...keptBinary(folder, "a")!]).toEqual([1, 2]);
   });
 
   test("are done without where they cannot be kept", () => {

@@ -53,7 +53,7 @@ export interface CudaBackend extends Backend {
  * output back, and waits for it; the cache stays on the GPU.
  *
  * @throws CudaError `CUDA_DRIVER_MISSING`, `CUDA_DRIVER_TOO_OLD`, `CUDA_DRIVER_STUB`, `CUDA_DRIVER_FAILED`, `CUDA_NO_DEVICE`,
- *   `CUDA_DEVICE_BUSY`, `CUDA_ARCHITECTURE`, `CUDA_COMPILER_MISSING` or `CUDA_COMPILE_FAILED`
+ *   `CUDA_DEVICE_BUSY`, `CUDA_ARCHITECTURE`, `CUDA_KERNELS_UNKNOWN`, `CUDA_COMPILER_MISSING` or `CUDA_COMPILE_FAILED`
  * @throws LimitError for limits that are none
  */
 export const createCudaBackend = async (options: CudaOptions = {}): Promise<CudaBackend> => {

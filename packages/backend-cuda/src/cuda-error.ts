@@ -9,8 +9,9 @@ import { KvtunerError } from "@kvtuner/plan";
  * - `CUDA_DRIVER_FAILED`: the driver does not start
  * - `CUDA_DEVICE_BUSY`: another program has the GPU to itself, or no program may use it
  * - `CUDA_NO_DEVICE`: there is no GPU of that index
- * - `CUDA_ARCHITECTURE`: the GPU is older than sm_80, or the compiler does not know it
- * - `CUDA_COMPILER_MISSING`: NVRTC was asked for, and cannot be loaded
+ * - `CUDA_ARCHITECTURE`: the GPU is older than sm_80, the compiler does not know it, or the driver refuses its kernels
+ * - `CUDA_KERNELS_UNKNOWN`: kernels were asked for that are not "auto", "nvrtc" or "ptx"
+ * - `CUDA_COMPILER_MISSING`: NVRTC was asked for, or named in `KVTUNER_NVRTC`, and cannot be loaded
  * - `CUDA_COMPILE_FAILED`: NVRTC refused the kernels; the message has its log
  * - `CUDA_TENSOR_CORES_WRONG`: attention on tensor cores was asked for, and is wrong on this GPU
  * - `CUDA_LAUNCH_FAILED`: the driver refused a call

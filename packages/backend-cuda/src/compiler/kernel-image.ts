@@ -1,8 +1,8 @@
 import { CudaError } from "../cuda-error.ts";
 import type { ModuleName } from "../device/device.ts";
-import { defaultCacheFolder, keepBinary, keptBinary } from "./binary-cache.ts";
+import { binaryPath, defaultCacheFolder, keepBinary, keptBinary } from "./binary-cache.ts";
 import { fingerprint, kernelSource } from "./kernel-source.ts";
-import { COMPILE_OPTIONS, type Compiler, openCompiler } from "./nvrtc.ts";
+import { COMPILE_OPTIONS, type Compiler, compilerIsNamed, openCompiler } from "./nvrtc.ts";
 import { shippedPtx } from "./shipped-kernels.ts";
 
 /** How the kernels are come by. */
@@ -10,8 +10,8 @@ export interface ImageOptions {
   /** Folder of compiled kernels; `kvtuner/cuda` in the user's cache folder without it. */
   readonly cacheFolder?: string;
   /**
-   * "nvrtc" compiles for the GPU; "ptx" takes what this package ships, which the driver compiles; "auto", the default, is
-   * "nvrtc" where NVRTC can be loaded and knows the GPU.
+   * "nvrtc" compiles for the GPU; "ptx" takes what this package ships, which the driver compiles; "auto" is "nvrtc" where NVRTC
+   * can be loaded and knows the GPU. Without it, what the variable `KVTUNER_CUDA_KERNELS` says, or "auto".
    */
   readonly kernels?: KernelOrigin | "auto";
 }
@@ -23,18 +23,21 @@ export type KernelOrigin = "nvrtc" | "ptx";
 export interface KernelImage {
   readonly image: Uint8Array;
   readonly origin: KernelOrigin;
+  /** What to call it when it is refused, such as the path where it is kept. */
+  readonly name: string;
 }
 
 /**
  * A module for an architecture such as "sm_90": compiled once for each source, compiler, options and architecture.
  *
- * @throws CudaError `CUDA_COMPILER_MISSING`, `CUDA_ARCHITECTURE` or `CUDA_COMPILE_FAILED`
+ * @throws CudaError `CUDA_KERNELS_UNKNOWN`, `CUDA_COMPILER_MISSING`, `CUDA_ARCHITECTURE` or `CUDA_COMPILE_FAILED`
  */
 export const kernelImage = async (
   module: ModuleName,
   architecture: string,
-  { cacheFolder = defaultCacheFolder(), kernels = "auto" }: ImageOptions,
+  { cacheFolder = defaultCacheFolder(), kernels = process.env["KVTUNER_CUDA_KERNELS"] || "auto" }: ImageRequest,
 ): Promise<KernelImage> => {
+  if (!CHOICES.includes(kernels)) throw unknownKernels(kernels);
   if (kernels === "ptx") return shippedImage(module);
   try {
     return compiledImage(await openCompiler(), module, architecture, cacheFolder);
@@ -44,22 +47,36 @@ export const kernelImage = async (
   }
 };
 
-/** Without a compiler, or with one that is older than the GPU, the shipped kernels do. */
+/** As the options come from callers without types, and from the environment. */
+type ImageRequest = Omit<ImageOptions, "kernels"> & { readonly kernels?: string };
+
+const CHOICES: readonly string[] = ["auto", "nvrtc", "ptx"];
+
+/** Without a compiler, or with one that is older than the GPU, the shipped kernels do; not for one that someone named. */
 const isReplaceable = (error: unknown): boolean =>
-  error instanceof CudaError && ["CUDA_COMPILER_MISSING", "CUDA_ARCHITECTURE"].includes(error.code);
+  error instanceof CudaError &&
+  (error.code === "CUDA_ARCHITECTURE" || (error.code === "CUDA_COMPILER_MISSING" && !compilerIsNamed()));
 
 const compiledImage = (compiler: Compiler, module: ModuleName, architecture: string, folder: string): KernelImage => {
   const source = kernelSource(module);
   const key = fingerprint(source, ...COMPILE_OPTIONS, compiler.version, architecture);
+  const made = { origin: "nvrtc", name: binaryPath(folder, key) } as const;
   const kept = keptBinary(folder, key);
-  if (kept) return { image: kept, origin: "nvrtc" };
+  if (kept) return { ...made, image: kept };
   const image = compiler.compile(source, architecture);
   keepBinary(folder, key, image);
-  return { image, origin: "nvrtc" };
+  return { ...made, image };
 };
 
 /** The driver wants text that ends with a zero. */
 const shippedImage = (module: ModuleName): KernelImage => ({
   image: Buffer.concat([shippedPtx(module), Buffer.of(0)]),
   origin: "ptx",
+  name: "the PTX of this package",
 });
+
+const unknownKernels = (kernels: string): CudaError =>
+  new CudaError(
+    "CUDA_KERNELS_UNKNOWN",
+    `expected kernels to be "auto", "nvrtc" or "ptx", got ${JSON.stringify(kernels)}; leave the option and the variable KVTUNER_CUDA_KERNELS out for "auto"`,
+  );

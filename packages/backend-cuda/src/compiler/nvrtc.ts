@@ -27,10 +27,12 @@ const INVALID_OPTION = 5;
  */
 export const COMPILE_OPTIONS: readonly string[] = ["--std=c++17", "--fmad=false"];
 
+/** Does `KVTUNER_NVRTC` name a library? Whoever named one is told when it cannot be used. */
+export const compilerIsNamed = (): boolean => Boolean(process.env["KVTUNER_NVRTC"]);
+
 /** NVRTC under the names that toolkits give it; `KVTUNER_NVRTC` names another. */
 const libraryNames = (): readonly string[] => {
-  const named = process.env["KVTUNER_NVRTC"];
-  if (named) return [named];
+  if (compilerIsNamed()) return [process.env["KVTUNER_NVRTC"]!];
   return process.platform === "win32"
     ? ["nvrtc64_130_0.dll", "nvrtc64_120_0.dll"]
     : ["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"];
@@ -45,10 +47,18 @@ export const openCompiler = async (): Promise<Compiler> => {
   const names = libraryNames();
   const library = await loadLibrary(names);
   if ("length" in library) throw missing(names, library[0]);
-  const nvrtc = nvrtcFunctions(library);
+  const nvrtc = functionsOf(library, names);
   const version = versionOf(nvrtc);
   const builtins = await loadBuiltins(names[0]!, version);
   return { version, compile: (source, architecture) => compile(nvrtc, source, architecture), builtins };
+};
+
+const functionsOf = (library: Parameters<typeof nvrtcFunctions>[0], names: readonly string[]): NvrtcFunctions => {
+  try {
+    return nvrtcFunctions(library);
+  } catch (cause) {
+    throw missing(names, cause);
+  }
 };
 
 /** NVRTC looks for a library of its own by name alone; beside one that was named by its path, the system does not find it. */
@@ -100,7 +110,9 @@ const answer = (askSize: (size: Out) => number, ask: (bytes: Out) => number): Ui
 const missing = (names: readonly string[], cause: unknown): CudaError =>
   new CudaError(
     "CUDA_COMPILER_MISSING",
-    `expected NVRTC (${names.join(" or ")}), it cannot be loaded; install the CUDA toolkit or the PyPI wheel nvidia-cuda-nvrtc, or name the library in KVTUNER_NVRTC`,
+    compilerIsNamed()
+      ? `expected NVRTC, KVTUNER_NVRTC names ${names[0]!}, which cannot be loaded as that; name NVRTC of CUDA 12 or later there, or unset it`
+      : `expected NVRTC (${names.join(" or ")}), it cannot be loaded; install the CUDA toolkit or the PyPI wheel nvidia-cuda-nvrtc, or name the library in KVTUNER_NVRTC`,
     { cause },
   );
 

@@ -1,4 +1,5 @@
 import { assertAlive, OutOfMemoryError } from "@kvtuner/backend";
+import type { KernelImage } from "../compiler/kernel-image.ts";
 import {
   type Device,
   type DeviceDescription,
@@ -11,7 +12,7 @@ import {
 } from "../device/device.ts";
 import type { ArgumentBlock } from "./argument-block.ts";
 import type { DriverFunctions, Handle } from "./driver-functions.ts";
-import { assertStarted, assertSuccess, isOutOfMemory } from "./driver-result.ts";
+import { assertLoaded, assertStarted, assertSuccess, isOutOfMemory } from "./driver-result.ts";
 import type { FoundDevice } from "./find-device.ts";
 
 /** A GPU through the driver API: its primary context, its default stream, modules of kernels. */
@@ -32,7 +33,7 @@ export class DriverDevice implements Device {
   constructor(
     driver: DriverFunctions,
     { device, description }: FoundDevice,
-    images: ReadonlyMap<ModuleName, Uint8Array>,
+    images: ReadonlyMap<ModuleName, KernelImage>,
     block: ArgumentBlock,
   ) {
     this.#driver = driver;
@@ -43,7 +44,7 @@ export class DriverDevice implements Device {
     this.#context = this.#out[0]!;
     try {
       this.#enter();
-      for (const [name, image] of images) this.#load(name, image);
+      for (const [module, image] of images) this.#load(module, image);
     } catch (error) {
       this.dispose();
       throw error;
@@ -103,9 +104,9 @@ export class DriverDevice implements Device {
     return new OutOfMemoryError(sizeBytes, memoryBytes, { what: `the memory of ${name}`, isFull: true, heldBytes });
   }
 
-  #load(name: ModuleName, image: Uint8Array): void {
-    assertSuccess("cuModuleLoadData", this.#driver.cuModuleLoadData(this.#out, image));
-    this.#modules.set(name, this.#out[0]!);
+  #load(module: ModuleName, { image, name }: KernelImage): void {
+    assertLoaded(name, this.#driver.cuModuleLoadData(this.#out, image));
+    this.#modules.set(module, this.#out[0]!);
   }
 
   /** Other code of the process may have made another context current. What was disposed of has no context, and no room for arguments. */

@@ -33,6 +33,21 @@ export const assertSuccess = (call: string, result: number): void => {
   if (result !== 0) throw failure(codeOf(result), call, result);
 };
 
+/**
+ * Checks that the driver took a module.
+ *
+ * @param image what it was given, for the message
+ * @throws CudaError
+ */
+export const assertLoaded = (image: string, result: number): void => {
+  if (WRONG_ARCHITECTURE.includes(result))
+    throw new CudaError(
+      "CUDA_ARCHITECTURE",
+      `expected kernels that the driver loads on this GPU, it refused ${image}; update the driver, or ask for others by the option kernels (cuModuleLoadData gave ${result})`,
+    );
+  assertSuccess("cuModuleLoadData", result);
+};
+
 const failure = (code: string, call: string, result: number): CudaError =>
   new CudaError(code, `${MESSAGES[code]!} (${call} gave ${result})`);
 
@@ -68,7 +83,7 @@ const MESSAGES: Readonly<Record<string, string>> = {
   CUDA_DRIVER_TOO_OLD:
     "expected a driver that knows the kernels' instructions, got an older one; install driver 580 or later",
   CUDA_ARCHITECTURE:
-    "expected kernels for this GPU's architecture, got others; empty the folder of compiled kernels, or update the driver",
+    "expected kernels for this GPU's architecture, got others; update the driver, or ask for others by the option kernels",
   CUDA_LAUNCH_FAILED:
     "expected the driver to take a call, it was refused; another program may have changed the device, please report it if not",
   CUDA_DEVICE_LOST:

@@ -1,4 +1,4 @@
-import { type ImageOptions, kernelImage, type KernelOrigin } from "../compiler/kernel-image.ts";
+import { type ImageOptions, type KernelImage, kernelImage, type KernelOrigin } from "../compiler/kernel-image.ts";
 import type { Device, ModuleName } from "../device/device.ts";
 import { createArgumentBlock } from "./argument-block.ts";
 import { DriverDevice } from "./driver-device.ts";
@@ -23,8 +23,8 @@ export const openDevice = async (options: OpenOptions): Promise<OpenedDevice> =>
   const driver = await openDriver(options.driver);
   const found = findDevice(driver, options.device ?? 0);
   const { architecture } = found.description;
-  const { image, origin } = await kernelImage("kernels", architecture, options);
-  const images = new Map<ModuleName, Uint8Array>([["kernels", image]]);
-  if (options.tensorCores) images.set("tensor-cores", (await kernelImage("tensor-cores", architecture, options)).image);
-  return { device: new DriverDevice(driver, found, images, await createArgumentBlock()), origin };
+  const kernels = await kernelImage("kernels", architecture, options);
+  const images = new Map<ModuleName, KernelImage>([["kernels", kernels]]);
+  if (options.tensorCores) images.set("tensor-cores", await kernelImage("tensor-cores", architecture, options));
+  return { device: new DriverDevice(driver, found, images, await createArgumentBlock()), origin: kernels.origin };
 };
