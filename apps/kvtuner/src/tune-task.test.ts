@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest";
 
 import { evaluateTask } from "./evaluate-task.ts";
 import type { TuneOptions } from "./options.ts";
-import { fakeModel } from "./test-support/fake-model.ts";
+import { fakeModel, type FakeModel } from "./test-support/fake-model.ts";
 import { tune, type TuneResult } from "./tune.ts";
 
 const PROMPTS = 120;
@@ -63,6 +63,53 @@ describe("tune with a task", () => {
       expect(again.asked()).toBe(0);
     },
   );
+
+  test("a study that is done, stopped anywhere under another limit, ends with the plan of one that was not", async () => {
+    const finished = newFolder();
+    const options = { ...OPTIONS, evaluations: 16 };
+    await tune({ model: fakeModel(), out: finished, ...options, limit: { kind: "equivalent-bits", bits: 4 } });
+    const run = async (model: FakeModel, out: string): Promise<TuneResult> =>
+      tune({ model, out, ...options, limit: { kind: "equivalent-bits", bits: 3.1 } });
+    const copy = (): string => {
+      const out = newFolder();
+      cpSync(finished, out, { recursive: true });
+      return out;
+    };
+    const whole = fakeModel();
+    const expected = withoutTimes(await run(whole, copy()));
+    // Of two plans at least, in four rounds.
+    for (const stop of [1, 2, 4, 5]) {
+      const out = copy();
+      const killed = fakeModel((count) => {
+        if (count === stop) throw new Error("killed");
+      });
+      await expect(run(killed, out)).rejects.toThrow("killed");
+      const last = fakeModel();
+      expect(withoutTimes(await run(last, out)), `stopped after ${stop}`).toEqual(expected);
+      expect(killed.asked() + last.asked()).toBe(whole.asked());
+    }
+  });
+
+  test("the journal says which plans were given up; one of an earlier version, which does not, ends with the same", async () => {
+    const out = newFolder();
+    const journal = join(out, "journal.jsonl");
+    const run = async (): Promise<Omit<TuneResult, "timeMs" | "out">> =>
+      withoutTimes(await tune({ model: fakeModel(), out, ...OPTIONS, strategy: "nsga2" }));
+    const expected = await run();
+    const lines = readFileSync(journal, "utf8").split(/(?<=\n)/);
+    const earlier = lines.filter((line) => !line.includes("isGivenUp"));
+    expect(earlier.length).toBeLessThan(lines.length);
+    expect(await run()).toEqual(expected);
+    expect(readFileSync(journal, "utf8")).toBe(lines.join(""));
+
+    writeFileSync(journal, earlier.join(""));
+    expect(await run()).toEqual(expected);
+    expect(
+      readFileSync(journal, "utf8")
+        .split(/(?<=\n)/)
+        .toSorted(),
+    ).toEqual(lines.toSorted());
+  });
 
   test("gives up plans early, and keeps only those that answered every prompt on the front", async () => {
     const model = fakeModel();

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
 import type { SearchSpace } from "./space.ts";
 
-/** A line of `journal.jsonl` where plans are asked prompts: one plan, some prompts. */
+/** A line of `journal.jsonl` where plans are asked prompts: one plan, some prompts, or none where it is given up. */
 export interface TaskEntry {
   /** One pair a layer; none for the float cache. */
   readonly pairs: readonly string[];
@@ -14,6 +14,8 @@ export interface TaskEntry {
   readonly correct: string;
   /** KL on the answer's tokens, nats a token, of each prompt. */
   readonly kl: readonly number[];
+  /** The plan is asked nothing from `start` on. */
+  readonly isGivenUp?: true;
 }
 
 /** Checks one parsed journal line of a study over this space. */
@@ -24,10 +26,14 @@ export const taskEntryParser = ({
   const schema = z.object({
     pairs: z.union([z.array(z.enum(pairNames)).length(shape.layers), z.array(z.string()).length(0)]),
     start: z.int().min(0),
-    correct: z.string().regex(/^[01]+$/),
+    correct: z.string().regex(/^[01]*$/),
     kl: z.array(z.number()),
+    isGivenUp: z.literal(true).optional(),
   });
-  return (value) => schema.parse(value);
+  return (value) => {
+    const { isGivenUp, ...entry } = schema.parse(value);
+    return isGivenUp ? { ...entry, isGivenUp } : entry;
+  };
 };
 
 /** The journal's line for an outcome. */

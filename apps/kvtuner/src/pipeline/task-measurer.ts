@@ -3,6 +3,7 @@ import type { TaskEvaluator, TaskOutcome } from "@kvtuner/evaluation";
 import type { RunContext } from "../progress.ts";
 import type { Journal } from "../study/journal.ts";
 import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
+import { givenUpEntry, givenUpPlans, isMarked } from "./given-up.ts";
 import type { Measurer, Place } from "./measurer.ts";
 import { isBeaten, raceRounds } from "./race.ts";
 import { pairNamesOf, planLayers, searchCost, type SearchSpace } from "./space.ts";
@@ -65,21 +66,42 @@ export const taskMeasurer = (parts: TaskMeasurerParts): Measurer => {
         const running = fresh.filter(({ isGivenUp }) => !isGivenUp);
         await ask(parts, answers, running, end, { ...place, done: place.done + fresh.length - running.length });
         const rivals = [...runners.values()].filter(({ isGivenUp }) => !isGivenUp).map(racerOf);
-        if (end < prompts) for (const runner of running) runner.isGivenUp = isBeaten(racerOf(runner), rivals);
+        if (end < prompts) for (const runner of running) if (isBeaten(racerOf(runner), rivals)) giveUp(journal, runner);
       }
       for (const runner of fresh) conclude(runner);
     },
     recall: () => {
-      for (const { pairs } of journal.entries) {
-        if (pairs.length === 0 || runners.has(planKey(pairs))) continue;
-        const choice = pairs.map((name) => space.pairNames.indexOf(name));
-        const asked = answers.get(planKey(pairs))?.correct.length ?? 0;
-        const runner = { ...runnerOf(space, choice), asked, isGivenUp: asked < prompts };
-        runners.set(planKey(pairs), runner);
+      const recalled = journalRunners(space, answers, journal).filter(({ pairs }) => !runners.has(planKey(pairs)));
+      const plans = recalled.map((runner) => ({ ...racerOf(runner), pairs: runner.pairs, runner }));
+      if (parts.isRace) for (const { runner } of givenUpPlans(journal.entries, plans, prompts)) giveUp(journal, runner);
+      // A plan that is under way is not known: it is asked the rest when it is asked for again.
+      for (const runner of recalled.filter(({ asked, isGivenUp }) => isGivenUp || asked === prompts)) {
+        runners.set(planKey(runner.pairs), runner);
         conclude(runner);
       }
     },
   };
+};
+
+/** The journal says so too, for a run that does not go the same way again. */
+const giveUp = (journal: Journal<TaskEntry>, runner: Runner): void => {
+  runner.isGivenUp = true;
+  const { pairs, asked } = runner;
+  if (!isMarked(journal.entries, pairs, asked)) journal.append(givenUpEntry(pairs, asked));
+};
+
+/** Every plan of a journal, asked what the journal holds. */
+const journalRunners = (
+  space: SearchSpace,
+  answers: ReadonlyMap<string, TaskOutcome>,
+  { entries }: Journal<TaskEntry>,
+): Runner[] => {
+  const pairsByKey = new Map(entries.map(({ pairs }) => [planKey(pairs), pairs]));
+  pairsByKey.delete(planKey(FLOAT));
+  return [...pairsByKey].map(([key, pairs]) => {
+    const choice = pairs.map((name) => space.pairNames.indexOf(name));
+    return { ...runnerOf(space, choice), asked: answers.get(key)?.correct.length ?? 0 };
+  });
 };
 
 const runnerOf = (space: SearchSpace, choice: readonly number[]): Runner => ({

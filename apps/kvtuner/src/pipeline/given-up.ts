@@ -1,0 +1,42 @@
+import { planKey } from "./evaluation-entry.ts";
+import { isBeaten, raceRounds, type Racer } from "./race.ts";
+import type { TaskEntry } from "./task-entry.ts";
+
+/** A plan in a journal: all that it was asked. */
+export interface JournalPlan extends Racer {
+  readonly pairs: readonly string[];
+}
+
+/** The journal's line of a plan that is asked no more than it was. */
+export const givenUpEntry = (pairs: readonly string[], asked: number): TaskEntry => ({
+  pairs,
+  start: asked,
+  correct: "",
+  kl: [],
+  isGivenUp: true,
+});
+
+/** Whether a journal says that this plan was given up after so many prompts. */
+export const isMarked = (entries: readonly TaskEntry[], pairs: readonly string[], asked: number): boolean =>
+  entries.some((entry) => entry.isGivenUp && entry.start === asked && planKey(entry.pairs) === planKey(pairs));
+
+/**
+ * Plans of a journal that were given up in a race of so many prompts; others that were not asked everything are under way.
+ * Journals of earlier versions do not say which: there, a plan was given up if it stopped after a round in which some plan
+ * beats it.
+ */
+export const givenUpPlans = <Plan extends JournalPlan>(
+  entries: readonly TaskEntry[],
+  plans: readonly Plan[],
+  prompts: number,
+): Plan[] => {
+  const partial = plans.filter(({ correct }) => correct.length < prompts);
+  if (entries.some(({ isGivenUp }) => isGivenUp))
+    return partial.filter(({ pairs, correct }) => isMarked(entries, pairs, correct.length));
+  const rounds = raceRounds(prompts);
+  return partial.filter((plan) => {
+    const asked = plan.correct.length;
+    const rivals = plans.filter(({ correct }) => correct.length >= asked);
+    return rounds.includes(asked) && isBeaten(plan, rivals);
+  });
+};
