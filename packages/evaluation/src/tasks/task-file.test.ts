@@ -27,6 +27,18 @@ test("reads each comparison, and GSM8K's lines as they are", () => {
   ]);
 });
 
+test("a line with a prompt is asked that, not its question", () => {
+  const both = { prompt: "cpy abcd:", question: "1+1?", answer: "#### 42", compare: "exact" };
+  const { question: _, ...asked } = both;
+  expect(parseTask(line(both))).toEqual([{ ...asked, line: 1 }]);
+});
+
+test("line ends behind a GSM8K answer do not matter", () => {
+  const question = { question: "How many?", answer: "Two.\n#### 2" };
+  for (const end of ["\n", "\r\n", " \n\n"])
+    expect(parseTask(line({ ...question, answer: question.answer + end }))).toEqual(parseTask(line(question)));
+});
+
 test("a byte order mark and line ends of Windows do not matter", () => {
   expect(parseTask(`\uFEFF${fine}${fine}`.replaceAll("\n", "\r\n"))).toEqual(parseTask(fine + fine));
 });

@@ -27,7 +27,8 @@ const BYTE_ORDER_MARK = /^\uFEFF/;
 
 const parseLine = (line: string, number: number, name: string): TaskItem => {
   const value = parseJson(line, number, name);
-  const isGsm8k = typeof value === "object" && value !== null && "question" in value;
+  // A prompt that is there is what its author wants asked, whatever else the line says.
+  const isGsm8k = typeof value === "object" && value !== null && "question" in value && !("prompt" in value);
   const parsed = (isGsm8k ? gsm8kLine : taskLine).safeParse(value);
   if (!parsed.success) throw lineError(name, number, reasonOf(parsed.error), parsed.error);
   return { ...parsed.data, line: number };
@@ -73,11 +74,11 @@ const taskLine = z
 
 /** Prompts and stop as in EleutherAI's evaluation harness, whose scores the paper reports. */
 const gsm8kLine = z
-  .object({ question: text, answer: z.string().regex(/#### .*\d[^\n]*$/, "expected a last line like #### 42") })
+  .object({ question: text, answer: z.string().regex(/#### .*\d[^\n]*\s*$/, "expected a last line like #### 42") })
   .transform(({ question, answer }): Omit<TaskItem, "line"> => ({
     prompt: `Question: ${question}\nAnswer:`,
     answer: answer.slice(answer.lastIndexOf("#### ") + 5).trim(),
-    worked: ` ${answer}`,
+    worked: ` ${answer.trimEnd()}`,
     compare: "number",
     stop: "Question:",
   }));
