@@ -125,6 +125,10 @@ test("bad input is refused in one line that says which line of the file, and wha
       tune(`${mixed},${mixed}`),
       /^error \[OPTION_INVALID\]: expected --task to be files that all differ, got .*twice\n$/,
     ],
+    [
+      tune(`${mixed},${folder}/./mixed.jsonl`),
+      /^error \[OPTION_INVALID\]: expected --task to be files that all differ, got .* and .*, one file twice\n$/,
+    ],
     [tune(mixed, "--objective", "speed"), /^error \[USAGE\]: .*--objective/],
     [
       kvtuner(["tune", model, "--objective", "task", "--quiet"]),

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { realpathSync } from "node:fs";
 import { basename } from "node:path";
 
 import { encodeTask, parseTask, type EncodedPrompt, type Likelihood, type TaskItem } from "@kvtuner/evaluation";
@@ -81,10 +82,26 @@ export const readTask = (request: TaskRequest): ReadTask => {
   seedNumber(request.seed);
   const paths = typeof request.task === "string" ? [request.task] : request.task;
   if (paths.length === 0) throw new OptionKvtunerError("task", "at least one file", "none");
-  const twice = paths.find((path, index) => paths.indexOf(path) < index);
-  if (twice !== undefined) throw new OptionKvtunerError("task", "files that all differ", `${twice} twice`);
   const shotsFrom = request.shotsFrom === undefined ? undefined : readFile(request.shotsFrom, "shots-from");
-  return { request, files: paths.map((path) => readFile(path, "task")), shotsFrom };
+  const files = paths.map((path) => readFile(path, "task"));
+  assertAllDiffer(paths);
+  return { request, files, shotsFrom };
+};
+
+/** However they are spelled: the prompts of a file that is asked twice would count twice. */
+const assertAllDiffer = (paths: readonly string[]): void => {
+  const pathOf = new Map<string, string>();
+  for (const path of paths) {
+    const file = realpathSync(path);
+    const first = pathOf.get(file);
+    if (first !== undefined)
+      throw new OptionKvtunerError(
+        "task",
+        "files that all differ",
+        first === path ? `${path} twice` : `${first} and ${path}, one file twice`,
+      );
+    pathOf.set(file, path);
+  }
 };
 
 const readFile = (path: string, option: string): TaskFile => {

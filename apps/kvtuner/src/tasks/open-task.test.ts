@@ -1,0 +1,24 @@
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterAll, expect, test } from "vitest";
+
+import { readTask } from "./open-task.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "kvtuner-open-task-"));
+const file = join(folder, "task.jsonl");
+writeFileSync(file, JSON.stringify({ prompt: "a", answer: "b", compare: "exact" }));
+
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test("a file that is given twice is refused, however it is spelled", () => {
+  const link = join(folder, "link.jsonl");
+  symlinkSync(file, link);
+  for (const other of [file, `${folder}/./task.jsonl`, link])
+    expect(() => readTask({ task: [file, other] })).toThrow(
+      expect.objectContaining({ code: "OPTION_INVALID", message: expect.stringMatching(/--task .*twice/) }),
+    );
+});
