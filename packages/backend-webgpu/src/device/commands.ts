@@ -2,20 +2,27 @@ import type { Buffer } from "./buffer.ts";
 import type { Engine } from "./engine.ts";
 import type { Kernel } from "./kernel.ts";
 
-/** Commands of one submit: dispatches in one pass, in order, each of which sees what those before it wrote, and copies. */
+/**
+ * Commands of one submit: dispatches in one pass, in order, each of which sees what those before it wrote, and copies. Of
+ * more dispatches than the sheet of parameters has rows, those so far are submitted first. Nothing may be awaited between
+ * the first command and the last, for all commands take turns with one sheet.
+ */
 export class Commands {
   readonly #engine: Engine;
-  readonly #encoder: GPUCommandEncoder;
+  #encoder: GPUCommandEncoder;
   #pass: GPUComputePassEncoder | undefined;
 
   constructor(engine: Engine) {
     this.#engine = engine;
+    // Commands that were never submitted, since something failed, may have left rows.
+    engine.sheet.clear();
     this.#encoder = engine.device.createCommandEncoder();
   }
 
   /** Runs a kernel. Its struct of parameters is given as 32-bit words. */
   run(kernel: Kernel, buffers: readonly Buffer[], parameters: readonly number[], groups: readonly number[]): void {
     const { sheet, bindGroups, counters } = this.#engine;
+    if (sheet.isFull) this.#beginAnew();
     this.#pass ??= this.#encoder.beginComputePass();
     this.#pass.setPipeline(kernel.pipeline);
     this.#pass.setBindGroup(0, bindGroups.of(kernel, buffers), [sheet.add(parameters)]);
@@ -34,6 +41,11 @@ export class Commands {
     this.#engine.sheet.flush();
     this.#engine.device.queue.submit([this.#encoder.finish()]);
     this.#engine.counters.submits++;
+  }
+
+  #beginAnew(): void {
+    this.submit();
+    this.#encoder = this.#engine.device.createCommandEncoder();
   }
 
   #endPass(): void {

@@ -18,6 +18,7 @@ export class ParameterSheet {
     this.#buffer = buffer;
   }
 
+  /** True when there is no room for one dispatch more. */
   get isFull(): boolean {
     return this.#rows === SHEET_ROWS;
   }
@@ -32,6 +33,11 @@ export class ParameterSheet {
   /** Sends what there is, for the next submit, and begins anew. */
   flush(): void {
     this.#queue.writeBuffer(this.#buffer.gpu, 0, this.#words, 0, this.#rows * ROW_WORDS);
+    this.clear();
+  }
+
+  /** Begins anew. */
+  clear(): void {
     this.#rows = 0;
   }
 }

@@ -1,0 +1,66 @@
+import { expect, it } from "vitest";
+import type { Buffer } from "./buffer.ts";
+import { Commands } from "./commands.ts";
+import { noCounts } from "./counters.ts";
+import type { Engine } from "./engine.ts";
+import type { Kernel } from "./kernel.ts";
+import { ParameterSheet, SHEET_ROWS } from "./parameter-sheet.ts";
+
+/** An engine on nothing, and what reaches its queue: for each submit the words of the parameters, and the offsets that dispatches read. */
+const recordingEngine = () => {
+  const submits: { words: number[]; offsets: number[] }[] = [];
+  let [words, offsets]: [number[], number[]] = [[], []];
+  const queue = {
+    writeBuffer: (_buffer: unknown, _start: number, all: Uint32Array, from: number, count: number) => {
+      words = [...all.subarray(from, from + count)];
+    },
+    submit: () => {
+      submits.push({ words, offsets });
+      offsets = [];
+    },
+  } as unknown as GPUQueue;
+  const pass = {
+    setPipeline: () => {},
+    setBindGroup: (_index: number, _group: unknown, [offset]: [number]) => void offsets.push(offset),
+    dispatchWorkgroups: () => {},
+    end: () => {},
+  };
+  const encoder = { beginComputePass: () => pass, finish: () => ({}) };
+  const engine = {
+    device: { queue, createCommandEncoder: () => encoder },
+    sheet: new ParameterSheet(queue, {} as Buffer),
+    bindGroups: { of: () => ({}) },
+    counters: noCounts(),
+  } as unknown as Engine;
+  return { engine, submits };
+};
+
+const run = (commands: Commands, number: number): void => commands.run({} as Kernel, [], [number], [1]);
+
+/** What each dispatch was told, over all submits. */
+const told = ({ submits }: ReturnType<typeof recordingEngine>): number[] =>
+  submits.flatMap(({ words, offsets }) => offsets.map((offset) => words[offset / 4]!));
+
+it("commands of more dispatches than the sheet has rows are submitted in as many parts, each with its own parameters", () => {
+  const recording = recordingEngine();
+  const commands = new Commands(recording.engine);
+  const numbers = Array.from({ length: 2 * SHEET_ROWS + 5 }, (_, index) => index);
+  for (const number of numbers) run(commands, number);
+  commands.submit();
+  expect(recording.submits).toHaveLength(3);
+  expect(told(recording)).toEqual(numbers);
+});
+
+it("commands that were given up leave those after them the whole sheet", () => {
+  const recording = recordingEngine();
+  for (let round = 0; round < 3; round++) {
+    const givenUp = new Commands(recording.engine);
+    for (let index = 0; index < SHEET_ROWS - 1; index++) run(givenUp, index);
+  }
+  recording.submits.length = 0;
+  const commands = new Commands(recording.engine);
+  run(commands, 7);
+  commands.submit();
+  expect(recording.submits).toHaveLength(1);
+  expect(recording.submits[0]!.words[0]).toBe(7);
+});
