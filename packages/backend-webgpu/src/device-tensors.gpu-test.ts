@@ -1,6 +1,9 @@
+import type { KvCache } from "@kvtuner/backend";
 import { layerScheme } from "@kvtuner/plan";
+import { Tensor } from "onnxruntime-common";
 import { describe, expect, it } from "vitest";
 import type { GpuCounters } from "./device/counters.ts";
+import { COPY_SOURCE, STORAGE } from "./device/usage.ts";
 import { PLAIN } from "./kernels/variant.ts";
 import { testDevice } from "./test-support/node-gpu.ts";
 import { cpuCall, deviceCall } from "./test-support/rows.ts";
@@ -61,6 +64,50 @@ describe.skipIf(skipped)(`device tensors${skipped ? ` (${skipped})` : ""}`, () =
     await backend.dispose();
   });
 
+  const bytes = 4 * 64;
+  it.each([
+    ["without COPY_SRC", "BACKEND_TENSOR_BUFFER", () => tensorIn(device!, { size: 2 * bytes, usage: STORAGE })],
+    [
+      "that are too short",
+      "BACKEND_TENSOR_BUFFER",
+      () => tensorIn(device!, { size: bytes, usage: STORAGE | COPY_SOURCE }),
+    ],
+    [
+      "that are none",
+      "BACKEND_TENSOR_LOCATION",
+      () => Tensor.fromMLTensor({} as never, { dataType: "float32", dims: [1, 1, 128] }),
+    ],
+  ])("in buffers %s are refused", async (_, code, makeKey) => {
+    const backend = await createWebGpuBackend({ device: device!, kernels: PLAIN });
+    const cache = await backend.createCache(shape, plan);
+    const [query, , value] = deviceCall(device!, cpuCall(shape, 1, 0));
+    const key = makeKey();
+    // All three are to be in one place.
+    const others = key.location === "gpu-buffer" ? [query, value] : [tensorAt(key, query), tensorAt(key, value)];
+    await expect(cache.attend(0, others[0]!, key, others[1]!)).rejects.toMatchObject({ code });
+    expect(cache.length).toBe(0);
+    await backend.dispose();
+  });
+
+  it.each(["destroyed", "another device's"])(
+    "in buffers that are %s are refused by the next call, as if there had been none",
+    async (kind) => {
+      const backend = await createWebGpuBackend({ device: device!, kernels: PLAIN });
+      const [cache, twin] = [await backend.createCache(shape, plan), await backend.createCache(shape, plan)];
+      const attend = async (to: KvCache, seed: number) =>
+        to.attend(0, ...deviceCall(device!, cpuCall(shape, 70, seed)));
+      for (const one of [cache, twin]) await attend(one, 0);
+      const owner = kind === "destroyed" ? device! : (await testDevice()).device!;
+      const [query, key, value] = deviceCall(owner, cpuCall(shape, 200, 1));
+      if (kind === "destroyed") key.gpuBuffer.destroy();
+      await cache.attend(0, query, key, value);
+      await expect(attend(cache, 2)).rejects.toMatchObject({ code: "BACKEND_TENSOR_BUFFER" });
+      const [expected, output] = [await attend(twin, 3), await attend(cache, 3)];
+      expect(await output.getData()).toEqual(await expected.getData());
+      await backend.dispose();
+    },
+  );
+
   it.each([
     ["NaN in a query", 0, NaN],
     ["infinity in a key", 1, Infinity],
@@ -79,6 +126,13 @@ describe.skipIf(skipped)(`device tensors${skipped ? ` (${skipped})` : ""}`, () =
     await backend.dispose();
   });
 });
+
+const tensorIn = (owner: GPUDevice, description: GPUBufferDescriptor): Tensor =>
+  Tensor.fromGpuBuffer(owner.createBuffer(description), { dataType: "float32", dims: [1, 1, 128] });
+
+/** A tensor of the same dims where another is. */
+const tensorAt = ({ location }: Tensor, { dims }: Tensor): Tensor =>
+  ({ type: "float32", location, dims }) as unknown as Tensor;
 
 const growth = (before: GpuCounters, after: Readonly<GpuCounters>): Partial<Record<keyof GpuCounters, number>> =>
   Object.fromEntries((Object.keys(before) as (keyof GpuCounters)[]).map((name) => [name, after[name] - before[name]]));

@@ -5,7 +5,16 @@ import { attendPiece } from "./attend-piece.ts";
 import { type AttendPlan, plannedSources, planPieces } from "./attend-plan.ts";
 import type { GpuLayer } from "./gpu-layer.ts";
 import type { RowsOfCall } from "./uploaded-rows.ts";
+import { truncateLayer } from "./truncate-layer.ts";
 import { workOn } from "./work.ts";
+
+/** A call whose commands are in the device's queue. */
+export interface SentCall {
+  readonly layer: GpuLayer;
+  readonly lengthBefore: number;
+  /** What the device refuses of it, once that is known; then none of its commands run. */
+  readonly refusal: Promise<GPUError | null>;
+}
 
 /**
  * Appends the tokens of a call to a layer and attends with their queries, piece by piece, one submit each. Outputs are copied
@@ -20,13 +29,30 @@ export const attendCall = async (
   tokens: number,
   rows: RowsOfCall,
   target: GPUBuffer,
-): Promise<void> => {
+): Promise<SentCall> => {
   engine.loss.assertThere();
   await layer.reserve(engine, layer.length + tokens);
   const plans = planPieces(layer, tokens, engine.limits);
   await engine.prepare(plans.flatMap((plan) => plannedSources(plan, engine.variant)));
   await engine.workspace.reserve(layer.shape, Math.max(...plans.map((plan) => partialVectors(layer, plan))));
-  for (const plan of plans) attendPlan(engine, layer, plan, rows, target, plan.position - plans[0]!.position);
+  return sent(engine, layer, () => {
+    for (const plan of plans) attendPlan(engine, layer, plan, rows, target, plan.position - plans[0]!.position);
+  });
+};
+
+const sent = (engine: Engine, layer: GpuLayer, send: () => void): SentCall => {
+  const lengthBefore = layer.length;
+  engine.device.pushErrorScope("validation");
+  try {
+    send();
+  } catch (error) {
+    truncateLayer(engine, layer, lengthBefore);
+    // Why it failed is thrown already.
+    engine.device.popErrorScope().catch(() => {});
+    throw error;
+  }
+  // Of a lost device nothing comes; every later call says that it is lost.
+  return { layer, lengthBefore, refusal: engine.device.popErrorScope().catch(() => null) };
 };
 
 const partialVectors = ({ shape }: GpuLayer, { partials, tokens }: AttendPlan): number =>
@@ -44,9 +70,15 @@ const attendPlan = (
   const rowBytes = 4 * queryHeads * headSize;
   const commands = new Commands(engine);
   const work = workOn(engine, commands, layer);
-  rows(commands, first, plan.tokens);
-  appendPiece(work, plan.tokens);
-  attendPiece(work, plan);
-  commands.copy(engine.workspace.get("outputs").gpu, 0, target, first * rowBytes, plan.tokens * rowBytes);
-  commands.submit();
+  try {
+    rows(commands, first, plan.tokens);
+    appendPiece(work, plan.tokens);
+    attendPiece(work, plan);
+    commands.copy(engine.workspace.get("outputs").gpu, 0, target, first * rowBytes, plan.tokens * rowBytes);
+    commands.submit();
+  } catch (error) {
+    // Of this piece nothing was submitted.
+    layer.length = plan.position;
+    throw error;
+  }
 };

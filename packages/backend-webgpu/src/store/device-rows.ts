@@ -1,6 +1,8 @@
+import { TensorError } from "@kvtuner/backend";
 import type { CacheShape } from "@kvtuner/plan";
 import type { Tensor } from "onnxruntime-common";
 import type { Engine } from "../device/engine.ts";
+import { COPY_SOURCE } from "../device/usage.ts";
 import { inputPlaces } from "../device/workspace.ts";
 import type { RowsOfCall } from "./uploaded-rows.ts";
 
@@ -10,6 +12,35 @@ export interface DeviceCall {
   readonly key: Tensor;
   readonly value: Tensor;
 }
+
+/**
+ * Checks what buffers tell of themselves; whether they are destroyed, or another device's, only the device knows.
+ *
+ * @throws TensorError `BACKEND_TENSOR_LOCATION`, `BACKEND_TENSOR_BUFFER`
+ */
+export const assertDeviceCall = (call: DeviceCall): void => {
+  for (const [what, tensor] of Object.entries(call) as [string, Tensor][]) assertDeviceTensor(what, tensor);
+};
+
+const assertDeviceTensor = (what: string, tensor: Tensor): void => {
+  if (tensor.location !== "gpu-buffer")
+    throw new TensorError(
+      "BACKEND_TENSOR_LOCATION",
+      `expected ${what} on the cpu or in a gpu-buffer, got one at ${tensor.location}; download it with getData(), or ask the session for outputs in gpu-buffers`,
+    );
+  const { size, usage } = tensor.gpuBuffer;
+  if ((usage & COPY_SOURCE) === 0)
+    throw new TensorError(
+      "BACKEND_TENSOR_BUFFER",
+      `expected ${what} in a buffer with the usage COPY_SRC, got usage ${usage}; make the buffer with GPUBufferUsage.COPY_SRC`,
+    );
+  const sizeBytes = 4 * tensor.dims.reduce((product, dim) => product * dim, 1);
+  if (size < sizeBytes)
+    throw new TensorError(
+      "BACKEND_TENSOR_BUFFER",
+      `expected ${what} in a buffer of at least ${sizeBytes} bytes, got ${size}; make the buffer as long as the tensor's dims say`,
+    );
+};
 
 /** Rows of tensors that are on the device: copied there, from buffers with COPY_SRC. */
 export const deviceRows =

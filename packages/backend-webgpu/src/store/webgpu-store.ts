@@ -6,11 +6,12 @@ import type { Engine } from "../device/engine.ts";
 import { pieceTokens } from "../device/workspace.ts";
 import { rowKernels } from "../kernels/row-kernels.ts";
 import { appendPiece, rotateMiddle } from "./append-piece.ts";
-import { attendCall } from "./attend-call.ts";
-import { deviceRows } from "./device-rows.ts";
+import { attendCall, type SentCall } from "./attend-call.ts";
+import { assertDeviceCall, deviceRows } from "./device-rows.ts";
 import { createLayer, type GpuLayer } from "./gpu-layer.ts";
 import { imageOfLayer, restoreLayer } from "./layer-image.ts";
 import { readLayerRows } from "./layer-rows.ts";
+import { assertTaken } from "./refused-call.ts";
 import { restoredMiddle } from "./restored-middle.ts";
 import { truncateLayer } from "./truncate-layer.ts";
 import { uploadedRows } from "./uploaded-rows.ts";
@@ -21,6 +22,8 @@ export class WebGpuStore implements CacheStore {
   readonly #engine: Engine;
   readonly #shape: CacheShape;
   #layers: GpuLayer[];
+  /** The last call, until it is known whether the device took it: to wait for that would hold up the call itself. */
+  #sent: SentCall | undefined;
 
   /** Layers made for `shape`. */
   constructor(engine: Engine, shape: CacheShape, layers: GpuLayer[]) {
@@ -34,25 +37,30 @@ export class WebGpuStore implements CacheStore {
   }
 
   async attend(layer: number, call: CallRows): Promise<Float32Array> {
+    await this.#assertLastTaken();
     const sizeBytes = 4 * call.query.length;
     const staging = await this.#engine.staging.take(sizeBytes);
     const rows = uploadedRows(this.#engine, this.#shape, call);
     try {
-      await attendCall(this.#engine, this.#layers[layer]!, call.tokens, rows, staging.gpu);
+      this.#sent = await attendCall(this.#engine, this.#layers[layer]!, call.tokens, rows, staging.gpu);
     } catch (error) {
       this.#engine.staging.giveBack(staging);
       throw error;
     }
-    return new Float32Array(await this.#engine.staging.read(staging, sizeBytes));
+    const output = new Float32Array(await this.#engine.staging.read(staging, sizeBytes));
+    await this.#assertLastTaken();
+    return output;
   }
 
-  /** Tensors in buffers of the same device, nothing of which comes to the CPU. */
+  /** Tensors in buffers of the same device, nothing of which comes to the CPU; what the device refuses, the next call throws. */
   async attendTensors(layer: number, query: Tensor, key: Tensor, value: Tensor): Promise<Tensor> {
+    await this.#assertLastTaken();
+    assertDeviceCall({ query, key, value });
     const tokens = query.dims[1]!;
     const output = await this.#engine.outputs.take(query.dims);
     const rows = deviceRows(this.#engine, this.#shape, { query, key, value });
     try {
-      await attendCall(this.#engine, this.#layers[layer]!, tokens, rows, output.gpuBuffer);
+      this.#sent = await attendCall(this.#engine, this.#layers[layer]!, tokens, rows, output.gpuBuffer);
     } catch (error) {
       output.dispose();
       throw error;
@@ -67,6 +75,7 @@ export class WebGpuStore implements CacheStore {
 
   /** Both caches are held until the last layer is encoded; rows go over the CPU. */
   async retune({ layers: schemes }: CachePlan): Promise<void> {
+    await this.#assertLastTaken();
     const next: GpuLayer[] = [];
     try {
       for (const [index, scheme] of schemes.entries()) {
@@ -90,6 +99,7 @@ export class WebGpuStore implements CacheStore {
   }
 
   async images(): Promise<CacheImage["tensors"]> {
+    await this.#assertLastTaken();
     const images = [];
     for (const layer of this.#layers) images.push(await imageOfLayer(this.#engine, layer));
     return images;
@@ -98,6 +108,12 @@ export class WebGpuStore implements CacheStore {
   clear(): void {
     clearLayers(this.#engine, this.#layers);
     this.#layers = [];
+  }
+
+  async #assertLastTaken(): Promise<void> {
+    const sent = this.#sent;
+    this.#sent = undefined;
+    if (sent) await assertTaken(sent);
   }
 }
 
