@@ -8,17 +8,21 @@ import { fetchNvrtc } from "../../tools/fetch-nvrtc.mjs";
 import { kernelImage } from "./kernel-image.ts";
 import { openCompiler } from "./nvrtc.ts";
 
-/** More registers and a multiprocessor, which has 65536, would run fewer blocks than the kernels are made for. */
-const REGISTERS: Readonly<Record<string, number>> = {
-  attend_1_row: 128,
-  attend_4_rows: 128,
-  attend_8_rows: 168,
-  attend_8_rows_on_tensor_cores: 168,
-};
+/**
+ * Kernels of attention say by `__launch_bounds__` how many of their blocks a multiprocessor is to run, so that the compiler keeps
+ * to 128 or 168 registers whatever they do: what does not fit goes to the stack, and it is the stack's bound that can fail.
+ */
 const OTHER_REGISTERS = 96;
+const BOUNDED_REGISTERS = 168;
 
-/** Of a thread, what does not fit into its registers. */
-const STACK_BYTES = 128;
+/** Of a thread, what does not fit into its registers: a little more than now, where it is most of all architectures. */
+const STACK_BYTES: Readonly<Record<string, number>> = {
+  attend_1_row: 0,
+  attend_4_rows: 32,
+  attend_8_rows: 96,
+  attend_8_rows_on_tensor_cores: 0,
+};
+const OTHER_STACK_BYTES = 16;
 
 /** What the driver keeps for itself from sm_90 on; all that kernels use is asked for at launch. */
 const SHARED_BYTES = 1024;
@@ -54,8 +58,9 @@ describe.skipIf(reason)(`kernels compiled by NVRTC${reason ? ` (${reason})` : ""
     expect(origin).toBe("nvrtc");
     expect(new Set(usage.keys())).toEqual(new Set(KERNELS[module]));
     for (const [name, { registers, stackBytes, sharedBytes }] of usage) {
-      expect(registers, `registers of ${name}`).toBeLessThanOrEqual(REGISTERS[name] ?? OTHER_REGISTERS);
-      expect(stackBytes, `stack of ${name}`).toBeLessThanOrEqual(STACK_BYTES);
+      const most = name in STACK_BYTES ? BOUNDED_REGISTERS : OTHER_REGISTERS;
+      expect(registers, `registers of ${name}`).toBeLessThanOrEqual(most);
+      expect(stackBytes, `stack of ${name}`).toBeLessThanOrEqual(STACK_BYTES[name] ?? OTHER_STACK_BYTES);
       expect(sharedBytes, `shared memory of ${name}`).toBeLessThanOrEqual(SHARED_BYTES);
     }
     const kept = await kernelImage(module, architecture, { cacheFolder });

@@ -3,7 +3,7 @@ import type { KernelName } from "../device/device.ts";
 import { ArgumentWriter } from "./argument-writer.ts";
 import type { PackedTensor } from "./packed-tensor.ts";
 import { splitContext, type Splits } from "./splits.ts";
-import { CODE_PAGE_TOKENS, groupSizeOf } from "./tensor-layout.ts";
+import { CODE_PAGE_TOKENS, groupSizeOf, type TensorLayout } from "./tensor-layout.ts";
 import { runsOnTensorCores } from "./tensor-core-layouts.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -63,7 +63,7 @@ const attendSome = (workspace: Workspace, layer: AttendedLayer, queries: Queries
   const codedSplits = isOnTensorCores ? splits.segmentSplits[CODED_SEGMENT]! : 0;
   const argumentBytes = writeArguments(workspace, layer, queries, splits, codedSplits > 0 ? CODED_SEGMENT : NONE);
   const grid = [splits.count, shape.kvHeads, rowTiles] as const;
-  const blocks = { grid, threads: THREADS, sharedBytes: attendSharedBytes(rows, key), argumentBytes };
+  const blocks = { grid, threads: THREADS, sharedBytes: attendSharedBytes(rows, key.layout), argumentBytes };
   for (const name of kernelsFor(kernel, codedSplits, splits.count))
     workspace.device.launch({ kernel: name, ...blocks });
   workspace.device.launch({
@@ -96,7 +96,7 @@ const kernelFor = (rowsOfHead: number): RowKernel => {
 };
 
 /** Bytes of `AttendShared`. */
-const attendSharedBytes = (rows: number, { layout }: PackedTensor): number => {
+export const attendSharedBytes = (rows: number, layout: TensorLayout): number => {
   const { scheme, headSize } = layout;
   const isStaged = scheme.bits < 16 && scheme.axis === "channel";
   const parameters = isStaged ? (CODE_PAGE_TOKENS / groupSizeOf(layout)) * headSize : 0;
