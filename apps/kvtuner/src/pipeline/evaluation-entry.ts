@@ -27,6 +27,8 @@ export interface TaskFigures {
   readonly prompts: number;
   /** Whether all prompts were asked. */
   readonly isComplete: boolean;
+  /** A digit a prompt: 1 where it was answered right. Plans are compared prompt by prompt. */
+  readonly correct: string;
 }
 
 /** Checks one parsed journal line of a study over this space. */

@@ -2,6 +2,7 @@ import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
 
 import { makeFront, pickPlan, type FrontPlan } from "./pick.ts";
+import { leadInErrors } from "./race.ts";
 import { searchSpace } from "./space.ts";
 
 const SHAPE = { layers: 3, queryHeads: 2, kvHeads: 1, headSize: 64 };
@@ -62,20 +63,23 @@ describe("makeFront", () => {
 });
 
 describe("pickPlan by a task", () => {
+  const answeredPlan = (bytes: number, kl: number, correct: readonly boolean[]): FrontPlan => {
+    const accuracy = correct.filter(Boolean).length / correct.length;
+    const accuracyStandardError = Math.sqrt((accuracy * (1 - accuracy)) / correct.length);
+    const answers = { prompts: correct.length, isComplete: true, correct: correct.map(Number).join("") };
+    const task = { accuracy, accuracyStandardError, floatAccuracy: 1, pValue: 1, ...answers };
+    return { ...plan(bytes, kl), task };
+  };
   const answered = fc
-    .record({
-      bytes: fc.integer({ min: 100, max: 500 }),
-      kl: fc.double({ min: 1e-6, max: 1, noNaN: true }),
-      right: fc.integer({ min: 0, max: 200 }),
-    })
-    .map(({ bytes, kl, right }): FrontPlan => {
-      const accuracy = right / 200;
-      const accuracyStandardError = Math.sqrt((accuracy * (1 - accuracy)) / 199);
-      const task = { accuracy, accuracyStandardError, floatAccuracy: 1, pValue: 1, prompts: 200, isComplete: true };
-      return { ...plan(bytes, kl), task };
-    });
+    .tuple(
+      fc.integer({ min: 100, max: 500 }),
+      fc.double({ min: 1e-6, max: 1, noNaN: true }),
+      fc.array(fc.boolean(), { minLength: 40, maxLength: 40 }),
+    )
+    .map((parts) => answeredPlan(...parts));
   const plans = fc.array(answered, { minLength: 1, maxLength: 12 });
-  const accuracyOf = (one: FrontPlan | undefined): number => one?.task?.accuracy ?? Number.NaN;
+  const answersOf = (one: FrontPlan): boolean[] => Array.from(one.task?.correct ?? "", (digit) => digit === "1");
+  const accuracyOf = (one: FrontPlan): number => one.task?.accuracy ?? Number.NaN;
 
   test.prop([plans, fc.integer({ min: 100, max: 500 }), fc.constantFrom("task" as const, "both" as const)])(
     "a plan that is ahead by a standard error is never passed over; nearer ones do not count as better",
@@ -87,15 +91,33 @@ describe("pickPlan by a task", () => {
         expect(fitting).toEqual([]);
         return;
       }
-      const best = fitting.reduce((one, other) => (accuracyOf(other) > accuracyOf(one) ? other : one));
-      const error = Math.max(best.task?.accuracyStandardError ?? 0, 1 / 200);
-      expect(accuracyOf(picked)).toBeGreaterThanOrEqual(accuracyOf(best) - error);
-      const equals = fitting.filter((one) => accuracyOf(one) >= accuracyOf(best) - error);
+      const [best] = fitting.toSorted((one, other) => accuracyOf(other) - accuracyOf(one) || one.kl - other.kl);
+      const isEqual = (one: FrontPlan): boolean => leadInErrors(answersOf(best!), answersOf(one)) <= 1;
+      const equals = fitting.filter(isEqual);
+      expect(equals).toContain(picked);
       expect(picked.kl).toBe(Math.min(...equals.map(({ kl }) => kl)));
       const cheapest = pickPlan(fitting, { kind: "knee" }, objective);
       expect(cheapest?.bytes).toBe(Math.min(...equals.map((one) => one.bytes)));
     },
   );
+
+  /** Of 300 prompts, 240 right; then so many of those lost and of the others gained. */
+  const changed = (lost: number, gained: number): boolean[] =>
+    Array.from({ length: 300 }, (_, index) => (index >= lost && index < 240) || index >= 300 - gained);
+
+  test.each([
+    [1, 0, true],
+    [2, 1, true],
+    [10, 9, true],
+    [30, 22, false],
+    [30, 24, true],
+    [2, 0, false],
+    [10, 0, false],
+  ])("a plan of less loss that loses %i prompts and gains %i counts as equal: %j", (lost, gained, isEqual) => {
+    const best = answeredPlan(400, 0.1, changed(0, 0));
+    const other = answeredPlan(300, 0.01, changed(lost, gained));
+    expect(pickPlan([other, best], { kind: "bytes", bytes: 400 }, "task")).toBe(isEqual ? other : best);
+  });
 });
 
 describe("pickPlan", () => {

@@ -3,6 +3,7 @@ import { hypervolume, nonDominatedSort } from "@kvtuner/search";
 import type { EvaluationEntry, TaskFigures } from "./evaluation-entry.ts";
 import { keepsTo, LimitKvtunerError, type Limit } from "./limit.ts";
 import type { Objective } from "./objective.ts";
+import { leadInErrors } from "./race.ts";
 import { planCost, searchCost, type PlanCost, type SearchSpace } from "./space.ts";
 
 /** A plan of the front: one pair a layer, what it costs and what it loses. */
@@ -84,9 +85,9 @@ const order = (one: FrontPlan, other: FrontPlan): number => (one.pairs.join() < 
  * The plan to use. Within a budget or a number of bits, the one that loses least; within a loss, the cheapest;
  * with no limit the knee. `undefined` when no plan of the front keeps to the limit.
  *
- * Where a task decides (`objective` `task` or `both`), only plans whose accuracy is within one standard error of the best
- * that keeps to the limit are looked at: which of them is more accurate is chance. Of those the one of the lowest KL is taken
- * within a budget, and the cheapest without.
+ * Where a task decides (`objective` `task` or `both`), only plans are looked at that are behind the most accurate one that keeps
+ * to the limit by at most one standard error of that difference, prompt by prompt: which of them is more accurate is chance.
+ * Of those the one of the lowest KL is taken within a budget, and the cheapest without.
  */
 export const pickPlan = (
   front: readonly FrontPlan[],
@@ -100,13 +101,24 @@ export const pickPlan = (
   return limit.kind === "knee" ? knee(equals) : minimumBy(equals, (plan) => plan.kl);
 };
 
-/** Plans whose accuracy is within one standard error of the best one's, and one prompt at least. */
+/**
+ * Plans that are not behind the most accurate one, of equals that of the lowest KL, by more than one standard error of the
+ * difference, counted as in the race: one prompt never is more, and ten that are lost with none gained are.
+ */
 const withinNoise = (plans: readonly FrontPlan[]): FrontPlan[] => {
-  const best = minimumBy(plans, ({ task }) => -(task?.accuracy ?? 0))?.task;
-  if (best === undefined) return [...plans];
-  const least = best.accuracy - Math.max(best.accuracyStandardError, 1 / best.prompts);
-  return plans.filter(({ task }) => (task?.accuracy ?? 0) >= least);
+  const most = Math.max(...plans.map(accuracyOf));
+  const best = minimumBy(
+    plans.filter((plan) => accuracyOf(plan) === most),
+    ({ kl }) => kl,
+  );
+  if (best === undefined) return [];
+  const answers = answersOf(best);
+  return plans.filter((plan) => leadInErrors(answers, answersOf(plan)) <= 1);
 };
+
+const accuracyOf = ({ task }: FrontPlan): number => task?.accuracy ?? 0;
+
+const answersOf = ({ task }: FrontPlan): boolean[] => Array.from(task?.correct ?? "", (digit) => digit === "1");
 
 /**
  * As {@link pickPlan}.

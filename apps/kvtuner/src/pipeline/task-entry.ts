@@ -40,9 +40,11 @@ export const taskEntryParser = ({
 export const taskEntry = (pairs: readonly string[], start: number, { correct, kl }: TaskOutcome): TaskEntry => ({
   pairs,
   start,
-  correct: correct.map(Number).join(""),
+  correct: digitsOf(correct),
   kl,
 });
+
+const digitsOf = (correct: readonly boolean[]): string => correct.map(Number).join("");
 
 /** What a line holds, behind what was known: nothing new when it does not go on from there. */
 const extended = (known: TaskOutcome, { start, correct, kl }: TaskEntry): TaskOutcome => {
@@ -103,6 +105,14 @@ export const figuresOf = (
     pairs,
     kl,
     klStandardError,
-    task: { accuracy, accuracyStandardError, floatAccuracy, pValue, prompts, isComplete },
+    task: {
+      accuracy,
+      accuracyStandardError,
+      floatAccuracy,
+      pValue,
+      prompts,
+      isComplete,
+      correct: digitsOf(outcome.correct),
+    },
   };
 };
