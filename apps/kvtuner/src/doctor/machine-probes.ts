@@ -6,18 +6,10 @@ import { createCpuBackend } from "@kvtuner/backend-cpu";
 import { relaxedSimd, simd, threads } from "wasm-feature-detect";
 
 import { openCudaBackend } from "../model/gpu-backends.ts";
-import { findGpu, isSoftwareAdapter } from "../model/gpu.ts";
 import { kvtunerHome } from "../model/home.ts";
 import { installedPackage } from "../model/installed-package.ts";
-import type {
-  CudaFacts,
-  ModelCacheFacts,
-  OnnxRuntimeFacts,
-  Probes,
-  WasmFeatures,
-  WebGpuAdapterFacts,
-  WebGpuFacts,
-} from "./probes.ts";
+import type { CudaFacts, ModelCacheFacts, OnnxRuntimeFacts, Probes, WasmFeatures } from "./probes.ts";
+import { webGpu } from "./webgpu-probe.ts";
 
 /** Probes of the machine this runs on. */
 export const machineProbes = (): Probes => ({
@@ -47,25 +39,6 @@ const onnxRuntime = async (): Promise<OnnxRuntimeFacts> => {
   return {
     version: env.versions.node ?? env.versions.common,
     providers: listSupportedBackends().map(({ name }) => name),
-  };
-};
-
-const webGpu = async (): Promise<WebGpuFacts> => {
-  const hasBackend = installedPackage("@kvtuner/backend-webgpu") !== undefined;
-  const found = await findGpu();
-  if (found === undefined) return { hasBackend };
-  const adapter = await found.gpu.requestAdapter({ powerPreference: "high-performance" });
-  return { hasBackend, source: found.source, ...(adapter && { adapter: adapterFacts(adapter) }) };
-};
-
-const adapterFacts = (adapter: GPUAdapter): WebGpuAdapterFacts => {
-  const { info, features, limits } = adapter;
-  return {
-    name: info.description || info.device || info.vendor || "an adapter without a name",
-    isSoftware: isSoftwareAdapter(adapter),
-    hasFloat16: features.has("shader-f16"),
-    hasSubgroups: features.has("subgroups"),
-    maxBindingBytes: limits.maxStorageBufferBindingSize,
   };
 };
 

@@ -10,15 +10,19 @@ export interface FoundGpu {
 }
 
 /** Dawn for Node: no dependency of ours, used where someone has installed it. */
-const DAWN_PACKAGE = "webgpu";
+export const DAWN_PACKAGE = "webgpu";
 
 /** WebGPU of this engine, or of the package `webgpu` where it is installed; undefined where there is neither. */
 export const findGpu = async (): Promise<FoundGpu | undefined> => {
-  const { navigator } = globalThis as { readonly navigator?: { readonly gpu?: GPU } };
-  if (navigator?.gpu) return { source: "navigator.gpu", gpu: navigator.gpu };
+  const gpu = engineGpu();
+  if (gpu) return { source: "navigator.gpu", gpu };
   if (installedPackage(DAWN_PACKAGE) === undefined) return undefined;
   return { source: DAWN_PACKAGE, gpu: await (dawn ??= loadDawn()) };
 };
+
+/** WebGPU of this engine, if it has it. */
+export const engineGpu = (): GPU | undefined =>
+  (globalThis as { readonly navigator?: { readonly gpu?: GPU } }).navigator?.gpu;
 
 /** Kept, for it must outlive all that comes from it. */
 let dawn: Promise<GPU> | undefined;
@@ -37,8 +41,10 @@ interface Dawn {
 }
 
 /** Whether an adapter is no GPU but a driver that computes on the processor. */
-export const isSoftwareAdapter = ({ info }: GPUAdapter): boolean =>
+export const isSoftwareAdapter = ({ info }: { readonly info: NamedDriver }): boolean =>
   info.isFallbackAdapter || SOFTWARE_ADAPTERS.test(`${info.vendor} ${info.architecture} ${info.description}`);
+
+type NamedDriver = Pick<GPUAdapterInfo, "vendor" | "architecture" | "description" | "isFallbackAdapter">;
 
 /** Mesa's, Chromium's and Windows' drivers in software. */
 const SOFTWARE_ADAPTERS = /llvmpipe|lavapipe|swiftshader|basic render/i;

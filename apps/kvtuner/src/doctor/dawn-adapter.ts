@@ -1,0 +1,49 @@
+import { execFile } from "node:child_process";
+import { pathToFileURL } from "node:url";
+
+/** An adapter as one process can tell it to another; undefined for none. */
+export interface ToldAdapter {
+  readonly info: Pick<GPUAdapterInfo, "vendor" | "architecture" | "device" | "description" | "isFallbackAdapter">;
+  readonly features: readonly string[];
+  readonly maxBindingBytes: number;
+}
+
+/**
+ * Asks Dawn, whose module is at `path`, for an adapter. A process of its own does so: Dawn writes warnings about drivers
+ * straight to stderr, which no option keeps off, and a driver that crashes takes only that process along.
+ *
+ * @throws with what the process said when it failed
+ */
+export const dawnAdapter = (path: string): Promise<ToldAdapter | undefined> =>
+  new Promise((resolve, reject) => {
+    const argv = ["--input-type=module", "--eval", ASK, pathToFileURL(path).href];
+    execFile(process.execPath, argv, { timeout: LONGEST_MS }, (error, stdout, stderr) => {
+      const told = TOLD.exec(stdout)?.[1];
+      if (told !== undefined) resolve((JSON.parse(told) as ToldAdapter | null) ?? undefined);
+      else reject(new Error(reasonOf(stderr, error), { cause: error }));
+    });
+  });
+
+/** A driver in software may take seconds to start. */
+const LONGEST_MS = 60_000;
+
+/** Ended at once when all is told: taking Dawn down crashes with some drivers. */
+const ASK = `
+const { create } = await import(process.argv[1]);
+const adapter = await create([]).requestAdapter({ powerPreference: "high-performance" });
+const toldOf = ({ info, features, limits }) => {
+  const { vendor, architecture, device, description, isFallbackAdapter } = info;
+  const told = { vendor, architecture, device, description, isFallbackAdapter };
+  return { info: told, features: [...features], maxBindingBytes: limits.maxStorageBufferBindingSize };
+};
+process.stdout.write("adapter: " + JSON.stringify(adapter && toldOf(adapter)) + "\\n", () => process.exit());
+`;
+
+const TOLD = /^adapter: (.+)$/m;
+
+const reasonOf = (stderr: string, error: Error | null): string => {
+  const thrown = /^(?:\[?\w*Error)\b.*$/m.exec(stderr)?.[0];
+  if (thrown !== undefined) return thrown;
+  const signal = (error as { readonly signal?: string | null } | null)?.signal;
+  return `expected the package webgpu to answer, its process ended${signal ? ` by ${signal}` : " without a word"}`;
+};
