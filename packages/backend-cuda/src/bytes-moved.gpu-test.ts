@@ -13,8 +13,8 @@ const LENGTH = 8192;
 const ONE = 0x3c00;
 
 /** A snapshot of a cache that no one computed. */
-const snapshotOf = (layer: LayerScheme): Promise<Uint8Array> => {
-  const bytes = layerBytes(layer, { ...SHAPE, kvHeads: 1 }, LENGTH);
+const snapshotOf = (shape: CacheShape, layer: LayerScheme): Promise<Uint8Array> => {
+  const bytes = layerBytes(layer, { ...shape, kvHeads: 1 }, LENGTH);
   const head = (codes: number, parameters: number, exact: number): HeadImage => ({
     prefix: { codes: new Uint8Array(codes).fill(0x5a), scales: halves(parameters / 4), minima: halves(parameters / 4) },
     exact: halves(exact / 2),
@@ -22,7 +22,7 @@ const snapshotOf = (layer: LayerScheme): Promise<Uint8Array> => {
   const key = head(bytes.keyCodes, bytes.keyParameters, bytes.keyExact);
   const value = head(bytes.valueCodes, bytes.valueParameters, bytes.valueExact);
   return writeSnapshot({
-    shape: SHAPE,
+    shape,
     layers: [layer],
     length: LENGTH,
     tensors: [{ key: [key, key], value: [value, value] }],
@@ -44,13 +44,17 @@ describe.skipIf(reason)(`decoding on the CPU${reason ? ` (${reason})` : ""}`, ()
   ] as const;
 
   /** Bytes that attention of one token reads of the cache, and bytes that the cache holds. */
-  const bytesOf = async (layer: LayerScheme, tensorCores: boolean): Promise<{ read: number; held: number }> => {
+  const bytesOf = async (
+    layer: LayerScheme,
+    tensorCores: boolean,
+    shape: CacheShape = SHAPE,
+  ): Promise<{ read: number; held: number }> => {
     const driver = openCpuDriver();
     const backend = await createCudaBackend({ driver: driver.path, kernels: "ptx", tensorCores });
-    const plan = { shape: SHAPE, layers: [layer] };
-    const cache: KvCache = await backend.restoreCache(SHAPE, plan, await snapshotOf(layer));
+    const plan = { shape, layers: [layer] };
+    const cache: KvCache = await backend.restoreCache(shape, plan, await snapshotOf(shape, layer));
     driver.countLoads(true);
-    await cache.attend(0, ...callTensors(SHAPE, 1));
+    await cache.attend(0, ...callTensors(shape, 1));
     const kernels = ["attend_4_rows", "attend_8_rows", "attend_8_rows_on_tensor_cores"];
     const read = kernels.reduce((sum, kernel) => sum + driver.loadedBytes(kernel), 0);
     driver.countLoads(false);
@@ -69,5 +73,15 @@ describe.skipIf(reason)(`decoding on the CPU${reason ? ` (${reason})` : ""}`, ()
     const { read, held } = await bytesOf(layer, true);
     expect(read / held).toBeGreaterThan(0.99);
     expect(read / held).toBeLessThan(1.1);
+  });
+
+  test.each([
+    [8, 1],
+    [16, 2],
+  ])("with %i query heads on each KV head reads it %i times: a block takes eight", async (group, times) => {
+    const shape = { ...SHAPE, queryHeads: group * SHAPE.kvHeads };
+    const { read, held } = await bytesOf(PLANS[0][1], false, shape);
+    expect(read / held).toBeGreaterThan(0.99 * times);
+    expect(read / held).toBeLessThan(1.1 * times);
   });
 });
