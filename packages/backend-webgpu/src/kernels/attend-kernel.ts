@@ -73,7 +73,6 @@ const partsOf = ({ float16, subgroups, packed }: Variant): string[] => [
   ...COMMON_PARTS.map(part),
   ...["codes", "rows-16"].flatMap((file) => [partFor("key", file), partFor("value", file)]),
   part(float16 ? "half-native" : "half-software"),
-  part(float16 ? "value-float16" : "value-float32"),
   part(packed ? "scores-packed" : "scores-unpacked"),
   part(subgroups ? "largest-subgroup" : "largest-shared"),
 ];

@@ -2,11 +2,19 @@ import { describe, expect, it } from "vitest";
 import { nodeGpu, testDevice } from "../test-support/node-gpu.ts";
 import { choiceKey } from "./kernel-choices.ts";
 import { chooseVariant, fastestVariant, rememberedVariant } from "./variant-choice.ts";
+import { agreeInAll, tryVariant } from "./variant-trial.ts";
 import { PLAIN } from "./variant.ts";
 
 const { device, skipped } = await testDevice();
 
 const plainDevice = async (): Promise<GPUDevice> => (await nodeGpu.requestAdapter())!.requestDevice();
+
+const canHalf = device?.features.has("shader-f16") === true;
+
+it.skipIf(!canHalf)("float16 kernels give what the plain ones give, also of values far out", async () => {
+  const [plain, half] = [await tryVariant(device!, PLAIN), await tryVariant(device!, { ...PLAIN, float16: true })];
+  expect(agreeInAll(plain, half, { float16: true })).toBe(true);
+});
 
 describe.skipIf(skipped)(`the choice of kernels${skipped ? ` (${skipped})` : ""}`, () => {
   it("does not take what the device cannot do", async () => {

@@ -1,6 +1,6 @@
 import { choiceKey, type KernelChoices, recallVariant, rememberVariant } from "./kernel-choices.ts";
 import { PACKED_DOT_PRODUCTS } from "./kernel-source.ts";
-import { agree, type Trial, tryVariant } from "./variant-trial.ts";
+import { agreeInAll, type Trial, tryVariant } from "./variant-trial.ts";
 import { PLAIN, type Variant } from "./variant.ts";
 
 /** What a choice goes by, beside the device. */
@@ -43,8 +43,8 @@ export const rememberedVariant = async (
 /** Drivers change, and stores may hold anything. */
 const isRight = async (device: GPUDevice, variant: Variant): Promise<boolean> => {
   const plain = await tryVariant(device, PLAIN);
-  const { outputs } = await tryVariant(device, variant).catch(() => FAILED);
-  return agree(plain.outputs, outputs, variant);
+  const trial = await tryVariant(device, variant).catch(() => FAILED);
+  return agreeInAll(plain, trial, variant);
 };
 
 /**
@@ -55,8 +55,8 @@ export const fastestVariant = async (device: GPUDevice, abilities: readonly (key
   let best = { variant: PLAIN, timeMs: plain.timeMs };
   for (const ability of abilities) {
     const variant = { ...best.variant, [ability]: true };
-    const { outputs, timeMs } = await tryVariant(device, variant).catch(() => FAILED);
-    if (agree(plain.outputs, outputs, variant) && timeMs < best.timeMs) best = { variant, timeMs };
+    const trial = await tryVariant(device, variant).catch(() => FAILED);
+    if (agreeInAll(plain, trial, variant) && trial.timeMs < best.timeMs) best = { variant, timeMs: trial.timeMs };
   }
   return best.variant;
 };

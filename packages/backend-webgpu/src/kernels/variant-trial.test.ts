@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { agree } from "./variant-trial.ts";
+import { agree, agreeInAll } from "./variant-trial.ts";
 
 it.each([
   [[1, -3], [1.002, -3], false, true],
@@ -10,4 +10,11 @@ it.each([
   [[1, -3], [1], true, false],
 ])("the self-test tells %j from %j, float16 %s: %s", (expected, got, float16, same) => {
   expect(agree(expected, got, { float16 })).toBe(same);
+});
+
+it("numbers that are far out in one layer hide nothing in another", () => {
+  const plain = { outputs: [[1, 2], [60_000]] };
+  expect(agreeInAll(plain, { outputs: [[1, 2], [60_010]] }, { float16: false })).toBe(true);
+  expect(agreeInAll(plain, { outputs: [[1, 2.1], [60_000]] }, { float16: false })).toBe(false);
+  expect(agreeInAll(plain, { outputs: [] }, { float16: false })).toBe(false);
 });

@@ -5,18 +5,24 @@ import type { Variant } from "./variant.ts";
 
 const TOKENS = 200;
 const CALLS = 8;
-const SHAPE = { layers: 4, queryHeads: 4, kvHeads: 2, headSize: 64 };
-/** A layer with all that codes ask for, one with 16 bits beside 8, and two whose keys are dot products of packed codes. */
+const SHAPE = { layers: 5, queryHeads: 4, kvHeads: 2, headSize: 64 };
+/**
+ * A layer with all that codes ask for, one with 16 bits beside 8, two whose keys are dot products of packed codes, and one
+ * whose values are as far out as float16 holds.
+ */
 const LAYERS = [
   layerScheme("kivi", { key: 4, value: 4 }, { sinks: 3 }),
   layerScheme("per-token", { key: 16, value: 8 }),
   layerScheme("per-token", { key: 4, value: 4 }),
   layerScheme("per-token", { key: 8, value: 2 }),
+  layerScheme("per-token", { key: 8, value: 8 }),
 ];
+const FAR_OUT_LAYER = 4;
 
 /** What kernels gave on a small problem, and how quick they were. */
 export interface Trial {
-  readonly outputs: readonly number[];
+  /** Of each layer, all calls after each other. */
+  readonly outputs: readonly (readonly number[])[];
   /** Of the fastest call of one token. */
   readonly timeMs: number;
 }
@@ -30,12 +36,12 @@ export const tryVariant = async (device: GPUDevice, variant: Variant): Promise<T
   const engine = new Engine(device, variant);
   const store = await createStore(engine, { shape: SHAPE, layers: LAYERS });
   try {
-    const outputs: number[] = [];
+    const outputs: number[][] = LAYERS.map(() => []);
     let timeMs = Infinity;
     for (let call = 0; call < CALLS; call++) {
       const started = performance.now();
       for (let layer = 0; layer < SHAPE.layers; layer++)
-        for (const number of await store.attend(layer, waves(call === 0 ? TOKENS : 1, call))) outputs.push(number);
+        outputs[layer]!.push(...(await store.attend(layer, waves(call === 0 ? TOKENS : 1, call, layer))));
       timeMs = Math.min(timeMs, performance.now() - started);
     }
     return { outputs, timeMs };
@@ -45,17 +51,28 @@ export const tryVariant = async (device: GPUDevice, variant: Variant): Promise<T
   }
 };
 
-/** Numbers from -3 to 3 that do not repeat. */
-const waves = (tokens: number, call: number) => {
-  const rows = (heads: number, step: number): Float32Array =>
-    Float32Array.from({ length: tokens * heads * SHAPE.headSize }, (_, index) => 3 * Math.sin(step * (index + call)));
+/** Numbers from -3 to 3 that do not repeat; values that are far out from -60000 to 60000. */
+const waves = (tokens: number, call: number, layer: number) => {
+  const rows = (heads: number, step: number, most = 3): Float32Array =>
+    Float32Array.from(
+      { length: tokens * heads * SHAPE.headSize },
+      (_, index) => most * Math.sin(step * (index + call)),
+    );
   return {
     tokens,
     query: rows(SHAPE.queryHeads, 0.37),
     key: rows(SHAPE.kvHeads, 0.73),
-    value: rows(SHAPE.kvHeads, 0.59),
+    value: rows(SHAPE.kvHeads, 0.59, layer === FAR_OUT_LAYER ? 60_000 : 3),
   };
 };
+
+/** True when outputs agree in every layer: numbers that are far out in one are no measure for another. */
+export const agreeInAll = (
+  { outputs: expected }: Pick<Trial, "outputs">,
+  { outputs: got }: Pick<Trial, "outputs">,
+  variant: Pick<Variant, "float16">,
+): boolean =>
+  expected.length === got.length && expected.every((numbers, layer) => agree(numbers, got[layer]!, variant));
 
 /** True when no number is further off than a share of the largest: by what the kernels' outputs may differ. NaN is. */
 export const agree = (

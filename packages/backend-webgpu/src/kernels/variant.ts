@@ -2,7 +2,7 @@
 export interface Variant {
   /** A kernel for each pair of formats instead of one for all: loops are unrolled, and what is for others is left out. */
   readonly specialized: boolean;
-  /** Numbers of 16 bits are unpacked, and values weighted, in the adapter's own float16. */
+  /** Numbers of 16 bits are unpacked in the adapter's own float16. */
   readonly float16: boolean;
   /** The largest score of a tile is found by subgroups. */
   readonly subgroups: boolean;
