@@ -90,6 +90,27 @@ describe("tune with a task", () => {
     }
   });
 
+  test("the surrogate's plans are evaluated for another strategy only where it left none within the limit", async () => {
+    const run = async (evaluations: number, model = fakeModel(), out = newFolder()): Promise<TuneResult> =>
+      tune({
+        ...{ model, out, ...OPTIONS, evaluations },
+        strategy: "nsga2-groups",
+        limit: { kind: "equivalent-bits", bits: 3.1 },
+      });
+    expect((await run(12)).evaluations).toBe(12);
+
+    const whole = await run(1);
+    expect(whole.evaluations).toBeGreaterThan(1);
+    expect(whole.picked.equivalentBits).toBeLessThanOrEqual(3.1);
+    const profiled = 5 * OPTIONS.pairs.length;
+    const killed = fakeModel((count) => {
+      if (count === profiled + 5) throw new Error("killed");
+    });
+    const out = newFolder();
+    await expect(run(1, killed, out)).rejects.toThrow("killed");
+    expect(withoutTimes(await run(1, fakeModel(), out))).toEqual(withoutTimes(whole));
+  });
+
   test("the journal says which plans were given up; one of an earlier version, which does not, ends with the same", async () => {
     const out = newFolder();
     const journal = join(out, "journal.jsonl");

@@ -13,14 +13,19 @@ const MOST_PLANS = 8;
 /**
  * The search spreads its evaluations; a user with a budget wants the best plan within it, also of a study whose search
  * is done. So where the limit is one of cost, the plan within it that the surrogate, corrected by all that was evaluated,
- * expects to lose least is evaluated too, and again with that answer, until it expects no better one. What it asks for
- * depends on what is known and not on its order, so that a run that was stopped goes on the same way.
+ * expects to lose least is evaluated too, and again with that answer, until it expects no better one, or `isEnough` says so.
+ * What it asks for depends on what is known and not on its order, so that a run that was stopped goes on the same way.
  */
-export const evaluateWithin = async (inputs: SearchInputs, limit: Limit, measurer: Measurer): Promise<void> => {
+export const evaluateWithin = async (
+  inputs: SearchInputs,
+  limit: Limit,
+  measurer: Measurer,
+  isEnough: () => boolean,
+): Promise<void> => {
   const allowed = allowedOf(limit, inputs.space);
   if (allowed === undefined) return;
   const table = tableOf(inputs, allowed);
-  for (let plans = 0; plans < MOST_PLANS; plans++) {
+  for (let plans = 0; plans < MOST_PLANS && !isEnough(); plans++) {
     const genome = promisingWithin(table, knownGenomes(inputs, measurer), allowed.most);
     if (genome === undefined) return;
     await measurer.evaluate([choiceOfGenome(inputs, genome)], ONE);

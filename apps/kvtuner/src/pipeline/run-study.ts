@@ -154,8 +154,10 @@ const searchStep = async (run: StudyRun, inputs: SearchInputs, measurer: Measure
   run.clock.time("search", async () => {
     const { study, space, focus, limit, folder, context } = run;
     if (!isSearched(run, measurer)) await runSearch(inputs, { ...study, focus, limit }, measurer, context);
-    await evaluateWithin(inputs, limit, measurer);
-    if (!isMet(run, measurer)) await evaluateBest(space, measurer);
+    // Another strategy's pick is its own: the surrogate's plans only stand in where it left none within the limit.
+    const isEnough = (): boolean => study.strategy !== "surrogate" && hasPick(run, measurer);
+    await evaluateWithin(inputs, limit, measurer, isEnough);
+    if (limit.kind === "kl" && !hasPick(run, measurer)) await evaluateBest(space, measurer);
     const front = frontOf(run, measurer);
     writeJsonAtomic(folder.file("front"), front);
     return front;
@@ -174,5 +176,5 @@ const isSearched = ({ folder, context }: StudyRun, measurer: Measurer): boolean 
   return lost <= 0;
 };
 
-const isMet = (run: StudyRun, measurer: Measurer): boolean =>
-  run.limit.kind !== "kl" || pickPlan(frontOf(run, measurer).front, run.limit, run.study.objective) !== undefined;
+const hasPick = (run: StudyRun, measurer: Measurer): boolean =>
+  pickPlan(frontOf(run, measurer).front, run.limit, run.study.objective) !== undefined;
