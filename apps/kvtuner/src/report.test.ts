@@ -132,6 +132,14 @@ describe("a report", () => {
     }
   });
 
+  test("writes charts into no file: that is a wrong --svg", async () => {
+    const folder = copyOf("svg-file");
+    await expect(report({ study: folder, svg: join(folder, "plan.json") })).rejects.toMatchObject({
+      code: "OPTION_INVALID",
+      message: expect.stringMatching(/--svg to be a folder.*plan\.json: EEXIST/),
+    });
+  });
+
   test("lets nothing that a user named into its markup", async () => {
     const name = `<script>alert("1")</script>' onload='x' &amp; <img src=x>`;
     const text = join(root, `'; <b>$(touch x)\` & text.txt`.replaceAll("/", ""));

@@ -207,7 +207,9 @@ describe("tune with a task", () => {
     const other = tune({ model: fakeModel(), out, ...OPTIONS, evaluations: 3, prompts: 40, shots: 1 });
     await expect(other).rejects.toMatchObject({
       code: "STUDY_DIFFERS",
-      message: expect.stringMatching(/--prompts 30 there, 40 now.*--shots 0 there, 1 now/),
+      message: expect.stringMatching(
+        /prompts of all files \(--prompts is of each\) 30 there, 40 now.*--shots 0 there, 1 now/,
+      ),
     });
     const onText = tune({ model: fakeModel(), out, ...OPTIONS, task: writeTask("copy.jsonl", []) });
     await expect(onText).rejects.toMatchObject({ code: "TASK_EMPTY" });

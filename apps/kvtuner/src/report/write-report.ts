@@ -2,7 +2,9 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 
 import { writeFileAtomic } from "../study/atomic-file.ts";
+import { OptionKvtunerError } from "../options.ts";
 import { STUDY_FILES } from "../study/folder.ts";
+import { systemReason } from "../study/reason.ts";
 import { renderFile } from "./chart/render.ts";
 import { reportData, type ReportData, type ReportView } from "./data.ts";
 import { renderPage } from "./page/page.ts";
@@ -21,7 +23,7 @@ export const writeReport = async (folder: string, data: ReportData): Promise<str
 
 /** Writes every chart that the study has data for as an SVG file into `target`, which is made; returns their paths. */
 export const writeCharts = async (data: ReportData, target: string): Promise<string[]> => {
-  mkdirSync(target, { recursive: true });
+  makeTarget(target);
   const paths: string[] = [];
   for (const { id, chart } of reportSections(data)) {
     if (chart === undefined) continue;
@@ -30,4 +32,12 @@ export const writeCharts = async (data: ReportData, target: string): Promise<str
     paths.push(path);
   }
   return paths;
+};
+
+const makeTarget = (target: string): void => {
+  try {
+    mkdirSync(target, { recursive: true });
+  } catch (cause) {
+    throw new OptionKvtunerError("svg", "a folder, or where one can be made", `${target}: ${systemReason(cause)}`);
+  }
 };

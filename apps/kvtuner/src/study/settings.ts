@@ -117,6 +117,7 @@ export const assertSameSettings = (folder: string, theirs: StudySettings, ours: 
 /** What users set a setting with: `--window-length` for windowLength. What comes with the model keeps its name. */
 const optionOf = (name: string): string => {
   if (name === "focus") return "--budget or --bits, in bytes,";
+  if (name === "task.prompts") return "prompts of all files (--prompts is of each)";
   const ofTask = name === "task.task" ? "task" : name.replace(/^task\./, "");
   if (name === "version" || ofTask.includes(".")) return name;
   return `--${ofTask.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
