@@ -109,6 +109,14 @@ describe("a report", () => {
     );
   });
 
+  test("says nothing of a budget where none was given in bytes, and no two caches take as much", () => {
+    const { head, rows } = chartOf(page, "context");
+    expect(head.at(-1)).toBe("Bytes a token");
+    expect(sectionOf(page, "front")).toContain("at most 5 bits");
+    expect(sectionOf(page, "context")).not.toMatch(/>budget/);
+    expect(new Set(rows.map(([, bytes]) => bytes)).size).toBe(rows.length);
+  });
+
   test("counts bytes at another context", async () => {
     const { head } = chartOf(await pageOf(copyOf("context"), { context: 1000 }), "front");
     expect(head).toContain("Bytes at 1,000 tokens");

@@ -1,9 +1,8 @@
 import { equivalentBits, formatPair, planBytes, trueBits, type Plan } from "@kvtuner/plan";
 
 import type { EvaluationEntry } from "../pipeline/evaluation-entry.ts";
-import { focusOf } from "../pipeline/limit.ts";
 import { choiceOf, makeFront } from "../pipeline/pick.ts";
-import { planCost, type PlanCost, type SearchSpace } from "../pipeline/space.ts";
+import { bitsOfBytes, planCost, type PlanCost, type SearchSpace } from "../pipeline/space.ts";
 import { spaceOf } from "./study/report-settings.ts";
 import type { StudyContents } from "./study/read-study.ts";
 
@@ -11,13 +10,21 @@ import type { StudyContents } from "./study/read-study.ts";
 export interface ReportData extends StudyContents {
   /** Tokens at which bytes and bits are counted. */
   readonly context: number;
-  /** Bytes at the context length that the user has; undefined for none. */
+  /** Bytes that the user has; undefined where none were given. */
   readonly budget: number | undefined;
+  /** True bits at the context length that a plan may have. */
+  readonly limit: BitsLimit | undefined;
   /** Pairs, priced at the context length. */
   readonly space: SearchSpace;
   /** Everything evaluated, priced at the context length. */
   readonly evaluated: readonly PricedEntry[];
   readonly picked: PickedPlan | undefined;
+}
+
+/** A limit of true bits, and what it is called. */
+export interface BitsLimit {
+  readonly bits: number;
+  readonly text: string;
 }
 
 /** An evaluated plan with its cost. */
@@ -46,7 +53,7 @@ export interface ReportView {
   readonly context?: number;
 }
 
-/** Prices a study. Without a budget, it is the one that was asked for, or that the search looked near. */
+/** Prices a study. Without a budget, it is the one that tune was given in bytes. */
 export const reportData = (study: StudyContents, view: ReportView): ReportData => {
   const context = view.context ?? study.settings.context;
   const space = spaceOf(study.settings, context);
@@ -61,7 +68,8 @@ export const reportData = (study: StudyContents, view: ReportView): ReportData =
     uniform: new Set(entry.pairs).size === 1 ? entry.pairs[0] : undefined,
     picked: entry.pairs.join() === picked?.pairs.join(),
   }));
-  return { ...study, context, budget: view.budget ?? budgetOf(study), space, evaluated, picked };
+  const budget = view.budget ?? budgetOf(study);
+  return { ...study, context, budget, limit: limitOf(study, space, budget), space, evaluated, picked };
 };
 
 const pickedPlan = (plan: Plan, context: number): PickedPlan => ({
@@ -72,5 +80,16 @@ const pickedPlan = (plan: Plan, context: number): PickedPlan => ({
   equivalentBits: equivalentBits(plan),
 });
 
-const budgetOf = ({ request, settings }: StudyContents): number | undefined =>
-  request === undefined ? (settings.focus ?? undefined) : focusOf(request.limit, spaceOf(settings, settings.context));
+const budgetOf = ({ request }: StudyContents): number | undefined =>
+  request?.limit.kind === "bytes" ? request.limit.bytes : undefined;
+
+/** A limit that was given in bits holds at the context of the study alone. */
+const limitOf = (
+  { request, settings }: StudyContents,
+  space: SearchSpace,
+  budget: number | undefined,
+): BitsLimit | undefined => {
+  if (budget !== undefined) return { bits: bitsOfBytes(space, budget), text: "budget" };
+  if (request?.limit.kind !== "bits" || space.context !== settings.context) return undefined;
+  return { bits: request.limit.bits, text: `at most ${request.limit.bits} bits` };
+};

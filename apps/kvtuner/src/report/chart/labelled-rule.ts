@@ -1,3 +1,4 @@
+import { paint } from "./palette.ts";
 import type { Layer, Position } from "./spec.ts";
 
 /** Where the words of a rule stand, seen from it, px; `x` and `y` on a side of the chart. */
@@ -12,7 +13,7 @@ interface WordPlace {
   readonly fontWeight?: 600;
 }
 
-/** A dotted line across the chart where a value stands on an axis, with a few words beside it. */
+/** A dotted line across the chart where a value stands on an axis, with a few words beside it that nothing runs through. */
 export const labelledRule = (
   axis: { readonly x: Position } | { readonly y: Position },
   row: Readonly<Record<string, number | string>> & { readonly text: string },
@@ -20,8 +21,11 @@ export const labelledRule = (
   place: WordPlace,
 ): Layer[] => {
   const data = { values: [row] };
+  const encoding = { ...axis, text: { field: "text" } } as const;
+  const halo = { color: paint("card"), stroke: paint("card"), strokeWidth: 4, strokeJoin: "round" } as const;
   return [
     { data, mark: { type: "rule", color, strokeDash: [2, 3], aria: false }, encoding: axis },
-    { data, mark: { type: "text", color, aria: false, ...place }, encoding: { ...axis, text: { field: "text" } } },
+    { data, mark: { type: "text", aria: false, ...place, ...halo }, encoding },
+    { data, mark: { type: "text", color, aria: false, ...place }, encoding },
   ];
 };

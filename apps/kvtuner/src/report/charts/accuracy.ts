@@ -3,7 +3,6 @@ import type { TopLevelSpec } from "vega-lite";
 import { formatBytes } from "@kvtuner/plan";
 
 import type { TaskFigures } from "../../pipeline/evaluation-entry.ts";
-import { bitsOfBytes } from "../../pipeline/space.ts";
 import { tableOf, tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
 import { labelledRule } from "../chart/labelled-rule.ts";
 import { paint } from "../chart/palette.ts";
@@ -11,7 +10,7 @@ import { layered, type Layer, type Position } from "../chart/spec.ts";
 import type { PricedEntry, ReportData } from "../data.ts";
 import { bitsText, klText, pairCounts, percentText, tokensText } from "../text.ts";
 import { kindOf, type FrontRow } from "./front-rows.ts";
-import { bitsAxis, bitsRange, budgetLine, errorBars, planNames, planPoints } from "./plan-points.ts";
+import { bitsAxis, bitsRange, errorBars, limitLine, planNames, planPoints } from "./plan-points.ts";
 
 /** A plan that was asked prompts. */
 interface AccuracyRow extends PricedEntry {
@@ -73,11 +72,9 @@ const accuracyColumns = ({ context, space }: ReportData): Column<AccuracyRow>[] 
 const accuracySpec = (data: ReportData, points: readonly AccuracyPoint[], room: Room): TopLevelSpec => {
   const range = bitsRange(points);
   const axes = { x: bitsAxis(range, data.context, room), y: accuracyAxis(points, room) };
-  const limit = data.budget === undefined ? undefined : bitsOfBytes(data.space, data.budget);
-  const isLimitShown = limit !== undefined && limit >= range[0] && limit <= range[1];
   return layered(room, 380, [
     ...floatLine(axes.y, points),
-    ...(isLimitShown ? budgetLine(axes, limit) : []),
+    ...limitLine(axes, data.limit, range),
     errorBars(axes, points),
     planPoints(axes, points, room),
     planNames(

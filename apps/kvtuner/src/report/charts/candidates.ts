@@ -3,6 +3,7 @@ import type { TopLevelSpec } from "vega-lite";
 import type { Candidates } from "../../pipeline/prune.ts";
 import { tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
 import { paint } from "../chart/palette.ts";
+import { CROSS } from "../chart/shapes.ts";
 import { layered } from "../chart/spec.ts";
 import type { ReportData } from "../data.ts";
 import { matrixAxes } from "./layer-by-pair.ts";
@@ -51,15 +52,12 @@ const byLayer = (rows: readonly CandidateRow[], layers: number): Chart["table"] 
   }),
 });
 
-/** An upright cross turned by an eighth. */
-const CROSS = "M-.5,-.32L-.32,-.5L0,-.18L.32,-.5L.5,-.32L.18,0L.5,.32L.32,.5L0,.18L-.32,.5L-.5,.32L-.18,0Z";
-
 const LOOKS: Readonly<
   Record<CandidateRow["state"], { readonly color: string; readonly shape: string; readonly size: number }>
 > = {
   "in the picked plan": { color: paint("picked"), shape: "diamond", size: 130 },
   kept: { color: paint("front"), shape: "circle", size: 60 },
-  pruned: { color: paint("faint"), shape: CROSS, size: 50 },
+  pruned: { color: paint("muted"), shape: CROSS, size: 80 },
 };
 
 const candidatesSpec = (rows: Tipped<CandidateRow>[], pairs: readonly string[], room: Room): TopLevelSpec => {
@@ -68,7 +66,7 @@ const candidatesSpec = (rows: Tipped<CandidateRow>[], pairs: readonly string[], 
   const domain = STATES.filter((state) => rows.some((row) => row.state === state));
   const looks = domain.map((state) => LOOKS[state]);
   const scale = <Value>(range: Value[]): { domain: string[]; range: Value[] } => ({ domain, range });
-  const legend = { title: null };
+  const legend = { title: null, columns: room === "wide" ? 3 : 1 };
   return layered(room, height + 80, [
     {
       data: { values: rows },

@@ -7,7 +7,7 @@ import { labelledRule } from "../chart/labelled-rule.ts";
 import { layered, type Layer, type Position } from "../chart/spec.ts";
 import type { ReportData } from "../data.ts";
 import { tokensText } from "../text.ts";
-import { contextSeries, seriesColumns, type Series } from "./context-series.ts";
+import { contextSeries, pickedLast, seriesColumns, type Series } from "./context-series.ts";
 
 /** A cache at a length. */
 interface LengthRow {
@@ -27,7 +27,7 @@ export const contextBytesChart = (data: ReportData): Chart => {
     { title: "Context", text: ({ tokens }) => `${tokensText(tokens)} tokens` },
     { title: "Takes", text: ({ bytes }) => formatBytes(bytes) },
   ];
-  const rows = tipped(columns, lengthRows(series, range));
+  const rows = tipped(columns, lengthRows(pickedLast(series), range));
   return {
     label: "Bytes of the cache against the length of the context",
     spec: (room) => contextSpec({ series, rows, range, budget: data.budget }, room),
@@ -153,7 +153,8 @@ interface SizedRow extends Tipped<LengthRow> {
 const lines = (axes: Axes, series: readonly Series[], values: SizedRow[], room: Room): Layer => {
   const looks = looksOf(series);
   const domain = series.map(({ name }) => name);
-  const legend = { title: null, columns: room === "wide" ? 5 : 2, symbolType: "stroke", symbolStrokeWidth: 2.5 };
+  const columns = room === "wide" ? 3 : 1;
+  const legend = { title: null, columns, symbolType: "stroke", symbolStrokeWidth: 2.5, symbolSize: 400 };
   const dashes = looks.map(({ dash }) => dash);
   return {
     data: { values },

@@ -46,18 +46,28 @@ const series = (
   return { name, role, bytesAt, bytes: bytesAt(context), bought };
 };
 
-/** The largest pair, and those next to the picked plan in bytes; the smallest where no plan is picked. */
+/**
+ * The largest pair, and those next to the picked plan in bytes; the smallest where no plan is picked. Lines of equal bytes
+ * lie on each other: one is enough, and it is the picked plan's.
+ */
 const uniformAround = ({ space, picked }: ReportData): number[] => {
-  const sorted = [...space.layerBytes.keys()].toSorted(
-    (one, other) => (space.layerBytes[one] ?? 0) - (space.layerBytes[other] ?? 0),
-  );
   const size = (pair: number): number => (space.layerBytes[pair] ?? 0) * space.shape.layers;
+  const sorted = [...space.layerBytes.keys()]
+    .filter((pair) => size(pair) !== picked?.bytes)
+    .toSorted((one, other) => size(one) - size(other));
   const near =
     picked === undefined
       ? [sorted[0]]
-      : [sorted.findLast((pair) => size(pair) <= picked.bytes), sorted.find((pair) => size(pair) > picked.bytes)];
-  return [...new Set([...near, sorted.at(-1)])].filter((pair) => pair !== undefined);
+      : [sorted.findLast((pair) => size(pair) < picked.bytes), sorted.find((pair) => size(pair) > picked.bytes)];
+  const shown = [...near, sorted.at(-1)].filter((pair) => pair !== undefined);
+  return shown.filter((pair, index) => shown.findIndex((other) => size(other) === size(pair)) === index);
 };
+
+/** What is drawn last lies on top. */
+export const pickedLast = (series: readonly Series[]): Series[] => [
+  ...series.filter(({ role }) => role !== "picked"),
+  ...series.filter(({ role }) => role === "picked"),
+];
 
 /** What a series says of itself. */
 export const seriesColumns = ({ context, budget }: ReportData): Column<Series>[] => [

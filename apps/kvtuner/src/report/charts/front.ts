@@ -1,11 +1,10 @@
 import type { TopLevelSpec } from "vega-lite";
 
-import { bitsOfBytes } from "../../pipeline/space.ts";
 import { tableOf, tipped, type Chart, type Room, type Tipped } from "../chart/chart.ts";
 import { paint } from "../chart/palette.ts";
 import { decadesOf } from "../chart/decades.ts";
 import { layered, type Layer, type Position } from "../chart/spec.ts";
-import type { ReportData } from "../data.ts";
+import type { BitsLimit, ReportData } from "../data.ts";
 import {
   frontColumns,
   frontRows,
@@ -14,15 +13,14 @@ import {
   type FrontRow,
   type PredictedRow,
 } from "./front-rows.ts";
-import { bitsAxis, bitsRange, budgetLine, errorBars, planNames, planPoints, type Axes } from "./plan-points.ts";
+import { bitsAxis, bitsRange, errorBars, limitLine, planNames, planPoints, type Axes } from "./plan-points.ts";
 
 /** Bits against loss: what was found, what a plan with one pair everywhere gives, and what was predicted. */
 export const frontChart = (data: ReportData): Chart => {
   const rows = frontRows(data);
   const columns = frontColumns(data);
   const points = tipped(columns, rows).map(drawable);
-  const budgetBits = data.budget === undefined ? undefined : bitsOfBytes(data.space, data.budget);
-  const parts = { points, predicted: predictedFront(data), budgetBits, context: data.context };
+  const parts = { points, predicted: predictedFront(data), limit: data.limit, context: data.context };
   return {
     label: "Loss against bits of the plans that were tried",
     spec: (room) => frontSpec(parts, room),
@@ -38,7 +36,7 @@ interface LossPoint extends Tipped<FrontRow> {
 interface Parts {
   readonly points: readonly LossPoint[];
   readonly predicted: readonly PredictedRow[];
-  readonly budgetBits: number | undefined;
+  readonly limit: BitsLimit | undefined;
   readonly context: number;
 }
 
@@ -47,7 +45,7 @@ const drawable = (row: Tipped<FrontRow>): LossPoint => {
   return { ...row, kl, low: Math.max(kl / 10, kl - row.klStandardError), high: kl + row.klStandardError };
 };
 
-const frontSpec = ({ points, predicted, budgetBits: limit, context }: Parts, room: Room): TopLevelSpec => {
+const frontSpec = ({ points, predicted, limit, context }: Parts, room: Room): TopLevelSpec => {
   const range = bitsRange(points);
   const shown = (bits: number): boolean => bits >= range[0] && bits <= range[1];
   const axes = { x: bitsAxis(range, context, room), y: lossAxis(points, room) };
@@ -57,7 +55,7 @@ const frontSpec = ({ points, predicted, budgetBits: limit, context }: Parts, roo
       predicted.filter(({ bits }) => shown(bits)),
     ),
     frontLine(axes, points),
-    ...(limit !== undefined && shown(limit) ? budgetLine(axes, limit) : []),
+    ...limitLine(axes, limit, range),
     errorBars(axes, points),
     planPoints(axes, points, room),
     planNames(axes, namedPoints(points)),

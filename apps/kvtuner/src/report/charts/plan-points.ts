@@ -1,7 +1,9 @@
 import { paint } from "../chart/palette.ts";
 import type { Room, Tipped } from "../chart/chart.ts";
 import { labelledRule } from "../chart/labelled-rule.ts";
+import { CROSS, HOLLOW_SQUARE } from "../chart/shapes.ts";
 import type { Layer, Position } from "../chart/spec.ts";
+import type { BitsLimit } from "../data.ts";
 import { KINDS, type FrontRow } from "./front-rows.ts";
 
 /** A plan in a chart of bits; `low` and `high` are the ends of its error bar. */
@@ -33,9 +35,11 @@ export const bitsAxis = (domain: [number, number], context: number, room: Room):
   axis: { tickCount: room === "wide" ? 10 : 6, format: "~g" },
 });
 
-/** The bits that the user has. */
-export const budgetLine = ({ x }: Axes, limit: number): Layer[] =>
-  labelledRule({ x }, { bits: limit, text: "budget" }, paint("ink"), { align: "left", baseline: "top", dx: 5, y: 2 });
+/** The bits that the user has, where the chart reaches so far. */
+export const limitLine = ({ x }: Axes, limit: BitsLimit | undefined, [low, high]: [number, number]): Layer[] => {
+  if (limit === undefined || limit.bits < low || limit.bits > high) return [];
+  return labelledRule({ x }, { ...limit }, paint("ink"), { align: "left", baseline: "top", dx: 5, y: 2 });
+};
 
 /** One standard error up and down. */
 export const errorBars = ({ x, y }: Axes, points: readonly Point[]): Layer => ({
@@ -51,9 +55,9 @@ const LOOKS: Readonly<
   "picked plan": { color: paint("picked"), shape: "diamond", size: 230 },
   front: { color: paint("front"), shape: "circle", size: 48 },
   "one pair everywhere": { color: paint("uniform"), shape: "square", size: 80 },
-  "one pair everywhere, predicted": { color: paint("uniform"), shape: "square", size: 80 },
+  "one pair everywhere, predicted": { color: paint("uniform"), shape: HOLLOW_SQUARE, size: 80 },
   "beaten by others": { color: paint("faint"), shape: "circle", size: 40 },
-  "given up early": { color: paint("faint"), shape: "cross", size: 40 },
+  "given up early": { color: paint("muted"), shape: CROSS, size: 110 },
 };
 
 /** The points with their legend; the picked plan is drawn last, on top. */
@@ -61,7 +65,6 @@ export const planPoints = (axes: Axes, points: readonly Point[], room: Room): La
   const domain = KINDS.filter((kind) => points.some((point) => point.kind === kind));
   const looks = domain.map((kind) => LOOKS[kind]);
   const legend = { title: null, columns: room === "wide" ? 3 : 1 };
-  const isPredicted = `datum.kind === "one pair everywhere, predicted"`;
   const order = (point: Point): number => -KINDS.indexOf(point.kind);
   const scale = <Value>(range: Value[]): { domain: string[]; range: Value[] } => ({ domain, range });
   return {
@@ -76,8 +79,7 @@ export const planPoints = (axes: Axes, points: readonly Point[], room: Room): La
         condition: domain.map((kind) => ({ test: `datum.kind === "${kind}"`, value: LOOKS[kind].size })),
         value: 0,
       },
-      fillOpacity: { condition: { test: isPredicted, value: 0.15 }, value: 1 },
-      stroke: { condition: { test: isPredicted, value: paint("uniform") }, value: paint("card") },
+      stroke: { value: paint("card") },
       strokeWidth: { value: 1 },
     },
   };
