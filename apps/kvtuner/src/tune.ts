@@ -22,6 +22,7 @@ import { writeRequest, type StudyRequest } from "./report/study/request.ts";
 import { studyReport, writeReport } from "./report/write-report.ts";
 import { openStudy, prepareFolder } from "./study/folder.ts";
 import { longestSequence, openTask, readTask, taskWindows, type OpenTask, type ReadTask } from "./tasks/open-task.ts";
+import { assertNoTaskOptions } from "./tasks/without-task.ts";
 import { removeEmptyFolders } from "./study/make-folder.ts";
 import { studySettings } from "./study/settings.ts";
 
@@ -54,6 +55,7 @@ export const tune = async (options: TuneOptions): Promise<TuneResult> => {
   const study = studyOptions(options);
   const limit = options.limit ?? { kind: "knee" };
   const verifyOn = verifyBackend(options);
+  if (options.task === undefined) assertNoTaskOptions(options);
   const textPath = options.text ?? (options.task === undefined ? defaultText(options.model, "calibration") : undefined);
   const text = textPath === undefined ? undefined : readText(textPath);
   const task = options.task === undefined ? undefined : readTask({ ...options, task: options.task });

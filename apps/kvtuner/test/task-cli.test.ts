@@ -134,6 +134,14 @@ test("bad input is refused in one line that says which line of the file, and wha
       kvtuner(["tune", model, "--objective", "task", "--quiet"]),
       /^error \[OPTION_INVALID\]: expected --objective to be kl/,
     ],
+    [
+      kvtuner(["eval", model, "--plan", "none", "--prompts", "3", "--shots", "2"]),
+      /^error \[OPTION_INVALID\]: expected --prompts to be given with --task, .*got 3 alone\n$/,
+    ],
+    [
+      kvtuner(["tune", model, "--chat", "--quiet"]),
+      /^error \[OPTION_INVALID\]: expected --chat to be given with --task/,
+    ],
     [kvtuner(["eval", model, "--plan", "none", "--task", mixed, "--text", mixed]), /^error \[USAGE\]: .*--text/],
   ];
   for (const [finished, message] of cases) {

@@ -6,6 +6,7 @@ import { Command, Option } from "commander";
 import { openTaskScorer } from "../evaluate-task.ts";
 import { openPlanScorer } from "../evaluate.ts";
 import type { OnProgress, Progress } from "../progress.ts";
+import { assertNoTaskOptions } from "../tasks/without-task.ts";
 import { number, plans } from "./arguments.ts";
 import { taskSummary, textSummary } from "./eval-summary.ts";
 import { examples } from "./examples.ts";
@@ -40,6 +41,7 @@ export const evalCommand = (terminal: Terminal, signal: AbortSignal): Command =>
       const onWarning = (message: string): void => terminal.error(`warning: ${message}\n`);
       const asked: Asked = { terminal, signal, flags, place, end: view.end };
       const options = { model, ...settings, onProgress, onWarning, signal };
+      if (task === undefined) assertNoTaskOptions(flags);
       if (task === undefined) return answered(await openPlanScorer(options).finally(view.end), asked, textSummary);
       return answered(await openTaskScorer({ ...options, task }).finally(view.end), asked, taskSummary);
     });

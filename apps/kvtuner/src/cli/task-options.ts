@@ -6,14 +6,14 @@ import { number, paths } from "./arguments.ts";
 export interface TaskFlags {
   readonly task?: readonly string[];
   readonly prompts?: number;
-  readonly shots: number;
+  readonly shots?: number;
   readonly shotsFrom?: string;
   readonly chat?: true;
-  readonly maxTokens: number;
-  readonly likelihood: "sum" | "per-token";
+  readonly maxTokens?: number;
+  readonly likelihood?: "sum" | "per-token";
 }
 
-/** Adds the options that say what is asked, and how. */
+/** Adds the options that say what is asked, and how. They have no defaults here: without --task, those given are refused. */
 export const withTaskOptions = (command: Command): Command =>
   command
     .option(
@@ -22,15 +22,16 @@ export const withTaskOptions = (command: Command): Command =>
       paths,
     )
     .option("--prompts <n>", "the most prompts asked of each file (default: all)", number)
-    .option("--shots <n>", "examples in front of every prompt", number, 0)
+    .option("--shots <n>", "examples in front of every prompt (default: 0)", number)
     .option(
       "--shots-from <file>",
       "task file that examples are drawn from (default: each task itself, which then does not ask them)",
     )
     .option("--chat", "put examples and prompt into the model's chat template")
-    .option("--max-tokens <n>", "the most tokens of a generated answer", number, 256)
+    .option("--max-tokens <n>", "the most tokens of a generated answer (default: 256)", number)
     .addOption(
-      new Option("--likelihood <kind>", "what choices are compared by: summed or averaged log-probabilities")
-        .choices(["sum", "per-token"])
-        .default("sum"),
+      new Option(
+        "--likelihood <kind>",
+        "what choices are compared by: summed (default) or averaged log-probabilities",
+      ).choices(["sum", "per-token"]),
     );

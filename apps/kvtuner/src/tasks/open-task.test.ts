@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 
 import { readTask } from "./open-task.ts";
+import { assertNoTaskOptions } from "./without-task.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kvtuner-open-task-"));
 const file = join(folder, "task.jsonl");
@@ -21,4 +22,22 @@ test("a file that is given twice is refused, however it is spelled", () => {
     expect(() => readTask({ task: [file, other] })).toThrow(
       expect.objectContaining({ code: "OPTION_INVALID", message: expect.stringMatching(/--task .*twice/) }),
     );
+});
+
+test("a file of examples without a number of examples is refused", () => {
+  expect(() => readTask({ task: file, shotsFrom: file })).toThrow(/--shots-from to be given with --shots/);
+  expect(() => readTask({ task: file, shotsFrom: file, shots: 1 })).not.toThrow();
+});
+
+test.each([
+  [{ prompts: 3 }],
+  [{ shots: 2 }],
+  [{ shotsFrom: file }],
+  [{ maxTokens: 9 }],
+  [{ likelihood: "sum" }],
+  [{ chat: true }],
+] as const)("%j without a task is refused", (options) => {
+  const error = { code: "OPTION_INVALID", message: expect.stringMatching(/--[a-z-]+ to be given with --task/) };
+  expect(() => assertNoTaskOptions(options)).toThrow(expect.objectContaining(error));
+  expect(() => assertNoTaskOptions({ chat: false })).not.toThrow();
 });

@@ -80,6 +80,8 @@ export const readTask = (request: TaskRequest): ReadTask => {
   wholeNumber("shots", request.shots ?? 0, 0);
   wholeNumber("max-tokens", request.maxTokens ?? 1, 1);
   seedNumber(request.seed);
+  if (request.shotsFrom !== undefined && (request.shots ?? 0) === 0)
+    throw new OptionKvtunerError("shots-from", "given with --shots of 1 or more, which draws from it", "it alone");
   const paths = typeof request.task === "string" ? [request.task] : request.task;
   if (paths.length === 0) throw new OptionKvtunerError("task", "at least one file", "none");
   const shotsFrom = request.shotsFrom === undefined ? undefined : readFile(request.shotsFrom, "shots-from");
