@@ -54,6 +54,18 @@ describe.skipIf(skipped)(`device tensors${skipped ? ` (${skipped})` : ""}`, () =
     await backend.dispose();
   });
 
+  it("share a few buffers for outputs, whatever the calls' tokens", async () => {
+    const backend = await createWebGpuBackend({ device: device!, kernels: PLAIN });
+    const cache = await backend.createCache(shape, plan);
+    (await cache.attend(0, ...deviceCall(device!, cpuCall(shape, 16, 0)))).dispose();
+    const before = { ...backend.counters };
+    for (const tokens of [15, 14, 13, 12])
+      (await cache.attend(0, ...deviceCall(device!, cpuCall(shape, tokens, tokens)))).dispose();
+    // Partial sums of a longer cache may have taken two.
+    expect(growth(before, backend.counters).buffers).toBeLessThanOrEqual(2);
+    await backend.dispose();
+  });
+
   it("are refused when the three are not in one place", async () => {
     const backend = await createWebGpuBackend({ device: device!, kernels: PLAIN });
     const cache = await backend.createCache(shape, plan);

@@ -68,6 +68,14 @@ describe.skipIf(skipped)(`a backend${skipped ? ` (${skipped})` : ""}`, () => {
     await other.dispose();
   });
 
+  it("that cannot be made gives its own device back", async () => {
+    const own = (await testDevice()).device!;
+    const adapter = { limits: {}, features: new Set(), requestDevice: async () => own } as unknown as GPUAdapter;
+    const kernels = { unknown: true } as object;
+    await expect(createWebGpuBackend({ adapter, kernels })).rejects.toMatchObject({ code: "BACKEND_KERNELS" });
+    await expect(own.lost).resolves.toMatchObject({ reason: "destroyed" });
+  });
+
   it("spreads a layer over as many buffers as one binding of the device wants, to the same outputs", async () => {
     const whole = await createWebGpuBackend({ device: device!, kernels: PLAIN });
     const split = await createWebGpuBackend({ device: withSmallBindings(device!, 2 ** 14), kernels: PLAIN });

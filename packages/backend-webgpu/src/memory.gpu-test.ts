@@ -138,7 +138,17 @@ describe.skipIf(skipped)(`a device without room${skipped ? ` (${skipped})` : ""}
     await expect(backend.createCache(shape, wide)).rejects.toMatchObject({
       ...FULL,
       limitBytes: maxStorageBufferBindingSize,
-      message: expect.stringMatching(/expected a binding of the GPU of at most \d+ bytes/),
+      message: expect.stringMatching(
+        /expected a binding of the GPU of at most \d+ bytes.* the window of \d+ tokens.*smaller/,
+      ),
     });
+  });
+
+  it("takes a window of more tokens than a cache has as one of as many", async () => {
+    const small = await createWebGpuBackend({ device: device!, kernels: {}, maxTokens: 100 });
+    const wide = { shape, layers: [layerScheme("kivi", { key: 4, value: 4 }, { window: 2 ** 40 })] };
+    const cache = await small.createCache(shape, wide);
+    expect((await cache.attend(0, ...cpuCall(shape, 100, 1))).dims).toEqual([1, 100, 64]);
+    await small.dispose();
   });
 });

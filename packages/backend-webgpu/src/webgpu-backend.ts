@@ -17,6 +17,7 @@ import { KERNEL_CAPABILITIES, MAX_CACHE_BYTES, MAX_TOKENS } from "./capabilities
 import type { GpuCounters } from "./device/counters.ts";
 import { Engine } from "./device/engine.ts";
 import { defaultGpu, type DeviceSource, findDevice } from "./device/request-device.ts";
+import { assertKernels } from "./kernels/asked-kernels.ts";
 import type { KernelChoices } from "./kernels/kernel-choices.ts";
 import { chooseVariant } from "./kernels/variant-choice.ts";
 import { PLAIN, type Variant, variantName } from "./kernels/variant.ts";
@@ -58,18 +59,32 @@ export interface WebGpuBackend extends Backend {
  * hold, all outputs become NaN, of that layer on until it is truncated to nothing. A device that was made here is destroyed by `dispose()`; one that was passed in is not.
  *
  * @throws LimitError for limits that are none
+ * @throws KernelsError `BACKEND_KERNELS` for kernels that there are not, or that the device cannot run
  * @throws NoAdapterError `BACKEND_NO_ADAPTER` where there is no WebGPU, or no adapter
  * @throws DeviceLostError `BACKEND_DEVICE_LOST` from here and from all that its caches do, once the device is gone
  */
 export const createWebGpuBackend = async (options: WebGpuOptions = {}): Promise<WebGpuBackend> => {
   const limits = limitsWithin({ maxTokens: MAX_TOKENS, maxCacheBytes: MAX_CACHE_BYTES }, options);
   const { device, isOwn } = await findDevice(options);
-  const variant = options.kernels ? { ...PLAIN, ...options.kernels } : await measuredKernels(device, options);
-  return new GpuBackend(new Engine(device, variant), isOwn, { ...KERNEL_CAPABILITIES, ...limits });
+  try {
+    const variant = await kernelsOf(device, options);
+    return new GpuBackend(new Engine(device, variant, limits.maxTokens), isOwn, { ...KERNEL_CAPABILITIES, ...limits });
+  } catch (error) {
+    if (isOwn) device.destroy();
+    throw error;
+  }
 };
 
-const measuredKernels = async (device: GPUDevice, { gpu = defaultGpu(), choices }: WebGpuOptions): Promise<Variant> =>
-  chooseVariant(device, { languageFeatures: gpu?.wgslLanguageFeatures, choices });
+/** The kernels that are asked for, or else the fastest. */
+const kernelsOf = async (
+  device: GPUDevice,
+  { gpu = defaultGpu(), kernels, choices }: WebGpuOptions,
+): Promise<Variant> => {
+  const languageFeatures = gpu?.wgslLanguageFeatures;
+  if (!kernels) return chooseVariant(device, { languageFeatures, choices });
+  assertKernels(kernels, device, languageFeatures);
+  return { ...PLAIN, ...kernels };
+};
 
 class GpuBackend implements WebGpuBackend, CacheOwner {
   readonly specVersion = 1;

@@ -96,16 +96,19 @@ export interface OutOfMemoryOptions {
   readonly isFull?: boolean;
   /** What the backend holds of `limitBytes`, where `isFull`; others may hold the rest. */
   readonly heldBytes?: number;
+  /** What helps, as an imperative; without it a coarser plan and the like. */
+  readonly advice?: string;
   readonly cause?: unknown;
 }
+
+const PLAN_ADVICE = "choose a coarser plan, a shorter text, or allow more";
 
 const outOfMemoryMessage = (
   neededBytes: number,
   limitBytes: number,
-  { what = "a cache", isFull = false, heldBytes }: OutOfMemoryOptions,
+  { what = "a cache", isFull = false, heldBytes, advice = PLAN_ADVICE }: OutOfMemoryOptions,
 ): string => {
-  if (!isFull)
-    return `expected ${what} of at most ${limitBytes} bytes, this call needs ${neededBytes}; choose a coarser plan, a shorter text, or allow more`;
+  if (!isFull) return `expected ${what} of at most ${limitBytes} bytes, this call needs ${neededBytes}; ${advice}`;
   const held = heldBytes === undefined ? "" : `: this backend holds ${heldBytes} of ${limitBytes} bytes`;
   return `expected room for ${neededBytes} more bytes in ${what}, which has none left${held}; choose a coarser plan or a shorter text, dispose of other caches, or end other programs that use it`;
 };

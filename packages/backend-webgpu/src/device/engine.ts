@@ -1,4 +1,5 @@
 import { OutOfMemoryError } from "@kvtuner/backend";
+import { MAX_TOKENS } from "../capabilities.ts";
 import type { KernelSource } from "../kernels/kernel-source.ts";
 import type { Variant } from "../kernels/variant.ts";
 import { BindGroups, PARAMETER_BYTES } from "./bind-groups.ts";
@@ -19,6 +20,8 @@ export class Engine {
   readonly device: GPUDevice;
   readonly variant: Variant;
   readonly limits: GpuLimits;
+  /** Tokens of a cache, at most. */
+  readonly maxTokens: number;
   readonly counters: GpuCounters = noCounts();
   readonly loss: DeviceLoss;
   readonly sheet: ParameterSheet;
@@ -29,10 +32,11 @@ export class Engine {
   readonly #library: KernelLibrary;
   readonly #parameters: Buffer;
 
-  constructor(device: GPUDevice, variant: Variant) {
+  constructor(device: GPUDevice, variant: Variant, maxTokens: number = MAX_TOKENS) {
     this.device = device;
     this.variant = variant;
     this.limits = gpuLimits(device);
+    this.maxTokens = maxTokens;
     this.loss = new DeviceLoss(device);
     this.#library = libraryOf(device);
     this.#parameters = this.#wrap(SHEET_ROWS * PARAMETER_BYTES, UNIFORM | COPY_TARGET);

@@ -3,7 +3,10 @@ import type { Buffer } from "./buffer.ts";
 import { Commands } from "./commands.ts";
 import type { Engine } from "./engine.ts";
 
-/** Tensors for outputs in buffers of the device; `dispose()` of a tensor makes its buffer free for another. */
+/**
+ * Tensors for outputs in buffers of the device; `dispose()` of a tensor makes its buffer free for another. Sizes of buffers are
+ * powers of two, so that calls of any number of tokens share a few.
+ */
 export class OutputTensors {
   readonly #engine: Engine;
   readonly #free = new Map<number, Buffer[]>();
@@ -15,12 +18,13 @@ export class OutputTensors {
   /** A float32 tensor whose numbers are yet to be written. */
   async take(dims: readonly number[]): Promise<Tensor> {
     const sizeBytes = 4 * dims.reduce((product, size) => product * size, 1);
-    const buffer = this.#free.get(sizeBytes)?.pop() ?? (await this.#engine.createBuffer(sizeBytes));
+    const whole = wholeBytes(sizeBytes, this.#engine.device.limits.maxBufferSize);
+    const buffer = this.#free.get(whole)?.pop() ?? (await this.#engine.createBuffer(whole));
     return Tensor.fromGpuBuffer(buffer.gpu, {
       dataType: "float32",
       dims,
-      download: () => this.#download(buffer),
-      dispose: () => this.#free.set(sizeBytes, [...(this.#free.get(sizeBytes) ?? []), buffer]),
+      download: () => this.#download(buffer, sizeBytes),
+      dispose: () => this.#free.set(whole, [...(this.#free.get(whole) ?? []), buffer]),
     });
   }
 
@@ -30,7 +34,7 @@ export class OutputTensors {
     this.#free.clear();
   }
 
-  async #download({ gpu, sizeBytes }: Buffer): Promise<Float32Array> {
+  async #download({ gpu }: Buffer, sizeBytes: number): Promise<Float32Array> {
     const { staging } = this.#engine;
     const target = await staging.take(sizeBytes);
     const commands = new Commands(this.#engine);
@@ -39,3 +43,6 @@ export class OutputTensors {
     return new Float32Array(await staging.read(target, sizeBytes));
   }
 }
+
+const wholeBytes = (sizeBytes: number, maxBufferSize: number): number =>
+  Math.max(sizeBytes, Math.min(maxBufferSize, 2 ** Math.ceil(Math.log2(sizeBytes))));

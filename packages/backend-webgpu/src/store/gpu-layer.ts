@@ -1,3 +1,4 @@
+import { boundedLayer, OutOfMemoryError } from "@kvtuner/backend";
 import { type CacheShape, type LayerScheme, type TensorBytes } from "@kvtuner/plan";
 import type { Buffer } from "../device/buffer.ts";
 import type { Engine } from "../device/engine.ts";
@@ -91,8 +92,13 @@ export class GpuLayer {
   }
 }
 
-/** An empty layer. */
-export const createLayer = async (engine: Engine, shape: CacheShape, scheme: LayerScheme): Promise<GpuLayer> => {
+/**
+ * An empty layer.
+ *
+ * @throws OutOfMemoryError when the device has no room, or no kernel sees all of a window
+ */
+export const createLayer = async (engine: Engine, shape: CacheShape, asked: LayerScheme): Promise<GpuLayer> => {
+  const scheme = boundedLayer(asked, engine.maxTokens);
   const made: Buffer[] = [];
   const create = async (sizeBytes: number): Promise<Buffer> => {
     const buffer = await engine.createBound(sizeBytes);
@@ -103,6 +109,7 @@ export const createLayer = async (engine: Engine, shape: CacheShape, scheme: Lay
     const format = tensorFormat(kind, scheme, shape.headSize);
     const tiles = exactTiles(format);
     const sizeBytes = 2 * TILE_TOKENS * (tiles.ring + tiles.sinks) * shape.kvHeads * shape.headSize;
+    assertExactFits(format, sizeBytes, engine.limits.maxBindingBytes);
     return { format, tiles, exact: sizeBytes > 0 ? await create(sizeBytes) : undefined };
   };
   try {
@@ -112,6 +119,15 @@ export const createLayer = async (engine: Engine, shape: CacheShape, scheme: Lay
     for (const buffer of made) engine.destroy(buffer);
     throw error;
   }
+};
+
+/** No text, however short, makes a window smaller, and no plan that is coarser otherwise. */
+const assertExactFits = ({ window, sinks, block }: TensorFormat, sizeBytes: number, maxBindingBytes: number): void => {
+  if (sizeBytes <= maxBindingBytes) return;
+  throw new OutOfMemoryError(sizeBytes, maxBindingBytes, {
+    what: "a binding of the GPU",
+    advice: `the window of ${window} tokens, ${sinks} sinks and a block of ${block} are kept exact in one: choose smaller ones, or a lower maxTokens, to which they are cut`,
+  });
 };
 
 /** Vectors of four are bound. */
