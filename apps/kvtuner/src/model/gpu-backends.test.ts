@@ -29,3 +29,13 @@ test("without an adapter, says what a user of the command line can do", async ()
     cause: { code: "BACKEND_NO_ADAPTER" },
   });
 });
+
+test("where asking for an adapter fails, says why, and the same", async () => {
+  vi.mocked(installedPackage).mockReturnValue("there");
+  const gpu = { requestAdapter: () => Promise.reject(new Error("no driver")) } as unknown as GPU;
+  vi.mocked(findGpu).mockResolvedValue({ source: "webgpu", gpu });
+  await expect(openWebGpuBackend()).rejects.toMatchObject({
+    code: "BACKEND_NO_ADAPTER",
+    message: expect.stringMatching(/--backend webgpu, got no driver; install the driver .*kvtuner doctor/),
+  });
+});

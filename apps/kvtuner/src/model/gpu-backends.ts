@@ -26,7 +26,8 @@ export const openWebGpuBackend = async (): Promise<Backend> => {
   const { createWebGpuBackend } = await load("@kvtuner/backend-webgpu", "webgpu");
   const found = await findGpu();
   if (found === undefined) throw new BackendMissingKvtunerError("webgpu", "webgpu");
-  const adapter = await found.gpu.requestAdapter({ powerPreference: "high-performance" });
+  // The backend asks again, and says what is wrong.
+  const adapter = await found.gpu.requestAdapter({ powerPreference: "high-performance" }).catch(() => null);
   const choices = kernelChoicesFile(join(kvtunerHome(), "webgpu-kernels.json"));
   const kernels = adapter && isSoftwareAdapter(adapter) && { kernels: KERNELS_OF_SOFTWARE };
   return createWebGpuBackend({ gpu: found.gpu, choices, ...kernels }).catch(adviseOnAdapter);
