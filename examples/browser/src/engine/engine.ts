@@ -169,7 +169,7 @@ export class Engine {
     if (this.#runtime?.name === name) return this.#runtime.runtime;
     const runtime = await openRuntime(name, this.#choices);
     await this.#unload();
-    await this.#runtime?.runtime.backend.dispose();
+    await this.#runtime?.runtime.dispose();
     this.#runtime = { name, runtime };
     return runtime;
   }

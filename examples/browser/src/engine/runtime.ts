@@ -12,22 +12,28 @@ export interface Runtime {
   readonly createSession: CreateSession;
   /** Rejects with a `DeviceLostError` once the GPU is gone, and never resolves. */
   readonly lost: Promise<never>;
+  /** Gives back what the runtime made, once cache and weights are given back. */
+  dispose(): Promise<void>;
 }
 
 /** Runtimes to choose from. */
 export type RuntimeName = "cpu" | "webgpu";
 
 const RUNTIMES: Readonly<Record<RuntimeName, (choices?: KernelChoices) => Promise<Runtime>>> = {
-  cpu: async () => ({
-    backend: await createCpuBackend({ threads: threadCount() }),
-    createSession: await wasmSessions(threadCount()),
-    lost: new Promise(() => {}),
-  }),
+  cpu: async () => {
+    const backend = await createCpuBackend({ threads: threadCount() });
+    const createSession = await wasmSessions(threadCount());
+    return { backend, createSession, lost: new Promise(() => {}), dispose: () => backend.dispose() };
+  },
   webgpu: async (choices) => {
     const { device, isSoftware } = await requestDevice();
     const kernels = isSoftware && { kernels: KERNELS_OF_SOFTWARE };
     const backend = await createWebGpuBackend({ device, ...(choices && { choices }), ...kernels });
-    return { backend, createSession: await webGpuSessions(device), lost: lossOf(device) };
+    const dispose = async (): Promise<void> => {
+      await backend.dispose();
+      device.destroy();
+    };
+    return { backend, createSession: await webGpuSessions(device), lost: lossOf(device), dispose };
   },
 };
 
