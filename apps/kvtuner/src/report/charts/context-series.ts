@@ -64,9 +64,9 @@ const uniformAround = ({ space, picked }: ReportData): number[] => {
 };
 
 /** What is drawn last lies on top. */
-export const pickedLast = (series: readonly Series[]): Series[] => [
-  ...series.filter(({ role }) => role !== "picked"),
-  ...series.filter(({ role }) => role === "picked"),
+export const pickedLast = (all: readonly Series[]): Series[] => [
+  ...all.filter(({ role }) => role !== "picked"),
+  ...all.filter(({ role }) => role === "picked"),
 ];
 
 /** What a series says of itself. */
