@@ -16,22 +16,17 @@ export const createProject = async (name, published) => {
   const folder = join(mkdtempSync(join(tmpdir(), `kvtuner-${name}-`)), "project");
   mkdirSync(folder);
   writeFileSync(join(folder, "package.json"), JSON.stringify(manifestOf(name, published), null, 2));
-  const { code, output } = await run(install[name], { output: "capture", cwd: folder });
+  const { code, output } = await run(install[name], { output: "capture", cwd: folder, env: WITHOUT_CUDA });
   if (code !== 0) throw new Error(`${name} does not install the tarballs:\n${output}`);
   return { name, folder, published, exec: exec[name] };
 };
 
+/** onnxruntime-node's script would fetch CUDA libraries from outside the registry; what READMEs tell to set where it cannot. */
+const WITHOUT_CUDA = { ONNXRUNTIME_NODE_INSTALL: "skip" };
+
 const install = {
-  npm: ["npm", "install", "--prefix", ".", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"],
-  pnpm: pnpm(
-    "install",
-    "--dir",
-    ".",
-    "--ignore-workspace",
-    "--prefer-offline",
-    "--ignore-scripts",
-    "--no-frozen-lockfile",
-  ),
+  npm: ["npm", "install", "--prefix", ".", "--prefer-offline", "--no-audit", "--no-fund"],
+  pnpm: pnpm("install", "--dir", ".", "--ignore-workspace", "--prefer-offline", "--no-frozen-lockfile"),
 };
 
 const exec = {
