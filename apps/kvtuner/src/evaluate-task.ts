@@ -23,7 +23,7 @@ export interface EvaluateTaskSettings extends TaskRequest {
   /** Tokens at which bytes are counted; 4096 by default. */
   readonly context?: number;
   readonly onProgress?: OnProgress;
-  /** Told when prompts are too short for a plan to matter. */
+  /** Told when prompts are too short for a plan to matter, or a chat template leaves examples out. */
   readonly onWarning?: (message: string) => void;
   /** Stops the run between two layers, or two tokens. */
   readonly signal?: AbortSignal;
@@ -98,7 +98,7 @@ export const openTaskScorer = async (settings: EvaluateTaskSettings): Promise<Ta
     if (typeof settings.model === "string") await model.dispose();
   };
   try {
-    return taskScorer(model, openTask(model, read), { context, run, disposeModel });
+    return taskScorer(model, openTask(model, read, run.warn), { context, run, disposeModel });
   } catch (error) {
     await disposeModel();
     throw error;

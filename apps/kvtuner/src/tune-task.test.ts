@@ -215,6 +215,16 @@ describe("tune with a task", () => {
     await expect(onText).rejects.toMatchObject({ code: "TASK_EMPTY" });
   });
 
+  test("examples that a chat template leaves out are warned of", async () => {
+    const { tasks, ...rest } = fakeModel();
+    const tokenizer = { ...tasks!.tokenizer, chatPrompt: () => "?" };
+    const model = { ...rest, tasks: { ...tasks!, tokenizer } };
+    const warnings: string[] = [];
+    const onWarning = (text: string): unknown => warnings.push(text);
+    await evaluateTask({ model, plan: "none", task, prompts: 2, shots: 1, chat: true, onWarning });
+    expect(warnings).toEqual([expect.stringContaining("leaves examples out of the prompts of")]);
+  });
+
   test.each([
     [
       "a broken line",

@@ -113,7 +113,7 @@ const tuneModel = async (
   assertReachable(limit, space);
   const focus = focusOf(limit, space);
   // Before the folder takes on these settings: a text or a task that does not do must not leave a study behind.
-  const task = request.task && openTask(model, request.task);
+  const task = request.task && openTask(model, request.task, context.warn);
   const windows = givenWindows(model, request, task);
   const study = task && windows ? { ...request.study, ...sizesOf(windows) } : request.study;
   const warning = task

@@ -114,13 +114,24 @@ const readFile = (path: string, option: string): TaskFile => {
 /**
  * Turns tasks into a model's tokens.
  *
+ * @param warn is told of examples that the model's chat template leaves out
  * @throws KvtunerError for too few examples, a prompt longer than the context, and models that answer no prompts
  */
-export const openTask = (model: TunableModel, { request, files, shotsFrom }: ReadTask): OpenTask => {
+export const openTask = (
+  model: TunableModel,
+  { request, files, shotsFrom }: ReadTask,
+  warn: (message: string) => void,
+): OpenTask => {
   const { tasks: support } = model;
   if (support === undefined) throw new TaskSupportKvtunerError(model.identity.name);
   const { shots = 0, chat = false, maxTokens = 256, likelihood = "sum", seed = 0 } = request;
-  const options = { shots, chat, seed, ...(request.prompts !== undefined && { prompts: request.prompts }) };
+  const options = {
+    shots,
+    chat,
+    seed,
+    onWarning: warn,
+    ...(request.prompts !== undefined && { prompts: request.prompts }),
+  };
   const encoded = files.map(({ items, path }) =>
     encodeTask(items, support, { ...options, name: path, ...(shotsFrom && { shotsFrom: shotsFrom.items }) }),
   );

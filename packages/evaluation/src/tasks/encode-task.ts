@@ -14,8 +14,10 @@ export interface TaskOptions {
   readonly seed?: number;
   /** Puts examples and prompt into the model's chat template, as turns of a conversation. */
   readonly chat?: boolean;
-  /** Of the file, for errors. */
+  /** Of the file, for errors and warnings. */
   readonly name?: string;
+  /** Told when the model's chat template leaves examples out, as one does that renders the last turn alone. */
+  readonly onWarning?: (message: string) => void;
 }
 
 /** What {@link encodeTask} asks of a model. */
@@ -54,7 +56,18 @@ export const encodeTask = (
   const { shots, asked } = drawShots(items, options);
   const encoded = asked.map((item) => encodePrompt(item, shots, model, options.chat === true));
   for (const prompt of encoded) assertFits(prompt, model.contextLength, options.name);
+  if (options.chat === true && asked[0]) warnOfMissing(shots, chatText(asked[0], shots, model.tokenizer), options);
   return encoded;
+};
+
+const warnOfMissing = (shots: readonly TaskItem[], rendered: string, { onWarning, name }: TaskOptions): void => {
+  // Templates may strip what is around a turn.
+  const parts = shots.flatMap((shot) => [shot.prompt.trim(), shownAnswer(shot).trim()]);
+  if (parts.every((part) => rendered.includes(part))) return;
+  onWarning?.(
+    `the model's chat template leaves examples out of the prompts of ${name ?? "the task"}: ` +
+      "they are asked with fewer shots than were given; ask without chat, or without shots",
+  );
 };
 
 const drawShots = (

@@ -138,6 +138,19 @@ describe("examples", () => {
     expect(model.tokenizer.decode(first!.targets[0]!)).toBe("0");
   });
 
+  test("that a chat template leaves out are warned of, once", () => {
+    const warnings: string[] = [];
+    const options = { shots: 1, chat: true, name: "q.jsonl", onWarning: (text: string) => warnings.push(text) };
+    encodeTask(items, model, options);
+    expect(warnings).toEqual([]);
+    const chatPrompt: TaskModel["tokenizer"]["chatPrompt"] = (messages) => `<user>${messages.at(-1)?.content ?? ""}`;
+    const forgetful = { ...model, tokenizer: { ...model.tokenizer, chatPrompt } };
+    encodeTask(items, forgetful, { ...options, shots: 0 });
+    expect(warnings).toEqual([]);
+    encodeTask(items, forgetful, options);
+    expect(warnings).toEqual([expect.stringMatching(/chat template leaves examples out .* q\.jsonl/)]);
+  });
+
   test("are refused where there are too few lines", () => {
     for (const bad of [{ shots: 9 }, { shots: 2, shotsFrom: items.slice(0, 1) }])
       expect(() => encodeTask(items, model, bad)).toThrow(expect.objectContaining({ code: "TASK_SHOTS" }));
