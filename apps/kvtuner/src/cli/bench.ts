@@ -9,7 +9,7 @@ import { DEFAULT_CONTEXTS, type PeerName } from "../bench/options.ts";
 import type { ContextReport, VariantReport } from "../bench/report.ts";
 import { BACKEND_NAMES } from "../model/backend.ts";
 import { WEIGHTS } from "../run/options.ts";
-import { list, number, numbers } from "./arguments.ts";
+import { list, number, numbers, plans } from "./arguments.ts";
 import { examples } from "./examples.ts";
 import { plainTable } from "./format.ts";
 import { progressView } from "./progress-view.ts";
@@ -17,7 +17,7 @@ import type { Terminal } from "./terminal.ts";
 
 interface BenchFlags {
   readonly plan: string[];
-  readonly context: number[];
+  readonly context?: number[];
   readonly threads: number;
   readonly backend: string;
   readonly weights: WeightStorage;
@@ -38,8 +38,8 @@ export const benchCommand = (terminal: Terminal, signal: AbortSignal): Command =
   new Command("bench")
     .description("time plans, the float cache and another program on the same model and contexts, in turns")
     .argument("<model>", "path of a GGUF file, or embedded, smollm2 or qwen05")
-    .requiredOption("--plan <list>", "plan files or shorthands like kivi:K4V4,none; ratios are to the first", list)
-    .option("--context <list>", "tokens in the cache", numbers, [...DEFAULT_CONTEXTS])
+    .requiredOption("--plan <list>", "plan files or shorthands like kivi:K4V4,none; ratios are to the first", plans)
+    .option("--context <list>", `tokens in the cache (default: ${DEFAULT_CONTEXTS.join(",")})`, numbers)
     .option("--threads <n>", "threads of the weights, of packed caches and of the peer, no more than cores", number, 1)
     .option("--backend <name>", `what holds the packed caches: ${BACKEND_NAMES.join(", ")}`, BACKEND_NAMES[0])
     .addOption(
@@ -63,7 +63,7 @@ export const benchCommand = (terminal: Terminal, signal: AbortSignal): Command =
     .option("--quiet", "no progress on stderr")
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: BenchFlags) => {
-      const { plan, context: contexts, json, quiet, ...settings } = flags;
+      const { plan, context: contexts = DEFAULT_CONTEXTS, json, quiet, ...settings } = flags;
       const view = progressView(terminal, quiet === true);
       const onWarning = (message: string): void => terminal.error(`warning: ${message}\n`);
       const callbacks = { onProgress: view.show, onWarning, signal };

@@ -52,6 +52,22 @@ describe("--help", () => {
     },
   );
 
+  test("shows the default contexts of bench as a user types them", () => {
+    const bench = visibleCommands().find((command) => command.name() === "bench");
+    expect(bench && helpOf(bench).replaceAll(/\s+/g, " ")).toContain(
+      "tokens in the cache (default: 512,4096,8192,16384)",
+    );
+  });
+
+  test("bench takes the plans that eval takes: a list, or one as JSON, commas and all", async () => {
+    const whole = program();
+    const bench = whole.commands.find((command) => command.name() === "bench");
+    const plan = '{"version":1,"layers":[]}';
+    bench?.action(() => undefined);
+    await whole.parseAsync(["bench", "smollm2", "--plan", plan], { from: "user" });
+    expect(bench?.opts()["plan"]).toEqual([plan]);
+  });
+
   test("an example with an option that is none does not parse", async () => {
     await expect(commandOf("kvtuner tune smollm2 --bitz 4")).rejects.toThrow(/unknown option/);
     await expect(commandOf('kvtuner run smollm2 --prompt "a b"')).rejects.toThrow(/--plan/);
