@@ -93,7 +93,10 @@ describe("tune with a task", () => {
   test("the surrogate's plans are evaluated for another strategy only where it left none within the limit", async () => {
     const run = async (evaluations: number, model = fakeModel(), out = newFolder()): Promise<TuneResult> =>
       tune({
-        ...{ model, out, ...OPTIONS, evaluations },
+        model,
+        out,
+        ...OPTIONS,
+        evaluations,
         strategy: "nsga2-groups",
         limit: { kind: "equivalent-bits", bits: 3.1 },
       });
