@@ -88,13 +88,16 @@ export class StoredCache implements KvCache {
     await this.#turns.take(async () => this.#store.clear());
   }
 
-  /** A call that waited may find the cache disposed of, and one that ended its backend, which then gave it nothing. */
+  /** A call that waited may find the cache disposed of, and one that ends may find its backend so. */
   #inTurn<Result>(call: () => Promise<Result>): Promise<Result> {
     return this.#turns.take(async () => {
       this.#assertAlive();
-      const result = await call();
-      assertAlive(this.#owner.disposed, "backend");
-      return result;
+      try {
+        return await call();
+      } finally {
+        // Whatever came of a call under which the backend went away, an output or an error, comes of that.
+        assertAlive(this.#owner.disposed, "backend");
+      }
     });
   }
 
