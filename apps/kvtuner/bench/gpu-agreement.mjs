@@ -1,5 +1,6 @@
 /**
- * A backend on a GPU beside the reference, on a real model: logits of a prompt and of the tokens behind it, and greedy text.
+ * A backend on a GPU beside the reference, on a real model: what attention gives for the reference's own queries, keys and values,
+ * logits of a prompt and of the tokens behind it, and greedy text.
  *   node apps/kvtuner/bench/gpu-agreement.mjs webgpu|cuda [smollm2|qwen05] [PLAN ...]
  * It needs a build. On a driver in software it shows that results are right; times would say nothing.
  */
@@ -46,10 +47,13 @@ const tokenizer = loadTokenizer(gguf);
 const options = { extra: { session: { intra_op: { allow_spinning: "0" } } } };
 const decoder = await loadDecoder(gguf, { createSession: (bytes) => InferenceSession.create(bytes, options) });
 
-/** Logits behind the prompt and each token that follows; the tokens are `forced`, or else the likeliest. */
-const run = async (backend, planText, forced) => {
+const cacheOf = (backend, planText) => {
   const plan = uniformPlan(decoder.identity, decoder.shape, parseShorthand(planText).layer);
-  const cache = await backend.createCache(decoder.shape, plan);
+  return backend.createCache(decoder.shape, plan);
+};
+
+/** Logits behind the prompt and each token that follows; the tokens are `forced`, or else the likeliest. */
+const run = async (cache, forced) => {
   const session = new CacheSession({ decoder, cache });
   const [logits, ids] = [[], []];
   let next = tokenizer.encode(PROMPT);
@@ -58,17 +62,36 @@ const run = async (backend, planText, forced) => {
     ids.push(logits.at(-1).indexOf(logits.at(-1).reduce((a, b) => Math.max(a, b))));
     next = Int32Array.of(forced?.[ids.length - 1] ?? ids.at(-1));
   }
-  await cache.dispose();
   return { logits, ids };
+};
+
+const largest = (numbers) => numbers.reduce((most, number) => Math.max(most, Math.abs(number)), 0);
+
+/** The reference, whose every call is put to the others too: with the same rows, codes are the same and only arithmetic differs. */
+const runBesideOthers = async (planText, others) => {
+  const cache = await cacheOf(reference, planText);
+  const caches = await Promise.all(others.map(([, backend]) => cacheOf(backend, planText)));
+  const errors = caches.map(() => 0);
+  const attend = async (layer, ...rows) => {
+    const output = await cache.attend(layer, ...rows);
+    for (const [index, other] of caches.entries()) {
+      const { data } = await other.attend(layer, ...rows);
+      const difference = largest(data.map((number, at) => number - output.data[at]));
+      errors[index] = Math.max(errors[index], difference / largest(output.data));
+    }
+    return output;
+  };
+  const expected = await run({ length: 0, truncate: (length) => cache.truncate(length), attend });
+  for (const each of [cache, ...caches]) await each.dispose();
+  return { expected, errors };
 };
 
 /** Largest difference, beside the largest logit. */
 const errorOf = (expected, got) =>
   Math.max(
-    ...expected.logits.map((logits, token) => {
-      const difference = logits.reduce((most, logit, id) => Math.max(most, Math.abs(logit - got.logits[token][id])), 0);
-      return difference / logits.reduce((most, logit) => Math.max(most, Math.abs(logit)), 0);
-    }),
+    ...expected.logits.map(
+      (logits, token) => largest(logits.map((logit, id) => logit - got.logits[token][id])) / largest(logits),
+    ),
   );
 
 const rows = [];
@@ -76,18 +99,18 @@ const reference = createReferenceBackend();
 // The CPU's kernels show what comes of float16 roundings that go either way, for keys differ in their last bits.
 const opened = [["cpu", await createCpuBackend()], ...(await backends[kind]())];
 for (const plan of plans) {
-  const expected = await run(reference, plan);
-  for (const [name, backend] of opened) {
-    const forced = await run(backend, plan, expected.ids);
+  const { expected, errors } = await runBesideOthers(plan, opened);
+  for (const [index, [name, backend]] of opened.entries()) {
+    const cache = await cacheOf(backend, plan);
+    const forced = await run(cache, expected.ids);
+    await cache.dispose();
     const differing = forced.ids.findIndex((id, token) => id !== expected.ids[token]);
     const same = differing < 0 ? `all ${TOKENS}` : `${differing} of ${TOKENS}`;
-    rows.push([plan, name, errorOf(expected, forced).toExponential(1), same]);
+    rows.push([plan, name, ...[errors[index], errorOf(expected, forced)].map((error) => error.toExponential(1)), same]);
     console.error(rows.at(-1).join("  "));
   }
 }
-console.log(
-  markdownTable([["plan", "kernels", "largest error of a logit, beside the largest", "tokens the same"], ...rows]),
-);
+console.log(markdownTable([["plan", "kernels", "error of attention", "error of logits", "tokens the same"], ...rows]));
 for (const [, backend] of opened) await backend.dispose();
 dawn = undefined;
 await decoder.dispose();
