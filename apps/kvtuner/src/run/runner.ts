@@ -1,4 +1,4 @@
-import type { Backend, KvCache } from "@kvtuner/backend";
+import { type Backend, type KvCache, Turns } from "@kvtuner/backend";
 import { CacheSession, type ChatMessage, type Tokenizer } from "@kvtuner/decoder";
 import { KvtunerError, type Plan } from "@kvtuner/plan";
 
@@ -77,7 +77,7 @@ const generator = (
   giveBack: () => Promise<void>,
 ): Omit<Runner, "plan"> => {
   let session: CacheSession | undefined;
-  let last: Promise<unknown> = Promise.resolve();
+  const turns = new Turns();
   let disposed = false;
   const opened = async (): Promise<CacheSession> => {
     assertInUse(disposed);
@@ -98,15 +98,10 @@ const generator = (
   };
   return {
     load: async () => void (await opened()),
-    generate: async (options) => {
-      const generation = last.then(async () => generateNow(options));
-      last = generation.catch(() => undefined);
-      return generation;
-    },
+    generate: async (options) => turns.take(async () => generateNow(options)),
     dispose: async () => {
       disposed = true;
-      await last;
-      await giveBack();
+      await turns.take(giveBack);
     },
   };
 };

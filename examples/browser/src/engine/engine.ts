@@ -1,4 +1,4 @@
-import type { KvCache } from "@kvtuner/backend";
+import { type KvCache, Turns } from "@kvtuner/backend";
 import { DeviceLostError, type KernelChoices } from "@kvtuner/backend-webgpu";
 import { CacheSession, type ChatMessage, type Decoder, generateOn, seededRandom, textStream } from "@kvtuner/decoder";
 
@@ -48,7 +48,7 @@ export class Engine {
   #held: Held | undefined;
   #stopping = new AbortController();
   #choices: KernelChoices | undefined;
-  #lastCall: Promise<unknown> = Promise.resolve();
+  readonly #turns: Turns = new Turns();
 
   /** Lets the fastest kernels of a GPU be remembered. */
   remember(choices: KernelChoices): void {
@@ -61,7 +61,7 @@ export class Engine {
    * @throws KvtunerError when the file is no GGUF file, or a model that cannot be run
    */
   open(file: Blob): Promise<ModelInfo> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const model = await openModel(file);
       await this.#unload();
       this.#model = model;
@@ -76,18 +76,12 @@ export class Engine {
    * @throws GpuLostError when the GPU goes away meanwhile: weights and cache are gone, and the next call begins anew
    */
   generate(request: GenerateRequest, listener: EngineListener): Promise<Finish> {
-    return this.#inTurn(() => this.#generateUntilStopped(request, listener));
+    return this.#turns.take(() => this.#generateUntilStopped(request, listener));
   }
 
   /** Ends the generation under way. */
   stop(): void {
     this.#stopping.abort();
-  }
-
-  #inTurn<Result>(call: () => Promise<Result>): Promise<Result> {
-    const turn = this.#lastCall.then(call);
-    this.#lastCall = turn.catch(() => undefined);
-    return turn;
   }
 
   async #generateUntilStopped(request: GenerateRequest, listener: EngineListener): Promise<Finish> {

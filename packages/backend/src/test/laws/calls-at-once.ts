@@ -6,7 +6,7 @@ import { oracleImage } from "../oracle/oracle-image.ts";
 import { CheckedCache } from "../rig/checked-cache.ts";
 import type { CallNumbers } from "../rig/random-rows.ts";
 import { assertRefused, isRefusal } from "../rig/refusals.ts";
-import { planOf, sampleLayers, smallShape } from "../rig/samples.ts";
+import { samplePlan } from "../rig/samples.ts";
 import { assertSameImage } from "../rig/same-image.ts";
 import { callTensors } from "../rig/tensors.ts";
 
@@ -15,10 +15,9 @@ export const callsAtOnceLaw: Law = {
   name: "takes calls made at once in turn, and stays whole under a truncate or dispose that does not wait for them",
   check: (options) =>
     withSubject(options, async (subject) => {
-      const shape = smallShape(subject);
-      const plan = planOf(shape, ...sampleLayers(subject));
-      const checked = await CheckedCache.create(subject, shape, plan);
-      const other = await CheckedCache.create(subject, shape, plan, 2);
+      const plan = samplePlan(subject);
+      const checked = await CheckedCache.create(subject, plan.shape, plan);
+      const other = await CheckedCache.create(subject, plan.shape, plan, 2);
       for (const cache of [checked, other]) await cache.append(50, 1);
       await checkTurns(checked);
       await checkTruncate(checked);

@@ -3,7 +3,7 @@ import { type Subject, withSubject } from "../backend-under-test.ts";
 import type { Law } from "../law.ts";
 import { CheckedCache } from "../rig/checked-cache.ts";
 import { assertRefused } from "../rig/refusals.ts";
-import { planOf, sampleLayers, smallShape } from "../rig/samples.ts";
+import { samplePlan } from "../rig/samples.ts";
 import { callTensors } from "../rig/tensors.ts";
 
 const DISPOSED = ["BACKEND_DISPOSED"];
@@ -13,10 +13,9 @@ export const disposeLaw: Law = {
   name: "refuses every use after dispose, and takes a second dispose",
   check: (options) =>
     withSubject(options, async (subject) => {
-      const shape = smallShape(subject);
-      const plan = planOf(shape, ...sampleLayers(subject));
-      const checked = await CheckedCache.create(subject, shape, plan);
-      const other = await CheckedCache.create(subject, shape, plan, 2);
+      const plan = samplePlan(subject);
+      const checked = await CheckedCache.create(subject, plan.shape, plan);
+      const other = await CheckedCache.create(subject, plan.shape, plan, 2);
       await checked.append(5);
       const snapshot = await checked.cache.snapshot();
       await checked.cache.dispose();

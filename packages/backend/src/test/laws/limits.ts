@@ -7,7 +7,7 @@ import { appended } from "../oracle/oracle-cache.ts";
 import { oracleImage } from "../oracle/oracle-image.ts";
 import { CheckedCache } from "../rig/checked-cache.ts";
 import { assertRefused } from "../rig/refusals.ts";
-import { fullLength, planOf, sampleLayers, smallShape } from "../rig/samples.ts";
+import { fullLength, planOf, sampleLayers, samplePlan, smallShape } from "../rig/samples.ts";
 import { callTensors } from "../rig/tensors.ts";
 
 const TOKENS = 60;
@@ -30,7 +30,7 @@ const checkLimit = async (
   code: "BACKEND_OUT_OF_MEMORY" | "BACKEND_TOO_LONG",
 ): Promise<void> => {
   const create = async (limits: Limits) => options.createSmallBackend!(limits);
-  const plan = await withSubject(options, async (subject) => planOf(smallShape(subject), ...sampleLayers(subject)));
+  const plan = await withSubject(options, async (subject) => samplePlan(subject));
   const limits: Limits = code === "BACKEND_TOO_LONG" ? { maxTokens: TOKENS } : { maxCacheBytes: neededBytes(plan) };
   await withSubject(
     options,

@@ -3,7 +3,7 @@ import { type Subject, withSubject } from "../backend-under-test.ts";
 import type { Law } from "../law.ts";
 import { CheckedCache } from "../rig/checked-cache.ts";
 import { assertRefused } from "../rig/refusals.ts";
-import { planOf, sampleLayers, smallShape } from "../rig/samples.ts";
+import { samplePlan } from "../rig/samples.ts";
 import { type CallTensors, callTensors } from "../rig/tensors.ts";
 
 /** Tensors of another shape, type or place. */
@@ -11,11 +11,11 @@ export const tensorShapesLaw: Law = {
   name: "refuses tensors of a wrong shape, type, place or layer by name, and is as it was",
   check: (options) =>
     withSubject(options, async (subject) => {
-      const shape = smallShape(subject);
-      const checked = await CheckedCache.create(subject, shape, planOf(shape, ...sampleLayers(subject)));
+      const plan = samplePlan(subject);
+      const checked = await CheckedCache.create(subject, plan.shape, plan);
       await checked.append(20, 1);
       const good = callTensors(checked.nextCall(3));
-      for (const [what, code, layer, tensors] of badCalls(subject, shape.layers, good))
+      for (const [what, code, layer, tensors] of badCalls(subject, plan.shape.layers, good))
         await assertRefused(what, [code], () => checked.cache.attend(layer, ...tensors));
       await checked.assertStored();
       await checked.append(2);

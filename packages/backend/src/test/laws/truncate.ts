@@ -2,7 +2,7 @@ import { type Subject, withSubject } from "../backend-under-test.ts";
 import { checkCases, type Law } from "../law.ts";
 import { CheckedCache } from "../rig/checked-cache.ts";
 import { assertRefused } from "../rig/refusals.ts";
-import { layerName, planOf, sampleLayers, smallShape } from "../rig/samples.ts";
+import { layerName, planOf, sampleLayers, samplePlan, smallShape } from "../rig/samples.ts";
 
 /** Lengths to go back to, from 180 tokens: into the window, a block, the sinks, to nothing and nowhere. */
 const LENGTHS = [180, 179, 150, 131, 100, 37, 3, 1, 0];
@@ -33,8 +33,8 @@ export const truncateLaw: Law = {
 };
 
 const checkRefusals = async (subject: Subject): Promise<void> => {
-  const shape = smallShape(subject);
-  const checked = await CheckedCache.create(subject, shape, planOf(shape, ...sampleLayers(subject)));
+  const plan = samplePlan(subject);
+  const checked = await CheckedCache.create(subject, plan.shape, plan);
   await checked.append(40, 1);
   for (const length of [-1, 41, 1.5, NaN])
     await assertRefused(`truncate(${length}) of 40 tokens`, ["BACKEND_TRUNCATE"], () => checked.cache.truncate(length));

@@ -83,6 +83,9 @@ export const sampleLayers = (subject: Subject, count = 4): LayerScheme[] => {
   return [...wanted, ...spread].slice(0, Math.max(count, 1));
 };
 
+/** A small shape, with the sample layers. */
+export const samplePlan = (subject: Subject): CachePlan => planOf(smallShape(subject), ...sampleLayers(subject));
+
 /** A layer as text for messages. */
 export const layerName = ({ key, value, window, sinks }: LayerScheme): string =>
   `keys ${schemeName(key)}, values ${schemeName(value)}, window ${window}, sinks ${sinks}`;
