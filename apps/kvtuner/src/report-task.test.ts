@@ -67,7 +67,10 @@ describe("a report of a study with a task", () => {
     const journal = join(study, "journal.jsonl");
     writeFileSync(journal, readFileSync(journal, "utf8").split("\n").slice(0, 12).join("\n"));
     const partial = readFileSync((await report({ study })).page, "utf8");
-    expect(chartOf(partial, "accuracy").rows.length).toBeGreaterThan(2);
+    const kinds = chartOf(partial, "accuracy").rows.map(([kind]) => kind);
+    expect(kinds.length).toBeGreaterThan(2);
+    expect(kinds).toContain("not asked everything yet");
+    expect(kinds).not.toContain("given up early");
     expect(partial).not.toMatch(/NaN|undefined|\[object/);
     rmSync(journal);
     expect(sectionOf(readFileSync((await report({ study })).page, "utf8"), "accuracy")).toContain("search");

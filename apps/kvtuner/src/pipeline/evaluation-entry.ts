@@ -23,10 +23,12 @@ export interface TaskFigures {
   readonly floatAccuracy: number;
   /** McNemar's p against the float cache. */
   readonly pValue: number;
-  /** Prompts asked; fewer than there are when the plan was given up. */
+  /** Prompts asked; fewer than there are when the plan was given up or is under way. */
   readonly prompts: number;
   /** Whether all prompts were asked. */
   readonly isComplete: boolean;
+  /** The journal says that the plan was given up; without that, one that was not asked everything may be under way. */
+  readonly isGivenUp?: boolean;
   /** A digit a prompt: 1 where it was answered right. Plans are compared prompt by prompt. */
   readonly correct: string;
 }

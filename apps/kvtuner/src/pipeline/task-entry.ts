@@ -78,11 +78,16 @@ export const figuresInJournal = (entries: readonly TaskEntry[], prompts: number)
   const float = answers.get(planKey(FLOAT)) ?? NOTHING;
   const plans = new Map(entries.map(({ pairs }) => [planKey(pairs), pairs]));
   plans.delete(planKey(FLOAT));
+  const givenUp = new Set(entries.filter(({ isGivenUp }) => isGivenUp).map(({ pairs }) => planKey(pairs)));
   return [...plans].map(([key, pairs]) => {
     const outcome = answers.get(key) ?? NOTHING;
-    return figuresOf(pairs, outcome, float, outcome.correct.length >= prompts);
+    const figures = figuresOf(pairs, outcome, float, outcome.correct.length >= prompts);
+    return givenUp.has(key) ? withMark(figures) : figures;
   });
 };
+
+const withMark = (entry: EvaluationEntry): EvaluationEntry =>
+  entry.task === undefined ? entry : { ...entry, task: { ...entry.task, isGivenUp: true } };
 
 /** The first prompts of an outcome. */
 export const firstOf = ({ correct, kl }: TaskOutcome, prompts: number): TaskOutcome => ({

@@ -35,6 +35,8 @@ export interface PricedEntry extends EvaluationEntry, PlanCost {
   readonly uniform: string | undefined;
   /** The picked plan. */
   readonly picked: boolean;
+  /** Not asked everything, in a study that is not done: it may be asked more. */
+  readonly isUnderWay: boolean;
 }
 
 /** The picked plan with its cost. */
@@ -67,6 +69,7 @@ export const reportData = (study: StudyContents, view: ReportView): ReportData =
     onFront: onFront.has(entry.pairs.join()),
     uniform: new Set(entry.pairs).size === 1 ? entry.pairs[0] : undefined,
     picked: entry.pairs.join() === picked?.pairs.join(),
+    isUnderWay: study.front === undefined && entry.task?.isComplete === false && !entry.task.isGivenUp,
   }));
   const budget = view.budget ?? budgetOf(study);
   return { ...study, context, budget, limit: limitOf(study, space, budget), space, evaluated, picked };

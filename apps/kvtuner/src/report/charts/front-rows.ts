@@ -15,6 +15,7 @@ export const KINDS = [
   "one pair everywhere, predicted",
   "beaten by others",
   "given up early",
+  "not asked everything yet",
 ] as const;
 
 /** A point of the front's chart. */
@@ -55,9 +56,10 @@ const measuredRow = ({ space }: ReportData, entry: PricedEntry): FrontRow => ({
 });
 
 /** What an evaluated plan is. */
-export const kindOf = ({ picked, uniform, onFront, task }: PricedEntry): FrontRow["kind"] => {
+export const kindOf = ({ picked, uniform, onFront, task, isUnderWay }: PricedEntry): FrontRow["kind"] => {
   if (picked) return "picked plan";
   if (uniform !== undefined) return "one pair everywhere";
+  if (isUnderWay) return "not asked everything yet";
   if (task?.isComplete === false) return "given up early";
   return onFront ? "front" : "beaten by others";
 };
