@@ -35,11 +35,11 @@ afterAll(async () => {
   await server?.close();
 });
 
-/** Puts another text under the one there is, on WebGPU, and waits for its first letters. */
-const start = async ({ prompt, tokens }: Task): Promise<void> => {
+/** Generates another text than the one there is, and waits for its first letters. */
+const start = async ({ prompt, tokens }: Task, runtime: "cpu" | "webgpu" = "webgpu"): Promise<void> => {
   await tab.evaluate(`{
     const find = (id) => document.getElementById(id);
-    find("runtime").value = "webgpu";
+    find("runtime").value = "${runtime}";
     find("plan").value = "${PLAN}";
     find("prompt").value = "${prompt}";
     find("max-tokens").value = ${tokens};
@@ -83,4 +83,13 @@ test("a page goes on generating in a hidden tab, stands still when it is frozen,
   const reply = (await tab.evaluate(REPLY)) as string;
   expect(reply.startsWith(frozen)).toBe(true);
   expect(reply.slice(0, expectedStart.length)).toBe(expectedStart);
+}, 300_000);
+
+test("the page goes over to WebAssembly and back to WebGPU, and generates the same", async () => {
+  for (const runtime of ["cpu", "webgpu"] as const) {
+    await start(SENTENCE, runtime);
+    await tab.until(END);
+    expect(await tab.evaluate(REPLY), runtime).toBe(expected);
+    expect(await tab.evaluate(`document.getElementById("error").hidden`), runtime).toBe(true);
+  }
 }, 300_000);
