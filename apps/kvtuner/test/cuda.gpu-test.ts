@@ -1,12 +1,15 @@
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import type { Backend } from "@kvtuner/backend";
+import { createCudaBackend } from "@kvtuner/backend-cuda";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import { compileDriver, noCompiler } from "../../../packages/backend-cuda/src/test-support/compile-driver.ts";
+import { compileDriver, driverFolder, noCompiler } from "../../../packages/backend-cuda/src/test-support/compile-driver.ts";
 import { start, type Finished } from "./built-cli.ts";
+import { expectReferenceTexts, logitsError } from "./embedded-agreement.ts";
 import { writeTinyModel } from "./tiny-model.ts";
 
 const cli = fileURLToPath(new URL("../src/cli.ts", import.meta.url));
@@ -14,10 +17,33 @@ const loader = new URL("../../../tools/typescript-loader.mjs", import.meta.url).
 
 const reason = noCompiler();
 
+describe.skipIf(reason)(`the embedded model on CUDA, on the CPU${reason ? ` (${reason})` : ""}`, () => {
+  const open = (tensorCores: boolean): Promise<Backend> =>
+    createCudaBackend({ driver: compileDriver(), kernels: "ptx", tensorCores });
+
+  test.each([
+    ["float32", "none", 1e-3],
+    ["float32", "per-token:K4V4+window8", 1e-3],
+    ["float32", "kivi:K4V2+sinks4", 1e-3],
+    ["float32", "compact:K3V3", 1e-3],
+    ["tensor cores", "kivi:K4V2+sinks4", 1e-2],
+  ] as const)("kernels in %s give the logits of %s", async (arithmetic, plan, tolerance) => {
+    const backend = await open(arithmetic === "tensor cores");
+    expect(await logitsError(backend, plan)).toBeLessThan(tolerance);
+    await backend.dispose();
+  });
+
+  test("goes on with the reference's text for 200 tokens and more", async () => {
+    const backend = await open(false);
+    await expectReferenceTexts(backend);
+    await backend.dispose();
+  });
+});
+
 /** The command line from its sources, in a process that finds a driver on the CPU where others have NVIDIA's. */
 describe.skipIf(reason)(`--backend cuda on the CPU${reason ? ` (${reason})` : ""}`, () => {
   let folder: string;
-  const kvtuner = (argv: readonly string[], libraries = folder): Promise<Finished> => {
+  const kvtuner = (argv: readonly string[], libraries = driverFolder()): Promise<Finished> => {
     const environment = {
       KVTUNER_HOME: folder,
       KVTUNER_CUDA_KERNELS: "ptx",
@@ -30,7 +56,6 @@ describe.skipIf(reason)(`--backend cuda on the CPU${reason ? ` (${reason})` : ""
 
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), "kvtuner-cuda-"));
-    symlinkSync(compileDriver(), join(folder, "libcuda.so.1"));
     writeTinyModel(model());
     writeFileSync(join(folder, "text.txt"), "The quick brown fox jumps over the lazy dog. ".repeat(20));
   }, 120_000);

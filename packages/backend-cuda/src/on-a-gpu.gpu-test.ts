@@ -1,11 +1,11 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { compileDriver, noCompiler } from "./test-support/compile-driver.ts";
+import { driverFolder, noCompiler } from "./test-support/compile-driver.ts";
 
 const script = fileURLToPath(new URL("../bench/on-a-gpu.mjs", import.meta.url));
 const SMALL = ["--length", "200", "--batch", "1", "--calls", "1", "--tests", "says what it can hold|keeps window"];
@@ -28,8 +28,7 @@ describe.skipIf(reason)(`bench/on-a-gpu.mjs on the CPU${reason ? ` (${reason})` 
   });
 
   test("checks conformance with float32 and on tensor cores, and writes what decoding takes", async () => {
-    symlinkSync(compileDriver(), join(folder, "libcuda.so.1"));
-    const { stdout } = await run(folder);
+    const { stdout } = await run(driverFolder());
     const report = JSON.parse(readFileSync(join(folder, "cuda-on-a-gpu.json"), "utf8")) as {
       conformance: object;
       decode: { results: { plan: string; tensorCores: boolean; error?: string }[] };

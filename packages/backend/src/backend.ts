@@ -39,7 +39,8 @@ export type CachePlan = Pick<Plan, "layers" | "shape">;
  * Layers are attended in order: a layer may run ahead of the next one, but never holds more tokens than the one before it
  * (LayerOrderError). `snapshot` and `retune` need all layers to hold the same tokens. A call that throws leaves the cache as
  * it was: TensorError for tensors that do not fit, and for NaN, infinity and keys or values that float16 cannot hold;
- * CacheFullError beyond `maxTokens`; OutOfMemoryError beyond `maxCacheBytes`.
+ * CacheFullError beyond `maxTokens`; OutOfMemoryError beyond `maxCacheBytes`. With tensors on a device, what the device itself refuses
+ * is thrown by the next call, and leaves the cache as it was before the call that it is about.
  *
  * Calls of one cache that are made at once are taken in the order in which they were made, as if each had been waited for;
  * what waits when the cache or its backend is disposed of is a DisposedError. The tensors of a call belong to it until it ends.

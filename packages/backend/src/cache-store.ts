@@ -22,6 +22,11 @@ export interface CacheStore {
    * it a cache has no device tensors, whatever the capabilities say.
    */
   attendTensors?(layer: number, query: Tensor, key: Tensor, value: Tensor): Promise<Tensor>;
+  /**
+   * Waits until it is known what became of the last call, where a device says so late, and throws if it was refused: the cache is
+   * then as it was before that call. Asked before every call but {@link truncate}, which may come in between.
+   */
+  settle?(): Promise<void>;
   /** Forgets all tokens from `length` on, in every layer. */
   truncate(length: number): void;
   /** As if all tokens, decoded and rounded to float16, had been appended under another plan. */

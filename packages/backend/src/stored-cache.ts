@@ -93,12 +93,21 @@ export class StoredCache implements KvCache {
     return this.#turns.take(async () => {
       this.#assertAlive();
       try {
+        await this.#store.settle?.();
         return await call();
+      } catch (error) {
+        this.#recount();
+        throw error;
       } finally {
         // Whatever came of a call under which the backend went away, an output or an error, comes of that.
         assertAlive(this.#owner.disposed, "backend");
       }
     });
+  }
+
+  /** A call on a device that is refused late has been counted. */
+  #recount(): void {
+    if (!this.#disposed && !this.#owner.disposed) this.#totalBytes = this.#store.bytes().total;
   }
 
   #assertAlive(): void {

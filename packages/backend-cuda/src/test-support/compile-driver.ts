@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -58,6 +58,25 @@ export const compileDriver = (folder: string = kernels, definitions: readonly st
   ]);
   renameSync(draft, target);
   return target;
+};
+
+/** A folder in which that library has the name by which programs look for NVIDIA's; for `LD_LIBRARY_PATH`. */
+export const driverFolder = (): string => {
+  const library = compileDriver();
+  const folder = library.replace(/\.so$/, "");
+  const link = join(folder, "libcuda.so.1");
+  mkdirSync(folder, { recursive: true });
+  if (!existsSync(link)) linkOnce(library, link);
+  return folder;
+};
+
+/** Another process may be first. */
+const linkOnce = (library: string, link: string): void => {
+  try {
+    symlinkSync(library, link);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
 };
 
 /** Conversions of float16 in one instruction, where the processor has it; the result is the same without. */

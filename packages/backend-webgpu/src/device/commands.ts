@@ -36,6 +36,12 @@ export class Commands {
     this.#encoder.copyBufferToBuffer(source, sourceStart, target, targetStart, sizeBytes);
   }
 
+  /** Fills a buffer with zeros. */
+  clear({ gpu }: Buffer): void {
+    this.#endPass();
+    this.#encoder.clearBuffer(gpu);
+  }
+
   submit(): void {
     this.#endPass();
     this.#engine.sheet.flush();

@@ -14,6 +14,8 @@ export interface SentCall {
   readonly lengthBefore: number;
   /** What the device refuses of it, once that is known; then none of its commands run. */
   readonly refusal: Promise<GPUError | null>;
+  /** Whether it is known that the device takes it. */
+  isTaken: boolean;
 }
 
 /**
@@ -52,7 +54,10 @@ const sent = (engine: Engine, layer: GpuLayer, send: () => void): SentCall => {
     throw error;
   }
   // Of a lost device nothing comes; every later call says that it is lost.
-  return { layer, lengthBefore, refusal: engine.device.popErrorScope().catch(() => null) };
+  const refusal = engine.device.popErrorScope().catch(() => null);
+  const call: SentCall = { layer, lengthBefore, refusal, isTaken: false };
+  void refusal.then((error) => (call.isTaken = error === null));
+  return call;
 };
 
 const partialVectors = ({ shape }: GpuLayer, { partials, tokens }: AttendPlan): number =>

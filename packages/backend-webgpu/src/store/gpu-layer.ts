@@ -80,14 +80,14 @@ export class GpuLayer {
     for (const buffer of [this.key.exact, this.value.exact, this.middles]) if (buffer) engine.destroy(buffer);
   }
 
-  /** Bytes in use of keys, or of values, as they are laid out; what a buffer has beyond is not counted. */
-  bytes({ format }: GpuTensor): TensorBytes {
+  /** Bytes that so many tokens take of keys, or of values, as they are laid out; what a buffer has beyond is not counted. */
+  bytes({ format }: GpuTensor, length: number): TensorBytes {
     const { kvHeads, headSize } = this.shape;
-    const packed = format.bits === 16 ? 0 : packedTokens(format, this.length);
+    const packed = format.bits === 16 ? 0 : packedTokens(format, length);
     return {
       codes: (kvHeads * packed * headSize * format.bits) / 8,
       parameters: packed && kvHeads * headParameters(format, packed) * (format.isAffine ? 4 : 2),
-      exact: 2 * kvHeads * headSize * (this.length - packed),
+      exact: 2 * kvHeads * headSize * (length - packed),
     };
   }
 }

@@ -11,16 +11,22 @@ import { writeBehindSinks } from "./write-rows.ts";
 export const truncateLayer = (engine: Engine, layer: GpuLayer, length: number): void => {
   if (length >= layer.length) return;
   const commands = new Commands(engine);
-  const work = workOn(engine, commands, layer);
-  for (const tensor of [layer.key, layer.value]) decodeExact(work, tensor, length);
-  commands.submit();
-  if (length === 0) engine.device.queue.writeBuffer(layer.middles.gpu, 4 * layer.mark, NO_MARK);
+  if (length > 0) decodeBehind(workOn(engine, commands, layer), length);
   layer.length = length;
   layer.release(engine, length);
+  if (length === 0) clearBuffers(commands, layer);
+  commands.submit();
 };
 
-/** Nothing is left of what may have been wrong. */
-const NO_MARK = new Float32Array(1);
+const decodeBehind = (work: Work, length: number): void => {
+  for (const tensor of [work.layer.key, work.layer.value]) decodeExact(work, tensor, length);
+};
+
+/** Infinity would live on in rows that are not seen: 0 times it is NaN. */
+const clearBuffers = (commands: Commands, { key, value, middles, blocks }: GpuLayer): void => {
+  const ofBlocks = blocks.flatMap((block) => [block.key, block.value]);
+  for (const buffer of [key.exact, value.exact, middles, ...ofBlocks]) if (buffer) commands.clear(buffer);
+};
 
 const decodeExact = (work: Work, tensor: GpuTensor, length: number): void => {
   const { format } = tensor;

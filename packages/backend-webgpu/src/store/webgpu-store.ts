@@ -11,6 +11,7 @@ import { assertDeviceCall, deviceRows } from "./device-rows.ts";
 import { createLayer, type GpuLayer } from "./gpu-layer.ts";
 import { imageOfLayer, restoreLayer } from "./layer-image.ts";
 import { readLayerRows } from "./layer-rows.ts";
+import { assertUnmarked } from "./marks.ts";
 import { assertTaken } from "./refused-call.ts";
 import { restoredMiddle } from "./restored-middle.ts";
 import { truncateLayer } from "./truncate-layer.ts";
@@ -24,6 +25,8 @@ export class WebGpuStore implements CacheStore {
   #layers: GpuLayer[];
   /** The last call, until it is known whether the device took it: to wait for that would hold up the call itself. */
   #sent: SentCall | undefined;
+  /** Tokens to truncate to once that is known: what a layer holds as codes depends on it. */
+  #truncation = Infinity;
 
   /** Layers made for `shape`. */
   constructor(engine: Engine, shape: CacheShape, layers: GpuLayer[]) {
@@ -33,11 +36,10 @@ export class WebGpuStore implements CacheStore {
   }
 
   lengths(): number[] {
-    return this.#layers.map(({ length }) => length);
+    return this.#layers.map((layer) => this.#lengthOf(layer));
   }
 
   async attend(layer: number, call: CallRows): Promise<Float32Array> {
-    await this.#assertLastTaken();
     const sizeBytes = 4 * call.query.length;
     const staging = await this.#engine.staging.take(sizeBytes);
     const rows = uploadedRows(this.#engine, this.#shape, call);
@@ -48,13 +50,12 @@ export class WebGpuStore implements CacheStore {
       throw error;
     }
     const output = new Float32Array(await this.#engine.staging.read(staging, sizeBytes));
-    await this.#assertLastTaken();
+    await this.settle();
     return output;
   }
 
   /** Tensors in buffers of the same device, nothing of which comes to the CPU; what the device refuses, the next call throws. */
   async attendTensors(layer: number, query: Tensor, key: Tensor, value: Tensor): Promise<Tensor> {
-    await this.#assertLastTaken();
     assertDeviceCall({ query, key, value });
     const tokens = query.dims[1]!;
     const output = await this.#engine.outputs.take(query.dims);
@@ -68,14 +69,27 @@ export class WebGpuStore implements CacheStore {
     return output;
   }
 
+  /** Waits until it is known what became of the last call, and does what waited for that. */
+  async settle(): Promise<void> {
+    const sent = this.#sent;
+    try {
+      if (sent) await assertTaken(sent);
+    } finally {
+      this.#sent = undefined;
+      this.#truncateLayers(this.#truncation);
+      this.#truncation = Infinity;
+    }
+  }
+
   truncate(length: number): void {
     this.#engine.loss.assertThere();
-    for (const layer of this.#layers) truncateLayer(this.#engine, layer, length);
+    if (this.#sent && !this.#sent.isTaken) this.#truncation = Math.min(this.#truncation, length);
+    else this.#truncateLayers(length);
   }
 
   /** Both caches are held until the last layer is encoded; rows go over the CPU. */
   async retune({ layers: schemes }: CachePlan): Promise<void> {
-    await this.#assertLastTaken();
+    await assertUnmarked(this.#engine, this.#layers);
     const next: GpuLayer[] = [];
     try {
       for (const [index, scheme] of schemes.entries()) {
@@ -95,11 +109,16 @@ export class WebGpuStore implements CacheStore {
   }
 
   bytes(): CacheBytes {
-    return sumBytes(this.#layers.map((layer) => cacheBytes(layer.bytes(layer.key), layer.bytes(layer.value))));
+    return sumBytes(
+      this.#layers.map((layer) => {
+        const length = this.#lengthOf(layer);
+        return cacheBytes(layer.bytes(layer.key, length), layer.bytes(layer.value, length));
+      }),
+    );
   }
 
   async images(): Promise<CacheImage["tensors"]> {
-    await this.#assertLastTaken();
+    await assertUnmarked(this.#engine, this.#layers);
     const images = [];
     for (const layer of this.#layers) images.push(await imageOfLayer(this.#engine, layer));
     return images;
@@ -110,10 +129,12 @@ export class WebGpuStore implements CacheStore {
     this.#layers = [];
   }
 
-  async #assertLastTaken(): Promise<void> {
-    const sent = this.#sent;
-    this.#sent = undefined;
-    if (sent) await assertTaken(sent);
+  #lengthOf({ length }: GpuLayer): number {
+    return Math.min(length, this.#truncation);
+  }
+
+  #truncateLayers(length: number): void {
+    for (const layer of this.#layers) truncateLayer(this.#engine, layer, length);
   }
 }
 
