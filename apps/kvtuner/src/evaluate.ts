@@ -99,7 +99,7 @@ export const openPlanScorer = async (settings: EvaluateSettings): Promise<PlanSc
     const windows =
       text === undefined
         ? await cachedOwnText(model, { ...windowOptions, seed }, run)
-        : textWindows((part) => model.encode(part), text, windowOptions);
+        : textWindows(model, text, windowOptions);
     return model.evaluator(windows);
   };
   return {

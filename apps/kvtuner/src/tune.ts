@@ -152,7 +152,7 @@ const givenWindows = (
   { text, study }: Request,
   task: OpenTask | undefined,
 ): Int32Array[] | undefined => {
-  if (text !== undefined) return textWindows((part) => model.encode(part), text, study);
+  if (text !== undefined) return textWindows(model, text, study);
   return task && taskWindows(task, study.windows);
 };
 

@@ -35,6 +35,7 @@ export { integers, node, scalar, serializeGraph } from "./onnx/graph.ts";
 export type { CreateSession, SessionOptions } from "./session.ts";
 export type { TextStream } from "./tokenizer/text-stream.ts";
 export { textStream } from "./tokenizer/text-stream.ts";
+export { promptIds } from "./tokenizer/prompt-ids.ts";
 export type { ChatMessage, Tokenizer } from "./tokenizer/tokenizer.ts";
 export { loadTokenizer, TokenizerError } from "./tokenizer/tokenizer.ts";
 export type { WeightStorage } from "./weight-storage.ts";

@@ -35,21 +35,23 @@ describe("calibration text", () => {
   });
 
   test("shorter than its windows is an error with both lengths", () => {
-    expect(() => textWindows(encode, "abc", { windows: 1, windowLength: 4 })).toThrow(/4.*3/);
+    expect(() => textWindows({ encode }, "abc", { windows: 1, windowLength: 4 })).toThrow(/4.*3/);
   });
 
   test("gives the windows that tokenizing all of it would give, without doing so when it is long", () => {
     const text = "the quick brown 😀 fox ".repeat(5000);
     let encoded = 0;
-    const windows = textWindows(
-      (part) => {
-        encoded += part.length;
-        return encode(part);
-      },
-      text,
-      { windows: 3, windowLength: 100 },
-    );
+    const counting = (part: string): Int32Array => {
+      encoded += part.length;
+      return encode(part);
+    };
+    const windows = textWindows({ encode: counting }, text, { windows: 3, windowLength: 100 });
     expect(windows).toEqual([0, 1, 2].map((window) => encode(text).slice(window * 100, (window + 1) * 100)));
     expect(encoded).toBeLessThan(text.length / 10);
+  });
+
+  test("has windows that begin as the model's contexts do, and are no longer for it", () => {
+    const windows = textWindows({ encode, startIds: [999] }, "abcdef", { windows: 2, windowLength: 4 });
+    expect(windows).toEqual(["abc", "def"].map((part) => Int32Array.of(999, ...encode(part))));
   });
 });

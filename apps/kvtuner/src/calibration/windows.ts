@@ -7,17 +7,29 @@ export interface WindowOptions {
   readonly windowLength: number;
 }
 
+/** What text is tokenized with. */
+export interface TextEncoder {
+  encode(text: string): Int32Array;
+  /** What every window begins with; nothing by default. */
+  readonly startIds?: readonly number[];
+}
+
 /**
- * Tokenizes a text and cuts it into windows. Only as much of a long text is tokenized as the windows need: a token
+ * Tokenizes a text and cuts it into windows, each of which begins as the model's contexts do. Only as much of a long text is tokenized as the windows need: a token
  * depends on nothing far behind it.
  *
  * @throws EvaluationError `EVALUATION_TEXT_TOO_SHORT` when the text does not fill the windows, with both lengths.
  */
 export const textWindows = (
-  encode: (text: string) => Int32Array,
+  encoder: TextEncoder,
   text: string,
   { windows, windowLength }: WindowOptions,
-): Int32Array[] => cutWindows(encodeEnough(encode, text, windows * windowLength), windowLength, windows);
+): Int32Array[] => {
+  const { startIds = [] } = encoder;
+  const length = windowLength - startIds.length;
+  const ids = encodeEnough((part) => encoder.encode(part), text, windows * length);
+  return cutWindows(ids, length, windows).map((window) => Int32Array.of(...startIds, ...window));
+};
 
 const MARGIN_TOKENS = 64;
 const CHARACTERS_PER_TOKEN = 12;

@@ -28,6 +28,7 @@ export const openModel = async (model: string, run: RunContext): Promise<Tunable
     identity: { ...header.identity, sha256 },
     shape: header.shape,
     encode,
+    startIds: tokenizer.startIds,
     continuations: async (prompts, options) =>
       batchContinuations({ decoder: await decoder.get(), encode, endTokens: endTokens(tokenizer) }, prompts, options),
     evaluator: async (windows) => {

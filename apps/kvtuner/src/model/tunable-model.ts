@@ -33,6 +33,8 @@ export interface TunableModel {
   readonly shape: CacheShape;
   /** Token ids of a text as it is: nothing added before or after. */
   encode(text: string): Int32Array;
+  /** What every window of text begins with, such as BOS; nothing by default. */
+  readonly startIds?: readonly number[];
   /** One sampled continuation a prompt, token ids without the prompt's, never ended early. */
   continuations(prompts: readonly string[], options: ContinuationOptions): Promise<Int32Array[]>;
   /** Scores plans on windows of token ids, each a context of its own. */

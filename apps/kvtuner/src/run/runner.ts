@@ -1,5 +1,5 @@
 import { type Backend, type KvCache, Turns } from "@kvtuner/backend";
-import { CacheSession, type ChatMessage, type Tokenizer } from "@kvtuner/decoder";
+import { CacheSession, promptIds } from "@kvtuner/decoder";
 import { KvtunerError, type Plan } from "@kvtuner/plan";
 
 import { openBackend } from "../model/backend.ts";
@@ -89,7 +89,7 @@ const generator = (
     assertInUse(disposed);
     const { tokenizer } = model;
     const settings = generationSettings(options);
-    const prompt = tokenizer.encode(promptText(tokenizer, options.prompt));
+    const prompt = promptIds(tokenizer, options.prompt);
     assertPrompt(prompt, room);
     const onPrefill = (done: number, total: number): void => context.progress({ step: "prefill", done, total });
     const open = async (): Promise<CacheSession> => unlessAborted(opened(), options.signal);
@@ -122,9 +122,6 @@ const unlessAborted = async <Result>(waited: Promise<Result>, signal: AbortSigna
   });
   return Promise.race([waited, aborted]).finally(stop);
 };
-
-const promptText = (tokenizer: Tokenizer, prompt: string | readonly ChatMessage[]): string =>
-  typeof prompt === "string" ? prompt : tokenizer.chatPrompt(prompt);
 
 const assertPrompt = (prompt: Int32Array, room: number): void => {
   if (prompt.length === 0)

@@ -1,6 +1,6 @@
 import { type KvCache, Turns } from "@kvtuner/backend";
 import { DeviceLostError, type KernelChoices } from "@kvtuner/backend-webgpu";
-import { CacheSession, type ChatMessage, type Decoder, generateOn, seededRandom, textStream } from "@kvtuner/decoder";
+import { CacheSession, type ChatMessage, type Decoder, generateOn, promptIds, seededRandom, textStream } from "@kvtuner/decoder";
 
 import { cacheFigures, type Figures, generationClock } from "./figures.ts";
 import { type Model, type ModelInfo, openModel } from "./model.ts";
@@ -102,7 +102,7 @@ export class Engine {
     const { tokenizer } = this.#openedModel();
     const { cache, session } = await this.#prepared(request, listener, signal);
     const { prompt: given, maxTokens, temperature } = request;
-    const prompt = tokenizer.encode(typeof given === "string" ? given : tokenizer.chatPrompt(given));
+    const prompt = promptIds(tokenizer, given);
     const most = Math.min(maxTokens, this.#room() - prompt.length + 1);
     const clock = generationClock(prompt.length);
     const text = textStream(tokenizer);

@@ -1,5 +1,6 @@
 import { fc, test as lawTest } from "@fast-check/vitest";
 import { describe, expect, test } from "vitest";
+import { promptIds } from "./prompt-ids.ts";
 import { splitText } from "./split-text.ts";
 import { byteLevelTokens } from "./test-support/byte-level-tokens.ts";
 import { loadTokenizer, type Tokenizer } from "./tokenizer.ts";
@@ -53,6 +54,20 @@ describe("a byte-level tokenizer", () => {
 
   test("takes special tokens whole and puts none in front", () => {
     expect(tokensOf(tokenizer(), "<|im_start|>the<|im_end|>")).toEqual(["<|im_start|>", "the", "<|im_end|>"]);
+  });
+
+  test.for([
+    [{}, false],
+    [{ "tokenizer.ggml.pre": "llama-bpe" }, true],
+    [{ "tokenizer.ggml.pre": "llama-bpe", "tokenizer.ggml.add_bos_token": false }, false],
+    [{ "tokenizer.ggml.add_bos_token": true }, true],
+    [{ "tokenizer.ggml.add_bos_token": true, "tokenizer.ggml.bos_token_id": undefined }, false],
+  ] as const)("begins a text with BOS where the file asks for it, and no conversation: %o %s", ([changes, isAsked]) => {
+    const made = tokenizer(changes);
+    const start = isAsked ? ["<|im_start|>"] : [];
+    expect([...promptIds(made, "the")].map((id) => TOKENS[id]!)).toEqual([...start, "the"]);
+    const conversation = [{ role: "user", content: "the" }] as const;
+    expect(promptIds(made, conversation)).toEqual(made.encode(made.chatPrompt(conversation)));
   });
 
   test("renders the chat template up to the assistant's turn", () => {

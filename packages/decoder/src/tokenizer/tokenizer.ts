@@ -14,6 +14,11 @@ export interface ChatMessage {
 export interface Tokenizer {
   readonly vocabularySize: number;
   readonly bosId?: number;
+  /**
+   * What a context begins with that is no conversation: BOS where the model file asks for it (`tokenizer.ggml.add_bos_token`, or else
+   * a pre-tokenizer of Llama 3), as it was trained; or nothing.
+   */
+  readonly startIds: readonly number[];
   /** Tokens that end a generation. */
   readonly eosIds: readonly number[];
   /** Ids of a text as it is: no token is put in front or behind. */
@@ -45,12 +50,20 @@ export const loadTokenizer = ({ metadata }: { readonly metadata: ReadonlyMap<str
   return {
     vocabularySize: tokens.length,
     ...(bosId !== undefined && { bosId }),
+    startIds: bosId !== undefined && asksForBos(metadata) ? [bosId] : [],
     eosIds: eosIds(metadata, tokens),
     encode: (text) => Int32Array.from(splitText(text).flatMap(encodePart)),
     decode: (ids) => (ids.length === 0 ? "" : inner.decode(Array.from(ids), DECODING)), // the library refuses no ids
     chatPrompt: (messages) => renderChat(metadata, messages, { tokens, bosId }),
   };
 };
+
+const asksForBos = (metadata: ReadonlyMap<string, unknown>): boolean => {
+  const asked = metadata.get("tokenizer.ggml.add_bos_token");
+  return typeof asked === "boolean" ? asked : LLAMA_3.test(preTokenizerName(metadata));
+};
+
+const LLAMA_3 = /^llama/;
 
 const tokenizerJson = (metadata: ReadonlyMap<string, unknown>, tokens: readonly string[]): object => {
   const pre = preTokenizerName(metadata);
@@ -64,7 +77,7 @@ const tokenizerJson = (metadata: ReadonlyMap<string, unknown>, tokens: readonly 
       type: "BPE",
       vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
       merges: strings(metadata, "tokenizer.ggml.merges"),
-      ignore_merges: pre.startsWith("llama"),
+      ignore_merges: LLAMA_3.test(pre),
     },
     added_tokens: tokens.flatMap((content, id) =>
       types[id] === CONTROL || types[id] === USER_DEFINED ? [addedToken(id, content, types[id] === CONTROL)] : [],
