@@ -104,7 +104,7 @@ const steps = {
   tarballs: visible("tools/checks/tarballs.mjs"),
   size: script("sizes.mjs"),
   docs: command([process.execPath, join(root, "tools/docs.mjs")]),
-  changesets: command(installed("@changesets/cli/bin.js", "status")),
+  changesets: script("release.mjs"),
   tests: () => tests(process.execPath, "node"),
   "tests-node24": testsOnNode24,
   "tests-browser": testsInBrowser,

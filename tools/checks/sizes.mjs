@@ -11,7 +11,7 @@ const TOLERANCE = 0.1;
 const STATEMENT = /^Size: ([\d.]+) kB .*$/m;
 
 const statement = (sizeBytes) =>
-  `Size: ${Number((sizeBytes / 1000).toPrecision(3))} kB minified and compressed (brotli), with its dependencies but without ONNX Runtime.`;
+  `Size: ${Number((sizeBytes / 1000).toPrecision(3))} kB minified and compressed (brotli), all that it exports with its dependencies, but without ONNX Runtime, Vega and data files.`;
 
 /** What is wrong with the size a README states, or undefined. */
 export const sizeFault = (readme, sizeBytes) => {

@@ -5,7 +5,7 @@ import { node24 } from "../second-node.mjs";
 import { pack } from "./packed.mjs";
 import { loadInBrowser } from "./tarballs/browser.mjs";
 import { compile, importAll, runExamples } from "./tarballs/modules.mjs";
-import { showHelp, tuneModel } from "./tarballs/program.mjs";
+import { showHelp, tuneEmbedded, tuneModel } from "./tarballs/program.mjs";
 import { createProject } from "./tarballs/project.mjs";
 
 const nodesAtHand = async () => {
@@ -23,6 +23,7 @@ const checksOf = (nodes, bundler) => [
     [`kvtuner inspect, tune, run, ${name}`, (project) => tuneModel(project, path)],
   ]),
   ["kvtuner --help", showHelp],
+  ["kvtuner tune embedded", tuneEmbedded],
   ["types, node16", (project) => compile(project, "node16")],
   ["types, bundler", (project) => compile(project, "bundler")],
   [`browser page, ${bundler}`, (project) => loadInBrowser(project, bundler)],

@@ -34,6 +34,15 @@ export const tuneModel = async (project, node) => {
     throw new Error(`kvtuner answers ${JSON.stringify({ kind, picked, cache })}`);
 };
 
+/** README's first command, as npx finds the program, and the model that came with it. */
+export const tuneEmbedded = async (project) => {
+  const options = ["--bits", "4", "--out", `study-${process.hrtime.bigint()}`, ...EMBEDDED, "--json", "--quiet"];
+  const { picked } = JSON.parse(await succeed(project, [...project.exec, "kvtuner", "tune", "embedded", ...options]));
+  if (!(picked.bits <= 4 && picked.kl > 0)) throw new Error(`kvtuner picks ${JSON.stringify(picked)}`);
+};
+
+const EMBEDDED = "--mode per-token --pairs K4V4,K4V2,K2V2 --windows 1 --evaluations 3".split(" ");
+
 const QUICK =
   "--mode per-token --pairs K8V8,K4V4,K2V2 --windows 1 --window-length 32 --context 256 --evaluations 4".split(" ");
 
