@@ -1,8 +1,8 @@
 // What decode attention costs on this machine's GPU: on-a-gpu.mjs runs it, from the sources.
 //
-// A cache of random codes is attended to by one token. "Kernels" is the time of a call's attention kernels, many calls handed over
-// one behind the other, as gigabytes of packed cache a second; "call" is a whole call as a runtime makes it: the copies of query,
-// key, value and output, encoding, and the wait for the GPU.
+// A cache of random codes is attended to by one token. "Kernels" is the time of a call's attention kernels by the GPU's clock, many
+// calls one behind the other, and gigabytes of packed cache a second by it; "host" is what it takes to hand them over; "call" is a
+// whole call as a runtime makes it: the copies of query, key, value and output, encoding, and the wait for the GPU.
 import { parseArgs } from "node:util";
 import { layerBytes, parseShorthand } from "@kvtuner/plan";
 import { openDevice } from "../src/driver/open-device.ts";
@@ -12,6 +12,7 @@ import { syntheticImage } from "../src/store/synthetic-image.ts";
 import { withTensorCores } from "../src/store/tensor-core-check.ts";
 import { importTensor } from "../src/store/tensor-image.ts";
 import { createWorkspace } from "../src/store/workspace.ts";
+import { createGpuTimer } from "./gpu-timer.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -46,12 +47,10 @@ const filledLayer = (workspace, scheme) => {
 
 const wave = (heads) => Float32Array.from({ length: heads * shape.headSize }, (_, index) => Math.sin(1.7 * index));
 
-/** Milliseconds of a call's attention kernels. */
-const timeKernels = ({ device: gpu, ...rest }, layer) => {
-  const workspace = { device: gpu, ...rest };
+/** Milliseconds of a call's attention kernels on the GPU, and of the host that hands them over. */
+const timeKernels = (workspace, timer, layer) => {
   const query = workspace.staging.bring("query", wave(shape.queryHeads));
   const output = workspace.staging.room("output", 4 * shape.queryHeads * shape.headSize);
-  const wait = () => gpu.download(output, new Float32Array(1));
   const run = (count) => {
     for (let call = 0; call < count; call++)
       attend(
@@ -59,12 +58,10 @@ const timeKernels = ({ device: gpu, ...rest }, layer) => {
         { key: layer.key, value: layer.value, shape },
         { query, output, tokens: 1, before: length - 1 },
       );
-    wait();
   };
   run(WARM_UP);
-  const started = performance.now();
-  run(calls);
-  return (performance.now() - started) / calls;
+  const { gpuMs, hostMs, isHostAhead } = timer.time(() => run(calls));
+  return { kernelsMs: gpuMs / calls, hostMs: hostMs / calls, isHostAhead };
 };
 
 /** Milliseconds of a whole call. */
@@ -78,23 +75,23 @@ const timeCalls = (layer) => {
   return median(timesMs.slice(WARM_UP));
 };
 
-const measure = (workspace, name) => {
+const measure = (workspace, timer, name) => {
   const { layer: scheme } = parseShorthand(name);
   const layer = filledLayer(workspace, scheme);
   const cacheBytes = layerBytes(scheme, shape, length).total;
-  const kernelsMs = timeKernels(workspace, layer);
+  const kernels = timeKernels(workspace, timer, layer);
   const callMs = timeCalls(layer);
   layer.clear();
   workspace.pool.trim();
-  return { cacheBytes, kernelsMs, gigabytesPerSecond: cacheBytes / kernelsMs / 1e6, callMs };
+  return { cacheBytes, ...kernels, gigabytesPerSecond: cacheBytes / kernels.kernelsMs / 1e6, callMs };
 };
 
 /** What goes wrong with one plan is told in its place. */
-const resultOf = (workspace, plan) => {
+const resultOf = (workspace, timer, plan) => {
   try {
-    return { plan, tensorCores: workspace.tensorCores, ...measure(workspace, plan) };
+    return { plan, tensorCores: workspace.tensorCores, ...measure(workspace, timer, plan) };
   } catch (error) {
-    return { plan, tensorCores: workspace.tensorCores, error: `${error.code}: ${error.message}` };
+    return { plan, tensorCores: workspace.tensorCores, error: `${error.code ?? error.name}: ${error.message}` };
   }
 };
 
@@ -104,8 +101,10 @@ for (const tensorCores of [false, true]) {
   const { device: gpu, origin } = await openDevice({ device, tensorCores });
   description = { ...gpu.description, kernels: origin };
   const plain = createWorkspace(gpu);
+  const timer = await createGpuTimer(gpu);
   const workspace = tensorCores ? withTensorCores(plain) : plain;
-  for (const plan of tensorCores ? PLANS.slice(1) : PLANS) results.push(resultOf(workspace, plan));
+  for (const plan of tensorCores ? PLANS.slice(1) : PLANS) results.push(resultOf(workspace, timer, plan));
+  timer.dispose();
   gpu.dispose();
 }
 console.log(JSON.stringify({ device: description, length, batch, calls, results }));

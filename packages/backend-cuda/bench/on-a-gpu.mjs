@@ -3,11 +3,11 @@
 // All that is to be run on a GPU, in a checkout that `npm test` has set up: the conformance suite with float32 and with tensor cores,
 // then decode attention against the GPU's bandwidth and against 16-bit attention. Writes cuda-on-a-gpu.json and .md.
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { checkConformance } from "./gpu-conformance.mjs";
 import { gpuReportMarkdown } from "./gpu-report.mjs";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
@@ -41,31 +41,6 @@ const node = (argv, timeoutMs) =>
     maxBuffer: 2 ** 28,
   });
 
-const VITEST = "node_modules/vitest/vitest.mjs";
-const SUITE = "packages/backend-cuda/src/device.gpu-test.ts";
-
-/** Runs the conformance suite on the GPU; without one, ends with what is missing. */
-const checkConformance = () => {
-  const folder = mkdtempSync(join(tmpdir(), "kvtuner-gpu-"));
-  const file = join(folder, "tests.json");
-  const filter = options.tests ? ["-t", options.tests] : [];
-  const reporters = ["--reporter=json", `--outputFile=${file}`];
-  const run = node([VITEST, "run", "--config", "vitest.gpu.config.ts", SUITE, ...reporters, ...filter], 3_600_000);
-  try {
-    const { testResults } = JSON.parse(readFileSync(file, "utf8"));
-    const tests = testResults.flatMap(({ assertionResults }) => assertionResults);
-    const count = (status) => tests.filter((test) => test.status === status).length;
-    const failures = tests
-      .filter(({ status }) => status === "failed")
-      .map(({ fullName, failureMessages }) => ({ name: fullName, message: failureMessages[0].split("\n")[0] }));
-    return { passed: count("passed"), failed: failures.length, skipped: count("skipped") + count("pending"), failures };
-  } catch (error) {
-    return fail(`the conformance suite did not run: ${error.message}\n${run.stdout}\n${run.stderr}`);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-};
-
 const SOURCES = ["--conditions=@kvtuner/source", "--import", join(root, "tools/typescript-loader.mjs")];
 
 const measureDecode = () => {
@@ -79,7 +54,7 @@ const measureDecode = () => {
 console.error("decode attention ...");
 const decode = measureDecode();
 console.error(`${decode.device.name}, ${decode.device.architecture}; conformance ...`);
-const conformance = checkConformance();
+const conformance = checkConformance(environment, options.tests);
 const bandwidth = options.bandwidth ? Number(options.bandwidth) : decode.device.memoryBytesPerSecond / 1e9;
 const report = { device: decode.device, node: process.versions.node, conformance, bandwidth, decode };
 const markdown = gpuReportMarkdown(report);

@@ -112,7 +112,8 @@ KERNEL(encode_rows, EncodeArguments, ENCODE_THREADS, 1) {
 
 /**
  * Axis channel: a block encodes group x of KV head y, a thread the channels at its place. Rows are read twice, once for the
- * extremes and once for the codes, for a group of a head may be larger than shared memory.
+ * extremes and once for the codes, for a group of a head may be larger than shared memory. The first time needs no barrier behind
+ * a row: a thread reads, and then overwrites, the same channels.
  */
 KERNEL(encode_groups, EncodeArguments, ENCODE_THREADS, 1) {
   const TensorView& tensor = args.tensor;
@@ -127,7 +128,6 @@ KERNEL(encode_groups, EncodeArguments, ENCODE_THREADS, 1) {
       if (index == 0) extremes[channel] = {row[channel], row[channel]};
       widen(extremes[channel], row[channel], row[channel]);
     }
-    __syncthreads();
   }
   for (int channel = threadIdx.x; channel < tensor.headSize; channel += blockDim.x) {
     stored[channel] = fitExtremes(tensor, extremes[channel]);

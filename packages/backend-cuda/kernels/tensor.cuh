@@ -18,7 +18,7 @@ constexpr int CHUNK = 16;
 constexpr int OCTET = 8;
 constexpr int MAX_HEAD_SIZE = 256;
 
-/** Written by src/store/tensor-view.ts: the same fields in the same order. */
+/** Written by src/store/packed-tensor.ts, writeView: the same fields in the same order. */
 struct TensorView {
   const unsigned long long* codePages;
   const unsigned long long* exactPages;

@@ -11,7 +11,8 @@ import { KvtunerError } from "@kvtuner/plan";
  * - `CUDA_NO_DEVICE`: there is no GPU of that index
  * - `CUDA_ARCHITECTURE`: the GPU is older than sm_80, the compiler does not know it, or the driver refuses its kernels
  * - `CUDA_KERNELS_UNKNOWN`: kernels were asked for that are not "auto", "nvrtc" or "ptx"
- * - `CUDA_COMPILER_MISSING`: NVRTC was asked for, or named in `KVTUNER_NVRTC`, and cannot be loaded
+ * - `CUDA_COMPILER_MISSING`: NVRTC was asked for, or named in `KVTUNER_NVRTC`, and cannot be loaded, or is of a later
+ *   CUDA than the driver
  * - `CUDA_COMPILE_FAILED`: NVRTC refused the kernels; the message has its log
  * - `CUDA_TENSOR_CORES_WRONG`: attention on tensor cores was asked for, and is wrong on this GPU
  * - `CUDA_LAUNCH_FAILED`: the driver refused a call

@@ -24,7 +24,7 @@ struct Index {
 
 namespace cpu {
 extern Index thread, block, blockSize;
-void barrier(int line);
+void barrier(const char* file, int line);
 void warpBarrier(int line);
 float exchange(float number, int step, int line);
 void multiplyAdd(float (&sums)[4], const unsigned int (&a)[4], const unsigned int (&b)[2], int line);
@@ -36,7 +36,7 @@ void checkWrite(const void* to, int sizeBytes);
 #define threadIdx cpu::thread
 #define blockIdx cpu::block
 #define blockDim cpu::blockSize
-#define __syncthreads() cpu::barrier(__LINE__)
+#define __syncthreads() cpu::barrier(__FILE__, __LINE__)
 #define __syncwarp() cpu::warpBarrier(__LINE__)
 #define __shfl_xor_sync(mask, number, step) cpu::exchange(number, step, __LINE__)
 #define __expf(x) expf(x)

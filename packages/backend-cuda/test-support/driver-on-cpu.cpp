@@ -2,6 +2,7 @@
 // Functions that start with `cpu_` are for tests: to let a call fail, to ask what happened.
 #include <dlfcn.h>
 
+#include "events.hpp"
 #include "memory.hpp"
 #include "tensor-core.hpp"
 
@@ -12,7 +13,8 @@
 
 namespace {
 using Result = int;
-constexpr Result OK = 0, INVALID = 1, OUT_OF_MEMORY = 2, NOT_FOUND = 500, LAUNCH_FAILED = 719;
+constexpr Result OK = 0, INVALID = 1, OUT_OF_MEMORY = 2, INVALID_IMAGE = 200, UNSUPPORTED_PTX = 222, NOT_FOUND = 500,
+                 NOT_READY = 600, LAUNCH_FAILED = 719;
 
 std::map<std::string, Result> failures;
 std::map<std::string, int> calls, launches;
@@ -86,7 +88,17 @@ EXPORT Result cuDevicePrimaryCtxRetain(void** context, int) { UNLESS_PLANNED ret
 EXPORT Result cuDevicePrimaryCtxRelease_v2(int) { return OK; }
 EXPORT Result cuCtxSetCurrent(void*) { UNLESS_PLANNED return OK; }
 EXPORT Result cuCtxSynchronize() { UNLESS_PLANNED return OK; }
-EXPORT Result cuModuleLoadData(void** module, const void*) { UNLESS_PLANNED return *module = &kernels, OK; }
+
+/** A driver loads no image of a later CUDA than its own. PTX 9 came with CUDA 13; binaries are those of nvrtc-on-cpu.cpp. */
+EXPORT Result cuModuleLoadData(void** module, const char* image) {
+  UNLESS_PLANNED
+  const int driverMajor = driverVersion / 1000, ptxMajor = driverMajor - 4;
+  const char* ptx = strstr(image, ".version ");
+  if (ptx && atoi(ptx + strlen(".version ")) > ptxMajor) return UNSUPPORTED_PTX;
+  if (strncmp(image, "CUDA ", 5) == 0 && atoi(image + 5) > driverMajor) return INVALID_IMAGE;
+  return *module = &kernels, OK;
+}
+
 EXPORT Result cuModuleUnload(void*) { return OK; }
 
 EXPORT Result cuModuleGetFunction(void** function, void*, const char* name) {
@@ -132,6 +144,25 @@ EXPORT Result cuLaunchKernel(void* function, unsigned int gridX, unsigned int gr
   return launch(kernel.name.c_str(), {gridX, gridY, gridZ}, (int)threads, sharedSize, arguments[0]);
 }
 
+EXPORT Result cuMemsetD8Async(uint64_t to, unsigned char byte, size_t sizeBytes, void*) {
+  UNLESS_PLANNED
+  if (!cpu::isAllocated(to, sizeBytes)) return INVALID;
+  memset((void*)to, byte, sizeBytes);
+  return OK;
+}
+
+EXPORT Result cuEventCreate(cpu::Event** event, unsigned int) { UNLESS_PLANNED return *event = new cpu::Event, OK; }
+EXPORT Result cuEventDestroy_v2(cpu::Event* event) { return delete event, OK; }
+EXPORT Result cuEventRecord(cpu::Event* event, void*) { UNLESS_PLANNED return cpu::record(*event), OK; }
+EXPORT Result cuEventQuery(cpu::Event* event) { UNLESS_PLANNED return cpu::isPast(*event) ? OK : NOT_READY; }
+EXPORT Result cuEventSynchronize(cpu::Event*) { UNLESS_PLANNED return cpu::waitForAll(), OK; }
+
+EXPORT Result cuEventElapsedTime(float* timeMs, cpu::Event* from, cpu::Event* to) {
+  UNLESS_PLANNED
+  if (!cpu::isPast(*to)) return NOT_READY;
+  return *timeMs = cpu::elapsedMs(*from, *to), OK;
+}
+
 /** Calls of a function since the last time that was asked. */
 EXPORT int cpu_take_calls(const char* function) {
   const int count = calls[function];
@@ -153,6 +184,10 @@ EXPORT void cpu_set_capacity(double sizeBytes) { cpu::capacityBytes = (size_t)si
 EXPORT double cpu_allocated_bytes() { return (double)cpu::allocatedBytes; }
 EXPORT void cpu_count_loads(int isCounting) { cpu::isCounting = isCounting, loadedBytes.clear(); }
 EXPORT double cpu_loaded_bytes(const char* kernel) { return (double)loadedBytes[kernel]; }
+/** Warps of a block run from the first to the last, or the other way round. */
+EXPORT void cpu_reverse_warps(int isReversed) { cpu::isReversed = isReversed; }
+/** Threads run through the barrier of a file and line as if it were not there; line 0 for none. */
+EXPORT void cpu_skip_barrier(const char* file, int line) { cpu::skippedFile = file, cpu::skippedLine = line; }
 /** What went wrong in the launch that failed last. */
 EXPORT const char* cpu_last_fault() { return lastFault.c_str(); }
 /** As if the process had started anew. */

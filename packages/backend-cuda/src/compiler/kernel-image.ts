@@ -2,7 +2,7 @@ import { CudaError } from "../cuda-error.ts";
 import type { ModuleName } from "../device/device.ts";
 import { binaryPath, defaultCacheFolder, keepBinary, keptBinary } from "./binary-cache.ts";
 import { fingerprint, kernelSource } from "./kernel-source.ts";
-import { COMPILE_OPTIONS, type Compiler, compilerIsNamed, openCompiler } from "./nvrtc.ts";
+import { COMPILE_OPTIONS, type Compiler, type CompilerChoice, compilerIsNamed, openCompiler } from "./nvrtc.ts";
 import { shippedPtx } from "./shipped-kernels.ts";
 
 /** How the kernels are come by. */
@@ -35,25 +35,32 @@ export interface KernelImage {
 export const kernelImage = async (
   module: ModuleName,
   architecture: string,
-  { cacheFolder = defaultCacheFolder(), kernels = process.env["KVTUNER_CUDA_KERNELS"] || "auto" }: ImageRequest,
+  {
+    cacheFolder = defaultCacheFolder(),
+    kernels = process.env["KVTUNER_CUDA_KERNELS"] || "auto",
+    ...choice
+  }: ImageRequest,
 ): Promise<KernelImage> => {
   if (!CHOICES.includes(kernels)) throw unknownKernels(kernels);
   if (kernels === "ptx") return shippedImage(module);
   try {
-    return compiledImage(await openCompiler(), module, architecture, cacheFolder);
+    return compiledImage(await openCompiler(choice), module, architecture, cacheFolder);
   } catch (error) {
     if (kernels === "nvrtc" || !isReplaceable(error)) throw error;
-    return shippedImage(module);
+    return shippedImage(module, error);
   }
 };
 
 /** As the options come from callers without types, and from the environment. */
-type ImageRequest = Omit<ImageOptions, "kernels"> & { readonly kernels?: string };
+type ImageRequest = Omit<ImageOptions, "kernels"> & CompilerChoice & { readonly kernels?: string };
 
 const CHOICES: readonly string[] = ["auto", "nvrtc", "ptx"];
 
-/** Without a compiler, or with one that is older than the GPU, the shipped kernels do; not for one that someone named. */
-const isReplaceable = (error: unknown): boolean =>
+/**
+ * Without a compiler, or with one that is older than the GPU or newer than the driver, the shipped kernels do; not for one that
+ * someone named.
+ */
+const isReplaceable = (error: unknown): error is CudaError =>
   error instanceof CudaError &&
   (error.code === "CUDA_ARCHITECTURE" || (error.code === "CUDA_COMPILER_MISSING" && !compilerIsNamed()));
 
@@ -68,11 +75,15 @@ const compiledImage = (compiler: Compiler, module: ModuleName, architecture: str
   return { ...made, image };
 };
 
-/** The driver wants text that ends with a zero. */
-const shippedImage = (module: ModuleName): KernelImage => ({
+/**
+ * The driver wants text that ends with a zero.
+ *
+ * @param reason why NVRTC was not taken, for whoever is told that the driver refuses this too
+ */
+const shippedImage = (module: ModuleName, reason?: CudaError): KernelImage => ({
   image: Buffer.concat([shippedPtx(module), Buffer.of(0)]),
   origin: "ptx",
-  name: "the PTX of this package",
+  name: `the PTX of this package${reason ? `, which stands in for NVRTC (${reason.message})` : ""}`,
 });
 
 const unknownKernels = (kernels: string): CudaError =>

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { KERNELS } from "../device/device.ts";
 import { cubinUsage } from "../test-support/cubin-usage.ts";
+import { mostSharedBytes } from "../test-support/most-shared-bytes.ts";
 import { fetchNvrtc } from "../../tools/fetch-nvrtc.mjs";
 import { kernelImage } from "./kernel-image.ts";
 import { openCompiler } from "./nvrtc.ts";
@@ -24,10 +25,33 @@ const STACK_BYTES: Readonly<Record<string, number>> = {
 };
 const OTHER_STACK_BYTES = 16;
 
-/** What the driver keeps for itself from sm_90 on; all that kernels use is asked for at launch. */
-const SHARED_BYTES = 1024;
+/** What the driver keeps of each block, and from sm_90 on says; all that kernels use is asked for at launch. */
+const RESERVED_BYTES = 1024;
 
-const CASES = ["sm_80", "sm_90", "sm_100", "sm_120"].flatMap((architecture) =>
+/** Shared memory that is asked for at launch, at the shape that takes most. */
+const LAUNCH_BYTES: Readonly<Record<string, number>> = {
+  attend_1_row: 22 * 1024,
+  attend_4_rows: 29 * 1024,
+  attend_8_rows: 41 * 1024,
+  attend_8_rows_on_tensor_cores: 41 * 1024,
+};
+const OTHER_LAUNCH_BYTES = 4096;
+
+/** Blocks that are to run side by side: as the kernels' `__launch_bounds__` say, which counts registers alone. */
+const BLOCKS: Readonly<Record<string, number>> = {
+  attend_1_row: 4,
+  attend_4_rows: 4,
+  attend_8_rows: 3,
+  attend_8_rows_on_tensor_cores: 3,
+};
+
+/** The head size of most models; at larger ones fewer blocks fit where a multiprocessor has least. */
+const HEAD_SIZE = 128;
+
+/** Shared memory of a multiprocessor. Source: CUDA C++ Programming Guide, technical specifications by compute capability. */
+const MULTIPROCESSOR_BYTES = { sm_80: 164 * 1024, sm_90: 228 * 1024, sm_100: 228 * 1024, sm_120: 100 * 1024 };
+
+const CASES = (["sm_80", "sm_90", "sm_100", "sm_120"] as const).flatMap((architecture) =>
   (["kernels", "tensor-cores"] as const).map((module) => [architecture, module] as const),
 );
 
@@ -50,18 +74,32 @@ describe.skipIf(reason)(`kernels compiled by NVRTC${reason ? ` (${reason})` : ""
     rmSync(cacheFolder, { recursive: true });
   });
 
-  test.each(CASES)("once for %s keep to their registers: %s", async (architecture, module) => {
+  test.each(CASES)("once for %s keep to their registers and their shared memory: %s", async (architecture, module) => {
     const { image, origin } = await kernelImage(module, architecture, { cacheFolder });
     const files = readdirSync(cacheFolder);
     const usage = cubinUsage(image);
-    console.table(Object.fromEntries(usage));
+    const launch = { most: mostSharedBytes(), usual: mostSharedBytes([HEAD_SIZE]) };
+    console.table(
+      KERNELS[module].map((kernel) => ({
+        kernel,
+        ...usage.get(kernel),
+        launchBytes: launch.most[kernel],
+        [`launchBytes of ${HEAD_SIZE}`]: launch.usual[kernel],
+      })),
+    );
     expect(origin).toBe("nvrtc");
     expect(new Set(usage.keys())).toEqual(new Set(KERNELS[module]));
-    for (const [name, { registers, stackBytes, sharedBytes }] of usage) {
+    for (const name of KERNELS[module]) {
+      const { registers, stackBytes, sharedBytes } = usage.get(name)!;
       const most = name in STACK_BYTES ? BOUNDED_REGISTERS : OTHER_REGISTERS;
       expect(registers, `registers of ${name}`).toBeLessThanOrEqual(most);
       expect(stackBytes, `stack of ${name}`).toBeLessThanOrEqual(STACK_BYTES[name] ?? OTHER_STACK_BYTES);
-      expect(sharedBytes, `shared memory of ${name}`).toBeLessThanOrEqual(SHARED_BYTES);
+      expect(sharedBytes, `shared memory of ${name}`).toBeLessThanOrEqual(RESERVED_BYTES);
+      expect(launch.most[name], `shared memory at launch of ${name}`).toBeLessThanOrEqual(
+        LAUNCH_BYTES[name] ?? OTHER_LAUNCH_BYTES,
+      );
+      const blocks = Math.floor(MULTIPROCESSOR_BYTES[architecture] / (launch.usual[name] + RESERVED_BYTES));
+      expect(blocks, `blocks of ${name} side by side`).toBeGreaterThanOrEqual(BLOCKS[name] ?? 1);
     }
     const kept = await kernelImage(module, architecture, { cacheFolder });
     expect(Buffer.compare(kept.image, image)).toBe(0);

@@ -1,7 +1,7 @@
 import { dirname, isAbsolute, join } from "node:path";
 import { CudaError } from "../cuda-error.ts";
 import type { Handle, Out } from "../driver/driver-functions.ts";
-import { loadLibrary } from "../driver/load-library.ts";
+import { loadKoffi, loadLibrary } from "../driver/load-library.ts";
 import { type NvrtcFunctions, nvrtcFunctions } from "./nvrtc-functions.ts";
 
 /** A compiler of CUDA C++. */
@@ -30,6 +30,14 @@ export const COMPILE_OPTIONS: readonly string[] = ["--std=c++17", "--fmad=false"
 /** Does `KVTUNER_NVRTC` name a library? Whoever named one is told when it cannot be used. */
 export const compilerIsNamed = (): boolean => Boolean(process.env["KVTUNER_NVRTC"]);
 
+/** Which NVRTC may be taken. */
+export interface CompilerChoice {
+  /** The newest CUDA whose binaries the driver loads, such as 12; any without it, where nothing is to be loaded. */
+  readonly newestMajor?: number;
+  /** Libraries to look for, by name or path; without them, NVRTC as toolkits name it, or what `KVTUNER_NVRTC` names. */
+  readonly compilers?: readonly string[];
+}
+
 /** NVRTC under the names that toolkits give it; `KVTUNER_NVRTC` names another. */
 const libraryNames = (): readonly string[] => {
   if (compilerIsNamed()) return [process.env["KVTUNER_NVRTC"]!];
@@ -39,26 +47,30 @@ const libraryNames = (): readonly string[] => {
 };
 
 /**
- * Loads NVRTC.
+ * Loads the first NVRTC whose binaries the driver loads: none of a later CUDA than its own.
  *
  * @throws CudaError `CUDA_COMPILER_MISSING`
  */
-export const openCompiler = async (): Promise<Compiler> => {
-  const names = libraryNames();
-  const library = await loadLibrary(names);
-  if ("length" in library) throw missing(names, library[0]);
-  const nvrtc = functionsOf(library, names);
-  const version = versionOf(nvrtc);
-  const builtins = await loadBuiltins(names[0]!, version);
-  return { version, compile: (source, architecture) => compile(nvrtc, source, architecture), builtins };
+export const openCompiler = async ({
+  newestMajor = Infinity,
+  compilers = libraryNames(),
+}: CompilerChoice = {}): Promise<Compiler> => {
+  const failures: unknown[] = [];
+  for (const name of compilers)
+    try {
+      return await compilerOf(name, newestMajor);
+    } catch (error) {
+      failures.push(error);
+    }
+  throw failures.find((error) => error instanceof CudaError) ?? missing(compilers, failures[0]);
 };
 
-const functionsOf = (library: Parameters<typeof nvrtcFunctions>[0], names: readonly string[]): NvrtcFunctions => {
-  try {
-    return nvrtcFunctions(library);
-  } catch (cause) {
-    throw missing(names, cause);
-  }
+const compilerOf = async (name: string, newestMajor: number): Promise<Compiler> => {
+  const nvrtc = nvrtcFunctions((await loadKoffi()).load(name));
+  const version = versionOf(nvrtc);
+  if (Number.parseInt(version, 10) > newestMajor) throw tooNew(name, version, newestMajor);
+  const builtins = await loadBuiltins(name, version);
+  return { version, compile: (source, architecture) => compile(nvrtc, source, architecture), builtins };
 };
 
 /** NVRTC looks for a library of its own by name alone; beside one that was named by its path, the system does not find it. */
@@ -115,6 +127,18 @@ const missing = (names: readonly string[], cause: unknown): CudaError =>
       : `expected NVRTC (${names.join(" or ")}), it cannot be loaded; install the CUDA toolkit or the PyPI wheel nvidia-cuda-nvrtc, or name the library in KVTUNER_NVRTC`,
     { cause },
   );
+
+const tooNew = (name: string, version: string, newestMajor: number): CudaError =>
+  new CudaError(
+    "CUDA_COMPILER_MISSING",
+    `expected NVRTC of CUDA ${newestMajor} or earlier, for the driver loads nothing later, ${
+      compilerIsNamed() ? "KVTUNER_NVRTC names" : "found"
+    } ${name} of ${version}; install the PyPI wheel ${wheelOf(newestMajor)}, or a newer driver`,
+  );
+
+/** Since CUDA 13 the wheel has no version in its name. */
+const wheelOf = (major: number): string =>
+  major < 13 ? `nvidia-cuda-nvrtc-cu${major}` : `nvidia-cuda-nvrtc of version ${major}`;
 
 const unknownArchitecture = (nvrtc: NvrtcFunctions, architecture: string): CudaError =>
   new CudaError(

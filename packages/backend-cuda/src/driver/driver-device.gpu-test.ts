@@ -161,24 +161,6 @@ describe.skipIf(reason)(`a driver on the CPU${reason ? ` (${reason})` : ""}`, ()
     expect(restored.length).toBe(40);
   });
 
-  test("is asked for three copies there, six launches and one copy back at most, and for memory only by the page", async () => {
-    const cache = await filledCache(300);
-    const CALLS = ["cuMemcpyHtoD_v2", "cuLaunchKernel", "cuMemcpyDtoH_v2", "cuMemAlloc_v2"];
-    const takeCalls = (): number[] => CALLS.map((call) => driver.takeCalls(call));
-    await next(cache);
-    takeCalls();
-    const sums = [0, 0, 0, 0];
-    for (let token = 0; token < 128; token++) {
-      await next(cache);
-      for (const [index, count] of takeCalls().entries()) sums[index]! += count;
-    }
-    const [uploads, launches, downloads, allocations] = sums as [number, number, number, number];
-    expect(downloads).toBe(128);
-    expect(launches).toBeLessThanOrEqual(6 * 128);
-    expect(allocations).toBeLessThanOrEqual(8);
-    expect(uploads - 3 * 128).toBeLessThanOrEqual(8);
-  });
-
   test("that refuses a launch says which", async () => {
     const cache = await filledCache(40);
     driver.failNext("cuLaunchKernel", 701);

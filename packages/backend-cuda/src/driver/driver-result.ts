@@ -45,6 +45,11 @@ export const assertLoaded = (image: string, result: number): void => {
       "CUDA_ARCHITECTURE",
       `expected kernels that the driver loads on this GPU, it refused ${image}; update the driver, or ask for others by the option kernels (cuModuleLoadData gave ${result})`,
     );
+  if (TOO_OLD.includes(result))
+    throw new CudaError(
+      "CUDA_DRIVER_TOO_OLD",
+      `expected a driver that knows the kernels' instructions, it refused ${image}; install driver 580 or later (cuModuleLoadData gave ${result})`,
+    );
   assertSuccess("cuModuleLoadData", result);
 };
 

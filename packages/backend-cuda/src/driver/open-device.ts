@@ -1,4 +1,5 @@
 import { type ImageOptions, type KernelImage, kernelImage, type KernelOrigin } from "../compiler/kernel-image.ts";
+import type { CompilerChoice } from "../compiler/nvrtc.ts";
 import type { Device, ModuleName } from "../device/device.ts";
 import { createArgumentBlock } from "./argument-block.ts";
 import { DriverDevice } from "./driver-device.ts";
@@ -6,7 +7,7 @@ import { findDevice } from "./find-device.ts";
 import { openDriver } from "./open-driver.ts";
 
 /** Which GPU, and its kernels. */
-export interface OpenOptions extends ImageOptions {
+export interface OpenOptions extends ImageOptions, Pick<CompilerChoice, "compilers"> {
   readonly device?: number;
   readonly driver?: string;
   readonly tensorCores?: boolean;
@@ -20,11 +21,12 @@ export interface OpenedDevice {
 
 /** Finds a GPU through the driver, comes by the kernels for it, and loads them. Throws a CudaError of each step. */
 export const openDevice = async (options: OpenOptions): Promise<OpenedDevice> => {
-  const driver = await openDriver(options.driver);
+  const { driver, cudaMajor } = await openDriver(options.driver);
   const found = findDevice(driver, options.device ?? 0);
   const { architecture } = found.description;
-  const kernels = await kernelImage("kernels", architecture, options);
+  const request = { ...options, newestMajor: cudaMajor };
+  const kernels = await kernelImage("kernels", architecture, request);
   const images = new Map<ModuleName, KernelImage>([["kernels", kernels]]);
-  if (options.tensorCores) images.set("tensor-cores", await kernelImage("tensor-cores", architecture, options));
+  if (options.tensorCores) images.set("tensor-cores", await kernelImage("tensor-cores", architecture, request));
   return { device: new DriverDevice(driver, found, images, await createArgumentBlock()), origin: kernels.origin };
 };

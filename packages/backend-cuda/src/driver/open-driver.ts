@@ -6,7 +6,15 @@ import { loadLibrary } from "./load-library.ts";
 /** CUDA 12.0: what the functions that are used need. */
 const OLDEST_VERSION = 12_000;
 
-const libraryNames = (): readonly string[] =>
+/** The driver, and the CUDA that it is for. */
+export interface OpenedDriver {
+  readonly driver: DriverFunctions;
+  /** Such as 12 for all versions 12.x: what the driver loads is of that one, or earlier. */
+  readonly cudaMajor: number;
+}
+
+/** The driver as systems name it. */
+export const driverLibraryNames = (): readonly string[] =>
   process.platform === "win32" ? ["nvcuda.dll"] : ["libcuda.so.1", "libcuda.so"];
 
 /**
@@ -15,14 +23,13 @@ const libraryNames = (): readonly string[] =>
  * @param path of the driver library; where the system finds it without one
  * @throws CudaError `CUDA_DRIVER_MISSING`, `CUDA_DRIVER_TOO_OLD`, `CUDA_DRIVER_STUB`, `CUDA_DRIVER_FAILED` or `CUDA_NO_DEVICE`
  */
-export const openDriver = async (path?: string): Promise<DriverFunctions> => {
-  const names = path === undefined ? libraryNames() : [path];
+export const openDriver = async (path?: string): Promise<OpenedDriver> => {
+  const names = path === undefined ? driverLibraryNames() : [path];
   const library = await loadLibrary(names);
   if ("length" in library) throw missing(names, library[0]);
   const driver = functionsOf(library);
   assertStarted("cuInit", driver.cuInit(0));
-  assertVersion(driver);
-  return driver;
+  return { driver, cudaMajor: Math.floor(versionOf(driver) / 1000) };
 };
 
 const functionsOf = (library: Parameters<typeof driverFunctions>[0]): DriverFunctions => {
@@ -33,10 +40,12 @@ const functionsOf = (library: Parameters<typeof driverFunctions>[0]): DriverFunc
   }
 };
 
-const assertVersion = (driver: DriverFunctions): void => {
+/** Such as 12040 for CUDA 12.4. */
+const versionOf = (driver: DriverFunctions): number => {
   const version = new Int32Array(1);
   assertStarted("cuDriverGetVersion", driver.cuDriverGetVersion(version));
   if (version[0]! < OLDEST_VERSION) throw tooOld(`one for CUDA ${versionText(version[0]!)}`);
+  return version[0]!;
 };
 
 const versionText = (version: number): string => `${Math.floor(version / 1000)}.${Math.floor((version % 1000) / 10)}`;

@@ -70,7 +70,7 @@ const attendSome = (workspace: Workspace, layer: AttendedLayer, queries: Queries
     kernel: "reduce_splits",
     grid: [tokens * shape.queryHeads, 1, 1],
     threads: THREADS,
-    sharedBytes: 4 * 2 * MAX_HEAD_SIZE,
+    sharedBytes: REDUCE_SHARED_BYTES,
     argumentBytes,
   });
 };
@@ -94,6 +94,9 @@ const kernelFor = (rowsOfHead: number): RowKernel => {
   if (rowsOfHead <= 1) return { rows: 1, kernel: "attend_1_row" };
   return rowsOfHead <= 4 ? { rows: 4, kernel: "attend_4_rows" } : EIGHT_ROWS;
 };
+
+/** Two rows of the largest head. */
+export const REDUCE_SHARED_BYTES: number = 4 * 2 * MAX_HEAD_SIZE;
 
 /** Bytes of `AttendShared`. */
 export const attendSharedBytes = (rows: number, layout: TensorLayout): number => {

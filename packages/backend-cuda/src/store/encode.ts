@@ -10,8 +10,9 @@ const DECODE_THREADS = 64;
 const OCTET = 8;
 
 /** Shared memory for a row of the largest head, its extremes and parameters. */
-const ENCODE_SHARED_BYTES = 256 * (4 + 8 + 4);
-const DECODE_SHARED_BYTES = 256 * 4;
+export const ENCODE_SHARED_BYTES: number = 256 * (4 + 8 + 4);
+/** Shared memory for a row of the largest head. */
+export const DECODE_SHARED_BYTES: number = 256 * 4;
 
 /** Rounds float32 rows on the device, `[tokens, kvHeads * headSize]`, into 16 bits behind the `before` tokens held. */
 export const appendRows = (

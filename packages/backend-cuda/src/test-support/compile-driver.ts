@@ -35,23 +35,29 @@ const compiler = (): string => process.env["CXX"] ?? "g++";
  * @param definitions of macros, such as `NAME=1`
  * @returns path of the library
  */
-export const compileDriver = (folder: string = kernels, definitions: readonly string[] = []): string => {
-  const defined = definitions.map((definition) => `-D${definition}`);
+export const compileDriver = (folder: string = kernels, definitions: readonly string[] = []): string =>
+  compileLibrary("driver-on-cpu.cpp", folder, definitions);
+
+/** Path of a library that looks like NVRTC of a version of CUDA. */
+export const compileNvrtc = (major: number): string =>
+  compileLibrary("nvrtc-on-cpu.cpp", kernels, [`NVRTC_MAJOR=${major}`]);
+
+const compileLibrary = (source: string, folder: string, definitions: readonly string[]): string => {
+  const defined = [source, ...definitions.map((definition) => `-D${definition}`)];
   const target = join(root, ".cache/cuda-on-cpu", `${fingerprintOf(defined, folder, support)}.so`);
   if (existsSync(target)) return target;
   mkdirSync(join(root, ".cache/cuda-on-cpu"), { recursive: true });
   const draft = `${target}.${process.pid}`;
-  const source = join(support, "driver-on-cpu.cpp");
   execFileSync(compiler(), [
     ...FLAGS,
     ...QUIET,
     ...NATIVE,
-    ...defined,
+    ...defined.slice(1),
     "-I",
     folder,
     "-I",
     support,
-    source,
+    join(support, source),
     "-o",
     draft,
     "-ldl",

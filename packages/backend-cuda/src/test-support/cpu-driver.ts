@@ -18,6 +18,10 @@ export interface CpuDriver {
   readonly countLoads: (isCounting: boolean) => void;
   /** Bytes of the 32-byte sectors that each block of a kernel read, all blocks together, since loads are counted. */
   readonly loadedBytes: (kernel: string) => number;
+  /** Warps of a block run from the last to the first. */
+  readonly reverseWarps: (isReversed: boolean) => void;
+  /** Threads run through a `__syncthreads()` as if it were not there; line 0 for none. */
+  readonly skipBarrier: (file: string, line: number) => void;
   readonly lastFault: () => string;
   /** As if the process had started anew. */
   readonly recover: () => void;
@@ -28,6 +32,7 @@ export const openCpuDriver = (kernelFolder?: string): CpuDriver => {
   const path = compileDriver(kernelFolder);
   const library = koffi.load(path);
   const countLoads = library.func("void cpu_count_loads(int)") as (isCounting: number) => void;
+  const reverseWarps = library.func("void cpu_reverse_warps(int)") as (isReversed: number) => void;
   return {
     path,
     takeCalls: library.func("int cpu_take_calls(const char *)"),
@@ -40,6 +45,8 @@ export const openCpuDriver = (kernelFolder?: string): CpuDriver => {
     allocatedBytes: library.func("double cpu_allocated_bytes()"),
     countLoads: (isCounting) => countLoads(Number(isCounting)),
     loadedBytes: library.func("double cpu_loaded_bytes(const char *)"),
+    reverseWarps: (isReversed) => reverseWarps(Number(isReversed)),
+    skipBarrier: library.func("void cpu_skip_barrier(const char *, int)"),
     lastFault: library.func("const char *cpu_last_fault()"),
     recover: library.func("void cpu_recover()"),
   };

@@ -1,0 +1,13 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { kernelFolder } from "../kernel-folder.ts";
+
+/** Where a `__syncthreads()` is in the kernels; lines count from 1. */
+export type Barrier = readonly [file: string, line: number];
+
+/** All of them. */
+export const barriersOf = (): Barrier[] => readdirSync(kernelFolder).sort().flatMap(barriersOfFile);
+
+const barriersOfFile = (file: string): Barrier[] => {
+  const lines = readFileSync(new URL(file, kernelFolder), "utf8").split("\n");
+  return lines.flatMap((text, index) => (text.includes("__syncthreads()") ? [[file, index + 1] as const] : []));
+};

@@ -1,0 +1,36 @@
+import { schemesOf } from "@kvtuner/backend";
+import type { TensorScheme } from "@kvtuner/plan";
+import { KERNEL_CAPABILITIES } from "../capabilities.ts";
+import type { KernelName } from "../device/device.ts";
+import { attendSharedBytes, REDUCE_SHARED_BYTES } from "../store/attend.ts";
+import { DECODE_SHARED_BYTES, ENCODE_SHARED_BYTES } from "../store/encode.ts";
+import { layoutOf } from "../store/tensor-layout.ts";
+
+const SCHEMES: readonly TensorScheme[] = KERNEL_CAPABILITIES.key.flatMap((family) => schemesOf(family, 1));
+const HEAD_SIZES = KERNEL_CAPABILITIES.headSizes as readonly number[];
+
+const attendBytes = (rows: number, headSize: number, key: TensorScheme): number => {
+  const shape = { layers: 1, queryHeads: 1, kvHeads: 1, headSize };
+  return attendSharedBytes(rows, layoutOf({ key, value: key, window: 0, sinks: 0 }, "key", shape));
+};
+
+/** Most shared memory that attention asks for with any keys at some head sizes. */
+const mostAttendBytes = (rows: number, headSizes: readonly number[]): number =>
+  Math.max(...headSizes.flatMap((headSize) => SCHEMES.map((key) => attendBytes(rows, headSize, key))));
+
+/** Most bytes of shared memory that a launch of each kernel asks for, at some head sizes or at any that is claimed. */
+export const mostSharedBytes = (headSizes: readonly number[] = HEAD_SIZES): Readonly<Record<KernelName, number>> => ({
+  append_rows: 0,
+  encode_rows: ENCODE_SHARED_BYTES,
+  encode_groups: ENCODE_SHARED_BYTES,
+  attend_1_row: mostAttendBytes(1, headSizes),
+  attend_4_rows: mostAttendBytes(4, headSizes),
+  attend_8_rows: mostAttendBytes(8, headSizes),
+  attend_8_rows_on_tensor_cores: mostAttendBytes(8, headSizes),
+  reduce_splits: REDUCE_SHARED_BYTES,
+  decode_rows: DECODE_SHARED_BYTES,
+  import_codes: 0,
+  export_codes: 0,
+  copy_parameters: 0,
+  copy_exact: 0,
+});

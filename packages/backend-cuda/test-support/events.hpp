@@ -1,0 +1,26 @@
+// Events of a driver that runs everything at once. To who asks it looks like one that is behind: what was handed over is past when
+// someone has waited, and not before.
+#pragma once
+#include <chrono>
+
+namespace cpu {
+using Clock = std::chrono::steady_clock;
+
+struct Event {
+  Clock::time_point time;
+  int number = 0;
+};
+static int recorded, waitedFor;
+
+static void record(Event& event) {
+  event.time = Clock::now();
+  event.number = ++recorded;
+}
+
+static bool isPast(const Event& event) { return event.number > 0 && event.number <= waitedFor; }
+static void waitForAll() { waitedFor = recorded; }
+
+static float elapsedMs(const Event& from, const Event& to) {
+  return std::chrono::duration<float, std::milli>(to.time - from.time).count();
+}
+}  // namespace cpu
