@@ -14,6 +14,7 @@ import type { TunableModel } from "./model/tunable-model.ts";
 import { wholeNumber } from "./options.ts";
 import { unquantizedWarning } from "./pipeline/unquantized.ts";
 import { runContext, warningOnce, type OnProgress, type RunContext } from "./progress.ts";
+import { unansweredWarnings } from "./tasks/float-answers.ts";
 import { longestSequence, openTask, readTask, type OpenTask, type TaskRequest } from "./tasks/open-task.ts";
 
 /** What is asked of plans, and of which model. */
@@ -23,7 +24,7 @@ export interface EvaluateTaskSettings extends TaskRequest {
   /** Tokens at which bytes are counted; 4096 by default. */
   readonly context?: number;
   readonly onProgress?: OnProgress;
-  /** Told when prompts are too short for a plan to matter, or a chat template leaves examples out. */
+  /** Told when prompts are too short, too few or too hard for accuracy to show what a plan costs, or examples are left out. */
   readonly onWarning?: (message: string) => void;
   /** Stops the run between two layers, or two tokens. */
   readonly signal?: AbortSignal;
@@ -43,7 +44,7 @@ export interface TaskComparisonResult extends TaskScore, PairedComparison {
 
 /** One file's part of a result. */
 export interface TaskFileResult extends TaskComparisonResult {
-  /** Name of the file. */
+  /** Name of the file, with as many of its folders as tell it from the others. */
   readonly task: string;
 }
 
@@ -122,7 +123,9 @@ const taskScorer = (model: TunableModel, task: OpenTask, { context, run, dispose
       const plan = readPlan(given, model);
       warnOnce(unquantizedWarning(plan.layers, longest, "prompts"));
       evaluator ??= await task.support.evaluator(task.prompts, task.settings);
-      return resultOf(plan, task, await answersOf(plan, evaluator, run), context);
+      const answers = await answersOf(plan, evaluator, run);
+      for (const warning of unansweredWarnings(task, answers.float.correct)) warnOnce(warning);
+      return resultOf(plan, task, answers, context);
     },
     dispose: async () => {
       await evaluator?.dispose();

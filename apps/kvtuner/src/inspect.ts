@@ -151,7 +151,8 @@ const assertSomeFits = (uniform: readonly UniformPlan[], budget: number, context
   if (uniform.some(({ fits }) => fits)) return;
   const smallest = uniform.toSorted((one, other) => one.bytes - other.bytes)[0];
   if (smallest === undefined) return;
-  throw new BudgetKvtunerError(exactBytes(budget), { ...smallest, name: smallest.plan }, context);
+  const cost = `${exactBytes(smallest.bytes)} at ${context} tokens`;
+  throw new BudgetKvtunerError(exactBytes(budget), { name: smallest.plan, cost });
 };
 
 const inspectPlan = (plan: Plan, context: number, budget: number | undefined): PlanReport => {

@@ -7,6 +7,7 @@ export type Step =
   | "profile"
   | "search"
   | "verify"
+  | "float"
   | "evaluate"
   | "fill"
   | "time";

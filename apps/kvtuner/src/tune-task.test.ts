@@ -2,11 +2,13 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import type { EncodedPrompt, TaskEvaluator } from "@kvtuner/evaluation";
 import { parsePlan } from "@kvtuner/plan";
 import { describe, expect, test } from "vitest";
 
-import { evaluateTask } from "./evaluate-task.ts";
+import { evaluateTask, openTaskScorer } from "./evaluate-task.ts";
 import type { TuneOptions } from "./options.ts";
+import type { TaskSettings } from "./tasks/open-task.ts";
 import { fakeModel, type FakeModel } from "./test-support/fake-model.ts";
 import { tune, type TuneResult } from "./tune.ts";
 
@@ -218,13 +220,62 @@ describe("tune with a task", () => {
     await expect(onText).rejects.toMatchObject({ code: "TASK_EMPTY" });
   });
 
+  /** A model whose float cache answers so many prompts right. */
+  const answering = (right: number): FakeModel => {
+    const model = fakeModel();
+    const evaluator = async (prompts: readonly EncodedPrompt[], settings: TaskSettings): Promise<TaskEvaluator> => ({
+      ...(await model.tasks!.evaluator(prompts, settings)),
+      float: async ({ start = 0, end = Infinity } = {}) => {
+        const places = Array.from({ length: Math.min(end, prompts.length) - start }, (_, index) => start + index);
+        return { correct: places.map((place) => place < right), kl: places.map(() => 0) };
+      },
+    });
+    return { ...model, tasks: { ...model.tasks!, evaluator } };
+  };
+
+  test("a task that the model cannot do is refused before a study is begun, and what to do is said", async () => {
+    for (const right of [0, 1]) {
+      const [model, out] = [answering(right), newFolder()];
+      await expect(tune({ model, out, ...OPTIONS })).rejects.toMatchObject({
+        code: "TASK_UNANSWERED",
+        message: expect.stringMatching(new RegExp(`answers ${right} of 120 right, .*"compare": "exact" need a "stop"`)),
+      });
+      expect(model.asked()).toBe(0);
+      expect(existsSync(out)).toBe(false);
+    }
+    await tune({ model: answering(12), out: newFolder(), ...OPTIONS, evaluations: 2 });
+  });
+
+  test("where KL decides, or plans are only judged, it is warned of", async () => {
+    const warnings: string[] = [];
+    const onWarning = (text: string): unknown => warnings.push(text);
+    const model = answering(0);
+    await tune({ model, out: newFolder(), ...OPTIONS, objective: "kl", evaluations: 2, onWarning });
+    const expected = expect.stringMatching(/^task\.jsonl: the float cache answers 0 of 120 right, so its accuracy /);
+    expect(warnings).toEqual([expected]);
+    const scorer = await openTaskScorer({ model, task, onWarning });
+    for (const plan of ["none", "per-token:K2V2"]) await scorer.score(plan);
+    await scorer.dispose();
+    expect(warnings).toEqual([expected, expected]);
+  });
+
+  test("fewer than 25 prompts are warned of", async () => {
+    const warnings: string[] = [];
+    const onWarning = (text: string): unknown => warnings.push(text);
+    await evaluateTask({ model: fakeModel(), plan: "none", task, prompts: 25, onWarning });
+    expect(warnings).toEqual([]);
+    await evaluateTask({ model: fakeModel(), plan: "none", task, prompts: 24, onWarning });
+    await tune({ model: fakeModel(), out: newFolder(), ...OPTIONS, prompts: 24, evaluations: 2, onWarning });
+    expect(warnings).toEqual([1, 2].map(() => expect.stringMatching(/^24 prompts are too few /)));
+  });
+
   test("examples that a chat template leaves out are warned of", async () => {
     const { tasks, ...rest } = fakeModel();
     const tokenizer = { ...tasks!.tokenizer, chatPrompt: () => "?" };
     const model = { ...rest, tasks: { ...tasks!, tokenizer } };
     const warnings: string[] = [];
     const onWarning = (text: string): unknown => warnings.push(text);
-    await evaluateTask({ model, plan: "none", task, prompts: 2, shots: 1, chat: true, onWarning });
+    await evaluateTask({ model, plan: "none", task, prompts: 30, shots: 1, chat: true, onWarning });
     expect(warnings).toEqual([expect.stringContaining("leaves examples out of the prompts of")]);
   });
 

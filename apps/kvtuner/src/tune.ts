@@ -12,7 +12,8 @@ import type { TunableModel } from "./model/tunable-model.ts";
 import { studyOptions, verifyBackend, type StudyOptions, type TuneOptions } from "./options.ts";
 import { assertReachable, focusOf, type Limit } from "./pipeline/limit.ts";
 import type { FrontPlan } from "./pipeline/pick.ts";
-import { runStudy } from "./pipeline/run-study.ts";
+import { lazily } from "./pipeline/lazily.ts";
+import { runStudy, type AskedTask, type StudyResult, type StudyRun } from "./pipeline/run-study.ts";
 import { searchSpace } from "./pipeline/space.ts";
 import { stopwatch, type Stopwatch } from "./pipeline/stopwatch.ts";
 import { openVerifier, type Verification } from "./pipeline/verify.ts";
@@ -20,7 +21,8 @@ import { unquantizedWarning } from "./pipeline/unquantized.ts";
 import { runContext, type RunContext } from "./progress.ts";
 import { writeRequest, type StudyRequest } from "./report/study/request.ts";
 import { studyReport, writeReport } from "./report/write-report.ts";
-import { openStudy, prepareFolder } from "./study/folder.ts";
+import { holdsStudy, openStudy, prepareFolder, type StudyFolder } from "./study/folder.ts";
+import { assertAnswered } from "./tasks/float-answers.ts";
 import { longestSequence, openTask, readTask, taskWindows, type OpenTask, type ReadTask } from "./tasks/open-task.ts";
 import { assertNoTaskOptions } from "./tasks/without-task.ts";
 import { removeEmptyFolders } from "./study/make-folder.ts";
@@ -113,7 +115,7 @@ const tuneModel = async (
   assertReachable(limit, space);
   const focus = focusOf(limit, space);
   // Before the folder takes on these settings: a text or a task that does not do must not leave a study behind.
-  const task = request.task && openTask(model, request.task, context.warn);
+  const task = request.task && askedTask(openTask(model, request.task, context.warn));
   const windows = givenWindows(model, request, task);
   const study = task && windows ? { ...request.study, ...sizesOf(windows) } : request.study;
   const warning = task
@@ -121,15 +123,42 @@ const tuneModel = async (
     : unquantizedWarning(space.schemes, study.windowLength);
   if (warning !== undefined) context.warn(warning);
   const verifier = verifyOn === undefined ? undefined : await openVerifier(verifyOn, space);
-  const folder = openStudy(out, studySettings(model, study, space, text, focus, task?.settings), context.warn);
   try {
-    const parts = { model, study, space, limit, textWindows: windows, task, focus, folder, context, clock, verifier };
-    const result = await runStudy(parts);
-    await clock.time("report", async () => reportStep(request));
+    if (task && !holdsStudy(out)) await floatStep(task, study, context, clock);
+    const settings = studySettings(model, study, space, text, focus, task?.settings);
+    const parts = { model, study, space, limit, textWindows: windows, task, focus, context, clock, verifier };
+    const result = await runInFolder(parts, openStudy(out, settings, context.warn), request);
     return { ...result, out, timeMs: clock.timeMs() };
   } finally {
-    folder.close();
+    await task?.asker.dispose();
     await verifier?.dispose();
+  }
+};
+
+const askedTask = (task: OpenTask): AskedTask => ({
+  ...task,
+  asker: lazily(() => task.support.evaluator(task.prompts, task.settings)),
+});
+
+/** Before there is a study: a task that the model cannot do must not leave one behind either. */
+const floatStep = (
+  task: AskedTask,
+  { objective }: StudyOptions,
+  context: RunContext,
+  clock: Stopwatch,
+): Promise<void> => clock.time("float", async () => assertAnswered(task, await task.asker.get(), objective, context));
+
+const runInFolder = async (
+  parts: Omit<StudyRun, "folder">,
+  folder: StudyFolder,
+  request: Request,
+): Promise<StudyResult> => {
+  try {
+    const result = await runStudy({ ...parts, folder });
+    await parts.clock.time("report", async () => reportStep(request));
+    return result;
+  } finally {
+    folder.close();
   }
 };
 

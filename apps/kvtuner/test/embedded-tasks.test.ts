@@ -1,11 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { embeddedModelUrl, embeddedTasks, type EmbeddedTask } from "@kvtuner/embedded-model";
+import { embeddedModelUrl, embeddedTasks, embeddedTexts, type EmbeddedTask } from "@kvtuner/embedded-model";
+import { parsePlan } from "@kvtuner/plan";
 import { afterAll, expect, test } from "vitest";
 
+import { openPlanScorer } from "../src/evaluate.ts";
 import { openTaskScorer } from "../src/evaluate-task.ts";
 import { openModel } from "../src/model/open.ts";
 import type { Progress } from "../src/progress.ts";
@@ -32,6 +34,76 @@ test(
     expect(coarse.accuracy).toBeLessThan(fine.floatAccuracy / 2);
     expect(coarse.pValue).toBeLessThan(1e-6);
     expect(coarse.kl).toBeGreaterThan(50 * fine.kl);
+  },
+);
+
+test("the float cache answers 95% of what the model was trained for", { timeout: 120_000 }, async () => {
+  const scorer = await openTaskScorer({ model, task: files("recall-24", "chain-10", "copy"), prompts: 100 });
+  const { tasks } = await scorer.score("none");
+  await scorer.dispose();
+  for (const { task, accuracy } of tasks) expect(accuracy, task).toBeGreaterThanOrEqual(0.95);
+});
+
+test("the demo's plan keeps answers that as many bits lose otherwise", { timeout: 300_000 }, async () => {
+  const limit = { kind: "equivalent-bits", bits: 3 } as const;
+  const out = join(folder, "demo");
+  const text = fileURLToPath(embeddedTexts.calibration);
+  const { picked } = await tune({ model, text, out, mode: "per-token", windows: 4, evaluations: 40, limit });
+  expect(picked.equivalentBits).toBeLessThanOrEqual(3);
+
+  const scorer = await openTaskScorer({
+    model,
+    task: files(...(Object.keys(embeddedTasks) as EmbeddedTask[])),
+    prompts: 30,
+  });
+  const plan = parsePlan(readFileSync(join(out, "plan.json"), "utf8"));
+  const tuned = await scorer.score(plan);
+  const shuffled = await scorer.score({ ...plan, layers: plan.layers.toReversed() });
+  await scorer.dispose();
+  expect(tuned.difference).toBeGreaterThan(-0.03);
+  expect(tuned.difference).toBeGreaterThan(shuffled.difference + 2 * shuffled.standardError);
+
+  const onText = await openPlanScorer({ model, text: fileURLToPath(embeddedTexts.evaluation), windows: 16 });
+  const { kl } = await onText.score(plan);
+  // Of 60 windows the ratios are 0.37, 0.70 and 0.05.
+  for (const [pair, share] of [
+    ["K4V2", 0.5],
+    ["K3V3", 0.9],
+    ["K2V4", 0.1],
+  ] as const) {
+    const uniform = await onText.score(`per-token:${pair}`);
+    expect(kl / uniform.kl, pair).toBeLessThan(share);
+  }
+  await onText.dispose();
+});
+
+test(
+  "lines of GSM8K, which this model cannot answer: 0 right is told as such, and not tuned by",
+  { timeout: 60_000 },
+  async () => {
+    const task = join(folder, "gsm8k.jsonl");
+    const lines = [
+      { question: "Ann has 3 apples and buys 4 more. How many has she?", answer: "3+4=<<3+4=7>>7\n#### 7" },
+      {
+        question: "A box holds 12 eggs. How many do 100 boxes hold?",
+        answer: "12*100=<<12*100=1200>>1200\n#### 1,200",
+      },
+    ];
+    writeFileSync(task, lines.map((line) => JSON.stringify(line)).join("\n"));
+    const warnings: string[] = [];
+    const onWarning = (text: string): unknown => warnings.push(text);
+    const scorer = await openTaskScorer({ model, task, maxTokens: 24, onWarning });
+    const { accuracy, floatAccuracy, correct, kl } = await scorer.score("per-token:K8V4");
+    await scorer.dispose();
+    expect({ accuracy, floatAccuracy, correct }).toEqual({ accuracy: 0, floatAccuracy: 0, correct: [false, false] });
+    expect(kl).toBeGreaterThan(0);
+    expect(warnings).toEqual([
+      expect.stringMatching(/^2 prompts are too few/),
+      expect.stringMatching(/^gsm8k\.jsonl: the float cache answers 0 of 2 right/),
+    ]);
+    const tuned = tune({ model, task, maxTokens: 24, out: join(folder, "gsm8k-study") });
+    await expect(tuned).rejects.toMatchObject({ code: "TASK_UNANSWERED" });
+    expect(existsSync(join(folder, "gsm8k-study"))).toBe(false);
   },
 );
 

@@ -3,7 +3,7 @@ export { createEvaluator, EvaluationError } from "./evaluator.ts";
 export { planLogits } from "./plan-logits.ts";
 export type { RuntimeAttention, RuntimeOptions } from "./runtime-residuals.ts";
 export type { Score } from "./score.ts";
-export type { EncodedPrompt, TaskModel, TaskOptions } from "./tasks/encode-task.ts";
+export type { EncodedPrompt, TaskModel } from "./tasks/encode-task.ts";
 export { encodeTask } from "./tasks/encode-task.ts";
 export type { GreedyOptions, TaskCache } from "./tasks/greedy-outputs.ts";
 export { greedyOutputs } from "./tasks/greedy-outputs.ts";
@@ -14,6 +14,7 @@ export type { PromptRange, TaskEvaluateOptions, TaskEvaluator, TaskEvaluatorOpti
 export { createTaskEvaluator } from "./tasks/task-evaluator.ts";
 export { parseTask, TaskError } from "./tasks/task-file.ts";
 export type { TaskComparison, TaskItem } from "./tasks/task-item.ts";
+export type { TaskOptions } from "./tasks/task-options.ts";
 export type { TaskOutcome, TaskScore } from "./tasks/task-score.ts";
 export { taskScore } from "./tasks/task-score.ts";
 export { trace } from "./trace.ts";

@@ -28,7 +28,11 @@ export const bytes = (text: string): number => {
 };
 
 /** Parser of a list with commas. */
-export const list = (text: string): string[] => text.split(",").map((item) => item.trim());
+export const list = (text: string): string[] => {
+  const items = text.split(",").map((item) => item.trim());
+  if (!items.includes("")) return items;
+  throw new InvalidArgumentError(`expected no empty item between commas, got ${JSON.stringify(text)}.`);
+};
 
 /** Parser of a list of files, or of one whose name has commas. */
 export const paths = (text: string): string[] => (existsSync(text) ? [text] : list(text));

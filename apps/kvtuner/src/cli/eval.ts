@@ -57,8 +57,10 @@ const evalOptions = (): Command =>
         ["task"],
       ),
     )
-    .option("--windows <n>", "windows of the text", number, 8)
-    .option("--window-length <n>", "tokens of a window", number, 512)
+    .addOption(new Option("--windows <n>", "windows of the text").argParser(number).default(8).conflicts(["task"]))
+    .addOption(
+      new Option("--window-length <n>", "tokens of a window").argParser(number).default(512).conflicts(["task"]),
+    )
     .option("--context <n>", "tokens at which bytes are counted", number, 4096)
     .option("--seed <n>", "seed of the model's own text, or of a task's examples", number, 0);
 

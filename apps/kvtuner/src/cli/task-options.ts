@@ -25,7 +25,7 @@ export const withTaskOptions = (command: Command): Command =>
     .option("--shots <n>", "examples in front of every prompt (default: 0)", number)
     .option(
       "--shots-from <file>",
-      "task file that examples are drawn from (default: each task itself, which then does not ask them)",
+      "task file that examples are drawn from; what they show is not asked (default: each task itself)",
     )
     .option("--chat", "put examples and prompt into the model's chat template")
     .option("--max-tokens <n>", "the most tokens of a generated answer (default: 256)", number)

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { assertReachable, type Limit } from "./limit.ts";
+import { assertReachable, LimitKvtunerError, type Limit } from "./limit.ts";
 import { planCost, searchSpace } from "./space.ts";
 
 const SPACE = { mode: "compact", pairs: [{ key: 2, value: 2 }], context: 4099, costKind: "true" } as const;
@@ -20,8 +20,39 @@ test("the size that a refusal names is accepted, and one byte less is not", () =
   const bytes = Number(/takes (\d+) bytes/.exec(refusal({ kind: "bytes", bytes: 10 }))?.[1]);
   assertReachable({ kind: "bytes", bytes }, space);
   expect(refusal({ kind: "bytes", bytes: bytes - 1 })).toContain(`${bytes - 1} bytes`);
-  const bits = Number(/, ([\d.]+) bits,/.exec(refusal({ kind: "bits", bits: 1 }))?.[1]);
+  const bits = Number(/takes ([\d.]+) bits at 4099 tokens/.exec(refusal({ kind: "bits", bits: 1 }))?.[1]);
   assertReachable({ kind: "bits", bits }, space);
+});
+
+test("a limit that is not met, and the smallest plan, are told in one unit", () => {
+  const refused = [
+    refusal({ kind: "bytes", bytes: 10 }),
+    refusal({ kind: "bits", bits: 1 }),
+    refusal({ kind: "equivalent-bits", bits: 1 }),
+  ].map((message) => /got (.*?); the smallest plan, K2V2 in every layer, takes (.*?);/.exec(message)?.slice(1));
+  expect(refused).toEqual([
+    ["10 bytes (10 B)", expect.stringMatching(/^\d+ bytes \([\d.]+ KB\) at 4099 tokens$/)],
+    ["1 bits", expect.stringMatching(/^\d\.\d{3} bits at 4099 tokens$/)],
+    ["1 equivalent bits", "2.000 equivalent bits"],
+  ]);
+  const front = [{ ...planCost(space, [0, 0, 0]), kl: 0.5 }];
+  for (const [limit, cost] of [
+    [{ kind: "equivalent-bits", bits: 1 }, "2.000 equivalent bits"],
+    [{ kind: "bits", bits: 1 }, "bits"],
+    [{ kind: "kl", kl: 0.1 }, "B)"],
+  ] as const)
+    expect(new LimitKvtunerError(limit, front).message).toMatch(
+      new RegExp(`smallest plan takes [^;]*${cost.replace(")", "\\)")} and the best has KL 0.500`),
+    );
+});
+
+test("the smallest plan in equivalent bits is that of the fewest bits of codes", () => {
+  const pairs = [{ key: 8, value: 2 } as const, { key: 2, value: 4 } as const];
+  const other = searchSpace(space.shape, { ...SPACE, pairs });
+  expect(() => assertReachable({ kind: "equivalent-bits", bits: 2.9 }, other)).toThrow(
+    /K2V4 .* 3\.000 equivalent bits/,
+  );
+  expect(() => assertReachable({ kind: "equivalent-bits", bits: 3 }, other)).not.toThrow();
 });
 
 test("what a refusal advises makes the plan smaller in what was asked for", () => {

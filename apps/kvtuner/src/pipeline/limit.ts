@@ -66,44 +66,47 @@ const bytesNear = (equivalentBits: number, { shape, codeBits, layerBytes }: Sear
  * @throws BudgetKvtunerError naming the smallest plan.
  */
 export const assertReachable = (limit: Limit, space: SearchSpace): void => {
-  const smallest = space.layerBytes.indexOf(Math.min(...space.layerBytes));
-  const { bytes, bits } = planCost(space, Array<number>(space.shape.layers).fill(smallest));
-  const plan = { name: space.pairNames[smallest] ?? "", bytes, bits };
-  if (limit.kind === "bytes" && bytes > limit.bytes) {
-    throw new BudgetKvtunerError(exactBytes(limit.bytes), plan, space.context);
-  }
-  if (limit.kind === "bits" && bits > limit.bits) {
-    throw new BudgetKvtunerError(`${limit.bits} bits`, plan, space.context, "raise the bits, lengthen --context");
-  }
-  if (limit.kind === "equivalent-bits" && Math.min(...space.codeBits) > 2 * limit.bits) {
-    throw new BudgetKvtunerError(`${limit.bits} equivalent bits`, plan, space.context, "raise the bits");
-  }
+  const costs = limit.kind === "equivalent-bits" ? space.codeBits : space.layerBytes;
+  const smallest = costs.indexOf(Math.min(...costs));
+  const cost = planCost(space, Array<number>(space.shape.layers).fill(smallest));
+  if (keepsTo(limit, { ...cost, kl: 0 })) return;
+  const plan = { name: space.pairNames[smallest] ?? "", cost: costIn(limit, cost, space.context) };
+  throw new BudgetKvtunerError(limitText(limit), plan, ADVICE[limit.kind]);
+};
+
+/** What helps beside smaller pairs. A longer context spreads what is kept in 16 bits over more tokens. */
+const ADVICE: Readonly<Partial<Record<Limit["kind"], string>>> = {
+  bits: "raise the bits, lengthen --context",
+  "equivalent-bits": "raise the bits",
 };
 
 /** A rounded size could be one that is itself refused. */
 export const exactBytes = (bytes: number): string => `${bytes} bytes (${formatBytes(bytes)})`;
 
-const roundedUp = (bits: number): string => (Math.ceil(bits * 1000) / 1000).toFixed(3);
+/** Rounded up, for the same reason. */
+const exactBits = (bits: number): string => (Math.ceil(bits * 1000) / 1000).toFixed(3);
 
-/** A plan with one pair in every layer, and its cost. */
+/** A plan's cost in what the limit is one of; in bytes where it is none of cost. */
+const costIn = (limit: Limit, { bytes, bits, equivalentBits }: Cost, context?: number): string => {
+  // Codes are as large at any length.
+  if (limit.kind === "equivalent-bits") return `${exactBits(equivalentBits)} equivalent bits`;
+  const cost = limit.kind === "bits" ? `${exactBits(bits)} bits` : exactBytes(bytes);
+  return context === undefined ? cost : `${cost} at ${context} tokens`;
+};
+
+/** A plan with one pair in every layer, and its cost in what was asked for. */
 export interface SmallestPlan {
   readonly name: string;
-  readonly bytes: number;
-  readonly bits: number;
+  readonly cost: string;
 }
 
 /** No plan is as small as the budget asks. */
 export class BudgetKvtunerError extends KvtunerError {
-  constructor(
-    budget: string,
-    smallest: SmallestPlan,
-    context: number,
-    advice: string = "raise the budget, shorten --context",
-  ) {
+  constructor(budget: string, smallest: SmallestPlan, advice: string = "raise the budget, shorten --context") {
     super(
       "BUDGET_TOO_SMALL",
       `expected a budget that some plan meets, got ${budget}; the smallest plan, ${smallest.name} in every layer, takes ` +
-        `${exactBytes(smallest.bytes)}, ${roundedUp(smallest.bits)} bits, at ${context} tokens; ${advice}, or add smaller pairs`,
+        `${smallest.cost}; ${advice}, or add smaller pairs`,
     );
     this.name = "BudgetKvtunerError";
   }
@@ -111,12 +114,13 @@ export class BudgetKvtunerError extends KvtunerError {
 
 /** The search found no plan that keeps to the limit. */
 export class LimitKvtunerError extends KvtunerError {
-  constructor(limit: Limit, front: readonly { readonly kl: number; readonly bytes: number; readonly bits: number }[]) {
-    const bytes = exactBytes(Math.min(...front.map((plan) => plan.bytes)));
+  constructor(limit: Limit, front: readonly (Cost & { readonly kl: number })[]) {
+    const costs = front.map((plan) => ({ cost: costIn(limit, plan), excess: excessOf(limit, plan), plan }));
+    const [smallest] = costs.toSorted((one, other) => one.excess - other.excess || one.plan.bytes - other.plan.bytes);
     const kl = Math.min(...front.map((plan) => plan.kl)).toPrecision(3);
     super(
       "LIMIT_NOT_MET",
-      `expected a plan on the front with ${describeLimit(limit)}, but the smallest plan takes ${bytes} and the best has KL ${kl}; ` +
+      `expected a plan on the front with ${describeLimit(limit)}, but the smallest plan takes ${smallest?.cost} and the best has KL ${kl}; ` +
         "the study is kept: run again with another limit, or give more evaluations or pairs and another --out",
     );
     this.name = "LimitKvtunerError";
@@ -125,15 +129,20 @@ export class LimitKvtunerError extends KvtunerError {
 
 /** The limit in words. */
 export const describeLimit = (limit: Limit): string => {
+  if (limit.kind === "knee") return limitText(limit);
+  return limit.kind === "kl" ? `KL at most ${limit.kl}` : `at most ${limitText(limit)}`;
+};
+
+const limitText = (limit: Limit): string => {
   switch (limit.kind) {
     case "bytes":
-      return `at most ${exactBytes(limit.bytes)}`;
+      return exactBytes(limit.bytes);
     case "bits":
-      return `at most ${limit.bits} bits`;
+      return `${limit.bits} bits`;
     case "equivalent-bits":
-      return `at most ${limit.bits} equivalent bits`;
+      return `${limit.bits} equivalent bits`;
     case "kl":
-      return `KL at most ${limit.kl}`;
+      return `KL ${limit.kl}`;
     case "knee":
       return "the knee of the front";
   }

@@ -22,6 +22,21 @@ property.prop([racer, fc.array(racer, { maxLength: 8 }), fc.double({ min: 0, max
   },
 );
 
+test("where KL is an objective, a plan of less is not beaten, counted on the prompts that both were asked", () => {
+  const answered = (correct: boolean, kl: readonly number[]): Racer => ({
+    correct: kl.map(() => correct),
+    cost: 1,
+    kl,
+  });
+  const of = (length: number, kl: number): number[] => Array<number>(length).fill(kl);
+  const wrong = answered(false, of(25, 0.1));
+  expect(isBeaten(wrong, [answered(true, of(25, 0.2))])).toBe(false);
+  for (const kl of [0.1, 0.05]) expect(isBeaten(wrong, [answered(true, of(25, kl))])).toBe(true);
+  expect(isBeaten(wrong, [answered(true, [...of(25, 0.05), ...of(75, 9)])])).toBe(true);
+  expect(isBeaten(wrong, [answered(true, [...of(25, 0.2), ...of(75, 0)])])).toBe(false);
+  expect(isBeaten({ correct: wrong.correct, cost: 1 }, [{ correct: of(25, 1).map(Boolean), cost: 1 }])).toBe(true);
+});
+
 property.prop([answers, answers])("a lead turned round has the other sign, and is finite", (first, second) => {
   expect(leadInErrors(first, second)).toBe(-leadInErrors(second, first) + 0);
   expect(leadInErrors(first, second)).toSatisfy(Number.isFinite);

@@ -12,14 +12,31 @@ export const raceRounds = (prompts: number): number[] => {
 export interface Racer {
   readonly correct: readonly boolean[];
   readonly cost: number;
+  /** KL on each of those prompts' answers, where it is an objective beside accuracy. */
+  readonly kl?: readonly number[];
 }
 
 /** Standard errors that a plan must be behind to be given up: so many that hundreds of comparisons hardly ever err. */
 export const GIVEN_UP_BEHIND = 3;
 
-/** Whether some rival of no more cost answers so many more of the prompts both were asked that chance is no excuse. */
+/**
+ * Whether some rival of no more cost answers so many more of the prompts both were asked that chance is no excuse; where KL is
+ * an objective too, only one of no more KL on those prompts, for a plan of less may be on the front whatever it answers.
+ */
 export const isBeaten = (racer: Racer, rivals: readonly Racer[], margin: number = GIVEN_UP_BEHIND): boolean =>
-  rivals.some((rival) => rival.cost <= racer.cost && leadInErrors(rival.correct, racer.correct) > margin);
+  rivals.some(
+    (rival) =>
+      rival.cost <= racer.cost && losesNoMore(rival, racer) && leadInErrors(rival.correct, racer.correct) > margin,
+  );
+
+const losesNoMore = ({ kl: first }: Racer, { kl: second }: Racer): boolean => {
+  if (first === undefined || second === undefined) return true;
+  const prompts = Math.min(first.length, second.length);
+  return sumOf(first, prompts) <= sumOf(second, prompts);
+};
+
+const sumOf = (values: readonly number[], count: number): number =>
+  values.slice(0, count).reduce((sum, value) => sum + value, 0);
 
 /**
  * Difference of two accuracies on the same prompts in its standard errors. With half a prompt added to each of the four

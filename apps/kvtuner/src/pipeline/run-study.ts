@@ -9,6 +9,7 @@ import type { StudyFolder } from "../study/folder.ts";
 import type { OpenTask } from "../tasks/open-task.ts";
 import { evaluationEntryParser } from "./evaluation-entry.ts";
 import { groupStep } from "./group.ts";
+import { lazily, type Lazy } from "./lazily.ts";
 import type { Limit } from "./limit.ts";
 import type { Measurer } from "./measurer.ts";
 import { evaluateBest, evaluateWithin } from "./near-limit.ts";
@@ -24,6 +25,11 @@ import { taskMeasurer } from "./task-measurer.ts";
 import { textMeasurer } from "./text-measurer.ts";
 import type { Verification, Verifier } from "./verify.ts";
 
+/** A task with the evaluator that asks it, which whoever made it disposes of. */
+export interface AskedTask extends OpenTask {
+  readonly asker: Lazy<TaskEvaluator>;
+}
+
 /** Everything one run of a study works with. */
 export interface StudyRun {
   readonly model: TunableModel;
@@ -33,7 +39,7 @@ export interface StudyRun {
   /** Windows of the calibration text; undefined for the model's own. */
   readonly textWindows: readonly Int32Array[] | undefined;
   /** What plans are asked; undefined when they are scored on text. */
-  readonly task: OpenTask | undefined;
+  readonly task: AskedTask | undefined;
   /** Bytes to look near. */
   readonly focus: number | undefined;
   readonly folder: StudyFolder;
@@ -54,10 +60,9 @@ export interface StudyResult extends Front {
 export const runStudy = async (run: StudyRun): Promise<StudyResult> => {
   const windows = await calibrationStep(run);
   const evaluator = lazily(() => run.model.evaluator(windows));
-  const asker = lazily(() => openAsker(run));
   try {
-    const inputs = await searchInputs(run, windows, { evaluator, asker });
-    const measurer = openMeasurer(run, { evaluator, asker });
+    const inputs = await searchInputs(run, windows, evaluator);
+    const measurer = openMeasurer(run, evaluator);
     const front = await searchStep(run, inputs, measurer);
     const picked = pickedFrom(front.front, run.limit, run.study.objective);
     writeFileAtomic(run.folder.file("plan"), planFile(run, picked, [...measurer.known.values()]));
@@ -65,22 +70,10 @@ export const runStudy = async (run: StudyRun): Promise<StudyResult> => {
     return { ...front, picked, ...(verified && { verified }) };
   } finally {
     await evaluator.dispose();
-    await asker.dispose();
   }
 };
 
-/** What measures plans: on text, or with a task. */
-interface Evaluators {
-  readonly evaluator: Lazy<Evaluator>;
-  readonly asker: Lazy<TaskEvaluator>;
-}
-
-const openAsker = ({ task }: StudyRun): Promise<TaskEvaluator> => {
-  if (task === undefined) throw new Error("internal: a study without a task asks prompts");
-  return task.support.evaluator(task.prompts, task.settings);
-};
-
-const openMeasurer = ({ folder, space, study, task, context }: StudyRun, { evaluator, asker }: Evaluators): Measurer =>
+const openMeasurer = ({ folder, space, study, task, context }: StudyRun, evaluator: Lazy<Evaluator>): Measurer =>
   task === undefined
     ? textMeasurer({
         ...context,
@@ -91,10 +84,10 @@ const openMeasurer = ({ folder, space, study, task, context }: StudyRun, { evalu
     : taskMeasurer({
         ...context,
         space,
-        evaluator: asker.get,
+        evaluator: task.asker.get,
         journal: folder.journal("journal", taskEntryParser(space)),
         prompts: task.prompts.length,
-        isRace: study.objective !== "kl",
+        objective: study.objective,
       });
 
 const verifyStep = async (
@@ -121,29 +114,13 @@ const calibrationStep = async ({
   return windows.map((window) => Int32Array.from(window));
 };
 
-interface Lazy<Resource> {
-  get(): Promise<Resource>;
-  dispose(): Promise<void>;
-}
-
-/** A study that is complete needs no evaluator, and no model in memory. */
-const lazily = <Resource extends { dispose(): Promise<void> }>(open: () => Promise<Resource>): Lazy<Resource> => {
-  let resource: Promise<Resource> | undefined;
-  return {
-    get: () => (resource ??= open()),
-    dispose: async () => {
-      await (await resource?.catch(() => undefined))?.dispose();
-    },
-  };
-};
-
 const searchInputs = async (
   run: StudyRun,
   windows: readonly Int32Array[],
-  { evaluator, asker }: Evaluators,
+  evaluator: Lazy<Evaluator>,
 ): Promise<SearchInputs> => {
   const { folder, space, clock, study, task } = run;
-  const losses = task === undefined ? textLosses(evaluator.get) : taskLosses(asker.get);
+  const losses = task === undefined ? textLosses(evaluator.get) : taskLosses(task.asker.get);
   const profile = await folder.step("profile", () => clock.time("profile", () => profileStep(run, windows, losses)));
   const { candidates } = await folder.step("candidates", async () => pruneStep(space, profile, study.measure));
   const { groups } = await folder.step("groups", async () => groupStep(space, profile, candidates));

@@ -5,7 +5,8 @@ import type { Journal } from "../study/journal.ts";
 import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
 import { givenUpEntry, givenUpPlans, isMarked } from "./given-up.ts";
 import type { Measurer, Place } from "./measurer.ts";
-import { isBeaten, raceRounds } from "./race.ts";
+import type { Objective } from "./objective.ts";
+import { isBeaten, raceRounds, type Racer } from "./race.ts";
 import { pairNamesOf, planLayers, searchCost, type SearchSpace } from "./space.ts";
 import {
   answersByPlan,
@@ -25,8 +26,8 @@ export interface TaskMeasurerParts extends RunContext {
   readonly journal: Journal<TaskEntry>;
   /** How many prompts there are. */
   readonly prompts: number;
-  /** Whether plans that are clearly beaten are given up; otherwise all are asked everything. */
-  readonly isRace: boolean;
+  /** Plans that are clearly beaten are given up, except by KL alone, where all are asked everything. */
+  readonly objective: Objective;
 }
 
 /** A plan under way. */
@@ -40,12 +41,13 @@ interface Runner {
 }
 
 /**
- * Asks plans a task's prompts, some at a time. After each round a plan that is clearly beaten, by one of no more cost, is
- * given up; those whose place chance could decide are asked more, until all prompts are. Rivals are the plans of this run so
+ * Asks plans a task's prompts, some at a time. After each round a plan that is clearly beaten, by one of no more cost (and no
+ * more KL, where that is an objective too), is given up; those whose place chance could decide are asked more, until all prompts are. Rivals are the plans of this run so
  * far, so that a resumed run gives up the same ones.
  */
 export const taskMeasurer = (parts: TaskMeasurerParts): Measurer => {
-  const { space, journal, prompts } = parts;
+  const { space, journal, prompts, objective } = parts;
+  const isRace = objective !== "kl";
   const answers = answersByPlan(journal.entries);
   const known = new Map<string, EvaluationEntry>();
   const runners = new Map<string, Runner>();
@@ -54,15 +56,15 @@ export const taskMeasurer = (parts: TaskMeasurerParts): Measurer => {
     const float = answers.get(planKey(FLOAT)) ?? NOTHING;
     known.set(planKey(runner.pairs), figuresOf(runner.pairs, answersOf(runner), float, !runner.isGivenUp));
   };
-  const racerOf = (runner: Runner): { correct: readonly boolean[]; cost: number } => ({
-    correct: answersOf(runner).correct,
-    cost: runner.cost,
-  });
+  const racerOf = (runner: Runner): Racer => {
+    const { correct, kl } = answersOf(runner);
+    return { correct, cost: runner.cost, ...(objective === "both" && { kl }) };
+  };
   return {
     known,
     evaluate: async (choices, place) => {
       const fresh = freshRunners(space, choices, runners);
-      for (const end of parts.isRace ? raceRounds(prompts) : [prompts]) {
+      for (const end of isRace ? raceRounds(prompts) : [prompts]) {
         const running = fresh.filter(({ isGivenUp }) => !isGivenUp);
         await ask(parts, answers, running, end, { ...place, done: place.done + fresh.length - running.length });
         const rivals = [...runners.values()].filter(({ isGivenUp }) => !isGivenUp).map(racerOf);
@@ -73,7 +75,7 @@ export const taskMeasurer = (parts: TaskMeasurerParts): Measurer => {
     recall: () => {
       const recalled = journalRunners(space, answers, journal).filter(({ pairs }) => !runners.has(planKey(pairs)));
       const plans = recalled.map((runner) => ({ ...racerOf(runner), pairs: runner.pairs, runner }));
-      if (parts.isRace) for (const { runner } of givenUpPlans(journal.entries, plans, prompts)) giveUp(journal, runner);
+      if (isRace) for (const { runner } of givenUpPlans(journal.entries, plans, prompts)) giveUp(journal, runner);
       // A plan that is under way is not known: it is asked the rest when it is asked for again.
       for (const runner of recalled.filter(({ asked, isGivenUp }) => isGivenUp || asked === prompts)) {
         runners.set(planKey(runner.pairs), runner);

@@ -59,6 +59,9 @@ export const openStudy = (path: string, settings: StudySettings, warn: (message:
   return studyFolder(path, settings, () => lock.release(), warn);
 };
 
+/** Whether some run began a study in `path`. */
+export const holdsStudy = (path: string): boolean => existsSync(join(path, STUDY_FILES.settings));
+
 /** Checks `path` before any slow work is done for it. Returns the folders it made, outermost first. */
 export const prepareFolder = (path: string): readonly string[] => {
   if (existsSync(path) && !statSync(path).isDirectory()) throw new StudyFolderKvtunerError(path, "it is a file");
@@ -69,9 +72,7 @@ export const prepareFolder = (path: string): readonly string[] => {
   } catch (cause) {
     throw new StudyFolderKvtunerError(path, `it cannot be written: ${systemReason(cause)}`, cause);
   }
-  const foreign = existsSync(join(path, STUDY_FILES.settings))
-    ? undefined
-    : readdirSync(path).find((name) => !isLeftover(name));
+  const foreign = holdsStudy(path) ? undefined : readdirSync(path).find((name) => !isLeftover(name));
   if (foreign !== undefined) throw new StudyFolderKvtunerError(path, `it holds ${foreign} and is no study`);
   return made;
 };

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import { realpathSync } from "node:fs";
-import { basename } from "node:path";
 
 import { encodeTask, parseTask, type EncodedPrompt, type Likelihood, type TaskItem } from "@kvtuner/evaluation";
 import { KvtunerError } from "@kvtuner/plan";
@@ -8,6 +7,8 @@ import { KvtunerError } from "@kvtuner/plan";
 import { readText } from "../calibration/text.ts";
 import type { TaskSupport, TunableModel } from "../model/tunable-model.ts";
 import { OptionKvtunerError, seedNumber, wholeNumber } from "../options.ts";
+import { fewPromptsWarning } from "./few-prompts.ts";
+import { shortNames } from "./short-names.ts";
 
 /** How the prompts of task files are put to a model. */
 export interface TaskRequest {
@@ -17,7 +18,7 @@ export interface TaskRequest {
   readonly prompts?: number;
   /** Examples in front of every prompt; 0 by default. */
   readonly shots?: number;
-  /** Task file that examples are drawn from; each task itself by default, which then does not ask them. */
+  /** Task file that examples are drawn from; each task itself by default. Prompts that examples show are not asked. */
   readonly shotsFrom?: string;
   /** Puts examples and prompt into the model's chat template. */
   readonly chat?: boolean;
@@ -84,6 +85,7 @@ export const readTask = (request: TaskRequest): ReadTask => {
     throw new OptionKvtunerError("shots-from", "given with --shots of 1 or more, which draws from it", "it alone");
   const paths = typeof request.task === "string" ? [request.task] : request.task;
   if (paths.length === 0) throw new OptionKvtunerError("task", "at least one file", "none");
+  if (paths.includes("")) throw new OptionKvtunerError("task", "names of files", "an empty one among them");
   const shotsFrom = request.shotsFrom === undefined ? undefined : readFile(request.shotsFrom, "shots-from");
   const files = paths.map((path) => readFile(path, "task"));
   assertAllDiffer(paths);
@@ -114,7 +116,7 @@ const readFile = (path: string, option: string): TaskFile => {
 /**
  * Turns tasks into a model's tokens.
  *
- * @param warn is told of examples that the model's chat template leaves out
+ * @param warn is told of prompts that examples show, examples that the model's chat template leaves out, and too few prompts
  * @throws KvtunerError for too few examples, a prompt longer than the context, and models that answer no prompts
  */
 export const openTask = (
@@ -136,10 +138,12 @@ export const openTask = (
     encodeTask(items, support, { ...options, name: path, ...(shotsFrom && { shotsFrom: shotsFrom.items }) }),
   );
   const asked = inTurn(encoded);
+  const warning = fewPromptsWarning(asked.length);
+  if (warning !== undefined) warn(warning);
   const task = files.map(({ checksum }) => checksum).join();
   const from = shotsFrom?.checksum ?? "self";
   return {
-    names: files.map(({ path }) => basename(path)),
+    names: shortNames(files.map(({ path }) => path)),
     prompts: asked.map(({ item }) => item),
     fileOf: asked.map(({ list }) => list),
     settings: { task, prompts: asked.length, shots, shotsFrom: from, chat, maxTokens, likelihood },

@@ -1,28 +1,13 @@
-import { seededRandom, type Tokenizer } from "@kvtuner/decoder";
+import type { Tokenizer } from "@kvtuner/decoder";
+import { drawExamples } from "./draw-examples.ts";
 import { TaskError } from "./task-file.ts";
 import type { TaskItem } from "./task-item.ts";
-
-/** How prompts are put to a model. */
-export interface TaskOptions {
-  /** The most prompts asked, from the front; all by default. */
-  readonly prompts?: number;
-  /** Examples in front of every prompt, the same for all; 0 by default. */
-  readonly shots?: number;
-  /** Where examples come from; the task itself by default, which then does not ask them. */
-  readonly shotsFrom?: readonly TaskItem[];
-  /** Draws the examples; 0 by default. */
-  readonly seed?: number;
-  /** Puts examples and prompt into the model's chat template, as turns of a conversation. */
-  readonly chat?: boolean;
-  /** Of the file, for errors and warnings. */
-  readonly name?: string;
-  /** Told when the model's chat template leaves examples out, as one does that renders the last turn alone. */
-  readonly onWarning?: (message: string) => void;
-}
+import type { TaskOptions } from "./task-options.ts";
 
 /** What {@link encodeTask} asks of a model. */
 export interface TaskModel {
-  readonly tokenizer: Pick<Tokenizer, "encode" | "decode" | "chatPrompt" | "eosIds">;
+  readonly tokenizer: Pick<Tokenizer, "encode" | "decode" | "chatPrompt" | "eosIds"> &
+    Partial<Pick<Tokenizer, "startIds">>;
   /** Tokens the model was trained for. */
   readonly contextLength: number;
 }
@@ -44,8 +29,9 @@ export interface EncodedPrompt {
  * Draws the examples and turns each prompt into tokens. Prompt, answer and stop are tokenized apart, so that the prompt's
  * tokens are those that a model generates from.
  *
- * @throws TaskError `TASK_SHOTS` when too few lines are left for the examples, `TASK_TOO_LONG` for a prompt that does not fit
- *   the model's context with its answer, naming its line
+ * @throws TaskError `TASK_SHOTS` when too few lines are left for the examples, or none to ask, `TASK_TOO_LONG` for a prompt
+ *   that does not fit the model's context with its answer, `TASK_LINE` for answers that a chat makes empty or equal, naming
+ *   the line
  * @throws TokenizerError as `chatPrompt` does
  */
 export const encodeTask = (
@@ -53,8 +39,8 @@ export const encodeTask = (
   model: TaskModel,
   options: TaskOptions = {},
 ): EncodedPrompt[] => {
-  const { shots, asked } = drawShots(items, options);
-  const encoded = asked.map((item) => encodePrompt(item, shots, model, options.chat === true));
+  const { shots, asked } = drawExamples(items, options);
+  const encoded = asked.map((item) => encodePrompt(item, shots, model, options));
   for (const prompt of encoded) assertFits(prompt, model.contextLength, options.name);
   if (options.chat === true && asked[0]) warnOfMissing(shots, chatText(asked[0], shots, model.tokenizer), options);
   return encoded;
@@ -70,53 +56,38 @@ const warnOfMissing = (shots: readonly TaskItem[], rendered: string, { onWarning
   );
 };
 
-const drawShots = (
-  items: readonly TaskItem[],
-  { prompts, shots = 0, shotsFrom, seed = 0, name = "the task" }: TaskOptions,
-): { shots: readonly TaskItem[]; asked: readonly TaskItem[] } => {
-  const pool = shotsFrom ?? items;
-  const left = shotsFrom === undefined ? items.length - shots : items.length;
-  if (pool.length < shots || left < 1)
-    throw new TaskError(
-      "TASK_SHOTS",
-      `expected ${shots} lines for examples and one more to ask, got ${pool.length} lines in ${shotsFrom === undefined ? name : "the file of examples"}; give fewer shots or a longer file`,
-    );
-  const drawn = shuffled(pool, seed).slice(0, shots);
-  const asked = shotsFrom === undefined ? items.filter((item) => !drawn.includes(item)) : items;
-  return { shots: drawn, asked: asked.slice(0, prompts) };
-};
-
-/** Fisher and Yates's shuffle. */
-const shuffled = <Item>(items: readonly Item[], seed: number): Item[] => {
-  const random = seededRandom(seed);
-  const result = [...items];
-  for (let end = result.length - 1; end > 0; end--) {
-    const other = Math.floor(random() * (end + 1));
-    [result[end], result[other]] = [result[other]!, result[end]!];
-  }
-  return result;
-};
-
 const encodePrompt = (
   item: TaskItem,
   shots: readonly TaskItem[],
   { tokenizer }: TaskModel,
-  chat: boolean,
+  { chat = false, name }: TaskOptions,
 ): EncodedPrompt => {
   const targets = item.compare === "choice" ? (item.choices ?? []) : [shownAnswer(item)];
   return {
     item,
-    ids: tokenizer.encode(chat ? chatText(item, shots, tokenizer) : plainText(item, shots)),
-    targets: targets.map((target) => tokenizer.encode(chat ? target.trimStart() : target)),
+    ids: chat ? tokenizer.encode(chatText(item, shots, tokenizer)) : plainIds(item, shots, tokenizer),
+    targets: (chat ? chatTargets(item, targets, name) : targets).map((target) => tokenizer.encode(target)),
     right: item.compare === "choice" ? targets.indexOf(item.answer) : 0,
     stop: item.stop === undefined ? new Int32Array(0) : tokenizer.encode(item.stop),
   };
 };
 
+/** A turn of a chat does not begin with blanks. Of choices that are equal without, the first would always be taken. */
+const chatTargets = ({ line }: TaskItem, targets: readonly string[], name = "the task"): string[] => {
+  const trimmed = targets.map((target) => target.trimStart());
+  if (!trimmed.includes("") && new Set(trimmed).size === trimmed.length) return trimmed;
+  throw new TaskError(
+    "TASK_LINE",
+    `expected answers and choices that hold more than blanks, and differ by more than blanks in front, which a chat leaves out, but line ${line} of ${name} has ${JSON.stringify(targets)}; ask without chat, or change that line`,
+  );
+};
+
 const shownAnswer = ({ worked, answer }: TaskItem): string => worked ?? answer;
 
-const plainText = (item: TaskItem, shots: readonly TaskItem[]): string =>
-  [...shots.map((shot) => shot.prompt + shownAnswer(shot)), item.prompt].join("\n\n");
+const plainIds = (item: TaskItem, shots: readonly TaskItem[], tokenizer: TaskModel["tokenizer"]): Int32Array => {
+  const text = [...shots.map((shot) => shot.prompt + shownAnswer(shot)), item.prompt].join("\n\n");
+  return Int32Array.of(...(tokenizer.startIds ?? []), ...tokenizer.encode(text));
+};
 
 const chatText = (item: TaskItem, shots: readonly TaskItem[], tokenizer: TaskModel["tokenizer"]): string =>
   tokenizer.chatPrompt([

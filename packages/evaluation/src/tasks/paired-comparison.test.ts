@@ -34,7 +34,26 @@ test("standard errors are those of the sample", () => {
   expect(comparePaired(correct, [false, true, false, true])).toMatchObject({ difference: 0.25, gained: 2, lost: 1 });
   // Differences 1, 0, 1, -1: variance 11/12.
   expect(comparePaired(correct, [false, true, false, true]).standardError).toBeCloseTo(Math.sqrt(11 / 12 / 4), 12);
-  expect(taskScore({ correct: [true], kl: [0.5] })).toMatchObject({ accuracyStandardError: 0, klStandardError: 0 });
+  expect(taskScore({ correct: [true], kl: [0.5] })).toMatchObject({ klStandardError: 0 });
+});
+
+const equal = (length: number, value: boolean): boolean[] => Array<boolean>(length).fill(value);
+const errorOf = (correct: readonly boolean[]): number => taskScore({ correct, kl: [0] }).accuracyStandardError;
+
+// Agresti and Coull at z = 1: (1/2) of 2 and of 301, n + z^2 = 2 and 301. Agresti and Min, one prompt: sqrt(1) / 3, sqrt(2 - 1/3) / 3.
+test("where all answers are the same, the errors are not 0", () => {
+  for (const value of [true, false]) {
+    expect(errorOf(equal(1, value))).toBeCloseTo(Math.sqrt((0.25 * 0.75) / 2), 12);
+    expect(errorOf(equal(300, value))).toBeCloseTo(Math.sqrt(((0.5 / 301) * (300.5 / 301)) / 301), 12);
+  }
+  expect(comparePaired([true], [true]).standardError).toBeCloseTo(1 / 3, 12);
+  expect(comparePaired([true], [false]).standardError).toBeCloseTo(Math.sqrt(5 / 3) / 3, 12);
+});
+
+property.prop([fc.integer({ min: 2, max: 500 })])("and smaller than those of one answer that differs", (prompts) => {
+  const one = [false, ...equal(prompts - 1, true)];
+  expect(errorOf(equal(prompts, true))).toBeLessThan(errorOf(one));
+  expect(errorOf(one)).toBeCloseTo(Math.sqrt(((1 / prompts) * (1 - 1 / prompts)) / (prompts - 1)), 12);
 });
 
 property.prop([fc.array(fc.tuple(fc.boolean(), fc.boolean()), { minLength: 2, maxLength: 80 })])(

@@ -6,7 +6,7 @@ export interface PairedComparison {
   readonly lost: number;
   /** Accuracy of the first less that of the second. */
   readonly difference: number;
-  /** Standard error of the difference, of a paired sample. */
+  /** Standard error of the difference, of a paired sample; not 0 where all prompts differ in one way, or none do. */
   readonly standardError: number;
   /** McNemar's test, two-sided: how likely so unequal a split is when neither is better. */
   readonly pValue: number;
@@ -23,10 +23,17 @@ export const comparePaired = (first: readonly boolean[], second: readonly boolea
     gained,
     lost,
     difference,
-    standardError: prompts > 1 ? Math.sqrt(variance / (prompts - 1)) : 0,
+    standardError: variance > 0 ? Math.sqrt(variance / (prompts - 1)) : errorOfEqualPairs(gained + lost, prompts),
     pValue: mcNemar(gained, lost),
   };
 };
+
+/**
+ * Standard error where the sample has none, as all its pairs differ in one way, or none do: by Agresti and Min
+ * (2005, Statistics in Medicine 24, 729-740), half a prompt is added to each of the four counts.
+ */
+const errorOfEqualPairs = (differing: number, prompts: number): number =>
+  Math.sqrt(differing + 1 - differing ** 2 / (prompts + 2)) / (prompts + 2);
 
 /** From so many differing prompts on, chi-square is near enough to the binomial. */
 const EXACT_BELOW = 25;

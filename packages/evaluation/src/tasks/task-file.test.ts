@@ -115,6 +115,16 @@ describe("examples", () => {
   );
   const textOf = ({ ids }: { readonly ids: Int32Array }): string => model.tokenizer.decode(ids);
 
+  test("come after what the model's contexts begin with; a chat template has that itself", () => {
+    const begun: TaskModel = { ...model, tokenizer: { ...model.tokenizer, startIds: [1] } };
+    for (const shots of [0, 2]) {
+      const [plain, expected] = [encodeTask(items, begun, { shots }), encodeTask(items, model, { shots })];
+      expect(plain.map(({ ids }) => [...ids])).toEqual(expected.map(({ ids }) => [1, ...ids]));
+    }
+    const [chat, expected] = [begun, model].map((each) => encodeTask(items, each, { chat: true }));
+    expect(chat).toEqual(expected);
+  });
+
   test("are drawn with the seed, the same for all prompts, and not asked", () => {
     const asked = encodeTask(items, model, { shots: 3, seed: 5, prompts: 4 });
     expect(asked).toHaveLength(4);
@@ -151,6 +161,33 @@ describe("examples", () => {
     expect(warnings).toEqual([expect.stringMatching(/chat template leaves examples out .* q\.jsonl/)]);
   });
 
+  test("of another file are not asked where the task holds them too, which is said", () => {
+    const warnings: string[] = [];
+    const options = { shots: 4, seed: 2, name: "q.jsonl", onWarning: (text: string) => warnings.push(text) };
+    const others = parseTask(line({ prompt: "other", answer: " yes", compare: "exact" }));
+    const all = parseTask(items.map(({ prompt, answer, compare }) => line({ prompt, answer, compare })).join(""));
+    expect(encodeTask(items, model, { ...options, shots: 1, shotsFrom: others })).toHaveLength(9);
+    encodeTask(items, model, options);
+    expect(warnings).toEqual([]);
+    const asked = encodeTask(items, model, { ...options, shotsFrom: all });
+    expect(asked).toHaveLength(5);
+    for (const { item, ids } of asked)
+      expect(model.tokenizer.decode(ids).split(item.prompt), `${item.prompt} is asked once`).toHaveLength(2);
+    expect(warnings).toEqual([expect.stringMatching(/q\.jsonl with .*: 4 of its lines are left out, and 5 are asked/)]);
+    expect(encodeTask(items, model, { ...options, shotsFrom: all, prompts: 3 })).toHaveLength(3);
+    expect(() => encodeTask(items.slice(0, 2), model, { ...options, shots: 2, shotsFrom: items.slice(0, 2) })).toThrow(
+      expect.objectContaining({ code: "TASK_SHOTS", message: expect.stringMatching(/2 lines that they all show/) }),
+    );
+  });
+
+  test("leave out lines that ask the same, but not those with one prompt and other choices", () => {
+    const choice = (...choices: string[]): unknown => ({ prompt: "?", answer: choices[0], compare: "choice", choices });
+    const [first, same, other] = [choice("a", "b"), { ...(choice("b", "a") as object), answer: "a" }, choice("c", "d")];
+    const [shown, ...task] = parseTask([first, same, other].map(line).join(""));
+    const asked = encodeTask(task, model, { shots: 1, shotsFrom: [shown!] });
+    expect(asked.map(({ item }) => item.line)).toEqual([3]);
+  });
+
   test("are refused where there are too few lines", () => {
     for (const bad of [{ shots: 9 }, { shots: 2, shotsFrom: items.slice(0, 1) }])
       expect(() => encodeTask(items, model, bad)).toThrow(expect.objectContaining({ code: "TASK_SHOTS" }));
@@ -160,6 +197,25 @@ describe("examples", () => {
     const long = parseTask(fine + line({ prompt: "a", answer: "b".repeat(60), compare: "exact" }));
     const message = expect.stringMatching(/60 tokens .* line 2 of the task takes 61 \(prompt 1, answer 60, stop 0\)/);
     expect(() => encodeTask(long, model)).toThrow(expect.objectContaining({ code: "TASK_TOO_LONG", message }));
+  });
+});
+
+describe("in a chat, whose turns do not begin with blanks,", () => {
+  const choice = { prompt: "?", answer: "a", compare: "choice" };
+
+  test.each([
+    ["choices that differ by them alone", { ...choice, choices: ["b", " a", "a"] }],
+    ["a choice of nothing else", { ...choice, choices: ["a", " "] }],
+    ["an answer of nothing else", { ...choice, compare: "exact", answer: "\n" }],
+  ])("%s are refused, and are asked without", (_, bad) => {
+    const items = parseTask(fine + line(bad));
+    expect(encodeTask(items, model)).toHaveLength(2);
+    expect(() => encodeTask(items, model, { chat: true, name: "q.jsonl" })).toThrow(
+      expect.objectContaining({
+        code: "TASK_LINE",
+        message: expect.stringMatching(/line 2 of q\.jsonl.*without chat/),
+      }),
+    );
   });
 });
 

@@ -14,7 +14,10 @@ export interface TaskItem {
   readonly compare: TaskComparison;
   /** What a `choice` is made from; the answer is one of them. */
   readonly choices?: readonly string[];
-  /** Text that ends an output, as the model's end tokens do in any case. */
+  /**
+   * Text that ends an output, as the model's end tokens do in any case: of a `number` wherever the text of the output holds it,
+   * of an `exact` where the tokens of the output are those of this text alone.
+   */
   readonly stop?: string;
   /** The answer with the steps that lead to it: what examples show, and what KL is measured on. `answer` when absent. */
   readonly worked?: string;

@@ -1,0 +1,67 @@
+import { seededRandom } from "@kvtuner/decoder";
+import { TaskError } from "./task-file.ts";
+import type { TaskItem } from "./task-item.ts";
+import type { TaskOptions } from "./task-options.ts";
+
+/** Which lines are shown as examples, and which are asked. */
+export interface Drawn {
+  readonly shots: readonly TaskItem[];
+  readonly asked: readonly TaskItem[];
+}
+
+/**
+ * Draws the examples of a task. What they ask is not asked again, wherever they come from: its answer would stand in the prompt.
+ *
+ * @throws TaskError `TASK_SHOTS` when too few lines are left for the examples, or none to ask
+ */
+export const drawExamples = (items: readonly TaskItem[], options: TaskOptions): Drawn => {
+  const { prompts, shots = 0, shotsFrom, seed = 0 } = options;
+  const pool = shotsFrom ?? items;
+  if (pool.length < (shotsFrom === undefined ? shots + 1 : shots)) throw tooFewLines(pool.length, options);
+  const drawn = shuffled(pool, seed).slice(0, shots);
+  const shown = new Set(drawn.map(questionOf));
+  const left = items.filter((item) => !shown.has(questionOf(item)));
+  if (left.length === 0) throw nothingToAsk(items.length, options);
+  const asked = left.slice(0, prompts);
+  warnOfShown(items.length - left.length, asked.length, options);
+  return { shots: drawn, asked };
+};
+
+/** Two lines with it in common ask the same. Many a task of choices has one prompt for all lines. */
+const questionOf = ({ prompt, choices }: TaskItem): string =>
+  JSON.stringify([prompt.trim(), ...(choices ?? []).toSorted()]);
+
+/** Without a file of examples, one line less to ask for each example is what was asked for. */
+const warnOfShown = (
+  shown: number,
+  asked: number,
+  { shots = 0, shotsFrom, name = "the task", onWarning }: TaskOptions,
+): void => {
+  if (shown <= (shotsFrom === undefined ? shots : 0)) return;
+  onWarning?.(
+    `examples show prompts of ${name} with their answers: ${shown} of its lines are left out, and ${asked} are asked`,
+  );
+};
+
+/** Fisher and Yates's shuffle. */
+const shuffled = <Item>(items: readonly Item[], seed: number): Item[] => {
+  const random = seededRandom(seed);
+  const result = [...items];
+  for (let end = result.length - 1; end > 0; end--) {
+    const other = Math.floor(random() * (end + 1));
+    [result[end], result[other]] = [result[other]!, result[end]!];
+  }
+  return result;
+};
+
+const tooFewLines = (lines: number, { shots = 0, shotsFrom, name = "the task" }: TaskOptions): TaskError =>
+  new TaskError(
+    "TASK_SHOTS",
+    `expected ${shots} lines for examples${shotsFrom === undefined ? " and one more to ask" : ""}, got ${lines} lines in ${shotsFrom === undefined ? name : "the file of examples"}; give fewer shots or a longer file`,
+  );
+
+const nothingToAsk = (lines: number, { shots = 0, name = "the task" }: TaskOptions): TaskError =>
+  new TaskError(
+    "TASK_SHOTS",
+    `expected a line of ${name} to ask that the ${shots} examples do not show with its answer, got ${lines} lines that they all show; give fewer shots, or examples from another file`,
+  );
