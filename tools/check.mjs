@@ -60,9 +60,14 @@ const failuresOf = ({ testResults }) =>
 /** A run that fails without a failed test (a file that does not load) is a failure all the same. */
 const withExitCode = (code, counts) => (code !== 0 && !counts.failed ? { ...counts, failed: 1 } : counts);
 
+/** Checks of the checks: whether suites find what is broken depends on no version of Node. */
+const ofTests = ["packages/backend/src/test/**", "tools/create-backend/**", "packages/backend/examples/**"];
+
 const testsOnNode24 = async () => {
   const { path, skipped, failed } = await node24();
-  if (path) return tests(path, "node24", "packages", "apps/kvtuner/src", "apps/kvtuner/test/run-cli.test.ts", "tools");
+  const filters = ["packages", "apps/kvtuner/src", "apps/kvtuner/test/run-cli.test.ts", "tools"];
+  const excluded = ofTests.flatMap((glob) => ["--exclude", glob]);
+  if (path) return tests(path, "node24", ...filters, ...excluded);
   console.log(skipped ?? failed);
   return skipped ? { skipped: 1 } : { failed: 1 };
 };
