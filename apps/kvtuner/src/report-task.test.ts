@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -14,6 +14,30 @@ const study = join(root, "study");
 const task = join(root, "task.jsonl");
 let tuned: TuneResult;
 let page = "";
+let amended = "";
+
+const UNIFORM = Array<string>(5).fill("K4V2");
+
+/** Lines of a journal: a plan that answers all that it is asked, one that loses next to nothing, and one given up. */
+const AMENDMENTS = [
+  { pairs: ["K8V8", "K8V8", "K8V8", "K8V8", "K8V4"], start: 0, correct: "1".repeat(120), kl: 0.05 },
+  { pairs: ["K8V8", "K8V4", "K8V4", "K8V4", "K8V4"], start: 0, correct: "10".repeat(60), kl: 1e-8 },
+  { pairs: UNIFORM, start: 0, correct: "1".repeat(25), kl: 0.001 },
+  { pairs: UNIFORM, start: 25, correct: "", kl: 0, isGivenUp: true },
+].map((line) => ({ ...line, kl: Array<number>(line.correct.length).fill(line.kl) }));
+
+/** The page of a study whose front is to be made again, of another journal. */
+const amendedPage = async (): Promise<string> => {
+  const folder = join(root, "amended");
+  cpSync(study, folder, { recursive: true });
+  rmSync(join(folder, "front.json"));
+  const journal = join(folder, "journal.jsonl");
+  const isKept = (line: string): boolean => line !== "" && JSON.parse(line).pairs.join() !== UNIFORM.join();
+  const kept = readFileSync(journal, "utf8").split("\n").filter(isKept);
+  const lines = [...kept, ...AMENDMENTS.map((line) => JSON.stringify(line))];
+  writeFileSync(journal, lines.map((line) => `${line}\n`).join(""));
+  return readFileSync((await report({ study: folder })).page, "utf8");
+};
 
 beforeAll(async () => {
   const lines = Array.from({ length: 120 }, (_, index) => ({ prompt: `${index}?`, answer: "yes", compare: "exact" }));
@@ -30,7 +54,14 @@ beforeAll(async () => {
     limit: { kind: "equivalent-bits", bits: 4 },
   });
   page = readFileSync(join(study, "report.html"), "utf8");
+  amended = await amendedPage();
 }, 120_000);
+
+/** Corners of a chart's front line, drawn for a page and for a phone, px from the top left. */
+const frontLinesOf = (html: string, id: string): { x: number; y: number }[][] =>
+  [...sectionOf(html, id).matchAll(/<path d="([ML\d.,-]+)" stroke="var\(--front\)"/g)].map(([, path = ""]) =>
+    [...path.matchAll(/[ML](-?[\d.]+),(-?[\d.]+)/g)].map(([, x, y]) => ({ x: Number(x), y: Number(y) })),
+  );
 
 describe("a report of a study with a task", () => {
   test("shows every plan's accuracy with its error, marks the picked one and those given up", () => {
@@ -46,10 +77,14 @@ describe("a report of a study with a task", () => {
     expect(picked[0]?.[column("Right answers")]).toBe(percent(tuned.picked.task?.accuracy));
     expect(picked[0]?.[column("Standard error")]).toBe(percent(tuned.picked.task?.accuracyStandardError));
     expect(picked[0]?.[column("With the 16-bit cache")]).toBe(percent(tuned.picked.task?.floatAccuracy));
-    const givenUp = rows.filter(([kind]) => kind === "given up early");
+    const givenUp = rows.filter(([kind]) => kind?.startsWith("given up early"));
     expect(givenUp.length).toBeGreaterThan(0);
-    for (const row of givenUp) expect(Number(row[column("Prompts asked")])).toBeLessThan(120);
+    for (const row of rows) expect(Number(row[column("Prompts asked")]) < 120).toBe(givenUp.includes(row));
     expect(page).not.toMatch(/NaN|undefined|\[object/);
+  });
+
+  test("draws the limit of equivalent bits among true bits", () => {
+    for (const id of ["accuracy", "front"]) expect(sectionOf(page, id)).toContain(">at most 4 equivalent bits<");
   });
 
   test("says what was asked, and how to ask it again", () => {
@@ -58,6 +93,27 @@ describe("a report of a study with a task", () => {
     expect(section).toContain("--objective both");
     expect(section).toContain("--equivalent-bits 4");
     expect(page).toMatch(/It answers \d+\.\d% \+- \d+\.\d% of 120 prompts right/);
+  });
+
+  test.each(["accuracy", "front"])("calls one pair everywhere given up in %s when it was, and keeps its name", (id) => {
+    const kinds = chartOf(amended, id).rows.map(([kind]) => kind);
+    expect(kinds).toContain("given up early (K4V2)");
+    expect(kinds).not.toContain("one pair everywhere (K4V2)");
+    expect(sectionOf(amended, id)).toContain(">K4V2<");
+  });
+
+  test.each(["accuracy", "front"])("joins the plans that no other beats in the chart of %s alone", (id) => {
+    const front = chartOf(amended, id).rows.filter(([kind]) => kind === "front");
+    const pairs = ["K8V8 x 4, K8V4 x 1", "K8V8 x 1, K8V4 x 4"];
+    expect(front.map((row) => row.at(-1))).toEqual(expect.arrayContaining(pairs));
+    for (const line of frontLinesOf(amended, id)) {
+      expect(line.length).toBeGreaterThan(4);
+      const sign = id === "accuracy" ? -1 : 1;
+      for (const [index, { x, y }] of line.slice(1).entries()) {
+        expect(x).toBeGreaterThanOrEqual(line[index]?.x ?? Infinity);
+        expect(sign * y).toBeGreaterThanOrEqual(sign * (line[index]?.y ?? Infinity));
+      }
+    }
   });
 
   test("is the same when it is written again, and tells of a study that is not done", async () => {

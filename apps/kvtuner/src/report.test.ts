@@ -1,6 +1,6 @@
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 
 import { formatBytes } from "@kvtuner/plan";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -140,11 +140,16 @@ describe("a report", () => {
     }
   });
 
-  test("writes charts into no file: that is a wrong --svg", async () => {
-    const folder = copyOf("svg-file");
-    await expect(report({ study: folder, svg: join(folder, "plan.json") })).rejects.toMatchObject({
+  test.each([
+    ["plan.json", "it is a file"],
+    [join("plan.json", "charts"), "ENOTDIR"],
+    ["/proc/kvtuner/charts", "ENOENT"],
+  ])("writes no charts to %s: that is a wrong --svg", async (target, reason) => {
+    const folder = copyOf("svg-nowhere");
+    const svg = resolve(folder, target);
+    await expect(report({ study: folder, svg })).rejects.toMatchObject({
       code: "OPTION_INVALID",
-      message: expect.stringMatching(/--svg to be a folder.*plan\.json: EEXIST/),
+      message: expect.stringMatching(new RegExp(`--svg to be a folder.*${svg}: ${reason}`)),
     });
   });
 

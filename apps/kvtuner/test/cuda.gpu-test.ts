@@ -7,7 +7,11 @@ import type { Backend } from "@kvtuner/backend";
 import { createCudaBackend } from "@kvtuner/backend-cuda";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import { compileDriver, driverFolder, noCompiler } from "../../../packages/backend-cuda/src/test-support/compile-driver.ts";
+import {
+  compileDriver,
+  driverFolder,
+  noCompiler,
+} from "../../../packages/backend-cuda/src/test-support/compile-driver.ts";
 import { start, type Finished } from "./built-cli.ts";
 import { expectReferenceTexts, logitsError } from "./embedded-agreement.ts";
 import { writeTinyModel } from "./tiny-model.ts";

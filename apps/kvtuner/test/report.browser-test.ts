@@ -1,35 +1,22 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
 import { chromium, type Browser, type Locator, type Page } from "playwright";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
-import { fakeModel } from "../src/test-support/fake-model.ts";
-import { tune } from "../src/tune.ts";
+import { CHARTS, reportStudies, type ReportStudies, type StudyKind } from "./report-studies.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "kvtuner-report-"));
-const CHARTS = ["front", "plan", "context", "sensitivity", "candidates", "groups"];
+let studies: ReportStudies;
 let browser: Browser;
 
 beforeAll(async () => {
-  await tune({
-    model: { ...fakeModel(), identity: { name: "<script>window.broken = true</script>", architecture: "llama" } },
-    out: folder,
-    pairs: ["K8V8", "K8V4", "K4V4", "K4V2", "K2V2"],
-    evaluations: 10,
-    windows: 1,
-    windowLength: 64,
-    mode: "per-token",
-    limit: { kind: "bits", bits: 5 },
-  });
+  studies = await reportStudies();
   browser = await chromium.launch({ executablePath: process.env["KVTUNER_CHROMIUM"] ?? "", args: ["--no-sandbox"] });
 });
 
 afterAll(async () => {
   await browser?.close();
-  rmSync(folder, { recursive: true, force: true });
+  studies?.remove();
 });
 
 interface Opened {
@@ -38,11 +25,11 @@ interface Opened {
   readonly complaints: string[];
 }
 
-const openReport = async (colorScheme: "light" | "dark", width: number): Promise<Opened> => {
+const openReport = async (study: StudyKind, colorScheme: "light" | "dark", width: number): Promise<Opened> => {
   const context = await browser.newContext({ colorScheme, viewport: { width, height: 800 } });
   const page = await context.newPage();
   const complaints: string[] = [];
-  const url = pathToFileURL(join(folder, "report.html")).href;
+  const url = pathToFileURL(join(studies.folders[study], "report.html")).href;
   page.on("console", (message) => complaints.push(message.text()));
   page.on("pageerror", (error) => complaints.push(error.message));
   page.on("request", (request) => request.url() === url || complaints.push(request.url()));
@@ -57,14 +44,16 @@ const bringIntoView = async (page: Page, mark: Locator): Promise<void> => {
 };
 
 test.each([
-  ["light", 1000, "wide"],
-  ["dark", 1000, "wide"],
-  ["light", 360, "narrow"],
+  ["text", "light", 1000, "wide"],
+  ["text", "dark", 1000, "wide"],
+  ["text", "light", 360, "narrow"],
+  ["task", "light", 1000, "wide"],
+  ["task", "dark", 360, "narrow"],
 ] as const)(
-  "opens from a file in %s at %i px, complains of nothing, and shows every chart",
-  async (scheme, width, room) => {
-    const { page, complaints } = await openReport(scheme, width);
-    for (const id of CHARTS) {
+  "of a study on a %s, opens from a file in %s at %i px, complains of nothing, and shows every chart",
+  async (study, scheme, width, room) => {
+    const { page, complaints } = await openReport(study, scheme, width);
+    for (const id of CHARTS[study]) {
       for (const each of ["wide", "narrow"]) {
         const box = await page.locator(`#${id} .${each} svg`).boundingBox();
         expect((box?.height ?? 0) > 40).toBe(each === room);
@@ -77,26 +66,29 @@ test.each([
   },
 );
 
-test.each(CHARTS)("the marks of the chart %s tell their numbers when the pointer is on them", async (id) => {
-  const { page, complaints } = await openReport("light", 1000);
-  const mark = page.locator(`#${id} .wide [role=graphics-symbol][aria-label]`).last();
-  const told = (await mark.getAttribute("aria-label")) ?? "";
-  const tip = page.locator("#tip");
-  expect(await tip.isVisible()).toBe(false);
-  await bringIntoView(page, mark);
-  await mark.hover({ force: true });
-  await tip.waitFor({ state: "visible", timeout: 5000 });
-  expect(await tip.locator("div").allTextContents()).toEqual(told.split("; "));
-  const box = await tip.boundingBox();
-  expect((box?.x ?? -1) >= 0 && (box?.x ?? 0) + (box?.width ?? 0) <= 1000).toBe(true);
-  await page.keyboard.press("Escape");
-  expect(await tip.isVisible()).toBe(false);
-  expect(complaints).toEqual([]);
-  await page.context().close();
-});
+test.each([...CHARTS.text.map((id) => ["text", id] as const), ["task", "accuracy"], ["task", "front"]] as const)(
+  "of a study on a %s, the marks of %s tell their numbers when the pointer is on them",
+  async (study, id) => {
+    const { page, complaints } = await openReport(study, "light", 1000);
+    const mark = page.locator(`#${id} .wide [role=graphics-symbol][aria-label]`).last();
+    const told = (await mark.getAttribute("aria-label")) ?? "";
+    const tip = page.locator("#tip");
+    expect(await tip.isVisible()).toBe(false);
+    await bringIntoView(page, mark);
+    await mark.hover({ force: true });
+    await tip.waitFor({ state: "visible", timeout: 5000 });
+    expect(await tip.locator("div").allTextContents()).toEqual(told.split("; "));
+    const box = await tip.boundingBox();
+    expect((box?.x ?? -1) >= 0 && (box?.x ?? 0) + (box?.width ?? 0) <= 1000).toBe(true);
+    await page.keyboard.press("Escape");
+    expect(await tip.isVisible()).toBe(false);
+    expect(complaints).toEqual([]);
+    await page.context().close();
+  },
+);
 
 test("on a phone a tap beside a small mark shows it, and the tables open", async () => {
-  const { page, complaints } = await openReport("dark", 360);
+  const { page, complaints } = await openReport("text", "dark", 360);
   const mark = page.locator("#front .narrow [role=graphics-symbol][aria-label]").last();
   await bringIntoView(page, mark);
   const box = await mark.boundingBox();
@@ -109,20 +101,26 @@ test("on a phone a tap beside a small mark shows it, and the tables open", async
   await page.context().close();
 });
 
-test("light and dark pages differ in their background and ink, in and outside of charts", async () => {
-  const looks = [];
-  for (const scheme of ["light", "dark"] as const) {
-    const { page } = await openReport(scheme, 1000);
-    looks.push(
-      await page.evaluate(
-        `["body", "section", "#front .wide .mark-text text"].map((where) => {
+test.each([
+  ["text", "front"],
+  ["task", "accuracy"],
+] as const)(
+  "of a study on a %s, light and dark differ in background and ink, in the chart %s too",
+  async (study, id) => {
+    const looks = [];
+    for (const scheme of ["light", "dark"] as const) {
+      const { page } = await openReport(study, scheme, 1000);
+      looks.push(
+        await page.evaluate(
+          `["body", "section", "#${id} .wide .mark-text text"].map((where) => {
           const { color, backgroundColor, fill } = getComputedStyle(document.querySelector(where));
           return [color, backgroundColor, fill].join(" ");
         })`,
-      ),
-    );
-    await page.context().close();
-  }
-  const [light, dark] = looks as [string[], string[]];
-  for (const [index, look] of light.entries()) expect(dark[index]).not.toBe(look);
-});
+        ),
+      );
+      await page.context().close();
+    }
+    const [light, dark] = looks as [string[], string[]];
+    for (const [index, look] of light.entries()) expect(dark[index]).not.toBe(look);
+  },
+);

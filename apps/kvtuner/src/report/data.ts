@@ -2,7 +2,8 @@ import { equivalentBits, formatPair, planBytes, trueBits, type Plan } from "@kvt
 
 import type { EvaluationEntry } from "../pipeline/evaluation-entry.ts";
 import { choiceOf, makeFront } from "../pipeline/pick.ts";
-import { bitsOfBytes, planCost, type PlanCost, type SearchSpace } from "../pipeline/space.ts";
+import { planCost, type PlanCost, type SearchSpace } from "../pipeline/space.ts";
+import { bitsLimit, type BitsLimit } from "./bits-limit.ts";
 import { spaceOf } from "./study/report-settings.ts";
 import type { StudyContents } from "./study/read-study.ts";
 
@@ -12,19 +13,13 @@ export interface ReportData extends StudyContents {
   readonly context: number;
   /** Bytes that the user has; undefined where none were given. */
   readonly budget: number | undefined;
-  /** True bits at the context length that a plan may have. */
+  /** True bits at the context length that a plan may have; undefined where the limit is none, or no one number of them. */
   readonly limit: BitsLimit | undefined;
   /** Pairs, priced at the context length. */
   readonly space: SearchSpace;
   /** Everything evaluated, priced at the context length. */
   readonly evaluated: readonly PricedEntry[];
   readonly picked: PickedPlan | undefined;
-}
-
-/** A limit of true bits, and what it is called. */
-export interface BitsLimit {
-  readonly bits: number;
-  readonly text: string;
 }
 
 /** An evaluated plan with its cost. */
@@ -72,7 +67,7 @@ export const reportData = (study: StudyContents, view: ReportView): ReportData =
     isUnderWay: study.front === undefined && entry.task?.isComplete === false && !entry.task.isGivenUp,
   }));
   const budget = view.budget ?? budgetOf(study);
-  return { ...study, context, budget, limit: limitOf(study, space, budget), space, evaluated, picked };
+  return { ...study, context, budget, limit: bitsLimit(study, space, budget), space, evaluated, picked };
 };
 
 const pickedPlan = (plan: Plan, context: number): PickedPlan => ({
@@ -85,14 +80,3 @@ const pickedPlan = (plan: Plan, context: number): PickedPlan => ({
 
 const budgetOf = ({ request }: StudyContents): number | undefined =>
   request?.limit.kind === "bytes" ? request.limit.bytes : undefined;
-
-/** A limit that was given in bits holds at the context of the study alone. */
-const limitOf = (
-  { request, settings }: StudyContents,
-  space: SearchSpace,
-  budget: number | undefined,
-): BitsLimit | undefined => {
-  if (budget !== undefined) return { bits: bitsOfBytes(space, budget), text: "budget" };
-  if (request?.limit.kind !== "bits" || space.context !== settings.context) return undefined;
-  return { bits: request.limit.bits, text: `at most ${request.limit.bits} bits` };
-};

@@ -1,9 +1,10 @@
-import { mkdirSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 import { writeFileAtomic } from "../study/atomic-file.ts";
 import { OptionKvtunerError } from "../options.ts";
 import { STUDY_FILES } from "../study/folder.ts";
+import { makeFolder } from "../study/make-folder.ts";
 import { systemReason } from "../study/reason.ts";
 import { renderFile } from "./chart/render.ts";
 import { reportData, type ReportData, type ReportView } from "./data.ts";
@@ -35,9 +36,13 @@ export const writeCharts = async (data: ReportData, target: string): Promise<str
 };
 
 const makeTarget = (target: string): void => {
+  const refuse = (reason: string): never => {
+    throw new OptionKvtunerError("svg", "a folder, or where one can be made", `${target}: ${reason}`);
+  };
+  if (existsSync(target) && !statSync(target).isDirectory()) refuse("it is a file");
   try {
-    mkdirSync(target, { recursive: true });
+    makeFolder(target);
   } catch (cause) {
-    throw new OptionKvtunerError("svg", "a folder, or where one can be made", `${target}: ${systemReason(cause)}`);
+    refuse(systemReason(cause));
   }
 };

@@ -13,6 +13,16 @@ interface WordPlace {
   readonly fontWeight?: 600;
 }
 
+/** Paints words once more below themselves, so that no line runs through them. */
+export const HALO: Halo = { color: paint("card"), stroke: paint("card"), strokeWidth: 4, strokeJoin: "round" };
+
+interface Halo {
+  readonly color: string;
+  readonly stroke: string;
+  readonly strokeWidth: number;
+  readonly strokeJoin: "round";
+}
+
 /** A dotted line across the chart where a value stands on an axis, with a few words beside it that nothing runs through. */
 export const labelledRule = (
   axis: { readonly x: Position } | { readonly y: Position },
@@ -22,10 +32,9 @@ export const labelledRule = (
 ): Layer[] => {
   const data = { values: [row] };
   const encoding = { ...axis, text: { field: "text" } } as const;
-  const halo = { color: paint("card"), stroke: paint("card"), strokeWidth: 4, strokeJoin: "round" } as const;
   return [
     { data, mark: { type: "rule", color, strokeDash: [2, 3], aria: false }, encoding: axis },
-    { data, mark: { type: "text", aria: false, ...place, ...halo }, encoding },
+    { data, mark: { type: "text", aria: false, ...place, ...HALO }, encoding },
     { data, mark: { type: "text", color, aria: false, ...place }, encoding },
   ];
 };

@@ -9,6 +9,7 @@ import { paint } from "../chart/palette.ts";
 import { layered, type Layer, type Position } from "../chart/spec.ts";
 import type { PricedEntry, ReportData } from "../data.ts";
 import { bitsText, klText, pairCounts, percentText, tokensText } from "../text.ts";
+import { frontLine } from "./front-line.ts";
 import { kindOf, type FrontRow } from "./front-rows.ts";
 import { bitsAxis, bitsRange, errorBars, limitLine, planNames, planPoints } from "./plan-points.ts";
 
@@ -74,12 +75,14 @@ const accuracySpec = (data: ReportData, points: readonly AccuracyPoint[], room: 
   const axes = { x: bitsAxis(range, data.context, room), y: accuracyAxis(points, room) };
   return layered(room, 380, [
     ...floatLine(axes.y, points),
+    frontLine(axes, points, ({ accuracy }) => -accuracy),
     ...limitLine(axes, data.limit, range),
     errorBars(axes, points),
     planPoints(axes, points, room),
-    planNames(
+    ...planNames(
       axes,
       points.filter(({ label }) => label !== ""),
+      "below",
     ),
   ]);
 };

@@ -28,8 +28,13 @@ export interface FrontRow extends Pick<PlanCost, "bits" | "bytes" | "equivalentB
   readonly top1: number | undefined;
   readonly perplexity: number | undefined;
   readonly pairs: string;
-  readonly onFront: boolean;
 }
+
+/** Kinds of plans whose figures are of everything there is to ask. */
+const WHOLE: readonly FrontRow["kind"][] = ["picked plan", "front", "one pair everywhere", "beaten by others"];
+
+/** Whether a point was measured on everything: the others are no part of a front. */
+export const isWhole = ({ kind }: Pick<FrontRow, "kind">): boolean => WHOLE.includes(kind);
 
 /** A point of the surrogate's front. */
 export interface PredictedRow {
@@ -55,12 +60,12 @@ const measuredRow = ({ space }: ReportData, entry: PricedEntry): FrontRow => ({
   pairs: pairCounts(entry.pairs, space.pairNames),
 });
 
-/** What an evaluated plan is. */
+/** What an evaluated plan is. Of one that was not asked everything that comes first: its figures are of fewer prompts. */
 export const kindOf = ({ picked, uniform, onFront, task, isUnderWay }: PricedEntry): FrontRow["kind"] => {
   if (picked) return "picked plan";
-  if (uniform !== undefined) return "one pair everywhere";
   if (isUnderWay) return "not asked everything yet";
   if (task?.isComplete === false) return "given up early";
+  if (uniform !== undefined) return "one pair everywhere";
   return onFront ? "front" : "beaten by others";
 };
 
@@ -82,7 +87,6 @@ const predictedUniform = ({ space, profile, evaluated }: ReportData): FrontRow[]
       top1: undefined,
       perplexity: undefined,
       pairs: `${name} x ${layers.length}`,
-      onFront: false,
     };
   });
 };

@@ -4,7 +4,9 @@ import { tableOf, tipped, type Chart, type Room, type Tipped } from "../chart/ch
 import { paint } from "../chart/palette.ts";
 import { decadesOf } from "../chart/decades.ts";
 import { layered, type Layer, type Position } from "../chart/spec.ts";
-import type { BitsLimit, ReportData } from "../data.ts";
+import type { BitsLimit } from "../bits-limit.ts";
+import type { ReportData } from "../data.ts";
+import { frontLine } from "./front-line.ts";
 import {
   frontColumns,
   frontRows,
@@ -54,11 +56,11 @@ const frontSpec = ({ points, predicted, limit, context }: Parts, room: Room): To
       axes,
       predicted.filter(({ bits }) => shown(bits)),
     ),
-    frontLine(axes, points),
+    frontLine(axes, points, ({ kl }) => kl),
     ...limitLine(axes, limit, range),
     errorBars(axes, points),
     planPoints(axes, points, room),
-    planNames(axes, namedPoints(points)),
+    ...planNames(axes, namedPoints(points), "above"),
   ]);
 };
 
@@ -79,23 +81,10 @@ const predictedLine = (axes: Axes, predicted: PredictedRow[]): Layer => ({
   encoding: { ...axes, order: { field: "bits" } },
 });
 
-const frontLine = (axes: Axes, points: readonly LossPoint[]): Layer => ({
-  data: { values: points.filter(({ onFront }) => onFront).map(({ bits, kl }) => ({ bits, kl })) },
-  mark: {
-    type: "line",
-    interpolate: "step-after",
-    color: paint("front"),
-    strokeWidth: 1.5,
-    opacity: 0.6,
-    aria: false,
-  },
-  encoding: { ...axes, order: { field: "bits" } },
-});
-
 /** Names of uniform plans; of those that were not run only the ones that no other uniform plan beats. */
 const namedPoints = (points: readonly LossPoint[]): LossPoint[] => {
   const uniform = points.filter(({ label }) => label !== "");
   const isBeaten = ({ bits, kl }: LossPoint): boolean =>
     uniform.some((other) => other.bits <= bits && other.kl <= kl && (other.bits < bits || other.kl < kl));
-  return uniform.filter((point) => point.kind === "one pair everywhere" || !isBeaten(point));
+  return uniform.filter((point) => point.kind !== "one pair everywhere, predicted" || !isBeaten(point));
 };

@@ -1,13 +1,14 @@
 import { paint } from "../chart/palette.ts";
 import type { Room, Tipped } from "../chart/chart.ts";
-import { labelledRule } from "../chart/labelled-rule.ts";
+import { HALO, labelledRule } from "../chart/labelled-rule.ts";
 import { CROSS, HOLLOW_SQUARE } from "../chart/shapes.ts";
 import type { Layer, Position } from "../chart/spec.ts";
-import type { BitsLimit } from "../data.ts";
+import type { BitsLimit } from "../bits-limit.ts";
+import { tokensText } from "../text.ts";
 import { KINDS, type FrontRow } from "./front-rows.ts";
 
 /** A plan in a chart of bits; `low` and `high` are the ends of its error bar. */
-export type Point = Tipped<Pick<FrontRow, "kind" | "label" | "bits" | "onFront">> & {
+export type Point = Tipped<Pick<FrontRow, "kind" | "label" | "bits">> & {
   readonly low: number;
   readonly high: number;
 };
@@ -30,15 +31,18 @@ export const bitsRange = (points: readonly Point[]): [number, number] => {
 export const bitsAxis = (domain: [number, number], context: number, room: Room): Position => ({
   field: "bits",
   type: "quantitative",
-  title: `true bits a stored number, at ${context} tokens`,
+  title: `true bits a stored number, at ${tokensText(context)} tokens`,
   scale: { domain, nice: false },
   axis: { tickCount: room === "wide" ? 10 : 6, format: "~g" },
 });
 
-/** The bits that the user has, where the chart reaches so far. */
+/** The bits that the user has, where the chart reaches so far; in words at its foot, which points leave free. */
 export const limitLine = ({ x }: Axes, limit: BitsLimit | undefined, [low, high]: [number, number]): Layer[] => {
   if (limit === undefined || limit.bits < low || limit.bits > high) return [];
-  return labelledRule({ x }, { ...limit }, paint("ink"), { align: "left", baseline: "top", dx: 5, y: 2 });
+  // In the right half of a narrow chart there is no room for words on the right.
+  const side =
+    limit.bits > (low + high) / 2 ? ({ align: "right", dx: -5 } as const) : ({ align: "left", dx: 5 } as const);
+  return labelledRule({ x }, { ...limit }, paint("ink"), { ...side, baseline: "bottom", y: "height", dy: -3 });
 };
 
 /** One standard error up and down. */
@@ -86,9 +90,13 @@ export const planPoints = (axes: Axes, points: readonly Point[], room: Room): La
   };
 };
 
-/** Names of plans beside their points. */
-export const planNames = (axes: Axes, points: readonly Point[]): Layer => ({
-  data: { values: [...points] },
-  mark: { type: "text", align: "left", dx: 7, dy: -7, fontSize: 11, color: paint("muted"), aria: false },
-  encoding: { ...axes, text: { field: "label" } },
-});
+/** Names of plans beside their points, on the side of them where fewer lines run. */
+export const planNames = (axes: Axes, points: readonly Point[], side: "above" | "below"): Layer[] => {
+  const place = side === "above" ? ({ baseline: "bottom", dy: -4 } as const) : ({ baseline: "top", dy: 4 } as const);
+  const mark = { type: "text", align: "left", dx: 7, fontSize: 11, aria: false, ...place } as const;
+  const layer = { data: { values: [...points] }, encoding: { ...axes, text: { field: "label" } } } as const;
+  return [
+    { ...layer, mark: { ...mark, ...HALO } },
+    { ...layer, mark: { ...mark, color: paint("muted") } },
+  ];
+};

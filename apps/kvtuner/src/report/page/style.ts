@@ -34,6 +34,7 @@ th{color:var(--muted);font-weight:500;white-space:normal;vertical-align:bottom}
 dl{display:grid;grid-template-columns:minmax(120px,max-content) 1fr;gap:4px 18px;margin:.6em 0}
 dt{color:var(--muted)}
 dd{margin:0;overflow-wrap:anywhere}
+code span{white-space:nowrap}
 pre{background:var(--page);border:1px solid var(--grid);border-radius:8px;padding:12px 14px;overflow-x:auto;font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 .missing{border-left:3px solid var(--picked);padding:2px 0 2px 12px;color:var(--muted)}
 footer{color:var(--muted);font-size:.85rem}

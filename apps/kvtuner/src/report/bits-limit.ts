@@ -1,0 +1,75 @@
+import { describeLimit, type Limit } from "../pipeline/limit.ts";
+import { bitsOfBytes, type SearchSpace } from "../pipeline/space.ts";
+import type { StudyContents } from "./study/read-study.ts";
+import { tokensText } from "./text.ts";
+
+/** A limit of true bits, and what it is called. */
+export interface BitsLimit {
+  readonly bits: number;
+  readonly text: string;
+}
+
+/**
+ * Where the limit stands on an axis of true bits in a space priced at the context shown; undefined where it stands
+ * nowhere. A budget counts first: it is what the reader asks about.
+ */
+export const bitsLimit = (
+  { request, settings }: Pick<StudyContents, "request" | "settings">,
+  space: SearchSpace,
+  budget: number | undefined,
+): BitsLimit | undefined => {
+  if (budget !== undefined) return { bits: bitsOfBytes(space, budget), text: "budget" };
+  const bits = request && trueBitsOf(request.limit, space, settings.context);
+  return bits === undefined || request === undefined ? undefined : { bits, text: describeLimit(request.limit) };
+};
+
+/** A limit of true bits holds at the context of the study alone, one of equivalent bits at any. */
+const trueBitsOf = (limit: Limit, space: SearchSpace, context: number): number | undefined => {
+  if (limit.kind === "bits") return space.context === context ? limit.bits : undefined;
+  return limit.kind === "equivalent-bits" ? trueBitsAt(limit.bits, space) : undefined;
+};
+
+/** Bytes that differ by less than this share are the same, but for rounding. */
+const ROUNDING = 1e-9;
+
+/**
+ * True bits of all plans of so many equivalent bits. They are one number where each bit of keys or values costs a layer
+ * the same, as with one scale and minimum a token; undefined where it does not.
+ */
+const trueBitsAt = (equivalentBits: number, space: SearchSpace): number | undefined => {
+  const { codeBits, layerBytes, shape } = space;
+  const [few, many] = [Math.min(...codeBits), Math.max(...codeBits)];
+  const [low = 0, high = 0] = [few, many].map((bits) => layerBytes[codeBits.indexOf(bits)]);
+  const bytesOf = (bits: number): number => low + ((high - low) * (bits - few)) / (many - few);
+  const isOneLine = codeBits.every(
+    (bits, pair) => Math.abs(bytesOf(bits) - (layerBytes[pair] ?? Number.NaN)) <= ROUNDING * high,
+  );
+  return isOneLine ? bitsOfBytes(space, shape.layers * bytesOf(2 * equivalentBits)) : undefined;
+};
+
+/** What a plan must keep to to be picked, as a sentence, where no line in a chart of true bits says so; or nothing. */
+export const limitInWords = (shown: ShownLimit): string => {
+  const { request, limit } = shown;
+  if (request === undefined || limit?.text === describeLimit(request.limit)) return "";
+  const more = wordsOnly(request.limit, shown);
+  return more === undefined ? "" : ` A plan to be picked has ${describeLimit(request.limit)}${more}.`;
+};
+
+type ShownLimit = Pick<StudyContents, "request" | "settings"> & { readonly limit: BitsLimit | undefined };
+
+/** What there is to add to a limit that no line stands for; undefined where bytes are told as a budget, or there is none. */
+const wordsOnly = ({ kind }: Limit, { settings, limit }: ShownLimit): string | undefined => {
+  switch (kind) {
+    case "bytes":
+    case "knee":
+      return undefined;
+    case "bits":
+      return ` at ${tokensText(settings.context)} tokens`;
+    case "equivalent-bits":
+      return limit === undefined ? `, ${NO_LINE}` : "";
+    case "kl":
+      return "";
+  }
+};
+
+const NO_LINE = "which are no one number of true bits with the pairs of this study, so that no line stands for them";

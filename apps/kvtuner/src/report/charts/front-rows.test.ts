@@ -1,0 +1,45 @@
+import { expect, test } from "vitest";
+
+import type { TaskFigures } from "../../pipeline/evaluation-entry.ts";
+import type { PricedEntry } from "../data.ts";
+import { isWhole, kindOf } from "./front-rows.ts";
+
+const ASKED: TaskFigures = {
+  accuracy: 1,
+  accuracyStandardError: 0,
+  floatAccuracy: 1,
+  pValue: 1,
+  prompts: 25,
+  isComplete: true,
+  correct: "1".repeat(25),
+};
+
+const UNIFORM: PricedEntry = {
+  pairs: ["K4V4"],
+  kl: 0.1,
+  klStandardError: 0,
+  task: ASKED,
+  bytes: 1,
+  bits: 5,
+  equivalentBits: 4,
+  bytesPerToken: 1,
+  onFront: true,
+  uniform: "K4V4",
+  picked: false,
+  isUnderWay: false,
+};
+
+const PARTLY = { ...ASKED, isComplete: false };
+
+test.each([
+  [{}, "one pair everywhere", true],
+  [{ picked: true }, "picked plan", true],
+  [{ task: { ...PARTLY, isGivenUp: true } }, "given up early", false],
+  [{ task: PARTLY, isUnderWay: true }, "not asked everything yet", false],
+  [{ uniform: undefined }, "front", true],
+  [{ uniform: undefined, onFront: false }, "beaten by others", true],
+  [{ uniform: undefined, task: PARTLY }, "given up early", false],
+] as const)("one pair everywhere, but with %j, is called %j", (change, kind, whole) => {
+  expect(kindOf({ ...UNIFORM, ...change })).toBe(kind);
+  expect(isWhole({ kind })).toBe(whole);
+});
