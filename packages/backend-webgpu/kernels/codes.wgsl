@@ -15,10 +15,14 @@ fn TENSOR_bytes(row: u32, quad: u32) -> u32 {
   return TENSOR_word(row, quad);
 }
 
-// The same as numbers.
-fn TENSOR_codes(row: u32, quad: u32) -> vec4f {
-  let bytes = TENSOR_bytes(row, quad);
+// Codes that are one in each byte, as numbers.
+fn TENSOR_numbers(bytes: u32) -> vec4f {
   return vec4f(f32(bytes & 0xffu), f32((bytes >> 8u) & 0xffu), f32((bytes >> 16u) & 0xffu), f32(bytes >> 24u));
+}
+
+// Codes of channels 4 * quad and up as numbers.
+fn TENSOR_codes(row: u32, quad: u32) -> vec4f {
+  return TENSOR_numbers(TENSOR_bytes(row, quad));
 }
 
 // Scale and minimum of a group: a number is code * scale + minimum. Symmetric codes are stored from 0 on.

@@ -22,7 +22,7 @@ fn stage_channel_keys(head: u32, slot: u32, lane: u32) {
   }
 }
 
-fn channel_key_quad(row: u32, token: u32, quad: u32) -> vec4f {
+fn channel_key_quad(bytes: u32, token: u32, quad: u32) -> vec4f {
   let place = (token >> (4u + call.key.group_shift)) * QUADS + quad;
-  return key_codes(row, quad) * scales[place] + minima[place];
+  return key_numbers(bytes) * scales[place] + minima[place];
 }

@@ -12,14 +12,15 @@ fn stage_keys(head: u32, slot: u32, lane: u32) {
   if (IS_KEY_CHANNEL) { stage_channel_keys(head, slot, lane); }
 }
 
-// Parameters of 16 channels, where a token has them.
-fn key_unit(head: u32, slot: u32, token: u32, unit: u32) -> vec2f {
-  if (KEY_BITS == 16u || IS_KEY_CHANNEL) { return vec2f(); }
+// Parameters of 16 channels, where a token has them; those of the unit before are theirs too, unless a group starts.
+fn key_unit(head: u32, slot: u32, token: u32, unit: u32, before: vec2f) -> vec2f {
+  if (KEY_BITS == 16u || IS_KEY_CHANNEL || !starts_group(unit)) { return before; }
   return token_key_unit(head, slot, token, unit);
 }
 
-fn key_quad(row: u32, parameters: vec2f, token: u32, quad: u32) -> vec4f {
+// Four channels, whose codes are one in each byte; 16 bits have a row of numbers instead.
+fn key_quad(row: u32, bytes: u32, parameters: vec2f, token: u32, quad: u32) -> vec4f {
   if (KEY_BITS == 16u) { return exact_key_quad(row, quad); }
-  if (IS_KEY_CHANNEL) { return channel_key_quad(row, token, quad); }
-  return token_key_quad(row, parameters, quad);
+  if (IS_KEY_CHANNEL) { return channel_key_quad(bytes, token, quad); }
+  return token_key_quad(bytes, parameters, quad);
 }

@@ -1,25 +1,29 @@
 // The largest score of each vector so far, and what sums up to here have to be multiplied by; scores are in `weights`.
-// Each subgroup finds the largest of its lanes, then one lane takes a vector.
-const MOST_SUBGROUPS: u32 = 16u;
-
-var<workgroup> part_largest: array<f32, VECTORS * MOST_SUBGROUPS>;
+// Each subgroup finds the largest of its lanes, and all subgroups put theirs into one place: which lanes make a subgroup, and
+// how many subgroups there are, is the adapter's business. Zeros, as workgroups find them, are below every number.
+var<workgroup> largest_places: array<atomic<u32>, VECTORS>;
 
 fn find_largest(lane: u32) {
-  let lanes = subgroupAdd(1u);
-  let first = subgroupMin(lane);
+  let is_elected = subgroupElect();
   for (var vector = 0u; vector < VECTOR_COUNT; vector++) {
     let part = subgroupMax(weights[vector * TILE + lane]);
-    if (lane == first) { part_largest[vector * MOST_SUBGROUPS + lane / lanes] = part; }
+    if (is_elected) { atomicMax(&largest_places[vector], place_in_order(part)); }
   }
-  let subgroups = TILE / lanes;
   workgroupBarrier();
   if (lane < VECTOR_COUNT) {
-    var whole = largest[lane];
-    for (var index = 0u; index < subgroups; index++) {
-      whole = max(whole, part_largest[lane * MOST_SUBGROUPS + index]);
-    }
+    let whole = number_in_order(atomicLoad(&largest_places[lane]));
     rescale[lane] = exp2(largest[lane] - whole);
     largest[lane] = whole;
   }
   workgroupBarrier();
+}
+
+// Integers that are in the order of the numbers: atomics have no maximum of numbers.
+fn place_in_order(x: f32) -> u32 {
+  let word = bitcast<u32>(x);
+  return select(word | 0x80000000u, ~word, (word & 0x80000000u) != 0u);
+}
+
+fn number_in_order(place: u32) -> f32 {
+  return bitcast<f32>(select(~place, place & 0x7fffffffu, (place & 0x80000000u) != 0u));
 }

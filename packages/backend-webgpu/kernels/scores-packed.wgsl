@@ -53,9 +53,11 @@ fn score_token(head: u32, slot: u32, token: u32) -> array<f32, VECTORS> {
   let row = (head * call.key.slots + slot) * TILE * row_words(KEY_BITS) + token;
   // Codes of 8 bits are signed ones less 128.
   let shift = select(0.0, 128.0, KEY_BITS == 8u);
+  var parameters = vec2f();
   for (var unit = 0u; unit < UNIT_COUNT; unit++) {
-    let parameters = token_key_unit(head, slot, token, unit);
-    let codes = signed_codes(row, unit);
+    parameters = key_unit(head, slot, token, unit, parameters);
+    // Once for all vectors.
+    let codes = key_unit_bytes(row, unit) ^ vec4u(select(0u, 0x80808080u, KEY_BITS == 8u));
     let minimum = parameters.y + shift * parameters.x;
     for (var vector = 0u; vector < VECTOR_COUNT; vector++) {
       let item = vector * UNITS + unit;
@@ -67,13 +69,6 @@ fn score_token(head: u32, slot: u32, token: u32) -> array<f32, VECTORS> {
   }
   for (var vector = 0u; vector < VECTOR_COUNT; vector++) { scores[vector] *= query_steps[vector]; }
   return scores;
-}
-
-// Of 16 channels, once for all vectors.
-fn signed_codes(row: u32, unit: u32) -> vec4u {
-  let quad = 4u * unit;
-  let codes = vec4u(key_bytes(row, quad), key_bytes(row, quad + 1u), key_bytes(row, quad + 2u), key_bytes(row, quad + 3u));
-  return codes ^ vec4u(select(0u, 0x80808080u, KEY_BITS == 8u));
 }
 
 fn code_sum(digits: vec4u, codes: vec4u) -> i32 {

@@ -16,30 +16,54 @@ const { device, skipped } = await testDevice();
 const backendWith = (options: WebGpuOptions): Promise<WebGpuBackend> =>
   createWebGpuBackend({ device: device!, ...options });
 
-describe.skipIf(skipped)(`with float32 kernels${skipped ? ` (${skipped})` : ""}`, () => {
-  const kernels = PLAIN;
+/** The whole suite, also in another process. */
+const conformance = (name: string, options: WebGpuOptions, exportName: string): void =>
   testBackend({
-    name: "webgpu",
-    createBackend: () => backendWith({ kernels }),
-    createSmallBackend: (limits) => backendWith({ ...limits, kernels }),
+    name,
+    createBackend: () => backendWith(options),
+    createSmallBackend: (limits) => backendWith({ ...limits, ...options }),
     backendModule: {
       url: new URL("./test-support/node-gpu.ts", import.meta.url).href,
-      exportName: "createNodeBackend",
+      exportName,
       nodeOptions: ["--conditions=@kvtuner/source", "--import", loader],
     },
   });
+
+describe.skipIf(skipped)(`with float32 kernels${skipped ? ` (${skipped})` : ""}`, () => {
+  conformance("webgpu", { kernels: PLAIN }, "createNodeBackend");
+});
+
+const noChoice = skipped ?? (device!.adapterInfo.isFallbackAdapter ? "drivers in software run those above" : undefined);
+
+describe.skipIf(noChoice)(`with the kernels that are chosen for the adapter${noChoice ? ` (${noChoice})` : ""}`, () => {
+  conformance("webgpu", { gpu: nodeGpu }, "createChosenNodeBackend");
 });
 
 const canHalf = device?.features.has("shader-f16") && device.features.has("subgroups");
 
-/** Attention alone differs from the float32 kernels: laws of what is stored are the same code. */
+/**
+ * Only attention differs from the float32 kernels. The laws left out are about what is stored, counted, refused or handed on,
+ * which is the same code, and about head sizes, which the parts that differ do not know; those that attend after a change
+ * of the cache are in.
+ */
 describe.skipIf(!canHalf)(`with float16 and subgroups${canHalf ? "" : " (the adapter has not both)"}`, () => {
   const options = {
     name: "webgpu",
     createBackend: () => backendWith({ kernels: { float16: true, subgroups: true } }),
     tolerance: 1e-2,
   };
-  it.each(["modes", "head-groups", "far-out", "windows", "prefill"] as const)("%s", async (law) => {
+  it.each([
+    "schemes",
+    "modes",
+    "head-groups",
+    "far-out",
+    "windows",
+    "prefill",
+    "layer-order",
+    "truncate",
+    "retune",
+    "random-operations",
+  ] as const)("%s", async (law) => {
     await expect(LAWS[law].check(options)).resolves.toBeUndefined();
   });
 });

@@ -5,12 +5,18 @@ import type { Kernel } from "./kernel.ts";
 /** Bytes of a dispatch's parameters, as the alignment of dynamic offsets wants it. */
 export const PARAMETER_BYTES = 256;
 
+/** A bind group, and the numbers of its buffers. */
+interface KnownGroup {
+  readonly group: GPUBindGroup;
+  readonly ids: readonly number[];
+}
+
 /** Bind groups are made once for each kernel and its buffers. */
 export class BindGroups {
   readonly #device: GPUDevice;
   readonly #parameters: Buffer;
   readonly #counters: GpuCounters;
-  readonly #groups = new Map<string, GPUBindGroup>();
+  readonly #groups = new Map<string, KnownGroup>();
   /** Names of the groups that a buffer is in. */
   readonly #names = new Map<number, Set<string>>();
 
@@ -25,17 +31,26 @@ export class BindGroups {
     let name = String(kernel.id);
     for (const { id } of buffers) name += `/${id}`;
     const known = this.#groups.get(name);
-    if (known) return known;
-    const made = this.#create(kernel, buffers);
-    this.#groups.set(name, made);
-    for (const { id } of buffers) this.#namesOf(id).add(name);
-    return made;
+    if (known) return known.group;
+    const group = this.#create(kernel, buffers);
+    const ids = buffers.map(({ id }) => id);
+    this.#groups.set(name, { group, ids });
+    for (const id of ids) this.#namesOf(id).add(name);
+    return group;
   }
 
-  /** Forgets the groups of a buffer that is no longer used. */
+  /** Forgets the groups of a buffer that is no longer used, also where other buffers, which may stay for long, are in them. */
   forget({ id }: Buffer): void {
-    for (const name of this.#names.get(id) ?? []) this.#groups.delete(name);
+    for (const name of this.#names.get(id) ?? []) {
+      for (const member of this.#groups.get(name)!.ids) this.#names.get(member)?.delete(name);
+      this.#groups.delete(name);
+    }
     this.#names.delete(id);
+  }
+
+  /** Names that are held, over all buffers. */
+  get heldNames(): number {
+    return [...this.#names.values()].reduce((sum, { size }) => sum + size, 0);
   }
 
   #namesOf(id: number): Set<string> {

@@ -24,15 +24,17 @@ export class KernelLibrary {
    *
    * @throws KernelError `BACKEND_KERNEL` with what the compiler says
    */
-  async compile({ name, text, accesses }: KernelSource, counters: GpuCounters): Promise<Kernel> {
-    const known = this.#ready.get(name);
+  async compile(source: KernelSource, counters: GpuCounters): Promise<Kernel> {
+    const { name } = source;
+    const known = this.#ready.get(name) ?? this.#pending.get(name);
     if (known) return known;
-    const pending = this.#pending.get(name) ?? this.#compile(name, text, accesses, counters);
+    // What was refused once, for want of memory or whatever else, may be asked for again.
+    const pending = this.#compile(source, counters).finally(() => this.#pending.delete(name));
     this.#pending.set(name, pending);
     return pending;
   }
 
-  async #compile(name: string, text: string, accesses: readonly Access[], counters: GpuCounters): Promise<Kernel> {
+  async #compile({ name, text, accesses }: KernelSource, counters: GpuCounters): Promise<Kernel> {
     counters.pipelines++;
     const layout = this.#layoutOf(accesses);
     this.#device.pushErrorScope("validation");

@@ -1,4 +1,5 @@
 import { Tensor } from "onnxruntime-common";
+import { BufferPool } from "./buffer-pool.ts";
 import type { Buffer } from "./buffer.ts";
 import { Commands } from "./commands.ts";
 import type { Engine } from "./engine.ts";
@@ -9,29 +10,29 @@ import type { Engine } from "./engine.ts";
  */
 export class OutputTensors {
   readonly #engine: Engine;
-  readonly #free = new Map<number, Buffer[]>();
+  readonly #pool: BufferPool;
 
   constructor(engine: Engine) {
     this.#engine = engine;
+    this.#pool = new BufferPool((buffer) => engine.destroy(buffer));
   }
 
   /** A float32 tensor whose numbers are yet to be written. */
   async take(dims: readonly number[]): Promise<Tensor> {
     const sizeBytes = 4 * dims.reduce((product, size) => product * size, 1);
     const whole = wholeBytes(sizeBytes, this.#engine.device.limits.maxBufferSize);
-    const buffer = this.#free.get(whole)?.pop() ?? (await this.#engine.createBuffer(whole));
+    const buffer = this.#pool.take(whole) ?? (await this.#engine.createBuffer(whole));
     return Tensor.fromGpuBuffer(buffer.gpu, {
       dataType: "float32",
       dims,
       download: () => this.#download(buffer, sizeBytes),
-      dispose: () => this.#free.set(whole, [...(this.#free.get(whole) ?? []), buffer]),
+      dispose: () => this.#pool.giveBack(buffer),
     });
   }
 
-  /** Gives the free buffers back. */
+  /** Gives the free buffers back, and from now on those of tensors that are disposed of. */
   clear(): void {
-    for (const buffer of [...this.#free.values()].flat()) this.#engine.destroy(buffer);
-    this.#free.clear();
+    this.#pool.close();
   }
 
   async #download({ gpu }: Buffer, sizeBytes: number): Promise<Float32Array> {

@@ -1,3 +1,4 @@
+import { BufferPool } from "./buffer-pool.ts";
 import type { Buffer } from "./buffer.ts";
 import type { Engine } from "./engine.ts";
 import { COPY_TARGET, MAP_READ } from "./usage.ts";
@@ -5,16 +6,17 @@ import { COPY_TARGET, MAP_READ } from "./usage.ts";
 /** Buffers that numbers come back to the CPU in, kept for the next time. Their sizes are powers of two. */
 export class Staging {
   readonly #engine: Engine;
-  readonly #free = new Map<number, Buffer[]>();
+  readonly #pool: BufferPool;
 
   constructor(engine: Engine) {
     this.#engine = engine;
+    this.#pool = new BufferPool((buffer) => engine.destroy(buffer));
   }
 
   /** A buffer of at least so many bytes. */
   async take(sizeBytes: number): Promise<Buffer> {
     const whole = 2 ** Math.max(12, Math.ceil(Math.log2(sizeBytes)));
-    return this.#free.get(whole)?.pop() ?? this.#engine.createBuffer(whole, MAP_READ | COPY_TARGET);
+    return this.#pool.take(whole) ?? this.#engine.createBuffer(whole, MAP_READ | COPY_TARGET);
   }
 
   /** The first bytes of a buffer that something was copied to, as an array of their own; the buffer is free then. */
@@ -30,12 +32,11 @@ export class Staging {
 
   /** Makes a buffer free that nothing was copied to. */
   giveBack(buffer: Buffer): void {
-    this.#free.set(buffer.sizeBytes, [...(this.#free.get(buffer.sizeBytes) ?? []), buffer]);
+    this.#pool.giveBack(buffer);
   }
 
-  /** Gives the free buffers back. */
+  /** Gives the free buffers back, and from now on those that become free. */
   clear(): void {
-    for (const buffer of [...this.#free.values()].flat()) this.#engine.destroy(buffer);
-    this.#free.clear();
+    this.#pool.close();
   }
 }

@@ -1,11 +1,18 @@
 import { describe, expect, it } from "vitest";
 import { nodeGpu, testDevice } from "../test-support/node-gpu.ts";
 import { choiceKey } from "./kernel-choices.ts";
-import { chooseVariant, fastestVariant, rememberedVariant } from "./variant-choice.ts";
+import { chooseVariant, fastestVariant, type Measurement, rememberedVariant } from "./variant-choice.ts";
 import { agreeInAll, tryVariant } from "./variant-trial.ts";
 import { PLAIN } from "./variant.ts";
 
 const { device, skipped } = await testDevice();
+
+/** Enough to see that it is done, and nothing that a driver in software could say about speed. */
+const SHORT: Measurement = {
+  problem: { shape: { layers: 1, queryHeads: 4, kvHeads: 2, headSize: 64 }, tokens: 300 },
+  roundMs: 0,
+  rounds: 3,
+};
 
 const plainDevice = async (): Promise<GPUDevice> => (await nodeGpu.requestAdapter())!.requestDevice();
 
@@ -18,7 +25,7 @@ it.skipIf(!canHalf)("float16 kernels give what the plain ones give, also of valu
 
 describe.skipIf(skipped)(`the choice of kernels${skipped ? ` (${skipped})` : ""}`, () => {
   it("does not take what the device cannot do", async () => {
-    await expect(fastestVariant(await plainDevice(), ["float16", "subgroups"])).resolves.toEqual(PLAIN);
+    await expect(fastestVariant(await plainDevice(), ["float16", "subgroups"], SHORT)).resolves.toEqual(PLAIN);
   });
 
   it("is the plain kernels on drivers in software, without measuring", async () => {
@@ -30,11 +37,11 @@ describe.skipIf(skipped)(`the choice of kernels${skipped ? ` (${skipped})` : ""}
     const abilities = ["packed"] as const;
     const key = choiceKey(device!.adapterInfo, abilities);
     const choices = new Map<string, string>();
-    const measured = await rememberedVariant(device!, abilities, choices);
+    const measured = await rememberedVariant(device!, abilities, choices, SHORT);
     expect([...choices]).toEqual([[key, measured.packed ? "f32-packed" : "f32"]]);
     // Whichever was faster: a store that says these is believed, for what they give is the same.
     choices.set(key, "f32-packed");
-    await expect(rememberedVariant(device!, abilities, choices)).resolves.toEqual({ ...PLAIN, packed: true });
+    await expect(rememberedVariant(device!, abilities, choices, SHORT)).resolves.toEqual({ ...PLAIN, packed: true });
   });
 
   it("is measured anew where what is remembered does not run", async () => {
@@ -42,7 +49,7 @@ describe.skipIf(skipped)(`the choice of kernels${skipped ? ` (${skipped})` : ""}
     const withoutSubgroups = await plainDevice();
     const key = choiceKey(withoutSubgroups.adapterInfo, abilities);
     const choices = new Map([[key, "f32-subgroups"]]);
-    await expect(rememberedVariant(withoutSubgroups, abilities, choices)).resolves.toEqual(PLAIN);
+    await expect(rememberedVariant(withoutSubgroups, abilities, choices, SHORT)).resolves.toEqual(PLAIN);
     expect(choices.get(key)).toBe("f32");
   });
 });

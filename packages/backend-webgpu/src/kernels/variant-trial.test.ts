@@ -13,8 +13,8 @@ it.each([
 });
 
 it("numbers that are far out in one layer hide nothing in another", () => {
-  const plain = { outputs: [[1, 2], [60_000]] };
-  expect(agreeInAll(plain, { outputs: [[1, 2], [60_010]] }, { float16: false })).toBe(true);
-  expect(agreeInAll(plain, { outputs: [[1, 2.1], [60_000]] }, { float16: false })).toBe(false);
-  expect(agreeInAll(plain, { outputs: [] }, { float16: false })).toBe(false);
+  const plain = [[1, 2], [60_000]];
+  expect(agreeInAll(plain, [[1, 2], [60_010]], { float16: false })).toBe(true);
+  expect(agreeInAll(plain, [[1, 2.1], [60_000]], { float16: false })).toBe(false);
+  expect(agreeInAll(plain, [], { float16: false })).toBe(false);
 });

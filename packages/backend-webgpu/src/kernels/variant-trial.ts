@@ -19,13 +19,8 @@ const LAYERS = [
 ];
 const FAR_OUT_LAYER = 4;
 
-/** What kernels gave on a small problem, and how quick they were. */
-export interface Trial {
-  /** Of each layer, all calls after each other. */
-  readonly outputs: readonly (readonly number[])[];
-  /** Of the fastest call of one token. */
-  readonly timeMs: number;
-}
+/** What kernels gave on a small problem: of each layer, all calls after each other. */
+export type Trial = readonly (readonly number[])[];
 
 /**
  * Runs kernels on a small problem.
@@ -37,14 +32,10 @@ export const tryVariant = async (device: GPUDevice, variant: Variant): Promise<T
   const store = await createStore(engine, { shape: SHAPE, layers: LAYERS });
   try {
     const outputs: number[][] = LAYERS.map(() => []);
-    let timeMs = Infinity;
-    for (let call = 0; call < CALLS; call++) {
-      const started = performance.now();
+    for (let call = 0; call < CALLS; call++)
       for (let layer = 0; layer < SHAPE.layers; layer++)
         outputs[layer]!.push(...(await store.attend(layer, waves(call === 0 ? TOKENS : 1, call, layer))));
-      timeMs = Math.min(timeMs, performance.now() - started);
-    }
-    return { outputs, timeMs };
+    return outputs;
   } finally {
     store.clear();
     engine.dispose();
@@ -67,11 +58,7 @@ const waves = (tokens: number, call: number, layer: number) => {
 };
 
 /** True when outputs agree in every layer: numbers that are far out in one are no measure for another. */
-export const agreeInAll = (
-  { outputs: expected }: Pick<Trial, "outputs">,
-  { outputs: got }: Pick<Trial, "outputs">,
-  variant: Pick<Variant, "float16">,
-): boolean =>
+export const agreeInAll = (expected: Trial, got: Trial, variant: Pick<Variant, "float16">): boolean =>
   expected.length === got.length && expected.every((numbers, layer) => agree(numbers, got[layer]!, variant));
 
 /** True when no number is further off than a share of the largest: by what the kernels' outputs may differ. NaN is. */

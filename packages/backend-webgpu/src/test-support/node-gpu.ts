@@ -8,6 +8,9 @@ export const nodeGpu: GPU = create([]);
 /** A backend of its own, as another process makes it. */
 export const createNodeBackend = (): Promise<WebGpuBackend> => createWebGpuBackend({ gpu: nodeGpu, kernels: PLAIN });
 
+/** The same as users get it: with the kernels that are chosen for the adapter. */
+export const createChosenNodeBackend = (): Promise<WebGpuBackend> => createWebGpuBackend({ gpu: nodeGpu });
+
 /** A device for tests, with limits as high as they go, or why there is none. Where tools/vulkan.mjs found a driver there has to be one. */
 export const testDevice = async (
   limits: readonly "maxBufferSize"[] = [],

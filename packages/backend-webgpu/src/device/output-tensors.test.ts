@@ -1,0 +1,19 @@
+import { expect, it } from "vitest";
+import type { Engine } from "./engine.ts";
+import { OutputTensors } from "./output-tensors.ts";
+
+it("outputs that outlive the backend give their buffers back to the device, which may be the caller's", async () => {
+  let [made, destroyed] = [0, 0];
+  const engine = {
+    device: { limits: { maxBufferSize: 2 ** 28 } },
+    createBuffer: async (sizeBytes: number) => ({ id: made++, gpu: {}, sizeBytes }),
+    destroy: () => void destroyed++,
+  } as unknown as Engine;
+  const outputs = new OutputTensors(engine);
+  const [early, late] = [await outputs.take([1, 2, 64]), await outputs.take([1, 1, 64])];
+  early.dispose();
+  outputs.clear();
+  expect(destroyed).toBe(1);
+  late.dispose();
+  expect([made, destroyed]).toEqual([2, 2]);
+});

@@ -1,0 +1,53 @@
+import type { CacheShape, LayerScheme } from "@kvtuner/plan";
+import { Commands } from "../device/commands.ts";
+import type { Engine } from "../device/engine.ts";
+import { pieceTokens } from "../device/workspace.ts";
+import { rowKernels } from "../kernels/row-kernels.ts";
+import { appendPiece } from "./append-piece.ts";
+import { createLayer, type GpuLayer } from "./gpu-layer.ts";
+import { uploadedRows } from "./uploaded-rows.ts";
+import { workOn } from "./work.ts";
+
+/**
+ * A layer that holds so many tokens, without attention to any of them, which would take as long as the square of their number.
+ * One piece of a prompt is in it again and again, and the piece's queries are in the workspace's inputs.
+ *
+ * @throws OutOfMemoryError when the device has no room
+ */
+export const filledLayer = async (
+  engine: Engine,
+  shape: CacheShape,
+  scheme: LayerScheme,
+  tokens: number,
+): Promise<GpuLayer> => {
+  await engine.prepare(Object.values(rowKernels(shape.headSize)));
+  await engine.workspace.reserve(shape, 1);
+  const layer = await createLayer(engine, shape, scheme);
+  try {
+    await layer.reserve(engine, tokens);
+    fill(engine, layer, tokens);
+    return layer;
+  } catch (error) {
+    layer.clear(engine);
+    throw error;
+  }
+};
+
+const fill = (engine: Engine, layer: GpuLayer, tokens: number): void => {
+  const { shape } = layer;
+  const most = pieceTokens(shape, engine.limits);
+  const rows = (heads: number, step: number): Float32Array =>
+    Float32Array.from({ length: most * heads * shape.headSize }, (_, index) => 3 * Math.sin(step * index));
+  const call = {
+    tokens: most,
+    query: rows(shape.queryHeads, 0.37),
+    key: rows(shape.kvHeads, 0.73),
+    value: rows(shape.kvHeads, 0.59),
+  };
+  uploadedRows(engine, shape, call)(new Commands(engine), 0, most);
+  for (let first = 0; first < tokens; first += most) {
+    const commands = new Commands(engine);
+    appendPiece(workOn(engine, commands, layer), Math.min(most, tokens - first));
+    commands.submit();
+  }
+};
