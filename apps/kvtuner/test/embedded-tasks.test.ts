@@ -41,7 +41,7 @@ test("the float cache answers 95% of what the model was trained for", { timeout:
   const scorer = await openTaskScorer({ model, task: files("recall-24", "chain-10", "copy"), prompts: 100 });
   const { tasks } = await scorer.score("none");
   await scorer.dispose();
-  for (const { task, accuracy } of tasks) expect(accuracy, task).toBeGreaterThanOrEqual(0.95);
+  for (const { task, accuracy } of tasks) expect(accuracy, `of ${task}`).toBeGreaterThanOrEqual(0.95);
 });
 
 test("the demo's plan keeps answers that as many bits lose otherwise", { timeout: 300_000 }, async () => {
@@ -72,7 +72,7 @@ test("the demo's plan keeps answers that as many bits lose otherwise", { timeout
     ["K2V4", 0.1],
   ] as const) {
     const uniform = await onText.score(`per-token:${pair}`);
-    expect(kl / uniform.kl, pair).toBeLessThan(share);
+    expect(kl / uniform.kl, `beside ${pair}`).toBeLessThan(share);
   }
   await onText.dispose();
 });

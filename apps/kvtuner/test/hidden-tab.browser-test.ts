@@ -89,7 +89,7 @@ test("the page goes over to WebAssembly and back to WebGPU, and generates the sa
   for (const runtime of ["cpu", "webgpu"] as const) {
     await start(SENTENCE, runtime);
     await tab.until(END);
-    expect(await tab.evaluate(REPLY), runtime).toBe(expected);
-    expect(await tab.evaluate(`document.getElementById("error").hidden`), runtime).toBe(true);
+    expect(await tab.evaluate(REPLY), `on ${runtime}`).toBe(expected);
+    expect(await tab.evaluate(`document.getElementById("error").hidden`), `on ${runtime}`).toBe(true);
   }
 }, 300_000);

@@ -1,6 +1,14 @@
 import { type KvCache, Turns } from "@kvtuner/backend";
 import { DeviceLostError, type KernelChoices } from "@kvtuner/backend-webgpu";
-import { CacheSession, type ChatMessage, type Decoder, generateOn, promptIds, seededRandom, textStream } from "@kvtuner/decoder";
+import {
+  CacheSession,
+  type ChatMessage,
+  type Decoder,
+  generateOn,
+  promptIds,
+  seededRandom,
+  textStream,
+} from "@kvtuner/decoder";
 
 import { cacheFigures, type Figures, generationClock } from "./figures.ts";
 import { type Model, type ModelInfo, openModel } from "./model.ts";
