@@ -18,7 +18,7 @@ const limits = {
   "@kvtuner/decoder/node": "4 kB",
   "@kvtuner/evaluation": "170 kB",
   "@kvtuner/embedded-model": "1 kB",
-  kvtuner: "265 kB",
+  kvtuner: "275 kB",
 };
 
 /** Chosen or passed in by whoever runs the code, not part of it. */

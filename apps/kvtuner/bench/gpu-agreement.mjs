@@ -1,6 +1,6 @@
 /**
  * A backend on a GPU beside the reference, on a real model: what attention gives for the reference's own queries, keys and values,
- * logits of a prompt and of the tokens behind it, and greedy text.
+ * logits of a prompt and of the tokens behind it, with the reference's keys and values and with its own, and greedy text.
  *   node apps/kvtuner/bench/gpu-agreement.mjs webgpu|cuda [smollm2|qwen05] [PLAN ...]
  * It needs a build. On a driver in software it shows that results are right; times would say nothing.
  */
@@ -9,11 +9,11 @@ import { CacheSession, loadDecoder, loadTokenizer, openGguf } from "@kvtuner/dec
 import { openFileSource } from "@kvtuner/decoder/node";
 import { parseShorthand, uniformPlan } from "@kvtuner/plan";
 import { resolveModel } from "kvtuner";
-import { InferenceSession } from "onnxruntime-node";
+import { InferenceSession, Tensor } from "onnxruntime-node";
 import { markdownTable } from "./shared.mjs";
 
-const [kind = "webgpu", model = "smollm2", ...given] = process.argv.slice(2);
-const plans = given.length > 0 ? given : ["none", "kivi:K4V2+sinks4", "compact:K4V4"];
+const [kind = "webgpu", model = "smollm2", ...asked] = process.argv.slice(2);
+const plans = asked.length > 0 ? asked : ["none", "kivi:K4V2+sinks4", "compact:K4V4"];
 const PROMPT = "A river is a natural stream of fresh water that flows";
 const TOKENS = 200;
 const PLAIN = { specialized: false, float16: false, subgroups: false };
@@ -67,15 +67,20 @@ const run = async (cache, forced) => {
 
 const largest = (numbers) => numbers.reduce((most, number) => Math.max(most, Math.abs(number)), 0);
 
-/** The reference, whose every call is put to the others too: with the same rows, codes are the same and only arithmetic differs. */
+/**
+ * The reference, whose every call is put to the others too: with the same rows, codes are the same and only arithmetic differs.
+ * `rows` are its keys and values, in the order of the calls.
+ */
 const runBesideOthers = async (planText, others) => {
   const cache = await cacheOf(reference, planText);
   const caches = await Promise.all(others.map(([, backend]) => cacheOf(backend, planText)));
   const errors = caches.map(() => 0);
-  const attend = async (layer, ...rows) => {
-    const output = await cache.attend(layer, ...rows);
+  const rows = [];
+  const attend = async (layer, query, key, value) => {
+    const output = await cache.attend(layer, query, key, value);
+    rows.push([copyOf(key), copyOf(value)]);
     for (const [index, other] of caches.entries()) {
-      const { data } = await other.attend(layer, ...rows);
+      const { data } = await other.attend(layer, query, key, value);
       const difference = largest(data.map((number, at) => number - output.data[at]));
       errors[index] = Math.max(errors[index], difference / largest(output.data));
     }
@@ -83,7 +88,19 @@ const runBesideOthers = async (planText, others) => {
   };
   const expected = await run({ length: 0, truncate: (length) => cache.truncate(length), attend });
   for (const each of [cache, ...caches]) await each.dispose();
-  return { expected, errors };
+  return { expected, errors, rows };
+};
+
+const copyOf = ({ data, dims }) => new Tensor("float32", data.slice(), dims);
+
+/** A cache that is given queries as they come, and the reference's keys and values, so that its codes are the reference's. */
+const withRows = (cache, rows) => {
+  let call = 0;
+  return {
+    length: 0,
+    truncate: (length) => cache.truncate(length),
+    attend: (layer, query) => cache.attend(layer, query, ...rows[call++]),
+  };
 };
 
 /** Largest difference, beside the largest logit. */
@@ -94,23 +111,26 @@ const errorOf = (expected, got) =>
     ),
   );
 
+const HEAD = ["plan", "kernels", "attention, same rows", "logits, same keys and values", "logits", "tokens the same"];
 const rows = [];
 const reference = createReferenceBackend();
 // The CPU's kernels show what comes of float16 roundings that go either way, for keys differ in their last bits.
 const opened = [["cpu", await createCpuBackend()], ...(await backends[kind]())];
 for (const plan of plans) {
-  const { expected, errors } = await runBesideOthers(plan, opened);
+  const { expected, errors, rows: given } = await runBesideOthers(plan, opened);
   for (const [index, [name, backend]] of opened.entries()) {
-    const cache = await cacheOf(backend, plan);
+    const [cache, twin] = [await cacheOf(backend, plan), await cacheOf(backend, plan)];
     const forced = await run(cache, expected.ids);
-    await cache.dispose();
+    const sameCodes = await run(withRows(twin, given), expected.ids);
+    for (const each of [cache, twin]) await each.dispose();
     const differing = forced.ids.findIndex((id, token) => id !== expected.ids[token]);
     const same = differing < 0 ? `all ${TOKENS}` : `${differing} of ${TOKENS}`;
-    rows.push([plan, name, ...[errors[index], errorOf(expected, forced)].map((error) => error.toExponential(1)), same]);
+    const differences = [errors[index], errorOf(expected, sameCodes), errorOf(expected, forced)];
+    rows.push([plan, name, ...differences.map((error) => error.toExponential(1)), same]);
     console.error(rows.at(-1).join("  "));
   }
 }
-console.log(markdownTable([["plan", "kernels", "error of attention", "error of logits", "tokens the same"], ...rows]));
+console.log(markdownTable([HEAD, ...rows]));
 for (const [, backend] of opened) await backend.dispose();
 dawn = undefined;
 await decoder.dispose();
