@@ -1,4 +1,5 @@
 import { readmeExamples } from "./tools/readme-examples.mjs";
+import { SlowFilesFirst } from "./tools/slow-files-first.mjs";
 import { defineConfig } from "vitest/config";
 
 /** Packages resolve to their sources, so that tests need no build. */
@@ -17,6 +18,7 @@ export default defineConfig({
     ],
     setupFiles: ["./tools/fast-check-seed.mjs"],
     maxWorkers: "100%",
+    sequence: { sequencer: SlowFilesFirst },
     testTimeout: 120_000,
   },
 });
