@@ -36,6 +36,13 @@ export const pnpm = (...args) => ["npx", "--yes", manifestOf(".").packageManager
 /** A command that runs the JavaScript file of an installed tool with this Node, with no start-up but its own. */
 export const installed = (file, ...args) => [process.execPath, join(root, "node_modules", file), ...args];
 
+/** Runs a command in a folder and returns what it printed; throws when it fails. */
+export const succeed = async ({ folder }, argv) => {
+  const { code, output } = await run(argv, { output: "capture", cwd: folder });
+  if (code !== 0) throw new Error(`${argv.join(" ")} ended with ${code}:\n${output}`);
+  return output;
+};
+
 /**
  * Runs a command, in the checkout if nothing else is said; one that fails does not throw.
  *

@@ -2,12 +2,7 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { installed, root, run, workspaces } from "../workspace.mjs";
-
-const succeed = async (argv, cwd) => {
-  const { code, output } = await run(argv, { output: "capture", cwd });
-  if (code !== 0) throw new Error(`${argv.slice(0, 3).join(" ")} failed:\n${output}`);
-};
+import { installed, root, succeed, workspaces } from "../workspace.mjs";
 
 const changesets = (...args) => installed("@changesets/cli/bin.js", ...args);
 
@@ -28,16 +23,16 @@ const named = (clone) =>
     .join("");
 
 const raise = async (clone) => {
-  await succeed(["git", "clone", "--quiet", root, clone], root);
+  await succeed({ folder: root }, ["git", "clone", "--quiet", root, clone]);
   symlinkSync(join(root, "node_modules"), join(clone, "node_modules"));
   const texts = named(clone);
-  await succeed(changesets("version"), clone);
+  await succeed({ folder: clone }, changesets("version"));
   const left = pending(clone).map((name) => `${name} was not used`);
   const changed = workspaces().filter(({ manifest: { name } }) => new RegExp(`^["']?${name}["']?:`, "m").test(texts));
   return [...left, ...changed.map((workspace) => faultOf(clone, workspace))].filter(Boolean);
 };
 
-await succeed(changesets("status"), root);
+await succeed({ folder: root }, changesets("status"));
 const folder = mkdtempSync(join(tmpdir(), "kvtuner-release-"));
 try {
   const faults = await raise(join(folder, "clone"));

@@ -13,7 +13,7 @@ import {
   noCompiler,
 } from "../../../packages/backend-cuda/src/test-support/compile-driver.ts";
 import { start, type Finished } from "./built-cli.ts";
-import { logitsError, textsBesideReference } from "./embedded-agreement.ts";
+import { FLOAT32_CASES, logitsError, textsBesideReference } from "./embedded-agreement.ts";
 import { writeTinyModel } from "./tiny-model.ts";
 
 const cli = fileURLToPath(new URL("../src/cli.ts", import.meta.url));
@@ -25,17 +25,14 @@ describe.skipIf(reason)(`the embedded model on CUDA, on the CPU${reason ? ` (${r
   const open = (tensorCores: boolean): Promise<Backend> =>
     createCudaBackend({ driver: compileDriver(), kernels: "ptx", tensorCores });
 
-  test.each([
-    ["float32", "none", 1e-3],
-    ["float32", "per-token:K4V4+window8", 1e-3],
-    ["float32", "kivi:K4V2+sinks4", 1e-3],
-    ["float32", "compact:K3V3", 1e-3],
-    ["tensor cores", "kivi:K4V2+sinks4", 1e-2],
-  ] as const)("kernels in %s give the logits of %s", async (arithmetic, plan, tolerance) => {
-    const backend = await open(arithmetic === "tensor cores");
-    expect(await logitsError(backend, plan)).toBeLessThan(tolerance);
-    await backend.dispose();
-  });
+  test.each([...FLOAT32_CASES, ["tensor cores", "kivi:K4V2+sinks4", 1e-2]] as const)(
+    "kernels in %s give the logits of %s",
+    async (arithmetic, plan, tolerance) => {
+      const backend = await open(arithmetic === "tensor cores");
+      expect(await logitsError(backend, plan)).toBeLessThan(tolerance);
+      await backend.dispose();
+    },
+  );
 
   test("goes on with the reference's text for 200 tokens and more", async () => {
     const backend = await open(false);

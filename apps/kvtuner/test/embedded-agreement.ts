@@ -14,6 +14,14 @@ const model = fileURLToPath(embeddedModelUrl);
 const text = "o4=5758;w3=1346;f9=6048;h5=8818;m3=8777;n6=9271;k1=2210;b7=4036;c2=9915;d8=3307;e5=7164;\n?m3=8777;?b7=";
 const cuts = [70, 71, 72, 90];
 
+/** Plans, with the largest error that float32 kernels may make of their logits. */
+export const FLOAT32_CASES = [
+  ["float32", "none", 1e-3],
+  ["float32", "per-token:K4V4+window8", 1e-3],
+  ["float32", "kivi:K4V2+sinks4", 1e-3],
+  ["float32", "compact:K3V3", 1e-3],
+] as const;
+
 /** Largest difference of the embedded model's logits from the evaluator's under a plan, beside the largest logit. */
 export const logitsError = async (backend: Backend, plan: string): Promise<number> => {
   const source = await openFileSource(model);

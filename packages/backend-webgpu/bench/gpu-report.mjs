@@ -1,10 +1,9 @@
 // The report of on-a-gpu.mjs as Markdown.
 
-const conformanceText = ({ passed, failed, skipped, failures, error }) =>
+const conformanceText = ({ passed, failed, skipped, failures }) =>
   [
     `${passed} passed, ${failed} failed, ${skipped} skipped.${passed === 0 ? " Nothing was checked." : ""}`,
     ...failures.map(({ name, message }) => `- ${name}: ${message}`),
-    ...(error ? [fenced(error)] : []),
   ].join("\n");
 
 const fenced = (text) => `\n\`\`\`\n${text}\n\`\`\``;

@@ -4,11 +4,11 @@
 // that are chosen for the GPU, decode attention beside ONNX Runtime's, then prompts. Writes webgpu-on-a-gpu.json and .md, and fails when
 // anything did. KVTUNER_VULKAN_ICD names a driver where the system's own choice is not meant.
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { checkSuites } from "../../../tools/gpu-suites.mjs";
 import { vulkan } from "../../../tools/vulkan.mjs";
 import { gpuReportMarkdown } from "./gpu-report.mjs";
 
@@ -28,52 +28,21 @@ const { values: options } = parseArgs({
 /** Tests fail, and are not skipped, where no driver is found. */
 const driver = process.env.KVTUNER_VULKAN_ICD ? (await vulkan()).env : { KVTUNER_VULKAN: "found" };
 
+const environment = { ...process.env, ...driver };
+
 /** Runs a script with the options that this one was started with. */
 const node = (argv) =>
   spawnSync(process.execPath, [...process.execArgv, ...argv], {
     cwd: root,
     encoding: "utf8",
-    env: { ...process.env, ...driver, FORCE_COLOR: "0" },
+    env: { ...environment, FORCE_COLOR: "0" },
     timeout: 3_600_000,
     maxBuffer: 2 ** 28,
   });
 
-const VITEST = ["node_modules/vitest/vitest.mjs", "run", "--config", "vitest.gpu.config.ts"];
 const SUITES = ["webgpu-backend", "kernels/specialized", "store/decode-loads"].map(
   (name) => `packages/backend-webgpu/src/${name}.gpu-test.ts`,
 );
-
-/** Runs the tests that say whether results are right; without a test that passed they say nothing, which is a failure. */
-const checkConformance = () => {
-  const folder = mkdtempSync(join(tmpdir(), "kvtuner-gpu-"));
-  const file = join(folder, "tests.json");
-  const filter = options.tests ? ["-t", options.tests] : [];
-  const run = node([...VITEST, ...SUITES, "--reporter=json", `--outputFile=${file}`, ...filter]);
-  try {
-    return conformanceOf(JSON.parse(readFileSync(file, "utf8")).testResults);
-  } catch (error) {
-    return { ...NOTHING, error: `the tests did not run: ${error.message}\n${run.stdout}\n${run.stderr}` };
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-};
-
-const NOTHING = { passed: 0, failed: 0, skipped: 0, failures: [] };
-
-const conformanceOf = (files) => {
-  const tests = files.flatMap(({ assertionResults }) => assertionResults);
-  const count = (...states) => tests.filter(({ status }) => states.includes(status)).length;
-  const failures = [
-    // A file that cannot be loaded has no tests to fail.
-    ...files.filter(({ status, assertionResults }) => status === "failed" && assertionResults.length === 0),
-    ...tests.filter(({ status }) => status === "failed"),
-  ].map(({ fullName, name, failureMessages, message }) => ({
-    name: fullName ?? name,
-    message: (failureMessages?.[0] ?? message).split("\n")[0],
-  }));
-  const skipped = count("skipped", "pending", "todo");
-  return { passed: count("passed"), failed: failures.length, skipped, failures };
-};
 
 /** What both benchmarks take. */
 const COMMON = ["length", "shape", "rounds", "plans"];
@@ -94,7 +63,7 @@ const measured = (script, names) => {
 };
 
 const isFailed = ({ conformance, decode, prefill }) =>
-  conformance.passed === 0 || conformance.failed > 0 || [conformance, decode, prefill].some(({ error }) => error);
+  conformance.passed === 0 || conformance.failed > 0 || [decode, prefill].some(({ error }) => error);
 
 const DECODE = ["apps/kvtuner/bench/gpu-grouped-query-attention.mjs", ["bandwidth", "batch", "calls", ...COMMON]];
 const PREFILL = ["packages/backend-webgpu/bench/prefill.mjs", COMMON];
@@ -107,7 +76,7 @@ const measuredIf = (isChecked, [script, names]) => {
 };
 
 console.error("conformance ...");
-const conformance = checkConformance();
+const conformance = checkSuites({ suites: SUITES, environment, pattern: options.tests });
 const decode = measuredIf(conformance.passed > 0, DECODE);
 const prefill = measuredIf(conformance.passed > 0, PREFILL);
 const report = { node: process.versions.node, conformance, decode, prefill };

@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import ts from "typescript";
 import { firstExample } from "../../readme-examples.mjs";
-import { installed } from "../../workspace.mjs";
-import { specifiersOf, succeed, write } from "./project.mjs";
+import { installed, succeed } from "../../workspace.mjs";
+import { specifiersOf, write } from "./project.mjs";
 
 /** Source of an object with the number of exports of each module. */
 export const countedExports = (specifiers) => {

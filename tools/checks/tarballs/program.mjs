@@ -1,8 +1,8 @@
 // What a project can do with the command line: as npx finds it, and on a Node of choice.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { root } from "../../workspace.mjs";
-import { succeed, write } from "./project.mjs";
+import { root, succeed } from "../../workspace.mjs";
+import { write } from "./project.mjs";
 
 /** The program is found by the package manager and knows its commands. */
 export const showHelp = async (project) => {

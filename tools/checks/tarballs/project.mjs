@@ -61,10 +61,3 @@ export const write = ({ folder }, name, text) => {
   writeFileSync(join(folder, name), text);
   return join(folder, name);
 };
-
-/** Runs a command in the project and returns what it printed; throws when it fails. */
-export const succeed = async ({ folder }, argv) => {
-  const { code, output } = await run(argv, { output: "capture", cwd: folder });
-  if (code !== 0) throw new Error(`${argv.join(" ")} ended with ${code}:\n${output}`);
-  return output;
-};

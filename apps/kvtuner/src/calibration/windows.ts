@@ -1,5 +1,7 @@
 import { cutWindows } from "@kvtuner/evaluation";
 
+import type { TunableModel } from "../model/tunable-model.ts";
+
 /** How a text is cut into windows. */
 export interface WindowOptions {
   readonly windows: number;
@@ -7,27 +9,20 @@ export interface WindowOptions {
   readonly windowLength: number;
 }
 
-/** What text is tokenized with. */
-export interface TextEncoder {
-  encode(text: string): Int32Array;
-  /** What every window begins with; nothing by default. */
-  readonly startIds?: readonly number[];
-}
-
 /**
- * Tokenizes a text and cuts it into windows, each of which begins as the model's contexts do. Only as much of a long text is tokenized as the windows need: a token
- * depends on nothing far behind it.
+ * Tokenizes a text and cuts it into windows, each of which begins as the model's contexts do. Only as much of a long text is
+ * tokenized as the windows need: a token depends on nothing far behind it.
  *
  * @throws EvaluationError `EVALUATION_TEXT_TOO_SHORT` when the text does not fill the windows, with both lengths.
  */
 export const textWindows = (
-  encoder: TextEncoder,
+  model: Pick<TunableModel, "encode" | "startIds">,
   text: string,
   { windows, windowLength }: WindowOptions,
 ): Int32Array[] => {
-  const { startIds = [] } = encoder;
+  const { startIds = [] } = model;
   const length = windowLength - startIds.length;
-  const ids = encodeEnough((part) => encoder.encode(part), text, windows * length);
+  const ids = encodeEnough((part) => model.encode(part), text, windows * length);
   return cutWindows(ids, length, windows).map((window) => Int32Array.of(...startIds, ...window));
 };
 
