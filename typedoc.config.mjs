@@ -22,6 +22,7 @@ export default {
   projectDocuments: [
     "{packages,apps,examples}/*/README.md",
     "docs/*.md",
+    "docs/benchmarks/*.md",
     "docs/decisions/*.md",
     "packages/*/docs/*.md",
     "CONTRIBUTING.md",
