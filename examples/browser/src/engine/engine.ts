@@ -157,8 +157,9 @@ export class Engine {
     const runtime = await this.#startedRuntime(name);
     if (this.#held?.plan === text) return this.#held;
     const cache = await runtime.backend.createCache(model.shape, plan);
+    const onProgress = (done: number, total: number): void => void listener.onProgress("load", done, total);
     try {
-      this.#decoder ??= await Promise.race([runtime.lost, loadWeights(model, runtime, listener, signal)]);
+      this.#decoder ??= await Promise.race([runtime.lost, loadWeights(model, runtime, onProgress, signal)]);
     } catch (error) {
       await cache.dispose();
       throw error;

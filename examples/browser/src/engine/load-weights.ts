@@ -1,6 +1,5 @@
 import { type Decoder, loadDecoder } from "@kvtuner/decoder";
 
-import type { EngineListener } from "./engine.ts";
 import type { Model } from "./model.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -8,14 +7,14 @@ import type { Runtime } from "./runtime.ts";
 export const loadWeights = (
   { gguf }: Model,
   { backend, createSession }: Runtime,
-  listener: EngineListener,
+  onProgress: (done: number, total: number) => void,
   signal: AbortSignal,
 ): Promise<Decoder> =>
   loadDecoder(gguf, {
     createSession,
     deviceTensors: backend.capabilities.deviceTensors,
     onProgress: (done, total) => {
-      void listener.onProgress("load", done, total);
+      onProgress(done, total);
       signal.throwIfAborted();
     },
   });
