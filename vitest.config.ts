@@ -10,7 +10,7 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   resolve: { conditions },
   test: {
-    include: ["{packages,apps,tools}/**/*.test.{ts,mjs}"],
+    include: ["{packages,apps,benchmarks,tools}/**/*.test.{ts,mjs}"],
     exclude: ["**/node_modules/**", "**/dist/**"],
     globalSetup: [
       "./packages/backend-cpu/tools/build-kernels.mjs",

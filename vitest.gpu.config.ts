@@ -9,7 +9,7 @@ export default defineConfig({
   ssr: { resolve: { conditions } },
   resolve: { conditions },
   test: {
-    include: ["packages/*/src/**/*.gpu-test.ts", "apps/*/test/**/*.gpu-test.ts"],
+    include: ["packages/*/src/**/*.gpu-test.ts", "apps/*/test/**/*.gpu-test.ts", "benchmarks/test/*.gpu-test.ts"],
     globalSetup: ["./packages/backend-webgpu/tools/build-kernels.mjs"],
     setupFiles: ["./tools/fast-check-seed.mjs"],
     maxWorkers: "100%",

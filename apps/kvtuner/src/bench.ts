@@ -5,11 +5,9 @@ import type { Simd } from "@kvtuner/backend-cpu";
 import type { WeightStorage } from "@kvtuner/decoder";
 import type { ModelIdentity } from "@kvtuner/plan";
 
-import { findNodeLlamaCpp, type PeerPackage } from "./bench/llama-cpp/package.ts";
 import { decodedTokens, measure } from "./bench/measure.ts";
 import { type BenchOptions, type BenchSettings, benchSettings } from "./bench/options.ts";
 import { openOwnVariants } from "./bench/own-variants.ts";
-import { type OpenedPeer, openPeerVariants, type PeerReport } from "./bench/peer-variants.ts";
 import { type ContextReport, contextReport } from "./bench/report.ts";
 import { textIds } from "./bench/text-ids.ts";
 import type { Variant } from "./bench/variant.ts";
@@ -33,25 +31,23 @@ export interface BenchResult {
   /** Tokens decoded and counted in each round. */
   readonly tokens: number;
   readonly machine: { readonly processor: string; readonly cores: number; readonly node: string };
-  readonly peer?: PeerReport;
   readonly contexts: readonly ContextReport[];
 }
 
 /**
  * Times plans, the float cache and a peer on the same model and contexts, in turns.
  *
- * @throws KvtunerError for bad options, models and plans, and when the peer is not installed
+ * @throws KvtunerError for bad options, models and plans
  */
 export const bench = async (options: BenchOptions): Promise<BenchResult> => {
   const settings = benchSettings(options);
-  const peer = options.peer === undefined ? undefined : findNodeLlamaCpp();
   const run = runContext(options);
   const { threads, weights } = settings;
   const model = await openRunnableModel(options.model, { createSession: sessionsOn(threads), weights }, run);
   try {
     const opened = await openBackend(settings.backend, { threads });
     try {
-      return await benchOn(opened, { model, options, settings, peer, run });
+      return await benchOn(opened, { model, options, settings, run });
     } finally {
       await opened.dispose();
     }
@@ -64,24 +60,21 @@ interface BenchParts {
   readonly model: RunnableModel;
   readonly options: BenchOptions;
   readonly settings: BenchSettings;
-  readonly peer: PeerPackage | undefined;
   readonly run: RunContext;
 }
 
 const benchOn = async (on: OpenedBackend, parts: BenchParts): Promise<BenchResult> => {
   const { backend } = on;
-  const { model, options, settings, peer, run } = parts;
+  const { model, options, settings, run } = parts;
   const capacity = settings.contexts.at(-1)! + decodedTokens(settings.tokens);
   checkCapacity(capacity, model, backend, run);
   const ids = textIds(model.tokenizer.encode, options.text, capacity);
   const variants: Variant[] = await openOwnVariants(model, on, options.plans, settings);
   try {
-    const opened = peer && (await openPeer(parts, peer, ids));
-    variants.push(...(opened?.variants ?? []));
+    variants.push(...(await openPeer(parts, ids)));
     const measured = await measure(variants, { ...settings, ids }, run);
     return {
       ...description(model, backend, settings),
-      ...(opened && { peer: opened.report }),
       contexts: settings.contexts.map((context, index) => contextReport(context, variants, measured[index]!)),
     };
   } finally {
@@ -103,25 +96,21 @@ const checkCapacity = (capacity: number, { contextLength }: RunnableModel, backe
 
 const openPeer = async (
   { model, options, settings, run }: BenchParts,
-  peer: PeerPackage,
   ids: Int32Array,
-): Promise<OpenedPeer> => {
+): Promise<readonly Variant[]> => {
+  if (options.peer === undefined) return [];
   const { shape, tokenizer } = model;
-  const { threads, peerTypes } = settings;
-  const { signal } = run;
-  const capacity = ids.length + PEER_SPARE_TOKENS;
-  const common = { package: peer, modelPath: resolveModel(options.model), shape, threads, capacity, fillIds: ids };
-  return openPeerVariants({ ...common, ...(signal && { signal }) }, peerTypes, await model.load(), tokenizer, run);
+  const { warn, signal } = run;
+  const decoder = await model.load();
+  const parts = { modelPath: resolveModel(options.model), shape, decoder, tokenizer, threads: settings.threads, ids };
+  return options.peer({ ...parts, warn, ...(signal && { signal }) });
 };
-
-/** The comparison of texts needs room, and a full context is shifted, which takes llama.cpp minutes. */
-const PEER_SPARE_TOKENS = 256;
 
 const description = (
   { identity }: RunnableModel,
   backend: Backend & { readonly simd?: Simd },
   { weights, threads, fill, rounds, tokens }: BenchSettings,
-): Omit<BenchResult, "peer" | "contexts"> => {
+): Omit<BenchResult, "contexts"> => {
   const processors = cpus();
   const machine = { processor: processors[0]?.model ?? "unknown", cores: processors.length, node: process.version };
   const kernels = backend.simd && { kernels: backend.simd };

@@ -1,11 +1,10 @@
 export { bench } from "./bench.ts";
 export type { BenchResult } from "./bench.ts";
-export type { Agreement, Choice } from "./bench/agreement.ts";
-export type { BenchOptions, PeerName } from "./bench/options.ts";
-export type { PeerReport } from "./bench/peer-variants.ts";
+export type { BenchOptions, OpenPeer, PeerParts } from "./bench/options.ts";
 export type { ContextReport, DecodeReport, PrefillReport, Speedups, VariantReport } from "./bench/report.ts";
 export { syntheticNumbers, syntheticSnapshot } from "./bench/synthetic-snapshot.ts";
-export type { VariantKind } from "./bench/variant.ts";
+export { benchText } from "./bench/text.ts";
+export type { Variant, VariantKind } from "./bench/variant.ts";
 export { evaluate, openPlanScorer } from "./evaluate.ts";
 export { evaluateTask, openTaskScorer } from "./evaluate-task.ts";
 export type {

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 
@@ -10,7 +10,6 @@ import { describe, expect, test } from "vitest";
 import { holdPlanCache } from "../src/bench/held-cache.ts";
 import { bench as benchWith, type BenchResult } from "../src/bench.ts";
 import type { Finished } from "./built-cli.ts";
-import { installFakeNodeLlamaCpp } from "./fake-node-llama-cpp.ts";
 import { useCli } from "./use-cli.ts";
 
 const cli = useCli();
@@ -71,13 +70,6 @@ describe("kvtuner bench", () => {
     expect(stdout).not.toContain("prefill");
   });
 
-  test("a peer that is not installed is asked for before the model is loaded", async () => {
-    const { code, stdout, stderr } = await bench("--plan", "none", "--peer", "llama.cpp");
-    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
-    expect(stderr).toMatch(/^error \[PEER_MISSING\]: .*npm install --prefix \S+peers .*node-llama-cpp@3/);
-    expect(stderr).not.toContain("loading model");
-  });
-
   test.each([
     [["--context", "0"], "OPTION_INVALID", "--context"],
     [["--context", "512,many"], "USAGE", "many"],
@@ -86,9 +78,6 @@ describe("kvtuner bench", () => {
     [["--rounds", "1e12"], "OPTION_INVALID", "from 1 to 10000"],
     [["--backend", "abacus"], "", "abacus"],
     [["--seed", "4294967296"], "OPTION_INVALID", "4294967295"],
-    [["--peer", "vllm"], "USAGE", "llama.cpp"],
-    [["--peer", "llama.cpp", "--peer-types", "f16"], "OPTION_INVALID", "--peer-types"],
-    [["--peer-types", "f16/f16"], "OPTION_INVALID", "given with --peer"],
     [["--plan", "kivi:K9V9"], "PLAN_UNKNOWN_PAIR", "K9V9"],
     [["--text", "/nowhere/at/all.txt"], "TEXT_UNREADABLE", "/nowhere/at/all.txt"],
   ])("%j is refused", async (argv, errorCode, word) => {
@@ -107,31 +96,6 @@ describe("kvtuner bench", () => {
       stderr: expect.stringMatching(/^error \[EVALUATION_TEXT_TOO_SHORT\]: .*at least 74 tokens in .*--context\n$/),
     });
     expect(stderr).not.toContain("window");
-  });
-
-  test("a peer runs in processes of its own; types it refuses or crashes on are left out", async () => {
-    const home = join(folder, "with-peer");
-    mkdirSync(home);
-    installFakeNodeLlamaCpp(home);
-    for (const fill of ["text", "synthetic"]) {
-      const types = ["--peer", "llama.cpp", "--peer-types", "f16/f16,q4_0/f16,q5_0/f16,q8_0/q4_0", "--fill", fill];
-      const argv = ["bench", model, ...SMALL, "--plan", "none", "--no-float", "--json", "--quiet", ...types];
-      const { code, stdout, stderr } = await cli.start(argv, "", home).finished;
-      expect(code).toBe(0);
-      expect(stderr).toContain("warning: llama.cpp does not run q4_0/f16: llama.cpp: no such kernel");
-      const { peer, contexts } = JSON.parse(stdout) as BenchResult;
-      expect(peer).toMatchObject({ version: "0.0.1", release: "fake", agreementTypes: "f16/f16" });
-      expect(peer?.refused.map(({ types: refused }) => refused)).toEqual(["q4_0/f16", "q5_0/f16"]);
-      expect(peer?.agreement.difference).toMatchObject({ theirs: { id: 65, text: "A", logitGap: 2 } });
-      expect(peer?.agreement.difference?.ours.logitGap).toBeGreaterThan(0);
-      const names = ["none", "f16/f16", "q8_0/q4_0"];
-      for (const { variants } of contexts) {
-        expect(variants.map(({ name }) => name)).toEqual(names);
-        const fastest = Math.min(...variants.slice(1).map(({ decode }) => decode.medianMs));
-        expect(variants[0]?.decode.overFastestPeer).toBeCloseTo(fastest / variants[0]!.decode.medianMs, 9);
-        expect(variants.every(({ prefill }) => (prefill !== undefined) === (fill === "text"))).toBe(true);
-      }
-    }
   });
 });
 

@@ -65,7 +65,7 @@ const measured = (script, names) => {
 const isFailed = ({ conformance, decode, prefill }) =>
   conformance.passed === 0 || conformance.failed > 0 || [decode, prefill].some(({ error }) => error);
 
-const DECODE = ["apps/kvtuner/bench/gpu-grouped-query-attention.mjs", ["bandwidth", "batch", "calls", ...COMMON]];
+const DECODE = ["benchmarks/gpu-grouped-query-attention.mjs", ["bandwidth", "batch", "calls", ...COMMON]];
 const PREFILL = ["packages/backend-webgpu/bench/prefill.mjs", COMMON];
 
 /** Where no test passed, figures would say nothing. */

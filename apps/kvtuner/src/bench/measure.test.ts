@@ -64,7 +64,7 @@ test("synthetic numbers fill to each context in turn, and time no prefill", asyn
 });
 
 test("ratios are times of the other over own times", () => {
-  const variants = (["plan", "float32", "llama.cpp", "llama.cpp"] as const).map((kind, index) =>
+  const variants = (["plan", "float32", "peer", "peer"] as const).map((kind, index) =>
     fakeVariant(`v${index}`, kind, 1, []),
   );
   const times = [10, 20, 30, 60].map((ms) => ({ decodeMs: [ms, ms, 9 * ms], prefillMs: 100 * ms }));

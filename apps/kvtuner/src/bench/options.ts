@@ -1,14 +1,27 @@
 import type { Backend } from "@kvtuner/backend";
-import type { WeightStorage } from "@kvtuner/decoder";
-import type { Plan } from "@kvtuner/plan";
+import type { Decoder, Tokenizer, WeightStorage } from "@kvtuner/decoder";
+import type { CacheShape, Plan } from "@kvtuner/plan";
 
 import { BACKEND_NAMES } from "../model/backend.ts";
 import { OptionKvtunerError, seedNumber, threadNumber, wholeNumber } from "../options.ts";
 import type { OnProgress } from "../progress.ts";
-import { type CacheTypes, DEFAULT_CACHE_TYPES, parseCacheTypes } from "./llama-cpp/cache-types.ts";
+import type { Variant } from "./variant.ts";
 
-/** Programs to compare with. */
-export type PeerName = "llama.cpp";
+/** What {@link OpenPeer} is given. */
+export interface PeerParts {
+  readonly modelPath: string;
+  readonly shape: CacheShape;
+  readonly decoder: Decoder;
+  readonly tokenizer: Tokenizer;
+  readonly threads: number;
+  /** The token ids that every variant processes; a cache must hold all of them. */
+  readonly ids: Int32Array;
+  readonly warn: (message: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Opens another program on the same model; its variants have the kind `peer`, and {@link bench} disposes of them. */
+export type OpenPeer = (parts: PeerParts) => Promise<readonly Variant[]>;
 
 /** Options of `bench`. */
 export interface BenchOptions {
@@ -18,7 +31,7 @@ export interface BenchOptions {
   readonly plans: readonly (Plan | string)[];
   /** Tokens in the cache; 512, 4096, 8192 and 16384 by default. */
   readonly contexts?: readonly number[];
-  /** Threads of the weights, of packed caches and of the peer; 1 by default, no more than there are cores. */
+  /** Threads of the weights, of packed caches and of a peer; 1 by default, no more than there are cores. */
   readonly threads?: number;
   /**
    * What holds the packed caches: a name, the first of {@link BACKEND_NAMES} by default, or any backend, which stays the
@@ -29,10 +42,8 @@ export interface BenchOptions {
   readonly weights?: WeightStorage;
   /** Whether the cache in float32 is timed too; true by default. */
   readonly float?: boolean;
-  /** A program to compare with, which must be installed. */
-  readonly peer?: PeerName;
-  /** Key and value types of the peer, like `q8_0/q4_0`; `["all"]` for every pair. Only with `peer`. */
-  readonly peerTypes?: readonly string[];
+  /** Another program to time in the same rounds. */
+  readonly peer?: OpenPeer;
   /** Rounds in which every variant has its turn; 7 by default, 10000 at most. */
   readonly rounds?: number;
   /** Tokens decoded in a round; 8 by default. */
@@ -44,7 +55,7 @@ export interface BenchOptions {
   /** Seed of synthetic keys and values, below 2^32; 0 by default. */
   readonly seed?: number;
   readonly onProgress?: OnProgress;
-  /** Told of what the peer refused. */
+  /** Receives warnings. */
   readonly onWarning?: (message: string) => void;
   /** Stops the run. */
   readonly signal?: AbortSignal;
@@ -62,7 +73,6 @@ export interface BenchSettings {
   readonly tokens: number;
   readonly fill: "text" | "synthetic";
   readonly seed: number;
-  readonly peerTypes: readonly CacheTypes[];
 }
 
 /** Contexts of {@link BenchOptions}. */
@@ -85,18 +95,11 @@ export const benchSettings = (options: BenchOptions): BenchSettings => {
     tokens: wholeNumber("tokens", options.tokens ?? 8, 1),
     fill: options.fill ?? "text",
     seed: seedNumber(options.seed),
-    peerTypes: peerTypes(options),
   };
 };
 
 /** All times are kept until the end, and quartiles of more are no better. */
 const MOST_ROUNDS = 10_000;
-
-const peerTypes = ({ peer, peerTypes: types }: BenchOptions): CacheTypes[] => {
-  const parsed = parseCacheTypes(types ?? DEFAULT_CACHE_TYPES);
-  if (peer !== undefined || types === undefined) return parsed;
-  throw new OptionKvtunerError("peer-types", "given with --peer, whose cache they are for", `${types.join(",")} alone`);
-};
 
 const contextList = (contexts: readonly number[]): number[] => {
   if (contexts.length === 0) throw new OptionKvtunerError("context", "at least one number of tokens", "none");

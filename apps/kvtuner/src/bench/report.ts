@@ -19,9 +19,9 @@ export interface VariantReport {
 export interface Speedups {
   /** As the first plan. */
   readonly overFirst: number;
-  /** As the fastest type of the peer. */
+  /** As the fastest variant of the peer. */
   readonly overFastestPeer?: number;
-  /** As each type of the peer. */
+  /** As each variant of the peer, by name. */
   readonly overPeer?: Readonly<Record<string, number>>;
 }
 
@@ -89,7 +89,7 @@ const decodeTimes = (times: readonly number[]): Omit<DecodeReport, keyof Speedup
 
 const speedups = (variants: readonly Variant[], timesMs: readonly number[]): Speedups[] => {
   const peers = variants.flatMap(({ kind, name }, index) =>
-    kind === "llama.cpp" ? [[name, timesMs[index]!] as const] : [],
+    kind === "peer" ? [[name, timesMs[index]!] as const] : [],
   );
   const fastestMs = Math.min(...peers.map(([, timeMs]) => timeMs));
   return timesMs.map((timeMs) => ({

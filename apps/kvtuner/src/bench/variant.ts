@@ -1,12 +1,12 @@
 /** What a variant stores its cache as. */
-export type VariantKind = "plan" | "float32" | "llama.cpp";
+export type VariantKind = "plan" | "float32" | "peer";
 
 /**
  * One way to hold a cache and run the model on it, with a sequence of its own. Variants are timed in turns, so each keeps
  * its sequence between two calls.
  */
 export interface Variant {
-  /** The plan as it was given, `float32`, or the peer's types as `KEY/VALUE`. */
+  /** The plan as it was given, `float32`, or the name that a peer has given. */
   readonly name: string;
   readonly kind: VariantKind;
   /** Threads that attend to the cache; undefined where a backend of the caller's does not tell. */

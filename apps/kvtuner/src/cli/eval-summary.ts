@@ -2,7 +2,7 @@ import { formatBytes } from "@kvtuner/plan";
 
 import type { EvaluateTaskResult, TaskComparisonResult } from "../evaluate-task.ts";
 import type { EvaluateResult } from "../evaluate.ts";
-import { plainTable } from "./format.ts";
+import { plainTable } from "../plain-table.ts";
 
 type Cost = Pick<EvaluateResult, "bits" | "equivalentBits" | "bytes">;
 

@@ -4,7 +4,8 @@ import { Command } from "commander";
 import { inspect, type InspectResult, type ModelReport, type PlanReport, type StudyReport } from "../inspect.ts";
 import { bytes, number } from "./arguments.ts";
 import { examples } from "./examples.ts";
-import { frontTable, plainTable, strip } from "./format.ts";
+import { plainTable } from "../plain-table.ts";
+import { frontTable, strip } from "./format.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** `kvtuner inspect MODEL|PLAN|STUDY`. */

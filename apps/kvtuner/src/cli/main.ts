@@ -8,7 +8,6 @@ import { doctorCommand } from "./doctor.ts";
 import { evalCommand } from "./eval.ts";
 import { inspectCommand } from "./inspect.ts";
 import { type Interrupt, InterruptedError, interruptible } from "./interrupt.ts";
-import { peerLlamaCppCommand } from "./peer-llama-cpp.ts";
 import { reportCommand } from "./report.ts";
 import { runCommand } from "./run.ts";
 import type { Terminal } from "./terminal.ts";
@@ -48,7 +47,7 @@ export const kvtunerProgram = (terminal: Terminal, interrupt: Interrupt): Comman
     completionCommand(terminal),
   ];
   for (const child of children) command.addCommand(child.copyInheritedSettings(command));
-  return command.addCommand(peerLlamaCppCommand(), { hidden: true });
+  return command;
 };
 
 const report = (error: unknown, signal: AbortSignal, terminal: Terminal): number => {

@@ -1,7 +1,7 @@
 /**
  * A backend on a GPU beside the reference, on a real model: what attention gives for the reference's own queries, keys and values,
  * logits of a prompt and of the tokens behind it, with the reference's keys and values and with its own, and greedy text.
- *   node apps/kvtuner/bench/gpu-agreement.mjs webgpu|cuda [smollm2|qwen05] [PLAN ...]
+ *   node benchmarks/gpu-agreement.mjs webgpu|cuda [smollm2|qwen05] [PLAN ...]
  * It needs a build. On a driver in software it shows that results are right; times would say nothing.
  */
 import { createCpuBackend, createReferenceBackend } from "@kvtuner/backend-cpu";

@@ -1,6 +1,6 @@
 /**
  * The paper's claim in miniature, on the embedded model: what plans keep of its accuracy, beside the float cache.
- *   node apps/kvtuner/bench/embedded-tasks.mjs [PROMPTS [STUDIES]]
+ *   node benchmarks/embedded-tasks.mjs [PROMPTS [STUDIES]]
  * PROMPTS of each task, 300 by default. STUDIES is the folder of the studies that tuned plans come from, which are made
  * where they are not there; studies/embedded by default.
  */
@@ -8,7 +8,7 @@ import { embeddedModelUrl, embeddedTasks, embeddedTexts } from "@kvtuner/embedde
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { openModel, openPlanScorer, openTaskScorer, tune } from "../dist/index.js";
+import { openModel, openPlanScorer, openTaskScorer, tune } from "kvtuner";
 import { markdownTable } from "./shared.mjs";
 
 const UNIFORM = ["K8V8", "K8V4", "K4V4", "K4V2", "K3V3", "K2V4", "K2V2"].map((pair) => `per-token:${pair}`);

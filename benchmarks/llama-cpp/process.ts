@@ -6,8 +6,12 @@ import { KvtunerError } from "@kvtuner/plan";
 
 import type { PeerAnswer, PeerMethods } from "./protocol.ts";
 
-/** Name of the hidden command that a child process runs. */
-export const PEER_COMMAND = "peer-llama-cpp";
+/** What Node needs to run the sources of this checkout, and the program that runs llama.cpp. */
+const PROGRAM = [
+  "--import",
+  fileURLToPath(new URL("../../tools/typescript-loader.mjs", import.meta.url)),
+  fileURLToPath(new URL("serve.mjs", import.meta.url)),
+];
 
 /** llama.cpp in a process of its own: it may crash on types it does not like, and its threads are its own. */
 export interface PeerProcess {
@@ -21,9 +25,7 @@ export interface PeerProcess {
 
 /** Starts the process; `signal` ends it. */
 export const startPeer = (signal: AbortSignal | undefined): PeerProcess => {
-  // Built files lie flat in one folder, so the command line is beside whatever file this ends up in.
-  const script = fileURLToPath(new URL("cli.js", import.meta.url));
-  const child = spawn(process.execPath, [script, PEER_COMMAND], {
+  const child = spawn(process.execPath, PROGRAM, {
     stdio: ["ignore", "ignore", "pipe", "ipc"],
     serialization: "advanced",
     ...(signal && { signal, killSignal: "SIGKILL" as const }),

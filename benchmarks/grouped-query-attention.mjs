@@ -2,11 +2,11 @@
  * Our attention beside onnxruntime's GroupQueryAttention on the same numbers: one token, one layer, one thread, in turns.
  * The error of each is against exact attention over the numbers before they were quantized, so it says what the bits
  * cost; our kernels are held against the reference backend besides, which must agree to 1e-3.
- *   node apps/kvtuner/bench/grouped-query-attention.mjs [CONTEXT,...] [ROUNDS] [PLAN,...]
+ *   node benchmarks/grouped-query-attention.mjs [CONTEXT,...] [ROUNDS] [PLAN,...]
  */
 import { createCpuBackend, createReferenceBackend } from "@kvtuner/backend-cpu";
 import { median } from "simple-statistics";
-import { syntheticNumbers } from "../dist/index.js";
+import { syntheticNumbers } from "kvtuner";
 import { exactAttention, relativeError } from "./gqa/exact.mjs";
 import { CACHE_KINDS } from "./gqa/gqa-model.mjs";
 import { newToken } from "./gqa/new-token.mjs";

@@ -1,6 +1,5 @@
 import type { CacheShape } from "@kvtuner/plan";
-
-import type { Variant } from "../variant.ts";
+import type { Variant } from "kvtuner";
 import { type CacheTypes, formatCacheTypes, tokenBytes } from "./cache-types.ts";
 import type { PeerPackage } from "./package.ts";
 import { type PeerProcess, startPeer } from "./process.ts";
@@ -15,7 +14,7 @@ export interface PeerSettings {
   /** Tokens that its contexts hold. */
   readonly capacity: number;
   /** Tokens that a synthetic fill repeats. */
-  readonly fillIds: Int32Array;
+  readonly ids: Int32Array;
   readonly signal?: AbortSignal;
 }
 
@@ -31,13 +30,13 @@ export interface PeerVariant extends Variant {
  * @throws PeerKvtunerError when it refuses them, or crashes
  */
 export const openPeerVariant = async (settings: PeerSettings, types: CacheTypes): Promise<PeerVariant> => {
-  const { modelPath, threads, capacity, shape, fillIds } = settings;
+  const { modelPath, threads, capacity, shape, ids } = settings;
   const peer = startPeer(settings.signal);
   try {
     const request = { packageUrl: settings.package.url, modelPath, threads, capacity, types };
     const opened = await peer.call("open", request);
     const bytesPerToken = shape.layers * tokenBytes(types, shape.kvHeads * shape.headSize);
-    const variant = peerVariant(peer, formatCacheTypes(types), bytesPerToken, fillIds);
+    const variant = peerVariant(peer, formatCacheTypes(types), bytesPerToken, ids);
     return { ...variant, threads, process: peer, opened };
   } catch (error) {
     await peer.end();
@@ -52,7 +51,7 @@ const peerVariant = (
   fillIds: Int32Array,
 ): Omit<Variant, "threads"> => ({
   name,
-  kind: "llama.cpp",
+  kind: "peer",
   bytesAt: (length) => length * bytesPerToken,
   prefill: (ids) => peer.call("prefill", { ids }),
   fill: (length) => peer.call("fill", { ids: fillIds, length }),

@@ -1,11 +1,10 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
 import { KvtunerError } from "@kvtuner/plan";
-
-import { kvtunerHome } from "../../model/home.ts";
-import { installedPackage } from "../../model/installed-package.ts";
 
 const NAME = "node-llama-cpp";
 const TESTED_VERSION = "3.22.1";
@@ -23,14 +22,16 @@ export interface PeerPackage {
  * @throws PeerMissingKvtunerError saying how to install it
  */
 export const findNodeLlamaCpp = (): PeerPackage => {
-  const folder = installedPackage(NAME, [join(peersFolder(), "node_modules")]);
+  const folder = [...(createRequire(import.meta.url).resolve.paths(NAME) ?? []), join(peersFolder(), "node_modules")]
+    .map((parent) => join(parent, NAME))
+    .find((path) => existsSync(join(path, "package.json")));
   if (folder === undefined) throw new PeerMissingKvtunerError();
   const { version, main } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Record<string, string>;
   return { version: version ?? "unknown", url: pathToFileURL(join(folder, main ?? "dist/index.js")).href };
 };
 
 /** Folder outside any project that peers are installed into. */
-const peersFolder = (): string => join(kvtunerHome(), "peers");
+const peersFolder = (): string => join(process.env["KVTUNER_HOME"] || join(homedir(), ".cache", "kvtuner"), "peers");
 
 /** Only the binary for this machine: with all of them it is 700 MB. */
 const installCommand = (): string => {
@@ -43,13 +44,10 @@ const installCommand = (): string => {
   );
 };
 
-/** The peer to compare with is not installed. */
+/** node-llama-cpp is not installed. */
 export class PeerMissingKvtunerError extends KvtunerError {
   constructor() {
-    super(
-      "PEER_MISSING",
-      `expected ${NAME} to be installed for --peer llama.cpp, found none; run \`${installCommand()}\``,
-    );
+    super("PEER_MISSING", `${NAME} is not installed; run \`${installCommand()}\``);
     this.name = "PeerMissingKvtunerError";
   }
 }

@@ -1,7 +1,6 @@
-import { FloatAttention, sampleToken, type Decoder } from "@kvtuner/decoder";
+import { FloatAttention, forward, sampleToken, type Decoder, type Sampling } from "@kvtuner/decoder";
 
-import type { PeerVariant } from "./llama-cpp/peer.ts";
-import { GREEDY, step } from "./own-variant.ts";
+import type { PeerVariant } from "./peer.ts";
 
 /** A token that one of two continuations has. */
 export interface Choice {
@@ -52,11 +51,15 @@ interface GreedyStep {
   readonly logits: Float32Array;
 }
 
+/** Takes the likeliest token. */
+const GREEDY: Sampling = { temperature: 0, random: () => 0 };
+
 const greedy = async (decoder: Decoder, prompt: Int32Array): Promise<GreedyStep[]> => {
   const cache = new FloatAttention(decoder.shape, decoder.attention);
   const steps: GreedyStep[] = [];
   for (let next = prompt; steps.length < TOKENS; next = Int32Array.of(steps.at(-1)!.id)) {
-    const logits = await step(decoder, cache, next);
+    const positions = Int32Array.from(next, (_, index) => cache.length + index);
+    const logits = await decoder.lastLogits(await forward(decoder, next, positions, cache));
     steps.push({ id: sampleToken(logits, GREEDY), logits });
   }
   return steps;

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { openModel } from "../dist/index.js";
+import { openModel } from "kvtuner";
 
 /** Opens a model and the first windows of a text; `evaluate` scores plans given as one layer scheme a layer. */
 export const openTextSession = async (name, textFile, { windows, windowLength }) => {

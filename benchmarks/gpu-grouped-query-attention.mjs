@@ -2,7 +2,7 @@
  * Our decode attention on this machine's GPU beside our own 16-bit attention and ONNX Runtime's GroupQueryAttention, with and without
  * its caches of 8 and 4 bits. All run on one device by WebGPU, in turns, on the same numbers, with rows and caches that
  * stay on it; before that each gives one answer, which is held against the reference in double precision.
- *   node apps/kvtuner/bench/gpu-grouped-query-attention.mjs [--length 32768] [--batch 8] [--shape 32/8/128]
+ *   node benchmarks/gpu-grouped-query-attention.mjs [--length 32768] [--batch 8] [--shape 32/8/128]
  *     [--rounds 9] [--calls 20] [--plans none,per-token:K4V4,...] [--bandwidth GB/s]
  *
  * "ms" is the median time of a call, GB/s the bytes of the cache by it, "host ms" how long it took to hand the call over: where that is

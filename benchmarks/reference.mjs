@@ -1,6 +1,6 @@
 /**
  * Uniform plans of a model against the independent reference: KL, perplexity, true bits at 4096 tokens.
- *   KVTUNER_SHARED=... node apps/kvtuner/bench/reference.mjs smollm2|qwen05
+ *   KVTUNER_SHARED=... node benchmarks/reference.mjs smollm2|qwen05
  */
 import { parseShorthand, trueBits } from "@kvtuner/plan";
 import { markdownTable, sharedJson, sharedPath } from "./shared.mjs";

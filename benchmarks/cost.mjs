@@ -1,6 +1,6 @@
 /**
  * What an evaluation and a profile cost, as ratios in one run, variants interleaved.
- *   KVTUNER_SHARED=... node apps/kvtuner/bench/cost.mjs [PAIR,PAIR,...] [ROUNDS]
+ *   KVTUNER_SHARED=... node benchmarks/cost.mjs [PAIR,PAIR,...] [ROUNDS]
  */
 import { FloatAttention, forward, loadDecoder, openGguf } from "@kvtuner/decoder";
 import { openFileSource } from "@kvtuner/decoder/node";
@@ -10,7 +10,7 @@ import { readFileSync } from "node:fs";
 import { InferenceSession } from "onnxruntime-node";
 import { median } from "simple-statistics";
 import { loadTokenizer } from "@kvtuner/decoder";
-import { resolveModel } from "../dist/index.js";
+import { resolveModel } from "kvtuner";
 import { markdownTable, sharedPath } from "./shared.mjs";
 
 const ROUNDS = Number(process.argv[3] ?? 7);

@@ -1,4 +1,4 @@
-import { OptionKvtunerError } from "../../options.ts";
+import { KvtunerError } from "@kvtuner/plan";
 
 /** Bytes of a block of 32 numbers, by type; all that llama.cpp takes for its cache. */
 const BLOCK_BYTES = {
@@ -47,7 +47,7 @@ const allCacheTypes = (): string[] => [
 /**
  * Reads names like `q8_0/q4_0` or `f16/f16-noflash`; `all` alone stands for every one.
  *
- * @throws OptionKvtunerError naming `--peer-types`
+ * @throws PeerTypesKvtunerError
  */
 export const parseCacheTypes = (names: readonly string[]): CacheTypes[] =>
   (names.length === 1 && names[0] === "all" ? allCacheTypes() : [...new Set(names)]).map(parse);
@@ -56,11 +56,7 @@ const parse = (text: string): CacheTypes => {
   const flashAttention = !text.endsWith(PLAIN);
   const [key, value, ...rest] = text.slice(0, flashAttention ? undefined : -PLAIN.length).split("/");
   if (rest.length === 0 && isCacheType(key) && isCacheType(value)) return { key, value, flashAttention };
-  throw new OptionKvtunerError(
-    "peer-types",
-    `KEY/VALUE[${PLAIN}] with types of ${TYPES.join(", ")}, or all`,
-    JSON.stringify(text),
-  );
+  throw new PeerTypesKvtunerError(text);
 };
 
 const isCacheType = (text: string | undefined): text is CacheType => TYPES.includes(text as CacheType);
@@ -72,3 +68,14 @@ export const formatCacheTypes = ({ key, value, flashAttention }: CacheTypes): st
 /** Bytes of a token's keys and values in one layer of `width` numbers each. */
 export const tokenBytes = ({ key, value }: CacheTypes, width: number): number =>
   (width / BLOCK_NUMBERS) * (BLOCK_BYTES[key] + BLOCK_BYTES[value]);
+
+/** Not a pair of cache types that llama.cpp has. */
+export class PeerTypesKvtunerError extends KvtunerError {
+  constructor(text: string) {
+    super(
+      "OPTION_INVALID",
+      `expected --peer-types to be KEY/VALUE[${PLAIN}] with types of ${TYPES.join(", ")}, or all, got ${JSON.stringify(text)}`,
+    );
+    this.name = "PeerTypesKvtunerError";
+  }
+}

@@ -1,7 +1,7 @@
 /**
  * Studies of one space side by side: hypervolume over (log10 KL, equivalent bits) up to (0, 8), and the best plans within
  * some bits, of the first COUNT plans that each evaluated (a later `tune --bits` adds plans of its own).
- *   node apps/kvtuner/bench/strategies.mjs STUDY:COUNT [...]
+ *   node benchmarks/strategies.mjs STUDY:COUNT [...]
  */
 import { equivalentBits, layerScheme, parsePair } from "@kvtuner/plan";
 import { hypervolume } from "@kvtuner/search";

@@ -1,6 +1,6 @@
 /**
  * Single-layer KLs against the independent reference (window 0), and how well their sums rank random plans.
- *   KVTUNER_SHARED=... node apps/kvtuner/bench/additivity.mjs
+ *   KVTUNER_SHARED=... node benchmarks/additivity.mjs
  */
 import { layerScheme, parsePair, parseShorthand } from "@kvtuner/plan";
 import { sampleRankCorrelation } from "simple-statistics";
