@@ -1,23 +1,12 @@
-import type { Capabilities, SchemeFamily } from "@kvtuner/backend";
+import { headSizesUpTo, type KernelRange } from "@kvtuner/backend";
 
-const SCHEMES = {
+/** What the kernels can store: keys on both axes, values on axis token. */
+export const KERNEL_RANGE: KernelRange = {
   bits: [2, 3, 4, 8, 16],
-  formats: ["affine", "symmetric"],
-  transforms: ["none", "hadamard"],
-} as const;
-
-const TOKEN: SchemeFamily = { ...SCHEMES, axis: "token", groupSizes: ["head", 16, 32, 64, 128] };
-const CHANNEL: SchemeFamily = { ...SCHEMES, axis: "channel", groupSizes: [16, 32, 64, 128] };
-
-/** Multiples of a chunk of 16 channels, up to what a block's shared memory has room for. */
-const HEAD_SIZES: readonly number[] = Array.from({ length: 16 }, (_, index) => 16 * (index + 1));
-
-/** What the kernels have beside the limits of memory: keys on both axes, values on axis token. */
-export const KERNEL_CAPABILITIES: Omit<Capabilities, "maxCacheBytes" | "maxTokens"> = {
-  key: [TOKEN, CHANNEL],
-  value: [TOKEN],
-  headSizes: HEAD_SIZES,
-  deviceTensors: false,
+  keyAxes: ["token", "channel"],
+  valueAxes: ["token"],
+  /** A chunk has 16 channels, and a block's shared memory holds 256. */
+  headSizes: headSizesUpTo(256),
 };
 
 /** Positions, and places of numbers in one head, are 32-bit numbers. */

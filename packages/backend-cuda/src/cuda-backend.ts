@@ -1,18 +1,5 @@
-import {
-  assertAlive,
-  assertFits,
-  assertPlanSupported,
-  type Backend,
-  type CacheOwner,
-  type CachePlan,
-  type Capabilities,
-  type KvCache,
-  limitsWithin,
-  readSnapshot,
-  StoredCache,
-} from "@kvtuner/backend";
-import { type CacheShape, planBytes } from "@kvtuner/plan";
-import { KERNEL_CAPABILITIES, MAX_TOKENS } from "./capabilities.ts";
+import { type Backend, type CacheLimits, capabilitiesOf, defineBackend, limitsWithin } from "@kvtuner/backend";
+import { KERNEL_RANGE, MAX_TOKENS } from "./capabilities.ts";
 import type { ImageOptions, KernelOrigin } from "./compiler/kernel-image.ts";
 import type { DeviceDescription } from "./device/device.ts";
 import { openDevice } from "./driver/open-device.ts";
@@ -61,52 +48,21 @@ export const createCudaBackend = async (options: CudaOptions = {}): Promise<Cuda
   try {
     const most = { maxTokens: MAX_TOKENS, maxCacheBytes: device.description.memoryBytes };
     const workspace = createWorkspace(device);
-    const capabilities = { ...KERNEL_CAPABILITIES, ...limitsWithin(most, options) };
-    return new DeviceBackend(options.tensorCores ? withTensorCores(workspace) : workspace, origin, capabilities);
+    const limits = limitsWithin(most, options);
+    return backendOn(options.tensorCores ? withTensorCores(workspace) : workspace, origin, limits);
   } catch (error) {
     device.dispose();
     throw error;
   }
 };
 
-class DeviceBackend implements CudaBackend, CacheOwner {
-  readonly specVersion = 1;
-  readonly name = "cuda";
-  readonly capabilities: Capabilities;
-  readonly kernels: KernelOrigin;
-  readonly #workspace: Workspace;
-  disposed = false;
-
-  constructor(workspace: Workspace, kernels: KernelOrigin, capabilities: Capabilities) {
-    this.#workspace = workspace;
-    this.kernels = kernels;
-    this.capabilities = capabilities;
-  }
-
-  get device(): DeviceDescription {
-    return this.#workspace.device.description;
-  }
-
-  async createCache(shape: CacheShape, plan: CachePlan): Promise<KvCache> {
-    this.#assertSupported(shape, plan);
-    return new StoredCache(this, plan, new CudaStore(this.#workspace, plan));
-  }
-
-  async restoreCache(shape: CacheShape, plan: CachePlan, snapshot: Uint8Array): Promise<KvCache> {
-    this.#assertSupported(shape, plan);
-    const image = await readSnapshot(snapshot, shape, plan);
-    assertAlive(this.disposed, "backend"); // it may have been disposed of in the meantime
-    assertFits(image.length, planBytes(plan, image.length).total, this.capabilities);
-    return new StoredCache(this, plan, CudaStore.restore(this.#workspace, plan, image));
-  }
-
-  async dispose(): Promise<void> {
-    this.disposed = true;
-    this.#workspace.device.dispose();
-  }
-
-  #assertSupported(shape: CacheShape, plan: CachePlan): void {
-    assertAlive(this.disposed, "backend");
-    assertPlanSupported(this.name, this.capabilities, shape, plan);
-  }
-}
+const backendOn = (workspace: Workspace, kernels: KernelOrigin, limits: CacheLimits): CudaBackend => ({
+  ...defineBackend({
+    name: "cuda",
+    capabilities: capabilitiesOf(KERNEL_RANGE, limits),
+    createStore: (plan, image) => (image ? CudaStore.restore(workspace, plan, image) : new CudaStore(workspace, plan)),
+    dispose: () => workspace.device.dispose(),
+  }),
+  device: workspace.device.description,
+  kernels,
+});

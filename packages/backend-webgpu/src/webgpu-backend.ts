@@ -1,19 +1,5 @@
-import {
-  assertAlive,
-  assertFits,
-  assertPlanSupported,
-  type Backend,
-  type CacheImage,
-  type CacheOwner,
-  type CachePlan,
-  type Capabilities,
-  type KvCache,
-  limitsWithin,
-  readSnapshot,
-  StoredCache,
-} from "@kvtuner/backend";
-import { type CacheShape, planBytes } from "@kvtuner/plan";
-import { KERNEL_CAPABILITIES, MAX_CACHE_BYTES, MAX_TOKENS } from "./capabilities.ts";
+import { type Backend, capabilitiesOf, type CacheLimits, defineBackend, limitsWithin } from "@kvtuner/backend";
+import { KERNEL_RANGE, MAX_CACHE_BYTES, MAX_TOKENS } from "./capabilities.ts";
 import type { GpuCounters } from "./device/counters.ts";
 import { Engine } from "./device/engine.ts";
 import { defaultGpu, type DeviceSource, findDevice } from "./device/request-device.ts";
@@ -68,7 +54,7 @@ export const createWebGpuBackend = async (options: WebGpuOptions = {}): Promise<
   const { device, isOwn } = await findDevice(options);
   try {
     const variant = await kernelsOf(device, options);
-    return new GpuBackend(new Engine(device, variant, limits.maxTokens), isOwn, { ...KERNEL_CAPABILITIES, ...limits });
+    return backendOn(new Engine(device, variant, limits.maxTokens), isOwn, limits);
   } catch (error) {
     if (isOwn) device.destroy();
     throw error;
@@ -86,58 +72,18 @@ const kernelsOf = async (
   return { ...PLAIN, ...kernels };
 };
 
-class GpuBackend implements WebGpuBackend, CacheOwner {
-  readonly specVersion = 1;
-  readonly name = "webgpu";
-  readonly capabilities: Capabilities;
-  readonly #engine: Engine;
-  readonly #isOwnDevice: boolean;
-  disposed = false;
-
-  constructor(engine: Engine, isOwnDevice: boolean, capabilities: Capabilities) {
-    this.#engine = engine;
-    this.#isOwnDevice = isOwnDevice;
-    this.capabilities = capabilities;
-  }
-
-  get device(): GPUDevice {
-    return this.#engine.device;
-  }
-
-  get kernels(): string {
-    return variantName(this.#engine.variant);
-  }
-
-  get counters(): Readonly<GpuCounters> {
-    return this.#engine.counters;
-  }
-
-  async createCache(shape: CacheShape, plan: CachePlan): Promise<KvCache> {
-    this.#assertSupported(shape, plan);
-    return this.#cacheOf(shape, plan);
-  }
-
-  async restoreCache(shape: CacheShape, plan: CachePlan, snapshot: Uint8Array): Promise<KvCache> {
-    this.#assertSupported(shape, plan);
-    const image = await readSnapshot(snapshot, shape, plan);
-    assertFits(image.length, planBytes(plan, image.length).total, this.capabilities);
-    return this.#cacheOf(shape, plan, image);
-  }
-
-  async dispose(): Promise<void> {
-    if (this.disposed) return;
-    this.disposed = true;
-    this.#engine.dispose();
-    if (this.#isOwnDevice) this.device.destroy();
-  }
-
-  async #cacheOf(shape: CacheShape, plan: CachePlan, image?: CacheImage): Promise<KvCache> {
-    return new StoredCache(this, plan, await createStore(this.#engine, { shape, layers: plan.layers }, image));
-  }
-
-  #assertSupported(shape: CacheShape, plan: CachePlan): void {
-    assertAlive(this.disposed, "backend");
-    this.#engine.loss.assertThere();
-    assertPlanSupported(this.name, this.capabilities, shape, plan);
-  }
-}
+const backendOn = (engine: Engine, isOwnDevice: boolean, limits: CacheLimits): WebGpuBackend => ({
+  ...defineBackend({
+    name: "webgpu",
+    capabilities: capabilitiesOf(KERNEL_RANGE, limits),
+    createStore: (plan, image) => createStore(engine, plan, image),
+    assertUsable: () => engine.loss.assertThere(),
+    dispose: () => {
+      engine.dispose();
+      if (isOwnDevice) engine.device.destroy();
+    },
+  }),
+  device: engine.device,
+  kernels: variantName(engine.variant),
+  counters: engine.counters,
+});

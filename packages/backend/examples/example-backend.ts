@@ -1,26 +1,16 @@
 import {
-  assertAlive,
-  assertAppend,
-  assertCoarser,
-  assertFiniteTensors,
-  assertFits,
-  assertPlanSupported,
-  assertTruncate,
-  attendTokens,
   type Backend,
+  type CacheImage,
   type CachePlan,
+  type CacheStore,
   type Capabilities,
-  evenLength,
-  type KvCache,
-  readSnapshot,
+  defineBackend,
   type SchemeFamily,
-  writeSnapshot,
 } from "@kvtuner/backend";
-import { cacheBytes, type CacheShape, layerBytes, planBytes, type TensorBytes } from "@kvtuner/plan";
-import { Tensor } from "onnxruntime-common";
+import { cacheBytes, type TensorBytes } from "@kvtuner/plan";
 import { attendRow, cellBytes, type Cells, cellsFrom, decodedCells, exactCells, headImages, settle } from "./cells.ts";
 
-/** 4 and 8 bits on axis token, and 16. `assertPlanSupported` refuses all else. */
+/** 4 and 8 bits on axis token, and 16. `createCache` refuses everything else. */
 const FAMILY: SchemeFamily = {
   bits: [4, 8, 16],
   formats: ["affine"],
@@ -38,145 +28,71 @@ const CAPABILITIES: Capabilities = {
   deviceTensors: false,
 };
 
+/** Makes the backend. It holds nothing but its caches. Lower limits are for tests. */
+export const createExampleBackend = (limits: Partial<Capabilities> = {}): Backend =>
+  defineBackend({ name: "example", capabilities: { ...CAPABILITIES, ...limits }, createStore });
+
 /** Keys and values of one layer. */
 interface Layer {
   readonly key: Cells;
   readonly value: Cells;
 }
 
-/** What a cache asks of its backend. */
-interface Owner {
-  readonly capabilities: Capabilities;
-  assertUsable(): void;
-  assertSupported(shape: CacheShape, plan: CachePlan): void;
-}
+const emptyLayers = ({ layers }: CachePlan): Layer[] => layers.map(() => ({ key: [], value: [] }));
 
-/** Makes the backend; it holds nothing but its caches. Lower limits are for tests. */
-export const createExampleBackend = (limits: Partial<Capabilities> = {}): Backend => {
-  const capabilities = { ...CAPABILITIES, ...limits };
-  let disposed = false;
-  const owner: Owner = {
-    capabilities,
-    assertUsable: () => assertAlive(disposed, "backend"),
-    assertSupported: (shape, plan) => {
-      owner.assertUsable();
-      assertPlanSupported("example", capabilities, shape, plan);
-    },
-  };
-  return {
-    specVersion: 1,
-    name: "example",
-    capabilities,
-    createCache: async (shape, plan) => {
-      owner.assertSupported(shape, plan);
-      return cacheOf(
-        owner,
-        plan,
-        plan.layers.map(() => ({ key: [], value: [] })),
-      );
-    },
-    restoreCache: async (shape, plan, snapshot) => {
-      owner.assertSupported(shape, plan);
-      return cacheOf(owner, plan, await restoredLayers(shape, plan, snapshot, capabilities));
-    },
-    dispose: async () => {
-      disposed = true;
-    },
-  };
-};
-
-const restoredLayers = async (
-  shape: CacheShape,
-  plan: CachePlan,
-  snapshot: Uint8Array,
-  limits: Capabilities,
-): Promise<Layer[]> => {
-  const { length, tensors } = await readSnapshot(snapshot, shape, plan);
-  assertFits(length, planBytes(plan, length).total, limits);
-  return plan.layers.map((scheme, index) => ({
+const restoredLayers = ({ shape, layers }: CachePlan, { length, tensors }: CacheImage): Layer[] =>
+  layers.map((scheme, index) => ({
     key: cellsFrom(tensors[index]!.key, length, shape.headSize, scheme.key, scheme),
     value: cellsFrom(tensors[index]!.value, length, shape.headSize, scheme.value, scheme),
   }));
-};
 
-/** A cache over layers, which it owns. Every call checks first, and changes the layers when nothing can fail any more. */
-const cacheOf = (owner: Owner, firstPlan: CachePlan, firstLayers: readonly Layer[]): KvCache => {
+/** The storage of one cache. */
+const createStore = (firstPlan: CachePlan, image?: CacheImage): CacheStore => {
   const { shape } = firstPlan;
-  let [plan, layers, disposed] = [firstPlan, firstLayers, false];
-  const lengths = (): number[] => layers.map(({ key }) => key.length);
-  const assertUsable = (): void => {
-    assertAlive(disposed, "cache");
-    owner.assertUsable();
-  };
+  let plan = firstPlan;
+  let layers = image ? restoredLayers(plan, image) : emptyLayers(plan);
   const settleLayer = (index: number): void => {
     const scheme = plan.layers[index]!;
     settle(layers[index]!.key, scheme.key, scheme);
     settle(layers[index]!.value, scheme.value, scheme);
   };
-  const assertRoom = (layer: number, tokens: number): void => {
-    const bytesAfter = plan.layers
-      .map((scheme, index) => layerBytes(scheme, shape, lengths()[index]! + (index === layer ? tokens : 0)).total)
-      .reduce((a, b) => a + b);
-    assertAppend({ layer, tokens, lengths: lengths(), bytesAfter }, owner.capabilities);
-  };
 
   return {
-    shape,
-    get length() {
-      assertUsable();
-      return lengths().at(-1)!;
-    },
+    lengths: () => layers.map(({ key }) => key.length),
     bytes() {
-      assertUsable();
       const bytesOf = (kind: "key" | "value"): TensorBytes => cellBytes(layers.flatMap((layer) => layer[kind]));
       return cacheBytes(bytesOf("key"), bytesOf("value"));
     },
-    async attend(layer, query, key, value) {
-      assertUsable();
-      const tokens = attendTokens(shape, layer, query, key, value);
-      const rows = [query, key, value].map(({ data }) => data as Float32Array);
-      const destination = { layer, scheme: plan.layers[layer]!, headSize: shape.headSize };
-      assertFiniteTensors(destination, rows[0]!, rows[1]!, rows[2]!);
-      assertRoom(layer, tokens);
+    attend(layer, { tokens, query, key, value }) {
       const held = layers[layer]!;
-      const output = new Float32Array(rows[0]!.length);
+      const output = new Float32Array(query.length);
       for (let token = 0; token < tokens; token++) {
-        const [queries, keys, values] = rows.map((all) => rowAt(all, token, tokens));
+        const [queries, keys, values] = [query, key, value].map((rows) => rowAt(rows, token, tokens));
         held.key.push(exactCells(keys!, shape));
         held.value.push(exactCells(values!, shape));
         settleLayer(layer); // what leaves the window is read from codes by this query already
         output.set(attendRow(shape, queries!, held.key, held.value), token * queries!.length);
       }
-      return new Tensor("float32", output, query.dims);
+      return output;
     },
     truncate(length) {
-      assertUsable();
-      assertTruncate(lengths().at(-1)!, length);
-      assertFits(length, planBytes(plan, length).total, owner.capabilities);
       for (const [index, { key, value }] of layers.entries()) {
         key.length = length;
         value.length = length;
         settleLayer(index);
       }
     },
-    async retune(next) {
-      assertUsable();
-      owner.assertSupported(shape, next);
-      assertCoarser(plan, next, evenLength(lengths()));
+    retune(next) {
       plan = next;
       layers = layers.map(({ key, value }) => ({ key: decodedCells(key), value: decodedCells(value) }));
       for (const index of layers.keys()) settleLayer(index);
     },
-    async snapshot() {
-      assertUsable();
-      const tensors = layers.map(({ key, value }) => ({
+    images: () =>
+      layers.map(({ key, value }) => ({
         key: headImages(key, shape.kvHeads),
         value: headImages(value, shape.kvHeads),
-      }));
-      return writeSnapshot({ shape, layers: plan.layers, length: evenLength(lengths()), tensors });
-    },
-    async dispose() {
-      disposed = true;
+      })),
+    clear() {
       layers = [];
     },
   };

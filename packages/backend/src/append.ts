@@ -1,5 +1,5 @@
 import { KvtunerError } from "@kvtuner/plan";
-import type { Capabilities } from "./capabilities.ts";
+import type { CacheLimits } from "./capabilities.ts";
 
 /** A call of `attend` that is about to append. */
 export interface Append {
@@ -27,9 +27,6 @@ export const assertAppend = ({ layer, tokens, lengths, bytesAfter }: Append, lim
     );
   assertFits(length, bytesAfter, limits);
 };
-
-/** Limits of one cache, as in `Capabilities`. */
-export type CacheLimits = Pick<Capabilities, "maxTokens" | "maxCacheBytes">;
 
 /**
  * Checks that a cache of so many tokens and bytes may be; before a snapshot is restored, and before a cache is truncated.

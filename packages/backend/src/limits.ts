@@ -1,5 +1,5 @@
 import { KvtunerError } from "@kvtuner/plan";
-import type { CacheLimits } from "./append.ts";
+import type { CacheLimits } from "./capabilities.ts";
 
 /**
  * The limits that a caller sets, none beyond what the backend can hold.

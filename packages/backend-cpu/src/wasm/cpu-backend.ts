@@ -1,19 +1,12 @@
 import {
-  assertAlive,
-  assertFits,
-  assertPlanSupported,
   type Backend,
   type CacheImage,
-  type CacheOwner,
+  capabilitiesOf,
   type CachePlan,
-  type Capabilities,
-  type KvCache,
+  defineBackend,
   limitsWithin,
-  readSnapshot,
-  StoredCache,
 } from "@kvtuner/backend";
-import { type CacheShape, planBytes } from "@kvtuner/plan";
-import { KERNEL_CAPABILITIES, MAX_CACHE_BYTES, MAX_TOKENS } from "./capabilities.ts";
+import { KERNEL_RANGE, MAX_CACHE_BYTES, MAX_TOKENS } from "./capabilities.ts";
 import type { Simd } from "./kernel-module.ts";
 import { createEngine } from "./create-engine.ts";
 import type { Engine } from "./engine.ts";
@@ -74,64 +67,33 @@ export const createBackendOn = async (
   options: CpuOptions,
 ): Promise<CpuBackend> => {
   const limits = limitsWithin({ maxTokens: MAX_TOKENS, maxCacheBytes: MAX_CACHE_BYTES }, options);
-  return new KernelBackend(await createEngineFor(), { ...KERNEL_CAPABILITIES, ...limits });
+  const owner = { engine: await createEngineFor(), capabilities: capabilitiesOf(KERNEL_RANGE, limits) };
+  const {
+    simd,
+    limits: { threads },
+    pool,
+  } = owner.engine;
+  const backend = defineBackend({
+    name: "cpu",
+    capabilities: owner.capabilities,
+    createStore: (plan, image) => createWasmStore(owner, plan, image),
+    dispose: () => pool?.end(),
+  });
+  return { ...backend, simd, threads };
 };
 
-class KernelBackend implements CpuBackend, CacheOwner, KernelOwner {
-  readonly specVersion = 1;
-  readonly name = "cpu";
-  readonly capabilities: Capabilities;
-  readonly simd: Simd;
-  readonly threads: number;
-  readonly engine: Engine;
-  disposed = false;
-
-  constructor(engine: Engine, capabilities: Capabilities) {
-    this.simd = engine.simd;
-    this.threads = engine.limits.threads;
-    this.engine = engine;
-    this.capabilities = capabilities;
+const createWasmStore = async (owner: KernelOwner, plan: CachePlan, image?: CacheImage): Promise<WasmStore> => {
+  const store = await createStore(owner, plan);
+  try {
+    if (image) restoreStore(store, image);
+  } catch (error) {
+    await releaseArenas(owner.engine, store.arenas);
+    throw error;
   }
+  return new WasmStore(owner, plan.shape, store);
+};
 
-  async createCache(shape: CacheShape, plan: CachePlan): Promise<KvCache> {
-    this.#assertSupported(shape, plan);
-    return this.#cacheOf(shape, plan, await createStore(this, plan));
-  }
-
-  async restoreCache(shape: CacheShape, plan: CachePlan, snapshot: Uint8Array): Promise<KvCache> {
-    this.#assertSupported(shape, plan);
-    const image = await readSnapshot(snapshot, shape, plan);
-    assertFits(image.length, planBytes(plan, image.length).total, this.capabilities);
-    const store = await createStore(this, plan);
-    try {
-      restoreStore(store, shape, image);
-    } catch (error) {
-      await releaseArenas(this.engine, store.arenas);
-      throw error;
-    }
-    return this.#cacheOf(shape, plan, store);
-  }
-
-  async dispose(): Promise<void> {
-    this.disposed = true;
-    await this.engine.pool?.end();
-  }
-
-  #cacheOf(shape: CacheShape, plan: CachePlan, store: PackedStore): KvCache {
-    return new StoredCache(this, plan, new WasmStore(this, shape, store));
-  }
-
-  #assertSupported(shape: CacheShape, plan: CachePlan): void {
-    assertAlive(this.disposed, "backend");
-    assertPlanSupported(this.name, this.capabilities, shape, plan);
-  }
-}
-
-const restoreStore = (
-  { layers, workspaces }: PackedStore,
-  shape: CacheShape,
-  { length, tensors }: CacheImage,
-): void => {
+const restoreStore = ({ layers, workspaces }: PackedStore, { shape, length, tensors }: CacheImage): void => {
   for (const [index, layer] of layers.entries()) {
     layer.length = length;
     for (const kind of ["key", "value"] as const) {

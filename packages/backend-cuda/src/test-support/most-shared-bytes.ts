@@ -1,13 +1,14 @@
-import { schemesOf } from "@kvtuner/backend";
+import { capabilitiesOf, schemesOf } from "@kvtuner/backend";
 import type { TensorScheme } from "@kvtuner/plan";
-import { KERNEL_CAPABILITIES } from "../capabilities.ts";
+import { KERNEL_RANGE, MAX_TOKENS } from "../capabilities.ts";
 import type { KernelName } from "../device/device.ts";
 import { attendSharedBytes, REDUCE_SHARED_BYTES } from "../store/attend.ts";
 import { DECODE_SHARED_BYTES, ENCODE_SHARED_BYTES } from "../store/encode.ts";
 import { layoutOf } from "../store/tensor-layout.ts";
 
-const SCHEMES: readonly TensorScheme[] = KERNEL_CAPABILITIES.key.flatMap((family) => schemesOf(family, 1));
-const HEAD_SIZES = KERNEL_CAPABILITIES.headSizes as readonly number[];
+const CAPABILITIES = capabilitiesOf(KERNEL_RANGE, { maxTokens: MAX_TOKENS, maxCacheBytes: Infinity });
+const SCHEMES: readonly TensorScheme[] = CAPABILITIES.key.flatMap((family) => schemesOf(family, 1));
+const HEAD_SIZES = CAPABILITIES.headSizes as readonly number[];
 
 const attendBytes = (rows: number, headSize: number, key: TensorScheme): number => {
   const shape = { layers: 1, queryHeads: 1, kvHeads: 1, headSize };

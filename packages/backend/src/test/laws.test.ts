@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type * as Cells from "../../examples/cells.ts";
 import type { Backend } from "../backend.ts";
-import type * as Checks from "../index.ts";
 import { LAWS } from "./laws.ts";
 import { CONDUCT_FAULTS } from "./test-support/conduct-faults.ts";
 import { NUMBER_FAULTS } from "./test-support/number-faults.ts";
@@ -14,12 +13,13 @@ describe("the law is broken by a backend that", () => {
     vi.resetModules();
   });
   afterEach(() => {
-    vi.doUnmock("@kvtuner/backend");
+    for (const { check } of faults) if (check) vi.doUnmock(`../${check.file}`);
     vi.doUnmock("../../examples/cells.ts");
   });
 
-  it.each(faults)("$law: $mistake", async ({ law, says, checks, cells, wrapping, options }) => {
-    if (checks) vi.doMock("@kvtuner/backend", async (original) => replaced(await original<typeof Checks>(), checks));
+  it.each(faults)("$law: $mistake", async ({ law, says, check: changed, cells, wrapping, options }) => {
+    if (changed)
+      vi.doMock(`../${changed.file}`, async (original) => replaced(await original<object>(), changed.change));
     if (cells)
       vi.doMock("../../examples/cells.ts", async (original) => replaced(await original<typeof Cells>(), cells));
     const { createExampleBackend } = await import("../../examples/example-backend.ts");

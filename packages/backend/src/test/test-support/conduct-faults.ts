@@ -1,6 +1,19 @@
+import type * as Append from "../../append.ts";
+import type * as AttendTokens from "../../attend-tokens.ts";
 import type { Backend, KvCache } from "../../backend.ts";
+import type * as Disposed from "../../disposed.ts";
+import type * as FiniteTensors from "../../finite-tensors.ts";
+import type * as PlanSupport from "../../plan-support.ts";
+import type * as RetuneCheck from "../../retune-check.ts";
 import { checksum } from "../../snapshot/checksum.ts";
-import type { Fault } from "./fault.ts";
+import type * as ReadSnapshot from "../../snapshot/read-snapshot.ts";
+import type { ChangedCheck, Fault } from "./fault.ts";
+
+/** A check whose mistake is typed by its file. */
+const changed = <Module extends object>(file: string, change: (original: Module) => Partial<Module>): ChangedCheck => ({
+  file,
+  change: (original) => change(original as Module),
+});
 
 const nothing = (): void => {};
 
@@ -37,7 +50,7 @@ export const CONDUCT_FAULTS: readonly Fault[] = [
     law: "unsupported-plan",
     mistake: "takes any plan",
     says: /to be refused with BACKEND_UNSUPPORTED_SCHEME, it was taken/,
-    checks: () => ({ assertPlanSupported: nothing }),
+    check: changed<typeof PlanSupport>("plan-support.ts", () => ({ assertPlanSupported: nothing })),
   },
   {
     law: "unsupported-plan",
@@ -56,31 +69,33 @@ export const CONDUCT_FAULTS: readonly Fault[] = [
     law: "tensor-shapes",
     mistake: "believes the query's shape",
     says: /to be refused with BACKEND_TENSOR_SHAPE/,
-    checks: () => ({ attendTokens: (_shape, _layer, query) => query.dims[1]! }),
+    check: changed<typeof AttendTokens>("attend-tokens.ts", () => ({
+      attendTokens: (_shape, _layer, query) => query.dims[1]!,
+    })),
   },
   {
     law: "finite",
     mistake: "looks at no number before it encodes",
     says: /NaN in the .* to be refused with BACKEND_TENSOR_NOT_FINITE/,
-    checks: () => ({ assertFiniteTensors: nothing }),
+    check: changed<typeof FiniteTensors>("finite-tensors.ts", () => ({ assertFiniteTensors: nothing })),
   },
   {
     law: "layer-order",
     mistake: "takes layers in any order",
     says: /layer 1 before layer 0 to be refused with BACKEND_LAYER_ORDER, it was taken/,
-    checks: () => ({ assertAppend: nothing }),
+    check: changed<typeof Append>("append.ts", () => ({ assertAppend: nothing })),
   },
   {
     law: "layer-order",
     mistake: "takes snapshots in the middle of a token",
     says: /a snapshot between layers to be refused/,
-    checks: () => ({ evenLength: (lengths) => lengths.at(-1)! }),
+    check: changed<typeof Append>("append.ts", () => ({ evenLength: (lengths) => lengths.at(-1)! })),
   },
   {
     law: "retune",
     mistake: "takes a finer plan",
     says: /a plan of more bytes to be refused with BACKEND_RETUNE_FINER, it was taken/,
-    checks: () => ({ assertCoarser: nothing }),
+    check: changed<typeof RetuneCheck>("retune-check.ts", () => ({ assertCoarser: nothing })),
   },
   {
     law: "retune",
@@ -108,13 +123,13 @@ export const CONDUCT_FAULTS: readonly Fault[] = [
     law: "foreign-snapshot",
     mistake: "does not look at the checksum",
     says: /a snapshot with byte \d+ changed to be refused with SNAPSHOT_CORRUPT/,
-    checks: ({ readSnapshot }) => ({
+    check: changed<typeof ReadSnapshot>("snapshot/read-snapshot.ts", ({ readSnapshot }) => ({
       readSnapshot: async (bytes, shape, plan) => {
         const mended = bytes.slice();
         if (mended.length > 32) mended.set(await checksum(mended.subarray(0, -32)), mended.length - 32);
         return readSnapshot(mended, shape, plan);
       },
-    }),
+    })),
   },
   {
     law: "two-caches",
@@ -138,28 +153,28 @@ export const CONDUCT_FAULTS: readonly Fault[] = [
     law: "dispose",
     mistake: "goes on after dispose",
     says: /after dispose to be refused with BACKEND_DISPOSED/,
-    checks: () => ({ assertAlive: nothing }),
+    check: changed<typeof Disposed>("disposed.ts", () => ({ assertAlive: nothing })),
   },
   {
     law: "limits",
     mistake: "grows without end",
     says: /to be refused with BACKEND_(OUT_OF_MEMORY|TOO_LONG), it was taken/,
-    checks: () => ({ assertAppend: nothing }),
+    check: changed<typeof Append>("append.ts", () => ({ assertAppend: nothing })),
   },
   {
     law: "limits",
     mistake: "restores more than it may hold",
     says: /a snapshot beyond .* to be refused with BACKEND_(OUT_OF_MEMORY|TOO_LONG), it was taken/,
-    checks: () => ({ assertFits: nothing }),
+    check: changed<typeof Append>("append.ts", () => ({ assertFits: nothing })),
   },
   {
     law: "limits",
     mistake: "goes back to more bytes than it may hold",
     says: /truncate\(\d+\) of \d+ tokens beyond \d+ bytes to be refused with BACKEND_OUT_OF_MEMORY, it was taken/,
-    checks: ({ assertFits }) => ({
+    check: changed<typeof Append>("append.ts", ({ assertFits }) => ({
       assertFits: (tokens, sizeBytes, { maxTokens, maxCacheBytes }) =>
         assertFits(tokens, sizeBytes, { maxTokens, maxCacheBytes: 2 * maxCacheBytes }),
-    }),
+    })),
   },
   {
     law: "append-cost",

@@ -20,8 +20,12 @@ export const wrappedBackend = (wrapping: Wrapping): Backend => {
   return { ...wrapped, ...wrapping.backend?.(wrapped) };
 };
 
-/** Getters stay alive, which spreading would call once. */
+/** Getters stay alive, which spreading would call once; methods keep their private fields. */
 const overlaid = (cache: KvCache, changes: Partial<KvCache>): KvCache =>
   new Proxy(cache, {
-    get: (target, name) => Reflect.get(name in changes ? changes : target, name) as unknown,
+    get: (target, name) => {
+      if (name in changes) return Reflect.get(changes, name) as unknown;
+      const member: unknown = Reflect.get(target, name);
+      return typeof member === "function" ? (member.bind(target) as unknown) : member;
+    },
   });

@@ -1,0 +1,63 @@
+import { type CacheShape, planBytes } from "@kvtuner/plan";
+import { assertFits } from "./append.ts";
+import type { Backend, CachePlan } from "./backend.ts";
+import type { CacheStore } from "./cache-store.ts";
+import type { Capabilities } from "./capabilities.ts";
+import { assertAlive } from "./disposed.ts";
+import { assertPlanSupported } from "./plan-support.ts";
+import type { CacheImage } from "./snapshot/cache-image.ts";
+import { readSnapshot } from "./snapshot/read-snapshot.ts";
+import { StoredCache } from "./stored-cache.ts";
+
+/** What one backend has that others do not. */
+export interface BackendDefinition {
+  readonly name: string;
+  readonly capabilities: Capabilities;
+  /** Makes the storage of one cache, empty or with the contents of `image`. Plan and image are already validated. */
+  createStore(plan: CachePlan, image?: CacheImage): CacheStore | Promise<CacheStore>;
+  /** Throws when no cache can be made any more, because the device was lost for example. */
+  assertUsable?(): void;
+  /** Releases what the backend holds. Runs once. */
+  dispose?(): void | Promise<void>;
+}
+
+/**
+ * Makes a backend from storage: everything else (checks of plans, calls, limits and snapshots, the order of calls, use after
+ * `dispose`) is the same for all backends and done here.
+ */
+export const defineBackend = (definition: BackendDefinition): Backend => {
+  const { name, capabilities, createStore } = definition;
+  const owner = { name, capabilities, disposed: false };
+  let disposal: void | Promise<void>;
+  const assertUsable = (): void => {
+    assertAlive(owner.disposed, "backend");
+    definition.assertUsable?.();
+  };
+  const assertSupported = (shape: CacheShape, plan: CachePlan): void => {
+    assertUsable();
+    assertPlanSupported(name, capabilities, shape, plan);
+  };
+  return {
+    specVersion: 1,
+    name,
+    capabilities,
+    createCache: async (shape, plan) => {
+      assertSupported(shape, plan);
+      return new StoredCache(owner, plan, await createStore(plan));
+    },
+    restoreCache: async (shape, plan, snapshot) => {
+      assertSupported(shape, plan);
+      const image = await readSnapshot(snapshot, shape, plan);
+      assertUsable(); // reading takes time
+      assertFits(image.length, planBytes(plan, image.length).total, capabilities);
+      return new StoredCache(owner, plan, await createStore(plan, image));
+    },
+    dispose: async () => {
+      if (!owner.disposed) {
+        owner.disposed = true;
+        disposal = definition.dispose?.();
+      }
+      await disposal;
+    },
+  };
+};
