@@ -46,6 +46,8 @@ const FINE: f32 = 1.99;
  * the error's standard deviation. Queries that are far out in some channels reach it.
  */
 const COARSE: f32 = 4e-3;
+/** The largest product of a query's number and a scale below which codes add nothing to a score: 256 channels of 8 bits add 7e-8. */
+const NOTHING: f32 = 1e-12;
 /** The sum of `|query * minimum|`, in powers of 2, from which constants are summed in double precision. */
 const LARGE: f32 = 1024;
 
@@ -87,7 +89,10 @@ function loadLargest(key: usize, record: usize, blocks: i32, headSize: i32): voi
   }
 }
 
-/** Queries over the unit of their factors into `scaledQuery`: one unit serves all blocks of the record. */
+/**
+ * Queries over the unit of their factors into `scaledQuery`: one unit serves all blocks of the record. Where all keys are
+ * constant, factors are 0 and the unit is 1: the constant of `foldScales` is the whole score.
+ */
 function scaleQueries(key: usize, row: usize, heads: i32, headSize: i32): void {
   const bits = field(key, BITS);
   const largest = <f32>largestFactor(bits, headSize);
@@ -104,11 +109,11 @@ function scaleQueries(key: usize, row: usize, heads: i32, headSize: i32): void {
       sum = multiplyAdd(x, v128.load(middles + at), sum);
     }
     const product = largestLane(magnitude);
-    const unit = product / largest;
-    store<f32>(units + (head << 2), unit);
-    isCoarse = isCoarse || unit > tolerance;
+    const isConstant = product < NOTHING;
+    store<f32>(units + (head << 2), isConstant ? 1 : product / largest);
+    isCoarse = isCoarse || product > tolerance * largest;
     isLarge = isLarge || sumLanes(sum) > LARGE;
-    const inverse = f32x4.splat(product > 1e-30 ? largest / product : 0);
+    const inverse = f32x4.splat(isConstant ? 1 : largest / product);
     const to = scaledQuery + ((head * headSize) << 2);
     for (let at: usize = 0; at < <usize>headSize << 2; at += 16)
       v128.store(to + at, f32x4.mul(v128.load(query + at), inverse));

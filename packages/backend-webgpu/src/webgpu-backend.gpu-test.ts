@@ -57,6 +57,7 @@ describe.skipIf(!canHalf)(`with float16 and subgroups${canHalf ? "" : " (the ada
     "modes",
     "head-groups",
     "far-out",
+    "constant-groups",
     "windows",
     "prefill",
     "layer-order",
@@ -72,12 +73,18 @@ const canPack = device && nodeGpu.wgslLanguageFeatures.has(PACKED_DOT_PRODUCTS);
 
 describe.skipIf(!canPack)(`with packed dot products${canPack ? "" : " (the shaders have none)"}`, () => {
   const options = { name: "webgpu", createBackend: () => backendWith({ kernels: { packed: true } }) };
-  it.each(["schemes", "modes", "head-sizes", "head-groups", "far-out", "windows", "prefill"] as const)(
-    "%s",
-    async (law) => {
-      await expect(LAWS[law].check(options)).resolves.toBeUndefined();
-    },
-  );
+  it.each([
+    "schemes",
+    "modes",
+    "head-sizes",
+    "head-groups",
+    "far-out",
+    "constant-groups",
+    "windows",
+    "prefill",
+  ] as const)("%s", async (law) => {
+    await expect(LAWS[law].check(options)).resolves.toBeUndefined();
+  });
 });
 
 describe.skipIf(skipped)(`kernels for one pair of formats${skipped ? ` (${skipped})` : ""}`, () => {

@@ -3,6 +3,7 @@ import { appendCostLaw } from "./laws/append-cost.ts";
 import { bytesLaw } from "./laws/bytes.ts";
 import { callsAtOnceLaw } from "./laws/calls-at-once.ts";
 import { capabilitiesLaw } from "./laws/capabilities.ts";
+import { constantGroupsLaw } from "./laws/constant-groups.ts";
 import { disposeLaw } from "./laws/dispose.ts";
 import { farOutLaw } from "./laws/far-out.ts";
 import { finiteLaw } from "./laws/finite.ts";
@@ -35,6 +36,7 @@ export type LawName =
   | "head-groups"
   | "head-sizes"
   | "far-out"
+  | "constant-groups"
   | "prefill"
   | "windows"
   | "bytes"
@@ -63,6 +65,7 @@ export const LAWS: Readonly<Record<LawName, Law>> = {
   "head-groups": headGroupsLaw,
   "head-sizes": headSizesLaw,
   "far-out": farOutLaw,
+  "constant-groups": constantGroupsLaw,
   prefill: prefillLaw,
   windows: windowsLaw,
   bytes: bytesLaw,

@@ -30,6 +30,16 @@ const interleaved = (
   return output;
 };
 
+/** The same rows, with zeros where the scale of a whole head is zero. */
+const withoutConstants = (rows: Cells.Cells): Cells.Cells =>
+  rows.map((row) =>
+    row.map((cell) =>
+      cell.block.scales.length > 0 && cell.block.scales.every((scale) => scale === 0)
+        ? { ...cell, numbers: cell.numbers.map(() => 0) }
+        : cell,
+    ),
+  );
+
 const nextPowerOfTwo = (size: number): number => 2 ** Math.ceil(Math.log2(size));
 
 /** One buffer for all outputs of a size. */
@@ -116,6 +126,14 @@ export const NUMBER_FAULTS: readonly Fault[] = [
         roundArrayToFloat16(queries, rounded);
         return attendRow(shape, rounded, keys, values);
       },
+    }),
+  },
+  {
+    law: "constant-groups",
+    mistake: "takes a row whose scale is zero for zeros",
+    says: /8-bit.*expected the output/,
+    cells: ({ attendRow }) => ({
+      attendRow: (shape, queries, keys, values) => attendRow(shape, queries, withoutConstants(keys), values),
     }),
   },
   {
