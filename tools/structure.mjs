@@ -1,0 +1,105 @@
+// Figures of how a checkout is built, for tools/measure-structure.mjs. Reads files; installs and runs nothing.
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join, relative } from "node:path";
+import { exportsOf, unusedExports } from "./exported-symbols.mjs";
+import { fileCycles, importGraph, isTestFile, mutualFolders } from "./import-graph.mjs";
+
+/** Where packages are, and what is measured of each. */
+const PARENTS = ["packages", "apps", "examples", "benchmarks"];
+
+/** Extensions of files with code. */
+const CODE = /\.(ts|mts|js|mjs|cu|cuh|wgsl)$/;
+
+/** Folders of a package with product code, tests apart. What is elsewhere (benchmarks, build scripts) counts as other. */
+const PRODUCT = /^(src|kernels)\//;
+
+/**
+ * Product files that an addition touches: those that decide by the concept's discriminator, or name an instance of it that is
+ * there already. A file that depends on the concept in another way is not counted, so the figure is a lower bound.
+ */
+const CONCEPTS = {
+  codec:
+    /\b(bits|format|axis|transform)\s*(===|!==)\s*(["']|16\b)|["'](affine|float16|float8)["']|case ["'](channel|token)["']/,
+  architecture: /["'](llama|qwen2|qwen3|gemma2?)["']|\barchitecture\s*(===|!==)/,
+  option: /\b(windowLength|sampleLength)\b|\b(window|sample)-length\b/,
+  objective: /\bobjective\b.{0,30}(===|!==)|["']both["']/,
+  limit: /\bkind\b.{0,6}(===|!==)\s*["'](bits|bytes|kl|knee|equivalent-bits)["']|["']equivalent-bits["']/,
+};
+
+/** Packages whose words for something else look like a concept's discriminator. */
+const OTHER_WORDS = { codec: ["@kvtuner/search"], objective: ["@kvtuner/search"] };
+
+/**
+ * Measures a checkout.
+ *
+ * @param root its folder
+ * @returns figures by package, files by concept, circles, exported symbols and entry sizes
+ */
+export const structureOf = (root) => {
+  const packages = packagesOf(root);
+  const graph = importGraph(packages);
+  return {
+    packages: Object.fromEntries(
+      packages.map((one) => [one.manifest.name, { ...linesOf(one.folder), ...sizeOf(one) }]),
+    ),
+    touched: Object.fromEntries(
+      Object.entries(CONCEPTS).map(([concept, pattern]) => [concept, filesNaming(packages, concept, pattern, root)]),
+    ),
+    fileCycles: fileCycles(graph).map((files) => files.map((file) => relative(root, file))),
+    mutualFolders: packages.flatMap(({ folder }) =>
+      mutualFolders(graph, folder).map(({ folders }) => folders.map((name) => join(relative(root, folder), name))),
+    ),
+    exported: packages.flatMap(exportsOf).length,
+    unusedExports: unusedExports(packages, root),
+  };
+};
+
+const packagesOf = (root) =>
+  PARENTS.flatMap((parent) => [parent, ...foldersIn(join(root, parent)).map((name) => join(parent, name))])
+    .map((name) => join(root, name))
+    .filter((folder) => existsSync(join(folder, "package.json")))
+    .map((folder) => ({ folder, manifest: JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) }));
+
+const foldersIn = (folder) =>
+  existsSync(folder) ? readdirSync(folder).filter((name) => statSync(join(folder, name)).isDirectory()) : [];
+
+/** Files with code below a folder, what is generated or installed left out. */
+const codeOf = (folder) =>
+  readdirSync(folder, { recursive: true })
+    .filter((name) => CODE.test(name) && !/(^|\/)(node_modules|dist|generated)\//.test(name))
+    .filter((name) => statSync(join(folder, name)).isFile());
+
+const countLines = (path) => readFileSync(path, "utf8").split("\n").length - 1;
+
+const kindOf = (folder, name) => {
+  if (isTestFile(join(folder, name)) || name.startsWith("test-support/")) return "test";
+  return PRODUCT.test(name) ? "product" : "other";
+};
+
+const linesOf = (folder) => {
+  const counts = { product: { files: 0, lines: 0 }, test: { files: 0, lines: 0 }, other: { files: 0, lines: 0 } };
+  for (const name of codeOf(folder)) {
+    const count = counts[kindOf(folder, name)];
+    count.files++;
+    count.lines += countLines(join(folder, name));
+  }
+  return counts;
+};
+
+/** The size that the README states of the package's main entry; the check `size` holds it to a tenth. */
+const sizeOf = ({ folder }) => {
+  const readme = join(folder, "README.md");
+  const stated = existsSync(readme) && /^Size: ([\d.]+) kB/m.exec(readFileSync(readme, "utf8"));
+  return stated ? { entryKilobytes: Number(stated[1]) } : {};
+};
+
+const filesNaming = (packages, concept, pattern, root) =>
+  packages
+    .filter(({ manifest }) => !OTHER_WORDS[concept]?.includes(manifest.name))
+    .flatMap(({ folder }) =>
+      codeOf(folder)
+        .filter((name) => kindOf(folder, name) === "product")
+        .map((name) => join(folder, name)),
+    )
+    .filter((path) => pattern.test(readFileSync(path, "utf8")))
+    .map((path) => relative(root, path));
