@@ -69,7 +69,10 @@ const benchOn = async (on: OpenedBackend, parts: BenchParts): Promise<BenchResul
   const capacity = settings.contexts.at(-1)! + decodedTokens(settings.tokens);
   checkCapacity(capacity, model, backend, run);
   const ids = textIds(model.tokenizer.encode, options.text, capacity);
-  const variants: Variant[] = await openOwnVariants(model, on, options.plans, settings);
+  const variants: Variant[] = await openOwnVariants(model, on, options.plans, settings, {
+    anyWeights: options.anyWeights === true,
+    warn: run.warn,
+  });
   try {
     variants.push(...(await openPeer(parts, ids)));
     const measured = await measure(variants, { ...settings, ids }, run);

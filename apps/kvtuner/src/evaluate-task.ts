@@ -23,6 +23,8 @@ export interface EvaluateTaskSettings extends TaskRequest {
   readonly model: string | TunableModel;
   /** Tokens at which bytes are counted; 4096 by default. */
   readonly context?: number;
+  /** Whether plans that were tuned for other weights of the same shape are taken, with a warning; false by default. */
+  readonly anyWeights?: boolean;
   readonly onProgress?: OnProgress;
   /** Told when prompts are too short, too few or too hard for accuracy to show what a plan costs, or examples are left out. */
   readonly onWarning?: (message: string) => void;
@@ -99,7 +101,12 @@ export const openTaskScorer = async (settings: EvaluateTaskSettings): Promise<Ta
     if (typeof settings.model === "string") await model.dispose();
   };
   try {
-    return taskScorer(model, openTask(model, read, run.warn), { context, run, disposeModel });
+    return taskScorer(model, openTask(model, read, run.warn), {
+      context,
+      anyWeights: settings.anyWeights === true,
+      run,
+      disposeModel,
+    });
   } catch (error) {
     await disposeModel();
     throw error;
@@ -108,19 +115,25 @@ export const openTaskScorer = async (settings: EvaluateTaskSettings): Promise<Ta
 
 interface ScorerParts {
   readonly context: number;
+  readonly anyWeights: boolean;
   readonly run: RunContext;
   readonly disposeModel: () => Promise<void>;
 }
 
-const taskScorer = (model: TunableModel, task: OpenTask, { context, run, disposeModel }: ScorerParts): TaskScorer => {
+const taskScorer = (
+  model: TunableModel,
+  task: OpenTask,
+  { context, anyWeights, run, disposeModel }: ScorerParts,
+): TaskScorer => {
   const longest = longestSequence(task);
   const warnOnce = warningOnce(run);
   let evaluator: TaskEvaluator | undefined;
+  const read = (given: Plan | string): Plan => readPlan(given, model, { anyWeights, warn: warnOnce });
   return {
-    read: (given) => readPlan(given, model),
+    read,
     score: async (given) => {
       // The plan is checked first: a typing mistake should not cost the loading of a model.
-      const plan = readPlan(given, model);
+      const plan = read(given);
       warnOnce(unquantizedWarning(plan.layers, longest, "prompts"));
       evaluator ??= await task.support.evaluator(task.prompts, task.settings);
       const answers = await answersOf(plan, evaluator, run);

@@ -25,6 +25,8 @@ export interface EvaluateSettings {
   readonly windowLength?: number;
   /** Tokens at which bytes are counted; 4096 by default. */
   readonly context?: number;
+  /** Whether plans that were tuned for other weights of the same shape are taken, with a warning; false by default. */
+  readonly anyWeights?: boolean;
   /** Of the model's own text, up to 2^32 - 1; 0 by default. */
   readonly seed?: number;
   /** Told of every bit of progress. */
@@ -102,11 +104,13 @@ export const openPlanScorer = async (settings: EvaluateSettings): Promise<PlanSc
         : textWindows(model, text, windowOptions);
     return model.evaluator(windows);
   };
+  const read = (given: Plan | string): Plan =>
+    readPlan(given, model, { anyWeights: settings.anyWeights === true, warn: warnOnce });
   return {
-    read: (given) => readPlan(given, model),
+    read,
     score: async (given) => {
       // The plan is checked first: a typing mistake should not cost the loading of a model.
-      const plan = readPlan(given, model);
+      const plan = read(given);
       warnOnce(unquantizedWarning(plan.layers, windowOptions.windowLength));
       evaluator ??= await openEvaluator();
       const { signal } = settings;

@@ -48,19 +48,19 @@ export interface Running {
   readonly finished: Promise<Finished>;
 }
 
-/** Starts a script with Node. */
+/** Starts a script with Node; where input is null, stdin stays open. */
 export const start = (
   script: string,
   argv: readonly string[],
   environment: Record<string, string> = {},
-  input = "",
+  input: string | null = "",
 ): Running => {
   const child = spawn(process.execPath, [script, ...argv], { env: { ...process.env, ...environment } });
   const output = { stdout: "", stderr: "" };
   child.stdout.setEncoding("utf8").on("data", (text: string) => (output.stdout += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (output.stderr += text));
   child.stdin.on("error", () => undefined);
-  child.stdin.end(input);
+  if (input !== null) child.stdin.end(input);
   const finished = once(child, "close").then(([code, signal]): Finished => ({ code, signal, ...output }));
   return { process: child, finished };
 };

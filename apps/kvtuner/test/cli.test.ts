@@ -118,7 +118,7 @@ describe("kvtuner tune", () => {
     });
     while (child.exitCode === null && lineCount(out) < 3) await sleep(1);
     child.kill("SIGINT");
-    const kept = expect.stringContaining("interrupted\nwhat was evaluated is kept\n") as unknown;
+    const kept = expect.stringContaining("interrupted; measurements so far are saved\n") as unknown;
     expect(await finished).toMatchObject({ code: 130, stdout: "", stderr: kept });
     expect(readdirSync(out)).not.toContain("lock");
     expect(await kvtuner(["tune", model, "--out", out, ...TUNE, "--quiet"])).toMatchObject({ code: 0 });

@@ -18,11 +18,11 @@ const kvtunerRun = async (argv: readonly string[], input = ""): Promise<Finished
 
 describe("kvtuner run", () => {
   test("writes the text to stdout and figures to stderr, from --prompt or stdin", async () => {
-    const given = await kvtunerRun(["--prompt", "the thing", "--max-tokens", "20"]);
+    const given = await kvtunerRun(["--prompt", "the thing", "--max-tokens", "20", "--raw"]);
     expect(given).toMatchObject({ code: 0, stderr: expect.stringMatching(/6 tokens of prompt, 20 generated/) });
     expect(given.stderr).toMatch(/prefill 6 at .* tokens\/s, decode 19 at .* tokens\/s, on cpu\n/);
     expect(given.stderr).toMatch(/cache of 25 tokens: .*key codes .*; 16 bits would take/);
-    const piped = await kvtunerRun(["--max-tokens", "20", "--quiet"], "the thing\n");
+    const piped = await kvtunerRun(["--max-tokens", "20", "--quiet", "--raw"], "the thing\n");
     expect(piped).toEqual({ ...given, stderr: "" });
 
     const json = await kvtunerRun(["--prompt", "the thing", "--max-tokens", "20", "--json", "--quiet"]);
@@ -47,6 +47,30 @@ describe("kvtuner run", () => {
     const { code, stdout } = await kvtunerRun(argv);
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ backend: "cpu-reference", decode: { tokens: 2 } });
+  });
+
+  test("--stop ends the text before it, --top-k 1 takes the likeliest token", async () => {
+    const argv = ["--prompt", "the thing", "--max-tokens", "40", "--temperature", "2", "--json", "--quiet"];
+    const generated = async (...more: string[]): Promise<{ text: string; finish: string; ids: number[] }> =>
+      JSON.parse((await kvtunerRun([...argv, ...more])).stdout);
+    const whole = await generated();
+    const [one, other] = [whole.text.slice(12, 14), whole.text.slice(8, 10)];
+    const stopped = await generated("--stop", one, "--stop", other);
+    const end = Math.min(whole.text.indexOf(one), whole.text.indexOf(other));
+    expect(stopped).toMatchObject({ text: whole.text.slice(0, end), finish: "stop" });
+    expect(stopped.ids.length).toBeLessThan(whole.ids.length);
+    const likeliest = await generated("--temperature", "0");
+    expect((await generated("--top-k", "1")).ids).toEqual(likeliest.ids);
+    expect(likeliest.ids).not.toEqual(whole.ids);
+  });
+
+  test("--system is put in front of a conversation", async () => {
+    const tokens = async (...more: string[]): Promise<number> => {
+      const { stdout } = await kvtunerRun(["--chat", "--json", "--quiet", "--max-tokens", "1", ...more], "What?\n");
+      return JSON.parse(stdout).prompt.tokens;
+    };
+    // Letters and signs of the template's line, each a token.
+    expect(await tokens("--system", "Be curt.")).toBe((await tokens()) + String.raw`system: Be curt.\n`.length);
   });
 
   test("--chat answers each line from one cache", async () => {
@@ -93,6 +117,9 @@ describe("kvtuner run", () => {
     ["a text beyond the context", ["--prompt", "x".repeat(600)], "PROMPT_TOO_LONG"],
     ["an unknown backend", ["--prompt", "a", "--backend", "gpu"], "USAGE"],
     ["a prompt and a conversation", ["--prompt", "a", "--chat"], "USAGE"],
+    ["a system text without a conversation", ["--prompt", "a", "--system", "b"], "USAGE"],
+    ["a stop text of nothing", ["--prompt", "a", "--stop", ""], "OPTION_INVALID"],
+    ["no likeliest tokens", ["--prompt", "a", "--top-k", "0"], "OPTION_INVALID"],
     ["a temperature below 0", ["--prompt", "a", "--temperature", "-1"], "OPTION_INVALID"],
   ])("%s is refused", async (_, argv, code) => {
     const finished = await kvtunerRun([...argv, "--json"]);

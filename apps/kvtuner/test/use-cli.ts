@@ -13,6 +13,10 @@ export interface Cli {
   readonly model: string;
   /** Starts a command line, at home in the folder unless another home is given. */
   start(argv: readonly string[], input?: string, home?: string): Running;
+  /** The same, with a stdin that stays open. */
+  startOpen(argv: readonly string[]): Running;
+  /** Path of the bundle. */
+  script(): string;
 }
 
 /** Bundles the CLI before the tests of the file that calls it, and removes all behind them. */
@@ -28,5 +32,11 @@ export const useCli = (): Cli => {
     rmSync(folder, { recursive: true, force: true });
     if (script !== "") rmSync(dirname(script), { recursive: true, force: true });
   });
-  return { folder, model, start: (argv, input, home = folder) => start(script, argv, { KVTUNER_HOME: home }, input) };
+  return {
+    folder,
+    model,
+    start: (argv, input = "", home = folder) => start(script, argv, { KVTUNER_HOME: home }, input),
+    startOpen: (argv) => start(script, argv, { KVTUNER_HOME: folder }, null),
+    script: () => script,
+  };
 };

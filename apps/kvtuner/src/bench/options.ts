@@ -54,6 +54,8 @@ export interface BenchOptions {
   readonly text?: string;
   /** Seed of synthetic keys and values, below 2^32; 0 by default. */
   readonly seed?: number;
+  /** Whether plans that were tuned for other weights of the same shape are taken, with a warning; false by default. */
+  readonly anyWeights?: boolean;
   readonly onProgress?: OnProgress;
   /** Receives warnings. */
   readonly onWarning?: (message: string) => void;

@@ -2,7 +2,7 @@ import type { Decoder } from "@kvtuner/decoder";
 import { type CacheShape, type Plan, planBytes } from "@kvtuner/plan";
 
 import type { OpenedBackend } from "../model/backend.ts";
-import { readPlan } from "../model/read-plan.ts";
+import { type PlanTolerance, readPlan } from "../model/read-plan.ts";
 import type { RunnableModel } from "../model/runnable-model.ts";
 import { type HeldCache, holdFloatCache, holdPlanCache } from "./held-cache.ts";
 import type { BenchSettings } from "./options.ts";
@@ -22,8 +22,9 @@ export const openOwnVariants = async (
   { backend, threads }: OpenedBackend,
   plans: readonly (Plan | string)[],
   settings: BenchSettings,
+  tolerance: PlanTolerance,
 ): Promise<Variant[]> => {
-  const read = plans.map((plan, index) => ({ name: planName(plan, index), plan: readPlan(plan, model) }));
+  const read = plans.map((plan, index) => ({ name: planName(plan, index), plan: readPlan(plan, model, tolerance) }));
   const held: HeldCache[] = [];
   try {
     for (const { plan } of read) held.push(await holdPlanCache(backend, plan, settings.seed));

@@ -9,7 +9,7 @@ import { WEIGHTS } from "../run/options.ts";
 import { number, numbers, plans } from "./arguments.ts";
 import { examples } from "./examples.ts";
 import { progressView } from "./progress-view.ts";
-import type { Terminal } from "./terminal.ts";
+import { type Terminal, warn } from "./terminal.ts";
 
 interface BenchFlags {
   readonly plan: string[];
@@ -23,6 +23,7 @@ interface BenchFlags {
   readonly fill: "text" | "synthetic";
   readonly text?: string;
   readonly seed: number;
+  readonly anyWeights?: true;
   readonly json?: true;
   readonly quiet?: true;
 }
@@ -51,13 +52,14 @@ export const benchCommand = (terminal: Terminal, signal: AbortSignal): Command =
     )
     .option("--text <file>", "text, UTF-8 (default: built-in text over and over)")
     .option("--seed <n>", "seed of synthetic keys and values, below 2^32", number, 0)
+    .option("--any-weights", "take plans that were tuned for other weights of the same shape, with a warning")
     .option("--json", "print one JSON document on stdout")
     .option("--quiet", "no progress on stderr")
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: BenchFlags) => {
       const { plan, context: contexts = DEFAULT_CONTEXTS, json, quiet, ...settings } = flags;
       const view = progressView(terminal, quiet === true);
-      const onWarning = (message: string): void => terminal.error(`warning: ${message}\n`);
+      const onWarning = (message: string): void => warn(terminal, message);
       const callbacks = { onProgress: view.show, onWarning, signal };
       const result = await bench({ model, plans: plan, contexts, ...settings, ...callbacks }).finally(view.end);
       terminal.out(json === true ? `${JSON.stringify(result)}\n` : `${benchText(result)}\n`);

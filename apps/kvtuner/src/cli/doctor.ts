@@ -6,7 +6,7 @@ import type { Finding } from "../doctor/finding.ts";
 import { machineProbes } from "../doctor/machine-probes.ts";
 import type { Probes } from "../doctor/probes.ts";
 import { examples } from "./examples.ts";
-import type { Terminal } from "./terminal.ts";
+import type { Piece, Terminal } from "./terminal.ts";
 
 /** `kvtuner doctor`. */
 export const doctorCommand = (terminal: Terminal, probes: Probes = machineProbes()): Command =>
@@ -16,7 +16,7 @@ export const doctorCommand = (terminal: Terminal, probes: Probes = machineProbes
     .addHelpText("after", EXAMPLES)
     .action(async ({ json }: { json?: true }) => {
       const findings = await diagnose(probes);
-      terminal.out(json === true ? `${JSON.stringify({ findings })}\n` : describe(findings, terminal));
+      terminal.out(...(json === true ? [JSON.stringify({ findings }), "\n"] : describe(findings, terminal)));
       const problems = findings.filter(({ status }) => status === "problem");
       if (problems.length > 0) throw new DoctorKvtunerError(problems);
     });
@@ -26,16 +26,21 @@ const EXAMPLES = examples([
   ["kvtuner doctor --json", "the same for a program, or to report a fault with"],
 ]);
 
-const describe = (findings: readonly Finding[], { colors }: Terminal): string => {
-  const marks = { ok: colors.green("ok     "), absent: colors.dim("absent "), problem: colors.red("PROBLEM") };
+const describe = (findings: readonly Finding[], { paint }: Terminal): Piece[] => {
+  const marks = {
+    ok: paint(["green"], "ok     "),
+    absent: paint(["dim"], "absent "),
+    problem: paint(["red"], "PROBLEM"),
+  };
   const width = Math.max(...findings.map(({ name }) => name.length));
   const indent = " ".repeat(8);
-  const lines = findings.flatMap(({ name, status, found, meaning, advice }) => [
-    `${marks[status]} ${colors.bold(name.padEnd(width))}  ${found}`,
-    `${indent}${meaning}`,
-    ...(advice === undefined ? [] : [`${indent}-> ${advice}`]),
+  return findings.flatMap(({ name, status, found, meaning, advice }) => [
+    marks[status],
+    " ",
+    paint(["bold"], name.padEnd(width)),
+    `  ${found}\n${indent}${meaning}\n`,
+    ...(advice === undefined ? [] : [`${indent}-> ${advice}\n`]),
   ]);
-  return `${lines.join("\n")}\n`;
 };
 
 /** Something without which KVTuner does not run; it is printed before this is thrown. */

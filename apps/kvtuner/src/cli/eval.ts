@@ -12,7 +12,7 @@ import { taskSummary, textSummary } from "./eval-summary.ts";
 import { examples } from "./examples.ts";
 import { progressView } from "./progress-view.ts";
 import { withTaskOptions, type TaskFlags } from "./task-options.ts";
-import type { Terminal } from "./terminal.ts";
+import { type Terminal, warn } from "./terminal.ts";
 
 interface EvalFlags extends TaskFlags {
   readonly plan?: readonly string[];
@@ -22,6 +22,7 @@ interface EvalFlags extends TaskFlags {
   readonly windowLength: number;
   readonly context: number;
   readonly seed: number;
+  readonly anyWeights?: true;
   readonly json?: true;
   readonly quiet?: true;
 }
@@ -29,6 +30,7 @@ interface EvalFlags extends TaskFlags {
 /** `kvtuner eval MODEL`. */
 export const evalCommand = (terminal: Terminal, signal: AbortSignal): Command =>
   withTaskOptions(evalOptions())
+    .option("--any-weights", "take plans that were tuned for other weights of the same shape, with a warning")
     .option("--json", "print one JSON document on stdout")
     .option("--quiet", "no progress on stderr")
     .addHelpText("after", EXAMPLES)
@@ -38,7 +40,7 @@ export const evalCommand = (terminal: Terminal, signal: AbortSignal): Command =>
       const view = progressView(terminal, quiet === true);
       const place = { plan: 0, plans: flags.plan?.length ?? 1 };
       const onProgress: OnProgress = (progress) => view.show(amongPlans(progress, place));
-      const onWarning = (message: string): void => terminal.error(`warning: ${message}\n`);
+      const onWarning = (message: string): void => warn(terminal, message);
       const asked: Asked = { terminal, signal, flags, place, end: view.end };
       const options = { model, ...settings, onProgress, onWarning, signal };
       if (task === undefined) assertNoTaskOptions(flags);

@@ -2,9 +2,7 @@ import { formatBytes, parsePair } from "@kvtuner/plan";
 
 import type { FrontPlan } from "../pipeline/pick.ts";
 import { plainTable } from "../plain-table.ts";
-import type { Terminal } from "./terminal.ts";
-
-type Colors = Terminal["colors"];
+import type { Painted, Piece, Style, Terminal } from "./terminal.ts";
 
 /** The front, one plan a line; the picked one is marked. */
 export const frontTable = (front: readonly FrontPlan[], picked: FrontPlan | undefined, context: number): string => {
@@ -25,33 +23,24 @@ export const frontTable = (front: readonly FrontPlan[], picked: FrontPlan | unde
 
 /**
  * A plan as a strip: a column for each layer, key bits above value bits, coloured by bits; above it the layer's index,
- * every fifth one.
+ * every fifth one. Ends without a newline.
  */
-export const strip = (pairs: readonly string[], colors: Colors): string => {
+export const strip = (pairs: readonly string[], terminal: Terminal): Piece[] => {
   const parsed = pairs.map((name) => parsePair(name));
-  const row = (label: string, bits: readonly number[]): string =>
-    `${label} ${bits.map((value) => cell(value, colors)).join("")}`;
+  const indexes = parsed.map((_, layer) => (layer % 5 === 0 ? String(layer).padEnd(2) : "  ")).join("");
   return [
-    `  ${parsed
-      .map((_, layer) => (layer % 5 === 0 ? String(layer).padEnd(2) : "  "))
-      .join("")
-      .trimEnd()}`,
-    row(
-      "K",
-      parsed.map((pair) => pair.key),
-    ),
-    row(
-      "V",
-      parsed.map((pair) => pair.value),
-    ),
-  ].join("\n");
+    `  ${indexes.trimEnd()}\nK `,
+    ...parsed.map(({ key }) => cell(key, terminal)),
+    "\nV ",
+    ...parsed.map(({ value }) => cell(value, terminal)),
+  ];
 };
 
-const cell = (bits: number, colors: Colors): string => {
-  const text = String(bits).padEnd(2);
-  if (bits <= 2) return colors.bgRed(colors.black(text));
-  if (bits <= 3) return colors.bgYellow(colors.black(text));
-  if (bits <= 4) return colors.bgGreen(colors.black(text));
-  if (bits <= 8) return colors.bgCyan(colors.black(text));
-  return colors.bgWhite(colors.black(text));
+const cell = (bits: number, { paint }: Terminal): Painted => paint(["black", background(bits)], String(bits).padEnd(2));
+
+const background = (bits: number): Style => {
+  if (bits <= 2) return "bgRed";
+  if (bits <= 3) return "bgYellow";
+  if (bits <= 4) return "bgGreen";
+  return bits <= 8 ? "bgCyan" : "bgWhite";
 };

@@ -6,7 +6,7 @@ import { bytes, number } from "./arguments.ts";
 import { examples } from "./examples.ts";
 import { plainTable } from "../plain-table.ts";
 import { frontTable, strip } from "./format.ts";
-import type { Terminal } from "./terminal.ts";
+import type { Piece, Terminal } from "./terminal.ts";
 
 /** `kvtuner inspect MODEL|PLAN|STUDY`. */
 export const inspectCommand = (terminal: Terminal): Command =>
@@ -24,7 +24,7 @@ export const inspectCommand = (terminal: Terminal): Command =>
     .addHelpText("after", EXAMPLES)
     .action(async (target: string, { json, ...options }: { budget?: number; context: number; json?: true }) => {
       const result = await inspect({ target, ...options });
-      terminal.out(`${json === true ? JSON.stringify(result) : describe(result, terminal)}\n`);
+      terminal.out(...(json === true ? [JSON.stringify(result)] : describe(result, terminal)), "\n");
     });
 
 const EXAMPLES = examples([
@@ -33,10 +33,10 @@ const EXAMPLES = examples([
   ["kvtuner inspect studies/mine/plan.json --json", "one plan, for a program"],
 ]);
 
-const describe = (result: InspectResult, terminal: Terminal): string => {
+const describe = (result: InspectResult, terminal: Terminal): Piece[] => {
   switch (result.kind) {
     case "model":
-      return describeModel(result);
+      return [describeModel(result)];
     case "plan":
       return describePlan(result, terminal);
     case "study":
@@ -59,22 +59,22 @@ const describeModel = ({ model, shape, bytesPerToken, context, budget, uniform }
     ),
   ].join("\n");
 
-const describePlan = (report: PlanReport, { colors }: Terminal): string => {
+const describePlan = (report: PlanReport, terminal: Terminal): Piece[] => {
   const { plan, pairs, context, bits, equivalentBits, fits } = report;
   const measured =
     plan.measured === undefined ? "not measured" : `KL ${plan.measured.kl.toPrecision(3)} on ${plan.measured.text}`;
   const verdict = fits === undefined ? "" : fits ? ", fits the budget" : ", does not fit the budget";
   return [
-    `plan for ${plan.model.name}: ${bits.toFixed(3)} true bits, ${equivalentBits.toFixed(3)} equivalent bits; ${measured}`,
-    `${formatBytes(report.bytes)} at ${context} tokens${verdict}`,
-    strip(pairs, colors),
-  ].join("\n");
+    `plan for ${plan.model.name}: ${bits.toFixed(3)} true bits, ${equivalentBits.toFixed(3)} equivalent bits; ${measured}\n`,
+    `${formatBytes(report.bytes)} at ${context} tokens${verdict}\n`,
+    ...strip(pairs, terminal),
+  ];
 };
 
 const describeStudy = (
   { settings, files, front, evaluations, hypervolume }: StudyReport,
-  { colors }: Terminal,
-): string =>
+  terminal: Terminal,
+): Piece[] => [
   [
     `study of ${settings.model.name}, mode ${settings.mode}, ${settings.pairs.length} pairs, ${settings.windows} ${settings.windows === 1 ? "window" : "windows"} of ${settings.windowLength} tokens`,
     `files: ${files.join(", ")}`,
@@ -82,5 +82,9 @@ const describeStudy = (
       ? "no front yet: run tune again with the same settings"
       : frontTable(front, undefined, settings.context),
     ...(hypervolume === undefined ? [] : [`${evaluations} plans evaluated, hypervolume ${hypervolume.toFixed(3)}`]),
-    ...front.map(({ bits, kl, pairs }) => `${bits.toFixed(3)} bits, KL ${kl.toPrecision(3)}\n${strip(pairs, colors)}`),
-  ].join("\n");
+  ].join("\n"),
+  ...front.flatMap(({ bits, kl, pairs }) => [
+    `\n${bits.toFixed(3)} bits, KL ${kl.toPrecision(3)}\n`,
+    ...strip(pairs, terminal),
+  ]),
+];

@@ -8,13 +8,14 @@ import { doctorCommand } from "./doctor.ts";
 import { evalCommand } from "./eval.ts";
 import { inspectCommand } from "./inspect.ts";
 import { type Interrupt, InterruptedError, interruptible } from "./interrupt.ts";
+import { oneLine } from "./printable.ts";
 import { reportCommand } from "./report.ts";
 import { runCommand } from "./run.ts";
 import type { Terminal } from "./terminal.ts";
 import { tuneCommand } from "./tune.ts";
 
-/** Exit codes: done, internal failure, bad input or usage, interrupted. */
-export const EXIT = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
+/** Exit codes: done, internal failure, bad input or usage; {@link Interrupt} has those of signals. */
+export const EXIT = { done: 0, failed: 1, usage: 2 } as const;
 
 /** Runs one command line (without node and script); resolves to the exit code. */
 export const main = async (argv: readonly string[], terminal: Terminal): Promise<number> => {
@@ -23,7 +24,7 @@ export const main = async (argv: readonly string[], terminal: Terminal): Promise
     await kvtunerProgram(terminal, interrupt).parseAsync(argv, { from: "user" });
     return EXIT.done;
   } catch (error) {
-    return report(error, interrupt.signal, terminal);
+    return report(error, interrupt, terminal);
   } finally {
     interrupt.dispose();
   }
@@ -50,11 +51,11 @@ export const kvtunerProgram = (terminal: Terminal, interrupt: Interrupt): Comman
   return command;
 };
 
-const report = (error: unknown, signal: AbortSignal, terminal: Terminal): number => {
+const report = (error: unknown, interrupt: Interrupt, terminal: Terminal): number => {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-  if (signal.aborted || error instanceof InterruptedError) return EXIT.interrupted;
+  if (interrupt.signal.aborted || error instanceof InterruptedError) return interrupt.exitCode();
   if (KvtunerError.isInstance(error)) {
-    terminal.error(`error [${error.code}]: ${error.message}\n`);
+    terminal.error(`error [${error.code}]: ${oneLine(error.message)}\n`);
     return EXIT.usage;
   }
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);

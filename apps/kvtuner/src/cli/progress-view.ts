@@ -34,11 +34,12 @@ const liveView = (terminal: Terminal): { show: OnProgress; end: () => void } => 
     show: (progress) => {
       const filled = Math.round((BAR_WIDTH * progress.done) / Math.max(1, progress.total));
       const bar = "█".repeat(filled) + "░".repeat(BAR_WIDTH - filled);
-      terminal.error(`\r\u001B[K${bar} ${describe(progress)}${timer.left(progress)}`);
+      terminal.eraseLine();
+      terminal.error(`${bar} ${describe(progress)}${timer.left(progress)}`);
       drawn = true;
     },
     end: () => {
-      if (drawn) terminal.error("\r\u001B[K");
+      if (drawn) terminal.eraseLine();
     },
   };
 };

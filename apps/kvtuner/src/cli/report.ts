@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { report } from "../report.ts";
 import { bytes, number } from "./arguments.ts";
 import { examples } from "./examples.ts";
-import type { Terminal } from "./terminal.ts";
+import { type Terminal, warn } from "./terminal.ts";
 
 interface ReportFlags {
   readonly svg?: string;
@@ -43,10 +43,10 @@ const openPage = async (page: string, terminal: Terminal): Promise<void> => {
   try {
     const { default: open } = await import("open");
     const browser = await open(page);
-    browser.once("error", () => terminal.error(cannotOpen(page)));
+    browser.once("error", () => warn(terminal, cannotOpen(page)));
   } catch {
-    terminal.error(cannotOpen(page));
+    warn(terminal, cannotOpen(page));
   }
 };
 
-const cannotOpen = (page: string): string => `warning: no browser could be started; open ${page} in one\n`;
+const cannotOpen = (page: string): string => `no browser could be started; open ${page} in one`;

@@ -7,13 +7,12 @@ import { type GenerationOptions, generationSettings, WEIGHTS } from "../run/opti
 import { openRunner, type Runner, type RunResult } from "../run/runner.ts";
 import { number } from "./arguments.ts";
 import { examples } from "./examples.ts";
-import { InterruptedError, type Interrupt } from "./interrupt.ts";
+import { generationInterrupt, InterruptedError, type Interrupt } from "./interrupt.ts";
 import { progressView } from "./progress-view.ts";
 import { chat } from "./run/chat.ts";
-import { generationInterrupt } from "./run/generation-interrupt.ts";
 import { promptFromStdin } from "./run/prompt.ts";
 import { reportText } from "./run/report-text.ts";
-import { isTyped, type Terminal } from "./terminal.ts";
+import { isTyped, type Terminal, warn } from "./terminal.ts";
 
 interface RunFlags {
   readonly plan: string;
@@ -22,6 +21,11 @@ interface RunFlags {
   readonly maxTokens: number;
   readonly temperature: number;
   readonly topP: number;
+  readonly topK?: number;
+  readonly stop?: readonly string[];
+  readonly system?: string;
+  readonly anyWeights?: true;
+  readonly raw?: true;
   readonly seed: number;
   readonly threads?: number;
   readonly backend?: string;
@@ -41,6 +45,10 @@ export const runCommand = (terminal: Terminal, signal: AbortSignal, interrupt: I
     .option("--max-tokens <n>", "the most tokens to generate", number, 256)
     .option("--temperature <t>", "0 takes the likeliest token", number, 0)
     .option("--top-p <p>", "draw from the likeliest tokens that hold this share", number, 1)
+    .option("--top-k <n>", "draw from so many of the likeliest tokens (default: all)", number)
+    .option("--stop <text>", "end the text before this one; may be given more than once", append)
+    .option("--system <text>", "instructions in front of a --chat")
+    .option("--raw", "write control characters of the text as they are (default: escaped)")
     .option("--seed <n>", "seed of what is drawn, below 2^32", number, 0)
     .option("--threads <n>", "threads of the weights and of the cache (default, and at most: all cores)", number)
     .addOption(
@@ -51,13 +59,16 @@ export const runCommand = (terminal: Terminal, signal: AbortSignal, interrupt: I
         .choices(WEIGHTS)
         .default("stored"),
     )
+    .option("--any-weights", "take a plan that was tuned for other weights of the same shape, with a warning")
     .option("--json", "print one JSON document on stdout instead of the text (with --chat, one a turn)")
     .option("--quiet", "no progress and no figures on stderr")
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: RunFlags, command: Command) => {
       generationSettings(flags);
-      const prompt = flags.chat === true ? undefined : await promptOf(flags, terminal, command);
-      const runner = await openRunner({ model, ...flags, onProgress: loadView(terminal, flags), signal });
+      if (flags.system !== undefined && flags.chat !== true) command.error("error: expected --chat with --system");
+      const prompt = flags.chat === true ? undefined : await promptOf(flags, terminal, signal, command);
+      const onWarning = (message: string): void => warn(terminal, message);
+      const runner = await openRunner({ model, ...flags, onProgress: loadView(terminal, flags), onWarning, signal });
       try {
         if (prompt === undefined) await runner.load();
         await generateAll({ runner, terminal, interrupt, flags }, prompt);
@@ -85,10 +96,17 @@ const loadView = (terminal: Terminal, { quiet }: RunFlags): OnProgress => {
   };
 };
 
-const promptOf = async ({ prompt }: RunFlags, terminal: Terminal, command: Command): Promise<string> => {
+const append = (text: string, before: readonly string[] = []): readonly string[] => [...before, text];
+
+const promptOf = async (
+  { prompt }: RunFlags,
+  terminal: Terminal,
+  signal: AbortSignal,
+  command: Command,
+): Promise<string> => {
   if (prompt !== undefined) return prompt;
   if (isTyped(terminal)) command.error("error: expected --prompt, --chat, or a text on stdin");
-  return promptFromStdin(terminal);
+  return promptFromStdin(terminal, signal);
 };
 
 interface Session {
@@ -104,7 +122,8 @@ const generateAll = async (session: Session, prompt: string | undefined): Promis
   const show = (result: RunResult): void => showResult(result, terminal, flags);
   const answer = async (given: string | readonly ChatMessage[], signal: AbortSignal): Promise<RunResult> =>
     runner.generate({ ...generationOptions(flags, terminal), prompt: given, signal });
-  if (prompt === undefined) return chat({ terminal, interrupt, answer, show });
+  const { system } = flags;
+  if (prompt === undefined) return chat({ terminal, interrupt, ...(system !== undefined && { system }), answer, show });
   const result = await generationInterrupt(interrupt).during(async (signal) => answer(prompt, signal));
   show(result);
   if (result.finish === "interrupted") throw new InterruptedError();
@@ -115,8 +134,16 @@ const generationOptions = (flags: RunFlags, terminal: Terminal): Omit<Generation
   temperature: flags.temperature,
   topP: flags.topP,
   seed: flags.seed,
-  ...(flags.json !== true && { onText: (text: string) => terminal.out(text) }),
+  ...(flags.topK !== undefined && { topK: flags.topK }),
+  ...(flags.stop && { stop: flags.stop }),
+  ...(flags.json !== true && { onText: flags.raw === true ? terminal.raw : shown(terminal) }),
 });
+
+/** Line ends of any system are newlines; a carriage return alone would let a text overwrite what was shown. */
+const shown =
+  (terminal: Terminal) =>
+  (text: string): void =>
+    terminal.out(text.replaceAll("\r\n", "\n"));
 
 const showResult = (result: RunResult, terminal: Terminal, { json, quiet }: RunFlags): void => {
   terminal.out(json === true ? `${JSON.stringify(result)}\n` : "\n");

@@ -2,39 +2,84 @@ import type { Readable } from "node:stream";
 
 import pc from "picocolors";
 
-import { systemReason } from "../study/reason.ts";
+import { oneLine, printable } from "./printable.ts";
 
-type Colors = ReturnType<typeof pc.createColors>;
+type Styles = ReturnType<typeof pc.createColors>;
+
+/** Looks of a text. */
+export type Style = Exclude<keyof Styles, "isColorSupported">;
+
+/** Text with a look, whose characters are printable. */
+export interface Painted {
+  readonly painted: string;
+}
+
+/** What is written: text, from which everything that a terminal would act on is escaped, or text with a look. */
+export type Piece = string | Painted;
 
 /** Where a command reads and writes. */
 export interface Terminal {
   readonly input: Readable;
   /** Results, and nothing else. */
-  out(text: string): void;
+  out(...pieces: readonly Piece[]): void;
+  /** Results as they are, control characters included. */
+  raw(text: string): void;
   /** Progress, warnings and errors. */
-  error(text: string): void;
+  error(...pieces: readonly Piece[]): void;
+  /** Removes the line that `error` began, on a live terminal. */
+  eraseLine(): void;
   /** Whether a person watches `error`, so that a line may be drawn over. */
   readonly live: boolean;
-  /** Colours for `out`, or none. */
-  readonly colors: Colors;
+  /** Gives a text for `out` looks, where it shows any. */
+  paint(looks: readonly Style[], text: string): Painted;
 }
+
+/** Writes a warning. */
+export const warn = ({ error }: Terminal, message: string): void => error(`warning: ${oneLine(message)}\n`);
 
 /** Whether a person types what is read. */
 export const isTyped = ({ input }: Terminal): boolean => "isTTY" in input && input.isTTY === true;
 
+/** A terminal over two writers. */
+export const terminalOver = (
+  streams: { readonly input: Readable; out(text: string): void; error(text: string): void },
+  { live, colors }: { readonly live: boolean; readonly colors: boolean },
+): Terminal => {
+  const styles = pc.createColors(colors);
+  const textOf = (pieces: readonly Piece[]): string =>
+    pieces.map((piece) => (typeof piece === "string" ? printable(piece) : piece.painted)).join("");
+  return {
+    input: streams.input,
+    live,
+    out: (...pieces) => streams.out(textOf(pieces)),
+    raw: streams.out,
+    error: (...pieces) => streams.error(textOf(pieces)),
+    eraseLine: () => {
+      if (live) streams.error("\r\u001B[K");
+    },
+    paint: (looks, text) => ({ painted: looks.reduce((shown, look) => styles[look](shown), printable(text)) }),
+  };
+};
+
 /** The terminal of this process. */
 export const processTerminal = (): Terminal => {
-  // A reader that closes early (`| head`) has what it wants.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    // A reader that closes early (`| head`) has what it wants.
     if (error.code === "EPIPE") process.exit(0);
-    process.stderr.write(`error [OUTPUT]: expected to write the result to stdout, but ${systemReason(error)}\n`);
+    process.stderr.write(`error [OUTPUT]: writing the result to stdout failed: ${error.code ?? error.message}\n`);
     process.exit(1);
   });
-  return {
-    input: process.stdin,
-    out: (text) => void process.stdout.write(text),
-    error: (text) => void process.stderr.write(text),
-    live: process.stderr.isTTY === true,
-    colors: pc.createColors(pc.isColorSupported && (process.stdout.isTTY || process.env["FORCE_COLOR"] !== undefined)),
-  };
+  // Nobody reads progress any more (`2>&1 | head`); the work goes on.
+  process.stderr.on("error", () => undefined);
+  return terminalOver(
+    {
+      input: process.stdin,
+      out: (text) => void process.stdout.write(text),
+      error: (text) => void process.stderr.write(text),
+    },
+    {
+      live: process.stderr.isTTY === true,
+      colors: pc.isColorSupported && (process.stdout.isTTY || process.env["FORCE_COLOR"] !== undefined),
+    },
+  );
 };

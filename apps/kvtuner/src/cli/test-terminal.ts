@@ -1,18 +1,14 @@
 import { Readable } from "node:stream";
 
-import pc from "picocolors";
-
-import type { Terminal } from "./terminal.ts";
+import { terminalOver, type Terminal } from "./terminal.ts";
 
 /** A terminal that keeps what was written, without colours. */
 export const recordingTerminal = (): Terminal & { readonly written: { out: string; error: string } } => {
   const written = { out: "", error: "" };
-  return {
-    written,
+  const streams = {
     input: Readable.from([]),
-    out: (text) => void (written.out += text),
-    error: (text) => void (written.error += text),
-    live: false,
-    colors: pc.createColors(false),
+    out: (text: string) => void (written.out += text),
+    error: (text: string) => void (written.error += text),
   };
+  return { ...terminalOver(streams, { live: false, colors: false }), written };
 };

@@ -13,9 +13,10 @@ import type { Verification } from "../pipeline/verify.ts";
 import { bytes, list, number, positive } from "./arguments.ts";
 import { examples } from "./examples.ts";
 import { frontTable, strip } from "./format.ts";
+import type { Interrupt } from "./interrupt.ts";
 import { progressView } from "./progress-view.ts";
 import { withTaskOptions, type TaskFlags } from "./task-options.ts";
-import type { Terminal } from "./terminal.ts";
+import { type Piece, type Terminal, warn } from "./terminal.ts";
 
 interface TuneFlags extends TaskFlags {
   readonly objective?: Objective;
@@ -44,7 +45,7 @@ interface TuneFlags extends TaskFlags {
 }
 
 /** `kvtuner tune MODEL`. */
-export const tuneCommand = (terminal: Terminal, signal: AbortSignal): Command =>
+export const tuneCommand = (terminal: Terminal, signal: AbortSignal, interrupt: Interrupt): Command =>
   withTaskOptions(tuneOptions())
     .addOption(
       new Option("--objective <name>", "what decides beside cost (default: task with --task, kl without)").choices([
@@ -58,8 +59,8 @@ export const tuneCommand = (terminal: Terminal, signal: AbortSignal): Command =>
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: TuneFlags) => {
       const view = progressView(terminal, flags.quiet === true);
-      signal.addEventListener("abort", () => terminal.error("what was evaluated is kept\n"));
-      const onWarning = (message: string): void => terminal.error(`warning: ${message}\n`);
+      interrupt.say("measurements so far are saved");
+      const onWarning = (message: string): void => warn(terminal, message);
       const { budget: _, bits: __, equivalentBits: ___, maxKl: ____, json, quiet: _____, ...options } = flags;
       const result = await tune({
         model,
@@ -69,7 +70,7 @@ export const tuneCommand = (terminal: Terminal, signal: AbortSignal): Command =>
         onWarning,
         signal,
       }).finally(view.end);
-      terminal.out(json === true ? `${JSON.stringify(result)}\n` : summary(result, flags.context, terminal));
+      terminal.out(...(json === true ? [JSON.stringify(result), "\n"] : summary(result, flags.context, terminal)));
     });
 
 const tuneOptions = (): Command =>
@@ -133,17 +134,18 @@ const limitOf = ({ budget, bits, equivalentBits, maxKl }: TuneFlags): Limit => {
 const summary = (
   { front, picked, verified, evaluations, hypervolume, out, timeMs }: TuneResult,
   context: number,
-  { colors }: Terminal,
-): string =>
+  terminal: Terminal,
+): Piece[] => [
   [
     frontTable(front, picked, context),
     `${evaluations} plans evaluated in ${((timeMs["total"] ?? 0) / 1000).toFixed(1)} s, hypervolume ${hypervolume.toFixed(3)}`,
     `picked: ${picked.bits.toFixed(3)} true bits, ${lossText(picked)}, in ${out}/plan.json`,
     ...(verified === undefined ? [] : [verifiedText(verified)]),
-    strip(picked.pairs, colors),
-    `report: ${out}/report.html`,
     "",
-  ].join("\n");
+  ].join("\n"),
+  ...strip(picked.pairs, terminal),
+  `\nreport: ${out}/report.html\n`,
+];
 
 const lossText = ({ kl, task }: FrontPlan): string =>
   task === undefined

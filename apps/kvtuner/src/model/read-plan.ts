@@ -5,14 +5,31 @@ import { assertPlanFits, KvtunerError, parsePlan, parseShorthand, uniformPlan, t
 import { reasonOf } from "../study/reason.ts";
 import type { TunableModel } from "./tunable-model.ts";
 
+/** Which plans are taken. */
+export interface PlanTolerance {
+  /** Takes a plan for other weights of the same architecture and shape, like another quantization, with a warning. */
+  readonly anyWeights: boolean;
+  readonly warn: (message: string) => void;
+}
+
 /**
  * A plan for a model: as given, from JSON text, from a file, or from shorthand like `kivi:K4V2+sinks4`.
  *
  * @throws KvtunerError when it is none of these, or a plan for another model.
  */
-export const readPlan = (given: Plan | string, model: Pick<TunableModel, "identity" | "shape">): Plan => {
-  const plan = typeof given === "string" ? fromText(given.trim(), model) : given;
-  assertPlanFits(plan, model.identity, model.shape);
+export const readPlan = (
+  given: Plan | string,
+  { identity, shape }: Pick<TunableModel, "identity" | "shape">,
+  tolerance?: PlanTolerance,
+): Plan => {
+  const plan = typeof given === "string" ? fromText(given.trim(), { identity, shape }) : given;
+  const { name, architecture, sha256 } = identity;
+  assertPlanFits(plan, { name, architecture }, shape);
+  if (plan.model.sha256 === undefined || sha256 === undefined || plan.model.sha256 === sha256) return plan;
+  if (tolerance?.anyWeights !== true) throw new PlanWeightsKvtunerError(plan.model.name, name);
+  tolerance.warn(
+    `the plan was tuned for other weights (${plan.model.name}); the loss it states was not measured on ${name}`,
+  );
   return plan;
 };
 
@@ -32,7 +49,8 @@ const looksLikePath = (text: string): boolean => /[/\\]|\.json$/i.test(text) || 
  */
 export const readPlanFile = (path: string): Plan => {
   try {
-    return parsePlan(readFileSync(path, "utf8"));
+    // Editors on Windows begin a file with a byte order mark.
+    return parsePlan(readFileSync(path, "utf8").replace(/^\uFEFF/, ""));
   } catch (cause) {
     throw new PlanFileKvtunerError(path, cause);
   }
@@ -49,5 +67,17 @@ export class PlanFileKvtunerError extends KvtunerError {
         ];
     super(code, message, { cause });
     this.name = "PlanFileKvtunerError";
+  }
+}
+
+/** A plan for other weights of the same architecture and shape. */
+export class PlanWeightsKvtunerError extends KvtunerError {
+  constructor(planned: string, here: string) {
+    super(
+      "PLAN_FOR_ANOTHER_MODEL",
+      `expected a plan tuned for this file of ${here}, got one for other weights of the same shape (${planned}); ` +
+        "tune this model, or use the plan all the same with --any-weights",
+    );
+    this.name = "PlanWeightsKvtunerError";
   }
 }

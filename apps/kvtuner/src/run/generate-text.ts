@@ -8,6 +8,7 @@ import {
 } from "@kvtuner/decoder";
 
 import type { GenerationOptions, GenerationSettings } from "./options.ts";
+import { stopper } from "./stop.ts";
 
 /** Tokens computed in some time. */
 export interface Speed {
@@ -22,7 +23,7 @@ export interface Generated {
   readonly text: string;
   /** Ids of the generated tokens, without the one that ended them. */
   readonly ids: readonly number[];
-  /** Why it ended: the model said so, `maxTokens`, the model's or the backend's longest context, or the signal. */
+  /** Why it ended: the model or a text of `stop` said so, `maxTokens`, the model's or the backend's longest context, or the signal. */
   readonly finish: "stop" | "length" | "context" | "interrupted";
   /** Tokens of the prompt, and how many of them the cache held already. */
   readonly prompt: { readonly tokens: number; readonly reused: number };
@@ -57,6 +58,7 @@ export const generateText = async (
   const limit = tokenLimit(parts, settings);
   const clock = generationClock(parts);
   const stream = textStream(parts.tokenizer);
+  const stop = stopper(settings.stop);
   const ids: number[] = [];
   let text = "";
   const give = (fresh: string): void => {
@@ -79,17 +81,18 @@ export const generateText = async (
     clock.opened(session);
     for await (const id of generateOn(session, generationOptions)) {
       ids.push(id);
-      give(stream.push(id));
+      give(stop.push(stream.push(id)));
+      if (stop.stopped()) break;
     }
   });
   const timing = clock.end();
-  give(stream.end());
-  const ended = ids.length < limit.tokens ? "stop" : limit.finish;
+  give(stop.push(stream.end()) + stop.end());
+  const ended = stop.stopped() || ids.length < limit.tokens ? "stop" : limit.finish;
   return { text, ids, finish: interrupted ? "interrupted" : ended, ...timing };
 };
 
-const samplingOf = ({ temperature, topP, seed }: GenerationSettings): Pick<GenerateOnOptions, "sampling"> => ({
-  sampling: { temperature, ...(topP < 1 && { topP }), random: seededRandom(seed) },
+const samplingOf = ({ temperature, topP, topK, seed }: GenerationSettings): Pick<GenerateOnOptions, "sampling"> => ({
+  sampling: { temperature, ...(topP < 1 && { topP }), ...(topK !== undefined && { topK }), random: seededRandom(seed) },
 });
 
 /** Whether the signal ended what was done; other errors are thrown. */

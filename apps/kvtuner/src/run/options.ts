@@ -23,7 +23,11 @@ export interface RunnerOptions {
   readonly weights?: WeightStorage;
   /** Threads of the weight segments, and of the backend when it is given by name; all cores by default, and at most. */
   readonly threads?: number;
+  /** Whether a plan that was tuned for other weights of the same shape is taken, with a warning; false by default. */
+  readonly anyWeights?: boolean;
   readonly onProgress?: OnProgress;
+  /** Receives warnings. */
+  readonly onWarning?: (message: string) => void;
   /** Stops the loading of the model. */
   readonly signal?: AbortSignal;
 }
@@ -38,6 +42,10 @@ export interface GenerationOptions {
   readonly temperature?: number;
   /** Only the fewest likeliest tokens that hold this share of the probability are drawn from; all by default. */
   readonly topP?: number;
+  /** Only this many of the likeliest tokens are drawn from; all by default. */
+  readonly topK?: number;
+  /** Texts that end the generation, and are not part of it; none by default. */
+  readonly stop?: readonly string[];
   /** Seed of what is drawn at a temperature above 0, below 2^32; 0 by default. */
   readonly seed?: number;
   /** Told the text as it comes, in whole characters. */
@@ -58,6 +66,8 @@ export interface GenerationSettings {
   readonly maxTokens: number;
   readonly temperature: number;
   readonly topP: number;
+  readonly topK: number | undefined;
+  readonly stop: readonly string[];
   readonly seed: number;
 }
 
@@ -70,13 +80,22 @@ export const generationSettings = ({
   maxTokens,
   temperature,
   topP,
+  topK,
+  stop,
   seed,
 }: Omit<GenerationOptions, "prompt">): GenerationSettings => ({
   maxTokens: wholeNumber("max-tokens", maxTokens ?? 256, 1),
   temperature: within("temperature", temperature ?? 0, "a number from 0 on", (value) => value >= 0),
   topP: within("top-p", topP ?? 1, "a number above 0 and up to 1", (value) => value > 0 && value <= 1),
+  topK: topK === undefined ? undefined : wholeNumber("top-k", topK, 1),
+  stop: stopTexts(stop ?? []),
   seed: seedNumber(seed),
 });
+
+const stopTexts = (texts: readonly string[]): readonly string[] => {
+  if (!texts.includes("")) return texts;
+  throw new OptionKvtunerError("stop", "a text of at least one character", "none");
+};
 
 const within = (name: string, value: number, expected: string, holds: (value: number) => boolean): number => {
   if (Number.isFinite(value) && holds(value)) return value;

@@ -52,7 +52,7 @@ export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
   try {
     const model = await openRunnableModel(options.model, { createSession: sessionsOn(threads), weights }, context);
     disposals.push(() => model.dispose());
-    const plan = readPlan(options.plan, model);
+    const plan = readPlan(options.plan, model, { anyWeights: options.anyWeights === true, warn: context.warn });
     const { backend, dispose: disposeBackend } = await openBackend(given, { threads });
     disposals.push(disposeBackend);
     const cache = await backend.createCache(model.shape, plan);

@@ -4,14 +4,16 @@ import type { ChatMessage } from "@kvtuner/decoder";
 import { KvtunerError } from "@kvtuner/plan";
 
 import type { RunResult } from "../../run/runner.ts";
-import { type Interrupt, InterruptedError } from "../interrupt.ts";
+import { generationInterrupt, type Interrupt, InterruptedError } from "../interrupt.ts";
+import { oneLine } from "../printable.ts";
 import { isTyped, type Terminal } from "../terminal.ts";
-import { generationInterrupt } from "./generation-interrupt.ts";
 
 /** How a conversation's turns are answered and shown. */
 export interface Chat {
   readonly terminal: Terminal;
   readonly interrupt: Interrupt;
+  /** Instructions in front of the conversation. */
+  readonly system?: string;
   /** Answers the conversation so far. */
   readonly answer: (messages: readonly ChatMessage[], signal: AbortSignal) => Promise<RunResult>;
   /** Told each answer. */
@@ -25,25 +27,25 @@ export interface Chat {
  * @throws InterruptedError when Ctrl-C ended it
  * @throws ChatKvtunerError `CHAT_REFUSED` at the end, where no person sees them as they come, when messages were refused
  */
-export const chat = async ({ terminal, interrupt, answer, show }: Chat): Promise<void> => {
+export const chat = async ({ terminal, interrupt, system, answer, show }: Chat): Promise<void> => {
   const lines = openLines(terminal, interrupt);
   let [left, ended, refusals] = [false, false, 0];
   // Piped input ends long before its last line is answered, and Node refuses a prompt behind the end.
   lines.once("close", () => {
     ended = true;
   });
-  const onIdle = (): void => {
+  const leave = (): void => {
     left = true;
     lines.close();
   };
-  const generation = generationInterrupt(interrupt, onIdle);
+  const generation = generationInterrupt(interrupt, leave);
   /** What cannot be answered, as where the context is full, is told and forgotten. */
   const refused = (error: unknown): undefined => {
     if (!KvtunerError.isInstance(error)) throw error;
-    terminal.error(`error [${error.code}]: ${error.message}\n`);
+    terminal.error(`error [${error.code}]: ${oneLine(error.message)}\n`);
     refusals++;
   };
-  let messages: readonly ChatMessage[] = [];
+  let messages: readonly ChatMessage[] = system === undefined ? [] : [{ role: "system", content: system }];
   lines.prompt();
   for await (const line of lines) {
     if (line.trim() !== "") {

@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import { addAbortSignal } from "node:stream";
 import { buffer } from "node:stream/consumers";
 
 import { KvtunerError } from "@kvtuner/plan";
@@ -6,12 +7,12 @@ import { KvtunerError } from "@kvtuner/plan";
 import type { Terminal } from "../terminal.ts";
 
 /**
- * All of stdin, without the newline at its end, which `echo` and editors put there.
+ * All of stdin, without the newline at its end, which `echo` and editors put there; `signal` ends the reading.
  *
  * @throws StdinKvtunerError when it is not UTF-8
  */
-export const promptFromStdin = async ({ input }: Terminal): Promise<string> => {
-  const bytes = await buffer(input);
+export const promptFromStdin = async ({ input }: Terminal, signal: AbortSignal): Promise<string> => {
+  const bytes = await buffer(addAbortSignal(signal, input));
   if (!isUtf8(bytes))
     throw new StdinKvtunerError("TEXT_NOT_UTF8", "expected UTF-8 text on stdin, got other bytes; convert it to UTF-8");
   return bytes.toString("utf8").replace(/\r?\n$/, "");

@@ -1,0 +1,28 @@
+import { fc, test } from "@fast-check/vitest";
+import { expect } from "vitest";
+
+import { oneLine, printable } from "./printable.ts";
+
+const CONTROL = /(?![\n\t])[\p{Cc}\p{Cs}\u2028\u2029\u202A-\u202E\u2066-\u2069]/u;
+
+/** Text with many characters that terminals act on. */
+const hostile = fc
+  .array(
+    fc.oneof(
+      fc.string({ unit: "binary", maxLength: 5 }),
+      fc.integer({ min: 0, max: 0x9f }).map((code) => String.fromCharCode(code)),
+      fc.constantFrom("\u001B]52;c;cm0gLXJm\u0007", "\u009B31m", "\u202E", "\r\n", "\u001B[2J", "\uD800"),
+    ),
+  )
+  .map((parts) => parts.join(""));
+
+test.prop([hostile])("nothing that a terminal acts on is left, and other characters stay", (text) => {
+  expect(printable(text)).not.toMatch(CONTROL);
+  const plain = text.replaceAll(new RegExp(CONTROL, "gu"), "");
+  expect(printable(plain)).toBe(plain);
+  expect(oneLine(text)).not.toMatch(/[\n\r]/);
+});
+
+test.prop([hostile])("JSON means the same", (text) => {
+  expect(JSON.parse(printable(JSON.stringify({ text })))).toEqual({ text });
+});

@@ -1,0 +1,41 @@
+/** Cuts a text that comes in pieces before the first of some texts. */
+export interface Stopper {
+  /** Takes the next piece; returns what is surely before every stop text. */
+  push(piece: string): string;
+  /** What was held back because a stop text might have begun there. */
+  end(): string;
+  /** Whether a stop text came. */
+  stopped(): boolean;
+}
+
+/** Makes a {@link Stopper} for texts that are not empty. Of several stop texts, the one that is complete first counts. */
+export const stopper = (stops: readonly string[]): Stopper => {
+  let held = "";
+  let stopped = false;
+  const take = (length: number): string => {
+    const taken = held.slice(0, length);
+    held = held.slice(length);
+    return taken;
+  };
+  return {
+    push: (piece) => {
+      for (let index = 0; index < piece.length && !stopped; index++) {
+        held += piece[index]!;
+        const complete = stops.filter((stop) => held.endsWith(stop)).map((stop) => stop.length);
+        if (complete.length === 0) continue;
+        stopped = true;
+        return take(held.length - Math.max(...complete));
+      }
+      return stopped ? "" : take(held.length - Math.max(0, ...stops.map((stop) => overlap(held, stop))));
+    },
+    end: () => (stopped ? "" : take(held.length)),
+    stopped: () => stopped,
+  };
+};
+
+/** The most characters at the end of `text` that `stop` begins with. */
+const overlap = (text: string, stop: string): number => {
+  for (let length = Math.min(stop.length - 1, text.length); length > 0; length--)
+    if (text.endsWith(stop.slice(0, length))) return length;
+  return 0;
+};
