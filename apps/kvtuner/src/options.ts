@@ -55,7 +55,7 @@ export interface TuneOptions extends Partial<Omit<TaskRequest, "seed">> {
   readonly onProgress?: OnProgress;
   /** Told of what was repaired or left out. */
   readonly onWarning?: (message: string) => void;
-  /** Stops the run between two evaluations; what was evaluated is kept. */
+  /** Stops the run between two evaluations; evaluations so far are saved. */
   readonly signal?: AbortSignal;
 }
 

@@ -31,30 +31,37 @@ interface BenchFlags {
 /** `kvtuner bench MODEL`. */
 export const benchCommand = (terminal: Terminal, signal: AbortSignal): Command =>
   new Command("bench")
-    .description("time plans and the float cache on the same model and contexts, in turns")
-    .argument("<model>", "path of a GGUF file, or embedded, smollm2 or qwen05")
-    .requiredOption("--plan <list>", "plan files or shorthands like kivi:K4V4,none; ratios are to the first", plans)
-    .option("--context <list>", `tokens in the cache (default: ${DEFAULT_CONTEXTS.join(",")})`, numbers)
-    .option("--threads <n>", "threads of the weights and of packed caches, no more than cores", number, 1)
-    .option("--backend <name>", `what holds the packed caches: ${BACKEND_NAMES.join(", ")}`, BACKEND_NAMES[0])
+    .description("measure the speed of plans and of the float cache at each context length")
+    .argument("<model>", "GGUF file, or embedded, smollm2 or qwen05")
+    .requiredOption(
+      "--plan <list>",
+      "comma-separated plan files or shorthands, such as kivi:K4V4,none; ratios are relative to the first",
+      plans,
+    )
+    .option("--context <list>", `context lengths in tokens (default: ${DEFAULT_CONTEXTS.join(",")})`, numbers)
+    .option("--threads <n>", "number of threads for weights and packed caches; at most the number of cores", number, 1)
+    .option("--backend <name>", `backend that stores the packed caches: ${BACKEND_NAMES.join(", ")}`, BACKEND_NAMES[0])
     .addOption(
-      new Option("--weights <kind>", "how weights are held; llama.cpp rounds to int8 too")
+      new Option(
+        "--weights <kind>",
+        "how weights are kept: float32, as stored, or as stored with int8 activations (as in llama.cpp)",
+      )
         .choices(WEIGHTS)
         .default("stored-int8"),
     )
-    .option("--no-float", "do not time the float cache")
-    .option("--rounds <n>", "turns of every variant, 10000 at most", number, 7)
-    .option("--tokens <n>", "tokens decoded in a turn", number, 8)
+    .option("--no-float", "skip the float cache")
+    .option("--rounds <n>", "rounds per variant; at most 10000", number, 7)
+    .option("--tokens <n>", "tokens decoded per round", number, 8)
     .addOption(
-      new Option("--fill <kind>", "what fills the cache; only a text times prefill")
+      new Option("--fill <kind>", "content of the cache; only text measures prefill")
         .choices(["text", "synthetic"])
         .default("text"),
     )
-    .option("--text <file>", "text, UTF-8 (default: built-in text over and over)")
-    .option("--seed <n>", "seed of synthetic keys and values, below 2^32", number, 0)
+    .option("--text <file>", "UTF-8 text file (default: repeated built-in text)")
+    .option("--seed <n>", "seed for synthetic keys and values, below 2^32", number, 0)
     .option("--any-weights", "take plans that were tuned for other weights of the same shape, with a warning")
-    .option("--json", "print one JSON document on stdout")
-    .option("--quiet", "no progress on stderr")
+    .option("--json", "print one JSON document to stdout")
+    .option("--quiet", "hide progress")
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: BenchFlags) => {
       const { plan, context: contexts = DEFAULT_CONTEXTS, json, quiet, ...settings } = flags;
@@ -66,6 +73,6 @@ export const benchCommand = (terminal: Terminal, signal: AbortSignal): Command =
     });
 
 const EXAMPLES = examples([
-  ["kvtuner bench smollm2 --plan kivi:K4V4,none --context 512,4096", "two caches at two contexts, in turns"],
-  ["kvtuner bench smollm2 --plan none --fill synthetic --context 32768", "a long context without reading one"],
+  ["kvtuner bench smollm2 --plan kivi:K4V4,none --context 512,4096", "two caches at two context lengths"],
+  ["kvtuner bench smollm2 --plan none --fill synthetic --context 32768", "a long context without processing a text"],
 ]);

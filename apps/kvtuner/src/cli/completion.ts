@@ -14,7 +14,7 @@ type Shell = keyof typeof WRITERS;
 /** `kvtuner completion SHELL`, for the program it becomes a command of. */
 export const completionCommand = (terminal: Terminal): Command =>
   new Command("completion")
-    .description("print a script that lets a shell complete commands, options and their values")
+    .description("print a script that completes commands, options and their values in a shell")
     .addArgument(new Argument("<shell>", "the shell").choices(Object.keys(WRITERS)))
     .addHelpText("after", EXAMPLES)
     .action((shell: Shell, _flags: object, command: Command) => {

@@ -11,8 +11,8 @@ import type { Piece, Terminal } from "./terminal.ts";
 /** `kvtuner doctor`. */
 export const doctorCommand = (terminal: Terminal, probes: Probes = machineProbes()): Command =>
   new Command("doctor")
-    .description("look at this machine and say what of it KVTuner can use")
-    .option("--json", "print one JSON document on stdout")
+    .description("check what KVTuner can use on this machine")
+    .option("--json", "print one JSON document to stdout")
     .addHelpText("after", EXAMPLES)
     .action(async ({ json }: { json?: true }) => {
       const findings = await diagnose(probes);
@@ -22,8 +22,8 @@ export const doctorCommand = (terminal: Terminal, probes: Probes = machineProbes
     });
 
 const EXAMPLES = examples([
-  ["kvtuner doctor", "what was found, what it means, what to do"],
-  ["kvtuner doctor --json", "the same for a program, or to report a fault with"],
+  ["kvtuner doctor", "findings and what to do about them"],
+  ["kvtuner doctor --json", "the same as JSON, to attach to a bug report"],
 ]);
 
 const describe = (findings: readonly Finding[], { paint }: Terminal): Piece[] => {

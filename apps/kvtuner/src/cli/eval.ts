@@ -31,8 +31,8 @@ interface EvalFlags extends TaskFlags {
 export const evalCommand = (terminal: Terminal, signal: AbortSignal): Command =>
   withTaskOptions(evalOptions())
     .option("--any-weights", "take plans that were tuned for other weights of the same shape, with a warning")
-    .option("--json", "print one JSON document on stdout")
-    .option("--quiet", "no progress on stderr")
+    .option("--json", "print one JSON document to stdout")
+    .option("--quiet", "hide progress")
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: EvalFlags, command: Command) => {
       if (flags.plan === undefined && flags.stream !== true) command.error("error: expected --plan or --stream");
@@ -50,27 +50,32 @@ export const evalCommand = (terminal: Terminal, signal: AbortSignal): Command =>
 
 const evalOptions = (): Command =>
   new Command("eval")
-    .description("measure what plans cost and lose, on a text or on tasks")
-    .argument("<model>", "path of a GGUF file, or embedded, smollm2 or qwen05")
-    .option("--plan <plans>", "plan files, or shorthands like kivi:K4V2+sinks4 or none, with commas", plans)
-    .addOption(new Option("--stream", "read one plan a line on stdin, answer one JSON line each").conflicts(["plan"]))
+    .description("score plans on a text or on tasks: bytes, loss, accuracy")
+    .argument("<model>", "GGUF file, or embedded, smollm2 or qwen05")
+    .option("--plan <plans>", "comma-separated plan files or shorthands, such as kivi:K4V2+sinks4 or none", plans)
     .addOption(
-      new Option("--text <file>", "text, UTF-8 (default: the model's own continuations of built-in prompts)").conflicts(
-        ["task"],
-      ),
+      new Option("--stream", "read one plan per line from stdin; print one JSON line each").conflicts(["plan"]),
     )
-    .addOption(new Option("--windows <n>", "windows of the text").argParser(number).default(8).conflicts(["task"]))
     .addOption(
-      new Option("--window-length <n>", "tokens of a window").argParser(number).default(512).conflicts(["task"]),
+      new Option(
+        "--text <file>",
+        "UTF-8 text file (default: the model's own continuations of built-in prompts)",
+      ).conflicts(["task"]),
     )
-    .option("--context <n>", "tokens at which bytes are counted", number, 4096)
-    .option("--seed <n>", "seed of the model's own text, or of a task's examples", number, 0);
+    .addOption(
+      new Option("--windows <n>", "number of samples of the text").argParser(number).default(8).conflicts(["task"]),
+    )
+    .addOption(
+      new Option("--window-length <n>", "tokens per sample").argParser(number).default(512).conflicts(["task"]),
+    )
+    .option("--context <n>", "context length in tokens for byte counts", number, 4096)
+    .option("--seed <n>", "seed for the model's own text or a task's examples", number, 0);
 
 const EXAMPLES = examples([
-  ["kvtuner eval smollm2 --plan studies/mine/plan.json", "what a plan loses and takes"],
+  ["kvtuner eval smollm2 --plan studies/mine/plan.json", "a plan's loss and bytes"],
   ["kvtuner eval smollm2 --plan kivi:K4V2+sinks4 --text book.txt", "one pair in all layers, on your own text"],
-  ["kvtuner eval smollm2 --plan kivi:K4V2,mine.json --task gsm8k.jsonl --shots 4", "how many answers are right"],
-  ["kvtuner eval smollm2 --stream < plans.txt", "one plan a line, the model loaded once"],
+  ["kvtuner eval smollm2 --plan kivi:K4V2,mine.json --task gsm8k.jsonl --shots 4", "accuracy on a task"],
+  ["kvtuner eval smollm2 --stream < plans.txt", "one plan per line, with the model loaded once"],
 ]);
 
 interface Asked {

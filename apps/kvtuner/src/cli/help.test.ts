@@ -55,7 +55,7 @@ describe("--help", () => {
   test("shows the default contexts of bench as a user types them", () => {
     const bench = visibleCommands().find((command) => command.name() === "bench");
     expect(bench && helpOf(bench).replaceAll(/\s+/g, " ")).toContain(
-      "tokens in the cache (default: 512,4096,8192,16384)",
+      "context lengths in tokens (default: 512,4096,8192,16384)",
     );
   });
 

@@ -11,16 +11,11 @@ import type { Piece, Terminal } from "./terminal.ts";
 /** `kvtuner inspect MODEL|PLAN|STUDY`. */
 export const inspectCommand = (terminal: Terminal): Command =>
   new Command("inspect")
-    .description("say what a model's cache takes, what a plan does in each layer, or what a study found")
-    .argument("<target>", "a GGUF file or a model's name, a plan file, or a study folder")
-    .option("--budget <bytes>", "say which plans of a model fit, or whether a plan does, like 40MB", bytes)
-    .option(
-      "--context <n>",
-      "tokens at which bytes are counted, of a model or a plan; a study has its own",
-      number,
-      4096,
-    )
-    .option("--json", "print one JSON document on stdout")
+    .description("show a model's cache size, a plan layer by layer, or a study's results")
+    .argument("<target>", "GGUF file, model name, plan file or study folder")
+    .option("--budget <bytes>", "budget such as 40MB: show which plans of a model fit, or whether a plan does", bytes)
+    .option("--context <n>", "context length in tokens for byte counts; ignored for a study", number, 4096)
+    .option("--json", "print one JSON document to stdout")
     .addHelpText("after", EXAMPLES)
     .action(async (target: string, { json, ...options }: { budget?: number; context: number; json?: true }) => {
       const result = await inspect({ target, ...options });
@@ -28,9 +23,9 @@ export const inspectCommand = (terminal: Terminal): Command =>
     });
 
 const EXAMPLES = examples([
-  ["kvtuner inspect smollm2 --budget 40MB --context 8192", "what a model's cache takes, and what fits"],
-  ["kvtuner inspect studies/mine", "the front of a study, layer by layer"],
-  ["kvtuner inspect studies/mine/plan.json --json", "one plan, for a program"],
+  ["kvtuner inspect smollm2 --budget 40MB --context 8192", "size of a model's cache, and the plans that fit"],
+  ["kvtuner inspect studies/mine", "a study's front, layer by layer"],
+  ["kvtuner inspect studies/mine/plan.json --json", "one plan as JSON"],
 ]);
 
 const describe = (result: InspectResult, terminal: Terminal): Piece[] => {

@@ -33,7 +33,7 @@ export const main = async (argv: readonly string[], terminal: Terminal): Promise
 /** The whole command line, ready to parse one. */
 export const kvtunerProgram = (terminal: Terminal, interrupt: Interrupt): Command => {
   const command = new Command("kvtuner")
-    .description("Find, for one model, how coarsely each layer may store its key/value cache.")
+    .description("Find how many bits each layer of a model needs for its key/value cache.")
     .version(packageJson.version, "--version", "print the version")
     .exitOverride()
     .configureOutput({

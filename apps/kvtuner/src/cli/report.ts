@@ -16,13 +16,17 @@ interface ReportFlags {
 /** `kvtuner report STUDY`. */
 export const reportCommand = (terminal: Terminal): Command =>
   new Command("report")
-    .description("write the report of a study again: one HTML file that opens without a network")
-    .argument("<study>", "folder that tune wrote")
-    .option("--svg <dir>", "write each chart as an SVG file into this folder too")
+    .description("write a study's report again: one HTML file that opens offline")
+    .argument("<study>", "study folder written by tune")
+    .option("--svg <dir>", "also write each chart as an SVG file to this folder")
     .option("--open", "open the report in the browser")
-    .option("--budget <bytes>", "show how long a context fits, like 40MB (default: what the plan was picked by)", bytes)
-    .option("--context <n>", "tokens at which bytes are counted (default: the study's)", number)
-    .option("--json", "print one JSON document on stdout")
+    .option(
+      "--budget <bytes>",
+      "budget such as 40MB: show the context length that fits (default: the study's limit)",
+      bytes,
+    )
+    .option("--context <n>", "context length in tokens for byte counts (default: the study's)", number)
+    .option("--json", "print one JSON document to stdout")
     .addHelpText("after", EXAMPLES)
     .action(async (study: string, { json, open: opens, ...options }: ReportFlags) => {
       const written = await report({ study, ...options });
@@ -31,10 +35,10 @@ export const reportCommand = (terminal: Terminal): Command =>
     });
 
 const EXAMPLES = examples([
-  ["kvtuner report studies/mine --open", "write it and look at it"],
+  ["kvtuner report studies/mine --open", "write it and open it"],
   [
     "kvtuner report studies/mine --budget 40MB --svg charts",
-    "how long a context 40 MB hold; every chart as a file too",
+    "the context length that fits 40 MB; charts saved as files",
   ],
 ]);
 

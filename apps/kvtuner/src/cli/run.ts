@@ -37,31 +37,36 @@ interface RunFlags {
 /** `kvtuner run MODEL`. */
 export const runCommand = (terminal: Terminal, signal: AbortSignal, interrupt: Interrupt): Command =>
   new Command("run")
-    .description("generate text with the cache stored as a plan says")
-    .argument("<model>", "path of a GGUF file, or embedded, smollm2 or qwen05")
-    .requiredOption("--plan <plan>", "plan file, or shorthand like kivi:K4V2+sinks4 or none")
-    .addOption(new Option("--prompt <text>", "text to go on from (default: stdin)").conflicts(["chat"]))
-    .option("--chat", "answer line after line of stdin, by the model's chat template")
-    .option("--max-tokens <n>", "the most tokens to generate", number, 256)
-    .option("--temperature <t>", "0 takes the likeliest token", number, 0)
-    .option("--top-p <p>", "draw from the likeliest tokens that hold this share", number, 1)
+    .description("generate text on a cache stored as a plan says")
+    .argument("<model>", "GGUF file, or embedded, smollm2 or qwen05")
+    .requiredOption("--plan <plan>", "plan file or shorthand, such as kivi:K4V2+sinks4 or none")
+    .addOption(new Option("--prompt <text>", "prompt text (default: stdin)").conflicts(["chat"]))
+    .option("--chat", "chat: treat each line of stdin as a user message")
+    .option("--max-tokens <n>", "maximum number of generated tokens", number, 256)
+    .option("--temperature <t>", "sampling temperature; 0 always takes the most likely token", number, 0)
+    .option("--top-p <p>", "sample from the most likely tokens with this total probability", number, 1)
     .option("--top-k <n>", "draw from so many of the likeliest tokens (default: all)", number)
     .option("--stop <text>", "end the text before this one; may be given more than once", append)
     .option("--system <text>", "instructions in front of a --chat")
     .option("--raw", "write control characters of the text as they are (default: escaped)")
-    .option("--seed <n>", "seed of what is drawn, below 2^32", number, 0)
-    .option("--threads <n>", "threads of the weights and of the cache (default, and at most: all cores)", number)
+    .option("--seed <n>", "seed for sampling, below 2^32", number, 0)
+    .option("--threads <n>", "number of threads for weights and cache (default and maximum: all cores)", number)
     .addOption(
-      new Option("--backend <name>", `what holds the cache (default: ${BACKEND_NAMES[0]})`).choices(BACKEND_NAMES),
+      new Option("--backend <name>", `backend that stores the cache (default: ${BACKEND_NAMES[0]})`).choices(
+        BACKEND_NAMES,
+      ),
     )
     .addOption(
-      new Option("--weights <how>", "dequantized, as stored, or as stored with int8 activations (quick, less exact)")
+      new Option(
+        "--weights <how>",
+        "how weights are kept: float32, as stored, or as stored with int8 activations (faster, less exact)",
+      )
         .choices(WEIGHTS)
         .default("stored"),
     )
     .option("--any-weights", "take a plan that was tuned for other weights of the same shape, with a warning")
-    .option("--json", "print one JSON document on stdout instead of the text (with --chat, one a turn)")
-    .option("--quiet", "no progress and no figures on stderr")
+    .option("--json", "print JSON to stdout instead of the text: one document, or one per turn with --chat")
+    .option("--quiet", "hide progress and statistics")
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: RunFlags, command: Command) => {
       generationSettings(flags);
@@ -78,7 +83,7 @@ export const runCommand = (terminal: Terminal, signal: AbortSignal, interrupt: I
     });
 
 const EXAMPLES = examples([
-  ['kvtuner run smollm2 --plan studies/mine/plan.json --prompt "Once upon a time"', "go on from a text"],
+  ['kvtuner run smollm2 --plan studies/mine/plan.json --prompt "Once upon a time"', "continue a text"],
   ["kvtuner run smollm2 --plan kivi:K4V2+sinks4 --chat", "a conversation, one pair in all layers"],
   ["kvtuner run model.gguf --plan none --json < prompt.txt", "the 16-bit cache, with speeds and bytes as JSON"],
 ]);

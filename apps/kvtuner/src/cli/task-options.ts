@@ -18,20 +18,20 @@ export const withTaskOptions = (command: Command): Command =>
   command
     .option(
       "--task <files>",
-      "prompts with answers, one file or several with commas; JSON Lines: {prompt, answer, compare}, or GSM8K's format",
+      "comma-separated task files: JSON Lines with {prompt, answer, compare}, or GSM8K's format",
       paths,
     )
-    .option("--prompts <n>", "the most prompts asked of each file (default: all)", number)
-    .option("--shots <n>", "examples in front of every prompt (default: 0)", number)
+    .option("--prompts <n>", "maximum number of prompts per file (default: all)", number)
+    .option("--shots <n>", "number of examples before each prompt (default: 0)", number)
     .option(
       "--shots-from <file>",
-      "task file that examples are drawn from; what they show is not asked (default: each task itself)",
+      "task file for examples; prompts shown as examples are skipped (default: each task itself)",
     )
-    .option("--chat", "put examples and prompt into the model's chat template")
-    .option("--max-tokens <n>", "the most tokens of a generated answer (default: 256)", number)
+    .option("--chat", "format examples and prompt with the model's chat template")
+    .option("--max-tokens <n>", "maximum number of tokens per generated answer (default: 256)", number)
     .addOption(
       new Option(
         "--likelihood <kind>",
-        "what choices are compared by: summed (default) or averaged log-probabilities",
+        "how choices are compared: summed (default) or averaged log-probabilities",
       ).choices(["sum", "per-token"]),
     );

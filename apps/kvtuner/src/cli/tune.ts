@@ -48,14 +48,13 @@ interface TuneFlags extends TaskFlags {
 export const tuneCommand = (terminal: Terminal, signal: AbortSignal, interrupt: Interrupt): Command =>
   withTaskOptions(tuneOptions())
     .addOption(
-      new Option("--objective <name>", "what decides beside cost (default: task with --task, kl without)").choices([
-        "kl",
-        "task",
-        "both",
-      ]),
+      new Option(
+        "--objective <name>",
+        "quality measure to optimize: kl, task accuracy, or both (default: task with --task, else kl)",
+      ).choices(["kl", "task", "both"]),
     )
-    .option("--json", "print one JSON document on stdout")
-    .option("--quiet", "no progress on stderr")
+    .option("--json", "print one JSON document to stdout")
+    .option("--quiet", "hide progress")
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: TuneFlags) => {
       const view = progressView(terminal, flags.quiet === true);
@@ -75,53 +74,74 @@ export const tuneCommand = (terminal: Terminal, signal: AbortSignal, interrupt: 
 
 const tuneOptions = (): Command =>
   new Command("tune")
-    .description("measure a model's layers and find the plans no other beats; resumes the study in --out")
-    .argument("<model>", "path of a GGUF file, or embedded, smollm2 or qwen05 (fetched by `npm run model -- NAME`)")
+    .description("score a model's layers, search for the best plans and pick one; resumes the study in --out")
+    .argument("<model>", "GGUF file, or embedded, smollm2 or qwen05 (downloaded by `npm run model -- NAME`)")
     .option("--out <dir>", "study folder (default: studies/MODEL-MODE)")
     .option(
       "--text <file>",
-      "calibration text, UTF-8 (default: prompts of --task, or the model's own continuations of built-in ones)",
+      "UTF-8 calibration text file (default: prompts of --task, or the model's own continuations of built-in prompts)",
     )
     .addOption(
-      new Option("--mode <mode>", "how pairs are stored").choices(["per-token", "kivi", "compact"]).default("compact"),
+      new Option("--mode <mode>", "storage mode of all pairs")
+        .choices(["per-token", "kivi", "compact"])
+        .default("compact"),
     )
-    .option("--pairs <list>", "pairs a layer may take, like K8V8,K8V4 (default: all over 2, 3, 4 and 8 bits)", list)
-    .option("--sinks <n>", "first tokens kept in 16 bits (default: the mode's)", number)
-    .option("--window <n>", "newest tokens kept in 16 bits (default: the mode's)", number)
-    .option("--context <n>", "tokens at which bytes are counted", number, 4096)
+    .option(
+      "--pairs <list>",
+      "comma-separated pairs to choose from, such as K8V8,K8V4 (default: all over 2, 3, 4 and 8 bits)",
+      list,
+    )
+    .option("--sinks <n>", "number of number of number of first tokens kept in 16 bits (default: the mode's)", number)
+    .option("--window <n>", "number of most recent tokens kept in 16 bits (default: the mode's)", number)
+    .option("--context <n>", "context length in tokens for byte counts", number, 4096)
     .addOption(
-      new Option("--budget <bytes>", "pick the best plan within, like 40MB")
+      new Option("--budget <bytes>", "pick the best plan within this size, such as 40MB")
         .argParser(bytes)
         .conflicts(["bits", "equivalentBits", "maxKl"]),
     )
     .addOption(
-      new Option("--bits <b>", "pick the best plan within so many true bits")
+      new Option("--bits <b>", "pick the best plan within this number of true bits")
         .argParser(positive)
         .conflicts(["equivalentBits", "maxKl"]),
     )
     .addOption(
-      new Option("--equivalent-bits <b>", "pick the best plan within so many bits as the paper counts them")
+      new Option(
+        "--equivalent-bits <b>",
+        "pick the best plan within this number of equivalent bits, the paper's measure",
+      )
         .argParser(positive)
         .conflicts(["maxKl"]),
     )
-    .addOption(new Option("--max-kl <kl>", "pick the cheapest plan within this loss").argParser(positive))
-    .option("--evaluations <n>", "plans to evaluate", number, 60)
-    .option("--seed <n>", "seed of the search, of the model's own text and of a task's examples, below 2^32", number, 0)
-    .option("--windows <n>", "calibration windows", number, 2)
-    .option("--window-length <n>", "tokens of a window", number, 512)
-    .addOption(new Option("--strategy <name>", "how plans are chosen").choices(STRATEGIES).default("surrogate"))
-    .addOption(new Option("--measure <name>", "what a layer's pairs are pruned by").choices(["kl", "eo"]).default("kl"))
+    .addOption(new Option("--max-kl <kl>", "pick the cheapest plan within this KL").argParser(positive))
+    .option("--evaluations <n>", "number of plans to evaluate", number, 60)
+    .option("--seed <n>", "seed for the search, the model's own text and a task's examples, below 2^32", number, 0)
+    .option("--windows <n>", "number of calibration samples", number, 2)
+    .option("--window-length <n>", "tokens per sample", number, 512)
+    .addOption(new Option("--strategy <name>", "search strategy").choices(STRATEGIES).default("surrogate"))
     .addOption(
-      new Option("--cost <kind>", "what is minimized beside KL").choices(["true", "equivalent"]).default("true"),
+      new Option("--measure <name>", "error by which each layer's pairs are pruned")
+        .choices(["kl", "eo"])
+        .default("kl"),
+    )
+    .addOption(
+      new Option("--cost <kind>", "cost to minimize: stored bytes (true) or code bits (equivalent)")
+        .choices(["true", "equivalent"])
+        .default("true"),
     )
     .option("--verify", "run the picked plan token by token and compare its loss with the evaluator's")
-    .addOption(new Option("--backend <name>", "what --verify runs it on (default: cpu)").choices(BACKEND_NAMES));
+    .addOption(new Option("--backend <name>", "backend for --verify (default: cpu)").choices(BACKEND_NAMES));
 
 const EXAMPLES = examples([
-  ["kvtuner tune smollm2 --bits 4 --out studies/mine", "a plan of at most 4 true bits a number"],
-  ["kvtuner tune model.gguf --text notes.txt --budget 40MB --context 8192", "one that fits a budget, by your own text"],
-  ["kvtuner tune model.gguf --task task.jsonl --objective both --equivalent-bits 4", "one that answers prompts right"],
-  ["kvtuner tune smollm2 --pairs K8V4,K4V4,K4V2 --windows 1 --evaluations 20", "a quick look"],
+  ["kvtuner tune smollm2 --bits 4 --out studies/mine", "a plan of at most 4 true bits"],
+  [
+    "kvtuner tune model.gguf --text notes.txt --budget 40MB --context 8192",
+    "a plan within a budget, tuned on your own text",
+  ],
+  [
+    "kvtuner tune model.gguf --task task.jsonl --objective both --equivalent-bits 4",
+    "a plan tuned on task accuracy and KL",
+  ],
+  ["kvtuner tune smollm2 --pairs K8V4,K4V4,K4V2 --windows 1 --evaluations 20", "a short study"],
 ]);
 
 const limitOf = ({ budget, bits, equivalentBits, maxKl }: TuneFlags): Limit => {
