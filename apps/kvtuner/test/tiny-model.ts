@@ -1,12 +1,25 @@
 import { writeFileSync } from "node:fs";
 
-import { tinyModel } from "../../../packages/decoder/src/gguf/test-support/tiny-model.ts";
+import { bufferSource, openGguf } from "@kvtuner/decoder";
+
+import { tinyModel, type TinyModel } from "../../../packages/decoder/src/gguf/test-support/tiny-model.ts";
 
 const CHAT_TEMPLATE =
   "{% for message in messages %}{{ message.role }}: {{ message.content }}\\n{% endfor %}assistant: ";
 
 /** Writes a small random llama model with a byte-level tokenizer and a chat template as a GGUF file. */
-export const writeTinyModel = (path: string): void => {
+export const writeTinyModel = (path: string, metadata: TinyModel["metadata"] = {}): void => {
   const sizes = { layers: 3, hiddenSize: 64, heads: 2, kvHeads: 1, headSize: 32, feedForward: 96, vocabulary: 260 };
-  writeFileSync(path, tinyModel({ architecture: "llama", ...sizes, seed: 7, tied: true, chatTemplate: CHAT_TEMPLATE }));
+  writeFileSync(
+    path,
+    tinyModel({ architecture: "llama", ...sizes, seed: 7, tied: true, chatTemplate: CHAT_TEMPLATE, metadata }),
+  );
+};
+
+/** The tokens of that model's vocabulary, some of them under another name. */
+export const tinyTokens = async (renamed: Readonly<Record<number, string>>): Promise<string[]> => {
+  const sizes = { layers: 1, hiddenSize: 32, heads: 1, kvHeads: 1, feedForward: 32, vocabulary: 260 };
+  const file = await openGguf(bufferSource(tinyModel({ architecture: "llama", ...sizes, seed: 7, tied: true })));
+  const tokens = file.metadata.get("tokenizer.ggml.tokens") as readonly string[];
+  return tokens.map((token, id) => renamed[id] ?? token);
 };

@@ -18,6 +18,7 @@ interface RunFlags {
   readonly plan: string;
   readonly prompt?: string;
   readonly chat?: true;
+  readonly specialTokens?: true;
   readonly maxTokens: number;
   readonly temperature: number;
   readonly topP: number;
@@ -42,6 +43,10 @@ export const runCommand = (terminal: Terminal, signal: AbortSignal, interrupt: I
     .requiredOption("--plan <plan>", "plan file or shorthand, such as kivi:K4V2+sinks4 or none")
     .addOption(new Option("--prompt <text>", "prompt text (default: stdin)").conflicts(["chat"]))
     .option("--chat", "chat: treat each line of stdin as a user message")
+    .option(
+      "--special-tokens",
+      "with --chat, read special tokens such as <|im_end|> in messages as tokens (default: text)",
+    )
     .option("--max-tokens <n>", "maximum number of generated tokens", number, 256)
     .option("--temperature <t>", "sampling temperature; 0 always takes the most likely token", number, 0)
     .option("--top-p <p>", "sample from the most likely tokens with this total probability", number, 1)
@@ -139,6 +144,7 @@ const generationOptions = (flags: RunFlags, terminal: Terminal): Omit<Generation
   temperature: flags.temperature,
   topP: flags.topP,
   seed: flags.seed,
+  specialTokens: flags.specialTokens === true,
   ...(flags.topK !== undefined && { topK: flags.topK }),
   ...(flags.stop && { stop: flags.stop }),
   ...(flags.json !== true && { onText: flags.raw === true ? terminal.raw : shown(terminal) }),

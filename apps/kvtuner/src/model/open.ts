@@ -22,6 +22,7 @@ export const openModel = async (model: string, run: RunContext): Promise<Tunable
   const header = await openHeader(path);
   const { tokenizer, sha256 } = await readBeside(path, header);
   const decoder = lazyDecoder(header.gguf, { createSession, sha256 }, run);
+  tokenizer.warnings.forEach(run.warn);
   const warn = warningOnce(run);
   const encode = (text: string): Int32Array => tokenizer.encode(text);
   return {

@@ -44,11 +44,13 @@ export const openRunnableModel = async (
     await header.close();
   };
   try {
+    const tokenizer = loadTokenizer(header.gguf);
+    tokenizer.warnings.forEach(context.warn);
     return {
       identity: { ...header.identity, sha256: await sha256File(path) },
       shape: header.shape,
       contextLength: header.contextLength,
-      tokenizer: loadTokenizer(header.gguf),
+      tokenizer,
       load: decoder.get,
       dispose,
     };

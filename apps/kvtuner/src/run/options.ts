@@ -48,6 +48,8 @@ export interface GenerationOptions {
   readonly stop?: readonly string[];
   /** Seed of what is drawn at a temperature above 0, below 2^32; 0 by default. */
   readonly seed?: number;
+  /** Reads special tokens in user messages as such, so that they can open and end turns; false by default. */
+  readonly specialTokens?: boolean;
   /** Told the text as it comes, in whole characters. */
   readonly onText?: (text: string) => void;
   /** Ends the generation; what was generated until then is the result. */

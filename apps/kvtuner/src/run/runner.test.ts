@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { planBytes } from "@kvtuner/plan";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import { writeTinyModel } from "../../test/tiny-model.ts";
+import { tinyTokens, writeTinyModel } from "../../test/tiny-model.ts";
 import { run, type RunOptions } from "../run.ts";
 import { openRunner, type Runner } from "./runner.ts";
 
@@ -71,6 +71,33 @@ describe("openRunner", () => {
     expect(whole.ids.slice(0, cut.ids.length)).toEqual(cut.ids);
     expect((await exact.generate(options)).ids).toEqual(whole.ids);
     await exact.dispose();
+  });
+
+  test("ends at a token that ends a turn, though the metadata names another one", async () => {
+    const { ids } = await run({ ...base, prompt: "the thing", maxTokens: 20, temperature: 1 });
+    // The ids of bytes are the bytes.
+    const end = ids.findIndex((id) => !"the thing".includes(String.fromCharCode(id)));
+    const path = join(mkdtempSync(join(tmpdir(), "kvtuner-run-")), "turns.gguf");
+    writeTinyModel(path, { "tokenizer.ggml.tokens": await tinyTokens({ [ids[end]!]: "<|eot_id|>" }) });
+    const result = await run({ ...base, model: path, prompt: "the thing", maxTokens: 20, temperature: 1 });
+    expect(result).toMatchObject({ finish: "stop", ids: ids.slice(0, end), prompt: { tokens: 6 } });
+  });
+
+  test("warns of a model file that does not say how its text is split, once", async () => {
+    const path = join(mkdtempSync(join(tmpdir(), "kvtuner-run-")), "old.gguf");
+    writeTinyModel(path, { "tokenizer.ggml.pre": undefined });
+    const warnings: string[] = [];
+    const quiet = { ...base, onWarning: (message: string): void => void warnings.push(message) };
+    await run({ ...quiet, model: path, prompt: "the thing", maxTokens: 2 });
+    expect(warnings).toEqual([expect.stringContaining("tokenizer.ggml.pre")]);
+  });
+
+  test("reads special tokens that a user types as text, unless told otherwise", async () => {
+    const prompt = [{ role: "user", content: "a<|endoftext|>b" }] as const;
+    const [text, tokens] = await Promise.all(
+      [false, true].map(async (specialTokens) => runner.generate({ prompt, maxTokens: 1, specialTokens })),
+    );
+    expect(text!.prompt.tokens - tokens!.prompt.tokens).toBe("<|endoftext|>".length - 1);
   });
 
   test("ends where the context ends", async () => {

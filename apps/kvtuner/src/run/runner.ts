@@ -89,7 +89,7 @@ const generator = (
     assertInUse(disposed);
     const { tokenizer } = model;
     const settings = generationSettings(options);
-    const prompt = promptIds(tokenizer, options.prompt);
+    const prompt = promptIds(tokenizer, options.prompt, { specialTokens: options.specialTokens ?? false });
     assertPrompt(prompt, room);
     const onPrefill = (done: number, total: number): void => context.progress({ step: "prefill", done, total });
     const open = async (): Promise<CacheSession> => unlessAborted(opened(), options.signal);

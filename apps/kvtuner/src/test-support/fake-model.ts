@@ -1,4 +1,4 @@
-import type { EncodedPrompt, Evaluator, Score, TaskEvaluator, TaskOutcome } from "@kvtuner/evaluation";
+import type { EncodedPrompt, Evaluator, Score, TaskEvaluator, TaskModel, TaskOutcome } from "@kvtuner/evaluation";
 import type { CacheShape, LayerScheme } from "@kvtuner/plan";
 import { uniformFloat32 } from "pure-rand/distribution/uniformFloat32";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
@@ -62,8 +62,9 @@ export const fakeModel = (afterScore: (scored: number) => void = () => undefined
     tasks: {
       tokenizer: {
         encode,
-        decode: (ids) => String.fromCodePoint(...Array.from(ids)),
-        chatPrompt: (messages) => messages.map(({ content }) => content).join("|"),
+        decode: (ids) => Array.from(ids, (id) => String.fromCodePoint(id)).join(""),
+        chatPrompt,
+        chatIds: (messages) => encode(chatPrompt(messages)),
         eosIds: [0],
       },
       contextLength: 200,
@@ -79,6 +80,8 @@ export const fakeModel = (afterScore: (scored: number) => void = () => undefined
     dispose: async () => undefined,
   };
 };
+
+const chatPrompt: TaskModel["tokenizer"]["chatPrompt"] = (messages) => messages.map(({ content }) => content).join("|");
 
 const encode = (text: string): Int32Array => Int32Array.from(text, (character) => character.codePointAt(0) ?? 0);
 

@@ -3,42 +3,42 @@ export type PreTokenizerJson = Readonly<Record<string, unknown>>;
 
 const CONTRACTIONS = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])";
 
-/** The split of the GPT-4 family, with runs of at most `digits` digits. */
-const gpt4Split = (digits: string): PreTokenizerJson => ({
-  type: "Sequence",
-  pretokenizers: [
-    {
-      type: "Split",
-      pattern: {
-        Regex: `${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`,
-      },
-      behavior: "Isolated",
-      invert: false,
-    },
-    { type: "ByteLevel", add_prefix_space: false, trim_offsets: false, use_regex: false },
-  ],
+/** Cuts a text at every match and keeps the matches. In these patterns `\s` is Unicode's white space, not JavaScript's. */
+const split = (pattern: string): PreTokenizerJson => ({
+  type: "Split",
+  pattern: { Regex: pattern },
+  behavior: "Isolated",
+  invert: false,
 });
 
-const GPT2_SPLIT: PreTokenizerJson = {
-  type: "ByteLevel",
-  add_prefix_space: false,
-  trim_offsets: true,
-  use_regex: true,
-};
+/** The bytes of each piece as characters; last of every pre-tokenizer. */
+const BYTES: PreTokenizerJson = { type: "ByteLevel", add_prefix_space: false, trim_offsets: false, use_regex: false };
 
-const SINGLE_DIGITS_THEN_GPT2: PreTokenizerJson = {
+const inOrder = (...pretokenizers: readonly PreTokenizerJson[]): PreTokenizerJson => ({
   type: "Sequence",
-  pretokenizers: [{ type: "Digits", individual_digits: true }, GPT2_SPLIT],
-};
+  pretokenizers: [...pretokenizers, BYTES],
+});
+
+/** The split of the GPT-4 family, with runs of at most `digits` digits. */
+const gpt4Split = (digits: string): PreTokenizerJson =>
+  split(
+    `${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`,
+  );
+
+/** The library's own takes U+FEFF for white space and U+0085 for none, which tokenizers elsewhere do not. */
+const GPT2_SPLIT = split("'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+");
+
+/** Every number alone, fractions and superscripts too; the library's own `Digits` takes ASCII only. */
+const SINGLE_NUMBERS = split("\\p{N}");
 
 /** Pre-tokenizers by their name in `tokenizer.ggml.pre`. */
 export const PRE_TOKENIZERS: Readonly<Record<string, PreTokenizerJson>> = {
-  default: GPT2_SPLIT,
-  "gpt-2": GPT2_SPLIT,
-  smollm: SINGLE_DIGITS_THEN_GPT2,
-  "llama-bpe": gpt4Split("\\p{N}{1,3}"),
-  llama3: gpt4Split("\\p{N}{1,3}"),
-  qwen2: gpt4Split("\\p{N}"),
+  default: inOrder(GPT2_SPLIT),
+  "gpt-2": inOrder(GPT2_SPLIT),
+  smollm: inOrder(SINGLE_NUMBERS, GPT2_SPLIT),
+  "llama-bpe": inOrder(gpt4Split("\\p{N}{1,3}")),
+  llama3: inOrder(gpt4Split("\\p{N}{1,3}")),
+  qwen2: inOrder(gpt4Split("\\p{N}")),
 };
 
 /** Pre-tokenizers in front of which text is brought to Unicode form NFC. */

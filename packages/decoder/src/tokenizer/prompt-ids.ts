@@ -1,11 +1,20 @@
-import type { ChatMessage, Tokenizer } from "./tokenizer.ts";
+import type { ChatMessage } from "./chat-template.ts";
+import type { ChatOptions, Tokenizer } from "./tokenizer.ts";
 
 /**
- * Ids of a text to go on from, begun as the model's contexts are, or of a conversation to answer, which its template begins.
+ * Ids of a text to continue, begun as the model's contexts are, or of a conversation to answer.
  *
- * @throws TokenizerError as `chatPrompt` does
+ * @throws TokenizerError as `chatIds` does
  */
-export const promptIds = (tokenizer: Tokenizer, prompt: string | readonly ChatMessage[]): Int32Array =>
-  typeof prompt === "string"
-    ? Int32Array.of(...tokenizer.startIds, ...tokenizer.encode(prompt))
-    : tokenizer.encode(tokenizer.chatPrompt(prompt));
+export const promptIds = (
+  tokenizer: Tokenizer,
+  prompt: string | readonly ChatMessage[],
+  options?: ChatOptions,
+): Int32Array => {
+  if (typeof prompt !== "string") return tokenizer.chatIds(prompt, options);
+  const ids = tokenizer.encode(prompt);
+  const all = new Int32Array(tokenizer.startIds.length + ids.length);
+  all.set(tokenizer.startIds);
+  all.set(ids, tokenizer.startIds.length);
+  return all;
+};

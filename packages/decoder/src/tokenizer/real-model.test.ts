@@ -60,6 +60,16 @@ describe.skipIf(!shared || !path)("SmolLM2's tokenizer (needs KVTUNER_SHARED and
     expect([...tokenizer.encode(start).subarray(0, ids.length)]).toEqual(ids);
   });
 
+  test("splits fractions, superscripts and U+FEFF as Hugging Face's tokenizer does", () => {
+    for (const [given, ids] of [
+      [" ½", [216, 16738]],
+      ["a\uFEFFb \uFEFF!", [81, 186, 136, 140, 82, 216, 186, 136, 140, 17]],
+      ["25 m² or ½ cup", [34, 37, 283, 19133, 355, 216, 16738, 7118]],
+      ["x\u0085\u0085y Ⅷ ٣٤", [104, 141, 223, 141, 223, 105, 216, 173, 223, 117, 216, 164, 113, 164, 114]],
+    ] as const)
+      expect([...tokenizer.encode(given)]).toEqual(ids);
+  });
+
   test("gives a long text, which it cuts, the ids of the whole", () => {
     const start = text.slice(0, 20_000);
     expect(splitText(start).length).toBeGreaterThan(5);

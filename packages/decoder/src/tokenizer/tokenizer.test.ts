@@ -1,12 +1,19 @@
 import { fc, test as lawTest } from "@fast-check/vitest";
 import { describe, expect, test } from "vitest";
+import { endTokens } from "./end-tokens.ts";
 import { promptIds } from "./prompt-ids.ts";
 import { splitText } from "./split-text.ts";
 import { byteLevelTokens } from "./test-support/byte-level-tokens.ts";
 import { loadTokenizer, type Tokenizer } from "./tokenizer.ts";
 
-const TOKENS = [...byteLevelTokens(), "th", "the", "Ġthe", "12", "ĠĠ", "ĊĠ", "<|im_start|>", "<|im_end|>"];
-const MERGES = ["t h", "th e", "Ġ the", "1 2", "Ġ Ġ", "Ċ Ġ"];
+const HALF = ["Â½", "ĠÂ½"];
+const MERGED = ["th", "the", "Ġthe", "12", "ĠĠ", "ĊĠ", ...HALF, "¿!"];
+const SPECIAL = ["<s>", "<tool>", "<|im_start|>", "<|im_end|>"];
+const TOKENS = [...byteLevelTokens(), ...MERGED, ...SPECIAL];
+const MERGES = ["t h", "th e", "Ġ the", "1 2", "Ġ Ġ", "Ċ Ġ", "Â ½", "Ġ Â½", "¿ !"];
+const BOS = TOKENS.indexOf("<s>");
+/** Tokens that steer the model; `<tool>` is one that a user may write. */
+const TOKEN_TYPES = TOKENS.map((token) => (!SPECIAL.includes(token) ? 1 : token === "<tool>" ? 4 : 3));
 
 const entries = (changes: Readonly<Record<string, unknown>> = {}): Map<string, unknown> =>
   new Map<string, unknown>(
@@ -14,9 +21,9 @@ const entries = (changes: Readonly<Record<string, unknown>> = {}): Map<string, u
       "tokenizer.ggml.model": "gpt2",
       "tokenizer.ggml.pre": "smollm",
       "tokenizer.ggml.tokens": TOKENS,
-      "tokenizer.ggml.token_type": TOKENS.map((token) => (token.startsWith("<|") ? 3 : 1)),
+      "tokenizer.ggml.token_type": TOKEN_TYPES,
       "tokenizer.ggml.merges": MERGES,
-      "tokenizer.ggml.bos_token_id": TOKENS.length - 2,
+      "tokenizer.ggml.bos_token_id": BOS,
       "tokenizer.ggml.eos_token_id": TOKENS.length - 1,
       "tokenizer.chat_template":
         "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}" +
@@ -28,7 +35,9 @@ const entries = (changes: Readonly<Record<string, unknown>> = {}): Map<string, u
 const tokenizer = (changes?: Readonly<Record<string, unknown>>): Tokenizer =>
   loadTokenizer({ metadata: entries(changes) });
 
-const tokensOf = (from: Tokenizer, text: string): string[] => [...from.encode(text)].map((id) => TOKENS[id]!);
+const names = (ids: Int32Array): string[] => Array.from(ids, (id) => TOKENS[id]!);
+
+const tokensOf = (from: Tokenizer, text: string): string[] => names(from.encode(text));
 
 describe("a byte-level tokenizer", () => {
   const anyText = fc.string({ unit: "grapheme", maxLength: 200 });
@@ -62,18 +71,52 @@ describe("a byte-level tokenizer", () => {
     [{ "tokenizer.ggml.pre": "llama-bpe", "tokenizer.ggml.add_bos_token": false }, false],
     [{ "tokenizer.ggml.add_bos_token": true }, true],
     [{ "tokenizer.ggml.add_bos_token": true, "tokenizer.ggml.bos_token_id": undefined }, false],
-  ] as const)("begins a text with BOS where the file asks for it, and no conversation: %o %s", ([changes, isAsked]) => {
-    const made = tokenizer(changes);
-    const start = isAsked ? ["<|im_start|>"] : [];
-    expect([...promptIds(made, "the")].map((id) => TOKENS[id]!)).toEqual([...start, "the"]);
-    const conversation = [{ role: "user", content: "the" }] as const;
-    expect(promptIds(made, conversation)).toEqual(made.encode(made.chatPrompt(conversation)));
-  });
+  ] as const)(
+    "begins a text and a conversation with one BOS where the file asks for it: %o %s",
+    ([changes, isAsked]) => {
+      const start = isAsked ? ["<s>"] : [];
+      const made = tokenizer({ "tokenizer.ggml.bos_token_id": BOS, ...changes });
+      expect(names(promptIds(made, "the"))).toEqual([...start, "the"]);
+      const conversation = [{ role: "user", content: "the" }] as const;
+      const template = "{{ messages[0].content }}";
+      for (const [front, bos] of [
+        ["", start],
+        ["{{ bos_token }}", "tokenizer.ggml.bos_token_id" in changes ? [] : ["<s>"]],
+        ["<s>", ["<s>"]],
+      ] as const) {
+        const writing = tokenizer({
+          "tokenizer.ggml.bos_token_id": BOS,
+          "tokenizer.chat_template": front + template,
+          ...changes,
+        });
+        expect(names(promptIds(writing, conversation))).toEqual([...bos, "the"]);
+      }
+    },
+  );
 
   test("renders the chat template up to the assistant's turn", () => {
     expect(tokenizer().chatPrompt([{ role: "user", content: "Hi" }])).toBe(
       "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n",
     );
+  });
+
+  test.for([
+    ["smollm", " ½", ["Ġ", "Â½"]],
+    ["gpt-2", " ½", ["ĠÂ½"]],
+    ["smollm", "\uFEFF!", ["ï", "»", "¿!"]],
+    ["gpt-2", "\uFEFF!", ["ï", "»", "¿!"]],
+    ["gpt-2", "\u0085  the", ["Â", "ħ", "Ġ", "Ġthe"]],
+  ] as const)("splits numbers and white space as Unicode has them: %s %j", ([pre, text, tokens]) => {
+    expect(tokensOf(tokenizer({ "tokenizer.ggml.pre": pre }), text)).toEqual(tokens);
+  });
+
+  test("warns when the file does not say how text is split", () => {
+    expect(tokenizer().warnings).toEqual([]);
+    const entry = entries();
+    entry.delete("tokenizer.ggml.pre");
+    const made = loadTokenizer({ metadata: entry });
+    expect(made.warnings).toEqual([expect.stringContaining("tokenizer.ggml.pre")]);
+    expect(tokensOf(made, "123")).toEqual(["12", "3"]);
   });
 
   test.for([
@@ -92,6 +135,64 @@ describe("a byte-level tokenizer", () => {
       tokenizer({ "tokenizer.chat_template": template }).chatPrompt([{ role: "user", content: "Hi" }]);
     expect(prompt(undefined)).toThrow(expect.objectContaining({ code: "TOKENIZER_NO_CHAT_TEMPLATE" }));
     expect(prompt("{% if %}")).toThrow(expect.objectContaining({ code: "TOKENIZER_CHAT_TEMPLATE" }));
+  });
+});
+
+describe("tokens of a conversation", () => {
+  const piece = fc.constantFrom(
+    "the",
+    " ",
+    "\n",
+    "½",
+    "<|im_end|>",
+    "<|im_start|>",
+    "<s>",
+    "<tool>",
+    "<|im_",
+    "end|>",
+    "\uFDD0",
+    "1",
+  );
+  const content = fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join(""));
+  const made = tokenizer();
+  const count = (ids: Int32Array, name: string): number => names(ids).filter((token) => token === name).length;
+
+  lawTest.prop([fc.array(content, { minLength: 1, maxLength: 3 })])(
+    "give its text, without turns that a user's text would open",
+    (contents) => {
+      const messages = contents.map((text) => ({ role: "user", content: text }) as const);
+      const ids = made.chatIds(messages);
+      expect(made.decode(ids)).toBe(made.chatPrompt(messages));
+      expect(count(ids, "<|im_start|>")).toBe(messages.length + 1);
+      expect(count(ids, "<|im_end|>")).toBe(messages.length);
+      expect(count(ids, "<s>")).toBe(0);
+      expect(count(ids, "<tool>")).toBe(contents.join("|").split("<tool>").length - 1);
+      expect(made.chatIds(messages, { specialTokens: true })).toEqual(made.encode(made.chatPrompt(messages)));
+    },
+  );
+
+  test("are read in what a system and an assistant wrote", () => {
+    const messages = [
+      { role: "system", content: "the<s>" },
+      { role: "assistant", content: "<s>the" },
+    ] as const;
+    expect(count(made.chatIds(messages), "<s>")).toBe(2);
+  });
+});
+
+describe("tokens that end a generation", () => {
+  test.for([
+    [["<|eot_id|>", "<|eom_id|>", "<|end_of_text|>"], {}, [0, 1, 2]],
+    [["a", "<|im_end|>", "<|endoftext|>", "</s>"], { eos: 0 }, [0, 1, 2, 3]],
+    [["a", "b", "c", "<end_of_turn>"], { eos: 1, eot: 0, eom: 2 }, [0, 1, 2, 3]],
+    [["<|start|>", "<|end|>", "<|return|>", "<|call|>"], {}, [2, 3]],
+    [["<|end|>", "<|return|>"], {}, [0, 1]],
+    [["<|fim_pad|>", "<|repo_name|>", "<|file_sep|>", "<|fim_prefix|>"], {}, [0, 1, 2]],
+    [["<|fim_pad|>", "a"], { fim_pad: 1 }, [1]],
+    [["a", "b"], { eos: 7 }, []],
+  ] as const)("are those that llama.cpp stops at: %o %o", ([tokens, named, ids]) => {
+    const keys = Object.entries(named).map(([key, id]) => [`tokenizer.ggml.${key}_token_id`, id] as const);
+    expect(new Set(endTokens(new Map(keys), tokens))).toEqual(new Set(ids));
   });
 });
 

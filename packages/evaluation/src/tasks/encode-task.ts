@@ -1,4 +1,4 @@
-import type { Tokenizer } from "@kvtuner/decoder";
+import type { ChatMessage, Tokenizer } from "@kvtuner/decoder";
 import { drawExamples } from "./draw-examples.ts";
 import { TaskError } from "./task-file.ts";
 import type { TaskItem } from "./task-item.ts";
@@ -6,7 +6,7 @@ import type { TaskOptions } from "./task-options.ts";
 
 /** What {@link encodeTask} asks of a model. */
 export interface TaskModel {
-  readonly tokenizer: Pick<Tokenizer, "encode" | "decode" | "chatPrompt" | "eosIds"> &
+  readonly tokenizer: Pick<Tokenizer, "encode" | "decode" | "chatPrompt" | "chatIds" | "eosIds"> &
     Partial<Pick<Tokenizer, "startIds">>;
   /** Tokens the model was trained for. */
   readonly contextLength: number;
@@ -42,7 +42,8 @@ export const encodeTask = (
   const { shots, asked } = drawExamples(items, options);
   const encoded = asked.map((item) => encodePrompt(item, shots, model, options));
   for (const prompt of encoded) assertFits(prompt, model.contextLength, options.name);
-  if (options.chat === true && asked[0]) warnOfMissing(shots, chatText(asked[0], shots, model.tokenizer), options);
+  if (options.chat === true && asked[0])
+    warnOfMissing(shots, model.tokenizer.chatPrompt(chatMessages(asked[0], shots)), options);
   return encoded;
 };
 
@@ -65,7 +66,7 @@ const encodePrompt = (
   const targets = item.compare === "choice" ? (item.choices ?? []) : [shownAnswer(item)];
   return {
     item,
-    ids: chat ? tokenizer.encode(chatText(item, shots, tokenizer)) : plainIds(item, shots, tokenizer),
+    ids: chat ? tokenizer.chatIds(chatMessages(item, shots)) : plainIds(item, shots, tokenizer),
     targets: (chat ? chatTargets(item, targets, name) : targets).map((target) => tokenizer.encode(target)),
     right: item.compare === "choice" ? targets.indexOf(item.answer) : 0,
     stop: item.stop === undefined ? new Int32Array(0) : tokenizer.encode(item.stop),
@@ -89,14 +90,13 @@ const plainIds = (item: TaskItem, shots: readonly TaskItem[], tokenizer: TaskMod
   return Int32Array.of(...(tokenizer.startIds ?? []), ...tokenizer.encode(text));
 };
 
-const chatText = (item: TaskItem, shots: readonly TaskItem[], tokenizer: TaskModel["tokenizer"]): string =>
-  tokenizer.chatPrompt([
-    ...shots.flatMap((shot) => [
-      { role: "user" as const, content: shot.prompt },
-      { role: "assistant" as const, content: shownAnswer(shot).trimStart() },
-    ]),
-    { role: "user", content: item.prompt },
-  ]);
+const chatMessages = (item: TaskItem, shots: readonly TaskItem[]): ChatMessage[] => [
+  ...shots.flatMap((shot) => [
+    { role: "user" as const, content: shot.prompt },
+    { role: "assistant" as const, content: shownAnswer(shot).trimStart() },
+  ]),
+  { role: "user", content: item.prompt },
+];
 
 const assertFits = ({ item, ids, targets, stop }: EncodedPrompt, contextLength: number, name = "the task"): void => {
   const answer = Math.max(...targets.map((target) => target.length));

@@ -97,11 +97,17 @@ test.each([
   expect(lastNumber(text)).toBe(number);
 });
 
+const encode = (text: string): Int32Array => Int32Array.from(text, (character) => character.codePointAt(0)!);
+
+const chatPrompt: TaskModel["tokenizer"]["chatPrompt"] = (messages) =>
+  `${messages.map(({ role, content }) => `<${role}>${content}`).join("")}<assistant>`;
+
 const model: TaskModel = {
   tokenizer: {
-    encode: (text) => Int32Array.from(text, (character) => character.codePointAt(0)!),
-    decode: (ids) => String.fromCodePoint(...Array.from(ids)),
-    chatPrompt: (messages) => `${messages.map(({ role, content }) => `<${role}>${content}`).join("")}<assistant>`,
+    encode,
+    decode: (ids) => Array.from(ids, (id) => String.fromCodePoint(id)).join(""),
+    chatPrompt,
+    chatIds: (messages) => encode(chatPrompt(messages)),
     eosIds: [0],
   },
   contextLength: 60,
@@ -153,8 +159,8 @@ describe("examples", () => {
     const options = { shots: 1, chat: true, name: "q.jsonl", onWarning: (text: string) => warnings.push(text) };
     encodeTask(items, model, options);
     expect(warnings).toEqual([]);
-    const chatPrompt: TaskModel["tokenizer"]["chatPrompt"] = (messages) => `<user>${messages.at(-1)?.content ?? ""}`;
-    const forgetful = { ...model, tokenizer: { ...model.tokenizer, chatPrompt } };
+    const shorter: TaskModel["tokenizer"]["chatPrompt"] = (messages) => `<user>${messages.at(-1)?.content ?? ""}`;
+    const forgetful = { ...model, tokenizer: { ...model.tokenizer, chatPrompt: shorter } };
     encodeTask(items, forgetful, { ...options, shots: 0 });
     expect(warnings).toEqual([]);
     encodeTask(items, forgetful, options);

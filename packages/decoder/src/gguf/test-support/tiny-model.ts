@@ -2,7 +2,7 @@ import { uniformFloat32 } from "pure-rand/distribution/uniformFloat32";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { byteLevelTokens } from "../../tokenizer/test-support/byte-level-tokens.ts";
 import { randomBlocks } from "./random-blocks.ts";
-import { type WritableTensor, type WritableValue, writeGguf } from "./write-gguf.ts";
+import { type WritableGguf, type WritableTensor, type WritableValue, writeGguf } from "./write-gguf.ts";
 
 /** Sizes of a small model of random weights. */
 export interface TinyModel {
@@ -23,6 +23,8 @@ export interface TinyModel {
   readonly matrixTypes?: readonly number[];
   /** Jinja template of conversations; none unless said otherwise. */
   readonly chatTemplate?: string;
+  /** Metadata on top of, or instead of, what follows from the rest. */
+  readonly metadata?: WritableGguf["metadata"];
 }
 
 /** A GGUF file in memory: tensors by the names of llama.cpp, and a byte-level tokenizer with two merges. */
@@ -31,7 +33,7 @@ export const tinyModel = (model: TinyModel): Uint8Array =>
 
 const headSizeOf = ({ headSize, hiddenSize, heads }: TinyModel): number => headSize ?? hiddenSize / heads;
 
-const metadataOf = (model: TinyModel): Record<string, WritableValue> => {
+const metadataOf = (model: TinyModel): WritableGguf["metadata"] => {
   const { architecture } = model;
   return {
     "general.architecture": architecture,
@@ -46,6 +48,7 @@ const metadataOf = (model: TinyModel): Record<string, WritableValue> => {
     [`${architecture}.attention.layer_norm_rms_epsilon`]: 1e-5,
     [`${architecture}.rope.freq_base`]: 10_000,
     ...tokenizerOf(model),
+    ...model.metadata,
   };
 };
 

@@ -13,7 +13,8 @@ export interface WritableTensor {
 
 /** What {@link writeGguf} writes. */
 export interface WritableGguf {
-  readonly metadata: Readonly<Record<string, WritableValue>>;
+  /** Entries that are undefined are left out. */
+  readonly metadata: Readonly<Record<string, WritableValue | undefined>>;
   readonly tensors: readonly WritableTensor[];
   readonly version?: number;
 }
@@ -23,7 +24,9 @@ const VALUE_TYPES = { uint32: 4, int32: 5, float32: 6, bool: 7, string: 8, array
 
 /** A GGUF file in memory, little endian. It checks nothing, so that tests can write damaged files too. */
 export const writeGguf = ({ metadata, tensors, version = 3 }: WritableGguf): Uint8Array => {
-  const entries = Object.entries(metadata);
+  const entries = Object.entries(metadata).flatMap(([key, value]) =>
+    value === undefined ? [] : [[key, value] as const],
+  );
   let offset = 0;
   const infos = tensors.map((tensor) => {
     const info = tensorInfo(tensor, offset);

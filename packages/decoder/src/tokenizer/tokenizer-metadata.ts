@@ -1,0 +1,36 @@
+import { TokenizerError } from "./tokenizer-error.ts";
+
+/** A list of strings under `key`. */
+export const strings = (metadata: ReadonlyMap<string, unknown>, key: string): readonly string[] => {
+  const value = metadata.get(key);
+  if (Array.isArray(value) && value.every((entry) => typeof entry === "string")) return value;
+  throw invalid(key, "a list of strings", value);
+};
+
+/** A list of `length` numbers under `key`; ones when the key is missing. */
+export const numbers = (metadata: ReadonlyMap<string, unknown>, key: string, length: number): ArrayLike<number> => {
+  const value = metadata.get(key) ?? new Uint8Array(length).fill(1);
+  if (isNumbers(value) && value.length === length) return value;
+  throw invalid(key, `${length} numbers`, value);
+};
+
+/** A token id under `key`, if the file has one. */
+export const optionalId = (metadata: ReadonlyMap<string, unknown>, key: string): number | undefined => {
+  const value = metadata.get(key);
+  return typeof value === "number" ? value : undefined;
+};
+
+/** A typed array, as a file of 32-bit types gives it, or a list of numbers. */
+const isNumbers = (value: unknown): value is ArrayLike<number> =>
+  Array.isArray(value)
+    ? value.every((entry) => typeof entry === "number")
+    : ArrayBuffer.isView(value) && !(value instanceof DataView);
+
+const invalid = (key: string, expected: string, value: unknown): TokenizerError =>
+  new TokenizerError(
+    "TOKENIZER_METADATA",
+    `expected ${key} to be ${expected}, got ${describe(value)}; convert the model again`,
+  );
+
+const describe = (value: unknown): string =>
+  Array.isArray(value) || isNumbers(value) ? `a list of ${value.length}` : typeof value;
