@@ -17,6 +17,7 @@ const limits = {
   "@kvtuner/decoder": "150 kB",
   "@kvtuner/decoder/node": "4 kB",
   "@kvtuner/evaluation": "170 kB",
+  "@kvtuner/tuning": "200 kB",
   "@kvtuner/embedded-model": "1 kB",
   kvtuner: "275 kB",
 };

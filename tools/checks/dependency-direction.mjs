@@ -20,6 +20,7 @@ export const arrows = {
   "@kvtuner/backend-cuda": ["@kvtuner/backend"],
   "@kvtuner/decoder": ["@kvtuner/backend"],
   "@kvtuner/evaluation": ["@kvtuner/decoder"],
+  "@kvtuner/tuning": ["@kvtuner/evaluation", "@kvtuner/sensitivity", "@kvtuner/clustering", "@kvtuner/search"],
 };
 
 /** Applications, which may import every package. */
@@ -35,9 +36,15 @@ const withCircles = [
 ];
 
 /** What must run in a browser unchanged. */
-export const browserPackages = ["plan", "quantizers", "sensitivity", "clustering", "search", "embedded-model"].map(
-  (name) => `@kvtuner/${name}`,
-);
+export const browserPackages = [
+  "plan",
+  "quantizers",
+  "sensitivity",
+  "clustering",
+  "search",
+  "tuning",
+  "embedded-model",
+].map((name) => `@kvtuner/${name}`);
 
 const reachable = (name) => {
   if (applications.includes(name)) return Object.keys(arrows);

@@ -4,6 +4,7 @@ import type { Backend } from "@kvtuner/backend";
 import type { Simd } from "@kvtuner/backend-cpu";
 import type { WeightStorage } from "@kvtuner/decoder";
 import type { ModelIdentity } from "@kvtuner/plan";
+import { OptionKvtunerError, runContext, type RunContext } from "@kvtuner/tuning";
 
 import { decodedTokens, measure } from "./bench/measure.ts";
 import { type BenchOptions, type BenchSettings, benchSettings } from "./bench/options.ts";
@@ -15,8 +16,6 @@ import { openBackend, type OpenedBackend } from "./model/backend.ts";
 import { resolveModel } from "./model/resolve.ts";
 import { openRunnableModel, type RunnableModel } from "./model/runnable-model.ts";
 import { sessionsOn } from "./model/session.ts";
-import { OptionKvtunerError } from "./options.ts";
-import { type RunContext, runContext } from "./progress.ts";
 
 /** What {@link bench} found. */
 export interface BenchResult {

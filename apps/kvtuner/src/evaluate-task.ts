@@ -7,15 +7,23 @@ import {
   type TaskScore,
 } from "@kvtuner/evaluation";
 import { equivalentBits, planBytes, trueBits, type CacheBytes, type Plan } from "@kvtuner/plan";
+import {
+  longestSequence,
+  openTask,
+  runContext,
+  unansweredWarnings,
+  unquantizedWarning,
+  warningOnce,
+  wholeNumber,
+  type OnProgress,
+  type OpenTask,
+  type RunContext,
+  type TunableModel,
+} from "@kvtuner/tuning";
 
 import { openModel } from "./model/open.ts";
 import { readPlan } from "./model/read-plan.ts";
-import type { TunableModel } from "./model/tunable-model.ts";
-import { wholeNumber } from "./options.ts";
-import { unquantizedWarning } from "./pipeline/unquantized.ts";
-import { runContext, warningOnce, type OnProgress, type RunContext } from "./progress.ts";
-import { unansweredWarnings } from "./tasks/float-answers.ts";
-import { longestSequence, openTask, readTask, type OpenTask, type TaskRequest } from "./tasks/open-task.ts";
+import { readTask, type TaskRequest } from "./tasks/read-task.ts";
 
 /** What is asked of plans, and of which model. */
 export interface EvaluateTaskSettings extends TaskRequest {

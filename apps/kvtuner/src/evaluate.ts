@@ -1,17 +1,22 @@
 import { equivalentBits, planBytes, trueBits, type CacheBytes, type Plan } from "@kvtuner/plan";
 import type { Evaluator, Score } from "@kvtuner/evaluation";
+import {
+  assertOwnTextIsSampled,
+  runContext,
+  seedNumber,
+  textWindows,
+  unquantizedWarning,
+  warningOnce,
+  wholeNumber,
+  type OnProgress,
+  type TunableModel,
+} from "@kvtuner/tuning";
 
 import { cachedOwnText } from "./calibration/cached-own-text.ts";
-import { assertOwnTextIsSampled } from "./calibration/own-text.ts";
 import { defaultText } from "./calibration/default-text.ts";
 import { readText } from "./calibration/text.ts";
-import { textWindows } from "./calibration/windows.ts";
 import { openModel } from "./model/open.ts";
-import type { TunableModel } from "./model/tunable-model.ts";
 import { readPlan } from "./model/read-plan.ts";
-import { seedNumber, wholeNumber } from "./options.ts";
-import { unquantizedWarning } from "./pipeline/unquantized.ts";
-import { runContext, warningOnce, type OnProgress } from "./progress.ts";
 
 /** Where and on what plans are scored. */
 export interface EvaluateSettings {

@@ -22,18 +22,7 @@ export { BACKEND_NAMES } from "./model/backend.ts";
 export { openModel } from "./model/open.ts";
 export { isModelName, MODEL_NAMES, resolveModel } from "./model/resolve.ts";
 export type { ModelName } from "./model/resolve.ts";
-export type { ContinuationOptions, LayerTrace, TaskSupport, TunableModel } from "./model/tunable-model.ts";
-export { DEFAULT_PAIRS } from "./options.ts";
 export type { TuneOptions } from "./options.ts";
-export type { TaskFigures } from "./pipeline/evaluation-entry.ts";
-export type { Limit } from "./pipeline/limit.ts";
-export type { Objective } from "./pipeline/objective.ts";
-export { pickPlan } from "./pipeline/pick.ts";
-export type { FrontPlan } from "./pipeline/pick.ts";
-export type { Strategy } from "./pipeline/search.ts";
-export type { Verification } from "./pipeline/verify.ts";
-export type { CostKind, PlanCost } from "./pipeline/space.ts";
-export type { OnProgress, Progress, RunContext, Step } from "./progress.ts";
 export { report } from "./report.ts";
 export type { ReportOptions, ReportResult } from "./report.ts";
 export { run } from "./run.ts";
@@ -43,7 +32,27 @@ export type { GenerationOptions, RunnerOptions } from "./run/options.ts";
 export type { CacheReport } from "./run/report.ts";
 export { openRunner } from "./run/runner.ts";
 export type { Runner, RunResult } from "./run/runner.ts";
-export type { StudySettings } from "./study/settings.ts";
-export type { TaskRequest, TaskSettings } from "./tasks/open-task.ts";
 export { tune } from "./tune.ts";
 export type { TuneResult } from "./tune.ts";
+export type { TaskRequest } from "./tasks/read-task.ts";
+export { DEFAULT_PAIRS, pickPlan } from "@kvtuner/tuning";
+export type {
+  ContinuationOptions,
+  CostKind,
+  FrontPlan,
+  LayerTrace,
+  Limit,
+  Objective,
+  OnProgress,
+  PlanCost,
+  Progress,
+  RunContext,
+  Step,
+  Strategy,
+  StudySettings,
+  TaskFigures,
+  TaskSettings,
+  TaskSupport,
+  TunableModel,
+  Verification,
+} from "@kvtuner/tuning";

@@ -12,17 +12,26 @@ import {
   type ModelIdentity,
   type Plan,
 } from "@kvtuner/plan";
+import {
+  BudgetKvtunerError,
+  DEFAULT_PAIRS,
+  exactBytes,
+  planCost,
+  readSettings,
+  readStep,
+  searchSpace,
+  STUDY_FILES,
+  wholeNumber,
+  type Front,
+  type FrontPlan,
+  type StudySettings,
+} from "@kvtuner/tuning";
 
 import { readModelHeader } from "./model/header.ts";
 import { readPlanFile } from "./model/read-plan.ts";
 import { isModelName, resolveModel } from "./model/resolve.ts";
-import { DEFAULT_PAIRS, wholeNumber } from "./options.ts";
-import { BudgetKvtunerError, exactBytes } from "./pipeline/limit.ts";
-import type { Front, FrontPlan } from "./pipeline/pick.ts";
-import { planCost, searchSpace } from "./pipeline/space.ts";
-import { readStepFile, STUDY_FILES } from "./study/folder.ts";
+import { folderStorage } from "./study/folder-storage.ts";
 import { statIfThere } from "./study/stat-if-there.ts";
-import { readSettings, type StudySettings } from "./study/settings.ts";
 
 /** Options of {@link inspect}. */
 export interface InspectOptions {
@@ -169,10 +178,11 @@ const inspectPlan = (plan: Plan, context: number, budget: number | undefined): P
   };
 };
 
-const inspectStudy = (folder: string): StudyReport => {
-  const settings = readSettings(join(folder, STUDY_FILES.settings));
+const inspectStudy = async (folder: string): Promise<StudyReport> => {
+  const storage = folderStorage(folder);
+  const settings = await readSettings(storage);
   if (settings === undefined) throw new TargetKvtunerError(folder);
-  const front = readStepFile<Front>(folder, "front", settings);
+  const front = await readStep<Front>(storage, "front", settings);
   return {
     kind: "study",
     settings,

@@ -1,4 +1,5 @@
-import { wholeNumber } from "./options.ts";
+import { wholeNumber } from "@kvtuner/tuning";
+
 import { studyReport, writeCharts, writeReport } from "./report/write-report.ts";
 
 /** Options of {@link report}. */
@@ -28,7 +29,7 @@ export interface ReportResult {
  * @throws KvtunerError when there is no study, a file of it cannot be read, or an option makes no sense.
  */
 export const report = async ({ study, svg, budget, context }: ReportOptions): Promise<ReportResult> => {
-  const data = studyReport(study, {
+  const data = await studyReport(study, {
     ...(budget !== undefined && { budget: wholeNumber("budget", budget, 1) }),
     ...(context !== undefined && { context: wholeNumber("context", context, 1) }),
   });

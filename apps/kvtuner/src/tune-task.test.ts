@@ -5,10 +5,10 @@ import { join } from "node:path";
 import type { EncodedPrompt, TaskEvaluator } from "@kvtuner/evaluation";
 import { parsePlan } from "@kvtuner/plan";
 import { describe, expect, test } from "vitest";
+import type { TaskSettings } from "@kvtuner/tuning";
 
 import { evaluateTask, openTaskScorer } from "./evaluate-task.ts";
 import type { TuneOptions } from "./options.ts";
-import type { TaskSettings } from "./tasks/open-task.ts";
 import { fakeModel, type FakeModel } from "./test-support/fake-model.ts";
 import { tune, type TuneResult } from "./tune.ts";
 

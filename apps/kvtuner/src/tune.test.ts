@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { createReferenceBackend } from "@kvtuner/backend-cpu";
 import { parsePlan, parseShorthand } from "@kvtuner/plan";
 import { describe, expect, test } from "vitest";
+import { STRATEGIES } from "@kvtuner/tuning";
 
 import { inspect } from "./inspect.ts";
 import type { TuneOptions } from "./options.ts";
-import { STRATEGIES } from "./pipeline/search.ts";
 import { fakeModel } from "./test-support/fake-model.ts";
 import { tune, type TuneResult } from "./tune.ts";
 

@@ -2,31 +2,54 @@ import { join } from "node:path";
 
 import type { Backend } from "@kvtuner/backend";
 
-import { assertOwnTextIsSampled } from "./calibration/own-text.ts";
+import {
+  assertAnswered,
+  assertOwnTextIsSampled,
+  assertReachable,
+  backendVerifier,
+  focusOf,
+  lazily,
+  longestSequence,
+  openStudy,
+  openTask,
+  runContext,
+  runStudy,
+  searchSpace,
+  stopwatch,
+  studyOptions,
+  studySettings,
+  taskWindows,
+  textWindows,
+  unquantizedWarning,
+  writeRequest,
+  type AskedTask,
+  type FrontPlan,
+  type Limit,
+  type OpenTask,
+  type ReadTask,
+  type RunContext,
+  type Stopwatch,
+  type Study,
+  type StudyOptions,
+  type StudyRequest,
+  type StudyResult,
+  type StudyRun,
+  type TunableModel,
+  type Verification,
+} from "@kvtuner/tuning";
+
+import { cachedOwnText } from "./calibration/cached-own-text.ts";
 import { defaultText } from "./calibration/default-text.ts";
 import { readText } from "./calibration/text.ts";
-import { textWindows } from "./calibration/windows.ts";
+import { openBackend } from "./model/backend.ts";
 import { openModel } from "./model/open.ts";
 import { isModelName } from "./model/resolve.ts";
-import type { TunableModel } from "./model/tunable-model.ts";
-import { studyOptions, verifyBackend, type StudyOptions, type TuneOptions } from "./options.ts";
-import { assertReachable, focusOf, type Limit } from "./pipeline/limit.ts";
-import type { FrontPlan } from "./pipeline/pick.ts";
-import { lazily } from "./pipeline/lazily.ts";
-import { runStudy, type AskedTask, type StudyResult, type StudyRun } from "./pipeline/run-study.ts";
-import { searchSpace } from "./pipeline/space.ts";
-import { stopwatch, type Stopwatch } from "./pipeline/stopwatch.ts";
-import { openVerifier, type Verification } from "./pipeline/verify.ts";
-import { unquantizedWarning } from "./pipeline/unquantized.ts";
-import { runContext, type RunContext } from "./progress.ts";
-import { writeRequest, type StudyRequest } from "./report/study/request.ts";
+import { verifyBackend, type TuneOptions } from "./options.ts";
 import { studyReport, writeReport } from "./report/write-report.ts";
-import { holdsStudy, openStudy, prepareFolder, type StudyFolder } from "./study/folder.ts";
-import { assertAnswered } from "./tasks/float-answers.ts";
-import { longestSequence, openTask, readTask, taskWindows, type OpenTask, type ReadTask } from "./tasks/open-task.ts";
-import { assertNoTaskOptions } from "./tasks/without-task.ts";
+import { folderStorage, holdsStudy, prepareFolder } from "./study/folder-storage.ts";
 import { removeEmptyFolders } from "./study/make-folder.ts";
-import { studySettings } from "./study/settings.ts";
+import { readTask } from "./tasks/read-task.ts";
+import { assertNoTaskOptions } from "./tasks/without-task.ts";
 
 /** What `tune` found. */
 export interface TuneResult {
@@ -54,7 +77,7 @@ export interface TuneResult {
  */
 export const tune = async (options: TuneOptions): Promise<TuneResult> => {
   const clock = stopwatch();
-  const study = studyOptions(options);
+  const study = studyOptions(options, options.task !== undefined);
   const limit = options.limit ?? { kind: "knee" };
   const verifyOn = verifyBackend(options);
   if (options.task === undefined) assertNoTaskOptions(options);
@@ -122,16 +145,32 @@ const tuneModel = async (
     ? unquantizedWarning(space.schemes, longestSequence(task), "prompts")
     : unquantizedWarning(space.schemes, study.windowLength);
   if (warning !== undefined) context.warn(warning);
-  const verifier = verifyOn === undefined ? undefined : await openVerifier(verifyOn, space);
+  // Windows are short: threads would not make their tokens faster.
+  const opened = verifyOn === undefined ? undefined : await openBackend(verifyOn, { threads: 1 });
   try {
+    const verifier = opened && backendVerifier(opened.backend, space);
     if (task && !holdsStudy(out)) await floatStep(task, study, context, clock);
-    const settings = studySettings(model, study, space, text, focus, task?.settings);
-    const parts = { model, study, space, limit, textWindows: windows, task, focus, context, clock, verifier };
-    const result = await runInFolder(parts, openStudy(out, settings, context.warn), request);
+    const settings = await studySettings(model, study, space, text, focus, task?.settings);
+    const ownWindows = (): Promise<Int32Array[]> => cachedOwnText(model, study, context);
+    const parts = {
+      model,
+      study,
+      space,
+      limit,
+      textWindows: windows,
+      ownWindows,
+      task,
+      focus,
+      context,
+      clock,
+      verifier,
+    };
+    const records = await openStudy(folderStorage(out), settings, context.warn);
+    const result = await runInFolder(parts, records, request);
     return { ...result, out, timeMs: clock.timeMs() };
   } finally {
     await task?.asker.dispose();
-    await verifier?.dispose();
+    await opened?.dispose();
   }
 };
 
@@ -149,30 +188,30 @@ const floatStep = (
 ): Promise<void> => clock.time("float", async () => assertAnswered(task, await task.asker.get(), objective, context));
 
 const runInFolder = async (
-  parts: Omit<StudyRun, "folder">,
-  folder: StudyFolder,
+  parts: Omit<StudyRun, "records">,
+  records: Study,
   request: Request,
 ): Promise<StudyResult> => {
   try {
-    const result = await runStudy({ ...parts, folder });
-    await parts.clock.time("report", async () => reportStep(request));
+    const result = await runStudy({ ...parts, records });
+    await parts.clock.time("report", async () => reportStep(request, records));
     return result;
   } finally {
-    folder.close();
+    await records.close();
   }
 };
 
 /** What was asked for, for the report, and the report. */
-const reportStep = async ({ model, textPath, task, limit, out }: Request): Promise<void> => {
+const reportStep = async ({ model, textPath, task, limit, out }: Request, { storage }: Study): Promise<void> => {
   const names = { ...(model !== undefined && { model }), ...(textPath !== undefined && { text: textPath }) };
-  writeRequest(out, { version: 1, ...names, ...(task && askedFor(task)), out, limit });
-  await writeReport(out, studyReport(out));
+  await writeRequest(storage, { version: 1, ...names, ...(task && askedFor(task)), out, limit });
+  await writeReport(out, await studyReport(out));
 };
 
-const askedFor = ({ files, request: { prompts, shotsFrom } }: ReadTask): Partial<StudyRequest> => ({
+const askedFor = ({ files, request: { prompts }, shotsFrom }: ReadTask): Partial<StudyRequest> => ({
   task: files.map(({ path }) => path),
   ...(prompts !== undefined && { prompts }),
-  ...(shotsFrom !== undefined && { shotsFrom }),
+  ...(shotsFrom && { shotsFrom: shotsFrom.path }),
 });
 
 /** Windows of the calibration text, or of the task's prompts where there is none. */

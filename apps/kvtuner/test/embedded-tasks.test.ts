@@ -6,11 +6,11 @@ import { fileURLToPath } from "node:url";
 import { embeddedModelUrl, embeddedTasks, embeddedTexts, type EmbeddedTask } from "@kvtuner/embedded-model";
 import { parsePlan } from "@kvtuner/plan";
 import { afterAll, expect, test } from "vitest";
+import type { Progress } from "@kvtuner/tuning";
 
 import { openPlanScorer } from "../src/evaluate.ts";
 import { openTaskScorer } from "../src/evaluate-task.ts";
 import { openModel } from "../src/model/open.ts";
-import type { Progress } from "../src/progress.ts";
 import { tune } from "../src/tune.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kvtuner-embedded-tasks-"));

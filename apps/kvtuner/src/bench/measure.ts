@@ -1,4 +1,5 @@
-import type { RunContext } from "../progress.ts";
+import type { RunContext } from "@kvtuner/tuning";
+
 import { median } from "./statistics.ts";
 import type { Variant } from "./variant.ts";
 

@@ -1,10 +1,10 @@
 import type { Backend } from "@kvtuner/backend";
 import type { Decoder, Tokenizer, WeightStorage } from "@kvtuner/decoder";
 import type { CacheShape, Plan } from "@kvtuner/plan";
+import { OptionKvtunerError, seedNumber, wholeNumber, type OnProgress } from "@kvtuner/tuning";
 
 import { BACKEND_NAMES } from "../model/backend.ts";
-import { OptionKvtunerError, seedNumber, threadNumber, wholeNumber } from "../options.ts";
-import type { OnProgress } from "../progress.ts";
+import { threadNumber } from "../options.ts";
 import type { Variant } from "./variant.ts";
 
 /** What {@link OpenPeer} is given. */

@@ -1,8 +1,7 @@
 import { EvaluationError } from "@kvtuner/evaluation";
+import { CALIBRATION_PROMPTS, encodeEnough } from "@kvtuner/tuning";
 
-import { CALIBRATION_PROMPTS } from "../calibration/prompts.ts";
 import { readText } from "../calibration/text.ts";
-import { encodeEnough } from "../calibration/windows.ts";
 
 /** Built-in text is enough for timing, which does not depend on what is said. */
 const builtInText = (encode: (text: string) => Int32Array, tokens: number): Int32Array => {

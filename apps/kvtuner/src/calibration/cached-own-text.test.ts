@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { afterEach, describe, expect, test, vi } from "vitest";
+import type { TunableModel } from "@kvtuner/tuning";
 
-import type { TunableModel } from "../model/tunable-model.ts";
 import { fakeModel } from "../test-support/fake-model.ts";
 import { cachedOwnText } from "./cached-own-text.ts";
 

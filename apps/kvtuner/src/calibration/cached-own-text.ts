@@ -3,14 +3,11 @@ import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 import { z } from "zod";
+import { CALIBRATION_PROMPTS, ownText, type OwnTextOptions, type RunContext, type TunableModel } from "@kvtuner/tuning";
 
 import { kvtunerHome } from "../model/home.ts";
-import type { TunableModel } from "../model/tunable-model.ts";
-import type { RunContext } from "../progress.ts";
 import { writeJsonAtomic } from "../study/atomic-file.ts";
 import { makeFolder } from "../study/make-folder.ts";
-import { ownText, type OwnTextOptions } from "./own-text.ts";
-import { CALIBRATION_PROMPTS } from "./prompts.ts";
 
 /** Windows of the model's own text, kept under KVTUNER_HOME: sampling it again takes time. */
 export const cachedOwnText = async (

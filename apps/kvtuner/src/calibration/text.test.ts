@@ -4,9 +4,9 @@ import { join } from "node:path";
 
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
+import { textWindows } from "@kvtuner/tuning";
 
 import { readText } from "./text.ts";
-import { textWindows } from "./windows.ts";
 
 const path = join(mkdtempSync(join(tmpdir(), "kvtuner-text-")), "text.txt");
 

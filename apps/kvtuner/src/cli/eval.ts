@@ -2,10 +2,10 @@ import { createInterface } from "node:readline";
 
 import { KvtunerError, type Plan } from "@kvtuner/plan";
 import { Command, Option } from "commander";
+import type { OnProgress, Progress } from "@kvtuner/tuning";
 
 import { openTaskScorer } from "../evaluate-task.ts";
 import { openPlanScorer } from "../evaluate.ts";
-import type { OnProgress, Progress } from "../progress.ts";
 import { assertNoTaskOptions } from "../tasks/without-task.ts";
 import { number, plans } from "./arguments.ts";
 import { taskSummary, textSummary } from "./eval-summary.ts";

@@ -1,6 +1,6 @@
 import { formatBytes, parsePair } from "@kvtuner/plan";
+import type { FrontPlan } from "@kvtuner/tuning";
 
-import type { FrontPlan } from "../pipeline/pick.ts";
 import { plainTable } from "../plain-table.ts";
 import type { Painted, Piece, Style, Terminal } from "./terminal.ts";
 

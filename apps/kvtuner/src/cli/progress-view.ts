@@ -1,4 +1,5 @@
-import type { OnProgress, Progress, Step } from "../progress.ts";
+import type { OnProgress, Progress, Step } from "@kvtuner/tuning";
+
 import type { Terminal } from "./terminal.ts";
 
 const LABELS: Record<Step, string> = {

@@ -1,8 +1,8 @@
 import type { ChatMessage, WeightStorage } from "@kvtuner/decoder";
 import { Command, Option } from "commander";
+import type { OnProgress } from "@kvtuner/tuning";
 
 import { BACKEND_NAMES } from "../model/backend.ts";
-import type { OnProgress } from "../progress.ts";
 import { type GenerationOptions, generationSettings, WEIGHTS } from "../run/options.ts";
 import { openRunner, type Runner, type RunResult } from "../run/runner.ts";
 import { number } from "./arguments.ts";

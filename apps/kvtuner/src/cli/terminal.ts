@@ -1,6 +1,7 @@
 import type { Readable } from "node:stream";
 
 import pc from "picocolors";
+import { systemReason } from "@kvtuner/tuning";
 
 import { oneLine, printable } from "./printable.ts";
 

@@ -1,15 +1,18 @@
 import type { Mode } from "@kvtuner/plan";
 import type { Measure } from "@kvtuner/sensitivity";
 import { Command, Option } from "commander";
+import {
+  STRATEGIES,
+  type CostKind,
+  type FrontPlan,
+  type Limit,
+  type Objective,
+  type Strategy,
+  type Verification,
+} from "@kvtuner/tuning";
 
-import type { Limit } from "../pipeline/limit.ts";
-import type { Objective } from "../pipeline/objective.ts";
-import { STRATEGIES, type Strategy } from "../pipeline/search.ts";
-import type { CostKind } from "../pipeline/space.ts";
 import { tune, type TuneResult } from "../tune.ts";
 import { BACKEND_NAMES } from "../model/backend.ts";
-import type { FrontPlan } from "../pipeline/pick.ts";
-import type { Verification } from "../pipeline/verify.ts";
 import { bytes, list, number, positive } from "./arguments.ts";
 import { examples } from "./examples.ts";
 import { frontTable, strip } from "./format.ts";

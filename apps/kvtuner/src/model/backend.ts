@@ -1,7 +1,7 @@
 import type { Backend } from "@kvtuner/backend";
 import { createCpuBackend, createReferenceBackend } from "@kvtuner/backend-cpu";
+import { OptionKvtunerError } from "@kvtuner/tuning";
 
-import { OptionKvtunerError } from "../options.ts";
 import { openCudaBackend, openWebGpuBackend } from "./gpu-backends.ts";
 
 /** How a backend runs. */

@@ -1,7 +1,6 @@
 import { batchAttention, FloatAttention, forward, sampleToken, seededRandom, type Decoder } from "@kvtuner/decoder";
 import { Tensor } from "onnxruntime-common";
-
-import type { ContinuationOptions } from "./tunable-model.ts";
+import type { ContinuationOptions } from "@kvtuner/tuning";
 
 /** What {@link batchContinuations} runs on. */
 export interface ContinuationModel {

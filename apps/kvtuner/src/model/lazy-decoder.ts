@@ -1,7 +1,6 @@
 import { loadDecoder, type Decoder, type GgufFile, type LoadOptions } from "@kvtuner/decoder";
 import { KvtunerError } from "@kvtuner/plan";
-
-import type { RunContext } from "../progress.ts";
+import type { RunContext } from "@kvtuner/tuning";
 
 /** A decoder that is loaded when first asked for, once, whoever asks at the same time. */
 export interface LazyDecoder {

@@ -1,9 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 
 import { assertPlanFits, KvtunerError, parsePlan, parseShorthand, uniformPlan, type Plan } from "@kvtuner/plan";
-
-import { reasonOf } from "../study/reason.ts";
-import type { TunableModel } from "./tunable-model.ts";
+import { PlanFileKvtunerError, type TunableModel } from "@kvtuner/tuning";
 
 /** Which plans are taken. */
 export interface PlanTolerance {
@@ -55,20 +53,6 @@ export const readPlanFile = (path: string): Plan => {
     throw new PlanFileKvtunerError(path, cause);
   }
 };
-
-/** A plan file that cannot be read, or that holds no plan: then the code is the one `parsePlan` gives. */
-export class PlanFileKvtunerError extends KvtunerError {
-  constructor(path: string, cause: unknown) {
-    const [code, message] = KvtunerError.isInstance(cause)
-      ? [cause.code, `${path}: ${cause.message}`]
-      : [
-          "PLAN_FILE_UNREADABLE",
-          `expected a plan file at ${path}, like the plan.json of a study, but ${reasonOf(cause)}`,
-        ];
-    super(code, message, { cause });
-    this.name = "PlanFileKvtunerError";
-  }
-}
 
 /** A plan for other weights of the same architecture and shape. */
 export class PlanWeightsKvtunerError extends KvtunerError {

@@ -4,8 +4,8 @@ import { fileURLToPath } from "node:url";
 
 import { embeddedModelUrl } from "@kvtuner/embedded-model";
 import { KvtunerError } from "@kvtuner/plan";
+import { reasonOf } from "@kvtuner/tuning";
 
-import { reasonOf } from "../study/reason.ts";
 import { statIfThere } from "../study/stat-if-there.ts";
 import { kvtunerHome } from "./home.ts";
 

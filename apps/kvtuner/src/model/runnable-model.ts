@@ -1,7 +1,7 @@
 import { loadTokenizer, type CreateSession, type Decoder, type Tokenizer, type WeightStorage } from "@kvtuner/decoder";
 import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
+import type { RunContext } from "@kvtuner/tuning";
 
-import type { RunContext } from "../progress.ts";
 import { openHeader } from "./header.ts";
 import { lazyDecoder } from "./lazy-decoder.ts";
 import { resolveModel } from "./resolve.ts";

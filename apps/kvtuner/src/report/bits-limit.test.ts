@@ -1,11 +1,9 @@
 import { fc, test } from "@fast-check/vitest";
 import type { Mode } from "@kvtuner/plan";
 import { describe, expect } from "vitest";
+import { planCost, searchSpace, type Limit, type SearchSpace, type StudyContents } from "@kvtuner/tuning";
 
-import type { Limit } from "../pipeline/limit.ts";
-import { planCost, searchSpace, type SearchSpace } from "../pipeline/space.ts";
 import { bitsLimit, limitInWords } from "./bits-limit.ts";
-import type { StudyContents } from "./study/read-study.ts";
 
 const PAIRS = [
   { key: 8, value: 8 },

@@ -1,6 +1,5 @@
-import { describeLimit, type Limit } from "../pipeline/limit.ts";
-import { bitsOfBytes, type SearchSpace } from "../pipeline/space.ts";
-import type { StudyContents } from "./study/read-study.ts";
+import { bitsOfBytes, describeLimit, type Limit, type SearchSpace, type StudyContents } from "@kvtuner/tuning";
+
 import { tokensText } from "./text.ts";
 
 /** A limit of true bits, and what it is called. */

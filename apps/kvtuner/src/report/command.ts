@@ -1,6 +1,4 @@
-import type { Limit } from "../pipeline/limit.ts";
-import type { StudySettings } from "../study/settings.ts";
-import type { StudyRequest } from "./study/request.ts";
+import type { Limit, StudyRequest, StudySettings } from "@kvtuner/tuning";
 
 /** Stand in for what a study does not hold. */
 const MODEL = "MODEL.gguf";

@@ -1,11 +1,16 @@
 import { equivalentBits, formatPair, planBytes, trueBits, type Plan } from "@kvtuner/plan";
+import {
+  choiceOf,
+  makeFront,
+  planCost,
+  spaceOf,
+  type EvaluationEntry,
+  type PlanCost,
+  type SearchSpace,
+  type StudyContents,
+} from "@kvtuner/tuning";
 
-import type { EvaluationEntry } from "../pipeline/evaluation-entry.ts";
-import { choiceOf, makeFront } from "../pipeline/pick.ts";
-import { planCost, type PlanCost, type SearchSpace } from "../pipeline/space.ts";
 import { bitsLimit, type BitsLimit } from "./bits-limit.ts";
-import { spaceOf } from "./study/report-settings.ts";
-import type { StudyContents } from "./study/read-study.ts";
 
 /** What all parts of a report are made of. */
 export interface ReportData extends StudyContents {

@@ -1,19 +1,19 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 
+import { OptionKvtunerError, readStudy, STUDY_FILES, systemReason } from "@kvtuner/tuning";
+
 import { writeFileAtomic } from "../study/atomic-file.ts";
-import { OptionKvtunerError } from "../options.ts";
-import { STUDY_FILES } from "../study/folder.ts";
+import { folderStorage } from "../study/folder-storage.ts";
 import { makeFolder } from "../study/make-folder.ts";
-import { systemReason } from "../study/reason.ts";
 import { renderFile } from "./chart/render.ts";
 import { reportData, type ReportData, type ReportView } from "./data.ts";
 import { renderPage } from "./page/page.ts";
 import { reportSections } from "./sections.ts";
-import { readStudy } from "./study/read-study.ts";
 
 /** What a report of the study in `folder` is made of. */
-export const studyReport = (folder: string, view: ReportView = {}): ReportData => reportData(readStudy(folder), view);
+export const studyReport = async (folder: string, view: ReportView = {}): Promise<ReportData> =>
+  reportData(await readStudy(folderStorage(folder)), view);
 
 /** Writes `report.html` into a study; returns its path. */
 export const writeReport = async (folder: string, data: ReportData): Promise<string> => {

@@ -3,10 +3,10 @@ import { availableParallelism } from "node:os";
 import type { Backend } from "@kvtuner/backend";
 import type { ChatMessage, WeightStorage } from "@kvtuner/decoder";
 import type { Plan } from "@kvtuner/plan";
+import { OptionKvtunerError, seedNumber, wholeNumber, type OnProgress } from "@kvtuner/tuning";
 
 import { BACKEND_NAMES } from "../model/backend.ts";
-import { OptionKvtunerError, seedNumber, threadNumber, wholeNumber } from "../options.ts";
-import type { OnProgress } from "../progress.ts";
+import { threadNumber } from "../options.ts";
 
 /** What generations of one model under one plan share. */
 export interface RunnerOptions {

@@ -1,12 +1,12 @@
 import { type Backend, type KvCache, Turns } from "@kvtuner/backend";
 import { CacheSession, promptIds } from "@kvtuner/decoder";
 import { KvtunerError, type Plan } from "@kvtuner/plan";
+import { runContext, type RunContext } from "@kvtuner/tuning";
 
 import { openBackend } from "../model/backend.ts";
 import { readPlan } from "../model/read-plan.ts";
 import { openRunnableModel, type RunnableModel } from "../model/runnable-model.ts";
 import { sessionsOn } from "../model/session.ts";
-import { runContext, type RunContext } from "../progress.ts";
 import { generateText, type Generated } from "./generate-text.ts";
 import { type GenerationOptions, generationSettings, type RunnerOptions, runnerSettings } from "./options.ts";
 import { cacheReport, type CacheReport } from "./report.ts";

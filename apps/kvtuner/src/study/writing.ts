@@ -1,6 +1,5 @@
 import { KvtunerError } from "@kvtuner/plan";
-
-import { systemReason } from "./reason.ts";
+import { systemReason } from "@kvtuner/tuning";
 
 /**
  * Does what writes the file at `path`.

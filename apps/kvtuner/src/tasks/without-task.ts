@@ -1,5 +1,6 @@
-import { OptionKvtunerError } from "../options.ts";
-import type { TaskRequest } from "./open-task.ts";
+import { OptionKvtunerError } from "@kvtuner/tuning";
+
+import type { TaskRequest } from "./read-task.ts";
 
 /** Options that say how a task is asked. */
 type TaskOption = Exclude<keyof TaskRequest, "task" | "seed">;

@@ -2,8 +2,7 @@ import type { EncodedPrompt, Evaluator, Score, TaskEvaluator, TaskModel, TaskOut
 import type { CacheShape, LayerScheme } from "@kvtuner/plan";
 import { uniformFloat32 } from "pure-rand/distribution/uniformFloat32";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
-
-import type { TunableModel } from "../model/tunable-model.ts";
+import type { TunableModel } from "@kvtuner/tuning";
 
 /** A model whose losses are a formula, for tests of everything around it. */
 export interface FakeModel extends TunableModel {

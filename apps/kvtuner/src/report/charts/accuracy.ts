@@ -1,8 +1,8 @@
 import type { TopLevelSpec } from "vega-lite";
 
 import { formatBytes } from "@kvtuner/plan";
+import type { TaskFigures } from "@kvtuner/tuning";
 
-import type { TaskFigures } from "../../pipeline/evaluation-entry.ts";
 import { tableOf, tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
 import { labelledRule } from "../chart/labelled-rule.ts";
 import { paint } from "../chart/palette.ts";

@@ -1,6 +1,6 @@
 import type { TopLevelSpec } from "vega-lite";
+import type { Candidates } from "@kvtuner/tuning";
 
-import type { Candidates } from "../../pipeline/prune.ts";
 import { tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
 import { paint } from "../chart/palette.ts";
 import { CROSS } from "../chart/shapes.ts";

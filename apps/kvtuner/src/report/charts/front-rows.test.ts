@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import type { TaskFigures } from "@kvtuner/tuning";
 
-import type { TaskFigures } from "../../pipeline/evaluation-entry.ts";
 import type { PricedEntry } from "../data.ts";
 import { isWhole, kindOf } from "./front-rows.ts";
 

@@ -1,8 +1,7 @@
 import { formatBytes } from "@kvtuner/plan";
 import { additiveFrontTable } from "@kvtuner/search";
+import { lossTable, planCost, type PlanCost } from "@kvtuner/tuning";
 
-import { lossTable } from "../../pipeline/profile.ts";
-import { planCost, type PlanCost } from "../../pipeline/space.ts";
 import type { Column } from "../chart/chart.ts";
 import type { PricedEntry, ReportData } from "../data.ts";
 import { bitsText, klText, pairCounts, percentText, tokensText } from "../text.ts";

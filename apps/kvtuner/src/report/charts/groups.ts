@@ -1,7 +1,7 @@
 import type { Profile } from "@kvtuner/sensitivity";
 import type { TopLevelSpec } from "vega-lite";
+import type { Groups } from "@kvtuner/tuning";
 
-import type { Groups } from "../../pipeline/group.ts";
 import { tableOf, tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
 import { paint } from "../chart/palette.ts";
 import { layered, type Position } from "../chart/spec.ts";

@@ -1,4 +1,5 @@
-import type { StudySettings } from "../../study/settings.ts";
+import type { StudySettings } from "@kvtuner/tuning";
+
 import { tuneCommandLines } from "../command.ts";
 import type { ReportData } from "../data.ts";
 import { tokensText } from "../text.ts";

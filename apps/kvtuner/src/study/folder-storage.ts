@@ -1,0 +1,106 @@
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+
+import { KvtunerError } from "@kvtuner/plan";
+import { STUDY_FILES, systemReason, type StudyStorage } from "@kvtuner/tuning";
+
+import { writeFileAtomic } from "./atomic-file.ts";
+import { lockStudy } from "./lock.ts";
+import { makeFolder } from "./make-folder.ts";
+import { writing } from "./writing.ts";
+
+/**
+ * A study in a folder: one file a record, written atomically and flushed to disk. Locking makes the folder, and removes
+ * what a killed run left half-written.
+ */
+export const folderStorage = (path: string): StudyStorage => ({
+  location: path,
+  locationOf: (name) => join(path, name),
+  list: async () => (existsSync(path) ? readdirSync(path) : []),
+  read: async (name) => readIfThere(join(path, name)),
+  write: async (name, text) => writeFileAtomic(join(path, name), text),
+  append: async (name, text) => appendFlushed(join(path, name), text),
+  lock: async () => {
+    prepareFolder(path);
+    const lock = lockStudy(path);
+    removeTemporaryFiles(path);
+    return { release: async () => lock.release() };
+  },
+});
+
+const readIfThere = (file: string): string | undefined => (existsSync(file) ? readFileSync(file, "utf8") : undefined);
+
+const appendFlushed = (path: string, text: string): void =>
+  writing(path, () => {
+    const file = openSync(path, "a");
+    try {
+      // Not `writeSync`, which on a disk that is nearly full writes a part and says nothing.
+      writeFileSync(file, text);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+  });
+
+/** Whether some run began a study in `path`. */
+export const holdsStudy = (path: string): boolean => existsSync(join(path, STUDY_FILES.settings));
+
+/**
+ * Checks `path` before any slow work is done for it. Returns the folders it made, outermost first.
+ *
+ * @throws StudyFolderKvtunerError when it is no folder, cannot be written, or holds files that are not a study's.
+ */
+export const prepareFolder = (path: string): readonly string[] => {
+  if (existsSync(path) && !statSync(path).isDirectory()) throw new StudyFolderKvtunerError(path, "it is a file");
+  let made: readonly string[];
+  try {
+    made = makeFolder(path);
+    accessSync(path, constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    throw new StudyFolderKvtunerError(path, `it cannot be written: ${systemReason(cause)}`, cause);
+  }
+  const foreign = holdsStudy(path) ? undefined : readdirSync(path).find((name) => !isLeftover(name));
+  if (foreign !== undefined) throw new StudyFolderKvtunerError(path, `it holds ${foreign} and is no study`);
+  return made;
+};
+
+/** A run killed between taking the lock and writing its settings leaves only these. */
+const isLeftover = (name: string): boolean => name === "lock" || isTemporaryFile(name);
+
+/** What can be left half-written: a step's file, or the lock, then the process id. Any other file is not ours. */
+const isTemporaryFile = (name: string): boolean => {
+  const original = /^(.+)\.\d+\.tmp$/.exec(name)?.[1];
+  return original !== undefined && WRITTEN_ASIDE.includes(original);
+};
+
+const WRITTEN_ASIDE: readonly string[] = [...Object.values(STUDY_FILES), "lock", "lock.stale"];
+
+const removeTemporaryFiles = (path: string): void => {
+  for (const name of readdirSync(path)) if (isTemporaryFile(name)) rmSync(join(path, name), { force: true });
+};
+
+/** The folder cannot hold this study. */
+export class StudyFolderKvtunerError extends KvtunerError {
+  constructor(path: string, reason: string, cause?: unknown) {
+    super(
+      "STUDY_FOLDER",
+      `expected a new or empty folder, or a study, at ${JSON.stringify(path)}, but ${reason}; give --out another folder`,
+      {
+        cause,
+      },
+    );
+    this.name = "StudyFolderKvtunerError";
+  }
+}

@@ -1,0 +1,66 @@
+import { createHash } from "node:crypto";
+import { realpathSync } from "node:fs";
+
+import { parseTask } from "@kvtuner/evaluation";
+import {
+  OptionKvtunerError,
+  seedNumber,
+  wholeNumber,
+  type AskOptions,
+  type ReadTask,
+  type TaskFile,
+} from "@kvtuner/tuning";
+
+import { readText } from "../calibration/text.ts";
+import { shortNames } from "./short-names.ts";
+
+/** Task files, and how their prompts are put to a model. */
+export interface TaskRequest extends AskOptions {
+  /** Task files, one or several: JSON Lines of `{prompt, answer, compare, choices?, stop?}`, or GSM8K's own format. */
+  readonly task: string | readonly string[];
+  /** Task file that examples are drawn from; each task itself by default. Prompts that examples show are not asked. */
+  readonly shotsFrom?: string;
+}
+
+/**
+ * Reads task files and checks the options that go with them.
+ *
+ * @throws KvtunerError for a file that cannot be read, a line that is none, and options out of range
+ */
+export const readTask = (request: TaskRequest): ReadTask => {
+  wholeNumber("prompts", request.prompts ?? 1, 1);
+  wholeNumber("shots", request.shots ?? 0, 0);
+  wholeNumber("max-tokens", request.maxTokens ?? 1, 1);
+  seedNumber(request.seed);
+  if (request.shotsFrom !== undefined && (request.shots ?? 0) === 0)
+    throw new OptionKvtunerError("shots-from", "given with --shots of 1 or more, which draws from it", "it alone");
+  const paths = typeof request.task === "string" ? [request.task] : request.task;
+  if (paths.length === 0) throw new OptionKvtunerError("task", "at least one file", "none");
+  if (paths.includes("")) throw new OptionKvtunerError("task", "names of files", "an empty one among them");
+  const shotsFrom = request.shotsFrom === undefined ? undefined : readFile(request.shotsFrom, "", "shots-from");
+  const names = shortNames(paths);
+  const files = paths.map((path, index) => readFile(path, names[index] ?? path, "task"));
+  assertAllDiffer(paths);
+  return { request, files, shotsFrom };
+};
+
+/** However they are spelled: the prompts of a file that is asked twice would count twice. */
+const assertAllDiffer = (paths: readonly string[]): void => {
+  const pathOf = new Map<string, string>();
+  for (const path of paths) {
+    const file = realpathSync(path);
+    const first = pathOf.get(file);
+    if (first !== undefined)
+      throw new OptionKvtunerError(
+        "task",
+        "files that all differ",
+        first === path ? `${path} twice` : `${first} and ${path}, one file twice`,
+      );
+    pathOf.set(file, path);
+  }
+};
+
+const readFile = (path: string, name: string, option: string): TaskFile => {
+  const text = readText(path, option);
+  return { path, name, items: parseTask(text, path), checksum: createHash("sha256").update(text).digest("hex") };
+};

@@ -1,0 +1,51 @@
+import { cutWindows } from "@kvtuner/evaluation";
+import { KvtunerError } from "@kvtuner/plan";
+
+import type { TunableModel } from "../tunable-model.ts";
+import { CALIBRATION_PROMPTS } from "./prompts.ts";
+import type { WindowOptions } from "./windows.ts";
+
+const SHORTEST_SEGMENT = 128;
+
+/** Sampling more than this would take hours, and repeat what twelve prompts lead to. */
+const MOST_TOKENS = 131_072;
+
+/** What {@link ownText} needs. */
+export interface OwnTextOptions extends WindowOptions {
+  readonly seed: number;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/**
+ * The model's own continuations of {@link CALIBRATION_PROMPTS}, one after the other, cut into windows: text of the
+ * kind its cache will hold, with nothing to fetch. Seeded.
+ */
+export const ownText = async (model: TunableModel, options: OwnTextOptions): Promise<Int32Array[]> => {
+  const { windows, windowLength, seed, onProgress } = options;
+  const total = windows * windowLength;
+  const tokens = Math.max(Math.min(SHORTEST_SEGMENT, total), Math.ceil(total / CALIBRATION_PROMPTS.length));
+  const prompts = CALIBRATION_PROMPTS.slice(0, Math.ceil(total / tokens));
+  const segments = await model.continuations(prompts, { tokens, seed, ...(onProgress && { onProgress }) });
+  return cutWindows(Int32Array.from(segments.flatMap((segment) => [...segment])), windowLength, windows);
+};
+
+/**
+ * Refuses more of the model's own text than anyone would wait for, before a model is loaded.
+ *
+ * @throws OwnTextKvtunerError with the number of tokens.
+ */
+export const assertOwnTextIsSampled = ({ windows, windowLength }: WindowOptions): void => {
+  if (windows * windowLength > MOST_TOKENS) throw new OwnTextKvtunerError(windows, windowLength);
+};
+
+/** More text of the model's own than is sampled. */
+export class OwnTextKvtunerError extends KvtunerError {
+  constructor(windows: number, windowLength: number) {
+    super(
+      "OWN_TEXT_TOO_LONG",
+      `expected at most ${MOST_TOKENS} tokens of the model's own text, got ${windows} windows of ${windowLength}; ` +
+        "give fewer or shorter windows, or a --text",
+    );
+    this.name = "OwnTextKvtunerError";
+  }
+}

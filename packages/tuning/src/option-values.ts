@@ -1,0 +1,25 @@
+import { KvtunerError } from "@kvtuner/plan";
+
+/** Checks a whole number, `minimum` at least and `maximum` at most. */
+export const wholeNumber = (name: string, value: number, minimum: number, maximum?: number): number => {
+  if (Number.isSafeInteger(value) && value >= minimum && value <= (maximum ?? value)) return value;
+  const range = maximum === undefined ? `of at least ${minimum}` : `from ${minimum} to ${maximum}`;
+  throw new OptionKvtunerError(name, `a whole number ${range}`, String(value));
+};
+
+/** Checks a seed, 0 without one: generators have 32 bits of it, and seeds that differ are to draw differently. */
+export const seedNumber = (seed = 0): number => wholeNumber("seed", seed, 0, 2 ** 32 - 1);
+
+/** Checks a value that is one of a few. */
+export const oneOf = <Choice extends string>(name: string, value: Choice, choices: readonly Choice[]): Choice => {
+  if (choices.includes(value)) return value;
+  throw new OptionKvtunerError(name, `one of ${choices.join(", ")}`, value);
+};
+
+/** An option has a value that makes no sense. */
+export class OptionKvtunerError extends KvtunerError {
+  constructor(name: string, expected: string, got: string) {
+    super("OPTION_INVALID", `expected --${name} to be ${expected}, got ${got}`);
+    this.name = "OptionKvtunerError";
+  }
+}

@@ -1,0 +1,61 @@
+import type { Score } from "@kvtuner/evaluation";
+import { z } from "zod";
+
+import type { SearchSpace } from "../space/space.ts";
+
+/** What is known of one plan; a line of `journal.jsonl` where plans are scored on text. */
+export interface EvaluationEntry {
+  /** One pair a layer, `K8V4` and the like. */
+  readonly pairs: readonly string[];
+  /** Mean KL divergence to the float cache, nats a token: of every token of a text, or of a task's answers. */
+  readonly kl: number;
+  readonly klStandardError: number;
+  readonly top1?: number;
+  readonly perplexity?: number;
+  /** How a task's prompts were answered. */
+  readonly task?: TaskFigures;
+}
+
+/** A plan's answers beside those of the float cache, on the same prompts. */
+export interface TaskFigures {
+  readonly accuracy: number;
+  readonly accuracyStandardError: number;
+  readonly floatAccuracy: number;
+  /** McNemar's p against the float cache. */
+  readonly pValue: number;
+  /** Prompts asked; fewer than there are when the plan was given up or is under way. */
+  readonly prompts: number;
+  /** Whether all prompts were asked. */
+  readonly isComplete: boolean;
+  /** The journal says that the plan was given up; without that, one that was not asked everything may be under way. */
+  readonly isGivenUp?: boolean;
+  /** A digit a prompt: 1 where it was answered right. Plans are compared prompt by prompt. */
+  readonly correct: string;
+}
+
+/** Checks one parsed journal line of a study over this space. */
+export const evaluationEntryParser = ({
+  shape,
+  pairNames,
+}: Pick<SearchSpace, "shape" | "pairNames">): ((value: unknown) => EvaluationEntry) => {
+  const schema = z.object({
+    pairs: z.array(z.enum(pairNames)).length(shape.layers),
+    kl: z.number(),
+    klStandardError: z.number(),
+    top1: z.number(),
+    perplexity: z.number(),
+  });
+  return (value) => schema.parse(value);
+};
+
+/** The journal's line for a score. With one window there is no standard error: 0 stands for it. */
+export const evaluationEntry = (pairs: readonly string[], score: Score): EvaluationEntry => ({
+  pairs,
+  kl: score.kl,
+  klStandardError: Number.isFinite(score.klStandardError) ? score.klStandardError : 0,
+  top1: score.top1,
+  perplexity: score.perplexity,
+});
+
+/** What plans are told apart by. */
+export const planKey = (pairs: readonly string[]): string => pairs.join(" ");

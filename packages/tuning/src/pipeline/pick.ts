@@ -1,0 +1,153 @@
+import { hypervolume, nonDominatedSort } from "@kvtuner/search";
+
+import type { EvaluationEntry, TaskFigures } from "./evaluation-entry.ts";
+import { keepsTo, LimitKvtunerError, type Limit } from "../space/limit.ts";
+import type { Objective } from "../space/objective.ts";
+import { leadInErrors } from "./race.ts";
+import { planCost, searchCost, type PlanCost, type SearchSpace } from "../space/space.ts";
+
+/** A plan of the front: one pair a layer, what it costs and what it loses. */
+export interface FrontPlan extends PlanCost {
+  readonly pairs: readonly string[];
+  /** Mean KL divergence to the float cache on the calibration windows, or on a task's answers, nats a token. */
+  readonly kl: number;
+  readonly klStandardError: number;
+  /** How a task's prompts were answered. */
+  readonly task?: TaskFigures;
+}
+
+/** `front.json`. */
+export interface Front {
+  /** Non-dominated plans, cheapest first. */
+  readonly front: readonly FrontPlan[];
+  /** Plans evaluated. */
+  readonly evaluations: number;
+  /** Of all plans evaluated, over (log10 KL, equivalent bits) up to {@link HYPERVOLUME_REFERENCE}. */
+  readonly hypervolume: number;
+}
+
+/** log10 KL = 0 and 8 equivalent bits. */
+export const HYPERVOLUME_REFERENCE: readonly [number, number] = [0, 8];
+
+/** A KL below this is rounding noise; it keeps the logarithm finite. */
+const SMALLEST_KL = 1e-9;
+
+/**
+ * The front of what was evaluated: plans that no other beats in KL and cost, and in accuracy where that is an objective. A
+ * plan that was given up is not on it.
+ */
+export const makeFront = (
+  space: SearchSpace,
+  entries: readonly EvaluationEntry[],
+  objective: Objective = "kl",
+): Front => {
+  const plans = entries.map((entry) => frontPlan(space, entry));
+  const whole = plans.filter(({ task }) => task?.isComplete !== false);
+  const objectives = whole.map((plan) => [
+    plan.kl,
+    searchCost(space, choiceOf(space, plan.pairs)),
+    ...(objective === "kl" ? [] : [-(plan.task?.accuracy ?? 0)]),
+  ]);
+  const front = (nonDominatedSort(objectives)[0] ?? []).flatMap((index) => whole[index] ?? []);
+  const points = plans.map((plan) => [logKl(plan.kl), plan.equivalentBits]);
+  return {
+    front: withoutTwins(
+      front.toSorted((one, other) => one.bytes - other.bytes || one.kl - other.kl || order(one, other)),
+    ),
+    evaluations: plans.length,
+    hypervolume: hypervolume(points, [...HYPERVOLUME_REFERENCE]),
+  };
+};
+
+const frontPlan = (space: SearchSpace, { pairs, kl, klStandardError, task }: EvaluationEntry): FrontPlan => ({
+  pairs,
+  ...planCost(space, choiceOf(space, pairs)),
+  kl,
+  klStandardError,
+  ...(task && { task }),
+});
+
+/** Pair indices of pairs given by name. */
+export const choiceOf = (space: SearchSpace, pairs: readonly string[]): number[] =>
+  pairs.map((name) => space.pairNames.indexOf(name));
+
+const logKl = (kl: number): number => Math.log10(Math.max(kl, SMALLEST_KL));
+
+/** Plans of equal cost and loss do not dominate each other; one of them is enough. */
+const withoutTwins = (front: readonly FrontPlan[]): FrontPlan[] =>
+  front.filter(
+    (plan, index) => index === 0 || plan.kl !== front[index - 1]?.kl || plan.bytes !== front[index - 1]?.bytes,
+  );
+
+const order = (one: FrontPlan, other: FrontPlan): number => (one.pairs.join() < other.pairs.join() ? -1 : 1);
+
+/**
+ * The plan to use. Within a budget or a number of bits, the one that loses least; within a loss, the cheapest;
+ * with no limit the knee. `undefined` when no plan of the front keeps to the limit.
+ *
+ * Where a task decides (`objective` `task` or `both`), only plans are looked at that are behind the most accurate one that keeps
+ * to the limit by at most one standard error of that difference, prompt by prompt: which of them is more accurate is chance.
+ * Of those the one of the lowest KL is taken within a budget, and the cheapest without.
+ */
+export const pickPlan = (
+  front: readonly FrontPlan[],
+  limit: Limit,
+  objective: Objective = "kl",
+): FrontPlan | undefined => {
+  const fitting = front.filter((plan) => keepsTo(limit, plan));
+  const equals = objective === "kl" ? fitting : withinNoise(fitting);
+  if (limit.kind === "kl" || (limit.kind === "knee" && objective !== "kl"))
+    return minimumBy(equals, (plan) => plan.bytes);
+  return limit.kind === "knee" ? knee(equals) : minimumBy(equals, (plan) => plan.kl);
+};
+
+/**
+ * Plans that are not behind the most accurate one, of equals that of the lowest KL, by more than one standard error of the
+ * difference, counted as in the race: one prompt never is more, and ten that are lost with none gained are.
+ */
+const withinNoise = (plans: readonly FrontPlan[]): FrontPlan[] => {
+  const most = Math.max(...plans.map(accuracyOf));
+  const best = minimumBy(
+    plans.filter((plan) => accuracyOf(plan) === most),
+    ({ kl }) => kl,
+  );
+  if (best === undefined) return [];
+  const answers = answersOf(best);
+  return plans.filter((plan) => leadInErrors(answers, answersOf(plan)) <= 1);
+};
+
+const accuracyOf = ({ task }: FrontPlan): number => task?.accuracy ?? 0;
+
+const answersOf = ({ task }: FrontPlan): boolean[] => Array.from(task?.correct ?? "", (digit) => digit === "1");
+
+/**
+ * As {@link pickPlan}.
+ *
+ * @throws LimitKvtunerError when no plan of the front keeps to the limit, naming the nearest.
+ */
+export const pickedFrom = (front: readonly FrontPlan[], limit: Limit, objective: Objective = "kl"): FrontPlan => {
+  const picked = pickPlan(front, limit, objective);
+  if (picked !== undefined) return picked;
+  throw new LimitKvtunerError(limit, front);
+};
+
+/**
+ * The knee rule: scale log10 KL and bits of the front to 0..1, draw the line from the cheapest plan to the best one,
+ * and take the plan farthest below it; the cheaper of two equal ones.
+ */
+const knee = (front: readonly FrontPlan[]): FrontPlan | undefined => {
+  const bits = scaler(front.map((plan) => plan.bits));
+  const loss = scaler(front.map((plan) => logKl(plan.kl)));
+  return minimumBy(front, (plan) => bits(plan.bits) + loss(logKl(plan.kl)));
+};
+
+const scaler = (values: readonly number[]): ((value: number) => number) => {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  return (value) => (high > low ? (value - low) / (high - low) : 0);
+};
+
+const minimumBy = <Item>(items: readonly Item[], value: (item: Item) => number): Item | undefined =>
+  items.reduce<Item | undefined>(
+    (best, item) => (best === undefined || value(item) < value(best) ? item : best),
+    undefined,
+  );

@@ -1,0 +1,141 @@
+import { taskScore, type Evaluator, type Score, type TaskEvaluator } from "@kvtuner/evaluation";
+import { parseShorthand, type LayerScheme } from "@kvtuner/plan";
+import type { CandidateProfile, HeadErrors, Profile } from "@kvtuner/sensitivity";
+
+import type { Journal } from "../storage/journal.ts";
+import { profileEntryParser, type ProfileEntry } from "./profile-entry.ts";
+import type { StudyRun } from "../study/run-study.ts";
+import { planCost, type SearchSpace } from "../space/space.ts";
+import { traceErrors } from "./trace.ts";
+
+/**
+ * Measures every pair at every layer. Each single-layer evaluation, and each layer's errors, is on disk in
+ * `profile.jsonl` before the next one starts, and is not done again.
+ */
+export const profileStep = async (
+  run: StudyRun,
+  windows: readonly Int32Array[],
+  losses: PlanLosses,
+): Promise<Profile> => {
+  const journal = await run.records.journal("profileJournal", profileEntryParser(run.space));
+  await measureSingleLayers(run, journal, losses);
+  await traceErrors(run, windows, journal);
+  return assemble(run.space, journal.entries);
+};
+
+/** Single-layer losses are scored at every other position: they rank pairs, and the output matrix is a large share of a small model. */
+const PROFILE_STRIDE = 2;
+
+/** Prompts whose answers single-layer losses are measured on. */
+const PROFILE_PROMPTS = 50;
+
+/** Mean KL to the float cache, nats a token. */
+export type Loss = Pick<Score, "kl" | "klStandardError">;
+
+/** Measures what plans lose, one after the other, and tells of each. */
+export type PlanLosses = (
+  plans: readonly (readonly LayerScheme[])[],
+  onLoss: (index: number, loss: Loss) => Promise<void>,
+  signal?: AbortSignal,
+) => Promise<void>;
+
+/** Losses on windows of text. */
+export const textLosses =
+  (evaluator: () => Promise<Evaluator>): PlanLosses =>
+  async (plans, onScore, signal) => {
+    const scorer = await evaluator();
+    await scorer.evaluate(plans, { onScore, positionStride: PROFILE_STRIDE, ...(signal && { signal }) });
+  };
+
+/** Losses on the answers of a task's first prompts. */
+export const taskLosses =
+  (evaluator: () => Promise<TaskEvaluator>): PlanLosses =>
+  async (plans, onLoss, signal) => {
+    const asker = await evaluator();
+    await asker.evaluate(plans, {
+      end: PROFILE_PROMPTS,
+      onOutcome: (index, outcome) => onLoss(index, taskScore(outcome)),
+      ...(signal && { signal }),
+    });
+  };
+
+interface Single {
+  readonly layer: number;
+  readonly pair: number;
+}
+
+const measureSingleLayers = async (
+  { space, context }: StudyRun,
+  journal: Journal<ProfileEntry>,
+  losses: PlanLosses,
+): Promise<void> => {
+  const known = new Set(journal.entries.map((entry) => (entry.kind === "kl" ? `${entry.layer} ${entry.pair}` : "")));
+  const all = singles(space);
+  const missing = all.filter(({ layer, pair }) => !known.has(`${layer} ${space.pairNames[pair]}`));
+  if (missing.length === 0) return;
+  const record = async (index: number, { kl, klStandardError }: Loss): Promise<void> => {
+    const { layer, pair } = missing[index] ?? { layer: -1, pair: -1 };
+    const name = space.pairNames[pair] ?? "";
+    await journal.append({ kind: "kl", layer, pair: name, kl, klStandardError: finite(klStandardError) });
+    const done = journal.entries.filter((entry) => entry.kind === "kl").length;
+    context.progress({
+      step: "profile",
+      done,
+      total: all.length,
+      note: `layer ${layer} ${name} KL ${kl.toPrecision(3)}`,
+    });
+    context.signal?.throwIfAborted();
+  };
+  const plans = missing.map((single) => singleLayerPlan(space, single));
+  await losses(plans, record, context.signal);
+};
+
+const singles = ({ shape, pairs }: SearchSpace): Single[] =>
+  Array.from({ length: shape.layers }, (_, layer) => pairs.map((_pair, pair) => ({ layer, pair }))).flat();
+
+const singleLayerPlan = ({ shape, schemes }: SearchSpace, { layer, pair }: Single): LayerScheme[] => {
+  const exact = parseShorthand("none").layer;
+  return Array.from({ length: shape.layers }, (_, index) => (index === layer ? (schemes[pair] ?? exact) : exact));
+};
+
+const assemble = (space: SearchSpace, entries: readonly ProfileEntry[]): Profile => ({
+  version: 1,
+  shape: space.shape,
+  contextLength: space.context,
+  layers: Array.from({ length: space.shape.layers }, (_, layer) => {
+    const ofLayer = entries.filter((entry) => entry.layer === layer);
+    return { layer, candidates: space.pairNames.map((id, pair) => candidate(space, id, pair, ofLayer)) };
+  }),
+});
+
+const candidate = (
+  space: SearchSpace,
+  id: string,
+  pair: number,
+  entries: readonly ProfileEntry[],
+): CandidateProfile => {
+  const single = entries.find((entry) => entry.kind === "kl" && entry.pair === id);
+  return {
+    id,
+    bits: planCost(space, [pair])[space.costKind === "true" ? "bits" : "equivalentBits"],
+    errors: meanErrors(entries.flatMap((entry) => (entry.kind === "errors" ? (entry.pairs[pair] ?? []) : []))),
+    ...(single?.kind === "kl" && { kl: single.kl }),
+  };
+};
+
+const meanErrors = (windows: readonly HeadErrors[]): HeadErrors => ({
+  key: meanByHead(windows.map(({ key }) => key)),
+  value: meanByHead(windows.map(({ value }) => value)),
+  attention: meanByHead(windows.map(({ attention }) => attention)),
+  output: meanByHead(windows.map(({ output }) => output)),
+});
+
+const meanByHead = (windows: readonly (readonly number[])[]): number[] =>
+  (windows[0] ?? []).map((_, head) => windows.reduce((sum, heads) => sum + (heads[head] ?? 0), 0) / windows.length);
+
+/** With one window there is no standard error: 0 stands for it. */
+const finite = (value: number): number => (Number.isFinite(value) ? value : 0);
+
+/** Single-layer KL by layer and pair. */
+export const lossTable = (profile: Profile): number[][] =>
+  profile.layers.map(({ candidates }) => candidates.map(({ kl }) => kl ?? 0));

@@ -1,0 +1,139 @@
+import {
+  createMoeaD,
+  createNsga2,
+  createSurrogateSearch,
+  uniformGenomes,
+  type AskTell,
+  type Genome,
+} from "@kvtuner/search";
+
+import type { RunContext } from "../progress.ts";
+import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
+import { excessOf, type Limit } from "../space/limit.ts";
+import type { Measurer } from "./measurer.ts";
+import type { Objective } from "../space/objective.ts";
+import { pairNamesOf, planCost, searchCost, type SearchSpace } from "../space/space.ts";
+
+/**
+ * How plans to evaluate are chosen: around the additive surrogate's front (default), by NSGA-II over groups or layers, or by
+ * MOEA/D over layers.
+ */
+export type Strategy = "surrogate" | "nsga2-groups" | "nsga2" | "moead";
+
+/** All strategies, the default first. */
+export const STRATEGIES: readonly Strategy[] = ["surrogate", "nsga2-groups", "nsga2", "moead"];
+
+/** What the search reads. */
+export interface SearchInputs {
+  readonly space: SearchSpace;
+  /** Single-layer KL by layer and pair, nats a token. */
+  readonly losses: readonly (readonly number[])[];
+  /** Pair indices left to each layer. */
+  readonly candidates: readonly (readonly number[])[];
+  /** Layers that share one choice. */
+  readonly groups: readonly (readonly number[])[];
+}
+
+/** How long and how the search goes. */
+export interface SearchOptions {
+  readonly strategy: Strategy;
+  readonly evaluations: number;
+  readonly seed: number;
+  /** Bytes at the context length near which about a third of the evaluations are spent; only with true costs. */
+  readonly focus: number | undefined;
+  readonly objective: Objective;
+  /** What NSGA-II counts as not allowed when a task's answers are the objective, as in the paper. */
+  readonly limit: Limit;
+}
+
+/** Plans asked for together, so that they share their first layers' work. */
+const BATCH_SIZE = 6;
+
+/** A search over a space that is smaller than its evaluations asks for known plans for ever: give up after so many. */
+const ASKED_PER_EVALUATION = 20;
+
+/**
+ * Evaluates up to `evaluations` different plans. What the journal already holds is told instead of evaluated: the
+ * search sees the same answers in the same order, so a resumed run goes the way of an uninterrupted one.
+ */
+export const runSearch = async (
+  inputs: SearchInputs,
+  options: SearchOptions,
+  measurer: Measurer,
+  { progress }: RunContext,
+): Promise<EvaluationEntry[]> => {
+  const encoding = encodeSpace(inputs, options.strategy);
+  const search = createSearch(inputs, encoding, options);
+  const done = new Map<string, EvaluationEntry>();
+  for (let asked = 0; done.size < options.evaluations && asked < options.evaluations * ASKED_PER_EVALUATION;) {
+    const genomes = search.ask(Math.min(BATCH_SIZE, options.evaluations - done.size));
+    if (genomes.length === 0) break;
+    asked += genomes.length;
+    const choices = genomes.map(encoding.decode);
+    await measurer.evaluate(choices, { done: done.size, total: options.evaluations });
+    const answers = choices.map((choice) => measurer.known.get(planKey(pairNamesOf(inputs.space, choice))));
+    search.tell(
+      genomes.map((genome, index) => ({
+        genome,
+        ...told(inputs.space, choices[index] ?? [], answers[index], options),
+      })),
+    );
+    for (const answer of answers) if (answer !== undefined) done.set(planKey(answer.pairs), answer);
+    progress({ step: "search", done: done.size, total: options.evaluations });
+  }
+  return [...done.values()];
+};
+
+interface Encoding {
+  /** Number of choices of each gene. */
+  readonly choices: number[];
+  /** Pair index by layer. */
+  readonly decode: (genome: Genome) => number[];
+}
+
+const encodeSpace = ({ candidates, groups }: SearchInputs, strategy: Strategy): Encoding => {
+  const genes = strategy === "nsga2-groups" ? groups : candidates.map((_, layer) => [layer]);
+  const geneOfLayer = new Map(genes.flatMap((layers, gene) => layers.map((layer) => [layer, gene] as const)));
+  return {
+    choices: genes.map((layers) => candidates[layers[0] ?? 0]?.length ?? 0),
+    decode: (genome) => candidates.map((pairs, layer) => pairs[genome[geneOfLayer.get(layer) ?? 0] ?? 0] ?? 0),
+  };
+};
+
+const createSearch = (inputs: SearchInputs, { choices }: Encoding, options: SearchOptions): AskTell => {
+  const { strategy, seed, evaluations, focus, objective } = options;
+  const objectives = objective === "both" ? 3 : 2;
+  const population = { choices, objectives, seed, populationSize: populationSizeFor(evaluations) };
+  if (strategy === "moead") return createMoeaD(population);
+  if (strategy !== "surrogate") return createNsga2({ ...population, initial: uniformGenomes(choices) });
+  const { candidates, losses, space, groups } = inputs;
+  return createSurrogateSearch({
+    choices,
+    seed,
+    evaluations,
+    ...(focus !== undefined && space.costKind === "true" && { focus: { cost: focus } }),
+    groups: groups.map((layers) => [...layers]),
+    costs: candidates.map((pairs) => pairs.map((pair) => space.costs[pair] ?? 0)),
+    losses: candidates.map((pairs, layer) => pairs.map((pair) => Math.max(0, losses[layer]?.[pair] ?? 0))),
+  });
+};
+
+/** Few enough for about five generations, or turns of each subproblem: the first is not bred from anything. */
+const populationSizeFor = (evaluations: number): number => Math.min(50, Math.max(8, Math.round(evaluations / 5)));
+
+/**
+ * What a search is told of a plan. The surrogate builds on losses that nearly add up, so it is told KL, whatever decides in
+ * the end; the others are told what decides, and by how much the plan is beyond the limit.
+ */
+const told = (
+  space: SearchSpace,
+  choice: readonly number[],
+  entry: EvaluationEntry | undefined,
+  { strategy, objective, limit }: SearchOptions,
+): { objectives: number[]; constraintViolation?: number } => {
+  const [kl, cost] = [entry?.kl ?? Number.NaN, searchCost(space, choice)];
+  if (strategy === "surrogate" || objective === "kl") return { objectives: [kl, cost] };
+  const error = 1 - (entry?.task?.accuracy ?? Number.NaN);
+  const constraintViolation = excessOf(limit, planCost(space, choice));
+  return { objectives: objective === "task" ? [error, cost] : [error, cost, kl], constraintViolation };
+};

@@ -1,0 +1,123 @@
+import { comparePaired, taskScore, type TaskOutcome } from "@kvtuner/evaluation";
+import { z } from "zod";
+
+import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
+import type { SearchSpace } from "../space/space.ts";
+
+/** A line of `journal.jsonl` where plans are asked prompts: one plan, some prompts, or none where it is given up. */
+export interface TaskEntry {
+  /** One pair a layer; none for the float cache. */
+  readonly pairs: readonly string[];
+  /** First of the prompts. */
+  readonly start: number;
+  /** A digit a prompt: 1 where it was answered right. */
+  readonly correct: string;
+  /** KL on the answer's tokens, nats a token, of each prompt. */
+  readonly kl: readonly number[];
+  /** The plan is asked nothing from `start` on. */
+  readonly isGivenUp?: true;
+}
+
+/** Checks one parsed journal line of a study over this space. */
+export const taskEntryParser = ({
+  shape,
+  pairNames,
+}: Pick<SearchSpace, "shape" | "pairNames">): ((value: unknown) => TaskEntry) => {
+  const schema = z.object({
+    pairs: z.union([z.array(z.enum(pairNames)).length(shape.layers), z.array(z.string()).length(0)]),
+    start: z.int().min(0),
+    correct: z.string().regex(/^[01]*$/),
+    kl: z.array(z.number()),
+    isGivenUp: z.literal(true).optional(),
+  });
+  return (value) => {
+    const { isGivenUp, ...entry } = schema.parse(value);
+    return isGivenUp ? { ...entry, isGivenUp } : entry;
+  };
+};
+
+/** The journal's line for an outcome. */
+export const taskEntry = (pairs: readonly string[], start: number, { correct, kl }: TaskOutcome): TaskEntry => ({
+  pairs,
+  start,
+  correct: digitsOf(correct),
+  kl,
+});
+
+const digitsOf = (correct: readonly boolean[]): string => correct.map(Number).join("");
+
+/** What a line holds, behind what was known: nothing new when it does not go on from there. */
+const extended = (known: TaskOutcome, { start, correct, kl }: TaskEntry): TaskOutcome => {
+  if (start !== known.correct.length || correct.length !== kl.length) return known;
+  const digits = Array.from(correct, (digit) => digit === "1");
+  return { correct: [...known.correct, ...digits], kl: [...known.kl, ...kl] };
+};
+
+/** What a journal knows of each plan's answers, by {@link planKey}; the float cache's are those of no pairs. */
+export const answersByPlan = (entries: readonly TaskEntry[]): Map<string, TaskOutcome> => {
+  const answers = new Map<string, TaskOutcome>();
+  for (const entry of entries) remember(answers, entry);
+  return answers;
+};
+
+/** Adds what a line holds. */
+export const remember = (answers: Map<string, TaskOutcome>, entry: TaskEntry): void => {
+  const key = planKey(entry.pairs);
+  answers.set(key, extended(answers.get(key) ?? NOTHING, entry));
+};
+
+/** Before the first prompt. */
+export const NOTHING: TaskOutcome = { correct: [], kl: [] };
+
+/** The float cache's lines have no pairs. */
+export const FLOAT: readonly string[] = [];
+
+/** Figures of every plan in a journal of a task with so many prompts, in the order in which they were first asked. */
+export const figuresInJournal = (entries: readonly TaskEntry[], prompts: number): EvaluationEntry[] => {
+  const answers = answersByPlan(entries);
+  const float = answers.get(planKey(FLOAT)) ?? NOTHING;
+  const plans = new Map(entries.map(({ pairs }) => [planKey(pairs), pairs]));
+  plans.delete(planKey(FLOAT));
+  const givenUp = new Set(entries.filter(({ isGivenUp }) => isGivenUp).map(({ pairs }) => planKey(pairs)));
+  return [...plans].map(([key, pairs]) => {
+    const outcome = answers.get(key) ?? NOTHING;
+    const figures = figuresOf(pairs, outcome, float, outcome.correct.length >= prompts);
+    return givenUp.has(key) ? withMark(figures) : figures;
+  });
+};
+
+const withMark = (entry: EvaluationEntry): EvaluationEntry =>
+  entry.task === undefined ? entry : { ...entry, task: { ...entry.task, isGivenUp: true } };
+
+/** The first prompts of an outcome. */
+export const firstOf = ({ correct, kl }: TaskOutcome, prompts: number): TaskOutcome => ({
+  correct: correct.slice(0, prompts),
+  kl: kl.slice(0, prompts),
+});
+
+/** A plan's figures from its answers and the float cache's to the same prompts. */
+export const figuresOf = (
+  pairs: readonly string[],
+  outcome: TaskOutcome,
+  float: TaskOutcome,
+  isComplete: boolean,
+): EvaluationEntry => {
+  const { kl, klStandardError, accuracy, accuracyStandardError, prompts } = taskScore(outcome);
+  const base = firstOf(float, prompts);
+  const { pValue } = comparePaired(outcome.correct, base.correct);
+  const floatAccuracy = taskScore(base).accuracy;
+  return {
+    pairs,
+    kl,
+    klStandardError,
+    task: {
+      accuracy,
+      accuracyStandardError,
+      floatAccuracy,
+      pValue,
+      prompts,
+      isComplete,
+      correct: digitsOf(outcome.correct),
+    },
+  };
+};

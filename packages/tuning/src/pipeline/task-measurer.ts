@@ -1,0 +1,168 @@
+import type { TaskEvaluator, TaskOutcome } from "@kvtuner/evaluation";
+
+import type { RunContext } from "../progress.ts";
+import type { Journal } from "../storage/journal.ts";
+import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
+import { givenUpEntry, givenUpPlans, isMarked } from "./given-up.ts";
+import type { Measurer, Place } from "./measurer.ts";
+import type { Objective } from "../space/objective.ts";
+import { isBeaten, raceRounds, type Racer } from "./race.ts";
+import { pairNamesOf, planLayers, searchCost, type SearchSpace } from "../space/space.ts";
+import {
+  answersByPlan,
+  figuresOf,
+  firstOf,
+  FLOAT,
+  NOTHING,
+  remember,
+  taskEntry,
+  type TaskEntry,
+} from "./task-entry.ts";
+
+/** What plans are asked prompts with. */
+export interface TaskMeasurerParts extends RunContext {
+  readonly space: SearchSpace;
+  readonly evaluator: () => Promise<TaskEvaluator>;
+  readonly journal: Journal<TaskEntry>;
+  /** How many prompts there are. */
+  readonly prompts: number;
+  /** Plans that are clearly beaten are given up, except by KL alone, where all are asked everything. */
+  readonly objective: Objective;
+}
+
+/** A plan under way. */
+interface Runner {
+  readonly pairs: readonly string[];
+  readonly layers: ReturnType<typeof planLayers>;
+  readonly cost: number;
+  /** Prompts asked in this run's way through the journal; the journal may hold more. */
+  asked: number;
+  isGivenUp: boolean;
+}
+
+/**
+ * Asks plans a task's prompts, some at a time. After each round a plan that is clearly beaten, by one of no more cost (and no
+ * more KL, where that is an objective too), is given up; those whose place chance could decide are asked more, until all prompts are. Rivals are the plans of this run so
+ * far, so that a resumed run gives up the same ones.
+ */
+export const taskMeasurer = (parts: TaskMeasurerParts): Measurer => {
+  const { space, journal, prompts, objective } = parts;
+  const isRace = objective !== "kl";
+  const answers = answersByPlan(journal.entries);
+  const known = new Map<string, EvaluationEntry>();
+  const runners = new Map<string, Runner>();
+  const answersOf = ({ pairs, asked }: Runner): TaskOutcome => firstOf(answers.get(planKey(pairs)) ?? NOTHING, asked);
+  const conclude = (runner: Runner): void => {
+    const float = answers.get(planKey(FLOAT)) ?? NOTHING;
+    known.set(planKey(runner.pairs), figuresOf(runner.pairs, answersOf(runner), float, !runner.isGivenUp));
+  };
+  const racerOf = (runner: Runner): Racer => {
+    const { correct, kl } = answersOf(runner);
+    return { correct, cost: runner.cost, ...(objective === "both" && { kl }) };
+  };
+  return {
+    known,
+    evaluate: async (choices, place) => {
+      const fresh = freshRunners(space, choices, runners);
+      for (const end of isRace ? raceRounds(prompts) : [prompts]) {
+        const running = fresh.filter(({ isGivenUp }) => !isGivenUp);
+        await ask(parts, answers, running, end, { ...place, done: place.done + fresh.length - running.length });
+        const rivals = [...runners.values()].filter(({ isGivenUp }) => !isGivenUp).map(racerOf);
+        const beaten = end < prompts ? running.filter((runner) => isBeaten(racerOf(runner), rivals)) : [];
+        for (const runner of beaten) await giveUp(journal, runner);
+      }
+      for (const runner of fresh) conclude(runner);
+    },
+    recall: async () => {
+      const recalled = journalRunners(space, answers, journal).filter(({ pairs }) => !runners.has(planKey(pairs)));
+      const plans = recalled.map((runner) => ({ ...racerOf(runner), pairs: runner.pairs, runner }));
+      if (isRace) for (const { runner } of givenUpPlans(journal.entries, plans, prompts)) await giveUp(journal, runner);
+      // A plan that is under way is not known: it is asked the rest when it is asked for again.
+      for (const runner of recalled.filter(({ asked, isGivenUp }) => isGivenUp || asked === prompts)) {
+        runners.set(planKey(runner.pairs), runner);
+        conclude(runner);
+      }
+    },
+  };
+};
+
+/** The journal says so too, for a run that does not go the same way again. */
+const giveUp = async (journal: Journal<TaskEntry>, runner: Runner): Promise<void> => {
+  runner.isGivenUp = true;
+  const { pairs, asked } = runner;
+  if (!isMarked(journal.entries, pairs, asked)) await journal.append(givenUpEntry(pairs, asked));
+};
+
+/** Every plan of a journal, asked what the journal holds. */
+const journalRunners = (
+  space: SearchSpace,
+  answers: ReadonlyMap<string, TaskOutcome>,
+  { entries }: Journal<TaskEntry>,
+): Runner[] => {
+  const pairsByKey = new Map(entries.map(({ pairs }) => [planKey(pairs), pairs]));
+  pairsByKey.delete(planKey(FLOAT));
+  return [...pairsByKey].map(([key, pairs]) => {
+    const choice = pairs.map((name) => space.pairNames.indexOf(name));
+    return { ...runnerOf(space, choice), asked: answers.get(key)?.correct.length ?? 0 };
+  });
+};
+
+const runnerOf = (space: SearchSpace, choice: readonly number[]): Runner => ({
+  pairs: pairNamesOf(space, choice),
+  layers: planLayers(space, choice),
+  cost: searchCost(space, choice),
+  asked: 0,
+  isGivenUp: false,
+});
+
+/** Runners of those choices that are none yet, which they become. */
+const freshRunners = (
+  space: SearchSpace,
+  choices: readonly (readonly number[])[],
+  runners: Map<string, Runner>,
+): Runner[] =>
+  choices.flatMap((choice) => {
+    const runner = runnerOf(space, choice);
+    const key = planKey(runner.pairs);
+    if (runners.has(key)) return [];
+    runners.set(key, runner);
+    return [runner];
+  });
+
+/** Asks runners the prompts up to `end`; what the journal lacks is in it before the next plan is asked. */
+const ask = async (
+  { evaluator, journal, progress, signal }: TaskMeasurerParts,
+  answers: Map<string, TaskOutcome>,
+  running: readonly Runner[],
+  end: number,
+  place: Place,
+): Promise<void> => {
+  signal?.throwIfAborted();
+  const record = async (pairs: readonly string[], start: number, outcome: TaskOutcome): Promise<void> => {
+    const entry = taskEntry(pairs, start, outcome);
+    await journal.append(entry);
+    remember(answers, entry);
+  };
+  const lengthOf = (pairs: readonly string[]): number => answers.get(planKey(pairs))?.correct.length ?? 0;
+  const range = (start: number) => ({ start, end, ...(signal && { signal }) });
+  const floatStart = lengthOf(FLOAT);
+  if (floatStart < end) await record(FLOAT, floatStart, await (await evaluator()).float(range(floatStart)));
+  let finished = 0;
+  for (const start of new Set(running.map(({ pairs }) => lengthOf(pairs)))) {
+    if (start >= end) continue;
+    const missing = running.filter(({ pairs }) => lengthOf(pairs) === start);
+    const onOutcome = async (index: number, outcome: TaskOutcome): Promise<void> => {
+      await record(missing[index]!.pairs, start, outcome);
+      const { done, total } = place;
+      progress({ step: "search", done: Math.min(total, done + ++finished), total, note: `up to prompt ${end}` });
+      signal?.throwIfAborted();
+    };
+    await (
+      await evaluator()
+    ).evaluate(
+      missing.map(({ layers }) => layers),
+      { ...range(start), onOutcome },
+    );
+  }
+  for (const runner of running) runner.asked = end;
+};

@@ -1,0 +1,47 @@
+import type { Evaluator, Score } from "@kvtuner/evaluation";
+
+import type { RunContext } from "../progress.ts";
+import type { Journal } from "../storage/journal.ts";
+import { evaluationEntry, planKey, type EvaluationEntry } from "./evaluation-entry.ts";
+import type { Measurer, Place } from "./measurer.ts";
+import { pairNamesOf, planLayers, type SearchSpace } from "../space/space.ts";
+
+/** What plans are scored on windows of text with. */
+export interface TextMeasurerParts extends RunContext {
+  readonly space: SearchSpace;
+  readonly evaluator: () => Promise<Evaluator>;
+  readonly journal: Journal<EvaluationEntry>;
+}
+
+/** Scores plans on windows of text; each score is in the journal before the next one starts. */
+export const textMeasurer = (parts: TextMeasurerParts): Measurer => {
+  const known = new Map(parts.journal.entries.map((entry) => [planKey(entry.pairs), entry]));
+  return {
+    known,
+    evaluate: (choices, place) => evaluateMissing(parts, known, choices, place),
+    recall: async () => undefined,
+  };
+};
+
+const evaluateMissing = async (
+  { space, evaluator, journal, progress, signal }: TextMeasurerParts,
+  known: Map<string, EvaluationEntry>,
+  choices: readonly (readonly number[])[],
+  { done, total }: Place,
+): Promise<void> => {
+  const byKey = new Map(choices.map((choice) => [planKey(pairNamesOf(space, choice)), choice]));
+  const missing = [...byKey].filter(([key]) => !known.has(key)).map(([, choice]) => choice);
+  if (missing.length === 0) return;
+  const scorer = await evaluator();
+  let finished = 0;
+  const record = async (index: number, score: Score): Promise<void> => {
+    const entry = evaluationEntry(pairNamesOf(space, missing[index] ?? []), score);
+    await journal.append(entry);
+    known.set(planKey(entry.pairs), entry);
+    progress({ step: "search", done: done + ++finished, total, note: `KL ${entry.kl.toPrecision(3)}` });
+    signal?.throwIfAborted();
+  };
+  signal?.throwIfAborted();
+  const plans = missing.map((choice) => planLayers(space, choice));
+  await scorer.evaluate(plans, { onScore: record, ...(signal && { signal }) });
+};

@@ -1,0 +1,80 @@
+import { fakeQuantize } from "@kvtuner/quantizers";
+import { measureLayerErrors, sampleQueries, type HeadErrors, type ReadVersion } from "@kvtuner/sensitivity";
+import type { TensorScheme } from "@kvtuner/plan";
+
+import type { LayerTrace } from "../tunable-model.ts";
+import type { Journal } from "../storage/journal.ts";
+import type { ProfileEntry } from "./profile-entry.ts";
+import type { StudyRun } from "../study/run-study.ts";
+import type { SearchSpace } from "../space/space.ts";
+
+/** Windows traced: errors differ far more between layers than between texts. */
+const TRACE_WINDOWS = 2;
+
+/** Query positions measured in a window, evenly spread, the last one among them. */
+const QUERY_POSITIONS = 32;
+
+/**
+ * Appends e_k, e_v, e_a and e_o of every pair, layer by layer, for the first {@link TRACE_WINDOWS} windows. As in the
+ * paper, all tokens are quantized, whatever window and sinks the mode has; a last block that is not full stays exact.
+ */
+export const traceErrors = async (
+  { model, space, context }: StudyRun,
+  windows: readonly Int32Array[],
+  journal: Journal<ProfileEntry>,
+): Promise<void> => {
+  const traced = windows.slice(0, TRACE_WINDOWS);
+  const known = new Set(
+    journal.entries.map((entry) => (entry.kind === "errors" ? `${entry.window} ${entry.layer}` : "")),
+  );
+  const { layers } = space.shape;
+  for (const [window, ids] of traced.entries()) {
+    if (Array.from({ length: layers }, (_, layer) => layer).every((layer) => known.has(`${window} ${layer}`))) continue;
+    await model.trace(ids, async (layer, trace) => {
+      context.signal?.throwIfAborted();
+      if (known.has(`${window} ${layer}`)) return;
+      await journal.append({ kind: "errors", layer, window, pairs: layerErrors(space, trace, ids.length) });
+      context.progress({ step: "trace", done: window * layers + layer + 1, total: traced.length * layers });
+    });
+  }
+};
+
+/** Each distinct scheme is applied once; errors come for every key scheme with every value scheme, pairs or not. */
+const layerErrors = (space: SearchSpace, trace: LayerTrace, tokens: number): HeadErrors[] => {
+  const measured = measureLayerErrors({
+    ...sampleQueries(trace.query, tokens, QUERY_POSITIONS),
+    key: trace.key,
+    value: trace.value,
+    shape: space.shape,
+    keys: readVersions(
+      space,
+      trace.key,
+      tokens,
+      space.schemes.map(({ key }) => key),
+    ),
+    values: readVersions(
+      space,
+      trace.value,
+      tokens,
+      space.schemes.map(({ value }) => value),
+    ),
+  });
+  const byPair = new Map(measured.map(({ keyId, valueId, errors }) => [keyId + valueId, errors]));
+  return space.schemes.flatMap(({ key, value }) => byPair.get(idOf(key) + idOf(value)) ?? []);
+};
+
+const idOf = (scheme: TensorScheme): string => JSON.stringify(scheme);
+
+const readVersions = (
+  { shape: { kvHeads, headSize } }: SearchSpace,
+  source: Float32Array,
+  tokens: number,
+  schemes: readonly TensorScheme[],
+): ReadVersion[] => {
+  const distinct = new Map(schemes.map((scheme) => [idOf(scheme), scheme]));
+  return [...distinct].map(([id, scheme]) => {
+    const hat = new Float32Array(source.length);
+    fakeQuantize(source, hat, { tokens, heads: kvHeads, headSize }, scheme);
+    return { id, hat, range: () => ({ start: 0, end: Infinity }) };
+  });
+};

@@ -1,0 +1,37 @@
+import { serializePlan, type Plan } from "@kvtuner/plan";
+
+import type { EvaluationEntry, TaskFigures } from "../pipeline/evaluation-entry.ts";
+import { taskName } from "../tasks/open-task.ts";
+import { choiceOf, type FrontPlan } from "../pipeline/pick.ts";
+import type { StudyRun } from "./run-study.ts";
+import { planLayers } from "../space/space.ts";
+
+/** Text of `plan.json`: the picked plan with what was measured. */
+export const planFile = (
+  { model, study, space, textWindows, task }: Pick<StudyRun, "model" | "study" | "space" | "textWindows" | "task">,
+  picked: FrontPlan,
+  entries: readonly EvaluationEntry[],
+): string => {
+  const entry = entries.find((candidate) => candidate.pairs.join() === picked.pairs.join());
+  const plan: Plan = {
+    version: 1,
+    model: model.identity,
+    shape: model.shape,
+    layers: planLayers(space, choiceOf(space, picked.pairs)),
+    measured: {
+      kl: picked.kl,
+      klStandardError: picked.klStandardError,
+      ...(entry?.top1 !== undefined && { top1: entry.top1 }),
+      ...(entry?.perplexity !== undefined && { perplexity: entry.perplexity }),
+      contextLength: study.context,
+      text: task && picked.task ? taskText(taskName(task), picked.task) : windowsText(study, textWindows !== undefined),
+    },
+  };
+  return serializePlan(plan);
+};
+
+const windowsText = ({ windows, windowLength }: StudyRun["study"], isGiven: boolean): string =>
+  `${windows} ${windows === 1 ? "window" : "windows"} of ${windowLength} tokens of ${isGiven ? "the calibration text" : "the model's own text"}`;
+
+const taskText = (name: string, { prompts, accuracy, accuracyStandardError, floatAccuracy }: TaskFigures): string =>
+  `answers to ${prompts} prompts of ${name}: accuracy ${accuracy.toFixed(4)} +- ${accuracyStandardError.toFixed(4)}, float cache ${floatAccuracy.toFixed(4)}`;

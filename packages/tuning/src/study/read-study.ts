@@ -1,0 +1,70 @@
+import { assertPlanFits, parsePlan, type Plan } from "@kvtuner/plan";
+import type { Profile } from "@kvtuner/sensitivity";
+
+import { PlanFileKvtunerError } from "../plan-file-error.ts";
+import type { StudyStorage } from "../storage/storage.ts";
+import { evaluationEntryParser, type EvaluationEntry } from "../pipeline/evaluation-entry.ts";
+import type { Groups } from "../pipeline/group.ts";
+import type { Front } from "../pipeline/pick.ts";
+import type { Candidates } from "../pipeline/prune.ts";
+import { figuresInJournal, taskEntryParser } from "../pipeline/task-entry.ts";
+import { readStep, STUDY_FILES } from "./study.ts";
+import { readJournal } from "../storage/journal.ts";
+import type { StudySettings } from "./settings.ts";
+import { readReportSettings, spaceOf } from "./report-settings.ts";
+import { readRequest, type StudyRequest } from "./request.ts";
+
+/** What a study folder holds; a step that was not reached is undefined. */
+export interface StudyContents {
+  readonly settings: StudySettings;
+  readonly request: StudyRequest | undefined;
+  readonly profile: Profile | undefined;
+  readonly candidates: Candidates | undefined;
+  readonly groups: Groups | undefined;
+  readonly front: Front | undefined;
+  /** Everything evaluated, in order. */
+  readonly entries: readonly EvaluationEntry[];
+  /** The picked plan. */
+  readonly plan: Plan | undefined;
+}
+
+/**
+ * Reads a study without touching it, also while a run is at work in it.
+ *
+ * @throws KvtunerError when there is no study, or a file of it is not what its step writes.
+ */
+export const readStudy = async (storage: StudyStorage): Promise<StudyContents> => {
+  const settings = await readReportSettings(storage);
+  return {
+    settings,
+    request: await readRequest(storage),
+    profile: await readStep(storage, "profile", settings),
+    candidates: await readStep(storage, "candidates", settings),
+    groups: await readStep(storage, "groups", settings),
+    front: await readStep(storage, "front", settings),
+    entries: await readEntries(storage, settings),
+    plan: await readPlan(storage, settings),
+  };
+};
+
+const readEntries = async (storage: StudyStorage, settings: StudySettings): Promise<EvaluationEntry[]> => {
+  const source = { storage, name: STUDY_FILES.journal };
+  const space = spaceOf(settings, settings.context);
+  if (settings.task === undefined) return readJournal({ ...source, parse: evaluationEntryParser(space) });
+  return figuresInJournal(await readJournal({ ...source, parse: taskEntryParser(space) }), settings.task.prompts);
+};
+
+const readPlan = async (storage: StudyStorage, { model, shape }: StudySettings): Promise<Plan | undefined> => {
+  const plan = await parsedPlan(storage);
+  if (plan !== undefined) assertPlanFits(plan, model, shape);
+  return plan;
+};
+
+const parsedPlan = async (storage: StudyStorage): Promise<Plan | undefined> => {
+  try {
+    const text = await storage.read(STUDY_FILES.plan);
+    return text === undefined ? undefined : parsePlan(text);
+  } catch (cause) {
+    throw new PlanFileKvtunerError(storage.locationOf(STUDY_FILES.plan), cause);
+  }
+};

@@ -1,0 +1,57 @@
+import { z } from "zod";
+
+import type { Limit } from "../space/limit.ts";
+import { writeJson, type StudyStorage } from "../storage/storage.ts";
+import { STUDY_FILES } from "./study.ts";
+
+/** `request.json`: what the last run was asked for that shapes no figure, so that a report can say how to run it again. */
+export interface StudyRequest {
+  readonly version: 1;
+  /** As it was named; absent for a model that was opened by the caller. */
+  readonly model?: string;
+  /** Path of the calibration text; absent for the model's own. */
+  readonly text?: string;
+  /** Paths of the tasks; absent without one. */
+  readonly task?: readonly string[];
+  /** The most prompts asked of each, where that was given. */
+  readonly prompts?: number;
+  /** Path of the file that examples come from. */
+  readonly shotsFrom?: string;
+  readonly out: string;
+  /** What the picked plan keeps to. */
+  readonly limit: Limit;
+}
+
+/** Writes `request.json` into a study. */
+export const writeRequest = (storage: StudyStorage, request: StudyRequest): Promise<void> =>
+  writeJson(storage, STUDY_FILES.request, request);
+
+/** The request of a study; undefined when it has none, as older ones do, or one that cannot be read: it is only told. */
+export const readRequest = async (storage: StudyStorage): Promise<StudyRequest | undefined> => {
+  try {
+    const text = await storage.read(STUDY_FILES.request);
+    if (text === undefined) return undefined;
+    const value: unknown = JSON.parse(text);
+    schema.parse(value);
+    return value as StudyRequest;
+  } catch {
+    return undefined;
+  }
+};
+
+const schema = z.object({
+  version: z.literal(1),
+  model: z.string().optional(),
+  text: z.string().optional(),
+  task: z.array(z.string()).optional(),
+  prompts: z.int().optional(),
+  shotsFrom: z.string().optional(),
+  out: z.string(),
+  limit: z.discriminatedUnion("kind", [
+    z.object({ kind: z.literal("bytes"), bytes: z.number() }),
+    z.object({ kind: z.literal("bits"), bits: z.number() }),
+    z.object({ kind: z.literal("equivalent-bits"), bits: z.number() }),
+    z.object({ kind: z.literal("kl"), kl: z.number() }),
+    z.object({ kind: z.literal("knee") }),
+  ]),
+});

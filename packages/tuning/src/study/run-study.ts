@@ -1,0 +1,153 @@
+import type { Evaluator, TaskEvaluator } from "@kvtuner/evaluation";
+
+import type { TunableModel } from "../tunable-model.ts";
+import type { StudyOptions } from "./options.ts";
+import type { RunContext } from "../progress.ts";
+import { STUDY_FILES, type Study } from "./study.ts";
+import type { OpenTask } from "../tasks/open-task.ts";
+import { evaluationEntryParser } from "../pipeline/evaluation-entry.ts";
+import { groupStep } from "../pipeline/group.ts";
+import { lazily, type Lazy } from "../lazily.ts";
+import type { Limit } from "../space/limit.ts";
+import type { Measurer } from "../pipeline/measurer.ts";
+import { evaluateBest, evaluateWithin } from "../pipeline/near-limit.ts";
+import { makeFront, pickedFrom, pickPlan, type Front, type FrontPlan } from "../pipeline/pick.ts";
+import { planFile } from "./plan-file.ts";
+import { lossTable, profileStep, taskLosses, textLosses } from "../pipeline/profile.ts";
+import { pruneStep } from "../pipeline/prune.ts";
+import { runSearch, type SearchInputs } from "../pipeline/search.ts";
+import type { SearchSpace } from "../space/space.ts";
+import type { Stopwatch } from "../stopwatch.ts";
+import { taskEntryParser } from "../pipeline/task-entry.ts";
+import { taskMeasurer } from "../pipeline/task-measurer.ts";
+import { textMeasurer } from "../pipeline/text-measurer.ts";
+import type { Verification, Verifier } from "../pipeline/verify.ts";
+
+/** A task with the evaluator that asks it, which whoever made it disposes of. */
+export interface AskedTask extends OpenTask {
+  readonly asker: Lazy<TaskEvaluator>;
+}
+
+/** Everything one run of a study works with. */
+export interface StudyRun {
+  readonly model: TunableModel;
+  readonly study: StudyOptions;
+  readonly space: SearchSpace;
+  readonly limit: Limit;
+  /** Windows of the calibration text; undefined for the model's own. */
+  readonly textWindows: readonly Int32Array[] | undefined;
+  /** Samples the model's own text. */
+  readonly ownWindows: () => Promise<readonly Int32Array[]>;
+  /** What plans are asked; undefined when they are scored on text. */
+  readonly task: AskedTask | undefined;
+  /** Bytes to look near. */
+  readonly focus: number | undefined;
+  readonly records: Study;
+  readonly context: RunContext;
+  readonly clock: Stopwatch;
+  /** Runs the picked plan; undefined when that is not asked for. */
+  readonly verifier: Verifier | undefined;
+}
+
+/** What a study ends with. */
+export interface StudyResult extends Front {
+  readonly picked: FrontPlan;
+  /** The picked plan as a backend runs it, where that was asked for. */
+  readonly verified?: Verification;
+}
+
+/** Does the steps that the folder lacks, in order: calibration text, profile, candidates, groups, search, pick. */
+export const runStudy = async (run: StudyRun): Promise<StudyResult> => {
+  const windows = await calibrationStep(run);
+  const evaluator = lazily(() => run.model.evaluator(windows));
+  try {
+    const inputs = await searchInputs(run, windows, evaluator);
+    const measurer = await openMeasurer(run, evaluator);
+    const front = await searchStep(run, inputs, measurer);
+    const picked = pickedFrom(front.front, run.limit, run.study.objective);
+    await run.records.storage.write(STUDY_FILES.plan, planFile(run, picked, [...measurer.known.values()]));
+    const verified = await verifyStep(run, picked, evaluator.get);
+    return { ...front, picked, ...(verified && { verified }) };
+  } finally {
+    await evaluator.dispose();
+  }
+};
+
+const openMeasurer = async (
+  { records, space, study, task, context }: StudyRun,
+  evaluator: Lazy<Evaluator>,
+): Promise<Measurer> =>
+  task === undefined
+    ? textMeasurer({
+        ...context,
+        space,
+        evaluator: evaluator.get,
+        journal: await records.journal("journal", evaluationEntryParser(space)),
+      })
+    : taskMeasurer({
+        ...context,
+        space,
+        evaluator: task.asker.get,
+        journal: await records.journal("journal", taskEntryParser(space)),
+        prompts: task.prompts.length,
+        objective: study.objective,
+      });
+
+const verifyStep = async (
+  { verifier, clock, context }: StudyRun,
+  picked: FrontPlan,
+  evaluator: () => Promise<Evaluator>,
+): Promise<Verification | undefined> =>
+  verifier && clock.time("verify", async () => verifier.verify(picked, await evaluator(), context));
+
+const calibrationStep = async ({ textWindows, ownWindows, records, clock }: StudyRun): Promise<Int32Array[]> => {
+  const { windows } = await records.step("calibration", () =>
+    clock.time("calibrate", async () => {
+      const cut = textWindows ?? (await ownWindows());
+      return { windows: cut.map((window) => [...window]) };
+    }),
+  );
+  return windows.map((window) => Int32Array.from(window));
+};
+
+const searchInputs = async (
+  run: StudyRun,
+  windows: readonly Int32Array[],
+  evaluator: Lazy<Evaluator>,
+): Promise<SearchInputs> => {
+  const { records, space, clock, study, task } = run;
+  const losses = task === undefined ? textLosses(evaluator.get) : taskLosses(task.asker.get);
+  const profile = await records.step("profile", () => clock.time("profile", () => profileStep(run, windows, losses)));
+  const { candidates } = await records.step("candidates", async () => pruneStep(space, profile, study.measure));
+  const { groups } = await records.step("groups", async () => groupStep(space, profile, candidates));
+  return { space, losses: lossTable(profile), candidates, groups };
+};
+
+const searchStep = async (run: StudyRun, inputs: SearchInputs, measurer: Measurer): Promise<Front> =>
+  run.clock.time("search", async () => {
+    const { study, space, focus, limit, records, context } = run;
+    if (!(await isSearched(run, measurer))) await runSearch(inputs, { ...study, focus, limit }, measurer, context);
+    // Another strategy's pick is its own: the surrogate's plans only stand in where it left none within the limit.
+    const isEnough = (): boolean => study.strategy !== "surrogate" && hasPick(run, measurer);
+    await evaluateWithin(inputs, limit, measurer, isEnough);
+    if (limit.kind === "kl" && !hasPick(run, measurer)) await evaluateBest(space, measurer);
+    const front = frontOf(run, measurer);
+    await records.write("front", front);
+    return front;
+  });
+
+const frontOf = ({ space, study }: StudyRun, { known }: Measurer): Front =>
+  makeFront(space, [...known.values()], study.objective);
+
+/** A front without all of the plans it was made from, whose journal was removed or cut, would be written over with less. */
+const isSearched = async ({ records, context }: StudyRun, measurer: Measurer): Promise<boolean> => {
+  const front = await records.read<Front>("front");
+  if (front === undefined) return false;
+  await measurer.recall();
+  const lost = front.evaluations - measurer.known.size;
+  if (lost > 0) context.warn(`journal.jsonl lacks ${lost} of the plans that front.json was made from: searching again`);
+  return lost <= 0;
+};
+
+const hasPick = (run: StudyRun, measurer: Measurer): boolean =>
+  pickPlan(frontOf(run, measurer).front, run.limit, run.study.objective) !== undefined;

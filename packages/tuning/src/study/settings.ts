@@ -1,0 +1,161 @@
+import { KvtunerError, type CacheShape, type ModelIdentity } from "@kvtuner/plan";
+import { z } from "zod";
+
+import type { TunableModel } from "../tunable-model.ts";
+import type { StudyOptions } from "./options.ts";
+import type { Objective } from "../space/objective.ts";
+import type { SearchSpace } from "../space/space.ts";
+import type { TaskSettings } from "../tasks/open-task.ts";
+import { sha256 } from "../sha256.ts";
+import type { StudyStorage } from "../storage/storage.ts";
+import { reasonOf } from "../storage/reason.ts";
+
+/** Everything that shapes what a study measures. A folder holds one study, with one set of these. */
+export interface StudySettings {
+  readonly version: 1;
+  readonly model: ModelIdentity;
+  readonly shape: CacheShape;
+  readonly mode: string;
+  readonly pairs: readonly string[];
+  readonly sinks: number;
+  readonly window: number;
+  /** Tokens at which bytes are counted. */
+  readonly context: number;
+  /** SHA-256 of the calibration text, `self` for the model's own continuations, `task` for prompts of the task. */
+  readonly text: string;
+  readonly windows: number;
+  readonly windowLength: number;
+  readonly evaluations: number;
+  readonly seed: number;
+  readonly strategy: string;
+  readonly measure: string;
+  readonly cost: string;
+  /** Bytes at the context length that about a third of the evaluations are spent near; null for none. */
+  readonly focus: number | null;
+  /** With a task: what decides, and what is asked how. */
+  readonly objective?: Objective;
+  readonly task?: TaskSettings;
+}
+
+/** The settings of a run; `text` is the calibration text itself, or undefined for the model's own. */
+export const studySettings = async (
+  { identity, shape }: Pick<TunableModel, "identity" | "shape">,
+  study: StudyOptions,
+  space: SearchSpace,
+  text: string | undefined,
+  focus: number | undefined,
+  task?: TaskSettings,
+): Promise<StudySettings> => ({
+  version: 1,
+  model: identity,
+  shape,
+  mode: study.mode,
+  pairs: space.pairNames,
+  sinks: space.schemes[0]?.sinks ?? 0,
+  window: space.schemes[0]?.window ?? 0,
+  context: study.context,
+  text: text === undefined ? (task ? "task" : "self") : await sha256(text),
+  windows: study.windows,
+  windowLength: study.windowLength,
+  evaluations: study.evaluations,
+  seed: study.seed,
+  strategy: study.strategy,
+  measure: study.measure,
+  cost: study.costKind,
+  focus: focus ?? null,
+  ...(task && { objective: study.objective, task }),
+});
+
+const SETTINGS = "settings.json";
+
+/**
+ * Reads a study's settings; `undefined` when the file is not there.
+ *
+ * @throws StudySettingsKvtunerError when it is, and cannot be read or is not what this program writes.
+ */
+export const readSettings = async (storage: StudyStorage): Promise<StudySettings | undefined> => {
+  try {
+    const text = await storage.read(SETTINGS);
+    if (text === undefined) return undefined;
+    const settings: unknown = JSON.parse(text);
+    schema.parse(settings);
+    return settings as StudySettings;
+  } catch (cause) {
+    throw new StudySettingsKvtunerError(storage.locationOf(SETTINGS), reasonOf(cause), cause);
+  }
+};
+
+/** Only what is read without being compared first: the rest shows in the comparison. */
+const schema = z.object({
+  version: z.literal(1),
+  model: z.object({ name: z.string() }),
+  shape: z.object({ layers: z.int().min(1) }),
+  mode: z.string(),
+  pairs: z.array(z.string()),
+  context: z.int().min(1),
+  windows: z.int().min(1),
+  windowLength: z.int().min(1),
+  focus: z.number().nullable(),
+});
+
+/**
+ * Refuses to go on with a study made with other settings.
+ *
+ * @throws StudyDiffersKvtunerError naming each setting that differs, with both values.
+ */
+export const assertSameSettings = (folder: string, theirs: StudySettings, ours: StudySettings): void => {
+  const [before, now] = [flatten(theirs), flatten(ours)];
+  const names = [...new Set([...before.keys(), ...now.keys()])];
+  const differing = names.filter((name) => before.get(name) !== now.get(name));
+  if (differing.length === 0) return;
+  const shown = (value: string | undefined): string => (value === undefined || value === "null" ? "none" : value);
+  const lines = differing.map(
+    (name) => `${optionOf(name)} ${shown(before.get(name))} there, ${shown(now.get(name))} now`,
+  );
+  throw new StudyDiffersKvtunerError(folder, lines);
+};
+
+/** What users set a setting with: `--window-length` for windowLength. What comes with the model keeps its name. */
+const optionOf = (name: string): string => {
+  if (name === "focus") return "--budget or --bits, in bytes,";
+  if (name === "task.prompts") return "prompts of all files (--prompts is of each)";
+  const ofTask = name === "task.task" ? "task" : name.replace(/^task\./, "");
+  if (name === "version" || ofTask.includes(".")) return name;
+  return `--${ofTask.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+};
+
+/** Nested names joined by dots (`model.name`), values as JSON. */
+const flatten = (value: object, prefix = ""): Map<string, string> =>
+  new Map(
+    Object.entries(value).flatMap(([name, inner]: [string, unknown]): [string, string][] =>
+      typeof inner === "object" && inner !== null && !Array.isArray(inner)
+        ? [...flatten(inner, `${prefix}${name}.`)]
+        : [[prefix + name, JSON.stringify(inner)]],
+    ),
+  );
+
+/** The folder holds a study made with other settings. */
+export class StudyDiffersKvtunerError extends KvtunerError {
+  constructor(folder: string, differing: readonly string[]) {
+    super(
+      "STUDY_DIFFERS",
+      `expected a study with the same settings in ${folder}, but it has others: ${differing.join("; ")}; ` +
+        "give the same settings to resume it, or --out another folder",
+    );
+    this.name = "StudyDiffersKvtunerError";
+  }
+}
+
+/** settings.json is not what this program writes. */
+export class StudySettingsKvtunerError extends KvtunerError {
+  constructor(path: string, reason: string, cause?: unknown) {
+    super(
+      "STUDY_SETTINGS_UNREADABLE",
+      `expected the settings of a study in ${path}, but ${reason}; move the folder away`,
+      {
+        cause,
+      },
+    );
+    this.name = "StudySettingsKvtunerError";
+  }
+}

@@ -1,0 +1,122 @@
+import { KvtunerError } from "@kvtuner/plan";
+
+import { openJournal, type Journal } from "../storage/journal.ts";
+import { reasonOf } from "../storage/reason.ts";
+import { writeJson, type StudyStorage } from "../storage/storage.ts";
+import { assertSameSettings, readSettings, type StudySettings } from "./settings.ts";
+import { stepSchemas, type StepName } from "./step-schemas.ts";
+
+/** Names of a study's records: one for each step. */
+export const STUDY_FILES = {
+  settings: "settings.json",
+  calibration: "calibration.json",
+  profileJournal: "profile.jsonl",
+  profile: "profile.json",
+  candidates: "candidates.json",
+  groups: "groups.json",
+  journal: "journal.jsonl",
+  front: "front.json",
+  plan: "plan.json",
+  request: "request.json",
+  report: "report.html",
+} as const;
+
+/** A study that this run alone works on. */
+export interface Study {
+  readonly storage: StudyStorage;
+  journal<Entry>(name: "profileJournal" | "journal", parse: (value: unknown) => Entry): Promise<Journal<Entry>>;
+  /** The step's record when there is one, else what `make` returns, after writing it. */
+  step<Result>(name: StepName, make: () => Promise<Result>): Promise<Result>;
+  /** The step's record when there is one. */
+  read<Result>(name: StepName): Promise<Result | undefined>;
+  /** Replaces the step's record. */
+  write(name: StepName, value: unknown): Promise<void>;
+  /** Gives the lock back. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the study in a storage for one run, creating it when there is none.
+ *
+ * @throws StudyDiffersKvtunerError when it holds a study with other settings.
+ * @throws KvtunerError what the storage rejects with, while another run works there for one.
+ */
+export const openStudy = async (
+  storage: StudyStorage,
+  settings: StudySettings,
+  warn: (message: string) => void,
+): Promise<Study> => {
+  const lock = await storage.lock();
+  try {
+    await adoptSettings(storage, settings);
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+  return study(storage, settings, () => lock.release(), warn);
+};
+
+const adoptSettings = async (storage: StudyStorage, settings: StudySettings): Promise<void> => {
+  const existing = await readSettings(storage);
+  if (existing === undefined) return writeJson(storage, STUDY_FILES.settings, settings);
+  // Where to look for plans matters to a search that goes on; of one that is done any plan may be picked.
+  const isSearched = (await storage.list()).includes(STUDY_FILES.front);
+  assertSameSettings(storage.location, existing, isSearched ? { ...settings, focus: existing.focus } : settings);
+};
+
+const study = (
+  storage: StudyStorage,
+  settings: StudySettings,
+  release: () => Promise<void>,
+  warn: (message: string) => void,
+): Study => {
+  const read = <Result>(name: StepName): Promise<Result | undefined> => readStep(storage, name, settings);
+  const write = (name: StepName, value: unknown): Promise<void> => writeJson(storage, STUDY_FILES[name], value);
+  return {
+    storage,
+    journal: (name, parse) => openJournal({ storage, name: STUDY_FILES[name], parse, warn }),
+    read,
+    write,
+    step: async <Result>(name: StepName, make: () => Promise<Result>) => {
+      const known = await read<Result>(name);
+      if (known !== undefined) return known;
+      const result = await make();
+      await write(name, result);
+      return result;
+    },
+    close: release,
+  };
+};
+
+/**
+ * A step's record; undefined when there is none.
+ *
+ * @throws StudyFileKvtunerError when it is not what the step writes.
+ */
+export const readStep = async <Result>(
+  storage: StudyStorage,
+  name: StepName,
+  settings: StudySettings,
+): Promise<Result | undefined> => {
+  try {
+    const text = await storage.read(STUDY_FILES[name]);
+    if (text === undefined) return undefined;
+    const value: unknown = JSON.parse(text);
+    stepSchemas(settings)[name].parse(value);
+    return value as Result;
+  } catch (cause) {
+    throw new StudyFileKvtunerError(storage.locationOf(STUDY_FILES[name]), name, cause);
+  }
+};
+
+/** A step's record is not what the step writes. */
+export class StudyFileKvtunerError extends KvtunerError {
+  constructor(location: string, name: StepName, cause: unknown) {
+    super(
+      "STUDY_FILE_UNREADABLE",
+      `expected the ${name} of this study in ${location}, but ${reasonOf(cause)}; remove the file, and the step is done again`,
+      { cause },
+    );
+    this.name = "StudyFileKvtunerError";
+  }
+}

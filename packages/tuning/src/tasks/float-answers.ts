@@ -1,0 +1,80 @@
+import type { EncodedPrompt, TaskEvaluator } from "@kvtuner/evaluation";
+import { KvtunerError } from "@kvtuner/plan";
+
+import type { Objective } from "../space/objective.ts";
+import type { RunContext } from "../progress.ts";
+import type { OpenTask } from "./open-task.ts";
+
+/** Prompts asked between two reports. */
+const PIECE = 25;
+
+/**
+ * Asks the float cache all prompts before any plan is: where it cannot do a task, all plans are as good as each other, and the
+ * coarsest would be picked.
+ *
+ * @throws TaskUnansweredKvtunerError where it answers no more than chance would, and accuracy is to decide
+ */
+export const assertAnswered = async (
+  task: OpenTask,
+  evaluator: TaskEvaluator,
+  objective: Objective,
+  { progress, warn, signal }: RunContext,
+): Promise<void> => {
+  const correct: boolean[] = [];
+  for (let start = 0; start < evaluator.prompts; start += PIECE) {
+    const range = { start, end: start + PIECE, ...(signal && { signal }) };
+    correct.push(...(await evaluator.float(range)).correct);
+    progress({ step: "float", done: correct.length, total: evaluator.prompts });
+  }
+  const reason = unanswered(task.prompts, correct);
+  if (reason !== undefined && objective !== "kl") throw new TaskUnansweredKvtunerError(reason, task.prompts);
+  for (const warning of unansweredWarnings(task, correct)) warn(warning);
+};
+
+/** Says of each file of a task that the float cache cannot do that its accuracy shows nothing of a plan. */
+export const unansweredWarnings = (
+  { names, fileOf, prompts }: Pick<OpenTask, "names" | "fileOf" | "prompts">,
+  correct: readonly boolean[],
+): string[] =>
+  names.flatMap((name, file) => {
+    const isIn = (_: unknown, prompt: number): boolean => fileOf[prompt] === file;
+    const ofFile = prompts.filter(isIn);
+    const reason = unanswered(ofFile, correct.filter(isIn));
+    return reason === undefined
+      ? []
+      : [`${name}: ${reason}, so its accuracy does not show what a plan costs; ${adviceFor(ofFile)}`];
+  });
+
+/**
+ * Why the answers to prompts tell nothing of plans, if so: the float cache has at most one right, which may be lost by chance, or
+ * no more than one standard deviation above what guessing gets of choices.
+ */
+const unanswered = (prompts: readonly EncodedPrompt[], correct: readonly boolean[]): string | undefined => {
+  const right = correct.filter(Boolean).length;
+  const chances = prompts.map(({ item, targets }) => (item.compare === "choice" ? 1 / targets.length : 0));
+  const guessed = sum(chances);
+  if (right > Math.max(1, guessed + Math.sqrt(sum(chances.map((chance) => chance * (1 - chance)))))) return undefined;
+  const beside = guessed > 0 ? `, and guessing ${guessed.toFixed(1)}` : "";
+  return `the float cache answers ${right} of ${prompts.length} right${beside}`;
+};
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+/** What helps a model to answer. Nothing is `exact` of a model that goes on behind its answers. */
+const adviceFor = (prompts: readonly EncodedPrompt[]): string => {
+  const isEndless = prompts.some(({ item, stop }) => item.compare === "exact" && stop.length === 0);
+  const ending = `lines of "compare": "exact" need a "stop" where the model writes no end token behind its answers, or another "compare"; `;
+  return `${isEndless ? ending : ""}show examples with --shots, ask with --chat, or give prompts that the model can answer`;
+};
+
+/** The model cannot do the task that is to decide. */
+export class TaskUnansweredKvtunerError extends KvtunerError {
+  constructor(reason: string, prompts: readonly EncodedPrompt[]) {
+    super(
+      "TASK_UNANSWERED",
+      `expected prompts that the model answers right more often than by chance, but ${reason}, so that every plan would count as equally good; ` +
+        `${adviceFor(prompts)}, or let KL decide with --objective kl`,
+    );
+    this.name = "TaskUnansweredKvtunerError";
+  }
+}

@@ -1,0 +1,140 @@
+import { encodeTask, type EncodedPrompt, type Likelihood, type TaskItem } from "@kvtuner/evaluation";
+import { KvtunerError } from "@kvtuner/plan";
+
+import type { TaskSupport, TunableModel } from "../tunable-model.ts";
+import { fewPromptsWarning } from "./few-prompts.ts";
+
+/** How prompts are put to a model. */
+export interface AskOptions {
+  /** The most prompts asked of each file; all by default. */
+  readonly prompts?: number;
+  /** Examples in front of every prompt; 0 by default. */
+  readonly shots?: number;
+  /** Puts examples and prompt into the model's chat template. */
+  readonly chat?: boolean;
+  /** The most tokens of a generated output; 256 by default. */
+  readonly maxTokens?: number;
+  /** What choices are compared by: the log-probabilities of their tokens, summed (default) or averaged. */
+  readonly likelihood?: Likelihood;
+  /** Draws the examples; below 2^32, 0 by default. */
+  readonly seed?: number;
+}
+
+/** What shapes a task's figures, for a study's settings. */
+export interface TaskSettings {
+  /** SHA-256 of the task file; of several, with commas. */
+  readonly task: string;
+  /** Asked in all. */
+  readonly prompts: number;
+  readonly shots: number;
+  /** SHA-256 of the file that examples come from; `self` for the task. */
+  readonly shotsFrom: string;
+  readonly chat: boolean;
+  readonly maxTokens: number;
+  readonly likelihood: Likelihood;
+}
+
+/** Tasks in a model's tokens. */
+export interface OpenTask {
+  /** Of each file, for people. */
+  readonly names: readonly string[];
+  /** A prompt of each file in turn, so that the first prompts are of all of them. */
+  readonly prompts: readonly EncodedPrompt[];
+  /** Index into `names`, by prompt. */
+  readonly fileOf: readonly number[];
+  readonly settings: TaskSettings;
+  readonly support: TaskSupport;
+}
+
+/** A task file that was read and checked. */
+export interface TaskFile {
+  readonly path: string;
+  /** A short name that tells it from the other files. */
+  readonly name: string;
+  readonly items: readonly TaskItem[];
+  /** SHA-256. */
+  readonly checksum: string;
+}
+
+/** Task files that were read and checked, before any model is opened. */
+export interface ReadTask {
+  readonly request: AskOptions;
+  readonly files: readonly TaskFile[];
+  readonly shotsFrom: TaskFile | undefined;
+}
+
+/**
+ * Turns tasks into a model's tokens.
+ *
+ * @param warn is told of prompts that examples show, examples that the model's chat template leaves out, and too few prompts
+ * @throws KvtunerError for too few examples, a prompt longer than the context, and models that answer no prompts
+ */
+export const openTask = (
+  model: TunableModel,
+  { request, files, shotsFrom }: ReadTask,
+  warn: (message: string) => void,
+): OpenTask => {
+  const { tasks: support } = model;
+  if (support === undefined) throw new TaskSupportKvtunerError(model.identity.name);
+  const { shots = 0, chat = false, maxTokens = 256, likelihood = "sum", seed = 0 } = request;
+  const options = {
+    shots,
+    chat,
+    seed,
+    onWarning: warn,
+    ...(request.prompts !== undefined && { prompts: request.prompts }),
+  };
+  const encoded = files.map(({ items, path }) =>
+    encodeTask(items, support, { ...options, name: path, ...(shotsFrom && { shotsFrom: shotsFrom.items }) }),
+  );
+  const asked = inTurn(encoded);
+  const warning = fewPromptsWarning(asked.length);
+  if (warning !== undefined) warn(warning);
+  const task = files.map(({ checksum }) => checksum).join();
+  const from = shotsFrom?.checksum ?? "self";
+  return {
+    names: files.map(({ name }) => name),
+    prompts: asked.map(({ item }) => item),
+    fileOf: asked.map(({ list }) => list),
+    settings: { task, prompts: asked.length, shots, shotsFrom: from, chat, maxTokens, likelihood },
+    support,
+  };
+};
+
+/** The first of each list, then the second, ... */
+const inTurn = <Item>(lists: readonly (readonly Item[])[]): { readonly item: Item; readonly list: number }[] =>
+  lists
+    .flatMap((items, list) => items.map((item, turn) => ({ item, list, turn })))
+    .toSorted((one, other) => one.turn - other.turn || one.list - other.list);
+
+/** What is asked, for people: `recall.jsonl and chain.jsonl`. */
+export const taskName = ({ names }: Pick<OpenTask, "names">): string =>
+  names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+
+/** Tokens of the longest prompt with its answer. */
+export const longestSequence = ({ prompts }: OpenTask): number =>
+  Math.max(...prompts.map((prompt) => answered(prompt).length));
+
+/** The longest prompts with their answers, cut at the length of the shortest of them. */
+export const taskWindows = ({ prompts }: OpenTask, count: number): Int32Array[] => {
+  const longest = prompts
+    .map(answered)
+    .toSorted((one, other) => other.length - one.length)
+    .slice(0, count);
+  const length = longest.at(-1)?.length ?? 0;
+  return longest.map((ids) => ids.slice(0, length));
+};
+
+const answered = ({ ids, targets, right, stop }: EncodedPrompt): Int32Array =>
+  Int32Array.of(...ids, ...(targets[right] ?? []), ...stop);
+
+/** The model cannot be asked. */
+export class TaskSupportKvtunerError extends KvtunerError {
+  constructor(name: string) {
+    super(
+      "MODEL_NO_TASKS",
+      `expected a model that answers prompts, but ${name} was opened without \`tasks\`; open it with openModel, or give it that`,
+    );
+    this.name = "TaskSupportKvtunerError";
+  }
+}
