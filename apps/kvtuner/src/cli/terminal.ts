@@ -1,7 +1,6 @@
 import type { Readable } from "node:stream";
 
 import pc from "picocolors";
-import { systemReason } from "@kvtuner/tuning";
 
 import { oneLine, printable } from "./printable.ts";
 

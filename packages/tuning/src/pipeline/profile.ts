@@ -2,25 +2,18 @@ import { taskScore, type Evaluator, type Score, type TaskEvaluator } from "@kvtu
 import { parseShorthand, type LayerScheme } from "@kvtuner/plan";
 import type { CandidateProfile, HeadErrors, Profile } from "@kvtuner/sensitivity";
 
-import type { Journal } from "../storage/journal.ts";
-import { profileEntryParser, type ProfileEntry } from "./profile-entry.ts";
-import type { StudyRun } from "../study/run-study.ts";
+import type { ProfileEntry } from "./profile-entry.ts";
 import { planCost, type SearchSpace } from "../space/space.ts";
-import { traceErrors } from "./trace.ts";
+import { traceErrors, type TraceInputs } from "./trace.ts";
 
 /**
  * Measures every pair at every layer. Each single-layer evaluation, and each layer's errors, is on disk in
  * `profile.jsonl` before the next one starts, and is not done again.
  */
-export const profileStep = async (
-  run: StudyRun,
-  windows: readonly Int32Array[],
-  losses: PlanLosses,
-): Promise<Profile> => {
-  const journal = await run.records.journal("profileJournal", profileEntryParser(run.space));
-  await measureSingleLayers(run, journal, losses);
-  await traceErrors(run, windows, journal);
-  return assemble(run.space, journal.entries);
+export const profileStep = async (inputs: TraceInputs, losses: PlanLosses): Promise<Profile> => {
+  await measureSingleLayers(inputs, losses);
+  await traceErrors(inputs);
+  return assemble(inputs.space, inputs.journal.entries);
 };
 
 /** Single-layer losses are scored at every other position: they rank pairs, and the output matrix is a large share of a small model. */
@@ -64,11 +57,7 @@ interface Single {
   readonly pair: number;
 }
 
-const measureSingleLayers = async (
-  { space, context }: StudyRun,
-  journal: Journal<ProfileEntry>,
-  losses: PlanLosses,
-): Promise<void> => {
+const measureSingleLayers = async ({ space, context, journal }: TraceInputs, losses: PlanLosses): Promise<void> => {
   const known = new Set(journal.entries.map((entry) => (entry.kind === "kl" ? `${entry.layer} ${entry.pair}` : "")));
   const all = singles(space);
   const missing = all.filter(({ layer, pair }) => !known.has(`${layer} ${space.pairNames[pair]}`));

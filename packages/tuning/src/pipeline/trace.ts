@@ -2,11 +2,20 @@ import { fakeQuantize } from "@kvtuner/quantizers";
 import { measureLayerErrors, sampleQueries, type HeadErrors, type ReadVersion } from "@kvtuner/sensitivity";
 import type { TensorScheme } from "@kvtuner/plan";
 
-import type { LayerTrace } from "../tunable-model.ts";
+import type { RunContext } from "../progress.ts";
+import type { LayerTrace, TunableModel } from "../tunable-model.ts";
 import type { Journal } from "../storage/journal.ts";
 import type { ProfileEntry } from "./profile-entry.ts";
-import type { StudyRun } from "../study/run-study.ts";
 import type { SearchSpace } from "../space/space.ts";
+
+/** What errors are measured with. */
+export interface TraceInputs {
+  readonly model: Pick<TunableModel, "trace">;
+  readonly space: SearchSpace;
+  readonly windows: readonly Int32Array[];
+  readonly journal: Journal<ProfileEntry>;
+  readonly context: RunContext;
+}
 
 /** Windows traced: errors differ far more between layers than between texts. */
 const TRACE_WINDOWS = 2;
@@ -18,11 +27,7 @@ const QUERY_POSITIONS = 32;
  * Appends e_k, e_v, e_a and e_o of every pair, layer by layer, for the first {@link TRACE_WINDOWS} windows. As in the
  * paper, all tokens are quantized, whatever window and sinks the mode has; a last block that is not full stays exact.
  */
-export const traceErrors = async (
-  { model, space, context }: StudyRun,
-  windows: readonly Int32Array[],
-  journal: Journal<ProfileEntry>,
-): Promise<void> => {
+export const traceErrors = async ({ model, space, windows, journal, context }: TraceInputs): Promise<void> => {
   const traced = windows.slice(0, TRACE_WINDOWS);
   const known = new Set(
     journal.entries.map((entry) => (entry.kind === "errors" ? `${entry.window} ${entry.layer}` : "")),

@@ -1,14 +1,25 @@
 import { serializePlan, type Plan } from "@kvtuner/plan";
 
 import type { EvaluationEntry, TaskFigures } from "../pipeline/evaluation-entry.ts";
-import { taskName } from "../tasks/open-task.ts";
+import type { TunableModel } from "../tunable-model.ts";
+import type { StudyOptions } from "./options.ts";
+import { taskName, type OpenTask } from "../tasks/open-task.ts";
 import { choiceOf, type FrontPlan } from "../pipeline/pick.ts";
-import type { StudyRun } from "./run-study.ts";
-import { planLayers } from "../space/space.ts";
+import { planLayers, type SearchSpace } from "../space/space.ts";
+
+/** What a plan was picked in. */
+interface PickedIn {
+  readonly model: Pick<TunableModel, "identity" | "shape">;
+  readonly study: StudyOptions;
+  readonly space: SearchSpace;
+  /** Windows of the calibration text; undefined for the model's own. */
+  readonly textWindows: readonly Int32Array[] | undefined;
+  readonly task: OpenTask | undefined;
+}
 
 /** Text of `plan.json`: the picked plan with what was measured. */
 export const planFile = (
-  { model, study, space, textWindows, task }: Pick<StudyRun, "model" | "study" | "space" | "textWindows" | "task">,
+  { model, study, space, textWindows, task }: PickedIn,
   picked: FrontPlan,
   entries: readonly EvaluationEntry[],
 ): string => {
@@ -30,7 +41,7 @@ export const planFile = (
   return serializePlan(plan);
 };
 
-const windowsText = ({ windows, windowLength }: StudyRun["study"], isGiven: boolean): string =>
+const windowsText = ({ windows, windowLength }: StudyOptions, isGiven: boolean): string =>
   `${windows} ${windows === 1 ? "window" : "windows"} of ${windowLength} tokens of ${isGiven ? "the calibration text" : "the model's own text"}`;
 
 const taskText = (name: string, { prompts, accuracy, accuracyStandardError, floatAccuracy }: TaskFigures): string =>

@@ -13,6 +13,7 @@ import type { Measurer } from "../pipeline/measurer.ts";
 import { evaluateBest, evaluateWithin } from "../pipeline/near-limit.ts";
 import { makeFront, pickedFrom, pickPlan, type Front, type FrontPlan } from "../pipeline/pick.ts";
 import { planFile } from "./plan-file.ts";
+import { profileEntryParser } from "../pipeline/profile-entry.ts";
 import { lossTable, profileStep, taskLosses, textLosses } from "../pipeline/profile.ts";
 import { pruneStep } from "../pipeline/prune.ts";
 import { runSearch, type SearchInputs } from "../pipeline/search.ts";
@@ -115,9 +116,14 @@ const searchInputs = async (
   windows: readonly Int32Array[],
   evaluator: Lazy<Evaluator>,
 ): Promise<SearchInputs> => {
-  const { records, space, clock, study, task } = run;
+  const { model, records, space, clock, study, task, context } = run;
   const losses = task === undefined ? textLosses(evaluator.get) : taskLosses(task.asker.get);
-  const profile = await records.step("profile", () => clock.time("profile", () => profileStep(run, windows, losses)));
+  const profile = await records.step("profile", () =>
+    clock.time("profile", async () => {
+      const journal = await records.journal("profileJournal", profileEntryParser(space));
+      return profileStep({ model, space, windows, journal, context }, losses);
+    }),
+  );
   const { candidates } = await records.step("candidates", async () => pruneStep(space, profile, study.measure));
   const { groups } = await records.step("groups", async () => groupStep(space, profile, candidates));
   return { space, losses: lossTable(profile), candidates, groups };
