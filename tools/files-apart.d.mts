@@ -1,0 +1,2 @@
+/** Test files that replace modules, relative to the checkout. */
+export declare const filesApart: () => string[];
