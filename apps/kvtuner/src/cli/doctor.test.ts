@@ -1,8 +1,7 @@
 import { describe, expect, test } from "vitest";
 
-import type { Finding } from "../doctor/finding.ts";
-import { machineProbes } from "../doctor/machine-probes.ts";
-import type { Probes } from "../doctor/probes.ts";
+import type { Finding } from "../doctor/checks.ts";
+import { type Machine, thisMachine } from "../doctor/machine.ts";
 import { doctorCommand } from "./doctor.ts";
 import { recordingTerminal } from "./test-terminal.ts";
 
@@ -16,7 +15,7 @@ const adapter = {
 
 const gpu = { name: "Example 90", architecture: "sm_90", memoryBytes: 80e9, kernels: "nvrtc" } as const;
 
-const healthy: Probes = {
+const healthy: Machine = {
   nodeVersion: () => "24.1.0",
   system: () => ({ platform: "linux", release: "6.1", architecture: "x64", processor: "Example 1", cores: 4 }),
   memory: () => ({ totalBytes: 16e9, availableBytes: 9e9 }),
@@ -32,7 +31,7 @@ interface Examined {
   readonly error: unknown;
 }
 
-const examine = async (probes: Partial<Probes>): Promise<Examined> => {
+const examine = async (probes: Partial<Machine>): Promise<Examined> => {
   const terminal = recordingTerminal();
   const error = await doctorCommand(terminal, { ...healthy, ...probes })
     .parseAsync(["--json"], { from: "user" })
@@ -63,13 +62,13 @@ describe("doctor", () => {
       ["cuda", "Example 90, sm_90, 80.0 GB, kernels compiled here by NVRTC"],
       ["models", "smollm2.gguf (98.0 MB) in /models"],
     ]);
-    for (const { status, meaning, advice } of findings) {
-      expect([status, advice]).toEqual(["ok", undefined]);
-      expect(meaning).not.toBe("");
+    for (const { status, message, remedy } of findings) {
+      expect([status, remedy]).toEqual(["ok", undefined]);
+      expect(message).not.toBe("");
     }
   });
 
-  test.for<[string, Finding["status"], RegExp, Partial<Probes>]>([
+  test.for<[string, Finding["status"], RegExp, Partial<Machine>]>([
     ["node", "problem", /^20\.18\.3$/, { nodeVersion: () => "20.18.3" }],
     ["node", "problem", /^18/, { nodeVersion: () => "18.20.0" }],
     ["memory", "problem", /^1\.00 GB available/, { memory: () => ({ totalBytes: 16e9, availableBytes: 1e9 }) }],
@@ -97,7 +96,7 @@ describe("doctor", () => {
   ])("%s: %s, and what to do", async ([name, status, found, probes]) => {
     const { findings, error } = await examine(probes);
     const finding = findings.find((each) => each.name === name);
-    expect(finding).toMatchObject({ status, found: expect.stringMatching(found), advice: expect.any(String) });
+    expect(finding).toMatchObject({ status, found: expect.stringMatching(found), remedy: expect.any(String) });
     expect(findings).toHaveLength(10);
     const problem = { code: "DOCTOR_PROBLEM", message: expect.stringContaining(name) };
     expect([error]).toMatchObject(status === "problem" ? [problem] : [undefined]);
@@ -108,11 +107,11 @@ describe("doctor", () => {
     const probes = { ...healthy, cuda: async () => ({ hasBackend: false }) };
     await doctorCommand(terminal, probes).parseAsync([], { from: "user" });
     expect(terminal.written.out).toMatch(/^ok {6}node {15}24\.1\.0\n {8}KVTuner needs 20\.19 or newer\n/);
-    expect(terminal.written.out).toMatch(/^absent {2}cuda .*no driver library\n {8}not needed.*\n {8}-> .*NVIDIA/m);
+    expect(terminal.written.out).toMatch(/^absent {2}cuda .*no driver library\n {8}optional;.*\n {8}-> .*NVIDIA/m);
   });
 
   test("its probes look at this machine", async () => {
-    const probes = machineProbes();
+    const probes = thisMachine();
     expect(probes.nodeVersion()).toBe(process.versions.node);
     expect(probes.system().cores).toBeGreaterThan(0);
     const { totalBytes, availableBytes } = probes.memory();

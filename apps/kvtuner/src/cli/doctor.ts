@@ -1,21 +1,19 @@
 import { KvtunerError } from "@kvtuner/plan";
 import { Command } from "commander";
 
-import { diagnose } from "../doctor/diagnose.ts";
-import type { Finding } from "../doctor/finding.ts";
-import { machineProbes } from "../doctor/machine-probes.ts";
-import type { Probes } from "../doctor/probes.ts";
+import { diagnose, type Finding } from "../doctor/checks.ts";
+import { type Machine, thisMachine } from "../doctor/machine.ts";
 import { examples } from "./examples.ts";
 import type { Piece, Terminal } from "./terminal.ts";
 
 /** `kvtuner doctor`. */
-export const doctorCommand = (terminal: Terminal, probes: Probes = machineProbes()): Command =>
+export const doctorCommand = (terminal: Terminal, machine: Machine = thisMachine()): Command =>
   new Command("doctor")
     .description("check what KVTuner can use on this machine")
     .option("--json", "print one JSON document to stdout")
     .addHelpText("after", EXAMPLES)
     .action(async ({ json }: { json?: true }) => {
-      const findings = await diagnose(probes);
+      const findings = await diagnose(machine);
       terminal.out(...(json === true ? [JSON.stringify({ findings }), "\n"] : describe(findings, terminal)));
       const problems = findings.filter(({ status }) => status === "problem");
       if (problems.length > 0) throw new DoctorKvtunerError(problems);
@@ -34,12 +32,12 @@ const describe = (findings: readonly Finding[], { paint }: Terminal): Piece[] =>
   };
   const width = Math.max(...findings.map(({ name }) => name.length));
   const indent = " ".repeat(8);
-  return findings.flatMap(({ name, status, found, meaning, advice }) => [
+  return findings.flatMap(({ name, status, found, message, remedy }) => [
     marks[status],
     " ",
     paint(["bold"], name.padEnd(width)),
-    `  ${found}\n${indent}${meaning}\n`,
-    ...(advice === undefined ? [] : [`${indent}-> ${advice}\n`]),
+    `  ${found}\n${indent}${message}\n`,
+    ...(remedy === undefined ? [] : [`${indent}-> ${remedy}\n`]),
   ]);
 };
 
