@@ -18,6 +18,7 @@ const limits = {
   "@kvtuner/decoder/node": "4 kB",
   "@kvtuner/evaluation": "170 kB",
   "@kvtuner/tuning": "200 kB",
+  "@kvtuner/report": "210 kB",
   "@kvtuner/embedded-model": "1 kB",
   kvtuner: "275 kB",
 };

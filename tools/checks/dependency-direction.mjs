@@ -21,19 +21,14 @@ export const arrows = {
   "@kvtuner/decoder": ["@kvtuner/backend"],
   "@kvtuner/evaluation": ["@kvtuner/decoder"],
   "@kvtuner/tuning": ["@kvtuner/evaluation", "@kvtuner/sensitivity", "@kvtuner/clustering", "@kvtuner/search"],
+  "@kvtuner/report": ["@kvtuner/tuning"],
 };
 
 /** Applications, which may import every package. */
 const applications = ["kvtuner", "@kvtuner/studio"];
 
 /** Packages that still have circles. The check fails when one of them has none left, so that it leaves this list. */
-const withCircles = [
-  "@kvtuner/backend-cpu",
-  "@kvtuner/backend-cuda",
-  "@kvtuner/backend-webgpu",
-  "@kvtuner/decoder",
-  "kvtuner",
-];
+const withCircles = ["@kvtuner/backend-cpu", "@kvtuner/backend-cuda", "@kvtuner/backend-webgpu", "@kvtuner/decoder"];
 
 /** What must run in a browser unchanged. */
 export const browserPackages = [
@@ -43,6 +38,7 @@ export const browserPackages = [
   "clustering",
   "search",
   "tuning",
+  "report",
   "embedded-model",
 ].map((name) => `@kvtuner/${name}`);
 

@@ -1,6 +1,12 @@
-import { wholeNumber } from "@kvtuner/tuning";
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
 
-import { studyReport, writeCharts, writeReport } from "./report/write-report.ts";
+import { renderCharts, renderReport, reportData, type ReportData, type ReportView } from "@kvtuner/report";
+import { OptionKvtunerError, readStudy, STUDY_FILES, systemReason, wholeNumber } from "@kvtuner/tuning";
+
+import { writeFileAtomic } from "./study/atomic-file.ts";
+import { folderStorage } from "./study/folder-storage.ts";
+import { makeFolder } from "./study/make-folder.ts";
 
 /** Options of {@link report}. */
 export interface ReportOptions {
@@ -29,11 +35,40 @@ export interface ReportResult {
  * @throws KvtunerError when there is no study, a file of it cannot be read, or an option makes no sense.
  */
 export const report = async ({ study, svg, budget, context }: ReportOptions): Promise<ReportResult> => {
-  const data = await studyReport(study, {
+  const view = {
     ...(budget !== undefined && { budget: wholeNumber("budget", budget, 1) }),
     ...(context !== undefined && { context: wholeNumber("context", context, 1) }),
-  });
-  const page = await writeReport(study, data);
-  const charts = svg === undefined ? [] : await writeCharts(data, svg);
-  return { page, charts };
+  };
+  const { page, data } = await writeReport(study, view);
+  return { page, charts: svg === undefined ? [] : await writeCharts(data, svg) };
+};
+
+/** Writes `report.html` into a study; returns its path and what it was made of. */
+export const writeReport = async (
+  folder: string,
+  view: ReportView = {},
+): Promise<{ readonly page: string; readonly data: ReportData }> => {
+  const data = reportData(await readStudy(folderStorage(folder)), view);
+  const page = join(folder, STUDY_FILES.report);
+  writeFileAtomic(page, await renderReport(data));
+  return { page, data };
+};
+
+const writeCharts = async (data: ReportData, target: string): Promise<string[]> => {
+  makeTarget(target);
+  const charts = (await renderCharts(data)).map(({ id, svg }) => ({ path: join(target, `${id}.svg`), svg }));
+  for (const { path, svg } of charts) writeFileAtomic(path, svg);
+  return charts.map(({ path }) => path);
+};
+
+const makeTarget = (target: string): void => {
+  const refuse = (reason: string): never => {
+    throw new OptionKvtunerError("svg", "a folder, or where one can be made", `${target}: ${reason}`);
+  };
+  if (existsSync(target) && !statSync(target).isDirectory()) refuse("it is a file");
+  try {
+    makeFolder(target);
+  } catch (cause) {
+    refuse(systemReason(cause));
+  }
 };

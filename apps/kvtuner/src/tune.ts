@@ -45,7 +45,7 @@ import { openBackend } from "./model/backend.ts";
 import { openModel } from "./model/open.ts";
 import { isModelName } from "./model/resolve.ts";
 import { verifyBackend, type TuneOptions } from "./options.ts";
-import { studyReport, writeReport } from "./report/write-report.ts";
+import { writeReport } from "./report.ts";
 import { folderStorage, holdsStudy, prepareFolder } from "./study/folder-storage.ts";
 import { removeEmptyFolders } from "./study/make-folder.ts";
 import { readTask } from "./tasks/read-task.ts";
@@ -205,7 +205,7 @@ const runInFolder = async (
 const reportStep = async ({ model, textPath, task, limit, out }: Request, { storage }: Study): Promise<void> => {
   const names = { ...(model !== undefined && { model }), ...(textPath !== undefined && { text: textPath }) };
   await writeRequest(storage, { version: 1, ...names, ...(task && askedFor(task)), out, limit });
-  await writeReport(out, await studyReport(out));
+  await writeReport(out);
 };
 
 const askedFor = ({ files, request: { prompts }, shotsFrom }: ReadTask): Partial<StudyRequest> => ({

@@ -1,9 +1,9 @@
 import type { StudySettings } from "@kvtuner/tuning";
 
-import { tuneCommandLines } from "../command.ts";
-import type { ReportData } from "../data.ts";
-import { tokensText } from "../text.ts";
-import { html } from "./markup.ts";
+import { tuneCommandLines } from "../data/command.ts";
+import type { ReportData } from "../data/data.ts";
+import { tokensText } from "../text/figures.ts";
+import { html } from "../text/markup.ts";
 import type { Section } from "./section.ts";
 
 /** What the study was made with, and how to make it again. */

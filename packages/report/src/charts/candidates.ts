@@ -5,7 +5,7 @@ import { tipped, type Chart, type Column, type Room, type Tipped } from "../char
 import { paint } from "../chart/palette.ts";
 import { CROSS } from "../chart/shapes.ts";
 import { layered } from "../chart/spec.ts";
-import type { ReportData } from "../data.ts";
+import type { ReportData } from "../data/data.ts";
 import { matrixAxes } from "./layer-by-pair.ts";
 
 const STATES = ["in the picked plan", "kept", "pruned"] as const;

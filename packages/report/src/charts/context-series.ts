@@ -1,9 +1,9 @@
 import { formatBytes, type LayerScheme } from "@kvtuner/plan";
 
 import type { Column } from "../chart/chart.ts";
-import type { ReportData } from "../data.ts";
-import { bytesOfLayers, EXACT_LAYER, largestContext, type BytesAt } from "../cache-bytes.ts";
-import { tokensText } from "../text.ts";
+import type { ReportData } from "../data/data.ts";
+import { bytesOfLayers, EXACT_LAYER, largestContext, type BytesAt } from "../data/cache-bytes.ts";
+import { tokensText } from "../text/figures.ts";
 
 /** A way to store the cache, and what it takes. */
 export interface Series {

@@ -1,4 +1,4 @@
-import { html, type Markup } from "./markup.ts";
+import { html, type Markup } from "../text/markup.ts";
 
 /** Stands in the place of what a study does not have yet. */
 export const missing = (what: string, step: string): Markup =>

@@ -5,8 +5,8 @@ import { tableOf, tipped, type Chart, type Column, type Room, type Tipped } from
 import { paint } from "../chart/palette.ts";
 import { labelledRule } from "../chart/labelled-rule.ts";
 import { layered, type Layer, type Position } from "../chart/spec.ts";
-import type { ReportData } from "../data.ts";
-import { tokensText } from "../text.ts";
+import type { ReportData } from "../data/data.ts";
+import { tokensText } from "../text/figures.ts";
 import { contextSeries, pickedLast, seriesColumns, type Series } from "./context-series.ts";
 
 /** A cache at a length. */

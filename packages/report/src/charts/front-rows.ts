@@ -3,8 +3,8 @@ import { additiveFrontTable } from "@kvtuner/search";
 import { lossTable, planCost, type PlanCost } from "@kvtuner/tuning";
 
 import type { Column } from "../chart/chart.ts";
-import type { PricedEntry, ReportData } from "../data.ts";
-import { bitsText, klText, pairCounts, percentText, tokensText } from "../text.ts";
+import type { PricedEntry, ReportData } from "../data/data.ts";
+import { bitsText, klText, pairCounts, percentText, tokensText } from "../text/figures.ts";
 
 /** What a point of the front's chart is, in the order of the legend. */
 export const KINDS = [

@@ -5,7 +5,7 @@ import type { Groups } from "@kvtuner/tuning";
 import { tableOf, tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
 import { paint } from "../chart/palette.ts";
 import { layered, type Position } from "../chart/spec.ts";
-import { layerRuns } from "../text.ts";
+import { layerRuns } from "../text/figures.ts";
 import { mergeTree, type Merge, type MergeTree } from "./merge-tree.ts";
 
 /** Groups that share a choice, of two layers at least: number, and layers. */

@@ -4,8 +4,8 @@ import { tableOf, tipped, type Chart, type Room, type Tipped } from "../chart/ch
 import { paint } from "../chart/palette.ts";
 import { decadesOf } from "../chart/decades.ts";
 import { layered, type Layer, type Position } from "../chart/spec.ts";
-import type { BitsLimit } from "../bits-limit.ts";
-import type { ReportData } from "../data.ts";
+import type { BitsLimit } from "../data/bits-limit.ts";
+import type { ReportData } from "../data/data.ts";
 import { frontLine } from "./front-line.ts";
 import {
   frontColumns,

@@ -3,8 +3,8 @@ import type { Room, Tipped } from "../chart/chart.ts";
 import { HALO, labelledRule } from "../chart/labelled-rule.ts";
 import { CROSS, HOLLOW_SQUARE } from "../chart/shapes.ts";
 import type { Layer, Position } from "../chart/spec.ts";
-import type { BitsLimit } from "../bits-limit.ts";
-import { tokensText } from "../text.ts";
+import type { BitsLimit } from "../data/bits-limit.ts";
+import { tokensText } from "../text/figures.ts";
 import { KINDS, type FrontRow } from "./front-rows.ts";
 
 /** A plan in a chart of bits; `low` and `high` are the ends of its error bar. */

@@ -5,8 +5,8 @@ import type { Profile } from "@kvtuner/sensitivity";
 import { tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
 import { decadesOf } from "../chart/decades.ts";
 import { layered } from "../chart/spec.ts";
-import type { ReportData } from "../data.ts";
-import { klText } from "../text.ts";
+import type { ReportData } from "../data/data.ts";
+import { klText } from "../text/figures.ts";
 import { SMALLEST_KL } from "./front-rows.ts";
 import { matrixAxes } from "./layer-by-pair.ts";
 

@@ -7,8 +7,8 @@ import { tableOf, tipped, type Chart, type Column, type Room, type Tipped } from
 import { labelledRule } from "../chart/labelled-rule.ts";
 import { paint } from "../chart/palette.ts";
 import { layered, type Layer, type Position } from "../chart/spec.ts";
-import type { PricedEntry, ReportData } from "../data.ts";
-import { bitsText, klText, pairCounts, percentText, tokensText } from "../text.ts";
+import type { PricedEntry, ReportData } from "../data/data.ts";
+import { bitsText, klText, pairCounts, percentText, tokensText } from "../text/figures.ts";
 import { frontLine } from "./front-line.ts";
 import { kindOf, type FrontRow } from "./front-rows.ts";
 import { bitsAxis, bitsRange, errorBars, limitLine, planNames, planPoints } from "./plan-points.ts";

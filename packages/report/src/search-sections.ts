@@ -1,8 +1,8 @@
-import { limitInWords } from "./bits-limit.ts";
+import { limitInWords } from "./data/bits-limit.ts";
 import { accuracyChart } from "./charts/accuracy.ts";
 import { frontChart } from "./charts/front.ts";
-import type { ReportData } from "./data.ts";
-import { html } from "./page/markup.ts";
+import type { ReportData } from "./data/data.ts";
+import { html } from "./text/markup.ts";
 import { missing } from "./page/missing.ts";
 import type { Section } from "./page/section.ts";
 

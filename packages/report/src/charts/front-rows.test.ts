@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { TaskFigures } from "@kvtuner/tuning";
 
-import type { PricedEntry } from "../data.ts";
+import type { PricedEntry } from "../data/data.ts";
 import { isWhole, kindOf } from "./front-rows.ts";
 
 const ASKED: TaskFigures = {

@@ -4,8 +4,8 @@ import type { TopLevelSpec } from "vega-lite";
 import { tableOf, tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
 import { BIT_COLORS } from "../chart/palette.ts";
 import { layered, type Position } from "../chart/spec.ts";
-import type { PickedPlan, ReportData } from "../data.ts";
-import { klText, tokensText } from "../text.ts";
+import type { PickedPlan, ReportData } from "../data/data.ts";
+import { klText, tokensText } from "../text/figures.ts";
 
 /** A layer of the picked plan. */
 interface LayerRow {

@@ -1,6 +1,6 @@
 import { bitsOfBytes, describeLimit, type Limit, type SearchSpace, type StudyContents } from "@kvtuner/tuning";
 
-import { tokensText } from "./text.ts";
+import { tokensText } from "../text/figures.ts";
 
 /** A limit of true bits, and what it is called. */
 export interface BitsLimit {

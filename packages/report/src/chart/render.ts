@@ -1,6 +1,6 @@
 import type { TopLevelSpec } from "vega-lite";
 
-import { escapeText } from "../page/markup.ts";
+import { escapeText } from "../text/markup.ts";
 import { withPlainColors } from "./palette.ts";
 import type { Chart, Room } from "./chart.ts";
 

@@ -1,8 +1,6 @@
-import { createHash } from "node:crypto";
-
-import type { ReportData } from "../data.ts";
+import type { ReportData } from "../data/data.ts";
 import { headline } from "./headline.ts";
-import { html, trusted } from "./markup.ts";
+import { html, trusted } from "../text/markup.ts";
 import { renderSection, type Section } from "./section.ts";
 import { STYLE } from "./style.ts";
 import { TOOLTIP_SCRIPT } from "./tooltip-script.ts";
@@ -20,7 +18,7 @@ export const renderPage = async (data: ReportData, sections: readonly Section[])
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta http-equiv="Content-Security-Policy" content="${POLICY}" />
+        <meta http-equiv="Content-Security-Policy" content="${await policy()}" />
         <title>${name}: KVTuner report</title>
         ${STYLE_ELEMENT}
       </head>
@@ -43,6 +41,8 @@ export const renderPage = async (data: ReportData, sections: readonly Section[])
 const SCRIPT_ELEMENT = trusted(`<script>${TOOLTIP_SCRIPT}</script>`);
 const STYLE_ELEMENT = trusted(`<style>${STYLE}</style>`);
 
-const SCRIPT_HASH = createHash("sha256").update(TOOLTIP_SCRIPT).digest("base64");
-
-const POLICY = `default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${SCRIPT_HASH}'`;
+const policy = async (): Promise<string> => {
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(TOOLTIP_SCRIPT));
+  const hash = btoa(String.fromCharCode(...new Uint8Array(digest)));
+  return `default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-${hash}'`;
+};

@@ -1,0 +1,4 @@
+export { reportData } from "./data/data.ts";
+export type { ReportData, ReportView } from "./data/data.ts";
+export { renderCharts, renderMarkdown, renderReport } from "./report.ts";
+export type { ChartFile } from "./report.ts";

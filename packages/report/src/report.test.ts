@@ -1,0 +1,50 @@
+import type { StudyContents } from "@kvtuner/tuning";
+import { expect, test } from "vitest";
+
+import { reportData } from "./data/data.ts";
+import { renderCharts, renderMarkdown, renderReport } from "./report.ts";
+
+const study: StudyContents = {
+  settings: {
+    version: 1,
+    model: { name: "a|b <i>c</i>\n# d", architecture: "llama" },
+    shape: { layers: 2, queryHeads: 8, kvHeads: 2, headSize: 64 },
+    mode: "kivi",
+    pairs: ["K8V8", "K4V4", "K2V2"],
+    sinks: 0,
+    window: 32,
+    context: 4096,
+    text: "self",
+    windows: 2,
+    windowLength: 512,
+    evaluations: 3,
+    seed: 0,
+    strategy: "surrogate",
+    measure: "kl",
+    cost: "true",
+    focus: null,
+  },
+  request: undefined,
+  profile: undefined,
+  candidates: undefined,
+  groups: undefined,
+  front: undefined,
+  entries: [
+    { pairs: ["K8V8", "K8V8"], kl: 0.001, klStandardError: 0 },
+    { pairs: ["K8V8", "K2V2"], kl: 0.3, klStandardError: 0 },
+    { pairs: ["K4V4", "K4V4"], kl: 0.02, klStandardError: 0 },
+  ],
+  plan: undefined,
+};
+
+test("Markdown has the numbers of each chart, and a name makes no markup", async () => {
+  const data = reportData(study, {});
+  const text = renderMarkdown(data);
+  expect(text).toMatch(/^# a\\\|b \\<i\\>c\\<\/i\\> # d: KVTuner report\n\n## /);
+  const rows = text.split("\n").filter((line) => line.includes("0.0200"));
+  expect(rows.length).toBeGreaterThan(0);
+  for (const row of rows) expect(row).toMatch(/^\| .* \|$/);
+  const charts = await renderCharts(data);
+  expect(text.match(/^## /gm)).toHaveLength(charts.length);
+  expect((await renderReport(data)).match(/<figure>/g)).toHaveLength(charts.length);
+});

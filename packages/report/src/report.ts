@@ -1,0 +1,37 @@
+import { renderFile } from "./chart/render.ts";
+import type { ReportData } from "./data/data.ts";
+import { renderPage } from "./page/page.ts";
+import { reportSections } from "./sections.ts";
+
+/** A chart as an SVG file. */
+export interface ChartFile {
+  /** What it shows, such as `front` or `context`: a name for the file. */
+  readonly id: string;
+  readonly svg: string;
+}
+
+/** The report as one HTML file that opens without a network. The same study gives the same text. */
+export const renderReport = (data: ReportData): Promise<string> => renderPage(data, reportSections(data));
+
+/** Every chart that the study has data for. */
+export const renderCharts = async (data: ReportData): Promise<ChartFile[]> => {
+  const files: ChartFile[] = [];
+  for (const { id, chart } of reportSections(data))
+    if (chart !== undefined) files.push({ id, svg: await renderFile(id, chart) });
+  return files;
+};
+
+/** The numbers of every chart as Markdown tables. */
+export const renderMarkdown = (data: ReportData): string => {
+  const tables = reportSections(data).flatMap(({ title, chart }) =>
+    chart === undefined ? [] : [`## ${title}`, tableText([chart.table.head, ...chart.table.rows])],
+  );
+  return `${[`# ${cellText(data.settings.model.name)}: KVTuner report`, ...tables].join("\n\n")}\n`;
+};
+
+const tableText = ([head = [], ...rows]: readonly (readonly string[])[]): string =>
+  [head, head.map(() => "---"), ...rows].map((row) => `| ${row.map(cellText).join(" | ")} |`).join("\n");
+
+/** Text that stays in its cell and makes no markup. */
+const cellText = (text: string): string =>
+  text.replaceAll(/[\\|<>&*_`[\]]/g, (character) => `\\${character}`).replaceAll(/\s+/g, " ");
