@@ -172,7 +172,7 @@ const answersOf = async (
   const [pieces, floats]: [TaskOutcome[], TaskOutcome[]] = [[], []];
   for (let start = 0; start < evaluator.prompts; start += PIECE) {
     const range = { start, end: start + PIECE, ...(signal && { signal }) };
-    pieces.push(...(await evaluator.evaluate([layers], range)));
+    for (const piece of await evaluator.evaluate([layers], range)) pieces.push(piece);
     floats.push(await evaluator.float(range));
     progress({ step: "evaluate", done: Math.min(start + PIECE, evaluator.prompts), total: evaluator.prompts });
   }

@@ -27,6 +27,18 @@ const models: Record<string, SmallModel> = {
     architecture: "llama",
     frequencyFactors: [1, 1, 1.5, 2, 4, 8, 8, 8],
   },
+  "llama with linear scaling": {
+    ...small,
+    architecture: "llama",
+    rope: { "scaling.type": "linear", "scaling.factor": 4 },
+  },
+  "llama with a factor that has no type": { ...small, architecture: "llama", rope: { "scaling.factor": 2.5 } },
+  "qwen2 with the old name of a factor": { ...small, architecture: "qwen2", rope: { scale_linear: 8 } },
+  "llama with a factor that is not used": {
+    ...small,
+    architecture: "llama",
+    rope: { "scaling.type": "none", "scaling.factor": 4 },
+  },
   "qwen2 with biases, one KV head": { ...small, architecture: "qwen2", kvHeads: 1 },
   "qwen2, untied, no grouping": { ...small, architecture: "qwen2", kvHeads: 4, tied: false },
 };
@@ -139,6 +151,30 @@ describe("a model that cannot be loaded says why", () => {
     ["a negative size", without("llama.embedding_length", -32), "MODEL_METADATA_INVALID", /embedding_length.*-32/],
     ["heads that do not divide", without("llama.attention.head_count_kv", 3), "MODEL_METADATA_INVALID", /4 and 3/],
     ["yarn", without("x", 0).set("llama.rope.scaling.type", "yarn"), "MODEL_ROPE_UNSUPPORTED", /"yarn"/],
+    [
+      "a key of RoPE that is not computed",
+      without("x", 0).set("llama.rope.scaling.attn_factor", 2),
+      "MODEL_ROPE_UNSUPPORTED",
+      /got llama\.rope\.scaling\.attn_factor/,
+    ],
+    [
+      "yarn with its keys",
+      without("llama.rope.scaling.type", "yarn").set("llama.rope.scaling.yarn_beta_fast", 32),
+      "MODEL_ROPE_UNSUPPORTED",
+      /"yarn"/,
+    ],
+    [
+      "layers that differ",
+      without("llama.attention.head_count_kv", Int32Array.of(2, 1, 2)),
+      "MODEL_METADATA_INVALID",
+      /head_count_kv to be one number for all layers, got a list of 3 \[2, 1, 2\]/,
+    ],
+    [
+      "lists of what is no number",
+      without("llama.embedding_length", ["a", "a"]),
+      "MODEL_METADATA_INVALID",
+      /got a list of 2 \["a", "a"\]/,
+    ],
     ["sizes that do not fit the tensors", without("llama.feed_forward_length", 49), "MODEL_TENSOR_SHAPE", /ffn_gate/],
     ["more layers than tensors", without("llama.block_count", 4), "MODEL_LAYER_COUNT", /the 4 layers.*of 3.*blk\.2/],
     ["fewer layers than tensors", without("llama.block_count", 2), "MODEL_LAYER_COUNT", /the 2 layers.*of 3.*blk\.2/],
@@ -152,6 +188,14 @@ describe("a model that cannot be loaded says why", () => {
   test.each(cases)("%s", async (_, metadata, code, message) => {
     const failure = await loadDecoder({ ...weights, metadata }, { createSession }).catch((error: unknown) => error);
     expect(failure).toMatchObject({ code, message: expect.stringMatching(message) as unknown });
+  });
+
+  test("a list of equal numbers counts as one", () => {
+    const metadata = without("llama.attention.head_count_kv", Int32Array.of(2, 2, 2)).set(
+      "llama.feed_forward_length",
+      [48, 48, 48],
+    );
+    expect(readConfig({ ...weights, metadata })).toEqual(readConfig(weights));
   });
 
   test("an output matrix of 2 GiB and more can be", () => {

@@ -35,6 +35,7 @@ export { integers, node, scalar, serializeGraph } from "./onnx/graph.ts";
 export type { CreateSession, SessionOptions } from "./session.ts";
 export type { TextStream } from "./tokenizer/text-stream.ts";
 export { textStream } from "./tokenizer/text-stream.ts";
+export { joinIds } from "./tokenizer/join-ids.ts";
 export { promptIds } from "./tokenizer/prompt-ids.ts";
 export type { ChatMessage } from "./tokenizer/chat-template.ts";
 export type { ChatOptions, Tokenizer } from "./tokenizer/tokenizer.ts";

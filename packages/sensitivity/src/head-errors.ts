@@ -86,7 +86,7 @@ const tensorErrors = (head: HeadInput, exact: Float64Array, versions: readonly H
   });
 
 const addQueries = (sums: HeadSums, head: HeadInput, queries: Float64Array): void => {
-  const longest = Math.max(...head.positions) + 1;
+  const longest = head.positions.reduce((last, position) => Math.max(last, position), 0) + 1;
   const exact = new Float64Array(longest);
   const weights = head.keys.map(() => new Float64Array(longest));
   for (const [row, position] of head.positions.entries()) {

@@ -43,7 +43,7 @@ export const commitPending = (tensor: StoredTensor, { rows, blocks }: PendingRow
   const { layout, exact, length } = tensor;
   const { sinks } = layout.layer;
   for (const [index, row] of rows.entries()) exact.set(length + index, row);
-  for (const [head, added] of blocks.entries()) tensor.blocks[head]!.push(...added);
+  for (const [head, added] of blocks.entries()) for (const block of added) tensor.blocks[head]!.push(block);
   const newLength = length + rows.length;
   for (let token = sinks + prefixAt(layout, length); token < sinks + prefixAt(layout, newLength); token++)
     exact.delete(token);

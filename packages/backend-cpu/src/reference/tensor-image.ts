@@ -25,7 +25,8 @@ const joinedHalves = (parts: readonly Uint16Array[]): Uint16Array =>
 export const tensorFromImages = (layout: TensorLayout, length: number, images: readonly HeadImage[]): StoredTensor => {
   const tensor = emptyTensor(layout);
   const blockCount = prefixAt(layout, length) / layout.scheme.blockSize;
-  for (const [head, { prefix }] of images.entries()) tensor.blocks[head]!.push(...split(prefix, blockCount));
+  for (const [head, { prefix }] of images.entries())
+    for (const block of split(prefix, blockCount)) tensor.blocks[head]!.push(block);
   let row = 0;
   for (let token = 0; token < length; token++)
     if (!isQuantized(layout, token, length)) tensor.exact.set(token, exactRow(layout, images, row++));

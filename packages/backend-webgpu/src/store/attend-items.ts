@@ -24,7 +24,7 @@ export const attendItems = (layer: GpuLayer, position: number, tokens: number): 
   const items: AttendItem[] = [];
   for (const isValueExact of [false, true])
     for (const isKeyExact of [false, true])
-      items.push(...itemsOf(layer, position, Math.max(0, end - sinks), isKeyExact, isValueExact));
+      for (const item of itemsOf(layer, position, Math.max(0, end - sinks), isKeyExact, isValueExact)) items.push(item);
   if (sinks > 0)
     items.push({
       isKeyExact: true,

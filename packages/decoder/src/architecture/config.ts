@@ -1,11 +1,10 @@
 import type { CacheShape } from "@kvtuner/plan";
 import { assertLayerCount } from "./layer-count.ts";
+import { type Metadata, positiveNumber, text } from "./metadata-fields.ts";
 import { ModelError } from "./model-error.ts";
+import { readLinearFactor } from "./rope-scaling.ts";
 import { assertSegmentSizes } from "./segment-size.ts";
 import { vocabularySize, type WeightSource } from "./weights.ts";
-
-/** Metadata of a model file by key, as GGUF stores it. */
-export type Metadata = ReadonlyMap<string, unknown>;
 
 /** What {@link readConfig} needs of an opened GGUF file. */
 export type ModelHeader = Pick<WeightSource, "metadata" | "tensors">;
@@ -45,7 +44,8 @@ export const readConfig = ({ metadata, tensors }: ModelHeader): DecoderConfig =>
 
 const readMetadata = (metadata: Metadata): DecoderConfig => {
   const architecture = readArchitecture(metadata);
-  const field = (key: string, fallback?: number): number => number(metadata, `${architecture}.${key}`, fallback);
+  const field = (key: string, fallback?: number): number =>
+    positiveNumber(metadata, `${architecture}.${key}`, fallback);
   const hiddenSize = field("embedding_length");
   const queryHeads = field("attention.head_count");
   const headSize = field("attention.key_length", hiddenSize / queryHeads);
@@ -76,36 +76,6 @@ const readArchitecture = (metadata: Metadata): Architecture => {
   throw new ModelError(
     "MODEL_UNKNOWN_ARCHITECTURE",
     `expected general.architecture to be one of ${ARCHITECTURES.join(", ")}, got ${JSON.stringify(name ?? null)}; use a model of one of these`,
-  );
-};
-
-const readLinearFactor = (metadata: Metadata, architecture: Architecture): number => {
-  const type = metadata.get(`${architecture}.rope.scaling.type`);
-  if (type === undefined || type === "none") return 1;
-  if (type === "linear") return number(metadata, `${architecture}.rope.scaling.factor`);
-  throw new ModelError(
-    "MODEL_ROPE_UNSUPPORTED",
-    `expected ${architecture}.rope.scaling.type to be none or linear (Llama 3 files carry a rope_freqs tensor instead), got ${JSON.stringify(type)}`,
-  );
-};
-
-const text = (metadata: Metadata, key: string, fallback: string): string => {
-  const value = metadata.get(key);
-  return typeof value === "string" && value !== "" ? value : fallback;
-};
-
-const number = (metadata: Metadata, key: string, fallback?: number): number => {
-  const value = metadata.get(key) ?? fallback;
-  if (value === undefined)
-    throw new ModelError(
-      "MODEL_METADATA_MISSING",
-      `expected ${key} in the model's metadata, found none; convert the model again`,
-    );
-  const result = typeof value === "bigint" ? Number(value) : value;
-  if (typeof result === "number" && Number.isFinite(result) && result > 0) return result;
-  throw new ModelError(
-    "MODEL_METADATA_INVALID",
-    `expected ${key} to be a positive number, got ${JSON.stringify(value, (_, part: unknown) => (typeof part === "bigint" ? String(part) : part))}`,
   );
 };
 

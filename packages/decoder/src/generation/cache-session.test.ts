@@ -1,6 +1,6 @@
 import { fc, test as lawTest } from "@fast-check/vitest";
 import type { Attention } from "@kvtuner/backend";
-import { InferenceSession, type Tensor } from "onnxruntime-node";
+import { InferenceSession, Tensor as OrtTensor, type Tensor } from "onnxruntime-node";
 import { expect, test } from "vitest";
 import { FloatAttention } from "../attention/float-attention.ts";
 import { type Decoder, loadDecoder } from "../decoder.ts";
@@ -92,6 +92,55 @@ test("an error in the middle of the layers, or an abort, leaves the tokens fed b
   await expect(session.append(Int32Array.of(6, 7, 8), stop)).rejects.toThrow("enough");
   expect(session.ids).toEqual([1, 2, 3, 5, 6, 7]);
   expect(cache.length).toBe(6);
+});
+
+test("a cache that holds tokens is continued when their ids are given, and refused otherwise", async () => {
+  const { cache, session } = newSession();
+  await session.prompt(Int32Array.of(1, 2, 3, 4));
+  expect(() => new CacheSession({ decoder, cache })).toThrow(
+    expect.objectContaining({ code: "GENERATION_CACHE", message: expect.stringMatching(/ 0 tokens .* 4;/) as unknown }),
+  );
+  const restored = new CacheSession({ decoder, cache, ids: Int32Array.of(1, 2, 3, 4) });
+  cache.tokens = 0;
+  const ids = Int32Array.of(1, 2, 3, 0, 4);
+  expectNear(await restored.prompt(ids), await freshLogits(ids));
+  expect(cache.tokens).toBe(2);
+  // The first session does not know of the last token.
+  await expect(session.append(Int32Array.of(5))).rejects.toMatchObject({ code: "GENERATION_CACHE" });
+});
+
+test("a context of 131072 tokens can be filled in one piece", async () => {
+  const tokens = 131_072;
+  const rows = (count: number): Tensor => new OrtTensor("float32", new Float32Array(count), [count, 1]);
+  const stub = {
+    config: { contextLength: tokens },
+    shape: { layers: 1 },
+    positions: () => ({ cosine: rows(0), sine: rows(0) }),
+    first: async ({ length }: Int32Array) => ({
+      residual: rows(0),
+      query: rows(length),
+      key: rows(length),
+      value: rows(length),
+    }),
+    last: async () => rows(0),
+    lastLogits: async () => Float32Array.of(1),
+  } as unknown as Decoder;
+  let length = 0;
+  const growing: SequenceCache = {
+    get length() {
+      return length;
+    },
+    attend: async (_, query) => {
+      length += query.dims[1]!;
+      return rows(query.dims[1]!);
+    },
+    truncate: () => undefined,
+  };
+  const session = new CacheSession({ decoder: stub, cache: growing, chunkTokens: tokens });
+  await session.prompt(new Int32Array(tokens - 1));
+  await session.append(Int32Array.of(1));
+  expect(session.ids).toHaveLength(tokens);
+  await expect(session.append(Int32Array.of(1))).rejects.toMatchObject({ code: "GENERATION_CONTEXT" });
 });
 
 test("no tokens, and more than the model was trained for, are refused before anything is forgotten", async () => {

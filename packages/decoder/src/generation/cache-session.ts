@@ -18,6 +18,8 @@ export interface CacheSessionOptions {
   readonly decoder: Decoder;
   /** Filled by this session and by nobody else; stays the caller's to dispose of. */
   readonly cache: SequenceCache;
+  /** Ids of the tokens that the cache holds already, as after `restoreCache`; none by default. */
+  readonly ids?: ArrayLike<number>;
   /** The most tokens that run through the segments at once; 256 by default. */
   readonly chunkTokens?: number;
 }
@@ -37,12 +39,15 @@ export class CacheSession {
   readonly #decoder: Decoder;
   readonly #cache: SequenceCache;
   readonly #chunkTokens: number;
-  readonly #ids: number[] = [];
+  readonly #ids: number[];
 
-  constructor({ decoder, cache, chunkTokens = CHUNK_TOKENS }: CacheSessionOptions) {
+  /** @throws GenerationError `GENERATION_CACHE` when `ids` are not as many as the tokens that the cache holds */
+  constructor({ decoder, cache, ids = [], chunkTokens = CHUNK_TOKENS }: CacheSessionOptions) {
     this.#decoder = decoder;
     this.#cache = cache;
     this.#chunkTokens = chunkTokens;
+    this.#ids = Array.from(ids);
+    this.#assertInStep();
   }
 
   /** Ids of the tokens held. */
@@ -55,10 +60,12 @@ export class CacheSession {
    * rest is fed.
    *
    * @returns float32 logits `[vocabulary]` behind the last of `ids`
-   * @throws GenerationError `GENERATION_CONTEXT` when the model was not trained for so many tokens, `GENERATION_EMPTY_PROMPT`
+   * @throws GenerationError `GENERATION_CONTEXT` when the model was not trained for so many tokens, `GENERATION_EMPTY_PROMPT`,
+   *   `GENERATION_CACHE` when something else changed the cache
    */
   async prompt(ids: Int32Array, options: FeedOptions = {}): Promise<Float32Array> {
     assertNotEmpty(ids);
+    this.#assertInStep();
     this.#assertRoom(ids.length);
     // The last token is fed in any case: its logits are not kept.
     this.#forget(Math.min(commonPrefix(this.#ids, ids), ids.length - 1));
@@ -68,6 +75,7 @@ export class CacheSession {
   /** Feeds `ids`, at least one, behind what is held; returns and throws as {@link prompt} does. */
   async append(ids: Int32Array, { onProgress, signal }: FeedOptions = {}): Promise<Float32Array> {
     assertNotEmpty(ids);
+    this.#assertInStep();
     this.#assertRoom(this.#ids.length + ids.length);
     for (let start = 0; ; start += this.#chunkTokens) {
       signal?.throwIfAborted();
@@ -85,7 +93,7 @@ export class CacheSession {
     const positions = Array.from(ids, (_, index) => held + index);
     try {
       const residual = await forward(this.#decoder, ids, positions, this.#cache);
-      this.#ids.push(...ids);
+      for (const id of ids) this.#ids.push(id);
       return residual;
     } catch (error) {
       // Some layers may hold the chunk and others not.
@@ -106,6 +114,15 @@ export class CacheSession {
     if (length === this.#ids.length) return;
     this.#cache.truncate(length);
     this.#ids.length = length;
+  }
+
+  /** A cache of other tokens would give wrong logits, and no error. */
+  #assertInStep(): void {
+    if (this.#cache.length === this.#ids.length) return;
+    throw new GenerationError(
+      "GENERATION_CACHE",
+      `expected a cache of the ${this.#ids.length} tokens that the session knows, got one of ${this.#cache.length}; give the ids of the tokens that the cache holds, or an empty cache`,
+    );
   }
 
   #assertRoom(tokens: number): void {

@@ -12,6 +12,8 @@ export interface SmallModel {
   readonly vocabulary: number;
   readonly tied: boolean;
   readonly frequencyFactors?: readonly number[];
+  /** Metadata under `ARCHITECTURE.rope.` */
+  readonly rope?: Readonly<Record<string, number | string>>;
 }
 
 /** A weight source in memory with numbers from a linear congruential generator; dims as GGUF has them, fastest first. */
@@ -68,6 +70,7 @@ const metadata = (model: SmallModel): Map<string, unknown> =>
     [`${model.architecture}.attention.key_length`, model.headSize],
     [`${model.architecture}.attention.layer_norm_rms_epsilon`, 1e-5],
     [`${model.architecture}.rope.freq_base`, 10_000],
+    ...Object.entries(model.rope ?? {}).map(([key, value]) => [`${model.architecture}.rope.${key}`, value] as const),
   ]);
 
 const generator = (seed: number): (() => number) => {

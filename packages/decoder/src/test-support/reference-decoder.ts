@@ -59,14 +59,15 @@ export const referenceLogits = async (
 const rotate = (
   row: number[],
   position: number,
-  { architecture, headSize, frequencyFactors }: SmallModel,
+  { architecture, headSize, frequencyFactors, rope = {} }: SmallModel,
 ): number[] => {
+  const scaled = rope["scaling.type"] === "none" ? 1 : Number(rope["scaling.factor"] ?? rope["scale_linear"] ?? 1);
   const turned = [...row];
   const half = headSize / 2;
   for (let start = 0; start < row.length; start += headSize)
     for (let i = 0; i < half; i++) {
       const [a, b] = architecture === "llama" ? [start + 2 * i, start + 2 * i + 1] : [start + i, start + i + half];
-      const angle = (position * 10_000 ** (-i / half)) / (frequencyFactors?.[i] ?? 1);
+      const angle = ((position / scaled) * 10_000 ** (-i / half)) / (frequencyFactors?.[i] ?? 1);
       turned[a] = row[a]! * Math.cos(angle) - row[b]! * Math.sin(angle);
       turned[b] = row[b]! * Math.cos(angle) + row[a]! * Math.sin(angle);
     }

@@ -1,4 +1,5 @@
 import type { ChatMessage } from "./chat-template.ts";
+import { joinIds } from "./join-ids.ts";
 import type { ChatOptions, Tokenizer } from "./tokenizer.ts";
 
 /**
@@ -10,11 +11,7 @@ export const promptIds = (
   tokenizer: Tokenizer,
   prompt: string | readonly ChatMessage[],
   options?: ChatOptions,
-): Int32Array => {
-  if (typeof prompt !== "string") return tokenizer.chatIds(prompt, options);
-  const ids = tokenizer.encode(prompt);
-  const all = new Int32Array(tokenizer.startIds.length + ids.length);
-  all.set(tokenizer.startIds);
-  all.set(ids, tokenizer.startIds.length);
-  return all;
-};
+): Int32Array =>
+  typeof prompt === "string"
+    ? joinIds(tokenizer.startIds, tokenizer.encode(prompt))
+    : tokenizer.chatIds(prompt, options);

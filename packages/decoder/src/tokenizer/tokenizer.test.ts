@@ -94,6 +94,16 @@ describe("a byte-level tokenizer", () => {
     },
   );
 
+  test("takes texts of more tokens than a call has arguments", () => {
+    const made = tokenizer({
+      "tokenizer.ggml.add_bos_token": true,
+      "tokenizer.chat_template": "{{ messages[0].content }}",
+    });
+    const text = "the the\n".repeat(65_536);
+    for (const prompt of [text, [{ role: "user", content: `<s>${text}` } as const]])
+      expect(promptIds(made, prompt).length).toBeGreaterThanOrEqual(196_609);
+  });
+
   test("renders the chat template up to the assistant's turn", () => {
     expect(tokenizer().chatPrompt([{ role: "user", content: "Hi" }])).toBe(
       "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n",

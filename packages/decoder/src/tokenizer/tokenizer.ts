@@ -1,6 +1,7 @@
 import { byteLevelBpe, isLlama3 } from "./byte-level-bpe.ts";
 import { type ChatMessage, chatTemplate } from "./chat-template.ts";
 import { endTokens } from "./end-tokens.ts";
+import { joinIds } from "./join-ids.ts";
 import { quoteSpecialTokens, splitAtSpecialTokens } from "./special-text.ts";
 import { optionalId, strings } from "./tokenizer-metadata.ts";
 
@@ -74,7 +75,7 @@ export const loadTokenizer = ({ metadata }: { readonly metadata: ReadonlyMap<str
     chatPrompt,
     chatIds: (messages, options = {}) => {
       const ids = encodeChat(messages, options);
-      return Int32Array.from(ids[0] === startIds[0] ? ids : startIds.concat(ids));
+      return joinIds(ids[0] === startIds[0] ? [] : startIds, ids);
     },
   };
 };

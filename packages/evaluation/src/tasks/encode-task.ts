@@ -1,4 +1,4 @@
-import type { ChatMessage, Tokenizer } from "@kvtuner/decoder";
+import { type ChatMessage, joinIds, type Tokenizer } from "@kvtuner/decoder";
 import { drawExamples } from "./draw-examples.ts";
 import { TaskError } from "./task-file.ts";
 import type { TaskItem } from "./task-item.ts";
@@ -87,7 +87,7 @@ const shownAnswer = ({ worked, answer }: TaskItem): string => worked ?? answer;
 
 const plainIds = (item: TaskItem, shots: readonly TaskItem[], tokenizer: TaskModel["tokenizer"]): Int32Array => {
   const text = [...shots.map((shot) => shot.prompt + shownAnswer(shot)), item.prompt].join("\n\n");
-  return Int32Array.of(...(tokenizer.startIds ?? []), ...tokenizer.encode(text));
+  return joinIds(tokenizer.startIds ?? [], tokenizer.encode(text));
 };
 
 const chatMessages = (item: TaskItem, shots: readonly TaskItem[]): ChatMessage[] => [
@@ -99,7 +99,7 @@ const chatMessages = (item: TaskItem, shots: readonly TaskItem[]): ChatMessage[]
 ];
 
 const assertFits = ({ item, ids, targets, stop }: EncodedPrompt, contextLength: number, name = "the task"): void => {
-  const answer = Math.max(...targets.map((target) => target.length));
+  const answer = targets.reduce((longest, target) => Math.max(longest, target.length), 0);
   const tokens = ids.length + answer + stop.length;
   if (tokens <= contextLength) return;
   throw new TaskError(

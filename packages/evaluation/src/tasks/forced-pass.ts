@@ -33,7 +33,7 @@ export const createForcedPass = (decoder: Decoder): ((pass: ForcedPass) => Promi
     const rows = pass.plans.map((): Float32Array[] => []);
     for (const [index, piece] of pieces.entries())
       await runPiece(decoder, attention, pass, piece, async (plan, residuals) => {
-        rows[plan]!.push(...residuals);
+        for (const residual of residuals) rows[plan]!.push(residual);
         if (index < pieces.length - 1) return;
         await pass.finish(plan, rows[plan]!.splice(0));
       });

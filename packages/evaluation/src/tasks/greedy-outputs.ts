@@ -42,7 +42,7 @@ export const greedyOutputs = async (options: GreedyOptions): Promise<number[][]>
   for (let start = 0; start < options.prompts.length; start += BATCH) {
     const end = Math.min(options.prompts.length, start + BATCH);
     const batch = Array.from({ length: end - start }, (_, index) => start + index);
-    outputs.push(...(await continueBatch(options, batch)));
+    for (const output of await continueBatch(options, batch)) outputs.push(output);
   }
   return outputs;
 };

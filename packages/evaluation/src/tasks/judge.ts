@@ -69,7 +69,10 @@ const verdict = (rules: JudgeOptions, { item, right }: EncodedPrompt, answers: r
   if (item.compare === "number") return { correct: undefined, kl: mean(kl) };
   if (item.compare === "exact") return { correct: isExact(sequence, best, rules.endTokens), kl: mean(kl) };
   const likelihoods = answers.map(({ log }) => (rules.likelihood === "sum" ? sum(log) : mean(log)));
-  return { correct: likelihoods.indexOf(Math.max(...likelihoods)) === right, kl: mean(kl) };
+  return {
+    correct: likelihoods.indexOf(likelihoods.reduce((most, one) => Math.max(most, one))) === right,
+    kl: mean(kl),
+  };
 };
 
 const sum = (values: Float64Array): number => values.reduce((total, value) => total + value, 0);

@@ -1,3 +1,4 @@
+import { joinIds } from "@kvtuner/decoder";
 import type { EncodedPrompt } from "./encode-task.ts";
 
 /** Stands in `wanted` for any token that ends an output. */
@@ -19,9 +20,9 @@ export interface Sequence {
 export const sequencesOf = ({ item, ids, targets, stop }: EncodedPrompt): Sequence[] => {
   const behind = stop.length === 0 ? [END] : stop;
   return targets.map((target) => {
-    const wanted = Int32Array.of(...target, ...(item.compare === "choice" ? [] : behind));
+    const wanted = joinIds(target, item.compare === "choice" ? [] : behind);
     return {
-      ids: Int32Array.of(...ids, ...wanted.subarray(0, -1)),
+      ids: joinIds(ids, wanted.subarray(0, -1)),
       firstRow: ids.length - 1,
       wanted,
       answerTokens: target.length,

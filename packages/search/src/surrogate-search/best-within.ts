@@ -27,7 +27,7 @@ export const promisingWithin = (
   const genome = bestSumWithin(problem, model, cost);
   const within = observations.filter((one) => problem.costOf(one.genome) <= cost);
   if (genome === undefined || within.some((one) => one.genome.join() === genome.join())) return undefined;
-  const least = Math.min(...within.map(({ logLoss }) => logLoss));
+  const least = within.reduce((smallest, { logLoss }) => Math.min(smallest, logLoss), Infinity);
   return model.predict(genome).mean < least ? genome : undefined;
 };
 

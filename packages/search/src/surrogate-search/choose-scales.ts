@@ -27,6 +27,6 @@ const scalesOf = (bend: number, bendLength: number, single: number, noise: numbe
 
 /** A quarter of the spread of log losses: a bend that turns more often would be noise. */
 const lengthOfBend = (observations: readonly Observation[]): number => {
-  const values = observations.map(({ logLoss }) => logLoss);
-  return values.length === 0 ? 1 : Math.max(1, (Math.max(...values) - Math.min(...values)) / 4);
+  const values = Float64Array.from(observations, ({ logLoss }) => logLoss).toSorted();
+  return values.length === 0 ? 1 : Math.max(1, (values.at(-1)! - values[0]!) / 4);
 };

@@ -23,7 +23,7 @@ export const textWindows = (
   const { startIds = [] } = model;
   const length = windowLength - startIds.length;
   const ids = encodeEnough((part) => model.encode(part), text, windows * length);
-  return cutWindows(ids, length, windows).map((window) => Int32Array.of(...startIds, ...window));
+  return cutWindows(ids, length, windows).map((window) => Int32Array.from([...startIds, ...window]));
 };
 
 const MARGIN_TOKENS = 64;

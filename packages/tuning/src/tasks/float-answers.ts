@@ -23,7 +23,7 @@ export const assertAnswered = async (
   const correct: boolean[] = [];
   for (let start = 0; start < evaluator.prompts; start += PIECE) {
     const range = { start, end: start + PIECE, ...(signal && { signal }) };
-    correct.push(...(await evaluator.float(range)).correct);
+    for (const isCorrect of (await evaluator.float(range)).correct) correct.push(isCorrect);
     progress({ step: "float", done: correct.length, total: evaluator.prompts });
   }
   const reason = unanswered(task.prompts, correct);

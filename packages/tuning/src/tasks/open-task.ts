@@ -113,7 +113,7 @@ export const taskName = ({ names }: Pick<OpenTask, "names">): string =>
 
 /** Tokens of the longest prompt with its answer. */
 export const longestSequence = ({ prompts }: OpenTask): number =>
-  Math.max(...prompts.map((prompt) => answered(prompt).length));
+  prompts.reduce((longest, prompt) => Math.max(longest, answered(prompt).length), 0);
 
 /** The longest prompts with their answers, cut at the length of the shortest of them. */
 export const taskWindows = ({ prompts }: OpenTask, count: number): Int32Array[] => {
@@ -126,7 +126,7 @@ export const taskWindows = ({ prompts }: OpenTask, count: number): Int32Array[] 
 };
 
 const answered = ({ ids, targets, right, stop }: EncodedPrompt): Int32Array =>
-  Int32Array.of(...ids, ...(targets[right] ?? []), ...stop);
+  Int32Array.from([...ids, ...(targets[right] ?? []), ...stop]);
 
 /** The model cannot be asked. */
 export class TaskSupportKvtunerError extends KvtunerError {

@@ -1,0 +1,56 @@
+import { ModelError } from "./model-error.ts";
+
+/** Metadata of a model file by key, as GGUF stores it. */
+export type Metadata = ReadonlyMap<string, unknown>;
+
+/** A text under `key`; `fallback` when there is none. */
+export const text = (metadata: Metadata, key: string, fallback: string): string => {
+  const value = metadata.get(key);
+  return typeof value === "string" && value !== "" ? value : fallback;
+};
+
+/**
+ * A positive number under `key`. A list of equal numbers, one for each layer, counts as that number.
+ *
+ * @throws ModelError `MODEL_METADATA_MISSING`, `MODEL_METADATA_INVALID`
+ */
+export const positiveNumber = (metadata: Metadata, key: string, fallback?: number): number => {
+  const value = metadata.get(key) ?? fallback;
+  if (value === undefined)
+    throw new ModelError(
+      "MODEL_METADATA_MISSING",
+      `expected ${key} in the model's metadata, found none; convert the model again`,
+    );
+  const list = listOf(value);
+  if (list && list.some((entry) => entry !== list[0])) throw unequal(key, list);
+  const single = list ? list[0] : value;
+  const result = typeof single === "bigint" ? Number(single) : single;
+  if (typeof result === "number" && Number.isFinite(result) && result > 0) return result;
+  throw new ModelError(
+    "MODEL_METADATA_INVALID",
+    `expected ${key} to be a positive number, got ${list ? describeList(list) : describe(value)}; convert the model again`,
+  );
+};
+
+/** Typed arrays, as a file of 32-bit types gives them, and lists. */
+const listOf = (value: unknown): readonly unknown[] | undefined => {
+  if (Array.isArray(value)) return value;
+  return ArrayBuffer.isView(value) && !(value instanceof DataView)
+    ? Array.from(value as unknown as ArrayLike<number>)
+    : undefined;
+};
+
+const unequal = (key: string, list: readonly unknown[]): ModelError =>
+  new ModelError(
+    "MODEL_METADATA_INVALID",
+    `expected ${key} to be one number for all layers, got ${describeList(list)}; models whose layers differ in it are not supported`,
+  );
+
+const MOST_SHOWN = 8;
+
+const describeList = (list: readonly unknown[]): string => {
+  const shown = list.slice(0, MOST_SHOWN).map(describe).join(", ");
+  return `a list of ${list.length} [${shown}${list.length > MOST_SHOWN ? ", ..." : ""}]`;
+};
+
+const describe = (value: unknown): string => (typeof value === "string" ? JSON.stringify(value) : String(value));
