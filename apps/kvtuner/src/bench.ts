@@ -66,7 +66,7 @@ const benchOn = async (on: OpenedBackend, parts: BenchParts): Promise<BenchResul
   const { backend } = on;
   const { model, options, settings, run } = parts;
   const capacity = settings.contexts.at(-1)! + decodedTokens(settings.tokens);
-  checkCapacity(capacity, model, backend, run);
+  assertCapacity(capacity, model, backend, run);
   const ids = textIds(model.tokenizer.encode, options.text, capacity);
   const variants: Variant[] = await openOwnVariants(model, on, options.plans, settings, {
     anyWeights: options.anyWeights === true,
@@ -84,7 +84,12 @@ const benchOn = async (on: OpenedBackend, parts: BenchParts): Promise<BenchResul
   }
 };
 
-const checkCapacity = (capacity: number, { contextLength }: RunnableModel, backend: Backend, run: RunContext): void => {
+const assertCapacity = (
+  capacity: number,
+  { contextLength }: RunnableModel,
+  backend: Backend,
+  run: RunContext,
+): void => {
   const { maxTokens } = backend.capabilities;
   if (capacity > maxTokens)
     throw new OptionKvtunerError(

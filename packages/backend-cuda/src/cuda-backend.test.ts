@@ -10,14 +10,14 @@ import { createCudaBackend } from "./cuda-backend.ts";
 import { KERNELS } from "./device/device.ts";
 import { assertLoaded } from "./driver/driver-result.ts";
 
-const nowhere = "/nowhere/libcuda.so.1";
+const NOWHERE = "/nowhere/libcuda.so.1";
 
 afterEach(() => {
   vi.unstubAllEnvs();
 });
 
 test("a machine without a driver is told so, with the library that is missing and what to do", async () => {
-  await expect(createCudaBackend({ driver: nowhere })).rejects.toMatchObject({
+  await expect(createCudaBackend({ driver: NOWHERE })).rejects.toMatchObject({
     code: "CUDA_DRIVER_MISSING",
     message: expect.stringMatching(/libcuda\.so\.1.*install driver 580/) as string,
     cause: expect.any(Error) as Error,

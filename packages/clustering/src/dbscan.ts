@@ -5,7 +5,7 @@ import densityClustering from "density-clustering";
 
 import {
   canonicalOrder,
-  checkFeatures,
+  assertFeatures,
   ClusteringError,
   euclideanDistance,
   type Features,
@@ -31,8 +31,8 @@ export interface DbscanOptions {
  * @throws ClusteringError for vectors of different lengths, numbers that are not finite, or useless options.
  */
 export const dbscan = (features: Features, options: DbscanOptions): number[][] => {
-  checkOptions(options);
-  checkFeatures(features);
+  assertOptions(options);
+  assertFeatures(features);
   const order = canonicalOrder(features);
   const clusters = clustersOf(
     order.map((item) => features[item]!),
@@ -50,13 +50,13 @@ export const dbscan = (features: Features, options: DbscanOptions): number[][] =
 const clustersOf = (points: (readonly number[])[], { epsilon, minimumSamples }: DbscanOptions): number[][] =>
   new densityClustering.DBSCAN().run(points, 1, minimumSamples, (a, b) => (euclideanDistance(a, b) <= epsilon ? 0 : 2));
 
-const checkOptions = ({ epsilon, minimumSamples }: DbscanOptions): void => {
+const assertOptions = ({ epsilon, minimumSamples }: DbscanOptions): void => {
   if (!(epsilon >= 0 && Number.isFinite(epsilon))) {
-    throw new ClusteringError("CLUSTERING_EPSILON", `epsilon must be a finite distance of at least 0; got ${epsilon}.`);
+    throw new ClusteringError("CLUSTERING_EPSILON", `expected a finite epsilon of at least 0, got ${epsilon}`);
   }
   if (Number.isInteger(minimumSamples) && minimumSamples >= 1) return;
   throw new ClusteringError(
     "CLUSTERING_MINIMUM_SAMPLES",
-    `minimumSamples must be an integer of at least 1; got ${minimumSamples}.`,
+    `expected minimumSamples to be an integer of at least 1, got ${minimumSamples}`,
   );
 };

@@ -1,6 +1,6 @@
 import { agnes, type Cluster } from "ml-hclust";
 
-import { canonicalOrder, checkFeatures, ClusteringError, euclideanDistance, type Features } from "./features.ts";
+import { canonicalOrder, assertFeatures, ClusteringError, euclideanDistance, type Features } from "./features.ts";
 
 /** A node of a merge tree. */
 export interface Dendrogram {
@@ -19,9 +19,8 @@ export interface Dendrogram {
  * @throws ClusteringError when there is no item, or features cannot be compared.
  */
 export const dendrogram = (features: Features, items: readonly number[] = [...features.keys()]): Dendrogram => {
-  checkFeatures(features, items);
-  if (features.length === 0)
-    throw new ClusteringError("CLUSTERING_EMPTY", "A merge tree needs at least one item; got none.");
+  assertFeatures(features, items);
+  if (features.length === 0) throw new ClusteringError("CLUSTERING_EMPTY", "expected at least one item, got none");
   const order = canonicalOrder(features);
   const points = order.map((index) => [...features[index]!]);
   return nodeOf(

@@ -20,19 +20,19 @@ export const sortGroups = (groups: readonly (readonly number[])[]): number[][] =
   groups.map((group) => group.toSorted((a, b) => a - b)).toSorted((a, b) => a[0]! - b[0]!);
 
 /** Refuses vectors of different lengths and numbers that are not finite; names items `items[i]` in its message. */
-export const checkFeatures = (features: Features, items: readonly number[] = [...features.keys()]): void => {
+export const assertFeatures = (features: Features, items: readonly number[] = [...features.keys()]): void => {
   for (const [index, vector] of features.entries()) {
     if (vector.length !== features[0]!.length) {
       throw new ClusteringError(
         "CLUSTERING_LENGTH",
-        `Feature vectors that are compared must have equal lengths; item ${items[0]} has ${features[0]!.length} numbers, item ${items[index]} has ${vector.length}.`,
+        `expected feature vectors of equal length, got ${features[0]!.length} numbers for item ${items[0]} and ${vector.length} for item ${items[index]}`,
       );
     }
     const broken = vector.find((x) => !Number.isFinite(x));
     if (broken === undefined) continue;
     throw new ClusteringError(
       "CLUSTERING_NOT_FINITE",
-      `Features must be finite numbers; item ${items[index]} has ${broken}.`,
+      `expected finite features, got ${broken} for item ${items[index]}`,
     );
   }
 };

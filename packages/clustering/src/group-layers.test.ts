@@ -110,7 +110,7 @@ describe("groupLayers", () => {
     const input = { features: [[1], [1, 2], [1]], candidateKeys: ["a", "b", "a"], method: dbscanMethod };
     expect(groupLayers(input)).toEqual([[0, 2], [1]]);
     expect(() => groupLayers({ ...input, candidateKeys: ["a", "b", "b"] })).toThrow(
-      /item 1 has 2 numbers, item 2 has 1/,
+      /2 numbers for item 1 and 1 for item 2/,
     );
   });
 });

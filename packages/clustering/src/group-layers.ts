@@ -1,7 +1,7 @@
 import { cutForest, dendrogram } from "./dendrogram.ts";
 import { dbscan } from "./dbscan.ts";
-import { checkFeatures, ClusteringError, type Features, sortGroups } from "./features.ts";
-import { checkGroupCount } from "./hierarchical.ts";
+import { assertFeatures, ClusteringError, type Features, sortGroups } from "./features.ts";
+import { assertGroupCount } from "./hierarchical.ts";
 
 /** How layers with the same candidates are told apart. */
 export type GroupingMethod =
@@ -40,14 +40,14 @@ const SMALLEST_LOSS = 1e-12;
  * that of layers.
  */
 export const groupLayers = ({ features, candidateKeys, method, scale = "linear" }: GroupLayersInput): number[][] => {
-  checkCounts(features, candidateKeys);
+  assertCounts(features, candidateKeys);
   const partitions = partitionsOf(candidateKeys);
-  for (const layers of partitions) checkFeatures(select(features, layers), layers);
+  for (const layers of partitions) assertFeatures(select(features, layers), layers);
   const scaled = scale === "linear" ? features : features.map((losses) => losses.map(logarithm));
   if (method.kind === "dbscan") {
     return sortGroups(partitions.flatMap((layers) => layersOf(dbscan(select(scaled, layers), method), layers)));
   }
-  checkGroupCount(method.groups, partitions.length, features.length, "layers and sets of candidates");
+  assertGroupCount(method.groups, partitions.length, features.length, "layers and sets of candidates");
   const trees = partitions.map((layers) => dendrogram(select(scaled, layers), layers));
   return sortGroups(cutForest(trees, method.groups));
 };
@@ -64,10 +64,10 @@ const layersOf = (groups: readonly number[][], layers: readonly number[]): numbe
 
 const logarithm = (loss: number): number => Math.log10(Math.max(loss, SMALLEST_LOSS));
 
-const checkCounts = (features: Features, keys: readonly string[]): void => {
+const assertCounts = (features: Features, keys: readonly string[]): void => {
   if (features.length === keys.length) return;
   throw new ClusteringError(
     "CLUSTERING_LENGTH",
-    `Every layer needs a feature vector and a candidate key; got ${features.length} vectors and ${keys.length} keys.`,
+    `expected one feature vector and one candidate key per layer, got ${features.length} vectors and ${keys.length} keys`,
   );
 };

@@ -1,5 +1,5 @@
 import { cutForest, dendrogram } from "./dendrogram.ts";
-import { checkFeatures, ClusteringError, type Features, sortGroups } from "./features.ts";
+import { assertFeatures, ClusteringError, type Features, sortGroups } from "./features.ts";
 
 /**
  * Agglomerative clustering by complete linkage into exactly `groupCount` groups of indices, sorted by their
@@ -8,16 +8,16 @@ import { checkFeatures, ClusteringError, type Features, sortGroups } from "./fea
  * @throws ClusteringError when there are not 1 to n groups for n items, or features cannot be compared.
  */
 export const hierarchical = (features: Features, groupCount: number): number[][] => {
-  checkFeatures(features);
-  checkGroupCount(groupCount, Math.min(1, features.length), features.length, "items");
+  assertFeatures(features);
+  assertGroupCount(groupCount, Math.min(1, features.length), features.length, "items");
   return features.length === 0 ? [] : sortGroups(cutForest([dendrogram(features)], groupCount));
 };
 
 /** Refuses a number of groups outside `smallest` to `largest`. */
-export const checkGroupCount = (groupCount: number, smallest: number, largest: number, reason: string): void => {
+export const assertGroupCount = (groupCount: number, smallest: number, largest: number, reason: string): void => {
   if (Number.isInteger(groupCount) && groupCount >= smallest && groupCount <= largest) return;
   throw new ClusteringError(
     "CLUSTERING_GROUP_COUNT",
-    `The number of groups must be an integer from ${smallest} to ${largest} for these ${reason}; got ${groupCount}.`,
+    `expected an integer from ${smallest} to ${largest} as the number of groups for these ${reason}, got ${groupCount}`,
   );
 };

@@ -65,7 +65,7 @@ export const createEvaluator = async ({
   createSession,
   keptBaseBytes = KEPT_BASE_BYTES,
 }: EvaluatorOptions): Promise<Evaluator> => {
-  const length = checkWindows(windows);
+  const length = assertWindows(windows);
   const tokens = length * windows.length;
   const baseBytes = 4 * decoder.vocabularySize * tokens;
   const scorer = await createScorer({ decoder, createSession, keepBase: baseBytes <= keptBaseBytes });
@@ -148,16 +148,16 @@ const finite = (score: Score): Score => {
   if (Number.isFinite(score.kl) && Number.isFinite(score.perplexity)) return score;
   throw new EvaluationError(
     "EVALUATION_NOT_FINITE",
-    `expected a finite loss, got KL ${score.kl} and perplexity ${score.perplexity}; the model's keys, values or weights leave the range of float16 or are not numbers`,
+    `expected a finite loss, got KL ${score.kl} and perplexity ${score.perplexity}; the model's keys, values or weights are NaN or exceed float16`,
   );
 };
 
-const checkWindows = (windows: readonly Int32Array[]): number => {
+const assertWindows = (windows: readonly Int32Array[]): number => {
   const length = windows[0]?.length ?? 0;
   if (length >= 2 && windows.every((window) => window.length === length)) return length;
   throw new EvaluationError(
     "EVALUATION_WINDOWS",
-    `expected at least one window, all of one length of at least 2 tokens, got lengths [${windows.map((window) => window.length).join(", ")}]`,
+    `expected one sample or more, all of the same length of at least 2 tokens, got lengths [${windows.map((window) => window.length).join(", ")}]`,
   );
 };
 
@@ -166,7 +166,7 @@ export const assertLayers = (plan: readonly LayerScheme[], shape: CacheShape): v
   if (plan.length === shape.layers) return;
   throw new EvaluationError(
     "EVALUATION_LAYERS",
-    `expected a plan of ${shape.layers} layers for this model, got ${plan.length}; make the plan for this model`,
+    `expected a plan of ${shape.layers} layers for this model, got ${plan.length}; use a plan made for this model`,
   );
 };
 

@@ -9,7 +9,7 @@ export const cutWindows = (ids: Int32Array, length: number, count: number): Int3
   if (ids.length < length * count)
     throw new EvaluationError(
       "EVALUATION_TEXT_TOO_SHORT",
-      `expected a text of at least ${length * count} tokens for ${count} windows of ${length}, got ${ids.length}; give a longer text, fewer or shorter windows`,
+      `expected a text of at least ${length * count} tokens for ${count} samples of ${length}, got ${ids.length}; use a longer text, or fewer or shorter samples`,
     );
   return Array.from({ length: count }, (_, window) => ids.slice(window * length, (window + 1) * length));
 };

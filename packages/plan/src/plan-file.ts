@@ -57,12 +57,12 @@ export const planSchema = (): object => z.toJSONSchema(planFile);
  */
 export const parsePlan = (input: unknown): Plan => {
   const data = typeof input === "string" ? parseJson(input) : input;
-  checkVersion(data);
+  assertVersion(data);
   const result = planFile.safeParse(data);
   if (!result.success) throw invalid(result.error.issues[0]!);
   const { $schema: _, ...plan } = result.data;
   const complete = plan as Plan;
-  checkConsistency(complete);
+  assertConsistency(complete);
   return complete;
 };
 
@@ -97,7 +97,7 @@ const parseJson = (text: string): unknown => {
   }
 };
 
-const checkVersion = (data: unknown): void => {
+const assertVersion = (data: unknown): void => {
   const version = typeof data === "object" && data !== null && "version" in data ? data.version : undefined;
   if (version === undefined || version === 1) return;
   throw new PlanFileError(
@@ -106,7 +106,7 @@ const checkVersion = (data: unknown): void => {
   );
 };
 
-const checkConsistency = ({ layers, shape }: Plan): void => {
+const assertConsistency = ({ layers, shape }: Plan): void => {
   if (layers.length !== shape.layers)
     throw new PlanFileError(
       "PLAN_INVALID",

@@ -1,4 +1,4 @@
-import { type AskTell, checkEvaluation, type Evaluation, type Genome } from "./ask-tell.ts";
+import { type AskTell, assertEvaluation, type Evaluation, type Genome } from "./ask-tell.ts";
 
 /** What makes one search unlike another. */
 export interface AskTellParts {
@@ -23,7 +23,7 @@ export const askTellOf = (parts: AskTellParts): AskTell => ({
     return asked;
   },
   tell: (evaluations) => {
-    for (const evaluation of evaluations) checkEvaluation(evaluation, parts.choices, parts.objectives);
+    for (const evaluation of evaluations) assertEvaluation(evaluation, parts.choices, parts.objectives);
     parts.admit(evaluations);
   },
   checkpoint: () => parts.checkpoint(),

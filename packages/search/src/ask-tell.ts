@@ -23,7 +23,7 @@ export interface AskTell {
 }
 
 /** Refuses evaluations that do not fit the search. Throws `SEARCH_BAD_EVALUATION`. */
-export const checkEvaluation = (evaluation: Evaluation, choices: readonly number[], objectives: number): void => {
+export const assertEvaluation = (evaluation: Evaluation, choices: readonly number[], objectives: number): void => {
   const { genome } = evaluation;
   if (!isGenome(genome, choices)) {
     throw badEvaluation(
@@ -36,7 +36,8 @@ export const checkEvaluation = (evaluation: Evaluation, choices: readonly number
   }
   const { constraintViolation = 0 } = evaluation;
   // JSON would make null of infinity, and with it allowed of forbidden.
-  if (!Number.isFinite(constraintViolation)) throw badEvaluation("a finite violation", `${constraintViolation}`);
+  if (!Number.isFinite(constraintViolation))
+    throw badEvaluation("a finite constraintViolation", `${constraintViolation}`);
 };
 
 /** Whether each gene has one of its choices. */
@@ -47,4 +48,7 @@ const isChoice = (choice: number, count: number | undefined): boolean =>
   Number.isInteger(choice) && choice >= 0 && choice < (count ?? 0);
 
 const badEvaluation = (expected: string, came: string): SearchError =>
-  new SearchError("SEARCH_BAD_EVALUATION", `Expected ${expected}, got ${came}. Tell only genomes of this search.`);
+  new SearchError(
+    "SEARCH_BAD_EVALUATION",
+    `expected ${expected}, got ${came}; pass only evaluations of genomes of this search`,
+  );

@@ -14,7 +14,7 @@ export interface GenomeArchive {
 
 /** An archive for genomes with `choices[gene]` choices, holding `seen`. Throws `SEARCH_BAD_CHOICES`. */
 export const createArchive = (choices: readonly number[], seen: readonly Genome[] = []): GenomeArchive => {
-  checkChoices(choices);
+  assertChoices(choices);
   const byKey = new Map(seen.map((genome) => [genomeKey(genome), genome]));
   const has = (genome: Genome): boolean => byKey.has(genomeKey(genome));
   const spaceSize = choices.reduce((product, count) => product * count, 1);
@@ -33,11 +33,11 @@ export const genomeKey = (genome: Genome): string => genome.join(",");
 export const randomGenome = (choices: readonly number[], random: Random): Genome =>
   choices.map((count) => random.below(count));
 
-const drawsBeforeCounting = 20;
+const DRAWS_BEFORE_COUNTING = 20;
 
 const firstUnseen = (choices: readonly number[], random: Random, has: (genome: Genome) => boolean): Genome => {
   let genome = randomGenome(choices, random);
-  for (let draw = 1; draw < drawsBeforeCounting && has(genome); draw++) genome = randomGenome(choices, random);
+  for (let draw = 1; draw < DRAWS_BEFORE_COUNTING && has(genome); draw++) genome = randomGenome(choices, random);
   while (has(genome)) genome = successor(genome, choices);
   return genome;
 };
@@ -52,10 +52,10 @@ const successor = (genome: Genome, choices: readonly number[]): Genome => {
   return next;
 };
 
-const checkChoices = (choices: readonly number[]): void => {
+const assertChoices = (choices: readonly number[]): void => {
   if (choices.length > 0 && choices.every((count) => Number.isSafeInteger(count) && count >= 1)) return;
   throw new SearchError(
     "SEARCH_BAD_CHOICES",
-    `Expected at least one gene, each with a whole number of choices from 1, got [${choices.join(", ")}].`,
+    `expected at least one gene, each with one choice or more, got [${choices.join(", ")}]`,
   );
 };

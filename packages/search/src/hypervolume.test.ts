@@ -3,25 +3,25 @@ import { describe, expect } from "vitest";
 
 import { hypervolume } from "./hypervolume.ts";
 
-const side = 7;
+const SIDE = 7;
 
 /** Integer points, some of them on or beyond the reference. */
 const pointsOf = (objectives: number): fc.Arbitrary<number[][]> =>
-  fc.array(fc.array(fc.integer({ min: -2, max: side + 1 }), { minLength: objectives, maxLength: objectives }), {
+  fc.array(fc.array(fc.integer({ min: -2, max: SIDE + 1 }), { minLength: objectives, maxLength: objectives }), {
     maxLength: 12,
   });
 
 const cells = (objectives: number): number[][] => {
   let all: number[][] = [[]];
   for (let axis = 0; axis < objectives; axis++) {
-    all = all.flatMap((cell) => Array.from({ length: side + 2 }, (_, place) => [...cell, place - 2]));
+    all = all.flatMap((cell) => Array.from({ length: SIDE + 2 }, (_, place) => [...cell, place - 2]));
   }
   return all;
 };
 
 describe.each([2, 3])("of %i objectives", (objectives) => {
   const grid = cells(objectives);
-  const reference = Array.from({ length: objectives }, () => side);
+  const reference = Array.from({ length: objectives }, () => SIDE);
 
   test.prop([pointsOf(objectives)])("counts the unit cells that a point dominates", (points) => {
     const dominated = grid.filter((cell) => points.some((point) => point.every((value, axis) => value <= cell[axis]!)));
@@ -39,8 +39,8 @@ describe.each([2, 3])("of %i objectives", (objectives) => {
 
 test.prop([pointsOf(3), fc.nat(4)])("of a flat front is the area times the height", (points, depth) => {
   const flat = points.map(([x, y]) => [x!, y!]);
-  const raised = flat.map((point) => [...point, side - depth]);
-  expect(hypervolume(raised, [side, side, side])).toBe(hypervolume(flat, [side, side]) * depth);
+  const raised = flat.map((point) => [...point, SIDE - depth]);
+  expect(hypervolume(raised, [SIDE, SIDE, SIDE])).toBe(hypervolume(flat, [SIDE, SIDE]) * depth);
 });
 
 test.each([

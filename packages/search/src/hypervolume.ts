@@ -42,6 +42,6 @@ const volume = (points: readonly (readonly number[])[], reference: readonly numb
 const badReference = (came: string): SearchError =>
   new SearchError(
     "SEARCH_BAD_REFERENCE",
-    `Expected a finite reference point of 2 or 3 objectives and points of as many without NaN, ${came}. ` +
-      "Leave out what was not measured, and choose at most 3 objectives.",
+    `expected a finite reference of 2 or 3 objectives and points of the same length without NaN, ${came}; ` +
+      "drop points that were not measured, and use at most 3 objectives",
   );

@@ -20,11 +20,11 @@ const changed = (choice: number, count: number, random: Random): number => {
   return choice + step < 0 || choice + step >= count ? choice - step : choice + step;
 };
 
-const attemptsForAnUnseenChild = 50;
+const ATTEMPTS_FOR_AN_UNSEEN_CHILD = 50;
 
 /** The first genome drawn that the archive lacks; undefined when many draws give none. */
 export const unseenOf = (archive: GenomeArchive, draw: () => Genome): Genome | undefined => {
-  for (let attempt = 0; attempt < attemptsForAnUnseenChild; attempt++) {
+  for (let attempt = 0; attempt < ATTEMPTS_FOR_AN_UNSEEN_CHILD; attempt++) {
     const genome = draw();
     if (!archive.has(genome)) return genome;
   }

@@ -19,26 +19,29 @@ export interface PopulationOptions {
 }
 
 /** Population of who names none. */
-export const defaultPopulationSize = 50;
+export const DEFAULT_POPULATION_SIZE = 50;
 
 /** Refuses options that no search can have; `creator` is the function they were given to. Throws `SEARCH_BAD_OPTIONS`. */
-export const checkPopulationOptions = (options: PopulationOptions, creator: string): void => {
-  const { choices, objectives, seed, populationSize = defaultPopulationSize, initial = [], exclude = [] } = options;
+export const assertPopulationOptions = (options: PopulationOptions, creator: string): void => {
+  const { choices, objectives, seed, populationSize = DEFAULT_POPULATION_SIZE, initial = [], exclude = [] } = options;
   const refuse = (expected: string, came: string): never => {
     throw badOptions(creator, expected, came);
   };
   if (!Number.isInteger(objectives) || objectives < 1) refuse("at least 1 objective", `${objectives}`);
   if (!Number.isInteger(populationSize) || populationSize < 2)
-    refuse("a population of at least 2", `${populationSize}`);
-  if (!isSeed(seed)) refuse("a 32-bit integer as seed", `${seed}`);
+    refuse("a populationSize of at least 2", `${populationSize}`);
+  if (!isSeed(seed)) refuse("a seed that is a 32-bit integer", `${seed}`);
   const odd = [...initial, ...exclude].find((genome) => !isGenome(genome, choices));
   if (odd) refuse(`initial and excluded genomes within [${choices.join(", ")}]`, `[${odd.join(", ")}]`);
 };
 
 /** An option that makes no sense. */
 export const badOptions = (creator: string, expected: string, came: string): SearchError =>
-  new SearchError("SEARCH_BAD_OPTIONS", `Expected ${expected}, got ${came}. Mend the options of ${creator}.`);
+  new SearchError("SEARCH_BAD_OPTIONS", `expected ${expected}, got ${came}; change the options of ${creator}`);
 
 /** Something that is no checkpoint of the searches that `creator` makes. */
 export const badCheckpoint = (creator: string): SearchError =>
-  new SearchError("SEARCH_BAD_CHECKPOINT", `Expected a checkpoint (version 1) of ${creator}, got something else.`);
+  new SearchError(
+    "SEARCH_BAD_CHECKPOINT",
+    `expected a checkpoint (version 1) of ${creator}, got something else; pass a value that checkpoint() returned`,
+  );

@@ -40,7 +40,7 @@ describe("createErrorMean", () => {
   it("refuses other pairs and useless weights", () => {
     const mean = createErrorMean();
     mean.add([pair([1, 1, 1, 1])]);
-    expect(() => mean.add([pair([1, 1, 1, 1], "K2")])).toThrow(/expected K8\/V4 \(2 heads\); got K2\/V4/);
+    expect(() => mean.add([pair([1, 1, 1, 1], "K2")])).toThrow(/K8\/V4 \(2 heads\), got K2\/V4/);
     expect(() => mean.add([])).toThrow(/got none/);
     expect(() => mean.add([pair([1, 1, 1, 1])], 0)).toThrow(/positive/);
   });

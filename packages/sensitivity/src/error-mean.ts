@@ -21,10 +21,10 @@ export const createErrorMean = (): ErrorMean => {
       if (!(weight > 0 && Number.isFinite(weight))) {
         throw new SensitivityError(
           "SENSITIVITY_WEIGHT",
-          `A window's weight must be positive and finite; got ${weight}.`,
+          `expected a positive finite weight of a sample, got ${weight}`,
         );
       }
-      if (total > 0) checkSamePairs(means, pairs);
+      if (total > 0) assertSamePairs(means, pairs);
       total += weight;
       means = pairs.map((pair, index) => ({
         ...pair,
@@ -45,11 +45,11 @@ const moveTo = (mean: HeadErrors | undefined, window: HeadErrors, share: number)
   return { key: move("key"), value: move("value"), attention: move("attention"), output: move("output") };
 };
 
-const checkSamePairs = (known: readonly PairErrors[], added: readonly PairErrors[]): void => {
+const assertSamePairs = (known: readonly PairErrors[], added: readonly PairErrors[]): void => {
   if (describe(known) === describe(added)) return;
   throw new SensitivityError(
     "SENSITIVITY_PAIRS_DIFFER",
-    `Every window of a layer must measure the same pairs and heads; expected ${describe(known)}; got ${describe(added)}.`,
+    `expected the same pairs and heads in every sample of a layer, ${describe(known)}, got ${describe(added)}`,
   );
 };
 

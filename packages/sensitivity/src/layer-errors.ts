@@ -1,4 +1,4 @@
-import { checkLayerInput, type LayerInput, type ReadVersion, SensitivityError } from "./layer-input.ts";
+import { assertLayerInput, type LayerInput, type ReadVersion, SensitivityError } from "./layer-input.ts";
 import { measureHead, type HeadSums } from "./head-errors.ts";
 
 /** The four errors of a layer under one pair, each by KV head. Every array has `kvHeads` numbers. */
@@ -37,13 +37,13 @@ export interface PairErrors {
 export const measureLayerErrors = (
   input: LayerInput & { readonly keys: readonly ReadVersion[]; readonly values: readonly ReadVersion[] },
 ): PairErrors[] => {
-  checkLayerInput(input);
+  assertLayerInput(input);
   const heads = Array.from({ length: input.shape.kvHeads }, (_, head) => measureHead(input, head));
   return input.keys.flatMap((key, keyIndex) =>
     input.values.map((value, valueIndex) => {
       const pair = { keyId: key.id, valueId: value.id };
       const errors = pairErrors(heads, keyIndex, valueIndex, keyIndex * input.values.length + valueIndex);
-      checkFinite(pair, errors);
+      assertFinite(pair, errors);
       return { ...pair, errors };
     }),
   );
@@ -80,14 +80,14 @@ const pairErrors = (heads: readonly HeadSums[], key: number, value: number, pair
   output: heads.map((head) => head.output[pair]!),
 });
 
-const checkFinite = ({ keyId, valueId }: Omit<PairErrors, "errors">, errors: HeadErrors): void => {
+const assertFinite = ({ keyId, valueId }: Omit<PairErrors, "errors">, errors: HeadErrors): void => {
   const broken = Object.values(errors)
     .flat()
     .findIndex((error) => !Number.isFinite(error));
   if (broken === -1) return;
   throw new SensitivityError(
     "SENSITIVITY_NOT_FINITE",
-    `Queries, keys, values and their quantized versions must be finite; the errors of keys "${keyId}" with values "${valueId}" are not. Look for NaN or infinity in the layer's input.`,
+    `expected finite queries, keys, values and quantized versions, got an error of keys "${keyId}" with values "${valueId}" that is not finite; look for NaN or infinity in the layer's input`,
   );
 };
 

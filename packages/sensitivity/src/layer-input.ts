@@ -42,64 +42,68 @@ export interface LayerInput {
 }
 
 /** Refuses arrays that do not fit each other, positions outside the tokens, and ids that name two things. */
-export const checkLayerInput = (
+export const assertLayerInput = (
   input: LayerInput & { readonly keys: readonly ReadVersion[]; readonly values: readonly ReadVersion[] },
 ): void => {
-  checkShape(input.shape);
-  const tokens = checkTensors(input);
-  checkQueries(input, tokens);
-  for (const version of input.keys) checkLength(`hat of key scheme "${version.id}"`, version.hat, input.key.length);
-  for (const version of input.values) checkLength(`hat of value scheme "${version.id}"`, version.hat, input.key.length);
-  checkIds("key", input.keys);
-  checkIds("value", input.values);
+  assertShape(input.shape);
+  const tokens = assertTensors(input);
+  assertQueries(input, tokens);
+  for (const version of input.keys) assertLength(`hat of key scheme "${version.id}"`, version.hat, input.key.length);
+  for (const version of input.values)
+    assertLength(`hat of value scheme "${version.id}"`, version.hat, input.key.length);
+  assertIds("key", input.keys);
+  assertIds("value", input.values);
 };
 
-const checkShape = ({ queryHeads, kvHeads, headSize }: LayerInput["shape"]): void => {
+const assertShape = ({ queryHeads, kvHeads, headSize }: LayerInput["shape"]): void => {
   const sound = [queryHeads, kvHeads, headSize].every((size) => Number.isInteger(size) && size > 0);
   if (sound && queryHeads % kvHeads === 0) return;
   throw new SensitivityError(
     "SENSITIVITY_SHAPE",
-    `queryHeads, kvHeads and headSize must be positive integers, queryHeads a multiple of kvHeads; got ${queryHeads}, ${kvHeads} and ${headSize}.`,
+    `expected positive integers queryHeads (a multiple of kvHeads), kvHeads and headSize, got ${queryHeads}, ${kvHeads} and ${headSize}`,
   );
 };
 
-const checkTensors = ({ key, value, shape }: LayerInput): number => {
+const assertTensors = ({ key, value, shape }: LayerInput): number => {
   const width = shape.kvHeads * shape.headSize;
   const tokens = key.length / width;
   if (!Number.isInteger(tokens) || tokens === 0) {
     throw new SensitivityError(
       "SENSITIVITY_LENGTH",
-      `key must hold whole tokens of kvHeads * headSize = ${width} numbers, at least one; got ${key.length} numbers.`,
+      `expected key to hold one token or more of kvHeads * headSize = ${width} numbers, got ${key.length} numbers`,
     );
   }
-  checkLength("value", value, key.length);
+  assertLength("value", value, key.length);
   return tokens;
 };
 
-const checkQueries = ({ query, queryPositions, shape }: LayerInput, tokens: number): void => {
-  checkLength("query", query, queryPositions.length * shape.queryHeads * shape.headSize);
+const assertQueries = ({ query, queryPositions, shape }: LayerInput, tokens: number): void => {
+  assertLength("query", query, queryPositions.length * shape.queryHeads * shape.headSize);
   if (queryPositions.length === 0) {
-    throw new SensitivityError("SENSITIVITY_LENGTH", "At least one query is needed to measure attention; got none.");
+    throw new SensitivityError("SENSITIVITY_LENGTH", "expected at least one query, got none");
   }
   for (const position of Array.from(queryPositions)) {
     if (Number.isInteger(position) && position >= 0 && position < tokens) continue;
     throw new SensitivityError(
       "SENSITIVITY_POSITION",
-      `A query's position must be an integer from 0 to ${tokens - 1}, the last token; got ${position}.`,
+      `expected a query position from 0 to ${tokens - 1}, the last token, got ${position}`,
     );
   }
 };
 
-const checkLength = (name: string, array: FloatArray, expected: number): void => {
+const assertLength = (name: string, array: FloatArray, expected: number): void => {
   if (array.length === expected) return;
-  throw new SensitivityError("SENSITIVITY_LENGTH", `${name} must hold ${expected} numbers; got ${array.length}.`);
+  throw new SensitivityError("SENSITIVITY_LENGTH", `expected ${name} to hold ${expected} numbers, got ${array.length}`);
 };
 
-const checkIds = (kind: "key" | "value", versions: readonly ReadVersion[]): void => {
+const assertIds = (kind: "key" | "value", versions: readonly ReadVersion[]): void => {
   const ids = versions.map(({ id }) => id);
   const twice = ids.find((id, index) => ids.indexOf(id) !== index);
   if (twice === undefined) return;
-  throw new SensitivityError("SENSITIVITY_DUPLICATE", `Ids of ${kind} schemes must differ; "${twice}" came twice.`);
+  throw new SensitivityError(
+    "SENSITIVITY_DUPLICATE",
+    `expected different ids of ${kind} schemes, got "${twice}" twice`,
+  );
 };
 
 /** Input of this package that does not hold together; `code` starts with `SENSITIVITY_`. */

@@ -21,7 +21,7 @@ export type Measure = "eo" | "kl";
  * @throws SensitivityError when a cost or an error is NaN.
  */
 export const paretoPrune = (candidates: readonly PricedCandidate[]): number[] => {
-  for (const [index, { bits, error }] of candidates.entries()) checkPriced(index, bits, error);
+  for (const [index, { bits, error }] of candidates.entries()) assertPriced(index, bits, error);
   const cheapestFirst = [...candidates.keys()].toSorted((a, b) => compare(candidates[a]!, candidates[b]!) || a - b);
   let least = Number.POSITIVE_INFINITY;
   const kept = cheapestFirst.filter((index, rank) => {
@@ -53,7 +53,7 @@ export const lossVector = (layer: LayerProfile, ids: readonly string[], measure:
     const known = layer.candidates.map((each) => each.id).join(", ");
     throw new SensitivityError(
       "SENSITIVITY_UNKNOWN_CANDIDATE",
-      `Layer ${layer.layer} has candidates ${known}; got "${id}".`,
+      `expected a candidate of layer ${layer.layer} (${known}), got "${id}"`,
     );
   });
 
@@ -62,7 +62,7 @@ const lossOf = (candidate: CandidateProfile, measure: Measure, layer: number): n
   if (candidate.kl !== undefined) return candidate.kl;
   throw new SensitivityError(
     "SENSITIVITY_NO_KL",
-    `Pruning by KL needs the KL of every layer quantized alone; layer ${layer} has none for "${candidate.id}". Measure it, or prune by "eo".`,
+    `expected the single-layer KL of "${candidate.id}" in layer ${layer}, got none; measure it, or prune by "eo"`,
   );
 };
 
@@ -70,10 +70,10 @@ const compare = (a: PricedCandidate, b: PricedCandidate): number => order(a.bits
 
 const order = (a: number, b: number): number => Number(a > b) - Number(a < b);
 
-const checkPriced = (index: number, bits: number, error: number): void => {
+const assertPriced = (index: number, bits: number, error: number): void => {
   if (!Number.isNaN(bits) && !Number.isNaN(error)) return;
   throw new SensitivityError(
     "SENSITIVITY_NOT_A_NUMBER",
-    `Candidates to prune need bits and an error that are numbers; candidate ${index} has ${bits} bits and error ${error}.`,
+    `expected numbers as bits and error, got ${bits} bits and error ${error} for candidate ${index}`,
   );
 };

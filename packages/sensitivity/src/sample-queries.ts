@@ -22,7 +22,7 @@ export const sampleQueries = (query: Float32Array, tokens: number, count: number
   if (!Number.isInteger(width)) {
     throw new SensitivityError(
       "SENSITIVITY_LENGTH",
-      `query must hold ${tokens} rows of equal width, one a token; got ${query.length} numbers.`,
+      `expected query to hold ${tokens} rows of equal width, one per token, got ${query.length} numbers`,
     );
   }
   const queryPositions = samplePositions(tokens, count);

@@ -7,14 +7,14 @@ import { InvalidArgumentError } from "commander";
 export const number = (text: string): number => {
   const value = Number(text);
   if (text.trim() === "" || !Number.isFinite(value))
-    throw new InvalidArgumentError(`expected a number, got ${JSON.stringify(text)}.`);
+    throw new InvalidArgumentError(`expected a number, got ${JSON.stringify(text)}`);
   return value;
 };
 
 /** Parser of a positive number. */
 export const positive = (text: string): number => {
   const value = number(text);
-  if (value <= 0) throw new InvalidArgumentError("expected a number above 0.");
+  if (value <= 0) throw new InvalidArgumentError("expected a number above 0");
   return value;
 };
 
@@ -31,7 +31,7 @@ export const bytes = (text: string): number => {
 export const list = (text: string): string[] => {
   const items = text.split(",").map((item) => item.trim());
   if (!items.includes("")) return items;
-  throw new InvalidArgumentError(`expected no empty item between commas, got ${JSON.stringify(text)}.`);
+  throw new InvalidArgumentError(`expected no empty item between commas, got ${JSON.stringify(text)}`);
 };
 
 /** Parser of a list of files, or of one whose name has commas. */

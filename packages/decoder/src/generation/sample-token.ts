@@ -20,7 +20,7 @@ export interface Sampling {
  * @throws GenerationError `GENERATION_SAMPLING` for settings out of range, `GENERATION_LOGITS` for no logits or NaN
  */
 export const sampleToken = (logits: Float32Array, sampling: Sampling): number => {
-  checkSampling(sampling);
+  assertSampling(sampling);
   const best = argmax(logits);
   if (sampling.temperature === 0 || logits[best] === Number.POSITIVE_INFINITY) return best;
   const ids = likeliest(logits, sampling);
@@ -92,7 +92,7 @@ const sum = (weights: Float64Array): number => {
   return total;
 };
 
-const checkSampling = ({ temperature, topK, topP }: Sampling): void => {
+const assertSampling = ({ temperature, topK, topP }: Sampling): void => {
   if (!(temperature >= 0 && temperature < Number.POSITIVE_INFINITY))
     throw outOfRange("temperature to be a finite number from 0 on", temperature);
   if (topK !== undefined && !(Number.isInteger(topK) && topK > 0))

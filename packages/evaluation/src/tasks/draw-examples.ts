@@ -39,7 +39,7 @@ const warnOfShown = (
 ): void => {
   if (shown <= (shotsFrom === undefined ? shots : 0)) return;
   onWarning?.(
-    `examples show prompts of ${name} with their answers: ${shown} of its lines are left out, and ${asked} are asked`,
+    `examples show ${shown} lines of ${name} with their answers; these are skipped, and ${asked} are evaluated`,
   );
 };
 
@@ -57,11 +57,11 @@ const shuffled = <Item>(items: readonly Item[], seed: number): Item[] => {
 const tooFewLines = (lines: number, { shots = 0, shotsFrom, name = "the task" }: TaskOptions): TaskError =>
   new TaskError(
     "TASK_SHOTS",
-    `expected ${shots} lines for examples${shotsFrom === undefined ? " and one more to ask" : ""}, got ${lines} lines in ${shotsFrom === undefined ? name : "the file of examples"}; give fewer shots or a longer file`,
+    `expected ${shots} lines for examples${shotsFrom === undefined ? " and one more to evaluate" : ""}, got ${lines} lines in ${shotsFrom === undefined ? name : "the file of examples"}; give fewer shots or a longer file`,
   );
 
 const nothingToAsk = (lines: number, { shots = 0, name = "the task" }: TaskOptions): TaskError =>
   new TaskError(
     "TASK_SHOTS",
-    `expected a line of ${name} to ask that the ${shots} examples do not show with its answer, got ${lines} lines that they all show; give fewer shots, or examples from another file`,
+    `expected a line of ${name} that the ${shots} examples do not show, got ${lines} lines that they all show; use fewer shots, or examples from another file`,
   );

@@ -52,8 +52,8 @@ const warnOfMissing = (shots: readonly TaskItem[], rendered: string, { onWarning
   const parts = shots.flatMap((shot) => [shot.prompt.trim(), shownAnswer(shot).trim()]);
   if (parts.every((part) => rendered.includes(part))) return;
   onWarning?.(
-    `the model's chat template leaves examples out of the prompts of ${name ?? "the task"}: ` +
-      "they are asked with fewer shots than were given; ask without chat, or without shots",
+    `the model's chat template drops examples from the prompts of ${name ?? "the task"}, ` +
+      "so prompts have fewer shots than requested; evaluate without chat or without shots",
   );
 };
 
@@ -79,7 +79,7 @@ const chatTargets = ({ line }: TaskItem, targets: readonly string[], name = "the
   if (!trimmed.includes("") && new Set(trimmed).size === trimmed.length) return trimmed;
   throw new TaskError(
     "TASK_LINE",
-    `expected answers and choices that hold more than blanks, and differ by more than blanks in front, which a chat leaves out, but line ${line} of ${name} has ${JSON.stringify(targets)}; ask without chat, or change that line`,
+    `expected answers and choices that are not blank and differ by more than leading blanks, which a chat drops, got ${JSON.stringify(targets)} in line ${line} of ${name}; evaluate without chat, or change that line`,
   );
 };
 
@@ -104,6 +104,6 @@ const assertFits = ({ item, ids, targets, stop }: EncodedPrompt, contextLength: 
   if (tokens <= contextLength) return;
   throw new TaskError(
     "TASK_TOO_LONG",
-    `expected each prompt with its answer to fit the ${contextLength} tokens that the model was trained for, but line ${item.line} of ${name} takes ${tokens} (prompt ${ids.length}, answer ${answer}, stop ${stop.length}); give fewer shots, or leave that line out`,
+    `expected each prompt with its answer to fit the model's context of ${contextLength} tokens, got ${tokens} tokens in line ${item.line} of ${name} (prompt ${ids.length}, answer ${answer}, stop ${stop.length}); give fewer shots, or leave that line out`,
   );
 };

@@ -162,12 +162,12 @@ const indicesOf = ({ start = 0, end = Infinity }: PromptRange, prompts: number):
 
 const assertAnswerable = ({ prompts, openCache }: TaskEvaluatorOptions): void => {
   if (prompts.length === 0)
-    throw new TaskError("TASK_EMPTY", "expected at least one prompt, got none; give a longer task");
+    throw new TaskError("TASK_EMPTY", "expected at least one prompt, got none; use a longer task");
   const generated = prompts.find(({ item }) => item.compare === "number");
   if (generated === undefined || openCache !== undefined) return;
   throw new TaskError(
     "TASK_NO_CACHE",
-    `expected a cache to generate answers on, for line ${generated.item.line} asks for a number, got none; give openCache`,
+    `expected openCache, because line ${generated.item.line} asks for a number that is generated, got none; pass openCache`,
   );
 };
 
@@ -177,6 +177,6 @@ const finite = (outcome: TaskOutcome): TaskOutcome => {
   if (broken < 0) return outcome;
   throw new EvaluationError(
     "EVALUATION_NOT_FINITE",
-    `expected a finite loss on every prompt, got KL ${outcome.kl[broken]} on one; the model's keys, values or weights leave the range of float16 or are not numbers`,
+    `expected a finite loss on every prompt, got KL ${outcome.kl[broken]}; the model's keys, values or weights are NaN or exceed float16`,
   );
 };

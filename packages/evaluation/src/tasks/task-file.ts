@@ -18,7 +18,7 @@ export const parseTask = (text: string, name = "the task"): TaskItem[] => {
   if (items.length > 0) return items;
   throw new TaskError(
     "TASK_EMPTY",
-    `expected at least one prompt in ${name}, got none; write one {"prompt", "answer", "compare"} a line`,
+    `expected at least one prompt in ${name}, got none; write one {"prompt", "answer", "compare"} per line`,
   );
 };
 
@@ -41,7 +41,7 @@ const parseJson = (line: string, number: number, name: string): unknown => {
     throw lineError(
       name,
       number,
-      `is no JSON (${cause instanceof Error ? cause.message : "it cannot be parsed"})`,
+      `is not JSON (${cause instanceof Error ? cause.message : "it cannot be parsed"})`,
       cause,
     );
   }
@@ -61,10 +61,11 @@ const taskLine = z
   })
   .superRefine(({ answer, compare, choices, stop }, context) => {
     const refuse = (path: string, message: string): void => context.addIssue({ code: "custom", path: [path], message });
-    if (compare === "choice" && !choices?.includes(answer)) refuse("choices", "expected two or more, one the answer");
-    if (new Set(choices).size < (choices?.length ?? 0)) refuse("choices", "expected choices that all differ");
+    if (compare === "choice" && !choices?.includes(answer))
+      refuse("choices", "expected two or more, including the answer");
+    if (new Set(choices).size < (choices?.length ?? 0)) refuse("choices", "expected different choices");
     if (compare === "number" && lastNumber(answer) === undefined) refuse("answer", "expected a number");
-    if (stop !== undefined && answer.includes(stop)) refuse("stop", "expected a text that the answer does not hold");
+    if (stop !== undefined && answer.includes(stop)) refuse("stop", "expected a text that the answer does not contain");
   })
   .transform(({ choices, stop, ...line }): Omit<TaskItem, "line"> => ({
     ...line,

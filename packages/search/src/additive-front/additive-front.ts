@@ -49,7 +49,7 @@ export const additiveFront = (problem: AdditiveProblem): FrontPoint[] => {
 
 /** The same front as `additiveFront`, as columns. */
 export const additiveFrontTable = (problem: AdditiveProblem): FrontTable => {
-  checkProblem(problem);
+  assertProblem(problem);
   const scale = costUnits(problem.costs);
   const stages = allStages(problem, scale);
   const last = stages.at(-1)!;
@@ -62,10 +62,10 @@ export const additiveFrontTable = (problem: AdditiveProblem): FrontTable => {
 };
 
 /** Above this many cost cells a table takes too much memory. */
-const mostCells = 2 ** 22;
+const MOST_CELLS = 2 ** 22;
 
 /** A table of more cells than this for each state made is mostly empty: merging sorted fronts is faster. */
-const mostCellsPerState = 8;
+const MOST_CELLS_PER_STATE = 8;
 
 const allStages = ({ losses, resolution = 0 }: AdditiveProblem, scale: CostUnits): States[] => {
   const width = Math.max(1, Math.floor(resolution / scale.unit));
@@ -74,7 +74,7 @@ const allStages = ({ losses, resolution = 0 }: AdditiveProblem, scale: CostUnits
   for (const [gene, units] of scale.units.entries()) {
     const choices = usefulChoices(units, losses[gene]!);
     const cells = (states.costs[states.size - 1]! + choices.at(-1)!.units) / width;
-    const inCells = cells <= Math.min(mostCells, mostCellsPerState * states.size * choices.length);
+    const inCells = cells <= Math.min(MOST_CELLS, MOST_CELLS_PER_STATE * states.size * choices.length);
     states = inCells ? extendInCells(states, choices, width) : extendByMerging(states, choices);
     stages.push(states);
   }
@@ -91,19 +91,22 @@ const traceBack = (stages: readonly States[], index: number): number[] => {
   return genome.toReversed();
 };
 
-const checkProblem = ({ costs, losses, resolution = 0 }: AdditiveProblem): void => {
+const assertProblem = ({ costs, losses, resolution = 0 }: AdditiveProblem): void => {
   const sizes = costs.map((row) => row.length);
   if (sizes.length === 0 || sizes.some((size) => size === 0 || size > 65536) || !costs.flat().every(Number.isFinite)) {
-    throw new SearchError("SEARCH_BAD_COSTS", "Expected finite costs of 1 to 65536 choices for at least one gene.");
+    throw new SearchError(
+      "SEARCH_BAD_COSTS",
+      "expected at least one gene, each with finite costs of 1 to 65536 choices, got others",
+    );
   }
   const span = losses.flat().reduce((sum, loss) => sum + Math.abs(loss), 0);
   if (losses.map((row) => row.length).join() !== sizes.join() || !Number.isFinite(span)) {
     throw new SearchError(
       "SEARCH_BAD_LOSSES",
-      `Expected losses of [${sizes.join(", ")}] choices, as the costs have, finite and with a finite sum.`,
+      `expected finite losses with a finite sum for [${sizes.join(", ")}] choices, like the costs, got others`,
     );
   }
   if (!(resolution >= 0)) {
-    throw new SearchError("SEARCH_BAD_OPTIONS", `Expected a resolution of 0 or more, got ${resolution}.`);
+    throw new SearchError("SEARCH_BAD_OPTIONS", `expected a resolution of 0 or more, got ${resolution}`);
   }
 };

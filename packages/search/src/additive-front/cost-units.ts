@@ -24,7 +24,7 @@ export const costUnits = (costs: readonly (readonly number[])[]): CostUnits => {
   const unit = (flat.every(Number.isSafeInteger) ? flat.reduce(commonDivisor, 0) : fractionalUnit(flat)) || 1;
   const units = shifted.map((row) => row.map((cost) => Math.round(cost / unit)));
   const range = units.reduce((sum, row) => sum + row.reduce((a, b) => Math.max(a, b)), 0);
-  checkUnits(flat, unit, range);
+  assertUnits(flat, unit, range);
   return { unit, units, least: leasts.reduce((sum, cost) => sum + cost, 0), range };
 };
 
@@ -46,23 +46,23 @@ const fractionalUnit = (costs: readonly number[]): number => {
 };
 
 /** How far a share times its denominator may be from a whole number. */
-const tolerance = 1e-9;
+const TOLERANCE = 1e-9;
 
 /** Least denominator that a share has but for rounding: those of its continued fraction are tried in turn. */
 const denominatorOf = (share: number): number => {
   let [before, denominator, rest] = [0, 1, share];
-  while (Math.abs(share * denominator - Math.round(share * denominator)) > tolerance) {
+  while (Math.abs(share * denominator - Math.round(share * denominator)) > TOLERANCE) {
     rest = 1 / (rest - Math.floor(rest));
     [before, denominator] = [denominator, Math.floor(rest) * denominator + before];
   }
   return denominator;
 };
 
-const checkUnits = (costs: readonly number[], unit: number, range: number): void => {
+const assertUnits = (costs: readonly number[], unit: number, range: number): void => {
   const whole = costs.every((cost) => Math.abs(cost / unit - Math.round(cost / unit)) <= 1e-3);
   if (whole && Number.isSafeInteger(range)) return;
   throw new SearchError(
     "SEARCH_BAD_COSTS",
-    "Expected finite costs that are whole multiples of a common unit (bits or bytes), got others. Round them to one.",
+    "expected finite costs that are multiples of a common unit (bits or bytes), got others; round them to one",
   );
 };

@@ -5,8 +5,8 @@ import { crossover, mutate, unseenOf } from "../operators.ts";
 import {
   badCheckpoint,
   badOptions,
-  checkPopulationOptions,
-  defaultPopulationSize,
+  assertPopulationOptions,
+  DEFAULT_POPULATION_SIZE,
   type PopulationOptions,
 } from "../population-options.ts";
 import { type Random, randomFromSeed, randomFromState } from "../random.ts";
@@ -46,8 +46,8 @@ interface Decomposition {
  */
 export const createMoeaD = (options: MoeaDOptions): AskTell => {
   const archive = createArchive(options.choices, options.exclude);
-  checkPopulationOptions(options, "createMoeaD");
-  checkNeighbours(options);
+  assertPopulationOptions(options, "createMoeaD");
+  assertNeighbours(options);
   return searchFrom(options, {
     random: randomFromSeed(options.seed),
     archive,
@@ -94,7 +94,7 @@ const searchFrom = (options: MoeaDOptions, state: MoeaDState): AskTell => {
 
 const decompositionOf = ({
   objectives,
-  populationSize = defaultPopulationSize,
+  populationSize = DEFAULT_POPULATION_SIZE,
   neighbours,
 }: MoeaDOptions): Decomposition => {
   const weights = spreadWeights(objectives, populationSize);
@@ -166,7 +166,7 @@ const isWhole = ({ options, random, seen, asked, pending, ideal, incumbents }: P
   ideal !== undefined &&
   [random, seen, pending, incumbents].every(Array.isArray);
 
-const checkNeighbours = ({ neighbours }: MoeaDOptions): void => {
+const assertNeighbours = ({ neighbours }: MoeaDOptions): void => {
   if (neighbours === undefined || (Number.isInteger(neighbours) && neighbours >= 2)) return;
   throw badOptions("createMoeaD", "at least 2 neighbours", `${neighbours}`);
 };

@@ -1,7 +1,7 @@
 import type { Evaluation } from "../ask-tell.ts";
 
 /** A weight of 0 would leave an objective out of a subproblem's reckoning, and any of its values would do. */
-const leastWeight = 1e-3;
+const LEAST_WEIGHT = 1e-3;
 
 /** The least value told of each objective, and the largest that is held: what objectives are scaled by. */
 export interface Range {
@@ -21,7 +21,7 @@ export const tchebycheff = (
   Math.max(
     ...objectives.map((value, index) => {
       const span = nadir[index]! - ideal[index]!;
-      return (Math.max(weights[index]!, leastWeight) * (value - ideal[index]!)) / (span > 0 ? span : 1);
+      return (Math.max(weights[index]!, LEAST_WEIGHT) * (value - ideal[index]!)) / (span > 0 ? span : 1);
     }),
   );
 

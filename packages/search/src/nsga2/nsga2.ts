@@ -4,8 +4,8 @@ import { createArchive, type GenomeArchive } from "../genome-archive.ts";
 import { crossover, mutate, unseenOf } from "../operators.ts";
 import {
   badCheckpoint,
-  checkPopulationOptions,
-  defaultPopulationSize,
+  assertPopulationOptions,
+  DEFAULT_POPULATION_SIZE,
   type PopulationOptions,
 } from "../population-options.ts";
 import { type Random, randomFromSeed, randomFromState } from "../random.ts";
@@ -31,7 +31,7 @@ interface Nsga2State {
  */
 export const createNsga2 = (options: Nsga2Options): AskTell => {
   const archive = createArchive(options.choices, options.exclude);
-  checkPopulationOptions(options, "createNsga2");
+  assertPopulationOptions(options, "createNsga2");
   return searchFrom(options, { random: randomFromSeed(options.seed), archive, newcomers: [], survivors: [] });
 };
 
@@ -48,7 +48,7 @@ export const restoreNsga2 = (checkpoint: unknown): AskTell => {
 };
 
 const searchFrom = (options: Nsga2Options, state: Nsga2State): AskTell => {
-  const { choices, objectives, populationSize = defaultPopulationSize } = options;
+  const { choices, objectives, populationSize = DEFAULT_POPULATION_SIZE } = options;
   return askTellOf({
     choices,
     objectives,

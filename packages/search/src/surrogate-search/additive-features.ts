@@ -15,7 +15,7 @@ export interface SingleLosses {
 }
 
 /** Seven decades below the worst single loss, nothing can be measured. */
-const resolvableShare = 1e-7;
+const RESOLVABLE_SHARE = 1e-7;
 
 /** Cleans the losses and finds their floor. */
 export const cleanLosses = (losses: readonly (readonly number[])[]): SingleLosses => {
@@ -23,7 +23,7 @@ export const cleanLosses = (losses: readonly (readonly number[])[]): SingleLosse
   const positive = cleaned.flat().filter((loss) => loss > 0);
   const largest = positive.reduce((a, b) => Math.max(a, b), 0);
   const smallest = positive.reduce((a, b) => Math.min(a, b), Infinity);
-  return { losses: cleaned, floor: largest === 0 ? 1 : Math.max(smallest, largest * resolvableShare) };
+  return { losses: cleaned, floor: largest === 0 ? 1 : Math.max(smallest, largest * RESOLVABLE_SHARE) };
 };
 
 /** Natural logarithm of a loss, or of the floor below it. */

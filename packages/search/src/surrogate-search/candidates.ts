@@ -5,10 +5,10 @@ import { spreadOverFront } from "./front-candidates.ts";
 import type { SurrogateProblem } from "./problem.ts";
 import type { ResidualModel } from "./residual-model.ts";
 
-const frontCandidates = 256;
-const sampledFronts = 4;
-const candidatesPerSample = 64;
-const mostNeighbours = 128;
+const FRONT_CANDIDATES = 256;
+const SAMPLED_FRONTS = 4;
+const CANDIDATES_PER_SAMPLE = 64;
+const MOST_NEIGHBOURS = 128;
 
 /**
  * Genomes worth a prediction: the front of the corrected single losses, fronts of single losses drawn from the model's
@@ -22,11 +22,11 @@ export const proposeCandidates = (
 ): Genome[] => {
   const random = randomFromSeed((problem.options.seed + Math.imul(draw + 1, 0x9e3779b1)) | 0);
   const corrected = model.correctedLosses();
-  const sampled = Array.from({ length: sampledFronts }, () =>
-    spreadOverFront(problem, model.sampleLosses(random), candidatesPerSample),
+  const sampled = Array.from({ length: SAMPLED_FRONTS }, () =>
+    spreadOverFront(problem, model.sampleLosses(random), CANDIDATES_PER_SAMPLE),
   );
   return [
-    ...spreadOverFront(problem, corrected, frontCandidates),
+    ...spreadOverFront(problem, corrected, FRONT_CANDIDATES),
     ...sampled.flat(),
     ...promisingNeighbours(problem, { losses: corrected, floor: problem.single.floor }, best),
   ];
@@ -46,7 +46,7 @@ const promisingNeighbours = (problem: SurrogateProblem, single: SingleLosses, be
   const scored = neighbours.map((genome) => ({ genome, excess: excess(genome) }));
   return scored
     .toSorted((a, b) => a.excess - b.excess)
-    .slice(0, mostNeighbours)
+    .slice(0, MOST_NEIGHBOURS)
     .map(({ genome }) => genome);
 };
 

@@ -10,10 +10,10 @@ export interface CostInterest {
 export type CostAxis = (cost: number) => number;
 
 /** Width of the interval below the focus, as a share of all costs. */
-const focusWidth = 0.08;
+const FOCUS_WIDTH = 0.08;
 
 /** Width of the jump at the focus, as a share of all costs: nothing but a jump. */
-const jumpWidth = 1e-9;
+const JUMP_WIDTH = 1e-9;
 
 /**
  * The axis over costs from `least` to `most`: 1 long, 2 with a focus. Of a focus half lies spread below it and half in a
@@ -23,11 +23,11 @@ export const costAxis = (least: number, most: number, { costRange, focus }: Cost
   const [low, high] = [Math.max(least, costRange?.[0] ?? least), Math.min(most, costRange?.[1] ?? most)];
   if (!focus) return (cost) => covered(cost, low, high);
   const range = most - least;
-  const top = Math.min(focus.cost, most - jumpWidth * range);
+  const top = Math.min(focus.cost, most - JUMP_WIDTH * range);
   return (cost) =>
     covered(cost, low, high) +
-    covered(cost, top - focusWidth * range, top) / 2 +
-    covered(cost, top, top + jumpWidth * range) / 2;
+    covered(cost, top - FOCUS_WIDTH * range, top) / 2 +
+    covered(cost, top, top + JUMP_WIDTH * range) / 2;
 };
 
 /** Share of [low, high] that lies below the cost. */

@@ -10,15 +10,15 @@ import { createSurrogateSearch } from "./surrogate-search.ts";
  * Thirty layers of five schemes each. Losses nearly add up: neighbouring layers feed on each other's errors or cancel
  * them, and large sums saturate. Sensitivities of layers spread over two decades. Plain arithmetic throughout.
  */
-const genes = 30;
+const GENES = 30;
 const bits = [8, 6, 4, 3, 2];
 const lossOfBits = [0.0001, 0.001, 0.01, 0.05, 0.4];
 const sensitivities = Array.from(
-  { length: genes },
+  { length: GENES },
   (_, gene) => [1, 2, 4, 10, 25, 60, 100][(gene * 11 + 3) % 7]! / 100,
 );
-const coupling = Array.from({ length: genes }, (_, gene) => (((gene * 7) % 11) - 4) / 10);
-const costs = Array.from({ length: genes }, () => bits);
+const coupling = Array.from({ length: GENES }, (_, gene) => (((gene * 7) % 11) - 4) / 10);
+const costs = Array.from({ length: GENES }, () => bits);
 const choices = costs.map((row) => row.length);
 
 const trueLoss = (genome: Genome): number => {
@@ -29,7 +29,7 @@ const trueLoss = (genome: Genome): number => {
 };
 
 /** What a profile measures: one layer alone, up to twice too low or too high for what it does among others. */
-const bias = Array.from({ length: genes }, (_, gene) => [0.5, 0.7, 1, 1.4, 2][(gene * 3) % 5]!);
+const bias = Array.from({ length: GENES }, (_, gene) => [0.5, 0.7, 1, 1.4, 2][(gene * 3) % 5]!);
 const losses = costs.map((row, gene) =>
   row.map((_, choice) => lossOfBits[choice]! * sensitivities[gene]! * bias[gene]!),
 );
@@ -55,7 +55,7 @@ const evaluate = (search: AskTell, evaluations: number, batch: number): Point[] 
 /** Hypervolume under (binary logarithm of loss, bits a gene). */
 const volumeOf = (points: readonly Point[]): number =>
   hypervolume(
-    points.map(({ loss, cost }) => [Math.log2(loss), cost / genes]),
+    points.map(({ loss, cost }) => [Math.log2(loss), cost / GENES]),
     [2, 8.01],
   );
 

@@ -39,7 +39,7 @@ export interface SurrogateProblem {
 
 /** Throws `SEARCH_BAD_COSTS`, `SEARCH_BAD_LOSSES`, `SEARCH_BAD_OPTIONS`. */
 export const surrogateProblem = (options: SurrogateSearchOptions): SurrogateProblem => {
-  checkOptions(options);
+  assertOptions(options);
   const single = cleanLosses(options.losses);
   const least = sum(options.costs.map((row) => Math.min(...row)));
   const most = sum(options.costs.map((row) => Math.max(...row)));
@@ -57,28 +57,28 @@ export const surrogateProblem = (options: SurrogateSearchOptions): SurrogateProb
 
 const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
 
-const checkOptions = (options: SurrogateSearchOptions): void => {
+const assertOptions = (options: SurrogateSearchOptions): void => {
   const { choices, costs, losses, evaluations, seed, reference = [1, 1], groups } = options;
-  checkTable("SEARCH_BAD_COSTS", "costs", costs, choices);
-  checkTable("SEARCH_BAD_LOSSES", "losses", losses, choices);
+  assertTable("SEARCH_BAD_COSTS", "costs", costs, choices);
+  assertTable("SEARCH_BAD_LOSSES", "losses", losses, choices);
   costUnits(costs);
-  if (!isSeed(seed)) throw badOptions("a 32-bit integer as seed", `${seed}`);
+  if (!isSeed(seed)) throw badOptions("a seed that is a 32-bit integer", `${seed}`);
   if (!Number.isInteger(evaluations) || evaluations < 1) throw badOptions("at least 1 evaluation", `${evaluations}`);
   if (!(reference[0] > 0) || !Number.isFinite(reference[1])) {
     throw badOptions("a reference of positive loss and finite cost", `[${reference.join(", ")}]`);
   }
-  checkInterest(options);
-  if (groups) checkGroups(groups, choices);
+  assertInterest(options);
+  if (groups) assertGroups(groups, choices);
 };
 
-const checkInterest = ({ minimumAgreement = 0, focus, costRange = [0, 0] }: SurrogateSearchOptions): void => {
+const assertInterest = ({ minimumAgreement = 0, focus, costRange = [0, 0] }: SurrogateSearchOptions): void => {
   const numbers = [minimumAgreement, focus?.cost ?? 0, ...costRange];
   if (numbers.some(Number.isNaN)) {
     throw badOptions("numbers as minimumAgreement, focus and costRange", `[${numbers.join(", ")}]`);
   }
 };
 
-const checkTable = (
+const assertTable = (
   code: string,
   what: string,
   table: readonly (readonly number[])[],
@@ -88,11 +88,11 @@ const checkTable = (
   if (sizes === choices.join(", ") && table.flat().every(Number.isFinite)) return;
   throw new SearchError(
     code,
-    `Expected finite ${what} of [${choices.join(", ")}] choices, got [${sizes}] or not finite.`,
+    `expected finite ${what} for [${choices.join(", ")}] choices, got [${sizes}] choices or a number that is not finite`,
   );
 };
 
-const checkGroups = (groups: readonly (readonly number[])[], choices: readonly number[]): void => {
+const assertGroups = (groups: readonly (readonly number[])[], choices: readonly number[]): void => {
   const members = groups.flat().toSorted((a, b) => a - b);
   if (members.join() !== [...choices.keys()].join()) {
     throw badOptions(`each of ${choices.length} genes in one group`, `[${members.join(", ")}]`);
@@ -103,4 +103,4 @@ const checkGroups = (groups: readonly (readonly number[])[], choices: readonly n
 };
 
 const badOptions = (expected: string, came: string): SearchError =>
-  new SearchError("SEARCH_BAD_OPTIONS", `Expected ${expected}, got ${came}.`);
+  new SearchError("SEARCH_BAD_OPTIONS", `expected ${expected}, got ${came}`);

@@ -107,22 +107,22 @@ const firstGenomes = (problem: SurrogateProblem): Genome[] => {
   return genomes;
 };
 
-const leastFirst = 8;
+const LEAST_FIRST = 8;
 
 const firstCount = (evaluations: number): number =>
-  Math.min(evaluations, Math.max(leastFirst, Math.round(evaluations / 4)));
+  Math.min(evaluations, Math.max(LEAST_FIRST, Math.round(evaluations / 4)));
 
 const enoughTold = (problem: SurrogateProblem, { told }: State): boolean =>
-  told.length >= Math.max(leastFirst, firstCount(problem.options.evaluations) / 2);
+  told.length >= Math.max(LEAST_FIRST, firstCount(problem.options.evaluations) / 2);
 
 const refinementOf = (problem: SurrogateProblem, state: State): Refinement =>
   (state.refinement ??= refine(problem, state.told));
 
-const defaultMinimumAgreement = 0.7;
+const DEFAULT_MINIMUM_AGREEMENT = 0.7;
 
 const surrogateFails = (problem: SurrogateProblem, state: State): boolean => {
   if (state.fallback) return true;
-  const { minimumAgreement = defaultMinimumAgreement } = problem.options;
+  const { minimumAgreement = DEFAULT_MINIMUM_AGREEMENT } = problem.options;
   return enoughTold(problem, state) && refinementOf(problem, state).agreement < minimumAgreement;
 };
 

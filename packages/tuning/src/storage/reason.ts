@@ -2,7 +2,7 @@ import { ZodError } from "zod";
 
 /** What is wrong with a file, in one line: the first thing that is not as expected, and where. */
 export const reasonOf = (cause: unknown): string => {
-  if (cause instanceof SyntaxError) return "it is no JSON";
+  if (cause instanceof SyntaxError) return "it is not JSON";
   if (!(cause instanceof ZodError)) return `it cannot be read: ${systemReason(cause)}`;
   const [issue] = cause.issues;
   if (issue === undefined) return "it is not as expected";
