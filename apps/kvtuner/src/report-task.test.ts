@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { withChecksum } from "@kvtuner/tuning";
 import { beforeAll, describe, expect, test } from "vitest";
 
 import { report } from "./report.ts";
@@ -34,7 +35,7 @@ const amendedPage = async (): Promise<string> => {
   const journal = join(folder, "journal.jsonl");
   const isKept = (line: string): boolean => line !== "" && JSON.parse(line).pairs.join() !== UNIFORM.join();
   const kept = readFileSync(journal, "utf8").split("\n").filter(isKept);
-  const lines = [...kept, ...AMENDMENTS.map((line) => JSON.stringify(line))];
+  const lines = [...kept, ...AMENDMENTS.map((line) => withChecksum(JSON.stringify(line)))];
   writeFileSync(journal, lines.map((line) => `${line}\n`).join(""));
   return readFileSync((await report({ study: folder })).page, "utf8");
 };

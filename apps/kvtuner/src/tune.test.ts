@@ -1,7 +1,20 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 
+import { fc, test as fcTest } from "@fast-check/vitest";
 import { createReferenceBackend } from "@kvtuner/backend-cpu";
 import { parsePlan, parseShorthand } from "@kvtuner/plan";
 import { describe, expect, test } from "vitest";
@@ -9,6 +22,7 @@ import { STRATEGIES } from "@kvtuner/tuning";
 
 import { inspect } from "./inspect.ts";
 import type { TuneOptions } from "./options.ts";
+import { report } from "./report.ts";
 import { fakeModel } from "./test-support/fake-model.ts";
 import { tune, type TuneResult } from "./tune.ts";
 
@@ -25,6 +39,23 @@ const OPTIONS = {
 const PROFILE_EVALUATIONS = 5 * OPTIONS.pairs.length;
 
 const withoutTimes = ({ timeMs: _, out: __, ...result }: TuneResult): Omit<TuneResult, "timeMs" | "out"> => result;
+
+let done: Promise<{ readonly folder: string; readonly result: TuneResult }> | undefined;
+
+/** A study that is done, made once; tests change copies of it. */
+const doneStudy = (): NonNullable<typeof done> =>
+  (done ??= (async () => {
+    const folder = newFolder();
+    return { folder, result: await tune({ model: fakeModel(), out: folder, ...OPTIONS }) };
+  })());
+
+const sameJson = (one: string, other: string): boolean => {
+  try {
+    return isDeepStrictEqual(JSON.parse(one), JSON.parse(other));
+  } catch {
+    return false;
+  }
+};
 
 describe("tune", () => {
   test("writes a study whose front no plan of it beats, and a plan that reads back", async () => {
@@ -142,45 +173,85 @@ describe("tune", () => {
     }
   });
 
-  test.each([
-    ["journal.jsonl", /"K8V4"/, '"K9V9"'],
-    ["journal.jsonl", '"pairs":[', '"pairs":["K8V8",'],
-    ["profile.jsonl", '"layer":0', '"layer":77'],
-    ["profile.jsonl", '"pair":"K8V8"', '"pair":"K3V3"'],
-    ["profile.jsonl", '"pairs":[', '"pairs":[],"was":['],
-  ])("a line of %s that is none of this study's, %s made %s, is an error that names it", async (name, from, to) => {
+  const RECORDS = ["calibration", "profile", "candidates", "groups", "front"].map((name) => `${name}.json`);
+
+  fcTest.prop(
+    [fc.constantFrom(...RECORDS, "journal.jsonl", "profile.jsonl"), fc.nat(), fc.integer({ min: 0, max: 7 })],
+    { numRuns: 24 },
+  )("any byte of a study that changes is reported, and what it held is measured again", async (name, position, bit) => {
+    const { folder, result } = await doneStudy();
     const out = newFolder();
-    await tune({ model: fakeModel(), out, ...OPTIONS });
-    const path = join(out, name);
-    const damaged = readFileSync(path, "utf8").replace(from, to);
-    writeFileSync(path, damaged);
-    rmSync(join(out, "profile.json"));
-    await expect(tune({ model: fakeModel(), out, ...OPTIONS })).rejects.toMatchObject({
-      code: "STUDY_JOURNAL_DAMAGED",
-      message: expect.stringMatching(/line \d+ is none: at (pairs|layer|pair)/),
-    });
-    expect(readFileSync(path, "utf8")).toBe(damaged);
+    cpSync(folder, out, { recursive: true });
+    const bytes = readFileSync(join(out, name));
+    const before = bytes.toString("utf8");
+    bytes[position % bytes.length]! ^= 1 << bit;
+    writeFileSync(join(out, name), bytes);
+    // A journal is read again when what was made from it is gone.
+    if (name === "profile.jsonl") rmSync(join(out, "profile.json"));
+    const warnings: string[] = [];
+    const again = await tune({ model: fakeModel(), out, ...OPTIONS, onWarning: (text) => warnings.push(text) });
+    expect(withoutTimes(again)).toEqual(withoutTimes(result));
+    const isSame = name.endsWith(".json") && sameJson(before, bytes.toString("utf8"));
+    expect(isSame || warnings.join().includes(name)).toBe(true);
+    const unread: string[] = [];
+    await tune({ model: fakeModel(), out, ...OPTIONS, onWarning: (text) => unread.push(text) });
+    expect(unread).toEqual([]);
   });
 
-  test("a study file that does not hold what its step writes is an error that names it", async () => {
+  test("a pair that the study does not have is damage too, with a checksum or without", async () => {
+    const { folder, result } = await doneStudy();
+    const out = newFolder();
+    cpSync(folder, out, { recursive: true });
+    const journal = join(out, "journal.jsonl");
+    writeFileSync(journal, readFileSync(journal, "utf8").replace(/"K8V4"/, '"K9V9"'));
+    await expect(report({ study: out })).rejects.toMatchObject({ code: "STUDY_JOURNAL_DAMAGED" });
+    const model = fakeModel();
+    expect(withoutTimes(await tune({ model, out, ...OPTIONS }))).toEqual(withoutTimes(result));
+    expect(model.scored()).toBe(1);
+  });
+
+  const DAMAGES = (whole: string): string[] => ["{}", "null", "[]", whole.slice(0, -9)];
+
+  test("a damaged step is done again from what was measured", async () => {
+    const out = newFolder();
+    const result = await tune({ model: fakeModel(), out, ...OPTIONS });
+    const model = fakeModel();
+    for (const name of RECORDS) {
+      const path = join(out, name);
+      const whole = readFileSync(path, "utf8");
+      for (const damaged of DAMAGES(whole)) {
+        writeFileSync(path, damaged);
+        expect(withoutTimes(await tune({ model, out, ...OPTIONS }))).toEqual(withoutTimes(result));
+        expect(readFileSync(path, "utf8")).toBe(whole);
+      }
+    }
+    expect(model.scored()).toBe(0);
+  });
+
+  test("settings that are damaged are an error that names them, and so is a record that cannot be read", async () => {
     const out = newFolder();
     await tune({ model: fakeModel(), out, ...OPTIONS });
-    for (const name of ["settings", "calibration", "profile", "candidates", "groups", "front"]) {
-      const path = join(out, `${name}.json`);
-      const whole = readFileSync(path, "utf8");
-      for (const damaged of ["{}", "null", "[]", whole.slice(0, -9)]) {
-        writeFileSync(path, damaged);
-        await expect(tune({ model: fakeModel(), out, ...OPTIONS })).rejects.toMatchObject({
-          code: name === "settings" ? "STUDY_SETTINGS_UNREADABLE" : "STUDY_FILE_UNREADABLE",
-          message: expect.stringContaining(path),
-        });
-        expect(readFileSync(path, "utf8")).toBe(damaged);
-      }
-      writeFileSync(path, whole);
+    const path = join(out, "settings.json");
+    const whole = readFileSync(path, "utf8");
+    for (const damaged of DAMAGES(whole)) {
+      writeFileSync(path, damaged);
+      await expect(tune({ model: fakeModel(), out, ...OPTIONS })).rejects.toMatchObject({
+        code: "STUDY_SETTINGS_UNREADABLE",
+        message: expect.stringContaining(path),
+      });
+      expect(readFileSync(path, "utf8")).toBe(damaged);
     }
-    const model = fakeModel();
-    await tune({ model, out, ...OPTIONS });
-    expect(model.scored()).toBe(0);
+    writeFileSync(path, whole);
+    for (const name of RECORDS) {
+      renameSync(join(out, name), join(out, "..", "aside"));
+      mkdirSync(join(out, name));
+      await expect(tune({ model: fakeModel(), out, ...OPTIONS })).rejects.toMatchObject({
+        code: "STUDY_FILE_UNREADABLE",
+        message: expect.stringMatching(/EISDIR/),
+      });
+      rmdirSync(join(out, name));
+      renameSync(join(out, "..", "aside"), join(out, name));
+    }
   });
 
   test("a plan whose loss as run is another than evaluated is told, with a warning", async () => {

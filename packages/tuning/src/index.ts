@@ -27,6 +27,7 @@ export type { CostKind, PlanCost, SearchSpace } from "./space/space.ts";
 export { unquantizedWarning } from "./space/unquantized.ts";
 export { stopwatch } from "./stopwatch.ts";
 export type { Stopwatch } from "./stopwatch.ts";
+export { withChecksum } from "./storage/checksum.ts";
 export { reasonOf, systemReason } from "./storage/reason.ts";
 export { memoryStorage } from "./storage/memory-storage.ts";
 export type { StudyLock, StudyStorage } from "./storage/storage.ts";

@@ -1,44 +1,44 @@
 import { KvtunerError } from "@kvtuner/plan";
 
+import { checkedValue, withChecksum } from "./checksum.ts";
 import { reasonOf } from "./reason.ts";
 import type { StudyStorage } from "./storage.ts";
 
-/** An append-only record of JSON lines, each stored before {@link Journal.append} resolves. */
-export interface Journal<Entry> {
+/** An append-only record of JSON lines, each with a checksum and stored before {@link Journal.append} resolves. */
+export interface Journal<Entry extends object> {
   /** What the record held when it was opened, and everything appended since, in order. */
   readonly entries: readonly Entry[];
   append(entry: Entry): Promise<void>;
 }
 
 /** What {@link openJournal} needs. */
-export interface JournalOptions<Entry> {
+export interface JournalOptions<Entry extends object> {
   readonly storage: StudyStorage;
   readonly name: string;
   /** Checks one parsed line; throws when it is no entry. */
   readonly parse: (value: unknown) => Entry;
-  /** Is told when a half-written last line was dropped. */
+  /** Receives a message when lines were dropped. */
   readonly warn: (message: string) => void;
 }
 
 /**
- * Opens a journal, creating it when it is missing. A last line without its newline is what a killed run leaves: it is
- * cut off and `warn` is told. Any other line that does not parse is damage by someone else.
+ * Opens a journal, creating it when it is missing. A last line without its newline is what a killed run leaves. Such a
+ * line, and any that does not match its checksum or is no entry, is removed: whatever measured it measures it again.
  *
- * @throws JournalDamagedKvtunerError naming the line, or saying why the record cannot be read.
+ * @throws JournalDamagedKvtunerError when the record cannot be read.
  */
-export const openJournal = async <Entry>(options: JournalOptions<Entry>): Promise<Journal<Entry>> => {
+export const openJournal = async <Entry extends object>(options: JournalOptions<Entry>): Promise<Journal<Entry>> => {
   const { storage, name, warn } = options;
   const text = await textOf(options);
-  const whole = text.slice(0, text.lastIndexOf("\n") + 1);
-  const entries = parseLines(whole, options);
-  if (whole.length < text.length) {
-    await storage.write(name, whole);
-    warn(`${name}: dropped a half-written last line (${byteLength(text.slice(whole.length))} bytes)`);
-  } else if (text === "") await storage.append(name, "");
+  const { entries, lines, damaged, halfLine } = parsed(text, options);
+  if (damaged.length > 0 || halfLine !== "") await storage.write(name, lines.map((line) => `${line}\n`).join(""));
+  else if (text === "") await storage.append(name, "");
+  if (damaged.length > 0) warn(damageMessage(name, damaged));
+  if (halfLine !== "") warn(`${name}: dropped a half-written last line (${byteLength(halfLine)} bytes)`);
   return {
     entries,
     append: async (entry) => {
-      await storage.append(name, `${JSON.stringify(entry)}\n`);
+      await storage.append(name, `${withChecksum(JSON.stringify(entry))}\n`);
       entries.push(entry);
     },
   };
@@ -48,16 +48,19 @@ export const openJournal = async <Entry>(options: JournalOptions<Entry>): Promis
  * The entries of a journal that another run may be writing: nothing is repaired, and a last line without its newline is
  * left out. None where there is no record.
  *
- * @throws JournalDamagedKvtunerError naming the line, or saying why the record cannot be read.
+ * @throws JournalDamagedKvtunerError naming the first damaged line, or saying why the record cannot be read.
  */
-export const readJournal = async <Entry>(options: Omit<JournalOptions<Entry>, "warn">): Promise<Entry[]> => {
-  const text = await textOf(options);
-  return parseLines(text.slice(0, text.lastIndexOf("\n") + 1), options);
+export const readJournal = async <Entry extends object>(source: JournalSource<Entry>): Promise<Entry[]> => {
+  const { entries, damaged } = parsed(await textOf(source), source);
+  const [first] = damaged;
+  if (first === undefined) return entries;
+  const reason = `line ${first.number} is damaged: ${reasonOf(first.cause)}`;
+  throw new JournalDamagedKvtunerError(source.storage.locationOf(source.name), reason, first.cause);
 };
 
-type JournalSource<Entry> = Pick<JournalOptions<Entry>, "storage" | "name" | "parse">;
+type JournalSource<Entry extends object> = Pick<JournalOptions<Entry>, "storage" | "name" | "parse">;
 
-const textOf = async <Entry>({ storage, name }: JournalSource<Entry>): Promise<string> => {
+const textOf = async <Entry extends object>({ storage, name }: JournalSource<Entry>): Promise<string> => {
   try {
     return (await storage.read(name)) ?? "";
   } catch (cause) {
@@ -67,25 +70,49 @@ const textOf = async <Entry>({ storage, name }: JournalSource<Entry>): Promise<s
 
 const byteLength = (text: string): number => new TextEncoder().encode(text).length;
 
-const parseLines = <Entry>(text: string, { storage, name, parse }: JournalSource<Entry>): Entry[] =>
-  text
-    .split("\n")
-    .slice(0, -1)
-    .map((line, index) => {
-      try {
-        return parse(JSON.parse(line));
-      } catch (cause) {
-        const reason = `line ${index + 1} is none: ${reasonOf(cause)}`;
-        throw new JournalDamagedKvtunerError(storage.locationOf(name), reason, cause);
-      }
-    });
+interface DamagedLine {
+  /** From 1 on. */
+  readonly number: number;
+  readonly cause: unknown;
+}
+
+interface ParsedJournal<Entry> {
+  readonly entries: Entry[];
+  /** The lines of the entries. */
+  readonly lines: readonly string[];
+  readonly damaged: readonly DamagedLine[];
+  /** What follows the last newline. */
+  readonly halfLine: string;
+}
+
+const parsed = <Entry extends object>(text: string, { parse }: JournalSource<Entry>): ParsedJournal<Entry> => {
+  const written = text.split("\n");
+  const halfLine = written.pop() ?? "";
+  const [entries, lines, damaged]: [Entry[], string[], DamagedLine[]] = [[], [], []];
+  for (const [index, line] of written.entries()) {
+    try {
+      entries.push(parse(checkedValue(line)));
+      lines.push(line);
+    } catch (cause) {
+      damaged.push({ number: index + 1, cause });
+    }
+  }
+  return { entries, lines, damaged, halfLine };
+};
+
+const damageMessage = (name: string, damaged: readonly DamagedLine[]): string => {
+  const numbers = damaged.map(({ number }) => number).join(", ");
+  const reason = reasonOf(damaged[0]?.cause);
+  return `${name}: removed ${damaged.length} damaged ${damaged.length === 1 ? "line" : "lines"} (${numbers}: ${reason}); what they held is measured again`;
+};
 
 /** A journal, or a line inside it, is not what this program writes. */
 export class JournalDamagedKvtunerError extends KvtunerError {
   constructor(location: string, reason: string, cause: unknown) {
     super(
       "STUDY_JOURNAL_DAMAGED",
-      `expected one JSON entry a line in ${location}, but ${reason}; remove that line, or move the study away`,
+      `expected one JSON entry with its checksum on each line of ${location}, but ${reason}; ` +
+        "run tune again with the settings of the study to measure it again, or move the study away",
       { cause },
     );
     this.name = "JournalDamagedKvtunerError";

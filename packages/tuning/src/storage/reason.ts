@@ -1,8 +1,11 @@
 import { ZodError } from "zod";
 
+import { ChecksumError } from "./checksum.ts";
+
 /** What is wrong with a file, in one line: the first thing that is not as expected, and where. */
 export const reasonOf = (cause: unknown): string => {
   if (cause instanceof SyntaxError) return "it is not JSON";
+  if (cause instanceof ChecksumError) return cause.message;
   if (!(cause instanceof ZodError)) return `it cannot be read: ${systemReason(cause)}`;
   const [issue] = cause.issues;
   if (issue === undefined) return "it is not as expected";
@@ -12,3 +15,7 @@ export const reasonOf = (cause: unknown): string => {
 /** What the system says of a call it refused, without the call: `EACCES: permission denied`. */
 export const systemReason = (cause: unknown): string =>
   cause instanceof Error ? (cause.message.split(",")[0] ?? cause.message) : String(cause);
+
+/** Whether a record could be read, but does not hold what it should. */
+export const isDamage = (cause: unknown): boolean =>
+  cause instanceof SyntaxError || cause instanceof ChecksumError || cause instanceof ZodError;

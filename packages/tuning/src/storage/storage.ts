@@ -1,3 +1,5 @@
+import { checkedValue, withChecksum } from "./checksum.ts";
+
 /**
  * Where a study keeps its records: a folder of files, a browser's database, or memory. A record has a name such as
  * `front.json` and holds text. Everything that resolves has reached the storage: it survives the end of the process.
@@ -24,6 +26,16 @@ export interface StudyLock {
   release(): Promise<void>;
 }
 
-/** Replaces a record by indented JSON. */
-export const writeJson = (storage: StudyStorage, name: string, value: unknown): Promise<void> =>
-  storage.write(name, `${JSON.stringify(value, null, 2)}\n`);
+/** Replaces a record by indented JSON with its checksum. */
+export const writeRecord = (storage: StudyStorage, name: string, value: object): Promise<void> =>
+  storage.write(name, `${withChecksum(JSON.stringify(value, null, 2))}\n`);
+
+/**
+ * A record's value, without its checksum; undefined when there is no such record.
+ *
+ * @throws SyntaxError, ChecksumError when it is not what {@link writeRecord} writes
+ */
+export const readRecord = async (storage: StudyStorage, name: string): Promise<unknown> => {
+  const text = await storage.read(name);
+  return text === undefined ? undefined : checkedValue(text);
+};

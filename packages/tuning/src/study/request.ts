@@ -1,7 +1,7 @@
 import { z } from "zod";
 
 import type { Limit } from "../space/limit.ts";
-import { writeJson, type StudyStorage } from "../storage/storage.ts";
+import { readRecord, writeRecord, type StudyStorage } from "../storage/storage.ts";
 import { STUDY_FILES } from "./study.ts";
 
 /** `request.json`: what the last run was asked for that shapes no figure, so that a report can say how to run it again. */
@@ -24,16 +24,14 @@ export interface StudyRequest {
 
 /** Writes `request.json` into a study. */
 export const writeRequest = (storage: StudyStorage, request: StudyRequest): Promise<void> =>
-  writeJson(storage, STUDY_FILES.request, request);
+  writeRecord(storage, STUDY_FILES.request, request);
 
 /** The request of a study; undefined when it has none, as older ones do, or one that cannot be read: it is only told. */
 export const readRequest = async (storage: StudyStorage): Promise<StudyRequest | undefined> => {
   try {
-    const text = await storage.read(STUDY_FILES.request);
-    if (text === undefined) return undefined;
-    const value: unknown = JSON.parse(text);
-    schema.parse(value);
-    return value as StudyRequest;
+    const value = await readRecord(storage, STUDY_FILES.request);
+    if (value !== undefined) schema.parse(value);
+    return value as StudyRequest | undefined;
   } catch {
     return undefined;
   }

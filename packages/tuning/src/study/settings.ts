@@ -7,7 +7,7 @@ import type { Objective } from "../space/objective.ts";
 import type { SearchSpace } from "../space/space.ts";
 import type { TaskSettings } from "../tasks/open-task.ts";
 import { sha256 } from "../sha256.ts";
-import type { StudyStorage } from "../storage/storage.ts";
+import { readRecord, type StudyStorage } from "../storage/storage.ts";
 import { reasonOf } from "../storage/reason.ts";
 
 /** Everything that shapes what a study measures. A folder holds one study, with one set of these. */
@@ -75,11 +75,9 @@ const SETTINGS = "settings.json";
  */
 export const readSettings = async (storage: StudyStorage): Promise<StudySettings | undefined> => {
   try {
-    const text = await storage.read(SETTINGS);
-    if (text === undefined) return undefined;
-    const settings: unknown = JSON.parse(text);
-    schema.parse(settings);
-    return settings as StudySettings;
+    const settings = await readRecord(storage, SETTINGS);
+    if (settings !== undefined) schema.parse(settings);
+    return settings as StudySettings | undefined;
   } catch (cause) {
     throw new StudySettingsKvtunerError(storage.locationOf(SETTINGS), reasonOf(cause), cause);
   }

@@ -26,7 +26,7 @@ export const stepSchemas = (settings: StudySettings): Record<StepName, z.ZodType
     candidates: z.object({ candidates: z.array(z.array(pair).min(1)).length(shape.layers) }),
     groups: z.object({ groups: z.array(z.array(layer).min(1)).min(1) }),
     front: z.object({
-      front: z.array(z.object({ ...plan, pairs: z.array(z.string()).length(shape.layers) })),
+      front: z.array(z.object({ ...plan, pairs: z.array(z.enum(pairs)).length(shape.layers) })),
       evaluations: z.int().min(0),
       hypervolume: z.number(),
     }),

@@ -1,8 +1,8 @@
 import { KvtunerError } from "@kvtuner/plan";
 
 import { openJournal, type Journal } from "../storage/journal.ts";
-import { reasonOf } from "../storage/reason.ts";
-import { writeJson, type StudyStorage } from "../storage/storage.ts";
+import { isDamage, reasonOf } from "../storage/reason.ts";
+import { readRecord, writeRecord, type StudyStorage } from "../storage/storage.ts";
 import { assertSameSettings, readSettings, type StudySettings } from "./settings.ts";
 import { stepSchemas, type StepName } from "./step-schemas.ts";
 
@@ -24,13 +24,16 @@ export const STUDY_FILES = {
 /** A study that this run alone works on. */
 export interface Study {
   readonly storage: StudyStorage;
-  journal<Entry>(name: "profileJournal" | "journal", parse: (value: unknown) => Entry): Promise<Journal<Entry>>;
+  journal<Entry extends object>(
+    name: "profileJournal" | "journal",
+    parse: (value: unknown) => Entry,
+  ): Promise<Journal<Entry>>;
   /** The step's record when there is one, else what `make` returns, after writing it. */
-  step<Result>(name: StepName, make: () => Promise<Result>): Promise<Result>;
-  /** The step's record when there is one. */
+  step<Result extends object>(name: StepName, make: () => Promise<Result>): Promise<Result>;
+  /** The step's record when there is one that is not damaged; warns of one that is. */
   read<Result>(name: StepName): Promise<Result | undefined>;
   /** Replaces the step's record. */
-  write(name: StepName, value: unknown): Promise<void>;
+  write(name: StepName, value: object): Promise<void>;
   /** Gives the lock back. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -58,7 +61,7 @@ export const openStudy = async (
 
 const adoptSettings = async (storage: StudyStorage, settings: StudySettings): Promise<void> => {
   const existing = await readSettings(storage);
-  if (existing === undefined) return writeJson(storage, STUDY_FILES.settings, settings);
+  if (existing === undefined) return writeRecord(storage, STUDY_FILES.settings, settings);
   // Where to look for plans matters to a search that goes on; of one that is done any plan may be picked.
   const isSearched = (await storage.list()).includes(STUDY_FILES.front);
   assertSameSettings(storage.location, existing, isSearched ? { ...settings, focus: existing.focus } : settings);
@@ -70,14 +73,22 @@ const study = (
   release: () => Promise<void>,
   warn: (message: string) => void,
 ): Study => {
-  const read = <Result>(name: StepName): Promise<Result | undefined> => readStep(storage, name, settings);
-  const write = (name: StepName, value: unknown): Promise<void> => writeJson(storage, STUDY_FILES[name], value);
+  const read = async <Result>(name: StepName): Promise<Result | undefined> => {
+    try {
+      return await readStep<Result>(storage, name, settings);
+    } catch (error) {
+      if (!(error instanceof StudyFileKvtunerError) || !error.isDamage) throw error;
+      warn(`${STUDY_FILES[name]} is damaged: ${reasonOf(error.cause)}; its step is done again`);
+      return undefined;
+    }
+  };
+  const write = (name: StepName, value: object): Promise<void> => writeRecord(storage, STUDY_FILES[name], value);
   return {
     storage,
     journal: (name, parse) => openJournal({ storage, name: STUDY_FILES[name], parse, warn }),
     read,
     write,
-    step: async <Result>(name: StepName, make: () => Promise<Result>) => {
+    step: async <Result extends object>(name: StepName, make: () => Promise<Result>) => {
       const known = await read<Result>(name);
       if (known !== undefined) return known;
       const result = await make();
@@ -99,11 +110,9 @@ export const readStep = async <Result>(
   settings: StudySettings,
 ): Promise<Result | undefined> => {
   try {
-    const text = await storage.read(STUDY_FILES[name]);
-    if (text === undefined) return undefined;
-    const value: unknown = JSON.parse(text);
-    stepSchemas(settings)[name].parse(value);
-    return value as Result;
+    const value = await readRecord(storage, STUDY_FILES[name]);
+    if (value !== undefined) stepSchemas(settings)[name].parse(value);
+    return value as Result | undefined;
   } catch (cause) {
     throw new StudyFileKvtunerError(storage.locationOf(STUDY_FILES[name]), name, cause);
   }
@@ -111,12 +120,16 @@ export const readStep = async <Result>(
 
 /** A step's record is not what the step writes. */
 export class StudyFileKvtunerError extends KvtunerError {
+  /** Whether the record could be read, and its step done again gives what it should hold. */
+  readonly isDamage: boolean;
+
   constructor(location: string, name: StepName, cause: unknown) {
     super(
       "STUDY_FILE_UNREADABLE",
-      `expected the ${name} of this study in ${location}, but ${reasonOf(cause)}; remove the file, and the step is done again`,
+      `expected the ${name} of this study in ${location}, but ${reasonOf(cause)}; run tune again with the settings of the study, and the step is done again`,
       { cause },
     );
+    this.isDamage = isDamage(cause);
     this.name = "StudyFileKvtunerError";
   }
 }
