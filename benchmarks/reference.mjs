@@ -11,7 +11,7 @@ const oracle = sharedJson("oracle_smollm2.json");
 const MODES = { a: "per-token", c: "kivi", "c+sinks4": "kivi" };
 const QWEN = {
   "per-token:K4V4": 0.456,
-  "per-token:K4V4+sinks4+window32": 0.254,
+  "per-token:K4V4+sinks4+recent32": 0.254,
   "kivi:K4V4": 0.0042,
   "kivi:K4V2": 0.0226,
 };

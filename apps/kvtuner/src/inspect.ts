@@ -2,15 +2,16 @@ import { existsSync, openSync, readSync, closeSync } from "node:fs";
 import { join } from "node:path";
 
 import {
+  type CacheShape,
   equivalentBits,
   formatPair,
   KvtunerError,
-  planBytes,
-  trueBits,
-  type CacheShape,
   type Mode,
   type ModelIdentity,
+  pairOf,
   type Plan,
+  planBytes,
+  trueBits,
 } from "@kvtuner/plan";
 import {
   BudgetKvtunerError,
@@ -169,7 +170,7 @@ const inspectPlan = (plan: Plan, context: number, budget: number | undefined): P
   return {
     kind: "plan",
     plan,
-    pairs: plan.layers.map(({ key, value }) => formatPair({ key: key.bits, value: value.bits })),
+    pairs: plan.layers.map((layer) => formatPair(pairOf(layer))),
     context,
     bytes,
     bits: trueBits(plan, context),

@@ -16,7 +16,7 @@ import { isDeepStrictEqual } from "node:util";
 
 import { fc, test as fcTest } from "@fast-check/vitest";
 import { createReferenceBackend } from "@kvtuner/backend-cpu";
-import { parsePlan, parseShorthand } from "@kvtuner/plan";
+import { formatPair, pairOf, parsePlan, parseShorthand } from "@kvtuner/plan";
 import { describe, expect, test } from "vitest";
 import { STRATEGIES } from "@kvtuner/tuning";
 
@@ -67,7 +67,7 @@ describe("tune", () => {
       expect(plan.kl).toBeLessThan(result.front[index - 1]?.kl ?? Infinity);
     }
     const plan = parsePlan(readFileSync(join(out, "plan.json"), "utf8"));
-    expect(plan.layers.map(({ key, value }) => `K${key.bits}V${value.bits}`)).toEqual(
+    expect(plan.layers.map((layer) => formatPair(pairOf(layer)))).toEqual(
       result.picked.pairs.map((name) => name.replace(/^KV(\d+)$/, "K$1V$1")),
     );
     expect(plan.measured?.kl).toBe(result.picked.kl);

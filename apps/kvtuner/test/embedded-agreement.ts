@@ -17,7 +17,7 @@ const cuts = [70, 71, 72, 90];
 /** Plans, with the largest error that float32 kernels may make of their logits. */
 export const FLOAT32_CASES = [
   ["float32", "none", 1e-3],
-  ["float32", "per-token:K4V4+window8", 1e-3],
+  ["float32", "per-token:K4V4+recent8", 1e-3],
   ["float32", "kivi:K4V2+sinks4", 1e-3],
   ["float32", "compact:K3V3", 1e-3],
 ] as const;

@@ -57,7 +57,7 @@ test("a 16-bit cache loses next to nothing, and fewer bits lose more", async () 
 });
 
 test("a cache that runs scores as its plan does, in pieces of any length, and another one does not", async () => {
-  const layers = Array.from({ length: LAYERS }, () => parseShorthand("per-token:K4V4+window8").layer);
+  const layers = Array.from({ length: LAYERS }, () => parseShorthand("per-token:K4V4+recent8").layer);
   const [expected] = await evaluator.evaluate([layers]);
   const backend = createReferenceBackend();
   let [opened, disposed] = [0, 0];

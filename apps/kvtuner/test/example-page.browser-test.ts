@@ -64,7 +64,7 @@ const planFile = (): Buffer => {
     return [layer, layer];
   });
   const name = "KVTuner embedded model";
-  return Buffer.from(serializePlan({ version: 1, model: { name, architecture: "llama" }, shape, layers }));
+  return Buffer.from(serializePlan({ version: 2, model: { name, architecture: "llama" }, shape, layers }));
 };
 
 test("generates what Node generates, on a cache of as many bytes, and complains of nothing", async () => {

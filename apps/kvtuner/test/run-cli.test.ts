@@ -10,7 +10,7 @@ import { useCli } from "./use-cli.ts";
 const cli = useCli();
 const { folder, model } = cli;
 
-const PLAN = ["--plan", "per-token:K4V4+window8", "--threads", "1"];
+const PLAN = ["--plan", "per-token:K4V4+recent8", "--threads", "1"];
 
 const starting = (argv: readonly string[], input = ""): Running => cli.start(["run", model, ...PLAN, ...argv], input);
 
@@ -130,19 +130,22 @@ describe("kvtuner run", () => {
     expect.hasAssertions();
     const plan = join(folder, "other.json");
     const layer = {
-      key: { bits: 16, format: "affine", axis: "token", groupSize: "head", blockSize: 1, transform: "none" },
-      value: { bits: 16, format: "affine", axis: "token", groupSize: "head", blockSize: 1, transform: "none" },
-      window: 0,
-      sinks: 0,
+      key: { kind: "float16" },
+      value: { kind: "float16" },
+      residency: { kind: "prefix", sinks: 0, recent: 0 },
     };
     const other = {
-      version: 1,
+      version: 2,
       model: { name: "Other", architecture: "llama", sha256: "0".repeat(64) },
       shape: { layers: 3, queryHeads: 2, kvHeads: 1, headSize: 32 },
       layers: [layer, layer, layer],
     };
     writeFileSync(plan, JSON.stringify(other));
     const finished = await cli.start(["run", model, "--plan", plan, "--prompt", "a"]).finished;
-    expect(finished).toMatchObject({ code: 2, stdout: "", stderr: expect.stringMatching(/^error \[PLAN_[A-Z_]+\]: /) });
+    expect(finished).toMatchObject({
+      code: 2,
+      stdout: "",
+      stderr: expect.stringMatching(/^error \[PLAN_FOR_ANOTHER_MODEL\]: /),
+    });
   });
 });

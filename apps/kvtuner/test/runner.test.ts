@@ -11,7 +11,7 @@ import { writeTinyModel } from "./tiny-model.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kvtuner-runner-"));
 const model = join(folder, "tiny.gguf");
-const options = { model, plan: "per-token:K4V4+window8", threads: 1 };
+const options = { model, plan: "per-token:K4V4+recent8", threads: 1 };
 
 beforeAll(() => {
   writeTinyModel(model);

@@ -84,7 +84,7 @@ const schemes = [
     [2, 3, 16].map((value) => layerScheme("per-token", { key, value } as { key: 2; value: 2 })),
   ),
   parseShorthand("kivi:K2V2").layer,
-  parseShorthand("per-token:K2V2+window5+sinks2").layer,
+  parseShorthand("per-token:K2V2+recent5+sinks2").layer,
 ];
 const plan = fc.array(fc.constantFrom(...schemes), { minLength: LAYERS, maxLength: LAYERS });
 const promptIds = fc.array(fc.nat(VOCABULARY - 1), { minLength: 1, maxLength: 50 });

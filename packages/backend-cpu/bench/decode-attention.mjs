@@ -55,7 +55,7 @@ const halves = (rows) => Uint16Array.from(rows, float16FromNumber);
 /** As a snapshot holds it: the prefix encoded, all else in 16 bits. */
 const headImage = (rows, scheme, layer, depth, headSize) => {
   const prefix = quantizedPrefix(scheme, layer, depth);
-  const start = layer.sinks * headSize;
+  const start = layer.residency.sinks * headSize;
   const end = start + prefix * headSize;
   const none = { codes: new Uint8Array(0), scales: new Uint16Array(0), minima: new Uint16Array(0) };
   if (prefix === 0) return { prefix: none, exact: halves(rows) };

@@ -5,7 +5,7 @@
 // how much the process has grown since the first minute. Ends with 1 at the first difference beyond the tolerance.
 import { parseArgs } from "node:util";
 import { createCpuBackend, createReferenceBackend } from "@kvtuner/backend-cpu";
-import { planBytes } from "@kvtuner/plan";
+import { FLOAT16, planBytes } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 
 const { values: options } = parseArgs({
@@ -43,10 +43,12 @@ const randomShape = () => {
 };
 
 const randomTensorScheme = (axis, headSize) => {
+  if (below(5) === 0) return FLOAT16;
   const groups = [16, 32, 64, 128].filter((size) => axis === "channel" || size <= headSize);
   const groupSize = axis === "token" && below(2) ? "head" : pick(...groups);
   return {
-    bits: pick(2, 3, 4, 8, 16),
+    kind: "affine",
+    bits: pick(2, 3, 4, 8),
     format: pick("affine", "symmetric"),
     axis,
     groupSize,
@@ -60,8 +62,7 @@ const randomPlan = (shape) => ({
   layers: Array.from({ length: shape.layers }, () => ({
     key: randomTensorScheme(pick("token", "channel"), shape.headSize),
     value: randomTensorScheme("token", shape.headSize),
-    window: pick(0, 5, 32),
-    sinks: pick(0, 4, 33),
+    residency: { kind: "prefix", sinks: pick(0, 4, 33), recent: pick(0, 5, 32) },
   })),
 });
 

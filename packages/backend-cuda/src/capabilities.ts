@@ -2,7 +2,7 @@ import { headSizesUpTo, type KernelRange } from "@kvtuner/backend";
 
 /** What the kernels can store: keys on both axes, values on axis token. */
 export const KERNEL_RANGE: KernelRange = {
-  bits: [2, 3, 4, 8, 16],
+  bits: [2, 3, 4, 8],
   keyAxes: ["token", "channel"],
   valueAxes: ["token"],
   /** A chunk has 16 channels, and a block's shared memory holds 256. */

@@ -2,7 +2,7 @@ import { headSizesUpTo, type KernelRange } from "@kvtuner/backend";
 
 /** What the kernels can store: keys on both axes, values on axis token. */
 export const KERNEL_RANGE: KernelRange = {
-  bits: [2, 3, 4, 8, 16],
+  bits: [2, 3, 4, 8],
   keyAxes: ["token", "channel"],
   valueAxes: ["token"],
   /** Channels come in units of 16, and a workgroup of 64 lanes takes four each. */

@@ -133,7 +133,7 @@ describe.skipIf(skipped)(`a device without room${skipped ? ` (${skipped})` : ""}
     const { maxStorageBufferBindingSize } = device!.limits;
     const wide = {
       shape,
-      layers: [layerScheme("kivi", { key: 4, value: 4 }, { window: maxStorageBufferBindingSize / 64 })],
+      layers: [layerScheme("kivi", { key: 4, value: 4 }, { recent: maxStorageBufferBindingSize / 64 })],
     };
     await expect(backend.createCache(shape, wide)).rejects.toMatchObject({
       ...FULL,
@@ -146,7 +146,7 @@ describe.skipIf(skipped)(`a device without room${skipped ? ` (${skipped})` : ""}
 
   it("takes a window of more tokens than a cache has as one of as many", async () => {
     const small = await createWebGpuBackend({ device: device!, kernels: {}, maxTokens: 100 });
-    const wide = { shape, layers: [layerScheme("kivi", { key: 4, value: 4 }, { window: 2 ** 40 })] };
+    const wide = { shape, layers: [layerScheme("kivi", { key: 4, value: 4 }, { recent: 2 ** 40 })] };
     const cache = await small.createCache(shape, wide);
     expect((await cache.attend(0, ...cpuCall(shape, 100, 1))).dims).toEqual([1, 100, 64]);
     await small.dispose();

@@ -1,5 +1,5 @@
 import { LAWS, testBackend } from "@kvtuner/backend/test";
-import { layerScheme } from "@kvtuner/plan";
+import { blockTokens, layerScheme } from "@kvtuner/plan";
 import { describe, expect, it } from "vitest";
 import { PACKED_DOT_PRODUCTS } from "./kernels/kernel-source.ts";
 import { agree } from "./kernels/variant-trial.ts";
@@ -96,11 +96,11 @@ describe.skipIf(skipped)(`kernels for one pair of formats${skipped ? ` (${skippe
     // One vector a workgroup: drivers in software compile larger kernels for minutes.
     const shape = { layers: 1, queryHeads: 1, kvHeads: 1, headSize: 32 };
     const outputs: number[][] = [];
-    const packed = layer.key.axis === "token" && canPack === true;
+    const packed = layer.key.kind === "affine" && layer.key.axis === "token" && canPack === true;
     for (const kernels of [{}, { specialized: true, packed }]) {
       const backend = await backendWith({ kernels });
       const cache = await backend.createCache(shape, { shape, layers: [layer] });
-      for (let token = 0; token < layer.key.blockSize + layer.window + 8; token++)
+      for (let token = 0; token < blockTokens(layer.key) + layer.residency.recent + 8; token++)
         outputs.push([...((await cache.attend(0, ...cpuCall(shape, 1, token))).data as Float32Array)]);
       await cache.dispose();
       await backend.dispose();

@@ -1,5 +1,12 @@
 import { type HeadImage, roundDecoded } from "@kvtuner/backend";
-import { type CacheShape, type LayerScheme, quantizedPrefix, type TensorBytes, type TensorScheme } from "@kvtuner/plan";
+import {
+  type CacheShape,
+  FLOAT16,
+  type LayerScheme,
+  quantizedPrefix,
+  type TensorBytes,
+  type TensorScheme,
+} from "@kvtuner/plan";
 import { decodeBlock, encodeBlock, type EncodedBlock } from "@kvtuner/quantizers";
 
 /** One token of one KV head: codes, or float16 under the scheme {@link EXACT}. */
@@ -13,14 +20,7 @@ interface Cell {
 /** Keys, or values, of one layer: a cell for each token and KV head. */
 export type Cells = Cell[][];
 
-const EXACT: TensorScheme = {
-  bits: 16,
-  format: "affine",
-  axis: "token",
-  groupSize: "head",
-  blockSize: 1,
-  transform: "none",
-};
+const EXACT: TensorScheme = FLOAT16;
 
 const cellOf = (block: EncodedBlock, headSize: number, scheme: TensorScheme): Cell => ({
   scheme,
@@ -47,10 +47,10 @@ export const decodedCells = (cells: Cells): Cells =>
 
 /** Makes every token codes or float16, as the prefix rule wants them at this length. */
 export const settle = (cells: Cells, scheme: TensorScheme, layer: LayerScheme): void => {
-  const end = layer.sinks + quantizedPrefix(scheme, layer, cells.length);
+  const end = layer.residency.sinks + quantizedPrefix(scheme, layer, cells.length);
   for (let token = 0; token < cells.length; token++) {
     const row = cells[token]!;
-    const wanted = token >= layer.sinks && token < end ? scheme : EXACT;
+    const wanted = token >= layer.residency.sinks && token < end ? scheme : EXACT;
     if (row[0]!.scheme === wanted) continue;
     cells[token] = row.map((cell) => (wanted === EXACT ? decodedCell(cell) : encoded(cell.numbers, wanted)));
   }
@@ -91,9 +91,9 @@ export const cellsFrom = (
 ): Cells => {
   const prefix = quantizedPrefix(scheme, layer, length);
   return Array.from({ length }, (_, token) => {
-    const index = token - layer.sinks;
+    const index = token - layer.residency.sinks;
     const isExact = index < 0 || index >= prefix;
-    const row = token < layer.sinks ? token : token - prefix;
+    const row = token < layer.residency.sinks ? token : token - prefix;
     return images.map((image) => {
       const part = <Numbers extends Uint8Array | Uint16Array>(all: Numbers): Numbers =>
         all.slice((index * all.length) / prefix, ((index + 1) * all.length) / prefix) as Numbers;

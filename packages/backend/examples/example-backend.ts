@@ -7,21 +7,23 @@ import {
   defineBackend,
   type SchemeFamily,
 } from "@kvtuner/backend";
-import { cacheBytes, type TensorBytes } from "@kvtuner/plan";
+import { cacheBytes, FLOAT16, type TensorBytes } from "@kvtuner/plan";
 import { attendRow, cellBytes, type Cells, cellsFrom, decodedCells, exactCells, headImages, settle } from "./cells.ts";
 
-/** 4 and 8 bits on axis token, and 16. `createCache` refuses everything else. */
-const FAMILY: SchemeFamily = {
-  bits: [4, 8, 16],
+/** Affine codes of 4 and 8 bits on axis token. */
+const AFFINE: SchemeFamily = {
+  kind: "affine",
+  bits: [4, 8],
   formats: ["affine"],
   axis: "token",
   groupSizes: ["head", 32],
   transforms: ["none"],
 };
 
+/** `createCache` refuses everything else. */
 const CAPABILITIES: Capabilities = {
-  key: [FAMILY],
-  value: [FAMILY],
+  key: [FLOAT16, AFFINE],
+  value: [FLOAT16, AFFINE],
   headSizes: "any",
   maxCacheBytes: 2 ** 32,
   maxTokens: 2 ** 20,
@@ -70,7 +72,7 @@ const createStore = (firstPlan: CachePlan, image?: CacheImage): CacheStore => {
         const [queries, keys, values] = [query, key, value].map((rows) => rowAt(rows, token, tokens));
         held.key.push(exactCells(keys!, shape));
         held.value.push(exactCells(values!, shape));
-        settleLayer(layer); // what leaves the window is read from codes by this query already
+        settleLayer(layer); // tokens that are no longer recent are read from codes by this query already
         output.set(attendRow(shape, queries!, held.key, held.value), token * queries!.length);
       }
       return output;

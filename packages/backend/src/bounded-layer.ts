@@ -1,19 +1,20 @@
 import type { LayerScheme, TensorScheme } from "@kvtuner/plan";
 
 /**
- * The same layer for every cache of at most `maxTokens` tokens, with windows, sinks and blocks beyond them cut to what they
+ * The same layer for every cache of at most `maxTokens` tokens, with residency and blocks beyond them cut to what they
  * can matter: kernels count in 32 bits, plans do not.
  */
 export const boundedLayer = (layer: LayerScheme, maxTokens: number): LayerScheme => ({
   ...layer,
-  window: Math.min(layer.window, maxTokens),
-  sinks: Math.min(layer.sinks, maxTokens),
+  residency: {
+    ...layer.residency,
+    sinks: Math.min(layer.residency.sinks, maxTokens),
+    recent: Math.min(layer.residency.recent, maxTokens),
+  },
   key: boundedTensor(layer.key, maxTokens),
   value: boundedTensor(layer.value, maxTokens),
 });
 
 /** A block of more tokens than there can be is never full. */
-const boundedTensor = (scheme: TensorScheme, maxTokens: number): TensorScheme => ({
-  ...scheme,
-  blockSize: Math.min(scheme.blockSize, maxTokens + 1),
-});
+const boundedTensor = (scheme: TensorScheme, maxTokens: number): TensorScheme =>
+  scheme.kind === "float16" ? scheme : { ...scheme, blockSize: Math.min(scheme.blockSize, maxTokens + 1) };

@@ -1,13 +1,25 @@
-import type { Axis, Bits, Format, GroupSize, Transform } from "@kvtuner/plan";
+import {
+  type Axis,
+  type Bits,
+  FLOAT16,
+  type Float16Scheme,
+  type Format,
+  type GroupSize,
+  type Transform,
+} from "@kvtuner/plan";
 
-/** Schemes that a backend can store: every combination of what is listed. Of a 16-bit scheme only the bits count. */
-export interface SchemeFamily {
+/** Affine schemes that a backend can store: every combination of what is listed, in blocks of any size. */
+export interface AffineFamily {
+  readonly kind: "affine";
   readonly bits: readonly Bits[];
   readonly formats: readonly Format[];
   readonly axis: Axis;
   readonly groupSizes: readonly GroupSize[];
   readonly transforms: readonly Transform[];
 }
+
+/** Schemes of one codec that a backend can store. */
+export type SchemeFamily = AffineFamily | Float16Scheme;
 
 /** What a backend can hold; anything else is refused at `createCache`. */
 export interface Capabilities {
@@ -28,6 +40,7 @@ export type CacheLimits = Pick<Capabilities, "maxTokens" | "maxCacheBytes">;
 
 /** How the capabilities of one set of kernels differ from another's. */
 export interface KernelRange {
+  /** Widths of affine codes. */
   readonly bits: readonly Bits[];
   readonly keyAxes: readonly Axis[];
   readonly valueAxes: readonly Axis[];
@@ -37,22 +50,23 @@ export interface KernelRange {
 }
 
 /**
- * Capabilities of kernels that store every format, every transform and every group size of the axes they know: groups of 16,
+ * Capabilities of kernels that store float16, and affine codes of every format, every transform and every group size of the axes they know: groups of 16,
  * 32, 64 and 128 numbers, and the whole head on axis token.
  */
 export const capabilitiesOf = (
   { bits, keyAxes, valueAxes, headSizes, deviceTensors = false }: KernelRange,
   { maxTokens, maxCacheBytes }: CacheLimits,
 ): Capabilities => ({
-  key: keyAxes.map((axis) => familyOf(axis, bits)),
-  value: valueAxes.map((axis) => familyOf(axis, bits)),
+  key: [FLOAT16, ...keyAxes.map((axis) => familyOf(axis, bits))],
+  value: [FLOAT16, ...valueAxes.map((axis) => familyOf(axis, bits))],
   headSizes,
   maxCacheBytes,
   maxTokens,
   deviceTensors,
 });
 
-const familyOf = (axis: Axis, bits: readonly Bits[]): SchemeFamily => ({
+const familyOf = (axis: Axis, bits: readonly Bits[]): AffineFamily => ({
+  kind: "affine",
   bits,
   formats: ["affine", "symmetric"],
   axis,

@@ -12,6 +12,8 @@ export { defineBackend } from "./define-backend.ts";
 export { assertAlive, DisposedError } from "./disposed.ts";
 export type { Destination } from "./finite-tensors.ts";
 export { assertFiniteTensors } from "./finite-tensors.ts";
+export type { KernelScheme } from "./kernel-scheme.ts";
+export { kernelScheme } from "./kernel-scheme.ts";
 export { LimitError, limitsWithin } from "./limits.ts";
 export { nearestScheme, schemesOf, supportsScheme } from "./nearest-scheme.ts";
 export { assertPlanSupported, PlanShapeError, UnsupportedShapeError } from "./plan-support.ts";

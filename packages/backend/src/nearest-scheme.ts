@@ -1,21 +1,22 @@
-import type { GroupSize, TensorScheme } from "@kvtuner/plan";
-import type { SchemeFamily } from "./capabilities.ts";
+import { type AffineScheme, bitsOf, FLOAT16, type GroupSize, type TensorScheme } from "@kvtuner/plan";
+import type { AffineFamily, SchemeFamily } from "./capabilities.ts";
 
-/** True when one of the families has the scheme. Of a 16-bit scheme only the bits count. */
+/** True when one of the families has the scheme. */
 export const supportsScheme = (families: readonly SchemeFamily[], scheme: TensorScheme): boolean =>
-  families.some((family) =>
-    scheme.bits === 16
-      ? family.bits.includes(16)
-      : family.axis === scheme.axis &&
-        family.bits.includes(scheme.bits) &&
-        family.formats.includes(scheme.format) &&
-        family.groupSizes.includes(scheme.groupSize) &&
-        family.transforms.includes(scheme.transform),
-  );
+  families.some((family) => {
+    if (family.kind === "float16" || scheme.kind === "float16") return family.kind === scheme.kind;
+    return (
+      family.axis === scheme.axis &&
+      family.bits.includes(scheme.bits) &&
+      family.formats.includes(scheme.format) &&
+      family.groupSizes.includes(scheme.groupSize) &&
+      family.transforms.includes(scheme.transform)
+    );
+  });
 
 /**
- * The supported scheme that is most like `scheme`, `undefined` when no family lists any. The axis weighs most, then
- * format and transform, then the group size, then the bits; of two as near, the one with more bits.
+ * The supported scheme that is most like `scheme`, `undefined` when no family lists any. The codec weighs most, then the
+ * axis, then format and transform, then the group size, then the bits; of two as near, the one with more bits.
  */
 export const nearestScheme = (
   families: readonly SchemeFamily[],
@@ -24,19 +25,23 @@ export const nearestScheme = (
 ): TensorScheme | undefined => {
   let nearest: TensorScheme | undefined;
   for (const family of families)
-    for (const candidate of schemesOf(family, scheme.blockSize)) {
+    for (const candidate of schemesOf(family, scheme.kind === "affine" ? scheme.blockSize : 1)) {
       const gain = nearest ? distance(nearest, scheme, headSize) - distance(candidate, scheme, headSize) : 1;
-      if (gain > 0 || (gain === 0 && candidate.bits > nearest!.bits)) nearest = candidate;
+      if (gain > 0 || (gain === 0 && bitsOf(candidate) > bitsOf(nearest!))) nearest = candidate;
     }
   return nearest;
 };
 
 /** Every scheme of a family, with blocks of at least `blockSize` tokens. */
 export const schemesOf = (family: SchemeFamily, blockSize: number): TensorScheme[] =>
+  family.kind === "float16" ? [FLOAT16] : affineSchemesOf(family, blockSize);
+
+const affineSchemesOf = (family: AffineFamily, blockSize: number): AffineScheme[] =>
   family.groupSizes.flatMap((groupSize) =>
     family.transforms.flatMap((transform) =>
       family.formats.flatMap((format) =>
         family.bits.map((bits) => ({
+          kind: family.kind,
           bits,
           format,
           axis: family.axis,
@@ -48,14 +53,19 @@ export const schemesOf = (family: SchemeFamily, blockSize: number): TensorScheme
     ),
   );
 
-const wholeGroups = ({ axis }: SchemeFamily, groupSize: GroupSize, blockSize: number): number =>
+const wholeGroups = ({ axis }: AffineFamily, groupSize: GroupSize, blockSize: number): number =>
   axis === "channel" && groupSize !== "head" ? groupSize * Math.max(1, Math.ceil(blockSize / groupSize)) : blockSize;
 
-const distance = (a: TensorScheme, b: TensorScheme, headSize: number): number =>
+const distance = (a: TensorScheme, b: TensorScheme, headSize: number): number => {
+  const bits = Math.abs(bitsOf(a) - bitsOf(b));
+  if (a.kind === "affine" && b.kind === "affine") return affineDistance(a, b, headSize) + bits;
+  return 10_000 * Number(a.kind !== b.kind) + bits;
+};
+
+const affineDistance = (a: AffineScheme, b: AffineScheme, headSize: number): number =>
   1000 * Number(a.axis !== b.axis) +
   300 * Number(a.format !== b.format) +
   300 * Number(a.transform !== b.transform) +
-  20 * Math.abs(Math.log2(numbers(a.groupSize, headSize) / numbers(b.groupSize, headSize))) +
-  Math.abs(a.bits - b.bits);
+  20 * Math.abs(Math.log2(numbers(a.groupSize, headSize) / numbers(b.groupSize, headSize)));
 
 const numbers = (groupSize: GroupSize, headSize: number): number => (groupSize === "head" ? headSize : groupSize);

@@ -10,8 +10,8 @@ import { UnsupportedSchemeError } from "./unsupported-scheme.ts";
  *
  * @throws UnsupportedSchemeError `BACKEND_UNSUPPORTED_SCHEME` with layer, scheme and the nearest supported one
  * @throws UnsupportedShapeError `BACKEND_UNSUPPORTED_SHAPE`
- * @throws PlanShapeError `BACKEND_PLAN_SHAPE` for another shape or number of layers, `BACKEND_PLAN_INVALID` for windows,
- *   sinks, groups or blocks that no plan can have
+ * @throws PlanShapeError `BACKEND_PLAN_SHAPE` for another shape or number of layers, `BACKEND_PLAN_INVALID` for residency,
+ *   groups or blocks that no plan can have
  */
 export const assertPlanSupported = (
   backend: string,
@@ -70,15 +70,16 @@ const assertShape = (backend: string, { headSizes }: Capabilities, shape: CacheS
 };
 
 const assertLayerScheme = (layer: number, scheme: LayerScheme, { headSize }: CacheShape): void => {
-  if (!isCount(scheme.window + 1) || !isCount(scheme.sinks + 1))
-    throw invalid(layer, "a window and sinks of whole numbers from 0", { ...scheme });
+  const { kind, sinks, recent } = scheme.residency ?? {};
+  if (kind !== "prefix" || !isCount(sinks + 1) || !isCount(recent + 1))
+    throw invalid(layer, "a residency of kind prefix with sinks and recent of whole numbers from 0", { ...scheme });
   for (const tensor of ["key", "value"] as const) assertGroups(layer, scheme[tensor], headSize);
 };
 
 const assertGroups = (layer: number, scheme: TensorScheme, headSize: number): void => {
+  if (scheme.kind === "float16") return;
   const { axis, groupSize, blockSize } = scheme;
   if (!isCount(blockSize)) throw invalid(layer, "a blockSize from 1", scheme);
-  if (scheme.bits === 16) return;
   if (axis === "token" && groupSize !== "head" && !(isCount(groupSize) && groupSize <= headSize))
     throw invalid(layer, `a groupSize from 1 to the head size ${headSize} on axis token`, scheme);
   if (axis === "channel" && !(groupSize !== "head" && isCount(groupSize) && blockSize % groupSize === 0))

@@ -1,29 +1,34 @@
 import { fc, test } from "@fast-check/vitest";
-import { type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
+import { FLOAT16, type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
 import { expect } from "vitest";
 import { columnChunks } from "./columns.ts";
 
-const tensorScheme = fc
-  .record({ bits: fc.constantFrom(4 as const, 16 as const), blockSize: fc.constantFrom(1, 2, 8, 32, 128) })
-  .map(({ bits, blockSize }): TensorScheme => ({
-    bits,
-    blockSize,
-    format: "affine",
-    axis: "token",
-    groupSize: "head",
-    transform: "none",
-  }));
+const tensorScheme: fc.Arbitrary<TensorScheme> = fc.oneof(
+  fc.constant(FLOAT16),
+  fc.record({
+    kind: fc.constant("affine"),
+    bits: fc.constant(4),
+    blockSize: fc.constantFrom(1, 2, 8, 32, 128),
+    format: fc.constant("affine"),
+    axis: fc.constant("token"),
+    groupSize: fc.constant("head"),
+    transform: fc.constant("none"),
+  }),
+);
 
-/** Layer schemes over all geometries: blocks, windows and sinks. */
+/** Layer schemes over all geometries: blocks and residencies. */
 const layerScheme: fc.Arbitrary<LayerScheme> = fc.record({
   key: tensorScheme,
   value: tensorScheme,
-  window: fc.constantFrom(0, 1, 16, 32, 100),
-  sinks: fc.constantFrom(0, 1, 4),
+  residency: fc.record({
+    kind: fc.constant("prefix"),
+    sinks: fc.constantFrom(0, 1, 4),
+    recent: fc.constantFrom(0, 1, 16, 32, 100),
+  }),
 });
 
 const readsQuantized = (tensor: TensorScheme, scheme: LayerScheme, query: number, token: number): boolean =>
-  token >= scheme.sinks && token < scheme.sinks + quantizedPrefix(tensor, scheme, query + 1);
+  token >= scheme.residency.sinks && token < scheme.residency.sinks + quantizedPrefix(tensor, scheme, query + 1);
 
 test.prop([layerScheme, fc.integer({ min: 1, max: 300 })])(
   "every query reads every token up to its own once, in the form the prefix rule gives",

@@ -1,4 +1,4 @@
-import { type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
+import { blockTokens, type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
 
 /** Queries run at once. Small enough that few tokens change from exact to quantized within a chunk. */
 const CHUNK_ROWS = 64;
@@ -25,8 +25,8 @@ export interface ColumnChunk {
 }
 
 /** Two layer schemes with one key here read their tokens in the same forms at every position. */
-export const geometryKey = ({ key, value, window, sinks }: LayerScheme): string =>
-  [key, value].map((tensor) => (tensor.bits === 16 ? 0 : tensor.blockSize)).join("/") + `/${window}/${sinks}`;
+export const geometryKey = ({ key, value, residency }: LayerScheme): string =>
+  JSON.stringify([...[key, value].map((tensor) => tensor.kind !== "float16" && blockTokens(tensor)), residency]);
 
 /** Chunks of a whole sequence of `tokens` under a layer scheme; `undefined` reads everything exact. */
 export const columnChunks = (scheme: LayerScheme | undefined, tokens: number): ColumnChunk[] =>
@@ -34,7 +34,7 @@ export const columnChunks = (scheme: LayerScheme | undefined, tokens: number): C
 
 /** Chunks start where blocks fill up, so that prefixes of long blocks are constant within most of them. */
 const chunkBounds = (scheme: LayerScheme | undefined, tokens: number): [number, number][] => {
-  const offset = scheme ? (scheme.sinks + scheme.window - 1 + CHUNK_ROWS) % CHUNK_ROWS : 0;
+  const offset = scheme ? (scheme.residency.sinks + scheme.residency.recent - 1 + CHUNK_ROWS) % CHUNK_ROWS : 0;
   const bounds: [number, number][] = offset > 0 ? [[0, Math.min(offset, tokens)]] : [];
   for (let first = offset; first < tokens; first += CHUNK_ROWS)
     bounds.push([first, Math.min(tokens, first + CHUNK_ROWS)]);
@@ -61,7 +61,7 @@ const candidateRuns = (scheme: LayerScheme | undefined, firstQuery: number, endQ
     prefixEnd(scheme, tensor, firstQuery),
     prefixEnd(scheme, tensor, endQuery - 1),
   ]);
-  const cuts = [...new Set([0, scheme.sinks, ...ends, endQuery])]
+  const cuts = [...new Set([0, scheme.residency.sinks, ...ends, endQuery])]
     .filter((cut) => cut <= endQuery)
     .sort((a, b) => a - b);
   return cuts
@@ -90,13 +90,13 @@ const formRange = (
   quantized: boolean,
   query: number,
 ): [number, number] => {
-  if (start < scheme.sinks) return quantized ? [0, 0] : [0, scheme.sinks];
+  if (start < scheme.residency.sinks) return quantized ? [0, 0] : [0, scheme.residency.sinks];
   const end = prefixEnd(scheme, tensor, query);
-  return quantized ? [scheme.sinks, end] : [end, Infinity];
+  return quantized ? [scheme.residency.sinks, end] : [end, Infinity];
 };
 
 const prefixEnd = (scheme: LayerScheme, tensor: TensorScheme, query: number): number =>
-  scheme.sinks + quantizedPrefix(tensor, scheme, query + 1);
+  scheme.residency.sinks + quantizedPrefix(tensor, scheme, query + 1);
 
 const chunkMask = (
   scheme: LayerScheme | undefined,

@@ -1,6 +1,13 @@
 import { fc, test } from "@fast-check/vitest";
 import { createAttentionKernel } from "@kvtuner/decoder";
-import { type CacheShape, type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
+import {
+  blockTokens,
+  type CacheShape,
+  FLOAT16,
+  type LayerScheme,
+  quantizedPrefix,
+  type TensorScheme,
+} from "@kvtuner/plan";
 import { decodeBlock, encodeBlock, roundToFloat16 } from "@kvtuner/quantizers";
 import { InferenceSession } from "onnxruntime-node";
 import { expect } from "vitest";
@@ -8,19 +15,23 @@ import { createWindowAttention, type WindowTensors } from "./window-attention.ts
 
 const scheme = (axis: "token" | "channel", blocks: number[]): fc.Arbitrary<TensorScheme> =>
   fc.record({
-    bits: fc.constantFrom(2, 3, 4, 8, 16),
+    kind: fc.constant("affine"),
+    bits: fc.constantFrom(2, 3, 4, 8),
     format: fc.constantFrom("affine", "symmetric"),
     axis: fc.constant(axis),
     groupSize: axis === "token" ? fc.constantFrom("head" as const, 32) : fc.constant(32),
     blockSize: fc.constantFrom(...blocks),
     transform: fc.constantFrom("none", "hadamard"),
   });
-const tensor = fc.oneof(scheme("token", [1, 32]), scheme("channel", [32, 64]));
+const tensor = fc.oneof(scheme("token", [1, 32]), scheme("channel", [32, 64]), fc.constant(FLOAT16));
 const layer: fc.Arbitrary<LayerScheme> = fc.record({
   key: tensor,
   value: tensor,
-  window: fc.constantFrom(0, 5, 32),
-  sinks: fc.constantFrom(0, 1, 4),
+  residency: fc.record({
+    kind: fc.constant("prefix"),
+    sinks: fc.constantFrom(0, 1, 4),
+    recent: fc.constantFrom(0, 5, 32),
+  }),
 });
 const shapes: CacheShape[] = [
   { layers: 1, queryHeads: 4, kvHeads: 2, headSize: 32 },
@@ -34,8 +45,8 @@ const reference = (shape: CacheShape, plan: LayerScheme, { query, key, value }: 
   const output = new Float64Array(query.length);
   for (let head = 0; head < queryHeads; head++) {
     const kvHead = Math.floor(head / (queryHeads / kvHeads));
-    const keys = storedForms(headRows(key, kvHead, shape), plan.key, plan.sinks, headSize);
-    const values = storedForms(headRows(value, kvHead, shape), plan.value, plan.sinks, headSize);
+    const keys = storedForms(headRows(key, kvHead, shape), plan.key, plan.residency.sinks, headSize);
+    const values = storedForms(headRows(value, kvHead, shape), plan.value, plan.residency.sinks, headSize);
     for (let position = 0; position < tokens; position++) {
       const at = (position * queryHeads + head) * headSize;
       const scores = Float64Array.from({ length: position + 1 }, (_, token) => {
@@ -55,7 +66,7 @@ const reference = (shape: CacheShape, plan: LayerScheme, { query, key, value }: 
 };
 
 const isQuantized = (tensorScheme: TensorScheme, plan: LayerScheme, position: number, token: number): boolean =>
-  token >= plan.sinks && token < plan.sinks + quantizedPrefix(tensorScheme, plan, position + 1);
+  token >= plan.residency.sinks && token < plan.residency.sinks + quantizedPrefix(tensorScheme, plan, position + 1);
 
 const headRows = (source: Float32Array, head: number, { kvHeads, headSize }: CacheShape): Float32Array[] =>
   Array.from({ length: source.length / (kvHeads * headSize) }, (_, token) =>
@@ -66,7 +77,7 @@ const storedForms = (rows: Float32Array[], tensorScheme: TensorScheme, sinks: nu
   const blocks = new Map<number, Float32Array>();
   return (token: number, quantized: boolean): Float32Array => {
     if (!quantized) return rows[token]!;
-    const { blockSize } = tensorScheme;
+    const blockSize = blockTokens(tensorScheme);
     const start = token - ((token - sinks) % blockSize);
     const block = blocks.get(start) ?? encodedBlock(rows.slice(start, start + blockSize), tensorScheme, headSize);
     blocks.set(start, block);

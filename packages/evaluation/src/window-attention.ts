@@ -26,8 +26,8 @@ export const createWindowAttention = (shape: CacheShape, kernel: AttentionKernel
       return async (scheme) => {
         const chunks = chunksOf(scheme, key.length / width);
         const read = {
-          key: scheme ? forms.key(scheme.key, scheme.sinks) : floatForm(key),
-          value: scheme ? forms.value(scheme.value, scheme.sinks) : floatForm(value),
+          key: scheme ? forms.key(scheme.key, scheme.residency.sinks) : floatForm(key),
+          value: scheme ? forms.value(scheme.value, scheme.residency.sinks) : floatForm(value),
         };
         return runChunks(kernel, query, read, chunks, width);
       };
@@ -62,7 +62,7 @@ const tensorForms = (
   const known = new Map<string, TensorForm>();
   return (scheme, sinks) => {
     const exact = (rounded ??= roundedToFloat16(source));
-    if (scheme.bits === 16) return floatForm(exact);
+    if (scheme.kind === "float16") return floatForm(exact);
     const key = JSON.stringify([scheme, sinks]);
     const form = known.get(key) ?? { exact, quantized: quantizedFrom(exact, scheme, sinks, shape) };
     known.set(key, form);

@@ -1,6 +1,6 @@
 import type { Plan } from "./plan.ts";
 import { quantizedPrefix } from "./prefix.ts";
-import type { CacheShape, LayerScheme, TensorScheme } from "./scheme.ts";
+import { bitsOf, type CacheShape, type LayerScheme, type TensorScheme } from "./scheme.ts";
 
 const EXACT_BYTES = 2;
 const PARAMETER_BYTES = 2;
@@ -47,6 +47,8 @@ const tensorBytes = (
   { kvHeads, headSize }: CacheShape,
   length: number,
 ): TensorBytes => {
+  const exact = (tokens: number): number => kvHeads * headSize * tokens * EXACT_BYTES;
+  if (tensor.kind === "float16") return { codes: 0, parameters: 0, exact: exact(length) };
   const tokens = quantizedPrefix(tensor, layer, length);
   const rows = tensor.axis === "token" ? tokens : headSize * (tokens / (tensor.groupSize as number));
   const rowNumbers = tensor.axis === "token" ? headSize : (tensor.groupSize as number);
@@ -55,7 +57,7 @@ const tensorBytes = (
   return {
     codes: kvHeads * rows * Math.ceil((rowNumbers * tensor.bits) / 8),
     parameters: kvHeads * rows * groups * parameters * PARAMETER_BYTES,
-    exact: kvHeads * headSize * (length - tokens) * EXACT_BYTES,
+    exact: exact(length - tokens),
   };
 };
 
@@ -76,7 +78,7 @@ const addBytes = (a: CacheBytes, b: CacheBytes): CacheBytes => ({
   total: a.total + b.total,
 });
 
-/** Bits a stored number takes at `length` tokens, everything counted: codes, parameters, window and sinks. */
+/** Bits a stored number takes at `length` tokens, everything counted: codes, parameters, and tokens kept in 16 bits. */
 export const trueBits = (plan: Pick<Plan, "layers" | "shape">, length: number): number => {
   const { kvHeads, headSize } = plan.shape;
   return (8 * planBytes(plan, length).total) / (2 * plan.layers.length * kvHeads * headSize * length);
@@ -84,4 +86,4 @@ export const trueBits = (plan: Pick<Plan, "layers" | "shape">, length: number): 
 
 /** The paper's equivalent bits: mean of key and value bits over layers, codes alone (KVTuner, section 5.3). */
 export const equivalentBits = (plan: Pick<Plan, "layers">): number =>
-  plan.layers.reduce((sum, { key, value }) => sum + key.bits + value.bits, 0) / (2 * plan.layers.length);
+  plan.layers.reduce((sum, { key, value }) => sum + bitsOf(key) + bitsOf(value), 0) / (2 * plan.layers.length);

@@ -1,15 +1,29 @@
-export type { Axis, Bits, CacheShape, Format, GroupSize, LayerScheme, TensorScheme, Transform } from "./scheme.ts";
+export type {
+  AffineScheme,
+  Axis,
+  Bits,
+  CacheShape,
+  Float16Scheme,
+  Format,
+  GroupSize,
+  LayerScheme,
+  PrefixResidency,
+  Residency,
+  TensorScheme,
+  Transform,
+} from "./scheme.ts";
+export { bitsOf, blockTokens, CODE_BITS, FLOAT16, schemeLabel } from "./scheme.ts";
 export type { Measurement, ModelIdentity, Plan } from "./plan.ts";
 export type { UniformChoice } from "./budget.ts";
 export { BudgetError, fitBudget, formatBytes, parseBytes } from "./budget.ts";
 export type { CacheBytes, TensorBytes } from "./bytes.ts";
 export { cacheBytes, equivalentBits, layerBytes, planBytes, sumBytes, trueBits } from "./bytes.ts";
 export { KvtunerError } from "./error.ts";
-export type { Mode, Pair, WindowOverrides } from "./mode.ts";
-export { layerScheme, MODES } from "./mode.ts";
+export type { Mode, Pair, ResidencyOverrides } from "./mode.ts";
+export { layerScheme, MODES, PAIR_BITS } from "./mode.ts";
 export { quantizedPrefix } from "./prefix.ts";
 export type { Shorthand } from "./shorthand.ts";
-export { formatPair, formatShorthand, parsePair, parseShorthand, ShorthandError } from "./shorthand.ts";
+export { formatPair, formatShorthand, pairOf, parsePair, parseShorthand, ShorthandError } from "./shorthand.ts";
 export { uniformPlan } from "./uniform-plan.ts";
 export { assertPlanFits, parsePlan, PlanFileError, planSchema, serializePlan } from "./plan-file.ts";
 export type { PresetContext } from "./preset-yaml.ts";

@@ -1,51 +1,70 @@
-import type { Bits, LayerScheme, TensorScheme } from "./scheme.ts";
+import { type AffineScheme, type Bits, CODE_BITS, FLOAT16, type LayerScheme, type TensorScheme } from "./scheme.ts";
 
 /** Named ways to lay out a cache; the pair says with how many bits. */
 export type Mode = "per-token" | "kivi" | "compact";
 
+/** Bits that a pair can name: those of an affine code, or 16 for float16. */
+export const PAIR_BITS: readonly (Bits | 16)[] = [...CODE_BITS, 16];
+
 /** Bits of the keys and of the values of one layer. */
 export interface Pair {
-  readonly key: Bits;
-  readonly value: Bits;
+  readonly key: Bits | 16;
+  readonly value: Bits | 16;
 }
 
-/** Window and sinks other than the mode's own. */
-export interface WindowOverrides {
-  readonly window?: number;
+/** First and newest tokens to keep in 16 bits, where they differ from the mode's own. */
+export interface ResidencyOverrides {
   readonly sinks?: number;
+  readonly recent?: number;
 }
+
+type Layout = Omit<AffineScheme, "bits">;
 
 interface ModeLayout {
-  readonly key: Omit<TensorScheme, "bits">;
-  readonly value: Omit<TensorScheme, "bits">;
-  readonly window: number;
+  readonly key: Layout;
+  readonly value: Layout;
   readonly sinks: number;
+  readonly recent: number;
 }
 
-const TOKEN = { format: "affine", axis: "token", groupSize: "head", blockSize: 1, transform: "none" } as const;
-const CHANNEL = { format: "affine", axis: "channel", transform: "none" } as const;
+const TOKEN: Layout = {
+  kind: "affine",
+  format: "affine",
+  axis: "token",
+  groupSize: "head",
+  blockSize: 1,
+  transform: "none",
+};
+const CHANNEL: Layout = { ...TOKEN, axis: "channel" };
 
 const LAYOUTS: Readonly<Record<Mode, ModeLayout>> = {
-  "per-token": { key: TOKEN, value: TOKEN, window: 0, sinks: 0 },
+  "per-token": { key: TOKEN, value: TOKEN, sinks: 0, recent: 0 },
   kivi: {
     key: { ...CHANNEL, groupSize: 32, blockSize: 32 },
     value: { ...TOKEN, groupSize: 32, blockSize: 32 },
-    window: 32,
     sinks: 0,
+    recent: 32,
   },
   compact: {
     key: { ...CHANNEL, groupSize: 128, blockSize: 128 },
     value: { ...TOKEN, transform: "hadamard" },
-    window: 32,
     sinks: 4,
+    recent: 32,
   },
 };
 
 /** All modes, by name. */
-export const MODES: readonly Mode[] = ["per-token", "kivi", "compact"];
+export const MODES: readonly Mode[] = Object.keys(LAYOUTS) as Mode[];
 
 /** The layer scheme of a mode and a pair. */
-export const layerScheme = (mode: Mode, pair: Pair, overrides: WindowOverrides = {}): LayerScheme => {
-  const { key, value, window, sinks } = LAYOUTS[mode];
-  return { key: { bits: pair.key, ...key }, value: { bits: pair.value, ...value }, window, sinks, ...overrides };
+export const layerScheme = (mode: Mode, pair: Pair, overrides: ResidencyOverrides = {}): LayerScheme => {
+  const { key, value, sinks, recent } = LAYOUTS[mode];
+  return {
+    key: tensorScheme(key, pair.key),
+    value: tensorScheme(value, pair.value),
+    residency: { kind: "prefix", sinks, recent, ...overrides },
+  };
 };
+
+const tensorScheme = ({ kind, ...layout }: Layout, bits: Bits | 16): TensorScheme =>
+  bits === 16 ? FLOAT16 : { kind, bits, ...layout };

@@ -1,29 +1,40 @@
 import { z } from "zod";
 import { KvtunerError } from "./error.ts";
 import type { ModelIdentity, Plan } from "./plan.ts";
-import type { CacheShape } from "./scheme.ts";
+import { type CacheShape, CODE_BITS } from "./scheme.ts";
+
+const VERSION = 2;
 
 const count = z.int().positive();
 
+const float16 = z.strictObject({ kind: z.literal("float16") });
+
+const affine = z.strictObject({
+  kind: z.literal("affine"),
+  bits: z.literal([...CODE_BITS]),
+  format: z.enum(["affine", "symmetric"]),
+  axis: z.enum(["token", "channel"]),
+  groupSize: z.union([count, z.literal("head")]),
+  blockSize: count,
+  transform: z.enum(["none", "hadamard"]),
+});
+
 const tensorScheme = z
-  .strictObject({
-    bits: z.literal([2, 3, 4, 5, 6, 8, 16]),
-    format: z.enum(["affine", "symmetric"]),
-    axis: z.enum(["token", "channel"]),
-    groupSize: z.union([count, z.literal("head")]),
-    blockSize: count,
-    transform: z.enum(["none", "hadamard"]),
-  })
-  .meta({ description: "How the keys, or the values, of one layer are stored." });
+  .discriminatedUnion("kind", [float16, affine])
+  .meta({ description: "How the keys, or the values, of one layer are coded." });
+
+const residency = z
+  .strictObject({ kind: z.literal("prefix"), sinks: z.int().nonnegative(), recent: z.int().nonnegative() })
+  .meta({ description: "First and newest tokens kept in 16 bits." });
 
 const layerScheme = z
-  .strictObject({ key: tensorScheme, value: tensorScheme, window: z.int().nonnegative(), sinks: z.int().nonnegative() })
-  .meta({ description: "One layer: keys, values, newest and first tokens kept in 16 bits." });
+  .strictObject({ key: tensorScheme, value: tensorScheme, residency })
+  .meta({ description: "One layer: keys, values, and which tokens are kept in 16 bits." });
 
 const planFile = z
   .strictObject({
     $schema: z.string().optional(),
-    version: z.literal(1),
+    version: z.literal(VERSION),
     model: z.strictObject({
       name: z.string(),
       architecture: z.string(),
@@ -99,10 +110,10 @@ const parseJson = (text: string): unknown => {
 
 const assertVersion = (data: unknown): void => {
   const version = typeof data === "object" && data !== null && "version" in data ? data.version : undefined;
-  if (version === undefined || version === 1) return;
+  if (version === undefined || version === VERSION) return;
   throw new PlanFileError(
     "PLAN_UNKNOWN_VERSION",
-    `expected a plan of version 1, got ${JSON.stringify(version)}; it was written by another version of KVTuner`,
+    `expected a plan of version ${VERSION}, got ${JSON.stringify(version)}, which another version of KVTuner wrote; tune the model again with this one`,
   );
 };
 
@@ -114,7 +125,9 @@ const assertConsistency = ({ layers, shape }: Plan): void => {
     );
   for (const [index, layer] of layers.entries())
     for (const tensor of ["key", "value"] as const) {
-      const { axis, groupSize, blockSize } = layer[tensor];
+      const scheme = layer[tensor];
+      if (scheme.kind === "float16") continue;
+      const { axis, groupSize, blockSize } = scheme;
       if (axis === "token" && groupSize !== "head" && groupSize > shape.headSize)
         throw new PlanFileError(
           "PLAN_INVALID",

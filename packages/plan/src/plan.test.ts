@@ -5,6 +5,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
 import {
   assertPlanFits,
+  bitsOf,
   equivalentBits,
   exportPresetYaml,
   fitBudget,
@@ -39,12 +40,12 @@ const layer = fc
     fc.option(fc.nat(300), { nil: undefined }),
     fc.option(fc.nat(9), { nil: undefined }),
   )
-  .map(([mode, of, window, sinks]) =>
-    layerScheme(mode, of, { ...(window !== undefined && { window }), ...(sinks !== undefined && { sinks }) }),
+  .map(([mode, of, recent, sinks]) =>
+    layerScheme(mode, of, { ...(recent !== undefined && { recent }), ...(sinks !== undefined && { sinks }) }),
   );
 const plans = fc
   .array(layer, { minLength: 3, maxLength: 3 })
-  .map((layers) => ({ version: 1 as const, model, shape, layers }));
+  .map((layers) => ({ version: 2 as const, model, shape, layers }));
 
 describe("shorthand", () => {
   property.prop([layer])("what is written is read back", (scheme) => {
@@ -57,17 +58,36 @@ describe("shorthand", () => {
 
   test("the modes are those of the design", () => {
     expect(parseShorthand("kivi:K4V2+sinks4").layer).toEqual({
-      key: { bits: 4, format: "affine", axis: "channel", groupSize: 32, blockSize: 32, transform: "none" },
-      value: { bits: 2, format: "affine", axis: "token", groupSize: 32, blockSize: 32, transform: "none" },
-      window: 32,
-      sinks: 4,
+      key: {
+        kind: "affine",
+        bits: 4,
+        format: "affine",
+        axis: "channel",
+        groupSize: 32,
+        blockSize: 32,
+        transform: "none",
+      },
+      value: {
+        kind: "affine",
+        bits: 2,
+        format: "affine",
+        axis: "token",
+        groupSize: 32,
+        blockSize: 32,
+        transform: "none",
+      },
+      residency: { kind: "prefix", sinks: 4, recent: 32 },
     });
     expect(parseShorthand("compact:KV3").layer).toMatchObject({
       key: { groupSize: 128 },
       value: { transform: "hadamard" },
-      sinks: 4,
+      residency: { sinks: 4 },
     });
-    expect(parseShorthand("none").layer).toMatchObject({ key: { bits: 16 }, value: { bits: 16 } });
+    expect(parseShorthand("none").layer).toEqual({
+      key: { kind: "float16" },
+      value: { kind: "float16" },
+      residency: { kind: "prefix", sinks: 0, recent: 0 },
+    });
   });
 
   test.each([
@@ -85,6 +105,10 @@ describe("shorthand", () => {
   ])("%j is refused by name", (text) =>
     expect(() => parseShorthand(text)).toThrow(/expected .*(shorthand|MODE:PAIR|pair like)/i),
   );
+});
+
+test("the old name of recent is refused with the new one", () => {
+  expect(() => parseShorthand("kivi:K4V4+window8")).toThrow(/got \+window8 .* write \+recent8/);
 });
 
 describe("bytes", () => {
@@ -106,7 +130,7 @@ describe("bytes", () => {
     "never exceed those of a 16-bit cache; equivalent bits count codes alone",
     (plan, length) => {
       expect(trueBits(plan, length)).toBeLessThanOrEqual(16.0001);
-      const codeBits = plan.layers.reduce((sum, { key, value }) => sum + key.bits + value.bits, 0) / 6;
+      const codeBits = plan.layers.reduce((sum, { key, value }) => sum + bitsOf(key) + bitsOf(value), 0) / 6;
       expect(equivalentBits(plan)).toBeCloseTo(codeBits, 12);
     },
   );
@@ -162,7 +186,14 @@ describe("plan files", () => {
   const good = uniformPlan(model, shape, layerScheme("compact", { key: 4, value: 3 }));
   const broken: [string, unknown, string, RegExp][] = [
     ["not JSON", "{", "PLAN_NOT_JSON", /JSON/],
-    ["another version", { ...good, version: 2 }, "PLAN_UNKNOWN_VERSION", /version 1, got 2/],
+    ["an older version", { ...good, version: 1 }, "PLAN_UNKNOWN_VERSION", /version 2, got 1.*tune the model again/],
+    ["a newer version", { ...good, version: 3 }, "PLAN_UNKNOWN_VERSION", /version 2, got 3/],
+    [
+      "an unknown codec",
+      { ...good, layers: [{ ...good.layers[0], key: { kind: "float7" } }] },
+      "PLAN_INVALID",
+      /layers\.0\.key\.kind/,
+    ],
     [
       "7 bits",
       { ...good, layers: [{ ...good.layers[0], key: { ...good.layers[0]!.key, bits: 7 } }] },
@@ -268,7 +299,7 @@ describe.skipIf(!shared)("against the reference's figures (needs KVTUNER_SHARED)
       a: ["per-token", ""],
       c: ["kivi", ""],
       "c+sinks4": ["kivi", "+sinks4"],
-      "a+w32s4": ["per-token", "+window32+sinks4"],
+      "a+w32s4": ["per-token", "+recent32+sinks4"],
     };
     const names = Object.keys(uniform).filter((name) => name.replace(/\/.*/, "") in variants);
     expect(names.length).toBeGreaterThanOrEqual(28);

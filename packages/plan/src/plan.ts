@@ -23,7 +23,7 @@ export interface Measurement {
 
 /** One layer scheme per attention layer, with the model it belongs to and what was measured. */
 export interface Plan {
-  readonly version: 1;
+  readonly version: 2;
   readonly model: ModelIdentity;
   readonly shape: CacheShape;
   readonly layers: readonly LayerScheme[];

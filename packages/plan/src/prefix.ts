@@ -1,10 +1,15 @@
 import type { LayerScheme, TensorScheme } from "./scheme.ts";
 
 /**
- * Tokens of a tensor that are read quantized at cache length `length`:
- * `B * floor(max(0, length - S - W) / B)`, counted from token `S`. Zero for 16-bit tensors.
+ * Tokens of a tensor that are read quantized at cache length `length`, for blocks of `B` tokens:
+ * `B * floor(max(0, length - sinks - recent) / B)`, counted from the first token after the sinks. Zero for float16.
  */
-export const quantizedPrefix = (tensor: TensorScheme, layer: LayerScheme, length: number): number =>
-  tensor.bits === 16
-    ? 0
-    : tensor.blockSize * Math.floor(Math.max(0, length - layer.sinks - layer.window) / tensor.blockSize);
+export const quantizedPrefix = (
+  tensor: TensorScheme,
+  { residency }: Pick<LayerScheme, "residency">,
+  length: number,
+): number => {
+  if (tensor.kind === "float16") return 0;
+  const codable = Math.max(0, length - residency.sinks - residency.recent);
+  return tensor.blockSize * Math.floor(codable / tensor.blockSize);
+};

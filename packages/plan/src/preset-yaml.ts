@@ -1,11 +1,11 @@
 import { parse, stringify } from "yaml";
 import { z } from "zod";
 import { KvtunerError } from "./error.ts";
-import { layerScheme, type Mode } from "./mode.ts";
+import { layerScheme, type Mode, PAIR_BITS } from "./mode.ts";
 import type { ModelIdentity, Plan } from "./plan.ts";
-import type { CacheShape } from "./scheme.ts";
+import { bitsOf, type CacheShape } from "./scheme.ts";
 
-const bits = z.literal([2, 3, 4, 5, 6, 8, 16]);
+const bits = z.literal([...PAIR_BITS]);
 const preset = z.record(z.string().regex(/^\d+$/), z.strictObject({ nbits_key: bits, nbits_value: bits }));
 
 /** What a preset file does not say. */
@@ -31,7 +31,7 @@ export const importPresetYaml = (text: string, { model, shape, mode }: PresetCon
       `expected layers 0, 1, 2, ... without a gap, got [${entries.map(([layer]) => layer).join(", ")}]`,
     );
   return {
-    version: 1,
+    version: 2,
     model,
     shape: { layers: entries.length, ...shape },
     layers: entries.map(([, pair]) => layerScheme(mode, { key: pair.nbits_key, value: pair.nbits_value })),
@@ -42,7 +42,7 @@ export const importPresetYaml = (text: string, { model, shape, mode }: PresetCon
 export const exportPresetYaml = (plan: Pick<Plan, "layers">): string =>
   stringify(
     Object.fromEntries(
-      plan.layers.map(({ key, value }, layer) => [layer, { nbits_key: key.bits, nbits_value: value.bits }]),
+      plan.layers.map(({ key, value }, layer) => [layer, { nbits_key: bitsOf(key), nbits_value: bitsOf(value) }]),
     ),
   );
 

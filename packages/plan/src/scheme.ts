@@ -1,5 +1,8 @@
-/** Bits of one stored code. 16 means float16, no codes. */
-export type Bits = 2 | 3 | 4 | 5 | 6 | 8 | 16;
+/** Widths of an affine code, in bits. */
+export const CODE_BITS = [2, 3, 4, 5, 6, 8] as const;
+
+/** Bits of one affine code. */
+export type Bits = (typeof CODE_BITS)[number];
 
 /** How a group of numbers becomes codes. */
 export type Format = "affine" | "symmetric";
@@ -16,8 +19,14 @@ export type GroupSize = number | "head";
 /** Rotation of the head vector before quantization, undone after decoding. */
 export type Transform = "none" | "hadamard";
 
-/** How the keys, or the values, of one layer are stored. */
-export interface TensorScheme {
+/** Every number as float16. */
+export interface Float16Scheme {
+  readonly kind: "float16";
+}
+
+/** Groups of integer codes with one scale, and one minimum for the format `affine`, each in 16 bits. */
+export interface AffineScheme {
+  readonly kind: "affine";
   readonly bits: Bits;
   readonly format: Format;
   readonly axis: Axis;
@@ -27,15 +36,34 @@ export interface TensorScheme {
   readonly transform: Transform;
 }
 
+/** How the keys, or the values, of one layer are coded. */
+export type TensorScheme = Float16Scheme | AffineScheme;
+
+/** The first `sinks` and the newest `recent` tokens are kept in 16 bits; the tokens between them are coded in whole blocks. */
+export interface PrefixResidency {
+  readonly kind: "prefix";
+  readonly sinks: number;
+  readonly recent: number;
+}
+
+/** Which tokens a layer keeps, and under which codec. */
+export type Residency = PrefixResidency;
+
 /** How one layer stores its cache. */
 export interface LayerScheme {
   readonly key: TensorScheme;
   readonly value: TensorScheme;
-  /** Newest tokens kept in 16 bits. */
-  readonly window: number;
-  /** First tokens of the sequence kept in 16 bits. */
-  readonly sinks: number;
+  readonly residency: Residency;
 }
+
+/** The scheme of tokens that are kept in 16 bits. */
+export const FLOAT16: Float16Scheme = { kind: "float16" };
+
+/** Bits of one stored number, parameters not counted. */
+export const bitsOf = (scheme: TensorScheme): number => (scheme.kind === "float16" ? 16 : scheme.bits);
+
+/** Tokens that a codec encodes together. */
+export const blockTokens = (scheme: TensorScheme): number => (scheme.kind === "float16" ? 1 : scheme.blockSize);
 
 /** The attention shape a cache is made for. Layers are counted among those with a KV cache. */
 export interface CacheShape {
@@ -44,3 +72,10 @@ export interface CacheShape {
   readonly kvHeads: number;
   readonly headSize: number;
 }
+
+/** A scheme in words, for messages. */
+export const schemeLabel = (scheme: TensorScheme): string => {
+  if (scheme.kind === "float16") return "float16";
+  const { bits, format, axis, groupSize, blockSize, transform } = scheme;
+  return `${bits}-bit ${format}, axis ${axis}, group ${groupSize}, block ${blockSize}, transform ${transform}`;
+};

@@ -1,10 +1,8 @@
 import { KvtunerError } from "./error.ts";
-import { layerScheme, type Mode, MODES, type Pair } from "./mode.ts";
-import type { Bits, LayerScheme } from "./scheme.ts";
+import { layerScheme, type Mode, MODES, type Pair, PAIR_BITS, type ResidencyOverrides } from "./mode.ts";
+import { bitsOf, type LayerScheme } from "./scheme.ts";
 
-const BITS: readonly Bits[] = [2, 3, 4, 5, 6, 8, 16];
-
-/** A layer scheme written as `MODE:PAIR[+sinksN][+windowN]`; mode `none` is the 16-bit cache. */
+/** A layer scheme written as `MODE:PAIR[+sinksN][+recentN]`; mode `none` is the 16-bit cache. */
 export interface Shorthand {
   readonly mode: Mode | "none";
   readonly pair: Pair;
@@ -18,17 +16,27 @@ export interface Shorthand {
  */
 export const parsePair = (text: string): Pair => {
   const match = /^(?:K(\d+)V(\d+)|KV(\d+))$/i.exec(text);
-  const key = Number(match?.[1] ?? match?.[3]) as Bits;
-  const value = Number(match?.[2] ?? match?.[3]) as Bits;
-  if (BITS.includes(key) && BITS.includes(value)) return { key, value };
+  const key = pairBits(match?.[1] ?? match?.[3]);
+  const value = pairBits(match?.[2] ?? match?.[3]);
+  if (key && value) return { key, value };
   throw new ShorthandError(
     "PLAN_UNKNOWN_PAIR",
-    `expected a pair like K8V4 with bits of ${BITS.join(", ")}, got ${JSON.stringify(text)}`,
+    `expected a pair like K8V4 with bits of ${PAIR_BITS.join(", ")}, got ${JSON.stringify(text)}`,
   );
 };
 
+const pairBits = (digits: string | undefined): Pair["key"] | undefined =>
+  PAIR_BITS.find((bits) => bits === Number(digits));
+
+/** Bits of a layer's keys and values, which label its pair. */
+export const pairOf = ({ key, value }: LayerScheme): { readonly key: number; readonly value: number } => ({
+  key: bitsOf(key),
+  value: bitsOf(value),
+});
+
 /** Writes a pair as `K8V4`. */
-export const formatPair = ({ key, value }: Pair): string => `K${key}V${value}`;
+export const formatPair = ({ key, value }: { readonly key: number; readonly value: number }): string =>
+  `K${key}V${value}`;
 
 /**
  * Reads a shorthand such as `kivi:K4V2+sinks4` or `none`.
@@ -45,43 +53,51 @@ export const parseShorthand = (text: string): Shorthand => {
   return { mode, pair, layer: layerScheme(mode, pair, overrides(match[3]!, text)) };
 };
 
-const overrides = (suffix: string, text: string): { window?: number; sinks?: number } => {
-  const found: { window?: number; sinks?: number } = {};
+const overrides = (suffix: string, text: string): ResidencyOverrides => {
+  const found: { sinks?: number; recent?: number } = {};
   for (const part of suffix.split("+").slice(1)) {
     const [, name, count] = /^([a-z]+)(\d+)$/.exec(part)!;
-    if ((name !== "sinks" && name !== "window") || found[name] !== undefined || !Number.isSafeInteger(Number(count)))
+    if (name === "window") throw renamedSuffix(count!, text);
+    if ((name !== "sinks" && name !== "recent") || found[name] !== undefined || !Number.isSafeInteger(Number(count)))
       throw unknownShorthand(text);
     found[name] = Number(count);
   }
   return found;
 };
 
+const renamedSuffix = (count: string, text: string): ShorthandError =>
+  new ShorthandError(
+    "PLAN_UNKNOWN_SHORTHAND",
+    `expected +recent${count} for the newest tokens kept in 16 bits, got +window${count} in ${JSON.stringify(text)}; write +recent${count}`,
+  );
+
 const unknownShorthand = (text: string): ShorthandError =>
   new ShorthandError(
     "PLAN_UNKNOWN_SHORTHAND",
-    `expected MODE:PAIR[+sinksN][+windowN] with a mode of ${MODES.join(", ")}, like kivi:K4V2+sinks4, or none; got ${JSON.stringify(text)}`,
+    `expected MODE:PAIR[+sinksN][+recentN] with a mode of ${MODES.join(", ")}, like kivi:K4V2+sinks4, or none; got ${JSON.stringify(text)}`,
   );
 
-/**
- * Writes a layer scheme as shorthand, `undefined` when no mode has its layout.
- */
+/** Writes a layer scheme as shorthand; `undefined` when no mode has its layout. */
 export const formatShorthand = (layer: LayerScheme): string | undefined => {
-  const pair: Pair = { key: layer.key.bits, value: layer.value.bits };
-  for (const mode of MODES) {
-    const standard = layerScheme(mode, pair);
-    const candidate = { ...standard, window: layer.window, sinks: layer.sinks };
-    if (!sameLayer(candidate, layer)) continue;
-    const sinks = layer.sinks === standard.sinks ? "" : `+sinks${layer.sinks}`;
-    const window = layer.window === standard.window ? "" : `+window${layer.window}`;
-    return `${mode}:${formatPair(pair)}${sinks}${window}`;
-  }
-  return undefined;
+  const pair = pairOf(layer) as Pair;
+  const matches = MODES.map((mode) => ({ mode, standard: layerScheme(mode, pair) })).filter(({ standard }) =>
+    sameTensors(standard, layer),
+  );
+  const nearest = matches.find(({ standard }) => suffixOf(standard, layer) === "") ?? matches[0];
+  return nearest && `${nearest.mode}:${formatPair(pair)}${suffixOf(nearest.standard, layer)}`;
 };
 
-const sameLayer = (a: LayerScheme, b: LayerScheme): boolean =>
-  (["key", "value"] as const).every((tensor) =>
-    (Object.keys(a[tensor]) as (keyof LayerScheme["key"])[]).every((field) => a[tensor][field] === b[tensor][field]),
-  );
+const suffixOf = ({ residency: standard }: LayerScheme, { residency }: LayerScheme): string =>
+  (["sinks", "recent"] as const)
+    .filter((name) => residency[name] !== standard[name])
+    .map((name) => `+${name}${residency[name]}`)
+    .join("");
+
+const sameTensors = (a: LayerScheme, b: LayerScheme): boolean =>
+  (["key", "value"] as const).every((tensor) => {
+    const [one, other]: Record<string, unknown>[] = [{ ...a[tensor] }, { ...b[tensor] }];
+    return Object.keys({ ...one, ...other }).every((field) => one![field] === other![field]);
+  });
 
 /** Shorthand that says nothing known. */
 export class ShorthandError extends KvtunerError {

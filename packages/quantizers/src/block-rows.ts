@@ -1,4 +1,4 @@
-import type { TensorScheme } from "@kvtuner/plan";
+import type { AffineScheme } from "@kvtuner/plan";
 import { packedBytes } from "./bit-packing.ts";
 import { QuantizerError } from "./encodable.ts";
 
@@ -18,7 +18,7 @@ export interface BlockRow extends Run {
  * The rows of a block, in the order they are stored. Axis token: the head vector of each token. Axis channel: for each
  * `groupSize` tokens, the numbers of each channel, one group; the last ones may have fewer tokens.
  */
-export const blockRows = (tokens: number, headSize: number, scheme: TensorScheme): BlockRow[] => {
+export const blockRows = (tokens: number, headSize: number, scheme: AffineScheme): BlockRow[] => {
   const groupSize = numbersInGroup(headSize, scheme);
   const rows = scheme.axis === "token" ? tokenRows(tokens, headSize) : channelRows(tokens, headSize, groupSize);
   return rows.map((row) => ({ ...row, groups: cutRun(row, groupSize) }));
@@ -40,7 +40,7 @@ const cutRun = ({ offset, stride, count }: Run, groupSize: number): Run[] =>
     return { offset: offset + first * stride, stride, count: Math.min(groupSize, count - first) };
   });
 
-const numbersInGroup = (headSize: number, { axis, groupSize }: TensorScheme): number => {
+const numbersInGroup = (headSize: number, { axis, groupSize }: AffineScheme): number => {
   if (groupSize === "head" && axis === "token") return headSize;
   if (typeof groupSize === "number" && Number.isInteger(groupSize) && groupSize > 0) return groupSize;
   throw new QuantizerError(
@@ -55,9 +55,8 @@ export interface BlockSizes {
   readonly groups: number;
 }
 
-/** Sizes of the rows of a block. Sixteen bits take two bytes a number and no groups. */
-export const blockSizes = (tokens: number, headSize: number, scheme: TensorScheme): BlockSizes => {
-  if (scheme.bits === 16) return { codeBytes: 2 * tokens * headSize, groups: 0 };
+/** Sizes of the rows of a block. */
+export const blockSizes = (tokens: number, headSize: number, scheme: AffineScheme): BlockSizes => {
   const rows = blockRows(tokens, headSize, scheme);
   return {
     codeBytes: rows.reduce((sum, { count }) => sum + packedBytes(count, scheme.bits), 0),

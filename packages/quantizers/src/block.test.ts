@@ -1,5 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
-import { layerBytes, type TensorScheme } from "@kvtuner/plan";
+import { type AffineScheme, FLOAT16, layerBytes, type TensorScheme } from "@kvtuner/plan";
 import { describe, expect, it } from "vitest";
 import { decodeBlock, encodeBlock, encodedBytes } from "./block.ts";
 import { fakeQuantize } from "./fake-quantize.ts";
@@ -7,7 +7,8 @@ import { MAX_FLOAT16 } from "./float16.ts";
 import { anyHostility, hostileNumbers } from "./test-support/hostile-numbers.ts";
 import { anyScheme, HEAD_SIZES } from "./test-support/schemes.ts";
 
-const affineHead: TensorScheme = {
+const affineHead: AffineScheme = {
+  kind: "affine",
   bits: 4,
   format: "affine",
   axis: "token",
@@ -30,13 +31,16 @@ test.prop(
 )("decoding packed blocks equals quantizing in place, bit for bit", (tensor, headSize, heads, tokens, hostility) => {
   const source = hostileNumbers(hostility, tokens * heads * headSize, 5000);
   const target = new Float32Array(source.length);
-  fakeQuantize(source, target, { tokens, heads, headSize }, { ...tensor, blockSize: tokens });
+  fakeQuantize(source, target, { tokens, heads, headSize }, inBlocksOf(tensor, tokens));
   for (let head = 0; head < heads; head++) {
     const block = headBlock(source, head, heads, headSize);
     const decoded = decodeBlock(encodeBlock(block, tokens, headSize, tensor), tokens, headSize, tensor);
     expect(firstDifference(decoded, headBlock(target, head, heads, headSize))).toBe(-1);
   }
 });
+
+const inBlocksOf = (tensor: TensorScheme, blockSize: number): TensorScheme =>
+  tensor.kind === "float16" ? tensor : { ...tensor, blockSize };
 
 /** Index of the first number with other bits. */
 const firstDifference = (got: Float32Array, expected: Float32Array): number => {
@@ -50,7 +54,7 @@ const headBlock = (rows: Float32Array, head: number, heads: number, headSize: nu
 test.prop([anyScheme, fc.constantFrom(...HEAD_SIZES), fc.integer({ min: 1, max: 3 }), anyHostility], { numRuns: 60 })(
   "a block takes the bytes that the plan counts",
   (tensor, headSize, blocks, hostility) => {
-    const tokens = blocks * (tensor.axis === "channel" ? (tensor.groupSize as number) : 1);
+    const tokens = blocks * (tensor.kind === "affine" && tensor.axis === "channel" ? (tensor.groupSize as number) : 1);
     const { codes, scales, minima } = encodeBlock(
       hostileNumbers(hostility, tokens * headSize, 5000),
       tokens,
@@ -58,7 +62,7 @@ test.prop([anyScheme, fc.constantFrom(...HEAD_SIZES), fc.integer({ min: 1, max: 
       tensor,
     );
     const counted = layerBytes(
-      { key: { ...tensor, blockSize: tokens }, value: affineHead, window: 0, sinks: 0 },
+      { key: inBlocksOf(tensor, tokens), value: affineHead, residency: { kind: "prefix", sinks: 0, recent: 0 } },
       { layers: 1, queryHeads: 1, kvHeads: 1, headSize },
       tokens,
     );
@@ -77,8 +81,8 @@ describe("encodeBlock refuses", () => {
     ["minus infinity", -Infinity, "QUANTIZER_INFINITE"],
     ["what float16 cannot hold", -65536, "QUANTIZER_OVERFLOW"],
   ])("%s by name", (_, value, code) => {
-    for (const bits of [2, 16] as const)
-      expect(() => encodeBlock(withNumber(value), 1, 64, { ...affineHead, bits })).toThrow(
+    for (const scheme of [affineHead, FLOAT16])
+      expect(() => encodeBlock(withNumber(value), 1, 64, scheme)).toThrow(
         expect.objectContaining({ code, index: 7, value }),
       );
   });

@@ -1,4 +1,4 @@
-import type { TensorScheme } from "@kvtuner/plan";
+import type { AffineScheme, TensorScheme } from "@kvtuner/plan";
 import { packCodes, packedBytes, unpackCodes } from "./bit-packing.ts";
 import { blockRows, blockSizes } from "./block-rows.ts";
 import { assertEncodable, QuantizerError } from "./encodable.ts";
@@ -13,7 +13,7 @@ import { transformed } from "./hadamard.ts";
 export interface EncodedBlock {
   /**
    * Packed codes, lowest bit first; each row fills whole bytes. Symmetric codes are stored as `code + 2^(bits - 1) - 1`,
-   * so that they are not negative. With 16 bits: float16, little-endian, `[tokens, headSize]`.
+   * so that they are not negative. With float16: little-endian, `[tokens, headSize]`.
    */
   readonly codes: Uint8Array;
   /** Scale of each group as float16 bits, `[rows, groups of a row]`. */
@@ -30,7 +30,8 @@ export interface EncodedBlock {
  */
 export const encodeBlock = (x: Float32Array, tokens: number, headSize: number, scheme: TensorScheme): EncodedBlock => {
   const numbers = encodableNumbers(x, tokens, headSize, scheme);
-  if (scheme.bits === 16) return { codes: float16Bytes(x), scales: new Uint16Array(0), minima: new Uint16Array(0) };
+  if (scheme.kind === "float16")
+    return { codes: float16Bytes(x), scales: new Uint16Array(0), minima: new Uint16Array(0) };
   return encodeRows(numbers, tokens, headSize, scheme);
 };
 
@@ -43,7 +44,7 @@ export const encodableNumbers = (
 ): Float32Array => {
   assertLength("numbers", x.length, tokens * headSize);
   assertEncodable(x, "in the block");
-  if (scheme.bits === 16 || scheme.transform === "none") return x;
+  if (scheme.kind === "float16" || scheme.transform === "none") return x;
   const rotated = transformed(x, headSize);
   assertEncodable(rotated, "after the Hadamard transform of the block");
   return rotated;
@@ -62,18 +63,19 @@ export const decodeBlock = (
   scheme: TensorScheme,
 ): Float32Array => {
   assertSizes(encoded, tokens, headSize, scheme);
-  if (scheme.bits === 16) return numbersFromBytes(encoded.codes);
+  if (scheme.kind === "float16") return numbersFromBytes(encoded.codes);
   const decoded = decodeRows(encoded, tokens, headSize, scheme);
   return scheme.transform === "hadamard" ? transformed(decoded, headSize) : decoded;
 };
 
 /** Bytes of an encoded block: codes, scales and minima. */
 export const encodedBytes = (tokens: number, headSize: number, scheme: TensorScheme): number => {
+  if (scheme.kind === "float16") return 2 * tokens * headSize;
   const { codeBytes, groups } = blockSizes(tokens, headSize, scheme);
   return codeBytes + 2 * groups * (scheme.format === "affine" ? 2 : 1);
 };
 
-const encodeRows = (x: Float32Array, tokens: number, headSize: number, scheme: TensorScheme): EncodedBlock => {
+const encodeRows = (x: Float32Array, tokens: number, headSize: number, scheme: AffineScheme): EncodedBlock => {
   const block = emptyBlock(tokens, headSize, scheme);
   const parameters = groupParameters(scheme);
   let byte = 0;
@@ -93,7 +95,7 @@ const encodeRows = (x: Float32Array, tokens: number, headSize: number, scheme: T
   return block;
 };
 
-const decodeRows = (encoded: EncodedBlock, tokens: number, headSize: number, scheme: TensorScheme): Float32Array => {
+const decodeRows = (encoded: EncodedBlock, tokens: number, headSize: number, scheme: AffineScheme): Float32Array => {
   const decoded = new Float32Array(tokens * headSize);
   const parameters = groupParameters(scheme);
   let byte = 0;
@@ -111,7 +113,7 @@ const decodeRows = (encoded: EncodedBlock, tokens: number, headSize: number, sch
   return decoded;
 };
 
-const emptyBlock = (tokens: number, headSize: number, scheme: TensorScheme): EncodedBlock => {
+const emptyBlock = (tokens: number, headSize: number, scheme: AffineScheme): EncodedBlock => {
   const { codeBytes, groups } = blockSizes(tokens, headSize, scheme);
   const minima = scheme.format === "affine" ? groups : 0;
   return { codes: new Uint8Array(codeBytes), scales: new Uint16Array(groups), minima: new Uint16Array(minima) };
@@ -141,10 +143,11 @@ const numbersFromBytes = (codes: Uint8Array): Float32Array => {
 };
 
 const assertSizes = (encoded: EncodedBlock, tokens: number, headSize: number, scheme: TensorScheme): void => {
-  const { codeBytes, groups } = blockSizes(tokens, headSize, scheme);
+  const { codeBytes, groups } =
+    scheme.kind === "float16" ? { codeBytes: 2 * tokens * headSize, groups: 0 } : blockSizes(tokens, headSize, scheme);
   assertLength("bytes of codes", encoded.codes.length, codeBytes);
   assertLength("scales", encoded.scales.length, groups);
-  assertLength("minima", encoded.minima.length, scheme.format === "affine" ? groups : 0);
+  assertLength("minima", encoded.minima.length, scheme.kind === "affine" && scheme.format === "affine" ? groups : 0);
 };
 
 const assertLength = (what: string, got: number, expected: number): void => {

@@ -1,4 +1,4 @@
-import type { TensorScheme } from "@kvtuner/plan";
+import type { AffineScheme, TensorScheme } from "@kvtuner/plan";
 import { roundArrayToFloat16, roundHalfToEven } from "./float16.ts";
 import { fitExtremes, fitGroup, type GroupParameters, groupParameters } from "./group.ts";
 import { hadamardInPlace } from "./hadamard.ts";
@@ -13,7 +13,7 @@ export interface RowLayout {
 /**
  * Encodes and decodes whole blocks of tokens without packing, from `source` into `target` (both float32 `[tokens,
  * heads * headSize]`, not overlapping unless the same): bit for bit what decoding packed blocks gives. Tokens of a last
- * block that is not full are copied. With 16 bits, everything is rounded to float16. Input is trusted to be finite.
+ * block that is not full are copied. With float16, everything is rounded to float16. Input is trusted to be finite.
  */
 export const fakeQuantize = (
   source: Float32Array,
@@ -21,7 +21,7 @@ export const fakeQuantize = (
   layout: RowLayout,
   scheme: TensorScheme,
 ): void => {
-  if (scheme.bits === 16) return roundArrayToFloat16(source, target);
+  if (scheme.kind === "float16") return roundArrayToFloat16(source, target);
   if (source !== target) target.set(source);
   const rows = scheme.blockSize * Math.floor(layout.tokens / scheme.blockSize);
   if (scheme.transform === "hadamard") transformRows(target, rows, layout);
@@ -35,7 +35,7 @@ const transformRows = (data: Float32Array, rows: number, { heads, headSize }: Ro
   for (let offset = 0; offset < end; offset += headSize) hadamardInPlace(data, offset, headSize);
 };
 
-const quantizeRows = (data: Float32Array, rows: number, { heads, headSize }: RowLayout, scheme: TensorScheme): void => {
+const quantizeRows = (data: Float32Array, rows: number, { heads, headSize }: RowLayout, scheme: AffineScheme): void => {
   const parameters = groupParameters(scheme);
   const groupSize = scheme.groupSize === "head" ? headSize : scheme.groupSize;
   const end = rows * heads * headSize;
@@ -56,7 +56,7 @@ const quantizeColumns = (
   data: Float32Array,
   rows: number,
   { heads, headSize }: RowLayout,
-  scheme: TensorScheme,
+  scheme: AffineScheme,
 ): void => {
   const groupSize = scheme.groupSize as number;
   const columns = columnParameters(scheme, heads * headSize);
@@ -76,7 +76,7 @@ interface ColumnParameters {
   readonly minimum: Float64Array;
 }
 
-const columnParameters = (scheme: TensorScheme, width: number): ColumnParameters => ({
+const columnParameters = (scheme: AffineScheme, width: number): ColumnParameters => ({
   width,
   group: groupParameters(scheme),
   smallest: new Float32Array(width),

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import type { TensorScheme } from "@kvtuner/plan";
+import type { AffineScheme } from "@kvtuner/plan";
 import { describe, expect, it } from "vitest";
 import { decodeBlock, encodeBlock } from "./block.ts";
 
@@ -8,7 +8,7 @@ interface Vectors {
   readonly tokens: number;
   readonly headSize: number;
   readonly x: string;
-  readonly cases: readonly (Pick<TensorScheme, "bits" | "format" | "axis" | "groupSize"> & EncodedCase)[];
+  readonly cases: readonly (Pick<AffineScheme, "bits" | "format" | "axis" | "groupSize"> & EncodedCase)[];
 }
 
 interface EncodedCase {
@@ -25,7 +25,7 @@ const bytes = (text: string): ArrayBuffer => Uint8Array.from(Buffer.from(text, "
 
 describe.each(vectors)("NumPy's encoding of $name", ({ tokens, headSize, x, cases }) => {
   it.each(cases)("$bits bits, $format, axis $axis", (expected) => {
-    const scheme: TensorScheme = { ...expected, blockSize: tokens, transform: "none" };
+    const scheme: AffineScheme = { ...expected, kind: "affine", blockSize: tokens, transform: "none" };
     const encoded = encodeBlock(new Float32Array(bytes(x)), tokens, headSize, scheme);
     expect(encoded.codes).toEqual(new Uint8Array(bytes(expected.codes)));
     expect(encoded.scales).toEqual(new Uint16Array(bytes(expected.scales)));

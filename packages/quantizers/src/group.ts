@@ -1,4 +1,4 @@
-import type { TensorScheme } from "@kvtuner/plan";
+import type { AffineScheme } from "@kvtuner/plan";
 import { roundHalfToEven, roundToFloat16 } from "./float16.ts";
 
 /** What a group of codes is decoded with: `code * scale + minimum`, in float32. Both are float16 numbers. */
@@ -11,7 +11,7 @@ export interface GroupParameters {
 }
 
 /** Parameters to be filled by {@link fitGroup}; made once, outside of loops. */
-export const groupParameters = ({ bits, format }: TensorScheme): GroupParameters => {
+export const groupParameters = ({ bits, format }: Pick<AffineScheme, "bits" | "format">): GroupParameters => {
   const levels = 2 ** bits - 1;
   const half = 2 ** (bits - 1) - 1;
   return format === "affine"

@@ -12,7 +12,7 @@ const study: StudyContents = {
     mode: "kivi",
     pairs: ["K8V8", "K4V4", "K2V2"],
     sinks: 0,
-    window: 32,
+    recent: 32,
     context: 4096,
     text: "self",
     windows: 2,

@@ -51,8 +51,8 @@ const contextSection = (data: ReportData): Section => {
     id: "context",
     title: "Memory and context",
     text: html`<p>
-      What the cache takes as the context grows, with all that belongs to it: codes, scales, minima, and the window and
-      sinks that stay in 16 bits.${budgetText} The figures in the table are at ${tokensText(context)} tokens.
+      What the cache takes as the context grows, with all that belongs to it: codes, scales, minima, and the recent
+      tokens and sinks that stay in 16 bits.${budgetText} The figures in the table are at ${tokensText(context)} tokens.
     </p> `,
     chart: contextBytesChart(data),
   };

@@ -1,5 +1,4 @@
 export { fullPairs, keyFirstPairs, paperPairs } from "./candidate-pairs.ts";
-export type { BitPair } from "./candidate-pairs.ts";
 export { createErrorMean } from "./error-mean.ts";
 export type { ErrorMean } from "./error-mean.ts";
 export { meanOverHeads, measureAttentionErrors, measureLayerErrors } from "./layer-errors.ts";

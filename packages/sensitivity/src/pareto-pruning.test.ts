@@ -10,7 +10,8 @@ import {
   pruneProfile,
   SensitivityError,
 } from "./index.ts";
-import type { BitPair, HeadErrors, PricedCandidate, Profile } from "./index.ts";
+import type { Pair } from "@kvtuner/plan";
+import type { HeadErrors, PricedCandidate, Profile } from "./index.ts";
 
 /** Few distinct values, so that ties in one or both are common. */
 const candidate = fc.record({
@@ -137,6 +138,6 @@ describe("pruneProfile", () => {
   });
 });
 
-function name({ key, value }: BitPair): string {
+function name({ key, value }: Pair): string {
   return key === value ? `KV${key}` : `K${key}V${value}`;
 }

@@ -1,5 +1,5 @@
 import { type CachePlan, type HeadImage, writeSnapshot } from "@kvtuner/backend";
-import { type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
+import { blockTokens, type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
 import { type EncodedBlock, encodeBlock, float16FromNumber } from "@kvtuner/quantizers";
 import { uniformFloat32 } from "pure-rand/distribution/uniformFloat32";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
@@ -32,7 +32,8 @@ export const syntheticNumbers = (tokens: number, headSize: number, seed: number)
 };
 
 const headImage = (scheme: TensorScheme, length: number, prefix: number, headSize: number, seed: number): HeadImage => {
-  const period = scheme.blockSize * Math.ceil(PERIOD_TOKENS / scheme.blockSize);
+  const block = blockTokens(scheme);
+  const period = block * Math.ceil(PERIOD_TOKENS / block);
   const numbers = syntheticNumbers(period, headSize, seed);
   const exact = Uint16Array.from(numbers, float16FromNumber);
   return {

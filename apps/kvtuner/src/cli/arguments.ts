@@ -42,3 +42,8 @@ export const plans = (text: string): string[] => (text.trim().startsWith("{") ? 
 
 /** Parser of a list of numbers with commas. */
 export const numbers = (text: string): number[] => list(text).map(number);
+
+/** Parser of an option's old name: refuses it with the new one. */
+export const renamedTo = (name: string) => (): never => {
+  throw new InvalidArgumentError(`expected the new name ${name}, got an old one; write ${name}`);
+};

@@ -13,7 +13,7 @@ import {
 
 import { tune, type TuneResult } from "../tune.ts";
 import { BACKEND_NAMES } from "../model/backend.ts";
-import { bytes, list, number, positive } from "./arguments.ts";
+import { bytes, list, number, positive, renamedTo } from "./arguments.ts";
 import { examples } from "./examples.ts";
 import { frontTable, strip } from "./format.ts";
 import type { Interrupt } from "./interrupt.ts";
@@ -29,7 +29,7 @@ interface TuneFlags extends TaskFlags {
   readonly mode: Mode;
   readonly pairs?: string[];
   readonly sinks?: number;
-  readonly window?: number;
+  readonly recent?: number;
   readonly context: number;
   readonly budget?: number;
   readonly bits?: number;
@@ -94,8 +94,9 @@ const tuneOptions = (): Command =>
       "comma-separated pairs to choose from, such as K8V8,K8V4 (default: all over 2, 3, 4 and 8 bits)",
       list,
     )
-    .option("--sinks <n>", "number of number of number of first tokens kept in 16 bits (default: the mode's)", number)
-    .option("--window <n>", "number of most recent tokens kept in 16 bits (default: the mode's)", number)
+    .option("--sinks <n>", "number of first tokens kept in 16 bits (default: the mode's)", number)
+    .option("--recent <n>", "number of most recent tokens kept in 16 bits (default: the mode's)", number)
+    .addOption(new Option("--window <n>").hideHelp().argParser(renamedTo("--recent")))
     .option("--context <n>", "context length in tokens for byte counts", number, 4096)
     .addOption(
       new Option("--budget <bytes>", "pick the best plan within this size, such as 40MB")

@@ -10,7 +10,7 @@ import { run, type RunOptions } from "../run.ts";
 import { openRunner, type Runner } from "./runner.ts";
 
 const model = join(mkdtempSync(join(tmpdir(), "kvtuner-run-")), "tiny.gguf");
-const base = { model, plan: "per-token:K4V4+window8", backend: "cpu-reference", threads: 1 };
+const base = { model, plan: "per-token:K4V4+recent8", backend: "cpu-reference", threads: 1 };
 
 beforeAll(() => writeTinyModel(model));
 

@@ -16,7 +16,7 @@ const SETTINGS: StudySettings = {
   mode: "compact",
   pairs: ["K8V8", "K4V4"],
   sinks: 4,
-  window: 32,
+  recent: 32,
   context: 4096,
   text: "self",
   windows: 1,

@@ -1,5 +1,5 @@
 import type { EncodedPrompt, Evaluator, Score, TaskEvaluator, TaskModel, TaskOutcome } from "@kvtuner/evaluation";
-import type { CacheShape, LayerScheme } from "@kvtuner/plan";
+import { type CacheShape, type LayerScheme, pairOf } from "@kvtuner/plan";
 import { uniformFloat32 } from "pure-rand/distribution/uniformFloat32";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import type { TunableModel } from "@kvtuner/tuning";
@@ -95,7 +95,10 @@ const formulaOutcome = (kl: number, start: number, end: number): TaskOutcome => 
 
 /** Layers differ in how sensitive they are; losses nearly add up, with a term that does not. */
 const formulaScore = (plan: readonly LayerScheme[]): Score => {
-  const losses = plan.map(({ key, value }, layer) => sensitivity(layer) * (3 * loss(key.bits) + loss(value.bits)));
+  const losses = plan.map((scheme, layer) => {
+    const { key, value } = pairOf(scheme);
+    return sensitivity(layer) * (3 * loss(key) + loss(value));
+  });
   const sum = losses.reduce((total, part) => total + part, 0);
   const kl = sum * (1 + 0.2 * Math.sin(100 * sum));
   return {

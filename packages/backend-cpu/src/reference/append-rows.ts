@@ -1,3 +1,4 @@
+import { blockTokens } from "@kvtuner/plan";
 import { type EncodedBlock, encodeBlock } from "@kvtuner/quantizers";
 import { numbersOf } from "./rows.ts";
 import { prefixAt, type StoredTensor } from "./stored-tensor.ts";
@@ -13,13 +14,13 @@ export interface PendingRows {
 /** Encodes the blocks that new rows fill. Changes nothing, so that an error has no effect. */
 export const encodePending = (tensor: StoredTensor, rows: readonly Uint16Array[]): PendingRows => {
   const { layout, length } = tensor;
-  const { blockSize } = layout.scheme;
+  const blockSize = blockTokens(layout.scheme);
   const first = prefixAt(layout, length) / blockSize;
   const end = prefixAt(layout, length + rows.length) / blockSize;
   const rowOf = (token: number): Uint16Array => tensor.exact.get(token) ?? rows[token - length]!;
   const blocks = Array.from({ length: layout.kvHeads }, (_, head) =>
     Array.from({ length: end - first }, (_unused, index) => {
-      const start = layout.layer.sinks + (first + index) * blockSize;
+      const start = layout.layer.residency.sinks + (first + index) * blockSize;
       return encodeHead(
         tensor,
         head,
@@ -41,7 +42,7 @@ const encodeHead = ({ layout }: StoredTensor, head: number, rows: readonly Uint1
 /** Takes pending rows into the tensor: what its new prefix covers as codes, the rest as it is. */
 export const commitPending = (tensor: StoredTensor, { rows, blocks }: PendingRows): void => {
   const { layout, exact, length } = tensor;
-  const { sinks } = layout.layer;
+  const { sinks } = layout.layer.residency;
   for (const [index, row] of rows.entries()) exact.set(length + index, row);
   for (const [head, added] of blocks.entries()) for (const block of added) tensor.blocks[head]!.push(block);
   const newLength = length + rows.length;

@@ -1,3 +1,4 @@
+import { blockTokens } from "@kvtuner/plan";
 import { decodeBlock, type EncodedBlock } from "@kvtuner/quantizers";
 import type { PendingRows } from "./append-rows.ts";
 import { numbersOf } from "./rows.ts";
@@ -10,15 +11,16 @@ export type RowReader = (head: number, length: number) => (token: number) => Flo
 export const createRowReader = (tensor: StoredTensor, pending: PendingRows): RowReader => {
   const { layout, blocks, exact, length: held } = tensor;
   const { headSize, layer, scheme } = layout;
+  const blockSize = blockTokens(scheme);
   return (head, length) => {
-    const end = layer.sinks + prefixAt(layout, length);
+    const end = layer.residency.sinks + prefixAt(layout, length);
     return (token) => {
-      if (token < layer.sinks || token >= end)
+      if (token < layer.residency.sinks || token >= end)
         return slice(exactNumbers(exact.get(token) ?? pending.rows[token - held]!), head, headSize);
-      const behindSinks = token - layer.sinks;
-      const index = Math.floor(behindSinks / scheme.blockSize);
+      const behindSinks = token - layer.residency.sinks;
+      const index = Math.floor(behindSinks / blockSize);
       const block = blocks[head]![index] ?? pending.blocks[head]![index - blocks[head]!.length]!;
-      return slice(decodedNumbers(block, layout), behindSinks % scheme.blockSize, headSize);
+      return slice(decodedNumbers(block, layout), behindSinks % blockSize, headSize);
     };
   };
 };
@@ -44,7 +46,7 @@ const exactNumbers = (row: Uint16Array): Float32Array => {
 };
 
 const decodedNumbers = (block: EncodedBlock, { scheme, headSize }: TensorLayout): Float32Array => {
-  const numbers = known.get(block) ?? decodeBlock(block, scheme.blockSize, headSize, scheme);
+  const numbers = known.get(block) ?? decodeBlock(block, blockTokens(scheme), headSize, scheme);
   known.set(block, numbers);
   return numbers;
 };

@@ -1,4 +1,5 @@
 import { type Backend, capabilitiesOf, defineBackend, limitsWithin } from "@kvtuner/backend";
+import { CODE_BITS } from "@kvtuner/plan";
 import { ReferenceStore } from "./reference-store.ts";
 
 /** Limits of a reference backend. */
@@ -20,7 +21,7 @@ export const createReferenceBackend = (options: ReferenceOptions = {}): Backend 
     name: "cpu-reference",
     capabilities: capabilitiesOf(
       {
-        bits: [2, 3, 4, 5, 6, 8, 16],
+        bits: CODE_BITS,
         keyAxes: ["token", "channel"],
         valueAxes: ["token", "channel"],
         headSizes: "any",

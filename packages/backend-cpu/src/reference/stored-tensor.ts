@@ -4,7 +4,7 @@ import type { EncodedBlock } from "@kvtuner/quantizers";
 /** How keys, or values, of one layer are stored. */
 export interface TensorLayout {
   readonly scheme: TensorScheme;
-  /** Window and sinks. */
+  /** Whose residency says which tokens are coded. */
   readonly layer: LayerScheme;
   readonly kvHeads: number;
   readonly headSize: number;
@@ -34,6 +34,6 @@ export const prefixAt = ({ scheme, layer }: TensorLayout, length: number): numbe
 
 /** Is `token` read from codes by a query that sees `length` tokens? */
 export const isQuantized = (layout: TensorLayout, token: number, length: number): boolean => {
-  const { sinks } = layout.layer;
+  const { sinks } = layout.layer.residency;
   return token >= sinks && token < sinks + prefixAt(layout, length);
 };

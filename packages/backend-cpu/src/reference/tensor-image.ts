@@ -1,4 +1,5 @@
 import type { HeadImage } from "@kvtuner/backend";
+import { blockTokens } from "@kvtuner/plan";
 import type { EncodedBlock } from "@kvtuner/quantizers";
 import { emptyTensor, isQuantized, prefixAt, type StoredTensor, type TensorLayout } from "./stored-tensor.ts";
 
@@ -24,7 +25,7 @@ const joinedHalves = (parts: readonly Uint16Array[]): Uint16Array =>
 /** The tensor of `length` tokens whose images these are. */
 export const tensorFromImages = (layout: TensorLayout, length: number, images: readonly HeadImage[]): StoredTensor => {
   const tensor = emptyTensor(layout);
-  const blockCount = prefixAt(layout, length) / layout.scheme.blockSize;
+  const blockCount = prefixAt(layout, length) / blockTokens(layout.scheme);
   for (const [head, { prefix }] of images.entries())
     for (const block of split(prefix, blockCount)) tensor.blocks[head]!.push(block);
   let row = 0;

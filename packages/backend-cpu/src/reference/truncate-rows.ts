@@ -1,4 +1,5 @@
 import { roundDecoded } from "@kvtuner/backend";
+import { blockTokens } from "@kvtuner/plan";
 import { createRowReader, decodedRow, NO_ROWS } from "./read-rows.ts";
 import { rowsToFloat16 } from "./rows.ts";
 import { isQuantized, prefixAt, type StoredTensor } from "./stored-tensor.ts";
@@ -19,7 +20,7 @@ export const truncateTensor = (tensor: StoredTensor, length: number, rows: Reado
   const { layout, exact } = tensor;
   for (let token = length; token < tensor.length; token++) exact.delete(token);
   for (const [token, row] of rows) exact.set(token, row);
-  for (const blocks of tensor.blocks) blocks.length = prefixAt(layout, length) / layout.scheme.blockSize;
+  for (const blocks of tensor.blocks) blocks.length = prefixAt(layout, length) / blockTokens(layout.scheme);
   tensor.length = length;
 };
 

@@ -1,6 +1,6 @@
 import { test } from "@fast-check/vitest";
 import type { KvCache } from "@kvtuner/backend";
-import { type CacheShape, type LayerScheme, uniformPlan } from "@kvtuner/plan";
+import { type CacheShape, FLOAT16, type LayerScheme, uniformPlan } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import { expect } from "vitest";
 import { createReferenceBackend } from "../reference/reference-backend.ts";
@@ -37,16 +37,20 @@ test.prop([anyCase], { numRuns: 20 })(
 
 test("symmetric values after the Hadamard transform lose no more than others", async () => {
   const shape = { layers: 1, queryHeads: 4, kvHeads: 1, headSize: 128 };
-  const exact = {
-    bits: 16,
-    format: "affine",
+  const value = {
+    kind: "affine",
+    bits: 2,
+    format: "symmetric",
     axis: "token",
     groupSize: "head",
     blockSize: 1,
-    transform: "none",
+    transform: "hadamard",
   } as const;
-  const value = { ...exact, bits: 2, format: "symmetric", transform: "hadamard" } as const;
-  const [cache, oracle] = await open(shape, { key: exact, value, window: 0, sinks: 0 });
+  const [cache, oracle] = await open(shape, {
+    key: FLOAT16,
+    value,
+    residency: { kind: "prefix", sinks: 0, recent: 0 },
+  });
   const next = normals(3);
   for (const tokens of [300, 1, 1, 1]) {
     const query = randomTensor(next, tokens, 512, 3);
@@ -72,13 +76,25 @@ const outlierTensor = (next: () => number, tokens: number, heads: number, headSi
 
 test.each([4, 8] as const)("outlier channels of keys and queries, %s bits per token", async (bits) => {
   const shape = { layers: 1, queryHeads: 7, kvHeads: 1, headSize: 64 };
-  const scheme = { bits, format: "affine", axis: "token", groupSize: "head", blockSize: 1, transform: "none" } as const;
+  const scheme = {
+    kind: "affine",
+    bits,
+    format: "affine",
+    axis: "token",
+    groupSize: "head",
+    blockSize: 1,
+    transform: "none",
+  } as const;
   for (const [queryOffset, keyOffset] of [
     [82, 145],
     [300, 100],
     [120, -150],
   ] as const) {
-    const [cache, oracle] = await open(shape, { key: scheme, value: scheme, window: 0, sinks: 0 });
+    const [cache, oracle] = await open(shape, {
+      key: scheme,
+      value: scheme,
+      residency: { kind: "prefix", sinks: 0, recent: 0 },
+    });
     const next = normals(queryOffset);
     for (const tokens of [200, 1, 1]) {
       const query = outlierTensor(next, tokens, 7, 64, queryOffset);
@@ -104,6 +120,7 @@ test.each([{ maxTokens: Number.NaN }, { maxTokens: -1 }, { maxCacheBytes: Number
 test("a query whose scores would leave float32 is refused, the cache stays as it was", async () => {
   const shape = { layers: 1, queryHeads: 1, kvHeads: 1, headSize: 16 };
   const scheme = {
+    kind: "affine",
     bits: 4,
     format: "affine",
     axis: "token",
@@ -112,7 +129,11 @@ test("a query whose scores would leave float32 is refused, the cache stays as it
     transform: "none",
   } as const;
   const next = normals(1);
-  for (const cache of await open(shape, { key: scheme, value: scheme, window: 0, sinks: 0 })) {
+  for (const cache of await open(shape, {
+    key: scheme,
+    value: scheme,
+    residency: { kind: "prefix", sinks: 0, recent: 0 },
+  })) {
     const query = randomTensor(next, 1, 16, 1e25);
     await expect(
       cache.attend(0, query, randomTensor(next, 1, 16, 1), randomTensor(next, 1, 16, 1)),

@@ -1,5 +1,5 @@
-import { boundedLayer } from "@kvtuner/backend";
-import type { CacheShape, LayerScheme, TensorScheme } from "@kvtuner/plan";
+import { boundedLayer, type KernelScheme, kernelScheme } from "@kvtuner/backend";
+import type { CacheShape, LayerScheme } from "@kvtuner/plan";
 import { MAX_TOKENS } from "./capabilities.ts";
 
 /** Tokens of a tile and of a page of 16-bit numbers, as in `kernels/layout.ts`. */
@@ -15,10 +15,8 @@ const PAGES_WORD = 10;
 /** Bytes of a layer's record. */
 export const LAYER_RECORD_BYTES = 160;
 
-/** Where the parts of a tile's record of one KV head are, in bytes; of no meaning with 16 bits. */
+/** Where the parts of a tile's record of one KV head are, in bytes; of no meaning for float16. */
 export interface RecordLayout {
-  /** Numbers in a group: channels on axis token, tokens on axis channel. */
-  readonly groupSize: number;
   readonly codeBytes: number;
   /** Parameters of a tile, of one kind. */
   readonly parameters: number;
@@ -28,35 +26,36 @@ export interface RecordLayout {
 }
 
 /** Layout of one KV head's record of `TILE_TOKENS` tokens: codes, then scales, then minima. */
-export const recordLayout = (scheme: TensorScheme, headSize: number): RecordLayout => {
-  const groupSize = scheme.groupSize === "head" ? headSize : scheme.groupSize;
-  const codeBytes = (TILE_TOKENS * headSize * scheme.bits) / 8;
-  const parameters =
-    scheme.axis === "token" ? TILE_TOKENS * Math.ceil(headSize / groupSize) : (TILE_TOKENS / groupSize) * headSize;
+export const recordLayout = (
+  { bits, groupSize, isChannel, hasMinima }: KernelScheme,
+  headSize: number,
+): RecordLayout => {
+  const codeBytes = (TILE_TOKENS * headSize * bits) / 8;
+  const parameters = isChannel ? (TILE_TOKENS / groupSize) * headSize : TILE_TOKENS * Math.ceil(headSize / groupSize);
   const minimaOffset = codeBytes + 2 * parameters;
-  const recordBytes = minimaOffset + (scheme.format === "affine" ? 2 * parameters : 0);
-  return { groupSize, codeBytes, parameters, scalesOffset: codeBytes, minimaOffset, recordBytes };
+  const recordBytes = minimaOffset + (hasMinima ? 2 * parameters : 0);
+  return { codeBytes, parameters, scalesOffset: codeBytes, minimaOffset, recordBytes };
 };
 
 /** Writes what the kernels have to know of a layer; tables come with {@link writeTables}. */
 export const writeLayerRecord = (words: Uint32Array, address: number, scheme: LayerScheme, shape: CacheShape): void => {
   const start = address / 4;
   const { queryHeads, kvHeads, headSize } = shape;
-  const { sinks, window, key, value } = boundedLayer(scheme, MAX_TOKENS);
-  words.set([kvHeads, queryHeads / kvHeads, headSize, sinks, window], start);
-  writeTensor(words, start + KEY_WORD, key, headSize);
-  writeTensor(words, start + VALUE_WORD, value, headSize);
+  const { residency, key, value } = boundedLayer(scheme, MAX_TOKENS);
+  words.set([kvHeads, queryHeads / kvHeads, headSize, residency.sinks, residency.recent], start);
+  writeTensor(words, start + KEY_WORD, kernelScheme(key, headSize), headSize);
+  writeTensor(words, start + VALUE_WORD, kernelScheme(value, headSize), headSize);
 };
 
-const writeTensor = (words: Uint32Array, start: number, scheme: TensorScheme, headSize: number): void => {
-  const { groupSize, recordBytes, scalesOffset, minimaOffset } = recordLayout(scheme, headSize);
+const writeTensor = (words: Uint32Array, start: number, scheme: KernelScheme, headSize: number): void => {
+  const { recordBytes, scalesOffset, minimaOffset } = recordLayout(scheme, headSize);
   words.set(
     [
       scheme.bits,
-      Number(scheme.axis === "channel"),
-      groupSize,
-      Number(scheme.format === "affine"),
-      Number(scheme.transform === "hadamard"),
+      Number(scheme.isChannel),
+      scheme.groupSize,
+      Number(scheme.hasMinima),
+      Number(scheme.isRotated),
       scheme.blockSize,
       recordBytes,
       scalesOffset,

@@ -24,7 +24,7 @@ export class PackedLayer {
   constructor(engine: Engine, arena: Arena, scheme: LayerScheme, shape: CacheShape) {
     this.arena = arena;
     this.#shape = shape;
-    this.#sinks = scheme.sinks;
+    this.#sinks = scheme.residency.sinks;
     this.#attendRows = engine.pool ? attendOnThreads(engine, engine.pool) : attendAlone;
     this.address = arena.allocate(LAYER_RECORD_BYTES);
     writeLayerRecord(arena.words, this.address, scheme, shape);

@@ -1,4 +1,5 @@
-import { type CacheShape, type LayerScheme, quantizedPrefix, type TensorBytes, type TensorScheme } from "@kvtuner/plan";
+import { type KernelScheme, kernelScheme } from "@kvtuner/backend";
+import { type CacheShape, type LayerScheme, quantizedPrefix, type TensorBytes } from "@kvtuner/plan";
 import { aligned, type Arena } from "./arena.ts";
 import { BlockTable } from "./block-table.ts";
 import { PAGE_TOKENS, recordLayout, type RecordLayout, TILE_TOKENS, writeTables } from "./layer-record.ts";
@@ -12,7 +13,7 @@ export interface TokenRange {
 
 /** Keys, or values, of one layer in an arena: records of tiles, and pages of 16-bit rows. */
 export class PackedTensor {
-  readonly scheme: TensorScheme;
+  readonly scheme: KernelScheme;
   readonly layout: RecordLayout;
   readonly kind: "key" | "value";
   /** Address of its part of the layer's record. */
@@ -27,7 +28,7 @@ export class PackedTensor {
 
   constructor(arena: Arena, address: number, kind: "key" | "value", layer: LayerScheme, shape: CacheShape) {
     const { kvHeads, headSize } = shape;
-    this.scheme = layer[kind];
+    this.scheme = kernelScheme(layer[kind], headSize);
     this.layout = recordLayout(this.scheme, headSize);
     this.kind = kind;
     this.address = address;
@@ -41,13 +42,13 @@ export class PackedTensor {
 
   /** Tokens behind the sinks that are held as codes at a length. */
   prefix(length: number): number {
-    return quantizedPrefix(this.scheme, this.#layer, length);
+    return quantizedPrefix(this.#layer[this.kind], this.#layer, length);
   }
 
   /** At most so many bytes does {@link reserve} take on the way from `length` to `end` tokens, chunk by chunk. */
   neededBytes(length: number, end: number): number {
     const tiles = Math.ceil(this.prefix(end) / TILE_TOKENS) - Math.ceil(this.prefix(length) / TILE_TOKENS);
-    const exact = this.scheme.bits === 16 ? end - length : Math.min(end - length, this.#mostExact());
+    const exact = this.scheme.isCoded ? Math.min(end - length, this.#mostExact()) : end - length;
     const pages = Math.ceil(exact / PAGE_TOKENS) + 2;
     const tables = 8 * (2 * (tiles + pages) + end / TILE_TOKENS + end / PAGE_TOKENS + 64);
     return tiles * aligned(this.#shape.kvHeads * this.layout.recordBytes) + pages * aligned(this.#pageBytes()) + tables;
@@ -55,7 +56,7 @@ export class PackedTensor {
 
   /** Exact tokens of one chunk, and those that wait for their block. */
   #mostExact(): number {
-    return this.#layer.sinks + this.#layer.window + this.scheme.blockSize + CHUNK_TOKENS;
+    return this.#layer.residency.sinks + this.#layer.residency.recent + this.scheme.blockSize + CHUNK_TOKENS;
   }
 
   /** Room for tokens `length .. end - 1`, exact, and for the codes of `end` tokens. */
@@ -67,8 +68,8 @@ export class PackedTensor {
 
   /** Room for what a cache of `length` tokens holds, in an empty one. */
   reserveAll(length: number): void {
-    const start = this.#layer.sinks + this.prefix(length);
-    this.#pages.fill(0, Math.ceil(Math.min(length, this.#layer.sinks) / PAGE_TOKENS));
+    const start = this.#layer.residency.sinks + this.prefix(length);
+    this.#pages.fill(0, Math.ceil(Math.min(length, this.#layer.residency.sinks) / PAGE_TOKENS));
     this.#pages.fill(Math.floor(start / PAGE_TOKENS), Math.ceil(length / PAGE_TOKENS));
     this.#records.fill(0, Math.ceil(this.prefix(length) / TILE_TOKENS));
     this.#writeTables();
@@ -76,7 +77,7 @@ export class PackedTensor {
 
   /** Gives back the pages of which every token is held as codes at `length`, but for the sinks'. */
   release(length: number): void {
-    const { sinks } = this.#layer;
+    const { sinks } = this.#layer.residency;
     const end = Math.floor((sinks + this.prefix(length)) / PAGE_TOKENS);
     this.#pages.clear(Math.max(this.#released, Math.ceil(sinks / PAGE_TOKENS)), end);
     this.#released = Math.max(this.#released, end);
@@ -85,7 +86,7 @@ export class PackedTensor {
   /** Tokens behind the sinks that have to be decoded when the cache shrinks: from, and the first that does not. */
   toDecode(before: number, length: number): TokenRange {
     const from = this.prefix(length);
-    return { from, to: Math.max(from, Math.min(this.prefix(before), length - this.#layer.sinks)) };
+    return { from, to: Math.max(from, Math.min(this.prefix(before), length - this.#layer.residency.sinks)) };
   }
 
   /** Room for tokens `from .. to - 1` behind the sinks, exact. */
@@ -100,7 +101,7 @@ export class PackedTensor {
   }
 
   #pagesOf({ from, to }: TokenRange): [first: number, end: number] {
-    const { sinks } = this.#layer;
+    const { sinks } = this.#layer.residency;
     return [Math.floor((sinks + from) / PAGE_TOKENS), Math.ceil((sinks + to) / PAGE_TOKENS)];
   }
 
@@ -137,7 +138,7 @@ export class PackedTensor {
 
   /** Tokens that are held exact at a length, oldest first. */
   exactTokens(length: number): number[] {
-    const start = Math.min(length, this.#layer.sinks);
+    const start = Math.min(length, this.#layer.residency.sinks);
     const tokens: number[] = [];
     for (let token = 0; token < start; token++) tokens.push(token);
     for (let token = start + this.prefix(length); token < length; token++) tokens.push(token);

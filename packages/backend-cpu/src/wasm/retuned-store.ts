@@ -1,5 +1,5 @@
 import { assertFiniteTensors, type CachePlan } from "@kvtuner/backend";
-import type { CacheShape } from "@kvtuner/plan";
+import type { CacheShape, TensorScheme } from "@kvtuner/plan";
 import { CHUNK_TOKENS } from "./chunk.ts";
 import type { PackedLayer } from "./packed-layer.ts";
 import type { PackedStore } from "./packed-store.ts";
@@ -13,13 +13,15 @@ import type { Workspace } from "./workspace.ts";
 export const assertRetunable = ({ layers, workspaces }: PackedStore, shape: CacheShape, plan: CachePlan): void => {
   for (const [index, layer] of layers.entries()) {
     const scheme = plan.layers[index]!;
-    if (scheme.key.transform === "none" && scheme.value.transform === "none") continue;
+    if (!isRotated(scheme.key) && !isRotated(scheme.value)) continue;
     const destination = { layer: index, scheme, headSize: shape.headSize };
     eachChunk(layer, workspaces[index]!, shape, ({ key, value }) =>
       assertFiniteTensors(destination, NO_NUMBERS, key, value),
     );
   }
 };
+
+const isRotated = (scheme: TensorScheme): boolean => scheme.kind === "affine" && scheme.transform !== "none";
 
 const NO_NUMBERS = new Float32Array(0);
 

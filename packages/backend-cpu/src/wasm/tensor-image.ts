@@ -32,12 +32,12 @@ const headImage = (place: Place): HeadImage => {
   const codes = new Uint8Array(prefix * headSize);
   const parameters = parameterCount(place, prefix);
   const scales = new Uint16Array(parameters);
-  const minima = new Uint16Array(tensor.scheme.format === "affine" ? parameters : 0);
+  const minima = new Uint16Array(tensor.scheme.hasMinima ? parameters : 0);
   eachTile(prefix, (tile, from, to) => {
     codes.set(readCodes(place, from, to), from * headSize);
     copyParameters(place, tile, from, to, scales, minima, "read");
   });
-  return { prefix: { codes: packCodes(codes, tensor.scheme.bits % 16), scales, minima }, exact: exactRows(place) };
+  return { prefix: { codes: packCodes(codes, tensor.scheme.bits), scales, minima }, exact: exactRows(place) };
 };
 
 const eachTile = (prefix: number, visit: (tile: number, from: number, to: number) => void): void => {
@@ -75,7 +75,7 @@ const copyParameters = (
   ] as const) {
     if (numbers.length === 0) continue;
     for (let index = 0; index < count; index++) {
-      const inRecord = scheme.axis === "channel" ? index : (index % groups) * TILE_TOKENS + Math.floor(index / groups);
+      const inRecord = scheme.isChannel ? index : (index % groups) * TILE_TOKENS + Math.floor(index / groups);
       const at = (record + offset) / 2 + inRecord;
       if (way === "read") numbers[start + index] = halves[at]!;
       else halves[at] = numbers[start + index]!;
@@ -108,7 +108,7 @@ export const restoreImages = (
 const restoreHead = (place: Place, { prefix: encoded, exact }: HeadImage): void => {
   const { layer, tensor, head, headSize } = place;
   const prefix = tensor.prefix(layer.length);
-  const codes = unpackCodes(encoded.codes, tensor.scheme.bits % 16, prefix * headSize);
+  const codes = unpackCodes(encoded.codes, tensor.scheme.bits, prefix * headSize);
   eachTile(prefix, (tile, from, to) => {
     writeCodes(place, from, to, codes.subarray(from * headSize, to * headSize));
     copyParameters(place, tile, from, to, encoded.scales, encoded.minima, "write");

@@ -3,7 +3,7 @@ import type { KernelName } from "../device/device.ts";
 import { ArgumentWriter } from "./argument-writer.ts";
 import type { PackedTensor } from "./packed-tensor.ts";
 import { splitContext, type Splits } from "./splits.ts";
-import { CODE_PAGE_TOKENS, groupSizeOf, type TensorLayout } from "./tensor-layout.ts";
+import { CODE_PAGE_TOKENS, type TensorLayout } from "./tensor-layout.ts";
 import { runsOnTensorCores } from "./tensor-core-layouts.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -100,9 +100,8 @@ export const REDUCE_SHARED_BYTES: number = 4 * 2 * MAX_HEAD_SIZE;
 
 /** Bytes of `AttendShared`. */
 export const attendSharedBytes = (rows: number, layout: TensorLayout): number => {
-  const { scheme, headSize } = layout;
-  const isStaged = scheme.bits < 16 && scheme.axis === "channel";
-  const parameters = isStaged ? (CODE_PAGE_TOKENS / groupSizeOf(layout)) * headSize : 0;
+  const { numbers, headSize } = layout;
+  const parameters = numbers.isChannel ? (CODE_PAGE_TOKENS / numbers.groupSize) * headSize : 0;
   const partials = Math.max(WARPS * rows * CODE_PAGE_TOKENS, THREADS * OCTET);
   return 4 * (rows * headSize + 2 * parameters + partials + 5 * rows);
 };

@@ -1,6 +1,6 @@
 import { ArgumentWriter } from "./argument-writer.ts";
 import type { PackedTensor } from "./packed-tensor.ts";
-import { groupSizeOf, prefixAt } from "./tensor-layout.ts";
+import { prefixAt } from "./tensor-layout.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** As in kernels/encode.cu and kernels/images.cu. */
@@ -39,10 +39,10 @@ export const encodeBlocks = ({ device }: Workspace, tensor: PackedTensor, from: 
   const first = prefixAt(layout, from);
   const tokens = prefixAt(layout, to) - first;
   if (tokens === 0) return;
-  const isChannel = layout.scheme.axis === "channel";
+  const { isChannel, groupSize } = layout.numbers;
   device.launch({
     kernel: isChannel ? "encode_groups" : "encode_rows",
-    grid: [isChannel ? tokens / groupSizeOf(layout) : tokens, layout.kvHeads, 1],
+    grid: [isChannel ? tokens / groupSize : tokens, layout.kvHeads, 1],
     threads: ENCODE_THREADS,
     sharedBytes: ENCODE_SHARED_BYTES,
     argumentBytes: tensor.writeView(new ArgumentWriter()).integers(first).bytes(),

@@ -5,7 +5,6 @@ import {
   codePageBytes,
   EXACT_PAGE_TOKENS,
   exactPageBytes,
-  groupSizeOf,
   prefixAt,
   type TensorLayout,
 } from "./tensor-layout.ts";
@@ -36,13 +35,13 @@ export class PackedTensor {
 
   /** Lets go of 16-bit numbers that no query of a length asks for. */
   settle(length: number): void {
-    const { sinks } = this.layout.layer;
+    const { sinks } = this.layout.layer.residency;
     this.exact.release(sinks, sinks + prefixAt(this.layout, length));
   }
 
   /** Tokens that are codes at `from` but must be in 16 bits at the shorter `to`, as `[begin, end)`. */
   reopened(from: number, to: number): readonly [begin: number, end: number] {
-    const { sinks } = this.layout.layer;
+    const { sinks } = this.layout.layer.residency;
     return [sinks + prefixAt(this.layout, to), Math.min(to, sinks + prefixAt(this.layout, from))];
   }
 
@@ -60,17 +59,12 @@ export class PackedTensor {
   /** Writes the `TensorView` of kernels/tensor.cuh. */
   writeView(writer: ArgumentWriter): ArgumentWriter {
     const { layout } = this;
-    const { scheme, layer, kvHeads, headSize } = layout;
-    const isCoded = scheme.bits < 16;
+    const { numbers, layer, kvHeads, headSize } = layout;
     return writer
       .address(this.codes.table())
       .address(this.exact.table())
-      .integers(kvHeads, headSize, scheme.bits, groupSizeOf(layout))
-      .flags(
-        isCoded && scheme.axis === "channel",
-        scheme.format === "affine",
-        isCoded && scheme.transform === "hadamard",
-      )
-      .integers(scheme.blockSize, layer.sinks, layer.window);
+      .integers(kvHeads, headSize, numbers.bits, numbers.groupSize)
+      .flags(numbers.isChannel, numbers.hasMinima, numbers.isRotated)
+      .integers(numbers.blockSize, layer.residency.sinks, layer.residency.recent);
   }
 }

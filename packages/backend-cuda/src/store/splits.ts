@@ -44,7 +44,7 @@ export const splitContext = (
 
 /** Tokens that some query of the launch reads, segment by segment; coded ones from the start of a page. */
 const segmentTokens = (key: TensorLayout, value: TensorLayout, { shortest, longest }: Lengths): number[] => {
-  const { sinks } = key.layer;
+  const { sinks } = key.layer.residency;
   const [from, to] = [bounds(key, value, shortest), bounds(key, value, longest)];
   const coded = (begin: number, end: number): number => {
     const start = sinks + Math.floor((begin - sinks) / TILE_TOKENS) * TILE_TOKENS;
@@ -61,6 +61,6 @@ const segmentTokens = (key: TensorLayout, value: TensorLayout, { shortest, longe
 
 /** Where codes of keys and of values end for a query. */
 const bounds = (key: TensorLayout, value: TensorLayout, length: number): { key: number; value: number } => ({
-  key: key.layer.sinks + prefixAt(key, length),
-  value: key.layer.sinks + prefixAt(value, length),
+  key: key.layer.residency.sinks + prefixAt(key, length),
+  value: key.layer.residency.sinks + prefixAt(value, length),
 });

@@ -1,4 +1,4 @@
-import type { CacheImage, CachePlan, HeadImage } from "@kvtuner/backend";
+import { type CacheImage, type CachePlan, type HeadImage, kernelScheme } from "@kvtuner/backend";
 import { layerBytes, type LayerScheme } from "@kvtuner/plan";
 
 /** Float16 of 1/64, and what is added to it at random: scales from there to 1/32. */
@@ -29,15 +29,15 @@ const headImage = (
   tensor: "key" | "value",
 ): HeadImage => {
   const bytes = layerBytes(layer, { layers: 1, queryHeads: 1, kvHeads: 1, headSize }, length);
-  const isAffine = layer[tensor].format === "affine";
-  const parameters = bytes[`${tensor}Parameters`] / (isAffine ? 4 : 2);
+  const { hasMinima } = kernelScheme(layer[tensor], headSize);
+  const parameters = bytes[`${tensor}Parameters`] / (hasMinima ? 4 : 2);
   const halves = (count: number, bits: number): Uint16Array =>
     Uint16Array.from({ length: count }, () => bits + Math.floor(SPREAD * random()));
   return {
     prefix: {
       codes: Uint8Array.from({ length: bytes[`${tensor}Codes`] }, () => Math.floor(256 * random())),
       scales: halves(parameters, SCALE_BITS),
-      minima: halves(isAffine ? parameters : 0, MINIMUM_BITS),
+      minima: halves(hasMinima ? parameters : 0, MINIMUM_BITS),
     },
     exact: halves(bytes[`${tensor}Exact`] / 2, MINIMUM_BITS),
   };

@@ -27,7 +27,7 @@ export const withTensorCores = (plain: Workspace): Workspace => {
     ...plain,
     tensorCores: true,
     assertPlan: ({ shape: { headSize }, layers }) => {
-      for (const layer of layers.map(withoutWindow)) {
+      for (const layer of layers.map(codedThroughout)) {
         const name = JSON.stringify([headSize, layer]);
         if (!passed.has(name)) assertAgreement(plain, headSize, layer);
         passed.add(name);
@@ -37,18 +37,17 @@ export const withTensorCores = (plain: Workspace): Workspace => {
   return workspace;
 };
 
-/** As much in codes as can be; windows, sinks and blocks say only which tokens are. */
-const withoutWindow = ({ key, value }: LayerScheme): LayerScheme => ({
+/** As much in codes as can be; residency and blocks say only which tokens are. */
+const codedThroughout = ({ key, value }: LayerScheme): LayerScheme => ({
   key: withSmallBlocks(key),
   value: withSmallBlocks(value),
-  window: 0,
-  sinks: 0,
+  residency: { kind: "prefix", sinks: 0, recent: 0 },
 });
 
-const withSmallBlocks = (scheme: TensorScheme): TensorScheme => ({
-  ...scheme,
-  blockSize: scheme.axis === "channel" ? (scheme.groupSize as number) : 1,
-});
+const withSmallBlocks = (scheme: TensorScheme): TensorScheme =>
+  scheme.kind === "affine"
+    ? { ...scheme, blockSize: scheme.axis === "channel" ? (scheme.groupSize as number) : 1 }
+    : scheme;
 
 const assertAgreement = (plain: Workspace, headSize: number, layer: LayerScheme): void => {
   const shape = { layers: 1, queryHeads: KV_HEADS * HEADS_PER_GROUP, kvHeads: KV_HEADS, headSize };

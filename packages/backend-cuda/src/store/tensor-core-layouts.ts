@@ -1,4 +1,4 @@
-import { groupSizeOf, type TensorLayout } from "./tensor-layout.ts";
+import type { TensorLayout } from "./tensor-layout.ts";
 
 /** Channels that a warp takes together; as in kernels/tensor-core-scores.cuh. */
 const BLOCK_CHANNELS = 64;
@@ -12,12 +12,8 @@ const LEAST_ROWS = 4;
  * @param rows query heads of a KV head, times the tokens of the call
  */
 export const runsOnTensorCores = (key: TensorLayout, value: TensorLayout, rows: number): boolean =>
-  rows >= LEAST_ROWS && isCoded(key) && isCoded(value) && hasScaleOfBlock(key);
-
-const isCoded = ({ scheme }: TensorLayout): boolean => scheme.bits < 16;
+  rows >= LEAST_ROWS && key.numbers.isCoded && value.numbers.isCoded && hasScaleOfBlock(key);
 
 /** Scales of channels go with the queries; a token's scale comes after a sum over a block, and so must be that of all of it. */
-const hasScaleOfBlock = (layout: TensorLayout): boolean => {
-  const groupSize = groupSizeOf(layout);
-  return layout.scheme.axis === "channel" || groupSize % BLOCK_CHANNELS === 0 || groupSize >= layout.headSize;
-};
+const hasScaleOfBlock = ({ numbers: { isChannel, groupSize }, headSize }: TensorLayout): boolean =>
+  isChannel || groupSize % BLOCK_CHANNELS === 0 || groupSize >= headSize;

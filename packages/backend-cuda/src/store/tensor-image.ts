@@ -2,7 +2,7 @@ import type { HeadImage } from "@kvtuner/backend";
 import type { KernelName } from "../device/device.ts";
 import { ArgumentWriter } from "./argument-writer.ts";
 import type { PackedTensor } from "./packed-tensor.ts";
-import { groupSizeOf, prefixAt, type TensorLayout } from "./tensor-layout.ts";
+import { prefixAt, type TensorLayout } from "./tensor-layout.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** As in kernels/images.cu. */
@@ -68,7 +68,7 @@ export const importTensor = (
 
 /** Room for a tensor as it is between calls. */
 const reserveSettled = ({ layout, codes, exact }: PackedTensor, length: number): void => {
-  const { sinks } = layout.layer;
+  const { sinks } = layout.layer.residency;
   const prefix = prefixAt(layout, length);
   codes.reserve(0, prefix);
   exact.reserve(0, Math.min(sinks, length));
@@ -76,14 +76,14 @@ const reserveSettled = ({ layout, codes, exact }: PackedTensor, length: number):
 };
 
 const partSizes = (layout: TensorLayout, length: number): PartSizes => {
-  const { scheme, headSize } = layout;
+  const { numbers, headSize } = layout;
+  const { bits, groupSize, isChannel, hasMinima } = numbers;
   const prefix = prefixAt(layout, length);
-  const groupSize = groupSizeOf(layout);
-  const scales = scheme.axis === "channel" ? (prefix / groupSize) * headSize : prefix * Math.ceil(headSize / groupSize);
+  const scales = isChannel ? (prefix / groupSize) * headSize : prefix * Math.ceil(headSize / groupSize);
   return {
-    codes: (prefix * headSize * scheme.bits) / 8,
+    codes: (prefix * headSize * bits) / 8,
     scales,
-    minima: scheme.format === "affine" ? scales : 0,
+    minima: hasMinima ? scales : 0,
     exact: (length - prefix) * headSize,
   };
 };

@@ -1,4 +1,4 @@
-import { boundedLayer } from "@kvtuner/backend";
+import { boundedLayer, type KernelScheme, kernelScheme } from "@kvtuner/backend";
 import { type CacheShape, type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
 import { encodedBytes } from "@kvtuner/quantizers";
 import { MAX_TOKENS } from "../capabilities.ts";
@@ -10,7 +10,8 @@ export const EXACT_PAGE_TOKENS = 64;
 /** How keys, or values, of one layer are stored. */
 export interface TensorLayout {
   readonly scheme: TensorScheme;
-  /** Window and sinks. */
+  readonly numbers: KernelScheme;
+  /** Whose residency says which tokens are coded. */
   readonly layer: LayerScheme;
   readonly kvHeads: number;
   readonly headSize: number;
@@ -23,16 +24,13 @@ export const layoutOf = (
   { kvHeads, headSize }: CacheShape,
 ): TensorLayout => {
   const bounded = boundedLayer(layer, MAX_TOKENS);
-  return { scheme: bounded[tensor], layer: bounded, kvHeads, headSize };
+  const scheme = bounded[tensor];
+  return { scheme, numbers: kernelScheme(scheme, headSize), layer: bounded, kvHeads, headSize };
 };
 
 /** Tokens behind the sinks that are read from codes at a length. */
 export const prefixAt = ({ scheme, layer }: TensorLayout, length: number): number =>
   quantizedPrefix(scheme, layer, length);
-
-/** Numbers that share a scale; with 16 bits, of no matter. */
-export const groupSizeOf = ({ scheme: { groupSize }, headSize }: TensorLayout): number =>
-  groupSize === "head" ? headSize : groupSize;
 
 /** Bytes of a page of codes: what its tokens take under the plan, no more. */
 export const codePageBytes = ({ scheme, kvHeads, headSize }: TensorLayout): number =>

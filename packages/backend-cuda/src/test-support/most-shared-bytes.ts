@@ -12,7 +12,10 @@ const HEAD_SIZES = CAPABILITIES.headSizes as readonly number[];
 
 const attendBytes = (rows: number, headSize: number, key: TensorScheme): number => {
   const shape = { layers: 1, queryHeads: 1, kvHeads: 1, headSize };
-  return attendSharedBytes(rows, layoutOf({ key, value: key, window: 0, sinks: 0 }, "key", shape));
+  return attendSharedBytes(
+    rows,
+    layoutOf({ key, value: key, residency: { kind: "prefix", sinks: 0, recent: 0 } }, "key", shape),
+  );
 };
 
 /** Most shared memory that attention asks for with any keys at some head sizes. */

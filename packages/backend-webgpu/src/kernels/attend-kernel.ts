@@ -4,6 +4,8 @@ import { type Variant, variantName } from "./variant.ts";
 
 /** How keys or values are read: 16-bit rows, or codes grouped along a token or a channel. */
 export interface ReadFormat {
+  /** False for rows of 16 bits. */
+  readonly isCoded: boolean;
   readonly bits: number;
   readonly isChannel: boolean;
 }
@@ -45,7 +47,7 @@ const LARGEST_PACKED_HEAD = 224;
 
 /** Keys in 16 bits are no codes, and of keys per channel each channel has its own scale: both are unpacked. */
 const canPack = ({ headSize, key }: AttendKernel, { specialized }: Variant): boolean =>
-  headSize <= LARGEST_PACKED_HEAD && !(specialized && (key.bits === 16 || key.isChannel));
+  headSize <= LARGEST_PACKED_HEAD && !(specialized && (!key.isCoded || key.isChannel));
 
 const sources = new Map<string, KernelSource>();
 

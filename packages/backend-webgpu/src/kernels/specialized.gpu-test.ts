@@ -1,4 +1,4 @@
-import { type LayerScheme, layerScheme } from "@kvtuner/plan";
+import { blockTokens, type LayerScheme, layerScheme } from "@kvtuner/plan";
 import { describe, expect, it } from "vitest";
 import { nodeGpu, testDevice } from "../test-support/node-gpu.ts";
 import { cpuCall } from "../test-support/rows.ts";
@@ -34,7 +34,7 @@ const TOKEN = device?.adapterInfo.isFallbackAdapter ? [1] : PROMPT;
 const filled = async (layer: LayerScheme): Promise<Uint8Array> => {
   const backend = await createWebGpuBackend({ device: device!, kernels: PLAIN });
   const cache = await backend.createCache(SHAPE, { shape: SHAPE, layers: [layer] });
-  await cache.attend(0, ...cpuCall(SHAPE, 2 * layer.key.blockSize + layer.window + 70, 0));
+  await cache.attend(0, ...cpuCall(SHAPE, 2 * blockTokens(layer.key) + layer.residency.recent + 70, 0));
   const snapshot = await cache.snapshot();
   await backend.dispose();
   return snapshot;

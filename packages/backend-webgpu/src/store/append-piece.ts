@@ -19,7 +19,7 @@ const appendTensor = (work: Work, tensor: GpuTensor, start: number, tokens: numb
   const { engine, layer } = work;
   const { format } = tensor;
   writeRows(work, tensor, { buffer: engine.workspace.get("inputs"), start }, layer.length, tokens);
-  if (format.bits === 16) return;
+  if (!format.isCoded) return;
   const [from, to] = [packedTokens(format, layer.length), packedTokens(format, layer.length + tokens)];
   if (from < to) encodePrefix(work, tensor, from, to);
 };

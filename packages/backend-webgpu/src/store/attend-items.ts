@@ -19,7 +19,7 @@ export interface AttendItem {
  * values come first.
  */
 export const attendItems = (layer: GpuLayer, position: number, tokens: number): AttendItem[] => {
-  const { sinks } = layer.scheme;
+  const { sinks } = layer.scheme.residency;
   const end = position + tokens;
   const items: AttendItem[] = [];
   for (const isValueExact of [false, true])
@@ -45,13 +45,13 @@ const itemsOf = (
   isValueExact: boolean,
 ): AttendItem[] => {
   const first = position + 1;
-  const last = behind + layer.scheme.sinks;
+  const last = behind + layer.scheme.residency.sinks;
   let [from, to] = [0, behind];
   for (const [{ format }, isExact] of [
     [layer.key, isKeyExact],
     [layer.value, isValueExact],
   ] as const) {
-    if (isExact && format.bits === 16) return [];
+    if (isExact && !format.isCoded) return [];
     if (isExact) from = Math.max(from, packedTokens(format, first));
     else to = Math.min(to, packedTokens(format, last));
   }

@@ -83,7 +83,7 @@ const callWords = (
 ): number[] => {
   const group = shape.queryHeads / shape.kvHeads;
   const tiles = [item.firstTile, item.endTile, tilesInSplit, firstPartial];
-  return [...tiles, tokens * group, group, position, shape.kvHeads, scheme.sinks, Number(item.isSinks)];
+  return [...tiles, tokens * group, group, position, shape.kvHeads, scheme.residency.sinks, Number(item.isSinks)];
 };
 
 /** What kernels for one pair of formats know already. */
@@ -105,7 +105,7 @@ const rotatedStarts = ({ engine, layer: { shape } }: Work): number[] => [
 const prefixWords = ({ format }: GpuTensor, isExact: boolean): number[] => [
   Number(isExact),
   format.block,
-  format.window,
+  format.recent,
   0,
 ];
 

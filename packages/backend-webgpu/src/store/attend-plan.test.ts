@@ -11,7 +11,7 @@ const LEAST: GpuLimits = { maxBindingBytes: 2 ** 27, maxGroups: 65_535 };
 
 const SCHEMES = [
   layerScheme("per-token", { key: 4, value: 4 }),
-  layerScheme("kivi", { key: 2, value: 4 }, { sinks: 4, window: 300 }),
+  layerScheme("kivi", { key: 2, value: 4 }, { sinks: 4, recent: 300 }),
   layerScheme("compact", { key: 16, value: 3 }),
 ];
 

@@ -32,13 +32,13 @@ export const restoreExact = (place: ExactPlace, rows: Uint16Array): void =>
   });
 
 const exactTokens = ({ format, length }: ExactPlace): number =>
-  format.bits === 16 ? length : length - packedTokens(format, length);
+  format.isCoded ? length - packedTokens(format, length) : length;
 
 const eachHalf = (place: ExactPlace, visit: (halves: Uint16Array, at: number, index: number) => void): void => {
   const { format, length } = place;
   const { headSize, stride, sinks } = format;
   const sinkTokens = Math.min(sinks, length);
-  const skipped = format.bits === 16 ? 0 : packedTokens(format, length);
+  const skipped = format.isCoded ? packedTokens(format, length) : 0;
   for (let row = 0; row < exactTokens(place); row++) {
     const { words, start } = row < sinkTokens ? sinkRow(place, row) : rowBehindSinks(place, row - sinkTokens + skipped);
     const halves = new Uint16Array(words.buffer, words.byteOffset, 2 * words.length);
@@ -60,7 +60,7 @@ const sinkRow = (place: ExactPlace, token: number): Row => ({
 
 const rowBehindSinks = (place: ExactPlace, token: number): Row => {
   const { tiles, exact, format } = place;
-  if (format.bits !== 16)
+  if (format.isCoded)
     return { words: exact, start: rowStart(place, tiles.ring + tiles.sinks, token % (tiles.ring * TILE_TOKENS)) };
   const { block, words } = place.blocks.find((held) => token < held.block.first + held.block.tokens)!;
   return { words, start: rowStart(place, block.tokens / TILE_TOKENS, token - block.first) };

@@ -59,12 +59,15 @@ export class GpuLayer {
    */
   async reserve(engine: Engine, length: number): Promise<void> {
     const sizes = { key: this.key.format, value: this.value.format, kvHeads: this.shape.kvHeads };
-    while (this.room < length - this.scheme.sinks) this.blocks.push(await createBlock(engine, this.room, sizes));
+    while (this.room < length - this.scheme.residency.sinks)
+      this.blocks.push(await createBlock(engine, this.room, sizes));
   }
 
   /** Gives back the blocks that a cache of `length` tokens does not need, but for the first. */
   release(engine: Engine, length: number): void {
-    const needed = this.blocks.findLastIndex(({ first }) => first === 0 || first < length - this.scheme.sinks);
+    const needed = this.blocks.findLastIndex(
+      ({ first }) => first === 0 || first < length - this.scheme.residency.sinks,
+    );
     for (const { key, value } of this.blocks.splice(needed + 1)) {
       engine.destroy(key);
       engine.destroy(value);
@@ -83,7 +86,7 @@ export class GpuLayer {
   /** Bytes that so many tokens take of keys, or of values, as they are laid out; what a buffer has beyond is not counted. */
   bytes({ format }: GpuTensor, length: number): TensorBytes {
     const { kvHeads, headSize } = this.shape;
-    const packed = format.bits === 16 ? 0 : packedTokens(format, length);
+    const packed = format.isCoded ? packedTokens(format, length) : 0;
     return {
       codes: (kvHeads * packed * headSize * format.bits) / 8,
       parameters: packed && kvHeads * headParameters(format, packed) * (format.isAffine ? 4 : 2),
@@ -95,7 +98,7 @@ export class GpuLayer {
 /**
  * An empty layer.
  *
- * @throws OutOfMemoryError when the device has no room, or no kernel sees all of a window
+ * @throws OutOfMemoryError when the device has no room, or no kernel sees all recent tokens
  */
 export const createLayer = async (engine: Engine, shape: CacheShape, asked: LayerScheme): Promise<GpuLayer> => {
   const scheme = boundedLayer(asked, engine.maxTokens);
@@ -121,20 +124,20 @@ export const createLayer = async (engine: Engine, shape: CacheShape, asked: Laye
   }
 };
 
-/** No text, however short, makes a window smaller, and no plan that is coarser otherwise. */
-const assertExactFits = ({ window, sinks, block }: TensorFormat, sizeBytes: number, maxBindingBytes: number): void => {
+/** No text, however short, makes residency smaller, and no plan that is coarser otherwise. */
+const assertExactFits = ({ recent, sinks, block }: TensorFormat, sizeBytes: number, maxBindingBytes: number): void => {
   if (sizeBytes <= maxBindingBytes) return;
   throw new OutOfMemoryError(sizeBytes, maxBindingBytes, {
     what: "a binding of the GPU",
-    advice: `the window of ${window} tokens, ${sinks} sinks and a block of ${block} are kept exact in one: choose smaller ones, or a lower maxTokens, to which they are cut`,
+    advice: `${recent} recent tokens, ${sinks} sinks and a block of ${block} are kept exact in one: choose smaller ones, or a lower maxTokens, to which they are cut`,
   });
 };
 
 /** Vectors of four are bound. */
 const MARK_BYTES = 16;
 
-/** The ring has room for the window, a block that is not full, and the tokens of a piece. */
-const exactTiles = ({ bits, window, block, sinks }: TensorFormat): ExactTiles => ({
-  ring: bits === 16 ? 0 : Math.ceil((window + block + PIECE_TOKENS) / TILE_TOKENS) + 1,
+/** The ring has room for the recent tokens, a block that is not full, and the tokens of a piece. */
+const exactTiles = ({ isCoded, recent, block, sinks }: TensorFormat): ExactTiles => ({
+  ring: isCoded ? Math.ceil((recent + block + PIECE_TOKENS) / TILE_TOKENS) + 1 : 0,
   sinks: Math.ceil(sinks / TILE_TOKENS),
 });

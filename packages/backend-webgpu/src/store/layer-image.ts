@@ -52,7 +52,7 @@ const restoreHead = (
   restoreExact(exactPlace(layer, tensor, head, words), exact);
 };
 
-const isCoded = ({ format }: GpuTensor): boolean => format.bits !== 16;
+const isCoded = ({ format }: GpuTensor): boolean => format.isCoded;
 
 const prefixPlace = (layer: GpuLayer, { format }: GpuTensor, head: number, { blocks }: TensorWords) => ({
   format,

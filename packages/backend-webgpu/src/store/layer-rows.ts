@@ -34,7 +34,7 @@ export const readLayerRows = async (
 
 const readTensor = (work: Work, tensor: GpuTensor, first: number, count: number): void => {
   const { length, scheme } = work.layer;
-  const { sinks } = scheme;
+  const { sinks } = scheme.residency;
   const end = first + count;
   const sinkEnd = Math.max(first, Math.min(end, sinks));
   if (first < sinkEnd) readSinks(work, tensor, first, sinkEnd, 0);

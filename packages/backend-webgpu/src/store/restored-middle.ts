@@ -1,4 +1,4 @@
-import type { HeadImage } from "@kvtuner/backend";
+import { type HeadImage, kernelScheme } from "@kvtuner/backend";
 import type { TensorScheme } from "@kvtuner/plan";
 import { decodeBlock, numberFromFloat16 } from "@kvtuner/quantizers";
 
@@ -14,11 +14,11 @@ export const restoredMiddle = (heads: readonly HeadImage[], scheme: TensorScheme
 
 const keyOf = ({ exact, prefix }: HeadImage, scheme: TensorScheme, headSize: number): Float32Array => {
   if (exact.length > 0) return Float32Array.from(exact.subarray(0, headSize), numberFromFloat16);
-  const tokens = scheme.axis === "channel" ? (scheme.groupSize as number) : 1;
-  const groups = scheme.axis === "channel" || scheme.groupSize === "head" ? 1 : Math.ceil(headSize / scheme.groupSize);
-  const parameters = groups * (scheme.axis === "channel" ? headSize : 1);
+  const { isChannel, groupSize, bits } = kernelScheme(scheme, headSize);
+  const tokens = isChannel ? groupSize : 1;
+  const parameters = isChannel ? headSize : Math.ceil(headSize / groupSize);
   const first = {
-    codes: prefix.codes.subarray(0, (tokens * headSize * scheme.bits) / 8),
+    codes: prefix.codes.subarray(0, (tokens * headSize * bits) / 8),
     scales: prefix.scales.subarray(0, parameters),
     minima: prefix.minima.subarray(0, parameters),
   };

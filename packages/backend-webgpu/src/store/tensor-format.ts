@@ -1,3 +1,4 @@
+import { kernelScheme } from "@kvtuner/backend";
 import type { LayerScheme } from "@kvtuner/plan";
 import { type ReadFormat, rowWords } from "../kernels/attend-kernel.ts";
 
@@ -16,7 +17,7 @@ export interface TensorFormat extends ReadFormat {
   readonly groupShift: number;
   /** Of the prefix rule; 16-bit tensors are one prefix in blocks of one token. */
   readonly block: number;
-  readonly window: number;
+  readonly recent: number;
   readonly sinks: number;
   readonly rowWords: number;
   /** Words from one word of a row to the next: keys have the words of a tile's tokens side by side, values their rows. */
@@ -25,22 +26,23 @@ export interface TensorFormat extends ReadFormat {
 
 /** The format of a layer's keys or values. */
 export const tensorFormat = (kind: "key" | "value", layer: LayerScheme, headSize: number): TensorFormat => {
-  const { bits, axis, groupSize, format, transform, blockSize } = layer[kind];
-  const isCoded = bits !== 16;
-  const isChannel = isCoded && axis === "channel";
-  const hasGroups = isCoded && !isChannel && groupSize !== "head";
+  const scheme = layer[kind];
+  const { isCoded, bits, isChannel, groupSize, hasMinima, isRotated, blockSize } = kernelScheme(scheme, headSize);
+  const { sinks, recent } = layer.residency;
+  const isWholeHead = scheme.kind !== "affine" || scheme.groupSize === "head";
   return {
     kind,
     headSize,
+    isCoded,
     bits,
     isChannel,
-    isAffine: format === "affine",
-    isRotated: isCoded && transform === "hadamard",
-    groups: hasGroups ? Math.ceil(headSize / groupSize) : 1,
-    groupShift: isCoded && groupSize !== "head" ? Math.log2(groupSize / 16) : WHOLE_HEAD,
-    block: isCoded ? blockSize : 1,
-    window: isCoded ? layer.window : 0,
-    sinks: layer.sinks,
+    isAffine: hasMinima,
+    isRotated,
+    groups: isChannel ? 1 : Math.ceil(headSize / groupSize),
+    groupShift: isWholeHead ? WHOLE_HEAD : Math.log2(groupSize / 16),
+    block: blockSize,
+    recent: isCoded ? recent : 0,
+    sinks,
     rowWords: rowWords(bits, headSize),
     stride: kind === "key" ? TILE_TOKENS : 1,
   };
@@ -53,14 +55,14 @@ const WHOLE_HEAD = 31;
 export const groupTokens = ({ groupShift }: TensorFormat): number => 16 << groupShift;
 
 /** Tokens behind the sinks that a block holds at a length of the cache. */
-export const packedTokens = ({ bits, block, window, sinks }: TensorFormat, length: number): number => {
+export const packedTokens = ({ isCoded, block, recent, sinks }: TensorFormat, length: number): number => {
   const behind = Math.max(0, length - sinks);
-  return bits === 16 ? behind : block * Math.floor(Math.max(0, behind - window) / block);
+  return isCoded ? block * Math.floor(Math.max(0, behind - recent) / block) : behind;
 };
 
 /** Parameters of one head in a block of so many tokens. */
 export const headParameters = (format: TensorFormat, tokens: number): number => {
-  if (format.bits === 16) return 0;
+  if (!format.isCoded) return 0;
   return format.isChannel ? (tokens / groupTokens(format)) * format.headSize : tokens * format.groups;
 };
 
@@ -71,6 +73,7 @@ export const blockWords = (format: TensorFormat, kvHeads: number, tokens: number
 /** The same as rows of 16 bits. */
 export const exactFormat = (format: TensorFormat): TensorFormat => ({
   ...format,
+  isCoded: false,
   bits: 16,
   isChannel: false,
   isRotated: false,

@@ -30,7 +30,7 @@ const clearBuffers = (commands: Commands, { key, value, middles, blocks }: GpuLa
 
 const decodeExact = (work: Work, tensor: GpuTensor, length: number): void => {
   const { format } = tensor;
-  if (format.bits === 16) return;
+  if (!format.isCoded) return;
   const from = packedTokens(format, length);
   const to = Math.min(packedTokens(format, work.layer.length), length - format.sinks);
   const source = { buffer: work.engine.workspace.get("rows"), start: 0 };

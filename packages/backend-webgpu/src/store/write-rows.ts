@@ -40,7 +40,7 @@ export const writeBehindSinks = (
   isFirst: boolean,
 ): void => {
   const { format, tiles } = tensor;
-  if (format.bits !== 16)
+  if (format.isCoded)
     return append(work, tensor, source, { rows: tensor.exact!, region: ringRegion(tiles), first, row, count, isFirst });
   const { blocks, shape } = work.layer;
   eachBlock(blocks, first, first + count, (block, from, to) =>

@@ -8,7 +8,7 @@ import type { EncodedBlock } from "@kvtuner/quantizers";
  */
 export interface HeadImage {
   readonly prefix: EncodedBlock;
-  /** float16 bits `[tokens, headSize]` of all other tokens, oldest first: sinks, window, the block that is not full. */
+  /** float16 bits `[tokens, headSize]` of all other tokens, oldest first: sinks, the block that is not full, recent tokens. */
   readonly exact: Uint16Array;
 }
 

@@ -1,4 +1,10 @@
-import { type CacheShape, type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
+import {
+  type AffineScheme,
+  type CacheShape,
+  type LayerScheme,
+  quantizedPrefix,
+  type TensorScheme,
+} from "@kvtuner/plan";
 import { encodedBytes } from "@kvtuner/quantizers";
 
 /** Lengths of the arrays of one {@link HeadImage}. */
@@ -19,21 +25,25 @@ export const headSizes = (
   length: number,
 ): HeadSizes => {
   const prefix = quantizedPrefix(scheme, layer, length);
-  const rows = prefix === 0 ? 0 : scheme.axis === "token" ? prefix : (headSize * prefix) / (scheme.groupSize as number);
+  if (scheme.kind === "float16" || prefix === 0) {
+    const exact = length * headSize;
+    return { codes: 0, scales: 0, minima: 0, exact, sizeBytes: 2 * exact };
+  }
+  const rows = scheme.axis === "token" ? prefix : (headSize * prefix) / (scheme.groupSize as number);
   const groups = rows * groupsInRow(scheme, headSize);
   const minima = scheme.format === "affine" ? groups : 0;
-  const codes = prefix === 0 ? 0 : (prefix / unitTokens(scheme)) * unitCodeBytes(scheme, headSize);
+  const codes = (prefix / unitTokens(scheme)) * unitCodeBytes(scheme, headSize);
   const exact = (length - prefix) * headSize;
   return { codes, scales: groups, minima, exact, sizeBytes: codes + 2 * (groups + minima + exact) };
 };
 
-const groupsInRow = ({ axis, groupSize }: TensorScheme, headSize: number): number =>
+const groupsInRow = ({ axis, groupSize }: AffineScheme, headSize: number): number =>
   axis === "channel" || groupSize === "head" ? 1 : Math.ceil(headSize / groupSize);
 
 /** Tokens whose rows are complete in themselves. */
-const unitTokens = ({ axis, groupSize }: TensorScheme): number => (axis === "token" ? 1 : (groupSize as number));
+const unitTokens = ({ axis, groupSize }: AffineScheme): number => (axis === "token" ? 1 : (groupSize as number));
 
-const unitCodeBytes = (scheme: TensorScheme, headSize: number): number => {
+const unitCodeBytes = (scheme: AffineScheme, headSize: number): number => {
   const groups = groupsInRow(scheme, headSize) * (scheme.axis === "token" ? 1 : headSize);
   return encodedBytes(unitTokens(scheme), headSize, scheme) - 2 * groups * (scheme.format === "affine" ? 2 : 1);
 };

@@ -5,7 +5,7 @@ import { headSizes, type HeadSizes } from "./head-sizes.ts";
 export const MAGIC: Uint8Array = Uint8Array.from("KVTCACHE", (letter) => letter.charCodeAt(0));
 
 /** Version that is written, and the only one that is read. */
-export const VERSION = 1;
+export const VERSION = 2;
 
 /** Magic, version and header length, both 32 bits, little-endian. */
 export const PREAMBLE_BYTES = 16;

@@ -34,7 +34,7 @@ const assertPreamble = (bytes: Uint8Array<ArrayBuffer>): void => {
   if (version !== VERSION)
     throw new SnapshotError(
       "SNAPSHOT_VERSION",
-      `expected a snapshot of version ${VERSION}, got ${version}; it was written by another version of KVTuner`,
+      `expected a snapshot of version ${VERSION}, got ${version}, which another version of KVTuner wrote; take the snapshot again with this one`,
     );
 };
 

@@ -1,5 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
-import type { TensorScheme } from "@kvtuner/plan";
+import { type AffineScheme, FLOAT16, type TensorScheme } from "@kvtuner/plan";
 import { describe, expect, it } from "vitest";
 import { decodeBlock, encodeBlock } from "../block.ts";
 import { blockRows } from "../block-rows.ts";
@@ -7,13 +7,13 @@ import { MAX_FLOAT16 } from "../float16.ts";
 import { groupParameters } from "../group.ts";
 import { transformed } from "../hadamard.ts";
 import { anyHostility, hostileNumbers } from "../test-support/hostile-numbers.ts";
-import { anyScheme, everyScheme, HEAD_SIZES } from "../test-support/schemes.ts";
+import { anyAffine, anyScheme, everyScheme, HEAD_SIZES } from "../test-support/schemes.ts";
 import { blockErrorBounds } from "./block.ts";
 import { groupErrorBound, rangeErrorBound } from "./group.ts";
 
 /** A transform of n numbers can grow one of them by the root of n. */
 const limitOf = (scheme: TensorScheme, headSize: number): number =>
-  scheme.transform === "none" ? MAX_FLOAT16 : MAX_FLOAT16 / Math.sqrt(headSize) / 1.001;
+  scheme.kind === "float16" || scheme.transform === "none" ? MAX_FLOAT16 : MAX_FLOAT16 / Math.sqrt(headSize) / 1.001;
 
 /** Largest share of their bounds that the errors of numbers and of head vectors reach. */
 const reached = (x: Float32Array, tokens: number, headSize: number, scheme: TensorScheme) => {
@@ -38,15 +38,14 @@ test.prop([anyScheme, fc.constantFrom(...HEAD_SIZES), fc.integer({ min: 1, max: 
   expect(share.vectors).toBeLessThanOrEqual(1);
 });
 
-const oneGroup = (scheme: TensorScheme, count: number): TensorScheme => ({
+const oneGroup = (scheme: AffineScheme, count: number): AffineScheme => ({
   ...scheme,
-  bits: scheme.bits === 16 ? 4 : scheme.bits,
   axis: "token",
   groupSize: count,
   transform: "none",
 });
 
-test.prop([anyScheme, fc.integer({ min: 1, max: 40 }), anyHostility], { numRuns: 3000 })(
+test.prop([anyAffine, fc.integer({ min: 1, max: 40 }), anyHostility], { numRuns: 3000 })(
   "no hostile group breaks its bound, and the closed form is never below it",
   (anyOf, count, hostility) => {
     const scheme = oneGroup(anyOf, count);
@@ -62,7 +61,7 @@ test.prop([anyScheme, fc.integer({ min: 1, max: 40 }), anyHostility], { numRuns:
 );
 
 /** Codes' numbers that leave almost half a step of 1 everywhere, of one sign, but at the two ends of each group's range. */
-const halfSteps = (tokens: number, headSize: number, scheme: TensorScheme): Float32Array => {
+const halfSteps = (tokens: number, headSize: number, scheme: AffineScheme): Float32Array => {
   const numbers = new Float32Array(tokens * headSize).fill(0.498);
   const { lowest, highest } = groupParameters(scheme);
   for (const { groups } of blockRows(tokens, headSize, scheme))
@@ -95,6 +94,7 @@ describe("the bounds are tight: some block reaches 90% of them", () => {
 
   it("where the rounding of the minimum is all there is", () => {
     const scheme: TensorScheme = {
+      kind: "affine",
       bits: 8,
       format: "affine",
       axis: "token",
@@ -112,6 +112,7 @@ describe("the bounds are tight: some block reaches 90% of them", () => {
 
   it("where the scale is rounded to float16's subnormals", () => {
     const scheme: TensorScheme = {
+      kind: "affine",
       bits: 8,
       format: "affine",
       axis: "token",
@@ -123,16 +124,8 @@ describe("the bounds are tight: some block reaches 90% of them", () => {
     expect(reached(x, 1, 2, scheme).numbers).toBeGreaterThanOrEqual(0.9);
   });
 
-  it("16 bits", () => {
-    const scheme: TensorScheme = {
-      bits: 16,
-      format: "affine",
-      axis: "token",
-      groupSize: "head",
-      blockSize: 1,
-      transform: "none",
-    };
-    expect(reached(Float32Array.of(1 + 2 ** -11), 1, 1, scheme).numbers).toBeGreaterThanOrEqual(0.9);
-    expect(reached(Float32Array.of(2 ** -25), 1, 1, scheme).numbers).toBeGreaterThanOrEqual(0.9);
+  it("float16", () => {
+    expect(reached(Float32Array.of(1 + 2 ** -11), 1, 1, FLOAT16).numbers).toBeGreaterThanOrEqual(0.9);
+    expect(reached(Float32Array.of(2 ** -25), 1, 1, FLOAT16).numbers).toBeGreaterThanOrEqual(0.9);
   });
 });

@@ -1,4 +1,4 @@
-import type { TensorScheme } from "@kvtuner/plan";
+import type { AffineScheme, TensorScheme } from "@kvtuner/plan";
 import { encodableNumbers } from "../block.ts";
 import { blockRows, type Run } from "../block-rows.ts";
 import { hadamardBlockSize } from "../hadamard.ts";
@@ -27,14 +27,14 @@ export const blockErrorBounds = (
   scheme: TensorScheme,
 ): BlockErrorBounds => {
   const encoded = encodableNumbers(x, tokens, headSize, scheme);
-  if (scheme.bits === 16) return untransformed(Float64Array.from(x, float16ErrorBound), tokens, headSize);
+  if (scheme.kind === "float16") return untransformed(Float64Array.from(x, float16ErrorBound), tokens, headSize);
   const bounds = codeBounds(encoded, tokens, headSize, scheme);
   return scheme.transform === "none"
     ? untransformed(bounds, tokens, headSize)
     : transformedBack(bounds, x, tokens, headSize);
 };
 
-const codeBounds = (x: Float32Array, tokens: number, headSize: number, scheme: TensorScheme): Float64Array => {
+const codeBounds = (x: Float32Array, tokens: number, headSize: number, scheme: AffineScheme): Float64Array => {
   const bounds = new Float64Array(x.length);
   for (const { groups } of blockRows(tokens, headSize, scheme))
     for (const run of groups) {

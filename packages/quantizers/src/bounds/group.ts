@@ -1,4 +1,4 @@
-import type { TensorScheme } from "@kvtuner/plan";
+import type { AffineScheme } from "@kvtuner/plan";
 import { fitExtremes, type GroupParameters, groupParameters } from "../group.ts";
 
 /** Relative rounding error of float32. */
@@ -10,7 +10,7 @@ export const DOUBLE_SLACK: number = 1 + 2 ** -40;
 
 /**
  * Largest `|x - decode(encode(x))|` in a group (before any transform) whose smallest and largest numbers are given, both
- * float32 and at most 65504 in magnitude; for schemes of at most 8 bits.
+ * float32 and at most 65504 in magnitude.
  *
  * Proof: both numbers determine scale `s` and minimum `z`, so nothing is lost on their rounding. Codes stand for the grid
  * from `bottom = z + lowest * s` to `top = z + highest * s`. An unclamped code is within 1/2 of the quotient that float32
@@ -19,7 +19,7 @@ export const DOUBLE_SLACK: number = 1 + 2 ** -40;
  * or `largest - top`. `code * s` is exact (8 + 11 bits); adding `z` costs `u` of the result. With `s = 0` everything
  * decodes to `z`.
  */
-export const groupErrorBound = (smallest: number, largest: number, scheme: TensorScheme): number => {
+export const groupErrorBound = (smallest: number, largest: number, scheme: AffineScheme): number => {
   const parameters = groupParameters(scheme);
   fitExtremes(parameters, smallest, largest);
   const farthest = Math.max(Math.abs(smallest - parameters.minimum), Math.abs(largest - parameters.minimum));
@@ -44,7 +44,7 @@ const gridErrorBound = (
  * formats) with magnitudes up to `magnitude`, in closed form: half a step, or what the rounding of scale and minimum
  * leaves outside the grid. Never below {@link groupErrorBound}, and monotonic. Derived in docs/bounds.md.
  */
-export const rangeErrorBound = (range: number, magnitude: number, scheme: TensorScheme): number => {
+export const rangeErrorBound = (range: number, magnitude: number, scheme: AffineScheme): number => {
   const { highest, lowest } = groupParameters(scheme);
   const step = (range * (1 + 1.001 * FLOAT16_ROUNDING)) / highest + FLOAT16_SUBNORMAL_ROUNDING;
   const scaleError = 1.001 * FLOAT16_ROUNDING * range + highest * FLOAT16_SUBNORMAL_ROUNDING;

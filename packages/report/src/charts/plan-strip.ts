@@ -1,4 +1,4 @@
-import { formatBytes, layerBytes } from "@kvtuner/plan";
+import { bitsOf, formatBytes, layerBytes } from "@kvtuner/plan";
 import type { TopLevelSpec } from "vega-lite";
 
 import { tableOf, tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
@@ -47,8 +47,8 @@ export const planStripChart = (data: ReportData, picked: PickedPlan): Chart => {
 const layerRows = ({ profile, settings, context }: ReportData, { plan, pairs }: PickedPlan): LayerRow[] =>
   plan.layers.map((scheme, layer) => ({
     layer,
-    keyBits: scheme.key.bits,
-    valueBits: scheme.value.bits,
+    keyBits: bitsOf(scheme.key),
+    valueBits: bitsOf(scheme.value),
     bytes: layerBytes(scheme, settings.shape, context).total,
     kl: profile?.layers[layer]?.candidates.find(({ id }) => id === pairs[layer])?.kl,
   }));

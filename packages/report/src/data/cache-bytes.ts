@@ -1,4 +1,4 @@
-import { layerBytes, parseShorthand, type CacheShape, type LayerScheme } from "@kvtuner/plan";
+import { blockTokens, layerBytes, parseShorthand, type CacheShape, type LayerScheme } from "@kvtuner/plan";
 
 /** A layer in 16 bits. */
 export const EXACT_LAYER: LayerScheme = parseShorthand("none").layer;
@@ -35,7 +35,7 @@ const DIP_BLOCKS = 16;
 /** The context that a budget buys: the longest to which a cache can grow and never take more than `budget` bytes. */
 export const largestContext = (bytesAt: BytesAt, layers: readonly LayerScheme[], budget: number): number => {
   const over = firstOver(bytesAt, budget);
-  const dip = DIP_BLOCKS * Math.max(1, ...layers.flatMap(({ key, value }) => [key.blockSize, value.blockSize]));
+  const dip = DIP_BLOCKS * Math.max(1, ...layers.flatMap(({ key, value }) => [blockTokens(key), blockTokens(value)]));
   for (let tokens = Math.max(1, over - dip); tokens < over; tokens++) if (bytesAt(tokens) > budget) return tokens - 1;
   return over - 1;
 };

@@ -16,7 +16,7 @@ const optionsOf = (settings: StudySettings, request: StudyRequest | undefined): 
   ["mode", settings.mode],
   ["pairs", settings.pairs.join(",")],
   ["sinks", String(settings.sinks)],
-  ["window", String(settings.window)],
+  ["recent", String(settings.recent)],
   ["context", String(settings.context)],
   ...taskOptions(settings, request),
   ...(settings.text === "self" || settings.text === "task"

@@ -1,4 +1,4 @@
-import { equivalentBits, formatPair, planBytes, trueBits, type Plan } from "@kvtuner/plan";
+import { equivalentBits, formatPair, pairOf, type Plan, planBytes, trueBits } from "@kvtuner/plan";
 import {
   choiceOf,
   makeFront,
@@ -77,7 +77,7 @@ export const reportData = (study: StudyContents, view: ReportView): ReportData =
 
 const pickedPlan = (plan: Plan, context: number): PickedPlan => ({
   plan,
-  pairs: plan.layers.map(({ key, value }) => formatPair({ key: key.bits, value: value.bits })),
+  pairs: plan.layers.map((layer) => formatPair(pairOf(layer))),
   bytes: planBytes(plan, context).total,
   bits: trueBits(plan, context),
   equivalentBits: equivalentBits(plan),

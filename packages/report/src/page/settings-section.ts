@@ -44,7 +44,7 @@ const settingRows = ({ settings, evaluated, front }: ReportData): [string, strin
       "Shape",
       `${shape.layers} layers, ${shape.queryHeads} query heads, ${shape.kvHeads} KV heads, head size ${shape.headSize}`,
     ],
-    ["Mode", `${settings.mode}, window ${settings.window}, sinks ${settings.sinks}`],
+    ["Mode", `${settings.mode}, sinks ${settings.sinks}, recent ${settings.recent}`],
     ["Pairs", settings.pairs.join(", ")],
     ...taskRows(settings),
     ["Calibration text", calibrationText(settings.text)],

@@ -1,3 +1,4 @@
+import { bitsOf } from "@kvtuner/plan";
 import type { TaskEvaluator, TaskOutcome } from "@kvtuner/evaluation";
 import { expect, test } from "vitest";
 
@@ -22,7 +23,7 @@ const evaluator: TaskEvaluator = {
   prompts: PROMPTS,
   float: async ({ start = 0, end = PROMPTS } = {}) => outcomeOf(16, end - start),
   evaluate: async (plans, { start = 0, end = PROMPTS, onOutcome } = {}) => {
-    const outcomes = plans.map(([layer]) => outcomeOf(layer?.key.bits ?? 0, end - start));
+    const outcomes = plans.map(([layer]) => outcomeOf(layer ? bitsOf(layer.key) : 0, end - start));
     for (const [index, outcome] of outcomes.entries()) await onOutcome?.(index, outcome);
     return outcomes;
   },

@@ -25,7 +25,7 @@ const QUERY_POSITIONS = 32;
 
 /**
  * Appends e_k, e_v, e_a and e_o of every pair, layer by layer, for the first {@link TRACE_WINDOWS} windows. As in the
- * paper, all tokens are quantized, whatever window and sinks the mode has; a last block that is not full stays exact.
+ * paper, all tokens are quantized, whatever residency the mode has; a last block that is not full stays exact.
  */
 export const traceErrors = async ({ model, space, windows, journal, context }: TraceInputs): Promise<void> => {
   const traced = windows.slice(0, TRACE_WINDOWS);

@@ -37,13 +37,13 @@ export interface SpaceOptions {
   readonly context: number;
   readonly costKind: CostKind;
   readonly sinks?: number;
-  readonly window?: number;
+  readonly recent?: number;
 }
 
 /** The choices of one layer, priced at a context length. */
 export const searchSpace = (shape: CacheShape, options: SpaceOptions): SearchSpace => {
-  const { mode, pairs, context, costKind, sinks, window } = options;
-  const overrides = { ...(sinks !== undefined && { sinks }), ...(window !== undefined && { window }) };
+  const { mode, pairs, context, costKind, sinks, recent } = options;
+  const overrides = { ...(sinks !== undefined && { sinks }), ...(recent !== undefined && { recent }) };
   const schemes = pairs.map((pair) => layerScheme(mode, pair, overrides));
   const bytes = schemes.map((scheme) => layerBytes(scheme, shape, context).total);
   const codeBits = pairs.map((pair) => pair.key + pair.value);

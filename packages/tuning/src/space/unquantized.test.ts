@@ -6,7 +6,7 @@ import { unquantizedWarning } from "./unquantized.ts";
 const K4V4 = { key: 4, value: 4 } as const;
 
 describe("unquantizedWarning", () => {
-  // Keys of compact: 4 sinks, a window of 32, blocks of 128.
+  // Keys of compact: 4 sinks, 32 recent tokens, blocks of 128.
   test.each([
     ["compact", 36, /^keys and values are.*--window-length 164 /],
     ["compact", 163, /^keys are.*--window-length 164 /],

@@ -1,8 +1,8 @@
-import { quantizedPrefix, type LayerScheme } from "@kvtuner/plan";
+import { blockTokens, quantizedPrefix, type LayerScheme } from "@kvtuner/plan";
 
 /**
  * Says which tensors no token of a window is read quantized of, and how long windows must be; `undefined` when there
- * are none. A loss measured on such windows is that of a cache in 16 bits.
+ * are none. A loss measured on such windows is that of a float16 cache.
  */
 export const unquantizedWarning = (
   layers: readonly LayerScheme[],
@@ -11,8 +11,8 @@ export const unquantizedWarning = (
 ): string | undefined => {
   const tooLong = layers.flatMap((layer) =>
     (["key", "value"] as const)
-      .filter((name) => layer[name].bits < 16 && quantizedPrefix(layer[name], layer, windowLength) === 0)
-      .map((name) => ({ name, needed: layer.sinks + layer.window + layer[name].blockSize })),
+      .filter((name) => layer[name].kind !== "float16" && quantizedPrefix(layer[name], layer, windowLength) === 0)
+      .map((name) => ({ name, needed: layer.residency.sinks + layer.residency.recent + blockTokens(layer[name]) })),
   );
   if (tooLong.length === 0) return undefined;
   const names = [...new Set(tooLong.map(({ name }) => `${name}s`))].join(" and ");

@@ -17,7 +17,7 @@ export interface StudyChoices {
   /** First tokens kept in 16 bits; the mode's own by default. */
   readonly sinks?: number;
   /** Newest tokens kept in 16 bits; the mode's own by default. */
-  readonly window?: number;
+  readonly recent?: number;
   /** Tokens at which bytes are counted; 4096 by default. */
   readonly context?: number;
   /** Plans evaluated; 60 by default. */
@@ -42,7 +42,7 @@ export interface StudyOptions {
   readonly pairs: readonly Pair[];
   readonly context: number;
   readonly sinks?: number;
-  readonly window?: number;
+  readonly recent?: number;
   readonly evaluations: number;
   readonly seed: number;
   readonly windows: number;
@@ -68,7 +68,7 @@ export const studyOptions = (options: StudyChoices, hasTask = false): StudyOptio
   pairs: pairList(options.pairs ?? DEFAULT_PAIRS),
   context: wholeNumber("context", options.context ?? 4096, 1),
   ...(options.sinks !== undefined && { sinks: wholeNumber("sinks", options.sinks, 0) }),
-  ...(options.window !== undefined && { window: wholeNumber("window", options.window, 0) }),
+  ...(options.recent !== undefined && { recent: wholeNumber("recent", options.recent, 0) }),
   evaluations: wholeNumber("evaluations", options.evaluations ?? 60, 1),
   seed: seedNumber(options.seed),
   windows: wholeNumber("windows", options.windows ?? 2, 1),

@@ -25,7 +25,7 @@ export const planFile = (
 ): string => {
   const entry = entries.find((candidate) => candidate.pairs.join() === picked.pairs.join());
   const plan: Plan = {
-    version: 1,
+    version: 2,
     model: model.identity,
     shape: model.shape,
     layers: planLayers(space, choiceOf(space, picked.pairs)),

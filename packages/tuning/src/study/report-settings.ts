@@ -33,7 +33,7 @@ const schema = z.object({
   mode: z.enum(MODES as [Mode, ...Mode[]]),
   pairs: z.array(z.string()).min(1),
   sinks: z.int().min(0),
-  window: z.int().min(0),
+  recent: z.int().min(0),
   text: z.string(),
   evaluations: z.int(),
   seed: z.int(),
@@ -61,7 +61,7 @@ export const spaceOf = (settings: StudySettings, context: number): SearchSpace =
     context,
     costKind: settings.cost === "equivalent" ? "equivalent" : "true",
     sinks: settings.sinks,
-    window: settings.window,
+    recent: settings.recent,
   });
 
 /** A folder without a study. */

@@ -18,7 +18,7 @@ export interface StudySettings {
   readonly mode: string;
   readonly pairs: readonly string[];
   readonly sinks: number;
-  readonly window: number;
+  readonly recent: number;
   /** Tokens at which bytes are counted. */
   readonly context: number;
   /** SHA-256 of the calibration text, `self` for the model's own continuations, `task` for prompts of the task. */
@@ -51,8 +51,8 @@ export const studySettings = async (
   shape,
   mode: study.mode,
   pairs: space.pairNames,
-  sinks: space.schemes[0]?.sinks ?? 0,
-  window: space.schemes[0]?.window ?? 0,
+  sinks: space.schemes[0]?.residency.sinks ?? 0,
+  recent: space.schemes[0]?.residency.recent ?? 0,
   context: study.context,
   text: text === undefined ? (task ? "task" : "self") : await sha256(text),
   windows: study.windows,

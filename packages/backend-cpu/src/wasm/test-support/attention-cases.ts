@@ -1,5 +1,12 @@
 import { fc } from "@fast-check/vitest";
-import type { CacheShape, LayerScheme, TensorScheme } from "@kvtuner/plan";
+import {
+  type AffineScheme,
+  type CacheShape,
+  FLOAT16,
+  type GroupSize,
+  type LayerScheme,
+  type TensorScheme,
+} from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 
 /** Normal numbers from a seed, reproducible and fast. */
@@ -20,30 +27,32 @@ export const randomTensor = (next: () => number, tokens: number, width: number, 
     [1, tokens, width],
   );
 
-const anyBits = fc.constantFrom(2, 3, 4, 8, 16);
-const anyFormat = fc.constantFrom("affine", "symmetric");
-const anyTransform = fc.constantFrom("none", "hadamard");
+const anyCodes = {
+  kind: fc.constant("affine"),
+  bits: fc.constantFrom(2, 3, 4, 8),
+  format: fc.constantFrom("affine", "symmetric"),
+  transform: fc.constantFrom("none", "hadamard"),
+} as const;
 
-const tokenScheme = (headSize: number): fc.Arbitrary<TensorScheme> =>
+const tokenScheme = (headSize: number): fc.Arbitrary<AffineScheme> =>
   fc.record({
-    bits: anyBits,
-    format: anyFormat,
+    ...anyCodes,
     axis: fc.constant("token"),
-    groupSize: fc.constantFrom("head", ...[16, 32, 64, 128].filter((size) => size <= headSize)),
+    groupSize: fc.constantFrom<GroupSize>("head", ...[16, 32, 64, 128].filter((size) => size <= headSize)),
     blockSize: fc.constantFrom(1, 7, 32),
-    transform: anyTransform,
-  }) as fc.Arbitrary<TensorScheme>;
+  });
 
-const channelScheme: fc.Arbitrary<TensorScheme> = fc
+const channelScheme: fc.Arbitrary<AffineScheme> = fc
   .record({
-    bits: anyBits,
-    format: anyFormat,
+    ...anyCodes,
     axis: fc.constant("channel"),
     groupSize: fc.constantFrom(16, 32, 64, 128),
     blocks: fc.constantFrom(1, 2),
-    transform: anyTransform,
   })
-  .map(({ blocks, ...scheme }) => ({ ...scheme, blockSize: blocks * scheme.groupSize })) as fc.Arbitrary<TensorScheme>;
+  .map(({ blocks, ...scheme }) => ({ ...scheme, blockSize: blocks * scheme.groupSize }));
+
+const orFloat16 = (schemes: fc.Arbitrary<AffineScheme>): fc.Arbitrary<TensorScheme> =>
+  fc.oneof({ weight: 4, arbitrary: schemes }, { weight: 1, arbitrary: fc.constant(FLOAT16) });
 
 /** A cache of one layer, and how many tokens each call appends. */
 export interface AttentionCase {
@@ -66,10 +75,13 @@ export const anyCase: fc.Arbitrary<AttentionCase> = fc
     fc.record({
       shape: fc.constant({ layers: 1, queryHeads: kvHeads * ratio, kvHeads, headSize } satisfies CacheShape),
       layer: fc.record({
-        key: fc.oneof(tokenScheme(headSize), channelScheme),
-        value: tokenScheme(headSize),
-        window: fc.constantFrom(0, 5, 32),
-        sinks: fc.constantFrom(0, 4, 33),
+        key: orFloat16(fc.oneof(tokenScheme(headSize), channelScheme)),
+        value: orFloat16(tokenScheme(headSize)),
+        residency: fc.record({
+          kind: fc.constant("prefix"),
+          sinks: fc.constantFrom(0, 4, 33),
+          recent: fc.constantFrom(0, 5, 32),
+        }),
       }),
       calls: fc.array(fc.constantFrom(1, 2, 17, 64, 65, 150), { minLength: 1, maxLength: 4 }),
       scale: fc.constantFrom(0.1, 1, 4),

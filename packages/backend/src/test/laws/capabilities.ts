@@ -1,3 +1,4 @@
+import { schemesOf } from "../../nearest-scheme.ts";
 import { withSubject } from "../backend-under-test.ts";
 import { assertLaw, type Law } from "../law.ts";
 
@@ -11,9 +12,7 @@ export const capabilitiesLaw: Law = {
       assertLaw(backend.name.length > 0, "expected a name, got none");
       for (const families of [key, value])
         assertLaw(
-          families.some(({ bits, formats, groupSizes, transforms }) =>
-            [bits, formats, groupSizes, transforms].every((list) => list.length > 0),
-          ),
+          families.some((family) => schemesOf(family, 1).length > 0),
           `expected a scheme for keys and one for values, got ${JSON.stringify({ key, value })}`,
         );
       assertLaw(headSizes === "any" || headSizes.length > 0, "expected head sizes, got none");

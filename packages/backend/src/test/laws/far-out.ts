@@ -1,4 +1,4 @@
-import type { LayerScheme } from "@kvtuner/plan";
+import { bitsOf, type LayerScheme } from "@kvtuner/plan";
 import { type Subject, withSubject } from "../backend-under-test.ts";
 import { checkCases, type Law } from "../law.ts";
 import { CheckedCache } from "../rig/checked-cache.ts";
@@ -18,10 +18,13 @@ export const farOutLaw: Law = {
   name: "keeps to the tolerance with queries and keys that are far out in some channels",
   check: (options) =>
     withSubject(options, async (subject) => {
-      const modes = claimedModes(subject).filter(({ key, value }) => key.bits === value.bits);
+      const modes = claimedModes(subject).filter(({ key, value }) => bitsOf(key) === bitsOf(value));
       await checkCases([...modes, ...sampleLayers(subject, 2)], layerName, (layer) => checkLayer(subject, layer));
     }),
 };
+
+/** Tokens before those that are compared, at least: enough for two keys to come close. */
+const HISTORY = 165;
 
 const headSizeOf = ({ backend }: Subject): number => {
   const sizes = claimedHeadSizes(backend.capabilities);
@@ -31,7 +34,7 @@ const headSizeOf = ({ backend }: Subject): number => {
 const checkLayer = async (subject: Subject, layer: LayerScheme): Promise<void> => {
   const shape = smallShape(subject, { layers: 1, kvHeads: 1, headSize: headSizeOf(subject) });
   const checked = await CheckedCache.create(subject, shape, planOf(shape, layer));
-  await checked.attend(0, farOutCall(shape, fullLength(layer) + 120, 1), 120);
+  await checked.attend(0, farOutCall(shape, Math.max(fullLength(layer), HISTORY) + 120, 1), 120);
   await checked.attend(0, farOutCall(shape, 1, 2));
   await checked.cache.dispose();
 };

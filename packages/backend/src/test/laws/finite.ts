@@ -28,7 +28,7 @@ const checkLayer = async (subject: Subject, layer: LayerScheme): Promise<void> =
   await checked.append(45, 1);
   for (const [what, call] of badCalls(checked.nextCall(3)))
     await assertRefused(what, CODES, () => checked.cache.attend(0, ...callTensors(call)));
-  if (layer.value.transform === "hadamard") {
+  if (layer.value.kind === "affine" && layer.value.transform === "hadamard") {
     const call = checked.nextCall(1);
     const flat = { ...call, value: call.value.map(() => 60_000) };
     await assertRefused("a value beyond float16 after its transform", CODES, () =>

@@ -30,7 +30,7 @@ export const foreignSnapshotLaw: Law = {
           backend.restoreCache(shape, plan, snapshot.slice(0, end)),
         );
       const wide = { ...shape, queryHeads: 2 * shape.queryHeads };
-      const more = { ...first!, sinks: first!.sinks + 1 };
+      const more = { ...first!, residency: { ...first!.residency, sinks: first!.residency.sinks + 1 } };
       for (const [what, otherShape, otherPlan] of [
         ["another shape", wide, planOf(wide, first!)],
         ["another plan", shape, planOf(shape, second ?? more)],

@@ -81,7 +81,7 @@ const neededBytes = ({ shape, layers }: CachePlan): number => {
   return Math.max(...totals);
 };
 
-/** Going back may take more bytes than staying: what comes back into the window is kept in 16 bits. */
+/** Going back may take more bytes than staying: what becomes recent again is kept in 16 bits. */
 const checkTruncation = async (options: BackendUnderTest): Promise<void> => {
   const found = await withSubject(options, async (subject) => shrinkingStep(subject));
   if (!found) return;

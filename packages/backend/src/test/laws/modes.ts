@@ -1,4 +1,4 @@
-import type { LayerScheme } from "@kvtuner/plan";
+import { blockTokens, type LayerScheme } from "@kvtuner/plan";
 import { type Subject, withSubject } from "../backend-under-test.ts";
 import { checkCases, type Law } from "../law.ts";
 import { CheckedCache } from "../rig/checked-cache.ts";
@@ -17,7 +17,7 @@ export const modesLaw: Law = {
 const checkMode = async (subject: Subject, layer: LayerScheme): Promise<void> => {
   const shape = smallShape(subject, { layers: 1, queryHeads: 2, kvHeads: 1 });
   const checked = await CheckedCache.create(subject, shape, planOf(shape, layer));
-  const prompt = layer.sinks + layer.window + layer.key.blockSize - 1;
+  const prompt = layer.residency.sinks + layer.residency.recent + blockTokens(layer.key) - 1;
   if (prompt > 0) await checked.append(prompt, 1);
   await checked.append(1);
   await checked.append(2);

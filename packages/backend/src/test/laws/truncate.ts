@@ -4,7 +4,7 @@ import { CheckedCache } from "../rig/checked-cache.ts";
 import { assertRefused } from "../rig/refusals.ts";
 import { layerName, planOf, sampleLayers, samplePlan, smallShape } from "../rig/samples.ts";
 
-/** Lengths to go back to, from 180 tokens: into the window, a block, the sinks, to nothing and nowhere. */
+/** Lengths to go back to, from 180 tokens: into the recent tokens, a block, the sinks, to nothing and nowhere. */
 const LENGTHS = [180, 179, 150, 131, 100, 37, 3, 1, 0];
 
 /** Forgetting, and going on. */

@@ -1,4 +1,4 @@
-import type { LayerScheme, TensorScheme } from "@kvtuner/plan";
+import { CODE_BITS, type LayerScheme, schemeLabel, type TensorScheme } from "@kvtuner/plan";
 import { supportsScheme } from "../../nearest-scheme.ts";
 import type { UnsupportedSchemeError } from "../../unsupported-scheme.ts";
 import { type Subject, withSubject } from "../backend-under-test.ts";
@@ -21,8 +21,8 @@ export const unsupportedPlanLaw: Law = {
         ["a plan with a layer too few", { shape, layers: [good!] }],
       ] as const)
         await assertRefused(what, ["BACKEND_PLAN_SHAPE"], () => backend.createCache(shape, plan));
-      await assertRefused("a negative window", ["BACKEND_PLAN_INVALID"], () =>
-        backend.createCache(shape, planOf(shape, { ...good!, window: -1 })),
+      await assertRefused("negative recent tokens", ["BACKEND_PLAN_INVALID"], () =>
+        backend.createCache(shape, planOf(shape, { ...good!, residency: { ...good!.residency, recent: -1 } })),
       );
       await checkHeadSize(subject, good!);
     }),
@@ -37,13 +37,13 @@ const foreignSchemes = ({ backend }: Subject): ["key" | "value", TensorScheme][]
   );
 
 const candidates = (): TensorScheme[] =>
-  ([2, 3, 4, 5, 6, 8, 16] as const).flatMap((bits) =>
+  CODE_BITS.flatMap((bits) =>
     (["affine", "symmetric"] as const).flatMap((format) =>
       (["none", "hadamard"] as const).flatMap((transform): TensorScheme[] => [
-        { bits, format, transform, axis: "token", groupSize: "head", blockSize: 1 },
-        { bits, format, transform, axis: "token", groupSize: 7, blockSize: 1 },
-        { bits, format, transform, axis: "channel", groupSize: 32, blockSize: 32 },
-        { bits, format, transform, axis: "channel", groupSize: 7, blockSize: 14 },
+        { kind: "affine", bits, format, transform, axis: "token", groupSize: "head", blockSize: 1 },
+        { kind: "affine", bits, format, transform, axis: "token", groupSize: 7, blockSize: 1 },
+        { kind: "affine", bits, format, transform, axis: "channel", groupSize: 32, blockSize: 32 },
+        { kind: "affine", bits, format, transform, axis: "channel", groupSize: 7, blockSize: 14 },
       ]),
     ),
   );
@@ -56,7 +56,7 @@ const checkScheme = async (
 ): Promise<void> => {
   const shape = smallShape(subject);
   const plan = { shape, layers: [good, { ...good, [tensor]: scheme }] };
-  const what = `${scheme.bits}-bit ${scheme.format} ${tensor}s per ${scheme.axis} in groups of ${scheme.groupSize}`;
+  const what = `${tensor}s in ${schemeLabel(scheme)}`;
   const error = await assertRefused(what, ["BACKEND_UNSUPPORTED_SCHEME"], () =>
     subject.backend.createCache(shape, plan),
   );

@@ -1,4 +1,4 @@
-import { type CacheShape, type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
+import { blockTokens, type CacheShape, type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
 import { decodeBlock, type EncodedBlock, encodeBlock } from "@kvtuner/quantizers";
 
 /** Keys, or values, of one layer, and how they are stored. */
@@ -13,14 +13,14 @@ export interface StoredRows {
 export const quantizedRange = (
   { scheme, layer }: Pick<StoredRows, "scheme" | "layer">,
   length: number,
-): readonly [number, number] => [layer.sinks, layer.sinks + quantizedPrefix(scheme, layer, length)];
+): readonly [number, number] => [layer.residency.sinks, layer.residency.sinks + quantizedPrefix(scheme, layer, length)];
 
 /** The rows of the prefix of all rows, decoded; at the places of all other tokens there is nothing. */
 export const decodedRows = (stored: StoredRows): (Float32Array | undefined)[] => {
   const decoded: (Float32Array | undefined)[] = stored.rows.map(() => undefined);
   const [first, end] = quantizedRange(stored, stored.rows.length);
   const name = JSON.stringify([stored.scheme, stored.shape.headSize]);
-  for (let start = first; start < end; start += stored.scheme.blockSize)
+  for (let start = first; start < end; start += blockTokens(stored.scheme))
     for (const [index, row] of decodedBlock(stored, start, name).entries()) decoded[start + index] = row;
   return decoded;
 };
@@ -43,7 +43,7 @@ export const headRows = (rows: readonly Float32Array[], head: number, headSize: 
 
 const decodedBlock = (stored: StoredRows, start: number, name: string): readonly Float32Array[] => {
   const { scheme, shape } = stored;
-  const rows = stored.rows.slice(start, start + scheme.blockSize);
+  const rows = stored.rows.slice(start, start + blockTokens(scheme));
   const entry = known.get(rows[0]!);
   if (entry?.name === name && rows.every((row, index) => row === entry.rows[index])) return entry.decoded;
   const decoded = decodeRows(rows, scheme, shape);

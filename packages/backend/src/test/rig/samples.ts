@@ -1,4 +1,14 @@
-import { type CacheShape, type LayerScheme, layerScheme, type Mode, MODES, type TensorScheme } from "@kvtuner/plan";
+import {
+  blockTokens,
+  type CacheShape,
+  type LayerScheme,
+  layerScheme,
+  type Mode,
+  MODES,
+  PAIR_BITS,
+  schemeLabel,
+  type TensorScheme,
+} from "@kvtuner/plan";
 import type { CachePlan } from "../../backend.ts";
 import type { Capabilities, SchemeFamily } from "../../capabilities.ts";
 import { schemesOf, supportsScheme } from "../../nearest-scheme.ts";
@@ -33,14 +43,15 @@ export const planOf = (shape: CacheShape, ...schemes: readonly LayerScheme[]): C
 export const claimedSchemes = (families: readonly SchemeFamily[], headSize: number): TensorScheme[] =>
   families.flatMap((family, index) =>
     schemesOf(family, 1)
-      .filter(({ axis, groupSize }) => axis === "channel" || groupSize === "head" || groupSize <= headSize)
+      .filter((scheme) => fitsHead(scheme, headSize))
       .map((scheme, place) => ((place + index) % 3 === 1 ? inLargerBlocks(scheme) : scheme)),
   );
 
-const inLargerBlocks = (scheme: TensorScheme): TensorScheme => ({
-  ...scheme,
-  blockSize: scheme.axis === "channel" ? 2 * scheme.blockSize : 24,
-});
+const fitsHead = (scheme: TensorScheme, headSize: number): boolean =>
+  scheme.kind === "float16" || scheme.axis === "channel" || scheme.groupSize === "head" || scheme.groupSize <= headSize;
+
+const inLargerBlocks = (scheme: TensorScheme): TensorScheme =>
+  scheme.kind === "float16" ? scheme : { ...scheme, blockSize: scheme.axis === "channel" ? 2 * scheme.blockSize : 24 };
 
 /** True when the backend claims keys and values of a layer. */
 export const isClaimed = ({ backend }: Subject, { key, value }: LayerScheme): boolean =>
@@ -48,21 +59,19 @@ export const isClaimed = ({ backend }: Subject, { key, value }: LayerScheme): bo
 
 /** The named modes with every pair of bits that the backend claims. */
 export const claimedModes = (subject: Subject, modes: readonly Mode[] = MODES): LayerScheme[] => {
-  const bits = [2, 3, 4, 5, 6, 8, 16] as const;
   return modes
-    .flatMap((mode) => bits.flatMap((key) => bits.map((value) => layerScheme(mode, { key, value }))))
+    .flatMap((mode) => PAIR_BITS.flatMap((key) => PAIR_BITS.map((value) => layerScheme(mode, { key, value }))))
     .filter((layer) => isClaimed(subject, layer));
 };
 
-/** Keys and values of every claimed scheme, each at least once, with windows and sinks of all sorts. */
+/** Keys and values of every claimed scheme, each at least once, with residencies of all sorts. */
 export const claimedLayers = (subject: Subject, headSize: number): LayerScheme[] => {
   const { capabilities } = subject.backend;
   const [keys, values] = [claimedSchemes(capabilities.key, headSize), claimedSchemes(capabilities.value, headSize)];
   return Array.from({ length: Math.max(keys.length, values.length) }, (_, index) => ({
     key: keys[index % keys.length]!,
     value: values[(index * STRIDE) % values.length]!,
-    window: [0, 5, 32][index % 3]!,
-    sinks: [0, 4, 1, 0][index % 4]!,
+    residency: { kind: "prefix", sinks: [0, 4, 1, 0][index % 4]!, recent: [0, 5, 32][index % 3]! },
   }));
 };
 
@@ -75,7 +84,7 @@ export const sampleLayers = (subject: Subject, count = 4): LayerScheme[] => {
     layerScheme("kivi", { key: 4, value: 2 }, { sinks: 3 }),
     layerScheme("per-token", { key: 8, value: 4 }),
     layerScheme("compact", { key: 4, value: 3 }),
-    layerScheme("kivi", { key: 2, value: 4 }, { window: 5 }),
+    layerScheme("kivi", { key: 2, value: 4 }, { recent: 5 }),
     layerScheme("per-token", { key: 16, value: 16 }),
   ].filter((layer) => isClaimed(subject, layer));
   const claimed = claimedLayers(subject, smallShape(subject).headSize);
@@ -87,14 +96,9 @@ export const sampleLayers = (subject: Subject, count = 4): LayerScheme[] => {
 export const samplePlan = (subject: Subject): CachePlan => planOf(smallShape(subject), ...sampleLayers(subject));
 
 /** A layer as text for messages. */
-export const layerName = ({ key, value, window, sinks }: LayerScheme): string =>
-  `keys ${schemeName(key)}, values ${schemeName(value)}, window ${window}, sinks ${sinks}`;
-
-const schemeName = ({ bits, format, axis, groupSize, blockSize, transform }: TensorScheme): string =>
-  bits === 16
-    ? "in 16 bits"
-    : `${bits}-bit ${format} per ${axis}, group ${groupSize}, block ${blockSize}, ${transform}`;
+export const layerName = ({ key, value, residency: { sinks, recent } }: LayerScheme): string =>
+  `keys ${schemeLabel(key)}; values ${schemeLabel(value)}; sinks ${sinks}, recent ${recent}`;
 
 /** Tokens at which every block of a layer has been full at least once. */
-export const fullLength = ({ key, value, window, sinks }: LayerScheme): number =>
-  sinks + window + Math.max(key.blockSize, value.blockSize) + 1;
+export const fullLength = ({ key, value, residency: { sinks, recent } }: LayerScheme): number =>
+  sinks + recent + Math.max(blockTokens(key), blockTokens(value)) + 1;

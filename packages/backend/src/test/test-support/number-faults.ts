@@ -1,4 +1,11 @@
-import type { CacheShape, LayerScheme, TensorScheme } from "@kvtuner/plan";
+import {
+  type AffineScheme,
+  bitsOf,
+  type CacheShape,
+  type LayerScheme,
+  type Residency,
+  type TensorScheme,
+} from "@kvtuner/plan";
 import { roundArrayToFloat16 } from "@kvtuner/quantizers";
 import { Tensor } from "onnxruntime-common";
 import type * as Cells from "../../../examples/cells.ts";
@@ -40,6 +47,18 @@ const withoutConstants = (rows: Cells.Cells): Cells.Cells =>
     ),
   );
 
+/** An affine scheme with other fields. */
+const affine = (scheme: TensorScheme, changes: Partial<AffineScheme>): TensorScheme =>
+  scheme.kind === "affine" ? { ...scheme, ...changes } : scheme;
+
+const withPrefix = (
+  layer: LayerScheme,
+  change: (residency: Residency) => readonly [sinks: number, recent: number],
+): LayerScheme => {
+  const [sinks, recent] = change(layer.residency);
+  return { ...layer, residency: { kind: "prefix", sinks, recent } };
+};
+
 const nextPowerOfTwo = (size: number): number => 2 ** Math.ceil(Math.log2(size));
 
 /** One buffer for all outputs of a size. */
@@ -71,7 +90,7 @@ export const NUMBER_FAULTS: readonly Fault[] = [
     law: "schemes",
     mistake: "quantizes in groups of a head only",
     says: /group 32.*(expected the output|expected \d+ bytes)/,
-    cells: settleUnder((scheme, layer) => [{ ...scheme, groupSize: "head" }, layer]),
+    cells: settleUnder((scheme, layer) => [affine(scheme, { groupSize: "head" }), layer]),
   },
   {
     law: "schemes",
@@ -90,7 +109,7 @@ export const NUMBER_FAULTS: readonly Fault[] = [
     law: "modes",
     mistake: "stores 4 bits where 8 are asked for",
     says: /8-bit.*expected/,
-    cells: settleUnder((scheme, layer) => [scheme.bits === 8 ? { ...scheme, bits: 4 } : scheme, layer]),
+    cells: settleUnder((scheme, layer) => [bitsOf(scheme) === 8 ? affine(scheme, { bits: 4 }) : scheme, layer]),
   },
   {
     law: "head-groups",
@@ -119,7 +138,7 @@ export const NUMBER_FAULTS: readonly Fault[] = [
   {
     law: "far-out",
     mistake: "rounds queries to float16",
-    says: /16 bits.*expected the output/,
+    says: /float16.*expected the output/,
     cells: ({ attendRow }) => ({
       attendRow: (shape, queries, keys, values) => {
         const rounded = new Float32Array(queries.length);
@@ -144,15 +163,18 @@ export const NUMBER_FAULTS: readonly Fault[] = [
   },
   {
     law: "windows",
-    mistake: "has a window one token short",
-    says: /window 5.*expected/,
-    cells: settleUnder((scheme, layer) => [scheme, { ...layer, window: Math.max(0, layer.window - 1) }]),
+    mistake: "keeps one recent token too few",
+    says: /recent 5.*expected/,
+    cells: settleUnder((scheme, layer) => [
+      scheme,
+      withPrefix(layer, ({ sinks, recent }) => [sinks, Math.max(0, recent - 1)]),
+    ]),
   },
   {
     law: "windows",
     mistake: "has no sinks",
     says: /sinks 4.*expected/,
-    cells: settleUnder((scheme, layer) => [scheme, { ...layer, window: layer.window + layer.sinks, sinks: 0 }]),
+    cells: settleUnder((scheme, layer) => [scheme, withPrefix(layer, ({ sinks, recent }) => [0, recent + sinks])]),
   },
   {
     law: "bytes",

@@ -1,0 +1,42 @@
+import type { TensorScheme } from "@kvtuner/plan";
+
+/** A scheme in the numbers that kernels count in. */
+export interface KernelScheme {
+  /** False for float16: no token is ever coded, and all below but `bits` is of no effect. */
+  readonly isCoded: boolean;
+  /** Bits of a stored number. */
+  readonly bits: number;
+  /** True when groups run along the tokens of a channel. */
+  readonly isChannel: boolean;
+  /** Numbers that share a scale. */
+  readonly groupSize: number;
+  /** True when each group has a minimum beside its scale. */
+  readonly hasMinima: boolean;
+  readonly isRotated: boolean;
+  /** Tokens encoded together. */
+  readonly blockSize: number;
+}
+
+/** The numbers of a scheme of the kernels' codecs, float16 and affine. */
+export const kernelScheme = (scheme: TensorScheme, headSize: number): KernelScheme => {
+  if (scheme.kind !== "affine") return { ...FLOAT16_NUMBERS, groupSize: headSize };
+  const { bits, format, axis, groupSize, blockSize, transform } = scheme;
+  return {
+    isCoded: true,
+    bits,
+    isChannel: axis === "channel",
+    groupSize: groupSize === "head" ? headSize : groupSize,
+    hasMinima: format === "affine",
+    isRotated: transform === "hadamard",
+    blockSize,
+  };
+};
+
+const FLOAT16_NUMBERS: Omit<KernelScheme, "groupSize"> = {
+  isCoded: false,
+  bits: 16,
+  isChannel: false,
+  hasMinima: true,
+  isRotated: false,
+  blockSize: 1,
+};
