@@ -25,10 +25,16 @@ import { storeScores } from "./store-scores";
 import { maxima, middles, scales, scores, state, weights } from "./row-state";
 
 /**
- * The score error, in powers of 2, from which a second pass adds what the query's int16 factors leave out: half a factor's
- * unit in a channel as large as the largest key. Models with constant outlier channels of keys reach it, others do not.
+ * The score error, in powers of 2, from which a second pass adds what the query's int16 factors leave out: a factor's unit
+ * times the largest key, times the root of the channels. About a tenth of it is the error's standard deviation. Queries that
+ * are far out in some channels reach it.
  */
-const COARSE: f32 = 0.01;
+const COARSE: f32 = 6e-3;
+/** By how many powers of 2 a score is below the largest one when its error no longer counts. */
+const WEIGHTLESS: f32 = 24;
+
+/** Whether the record and row under way ask for that pass. */
+let isCoarse = false;
 
 /** Largest magnitude that a key of the record and group under way may have. */
 let largestKey: f32 = 0;
@@ -94,6 +100,23 @@ export function scoreRecord(layer: usize, record: usize, row: usize, count: i32)
 }
 
 function scoreTokens(layer: usize, record: usize, row: usize, count: i32): void {
+  isCoarse = false;
+  addGroups(layer, record, row, count, row + state.factors, row + state.units, row + state.sums, false);
+  if (isCoarse)
+    addGroups(layer, record, row, count, row + state.residues, row + state.residueUnits, row + state.residueSums, true);
+}
+
+/** Stores the scores that `factors` give; if it `adds`, adds them for the heads that need it. */
+function addGroups(
+  layer: usize,
+  record: usize,
+  row: usize,
+  count: i32,
+  factorsAt: usize,
+  unitsAt: usize,
+  sumsAt: usize,
+  adds: bool,
+): void {
   const key = layer + KEY;
   const heads = field(layer, HEADS);
   const headSize = field(layer, HEAD_SIZE);
@@ -108,20 +131,29 @@ function scoreTokens(layer: usize, record: usize, row: usize, count: i32): void 
     const channels = min(groupSize, headSize - channel);
     for (let head = 0; head < heads; head += MAX_HEADS) {
       const pass = min(MAX_HEADS, heads - head);
-      const x = row + state.factors + <usize>head * stride + (<usize>channel << 1);
+      if (adds && !mattersIn(row, head, pass)) continue;
+      if (!adds) isCoarse = isCoarse || isCoarseIn(row, head, pass, headSize);
+      const x = factorsAt + <usize>head * stride + (<usize>channel << 1);
       sumPanels(bits, pass, codes, channels, x, stride, panels, <usize>(2 * headSize * bits));
-      finishPass(bits, row + state.units, row + state.sums, head, pass, panels, groups, group, group > 0);
-      if (!isCoarse(row, head, pass)) continue;
-      const fine = row + state.residues + <usize>head * stride + (<usize>channel << 1);
-      sumPanels(bits, pass, codes, channels, fine, stride, panels, <usize>(2 * headSize * bits));
-      finishPass(bits, row + state.residueUnits, row + state.residueSums, head, pass, panels, groups, group, true);
+      finishPass(bits, unitsAt, sumsAt, head, pass, panels, groups, group, adds || group > 0);
     }
   }
 }
 
-function isCoarse(row: usize, head: i32, pass: i32): bool {
+/** Whether factors alone are too coarse for some of the heads. */
+function isCoarseIn(row: usize, head: i32, pass: i32, headSize: i32): bool {
+  const tolerance = COARSE / (largestKey * Mathf.sqrt(<f32>headSize));
   for (let index = head; index < head + pass; index++)
-    if (load<f32>(row + state.units + (<usize>index << 2)) * largestKey > 2 * COARSE) return true;
+    if (load<f32>(row + state.units + (<usize>index << 2)) > tolerance) return true;
+  return false;
+}
+
+/** Whether the tokens of the record weigh anything in some of the heads. */
+function mattersIn(row: usize, head: i32, pass: i32): bool {
+  for (let index = <usize>head; index < <usize>(head + pass); index++) {
+    const largest = largestLane(v128.load(maxima + (index << 4)));
+    if (largest > load<f32>(row + state.largest + (index << 2)) - WEIGHTLESS) return true;
+  }
   return false;
 }
 

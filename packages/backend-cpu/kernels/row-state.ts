@@ -40,6 +40,8 @@ export let maxima: usize = 0;
  */
 export let scales: usize = 0;
 export let middles: usize = 0;
+/** int16 `[TILE]`: codes of a group of values, in parts of a code, that `middles` are the numbers of. */
+export let origins: usize = 0;
 /** f32 `[G][headSize]`: queries over the unit of their factors, for keys per channel. */
 export let scaledQuery: usize = 0;
 /** What `factors` leave out, for keys per channel: int16 `[G][headSize]`, f32 `[G]` twice. */
@@ -98,6 +100,7 @@ export function layOut(layer: usize, scratch: usize, rows: i32): usize {
   maxima = take(16 * heads);
   scales = take(4 * max(TILE, headSize));
   middles = take(4 * max(TILE, headSize));
+  origins = take(2 * TILE);
   scaledQuery = take(4 * heads * headSize);
   fineFactors = take(2 * heads * headSize);
   fineConstants = take(4 * heads);

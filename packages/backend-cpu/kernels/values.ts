@@ -1,7 +1,9 @@
 import {
+  AFFINE,
   BITS,
   field,
   GROUP_SIZE,
+  HADAMARD,
   HEAD_SIZE,
   largestFactor,
   middleCode,
@@ -16,7 +18,10 @@ import { MAX_HEADS, MAX_PANELS, panelSums } from "./panel-sums";
 import { sumPanels } from "./panels";
 import { laneSum, largestLane, ROUND_MAGIC, roundEight, sumLanes } from "./round-factors";
 import { splitEight } from "./split-factors";
-import { active, constants, factors, middles, scales, scores, state, units, weights } from "./row-state";
+import { active, constants, factors, middles, origins, scales, scores, state, units, weights } from "./row-state";
+
+/** What an origin of the code after the last one would be: 128 tokens times an int16 times this fit 32 bits. */
+const ORIGIN_RANGE: i32 = 512;
 
 /**
  * Adds the first `count` tokens of a record of values, weighted by what is in `scores`, to a row's decoded sum, for the
@@ -36,16 +41,53 @@ export function addRecord(layer: usize, record: usize, row: usize, count: i32, h
   }
 }
 
-/** What {@link loadMiddles} does, with 0 from `count` on, where there may be anything. */
+/**
+ * Scales, origins and the numbers of the origins, with 0 from `count` on, where there may be anything. A factor's error
+ * multiplies what a code is off its origin: at the middle code that is least. After the Hadamard transform the errors of all
+ * channels add up in the first channel of the output, unless the origin is the code of zero: the error is then that of a
+ * weight.
+ */
 function loadParameters(value: usize, record: usize, group: i32, count: i32, steps: i32): void {
   loadMiddles(value, record, group * TILE, steps);
   for (let token = count; token < steps; token++) {
     store<f32>(scales + (<usize>token << 2), 0);
     store<f32>(middles + (<usize>token << 2), 0);
   }
+  const middle = i16x8.splat(<i16>(middleCode(value) * originsPerCode(value)));
+  const moves = field(value, AFFINE) && field(value, HADAMARD);
+  for (let token: usize = 0; token < <usize>steps; token += 8) {
+    let origin = middle;
+    if (moves) origin = i16x8.sub(middle, i16x8.narrow_i32x4_s(moveMiddles(value, token), moveMiddles(value, token + 4)));
+    v128.store(origins + (token << 1), origin);
+  }
 }
 
-/** Factors of one head: weight times scale of each token; what the middles add is the same for all channels of the group. */
+/** Origins count in parts of a code. */
+// @ts-ignore: decorator
+@inline
+function originsPerCode(value: usize): f32 {
+  return <f32>(ORIGIN_RANGE >> field(value, BITS));
+}
+
+/** Moves the middles of four tokens to zero, as far as codes go; returns by how many origins, as i32. */
+// @ts-ignore: decorator
+@inline
+function moveMiddles(value: usize, token: usize): v128 {
+  const at = token << 2;
+  const scale = v128.load(scales + at);
+  const middle = v128.load(middles + at);
+  const perCode = originsPerCode(value);
+  const farthest = middleCode(value);
+  const magic = f32x4.splat(ROUND_MAGIC);
+  // What 0 / 0 gives is no number, and `pmax` takes its first argument for it.
+  const codes = f32x4.pmin(f32x4.splat(farthest), f32x4.pmax(f32x4.splat(-farthest), f32x4.div(middle, scale)));
+  const rounded = multiplyAdd(codes, f32x4.splat(perCode), magic);
+  const moved = f32x4.mul(f32x4.sub(rounded, magic), f32x4.splat(1 / perCode));
+  v128.store(middles + at, f32x4.sub(middle, f32x4.mul(moved, scale)));
+  return i32x4.sub(rounded, magic);
+}
+
+/** Factors of one head: weight times scale of each token; what the origins add is the same for all channels of the group. */
 function foldScales(value: usize, index: i32, steps: i32): void {
   const bits = field(value, BITS);
   const from = scores + (<usize>(load<i32>(active + (<usize>index << 2)) * TILE) << 2);
@@ -61,32 +103,33 @@ function foldScales(value: usize, index: i32, steps: i32): void {
   const largest = largestLane(magnitude);
   const unit = roundSplit(bits, factors + <usize>(index * TILE * 2), steps, largestFactor(bits, steps), largest);
   store<f32>(units + (<usize>index << 2), unit);
-  const less = unit * middleCode(value) * <f32>roundedSum;
+  const less = unit * <f32>originSum / originsPerCode(value);
   store<f32>(constants + (<usize>index << 2), sumLanes(constant) - less);
 }
 
-/** Sum of the factors that {@link roundSplit} made. */
-let roundedSum: i32 = 0;
+/** Sum of the factors that {@link roundSplit} made times their origins. */
+let originSum: i32 = 0;
 
-/** What `roundFactors`, `factorSum` and `splitFactors` do one after the other, for the numbers in `weights`. */
+/** What `roundFactors` and `splitFactors` do one after the other, for the numbers in `weights`. */
 function roundSplit(bits: i32, to: usize, count: i32, largest: i32, magnitude: f32): f32 {
-  roundedSum = 0;
+  originSum = 0;
   if (magnitude < 1e-30) {
     memory.fill(to, 0, <usize>count << 1);
     return 0;
   }
   const inverse = f32x4.splat(<f32>largest / magnitude);
   const magic = f32x4.splat(ROUND_MAGIC);
-  const ones = i16x8.splat(1);
   let sum = i32x4.splat(0);
+  let origin = origins;
   let from = weights;
   for (const end = from + (<usize>count << 2); from < end; from += 32) {
     const rounded = roundEight(v128.load(from), v128.load(from, 16), inverse, magic);
-    sum = i32x4.add(sum, i32x4.dot_i16x8_s(rounded, ones));
+    sum = i32x4.add(sum, i32x4.dot_i16x8_s(rounded, v128.load(origin)));
     v128.store(to, splitEight(bits, rounded));
+    origin += 16;
     to += 16;
   }
-  roundedSum = laneSum(sum);
+  originSum = laneSum(sum);
   return magnitude / <f32>largest;
 }
 

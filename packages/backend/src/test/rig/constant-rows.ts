@@ -10,6 +10,7 @@ const ofChannel = (channel: number): number => Math.sin(1.7 * channel);
 const KINDS: readonly Rows[] = [
   () => 0,
   () => 0.7312,
+  (token) => Math.sin(1.7 * token),
   (_, channel) => ofChannel(channel),
   (_, channel, random) => ofChannel(channel) + 1e-4 * random,
   (_, channel, random) => (channel % 3 === 0 ? random : ofChannel(channel)),
