@@ -147,6 +147,24 @@ describe("a model that cannot be loaded says why", () => {
       "MODEL_UNKNOWN_ARCHITECTURE",
       /llama, qwen2.*"mamba"/,
     ],
+    [
+      "a list as architecture",
+      without("general.architecture", Int32Array.of(1, 2)),
+      "MODEL_UNKNOWN_ARCHITECTURE",
+      /got a list of 2 \[1, 2\]/,
+    ],
+    [
+      "a mixture of experts",
+      without("x", 0).set("llama.expert_count", 8),
+      "MODEL_EXPERTS_UNSUPPORTED",
+      /mixture of 8 experts.*use a dense model/,
+    ],
+    [
+      "a part of a model",
+      without("general.architecture").set("split.count", 3).set("split.no", 1),
+      "MODEL_SPLIT",
+      /got part 2 of 3; merge .*llama-gguf-split --merge/,
+    ],
     ["no layer count", without("llama.block_count"), "MODEL_METADATA_MISSING", /llama\.block_count/],
     ["a negative size", without("llama.embedding_length", -32), "MODEL_METADATA_INVALID", /embedding_length.*-32/],
     ["heads that do not divide", without("llama.attention.head_count_kv", 3), "MODEL_METADATA_INVALID", /4 and 3/],
@@ -196,6 +214,26 @@ describe("a model that cannot be loaded says why", () => {
       [48, 48, 48],
     );
     expect(readConfig({ ...weights, metadata })).toEqual(readConfig(weights));
+  });
+
+  test("a tensor type that cannot be read is told after the architecture", () => {
+    const tensors = new Map(weights.tensors).set("blk.1.ffn_up.weight", {
+      dims: [256],
+      type: "IQ2_XXS",
+      isSupported: false,
+    });
+    const told = (metadata: ReadonlyMap<string, unknown>): unknown => {
+      try {
+        return readConfig({ metadata, tensors });
+      } catch (error) {
+        return error;
+      }
+    };
+    expect(told(without("general.architecture", "mamba"))).toMatchObject({ code: "MODEL_UNKNOWN_ARCHITECTURE" });
+    expect(told(weights.metadata)).toMatchObject({
+      code: "GGUF_UNKNOWN_TENSOR_TYPE",
+      message: expect.stringMatching(/blk\.1\.ffn_up\.weight .*got IQ2_XXS/) as unknown,
+    });
   });
 
   test("an output matrix of 2 GiB and more can be", () => {

@@ -1,9 +1,11 @@
 import type { CacheShape } from "@kvtuner/plan";
+import { describeValue } from "../gguf/describe-value.ts";
 import { assertLayerCount } from "./layer-count.ts";
 import { type Metadata, positiveNumber, text } from "./metadata-fields.ts";
 import { ModelError } from "./model-error.ts";
 import { readLinearFactor } from "./rope-scaling.ts";
 import { assertSegmentSizes } from "./segment-size.ts";
+import { assertDense, assertReadableTensors, assertWhole } from "./supported-model.ts";
 import { vocabularySize, type WeightSource } from "./weights.ts";
 
 /** What {@link readConfig} needs of an opened GGUF file. */
@@ -31,19 +33,23 @@ export interface DecoderConfig extends CacheShape {
 /**
  * Reads a decoder's configuration from the header of a GGUF file: its metadata, held against its tensors.
  *
- * @throws ModelError `MODEL_UNKNOWN_ARCHITECTURE`, `MODEL_METADATA_MISSING`, `MODEL_METADATA_INVALID`,
- * `MODEL_ROPE_UNSUPPORTED`, `MODEL_LAYER_COUNT`, `MODEL_TENSOR_MISSING`, `MODEL_TOO_LARGE`
+ * @throws ModelError `MODEL_SPLIT`, `MODEL_UNKNOWN_ARCHITECTURE`, `MODEL_EXPERTS_UNSUPPORTED`, `MODEL_METADATA_MISSING`,
+ * `MODEL_METADATA_INVALID`, `MODEL_ROPE_UNSUPPORTED`, `MODEL_LAYER_COUNT`, `MODEL_TENSOR_MISSING`, `MODEL_TOO_LARGE`
+ * @throws GgufError `GGUF_UNKNOWN_TENSOR_TYPE`
  */
 export const readConfig = ({ metadata, tensors }: ModelHeader): DecoderConfig => {
-  const config = readMetadata(metadata);
+  assertWhole(metadata);
+  const architecture = readArchitecture(metadata);
+  assertDense(metadata, architecture);
+  assertReadableTensors(tensors);
+  const config = readMetadata(metadata, architecture);
   assertLayerCount(config, tensors);
   assertSegmentSizes(config);
   vocabularySize({ tensors });
   return config;
 };
 
-const readMetadata = (metadata: Metadata): DecoderConfig => {
-  const architecture = readArchitecture(metadata);
+const readMetadata = (metadata: Metadata, architecture: Architecture): DecoderConfig => {
   const field = (key: string, fallback?: number): number =>
     positiveNumber(metadata, `${architecture}.${key}`, fallback);
   const hiddenSize = field("embedding_length");
@@ -75,7 +81,7 @@ const readArchitecture = (metadata: Metadata): Architecture => {
   if (known) return known;
   throw new ModelError(
     "MODEL_UNKNOWN_ARCHITECTURE",
-    `expected general.architecture to be one of ${ARCHITECTURES.join(", ")}, got ${JSON.stringify(name ?? null)}; use a model of one of these`,
+    `expected general.architecture to be one of ${ARCHITECTURES.join(", ")}, got ${describeValue(name)}; use a model of one of these`,
   );
 };
 

@@ -1,3 +1,4 @@
+import { describeValue, listOf } from "../gguf/describe-value.ts";
 import { ModelError } from "./model-error.ts";
 
 /** Metadata of a model file by key, as GGUF stores it. */
@@ -28,29 +29,12 @@ export const positiveNumber = (metadata: Metadata, key: string, fallback?: numbe
   if (typeof result === "number" && Number.isFinite(result) && result > 0) return result;
   throw new ModelError(
     "MODEL_METADATA_INVALID",
-    `expected ${key} to be a positive number, got ${list ? describeList(list) : describe(value)}; convert the model again`,
+    `expected ${key} to be a positive number, got ${describeValue(value)}; convert the model again`,
   );
-};
-
-/** Typed arrays, as a file of 32-bit types gives them, and lists. */
-const listOf = (value: unknown): readonly unknown[] | undefined => {
-  if (Array.isArray(value)) return value;
-  return ArrayBuffer.isView(value) && !(value instanceof DataView)
-    ? Array.from(value as unknown as ArrayLike<number>)
-    : undefined;
 };
 
 const unequal = (key: string, list: readonly unknown[]): ModelError =>
   new ModelError(
     "MODEL_METADATA_INVALID",
-    `expected ${key} to be one number for all layers, got ${describeList(list)}; models whose layers differ in it are not supported`,
+    `expected ${key} to be one number for all layers, got ${describeValue(list)}; models whose layers differ in it are not supported`,
   );
-
-const MOST_SHOWN = 8;
-
-const describeList = (list: readonly unknown[]): string => {
-  const shown = list.slice(0, MOST_SHOWN).map(describe).join(", ");
-  return `a list of ${list.length} [${shown}${list.length > MOST_SHOWN ? ", ..." : ""}]`;
-};
-
-const describe = (value: unknown): string => (typeof value === "string" ? JSON.stringify(value) : String(value));

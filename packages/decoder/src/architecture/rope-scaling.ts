@@ -1,3 +1,4 @@
+import { describeValue } from "../gguf/describe-value.ts";
 import { type Metadata, positiveNumber } from "./metadata-fields.ts";
 import { ModelError } from "./model-error.ts";
 
@@ -24,7 +25,7 @@ export const readLinearFactor = (metadata: Metadata, architecture: string): numb
   if (type !== undefined && type !== "linear")
     throw new ModelError(
       "MODEL_ROPE_UNSUPPORTED",
-      `expected ${architecture}.rope.scaling.type to be none or linear (Llama 3 files carry a rope_freqs tensor instead), got ${JSON.stringify(type)}; use a model without it`,
+      `expected ${architecture}.rope.scaling.type to be none or linear (Llama 3 files carry a rope_freqs tensor instead), got ${describeValue(type)}; use a model without it`,
     );
   const [key, old] = ["scaling.factor", "scale_linear"].map((name) => `${architecture}.rope.${name}`) as [
     string,

@@ -6,7 +6,10 @@ import { ModelError } from "./model-error.ts";
 /** Where a decoder reads its weights: what {@link loadDecoder} needs of an opened GGUF file. */
 export interface WeightSource {
   readonly metadata: ReadonlyMap<string, unknown>;
-  readonly tensors: ReadonlyMap<string, { readonly dims: readonly number[] }>;
+  readonly tensors: ReadonlyMap<
+    string,
+    { readonly dims: readonly number[]; readonly type?: string; readonly isSupported?: boolean }
+  >;
   /** Dequantized float32, row-major; the rows are the tensor's slowest dimension. */
   readTensor(name: string): Promise<Float32Array>;
   /** The same for some rows only. */

@@ -201,8 +201,50 @@ describe("a damaged file", () => {
       "GGUF_TENSOR_OUTSIDE_FILE",
       { bytes: writeGguf({ metadata: {}, tensors: [{ ...float32("a", [2]), dims: [2 ** 20] }] }) },
     ],
+    ["GGUF_INVALID", { bytes: writeGguf({ metadata: { "general.alignment": 48 }, tensors: [] }) }],
+    ["GGUF_TRUNCATED", { bytes: new Uint8Array(0) }],
   ] as const)("%s (%#)", async ([code, { bytes }]) => {
     expect(await codeOf(bytes)).toBe(code);
+  });
+
+  const placed = (name: string, offset: number): WritableTensor => ({ ...float32(name, [16]), offset });
+
+  test.for([
+    ["GGUF_TENSOR_OVERLAP", [placed("a", 0), placed("b", 32)], /tensor b to start behind a, which ends/],
+    ["GGUF_TENSOR_OVERLAP", [placed("a", 64), placed("b", 0), placed("c", 0)], /tensor c to start behind b/],
+    [
+      "GGUF_TENSOR_MISALIGNED",
+      [placed("a", 0), placed("b", 80)],
+      /tensor b to start at a multiple of 32 bytes, got 80/,
+    ],
+  ] as const)("%s (%#)", async ([code, tensors, message]) => {
+    const error = await opened(writeGguf({ metadata: {}, tensors }));
+    expect(error).toMatchObject({ code, message: expect.stringMatching(message) as unknown });
+  });
+
+  test("with a metadata key twice names the key", async () => {
+    const bytes = writeGguf({ metadata: { "llama.block_count": 1, "llama.block_counu": 2 }, tensors: [] });
+    bytes[bytes.lastIndexOf("u".charCodeAt(0))] = "t".charCodeAt(0);
+    expect(await opened(bytes)).toMatchObject({
+      code: "GGUF_DUPLICATE_KEY",
+      message: expect.stringContaining("llama.block_count twice") as unknown,
+    });
+  });
+
+  const safetensors = `${String.fromCharCode(16, 0, 0, 0, 0, 0, 0, 0)}{"__metadata__":{}}`;
+  test.for([
+    ["version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 123\n", /a Git LFS pointer.*git lfs pull/],
+    ["<!DOCTYPE html><html>", /a web page; download the file itself/],
+    ["\n <HTML>", /a web page/],
+    ["PK\u0003\u0004", /zip archive/],
+    [safetensors, /safetensors file; convert the model to GGUF/],
+    ["tjgg\u0001", /older format/],
+    ['{"version":1}', /a JSON file/],
+    ["hello", /starts with "hell"; give a \.gguf model file/],
+    ["\u0001\u0002\u0003\u0004", /starts with bytes 01 02 03 04;/],
+  ] as const)("that is another kind of file says which: %j", async ([start, message]) => {
+    const error = await opened(Uint8Array.from(start, (character) => character.charCodeAt(0)));
+    expect(error).toMatchObject({ code: "GGUF_NOT_GGUF", message: expect.stringMatching(message) as unknown });
   });
 
   test.for([

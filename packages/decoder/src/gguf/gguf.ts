@@ -1,15 +1,18 @@
 import { type BlockCodes, blockCodes, hasBlockCodes } from "./block-codes.ts";
 import type { ByteSource } from "./byte-source.ts";
+import { describeValue } from "./describe-value.ts";
+import { fileKind, KIND_BYTES } from "./file-kind.ts";
 import { GgufError } from "./gguf-error.ts";
 import { HeaderCursor } from "./header-cursor.ts";
 import { type GgufValue, readValue } from "./metadata.ts";
-import { readTensorInfos, type GgufTensor } from "./tensor-info.ts";
+import { readTensorInfos, type GgufTensor, unsupportedType } from "./tensor-info.ts";
 import { TENSOR_TYPES } from "./tensor-types.ts";
 
 const MAGIC = 0x46554747;
 const VERSIONS = [2, 3];
 const SMALLEST_ENTRY_BYTES = 13;
 const DEFAULT_ALIGNMENT = 32;
+const ALIGNMENTS = Array.from({ length: 21 }, (_, exponent) => 2 ** exponent);
 /** Many times what the largest models have. */
 const MAX_ENTRIES = 2 ** 16;
 const MAX_TENSORS = 2 ** 18;
@@ -33,12 +36,13 @@ export interface GgufFile {
  * of the file before anything is allocated. Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
  *
  * @throws GgufError `GGUF_NOT_GGUF`, `GGUF_UNSUPPORTED_VERSION`, `GGUF_TRUNCATED`, `GGUF_TOO_MANY`,
- * `GGUF_INVALID`, `GGUF_UNKNOWN_VALUE_TYPE`, `GGUF_UNKNOWN_TENSOR_TYPE`, `GGUF_DUPLICATE_TENSOR`, `GGUF_DIMENSIONS`,
- * `GGUF_TENSOR_OUTSIDE_FILE`
+ * `GGUF_INVALID`, `GGUF_UNKNOWN_VALUE_TYPE`, `GGUF_DUPLICATE_KEY`, `GGUF_DUPLICATE_TENSOR`, `GGUF_DIMENSIONS`,
+ * `GGUF_TENSOR_MISALIGNED`, `GGUF_TENSOR_OVERLAP`, `GGUF_TENSOR_OUTSIDE_FILE`; a tensor of a type that cannot be read
+ * fails with `GGUF_UNKNOWN_TENSOR_TYPE` when it is read
  */
 export const openGguf = async (source: ByteSource): Promise<GgufFile> => {
   const cursor = new HeaderCursor(source);
-  await readMagic(cursor);
+  await readMagic(source, cursor);
   const tensorCount = await cursor.boundedCount("the number of tensors", 1, MAX_TENSORS);
   const entryCount = await cursor.boundedCount("the number of metadata entries", SMALLEST_ENTRY_BYTES, MAX_ENTRIES);
   const metadata = await readMetadata(cursor, entryCount);
@@ -46,13 +50,11 @@ export const openGguf = async (source: ByteSource): Promise<GgufFile> => {
   return { metadata, tensors, ...tensorReaders(source, tensors) };
 };
 
-const readMagic = async (cursor: HeaderCursor): Promise<void> => {
-  const magic = await cursor.uint32("the magic number");
-  if (magic !== MAGIC)
-    throw new GgufError(
-      "GGUF_NOT_GGUF",
-      `expected a file that starts with GGUF, got 0x${magic.toString(16).padStart(8, "0")}; give a .gguf model file`,
-    );
+const readMagic = async (source: ByteSource, cursor: HeaderCursor): Promise<void> => {
+  if ((await cursor.uint32("the magic number")) !== MAGIC) {
+    const { what, remedy } = fileKind(await source.read(0, Math.min(KIND_BYTES, source.sizeBytes)));
+    throw new GgufError("GGUF_NOT_GGUF", `expected a GGUF file, got ${what}; ${remedy}`);
+  }
   const version = await cursor.uint32("the version");
   if (!VERSIONS.includes(version))
     throw new GgufError(
@@ -65,6 +67,11 @@ const readMetadata = async (cursor: HeaderCursor, count: number): Promise<Map<st
   const metadata = new Map<string, GgufValue>();
   for (let index = 0; index < count; index++) {
     const key = await cursor.string(`metadata key ${index}`);
+    if (metadata.has(key))
+      throw new GgufError(
+        "GGUF_DUPLICATE_KEY",
+        `expected each metadata key once, got ${key} twice; the file is damaged, convert the model again`,
+      );
     metadata.set(key, await readValue(cursor, key));
   }
   return metadata;
@@ -72,11 +79,10 @@ const readMetadata = async (cursor: HeaderCursor, count: number): Promise<Map<st
 
 const alignmentOf = (metadata: ReadonlyMap<string, GgufValue>): number => {
   const alignment = metadata.get("general.alignment") ?? DEFAULT_ALIGNMENT;
-  if (typeof alignment === "number" && Number.isInteger(alignment) && alignment > 0 && alignment <= 2 ** 20)
-    return alignment;
+  if (typeof alignment === "number" && ALIGNMENTS.includes(alignment)) return alignment;
   throw new GgufError(
     "GGUF_INVALID",
-    `expected general.alignment to be a number of bytes up to 2^20, got ${String(alignment)}; the file is damaged`,
+    `expected general.alignment to be a power of two up to 2^20, got ${describeValue(alignment)}; the file is damaged`,
   );
 };
 
@@ -86,7 +92,10 @@ const tensorReaders = (
 ): Pick<GgufFile, "rawTensor" | "readTensor" | "readTensorRows" | "readTensorBlocks"> => {
   const find = (name: string): GgufTensor => {
     const tensor = tensors.get(name);
-    if (tensor) return tensor;
+    if (tensor) {
+      if (!tensor.isSupported) throw unsupportedType(tensor);
+      return tensor;
+    }
     throw new GgufError(
       "GGUF_TENSOR_MISSING",
       `expected a tensor ${name} in the file, found none; the model is of another architecture`,

@@ -15,10 +15,13 @@ export interface GgufTensor {
   readonly typeId: number;
   /** Byte offset from the start of the file. */
   readonly offset: number;
+  /** 0 for a type that is not supported. */
   readonly sizeBytes: number;
+  /** Whether its type can be read. */
+  readonly isSupported: boolean;
 }
 
-/** Reads the descriptions of all tensors and checks that each lies within the file. */
+/** Reads the descriptions of all tensors and checks that each lies within the file, where no other one does. */
 export const readTensorInfos = async (
   cursor: HeaderCursor,
   count: number,
@@ -40,8 +43,10 @@ export const readTensorInfos = async (
         "GGUF_DUPLICATE_TENSOR",
         `expected each tensor once, got ${tensor.name} twice; the file is damaged`,
       );
+    assertAligned(tensor, alignment);
     placed.set(tensor.name, withinFile({ ...tensor, offset: dataStart + tensor.offset }, fileBytes));
   }
+  assertApart([...placed.values()]);
   return placed;
 };
 
@@ -56,22 +61,28 @@ const readTensorInfo = async (cursor: HeaderCursor, index: number): Promise<Gguf
   const dims: number[] = [];
   for (let axis = 0; axis < rank; axis++) dims.push(await cursor.count(`dimension ${axis} of ${name}`));
   const typeId = await cursor.uint32(`the type of ${name}`);
-  const type = typeOf(typeId, name);
-  const offset = await cursor.count(`the offset of ${name}`);
-  return { name, dims, type: type.name, typeId, offset, sizeBytes: sizeOf(name, dims, type) };
-};
-
-const typeOf = (typeId: number, name: string): TensorType => {
   const type = TENSOR_TYPES[typeId];
-  if (type) return type;
-  const known = Object.values(TENSOR_TYPES).map((entry) => entry.name);
-  throw new GgufError(
-    "GGUF_UNKNOWN_TENSOR_TYPE",
-    `expected tensor ${name} to be of type ${known.join(", ")}, got ${typeName(typeId)}; use a model quantized to one of these`,
-  );
+  const sizeBytes = sizeOf(name, dims, type);
+  const offset = await cursor.count(`the offset of ${name}`);
+  return { name, dims, type: typeName(typeId), typeId, offset, sizeBytes, isSupported: type !== undefined };
 };
 
-const sizeOf = (name: string, dims: readonly number[], type: TensorType): number => {
+/** A tensor of a type that cannot be read. */
+export const unsupportedType = ({ name, type }: Pick<GgufTensor, "name" | "type">): GgufError =>
+  new GgufError(
+    "GGUF_UNKNOWN_TENSOR_TYPE",
+    `expected tensor ${name} to be of type ${Object.values(TENSOR_TYPES)
+      .map((known) => known.name)
+      .join(", ")}, got ${type}; use a model quantized to one of these`,
+  );
+
+const UNKNOWN_SIZE: Pick<TensorType, "name" | "blockSize" | "blockBytes"> = {
+  name: "unknown",
+  blockSize: 1,
+  blockBytes: 0,
+};
+
+const sizeOf = (name: string, dims: readonly number[], type: typeof UNKNOWN_SIZE = UNKNOWN_SIZE): number => {
   const size = dims.reduce((product, dim) => product * dim, 1);
   if (Number.isSafeInteger(size * 4) && size > 0 && dims[0]! % type.blockSize === 0)
     return (size / type.blockSize) * type.blockBytes;
@@ -79,6 +90,26 @@ const sizeOf = (name: string, dims: readonly number[], type: TensorType): number
     "GGUF_DIMENSIONS",
     `expected dimensions of whole blocks of ${type.blockSize} for tensor ${name} of type ${type.name}, got [${dims.join(", ")}]; the file is damaged`,
   );
+};
+
+const assertAligned = ({ name, offset }: GgufTensor, alignment: number): void => {
+  if (offset % alignment === 0) return;
+  throw new GgufError(
+    "GGUF_TENSOR_MISALIGNED",
+    `expected tensor ${name} to start at a multiple of ${alignment} bytes, got ${offset}; the file is damaged, fetch or convert it again`,
+  );
+};
+
+const assertApart = (tensors: readonly GgufTensor[]): void => {
+  const inOrder = tensors.toSorted((one, other) => one.offset - other.offset || one.sizeBytes - other.sizeBytes);
+  for (const [index, { name, offset }] of inOrder.entries()) {
+    const before = inOrder[index - 1];
+    if (before === undefined || before.offset + before.sizeBytes <= offset) continue;
+    throw new GgufError(
+      "GGUF_TENSOR_OVERLAP",
+      `expected tensor ${name} to start behind ${before.name}, which ends at byte ${before.offset + before.sizeBytes}, got byte ${offset}; the file is damaged, fetch or convert it again`,
+    );
+  }
 };
 
 const withinFile = (tensor: GgufTensor, fileBytes: number): GgufTensor => {

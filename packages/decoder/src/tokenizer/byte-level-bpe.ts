@@ -1,4 +1,5 @@
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
+import { describeValue } from "../gguf/describe-value.ts";
 import { NFC_PRE_TOKENIZERS, PRE_TOKENIZERS } from "./pre-tokenizer.ts";
 import { splitText } from "./split-text.ts";
 import { TokenizerError } from "./tokenizer-error.ts";
@@ -97,12 +98,12 @@ const preTokenizerName = (metadata: ReadonlyMap<string, unknown>): string => {
   if (model !== "gpt2")
     throw new TokenizerError(
       "TOKENIZER_UNSUPPORTED",
-      `expected tokenizer.ggml.model gpt2 (byte-level BPE), got ${JSON.stringify(model ?? null)}; use a model with such a tokenizer`,
+      `expected tokenizer.ggml.model gpt2 (byte-level BPE), got ${describeValue(model)}; use a model with such a tokenizer`,
     );
   const pre = metadata.get("tokenizer.ggml.pre") ?? "default";
   if (typeof pre === "string" && Object.hasOwn(PRE_TOKENIZERS, pre)) return pre;
   throw new TokenizerError(
     "TOKENIZER_UNSUPPORTED",
-    `expected tokenizer.ggml.pre to be one of ${Object.keys(PRE_TOKENIZERS).join(", ")}, got ${JSON.stringify(pre)}; use a model with one of these`,
+    `expected tokenizer.ggml.pre to be one of ${Object.keys(PRE_TOKENIZERS).join(", ")}, got ${describeValue(pre)}; use a model with one of these`,
   );
 };

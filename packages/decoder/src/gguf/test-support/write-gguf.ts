@@ -9,6 +9,8 @@ export interface WritableTensor {
   /** Number of the tensor's type; F32 (0) unless said otherwise. */
   readonly typeId?: number;
   readonly data: Uint8Array | Float32Array;
+  /** Where the file says it is, in bytes behind the header; where it is unless said otherwise. */
+  readonly offset?: number;
 }
 
 /** What {@link writeGguf} writes. */
@@ -40,8 +42,8 @@ export const writeGguf = ({ metadata, tensors, version = 3 }: WritableGguf): Uin
   return joined([head, ...data].flatMap((part) => [part, new Uint8Array(padded(part.length) - part.length)]));
 };
 
-const tensorInfo = ({ name, dims, typeId = 0 }: WritableTensor, offset: number): Uint8Array =>
-  joined([text(name), uint32(dims.length), ...dims.map(uint64), uint32(typeId), uint64(offset)]);
+const tensorInfo = ({ name, dims, typeId = 0, offset }: WritableTensor, place: number): Uint8Array =>
+  joined([text(name), uint32(dims.length), ...dims.map(uint64), uint32(typeId), uint64(offset ?? place)]);
 
 const typed = (value: WritableValue): Uint8Array => {
   if (typeof value === "string") return joined([uint32(VALUE_TYPES.string), text(value)]);

@@ -1,0 +1,24 @@
+const MOST_SHOWN = 8;
+
+/** A metadata value for a reader of errors: texts in quotes, lists by their length and first entries. */
+export const describeValue = (value: unknown): string => {
+  const list = listOf(value);
+  if (list === undefined) return describeScalar(value);
+  const shown = list.slice(0, MOST_SHOWN).map(describeValue).join(", ");
+  return `a list of ${list.length} [${shown}${list.length > MOST_SHOWN ? ", ..." : ""}]`;
+};
+
+/** Entries of a list, or of the typed array that a file of 32-bit types gives. */
+export const listOf = (value: unknown): readonly unknown[] | undefined => {
+  if (Array.isArray(value)) return value;
+  return ArrayBuffer.isView(value) && !(value instanceof DataView)
+    ? Array.from(value as unknown as ArrayLike<number>)
+    : undefined;
+};
+
+const describeScalar = (value: unknown): string => {
+  if (typeof value === "string") return JSON.stringify(value);
+  return typeof value === "number" || typeof value === "bigint" || typeof value === "boolean"
+    ? String(value)
+    : "nothing";
+};
