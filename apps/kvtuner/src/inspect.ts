@@ -1,6 +1,7 @@
 import { existsSync, openSync, readSync, closeSync } from "node:fs";
 import { join } from "node:path";
 
+import { weightMemory, type WeightMemory } from "@kvtuner/decoder";
 import {
   type CacheShape,
   equivalentBits,
@@ -28,6 +29,7 @@ import {
   type StudySettings,
 } from "@kvtuner/tuning";
 
+import { WEIGHTS } from "./run/options.ts";
 import { readModelHeader } from "./model/header.ts";
 import { readPlanFile } from "./model/read-plan.ts";
 import { isModelName, resolveModel } from "./model/resolve.ts";
@@ -52,6 +54,8 @@ export interface ModelReport {
   readonly kind: "model";
   readonly model: ModelIdentity;
   readonly shape: CacheShape;
+  /** Memory that the weights take, by how they are kept (`--weights`). */
+  readonly weights: Readonly<Record<string, WeightMemory>>;
   /** Bytes one token takes at 16 bits. */
   readonly bytesPerToken: number;
   readonly context: number;
@@ -130,13 +134,14 @@ const startOf = (path: string): string => {
 const MODES: readonly Mode[] = ["per-token", "kivi", "compact"];
 
 const inspectModel = async (path: string, context: number, budget: number | undefined): Promise<ModelReport> => {
-  const { identity, shape } = await readModelHeader(path);
+  const { identity, shape, gguf } = await readModelHeader(path);
   const uniform = MODES.flatMap((mode) => uniformPlans(shape, mode, context, budget));
   if (budget !== undefined) assertSomeFits(uniform, budget, context);
   return {
     kind: "model",
     model: identity,
     shape,
+    weights: Object.fromEntries(WEIGHTS.map((storage) => [storage, weightMemory(gguf, storage)])),
     bytesPerToken: 2 * 2 * shape.layers * shape.kvHeads * shape.headSize,
     context,
     ...(budget !== undefined && { budget }),

@@ -41,4 +41,6 @@ export type { ChatMessage } from "./tokenizer/chat-template.ts";
 export type { ChatOptions, Tokenizer } from "./tokenizer/tokenizer.ts";
 export { loadTokenizer } from "./tokenizer/tokenizer.ts";
 export { TokenizerError } from "./tokenizer/tokenizer-error.ts";
+export type { WeightMemory } from "./weight-memory.ts";
+export { weightMemory } from "./weight-memory.ts";
 export type { WeightStorage } from "./weight-storage.ts";

@@ -39,9 +39,12 @@ const describe = (result: InspectResult, terminal: Terminal): Piece[] => {
   }
 };
 
-const describeModel = ({ model, shape, bytesPerToken, context, budget, uniform }: ModelReport): string =>
+const describeModel = ({ model, shape, weights, bytesPerToken, context, budget, uniform }: ModelReport): string =>
   [
     `${model.name} (${model.architecture}): ${shape.layers} layers, ${shape.queryHeads} query heads, ${shape.kvHeads} KV heads, head size ${shape.headSize}`,
+    `loading the weights takes up to about ${Object.entries(weights)
+      .map(([storage, { peakBytes }]) => `${formatBytes(peakBytes)} as ${storage}`)
+      .join(", ")}`,
     `a token takes ${formatBytes(bytesPerToken)} at 16 bits, ${context} tokens take ${formatBytes(bytesPerToken * context)}`,
     budget === undefined
       ? "one pair in every layer:"

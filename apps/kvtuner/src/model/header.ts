@@ -32,8 +32,8 @@ export const openHeader = async (path: string): Promise<ModelHeader> => {
 };
 
 /** As {@link openHeader}, for a look only: the file is closed again. */
-export const readModelHeader = async (path: string): Promise<Pick<ModelHeader, "identity" | "shape">> => {
-  const { identity, shape, close } = await openHeader(path);
+export const readModelHeader = async (path: string): Promise<Omit<ModelHeader, "close">> => {
+  const { close, ...header } = await openHeader(path);
   await close();
-  return { identity, shape };
+  return header;
 };

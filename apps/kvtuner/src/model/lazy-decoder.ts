@@ -1,6 +1,8 @@
-import { loadDecoder, type Decoder, type GgufFile, type LoadOptions } from "@kvtuner/decoder";
-import { KvtunerError } from "@kvtuner/plan";
+import { loadDecoder, weightMemory, type Decoder, type GgufFile, type LoadOptions } from "@kvtuner/decoder";
+import { formatBytes, KvtunerError } from "@kvtuner/plan";
 import type { RunContext } from "@kvtuner/tuning";
+
+import { assertMemory } from "./memory.ts";
 
 /** A decoder that is loaded when first asked for, once, whoever asks at the same time. */
 export interface LazyDecoder {
@@ -15,16 +17,20 @@ export const lazyDecoder = (
   options: Omit<LoadOptions, "onProgress">,
   { progress, signal }: RunContext,
 ): LazyDecoder => {
+  const { weights = "float32" } = options;
+  const memory = weightMemory(gguf, weights);
+  const note = `up to about ${formatBytes(memory.peakBytes)} of memory`;
   let decoder: Promise<Decoder> | undefined;
   let disposed = false;
   const onProgress = (done: number, total: number): void => {
     signal?.throwIfAborted();
     assertInUse(disposed);
-    progress({ step: "load", done, total });
+    progress({ step: "load", done, total, note });
   };
   const load = async (): Promise<Decoder> => {
     assertInUse(disposed);
     try {
+      assertMemory(memory, weights);
       return await loadDecoder(gguf, { ...options, onProgress });
     } catch (error) {
       decoder = undefined;

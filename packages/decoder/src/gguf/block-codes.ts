@@ -36,6 +36,9 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
 /** Whether a type, like `Q4_1`, is stored as {@link BlockCodes}. */
 export const hasBlockCodes = (type: string): boolean => type === "Q8_0" || Object.hasOwn(LAYOUTS, type);
 
+/** Bits of what holds a code of a type that {@link hasBlockCodes}. */
+export const storedBits = (type: string): 4 | 8 => (type === "Q4_0" || type === "Q4_1" ? 4 : 8);
+
 /** Codes, scales and offsets of `count` stored numbers, whole blocks, of a type that {@link hasBlockCodes}. */
 export const blockCodes = (type: string, bytes: Uint8Array, count: number): BlockCodes => {
   const source = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

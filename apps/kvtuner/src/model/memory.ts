@@ -1,0 +1,35 @@
+import { totalmem } from "node:os";
+
+import type { WeightMemory, WeightStorage } from "@kvtuner/decoder";
+import { formatBytes, KvtunerError } from "@kvtuner/plan";
+
+/** Estimates are up to a seventh too high. */
+const TOLERANCE = 0.85;
+
+/**
+ * Refuses to load weights that do not fit the free memory: the system would end the process without a message.
+ *
+ * @throws ModelMemoryKvtunerError
+ */
+export const assertMemory = (
+  { peakBytes }: WeightMemory,
+  storage: WeightStorage,
+  freeBytes: number = freeMemory(),
+): void => {
+  if (TOLERANCE * peakBytes > freeBytes) throw new ModelMemoryKvtunerError(peakBytes, storage, freeBytes);
+};
+
+/** macOS counts little of what it would give as free. */
+const freeMemory = (): number => (process.platform === "darwin" ? totalmem() : process.availableMemory());
+
+/** Weights that do not fit the memory. */
+export class ModelMemoryKvtunerError extends KvtunerError {
+  constructor(peakBytes: number, storage: WeightStorage, freeBytes: number) {
+    const smaller = storage === "stored-int8" ? "" : ", run it with --weights stored-int8";
+    super(
+      "MODEL_MEMORY",
+      `expected about ${formatBytes(peakBytes)} of free memory to load the weights as ${storage}, got ${formatBytes(freeBytes)}; close other programs${smaller}, or use a smaller model`,
+    );
+    this.name = "ModelMemoryKvtunerError";
+  }
+}
