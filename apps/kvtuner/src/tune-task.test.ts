@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import type { EncodedPrompt, TaskEvaluator } from "@kvtuner/evaluation";
-import { parsePlan } from "@kvtuner/plan";
+import { parsePlan } from "@kvtuner/plan/files";
 import { describe, expect, test } from "vitest";
 import type { TaskSettings } from "@kvtuner/tuning";
 

@@ -16,7 +16,8 @@ import { isDeepStrictEqual } from "node:util";
 
 import { fc, test as fcTest } from "@fast-check/vitest";
 import { createReferenceBackend } from "@kvtuner/backend-cpu";
-import { formatPair, pairOf, parsePlan, parseShorthand } from "@kvtuner/plan";
+import { formatPair, pairOf, parseShorthand } from "@kvtuner/plan";
+import { parsePlan } from "@kvtuner/plan/files";
 import { describe, expect, test } from "vitest";
 import { STRATEGIES } from "@kvtuner/tuning";
 

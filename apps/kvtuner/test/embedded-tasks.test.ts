@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { embeddedModelUrl, embeddedTasks, embeddedTexts, type EmbeddedTask } from "@kvtuner/embedded-model";
-import { parsePlan } from "@kvtuner/plan";
+import { parsePlan } from "@kvtuner/plan/files";
 import { afterAll, expect, test } from "vitest";
 import type { Progress } from "@kvtuner/tuning";
 

@@ -91,7 +91,7 @@ const isCount = (value: number): boolean => Number.isSafeInteger(value) && value
 const invalid = (layer: number, expected: string, got: object): PlanShapeError =>
   new PlanShapeError(
     "BACKEND_PLAN_INVALID",
-    `expected layer ${layer} of the plan to have ${expected}, got ${JSON.stringify(got)}; read plans with parsePlan of @kvtuner/plan`,
+    `expected layer ${layer} of the plan to have ${expected}, got ${JSON.stringify(got)}; read plans with parsePlan of @kvtuner/plan/files`,
   );
 
 /** A plan for another shape, or one that no cache can follow; `code` says which. */

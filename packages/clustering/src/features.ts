@@ -1,3 +1,5 @@
+import { KvtunerError } from "@kvtuner/plan";
+
 /** One vector of finite numbers an item; all of one length. */
 export type Features = readonly (readonly number[])[];
 
@@ -42,17 +44,7 @@ const compareVectors = (a: readonly number[], b: readonly number[]): number => {
   return differs === -1 ? 0 : a[differs]! - b[differs]!;
 };
 
-/**
- * Input that cannot be clustered; `code` starts with `CLUSTERING_`. `KvtunerError.isInstance` of `@kvtuner/plan`, which is
- * too large to import for it, knows it by its brand.
- */
-export class ClusteringError extends Error {
-  readonly brand = "kvtuner" as const;
-  readonly code: string;
-
-  constructor(code: string, message: string, options?: { readonly cause?: unknown }) {
-    super(message, options);
-    this.name = "ClusteringError";
-    this.code = code;
-  }
+/** Input that cannot be clustered; `code` starts with `CLUSTERING_`. */
+export class ClusteringError extends KvtunerError {
+  override readonly name = "ClusteringError";
 }

@@ -25,6 +25,3 @@ export { quantizedPrefix } from "./prefix.ts";
 export type { Shorthand } from "./shorthand.ts";
 export { formatPair, formatShorthand, pairOf, parsePair, parseShorthand, ShorthandError } from "./shorthand.ts";
 export { uniformPlan } from "./uniform-plan.ts";
-export { assertPlanFits, parsePlan, PlanFileError, planSchema, serializePlan } from "./plan-file.ts";
-export type { PresetContext } from "./preset-yaml.ts";
-export { exportPresetYaml, importPresetYaml, PresetError } from "./preset-yaml.ts";

@@ -3,28 +3,23 @@ import { join } from "node:path";
 import { fc, test as property } from "@fast-check/vitest";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, test } from "vitest";
+import { assertPlanFits, exportPresetYaml, importPresetYaml, parsePlan, planSchema, serializePlan } from "./files.ts";
 import {
-  assertPlanFits,
   bitsOf,
   equivalentBits,
-  exportPresetYaml,
   fitBudget,
   formatBytes,
   formatPair,
   formatShorthand,
-  importPresetYaml,
   layerBytes,
   layerScheme,
   type Mode,
   MODES,
   parseBytes,
   parsePair,
-  parsePlan,
   parseShorthand,
   planBytes,
-  planSchema,
   quantizedPrefix,
-  serializePlan,
   trueBits,
   uniformPlan,
 } from "./index.ts";

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 
-import { assertPlanFits, KvtunerError, parsePlan, parseShorthand, uniformPlan, type Plan } from "@kvtuner/plan";
+import { KvtunerError, parseShorthand, uniformPlan, type Plan } from "@kvtuner/plan";
+import { assertPlanFits, parsePlan } from "@kvtuner/plan/files";
 import { PlanFileKvtunerError, type TunableModel } from "@kvtuner/tuning";
 
 /** Which plans are taken. */

@@ -1,4 +1,5 @@
-import { assertPlanFits, parsePlan, parseShorthand, type Plan, uniformPlan } from "@kvtuner/plan";
+import { parseShorthand, type Plan, uniformPlan } from "@kvtuner/plan";
+import { assertPlanFits, parsePlan } from "@kvtuner/plan/files";
 
 import type { Model } from "./model.ts";
 

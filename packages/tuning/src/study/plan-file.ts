@@ -1,4 +1,5 @@
-import { serializePlan, type Plan } from "@kvtuner/plan";
+import type { Plan } from "@kvtuner/plan";
+import { serializePlan } from "@kvtuner/plan/files";
 
 import type { EvaluationEntry, TaskFigures } from "../pipeline/evaluation-entry.ts";
 import type { TunableModel } from "../tunable-model.ts";

@@ -1,4 +1,5 @@
-import { assertPlanFits, parsePlan, type Plan } from "@kvtuner/plan";
+import type { Plan } from "@kvtuner/plan";
+import { assertPlanFits, parsePlan } from "@kvtuner/plan/files";
 import type { Profile } from "@kvtuner/sensitivity";
 
 import { PlanFileKvtunerError } from "../plan-file-error.ts";
