@@ -82,6 +82,7 @@ const steps = {
   size: script("sizes.mjs"),
   docs: command([process.execPath, join(root, "tools/docs.mjs")]),
   tarballs: visible("tools/checks/tarballs.mjs"),
+  "gpu-archive": script("gpu-archive.mjs"),
   model: visible("tools/model/fetch.mjs", "smollm2"),
   demo: visible("tools/demo.mjs"),
   tests: () => runTests({ name: "node" }),
