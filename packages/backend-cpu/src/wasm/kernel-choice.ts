@@ -1,8 +1,9 @@
 import { KvtunerError, layerScheme } from "@kvtuner/plan";
-import { compileKernels, knowsRelaxedSimd, type Simd, SIMDS } from "./kernel-module.ts";
+import { compileKernels, type Simd, SIMDS } from "./kernel-module.ts";
 import { isFaster } from "./kernel-speed.ts";
 import { createStore } from "./packed-store.ts";
 import { splitLimits } from "./threads/split.ts";
+import { hasRelaxedSimd } from "./relaxed-self-test.ts";
 import { WasmStore } from "./wasm-store.ts";
 
 /** Compiled kernels and which they are. */
@@ -12,16 +13,16 @@ export interface ChosenKernels {
 }
 
 /**
- * The kernels that are asked for. "auto" takes relaxed SIMD where the engine validates it and its results on a small problem
- * are those of the baseline: what relaxed instructions give is left to the CPU. Dot products of bytes are taken where that
+ * The kernels that are asked for. "auto" takes relaxed SIMD where the engine passes {@link hasRelaxedSimd} and its results on a small
+ * problem are those of the baseline: what relaxed instructions give is left to the CPU. Dot products of bytes are taken where that
  * holds for them and they turn out faster: whether they are one instruction or three no engine says.
  *
- * @throws RelaxedSimdError when relaxed SIMD is asked for and the engine does not know it
+ * @throws RelaxedSimdError when relaxed SIMD is asked for and the engine has none that works
  * @throws UnknownSimdError for a module that there is not
  */
 export const chooseKernels = async (wanted: Simd | "auto", shared = false): Promise<ChosenKernels> => {
   if (wanted !== "auto" && !SIMDS.includes(wanted)) throw new UnknownSimdError(wanted);
-  if (wanted !== "auto" && wanted !== "baseline" && !knowsRelaxedSimd()) throw new RelaxedSimdError(wanted);
+  if (wanted !== "auto" && wanted !== "baseline" && !(await hasRelaxedSimd())) throw new RelaxedSimdError(wanted);
   const simd = wanted === "auto" ? await bestOnce() : wanted;
   return { simd, module: await compileKernels(simd, shared) };
 };
@@ -39,7 +40,7 @@ const bestOnce = (): Promise<Simd> => {
 };
 
 const findBestSimd = async (): Promise<Simd> => {
-  if (!knowsRelaxedSimd()) return "baseline";
+  if (!(await hasRelaxedSimd())) return "baseline";
   const expected = await smallOutputs("baseline");
   const passes = async (simd: Simd): Promise<boolean> => agree(expected, await smallOutputs(simd));
   if (!(await passes("relaxed"))) return "baseline";
@@ -79,12 +80,12 @@ const waves = (heads: number, step: number): Float32Array =>
 export const agree = (expected: readonly number[], got: readonly number[]): boolean =>
   expected.every((number, index) => Math.abs(number - got[index]!) <= 1.5e-3);
 
-/** Relaxed SIMD where there is none. */
+/** Relaxed SIMD was requested, and the engine has none that works. */
 export class RelaxedSimdError extends KvtunerError {
   constructor(wanted: Simd) {
     super(
       "BACKEND_SIMD",
-      `expected an engine with relaxed SIMD for simd: "${wanted}", this one does not validate it; leave simd out, or take "baseline"`,
+      `expected an engine with relaxed SIMD for simd: "${wanted}", this one does not validate it or gets it wrong; leave simd out, or take "baseline"`,
     );
     this.name = "RelaxedSimdError";
   }

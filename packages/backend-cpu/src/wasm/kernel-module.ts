@@ -11,6 +11,7 @@ export interface Kernels {
   /** First byte behind the kernels' own data. */
   readonly heapBase: WebAssembly.Global;
   sumPanelsInto(sums: number): void;
+  unitFactors(bits: number): number;
   splitFactors(bits: number, at: number, count: number): void;
   sumPanels(
     bits: number,
