@@ -1,19 +1,31 @@
 import { fc, test } from "@fast-check/vitest";
 import { type Backend, supportsScheme } from "@kvtuner/backend";
 import { createCpuBackend, createReferenceBackend } from "@kvtuner/backend-cpu";
-import { loadDecoder } from "@kvtuner/decoder";
+import { type Decoder, loadDecoder } from "@kvtuner/decoder";
 import { FLOAT16, layerScheme, type LayerScheme, type TensorScheme } from "@kvtuner/plan";
 import { InferenceSession } from "onnxruntime-node";
 import { describe, expect } from "vitest";
 
-import { randomWeights } from "../../../packages/decoder/src/test-support/random-weights.ts";
+import { randomWeights, type SmallModel } from "../../../packages/decoder/src/test-support/random-weights.ts";
 import { evaluatorLogits, largestDifference, runtimeLogits, type Run } from "./runtime-logits.ts";
 
 const LAYERS = 2;
 const VOCABULARY = 50;
 const sizes = { hiddenSize: 32, feedForwardSize: 48, queryHeads: 4, kvHeads: 2, headSize: 32, vocabulary: VOCABULARY };
-const decoder = await loadDecoder(randomWeights({ architecture: "llama", layers: LAYERS, ...sizes, tied: true }, 11), {
-  createSession: (model) => InferenceSession.create(model),
+const decoderOf = (changes: Partial<SmallModel> = {}): Promise<Decoder> =>
+  loadDecoder(randomWeights({ architecture: "llama", layers: LAYERS, ...sizes, tied: true, ...changes }, 11), {
+    createSession: (model) => InferenceSession.create(model),
+  });
+const plain = await decoderOf();
+/** The first of two layers attends to a span; both have a scale of their own, capped scores and sinks. */
+const sliding = await decoderOf({
+  hasSinks: true,
+  metadata: {
+    "attention.scale": 0.3,
+    "attention.sliding_window": 20,
+    "attention.sliding_window_pattern": 2,
+    attn_logit_softcapping: 2,
+  },
 });
 
 /** What a backend's logits, and the keys and values before rounding, may differ by from the evaluator's. */
@@ -55,6 +67,7 @@ const supported = ({ capabilities }: Backend): fc.Arbitrary<LayerScheme> =>
 
 /** A runtime under one plan, held against the evaluator under another. */
 const compared = async (
+  decoder: Decoder,
   backend: Backend,
   ids: Int32Array,
   evaluated: readonly LayerScheme[],
@@ -85,17 +98,32 @@ describe.each(BACKENDS)("$name", (backend, tolerance) => {
   )(
     "the runtime's logits are the evaluator's, for every scheme, prefill length and split",
     async (layers, text, cuts) => {
-      const run = await compared(backend, Int32Array.from(text), layers, layers, cuts);
+      const run = await compared(plain, backend, Int32Array.from(text), layers, layers, cuts);
       expect(run.difference).toBeLessThan(tolerance.logits);
       expect(run.largestDifference).toBeLessThan(tolerance.keys);
     },
   );
 
+  test.prop(
+    [
+      fc.array(supported(backend), { minLength: LAYERS, maxLength: LAYERS }),
+      fc.array(fc.nat(VOCABULARY - 1), { minLength: 1, maxLength: 120 }),
+      split,
+    ],
+    { numRuns: 30 },
+  )("so they are with sliding attention, a scale, capped scores and sinks", async (layers, text, cuts) => {
+    const run = await compared(sliding, backend, Int32Array.from(text), layers, layers, cuts);
+    expect(run.difference).toBeLessThan(tolerance.logits);
+    expect(run.largestDifference).toBeLessThan(tolerance.keys);
+  });
+
   test("a runtime that keeps one recent token more is noticed", async () => {
     const ids = Int32Array.from({ length: 40 }, (_, index) => (index * 13 + 5) % VOCABULARY);
     const plan = (recent: number): LayerScheme[] =>
       Array.from({ length: LAYERS }, () => layerScheme("per-token", { key: 2, value: 2 }, { recent }));
-    expect((await compared(backend, ids, plan(5), plan(5), [])).difference).toBeLessThan(tolerance.logits);
-    expect((await compared(backend, ids, plan(5), plan(6), [])).difference).toBeGreaterThan(4 * tolerance.logits);
+    expect((await compared(plain, backend, ids, plan(5), plan(5), [])).difference).toBeLessThan(tolerance.logits);
+    expect((await compared(plain, backend, ids, plan(5), plan(6), [])).difference).toBeGreaterThan(
+      4 * tolerance.logits,
+    );
   });
 });

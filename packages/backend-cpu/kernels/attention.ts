@@ -4,6 +4,7 @@ import { prepareKeyFactors, scoreRecord } from "./keys";
 import {
   BITS,
   field,
+  floatField,
   HADAMARD,
   HEAD_SIZE,
   HEADS,
@@ -11,17 +12,20 @@ import {
   quantizedPrefix,
   recordOf,
   rowOf,
+  SCALE,
+  SINK_LOGITS,
   SINKS,
+  SOFTCAP,
+  SPAN,
   TILE,
   VALUE,
 } from "./layout";
 import { keyRows, layOut, rowStates, state, useRowStates, valueRows } from "./row-state";
-import { scale, weighTile } from "./softmax";
+import { capScores, hideScores, scale, weighTile } from "./softmax";
 import { addRecord } from "./values";
 
 /** What all tiles that are left out may weigh together, relative to all others. */
 const NEGLIGIBLE: f32 = 4e-5;
-const LOG2_E: f64 = 1.4426950408889634;
 
 /** Tiles behind the sinks that {@link beginRows} attends to. */
 const FIRST_TILES: i32 = 1;
@@ -54,7 +58,7 @@ export function attend(
   stride: usize,
 ): void {
   layOut(layer, scratch, rows);
-  for (let row = 0; row < rows; row++) begin(layer, stateOf(row), query + <usize>row * stride);
+  for (let row = 0; row < rows; row++) begin(layer, head, stateOf(row), query + <usize>row * stride);
   attendSinks(layer, head, start, rows);
   attendTiles(layer, head, start, rows, 0, i32.MAX_VALUE / TILE);
   for (let row = 0; row < rows; row++) finish(layer, stateOf(row), out + <usize>row * stride);
@@ -76,7 +80,7 @@ export function beginRows(
 ): void {
   layOut(layer, scratch, 0);
   useRowStates(states);
-  for (let row = 0; row < rows; row++) begin(layer, stateOf(row), query + <usize>row * stride);
+  for (let row = 0; row < rows; row++) begin(layer, head, stateOf(row), query + <usize>row * stride);
   attendSinks(layer, head, start, rows);
   attendTiles(layer, head, start, rows, 0, FIRST_TILES);
 }
@@ -159,21 +163,29 @@ function stateOf(row: i32): usize {
   return rowStates + <usize>row * state.sizeBytes;
 }
 
-function begin(layer: usize, row: usize, query: usize): void {
+function begin(layer: usize, kvHead: i32, row: usize, query: usize): void {
   const heads = field(layer, HEADS);
   const headSize = field(layer, HEAD_SIZE);
   const bytes = <usize>(heads * headSize) << 2;
   memory.copy(row + state.query, query, bytes);
-  scale(row + state.query, heads * headSize, <f32>(LOG2_E / Math.sqrt(<f64>headSize)));
+  scale(row + state.query, heads * headSize, floatField(layer, SCALE));
   memory.copy(row + state.rotated, row + state.query, bytes);
   if (field(layer + KEY, HADAMARD)) rotate(row + state.rotated, heads, headSize);
   prepareKeyFactors(layer, row);
   prepareExactQuery(row + state.query, heads * headSize);
   memory.fill(row + state.exact, 0, bytes);
   memory.fill(row + state.decoded, 0, bytes);
-  for (let head: usize = 0; head < <usize>heads; head++) {
-    store<f32>(row + state.largest + (head << 2), -1e30);
-    store<f32>(row + state.total + (head << 2), 0);
+  beginSums(layer, kvHead, row, heads);
+}
+
+/** A sink is a score without a value. Largest scores are whole numbers; see `weighHead`. */
+function beginSums(layer: usize, kvHead: i32, row: usize, heads: i32): void {
+  const logits = <usize>field(layer, SINK_LOGITS);
+  for (let head = 0; head < heads; head++) {
+    const at = <usize>head << 2;
+    const logit: f32 = logits ? load<f32>(logits + (<usize>(kvHead * heads + head) << 2)) : 0;
+    store<f32>(row + state.largest + at, logits ? ceil(logit) : -1e30);
+    store<f32>(row + state.total + at, logits ? <f32>Math.exp2(<f64>(logit - ceil(logit))) : 0);
   }
 }
 
@@ -189,7 +201,8 @@ function attendSinks(layer: usize, head: i32, start: i32, rows: i32): void {
 
 function attendTiles(layer: usize, head: i32, start: i32, rows: i32, from: i32, to: i32): void {
   const sinks = field(layer, SINKS);
-  for (let tile = from; tile < to && sinks + tile * TILE < start + rows; tile++)
+  const firstTile = max(0, start + 1 - field(layer, SPAN) - sinks) / TILE;
+  for (let tile = max(from, firstTile); tile < to && sinks + tile * TILE < start + rows; tile++)
     attendTile(layer, head, start, rows, sinks + tile * TILE, TILE, tile);
 }
 
@@ -202,7 +215,8 @@ function attendTile(layer: usize, head: i32, start: i32, rows: i32, first: i32, 
   locateRows(layer, layer + VALUE, head, first, valueTokens, present, valueRows);
   for (let row = max(0, first - start); row < rows; row++) {
     const length = start + row + 1;
-    attendRow(layer, head, stateOf(row), length, min(size, length - first), tile);
+    if (first + size <= length - field(layer, SPAN)) continue;
+    attendRow(layer, head, stateOf(row), length, min(size, length - first), max(0, length - field(layer, SPAN) - first), tile);
   }
 }
 
@@ -219,17 +233,27 @@ function locateRows(layer: usize, tensor: usize, head: i32, first: i32, from: i3
     store<usize>(list + (<usize>token << 2), rowOf(tensor, head, first + token, headSize));
 }
 
-function attendRow(layer: usize, head: i32, row: usize, length: i32, count: i32, tile: i32): void {
+/** `hidden` tokens of the tile are beyond the span. */
+function attendRow(layer: usize, head: i32, row: usize, length: i32, count: i32, hidden: i32, tile: i32): void {
   const keyTokens = min(count, decodedIn(layer, layer + KEY, length, tile));
   const valueTokens = min(count, decodedIn(layer, layer + VALUE, length, tile));
   if (keyTokens > 0) scoreRecord(layer, recordOf(layer + KEY, head, tile), row, keyTokens);
   if (keyTokens < count) scoreExact(layer, row, keyTokens, count);
   // One tile of sinks and one that is not full come on top.
   const negligible = NEGLIGIBLE / <f32>(length / TILE + 3);
-  const active = weighTile(layer, row, count, negligible, keyTokens === TILE);
+  const isChanged = finishScores(layer, count, hidden);
+  const active = weighTile(layer, row, count, negligible, keyTokens === TILE && !isChanged);
   if (active === 0) return;
   if (valueTokens > 0) addRecord(layer, recordOf(layer + VALUE, head, tile), row, valueTokens, active);
   if (valueTokens < count) addExact(layer, row, valueTokens, count, active);
+}
+
+/** Caps the scores of a tile and hides the tokens beyond the span; whether that changed any. */
+function finishScores(layer: usize, count: i32, hidden: i32): bool {
+  const cap = floatField(layer, SOFTCAP);
+  if (cap > 0) capScores(layer, count, cap);
+  if (hidden > 0) hideScores(layer, hidden);
+  return cap > 0 || hidden > 0;
 }
 
 function finish(layer: usize, row: usize, out: usize): void {

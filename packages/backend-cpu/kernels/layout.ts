@@ -19,6 +19,14 @@ export const HEADS: usize = 4;
 export const HEAD_SIZE: usize = 8;
 export const SINKS: usize = 12;
 export const WINDOW: usize = 16;
+/** f32: what a query's products with keys are multiplied by to be scores, times `log2(e)`. */
+export const SCALE: usize = 20;
+/** f32: largest magnitude of a score, times `log2(e)`; 0 where scores are not capped. */
+export const SOFTCAP: usize = 24;
+/** Newest tokens that a query reads, its own included. */
+export const SPAN: usize = 28;
+/** Address of f32 `[kvHeads][HEADS]`, logits of sinks times `log2(e)`; 0 where there are none. */
+export const SINK_LOGITS: usize = 144;
 /** Offsets of the fields of the keys and of the values. */
 export const KEY: usize = 32;
 export const VALUE: usize = 96;
@@ -43,6 +51,12 @@ export const PAGES: usize = 40;
 @inline
 export function field(tensor: usize, offset: usize): i32 {
   return load<i32>(tensor + offset);
+}
+
+// @ts-ignore: decorator
+@inline
+export function floatField(layer: usize, offset: usize): f32 {
+  return load<f32>(layer + offset);
 }
 
 /** Record of one KV head and tile. */

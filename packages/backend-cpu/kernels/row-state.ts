@@ -3,9 +3,9 @@ import { PANEL_SUMS_BYTES, sumPanelsInto } from "./panel-sums";
 
 /** What one query row of one KV head carries from tile to tile: byte offsets into its state. Heads are the G of the KV head. */
 export namespace state {
-  /** f32 `[G][headSize]`: query times `log2(e) / sqrt(headSize)` and what the exact keys' scale asks for. */
+  /** f32 `[G][headSize]`: query times the scale of scores, `log2(e)` and what the exact keys' scale asks for. */
   export let query: usize = 0;
-  /** Query times `log2(e) / sqrt(headSize)`, transformed as the keys are. */
+  /** Query times the scale of scores and `log2(e)`, transformed as the keys are. */
   export let rotated: usize = 0;
   /** int16 `[G][headSize]`: `rotated` over its unit; axis token. */
   export let factors: usize = 0;

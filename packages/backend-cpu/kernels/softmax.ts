@@ -3,7 +3,7 @@ import { multiplyAdd } from "./multiply-add";
 import { largestLane, sumLanes } from "./round-factors";
 import { active, maxima, scores, state } from "./row-state";
 
-/** What the scores behind the last token of a tile are set to. */
+/** What the scores of tokens are set to that a query does not read. */
 const NEVER: f32 = -1e30;
 
 /** The polynomial of 2^x on -0.5 to 0.5, and bounds; loaded, because engines build v128 constants anew at each use. */
@@ -56,6 +56,28 @@ export function weighTile(layer: usize, row: usize, count: i32, negligible: f32,
     found++;
   }
   return found;
+}
+
+/** Bends the first `count` scores of each head, which then stay below `cap` in magnitude. */
+export function capScores(layer: usize, count: i32, cap: f32): void {
+  for (let head = 0; head < field(layer, HEADS); head++) {
+    const end = scoreOf(head, count);
+    for (let at = scoreOf(head, 0); at < end; at += 4) store<f32>(at, cap * Mathf.tanh(load<f32>(at) / cap));
+  }
+}
+
+/** Takes the first `hidden` tokens of a tile from all heads. */
+export function hideScores(layer: usize, hidden: i32): void {
+  for (let head = 0; head < field(layer, HEADS); head++) {
+    const end = scoreOf(head, hidden);
+    for (let at = scoreOf(head, 0); at < end; at += 4) store<f32>(at, NEVER);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function scoreOf(head: i32, token: i32): usize {
+  return scores + (<usize>(head * TILE + token) << 2);
 }
 
 /** A whole number that is at most log2(x); below all others for x = 0. */

@@ -33,11 +33,13 @@ struct AttendArguments {
   int splits;
   /** The segment that is for the kernel on tensor cores, and for no other; -1 where there is none. */
   int tensorCoreSegment;
+  /** What a query's products with keys are multiplied by to be scores. */
+  float scale;
 };
 
 /** A block's shared memory, in this order; src/store/attend.ts asks for as much. */
 struct AttendShared {
-  float* query;       // [ROWS][headSize], times 1 / sqrt(headSize)
+  float* query;       // [ROWS][headSize], times the scale of scores
   float* scales;      // [groups of a page][headSize], axis channel
   float* minima;
   float* partials;    // [WARPS][ROWS][TILE] scores, then weights in the first of them; in the end sums of one row
@@ -103,11 +105,10 @@ __device__ inline int vectorOfRow(const AttendArguments& args, const Work& work,
 template <int ROWS>
 __device__ inline void stageRows(const AttendArguments& args, const Work& work, const AttendShared& shared) {
   const int headSize = args.key.headSize;
-  const float factor = 1.0f / sqrtf((float)headSize);
   for (int index = threadIdx.x; index < ROWS * headSize; index += THREADS) {
     const int row = index / headSize;
     const float* vector = args.query + (long long)vectorOfRow(args, work, row) * headSize;
-    shared.query[index] = row < work.rows ? load(vector + index % headSize) * factor : 0.0f;
+    shared.query[index] = row < work.rows ? load(vector + index % headSize) * args.scale : 0.0f;
   }
   if (threadIdx.x < ROWS) {
     const int row = threadIdx.x;

@@ -27,6 +27,8 @@ struct Attend {
   unit_count: u32,
   unit_quads: u32,
   vector_count: u32,
+  // The scale of scores, times log2(e).
+  query_factor: f32,
 }
 
 @group(0) @binding(0) var<uniform> call: Attend;
@@ -109,7 +111,7 @@ fn load_queries(head: u32, first_vector: u32, lane: u32) {
     let index = first_vector + item / QUADS;
     query[item] = vec4f();
     if (index < call.vectors) {
-      query[item] = QUERY_FACTOR * queries[call.query_start + vector_place(head, index) * QUADS + item % QUADS];
+      query[item] = call.query_factor * queries[call.query_start + vector_place(head, index) * QUADS + item % QUADS];
     }
   }
 }

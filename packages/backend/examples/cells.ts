@@ -1,9 +1,12 @@
 import { type HeadImage, roundDecoded } from "@kvtuner/backend";
 import {
+  type AttentionSpec,
   type CacheShape,
   FLOAT16,
   type LayerScheme,
   quantizedPrefix,
+  scoreOf,
+  spanOf,
   type TensorBytes,
   type TensorScheme,
 } from "@kvtuner/plan";
@@ -109,29 +112,35 @@ export const cellsFrom = (
 };
 
 /** Attention of one token's queries, `[queryHeads * headSize]`, over all cells, in double precision. */
-export const attendRow = (shape: CacheShape, queries: Float32Array, keys: Cells, values: Cells): Float64Array => {
+export const attendRow = (
+  shape: CacheShape,
+  spec: AttentionSpec,
+  queries: Float32Array,
+  keys: Cells,
+  values: Cells,
+): Float64Array => {
   const { queryHeads, kvHeads, headSize } = shape;
   const output = new Float64Array(queries.length);
+  const first = Math.max(0, keys.length - spanOf(spec));
   for (let head = 0; head < queryHeads; head++) {
     const kvHead = Math.floor(head / (queryHeads / kvHeads));
     const start = head * headSize;
-    const weights = softmax(queries.subarray(start, start + headSize), keys, kvHead);
-    for (let token = 0; token < values.length; token++)
-      addScaled(output, start, weights[token]!, values[token]![kvHead]!.numbers);
+    const query = queries.subarray(start, start + headSize);
+    const scores = keys.slice(first).map((cells) => scoreOf(spec, dot(query, cells[kvHead]!.numbers)));
+    const weights = softmax(scores, spec.sinkLogits?.[head]);
+    for (const [token, weight] of weights.entries())
+      addScaled(output, start, weight, values[first + token]![kvHead]!.numbers);
   }
   return output;
 };
 
-const softmax = (query: Float32Array, keys: Cells, kvHead: number): Float64Array => {
-  const weights = new Float64Array(keys.length);
-  for (let token = 0; token < keys.length; token++)
-    weights[token] = dot(query, keys[token]![kvHead]!.numbers) / Math.sqrt(query.length);
-  let largest = -Infinity;
-  for (const score of weights) largest = Math.max(largest, score);
-  let total = 0;
-  for (let token = 0; token < weights.length; token++) total += weights[token] = Math.exp(weights[token]! - largest);
-  for (let token = 0; token < weights.length; token++) weights[token]! /= total;
-  return weights;
+/** The sink takes a share of the weights. */
+const softmax = (scores: readonly number[], sink = -Infinity): number[] => {
+  let largest = sink;
+  for (const score of scores) largest = Math.max(largest, score);
+  let total = Math.exp(sink - largest);
+  for (const score of scores) total += Math.exp(score - largest);
+  return scores.map((score) => Math.exp(score - largest) / total);
 };
 
 const dot = (a: Float32Array, b: Float32Array): number => {

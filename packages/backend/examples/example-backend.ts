@@ -7,7 +7,7 @@ import {
   defineBackend,
   type SchemeFamily,
 } from "@kvtuner/backend";
-import { cacheBytes, FLOAT16, type TensorBytes } from "@kvtuner/plan";
+import { attentionOf, cacheBytes, FLOAT16, type TensorBytes } from "@kvtuner/plan";
 import { attendRow, cellBytes, type Cells, cellsFrom, decodedCells, exactCells, headImages, settle } from "./cells.ts";
 
 /** Affine codes of 4 and 8 bits on axis token. */
@@ -28,6 +28,7 @@ const CAPABILITIES: Capabilities = {
   maxCacheBytes: 2 ** 32,
   maxTokens: 2 ** 20,
   deviceTensors: false,
+  attention: { sliding: true, softcap: true, sinkLogits: true },
 };
 
 /** Makes the backend. It holds nothing but its caches. Lower limits are for tests. */
@@ -67,13 +68,14 @@ const createStore = (firstPlan: CachePlan, image?: CacheImage): CacheStore => {
     },
     attend(layer, { tokens, query, key, value }) {
       const held = layers[layer]!;
+      const spec = attentionOf(shape, layer);
       const output = new Float32Array(query.length);
       for (let token = 0; token < tokens; token++) {
         const [queries, keys, values] = [query, key, value].map((rows) => rowAt(rows, token, tokens));
         held.key.push(exactCells(keys!, shape));
         held.value.push(exactCells(values!, shape));
         settleLayer(layer); // tokens that are no longer recent are read from codes by this query already
-        output.set(attendRow(shape, queries!, held.key, held.value), token * queries!.length);
+        output.set(attendRow(shape, spec, queries!, held.key, held.value), token * queries!.length);
       }
       return output;
     },

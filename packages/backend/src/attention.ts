@@ -3,11 +3,11 @@ import type { Tensor } from "onnxruntime-common";
 /** What fills the hole between two weight segments of a decoder. */
 export interface Attention {
   /**
-   * Appends `key` and `value` to what the layer holds and returns the causal attention output of `query`: query `i` of the
-   * call reads all tokens held before the call and tokens `0 .. i` of the call.
+   * Appends `key` and `value` to what the layer holds and returns the attention output of `query`, as `AttentionSpec`
+   * of the layer defines it. Query `i` of the call reads tokens held before the call and tokens `0 .. i` of the call.
    *
    * @param layer ordinal among the layers that have a KV cache
-   * @param query float32 `[batch, tokens, queryHeads * headSize]`, after RoPE, not yet divided by `sqrt(headSize)`
+   * @param query float32 `[batch, tokens, queryHeads * headSize]`, after RoPE, not yet scaled
    * @param key float32 `[batch, tokens, kvHeads * headSize]`, after RoPE
    * @param value float32 `[batch, tokens, kvHeads * headSize]`
    * @returns float32 `[batch, tokens, queryHeads * headSize]`

@@ -33,6 +33,15 @@ export interface Capabilities {
   readonly maxTokens: number;
   /** True when query, key, value and output may live in device buffers. */
   readonly deviceTensors: boolean;
+  /** What of a model's attention the backend has beside causal attention with any scale; nothing without it. */
+  readonly attention?: AttentionFeatures;
+}
+
+/** Features of attention; see `AttentionSpec` of `@kvtuner/plan`. */
+export interface AttentionFeatures {
+  readonly sliding: boolean;
+  readonly softcap: boolean;
+  readonly sinkLogits: boolean;
 }
 
 /** Limits of one cache. */
@@ -47,6 +56,8 @@ export interface KernelRange {
   readonly headSizes: readonly number[] | "any";
   /** False by default. */
   readonly deviceTensors?: boolean;
+  /** Causal attention alone by default. */
+  readonly attention?: AttentionFeatures;
 }
 
 /**
@@ -54,7 +65,7 @@ export interface KernelRange {
  * 32, 64 and 128 numbers, and the whole head on axis token.
  */
 export const capabilitiesOf = (
-  { bits, keyAxes, valueAxes, headSizes, deviceTensors = false }: KernelRange,
+  { bits, keyAxes, valueAxes, headSizes, deviceTensors = false, attention }: KernelRange,
   { maxTokens, maxCacheBytes }: CacheLimits,
 ): Capabilities => ({
   key: [FLOAT16, ...keyAxes.map((axis) => familyOf(axis, bits))],
@@ -63,6 +74,7 @@ export const capabilitiesOf = (
   maxCacheBytes,
   maxTokens,
   deviceTensors,
+  ...(attention && { attention }),
 });
 
 const familyOf = (axis: Axis, bits: readonly Bits[]): AffineFamily => ({

@@ -1,6 +1,6 @@
 import { type CacheShape, planBytes } from "@kvtuner/plan";
 import { assertFits } from "./append.ts";
-import type { Backend, CachePlan } from "./backend.ts";
+import type { Backend, CachePlan, KvCache } from "./backend.ts";
 import type { CacheStore } from "./cache-store.ts";
 import type { Capabilities } from "./capabilities.ts";
 import { assertAlive } from "./disposed.ts";
@@ -37,20 +37,23 @@ export const defineBackend = (definition: BackendDefinition): Backend => {
     assertUsable();
     assertPlanSupported(name, capabilities, shape, plan);
   };
+  /** With the model's own shape, which says how its layers attend; the plan's does not. */
+  const cacheOf = async (plan: CachePlan, image?: CacheImage): Promise<KvCache> =>
+    new StoredCache(owner, plan, await createStore(plan, image));
   return {
     specVersion: 1,
     name,
     capabilities,
     createCache: async (shape, plan) => {
       assertSupported(shape, plan);
-      return new StoredCache(owner, plan, await createStore(plan));
+      return cacheOf({ layers: plan.layers, shape });
     },
     restoreCache: async (shape, plan, snapshot) => {
       assertSupported(shape, plan);
       const image = await readSnapshot(snapshot, shape, plan);
       assertUsable(); // reading takes time
       assertFits(image.length, planBytes(plan, image.length).total, capabilities);
-      return new StoredCache(owner, plan, await createStore(plan, image));
+      return cacheOf({ layers: plan.layers, shape }, image);
     },
     dispose: async () => {
       if (!owner.disposed) {

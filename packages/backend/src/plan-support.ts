@@ -1,7 +1,9 @@
 import { type CacheShape, KvtunerError, type LayerScheme, type TensorScheme } from "@kvtuner/plan";
+import { assertAttentionSupported } from "./attention-support.ts";
 import type { CachePlan } from "./backend.ts";
 import type { Capabilities } from "./capabilities.ts";
 import { nearestScheme, supportsScheme } from "./nearest-scheme.ts";
+import { UnsupportedShapeError } from "./unsupported-shape.ts";
 import { UnsupportedSchemeError } from "./unsupported-scheme.ts";
 
 /**
@@ -21,6 +23,7 @@ export const assertPlanSupported = (
 ): void => {
   assertSameShape(shape, plan);
   assertShape(backend, capabilities, shape);
+  assertAttentionSupported(backend, capabilities, shape);
   for (const [layer, scheme] of plan.layers.entries()) {
     assertLayerScheme(layer, scheme, shape);
     for (const tensor of ["key", "value"] as const)
@@ -97,12 +100,4 @@ const invalid = (layer: number, expected: string, got: object): PlanShapeError =
 /** A plan for another shape, or one that no cache can follow; `code` says which. */
 export class PlanShapeError extends KvtunerError {
   override readonly name = "PlanShapeError";
-}
-
-/** A shape that the backend does not have: head size or grouping of the query heads. */
-export class UnsupportedShapeError extends KvtunerError {
-  constructor(message: string) {
-    super("BACKEND_UNSUPPORTED_SHAPE", message);
-    this.name = "UnsupportedShapeError";
-  }
 }

@@ -69,8 +69,9 @@ export class StoredCache implements KvCache {
       const { name, capabilities } = this.#owner;
       assertPlanSupported(name, capabilities, this.shape, plan);
       assertCoarser(this.#plan, plan, evenLength(this.#store.lengths()));
-      await this.#store.retune(plan);
-      this.#plan = plan;
+      const next = { layers: plan.layers, shape: this.shape };
+      await this.#store.retune(next);
+      this.#plan = next;
       this.#totalBytes = this.#store.bytes().total;
     });
   }

@@ -40,6 +40,17 @@ const models: Record<string, SmallModel> = {
     rope: { "scaling.type": "none", "scaling.factor": 4 },
   },
   "qwen2 with biases, one KV head": { ...small, architecture: "qwen2", kvHeads: 1 },
+  "llama with its own scale, sliding attention in two of three layers, capped scores and sinks": {
+    ...small,
+    architecture: "llama",
+    hasSinks: true,
+    metadata: {
+      "attention.scale": 0.4,
+      "attention.sliding_window": 9,
+      "attention.sliding_window_pattern": 2,
+      attn_logit_softcapping: 1.5,
+    },
+  },
   "qwen2, untied, no grouping": { ...small, architecture: "qwen2", kvHeads: 4, tied: false },
 };
 const ids = Array.from({ length: 40 }, (_, index) => (index * 17 + 3) % 50);

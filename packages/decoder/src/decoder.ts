@@ -1,6 +1,7 @@
 import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
 import { type InferenceSession, Tensor } from "onnxruntime-common";
 import { createAttentionKernel, type AttentionKernel } from "./attention/attention-kernel.ts";
+import { readAttention } from "./architecture/attention.ts";
 import { type DecoderConfig, readConfig } from "./architecture/config.ts";
 import { ropeTable } from "./architecture/rope.ts";
 import {
@@ -25,7 +26,7 @@ export interface Decoder {
   readonly shape: CacheShape;
   readonly identity: ModelIdentity;
   readonly vocabularySize: number;
-  /** Plain float32 attention, for whoever fills the holes with it. */
+  /** The model's attention in float32, for whoever fills the holes with it. */
   readonly attention: AttentionKernel;
   /** RoPE tables of some positions, one row each. */
   positions(positions: ArrayLike<number>): RowPositions;
@@ -86,7 +87,8 @@ const buildDecoder = async (file: WeightSource, options: LoadOptions): Promise<D
   const source = storedWeights(file, options.weights ?? "float32");
   const config = readConfig(source);
   const { layers, queryHeads, kvHeads, headSize } = config;
-  const shape: CacheShape = { layers, queryHeads, kvHeads, headSize };
+  const attentionSpecs = await readAttention(source, config.architecture, config);
+  const shape: CacheShape = { layers, queryHeads, kvHeads, headSize, ...attentionSpecs };
   const segments = await buildSegments(source, config, options);
   const attention = await createAttentionKernel(shape, options.createSession);
   const lastRow = await createLastRow(config, options);

@@ -30,11 +30,11 @@ const layerScheme: fc.Arbitrary<LayerScheme> = fc.record({
 const readsQuantized = (tensor: TensorScheme, scheme: LayerScheme, query: number, token: number): boolean =>
   token >= scheme.residency.sinks && token < scheme.residency.sinks + quantizedPrefix(tensor, scheme, query + 1);
 
-test.prop([layerScheme, fc.integer({ min: 1, max: 300 })])(
-  "every query reads every token up to its own once, in the form the prefix rule gives",
-  (scheme, tokens) => {
+test.prop([layerScheme, fc.integer({ min: 1, max: 300 }), fc.constantFrom(1, 7, 64, 100, Infinity)])(
+  "every query reads every token of its span once, in the form the prefix rule gives",
+  (scheme, tokens, span) => {
     let next = 0;
-    for (const chunk of columnChunks(scheme, tokens)) {
+    for (const chunk of columnChunks(scheme, tokens, span)) {
       expect(chunk.firstQuery).toBe(next);
       next = chunk.endQuery;
       const mask = chunk.mask();
@@ -55,13 +55,19 @@ test.prop([layerScheme, fc.integer({ min: 1, max: 300 })])(
               );
           }
         seen.sort((a, b) => a - b);
-        if (seen.length !== query + 1 || seen.some((token, index) => token !== index))
+        const first = Math.max(0, query + 1 - span);
+        if (seen.length !== query + 1 - first || seen.some((token, index) => token !== first + index))
           expect.fail(`query ${query} reads ${seen.join(" ")}`);
       }
     }
     expect(next).toBe(tokens);
   },
 );
+
+test("sliding attention needs columns for no more tokens than a chunk's queries and their spans", () => {
+  for (const { firstQuery, endQuery, columns } of columnChunks(undefined, 1000, 50))
+    expect(columns).toBeLessThanOrEqual(endQuery - firstQuery + 49);
+});
 
 test("a uniform cache needs no more columns than tokens", () => {
   for (const chunk of columnChunks(undefined, 300)) expect(chunk.columns).toBe(chunk.endQuery);

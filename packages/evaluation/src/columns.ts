@@ -28,9 +28,19 @@ export interface ColumnChunk {
 export const geometryKey = ({ key, value, residency }: LayerScheme): string =>
   JSON.stringify([...[key, value].map((tensor) => tensor.kind !== "float16" && blockTokens(tensor)), residency]);
 
-/** Chunks of a whole sequence of `tokens` under a layer scheme; `undefined` reads everything exact. */
-export const columnChunks = (scheme: LayerScheme | undefined, tokens: number): ColumnChunk[] =>
-  chunkBounds(scheme, tokens).map(([firstQuery, endQuery]) => columnChunk(scheme, firstQuery, endQuery));
+/**
+ * Chunks of a whole sequence of `tokens` under a layer scheme; `undefined` reads everything exact. Each query reads its newest
+ * `span` tokens.
+ */
+export const columnChunks = (scheme: LayerScheme | undefined, tokens: number, span: number = Infinity): ColumnChunk[] =>
+  chunkBounds(scheme, tokens).map(([firstQuery, endQuery]) => columnChunk({ scheme, span }, firstQuery, endQuery));
+
+/** Which tokens a query reads in which form. */
+interface Reading {
+  readonly scheme: LayerScheme | undefined;
+  /** Newest tokens that a query reads, its own included. */
+  readonly span: number;
+}
 
 /** Chunks start where blocks fill up, so that prefixes of long blocks are constant within most of them. */
 const chunkBounds = (scheme: LayerScheme | undefined, tokens: number): [number, number][] => {
@@ -41,28 +51,29 @@ const chunkBounds = (scheme: LayerScheme | undefined, tokens: number): [number, 
   return bounds;
 };
 
-const columnChunk = (scheme: LayerScheme | undefined, firstQuery: number, endQuery: number): ColumnChunk => {
+const columnChunk = (reading: Reading, firstQuery: number, endQuery: number): ColumnChunk => {
   const isRead = (run: ColumnRun): boolean => {
     for (let query = Math.max(firstQuery, run.start); query < endQuery; query++) {
-      const [start, end] = visible(scheme, run, query);
+      const [start, end] = visible(reading, run, query);
       if (start < end) return true;
     }
     return false;
   };
-  const runs = candidateRuns(scheme, firstQuery, endQuery).filter(isRead);
+  const runs = candidateRuns(reading, firstQuery, endQuery).filter(isRead);
   const columns = runs.reduce((sum, { start, end }) => sum + end - start, 0);
-  return { firstQuery, endQuery, runs, columns, mask: () => chunkMask(scheme, firstQuery, endQuery, runs, columns) };
+  return { firstQuery, endQuery, runs, columns, mask: () => chunkMask(reading, firstQuery, endQuery, runs, columns) };
 };
 
 /** Every form of every stretch of tokens between two places where some query's prefix may end. */
-const candidateRuns = (scheme: LayerScheme | undefined, firstQuery: number, endQuery: number): ColumnRun[] => {
-  if (!scheme) return [{ start: 0, end: endQuery, keyQuantized: false, valueQuantized: false }];
+const candidateRuns = ({ scheme, span }: Reading, firstQuery: number, endQuery: number): ColumnRun[] => {
+  const first = Math.max(0, firstQuery + 1 - span);
+  if (!scheme) return [{ start: first, end: endQuery, keyQuantized: false, valueQuantized: false }];
   const ends = [scheme.key, scheme.value].flatMap((tensor) => [
     prefixEnd(scheme, tensor, firstQuery),
     prefixEnd(scheme, tensor, endQuery - 1),
   ]);
-  const cuts = [...new Set([0, scheme.residency.sinks, ...ends, endQuery])]
-    .filter((cut) => cut <= endQuery)
+  const cuts = [...new Set([first, scheme.residency.sinks, ...ends, endQuery])]
+    .filter((cut) => cut >= first && cut <= endQuery)
     .sort((a, b) => a - b);
   return cuts
     .slice(0, -1)
@@ -74,8 +85,8 @@ const candidateRuns = (scheme: LayerScheme | undefined, firstQuery: number, endQ
 };
 
 /** Tokens of a run that a query reads in the run's form: a half-open range, empty when start >= end. */
-const visible = (scheme: LayerScheme | undefined, run: ColumnRun, query: number): [number, number] => {
-  const causal: [number, number] = [run.start, Math.min(run.end, query + 1)];
+const visible = ({ scheme, span }: Reading, run: ColumnRun, query: number): [number, number] => {
+  const causal: [number, number] = [Math.max(run.start, query + 1 - span), Math.min(run.end, query + 1)];
   if (!scheme) return causal;
   const key = formRange(scheme, scheme.key, run.start, run.keyQuantized, query);
   const value = formRange(scheme, scheme.value, run.start, run.valueQuantized, query);
@@ -99,7 +110,7 @@ const prefixEnd = (scheme: LayerScheme, tensor: TensorScheme, query: number): nu
   scheme.residency.sinks + quantizedPrefix(tensor, scheme, query + 1);
 
 const chunkMask = (
-  scheme: LayerScheme | undefined,
+  reading: Reading,
   firstQuery: number,
   endQuery: number,
   runs: readonly ColumnRun[],
@@ -109,7 +120,7 @@ const chunkMask = (
   for (let query = firstQuery; query < endQuery; query++) {
     let offset = (query - firstQuery) * columns;
     for (const run of runs) {
-      const [start, end] = visible(scheme, run, query);
+      const [start, end] = visible(reading, run, query);
       if (start < end) mask.fill(0, offset + start - run.start, offset + end - run.start);
       offset += run.end - run.start;
     }

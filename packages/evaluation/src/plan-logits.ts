@@ -24,14 +24,13 @@ export const planLogits = async (
   assertLayers(layers, decoder.shape);
   const attention = createWindowAttention(decoder.shape, decoder.attention);
   let residual = new Float32Array(0);
-  let layer = 0;
   const run = {
     decoder,
     windows: [ids],
     attention: {
-      layer: (tensors: WindowTensors) => {
-        visit(layer++, tensors);
-        return attention.layer(tensors);
+      layer: (layer: number, tensors: WindowTensors) => {
+        visit(layer, tensors);
+        return attention.layer(layer, tensors);
       },
     },
     positions: [decoder.positions(Array.from(ids, (_, position) => position))],

@@ -10,7 +10,7 @@ export type Filling = LayerScheme | undefined;
 /** A {@link WindowAttention} that may treat each window in its own way. */
 export interface TreeAttention {
   /** As that of a {@link WindowAttention}, of the window of an index. */
-  layer(tensors: WindowTensors, window: number): ReturnType<WindowAttention["layer"]>;
+  layer(layer: number, tensors: WindowTensors, window: number): ReturnType<WindowAttention["layer"]>;
 }
 
 /** What a pass over all windows needs. */
@@ -50,7 +50,7 @@ const descend = async (run: TreeRun, start: Place): Promise<void> => {
 
 /** Goes down every branch but the last, whose place it returns: so nothing is held for it higher up. */
 const takeBranches = async (run: TreeRun, { node, layer, holes }: Place): Promise<Place | undefined> => {
-  const attend = holes.map((hole, window) => run.attention.layer(tensorsOf(hole), window));
+  const attend = holes.map((hole, window) => run.attention.layer(layer, tensorsOf(hole), window));
   for (const { step, next } of node.branches) {
     run.signal?.throwIfAborted();
     const pass = async (hole: HoleInputs, window: number): Promise<Tensor> =>

@@ -1,4 +1,4 @@
-import type { AttentionKernel } from "@kvtuner/decoder";
+import type { AttentionCall, AttentionKernel } from "@kvtuner/decoder";
 import type { CacheShape, LayerScheme, TensorScheme } from "@kvtuner/plan";
 import { fakeQuantize, roundArrayToFloat16 } from "@kvtuner/quantizers";
 import { type ColumnChunk, columnChunks, geometryKey, type ColumnRun } from "./columns.ts";
@@ -13,7 +13,7 @@ export interface WindowTensors {
 /** Attention over a whole window as a cache grown token by token would compute it. Caches what schemes share. */
 export interface WindowAttention {
   /** Starts on one layer's tensors; the result is asked once for each scheme. `undefined` is the float32 cache. */
-  layer(tensors: WindowTensors): (scheme: LayerScheme | undefined) => Promise<Float32Array>;
+  layer(layer: number, tensors: WindowTensors): (scheme: LayerScheme | undefined) => Promise<Float32Array>;
 }
 
 /** Makes the attention filler of the evaluator. Keys and values are rounded to float16 as they enter the cache. */
@@ -21,15 +21,15 @@ export const createWindowAttention = (shape: CacheShape, kernel: AttentionKernel
   const width = shape.kvHeads * shape.headSize;
   const chunksOf = memoizeChunks();
   return {
-    layer: ({ query, key, value }) => {
+    layer: (layer, { query, key, value }) => {
       const forms = { key: tensorForms(key, shape), value: tensorForms(value, shape) };
       return async (scheme) => {
-        const chunks = chunksOf(scheme, key.length / width);
+        const chunks = chunksOf(scheme, key.length / width, kernel.span(layer));
         const read = {
           key: scheme ? forms.key(scheme.key, scheme.residency.sinks) : floatForm(key),
           value: scheme ? forms.value(scheme.value, scheme.residency.sinks) : floatForm(value),
         };
-        return runChunks(kernel, query, read, chunks, width);
+        return runChunks((call) => kernel.run(layer, call), query, read, chunks, width);
       };
     },
   };
@@ -43,11 +43,11 @@ interface TensorForm {
 
 const floatForm = (exact: Float32Array): TensorForm => ({ exact, quantized: exact });
 
-const memoizeChunks = (): ((scheme: LayerScheme | undefined, tokens: number) => ColumnChunk[]) => {
+const memoizeChunks = (): typeof columnChunks => {
   const known = new Map<string, ColumnChunk[]>();
-  return (scheme, tokens) => {
-    const key = `${tokens}:${scheme ? geometryKey(scheme) : "float"}`;
-    const chunks = known.get(key) ?? columnChunks(scheme, tokens);
+  return (scheme, tokens, span) => {
+    const key = `${tokens}:${span}:${scheme ? geometryKey(scheme) : "float"}`;
+    const chunks = known.get(key) ?? columnChunks(scheme, tokens, span);
     known.set(key, chunks);
     return chunks;
   };
@@ -87,7 +87,7 @@ const quantizedFrom = (exact: Float32Array, scheme: TensorScheme, sinks: number,
 };
 
 const runChunks = async (
-  kernel: AttentionKernel,
+  attend: (call: AttentionCall) => Promise<Float32Array>,
   query: Float32Array,
   read: { readonly key: TensorForm; readonly value: TensorForm },
   chunks: readonly ColumnChunk[],
@@ -96,7 +96,7 @@ const runChunks = async (
   const output = new Float32Array(query.length);
   const queryWidth = query.length / chunks.at(-1)!.endQuery;
   for (const chunk of chunks) {
-    const part = await kernel.run({
+    const part = await attend({
       query: query.subarray(chunk.firstQuery * queryWidth, chunk.endQuery * queryWidth),
       key: gather(chunk, width, (run) => (run.keyQuantized ? read.key.quantized : read.key.exact)),
       value: gather(chunk, width, (run) => (run.valueQuantized ? read.value.quantized : read.value.exact)),

@@ -1,3 +1,5 @@
+export type { AttentionMask, AttentionSpec } from "./attention.ts";
+export { defaultScale, plainAttention, scoreOf, spanOf } from "./attention.ts";
 export type {
   AffineScheme,
   Axis,
@@ -7,12 +9,14 @@ export type {
   Format,
   GroupSize,
   LayerScheme,
+  LayerShape,
   PrefixResidency,
   Residency,
   TensorScheme,
   Transform,
 } from "./scheme.ts";
 export { bitsOf, blockTokens, CODE_BITS, FLOAT16, schemeLabel } from "./scheme.ts";
+export { attentionOf, layerShape, sizesOf } from "./shape.ts";
 export type { Measurement, ModelIdentity, Plan } from "./plan.ts";
 export type { UniformChoice } from "./budget.ts";
 export { BudgetError, fitBudget, formatBytes, parseBytes } from "./budget.ts";

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { KvtunerError } from "./error.ts";
 import type { ModelIdentity, Plan } from "./plan.ts";
 import { type CacheShape, CODE_BITS } from "./scheme.ts";
+import { sizesOf } from "./shape.ts";
 
 const VERSION = 2;
 
@@ -78,7 +79,8 @@ export const parsePlan = (input: unknown): Plan => {
 };
 
 /** Writes a plan as JSON text, two spaces deep, with a newline at the end. */
-export const serializePlan = (plan: Plan): string => `${JSON.stringify(plan, null, 2)}\n`;
+export const serializePlan = (plan: Plan): string =>
+  `${JSON.stringify({ ...plan, shape: sizesOf(plan.shape) }, null, 2)}\n`;
 
 /**
  * Checks that a plan was made for a model: the same shape, and the same file where both name its hash.

@@ -1,3 +1,5 @@
+import type { AttentionSpec } from "./attention.ts";
+
 /** Widths of an affine code, in bits. */
 export const CODE_BITS = [2, 3, 4, 5, 6, 8] as const;
 
@@ -65,12 +67,27 @@ export const bitsOf = (scheme: TensorScheme): number => (scheme.kind === "float1
 /** Tokens that a codec encodes together. */
 export const blockTokens = (scheme: TensorScheme): number => (scheme.kind === "float16" ? 1 : scheme.blockSize);
 
-/** The attention shape a cache is made for. Layers are counted among those with a KV cache. */
-export interface CacheShape {
-  readonly layers: number;
+/** Sizes of one layer's attention. */
+export interface LayerShape {
   readonly queryHeads: number;
   readonly kvHeads: number;
+  /** Numbers of a key, and of a value where `valueSize` is absent. */
   readonly headSize: number;
+  readonly valueSize?: number;
+  /** Layer whose keys and values this layer reads; it stores none of its own. */
+  readonly sharesCacheOf?: number;
+  /** How the layer attends; plain causal attention by default. Plan files do not contain it: it is the model's. */
+  readonly attention?: AttentionSpec;
+}
+
+/**
+ * The attention shape a cache is made for. Layers are counted among those with a KV cache. The sizes are those of all layers, but
+ * for what `perLayer` says of one; see `layerShape`.
+ */
+export interface CacheShape extends LayerShape {
+  readonly layers: number;
+  /** What a layer has differently, one entry for each layer; absent when all layers are equal. */
+  readonly perLayer?: readonly Partial<LayerShape>[];
 }
 
 /** A scheme in words, for messages. */

@@ -1,3 +1,5 @@
+import { type AttentionSpec, scoreOf } from "@kvtuner/plan";
+
 /** Copies one head out of `[tokens, heads * headSize]` as `[tokens, headSize]`, in double precision. */
 export const headRows = (source: ArrayLike<number>, heads: number, head: number, headSize: number): Float64Array => {
   const tokens = source.length / (heads * headSize);
@@ -9,42 +11,42 @@ export const headRows = (source: ArrayLike<number>, heads: number, head: number,
   return rows;
 };
 
-/** Writes `scale * query . rows[token]` to `scores[token]` for tokens `start` to `end - 1`. */
+/** Writes the score of `query . rows[token]` to `scores[token]` for tokens `start` to `end - 1`. */
 export const scoreRows = (
   scores: Float64Array,
   query: Float64Array,
   rows: Float64Array,
   start: number,
   end: number,
-  scale: number,
+  spec: AttentionSpec,
 ): void => {
   const size = query.length;
   for (let token = start; token < end; token++) {
     const base = token * size;
     let sum = 0;
     for (let channel = 0; channel < size; channel++) sum += query[channel]! * rows[base + channel]!;
-    scores[token] = sum * scale;
+    scores[token] = scoreOf(spec, sum);
   }
 };
 
-/** Replaces the first `length` scores by their softmax. */
-export const softmax = (scores: Float64Array, length: number): void => {
-  let largest = -Infinity;
-  for (let token = 0; token < length; token++) largest = Math.max(largest, scores[token]!);
-  let sum = 0;
-  for (let token = 0; token < length; token++) {
+/** Replaces scores `start` to `end - 1` by their softmax, in which a sink takes a share. */
+export const softmax = (scores: Float64Array, start: number, end: number, sinkLogit: number = -Infinity): void => {
+  let largest = sinkLogit;
+  for (let token = start; token < end; token++) largest = Math.max(largest, scores[token]!);
+  let sum = Math.exp(sinkLogit - largest);
+  for (let token = start; token < end; token++) {
     const weight = Math.exp(scores[token]! - largest);
     scores[token] = weight;
     sum += weight;
   }
-  for (let token = 0; token < length; token++) scores[token] = scores[token]! / sum;
+  for (let token = start; token < end; token++) scores[token] = scores[token]! / sum;
 };
 
-/** Mean of `|a - b|` over the first `length` elements. */
-export const meanAbsoluteDifference = (a: Float64Array, b: Float64Array, length: number): number => {
+/** Mean of `|a - b|` over elements `start` to `end - 1`. */
+export const meanAbsoluteDifference = (a: Float64Array, b: Float64Array, start: number, end: number): number => {
   let sum = 0;
-  for (let index = 0; index < length; index++) sum += Math.abs(a[index]! - b[index]!);
-  return sum / length;
+  for (let index = start; index < end; index++) sum += Math.abs(a[index]! - b[index]!);
+  return sum / (end - start);
 };
 
 /**

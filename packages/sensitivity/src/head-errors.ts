@@ -1,3 +1,4 @@
+import { type AttentionSpec, plainAttention, spanOf } from "@kvtuner/plan";
 import { addWeightedRows, headRows, meanAbsoluteDifference, scoreRows, softmax } from "./attention-rows.ts";
 import type { LayerInput, ReadVersion, TokenRange } from "./layer-input.ts";
 import { RELATIVE_FLOOR, rowRelativeError } from "./relative-error.ts";
@@ -24,7 +25,7 @@ interface HeadInput {
   readonly value: Float64Array;
   readonly keys: readonly HeadVersion[];
   readonly values: readonly HeadVersion[];
-  readonly scoreScale: number;
+  readonly spec: AttentionSpec;
   readonly relativeFloor: number;
 }
 
@@ -43,7 +44,7 @@ export const measureHead = (
   };
   const group = queryHeads / kvHeads;
   for (let queryHead = kvHead * group; queryHead < (kvHead + 1) * group; queryHead++) {
-    addQueries(sums, head, headRows(input.query, queryHeads, queryHead, headSize));
+    addQueries(sums, head, headRows(input.query, queryHeads, queryHead, headSize), head.spec.sinkLogits?.[queryHead]);
   }
   divide(sums.attention, group * head.positions.length);
   divide(sums.output, group * head.positions.length);
@@ -64,7 +65,7 @@ const headInput = (
     value: rows(input.value),
     keys: input.keys.map(version),
     values: input.values.map(version),
-    scoreScale: input.scoreScale ?? 1 / Math.sqrt(headSize),
+    spec: input.attention ?? plainAttention(headSize),
     relativeFloor: input.relativeFloor ?? RELATIVE_FLOOR,
   };
 };
@@ -72,7 +73,7 @@ const headInput = (
 /** Mean relative error of each version over the tokens that some query reads from it. */
 const tensorErrors = (head: HeadInput, exact: Float64Array, versions: readonly HeadVersion[]): Float64Array =>
   Float64Array.from(versions, (version) => {
-    const ranges = head.positions.map((position) => clippedRange(version, position)).filter(isNotEmpty);
+    const ranges = head.positions.map((position) => clippedRange(head, version, position)).filter(isNotEmpty);
     const read = Int8Array.from({ length: exact.length / head.headSize });
     for (const { start, end } of ranges) read.fill(1, start, end);
     let sum = 0;
@@ -85,37 +86,44 @@ const tensorErrors = (head: HeadInput, exact: Float64Array, versions: readonly H
     return count === 0 ? 0 : sum / count;
   });
 
-const addQueries = (sums: HeadSums, head: HeadInput, queries: Float64Array): void => {
+const addQueries = (sums: HeadSums, head: HeadInput, queries: Float64Array, sinkLogit: number | undefined): void => {
   const longest = head.positions.reduce((last, position) => Math.max(last, position), 0) + 1;
   const exact = new Float64Array(longest);
   const weights = head.keys.map(() => new Float64Array(longest));
   for (const [row, position] of head.positions.entries()) {
     const query = queries.subarray(row * head.headSize, (row + 1) * head.headSize);
-    computeWeights(head, query, position, exact, weights);
+    computeWeights(head, { query, position, sinkLogit }, exact, weights);
     for (const [key, quantized] of weights.entries()) {
-      sums.attention[key] = sums.attention[key]! + meanAbsoluteDifference(exact, quantized, position + 1);
+      sums.attention[key] =
+        sums.attention[key]! + meanAbsoluteDifference(exact, quantized, firstSeen(head, position), position + 1);
     }
     addOutputs(sums.output, head, position, exact, weights);
   }
 };
 
+interface Query {
+  readonly query: Float64Array;
+  readonly position: number;
+  readonly sinkLogit: number | undefined;
+}
+
 /** Attention weights of one query: with exact keys, and under every key scheme. */
 const computeWeights = (
   head: HeadInput,
-  query: Float64Array,
-  position: number,
+  { query, position, sinkLogit }: Query,
   exact: Float64Array,
   weights: readonly Float64Array[],
 ): void => {
-  scoreRows(exact, query, head.key, 0, position + 1, head.scoreScale);
+  const first = firstSeen(head, position);
+  scoreRows(exact, query, head.key, first, position + 1, head.spec);
   for (const [key, version] of head.keys.entries()) {
     const quantized = weights[key]!;
-    const { start, end } = clippedRange(version, position);
+    const { start, end } = clippedRange(head, version, position);
     quantized.set(exact.subarray(0, position + 1));
-    scoreRows(quantized, query, version.rows, start, end, head.scoreScale);
-    softmax(quantized, position + 1);
+    scoreRows(quantized, query, version.rows, start, end, head.spec);
+    softmax(quantized, first, position + 1, sinkLogit);
   }
-  softmax(exact, position + 1);
+  softmax(exact, first, position + 1, sinkLogit);
 };
 
 /** Adds the output error of every pair at one query. */
@@ -128,13 +136,14 @@ const addOutputs = (
 ): void => {
   const { headSize, relativeFloor, value } = head;
   const exact = new Float64Array(headSize);
-  addWeightedRows(exact, exactWeights, value, 0, position + 1);
+  const first = firstSeen(head, position);
+  addWeightedRows(exact, exactWeights, value, first, position + 1);
   const output = new Float64Array(headSize);
   for (const [valueIndex, version] of head.values.entries()) {
-    const { start, end } = clippedRange(version, position);
+    const { start, end } = clippedRange(head, version, position);
     for (const [key, quantized] of weights.entries()) {
       output.fill(0);
-      addWeightedRows(output, quantized, value, 0, start);
+      addWeightedRows(output, quantized, value, first, start);
       addWeightedRows(output, quantized, version.rows, start, end);
       addWeightedRows(output, quantized, value, end, position + 1);
       const pair = key * head.values.length + valueIndex;
@@ -144,11 +153,14 @@ const addOutputs = (
 };
 
 /** The tokens a query at `position` reads quantized, cut to those it sees; empty ranges stand at a token it sees. */
-const clippedRange = ({ range }: HeadVersion, position: number): TokenRange => {
+const clippedRange = (head: HeadInput, { range }: HeadVersion, position: number): TokenRange => {
   const { start, end } = range(position);
-  const first = Math.min(Math.max(start, 0), position + 1);
+  const first = Math.min(Math.max(start, firstSeen(head, position)), position + 1);
   return { start: first, end: Math.max(first, Math.min(end, position + 1)) };
 };
+
+/** First token that the query at a position sees. */
+const firstSeen = ({ spec }: HeadInput, position: number): number => Math.max(0, position + 1 - spanOf(spec));
 
 const isNotEmpty = ({ start, end }: TokenRange): boolean => start < end;
 

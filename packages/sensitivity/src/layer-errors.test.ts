@@ -1,4 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
+import { type AttentionSpec, plainAttention } from "@kvtuner/plan";
 import { describe, expect, it } from "vitest";
 
 import { measureAttentionErrors, measureLayerErrors, meanOverHeads, relativeError, SensitivityError } from "./index.ts";
@@ -56,7 +57,7 @@ describe("measureLayerErrors", () => {
   });
 
   it("takes another scale of scores and another floor", () => {
-    const doubled = measureLayerErrors({ ...byHand(), scoreScale: 2 });
+    const doubled = measureLayerErrors({ ...byHand(), attention: { ...plainAttention(1), scale: 2 } });
     expect(doubled[2]!.errors.attention[0]).toBeCloseTo(0.4, 14);
     const floored = measureLayerErrors({ ...byHand(), relativeFloor: 2 });
     expect(floored[1]!.errors.output[0]).toBeCloseTo(2 / 12, 14);
@@ -109,7 +110,9 @@ describe("measureLayerErrors", () => {
 
   test.prop([layers(), fc.double({ min: -8, max: 8, noNaN: true })], { numRuns: 40 })(
     "knows no difference between keys that are shifted alike",
-    (input, shift) => {
+    (drawn, shift) => {
+      // Caps and sinks do know the difference.
+      const input = { ...drawn, attention: plainAttention(drawn.shape.headSize) };
       const shifted = input.keys.map((key) => ({
         ...key,
         hat: Float64Array.from(input.key, (x) => x + shift),
@@ -193,9 +196,23 @@ function layers(): fc.Arbitrary<Measured> {
           keys: versions,
           values: versions,
           shape: fc.constant({ queryHeads: kvHeads * group, kvHeads, headSize }),
+          attention: attentions(headSize, kvHeads * group),
         }),
       );
   });
+}
+
+/** Plain attention, or with a span, capped scores and sinks. */
+function attentions(headSize: number, queryHeads: number): fc.Arbitrary<AttentionSpec> {
+  const number = fc.double({ min: 0.25, max: 4, noNaN: true });
+  const special = fc.record({
+    scale: number,
+    mask: fc.integer({ min: 1, max: 6 }).map((span) => ({ kind: "sliding", span }) as const),
+    softcap: number,
+    sinkLogits: fc.array(number, { minLength: queryHeads, maxLength: queryHeads }),
+    keyStage: fc.constant("after-rope" as const),
+  });
+  return fc.oneof(fc.constant(plainAttention(headSize)), special);
 }
 
 type Means = Record<keyof HeadErrors, number>;
@@ -223,13 +240,17 @@ function isRead(version: ReadVersion, token: number, position: number): boolean 
 /** The definitions, one query and token at a time, with nothing shared. */
 function naiveErrors(input: Measured, key: ReadVersion, value: ReadVersion, kvHead: number): Means {
   const { queryHeads, kvHeads, headSize } = input.shape;
+  const { scale, softcap, sinkLogits, mask } = input.attention ?? plainAttention(headSize);
+  const span = mask.kind === "sliding" ? mask.span : Infinity;
   const vector = (source: ArrayLike<number>, row: number, heads: number, head: number): number[] =>
     Array.from({ length: headSize }, (_, channel) => source[(row * heads + head) * headSize + channel]!);
   const kv = (source: ArrayLike<number>, token: number): number[] => vector(source, token, kvHeads, kvHead);
   const ownError = (exact: ArrayLike<number>, version: ReadVersion): number => {
     const tokens = Array.from({ length: exact.length / (kvHeads * headSize) }, (_, token) => token);
     const read = tokens.filter((token) =>
-      Array.from(input.queryPositions).some((position) => token <= position && isRead(version, token, position)),
+      Array.from(input.queryPositions).some(
+        (position) => token <= position && token > position - span && isRead(version, token, position),
+      ),
     );
     return read.length === 0
       ? 0
@@ -240,18 +261,26 @@ function naiveErrors(input: Measured, key: ReadVersion, value: ReadVersion, kvHe
   for (const [row, position] of Array.from(input.queryPositions).entries()) {
     for (let queryHead = 0; queryHead < queryHeads; queryHead++) {
       if (Math.floor((queryHead * kvHeads) / queryHeads) !== kvHead) continue;
-      const seen = Array.from({ length: position + 1 }, (_, token) => token);
+      const seen = Array.from({ length: position + 1 }, (_, token) => token).slice(-span);
       const query = vector(input.query, row, queryHeads, queryHead);
       const weigh = (keyOf: (token: number) => number[]): number[] => {
-        const powers = seen.map((token) => Math.exp(dot(query, keyOf(token)) / Math.sqrt(headSize)));
-        const total = powers.reduce((sum, power) => sum + power, 0);
+        const powers = seen.map((token) => {
+          const score = scale * dot(query, keyOf(token));
+          return Math.exp(softcap === undefined ? score : softcap * Math.tanh(score / softcap));
+        });
+        const sink = sinkLogits ? Math.exp(sinkLogits[queryHead]!) : 0;
+        const total = powers.reduce((sum, power) => sum + power, sink);
         return powers.map((power) => power / total);
       };
       const mix = (weights: number[], valueOf: (token: number) => number[]): number[] =>
-        query.map((_, channel) => seen.reduce((sum, token) => sum + weights[token]! * valueOf(token)[channel]!, 0));
+        query.map((_, channel) =>
+          seen.reduce((sum, token) => sum + weights[seen.indexOf(token)]! * valueOf(token)[channel]!, 0),
+        );
       const exactWeights = weigh((token) => kv(input.key, token));
       const weights = weigh((token) => kv(isRead(key, token, position) ? key.hat : input.key, token));
-      attention.push(average(seen.map((token) => Math.abs(exactWeights[token]! - weights[token]!))));
+      attention.push(
+        average(seen.map((token) => Math.abs(exactWeights[seen.indexOf(token)]! - weights[seen.indexOf(token)]!))),
+      );
       output.push(
         relativeError(
           mix(exactWeights, (token) => kv(input.value, token)),

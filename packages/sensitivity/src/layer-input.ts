@@ -1,4 +1,4 @@
-import { type CacheShape, KvtunerError } from "@kvtuner/plan";
+import { type AttentionSpec, type CacheShape, KvtunerError } from "@kvtuner/plan";
 
 import type { FloatArray } from "./relative-error.ts";
 
@@ -35,8 +35,8 @@ export interface LayerInput {
   /** Values `[tokens, kvHeads * headSize]` row-major, as a query reads them where they are not quantized. */
   readonly value: FloatArray;
   readonly shape: Pick<CacheShape, "queryHeads" | "kvHeads" | "headSize">;
-  /** What scores are multiplied by before the softmax; `1 / sqrt(headSize)` by default. */
-  readonly scoreScale?: number;
+  /** How the layer attends; plain causal attention by default. */
+  readonly attention?: AttentionSpec;
   /** See `relativeError`; `RELATIVE_FLOOR` by default. */
   readonly relativeFloor?: number;
 }

@@ -39,7 +39,8 @@ export const holdPlanCache = async (backend: Backend, plan: CachePlan, seed: num
 export const holdFloatCache = ({ shape, attention }: Decoder): HeldCache => {
   let filling = false;
   const kernel: AttentionKernel = {
-    run: async (call) => (filling ? new Float32Array(call.query.length) : attention.run(call)),
+    run: async (layer, call) => (filling ? new Float32Array(call.query.length) : attention.run(layer, call)),
+    span: (layer) => attention.span(layer),
     dispose: async () => undefined,
   };
   const cache = new FloatAttention(shape, kernel);

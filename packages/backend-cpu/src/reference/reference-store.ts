@@ -1,5 +1,5 @@
 import type { CacheImage, CachePlan, CacheStore, CallRows } from "@kvtuner/backend";
-import type { CacheBytes, CacheShape } from "@kvtuner/plan";
+import { attentionOf, type CacheBytes, type CacheShape } from "@kvtuner/plan";
 import { bytesOfLayers } from "./bytes-of-layers.ts";
 import {
   attendLayer,
@@ -28,7 +28,7 @@ export class ReferenceStore implements CacheStore {
   }
 
   attend(layer: number, call: CallRows): Float32Array {
-    return attendLayer(this.#layers[layer]!, this.#shape, call);
+    return attendLayer(this.#layers[layer]!, this.#shape, attentionOf(this.#shape, layer), call);
   }
 
   /** What can fail comes before what changes the first layer. */

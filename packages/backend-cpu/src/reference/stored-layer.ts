@@ -1,5 +1,5 @@
 import type { CallRows } from "@kvtuner/backend";
-import type { CacheShape, LayerScheme } from "@kvtuner/plan";
+import type { AttentionSpec, CacheShape, LayerScheme } from "@kvtuner/plan";
 import { commitPending, encodePending } from "./append-rows.ts";
 import { attention } from "./attention.ts";
 import { createRowReader } from "./read-rows.ts";
@@ -28,12 +28,17 @@ export const emptyLayer = (layer: LayerScheme, shape: CacheShape): StoredLayer =
 });
 
 /** Appends and attends. What can fail comes before what changes the layer. */
-export const attendLayer = (layer: StoredLayer, shape: CacheShape, call: CallRows): Float32Array => {
+export const attendLayer = (
+  layer: StoredLayer,
+  shape: CacheShape,
+  spec: AttentionSpec,
+  call: CallRows,
+): Float32Array => {
   const { tokens, query } = call;
   const key = encodePending(layer.key, rowsToFloat16(call.key, tokens));
   const value = encodePending(layer.value, rowsToFloat16(call.value, tokens));
   const readers = { key: createRowReader(layer.key, key), value: createRowReader(layer.value, value) };
-  const output = attention(shape, query, layer.key.length, readers);
+  const output = attention(shape, spec, query, layer.key.length, readers);
   commitPending(layer.key, key);
   commitPending(layer.value, value);
   return output;

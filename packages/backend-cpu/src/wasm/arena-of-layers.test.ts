@@ -1,5 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
-import { type CacheShape, layerBytes, layerScheme, MODES, planBytes } from "@kvtuner/plan";
+import { type CacheShape, layerBytes, layerScheme, MODES, planBytes, plainAttention } from "@kvtuner/plan";
 import { expect } from "vitest";
 import { createArena, MAX_ARENA_BYTES } from "./arena.ts";
 import { arenaOfLayers } from "./arena-of-layers.ts";
@@ -36,7 +36,9 @@ test.prop([plans])(
     for (let place = 0; place <= places.at(-1)!; place++) {
       const inside = plan.layers.filter((_, layer) => places[layer] === place);
       expect(inside.length).toBeGreaterThan(0);
-      const packed = inside.map((scheme) => new PackedLayer(engine, arena, scheme, plan.shape));
+      const packed = inside.map(
+        (scheme) => new PackedLayer(engine, arena, scheme, plan.shape, plainAttention(plan.shape.headSize)),
+      );
       const neededBytes = packed.reduce((sum, layer) => sum + layer.neededBytes(tokens), 0);
       if (inside.length > 1 || layerBytes(inside[0]!, plan.shape, tokens).total < 2 ** 31)
         expect(neededBytes).toBeLessThan(MAX_ARENA_BYTES - 2 ** 26);

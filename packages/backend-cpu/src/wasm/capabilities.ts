@@ -7,6 +7,7 @@ export const KERNEL_RANGE: KernelRange = {
   valueAxes: ["token"],
   /** Panels have 16 outputs. */
   headSizes: headSizesUpTo(512),
+  attention: { sliding: true, softcap: true, sinkLogits: true },
 };
 
 /** Several memories of 4 GiB: about ten, for engines reserve 8 GiB and more of addresses for each. */

@@ -1,5 +1,5 @@
 import { boundedLayer, type KernelScheme, kernelScheme } from "@kvtuner/backend";
-import type { CacheShape, LayerScheme } from "@kvtuner/plan";
+import { type AttentionSpec, type CacheShape, type LayerScheme, spanOf } from "@kvtuner/plan";
 import { MAX_TOKENS } from "./capabilities.ts";
 
 /** Tokens of a tile and of a page of 16-bit numbers, as in `kernels/layout.ts`. */
@@ -11,6 +11,15 @@ const KEY_WORD = 8;
 const VALUE_WORD = 24;
 const RECORDS_WORD = 9;
 const PAGES_WORD = 10;
+
+/** Offsets in bytes of how a layer attends. */
+const SCALE_BYTE = 20;
+const SOFTCAP_BYTE = 24;
+const SPAN_BYTE = 28;
+const SINK_LOGITS_BYTE = 144;
+
+/** More tokens than any cache holds. */
+const MAX_SPAN = 2 ** 30;
 
 /** Bytes of a layer's record. */
 export const LAYER_RECORD_BYTES = 160;
@@ -37,7 +46,7 @@ export const recordLayout = (
   return { codeBytes, parameters, scalesOffset: codeBytes, minimaOffset, recordBytes };
 };
 
-/** Writes what the kernels have to know of a layer; tables come with {@link writeTables}. */
+/** Writes what the kernels have to know of how a layer is stored; tables come with {@link writeTables}. */
 export const writeLayerRecord = (words: Uint32Array, address: number, scheme: LayerScheme, shape: CacheShape): void => {
   const start = address / 4;
   const { queryHeads, kvHeads, headSize } = shape;
@@ -63,6 +72,22 @@ const writeTensor = (words: Uint32Array, start: number, scheme: KernelScheme, he
     ],
     start,
   );
+};
+
+/** Scores are powers of 2 in the kernels. */
+const inPowersOfTwo = (score: number): number => score * Math.LOG2E;
+
+/** Bytes of the logits of sinks; see {@link writeAttention}. */
+export const sinkLogitBytes = ({ sinkLogits }: AttentionSpec): number => 4 * (sinkLogits?.length ?? 0);
+
+/** Writes how a layer attends; its logits of sinks, if it has any, to `sinkLogits`. */
+export const writeAttention = (words: Uint32Array, address: number, spec: AttentionSpec, sinkLogits: number): void => {
+  const floats = new Float32Array(words.buffer);
+  floats[(address + SCALE_BYTE) / 4] = inPowersOfTwo(spec.scale);
+  floats[(address + SOFTCAP_BYTE) / 4] = inPowersOfTwo(spec.softcap ?? 0);
+  words[(address + SPAN_BYTE) / 4] = Math.min(spanOf(spec), MAX_SPAN);
+  words[(address + SINK_LOGITS_BYTE) / 4] = spec.sinkLogits ? sinkLogits : 0;
+  for (const [head, logit] of (spec.sinkLogits ?? []).entries()) floats[sinkLogits / 4 + head] = inPowersOfTwo(logit);
 };
 
 /** Address of the part of a layer's record that tells of keys, or of values. */

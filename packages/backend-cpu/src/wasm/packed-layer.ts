@@ -1,10 +1,10 @@
 import type { CallRows } from "@kvtuner/backend";
-import type { CacheShape, LayerScheme } from "@kvtuner/plan";
+import type { AttentionSpec, CacheShape, LayerScheme } from "@kvtuner/plan";
 import type { Arena } from "./arena.ts";
 import { attendAlone, type RowsCall } from "./attend-rows.ts";
 import type { Engine } from "./engine.ts";
 import { PackedTensor } from "./packed-tensor.ts";
-import { LAYER_RECORD_BYTES, tensorAddress, writeLayerRecord } from "./layer-record.ts";
+import { LAYER_RECORD_BYTES, sinkLogitBytes, tensorAddress, writeAttention, writeLayerRecord } from "./layer-record.ts";
 import { attendOnThreads } from "./threads/attend-on-threads.ts";
 import { CHUNK_TOKENS } from "./chunk.ts";
 import type { Workspace } from "./workspace.ts";
@@ -21,13 +21,15 @@ export class PackedLayer {
   readonly #sinks: number;
   readonly #attendRows: (call: RowsCall) => void;
 
-  constructor(engine: Engine, arena: Arena, scheme: LayerScheme, shape: CacheShape) {
+  constructor(engine: Engine, arena: Arena, scheme: LayerScheme, shape: CacheShape, spec: AttentionSpec) {
     this.arena = arena;
     this.#shape = shape;
     this.#sinks = scheme.residency.sinks;
     this.#attendRows = engine.pool ? attendOnThreads(engine, engine.pool) : attendAlone;
     this.address = arena.allocate(LAYER_RECORD_BYTES);
+    const sinkLogits = arena.allocate(sinkLogitBytes(spec));
     writeLayerRecord(arena.words, this.address, scheme, shape);
+    writeAttention(arena.words, this.address, spec, sinkLogits);
     this.key = new PackedTensor(arena, tensorAddress(this.address, "key"), "key", scheme, shape);
     this.value = new PackedTensor(arena, tensorAddress(this.address, "value"), "value", scheme, shape);
   }

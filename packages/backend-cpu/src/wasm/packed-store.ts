@@ -1,4 +1,5 @@
 import type { CachePlan } from "@kvtuner/backend";
+import { attentionOf } from "@kvtuner/plan";
 import { type Arena, createArena } from "./arena.ts";
 import { arenaOfLayers } from "./arena-of-layers.ts";
 import type { Engine } from "./engine.ts";
@@ -23,7 +24,8 @@ export const createStore = async ({ engine, capabilities }: KernelOwner, plan: C
   const places = arenaOfLayers(plan, capabilities);
   const arenas = await Promise.all(Array.from({ length: places.at(-1)! + 1 }, () => createArena(engine)));
   const layers = plan.layers.map(
-    (scheme, index) => new PackedLayer(engine, arenas[places[index]!]!, scheme, plan.shape),
+    (scheme, index) =>
+      new PackedLayer(engine, arenas[places[index]!]!, scheme, plan.shape, attentionOf(plan.shape, index)),
   );
   const workspaces = arenas.map((arena) => createWorkspace(engine, arena, recordsIn(arena, layers), plan.shape));
   await engine.pool?.add(arenas);

@@ -15,6 +15,12 @@ export class ArgumentWriter {
     return this;
   }
 
+  /** A float32. */
+  float(number: number): this {
+    this.#view.setFloat32(this.#at(4), number, true);
+    return this;
+  }
+
   /** Booleans as integers. */
   flags(...flags: readonly boolean[]): this {
     return this.integers(...flags.map(Number));

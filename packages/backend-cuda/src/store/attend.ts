@@ -1,4 +1,4 @@
-import type { CacheShape } from "@kvtuner/plan";
+import type { AttentionSpec, CacheShape } from "@kvtuner/plan";
 import type { KernelName } from "../device/device.ts";
 import { ArgumentWriter } from "./argument-writer.ts";
 import type { PackedTensor } from "./packed-tensor.ts";
@@ -25,6 +25,7 @@ export interface AttendedLayer {
   readonly key: PackedTensor;
   readonly value: PackedTensor;
   readonly shape: CacheShape;
+  readonly spec: AttentionSpec;
 }
 
 /** Queries and outputs on the device, float32 `[tokens, queryHeads * headSize]`. */
@@ -109,7 +110,7 @@ export const attendSharedBytes = (rows: number, layout: TensorLayout): number =>
 /** Writes the `AttendArguments` of kernels/attention-block.cuh. */
 const writeArguments = (
   { staging }: Workspace,
-  { key, value, shape }: AttendedLayer,
+  { key, value, shape, spec }: AttendedLayer,
   { query, output, tokens, before }: Queries,
   { splitTokens, segmentSplits, count }: Splits,
   tensorCoreSegment: number,
@@ -122,5 +123,6 @@ const writeArguments = (
     .address(staging.room("statistics", 4 * 2 * vectors))
     .address(output)
     .integers(tokens, before, shape.queryHeads / shape.kvHeads, splitTokens, ...segmentSplits, count, tensorCoreSegment)
+    .float(spec.scale)
     .bytes();
 };

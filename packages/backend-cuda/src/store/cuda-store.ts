@@ -1,5 +1,5 @@
 import type { CacheImage, CachePlan, CacheStore, CallRows } from "@kvtuner/backend";
-import { type CacheBytes, type CacheShape, layerBytes, sumBytes } from "@kvtuner/plan";
+import { attentionOf, type CacheBytes, type CacheShape, layerBytes, sumBytes } from "@kvtuner/plan";
 import { PackedLayer } from "./packed-layer.ts";
 import { exportTensor, importTensor } from "./tensor-image.ts";
 import type { Workspace } from "./workspace.ts";
@@ -84,7 +84,7 @@ export class CudaStore implements CacheStore {
 }
 
 const emptyLayers = (workspace: Workspace, { shape, layers }: CachePlan): PackedLayer[] =>
-  layers.map((scheme) => new PackedLayer(workspace, shape, scheme));
+  layers.map((scheme, index) => new PackedLayer(workspace, shape, scheme, attentionOf(shape, index)));
 
 /** Gives the memory back to the device, for others. */
 const release = ({ pool }: Workspace, layers: readonly PackedLayer[]): void => {

@@ -1,5 +1,5 @@
 import type { CallRows } from "@kvtuner/backend";
-import type { CacheShape, LayerScheme } from "@kvtuner/plan";
+import type { AttentionSpec, CacheShape, LayerScheme } from "@kvtuner/plan";
 import { attend } from "./attend.ts";
 import { appendRows, decodeRows, encodeBlocks } from "./encode.ts";
 import { PackedTensor } from "./packed-tensor.ts";
@@ -16,11 +16,13 @@ export class PackedLayer {
   readonly value: PackedTensor;
   readonly #workspace: Workspace;
   readonly #shape: CacheShape;
+  readonly #spec: AttentionSpec;
   length = 0;
 
-  constructor(workspace: Workspace, shape: CacheShape, scheme: LayerScheme) {
+  constructor(workspace: Workspace, shape: CacheShape, scheme: LayerScheme, spec: AttentionSpec) {
     this.#workspace = workspace;
     this.#shape = shape;
+    this.#spec = spec;
     this.scheme = scheme;
     this.key = new PackedTensor(workspace, layoutOf(scheme, "key", shape));
     this.value = new PackedTensor(workspace, layoutOf(scheme, "value", shape));
@@ -34,7 +36,7 @@ export class PackedLayer {
     const queryAddress = staging.bring("query", query);
     this.#append({ tokens, key: staging.bring("key", key), value: staging.bring("value", value) });
     const queries = { query: queryAddress, output: outputAddress, tokens, before: this.length };
-    attend(this.#workspace, { key: this.key, value: this.value, shape: this.#shape }, queries);
+    attend(this.#workspace, { key: this.key, value: this.value, shape: this.#shape, spec: this.#spec }, queries);
     device.download(outputAddress, output);
     this.#settle(this.length + tokens);
     return output;

@@ -59,7 +59,7 @@ const formatName = ({ bits, isChannel }: ReadFormat): string => `${bits}${isChan
 const composed = (kernel: AttendKernel, variant: Variant): KernelSource => {
   const { headSize } = kernel;
   const { constants, names } = variant.specialized ? specialized(kernel) : forAll(kernel);
-  const all = { ...headConstants(headSize), QUERY_FACTOR: `${Math.LOG2E / Math.sqrt(headSize)}f`, ...constants };
+  const all = { ...headConstants(headSize), ...constants };
   return kernelSource(
     kernelName(kernel, variant),
     ["read", "read", "read", "read", "write", "write"],

@@ -70,6 +70,7 @@ const attendItem = (work: Work, plan: AttendPlan, planned: PlannedItem, firstPar
       ...callWords(layer, plan, planned, firstPartial),
       ...(isRotated ? rotatedStarts(work) : [0, 0]),
       ...formatWords(kernel),
+      floatBits(layer.spec.scale * Math.LOG2E),
     ],
     attendGroups(planned, plan.tokens, layer.shape),
   );
@@ -85,6 +86,9 @@ const callWords = (
   const tiles = [item.firstTile, item.endTile, tilesInSplit, firstPartial];
   return [...tiles, tokens * group, group, position, shape.kvHeads, scheme.residency.sinks, Number(item.isSinks)];
 };
+
+/** A number as the word that a kernel reads as f32. */
+const floatBits = (number: number): number => new Uint32Array(Float32Array.of(number).buffer)[0]!;
 
 /** What kernels for one pair of formats know already. */
 const formatWords = ({ key, value, headSize, vectors }: AttendKernel): number[] => [

@@ -1,4 +1,4 @@
-import type { CacheShape, LayerScheme } from "@kvtuner/plan";
+import { type CacheShape, type LayerScheme, plainAttention } from "@kvtuner/plan";
 import { Commands } from "../device/commands.ts";
 import type { Engine } from "../device/engine.ts";
 import { pieceTokens } from "../device/workspace.ts";
@@ -22,7 +22,7 @@ export const filledLayer = async (
 ): Promise<GpuLayer> => {
   await engine.prepare(Object.values(rowKernels(shape.headSize)));
   await engine.workspace.reserve(shape, 1);
-  const layer = await createLayer(engine, shape, scheme);
+  const layer = await createLayer(engine, shape, scheme, plainAttention(shape.headSize));
   try {
     await layer.reserve(engine, tokens);
     fill(engine, layer, tokens);

@@ -1,5 +1,5 @@
 import { boundedLayer, OutOfMemoryError } from "@kvtuner/backend";
-import { type CacheShape, type LayerScheme, type TensorBytes } from "@kvtuner/plan";
+import { type AttentionSpec, type CacheShape, type LayerScheme, type TensorBytes } from "@kvtuner/plan";
 import type { Buffer } from "../device/buffer.ts";
 import type { Engine } from "../device/engine.ts";
 import { PIECE_TOKENS } from "../device/workspace.ts";
@@ -19,6 +19,7 @@ export interface GpuTensor {
 export class GpuLayer {
   readonly shape: CacheShape;
   readonly scheme: LayerScheme;
+  readonly spec: AttentionSpec;
   readonly key: GpuTensor;
   readonly value: GpuTensor;
   /**
@@ -32,10 +33,12 @@ export class GpuLayer {
   constructor(
     shape: CacheShape,
     scheme: LayerScheme,
+    spec: AttentionSpec,
     tensors: { readonly key: GpuTensor; readonly value: GpuTensor; readonly middles: Buffer },
   ) {
     this.shape = shape;
     this.scheme = scheme;
+    this.spec = spec;
     this.key = tensors.key;
     this.value = tensors.value;
     this.middles = tensors.middles;
@@ -100,7 +103,12 @@ export class GpuLayer {
  *
  * @throws OutOfMemoryError when the device has no room, or no kernel sees all recent tokens
  */
-export const createLayer = async (engine: Engine, shape: CacheShape, asked: LayerScheme): Promise<GpuLayer> => {
+export const createLayer = async (
+  engine: Engine,
+  shape: CacheShape,
+  asked: LayerScheme,
+  spec: AttentionSpec,
+): Promise<GpuLayer> => {
   const scheme = boundedLayer(asked, engine.maxTokens);
   const made: Buffer[] = [];
   const create = async (sizeBytes: number): Promise<Buffer> => {
@@ -117,7 +125,11 @@ export const createLayer = async (engine: Engine, shape: CacheShape, asked: Laye
   };
   try {
     const middles = await create(8 * shape.kvHeads * shape.headSize + MARK_BYTES);
-    return new GpuLayer(shape, scheme, { key: await createTensor("key"), value: await createTensor("value"), middles });
+    return new GpuLayer(shape, scheme, spec, {
+      key: await createTensor("key"),
+      value: await createTensor("value"),
+      middles,
+    });
   } catch (error) {
     for (const buffer of made) engine.destroy(buffer);
     throw error;

@@ -1,5 +1,5 @@
 import { assertFiniteTensors, type CacheImage, type CachePlan, type CacheStore, type CallRows } from "@kvtuner/backend";
-import { type CacheBytes, cacheBytes, type CacheShape, type LayerScheme, sumBytes } from "@kvtuner/plan";
+import { attentionOf, type CacheBytes, cacheBytes, type CacheShape, type LayerScheme, sumBytes } from "@kvtuner/plan";
 import type { Tensor } from "onnxruntime-common";
 import { Commands } from "../device/commands.ts";
 import type { Engine } from "../device/engine.ts";
@@ -95,7 +95,7 @@ export class WebGpuStore implements CacheStore {
       for (const [index, scheme] of schemes.entries()) {
         const layer = this.#layers[index];
         if (!layer) break;
-        next.push(await createLayer(this.#engine, this.#shape, scheme));
+        next.push(await createLayer(this.#engine, this.#shape, scheme, layer.spec));
         await copyLayer(this.#engine, layer, next.at(-1)!, index);
       }
     } catch (error) {
@@ -152,7 +152,8 @@ export const createStore = async (
   await engine.workspace.reserve(shape, 1);
   const layers: GpuLayer[] = [];
   try {
-    for (const scheme of schemes) layers.push(await createLayer(engine, shape, scheme));
+    for (const [index, scheme] of schemes.entries())
+      layers.push(await createLayer(engine, shape, scheme, attentionOf(shape, index)));
     if (image) await restoreLayers(engine, layers, image);
   } catch (error) {
     clearLayers(engine, layers);

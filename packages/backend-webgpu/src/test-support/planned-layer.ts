@@ -1,4 +1,4 @@
-import type { CacheShape, LayerScheme } from "@kvtuner/plan";
+import { type CacheShape, type LayerScheme, plainAttention } from "@kvtuner/plan";
 import type { Buffer } from "../device/buffer.ts";
 import { nextTokens } from "../store/blocks.ts";
 import { GpuLayer, type GpuTensor } from "../store/gpu-layer.ts";
@@ -20,7 +20,7 @@ export const plannedLayer = (
     exact: NO_BUFFER,
   });
   const tensors = { key: tensor("key"), value: tensor("value"), middles: NO_BUFFER };
-  const layer = new GpuLayer(shape, scheme, tensors);
+  const layer = new GpuLayer(shape, scheme, plainAttention(shape.headSize), tensors);
   const sizes = { key: tensors.key.format, value: tensors.value.format, kvHeads: shape.kvHeads };
   while (layer.room < tokens) {
     const held = { first: layer.room, tokens: nextTokens(layer.room, sizes, maxBindingBytes) };

@@ -1,4 +1,4 @@
-import { type CacheShape, KvtunerError, type LayerScheme } from "@kvtuner/plan";
+import { type CacheShape, KvtunerError, type LayerScheme, sizesOf } from "@kvtuner/plan";
 import type { CachePlan } from "../backend.ts";
 import type { CacheImage, HeadImage } from "./cache-image.ts";
 import { checksum } from "./checksum.ts";
@@ -58,7 +58,7 @@ const readHeader = (bytes: Uint8Array, headerBytes: number): SnapshotHeader => {
 const assertOwn = (header: SnapshotHeader, shape: CacheShape, plan: CachePlan): void => {
   const { length } = header ?? {};
   if (!Number.isSafeInteger(length) || length < 0) throw corrupt("a header with a length", String(length));
-  if (!same(header.shape, shape)) throw foreign("shape", header.shape, shape);
+  if (!same(header.shape, sizesOf(shape))) throw foreign("shape", header.shape, sizesOf(shape));
   if (!same(header.layers?.length, plan.layers.length))
     throw foreign("layers", header.layers?.length, plan.layers.length);
   for (const [layer, scheme] of plan.layers.entries())

@@ -1,4 +1,4 @@
-import { KvtunerError } from "@kvtuner/plan";
+import { KvtunerError, sizesOf } from "@kvtuner/plan";
 import type { CacheImage, HeadImage } from "./cache-image.ts";
 import { checksum } from "./checksum.ts";
 import type { HeadSizes } from "./head-sizes.ts";
@@ -16,7 +16,7 @@ export const writeSnapshot = async (image: CacheImage): Promise<Uint8Array<Array
   const sizes = storedHeads(image);
   const heads = headsInOrder(image);
   assertSizes(heads, sizes);
-  const header = new TextEncoder().encode(JSON.stringify({ shape, layers, length }));
+  const header = new TextEncoder().encode(JSON.stringify({ shape: sizesOf(shape), layers, length }));
   const dataBytes = sizes.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const bytes = new Uint8Array(PREAMBLE_BYTES + header.length + dataBytes + CHECKSUM_BYTES);
   writePreamble(bytes, header.length);

@@ -1,5 +1,6 @@
 import type { Law } from "./law.ts";
 import { appendCostLaw } from "./laws/append-cost.ts";
+import { attentionLaw } from "./laws/attention.ts";
 import { bytesLaw } from "./laws/bytes.ts";
 import { callsAtOnceLaw } from "./laws/calls-at-once.ts";
 import { capabilitiesLaw } from "./laws/capabilities.ts";
@@ -35,6 +36,7 @@ export type LawName =
   | "modes"
   | "head-groups"
   | "head-sizes"
+  | "attention"
   | "far-out"
   | "constant-groups"
   | "prefill"
@@ -64,6 +66,7 @@ export const LAWS: Readonly<Record<LawName, Law>> = {
   modes: modesLaw,
   "head-groups": headGroupsLaw,
   "head-sizes": headSizesLaw,
+  attention: attentionLaw,
   "far-out": farOutLaw,
   "constant-groups": constantGroupsLaw,
   prefill: prefillLaw,

@@ -1,13 +1,24 @@
-import type { CacheShape } from "@kvtuner/plan";
+import type { LayerShape } from "@kvtuner/plan";
 import { type Graph, integers, node, scalar } from "../onnx/graph.ts";
 
+/** What distinguishes the graphs of two layers; masks and sink logits are inputs. */
+export interface AttentionVariant {
+  readonly scale: number;
+  readonly softcap?: number | undefined;
+  readonly hasSinks: boolean;
+}
+
 /**
- * Grouped-query attention over given columns: `softmax(q k^T / sqrt(D) + mask) v`.
+ * Grouped-query attention over given columns: `softmax(cap(scale * q k^T) + mask) v`, with `cap(x) = softcap * tanh(x / softcap)`.
  *
- * Inputs, float32: `query` `[rows, H * D]`; `key` and `value` `[columns, KV * D]`; `mask` `[rows, columns]`, 0 or -inf.
+ * Inputs, float32: `query` `[rows, H * D]`; `key` and `value` `[columns, KV * D]`; `mask` `[rows, columns]`, 0 or -inf; with sinks
+ * also `sinks` `[KV, H / KV, 1, 1]`, one more score for each query head, which has no value.
  * Output: `attention` `[rows, H * D]`. The query heads of one KV head are stacked, so each KV head is one matrix product.
  */
-export const attentionGraph = ({ queryHeads, kvHeads, headSize }: CacheShape): Graph => {
+export const attentionGraph = (
+  { queryHeads, kvHeads, headSize }: LayerShape,
+  { scale, softcap, hasSinks }: AttentionVariant,
+): Graph => {
   const ratio = queryHeads / kvHeads;
   return {
     name: "attention",
@@ -16,10 +27,11 @@ export const attentionGraph = ({ queryHeads, kvHeads, headSize }: CacheShape): G
       { name: "key", dims: ["columns", kvHeads * headSize] },
       { name: "value", dims: ["columns", kvHeads * headSize] },
       { name: "mask", dims: ["rows", "columns"] },
+      ...(hasSinks ? [{ name: "sinks", dims: [kvHeads, ratio, 1, 1] }] : []),
     ],
     outputs: [{ name: "attention", dims: ["rows", queryHeads * headSize] }],
     nodes: [
-      node("Mul", ["query", "inverse_root"], ["query_scaled"]),
+      node("Mul", ["query", "score_scale"], ["query_scaled"]),
       node("Reshape", ["query_scaled", "query_split"], ["query_heads"]),
       node("Transpose", ["query_heads"], ["query_by_head"], { perm: [1, 2, 0, 3] }),
       node("Reshape", ["query_by_head", "stacked_query"], ["query_rows"]),
@@ -27,12 +39,13 @@ export const attentionGraph = ({ queryHeads, kvHeads, headSize }: CacheShape): G
       node("Transpose", ["key_heads"], ["key_columns"], { perm: [1, 2, 0] }),
       node("Reshape", ["value", "column_split"], ["value_heads"]),
       node("Transpose", ["value_heads"], ["value_rows"], { perm: [1, 0, 2] }),
-      node("MatMul", ["query_rows", "key_columns"], ["scores_flat"]),
+      node("MatMul", ["query_rows", "key_columns"], [softcap === undefined ? "scores_flat" : "scores_uncapped"]),
+      ...(softcap === undefined ? [] : CAP),
       node("Shape", ["mask"], ["mask_shape"]),
       node("Concat", ["heads_by_ratio", "mask_shape"], ["scores_shape"], { axis: 0 }),
       node("Reshape", ["scores_flat", "scores_shape"], ["scores"]),
       node("Add", ["scores", "mask"], ["scores_masked"]),
-      node("Softmax", ["scores_masked"], ["weights"], { axis: -1 }),
+      ...(hasSinks ? SOFTMAX_WITH_SINKS : [node("Softmax", ["scores_masked"], ["weights"], { axis: -1 })]),
       node("Shape", ["scores_flat"], ["flat_shape"]),
       node("Reshape", ["weights", "flat_shape"], ["weights_flat"]),
       node("MatMul", ["weights_flat", "value_rows"], ["output_flat"]),
@@ -41,13 +54,38 @@ export const attentionGraph = ({ queryHeads, kvHeads, headSize }: CacheShape): G
       node("Reshape", ["output_by_row", "output_rows"], ["attention"]),
     ],
     constants: [
-      scalar("inverse_root", 1 / Math.sqrt(headSize)),
+      scalar("score_scale", scale),
       integers("query_split", [-1, kvHeads, ratio, headSize]),
       integers("stacked_query", [kvHeads, -1, headSize]),
       integers("column_split", [-1, kvHeads, headSize]),
       integers("heads_by_ratio", [kvHeads, ratio]),
       integers("output_split", [kvHeads, ratio, -1, headSize]),
       integers("output_rows", [-1, queryHeads * headSize]),
+      ...(softcap === undefined ? [] : [scalar("cap", softcap)]),
+      ...(hasSinks ? SINK_CONSTANTS : []),
     ],
   };
 };
+
+const CAP = [
+  node("Div", ["scores_uncapped", "cap"], ["scores_in_caps"]),
+  node("Tanh", ["scores_in_caps"], ["scores_bent"]),
+  node("Mul", ["scores_bent", "cap"], ["scores_flat"]),
+];
+
+/** The sinks are one column more, whose weights are dropped. */
+const SOFTMAX_WITH_SINKS = [
+  node("Gather", ["mask_shape", "first"], ["row_count"]),
+  node("Concat", ["heads_by_ratio", "row_count", "one"], ["sink_shape"], { axis: 0 }),
+  node("Expand", ["sinks", "sink_shape"], ["sink_column"]),
+  node("Concat", ["scores_masked", "sink_column"], ["scores_with_sinks"], { axis: -1 }),
+  node("Softmax", ["scores_with_sinks"], ["weights_with_sinks"], { axis: -1 }),
+  node("Slice", ["weights_with_sinks", "first", "minus_one", "last_axis"], ["weights"]),
+];
+
+const SINK_CONSTANTS = [
+  integers("first", [0]),
+  integers("one", [1]),
+  integers("minus_one", [-1]),
+  integers("last_axis", [3]),
+];

@@ -1,5 +1,5 @@
-import type { CacheShape } from "@kvtuner/plan";
-import { Tensor } from "onnxruntime-common";
+import { type AttentionSpec, attentionOf, type CacheShape, spanOf } from "@kvtuner/plan";
+import { type InferenceSession, Tensor } from "onnxruntime-common";
 import { serializeGraph } from "../onnx/graph.ts";
 import type { CreateSession } from "../session.ts";
 import { attentionGraph } from "./attention-graph.ts";
@@ -16,34 +16,63 @@ export interface AttentionCall {
   readonly mask: Float32Array;
 }
 
-/** Plain float32 attention over given columns, run by ONNX Runtime. */
+/** The model's float32 attention over given columns, run by ONNX Runtime. */
 export interface AttentionKernel {
   /** Returns `[rows, queryHeads * headSize]`. */
-  run(call: AttentionCall): Promise<Float32Array>;
-  /** Gives the compiled graph back. */
+  run(layer: number, call: AttentionCall): Promise<Float32Array>;
+  /** Tokens that a query of a layer reads, its own included; Infinity without sliding attention. Masks must keep to it. */
+  span(layer: number): number;
+  /** Releases the compiled graphs. */
   dispose(): Promise<void>;
 }
 
-/** Compiles attention for one shape. */
+/** Compiles attention for one shape; layers that attend alike share a graph. */
 export const createAttentionKernel = async (
   shape: CacheShape,
   createSession: CreateSession,
 ): Promise<AttentionKernel> => {
-  const session = await createSession(serializeGraph(attentionGraph(shape)));
+  const specs = Array.from({ length: shape.layers }, (_, layer) => attentionOf(shape, layer));
+  const sessions = await sessionsOf(shape, specs, createSession);
   const width = shape.kvHeads * shape.headSize;
   const queryWidth = shape.queryHeads * shape.headSize;
   return {
-    run: async ({ query, key, value, mask }) => {
+    run: async (layer, { query, key, value, mask }) => {
+      const spec = specs[layer]!;
       const rows = query.length / queryWidth;
       const columns = key.length / width;
-      const output = await session.run({
+      const output = await sessions.get(variantName(spec))!.run({
         query: new Tensor("float32", query, [rows, queryWidth]),
         key: new Tensor("float32", key, [columns, width]),
         value: new Tensor("float32", value, [columns, width]),
         mask: new Tensor("float32", mask, [rows, columns]),
+        ...(spec.sinkLogits && { sinks: sinkTensor(spec.sinkLogits, shape) }),
       });
       return output["attention"]!.data as Float32Array;
     },
-    dispose: () => session.release(),
+    span: (layer) => spanOf(specs[layer]!),
+    dispose: async () => {
+      for (const session of sessions.values()) await session.release();
+    },
   };
 };
+
+const sessionsOf = async (
+  shape: CacheShape,
+  specs: readonly AttentionSpec[],
+  createSession: CreateSession,
+): Promise<Map<string, InferenceSession>> => {
+  const sessions = new Map<string, InferenceSession>();
+  for (const spec of specs) {
+    const name = variantName(spec);
+    if (sessions.has(name)) continue;
+    const variant = { scale: spec.scale, softcap: spec.softcap, hasSinks: spec.sinkLogits !== undefined };
+    sessions.set(name, await createSession(serializeGraph(attentionGraph(shape, variant))));
+  }
+  return sessions;
+};
+
+const variantName = ({ scale, softcap, sinkLogits }: AttentionSpec): string =>
+  JSON.stringify([scale, softcap, sinkLogits !== undefined]);
+
+const sinkTensor = (logits: readonly number[], { queryHeads, kvHeads }: CacheShape): Tensor =>
+  new Tensor("float32", Float32Array.from(logits), [kvHeads, queryHeads / kvHeads, 1, 1]);

@@ -6,7 +6,7 @@ import { GrowingRows } from "./growing-rows.ts";
 
 const CHUNK_ROWS = 128;
 
-/** The baseline: one sequence's keys and values in float32, plain causal attention over all of them (batch 1). */
+/** The baseline: one sequence's keys and values in float32, and attention over them as the model defines it (batch 1). */
 export class FloatAttention implements Attention {
   readonly #kernel: AttentionKernel;
   readonly #keys: GrowingRows[];
@@ -39,7 +39,7 @@ export class FloatAttention implements Attention {
     );
     keys.append(newKeys as Float32Array);
     values.append(newValues as Float32Array);
-    const output = await causalAttention(this.#kernel, queries as Float32Array, start, keys, values);
+    const output = await causalAttention(this.#kernel, layer, queries as Float32Array, start, keys, values);
     return new Tensor("float32", output, query.dims);
   }
 }
@@ -47,6 +47,7 @@ export class FloatAttention implements Attention {
 /** Attention of queries at positions `start ..` over rows `0 ..` of keys and values, in chunks of rows. */
 const causalAttention = async (
   kernel: AttentionKernel,
+  layer: number,
   query: Float32Array,
   start: number,
   keys: GrowingRows,
@@ -58,21 +59,24 @@ const causalAttention = async (
   for (let first = 0; first < rows; first += CHUNK_ROWS) {
     const end = Math.min(rows, first + CHUNK_ROWS);
     const columns = start + end;
-    const part = await kernel.run({
+    const part = await kernel.run(layer, {
       query: query.subarray(first * width, end * width),
       key: keys.rows(columns),
       value: values.rows(columns),
-      mask: causalMask(start + first, end - first),
+      mask: causalMask(start + first, end - first, kernel.span(layer)),
     });
     output.set(part, first * width);
   }
   return output;
 };
 
-/** Mask of `rows` queries from position `start` on, over columns `0 .. start + rows - 1`; row-major. */
-export const causalMask = (start: number, rows: number): Float32Array => {
+/** Mask of `rows` queries from position `start` on, each of which reads its newest `span` tokens, over columns `0 .. start + rows - 1`; row-major. */
+export const causalMask = (start: number, rows: number, span: number): Float32Array => {
   const columns = start + rows;
-  const mask = new Float32Array(rows * columns);
-  for (let row = 0; row < rows; row++) mask.fill(-Infinity, row * columns + start + row + 1, (row + 1) * columns);
+  const mask = new Float32Array(rows * columns).fill(-Infinity);
+  for (let row = 0; row < rows; row++) {
+    const end = start + row + 1;
+    mask.fill(0, row * columns + Math.max(0, end - span), row * columns + end);
+  }
   return mask;
 };

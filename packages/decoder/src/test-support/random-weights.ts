@@ -14,6 +14,10 @@ export interface SmallModel {
   readonly frequencyFactors?: readonly number[];
   /** Metadata under `ARCHITECTURE.rope.` */
   readonly rope?: Readonly<Record<string, number | string>>;
+  /** Metadata beside the sizes, without the architecture's prefix. */
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  /** Learned logits of sinks in every layer. */
+  readonly hasSinks?: boolean;
 }
 
 /** A weight source in memory with numbers from a linear congruential generator; dims as GGUF has them, fastest first. */
@@ -38,6 +42,7 @@ export const randomWeights = (model: SmallModel, seed: number): WeightSource => 
     matrix("attn_q", hidden, model.queryHeads * headSize);
     matrix("attn_k", hidden, model.kvHeads * headSize);
     matrix("attn_v", hidden, model.kvHeads * headSize);
+    if (model.hasSinks) add(`blk.${layer}.attn_sinks.weight`, [model.queryHeads], 2);
     matrix("attn_output", model.queryHeads * headSize, hidden);
     matrix("ffn_gate", hidden, feedForwardSize);
     matrix("ffn_up", hidden, feedForwardSize);
@@ -71,6 +76,7 @@ const metadata = (model: SmallModel): Map<string, unknown> =>
     [`${model.architecture}.attention.layer_norm_rms_epsilon`, 1e-5],
     [`${model.architecture}.rope.freq_base`, 10_000],
     ...Object.entries(model.rope ?? {}).map(([key, value]) => [`${model.architecture}.rope.${key}`, value] as const),
+    ...Object.entries(model.metadata ?? {}).map(([key, value]) => [`${model.architecture}.${key}`, value] as const),
   ]);
 
 const generator = (seed: number): (() => number) => {

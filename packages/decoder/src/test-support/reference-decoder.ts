@@ -12,6 +12,12 @@ export const referenceLogits = async (
 ): Promise<number[][]> => {
   const read = async (name: string): Promise<number[]> => [...(await source.readTensor(name))];
   const { hiddenSize, queryHeads, kvHeads, headSize } = model;
+  const {
+    "attention.scale": scale = 1 / Math.sqrt(headSize),
+    "attention.sliding_window": span = Infinity,
+    "attention.sliding_window_pattern": pattern = Infinity,
+    attn_logit_softcapping: cap,
+  } = (model.metadata ?? {}) as Readonly<Record<string, number | undefined>>;
   const embedding = await read("token_embd.weight");
   const rows = ids.map((id) => embedding.slice(id * hiddenSize, (id + 1) * hiddenSize));
   for (let layer = 0; layer < model.layers; layer++) {
@@ -23,6 +29,7 @@ export const referenceLogits = async (
     };
     const norm = await read(name("attn_norm.weight"));
     const input = rows.map((x) => rmsNorm(x, norm));
+    const sinks = model.hasSinks ? await read(name("attn_sinks.weight")) : undefined;
     const turn = (x: number[][]): number[][] => x.map((row, position) => rotate(row, position, model));
     const [query, key, value] = [
       turn(await linear("attn_q", input)),
@@ -33,12 +40,14 @@ export const referenceLogits = async (
       Array.from({ length: queryHeads }, (_head, head) => {
         const kvHead = Math.floor(head / (queryHeads / kvHeads));
         const of = (row: number[], index: number): number[] => row.slice(index * headSize, (index + 1) * headSize);
+        const first = layer % pattern < pattern - 1 ? Math.max(0, position + 1 - span) : 0;
         const scores = key
-          .slice(0, position + 1)
-          .map((row) => dot(of(row, kvHead), of(query[position]!, head)) / Math.sqrt(headSize));
-        const weights = softmax(scores);
+          .slice(first, position + 1)
+          .map((row) => scale * dot(of(row, kvHead), of(query[position]!, head)))
+          .map((score) => (cap ? cap * Math.tanh(score / cap) : score));
+        const weights = softmax(sinks ? [...scores, sinks[head]!] : scores).slice(0, scores.length);
         return Array.from({ length: headSize }, (_c, channel) =>
-          weights.reduce((sum, weight, token) => sum + weight * value[token]![kvHead * headSize + channel]!, 0),
+          weights.reduce((sum, weight, token) => sum + weight * value[first + token]![kvHead * headSize + channel]!, 0),
         );
       }).flat(),
     );

@@ -56,10 +56,10 @@ export const packAttention = (
   attention: WindowAttention,
   packs: readonly Pack<{ readonly ids: Int32Array }>[],
 ): TreeAttention => ({
-  layer: (tensors, index) => {
+  layer: (layer, tensors, index) => {
     const { starts, ids } = packs[index]!;
     const parts = starts.map((start, item) =>
-      attention.layer(rowsOf(tensors, start / ids.length, (starts[item + 1] ?? ids.length) / ids.length)),
+      attention.layer(layer, rowsOf(tensors, start / ids.length, (starts[item + 1] ?? ids.length) / ids.length)),
     );
     return async (scheme) => {
       const output = new Float32Array(tensors.query.length);

@@ -1,6 +1,6 @@
 import { fakeQuantize } from "@kvtuner/quantizers";
 import { measureLayerErrors, sampleQueries, type HeadErrors, type ReadVersion } from "@kvtuner/sensitivity";
-import type { TensorScheme } from "@kvtuner/plan";
+import { attentionOf, type TensorScheme } from "@kvtuner/plan";
 
 import type { RunContext } from "../progress.ts";
 import type { LayerTrace, TunableModel } from "../tunable-model.ts";
@@ -38,19 +38,20 @@ export const traceErrors = async ({ model, space, windows, journal, context }: T
     await model.trace(ids, async (layer, trace) => {
       context.signal?.throwIfAborted();
       if (known.has(`${window} ${layer}`)) return;
-      await journal.append({ kind: "errors", layer, window, pairs: layerErrors(space, trace, ids.length) });
+      await journal.append({ kind: "errors", layer, window, pairs: layerErrors(space, layer, trace, ids.length) });
       context.progress({ step: "trace", done: window * layers + layer + 1, total: traced.length * layers });
     });
   }
 };
 
 /** Each distinct scheme is applied once; errors come for every key scheme with every value scheme, pairs or not. */
-const layerErrors = (space: SearchSpace, trace: LayerTrace, tokens: number): HeadErrors[] => {
+const layerErrors = (space: SearchSpace, layer: number, trace: LayerTrace, tokens: number): HeadErrors[] => {
   const measured = measureLayerErrors({
     ...sampleQueries(trace.query, tokens, QUERY_POSITIONS),
     key: trace.key,
     value: trace.value,
     shape: space.shape,
+    attention: attentionOf(space.shape, layer),
     keys: readVersions(
       space,
       trace.key,

@@ -1,4 +1,4 @@
-import type { CacheShape } from "@kvtuner/plan";
+import { type AttentionSpec, attentionOf, type CacheShape, scoreOf, spanOf } from "@kvtuner/plan";
 import { decodedRows, quantizedRange, type StoredRows } from "./decoded-rows.ts";
 import type { OracleCache } from "./oracle-cache.ts";
 
@@ -18,6 +18,7 @@ export const storedRows = (cache: OracleCache, layer: number, tensor: "key" | "v
  */
 export const expectedOutput = (cache: OracleCache, layer: number, query: Float32Array): Float64Array => {
   const { queryHeads, headSize } = cache.shape;
+  const spec = attentionOf(cache.shape, layer);
   if (query.length === 0) return new Float64Array(0);
   const key = rowsAt(storedRows(cache, layer, "key"));
   const value = rowsAt(storedRows(cache, layer, "value"));
@@ -26,8 +27,9 @@ export const expectedOutput = (cache: OracleCache, layer: number, query: Float32
   const output = new Float64Array(query.length);
   for (let token = 0; token < tokens; token++) {
     const length = before + token + 1;
-    const row = { queries: query, at: token * queryHeads * headSize, keys: key(length), values: value(length) };
-    attendToken(cache.shape, row, output);
+    const first = Math.max(0, length - spanOf(spec));
+    const [keys, values] = [key(length).slice(first), value(length).slice(first)];
+    attendToken(cache.shape, spec, { queries: query, at: token * queryHeads * headSize, keys, values }, output);
   }
   return output;
 };
@@ -49,16 +51,22 @@ interface TokenRow {
   readonly values: readonly Float32Array[];
 }
 
-const attendToken = (shape: CacheShape, { queries, at, keys, values }: TokenRow, output: Float64Array): void => {
+const attendToken = (
+  shape: CacheShape,
+  spec: AttentionSpec,
+  { queries, at, keys, values }: TokenRow,
+  output: Float64Array,
+): void => {
   const { queryHeads, kvHeads, headSize } = shape;
   for (let head = 0; head < queryHeads; head++) {
     const start = at + head * headSize;
     const kvStart = Math.floor((head * kvHeads) / queryHeads) * headSize;
     const query = queries.subarray(start, start + headSize);
-    const scores = keys.map((key) => dot(query, key, kvStart) / Math.sqrt(headSize));
-    const largest = scores.reduce((a, b) => Math.max(a, b));
+    const scores = keys.map((key) => scoreOf(spec, dot(query, key, kvStart)));
+    const sink = spec.sinkLogits?.[head] ?? -Infinity;
+    const largest = scores.reduce((a, b) => Math.max(a, b), sink);
     const weights = scores.map((score) => Math.exp(score - largest));
-    const total = weights.reduce((a, b) => a + b);
+    const total = weights.reduce((a, b) => a + b, Math.exp(sink - largest));
     for (const [token, value] of values.entries())
       addScaled(output, start, weights[token]! / total, value.subarray(kvStart, kvStart + headSize));
   }

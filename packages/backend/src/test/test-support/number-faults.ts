@@ -1,7 +1,9 @@
 import {
   type AffineScheme,
+  type AttentionSpec,
   bitsOf,
   type CacheShape,
+  defaultScale,
   type LayerScheme,
   type Residency,
   type TensorScheme,
@@ -22,6 +24,7 @@ const settleUnder =
 const interleaved = (
   { attendRow }: typeof Cells,
   { queryHeads, kvHeads, headSize }: CacheShape,
+  spec: AttentionSpec,
   queries: Float32Array,
   keys: Cells.Cells,
   values: Cells.Cells,
@@ -30,7 +33,7 @@ const interleaved = (
   const mixed = new Float32Array(queries.length);
   for (const [to, from] of order.entries())
     mixed.set(queries.subarray(from * headSize, (from + 1) * headSize), to * headSize);
-  const attended = attendRow({ layers: 1, queryHeads, kvHeads, headSize }, mixed, keys, values);
+  const attended = attendRow({ layers: 1, queryHeads, kvHeads, headSize }, spec, mixed, keys, values);
   const output = new Float64Array(queries.length);
   for (const [from, to] of order.entries())
     output.set(attended.subarray(from * headSize, (from + 1) * headSize), to * headSize);
@@ -58,6 +61,12 @@ const withPrefix = (
   const [sinks, recent] = change(layer.residency);
   return { ...layer, residency: { kind: "prefix", sinks, recent } };
 };
+
+const attendingUnder =
+  (change: (spec: AttentionSpec, shape: CacheShape) => AttentionSpec) =>
+  ({ attendRow }: typeof Cells): Partial<typeof Cells> => ({
+    attendRow: (shape, spec, ...rest) => attendRow(shape, change(spec, shape), ...rest),
+  });
 
 const nextPowerOfTwo = (size: number): number => 2 ** Math.ceil(Math.log2(size));
 
@@ -116,7 +125,7 @@ export const NUMBER_FAULTS: readonly Fault[] = [
     mistake: "gives query heads to KV heads in turns",
     says: /3 query heads for each of 2 KV heads.*expected the output/,
     cells: (original) => ({
-      attendRow: (shape, queries, keys, values) => interleaved(original, shape, queries, keys, values),
+      attendRow: (shape, spec, queries, keys, values) => interleaved(original, shape, spec, queries, keys, values),
     }),
   },
   {
@@ -124,10 +133,11 @@ export const NUMBER_FAULTS: readonly Fault[] = [
     mistake: "scales scores by a head size that is filled up",
     says: /head size 80.*expected the output/,
     cells: ({ attendRow }) => ({
-      attendRow: (shape, queries, keys, values) => {
+      attendRow: (shape, spec, queries, keys, values) => {
         const factor = Math.sqrt(shape.headSize / nextPowerOfTwo(shape.headSize));
         return attendRow(
           shape,
+          spec,
           queries.map((number) => number * factor),
           keys,
           values,
@@ -140,10 +150,10 @@ export const NUMBER_FAULTS: readonly Fault[] = [
     mistake: "rounds queries to float16",
     says: /float16.*expected the output/,
     cells: ({ attendRow }) => ({
-      attendRow: (shape, queries, keys, values) => {
+      attendRow: (shape, spec, queries, keys, values) => {
         const rounded = new Float32Array(queries.length);
         roundArrayToFloat16(queries, rounded);
-        return attendRow(shape, rounded, keys, values);
+        return attendRow(shape, spec, rounded, keys, values);
       },
     }),
   },
@@ -152,8 +162,37 @@ export const NUMBER_FAULTS: readonly Fault[] = [
     mistake: "takes a row whose scale is zero for zeros",
     says: /8-bit.*expected the output/,
     cells: ({ attendRow }) => ({
-      attendRow: (shape, queries, keys, values) => attendRow(shape, queries, withoutConstants(keys), values),
+      attendRow: (shape, spec, queries, keys, values) =>
+        attendRow(shape, spec, queries, withoutConstants(keys), values),
     }),
+  },
+  {
+    law: "attention",
+    mistake: "always scales scores by the head size",
+    says: /scale 0\.3.*expected the output/,
+    cells: attendingUnder((spec, { headSize }) => ({ ...spec, scale: defaultScale(headSize) })),
+  },
+  {
+    law: "attention",
+    mistake: "reads one token beyond the span",
+    says: /span 7.*expected the output/,
+    cells: attendingUnder((spec) =>
+      spec.mask.kind === "sliding" ? { ...spec, mask: { ...spec.mask, span: spec.mask.span + 1 } } : spec,
+    ),
+  },
+  {
+    law: "attention",
+    mistake: "does not cap scores",
+    says: /softcap 2.*expected the output/,
+    cells: attendingUnder(({ softcap: _, ...spec }) => spec),
+  },
+  {
+    law: "attention",
+    mistake: "gives all query heads one sink logit",
+    says: /sink logits.*expected the output/,
+    cells: attendingUnder(({ sinkLogits, ...spec }) =>
+      sinkLogits ? { ...spec, sinkLogits: sinkLogits.map(() => sinkLogits[0]!) } : spec,
+    ),
   },
   {
     law: "prefill",

@@ -1,0 +1,9 @@
+import { KvtunerError } from "@kvtuner/plan";
+
+/** A shape that the backend does not have: sizes, grouping of the query heads, or how a layer attends. */
+export class UnsupportedShapeError extends KvtunerError {
+  constructor(message: string) {
+    super("BACKEND_UNSUPPORTED_SHAPE", message);
+    this.name = "UnsupportedShapeError";
+  }
+}

@@ -1,0 +1,77 @@
+import { type AttentionSpec, type CacheShape, plainAttention } from "@kvtuner/plan";
+import { type Metadata, positiveNumber } from "./metadata-fields.ts";
+import { ModelError } from "./model-error.ts";
+import type { WeightSource } from "./weights.ts";
+
+/** What the attention of a model's layers is read from, beside the metadata. */
+interface LayerSizes {
+  readonly layers: number;
+  readonly queryHeads: number;
+  readonly headSize: number;
+}
+
+/**
+ * How each layer attends. Of `ARCHITECTURE.` in the metadata: `attention.scale`, the factor of scores, if it is not the usual one;
+ * `attention.sliding_window`, a span in tokens; `attention.sliding_window_pattern`, which layers have that span: true or false for
+ * each, or a period whose last layer has none (without it, all have); `attn_logit_softcapping`. Of the tensors:
+ * `blk.LAYER.attn_sinks.weight`, a logit for each query head.
+ *
+ * @returns nothing when all layers attend plainly
+ * @throws ModelError `MODEL_METADATA_INVALID`
+ */
+export const readAttention = async (
+  source: WeightSource,
+  architecture: string,
+  { layers, queryHeads, headSize }: LayerSizes,
+): Promise<Pick<CacheShape, "perLayer">> => {
+  const read = (key: string): number | undefined =>
+    source.metadata.has(`${architecture}.${key}`)
+      ? positiveNumber(source.metadata, `${architecture}.${key}`)
+      : undefined;
+  const plain = plainAttention(headSize);
+  const common = {
+    ...plain,
+    scale: read("attention.scale") ?? plain.scale,
+    ...optional("softcap", read("attn_logit_softcapping")),
+  };
+  const span = read("attention.sliding_window");
+  const isSliding = slidingLayers(source.metadata, `${architecture}.attention.sliding_window_pattern`, layers);
+  const specs: AttentionSpec[] = [];
+  for (let layer = 0; layer < layers; layer++)
+    specs.push({
+      ...common,
+      ...(span !== undefined && isSliding(layer) && { mask: { kind: "sliding", span } }),
+      ...optional("sinkLogits", await readSinks(source, `blk.${layer}.attn_sinks.weight`, queryHeads)),
+    });
+  const isPlain = specs.every((spec) => JSON.stringify(spec) === JSON.stringify(plain));
+  return isPlain ? {} : { perLayer: specs.map((attention) => ({ attention })) };
+};
+
+const optional = <Key extends string, Value>(key: Key, value: Value | undefined): { readonly [key in Key]?: Value } =>
+  value === undefined ? {} : ({ [key]: value } as { readonly [key in Key]?: Value });
+
+const slidingLayers = (metadata: Metadata, key: string, layers: number): ((layer: number) => boolean) => {
+  const pattern = metadata.get(key);
+  if (pattern === undefined) return () => true;
+  if (Array.isArray(pattern) && pattern.length === layers) return (layer) => Boolean(pattern[layer]);
+  const period = typeof pattern === "bigint" ? Number(pattern) : pattern;
+  if (typeof period === "number" && Number.isInteger(period) && period > 0)
+    return (layer) => layer % period < period - 1;
+  throw invalid(key, `${layers} values or a period`, pattern);
+};
+
+const readSinks = async (source: WeightSource, name: string, queryHeads: number): Promise<number[] | undefined> => {
+  if (!source.tensors.has(name)) return undefined;
+  const logits = [...(await source.readTensor(name))];
+  if (logits.length === queryHeads && logits.every(Number.isFinite)) return logits;
+  throw new ModelError(
+    "MODEL_METADATA_INVALID",
+    `expected ${queryHeads} finite numbers in ${name}, one for each query head, got ${logits.length}; convert the model again`,
+  );
+};
+
+const invalid = (key: string, expected: string, value: unknown): ModelError =>
+  new ModelError(
+    "MODEL_METADATA_INVALID",
+    `expected ${key} to be ${expected}, got ${String(value)}; convert the model again`,
+  );
