@@ -102,7 +102,7 @@ const decodeRounds = async (
     for (const index of rotated(variants.length, round)) {
       run.signal?.throwIfAborted();
       const [, ...counted] = await variants[index]!.decode(text);
-      if (round >= 0) times[index]!.push(...counted);
+      if (round >= 0) times[index] = times[index]!.concat(counted);
     }
     run.progress({ step: "time", done: round + 1, total: rounds, note: `${context} tokens in the cache` });
   }

@@ -19,8 +19,8 @@ export const assertMemory = (
   if (TOLERANCE * peakBytes > freeBytes) throw new ModelMemoryKvtunerError(peakBytes, storage, freeBytes);
 };
 
-/** macOS counts little of what it would give as free. */
-const freeMemory = (): number => (process.platform === "darwin" ? totalmem() : process.availableMemory());
+/** macOS counts little of what it would give as free, and a sandbox may not say. */
+const freeMemory = (): number => (process.platform === "darwin" ? 0 : process.availableMemory()) || totalmem();
 
 /** Weights that do not fit the memory. */
 export class ModelMemoryKvtunerError extends KvtunerError {

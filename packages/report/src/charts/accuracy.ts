@@ -91,7 +91,10 @@ const accuracyAxis = (points: readonly AccuracyPoint[], room: Room): Position =>
   field: "accuracy",
   type: "quantitative",
   title: room === "wide" ? "prompts answered right, with standard errors" : "answered right",
-  scale: { domain: [Math.max(0, Math.min(...points.map(({ low }) => low)) - 0.02), 1], nice: true },
+  scale: {
+    domain: [Math.max(0, points.reduce((least, { low }) => Math.min(least, low), Infinity) - 0.02), 1],
+    nice: true,
+  },
   axis: { format: ".0%" },
 });
 

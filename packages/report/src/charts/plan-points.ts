@@ -21,8 +21,8 @@ export interface Axes {
 
 /** Bits that are shown: a little room on both sides, so that no point is cut. */
 export const bitsRange = (points: readonly Point[]): [number, number] => {
-  const bits = points.map((point) => point.bits);
-  const [low, high] = [Math.min(...bits), Math.max(...bits)];
+  const low = points.reduce((least, point) => Math.min(least, point.bits), Infinity);
+  const high = points.reduce((most, point) => Math.max(most, point.bits), -Infinity);
   const margin = Math.max(0.1, 0.04 * (high - low));
   return [low - margin, high + margin];
 };

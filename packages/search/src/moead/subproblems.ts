@@ -42,8 +42,10 @@ export const serves = (
 export const rangeOf = (ideal: readonly number[] | undefined, held: readonly Evaluation[]): Range => {
   const columns = held[0]!.objectives.map((_, index) => held.map(({ objectives }) => objectives[index]!));
   return {
-    ideal: columns.map((values, index) => Math.min(ideal?.[index] ?? Infinity, ...values)),
-    nadir: columns.map((values) => Math.max(...values)),
+    ideal: columns.map((values, index) =>
+      values.reduce((least, value) => Math.min(least, value), ideal?.[index] ?? Infinity),
+    ),
+    nadir: columns.map((values) => values.reduce((most, value) => Math.max(most, value), -Infinity)),
   };
 };
 

@@ -106,7 +106,7 @@ export const pickPlan = (
  * difference, counted as in the race: one prompt never is more, and ten that are lost with none gained are.
  */
 const withinNoise = (plans: readonly FrontPlan[]): FrontPlan[] => {
-  const most = Math.max(...plans.map(accuracyOf));
+  const most = plans.reduce((largest, plan) => Math.max(largest, accuracyOf(plan)), -Infinity);
   const best = minimumBy(
     plans.filter((plan) => accuracyOf(plan) === most),
     ({ kl }) => kl,
@@ -142,7 +142,8 @@ const knee = (front: readonly FrontPlan[]): FrontPlan | undefined => {
 };
 
 const scaler = (values: readonly number[]): ((value: number) => number) => {
-  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const low = values.reduce((smallest, value) => Math.min(smallest, value), Infinity);
+  const high = values.reduce((largest, value) => Math.max(largest, value), -Infinity);
   return (value) => (high > low ? (value - low) / (high - low) : 0);
 };
 

@@ -117,7 +117,7 @@ export class LimitKvtunerError extends KvtunerError {
   constructor(limit: Limit, front: readonly (Cost & { readonly kl: number })[]) {
     const costs = front.map((plan) => ({ cost: costIn(limit, plan), excess: excessOf(limit, plan), plan }));
     const [smallest] = costs.toSorted((one, other) => one.excess - other.excess || one.plan.bytes - other.plan.bytes);
-    const kl = Math.min(...front.map((plan) => plan.kl)).toPrecision(3);
+    const kl = front.reduce((least, plan) => Math.min(least, plan.kl), Infinity).toPrecision(3);
     super(
       "LIMIT_NOT_MET",
       `expected a plan on the front with ${describeLimit(limit)}, but the smallest plan takes ${smallest?.cost} and the best has KL ${kl}; ` +
