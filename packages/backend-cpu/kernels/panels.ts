@@ -1,7 +1,7 @@
-import { sumBytes2, sumBytes3, sumBytes4 } from "./byte-panels";
+import { sumBytes2, sumBytes3, sumBytes4 } from "./generated/byte-panels";
 import { multipliesBytes } from "./layout";
 import { panelSums } from "./panel-sums";
-import { sumWords2, sumWords3, sumWords4, sumWords8 } from "./word-panels";
+import { sumWords2, sumWords3, sumWords4, sumWords8 } from "./generated/word-panels";
 
 /** Bytes of the sums of two heads. */
 const TWO_HEADS: usize = 2 * 16 * 4;

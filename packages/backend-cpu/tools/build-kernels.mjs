@@ -1,14 +1,16 @@
-// Compiles kernels/*.ts with the AssemblyScript compiler and embeds the result in generated/kernels.js, beside the text of
-// the worker that runs them on a thread of its own.
+// Writes the panel kernels into kernels/generated/, compiles kernels/ with the AssemblyScript compiler, and embeds the result in
+// generated/kernels.js, beside the text of the worker that runs it on a thread of its own.
 // Cheap when nothing changed. Runs before a build, and before tests as vitest's global setup.
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { panelKernels } from "./panel-kernels.mjs";
 
 const folder = fileURLToPath(new URL("../", import.meta.url));
 const kernels = join(folder, "kernels");
+const generatedKernels = join(kernels, "generated");
 const worker = join(folder, "src/wasm/threads/kernel-worker.js");
 const target = join(folder, "generated/kernels.js");
 
@@ -36,8 +38,9 @@ const compilerVersion = () => createRequire(import.meta.url)("assemblyscript/pac
 /** Changes with everything that the output depends on. */
 const fingerprint = () => {
   const hash = createHash("sha256");
-  const files = readdirSync(kernels).sort();
-  for (const file of files) hash.update(file).update(readFileSync(join(kernels, file)));
+  const files = readdirSync(kernels).filter((file) => file.endsWith(".ts"));
+  for (const [file, text] of Object.entries(panelKernels())) hash.update(file).update(text);
+  for (const file of files.sort()) hash.update(file).update(readFileSync(join(kernels, file)));
   hash.update(readFileSync(worker)).update(readFileSync(fileURLToPath(import.meta.url)));
   return hash.update(compilerVersion()).digest("hex");
 };
@@ -48,6 +51,18 @@ const isFresh = (mark) => {
   } catch {
     return false;
   }
+};
+
+const writePanelKernels = () => {
+  mkdirSync(generatedKernels, { recursive: true });
+  for (const [file, text] of Object.entries(panelKernels())) replaceFile(join(generatedKernels, file), text);
+};
+
+/** Other processes may be compiling: they see a whole file. */
+const replaceFile = (file, text) => {
+  const draft = `${file}.${process.pid}`;
+  writeFileSync(draft, text);
+  renameSync(draft, file);
 };
 
 const compile = async (flags) => {
@@ -70,13 +85,12 @@ export const buildKernels = async () => {
   const mark = `// ${fingerprint()}`;
   if (isFresh(mark)) return;
   mkdirSync(join(folder, "generated"), { recursive: true });
+  writePanelKernels();
   const lines = [mark];
   for (const [name, flags] of Object.entries(variants))
     lines.push(`export const ${name} =`, `  "${await compile(flags)}";`);
   lines.push(`export const kernelWorker =`, `  ${JSON.stringify(readFileSync(worker, "utf8"))};`);
-  const draft = `${target}.${process.pid}`;
-  writeFileSync(draft, `${lines.join("\n")}\n`);
-  renameSync(draft, target);
+  replaceFile(target, `${lines.join("\n")}\n`);
 };
 
 /** Vitest's global setup. */
