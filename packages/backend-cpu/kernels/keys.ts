@@ -31,7 +31,7 @@ import { maxima, middles, scales, scores, state, weights } from "./row-state";
  */
 const COARSE: f32 = 6e-3;
 /** By how many powers of 2 a score is below the largest one when its error no longer counts. */
-const WEIGHTLESS: f32 = 24;
+const WEIGHTLESS: f32 = 18;
 
 /** Whether the record and row under way ask for that pass. */
 let isCoarse = false;
@@ -102,7 +102,7 @@ export function scoreRecord(layer: usize, record: usize, row: usize, count: i32)
 function scoreTokens(layer: usize, record: usize, row: usize, count: i32): void {
   isCoarse = false;
   addGroups(layer, record, row, count, row + state.factors, row + state.units, row + state.sums, false);
-  if (isCoarse)
+  if (isCoarse && mattersIn(row, 0, field(layer, HEADS)))
     addGroups(layer, record, row, count, row + state.residues, row + state.residueUnits, row + state.residueSums, true);
 }
 
