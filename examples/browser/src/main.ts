@@ -1,10 +1,12 @@
-import embeddedModel from "@kvtuner/embedded-model/model.gguf?url";
+import type { Step } from "@kvtuner/tuning";
 import { proxy, type Remote, wrap } from "comlink";
 
-import type { Engine, EngineListener, Finish, GenerateRequest } from "./engine/engine.ts";
+import type { Engine, EngineListener, Finish, GenerateRequest, TuneListener } from "./engine/engine.ts";
 import type { Figures } from "./engine/figures.ts";
 import type { RuntimeName } from "./engine/runtime.ts";
+import { bundledModel, bundledPrompt, bundledText } from "./page/bundled-model.ts";
 import { onChosen, onDropped } from "./page/chosen-file.ts";
+import { exampleFor, exampleIn } from "./page/example-prompt.ts";
 import { browserChoices } from "./page/kernel-choices.ts";
 import { findPage } from "./page/page.ts";
 import { showFigures } from "./page/show-figures.ts";
@@ -30,31 +32,40 @@ const ENDS: Readonly<Record<Finish, string>> = {
   interrupted: "Stopped.",
 };
 
+const TUNE_STEPS: Readonly<Partial<Record<Step, string>>> = {
+  load: "Loading the weights",
+  profile: "Measuring each pair in each layer",
+  trace: "Measuring the errors of each layer",
+  search: "Evaluating plans",
+};
+
+const showExample = exampleIn(page.prompt);
+
 let isBusy = false;
 
-/** Runs one thing at a time; what goes wrong is told. A file that is dropped meanwhile is left alone. */
-const busy = async (what: string, work: () => Promise<string>): Promise<void> => {
+/** Runs one thing at a time and shows what fails. A file that is dropped meanwhile is ignored. */
+const busy = async (what: string, work: () => Promise<string>, status = page.status): Promise<void> => {
   if (isBusy) return;
   isBusy = true;
-  const controls = [page.generate, page.embedded, page.modelFile, page.clear];
+  const controls = [page.generate, page.tune, page.embedded, page.modelFile, page.clear];
   const before = controls.map(({ disabled }) => disabled);
   for (const control of controls) control.disabled = true;
   page.error.hidden = true;
-  page.status.textContent = what;
+  status.textContent = what;
   try {
-    page.status.textContent = await work();
+    status.textContent = await work();
   } catch (error) {
-    page.status.textContent = "";
+    status.textContent = "";
     page.error.textContent = error instanceof Error ? error.message : String(error);
     page.error.hidden = false;
   } finally {
     isBusy = false;
-    page.progress.hidden = true;
+    page.progress.hidden = page.tuneProgress.hidden = true;
     for (const [index, control] of controls.entries()) control.disabled = before[index] ?? false;
   }
 };
 
-const openModel = async (name: string, read: () => Promise<Blob>): Promise<void> => {
+const openModel = async (name: string, read: () => Promise<Blob>, example?: () => Promise<string>): Promise<void> => {
   let opened = false;
   await busy(`Opening ${name} ...`, async () => {
     const { name: title, architecture, layers, contextLength, canChat } = await engine.open(await read());
@@ -63,17 +74,17 @@ const openModel = async (name: string, read: () => Promise<Blob>): Promise<void>
     page.chat.checked = canChat;
     page.cache.hidden = true;
     transcript.clear();
+    showExample(await (example?.() ?? exampleFor(canChat)));
     opened = true;
     return "";
   });
-  if (opened) page.generate.disabled = false;
+  if (!opened) return;
+  page.generate.disabled = false;
+  // Only the bundled model comes with a text to tune on.
+  page.tune.disabled = example === undefined;
 };
 
-const fetchEmbedded = async (): Promise<Blob> => {
-  const response = await fetch(embeddedModel);
-  if (!response.ok) throw new Error(`expected the small model at ${embeddedModel}, got status ${response.status}`);
-  return response.blob();
-};
+const openBundled = (): Promise<void> => openModel("the small model", bundledModel, bundledPrompt);
 
 const request = (prompt: string): GenerateRequest => ({
   runtime: page.runtime.value as RuntimeName,
@@ -113,9 +124,44 @@ const generate = async (): Promise<void> => {
   page.stop.disabled = true;
 };
 
-onDropped(page.drop, (file) => void openModel(file.name, async () => file));
-onChosen(page.modelFile, (file) => void openModel(file.name, async () => file));
-page.embedded.addEventListener("click", () => void openModel("the small model", fetchEmbedded));
+const tuneListener: TuneListener = {
+  onProgress: (step, done, total) => {
+    page.tuneStatus.textContent = `${TUNE_STEPS[step] ?? step}: ${done} of ${total}`;
+    page.tuneProgress.hidden = false;
+    page.tuneProgress.max = total;
+    page.tuneProgress.value = done;
+  },
+};
+
+/** Shows the report, and makes the plan the one to generate with. */
+const showTuned = (plan: string, report: string): void => {
+  page.report.srcdoc = report;
+  page.report.hidden = false;
+  planFile = plan;
+  page.plan.value = "the tuned plan";
+};
+
+const tune = async (): Promise<void> => {
+  page.stopTuning.disabled = false;
+  const work = async (): Promise<string> => {
+    const numbers = { bits: page.bits.valueAsNumber, evaluations: page.evaluations.valueAsNumber };
+    const tuned = await engine.tune({ ...numbers, text: await bundledText() }, proxy(tuneListener));
+    if (tuned === undefined) return "Tuning stopped. Tune again to resume.";
+    showTuned(tuned.plan, tuned.report);
+    return "Tuned. Generate uses the tuned plan.";
+  };
+  await busy("Starting ...", work, page.tuneStatus);
+  page.stopTuning.disabled = true;
+};
+
+const firstModel = openBundled();
+
+/** A file that comes before the page has opened its own model waits for that. */
+const takeFile = (file: File): void => void firstModel.then(() => openModel(file.name, async () => file));
+
+onDropped(page.drop, takeFile);
+onChosen(page.modelFile, takeFile);
+page.embedded.addEventListener("click", () => void openBundled());
 onChosen(page.planFile, (file) => {
   void busy(`Reading ${file.name} ...`, async () => {
     planFile = await file.text();
@@ -130,5 +176,10 @@ page.form.addEventListener("submit", (event) => {
   event.preventDefault();
   void generate();
 });
+page.tuneForm.addEventListener("submit", (event) => {
+  event.preventDefault();
+  void tune();
+});
 page.stop.addEventListener("click", () => void engine.stop());
+page.stopTuning.addEventListener("click", () => void engine.stop());
 page.clear.addEventListener("click", () => transcript.clear());

@@ -9,6 +9,7 @@ import {
   seededRandom,
   textStream,
 } from "@kvtuner/decoder";
+import type { Step } from "@kvtuner/tuning";
 
 import { cacheFigures, type Figures, generationClock } from "./figures.ts";
 import { type Model, type ModelInfo, openModel } from "./model.ts";
@@ -16,6 +17,9 @@ import { readPlan } from "./read-plan.ts";
 import { loadWeights } from "./load-weights.ts";
 import { openRuntime, type Runtime, type RuntimeName } from "./runtime.ts";
 import { GpuLostError, whileThere } from "./gpu-loss.ts";
+import { studyDatabase } from "../tuning/study-database.ts";
+import { tunableModel } from "./tunable-model.ts";
+import { tune, type Tuned, type TuneRequest } from "../tuning/tune.ts";
 
 /** What is to be generated, and how. */
 export interface GenerateRequest {
@@ -32,6 +36,11 @@ export interface GenerateRequest {
 export interface EngineListener {
   onProgress(step: "load" | "prefill", done: number, total: number): void | Promise<void>;
   onText(text: string, figures: Figures): void | Promise<void>;
+}
+
+/** Hears how far a tuning is. */
+export interface TuneListener {
+  onProgress(step: Step, done: number, total: number): void | Promise<void>;
 }
 
 /** Why a generation ended: the model said so, `maxTokens`, the longest context, or `stop()`. */
@@ -87,7 +96,39 @@ export class Engine {
     return this.#turns.take(() => this.#generateUntilStopped(request, listener));
   }
 
-  /** Ends the generation under way. */
+  /**
+   * Tunes the model on the CPU. What was measured stays in this browser, and the same request resumes from there.
+   *
+   * @returns undefined when `stop()` ended it
+   * @throws KvtunerError when no plan keeps to the limit, or another tab tunes the same model
+   */
+  tune(request: TuneRequest, listener: TuneListener): Promise<Tuned | undefined> {
+    return this.#turns.take(async () => {
+      this.#stopping = new AbortController();
+      const { signal } = this.#stopping;
+      try {
+        return await this.#tune(request, listener, signal);
+      } catch (error) {
+        if (signal.aborted && error === signal.reason) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  async #tune(request: TuneRequest, listener: TuneListener, signal: AbortSignal): Promise<Tuned> {
+    const model = this.#openedModel();
+    const runtime = await this.#startedRuntime("cpu");
+    const progress = (step: Step, done: number, total: number): void => void listener.onProgress(step, done, total);
+    const onLoad = (done: number, total: number): void => progress("load", done, total);
+    this.#decoder ??= await loadWeights(model, runtime, onLoad, signal);
+    return tune(await tunableModel(model, this.#decoder, runtime.createSession), request, studyDatabase, {
+      progress: ({ step, done, total }) => progress(step, done, total),
+      warn: (message) => console.warn(message),
+      signal,
+    });
+  }
+
+  /** Ends the generation, or the tuning, under way. */
   stop(): void {
     this.#stopping.abort();
   }

@@ -14,6 +14,7 @@ export interface ModelInfo {
 
 /** A model file of which only the header was read. */
 export interface Model {
+  readonly file: Blob;
   readonly gguf: GgufFile;
   readonly tokenizer: Tokenizer;
   readonly identity: ModelIdentity;
@@ -30,6 +31,7 @@ export const openModel = async (file: Blob): Promise<Model> => {
   const gguf = await openGguf(blobSource(file));
   const { name, architecture, layers, queryHeads, kvHeads, headSize, contextLength } = readConfig(gguf);
   return {
+    file,
     gguf,
     tokenizer: loadTokenizer(gguf),
     identity: { name, architecture },

@@ -19,6 +19,14 @@ export interface Page {
   readonly status: HTMLElement;
   readonly progress: HTMLProgressElement;
   readonly error: HTMLElement;
+  readonly tuneForm: HTMLFormElement;
+  readonly bits: HTMLInputElement;
+  readonly evaluations: HTMLInputElement;
+  readonly tune: HTMLButtonElement;
+  readonly stopTuning: HTMLButtonElement;
+  readonly tuneStatus: HTMLElement;
+  readonly tuneProgress: HTMLProgressElement;
+  readonly report: HTMLIFrameElement;
   readonly cache: HTMLElement;
   readonly summary: HTMLElement;
   readonly parts: HTMLElement;
@@ -45,6 +53,14 @@ export const findPage = (): Page => ({
   status: find("status", HTMLElement),
   progress: find("progress", HTMLProgressElement),
   error: find("error", HTMLElement),
+  tuneForm: find("tune-form", HTMLFormElement),
+  bits: find("bits", HTMLInputElement),
+  evaluations: find("evaluations", HTMLInputElement),
+  tune: find("tune", HTMLButtonElement),
+  stopTuning: find("stop-tuning", HTMLButtonElement),
+  tuneStatus: find("tune-status", HTMLElement),
+  tuneProgress: find("tune-progress", HTMLProgressElement),
+  report: find("report", HTMLIFrameElement),
   cache: find("cache", HTMLElement),
   summary: find("summary", HTMLElement),
   parts: find("parts", HTMLElement),

@@ -1,0 +1,27 @@
+import type { CreateSession, Decoder } from "@kvtuner/decoder";
+import { createEvaluator, trace } from "@kvtuner/evaluation";
+import type { TunableModel } from "@kvtuner/tuning";
+
+import type { Model } from "./model.ts";
+
+/** A model of the page as tuning sees it. It is tuned on a text that is given, so it writes none of its own. */
+export const tunableModel = async (
+  { file, identity, shape, tokenizer }: Model,
+  decoder: Decoder,
+  createSession: CreateSession,
+): Promise<TunableModel> => ({
+  identity: { ...identity, sha256: await sha256(file) },
+  shape,
+  encode: (text) => tokenizer.encode(text),
+  startIds: tokenizer.startIds,
+  continuations: () => Promise.reject(new Error("internal: this page tunes on a text that is given")),
+  evaluator: (windows) => createEvaluator({ decoder, windows, createSession }),
+  trace: (window, visit) => trace(decoder, window, visit),
+  dispose: async () => undefined,
+});
+
+/** A study belongs to one file: this tells it from another of the same name. */
+const sha256 = async (file: Blob): Promise<string> => {
+  const digest = await crypto.subtle.digest("SHA-256", await file.arrayBuffer());
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+};
