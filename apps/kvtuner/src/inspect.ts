@@ -7,6 +7,7 @@ import {
   equivalentBits,
   formatPair,
   KvtunerError,
+  modesFor,
   type Mode,
   type ModelIdentity,
   pairOf,
@@ -131,11 +132,9 @@ const startOf = (path: string): string => {
   return magic.toString("latin1");
 };
 
-const MODES: readonly Mode[] = ["per-token", "kivi", "compact"];
-
 const inspectModel = async (path: string, context: number, budget: number | undefined): Promise<ModelReport> => {
   const { identity, shape, gguf } = await readModelHeader(path);
-  const uniform = MODES.flatMap((mode) => uniformPlans(shape, mode, context, budget));
+  const uniform = modesFor(shape.headSize).flatMap((mode) => uniformPlans(shape, mode, context, budget));
   if (budget !== undefined) assertSomeFits(uniform, budget, context);
   return {
     kind: "model",

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 
-import type { Backend } from "@kvtuner/backend";
+import type { Backend, CachePlan } from "@kvtuner/backend";
+import { assertHeadFits } from "@kvtuner/plan";
 
 import {
   assertAnswered,
@@ -28,6 +29,7 @@ import {
   type OpenTask,
   type ReadTask,
   type RunContext,
+  type SearchSpace,
   type Stopwatch,
   type Study,
   type StudyOptions,
@@ -135,6 +137,7 @@ const tuneModel = async (
 ): Promise<TuneResult> => {
   const { limit, text, verifyOn, out } = request;
   const space = searchSpace(model.shape, request.study);
+  for (const scheme of space.schemes) assertHeadFits(scheme, model.shape.headSize);
   assertReachable(limit, space);
   const focus = focusOf(limit, space);
   // Before the folder takes on these settings: a text or a task that does not do must not leave a study behind.
@@ -146,7 +149,7 @@ const tuneModel = async (
     : unquantizedWarning(space.schemes, study.windowLength);
   if (warning !== undefined) context.warn(warning);
   // Windows are short: threads would not make their tokens faster.
-  const opened = verifyOn === undefined ? undefined : await openBackend(verifyOn, { threads: 1 });
+  const opened = verifyOn === undefined ? undefined : await openBackend(verifyOn, { threads: 1 }, anyCache(space));
   try {
     const verifier = opened && backendVerifier(opened.backend, space);
     if (task && !holdsStudy(out)) await floatStep(task, study, context, clock);
@@ -173,6 +176,12 @@ const tuneModel = async (
     await opened?.dispose();
   }
 };
+
+/** A cache that the search may pick: a backend is chosen, or refused, before anything is measured. */
+const anyCache = ({ shape, schemes }: SearchSpace): CachePlan => ({
+  shape,
+  layers: Array.from({ length: shape.layers }, () => schemes[0]).filter((scheme) => scheme !== undefined),
+});
 
 const askedTask = (task: OpenTask): AskedTask => ({
   ...task,

@@ -8,8 +8,8 @@ const CHAT_TEMPLATE =
   "{% for message in messages %}{{ message.role }}: {{ message.content }}\\n{% endfor %}assistant: ";
 
 /** Writes a small random llama model with a byte-level tokenizer and a chat template as a GGUF file. */
-export const writeTinyModel = (path: string, metadata: TinyModel["metadata"] = {}): void => {
-  const sizes = { layers: 3, hiddenSize: 64, heads: 2, kvHeads: 1, headSize: 32, feedForward: 96, vocabulary: 260 };
+export const writeTinyModel = (path: string, metadata: TinyModel["metadata"] = {}, headSize = 32): void => {
+  const sizes = { layers: 3, hiddenSize: 64, heads: 2, kvHeads: 1, headSize, feedForward: 96, vocabulary: 260 };
   writeFileSync(
     path,
     tinyModel({ architecture: "llama", ...sizes, seed: 7, tied: true, chatTemplate: CHAT_TEMPLATE, metadata }),

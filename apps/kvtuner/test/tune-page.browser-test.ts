@@ -1,4 +1,5 @@
-import { parsePlan, trueBits } from "@kvtuner/plan";
+import { trueBits } from "@kvtuner/plan";
+import { parsePlan } from "@kvtuner/plan/files";
 import { chromium, type Browser, type BrowserContext, type Page } from "playwright";
 import { afterAll, beforeAll, expect, test } from "vitest";
 

@@ -25,6 +25,7 @@ export { cacheBytes, equivalentBits, layerBytes, planBytes, sumBytes, trueBits }
 export { KvtunerError } from "./error.ts";
 export type { Mode, Pair, ResidencyOverrides } from "./mode.ts";
 export { layerScheme, MODES, PAIR_BITS } from "./mode.ts";
+export { assertHeadFits, modesFor } from "./head-fit.ts";
 export { quantizedPrefix } from "./prefix.ts";
 export type { Shorthand } from "./shorthand.ts";
 export { formatPair, formatShorthand, pairOf, parsePair, parseShorthand, ShorthandError } from "./shorthand.ts";

@@ -1,5 +1,6 @@
-import type { Backend } from "@kvtuner/backend";
+import { assertPlanSupported, type Backend, type CachePlan } from "@kvtuner/backend";
 import { createCpuBackend, createReferenceBackend } from "@kvtuner/backend-cpu";
+import { KvtunerError } from "@kvtuner/plan";
 import { OptionKvtunerError } from "@kvtuner/tuning";
 
 import { openCudaBackend, openWebGpuBackend } from "./gpu-backends.ts";
@@ -26,8 +27,14 @@ const BACKENDS: Readonly<Record<string, (options: BackendOptions) => Promise<Cre
   cuda: async () => ({ backend: await openCudaBackend(), threads: 1 }),
 };
 
+/** Picks the first of {@link ANYWHERE} that can store the cache. */
+const AUTO = "auto";
+
+/** Backends that run on every machine, the fastest first. */
+const ANYWHERE: readonly string[] = ["cpu", "cpu-reference"];
+
 /** Names of backends, the default first. */
-export const BACKEND_NAMES: readonly string[] = Object.keys(BACKENDS);
+export const BACKEND_NAMES: readonly string[] = [...Object.keys(BACKENDS), AUTO];
 
 /** A backend in use. */
 export interface OpenedBackend {
@@ -44,11 +51,57 @@ export interface OpenedBackend {
  * @throws OptionKvtunerError `OPTION_INVALID` for a name that is not known
  * @throws KvtunerError when what it needs (a package, a driver, a device) is missing
  */
-export const openBackend = async (given: string | Backend, options: BackendOptions): Promise<OpenedBackend> => {
+export const openBackend = async (
+  given: string | Backend,
+  options: BackendOptions,
+  cache?: CachePlan,
+): Promise<OpenedBackend> => {
+  if (given === AUTO) return openFitting(options, cache);
   if (typeof given !== "string") return { backend: given, threads: undefined, dispose: async () => undefined };
   const { backend, threads } = await createBackend(given, options);
-  return { backend, threads, dispose: async () => backend.dispose() };
+  const refusal = refusalOf(backend, cache);
+  if (refusal === undefined) return { backend, threads, dispose: async () => backend.dispose() };
+  await backend.dispose();
+  const { backend: fitting, dispose } = await openFitting(options, cache);
+  await dispose();
+  throw new BackendUnfitKvtunerError(refusal, fitting.name);
 };
+
+/**
+ * Opens the first backend of {@link ANYWHERE} that can store a cache.
+ *
+ * @throws KvtunerError of the last one when none can
+ */
+const openFitting = async (options: BackendOptions, cache: CachePlan | undefined): Promise<OpenedBackend> => {
+  let last: KvtunerError | undefined;
+  for (const name of ANYWHERE) {
+    const { backend, threads } = await createBackend(name, options);
+    last = refusalOf(backend, cache);
+    if (last === undefined) return { backend, threads, dispose: async () => backend.dispose() };
+    await backend.dispose();
+  }
+  throw last ?? new Error("internal: no backend runs anywhere");
+};
+
+/** Why a backend cannot store a cache; undefined when it can. */
+const refusalOf = ({ name, capabilities }: Backend, cache: CachePlan | undefined): KvtunerError | undefined => {
+  try {
+    if (cache !== undefined) assertPlanSupported(name, capabilities, cache.shape, cache);
+    return undefined;
+  } catch (error) {
+    if (KvtunerError.isInstance(error)) return error;
+    throw error;
+  }
+};
+
+/** A backend that cannot store the cache, where another one can. */
+class BackendUnfitKvtunerError extends KvtunerError {
+  constructor(cause: KvtunerError, fitting: string) {
+    const reason = cause.message.replace(/; choose another backend$/, "");
+    super(cause.code, `${reason}; use --backend ${fitting}, or --backend auto`, { cause });
+    this.name = "BackendUnfitKvtunerError";
+  }
+}
 
 const createBackend = async (name: string, options: BackendOptions): Promise<CreatedBackend> => {
   const create = Object.hasOwn(BACKENDS, name) ? BACKENDS[name] : undefined;

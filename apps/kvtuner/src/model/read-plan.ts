@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 
-import { KvtunerError, parseShorthand, uniformPlan, type Plan } from "@kvtuner/plan";
+import { assertHeadFits, KvtunerError, parseShorthand, uniformPlan, type Plan } from "@kvtuner/plan";
 import { assertPlanFits, parsePlan } from "@kvtuner/plan/files";
 import { PlanFileKvtunerError, type TunableModel } from "@kvtuner/tuning";
 
@@ -35,7 +35,9 @@ export const readPlan = (
 const fromText = (text: string, { identity, shape }: Pick<TunableModel, "identity" | "shape">): Plan => {
   if (text.startsWith("{")) return parsePlan(text);
   if (looksLikePath(text)) return readPlanFile(text);
-  return uniformPlan(identity, shape, parseShorthand(text).layer);
+  const { layer } = parseShorthand(text);
+  assertHeadFits(layer, shape.headSize);
+  return uniformPlan(identity, shape, layer);
 };
 
 /** `kivi:K4V2` is shorthand also in a folder that happens to hold a file of another name. */

@@ -1,11 +1,13 @@
+import type { CachePlan } from "@kvtuner/backend";
 import { createTaskEvaluator, type TaskEvaluator, type TaskEvaluatorOptions } from "@kvtuner/evaluation";
+import { parseShorthand, type CacheShape } from "@kvtuner/plan";
 
-import { BACKEND_NAMES, openBackend } from "./backend.ts";
+import { openBackend } from "./backend.ts";
 
 /** A task evaluator whose numbers are generated on the default backend, which goes with it. */
 export const openTaskEvaluator = async (options: Omit<TaskEvaluatorOptions, "openCache">): Promise<TaskEvaluator> => {
-  const { backend, dispose } = await openBackend(BACKEND_NAMES[0] ?? "", { threads: 1 });
   const { shape } = options.decoder;
+  const { backend, dispose } = await openBackend("auto", { threads: 1 }, exactCache(shape));
   try {
     const evaluator = await createTaskEvaluator({
       ...options,
@@ -23,3 +25,9 @@ export const openTaskEvaluator = async (options: Omit<TaskEvaluatorOptions, "ope
     throw error;
   }
 };
+
+/** Plans differ; every one of them keeps some tokens exact. */
+const exactCache = (shape: CacheShape): CachePlan => ({
+  shape,
+  layers: Array.from({ length: shape.layers }, () => parseShorthand("none").layer),
+});
