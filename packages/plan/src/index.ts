@@ -27,6 +27,8 @@ export type { Mode, Pair, ResidencyOverrides } from "./mode.ts";
 export { layerScheme, MODES, PAIR_BITS } from "./mode.ts";
 export { assertHeadFits, modesFor } from "./head-fit.ts";
 export { quantizedPrefix } from "./prefix.ts";
+export { segmentsOf } from "./segments.ts";
+export type { Segment } from "./segments.ts";
 export type { Shorthand } from "./shorthand.ts";
 export { formatPair, formatShorthand, pairOf, parsePair, parseShorthand, ShorthandError } from "./shorthand.ts";
 export { uniformPlan } from "./uniform-plan.ts";

@@ -20,6 +20,7 @@ import {
   parseShorthand,
   planBytes,
   quantizedPrefix,
+  segmentsOf,
   trueBits,
   uniformPlan,
 } from "./index.ts";
@@ -105,6 +106,27 @@ describe("shorthand", () => {
 test("the old name of recent is refused with the new one", () => {
   expect(() => parseShorthand("kivi:K4V4+window8")).toThrow(/got \+window8 .* write \+recent8/);
 });
+
+property.prop([layer, fc.integer({ min: 1, max: 500 })])(
+  "segments hold every token once, in the form that the prefix of its tensor gives",
+  (scheme, length) => {
+    const segments = segmentsOf(scheme, length);
+    const { sinks } = scheme.residency;
+    let next = 0;
+    for (const { start, end, isKeyCoded, isValueCoded } of segments) {
+      expect(start).toBe(next);
+      next = end;
+      for (let token = start; token < end; token++)
+        expect([isKeyCoded, isValueCoded]).toEqual(
+          [scheme.key, scheme.value].map(
+            (tensor) => token >= sinks && token < sinks + quantizedPrefix(tensor, scheme, length),
+          ),
+        );
+    }
+    expect(next).toBe(length);
+    expect(segments.length).toBeLessThanOrEqual(4);
+  },
+);
 
 describe("bytes", () => {
   property.prop([layer, fc.integer({ min: 1, max: 2000 })])(

@@ -1,4 +1,12 @@
-import { type AttentionSpec, type CacheShape, scoreOf, spanOf } from "@kvtuner/plan";
+import {
+  type AttentionSpec,
+  type CacheShape,
+  type LayerScheme,
+  scoreOf,
+  type Segment,
+  segmentsOf,
+  spanOf,
+} from "@kvtuner/plan";
 import type { RowReader } from "./read-rows.ts";
 
 /** Keys and values that a call may read. */
@@ -7,8 +15,14 @@ export interface Readers {
   readonly value: RowReader;
 }
 
+/** How a layer attends, and which tokens it holds in which form. */
+export interface AttendedLayer {
+  readonly spec: AttentionSpec;
+  readonly layer: LayerScheme;
+}
+
 /**
- * Attention of new tokens, in double precision.
+ * Attention of new tokens, in double precision: each segment of a layer by itself, and the results merged.
  *
  * @param query float32 `[tokens, queryHeads * headSize]`
  * @param before tokens held before the call: query `i` reads among the first `before + i + 1`
@@ -16,7 +30,7 @@ export interface Readers {
  */
 export const attention = (
   shape: CacheShape,
-  spec: AttentionSpec,
+  { spec, layer }: AttendedLayer,
   query: Float32Array,
   before: number,
   readers: Readers,
@@ -27,55 +41,76 @@ export const attention = (
     const length = before + Math.floor(row / queryHeads) + 1;
     const head = row % queryHeads;
     const kvHead = Math.floor(head / (queryHeads / kvHeads));
-    const partial = emptyPartial(headSize, spec.sinkLogits?.[head]);
     const vector = query.subarray(row * headSize, (row + 1) * headSize);
-    addTokens(partial, spec, vector, length, {
-      key: readers.key(kvHead, length),
-      value: readers.value(kvHead, length),
-    });
-    output.set(outputOf(partial), row * headSize);
+    const partials = segmentsOf(layer, length).map((segment) =>
+      partialOf(spec, vector, withinSpan(segment, length - spanOf(spec)), {
+        key: readers.key(kvHead, segment.isKeyCoded),
+        value: readers.value(kvHead, segment.isValueCoded),
+      }),
+    );
+    output.set(outputOf(partials.reduce(merged, sinkPartial(headSize, spec.sinkLogits?.[head]))), row * headSize);
   }
   return output;
 };
 
+/** The tokens of a segment from `first` on. */
+const withinSpan = ({ start, end, ...form }: Segment, first: number): Segment => ({
+  ...form,
+  start: Math.max(start, first),
+  end,
+});
+
 /** What attention over some tokens comes to: largest score, sum of weights and weighted sum of values, relative to that score. */
 interface Partial {
-  largest: number;
-  total: number;
+  readonly largest: number;
+  readonly total: number;
   readonly weighted: Float64Array;
 }
 
-const emptyPartial = (headSize: number, sinkLogit?: number): Partial => ({
-  largest: sinkLogit ?? -Infinity,
-  total: sinkLogit === undefined ? 0 : 1,
+/** The logit of a sink is a score without a value; without one there is nothing. */
+const sinkPartial = (headSize: number, logit: number = -Infinity): Partial => ({
+  largest: logit,
+  total: logit === -Infinity ? 0 : 1,
   weighted: new Float64Array(headSize),
 });
 
-type TokenRows = Readonly<Record<"key" | "value", ReturnType<RowReader>>>;
+type TokenRows = Readonly<Record<keyof Readers, ReturnType<RowReader>>>;
 
-const addTokens = (
-  partial: Partial,
-  spec: AttentionSpec,
-  query: Float32Array,
-  length: number,
-  { key, value }: TokenRows,
-): void => {
-  const first = Math.max(0, length - spanOf(spec));
-  for (let token = first; token < length; token++)
-    addToken(partial, scoreOf(spec, dot(query, key(token))), value(token));
+const partialOf = (spec: AttentionSpec, query: Float32Array, { start, end }: Segment, rows: TokenRows): Partial => {
+  const scores: number[] = [];
+  for (let token = start; token < end; token++) scores.push(scoreOf(spec, dot(query, rows.key(token))));
+  let largest = -Infinity;
+  for (const score of scores) largest = Math.max(largest, score);
+  const weighted = new Float64Array(query.length);
+  let total = 0;
+  for (const [index, score] of scores.entries()) {
+    const weight = Math.exp(score - largest);
+    total += weight;
+    addScaled(weighted, weight, rows.value(start + index));
+  }
+  return { largest, total, weighted };
 };
 
-const addToken = (partial: Partial, score: number, value: Float32Array): void => {
-  const { largest, weighted } = partial;
-  partial.largest = Math.max(largest, score);
-  const kept = Math.exp(largest - partial.largest);
-  const weight = Math.exp(score - partial.largest);
-  partial.total = kept * partial.total + weight;
-  for (let index = 0; index < weighted.length; index++)
-    weighted[index] = kept * weighted[index]! + weight * value[index]!;
+/** Both together, relative to the larger of their largest scores. */
+const merged = (a: Partial, b: Partial): Partial => {
+  const largest = Math.max(a.largest, b.largest);
+  const [shareOfA, shareOfB] = [shareAt(a, largest), shareAt(b, largest)];
+  return {
+    largest,
+    total: shareOfA * a.total + shareOfB * b.total,
+    weighted: a.weighted.map((sum, index) => shareOfA * sum + shareOfB * b.weighted[index]!),
+  };
 };
+
+/** A partial without tokens has no score to be relative to. */
+const shareAt = (partial: Partial, largest: number): number =>
+  partial.total === 0 ? 0 : Math.exp(partial.largest - largest);
 
 const outputOf = ({ total, weighted }: Partial): Float64Array => weighted.map((sum) => sum / total);
+
+const addScaled = (target: Float64Array, factor: number, source: Float32Array): void => {
+  for (let index = 0; index < target.length; index++) target[index]! += factor * source[index]!;
+};
 
 const dot = (a: Float32Array, b: Float32Array): number => {
   let sum = 0;

@@ -2,34 +2,33 @@ import { blockTokens } from "@kvtuner/plan";
 import { decodeBlock, type EncodedBlock } from "@kvtuner/quantizers";
 import type { PendingRows } from "./append-rows.ts";
 import { numbersOf } from "./rows.ts";
-import { prefixAt, type StoredTensor, type TensorLayout } from "./stored-tensor.ts";
+import { isQuantized, type StoredTensor, type TensorLayout } from "./stored-tensor.ts";
 
-/** The tokens of one KV head as a query that sees `length` tokens reads them, float32 `[headSize]` each. */
-export type RowReader = (head: number, length: number) => (token: number) => Float32Array;
+/** The tokens of one KV head that are held exactly, or as codes; float32 `[headSize]` each. */
+export type RowReader = (head: number, isCoded: boolean) => (token: number) => Float32Array;
 
 /** Reads a tensor with what is about to be appended. */
 export const createRowReader = (tensor: StoredTensor, pending: PendingRows): RowReader => {
   const { layout, blocks, exact, length: held } = tensor;
   const { headSize, layer, scheme } = layout;
   const blockSize = blockTokens(scheme);
-  return (head, length) => {
-    const end = layer.residency.sinks + prefixAt(layout, length);
-    return (token) => {
-      if (token < layer.residency.sinks || token >= end)
-        return slice(exactNumbers(exact.get(token) ?? pending.rows[token - held]!), head, headSize);
-      const behindSinks = token - layer.residency.sinks;
-      const index = Math.floor(behindSinks / blockSize);
-      const block = blocks[head]![index] ?? pending.blocks[head]![index - blocks[head]!.length]!;
-      return slice(decodedNumbers(block, layout), behindSinks % blockSize, headSize);
-    };
+  const readExact = (head: number, token: number): Float32Array =>
+    slice(exactNumbers(exact.get(token) ?? pending.rows[token - held]!), head, headSize);
+  const readCoded = (head: number, token: number): Float32Array => {
+    const place = token - layer.residency.sinks;
+    const index = Math.floor(place / blockSize);
+    const block = blocks[head]![index] ?? pending.blocks[head]![index - blocks[head]!.length]!;
+    return slice(decodedNumbers(block, layout), place % blockSize, headSize);
   };
+  return (head, isCoded) => (token) => (isCoded ? readCoded : readExact)(head, token);
 };
 
 /** What a tensor stands for at its length, one float32 row `[kvHeads * headSize]` a token. */
 export const decodedRow = (tensor: StoredTensor, reader: RowReader, token: number): Float32Array => {
   const { kvHeads, headSize } = tensor.layout;
   const row = new Float32Array(kvHeads * headSize);
-  for (let head = 0; head < kvHeads; head++) row.set(reader(head, tensor.length)(token), head * headSize);
+  const isCoded = isQuantized(tensor.layout, token, tensor.length);
+  for (let head = 0; head < kvHeads; head++) row.set(reader(head, isCoded)(token), head * headSize);
   return row;
 };
 

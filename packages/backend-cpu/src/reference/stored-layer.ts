@@ -38,7 +38,7 @@ export const attendLayer = (
   const key = encodePending(layer.key, rowsToFloat16(call.key, tokens));
   const value = encodePending(layer.value, rowsToFloat16(call.value, tokens));
   const readers = { key: createRowReader(layer.key, key), value: createRowReader(layer.value, value) };
-  const output = attention(shape, spec, query, layer.key.length, readers);
+  const output = attention(shape, { spec, layer: layer.key.layout.layer }, query, layer.key.length, readers);
   commitPending(layer.key, key);
   commitPending(layer.value, value);
   return output;
