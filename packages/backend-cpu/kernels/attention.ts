@@ -58,10 +58,10 @@ export function attend(
   stride: usize,
 ): void {
   layOut(layer, scratch, rows);
-  for (let row = 0; row < rows; row++) begin(layer, head, stateOf(row), query + <usize>row * stride);
+  for (let row = 0; row < rows; row++) begin(layer, stateOf(row), query + <usize>row * stride);
   attendSinks(layer, head, start, rows);
   attendTiles(layer, head, start, rows, 0, i32.MAX_VALUE / TILE);
-  for (let row = 0; row < rows; row++) finish(layer, stateOf(row), out + <usize>row * stride);
+  for (let row = 0; row < rows; row++) finish(layer, head, stateOf(row), out + <usize>row * stride);
 }
 
 /**
@@ -80,7 +80,7 @@ export function beginRows(
 ): void {
   layOut(layer, scratch, 0);
   useRowStates(states);
-  for (let row = 0; row < rows; row++) begin(layer, head, stateOf(row), query + <usize>row * stride);
+  for (let row = 0; row < rows; row++) begin(layer, stateOf(row), query + <usize>row * stride);
   attendSinks(layer, head, start, rows);
   attendTiles(layer, head, start, rows, 0, FIRST_TILES);
 }
@@ -151,10 +151,10 @@ function mix(into: usize, part: usize, count: i32, mine: f32, theirs: f32): void
 }
 
 /** Writes the outputs of the rows at `states`. */
-export function endRows(layer: usize, rows: i32, states: usize, out: usize, stride: usize): void {
+export function endRows(layer: usize, head: i32, rows: i32, states: usize, out: usize, stride: usize): void {
   layOut(layer, 0, 0);
   useRowStates(states);
-  for (let row = 0; row < rows; row++) finish(layer, stateOf(row), out + <usize>row * stride);
+  for (let row = 0; row < rows; row++) finish(layer, head, stateOf(row), out + <usize>row * stride);
 }
 
 // @ts-ignore: decorator
@@ -163,7 +163,7 @@ function stateOf(row: i32): usize {
   return rowStates + <usize>row * state.sizeBytes;
 }
 
-function begin(layer: usize, kvHead: i32, row: usize, query: usize): void {
+function begin(layer: usize, row: usize, query: usize): void {
   const heads = field(layer, HEADS);
   const headSize = field(layer, HEAD_SIZE);
   const bytes = <usize>(heads * headSize) << 2;
@@ -175,17 +175,9 @@ function begin(layer: usize, kvHead: i32, row: usize, query: usize): void {
   prepareExactQuery(row + state.query, heads * headSize);
   memory.fill(row + state.exact, 0, bytes);
   memory.fill(row + state.decoded, 0, bytes);
-  beginSums(layer, kvHead, row, heads);
-}
-
-/** A sink is a score without a value. Largest scores are whole numbers; see `weighHead`. */
-function beginSums(layer: usize, kvHead: i32, row: usize, heads: i32): void {
-  const logits = <usize>field(layer, SINK_LOGITS);
-  for (let head = 0; head < heads; head++) {
-    const at = <usize>head << 2;
-    const logit: f32 = logits ? load<f32>(logits + (<usize>(kvHead * heads + head) << 2)) : 0;
-    store<f32>(row + state.largest + at, logits ? ceil(logit) : -1e30);
-    store<f32>(row + state.total + at, logits ? <f32>Math.exp2(<f64>(logit - ceil(logit))) : 0);
+  for (let head: usize = 0; head < <usize>heads; head++) {
+    store<f32>(row + state.largest + (head << 2), -1e30);
+    store<f32>(row + state.total + (head << 2), 0);
   }
 }
 
@@ -256,13 +248,26 @@ function finishScores(layer: usize, count: i32, hidden: i32): bool {
   return cap > 0 || hidden > 0;
 }
 
-function finish(layer: usize, row: usize, out: usize): void {
+/**
+ * Sum of a head's weights and that of its sink, a score without a value. It comes in at the end: a sink that outweighs all tokens makes
+ * none of them negligible beside the others.
+ */
+function totalWithSink(layer: usize, kvHead: i32, head: i32, row: usize): f32 {
+  const total = load<f32>(row + state.total + (<usize>head << 2));
+  const logits = <usize>field(layer, SINK_LOGITS);
+  if (!logits) return total;
+  const logit = load<f32>(logits + (<usize>(kvHead * field(layer, HEADS) + head) << 2));
+  const largest = load<f32>(row + state.largest + (<usize>head << 2));
+  return <f32>(<f64>total + Math.exp2(<f64>logit - <f64>largest));
+}
+
+function finish(layer: usize, kvHead: i32, row: usize, out: usize): void {
   const heads = field(layer, HEADS);
   const headSize = field(layer, HEAD_SIZE);
   if (field(layer + VALUE, BITS) !== 16 && field(layer + VALUE, HADAMARD)) rotate(row + state.decoded, heads, headSize);
   restoreOrder(row + state.exact, heads * headSize);
   for (let head = 0; head < heads; head++) {
-    const inverse = f32x4.splat(1 / load<f32>(row + state.total + (<usize>head << 2)));
+    const inverse = f32x4.splat(1 / totalWithSink(layer, kvHead, head, row));
     for (let channel = 0; channel < headSize; channel += 4) {
       const at = <usize>(head * headSize + channel) << 2;
       const sum = f32x4.add(v128.load(row + state.exact + at), v128.load(row + state.decoded + at));

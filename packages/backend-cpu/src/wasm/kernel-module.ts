@@ -71,7 +71,7 @@ export interface Kernels {
     states: number,
   ): void;
   mergePart(layer: number, rows: number, into: number, part: number, begun: number): void;
-  endRows(layer: number, rows: number, states: number, out: number, stride: number): void;
+  endRows(layer: number, head: number, rows: number, states: number, out: number, stride: number): void;
 }
 
 /** Whether this engine knows relaxed SIMD. */

@@ -54,7 +54,7 @@ const attendByTiles = (pool: ThreadPool, call: RowsCall, tilesPerTask: number, t
     const sum = partOf(head, 0);
     for (let index = 1; index < tasksPerHead; index++)
       kernels.mergePart(layer, rows, sum, partOf(head, index), begunOf(head));
-    kernels.endRows(layer, rows, sum, workspace.output + head * stride.head, stride.row);
+    kernels.endRows(layer, head, rows, sum, workspace.output + head * stride.head, stride.row);
   }
 };
 

@@ -33,7 +33,8 @@ const casesOf = ({ queryHeads }: CacheShape): readonly Case[] => {
       change: { softcap, scale: 0.5 },
     })),
     { name: "sink logits", needs: ["sinkLogits"], change: { sinkLogits } },
-    { name: "large sink logits", needs: ["sinkLogits"], change: { sinkLogits: sinkLogits.map((logit) => logit + 12) } },
+    // Almost all of the weight, for all heads: what is left of the values counts as much as ever.
+    { name: "dominant sink logits", needs: ["sinkLogits"], change: { sinkLogits: sinkLogits.map(() => 16) } },
     {
       name: "span 33, softcap 3 and sink logits",
       needs: ["sliding", "softcap", "sinkLogits"],
