@@ -276,7 +276,7 @@ describe("tune with a task", () => {
     const warnings: string[] = [];
     const onWarning = (text: string): unknown => warnings.push(text);
     await evaluateTask({ model, plan: "none", task, prompts: 30, shots: 1, chat: true, onWarning });
-    expect(warnings).toEqual([expect.stringContaining("leaves examples out of the prompts of")]);
+    expect(warnings).toEqual([expect.stringContaining("drops examples from the prompts of")]);
   });
 
   test.each([

@@ -122,7 +122,7 @@ test("bad input is refused in one line that says which line of the file, and wha
   const long = taskFile("long.jsonl", [exact("a"), exact("b".repeat(600))]);
   const cases: [Promise<Finished>, RegExp][] = [
     [tune(broken), /^error \[TASK_LINE\]: expected .*broken\.jsonl.* line 2 has at answer: .*expected string.*\n$/],
-    [tune(long), /^error \[TASK_TOO_LONG\]: expected .*512 tokens.* line 2 of .*long\.jsonl takes 1207 .*\n$/],
+    [tune(long), /^error \[TASK_TOO_LONG\]: expected .*512 tokens, got 1207 tokens in line 2 of .*long\.jsonl .*\n$/],
     [tune(taskFile("empty.jsonl", [])), /^error \[TASK_EMPTY\]: expected at least one prompt in .*empty\.jsonl.*\n$/],
     [
       tune(`${mixed},${mixed}`),
@@ -132,7 +132,7 @@ test("bad input is refused in one line that says which line of the file, and wha
       tune(`${mixed},${folder}/./mixed.jsonl`),
       /^error \[OPTION_INVALID\]: expected --task to be files that all differ, got .* and .*, one file twice\n$/,
     ],
-    [tune(`${mixed},`), /^error \[USAGE\]: .*--task.* expected no empty item between commas, got ".*,"\.\n$/],
+    [tune(`${mixed},`), /^error \[USAGE\]: .*--task.* expected no empty item between commas, got ".*,"\n$/],
     [tune(mixed, "--objective", "speed"), /^error \[USAGE\]: .*--objective/],
     [
       kvtuner(["tune", model, "--objective", "task", "--quiet"]),

@@ -39,7 +39,9 @@ test("of a file that is task and examples at once, what the examples show is not
     const { prompts } = openTask(fakeModel(), readTask({ task, shotsFrom, shots: 2 }), (text) => warnings.push(text));
     expect(prompts).toHaveLength(3);
     for (const { ids, item } of prompts) expect(String.fromCodePoint(...ids)).not.toContain(item.answer);
-    expect(warnings).toContainEqual(expect.stringMatching(/questions\.jsonl .*2 of its lines are left out, and 3 are/));
+    expect(warnings).toContainEqual(
+      expect.stringMatching(/2 lines of .*questions\.jsonl .* skipped, and 3 are evaluated/),
+    );
   }
 });
 
