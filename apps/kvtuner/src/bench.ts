@@ -17,7 +17,7 @@ import { resolveModel } from "./model/resolve.ts";
 import { openRunnableModel, type RunnableModel } from "./model/runnable-model.ts";
 import { sessionsOn } from "./model/session.ts";
 
-/** What {@link bench} found. */
+/** Result of {@link bench}. */
 export interface BenchResult {
   readonly model: ModelIdentity;
   readonly backend: string;

@@ -25,7 +25,7 @@ import { openModel } from "./model/open.ts";
 import { readPlan } from "./model/read-plan.ts";
 import { readTask, type TaskRequest } from "./tasks/read-task.ts";
 
-/** What is asked of plans, and of which model. */
+/** Settings of a task scorer. */
 export interface EvaluateTaskSettings extends TaskRequest {
   /** Path of a GGUF file, a name that `npm run model` fetches, or a model that was opened already (and stays open). */
   readonly model: string | TunableModel;
@@ -58,7 +58,7 @@ export interface TaskFileResult extends TaskComparisonResult {
   readonly task: string;
 }
 
-/** A plan's accuracy on all prompts beside the float cache's, and what the plan costs. */
+/** A plan's accuracy on all prompts, the float cache's, and the plan's cost. */
 export interface EvaluateTaskResult extends TaskComparisonResult {
   /** File by file. */
   readonly tasks: readonly TaskFileResult[];
@@ -86,7 +86,7 @@ export interface TaskScorer {
 }
 
 /**
- * Measures how many prompts a plan answers right, beside the float cache.
+ * Measures how many prompts a plan answers correctly, compared with the float cache.
  *
  * @throws KvtunerError for bad options, tasks, models and plans.
  */
@@ -155,7 +155,7 @@ const taskScorer = (
   };
 };
 
-/** Prompts asked between two reports. */
+/** Prompts evaluated between two progress reports. */
 const PIECE = 25;
 
 /** What a plan and the float cache do with every prompt. */

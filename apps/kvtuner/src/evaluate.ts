@@ -18,7 +18,7 @@ import { readText } from "./calibration/text.ts";
 import { openModel } from "./model/open.ts";
 import { readPlan } from "./model/read-plan.ts";
 
-/** Where and on what plans are scored. */
+/** Settings of a plan scorer. */
 export interface EvaluateSettings {
   /** Path of a GGUF file, a name that `npm run model` fetches, or a model that was opened already (and stays open). */
   readonly model: string | TunableModel;

@@ -47,7 +47,7 @@ export interface InspectOptions {
   readonly context?: number;
 }
 
-/** What a target is and holds. */
+/** Contents of a target. */
 export type InspectResult = ModelReport | PlanReport | StudyReport;
 
 /** A model's cache. */
@@ -88,7 +88,7 @@ export interface PlanReport {
   readonly fits?: boolean;
 }
 
-/** How far a study is, and its front. */
+/** State of a study, and its front. */
 export interface StudyReport {
   readonly kind: "study";
   readonly settings: StudySettings;

@@ -20,7 +20,7 @@ export interface TuneOptions extends StudyChoices, Partial<Omit<TaskRequest, "se
   readonly out?: string;
   /** Calibration text file; when absent, prompts and answers of the task, the text that comes with the model (`embedded`), or the model's own continuations of our prompts. */
   readonly text?: string;
-  /** What the picked plan keeps to; the knee of the front by default. */
+  /** Limit of the picked plan; the knee of the front by default. */
   readonly limit?: Limit;
   /** Runs the picked plan token by token on a backend and compares its loss with the evaluator's; false by default. */
   readonly verify?: boolean;
@@ -43,7 +43,7 @@ export const verifyBackend = ({ verify, backend }: TuneOptions): string | Backen
   if (backend === undefined) return undefined;
   throw new OptionKvtunerError(
     "backend",
-    "given with --verify, which runs the plan on it",
+    "used with --verify only",
     `${typeof backend === "string" ? backend : backend.name} alone`,
   );
 };

@@ -126,7 +126,7 @@ describe("a report of a study with a task", () => {
     const partial = readFileSync((await report({ study })).page, "utf8");
     const kinds = chartOf(partial, "accuracy").rows.map(([kind]) => kind);
     expect(kinds.length).toBeGreaterThan(2);
-    expect(kinds).toContain("not asked everything yet");
+    expect(kinds).toContain("not yet evaluated on all prompts");
     expect(kinds).not.toContain("given up early");
     expect(partial).not.toMatch(/NaN|undefined|\[object/);
     rmSync(journal);

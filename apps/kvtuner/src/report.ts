@@ -20,11 +20,11 @@ export interface ReportOptions {
   readonly context?: number;
 }
 
-/** What {@link report} wrote. */
+/** Files written by {@link report}. */
 export interface ReportResult {
   /** Path of the page. */
   readonly page: string;
-  /** Paths of the charts, where they were asked for. */
+  /** Paths of the charts, if requested. */
   readonly charts: readonly string[];
 }
 

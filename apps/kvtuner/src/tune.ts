@@ -53,7 +53,7 @@ import { removeEmptyFolders } from "./study/make-folder.ts";
 import { readTask } from "./tasks/read-task.ts";
 import { assertNoTaskOptions } from "./tasks/without-task.ts";
 
-/** What `tune` found. */
+/** Result of `tune`. */
 export interface TuneResult {
   /** Non-dominated plans, cheapest first. */
   readonly front: readonly FrontPlan[];
@@ -73,7 +73,7 @@ export interface TuneResult {
 
 /**
  * Finds, for one model, how many bits each layer should spend on keys and values, and writes what it measured into a
- * study folder. Run again with the same options, it goes on where it stopped.
+ * study folder. Run again with the same options, it resumes.
  *
  * @throws KvtunerError for bad options, texts, models and folders; the signal's reason when aborted.
  */

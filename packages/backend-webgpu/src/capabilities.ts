@@ -1,6 +1,6 @@
 import { headSizesUpTo, type KernelRange } from "@kvtuner/backend";
 
-/** What the kernels can store: keys on both axes, values on axis token. */
+/** Schemes that the kernels support: keys on both axes, values on axis token. */
 export const KERNEL_RANGE: KernelRange = {
   bits: [2, 3, 4, 8],
   keyAxes: ["token", "channel"],

@@ -9,7 +9,7 @@ import { chooseVariant } from "./kernels/variant-choice.ts";
 import { PLAIN, type Variant, variantName } from "./kernels/variant.ts";
 import { createStore } from "./store/webgpu-store.ts";
 
-/** Where the device comes from, limits, and the kernels to be used. */
+/** Source of the device, limits, and kernels to use. */
 export interface WebGpuOptions extends DeviceSource {
   /** The most bytes that one cache may take; a terabyte without it, and never more. */
   readonly maxCacheBytes?: number;
@@ -21,7 +21,7 @@ export interface WebGpuOptions extends DeviceSource {
    * are among them where `gpu` or `navigator.gpu` says that its shaders have them.
    */
   readonly kernels?: Partial<Variant>;
-  /** Where it is remembered which kernels were the fastest, so that the next process need not measure. */
+  /** Storage of the fastest kernels, so that the next process need not measure. */
   readonly choices?: KernelChoices;
 }
 

@@ -8,7 +8,7 @@ describe("an OutOfMemoryError", () => {
       neededBytes: 2000,
       limitBytes: 1000,
       message:
-        "expected a cache of at most 1000 bytes, this call needs 2000; choose a coarser plan, a shorter text, or allow more",
+        "expected at most 1000 bytes in a cache, got a call that needs 2000; choose a coarser plan or a shorter text, or raise the limit",
     });
   });
 
@@ -19,12 +19,10 @@ describe("an OutOfMemoryError", () => {
       neededBytes: 256,
       limitBytes: 1000,
       cause,
-      message: expect.stringMatching(
-        /^expected room for 256 more bytes in the GPU's memory, which has none left; choose /,
-      ) as string,
+      message: expect.stringMatching(/^the GPU's memory is full: a call needs 256 more bytes; choose /) as string,
     });
     expect(new OutOfMemoryError(256, 1000, { ...full, heldBytes: 800 }).message).toMatch(
-      /which has none left: this backend holds 800 of 1000 bytes; choose /,
+      /is full: a call needs \d+ more bytes, and this backend uses 800 of 1000 bytes; choose /,
     );
   });
 });

@@ -23,13 +23,13 @@ export const assertAppend = ({ layer, tokens, lengths, bytesAfter }: Append, lim
   const length = lengths[layer]! + tokens;
   if (layer > 0 && length > lengths[layer - 1]!)
     throw new LayerOrderError(
-      `expected layer ${layer - 1} to hold ${length} tokens before layer ${layer} does, it holds ${lengths[layer - 1]}; attend to the layers in order`,
+      `expected layer ${layer - 1} to hold ${length} tokens before layer ${layer} does, got ${lengths[layer - 1]}; call attend for the layers in order`,
     );
   assertFits(length, bytesAfter, limits);
 };
 
 /**
- * Checks that a cache of so many tokens and bytes may be; before a snapshot is restored, and before a cache is truncated.
+ * Checks a cache's tokens and bytes against the limits, before restoring a snapshot and before truncating.
  *
  * @throws CacheFullError `BACKEND_TOO_LONG` beyond `maxTokens`
  * @throws OutOfMemoryError `BACKEND_OUT_OF_MEMORY` beyond `maxCacheBytes`
@@ -48,11 +48,11 @@ export const evenLength = (lengths: readonly number[]): number => {
   const length = lengths.at(-1)!;
   if (lengths[0] === length) return length;
   throw new LayerOrderError(
-    `expected all layers to hold the same tokens, layer 0 holds ${lengths[0]} and the last one ${length}; finish the token, or truncate(${length})`,
+    `expected all layers to hold the same tokens, got ${lengths[0]} in layer 0 and ${length} in the last one; finish the token, or truncate(${length})`,
   );
 };
 
-/** Layers were attended out of order, or a whole cache was asked for in the middle of a token. */
+/** Layers were attended out of order, or an operation on the whole cache was called in the middle of a token. */
 export class LayerOrderError extends KvtunerError {
   constructor(message: string) {
     super("BACKEND_LAYER_ORDER", message);
@@ -65,7 +65,7 @@ export class CacheFullError extends KvtunerError {
   constructor(tokens: number, maxTokens: number) {
     super(
       "BACKEND_TOO_LONG",
-      `expected at most ${maxTokens} tokens in the cache, got ${tokens}; shorten the text, or choose a backend with more`,
+      `expected at most ${maxTokens} tokens in the cache, got ${tokens}; shorten the text, or choose a backend with a higher limit`,
     );
     this.name = "CacheFullError";
   }
@@ -85,27 +85,28 @@ export class OutOfMemoryError extends KvtunerError {
   }
 }
 
-/** What is known of a lack of memory. */
+/** Details of an out-of-memory error. */
 export interface OutOfMemoryOptions {
-  /** What is full, with its article. */
+  /** The memory that is full, with its article. */
   readonly what?: string;
-  /** `neededBytes` are asked for on top of what is taken already, and may be few; without it they are all that is asked for. */
+  /** True if `neededBytes` are requested on top of memory in use, and may be few; false if they are the whole request. */
   readonly isFull?: boolean;
-  /** What the backend holds of `limitBytes`, where `isFull`; others may hold the rest. */
+  /** Bytes of `limitBytes` that the backend uses, if `isFull`; others may use the rest. */
   readonly heldBytes?: number;
-  /** What helps, as an imperative; without it a coarser plan and the like. */
+  /** Remedy, as an imperative; by default a coarser plan, a shorter text or a higher limit. */
   readonly advice?: string;
   readonly cause?: unknown;
 }
 
-const PLAN_ADVICE = "choose a coarser plan, a shorter text, or allow more";
+const PLAN_ADVICE = "choose a coarser plan or a shorter text, or raise the limit";
 
 const outOfMemoryMessage = (
   neededBytes: number,
   limitBytes: number,
   { what = "a cache", isFull = false, heldBytes, advice = PLAN_ADVICE }: OutOfMemoryOptions,
 ): string => {
-  if (!isFull) return `expected ${what} of at most ${limitBytes} bytes, this call needs ${neededBytes}; ${advice}`;
-  const held = heldBytes === undefined ? "" : `: this backend holds ${heldBytes} of ${limitBytes} bytes`;
-  return `expected room for ${neededBytes} more bytes in ${what}, which has none left${held}; choose a coarser plan or a shorter text, dispose of other caches, or end other programs that use it`;
+  if (!isFull)
+    return `expected at most ${limitBytes} bytes in ${what}, got a call that needs ${neededBytes}; ${advice}`;
+  const held = heldBytes === undefined ? "" : `, and this backend uses ${heldBytes} of ${limitBytes} bytes`;
+  return `${what} is full: a call needs ${neededBytes} more bytes${held}; choose a coarser plan or a shorter text, dispose of other caches, or end other programs that use it`;
 };

@@ -1,7 +1,7 @@
 import { type CacheShape, KvtunerError } from "@kvtuner/plan";
 import type { Tensor } from "onnxruntime-common";
 
-/** What {@link attendTokens} may let pass. */
+/** Options of {@link attendTokens}. */
 export interface AttendOptions {
   /** True when tensors may live in device buffers; as in `Capabilities`. */
   readonly deviceTensors?: boolean;
@@ -38,7 +38,7 @@ const assertTogether = (where: string, { location }: Tensor, key: Tensor, value:
   if (key.location === location && value.location === location) return;
   throw new TensorError(
     "BACKEND_TENSOR_LOCATION",
-    `expected query, key and value ${where} in one place, got them at ${location}, ${key.location} and ${value.location}; download those on a device with getData()`,
+    `expected query, key and value ${where} in one location, got ${location}, ${key.location} and ${value.location}; download device tensors with getData()`,
   );
 };
 
@@ -46,7 +46,7 @@ const assertLayer = ({ layers }: CacheShape, layer: number): void => {
   if (Number.isInteger(layer) && layer >= 0 && layer < layers) return;
   throw new TensorError(
     "BACKEND_LAYER",
-    `expected a layer from 0 to ${layers - 1}, got ${layer}; count the layers that have a cache`,
+    `expected a layer from 0 to ${layers - 1}, got ${layer}; count only layers that have a cache`,
   );
 };
 
@@ -57,7 +57,7 @@ const assertIsTensor = (what: string, tensor: Tensor | undefined): void => {
   if (size !== undefined && !isShort) return;
   throw new TensorError(
     "BACKEND_TENSOR_SHAPE",
-    `expected ${what} as a tensor with as many numbers as its dims say, got ${tensor === undefined ? "none" : "another"}; pass onnxruntime-common's Tensor`,
+    `expected ${what} as a tensor whose length matches its dims, got ${tensor === undefined ? "none" : "another"}; pass onnxruntime-common's Tensor`,
   );
 };
 
@@ -71,7 +71,7 @@ const assertTensor = (what: string, tensor: Tensor, tokens: number, width: numbe
   if (tensor.location !== "cpu" && !deviceTensors)
     throw new TensorError(
       "BACKEND_TENSOR_LOCATION",
-      `expected ${what} on the cpu, got one at ${tensor.location}; download it with getData(), or choose a backend with deviceTensors`,
+      `expected ${what} on the cpu, got location ${tensor.location}; download it with getData(), or choose a backend with deviceTensors`,
     );
 };
 
@@ -80,7 +80,7 @@ const assertDims = (what: string, dims: readonly number[], tokens: number, width
   if (dims.length === 3 && batch !== 1)
     throw new TensorError(
       "BACKEND_TENSOR_SHAPE",
-      `expected ${what} with batch 1, got batch ${batch} (${JSON.stringify(dims)}); make one cache for each sequence`,
+      `expected ${what} with batch 1, got batch ${batch} (${JSON.stringify(dims)}); create one cache per sequence`,
     );
   if (dims.length === 3 && tokens >= 1 && dims[1] === tokens && dims[2] === width) return;
   throw new TensorError(

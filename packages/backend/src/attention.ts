@@ -1,6 +1,6 @@
 import type { Tensor } from "onnxruntime-common";
 
-/** What fills the hole between two weight segments of a decoder. */
+/** Fills the gap between two weight segments of a decoder. */
 export interface Attention {
   /**
    * Appends `key` and `value` to what the layer holds and returns the attention output of `query`, as `AttentionSpec`

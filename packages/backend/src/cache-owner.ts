@@ -1,6 +1,6 @@
 import type { Capabilities } from "./capabilities.ts";
 
-/** What a {@link StoredCache} asks of its backend. */
+/** The parts of a backend that a {@link StoredCache} uses. */
 export interface CacheOwner {
   readonly name: string;
   readonly capabilities: Capabilities;

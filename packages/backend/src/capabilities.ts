@@ -21,7 +21,7 @@ export interface AffineFamily {
 /** Schemes of one codec that a backend can store. */
 export type SchemeFamily = AffineFamily | Float16Scheme;
 
-/** What a backend can hold; anything else is refused at `createCache`. */
+/** What a backend can store; `createCache` rejects anything else. */
 export interface Capabilities {
   /** A scheme is supported when one family has it. */
   readonly key: readonly SchemeFamily[];
@@ -31,7 +31,7 @@ export interface Capabilities {
   readonly maxCacheBytes: number;
   /** The most tokens of one cache. */
   readonly maxTokens: number;
-  /** True when query, key, value and output may live in device buffers. */
+  /** Whether query, key, value and output may be in device buffers. */
   readonly deviceTensors: boolean;
   /** What of a model's attention the backend has beside causal attention with any scale; nothing without it. */
   readonly attention?: AttentionFeatures;

@@ -9,21 +9,21 @@ import type { CacheImage } from "./snapshot/cache-image.ts";
 import { readSnapshot } from "./snapshot/read-snapshot.ts";
 import { StoredCache } from "./stored-cache.ts";
 
-/** What one backend has that others do not. */
+/** The parts that differ between backends. */
 export interface BackendDefinition {
   readonly name: string;
   readonly capabilities: Capabilities;
-  /** Makes the storage of one cache, empty or with the contents of `image`. Plan and image are already validated. */
+  /** Creates the storage of one cache, empty or with the contents of `image`. Plan and image are already validated. */
   createStore(plan: CachePlan, image?: CacheImage): CacheStore | Promise<CacheStore>;
-  /** Throws when no cache can be made any more, because the device was lost for example. */
+  /** Throws when no cache can be created any more, for example after a device loss. */
   assertUsable?(): void;
   /** Releases what the backend holds. Runs once. */
   dispose?(): void | Promise<void>;
 }
 
 /**
- * Makes a backend from storage: everything else (checks of plans, calls, limits and snapshots, the order of calls, use after
- * `dispose`) is the same for all backends and done here.
+ * Creates a backend from storage. Everything else (checks of plans, calls, limits and snapshots, the order of calls, use after
+ * `dispose`) is the same for all backends and implemented here.
  */
 export const defineBackend = (definition: BackendDefinition): Backend => {
   const { name, capabilities, createStore } = definition;

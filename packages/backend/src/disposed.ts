@@ -13,7 +13,7 @@ export const assertAlive = (disposed: boolean, what: "cache" | "backend"): void 
 /** Use after `dispose()`. Disposing again is no error. */
 export class DisposedError extends KvtunerError {
   constructor(what: "cache" | "backend") {
-    super("BACKEND_DISPOSED", `expected a ${what} in use, got one after dispose(); make a new ${what}`);
+    super("BACKEND_DISPOSED", `expected a ${what} before dispose(), got one after it; create a new ${what}`);
     this.name = "DisposedError";
   }
 }

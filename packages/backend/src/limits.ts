@@ -4,7 +4,7 @@ import type { CacheLimits } from "./capabilities.ts";
 /**
  * The limits that a caller sets, none beyond what the backend can hold.
  *
- * @throws LimitError `BACKEND_LIMIT` for a limit that is no whole number from 0 on; Infinity asks for all there is
+ * @throws LimitError `BACKEND_LIMIT` for a limit that is not a non-negative integer; Infinity means no limit of one's own
  */
 export const limitsWithin = (most: CacheLimits, given: Partial<CacheLimits>): CacheLimits => ({
   maxTokens: limit("maxTokens", most.maxTokens, given.maxTokens),
@@ -22,7 +22,7 @@ export class LimitError extends KvtunerError {
   constructor(name: string, given: number) {
     super(
       "BACKEND_LIMIT",
-      `expected ${name} to be a whole number from 0 on, got ${JSON.stringify(given) ?? String(given)}; leave it out for the backend's own`,
+      `expected ${name} to be a whole number of at least 0, got ${JSON.stringify(given) ?? String(given)}; omit it to use the backend's default`,
     );
     this.name = "LimitError";
   }

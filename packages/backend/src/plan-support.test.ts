@@ -79,8 +79,8 @@ describe("a plan", () => {
 
   it.each([
     [{ ...shape, headSize: 80 }, /head sizes 64, 128, got 80/],
-    [{ ...shape, queryHeads: 5 }, /equal groups/],
-    [{ ...shape, queryHeads: 0 }, /whole positive/],
+    [{ ...shape, queryHeads: 5 }, /divisible by the KV heads/],
+    [{ ...shape, queryHeads: 0 }, /positive integer/],
   ])("is refused for the shape %o", (own, message) => {
     expect(() => check([layer, layer], own, own)).toThrow(
       expect.objectContaining({ code: "BACKEND_UNSUPPORTED_SHAPE", message: expect.stringMatching(message) }),

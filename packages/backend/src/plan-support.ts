@@ -56,7 +56,7 @@ const assertSameShape = (shape: CacheShape, plan: CachePlan): void => {
   if (differences.length > 0)
     throw new PlanShapeError(
       "BACKEND_PLAN_SHAPE",
-      `expected a plan for the shape of the cache, got another (${differences.join("; ")}); give the plan of this model`,
+      `expected a plan for the shape of the cache, got a different shape (${differences.join("; ")}); use a plan of this model`,
     );
 };
 
@@ -64,7 +64,7 @@ const assertShape = (backend: string, { headSizes }: Capabilities, shape: CacheS
   const { queryHeads, kvHeads, headSize } = shape;
   if (FIELDS.some((field) => !isCount(shape[field])) || queryHeads % kvHeads !== 0)
     throw new UnsupportedShapeError(
-      `expected whole positive sizes and query heads in equal groups for each KV head, got ${JSON.stringify(shape)}; check the model's configuration`,
+      `expected positive integer sizes and a number of query heads divisible by the KV heads, got ${JSON.stringify(shape)}; check the model's configuration`,
     );
   if (headSizes !== "any" && !headSizes.includes(headSize))
     throw new UnsupportedShapeError(

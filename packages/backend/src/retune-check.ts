@@ -16,7 +16,7 @@ export class RetuneError extends KvtunerError {
   constructor(beforeBytes: number, afterBytes: number, length: number) {
     super(
       "BACKEND_RETUNE_FINER",
-      `expected a plan of at most ${beforeBytes} bytes at ${length} tokens, got one of ${afterBytes}; retune to a coarser plan, or make a new cache`,
+      `expected a plan of at most ${beforeBytes} bytes at ${length} tokens, got one of ${afterBytes}; retune to a coarser plan, or create a new cache`,
     );
     this.name = "RetuneError";
   }

@@ -13,7 +13,7 @@ import { writeSnapshot } from "./snapshot/write-snapshot.ts";
 import { assertTruncate } from "./truncation.ts";
 import { Turns } from "./turns.ts";
 
-/** A cache that checks what it is asked for, and leaves the numbers to a store, which is asked for one thing at a time. */
+/** A cache that validates every call and delegates storage to a store, one call at a time. */
 export class StoredCache implements KvCache {
   readonly shape: CacheShape;
   readonly #owner: CacheOwner;

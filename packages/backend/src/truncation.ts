@@ -9,7 +9,7 @@ import { MAX_FLOAT16, roundArrayToFloat16 } from "@kvtuner/quantizers";
 export const assertTruncate = (current: number, length: number): void => {
   if (Number.isInteger(length) && length >= 0 && length <= current) return;
   throw new TruncateError(
-    `expected a length from 0 to the cache's ${current} tokens, got ${length}; truncate forgets tokens, attend adds them`,
+    `expected a length from 0 to the cache's ${current} tokens, got ${length}; truncate drops tokens, attend adds them`,
   );
 };
 

@@ -33,7 +33,7 @@ export class CallUnderWayError extends KvtunerError {
   constructor(name: string, underWay: number) {
     super(
       "BACKEND_CALL_UNDER_WAY",
-      `expected ${name} after all calls of the cache have ended, got it while ${underWay} are under way; await them first`,
+      `expected no pending calls of the cache at ${name}, got ${underWay}; await them first`,
     );
     this.name = "CallUnderWayError";
   }

@@ -1,6 +1,6 @@
 import { KvtunerError, schemeLabel, type TensorScheme } from "@kvtuner/plan";
 
-/** A plan asks a backend for a scheme it does not have; names the layer, the scheme and the nearest supported one. */
+/** A plan has a scheme that the backend does not support; names the layer, the scheme and the nearest supported one. */
 export class UnsupportedSchemeError extends KvtunerError {
   readonly layer: number;
   readonly scheme: TensorScheme;

@@ -12,7 +12,7 @@ import {
   sortGroups,
 } from "./features.ts";
 
-/** What DBSCAN calls dense. The paper uses epsilon 0.05 and two samples. */
+/** Density of DBSCAN. The paper uses epsilon 0.05 and two samples. */
 export interface DbscanOptions {
   /** Largest Euclidean distance of two neighbours, inclusive. */
   readonly epsilon: number;

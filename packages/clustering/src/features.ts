@@ -1,6 +1,6 @@
 import { KvtunerError } from "@kvtuner/plan";
 
-/** One vector of finite numbers an item; all of one length. */
+/** One vector of finite numbers per item, all of the same length. */
 export type Features = readonly (readonly number[])[];
 
 /** `sqrt(sum((a - b)^2))`. */

@@ -3,7 +3,7 @@ import { dbscan } from "./dbscan.ts";
 import { assertFeatures, ClusteringError, type Features, sortGroups } from "./features.ts";
 import { assertGroupCount } from "./hierarchical.ts";
 
-/** How layers with the same candidates are told apart. */
+/** How layers with the same candidates are clustered. */
 export type GroupingMethod =
   | { readonly kind: "dbscan"; readonly epsilon: number; readonly minimumSamples: number }
   | { readonly kind: "hierarchical"; readonly groups: number };
@@ -23,7 +23,7 @@ export interface GroupLayersInput {
   readonly scale?: "linear" | "log10";
 }
 
-/** Losses are not told apart below this on a logarithmic scale. */
+/** On a logarithmic scale, losses below this count as equal. */
 const SMALLEST_LOSS = 1e-12;
 
 /**

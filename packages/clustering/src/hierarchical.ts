@@ -13,7 +13,7 @@ export const hierarchical = (features: Features, groupCount: number): number[][]
   return features.length === 0 ? [] : sortGroups(cutForest([dendrogram(features)], groupCount));
 };
 
-/** Refuses a number of groups outside `smallest` to `largest`. */
+/** Rejects a number of groups outside `smallest` to `largest`. */
 export const assertGroupCount = (groupCount: number, smallest: number, largest: number, reason: string): void => {
   if (Number.isInteger(groupCount) && groupCount >= smallest && groupCount <= largest) return;
   throw new ClusteringError(

@@ -32,9 +32,9 @@ export interface Decoder {
   positions(positions: ArrayLike<number>): RowPositions;
   /** Embeds tokens and runs up to hole 0. */
   first(ids: ArrayLike<number>, positions: RowPositions): Promise<HoleInputs>;
-  /** From behind hole `layer` to hole `layer + 1`. */
+  /** From gap `layer` to gap `layer + 1`. */
   next(layer: number, residual: Tensor, attention: Tensor, positions: RowPositions): Promise<HoleInputs>;
-  /** From behind the last hole to the last residual. */
+  /** From the last gap to the last residual. */
   last(residual: Tensor, attention: Tensor): Promise<Tensor>;
   /** Logits `[rows, vocabularySize]` of last residuals, on the CPU. */
   head(residual: Tensor): Promise<Tensor>;
@@ -49,7 +49,7 @@ export interface LoadOptions {
   readonly createSession: CreateSession;
   /** `float32` by default. */
   readonly weights?: WeightStorage;
-  /** The output matrix is cut into segments of at most so many bytes in float32; 1 GiB by default. */
+  /** Maximum size in bytes, in float32, of the segments into which the output matrix is split; 1 GiB by default. */
   readonly maxHeadBytes?: number;
   /**
    * Leaves what crosses the holes, and the last residuals, in buffers of the device that `createSession` runs on; false by

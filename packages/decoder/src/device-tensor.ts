@@ -1,6 +1,6 @@
 import { Tensor } from "onnxruntime-common";
 
-/** Gives buffers of a device back. Tensors on the CPU are left alone: whoever holds one may go on reading it. */
+/** Releases device buffers. Tensors on the CPU are kept, because their holders may still read them. */
 export const releaseDeviceTensors = (...tensors: readonly Tensor[]): void => {
   for (const tensor of tensors) if (tensor.location !== "cpu") tensor.dispose();
 };

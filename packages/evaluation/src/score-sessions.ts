@@ -2,7 +2,7 @@ import { type CreateSession, serializeGraph } from "@kvtuner/decoder";
 import { Tensor } from "onnxruntime-common";
 import { logProbabilityGraph, scoreGraph } from "./score-graph.ts";
 
-/** Logits held against the float cache's, one number a row. */
+/** Comparison of logits with the float cache's, one number per row. */
 export interface RowStatistics {
   /** KL(base || plan), nats. */
   readonly kl: Float64Array;

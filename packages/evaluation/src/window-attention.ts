@@ -76,7 +76,7 @@ const roundedToFloat16 = (source: Float32Array): Float32Array => {
   return target;
 };
 
-/** Blocks count from the first token behind the sinks. */
+/** Blocks count from the first token after the sinks. */
 const quantizedFrom = (exact: Float32Array, scheme: TensorScheme, sinks: number, shape: CacheShape): Float32Array => {
   const { kvHeads: heads, headSize } = shape;
   const start = Math.min(exact.length, sinks * heads * headSize);

@@ -98,7 +98,7 @@ export const assertPlanFits = (plan: Plan, model: ModelIdentity, shape: CacheSha
   if (differences.length === 0) return;
   throw new PlanFileError(
     "PLAN_FOR_ANOTHER_MODEL",
-    `expected a plan for ${model.name}, got one for ${plan.model.name} (${differences.join("; ")}); tune this model, or give the plan's own`,
+    `expected a plan for ${model.name}, got one for ${plan.model.name} (${differences.join("; ")}); tune this model, or use the plan's own model`,
   );
 };
 

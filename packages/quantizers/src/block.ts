@@ -154,6 +154,6 @@ const assertLength = (what: string, got: number, expected: number): void => {
   if (got !== expected)
     throw new QuantizerError(
       "QUANTIZER_SHAPE",
-      `expected ${expected} ${what}, got ${got}; give the tokens, head size and scheme that the block has`,
+      `expected ${expected} ${what}, got ${got}; pass the tokens, head size and scheme of the block`,
     );
 };

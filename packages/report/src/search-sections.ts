@@ -33,8 +33,8 @@ export const accuracySection = (data: ReportData): Section[] => {
 
 const racedText = ({ settings: { objective } }: ReportData): string =>
   objective === "kl"
-    ? "Every plan was asked every prompt."
-    : "A plan that fell behind one of no more cost by more than three standard errors was given up: a cross, on the prompts it was asked so far.";
+    ? "Every plan was evaluated on every prompt."
+    : "A plan more than three standard errors worse than another of no more cost was dropped: a cross, at its accuracy on the prompts evaluated so far.";
 
 /** Bits against loss. */
 export const frontSection = (data: ReportData): Section => {

@@ -1,21 +1,21 @@
 import { type AskTell, assertEvaluation, type Evaluation, type Genome } from "./ask-tell.ts";
 
-/** What makes one search unlike another. */
+/** The parts that differ between searches. */
 export interface AskTellParts {
   readonly choices: readonly number[];
   readonly objectives: number;
-  /** Genomes asked when the caller names no number. */
+  /** Default number of genomes per `ask`. */
   readonly askedAtOnce: number;
-  /** The genome to ask now, undefined when none is left. */
+  /** The next genome to evaluate, or undefined if none is left. */
   next(): Genome | undefined;
-  /** Told what is asked, before the next one is drawn. */
+  /** Called with each proposed genome before the next one is drawn. */
   asked(genome: Genome): void;
-  /** Takes results that fit, in the order told. */
+  /** Receives valid results in the order of `tell`. */
   admit(evaluations: readonly Evaluation[]): void;
   checkpoint(): unknown;
 }
 
-/** A search of its parts: none of the results of a call is admitted when one of them does not fit. */
+/** Builds a search from its parts. `tell` admits none of its results if one is invalid. */
 export const askTellOf = (parts: AskTellParts): AskTell => ({
   ask: (count = parts.askedAtOnce) => {
     const asked: Genome[] = [];

@@ -3,26 +3,26 @@ import { SearchError } from "./search-error.ts";
 /** One candidate: for each gene the index of its choice, 0 <= genome[gene] < choices[gene]. */
 export type Genome = readonly number[];
 
-/** What was measured of one genome. */
+/** Result of one genome. */
 export interface Evaluation {
   readonly genome: Genome;
   /** Every objective is minimized. Finite. By convention objectives[0] is the loss and objectives[1] the cost. */
   readonly objectives: readonly number[];
-  /** How far the genome is from being allowed, finite; 0, negative or absent means allowed. */
+  /** Amount by which the genome violates the constraint, finite; 0, negative or absent means that it is allowed. */
   readonly constraintViolation?: number;
 }
 
-/** A search that says what to evaluate and is told the results, so that the caller decides where and how evaluations run. */
+/** A search that proposes genomes and receives results; the caller decides where and how to evaluate. */
 export interface AskTell {
-  /** Up to `count` genomes to evaluate, never one that was asked or told before; fewer only when no unseen genome remains. */
+  /** Up to `count` genomes to evaluate, none of them proposed or evaluated before; fewer only if no unseen genome remains. */
   ask(count?: number): Genome[];
-  /** Results in any number and order. Genomes that were never asked are welcome too. */
+  /** Accepts results in any number and order, also of genomes that were never proposed. */
   tell(evaluations: readonly Evaluation[]): void;
-  /** The whole state as JSON; restoring it and going on gives what going on without it would have given. */
+  /** The whole state as JSON. A restored search continues exactly like the original. */
   checkpoint(): unknown;
 }
 
-/** Refuses evaluations that do not fit the search. Throws `SEARCH_BAD_EVALUATION`. */
+/** Rejects evaluations that do not match the search. Throws `SEARCH_BAD_EVALUATION`. */
 export const assertEvaluation = (evaluation: Evaluation, choices: readonly number[], objectives: number): void => {
   const { genome } = evaluation;
   if (!isGenome(genome, choices)) {
@@ -35,7 +35,7 @@ export const assertEvaluation = (evaluation: Evaluation, choices: readonly numbe
     throw badEvaluation(`${objectives} finite objectives`, `[${evaluation.objectives.join(", ")}]`);
   }
   const { constraintViolation = 0 } = evaluation;
-  // JSON would make null of infinity, and with it allowed of forbidden.
+  // JSON turns infinity into null, which would turn forbidden into allowed.
   if (!Number.isFinite(constraintViolation))
     throw badEvaluation("a finite constraintViolation", `${constraintViolation}`);
 };

@@ -2,7 +2,7 @@ import type { Genome } from "./ask-tell.ts";
 import type { Random } from "./random.ts";
 import { SearchError } from "./search-error.ts";
 
-/** The genomes that were seen, so that none is asked twice. */
+/** Genomes seen so far, so that none is proposed twice. */
 export interface GenomeArchive {
   has(genome: Genome): boolean;
   add(genome: Genome): void;

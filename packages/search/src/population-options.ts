@@ -2,7 +2,7 @@ import { type Genome, isGenome } from "./ask-tell.ts";
 import { isSeed } from "./random.ts";
 import { SearchError } from "./search-error.ts";
 
-/** What a search that keeps a population is made of. */
+/** Options of a search with a population. */
 export interface PopulationOptions {
   /** Number of choices of each gene. */
   readonly choices: readonly number[];
@@ -10,18 +10,18 @@ export interface PopulationOptions {
   readonly objectives: number;
   /** Genomes kept, 50 by default. */
   readonly populationSize?: number;
-  /** 32-bit integer; the same seed and the same results told give the same genomes asked. */
+  /** 32-bit integer; the same seed and the same results give the same genomes. */
   readonly seed: number;
-  /** Genomes to ask first, before random ones. */
+  /** Genomes to propose first, before random ones. */
   readonly initial?: readonly Genome[];
-  /** Genomes never to ask. */
+  /** Genomes never to propose. */
   readonly exclude?: readonly Genome[];
 }
 
-/** Population of who names none. */
+/** Default population size. */
 export const DEFAULT_POPULATION_SIZE = 50;
 
-/** Refuses options that no search can have; `creator` is the function they were given to. Throws `SEARCH_BAD_OPTIONS`. */
+/** Rejects invalid options of the function `creator`. Throws `SEARCH_BAD_OPTIONS`. */
 export const assertPopulationOptions = (options: PopulationOptions, creator: string): void => {
   const { choices, objectives, seed, populationSize = DEFAULT_POPULATION_SIZE, initial = [], exclude = [] } = options;
   const refuse = (expected: string, came: string): never => {
@@ -35,11 +35,11 @@ export const assertPopulationOptions = (options: PopulationOptions, creator: str
   if (odd) refuse(`initial and excluded genomes within [${choices.join(", ")}]`, `[${odd.join(", ")}]`);
 };
 
-/** An option that makes no sense. */
+/** The error for an invalid option. */
 export const badOptions = (creator: string, expected: string, came: string): SearchError =>
   new SearchError("SEARCH_BAD_OPTIONS", `expected ${expected}, got ${came}; change the options of ${creator}`);
 
-/** Something that is no checkpoint of the searches that `creator` makes. */
+/** The error for a value that is not a checkpoint of `creator`. */
 export const badCheckpoint = (creator: string): SearchError =>
   new SearchError(
     "SEARCH_BAD_CHECKPOINT",

@@ -10,7 +10,7 @@ export interface Random {
   chance(numerator: number, denominator: number): boolean;
   /** Near normal, mean 0 and variance 1, without a logarithm: the sum of twelve uniform numbers less six. */
   normal(): number;
-  /** JSON from which `randomFromState` goes on. */
+  /** JSON from which `randomFromState` continues. */
   state(): readonly number[];
 }
 

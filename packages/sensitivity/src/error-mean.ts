@@ -1,18 +1,18 @@
 import type { HeadErrors, PairErrors } from "./layer-errors.ts";
 import { SensitivityError } from "./layer-input.ts";
 
-/** Running mean of one layer's errors over windows, so that no window need be kept. */
+/** Running mean of one layer's errors over samples of text, so that no sample is kept. */
 export interface ErrorMean {
   /**
-   * Adds one window's `measureLayerErrors`; every window has the same pairs in the same order. `weight` is 1 by
+   * Adds one sample's `measureLayerErrors`; every sample has the same pairs in the same order. `weight` is 1 by
    * default.
    */
   add(pairs: readonly PairErrors[], weight?: number): void;
-  /** Means so far, in the order of the pairs; empty before the first window. */
+  /** Means so far, in the order of the pairs; empty before the first sample. */
   result(): PairErrors[];
 }
 
-/** Starts a mean over windows. Means do not depend on the order of windows but for rounding. */
+/** Starts a mean over samples. Except for rounding, it does not depend on their order. */
 export const createErrorMean = (): ErrorMean => {
   let means: PairErrors[] = [];
   let total = 0;
@@ -35,7 +35,7 @@ export const createErrorMean = (): ErrorMean => {
   };
 };
 
-/** The mean after a window that carries `share` of all weight; the window itself when it is the first. */
+/** The mean after a sample that carries `share` of all weight; the sample itself when it is the first. */
 const moveTo = (mean: HeadErrors | undefined, window: HeadErrors, share: number): HeadErrors => {
   const move = (name: keyof HeadErrors): number[] =>
     window[name].map((error, head) => {

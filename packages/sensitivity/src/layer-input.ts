@@ -21,7 +21,7 @@ export interface ReadVersion {
   readonly range: (position: number) => TokenRange;
 }
 
-/** What one layer's attention errors are measured from. */
+/** Input of one layer's attention errors. */
 export interface LayerInput {
   /**
    * Rotated queries `[queries, queryHeads * headSize]` row-major. Query head h attends KV head
@@ -41,7 +41,7 @@ export interface LayerInput {
   readonly relativeFloor?: number;
 }
 
-/** Refuses arrays that do not fit each other, positions outside the tokens, and ids that name two things. */
+/** Rejects arrays of inconsistent sizes, positions outside the tokens, and duplicate ids. */
 export const assertLayerInput = (
   input: LayerInput & { readonly keys: readonly ReadVersion[]; readonly values: readonly ReadVersion[] },
 ): void => {
@@ -106,7 +106,7 @@ const assertIds = (kind: "key" | "value", versions: readonly ReadVersion[]): voi
   );
 };
 
-/** Input of this package that does not hold together; `code` starts with `SENSITIVITY_`. */
+/** Inconsistent input; `code` starts with `SENSITIVITY_`. */
 export class SensitivityError extends KvtunerError {
   override readonly name = "SensitivityError";
 }

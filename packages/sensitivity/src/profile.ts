@@ -2,13 +2,13 @@ import type { CacheShape } from "@kvtuner/plan";
 
 import type { HeadErrors } from "./layer-errors.ts";
 
-/** What was measured of one candidate at one layer. */
+/** Measurements of one candidate at one layer. */
 export interface CandidateProfile {
   /** Names the pair, `K8V4` for example. */
   readonly id: string;
   /** What the candidate costs: true bits a stored number at the profile's context length, or any other price. */
   readonly bits: number;
-  /** Means over the windows measured. */
+  /** Means over the samples measured. */
   readonly errors: HeadErrors;
   /** KL to the float cache with this layer alone quantized, nats a token. */
   readonly kl?: number;

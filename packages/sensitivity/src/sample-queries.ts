@@ -1,6 +1,6 @@
 import { SensitivityError } from "./layer-input.ts";
 
-/** Some query rows of a window, with where they stood. */
+/** Some query rows of a sample of text, with their positions. */
 export interface SampledQueries {
   /** `[queries, width]` row-major. */
   readonly query: Float32Array;

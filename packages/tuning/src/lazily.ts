@@ -1,4 +1,4 @@
-/** What is opened when it is first asked for. */
+/** A value opened on first use. */
 export interface Lazy<Resource> {
   get(): Promise<Resource>;
   dispose(): Promise<void>;

@@ -9,7 +9,7 @@ export class PlanFileKvtunerError extends KvtunerError {
       ? [cause.code, `${path}: ${cause.message}`]
       : [
           "PLAN_FILE_UNREADABLE",
-          `expected a plan file at ${path}, like the plan.json of a study, but ${reasonOf(cause)}`,
+          `expected a plan file at ${path}, such as the plan.json of a study, but ${reasonOf(cause)}`,
         ];
     super(code, message, { cause });
     this.name = "PlanFileKvtunerError";

@@ -6,7 +6,7 @@ import type { Variant } from "./variant.ts";
 /** Tokens of one prefill call: llama.cpp's batch, and enough for our segments to be at full speed. */
 export const PREFILL_TOKENS = 512;
 
-/** How variants are measured. */
+/** Settings of a measurement. */
 export interface MeasureSettings {
   /** Cache lengths, ascending. */
   readonly contexts: readonly number[];
@@ -18,7 +18,7 @@ export interface MeasureSettings {
   readonly ids: Int32Array;
 }
 
-/** What one variant took at one context, milliseconds. */
+/** Times of one variant at one context length, in milliseconds. */
 export interface Measured {
   /** Of each decoded token. */
   readonly decodeMs: readonly number[];

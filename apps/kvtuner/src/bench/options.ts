@@ -38,7 +38,7 @@ export interface BenchOptions {
    * caller's to dispose of.
    */
   readonly backend?: string | Backend;
-  /** How the weights are held; `stored-int8` by default, which is what llama.cpp does. */
+  /** How weights are kept; default `stored-int8`, as in llama.cpp. */
   readonly weights?: WeightStorage;
   /** Whether the cache in float32 is timed too; true by default. */
   readonly float?: boolean;
@@ -48,7 +48,7 @@ export interface BenchOptions {
   readonly rounds?: number;
   /** Tokens decoded in a round; 8 by default. */
   readonly tokens?: number;
-  /** What fills the cache: the keys and values of a text, which times prefill too, or synthetic ones; `text` by default. */
+  /** Content of the cache: keys and values of a text, which also measures prefill, or synthetic ones; default `text`. */
   readonly fill?: "text" | "synthetic";
   /** Text file; built-in text over and over when absent. */
   readonly text?: string;

@@ -15,7 +15,7 @@ export interface VariantReport {
   readonly prefill?: PrefillReport;
 }
 
-/** How many times as fast a variant is as others, by the ratio of times. */
+/** Speed of a variant relative to others, as the ratio of times. */
 export interface Speedups {
   /** As the first plan. */
   readonly overFirst: number;

@@ -14,7 +14,7 @@ const fileIds = (encode: (text: string) => Int32Array, path: string, tokens: num
   if (ids.length >= tokens) return ids.slice(0, tokens);
   throw new EvaluationError(
     "EVALUATION_TEXT_TOO_SHORT",
-    `expected a text of at least ${tokens} tokens in ${path}, the longest context and what is decoded behind it, got ${ids.length}; give a longer text or a shorter --context`,
+    `expected a text of at least ${tokens} tokens in ${path}, the longest context and the tokens decoded after it, got ${ids.length}; use a longer text or a shorter --context`,
   );
 };
 

@@ -16,7 +16,7 @@ export const readText = (path: string, option = "text"): string => {
   const offset = firstDifference(bytes, Buffer.from(text, "utf8"));
   throw new TextKvtunerError(
     "TEXT_NOT_UTF8",
-    `expected UTF-8 text in ${path}, but the byte at offset ${offset} does not fit; convert the file to UTF-8`,
+    `expected UTF-8 text in ${path}, got an invalid byte at offset ${offset}; convert the file to UTF-8`,
   );
 };
 
@@ -24,11 +24,7 @@ const readBytes = (path: string, option: string): Buffer => {
   try {
     return readFileSync(path);
   } catch (cause) {
-    throw new TextKvtunerError(
-      "TEXT_UNREADABLE",
-      `expected a text file at ${path}, which cannot be read; check --${option}`,
-      cause,
-    );
+    throw new TextKvtunerError("TEXT_UNREADABLE", `cannot read the text file ${path}; check --${option}`, cause);
   }
 };
 

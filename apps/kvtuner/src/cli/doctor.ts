@@ -47,7 +47,7 @@ export class DoctorKvtunerError extends KvtunerError {
     const list = problems.map(({ name, found }) => `${name}: ${found}`).join("; ");
     super(
       "DOCTOR_PROBLEM",
-      `expected a machine that KVTuner runs on, found ${problems.length === 1 ? "a problem" : `${problems.length} problems`} (${list}); do what the report says`,
+      `expected a machine that can run KVTuner, got ${problems.length === 1 ? "a problem" : `${problems.length} problems`} (${list}); follow the report's advice`,
     );
     this.name = "DoctorKvtunerError";
   }

@@ -2,7 +2,7 @@ import { Option, type Command } from "commander";
 
 import { number, paths } from "./arguments.ts";
 
-/** What a command that asks prompts was given. */
+/** Flags of a command that evaluates prompts. */
 export interface TaskFlags {
   readonly task?: readonly string[];
   readonly prompts?: number;
@@ -13,7 +13,7 @@ export interface TaskFlags {
   readonly likelihood?: "sum" | "per-token";
 }
 
-/** Adds the options that say what is asked, and how. They have no defaults here: without --task, those given are refused. */
+/** Adds the options of tasks. They have no defaults here: without --task, passing them is an error. */
 export const withTaskOptions = (command: Command): Command =>
   command
     .option(

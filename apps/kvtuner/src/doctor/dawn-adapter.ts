@@ -45,5 +45,5 @@ const reasonOf = (stderr: string, error: Error | null): string => {
   const thrown = /^(?:\[?\w*Error)\b.*$/m.exec(stderr)?.[0];
   if (thrown !== undefined) return thrown;
   const signal = (error as { readonly signal?: string | null } | null)?.signal;
-  return `expected the package webgpu to answer, its process ended${signal ? ` by ${signal}` : " without a word"}`;
+  return `the process that loads the package webgpu ended${signal ? ` by ${signal}` : " without output"}`;
 };

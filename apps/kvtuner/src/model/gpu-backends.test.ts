@@ -25,7 +25,7 @@ test("without an adapter, says what a user of the command line can do", async ()
   vi.mocked(findGpu).mockResolvedValue({ source: "webgpu", gpu });
   await expect(openWebGpuBackend()).rejects.toMatchObject({
     code: "BACKEND_NO_ADAPTER",
-    message: expect.stringMatching(/--backend webgpu, got none; install the driver .*kvtuner doctor/),
+    message: expect.stringMatching(/--backend webgpu, got none; install the GPU's driver .*kvtuner doctor/),
     cause: { code: "BACKEND_NO_ADAPTER" },
   });
 });
@@ -36,6 +36,6 @@ test("where asking for an adapter fails, says why, and the same", async () => {
   vi.mocked(findGpu).mockResolvedValue({ source: "webgpu", gpu });
   await expect(openWebGpuBackend()).rejects.toMatchObject({
     code: "BACKEND_NO_ADAPTER",
-    message: expect.stringMatching(/--backend webgpu, got no driver; install the driver .*kvtuner doctor/),
+    message: expect.stringMatching(/--backend webgpu, got no driver; install the GPU's driver .*kvtuner doctor/),
   });
 });

@@ -65,19 +65,19 @@ class AdapterKvtunerError extends KvtunerError {
     const got = cause.cause instanceof Error ? cause.cause.message : "none";
     super(
       cause.code,
-      `expected an adapter and a device of it for --backend webgpu, got ${got}; install the driver of the GPU, on Linux one for Vulkan, or choose another --backend; \`kvtuner doctor\` says what this machine has`,
+      `expected a WebGPU adapter and device for --backend webgpu, got ${got}; install the GPU's driver (on Linux one for Vulkan), or choose another --backend; \`kvtuner doctor\` lists what this machine has`,
       { cause },
     );
     this.name = "AdapterKvtunerError";
   }
 }
 
-/** A backend was asked for that is not installed. */
+/** The requested backend is not installed. */
 export class BackendMissingKvtunerError extends KvtunerError {
   constructor(packageName: string, backend: string) {
     super(
       "BACKEND_MISSING",
-      `expected the package ${packageName} for --backend ${backend}, it is not installed; run \`npm install ${packageName}\` where kvtuner is installed, and \`kvtuner doctor\` to see what this machine has`,
+      `--backend ${backend} needs the package ${packageName}, which is not installed; run \`npm install ${packageName}\` where kvtuner is installed, and \`kvtuner doctor\` to see what this machine has`,
     );
     this.name = "BackendMissingKvtunerError";
   }

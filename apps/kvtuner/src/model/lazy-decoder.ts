@@ -4,14 +4,14 @@ import type { RunContext } from "@kvtuner/tuning";
 
 import { assertMemory } from "./memory.ts";
 
-/** A decoder that is loaded when first asked for, once, whoever asks at the same time. */
+/** A decoder loaded on first use, once, also for concurrent callers. */
 export interface LazyDecoder {
   get(): Promise<Decoder>;
   /** Gives the decoder back; a load under way ends between two segments. */
   dispose(): Promise<void>;
 }
 
-/** A load that failed, or was aborted, is tried again by the next one to ask. */
+/** The next caller repeats a load that failed or was aborted. */
 export const lazyDecoder = (
   gguf: GgufFile,
   options: Omit<LoadOptions, "onProgress">,
@@ -53,7 +53,7 @@ const assertInUse = (disposed: boolean): void => {
 /** Use of a model after `dispose()`. */
 class ModelDisposedKvtunerError extends KvtunerError {
   constructor() {
-    super("MODEL_DISPOSED", "expected a model in use, got one after dispose(); open it again");
+    super("MODEL_DISPOSED", "expected a model before dispose(), got one after it; open it again");
     this.name = "ModelDisposedKvtunerError";
   }
 }

@@ -14,7 +14,7 @@ import { sha256File } from "./sha256-file.ts";
  * Opens a GGUF file, given by path or by a name that `npm run model` fetches. The header is read and checked now; the
  * weights are loaded when first needed.
  *
- * @throws KvtunerError when there is no such file, or it is none that can be run.
+ * @throws KvtunerError when there is no such file, or it cannot be run.
  */
 export const openModel = async (model: string, run: RunContext): Promise<TunableModel> => {
   const path = resolveModel(model);
@@ -61,7 +61,7 @@ const readBeside = async (path: string, header: ModelHeader): Promise<{ tokenize
 
 const untrainedWarning = (windows: readonly Int32Array[], contextLength: number): string | undefined =>
   windows.some(({ length }) => length > contextLength)
-    ? `the model was trained on ${contextLength} tokens: in longer windows its text is not what it could be, and a plan's loss says little; give a shorter --window-length`
+    ? `the model was trained on ${contextLength} tokens: on longer samples it predicts poorly, and a plan's loss says little; use a shorter --window-length`
     : undefined;
 
 const endTokens = ({ bosId, eosIds }: Tokenizer): number[] => [...eosIds, ...(bosId === undefined ? [] : [bosId])];

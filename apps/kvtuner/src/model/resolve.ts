@@ -9,7 +9,7 @@ import { reasonOf } from "@kvtuner/tuning";
 import { statIfThere } from "../study/stat-if-there.ts";
 import { kvtunerHome } from "./home.ts";
 
-/** The model of `@kvtuner/embedded-model`, which is installed beside this package. */
+/** The model of `@kvtuner/embedded-model`, which is installed with this package. */
 export const EMBEDDED = "embedded";
 
 /** Models that `npm run model -- NAME` fetches. */
@@ -37,12 +37,12 @@ export const resolveModel = (model: string): string => {
   const path = join(kvtunerHome(), "models", `${model}.gguf`);
   if (isFile(path)) return readable(path);
   throw new ModelNotFoundKvtunerError(
-    `expected the model ${model} at ${path}, which is not there; run \`npm run model -- ${model}\`, or put its GGUF file there`,
+    `expected the model ${model} at ${path}, got no file; run \`npm run model -- ${model}\`, or put its GGUF file there`,
   );
 };
 
 const unknownModel = (model: string): string =>
-  `expected the path of a GGUF file or one of ${MODEL_NAMES.join(", ")}, got ${JSON.stringify(model)}, which is no file; check the path`;
+  `expected the path of a GGUF file or one of ${MODEL_NAMES.join(", ")}, got ${JSON.stringify(model)}, which is not a file; check the path`;
 
 const readable = (path: string): string => {
   try {
@@ -66,9 +66,13 @@ export class ModelNotFoundKvtunerError extends KvtunerError {
 /** A model file that may not be read. */
 export class ModelUnreadableKvtunerError extends KvtunerError {
   constructor(path: string, cause: unknown) {
-    super("MODEL_UNREADABLE", `expected a model file at ${path}, but ${reasonOf(cause)}; check who may read it`, {
-      cause,
-    });
+    super(
+      "MODEL_UNREADABLE",
+      `expected a readable model file at ${path}, but ${reasonOf(cause)}; check its permissions`,
+      {
+        cause,
+      },
+    );
     this.name = "ModelUnreadableKvtunerError";
   }
 }

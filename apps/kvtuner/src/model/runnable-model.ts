@@ -29,7 +29,7 @@ export interface RunnableOptions {
 /**
  * Opens a model to be run, given by path or by a name that `npm run model` fetches.
  *
- * @throws KvtunerError when there is no such file, or it is none that can be run
+ * @throws KvtunerError when there is no such file, or it cannot be run
  */
 export const openRunnableModel = async (
   name: string,

@@ -33,7 +33,7 @@ export interface Generated {
   readonly decode: Speed;
 }
 
-/** What a text is generated with. */
+/** Inputs of a generated text. */
 export interface GenerationParts {
   /** Gives the session, when the model is loaded. */
   readonly open: () => Promise<CacheSession>;

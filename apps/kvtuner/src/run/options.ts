@@ -8,7 +8,7 @@ import { OptionKvtunerError, seedNumber, wholeNumber, type OnProgress } from "@k
 import { BACKEND_NAMES } from "../model/backend.ts";
 import { threadNumber } from "../options.ts";
 
-/** What generations of one model under one plan share. */
+/** Options shared by all generations of one model under one plan. */
 export interface RunnerOptions {
   /** Path of a GGUF file, or a name that `npm run model` fetches. */
   readonly model: string;
@@ -19,7 +19,7 @@ export interface RunnerOptions {
    * dispose of.
    */
   readonly backend?: string | Backend;
-  /** How the model's weights are held; `stored` by default. */
+  /** How weights are kept; default `stored`. */
   readonly weights?: WeightStorage;
   /** Threads of the weight segments, and of the backend when it is given by name; all cores by default, and at most. */
   readonly threads?: number;
@@ -32,7 +32,7 @@ export interface RunnerOptions {
   readonly signal?: AbortSignal;
 }
 
-/** How one text is generated. */
+/** Options of one generated text. */
 export interface GenerationOptions {
   /** A text to go on from as it is, or a conversation to answer by the model's chat template. */
   readonly prompt: string | readonly ChatMessage[];

@@ -8,7 +8,7 @@ export interface CacheReport {
     readonly tokens: number;
     /** Bytes in use, by part. */
     readonly bytes: CacheBytes;
-    /** What the same tokens take in 16 bits. */
+    /** Bytes of the same tokens in 16 bits. */
     readonly bytes16: number;
     /** Mean bits of a stored number, everything counted; 16 for an empty cache. */
     readonly bits: number;

@@ -108,7 +108,7 @@ const generator = (
 
 const assertInUse = (disposed: boolean): void => {
   if (disposed)
-    throw new RunnerDisposedKvtunerError("expected a runner in use, got one after dispose(); open a new runner");
+    throw new RunnerDisposedKvtunerError("expected a runner before dispose(), got one after it; open a new runner");
 };
 
 /** What is waited for, or the signal's reason when that comes first. */
@@ -125,11 +125,11 @@ const unlessAborted = async <Result>(waited: Promise<Result>, signal: AbortSigna
 
 const assertPrompt = (prompt: Int32Array, room: number): void => {
   if (prompt.length === 0)
-    throw new PromptKvtunerError("PROMPT_EMPTY", "expected a prompt of at least one token, got none; give a text");
+    throw new PromptKvtunerError("PROMPT_EMPTY", "expected a prompt of at least one token, got none; pass a text");
   if (prompt.length > room)
     throw new PromptKvtunerError(
       "PROMPT_TOO_LONG",
-      `expected a prompt of at most ${room} tokens, all that the model or the backend takes, got ${prompt.length}; give a shorter text`,
+      `expected a prompt of at most ${room} tokens, the limit of model and backend, got ${prompt.length}; use a shorter text`,
     );
 };
 

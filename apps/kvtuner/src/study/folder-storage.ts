@@ -72,7 +72,7 @@ export const prepareFolder = (path: string): readonly string[] => {
     throw new StudyFolderKvtunerError(path, `it cannot be written: ${systemReason(cause)}`, cause);
   }
   const foreign = holdsStudy(path) ? undefined : readdirSync(path).find((name) => !isLeftover(name));
-  if (foreign !== undefined) throw new StudyFolderKvtunerError(path, `it holds ${foreign} and is no study`);
+  if (foreign !== undefined) throw new StudyFolderKvtunerError(path, `it contains ${foreign} and is not a study`);
   return made;
 };
 
@@ -96,7 +96,7 @@ export class StudyFolderKvtunerError extends KvtunerError {
   constructor(path: string, reason: string, cause?: unknown) {
     super(
       "STUDY_FOLDER",
-      `expected a new or empty folder, or a study, at ${JSON.stringify(path)}, but ${reason}; give --out another folder`,
+      `expected a new or empty folder, or a study, at ${JSON.stringify(path)}, but ${reason}; use another --out folder`,
       {
         cause,
       },

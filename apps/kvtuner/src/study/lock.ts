@@ -130,10 +130,7 @@ const errorCode = (error: unknown): string | undefined =>
 export class StudyBusyKvtunerError extends KvtunerError {
   constructor(folder: string, owner: Owner | undefined) {
     const who = owner === undefined ? "another process" : `process ${owner.pid}, since ${owner.since}`;
-    super(
-      "STUDY_BUSY",
-      `expected to be the only run in ${folder}, but ${who}, works there; wait for it to end, or give --out another folder`,
-    );
+    super("STUDY_BUSY", `the study in ${folder} is in use by ${who}; wait for it to end, or use another --out folder`);
     this.name = "StudyBusyKvtunerError";
   }
 }
@@ -143,8 +140,8 @@ export class StudyLockKvtunerError extends KvtunerError {
   constructor(path: string) {
     super(
       "STUDY_LOCK_UNKNOWN",
-      `expected the lock of a study in ${path}, but the file is none; ` +
-        "remove it if no run works there, or give --out another folder",
+      `${path} is not a lock file of a study; ` +
+        "remove it if no other process uses the study, or use another --out folder",
     );
     this.name = "StudyLockKvtunerError";
   }

@@ -19,7 +19,7 @@ export class StudyWriteKvtunerError extends KvtunerError {
   constructor(path: string, cause: unknown) {
     super(
       "STUDY_WRITE",
-      `expected to write ${path}, but ${systemReason(cause)}; see to that and run again: what was measured is kept`,
+      `cannot write ${path}: ${systemReason(cause)}; fix this and run again; measurements so far are saved`,
       { cause },
     );
     this.name = "StudyWriteKvtunerError";

@@ -27,7 +27,7 @@ test("a file that is given twice is refused, however it is spelled", () => {
 });
 
 test("a file of examples without a number of examples is refused", () => {
-  expect(() => readTask({ task: file, shotsFrom: file })).toThrow(/--shots-from to be given with --shots/);
+  expect(() => readTask({ task: file, shotsFrom: file })).toThrow(/--shots-from to be used with --shots/);
 });
 
 test("of a file that is task and examples at once, what the examples show is not asked", () => {
@@ -57,7 +57,7 @@ test("files of one name are told apart by their folders, and few prompts are war
   const warnings: string[] = [];
   const { names } = openTask(fakeModel(), readTask({ task: paths }), (text) => warnings.push(text));
   expect(names).toEqual([join("one", "t.jsonl"), join("two", "t.jsonl")]);
-  expect(warnings).toEqual([expect.stringMatching(/^2 prompts are too few .*ask 25 or more/)]);
+  expect(warnings).toEqual([expect.stringMatching(/^2 prompts are too few .*use 25 or more/)]);
 });
 
 test.each([

@@ -33,7 +33,7 @@ export const readTask = (request: TaskRequest): ReadTask => {
   wholeNumber("max-tokens", request.maxTokens ?? 1, 1);
   seedNumber(request.seed);
   if (request.shotsFrom !== undefined && (request.shots ?? 0) === 0)
-    throw new OptionKvtunerError("shots-from", "given with --shots of 1 or more, which draws from it", "it alone");
+    throw new OptionKvtunerError("shots-from", "used with --shots of at least 1", "none");
   const paths = typeof request.task === "string" ? [request.task] : request.task;
   if (paths.length === 0) throw new OptionKvtunerError("task", "at least one file", "none");
   if (paths.includes("")) throw new OptionKvtunerError("task", "names of files", "an empty one among them");

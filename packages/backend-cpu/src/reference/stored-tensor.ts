@@ -1,7 +1,7 @@
 import { type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
 import type { EncodedBlock } from "@kvtuner/quantizers";
 
-/** How keys, or values, of one layer are stored. */
+/** Storage of the keys or values of one layer. */
 export interface TensorLayout {
   readonly scheme: TensorScheme;
   /** Whose residency says which tokens are coded. */

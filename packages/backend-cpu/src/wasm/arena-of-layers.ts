@@ -1,7 +1,7 @@
 import type { CacheLimits, CachePlan } from "@kvtuner/backend";
 import { layerBytes, planBytes } from "@kvtuner/plan";
 
-/** What the layers of an arena may take together; the rest of its 4 GiB is for tables, padding and scratch. */
+/** Maximum bytes of an arena's layers; the rest of its 4 GiB is for tables, padding and scratch. */
 const ARENA_BYTES = 3.5 * 2 ** 30;
 
 /**

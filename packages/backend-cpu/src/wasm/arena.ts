@@ -108,7 +108,7 @@ export const aligned = (sizeBytes: number): number => Math.ceil(sizeBytes / 64) 
 
 const outOfMemory = (neededBytes: number, cause: unknown): OutOfMemoryError =>
   new OutOfMemoryError(neededBytes, MAX_ARENA_BYTES, {
-    what: "a WebAssembly memory, which holds whole layers,",
+    what: "a WebAssembly memory (a layer must fit in one)",
     cause,
   });
 

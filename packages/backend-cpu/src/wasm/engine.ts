@@ -2,7 +2,7 @@ import type { Simd } from "./kernel-module.ts";
 import type { SplitLimits } from "./threads/split.ts";
 import type { ThreadPool } from "./threads/thread-pool.ts";
 
-/** What runs the kernels. */
+/** Runs the kernels. */
 export interface Engine {
   readonly simd: Simd;
   readonly module: WebAssembly.Module;

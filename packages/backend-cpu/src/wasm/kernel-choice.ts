@@ -85,7 +85,7 @@ export class RelaxedSimdError extends KvtunerError {
   constructor(wanted: Simd) {
     super(
       "BACKEND_SIMD",
-      `expected an engine with relaxed SIMD for simd: "${wanted}", this one does not validate it or gets it wrong; leave simd out, or take "baseline"`,
+      `expected an engine with correct relaxed SIMD for simd: "${wanted}", got one without it; omit simd or use "baseline"`,
     );
     this.name = "RelaxedSimdError";
   }

@@ -6,7 +6,7 @@ import { assertRetunable, copyLayer } from "./retuned-store.ts";
 import { storeBytes } from "./store-bytes.ts";
 import { imagesOf } from "./tensor-image.ts";
 
-/** What a store in WebAssembly asks of its backend. */
+/** The parts of a backend that a store in WebAssembly uses. */
 export interface KernelOwner {
   readonly engine: Engine;
   readonly capabilities: CacheLimits;

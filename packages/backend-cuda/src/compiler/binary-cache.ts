@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 
-/** Where compiled kernels are kept when nothing else is said: `kvtuner/cuda` in the user's cache folder. */
+/** Default folder of compiled kernels: `kvtuner/cuda` in the user's cache folder. */
 export const defaultCacheFolder = (): string => {
   const { LOCALAPPDATA, XDG_CACHE_HOME } = process.env;
   return join(XDG_CACHE_HOME ?? LOCALAPPDATA ?? join(homedir(), ".cache"), "kvtuner", "cuda");

@@ -5,7 +5,7 @@ import { fingerprint, kernelSource } from "./kernel-source.ts";
 import { COMPILE_OPTIONS, type Compiler, type CompilerChoice, compilerIsNamed, openCompiler } from "./nvrtc.ts";
 import { shippedPtx } from "./shipped-kernels.ts";
 
-/** How the kernels are come by. */
+/** Options of the kernels' source. */
 export interface ImageOptions {
   /** Folder of compiled kernels; `kvtuner/cuda` in the user's cache folder without it. */
   readonly cacheFolder?: string;

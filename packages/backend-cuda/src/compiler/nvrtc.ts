@@ -123,8 +123,8 @@ const missing = (names: readonly string[], cause: unknown): CudaError =>
   new CudaError(
     "CUDA_COMPILER_MISSING",
     compilerIsNamed()
-      ? `expected NVRTC, KVTUNER_NVRTC names ${names[0]!}, which cannot be loaded as that; name NVRTC of CUDA 12 or later there, or unset it`
-      : `expected NVRTC (${names.join(" or ")}), it cannot be loaded; install the CUDA toolkit or the PyPI wheel nvidia-cuda-nvrtc, or name the library in KVTUNER_NVRTC`,
+      ? `cannot load NVRTC from KVTUNER_NVRTC=${names[0]!}; set it to NVRTC of CUDA 12 or later, or unset it`
+      : `cannot load NVRTC (${names.join(" or ")}); install the CUDA toolkit or the PyPI wheel nvidia-cuda-nvrtc, or set KVTUNER_NVRTC to the library`,
     { cause },
   );
 

@@ -66,7 +66,7 @@ export const KERNELS = {
   "tensor-cores": ["attend_8_rows_on_tensor_cores"],
 } as const;
 
-/** What is compiled and loaded as one: the kernels that every backend has, or those that were asked for. */
+/** A unit of compilation: the kernels of every backend, or optional ones. */
 export type ModuleName = keyof typeof KERNELS;
 
 /** Name of a kernel. */

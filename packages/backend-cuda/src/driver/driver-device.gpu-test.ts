@@ -86,7 +86,7 @@ describe.skipIf(reason)(`a driver on the CPU${reason ? ` (${reason})` : ""}`, ()
     await expect(cache.attend(0, ...callTensors(SHAPE, 500))).rejects.toMatchObject({
       code: "BACKEND_OUT_OF_MEMORY",
       message:
-        /^expected room for \d+ more bytes in the memory of CPU, .*: this backend holds \d+ of \d+ bytes; choose/,
+        /^the memory of CPU, .* is full: a call needs \d+ more bytes, and this backend uses \d+ of \d+ bytes; choose/,
     });
     await expect(
       cache.retune({ shape: SHAPE, layers: PLAN.layers.map(() => layerScheme("kivi", { key: 2, value: 2 })) }),

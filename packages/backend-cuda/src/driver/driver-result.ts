@@ -77,20 +77,18 @@ const commonCodeOf = (result: number): string | undefined => {
 const MESSAGES: Readonly<Record<string, string>> = {
   BACKEND_OUT_OF_MEMORY:
     "expected room for the kernels on the GPU, its memory is full; end other programs that use it, or choose a coarser plan",
-  CUDA_NO_DEVICE:
-    "expected an NVIDIA GPU, the driver found none of that index; run nvidia-smi, and look at CUDA_VISIBLE_DEVICES",
+  CUDA_NO_DEVICE: "the driver found no NVIDIA GPU with that index; run nvidia-smi and check CUDA_VISIBLE_DEVICES",
   CUDA_DRIVER_STUB:
-    "expected the driver, the library that was loaded is the toolkit's stub of it, which programs are linked with; take its folder (stubs) out of LD_LIBRARY_PATH, or name the driver's own libcuda.so.1 in the option driver",
+    "loaded the CUDA toolkit's stub instead of the driver; remove its folder (stubs) from LD_LIBRARY_PATH, or set the option driver to the driver's libcuda.so.1",
   CUDA_DEVICE_BUSY:
-    "expected a GPU that is free, this one cannot be had now; end the program that has it to itself, look at its compute mode with nvidia-smi -q -d COMPUTE, or choose another device",
+    "the GPU is in exclusive use; end the program that uses it, check its compute mode with nvidia-smi -q -d COMPUTE, or choose another device",
   CUDA_DRIVER_FAILED:
-    "expected the driver to start, it did not; run nvidia-smi, which says more, then start the driver's services (nvidia-fabricmanager where GPUs are linked) or the machine anew",
+    "the driver did not start; run nvidia-smi for details, then restart the driver's services (nvidia-fabricmanager for linked GPUs) or the machine",
   CUDA_DRIVER_TOO_OLD:
     "expected a driver that knows the kernels' instructions, got an older one; install driver 580 or later",
   CUDA_ARCHITECTURE:
     "expected kernels for this GPU's architecture, got others; update the driver, or ask for others by the option kernels",
-  CUDA_LAUNCH_FAILED:
-    "expected the driver to take a call, it was refused; another program may have changed the device, please report it if not",
+  CUDA_LAUNCH_FAILED: "the driver rejected a call; another program may have changed the device; if not, report this",
   CUDA_DEVICE_LOST:
     "expected kernels to end well, the device failed; its caches are lost: make a new backend, in a new process if it stays so, and go on from a snapshot",
 };

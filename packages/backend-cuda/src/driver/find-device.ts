@@ -65,11 +65,11 @@ const nameOf = (driver: DriverFunctions, device: number): string => {
 const noDevice = (index: number, count: number): CudaError =>
   new CudaError(
     "CUDA_NO_DEVICE",
-    `expected a GPU of index ${index}, the driver has ${count}; count them from 0, run nvidia-smi, and look at CUDA_VISIBLE_DEVICES`,
+    `expected a GPU index below ${count}, the number of GPUs, got ${index}; run nvidia-smi and check CUDA_VISIBLE_DEVICES`,
   );
 
 const tooOld = ({ name, architecture }: DeviceDescription): CudaError =>
   new CudaError(
     "CUDA_ARCHITECTURE",
-    `expected a GPU of architecture sm_80 or later (Ampere), ${name} has ${architecture}; choose another GPU, or another backend`,
+    `expected a GPU of architecture sm_80 or later (Ampere), got ${name} with ${architecture}; choose another GPU or backend`,
   );

@@ -53,7 +53,7 @@ const versionText = (version: number): string => `${Math.floor(version / 1000)}.
 const missing = (names: readonly string[], cause: unknown): CudaError =>
   new CudaError(
     "CUDA_DRIVER_MISSING",
-    `expected the NVIDIA driver (${names.join(" or ")}), it cannot be loaded; install driver 580 or later, make it visible in the container, or choose another backend`,
+    `cannot load the NVIDIA driver (${names.join(" or ")}); install driver 580 or later, make it visible in the container, or choose another backend`,
     { cause },
   );
 

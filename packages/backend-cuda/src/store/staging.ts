@@ -1,6 +1,6 @@
 import type { Device, DeviceMemory, Numbers } from "../device/device.ts";
 
-/** What passes between JavaScript and the device in a call, or between two kernels of one. */
+/** Data that passes between JavaScript and the device in a call, or between two of its kernels. */
 export type StagingName = "query" | "key" | "value" | "output" | "sums" | "statistics" | "image";
 
 /** Room on the device for what is of no use after a call; it grows to the largest call. Calls of all caches take turns. */

@@ -91,5 +91,5 @@ const wrong = (
 ): CudaError =>
   new CudaError(
     "CUDA_TENSOR_CORES_WRONG",
-    `expected tensor cores to give what float32 gives within ${TOLERANCE} of the largest output; on ${name} (${architecture}) they differ by ${difference.toPrecision(2)} at head size ${headSize}, keys ${JSON.stringify(key)}, values ${JSON.stringify(value)}; make the backend without tensorCores, and please report this`,
+    `expected tensor cores to match float32 within ${TOLERANCE} of the largest output, got a difference on ${name} (${architecture}) of ${difference.toPrecision(2)} at head size ${headSize}, keys ${JSON.stringify(key)}, values ${JSON.stringify(value)}; make the backend without tensorCores, and please report this`,
   );

@@ -7,7 +7,7 @@ import { MAX_TOKENS } from "../capabilities.ts";
 export const CODE_PAGE_TOKENS = 128;
 export const EXACT_PAGE_TOKENS = 64;
 
-/** How keys, or values, of one layer are stored. */
+/** Storage of the keys or values of one layer. */
 export interface TensorLayout {
   readonly scheme: TensorScheme;
   readonly numbers: KernelScheme;

@@ -3,7 +3,7 @@ import type { Device } from "../device/device.ts";
 import { PagePool } from "./page-pool.ts";
 import { Staging } from "./staging.ts";
 
-/** What all caches of a backend share. */
+/** Resources shared by all caches of a backend. */
 export interface Workspace {
   readonly device: Device;
   readonly pool: PagePool;

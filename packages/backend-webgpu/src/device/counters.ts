@@ -1,4 +1,4 @@
-/** What a backend has done on its device so far. */
+/** Work of a backend on its device so far. */
 export interface GpuCounters {
   /** Command buffers handed to the device. */
   submits: number;

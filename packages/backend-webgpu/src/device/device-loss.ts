@@ -39,7 +39,7 @@ export class DeviceLostError extends KvtunerError {
   constructor({ reason, message }: GPUDeviceLostInfo, options?: { readonly cause?: unknown }) {
     super(
       "BACKEND_DEVICE_LOST",
-      `expected a GPU device in use, it is lost (${reason}: ${message}); make a new backend, and restore its caches from their last snapshots`,
+      `the GPU device was lost (${reason}: ${message}); create a new backend and restore its caches from their last snapshots`,
       options,
     );
     this.name = "DeviceLostError";

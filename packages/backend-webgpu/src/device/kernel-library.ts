@@ -88,7 +88,7 @@ export class KernelError extends KvtunerError {
   constructor(kernel: string, report: string, options: { readonly cause: unknown }) {
     super(
       "BACKEND_KERNEL",
-      `expected the device to compile the kernel "${kernel}", it refused: ${report}; report this with the adapter's name, or choose another backend`,
+      `the device failed to compile the kernel "${kernel}": ${report}; report this with the adapter's name, or choose another backend`,
       options,
     );
     this.name = "KernelError";

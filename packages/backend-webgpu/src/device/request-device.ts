@@ -51,7 +51,7 @@ export class NoAdapterError extends KvtunerError {
   constructor(expected: string, got: string, options?: { readonly cause?: unknown }) {
     super(
       "BACKEND_NO_ADAPTER",
-      `expected ${expected}, got ${got}; in Node pass gpu: create([]) of the package "webgpu", in a browser switch WebGPU on, or choose another backend`,
+      `expected ${expected}, got ${got}; in Node pass gpu: create([]) of the package "webgpu", in a browser enable WebGPU, or choose another backend`,
       options,
     );
     this.name = "NoAdapterError";

@@ -11,7 +11,7 @@ import { PLAIN, type Variant } from "./variant.ts";
 export interface ChoiceOptions {
   /** Of the WebGPU that the device is from; without them, none. */
   readonly languageFeatures?: Pick<ReadonlySet<string>, "has"> | undefined;
-  /** Where choices are remembered; without it, in this process alone. */
+  /** Storage of choices; by default this process alone. */
   readonly choices?: KernelChoices | undefined;
 }
 

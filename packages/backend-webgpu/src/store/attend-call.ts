@@ -12,7 +12,7 @@ import { workOn } from "./work.ts";
 export interface SentCall {
   readonly layer: GpuLayer;
   readonly lengthBefore: number;
-  /** What the device refuses of it, once that is known; then none of its commands run. */
+  /** The device's error for this call, once known; then none of its commands run. */
   readonly refusal: Promise<GPUError | null>;
   /** Whether it is known that the device takes it. */
   isTaken: boolean;

@@ -26,19 +26,19 @@ const assertDeviceTensor = (what: string, tensor: Tensor): void => {
   if (tensor.location !== "gpu-buffer")
     throw new TensorError(
       "BACKEND_TENSOR_LOCATION",
-      `expected ${what} on the cpu or in a gpu-buffer, got one at ${tensor.location}; download it with getData(), or ask the session for outputs in gpu-buffers`,
+      `expected ${what} on the cpu or in a gpu-buffer, got location ${tensor.location}; download it with getData(), or request gpu-buffer outputs from the session`,
     );
   const { size, usage } = tensor.gpuBuffer;
   if ((usage & COPY_SOURCE) === 0)
     throw new TensorError(
       "BACKEND_TENSOR_BUFFER",
-      `expected ${what} in a buffer with the usage COPY_SRC, got usage ${usage}; make the buffer with GPUBufferUsage.COPY_SRC`,
+      `expected ${what} in a buffer with the usage COPY_SRC, got usage ${usage}; create the buffer with GPUBufferUsage.COPY_SRC`,
     );
   const sizeBytes = 4 * tensor.dims.reduce((product, dim) => product * dim, 1);
   if (size < sizeBytes)
     throw new TensorError(
       "BACKEND_TENSOR_BUFFER",
-      `expected ${what} in a buffer of at least ${sizeBytes} bytes, got ${size}; make the buffer as long as the tensor's dims say`,
+      `expected ${what} in a buffer of at least ${sizeBytes} bytes, got ${size}; create a buffer that holds all of the tensor's dims`,
     );
 };
 

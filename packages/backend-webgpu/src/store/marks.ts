@@ -14,7 +14,7 @@ export const assertUnmarked = async (engine: Engine, layers: readonly GpuLayer[]
   if (marked < 0) return;
   throw new TensorError(
     "BACKEND_TENSOR_NOT_FINITE",
-    `expected keys and values of magnitude up to 65504 in layer ${marked}, a call brought others; truncate the cache to 0 tokens, and find where the model overflows`,
+    `expected keys and values of magnitude up to 65504 in layer ${marked}, got larger ones, infinity or NaN; truncate the cache to 0 tokens, and find where the model overflows`,
   );
 };
 

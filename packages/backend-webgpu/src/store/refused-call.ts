@@ -13,7 +13,7 @@ export const assertTaken = async ({ layer, lengthBefore, refusal }: SentCall): P
   layer.length = Math.min(layer.length, lengthBefore);
   throw new TensorError(
     "BACKEND_TENSOR_BUFFER",
-    `expected the GPU to take the commands of a call, it refused them: ${error.message}; the layer is as it was before that call, whose output is void; pass buffers of the backend's own device that are not destroyed`,
+    `the GPU rejected the previous call: ${error.message}; its output is void and the layer is unchanged; pass buffers of the backend's own device that are not destroyed`,
     { cause: error },
   );
 };

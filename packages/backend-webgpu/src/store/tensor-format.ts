@@ -5,7 +5,7 @@ import { type ReadFormat, rowWords } from "../kernels/attend-kernel.ts";
 /** Tokens of a tile: lanes of a workgroup. */
 export const TILE_TOKENS = 64;
 
-/** How keys, or values, of one layer are laid out. Tokens are counted behind the sinks. */
+/** Layout of the keys or values of one layer. Tokens are counted after the sinks. */
 export interface TensorFormat extends ReadFormat {
   readonly kind: "key" | "value";
   readonly headSize: number;

@@ -6,7 +6,7 @@ import type { HeadSizes } from "./head-sizes.ts";
 import { CHECKSUM_BYTES, MAGIC, PREAMBLE_BYTES, type SnapshotHeader, storedHeads, VERSION } from "./layout.ts";
 
 /**
- * Reads what `writeSnapshot` wrote. Every length is held against the bytes there are before anything is allocated.
+ * Reads what `writeSnapshot` wrote. Every length is compared with the available bytes before anything is allocated.
  *
  * @param shape shape of the cache to restore, to which the snapshot must belong; so must it to `plan`
  * @returns the cache, in arrays of its own
@@ -87,7 +87,7 @@ const readHeads = (bytes: Uint8Array<ArrayBuffer>, start: number, sizes: readonl
   }));
 };
 
-/** A checksum is no proof of honesty: whoever made the bytes made it too. */
+/** A checksum does not prove honesty: the author of the bytes also wrote it. */
 const assertFinite = (bits: Uint16Array): Uint16Array => {
   if (bits.some((half) => (half & 0x7c00) === 0x7c00)) throw corrupt("finite numbers", "infinity or NaN");
   return bits;
@@ -102,14 +102,14 @@ const inLayers = (heads: readonly HeadImage[], { layers, kvHeads }: CacheShape):
 const corrupt = (expected: string, got: string, options?: { readonly cause?: unknown }): SnapshotError =>
   new SnapshotError(
     "SNAPSHOT_CORRUPT",
-    `expected a snapshot with ${expected}, got ${got}; it was cut short or damaged, take it again`,
+    `expected a snapshot with ${expected}, got ${got}; it is truncated or damaged; take a new snapshot`,
     options,
   );
 
 const foreign = (what: string, got: unknown, expected: LayerScheme | CacheShape | number): SnapshotError =>
   new SnapshotError(
     "SNAPSHOT_FOREIGN",
-    `expected a snapshot of this model and plan, got one with another ${what}: ${JSON.stringify(got)} instead of ${JSON.stringify(expected)}; restore it with the plan it was taken under`,
+    `expected a snapshot of this model and plan, got another ${what}: ${JSON.stringify(got)} instead of ${JSON.stringify(expected)}; restore it with the plan it was taken with`,
   );
 
 /** Bytes that are no snapshot of this cache; `code` says why. */

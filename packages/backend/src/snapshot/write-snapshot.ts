@@ -52,7 +52,7 @@ const assertSizes = (heads: readonly HeadImage[], sizes: readonly HeadSizes[]): 
   }
 };
 
-/** A backend handed over an image whose arrays do not have the sizes that shape, schemes and length ask for. */
+/** A backend passed an image whose array sizes do not match shape, schemes and length. */
 export class ImageError extends KvtunerError {
   constructor(part: string, expected: number, got: number, head: number) {
     super(

@@ -22,7 +22,7 @@ export interface DecoderConfig extends CacheShape {
   readonly feedForwardSize: number;
   readonly normEpsilon: number;
   readonly ropeBase: number;
-  /** Divisor of every position (linear scaling); 1 when there is none. */
+  /** Divisor of every position (linear scaling); 1 without scaling. */
   readonly ropeLinearFactor: number;
   /** Leading channels of a head that RoPE turns. */
   readonly ropeDimensions: number;
@@ -31,7 +31,7 @@ export interface DecoderConfig extends CacheShape {
 }
 
 /**
- * Reads a decoder's configuration from the header of a GGUF file: its metadata, held against its tensors.
+ * Reads a decoder's configuration from the header of a GGUF file: its metadata, checked against its tensors.
  *
  * @throws ModelError `MODEL_SPLIT`, `MODEL_UNKNOWN_ARCHITECTURE`, `MODEL_EXPERTS_UNSUPPORTED`, `MODEL_METADATA_MISSING`,
  * `MODEL_METADATA_INVALID`, `MODEL_ROPE_UNSUPPORTED`, `MODEL_LAYER_COUNT`, `MODEL_TENSOR_MISSING`, `MODEL_TOO_LARGE`

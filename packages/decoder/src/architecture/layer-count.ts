@@ -18,6 +18,6 @@ export const assertLayerCount = (
   if (found.length === layers && found.every((layer) => layer < layers)) return;
   throw new ModelError(
     "MODEL_LAYER_COUNT",
-    `expected tensors of the ${layers} layers that ${architecture}.block_count says, found those of ${found.length}${found.length > 0 ? `, the last of them blk.${found.reduce((last, layer) => Math.max(last, layer))}` : ""}; the file is damaged, fetch it again`,
+    `expected tensors of the ${layers} layers that ${architecture}.block_count says, found those of ${found.length}${found.length > 0 ? `, the last of them blk.${found.reduce((last, layer) => Math.max(last, layer))}` : ""}; the file is damaged; download it again`,
   );
 };

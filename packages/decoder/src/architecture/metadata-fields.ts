@@ -4,7 +4,7 @@ import { ModelError } from "./model-error.ts";
 /** Metadata of a model file by key, as GGUF stores it. */
 export type Metadata = ReadonlyMap<string, unknown>;
 
-/** A text under `key`; `fallback` when there is none. */
+/** The text under `key`, or `fallback` if it is absent. */
 export const text = (metadata: Metadata, key: string, fallback: string): string => {
   const value = metadata.get(key);
   return typeof value === "string" && value !== "" ? value : fallback;
@@ -20,7 +20,7 @@ export const positiveNumber = (metadata: Metadata, key: string, fallback?: numbe
   if (value === undefined)
     throw new ModelError(
       "MODEL_METADATA_MISSING",
-      `expected ${key} in the model's metadata, found none; convert the model again`,
+      `expected ${key} in the model's metadata, got none; convert the model again`,
     );
   const list = listOf(value);
   if (list && list.some((entry) => entry !== list[0])) throw unequal(key, list);
@@ -36,5 +36,5 @@ export const positiveNumber = (metadata: Metadata, key: string, fallback?: numbe
 const unequal = (key: string, list: readonly unknown[]): ModelError =>
   new ModelError(
     "MODEL_METADATA_INVALID",
-    `expected ${key} to be one number for all layers, got ${describeValue(list)}; models whose layers differ in it are not supported`,
+    `expected ${key} to be one number for all layers, got ${describeValue(list)}; models with different values per layer are not supported`,
   );

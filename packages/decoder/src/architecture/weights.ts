@@ -34,7 +34,7 @@ export interface ProjectionWeights {
   readonly value: Linear;
 }
 
-/** Weights behind an attention hole. */
+/** Weights after an attention gap. */
 export interface FeedForwardWeights {
   readonly output: Linear;
   readonly norm: Float32Array;
@@ -122,12 +122,12 @@ const assertLength = (source: WeightSource, name: string, length: number): void 
   if (dims.reduce((product, dim) => product * dim, 1) === length) return;
   throw new ModelError(
     "MODEL_TENSOR_SHAPE",
-    `expected tensor ${name} to hold ${length} numbers by the model's metadata, got [${dims.join(", ")}]`,
+    `expected tensor ${name} to hold ${length} numbers as the model's metadata says, got [${dims.join(", ")}]`,
   );
 };
 
 const missing = (name: string): ModelError =>
   new ModelError(
     "MODEL_TENSOR_MISSING",
-    `expected tensor ${name} in the model file, found none; the file is incomplete or of another architecture`,
+    `expected tensor ${name} in the model file, got none; the file is incomplete or has another architecture`,
   );

@@ -98,7 +98,10 @@ test("a cache that holds tokens is continued when their ids are given, and refus
   const { cache, session } = newSession();
   await session.prompt(Int32Array.of(1, 2, 3, 4));
   expect(() => new CacheSession({ decoder, cache })).toThrow(
-    expect.objectContaining({ code: "GENERATION_CACHE", message: expect.stringMatching(/ 0 tokens .* 4;/) as unknown }),
+    expect.objectContaining({
+      code: "GENERATION_CACHE",
+      message: expect.stringMatching(/ 0 tokens, .* 4;/) as unknown,
+    }),
   );
   const restored = new CacheSession({ decoder, cache, ids: Int32Array.of(1, 2, 3, 4) });
   cache.tokens = 0;

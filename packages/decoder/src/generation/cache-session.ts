@@ -72,7 +72,7 @@ export class CacheSession {
     return this.append(ids.subarray(this.#ids.length), options);
   }
 
-  /** Feeds `ids`, at least one, behind what is held; returns and throws as {@link prompt} does. */
+  /** Appends `ids`, at least one, to the cached tokens; returns and throws like {@link prompt}. */
   async append(ids: Int32Array, { onProgress, signal }: FeedOptions = {}): Promise<Float32Array> {
     assertNotEmpty(ids);
     this.#assertInStep();
@@ -121,7 +121,7 @@ export class CacheSession {
     if (this.#cache.length === this.#ids.length) return;
     throw new GenerationError(
       "GENERATION_CACHE",
-      `expected a cache of the ${this.#ids.length} tokens that the session knows, got one of ${this.#cache.length}; give the ids of the tokens that the cache holds, or an empty cache`,
+      `expected a cache of the session's ${this.#ids.length} tokens, got one of ${this.#cache.length}; pass the ids of the tokens in the cache, or an empty cache`,
     );
   }
 
@@ -130,7 +130,7 @@ export class CacheSession {
     if (tokens <= contextLength) return;
     throw new GenerationError(
       "GENERATION_CONTEXT",
-      `expected at most the ${contextLength} tokens that the model was trained for, got ${tokens}; give a shorter text`,
+      `expected at most ${contextLength} tokens, the context that the model was trained for, got ${tokens}; use a shorter text`,
     );
   }
 }

@@ -9,7 +9,7 @@ export const assertNotEmpty = (ids: ArrayLike<number>): void => {
   if (ids.length > 0) return;
   throw new GenerationError(
     "GENERATION_EMPTY_PROMPT",
-    "expected a prompt of at least one token, got none; give a text",
+    "expected a prompt of at least one token, got none; pass a text",
   );
 };
 

@@ -52,7 +52,7 @@ const likeliest = (logits: Float32Array, { topK, topP }: Sampling): Uint32Array 
   return ids.sort((a, b) => Math.sign(logits[b]! - logits[a]!) || a - b).subarray(0, topK);
 };
 
-/** Probabilities but for a common factor; the largest logit is taken off so that none overflows. */
+/** Probabilities up to a common factor; subtracts the largest logit so that none overflows. */
 const weightsOf = (logits: Float32Array, ids: Uint32Array, temperature: number): Float64Array => {
   const weights = new Float64Array(ids.length);
   let largest = Number.NEGATIVE_INFINITY;

@@ -7,7 +7,7 @@ export interface ReadableBlob {
   readonly slice: (start: number, end: number) => Pick<Response, "arrayBuffer">;
 }
 
-/** A source over a file that someone chose on a page, of which only what is asked for is read into memory. */
+/** A source over a file chosen on a page; reads only the requested bytes into memory. */
 export const blobSource = (blob: ReadableBlob): ByteSource => ({
   sizeBytes: blob.size,
   read: async (offset, length) => new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer()),

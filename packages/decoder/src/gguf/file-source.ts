@@ -22,7 +22,7 @@ export const openFileSource = async (path: string): Promise<FileSource> => {
         const { bytesRead } = await handle.read(bytes, done, Math.min(length - done, MAX_READ_BYTES), offset + done);
         if (bytesRead === 0)
           throw new RangeError(
-            `expected ${length} bytes at ${offset} of ${path}, the file ended; it changed while it was read`,
+            `expected ${length} bytes at ${offset} of ${path}, got the end of the file; it changed while it was read`,
           );
         done += bytesRead;
       }

@@ -98,7 +98,7 @@ const tensorReaders = (
     }
     throw new GgufError(
       "GGUF_TENSOR_MISSING",
-      `expected a tensor ${name} in the file, found none; the model is of another architecture`,
+      `expected a tensor ${name} in the file, got none; the model has another architecture`,
     );
   };
   const decode = async (tensor: GgufTensor, offset: number, sizeBytes: number, target: Float32Array): Promise<void> => {

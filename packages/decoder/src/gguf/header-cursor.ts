@@ -30,7 +30,7 @@ export class HeaderCursor {
     if (length > this.remaining)
       throw new GgufError(
         "GGUF_TRUNCATED",
-        `expected ${length} more bytes for ${what} at byte ${this.#position}, but only ${this.remaining} are left; the file is cut short or damaged, fetch it again`,
+        `expected ${length} more bytes for ${what} at byte ${this.#position}, got ${this.remaining}; the file is truncated or damaged; download it again`,
       );
     if (this.#position + length > this.#bufferStart + this.#buffer.length) await this.#fill(length);
     const start = this.#position - this.#bufferStart;
@@ -52,13 +52,13 @@ export class HeaderCursor {
     );
   }
 
-  /** A count of things that take at least `bytesEach` bytes each, held against what is left of the file and a limit. */
+  /** A count of items of at least `bytesEach` bytes, checked against the rest of the file and a limit. */
   async boundedCount(what: string, bytesEach: number, limit: number): Promise<number> {
     const count = await this.count(what);
     if (count * bytesEach > this.remaining)
       throw new GgufError(
         "GGUF_TRUNCATED",
-        `expected at most ${Math.floor(this.remaining / bytesEach)} for ${what} by the file's size, got ${count}; the file is cut short or damaged`,
+        `expected at most ${Math.floor(this.remaining / bytesEach)} for ${what} by the file's size, got ${count}; the file is truncated or damaged`,
       );
     if (count <= limit) return count;
     throw new GgufError("GGUF_TOO_MANY", `expected at most ${limit} for ${what}, got ${count}; the file is damaged`);

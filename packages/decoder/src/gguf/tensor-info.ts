@@ -31,7 +31,7 @@ export const readTensorInfos = async (
   if (count * SMALLEST_INFO_BYTES > cursor.remaining)
     throw new GgufError(
       "GGUF_TRUNCATED",
-      `expected room for ${count} tensor descriptions, but only ${cursor.remaining} bytes are left; the file is cut short or damaged`,
+      `expected ${count} tensor descriptions, got ${cursor.remaining} bytes; the file is truncated or damaged`,
     );
   const tensors: GgufTensor[] = [];
   for (let index = 0; index < count; index++) tensors.push(await readTensorInfo(cursor, index));
@@ -116,6 +116,6 @@ const withinFile = (tensor: GgufTensor, fileBytes: number): GgufTensor => {
   if (tensor.offset + tensor.sizeBytes <= fileBytes) return tensor;
   throw new GgufError(
     "GGUF_TENSOR_OUTSIDE_FILE",
-    `expected tensor ${tensor.name} to end at byte ${tensor.offset + tensor.sizeBytes}, but the file has ${fileBytes}; the file is cut short, fetch it again`,
+    `expected tensor ${tensor.name} to end at byte ${tensor.offset + tensor.sizeBytes}, got a file of ${fileBytes} bytes; the file is truncated; download it again`,
   );
 };

@@ -4,7 +4,7 @@ import type { FeedForwardWeights, HeadWeights, ProjectionWeights } from "../arch
 import { type Graph, integers, node, type Port } from "../onnx/graph.ts";
 import { type Arithmetic, join, linear, type Part } from "./linear.ts";
 
-/** Weights of one segment: what stands behind a hole, then what stands in front of the next, or the head. */
+/** Weights of one segment: those after one gap, then those before the next, or the head. */
 export interface SegmentWeights {
   readonly feedForward?: FeedForwardWeights;
   readonly projection?: ProjectionWeights;

@@ -54,7 +54,7 @@ const readTemplate = (metadata: ReadonlyMap<string, unknown>): string => {
   if (typeof template !== "string")
     throw new TokenizerError(
       "TOKENIZER_NO_CHAT_TEMPLATE",
-      "expected a chat template in the model file, found none; use a plain prompt",
+      "expected a chat template in the model file, got none; use a plain prompt",
     );
   if (template.length > MAX_TEMPLATE_LENGTH)
     throw tooLong(`of at most ${MAX_TEMPLATE_LENGTH} characters, got ${template.length}`);

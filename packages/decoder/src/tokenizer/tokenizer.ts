@@ -27,7 +27,7 @@ export interface Tokenizer {
   readonly eosIds: readonly number[];
   /** What the file leaves open and was guessed, for people; mostly nothing. */
   readonly warnings: readonly string[];
-  /** Ids of a text as it is: no token is put in front or behind. Special tokens in it are read as such. */
+  /** Ids of a text, without tokens added before or after. Special tokens in it are recognized. */
   encode(text: string): Int32Array;
   /** Text of ids, special tokens included. */
   decode(ids: ArrayLike<number>): string;

@@ -3,14 +3,14 @@ import { TaskError } from "./task-file.ts";
 import type { TaskItem } from "./task-item.ts";
 import type { TaskOptions } from "./task-options.ts";
 
-/** Which lines are shown as examples, and which are asked. */
+/** The lines shown as examples and the lines evaluated. */
 export interface Drawn {
   readonly shots: readonly TaskItem[];
   readonly asked: readonly TaskItem[];
 }
 
 /**
- * Draws the examples of a task. What they ask is not asked again, wherever they come from: its answer would stand in the prompt.
+ * Draws the examples of a task. Their prompts are not evaluated, whatever file they come from: the answer would be in the prompt.
  *
  * @throws TaskError `TASK_SHOTS` when too few lines are left for the examples, or none to ask
  */
@@ -27,7 +27,7 @@ export const drawExamples = (items: readonly TaskItem[], options: TaskOptions): 
   return { shots: drawn, asked };
 };
 
-/** Two lines with it in common ask the same. Many a task of choices has one prompt for all lines. */
+/** Two lines with the same key ask the same. Many tasks of choices have one prompt for all lines. */
 const questionOf = ({ prompt, choices }: TaskItem): string =>
   JSON.stringify([prompt.trim(), ...(choices ?? []).toSorted()]);
 

@@ -4,7 +4,7 @@ import { TaskError } from "./task-file.ts";
 import type { TaskItem } from "./task-item.ts";
 import type { TaskOptions } from "./task-options.ts";
 
-/** What {@link encodeTask} asks of a model. */
+/** The parts of a model that {@link encodeTask} uses. */
 export interface TaskModel {
   readonly tokenizer: Pick<Tokenizer, "encode" | "decode" | "chatPrompt" | "chatIds" | "eosIds"> &
     Partial<Pick<Tokenizer, "startIds">>;

@@ -1,4 +1,4 @@
-/** A minus counts unless it stands behind a word, a digit or a bracket, where it subtracts. Commas part thousands. */
+/** A minus counts unless it follows a word, a digit or a bracket, where it subtracts. Commas separate thousands. */
 const NUMBER = /(?:(?<![\w)])[-\u2212])?\$?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)/gu;
 
 /**

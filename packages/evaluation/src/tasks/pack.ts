@@ -2,7 +2,7 @@ import type { Decoder, RowPositions } from "@kvtuner/decoder";
 import type { TreeAttention } from "../tree-run.ts";
 import type { WindowAttention, WindowTensors } from "../window-attention.ts";
 
-/** Sequences that go through the segments together, one behind the other; each has its attention to itself. */
+/** Sequences concatenated for one pass through the segments; each attends only to itself. */
 export interface Pack<Item extends { readonly ids: Int32Array }> {
   readonly items: readonly Item[];
   /** First row of each item. */
@@ -10,7 +10,7 @@ export interface Pack<Item extends { readonly ids: Int32Array }> {
   readonly ids: Int32Array;
 }
 
-/** Puts neighbours together up to so many tokens; a longer one is alone. */
+/** Combines neighbours up to a number of tokens; a longer one stays alone. */
 export const packed = <Item extends { readonly ids: Int32Array }>(
   items: readonly Item[],
   tokens: number,

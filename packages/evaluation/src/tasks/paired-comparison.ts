@@ -35,7 +35,7 @@ export const comparePaired = (first: readonly boolean[], second: readonly boolea
 const errorOfEqualPairs = (differing: number, prompts: number): number =>
   Math.sqrt(differing + 1 - differing ** 2 / (prompts + 2)) / (prompts + 2);
 
-/** From so many differing prompts on, chi-square is near enough to the binomial. */
+/** From this number of differing prompts on, chi-square is close enough to the binomial. */
 const EXACT_BELOW = 25;
 
 /**

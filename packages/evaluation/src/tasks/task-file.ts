@@ -27,7 +27,7 @@ const BYTE_ORDER_MARK = /^\uFEFF/;
 
 const parseLine = (line: string, number: number, name: string): TaskItem => {
   const value = parseJson(line, number, name);
-  // A prompt that is there is what its author wants asked, whatever else the line says.
+  // If a prompt is present, the author wants it evaluated, whatever else the line contains.
   const isGsm8k = typeof value === "object" && value !== null && "question" in value && !("prompt" in value);
   const parsed = (isGsm8k ? gsm8kLine : taskLine).safeParse(value);
   if (!parsed.success) throw lineError(name, number, reasonOf(parsed.error), parsed.error);
@@ -96,7 +96,7 @@ const lineError = (name: string, number: number, reason: string, cause: unknown)
     { cause },
   );
 
-/** A task that cannot be read or asked; `code` says why. */
+/** A task that cannot be read or evaluated; `code` says why. */
 export class TaskError extends KvtunerError {
   override readonly name = "TaskError";
 }

@@ -1,5 +1,5 @@
 /**
- * How an output is held against the answer.
+ * How an output is compared with the answer.
  *
  * - `exact`: the greedy output's tokens are the answer's, and then the output ends.
  * - `number`: the last number in the greedy output equals the last in the answer.

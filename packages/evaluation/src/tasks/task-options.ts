@@ -2,11 +2,11 @@ import type { TaskItem } from "./task-item.ts";
 
 /** How prompts are put to a model. */
 export interface TaskOptions {
-  /** The most prompts asked, from the front; all by default. */
+  /** Maximum number of prompts, from the first on; all by default. */
   readonly prompts?: number;
   /** Examples in front of every prompt, the same for all; 0 by default. */
   readonly shots?: number;
-  /** Where examples come from; the task itself by default. What they show is not asked. */
+  /** Source of examples; the task itself by default. Prompts they show are skipped. */
   readonly shotsFrom?: readonly TaskItem[];
   /** Draws the examples; 0 by default. */
   readonly seed?: number;

@@ -32,7 +32,7 @@ export const accuracyChart = (data: ReportData): Chart => {
   const columns = accuracyColumns(data);
   const points = tipped(columns, rows).map((row) => ({ ...row, ...errorBar(row.task) }));
   return {
-    label: "Accuracy against bits of the plans that were asked",
+    label: "Accuracy against bits of the evaluated plans",
     spec: (room) => accuracySpec(data, points, room),
     table: tableOf(columns, rows),
   };

@@ -35,7 +35,7 @@ test.each([
   [{}, "one pair everywhere", true],
   [{ picked: true }, "picked plan", true],
   [{ task: { ...PARTLY, isGivenUp: true } }, "given up early", false],
-  [{ task: PARTLY, isUnderWay: true }, "not asked everything yet", false],
+  [{ task: PARTLY, isUnderWay: true }, "not yet evaluated on all prompts", false],
   [{ uniform: undefined }, "front", true],
   [{ uniform: undefined, onFront: false }, "beaten by others", true],
   [{ uniform: undefined, task: PARTLY }, "given up early", false],

@@ -14,7 +14,7 @@ export const KINDS = [
   "one pair everywhere, predicted",
   "beaten by others",
   "given up early",
-  "not asked everything yet",
+  "not yet evaluated on all prompts",
 ] as const;
 
 /** A point of the front's chart. */
@@ -62,7 +62,7 @@ const measuredRow = ({ space }: ReportData, entry: PricedEntry): FrontRow => ({
 /** What an evaluated plan is. Of one that was not asked everything that comes first: its figures are of fewer prompts. */
 export const kindOf = ({ picked, uniform, onFront, task, isUnderWay }: PricedEntry): FrontRow["kind"] => {
   if (picked) return "picked plan";
-  if (isUnderWay) return "not asked everything yet";
+  if (isUnderWay) return "not yet evaluated on all prompts";
   if (task?.isComplete === false) return "given up early";
   if (uniform !== undefined) return "one pair everywhere";
   return onFront ? "front" : "beaten by others";

@@ -62,7 +62,7 @@ const LOOKS: Readonly<
   "one pair everywhere, predicted": { color: paint("uniform"), shape: HOLLOW_SQUARE, size: 80 },
   "beaten by others": { color: paint("faint"), shape: "circle", size: 40 },
   "given up early": { color: paint("muted"), shape: CROSS, size: 110 },
-  "not asked everything yet": { color: paint("muted"), shape: "triangle-up", size: 70 },
+  "not yet evaluated on all prompts": { color: paint("muted"), shape: "triangle-up", size: 70 },
 };
 
 /** The points with their legend; the picked plan is drawn last, on top. */

@@ -51,7 +51,7 @@ const settingRows = ({ settings, evaluated, front }: ReportData): [string, strin
     ["Windows", `${settings.windows} of ${tokensText(settings.windowLength)} tokens`],
     ["Bytes counted at", `${tokensText(settings.context)} tokens`],
     ["Search", `${settings.strategy}, seed ${settings.seed}, by ${settings.cost} bits`],
-    ["Plans evaluated", `${evaluated.length} of ${settings.evaluations} asked for`],
+    ["Plans evaluated", `${evaluated.length} of ${settings.evaluations} requested`],
     ...(front === undefined ? [] : [["Hypervolume", front.hypervolume.toFixed(3)] as [string, string]]),
   ];
 };

@@ -17,7 +17,7 @@ export interface Choice {
   readonly loss: number;
 }
 
-/** Room for `size` states. */
+/** Allocates `size` states. */
 export const allocateStates = (size: number): States => ({
   size,
   costs: new Float64Array(size),

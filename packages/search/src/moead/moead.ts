@@ -13,7 +13,7 @@ import { type Random, randomFromSeed, randomFromState } from "../random.ts";
 import { rangeOf, serves } from "./subproblems.ts";
 import { neighbourhoods, spreadWeights } from "./weights.ts";
 
-/** What a MOEA/D search is made of; `populationSize` is the most subproblems, with two objectives their number. */
+/** Options of MOEA/D. `populationSize` is the maximum number of subproblems; with two objectives, their number. */
 export interface MoeaDOptions extends PopulationOptions {
   /** Subproblems that breed with each other and share results, from 2; a fifth of them by default. */
   readonly neighbours?: number;
@@ -22,11 +22,11 @@ export interface MoeaDOptions extends PopulationOptions {
 interface MoeaDState {
   readonly random: Random;
   readonly archive: GenomeArchive;
-  /** Genomes asked so far; each is for the subproblem whose turn it was. */
+  /** Genomes proposed so far, each for the subproblem whose turn it was. */
   asked: number;
-  /** Subproblems of genomes that were asked and not told yet, by genome. */
+  /** Subproblems of pending genomes, by genome. */
   readonly pending: Map<string, number>;
-  /** The least value told of each objective, undefined before the first. */
+  /** The smallest result of each objective, undefined before the first. */
   ideal: readonly number[] | undefined;
   /** The best of each subproblem, undefined before the first. */
   readonly incumbents: (Evaluation | undefined)[];
@@ -41,7 +41,7 @@ interface Decomposition {
  * MOEA/D (Zhang and Li, MOEA/D: a multiobjective evolutionary algorithm based on decomposition, 2007) over integer genes:
  * weight vectors spread over the simplex, each a subproblem by Tchebycheff's decomposition with objectives as shares of their
  * range. Subproblems have turns; a child of two neighbours' genomes replaces those of the neighbours that it serves at least
- * as well. A result that was never asked is offered to all. Throws `SEARCH_BAD_CHOICES`, `SEARCH_BAD_OPTIONS`; `tell` throws
+ * as well. A result that was never requested is offered to all. Throws `SEARCH_BAD_CHOICES`, `SEARCH_BAD_OPTIONS`; `tell` throws
  * `SEARCH_BAD_EVALUATION`.
  */
 export const createMoeaD = (options: MoeaDOptions): AskTell => {

@@ -11,13 +11,13 @@ import {
 import { type Random, randomFromSeed, randomFromState } from "../random.ts";
 import { type Ranked, survive, tournament } from "./selection.ts";
 
-/** What an NSGA-II search is made of; `populationSize` are the survivors of a generation. */
+/** Options of NSGA-II. `populationSize` is the number of survivors of a generation. */
 export type Nsga2Options = PopulationOptions;
 
 interface Nsga2State {
   readonly random: Random;
   readonly archive: GenomeArchive;
-  /** Told in the generation under way. */
+  /** Results of the current generation. */
   newcomers: Evaluation[];
   /** Survivors of the last generation. */
   survivors: Ranked[];

@@ -10,7 +10,7 @@ export interface AdditiveFeatures {
 /** Single-gene losses, cleaned: negative ones (measurement noise around nothing) count as 0. */
 export interface SingleLosses {
   readonly losses: readonly (readonly number[])[];
-  /** Least loss that is told from none, so that logarithms stay finite. */
+  /** Smallest loss that counts as more than none, so that logarithms stay finite. */
   readonly floor: number;
 }
 

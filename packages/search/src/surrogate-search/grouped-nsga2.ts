@@ -2,7 +2,7 @@ import type { AskTell, Evaluation, Genome } from "../ask-tell.ts";
 import { createNsga2, restoreNsga2 } from "../nsga2/nsga2.ts";
 import { uniformGenomes } from "../uniform-genomes.ts";
 
-/** NSGA-II over groups of genes that share one choice; asks and is told whole genomes. */
+/** NSGA-II over groups of genes that share one choice; proposes and receives whole genomes. */
 export interface GroupedNsga2Options {
   readonly choices: readonly number[];
   readonly groups: readonly (readonly number[])[];
@@ -10,7 +10,7 @@ export interface GroupedNsga2Options {
   readonly populationSize: number;
   /** Measured before; those constant within groups join the first generation. */
   readonly told: readonly Evaluation[];
-  /** Asked and not yet told; never asked again. */
+  /** Proposed but not yet evaluated; never proposed again. */
   readonly pending: readonly Genome[];
 }
 

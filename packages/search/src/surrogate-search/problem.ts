@@ -13,9 +13,9 @@ export interface SurrogateSearchOptions extends CostInterest {
   readonly costs: readonly (readonly number[])[];
   /** Loss [gene][choice] of that choice alone, all other genes lossless; adds up roughly. */
   readonly losses: readonly (readonly number[])[];
-  /** 32-bit integer; the same seed and the same results told in the same order give the same genomes asked. */
+  /** 32-bit integer; the same seed and the same results in the same order give the same genomes. */
   readonly seed: number;
-  /** How many evaluations the caller means to spend in all; more may be asked. */
+  /** Number of evaluations that the caller plans in all; more can be requested. */
   readonly evaluations: number;
   /** Loss and cost above which a genome is of no use; by default the worst of the surrogate's front. */
   readonly reference?: readonly [loss: number, cost: number];

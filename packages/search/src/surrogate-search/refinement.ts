@@ -8,7 +8,7 @@ import { expectedGain, type KnownPoint } from "./expected-gain.ts";
 import type { SurrogateProblem } from "./problem.ts";
 import { fitResidualModel, type Observation, type ResidualModel } from "./residual-model.ts";
 
-/** What the results told so far say about where to go on. */
+/** Guidance from the results so far. */
 export interface Refinement {
   /** Rank correlation of losses told with those predicted from all others. */
   readonly agreement: number;
@@ -16,7 +16,7 @@ export interface Refinement {
   next(pending: readonly Genome[], unseen: (genome: Genome) => boolean): Genome | undefined;
 }
 
-/** Fits the model to what was told and proposes candidates, both once. */
+/** Fits the model to the results and proposes candidates, both once. */
 export const refine = (problem: SurrogateProblem, told: readonly Evaluation[]): Refinement => {
   const observations = told.map(({ genome, objectives }) => observe(problem, genome, objectives[0]!));
   const model = fitBestModel(problem.single, observations);

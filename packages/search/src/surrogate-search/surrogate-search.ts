@@ -21,7 +21,7 @@ interface State {
   readonly told: Evaluation[];
   pending: Genome[];
   fallback: AskTell | undefined;
-  /** What was computed from the results told so far, until more are told. */
+  /** Values computed from the results so far, until more arrive. */
   refinement: Refinement | undefined;
 }
 

@@ -43,8 +43,8 @@ export class OwnTextKvtunerError extends KvtunerError {
   constructor(windows: number, windowLength: number) {
     super(
       "OWN_TEXT_TOO_LONG",
-      `expected at most ${MOST_TOKENS} tokens of the model's own text, got ${windows} windows of ${windowLength}; ` +
-        "give fewer or shorter windows, or a --text",
+      `expected at most ${MOST_TOKENS} tokens of the model's own text, got ${windows} samples of ${windowLength}; ` +
+        "use fewer or shorter samples, or a --text",
     );
     this.name = "OwnTextKvtunerError";
   }

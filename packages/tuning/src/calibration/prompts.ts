@@ -1,4 +1,4 @@
-/** Openings the model goes on from when no calibration text is given; written for this project. */
+/** Prompts that the model continues if no calibration text is given; written for this project. */
 export const CALIBRATION_PROMPTS: readonly string[] = [
   "The harbour had been quiet since the last ferry left. Marta locked the ticket office, lifted her collar against the wind and",
   "A shop sells pencils in boxes of 12. Anna buys 7 boxes and gives 19 pencils to her class. How many are left? Let us go step by step.\nStep 1: 7 boxes of 12 pencils are 7 * 12 = 84 pencils.\nStep 2:",

@@ -16,16 +16,16 @@ export interface EvaluationEntry {
   readonly task?: TaskFigures;
 }
 
-/** A plan's answers beside those of the float cache, on the same prompts. */
+/** A plan's outcome and the float cache's on the same prompts. */
 export interface TaskFigures {
   readonly accuracy: number;
   readonly accuracyStandardError: number;
   readonly floatAccuracy: number;
   /** McNemar's p against the float cache. */
   readonly pValue: number;
-  /** Prompts asked; fewer than there are when the plan was given up or is under way. */
+  /** Prompts evaluated; fewer than all if the plan was dropped or is in progress. */
   readonly prompts: number;
-  /** Whether all prompts were asked. */
+  /** Whether all prompts were evaluated. */
   readonly isComplete: boolean;
   /** The journal says that the plan was given up; without that, one that was not asked everything may be under way. */
   readonly isGivenUp?: boolean;

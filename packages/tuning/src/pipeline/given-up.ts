@@ -7,7 +7,7 @@ export interface JournalPlan extends Racer {
   readonly pairs: readonly string[];
 }
 
-/** The journal's line of a plan that is asked no more than it was. */
+/** The journal's line of a dropped plan. */
 export const givenUpEntry = (pairs: readonly string[], asked: number): TaskEntry => ({
   pairs,
   start: asked,

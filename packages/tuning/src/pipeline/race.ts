@@ -1,4 +1,4 @@
-/** Prompts that every plan is asked before any is given up. */
+/** Prompts on which every plan is evaluated before any is dropped. */
 const FIRST_PROMPTS = 25;
 
 /** Numbers of prompts after which plans are compared: 25, 50, 100, ... and all. */
@@ -8,7 +8,7 @@ export const raceRounds = (prompts: number): number[] => {
   return [...rounds, prompts];
 };
 
-/** A plan in a race: which of the prompts it was asked it answered right, and what it costs. */
+/** A plan in a race: its outcome on each prompt evaluated, and its cost. */
 export interface Racer {
   readonly correct: readonly boolean[];
   readonly cost: number;
@@ -16,7 +16,7 @@ export interface Racer {
   readonly kl?: readonly number[];
 }
 
-/** Standard errors that a plan must be behind to be given up: so many that hundreds of comparisons hardly ever err. */
+/** Standard errors by which a plan must be worse to be dropped; hundreds of comparisons hardly ever err at this margin. */
 export const GIVEN_UP_BEHIND = 3;
 
 /**

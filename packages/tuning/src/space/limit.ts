@@ -120,8 +120,8 @@ export class LimitKvtunerError extends KvtunerError {
     const kl = front.reduce((least, plan) => Math.min(least, plan.kl), Infinity).toPrecision(3);
     super(
       "LIMIT_NOT_MET",
-      `expected a plan on the front with ${describeLimit(limit)}, but the smallest plan takes ${smallest?.cost} and the best has KL ${kl}; ` +
-        "the study is kept: run again with another limit, or give more evaluations or pairs and another --out",
+      `expected a plan on the front with ${describeLimit(limit)}, got none: the smallest plan takes ${smallest?.cost} and the best has KL ${kl}; ` +
+        "the study is saved: run again with another limit, or with more evaluations or pairs and another --out",
     );
     this.name = "LimitKvtunerError";
   }

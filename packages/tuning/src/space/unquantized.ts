@@ -19,11 +19,11 @@ export const unquantizedWarning = (
   const needed = Math.max(...tooLong.map((tensor) => tensor.needed));
   if (kind === "prompts")
     return (
-      `${names} are not quantized anywhere in prompts of at most ${windowLength} tokens with their answers, so accuracy does not show what that costs; ` +
-      `ask longer ones, of ${needed} tokens or well more, or give more --shots`
+      `${names} are not quantized anywhere in prompts of at most ${windowLength} tokens with their answers, so accuracy does not show their loss; ` +
+      `use prompts of ${needed} tokens or well above, or more --shots`
     );
   return (
-    `${names} are not quantized anywhere in windows of ${windowLength} tokens, so the loss does not show what that costs; ` +
+    `${names} are not quantized anywhere in windows of ${windowLength} tokens, so the loss does not show their effect; ` +
     `give --window-length ${needed} or more, well more for a fair measure`
   );
 };

@@ -8,7 +8,7 @@ export const reasonOf = (cause: unknown): string => {
   if (cause instanceof ChecksumError) return cause.message;
   if (!(cause instanceof ZodError)) return `it cannot be read: ${systemReason(cause)}`;
   const [issue] = cause.issues;
-  if (issue === undefined) return "it is not as expected";
+  if (issue === undefined) return "it has an unexpected form";
   return issue.path.length === 0 ? issue.message : `at ${issue.path.join(".")}: ${issue.message}`;
 };
 

@@ -82,7 +82,7 @@ export const studyOptions = (options: StudyChoices, hasTask = false): StudyOptio
 const objectiveOf = (objective: Objective | undefined, hasTask: boolean): Objective => {
   const chosen = oneOf("objective", objective ?? (hasTask ? "task" : "kl"), ["kl", "task", "both"]);
   if (chosen === "kl" || hasTask) return chosen;
-  throw new OptionKvtunerError("objective", "kl where there is no --task", chosen);
+  throw new OptionKvtunerError("objective", "kl without --task", chosen);
 };
 
 /** Pairs without repeats, named ones parsed. */

@@ -69,7 +69,7 @@ export class StudyMissingKvtunerError extends KvtunerError {
   constructor(folder: string) {
     super(
       "STUDY_MISSING",
-      `expected a study folder, with ${STUDY_FILES.settings} in it, at ${folder}, but there is none; give the folder that tune wrote (its --out)`,
+      `expected a study folder, with ${STUDY_FILES.settings} in it, at ${folder}, got none; pass the folder that tune wrote (its --out)`,
     );
     this.name = "StudyMissingKvtunerError";
   }

@@ -137,8 +137,8 @@ export class StudyDiffersKvtunerError extends KvtunerError {
   constructor(folder: string, differing: readonly string[]) {
     super(
       "STUDY_DIFFERS",
-      `expected a study with the same settings in ${folder}, but it has others: ${differing.join("; ")}; ` +
-        "give the same settings to resume it, or --out another folder",
+      `expected a study with the same settings in ${folder}, got different ones: ${differing.join("; ")}; ` +
+        "use the same settings to resume it, or another --out folder",
     );
     this.name = "StudyDiffersKvtunerError";
   }

@@ -6,4 +6,4 @@ export const fewPromptsWarning = (prompts: number): string | undefined =>
   prompts >= FEWEST_PROMPTS
     ? undefined
     : `${prompts === 1 ? "one prompt is" : `${prompts} prompts are`} too few to tell a difference in accuracy from chance; ` +
-      `ask ${FEWEST_PROMPTS} or more, and hundreds where plans are near each other`;
+      `use ${FEWEST_PROMPTS} or more, and hundreds if plans are close`;

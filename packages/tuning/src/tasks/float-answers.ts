@@ -5,7 +5,7 @@ import type { Objective } from "../space/objective.ts";
 import type { RunContext } from "../progress.ts";
 import type { OpenTask } from "./open-task.ts";
 
-/** Prompts asked between two reports. */
+/** Prompts evaluated between two progress reports. */
 const PIECE = 25;
 
 /**
@@ -42,7 +42,7 @@ export const unansweredWarnings = (
     const reason = unanswered(ofFile, correct.filter(isIn));
     return reason === undefined
       ? []
-      : [`${name}: ${reason}, so its accuracy does not show what a plan costs; ${adviceFor(ofFile)}`];
+      : [`${name}: ${reason}, so its accuracy does not show a plan's loss; ${adviceFor(ofFile)}`];
   });
 
 /**
@@ -63,8 +63,8 @@ const sum = (values: readonly number[]): number => values.reduce((total, value) 
 /** What helps a model to answer. Nothing is `exact` of a model that goes on behind its answers. */
 const adviceFor = (prompts: readonly EncodedPrompt[]): string => {
   const isEndless = prompts.some(({ item, stop }) => item.compare === "exact" && stop.length === 0);
-  const ending = `lines of "compare": "exact" need a "stop" where the model writes no end token behind its answers, or another "compare"; `;
-  return `${isEndless ? ending : ""}show examples with --shots, ask with --chat, or give prompts that the model can answer`;
+  const ending = `lines of "compare": "exact" need a "stop" if the model writes no end token after its answers, or another "compare"; `;
+  return `${isEndless ? ending : ""}use examples (--shots), a chat (--chat), or prompts that the model can answer`;
 };
 
 /** The model cannot do the task that is to decide. */
@@ -72,7 +72,7 @@ export class TaskUnansweredKvtunerError extends KvtunerError {
   constructor(reason: string, prompts: readonly EncodedPrompt[]) {
     super(
       "TASK_UNANSWERED",
-      `expected prompts that the model answers right more often than by chance, but ${reason}, so that every plan would count as equally good; ` +
+      `expected prompts that the model answers correctly more often than by chance, but ${reason}, so every plan would be equally good; ` +
         `${adviceFor(prompts)}, or let KL decide with --objective kl`,
     );
     this.name = "TaskUnansweredKvtunerError";

@@ -39,7 +39,7 @@ export const chat = async ({ terminal, interrupt, system, answer, show }: Chat):
     lines.close();
   };
   const generation = generationInterrupt(interrupt, leave);
-  /** What cannot be answered, as where the context is full, is told and forgotten. */
+  /** A message that cannot be answered, for example because the context is full, is reported and dropped. */
   const refused = (error: unknown): undefined => {
     if (!KvtunerError.isInstance(error)) throw error;
     terminal.error(`error [${error.code}]: ${oneLine(error.message)}\n`);
@@ -75,10 +75,10 @@ const openLines = (terminal: Terminal, interrupt: Interrupt): Interface => {
   return lines;
 };
 
-/** Messages of a conversation had no answer; each was told when it was refused. */
+/** Messages of a conversation had no answer; each was reported when it was rejected. */
 class ChatKvtunerError extends KvtunerError {
   constructor(refusals: number) {
-    super("CHAT_REFUSED", `expected to answer every line, refused ${refusals}; see the errors above`);
+    super("CHAT_REFUSED", `failed to answer ${refusals} of the lines; see the errors above`);
     this.name = "ChatKvtunerError";
   }
 }

@@ -18,7 +18,7 @@ export class Crew {
 
   /** `threads` counts the caller's. Each worker is sent `{ start }` first. */
   constructor(threads: number) {
-    const onDeath = (cause: unknown): void => void this.#break("a worker to stay", cause);
+    const onDeath = (cause: unknown): void => void this.#break("a worker to keep running", cause);
     this.#workers = Array.from({ length: threads - 1 }, () => new Mailbox(kernelWorker, onDeath));
   }
 
@@ -63,7 +63,7 @@ export class Crew {
       this.#finish(job);
     }
     if (Atomics.load(control, WORDS.failed) !== 0)
-      throw new ThreadFailure("every task to end well", readFailure(control));
+      throw new ThreadFailure("every task to succeed", readFailure(control));
   }
 
   async end(): Promise<void> {
@@ -96,7 +96,7 @@ export class Crew {
       if (done === length) return;
       const waitedMs = performance.now() - startedMs;
       if (waitedMs > LOST_MS)
-        throw this.#break(`all tasks to end within ${LOST_MS} ms`, `${length - done} are not done`);
+        throw this.#break(`all tasks to finish within ${LOST_MS} ms`, `${length - done} unfinished`);
       if (this.#canWait && waitedMs > SPIN_MS) Atomics.wait(this.#control, WORDS.done, done, LOST_MS);
     }
   }
@@ -120,7 +120,7 @@ const canWait = (control: Int32Array<SharedArrayBuffer>): boolean => {
 export class ThreadFailure extends KvtunerError {
   constructor(expected: string, cause: unknown) {
     const got = cause instanceof Error ? cause.message : String(cause);
-    super("BACKEND_THREAD_FAILED", `expected ${expected}, got ${got}; dispose of the backend and make another`, {
+    super("BACKEND_THREAD_FAILED", `expected ${expected}, got ${got}; dispose of the backend and create another`, {
       cause,
     });
     this.name = "ThreadFailure";

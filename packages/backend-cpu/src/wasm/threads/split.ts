@@ -2,7 +2,7 @@ import type { CacheShape } from "@kvtuner/plan";
 import { TILE_TOKENS } from "../layer-record.ts";
 import { CHUNK_TOKENS } from "../chunk.ts";
 
-/** How the attention of one chunk is shared out. */
+/** How the attention of one chunk is split among threads. */
 export type Split =
   | { readonly by: "nothing" }
   /** A task is one KV head and so many rows, the last one's fewer. */

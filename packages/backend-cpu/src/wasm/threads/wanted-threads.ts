@@ -11,19 +11,19 @@ const MOST_THREADS = 32;
  */
 export const wantedThreads = (threads = 1): number => {
   if (!Number.isInteger(threads) || threads < 1)
-    throw new ThreadsError("threads to be a whole number from 1 on", threads);
+    throw new ThreadsError("threads to be a whole number of at least 1", threads);
   if (threads > 1 && !hasThreads())
-    throw new ThreadsError("SharedArrayBuffer and workers where there is more than one thread", "none", ISOLATE);
+    throw new ThreadsError("SharedArrayBuffer and workers for more than one thread", "none", ISOLATE);
   return Math.min(threads, MOST_THREADS);
 };
 
 const ISOLATE =
   "serve the page cross-origin isolated (Cross-Origin-Opener-Policy: same-origin, Cross-Origin-Embedder-Policy: " +
-  "require-corp), or leave threads out";
+  "require-corp), or omit threads";
 
 /** Threads that cannot be. */
 export class ThreadsError extends KvtunerError {
-  constructor(expected: string, got: unknown, advice = "leave it out for one thread") {
+  constructor(expected: string, got: unknown, advice = "omit it to use one thread") {
     super("BACKEND_THREADS", `expected ${expected}, got ${String(got)}; ${advice}`);
     this.name = "ThreadsError";
   }
