@@ -11,6 +11,8 @@ export default defineConfig({
   test: {
     include: ["packages/*/src/**/*.gpu-test.ts", "apps/*/test/**/*.gpu-test.ts", "benchmarks/test/*.gpu-test.ts"],
     globalSetup: ["./packages/backend-webgpu/tools/build-kernels.mjs"],
+    // Loading modules and drivers takes longer than most tests: files share a worker and what it has loaded.
+    isolate: false,
     setupFiles: ["./tools/fast-check-seed.mjs"],
     maxWorkers: "100%",
     testTimeout: 300_000,
