@@ -1,5 +1,3 @@
-export type { ImageOptions, KernelOrigin } from "./compiler/kernel-image.ts";
-export type { CudaBackend, CudaOptions } from "./cuda-backend.ts";
+export type { CudaBackend } from "./cuda-backend.ts";
 export { createCudaBackend } from "./cuda-backend.ts";
 export { CudaError } from "./cuda-error.ts";
-export type { DeviceDescription } from "./device/device.ts";

@@ -1,7 +1,8 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
 
-import { ClusteringError, dbscan, type DbscanOptions } from "./index.ts";
+import type { DbscanOptions } from "./dbscan.ts";
+import { ClusteringError, dbscan } from "./index.ts";
 
 /** Points on a coarse grid, so that distances equal to epsilon and equal points are common. */
 const grid = fc.integer({ min: 0, max: 12 }).map((step) => step / 4);

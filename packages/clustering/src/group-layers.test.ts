@@ -1,7 +1,8 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
 
-import { ClusteringError, groupLayers, type GroupLayersInput } from "./index.ts";
+import type { GroupLayersInput } from "./group-layers.ts";
+import { ClusteringError, groupLayers } from "./index.ts";
 
 interface Planted {
   readonly features: number[][];

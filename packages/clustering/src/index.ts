@@ -1,9 +1,6 @@
 export { dbscan } from "./dbscan.ts";
-export type { DbscanOptions } from "./dbscan.ts";
 export { dendrogram } from "./dendrogram.ts";
 export type { Dendrogram } from "./dendrogram.ts";
 export { ClusteringError } from "./features.ts";
-export type { Features } from "./features.ts";
 export { groupLayers } from "./group-layers.ts";
-export type { GroupingMethod, GroupLayersInput } from "./group-layers.ts";
 export { hierarchical } from "./hierarchical.ts";

@@ -1,15 +1,11 @@
 export type { EncodedBlock } from "./block.ts";
 export { decodeBlock, encodeBlock, encodedBytes } from "./block.ts";
 export { packCodes, unpackCodes } from "./bit-packing.ts";
-export type { AttentionOutput } from "./bounds/attention.ts";
 export { attentionOutputBound, attentionWeightBound } from "./bounds/attention.ts";
-export type { BlockErrorBounds } from "./bounds/block.ts";
 export { blockErrorBounds } from "./bounds/block.ts";
 export { groupErrorBound, rangeErrorBound } from "./bounds/group.ts";
-export type { VectorErrorBound } from "./bounds/score.ts";
 export { scoreErrorBound } from "./bounds/score.ts";
 export { QuantizerError } from "./encodable.ts";
-export type { RowLayout } from "./fake-quantize.ts";
 export { fakeQuantize } from "./fake-quantize.ts";
 export { float16FromNumber, MAX_FLOAT16, numberFromFloat16, roundArrayToFloat16, roundToFloat16 } from "./float16.ts";
 export { hadamardInPlace } from "./hadamard.ts";

@@ -1,7 +1,8 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
 
-import { createErrorMean, type HeadErrors, type PairErrors } from "./index.ts";
+import { createErrorMean, type HeadErrors } from "./index.ts";
+import type { PairErrors } from "./layer-errors.ts";
 
 const pair = (numbers: readonly number[], keyId = "K8"): PairErrors => {
   const [key, value, attention, output] = numbers.map((x) => [x, x / 2]) as [number[], number[], number[], number[]];

@@ -1,14 +1,10 @@
 export { fullPairs, keyFirstPairs, paperPairs } from "./candidate-pairs.ts";
 export { createErrorMean } from "./error-mean.ts";
-export type { ErrorMean } from "./error-mean.ts";
 export { meanOverHeads, measureAttentionErrors, measureLayerErrors } from "./layer-errors.ts";
-export type { HeadErrors, PairErrors } from "./layer-errors.ts";
-export { SensitivityError } from "./layer-input.ts";
-export type { LayerInput, ReadVersion, TokenRange } from "./layer-input.ts";
+export type { HeadErrors } from "./layer-errors.ts";
+export type { ReadVersion } from "./layer-input.ts";
 export { lossVector, paretoPrune, pruneProfile } from "./pareto-pruning.ts";
-export type { Measure, PricedCandidate } from "./pareto-pruning.ts";
+export type { Measure } from "./pareto-pruning.ts";
 export type { CandidateProfile, LayerProfile, Profile } from "./profile.ts";
-export { RELATIVE_FLOOR, relativeError, SMALLEST_DENOMINATOR } from "./relative-error.ts";
-export type { FloatArray } from "./relative-error.ts";
+export { relativeError } from "./relative-error.ts";
 export { samplePositions, sampleQueries } from "./sample-queries.ts";
-export type { SampledQueries } from "./sample-queries.ts";

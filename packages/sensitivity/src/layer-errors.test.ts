@@ -2,8 +2,9 @@ import { fc, test } from "@fast-check/vitest";
 import { type AttentionSpec, plainAttention } from "@kvtuner/plan";
 import { describe, expect, it } from "vitest";
 
-import { measureAttentionErrors, measureLayerErrors, meanOverHeads, relativeError, SensitivityError } from "./index.ts";
-import type { HeadErrors, LayerInput, ReadVersion } from "./index.ts";
+import { measureAttentionErrors, measureLayerErrors, meanOverHeads, relativeError } from "./index.ts";
+import type { HeadErrors, ReadVersion } from "./index.ts";
+import { type LayerInput, SensitivityError } from "./layer-input.ts";
 
 type Measured = LayerInput & { readonly keys: readonly ReadVersion[]; readonly values: readonly ReadVersion[] };
 

@@ -1,17 +1,11 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
 
-import {
-  fullPairs,
-  keyFirstPairs,
-  lossVector,
-  paperPairs,
-  paretoPrune,
-  pruneProfile,
-  SensitivityError,
-} from "./index.ts";
+import { fullPairs, keyFirstPairs, lossVector, paperPairs, paretoPrune, pruneProfile } from "./index.ts";
 import type { Pair } from "@kvtuner/plan";
-import type { HeadErrors, PricedCandidate, Profile } from "./index.ts";
+import type { HeadErrors, Profile } from "./index.ts";
+import { SensitivityError } from "./layer-input.ts";
+import type { PricedCandidate } from "./pareto-pruning.ts";
 
 /** Few distinct values, so that ties in one or both are common. */
 const candidate = fc.record({
