@@ -1,13 +1,18 @@
 /** A value opened on first use. */
 export interface Lazy<Resource> {
+  /** Opens the resource, once. */
   get(): Promise<Resource>;
+  /** Disposes of the resource if it was opened. */
+  dispose(): Promise<void>;
+}
+
+/** Something to give back after use. */
+interface WithDispose {
   dispose(): Promise<void>;
 }
 
 /** A study that is complete needs no evaluator, and no model in memory. */
-export const lazily = <Resource extends { dispose(): Promise<void> }>(
-  open: () => Promise<Resource>,
-): Lazy<Resource> => {
+export const lazily = <Resource extends WithDispose>(open: () => Promise<Resource>): Lazy<Resource> => {
   let resource: Promise<Resource> | undefined;
   return {
     get: () => (resource ??= open()),

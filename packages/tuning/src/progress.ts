@@ -1,4 +1,4 @@
-/** Steps of {@link tune}, {@link evaluate}, {@link run} and {@link bench} that take time. */
+/** Steps of `tune`, `evaluate`, `run` and `bench` that take time. */
 export type Step =
   | "load"
   | "prefill"

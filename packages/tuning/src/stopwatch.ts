@@ -1,5 +1,6 @@
 /** Adds up milliseconds by step. */
 export interface Stopwatch {
+  /** Runs work and adds its time to a step. */
   time<Result>(step: string, work: () => Promise<Result>): Promise<Result>;
   /** Whole milliseconds by step, and `total` since the stopwatch was made. */
   timeMs(): Record<string, number>;

@@ -16,6 +16,7 @@ export interface PeerParts {
   readonly threads: number;
   /** The token ids that every variant processes; a cache must hold all of them. */
   readonly ids: Int32Array;
+  /** Receives warnings. */
   readonly warn: (message: string) => void;
   readonly signal?: AbortSignal;
 }

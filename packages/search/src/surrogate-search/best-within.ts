@@ -5,7 +5,7 @@ import { fitBestModel } from "./choose-scales.ts";
 import { type SurrogateProblem, surrogateProblem, type SurrogateSearchOptions } from "./problem.ts";
 import type { ResidualModel } from "./residual-model.ts";
 
-/** Costs and single losses of a {@link SurrogateSearchOptions}. */
+/** Costs and single losses of a surrogate search. */
 export type SurrogateTable = Pick<SurrogateSearchOptions, "choices" | "costs" | "losses">;
 
 /**

@@ -13,6 +13,7 @@ const MOST_TOKENS = 131_072;
 /** What {@link ownText} needs. */
 export interface OwnTextOptions extends WindowOptions {
   readonly seed: number;
+  /** Receives tokens done and in all. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 

@@ -22,7 +22,7 @@ export interface Front {
   readonly front: readonly FrontPlan[];
   /** Plans evaluated. */
   readonly evaluations: number;
-  /** Of all plans evaluated, over (log10 KL, equivalent bits) up to {@link HYPERVOLUME_REFERENCE}. */
+  /** Of all plans evaluated, over (log10 KL, equivalent bits) up to `HYPERVOLUME_REFERENCE`. */
   readonly hypervolume: number;
 }
 

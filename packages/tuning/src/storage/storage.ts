@@ -23,6 +23,7 @@ export interface StudyStorage {
 
 /** Held by the one run that works on a study. */
 export interface StudyLock {
+  /** Lets another run work on the study. */
   release(): Promise<void>;
 }
 

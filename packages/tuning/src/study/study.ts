@@ -24,6 +24,7 @@ export const STUDY_FILES = {
 /** A study that this run alone works on. */
 export interface Study {
   readonly storage: StudyStorage;
+  /** Opens a journal of the study. */
   journal<Entry extends object>(
     name: "profileJournal" | "journal",
     parse: (value: unknown) => Entry,
