@@ -292,7 +292,7 @@ describe("tune with a task", () => {
       (): string => writeTask("long.jsonl", [{ prompt: "a", answer: "b".repeat(300), compare: "exact" }]),
       {},
       "TASK_TOO_LONG",
-      /200 tokens .*line 1 of .*long\.jsonl takes 301/,
+      /200 tokens, got 301 tokens in line 1 of .*long\.jsonl/,
     ],
     ["more examples than lines", (): string => task, { shots: PROMPTS }, "TASK_SHOTS", /120/],
     ["no whole number of prompts", (): string => task, { prompts: 0 }, "OPTION_INVALID", /--prompts/],

@@ -58,17 +58,9 @@ type ShownLimit = Pick<StudyContents, "request" | "settings"> & { readonly limit
 
 /** What there is to add to a limit that no line stands for; undefined where bytes are told as a budget, or there is none. */
 const wordsOnly = ({ kind }: Limit, { settings, limit }: ShownLimit): string | undefined => {
-  switch (kind) {
-    case "bytes":
-    case "knee":
-      return undefined;
-    case "bits":
-      return ` at ${tokensText(settings.context)} tokens`;
-    case "equivalent-bits":
-      return limit === undefined ? `, ${NO_LINE}` : "";
-    case "kl":
-      return "";
-  }
+  if (kind === "bytes" || kind === "knee") return undefined;
+  if (kind === "bits") return ` at ${tokensText(settings.context)} tokens`;
+  return kind === "equivalent-bits" && limit === undefined ? `, ${NO_LINE}` : "";
 };
 
 const NO_LINE = "which are no one number of true bits with the pairs of this study, so that no line stands for them";

@@ -1,4 +1,4 @@
-import type { Limit, StudyRequest, StudySettings } from "@kvtuner/tuning";
+import { limitOption, type StudyRequest, type StudySettings } from "@kvtuner/tuning";
 
 /** Stand in for what a study does not hold. */
 const MODEL = "MODEL.gguf";
@@ -29,7 +29,7 @@ const optionsOf = (settings: StudySettings, request: StudyRequest | undefined): 
   ["strategy", settings.strategy],
   ["measure", settings.measure],
   ["cost", settings.cost],
-  ...(request === undefined ? focusOption(settings) : limitOption(request.limit)),
+  ...(request === undefined ? focusOption(settings) : optionOf(request.limit)),
   ["out", request?.out ?? "STUDY"],
 ];
 
@@ -52,19 +52,9 @@ const taskOptions = ({ task, objective }: StudySettings, request: StudyRequest |
 const focusOption = ({ focus }: StudySettings): [string, string][] =>
   focus === null ? [] : [["budget", String(focus)]];
 
-const limitOption = (limit: Limit): [string, string][] => {
-  switch (limit.kind) {
-    case "bytes":
-      return [["budget", String(limit.bytes)]];
-    case "bits":
-      return [["bits", String(limit.bits)]];
-    case "equivalent-bits":
-      return [["equivalent-bits", String(limit.bits)]];
-    case "kl":
-      return [["max-kl", String(limit.kl)]];
-    case "knee":
-      return [];
-  }
+const optionOf = (limit: StudyRequest["limit"]): [string, string][] => {
+  const option = limitOption(limit);
+  return option === undefined ? [] : [[...option]];
 };
 
 const quote = (text: string): string =>

@@ -1,7 +1,7 @@
 import { promisingWithin, type Evaluation, type SurrogateTable } from "@kvtuner/search";
 
 import type { EvaluationEntry } from "./evaluation-entry.ts";
-import { focusOf, type Limit } from "../space/limit.ts";
+import { allowedCost, type AllowedCost, type Limit } from "../limits/limits.ts";
 import type { Measurer } from "./measurer.ts";
 import { choiceOf } from "./pick.ts";
 import type { SearchInputs } from "./search.ts";
@@ -22,7 +22,7 @@ export const evaluateWithin = async (
   measurer: Measurer,
   isEnough: () => boolean,
 ): Promise<void> => {
-  const allowed = allowedOf(limit, inputs.space);
+  const allowed = allowedCost(limit, inputs.space);
   if (allowed === undefined) return;
   const table = tableOf(inputs, allowed);
   for (let plans = 0; plans < MOST_PLANS && !isEnough(); plans++) {
@@ -32,23 +32,6 @@ export const evaluateWithin = async (
   }
 };
 
-/** What a plan may cost, summed over layers. */
-interface Allowed {
-  /** Of one layer, by pair. */
-  readonly costs: readonly number[];
-  readonly most: number;
-}
-
-const allowedOf = (limit: Limit, space: SearchSpace): Allowed | undefined => {
-  if (limit.kind === "equivalent-bits")
-    return { costs: space.codeBits, most: 2 * space.shape.layers * limit.bits + ROUNDING };
-  const most = focusOf(limit, space);
-  return most === undefined ? undefined : { costs: space.layerBytes, most };
-};
-
-/** 3.2 bits over ten layers are 64, and a little more or less in binary. */
-const ROUNDING = 1e-9;
-
 const ONE = { done: 0, total: 1 };
 
 /** Evaluates the largest pair in every layer: the plan most likely to lose as little as a user allows. */
@@ -57,7 +40,7 @@ export const evaluateBest = async (space: SearchSpace, measurer: Measurer): Prom
   await measurer.evaluate([Array<number>(space.shape.layers).fill(largest)], ONE);
 };
 
-const tableOf = ({ candidates, losses }: SearchInputs, { costs }: Allowed): SurrogateTable => ({
+const tableOf = ({ candidates, losses }: SearchInputs, { costs }: AllowedCost): SurrogateTable => ({
   choices: candidates.map((pairs) => pairs.length),
   costs: candidates.map((pairs) => pairs.map((pair) => costs[pair] ?? 0)),
   losses: candidates.map((pairs, layer) => pairs.map((pair) => Math.max(0, losses[layer]?.[pair] ?? 0))),

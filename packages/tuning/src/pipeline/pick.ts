@@ -1,7 +1,7 @@
 import { hypervolume, nonDominatedSort } from "@kvtuner/search";
 
 import type { EvaluationEntry, TaskFigures } from "./evaluation-entry.ts";
-import { keepsTo, LimitKvtunerError, type Limit } from "../space/limit.ts";
+import { isBound, keepsTo, LimitKvtunerError, limitsCost, type Limit } from "../limits/limits.ts";
 import type { Objective } from "../space/objective.ts";
 import { leadInErrors } from "./race.ts";
 import { planCost, searchCost, type PlanCost, type SearchSpace } from "../space/space.ts";
@@ -96,9 +96,8 @@ export const pickPlan = (
 ): FrontPlan | undefined => {
   const fitting = front.filter((plan) => keepsTo(limit, plan));
   const equals = objective === "kl" ? fitting : withinNoise(fitting);
-  if (limit.kind === "kl" || (limit.kind === "knee" && objective !== "kl"))
-    return minimumBy(equals, (plan) => plan.bytes);
-  return limit.kind === "knee" ? knee(equals) : minimumBy(equals, (plan) => plan.kl);
+  if (limitsCost(limit)) return minimumBy(equals, (plan) => plan.kl);
+  return isBound(limit) || objective !== "kl" ? minimumBy(equals, (plan) => plan.bytes) : knee(equals);
 };
 
 /**

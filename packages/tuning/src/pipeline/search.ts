@@ -9,7 +9,7 @@ import {
 
 import type { RunContext } from "../progress.ts";
 import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
-import { excessOf, type Limit } from "../space/limit.ts";
+import { excessOf, type Limit } from "../limits/limits.ts";
 import type { Measurer } from "./measurer.ts";
 import type { Objective } from "../space/objective.ts";
 import { pairNamesOf, planCost, searchCost, type SearchSpace } from "../space/space.ts";

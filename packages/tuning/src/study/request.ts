@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-import type { Limit } from "../space/limit.ts";
+import { limitSchema, type Limit } from "../limits/limits.ts";
 import { readRecord, writeRecord, type StudyStorage } from "../storage/storage.ts";
 import { STUDY_FILES } from "./study.ts";
 
@@ -45,11 +45,5 @@ const schema = z.object({
   prompts: z.int().optional(),
   shotsFrom: z.string().optional(),
   out: z.string(),
-  limit: z.discriminatedUnion("kind", [
-    z.object({ kind: z.literal("bytes"), bytes: z.number() }),
-    z.object({ kind: z.literal("bits"), bits: z.number() }),
-    z.object({ kind: z.literal("equivalent-bits"), bits: z.number() }),
-    z.object({ kind: z.literal("kl"), kl: z.number() }),
-    z.object({ kind: z.literal("knee") }),
-  ]),
+  limit: limitSchema,
 });

@@ -8,7 +8,7 @@ import type { OpenTask } from "../tasks/open-task.ts";
 import { evaluationEntryParser } from "../pipeline/evaluation-entry.ts";
 import { groupStep } from "../pipeline/group.ts";
 import { lazily, type Lazy } from "../lazily.ts";
-import type { Limit } from "../space/limit.ts";
+import { isBound, limitsCost, type Limit } from "../limits/limits.ts";
 import type { Measurer } from "../pipeline/measurer.ts";
 import { evaluateBest, evaluateWithin } from "../pipeline/near-limit.ts";
 import { makeFront, pickedFrom, pickPlan, type Front, type FrontPlan } from "../pipeline/pick.ts";
@@ -136,7 +136,7 @@ const searchStep = async (run: StudyRun, inputs: SearchInputs, measurer: Measure
     // Another strategy's pick is its own: the surrogate's plans only stand in where it left none within the limit.
     const isEnough = (): boolean => study.strategy !== "surrogate" && hasPick(run, measurer);
     await evaluateWithin(inputs, limit, measurer, isEnough);
-    if (limit.kind === "kl" && !hasPick(run, measurer)) await evaluateBest(space, measurer);
+    if (isBound(limit) && !limitsCost(limit) && !hasPick(run, measurer)) await evaluateBest(space, measurer);
     const front = frontOf(run, measurer);
     await records.write("front", front);
     return front;

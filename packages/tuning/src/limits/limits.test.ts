@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
-import { assertReachable, LimitKvtunerError, type Limit } from "./limit.ts";
-import { planCost, searchSpace } from "./space.ts";
+import { assertReachable, LimitKvtunerError, type Limit } from "./limits.ts";
+import { planCost, searchSpace } from "../space/space.ts";
 
 const SPACE = { mode: "compact", pairs: [{ key: 2, value: 2 }], context: 4099, costKind: "true" } as const;
 

@@ -1,0 +1,33 @@
+import { z } from "zod";
+
+import type { SearchSpace } from "../space/space.ts";
+import type { LimitKind } from "./limit-kind.ts";
+
+/** A limit of the kind `bits`. */
+export interface BitsLimit {
+  readonly kind: "bits";
+  readonly bits: number;
+}
+
+/** Rounded up: a rounded number could be one that is itself refused. */
+export const exactBits = (bits: number): string => (Math.ceil(bits * 1000) / 1000).toFixed(3);
+
+const bytesOf = ({ bits }: BitsLimit, { shape, context }: SearchSpace): number =>
+  Math.floor((bits * 2 * shape.layers * shape.kvHeads * shape.headSize * context) / 8);
+
+/** True bits of a stored number at the context length. */
+export const bitsLimit: LimitKind<BitsLimit> = {
+  kind: "bits",
+  schema: z.object({ kind: z.literal("bits"), bits: z.number() }),
+  option: ({ bits }) => ["bits", String(bits)],
+  text: ({ bits }) => `${bits} bits`,
+  bound: { of: ({ bits }) => bits, most: ({ bits }) => bits },
+  cost: {
+    ofLayer: ({ layerBytes }) => layerBytes,
+    total: bytesOf,
+    focusBytes: bytesOf,
+    words: ({ bits }, context) => `${exactBits(bits)} bits${context === undefined ? "" : ` at ${context} tokens`}`,
+    // A longer context spreads what is kept in 16 bits over more tokens.
+    advice: "raise the bits, lengthen --context",
+  },
+};

@@ -1,0 +1,29 @@
+import { formatBytes } from "@kvtuner/plan";
+import { z } from "zod";
+
+import type { LimitKind } from "./limit-kind.ts";
+
+/** A size as the user may give it back: a rounded one could be refused. */
+export const exactBytes = (bytes: number): string => `${bytes} bytes (${formatBytes(bytes)})`;
+
+/** A limit of the kind `bytes`. */
+export interface BytesLimit {
+  readonly kind: "bytes";
+  readonly bytes: number;
+}
+
+/** Bytes at the context length. */
+export const bytesLimit: LimitKind<BytesLimit> = {
+  kind: "bytes",
+  schema: z.object({ kind: z.literal("bytes"), bytes: z.number() }),
+  option: ({ bytes }) => ["budget", String(bytes)],
+  text: ({ bytes }) => exactBytes(bytes),
+  bound: { of: ({ bytes }) => bytes, most: ({ bytes }) => bytes },
+  cost: {
+    ofLayer: ({ layerBytes }) => layerBytes,
+    total: ({ bytes }) => bytes,
+    focusBytes: ({ bytes }) => bytes,
+    words: ({ bytes }, context) => exactBytes(bytes) + (context === undefined ? "" : ` at ${context} tokens`),
+    advice: "raise the budget, shorten --context",
+  },
+};

@@ -1,0 +1,18 @@
+import { z } from "zod";
+
+import type { LimitKind } from "./limit-kind.ts";
+
+/** A limit of the kind `kl`. */
+export interface KlLimit {
+  readonly kind: "kl";
+  readonly kl: number;
+}
+
+/** A loss: mean KL divergence to the float cache, nats a token. */
+export const klLimit: LimitKind<KlLimit> = {
+  kind: "kl",
+  schema: z.object({ kind: z.literal("kl"), kl: z.number() }),
+  option: ({ kl }) => ["max-kl", String(kl)],
+  text: ({ kl }) => `KL ${kl}`,
+  bound: { of: ({ kl }) => kl, most: ({ kl }) => kl },
+};

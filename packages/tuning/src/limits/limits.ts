@@ -1,0 +1,126 @@
+import { KvtunerError } from "@kvtuner/plan";
+import { z } from "zod";
+
+import { planCost, type SearchSpace } from "../space/space.ts";
+import { bitsLimit, type BitsLimit } from "./bits.ts";
+import { bytesLimit, type BytesLimit } from "./bytes.ts";
+import { equivalentBitsLimit, type EquivalentBitsLimit } from "./equivalent-bits.ts";
+import { klLimit, type KlLimit } from "./kl.ts";
+import { kneeLimit, type KneeLimit } from "./knee.ts";
+import type { LimitedPlan, LimitKind } from "./limit-kind.ts";
+
+/** What the picked plan must keep to. At most one. */
+export type Limit = BytesLimit | BitsLimit | EquivalentBitsLimit | KlLimit | KneeLimit;
+
+const KINDS = [bytesLimit, bitsLimit, equivalentBitsLimit, klLimit, kneeLimit] as const;
+
+/** What a study stores of a limit. */
+export const limitSchema: z.ZodType<Limit> = z.union(KINDS.map(({ schema }) => schema));
+
+/** A limit goes with the entry of its own kind, which the types of a list cannot say. */
+const kindOf = (limit: Limit): LimitKind<Limit> => {
+  const kind = KINDS.find((candidate) => candidate.kind === limit.kind);
+  if (kind === undefined) throw new Error(`internal: there is no limit of the kind ${limit.kind}`);
+  return kind;
+};
+
+/** Whether a plan of this cost and loss keeps to the limit. */
+export const keepsTo = (limit: Limit, plan: LimitedPlan): boolean => {
+  const { bound } = kindOf(limit);
+  return bound === undefined || bound.of(plan) <= bound.most(limit);
+};
+
+/** Whether the limit is one of cost: within it the best plan is wanted, and otherwise the cheapest. */
+export const limitsCost = (limit: Limit): boolean => kindOf(limit).cost !== undefined;
+
+/** Whether the limit is one that plans can fail to keep to. */
+export const isBound = (limit: Limit): boolean => kindOf(limit).bound !== undefined;
+
+/** By which share of the limit a plan costs more; 0 when it does not, or the limit is not one of cost. */
+export const excessOf = (limit: Limit, cost: Omit<LimitedPlan, "kl">): number => {
+  const kind = kindOf(limit);
+  if (kind.cost === undefined || kind.bound === undefined) return 0;
+  return Math.max(0, kind.bound.of({ ...cost, kl: 0 }) / kind.bound.most(limit) - 1);
+};
+
+/** Bytes at the context length that the search should look near; undefined when the limit names none. */
+export const focusOf = (limit: Limit, space: SearchSpace): number | undefined =>
+  kindOf(limit).cost?.focusBytes(limit, space);
+
+/** What plans may cost under a limit, summed over layers. */
+export interface AllowedCost {
+  /** Of one layer, by choice. */
+  readonly costs: readonly number[];
+  readonly most: number;
+}
+
+/** What plans may cost under a limit; undefined when it is not one of cost. */
+export const allowedCost = (limit: Limit, space: SearchSpace): AllowedCost | undefined => {
+  const { cost } = kindOf(limit);
+  return cost && { costs: cost.ofLayer(space), most: cost.total(limit, space) };
+};
+
+/**
+ * Refuses a budget that no plan of the space can meet, before anything slow is done.
+ *
+ * @throws BudgetKvtunerError naming the smallest plan.
+ */
+export const assertReachable = (limit: Limit, space: SearchSpace): void => {
+  const { cost, text } = kindOf(limit);
+  if (cost === undefined) return;
+  const costs = cost.ofLayer(space);
+  const smallest = costs.indexOf(Math.min(...costs));
+  const plan = planCost(space, Array<number>(space.shape.layers).fill(smallest));
+  if (keepsTo(limit, { ...plan, kl: 0 })) return;
+  const named = { name: space.pairNames[smallest] ?? "", cost: cost.words(plan, space.context) };
+  throw new BudgetKvtunerError(text(limit), named, cost.advice);
+};
+
+/** The limit in words. */
+export const describeLimit = (limit: Limit): string =>
+  isBound(limit)
+    ? kindOf(limit)
+        .text(limit)
+        .replace(/^(KL )?/, (name) => `${name}at most `)
+    : kindOf(limit).text(limit);
+
+/** The option of `tune` that sets the limit, and its value; undefined for the default. */
+export const limitOption = (limit: Limit): readonly [name: string, value: string] | undefined =>
+  kindOf(limit).option(limit);
+
+/** A plan with one pair in every layer, and its cost in what was asked for. */
+export interface SmallestPlan {
+  readonly name: string;
+  readonly cost: string;
+}
+
+/** No plan is as small as the budget asks. */
+export class BudgetKvtunerError extends KvtunerError {
+  constructor(budget: string, smallest: SmallestPlan, advice: string = "raise the budget, shorten --context") {
+    super(
+      "BUDGET_TOO_SMALL",
+      `expected a budget that some plan meets, got ${budget}; the smallest plan, ${smallest.name} in every layer, takes ` +
+        `${smallest.cost}; ${advice}, or add smaller pairs`,
+    );
+    this.name = "BudgetKvtunerError";
+  }
+}
+
+/** The search found no plan that keeps to the limit. */
+export class LimitKvtunerError extends KvtunerError {
+  constructor(limit: Limit, front: readonly LimitedPlan[]) {
+    const costs = front.map((plan) => ({
+      cost: (kindOf(limit).cost ?? bytesLimit.cost)?.words(plan) ?? "",
+      excess: excessOf(limit, plan),
+      plan,
+    }));
+    const [smallest] = costs.toSorted((one, other) => one.excess - other.excess || one.plan.bytes - other.plan.bytes);
+    const kl = front.reduce((least, plan) => Math.min(least, plan.kl), Infinity).toPrecision(3);
+    super(
+      "LIMIT_NOT_MET",
+      `expected a plan on the front with ${describeLimit(limit)}, got none: the smallest plan takes ${smallest?.cost} and the best has KL ${kl}; ` +
+        "the study is saved: run again with another limit, or with more evaluations or pairs and another --out",
+    );
+    this.name = "LimitKvtunerError";
+  }
+}
