@@ -18,8 +18,8 @@ const limits = {
   "@kvtuner/decoder": "75 kB",
   "@kvtuner/decoder/node": "4 kB",
   "@kvtuner/evaluation": "130 kB",
-  "@kvtuner/tuning": "200 kB",
-  "@kvtuner/report": "210 kB",
+  "@kvtuner/tuning": "150 kB",
+  "@kvtuner/report": "130 kB",
   "@kvtuner/embedded-model": "1 kB",
   kvtuner: "275 kB",
 };
