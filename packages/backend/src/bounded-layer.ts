@@ -17,4 +17,4 @@ export const boundedLayer = (layer: LayerScheme, maxTokens: number): LayerScheme
 
 /** A block of more tokens than there can be is never full. */
 const boundedTensor = (scheme: TensorScheme, maxTokens: number): TensorScheme =>
-  scheme.kind === "float16" ? scheme : { ...scheme, blockSize: Math.min(scheme.blockSize, maxTokens + 1) };
+  !("blockSize" in scheme) ? scheme : { ...scheme, blockSize: Math.min(scheme.blockSize, maxTokens + 1) };

@@ -1,6 +1,8 @@
 import {
   type Axis,
   type Bits,
+  type CodecKind,
+  type FieldValues,
   FLOAT16,
   type Float16Scheme,
   type Format,
@@ -18,8 +20,14 @@ export interface AffineFamily {
   readonly transforms: readonly Transform[];
 }
 
+/** Schemes of any other codec that a backend can store: values by field, as in the codec's format. */
+export interface FieldFamily {
+  readonly kind: Exclude<CodecKind, "float16" | "affine">;
+  readonly fields: Readonly<Record<string, FieldValues>>;
+}
+
 /** Schemes of one codec that a backend can store. */
-export type SchemeFamily = AffineFamily | Float16Scheme;
+export type SchemeFamily = AffineFamily | Float16Scheme | FieldFamily;
 
 /** What a backend can store; `createCache` rejects anything else. */
 export interface Capabilities {

@@ -36,7 +36,7 @@ export const assertFiniteTensors = (
 /** The transform makes a number at most the root of the head size larger, so it is seldom needed to know. */
 const assertStorable = (what: string, rows: Float32Array, scheme: TensorScheme, headSize: number): void => {
   const largest = largestWithin(what, rows, MAX_FLOAT16);
-  if (scheme.kind === "float16" || scheme.transform === "none") return;
+  if (!("transform" in scheme) || scheme.transform === "none") return;
   if (largest * Math.sqrt(headSize) < 0.99 * MAX_FLOAT16) return;
   const transformed = new Float32Array(rows.length);
   roundArrayToFloat16(rows, transformed);

@@ -5,7 +5,14 @@ export type { Attention } from "./attention.ts";
 export type { Backend, CachePlan, KvCache } from "./backend.ts";
 export { boundedLayer } from "./bounded-layer.ts";
 export type { CacheStore, CallRows } from "./cache-store.ts";
-export type { AttentionFeatures, CacheLimits, Capabilities, KernelRange, SchemeFamily } from "./capabilities.ts";
+export type {
+  AttentionFeatures,
+  CacheLimits,
+  Capabilities,
+  FieldFamily,
+  KernelRange,
+  SchemeFamily,
+} from "./capabilities.ts";
 export { capabilitiesOf, headSizesUpTo } from "./capabilities.ts";
 export type { BackendDefinition } from "./define-backend.ts";
 export { defineBackend } from "./define-backend.ts";

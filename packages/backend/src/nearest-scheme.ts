@@ -1,10 +1,21 @@
-import { type AffineScheme, bitsOf, FLOAT16, type GroupSize, type TensorScheme } from "@kvtuner/plan";
-import type { AffineFamily, SchemeFamily } from "./capabilities.ts";
+import {
+  type AffineScheme,
+  bitsOf,
+  blockTokens,
+  FLOAT16,
+  type FieldValues,
+  type GroupSize,
+  schemeFault,
+  type TensorScheme,
+} from "@kvtuner/plan";
+import type { AffineFamily, FieldFamily, SchemeFamily } from "./capabilities.ts";
 
 /** True when one of the families has the scheme. */
 export const supportsScheme = (families: readonly SchemeFamily[], scheme: TensorScheme): boolean =>
   families.some((family) => {
-    if (family.kind === "float16" || scheme.kind === "float16") return family.kind === scheme.kind;
+    if (family.kind !== scheme.kind) return false;
+    if ("fields" in family) return hasFields((family as FieldFamily).fields, scheme);
+    if (family.kind === "float16" || scheme.kind !== "affine") return true;
     return (
       family.axis === scheme.axis &&
       family.bits.includes(scheme.bits) &&
@@ -12,6 +23,13 @@ export const supportsScheme = (families: readonly SchemeFamily[], scheme: Tensor
       family.groupSizes.includes(scheme.groupSize) &&
       family.transforms.includes(scheme.transform)
     );
+  });
+
+const hasFields = (fields: FieldFamily["fields"], scheme: object): boolean =>
+  Object.entries(fields).every(([name, values]) => {
+    const value = (scheme as Record<string, unknown>)[name];
+    if (Array.isArray(value)) return values.includes("numbers");
+    return values.includes(value as string) || (typeof value === "number" && values.includes("count"));
   });
 
 /**
@@ -25,16 +43,27 @@ export const nearestScheme = (
 ): TensorScheme | undefined => {
   let nearest: TensorScheme | undefined;
   for (const family of families)
-    for (const candidate of schemesOf(family, scheme.kind === "affine" ? scheme.blockSize : 1)) {
+    for (const candidate of schemesOf(family, blockTokens(scheme))) {
       const gain = nearest ? distance(nearest, scheme, headSize) - distance(candidate, scheme, headSize) : 1;
       if (gain > 0 || (gain === 0 && bitsOf(candidate) > bitsOf(nearest!))) nearest = candidate;
     }
   return nearest;
 };
 
-/** Every scheme of a family, with blocks of at least `blockSize` tokens. */
-export const schemesOf = (family: SchemeFamily, blockSize: number): TensorScheme[] =>
-  family.kind === "float16" ? [FLOAT16] : affineSchemesOf(family, blockSize);
+/** Every scheme of a family whose fields are listed one by one, with blocks of at least `blockSize` tokens. */
+export const schemesOf = (family: SchemeFamily, blockSize: number): TensorScheme[] => {
+  if ("fields" in family) return fieldSchemesOf(family, blockSize);
+  return family.kind === "float16" ? [FLOAT16] : affineSchemesOf(family, blockSize);
+};
+
+const fieldSchemesOf = ({ kind, fields }: FieldFamily, blockSize: number): TensorScheme[] => {
+  let schemes: Record<string, unknown>[] = [{ kind }];
+  for (const [name, values] of Object.entries(fields)) {
+    const listed: FieldValues = values.includes("count") ? [blockSize] : values.filter((value) => value !== "numbers");
+    schemes = schemes.flatMap((scheme) => listed.map((value) => ({ ...scheme, [name]: value })));
+  }
+  return (schemes as unknown as TensorScheme[]).filter((scheme) => !schemeFault(scheme, { kvHeads: 1, headSize: 1 }));
+};
 
 const affineSchemesOf = (family: AffineFamily, blockSize: number): AffineScheme[] =>
   family.groupSizes.flatMap((groupSize) =>
@@ -59,7 +88,8 @@ const wholeGroups = ({ axis }: AffineFamily, groupSize: GroupSize, blockSize: nu
 const distance = (a: TensorScheme, b: TensorScheme, headSize: number): number => {
   const bits = Math.abs(bitsOf(a) - bitsOf(b));
   if (a.kind === "affine" && b.kind === "affine") return affineDistance(a, b, headSize) + bits;
-  return 10_000 * Number(a.kind !== b.kind) + bits;
+  const fields = Object.entries(a).filter(([name, value]) => (b as unknown as Record<string, unknown>)[name] !== value);
+  return (a.kind === b.kind ? 100 * fields.length : 10_000) + bits;
 };
 
 const affineDistance = (a: AffineScheme, b: AffineScheme, headSize: number): number =>

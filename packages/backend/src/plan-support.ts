@@ -1,4 +1,12 @@
-import { type CacheShape, KvtunerError, type LayerScheme, type TensorScheme } from "@kvtuner/plan";
+import {
+  type CacheShape,
+  type FieldValues,
+  FORMATS,
+  KvtunerError,
+  type LayerScheme,
+  schemeFault,
+  type TensorScheme,
+} from "@kvtuner/plan";
 import { assertAttentionSupported } from "./attention-support.ts";
 import type { CachePlan } from "./backend.ts";
 import type { Capabilities } from "./capabilities.ts";
@@ -72,21 +80,23 @@ const assertShape = (backend: string, { headSizes }: Capabilities, shape: CacheS
     );
 };
 
-const assertLayerScheme = (layer: number, scheme: LayerScheme, { headSize }: CacheShape): void => {
+const assertLayerScheme = (layer: number, scheme: LayerScheme, shape: CacheShape): void => {
   const { kind, sinks, recent } = scheme.residency ?? {};
   if (kind !== "prefix" || !isCount(sinks + 1) || !isCount(recent + 1))
     throw invalid(layer, "a residency of kind prefix with sinks and recent of whole numbers from 0", { ...scheme });
-  for (const tensor of ["key", "value"] as const) assertGroups(layer, scheme[tensor], headSize);
+  for (const tensor of ["key", "value"] as const) assertScheme(layer, scheme[tensor], shape);
 };
 
-const assertGroups = (layer: number, scheme: TensorScheme, headSize: number): void => {
-  if (scheme.kind === "float16") return;
-  const { axis, groupSize, blockSize } = scheme;
-  if (!isCount(blockSize)) throw invalid(layer, "a blockSize from 1", scheme);
-  if (axis === "token" && groupSize !== "head" && !(isCount(groupSize) && groupSize <= headSize))
-    throw invalid(layer, `a groupSize from 1 to the head size ${headSize} on axis token`, scheme);
-  if (axis === "channel" && !(groupSize !== "head" && isCount(groupSize) && blockSize % groupSize === 0))
-    throw invalid(layer, "a blockSize that is a multiple of a whole groupSize on axis channel", scheme);
+const assertScheme = (layer: number, scheme: TensorScheme, shape: CacheShape): void => {
+  const counts = Object.entries<FieldValues>(FORMATS[scheme.kind]?.fields ?? {}).filter(([, values]) =>
+    values.includes("count"),
+  );
+  for (const [name, values] of counts) {
+    const value = (scheme as unknown as Record<string, string | number>)[name]!;
+    if (!values.includes(value) && !isCount(value as number)) throw invalid(layer, `a ${name} from 1`, scheme);
+  }
+  const fault = schemeFault(scheme, shape);
+  if (fault) throw invalid(layer, `a scheme ${fault}`, scheme);
 };
 
 const isCount = (value: number): boolean => Number.isSafeInteger(value) && value > 0;

@@ -1,4 +1,4 @@
-import { blockTokens, type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
+import { blockTokens, isCoded, type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
 
 /** Queries run at once. Small enough that few tokens change from exact to quantized within a chunk. */
 const CHUNK_ROWS = 64;
@@ -26,7 +26,7 @@ export interface ColumnChunk {
 
 /** Two layer schemes with one key here read their tokens in the same forms at every position. */
 export const geometryKey = ({ key, value, residency }: LayerScheme): string =>
-  JSON.stringify([...[key, value].map((tensor) => tensor.kind !== "float16" && blockTokens(tensor)), residency]);
+  JSON.stringify([...[key, value].map((tensor) => isCoded(tensor) && blockTokens(tensor)), residency]);
 
 /**
  * Chunks of a whole sequence of `tokens` under a layer scheme; `undefined` reads everything exact. Each query reads its newest

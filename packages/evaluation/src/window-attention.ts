@@ -1,5 +1,5 @@
 import type { AttentionCall, AttentionKernel } from "@kvtuner/decoder";
-import type { CacheShape, LayerScheme, TensorScheme } from "@kvtuner/plan";
+import { type CacheShape, isCoded, type LayerScheme, type TensorScheme } from "@kvtuner/plan";
 import { fakeQuantize, roundArrayToFloat16 } from "@kvtuner/quantizers";
 import { type ColumnChunk, columnChunks, geometryKey, type ColumnRun } from "./columns.ts";
 
@@ -62,7 +62,7 @@ const tensorForms = (
   const known = new Map<string, TensorForm>();
   return (scheme, sinks) => {
     const exact = (rounded ??= roundedToFloat16(source));
-    if (scheme.kind === "float16") return floatForm(exact);
+    if (!isCoded(scheme)) return floatForm(exact);
     const key = JSON.stringify([scheme, sinks]);
     const form = known.get(key) ?? { exact, quantized: quantizedFrom(exact, scheme, sinks, shape) };
     known.set(key, form);

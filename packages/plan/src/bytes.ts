@@ -1,9 +1,9 @@
 import type { Plan } from "./plan.ts";
 import { quantizedPrefix } from "./prefix.ts";
-import { bitsOf, type CacheShape, type LayerScheme, type TensorScheme } from "./scheme.ts";
+import { bitsOf, layoutOf, partBytes, type TensorScheme } from "./codecs/registry.ts";
+import type { CacheShape, LayerScheme } from "./scheme.ts";
 
 const EXACT_BYTES = 2;
-const PARAMETER_BYTES = 2;
 
 /** Bytes of a cache by part. Codes and parameters (scales, minima) of the quantized prefix; `exact` is all held in 16 bits. */
 export interface CacheBytes {
@@ -34,10 +34,7 @@ export const cacheBytes = (key: TensorBytes, value: TensorBytes): CacheBytes => 
   total: key.codes + key.parameters + key.exact + value.codes + value.parameters + value.exact,
 });
 
-/**
- * Exact bytes of one layer's cache at `length` tokens. The codes of one token and head (axis token), or of one group of
- * one channel (axis channel), fill whole bytes.
- */
+/** Exact bytes of one layer's cache at `length` tokens. */
 export const layerBytes = (layer: LayerScheme, shape: CacheShape, length: number): CacheBytes =>
   cacheBytes(tensorBytes(layer.key, layer, shape, length), tensorBytes(layer.value, layer, shape, length));
 
@@ -47,18 +44,12 @@ const tensorBytes = (
   { kvHeads, headSize }: CacheShape,
   length: number,
 ): TensorBytes => {
-  const exact = (tokens: number): number => kvHeads * headSize * tokens * EXACT_BYTES;
-  if (tensor.kind === "float16") return { codes: 0, parameters: 0, exact: exact(length) };
   const tokens = quantizedPrefix(tensor, layer, length);
-  const rows = tensor.axis === "token" ? tokens : headSize * (tokens / (tensor.groupSize as number));
-  const rowNumbers = tensor.axis === "token" ? headSize : (tensor.groupSize as number);
-  const groups = tensor.groupSize === "head" || tensor.axis === "channel" ? 1 : Math.ceil(headSize / tensor.groupSize);
-  const parameters = tensor.format === "affine" ? 2 : 1;
-  return {
-    codes: kvHeads * rows * Math.ceil((rowNumbers * tensor.bits) / 8),
-    parameters: kvHeads * rows * groups * parameters * PARAMETER_BYTES,
-    exact: exact(length - tokens),
-  };
+  const bytes = { codes: 0, parameters: 0 };
+  if (tokens > 0)
+    for (const part of layoutOf(tensor, { tokens, headSize }))
+      bytes[part.name === "codes" ? "codes" : "parameters"] += kvHeads * partBytes(part);
+  return { ...bytes, exact: kvHeads * headSize * (length - tokens) * EXACT_BYTES };
 };
 
 /** Exact bytes of a whole plan's cache at `length` tokens. */

@@ -1,6 +1,7 @@
 import { KvtunerError } from "./error.ts";
 import { layerScheme, MODES, type Mode } from "./mode.ts";
-import type { LayerScheme, TensorScheme } from "./scheme.ts";
+import type { TensorScheme } from "./codecs/registry.ts";
+import type { LayerScheme } from "./scheme.ts";
 
 /** Modes that heads of this size can be stored in. */
 export const modesFor = (headSize: number): Mode[] =>

@@ -1,21 +1,23 @@
 export type { AttentionMask, AttentionSpec } from "./attention.ts";
 export { defaultScale, plainAttention, scoreOf, spanOf } from "./attention.ts";
-export type {
-  AffineScheme,
-  Axis,
-  Bits,
-  CacheShape,
-  Float16Scheme,
-  Format,
-  GroupSize,
-  LayerScheme,
-  LayerShape,
-  PrefixResidency,
-  Residency,
-  TensorScheme,
-  Transform,
-} from "./scheme.ts";
-export { bitsOf, blockTokens, CODE_BITS, FLOAT16, schemeLabel } from "./scheme.ts";
+export type { AffineScheme, Axis, Bits, Format, GroupSize, Transform } from "./codecs/affine.ts";
+export { CODE_BITS } from "./codecs/affine.ts";
+export type { CodecFormat, FieldValues, Heads, Part, Place } from "./codecs/codec-format.ts";
+export type { Float16Scheme } from "./codecs/float16.ts";
+export { FLOAT16 } from "./codecs/float16.ts";
+export type { CodecKind, SchemeOf, TensorScheme } from "./codecs/registry.ts";
+export {
+  bitsOf,
+  blockTokens,
+  FORMATS,
+  isCoded,
+  layoutOf,
+  partBytes,
+  schemeFault,
+  schemeLabel,
+  schemeOfHead,
+} from "./codecs/registry.ts";
+export type { CacheShape, LayerScheme, LayerShape, PrefixResidency, Residency } from "./scheme.ts";
 export { attentionOf, layerShape, sizesOf } from "./shape.ts";
 export type { Measurement, ModelIdentity, Plan } from "./plan.ts";
 export type { UniformChoice } from "./budget.ts";

@@ -1,4 +1,7 @@
-import { type AffineScheme, type Bits, CODE_BITS, FLOAT16, type LayerScheme, type TensorScheme } from "./scheme.ts";
+import { type AffineScheme, type Bits, CODE_BITS } from "./codecs/affine.ts";
+import { FLOAT16 } from "./codecs/float16.ts";
+import type { TensorScheme } from "./codecs/registry.ts";
+import type { LayerScheme } from "./scheme.ts";
 
 /** Named ways to lay out a cache; the pair says with how many bits. */
 export type Mode = "per-token" | "kivi" | "compact";

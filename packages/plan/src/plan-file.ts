@@ -1,27 +1,35 @@
 import { z } from "zod";
 import { KvtunerError } from "./error.ts";
 import type { ModelIdentity, Plan } from "./plan.ts";
-import { type CacheShape, CODE_BITS } from "./scheme.ts";
+import type { FieldValues } from "./codecs/codec-format.ts";
+import { FORMATS, schemeFault } from "./codecs/registry.ts";
+import type { CacheShape } from "./scheme.ts";
 import { sizesOf } from "./shape.ts";
 
 const VERSION = 2;
 
 const count = z.int().positive();
 
-const float16 = z.strictObject({ kind: z.literal("float16") });
+const fieldSchema = (values: FieldValues): z.ZodType => {
+  const literals = values.filter((value) => value !== "count" && value !== "numbers");
+  const choices: z.ZodType[] = [
+    ...(values.includes("count") ? [count] : []),
+    ...(values.includes("numbers") ? [z.array(z.number().positive()).min(1)] : []),
+    ...(literals.length > 0 ? [z.literal(literals)] : []),
+  ];
+  return choices.length > 1 ? z.union(choices) : choices[0]!;
+};
 
-const affine = z.strictObject({
-  kind: z.literal("affine"),
-  bits: z.literal([...CODE_BITS]),
-  format: z.enum(["affine", "symmetric"]),
-  axis: z.enum(["token", "channel"]),
-  groupSize: z.union([count, z.literal("head")]),
-  blockSize: count,
-  transform: z.enum(["none", "hadamard"]),
-});
+/** One object for each codec, from the fields of its format. */
+const codecSchemas = Object.values(FORMATS).map(({ kind, fields }) =>
+  z.strictObject({
+    kind: z.literal(kind),
+    ...Object.fromEntries(Object.entries<FieldValues>(fields).map(([name, values]) => [name, fieldSchema(values)])),
+  }),
+);
 
 const tensorScheme = z
-  .discriminatedUnion("kind", [float16, affine])
+  .discriminatedUnion("kind", codecSchemas as [(typeof codecSchemas)[number], ...typeof codecSchemas])
   .meta({ description: "How the keys, or the values, of one layer are coded." });
 
 const residency = z
@@ -127,19 +135,8 @@ const assertConsistency = ({ layers, shape }: Plan): void => {
     );
   for (const [index, layer] of layers.entries())
     for (const tensor of ["key", "value"] as const) {
-      const scheme = layer[tensor];
-      if (scheme.kind === "float16") continue;
-      const { axis, groupSize, blockSize } = scheme;
-      if (axis === "token" && groupSize !== "head" && groupSize > shape.headSize)
-        throw new PlanFileError(
-          "PLAN_INVALID",
-          `expected layers.${index}.${tensor} on axis token to have a groupSize of at most the head size ${shape.headSize}, got ${groupSize}`,
-        );
-      if (axis === "channel" && (groupSize === "head" || blockSize % groupSize !== 0))
-        throw new PlanFileError(
-          "PLAN_INVALID",
-          `expected layers.${index}.${tensor} on axis channel to have a blockSize that is a multiple of its groupSize, got ${blockSize} and ${groupSize}`,
-        );
+      const fault = schemeFault(layer[tensor], shape);
+      if (fault) throw new PlanFileError("PLAN_INVALID", `expected layers.${index}.${tensor} ${fault}`);
     }
 };
 

@@ -1,4 +1,5 @@
-import type { LayerScheme, TensorScheme } from "./scheme.ts";
+import { blockTokens, isCoded, type TensorScheme } from "./codecs/registry.ts";
+import type { LayerScheme } from "./scheme.ts";
 
 /**
  * Tokens of a tensor that are read quantized at cache length `length`, for blocks of `B` tokens:
@@ -9,7 +10,7 @@ export const quantizedPrefix = (
   { residency }: Pick<LayerScheme, "residency">,
   length: number,
 ): number => {
-  if (tensor.kind === "float16") return 0;
-  const codable = Math.max(0, length - residency.sinks - residency.recent);
-  return tensor.blockSize * Math.floor(codable / tensor.blockSize);
+  if (!isCoded(tensor)) return 0;
+  const block = blockTokens(tensor);
+  return block * Math.floor(Math.max(0, length - residency.sinks - residency.recent) / block);
 };

@@ -3,7 +3,8 @@ import { z } from "zod";
 import { KvtunerError } from "./error.ts";
 import { layerScheme, type Mode, PAIR_BITS } from "./mode.ts";
 import type { ModelIdentity, Plan } from "./plan.ts";
-import { bitsOf, type CacheShape } from "./scheme.ts";
+import { bitsOf } from "./codecs/registry.ts";
+import type { CacheShape } from "./scheme.ts";
 
 const bits = z.literal([...PAIR_BITS]);
 const preset = z.record(z.string().regex(/^\d+$/), z.strictObject({ nbits_key: bits, nbits_value: bits }));

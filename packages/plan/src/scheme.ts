@@ -1,45 +1,5 @@
 import type { AttentionSpec } from "./attention.ts";
-
-/** Widths of an affine code, in bits. */
-export const CODE_BITS = [2, 3, 4, 5, 6, 8] as const;
-
-/** Bits of one affine code. */
-export type Bits = (typeof CODE_BITS)[number];
-
-/** How a group of numbers becomes codes. */
-export type Format = "affine" | "symmetric";
-
-/**
- * What a group runs along: `token` groups neighbouring channels of one token and head;
- * `channel` groups neighbouring tokens of one channel (KIVI keys).
- */
-export type Axis = "token" | "channel";
-
-/** Numbers in a group; `"head"` is all channels of one head (axis token only). */
-export type GroupSize = number | "head";
-
-/** Rotation of the head vector before quantization, undone after decoding. */
-export type Transform = "none" | "hadamard";
-
-/** Every number as float16. */
-export interface Float16Scheme {
-  readonly kind: "float16";
-}
-
-/** Groups of integer codes with one scale, and one minimum for the format `affine`, each in 16 bits. */
-export interface AffineScheme {
-  readonly kind: "affine";
-  readonly bits: Bits;
-  readonly format: Format;
-  readonly axis: Axis;
-  readonly groupSize: GroupSize;
-  /** Tokens encoded together; a multiple of `groupSize` on axis channel. */
-  readonly blockSize: number;
-  readonly transform: Transform;
-}
-
-/** How the keys, or the values, of one layer are coded. */
-export type TensorScheme = Float16Scheme | AffineScheme;
+import type { TensorScheme } from "./codecs/registry.ts";
 
 /** The first `sinks` and the newest `recent` tokens are kept in 16 bits; the tokens between them are coded in whole blocks. */
 export interface PrefixResidency {
@@ -57,15 +17,6 @@ export interface LayerScheme {
   readonly value: TensorScheme;
   readonly residency: Residency;
 }
-
-/** The scheme of tokens that are kept in 16 bits. */
-export const FLOAT16: Float16Scheme = { kind: "float16" };
-
-/** Bits of one stored number, parameters not counted. */
-export const bitsOf = (scheme: TensorScheme): number => (scheme.kind === "float16" ? 16 : scheme.bits);
-
-/** Tokens that a codec encodes together. */
-export const blockTokens = (scheme: TensorScheme): number => (scheme.kind === "float16" ? 1 : scheme.blockSize);
 
 /** Sizes of one layer's attention. */
 export interface LayerShape {
@@ -89,10 +40,3 @@ export interface CacheShape extends LayerShape {
   /** What a layer has differently, one entry for each layer; absent when all layers are equal. */
   readonly perLayer?: readonly Partial<LayerShape>[];
 }
-
-/** A scheme in words, for messages. */
-export const schemeLabel = (scheme: TensorScheme): string => {
-  if (scheme.kind === "float16") return "float16";
-  const { bits, format, axis, groupSize, blockSize, transform } = scheme;
-  return `${bits}-bit ${format}, axis ${axis}, group ${groupSize}, block ${blockSize}, transform ${transform}`;
-};

@@ -1,6 +1,7 @@
 import { KvtunerError } from "./error.ts";
 import { layerScheme, type Mode, MODES, type Pair, PAIR_BITS, type ResidencyOverrides } from "./mode.ts";
-import { bitsOf, type LayerScheme } from "./scheme.ts";
+import { bitsOf } from "./codecs/registry.ts";
+import type { LayerScheme } from "./scheme.ts";
 
 /** A layer scheme written as `MODE:PAIR[+sinksN][+recentN]`; mode `none` is the 16-bit cache. */
 export interface Shorthand {

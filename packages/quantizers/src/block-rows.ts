@@ -1,5 +1,4 @@
 import type { AffineScheme } from "@kvtuner/plan";
-import { packedBytes } from "./bit-packing.ts";
 import { QuantizerError } from "./encodable.ts";
 
 /** Numbers `offset + i * stride` of a block `[tokens, headSize]`, `i < count`. */
@@ -47,19 +46,4 @@ const numbersInGroup = (headSize: number, { axis, groupSize }: AffineScheme): nu
     "QUANTIZER_SCHEME",
     `expected a group of a whole number of ${axis === "token" ? 'channels or "head"' : "tokens"} on axis ${axis}, got ${JSON.stringify(groupSize)}; give a positive integer`,
   );
-};
-
-/** Sizes of an encoded block: bytes of codes, and number of groups. */
-export interface BlockSizes {
-  readonly codeBytes: number;
-  readonly groups: number;
-}
-
-/** Sizes of the rows of a block. */
-export const blockSizes = (tokens: number, headSize: number, scheme: AffineScheme): BlockSizes => {
-  const rows = blockRows(tokens, headSize, scheme);
-  return {
-    codeBytes: rows.reduce((sum, { count }) => sum + packedBytes(count, scheme.bits), 0),
-    groups: rows.reduce((sum, { groups }) => sum + groups.length, 0),
-  };
 };

@@ -1,19 +1,11 @@
-import type { AffineScheme, TensorScheme } from "@kvtuner/plan";
-import { roundArrayToFloat16, roundHalfToEven } from "./float16.ts";
-import { fitExtremes, fitGroup, type GroupParameters, groupParameters } from "./group.ts";
-import { hadamardInPlace } from "./hadamard.ts";
-
-/** Rows are tokens; each holds the heads side by side: row-major `[tokens, heads * headSize]`. */
-export interface RowLayout {
-  readonly tokens: number;
-  readonly heads: number;
-  readonly headSize: number;
-}
+import { blockTokens, type TensorScheme } from "@kvtuner/plan";
+import type { RowLayout } from "./codecs/codec.ts";
+import { codecOf } from "./codecs/registry.ts";
 
 /**
  * Encodes and decodes whole blocks of tokens without packing, from `source` into `target` (both float32 `[tokens,
  * heads * headSize]`, not overlapping unless the same): bit for bit what decoding packed blocks gives. Tokens of a last
- * block that is not full are copied. With float16, everything is rounded to float16. Input is trusted to be finite.
+ * block that is not full are copied. Input is trusted to be finite.
  */
 export const fakeQuantize = (
   source: Float32Array,
@@ -21,123 +13,8 @@ export const fakeQuantize = (
   layout: RowLayout,
   scheme: TensorScheme,
 ): void => {
-  if (scheme.kind === "float16") return roundArrayToFloat16(source, target);
   if (source !== target) target.set(source);
-  const rows = scheme.blockSize * Math.floor(layout.tokens / scheme.blockSize);
-  if (scheme.transform === "hadamard") transformRows(target, rows, layout);
-  if (scheme.axis === "token") quantizeRows(target, rows, layout, scheme);
-  else quantizeColumns(target, rows, layout, scheme);
-  if (scheme.transform === "hadamard") transformRows(target, rows, layout);
-};
-
-const transformRows = (data: Float32Array, rows: number, { heads, headSize }: RowLayout): void => {
-  const end = rows * heads * headSize;
-  for (let offset = 0; offset < end; offset += headSize) hadamardInPlace(data, offset, headSize);
-};
-
-const quantizeRows = (data: Float32Array, rows: number, { heads, headSize }: RowLayout, scheme: AffineScheme): void => {
-  const parameters = groupParameters(scheme);
-  const groupSize = scheme.groupSize === "head" ? headSize : scheme.groupSize;
-  const end = rows * heads * headSize;
-  for (let head = 0; head < end; head += headSize)
-    for (let channel = head; channel < head + headSize; channel += groupSize)
-      quantizeGroup(parameters, data, channel, Math.min(groupSize, head + headSize - channel));
-};
-
-const quantizeGroup = (parameters: GroupParameters, data: Float32Array, offset: number, count: number): void => {
-  fitGroup(parameters, data, offset, count, 1);
-  const { scale, minimum, lowest, highest } = parameters;
-  const divisor = divisorOf(scale);
-  for (let index = offset; index < offset + count; index++)
-    data[index] = requantized(data[index]!, scale, divisor, minimum, lowest, highest);
-};
-
-const quantizeColumns = (
-  data: Float32Array,
-  rows: number,
-  { heads, headSize }: RowLayout,
-  scheme: AffineScheme,
-): void => {
-  const groupSize = scheme.groupSize as number;
-  const columns = columnParameters(scheme, heads * headSize);
-  for (let block = 0; block < rows; block += scheme.blockSize)
-    for (let token = block; token < block + scheme.blockSize; token += groupSize)
-      quantizeGroups(columns, data, token, Math.min(groupSize, block + scheme.blockSize - token));
-};
-
-/** Parameters of the groups of all columns, one group each. */
-interface ColumnParameters {
-  readonly width: number;
-  readonly group: GroupParameters;
-  readonly smallest: Float32Array;
-  readonly largest: Float32Array;
-  readonly scale: Float64Array;
-  readonly divisor: Float64Array;
-  readonly minimum: Float64Array;
-}
-
-const columnParameters = (scheme: AffineScheme, width: number): ColumnParameters => ({
-  width,
-  group: groupParameters(scheme),
-  smallest: new Float32Array(width),
-  largest: new Float32Array(width),
-  scale: new Float64Array(width),
-  divisor: new Float64Array(width),
-  minimum: new Float64Array(width),
-});
-
-/** Goes row by row, because columns lie far apart in memory. */
-const quantizeGroups = (columns: ColumnParameters, data: Float32Array, token: number, count: number): void => {
-  const { width, scale, divisor, minimum } = columns;
-  const { lowest, highest } = columns.group;
-  const rows = data.subarray(token * width, (token + count) * width);
-  fitColumns(columns, rows);
-  for (let row = 0; row < rows.length; row += width)
-    for (let column = 0; column < width; column++)
-      rows[row + column] = requantized(
-        rows[row + column]!,
-        scale[column]!,
-        divisor[column]!,
-        minimum[column]!,
-        lowest,
-        highest,
-      );
-};
-
-const fitColumns = (columns: ColumnParameters, rows: Float32Array): void => {
-  const { width, group, scale, divisor, minimum, smallest, largest } = columns;
-  findExtremes(columns, rows);
-  for (let column = 0; column < width; column++) {
-    fitExtremes(group, smallest[column]!, largest[column]!);
-    scale[column] = group.scale;
-    divisor[column] = divisorOf(group.scale);
-    minimum[column] = group.minimum;
-  }
-};
-
-const findExtremes = ({ width, smallest, largest }: ColumnParameters, rows: Float32Array): void => {
-  smallest.set(rows.subarray(0, width));
-  largest.set(smallest);
-  for (let row = width; row < rows.length; row += width)
-    for (let column = 0; column < width; column++) {
-      const x = rows[row + column]!;
-      if (x < smallest[column]!) smallest[column] = x;
-      else if (x > largest[column]!) largest[column] = x;
-    }
-};
-
-/** A scale of 0 gives code 0: dividing by infinity does the same without asking for each number. */
-const divisorOf = (scale: number): number => scale || Infinity;
-
-/** `decodeNumber(encodeNumber(x))` on numbers in registers. */
-const requantized = (
-  x: number,
-  scale: number,
-  divisor: number,
-  minimum: number,
-  lowest: number,
-  highest: number,
-): number => {
-  const code = roundHalfToEven(Math.fround(Math.fround(x - minimum) / divisor));
-  return (code < lowest ? lowest : code > highest ? highest : code) * scale + minimum;
+  const block = blockTokens(scheme);
+  const tokens = block * Math.floor(layout.tokens / block);
+  codecOf(scheme).roundTrip(target, { ...layout, tokens }, scheme);
 };

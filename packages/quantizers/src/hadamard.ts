@@ -1,3 +1,5 @@
+import { assertEncodable } from "./encodable.ts";
+
 /** Size of the blocks that a head vector is transformed in: the largest power of two that divides the head size. */
 export const hadamardBlockSize = (headSize: number): number => headSize & -headSize;
 
@@ -49,6 +51,13 @@ const twoStages = (data: Float32Array, start: number, size: number, half: number
       data[index + 2 * half] = sumAB - sumCD;
       data[index + 3 * half] = differenceAB - differenceCD;
     }
+};
+
+/** The rows of `x` transformed, where float16 holds the results. Throws as `encodeBlock`. */
+export const encodableRotation = (x: Float32Array, headSize: number): Float32Array => {
+  const rotated = transformed(x, headSize);
+  assertEncodable(rotated, "after the Hadamard transform of the block");
+  return rotated;
 };
 
 /** The rows of `x`, `[tokens, headSize]`, transformed one by one into a new array. */

@@ -1,8 +1,8 @@
-export type { EncodedBlock } from "./block.ts";
+export type { EncodedBlock } from "./encoded-block.ts";
 export { decodeBlock, encodeBlock, encodedBytes } from "./block.ts";
 export { packCodes, unpackCodes } from "./bit-packing.ts";
 export { attentionOutputBound, attentionWeightBound } from "./bounds/attention.ts";
-export { blockErrorBounds } from "./bounds/block.ts";
+export { blockErrorBounds } from "./block-error-bounds.ts";
 export { groupErrorBound, rangeErrorBound } from "./bounds/group.ts";
 export { scoreErrorBound } from "./bounds/score.ts";
 export { QuantizerError } from "./encodable.ts";

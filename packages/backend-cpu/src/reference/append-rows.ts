@@ -1,4 +1,4 @@
-import { blockTokens } from "@kvtuner/plan";
+import { blockTokens, schemeOfHead } from "@kvtuner/plan";
 import { type EncodedBlock, encodeBlock } from "@kvtuner/quantizers";
 import { numbersOf } from "./rows.ts";
 import { prefixAt, type StoredTensor } from "./stored-tensor.ts";
@@ -32,7 +32,8 @@ export const encodePending = (tensor: StoredTensor, rows: readonly Uint16Array[]
 };
 
 const encodeHead = ({ layout }: StoredTensor, head: number, rows: readonly Uint16Array[]): EncodedBlock => {
-  const { headSize, scheme } = layout;
+  const { headSize } = layout;
+  const scheme = schemeOfHead(layout.scheme, head);
   const numbers = new Float32Array(rows.length * headSize);
   for (const [token, row] of rows.entries())
     numbers.set(numbersOf(row.subarray(head * headSize, (head + 1) * headSize)), token * headSize);

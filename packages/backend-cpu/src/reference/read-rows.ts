@@ -1,4 +1,4 @@
-import { blockTokens } from "@kvtuner/plan";
+import { blockTokens, schemeOfHead } from "@kvtuner/plan";
 import { decodeBlock, type EncodedBlock } from "@kvtuner/quantizers";
 import type { PendingRows } from "./append-rows.ts";
 import { numbersOf } from "./rows.ts";
@@ -18,7 +18,7 @@ export const createRowReader = (tensor: StoredTensor, pending: PendingRows): Row
     const place = token - layer.residency.sinks;
     const index = Math.floor(place / blockSize);
     const block = blocks[head]![index] ?? pending.blocks[head]![index - blocks[head]!.length]!;
-    return slice(decodedNumbers(block, layout), place % blockSize, headSize);
+    return slice(decodedNumbers(block, layout, head), place % blockSize, headSize);
   };
   return (head, isCoded) => (token) => (isCoded ? readCoded : readExact)(head, token);
 };
@@ -44,8 +44,8 @@ const exactNumbers = (row: Uint16Array): Float32Array => {
   return numbers;
 };
 
-const decodedNumbers = (block: EncodedBlock, { scheme, headSize }: TensorLayout): Float32Array => {
-  const numbers = known.get(block) ?? decodeBlock(block, blockTokens(scheme), headSize, scheme);
+const decodedNumbers = (block: EncodedBlock, { scheme, headSize }: TensorLayout, head: number): Float32Array => {
+  const numbers = known.get(block) ?? decodeBlock(block, blockTokens(scheme), headSize, schemeOfHead(scheme, head));
   known.set(block, numbers);
   return numbers;
 };

@@ -1,5 +1,12 @@
-import { type Backend, capabilitiesOf, defineBackend, limitsWithin } from "@kvtuner/backend";
-import { CODE_BITS } from "@kvtuner/plan";
+import {
+  type Backend,
+  type Capabilities,
+  capabilitiesOf,
+  defineBackend,
+  type FieldFamily,
+  limitsWithin,
+} from "@kvtuner/backend";
+import { CODE_BITS, type CodecKind, FORMATS } from "@kvtuner/plan";
 import { ReferenceStore } from "./reference-store.ts";
 
 /** Limits of a reference backend. */
@@ -19,18 +26,28 @@ export interface ReferenceOptions {
 export const createReferenceBackend = (options: ReferenceOptions = {}): Backend =>
   defineBackend({
     name: "cpu-reference",
-    capabilities: capabilitiesOf(
-      {
-        bits: CODE_BITS,
-        keyAxes: ["token", "channel"],
-        valueAxes: ["token", "channel"],
-        headSizes: "any",
-        attention: { sliding: true, softcap: true, sinkLogits: true },
-      },
-      limitsWithin({ maxTokens: MAX_TOKENS, maxCacheBytes: Number.MAX_SAFE_INTEGER }, options),
+    capabilities: withOtherCodecs(
+      capabilitiesOf(
+        {
+          bits: CODE_BITS,
+          keyAxes: ["token", "channel"],
+          valueAxes: ["token", "channel"],
+          headSizes: "any",
+          attention: { sliding: true, softcap: true, sinkLogits: true },
+        },
+        limitsWithin({ maxTokens: MAX_TOKENS, maxCacheBytes: Number.MAX_SAFE_INTEGER }, options),
+      ),
     ),
     createStore: (plan, image) => new ReferenceStore(plan, image),
   });
+
+/** Every codec there is, with all that its format lists. */
+const withOtherCodecs = (capabilities: Capabilities): Capabilities => {
+  const others = Object.values<{ readonly kind: CodecKind; readonly fields: FieldFamily["fields"] }>(FORMATS)
+    .filter(({ kind }) => kind !== "float16" && kind !== "affine")
+    .map(({ kind, fields }) => ({ kind, fields }) as FieldFamily);
+  return { ...capabilities, key: [...capabilities.key, ...others], value: [...capabilities.value, ...others] };
+};
 
 /** A Map holds no more. */
 const MAX_TOKENS = 2 ** 24 - 1;

@@ -1,4 +1,4 @@
-import { blockTokens, quantizedPrefix, type LayerScheme } from "@kvtuner/plan";
+import { blockTokens, isCoded, type LayerScheme, quantizedPrefix } from "@kvtuner/plan";
 
 /**
  * Says which tensors no token of a window is read quantized of, and how long windows must be; `undefined` when there
@@ -11,7 +11,7 @@ export const unquantizedWarning = (
 ): string | undefined => {
   const tooLong = layers.flatMap((layer) =>
     (["key", "value"] as const)
-      .filter((name) => layer[name].kind !== "float16" && quantizedPrefix(layer[name], layer, windowLength) === 0)
+      .filter((name) => isCoded(layer[name]) && quantizedPrefix(layer[name], layer, windowLength) === 0)
       .map((name) => ({ name, needed: layer.residency.sinks + layer.residency.recent + blockTokens(layer[name]) })),
   );
   if (tooLong.length === 0) return undefined;

@@ -36,7 +36,7 @@ const withPrefix = (layer: LayerScheme, sinks: number, recent: number): LayerSch
 
 /** The same scheme in blocks that are many times larger. */
 const inBlocks = (scheme: TensorScheme, times: number): TensorScheme =>
-  scheme.kind === "float16" ? scheme : { ...scheme, blockSize: times * scheme.blockSize };
+  "blockSize" in scheme ? { ...scheme, blockSize: times * scheme.blockSize } : scheme;
 
 /** Nothing is quantized, unless the backend has no room for such a layer, and says so. */
 const checkBeyondCounting = async (subject: Subject, layer: LayerScheme): Promise<void> => {

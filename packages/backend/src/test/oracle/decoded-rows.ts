@@ -1,4 +1,11 @@
-import { blockTokens, type CacheShape, type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
+import {
+  blockTokens,
+  type CacheShape,
+  type LayerScheme,
+  quantizedPrefix,
+  schemeOfHead,
+  type TensorScheme,
+} from "@kvtuner/plan";
 import { decodeBlock, type EncodedBlock, encodeBlock } from "@kvtuner/quantizers";
 
 /** Keys, or values, of one layer, and how they are stored. */
@@ -29,7 +36,8 @@ export const decodedRows = (stored: StoredRows): (Float32Array | undefined)[] =>
 export const encodedPrefix = (stored: StoredRows, head: number): EncodedBlock => {
   const rows = stored.rows.slice(...quantizedRange(stored, stored.rows.length));
   const { headSize } = stored.shape;
-  const { codes, scales, minima } = encodeBlock(headRows(rows, head, headSize), rows.length, headSize, stored.scheme);
+  const scheme = schemeOfHead(stored.scheme, head);
+  const { codes, scales, minima } = encodeBlock(headRows(rows, head, headSize), rows.length, headSize, scheme);
   return { codes, scales, minima };
 };
 
@@ -64,8 +72,9 @@ const decodeRows = (
 ): Float32Array[] => {
   const decoded = rows.map((row) => new Float32Array(row.length));
   for (let head = 0; head < kvHeads; head++) {
-    const encoded = encodeBlock(headRows(rows, head, headSize), rows.length, headSize, scheme);
-    const numbers = decodeBlock(encoded, rows.length, headSize, scheme);
+    const own = schemeOfHead(scheme, head);
+    const encoded = encodeBlock(headRows(rows, head, headSize), rows.length, headSize, own);
+    const numbers = decodeBlock(encoded, rows.length, headSize, own);
     for (const [index, row] of decoded.entries())
       row.set(numbers.subarray(index * headSize, (index + 1) * headSize), head * headSize);
   }

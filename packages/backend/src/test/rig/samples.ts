@@ -48,10 +48,13 @@ export const claimedSchemes = (families: readonly SchemeFamily[], headSize: numb
   );
 
 const fitsHead = (scheme: TensorScheme, headSize: number): boolean =>
-  scheme.kind === "float16" || scheme.axis === "channel" || scheme.groupSize === "head" || scheme.groupSize <= headSize;
+  scheme.kind !== "affine" || scheme.axis === "channel" || scheme.groupSize === "head" || scheme.groupSize <= headSize;
 
-const inLargerBlocks = (scheme: TensorScheme): TensorScheme =>
-  scheme.kind === "float16" ? scheme : { ...scheme, blockSize: scheme.axis === "channel" ? 2 * scheme.blockSize : 24 };
+const inLargerBlocks = (scheme: TensorScheme): TensorScheme => {
+  if (!("blockSize" in scheme)) return scheme;
+  const isChannel = scheme.kind === "affine" && scheme.axis === "channel";
+  return { ...scheme, blockSize: isChannel ? 2 * scheme.blockSize : 24 };
+};
 
 /** True when the backend claims keys and values of a layer. */
 export const isClaimed = ({ backend }: Subject, { key, value }: LayerScheme): boolean =>

@@ -1,37 +1,25 @@
-import type { AffineScheme, TensorScheme } from "@kvtuner/plan";
-import { encodableNumbers } from "../block.ts";
+import type { AffineScheme } from "@kvtuner/plan";
 import { blockRows, type Run } from "../block-rows.ts";
-import { hadamardBlockSize } from "../hadamard.ts";
-import { DOUBLE_SLACK, float16ErrorBound, FLOAT32_ROUNDING, groupErrorBound } from "./group.ts";
-
-/** What encoding and decoding a block may change at most. */
-export interface BlockErrorBounds {
-  /** Bound of the error of each number, `[tokens, headSize]`. */
-  readonly numbers: Float64Array;
-  /** Bound of the Euclidean norm of the error of each head vector, `[tokens]`. */
-  readonly vectors: Float64Array;
-}
+import { encodableRotation, hadamardBlockSize } from "../hadamard.ts";
+import { type BlockErrorBounds, blockErrors, norm } from "./block-errors.ts";
+import { DOUBLE_SLACK, FLOAT32_ROUNDING, groupErrorBound } from "./group.ts";
 
 /**
- * Largest change of one KV head's `x`, float32 `[tokens, headSize]`, by `decodeBlock(encodeBlock(x))`. Throws as
- * `encodeBlock`.
+ * Largest change of a block by affine codes.
  *
  * Proof with the transform `W` (orthogonal, its own inverse, entries `±1 / sqrt(n)`): if the numbers that become codes
  * are off by `e`, `|e_j| <= b_j`, then `x` is off by `W e`, whose norm is that of `e`, at most `|b|_2`, and whose entries
  * are at most `|b|_1 / sqrt(n)`. Float32 adds the rounding of both transforms (docs/bounds.md).
  */
-export const blockErrorBounds = (
+export const affineErrorBounds = (
   x: Float32Array,
   tokens: number,
   headSize: number,
-  scheme: TensorScheme,
+  scheme: AffineScheme,
 ): BlockErrorBounds => {
-  const encoded = encodableNumbers(x, tokens, headSize, scheme);
-  if (scheme.kind === "float16") return untransformed(Float64Array.from(x, float16ErrorBound), tokens, headSize);
-  const bounds = codeBounds(encoded, tokens, headSize, scheme);
-  return scheme.transform === "none"
-    ? untransformed(bounds, tokens, headSize)
-    : transformedBack(bounds, x, tokens, headSize);
+  if (scheme.transform === "none") return blockErrors(codeBounds(x, tokens, headSize, scheme), tokens, headSize);
+  const rotated = encodableRotation(x, headSize);
+  return transformedBack(codeBounds(rotated, tokens, headSize, scheme), x, tokens, headSize);
 };
 
 const codeBounds = (x: Float32Array, tokens: number, headSize: number, scheme: AffineScheme): Float64Array => {
@@ -55,13 +43,6 @@ const extremes = (x: Float32Array, { offset, stride, count }: Run): readonly [nu
   }
   return [smallest, largest];
 };
-
-const untransformed = (numbers: Float64Array, tokens: number, headSize: number): BlockErrorBounds => ({
-  numbers,
-  vectors: Float64Array.from({ length: tokens }, (_, token) =>
-    norm(numbers.subarray(token * headSize, (token + 1) * headSize)),
-  ),
-});
 
 /** The transform works on parts of the head vector, each a power of two long. */
 const transformedBack = (bounds: Float64Array, x: Float32Array, tokens: number, headSize: number): BlockErrorBounds => {
@@ -87,10 +68,4 @@ const transformRounding = (length: number, error: number, size: number): number 
   const relative = (Math.log2(size) + 1.01) * FLOAT32_ROUNDING * (1 + 2 ** -18);
   const underflow = Math.sqrt(size) * 2 ** -148;
   return relative * (2.001 * length + error) + underflow;
-};
-
-const norm = (numbers: ArrayLike<number>): number => {
-  let squares = 0;
-  for (let index = 0; index < numbers.length; index++) squares += numbers[index]! ** 2;
-  return DOUBLE_SLACK * Math.sqrt(squares);
 };

@@ -1,0 +1,77 @@
+import type { CodecFormat, Part, Place } from "./codec-format.ts";
+
+/** Widths of an affine code, in bits. */
+export const CODE_BITS = [2, 3, 4, 5, 6, 8] as const;
+
+/** Bits of one affine code. */
+export type Bits = (typeof CODE_BITS)[number];
+
+/** How a group of numbers becomes codes. */
+export type Format = "affine" | "symmetric";
+
+/**
+ * What a group runs along: `token` groups neighbouring channels of one token and head;
+ * `channel` groups neighbouring tokens of one channel (KIVI keys).
+ */
+export type Axis = "token" | "channel";
+
+/** Numbers in a group; `"head"` is all channels of one head (axis token only). */
+export type GroupSize = number | "head";
+
+/** Rotation of the head vector before quantization, undone after decoding. */
+export type Transform = "none" | "hadamard";
+
+/** Groups of integer codes with one scale, and one minimum for the format `affine`, each in 16 bits. */
+export interface AffineScheme {
+  readonly kind: "affine";
+  readonly bits: Bits;
+  readonly format: Format;
+  readonly axis: Axis;
+  readonly groupSize: GroupSize;
+  /** Tokens encoded together; a multiple of `groupSize` on axis channel. */
+  readonly blockSize: number;
+  readonly transform: Transform;
+}
+
+/** Integer codes in groups: the paper's two modes, KIVI, `compact`. */
+export const affineFormat: CodecFormat<AffineScheme> = {
+  kind: "affine",
+  fields: {
+    bits: CODE_BITS,
+    format: ["affine", "symmetric"],
+    axis: ["token", "channel"],
+    groupSize: ["count", "head"],
+    blockSize: ["count"],
+    transform: ["none", "hadamard"],
+  },
+  bits: ({ bits }) => bits,
+  blockTokens: ({ blockSize }) => blockSize,
+  label: ({ bits, format, axis, groupSize, blockSize, transform }) =>
+    `${bits}-bit ${format}, axis ${axis}, group ${groupSize}, block ${blockSize}, transform ${transform}`,
+  layout: (scheme, place) => {
+    const { codeBytes, groups } = rowSizes(scheme, place);
+    const codes: Part = { name: "codes", dtype: "uint8", elements: codeBytes };
+    const scales: Part = { name: "scales", dtype: "float16", elements: groups };
+    return scheme.format === "affine" ? [codes, scales, { ...scales, name: "minima" }] : [codes, scales];
+  },
+  fault: ({ axis, groupSize, blockSize }, { headSize }) => {
+    if (axis === "token" && groupSize !== "head" && groupSize > headSize)
+      return `on axis token to have a groupSize of at most the head size ${headSize}, got ${groupSize}`;
+    if (axis === "channel" && (groupSize === "head" || blockSize % groupSize !== 0))
+      return `on axis channel to have a blockSize that is a multiple of its groupSize, got ${blockSize} and ${groupSize}`;
+    return undefined;
+  },
+};
+
+/** The codes of one token (axis token), or of one group of one channel (axis channel), fill whole bytes. */
+const rowSizes = ({ bits, axis, groupSize }: AffineScheme, { tokens, headSize }: Place) => {
+  const bytesOf = (numbers: number): number => Math.ceil((numbers * bits) / 8);
+  if (axis === "token") {
+    const groups = groupSize === "head" ? 1 : Math.ceil(headSize / groupSize);
+    return { codeBytes: tokens * bytesOf(headSize), groups: tokens * groups };
+  }
+  const group = groupSize as number;
+  const last = tokens % group;
+  const codeBytes = headSize * (Math.floor(tokens / group) * bytesOf(group) + bytesOf(last));
+  return { codeBytes, groups: headSize * Math.ceil(tokens / group) };
+};

@@ -1,0 +1,46 @@
+import { affineFormat, type AffineScheme } from "./affine.ts";
+import type { CodecFormat, Heads, Part, Place } from "./codec-format.ts";
+import { float16Format, type Float16Scheme } from "./float16.ts";
+
+/** How the keys, or the values, of one layer are coded. A codec adds its scheme here, and its format below. */
+export type TensorScheme = Float16Scheme | AffineScheme;
+
+/** Names of codecs. */
+export type CodecKind = TensorScheme["kind"];
+
+/** The schemes of one codec. */
+export type SchemeOf<Kind extends CodecKind> = Extract<TensorScheme, { readonly kind: Kind }>;
+
+/** All codecs, by kind. */
+export const FORMATS: { readonly [Kind in CodecKind]: CodecFormat<SchemeOf<Kind>> } = {
+  float16: float16Format,
+  affine: affineFormat,
+};
+
+const formatOf = ({ kind }: TensorScheme): CodecFormat<TensorScheme> => FORMATS[kind];
+
+/** Bits of one stored number, parameters not counted. */
+export const bitsOf = (scheme: TensorScheme): number => formatOf(scheme).bits(scheme);
+
+/** Tokens that a codec encodes together; 1 for float16. */
+export const blockTokens = (scheme: TensorScheme): number => formatOf(scheme).blockTokens(scheme) ?? 1;
+
+/** True when tokens are coded once their block is full; false for float16. */
+export const isCoded = (scheme: TensorScheme): boolean => formatOf(scheme).blockTokens(scheme) !== undefined;
+
+/** A scheme in words, for messages. */
+export const schemeLabel = (scheme: TensorScheme): string => formatOf(scheme).label(scheme);
+
+/** The arrays of an encoded block of one KV head. */
+export const layoutOf = (scheme: TensorScheme, place: Place): readonly Part[] => formatOf(scheme).layout(scheme, place);
+
+/** What is wrong with a scheme whose fields are valid one by one; `undefined` when nothing is. */
+export const schemeFault = (scheme: TensorScheme, heads: Heads): string | undefined =>
+  formatOf(scheme).fault?.(scheme, heads);
+
+/** The scheme of one KV head: another one where heads differ, as with a fixed scale for each. */
+export const schemeOfHead = (scheme: TensorScheme, head: number): TensorScheme =>
+  formatOf(scheme).ofHead?.(scheme, head) ?? scheme;
+
+/** Bytes of a part. */
+export const partBytes = ({ dtype, elements }: Part): number => (dtype === "uint8" ? 1 : 2) * elements;

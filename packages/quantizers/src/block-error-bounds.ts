@@ -1,0 +1,18 @@
+import type { TensorScheme } from "@kvtuner/plan";
+import { assertBlock } from "./block.ts";
+import type { BlockErrorBounds } from "./bounds/block-errors.ts";
+import { codecOf } from "./codecs/registry.ts";
+
+/**
+ * Largest change of one KV head's `x`, float32 `[tokens, headSize]`, by `decodeBlock(encodeBlock(x))`. Throws as
+ * `encodeBlock`.
+ */
+export const blockErrorBounds = (
+  x: Float32Array,
+  tokens: number,
+  headSize: number,
+  scheme: TensorScheme,
+): BlockErrorBounds => {
+  assertBlock(x, tokens, headSize);
+  return codecOf(scheme).bound(x, tokens, headSize, scheme);
+};

@@ -1,0 +1,74 @@
+import type { AffineScheme } from "@kvtuner/plan";
+import { packCodes, packedBytes, unpackCodes } from "../bit-packing.ts";
+import { blockRows } from "../block-rows.ts";
+import { affineErrorBounds } from "../bounds/affine.ts";
+import { emptyBlock, type EncodedBlock } from "../encoded-block.ts";
+import { float16FromNumber, numberFromFloat16 } from "../float16.ts";
+import { decodeNumber, encodeNumber, fitGroup, type GroupParameters, groupParameters } from "../group.ts";
+import { encodableRotation, transformed } from "../hadamard.ts";
+import { roundTripAffine } from "./affine-round-trip.ts";
+import type { Codec } from "./codec.ts";
+
+/**
+ * Integer codes in groups. Rows of a block are the head vector of each token on axis token; on axis channel, for each
+ * `groupSize` tokens, the numbers of each channel. Codes are packed lowest bit first, and each row fills whole bytes.
+ * Symmetric codes are stored as `code + 2^(bits - 1) - 1`, so that they are not negative.
+ */
+export const affineCodec: Codec<AffineScheme> = {
+  encode: (x, tokens, headSize, scheme) =>
+    encodeRows(scheme.transform === "none" ? x : encodableRotation(x, headSize), tokens, headSize, scheme),
+  decode: (encoded, tokens, headSize, scheme) => {
+    const decoded = decodeRows(encoded, tokens, headSize, scheme);
+    return scheme.transform === "hadamard" ? transformed(decoded, headSize) : decoded;
+  },
+  roundTrip: roundTripAffine,
+  bound: affineErrorBounds,
+};
+
+const encodeRows = (x: Float32Array, tokens: number, headSize: number, scheme: AffineScheme): EncodedBlock => {
+  const block = emptyBlock(tokens, headSize, scheme);
+  const parameters = groupParameters(scheme);
+  let byte = 0;
+  let group = 0;
+  for (const { count, groups } of blockRows(tokens, headSize, scheme)) {
+    const codes = new Uint8Array(count);
+    let code = 0;
+    for (const run of groups) {
+      fitGroup(parameters, x, run.offset, run.count, run.stride);
+      storeParameters(block, group++, parameters);
+      for (let index = 0; index < run.count; index++)
+        codes[code++] = encodeNumber(parameters, x[run.offset + index * run.stride]!) - parameters.lowest;
+    }
+    block.codes.set(packCodes(codes, scheme.bits), byte);
+    byte += packedBytes(count, scheme.bits);
+  }
+  return block;
+};
+
+const decodeRows = (encoded: EncodedBlock, tokens: number, headSize: number, scheme: AffineScheme): Float32Array => {
+  const decoded = new Float32Array(tokens * headSize);
+  const parameters = groupParameters(scheme);
+  let byte = 0;
+  let group = 0;
+  for (const { count, groups } of blockRows(tokens, headSize, scheme)) {
+    const codes = unpackCodes(encoded.codes.subarray(byte), scheme.bits, count);
+    let code = 0;
+    for (const run of groups) {
+      loadParameters(encoded, group++, parameters);
+      for (let index = 0; index < run.count; index++)
+        decoded[run.offset + index * run.stride] = decodeNumber(parameters, codes[code++]! + parameters.lowest);
+    }
+    byte += packedBytes(count, scheme.bits);
+  }
+  return decoded;
+};
+
+const storeParameters = (block: EncodedBlock, group: number, { scale, minimum }: GroupParameters): void => {
+  block.scales[group] = float16FromNumber(scale);
+  if (block.minima.length > 0) block.minima[group] = float16FromNumber(minimum);
+};
+
+const loadParameters = (block: EncodedBlock, group: number, parameters: GroupParameters): void => {
+  parameters.scale = numberFromFloat16(block.scales[group]!);
+  parameters.minimum = block.minima.length > 0 ? numberFromFloat16(block.minima[group]!) : 0;
+};

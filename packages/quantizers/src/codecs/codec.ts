@@ -1,0 +1,24 @@
+import type { EncodedBlock } from "../encoded-block.ts";
+import type { BlockErrorBounds } from "../bounds/block-errors.ts";
+
+/** Rows are tokens; each holds the heads side by side: row-major `[tokens, heads * headSize]`. */
+export interface RowLayout {
+  readonly tokens: number;
+  readonly heads: number;
+  readonly headSize: number;
+}
+
+/**
+ * The arithmetic of one codec. Sizes, labels and valid fields are in its format in `@kvtuner/plan`. Arguments are checked:
+ * `x` has `tokens * headSize` finite float16-range numbers of one KV head, arrays of a block the sizes of the layout.
+ */
+export interface Codec<Scheme> {
+  /** Encodes `x`, float32 `[tokens, headSize]`. Throws as `encodeBlock`. */
+  encode(x: Float32Array, tokens: number, headSize: number, scheme: Scheme): EncodedBlock;
+  /** The numbers that a block stands for, float32 `[tokens, headSize]`. */
+  decode(encoded: EncodedBlock, tokens: number, headSize: number, scheme: Scheme): Float32Array;
+  /** Replaces whole blocks of `data` by what they decode to, bit for bit; float32 `[tokens, heads * headSize]`. */
+  roundTrip(data: Float32Array, layout: RowLayout, scheme: Scheme): void;
+  /** Largest change of `x` by encoding and decoding it. */
+  bound(x: Float32Array, tokens: number, headSize: number, scheme: Scheme): BlockErrorBounds;
+}

@@ -1,0 +1,12 @@
+import type { CodecKind, SchemeOf, TensorScheme } from "@kvtuner/plan";
+import { affineCodec } from "./affine.ts";
+import type { Codec } from "./codec.ts";
+import { float16Codec } from "./float16.ts";
+
+const CODECS: { readonly [Kind in CodecKind]: Codec<SchemeOf<Kind>> } = {
+  float16: float16Codec,
+  affine: affineCodec,
+};
+
+/** The codec of a scheme. */
+export const codecOf = ({ kind }: TensorScheme): Codec<TensorScheme> => CODECS[kind];
