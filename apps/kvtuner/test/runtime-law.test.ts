@@ -50,7 +50,24 @@ const tensorScheme = (axis: "token" | "channel", blockSizes: number[]): fc.Arbit
     blockSize: fc.constantFrom(...blockSizes),
     transform: fc.constantFrom("none", "hadamard"),
   });
-const tensor = fc.oneof(tensorScheme("token", [1, 32]), tensorScheme("channel", [32, 64]), fc.constant(FLOAT16));
+const float8: fc.Arbitrary<TensorScheme> = fc
+  .record({
+    format: fc.constantFrom("e4m3", "e5m2"),
+    scope: fc.constantFrom("tensor", "head", "token"),
+    isFixed: fc.boolean(),
+    blockSize: fc.constantFrom(1, 32),
+  })
+  .map(({ format, scope, isFixed, blockSize }) => {
+    const fixed = scope === "tensor" ? [0.01] : [0.01, 0.3];
+    const isDynamic = scope === "token" || (scope === "head" && !isFixed);
+    return { kind: "float8", format, scope, scales: isDynamic ? "dynamic" : fixed, blockSize };
+  });
+const tensor = fc.oneof(
+  tensorScheme("token", [1, 32]),
+  tensorScheme("channel", [32, 64]),
+  float8,
+  fc.constant(FLOAT16),
+);
 const layer: fc.Arbitrary<LayerScheme> = fc.record({
   key: tensor,
   value: tensor,

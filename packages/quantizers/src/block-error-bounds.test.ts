@@ -13,7 +13,7 @@ import { groupErrorBound, rangeErrorBound } from "./bounds/group.ts";
 
 /** A transform of n numbers can grow one of them by the root of n. */
 const limitOf = (scheme: TensorScheme, headSize: number): number =>
-  scheme.kind === "float16" || scheme.transform === "none" ? MAX_FLOAT16 : MAX_FLOAT16 / Math.sqrt(headSize) / 1.001;
+  !("transform" in scheme) || scheme.transform === "none" ? MAX_FLOAT16 : MAX_FLOAT16 / Math.sqrt(headSize) / 1.001;
 
 /** Largest share of their bounds that the errors of numbers and of head vectors reach. */
 const reached = (x: Float32Array, tokens: number, headSize: number, scheme: TensorScheme) => {

@@ -1,7 +1,15 @@
 import { testBackend } from "@kvtuner/backend/test";
+import type { LayerScheme } from "@kvtuner/plan";
 import { createReferenceBackend } from "./reference-backend.ts";
 
 const loader = new URL("../../../../tools/typescript-loader.mjs", import.meta.url).href;
+
+/** The suite finds dynamic scales by itself. */
+const FIXED_SCALES = (["e4m3", "e5m2"] as const).map((format): LayerScheme => ({
+  key: { kind: "float8", format, scope: "tensor", scales: [0.02], blockSize: 1 },
+  value: { kind: "float8", format, scope: "head", scales: [0.5], blockSize: 7 },
+  residency: { kind: "prefix", sinks: 1, recent: 5 },
+}));
 
 testBackend({
   name: "cpu-reference",
@@ -12,5 +20,6 @@ testBackend({
     exportName: "createReferenceBackend",
     nodeOptions: ["--conditions=@kvtuner/source", "--import", loader],
   },
+  schemes: FIXED_SCALES,
   tolerance: 1e-6,
 });

@@ -1,9 +1,10 @@
 import { affineFormat, type AffineScheme } from "./affine.ts";
 import type { CodecFormat, Heads, Part, Place } from "./codec-format.ts";
+import { float8Format, type Float8Scheme } from "./float8.ts";
 import { float16Format, type Float16Scheme } from "./float16.ts";
 
 /** How the keys, or the values, of one layer are coded. A codec adds its scheme here, and its format below. */
-export type TensorScheme = Float16Scheme | AffineScheme;
+export type TensorScheme = Float16Scheme | AffineScheme | Float8Scheme;
 
 /** Names of codecs. */
 export type CodecKind = TensorScheme["kind"];
@@ -15,6 +16,7 @@ export type SchemeOf<Kind extends CodecKind> = Extract<TensorScheme, { readonly 
 export const FORMATS: { readonly [Kind in CodecKind]: CodecFormat<SchemeOf<Kind>> } = {
   float16: float16Format,
   affine: affineFormat,
+  float8: float8Format,
 };
 
 const formatOf = ({ kind }: TensorScheme): CodecFormat<TensorScheme> => FORMATS[kind];

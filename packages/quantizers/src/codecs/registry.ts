@@ -1,11 +1,13 @@
 import type { CodecKind, SchemeOf, TensorScheme } from "@kvtuner/plan";
 import { affineCodec } from "./affine.ts";
 import type { Codec } from "./codec.ts";
+import { float8Codec } from "./float8.ts";
 import { float16Codec } from "./float16.ts";
 
 const CODECS: { readonly [Kind in CodecKind]: Codec<SchemeOf<Kind>> } = {
   float16: float16Codec,
   affine: affineCodec,
+  float8: float8Codec,
 };
 
 /** The codec of a scheme. */

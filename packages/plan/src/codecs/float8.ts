@@ -1,0 +1,49 @@
+import type { CodecFormat } from "./codec-format.ts";
+
+/** Floating-point numbers of 8 bits, one scale for many of them: as vLLM and TensorRT-LLM store caches. */
+export interface Float8Scheme {
+  readonly kind: "float8";
+  /** Exponent and mantissa bits; e4m3 has no infinity and reaches 448, e5m2 reaches 57344. */
+  readonly format: "e4m3" | "e5m2";
+  /** What one scale covers: all heads, one KV head, or one token of a KV head. */
+  readonly scope: "tensor" | "head" | "token";
+  /** `dynamic` fits a scale to each block of a head as it fills up; numbers are fixed scales: one, or one for each KV head. */
+  readonly scales: "dynamic" | readonly number[];
+  /** Tokens encoded together. */
+  readonly blockSize: number;
+}
+
+/** Codes of one byte; dynamic scales in float16 beside them, fixed ones in the scheme. */
+export const float8Format: CodecFormat<Float8Scheme> = {
+  kind: "float8",
+  fields: {
+    format: ["e4m3", "e5m2"],
+    scope: ["tensor", "head", "token"],
+    scales: ["dynamic", "numbers"],
+    blockSize: ["count"],
+  },
+  bits: () => 8,
+  blockTokens: ({ blockSize }) => blockSize,
+  label: ({ format, scope, scales, blockSize }) =>
+    `float8 ${format}, ${scales === "dynamic" ? "dynamic" : "fixed"} scales per ${scope}, block ${blockSize}`,
+  layout: (scheme, { tokens, headSize }) => [
+    { name: "codes", dtype: "uint8", elements: tokens * headSize },
+    { name: "scales", dtype: "float16", elements: dynamicScales(scheme, tokens) },
+  ],
+  fault: ({ scope, scales }, { kvHeads }) => {
+    if (scales === "dynamic")
+      return scope === "tensor" ? "with dynamic scales to have scope head or token, got tensor" : undefined;
+    const wanted = { tensor: 1, head: kvHeads, token: 0 }[scope];
+    if (wanted === 0) return "with scope token to have dynamic scales, got numbers";
+    return scales.length === wanted ? undefined : `to have ${wanted} scales of scope ${scope}, got ${scales.length}`;
+  },
+  ofHead: (scheme, head) =>
+    scheme.scope === "head" && scheme.scales !== "dynamic"
+      ? { ...scheme, scope: "tensor", scales: [scheme.scales[head]!] }
+      : scheme,
+};
+
+const dynamicScales = ({ scope, scales, blockSize }: Float8Scheme, tokens: number): number => {
+  if (scales !== "dynamic") return 0;
+  return scope === "token" ? tokens : Math.ceil(tokens / blockSize);
+};
