@@ -14,7 +14,7 @@ import type { AffineFamily, FieldFamily, SchemeFamily } from "./capabilities.ts"
 export const supportsScheme = (families: readonly SchemeFamily[], scheme: TensorScheme): boolean =>
   families.some((family) => {
     if (family.kind !== scheme.kind) return false;
-    if ("fields" in family) return hasFields((family as FieldFamily).fields, scheme);
+    if ("fields" in family) return hasFields(family.fields, scheme);
     if (family.kind === "float16" || scheme.kind !== "affine") return true;
     return (
       family.axis === scheme.axis &&
