@@ -11,8 +11,8 @@ const RANDOM_PLANS = 40;
 const PAIRS = ["K8V4", "K4V8", "K4V4", "K4V2", "K2V4", "K2V2"];
 const oracle = sharedJson("oracle_smollm2.json").singleLayer;
 const session = await openTextSession("smollm2", sharedPath("data", "wikitext2_test.txt"), {
-  windows: 1,
-  windowLength: 512,
+  samples: 1,
+  sampleLength: 512,
 });
 const layers = Array.from({ length: session.shape.layers }, (_, layer) => layer);
 const exact = parseShorthand("none").layer;

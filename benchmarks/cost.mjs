@@ -25,8 +25,8 @@ const decoder = await loadDecoder(gguf, { createSession });
 const ids = loadTokenizer(gguf).encode(
   readFileSync(sharedPath("data", "wikitext2_test.txt"), "utf8").slice(0, 8 * LENGTH),
 );
-const windows = cutWindows(ids, LENGTH, 1);
-const evaluator = await createEvaluator({ decoder, windows, createSession });
+const samples = cutWindows(ids, LENGTH, 1);
+const evaluator = await createEvaluator({ decoder, windows: samples, createSession });
 await evaluator.base();
 
 const time = async (work) => {
@@ -37,7 +37,7 @@ const time = async (work) => {
 
 const plainPass = async () => {
   const positions = Array.from({ length: LENGTH }, (_, index) => index);
-  const residual = await forward(decoder, windows[0], positions, new FloatAttention(decoder.shape, decoder.attention));
+  const residual = await forward(decoder, samples[0], positions, new FloatAttention(decoder.shape, decoder.attention));
   const width = decoder.config.hiddenSize;
   for (let row = 0; row < LENGTH; row += HEAD_ROWS) {
     const part = new residual.constructor("float32", residual.data.subarray(row * width, (row + HEAD_ROWS) * width), [

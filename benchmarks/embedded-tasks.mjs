@@ -28,7 +28,7 @@ const model = await openModel(fileURLToPath(embeddedModelUrl), quiet);
 const tasks = Object.values(embeddedTasks).map((url) => fileURLToPath(url));
 const onTasks = await openTaskScorer({ model, task: tasks, prompts });
 const text = fileURLToPath(embeddedTexts.evaluation);
-const onText = await openPlanScorer({ model, text, windows: TEXT_WINDOWS, windowLength: 512 });
+const onText = await openPlanScorer({ model, text, samples: TEXT_WINDOWS, sampleLength: 512 });
 const say = (line) => console.error(line);
 
 /** The first prompts of each task, in files of their own. */
@@ -54,9 +54,9 @@ const tuned = async (name, options) => {
 };
 
 const atMost = (bits) => ({ limit: { kind: "equivalent-bits", bits } });
-const byText = { text: fileURLToPath(embeddedTexts.calibration), windows: 4, evaluations: 40 };
+const byText = { text: fileURLToPath(embeddedTexts.calibration), samples: 4, evaluations: 40 };
 /** Plans that lose less are told apart on more text. */
-const byMoreText = { ...byText, windows: 16 };
+const byMoreText = { ...byText, samples: 16 };
 const byAnswers = {
   task: tuningTasks(),
   strategy: "nsga2-groups",
@@ -84,12 +84,12 @@ const losses = ({ kl, klStandardError }) => `${kl.toPrecision(3)} ± ${klStandar
 
 const scored = async (name, plan) => {
   const answers = await onTasks.score(plan);
-  const windows = await onText.score(plan);
-  say(`${name}: ${shares(answers.accuracy, answers.accuracyStandardError)}, KL ${losses(windows)} on text`);
-  return { name, plan, answers, windows };
+  const onSamples = await onText.score(plan);
+  say(`${name}: ${shares(answers.accuracy, answers.accuracyStandardError)}, KL ${losses(onSamples)} on text`);
+  return { name, plan, answers, onSamples };
 };
 
-const row = ({ name, answers, windows }) => [
+const row = ({ name, answers, onSamples }) => [
   name,
   answers.equivalentBits.toFixed(2),
   answers.bits.toFixed(2),
@@ -98,7 +98,7 @@ const row = ({ name, answers, windows }) => [
   name === "float" ? "" : `${percent(answers.difference)} ± ${percent(answers.standardError)}`,
   name === "float" ? "" : answers.pValue.toPrecision(2),
   name === "float" ? "" : losses(answers),
-  name === "float" ? "" : losses(windows),
+  name === "float" ? "" : losses(onSamples),
 ];
 
 const HEAD = [
@@ -114,7 +114,7 @@ const HEAD = [
 ];
 
 /** The float cache answers beside every plan; its figures are those of its own. */
-const float = ({ answers, windows }) => ({
+const float = ({ answers, onSamples }) => ({
   name: "float",
   answers: {
     ...answers,
@@ -126,7 +126,7 @@ const float = ({ answers, windows }) => ({
       accuracyStandardError: task.floatAccuracyStandardError,
     })),
   },
-  windows,
+  onSamples,
 });
 
 const none = await scored("16 bits", "none");
@@ -143,7 +143,7 @@ for (let seed = 1; seed <= SHUFFLES; seed++)
 rows.push(await scored("tuned by answers, at most 3", await tuned("answers", { ...byAnswers, ...atMost(3) })));
 
 console.log(
-  `${prompts} prompts of each of ${tasks.length} tasks, KL on text over ${TEXT_WINDOWS} windows of 512 tokens\n`,
+  `${prompts} prompts of each of ${tasks.length} tasks, KL on text over ${TEXT_WINDOWS} samples of 512 tokens\n`,
 );
 console.log(markdownTable([HEAD, ...rows.map(row)]));
 
@@ -163,7 +163,7 @@ console.log(
 for (const name of SAME_BITS) {
   const other = rows.find((candidate) => candidate.name === name);
   console.log(
-    `KL of ${name} over that of "${demo.name}": ${(other.answers.kl / demo.answers.kl).toFixed(2)} on answers, ${(other.windows.kl / demo.windows.kl).toFixed(2)} on text`,
+    `KL of ${name} over that of "${demo.name}": ${(other.answers.kl / demo.answers.kl).toFixed(2)} on answers, ${(other.onSamples.kl / demo.onSamples.kl).toFixed(2)} on text`,
   );
 }
 /** Prompts come a task in turn: those that nothing was tuned on are the last. */

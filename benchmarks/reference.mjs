@@ -25,8 +25,8 @@ const smollmPlans = () =>
 
 const expected = model === "smollm2" ? smollmPlans() : Object.entries(QWEN).map(([plan, kl]) => ({ plan, kl }));
 const session = await openTextSession(model, sharedPath("data", "wikitext2_test.txt"), {
-  windows: 8,
-  windowLength: 512,
+  samples: 8,
+  sampleLength: 512,
 });
 const base = await session.evaluator.base();
 console.log(

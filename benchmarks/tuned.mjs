@@ -1,6 +1,6 @@
 /**
  * The plans of finished studies on a text they were not tuned on: for each budget, the study's best plan within it.
- *   KVTUNER_SHARED=... node benchmarks/tuned.mjs WINDOWS WINDOW_LENGTH BITS[,BITS...] STUDY|SHORTHAND [...]
+ *   KVTUNER_SHARED=... node benchmarks/tuned.mjs WINDOWS SAMPLE_LENGTH BITS[,BITS...] STUDY|SHORTHAND [...]
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,10 +9,10 @@ import { sampleRankCorrelation } from "simple-statistics";
 import { markdownTable, sharedPath } from "./shared.mjs";
 import { openTextSession, uniform } from "./text-session.mjs";
 
-const [windows, windowLength, budgets, ...targets] = process.argv.slice(2);
+const [samples, sampleLength, budgets, ...targets] = process.argv.slice(2);
 const session = await openTextSession("smollm2", sharedPath("data", "wikitext2_test.txt"), {
-  windows: Number(windows),
-  windowLength: Number(windowLength),
+  samples: Number(samples),
+  sampleLength: Number(sampleLength),
 });
 const { shape } = session;
 

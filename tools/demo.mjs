@@ -18,7 +18,7 @@ const step = async (argv) => {
 
 await prepare();
 console.log("Tuning on text of the model's kind, at most 3 bits a number as the paper counts them:\n");
-const settings = flags("--mode per-token --windows 4 --evaluations 40 --equivalent-bits 3 --out");
+const settings = flags("--mode per-token --samples 4 --evaluations 40 --equivalent-bits 3 --out");
 await step(kvtuner("tune", model, ...settings, study));
 
 const plan = `${study}/plan.json`;

@@ -4,10 +4,17 @@ import type { Backend } from "@kvtuner/backend";
 import type { Simd } from "@kvtuner/backend-cpu";
 import type { WeightStorage } from "@kvtuner/decoder";
 import type { ModelIdentity } from "@kvtuner/plan";
-import { OptionKvtunerError, runContext, type RunContext } from "@kvtuner/tuning";
+import {
+  type Filled,
+  fillOptions,
+  OptionKvtunerError,
+  type RunContext,
+  runContext,
+  wholeNumber,
+} from "@kvtuner/tuning";
 
 import { decodedTokens, measure } from "./bench/measure.ts";
-import { type BenchOptions, type BenchSettings, benchSettings } from "./bench/options.ts";
+import { BENCH_OPTIONS, type BenchOptions, DEFAULT_CONTEXTS } from "./options.ts";
 import { openOwnVariants } from "./bench/own-variants.ts";
 import { type ContextReport, contextReport } from "./bench/report.ts";
 import { textIds } from "./bench/text-ids.ts";
@@ -32,6 +39,27 @@ export interface BenchResult {
   readonly machine: { readonly processor: string; readonly cores: number; readonly node: string };
   readonly contexts: readonly ContextReport[];
 }
+
+/** Options that say how to measure, checked and filled in; contexts ascend without repeats. */
+export interface BenchSettings extends Filled<typeof BENCH_OPTIONS> {
+  readonly contexts: readonly number[];
+}
+
+/**
+ * Checks options and fills in defaults.
+ *
+ * @throws OptionKvtunerError naming the option
+ */
+export const benchSettings = (options: BenchOptions): BenchSettings => {
+  if (options.plans.length === 0) throw new OptionKvtunerError("plan", "at least one plan like kivi:K4V4", "none");
+  return { ...fillOptions(BENCH_OPTIONS, options), contexts: contextList(options.contexts ?? DEFAULT_CONTEXTS) };
+};
+
+const contextList = (contexts: readonly number[]): number[] => {
+  if (contexts.length === 0) throw new OptionKvtunerError("context", "at least one number of tokens", "none");
+  for (const context of contexts) wholeNumber("context", context, 1);
+  return [...new Set(contexts)].toSorted((a, b) => a - b);
+};
 
 /**
  * Times plans, the float cache and a peer on the same model and contexts, in turns.

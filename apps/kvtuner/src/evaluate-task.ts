@@ -14,8 +14,6 @@ import {
   unansweredWarnings,
   unquantizedWarning,
   warningOnce,
-  wholeNumber,
-  type OnProgress,
   type OpenTask,
   type RunContext,
   type TunableModel,
@@ -23,22 +21,8 @@ import {
 
 import { openModel } from "./model/open.ts";
 import { readPlan } from "./model/read-plan.ts";
-import { readTask, type TaskRequest } from "./tasks/read-task.ts";
-
-/** Settings of a task scorer. */
-export interface EvaluateTaskSettings extends TaskRequest {
-  /** Path of a GGUF file, a name that `npm run model` fetches, or a model that was opened already (and stays open). */
-  readonly model: string | TunableModel;
-  /** Tokens at which bytes are counted; 4096 by default. */
-  readonly context?: number;
-  /** Whether plans that were tuned for other weights of the same shape are taken, with a warning; false by default. */
-  readonly anyWeights?: boolean;
-  readonly onProgress?: OnProgress;
-  /** Told when prompts are too short, too few or too hard for accuracy to show what a plan costs, or examples are left out. */
-  readonly onWarning?: (message: string) => void;
-  /** Stops the run between two layers, or two tokens. */
-  readonly signal?: AbortSignal;
-}
+import { EVALUATE_OPTIONS, type EvaluateTaskSettings } from "./options.ts";
+import { readTask } from "./tasks/read-task.ts";
 
 /** Options of {@link evaluateTask}. */
 export interface EvaluateTaskOptions extends EvaluateTaskSettings {
@@ -102,7 +86,7 @@ export const evaluateTask = async (options: EvaluateTaskOptions): Promise<Evalua
 /** Opens a model and tasks for any number of plans. */
 export const openTaskScorer = async (settings: EvaluateTaskSettings): Promise<TaskScorer> => {
   const read = readTask(settings);
-  const context = wholeNumber("context", settings.context ?? 4096, 1);
+  const context = EVALUATE_OPTIONS.context.check("context", settings.context ?? EVALUATE_OPTIONS.context.fallback);
   const run = runContext(settings);
   const model = typeof settings.model === "string" ? await openModel(settings.model, run) : settings.model;
   const disposeModel = async (): Promise<void> => {

@@ -2,14 +2,11 @@ import { equivalentBits, planBytes, trueBits, type CacheBytes, type Plan } from 
 import type { Evaluator, Score } from "@kvtuner/evaluation";
 import {
   assertOwnTextIsSampled,
+  fillOptions,
   runContext,
-  seedNumber,
-  textWindows,
+  textSamples,
   unquantizedWarning,
   warningOnce,
-  wholeNumber,
-  type OnProgress,
-  type TunableModel,
 } from "@kvtuner/tuning";
 
 import { cachedOwnText } from "./calibration/cached-own-text.ts";
@@ -17,30 +14,7 @@ import { defaultText } from "./calibration/default-text.ts";
 import { readText } from "./calibration/text.ts";
 import { openModel } from "./model/open.ts";
 import { readPlan } from "./model/read-plan.ts";
-
-/** Settings of a plan scorer. */
-export interface EvaluateSettings {
-  /** Path of a GGUF file, a name that `npm run model` fetches, or a model that was opened already (and stays open). */
-  readonly model: string | TunableModel;
-  /** Text file; the model's own continuations of our prompts when absent. */
-  readonly text?: string;
-  /** Windows of the text, each a context of its own; 8 by default. */
-  readonly windows?: number;
-  /** Tokens of a window; 512 by default. */
-  readonly windowLength?: number;
-  /** Tokens at which bytes are counted; 4096 by default. */
-  readonly context?: number;
-  /** Whether plans that were tuned for other weights of the same shape are taken, with a warning; false by default. */
-  readonly anyWeights?: boolean;
-  /** Of the model's own text, up to 2^32 - 1; 0 by default. */
-  readonly seed?: number;
-  /** Told of every bit of progress. */
-  readonly onProgress?: OnProgress;
-  /** Told, once for each case, when windows are too short for a plan to matter. */
-  readonly onWarning?: (message: string) => void;
-  /** Stops the run between two layers. */
-  readonly signal?: AbortSignal;
-}
+import { EVALUATE_OPTIONS, type EvaluateSettings } from "./options.ts";
 
 /** Options of {@link evaluate}. */
 export interface EvaluateOptions extends EvaluateSettings {
@@ -48,7 +22,7 @@ export interface EvaluateOptions extends EvaluateSettings {
   readonly plan: Plan | string;
 }
 
-/** A plan's measured loss and its cost. The standard errors, over windows, are 0 for one window. */
+/** A plan's measured loss and its cost. The standard errors, over samples, are 0 for one sample. */
 export interface EvaluateResult extends Omit<Score, "windowKl"> {
   /** Mean bits a stored number takes at the context length, everything counted. */
   readonly bits: number;
@@ -85,15 +59,10 @@ export const evaluate = async (options: EvaluateOptions): Promise<EvaluateResult
 
 /** Opens a model and a text for any number of plans. */
 export const openPlanScorer = async (settings: EvaluateSettings): Promise<PlanScorer> => {
-  const windowOptions = {
-    windows: wholeNumber("windows", settings.windows ?? 8, 1),
-    windowLength: wholeNumber("window-length", settings.windowLength ?? 512, 2),
-  };
-  const seed = seedNumber(settings.seed);
-  const context = wholeNumber("context", settings.context ?? 4096, 1);
+  const { context, seed, ...sampleOptions } = fillOptions(EVALUATE_OPTIONS, settings);
   const textPath = settings.text ?? defaultText(settings.model, "evaluation");
   const text = textPath === undefined ? undefined : readText(textPath);
-  if (text === undefined) assertOwnTextIsSampled(windowOptions);
+  if (text === undefined) assertOwnTextIsSampled(sampleOptions);
   const run = runContext(settings);
   const model = typeof settings.model === "string" ? await openModel(settings.model, run) : settings.model;
   let evaluator: Evaluator | undefined;
@@ -103,11 +72,11 @@ export const openPlanScorer = async (settings: EvaluateSettings): Promise<PlanSc
     if (typeof settings.model === "string") await model.dispose();
   };
   const openEvaluator = async (): Promise<Evaluator> => {
-    const windows =
+    const samples =
       text === undefined
-        ? await cachedOwnText(model, { ...windowOptions, seed }, run)
-        : textWindows(model, text, windowOptions);
-    return model.evaluator(windows);
+        ? await cachedOwnText(model, { ...sampleOptions, seed }, run)
+        : textSamples(model, text, sampleOptions);
+    return model.evaluator(samples);
   };
   const read = (given: Plan | string): Plan =>
     readPlan(given, model, { anyWeights: settings.anyWeights === true, warn: warnOnce });
@@ -116,7 +85,7 @@ export const openPlanScorer = async (settings: EvaluateSettings): Promise<PlanSc
     score: async (given) => {
       // The plan is checked first: a typing mistake should not cost the loading of a model.
       const plan = read(given);
-      warnOnce(unquantizedWarning(plan.layers, windowOptions.windowLength));
+      warnOnce(unquantizedWarning(plan.layers, sampleOptions.sampleLength));
       evaluator ??= await openEvaluator();
       const { signal } = settings;
       const scores = await evaluator.evaluate([plan.layers], signal === undefined ? {} : { signal });

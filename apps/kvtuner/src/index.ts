@@ -1,6 +1,5 @@
 export { bench } from "./bench.ts";
 export type { BenchResult } from "./bench.ts";
-export type { BenchOptions, OpenPeer, PeerParts } from "./bench/options.ts";
 export type { ContextReport, DecodeReport, PrefillReport, Speedups, VariantReport } from "./bench/report.ts";
 export { syntheticNumbers, syntheticSnapshot } from "./bench/synthetic-snapshot.ts";
 export { benchText } from "./bench/text.ts";
@@ -10,31 +9,38 @@ export { evaluateTask, openTaskScorer } from "./evaluate-task.ts";
 export type {
   EvaluateTaskOptions,
   EvaluateTaskResult,
-  EvaluateTaskSettings,
   TaskComparisonResult,
   TaskFileResult,
   TaskScorer,
 } from "./evaluate-task.ts";
-export type { EvaluateOptions, EvaluateResult, EvaluateSettings, PlanScorer } from "./evaluate.ts";
+export type { EvaluateOptions, EvaluateResult, PlanScorer } from "./evaluate.ts";
 export { inspect } from "./inspect.ts";
 export type { InspectOptions, InspectResult, ModelReport, PlanReport, StudyReport, UniformPlan } from "./inspect.ts";
 export { BACKEND_NAMES } from "./model/backend.ts";
 export { openModel } from "./model/open.ts";
 export { isModelName, MODEL_NAMES, resolveModel } from "./model/resolve.ts";
 export type { ModelName } from "./model/resolve.ts";
-export type { TuneOptions } from "./options.ts";
+export type {
+  BenchOptions,
+  EvaluateSettings,
+  EvaluateTaskSettings,
+  GenerationOptions,
+  OpenPeer,
+  PeerParts,
+  RunnerOptions,
+  TaskRequest,
+  TuneOptions,
+} from "./options.ts";
 export { report } from "./report.ts";
 export type { ReportOptions, ReportResult } from "./report.ts";
 export { run } from "./run.ts";
 export type { RunOptions } from "./run.ts";
 export type { Generated, Speed } from "./run/generate-text.ts";
-export type { GenerationOptions, RunnerOptions } from "./run/options.ts";
 export type { CacheReport } from "./run/report.ts";
 export { openRunner } from "./run/runner.ts";
 export type { Runner, RunResult } from "./run/runner.ts";
 export { tune } from "./tune.ts";
 export type { TuneResult } from "./tune.ts";
-export type { TaskRequest } from "./tasks/read-task.ts";
 export { DEFAULT_PAIRS, pickPlan } from "@kvtuner/tuning";
 export type {
   ContinuationOptions,

@@ -149,7 +149,7 @@ const inspectModel = async (path: string, context: number, budget: number | unde
 };
 
 const uniformPlans = (shape: CacheShape, mode: Mode, context: number, budget: number | undefined): UniformPlan[] => {
-  const space = searchSpace(shape, { mode, pairs: DEFAULT_PAIRS, context, costKind: "true" });
+  const space = searchSpace(shape, { mode, pairs: DEFAULT_PAIRS, context, cost: "true" });
   return space.pairNames
     .map((name, pair) => ({ name, ...planCost(space, Array<number>(shape.layers).fill(pair)) }))
     .toSorted((one, other) => one.bytes - other.bytes)

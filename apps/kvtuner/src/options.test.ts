@@ -2,8 +2,8 @@ import { availableParallelism } from "node:os";
 
 import { expect, test } from "vitest";
 
-import { benchSettings } from "./bench/options.ts";
-import { runnerSettings } from "./run/options.ts";
+import { benchSettings } from "./bench.ts";
+import { runnerSettings } from "./run/runner.ts";
 
 test.each([
   ["run", runnerSettings({ model: "any", plan: "none", threads: 3000 })],

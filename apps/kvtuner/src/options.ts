@@ -1,53 +1,265 @@
 import { availableParallelism } from "node:os";
 
 import type { Backend } from "@kvtuner/backend";
+import type { ChatMessage, Decoder, Tokenizer, WeightStorage } from "@kvtuner/decoder";
+import type { CacheShape, Plan } from "@kvtuner/plan";
 import {
+  choiceOption,
+  flagOption,
   OptionKvtunerError,
+  oneOf,
+  seedOption,
+  STUDY_OPTIONS,
+  TASK_OPTIONS,
+  textOption,
   wholeNumber,
+  wholeOption,
+  type Given,
   type Limit,
   type OnProgress,
-  type StudyChoices,
+  type Option,
   type TunableModel,
 } from "@kvtuner/tuning";
 
-import type { TaskRequest } from "./tasks/read-task.ts";
+import type { Variant } from "./bench/variant.ts";
+import { BACKEND_NAMES } from "./model/backend.ts";
 
-/** Options of `tune`; those that it shares with `TaskRequest` go with `task`. */
-export interface TuneOptions extends StudyChoices, Partial<Omit<TaskRequest, "seed">> {
-  /** Path of a GGUF file, a name that `npm run model` fetches, or a model that was opened already (and stays open). */
-  readonly model: string | TunableModel;
-  /** Study folder; `studies/MODEL-MODE` by default. */
-  readonly out?: string;
-  /** Calibration text file; when absent, prompts and answers of the task, the text that comes with the model (`embedded`), or the model's own continuations of our prompts. */
-  readonly text?: string;
-  /** Limit of the picked plan; the knee of the front by default. */
-  readonly limit?: Limit;
-  /** Runs the picked plan token by token on a backend and compares its loss with the evaluator's; false by default. */
-  readonly verify?: boolean;
-  /** That backend, only with `verify`: a name, `cpu` by default, or any backend, which stays the caller's to dispose of. */
-  readonly backend?: string | Backend;
+/** What every function that takes a while can be given. */
+export interface RunCallbacks {
   readonly onProgress?: OnProgress;
-  /** Told of what was repaired or left out. */
+  /** Receives warnings. */
   readonly onWarning?: (message: string) => void;
-  /** Stops the run between two evaluations; evaluations so far are saved. */
+  /** Stops the run; what was measured until then is saved. */
   readonly signal?: AbortSignal;
 }
 
-/**
- * Backend that `verify` runs on; undefined without it.
- *
- * @throws OptionKvtunerError for a backend that nothing would run on.
- */
-export const verifyBackend = ({ verify, backend }: TuneOptions): string | Backend | undefined => {
-  if (verify === true) return backend ?? "cpu";
-  if (backend === undefined) return undefined;
-  throw new OptionKvtunerError(
-    "backend",
-    "used with --verify only",
-    `${typeof backend === "string" ? backend : backend.name} alone`,
-  );
+/** A path of a GGUF file, a name that `npm run model` fetches, or a model that was opened already (and stays open). */
+type ModelOption = string | TunableModel;
+
+/** A name, or a backend that stays the caller's to dispose of. */
+const backendOption = <Fallback extends string | undefined>(
+  fallback: Fallback,
+  help: string,
+): Option<string | Backend, string | Backend, Fallback> => ({
+  kind: "text",
+  value: "<name>",
+  help,
+  fallback,
+  check: (name, given) => (typeof given === "string" ? oneOf(name, given, BACKEND_NAMES) : given),
+  choices: BACKEND_NAMES,
+});
+
+const weightsOption = <Fallback extends WeightStorage>(
+  fallback: Fallback,
+  help: string,
+): Option<WeightStorage, WeightStorage, Fallback> =>
+  choiceOption<WeightStorage, Fallback>(["float32", "stored", "stored-int8"], fallback, help);
+
+/** Each of a model's sessions starts so many threads: more than there are cores only take memory. */
+const threadsOption = <Fallback extends number | undefined>(
+  fallback: Fallback,
+  help: string,
+): Option<number, number, Fallback> => ({
+  ...wholeOption({ least: 1 }, fallback, help),
+  check: (name, threads) => Math.min(wholeNumber(name, threads, 1), availableParallelism()),
+});
+
+const numberOption = <Fallback extends number | undefined>(
+  value: string,
+  [expected, holds]: readonly [expected: string, holds: (value: number) => boolean],
+  fallback: Fallback,
+  help: string,
+): Option<number, number, Fallback> => ({
+  kind: "number",
+  value,
+  help,
+  fallback,
+  check: (name, given) => {
+    if (Number.isFinite(given) && holds(given)) return given;
+    throw new OptionKvtunerError(name, expected, String(given));
+  },
+});
+
+const anyWeights = flagOption("accept plans tuned for other weights of the same shape, with a warning");
+
+const task: Option<string | readonly string[], string | readonly string[], undefined> = {
+  kind: "paths",
+  value: "<files>",
+  help: "comma-separated task files: JSON Lines with {prompt, answer, compare}, or GSM8K's format",
+  fallback: undefined,
+  check: (_, given) => given,
 };
 
-/** Checks a number of threads. Each of a model's sessions starts so many: more than there are cores only take memory. */
-export const threadNumber = (threads: number): number =>
-  Math.min(wholeNumber("threads", threads, 1), availableParallelism());
+/** Options of `tune` beside its limit. */
+export const TUNE_OPTIONS = {
+  out: textOption("<dir>", "study folder (default: studies/MODEL-MODE)"),
+  text: textOption(
+    "<file>",
+    "UTF-8 calibration text file (default: prompts of --task, or the model's own continuations of built-in prompts)",
+  ),
+  ...STUDY_OPTIONS,
+  verify: flagOption("run the picked plan token by token and compare its loss with the evaluator's"),
+  backend: backendOption(undefined, "backend for --verify (default: cpu)"),
+  task,
+  ...TASK_OPTIONS,
+};
+
+/** Options of {@link tune}; those of a task go with `task`. */
+export interface TuneOptions extends Given<typeof TUNE_OPTIONS>, RunCallbacks {
+  readonly model: ModelOption;
+  /** What the picked plan keeps to; the knee of the front by default. */
+  readonly limit?: Limit;
+}
+
+const ofText = { conflicts: ["task"] } as const;
+
+/** Options of `eval` on a text. */
+export const EVALUATE_OPTIONS = {
+  text: {
+    ...textOption("<file>", "UTF-8 text file (default: the model's own continuations of built-in prompts)"),
+    ...ofText,
+  },
+  samples: { ...wholeOption({ least: 1 }, 8, "number of samples of the text"), ...ofText },
+  sampleLength: { ...wholeOption({ least: 2 }, 512, "tokens per sample"), ...ofText },
+  context: STUDY_OPTIONS.context,
+  seed: seedOption("seed for the model's own text or a task's examples, below 2^32"),
+  anyWeights,
+};
+
+/** Where and on what text plans are scored. */
+export interface EvaluateSettings extends Given<typeof EVALUATE_OPTIONS>, RunCallbacks {
+  readonly model: ModelOption;
+}
+
+/** Task files, and how their prompts are put to a model. */
+export interface TaskRequest extends Given<typeof TASK_OPTIONS> {
+  /** Task files, one or several: JSON Lines of `{prompt, answer, compare, choices?, stop?}`, or GSM8K's own format. */
+  readonly task: string | readonly string[];
+  /** Draws the examples; below 2^32, 0 by default. */
+  readonly seed?: number;
+}
+
+/** Options of `eval` on tasks. */
+export const EVALUATE_TASK_OPTIONS = { task, ...TASK_OPTIONS };
+
+/** What is asked of plans, and of which model. */
+export interface EvaluateTaskSettings
+  extends TaskRequest, Pick<EvaluateSettings, "context" | "anyWeights">, RunCallbacks {
+  readonly model: ModelOption;
+}
+
+/** Options of a model that runs on a cache. */
+export const RUNNER_OPTIONS = {
+  threads: threadsOption(undefined, "number of threads for weights and cache (default and maximum: all cores)"),
+  backend: backendOption(BACKEND_NAMES[0]!, "backend that stores the cache"),
+  weights: weightsOption(
+    "stored",
+    "how weights are kept: float32, as stored, or as stored with int8 activations (faster, less exact)",
+  ),
+  anyWeights,
+};
+
+/** What generations of one model under one plan share. */
+export interface RunnerOptions extends Given<typeof RUNNER_OPTIONS>, RunCallbacks {
+  /** Path of a GGUF file, or a name that `npm run model` fetches. */
+  readonly model: string;
+  /** A plan, the path of a plan file, or shorthand like `kivi:K4V2+sinks4`. */
+  readonly plan: Plan | string;
+}
+
+const stop: Option<readonly string[], readonly string[], readonly string[]> = {
+  kind: "texts",
+  value: "<text>",
+  help: "end the text before this one; repeat for several",
+  fallback: [],
+  check: (name, texts) => {
+    if (!texts.includes("")) return texts;
+    throw new OptionKvtunerError(name, "a text of at least one character", "none");
+  },
+};
+
+/** Options of a generated text. */
+export const GENERATION_OPTIONS = {
+  maxTokens: wholeOption({ least: 1 }, 256, "maximum number of generated tokens"),
+  temperature: numberOption(
+    "<t>",
+    ["a number from 0 on", (value) => value >= 0],
+    0,
+    "sampling temperature; 0 always takes the most likely token",
+  ),
+  topP: numberOption(
+    "<p>",
+    ["a number above 0 and up to 1", (value) => value > 0 && value <= 1],
+    1,
+    "sample from the most likely tokens with this total probability",
+  ),
+  topK: wholeOption({ least: 1 }, undefined, "sample from this many of the most likely tokens (default: all)"),
+  stop,
+  seed: seedOption("seed for sampling, below 2^32"),
+  specialTokens: flagOption(
+    "with --chat, read special tokens such as <|im_end|> in messages as tokens (default: text)",
+  ),
+};
+
+/** How one text is generated. */
+export interface GenerationOptions extends Given<typeof GENERATION_OPTIONS> {
+  /** A text to go on from as it is, or a conversation to answer by the model's chat template. */
+  readonly prompt: string | readonly ChatMessage[];
+  /** Told the text as it comes, in whole characters. */
+  readonly onText?: (text: string) => void;
+  /** Ends the generation; what was generated until then is the result. */
+  readonly signal?: AbortSignal;
+}
+
+/** All times are kept until the end, and quartiles of more are no better. */
+const MOST_ROUNDS = 10_000;
+
+const float: Option<boolean, boolean, boolean> = { ...flagOption("skip the float cache"), fallback: true };
+
+/** Options of `bench`. */
+export const BENCH_OPTIONS = {
+  threads: threadsOption(1, "number of threads for weights and packed caches; at most the number of cores"),
+  backend: backendOption(BACKEND_NAMES[0]!, "backend that stores the packed caches"),
+  weights: weightsOption(
+    "stored-int8",
+    "how weights are kept: float32, as stored, or as stored with int8 activations (as in llama.cpp)",
+  ),
+  float,
+  rounds: wholeOption({ least: 1, most: MOST_ROUNDS }, 7, `rounds per variant; at most ${MOST_ROUNDS}`),
+  tokens: wholeOption({ least: 1 }, 8, "tokens decoded per round"),
+  fill: choiceOption(["text", "synthetic"], "text", "content of the cache; only text measures prefill"),
+  text: textOption("<file>", "UTF-8 text file (default: repeated built-in text)"),
+  seed: seedOption("seed for synthetic keys and values, below 2^32"),
+  anyWeights,
+};
+
+/** Context lengths of {@link BenchOptions}. */
+export const DEFAULT_CONTEXTS: readonly number[] = [512, 4096, 8192, 16_384];
+
+/** Options of {@link bench}. */
+export interface BenchOptions extends Given<typeof BENCH_OPTIONS>, RunCallbacks {
+  /** Path of a GGUF file, or a name that `npm run model` fetches. */
+  readonly model: string;
+  /** Plans, paths of plan files, or shorthands like `kivi:K4V4`; ratios are to the first. */
+  readonly plans: readonly (Plan | string)[];
+  /** Tokens in the cache; 512, 4096, 8192 and 16384 by default. */
+  readonly contexts?: readonly number[];
+  /** Another program to time in the same rounds. */
+  readonly peer?: OpenPeer;
+}
+
+/** What {@link OpenPeer} is given. */
+export interface PeerParts {
+  readonly modelPath: string;
+  readonly shape: CacheShape;
+  readonly decoder: Decoder;
+  readonly tokenizer: Tokenizer;
+  readonly threads: number;
+  /** The token ids that every variant processes; a cache must hold all of them. */
+  readonly ids: Int32Array;
+  readonly warn: (message: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Opens another program on the same model; its variants have the kind `peer`, and {@link bench} disposes of them. */
+export type OpenPeer = (parts: PeerParts) => Promise<readonly Variant[]>;

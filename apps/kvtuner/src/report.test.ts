@@ -18,8 +18,8 @@ let page = "";
 const OPTIONS = {
   pairs: ["K8V8", "K8V4", "K4V4", "K4V2", "K2V4", "K2V2"],
   evaluations: 14,
-  windows: 1,
-  windowLength: 64,
+  samples: 1,
+  sampleLength: 64,
   mode: "per-token",
 } as const;
 

@@ -1,4 +1,6 @@
-import { type GenerationOptions, generationSettings, type RunnerOptions } from "./run/options.ts";
+import { fillOptions } from "@kvtuner/tuning";
+
+import { GENERATION_OPTIONS, type GenerationOptions, type RunnerOptions } from "./options.ts";
 import { openRunner, type RunResult } from "./run/runner.ts";
 
 /** Options of {@link run}. */
@@ -12,7 +14,7 @@ export interface RunOptions extends RunnerOptions, GenerationOptions {}
  */
 export const run = async (options: RunOptions): Promise<RunResult> => {
   // A mistake should not cost the opening of a model.
-  generationSettings(options);
+  fillOptions(GENERATION_OPTIONS, options);
   const runner = await openRunner(options);
   try {
     return await runner.generate(options);

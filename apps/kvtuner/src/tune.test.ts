@@ -32,8 +32,8 @@ const newFolder = (): string => join(mkdtempSync(join(tmpdir(), "kvtuner-tune-")
 const OPTIONS = {
   pairs: ["K8V8", "K8V4", "K4V4", "K4V2", "K2V2"],
   evaluations: 20,
-  windows: 1,
-  windowLength: 64,
+  samples: 1,
+  sampleLength: 64,
   mode: "per-token",
 } as const;
 
@@ -275,7 +275,7 @@ describe("tune", () => {
     await expect(unknown).rejects.toMatchObject({ code: "OPTION_INVALID" });
   });
 
-  test("a text shorter than a window is an error with both lengths", async () => {
+  test("a text shorter than a sample is an error with both lengths", async () => {
     const text = join(mkdtempSync(join(tmpdir(), "kvtuner-text-")), "short.txt");
     writeFileSync(text, "far too short");
     const run = tune({ model: fakeModel(), out: newFolder(), ...OPTIONS, text });

@@ -13,14 +13,15 @@ import {
   longestSequence,
   openStudy,
   openTask,
+  OptionKvtunerError,
   runContext,
   runStudy,
   searchSpace,
   stopwatch,
   studyOptions,
   studySettings,
-  taskWindows,
-  textWindows,
+  taskSamples,
+  textSamples,
   unquantizedWarning,
   writeRequest,
   type AskedTask,
@@ -46,12 +47,11 @@ import { readText } from "./calibration/text.ts";
 import { openBackend } from "./model/backend.ts";
 import { openModel } from "./model/open.ts";
 import { isModelName } from "./model/resolve.ts";
-import { verifyBackend, type TuneOptions } from "./options.ts";
+import type { TuneOptions } from "./options.ts";
 import { writeReport } from "./report.ts";
 import { folderStorage, holdsStudy, prepareFolder } from "./study/folder-storage.ts";
 import { removeEmptyFolders } from "./study/make-folder.ts";
-import { readTask } from "./tasks/read-task.ts";
-import { assertNoTaskOptions } from "./tasks/without-task.ts";
+import { assertNoTaskOptions, readTask } from "./tasks/read-task.ts";
 
 /** Result of `tune`. */
 export interface TuneResult {
@@ -98,6 +98,18 @@ export const tune = async (options: TuneOptions): Promise<TuneResult> => {
   }
 };
 
+/**
+ * Backend that `verify` runs on; undefined without it.
+ *
+ * @throws OptionKvtunerError for a backend that nothing would run on.
+ */
+const verifyBackend = ({ verify, backend }: TuneOptions): string | Backend | undefined => {
+  if (verify === true) return backend ?? "cpu";
+  if (backend === undefined) return undefined;
+  const got = `${typeof backend === "string" ? backend : backend.name} alone`;
+  throw new OptionKvtunerError("backend", "given with --verify, which runs the plan on it", got);
+};
+
 const openAndTune = async (
   options: TuneOptions,
   request: Omit<Request, "out">,
@@ -142,11 +154,11 @@ const tuneModel = async (
   const focus = focusOf(limit, space);
   // Before the folder takes on these settings: a text or a task that does not do must not leave a study behind.
   const task = request.task && askedTask(openTask(model, request.task, context.warn));
-  const windows = givenWindows(model, request, task);
-  const study = task && windows ? { ...request.study, ...sizesOf(windows) } : request.study;
+  const samples = givenSamples(model, request, task);
+  const study = task && samples ? { ...request.study, ...sizesOf(samples) } : request.study;
   const warning = task
     ? unquantizedWarning(space.schemes, longestSequence(task), "prompts")
-    : unquantizedWarning(space.schemes, study.windowLength);
+    : unquantizedWarning(space.schemes, study.sampleLength);
   if (warning !== undefined) context.warn(warning);
   // Windows are short: threads would not make their tokens faster.
   const opened = verifyOn === undefined ? undefined : await openBackend(verifyOn, { threads: 1 }, anyCache(space));
@@ -154,14 +166,14 @@ const tuneModel = async (
     const verifier = opened && backendVerifier(opened.backend, space);
     if (task && !holdsStudy(out)) await floatStep(task, study, context, clock);
     const settings = await studySettings(model, study, space, text, focus, task?.settings);
-    const ownWindows = (): Promise<Int32Array[]> => cachedOwnText(model, study, context);
+    const ownSamples = (): Promise<Int32Array[]> => cachedOwnText(model, study, context);
     const parts = {
       model,
       study,
       space,
       limit,
-      textWindows: windows,
-      ownWindows,
+      textSamples: samples,
+      ownSamples,
       task,
       focus,
       context,
@@ -224,18 +236,18 @@ const askedFor = ({ files, request: { prompts }, shotsFrom }: ReadTask): Partial
 });
 
 /** Windows of the calibration text, or of the task's prompts where there is none. */
-const givenWindows = (
+const givenSamples = (
   model: TunableModel,
   { text, study }: Request,
   task: OpenTask | undefined,
 ): Int32Array[] | undefined => {
-  if (text !== undefined) return textWindows(model, text, study);
-  return task && taskWindows(task, study.windows);
+  if (text !== undefined) return textSamples(model, text, study);
+  return task && taskSamples(task, study.samples);
 };
 
-const sizesOf = (windows: readonly Int32Array[]): { windows: number; windowLength: number } => ({
-  windows: windows.length,
-  windowLength: windows[0]?.length ?? 0,
+const sizesOf = (samples: readonly Int32Array[]): { samples: number; sampleLength: number } => ({
+  samples: samples.length,
+  sampleLength: samples[0]?.length ?? 0,
 });
 
 const defaultFolder = (named: string | TunableModel, model: TunableModel, study: StudyOptions): string => {

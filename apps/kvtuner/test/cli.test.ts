@@ -17,7 +17,7 @@ let script = "";
 const kvtuner = async (argv: readonly string[], input = ""): Promise<Finished> =>
   start(script, argv, { KVTUNER_HOME: folder }, input).finished;
 
-const SMALL = ["--text", text, "--windows", "2", "--window-length", "32", "--context", "256"];
+const SMALL = ["--text", text, "--samples", "2", "--sample-length", "32", "--context", "256"];
 const TUNE = [...SMALL, "--mode", "per-token", "--pairs", "K8V8,K4V4,K2V2", "--evaluations", "6"];
 
 const expectError = (finished: Finished, code: string, ...words: string[]): void => {
@@ -58,7 +58,7 @@ describe("kvtuner tune", () => {
     const shown = await kvtuner(["inspect", join(out, "plan.json")]);
     expect(shown).toMatchObject({ code: 0, stdout: expect.stringMatching(/^K \d/m) });
 
-    // The same text, windows and plan: the same figures, digit for digit.
+    // The same text, samples and plan: the same figures, digit for digit.
     const evaluated = await kvtuner(["eval", model, "--plan", join(out, "plan.json"), ...SMALL, "--json", "--quiet"]);
     expect(evaluated).toMatchObject({ code: 0, stderr: "" });
     expect(JSON.parse(evaluated.stdout)).toMatchObject({
@@ -84,9 +84,9 @@ describe("kvtuner tune", () => {
   test("without a text it writes its own, with a seed", async () => {
     const runs = ["own-a", "own-b", "own-c"].map(async (name, index) => {
       const argv = [
-        "--windows",
+        "--samples",
         "2",
-        "--window-length",
+        "--sample-length",
         "40",
         "--pairs",
         "K8V8,K2V2",
@@ -106,9 +106,9 @@ describe("kvtuner tune", () => {
     const [one, same, other] = await Promise.all(runs);
     expect(same).toBe(one);
     expect(other).not.toBe(one);
-    const { windows } = JSON.parse(one ?? "") as { windows: number[][] };
-    expect(windows.map((window) => window.length)).toEqual([40, 40]);
-    expect(new Set(windows.flat()).size).toBeGreaterThan(10);
+    const { samples } = JSON.parse(one ?? "") as { samples: number[][] };
+    expect(samples.map((window) => window.length)).toEqual([40, 40]);
+    expect(new Set(samples.flat()).size).toBeGreaterThan(10);
   });
 
   test("SIGINT ends it with 130; the study goes on afterwards", async () => {
@@ -192,10 +192,10 @@ describe("kvtuner tune", () => {
 
     expect(await tune()).toMatchObject({ code: 0 });
     expectError(
-      await tune("--seed", "9", "--windows", "1"),
+      await tune("--seed", "9", "--samples", "1"),
       "STUDY_DIFFERS",
       "seed 0 there, 9 now",
-      "windows 2 there, 1 now",
+      "samples 2 there, 1 now",
     );
   });
 });
@@ -229,11 +229,11 @@ describe("kvtuner eval", () => {
     expect(await kvtuner(["--version"])).toMatchObject({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
   });
 
-  test("warns of windows in which nothing is quantized", async () => {
+  test("warns of samples in which nothing is quantized", async () => {
     const finished = await kvtuner(["eval", model, "--plan", "compact:K2V2", ...SMALL, "--json", "--quiet"]);
     expect(finished).toMatchObject({
       code: 0,
-      stderr: expect.stringMatching(/^warning: keys and values .*--window-length 164 .*\n$/),
+      stderr: expect.stringMatching(/^warning: keys and values .*--sample-length 164 .*\n$/),
     });
   });
 
@@ -266,7 +266,7 @@ describe("kvtuner eval", () => {
       ["eval", model, "--plan", "none"],
       ["tune", model, "--out", out],
     ])
-      expectError(await kvtuner([...argv, "--windows", "1000000"]), "OWN_TEXT_TOO_LONG", "1000000 windows", "--text");
+      expectError(await kvtuner([...argv, "--samples", "1000000"]), "OWN_TEXT_TOO_LONG", "1000000 samples", "--text");
     expect(readdirSync(folder)).not.toContain("endless");
   });
 });

@@ -76,7 +76,7 @@ describe.skipIf(reason)(`--backend cuda on the CPU${reason ? ` (${reason})` : ""
   });
 
   test("tune --verify has the picked plan's KL from it", async () => {
-    const text = ["--text", join(folder, "text.txt"), "--windows", "2", "--window-length", "32", "--context", "256"];
+    const text = ["--text", join(folder, "text.txt"), "--samples", "2", "--sample-length", "32", "--context", "256"];
     const search = ["--mode", "per-token", "--pairs", "K8V8,K4V4,K2V2", "--evaluations", "3"];
     const argv = ["tune", model(), "--out", join(folder, "study"), ...text, ...search, "--verify"];
     const { code, stdout, stderr } = await kvtuner(argv);

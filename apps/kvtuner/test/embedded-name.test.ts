@@ -13,11 +13,11 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test("the name embedded is the model that comes along, on the texts that were made for it", async () => {
   const model = fileURLToPath(embeddedModelUrl);
-  const options = { plan: "per-token:K3V3", windows: 1, windowLength: 64 };
+  const options = { plan: "per-token:K3V3", samples: 1, sampleLength: 64 };
   const named = await evaluate({ ...options, model: "embedded" });
   expect(named).toEqual(await evaluate({ ...options, model, text: fileURLToPath(embeddedTexts.evaluation) }));
 
-  const study = { mode: "per-token", pairs: ["K4V4", "K2V2"], windows: 1, windowLength: 64, evaluations: 4 } as const;
+  const study = { mode: "per-token", pairs: ["K4V4", "K2V2"], samples: 1, sampleLength: 64, evaluations: 4 } as const;
   const text = fileURLToPath(embeddedTexts.calibration);
   const [tuned, other] = [
     await tune({ ...study, model: "embedded", out: join(folder, "named") }),

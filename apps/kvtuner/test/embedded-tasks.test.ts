@@ -48,7 +48,7 @@ test("the demo's plan keeps answers that as many bits lose otherwise", { timeout
   const limit = { kind: "equivalent-bits", bits: 3 } as const;
   const out = join(folder, "demo");
   const text = fileURLToPath(embeddedTexts.calibration);
-  const { picked } = await tune({ model, text, out, mode: "per-token", windows: 4, evaluations: 40, limit });
+  const { picked } = await tune({ model, text, out, mode: "per-token", samples: 4, evaluations: 40, limit });
   expect(picked.equivalentBits).toBeLessThanOrEqual(3);
 
   const scorer = await openTaskScorer({
@@ -63,9 +63,9 @@ test("the demo's plan keeps answers that as many bits lose otherwise", { timeout
   expect(tuned.difference).toBeGreaterThan(-0.03);
   expect(tuned.difference).toBeGreaterThan(shuffled.difference + 2 * shuffled.standardError);
 
-  const onText = await openPlanScorer({ model, text: fileURLToPath(embeddedTexts.evaluation), windows: 16 });
+  const onText = await openPlanScorer({ model, text: fileURLToPath(embeddedTexts.evaluation), samples: 16 });
   const { kl } = await onText.score(plan);
-  // Of 60 windows the ratios are 0.37, 0.70 and 0.05.
+  // Of 60 samples the ratios are 0.37, 0.70 and 0.05.
   for (const [pair, share] of [
     ["K4V2", 0.5],
     ["K3V3", 0.9],

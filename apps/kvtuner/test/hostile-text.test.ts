@@ -139,7 +139,7 @@ describe("signals and pipes", () => {
   });
 });
 
-const TEXT = ["--text", join(folder, "text.txt"), "--windows", "1", "--window-length", "32"];
+const TEXT = ["--text", join(folder, "text.txt"), "--samples", "1", "--sample-length", "32"];
 const TUNE = [...TEXT, "--mode", "per-token", "--pairs", "K8V8,K4V4,K2V2", "--evaluations", "3", "--context", "256"];
 
 beforeAll(() => writeFileSync(join(folder, "text.txt"), "The quick brown fox jumps over the lazy dog. ".repeat(50)));

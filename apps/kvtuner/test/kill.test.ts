@@ -13,7 +13,7 @@ const cli = useCli();
 const { folder, model } = cli;
 
 const argv = (out: string): string[] =>
-  `tune ${model} --out ${out} --mode per-token --pairs K8V8,K8V4,K4V4,K4V2,K2V2 --json --quiet --evaluations 12 --windows 1 --window-length 32 --context 256`.split(
+  `tune ${model} --out ${out} --mode per-token --pairs K8V8,K8V4,K4V4,K4V2,K2V2 --json --quiet --evaluations 12 --samples 1 --sample-length 32 --context 256`.split(
     " ",
   );
 

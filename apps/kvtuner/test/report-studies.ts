@@ -33,7 +33,7 @@ export const reportStudies = async (): Promise<ReportStudies> => {
   const identity = { name: "<script>window.broken = true</script>", architecture: "llama" };
   const model = { ...fakeModel(), identity };
   const limit = { kind: "bits", bits: 5 } as const;
-  await tune({ model, out: folders.text, ...OPTIONS, windows: 1, windowLength: 64, limit });
+  await tune({ model, out: folders.text, ...OPTIONS, samples: 1, sampleLength: 64, limit });
   const equivalent = { kind: "equivalent-bits", bits: 4 } as const;
   await tune({ model, out: folders.task, ...OPTIONS, task: taskFile(root), limit: equivalent });
   return { folders, remove: () => rmSync(root, { recursive: true, force: true }) };

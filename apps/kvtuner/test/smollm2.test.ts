@@ -53,7 +53,7 @@ describe.skipIf(missing.length > 0)(
     let ids: Int32Array;
     const folder = mkdtempSync(join(tmpdir(), "kvtuner-smollm2-"));
     const textFile = (): string => join(shared ?? "", "data", "wikitext2_test.txt");
-    const windows = (count: number): Int32Array[] =>
+    const samples = (count: number): Int32Array[] =>
       Array.from({ length: count }, (_, window) => ids.slice(window * WINDOW, (window + 1) * WINDOW));
 
     beforeAll(async () => {
@@ -83,8 +83,8 @@ describe.skipIf(missing.length > 0)(
       await source.close();
     });
 
-    test("perplexity and KL of uniform plans on eight windows", { timeout: 900_000 }, async () => {
-      const evaluator = await model.evaluator(windows(8));
+    test("perplexity and KL of uniform plans on eight samples", { timeout: 900_000 }, async () => {
+      const evaluator = await model.evaluator(samples(8));
       expect(Math.abs((await evaluator.base()).perplexity - reference.basePerplexity)).toBeLessThan(0.05);
       const plans = {
         "a/K8V4": "per-token:K8V4",
@@ -103,7 +103,7 @@ describe.skipIf(missing.length > 0)(
       let evaluator: Evaluator;
 
       beforeAll(async () => {
-        evaluator = await model.evaluator(windows(1));
+        evaluator = await model.evaluator(samples(1));
       });
 
       afterAll(() => evaluator?.dispose());
@@ -136,8 +136,8 @@ describe.skipIf(missing.length > 0)(
           out: join(folder, "study"),
           mode: "kivi",
           pairs: ["K4V4", "K4V2", "K2V2"],
-          windows: 1,
-          windowLength: 256,
+          samples: 1,
+          sampleLength: 256,
           evaluations: 12,
           limit: { kind: "bits", bits: 4.1 },
         });

@@ -146,7 +146,7 @@ test("bad input is refused in one line that says which line of the file, and wha
       kvtuner(["tune", model, "--chat", "--quiet"]),
       /^error \[OPTION_INVALID\]: expected --chat to be given with --task/,
     ],
-    ...["--text", "--windows", "--window-length"].map((option): [Promise<Finished>, RegExp] => [
+    ...["--text", "--samples", "--sample-length"].map((option): [Promise<Finished>, RegExp] => [
       kvtuner(["eval", model, "--plan", "none", "--task", mixed, option, "3"]),
       new RegExp(`^error \\[USAGE\\]: .*${option} .*cannot be used with .*--task`),
     ]),

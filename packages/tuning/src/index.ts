@@ -1,11 +1,24 @@
 export { assertOwnTextIsSampled, ownText } from "./calibration/own-text.ts";
 export type { OwnTextOptions } from "./calibration/own-text.ts";
 export { CALIBRATION_PROMPTS } from "./calibration/prompts.ts";
-export { encodeEnough, textWindows } from "./calibration/windows.ts";
-export type { WindowOptions } from "./calibration/windows.ts";
+export { encodeEnough, textSamples } from "./calibration/samples.ts";
+export type { SampleOptions } from "./calibration/samples.ts";
 export { lazily } from "./lazily.ts";
 export type { Lazy } from "./lazily.ts";
-export { oneOf, OptionKvtunerError, seedNumber, wholeNumber } from "./option-values.ts";
+export {
+  choiceOption,
+  commandOptions,
+  fillOptions,
+  flagName,
+  flagOption,
+  OptionRenamedKvtunerError,
+  RENAMED_OPTIONS,
+  seedOption,
+  textOption,
+  wholeOption,
+} from "./option-table.ts";
+export type { Filled, Given, Option, OptionKind, OptionTable } from "./option-table.ts";
+export { oneOf, OptionKvtunerError, wholeNumber } from "./option-values.ts";
 export type { EvaluationEntry, TaskFigures } from "./pipeline/evaluation-entry.ts";
 export type { Groups } from "./pipeline/group.ts";
 export { choiceOf, makeFront, pickPlan } from "./pipeline/pick.ts";
@@ -32,7 +45,7 @@ export { withChecksum } from "./storage/checksum.ts";
 export { reasonOf, systemReason } from "./storage/reason.ts";
 export { memoryStorage } from "./storage/memory-storage.ts";
 export type { StudyLock, StudyStorage } from "./storage/storage.ts";
-export { DEFAULT_PAIRS, studyOptions } from "./study/options.ts";
+export { DEFAULT_PAIRS, STUDY_OPTIONS, studyOptions } from "./study/options.ts";
 export type { StudyChoices, StudyOptions } from "./study/options.ts";
 export { readStudy } from "./study/read-study.ts";
 export type { StudyContents } from "./study/read-study.ts";
@@ -46,6 +59,8 @@ export type { StudySettings } from "./study/settings.ts";
 export { openStudy, readStep, STUDY_FILES } from "./study/study.ts";
 export type { Study } from "./study/study.ts";
 export { assertAnswered, unansweredWarnings } from "./tasks/float-answers.ts";
-export { longestSequence, openTask, taskWindows } from "./tasks/open-task.ts";
-export type { AskOptions, OpenTask, ReadTask, TaskFile, TaskSettings } from "./tasks/open-task.ts";
+export { longestSequence, openTask, taskSamples } from "./tasks/open-task.ts";
+export type { OpenTask, ReadTask, TaskFile, TaskSettings } from "./tasks/open-task.ts";
 export type { ContinuationOptions, LayerTrace, TaskSupport, TunableModel } from "./tunable-model.ts";
+export { TASK_OPTIONS } from "./tasks/task-options.ts";
+export type { AskOptions } from "./tasks/task-options.ts";

@@ -7,13 +7,13 @@ export const wholeNumber = (name: string, value: number, minimum: number, maximu
   throw new OptionKvtunerError(name, `a whole number ${range}`, String(value));
 };
 
-/** Checks a seed, 0 without one: generators have 32 bits of it, and seeds that differ are to draw differently. */
-export const seedNumber = (seed = 0): number => wholeNumber("seed", seed, 0, 2 ** 32 - 1);
+/** Checks a seed: generators have 32 bits of it, and seeds that differ are to draw differently. */
+export const seedNumber = (seed: number): number => wholeNumber("seed", seed, 0, 2 ** 32 - 1);
 
 /** Checks a value that is one of a few. */
 export const oneOf = <Choice extends string>(name: string, value: Choice, choices: readonly Choice[]): Choice => {
   if (choices.includes(value)) return value;
-  throw new OptionKvtunerError(name, `one of ${choices.join(", ")}`, value);
+  throw new OptionKvtunerError(name, `one of ${choices.join(", ")}`, JSON.stringify(value));
 };
 
 /** An option has a value that makes no sense. */

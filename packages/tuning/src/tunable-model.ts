@@ -1,7 +1,7 @@
 import type { EncodedPrompt, Evaluator, TaskEvaluator, TaskEvaluatorOptions, TaskModel } from "@kvtuner/evaluation";
 import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
 
-/** Query, key and value of one layer over one window, after RoPE; float32, row-major `[tokens, heads * headSize]`. */
+/** Query, key and value of one layer over one sample, after RoPE; float32, row-major `[tokens, heads * headSize]`. */
 export interface LayerTrace {
   readonly query: Float32Array;
   readonly key: Float32Array;
@@ -33,13 +33,13 @@ export interface TunableModel {
   readonly shape: CacheShape;
   /** Token ids of a text as it is: nothing added before or after. */
   encode(text: string): Int32Array;
-  /** What every window of text begins with, such as BOS; nothing by default. */
+  /** What every sample of text begins with, such as BOS; nothing by default. */
   readonly startIds?: readonly number[];
   /** One sampled continuation a prompt, token ids without the prompt's, never ended early. */
   continuations(prompts: readonly string[], options: ContinuationOptions): Promise<Int32Array[]>;
-  /** Scores plans on windows of token ids, each a context of its own. */
-  evaluator(windows: readonly Int32Array[]): Promise<Evaluator>;
-  /** Runs the float model over one window and shows each layer's query, key and value. */
+  /** Scores plans on samples of token ids, each a context of its own. */
+  evaluator(samples: readonly Int32Array[]): Promise<Evaluator>;
+  /** Runs the float model over one sample and shows each layer's query, key and value. */
   trace(window: Int32Array, visit: (layer: number, trace: LayerTrace) => void | Promise<void>): Promise<void>;
   /** Answers prompts; without it a model can be tuned on text only. */
   readonly tasks?: TaskSupport;

@@ -41,10 +41,10 @@ export const tuneEmbedded = async (project) => {
   if (!(picked.bits <= 4 && picked.kl > 0)) throw new Error(`kvtuner picks ${JSON.stringify(picked)}`);
 };
 
-const EMBEDDED = "--mode per-token --pairs K4V4,K4V2,K2V2 --windows 1 --evaluations 3".split(" ");
+const EMBEDDED = "--mode per-token --pairs K4V4,K4V2,K2V2 --samples 1 --evaluations 3".split(" ");
 
 const QUICK =
-  "--mode per-token --pairs K8V8,K4V4,K2V2 --windows 1 --window-length 32 --context 256 --evaluations 4".split(" ");
+  "--mode per-token --pairs K8V8,K4V4,K2V2 --samples 1 --sample-length 32 --context 256 --evaluations 4".split(" ");
 
 /** A random model of a few kilobytes, written once by the sources. */
 const tinyModel = async (project) => {

@@ -5,7 +5,6 @@ import type { OpenedBackend } from "../model/backend.ts";
 import { type PlanTolerance, readPlan } from "../model/read-plan.ts";
 import type { RunnableModel } from "../model/runnable-model.ts";
 import { type HeldCache, holdFloatCache, holdPlanCache } from "./held-cache.ts";
-import type { BenchSettings } from "./options.ts";
 import { ownVariant } from "./own-variant.ts";
 import type { Variant } from "./variant.ts";
 
@@ -21,7 +20,7 @@ export const openOwnVariants = async (
   model: RunnableModel,
   { backend, threads }: OpenedBackend,
   plans: readonly (Plan | string)[],
-  settings: BenchSettings,
+  settings: { readonly float: boolean; readonly seed: number; readonly threads: number },
   tolerance: PlanTolerance,
 ): Promise<Variant[]> => {
   const read = plans.map((plan, index) => ({ name: planName(plan, index), plan: readPlan(plan, model, tolerance) }));

@@ -8,16 +8,16 @@ import type { TunableModel } from "@kvtuner/tuning";
 import { fakeModel } from "../test-support/fake-model.ts";
 import { cachedOwnText } from "./cached-own-text.ts";
 
-const OPTIONS = { windows: 2, windowLength: 20, seed: 1 };
+const OPTIONS = { samples: 2, sampleLength: 20, seed: 1 };
 
-const sample = async (): Promise<{ windows: Int32Array[]; samplings: number; warnings: string[] }> => {
+const sample = async (): Promise<{ samples: Int32Array[]; samplings: number; warnings: string[] }> => {
   const fake = fakeModel();
   const continuations = vi.fn<TunableModel["continuations"]>(fake.continuations.bind(fake));
   const warnings: string[] = [];
   const run = { progress: () => undefined, warn: (message: string) => void warnings.push(message) };
   const model = { ...fake, continuations, identity: { ...fake.identity, sha256: "ab" } };
-  const windows = await cachedOwnText(model, OPTIONS, run);
-  return { windows, samplings: continuations.mock.calls.length, warnings };
+  const samples = await cachedOwnText(model, OPTIONS, run);
+  return { samples, samplings: continuations.mock.calls.length, warnings };
 };
 
 afterEach(() => vi.unstubAllEnvs());
@@ -42,8 +42,8 @@ describe("cachedOwnText", () => {
     "a home at %s, which cannot be written, is a warning",
     async (home) => {
       vi.stubEnv("KVTUNER_HOME", home);
-      const { windows, warnings } = await sample();
-      expect(windows).toHaveLength(2);
+      const { samples, warnings } = await sample();
+      expect(samples).toHaveLength(2);
       expect(warnings).toEqual([expect.stringContaining(home)]);
     },
   );

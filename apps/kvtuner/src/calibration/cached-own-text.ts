@@ -22,35 +22,35 @@ export const cachedOwnText = async (
     run.signal?.throwIfAborted();
     run.progress({ step: "calibrate", done, total });
   };
-  const windows = await ownText(model, { ...options, onProgress });
-  if (path !== undefined) writeCache(path, windows, run.warn);
-  return windows;
+  const samples = await ownText(model, { ...options, onProgress });
+  if (path !== undefined) writeCache(path, samples, run.warn);
+  return samples;
 };
 
 /** Undefined for a model without a checksum: nothing says that it is the same one next time. */
-const cachePath = ({ identity }: TunableModel, { windows, windowLength, seed }: OwnTextOptions): string | undefined => {
+const cachePath = ({ identity }: TunableModel, { samples, sampleLength, seed }: OwnTextOptions): string | undefined => {
   if (identity.sha256 === undefined) return undefined;
-  const key = JSON.stringify([identity.sha256, windows, windowLength, seed, CALIBRATION_PROMPTS]);
+  const key = JSON.stringify([identity.sha256, samples, sampleLength, seed, CALIBRATION_PROMPTS]);
   return join(kvtunerHome(), "own-text", `${createHash("sha256").update(key).digest("hex")}.json`);
 };
 
 /** Undefined when the file is not there, cannot be read or is damaged: the text is sampled again. */
-const readCache = (path: string, { windows, windowLength }: OwnTextOptions): Int32Array[] | undefined => {
-  const schema = z.array(z.array(z.int32().min(0)).length(windowLength)).length(windows);
+const readCache = (path: string, { samples, sampleLength }: OwnTextOptions): Int32Array[] | undefined => {
+  const schema = z.array(z.array(z.int32().min(0)).length(sampleLength)).length(samples);
   try {
-    return schema.parse(JSON.parse(readFileSync(path, "utf8"))).map((window) => Int32Array.from(window));
+    return schema.parse(JSON.parse(readFileSync(path, "utf8"))).map((sample) => Int32Array.from(sample));
   } catch {
     return undefined;
   }
 };
 
 /** The text is sampled by now: a cache that cannot be written costs the next run time, and this one nothing. */
-const writeCache = (path: string, windows: readonly Int32Array[], warn: (message: string) => void): void => {
+const writeCache = (path: string, samples: readonly Int32Array[], warn: (message: string) => void): void => {
   try {
     makeFolder(dirname(path));
     writeJsonAtomic(
       path,
-      windows.map((window) => [...window]),
+      samples.map((window) => [...window]),
     );
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
-import { textWindows } from "@kvtuner/tuning";
+import { textSamples } from "@kvtuner/tuning";
 
 import { readText } from "./text.ts";
 
@@ -34,24 +34,24 @@ describe("calibration text", () => {
     expect(() => readText(`${path}.gone`)).toThrow(expect.objectContaining({ code: "TEXT_UNREADABLE" }));
   });
 
-  test("shorter than its windows is an error with both lengths", () => {
-    expect(() => textWindows({ encode }, "abc", { windows: 1, windowLength: 4 })).toThrow(/4.*3/);
+  test("shorter than its samples is an error with both lengths", () => {
+    expect(() => textSamples({ encode }, "abc", { samples: 1, sampleLength: 4 })).toThrow(/4.*3/);
   });
 
-  test("gives the windows that tokenizing all of it would give, without doing so when it is long", () => {
+  test("gives the samples that tokenizing all of it would give, without doing so when it is long", () => {
     const text = "the quick brown 😀 fox ".repeat(5000);
     let encoded = 0;
     const counting = (part: string): Int32Array => {
       encoded += part.length;
       return encode(part);
     };
-    const windows = textWindows({ encode: counting }, text, { windows: 3, windowLength: 100 });
-    expect(windows).toEqual([0, 1, 2].map((window) => encode(text).slice(window * 100, (window + 1) * 100)));
+    const samples = textSamples({ encode: counting }, text, { samples: 3, sampleLength: 100 });
+    expect(samples).toEqual([0, 1, 2].map((window) => encode(text).slice(window * 100, (window + 1) * 100)));
     expect(encoded).toBeLessThan(text.length / 10);
   });
 
-  test("has windows that begin as the model's contexts do, and are no longer for it", () => {
-    const windows = textWindows({ encode, startIds: [999] }, "abcdef", { windows: 2, windowLength: 4 });
-    expect(windows).toEqual(["abc", "def"].map((part) => Int32Array.of(999, ...encode(part))));
+  test("has samples that begin as the model's contexts do, and are no longer for it", () => {
+    const samples = textSamples({ encode, startIds: [999] }, "abcdef", { samples: 2, sampleLength: 4 });
+    expect(samples).toEqual(["abc", "def"].map((part) => Int32Array.of(999, ...encode(part))));
   });
 });

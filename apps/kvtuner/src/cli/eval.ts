@@ -1,36 +1,29 @@
 import { createInterface } from "node:readline";
 
 import { KvtunerError, type Plan } from "@kvtuner/plan";
+import type { Given, OnProgress, Progress } from "@kvtuner/tuning";
 import { Command, Option } from "commander";
-import type { OnProgress, Progress } from "@kvtuner/tuning";
 
 import { openTaskScorer } from "../evaluate-task.ts";
 import { openPlanScorer } from "../evaluate.ts";
-import { assertNoTaskOptions } from "../tasks/without-task.ts";
-import { number, plans } from "./arguments.ts";
+import { EVALUATE_OPTIONS, EVALUATE_TASK_OPTIONS } from "../options.ts";
+import { assertNoTaskOptions } from "../tasks/read-task.ts";
 import { taskSummary, textSummary } from "./eval-summary.ts";
 import { examples } from "./examples.ts";
+import { plans, withOptions } from "./options.ts";
 import { progressView } from "./progress-view.ts";
-import { withTaskOptions, type TaskFlags } from "./task-options.ts";
 import { type Terminal, warn } from "./terminal.ts";
 
-interface EvalFlags extends TaskFlags {
+interface EvalFlags extends Given<typeof EVALUATE_OPTIONS>, Given<typeof EVALUATE_TASK_OPTIONS> {
   readonly plan?: readonly string[];
   readonly stream?: true;
-  readonly text?: string;
-  readonly windows: number;
-  readonly windowLength: number;
-  readonly context: number;
-  readonly seed: number;
-  readonly anyWeights?: true;
   readonly json?: true;
   readonly quiet?: true;
 }
 
 /** `kvtuner eval MODEL`. */
 export const evalCommand = (terminal: Terminal, signal: AbortSignal): Command =>
-  withTaskOptions(evalOptions())
-    .option("--any-weights", "take plans that were tuned for other weights of the same shape, with a warning")
+  withOptions(evalBase(), { ...EVALUATE_OPTIONS, ...EVALUATE_TASK_OPTIONS })
     .option("--json", "print one JSON document to stdout")
     .option("--quiet", "hide progress")
     .addHelpText("after", EXAMPLES)
@@ -48,28 +41,14 @@ export const evalCommand = (terminal: Terminal, signal: AbortSignal): Command =>
       return answered(await openTaskScorer({ ...options, task }).finally(view.end), asked, taskSummary);
     });
 
-const evalOptions = (): Command =>
+const evalBase = (): Command =>
   new Command("eval")
     .description("score plans on a text or on tasks: bytes, loss, accuracy")
     .argument("<model>", "GGUF file, or embedded, smollm2 or qwen05")
     .option("--plan <plans>", "comma-separated plan files or shorthands, such as kivi:K4V2+sinks4 or none", plans)
     .addOption(
       new Option("--stream", "read one plan per line from stdin; print one JSON line each").conflicts(["plan"]),
-    )
-    .addOption(
-      new Option(
-        "--text <file>",
-        "UTF-8 text file (default: the model's own continuations of built-in prompts)",
-      ).conflicts(["task"]),
-    )
-    .addOption(
-      new Option("--windows <n>", "number of samples of the text").argParser(number).default(8).conflicts(["task"]),
-    )
-    .addOption(
-      new Option("--window-length <n>", "tokens per sample").argParser(number).default(512).conflicts(["task"]),
-    )
-    .option("--context <n>", "context length in tokens for byte counts", number, 4096)
-    .option("--seed <n>", "seed for the model's own text or a task's examples", number, 0);
+    );
 
 const EXAMPLES = examples([
   ["kvtuner eval smollm2 --plan studies/mine/plan.json", "a plan's loss and bytes"],
@@ -106,7 +85,7 @@ type Named<Result> = Result & { readonly plan: string };
 
 const answered = async <Result extends object>(
   scorer: Scorer<Result>,
-  { terminal, signal, flags: { plan: given, json, context }, place, end }: Asked,
+  { terminal, signal, flags: { plan: given, json, context = EVALUATE_OPTIONS.context.fallback }, place, end }: Asked,
   summary: (results: readonly Named<Result>[], context: number) => string,
 ): Promise<void> => {
   try {

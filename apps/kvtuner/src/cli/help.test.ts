@@ -59,6 +59,16 @@ describe("--help", () => {
     );
   });
 
+  test.for(["tune x --windows 2", "tune x --window-length 64", "eval x --plan none --windows 2"])(
+    "%s fails with the new name",
+    async (line) => {
+      await expect(commandOf(`kvtuner ${line}`)).rejects.toMatchObject({
+        code: "OPTION_RENAMED",
+        message: expect.stringMatching(/\(--sample(s|-length)\)/),
+      });
+    },
+  );
+
   test("bench takes the plans that eval takes: a list, or one as JSON, commas and all", async () => {
     const whole = program();
     const bench = whole.commands.find((command) => command.name() === "bench");

@@ -2,7 +2,7 @@ import { formatBytes } from "@kvtuner/plan";
 import { Command } from "commander";
 
 import { inspect, type InspectResult, type ModelReport, type PlanReport, type StudyReport } from "../inspect.ts";
-import { bytes, number } from "./arguments.ts";
+import { bytes, number } from "./options.ts";
 import { examples } from "./examples.ts";
 import { plainTable } from "../plain-table.ts";
 import { frontTable, strip } from "./format.ts";
@@ -74,7 +74,7 @@ const describeStudy = (
   terminal: Terminal,
 ): Piece[] => [
   [
-    `study of ${settings.model.name}, mode ${settings.mode}, ${settings.pairs.length} pairs, ${settings.windows} ${settings.windows === 1 ? "window" : "windows"} of ${settings.windowLength} tokens`,
+    `study of ${settings.model.name}, mode ${settings.mode}, ${settings.pairs.length} pairs, ${settings.samples} ${settings.samples === 1 ? "sample" : "samples"} of ${settings.sampleLength} tokens`,
     `files: ${files.join(", ")}`,
     front.length === 0
       ? "no front yet: run tune again with the same settings"

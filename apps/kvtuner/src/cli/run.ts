@@ -1,80 +1,36 @@
-import type { ChatMessage, WeightStorage } from "@kvtuner/decoder";
+import type { ChatMessage } from "@kvtuner/decoder";
+import { fillOptions, type Given, type OnProgress } from "@kvtuner/tuning";
 import { Command, Option } from "commander";
-import type { OnProgress } from "@kvtuner/tuning";
 
-import { BACKEND_NAMES } from "../model/backend.ts";
-import { type GenerationOptions, generationSettings, WEIGHTS } from "../run/options.ts";
+import { GENERATION_OPTIONS, type GenerationOptions, RUNNER_OPTIONS } from "../options.ts";
 import { openRunner, type Runner, type RunResult } from "../run/runner.ts";
-import { number } from "./arguments.ts";
 import { examples } from "./examples.ts";
 import { generationInterrupt, InterruptedError, type Interrupt } from "./interrupt.ts";
+import { withOptions } from "./options.ts";
 import { progressView } from "./progress-view.ts";
 import { chat } from "./run/chat.ts";
 import { promptFromStdin } from "./run/prompt.ts";
 import { reportText } from "./run/report-text.ts";
 import { isTyped, type Terminal, warn } from "./terminal.ts";
 
-interface RunFlags {
+interface RunFlags extends Given<typeof GENERATION_OPTIONS>, Given<typeof RUNNER_OPTIONS> {
   readonly plan: string;
   readonly prompt?: string;
   readonly chat?: true;
-  readonly specialTokens?: true;
-  readonly maxTokens: number;
-  readonly temperature: number;
-  readonly topP: number;
-  readonly topK?: number;
-  readonly stop?: readonly string[];
   readonly system?: string;
-  readonly anyWeights?: true;
   readonly raw?: true;
-  readonly seed: number;
-  readonly threads?: number;
-  readonly backend?: string;
-  readonly weights: WeightStorage;
   readonly json?: true;
   readonly quiet?: true;
 }
 
 /** `kvtuner run MODEL`. */
 export const runCommand = (terminal: Terminal, signal: AbortSignal, interrupt: Interrupt): Command =>
-  new Command("run")
-    .description("generate text on a cache stored as a plan says")
-    .argument("<model>", "GGUF file, or embedded, smollm2 or qwen05")
-    .requiredOption("--plan <plan>", "plan file or shorthand, such as kivi:K4V2+sinks4 or none")
-    .addOption(new Option("--prompt <text>", "prompt text (default: stdin)").conflicts(["chat"]))
-    .option("--chat", "chat: treat each line of stdin as a user message")
-    .option(
-      "--special-tokens",
-      "with --chat, read special tokens such as <|im_end|> in messages as tokens (default: text)",
-    )
-    .option("--max-tokens <n>", "maximum number of generated tokens", number, 256)
-    .option("--temperature <t>", "sampling temperature; 0 always takes the most likely token", number, 0)
-    .option("--top-p <p>", "sample from the most likely tokens with this total probability", number, 1)
-    .option("--top-k <n>", "draw from so many of the likeliest tokens (default: all)", number)
-    .option("--stop <text>", "end the text before this one; may be given more than once", append)
-    .option("--system <text>", "instructions in front of a --chat")
-    .option("--raw", "write control characters of the text as they are (default: escaped)")
-    .option("--seed <n>", "seed for sampling, below 2^32", number, 0)
-    .option("--threads <n>", "number of threads for weights and cache (default and maximum: all cores)", number)
-    .addOption(
-      new Option("--backend <name>", `backend that stores the cache (default: ${BACKEND_NAMES[0]})`).choices(
-        BACKEND_NAMES,
-      ),
-    )
-    .addOption(
-      new Option(
-        "--weights <how>",
-        "how weights are kept: float32, as stored, or as stored with int8 activations (faster, less exact)",
-      )
-        .choices(WEIGHTS)
-        .default("stored"),
-    )
-    .option("--any-weights", "take a plan that was tuned for other weights of the same shape, with a warning")
+  withOptions(runBase(), { ...GENERATION_OPTIONS, ...RUNNER_OPTIONS })
     .option("--json", "print JSON to stdout instead of the text: one document, or one per turn with --chat")
     .option("--quiet", "hide progress and statistics")
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: RunFlags, command: Command) => {
-      generationSettings(flags);
+      fillOptions(GENERATION_OPTIONS, flags);
       if (flags.system !== undefined && flags.chat !== true) command.error("error: expected --chat with --system");
       const prompt = flags.chat === true ? undefined : await promptOf(flags, terminal, signal, command);
       const onWarning = (message: string): void => warn(terminal, message);
@@ -86,6 +42,16 @@ export const runCommand = (terminal: Terminal, signal: AbortSignal, interrupt: I
         await runner.dispose();
       }
     });
+
+const runBase = (): Command =>
+  new Command("run")
+    .description("generate text on a cache stored as a plan says")
+    .argument("<model>", "GGUF file, or embedded, smollm2 or qwen05")
+    .requiredOption("--plan <plan>", "plan file or shorthand, such as kivi:K4V2+sinks4 or none")
+    .addOption(new Option("--prompt <text>", "prompt text (default: stdin)").conflicts(["chat"]))
+    .option("--chat", "chat: treat each line of stdin as a user message")
+    .option("--system <text>", "with --chat, instructions before the conversation")
+    .option("--raw", "write control characters of the text unchanged (default: escaped)");
 
 const EXAMPLES = examples([
   ['kvtuner run smollm2 --plan studies/mine/plan.json --prompt "Once upon a time"', "continue a text"],
@@ -105,8 +71,6 @@ const loadView = (terminal: Terminal, { quiet }: RunFlags): OnProgress => {
     if (progress.done === progress.total) view.end();
   };
 };
-
-const append = (text: string, before: readonly string[] = []): readonly string[] => [...before, text];
 
 const promptOf = async (
   { prompt }: RunFlags,
@@ -140,13 +104,7 @@ const generateAll = async (session: Session, prompt: string | undefined): Promis
 };
 
 const generationOptions = (flags: RunFlags, terminal: Terminal): Omit<GenerationOptions, "prompt"> => ({
-  maxTokens: flags.maxTokens,
-  temperature: flags.temperature,
-  topP: flags.topP,
-  seed: flags.seed,
-  specialTokens: flags.specialTokens === true,
-  ...(flags.topK !== undefined && { topK: flags.topK }),
-  ...(flags.stop && { stop: flags.stop }),
+  ...fillOptions(GENERATION_OPTIONS, flags),
   ...(flags.json !== true && { onText: flags.raw === true ? terminal.raw : shown(terminal) }),
 });
 

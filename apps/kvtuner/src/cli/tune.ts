@@ -1,61 +1,27 @@
-import type { Mode } from "@kvtuner/plan";
-import type { Measure } from "@kvtuner/sensitivity";
+import type { FrontPlan, Given, Limit, Verification } from "@kvtuner/tuning";
 import { Command, Option } from "commander";
-import {
-  STRATEGIES,
-  type CostKind,
-  type FrontPlan,
-  type Limit,
-  type Objective,
-  type Strategy,
-  type Verification,
-} from "@kvtuner/tuning";
 
+import { TUNE_OPTIONS } from "../options.ts";
 import { tune, type TuneResult } from "../tune.ts";
-import { BACKEND_NAMES } from "../model/backend.ts";
-import { bytes, list, number, positive, renamedTo } from "./arguments.ts";
 import { examples } from "./examples.ts";
 import { frontTable, strip } from "./format.ts";
 import type { Interrupt } from "./interrupt.ts";
+import { bytes, positive, withOptions } from "./options.ts";
 import { progressView } from "./progress-view.ts";
-import { withTaskOptions, type TaskFlags } from "./task-options.ts";
 import { type Piece, type Terminal, warn } from "./terminal.ts";
 
-interface TuneFlags extends TaskFlags {
-  readonly objective?: Objective;
-  readonly equivalentBits?: number;
-  readonly out?: string;
-  readonly text?: string;
-  readonly mode: Mode;
-  readonly pairs?: string[];
-  readonly sinks?: number;
-  readonly recent?: number;
-  readonly context: number;
+interface TuneFlags extends Given<typeof TUNE_OPTIONS> {
   readonly budget?: number;
   readonly bits?: number;
+  readonly equivalentBits?: number;
   readonly maxKl?: number;
-  readonly evaluations: number;
-  readonly seed: number;
-  readonly windows: number;
-  readonly windowLength: number;
-  readonly strategy: Strategy;
-  readonly measure: Measure;
-  readonly cost: CostKind;
-  readonly verify?: true;
-  readonly backend?: string;
   readonly json?: true;
   readonly quiet?: true;
 }
 
 /** `kvtuner tune MODEL`. */
 export const tuneCommand = (terminal: Terminal, signal: AbortSignal, interrupt: Interrupt): Command =>
-  withTaskOptions(tuneOptions())
-    .addOption(
-      new Option(
-        "--objective <name>",
-        "quality measure to optimize: kl, task accuracy, or both (default: task with --task, else kl)",
-      ).choices(["kl", "task", "both"]),
-    )
+  withLimitOptions(withOptions(tuneBase(), TUNE_OPTIONS))
     .option("--json", "print one JSON document to stdout")
     .option("--quiet", "hide progress")
     .addHelpText("after", EXAMPLES)
@@ -72,32 +38,20 @@ export const tuneCommand = (terminal: Terminal, signal: AbortSignal, interrupt: 
         onWarning,
         signal,
       }).finally(view.end);
-      terminal.out(...(json === true ? [JSON.stringify(result), "\n"] : summary(result, flags.context, terminal)));
+      terminal.out(
+        ...(json === true
+          ? [JSON.stringify(result), "\n"]
+          : summary(result, flags.context ?? TUNE_OPTIONS.context.fallback, terminal)),
+      );
     });
 
-const tuneOptions = (): Command =>
+const tuneBase = (): Command =>
   new Command("tune")
     .description("score a model's layers, search for the best plans and pick one; resumes the study in --out")
-    .argument("<model>", "GGUF file, or embedded, smollm2 or qwen05 (downloaded by `npm run model -- NAME`)")
-    .option("--out <dir>", "study folder (default: studies/MODEL-MODE)")
-    .option(
-      "--text <file>",
-      "UTF-8 calibration text file (default: prompts of --task, or the model's own continuations of built-in prompts)",
-    )
-    .addOption(
-      new Option("--mode <mode>", "storage mode of all pairs")
-        .choices(["per-token", "kivi", "compact"])
-        .default("compact"),
-    )
-    .option(
-      "--pairs <list>",
-      "comma-separated pairs to choose from, such as K8V8,K8V4 (default: all over 2, 3, 4 and 8 bits)",
-      list,
-    )
-    .option("--sinks <n>", "number of first tokens kept in 16 bits (default: the mode's)", number)
-    .option("--recent <n>", "number of most recent tokens kept in 16 bits (default: the mode's)", number)
-    .addOption(new Option("--window <n>").hideHelp().argParser(renamedTo("--recent")))
-    .option("--context <n>", "context length in tokens for byte counts", number, 4096)
+    .argument("<model>", "GGUF file, or embedded, smollm2 or qwen05 (downloaded by `npm run model -- NAME`)");
+
+const withLimitOptions = (command: Command): Command =>
+  command
     .addOption(
       new Option("--budget <bytes>", "pick the best plan within this size, such as 40MB")
         .argParser(bytes)
@@ -116,24 +70,7 @@ const tuneOptions = (): Command =>
         .argParser(positive)
         .conflicts(["maxKl"]),
     )
-    .addOption(new Option("--max-kl <kl>", "pick the cheapest plan within this KL").argParser(positive))
-    .option("--evaluations <n>", "number of plans to evaluate", number, 60)
-    .option("--seed <n>", "seed for the search, the model's own text and a task's examples, below 2^32", number, 0)
-    .option("--windows <n>", "number of calibration samples", number, 2)
-    .option("--window-length <n>", "tokens per sample", number, 512)
-    .addOption(new Option("--strategy <name>", "search strategy").choices(STRATEGIES).default("surrogate"))
-    .addOption(
-      new Option("--measure <name>", "error by which each layer's pairs are pruned")
-        .choices(["kl", "eo"])
-        .default("kl"),
-    )
-    .addOption(
-      new Option("--cost <kind>", "cost to minimize: stored bytes (true) or code bits (equivalent)")
-        .choices(["true", "equivalent"])
-        .default("true"),
-    )
-    .option("--verify", "run the picked plan token by token and compare its loss with the evaluator's")
-    .addOption(new Option("--backend <name>", "backend for --verify (default: cpu)").choices(BACKEND_NAMES));
+    .addOption(new Option("--max-kl <kl>", "pick the cheapest plan within this KL").argParser(positive));
 
 const EXAMPLES = examples([
   ["kvtuner tune smollm2 --bits 4 --out studies/mine", "a plan of at most 4 true bits"],
@@ -145,7 +82,7 @@ const EXAMPLES = examples([
     "kvtuner tune model.gguf --task task.jsonl --objective both --equivalent-bits 4",
     "a plan tuned on task accuracy and KL",
   ],
-  ["kvtuner tune smollm2 --pairs K8V4,K4V4,K4V2 --windows 1 --evaluations 20", "a short study"],
+  ["kvtuner tune smollm2 --pairs K8V4,K4V4,K4V2 --samples 1 --evaluations 20", "a short study"],
 ]);
 
 const limitOf = ({ budget, bits, equivalentBits, maxKl }: TuneFlags): Limit => {

@@ -95,7 +95,7 @@ const CHECKS: readonly Check[] = [
       throw new Fault(found);
     },
     message: "tune and eval hold all weights as float32 (four bytes each), and the text that they work on",
-    remedy: "close other programs, raise the container's limit, or use a smaller model and a shorter --window-length",
+    remedy: "close other programs, raise the container's limit, or use a smaller model and a shorter --sample-length",
   },
   {
     name: "wasm-simd",

@@ -54,7 +54,7 @@ describe("openModel", () => {
     await model.dispose();
   });
 
-  test("warns once of windows that are longer than what the model was trained on", async () => {
+  test("warns once of samples that are longer than what the model was trained on", async () => {
     const warnings: string[] = [];
     const model = await openModel(newModel(), { ...run, warn: (message) => void warnings.push(message) });
     const window = (length: number): Int32Array => new Int32Array(length).fill(5);

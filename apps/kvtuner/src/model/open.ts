@@ -31,9 +31,9 @@ export const openModel = async (model: string, run: RunContext): Promise<Tunable
     startIds: tokenizer.startIds,
     continuations: async (prompts, options) =>
       batchContinuations({ decoder: await decoder.get(), encode, endTokens: endTokens(tokenizer) }, prompts, options),
-    evaluator: async (windows) => {
-      warn(untrainedWarning(windows, header.contextLength));
-      return createEvaluator({ decoder: await decoder.get(), windows, createSession });
+    evaluator: async (samples) => {
+      warn(untrainedWarning(samples, header.contextLength));
+      return createEvaluator({ decoder: await decoder.get(), windows: samples, createSession });
     },
     tasks: {
       tokenizer,
@@ -59,9 +59,9 @@ const readBeside = async (path: string, header: ModelHeader): Promise<{ tokenize
   }
 };
 
-const untrainedWarning = (windows: readonly Int32Array[], contextLength: number): string | undefined =>
-  windows.some(({ length }) => length > contextLength)
-    ? `the model was trained on ${contextLength} tokens: on longer samples it predicts poorly, and a plan's loss says little; use a shorter --window-length`
+const untrainedWarning = (samples: readonly Int32Array[], contextLength: number): string | undefined =>
+  samples.some(({ length }) => length > contextLength)
+    ? `the model was trained on ${contextLength} tokens: on longer samples it predicts poorly, and a plan's loss says little; use a shorter --sample-length`
     : undefined;
 
 const endTokens = ({ bosId, eosIds }: Tokenizer): number[] => [...eosIds, ...(bosId === undefined ? [] : [bosId])];

@@ -7,8 +7,12 @@ import {
   type Tokenizer,
 } from "@kvtuner/decoder";
 
-import type { GenerationOptions, GenerationSettings } from "./options.ts";
+import type { Filled } from "@kvtuner/tuning";
+
+import type { GENERATION_OPTIONS, GenerationOptions } from "../options.ts";
 import { stopper } from "./stop.ts";
+
+type GenerationSettings = Filled<typeof GENERATION_OPTIONS>;
 
 /** Tokens computed in some time. */
 export interface Speed {

@@ -1,14 +1,16 @@
+import { availableParallelism } from "node:os";
+
 import { type Backend, type KvCache, Turns } from "@kvtuner/backend";
 import { CacheSession, promptIds } from "@kvtuner/decoder";
 import { KvtunerError, type Plan } from "@kvtuner/plan";
-import { runContext, type RunContext } from "@kvtuner/tuning";
+import { type Filled, fillOptions, runContext, type RunContext } from "@kvtuner/tuning";
 
 import { openBackend } from "../model/backend.ts";
 import { readPlan } from "../model/read-plan.ts";
 import { openRunnableModel, type RunnableModel } from "../model/runnable-model.ts";
 import { sessionsOn } from "../model/session.ts";
 import { generateText, type Generated } from "./generate-text.ts";
-import { type GenerationOptions, generationSettings, type RunnerOptions, runnerSettings } from "./options.ts";
+import { GENERATION_OPTIONS, type GenerationOptions, RUNNER_OPTIONS, type RunnerOptions } from "../options.ts";
 import { cacheReport, type CacheReport } from "./report.ts";
 
 /** One generation, and what it took. */
@@ -64,6 +66,14 @@ export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
   }
 };
 
+/** Options of a runner, checked and filled in. */
+export const runnerSettings = (
+  options: RunnerOptions,
+): Filled<typeof RUNNER_OPTIONS> & { readonly threads: number } => ({
+  threads: availableParallelism(),
+  ...fillOptions(RUNNER_OPTIONS, options),
+});
+
 interface Parts {
   readonly model: RunnableModel;
   readonly plan: Plan;
@@ -88,7 +98,7 @@ const generator = (
   const generateNow = async (options: GenerationOptions): Promise<RunResult> => {
     assertInUse(disposed);
     const { tokenizer } = model;
-    const settings = generationSettings(options);
+    const settings = fillOptions(GENERATION_OPTIONS, options);
     const prompt = promptIds(tokenizer, options.prompt, { specialTokens: options.specialTokens ?? false });
     assertPrompt(prompt, room);
     const onPrefill = (done: number, total: number): void => context.progress({ step: "prefill", done, total });

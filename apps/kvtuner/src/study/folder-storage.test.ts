@@ -19,8 +19,8 @@ const SETTINGS: StudySettings = {
   recent: 32,
   context: 4096,
   text: "self",
-  windows: 1,
-  windowLength: 64,
+  samples: 1,
+  sampleLength: 64,
   evaluations: 10,
   seed: 0,
   strategy: "surrogate",
@@ -55,7 +55,7 @@ describe("study folder", () => {
     const other = {
       ...SETTINGS,
       seed: 5,
-      windowLength: 65,
+      sampleLength: 65,
       focus: 900,
       pairs: ["K8V8"],
       model: { ...SETTINGS.model, sha256: "ff" },
@@ -64,7 +64,7 @@ describe("study folder", () => {
     expect(error.code).toBe("STUDY_DIFFERS");
     for (const part of [
       "--seed 0 there, 5 now",
-      "--window-length 64 there, 65 now",
+      "--sample-length 64 there, 65 now",
       "--budget or --bits, in bytes, none there, 900 now",
       '--pairs ["K8V8","K4V4"] there, ["K8V8"] now',
       'model.sha256 "00" there, "ff" now',

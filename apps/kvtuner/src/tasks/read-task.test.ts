@@ -7,7 +7,7 @@ import { openTask } from "@kvtuner/tuning";
 
 import { fakeModel } from "../test-support/fake-model.ts";
 import { readTask } from "./read-task.ts";
-import { assertNoTaskOptions } from "./without-task.ts";
+import { assertNoTaskOptions } from "./read-task.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kvtuner-open-task-"));
 const file = join(folder, "task.jsonl");

@@ -3,24 +3,19 @@ import { realpathSync } from "node:fs";
 
 import { parseTask } from "@kvtuner/evaluation";
 import {
+  commandOptions,
+  fillOptions,
   OptionKvtunerError,
-  seedNumber,
-  wholeNumber,
-  type AskOptions,
+  STUDY_OPTIONS,
+  TASK_OPTIONS,
+  type Given,
   type ReadTask,
   type TaskFile,
 } from "@kvtuner/tuning";
 
 import { readText } from "../calibration/text.ts";
+import type { TaskRequest } from "../options.ts";
 import { shortNames } from "./short-names.ts";
-
-/** Task files, and how their prompts are put to a model. */
-export interface TaskRequest extends AskOptions {
-  /** Task files, one or several: JSON Lines of `{prompt, answer, compare, choices?, stop?}`, or GSM8K's own format. */
-  readonly task: string | readonly string[];
-  /** Task file that examples are drawn from; each task itself by default. Prompts that examples show are not asked. */
-  readonly shotsFrom?: string;
-}
 
 /**
  * Reads task files and checks the options that go with them.
@@ -28,10 +23,7 @@ export interface TaskRequest extends AskOptions {
  * @throws KvtunerError for a file that cannot be read, a line that is none, and options out of range
  */
 export const readTask = (request: TaskRequest): ReadTask => {
-  wholeNumber("prompts", request.prompts ?? 1, 1);
-  wholeNumber("shots", request.shots ?? 0, 0);
-  wholeNumber("max-tokens", request.maxTokens ?? 1, 1);
-  seedNumber(request.seed);
+  fillOptions({ ...TASK_OPTIONS, seed: STUDY_OPTIONS.seed }, request);
   if (request.shotsFrom !== undefined && (request.shots ?? 0) === 0)
     throw new OptionKvtunerError("shots-from", "used with --shots of at least 1", "none");
   const paths = typeof request.task === "string" ? [request.task] : request.task;
@@ -63,4 +55,14 @@ const assertAllDiffer = (paths: readonly string[]): void => {
 const readFile = (path: string, name: string, option: string): TaskFile => {
   const text = readText(path, option);
   return { path, name, items: parseTask(text, path), checksum: createHash("sha256").update(text).digest("hex") };
+};
+
+/**
+ * Refuses options of a task where there is none: what they ask for would not be done.
+ *
+ * @throws OptionKvtunerError naming the first of them
+ */
+export const assertNoTaskOptions = (options: Given<typeof TASK_OPTIONS>): void => {
+  for (const [name, value] of commandOptions(TASK_OPTIONS, options))
+    throw new OptionKvtunerError(name, "given with --task, whose prompts it is about", `${value || "it"} alone`);
 };

@@ -22,7 +22,7 @@ export interface FrontRow extends Pick<PlanCost, "bits" | "bytes" | "equivalentB
   readonly kind: (typeof KINDS)[number];
   readonly label: string;
   readonly kl: number;
-  /** 0 where there is none: one window, or predicted. */
+  /** 0 where there is none: one sample, or predicted. */
   readonly klStandardError: number;
   readonly top1: number | undefined;
   readonly perplexity: number | undefined;

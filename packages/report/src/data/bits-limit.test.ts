@@ -18,7 +18,7 @@ const CHOICE = fc.array(fc.nat({ max: PAIRS.length - 1 }), { minLength: 4, maxLe
 const spaceOf = (mode: Mode, context = CONTEXT): SearchSpace =>
   searchSpace(
     { layers: 4, queryHeads: 2, kvHeads: 2, headSize: 32 },
-    { mode, pairs: PAIRS, context, costKind: "equivalent" },
+    { mode, pairs: PAIRS, context, cost: "equivalent" },
   );
 
 const studyOf = (limit: Limit): Pick<StudyContents, "request" | "settings"> => ({

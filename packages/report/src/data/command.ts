@@ -1,4 +1,11 @@
-import { limitOption, type StudyRequest, type StudySettings } from "@kvtuner/tuning";
+import {
+  commandOptions,
+  STUDY_OPTIONS,
+  TASK_OPTIONS,
+  type Limit,
+  type StudyRequest,
+  type StudySettings,
+} from "@kvtuner/tuning";
 
 /** Stand in for what a study does not hold. */
 const MODEL = "MODEL.gguf";
@@ -13,38 +20,21 @@ export const tuneCommandLines = (settings: StudySettings, request: StudyRequest 
   ].join(" \\\n  ");
 
 const optionsOf = (settings: StudySettings, request: StudyRequest | undefined): [string, string][] => [
-  ["mode", settings.mode],
-  ["pairs", settings.pairs.join(",")],
-  ["sinks", String(settings.sinks)],
-  ["recent", String(settings.recent)],
-  ["context", String(settings.context)],
+  ...commandOptions(STUDY_OPTIONS, settings),
   ...taskOptions(settings, request),
   ...(settings.text === "self" || settings.text === "task"
     ? []
     : [["text", request?.text ?? TEXT] as [string, string]]),
-  ["windows", String(settings.windows)],
-  ["window-length", String(settings.windowLength)],
-  ["evaluations", String(settings.evaluations)],
-  ["seed", String(settings.seed)],
-  ["strategy", settings.strategy],
-  ["measure", settings.measure],
-  ["cost", settings.cost],
-  ...(request === undefined ? focusOption(settings) : optionOf(request.limit)),
+  ...(request === undefined ? focusOption(settings) : limitOption(request.limit)),
   ["out", request?.out ?? "STUDY"],
 ];
 
-const taskOptions = ({ task, objective }: StudySettings, request: StudyRequest | undefined): [string, string][] => {
+const taskOptions = ({ task }: StudySettings, request: StudyRequest | undefined): [string, string][] => {
   if (task === undefined) return [];
-  const { shots, shotsFrom, chat, maxTokens, likelihood } = task;
+  const shotsFrom = task.shotsFrom === "self" ? undefined : (request?.shotsFrom ?? TASK);
   return [
     ["task", request?.task?.join() ?? TASK],
-    ["objective", objective ?? "task"],
-    ...(request?.prompts === undefined ? [] : [["prompts", String(request.prompts)] as [string, string]]),
-    ["shots", String(shots)],
-    ...(shotsFrom === "self" ? [] : [["shots-from", request?.shotsFrom ?? TASK] as [string, string]]),
-    ...(chat ? [["chat", ""] as [string, string]] : []),
-    ["max-tokens", String(maxTokens)],
-    ["likelihood", likelihood],
+    ...commandOptions(TASK_OPTIONS, { ...task, prompts: request?.prompts, shotsFrom }),
   ];
 };
 

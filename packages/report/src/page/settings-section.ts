@@ -48,7 +48,7 @@ const settingRows = ({ settings, evaluated, front }: ReportData): [string, strin
     ["Pairs", settings.pairs.join(", ")],
     ...taskRows(settings),
     ["Calibration text", calibrationText(settings.text)],
-    ["Windows", `${settings.windows} of ${tokensText(settings.windowLength)} tokens`],
+    ["Samples", `${settings.samples} of ${tokensText(settings.sampleLength)} tokens`],
     ["Bytes counted at", `${tokensText(settings.context)} tokens`],
     ["Search", `${settings.strategy}, seed ${settings.seed}, by ${settings.cost} bits`],
     ["Plans evaluated", `${evaluated.length} of ${settings.evaluations} requested`],

@@ -3,7 +3,7 @@ import { KvtunerError } from "@kvtuner/plan";
 
 import type { TunableModel } from "../tunable-model.ts";
 import { CALIBRATION_PROMPTS } from "./prompts.ts";
-import type { WindowOptions } from "./windows.ts";
+import type { SampleOptions } from "./samples.ts";
 
 const SHORTEST_SEGMENT = 128;
 
@@ -11,23 +11,23 @@ const SHORTEST_SEGMENT = 128;
 const MOST_TOKENS = 131_072;
 
 /** What {@link ownText} needs. */
-export interface OwnTextOptions extends WindowOptions {
+export interface OwnTextOptions extends SampleOptions {
   readonly seed: number;
   /** Receives tokens done and in all. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
 /**
- * The model's own continuations of {@link CALIBRATION_PROMPTS}, one after the other, cut into windows: text of the
+ * The model's own continuations of {@link CALIBRATION_PROMPTS}, one after the other, cut into samples: text of the
  * kind its cache will hold, with nothing to fetch. Seeded.
  */
 export const ownText = async (model: TunableModel, options: OwnTextOptions): Promise<Int32Array[]> => {
-  const { windows, windowLength, seed, onProgress } = options;
-  const total = windows * windowLength;
+  const { samples, sampleLength, seed, onProgress } = options;
+  const total = samples * sampleLength;
   const tokens = Math.max(Math.min(SHORTEST_SEGMENT, total), Math.ceil(total / CALIBRATION_PROMPTS.length));
   const prompts = CALIBRATION_PROMPTS.slice(0, Math.ceil(total / tokens));
   const segments = await model.continuations(prompts, { tokens, seed, ...(onProgress && { onProgress }) });
-  return cutWindows(Int32Array.from(segments.flatMap((segment) => [...segment])), windowLength, windows);
+  return cutWindows(Int32Array.from(segments.flatMap((segment) => [...segment])), sampleLength, samples);
 };
 
 /**
@@ -35,16 +35,16 @@ export const ownText = async (model: TunableModel, options: OwnTextOptions): Pro
  *
  * @throws OwnTextKvtunerError with the number of tokens.
  */
-export const assertOwnTextIsSampled = ({ windows, windowLength }: WindowOptions): void => {
-  if (windows * windowLength > MOST_TOKENS) throw new OwnTextKvtunerError(windows, windowLength);
+export const assertOwnTextIsSampled = ({ samples, sampleLength }: SampleOptions): void => {
+  if (samples * sampleLength > MOST_TOKENS) throw new OwnTextKvtunerError(samples, sampleLength);
 };
 
 /** More text of the model's own than is sampled. */
 export class OwnTextKvtunerError extends KvtunerError {
-  constructor(windows: number, windowLength: number) {
+  constructor(samples: number, sampleLength: number) {
     super(
       "OWN_TEXT_TOO_LONG",
-      `expected at most ${MOST_TOKENS} tokens of the model's own text, got ${windows} samples of ${windowLength}; ` +
+      `expected at most ${MOST_TOKENS} tokens of the model's own text, got ${samples} samples of ${sampleLength}; ` +
         "use fewer or shorter samples, or a --text",
     );
     this.name = "OwnTextKvtunerError";

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { assertReachable, LimitKvtunerError, type Limit } from "./limits.ts";
 import { planCost, searchSpace } from "../space/space.ts";
 
-const SPACE = { mode: "compact", pairs: [{ key: 2, value: 2 }], context: 4099, costKind: "true" } as const;
+const SPACE = { mode: "compact", pairs: [{ key: 2, value: 2 }], context: 4099, cost: "true" } as const;
 
 const space = searchSpace({ layers: 3, queryHeads: 2, kvHeads: 1, headSize: 64 }, SPACE);
 

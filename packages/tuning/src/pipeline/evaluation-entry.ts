@@ -48,7 +48,7 @@ export const evaluationEntryParser = ({
   return (value) => schema.parse(value);
 };
 
-/** The journal's line for a score. With one window there is no standard error: 0 stands for it. */
+/** The journal's line for a score. With one sample there is no standard error: 0 stands for it. */
 export const evaluationEntry = (pairs: readonly string[], score: Score): EvaluationEntry => ({
   pairs,
   kl: score.kl,

@@ -22,7 +22,7 @@ describe("makeFront", () => {
     mode: "per-token",
     pairs: [8, 4, 2].map((bits) => ({ key: bits as 8, value: bits as 8 })),
     context: 128,
-    costKind: "true",
+    cost: "true",
   });
   const entry = fc.record({
     pairs: fc.array(fc.constantFrom("K8V8", "K4V4", "K2V2"), { minLength: 3, maxLength: 3 }),

@@ -9,7 +9,7 @@ import { planCost, searchCost, type PlanCost, type SearchSpace } from "../space/
 /** A plan of the front: one pair a layer, what it costs and what it loses. */
 export interface FrontPlan extends PlanCost {
   readonly pairs: readonly string[];
-  /** Mean KL divergence to the float cache on the calibration windows, or on a task's answers, nats a token. */
+  /** Mean KL divergence to the float cache on the calibration samples, or on a task's answers, nats a token. */
   readonly kl: number;
   readonly klStandardError: number;
   /** How a task's prompts were answered. */

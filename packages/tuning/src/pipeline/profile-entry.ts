@@ -13,11 +13,11 @@ export interface SingleLayerEntry {
   readonly klStandardError: number;
 }
 
-/** A layer's attention errors on one window, by pair. */
+/** A layer's attention errors on one sample, by pair. */
 export interface ErrorsEntry {
   readonly kind: "errors";
   readonly layer: number;
-  readonly window: number;
+  readonly sample: number;
   readonly pairs: readonly HeadErrors[];
 }
 
@@ -39,7 +39,7 @@ export const profileEntryParser = ({
     z.object({
       kind: z.literal("errors"),
       layer,
-      window: z.int().min(0),
+      sample: z.int().min(0),
       pairs: z.array(errors).length(pairNames.length),
     }),
   ]);

@@ -32,7 +32,7 @@ export type PlanLosses = (
   signal?: AbortSignal,
 ) => Promise<void>;
 
-/** Losses on windows of text. */
+/** Losses on samples of text. */
 export const textLosses =
   (evaluator: () => Promise<Evaluator>): PlanLosses =>
   async (plans, onScore, signal) => {
@@ -106,23 +106,23 @@ const candidate = (
   const single = entries.find((entry) => entry.kind === "kl" && entry.pair === id);
   return {
     id,
-    bits: planCost(space, [pair])[space.costKind === "true" ? "bits" : "equivalentBits"],
+    bits: planCost(space, [pair])[space.cost === "true" ? "bits" : "equivalentBits"],
     errors: meanErrors(entries.flatMap((entry) => (entry.kind === "errors" ? (entry.pairs[pair] ?? []) : []))),
     ...(single?.kind === "kl" && { kl: single.kl }),
   };
 };
 
-const meanErrors = (windows: readonly HeadErrors[]): HeadErrors => ({
-  key: meanByHead(windows.map(({ key }) => key)),
-  value: meanByHead(windows.map(({ value }) => value)),
-  attention: meanByHead(windows.map(({ attention }) => attention)),
-  output: meanByHead(windows.map(({ output }) => output)),
+const meanErrors = (samples: readonly HeadErrors[]): HeadErrors => ({
+  key: meanByHead(samples.map(({ key }) => key)),
+  value: meanByHead(samples.map(({ value }) => value)),
+  attention: meanByHead(samples.map(({ attention }) => attention)),
+  output: meanByHead(samples.map(({ output }) => output)),
 });
 
-const meanByHead = (windows: readonly (readonly number[])[]): number[] =>
-  (windows[0] ?? []).map((_, head) => windows.reduce((sum, heads) => sum + (heads[head] ?? 0), 0) / windows.length);
+const meanByHead = (samples: readonly (readonly number[])[]): number[] =>
+  (samples[0] ?? []).map((_, head) => samples.reduce((sum, heads) => sum + (heads[head] ?? 0), 0) / samples.length);
 
-/** With one window there is no standard error: 0 stands for it. */
+/** With one sample there is no standard error: 0 stands for it. */
 const finite = (value: number): number => (Number.isFinite(value) ? value : 0);
 
 /** Single-layer KL by layer and pair. */

@@ -111,7 +111,7 @@ const createSearch = (inputs: SearchInputs, { choices }: Encoding, options: Sear
     choices,
     seed,
     evaluations,
-    ...(focus !== undefined && space.costKind === "true" && { focus: { cost: focus } }),
+    ...(focus !== undefined && space.cost === "true" && { focus: { cost: focus } }),
     groups: groups.map((layers) => [...layers]),
     costs: candidates.map((pairs) => pairs.map((pair) => space.costs[pair] ?? 0)),
     losses: candidates.map((pairs, layer) => pairs.map((pair) => Math.max(0, losses[layer]?.[pair] ?? 0))),

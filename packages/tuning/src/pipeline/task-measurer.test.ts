@@ -11,7 +11,7 @@ import { taskMeasurer } from "./task-measurer.ts";
 const PROMPTS = 100;
 const shape = { layers: 1, queryHeads: 2, kvHeads: 1, headSize: 64 };
 const pairs = [{ key: 4, value: 2 } as const, { key: 2, value: 4 } as const];
-const space = searchSpace(shape, { mode: "per-token", pairs, context: 128, costKind: "equivalent" });
+const space = searchSpace(shape, { mode: "per-token", pairs, context: 128, cost: "equivalent" });
 
 /** Answers everything right and loses much, where keys have 4 bits; nothing, and little, where they have 2. */
 const outcomeOf = (keyBits: number, prompts: number): TaskOutcome => ({

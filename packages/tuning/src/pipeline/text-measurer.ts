@@ -6,14 +6,14 @@ import { evaluationEntry, planKey, type EvaluationEntry } from "./evaluation-ent
 import type { Measurer, Place } from "./measurer.ts";
 import { pairNamesOf, planLayers, type SearchSpace } from "../space/space.ts";
 
-/** What plans are scored on windows of text with. */
+/** What plans are scored on samples of text with. */
 export interface TextMeasurerParts extends RunContext {
   readonly space: SearchSpace;
   readonly evaluator: () => Promise<Evaluator>;
   readonly journal: Journal<EvaluationEntry>;
 }
 
-/** Scores plans on windows of text; each score is in the journal before the next one starts. */
+/** Scores plans on samples of text; each score is in the journal before the next one starts. */
 export const textMeasurer = (parts: TextMeasurerParts): Measurer => {
   const known = new Map(parts.journal.entries.map((entry) => [planKey(entry.pairs), entry]));
   return {

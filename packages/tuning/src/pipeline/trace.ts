@@ -12,34 +12,34 @@ import type { SearchSpace } from "../space/space.ts";
 export interface TraceInputs {
   readonly model: Pick<TunableModel, "trace">;
   readonly space: SearchSpace;
-  readonly windows: readonly Int32Array[];
+  readonly samples: readonly Int32Array[];
   readonly journal: Journal<ProfileEntry>;
   readonly context: RunContext;
 }
 
 /** Windows traced: errors differ far more between layers than between texts. */
-const TRACE_WINDOWS = 2;
+const TRACE_SAMPLES = 2;
 
-/** Query positions measured in a window, evenly spread, the last one among them. */
+/** Query positions measured in a sample, evenly spread, the last one among them. */
 const QUERY_POSITIONS = 32;
 
 /**
- * Appends e_k, e_v, e_a and e_o of every pair, layer by layer, for the first {@link TRACE_WINDOWS} windows. As in the
+ * Appends e_k, e_v, e_a and e_o of every pair, layer by layer, for the first {@link TRACE_SAMPLES} samples. As in the
  * paper, all tokens are quantized, whatever residency the mode has; a last block that is not full stays exact.
  */
-export const traceErrors = async ({ model, space, windows, journal, context }: TraceInputs): Promise<void> => {
-  const traced = windows.slice(0, TRACE_WINDOWS);
+export const traceErrors = async ({ model, space, samples, journal, context }: TraceInputs): Promise<void> => {
+  const traced = samples.slice(0, TRACE_SAMPLES);
   const known = new Set(
-    journal.entries.map((entry) => (entry.kind === "errors" ? `${entry.window} ${entry.layer}` : "")),
+    journal.entries.map((entry) => (entry.kind === "errors" ? `${entry.sample} ${entry.layer}` : "")),
   );
   const { layers } = space.shape;
-  for (const [window, ids] of traced.entries()) {
-    if (Array.from({ length: layers }, (_, layer) => layer).every((layer) => known.has(`${window} ${layer}`))) continue;
+  for (const [sample, ids] of traced.entries()) {
+    if (Array.from({ length: layers }, (_, layer) => layer).every((layer) => known.has(`${sample} ${layer}`))) continue;
     await model.trace(ids, async (layer, trace) => {
       context.signal?.throwIfAborted();
-      if (known.has(`${window} ${layer}`)) return;
-      await journal.append({ kind: "errors", layer, window, pairs: layerErrors(space, layer, trace, ids.length) });
-      context.progress({ step: "trace", done: window * layers + layer + 1, total: traced.length * layers });
+      if (known.has(`${sample} ${layer}`)) return;
+      await journal.append({ kind: "errors", layer, sample, pairs: layerErrors(space, layer, trace, ids.length) });
+      context.progress({ step: "trace", done: sample * layers + layer + 1, total: traced.length * layers });
     });
   }
 };

@@ -10,7 +10,7 @@ import { planLayers, type SearchSpace } from "../space/space.ts";
 export interface Verification {
   /** Name of the backend. */
   readonly backend: string;
-  /** Mean KL divergence to the float cache on the calibration windows, nats a token, as run. */
+  /** Mean KL divergence to the float cache on the calibration samples, nats a token, as run. */
   readonly kl: number;
   /** The same as the evaluator has it. */
   readonly evaluatedKl: number;
@@ -28,7 +28,7 @@ const TOLERATED_KL = 1e-5;
 
 /** Runs plans of a search space on one backend. */
 export interface Verifier {
-  /** Runs a plan on the evaluator's windows; warns when the losses differ. */
+  /** Runs a plan on the evaluator's samples; warns when the losses differ. */
   verify(picked: FrontPlan, evaluator: Evaluator, context: RunContext): Promise<Verification>;
 }
 
@@ -74,7 +74,7 @@ const run = async (
   return { backend: backend.name, kl, evaluatedKl, difference, agrees, tokens };
 };
 
-/** A task's KL is that of its answers, not of the windows that are run. */
+/** A task's KL is that of its answers, not of the samples that are run. */
 const klOnText = async (evaluator: Evaluator, layers: LayerScheme[], signal?: AbortSignal): Promise<number> => {
   const [score] = await evaluator.evaluate([layers], signal ? { signal } : {});
   return score?.kl ?? Number.NaN;

@@ -16,7 +16,7 @@ export interface SearchSpace {
   readonly shape: CacheShape;
   /** Tokens at which bytes are counted. */
   readonly context: number;
-  readonly costKind: CostKind;
+  readonly cost: CostKind;
   readonly pairs: readonly Pair[];
   /** `K8V4` and the like, one a pair; what study files name pairs by. */
   readonly pairNames: readonly string[];
@@ -35,21 +35,21 @@ export interface SpaceOptions {
   readonly mode: Mode;
   readonly pairs: readonly Pair[];
   readonly context: number;
-  readonly costKind: CostKind;
+  readonly cost: CostKind;
   readonly sinks?: number;
   readonly recent?: number;
 }
 
 /** The choices of one layer, priced at a context length. */
 export const searchSpace = (shape: CacheShape, options: SpaceOptions): SearchSpace => {
-  const { mode, pairs, context, costKind, sinks, recent } = options;
+  const { mode, pairs, context, cost, sinks, recent } = options;
   const overrides = { ...(sinks !== undefined && { sinks }), ...(recent !== undefined && { recent }) };
   const schemes = pairs.map((pair) => layerScheme(mode, pair, overrides));
   const bytes = schemes.map((scheme) => layerBytes(scheme, shape, context).total);
   const codeBits = pairs.map((pair) => pair.key + pair.value);
   const pairNames = pairs.map((pair) => formatPair(pair));
-  const costs = costKind === "true" ? bytes : codeBits;
-  return { shape, context, costKind, pairs, pairNames, schemes, layerBytes: bytes, codeBits, costs };
+  const costs = cost === "true" ? bytes : codeBits;
+  return { shape, context, cost, pairs, pairNames, schemes, layerBytes: bytes, codeBits, costs };
 };
 
 /** Cost of a plan, given as one pair index a layer, in each way of counting. */

@@ -8,13 +8,13 @@ const K4V4 = { key: 4, value: 4 } as const;
 describe("unquantizedWarning", () => {
   // Keys of compact: 4 sinks, 32 recent tokens, blocks of 128.
   test.each([
-    ["compact", 36, /^keys and values are.*--window-length 164 /],
-    ["compact", 163, /^keys are.*--window-length 164 /],
+    ["compact", 36, /^keys and values are.*--sample-length 164 /],
+    ["compact", 163, /^keys are.*--sample-length 164 /],
     ["compact", 164, /^none$/],
-    ["kivi", 63, /^keys and values are.*--window-length 64 /],
+    ["kivi", 63, /^keys and values are.*--sample-length 64 /],
     ["per-token", 2, /^none$/],
-  ] as const)("%s in windows of %d tokens", (mode, windowLength, words) => {
-    const warning = unquantizedWarning([parseShorthand("none").layer, layerScheme(mode, K4V4)], windowLength);
+  ] as const)("%s in samples of %d tokens", (mode, sampleLength, words) => {
+    const warning = unquantizedWarning([parseShorthand("none").layer, layerScheme(mode, K4V4)], sampleLength);
     expect(warning ?? "none").toMatch(words);
   });
 

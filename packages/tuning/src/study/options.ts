@@ -1,94 +1,73 @@
-import { formatPair, parsePair, type Bits, type Mode, type Pair } from "@kvtuner/plan";
-import type { Measure } from "@kvtuner/sensitivity";
+import { formatPair, MODES, parsePair, type Bits, type Pair } from "@kvtuner/plan";
 
-import { oneOf, OptionKvtunerError, seedNumber, wholeNumber } from "../option-values.ts";
-import { STRATEGIES, type Strategy } from "../pipeline/search.ts";
+import {
+  choiceOption,
+  fillOptions,
+  seedOption,
+  wholeOption,
+  type Filled,
+  type Given,
+  type Option,
+} from "../option-table.ts";
+import { OptionKvtunerError } from "../option-values.ts";
+import { STRATEGIES } from "../pipeline/search.ts";
 import type { Objective } from "../space/objective.ts";
-import type { CostKind } from "../space/space.ts";
-
-/** What users choose of a study; everything has a default. */
-export interface StudyChoices {
-  /** What decides beside cost: KL, a task's accuracy, or both; `task` by default with a task, `kl` without. */
-  readonly objective?: Objective;
-  /** `compact` by default. */
-  readonly mode?: Mode;
-  /** Pairs a layer may take; all of {2, 3, 4, 8} x {2, 3, 4, 8} by default. */
-  readonly pairs?: readonly (Pair | string)[];
-  /** First tokens kept in 16 bits; the mode's own by default. */
-  readonly sinks?: number;
-  /** Newest tokens kept in 16 bits; the mode's own by default. */
-  readonly recent?: number;
-  /** Tokens at which bytes are counted; 4096 by default. */
-  readonly context?: number;
-  /** Plans evaluated; 60 by default. */
-  readonly evaluations?: number;
-  /** Below 2^32; 0 by default. */
-  readonly seed?: number;
-  /** Calibration windows; 2 by default. */
-  readonly windows?: number;
-  /** Tokens of a window; 512 by default. */
-  readonly windowLength?: number;
-  /** `surrogate` by default. */
-  readonly strategy?: Strategy;
-  /** What pruning measures a layer's pairs by; `kl` by default. */
-  readonly measure?: Measure;
-  /** What the search minimizes beside KL; `true` by default. */
-  readonly cost?: CostKind;
-}
-
-/** Options that shape a study, with every default filled in. */
-export interface StudyOptions {
-  readonly mode: Mode;
-  readonly pairs: readonly Pair[];
-  readonly context: number;
-  readonly sinks?: number;
-  readonly recent?: number;
-  readonly evaluations: number;
-  readonly seed: number;
-  readonly windows: number;
-  readonly windowLength: number;
-  readonly strategy: Strategy;
-  readonly measure: Measure;
-  readonly costKind: CostKind;
-  readonly objective: Objective;
-}
 
 const BITS: readonly Bits[] = [8, 4, 3, 2];
 
 /** {2, 3, 4, 8} x {2, 3, 4, 8}. */
 export const DEFAULT_PAIRS: readonly Pair[] = BITS.flatMap((key) => BITS.map((value) => ({ key, value })));
 
+const pairs: Option<Pair[], readonly (Pair | string)[], readonly Pair[]> = {
+  kind: "list",
+  value: "<list>",
+  help: "comma-separated pairs to choose from, such as K8V8,K8V4 (default: all over 2, 3, 4 and 8 bits)",
+  fallback: DEFAULT_PAIRS,
+  check: (_, given) => pairList(given),
+};
+
+/** Everything that users choose of a study, and that is stored in its settings. */
+export const STUDY_OPTIONS = {
+  objective: choiceOption(
+    ["kl", "task", "both"],
+    undefined,
+    "quality measure to optimize: kl, task accuracy, or both (default: task with --task, else kl)",
+  ),
+  mode: choiceOption(MODES, "compact", "storage mode of all pairs"),
+  pairs,
+  sinks: wholeOption({ least: 0 }, undefined, "number of first tokens kept in 16 bits (default: the mode's)"),
+  recent: wholeOption({ least: 0 }, undefined, "number of most recent tokens kept in 16 bits (default: the mode's)"),
+  context: wholeOption({ least: 1 }, 4096, "context length in tokens for byte counts"),
+  evaluations: wholeOption({ least: 1 }, 60, "number of plans to evaluate"),
+  seed: seedOption("seed for the search, the model's own text and a task's examples, below 2^32"),
+  samples: wholeOption({ least: 1 }, 2, "number of calibration samples"),
+  sampleLength: wholeOption({ least: 2 }, 512, "tokens per sample"),
+  strategy: choiceOption(STRATEGIES, "surrogate", "search strategy"),
+  measure: choiceOption(["kl", "eo"], "kl", "error by which each layer's pairs are pruned"),
+  cost: choiceOption(["true", "equivalent"], "true", "cost to minimize: stored bytes (true) or code bits (equivalent)"),
+};
+
+/** What users choose of a study; everything has a default. */
+export type StudyChoices = Given<typeof STUDY_OPTIONS>;
+
+/** Options that shape a study, with every default filled in. */
+export type StudyOptions = Filled<typeof STUDY_OPTIONS> & { readonly objective: Objective };
+
 /**
  * Checks what users chose and fills in defaults.
  *
  * @throws OptionKvtunerError naming the option.
  */
-export const studyOptions = (options: StudyChoices, hasTask = false): StudyOptions => ({
-  mode: oneOf("mode", options.mode ?? "compact", ["per-token", "kivi", "compact"]),
-  pairs: pairList(options.pairs ?? DEFAULT_PAIRS),
-  context: wholeNumber("context", options.context ?? 4096, 1),
-  ...(options.sinks !== undefined && { sinks: wholeNumber("sinks", options.sinks, 0) }),
-  ...(options.recent !== undefined && { recent: wholeNumber("recent", options.recent, 0) }),
-  evaluations: wholeNumber("evaluations", options.evaluations ?? 60, 1),
-  seed: seedNumber(options.seed),
-  windows: wholeNumber("windows", options.windows ?? 2, 1),
-  windowLength: wholeNumber("window-length", options.windowLength ?? 512, 2),
-  strategy: oneOf("strategy", options.strategy ?? "surrogate", STRATEGIES),
-  measure: oneOf("measure", options.measure ?? "kl", ["kl", "eo"]),
-  costKind: oneOf("cost", options.cost ?? "true", ["true", "equivalent"]),
-  objective: objectiveOf(options.objective, hasTask),
-});
-
-const objectiveOf = (objective: Objective | undefined, hasTask: boolean): Objective => {
-  const chosen = oneOf("objective", objective ?? (hasTask ? "task" : "kl"), ["kl", "task", "both"]);
-  if (chosen === "kl" || hasTask) return chosen;
-  throw new OptionKvtunerError("objective", "kl without --task", chosen);
+export const studyOptions = (choices: StudyChoices, hasTask = false): StudyOptions => {
+  const { objective = hasTask ? "task" : "kl", ...options } = fillOptions(STUDY_OPTIONS, choices);
+  if (objective === "kl" || hasTask) return { ...options, objective };
+  throw new OptionKvtunerError("objective", "kl without --task", objective);
 };
 
 /** Pairs without repeats, named ones parsed. */
-export const pairList = (pairs: readonly (Pair | string)[]): Pair[] => {
+export const pairList = (given: readonly (Pair | string)[]): Pair[] => {
   const byName = new Map(
-    pairs
+    given
       .map((pair) => (typeof pair === "string" ? parsePair(pair.trim()) : pair))
       .map((pair) => [formatPair(pair), pair]),
   );

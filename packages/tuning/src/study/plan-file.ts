@@ -14,13 +14,13 @@ interface PickedIn {
   readonly study: StudyOptions;
   readonly space: SearchSpace;
   /** Windows of the calibration text; undefined for the model's own. */
-  readonly textWindows: readonly Int32Array[] | undefined;
+  readonly textSamples: readonly Int32Array[] | undefined;
   readonly task: OpenTask | undefined;
 }
 
 /** Text of `plan.json`: the picked plan with what was measured. */
 export const planFile = (
-  { model, study, space, textWindows, task }: PickedIn,
+  { model, study, space, textSamples, task }: PickedIn,
   picked: FrontPlan,
   entries: readonly EvaluationEntry[],
 ): string => {
@@ -36,14 +36,14 @@ export const planFile = (
       ...(entry?.top1 !== undefined && { top1: entry.top1 }),
       ...(entry?.perplexity !== undefined && { perplexity: entry.perplexity }),
       contextLength: study.context,
-      text: task && picked.task ? taskText(taskName(task), picked.task) : windowsText(study, textWindows !== undefined),
+      text: task && picked.task ? taskText(taskName(task), picked.task) : samplesText(study, textSamples !== undefined),
     },
   };
   return serializePlan(plan);
 };
 
-const windowsText = ({ windows, windowLength }: StudyOptions, isGiven: boolean): string =>
-  `${windows} ${windows === 1 ? "window" : "windows"} of ${windowLength} tokens of ${isGiven ? "the calibration text" : "the model's own text"}`;
+const samplesText = ({ samples, sampleLength }: StudyOptions, isGiven: boolean): string =>
+  `${samples} ${samples === 1 ? "sample" : "samples"} of ${sampleLength} tokens of ${isGiven ? "the calibration text" : "the model's own text"}`;
 
 const taskText = (name: string, { prompts, accuracy, accuracyStandardError, floatAccuracy }: TaskFigures): string =>
   `answers to ${prompts} prompts of ${name}: accuracy ${accuracy.toFixed(4)} +- ${accuracyStandardError.toFixed(4)}, float cache ${floatAccuracy.toFixed(4)}`;

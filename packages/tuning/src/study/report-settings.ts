@@ -1,6 +1,9 @@
-import { KvtunerError, MODES, parsePair, type Mode } from "@kvtuner/plan";
+import { KvtunerError, parsePair } from "@kvtuner/plan";
 import { z } from "zod";
 
+import { fillOptions, flagName } from "../option-table.ts";
+import { TASK_OPTIONS } from "../tasks/task-options.ts";
+import { STUDY_OPTIONS } from "./options.ts";
 import { searchSpace, type SearchSpace } from "../space/space.ts";
 import type { StudyStorage } from "../storage/storage.ts";
 import { STUDY_FILES } from "./study.ts";
@@ -18,7 +21,7 @@ export const readReportSettings = async (storage: StudyStorage): Promise<StudySe
   if (settings === undefined) throw new StudyMissingKvtunerError(storage.location);
   try {
     schema.parse(settings);
-    settings.pairs.map((name) => parsePair(name));
+    checkChoices(settings);
     return settings;
   } catch (cause) {
     throw new StudySettingsKvtunerError(storage.locationOf(STUDY_FILES.settings), reasonOf(cause), cause);
@@ -30,38 +33,24 @@ const count = z.int().min(1);
 const schema = z.object({
   model: z.object({ name: z.string(), architecture: z.string(), sha256: z.string().optional() }),
   shape: z.object({ layers: count, queryHeads: count, kvHeads: count, headSize: count }),
-  mode: z.enum(MODES as [Mode, ...Mode[]]),
-  pairs: z.array(z.string()).min(1),
-  sinks: z.int().min(0),
-  recent: z.int().min(0),
   text: z.string(),
-  evaluations: z.int(),
-  seed: z.int(),
-  strategy: z.string(),
-  measure: z.string(),
-  cost: z.enum(["true", "equivalent"]),
-  objective: z.enum(["kl", "task", "both"]).optional(),
-  task: z
-    .object({
-      prompts: count,
-      shots: z.int().min(0),
-      shotsFrom: z.string(),
-      chat: z.boolean(),
-      maxTokens: count,
-      likelihood: z.enum(["sum", "per-token"]),
-    })
-    .optional(),
+  task: z.object({ task: z.string(), prompts: count, shots: z.int().min(0), shotsFrom: z.string() }).optional(),
 });
+
+/** As the options that they were given by. */
+const checkChoices = (settings: StudySettings): void => {
+  for (const [name, option] of Object.entries(STUDY_OPTIONS))
+    if (name !== "objective" || settings.objective !== undefined)
+      option.check(flagName(name), settings[name as keyof StudySettings] as never);
+  if (settings.task) fillOptions(TASK_OPTIONS, settings.task);
+};
 
 /** The space a study searches, priced at `context` tokens. */
 export const spaceOf = (settings: StudySettings, context: number): SearchSpace =>
   searchSpace(settings.shape, {
-    mode: settings.mode as Mode,
+    ...settings,
     pairs: settings.pairs.map((name) => parsePair(name)),
     context,
-    costKind: settings.cost === "equivalent" ? "equivalent" : "true",
-    sinks: settings.sinks,
-    recent: settings.recent,
   });
 
 /** A folder without a study. */

@@ -36,9 +36,9 @@ export interface StudyRun {
   readonly space: SearchSpace;
   readonly limit: Limit;
   /** Windows of the calibration text; undefined for the model's own. */
-  readonly textWindows: readonly Int32Array[] | undefined;
+  readonly textSamples: readonly Int32Array[] | undefined;
   /** Samples the model's own text. */
-  readonly ownWindows: () => Promise<readonly Int32Array[]>;
+  readonly ownSamples: () => Promise<readonly Int32Array[]>;
   /** What plans are asked; undefined when they are scored on text. */
   readonly task: AskedTask | undefined;
   /** Bytes to look near. */
@@ -59,10 +59,10 @@ export interface StudyResult extends Front {
 
 /** Does the steps that the folder lacks, in order: calibration text, profile, candidates, groups, search, pick. */
 export const runStudy = async (run: StudyRun): Promise<StudyResult> => {
-  const windows = await calibrationStep(run);
-  const evaluator = lazily(() => run.model.evaluator(windows));
+  const samples = await calibrationStep(run);
+  const evaluator = lazily(() => run.model.evaluator(samples));
   try {
-    const inputs = await searchInputs(run, windows, evaluator);
+    const inputs = await searchInputs(run, samples, evaluator);
     const measurer = await openMeasurer(run, evaluator);
     const front = await searchStep(run, inputs, measurer);
     const picked = pickedFrom(front.front, run.limit, run.study.objective);
@@ -101,19 +101,19 @@ const verifyStep = async (
 ): Promise<Verification | undefined> =>
   verifier && clock.time("verify", async () => verifier.verify(picked, await evaluator(), context));
 
-const calibrationStep = async ({ textWindows, ownWindows, records, clock }: StudyRun): Promise<Int32Array[]> => {
-  const { windows } = await records.step("calibration", () =>
+const calibrationStep = async ({ textSamples, ownSamples, records, clock }: StudyRun): Promise<Int32Array[]> => {
+  const { samples } = await records.step("calibration", () =>
     clock.time("calibrate", async () => {
-      const cut = textWindows ?? (await ownWindows());
-      return { windows: cut.map((window) => [...window]) };
+      const cut = textSamples ?? (await ownSamples());
+      return { samples: cut.map((window) => [...window]) };
     }),
   );
-  return windows.map((window) => Int32Array.from(window));
+  return samples.map((sample) => Int32Array.from(sample));
 };
 
 const searchInputs = async (
   run: StudyRun,
-  windows: readonly Int32Array[],
+  samples: readonly Int32Array[],
   evaluator: Lazy<Evaluator>,
 ): Promise<SearchInputs> => {
   const { model, records, space, clock, study, task, context } = run;
@@ -121,7 +121,7 @@ const searchInputs = async (
   const profile = await records.step("profile", () =>
     clock.time("profile", async () => {
       const journal = await records.journal("profileJournal", profileEntryParser(space));
-      return profileStep({ model, space, windows, journal, context }, losses);
+      return profileStep({ model, space, samples, journal, context }, losses);
     }),
   );
   const { candidates } = await records.step("candidates", async () => pruneStep(space, profile, study.measure));

@@ -2,6 +2,7 @@ import { KvtunerError, type CacheShape, type ModelIdentity } from "@kvtuner/plan
 import { z } from "zod";
 
 import type { TunableModel } from "../tunable-model.ts";
+import { flagName, rejectRenamed } from "../option-table.ts";
 import type { StudyOptions } from "./options.ts";
 import type { Objective } from "../space/objective.ts";
 import type { SearchSpace } from "../space/space.ts";
@@ -11,25 +12,15 @@ import { readRecord, type StudyStorage } from "../storage/storage.ts";
 import { reasonOf } from "../storage/reason.ts";
 
 /** Everything that shapes what a study measures. A folder holds one study, with one set of these. */
-export interface StudySettings {
+export interface StudySettings extends Omit<StudyOptions, "pairs" | "objective"> {
   readonly version: 1;
   readonly model: ModelIdentity;
   readonly shape: CacheShape;
-  readonly mode: string;
   readonly pairs: readonly string[];
   readonly sinks: number;
   readonly recent: number;
-  /** Tokens at which bytes are counted. */
-  readonly context: number;
   /** SHA-256 of the calibration text, `self` for the model's own continuations, `task` for prompts of the task. */
   readonly text: string;
-  readonly windows: number;
-  readonly windowLength: number;
-  readonly evaluations: number;
-  readonly seed: number;
-  readonly strategy: string;
-  readonly measure: string;
-  readonly cost: string;
   /** Bytes at the context length that about a third of the evaluations are spent near; null for none. */
   readonly focus: number | null;
   /** With a task: what decides, and what is asked how. */
@@ -40,7 +31,7 @@ export interface StudySettings {
 /** The settings of a run; `text` is the calibration text itself, or undefined for the model's own. */
 export const studySettings = async (
   { identity, shape }: Pick<TunableModel, "identity" | "shape">,
-  study: StudyOptions,
+  { objective, ...choices }: StudyOptions,
   space: SearchSpace,
   text: string | undefined,
   focus: number | undefined,
@@ -49,21 +40,13 @@ export const studySettings = async (
   version: 1,
   model: identity,
   shape,
-  mode: study.mode,
+  ...choices,
   pairs: space.pairNames,
   sinks: space.schemes[0]?.residency.sinks ?? 0,
   recent: space.schemes[0]?.residency.recent ?? 0,
-  context: study.context,
   text: text === undefined ? (task ? "task" : "self") : await sha256(text),
-  windows: study.windows,
-  windowLength: study.windowLength,
-  evaluations: study.evaluations,
-  seed: study.seed,
-  strategy: study.strategy,
-  measure: study.measure,
-  cost: study.costKind,
   focus: focus ?? null,
-  ...(task && { objective: study.objective, task }),
+  ...(task && { objective, task }),
 });
 
 const SETTINGS = "settings.json";
@@ -76,8 +59,10 @@ const SETTINGS = "settings.json";
 export const readSettings = async (storage: StudyStorage): Promise<StudySettings | undefined> => {
   try {
     const settings = await readRecord(storage, SETTINGS);
-    if (settings !== undefined) schema.parse(settings);
-    return settings as StudySettings | undefined;
+    if (settings === undefined) return undefined;
+    if (typeof settings === "object" && settings !== null) rejectRenamed(settings);
+    schema.parse(settings);
+    return settings as StudySettings;
   } catch (cause) {
     throw new StudySettingsKvtunerError(storage.locationOf(SETTINGS), reasonOf(cause), cause);
   }
@@ -91,8 +76,8 @@ const schema = z.object({
   mode: z.string(),
   pairs: z.array(z.string()),
   context: z.int().min(1),
-  windows: z.int().min(1),
-  windowLength: z.int().min(1),
+  samples: z.int().min(1),
+  sampleLength: z.int().min(1),
   focus: z.number().nullable(),
 });
 
@@ -113,13 +98,13 @@ export const assertSameSettings = (folder: string, theirs: StudySettings, ours: 
   throw new StudyDiffersKvtunerError(folder, lines);
 };
 
-/** What users set a setting with: `--window-length` for windowLength. What comes with the model keeps its name. */
+/** What users set a setting with: `--sample-length` for sampleLength. What comes with the model keeps its name. */
 const optionOf = (name: string): string => {
   if (name === "focus") return "--budget or --bits, in bytes,";
   if (name === "task.prompts") return "prompts of all files (--prompts is of each)";
   const ofTask = name === "task.task" ? "task" : name.replace(/^task\./, "");
   if (name === "version" || ofTask.includes(".")) return name;
-  return `--${ofTask.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  return `--${flagName(ofTask)}`;
 };
 
 /** Nested names joined by dots (`model.name`), values as JSON. */

@@ -7,7 +7,7 @@ export type StepName = "calibration" | "profile" | "candidates" | "groups" | "fr
 
 /** What each step's file holds in a study of these settings. Members that no step reads are not looked at. */
 export const stepSchemas = (settings: StudySettings): Record<StepName, z.ZodType> => {
-  const { shape, pairs, windows, windowLength } = settings;
+  const { shape, pairs, samples, sampleLength } = settings;
   const layer = z
     .int()
     .min(0)
@@ -18,7 +18,7 @@ export const stepSchemas = (settings: StudySettings): Record<StepName, z.ZodType
     .max(pairs.length - 1);
   return {
     calibration: z.object({
-      windows: z.array(z.array(z.int32().min(0)).length(windowLength)).length(windows),
+      samples: z.array(z.array(z.int32().min(0)).length(sampleLength)).length(samples),
     }),
     profile: z.object({
       layers: z.array(z.object({ layer, candidates: z.array(candidate).length(pairs.length) })).length(shape.layers),

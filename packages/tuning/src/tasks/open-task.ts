@@ -1,24 +1,10 @@
 import { encodeTask, type EncodedPrompt, type Likelihood, type TaskItem } from "@kvtuner/evaluation";
 import { KvtunerError } from "@kvtuner/plan";
 
+import { fillOptions } from "../option-table.ts";
+import { TASK_OPTIONS, type AskOptions } from "./task-options.ts";
 import type { TaskSupport, TunableModel } from "../tunable-model.ts";
 import { fewPromptsWarning } from "./few-prompts.ts";
-
-/** How prompts are put to a model. */
-export interface AskOptions {
-  /** The most prompts asked of each file; all by default. */
-  readonly prompts?: number;
-  /** Examples in front of every prompt; 0 by default. */
-  readonly shots?: number;
-  /** Puts examples and prompt into the model's chat template. */
-  readonly chat?: boolean;
-  /** The most tokens of a generated output; 256 by default. */
-  readonly maxTokens?: number;
-  /** What choices are compared by: the log-probabilities of their tokens, summed (default) or averaged. */
-  readonly likelihood?: Likelihood;
-  /** Draws the examples; below 2^32, 0 by default. */
-  readonly seed?: number;
-}
 
 /** What shapes a task's figures, for a study's settings. */
 export interface TaskSettings {
@@ -76,7 +62,8 @@ export const openTask = (
 ): OpenTask => {
   const { tasks: support } = model;
   if (support === undefined) throw new TaskSupportKvtunerError(model.identity.name);
-  const { shots = 0, chat = false, maxTokens = 256, likelihood = "sum", seed = 0 } = request;
+  const { shots, chat = false, maxTokens, likelihood } = fillOptions(TASK_OPTIONS, request);
+  const { seed = 0 } = request;
   const options = {
     shots,
     chat,
@@ -116,7 +103,7 @@ export const longestSequence = ({ prompts }: OpenTask): number =>
   prompts.reduce((longest, prompt) => Math.max(longest, answered(prompt).length), 0);
 
 /** The longest prompts with their answers, cut at the length of the shortest of them. */
-export const taskWindows = ({ prompts }: OpenTask, count: number): Int32Array[] => {
+export const taskSamples = ({ prompts }: OpenTask, count: number): Int32Array[] => {
   const longest = prompts
     .map(answered)
     .toSorted((one, other) => other.length - one.length)

@@ -2,28 +2,28 @@ import { cutWindows } from "@kvtuner/evaluation";
 
 import type { TunableModel } from "../tunable-model.ts";
 
-/** How a text is cut into windows. */
-export interface WindowOptions {
-  readonly windows: number;
-  /** Tokens of a window. */
-  readonly windowLength: number;
+/** How a text is cut into samples. */
+export interface SampleOptions {
+  readonly samples: number;
+  /** Tokens per sample. */
+  readonly sampleLength: number;
 }
 
 /**
- * Tokenizes a text and cuts it into windows, each of which begins as the model's contexts do. Only as much of a long text is
- * tokenized as the windows need: a token depends on nothing far behind it.
+ * Tokenizes a text and cuts it into samples, each of which begins as the model's contexts do. Only as much of a long text is
+ * tokenized as the samples need: a token depends on nothing far behind it.
  *
- * @throws EvaluationError `EVALUATION_TEXT_TOO_SHORT` when the text does not fill the windows, with both lengths.
+ * @throws EvaluationError `EVALUATION_TEXT_TOO_SHORT` when the text does not fill the samples, with both lengths.
  */
-export const textWindows = (
+export const textSamples = (
   model: Pick<TunableModel, "encode" | "startIds">,
   text: string,
-  { windows, windowLength }: WindowOptions,
+  { samples, sampleLength }: SampleOptions,
 ): Int32Array[] => {
   const { startIds = [] } = model;
-  const length = windowLength - startIds.length;
-  const ids = encodeEnough((part) => model.encode(part), text, windows * length);
-  return cutWindows(ids, length, windows).map((window) => Int32Array.from([...startIds, ...window]));
+  const length = sampleLength - startIds.length;
+  const ids = encodeEnough((part) => model.encode(part), text, samples * length);
+  return cutWindows(ids, length, samples).map((sample) => Int32Array.from([...startIds, ...sample]));
 };
 
 const MARGIN_TOKENS = 64;

@@ -1,0 +1,85 @@
+import { existsSync } from "node:fs";
+
+import { parseBytes } from "@kvtuner/plan";
+import {
+  flagName,
+  OptionRenamedKvtunerError,
+  RENAMED_OPTIONS,
+  type Option,
+  type OptionKind,
+  type OptionTable,
+} from "@kvtuner/tuning";
+import { type Command, InvalidArgumentError, Option as CliOption } from "commander";
+
+/** Adds the options of a table to a command, with their defaults told but not set: the library fills them in. */
+export const withOptions = (command: Command, table: OptionTable): Command => {
+  for (const [name, option] of Object.entries(table)) command.addOption(cliOption(name, option));
+  for (const [former, name] of Object.entries(RENAMED_OPTIONS))
+    if (name in table) command.addOption(formerOption(former, name));
+  return command;
+};
+
+const cliOption = (
+  name: string,
+  { kind, value, help, fallback, choices, conflicts = [] }: Option<unknown, never, unknown>,
+): CliOption => {
+  const flag = `--${kind === "flag" && fallback === true ? "no-" : ""}${flagName(name)}`;
+  const isTold = ["string", "number"].includes(typeof fallback);
+  const option = new CliOption(`${flag} ${value}`.trim(), `${help}${isTold ? ` (default: ${String(fallback)})` : ""}`);
+  if (kind !== "flag") option.argParser<unknown>(PARSERS[kind]);
+  return (choices ? option.choices(choices) : option).conflicts([...conflicts]);
+};
+
+/** Not shown in help; says what the option is called now. */
+const formerOption = (former: string, name: string): CliOption =>
+  new CliOption(`--${flagName(former)} <n>`).hideHelp().argParser(() => {
+    throw new OptionRenamedKvtunerError(former, name);
+  });
+
+/** Parser of a number; commander reports what it throws with the option's name. */
+export const number = (text: string): number => {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value))
+    throw new InvalidArgumentError(`expected a number, got ${JSON.stringify(text)}`);
+  return value;
+};
+
+/** Parser of a positive number. */
+export const positive = (text: string): number => {
+  const value = number(text);
+  if (value <= 0) throw new InvalidArgumentError("expected a number above 0");
+  return value;
+};
+
+/** Parser of a byte count like `40MB`. */
+export const bytes = (text: string): number => {
+  try {
+    return parseBytes(text);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
+};
+
+const list = (text: string): string[] => {
+  const items = text.split(",").map((item) => item.trim());
+  if (!items.includes("")) return items;
+  throw new InvalidArgumentError(`expected no empty item between commas, got ${JSON.stringify(text)}`);
+};
+
+/** Files, or one whose name has commas. */
+const paths = (text: string): string[] => (existsSync(text) ? [text] : list(text));
+
+/** Parser of plans: files and shorthands; JSON text is one plan. */
+export const plans = (text: string): string[] => (text.trim().startsWith("{") ? [text] : paths(text));
+
+/** Parser of numbers with commas. */
+export const numbers = (text: string): number[] => list(text).map(number);
+
+/** What commander stores is typed by the table. */
+const PARSERS = {
+  number,
+  text: (text: string) => text,
+  texts: (text: string, before: readonly string[] = []) => [...before, text],
+  list,
+  paths,
+} as Readonly<Record<Exclude<OptionKind, "flag">, (text: string, before: unknown) => unknown>>;

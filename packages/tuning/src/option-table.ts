@@ -1,0 +1,150 @@
+import { KvtunerError } from "@kvtuner/plan";
+
+import { oneOf, seedNumber, wholeNumber } from "./option-values.ts";
+
+/** How a command line writes a value; `flag` is an option without one, `texts` may be given more than once. */
+export type OptionKind = "number" | "text" | "texts" | "list" | "paths" | "flag";
+
+/** One option, defined once: its type, check, default, help and how a command line gives it. */
+export interface Option<Value = unknown, Given = Value, Fallback = Value | undefined> {
+  readonly kind: OptionKind;
+  /** What help calls the value, such as `<n>`; empty for a flag. */
+  readonly value: string;
+  readonly help: string;
+  /** What is taken when the option is not given; undefined for none. */
+  readonly fallback: Fallback;
+  /** Returns the value that is meant; throws for one that makes no sense. `name` is the flag's, such as `max-kl`. */
+  readonly check: (name: string, value: Given) => Value;
+  readonly choices?: readonly string[];
+  /** Options that it cannot be given with. */
+  readonly conflicts?: readonly string[];
+}
+
+/** Options by the names that programs give them: `sampleLength` is `--sample-length`. */
+export type OptionTable = Readonly<Record<string, Option<unknown, never, unknown>>>;
+
+/** What may be given for the options of a table. */
+export type Given<Table extends OptionTable> = {
+  readonly [Name in keyof Table]?: Parameters<Table[Name]["check"]>[1];
+};
+
+type WithFallback<Table extends OptionTable> = {
+  [Name in keyof Table]: undefined extends Table[Name]["fallback"] ? never : Name;
+}[keyof Table];
+
+/** The options of a table, checked, with every default filled in. */
+export type Filled<Table extends OptionTable> = {
+  readonly [Name in WithFallback<Table>]: ReturnType<Table[Name]["check"]>;
+} & {
+  readonly [Name in Exclude<keyof Table, WithFallback<Table>>]?: ReturnType<Table[Name]["check"]>;
+};
+
+/** A whole number. */
+export const wholeOption = <Fallback extends number | undefined>(
+  range: { readonly least: number; readonly most?: number },
+  fallback: Fallback,
+  help: string,
+): Option<number, number, Fallback> => ({
+  kind: "number",
+  value: "<n>",
+  help,
+  fallback,
+  check: (name, value) => wholeNumber(name, value, range.least, range.most),
+});
+
+/** A seed, 0 by default. */
+export const seedOption = (help: string): Option<number, number, number> => ({
+  kind: "number",
+  value: "<n>",
+  help,
+  fallback: 0,
+  check: (_, value) => seedNumber(value),
+});
+
+/** One of a few names. */
+export const choiceOption = <Choice extends string, Fallback extends Choice | undefined>(
+  choices: readonly Choice[],
+  fallback: Fallback,
+  help: string,
+): Option<Choice, Choice, Fallback> => ({
+  kind: "text",
+  value: "<name>",
+  help,
+  fallback,
+  check: (name, value) => oneOf(name, value, choices),
+  choices,
+});
+
+/** A text of any kind, such as a path. */
+export const textOption = (value: string, help: string): Option<string, string, undefined> => ({
+  kind: "text",
+  value,
+  help,
+  fallback: undefined,
+  check: (_, text) => text,
+});
+
+/** Something that is done or not; not by default. */
+export const flagOption = (help: string): Option<boolean, boolean, undefined> => ({
+  kind: "flag",
+  value: "",
+  help,
+  fallback: undefined,
+  check: (_, isSet) => isSet,
+});
+
+/** `sample-length` for `sampleLength`. */
+export const flagName = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** Options that have another name now. */
+export const RENAMED_OPTIONS: Readonly<Record<string, string>> = {
+  windows: "samples",
+  windowLength: "sampleLength",
+  window: "recent",
+};
+
+/**
+ * Checks what was given for a table's options and fills in defaults; leaves anything else out.
+ *
+ * @throws OptionKvtunerError naming the option
+ * @throws OptionRenamedKvtunerError for a former name
+ */
+export const fillOptions = <Table extends OptionTable>(table: Table, given: Given<Table>): Filled<Table> => {
+  rejectRenamed(given);
+  const filled: Record<string, unknown> = {};
+  for (const [name, option] of Object.entries(table)) {
+    const value = (given as Readonly<Record<string, unknown>>)[name] ?? option.fallback;
+    if (value !== undefined) filled[name] = option.check(flagName(name), value as never);
+  }
+  return filled as Filled<Table>;
+};
+
+/**
+ * Rejects former names of options.
+ *
+ * @throws OptionRenamedKvtunerError naming the new one
+ */
+export const rejectRenamed = (given: object): void => {
+  for (const [former, name] of Object.entries(RENAMED_OPTIONS))
+    if ((given as Readonly<Record<string, unknown>>)[former] !== undefined)
+      throw new OptionRenamedKvtunerError(former, name);
+};
+
+/** The options of a table as a command line gives them: a flag and its value, which is empty for one without. */
+export const commandOptions = (table: OptionTable, values: object): [flag: string, value: string][] =>
+  Object.keys(table).flatMap((name): [string, string][] => {
+    const value: unknown = (values as Readonly<Record<string, unknown>>)[name];
+    if (value === undefined || value === false) return [];
+    return [[flagName(name), value === true ? "" : Array.isArray(value) ? value.join(",") : String(value)]];
+  });
+
+/** An option was given by the name that it had formerly. */
+export class OptionRenamedKvtunerError extends KvtunerError {
+  constructor(former: string, name: string) {
+    super(
+      "OPTION_RENAMED",
+      `expected ${name} (--${flagName(name)}), got its former name ${former} (--${flagName(former)}); use the new one`,
+    );
+    this.name = "OptionRenamedKvtunerError";
+  }
+}
