@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 
 import { commandOptions, fillOptions } from "./option-table.ts";
+import { withChecksum } from "./storage/checksum.ts";
 import { memoryStorage } from "./storage/memory-storage.ts";
 import { STUDY_OPTIONS, studyOptions } from "./study/options.ts";
 import { readStudy } from "./study/read-study.ts";
@@ -42,6 +43,6 @@ describe("a table of options", () => {
 
 test("settings of a study with a former name say what it is called now", async () => {
   const storage = memoryStorage();
-  await storage.write("settings.json", JSON.stringify({ version: 1, windows: 2, windowLength: 512 }));
+  await storage.write("settings.json", withChecksum(JSON.stringify({ version: 1, windows: 2, windowLength: 512 })));
   await expect(readStudy(storage)).rejects.toMatchObject({ message: expect.stringContaining("samples") });
 });
