@@ -30,7 +30,7 @@ import {
   type StudySettings,
 } from "@kvtuner/tuning";
 
-import { WEIGHTS } from "./run/options.ts";
+import { WEIGHTS } from "./options.ts";
 import { readModelHeader } from "./model/header.ts";
 import { readPlanFile } from "./model/read-plan.ts";
 import { isModelName, resolveModel } from "./model/resolve.ts";

@@ -49,11 +49,13 @@ const backendOption = <Fallback extends string | undefined>(
   choices: BACKEND_NAMES,
 });
 
+/** Ways to hold weights. */
+export const WEIGHTS: readonly WeightStorage[] = ["float32", "stored", "stored-int8"];
+
 const weightsOption = <Fallback extends WeightStorage>(
   fallback: Fallback,
   help: string,
-): Option<WeightStorage, WeightStorage, Fallback> =>
-  choiceOption<WeightStorage, Fallback>(["float32", "stored", "stored-int8"], fallback, help);
+): Option<WeightStorage, WeightStorage, Fallback> => choiceOption<WeightStorage, Fallback>(WEIGHTS, fallback, help);
 
 /** Each of a model's sessions starts so many threads: more than there are cores only take memory. */
 const threadsOption = <Fallback extends number | undefined>(
