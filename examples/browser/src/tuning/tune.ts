@@ -8,7 +8,7 @@ import {
   stopwatch,
   studyOptions,
   studySettings,
-  textWindows,
+  textSamples,
   writeRequest,
   type Limit,
   type RunContext,
@@ -49,7 +49,7 @@ export const tune = async (
   const limit: Limit = { kind: "bits", bits };
   const space = searchSpace(model.shape, study);
   assertReachable(limit, space);
-  const windows = textWindows(model, text, study);
+  const samples = textSamples(model, text, study);
   // Studies of this page look at the whole front, so that another limit picks from the same one.
   const settings = await studySettings(model, study, space, text, undefined);
   const records = await openStudy(storage, settings, context.warn);
@@ -59,8 +59,8 @@ export const tune = async (
       study,
       space,
       limit,
-      textWindows: windows,
-      ownWindows: async () => windows,
+      textSamples: samples,
+      ownSamples: async () => samples,
       task: undefined,
       focus: focusOf(limit, space),
       records,
