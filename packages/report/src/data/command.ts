@@ -1,8 +1,8 @@
 import {
   commandOptions,
+  limitOption,
   STUDY_OPTIONS,
   TASK_OPTIONS,
-  type Limit,
   type StudyRequest,
   type StudySettings,
 } from "@kvtuner/tuning";
@@ -25,7 +25,7 @@ const optionsOf = (settings: StudySettings, request: StudyRequest | undefined): 
   ...(settings.text === "self" || settings.text === "task"
     ? []
     : [["text", request?.text ?? TEXT] as [string, string]]),
-  ...(request === undefined ? focusOption(settings) : limitOption(request.limit)),
+  ...(request === undefined ? focusOption(settings) : optionOf(request.limit)),
   ["out", request?.out ?? "STUDY"],
 ];
 
