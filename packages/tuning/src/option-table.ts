@@ -6,7 +6,7 @@ import { oneOf, seedNumber, wholeNumber } from "./option-values.ts";
 export type OptionKind = "number" | "text" | "texts" | "list" | "paths" | "flag";
 
 /** One option, defined once: its type, check, default, help and how a command line gives it. */
-export interface Option<Value = unknown, Given = Value, Fallback = Value | undefined> {
+export interface Option<Value = unknown, Input = Value, Fallback = Value | undefined> {
   readonly kind: OptionKind;
   /** What help calls the value, such as `<n>`; empty for a flag. */
   readonly value: string;
@@ -14,7 +14,7 @@ export interface Option<Value = unknown, Given = Value, Fallback = Value | undef
   /** What is taken when the option is not given; undefined for none. */
   readonly fallback: Fallback;
   /** Returns the value that is meant; throws for one that makes no sense. `name` is the flag's, such as `max-kl`. */
-  readonly check: (name: string, value: Given) => Value;
+  readonly check: (name: string, value: Input) => Value;
   readonly choices?: readonly string[];
   /** Options that it cannot be given with. */
   readonly conflicts?: readonly string[];
@@ -130,12 +130,15 @@ export const rejectRenamed = (given: object): void => {
       throw new OptionRenamedKvtunerError(former, name);
 };
 
+/** What an option may hold; a list is written with commas. */
+type OptionValue = string | number | boolean | readonly (string | number)[] | undefined;
+
 /** The options of a table as a command line gives them: a flag and its value, which is empty for one without. */
 export const commandOptions = (table: OptionTable, values: object): [flag: string, value: string][] =>
   Object.keys(table).flatMap((name): [string, string][] => {
-    const value: unknown = (values as Readonly<Record<string, unknown>>)[name];
+    const value = (values as Readonly<Record<string, OptionValue>>)[name];
     if (value === undefined || value === false) return [];
-    return [[flagName(name), value === true ? "" : Array.isArray(value) ? value.join(",") : String(value)]];
+    return [[flagName(name), value === true ? "" : String(value)]];
   });
 
 /** An option was given by the name that it had formerly. */

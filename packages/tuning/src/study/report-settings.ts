@@ -21,7 +21,7 @@ export const readReportSettings = async (storage: StudyStorage): Promise<StudySe
   if (settings === undefined) throw new StudyMissingKvtunerError(storage.location);
   try {
     schema.parse(settings);
-    checkChoices(settings);
+    assertChoices(settings);
     return settings;
   } catch (cause) {
     throw new StudySettingsKvtunerError(storage.locationOf(STUDY_FILES.settings), reasonOf(cause), cause);
@@ -38,7 +38,7 @@ const schema = z.object({
 });
 
 /** As the options that they were given by. */
-const checkChoices = (settings: StudySettings): void => {
+const assertChoices = (settings: StudySettings): void => {
   for (const [name, option] of Object.entries(STUDY_OPTIONS))
     if (name !== "objective" || settings.objective !== undefined)
       option.check(flagName(name), settings[name as keyof StudySettings] as never);
