@@ -30,8 +30,8 @@ describe.skipIf(reason)(`half2 arithmetic${reason ? ` (${reason})` : ""}`, () =>
   });
 
   test("would take queries in float16, and their rounding alone is too much for scores of thousands", async () => {
-    const right = "load(vector + index % headSize) * factor :";
-    const wrong = "floatFromHalf(halfFromFloat(load(vector + index % headSize) * factor)) :";
+    const right = "load(vector + index % headSize) * args.scale :";
+    const wrong = "floatFromHalf(halfFromFloat(load(vector + index % headSize) * args.scale)) :";
     const error = await farOut("attention-block.cuh", right, wrong).catch((caught: unknown) => caught as Error);
     console.log(String(error));
     expect(error).toMatchObject({ code: "BACKEND_LAW" });
