@@ -4,7 +4,7 @@
 // calls one behind the other, and gigabytes of packed cache a second by it; "host" is what it takes to hand them over; "call" is a
 // whole call as a runtime makes it: the copies of query, key, value and output, encoding, and the wait for the GPU.
 import { parseArgs } from "node:util";
-import { layerBytes, parseShorthand } from "@kvtuner/plan";
+import { attentionOf, layerBytes, parseShorthand } from "@kvtuner/plan";
 import { openDevice } from "../src/driver/open-device.ts";
 import { attend } from "../src/store/attend.ts";
 import { PackedLayer } from "../src/store/packed-layer.ts";
@@ -38,7 +38,7 @@ const filledLayer = (workspace, scheme) => {
   const plan = { shape: { ...shape, queryHeads: 1, kvHeads: 1 }, layers: [scheme] };
   workspace.assertPlan({ ...plan, shape });
   const [image] = syntheticImage(plan, length).tensors;
-  const layer = new PackedLayer(workspace, shape, scheme);
+  const layer = new PackedLayer(workspace, shape, scheme, attentionOf(shape, 0));
   for (const tensor of ["key", "value"])
     importTensor(workspace, layer[tensor], length, Array(shape.kvHeads).fill(image[tensor][0]));
   layer.length = length;
@@ -55,7 +55,7 @@ const timeKernels = (workspace, timer, layer) => {
     for (let call = 0; call < count; call++)
       attend(
         workspace,
-        { key: layer.key, value: layer.value, shape },
+        { key: layer.key, value: layer.value, shape, spec: attentionOf(shape, 0) },
         { query, output, tokens: 1, before: length - 1 },
       );
   };

@@ -139,7 +139,7 @@ describe.skipIf(skipped)(`a device without room${skipped ? ` (${skipped})` : ""}
       ...FULL,
       limitBytes: maxStorageBufferBindingSize,
       message: expect.stringMatching(
-        /expected a binding of the GPU of at most \d+ bytes.* \d+ recent tokens, .*smaller/,
+        /expected at most \d+ bytes in a binding of the GPU.* \d+ recent tokens, .*smaller/,
       ),
     });
   });

@@ -25,7 +25,10 @@ describe("calibration text", () => {
       const good = Buffer.from(text, "utf8");
       writeFileSync(path, Buffer.concat([good, Buffer.from([0xff]), Buffer.from("tail")]));
       expect(() => readText(path)).toThrow(
-        expect.objectContaining({ code: "TEXT_NOT_UTF8", message: expect.stringContaining(`offset ${good.length} `) }),
+        expect.objectContaining({
+          code: "TEXT_NOT_UTF8",
+          message: expect.stringContaining(`at offset ${good.length};`),
+        }),
       );
     },
   );

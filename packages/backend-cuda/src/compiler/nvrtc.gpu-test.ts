@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { KERNELS } from "../device/device.ts";
 import { cubinUsage } from "../test-support/cubin-usage.ts";
 import { mostSharedBytes } from "../test-support/most-shared-bytes.ts";
@@ -55,22 +55,23 @@ const CASES = (["sm_80", "sm_90", "sm_100", "sm_120"] as const).flatMap((archite
   (["kernels", "tensor-cores"] as const).map((module) => [architecture, module] as const),
 );
 
-const reasonWhy = (): string | undefined => {
+const findNvrtc = (): { readonly path?: string; readonly reason?: string } => {
   try {
-    process.env["KVTUNER_NVRTC"] = fetchNvrtc();
-    return undefined;
+    return { path: fetchNvrtc() };
   } catch (error) {
-    return `no NVRTC: ${(error as Error).message}`;
+    return { reason: `no NVRTC: ${(error as Error).message}` };
   }
 };
-const reason = reasonWhy();
+const { path, reason } = findNvrtc();
 
 describe.skipIf(reason)(`kernels compiled by NVRTC${reason ? ` (${reason})` : ""}`, () => {
   let cacheFolder: string;
   beforeAll(() => {
+    vi.stubEnv("KVTUNER_NVRTC", path);
     cacheFolder = mkdtempSync(join(tmpdir(), "kvtuner-cuda-"));
   });
   afterAll(() => {
+    vi.unstubAllEnvs();
     rmSync(cacheFolder, { recursive: true });
   });
 
