@@ -47,7 +47,7 @@ const allCacheTypes = (): string[] => [
 /**
  * Reads names like `q8_0/q4_0` or `f16/f16-noflash`; `all` alone stands for every one.
  *
- * @throws PeerTypesKvtunerError
+ * @throws PeerTypesError
  */
 export const parseCacheTypes = (names: readonly string[]): CacheTypes[] =>
   (names.length === 1 && names[0] === "all" ? allCacheTypes() : [...new Set(names)]).map(parse);
@@ -56,7 +56,7 @@ const parse = (text: string): CacheTypes => {
   const flashAttention = !text.endsWith(PLAIN);
   const [key, value, ...rest] = text.slice(0, flashAttention ? undefined : -PLAIN.length).split("/");
   if (rest.length === 0 && isCacheType(key) && isCacheType(value)) return { key, value, flashAttention };
-  throw new PeerTypesKvtunerError(text);
+  throw new PeerTypesError(text);
 };
 
 const isCacheType = (text: string | undefined): text is CacheType => TYPES.includes(text as CacheType);
@@ -70,12 +70,12 @@ export const tokenBytes = ({ key, value }: CacheTypes, width: number): number =>
   (width / BLOCK_NUMBERS) * (BLOCK_BYTES[key] + BLOCK_BYTES[value]);
 
 /** Not a pair of cache types that llama.cpp has. */
-export class PeerTypesKvtunerError extends KvtunerError {
+export class PeerTypesError extends KvtunerError {
   constructor(text: string) {
     super(
       "OPTION_INVALID",
       `expected --peer-types to be KEY/VALUE[${PLAIN}] with types of ${TYPES.join(", ")}, or all, got ${JSON.stringify(text)}`,
     );
-    this.name = "PeerTypesKvtunerError";
+    this.name = "PeerTypesError";
   }
 }

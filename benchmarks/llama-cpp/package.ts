@@ -19,13 +19,13 @@ export interface PeerPackage {
 /**
  * Finds node-llama-cpp beside this package or in the folder of peers, without loading it.
  *
- * @throws PeerMissingKvtunerError saying how to install it
+ * @throws PeerMissingError saying how to install it
  */
 export const findNodeLlamaCpp = (): PeerPackage => {
   const folder = [...(createRequire(import.meta.url).resolve.paths(NAME) ?? []), join(peersFolder(), "node_modules")]
     .map((parent) => join(parent, NAME))
     .find((path) => existsSync(join(path, "package.json")));
-  if (folder === undefined) throw new PeerMissingKvtunerError();
+  if (folder === undefined) throw new PeerMissingError();
   const { version, main } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Record<string, string>;
   return { version: version ?? "unknown", url: pathToFileURL(join(folder, main ?? "dist/index.js")).href };
 };
@@ -45,9 +45,9 @@ const installCommand = (): string => {
 };
 
 /** node-llama-cpp is not installed. */
-export class PeerMissingKvtunerError extends KvtunerError {
+export class PeerMissingError extends KvtunerError {
   constructor() {
     super("PEER_MISSING", `${NAME} is not installed; run \`${installCommand()}\``);
-    this.name = "PeerMissingKvtunerError";
+    this.name = "PeerMissingError";
   }
 }

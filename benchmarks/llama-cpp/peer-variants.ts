@@ -4,7 +4,7 @@ import { type Agreement, checkAgreement } from "./agreement.ts";
 import { type CacheTypes, formatCacheTypes } from "./cache-types.ts";
 import type { PeerPackage } from "./package.ts";
 import { openPeerVariant, type PeerSettings, type PeerVariant } from "./peer.ts";
-import { PeerKvtunerError } from "./process.ts";
+import { PeerError } from "./process.ts";
 
 /** What was compared with. */
 export interface PeerReport {
@@ -32,7 +32,7 @@ const SPARE_TOKENS = 256;
  * a warning.
  *
  * @param onReport receives what was compared with
- * @throws PeerKvtunerError when it refuses all types
+ * @throws PeerError when it refuses all types
  */
 export const llamaCpp =
   (package_: PeerPackage, types: readonly CacheTypes[], onReport: (report: PeerReport) => void): OpenPeer =>
@@ -54,8 +54,7 @@ const peerReport = async (
   refused: PeerReport["refused"],
   { decoder, tokenizer }: PeerParts,
 ): Promise<PeerReport> => {
-  if (first === undefined)
-    throw new PeerKvtunerError("PEER_FAILED", `llama.cpp refused all types: ${refused[0]?.reason}`);
+  if (first === undefined) throw new PeerError("PEER_FAILED", `llama.cpp refused all types: ${refused[0]?.reason}`);
   const { encode, decode } = tokenizer;
   const agreement = await checkAgreement({ decoder, encode, decode, peer: first.process }, PROMPT);
   const { release, systemInfo } = first.opened;
@@ -82,7 +81,7 @@ const startAll = async (
     try {
       variants.push(await openPeerVariant(settings, pair));
     } catch (error) {
-      if (!(error instanceof PeerKvtunerError) || signal?.aborted === true) throw error;
+      if (!(error instanceof PeerError) || signal?.aborted === true) throw error;
       refused.push({ types: formatCacheTypes(pair), reason: error.message });
       warn(`llama.cpp does not run ${formatCacheTypes(pair)}: ${error.message}`);
     }

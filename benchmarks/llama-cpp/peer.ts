@@ -27,7 +27,7 @@ export interface PeerVariant extends Variant {
 /**
  * Starts llama.cpp with one pair of types.
  *
- * @throws PeerKvtunerError when it refuses them, or crashes
+ * @throws PeerError when it refuses them, or crashes
  */
 export const openPeerVariant = async (settings: PeerSettings, types: CacheTypes): Promise<PeerVariant> => {
   const { modelPath, threads, capacity, shape, ids } = settings;

@@ -35,7 +35,7 @@ export const startPeer = (signal: AbortSignal | undefined): PeerProcess => {
   return {
     call: async (method, request) => {
       const answer = await answerOf(child, { method, request }, said);
-      if ("error" in answer) throw new PeerKvtunerError("PEER_FAILED", `llama.cpp: ${answer.error}`);
+      if ("error" in answer) throw new PeerError("PEER_FAILED", `llama.cpp: ${answer.error}`);
       return answer.result as never;
     },
     end: async () => {
@@ -48,7 +48,7 @@ export const startPeer = (signal: AbortSignal | undefined): PeerProcess => {
 
 const answerOf = (child: ChildProcess, call: object, said: () => string): Promise<PeerAnswer> =>
   new Promise((resolve, reject) => {
-    const gone = (): void => reject(new PeerKvtunerError("PEER_GONE", `llama.cpp's process ended: ${said()}`));
+    const gone = (): void => reject(new PeerError("PEER_GONE", `llama.cpp's process ended: ${said()}`));
     if (!child.connected) return gone();
     child.once("exit", gone);
     child.once("message", (answer: PeerAnswer) => {
@@ -68,6 +68,6 @@ const lastWords = (child: ChildProcess): (() => string) => {
 };
 
 /** llama.cpp refused what was asked, or crashed. */
-export class PeerKvtunerError extends KvtunerError {
-  override readonly name = "PeerKvtunerError";
+export class PeerError extends KvtunerError {
+  override readonly name = "PeerError";
 }

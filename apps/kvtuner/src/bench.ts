@@ -4,14 +4,7 @@ import type { Backend } from "@kvtuner/backend";
 import type { Simd } from "@kvtuner/backend-cpu";
 import type { WeightStorage } from "@kvtuner/decoder";
 import type { ModelIdentity } from "@kvtuner/plan";
-import {
-  type Filled,
-  fillOptions,
-  OptionKvtunerError,
-  type RunContext,
-  runContext,
-  wholeNumber,
-} from "@kvtuner/tuning";
+import { type Filled, fillOptions, OptionError, type RunContext, runContext, wholeNumber } from "@kvtuner/tuning";
 
 import { decodedTokens, measure } from "./bench/measure.ts";
 import { BENCH_OPTIONS, type BenchOptions, DEFAULT_CONTEXTS } from "./options.ts";
@@ -48,15 +41,15 @@ export interface BenchSettings extends Filled<typeof BENCH_OPTIONS> {
 /**
  * Checks options and fills in defaults.
  *
- * @throws OptionKvtunerError naming the option
+ * @throws OptionError naming the option
  */
 export const benchSettings = (options: BenchOptions): BenchSettings => {
-  if (options.plans.length === 0) throw new OptionKvtunerError("plan", "at least one plan like kivi:K4V4", "none");
+  if (options.plans.length === 0) throw new OptionError("plan", "at least one plan like kivi:K4V4", "none");
   return { ...fillOptions(BENCH_OPTIONS, options), contexts: contextList(options.contexts ?? DEFAULT_CONTEXTS) };
 };
 
 const contextList = (contexts: readonly number[]): number[] => {
-  if (contexts.length === 0) throw new OptionKvtunerError("context", "at least one number of tokens", "none");
+  if (contexts.length === 0) throw new OptionError("context", "at least one number of tokens", "none");
   for (const context of contexts) wholeNumber("context", context, 1);
   return [...new Set(contexts)].toSorted((a, b) => a - b);
 };
@@ -120,7 +113,7 @@ const assertCapacity = (
 ): void => {
   const { maxTokens } = backend.capabilities;
   if (capacity > maxTokens)
-    throw new OptionKvtunerError(
+    throw new OptionError(
       "context",
       `at most ${maxTokens} tokens on backend ${backend.name}, with those that are decoded`,
       String(capacity),

@@ -16,7 +16,7 @@ import {
   trueBits,
 } from "@kvtuner/plan";
 import {
-  BudgetKvtunerError,
+  BudgetUnmetError,
   DEFAULT_PAIRS,
   exactBytes,
   planCost,
@@ -110,7 +110,7 @@ export const inspect = async (options: InspectOptions): Promise<InspectResult> =
   const stats = statIfThere(target);
   if (stats?.isDirectory()) return inspectStudy(target);
   if (stats?.isFile() && !isModelFile(target)) return inspectPlan(readPlanFile(target), context, options.budget);
-  if (stats === undefined && !isModelName(target)) throw new TargetKvtunerError(target);
+  if (stats === undefined && !isModelName(target)) throw new TargetError(target);
   return inspectModel(resolveModel(target), context, options.budget);
 };
 
@@ -166,7 +166,7 @@ const assertSomeFits = (uniform: readonly UniformPlan[], budget: number, context
   const smallest = uniform.toSorted((one, other) => one.bytes - other.bytes)[0];
   if (smallest === undefined) return;
   const cost = `${exactBytes(smallest.bytes)} at ${context} tokens`;
-  throw new BudgetKvtunerError(exactBytes(budget), { name: smallest.plan, cost });
+  throw new BudgetUnmetError(exactBytes(budget), { name: smallest.plan, cost });
 };
 
 const inspectPlan = (plan: Plan, context: number, budget: number | undefined): PlanReport => {
@@ -186,7 +186,7 @@ const inspectPlan = (plan: Plan, context: number, budget: number | undefined): P
 const inspectStudy = async (folder: string): Promise<StudyReport> => {
   const storage = folderStorage(folder);
   const settings = await readSettings(storage);
-  if (settings === undefined) throw new TargetKvtunerError(folder);
+  if (settings === undefined) throw new TargetError(folder);
   const front = await readStep<Front>(storage, "front", settings);
   return {
     kind: "study",
@@ -199,12 +199,12 @@ const inspectStudy = async (folder: string): Promise<StudyReport> => {
 };
 
 /** Neither a model nor a plan nor a study. */
-export class TargetKvtunerError extends KvtunerError {
+export class TargetError extends KvtunerError {
   constructor(target: string) {
     super(
       "TARGET_UNKNOWN",
       `expected a GGUF file, a model's name, a plan file or a study folder to inspect, got ${JSON.stringify(target)}; check the path`,
     );
-    this.name = "TargetKvtunerError";
+    this.name = "TargetError";
   }
 }

@@ -6,7 +6,7 @@ import type { CacheShape, Plan } from "@kvtuner/plan";
 import {
   choiceOption,
   flagOption,
-  OptionKvtunerError,
+  OptionError,
   oneOf,
   seedOption,
   STUDY_OPTIONS,
@@ -78,7 +78,7 @@ const numberOption = <Fallback extends number | undefined>(
   fallback,
   check: (name, given) => {
     if (Number.isFinite(given) && holds(given)) return given;
-    throw new OptionKvtunerError(name, expected, String(given));
+    throw new OptionError(name, expected, String(given));
   },
 });
 
@@ -176,7 +176,7 @@ const stop: Option<readonly string[], readonly string[], readonly string[]> = {
   fallback: [],
   check: (name, texts) => {
     if (!texts.includes("")) return texts;
-    throw new OptionKvtunerError(name, "a text of at least one character", "none");
+    throw new OptionError(name, "a text of at least one character", "none");
   },
 };
 

@@ -2,7 +2,7 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 import { renderCharts, renderReport, reportData, type ReportData, type ReportView } from "@kvtuner/report";
-import { OptionKvtunerError, readStudy, STUDY_FILES, systemReason, wholeNumber } from "@kvtuner/tuning";
+import { OptionError, readStudy, STUDY_FILES, systemReason, wholeNumber } from "@kvtuner/tuning";
 
 import { writeFileAtomic } from "./study/atomic-file.ts";
 import { folderStorage } from "./study/folder-storage.ts";
@@ -63,7 +63,7 @@ const writeCharts = async (data: ReportData, target: string): Promise<string[]> 
 
 const makeTarget = (target: string): void => {
   const refuse = (reason: string): never => {
-    throw new OptionKvtunerError("svg", "a folder, or where one can be made", `${target}: ${reason}`);
+    throw new OptionError("svg", "a folder, or where one can be made", `${target}: ${reason}`);
   };
   if (existsSync(target) && !statSync(target).isDirectory()) refuse("it is a file");
   try {

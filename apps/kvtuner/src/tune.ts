@@ -13,7 +13,7 @@ import {
   longestSequence,
   openStudy,
   openTask,
-  OptionKvtunerError,
+  OptionError,
   runContext,
   runStudy,
   searchSpace,
@@ -101,13 +101,13 @@ export const tune = async (options: TuneOptions): Promise<TuneResult> => {
 /**
  * Backend that `verify` runs on; undefined without it.
  *
- * @throws OptionKvtunerError for a backend that nothing would run on.
+ * @throws OptionError for a backend that nothing would run on.
  */
 const verifyBackend = ({ verify, backend }: TuneOptions): string | Backend | undefined => {
   if (verify === true) return backend ?? "cpu";
   if (backend === undefined) return undefined;
   const got = `${typeof backend === "string" ? backend : backend.name} alone`;
-  throw new OptionKvtunerError("backend", "given with --verify, which runs the plan on it", got);
+  throw new OptionError("backend", "given with --verify, which runs the plan on it", got);
 };
 
 const openAndTune = async (

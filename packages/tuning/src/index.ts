@@ -11,14 +11,14 @@ export {
   fillOptions,
   flagName,
   flagOption,
-  OptionRenamedKvtunerError,
+  OptionRenamedError,
   RENAMED_OPTIONS,
   seedOption,
   textOption,
   wholeOption,
 } from "./option-table.ts";
 export type { Filled, Given, Option, OptionKind, OptionTable } from "./option-table.ts";
-export { oneOf, OptionKvtunerError, wholeNumber } from "./option-values.ts";
+export { oneOf, OptionError, wholeNumber } from "./option-values.ts";
 export type { EvaluationEntry, TaskFigures } from "./pipeline/evaluation-entry.ts";
 export type { Groups } from "./pipeline/group.ts";
 export { choiceOf, makeFront, pickPlan } from "./pipeline/pick.ts";
@@ -29,11 +29,11 @@ export { STRATEGIES } from "./pipeline/search.ts";
 export type { Strategy } from "./pipeline/search.ts";
 export { backendVerifier } from "./pipeline/verify.ts";
 export type { Verification } from "./pipeline/verify.ts";
-export { PlanFileKvtunerError } from "./plan-file-error.ts";
+export { PlanUnreadableError } from "./plan-file-error.ts";
 export { runContext, warningOnce } from "./progress.ts";
 export type { OnProgress, Progress, RunContext, Step } from "./progress.ts";
 export { exactBytes } from "./limits/bytes.ts";
-export { assertReachable, BudgetKvtunerError, describeLimit, focusOf, limitOption } from "./limits/limits.ts";
+export { assertReachable, BudgetUnmetError, describeLimit, focusOf, limitOption } from "./limits/limits.ts";
 export type { Limit } from "./limits/limits.ts";
 export type { Objective } from "./space/objective.ts";
 export { bitsOfBytes, planCost, searchSpace } from "./space/space.ts";

@@ -106,8 +106,8 @@ export const RENAMED_OPTIONS: Readonly<Record<string, string>> = {
 /**
  * Checks what was given for a table's options and fills in defaults; leaves anything else out.
  *
- * @throws OptionKvtunerError naming the option
- * @throws OptionRenamedKvtunerError for a former name
+ * @throws OptionError naming the option
+ * @throws OptionRenamedError for a former name
  */
 export const fillOptions = <Table extends OptionTable>(table: Table, given: Given<Table>): Filled<Table> => {
   rejectRenamed(given);
@@ -122,12 +122,11 @@ export const fillOptions = <Table extends OptionTable>(table: Table, given: Give
 /**
  * Rejects former names of options.
  *
- * @throws OptionRenamedKvtunerError naming the new one
+ * @throws OptionRenamedError naming the new one
  */
 export const rejectRenamed = (given: object): void => {
   for (const [former, name] of Object.entries(RENAMED_OPTIONS))
-    if ((given as Readonly<Record<string, unknown>>)[former] !== undefined)
-      throw new OptionRenamedKvtunerError(former, name);
+    if ((given as Readonly<Record<string, unknown>>)[former] !== undefined) throw new OptionRenamedError(former, name);
 };
 
 /** What an option may hold; a list is written with commas. */
@@ -142,12 +141,12 @@ export const commandOptions = (table: OptionTable, values: object): [flag: strin
   });
 
 /** An option was given by the name that it had formerly. */
-export class OptionRenamedKvtunerError extends KvtunerError {
+export class OptionRenamedError extends KvtunerError {
   constructor(former: string, name: string) {
     super(
       "OPTION_RENAMED",
       `expected ${name} (--${flagName(name)}), got its former name ${former} (--${flagName(former)}); use the new one`,
     );
-    this.name = "OptionRenamedKvtunerError";
+    this.name = "OptionRenamedError";
   }
 }

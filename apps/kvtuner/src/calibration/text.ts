@@ -7,14 +7,14 @@ import { KvtunerError } from "@kvtuner/plan";
  * Reads a calibration text, or a task, byte for byte: no newline is changed, no byte order mark removed.
  *
  * @param option that named the file
- * @throws TextKvtunerError when it cannot be read or is not UTF-8, naming the offset of the first wrong byte.
+ * @throws TextError when it cannot be read or is not UTF-8, naming the offset of the first wrong byte.
  */
 export const readText = (path: string, option = "text"): string => {
   const bytes = readBytes(path, option);
   const text = bytes.toString("utf8");
   if (isUtf8(bytes)) return text;
   const offset = firstDifference(bytes, Buffer.from(text, "utf8"));
-  throw new TextKvtunerError(
+  throw new TextError(
     "TEXT_NOT_UTF8",
     `expected UTF-8 text in ${path}, got an invalid byte at offset ${offset}; convert the file to UTF-8`,
   );
@@ -24,7 +24,7 @@ const readBytes = (path: string, option: string): Buffer => {
   try {
     return readFileSync(path);
   } catch (cause) {
-    throw new TextKvtunerError("TEXT_UNREADABLE", `cannot read the text file ${path}; check --${option}`, cause);
+    throw new TextError("TEXT_UNREADABLE", `cannot read the text file ${path}; check --${option}`, cause);
   }
 };
 
@@ -36,9 +36,9 @@ const firstDifference = (bytes: Buffer, encodedAgain: Buffer): number => {
 };
 
 /** A calibration or evaluation text that cannot be used. */
-export class TextKvtunerError extends KvtunerError {
+export class TextError extends KvtunerError {
   constructor(code: string, message: string, cause?: unknown) {
     super(code, message, { cause });
-    this.name = "TextKvtunerError";
+    this.name = "TextError";
   }
 }

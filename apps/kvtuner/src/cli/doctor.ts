@@ -16,7 +16,7 @@ export const doctorCommand = (terminal: Terminal, machine: Machine = thisMachine
       const findings = await diagnose(machine);
       terminal.out(...(json === true ? [JSON.stringify({ findings }), "\n"] : describe(findings, terminal)));
       const problems = findings.filter(({ status }) => status === "problem");
-      if (problems.length > 0) throw new DoctorKvtunerError(problems);
+      if (problems.length > 0) throw new DoctorError(problems);
     });
 
 const EXAMPLES = examples([
@@ -42,13 +42,13 @@ const describe = (findings: readonly Finding[], { paint }: Terminal): Piece[] =>
 };
 
 /** Something without which KVTuner does not run; it is printed before this is thrown. */
-export class DoctorKvtunerError extends KvtunerError {
+export class DoctorError extends KvtunerError {
   constructor(problems: readonly Finding[]) {
     const list = problems.map(({ name, found }) => `${name}: ${found}`).join("; ");
     super(
       "DOCTOR_PROBLEM",
       `expected a machine that can run KVTuner, got ${problems.length === 1 ? "a problem" : `${problems.length} problems`} (${list}); follow the report's advice`,
     );
-    this.name = "DoctorKvtunerError";
+    this.name = "DoctorError";
   }
 }

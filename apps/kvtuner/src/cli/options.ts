@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { parseBytes } from "@kvtuner/plan";
 import {
   flagName,
-  OptionRenamedKvtunerError,
+  OptionRenamedError,
   RENAMED_OPTIONS,
   type Option,
   type OptionKind,
@@ -33,7 +33,7 @@ const cliOption = (
 /** Not shown in help; says what the option is called now. */
 const formerOption = (former: string, name: string): CliOption =>
   new CliOption(`--${flagName(former)} <n>`).hideHelp().argParser(() => {
-    throw new OptionRenamedKvtunerError(former, name);
+    throw new OptionRenamedError(former, name);
   });
 
 /** Parser of a number; commander reports what it throws with the option's name. */

@@ -1,7 +1,7 @@
 import { assertPlanSupported, type Backend, type CachePlan } from "@kvtuner/backend";
 import { createCpuBackend, createReferenceBackend } from "@kvtuner/backend-cpu";
 import { KvtunerError } from "@kvtuner/plan";
-import { OptionKvtunerError } from "@kvtuner/tuning";
+import { OptionError } from "@kvtuner/tuning";
 
 import { openCudaBackend, openWebGpuBackend } from "./gpu-backends.ts";
 
@@ -48,7 +48,7 @@ export interface OpenedBackend {
 /**
  * Makes the backend of a name, or takes the one that is given, which stays the caller's to dispose of.
  *
- * @throws OptionKvtunerError `OPTION_INVALID` for a name that is not known
+ * @throws OptionError `OPTION_INVALID` for a name that is not known
  * @throws KvtunerError when what it needs (a package, a driver, a device) is missing
  */
 export const openBackend = async (
@@ -64,7 +64,7 @@ export const openBackend = async (
   await backend.dispose();
   const { backend: fitting, dispose } = await openFitting(options, cache);
   await dispose();
-  throw new BackendUnfitKvtunerError(refusal, fitting.name);
+  throw new BackendUnfitError(refusal, fitting.name);
 };
 
 /**
@@ -95,16 +95,16 @@ const refusalOf = ({ name, capabilities }: Backend, cache: CachePlan | undefined
 };
 
 /** A backend that cannot store the cache, where another one can. */
-class BackendUnfitKvtunerError extends KvtunerError {
+class BackendUnfitError extends KvtunerError {
   constructor(cause: KvtunerError, fitting: string) {
     const reason = cause.message.replace(/; choose another backend$/, "");
     super(cause.code, `${reason}; use --backend ${fitting}, or --backend auto`, { cause });
-    this.name = "BackendUnfitKvtunerError";
+    this.name = "BackendUnfitError";
   }
 }
 
 const createBackend = async (name: string, options: BackendOptions): Promise<CreatedBackend> => {
   const create = Object.hasOwn(BACKENDS, name) ? BACKENDS[name] : undefined;
   if (create) return create(options);
-  throw new OptionKvtunerError("backend", `one of ${BACKEND_NAMES.join(", ")}`, JSON.stringify(name));
+  throw new OptionError("backend", `one of ${BACKEND_NAMES.join(", ")}`, JSON.stringify(name));
 };

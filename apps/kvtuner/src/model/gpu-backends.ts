@@ -19,13 +19,13 @@ interface GpuPackages {
 /**
  * The backend "webgpu": on WebGPU of this engine, or of the package `webgpu`.
  *
- * @throws BackendMissingKvtunerError `BACKEND_MISSING` where a package is missing; and what the backend throws where there is
+ * @throws BackendMissingError `BACKEND_MISSING` where a package is missing; and what the backend throws where there is
  *   no adapter, with advice for the command line
  */
 export const openWebGpuBackend = async (): Promise<Backend> => {
   const { createWebGpuBackend } = await load("@kvtuner/backend-webgpu", "webgpu");
   const found = await findGpu();
-  if (found === undefined) throw new BackendMissingKvtunerError("webgpu", "webgpu");
+  if (found === undefined) throw new BackendMissingError("webgpu", "webgpu");
   // The backend asks again, and says what is wrong.
   const adapter = await found.gpu.requestAdapter({ powerPreference: "high-performance" }).catch(() => null);
   const choices = kernelChoicesFile(join(kvtunerHome(), "webgpu-kernels.json"));
@@ -35,7 +35,7 @@ export const openWebGpuBackend = async (): Promise<Backend> => {
 
 /** The package advises programs, which pass WebGPU in; whoever typed --backend cannot. */
 const adviseOnAdapter = (error: unknown): never => {
-  if (KvtunerError.isInstance(error) && error.code === "BACKEND_NO_ADAPTER") throw new AdapterKvtunerError(error);
+  if (KvtunerError.isInstance(error) && error.code === "BACKEND_NO_ADAPTER") throw new AdapterError(error);
   throw error;
 };
 
@@ -45,7 +45,7 @@ const KERNELS_OF_SOFTWARE: Partial<WebGpuPackage.Variant> = {};
 /**
  * The backend "cuda".
  *
- * @throws BackendMissingKvtunerError `BACKEND_MISSING` where its package is missing; and what the backend throws where there
+ * @throws BackendMissingError `BACKEND_MISSING` where its package is missing; and what the backend throws where there
  *   is no driver or no device
  */
 export const openCudaBackend = async (): Promise<CudaPackage.CudaBackend> => {
@@ -55,12 +55,12 @@ export const openCudaBackend = async (): Promise<CudaPackage.CudaBackend> => {
 
 /** They are no dependencies: most machines have no use for them. */
 const load = async <Name extends keyof GpuPackages>(name: Name, backend: string): Promise<GpuPackages[Name]> => {
-  if (installedPackage(name) === undefined) throw new BackendMissingKvtunerError(name, backend);
+  if (installedPackage(name) === undefined) throw new BackendMissingError(name, backend);
   return (await import(name)) as GpuPackages[Name];
 };
 
 /** WebGPU has nothing to run on. */
-class AdapterKvtunerError extends KvtunerError {
+class AdapterError extends KvtunerError {
   constructor(cause: KvtunerError) {
     const got = cause.cause instanceof Error ? cause.cause.message : "none";
     super(
@@ -68,17 +68,17 @@ class AdapterKvtunerError extends KvtunerError {
       `expected a WebGPU adapter and device for --backend webgpu, got ${got}; install the GPU's driver (on Linux one for Vulkan), or choose another --backend; \`kvtuner doctor\` lists what this machine has`,
       { cause },
     );
-    this.name = "AdapterKvtunerError";
+    this.name = "AdapterError";
   }
 }
 
 /** The requested backend is not installed. */
-export class BackendMissingKvtunerError extends KvtunerError {
+export class BackendMissingError extends KvtunerError {
   constructor(packageName: string, backend: string) {
     super(
       "BACKEND_MISSING",
       `--backend ${backend} needs the package ${packageName}, which is not installed; run \`npm install ${packageName}\` where kvtuner is installed, and \`kvtuner doctor\` to see what this machine has`,
     );
-    this.name = "BackendMissingKvtunerError";
+    this.name = "BackendMissingError";
   }
 }

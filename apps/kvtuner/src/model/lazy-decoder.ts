@@ -47,13 +47,13 @@ export const lazyDecoder = (
 };
 
 const assertInUse = (disposed: boolean): void => {
-  if (disposed) throw new ModelDisposedKvtunerError();
+  if (disposed) throw new ModelDisposedError();
 };
 
 /** Use of a model after `dispose()`. */
-class ModelDisposedKvtunerError extends KvtunerError {
+class ModelDisposedError extends KvtunerError {
   constructor() {
     super("MODEL_DISPOSED", "expected a model before dispose(), got one after it; open it again");
-    this.name = "ModelDisposedKvtunerError";
+    this.name = "ModelDisposedError";
   }
 }

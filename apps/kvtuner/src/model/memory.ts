@@ -9,27 +9,27 @@ const TOLERANCE = 0.85;
 /**
  * Refuses to load weights that do not fit the free memory: the system would end the process without a message.
  *
- * @throws ModelMemoryKvtunerError
+ * @throws ModelMemoryError
  */
 export const assertMemory = (
   { peakBytes }: WeightMemory,
   storage: WeightStorage,
   freeBytes: number = freeMemory(),
 ): void => {
-  if (TOLERANCE * peakBytes > freeBytes) throw new ModelMemoryKvtunerError(peakBytes, storage, freeBytes);
+  if (TOLERANCE * peakBytes > freeBytes) throw new ModelMemoryError(peakBytes, storage, freeBytes);
 };
 
 /** macOS counts little of what it would give as free, and a sandbox may not say. */
 const freeMemory = (): number => (process.platform === "darwin" ? 0 : process.availableMemory()) || totalmem();
 
 /** Weights that do not fit the memory. */
-export class ModelMemoryKvtunerError extends KvtunerError {
+export class ModelMemoryError extends KvtunerError {
   constructor(peakBytes: number, storage: WeightStorage, freeBytes: number) {
     const smaller = storage === "stored-int8" ? "" : ", run it with --weights stored-int8";
     super(
       "MODEL_MEMORY",
       `expected about ${formatBytes(peakBytes)} of free memory to load the weights as ${storage}, got ${formatBytes(freeBytes)}; close other programs${smaller}, or use a smaller model`,
     );
-    this.name = "ModelMemoryKvtunerError";
+    this.name = "ModelMemoryError";
   }
 }

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 
 import { assertHeadFits, KvtunerError, parseShorthand, uniformPlan, type Plan } from "@kvtuner/plan";
 import { assertPlanFits, parsePlan } from "@kvtuner/plan/files";
-import { PlanFileKvtunerError, type TunableModel } from "@kvtuner/tuning";
+import { PlanUnreadableError, type TunableModel } from "@kvtuner/tuning";
 
 /** Which plans are taken. */
 export interface PlanTolerance {
@@ -25,7 +25,7 @@ export const readPlan = (
   const { name, architecture, sha256 } = identity;
   assertPlanFits(plan, { name, architecture }, shape);
   if (plan.model.sha256 === undefined || sha256 === undefined || plan.model.sha256 === sha256) return plan;
-  if (tolerance?.anyWeights !== true) throw new PlanWeightsKvtunerError(plan.model.name, name);
+  if (tolerance?.anyWeights !== true) throw new PlanWeightsError(plan.model.name, name);
   tolerance.warn(
     `the plan was tuned for other weights (${plan.model.name}); the loss it states was not measured on ${name}`,
   );
@@ -46,25 +46,25 @@ const looksLikePath = (text: string): boolean => /[/\\]|\.json$/i.test(text) || 
 /**
  * Reads a plan file.
  *
- * @throws PlanFileKvtunerError naming the file, when it cannot be read or holds no plan.
+ * @throws PlanUnreadableError naming the file, when it cannot be read or holds no plan.
  */
 export const readPlanFile = (path: string): Plan => {
   try {
     // Editors on Windows begin a file with a byte order mark.
     return parsePlan(readFileSync(path, "utf8").replace(/^\uFEFF/, ""));
   } catch (cause) {
-    throw new PlanFileKvtunerError(path, cause);
+    throw new PlanUnreadableError(path, cause);
   }
 };
 
 /** A plan for other weights of the same architecture and shape. */
-export class PlanWeightsKvtunerError extends KvtunerError {
+export class PlanWeightsError extends KvtunerError {
   constructor(planned: string, here: string) {
     super(
       "PLAN_FOR_ANOTHER_MODEL",
       `expected a plan tuned for this file of ${here}, got one for other weights of the same shape (${planned}); ` +
         "tune this model, or use the plan all the same with --any-weights",
     );
-    this.name = "PlanWeightsKvtunerError";
+    this.name = "PlanWeightsError";
   }
 }

@@ -27,16 +27,16 @@ export const isModelName = (text: string): text is ModelName => (MODEL_NAMES as 
 /**
  * Path of the GGUF file that `model`, a path or a name of {@link MODEL_NAMES}, stands for.
  *
- * @throws ModelNotFoundKvtunerError saying what to fetch, or what file to put where.
- * @throws ModelUnreadableKvtunerError when the file is there but may not be read.
+ * @throws ModelNotFoundError saying what to fetch, or what file to put where.
+ * @throws ModelUnreadableError when the file is there but may not be read.
  */
 export const resolveModel = (model: string): string => {
   if (isFile(model)) return readable(model);
   if (model === EMBEDDED) return fileURLToPath(embeddedModelUrl);
-  if (!isModelName(model)) throw new ModelNotFoundKvtunerError(unknownModel(model));
+  if (!isModelName(model)) throw new ModelNotFoundError(unknownModel(model));
   const path = join(kvtunerHome(), "models", `${model}.gguf`);
   if (isFile(path)) return readable(path);
-  throw new ModelNotFoundKvtunerError(
+  throw new ModelNotFoundError(
     `expected the model ${model} at ${path}, got no file; run \`npm run model -- ${model}\`, or put its GGUF file there`,
   );
 };
@@ -49,22 +49,22 @@ const readable = (path: string): string => {
     closeSync(openSync(path, "r"));
     return path;
   } catch (cause) {
-    throw new ModelUnreadableKvtunerError(path, cause);
+    throw new ModelUnreadableError(path, cause);
   }
 };
 
 const isFile = (path: string): boolean => statIfThere(path)?.isFile() ?? false;
 
 /** No model file where one was expected. */
-export class ModelNotFoundKvtunerError extends KvtunerError {
+export class ModelNotFoundError extends KvtunerError {
   constructor(message: string) {
     super("MODEL_NOT_FOUND", message);
-    this.name = "ModelNotFoundKvtunerError";
+    this.name = "ModelNotFoundError";
   }
 }
 
 /** A model file that may not be read. */
-export class ModelUnreadableKvtunerError extends KvtunerError {
+export class ModelUnreadableError extends KvtunerError {
   constructor(path: string, cause: unknown) {
     super(
       "MODEL_UNREADABLE",
@@ -73,6 +73,6 @@ export class ModelUnreadableKvtunerError extends KvtunerError {
         cause,
       },
     );
-    this.name = "ModelUnreadableKvtunerError";
+    this.name = "ModelUnreadableError";
   }
 }

@@ -118,7 +118,7 @@ const generator = (
 
 const assertInUse = (disposed: boolean): void => {
   if (disposed)
-    throw new RunnerDisposedKvtunerError("expected a runner before dispose(), got one after it; open a new runner");
+    throw new RunnerDisposedError("expected a runner before dispose(), got one after it; open a new runner");
 };
 
 /** What is waited for, or the signal's reason when that comes first. */
@@ -135,23 +135,23 @@ const unlessAborted = async <Result>(waited: Promise<Result>, signal: AbortSigna
 
 const assertPrompt = (prompt: Int32Array, room: number): void => {
   if (prompt.length === 0)
-    throw new PromptKvtunerError("PROMPT_EMPTY", "expected a prompt of at least one token, got none; pass a text");
+    throw new PromptError("PROMPT_EMPTY", "expected a prompt of at least one token, got none; pass a text");
   if (prompt.length > room)
-    throw new PromptKvtunerError(
+    throw new PromptError(
       "PROMPT_TOO_LONG",
       `expected a prompt of at most ${room} tokens, the limit of model and backend, got ${prompt.length}; use a shorter text`,
     );
 };
 
 /** Use of a runner after `dispose()`. */
-class RunnerDisposedKvtunerError extends KvtunerError {
+class RunnerDisposedError extends KvtunerError {
   constructor(message: string) {
     super("RUNNER_DISPOSED", message);
-    this.name = "RunnerDisposedKvtunerError";
+    this.name = "RunnerDisposedError";
   }
 }
 
 /** A prompt that nothing can be generated from; `code` says why. */
-export class PromptKvtunerError extends KvtunerError {
-  override readonly name = "PromptKvtunerError";
+export class PromptError extends KvtunerError {
+  override readonly name = "PromptError";
 }

@@ -7,7 +7,7 @@ import { writing } from "./writing.ts";
  * Writes `text` so that a reader, or a run started after a crash, sees the old file or the whole new one: a
  * temporary file beside it, flushed to disk, then renamed, then the folder flushed.
  *
- * @throws StudyWriteKvtunerError when it cannot be written, on a full disk for one; the old file is as it was.
+ * @throws StudyWriteError when it cannot be written, on a full disk for one; the old file is as it was.
  */
 export const writeFileAtomic = (path: string, text: string): void => {
   const temporary = `${path}.${process.pid}.tmp`;

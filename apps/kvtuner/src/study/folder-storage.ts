@@ -60,19 +60,19 @@ export const holdsStudy = (path: string): boolean => existsSync(join(path, STUDY
 /**
  * Checks `path` before any slow work is done for it. Returns the folders it made, outermost first.
  *
- * @throws StudyFolderKvtunerError when it is no folder, cannot be written, or holds files that are not a study's.
+ * @throws StudyFolderError when it is no folder, cannot be written, or holds files that are not a study's.
  */
 export const prepareFolder = (path: string): readonly string[] => {
-  if (existsSync(path) && !statSync(path).isDirectory()) throw new StudyFolderKvtunerError(path, "it is a file");
+  if (existsSync(path) && !statSync(path).isDirectory()) throw new StudyFolderError(path, "it is a file");
   let made: readonly string[];
   try {
     made = makeFolder(path);
     accessSync(path, constants.W_OK | constants.X_OK);
   } catch (cause) {
-    throw new StudyFolderKvtunerError(path, `it cannot be written: ${systemReason(cause)}`, cause);
+    throw new StudyFolderError(path, `it cannot be written: ${systemReason(cause)}`, cause);
   }
   const foreign = holdsStudy(path) ? undefined : readdirSync(path).find((name) => !isLeftover(name));
-  if (foreign !== undefined) throw new StudyFolderKvtunerError(path, `it contains ${foreign} and is not a study`);
+  if (foreign !== undefined) throw new StudyFolderError(path, `it contains ${foreign} and is not a study`);
   return made;
 };
 
@@ -92,7 +92,7 @@ const removeTemporaryFiles = (path: string): void => {
 };
 
 /** The folder cannot hold this study. */
-export class StudyFolderKvtunerError extends KvtunerError {
+export class StudyFolderError extends KvtunerError {
   constructor(path: string, reason: string, cause?: unknown) {
     super(
       "STUDY_FOLDER",
@@ -101,6 +101,6 @@ export class StudyFolderKvtunerError extends KvtunerError {
         cause,
       },
     );
-    this.name = "StudyFolderKvtunerError";
+    this.name = "StudyFolderError";
   }
 }

@@ -21,9 +21,9 @@ interface Owner {
 /**
  * Takes the lock of a study folder. The lock of a process that is gone, which a killed run leaves, is taken over.
  *
- * @throws StudyBusyKvtunerError while another process that lives holds it.
- * @throws StudyLockKvtunerError when a file of that name is no lock of ours.
- * @throws StudyWriteKvtunerError when it cannot be written.
+ * @throws StudyBusyError while another process that lives holds it.
+ * @throws StudyLockError when a file of that name is no lock of ours.
+ * @throws StudyWriteError when it cannot be written.
  */
 export const lockStudy = (folder: string): StudyLock => {
   const path = join(folder, "lock");
@@ -36,7 +36,7 @@ export const lockStudy = (folder: string): StudyLock => {
     if (writing(path, () => claim(path, mine))) return { release: () => release(path, mine) };
     removeStale(path, folder);
   }
-  throw new StudyBusyKvtunerError(folder, undefined);
+  throw new StudyBusyError(folder, undefined);
 };
 
 /** A hard link appears with its whole content or not at all, so no reader ever sees an empty lock. */
@@ -70,8 +70,8 @@ const removeStale = (path: string, folder: string): void => {
   const content = readIfThere(path);
   if (content === undefined) return;
   const owner = parseOwner(content);
-  if (owner === undefined) throw new StudyLockKvtunerError(path);
-  if (isAlive(owner)) throw new StudyBusyKvtunerError(folder, owner);
+  if (owner === undefined) throw new StudyLockError(path);
+  if (isAlive(owner)) throw new StudyBusyError(folder, owner);
   const aside = `${path}.stale.${process.pid}.tmp`;
   try {
     renameSync(path, aside);
@@ -127,22 +127,22 @@ const errorCode = (error: unknown): string | undefined =>
   error instanceof Error && "code" in error ? String(error.code) : undefined;
 
 /** Another run works in this study folder. */
-export class StudyBusyKvtunerError extends KvtunerError {
+export class StudyBusyError extends KvtunerError {
   constructor(folder: string, owner: Owner | undefined) {
     const who = owner === undefined ? "another process" : `process ${owner.pid}, since ${owner.since}`;
     super("STUDY_BUSY", `the study in ${folder} is in use by ${who}; wait for it to end, or use another --out folder`);
-    this.name = "StudyBusyKvtunerError";
+    this.name = "StudyBusyError";
   }
 }
 
 /** The folder holds a file named `lock` that this program did not write. */
-export class StudyLockKvtunerError extends KvtunerError {
+export class StudyLockError extends KvtunerError {
   constructor(path: string) {
     super(
       "STUDY_LOCK_UNKNOWN",
       `${path} is not a lock file of a study; ` +
         "remove it if no other process uses the study, or use another --out folder",
     );
-    this.name = "StudyLockKvtunerError";
+    this.name = "StudyLockError";
   }
 }

@@ -4,24 +4,24 @@ import { systemReason } from "@kvtuner/tuning";
 /**
  * Does what writes the file at `path`.
  *
- * @throws StudyWriteKvtunerError when the system refuses.
+ * @throws StudyWriteError when the system refuses.
  */
 export const writing = <Result>(path: string, write: () => Result): Result => {
   try {
     return write();
   } catch (cause) {
-    throw new StudyWriteKvtunerError(path, cause);
+    throw new StudyWriteError(path, cause);
   }
 };
 
 /** A file of ours cannot be written. */
-export class StudyWriteKvtunerError extends KvtunerError {
+export class StudyWriteError extends KvtunerError {
   constructor(path: string, cause: unknown) {
     super(
       "STUDY_WRITE",
       `cannot write ${path}: ${systemReason(cause)}; fix this and run again; measurements so far are saved`,
       { cause },
     );
-    this.name = "StudyWriteKvtunerError";
+    this.name = "StudyWriteError";
   }
 }

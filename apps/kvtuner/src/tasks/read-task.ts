@@ -5,7 +5,7 @@ import { parseTask } from "@kvtuner/evaluation";
 import {
   commandOptions,
   fillOptions,
-  OptionKvtunerError,
+  OptionError,
   STUDY_OPTIONS,
   TASK_OPTIONS,
   type Given,
@@ -25,10 +25,10 @@ import { shortNames } from "./short-names.ts";
 export const readTask = (request: TaskRequest): ReadTask => {
   fillOptions({ ...TASK_OPTIONS, seed: STUDY_OPTIONS.seed }, request);
   if (request.shotsFrom !== undefined && (request.shots ?? 0) === 0)
-    throw new OptionKvtunerError("shots-from", "used with --shots of at least 1", "none");
+    throw new OptionError("shots-from", "used with --shots of at least 1", "none");
   const paths = typeof request.task === "string" ? [request.task] : request.task;
-  if (paths.length === 0) throw new OptionKvtunerError("task", "at least one file", "none");
-  if (paths.includes("")) throw new OptionKvtunerError("task", "names of files", "an empty one among them");
+  if (paths.length === 0) throw new OptionError("task", "at least one file", "none");
+  if (paths.includes("")) throw new OptionError("task", "names of files", "an empty one among them");
   const shotsFrom = request.shotsFrom === undefined ? undefined : readFile(request.shotsFrom, "", "shots-from");
   const names = shortNames(paths);
   const files = paths.map((path, index) => readFile(path, names[index] ?? path, "task"));
@@ -43,7 +43,7 @@ const assertAllDiffer = (paths: readonly string[]): void => {
     const file = realpathSync(path);
     const first = pathOf.get(file);
     if (first !== undefined)
-      throw new OptionKvtunerError(
+      throw new OptionError(
         "task",
         "files that all differ",
         first === path ? `${path} twice` : `${first} and ${path}, one file twice`,
@@ -60,9 +60,9 @@ const readFile = (path: string, name: string, option: string): TaskFile => {
 /**
  * Refuses options of a task where there is none: what they ask for would not be done.
  *
- * @throws OptionKvtunerError naming the first of them
+ * @throws OptionError naming the first of them
  */
 export const assertNoTaskOptions = (options: Given<typeof TASK_OPTIONS>): void => {
   for (const [name, value] of commandOptions(TASK_OPTIONS, options))
-    throw new OptionKvtunerError(name, "given with --task, whose prompts it is about", `${value || "it"} alone`);
+    throw new OptionError(name, "given with --task, whose prompts it is about", `${value || "it"} alone`);
 };

@@ -33,20 +33,20 @@ export const ownText = async (model: TunableModel, options: OwnTextOptions): Pro
 /**
  * Refuses more of the model's own text than anyone would wait for, before a model is loaded.
  *
- * @throws OwnTextKvtunerError with the number of tokens.
+ * @throws OwnTextError with the number of tokens.
  */
 export const assertOwnTextIsSampled = ({ samples, sampleLength }: SampleOptions): void => {
-  if (samples * sampleLength > MOST_TOKENS) throw new OwnTextKvtunerError(samples, sampleLength);
+  if (samples * sampleLength > MOST_TOKENS) throw new OwnTextError(samples, sampleLength);
 };
 
 /** More text of the model's own than is sampled. */
-export class OwnTextKvtunerError extends KvtunerError {
+export class OwnTextError extends KvtunerError {
   constructor(samples: number, sampleLength: number) {
     super(
       "OWN_TEXT_TOO_LONG",
       `expected at most ${MOST_TOKENS} tokens of the model's own text, got ${samples} samples of ${sampleLength}; ` +
         "use fewer or shorter samples, or a --text",
     );
-    this.name = "OwnTextKvtunerError";
+    this.name = "OwnTextError";
   }
 }

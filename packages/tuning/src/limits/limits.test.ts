@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { assertReachable, LimitKvtunerError, type Limit } from "./limits.ts";
+import { assertReachable, LimitUnmetError, type Limit } from "./limits.ts";
 import { planCost, searchSpace } from "../space/space.ts";
 
 const SPACE = { mode: "compact", pairs: [{ key: 2, value: 2 }], context: 4099, cost: "true" } as const;
@@ -41,7 +41,7 @@ test("a limit that is not met, and the smallest plan, are told in one unit", () 
     [{ kind: "bits", bits: 1 }, "bits"],
     [{ kind: "kl", kl: 0.1 }, "B)"],
   ] as const)
-    expect(new LimitKvtunerError(limit, front).message).toMatch(
+    expect(new LimitUnmetError(limit, front).message).toMatch(
       new RegExp(`smallest plan takes [^;]*${cost.replace(")", "\\)")} and the best has KL 0.500`),
     );
 });

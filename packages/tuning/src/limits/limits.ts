@@ -63,7 +63,7 @@ export const allowedCost = (limit: Limit, space: SearchSpace): AllowedCost | und
 /**
  * Refuses a budget that no plan of the space can meet, before anything slow is done.
  *
- * @throws BudgetKvtunerError naming the smallest plan.
+ * @throws BudgetUnmetError naming the smallest plan.
  */
 export const assertReachable = (limit: Limit, space: SearchSpace): void => {
   const { cost, text } = kindOf(limit);
@@ -73,7 +73,7 @@ export const assertReachable = (limit: Limit, space: SearchSpace): void => {
   const plan = planCost(space, Array<number>(space.shape.layers).fill(smallest));
   if (keepsTo(limit, { ...plan, kl: 0 })) return;
   const named = { name: space.pairNames[smallest] ?? "", cost: cost.words(plan, space.context) };
-  throw new BudgetKvtunerError(text(limit), named, cost.advice);
+  throw new BudgetUnmetError(text(limit), named, cost.advice);
 };
 
 /** The limit in words. */
@@ -95,19 +95,19 @@ export interface SmallestPlan {
 }
 
 /** No plan is as small as the budget asks. */
-export class BudgetKvtunerError extends KvtunerError {
+export class BudgetUnmetError extends KvtunerError {
   constructor(budget: string, smallest: SmallestPlan, advice: string = "raise the budget, shorten --context") {
     super(
       "BUDGET_TOO_SMALL",
       `expected a budget that some plan meets, got ${budget}; the smallest plan, ${smallest.name} in every layer, takes ` +
         `${smallest.cost}; ${advice}, or add smaller pairs`,
     );
-    this.name = "BudgetKvtunerError";
+    this.name = "BudgetUnmetError";
   }
 }
 
 /** The search found no plan that keeps to the limit. */
-export class LimitKvtunerError extends KvtunerError {
+export class LimitUnmetError extends KvtunerError {
   constructor(limit: Limit, front: readonly LimitedPlan[]) {
     const costs = front.map((plan) => ({
       cost: (kindOf(limit).cost ?? bytesLimit.cost)?.words(plan) ?? "",
@@ -121,6 +121,6 @@ export class LimitKvtunerError extends KvtunerError {
       `expected a plan on the front with ${describeLimit(limit)}, got none: the smallest plan takes ${smallest?.cost} and the best has KL ${kl}; ` +
         "the study is saved: run again with another limit, or with more evaluations or pairs and another --out",
     );
-    this.name = "LimitKvtunerError";
+    this.name = "LimitUnmetError";
   }
 }

@@ -1,7 +1,7 @@
 import { hypervolume, nonDominatedSort } from "@kvtuner/search";
 
 import type { EvaluationEntry, TaskFigures } from "./evaluation-entry.ts";
-import { isBound, keepsTo, LimitKvtunerError, limitsCost, type Limit } from "../limits/limits.ts";
+import { isBound, keepsTo, LimitUnmetError, limitsCost, type Limit } from "../limits/limits.ts";
 import type { Objective } from "../space/objective.ts";
 import { leadInErrors } from "./race.ts";
 import { planCost, searchCost, type PlanCost, type SearchSpace } from "../space/space.ts";
@@ -122,12 +122,12 @@ const answersOf = ({ task }: FrontPlan): boolean[] => Array.from(task?.correct ?
 /**
  * As {@link pickPlan}.
  *
- * @throws LimitKvtunerError when no plan of the front keeps to the limit, naming the nearest.
+ * @throws LimitUnmetError when no plan of the front keeps to the limit, naming the nearest.
  */
 export const pickedFrom = (front: readonly FrontPlan[], limit: Limit, objective: Objective = "kl"): FrontPlan => {
   const picked = pickPlan(front, limit, objective);
   if (picked !== undefined) return picked;
-  throw new LimitKvtunerError(limit, front);
+  throw new LimitUnmetError(limit, front);
 };
 
 /**

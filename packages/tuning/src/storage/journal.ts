@@ -25,7 +25,7 @@ export interface JournalOptions<Entry extends object> {
  * Opens a journal, creating it when it is missing. A last line without its newline is what a killed run leaves. Such a
  * line, and any that does not match its checksum or is no entry, is removed: whatever measured it measures it again.
  *
- * @throws JournalDamagedKvtunerError when the record cannot be read.
+ * @throws JournalDamagedError when the record cannot be read.
  */
 export const openJournal = async <Entry extends object>(options: JournalOptions<Entry>): Promise<Journal<Entry>> => {
   const { storage, name, warn } = options;
@@ -48,14 +48,14 @@ export const openJournal = async <Entry extends object>(options: JournalOptions<
  * The entries of a journal that another run may be writing: nothing is repaired, and a last line without its newline is
  * left out. None where there is no record.
  *
- * @throws JournalDamagedKvtunerError naming the first damaged line, or saying why the record cannot be read.
+ * @throws JournalDamagedError naming the first damaged line, or saying why the record cannot be read.
  */
 export const readJournal = async <Entry extends object>(source: JournalSource<Entry>): Promise<Entry[]> => {
   const { entries, damaged } = parsed(await textOf(source), source);
   const [first] = damaged;
   if (first === undefined) return entries;
   const reason = `line ${first.number} is damaged: ${reasonOf(first.cause)}`;
-  throw new JournalDamagedKvtunerError(source.storage.locationOf(source.name), reason, first.cause);
+  throw new JournalDamagedError(source.storage.locationOf(source.name), reason, first.cause);
 };
 
 type JournalSource<Entry extends object> = Pick<JournalOptions<Entry>, "storage" | "name" | "parse">;
@@ -64,7 +64,7 @@ const textOf = async <Entry extends object>({ storage, name }: JournalSource<Ent
   try {
     return (await storage.read(name)) ?? "";
   } catch (cause) {
-    throw new JournalDamagedKvtunerError(storage.locationOf(name), reasonOf(cause), cause);
+    throw new JournalDamagedError(storage.locationOf(name), reasonOf(cause), cause);
   }
 };
 
@@ -107,7 +107,7 @@ const damageMessage = (name: string, damaged: readonly DamagedLine[]): string =>
 };
 
 /** A journal, or a line inside it, is not what this program writes. */
-export class JournalDamagedKvtunerError extends KvtunerError {
+export class JournalDamagedError extends KvtunerError {
   constructor(location: string, reason: string, cause: unknown) {
     super(
       "STUDY_JOURNAL_DAMAGED",
@@ -115,6 +115,6 @@ export class JournalDamagedKvtunerError extends KvtunerError {
         "run tune again with the settings of the study to measure it again, or move the study away",
       { cause },
     );
-    this.name = "JournalDamagedKvtunerError";
+    this.name = "JournalDamagedError";
   }
 }

@@ -9,7 +9,7 @@ import {
   type Given,
   type Option,
 } from "../option-table.ts";
-import { OptionKvtunerError } from "../option-values.ts";
+import { OptionError } from "../option-values.ts";
 import { STRATEGIES } from "../pipeline/search.ts";
 import type { Objective } from "../space/objective.ts";
 
@@ -56,12 +56,12 @@ export type StudyOptions = Filled<typeof STUDY_OPTIONS> & { readonly objective: 
 /**
  * Checks what users chose and fills in defaults.
  *
- * @throws OptionKvtunerError naming the option.
+ * @throws OptionError naming the option.
  */
 export const studyOptions = (choices: StudyChoices, hasTask = false): StudyOptions => {
   const { objective = hasTask ? "task" : "kl", ...options } = fillOptions(STUDY_OPTIONS, choices);
   if (objective === "kl" || hasTask) return { ...options, objective };
-  throw new OptionKvtunerError("objective", "kl without --task", objective);
+  throw new OptionError("objective", "kl without --task", objective);
 };
 
 /** Pairs without repeats, named ones parsed. */
@@ -71,6 +71,6 @@ export const pairList = (given: readonly (Pair | string)[]): Pair[] => {
       .map((pair) => (typeof pair === "string" ? parsePair(pair.trim()) : pair))
       .map((pair) => [formatPair(pair), pair]),
   );
-  if (byName.size === 0) throw new OptionKvtunerError("pairs", "at least one pair like K8V4", "none");
+  if (byName.size === 0) throw new OptionError("pairs", "at least one pair like K8V4", "none");
   return [...byName.values()];
 };

@@ -2,7 +2,7 @@ import type { Plan } from "@kvtuner/plan";
 import { assertPlanFits, parsePlan } from "@kvtuner/plan/files";
 import type { Profile } from "@kvtuner/sensitivity";
 
-import { PlanFileKvtunerError } from "../plan-file-error.ts";
+import { PlanUnreadableError } from "../plan-file-error.ts";
 import type { StudyStorage } from "../storage/storage.ts";
 import { evaluationEntryParser, type EvaluationEntry } from "../pipeline/evaluation-entry.ts";
 import type { Groups } from "../pipeline/group.ts";
@@ -66,6 +66,6 @@ const parsedPlan = async (storage: StudyStorage): Promise<Plan | undefined> => {
     const text = await storage.read(STUDY_FILES.plan);
     return text === undefined ? undefined : parsePlan(text);
   } catch (cause) {
-    throw new PlanFileKvtunerError(storage.locationOf(STUDY_FILES.plan), cause);
+    throw new PlanUnreadableError(storage.locationOf(STUDY_FILES.plan), cause);
   }
 };

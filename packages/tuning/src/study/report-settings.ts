@@ -8,23 +8,23 @@ import { searchSpace, type SearchSpace } from "../space/space.ts";
 import type { StudyStorage } from "../storage/storage.ts";
 import { STUDY_FILES } from "./study.ts";
 import { reasonOf } from "../storage/reason.ts";
-import { readSettings, StudySettingsKvtunerError, type StudySettings } from "./settings.ts";
+import { readSettings, StudySettingsError, type StudySettings } from "./settings.ts";
 
 /**
  * The settings of a study, whole: a report shows all of them, and counts bytes by them.
  *
- * @throws StudyMissingKvtunerError when the folder holds no study.
- * @throws StudySettingsKvtunerError when they cannot be read.
+ * @throws StudyMissingError when the folder holds no study.
+ * @throws StudySettingsError when they cannot be read.
  */
 export const readReportSettings = async (storage: StudyStorage): Promise<StudySettings> => {
   const settings = await readSettings(storage);
-  if (settings === undefined) throw new StudyMissingKvtunerError(storage.location);
+  if (settings === undefined) throw new StudyMissingError(storage.location);
   try {
     schema.parse(settings);
     assertChoices(settings);
     return settings;
   } catch (cause) {
-    throw new StudySettingsKvtunerError(storage.locationOf(STUDY_FILES.settings), reasonOf(cause), cause);
+    throw new StudySettingsError(storage.locationOf(STUDY_FILES.settings), reasonOf(cause), cause);
   }
 };
 
@@ -54,12 +54,12 @@ export const spaceOf = (settings: StudySettings, context: number): SearchSpace =
   });
 
 /** A folder without a study. */
-export class StudyMissingKvtunerError extends KvtunerError {
+export class StudyMissingError extends KvtunerError {
   constructor(folder: string) {
     super(
       "STUDY_MISSING",
       `expected a study folder, with ${STUDY_FILES.settings} in it, at ${folder}, got none; pass the folder that tune wrote (its --out)`,
     );
-    this.name = "StudyMissingKvtunerError";
+    this.name = "StudyMissingError";
   }
 }

@@ -54,7 +54,7 @@ const SETTINGS = "settings.json";
 /**
  * Reads a study's settings; `undefined` when the file is not there.
  *
- * @throws StudySettingsKvtunerError when it is, and cannot be read or is not what this program writes.
+ * @throws StudySettingsError when it is, and cannot be read or is not what this program writes.
  */
 export const readSettings = async (storage: StudyStorage): Promise<StudySettings | undefined> => {
   try {
@@ -64,7 +64,7 @@ export const readSettings = async (storage: StudyStorage): Promise<StudySettings
     schema.parse(settings);
     return settings as StudySettings;
   } catch (cause) {
-    throw new StudySettingsKvtunerError(storage.locationOf(SETTINGS), reasonOf(cause), cause);
+    throw new StudySettingsError(storage.locationOf(SETTINGS), reasonOf(cause), cause);
   }
 };
 
@@ -84,7 +84,7 @@ const schema = z.object({
 /**
  * Refuses to go on with a study made with other settings.
  *
- * @throws StudyDiffersKvtunerError naming each setting that differs, with both values.
+ * @throws StudyDiffersError naming each setting that differs, with both values.
  */
 export const assertSameSettings = (folder: string, theirs: StudySettings, ours: StudySettings): void => {
   const [before, now] = [flatten(theirs), flatten(ours)];
@@ -95,7 +95,7 @@ export const assertSameSettings = (folder: string, theirs: StudySettings, ours: 
   const lines = differing.map(
     (name) => `${optionOf(name)} ${shown(before.get(name))} there, ${shown(now.get(name))} now`,
   );
-  throw new StudyDiffersKvtunerError(folder, lines);
+  throw new StudyDiffersError(folder, lines);
 };
 
 /** What users set a setting with: `--sample-length` for sampleLength. What comes with the model keeps its name. */
@@ -118,19 +118,19 @@ const flatten = (value: object, prefix = ""): Map<string, string> =>
   );
 
 /** The folder holds a study made with other settings. */
-export class StudyDiffersKvtunerError extends KvtunerError {
+export class StudyDiffersError extends KvtunerError {
   constructor(folder: string, differing: readonly string[]) {
     super(
       "STUDY_DIFFERS",
       `expected a study with the same settings in ${folder}, got different ones: ${differing.join("; ")}; ` +
         "use the same settings to resume it, or another --out folder",
     );
-    this.name = "StudyDiffersKvtunerError";
+    this.name = "StudyDiffersError";
   }
 }
 
 /** settings.json is not what this program writes. */
-export class StudySettingsKvtunerError extends KvtunerError {
+export class StudySettingsError extends KvtunerError {
   constructor(path: string, reason: string, cause?: unknown) {
     super(
       "STUDY_SETTINGS_UNREADABLE",
@@ -139,6 +139,6 @@ export class StudySettingsKvtunerError extends KvtunerError {
         cause,
       },
     );
-    this.name = "StudySettingsKvtunerError";
+    this.name = "StudySettingsError";
   }
 }

@@ -42,7 +42,7 @@ export interface Study {
 /**
  * Opens the study in a storage for one run, creating it when there is none.
  *
- * @throws StudyDiffersKvtunerError when it holds a study with other settings.
+ * @throws StudyDiffersError when it holds a study with other settings.
  * @throws KvtunerError what the storage rejects with, while another run works there for one.
  */
 export const openStudy = async (
@@ -78,7 +78,7 @@ const study = (
     try {
       return await readStep<Result>(storage, name, settings);
     } catch (error) {
-      if (!(error instanceof StudyFileKvtunerError) || !error.isDamage) throw error;
+      if (!(error instanceof StudyFileError) || !error.isDamage) throw error;
       warn(`${STUDY_FILES[name]} is damaged: ${reasonOf(error.cause)}; its step is done again`);
       return undefined;
     }
@@ -103,7 +103,7 @@ const study = (
 /**
  * A step's record; undefined when there is none.
  *
- * @throws StudyFileKvtunerError when it is not what the step writes.
+ * @throws StudyFileError when it is not what the step writes.
  */
 export const readStep = async <Result>(
   storage: StudyStorage,
@@ -115,12 +115,12 @@ export const readStep = async <Result>(
     if (value !== undefined) stepSchemas(settings)[name].parse(value);
     return value as Result | undefined;
   } catch (cause) {
-    throw new StudyFileKvtunerError(storage.locationOf(STUDY_FILES[name]), name, cause);
+    throw new StudyFileError(storage.locationOf(STUDY_FILES[name]), name, cause);
   }
 };
 
 /** A step's record is not what the step writes. */
-export class StudyFileKvtunerError extends KvtunerError {
+export class StudyFileError extends KvtunerError {
   /** Whether the record could be read, and its step done again gives what it should hold. */
   readonly isDamage: boolean;
 
@@ -131,6 +131,6 @@ export class StudyFileKvtunerError extends KvtunerError {
       { cause },
     );
     this.isDamage = isDamage(cause);
-    this.name = "StudyFileKvtunerError";
+    this.name = "StudyFileError";
   }
 }

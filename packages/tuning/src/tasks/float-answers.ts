@@ -12,7 +12,7 @@ const PIECE = 25;
  * Asks the float cache all prompts before any plan is: where it cannot do a task, all plans are as good as each other, and the
  * coarsest would be picked.
  *
- * @throws TaskUnansweredKvtunerError where it answers no more than chance would, and accuracy is to decide
+ * @throws TaskUnansweredError where it answers no more than chance would, and accuracy is to decide
  */
 export const assertAnswered = async (
   task: OpenTask,
@@ -27,7 +27,7 @@ export const assertAnswered = async (
     progress({ step: "float", done: correct.length, total: evaluator.prompts });
   }
   const reason = unanswered(task.prompts, correct);
-  if (reason !== undefined && objective !== "kl") throw new TaskUnansweredKvtunerError(reason, task.prompts);
+  if (reason !== undefined && objective !== "kl") throw new TaskUnansweredError(reason, task.prompts);
   for (const warning of unansweredWarnings(task, correct)) warn(warning);
 };
 
@@ -68,13 +68,13 @@ const adviceFor = (prompts: readonly EncodedPrompt[]): string => {
 };
 
 /** The model cannot do the task that is to decide. */
-export class TaskUnansweredKvtunerError extends KvtunerError {
+export class TaskUnansweredError extends KvtunerError {
   constructor(reason: string, prompts: readonly EncodedPrompt[]) {
     super(
       "TASK_UNANSWERED",
       `expected prompts that the model answers correctly more often than by chance, but ${reason}, so every plan would be equally good; ` +
         `${adviceFor(prompts)}, or let KL decide with --objective kl`,
     );
-    this.name = "TaskUnansweredKvtunerError";
+    this.name = "TaskUnansweredError";
   }
 }

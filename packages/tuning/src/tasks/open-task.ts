@@ -61,7 +61,7 @@ export const openTask = (
   warn: (message: string) => void,
 ): OpenTask => {
   const { tasks: support } = model;
-  if (support === undefined) throw new TaskSupportKvtunerError(model.identity.name);
+  if (support === undefined) throw new TaskSupportError(model.identity.name);
   const { shots, chat = false, maxTokens, likelihood } = fillOptions(TASK_OPTIONS, request);
   const { seed = 0 } = request;
   const options = {
@@ -116,12 +116,12 @@ const answered = ({ ids, targets, right, stop }: EncodedPrompt): Int32Array =>
   Int32Array.from([...ids, ...(targets[right] ?? []), ...stop]);
 
 /** The model cannot be asked. */
-export class TaskSupportKvtunerError extends KvtunerError {
+export class TaskSupportError extends KvtunerError {
   constructor(name: string) {
     super(
       "MODEL_NO_TASKS",
       `expected a model that answers prompts, but ${name} was opened without \`tasks\`; open it with openModel, or give it that`,
     );
-    this.name = "TaskSupportKvtunerError";
+    this.name = "TaskSupportError";
   }
 }

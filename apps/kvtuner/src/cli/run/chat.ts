@@ -25,7 +25,7 @@ export interface Chat {
  * under way it ends the conversation.
  *
  * @throws InterruptedError when Ctrl-C ended it
- * @throws ChatKvtunerError `CHAT_REFUSED` at the end, where no person sees them as they come, when messages were refused
+ * @throws ChatError `CHAT_REFUSED` at the end, where no person sees them as they come, when messages were refused
  */
 export const chat = async ({ terminal, interrupt, system, answer, show }: Chat): Promise<void> => {
   const lines = openLines(terminal, interrupt);
@@ -60,7 +60,7 @@ export const chat = async ({ terminal, interrupt, system, answer, show }: Chat):
     if (!ended) lines.prompt();
   }
   if (left) throw new InterruptedError();
-  if (refusals > 0 && !isTyped(terminal)) throw new ChatKvtunerError(refusals);
+  if (refusals > 0 && !isTyped(terminal)) throw new ChatError(refusals);
 };
 
 /** On a terminal, keys are read one by one, Ctrl-C among them; the prompt sign goes to stderr. */
@@ -76,9 +76,9 @@ const openLines = (terminal: Terminal, interrupt: Interrupt): Interface => {
 };
 
 /** Messages of a conversation had no answer; each was reported when it was rejected. */
-class ChatKvtunerError extends KvtunerError {
+class ChatError extends KvtunerError {
   constructor(refusals: number) {
     super("CHAT_REFUSED", `failed to answer ${refusals} of the lines; see the errors above`);
-    this.name = "ChatKvtunerError";
+    this.name = "ChatError";
   }
 }

@@ -9,16 +9,16 @@ import type { Terminal } from "../terminal.ts";
 /**
  * All of stdin, without the newline at its end, which `echo` and editors put there; `signal` ends the reading.
  *
- * @throws StdinKvtunerError when it is not UTF-8
+ * @throws StdinError when it is not UTF-8
  */
 export const promptFromStdin = async ({ input }: Terminal, signal: AbortSignal): Promise<string> => {
   const bytes = await buffer(addAbortSignal(signal, input));
   if (!isUtf8(bytes))
-    throw new StdinKvtunerError("TEXT_NOT_UTF8", "expected UTF-8 text on stdin, got other bytes; convert it to UTF-8");
+    throw new StdinError("TEXT_NOT_UTF8", "expected UTF-8 text on stdin, got other bytes; convert it to UTF-8");
   return bytes.toString("utf8").replace(/\r?\n$/, "");
 };
 
 /** A text on stdin that cannot be used. */
-export class StdinKvtunerError extends KvtunerError {
-  override readonly name = "StdinKvtunerError";
+export class StdinError extends KvtunerError {
+  override readonly name = "StdinError";
 }
