@@ -1,5 +1,5 @@
 /**
- * Single-layer KLs against the independent reference (window 0), and how well their sums rank random plans.
+ * Single-layer KLs against the independent reference (sample 0), and how well their sums rank random plans.
  *   KVTUNER_SHARED=... node benchmarks/additivity.mjs
  */
 import { layerScheme, parsePair, parseShorthand } from "@kvtuner/plan";

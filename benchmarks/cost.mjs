@@ -4,7 +4,7 @@
  */
 import { FloatAttention, forward, loadDecoder, openGguf } from "@kvtuner/decoder";
 import { openFileSource } from "@kvtuner/decoder/node";
-import { createEvaluator, cutWindows } from "@kvtuner/evaluation";
+import { createEvaluator, cutSamples } from "@kvtuner/evaluation";
 import { layerScheme, parsePair, parseShorthand } from "@kvtuner/plan";
 import { readFileSync } from "node:fs";
 import { InferenceSession } from "onnxruntime-node";
@@ -25,8 +25,8 @@ const decoder = await loadDecoder(gguf, { createSession });
 const ids = loadTokenizer(gguf).encode(
   readFileSync(sharedPath("data", "wikitext2_test.txt"), "utf8").slice(0, 8 * LENGTH),
 );
-const samples = cutWindows(ids, LENGTH, 1);
-const evaluator = await createEvaluator({ decoder, windows: samples, createSession });
+const samples = cutSamples(ids, LENGTH, 1);
+const evaluator = await createEvaluator({ decoder, samples, createSession });
 await evaluator.base();
 
 const time = async (work) => {
@@ -61,7 +61,7 @@ for (let round = 0; round <= ROUNDS; round++)
 const plain = median(times["plain forward pass"]);
 console.log(
   markdownTable([
-    ["one window of 512 tokens", "median ms", "ratio"],
+    ["one sample of 512 tokens", "median ms", "ratio"],
     ...Object.entries(times).map(([name, values]) => [
       name,
       median(values).toFixed(0),

@@ -16,7 +16,7 @@ const KIVI = ["K4V4", "K4V2", "K2V2"].map((pair) => `kivi:${pair}`);
 const SAME_BITS = ["K4V2", "K3V3", "K2V4"].map((pair) => `per-token:${pair}`);
 const SHUFFLES = 5;
 /** All that the evaluation text fills: of 16 of them the ratio of two plans' KL has a standard error of 15%. */
-const TEXT_WINDOWS = 60;
+const TEXT_SAMPLES = 60;
 /** Of each task, for the plan that is tuned by answers. */
 const TUNING_PROMPTS = 40;
 const NINE_PAIRS = [8, 4, 2].flatMap((key) => [8, 4, 2].map((value) => `K${key}V${value}`));
@@ -28,7 +28,7 @@ const model = await openModel(fileURLToPath(embeddedModelUrl), quiet);
 const tasks = Object.values(embeddedTasks).map((url) => fileURLToPath(url));
 const onTasks = await openTaskScorer({ model, task: tasks, prompts });
 const text = fileURLToPath(embeddedTexts.evaluation);
-const onText = await openPlanScorer({ model, text, samples: TEXT_WINDOWS, sampleLength: 512 });
+const onText = await openPlanScorer({ model, text, samples: TEXT_SAMPLES, sampleLength: 512 });
 const say = (line) => console.error(line);
 
 /** The first prompts of each task, in files of their own. */
@@ -143,7 +143,7 @@ for (let seed = 1; seed <= SHUFFLES; seed++)
 rows.push(await scored("tuned by answers, at most 3", await tuned("answers", { ...byAnswers, ...atMost(3) })));
 
 console.log(
-  `${prompts} prompts of each of ${tasks.length} tasks, KL on text over ${TEXT_WINDOWS} samples of 512 tokens\n`,
+  `${prompts} prompts of each of ${tasks.length} tasks, KL on text over ${TEXT_SAMPLES} samples of 512 tokens\n`,
 );
 console.log(markdownTable([HEAD, ...rows.map(row)]));
 

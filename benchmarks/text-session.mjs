@@ -8,8 +8,8 @@ export const openTextSession = async (name, textFile, { samples, sampleLength })
   const ids = model.encode(text);
   if (ids.length < samples * sampleLength)
     throw new Error(`expected ${samples * sampleLength} tokens, ${textFile} gave ${ids.length}`);
-  const cut = Array.from({ length: samples }, (_, window) =>
-    ids.slice(window * sampleLength, (window + 1) * sampleLength),
+  const cut = Array.from({ length: samples }, (_, sample) =>
+    ids.slice(sample * sampleLength, (sample + 1) * sampleLength),
   );
   const evaluator = await model.evaluator(cut);
   return { model, evaluator, ids, shape: model.shape, dispose: () => evaluator.dispose().then(() => model.dispose()) };

@@ -1,6 +1,6 @@
 /**
  * The plans of finished studies on a text they were not tuned on: for each budget, the study's best plan within it.
- *   KVTUNER_SHARED=... node benchmarks/tuned.mjs WINDOWS SAMPLE_LENGTH BITS[,BITS...] STUDY|SHORTHAND [...]
+ *   KVTUNER_SHARED=... node benchmarks/tuned.mjs SAMPLES SAMPLE_LENGTH BITS[,BITS...] STUDY|SHORTHAND [...]
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -23,7 +23,7 @@ export interface EvaluateOptions extends EvaluateSettings {
 }
 
 /** A plan's measured loss and its cost. The standard errors, over samples, are 0 for one sample. */
-export interface EvaluateResult extends Omit<Score, "windowKl"> {
+export interface EvaluateResult extends Omit<Score, "sampleKl"> {
   /** Mean bits a stored number takes at the context length, everything counted. */
   readonly bits: number;
   /** The paper's mean of key and value bits, codes alone. */
@@ -99,10 +99,10 @@ export const openPlanScorer = async (settings: EvaluateSettings): Promise<PlanSc
 const result = (plan: Plan, score: Score | undefined, context: number): EvaluateResult => {
   const bytesByPart = planBytes(plan, context);
   if (score === undefined) throw new Error("internal: the evaluator returned no score");
-  const { windowKl, ...figures } = score;
+  const { sampleKl, ...figures } = score;
   return {
     ...figures,
-    ...(windowKl.length === 1 && { klStandardError: 0, top1StandardError: 0, perplexityStandardError: 0 }),
+    ...(sampleKl.length === 1 && { klStandardError: 0, top1StandardError: 0, perplexityStandardError: 0 }),
     bits: trueBits(plan, context),
     equivalentBits: equivalentBits(plan),
     bytes: bytesByPart.total,

@@ -259,6 +259,7 @@ export interface PeerParts {
   readonly threads: number;
   /** The token ids that every variant processes; a cache must hold all of them. */
   readonly ids: Int32Array;
+  /** Receives what the user should know, such as a setting that the peer lacks. */
   readonly warn: (message: string) => void;
   readonly signal?: AbortSignal;
 }

@@ -160,7 +160,7 @@ const tuneModel = async (
     ? unquantizedWarning(space.schemes, longestSequence(task), "prompts")
     : unquantizedWarning(space.schemes, study.sampleLength);
   if (warning !== undefined) context.warn(warning);
-  // Windows are short: threads would not make their tokens faster.
+  // Samples are short: threads would not make their tokens faster.
   const opened = verifyOn === undefined ? undefined : await openBackend(verifyOn, { threads: 1 }, anyCache(space));
   try {
     const verifier = opened && backendVerifier(opened.backend, space);
@@ -235,7 +235,7 @@ const askedFor = ({ files, request: { prompts }, shotsFrom }: ReadTask): Partial
   ...(shotsFrom && { shotsFrom: shotsFrom.path }),
 });
 
-/** Windows of the calibration text, or of the task's prompts where there is none. */
+/** Samples of the calibration text, or of the task's prompts where there is none. */
 const givenSamples = (
   model: TunableModel,
   { text, study }: Request,

@@ -13,7 +13,7 @@ import {
 } from "@kvtuner/decoder";
 import { openFileSource } from "@kvtuner/decoder/node";
 import { embeddedModelUrl, embeddedTasks, embeddedTexts, type EmbeddedTask } from "@kvtuner/embedded-model";
-import { createEvaluator, cutWindows, type Evaluator } from "@kvtuner/evaluation";
+import { createEvaluator, cutSamples, type Evaluator } from "@kvtuner/evaluation";
 import { parseShorthand, type LayerScheme } from "@kvtuner/plan";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
@@ -114,7 +114,7 @@ describe("on its text", () => {
 
   beforeAll(async () => {
     const ids = tokenizer.encode(readFileSync(embeddedTexts.evaluation, "utf8"));
-    evaluator = await createEvaluator({ decoder, windows: cutWindows(ids, 512, 4), createSession });
+    evaluator = await createEvaluator({ decoder, samples: cutSamples(ids, 512, 4), createSession });
   });
   afterAll(async () => evaluator.dispose());
 

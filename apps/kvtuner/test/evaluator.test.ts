@@ -13,8 +13,8 @@ const small = { hiddenSize: 32, feedForwardSize: 48, queryHeads: 4, kvHeads: 2, 
 const decoder = await loadDecoder(randomWeights({ architecture: "llama", layers: LAYERS, ...small, tied: true }, 11), {
   createSession,
 });
-const windows = [0, 1].map((window) => Int32Array.from({ length: 70 }, (_, index) => (index * (13 + window) + 5) % 50));
-const evaluator = await createEvaluator({ decoder, windows, createSession });
+const samples = [0, 1].map((sample) => Int32Array.from({ length: 70 }, (_, index) => (index * (13 + sample) + 5) % 50));
+const evaluator = await createEvaluator({ decoder, samples, createSession });
 
 const pairs = [2, 3, 8, 16].flatMap((key) => [2, 4, 16].map((value) => ({ key, value }) as { key: 2; value: 4 }));
 const plan: fc.Arbitrary<LayerScheme[]> = fc.array(
@@ -37,7 +37,7 @@ test.prop([fc.array(plan, { minLength: 1, maxLength: 5 })], { numRuns: 12 })(
 
 test("what is scored again from recomputed logits, or at every position by name, is the same", async () => {
   const layers = Array.from({ length: LAYERS }, () => layerScheme("per-token", { key: 3, value: 2 }));
-  const frugal = await createEvaluator({ decoder, windows, createSession, keptBaseBytes: 0 });
+  const frugal = await createEvaluator({ decoder, samples, createSession, keptBaseBytes: 0 });
   const [kept] = await evaluator.evaluate([layers], { positionStride: 1 });
   const [recomputed] = await frugal.evaluate([layers]);
   expect(recomputed).toEqual(kept);
@@ -79,23 +79,23 @@ test("a cache that runs scores as its plan does, in pieces of any length, and an
   expect((await evaluator.scoreRuntime(float)).kl).toBeLessThan(1e-6);
 });
 
-test("plans of another depth and windows of different lengths are refused", async () => {
+test("plans of another depth and samples of different lengths are refused", async () => {
   await expect(evaluator.evaluate([[parseShorthand("none").layer]])).rejects.toMatchObject({
     code: "EVALUATION_LAYERS",
   });
-  await expect(createEvaluator({ decoder, windows: [], createSession })).rejects.toMatchObject({
-    code: "EVALUATION_WINDOWS",
+  await expect(createEvaluator({ decoder, samples: [], createSession })).rejects.toMatchObject({
+    code: "EVALUATION_SAMPLES",
   });
   const uneven = [new Int32Array(4), new Int32Array(5)];
-  await expect(createEvaluator({ decoder, windows: uneven, createSession })).rejects.toMatchObject({
-    code: "EVALUATION_WINDOWS",
+  await expect(createEvaluator({ decoder, samples: uneven, createSession })).rejects.toMatchObject({
+    code: "EVALUATION_SAMPLES",
   });
 });
 
 test("an aborted evaluation stops, and the next one works", async () => {
   const controller = new AbortController();
   controller.abort(new Error("enough"));
-  const fresh = await createEvaluator({ decoder, windows, createSession });
+  const fresh = await createEvaluator({ decoder, samples, createSession });
   const layers = Array.from({ length: LAYERS }, () => parseShorthand("none").layer);
   await expect(fresh.evaluate([layers], { signal: controller.signal })).rejects.toThrow("enough");
   expect(await fresh.evaluate([layers])).toHaveLength(1);

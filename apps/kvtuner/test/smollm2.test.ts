@@ -35,7 +35,7 @@ const missing = [
   ...(existsSync(path) ? [] : ["npm run model -- smollm2"]),
 ];
 const LAYERS = 30;
-const WINDOW = 512;
+const SAMPLE_LENGTH = 512;
 
 const uniform = (shorthand: string): LayerScheme[] =>
   Array.from({ length: LAYERS }, () => parseShorthand(shorthand).layer);
@@ -54,7 +54,7 @@ describe.skipIf(missing.length > 0)(
     const folder = mkdtempSync(join(tmpdir(), "kvtuner-smollm2-"));
     const textFile = (): string => join(shared ?? "", "data", "wikitext2_test.txt");
     const samples = (count: number): Int32Array[] =>
-      Array.from({ length: count }, (_, window) => ids.slice(window * WINDOW, (window + 1) * WINDOW));
+      Array.from({ length: count }, (_, sample) => ids.slice(sample * SAMPLE_LENGTH, (sample + 1) * SAMPLE_LENGTH));
 
     beforeAll(async () => {
       reference = JSON.parse(readFileSync(join(shared ?? "", "data", "oracle_smollm2.json"), "utf8"));
@@ -98,7 +98,7 @@ describe.skipIf(missing.length > 0)(
       await evaluator.dispose();
     });
 
-    describe("on one window", () => {
+    describe("on one sample", () => {
       const exact = parseShorthand("none").layer;
       let evaluator: Evaluator;
 

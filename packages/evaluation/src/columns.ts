@@ -12,7 +12,7 @@ export interface ColumnRun {
 }
 
 /**
- * Some neighbouring queries and all columns that any of them reads. A token that leaves the window within the chunk
+ * Some neighbouring queries and all columns that any of them reads. A token that leaves the recent ones within the chunk
  * has a column for each of its forms, and the mask gives every query exactly the form a growing cache would hold.
  */
 export interface ColumnChunk {

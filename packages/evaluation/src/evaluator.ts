@@ -2,12 +2,12 @@ import type { CreateSession, Decoder } from "@kvtuner/decoder";
 import { type CacheShape, KvtunerError, type LayerScheme } from "@kvtuner/plan";
 import { prefixTree } from "./prefix-sharing.ts";
 import { type RuntimeAttention, type RuntimeOptions, runtimeResiduals } from "./runtime-residuals.ts";
-import { joinWindows, type Score } from "./score.ts";
-import { type BaseWindow, createScorer } from "./scorer.ts";
+import { joinSamples, type Score } from "./score.ts";
+import { type BaseSample, createScorer } from "./scorer.ts";
 import { type Filling, runTree, type TreeRun } from "./tree-run.ts";
-import { createWindowAttention } from "./window-attention.ts";
+import { createSampleAttention } from "./sample-attention.ts";
 
-/** Scores plans on fixed windows of text, each as a packed cache fed token by token would do. */
+/** Scores plans on fixed samples of text, each as a packed cache fed token by token would do. */
 export interface Evaluator {
   readonly shape: CacheShape;
   /** The float cache itself. */
@@ -18,10 +18,10 @@ export interface Evaluator {
    */
   evaluate(plans: readonly (readonly LayerScheme[])[], options?: EvaluateOptions): Promise<Score[]>;
   /**
-   * Scores what a runtime computes: each window is fed in pieces to a new filler of the holes. Under a plan's cache this is
+   * Scores what a runtime computes: each sample is fed in pieces to a new filler of the holes. Under a plan's cache this is
    * what {@link Evaluator.evaluate} gives for the plan, but for the rounding of the runtime's arithmetic.
    *
-   * @param open called once for each window, which it starts empty
+   * @param open called once for each sample, which it starts empty
    */
   scoreRuntime(open: () => Promise<RuntimeAttention>, options?: RuntimeOptions): Promise<Score>;
   /** Gives the scoring graphs back; the decoder stays. */
@@ -47,8 +47,8 @@ export interface EvaluateOptions {
 /** What {@link createEvaluator} takes. */
 export interface EvaluatorOptions {
   readonly decoder: Decoder;
-  /** Token ids, all windows equally long, each a context of its own from position 0. */
-  readonly windows: readonly Int32Array[];
+  /** Token ids, all samples equally long, each a context of its own from position 0. */
+  readonly samples: readonly Int32Array[];
   readonly createSession: CreateSession;
   /** Bytes that the float cache's log-probabilities may take (default 4 GiB); beyond, they are computed for each score. */
   readonly keptBaseBytes?: number;
@@ -57,54 +57,54 @@ export interface EvaluatorOptions {
 /**
  * Makes an evaluator in this process. The decoder stays the caller's to dispose of.
  *
- * @throws EvaluationError `EVALUATION_WINDOWS` when there is no window or their lengths differ
+ * @throws EvaluationError `EVALUATION_SAMPLES` when there is no sample or their lengths differ
  */
 export const createEvaluator = async ({
   decoder,
-  windows,
+  samples,
   createSession,
   keptBaseBytes = KEPT_BASE_BYTES,
 }: EvaluatorOptions): Promise<Evaluator> => {
-  const length = assertWindows(windows);
-  const tokens = length * windows.length;
+  const length = assertSamples(samples);
+  const tokens = length * samples.length;
   const baseBytes = 4 * decoder.vocabularySize * tokens;
   const scorer = await createScorer({ decoder, createSession, keepBase: baseBytes <= keptBaseBytes });
   const positions = decoder.positions(Array.from({ length }, (_, position) => position));
   const run = {
     decoder,
-    windows,
-    attention: createWindowAttention(decoder.shape, decoder.attention),
-    positions: windows.map(() => positions),
+    samples,
+    attention: createSampleAttention(decoder.shape, decoder.attention),
+    positions: samples.map(() => positions),
   };
-  let base: BaseWindow[] | undefined;
-  const baseWindows = async (signal?: AbortSignal): Promise<BaseWindow[]> =>
-    (base ??= await runBase({ ...run, ...(signal && { signal }) }, (residual, window) =>
-      scorer.base(residual, windows[window]!),
+  let base: BaseSample[] | undefined;
+  const baseSamples = async (signal?: AbortSignal): Promise<BaseSample[]> =>
+    (base ??= await runBase({ ...run, ...(signal && { signal }) }, (residual, sample) =>
+      scorer.base(residual, samples[sample]!),
     ));
   const scored = async (
-    residualsOf: (ids: Int32Array, window: number) => Promise<Float32Array>,
+    residualsOf: (ids: Int32Array, sample: number) => Promise<Float32Array>,
     stride: number,
     signal?: AbortSignal,
   ): Promise<Score> => {
-    const reference = await baseWindows(signal);
+    const reference = await baseSamples(signal);
     const parts = [];
-    for (const [window, ids] of windows.entries())
-      parts.push(await scorer.score(await residualsOf(ids, window), ids, reference[window]!, stride));
-    return finite(joinWindows(parts, reference));
+    for (const [sample, ids] of samples.entries())
+      parts.push(await scorer.score(await residualsOf(ids, sample), ids, reference[sample]!, stride));
+    return finite(joinSamples(parts, reference));
   };
   return {
     shape: decoder.shape,
     base: async () => {
-      const losses = (await baseWindows()).map((window) => window.negativeLogLikelihood);
+      const losses = (await baseSamples()).map((sample) => sample.negativeLogLikelihood);
       const mean = losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
       return { perplexity: Math.exp(mean), tokens };
     },
     evaluate: async (plans, { onScore, positionStride = 1, signal } = {}) => {
       for (const plan of plans) assertLayers(plan, decoder.shape);
-      await baseWindows(signal);
+      await baseSamples(signal);
       const scores: Score[] = [];
       const finish = async (residuals: readonly Float32Array[], ends: readonly number[]): Promise<void> => {
-        const score = await scored(async (_, window) => residuals[window]!, positionStride);
+        const score = await scored(async (_, sample) => residuals[sample]!, positionStride);
         for (const index of ends) {
           scores[index] = score;
           await onScore?.(index, score);
@@ -132,11 +132,11 @@ export const createEvaluator = async ({
 
 const runBase = async (
   run: Omit<TreeRun, "finish">,
-  score: (residual: Float32Array, window: number) => Promise<BaseWindow>,
-): Promise<BaseWindow[]> => {
-  const base: BaseWindow[] = [];
+  score: (residual: Float32Array, sample: number) => Promise<BaseSample>,
+): Promise<BaseSample[]> => {
+  const base: BaseSample[] = [];
   const finish = async (residuals: readonly Float32Array[]): Promise<void> => {
-    for (const [window, residual] of residuals.entries()) base.push(await score(residual, window));
+    for (const [sample, residual] of residuals.entries()) base.push(await score(residual, sample));
   };
   const floatPlan: Filling[] = Array.from({ length: run.decoder.shape.layers });
   await runTree({ ...run, finish }, prefixTree([floatPlan], String));
@@ -152,12 +152,12 @@ const finite = (score: Score): Score => {
   );
 };
 
-const assertWindows = (windows: readonly Int32Array[]): number => {
-  const length = windows[0]?.length ?? 0;
-  if (length >= 2 && windows.every((window) => window.length === length)) return length;
+const assertSamples = (samples: readonly Int32Array[]): number => {
+  const length = samples[0]?.length ?? 0;
+  if (length >= 2 && samples.every((sample) => sample.length === length)) return length;
   throw new EvaluationError(
-    "EVALUATION_WINDOWS",
-    `expected one sample or more, all of the same length of at least 2 tokens, got lengths [${windows.map((window) => window.length).join(", ")}]`,
+    "EVALUATION_SAMPLES",
+    `expected one sample or more, all of the same length of at least 2 tokens, got lengths [${samples.map((sample) => sample.length).join(", ")}]`,
   );
 };
 
@@ -170,7 +170,7 @@ export const assertLayers = (plan: readonly LayerScheme[], shape: CacheShape): v
   );
 };
 
-/** Windows or plans that cannot be scored; `code` says why. */
+/** Samples or plans that cannot be scored; `code` says why. */
 export class EvaluationError extends KvtunerError {
   override readonly name = "EvaluationError";
 }

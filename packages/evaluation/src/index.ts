@@ -17,4 +17,4 @@ export type { TaskItem } from "./tasks/task-item.ts";
 export type { TaskOutcome, TaskScore } from "./tasks/task-score.ts";
 export { taskScore } from "./tasks/task-score.ts";
 export { trace } from "./trace.ts";
-export { cutWindows } from "./windows.ts";
+export { cutSamples } from "./samples.ts";

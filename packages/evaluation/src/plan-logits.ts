@@ -4,10 +4,10 @@ import { Tensor } from "onnxruntime-common";
 import { assertLayers } from "./evaluator.ts";
 import { prefixTree } from "./prefix-sharing.ts";
 import { type Filling, runTree } from "./tree-run.ts";
-import { createWindowAttention, type WindowTensors } from "./window-attention.ts";
+import { createSampleAttention, type SampleTensors } from "./sample-attention.ts";
 
 /**
- * Logits at every position of one window, as the evaluator scores them: those of a cache under the plan that is fed token
+ * Logits at every position of one sample, as the evaluator scores them: those of a cache under the plan that is fed token
  * by token from position 0. For comparing a runtime with the evaluator; all logits are held at once.
  *
  * @param layers one layer scheme a layer
@@ -19,16 +19,16 @@ export const planLogits = async (
   decoder: Decoder,
   ids: Int32Array,
   layers: readonly LayerScheme[],
-  visit: (layer: number, tensors: WindowTensors) => void = () => undefined,
+  visit: (layer: number, tensors: SampleTensors) => void = () => undefined,
 ): Promise<Float32Array> => {
   assertLayers(layers, decoder.shape);
-  const attention = createWindowAttention(decoder.shape, decoder.attention);
+  const attention = createSampleAttention(decoder.shape, decoder.attention);
   let residual = new Float32Array(0);
   const run = {
     decoder,
-    windows: [ids],
+    samples: [ids],
     attention: {
-      layer: (layer: number, tensors: WindowTensors) => {
+      layer: (layer: number, tensors: SampleTensors) => {
         visit(layer, tensors);
         return attention.layer(layer, tensors);
       },

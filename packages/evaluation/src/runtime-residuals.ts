@@ -1,23 +1,23 @@
 import type { Attention } from "@kvtuner/backend";
 import { type Decoder, forward } from "@kvtuner/decoder";
 
-/** What fills the holes for one window as a runtime does; a backend's cache is one. */
+/** What fills the holes for one sample as a runtime does; a backend's cache is one. */
 export interface RuntimeAttention extends Attention {
-  /** Called when the window is done. */
+  /** Called when the sample is done. */
   dispose?(): Promise<void>;
 }
 
-/** How windows are fed to a runtime. */
+/** How samples are fed to a runtime. */
 export interface RuntimeOptions {
   /** Tokens fed at once; 1 by default, as in generation. */
   readonly pieceTokens?: number;
-  /** Told after each piece of the tokens done, over all windows. */
+  /** Told after each piece of the tokens done, over all samples. */
   readonly onProgress?: (done: number, total: number) => void;
   /** Aborts between two pieces. */
   readonly signal?: AbortSignal;
 }
 
-/** Last residuals `[tokens, hiddenSize]` of a window that is fed in pieces; `onPiece` hears how many tokens each had. */
+/** Last residuals `[tokens, hiddenSize]` of a sample that is fed in pieces; `onPiece` hears how many tokens each had. */
 export const runtimeResiduals = async (
   decoder: Decoder,
   ids: Int32Array,

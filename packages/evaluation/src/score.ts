@@ -1,7 +1,7 @@
 import { moments } from "./moments.ts";
-import type { BaseWindow, WindowScore } from "./scorer.ts";
+import type { BaseSample, SampleScore } from "./scorer.ts";
 
-/** A plan's distance from the float cache, over all windows. Standard errors are over windows; NaN with one window. */
+/** A plan's distance from the float cache, over all samples. Standard errors are over samples; NaN with one sample. */
 export interface Score {
   /** KL(float cache || plan), nats a token. */
   readonly kl: number;
@@ -14,15 +14,15 @@ export interface Score {
   readonly basePerplexity: number;
   /** Positions scored. */
   readonly tokens: number;
-  /** KL of each window, nats a token. */
-  readonly windowKl: readonly number[];
+  /** KL of each sample, nats a token. */
+  readonly sampleKl: readonly number[];
 }
 
-/** Joins the scores of equally long windows. */
-export const joinWindows = (windows: readonly WindowScore[], base: readonly BaseWindow[]): Score => {
-  const kl = moments(windows.map((window) => window.kl));
-  const top1 = moments(windows.map((window) => window.top1));
-  const loss = moments(windows.map((window) => window.negativeLogLikelihood));
+/** Joins the scores of equally long samples. */
+export const joinSamples = (samples: readonly SampleScore[], base: readonly BaseSample[]): Score => {
+  const kl = moments(samples.map((sample) => sample.kl));
+  const top1 = moments(samples.map((sample) => sample.top1));
+  const loss = moments(samples.map((sample) => sample.negativeLogLikelihood));
   return {
     kl: kl.mean,
     klStandardError: kl.standardError,
@@ -30,8 +30,8 @@ export const joinWindows = (windows: readonly WindowScore[], base: readonly Base
     top1StandardError: top1.standardError,
     perplexity: Math.exp(loss.mean),
     perplexityStandardError: Math.exp(loss.mean) * loss.standardError,
-    basePerplexity: Math.exp(moments(base.map((window) => window.negativeLogLikelihood)).mean),
-    tokens: windows.reduce((sum, window) => sum + window.positions, 0),
-    windowKl: windows.map((window) => window.kl),
+    basePerplexity: Math.exp(moments(base.map((sample) => sample.negativeLogLikelihood)).mean),
+    tokens: samples.reduce((sum, sample) => sum + sample.positions, 0),
+    sampleKl: samples.map((sample) => sample.kl),
   };
 };

@@ -6,8 +6,8 @@ import { createScoreSessions, type RowStatistics } from "./score-sessions.ts";
 /** Rows of logits held at once: they, and what is computed from them, stay in the caches of the processor. */
 const CHUNK_ROWS = 64;
 
-/** What the float cache predicts for one window. */
-export interface BaseWindow {
+/** What the float cache predicts for one sample. */
+export interface BaseSample {
   /** Last residuals, float32 `[tokens, hiddenSize]`. */
   readonly residual: Float32Array;
   /** Log-probabilities, float32 `[tokens, vocabulary]`; absent where they are computed again each time to save memory. */
@@ -17,8 +17,8 @@ export interface BaseWindow {
   readonly negativeLogLikelihood: number;
 }
 
-/** One plan against the base on one window. */
-export interface WindowScore {
+/** One plan against the base on one sample. */
+export interface SampleScore {
   /** KL(base || plan), nats, mean over the scored positions. */
   readonly kl: number;
   /** Share of positions whose most likely token is the base's. */
@@ -31,9 +31,9 @@ export interface WindowScore {
 
 /** Turns last residuals `[tokens, hiddenSize]` into scores. */
 export interface Scorer {
-  base(residual: Float32Array, ids: Int32Array): Promise<BaseWindow>;
+  base(residual: Float32Array, ids: Int32Array): Promise<BaseSample>;
   /** Scores positions 0, stride, 2 stride, ... */
-  score(residual: Float32Array, ids: Int32Array, base: BaseWindow, stride: number): Promise<WindowScore>;
+  score(residual: Float32Array, ids: Int32Array, base: BaseSample, stride: number): Promise<SampleScore>;
   dispose(): Promise<void>;
 }
 

@@ -1,14 +1,14 @@
 import { type Decoder, fillHole, FloatAttention } from "@kvtuner/decoder";
-import type { WindowTensors } from "./window-attention.ts";
+import type { SampleTensors } from "./sample-attention.ts";
 
 /**
- * Runs a window with the float cache and shows each layer's query, key and value (after RoPE) to `visit`, layer by
+ * Runs a sample with the float cache and shows each layer's query, key and value (after RoPE) to `visit`, layer by
  * layer, so that no more than one layer is held.
  */
 export const trace = async (
   decoder: Decoder,
   ids: Int32Array,
-  visit: (layer: number, tensors: WindowTensors) => void | Promise<void>,
+  visit: (layer: number, tensors: SampleTensors) => void | Promise<void>,
 ): Promise<void> => {
   const positions = decoder.positions(Array.from(ids, (_, position) => position));
   const attention = new FloatAttention(decoder.shape, decoder.attention);

@@ -2,31 +2,31 @@ import type { Decoder, HoleInputs, RowPositions } from "@kvtuner/decoder";
 import type { LayerScheme } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import type { PrefixNode } from "./prefix-sharing.ts";
-import type { WindowAttention, WindowTensors } from "./window-attention.ts";
+import type { SampleAttention, SampleTensors } from "./sample-attention.ts";
 
 /** How one layer's hole is filled; `undefined` is the float32 cache. */
 export type Filling = LayerScheme | undefined;
 
-/** A {@link WindowAttention} that may treat each window in its own way. */
+/** A {@link SampleAttention} that may treat each sample in its own way. */
 export interface TreeAttention {
-  /** As that of a {@link WindowAttention}, of the window of an index. */
-  layer(layer: number, tensors: WindowTensors, window: number): ReturnType<WindowAttention["layer"]>;
+  /** As that of a {@link SampleAttention}, of the sample of an index. */
+  layer(layer: number, tensors: SampleTensors, sample: number): ReturnType<SampleAttention["layer"]>;
 }
 
-/** What a pass over all windows needs. */
+/** What a pass over all samples needs. */
 export interface TreeRun {
   readonly decoder: Decoder;
-  readonly windows: readonly Int32Array[];
+  readonly samples: readonly Int32Array[];
   readonly attention: TreeAttention;
-  /** Of each window's rows. */
+  /** Of each sample's rows. */
   readonly positions: readonly RowPositions[];
   /** Aborts between two layers. */
   readonly signal?: AbortSignal;
-  /** Takes the windows' last residuals, `[tokens, hiddenSize]` each, of the sequences that end there. */
+  /** Takes the samples' last residuals, `[tokens, hiddenSize]` each, of the sequences that end there. */
   readonly finish: (residuals: readonly Float32Array[], ends: readonly number[]) => Promise<void>;
 }
 
-/** States of all windows in front of a layer, and the ways that go on from there. */
+/** States of all samples in front of a layer, and the ways that go on from there. */
 interface Place {
   readonly node: PrefixNode<Filling>;
   readonly layer: number;
@@ -34,12 +34,12 @@ interface Place {
 }
 
 /**
- * Runs all windows through every sequence of fillings in a prefix tree, depth first: the windows' states in front of a
+ * Runs all samples through every sequence of fillings in a prefix tree, depth first: the samples' states in front of a
  * layer serve every branch there. States are held only where a way is still to be taken: one for a single sequence.
  */
 export const runTree = async (run: TreeRun, tree: PrefixNode<Filling>): Promise<void> => {
   const holes: HoleInputs[] = [];
-  for (const [window, ids] of run.windows.entries()) holes.push(await run.decoder.first(ids, run.positions[window]!));
+  for (const [sample, ids] of run.samples.entries()) holes.push(await run.decoder.first(ids, run.positions[sample]!));
   await descend(run, { node: tree, layer: 0, holes });
 };
 
@@ -50,11 +50,11 @@ const descend = async (run: TreeRun, start: Place): Promise<void> => {
 
 /** Goes down every branch but the last, whose place it returns: so nothing is held for it higher up. */
 const takeBranches = async (run: TreeRun, { node, layer, holes }: Place): Promise<Place | undefined> => {
-  const attend = holes.map((hole, window) => run.attention.layer(layer, tensorsOf(hole), window));
+  const attend = holes.map((hole, sample) => run.attention.layer(layer, tensorsOf(hole), sample));
   for (const { step, next } of node.branches) {
     run.signal?.throwIfAborted();
-    const pass = async (hole: HoleInputs, window: number): Promise<Tensor> =>
-      new Tensor("float32", await attend[window]!(step), hole.query.dims);
+    const pass = async (hole: HoleInputs, sample: number): Promise<Tensor> =>
+      new Tensor("float32", await attend[sample]!(step), hole.query.dims);
     if (layer === run.decoder.shape.layers - 1) await run.finish(await lastResiduals(run, holes, pass), next.ends);
     else {
       const place = { node: next, layer: layer + 1, holes: await nextHoles(run, layer, holes, pass) };
@@ -65,7 +65,7 @@ const takeBranches = async (run: TreeRun, { node, layer, holes }: Place): Promis
   return undefined;
 };
 
-type Pass = (hole: HoleInputs, window: number) => Promise<Tensor>;
+type Pass = (hole: HoleInputs, sample: number) => Promise<Tensor>;
 
 const nextHoles = async (
   run: TreeRun,
@@ -74,19 +74,19 @@ const nextHoles = async (
   pass: Pass,
 ): Promise<HoleInputs[]> => {
   const next: HoleInputs[] = [];
-  for (const [window, hole] of holes.entries())
-    next.push(await run.decoder.next(layer, hole.residual, await pass(hole, window), run.positions[window]!));
+  for (const [sample, hole] of holes.entries())
+    next.push(await run.decoder.next(layer, hole.residual, await pass(hole, sample), run.positions[sample]!));
   return next;
 };
 
 const lastResiduals = async (run: TreeRun, holes: readonly HoleInputs[], pass: Pass): Promise<Float32Array[]> => {
   const residuals: Float32Array[] = [];
-  for (const [window, hole] of holes.entries())
-    residuals.push((await run.decoder.last(hole.residual, await pass(hole, window))).data as Float32Array);
+  for (const [sample, hole] of holes.entries())
+    residuals.push((await run.decoder.last(hole.residual, await pass(hole, sample))).data as Float32Array);
   return residuals;
 };
 
-const tensorsOf = ({ query, key, value }: HoleInputs): WindowTensors => ({
+const tensorsOf = ({ query, key, value }: HoleInputs): SampleTensors => ({
   query: query.data as Float32Array,
   key: key.data as Float32Array,
   value: value.data as Float32Array,

@@ -13,13 +13,13 @@ const four = fc.array(fc.double({ min: 0, max: 10, noNaN: true }), { minLength: 
 
 describe("createErrorMean", () => {
   test.prop([fc.array(fc.tuple(four, fc.integer({ min: 1, max: 9 })), { minLength: 1, maxLength: 9 })])(
-    "is the weighted mean over windows",
-    (windows) => {
+    "is the weighted mean over samples",
+    (samples) => {
       const mean = createErrorMean();
-      for (const [numbers, weight] of windows) mean.add([pair(numbers)], weight);
-      const total = windows.reduce((sum, [, weight]) => sum + weight, 0);
+      for (const [numbers, weight] of samples) mean.add([pair(numbers)], weight);
+      const total = samples.reduce((sum, [, weight]) => sum + weight, 0);
       const expected = [0, 1, 2, 3].map(
-        (at) => windows.reduce((sum, [numbers, weight]) => sum + numbers[at]! * weight, 0) / total,
+        (at) => samples.reduce((sum, [numbers, weight]) => sum + numbers[at]! * weight, 0) / total,
       );
       const { errors } = mean.result()[0]!;
       for (const [at, name] of (
@@ -31,7 +31,7 @@ describe("createErrorMean", () => {
     },
   );
 
-  it("returns a single window as it came, and nothing before the first", () => {
+  it("returns a single sample as it came, and nothing before the first", () => {
     const mean = createErrorMean();
     expect(mean.result()).toEqual([]);
     mean.add([pair([0.1, 0.2, 0.3, 0.7])], 3);

@@ -36,9 +36,9 @@ export const createErrorMean = (): ErrorMean => {
 };
 
 /** The mean after a sample that carries `share` of all weight; the sample itself when it is the first. */
-const moveTo = (mean: HeadErrors | undefined, window: HeadErrors, share: number): HeadErrors => {
+const moveTo = (mean: HeadErrors | undefined, sample: HeadErrors, share: number): HeadErrors => {
   const move = (name: keyof HeadErrors): number[] =>
-    window[name].map((error, head) => {
+    sample[name].map((error, head) => {
       const before = mean?.[name][head] ?? error;
       return before + (error - before) * share;
     });

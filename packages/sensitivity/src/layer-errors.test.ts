@@ -162,7 +162,7 @@ describe("bad input", () => {
   });
 });
 
-/** A layer with grouped heads, several schemes, and ranges with sinks, a window and blocks. */
+/** A layer with grouped heads, several schemes, and ranges with sinks, recent tokens and blocks. */
 function layers(): fc.Arbitrary<Measured> {
   const sizes = fc.record({
     tokens: fc.integer({ min: 1, max: 23 }),
@@ -179,9 +179,9 @@ function layers(): fc.Arbitrary<Measured> {
     const tensor = array(tokens * kvHeads * headSize);
     const range = fc
       .tuple(fc.integer({ min: 0, max: 4 }), fc.integer({ min: 0, max: 6 }), fc.integer({ min: 1, max: 5 }))
-      .map(([sinks, window, block]) => (position: number) => ({
+      .map(([sinks, sample, block]) => (position: number) => ({
         start: sinks,
-        end: sinks + block * Math.floor(Math.max(0, position + 1 - sinks - window) / block),
+        end: sinks + block * Math.floor(Math.max(0, position + 1 - sinks - sample) / block),
       }));
     const versions = fc
       .array(fc.record({ hat: tensor, range }), { minLength: 1, maxLength: 3 })

@@ -25,7 +25,7 @@ export interface PairErrors {
  * schemes given, key scheme by key scheme; in double precision, and with no error carried over from other layers.
  *
  * - e_k and e_v are means of {@link relativeError} over the tokens that some query reads quantized (0 if none does):
- *   the quantizer's own error, not thinned by tokens in the window.
+ *   the quantizer's own error, not thinned by recent tokens.
  * - e_a is the mean over queries of the mean of |a - â| over the tokens the query sees, exact ones too.
  * - e_o is the mean over queries of {@link relativeError} of the output.
  * - Query heads that share a KV head are averaged.

@@ -8,7 +8,7 @@ export interface SampledQueries {
 }
 
 /**
- * Positions spread evenly over a window of `tokens`, rising, the last token among them; all of them when there are no
+ * Positions spread evenly over a sample of `tokens`, rising, the last token among them; all of them when there are no
  * more than `count`.
  */
 export const samplePositions = (tokens: number, count: number): Int32Array => {

@@ -40,7 +40,7 @@ export interface TunableModel {
   /** Scores plans on samples of token ids, each a context of its own. */
   evaluator(samples: readonly Int32Array[]): Promise<Evaluator>;
   /** Runs the float model over one sample and shows each layer's query, key and value. */
-  trace(window: Int32Array, visit: (layer: number, trace: LayerTrace) => void | Promise<void>): Promise<void>;
+  trace(sample: Int32Array, visit: (layer: number, trace: LayerTrace) => void | Promise<void>): Promise<void>;
   /** Answers prompts; without it a model can be tuned on text only. */
   readonly tasks?: TaskSupport;
   /** Gives back memory and files. */

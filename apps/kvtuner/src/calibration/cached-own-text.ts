@@ -9,7 +9,7 @@ import { kvtunerHome } from "../model/home.ts";
 import { writeJsonAtomic } from "../study/atomic-file.ts";
 import { makeFolder } from "../study/make-folder.ts";
 
-/** Windows of the model's own text, kept under KVTUNER_HOME: sampling it again takes time. */
+/** Samples of the model's own text, kept under KVTUNER_HOME: sampling it again takes time. */
 export const cachedOwnText = async (
   model: TunableModel,
   options: OwnTextOptions,
@@ -50,7 +50,7 @@ const writeCache = (path: string, samples: readonly Int32Array[], warn: (message
     makeFolder(dirname(path));
     writeJsonAtomic(
       path,
-      samples.map((window) => [...window]),
+      samples.map((sample) => [...sample]),
     );
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

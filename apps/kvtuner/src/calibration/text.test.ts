@@ -49,7 +49,7 @@ describe("calibration text", () => {
       return encode(part);
     };
     const samples = textSamples({ encode: counting }, text, { samples: 3, sampleLength: 100 });
-    expect(samples).toEqual([0, 1, 2].map((window) => encode(text).slice(window * 100, (window + 1) * 100)));
+    expect(samples).toEqual([0, 1, 2].map((sample) => encode(text).slice(sample * 100, (sample + 1) * 100)));
     expect(encoded).toBeLessThan(text.length / 10);
   });
 

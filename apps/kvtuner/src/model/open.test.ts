@@ -57,11 +57,11 @@ describe("openModel", () => {
   test("warns once of samples that are longer than what the model was trained on", async () => {
     const warnings: string[] = [];
     const model = await openModel(newModel(), { ...run, warn: (message) => void warnings.push(message) });
-    const window = (length: number): Int32Array => new Int32Array(length).fill(5);
-    await model.evaluator([window(TRAINED_TOKENS)]);
+    const sample = (length: number): Int32Array => new Int32Array(length).fill(5);
+    await model.evaluator([sample(TRAINED_TOKENS)]);
     expect(warnings).toEqual([]);
-    await model.evaluator([window(TRAINED_TOKENS + 1)]);
-    await model.evaluator([window(TRAINED_TOKENS + 1)]);
+    await model.evaluator([sample(TRAINED_TOKENS + 1)]);
+    await model.evaluator([sample(TRAINED_TOKENS + 1)]);
     expect(warnings).toEqual([expect.stringContaining(`trained on ${TRAINED_TOKENS} tokens`)]);
     await model.dispose();
   });

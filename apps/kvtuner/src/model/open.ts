@@ -33,7 +33,7 @@ export const openModel = async (model: string, run: RunContext): Promise<Tunable
       batchContinuations({ decoder: await decoder.get(), encode, endTokens: endTokens(tokenizer) }, prompts, options),
     evaluator: async (samples) => {
       warn(untrainedWarning(samples, header.contextLength));
-      return createEvaluator({ decoder: await decoder.get(), windows: samples, createSession });
+      return createEvaluator({ decoder: await decoder.get(), samples, createSession });
     },
     tasks: {
       tokenizer,
@@ -41,7 +41,7 @@ export const openModel = async (model: string, run: RunContext): Promise<Tunable
       evaluator: async (prompts, options) =>
         openTaskEvaluator({ ...options, decoder: await decoder.get(), tokenizer, prompts, createSession }),
     },
-    trace: async (window, visit) => trace(await decoder.get(), window, visit),
+    trace: async (sample, visit) => trace(await decoder.get(), sample, visit),
     dispose: async () => {
       await decoder.dispose();
       await header.close();

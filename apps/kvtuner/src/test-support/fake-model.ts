@@ -73,8 +73,8 @@ export const fakeModel = (afterScore: (scored: number) => void = () => undefined
     continuations: async (prompts, { tokens, seed }) =>
       prompts.map((_, index) => Int32Array.from({ length: tokens }, (__, token) => (seed + index * 7 + token) % 50)),
     evaluator: async () => evaluator,
-    trace: async (window, visit) => {
-      for (let layer = 0; layer < SHAPE.layers; layer++) await visit(layer, randomTrace(layer, window.length));
+    trace: async (sample, visit) => {
+      for (let layer = 0; layer < SHAPE.layers; layer++) await visit(layer, randomTrace(layer, sample.length));
     },
     dispose: async () => undefined,
   };
@@ -110,7 +110,7 @@ const formulaScore = (plan: readonly LayerScheme[]): Score => {
     perplexityStandardError: 0,
     basePerplexity: 10,
     tokens: 64,
-    windowKl: [kl],
+    sampleKl: [kl],
   };
 };
 

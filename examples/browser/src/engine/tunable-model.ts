@@ -15,8 +15,8 @@ export const tunableModel = async (
   encode: (text) => tokenizer.encode(text),
   startIds: tokenizer.startIds,
   continuations: () => Promise.reject(new Error("internal: this page tunes on a text that is given")),
-  evaluator: (windows) => createEvaluator({ decoder, windows, createSession }),
-  trace: (window, visit) => trace(decoder, window, visit),
+  evaluator: (samples) => createEvaluator({ decoder, samples, createSession }),
+  trace: (sample, visit) => trace(decoder, sample, visit),
   dispose: async () => undefined,
 });
 

@@ -1,7 +1,7 @@
 import type { Decoder } from "@kvtuner/decoder";
 import { prefixTree } from "../prefix-sharing.ts";
 import { type Filling, runTree } from "../tree-run.ts";
-import { createWindowAttention, type WindowAttention } from "../window-attention.ts";
+import { createSampleAttention, type SampleAttention } from "../sample-attention.ts";
 import { groupedBySize, packAttention, packed, packPositions } from "./pack.ts";
 import type { Sequence } from "./sequence.ts";
 
@@ -27,7 +27,7 @@ export interface ForcedPass {
  * share that work. A sequence's rows are those of a cache fed token by token, as the evaluator has it.
  */
 export const createForcedPass = (decoder: Decoder): ((pass: ForcedPass) => Promise<void>) => {
-  const attention = createWindowAttention(decoder.shape, decoder.attention);
+  const attention = createSampleAttention(decoder.shape, decoder.attention);
   return async (pass) => {
     const pieces = groupedBySize(pass.sequences, ({ ids }) => ids.length, HELD_TOKENS);
     const rows = pass.plans.map((): Float32Array[] => []);
@@ -42,7 +42,7 @@ export const createForcedPass = (decoder: Decoder): ((pass: ForcedPass) => Promi
 
 const runPiece = async (
   decoder: Decoder,
-  attention: WindowAttention,
+  attention: SampleAttention,
   { plans, signal }: ForcedPass,
   sequences: readonly Sequence[],
   take: (plan: number, residuals: readonly Float32Array[]) => Promise<void>,
@@ -50,7 +50,7 @@ const runPiece = async (
   const packs = packed(sequences, PACK_TOKENS);
   const run = {
     decoder,
-    windows: packs.map(({ ids }) => ids),
+    samples: packs.map(({ ids }) => ids),
     positions: packs.map((pack) => packPositions(decoder, pack)),
     attention: packAttention(attention, packs),
     ...(signal && { signal }),

@@ -1,6 +1,6 @@
 import type { Decoder, RowPositions } from "@kvtuner/decoder";
 import type { TreeAttention } from "../tree-run.ts";
-import type { WindowAttention, WindowTensors } from "../window-attention.ts";
+import type { SampleAttention, SampleTensors } from "../sample-attention.ts";
 
 /** Sequences concatenated for one pass through the segments; each attends only to itself. */
 export interface Pack<Item extends { readonly ids: Int32Array }> {
@@ -53,7 +53,7 @@ export const packPositions = (decoder: Decoder, { items }: Pack<{ readonly ids: 
 
 /** Attention within each of a pack's items. */
 export const packAttention = (
-  attention: WindowAttention,
+  attention: SampleAttention,
   packs: readonly Pack<{ readonly ids: Int32Array }>[],
 ): TreeAttention => ({
   layer: (layer, tensors, index) => {
@@ -71,7 +71,7 @@ export const packAttention = (
 });
 
 /** Rows of a share of all, which begins and ends at whole rows. */
-const rowsOf = ({ query, key, value }: WindowTensors, from: number, to: number): WindowTensors => {
+const rowsOf = ({ query, key, value }: SampleTensors, from: number, to: number): SampleTensors => {
   const part = (rows: Float32Array): Float32Array =>
     rows.subarray(Math.round(from * rows.length), Math.round(to * rows.length));
   return { query: part(query), key: part(key), value: part(value) };

@@ -1,4 +1,4 @@
-import { cutWindows } from "@kvtuner/evaluation";
+import { cutSamples } from "@kvtuner/evaluation";
 import { KvtunerError } from "@kvtuner/plan";
 
 import type { TunableModel } from "../tunable-model.ts";
@@ -27,7 +27,7 @@ export const ownText = async (model: TunableModel, options: OwnTextOptions): Pro
   const tokens = Math.max(Math.min(SHORTEST_SEGMENT, total), Math.ceil(total / CALIBRATION_PROMPTS.length));
   const prompts = CALIBRATION_PROMPTS.slice(0, Math.ceil(total / tokens));
   const segments = await model.continuations(prompts, { tokens, seed, ...(onProgress && { onProgress }) });
-  return cutWindows(Int32Array.from(segments.flatMap((segment) => [...segment])), sampleLength, samples);
+  return cutSamples(Int32Array.from(segments.flatMap((segment) => [...segment])), sampleLength, samples);
 };
 
 /**

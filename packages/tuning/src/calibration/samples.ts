@@ -1,4 +1,4 @@
-import { cutWindows } from "@kvtuner/evaluation";
+import { cutSamples } from "@kvtuner/evaluation";
 
 import type { TunableModel } from "../tunable-model.ts";
 
@@ -23,7 +23,7 @@ export const textSamples = (
   const { startIds = [] } = model;
   const length = sampleLength - startIds.length;
   const ids = encodeEnough((part) => model.encode(part), text, samples * length);
-  return cutWindows(ids, length, samples).map((sample) => Int32Array.from([...startIds, ...sample]));
+  return cutSamples(ids, length, samples).map((sample) => Int32Array.from([...startIds, ...sample]));
 };
 
 const MARGIN_TOKENS = 64;

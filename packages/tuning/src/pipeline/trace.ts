@@ -17,7 +17,7 @@ export interface TraceInputs {
   readonly context: RunContext;
 }
 
-/** Windows traced: errors differ far more between layers than between texts. */
+/** Samples traced: errors differ far more between layers than between texts. */
 const TRACE_SAMPLES = 2;
 
 /** Query positions measured in a sample, evenly spread, the last one among them. */

@@ -13,7 +13,7 @@ interface PickedIn {
   readonly model: Pick<TunableModel, "identity" | "shape">;
   readonly study: StudyOptions;
   readonly space: SearchSpace;
-  /** Windows of the calibration text; undefined for the model's own. */
+  /** Samples of the calibration text; undefined for the model's own. */
   readonly textSamples: readonly Int32Array[] | undefined;
   readonly task: OpenTask | undefined;
 }

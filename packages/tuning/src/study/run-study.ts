@@ -35,7 +35,7 @@ export interface StudyRun {
   readonly study: StudyOptions;
   readonly space: SearchSpace;
   readonly limit: Limit;
-  /** Windows of the calibration text; undefined for the model's own. */
+  /** Samples of the calibration text; undefined for the model's own. */
   readonly textSamples: readonly Int32Array[] | undefined;
   /** Samples the model's own text. */
   readonly ownSamples: () => Promise<readonly Int32Array[]>;
@@ -105,7 +105,7 @@ const calibrationStep = async ({ textSamples, ownSamples, records, clock }: Stud
   const { samples } = await records.step("calibration", () =>
     clock.time("calibrate", async () => {
       const cut = textSamples ?? (await ownSamples());
-      return { samples: cut.map((window) => [...window]) };
+      return { samples: cut.map((sample) => [...sample]) };
     }),
   );
   return samples.map((sample) => Int32Array.from(sample));

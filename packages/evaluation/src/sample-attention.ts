@@ -3,21 +3,21 @@ import { type CacheShape, isCoded, type LayerScheme, type TensorScheme } from "@
 import { fakeQuantize, roundArrayToFloat16 } from "@kvtuner/quantizers";
 import { type ColumnChunk, columnChunks, geometryKey, type ColumnRun } from "./columns.ts";
 
-/** Query, key and value of one layer and window, float32 `[tokens, heads * headSize]`, after RoPE. */
-export interface WindowTensors {
+/** Query, key and value of one layer and sample, float32 `[tokens, heads * headSize]`, after RoPE. */
+export interface SampleTensors {
   readonly query: Float32Array;
   readonly key: Float32Array;
   readonly value: Float32Array;
 }
 
-/** Attention over a whole window as a cache grown token by token would compute it. Caches what schemes share. */
-export interface WindowAttention {
+/** Attention over a whole sample as a cache grown token by token would compute it. Caches what schemes share. */
+export interface SampleAttention {
   /** Starts on one layer's tensors; the result is asked once for each scheme. `undefined` is the float32 cache. */
-  layer(layer: number, tensors: WindowTensors): (scheme: LayerScheme | undefined) => Promise<Float32Array>;
+  layer(layer: number, tensors: SampleTensors): (scheme: LayerScheme | undefined) => Promise<Float32Array>;
 }
 
 /** Makes the attention filler of the evaluator. Keys and values are rounded to float16 as they enter the cache. */
-export const createWindowAttention = (shape: CacheShape, kernel: AttentionKernel): WindowAttention => {
+export const createSampleAttention = (shape: CacheShape, kernel: AttentionKernel): SampleAttention => {
   const width = shape.kvHeads * shape.headSize;
   const chunksOf = memoizeChunks();
   return {

@@ -12,7 +12,7 @@ import {
 import { decodeBlock, encodeBlock, roundToFloat16 } from "@kvtuner/quantizers";
 import { InferenceSession } from "onnxruntime-node";
 import { expect } from "vitest";
-import { createWindowAttention, type WindowTensors } from "./window-attention.ts";
+import { createSampleAttention, type SampleTensors } from "./sample-attention.ts";
 
 const scheme = (axis: "token" | "channel", blocks: number[]): fc.Arbitrary<TensorScheme> =>
   fc.record({
@@ -53,7 +53,7 @@ const shapes: CacheShape[] = [
 ];
 
 /** A cache fed token by token, in double precision: every token encoded alone with its block, once. */
-const reference = (shape: CacheShape, plan: LayerScheme, { query, key, value }: WindowTensors): Float64Array => {
+const reference = (shape: CacheShape, plan: LayerScheme, { query, key, value }: SampleTensors): Float64Array => {
   const { queryHeads, kvHeads, headSize } = shape;
   const { scale, mask, softcap, sinkLogits } = attentionOf(shape, 0);
   const tokens = key.length / (kvHeads * headSize);
@@ -135,7 +135,7 @@ test.prop(
     key: random(shape.kvHeads * shape.headSize),
     value: random(shape.kvHeads * shape.headSize),
   };
-  const output = await createWindowAttention(shape, kernels.get(shape)!).layer(0, tensors)(plan);
+  const output = await createSampleAttention(shape, kernels.get(shape)!).layer(0, tensors)(plan);
   const expected = reference(shape, plan, tensors);
   let largest = 0;
   for (const [index, x] of expected.entries()) largest = Math.max(largest, Math.abs(x - output[index]!));

@@ -1,15 +1,15 @@
 import { EvaluationError } from "./evaluator.ts";
 
 /**
- * Cuts token ids into `count` windows of `length`, one after the other from the start; what is left over is not used.
+ * Cuts token ids into `count` samples of `length`, one after the other from the start; what is left over is not used.
  *
  * @throws EvaluationError `EVALUATION_TEXT_TOO_SHORT` when the ids do not fill them
  */
-export const cutWindows = (ids: Int32Array, length: number, count: number): Int32Array[] => {
+export const cutSamples = (ids: Int32Array, length: number, count: number): Int32Array[] => {
   if (ids.length < length * count)
     throw new EvaluationError(
       "EVALUATION_TEXT_TOO_SHORT",
       `expected a text of at least ${length * count} tokens for ${count} samples of ${length}, got ${ids.length}; use a longer text, or fewer or shorter samples`,
     );
-  return Array.from({ length: count }, (_, window) => ids.slice(window * length, (window + 1) * length));
+  return Array.from({ length: count }, (_, sample) => ids.slice(sample * length, (sample + 1) * length));
 };
