@@ -3,6 +3,8 @@ import { entriesOf, root, workspaces } from "./tools/workspace.mjs";
 
 /** @type {Partial<import("typedoc").TypeDocOptions>} */
 export default {
+  // TypeDoc links interfaces that extend computed types to places this page does not have.
+  includeHierarchySummary: false,
   name: "KVTuner",
   tsconfig: "tsconfig.docs.json",
   entryPoints: workspaces().flatMap(({ folder, manifest }) =>
