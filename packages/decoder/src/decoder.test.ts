@@ -34,6 +34,11 @@ const models: Record<string, SmallModel> = {
   },
   "llama with a factor that has no type": { ...small, architecture: "llama", rope: { "scaling.factor": 2.5 } },
   "qwen2 with the old name of a factor": { ...small, architecture: "qwen2", rope: { scale_linear: 8 } },
+  "a type beside the old name of a factor": {
+    ...small,
+    architecture: "llama",
+    rope: { "scaling.type": "linear", scale_linear: 8 },
+  },
   "llama with a factor that is not used": {
     ...small,
     architecture: "llama",

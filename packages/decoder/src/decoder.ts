@@ -1,7 +1,7 @@
 import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
 import { type InferenceSession, Tensor } from "onnxruntime-common";
 import { createAttentionKernel, type AttentionKernel } from "./attention/attention-kernel.ts";
-import { readAttention } from "./architecture/attention.ts";
+import { readShape } from "./architecture/attention.ts";
 import { type DecoderConfig, readConfig } from "./architecture/config.ts";
 import { ropeTable } from "./architecture/rope.ts";
 import {
@@ -86,9 +86,8 @@ export const loadDecoder = async (source: WeightSource, options: LoadOptions): P
 const buildDecoder = async (file: WeightSource, options: LoadOptions): Promise<Decoder> => {
   const source = storedWeights(file, options.weights ?? "float32");
   const config = readConfig(source);
-  const { layers, queryHeads, kvHeads, headSize } = config;
-  const attentionSpecs = await readAttention(source, config.architecture, config);
-  const shape: CacheShape = { layers, queryHeads, kvHeads, headSize, ...attentionSpecs };
+  const { layers } = config;
+  const shape = await readShape(source, config);
   const segments = await buildSegments(source, config, options);
   const attention = await createAttentionKernel(shape, options.createSession);
   const lastRow = await createLastRow(config, options);

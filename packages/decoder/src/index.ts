@@ -1,4 +1,5 @@
 export type { Architecture, DecoderConfig, ModelHeader } from "./architecture/config.ts";
+export { readShape } from "./architecture/attention.ts";
 export { readConfig } from "./architecture/config.ts";
 export { ModelError } from "./architecture/model-error.ts";
 export type { WeightSource } from "./architecture/weights.ts";

@@ -1,4 +1,4 @@
-import { openGguf, readConfig, type GgufFile } from "@kvtuner/decoder";
+import { openGguf, readConfig, readShape, type GgufFile } from "@kvtuner/decoder";
 import { openFileSource } from "@kvtuner/decoder/node";
 import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
 
@@ -22,8 +22,9 @@ export const openHeader = async (path: string): Promise<ModelHeader> => {
   const source = await openFileSource(path);
   try {
     const gguf = await openGguf(source);
-    const { name, architecture, layers, queryHeads, kvHeads, headSize, contextLength } = readConfig(gguf);
-    const shape = { layers, queryHeads, kvHeads, headSize };
+    const config = readConfig(gguf);
+    const { name, architecture, contextLength } = config;
+    const shape = await readShape(gguf, config);
     return { gguf, identity: { name, architecture }, shape, contextLength, close: () => source.close() };
   } catch (error) {
     await source.close();

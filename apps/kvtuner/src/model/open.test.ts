@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, readlinkSync, writeFileSync } f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { attentionOf } from "@kvtuner/plan";
 import { describe, expect, test } from "vitest";
 
 import { writeTinyModel } from "../../test/tiny-model.ts";
@@ -51,6 +52,20 @@ describe("openModel", () => {
     await expect(trace()).rejects.toThrow("no memory");
     await trace();
     expect(layers[0]).toBe(0);
+    await model.dispose();
+  });
+
+  test("has each layer's attention, for caches must attend as the decoder does", async () => {
+    const path = newModel();
+    writeTinyModel(path, {
+      "llama.attention.sliding_window": 16,
+      "llama.attention.sliding_window_pattern": [1, 0, 1],
+      "llama.attn_logit_softcapping": 2,
+    });
+    const model = await openModel(path, run);
+    const kinds = [0, 1, 2].map((layer) => attentionOf(model.shape, layer).mask.kind);
+    expect(kinds).toEqual(["sliding", "causal", "sliding"]);
+    expect(attentionOf(model.shape, 1).softcap).toBe(2);
     await model.dispose();
   });
 

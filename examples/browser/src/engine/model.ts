@@ -1,4 +1,12 @@
-import { blobSource, loadTokenizer, openGguf, readConfig, type GgufFile, type Tokenizer } from "@kvtuner/decoder";
+import {
+  blobSource,
+  loadTokenizer,
+  openGguf,
+  readConfig,
+  readShape,
+  type GgufFile,
+  type Tokenizer,
+} from "@kvtuner/decoder";
 import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
 
 /** What the page says of a model. */
@@ -29,13 +37,14 @@ export interface Model {
  */
 export const openModel = async (file: Blob): Promise<Model> => {
   const gguf = await openGguf(blobSource(file));
-  const { name, architecture, layers, queryHeads, kvHeads, headSize, contextLength } = readConfig(gguf);
+  const config = readConfig(gguf);
+  const { name, architecture, layers, contextLength } = config;
   return {
     file,
     gguf,
     tokenizer: loadTokenizer(gguf),
     identity: { name, architecture },
-    shape: { layers, queryHeads, kvHeads, headSize },
+    shape: await readShape(gguf, config),
     info: { name, architecture, layers, contextLength, canChat: gguf.metadata.has("tokenizer.chat_template") },
   };
 };

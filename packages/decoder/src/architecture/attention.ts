@@ -1,7 +1,19 @@
 import { type AttentionSpec, type CacheShape, plainAttention } from "@kvtuner/plan";
+import { describeValue, listOf } from "../gguf/describe-value.ts";
+import type { DecoderConfig } from "./config.ts";
 import { type Metadata, positiveNumber } from "./metadata-fields.ts";
 import { ModelError } from "./model-error.ts";
 import type { WeightSource } from "./weights.ts";
+
+/**
+ * The sizes of a model's cache, and how each of its layers attends.
+ *
+ * @throws ModelError `MODEL_METADATA_INVALID`
+ */
+export const readShape = async (source: WeightSource, config: DecoderConfig): Promise<CacheShape> => {
+  const { architecture, layers, queryHeads, kvHeads, headSize } = config;
+  return { layers, queryHeads, kvHeads, headSize, ...(await readAttention(source, architecture, config)) };
+};
 
 /** What the attention of a model's layers is read from, beside the metadata. */
 interface LayerSizes {
@@ -19,7 +31,7 @@ interface LayerSizes {
  * @returns nothing when all layers attend plainly
  * @throws ModelError `MODEL_METADATA_INVALID`
  */
-export const readAttention = async (
+const readAttention = async (
   source: WeightSource,
   architecture: string,
   { layers, queryHeads, headSize }: LayerSizes,
@@ -34,7 +46,7 @@ export const readAttention = async (
     scale: read("attention.scale") ?? plain.scale,
     ...optional("softcap", read("attn_logit_softcapping")),
   };
-  const span = read("attention.sliding_window");
+  const span = readSpan(source.metadata, `${architecture}.attention.sliding_window`);
   const isSliding = slidingLayers(source.metadata, `${architecture}.attention.sliding_window_pattern`, layers);
   const specs: AttentionSpec[] = [];
   for (let layer = 0; layer < layers; layer++)
@@ -50,10 +62,15 @@ export const readAttention = async (
 const optional = <Key extends string, Value>(key: Key, value: Value | undefined): { readonly [key in Key]?: Value } =>
   value === undefined ? {} : ({ [key]: value } as { readonly [key in Key]?: Value });
 
+/** Converters write 0 for no sliding window. */
+const readSpan = (metadata: Metadata, key: string): number | undefined =>
+  metadata.has(key) && Number(metadata.get(key)) !== 0 ? positiveNumber(metadata, key) : undefined;
+
 const slidingLayers = (metadata: Metadata, key: string, layers: number): ((layer: number) => boolean) => {
   const pattern = metadata.get(key);
   if (pattern === undefined) return () => true;
-  if (Array.isArray(pattern) && pattern.length === layers) return (layer) => Boolean(pattern[layer]);
+  const list = listOf(pattern);
+  if (list?.length === layers) return (layer) => Boolean(list[layer]);
   const period = typeof pattern === "bigint" ? Number(pattern) : pattern;
   if (typeof period === "number" && Number.isInteger(period) && period > 0)
     return (layer) => layer % period < period - 1;
@@ -73,5 +90,5 @@ const readSinks = async (source: WeightSource, name: string, queryHeads: number)
 const invalid = (key: string, expected: string, value: unknown): ModelError =>
   new ModelError(
     "MODEL_METADATA_INVALID",
-    `expected ${key} to be ${expected}, got ${String(value)}; convert the model again`,
+    `expected ${key} to be ${expected}, got ${describeValue(value)}; convert the model again`,
   );

@@ -31,8 +31,8 @@ export const readLinearFactor = (metadata: Metadata, architecture: string): numb
     string,
     string,
   ];
-  if (metadata.has(key) || type === "linear") return factorAt(metadata, key);
-  return metadata.has(old) ? factorAt(metadata, old) : 1;
+  if (metadata.has(old) && !metadata.has(key)) return factorAt(metadata, old);
+  return metadata.has(key) || type === "linear" ? factorAt(metadata, key) : 1;
 };
 
 /** Converters write 0 for no scaling. */
