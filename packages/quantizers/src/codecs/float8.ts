@@ -1,7 +1,7 @@
 import { schemeOfHead, type SchemeOf } from "@kvtuner/plan";
 import { blockErrors } from "../bounds/block-errors.ts";
 import { emptyBlock } from "../encoded-block.ts";
-import { float16FromNumber, numberFromFloat16, roundHalfToEven, roundToFloat16 } from "../float16.ts";
+import { float16FromNumber, numberFromFloat16, roundHalfToEven } from "../float16.ts";
 import type { Codec } from "./codec.ts";
 
 type Float8Scheme = SchemeOf<"float8">;
@@ -21,7 +21,7 @@ const FORMATS: Readonly<Record<Float8Scheme["format"], Float8Format>> = {
 
 /**
  * Numbers of 8 bits, each divided by the scale of its run first: `code = f8(x / scale)`, `x^ = f8 number * scale`, in
- * float32. A dynamic scale is `f16(max |x| / largest)`; a fixed one is taken as float32. A scale of 0 gives code 0.
+ * float32. A dynamic scale is `max |x| / largest`, rounded up to float16; a fixed one is taken as float32. A scale of 0 gives code 0.
  */
 export const float8Codec: Codec<Float8Scheme> = {
   encode: (x, tokens, headSize, scheme) => {
@@ -91,7 +91,14 @@ const scaleOf = (run: Float32Array, scheme: Float8Scheme): number => {
   if (scheme.scales !== "dynamic") return fixedScale(scheme);
   let largest = 0;
   for (const number of run) largest = Math.max(largest, Math.abs(number));
-  return roundToFloat16(Math.fround(largest / FORMATS[scheme.format].largest));
+  return float16NotBelow(Math.fround(largest / FORMATS[scheme.format].largest));
+};
+
+/** A scale that is rounded down would make the largest numbers too large, by much where float16 is subnormal. */
+const float16NotBelow = (x: number): number => {
+  const bits = float16FromNumber(x);
+  const nearest = numberFromFloat16(bits);
+  return nearest < x ? numberFromFloat16(bits + 1) : nearest;
 };
 
 const fixedScale = ({ scales }: Float8Scheme): number => Math.fround((scales as readonly number[])[0]!);
