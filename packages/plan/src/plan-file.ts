@@ -112,7 +112,7 @@ export const assertPlanFits = (plan: Plan, model: ModelIdentity, shape: CacheSha
 
 const parseJson = (text: string): unknown => {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text.replace(/^\uFEFF/, "")); // Some editors begin a file with a byte order mark.
   } catch (cause) {
     throw new PlanFileError("PLAN_NOT_JSON", `expected a plan in JSON: ${String(cause)}`, { cause });
   }

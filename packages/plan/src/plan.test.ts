@@ -193,6 +193,7 @@ describe("budget", () => {
 describe("plan files", () => {
   property.prop([plans])("what is written is read back", (plan) => {
     expect(parsePlan(serializePlan(plan))).toEqual(plan);
+    expect(parsePlan(`\uFEFF${serializePlan(plan)}`)).toEqual(plan);
   });
 
   test("the published schema is the one that is checked", () => {

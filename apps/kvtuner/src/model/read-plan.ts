@@ -50,8 +50,7 @@ const looksLikePath = (text: string): boolean => /[/\\]|\.json$/i.test(text) || 
  */
 export const readPlanFile = (path: string): Plan => {
   try {
-    // Editors on Windows begin a file with a byte order mark.
-    return parsePlan(readFileSync(path, "utf8").replace(/^\uFEFF/, ""));
+    return parsePlan(readFileSync(path, "utf8"));
   } catch (cause) {
     throw new PlanUnreadableError(path, cause);
   }
