@@ -25,7 +25,7 @@ const freeMemory = (): number => (process.platform === "darwin" ? 0 : process.av
 /** Weights that do not fit the memory. */
 export class ModelMemoryError extends KvtunerError {
   constructor(peakBytes: number, storage: WeightStorage, freeBytes: number) {
-    const smaller = storage === "stored-int8" ? "" : ", run it with --weights stored-int8";
+    const smaller = storage === "stored-int8" ? "" : ", give run or bench --weights stored-int8";
     super(
       "MODEL_MEMORY",
       `expected about ${formatBytes(peakBytes)} of free memory to load the weights as ${storage}, got ${formatBytes(freeBytes)}; close other programs${smaller}, or use a smaller model`,
