@@ -65,7 +65,7 @@ const assertOwn = (header: SnapshotHeader, shape: CacheShape, plan: CachePlan): 
     if (!same(header.layers[layer], scheme)) throw foreign(`layer ${layer}`, header.layers[layer], scheme);
 };
 
-/** Fields in any order; nothing here is nested in arrays. */
+/** Equal values, with fields in any order; an array counts as an object of its entries. */
 const same = (a: unknown, b: unknown): boolean => {
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a === b;
   const keys = new Set([...Object.keys(a), ...Object.keys(b)]);

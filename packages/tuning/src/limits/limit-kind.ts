@@ -6,7 +6,7 @@ import type { PlanCost, SearchSpace } from "../space/space.ts";
 export type LimitedPlan = Pick<PlanCost, "bytes" | "bits" | "equivalentBits"> & { readonly kl: number };
 
 /**
- * One kind of limit. A new kind is one file like its neighbours, and a line in the list of `limits.ts`.
+ * One kind of limit. A new kind is one file like its neighbours, a line in the list of `limits.ts`, and its flag in the command line.
  */
 export interface LimitKind<Limit extends { readonly kind: string }> {
   readonly kind: Limit["kind"];
