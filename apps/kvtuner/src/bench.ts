@@ -8,7 +8,7 @@ import { type Filled, fillOptions, OptionError, type RunContext, runContext, who
 
 import { decodedTokens, measure } from "./bench/measure.ts";
 import { BENCH_OPTIONS, type BenchOptions, DEFAULT_CONTEXTS } from "./options.ts";
-import { openOwnVariants } from "./bench/own-variants.ts";
+import { type NamedPlan, openOwnVariants, readNamedPlans } from "./bench/own-variants.ts";
 import { type ContextReport, contextReport } from "./bench/report.ts";
 import { textIds } from "./bench/text-ids.ts";
 import type { Variant } from "./bench/variant.ts";
@@ -65,9 +65,11 @@ export const bench = async (options: BenchOptions): Promise<BenchResult> => {
   const { threads, weights } = settings;
   const model = await openRunnableModel(options.model, { createSession: sessionsOn(threads), weights }, run);
   try {
-    const opened = await openBackend(settings.backend, { threads });
+    const plans = readNamedPlans(options.plans, model, { anyWeights: options.anyWeights === true, warn: run.warn });
+    const caches = plans.map(({ plan }) => plan);
+    const opened = await openBackend(settings.backend, { threads }, caches);
     try {
-      return await benchOn(opened, { model, options, settings, run });
+      return await benchOn(opened, { model, plans, options, settings, run });
     } finally {
       await opened.dispose();
     }
@@ -78,6 +80,7 @@ export const bench = async (options: BenchOptions): Promise<BenchResult> => {
 
 interface BenchParts {
   readonly model: RunnableModel;
+  readonly plans: readonly NamedPlan[];
   readonly options: BenchOptions;
   readonly settings: BenchSettings;
   readonly run: RunContext;
@@ -85,14 +88,11 @@ interface BenchParts {
 
 const benchOn = async (on: OpenedBackend, parts: BenchParts): Promise<BenchResult> => {
   const { backend } = on;
-  const { model, options, settings, run } = parts;
+  const { model, plans, options, settings, run } = parts;
   const capacity = settings.contexts.at(-1)! + decodedTokens(settings.tokens);
   assertCapacity(capacity, model, backend, run);
   const ids = textIds(model.tokenizer.encode, options.text, capacity);
-  const variants: Variant[] = await openOwnVariants(model, on, options.plans, settings, {
-    anyWeights: options.anyWeights === true,
-    warn: run.warn,
-  });
+  const variants: Variant[] = await openOwnVariants(model, on, plans, settings);
   try {
     variants.push(...(await openPeer(parts, ids)));
     const measured = await measure(variants, { ...settings, ids }, run);

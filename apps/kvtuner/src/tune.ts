@@ -161,7 +161,7 @@ const tuneModel = async (
     : unquantizedWarning(space.schemes, study.sampleLength);
   if (warning !== undefined) context.warn(warning);
   // Samples are short: threads would not make their tokens faster.
-  const opened = verifyOn === undefined ? undefined : await openBackend(verifyOn, { threads: 1 }, anyCache(space));
+  const opened = verifyOn === undefined ? undefined : await openBackend(verifyOn, { threads: 1 }, anyCaches(space));
   try {
     const verifier = opened && backendVerifier(opened.backend, space);
     if (task && !holdsStudy(out)) await floatStep(task, study, context, clock);
@@ -189,11 +189,9 @@ const tuneModel = async (
   }
 };
 
-/** A cache that the search may pick: a backend is chosen, or refused, before anything is measured. */
-const anyCache = ({ shape, schemes }: SearchSpace): CachePlan => ({
-  shape,
-  layers: Array.from({ length: shape.layers }, () => schemes[0]).filter((scheme) => scheme !== undefined),
-});
+/** Caches of every scheme that the search may pick: a backend is chosen, or refused, before anything is measured. */
+const anyCaches = ({ shape, schemes }: SearchSpace): CachePlan[] =>
+  schemes.map((scheme) => ({ shape, layers: Array.from({ length: shape.layers }, () => scheme) }));
 
 const askedTask = (task: OpenTask): AskedTask => ({
   ...task,

@@ -10,25 +10,40 @@ import type { Variant } from "./variant.ts";
 
 const FLOAT_BYTES = 4;
 
+/** A plan, and what it is called in the report. */
+export interface NamedPlan {
+  readonly name: string;
+  readonly plan: Plan;
+}
+
+/**
+ * Reads plans; each is called what it was given as, or by its place.
+ *
+ * @throws KvtunerError for a plan that cannot be read
+ */
+export const readNamedPlans = (
+  plans: readonly (Plan | string)[],
+  model: RunnableModel,
+  tolerance: PlanTolerance,
+): NamedPlan[] => plans.map((plan, index) => ({ name: planName(plan, index), plan: readPlan(plan, model, tolerance) }));
+
 /**
  * One variant for each plan, on a backend, and one for the float cache. The weights are loaded last, when all plans have
  * been found good.
  *
- * @throws KvtunerError for a plan that cannot be read or that the backend cannot store
+ * @throws KvtunerError for a plan that the backend cannot store
  */
 export const openOwnVariants = async (
   model: RunnableModel,
   { backend, threads }: OpenedBackend,
-  plans: readonly (Plan | string)[],
+  plans: readonly NamedPlan[],
   settings: { readonly float: boolean; readonly seed: number; readonly threads: number },
-  tolerance: PlanTolerance,
 ): Promise<Variant[]> => {
-  const read = plans.map((plan, index) => ({ name: planName(plan, index), plan: readPlan(plan, model, tolerance) }));
   const held: HeldCache[] = [];
   try {
-    for (const { plan } of read) held.push(await holdPlanCache(backend, plan, settings.seed));
+    for (const { plan } of plans) held.push(await holdPlanCache(backend, plan, settings.seed));
     const decoder = await model.load();
-    const variants = read.map(({ name, plan }, index) =>
+    const variants = plans.map(({ name, plan }, index) =>
       ownVariant({
         name,
         kind: "plan",

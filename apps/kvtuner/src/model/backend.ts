@@ -1,4 +1,4 @@
-import { assertPlanSupported, type Backend, type CachePlan } from "@kvtuner/backend";
+import { assertPlanSupported, type Backend, type CachePlan, type KvCache } from "@kvtuner/backend";
 import { createCpuBackend, createReferenceBackend } from "@kvtuner/backend-cpu";
 import { KvtunerError } from "@kvtuner/plan";
 import { OptionError } from "@kvtuner/tuning";
@@ -27,7 +27,7 @@ const BACKENDS: Readonly<Record<string, (options: BackendOptions) => Promise<Cre
   cuda: async () => ({ backend: await openCudaBackend(), threads: 1 }),
 };
 
-/** Picks the first of {@link ANYWHERE} that can store the cache. */
+/** Picks the first of {@link ANYWHERE} that can store the caches. */
 const AUTO = "auto";
 
 /** Backends that run on every machine, the fastest first. */
@@ -46,47 +46,86 @@ export interface OpenedBackend {
 }
 
 /**
- * Makes the backend of a name, or takes the one that is given, which stays the caller's to dispose of.
+ * Makes the backend of a name, which can store each of some caches, or takes the one that is given, which stays the
+ * caller's to check and to dispose of.
  *
  * @throws OptionError `OPTION_INVALID` for a name that is not known
- * @throws KvtunerError when what it needs (a package, a driver, a device) is missing
+ * @throws KvtunerError when what it needs (a package, a driver, a device) is missing, or when it cannot store a cache
  */
 export const openBackend = async (
   given: string | Backend,
   options: BackendOptions,
-  cache?: CachePlan,
+  caches: readonly CachePlan[] = [],
 ): Promise<OpenedBackend> => {
-  if (given === AUTO) return openFitting(options, cache);
+  if (given === AUTO) return openFitting(options, caches);
   if (typeof given !== "string") return { backend: given, threads: undefined, dispose: async () => undefined };
   const { backend, threads } = await createBackend(given, options);
-  const refusal = refusalOf(backend, cache);
+  const refusal = refusalOf(backend, caches);
   if (refusal === undefined) return { backend, threads, dispose: async () => backend.dispose() };
   await backend.dispose();
-  const { backend: fitting, dispose } = await openFitting(options, cache);
+  const { backend: fitting, dispose } = await openFitting(options, caches);
   await dispose();
   throw new BackendUnfitError(refusal, fitting.name);
 };
 
+/** Caches of plans that differ, each on the first backend of {@link ANYWHERE} that can store it. */
+export interface AnyCaches {
+  /**
+   * Makes an empty cache.
+   *
+   * @throws KvtunerError when no backend can store it
+   */
+  create(plan: CachePlan): Promise<KvCache>;
+  dispose(): Promise<void>;
+}
+
+/** Opens the backends of {@link ANYWHERE} for plans that are not known yet. */
+export const openAnyCaches = async (options: BackendOptions): Promise<AnyCaches> => {
+  const created = await createAnywhere(options);
+  return {
+    create: async (plan) => firstFitting(created, [plan]).backend.createCache(plan.shape, plan),
+    dispose: async () => disposeAll(created),
+  };
+};
+
+/** Opens the first backend of {@link ANYWHERE} that can store all caches. */
+const openFitting = async (options: BackendOptions, caches: readonly CachePlan[]): Promise<OpenedBackend> => {
+  const created = await createAnywhere(options);
+  let fitting: CreatedBackend | undefined;
+  try {
+    fitting = firstFitting(created, caches);
+    const { backend, threads } = fitting;
+    return { backend, threads, dispose: async () => backend.dispose() };
+  } finally {
+    await disposeAll(created.filter((other) => other !== fitting));
+  }
+};
+
+const createAnywhere = async (options: BackendOptions): Promise<CreatedBackend[]> =>
+  Promise.all(ANYWHERE.map(async (name) => createBackend(name, options)));
+
+const disposeAll = async (created: readonly CreatedBackend[]): Promise<void> => {
+  for (const { backend } of created) await backend.dispose();
+};
+
 /**
- * Opens the first backend of {@link ANYWHERE} that can store a cache.
+ * The first backend that can store all caches.
  *
  * @throws KvtunerError of the last one when none can
  */
-const openFitting = async (options: BackendOptions, cache: CachePlan | undefined): Promise<OpenedBackend> => {
+const firstFitting = (created: readonly CreatedBackend[], caches: readonly CachePlan[]): CreatedBackend => {
   let last: KvtunerError | undefined;
-  for (const name of ANYWHERE) {
-    const { backend, threads } = await createBackend(name, options);
-    last = refusalOf(backend, cache);
-    if (last === undefined) return { backend, threads, dispose: async () => backend.dispose() };
-    await backend.dispose();
+  for (const one of created) {
+    last = refusalOf(one.backend, caches);
+    if (last === undefined) return one;
   }
   throw last ?? new Error("internal: no backend runs anywhere");
 };
 
-/** Why a backend cannot store a cache; undefined when it can. */
-const refusalOf = ({ name, capabilities }: Backend, cache: CachePlan | undefined): KvtunerError | undefined => {
+/** Why a backend cannot store one of some caches; undefined when it can store them all. */
+const refusalOf = ({ name, capabilities }: Backend, caches: readonly CachePlan[]): KvtunerError | undefined => {
   try {
-    if (cache !== undefined) assertPlanSupported(name, capabilities, cache.shape, cache);
+    for (const cache of caches) assertPlanSupported(name, capabilities, cache.shape, cache);
     return undefined;
   } catch (error) {
     if (KvtunerError.isInstance(error)) return error;

@@ -1,33 +1,25 @@
-import type { CachePlan } from "@kvtuner/backend";
 import { createTaskEvaluator, type TaskEvaluator, type TaskEvaluatorOptions } from "@kvtuner/evaluation";
-import { parseShorthand, type CacheShape } from "@kvtuner/plan";
 
-import { openBackend } from "./backend.ts";
+import { openAnyCaches } from "./backend.ts";
 
-/** A task evaluator whose numbers are generated on the default backend, which goes with it. */
+/** A task evaluator whose numbers are generated on the backend that each plan finds by default; they go with it. */
 export const openTaskEvaluator = async (options: Omit<TaskEvaluatorOptions, "openCache">): Promise<TaskEvaluator> => {
   const { shape } = options.decoder;
-  const { backend, dispose } = await openBackend("auto", { threads: 1 }, exactCache(shape));
+  const caches = await openAnyCaches({ threads: 1 });
   try {
     const evaluator = await createTaskEvaluator({
       ...options,
-      openCache: async (layers) => backend.createCache(shape, { layers, shape }),
+      openCache: async (layers) => caches.create({ layers, shape }),
     });
     return {
       ...evaluator,
       dispose: async () => {
         await evaluator.dispose();
-        await dispose();
+        await caches.dispose();
       },
     };
   } catch (error) {
-    await dispose();
+    await caches.dispose();
     throw error;
   }
 };
-
-/** Plans differ; every one of them keeps some tokens exact. */
-const exactCache = (shape: CacheShape): CachePlan => ({
-  shape,
-  layers: Array.from({ length: shape.layers }, () => parseShorthand("none").layer),
-});

@@ -55,7 +55,7 @@ export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
     const model = await openRunnableModel(options.model, { createSession: sessionsOn(threads), weights }, context);
     disposals.push(() => model.dispose());
     const plan = readPlan(options.plan, model, { anyWeights: options.anyWeights === true, warn: context.warn });
-    const { backend, dispose: disposeBackend } = await openBackend(given, { threads }, plan);
+    const { backend, dispose: disposeBackend } = await openBackend(given, { threads }, [plan]);
     disposals.push(disposeBackend);
     const cache = await backend.createCache(model.shape, plan);
     disposals.push(() => cache.dispose());
