@@ -1,7 +1,7 @@
+import { defineConfig } from "vitest/config";
 import { filesApart } from "./tools/files-apart.mjs";
 import { readmeExamples } from "./tools/readme-examples.mjs";
 import { SlowFilesFirst } from "./tools/slow-files-first.mjs";
-import { defineConfig } from "vitest/config";
 
 /** Packages resolve to their sources, so that tests need no build. */
 const conditions = ["@kvtuner/source", "module", "node", "development|production"];

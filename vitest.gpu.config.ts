@@ -1,5 +1,5 @@
-import { readmeExamples } from "./tools/readme-examples.mjs";
 import { defineConfig } from "vitest/config";
+import { readmeExamples } from "./tools/readme-examples.mjs";
 
 const conditions = ["@kvtuner/source", "module", "node", "development|production"];
 

@@ -1,16 +1,16 @@
+import { readFileSync } from "node:fs";
 /**
  * What an evaluation and a profile cost, as ratios in one run, variants interleaved.
  *   KVTUNER_SHARED=... node benchmarks/cost.mjs [PAIR,PAIR,...] [ROUNDS]
  */
 import { FloatAttention, forward, loadDecoder, openGguf } from "@kvtuner/decoder";
+import { loadTokenizer } from "@kvtuner/decoder";
 import { openFileSource } from "@kvtuner/decoder/node";
 import { createEvaluator, cutSamples } from "@kvtuner/evaluation";
 import { layerScheme, parsePair, parseShorthand } from "@kvtuner/plan";
-import { readFileSync } from "node:fs";
+import { resolveModel } from "kvtuner";
 import { InferenceSession } from "onnxruntime-node";
 import { median } from "simple-statistics";
-import { loadTokenizer } from "@kvtuner/decoder";
-import { resolveModel } from "kvtuner";
 import { markdownTable, sharedPath } from "./shared.mjs";
 
 const ROUNDS = Number(process.argv[3] ?? 7);

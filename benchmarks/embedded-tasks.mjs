@@ -1,3 +1,6 @@
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 /**
  * The paper's claim in miniature, on the embedded model: what plans keep of its accuracy, beside the float cache.
  *   node benchmarks/embedded-tasks.mjs [PROMPTS [STUDIES]]
@@ -5,9 +8,6 @@
  * where they are not there; studies/embedded by default.
  */
 import { embeddedModelUrl, embeddedTasks, embeddedTexts } from "@kvtuner/embedded-model";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { openModel, openPlanScorer, openTaskScorer, tune } from "kvtuner";
 import { markdownTable } from "./shared.mjs";
 

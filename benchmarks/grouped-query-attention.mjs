@@ -5,8 +5,8 @@
  *   node benchmarks/grouped-query-attention.mjs [CONTEXT,...] [ROUNDS] [PLAN,...]
  */
 import { createCpuBackend, createReferenceBackend } from "@kvtuner/backend-cpu";
-import { median } from "simple-statistics";
 import { syntheticNumbers } from "kvtuner";
+import { median } from "simple-statistics";
 import { exactAttention, relativeError } from "./gqa/exact.mjs";
 import { CACHE_KINDS } from "./gqa/gqa-model.mjs";
 import { newToken } from "./gqa/new-token.mjs";

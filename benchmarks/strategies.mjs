@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 /**
  * Studies of one space side by side: hypervolume over (log10 KL, equivalent bits) up to (0, 8), and the best plans within
  * some bits, of the first COUNT plans that each evaluated (a later `tune --bits` adds plans of its own).
@@ -5,8 +7,6 @@
  */
 import { equivalentBits, layerScheme, parsePair } from "@kvtuner/plan";
 import { hypervolume } from "@kvtuner/search";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { markdownTable } from "./shared.mjs";
 
 const LIMITS = [5, 4.5, 4];

@@ -1,6 +1,6 @@
+import { settled } from "./dawn.mjs";
 import { readNumbers } from "./device-rows.mjs";
 import { fillCache, openAttention, storedBytes, storedRows } from "./ort-gpu-cache.mjs";
-import { settled } from "./dawn.mjs";
 
 const PERIOD_TOKENS = 128;
 /** Room for the new token; its rows stay multiples of four bytes, as uploads must be. */

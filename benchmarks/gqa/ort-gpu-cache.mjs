@@ -1,8 +1,8 @@
 import { syntheticNumbers } from "kvtuner";
+import { settled } from "./dawn.mjs";
 import { deviceBuffer, ELEMENT_BYTES, encodedNumbers, readBytes } from "./device-rows.mjs";
 import { attentionModel } from "./gqa-model.mjs";
 import { createSession } from "./ort-on-device.mjs";
-import { settled } from "./dawn.mjs";
 
 /** Bytes of a key or value of one head as ONNX Runtime's WebGPU provider stores it: with 4 or 8 bits there is a float32 scale before it. */
 export const storedBytes = (headSize, rowType, cacheBits) =>

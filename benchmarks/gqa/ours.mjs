@@ -1,6 +1,6 @@
-import { Tensor } from "onnxruntime-common";
 import { parseShorthand } from "@kvtuner/plan";
 import { syntheticSnapshot } from "kvtuner";
+import { Tensor } from "onnxruntime-common";
 
 /** A cache of one layer under a plan, with `length` tokens in it. */
 export const ourCache = async (backend, plan, shape, length, seed) => {

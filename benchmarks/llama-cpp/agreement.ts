@@ -1,5 +1,4 @@
 import { FloatAttention, forward, sampleToken, type Decoder, type Sampling } from "@kvtuner/decoder";
-
 import type { PeerVariant } from "./peer.ts";
 
 /** A token that one of two continuations has. */

@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-
 import { formatCacheTypes, parseCacheTypes, tokenBytes } from "./cache-types.ts";
 
 test("names are read and written; all is every pair", () => {

@@ -1,8 +1,6 @@
 import { parseArgs } from "node:util";
-
 import { KvtunerError } from "@kvtuner/plan";
 import { bench, type BenchOptions, benchText } from "kvtuner";
-
 import type { Agreement } from "./agreement.ts";
 import { DEFAULT_CACHE_TYPES, parseCacheTypes } from "./cache-types.ts";
 import { findNodeLlamaCpp } from "./package.ts";

@@ -3,7 +3,6 @@ import { createRequire } from "node:module";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-
 import { KvtunerError } from "@kvtuner/plan";
 
 const NAME = "node-llama-cpp";

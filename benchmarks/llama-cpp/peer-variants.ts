@@ -1,5 +1,4 @@
 import type { OpenPeer, PeerParts, Variant } from "kvtuner";
-
 import { type Agreement, checkAgreement } from "./agreement.ts";
 import { type CacheTypes, formatCacheTypes } from "./cache-types.ts";
 import type { PeerPackage } from "./package.ts";

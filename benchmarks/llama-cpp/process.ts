@@ -1,9 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-
 import { KvtunerError } from "@kvtuner/plan";
-
 import type { PeerAnswer, PeerMethods } from "./protocol.ts";
 
 /** What Node needs to run the sources of this checkout, and the program that runs llama.cpp. */

@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-
 import { repeatState } from "./state-file.ts";
 
 const words = (...values: number[]): Buffer => Buffer.from(Uint32Array.from(values).buffer);

@@ -1,7 +1,5 @@
 import { setFlagsFromString } from "node:v8";
-
 import { expect, it } from "vitest";
-
 import { compareOnGpu } from "../gqa/gpu-comparison.mjs";
 
 // Optimized code of ONNX Runtime's WebAssembly is made for longer than it would run here.

@@ -2,9 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-
 import { afterAll, describe, expect, test } from "vitest";
-
 import { tinyModel } from "../../packages/decoder/src/gguf/test-support/tiny-model.ts";
 import { installFakeNodeLlamaCpp } from "./fake-node-llama-cpp.ts";
 

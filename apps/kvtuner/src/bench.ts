@@ -1,13 +1,10 @@
 import { cpus } from "node:os";
-
 import type { Backend } from "@kvtuner/backend";
 import type { Simd } from "@kvtuner/backend-cpu";
 import type { WeightStorage } from "@kvtuner/decoder";
 import type { ModelIdentity } from "@kvtuner/plan";
 import { type Filled, fillOptions, OptionError, type RunContext, runContext, wholeNumber } from "@kvtuner/tuning";
-
 import { decodedTokens, measure } from "./bench/measure.ts";
-import { BENCH_OPTIONS, type BenchOptions, DEFAULT_CONTEXTS } from "./options.ts";
 import { type NamedPlan, openOwnVariants, readNamedPlans } from "./bench/own-variants.ts";
 import { type ContextReport, contextReport } from "./bench/report.ts";
 import { textIds } from "./bench/text-ids.ts";
@@ -16,6 +13,7 @@ import { openBackend, type OpenedBackend } from "./model/backend.ts";
 import { resolveModel } from "./model/resolve.ts";
 import { openRunnableModel, type RunnableModel } from "./model/runnable-model.ts";
 import { sessionsOn } from "./model/session.ts";
+import { BENCH_OPTIONS, type BenchOptions, DEFAULT_CONTEXTS } from "./options.ts";
 
 /** Result of {@link bench}. */
 export interface BenchResult {

@@ -18,7 +18,6 @@ import {
   type RunContext,
   type TunableModel,
 } from "@kvtuner/tuning";
-
 import { openModel } from "./model/open.ts";
 import { readPlan } from "./model/read-plan.ts";
 import { EVALUATE_OPTIONS, type EvaluateTaskSettings } from "./options.ts";

@@ -1,5 +1,5 @@
-import { equivalentBits, planBytes, trueBits, type CacheBytes, type Plan } from "@kvtuner/plan";
 import type { Evaluator, Score } from "@kvtuner/evaluation";
+import { equivalentBits, planBytes, trueBits, type CacheBytes, type Plan } from "@kvtuner/plan";
 import {
   assertOwnTextIsSampled,
   fillOptions,
@@ -8,7 +8,6 @@ import {
   unquantizedWarning,
   warningOnce,
 } from "@kvtuner/tuning";
-
 import { cachedOwnText } from "./calibration/cached-own-text.ts";
 import { defaultText } from "./calibration/default-text.ts";
 import { readText } from "./calibration/text.ts";

@@ -1,6 +1,5 @@
 import { existsSync, openSync, readSync, closeSync } from "node:fs";
 import { join } from "node:path";
-
 import { weightMemory, type WeightMemory } from "@kvtuner/decoder";
 import {
   type CacheShape,
@@ -29,11 +28,10 @@ import {
   type FrontPlan,
   type StudySettings,
 } from "@kvtuner/tuning";
-
-import { WEIGHTS } from "./options.ts";
 import { readModelHeader } from "./model/header.ts";
 import { readPlanFile } from "./model/read-plan.ts";
 import { isModelName, resolveModel } from "./model/resolve.ts";
+import { WEIGHTS } from "./options.ts";
 import { folderStorage } from "./study/folder-storage.ts";
 import { statIfThere } from "./study/stat-if-there.ts";
 

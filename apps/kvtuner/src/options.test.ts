@@ -1,7 +1,5 @@
 import { availableParallelism } from "node:os";
-
 import { expect, test } from "vitest";
-
 import { benchSettings } from "./bench.ts";
 import { runnerSettings } from "./run/runner.ts";
 

@@ -1,5 +1,4 @@
 import { availableParallelism } from "node:os";
-
 import type { Backend } from "@kvtuner/backend";
 import type { ChatMessage, Decoder, Tokenizer, WeightStorage } from "@kvtuner/decoder";
 import type { CacheShape, Plan } from "@kvtuner/plan";
@@ -20,7 +19,6 @@ import {
   type Option,
   type TunableModel,
 } from "@kvtuner/tuning";
-
 import type { Variant } from "./bench/variant.ts";
 import { BACKEND_NAMES } from "./model/backend.ts";
 

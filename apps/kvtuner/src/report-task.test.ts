@@ -1,10 +1,8 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-
 import { withChecksum } from "@kvtuner/tuning";
 import { beforeAll, describe, expect, test } from "vitest";
-
 import { report } from "./report.ts";
 import { fakeModel } from "./test-support/fake-model.ts";
 import { chartOf, sectionOf, unescapeText } from "./test-support/report-page.ts";

@@ -1,9 +1,7 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-
 import { renderCharts, renderReport, reportData, type ReportData, type ReportView } from "@kvtuner/report";
 import { OptionError, readStudy, STUDY_FILES, systemReason, wholeNumber } from "@kvtuner/tuning";
-
 import { writeFileAtomic } from "./study/atomic-file.ts";
 import { folderStorage } from "./study/folder-storage.ts";
 import { makeFolder } from "./study/make-folder.ts";

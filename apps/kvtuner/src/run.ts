@@ -1,5 +1,4 @@
 import { fillOptions } from "@kvtuner/tuning";
-
 import { GENERATION_OPTIONS, type GenerationOptions, type RunnerOptions } from "./options.ts";
 import { openRunner, type RunResult } from "./run/runner.ts";
 

@@ -1,12 +1,10 @@
 import { cpSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-
 import type { EncodedPrompt, TaskEvaluator } from "@kvtuner/evaluation";
 import { parsePlan } from "@kvtuner/plan/files";
-import { describe, expect, test } from "vitest";
 import type { TaskSettings } from "@kvtuner/tuning";
-
+import { describe, expect, test } from "vitest";
 import { evaluateTask, openTaskScorer } from "./evaluate-task.ts";
 import type { TuneOptions } from "./options.ts";
 import { fakeModel, type FakeModel } from "./test-support/fake-model.ts";

@@ -13,14 +13,12 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-
 import { fc, test as fcTest } from "@fast-check/vitest";
 import { createReferenceBackend } from "@kvtuner/backend-cpu";
 import { formatPair, pairOf, parseShorthand } from "@kvtuner/plan";
 import { parsePlan } from "@kvtuner/plan/files";
-import { describe, expect, test } from "vitest";
 import { STRATEGIES } from "@kvtuner/tuning";
-
+import { describe, expect, test } from "vitest";
 import { inspect } from "./inspect.ts";
 import type { TuneOptions } from "./options.ts";
 import { report } from "./report.ts";

@@ -1,8 +1,6 @@
 import { join } from "node:path";
-
 import type { Backend, CachePlan } from "@kvtuner/backend";
 import { assertHeadFits } from "@kvtuner/plan";
-
 import {
   assertAnswered,
   assertOwnTextIsSampled,
@@ -40,7 +38,6 @@ import {
   type TunableModel,
   type Verification,
 } from "@kvtuner/tuning";
-
 import { cachedOwnText } from "./calibration/cached-own-text.ts";
 import { defaultText } from "./calibration/default-text.ts";
 import { readText } from "./calibration/text.ts";

@@ -1,14 +1,12 @@
 import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-
 import { createReferenceBackend } from "@kvtuner/backend-cpu";
 import { layerScheme, parseShorthand, planBytes } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import { describe, expect, test } from "vitest";
-
-import { holdPlanCache } from "../src/bench/held-cache.ts";
 import { bench as benchWith, type BenchResult } from "../src/bench.ts";
+import { holdPlanCache } from "../src/bench/held-cache.ts";
 import type { Finished } from "./built-cli.ts";
 import { useCli } from "./use-cli.ts";
 

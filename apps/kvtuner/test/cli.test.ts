@@ -3,9 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-
 import { buildCli, start, type Finished } from "./built-cli.ts";
 import { writeTinyModel } from "./tiny-model.ts";
 

@@ -2,11 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-
 import type { Backend } from "@kvtuner/backend";
 import { createCudaBackend } from "@kvtuner/backend-cuda";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-
 import {
   compileDriver,
   driverFolder,

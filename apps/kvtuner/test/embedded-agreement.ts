@@ -1,12 +1,10 @@
 import { fileURLToPath } from "node:url";
-
 import type { Backend } from "@kvtuner/backend";
 import { loadDecoder, loadTokenizer, openGguf } from "@kvtuner/decoder";
 import { openFileSource } from "@kvtuner/decoder/node";
 import { embeddedModelUrl } from "@kvtuner/embedded-model";
 import { parseShorthand } from "@kvtuner/plan";
 import { openRunner, type RunResult } from "kvtuner";
-
 import { createSession } from "../src/model/session.ts";
 import { evaluatorLogits, largestDifference, runtimeLogits } from "./runtime-logits.ts";
 

@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-
 import {
   CacheSession,
   FloatAttention,
@@ -16,7 +15,6 @@ import { embeddedModelUrl, embeddedTasks, embeddedTexts, type EmbeddedTask } fro
 import { createEvaluator, cutSamples, type Evaluator } from "@kvtuner/evaluation";
 import { parseShorthand, type LayerScheme } from "@kvtuner/plan";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-
 import { sessionsOn } from "../src/model/session.ts";
 
 /** What tools/embedded-model/reference.py wrote: logits of the exported weights in PyTorch. */

@@ -2,10 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-
 import { embeddedModelUrl, embeddedTexts } from "@kvtuner/embedded-model";
 import { afterAll, expect, test } from "vitest";
-
 import { evaluate, tune } from "../src/index.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kvtuner-embedded-name-"));

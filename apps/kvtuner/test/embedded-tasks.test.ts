@@ -2,14 +2,12 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-
 import { embeddedModelUrl, embeddedTasks, embeddedTexts, type EmbeddedTask } from "@kvtuner/embedded-model";
 import { parsePlan } from "@kvtuner/plan/files";
-import { afterAll, expect, test } from "vitest";
 import type { Progress } from "@kvtuner/tuning";
-
-import { openPlanScorer } from "../src/evaluate.ts";
+import { afterAll, expect, test } from "vitest";
 import { openTaskScorer } from "../src/evaluate-task.ts";
+import { openPlanScorer } from "../src/evaluate.ts";
 import { openModel } from "../src/model/open.ts";
 import { tune } from "../src/tune.ts";
 

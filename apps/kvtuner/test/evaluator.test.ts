@@ -1,11 +1,11 @@
 import { fc, test } from "@fast-check/vitest";
 import { createReferenceBackend } from "@kvtuner/backend-cpu";
 import { FloatAttention, loadDecoder } from "@kvtuner/decoder";
+import { createEvaluator, type RuntimeAttention, type Score } from "@kvtuner/evaluation";
 import { layerScheme, parseShorthand, type LayerScheme } from "@kvtuner/plan";
 import { InferenceSession } from "onnxruntime-node";
 import { expect } from "vitest";
 import { randomWeights } from "../../../packages/decoder/src/test-support/random-weights.ts";
-import { createEvaluator, type RuntimeAttention, type Score } from "@kvtuner/evaluation";
 
 const LAYERS = 4;
 const createSession = (model: Uint8Array): Promise<InferenceSession> => InferenceSession.create(model);

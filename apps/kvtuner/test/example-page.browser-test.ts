@@ -1,13 +1,11 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-
 import { embeddedModelUrl, embeddedTasks } from "@kvtuner/embedded-model";
 import { parseShorthand } from "@kvtuner/plan";
 import { serializePlan } from "@kvtuner/plan/files";
 import { openRunner } from "kvtuner";
 import { chromium, type Browser, type Page } from "playwright";
 import { afterAll, beforeAll, expect, test } from "vitest";
-
 import { serveExamplePage, type ServedPage } from "./example-page.ts";
 
 const model = fileURLToPath(embeddedModelUrl);

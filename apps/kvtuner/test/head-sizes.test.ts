@@ -1,11 +1,9 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-
 import { parseShorthand, uniformPlan, type Plan } from "@kvtuner/plan";
 import { bench, evaluate, evaluateTask, inspect, run, tune } from "kvtuner";
 import { afterAll, beforeAll, expect, test } from "vitest";
-
 import { writeTinyModel } from "./tiny-model.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kvtuner-heads-"));

@@ -1,9 +1,7 @@
 import { fileURLToPath } from "node:url";
-
 import { embeddedModelUrl } from "@kvtuner/embedded-model";
 import { openRunner } from "kvtuner";
 import { afterAll, beforeAll, expect, test } from "vitest";
-
 import { serveExamplePage, type ServedPage } from "./example-page.ts";
 import { openTab, type Tab } from "./hidden-tab.ts";
 

@@ -2,9 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-
 import { beforeAll, describe, expect, test } from "vitest";
-
 import { tinyModel } from "../../../packages/decoder/src/gguf/test-support/tiny-model.ts";
 import type { Finished } from "./built-cli.ts";
 import { useCli } from "./use-cli.ts";

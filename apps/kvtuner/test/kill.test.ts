@@ -1,9 +1,7 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-
 import { describe, expect, test } from "vitest";
-
 import type { Finished } from "./built-cli.ts";
 import { useCli } from "./use-cli.ts";
 

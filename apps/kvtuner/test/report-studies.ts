@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-
 import { fakeModel } from "../src/test-support/fake-model.ts";
 import { tune } from "../src/tune.ts";
 

@@ -1,9 +1,7 @@
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-
 import { chromium, type Browser, type Locator, type Page } from "playwright";
 import { afterAll, beforeAll, expect, test } from "vitest";
-
 import { CHARTS, reportStudies, type ReportStudies, type StudyKind } from "./report-studies.ts";
 
 let studies: ReportStudies;

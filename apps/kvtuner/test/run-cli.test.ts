@@ -1,9 +1,7 @@
+import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { once } from "node:events";
-
 import { describe, expect, test } from "vitest";
-
 import type { Finished, Running } from "./built-cli.ts";
 import { useCli } from "./use-cli.ts";
 

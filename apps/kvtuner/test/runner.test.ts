@@ -1,12 +1,10 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-
 import { createReferenceBackend } from "@kvtuner/backend-cpu";
 import { layerScheme } from "@kvtuner/plan";
 import { openRunner } from "kvtuner";
 import { afterAll, beforeAll, expect, test } from "vitest";
-
 import { writeTinyModel } from "./tiny-model.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kvtuner-runner-"));

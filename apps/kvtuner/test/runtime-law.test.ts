@@ -5,7 +5,6 @@ import { type Decoder, loadDecoder } from "@kvtuner/decoder";
 import { FLOAT16, layerScheme, type LayerScheme, type TensorScheme } from "@kvtuner/plan";
 import { InferenceSession } from "onnxruntime-node";
 import { describe, expect } from "vitest";
-
 import { randomWeights, type SmallModel } from "../../../packages/decoder/src/test-support/random-weights.ts";
 import { evaluatorLogits, largestDifference, runtimeLogits, type Run } from "./runtime-logits.ts";
 

@@ -1,11 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-
 import { loadDecoder, loadTokenizer, openGguf, type Decoder } from "@kvtuner/decoder";
 import { openFileSource, type FileSource } from "@kvtuner/decoder/node";
 import { parseShorthand } from "@kvtuner/plan";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-
 import { openBackend } from "../src/model/backend.ts";
 import { kvtunerHome } from "../src/model/home.ts";
 import { createSession } from "../src/model/session.ts";

@@ -1,17 +1,15 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-
 import { FloatAttention, forward, loadDecoder, openGguf, type Decoder } from "@kvtuner/decoder";
 import { openFileSource } from "@kvtuner/decoder/node";
 import type { Evaluator } from "@kvtuner/evaluation";
 import { layerScheme, parsePair, parseShorthand, type LayerScheme, type Mode } from "@kvtuner/plan";
 import { sampleRankCorrelation } from "simple-statistics";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-
-import { createSession } from "../src/model/session.ts";
 import { openModel, tune, type TunableModel } from "../src/index.ts";
 import { kvtunerHome } from "../src/model/home.ts";
+import { createSession } from "../src/model/session.ts";
 
 /** An independent program's figures for this model and text; its protocol is written beside them. */
 interface Reference {

@@ -1,8 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-
 import { expect, test } from "vitest";
-
 import type { Finished } from "./built-cli.ts";
 import { useCli } from "./use-cli.ts";
 

@@ -14,7 +14,6 @@ import {
 import { layerScheme, parseShorthand, type LayerScheme } from "@kvtuner/plan";
 import { InferenceSession } from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
-
 import { randomWeights } from "../../../packages/decoder/src/test-support/random-weights.ts";
 
 const LAYERS = 3;

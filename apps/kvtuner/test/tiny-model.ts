@@ -1,7 +1,5 @@
 import { writeFileSync } from "node:fs";
-
 import { bufferSource, openGguf } from "@kvtuner/decoder";
-
 import { tinyModel, type TinyModel } from "../../../packages/decoder/src/gguf/test-support/tiny-model.ts";
 
 const CHAT_TEMPLATE =

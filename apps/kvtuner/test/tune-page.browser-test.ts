@@ -2,7 +2,6 @@ import { trueBits } from "@kvtuner/plan";
 import { parsePlan } from "@kvtuner/plan/files";
 import { chromium, type Browser, type BrowserContext, type Page } from "playwright";
 import { afterAll, beforeAll, expect, test } from "vitest";
-
 import { serveExamplePage, type ServedPage } from "./example-page.ts";
 
 let server: ServedPage;

@@ -1,9 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-
 import { afterAll, beforeAll } from "vitest";
-
 import { buildCli, start, type Running } from "./built-cli.ts";
 import { writeTinyModel } from "./tiny-model.ts";
 

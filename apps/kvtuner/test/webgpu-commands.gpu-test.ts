@@ -2,12 +2,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-
 import { embeddedModelUrl, embeddedTexts } from "@kvtuner/embedded-model";
 import { layerScheme, planBytes } from "@kvtuner/plan";
 import { bench, tune } from "kvtuner";
 import { afterAll, describe, expect, test } from "vitest";
-
 import { findGpu } from "../src/model/gpu.ts";
 
 const model = fileURLToPath(embeddedModelUrl);

@@ -1,6 +1,5 @@
 import { createWebGpuBackend } from "@kvtuner/backend-webgpu";
 import { describe, expect, test } from "vitest";
-
 import { findGpu } from "../src/model/gpu.ts";
 import { FLOAT32_CASES, logitsError, textsBesideReference } from "./embedded-agreement.ts";
 

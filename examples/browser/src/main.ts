@@ -1,6 +1,5 @@
 import type { Step } from "@kvtuner/tuning";
 import { proxy, type Remote, wrap } from "comlink";
-
 import type { Engine, EngineListener, Finish, GenerateRequest, TuneListener } from "./engine/engine.ts";
 import type { Figures } from "./engine/figures.ts";
 import type { RuntimeName } from "./engine/runtime.ts";

@@ -7,11 +7,11 @@
 // thread over the time on so many, when both are timed. "uniform": all scores
 // are within a few nats. "peaked": the first 4 and the newest 128 tokens score about 20 nats above all others.
 import { parseArgs } from "node:util";
-import { Tensor } from "onnxruntime-common";
 import { writeSnapshot } from "@kvtuner/backend";
 import { createCpuBackend } from "@kvtuner/backend-cpu";
 import { parseShorthand, quantizedPrefix, uniformPlan } from "@kvtuner/plan";
 import { encodeBlock, float16FromNumber } from "@kvtuner/quantizers";
+import { Tensor } from "onnxruntime-common";
 
 const { values: options } = parseArgs({
   options: {

@@ -1,7 +1,7 @@
 import { testBackend } from "@kvtuner/backend/test";
 import { describe } from "vitest";
-import { createCudaBackendOnCpu } from "./test-support/cpu-backend.ts";
 import { noCompiler } from "./test-support/compile-driver.ts";
+import { createCudaBackendOnCpu } from "./test-support/cpu-backend.ts";
 
 const loader = new URL("../../../tools/typescript-loader.mjs", import.meta.url).href;
 

@@ -11,8 +11,8 @@ import { assertAttentionSupported } from "./attention-support.ts";
 import type { CachePlan } from "./backend.ts";
 import type { Capabilities } from "./capabilities.ts";
 import { nearestScheme, supportsScheme } from "./nearest-scheme.ts";
-import { UnsupportedShapeError } from "./unsupported-shape.ts";
 import { UnsupportedSchemeError } from "./unsupported-scheme.ts";
+import { UnsupportedShapeError } from "./unsupported-shape.ts";
 
 /**
  * What every backend checks in `createCache`, `restoreCache` and `retune`: that the plan was made for the shape, and that

@@ -1,6 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
-
 import type { DbscanOptions } from "./dbscan.ts";
 import { ClusteringError, dbscan } from "./index.ts";
 

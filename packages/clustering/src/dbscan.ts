@@ -2,7 +2,6 @@
 // oxlint-disable-next-line typescript/triple-slash-reference
 /// <reference path="./density-clustering.d.ts" />
 import densityClustering from "density-clustering";
-
 import {
   canonicalOrder,
   assertFeatures,

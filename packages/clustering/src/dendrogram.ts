@@ -1,5 +1,4 @@
 import { agnes, type Cluster } from "ml-hclust";
-
 import { canonicalOrder, assertFeatures, ClusteringError, euclideanDistance, type Features } from "./features.ts";
 
 /** A node of a merge tree. */

@@ -1,6 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
-
 import type { GroupLayersInput } from "./group-layers.ts";
 import { ClusteringError, groupLayers } from "./index.ts";
 

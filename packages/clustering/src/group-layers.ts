@@ -1,5 +1,5 @@
-import { cutForest, dendrogram } from "./dendrogram.ts";
 import { dbscan } from "./dbscan.ts";
+import { cutForest, dendrogram } from "./dendrogram.ts";
 import { assertFeatures, ClusteringError, type Features, sortGroups } from "./features.ts";
 import { assertGroupCount } from "./hierarchical.ts";
 

@@ -1,6 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
-
 import { ClusteringError, dendrogram, hierarchical, type Dendrogram } from "./index.ts";
 
 const nodesOf = (tree: Dendrogram): Dendrogram[] => [tree, ...tree.children.flatMap(nodesOf)];

@@ -1,7 +1,5 @@
 import { readFileSync } from "node:fs";
-
 import { describe, expect, it } from "vitest";
-
 import { groupLayers } from "./index.ts";
 
 const folder = process.env["KVTUNER_SHARED"] ?? "";

@@ -1,10 +1,10 @@
 import { InferenceSession } from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
-import { FloatAttention } from "./attention/float-attention.ts";
 import { readConfig } from "./architecture/config.ts";
+import { batchAttention } from "./attention/batch-attention.ts";
+import { FloatAttention } from "./attention/float-attention.ts";
 import { type Decoder, loadDecoder } from "./decoder.ts";
 import { forward } from "./forward.ts";
-import { batchAttention } from "./attention/batch-attention.ts";
 import { randomWeights, type SmallModel } from "./test-support/random-weights.ts";
 import { referenceLogits } from "./test-support/reference-decoder.ts";
 

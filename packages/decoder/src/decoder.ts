@@ -1,6 +1,5 @@
 import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
 import { type InferenceSession, Tensor } from "onnxruntime-common";
-import { createAttentionKernel, type AttentionKernel } from "./attention/attention-kernel.ts";
 import { readShape } from "./architecture/attention.ts";
 import { type DecoderConfig, readConfig } from "./architecture/config.ts";
 import { ropeTable } from "./architecture/rope.ts";
@@ -11,6 +10,7 @@ import {
   vocabularySize,
   type WeightSource,
 } from "./architecture/weights.ts";
+import { createAttentionKernel, type AttentionKernel } from "./attention/attention-kernel.ts";
 import { releaseDeviceTensors } from "./device-tensor.ts";
 import { type HoleInputs, holeInputs, type RowPositions } from "./hole-inputs.ts";
 import { serializeGraph } from "./onnx/graph.ts";

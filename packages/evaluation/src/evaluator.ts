@@ -2,10 +2,10 @@ import type { CreateSession, Decoder } from "@kvtuner/decoder";
 import { type CacheShape, KvtunerError, type LayerScheme } from "@kvtuner/plan";
 import { prefixTree } from "./prefix-sharing.ts";
 import { type RuntimeAttention, type RuntimeOptions, runtimeResiduals } from "./runtime-residuals.ts";
+import { createSampleAttention } from "./sample-attention.ts";
 import { joinSamples, type Score } from "./score.ts";
 import { type BaseSample, createScorer } from "./scorer.ts";
 import { type Filling, runTree, type TreeRun } from "./tree-run.ts";
-import { createSampleAttention } from "./sample-attention.ts";
 
 /** Scores plans on fixed samples of text, each as a packed cache fed token by token would do. */
 export interface Evaluator {

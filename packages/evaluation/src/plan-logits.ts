@@ -3,8 +3,8 @@ import type { LayerScheme } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import { assertLayers } from "./evaluator.ts";
 import { prefixTree } from "./prefix-sharing.ts";
-import { type Filling, runTree } from "./tree-run.ts";
 import { createSampleAttention, type SampleTensors } from "./sample-attention.ts";
+import { type Filling, runTree } from "./tree-run.ts";
 
 /**
  * Logits at every position of one sample, as the evaluator scores them: those of a cache under the plan that is fed token

@@ -1,6 +1,6 @@
+import { bitsOf, layoutOf, partBytes, type TensorScheme } from "./codecs/registry.ts";
 import type { Plan } from "./plan.ts";
 import { quantizedPrefix } from "./prefix.ts";
-import { bitsOf, layoutOf, partBytes, type TensorScheme } from "./codecs/registry.ts";
 import type { CacheShape, LayerScheme } from "./scheme.ts";
 
 const EXACT_BYTES = 2;

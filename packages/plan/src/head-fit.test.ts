@@ -1,6 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
 import { expect } from "vitest";
-
 import { assertHeadFits, modesFor } from "./head-fit.ts";
 import { layerScheme, MODES } from "./mode.ts";
 import { parsePlan, serializePlan } from "./plan-file.ts";

@@ -1,6 +1,6 @@
+import type { TensorScheme } from "./codecs/registry.ts";
 import { KvtunerError } from "./error.ts";
 import { layerScheme, MODES, type Mode } from "./mode.ts";
-import type { TensorScheme } from "./codecs/registry.ts";
 import type { LayerScheme } from "./scheme.ts";
 
 /** Modes that heads of this size can be stored in. */

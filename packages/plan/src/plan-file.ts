@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { KvtunerError } from "./error.ts";
-import type { ModelIdentity, Plan } from "./plan.ts";
 import type { FieldValues } from "./codecs/codec-format.ts";
 import { FORMATS, schemeFault } from "./codecs/registry.ts";
+import { KvtunerError } from "./error.ts";
+import type { ModelIdentity, Plan } from "./plan.ts";
 import type { CacheShape } from "./scheme.ts";
 import { sizesOf } from "./shape.ts";
 

@@ -1,9 +1,9 @@
 import { parse, stringify } from "yaml";
 import { z } from "zod";
+import { bitsOf } from "./codecs/registry.ts";
 import { KvtunerError } from "./error.ts";
 import { layerScheme, type Mode, PAIR_BITS } from "./mode.ts";
 import type { ModelIdentity, Plan } from "./plan.ts";
-import { bitsOf } from "./codecs/registry.ts";
 import type { CacheShape } from "./scheme.ts";
 
 const bits = z.literal([...PAIR_BITS]);

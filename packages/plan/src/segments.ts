@@ -1,5 +1,5 @@
-import { quantizedPrefix } from "./prefix.ts";
 import type { TensorScheme } from "./codecs/registry.ts";
+import { quantizedPrefix } from "./prefix.ts";
 import type { LayerScheme } from "./scheme.ts";
 
 /** Neighbouring tokens `start .. end - 1` of a layer whose keys are all read in one form, and whose values are. */

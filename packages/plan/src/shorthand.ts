@@ -1,6 +1,6 @@
+import { bitsOf } from "./codecs/registry.ts";
 import { KvtunerError } from "./error.ts";
 import { layerScheme, type Mode, MODES, type Pair, PAIR_BITS, type ResidencyOverrides } from "./mode.ts";
-import { bitsOf } from "./codecs/registry.ts";
 import type { LayerScheme } from "./scheme.ts";
 
 /** A layer scheme written as `MODE:PAIR[+sinksN][+recentN]`; mode `none` is the 16-bit cache. */

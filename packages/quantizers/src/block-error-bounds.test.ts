@@ -1,15 +1,15 @@
 import { fc, test } from "@fast-check/vitest";
 import { type AffineScheme, FLOAT16, type TensorScheme } from "@kvtuner/plan";
 import { describe, expect, it } from "vitest";
-import { decodeBlock, encodeBlock } from "./block.ts";
+import { blockErrorBounds } from "./block-error-bounds.ts";
 import { blockRows } from "./block-rows.ts";
+import { decodeBlock, encodeBlock } from "./block.ts";
+import { groupErrorBound, rangeErrorBound } from "./bounds/group.ts";
 import { MAX_FLOAT16 } from "./float16.ts";
 import { groupParameters } from "./group.ts";
 import { transformed } from "./hadamard.ts";
 import { anyHostility, hostileNumbers } from "./test-support/hostile-numbers.ts";
 import { anyAffine, anyScheme, everyScheme, HEAD_SIZES } from "./test-support/schemes.ts";
-import { blockErrorBounds } from "./block-error-bounds.ts";
-import { groupErrorBound, rangeErrorBound } from "./bounds/group.ts";
 
 /** A transform of n numbers can grow one of them by the root of n. */
 const limitOf = (scheme: TensorScheme, headSize: number): number =>

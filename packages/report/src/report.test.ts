@@ -1,6 +1,5 @@
 import type { StudyContents } from "@kvtuner/tuning";
 import { expect, test } from "vitest";
-
 import { reportData } from "./data/data.ts";
 import { renderCharts, renderMarkdown, renderReport } from "./report.ts";
 

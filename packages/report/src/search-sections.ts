@@ -1,10 +1,10 @@
-import { limitInWords } from "./data/bits-limit.ts";
 import { accuracyChart } from "./charts/accuracy.ts";
 import { frontChart } from "./charts/front.ts";
+import { limitInWords } from "./data/bits-limit.ts";
 import type { ReportData } from "./data/data.ts";
-import { html } from "./text/markup.ts";
 import { missing } from "./page/missing.ts";
 import type { Section } from "./page/section.ts";
+import { html } from "./text/markup.ts";
 
 /** Bits against right answers, of a study with a task. */
 export const accuracySection = (data: ReportData): Section[] => {

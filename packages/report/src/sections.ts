@@ -1,17 +1,16 @@
 import { formatBytes } from "@kvtuner/plan";
-
 import { candidatesChart } from "./charts/candidates.ts";
 import { contextBytesChart } from "./charts/context-bytes.ts";
 import { groupsChart } from "./charts/groups.ts";
 import { planStripChart } from "./charts/plan-strip.ts";
 import { sensitivityChart } from "./charts/sensitivity.ts";
 import type { ReportData } from "./data/data.ts";
-import { html, type Markup } from "./text/markup.ts";
 import { missing } from "./page/missing.ts";
 import type { Section } from "./page/section.ts";
 import { settingsSection } from "./page/settings-section.ts";
 import { accuracySection, frontSection } from "./search-sections.ts";
 import { layerRuns, tokensText } from "./text/figures.ts";
+import { html, type Markup } from "./text/markup.ts";
 
 /** All parts of a report, in order. What a study does not have yet is told in the place of its chart. */
 export const reportSections = (data: ReportData): Section[] => [

@@ -1,6 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
 import { expect } from "vitest";
-
 import { crowdingDistance } from "./crowding.ts";
 
 test("gives the ends infinity and a middle point its neighbours' gaps", () => {

@@ -1,6 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
-
 import { hypervolume } from "./hypervolume.ts";
 
 const SIDE = 7;

@@ -1,5 +1,4 @@
 import { describe, expect, test } from "vitest";
-
 import { additiveFront } from "./additive-front/additive-front.ts";
 import type { AskTell, Evaluation, Genome } from "./ask-tell.ts";
 import { hypervolume } from "./hypervolume.ts";

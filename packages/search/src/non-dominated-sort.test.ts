@@ -1,6 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
 import { expect } from "vitest";
-
 import { constrainedDominates, dominates } from "./dominance.ts";
 import { nonDominatedSort } from "./non-dominated-sort.ts";
 

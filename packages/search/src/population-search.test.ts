@@ -1,6 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
-
 import type { AskTell, Evaluation, Genome } from "./ask-tell.ts";
 import { createMoeaD, restoreMoeaD } from "./moead/moead.ts";
 import { createNsga2, restoreNsga2 } from "./nsga2/nsga2.ts";

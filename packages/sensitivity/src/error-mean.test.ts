@@ -1,6 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
-
 import { createErrorMean, type HeadErrors } from "./index.ts";
 import type { PairErrors } from "./layer-errors.ts";
 

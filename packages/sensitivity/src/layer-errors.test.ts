@@ -1,7 +1,6 @@
 import { fc, test } from "@fast-check/vitest";
 import { type AttentionSpec, plainAttention } from "@kvtuner/plan";
 import { describe, expect, it } from "vitest";
-
 import { measureAttentionErrors, measureLayerErrors, meanOverHeads, relativeError } from "./index.ts";
 import type { HeadErrors, ReadVersion } from "./index.ts";
 import { type LayerInput, SensitivityError } from "./layer-input.ts";

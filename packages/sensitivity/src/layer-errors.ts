@@ -1,5 +1,5 @@
-import { assertLayerInput, type LayerInput, type ReadVersion, SensitivityError } from "./layer-input.ts";
 import { measureHead, type HeadSums } from "./head-errors.ts";
+import { assertLayerInput, type LayerInput, type ReadVersion, SensitivityError } from "./layer-input.ts";
 
 /** The four errors of a layer under one pair, each by KV head. Every array has `kvHeads` numbers. */
 export interface HeadErrors {

@@ -1,5 +1,4 @@
 import { type AttentionSpec, type CacheShape, KvtunerError } from "@kvtuner/plan";
-
 import type { FloatArray } from "./relative-error.ts";
 
 /** Half-open range of tokens, `start <= token < end`. */

@@ -1,8 +1,7 @@
 import { fc, test } from "@fast-check/vitest";
-import { describe, expect, it } from "vitest";
-
-import { fullPairs, keyFirstPairs, lossVector, paperPairs, paretoPrune, pruneProfile } from "./index.ts";
 import type { Pair } from "@kvtuner/plan";
+import { describe, expect, it } from "vitest";
+import { fullPairs, keyFirstPairs, lossVector, paperPairs, paretoPrune, pruneProfile } from "./index.ts";
 import type { HeadErrors, Profile } from "./index.ts";
 import { SensitivityError } from "./layer-input.ts";
 import type { PricedCandidate } from "./pareto-pruning.ts";

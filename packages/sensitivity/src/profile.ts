@@ -1,5 +1,4 @@
 import type { CacheShape } from "@kvtuner/plan";
-
 import type { HeadErrors } from "./layer-errors.ts";
 
 /** Measurements of one candidate at one layer. */

@@ -1,6 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
-
 import { relativeError } from "./index.ts";
 
 /** Error of an element x read as 1/2, beside a 1. */

@@ -1,6 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
 import { expect, it } from "vitest";
-
 import { samplePositions, sampleQueries } from "./index.ts";
 
 test.prop([fc.integer({ min: 1, max: 600 }), fc.integer({ min: 1, max: 64 })])(

@@ -1,5 +1,4 @@
 import { describe, expect, test } from "vitest";
-
 import { commandOptions, fillOptions } from "./option-table.ts";
 import { withChecksum } from "./storage/checksum.ts";
 import { memoryStorage } from "./storage/memory-storage.ts";

@@ -1,5 +1,4 @@
 import { KvtunerError } from "@kvtuner/plan";
-
 import { oneOf, seedNumber, wholeNumber } from "./option-values.ts";
 
 /** How a command line writes a value; `flag` is an option without one, `texts` may be given more than once. */

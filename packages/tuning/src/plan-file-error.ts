@@ -1,5 +1,4 @@
 import { KvtunerError } from "@kvtuner/plan";
-
 import { reasonOf } from "./storage/reason.ts";
 
 /** A plan file that cannot be read, or that holds no plan: then the code is the one `parsePlan` gives. */

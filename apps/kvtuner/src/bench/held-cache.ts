@@ -1,7 +1,6 @@
 import type { Attention, Backend, CachePlan } from "@kvtuner/backend";
 import { type AttentionKernel, type Decoder, FloatAttention } from "@kvtuner/decoder";
 import { Tensor } from "onnxruntime-common";
-
 import { syntheticSnapshot } from "./synthetic-snapshot.ts";
 
 /** A cache that can forget its newest tokens: a packed one, or the float one. */

@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-
 import { measure } from "./measure.ts";
 import { contextReport } from "./report.ts";
 import { median } from "./statistics.ts";

@@ -1,5 +1,4 @@
 import type { RunContext } from "@kvtuner/tuning";
-
 import { median } from "./statistics.ts";
 import type { Variant } from "./variant.ts";
 

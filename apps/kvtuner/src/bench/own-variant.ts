@@ -1,5 +1,4 @@
 import { forward, sampleToken, type Decoder, type Sampling } from "@kvtuner/decoder";
-
 import type { HeldCache, TruncatableCache } from "./held-cache.ts";
 import type { Variant } from "./variant.ts";
 

@@ -1,6 +1,5 @@
 import type { Decoder } from "@kvtuner/decoder";
 import { type CacheShape, type Plan, planBytes } from "@kvtuner/plan";
-
 import type { OpenedBackend } from "../model/backend.ts";
 import { type PlanTolerance, readPlan } from "../model/read-plan.ts";
 import type { RunnableModel } from "../model/runnable-model.ts";

@@ -1,6 +1,5 @@
 import { EvaluationError } from "@kvtuner/evaluation";
 import { CALIBRATION_PROMPTS, encodeEnough } from "@kvtuner/tuning";
-
 import { readText } from "../calibration/text.ts";
 
 /** Built-in text is enough for timing, which does not depend on what is said. */

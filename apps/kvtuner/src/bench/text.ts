@@ -1,5 +1,4 @@
 import { formatBytes } from "@kvtuner/plan";
-
 import type { BenchResult } from "../bench.ts";
 import { plainTable } from "../plain-table.ts";
 import type { ContextReport, VariantReport } from "./report.ts";

@@ -1,10 +1,8 @@
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-
-import { afterEach, describe, expect, test, vi } from "vitest";
 import type { TunableModel } from "@kvtuner/tuning";
-
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { fakeModel } from "../test-support/fake-model.ts";
 import { cachedOwnText } from "./cached-own-text.ts";
 

@@ -1,10 +1,8 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-
-import { z } from "zod";
 import { CALIBRATION_PROMPTS, ownText, type OwnTextOptions, type RunContext, type TunableModel } from "@kvtuner/tuning";
-
+import { z } from "zod";
 import { kvtunerHome } from "../model/home.ts";
 import { writeJsonAtomic } from "../study/atomic-file.ts";
 import { makeFolder } from "../study/make-folder.ts";

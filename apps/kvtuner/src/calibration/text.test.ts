@@ -1,11 +1,9 @@
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-
 import { fc, test } from "@fast-check/vitest";
-import { describe, expect } from "vitest";
 import { textSamples } from "@kvtuner/tuning";
-
+import { describe, expect } from "vitest";
 import { readText } from "./text.ts";
 
 const path = join(mkdtempSync(join(tmpdir(), "kvtuner-text-")), "text.txt");

@@ -1,6 +1,5 @@
 import { isUtf8 } from "node:buffer";
 import { readFileSync } from "node:fs";
-
 import { KvtunerError } from "@kvtuner/plan";
 
 /**

@@ -1,6 +1,5 @@
 import type { Given } from "@kvtuner/tuning";
 import { Command } from "commander";
-
 import { bench } from "../bench.ts";
 import { benchText } from "../bench/text.ts";
 import { BENCH_OPTIONS, DEFAULT_CONTEXTS } from "../options.ts";

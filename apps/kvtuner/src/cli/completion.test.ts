@@ -2,10 +2,8 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-
 import { Command, Option } from "commander";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-
 import { completionCommand } from "./completion.ts";
 import { recordingTerminal } from "./test-terminal.ts";
 

@@ -1,5 +1,4 @@
 import { Argument, Command } from "commander";
-
 import { bashCompletion } from "./completion/bash.ts";
 import { programWords } from "./completion/command-words.ts";
 import { fishCompletion } from "./completion/fish.ts";

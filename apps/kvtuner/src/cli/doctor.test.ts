@@ -1,5 +1,4 @@
 import { describe, expect, test } from "vitest";
-
 import type { Finding } from "../doctor/checks.ts";
 import { type Machine, thisMachine } from "../doctor/machine.ts";
 import { doctorCommand } from "./doctor.ts";

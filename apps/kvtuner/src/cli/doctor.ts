@@ -1,6 +1,5 @@
 import { KvtunerError } from "@kvtuner/plan";
 import { Command } from "commander";
-
 import { diagnose, type Finding } from "../doctor/checks.ts";
 import { type Machine, thisMachine } from "../doctor/machine.ts";
 import { examples } from "./examples.ts";

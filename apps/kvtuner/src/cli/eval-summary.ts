@@ -1,5 +1,4 @@
 import { formatBytes } from "@kvtuner/plan";
-
 import type { EvaluateTaskResult, TaskComparisonResult } from "../evaluate-task.ts";
 import type { EvaluateResult } from "../evaluate.ts";
 import { plainTable } from "../plain-table.ts";

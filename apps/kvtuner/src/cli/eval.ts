@@ -1,9 +1,7 @@
 import { createInterface } from "node:readline";
-
 import { KvtunerError, type Plan } from "@kvtuner/plan";
 import type { Given, OnProgress, Progress } from "@kvtuner/tuning";
 import { Command, Option } from "commander";
-
 import { openTaskScorer } from "../evaluate-task.ts";
 import { openPlanScorer } from "../evaluate.ts";
 import { EVALUATE_OPTIONS, EVALUATE_TASK_OPTIONS } from "../options.ts";

@@ -1,6 +1,5 @@
 import { formatBytes, parsePair } from "@kvtuner/plan";
 import type { FrontPlan } from "@kvtuner/tuning";
-
 import { plainTable } from "../plain-table.ts";
 import type { Painted, Piece, Style, Terminal } from "./terminal.ts";
 

@@ -1,6 +1,5 @@
 import type { Command } from "commander";
 import { describe, expect, test } from "vitest";
-
 import { interruptible } from "./interrupt.ts";
 import { kvtunerProgram } from "./main.ts";
 import { recordingTerminal } from "./test-terminal.ts";

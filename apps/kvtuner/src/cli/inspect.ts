@@ -1,11 +1,10 @@
 import { formatBytes } from "@kvtuner/plan";
 import { Command } from "commander";
-
 import { inspect, type InspectResult, type ModelReport, type PlanReport, type StudyReport } from "../inspect.ts";
-import { bytes, number } from "./options.ts";
-import { examples } from "./examples.ts";
 import { plainTable } from "../plain-table.ts";
+import { examples } from "./examples.ts";
 import { frontTable, strip } from "./format.ts";
+import { bytes, number } from "./options.ts";
 import type { Piece, Terminal } from "./terminal.ts";
 
 /** `kvtuner inspect MODEL|PLAN|STUDY`. */

@@ -1,6 +1,5 @@
 import { KvtunerError } from "@kvtuner/plan";
 import { Command, CommanderError } from "commander";
-
 import packageJson from "../../package.json" with { type: "json" };
 import { benchCommand } from "./bench.ts";
 import { completionCommand } from "./completion.ts";

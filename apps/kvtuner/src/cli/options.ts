@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-
 import { parseBytes } from "@kvtuner/plan";
 import {
   flagName,

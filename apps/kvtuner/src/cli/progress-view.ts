@@ -1,5 +1,4 @@
 import type { OnProgress, Progress, Step } from "@kvtuner/tuning";
-
 import type { Terminal } from "./terminal.ts";
 
 const LABELS: Record<Step, string> = {

@@ -1,8 +1,7 @@
 import { Command } from "commander";
-
 import { report } from "../report.ts";
-import { bytes, number } from "./options.ts";
 import { examples } from "./examples.ts";
+import { bytes, number } from "./options.ts";
 import { type Terminal, warn } from "./terminal.ts";
 
 interface ReportFlags {

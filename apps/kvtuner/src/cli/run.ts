@@ -1,7 +1,6 @@
 import type { ChatMessage } from "@kvtuner/decoder";
 import { fillOptions, type Given, type OnProgress } from "@kvtuner/tuning";
 import { Command, Option } from "commander";
-
 import { GENERATION_OPTIONS, type GenerationOptions, RUNNER_OPTIONS } from "../options.ts";
 import { openRunner, type Runner, type RunResult } from "../run/runner.ts";
 import { examples } from "./examples.ts";

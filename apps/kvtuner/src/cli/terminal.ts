@@ -1,7 +1,5 @@
 import type { Readable } from "node:stream";
-
 import pc from "picocolors";
-
 import { oneLine, printable } from "./printable.ts";
 
 type Styles = ReturnType<typeof pc.createColors>;

@@ -1,5 +1,4 @@
 import { Readable } from "node:stream";
-
 import { terminalOver, type Terminal } from "./terminal.ts";
 
 /** A terminal that keeps what was written, without colours. */

@@ -1,6 +1,5 @@
 import type { FrontPlan, Given, Limit, Verification } from "@kvtuner/tuning";
 import { Command, Option } from "commander";
-
 import { TUNE_OPTIONS } from "../options.ts";
 import { tune, type TuneResult } from "../tune.ts";
 import { examples } from "./examples.ts";

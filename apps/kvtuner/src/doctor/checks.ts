@@ -1,5 +1,4 @@
 import { formatBytes } from "@kvtuner/plan";
-
 import { FETCHED_MODEL_NAMES } from "../model/resolve.ts";
 import type { Adapter, Machine } from "./machine.ts";
 

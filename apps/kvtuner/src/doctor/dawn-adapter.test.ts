@@ -1,9 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-
 import { afterAll, expect, test } from "vitest";
-
 import { dawnAdapter } from "./dawn-adapter.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kvtuner-dawn-"));

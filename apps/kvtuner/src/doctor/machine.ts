@@ -2,10 +2,8 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { arch, availableParallelism, cpus, platform, release, totalmem } from "node:os";
 import { delimiter, join } from "node:path";
-
 import { createCpuBackend } from "@kvtuner/backend-cpu";
 import { relaxedSimd, simd, threads } from "wasm-feature-detect";
-
 import { openCudaBackend } from "../model/gpu-backends.ts";
 import { DAWN_PACKAGE, engineGpu, type GpuSource, isSoftwareAdapter } from "../model/gpu.ts";
 import { kvtunerHome } from "../model/home.ts";

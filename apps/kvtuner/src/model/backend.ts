@@ -2,7 +2,6 @@ import { assertPlanSupported, type Backend, type CachePlan, type KvCache } from 
 import { createCpuBackend, createReferenceBackend } from "@kvtuner/backend-cpu";
 import { KvtunerError } from "@kvtuner/plan";
 import { OptionError } from "@kvtuner/tuning";
-
 import { openCudaBackend, openWebGpuBackend } from "./gpu-backends.ts";
 
 /** How a backend runs. */

@@ -1,6 +1,6 @@
 import { batchAttention, FloatAttention, forward, sampleToken, seededRandom, type Decoder } from "@kvtuner/decoder";
-import { Tensor } from "onnxruntime-common";
 import type { ContinuationOptions } from "@kvtuner/tuning";
+import { Tensor } from "onnxruntime-common";
 
 /** What {@link batchContinuations} runs on. */
 export interface ContinuationModel {

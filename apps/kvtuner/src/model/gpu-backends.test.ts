@@ -1,5 +1,4 @@
 import { beforeEach, expect, test, vi } from "vitest";
-
 import { openCudaBackend, openWebGpuBackend } from "./gpu-backends.ts";
 import { findGpu } from "./gpu.ts";
 import { installedPackage } from "./installed-package.ts";

@@ -1,10 +1,8 @@
 import { join } from "node:path";
-
 import type { Backend } from "@kvtuner/backend";
 import type * as CudaPackage from "@kvtuner/backend-cuda";
 import type * as WebGpuPackage from "@kvtuner/backend-webgpu";
 import { KvtunerError } from "@kvtuner/plan";
-
 import { findGpu, isSoftwareAdapter } from "./gpu.ts";
 import { kvtunerHome } from "./home.ts";
 import { installedPackage } from "./installed-package.ts";

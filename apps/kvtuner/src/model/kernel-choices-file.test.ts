@@ -1,9 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-
 import { afterAll, expect, test } from "vitest";
-
 import { kernelChoicesFile } from "./kernel-choices-file.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kvtuner-choices-"));

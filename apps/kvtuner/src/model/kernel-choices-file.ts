@@ -1,9 +1,7 @@
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
-
 import type { KernelChoices } from "@kvtuner/backend-webgpu";
 import { z } from "zod";
-
 import { writeJsonAtomic } from "../study/atomic-file.ts";
 import { makeFolder } from "../study/make-folder.ts";
 

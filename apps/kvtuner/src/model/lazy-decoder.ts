@@ -1,7 +1,6 @@
 import { loadDecoder, weightMemory, type Decoder, type GgufFile, type LoadOptions } from "@kvtuner/decoder";
 import { formatBytes, KvtunerError } from "@kvtuner/plan";
 import type { RunContext } from "@kvtuner/tuning";
-
 import { assertMemory } from "./memory.ts";
 
 /** A decoder loaded on first use, once, also for concurrent callers. */

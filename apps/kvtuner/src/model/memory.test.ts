@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-
 import { assertMemory } from "./memory.ts";
 
 test("weights that do not fit are refused with what they need, what there is, and what to do", () => {

@@ -1,5 +1,4 @@
 import { totalmem } from "node:os";
-
 import type { WeightMemory, WeightStorage } from "@kvtuner/decoder";
 import { formatBytes, KvtunerError } from "@kvtuner/plan";
 

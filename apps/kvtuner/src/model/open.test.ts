@@ -1,10 +1,8 @@
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-
 import { attentionOf } from "@kvtuner/plan";
 import { describe, expect, test } from "vitest";
-
 import { writeTinyModel } from "../../test/tiny-model.ts";
 import { openModel } from "./open.ts";
 

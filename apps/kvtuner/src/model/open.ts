@@ -1,14 +1,13 @@
 import { loadTokenizer, type Tokenizer } from "@kvtuner/decoder";
 import { createEvaluator, trace } from "@kvtuner/evaluation";
 import { warningOnce, type RunContext, type TunableModel } from "@kvtuner/tuning";
-
 import { batchContinuations } from "./batch-continuations.ts";
 import { openHeader, type ModelHeader } from "./header.ts";
 import { lazyDecoder } from "./lazy-decoder.ts";
-import { createSession } from "./session.ts";
 import { resolveModel } from "./resolve.ts";
-import { openTaskEvaluator } from "./task-evaluator.ts";
+import { createSession } from "./session.ts";
 import { sha256File } from "./sha256-file.ts";
+import { openTaskEvaluator } from "./task-evaluator.ts";
 
 /**
  * Opens a GGUF file, given by path or by a name that `npm run model` fetches. The header is read and checked now; the

@@ -1,5 +1,4 @@
 import { existsSync, readFileSync } from "node:fs";
-
 import { assertHeadFits, KvtunerError, parseShorthand, uniformPlan, type Plan } from "@kvtuner/plan";
 import { assertPlanFits, parsePlan } from "@kvtuner/plan/files";
 import { PlanUnreadableError, type TunableModel } from "@kvtuner/tuning";

@@ -1,11 +1,9 @@
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-
 import { embeddedModelUrl } from "@kvtuner/embedded-model";
 import { KvtunerError } from "@kvtuner/plan";
 import { reasonOf } from "@kvtuner/tuning";
-
 import { statIfThere } from "../study/stat-if-there.ts";
 import { kvtunerHome } from "./home.ts";
 

@@ -1,7 +1,6 @@
 import { loadTokenizer, type CreateSession, type Decoder, type Tokenizer, type WeightStorage } from "@kvtuner/decoder";
 import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
 import type { RunContext } from "@kvtuner/tuning";
-
 import { openHeader } from "./header.ts";
 import { lazyDecoder } from "./lazy-decoder.ts";
 import { resolveModel } from "./resolve.ts";

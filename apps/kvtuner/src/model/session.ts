@@ -1,5 +1,4 @@
 import { availableParallelism } from "node:os";
-
 import type { CreateSession } from "@kvtuner/decoder";
 
 /**

@@ -1,5 +1,4 @@
 import { createTaskEvaluator, type TaskEvaluator, type TaskEvaluatorOptions } from "@kvtuner/evaluation";
-
 import { openAnyCaches } from "./backend.ts";
 
 /** A task evaluator whose numbers are generated on the backend that each plan finds by default; they go with it. */

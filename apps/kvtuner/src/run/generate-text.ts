@@ -6,9 +6,7 @@ import {
   type GenerateOnOptions,
   type Tokenizer,
 } from "@kvtuner/decoder";
-
 import type { Filled } from "@kvtuner/tuning";
-
 import type { GENERATION_OPTIONS, GenerationOptions } from "../options.ts";
 import { stopper } from "./stop.ts";
 

@@ -1,10 +1,8 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-
 import { planBytes } from "@kvtuner/plan";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-
 import { tinyTokens, writeTinyModel } from "../../test/tiny-model.ts";
 import { run, type RunOptions } from "../run.ts";
 import { openRunner, type Runner } from "./runner.ts";

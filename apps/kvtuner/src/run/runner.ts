@@ -1,16 +1,14 @@
 import { availableParallelism } from "node:os";
-
 import { type Backend, type KvCache, Turns } from "@kvtuner/backend";
 import { CacheSession, promptIds } from "@kvtuner/decoder";
 import { KvtunerError, type Plan } from "@kvtuner/plan";
 import { type Filled, fillOptions, runContext, type RunContext } from "@kvtuner/tuning";
-
 import { openBackend } from "../model/backend.ts";
 import { readPlan } from "../model/read-plan.ts";
 import { openRunnableModel, type RunnableModel } from "../model/runnable-model.ts";
 import { sessionsOn } from "../model/session.ts";
-import { generateText, type Generated } from "./generate-text.ts";
 import { GENERATION_OPTIONS, type GenerationOptions, RUNNER_OPTIONS, type RunnerOptions } from "../options.ts";
+import { generateText, type Generated } from "./generate-text.ts";
 import { cacheReport, type CacheReport } from "./report.ts";
 
 /** One generation, and what it took. */

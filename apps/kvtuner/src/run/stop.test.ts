@@ -1,6 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
 import { expect } from "vitest";
-
 import { stopper } from "./stop.ts";
 
 const letters = fc.string({ unit: fc.constantFrom("a", "b"), minLength: 1, maxLength: 4 });

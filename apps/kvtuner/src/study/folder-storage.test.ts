@@ -3,10 +3,8 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-
-import { describe, expect, test } from "vitest";
 import { openStudy, type Study, type StudySettings } from "@kvtuner/tuning";
-
+import { describe, expect, test } from "vitest";
 import { folderStorage } from "./folder-storage.ts";
 
 const SETTINGS: StudySettings = {

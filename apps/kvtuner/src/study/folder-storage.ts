@@ -12,10 +12,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-
 import { KvtunerError } from "@kvtuner/plan";
 import { STUDY_FILES, systemReason, type StudyStorage } from "@kvtuner/tuning";
-
 import { writeFileAtomic } from "./atomic-file.ts";
 import { lockStudy } from "./lock.ts";
 import { makeFolder } from "./make-folder.ts";

@@ -1,8 +1,6 @@
 import { existsSync, linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-
 import { KvtunerError } from "@kvtuner/plan";
-
 import { writing } from "./writing.ts";
 
 /** Held by the one run that works in a study folder. */

@@ -1,10 +1,8 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-
-import { afterAll, expect, test } from "vitest";
 import { openTask } from "@kvtuner/tuning";
-
+import { afterAll, expect, test } from "vitest";
 import { fakeModel } from "../test-support/fake-model.ts";
 import { readTask } from "./read-task.ts";
 import { assertNoTaskOptions } from "./read-task.ts";

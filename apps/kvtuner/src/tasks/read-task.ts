@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import { realpathSync } from "node:fs";
-
 import { parseTask } from "@kvtuner/evaluation";
 import {
   commandOptions,
@@ -12,7 +11,6 @@ import {
   type ReadTask,
   type TaskFile,
 } from "@kvtuner/tuning";
-
 import { readText } from "../calibration/text.ts";
 import type { TaskRequest } from "../options.ts";
 import { shortNames } from "./short-names.ts";

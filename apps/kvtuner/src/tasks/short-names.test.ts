@@ -1,7 +1,5 @@
 import { join } from "node:path";
-
 import { expect, test } from "vitest";
-
 import { shortNames } from "./short-names.ts";
 
 test.each([

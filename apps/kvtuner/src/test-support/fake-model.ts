@@ -1,8 +1,8 @@
 import type { EncodedPrompt, Evaluator, Score, TaskEvaluator, TaskModel, TaskOutcome } from "@kvtuner/evaluation";
 import { type CacheShape, type LayerScheme, pairOf } from "@kvtuner/plan";
+import type { TunableModel } from "@kvtuner/tuning";
 import { uniformFloat32 } from "pure-rand/distribution/uniformFloat32";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
-import type { TunableModel } from "@kvtuner/tuning";
 
 /** A model whose losses are a formula, for tests of everything around it. */
 export interface FakeModel extends TunableModel {

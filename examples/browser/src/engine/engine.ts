@@ -10,16 +10,15 @@ import {
   textStream,
 } from "@kvtuner/decoder";
 import type { Step } from "@kvtuner/tuning";
-
+import { studyDatabase } from "../tuning/study-database.ts";
+import { tune, type Tuned, type TuneRequest } from "../tuning/tune.ts";
 import { cacheFigures, type Figures, generationClock } from "./figures.ts";
+import { GpuLostError, whileThere } from "./gpu-loss.ts";
+import { loadWeights } from "./load-weights.ts";
 import { type Model, type ModelInfo, openModel } from "./model.ts";
 import { readPlan } from "./read-plan.ts";
-import { loadWeights } from "./load-weights.ts";
 import { openRuntime, type Runtime, type RuntimeName } from "./runtime.ts";
-import { GpuLostError, whileThere } from "./gpu-loss.ts";
-import { studyDatabase } from "../tuning/study-database.ts";
 import { tunableModel } from "./tunable-model.ts";
-import { tune, type Tuned, type TuneRequest } from "../tuning/tune.ts";
 
 /** What is to be generated, and how. */
 export interface GenerateRequest {

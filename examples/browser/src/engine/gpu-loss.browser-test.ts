@@ -1,6 +1,5 @@
 import embeddedModel from "@kvtuner/embedded-model/model.gguf?url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-
 import { Engine } from "./engine.ts";
 
 const { requestDevice } = GPUAdapter.prototype;

@@ -1,5 +1,4 @@
 import { type Decoder, loadDecoder } from "@kvtuner/decoder";
-
 import type { Model } from "./model.ts";
 import type { Runtime } from "./runtime.ts";
 

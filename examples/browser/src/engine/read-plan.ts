@@ -1,6 +1,5 @@
 import { parseShorthand, type Plan, uniformPlan } from "@kvtuner/plan";
 import { assertPlanFits, parsePlan } from "@kvtuner/plan/files";
-
 import type { Model } from "./model.ts";
 
 /**

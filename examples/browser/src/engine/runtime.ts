@@ -2,7 +2,6 @@ import type { Backend } from "@kvtuner/backend";
 import { createCpuBackend } from "@kvtuner/backend-cpu";
 import { createWebGpuBackend, DeviceLostError, type KernelChoices, type Variant } from "@kvtuner/backend-webgpu";
 import type { CreateSession } from "@kvtuner/decoder";
-
 import { requestDevice } from "./gpu-device.ts";
 import { wasmSessions, webGpuSessions } from "./sessions.ts";
 

@@ -1,7 +1,6 @@
 import type { CreateSession, Decoder } from "@kvtuner/decoder";
 import { createEvaluator, trace } from "@kvtuner/evaluation";
 import type { TunableModel } from "@kvtuner/tuning";
-
 import type { Model } from "./model.ts";
 
 /** A model of the page as tuning sees it. It is tuned on a text that is given, so it writes none of its own. */

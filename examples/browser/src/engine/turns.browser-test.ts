@@ -1,6 +1,5 @@
 import embeddedModel from "@kvtuner/embedded-model/model.gguf?url";
 import { expect, test } from "vitest";
-
 import { Engine } from "./engine.ts";
 
 test("calls made at once take turns, and one that fails or is stopped lets the next one go on", async () => {

@@ -1,7 +1,6 @@
 import { CacheSession, loadDecoder } from "@kvtuner/decoder";
 import embeddedModel from "@kvtuner/embedded-model/model.gguf?url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-
 import { type Model, openModel } from "./model.ts";
 import { readPlan } from "./read-plan.ts";
 import { openRuntime, type Runtime } from "./runtime.ts";

@@ -1,5 +1,4 @@
 import { afterEach, expect, test } from "vitest";
-
 import { browserChoices } from "./kernel-choices.ts";
 
 afterEach(() => localStorage.clear());

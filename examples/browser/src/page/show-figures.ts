@@ -1,5 +1,4 @@
 import { type CacheBytes, formatBytes } from "@kvtuner/plan";
-
 import type { Figures } from "../engine/figures.ts";
 import type { Page } from "./page.ts";
 

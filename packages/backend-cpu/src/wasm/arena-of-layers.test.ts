@@ -1,8 +1,8 @@
 import { fc, test } from "@fast-check/vitest";
 import { type CacheShape, layerBytes, layerScheme, MODES, planBytes, plainAttention } from "@kvtuner/plan";
 import { expect } from "vitest";
-import { createArena, MAX_ARENA_BYTES } from "./arena.ts";
 import { arenaOfLayers } from "./arena-of-layers.ts";
+import { createArena, MAX_ARENA_BYTES } from "./arena.ts";
 import { MAX_CACHE_BYTES, MAX_TOKENS } from "./capabilities.ts";
 import { createEngine } from "./create-engine.ts";
 import { PackedLayer } from "./packed-layer.ts";

@@ -7,9 +7,9 @@ import {
   limitsWithin,
 } from "@kvtuner/backend";
 import { KERNEL_RANGE, MAX_CACHE_BYTES, MAX_TOKENS } from "./capabilities.ts";
-import type { Simd } from "./kernel-module.ts";
 import { createEngine } from "./create-engine.ts";
 import type { Engine } from "./engine.ts";
+import type { Simd } from "./kernel-module.ts";
 import { createStore, type PackedStore, releaseArenas } from "./packed-store.ts";
 import { restoreImages } from "./tensor-image.ts";
 import { wantedThreads } from "./threads/wanted-threads.ts";

@@ -2,8 +2,8 @@ import { KvtunerError, layerScheme } from "@kvtuner/plan";
 import { compileKernels, type Simd, SIMDS } from "./kernel-module.ts";
 import { isFaster } from "./kernel-speed.ts";
 import { createStore } from "./packed-store.ts";
-import { splitLimits } from "./threads/split.ts";
 import { hasRelaxedSimd } from "./relaxed-self-test.ts";
+import { splitLimits } from "./threads/split.ts";
 import { WasmStore } from "./wasm-store.ts";
 
 /** Compiled kernels and which they are. */

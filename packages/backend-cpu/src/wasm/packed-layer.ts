@@ -2,11 +2,11 @@ import type { CallRows } from "@kvtuner/backend";
 import type { AttentionSpec, CacheShape, LayerScheme } from "@kvtuner/plan";
 import type { Arena } from "./arena.ts";
 import { attendAlone, type RowsCall } from "./attend-rows.ts";
-import type { Engine } from "./engine.ts";
-import { PackedTensor } from "./packed-tensor.ts";
-import { LAYER_RECORD_BYTES, sinkLogitBytes, tensorAddress, writeAttention, writeLayerRecord } from "./layer-record.ts";
-import { attendOnThreads } from "./threads/attend-on-threads.ts";
 import { CHUNK_TOKENS } from "./chunk.ts";
+import type { Engine } from "./engine.ts";
+import { LAYER_RECORD_BYTES, sinkLogitBytes, tensorAddress, writeAttention, writeLayerRecord } from "./layer-record.ts";
+import { PackedTensor } from "./packed-tensor.ts";
+import { attendOnThreads } from "./threads/attend-on-threads.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** One layer's cache in an arena. */

@@ -1,7 +1,7 @@
 import type { CachePlan } from "@kvtuner/backend";
 import { attentionOf } from "@kvtuner/plan";
-import { type Arena, createArena } from "./arena.ts";
 import { arenaOfLayers } from "./arena-of-layers.ts";
+import { type Arena, createArena } from "./arena.ts";
 import type { Engine } from "./engine.ts";
 import { PackedLayer } from "./packed-layer.ts";
 import type { KernelOwner } from "./wasm-store.ts";

@@ -2,8 +2,8 @@ import { type KernelScheme, kernelScheme } from "@kvtuner/backend";
 import { type CacheShape, type LayerScheme, quantizedPrefix, type TensorBytes } from "@kvtuner/plan";
 import { aligned, type Arena } from "./arena.ts";
 import { BlockTable } from "./block-table.ts";
-import { PAGE_TOKENS, recordLayout, type RecordLayout, TILE_TOKENS, writeTables } from "./layer-record.ts";
 import { CHUNK_TOKENS } from "./chunk.ts";
+import { PAGE_TOKENS, recordLayout, type RecordLayout, TILE_TOKENS, writeTables } from "./layer-record.ts";
 
 /** Tokens behind the sinks: from, and the first that is not one of them. */
 export interface TokenRange {

@@ -2,10 +2,10 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { fetchNvrtc } from "../../tools/fetch-nvrtc.mjs";
 import { KERNELS } from "../device/device.ts";
 import { cubinUsage } from "../test-support/cubin-usage.ts";
 import { mostSharedBytes } from "../test-support/most-shared-bytes.ts";
-import { fetchNvrtc } from "../../tools/fetch-nvrtc.mjs";
 import { kernelImage } from "./kernel-image.ts";
 import { openCompiler } from "./nvrtc.ts";
 

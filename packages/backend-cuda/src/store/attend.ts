@@ -3,8 +3,8 @@ import type { KernelName } from "../device/device.ts";
 import { ArgumentWriter } from "./argument-writer.ts";
 import type { PackedTensor } from "./packed-tensor.ts";
 import { splitContext, type Splits } from "./splits.ts";
-import { CODE_PAGE_TOKENS, type TensorLayout } from "./tensor-layout.ts";
 import { runsOnTensorCores } from "./tensor-core-layouts.ts";
+import { CODE_PAGE_TOKENS, type TensorLayout } from "./tensor-layout.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** As in kernels/attention-block.cuh. */

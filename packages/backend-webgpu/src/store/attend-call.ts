@@ -4,8 +4,8 @@ import { appendPiece } from "./append-piece.ts";
 import { attendPiece } from "./attend-piece.ts";
 import { type AttendPlan, plannedSources, planPieces } from "./attend-plan.ts";
 import type { GpuLayer } from "./gpu-layer.ts";
-import type { RowsOfCall } from "./uploaded-rows.ts";
 import { truncateLayer } from "./truncate-layer.ts";
+import type { RowsOfCall } from "./uploaded-rows.ts";
 import { workOn } from "./work.ts";
 
 /** A call whose commands are in the device's queue. */

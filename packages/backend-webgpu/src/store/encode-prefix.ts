@@ -1,8 +1,8 @@
 import { PIECE_TOKENS } from "../device/workspace.ts";
-import { blockRegion, ringRegion } from "./region.ts";
 import { type Block, eachBlock } from "./blocks.ts";
 import type { GpuTensor } from "./gpu-layer.ts";
 import { readRing } from "./read-rows.ts";
+import { blockRegion, ringRegion } from "./region.ts";
 import { groupTokens } from "./tensor-format.ts";
 import type { Work } from "./work.ts";
 

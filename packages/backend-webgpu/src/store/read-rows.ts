@@ -1,7 +1,7 @@
 import type { Buffer } from "../device/buffer.ts";
-import { blockRegion, ringRegion, sinkRegion } from "./region.ts";
 import { eachBlock } from "./blocks.ts";
 import type { GpuTensor } from "./gpu-layer.ts";
+import { blockRegion, ringRegion, sinkRegion } from "./region.ts";
 import { exactFormat, type TensorFormat } from "./tensor-format.ts";
 import type { Work } from "./work.ts";
 

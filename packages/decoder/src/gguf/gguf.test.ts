@@ -1,8 +1,8 @@
-import { fc, test as lawTest } from "@fast-check/vitest";
-import { gguf as huggingFaceGguf } from "@huggingface/gguf";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fc, test as lawTest } from "@fast-check/vitest";
+import { gguf as huggingFaceGguf } from "@huggingface/gguf";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { type ByteSource, bufferSource } from "./byte-source.ts";
 import { openFileSource } from "./file-source.ts";

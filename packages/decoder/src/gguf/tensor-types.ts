@@ -1,4 +1,3 @@
-import { dequantizeQ4K, dequantizeQ5K, dequantizeQ6K } from "./dequantize-super-blocks.ts";
 import {
   dequantizeBf16,
   dequantizeF16,
@@ -7,6 +6,7 @@ import {
   dequantizeQ5,
   dequantizeQ8,
 } from "./dequantize-blocks.ts";
+import { dequantizeQ4K, dequantizeQ5K, dequantizeQ6K } from "./dequantize-super-blocks.ts";
 
 /** How one tensor type is stored. */
 export interface TensorType {

@@ -1,5 +1,5 @@
-import { Template } from "@huggingface/jinja";
 import { fc, test as lawTest } from "@fast-check/vitest";
+import { Template } from "@huggingface/jinja";
 import { describe, expect, test } from "vitest";
 import { type ChatMessage, chatTemplate } from "./chat-template.ts";
 import { TokenizerError } from "./tokenizer-error.ts";

@@ -1,7 +1,7 @@
 import { Template } from "@huggingface/jinja";
 import { renderWithin, type TemplateLimits } from "./bounded-interpreter.ts";
-import { optionalId } from "./tokenizer-metadata.ts";
 import { TokenizerError } from "./tokenizer-error.ts";
+import { optionalId } from "./tokenizer-metadata.ts";
 
 /** One turn of a conversation. */
 export interface ChatMessage {

@@ -1,6 +1,6 @@
-import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type FileSource, openFileSource } from "../gguf/file-source.ts";
 import { type GgufFile, openGguf } from "../gguf/gguf.ts";

@@ -1,7 +1,7 @@
 import type { Decoder } from "@kvtuner/decoder";
 import { prefixTree } from "../prefix-sharing.ts";
-import { type Filling, runTree } from "../tree-run.ts";
 import { createSampleAttention, type SampleAttention } from "../sample-attention.ts";
+import { type Filling, runTree } from "../tree-run.ts";
 import { groupedBySize, packAttention, packed, packPositions } from "./pack.ts";
 import type { Sequence } from "./sequence.ts";
 

@@ -1,6 +1,6 @@
 import type { Decoder, RowPositions } from "@kvtuner/decoder";
-import type { TreeAttention } from "../tree-run.ts";
 import type { SampleAttention, SampleTensors } from "../sample-attention.ts";
+import type { TreeAttention } from "../tree-run.ts";
 
 /** Sequences concatenated for one pass through the segments; each attends only to itself. */
 export interface Pack<Item extends { readonly ids: Int32Array }> {

@@ -2,9 +2,9 @@ import { type CreateSession, type Decoder, FloatAttention, type Tokenizer } from
 import type { LayerScheme } from "@kvtuner/plan";
 import { assertLayers, EvaluationError } from "../evaluator.ts";
 import type { Filling } from "../tree-run.ts";
+import { answerNumbers } from "./answer-numbers.ts";
 import type { EncodedPrompt } from "./encode-task.ts";
 import { createForcedPass } from "./forced-pass.ts";
-import { answerNumbers } from "./answer-numbers.ts";
 import type { TaskCache } from "./greedy-outputs.ts";
 import { judge, type Likelihood } from "./judge.ts";
 import { createRowScorer, type RowScorer } from "./row-scorer.ts";

@@ -1,11 +1,11 @@
 import { fc, test } from "@fast-check/vitest";
 import type { TensorScheme } from "@kvtuner/plan";
 import { describe, expect, it } from "vitest";
+import { blockErrorBounds } from "../block-error-bounds.ts";
 import { decodeBlock, encodeBlock } from "../block.ts";
 import { anyHostility, hostileNumbers, mulberry32 } from "../test-support/hostile-numbers.ts";
 import { anyScheme } from "../test-support/schemes.ts";
 import { attentionOutputBound, attentionWeightBound } from "./attention.ts";
-import { blockErrorBounds } from "../block-error-bounds.ts";
 import { scoreErrorBound } from "./score.ts";
 
 /** Room for the rounding of the reference itself, relative to 1. */

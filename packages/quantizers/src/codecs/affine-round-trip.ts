@@ -1,8 +1,8 @@
 import type { AffineScheme } from "@kvtuner/plan";
-import type { RowLayout } from "./codec.ts";
 import { roundHalfToEven } from "../float16.ts";
 import { fitExtremes, fitGroup, type GroupParameters, groupParameters } from "../group.ts";
 import { hadamardInPlace } from "../hadamard.ts";
+import type { RowLayout } from "./codec.ts";
 
 /** Replaces whole blocks by what they decode to, without packing: float32 `[tokens, heads * headSize]`. */
 export const roundTripAffine = (data: Float32Array, layout: RowLayout, scheme: AffineScheme): void => {

@@ -1,5 +1,5 @@
-import type { EncodedBlock } from "../encoded-block.ts";
 import type { BlockErrorBounds } from "../bounds/block-errors.ts";
+import type { EncodedBlock } from "../encoded-block.ts";
 
 /** Rows are tokens; each holds the heads side by side: row-major `[tokens, heads * headSize]`. */
 export interface RowLayout {

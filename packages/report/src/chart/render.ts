@@ -1,8 +1,7 @@
 import type { TopLevelSpec } from "vega-lite";
-
 import { escapeText } from "../text/markup.ts";
-import { withPlainColors } from "./palette.ts";
 import type { Chart, Room } from "./chart.ts";
+import { withPlainColors } from "./palette.ts";
 
 /**
  * Draws a chart for a page, its colours left to the page. `name` keeps the ids inside apart from those of other charts.

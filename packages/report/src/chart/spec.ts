@@ -1,5 +1,4 @@
 import type { TopLevelSpec } from "vega-lite";
-
 import { WIDTH, type Room } from "./chart.ts";
 import { THEME } from "./theme.ts";
 

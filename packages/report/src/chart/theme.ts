@@ -1,5 +1,4 @@
 import type { Config } from "vega-lite";
-
 import { paint } from "./palette.ts";
 
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";

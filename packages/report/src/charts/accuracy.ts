@@ -1,8 +1,6 @@
-import type { TopLevelSpec } from "vega-lite";
-
 import { formatBytes } from "@kvtuner/plan";
 import type { TaskFigures } from "@kvtuner/tuning";
-
+import type { TopLevelSpec } from "vega-lite";
 import { tableOf, tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
 import { labelledRule } from "../chart/labelled-rule.ts";
 import { paint } from "../chart/palette.ts";

@@ -1,6 +1,5 @@
-import type { TopLevelSpec } from "vega-lite";
 import type { Candidates } from "@kvtuner/tuning";
-
+import type { TopLevelSpec } from "vega-lite";
 import { tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
 import { paint } from "../chart/palette.ts";
 import { CROSS } from "../chart/shapes.ts";

@@ -1,9 +1,8 @@
 import { formatBytes } from "@kvtuner/plan";
 import type { TopLevelSpec } from "vega-lite";
-
 import { tableOf, tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
-import { paint } from "../chart/palette.ts";
 import { labelledRule } from "../chart/labelled-rule.ts";
+import { paint } from "../chart/palette.ts";
 import { layered, type Layer, type Position } from "../chart/spec.ts";
 import type { ReportData } from "../data/data.ts";
 import { tokensText } from "../text/figures.ts";

@@ -1,8 +1,7 @@
 import { formatBytes, type LayerScheme } from "@kvtuner/plan";
-
 import type { Column } from "../chart/chart.ts";
-import type { ReportData } from "../data/data.ts";
 import { bytesOfLayers, EXACT_LAYER, largestContext, type BytesAt } from "../data/cache-bytes.ts";
+import type { ReportData } from "../data/data.ts";
 import { tokensText } from "../text/figures.ts";
 
 /** A way to store the cache, and what it takes. */

@@ -1,6 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
 import { expect } from "vitest";
-
 import { unbeaten } from "./front-line.ts";
 
 interface Costly {

@@ -1,6 +1,5 @@
-import { expect, test } from "vitest";
 import type { TaskFigures } from "@kvtuner/tuning";
-
+import { expect, test } from "vitest";
 import type { PricedEntry } from "../data/data.ts";
 import { isWhole, kindOf } from "./front-rows.ts";
 

@@ -1,7 +1,6 @@
 import { formatBytes } from "@kvtuner/plan";
 import { additiveFrontTable } from "@kvtuner/search";
 import { lossTable, planCost, type PlanCost } from "@kvtuner/tuning";
-
 import type { Column } from "../chart/chart.ts";
 import type { PricedEntry, ReportData } from "../data/data.ts";
 import { bitsText, klText, pairCounts, percentText, tokensText } from "../text/figures.ts";

@@ -1,8 +1,7 @@
 import type { TopLevelSpec } from "vega-lite";
-
 import { tableOf, tipped, type Chart, type Room, type Tipped } from "../chart/chart.ts";
-import { paint } from "../chart/palette.ts";
 import { decadesOf } from "../chart/decades.ts";
+import { paint } from "../chart/palette.ts";
 import { layered, type Layer, type Position } from "../chart/spec.ts";
 import type { BitsLimit } from "../data/bits-limit.ts";
 import type { ReportData } from "../data/data.ts";

@@ -1,7 +1,6 @@
 import type { Profile } from "@kvtuner/sensitivity";
-import type { TopLevelSpec } from "vega-lite";
 import type { Groups } from "@kvtuner/tuning";
-
+import type { TopLevelSpec } from "vega-lite";
 import { tableOf, tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
 import { paint } from "../chart/palette.ts";
 import { layered, type Position } from "../chart/spec.ts";

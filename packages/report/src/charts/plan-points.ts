@@ -1,6 +1,6 @@
-import { paint } from "../chart/palette.ts";
 import type { Room, Tipped } from "../chart/chart.ts";
 import { HALO, labelledRule } from "../chart/labelled-rule.ts";
+import { paint } from "../chart/palette.ts";
 import { CROSS, HOLLOW_SQUARE } from "../chart/shapes.ts";
 import type { Layer, Position } from "../chart/spec.ts";
 import type { BitsLimit } from "../data/bits-limit.ts";

@@ -1,6 +1,5 @@
 import { bitsOf, formatBytes, layerBytes } from "@kvtuner/plan";
 import type { TopLevelSpec } from "vega-lite";
-
 import { tableOf, tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
 import { BIT_COLORS } from "../chart/palette.ts";
 import { layered, type Position } from "../chart/spec.ts";

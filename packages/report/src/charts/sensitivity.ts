@@ -1,7 +1,5 @@
-import type { TopLevelSpec } from "vega-lite";
-
 import type { Profile } from "@kvtuner/sensitivity";
-
+import type { TopLevelSpec } from "vega-lite";
 import { tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
 import { decadesOf } from "../chart/decades.ts";
 import { layered } from "../chart/spec.ts";

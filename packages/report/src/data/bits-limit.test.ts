@@ -1,8 +1,7 @@
 import { fc, test } from "@fast-check/vitest";
 import type { Mode } from "@kvtuner/plan";
-import { describe, expect } from "vitest";
 import { planCost, searchSpace, type Limit, type SearchSpace, type StudyContents } from "@kvtuner/tuning";
-
+import { describe, expect } from "vitest";
 import { bitsLimit, limitInWords } from "./bits-limit.ts";
 
 const PAIRS = [

@@ -1,5 +1,4 @@
 import { bitsOfBytes, describeLimit, type Limit, type SearchSpace, type StudyContents } from "@kvtuner/tuning";
-
 import { tokensText } from "../text/figures.ts";
 
 /** A limit of true bits, and what it is called. */

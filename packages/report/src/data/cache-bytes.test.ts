@@ -1,7 +1,6 @@
 import { fc, test } from "@fast-check/vitest";
 import { layerScheme, MODES, planBytes, type Bits } from "@kvtuner/plan";
 import { describe, expect, test as example } from "vitest";
-
 import { bytesOfLayers, EXACT_LAYER, exactCacheBytes, largestContext } from "./cache-bytes.ts";
 
 const SHAPE = { layers: 3, queryHeads: 4, kvHeads: 2, headSize: 32 };

@@ -9,7 +9,6 @@ import {
   type SearchSpace,
   type StudyContents,
 } from "@kvtuner/tuning";
-
 import { bitsLimit, type BitsLimit } from "./bits-limit.ts";
 
 /** What all parts of a report are made of. */

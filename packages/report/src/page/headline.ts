@@ -1,8 +1,7 @@
 import { formatBytes } from "@kvtuner/plan";
-
+import { bytesOfLayers, exactCacheBytes, largestContext } from "../data/cache-bytes.ts";
 import type { PickedPlan, ReportData } from "../data/data.ts";
 import { bitsText, klText, percentText, tokensText } from "../text/figures.ts";
-import { bytesOfLayers, exactCacheBytes, largestContext } from "../data/cache-bytes.ts";
 import { html, type Markup } from "../text/markup.ts";
 
 /** What the study is of, and what came out, in one sentence and a few figures. */

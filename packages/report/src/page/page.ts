@@ -1,6 +1,6 @@
 import type { ReportData } from "../data/data.ts";
-import { headline } from "./headline.ts";
 import { html, trusted } from "../text/markup.ts";
+import { headline } from "./headline.ts";
 import { renderSection, type Section } from "./section.ts";
 import { STYLE } from "./style.ts";
 import { TOOLTIP_SCRIPT } from "./tooltip-script.ts";

@@ -1,5 +1,5 @@
-import { renderInline } from "../chart/render.ts";
 import type { Chart, Table } from "../chart/chart.ts";
+import { renderInline } from "../chart/render.ts";
 import { html, trusted, type Markup } from "../text/markup.ts";
 
 /** A part of the report: what it shows, in plain words, and what is to be done about it. */

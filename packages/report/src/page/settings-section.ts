@@ -1,5 +1,4 @@
 import type { StudySettings } from "@kvtuner/tuning";
-
 import { tuneCommandLines } from "../data/command.ts";
 import type { ReportData } from "../data/data.ts";
 import { tokensText } from "../text/figures.ts";

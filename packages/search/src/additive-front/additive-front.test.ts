@@ -1,6 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
-
 import { nonDominatedSort } from "../non-dominated-sort.ts";
 import { additiveFront, additiveFrontTable, type AdditiveProblem, type FrontPoint } from "./additive-front.ts";
 

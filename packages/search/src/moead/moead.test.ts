@@ -1,5 +1,4 @@
 import { describe, expect, test } from "vitest";
-
 import type { Evaluation, Genome } from "../ask-tell.ts";
 import { createMoeaD } from "./moead.ts";
 import { tchebycheff } from "./subproblems.ts";

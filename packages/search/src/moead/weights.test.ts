@@ -1,6 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
 import { expect } from "vitest";
-
 import { neighbourhoods, spreadWeights } from "./weights.ts";
 
 test.prop([fc.integer({ min: 1, max: 5 }), fc.integer({ min: 2, max: 120 })])(

@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-
 import type { Evaluation } from "../ask-tell.ts";
 import { createNsga2 } from "./nsga2.ts";
 

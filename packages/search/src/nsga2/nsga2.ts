@@ -1,5 +1,5 @@
-import type { AskTell, Evaluation, Genome } from "../ask-tell.ts";
 import { askTellOf } from "../ask-tell-of.ts";
+import type { AskTell, Evaluation, Genome } from "../ask-tell.ts";
 import { createArchive, type GenomeArchive } from "../genome-archive.ts";
 import { crossover, mutate, unseenOf } from "../operators.ts";
 import {

@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-
 import { randomFromSeed } from "../random.ts";
 import { type Ranked, tournament } from "./selection.ts";
 

@@ -1,6 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
-
 import type { Evaluation, Genome } from "../ask-tell.ts";
 import { promisingWithin, type SurrogateTable } from "./best-within.ts";
 import { createSurrogateSearch } from "./surrogate-search.ts";

@@ -1,6 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
-
 import { hypervolume } from "../hypervolume.ts";
 import { costAxis } from "./cost-axis.ts";
 import { expectedGain, expectedImprovement } from "./expected-gain.ts";

@@ -1,5 +1,5 @@
-import type { Genome } from "../ask-tell.ts";
 import { additiveFrontTable, type FrontTable } from "../additive-front/additive-front.ts";
+import type { Genome } from "../ask-tell.ts";
 import { logOfLoss } from "./additive-features.ts";
 import type { SurrogateProblem } from "./problem.ts";
 

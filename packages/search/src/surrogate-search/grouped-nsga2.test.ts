@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-
 import { createGroupedNsga2 } from "./grouped-nsga2.ts";
 
 const options = {

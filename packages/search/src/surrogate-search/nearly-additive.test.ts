@@ -1,5 +1,4 @@
 import { describe, expect, test } from "vitest";
-
 import { additiveFrontTable } from "../additive-front/additive-front.ts";
 import type { AskTell, Genome } from "../ask-tell.ts";
 import { hypervolume } from "../hypervolume.ts";

@@ -1,5 +1,5 @@
-import type { Genome } from "../ask-tell.ts";
 import { costUnits } from "../additive-front/cost-units.ts";
+import type { Genome } from "../ask-tell.ts";
 import { isSeed } from "../random.ts";
 import { SearchError } from "../search-error.ts";
 import { cleanLosses, logOfLoss, type SingleLosses } from "./additive-features.ts";

@@ -1,6 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
 import { expect } from "vitest";
-
 import type { Genome } from "../ask-tell.ts";
 import { randomFromSeed } from "../random.ts";
 import { additiveFeatures, cleanLosses, logOfLoss } from "./additive-features.ts";

@@ -1,6 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
-
 import type { AskTell, Evaluation, Genome } from "../ask-tell.ts";
 import type { SurrogateSearchOptions } from "./problem.ts";
 import { createSurrogateSearch, restoreSurrogateSearch } from "./surrogate-search.ts";

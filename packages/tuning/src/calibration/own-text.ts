@@ -1,6 +1,5 @@
 import { cutSamples } from "@kvtuner/evaluation";
 import { KvtunerError } from "@kvtuner/plan";
-
 import type { TunableModel } from "../tunable-model.ts";
 import { CALIBRATION_PROMPTS } from "./prompts.ts";
 import type { SampleOptions } from "./samples.ts";

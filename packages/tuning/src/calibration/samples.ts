@@ -1,5 +1,4 @@
 import { cutSamples } from "@kvtuner/evaluation";
-
 import type { TunableModel } from "../tunable-model.ts";
 
 /** How a text is cut into samples. */

@@ -1,6 +1,5 @@
 import { formatBytes } from "@kvtuner/plan";
 import { z } from "zod";
-
 import type { LimitKind } from "./limit-kind.ts";
 
 /** A size as the user may give it back: a rounded one could be refused. */

@@ -1,5 +1,4 @@
 import { z } from "zod";
-
 import type { SearchSpace } from "../space/space.ts";
 import { exactBits } from "./bits.ts";
 import type { LimitKind } from "./limit-kind.ts";

@@ -1,5 +1,4 @@
 import { z } from "zod";
-
 import type { LimitKind } from "./limit-kind.ts";
 
 /** A limit of the kind `kl`. */

@@ -1,5 +1,4 @@
 import type { z } from "zod";
-
 import type { PlanCost, SearchSpace } from "../space/space.ts";
 
 /** What limits look at: a plan's cost, and its loss in nats a token. */

@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
-
-import { assertReachable, LimitUnmetError, type Limit } from "./limits.ts";
 import { planCost, searchSpace } from "../space/space.ts";
+import { assertReachable, LimitUnmetError, type Limit } from "./limits.ts";
 
 const SPACE = { mode: "compact", pairs: [{ key: 2, value: 2 }], context: 4099, cost: "true" } as const;
 

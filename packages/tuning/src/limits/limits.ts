@@ -1,6 +1,5 @@
 import { KvtunerError } from "@kvtuner/plan";
 import { z } from "zod";
-
 import { planCost, type SearchSpace } from "../space/space.ts";
 import { bitsLimit, type BitsLimit } from "./bits.ts";
 import { bytesLimit, type BytesLimit } from "./bytes.ts";

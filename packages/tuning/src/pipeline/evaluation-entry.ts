@@ -1,6 +1,5 @@
 import type { Score } from "@kvtuner/evaluation";
 import { z } from "zod";
-
 import type { SearchSpace } from "../space/space.ts";
 
 /** What is known of one plan; a line of `journal.jsonl` where plans are scored on text. */

@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-
 import { givenUpEntry, givenUpPlans, type JournalPlan } from "./given-up.ts";
 
 const PROMPTS = 100;

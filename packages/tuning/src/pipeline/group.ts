@@ -1,6 +1,5 @@
 import { groupLayers } from "@kvtuner/clustering";
 import { lossVector, type Profile } from "@kvtuner/sensitivity";
-
 import type { SearchSpace } from "../space/space.ts";
 
 /** `groups.json`. */

@@ -1,11 +1,10 @@
 import { promisingWithin, type Evaluation, type SurrogateTable } from "@kvtuner/search";
-
-import type { EvaluationEntry } from "./evaluation-entry.ts";
 import { allowedCost, type AllowedCost, type Limit } from "../limits/limits.ts";
+import type { SearchSpace } from "../space/space.ts";
+import type { EvaluationEntry } from "./evaluation-entry.ts";
 import type { Measurer } from "./measurer.ts";
 import { choiceOf } from "./pick.ts";
 import type { SearchInputs } from "./search.ts";
-import type { SearchSpace } from "../space/space.ts";
 
 /** Plans evaluated within a limit at most: the surrogate is seldom wrong more often, and a study must end. */
 const MOST_PLANS = 8;

@@ -1,9 +1,8 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
-
+import { searchSpace } from "../space/space.ts";
 import { makeFront, pickPlan, type FrontPlan } from "./pick.ts";
 import { leadInErrors } from "./race.ts";
-import { searchSpace } from "../space/space.ts";
 
 const SHAPE = { layers: 3, queryHeads: 2, kvHeads: 1, headSize: 64 };
 

@@ -1,10 +1,9 @@
 import { hypervolume, nonDominatedSort } from "@kvtuner/search";
-
-import type { EvaluationEntry, TaskFigures } from "./evaluation-entry.ts";
 import { isBound, keepsTo, LimitUnmetError, limitsCost, type Limit } from "../limits/limits.ts";
 import type { Objective } from "../space/objective.ts";
-import { leadInErrors } from "./race.ts";
 import { planCost, searchCost, type PlanCost, type SearchSpace } from "../space/space.ts";
+import type { EvaluationEntry, TaskFigures } from "./evaluation-entry.ts";
+import { leadInErrors } from "./race.ts";
 
 /** A plan of the front: one pair a layer, what it costs and what it loses. */
 export interface FrontPlan extends PlanCost {

@@ -1,6 +1,5 @@
 import type { HeadErrors } from "@kvtuner/sensitivity";
 import { z } from "zod";
-
 import type { SearchSpace } from "../space/space.ts";
 
 /** A layer's loss when it alone is quantized, all others in 16 bits. */

@@ -1,9 +1,8 @@
 import { taskScore, type Evaluator, type Score, type TaskEvaluator } from "@kvtuner/evaluation";
 import { parseShorthand, type LayerScheme } from "@kvtuner/plan";
 import type { CandidateProfile, HeadErrors, Profile } from "@kvtuner/sensitivity";
-
-import type { ProfileEntry } from "./profile-entry.ts";
 import { planCost, type SearchSpace } from "../space/space.ts";
+import type { ProfileEntry } from "./profile-entry.ts";
 import { traceErrors, type TraceInputs } from "./trace.ts";
 
 /**

@@ -1,5 +1,4 @@
 import { pruneProfile, type Measure, type Profile } from "@kvtuner/sensitivity";
-
 import type { SearchSpace } from "../space/space.ts";
 
 /** `candidates.json`. */

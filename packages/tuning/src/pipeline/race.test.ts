@@ -2,7 +2,6 @@ import { fc, test as property } from "@fast-check/vitest";
 import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { describe, expect, test } from "vitest";
-
 import { isBeaten, leadInErrors, raceRounds, type Racer } from "./race.ts";
 
 const answers = fc.array(fc.boolean(), { minLength: 1, maxLength: 120 });

@@ -6,13 +6,12 @@ import {
   type AskTell,
   type Genome,
 } from "@kvtuner/search";
-
-import type { RunContext } from "../progress.ts";
-import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
 import { excessOf, type Limit } from "../limits/limits.ts";
-import type { Measurer } from "./measurer.ts";
+import type { RunContext } from "../progress.ts";
 import type { Objective } from "../space/objective.ts";
 import { pairNamesOf, planCost, searchCost, type SearchSpace } from "../space/space.ts";
+import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
+import type { Measurer } from "./measurer.ts";
 
 /**
  * How plans to evaluate are chosen: around the additive surrogate's front (default), by NSGA-II over groups or layers, or by

@@ -1,8 +1,7 @@
 import { comparePaired, taskScore, type TaskOutcome } from "@kvtuner/evaluation";
 import { z } from "zod";
-
-import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
 import type { SearchSpace } from "../space/space.ts";
+import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
 
 /** A line of `journal.jsonl` where plans are asked prompts: one plan, some prompts, or none where it is given up. */
 export interface TaskEntry {

@@ -1,13 +1,12 @@
 import type { TaskEvaluator, TaskOutcome } from "@kvtuner/evaluation";
-
 import type { RunContext } from "../progress.ts";
+import type { Objective } from "../space/objective.ts";
+import { pairNamesOf, planLayers, searchCost, type SearchSpace } from "../space/space.ts";
 import type { Journal } from "../storage/journal.ts";
 import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
 import { givenUpEntry, givenUpPlans, isMarked } from "./given-up.ts";
 import type { Measurer, Place } from "./measurer.ts";
-import type { Objective } from "../space/objective.ts";
 import { isBeaten, raceRounds, type Racer } from "./race.ts";
-import { pairNamesOf, planLayers, searchCost, type SearchSpace } from "../space/space.ts";
 import {
   answersByPlan,
   figuresOf,

@@ -1,10 +1,9 @@
 import type { Evaluator, Score } from "@kvtuner/evaluation";
-
 import type { RunContext } from "../progress.ts";
+import { pairNamesOf, planLayers, type SearchSpace } from "../space/space.ts";
 import type { Journal } from "../storage/journal.ts";
 import { evaluationEntry, planKey, type EvaluationEntry } from "./evaluation-entry.ts";
 import type { Measurer, Place } from "./measurer.ts";
-import { pairNamesOf, planLayers, type SearchSpace } from "../space/space.ts";
 
 /** What plans are scored on samples of text with. */
 export interface TextMeasurerParts extends RunContext {

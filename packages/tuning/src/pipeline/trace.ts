@@ -1,12 +1,11 @@
+import { attentionOf, type TensorScheme } from "@kvtuner/plan";
 import { fakeQuantize } from "@kvtuner/quantizers";
 import { measureLayerErrors, sampleQueries, type HeadErrors, type ReadVersion } from "@kvtuner/sensitivity";
-import { attentionOf, type TensorScheme } from "@kvtuner/plan";
-
 import type { RunContext } from "../progress.ts";
-import type { LayerTrace, TunableModel } from "../tunable-model.ts";
-import type { Journal } from "../storage/journal.ts";
-import type { ProfileEntry } from "./profile-entry.ts";
 import type { SearchSpace } from "../space/space.ts";
+import type { Journal } from "../storage/journal.ts";
+import type { LayerTrace, TunableModel } from "../tunable-model.ts";
+import type { ProfileEntry } from "./profile-entry.ts";
 
 /** What errors are measured with. */
 export interface TraceInputs {

@@ -1,10 +1,9 @@
 import { assertPlanSupported, type Backend } from "@kvtuner/backend";
 import type { Evaluator } from "@kvtuner/evaluation";
 import type { LayerScheme } from "@kvtuner/plan";
-
 import type { RunContext } from "../progress.ts";
-import { choiceOf, type FrontPlan } from "./pick.ts";
 import { planLayers, type SearchSpace } from "../space/space.ts";
+import { choiceOf, type FrontPlan } from "./pick.ts";
 
 /** What a plan loses when a backend runs it, token by token, beside what the evaluator says. */
 export interface Verification {

@@ -1,6 +1,5 @@
 import { layerScheme, parseShorthand } from "@kvtuner/plan";
 import { describe, expect, test } from "vitest";
-
 import { unquantizedWarning } from "./unquantized.ts";
 
 const K4V4 = { key: 4, value: 4 } as const;

@@ -1,8 +1,6 @@
 import { crc32 } from "node:zlib";
-
 import { fc, test } from "@fast-check/vitest";
 import { expect } from "vitest";
-
 import { matchesChecksum, withChecksum } from "./checksum.ts";
 
 const record = fc.dictionary(fc.string(), fc.jsonValue(), { minKeys: 1 });

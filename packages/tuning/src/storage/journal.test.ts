@@ -1,6 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
-
 import { withChecksum } from "./checksum.ts";
 import { openJournal, readJournal, type Journal } from "./journal.ts";
 import { memoryStorage } from "./memory-storage.ts";

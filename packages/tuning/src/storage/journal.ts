@@ -1,5 +1,4 @@
 import { KvtunerError } from "@kvtuner/plan";
-
 import { checkedValue, withChecksum } from "./checksum.ts";
 import { reasonOf } from "./reason.ts";
 import type { StudyStorage } from "./storage.ts";

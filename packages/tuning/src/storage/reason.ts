@@ -1,5 +1,4 @@
 import { ZodError } from "zod";
-
 import { ChecksumError } from "./checksum.ts";
 
 /** What is wrong with a file, in one line: the first thing that is not as expected, and where. */

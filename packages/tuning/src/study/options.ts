@@ -1,5 +1,4 @@
 import { formatPair, MODES, parsePair, type Bits, type Pair } from "@kvtuner/plan";
-
 import {
   choiceOption,
   fillOptions,

@@ -1,12 +1,11 @@
 import type { Plan } from "@kvtuner/plan";
 import { serializePlan } from "@kvtuner/plan/files";
-
 import type { EvaluationEntry, TaskFigures } from "../pipeline/evaluation-entry.ts";
-import type { TunableModel } from "../tunable-model.ts";
-import type { StudyOptions } from "./options.ts";
-import { taskName, type OpenTask } from "../tasks/open-task.ts";
 import { choiceOf, type FrontPlan } from "../pipeline/pick.ts";
 import { planLayers, type SearchSpace } from "../space/space.ts";
+import { taskName, type OpenTask } from "../tasks/open-task.ts";
+import type { TunableModel } from "../tunable-model.ts";
+import type { StudyOptions } from "./options.ts";
 
 /** What a plan was picked in. */
 interface PickedIn {

@@ -1,19 +1,18 @@
 import type { Plan } from "@kvtuner/plan";
 import { assertPlanFits, parsePlan } from "@kvtuner/plan/files";
 import type { Profile } from "@kvtuner/sensitivity";
-
-import { PlanUnreadableError } from "../plan-file-error.ts";
-import type { StudyStorage } from "../storage/storage.ts";
 import { evaluationEntryParser, type EvaluationEntry } from "../pipeline/evaluation-entry.ts";
 import type { Groups } from "../pipeline/group.ts";
 import type { Front } from "../pipeline/pick.ts";
 import type { Candidates } from "../pipeline/prune.ts";
 import { figuresInJournal, taskEntryParser } from "../pipeline/task-entry.ts";
-import { readStep, STUDY_FILES } from "./study.ts";
+import { PlanUnreadableError } from "../plan-file-error.ts";
 import { readJournal } from "../storage/journal.ts";
-import type { StudySettings } from "./settings.ts";
+import type { StudyStorage } from "../storage/storage.ts";
 import { readReportSettings, spaceOf } from "./report-settings.ts";
 import { readRequest, type StudyRequest } from "./request.ts";
+import type { StudySettings } from "./settings.ts";
+import { readStep, STUDY_FILES } from "./study.ts";
 
 /** What a study folder holds; a step that was not reached is undefined. */
 export interface StudyContents {

@@ -1,14 +1,13 @@
 import { KvtunerError, parsePair } from "@kvtuner/plan";
 import { z } from "zod";
-
 import { fillOptions, flagName } from "../option-table.ts";
+import { searchSpace, type SearchSpace } from "../space/space.ts";
+import { reasonOf } from "../storage/reason.ts";
+import type { StudyStorage } from "../storage/storage.ts";
 import { TASK_OPTIONS } from "../tasks/task-options.ts";
 import { STUDY_OPTIONS } from "./options.ts";
-import { searchSpace, type SearchSpace } from "../space/space.ts";
-import type { StudyStorage } from "../storage/storage.ts";
-import { STUDY_FILES } from "./study.ts";
-import { reasonOf } from "../storage/reason.ts";
 import { readSettings, StudySettingsError, type StudySettings } from "./settings.ts";
+import { STUDY_FILES } from "./study.ts";
 
 /**
  * The settings of a study, whole: a report shows all of them, and counts bytes by them.

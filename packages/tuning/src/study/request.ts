@@ -1,5 +1,4 @@
 import { z } from "zod";
-
 import { limitSchema, type Limit } from "../limits/limits.ts";
 import { readRecord, writeRecord, type StudyStorage } from "../storage/storage.ts";
 import { STUDY_FILES } from "./study.ts";

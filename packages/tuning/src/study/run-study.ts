@@ -1,28 +1,27 @@
 import type { Evaluator, TaskEvaluator } from "@kvtuner/evaluation";
-
-import type { TunableModel } from "../tunable-model.ts";
-import type { StudyOptions } from "./options.ts";
-import type { RunContext } from "../progress.ts";
-import { STUDY_FILES, type Study } from "./study.ts";
-import type { OpenTask } from "../tasks/open-task.ts";
-import { evaluationEntryParser } from "../pipeline/evaluation-entry.ts";
-import { groupStep } from "../pipeline/group.ts";
 import { lazily, type Lazy } from "../lazily.ts";
 import { isBound, limitsCost, type Limit } from "../limits/limits.ts";
+import { evaluationEntryParser } from "../pipeline/evaluation-entry.ts";
+import { groupStep } from "../pipeline/group.ts";
 import type { Measurer } from "../pipeline/measurer.ts";
 import { evaluateBest, evaluateWithin } from "../pipeline/near-limit.ts";
 import { makeFront, pickedFrom, pickPlan, type Front, type FrontPlan } from "../pipeline/pick.ts";
-import { planFile } from "./plan-file.ts";
 import { profileEntryParser } from "../pipeline/profile-entry.ts";
 import { lossTable, profileStep, taskLosses, textLosses } from "../pipeline/profile.ts";
 import { pruneStep } from "../pipeline/prune.ts";
 import { runSearch, type SearchInputs } from "../pipeline/search.ts";
-import type { SearchSpace } from "../space/space.ts";
-import type { Stopwatch } from "../stopwatch.ts";
 import { taskEntryParser } from "../pipeline/task-entry.ts";
 import { taskMeasurer } from "../pipeline/task-measurer.ts";
 import { textMeasurer } from "../pipeline/text-measurer.ts";
 import type { Verification, Verifier } from "../pipeline/verify.ts";
+import type { RunContext } from "../progress.ts";
+import type { SearchSpace } from "../space/space.ts";
+import type { Stopwatch } from "../stopwatch.ts";
+import type { OpenTask } from "../tasks/open-task.ts";
+import type { TunableModel } from "../tunable-model.ts";
+import type { StudyOptions } from "./options.ts";
+import { planFile } from "./plan-file.ts";
+import { STUDY_FILES, type Study } from "./study.ts";
 
 /** A task with the evaluator that asks it, which whoever made it disposes of. */
 export interface AskedTask extends OpenTask {

@@ -1,15 +1,14 @@
 import { KvtunerError, type CacheShape, type ModelIdentity } from "@kvtuner/plan";
 import { z } from "zod";
-
-import type { TunableModel } from "../tunable-model.ts";
 import { flagName, rejectRenamed } from "../option-table.ts";
-import type { StudyOptions } from "./options.ts";
+import { sha256 } from "../sha256.ts";
 import type { Objective } from "../space/objective.ts";
 import type { SearchSpace } from "../space/space.ts";
-import type { TaskSettings } from "../tasks/open-task.ts";
-import { sha256 } from "../sha256.ts";
-import { readRecord, type StudyStorage } from "../storage/storage.ts";
 import { reasonOf } from "../storage/reason.ts";
+import { readRecord, type StudyStorage } from "../storage/storage.ts";
+import type { TaskSettings } from "../tasks/open-task.ts";
+import type { TunableModel } from "../tunable-model.ts";
+import type { StudyOptions } from "./options.ts";
 
 /** Everything that shapes what a study measures. A folder holds one study, with one set of these. */
 export interface StudySettings extends Omit<StudyOptions, "pairs" | "objective"> {

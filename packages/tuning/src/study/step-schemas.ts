@@ -1,5 +1,4 @@
 import { z } from "zod";
-
 import type { StudySettings } from "./settings.ts";
 
 /** Steps whose file is read again by a later run. */

@@ -1,5 +1,4 @@
 import { KvtunerError } from "@kvtuner/plan";
-
 import { openJournal, type Journal } from "../storage/journal.ts";
 import { isDamage, reasonOf } from "../storage/reason.ts";
 import { readRecord, writeRecord, type StudyStorage } from "../storage/storage.ts";

@@ -1,6 +1,5 @@
 import type { EncodedPrompt } from "@kvtuner/evaluation";
 import { expect, test } from "vitest";
-
 import { unansweredWarnings } from "./float-answers.ts";
 
 const prompt = (

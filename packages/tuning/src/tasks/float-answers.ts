@@ -1,8 +1,7 @@
 import type { EncodedPrompt, TaskEvaluator } from "@kvtuner/evaluation";
 import { KvtunerError } from "@kvtuner/plan";
-
-import type { Objective } from "../space/objective.ts";
 import type { RunContext } from "../progress.ts";
+import type { Objective } from "../space/objective.ts";
 import type { OpenTask } from "./open-task.ts";
 
 /** Prompts evaluated between two progress reports. */

@@ -1,10 +1,9 @@
 import { encodeTask, type EncodedPrompt, type Likelihood, type TaskItem } from "@kvtuner/evaluation";
 import { KvtunerError } from "@kvtuner/plan";
-
 import { fillOptions } from "../option-table.ts";
-import { TASK_OPTIONS, type AskOptions } from "./task-options.ts";
 import type { TaskSupport, TunableModel } from "../tunable-model.ts";
 import { fewPromptsWarning } from "./few-prompts.ts";
+import { TASK_OPTIONS, type AskOptions } from "./task-options.ts";
 
 /** What shapes a task's figures, for a study's settings. */
 export interface TaskSettings {

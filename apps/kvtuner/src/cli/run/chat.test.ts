@@ -1,8 +1,6 @@
 import { Readable } from "node:stream";
-
 import { KvtunerError } from "@kvtuner/plan";
 import { expect, test } from "vitest";
-
 import { interruptible } from "../interrupt.ts";
 import { recordingTerminal } from "../test-terminal.ts";
 import { chat } from "./chat.ts";

@@ -1,8 +1,6 @@
 import { createInterface, type Interface } from "node:readline";
-
 import type { ChatMessage } from "@kvtuner/decoder";
 import { KvtunerError } from "@kvtuner/plan";
-
 import type { RunResult } from "../../run/runner.ts";
 import { generationInterrupt, type Interrupt, InterruptedError } from "../interrupt.ts";
 import { oneLine } from "../printable.ts";

@@ -1,9 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { addAbortSignal } from "node:stream";
 import { buffer } from "node:stream/consumers";
-
 import { KvtunerError } from "@kvtuner/plan";
-
 import type { Terminal } from "../terminal.ts";
 
 /**

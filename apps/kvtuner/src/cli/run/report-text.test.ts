@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-
 import type { RunResult } from "../../run/runner.ts";
 import { reportText } from "./report-text.ts";
 

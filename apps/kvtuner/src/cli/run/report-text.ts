@@ -1,5 +1,4 @@
 import { formatBytes } from "@kvtuner/plan";
-
 import type { Speed } from "../../run/generate-text.ts";
 import type { RunResult } from "../../run/runner.ts";
 

@@ -1,6 +1,6 @@
 import type { CacheShape } from "@kvtuner/plan";
-import { TILE_TOKENS } from "../layer-record.ts";
 import { CHUNK_TOKENS } from "../chunk.ts";
+import { TILE_TOKENS } from "../layer-record.ts";
 
 /** How the attention of one chunk is split among threads. */
 export type Split =

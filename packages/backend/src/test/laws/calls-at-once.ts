@@ -6,8 +6,8 @@ import { oracleImage } from "../oracle/oracle-image.ts";
 import { CheckedCache } from "../rig/checked-cache.ts";
 import type { CallNumbers } from "../rig/random-rows.ts";
 import { assertRefused, isRefusal } from "../rig/refusals.ts";
-import { samplePlan } from "../rig/samples.ts";
 import { assertSameImage } from "../rig/same-image.ts";
+import { samplePlan } from "../rig/samples.ts";
 import { callTensors } from "../rig/tensors.ts";
 
 /** Whoever does not wait gets what whoever waits gets, or a refusal. */

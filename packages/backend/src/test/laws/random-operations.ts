@@ -1,5 +1,5 @@
-import * as fc from "fast-check";
 import { planBytes } from "@kvtuner/plan";
+import * as fc from "fast-check";
 import { type Subject, withSubject } from "../backend-under-test.ts";
 import { type Law, LawError, textOf } from "../law.ts";
 import { CheckedCache } from "../rig/checked-cache.ts";

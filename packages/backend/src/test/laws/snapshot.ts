@@ -1,9 +1,9 @@
+import { writeSnapshot } from "../../snapshot/write-snapshot.ts";
 import { withSubject } from "../backend-under-test.ts";
 import { checkCases, type Law } from "../law.ts";
 import { oracleImage } from "../oracle/oracle-image.ts";
 import { CheckedCache } from "../rig/checked-cache.ts";
 import { layerName, planOf, sampleLayers, smallShape } from "../rig/samples.ts";
-import { writeSnapshot } from "../../snapshot/write-snapshot.ts";
 
 /** Snapshots hold everything, and nothing of one backend only. */
 export const snapshotLaw: Law = {

@@ -8,8 +8,8 @@ import { retuned, truncated } from "../oracle/changed-oracle.ts";
 import { expectedOutput } from "../oracle/expected-output.ts";
 import { appended, emptyOracle, type OracleCache, oracleLength } from "../oracle/oracle-cache.ts";
 import { oracleImage } from "../oracle/oracle-image.ts";
-import { assertSameImage } from "./same-image.ts";
 import { type CallNumbers, randomCall } from "./random-rows.ts";
+import { assertSameImage } from "./same-image.ts";
 import { assertClose, callTensors, outputNumbers } from "./tensors.ts";
 
 /** A cache under test beside its oracle: whatever is done is done to both, and compared. */
