@@ -16,10 +16,8 @@ export type {
 export type { EvaluateOptions, EvaluateResult, PlanScorer } from "./evaluate.ts";
 export { inspect } from "./inspect.ts";
 export type { InspectOptions, InspectResult, ModelReport, PlanReport, StudyReport, UniformPlan } from "./inspect.ts";
-export { BACKEND_NAMES } from "./model/backend.ts";
 export { openModel } from "./model/open.ts";
-export { isModelName, MODEL_NAMES, resolveModel } from "./model/resolve.ts";
-export type { ModelName } from "./model/resolve.ts";
+export { resolveModel } from "./model/resolve.ts";
 export type {
   BenchOptions,
   EvaluateSettings,
@@ -41,7 +39,7 @@ export { openRunner } from "./run/runner.ts";
 export type { Runner, RunResult } from "./run/runner.ts";
 export { tune } from "./tune.ts";
 export type { TuneResult } from "./tune.ts";
-export { DEFAULT_PAIRS, pickPlan } from "@kvtuner/tuning";
+export { pickPlan } from "@kvtuner/tuning";
 export type {
   ContinuationOptions,
   CostKind,

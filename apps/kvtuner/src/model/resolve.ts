@@ -14,16 +14,13 @@ export const EMBEDDED = "embedded";
 export const FETCHED_MODEL_NAMES = ["smollm2", "qwen05"] as const;
 
 /** What a model may be called instead of giving its path. */
-export const MODEL_NAMES = ["embedded", "smollm2", "qwen05"] as const;
-
-/** A model of {@link MODEL_NAMES}. */
-export type ModelName = (typeof MODEL_NAMES)[number];
+const MODEL_NAMES: readonly string[] = [EMBEDDED, ...FETCHED_MODEL_NAMES];
 
 /** Whether `text` is the name of a model. */
-export const isModelName = (text: string): text is ModelName => (MODEL_NAMES as readonly string[]).includes(text);
+export const isModelName = (text: string): boolean => MODEL_NAMES.includes(text);
 
 /**
- * Path of the GGUF file that `model`, a path or a name of {@link MODEL_NAMES}, stands for.
+ * Path of the GGUF file that `model`, a path or a model's name, stands for.
  *
  * @throws ModelNotFoundError saying what to fetch, or what file to put where.
  * @throws ModelUnreadableError when the file is there but may not be read.
