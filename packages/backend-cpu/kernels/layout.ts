@@ -18,7 +18,7 @@ export const KV_HEADS: usize = 0;
 export const HEADS: usize = 4;
 export const HEAD_SIZE: usize = 8;
 export const SINKS: usize = 12;
-export const WINDOW: usize = 16;
+export const RECENT: usize = 16;
 /** f32: what a query's products with keys are multiplied by to be scores, times `log2(e)`. */
 export const SCALE: usize = 20;
 /** f32: largest magnitude of a score, times `log2(e)`; 0 where scores are not capped. */
@@ -74,10 +74,10 @@ export function rowOf(tensor: usize, head: i32, token: i32, headSize: i32): usiz
   return page + 2 * <usize>((head * PAGE + (token & (PAGE - 1))) * headSize);
 }
 
-/** Tokens behind the sinks that a cache of `length` tokens reads decoded. */
+/** Tokens after the sinks that a cache of `length` tokens stores as codes. */
 export function quantizedPrefix(layer: usize, tensor: usize, length: i32): i32 {
   if (field(tensor, BITS) === 16) return 0;
-  const rest = length - field(layer, SINKS) - field(layer, WINDOW);
+  const rest = length - field(layer, SINKS) - field(layer, RECENT);
   const block = field(tensor, BLOCK);
   return rest > 0 ? (rest / block) * block : 0;
 }

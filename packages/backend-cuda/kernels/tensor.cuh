@@ -31,12 +31,12 @@ struct TensorView {
   int isRotated;
   int blockSize;
   int sinks;
-  int window;
+  int recent;
 };
 
 /** Tokens that a query which sees `length` tokens reads from codes. */
 __device__ inline int prefixAt(const TensorView& view, int length) {
-  const int behind = larger(0, length - view.sinks - view.window);
+  const int behind = larger(0, length - view.sinks - view.recent);
   return view.bits == 16 ? 0 : behind / view.blockSize * view.blockSize;
 }
 

@@ -1,15 +1,15 @@
-// Which tokens a query reads in a call: those behind the sinks are a quantized prefix, and exact ones behind it.
+// Which tokens a query reads in a call. After the sinks comes the quantized prefix, then the exact tokens.
 struct Prefix {
   // 0: codes, below the prefix; 1: exact rows, from the prefix on.
   is_exact: u32,
   block: u32,
-  window: u32,
+  recent: u32,
   padding: u32,
 }
 
-// Tokens behind the sinks that are held as codes at a length, less the sinks.
+// Tokens stored as codes, when `behind` tokens follow the sinks.
 fn prefix_of(prefix: Prefix, behind: u32) -> u32 {
-  return prefix.block * ((behind - min(behind, prefix.window)) / prefix.block);
+  return prefix.block * ((behind - min(behind, prefix.recent)) / prefix.block);
 }
 
 // First token that a query at a position reads in this call, and the first that it does not; counted behind the sinks, or

@@ -144,7 +144,7 @@ describe.skipIf(skipped)(`a device without room${skipped ? ` (${skipped})` : ""}
     });
   });
 
-  it("takes a window of more tokens than a cache has as one of as many", async () => {
+  it("keeps every token exact when a plan has more recent tokens than the cache holds", async () => {
     const small = await createWebGpuBackend({ device: device!, kernels: {}, maxTokens: 100 });
     const wide = { shape, layers: [layerScheme("kivi", { key: 4, value: 4 }, { recent: 2 ** 40 })] };
     const cache = await small.createCache(shape, wide);

@@ -3,9 +3,8 @@ import { roundArrayToFloat16 } from "@kvtuner/quantizers";
 import type { CachePlan } from "../../backend.ts";
 
 /**
- * What the suite knows of a cache: every row that went into it, in float16 numbers `[kvHeads * headSize]`. Codes, windows
- * and prefixes are not kept but worked out again from these rows whenever they are asked for; so there is no state that a
- * mistake could leave behind.
+ * The suite's reference cache: every appended row, in float16 numbers `[kvHeads * headSize]`. Codes, recent tokens and
+ * prefixes are computed again from these rows at each use, so no stale state can hide a mistake.
  */
 export interface OracleCache {
   readonly shape: CacheShape;
