@@ -12,6 +12,7 @@ import {
   pairOf,
   type Plan,
   planBytes,
+  storedNumbers,
   trueBits,
 } from "@kvtuner/plan";
 import {
@@ -139,7 +140,7 @@ const inspectModel = async (path: string, context: number, budget: number | unde
     model: identity,
     shape,
     weights: Object.fromEntries(WEIGHTS.map((storage) => [storage, weightMemory(gguf, storage)])),
-    bytesPerToken: 2 * 2 * shape.layers * shape.kvHeads * shape.headSize,
+    bytesPerToken: 2 * storedNumbers(shape, 1),
     context,
     ...(budget !== undefined && { budget }),
     uniform,

@@ -69,11 +69,13 @@ const addBytes = (a: CacheBytes, b: CacheBytes): CacheBytes => ({
   total: a.total + b.total,
 });
 
+/** Numbers that the keys and values of `length` tokens consist of, over all layers. */
+export const storedNumbers = ({ layers, kvHeads, headSize }: CacheShape, length: number): number =>
+  2 * layers * kvHeads * headSize * length;
+
 /** Bits a stored number takes at `length` tokens, everything counted: codes, parameters, and tokens kept in 16 bits. */
-export const trueBits = (plan: Pick<Plan, "layers" | "shape">, length: number): number => {
-  const { kvHeads, headSize } = plan.shape;
-  return (8 * planBytes(plan, length).total) / (2 * plan.layers.length * kvHeads * headSize * length);
-};
+export const trueBits = (plan: Pick<Plan, "layers" | "shape">, length: number): number =>
+  (8 * planBytes(plan, length).total) / storedNumbers(plan.shape, length);
 
 /** The paper's equivalent bits: mean of key and value bits over layers, codes alone (KVTuner, section 5.3). */
 export const equivalentBits = (plan: Pick<Plan, "layers">): number =>

@@ -23,7 +23,7 @@ export type { Measurement, ModelIdentity, Plan } from "./plan.ts";
 export type { UniformChoice } from "./budget.ts";
 export { BudgetError, fitBudget, formatBytes, parseBytes } from "./budget.ts";
 export type { CacheBytes, TensorBytes } from "./bytes.ts";
-export { cacheBytes, equivalentBits, layerBytes, planBytes, sumBytes, trueBits } from "./bytes.ts";
+export { cacheBytes, equivalentBits, layerBytes, planBytes, storedNumbers, sumBytes, trueBits } from "./bytes.ts";
 export { KvtunerError } from "./error.ts";
 export type { Mode, Pair, ResidencyOverrides } from "./mode.ts";
 export { layerScheme, MODES, PAIR_BITS } from "./mode.ts";

@@ -1,5 +1,5 @@
 import type { KvCache } from "@kvtuner/backend";
-import { type CacheBytes, type Plan } from "@kvtuner/plan";
+import { storedNumbers, type CacheBytes, type Plan } from "@kvtuner/plan";
 
 /** What a cache takes. */
 export interface CacheReport {
@@ -18,7 +18,7 @@ export interface CacheReport {
 /** Counts a cache's bytes. */
 export const cacheReport = (cache: Pick<KvCache, "bytes" | "length">, { shape }: Plan): CacheReport => {
   const bytes = cache.bytes();
-  const bytes16 = 4 * shape.layers * shape.kvHeads * shape.headSize * cache.length;
+  const bytes16 = 2 * storedNumbers(shape, cache.length);
   const bits = bytes16 === 0 ? 16 : (16 * bytes.total) / bytes16;
   return { cache: { tokens: cache.length, bytes, bytes16, bits } };
 };

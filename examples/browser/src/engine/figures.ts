@@ -1,5 +1,5 @@
 import type { KvCache } from "@kvtuner/backend";
-import type { CacheBytes } from "@kvtuner/plan";
+import { storedNumbers, type CacheBytes } from "@kvtuner/plan";
 
 /** What a generation took so far. */
 export interface Figures {
@@ -19,9 +19,8 @@ const BYTES_16 = 2;
 
 /** Counts a cache's bytes. */
 export const cacheFigures = (cache: Pick<KvCache, "bytes" | "length" | "shape">): Figures["cache"] => {
-  const { layers, kvHeads, headSize } = cache.shape;
-  const numbers = 2 * layers * kvHeads * headSize * cache.length;
-  return { tokens: cache.length, bytes: cache.bytes(), bytes16: BYTES_16 * numbers };
+  const bytes16 = BYTES_16 * storedNumbers(cache.shape, cache.length);
+  return { tokens: cache.length, bytes: cache.bytes(), bytes16 };
 };
 
 /** Measures one generation. */

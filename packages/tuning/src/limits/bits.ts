@@ -1,3 +1,4 @@
+import { storedNumbers } from "@kvtuner/plan";
 import { z } from "zod";
 import type { SearchSpace } from "../space/space.ts";
 import type { LimitKind } from "./limit-kind.ts";
@@ -12,7 +13,7 @@ export interface BitsLimit {
 export const exactBits = (bits: number): string => (Math.ceil(bits * 1000) / 1000).toFixed(3);
 
 const bytesOf = ({ bits }: BitsLimit, { shape, context }: SearchSpace): number =>
-  Math.floor((bits * 2 * shape.layers * shape.kvHeads * shape.headSize * context) / 8);
+  Math.floor((bits * storedNumbers(shape, context)) / 8);
 
 /** True bits of a stored number at the context length. */
 export const bitsLimit: LimitKind<BitsLimit> = {

@@ -2,6 +2,7 @@ import {
   formatPair,
   layerBytes,
   layerScheme,
+  storedNumbers,
   type CacheShape,
   type LayerScheme,
   type Mode,
@@ -77,7 +78,7 @@ export const planCost = (space: SearchSpace, choice: readonly number[]): PlanCos
 
 /** Bits a stored number takes in a cache of so many bytes at the context length. */
 export const bitsOfBytes = ({ shape, context }: SearchSpace, bytes: number): number =>
-  (8 * bytes) / (2 * shape.kvHeads * shape.headSize * shape.layers * context);
+  (8 * bytes) / storedNumbers(shape, context);
 
 /** The search's cost of a plan. */
 export const searchCost = (space: SearchSpace, choice: readonly number[]): number => sum(choice, space.costs);
