@@ -91,7 +91,7 @@ describe.skipIf(reason)(`barriers of kernels on the CPU${reason ? ` (${reason})`
     for (const one of CASES) expect(await isRight(one, true)).toBe(true);
   });
 
-  test.each(["modes", "windows"] as const)("keep the law of %s when the last warp runs first", async (law) => {
+  test.each(["modes", "recent"] as const)("keep the law of %s when the last warp runs first", async (law) => {
     driver.reverseWarps(true);
     const options = { name: "cuda", tolerance: 5e-4, createBackend: createCudaBackendOnCpu };
     await expect(LAWS[law].check(options)).resolves.toBeUndefined();

@@ -135,7 +135,7 @@ describe.skipIf(reason)(`tensor cores on the CPU${reason ? ` (${reason})` : ""}`
     "head-groups",
     "far-out",
     "constant-groups",
-    "windows",
+    "recent",
     "prefill",
   ] as const)("keep the law of %s", async (law) => {
     const options = { name: "cuda on tensor cores", tolerance: 5e-4, createBackend: createTensorCoreBackendOnCpu };

@@ -58,7 +58,7 @@ describe.skipIf(!canHalf)(`with float16 and subgroups${canHalf ? "" : " (the ada
     "head-groups",
     "far-out",
     "constant-groups",
-    "windows",
+    "recent",
     "prefill",
     "layer-order",
     "truncate",
@@ -80,7 +80,7 @@ describe.skipIf(!canPack)(`with packed dot products${canPack ? "" : " (the shade
     "head-groups",
     "far-out",
     "constant-groups",
-    "windows",
+    "recent",
     "prefill",
   ] as const)("%s", async (law) => {
     await expect(LAWS[law].check(options)).resolves.toBeUndefined();

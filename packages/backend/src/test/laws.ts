@@ -18,6 +18,7 @@ import { newProcessLaw } from "./laws/new-process.ts";
 import { ownershipLaw } from "./laws/ownership.ts";
 import { prefillLaw } from "./laws/prefill.ts";
 import { randomOperationsLaw } from "./laws/random-operations.ts";
+import { recentLaw } from "./laws/recent.ts";
 import { retuneLaw } from "./laws/retune.ts";
 import { schemesLaw } from "./laws/schemes.ts";
 import { snapshotLaw } from "./laws/snapshot.ts";
@@ -25,7 +26,6 @@ import { tensorShapesLaw } from "./laws/tensor-shapes.ts";
 import { truncateLaw } from "./laws/truncate.ts";
 import { twoCachesLaw } from "./laws/two-caches.ts";
 import { unsupportedPlanLaw } from "./laws/unsupported-plan.ts";
-import { windowsLaw } from "./laws/windows.ts";
 
 /** Short name of a law. */
 export type LawName =
@@ -40,7 +40,7 @@ export type LawName =
   | "far-out"
   | "constant-groups"
   | "prefill"
-  | "windows"
+  | "recent"
   | "bytes"
   | "finite"
   | "layer-order"
@@ -70,7 +70,7 @@ export const LAWS: Readonly<Record<LawName, Law>> = {
   "far-out": farOutLaw,
   "constant-groups": constantGroupsLaw,
   prefill: prefillLaw,
-  windows: windowsLaw,
+  recent: recentLaw,
   bytes: bytesLaw,
   finite: finiteLaw,
   "layer-order": layerOrderLaw,

@@ -16,7 +16,7 @@ testBackend({
 });
 
 /** Laws in which more threads than KV heads come to share out rows and tiles otherwise. */
-const SHARED_OUT: readonly LawName[] = ["constant-groups", "prefill", "windows", "retune"];
+const SHARED_OUT: readonly LawName[] = ["constant-groups", "prefill", "recent", "retune"];
 
 test.each(SHARED_OUT)("three threads: %s", async (name) => {
   const options = { name: "cpu, three threads", createBackend: () => createEagerBackend(3) };

@@ -16,7 +16,7 @@ const createBackend = async (): Promise<Backend> => createEagerBackend(3);
  * Those in which threads have rows and tiles to share out. All of them together make more memories than a page has addresses
  * for: workers that were ended give theirs back some time later.
  */
-const SHARED_OUT: readonly LawName[] = ["prefill", "windows", "retune"];
+const SHARED_OUT: readonly LawName[] = ["prefill", "recent", "retune"];
 
 test.skipIf(!isolated).each(SHARED_OUT)("three threads in a page: %s", async (name) => {
   await expect(LAWS[name].check({ name: "cpu, three threads in a browser", createBackend })).resolves.toBeUndefined();

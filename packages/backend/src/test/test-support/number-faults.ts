@@ -201,7 +201,7 @@ export const NUMBER_FAULTS: readonly Fault[] = [
     wrapping: { cache: tiledQueries },
   },
   {
-    law: "windows",
+    law: "recent",
     mistake: "keeps one recent token too few",
     says: /recent 5.*expected/,
     cells: settleUnder((scheme, layer) => [
@@ -210,7 +210,7 @@ export const NUMBER_FAULTS: readonly Fault[] = [
     ]),
   },
   {
-    law: "windows",
+    law: "recent",
     mistake: "has no sinks",
     says: /sinks 4.*expected/,
     cells: settleUnder((scheme, layer) => [scheme, withPrefix(layer, ({ sinks, recent }) => [0, recent + sinks])]),

@@ -6,7 +6,7 @@ import { CheckedCache } from "../rig/checked-cache.ts";
 import { layerName, planOf, sampleLayers, smallShape } from "../rig/samples.ts";
 
 /** Token by token through every state of sinks, recent tokens and half-full blocks. */
-export const windowsLaw: Law = {
+export const recentLaw: Law = {
   name: "keeps sinks, recent tokens and half-full blocks exact at every length from the first token",
   check: (options) =>
     withSubject(options, async (subject) => {
