@@ -2,6 +2,7 @@ import { existsSync, openSync, readSync, closeSync } from "node:fs";
 import { join } from "node:path";
 import { weightMemory, type WeightMemory } from "@kvtuner/decoder";
 import {
+  assetBytes,
   type CacheShape,
   equivalentBits,
   formatPair,
@@ -76,7 +77,10 @@ export interface UniformPlan {
 /** A plan's layers and cost. */
 export interface PlanReport {
   readonly kind: "plan";
-  readonly plan: Plan;
+  /** Without the data of its assets. */
+  readonly plan: Omit<Plan, "assets">;
+  /** Bytes of the plan's assets, which `bytes` leaves out; absent without any. */
+  readonly assetBytes?: number;
   /** One pair a layer, `K8V4` and the like. */
   readonly pairs: readonly string[];
   readonly context: number;
@@ -168,11 +172,12 @@ const assertSomeFits = (uniform: readonly UniformPlan[], budget: number, context
   throw new BudgetUnmetError(exactBytes(budget), { name: smallest.plan, cost });
 };
 
-const inspectPlan = (plan: Plan, context: number, budget: number | undefined): PlanReport => {
+const inspectPlan = ({ assets, ...plan }: Plan, context: number, budget: number | undefined): PlanReport => {
   const bytes = planBytes(plan, context).total;
   return {
     kind: "plan",
     plan,
+    ...(assets && { assetBytes: assetBytes({ assets }) }),
     pairs: plan.layers.map((layer) => formatPair(pairOf(layer))),
     context,
     bytes,

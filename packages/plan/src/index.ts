@@ -1,3 +1,5 @@
+export type { Asset } from "./asset.ts";
+export { assetBytes } from "./asset.ts";
 export type { AttentionMask, AttentionSpec } from "./attention.ts";
 export { defaultScale, plainAttention, scoreOf, spanOf } from "./attention.ts";
 export type { AffineScheme, Axis, Bits, Format, GroupSize, Transform } from "./codecs/affine.ts";

@@ -1,7 +1,9 @@
 import { z } from "zod";
+import { parseAssets } from "./asset-file.ts";
+import type { Asset } from "./asset.ts";
 import type { FieldValues } from "./codecs/codec-format.ts";
 import { FORMATS, schemeFault } from "./codecs/registry.ts";
-import { KvtunerError } from "./error.ts";
+import { PlanFileError } from "./plan-file-error.ts";
 import type { ModelIdentity, Plan } from "./plan.ts";
 import type { CacheShape } from "./scheme.ts";
 import { sizesOf } from "./shape.ts";
@@ -9,6 +11,25 @@ import { sizesOf } from "./shape.ts";
 const VERSION = 2;
 
 const count = z.int().positive();
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** A name alone, without a folder: a plan must not name files elsewhere. */
+const assetReference = z
+  .strictObject({ file: z.string().regex(/^[A-Za-z0-9][\w.-]*\.safetensors$/), sha256 })
+  .meta({ description: "Static tables of the plan: a safetensors file in the same folder, and its SHA-256." });
+
+/** Where a plan file says its assets are: a file name, and the SHA-256 of the file, hexadecimal. */
+export interface AssetReference {
+  readonly file: string;
+  readonly sha256: string;
+}
+
+/** Bytes of an asset file, with the SHA-256 of these very bytes, hexadecimal. */
+export interface AssetFile {
+  readonly bytes: Uint8Array;
+  readonly sha256: string;
+}
 
 const fieldSchema = (values: FieldValues): z.ZodType => {
   const literals = values.filter((value) => value !== "count" && value !== "numbers");
@@ -47,13 +68,11 @@ const planFile = z
     model: z.strictObject({
       name: z.string(),
       architecture: z.string(),
-      sha256: z
-        .string()
-        .regex(/^[0-9a-f]{64}$/)
-        .optional(),
+      sha256: sha256.optional(),
     }),
     shape: z.strictObject({ layers: count, queryHeads: count, kvHeads: count, headSize: count }),
     layers: z.array(layerScheme).min(1),
+    assets: assetReference.optional(),
     measured: z
       .strictObject({
         kl: z.number().nonnegative(),
@@ -73,22 +92,50 @@ export const planSchema = (): object => z.toJSONSchema(planFile);
 /**
  * Reads a plan from JSON text or from what was parsed of it.
  *
- * @throws PlanFileError `PLAN_NOT_JSON`, `PLAN_UNKNOWN_VERSION`, `PLAN_INVALID` with the path of what is wrong
+ * @param openAssets Reads the asset file that the plan names; undefined when there is none.
+ * @throws PlanFileError `PLAN_NOT_JSON`, `PLAN_UNKNOWN_VERSION`, `PLAN_INVALID` with the path of what is wrong,
+ *   `PLAN_ASSETS_MISSING`, `PLAN_ASSETS_DAMAGED`
  */
-export const parsePlan = (input: unknown): Plan => {
+export const parsePlan = (input: unknown, openAssets?: (file: string) => AssetFile | undefined): Plan => {
   const data = typeof input === "string" ? parseJson(input) : input;
   assertVersion(data);
   const result = planFile.safeParse(data);
   if (!result.success) throw invalid(result.error.issues[0]!);
-  const { $schema: _, ...plan } = result.data;
+  const { $schema: _, assets, ...plan } = result.data;
   const complete = plan as Plan;
   assertConsistency(complete);
-  return complete;
+  return assets ? { ...complete, assets: readAssets(assets, openAssets?.(assets.file)) } : complete;
 };
 
-/** Writes a plan as JSON text, two spaces deep, with a newline at the end. */
-export const serializePlan = (plan: Plan): string =>
-  `${JSON.stringify({ ...plan, shape: sizesOf(plan.shape) }, null, 2)}\n`;
+const readAssets = ({ file, sha256: expected }: AssetReference, got: AssetFile | undefined): Asset[] => {
+  if (!got)
+    throw new PlanFileError(
+      "PLAN_ASSETS_MISSING",
+      `expected the plan's asset file ${file}, got none; put it in the folder of the plan file`,
+    );
+  if (got.sha256 !== expected)
+    throw new PlanFileError(
+      "PLAN_ASSETS_DAMAGED",
+      `expected ${file} with SHA-256 ${expected.slice(0, 12)}, got ${got.sha256.slice(0, 12)}; copy the plan file and ${file} again, from where they were made`,
+    );
+  return parseAssets(got.bytes);
+};
+
+/**
+ * Writes a plan as JSON text, two spaces deep, with a newline at the end.
+ *
+ * @param reference The file that holds `serializeAssets(plan.assets)`; needed when the plan has assets.
+ * @throws PlanFileError `PLAN_ASSETS_MISSING` when the plan has assets and no file is given for them
+ */
+export const serializePlan = ({ assets = [], ...plan }: Plan, reference?: AssetReference): string => {
+  if (assets.length > 0 && !reference)
+    throw new PlanFileError(
+      "PLAN_ASSETS_MISSING",
+      "expected a file for the plan's assets, got none; write serializeAssets(plan.assets) to one and pass its name and SHA-256",
+    );
+  const file = { ...plan, shape: sizesOf(plan.shape), ...(assets.length > 0 && { assets: reference }) };
+  return `${JSON.stringify(file, null, 2)}\n`;
+};
 
 /**
  * Checks that a plan was made for a model: the same shape, and the same file where both name its hash.
@@ -151,8 +198,3 @@ const invalid = ({
     "PLAN_INVALID",
     `expected a plan as plan.schema.json describes it; at ${path.map(String).join(".") || "the top"}: ${message}`,
   );
-
-/** A plan that cannot be read, or is for another model; `code` says which. */
-export class PlanFileError extends KvtunerError {
-  override readonly name = "PlanFileError";
-}

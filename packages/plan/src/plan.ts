@@ -1,3 +1,4 @@
+import type { Asset } from "./asset.ts";
 import type { CacheShape, LayerScheme } from "./scheme.ts";
 
 /** The model a plan was made for. */
@@ -27,5 +28,7 @@ export interface Plan {
   readonly model: ModelIdentity;
   readonly shape: CacheShape;
   readonly layers: readonly LayerScheme[];
+  /** Static tables that the layers share. */
+  readonly assets?: readonly Asset[];
   readonly measured?: Measurement;
 }

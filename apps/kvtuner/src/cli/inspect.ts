@@ -57,13 +57,14 @@ const describeModel = ({ model, shape, weights, bytesPerToken, context, budget, 
   ].join("\n");
 
 const describePlan = (report: PlanReport, terminal: Terminal): Piece[] => {
-  const { plan, pairs, context, bits, equivalentBits, fits } = report;
+  const { plan, assetBytes, pairs, context, bits, equivalentBits, fits } = report;
   const measured =
     plan.measured === undefined ? "not measured" : `KL ${plan.measured.kl.toPrecision(3)} on ${plan.measured.text}`;
   const verdict = fits === undefined ? "" : fits ? ", fits the budget" : ", does not fit the budget";
+  const assets = assetBytes === undefined ? "" : `, and ${formatBytes(assetBytes)} of assets at any length`;
   return [
     `plan for ${plan.model.name}: ${bits.toFixed(3)} true bits, ${equivalentBits.toFixed(3)} equivalent bits; ${measured}\n`,
-    `${formatBytes(report.bytes)} at ${context} tokens${verdict}\n`,
+    `${formatBytes(report.bytes)} at ${context} tokens${verdict}${assets}\n`,
     ...strip(pairs, terminal),
   ];
 };

@@ -1,6 +1,8 @@
+import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { assertHeadFits, KvtunerError, parseShorthand, uniformPlan, type Plan } from "@kvtuner/plan";
-import { assertPlanFits, parsePlan } from "@kvtuner/plan/files";
+import { type AssetFile, assertPlanFits, parsePlan } from "@kvtuner/plan/files";
 import { PlanUnreadableError, type TunableModel } from "@kvtuner/tuning";
 
 /** Which plans are taken. */
@@ -43,16 +45,22 @@ const fromText = (text: string, { identity, shape }: Pick<TunableModel, "identit
 const looksLikePath = (text: string): boolean => /[/\\]|\.json$/i.test(text) || existsSync(text);
 
 /**
- * Reads a plan file.
+ * Reads a plan file, and the asset file beside it that it names.
  *
  * @throws PlanUnreadableError naming the file, when it cannot be read or holds no plan.
  */
 export const readPlanFile = (path: string): Plan => {
   try {
-    return parsePlan(readFileSync(path, "utf8"));
+    return parsePlan(readFileSync(path, "utf8"), (file) => openAssets(join(dirname(path), file)));
   } catch (cause) {
     throw new PlanUnreadableError(path, cause);
   }
+};
+
+const openAssets = (path: string): AssetFile | undefined => {
+  if (!existsSync(path)) return undefined;
+  const bytes = readFileSync(path);
+  return { bytes, sha256: createHash("sha256").update(bytes).digest("hex") };
 };
 
 /** A plan for other weights of the same architecture and shape. */

@@ -1,0 +1,49 @@
+import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Asset, layerScheme, type Plan, uniformPlan } from "@kvtuner/plan";
+import { serializeAssets, serializePlan } from "@kvtuner/plan/files";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { inspect } from "../inspect.ts";
+import { readPlanFile } from "./read-plan.ts";
+
+const shape = { layers: 2, queryHeads: 4, kvHeads: 2, headSize: 64 };
+const assets: Asset[] = [{ name: "mean", dtype: "float32", shape: [3], data: new Float32Array([1, 2, 3]) }];
+const plan: Plan = {
+  ...uniformPlan({ name: "Small", architecture: "llama" }, shape, layerScheme("kivi", { key: 4, value: 2 })),
+  assets,
+};
+
+let folder: string;
+let planPath: string;
+let assetPath: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "kvtuner-plan-"));
+  planPath = join(folder, "plan.json");
+  assetPath = join(folder, "plan.safetensors");
+  const bytes = serializeAssets(assets);
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  writeFileSync(planPath, serializePlan(plan, { file: "plan.safetensors", sha256 }));
+  writeFileSync(assetPath, bytes);
+});
+
+afterEach(() => rmSync(folder, { recursive: true }));
+
+test("a plan file is read with the asset file beside it", () => {
+  expect(readPlanFile(planPath)).toEqual(plan);
+});
+
+test("inspect counts assets apart", async () => {
+  const report = await inspect({ target: planPath });
+  expect(report).toMatchObject({ kind: "plan", assetBytes: 12 });
+  expect(report).not.toHaveProperty("plan.assets");
+});
+
+test("a missing or changed asset file is refused with the name of the plan", () => {
+  writeFileSync(assetPath, "changed");
+  expect(() => readPlanFile(planPath)).toThrow(expect.objectContaining({ code: "PLAN_ASSETS_DAMAGED" }) as Error);
+  rmSync(assetPath);
+  expect(() => readPlanFile(planPath)).toThrow(/plan\.json: expected the plan's asset file plan\.safetensors/);
+});

@@ -1,0 +1,15 @@
+interface AssetOf<Type extends string, Data> {
+  /** Begins with a letter; then letters, digits and `_./-`. Unique in a plan. */
+  readonly name: string;
+  readonly dtype: Type;
+  /** Row-major; `[]` is one number. */
+  readonly shape: readonly number[];
+  readonly data: Data;
+}
+
+/** A static table of a plan, like a matrix or a codebook. Data of `float16` are its bits. */
+export type Asset = AssetOf<"float32", Float32Array> | AssetOf<"float16", Uint16Array> | AssetOf<"uint8", Uint8Array>;
+
+/** Bytes of a plan's assets. They do not grow with the context, so `planBytes` leaves them out. */
+export const assetBytes = ({ assets = [] }: { readonly assets?: readonly Asset[] }): number =>
+  assets.reduce((sum, { data }) => sum + data.byteLength, 0);
