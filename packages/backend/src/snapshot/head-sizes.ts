@@ -2,6 +2,7 @@ import {
   type CacheShape,
   layoutOf,
   type LayerScheme,
+  type Part,
   partBytes,
   quantizedPrefix,
   type TensorScheme,
@@ -9,9 +10,9 @@ import {
 
 /** Lengths of the arrays of one {@link HeadImage}. */
 export interface HeadSizes {
-  readonly codes: number;
-  readonly scales: number;
-  readonly minima: number;
+  /** Arrays of the quantized prefix, in the order of the codec's layout; none without a prefix. */
+  readonly parts: readonly Part[];
+  /** Numbers in 16 bits. */
   readonly exact: number;
   /** Of all arrays together. */
   readonly sizeBytes: number;
@@ -25,12 +26,7 @@ export const headSizes = (
   length: number,
 ): HeadSizes => {
   const prefix = quantizedPrefix(scheme, layer, length);
-  const sizes = { codes: 0, scales: 0, minima: 0, exact: (length - prefix) * headSize };
-  let sizeBytes = 2 * sizes.exact;
-  if (prefix > 0)
-    for (const part of layoutOf(scheme, { tokens: prefix, headSize })) {
-      sizes[part.name] = part.elements;
-      sizeBytes += partBytes(part);
-    }
-  return { ...sizes, sizeBytes };
+  const parts = prefix > 0 ? layoutOf(scheme, { tokens: prefix, headSize }) : [];
+  const exact = (length - prefix) * headSize;
+  return { parts, exact, sizeBytes: parts.reduce((sum, part) => sum + partBytes(part), 2 * exact) };
 };

@@ -6,7 +6,7 @@ import { CHECKSUM_BYTES, headsInOrder, MAGIC, PREAMBLE_BYTES, storedHeads, VERSI
 
 /**
  * Writes a cache as bytes that any backend can read: magic, version, a JSON header with shape, layer schemes and length,
- * then layer by layer, keys before values and KV head by KV head: codes, scales, minima, 16-bit rows; at the end the
+ * then layer by layer, keys before values and KV head by KV head: the parts of the codec's layout, 16-bit rows; at the end the
  * SHA-256 of it all. Numbers of 16 bits are little-endian, as on all machines that run JavaScript today.
  *
  * @throws ImageError `BACKEND_IMAGE` when an array has another length than shape, schemes and length say
@@ -21,7 +21,7 @@ export const writeSnapshot = async (image: CacheImage): Promise<Uint8Array<Array
   const bytes = new Uint8Array(PREAMBLE_BYTES + header.length + dataBytes + CHECKSUM_BYTES);
   writePreamble(bytes, header.length);
   bytes.set(header, PREAMBLE_BYTES);
-  writeHeads(bytes, PREAMBLE_BYTES + header.length, heads);
+  writeHeads(bytes, PREAMBLE_BYTES + header.length, heads, sizes);
   bytes.set(await checksum(bytes.subarray(0, -CHECKSUM_BYTES)), bytes.length - CHECKSUM_BYTES);
   return bytes;
 };
@@ -33,24 +33,44 @@ const writePreamble = (bytes: Uint8Array<ArrayBuffer>, headerBytes: number): voi
   view.setUint32(MAGIC.length + 4, headerBytes, true);
 };
 
-const writeHeads = (bytes: Uint8Array, start: number, heads: readonly HeadImage[]): void => {
+const writeHeads = (
+  bytes: Uint8Array,
+  start: number,
+  heads: readonly HeadImage[],
+  sizes: readonly HeadSizes[],
+): void => {
   let offset = start;
-  for (const { prefix, exact } of heads)
-    for (const part of [prefix.codes, prefix.scales, prefix.minima, exact]) {
-      bytes.set(new Uint8Array(part.buffer, part.byteOffset, part.byteLength), offset);
-      offset += part.byteLength;
+  for (const [index, head] of heads.entries())
+    for (const name of [...sizes[index]!.parts.map((part) => part.name), "exact"]) {
+      const array = arraysOf(head)[name];
+      if (!array) continue;
+      bytes.set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength), offset);
+      offset += array.byteLength;
     }
 };
+
+/** The arrays of a head by name. */
+const arraysOf = ({ prefix, exact }: HeadImage): Readonly<Record<string, Uint8Array | Uint16Array | undefined>> => ({
+  ...prefix,
+  exact,
+});
 
 const assertSizes = (heads: readonly HeadImage[], sizes: readonly HeadSizes[]): void => {
   if (heads.length !== sizes.length) throw new ImageError("heads", sizes.length, heads.length, 0);
   for (const [index, size] of sizes.entries()) {
-    const { prefix, exact } = heads[index]!;
-    const got = { ...prefix, exact };
-    for (const part of ["codes", "scales", "minima", "exact"] as const)
-      if (got[part].length !== size[part]) throw new ImageError(part, size[part], got[part].length, index);
+    const arrays = arraysOf(heads[index]!);
+    const expected = elementsOf(size);
+    for (const part of new Set([...Object.keys(expected), ...Object.keys(arrays)])) {
+      const [wanted, got] = [expected[part] ?? 0, arrays[part]?.length ?? 0];
+      if (got !== wanted) throw new ImageError(part, wanted, got, index);
+    }
   }
 };
+
+const elementsOf = ({ parts, exact }: HeadSizes): Readonly<Record<string, number>> => ({
+  ...Object.fromEntries(parts.map(({ name, elements }) => [name, elements])),
+  exact,
+});
 
 /** A backend passed an image whose array sizes do not match shape, schemes and length. */
 export class ImageError extends KvtunerError {
