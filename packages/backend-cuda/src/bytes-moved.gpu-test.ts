@@ -14,13 +14,14 @@ const ONE = 0x3c00;
 
 /** A snapshot of a cache that no one computed. */
 const snapshotOf = (shape: CacheShape, layer: LayerScheme): Promise<Uint8Array> => {
-  const bytes = layerBytes(layer, { ...shape, kvHeads: 1 }, LENGTH);
-  const head = (codes: number, parameters: number, exact: number): HeadImage => ({
-    prefix: { codes: new Uint8Array(codes).fill(0x5a), scales: halves(parameters / 4), minima: halves(parameters / 4) },
-    exact: halves(exact / 2),
-  });
-  const key = head(bytes.keyCodes, bytes.keyParameters, bytes.keyExact);
-  const value = head(bytes.valueCodes, bytes.valueParameters, bytes.valueExact);
+  const { parts } = layerBytes(layer, { ...shape, kvHeads: 1 }, LENGTH);
+  const head = (tensor: "key" | "value"): HeadImage => {
+    const bytesOf = (part: string): number => parts[`${tensor}.${part}`] ?? 0;
+    const codes = new Uint8Array(bytesOf("codes")).fill(0x5a);
+    const [scales, minima] = [halves(bytesOf("scales") / 2), halves(bytesOf("minima") / 2)];
+    return { prefix: { codes, scales, minima }, exact: halves(bytesOf("exact") / 2) };
+  };
+  const [key, value] = [head("key"), head("value")];
   return writeSnapshot({
     shape,
     layers: [layer],

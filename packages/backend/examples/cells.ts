@@ -61,11 +61,12 @@ export const settle = (cells: Cells, scheme: TensorScheme, layer: LayerScheme): 
 
 /** Bytes of all cells by part. */
 export const cellBytes = (cells: Cells): TensorBytes => {
-  const bytes = { codes: 0, parameters: 0, exact: 0 };
+  const bytes = { codes: 0, scales: 0, minima: 0, exact: 0 };
   for (const row of cells)
     for (const { scheme, block } of row) {
       bytes[scheme === EXACT ? "exact" : "codes"] += block.codes.byteLength;
-      bytes.parameters += block.scales.byteLength + block.minima.byteLength;
+      bytes.scales += block.scales.byteLength;
+      bytes.minima += block.minima.byteLength;
     }
   return bytes;
 };

@@ -5,34 +5,36 @@ import type { CacheShape, LayerScheme } from "./scheme.ts";
 
 const EXACT_BYTES = 2;
 
-/** Bytes of a cache by part. Codes and parameters (scales, minima) of the quantized prefix; `exact` is all held in 16 bits. */
+/**
+ * Bytes of the keys, or of the values, by part: the names that the layout of a codec gives to the arrays of the quantized
+ * prefix (`codes`, `scales`, ...), and `exact` for all held in 16 bits.
+ */
+export type TensorBytes = Readonly<Record<string, number>>;
+
+/** Bytes of a cache. */
 export interface CacheBytes {
-  readonly keyCodes: number;
-  readonly keyParameters: number;
-  readonly keyExact: number;
-  readonly valueCodes: number;
-  readonly valueParameters: number;
-  readonly valueExact: number;
+  /** By tensor and part, as in `key.codes` or `value.exact`; a part of no bytes is left out. */
+  readonly parts: Readonly<Record<string, number>>;
   readonly total: number;
 }
 
-/** Bytes of the keys, or of the values, by part. */
-export interface TensorBytes {
-  readonly codes: number;
-  readonly parameters: number;
-  readonly exact: number;
-}
-
 /** Bytes of a cache whose keys and values take so many. */
-export const cacheBytes = (key: TensorBytes, value: TensorBytes): CacheBytes => ({
-  keyCodes: key.codes,
-  keyParameters: key.parameters,
-  keyExact: key.exact,
-  valueCodes: value.codes,
-  valueParameters: value.parameters,
-  valueExact: value.exact,
-  total: key.codes + key.parameters + key.exact + value.codes + value.parameters + value.exact,
-});
+export const cacheBytes = (key: TensorBytes, value: TensorBytes): CacheBytes =>
+  sumParts(
+    Object.entries({ key, value }).flatMap(([tensor, bytes]) =>
+      Object.entries(bytes).map(([part, count]) => [`${tensor}.${part}`, count] as const),
+    ),
+  );
+
+const sumParts = (counts: readonly (readonly [part: string, bytes: number])[]): CacheBytes => {
+  const parts: Record<string, number> = {};
+  let total = 0;
+  for (const [part, bytes] of counts) {
+    if (bytes > 0) parts[part] = (parts[part] ?? 0) + bytes;
+    total += bytes;
+  }
+  return { parts, total };
+};
 
 /** Exact bytes of one layer's cache at `length` tokens. */
 export const layerBytes = (layer: LayerScheme, shape: CacheShape, length: number): CacheBytes =>
@@ -45,29 +47,20 @@ const tensorBytes = (
   length: number,
 ): TensorBytes => {
   const tokens = quantizedPrefix(tensor, layer, length);
-  const bytes = { codes: 0, parameters: 0 };
-  if (tokens > 0)
-    for (const part of layoutOf(tensor, { tokens, headSize }))
-      bytes[part.name === "codes" ? "codes" : "parameters"] += kvHeads * partBytes(part);
-  return { ...bytes, exact: kvHeads * headSize * (length - tokens) * EXACT_BYTES };
+  const parts = tokens > 0 ? layoutOf(tensor, { tokens, headSize }) : [];
+  return {
+    ...Object.fromEntries(parts.map((part) => [part.name, kvHeads * partBytes(part)])),
+    exact: kvHeads * headSize * (length - tokens) * EXACT_BYTES,
+  };
 };
 
 /** Exact bytes of a whole plan's cache at `length` tokens. */
 export const planBytes = (plan: Pick<Plan, "layers" | "shape">, length: number): CacheBytes =>
   sumBytes(plan.layers.map((layer) => layerBytes(layer, plan.shape, length)));
 
-/** Adds up the bytes of one or more layers, part by part. */
-export const sumBytes = (layers: readonly CacheBytes[]): CacheBytes => layers.reduce(addBytes);
-
-const addBytes = (a: CacheBytes, b: CacheBytes): CacheBytes => ({
-  keyCodes: a.keyCodes + b.keyCodes,
-  keyParameters: a.keyParameters + b.keyParameters,
-  keyExact: a.keyExact + b.keyExact,
-  valueCodes: a.valueCodes + b.valueCodes,
-  valueParameters: a.valueParameters + b.valueParameters,
-  valueExact: a.valueExact + b.valueExact,
-  total: a.total + b.total,
-});
+/** Adds up the bytes of layers, part by part. */
+export const sumBytes = (layers: readonly CacheBytes[]): CacheBytes =>
+  sumParts(layers.flatMap(({ parts }) => Object.entries(parts)));
 
 /** Numbers that the keys and values of `length` tokens consist of, over all layers. */
 export const storedNumbers = ({ layers, kvHeads, headSize }: CacheShape, length: number): number =>

@@ -15,9 +15,9 @@ export const blockLengths = (
   tokens: number,
   headSize: number,
   scheme: TensorScheme,
-): { readonly [Name in Part["name"]]: number } => {
+): { readonly [Name in keyof EncodedBlock]: number } => {
   const parts = layoutOf(scheme, { tokens, headSize });
-  const find = (name: Part["name"]): Part | undefined => parts.find((part) => part.name === name);
+  const find = (name: keyof EncodedBlock): Part | undefined => parts.find((part) => part.name === name);
   const codes = find("codes");
   return {
     codes: codes ? partBytes(codes) : 0,

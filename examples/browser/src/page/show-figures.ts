@@ -1,21 +1,12 @@
-import { type CacheBytes, formatBytes } from "@kvtuner/plan";
+import { formatBytes } from "@kvtuner/plan";
 import type { Figures } from "../engine/figures.ts";
 import type { Page } from "./page.ts";
-
-const PARTS: readonly (readonly [keyof CacheBytes, string])[] = [
-  ["keyCodes", "key codes"],
-  ["keyParameters", "key scales"],
-  ["keyExact", "exact keys"],
-  ["valueCodes", "value codes"],
-  ["valueParameters", "value scales"],
-  ["valueExact", "exact values"],
-  ["total", "all"],
-];
 
 /** Shows what a cache takes, beside 16 bits, and how quick it was. */
 export const showFigures = ({ cache: section, summary, parts }: Page, figures: Figures): void => {
   const { cache, prompt, tokensPerSecond, generated } = figures;
-  const rows = PARTS.map(([part, name]) => row(name, cache.bytes[part], cache.bytes16));
+  const sizes = Object.entries({ ...cache.bytes.parts, all: cache.bytes.total });
+  const rows = sizes.map(([part, sizeBytes]) => row(part.replace(".", " "), sizeBytes, cache.bytes16));
   parts.replaceChildren(...rows, row("16 bits", cache.bytes16, cache.bytes16));
   section.hidden = false;
   summary.textContent = [

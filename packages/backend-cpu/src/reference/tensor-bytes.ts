@@ -6,7 +6,8 @@ export const tensorBytes = ({ blocks, exact }: StoredTensor): TensorBytes => {
   const all = blocks.flat();
   return {
     codes: sum(all, ({ codes }) => codes.byteLength),
-    parameters: sum(all, ({ scales, minima }) => scales.byteLength + minima.byteLength),
+    scales: sum(all, ({ scales }) => scales.byteLength),
+    minima: sum(all, ({ minima }) => minima.byteLength),
     exact: sum([...exact.values()], (row) => row.byteLength),
   };
 };

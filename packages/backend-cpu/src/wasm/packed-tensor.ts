@@ -116,11 +116,13 @@ export class PackedTensor {
   bytes(length: number): TensorBytes {
     const { kvHeads, headSize } = this.#shape;
     const prefix = this.prefix(length);
-    if (prefix === 0) return { codes: 0, parameters: 0, exact: 2 * kvHeads * headSize * length };
-    const { codeBytes, recordBytes } = this.layout;
+    if (prefix === 0) return { exact: 2 * kvHeads * headSize * length };
+    const { codeBytes, minimaOffset, recordBytes } = this.layout;
+    const ofPrefix = (tileBytes: number): number => (kvHeads * tileBytes * prefix) / TILE_TOKENS;
     return {
-      codes: (kvHeads * codeBytes * prefix) / TILE_TOKENS,
-      parameters: (kvHeads * (recordBytes - codeBytes) * prefix) / TILE_TOKENS,
+      codes: ofPrefix(codeBytes),
+      scales: ofPrefix(minimaOffset - codeBytes),
+      minima: ofPrefix(recordBytes - minimaOffset),
       exact: 2 * kvHeads * headSize * (length - prefix),
     };
   }

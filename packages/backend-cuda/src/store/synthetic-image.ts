@@ -1,4 +1,4 @@
-import { type CacheImage, type CachePlan, type HeadImage, kernelScheme } from "@kvtuner/backend";
+import type { CacheImage, CachePlan, HeadImage } from "@kvtuner/backend";
 import { layerBytes, type LayerScheme } from "@kvtuner/plan";
 
 /** Float16 of 1/64, and what is added to it at random: scales from there to 1/32. */
@@ -28,18 +28,17 @@ const headImage = (
   length: number,
   tensor: "key" | "value",
 ): HeadImage => {
-  const bytes = layerBytes(layer, { layers: 1, queryHeads: 1, kvHeads: 1, headSize }, length);
-  const { hasMinima } = kernelScheme(layer[tensor], headSize);
-  const parameters = bytes[`${tensor}Parameters`] / (hasMinima ? 4 : 2);
+  const { parts } = layerBytes(layer, { layers: 1, queryHeads: 1, kvHeads: 1, headSize }, length);
+  const bytesOf = (part: string): number => parts[`${tensor}.${part}`] ?? 0;
   const halves = (count: number, bits: number): Uint16Array =>
     Uint16Array.from({ length: count }, () => bits + Math.floor(SPREAD * random()));
   return {
     prefix: {
-      codes: Uint8Array.from({ length: bytes[`${tensor}Codes`] }, () => Math.floor(256 * random())),
-      scales: halves(parameters, SCALE_BITS),
-      minima: halves(hasMinima ? parameters : 0, MINIMUM_BITS),
+      codes: Uint8Array.from({ length: bytesOf("codes") }, () => Math.floor(256 * random())),
+      scales: halves(bytesOf("scales") / 2, SCALE_BITS),
+      minima: halves(bytesOf("minima") / 2, MINIMUM_BITS),
     },
-    exact: halves(bytes[`${tensor}Exact`] / 2, MINIMUM_BITS),
+    exact: halves(bytesOf("exact") / 2, MINIMUM_BITS),
   };
 };
 

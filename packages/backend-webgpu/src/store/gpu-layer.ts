@@ -90,9 +90,11 @@ export class GpuLayer {
   bytes({ format }: GpuTensor, length: number): TensorBytes {
     const { kvHeads, headSize } = this.shape;
     const packed = format.isCoded ? packedTokens(format, length) : 0;
+    const parameters = packed && 2 * kvHeads * headParameters(format, packed);
     return {
       codes: (kvHeads * packed * headSize * format.bits) / 8,
-      parameters: packed && kvHeads * headParameters(format, packed) * (format.isAffine ? 4 : 2),
+      scales: parameters,
+      minima: format.isAffine ? parameters : 0,
       exact: 2 * kvHeads * headSize * (length - packed),
     };
   }

@@ -1,6 +1,7 @@
 /** One array of a coded tensor, of one KV head. */
 export interface Part {
-  readonly name: "codes" | "scales" | "minima";
+  /** As the codec calls it, unlike any other of its parts; `exact` is the name of tokens in 16 bits. */
+  readonly name: string;
   /** `float16` holds its bits, two bytes a number. */
   readonly dtype: "uint8" | "float16";
   readonly elements: number;

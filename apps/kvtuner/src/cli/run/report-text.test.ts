@@ -3,7 +3,6 @@ import type { RunResult } from "../../run/runner.ts";
 import { reportText } from "./report-text.ts";
 
 const NOTHING = { tokens: 0, timeMs: 0, tokensPerSecond: 0 };
-const NO_BYTES = { keyCodes: 0, keyParameters: 0, keyExact: 0, valueCodes: 0, valueParameters: 0, valueExact: 0 };
 
 const interrupted: RunResult = {
   text: "",
@@ -13,7 +12,7 @@ const interrupted: RunResult = {
   prefill: NOTHING,
   decode: NOTHING,
   backend: "cpu",
-  cache: { tokens: 0, bytes: { ...NO_BYTES, total: 0 }, bytes16: 0, bits: 16 },
+  cache: { tokens: 0, bytes: { parts: {}, total: 0 }, bytes16: 0, bits: 16 },
 };
 
 test("of a generation that was interrupted before it began, there is nothing in brackets", () => {

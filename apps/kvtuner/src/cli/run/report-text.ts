@@ -12,10 +12,10 @@ const ENDS: Readonly<Record<RunResult["finish"], string>> = {
 /** Three lines about a generation, for people. */
 export const reportText = ({ ids, finish, prompt, prefill, decode, cache, backend }: RunResult): string => {
   const reused = prompt.reused === 0 ? "" : ` (${prompt.reused} were in the cache)`;
-  const { total, ...parts } = cache.bytes;
-  const byPart = Object.entries(parts)
-    .filter(([, sizeBytes]) => sizeBytes > 0)
-    .map(([name, sizeBytes]) => `${PARTS[name as keyof typeof parts]} ${formatBytes(sizeBytes)}`);
+  const { parts, total } = cache.bytes;
+  const byPart = Object.entries(parts).map(
+    ([part, sizeBytes]) => `${part.replace(".", " ")} ${formatBytes(sizeBytes)}`,
+  );
   return [
     `${tokenCount(prompt.tokens)} of prompt${reused}, ${ids.length} generated${ENDS[finish]}`,
     `prefill ${speedText(prefill)}, decode ${speedText(decode)}, on ${backend}`,
@@ -23,15 +23,6 @@ export const reportText = ({ ids, finish, prompt, prefill, decode, cache, backen
     "",
   ].join("\n");
 };
-
-const PARTS = {
-  keyCodes: "key codes",
-  keyParameters: "key scales",
-  keyExact: "exact keys",
-  valueCodes: "value codes",
-  valueParameters: "value scales",
-  valueExact: "exact values",
-} as const;
 
 const tokenCount = (tokens: number): string => `${tokens} ${tokens === 1 ? "token" : "tokens"}`;
 

@@ -1,4 +1,4 @@
-import { type CacheShape, planBytes } from "@kvtuner/plan";
+import { type CacheBytes, type CacheShape, planBytes } from "@kvtuner/plan";
 import type { Tensor } from "onnxruntime-common";
 import type { CachePlan, KvCache } from "../../backend.ts";
 import { readSnapshot } from "../../snapshot/read-snapshot.ts";
@@ -97,12 +97,14 @@ export class CheckedCache {
   assertCounts(): void {
     const { length } = this;
     assertLaw(this.cache.length === length, `expected a length of ${length}, got ${this.cache.length}`);
-    const [got, expected] = [this.cache.bytes(), planBytes(this.oracle.plan, length)];
-    for (const part of Object.keys(expected) as (keyof typeof expected)[])
+    const [got, expected] = [byPart(this.cache.bytes()), byPart(planBytes(this.oracle.plan, length))];
+    for (const part of Object.keys({ ...expected, ...got })) {
+      const [gotBytes, expectedBytes] = [got[part] ?? 0, expected[part] ?? 0];
       assertLaw(
-        got[part] === expected[part],
-        `expected ${expected[part]} bytes of ${part} at ${length} tokens, got ${got[part]}`,
+        gotBytes === expectedBytes,
+        `expected ${expectedBytes} bytes of ${part} at ${length} tokens, got ${gotBytes}`,
       );
+    }
   }
 
   /** Length, bytes, and every code, scale, minimum and 16-bit number that a snapshot holds. */
@@ -112,3 +114,5 @@ export class CheckedCache {
     assertSameImage(await readSnapshot(await this.cache.snapshot(), shape, plan), oracleImage(this.oracle));
   }
 }
+
+const byPart = ({ parts, total }: CacheBytes): Readonly<Record<string, number>> => ({ ...parts, total });

@@ -218,12 +218,9 @@ export const NUMBER_FAULTS: readonly Fault[] = [
   {
     law: "bytes",
     mistake: "does not count minima",
-    says: /bytes of keyParameters/,
+    says: /bytes of key\.minima/,
     cells: ({ cellBytes }) => ({
-      cellBytes: (cells) => {
-        const bytes = cellBytes(cells);
-        return { ...bytes, parameters: bytes.parameters / 2 };
-      },
+      cellBytes: (cells) => ({ ...cellBytes(cells), minima: 0 }),
     }),
   },
   {
