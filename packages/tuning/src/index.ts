@@ -35,7 +35,7 @@ export type { OnProgress, Progress, RunContext, Step } from "./progress.ts";
 export { exactBytes } from "./limits/bytes.ts";
 export { assertReachable, BudgetUnmetError, describeLimit, focusOf, limitOption } from "./limits/limits.ts";
 export type { Limit } from "./limits/limits.ts";
-export type { Objective } from "./space/objective.ts";
+export type { Objective } from "./pipeline/objectives/objectives.ts";
 export { bitsOfBytes, planCost, searchSpace } from "./space/space.ts";
 export type { CostKind, PlanCost, SearchSpace } from "./space/space.ts";
 export { unquantizedWarning } from "./space/unquantized.ts";

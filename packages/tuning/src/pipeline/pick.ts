@@ -1,9 +1,9 @@
 import { hypervolume, nonDominatedSort } from "@kvtuner/search";
 import { isBound, keepsTo, LimitUnmetError, limitsCost, type Limit } from "../limits/limits.ts";
-import type { Objective } from "../space/objective.ts";
 import { planCost, searchCost, type PlanCost, type SearchSpace } from "../space/space.ts";
 import type { EvaluationEntry, TaskFigures } from "./evaluation-entry.ts";
-import { leadInErrors } from "./race.ts";
+import { klObjective } from "./objectives/kl.ts";
+import { needsTask, objectivesOf, type Objective } from "./objectives/objectives.ts";
 
 /** A plan of the front: one pair a layer, what it costs and what it loses. */
 export interface FrontPlan extends PlanCost {
@@ -42,10 +42,10 @@ export const makeFront = (
 ): Front => {
   const plans = entries.map((entry) => frontPlan(space, entry));
   const whole = plans.filter(({ task }) => task?.isComplete !== false);
+  const kinds = [...new Set([klObjective, ...objectivesOf(objective)])];
   const objectives = whole.map((plan) => [
-    plan.kl,
     searchCost(space, choiceOf(space, plan.pairs)),
-    ...(objective === "kl" ? [] : [-(plan.task?.accuracy ?? 0)]),
+    ...kinds.map((kind) => kind.loss(plan)),
   ]);
   const front = (nonDominatedSort(objectives)[0] ?? []).flatMap((index) => whole[index] ?? []);
   const points = plans.map((plan) => [logKl(plan.kl), plan.equivalentBits]);
@@ -94,29 +94,10 @@ export const pickPlan = (
   objective: Objective = "kl",
 ): FrontPlan | undefined => {
   const fitting = front.filter((plan) => keepsTo(limit, plan));
-  const equals = objective === "kl" ? fitting : withinNoise(fitting);
+  const equals = objectivesOf(objective).reduce((plans, kind) => kind.withinNoise?.(plans) ?? plans, fitting);
   if (limitsCost(limit)) return minimumBy(equals, (plan) => plan.kl);
-  return isBound(limit) || objective !== "kl" ? minimumBy(equals, (plan) => plan.bytes) : knee(equals);
+  return isBound(limit) || needsTask(objective) ? minimumBy(equals, (plan) => plan.bytes) : knee(equals);
 };
-
-/**
- * Plans that are not behind the most accurate one, of equals that of the lowest KL, by more than one standard error of the
- * difference, counted as in the race: one prompt never is more, and ten that are lost with none gained are.
- */
-const withinNoise = (plans: readonly FrontPlan[]): FrontPlan[] => {
-  const most = plans.reduce((largest, plan) => Math.max(largest, accuracyOf(plan)), -Infinity);
-  const best = minimumBy(
-    plans.filter((plan) => accuracyOf(plan) === most),
-    ({ kl }) => kl,
-  );
-  if (best === undefined) return [];
-  const answers = answersOf(best);
-  return plans.filter((plan) => leadInErrors(answers, answersOf(plan)) <= 1);
-};
-
-const accuracyOf = ({ task }: FrontPlan): number => task?.accuracy ?? 0;
-
-const answersOf = ({ task }: FrontPlan): boolean[] => Array.from(task?.correct ?? "", (digit) => digit === "1");
 
 /**
  * As {@link pickPlan}.

@@ -8,10 +8,10 @@ import {
 } from "@kvtuner/search";
 import { excessOf, type Limit } from "../limits/limits.ts";
 import type { RunContext } from "../progress.ts";
-import type { Objective } from "../space/objective.ts";
 import { pairNamesOf, planCost, searchCost, type SearchSpace } from "../space/space.ts";
 import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
 import type { Measurer } from "./measurer.ts";
+import { objectivesOf, type Objective } from "./objectives/objectives.ts";
 
 /**
  * How plans to evaluate are chosen: around the additive surrogate's front (default), by NSGA-II over groups or layers, or by
@@ -101,7 +101,7 @@ const encodeSpace = ({ candidates, groups }: SearchInputs, strategy: Strategy): 
 
 const createSearch = (inputs: SearchInputs, { choices }: Encoding, options: SearchOptions): AskTell => {
   const { strategy, seed, evaluations, focus, objective } = options;
-  const objectives = objective === "both" ? 3 : 2;
+  const objectives = objectivesOf(objective).length + 1;
   const population = { choices, objectives, seed, populationSize: populationSizeFor(evaluations) };
   if (strategy === "moead") return createMoeaD(population);
   if (strategy !== "surrogate") return createNsga2({ ...population, initial: uniformGenomes(choices) });
@@ -130,9 +130,9 @@ const told = (
   entry: EvaluationEntry | undefined,
   { strategy, objective, limit }: SearchOptions,
 ): { objectives: number[]; constraintViolation?: number } => {
-  const [kl, cost] = [entry?.kl ?? Number.NaN, searchCost(space, choice)];
-  if (strategy === "surrogate" || objective === "kl") return { objectives: [kl, cost] };
-  const error = 1 - (entry?.task?.accuracy ?? Number.NaN);
-  const constraintViolation = excessOf(limit, planCost(space, choice));
-  return { objectives: objective === "task" ? [error, cost] : [error, cost, kl], constraintViolation };
+  const kinds = objectivesOf(strategy === "surrogate" ? "kl" : objective);
+  const [first = Number.NaN, ...others] = kinds.map((kind) => (entry ? kind.loss(entry) : Number.NaN));
+  const objectives = [first, searchCost(space, choice), ...others];
+  if (!kinds.some((kind) => kind.needsTask)) return { objectives };
+  return { objectives, constraintViolation: excessOf(limit, planCost(space, choice)) };
 };

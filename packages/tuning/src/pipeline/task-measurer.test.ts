@@ -1,8 +1,8 @@
 import type { TaskEvaluator, TaskOutcome } from "@kvtuner/evaluation";
 import { bitsOf } from "@kvtuner/plan";
 import { expect, test } from "vitest";
-import type { Objective } from "../space/objective.ts";
 import { searchSpace } from "../space/space.ts";
+import type { Objective } from "./objectives/objectives.ts";
 import { makeFront } from "./pick.ts";
 import type { TaskEntry } from "./task-entry.ts";
 import { taskMeasurer } from "./task-measurer.ts";

@@ -1,11 +1,12 @@
 import type { TaskEvaluator, TaskOutcome } from "@kvtuner/evaluation";
 import type { RunContext } from "../progress.ts";
-import type { Objective } from "../space/objective.ts";
 import { pairNamesOf, planLayers, searchCost, type SearchSpace } from "../space/space.ts";
 import type { Journal } from "../storage/journal.ts";
 import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
 import { givenUpEntry, givenUpPlans, isMarked } from "./given-up.ts";
 import type { Measurer, Place } from "./measurer.ts";
+import { klObjective } from "./objectives/kl.ts";
+import { needsTask, objectivesOf, type Objective } from "./objectives/objectives.ts";
 import { isBeaten, raceRounds, type Racer } from "./race.ts";
 import {
   answersByPlan,
@@ -46,7 +47,8 @@ interface Runner {
  */
 export const taskMeasurer = (parts: TaskMeasurerParts): Measurer => {
   const { space, journal, prompts, objective } = parts;
-  const isRace = objective !== "kl";
+  const isRace = needsTask(objective);
+  const countsKl = objectivesOf(objective).includes(klObjective);
   const answers = answersByPlan(journal.entries);
   const known = new Map<string, EvaluationEntry>();
   const runners = new Map<string, Runner>();
@@ -57,7 +59,7 @@ export const taskMeasurer = (parts: TaskMeasurerParts): Measurer => {
   };
   const racerOf = (runner: Runner): Racer => {
     const { correct, kl } = answersOf(runner);
-    return { correct, cost: runner.cost, ...(objective === "both" && { kl }) };
+    return { correct, cost: runner.cost, ...(countsKl && { kl }) };
   };
   return {
     known,

@@ -9,8 +9,8 @@ import {
   type Option,
 } from "../option-table.ts";
 import { OptionError } from "../option-values.ts";
+import { needsTask, OBJECTIVE_NAMES, type Objective } from "../pipeline/objectives/objectives.ts";
 import { STRATEGIES } from "../pipeline/search.ts";
-import type { Objective } from "../space/objective.ts";
 
 const BITS: readonly Bits[] = [8, 4, 3, 2];
 
@@ -28,7 +28,7 @@ const pairs: Option<Pair[], readonly (Pair | string)[], readonly Pair[]> = {
 /** Everything that users choose of a study, and that is stored in its settings. */
 export const STUDY_OPTIONS = {
   objective: choiceOption(
-    ["kl", "task", "both"],
+    OBJECTIVE_NAMES,
     undefined,
     "quality measure to optimize: kl, task accuracy, or both (default: task with --task, else kl)",
   ),
@@ -59,7 +59,7 @@ export type StudyOptions = Filled<typeof STUDY_OPTIONS> & { readonly objective: 
  */
 export const studyOptions = (choices: StudyChoices, hasTask = false): StudyOptions => {
   const { objective = hasTask ? "task" : "kl", ...options } = fillOptions(STUDY_OPTIONS, choices);
-  if (objective === "kl" || hasTask) return { ...options, objective };
+  if (hasTask || !needsTask(objective)) return { ...options, objective };
   throw new OptionError("objective", "kl without --task", objective);
 };
 

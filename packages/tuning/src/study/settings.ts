@@ -1,8 +1,8 @@
 import { KvtunerError, type CacheShape, type ModelIdentity } from "@kvtuner/plan";
 import { z } from "zod";
 import { flagName, rejectRenamed } from "../option-table.ts";
+import type { Objective } from "../pipeline/objectives/objectives.ts";
 import { sha256 } from "../sha256.ts";
-import type { Objective } from "../space/objective.ts";
 import type { SearchSpace } from "../space/space.ts";
 import { reasonOf } from "../storage/reason.ts";
 import { readRecord, type StudyStorage } from "../storage/storage.ts";

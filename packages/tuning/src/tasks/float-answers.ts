@@ -1,7 +1,7 @@
 import type { EncodedPrompt, TaskEvaluator } from "@kvtuner/evaluation";
 import { KvtunerError } from "@kvtuner/plan";
+import { needsTask, type Objective } from "../pipeline/objectives/objectives.ts";
 import type { RunContext } from "../progress.ts";
-import type { Objective } from "../space/objective.ts";
 import type { OpenTask } from "./open-task.ts";
 
 /** Prompts evaluated between two progress reports. */
@@ -26,7 +26,7 @@ export const assertAnswered = async (
     progress({ step: "float", done: correct.length, total: evaluator.prompts });
   }
   const reason = unanswered(task.prompts, correct);
-  if (reason !== undefined && objective !== "kl") throw new TaskUnansweredError(reason, task.prompts);
+  if (reason !== undefined && needsTask(objective)) throw new TaskUnansweredError(reason, task.prompts);
   for (const warning of unansweredWarnings(task, correct)) warn(warning);
 };
 

@@ -1,0 +1,20 @@
+import { leadInErrors } from "../race.ts";
+import type { MeasuredPlan, ObjectiveKind } from "./objective-kind.ts";
+
+const errorOf = ({ task }: MeasuredPlan): number => 1 - (task?.accuracy ?? 0);
+
+const answersOf = ({ task }: MeasuredPlan): boolean[] => Array.from(task?.correct ?? "", (digit) => digit === "1");
+
+/**
+ * Plans that are not behind the most accurate one, of equals that of the lowest KL, by more than one standard error of the
+ * difference, counted as in the race: one prompt never is more, and ten that are lost with none gained are.
+ */
+const withinNoise = <Plan extends MeasuredPlan>(plans: readonly Plan[]): Plan[] => {
+  const [best] = plans.toSorted((one, other) => errorOf(one) - errorOf(other) || one.kl - other.kl);
+  if (best === undefined) return [];
+  const answers = answersOf(best);
+  return plans.filter((plan) => leadInErrors(answers, answersOf(plan)) <= 1);
+};
+
+/** Share of a task's prompts that are answered wrong. */
+export const taskObjective: ObjectiveKind = { loss: errorOf, needsTask: true, withinNoise };
