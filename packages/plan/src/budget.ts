@@ -1,5 +1,6 @@
-import { layerBytes } from "./bytes.ts";
+import { planBytes } from "./bytes.ts";
 import { KvtunerError } from "./error.ts";
+import type { Plan } from "./plan.ts";
 import type { CacheShape, LayerScheme } from "./scheme.ts";
 
 const UNITS = {
@@ -52,7 +53,7 @@ export const fitBudget = (
   contextLength: number,
 ): { readonly smallest: UniformChoice; readonly largest: UniformChoice } => {
   const choices = candidates
-    .map((layer) => ({ layer, bytes: shape.layers * layerBytes(layer, shape, contextLength).total }))
+    .map((layer) => ({ layer, bytes: planBytes(uniformLayers(layer, shape), contextLength).total }))
     .sort((a, b) => a.bytes - b.bytes);
   const smallest = choices[0];
   if (!smallest)
@@ -64,6 +65,11 @@ export const fitBudget = (
     );
   return { smallest, largest: choices.findLast(({ bytes }) => bytes <= budgetBytes) ?? smallest };
 };
+
+const uniformLayers = (layer: LayerScheme, shape: CacheShape): Pick<Plan, "layers" | "shape"> => ({
+  shape,
+  layers: Array.from({ length: shape.layers }, () => layer),
+});
 
 /** A size or budget that cannot be used. */
 export class BudgetError extends KvtunerError {

@@ -1,7 +1,8 @@
 import { bitsOf, layoutOf, partBytes, type TensorScheme } from "./codecs/registry.ts";
 import type { Plan } from "./plan.ts";
 import { quantizedPrefix } from "./prefix.ts";
-import type { CacheShape, LayerScheme } from "./scheme.ts";
+import type { CacheShape, LayerScheme, LayerShape } from "./scheme.ts";
+import { layerShape } from "./shape.ts";
 
 const EXACT_BYTES = 2;
 
@@ -36,14 +37,14 @@ const sumParts = (counts: readonly (readonly [part: string, bytes: number])[]): 
   return { parts, total };
 };
 
-/** Exact bytes of one layer's cache at `length` tokens. */
-export const layerBytes = (layer: LayerScheme, shape: CacheShape, length: number): CacheBytes =>
+/** Exact bytes of one layer's cache at `length` tokens; where layers differ in size, `shape` is that layer's own. */
+export const layerBytes = (layer: LayerScheme, shape: LayerShape, length: number): CacheBytes =>
   cacheBytes(tensorBytes(layer.key, layer, shape, length), tensorBytes(layer.value, layer, shape, length));
 
 const tensorBytes = (
   tensor: TensorScheme,
   layer: LayerScheme,
-  { kvHeads, headSize }: CacheShape,
+  { kvHeads, headSize }: LayerShape,
   length: number,
 ): TensorBytes => {
   const tokens = quantizedPrefix(tensor, layer, length);
@@ -56,15 +57,17 @@ const tensorBytes = (
 
 /** Exact bytes of a whole plan's cache at `length` tokens. */
 export const planBytes = (plan: Pick<Plan, "layers" | "shape">, length: number): CacheBytes =>
-  sumBytes(plan.layers.map((layer) => layerBytes(layer, plan.shape, length)));
+  sumBytes(plan.layers.map((layer, index) => layerBytes(layer, layerShape(plan.shape, index), length)));
 
 /** Adds up the bytes of layers, part by part. */
 export const sumBytes = (layers: readonly CacheBytes[]): CacheBytes =>
   sumParts(layers.flatMap(({ parts }) => Object.entries(parts)));
 
 /** Numbers that the keys and values of `length` tokens consist of, over all layers. */
-export const storedNumbers = ({ layers, kvHeads, headSize }: CacheShape, length: number): number =>
-  2 * layers * kvHeads * headSize * length;
+export const storedNumbers = (shape: CacheShape, length: number): number => {
+  const sizes = Array.from({ length: shape.layers }, (_, layer) => layerShape(shape, layer));
+  return sizes.reduce((sum, { kvHeads, headSize }) => sum + 2 * kvHeads * headSize * length, 0);
+};
 
 /** Bits a stored number takes at `length` tokens, everything counted: codes, parameters, and tokens kept in 16 bits. */
 export const trueBits = (plan: Pick<Plan, "layers" | "shape">, length: number): number =>

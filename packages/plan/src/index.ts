@@ -20,7 +20,7 @@ export {
   schemeOfHead,
 } from "./codecs/registry.ts";
 export type { CacheShape, LayerScheme, LayerShape, PrefixResidency, Residency } from "./scheme.ts";
-export { attentionOf, layerShape, sizesOf } from "./shape.ts";
+export { attentionOf, layerShape, shapeDifferences, sizesOf } from "./shape.ts";
 export type { Measurement, ModelIdentity, Plan } from "./plan.ts";
 export type { UniformChoice } from "./budget.ts";
 export { BudgetError, fitBudget, formatBytes, parseBytes } from "./budget.ts";

@@ -6,7 +6,7 @@ import { FORMATS, schemeFault } from "./codecs/registry.ts";
 import { PlanFileError } from "./plan-file-error.ts";
 import type { ModelIdentity, Plan } from "./plan.ts";
 import type { CacheShape } from "./scheme.ts";
-import { sizesOf } from "./shape.ts";
+import { layerShape, shapeDifferences, sizesOf } from "./shape.ts";
 
 const VERSION = 2;
 
@@ -61,6 +61,8 @@ const layerScheme = z
   .strictObject({ key: tensorScheme, value: tensorScheme, residency })
   .meta({ description: "One layer: keys, values, and which tokens are kept in 16 bits." });
 
+const sizes = { queryHeads: count, kvHeads: count, headSize: count };
+
 const planFile = z
   .strictObject({
     $schema: z.string().optional(),
@@ -70,7 +72,7 @@ const planFile = z
       architecture: z.string(),
       sha256: sha256.optional(),
     }),
-    shape: z.strictObject({ layers: count, queryHeads: count, kvHeads: count, headSize: count }),
+    shape: z.strictObject({ layers: count, ...sizes, perLayer: z.array(z.strictObject(sizes).partial()).optional() }),
     layers: z.array(layerScheme).min(1),
     assets: assetReference.optional(),
     measured: z
@@ -143,9 +145,7 @@ export const serializePlan = ({ assets = [], ...plan }: Plan, reference?: AssetR
  * @throws PlanFileError `PLAN_FOR_ANOTHER_MODEL`
  */
 export const assertPlanFits = (plan: Plan, model: ModelIdentity, shape: CacheShape): void => {
-  const fields = ["layers", "queryHeads", "kvHeads", "headSize"] as const;
-  const wrong = fields.filter((field) => plan.shape[field] !== shape[field]);
-  const differences = wrong.map((field) => `${field} ${plan.shape[field]} in the plan, ${shape[field]} in the model`);
+  const differences = shapeDifferences(plan.shape, shape);
   if (plan.model.architecture !== model.architecture)
     differences.push(`architecture ${plan.model.architecture} in the plan, ${model.architecture} in the model`);
   if (plan.model.sha256 !== undefined && model.sha256 !== undefined && plan.model.sha256 !== model.sha256)
@@ -180,9 +180,14 @@ const assertConsistency = ({ layers, shape }: Plan): void => {
       "PLAN_INVALID",
       `expected layers to have shape.layers = ${shape.layers} entries, got ${layers.length}`,
     );
+  if (shape.perLayer && shape.perLayer.length !== shape.layers)
+    throw new PlanFileError(
+      "PLAN_INVALID",
+      `expected shape.perLayer to have shape.layers = ${shape.layers} entries, got ${shape.perLayer.length}`,
+    );
   for (const [index, layer] of layers.entries())
     for (const tensor of ["key", "value"] as const) {
-      const fault = schemeFault(layer[tensor], shape);
+      const fault = schemeFault(layer[tensor], layerShape(shape, index));
       if (fault) throw new PlanFileError("PLAN_INVALID", `expected layers.${index}.${tensor} ${fault}`);
     }
 };

@@ -275,6 +275,25 @@ describe("plan files", () => {
     ).toThrow(/file aaaa/);
     expect(() => assertPlanFits(good, model, shape)).not.toThrow();
   });
+
+  test("a plan may have layers of several sizes, and is written, read and compared with them", () => {
+    const uneven = { ...good, shape: { ...shape, perLayer: [{}, { kvHeads: 1, headSize: 128 }, {}] } };
+    expect(parsePlan(serializePlan(uneven))).toEqual(uneven);
+    expect(() => assertPlanFits(uneven, model, uneven.shape)).not.toThrow();
+    expect(() => assertPlanFits(uneven, model, shape)).toThrow(
+      /kvHeads of layer 1 1 in the plan, 3 in the model; headSize of layer 1 128/,
+    );
+    const short = { ...good, shape: { ...shape, perLayer: [{ kvHeads: 1 }] } };
+    expect(() => parsePlan(serializePlan(short))).toThrow(/perLayer to have shape.layers = 3 entries, got 1/);
+  });
+
+  test("bytes and true bits count each layer in its own size", () => {
+    const layers = Array.from({ length: 3 }, () => layerScheme("compact", { key: 16, value: 16 }));
+    const uneven = { layers, shape: { ...shape, perLayer: [{}, { kvHeads: 1, headSize: 128 }, {}] } };
+    expect(planBytes(uneven, 10).total).toBe(2 * 2 * 10 * (3 * 64 + 128 + 3 * 64));
+    expect(trueBits(uneven, 10)).toBe(16);
+    expect(fitBudget(layers, uneven.shape, 1e6, 10).smallest.bytes).toBe(planBytes(uneven, 10).total);
+  });
 });
 
 describe("presets", () => {

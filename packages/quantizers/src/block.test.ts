@@ -63,7 +63,7 @@ test.prop([anyScheme, fc.constantFrom(...HEAD_SIZES), fc.integer({ min: 1, max: 
     );
     const counted = layerBytes(
       { key: inBlocksOf(tensor, tokens), value: affineHead, residency: { kind: "prefix", sinks: 0, recent: 0 } },
-      { layers: 1, queryHeads: 1, kvHeads: 1, headSize },
+      { queryHeads: 1, kvHeads: 1, headSize },
       tokens,
     );
     const keyBytes = Object.entries(counted.parts).reduce(

@@ -28,7 +28,7 @@ const headImage = (
   length: number,
   tensor: "key" | "value",
 ): HeadImage => {
-  const { parts } = layerBytes(layer, { layers: 1, queryHeads: 1, kvHeads: 1, headSize }, length);
+  const { parts } = layerBytes(layer, { queryHeads: 1, kvHeads: 1, headSize }, length);
   const bytesOf = (part: string): number => parts[`${tensor}.${part}`] ?? 0;
   const halves = (count: number, bits: number): Uint16Array =>
     Uint16Array.from({ length: count }, () => bits + Math.floor(SPREAD * random()));
