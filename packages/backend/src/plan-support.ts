@@ -5,6 +5,7 @@ import {
   KvtunerError,
   type LayerScheme,
   schemeFault,
+  shapeDifferences,
   type TensorScheme,
 } from "@kvtuner/plan";
 import { assertAttentionSupported } from "./attention-support.ts";
@@ -56,9 +57,7 @@ const assertSameShape = (shape: CacheShape, plan: CachePlan): void => {
       "BACKEND_PLAN_INVALID",
       `expected a plan with shape and layers, got ${JSON.stringify(plan)?.slice(0, 80)}; make one with uniformPlan or parsePlan`,
     );
-  const differences = FIELDS.filter((field) => plan.shape[field] !== shape[field]).map(
-    (field) => `${field} ${plan.shape[field]} in the plan, ${shape[field]} in the model`,
-  );
+  const differences = shapeDifferences(plan.shape, shape);
   if (plan.layers.length !== shape.layers)
     differences.push(`${plan.layers.length} layer schemes in the plan, ${shape.layers} layers in the model`);
   if (differences.length > 0)

@@ -8,7 +8,7 @@ import { planOf, sampleLayers, smallShape } from "../rig/samples.ts";
 
 /** No silent fallback. */
 export const unsupportedPlanLaw: Law = {
-  name: "refuses schemes it does not claim by layer, scheme and the nearest supported, and plans for other shapes",
+  name: "refuses schemes it does not claim by layer, scheme and the nearest supported, plans for other shapes, and layers of several sizes",
   check: (options) =>
     withSubject(options, async (subject) => {
       const { backend } = subject;
@@ -19,12 +19,17 @@ export const unsupportedPlanLaw: Law = {
       for (const [what, plan] of [
         ["a plan for another shape", planOf(other, good!)],
         ["a plan with a layer too few", { shape, layers: [good!] }],
+        ["a plan for layers of other sizes", planOf({ ...shape, perLayer: [{}, { kvHeads: 1 }] }, good!)],
       ] as const)
         await assertRefused(what, ["BACKEND_PLAN_SHAPE"], () => backend.createCache(shape, plan));
       await assertRefused("negative recent tokens", ["BACKEND_PLAN_INVALID"], () =>
         backend.createCache(shape, planOf(shape, { ...good!, residency: { ...good!.residency, recent: -1 } })),
       );
       await checkHeadSize(subject, good!);
+      const uneven = { ...shape, perLayer: [{}, { kvHeads: 1 }] };
+      await assertRefused("a layer with fewer KV heads", ["BACKEND_UNSUPPORTED_SHAPE"], () =>
+        backend.createCache(uneven, planOf(uneven, good!)),
+      );
     }),
 };
 
