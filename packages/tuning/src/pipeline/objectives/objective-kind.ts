@@ -1,14 +1,14 @@
 import type { EvaluationEntry } from "../evaluation-entry.ts";
 
-/** What objectives look at: a plan's measured loss, and how it answered a task. */
+/** What an objective reads: a plan's KL and its answers to a task. */
 export type MeasuredPlan = Pick<EvaluationEntry, "kl" | "task">;
 
-/** One quality that plans are chosen by. A new one is one file like its neighbours and a line in the table of `objectives.ts`. */
+/** One measure that tuning minimizes beside cost. To add one, write a file beside this one and a line in `objectives.ts`. */
 export interface ObjectiveKind {
   /** What a plan loses; less is better. */
   loss(plan: MeasuredPlan): number;
-  /** Whether it needs a task's prompts answered; plans that are clearly beaten are then given up. */
+  /** Whether it is measured on the prompts of a task. Plans that are clearly beaten are then dropped early. */
   readonly needsTask: boolean;
-  /** Plans that are behind the best by no more than chance; absent where a measure is exact enough to be taken as it is. */
+  /** Plans that may be as good as the best within the noise of the measure. Absent where the measure has none worth counting. */
   withinNoise?<Plan extends MeasuredPlan>(plans: readonly Plan[]): Plan[];
 }

@@ -2,7 +2,7 @@ import { klObjective } from "./kl.ts";
 import type { ObjectiveKind } from "./objective-kind.ts";
 import { taskObjective } from "./task.ts";
 
-/** By what users ask for; the search is told of several in this order. */
+/** What each value of `--objective` minimizes, in the order in which the search receives the losses. */
 const OBJECTIVES = {
   kl: [klObjective],
   task: [taskObjective],

@@ -6,8 +6,8 @@ const errorOf = ({ task }: MeasuredPlan): number => 1 - (task?.accuracy ?? 0);
 const answersOf = ({ task }: MeasuredPlan): boolean[] => Array.from(task?.correct ?? "", (digit) => digit === "1");
 
 /**
- * Plans that are not behind the most accurate one, of equals that of the lowest KL, by more than one standard error of the
- * difference, counted as in the race: one prompt never is more, and ten that are lost with none gained are.
+ * Plans within one standard error of the most accurate one; of several equally accurate, the one with the lowest KL counts as
+ * best. The standard error is the race's (`leadInErrors`): losing one prompt is within it, losing ten and gaining none is not.
  */
 const withinNoise = <Plan extends MeasuredPlan>(plans: readonly Plan[]): Plan[] => {
   const [best] = plans.toSorted((one, other) => errorOf(one) - errorOf(other) || one.kl - other.kl);
