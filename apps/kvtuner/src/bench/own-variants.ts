@@ -1,5 +1,5 @@
 import type { Decoder } from "@kvtuner/decoder";
-import { type CacheShape, type Plan, planBytes } from "@kvtuner/plan";
+import { type Plan, planBytes, storedNumbers } from "@kvtuner/plan";
 import type { OpenedBackend } from "../model/backend.ts";
 import { type PlanTolerance, readPlan } from "../model/read-plan.ts";
 import type { RunnableModel } from "../model/runnable-model.ts";
@@ -67,10 +67,7 @@ const floatVariant = (decoder: Decoder, threads: number): Variant =>
     name: "float32",
     kind: "float32",
     threads,
-    bytesAt: (length) => length * floatTokenBytes(decoder.shape),
+    bytesAt: (length) => FLOAT_BYTES * storedNumbers(decoder.shape, length),
     decoder,
     held: holdFloatCache(decoder),
   });
-
-const floatTokenBytes = ({ layers, kvHeads, headSize }: CacheShape): number =>
-  2 * layers * kvHeads * headSize * FLOAT_BYTES;

@@ -1,4 +1,4 @@
-import { bitsOf, formatBytes, layerBytes } from "@kvtuner/plan";
+import { bitsOf, formatBytes, layerBytes, layerShape } from "@kvtuner/plan";
 import type { TopLevelSpec } from "vega-lite";
 import { tableOf, tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
 import { BIT_COLORS } from "../chart/palette.ts";
@@ -48,7 +48,7 @@ const layerRows = ({ profile, settings, context }: ReportData, { plan, pairs }: 
     layer,
     keyBits: bitsOf(scheme.key),
     valueBits: bitsOf(scheme.value),
-    bytes: layerBytes(scheme, settings.shape, context).total,
+    bytes: layerBytes(scheme, layerShape(settings.shape, layer), context).total,
     kl: profile?.layers[layer]?.candidates.find(({ id }) => id === pairs[layer])?.kl,
   }));
 

@@ -1,26 +1,38 @@
-import { blockTokens, layerBytes, parseShorthand, type CacheShape, type LayerScheme } from "@kvtuner/plan";
+import {
+  blockTokens,
+  layerBytes,
+  layerShape,
+  parseShorthand,
+  storedNumbers,
+  type CacheShape,
+  type LayerScheme,
+  type LayerShape,
+} from "@kvtuner/plan";
 
 /** A layer in 16 bits. */
 export const EXACT_LAYER: LayerScheme = parseShorthand("none").layer;
 
 /** Bytes of the whole cache in 16 bits. */
-export const exactCacheBytes = (shape: CacheShape, tokens: number): number =>
-  shape.layers * layerBytes(EXACT_LAYER, shape, tokens).total;
+export const exactCacheBytes = (shape: CacheShape, tokens: number): number => 2 * storedNumbers(shape, tokens);
 
 /** Bytes of a cache at a length. */
 export type BytesAt = (tokens: number) => number;
 
-/** Bytes of a plan's layers at any length; equal layers are counted once. */
+/** Bytes of a plan's layers at any length; layers that are equal in scheme and sizes are counted once. */
 export const bytesOfLayers = (layers: readonly LayerScheme[], shape: CacheShape): BytesAt => {
-  const kinds = new Map<string, { readonly layer: LayerScheme; count: number }>();
-  for (const layer of layers) {
-    const key = JSON.stringify(layer);
-    const kind = kinds.get(key) ?? { layer, count: 0 };
+  const kinds = new Map<string, { readonly layer: LayerScheme; readonly sizes: LayerShape; count: number }>();
+  for (const [index, layer] of layers.entries()) {
+    const sizes = layerShape(shape, index);
+    const key = JSON.stringify([layer, sizes]);
+    const kind = kinds.get(key) ?? { layer, sizes, count: 0 };
     kind.count++;
     kinds.set(key, kind);
   }
   return (tokens) =>
-    [...kinds.values()].reduce((sum, { layer, count }) => sum + count * layerBytes(layer, shape, tokens).total, 0);
+    [...kinds.values()].reduce(
+      (sum, { layer, sizes, count }) => sum + count * layerBytes(layer, sizes, tokens).total,
+      0,
+    );
 };
 
 /** Longer contexts than this are no question of bytes any more. */
