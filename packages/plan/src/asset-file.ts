@@ -81,20 +81,11 @@ export const parseAssets = (bytes: Uint8Array): Asset[] => {
     ([, { data_offsets: one }], [, { data_offsets: other }]) => one[0] - other[0],
   );
   assertWithoutGaps(tensors, bytes.length - headerEnd);
-  return tensors.map(
-    ([
-      name,
-      {
-        dtype,
-        shape,
-        data_offsets: [start, end],
-      },
-    ]) => ({
-      name,
-      shape,
-      ...numbersOf[dtype](new Uint8Array(bytes.subarray(headerEnd + start, headerEnd + end)).buffer),
-    }),
-  );
+  return tensors.map(([name, { dtype, shape, data_offsets: offsets }]) => ({
+    name,
+    shape,
+    ...numbersOf[dtype](new Uint8Array(bytes.subarray(headerEnd + offsets[0], headerEnd + offsets[1])).buffer),
+  }));
 };
 
 const endOfHeader = (bytes: Uint8Array): number => {

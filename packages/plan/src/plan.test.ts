@@ -281,7 +281,7 @@ describe("plan files", () => {
     expect(parsePlan(serializePlan(uneven))).toEqual(uneven);
     expect(() => assertPlanFits(uneven, model, uneven.shape)).not.toThrow();
     expect(() => assertPlanFits(uneven, model, shape)).toThrow(
-      /kvHeads of layer 1 1 in the plan, 3 in the model; headSize of layer 1 128/,
+      /layer 1: kvHeads 1 in the plan, 3 in the model; layer 1: headSize 128 in the plan, 64 in the model/,
     );
     const short = { ...good, shape: { ...shape, perLayer: [{ kvHeads: 1 }] } };
     expect(() => parsePlan(serializePlan(short))).toThrow(/perLayer to have shape.layers = 3 entries, got 1/);

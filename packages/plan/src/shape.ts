@@ -21,16 +21,16 @@ export const sizesOf = ({ attention: _, perLayer, ...sizes }: CacheShape): Cache
 
 const SIZES = ["queryHeads", "kvHeads", "headSize", "valueSize", "sharesCacheOf"] as const;
 
-/** In words, how the sizes that a plan was made for differ from the model's, those of single layers included; empty when they do not. */
+/** Differences between the sizes in a plan and a model's, in words; those of single layers only where all others agree. */
 export const shapeDifferences = (plan: CacheShape, model: CacheShape): string[] => {
   const common = ["layers" as const, ...SIZES].flatMap((size) => difference(size, plan[size], model[size]));
   if (common.length > 0) return common;
   const layers = Math.max(plan.perLayer?.length ?? 0, model.perLayer?.length ?? 0);
   return Array.from({ length: layers }, (_, layer) => {
     const [planned, own] = [layerShape(plan, layer), layerShape(model, layer)];
-    return SIZES.flatMap((size) => difference(`${size} of layer ${layer}`, planned[size], own[size]));
+    return SIZES.flatMap((size) => difference(`layer ${layer}: ${size}`, planned[size], own[size]));
   }).flat();
 };
 
 const difference = (name: string, plan?: number, model?: number): string[] =>
-  plan === model ? [] : [`${name} ${plan} in the plan, ${model} in the model`];
+  plan === model ? [] : [`${name} ${plan ?? "none"} in the plan, ${model ?? "none"} in the model`];
