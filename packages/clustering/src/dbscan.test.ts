@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { DbscanOptions } from "./dbscan.ts";
 import { ClusteringError, dbscan } from "./index.ts";
 
-/** Points on a coarse grid, so that distances equal to epsilon and equal points are common. */
+/** Points on a coarse grid, so that equal points and distances equal to epsilon are common. */
 const grid = fc.integer({ min: 0, max: 12 }).map((step) => step / 4);
 const points = fc.array(fc.tuple(grid, grid), { maxLength: 14 });
 const options = fc.record({

@@ -1,4 +1,4 @@
-// The library has no types; projects that compile this source need those here, and find them only by path.
+// density-clustering has no types. Projects that compile this source find them only by path.
 // oxlint-disable-next-line typescript/triple-slash-reference
 /// <reference path="./density-clustering.d.ts" />
 import densityClustering from "density-clustering";
@@ -15,17 +15,16 @@ import {
 export interface DbscanOptions {
   /** Largest Euclidean distance of two neighbours, inclusive. */
   readonly epsilon: number;
-  /** Neighbours that make an item the core of a cluster, itself included. */
+  /** Neighbours that make an item the core of a cluster, counting the item itself. */
   readonly minimumSamples: number;
 }
 
 /**
- * DBSCAN (Ester et al., 1996) by Euclidean distance. Returns groups of indices that hold every item once: the
- * clusters, and each noise item as a group of its own, as the paper's tables have it (arXiv 2502.04420, Table 10).
- * Groups are sorted by their smallest member.
+ * DBSCAN (Ester et al., 1996) by Euclidean distance. Returns groups of indices, sorted by their smallest member, that
+ * hold every item once. A noise item is a group of its own, as in the paper (arXiv 2502.04420, Table 10).
  *
- * A border item within reach of two clusters goes to the one that lexicographically smaller vectors lead to,
- * whatever the order of items.
+ * A border item within reach of two clusters joins the one found first when items are sorted by vector, so the result
+ * does not depend on the order of items.
  *
  * @throws ClusteringError for vectors of different lengths, numbers that are not finite, or useless options.
  */
@@ -43,8 +42,8 @@ export const dbscan = (features: Features, options: DbscanOptions): number[][] =
 };
 
 /**
- * The library tests `distance < epsilon` and takes an epsilon of 0 for its default, so the test is done here and it
- * gets 0 or 2.
+ * The library tests `distance < epsilon` and treats an epsilon of 0 as its default. So this function compares, and returns
+ * 0 or 2.
  */
 const clustersOf = (points: (readonly number[])[], { epsilon, minimumSamples }: DbscanOptions): number[][] =>
   new densityClustering.DBSCAN().run(points, 1, minimumSamples, (a, b) => (euclideanDistance(a, b) <= epsilon ? 0 : 2));

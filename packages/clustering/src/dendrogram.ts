@@ -13,9 +13,9 @@ export interface Dendrogram {
 /**
  * Merge tree of the items by complete linkage: a node's height is the largest distance between two of its items.
  * The distance is the root mean square difference of two vectors (Euclidean over the square root of their length),
- * so that trees over vectors of different lengths can be cut at one height. `items[i]` is what vector i stands for.
+ * so trees over vectors of different lengths can be cut at one height. Vector i belongs to `items[i]`.
  *
- * @throws ClusteringError when there is no item, or features cannot be compared.
+ * @throws ClusteringError when there are no items, or features cannot be compared.
  */
 export const dendrogram = (features: Features, items: readonly number[] = [...features.keys()]): Dendrogram => {
   assertFeatures(features, items);
@@ -29,9 +29,8 @@ export const dendrogram = (features: Features, items: readonly number[] = [...fe
 };
 
 /**
- * Splits trees into `groupCount` groups: starting with one group a tree, the group with the largest height is split
- * in two until there are enough. Of equally high ones the first is split. As heights never grow downwards, this
- * cuts all trees at one height.
+ * Splits trees into `groupCount` groups. Starts with one group per tree and splits the highest group in two until there
+ * are enough; of equally high ones, the first. Heights never grow downwards, so this cuts all trees at one height.
  */
 export const cutForest = (trees: readonly Dendrogram[], groupCount: number): number[][] => {
   let nodes = [...trees];
@@ -42,7 +41,7 @@ export const cutForest = (trees: readonly Dendrogram[], groupCount: number): num
   return nodes.map(({ items }) => [...items]);
 };
 
-/** Single items cannot be split; groups of equal vectors can, after all others. */
+/** Single items cannot be split. Groups of equal vectors can, after all others. */
 const isSplitBefore = (a: Dendrogram, b: Dendrogram): boolean =>
   a.children.length > 0 && (b.children.length === 0 || a.height > b.height);
 

@@ -1,5 +1,5 @@
 declare module "density-clustering" {
-  /** The part of density-clustering 1.3 that is used here. */
+  /** The part of density-clustering 1.3 used here. */
   export class DBSCAN {
     /** Clusters of indices into `dataset`. Its `noise` property is wrong: it also holds border points found later. */
     run<Point>(

@@ -11,17 +11,17 @@ export const euclideanDistance = (a: readonly number[], b: readonly number[]): n
 };
 
 /**
- * Indices of the vectors in lexicographic order, those of equal vectors rising. Clustering in this order makes
- * the result independent of the order in which items came.
+ * Indices of the vectors in lexicographic order; equal vectors keep their order. Clustering in this order makes the result
+ * independent of the order of items.
  */
 export const canonicalOrder = (features: Features): number[] =>
   [...features.keys()].toSorted((a, b) => compareVectors(features[a]!, features[b]!) || a - b);
 
-/** Each group rising, groups by their first member. */
+/** Sorts each group, and the groups by their first member. */
 export const sortGroups = (groups: readonly (readonly number[])[]): number[][] =>
   groups.map((group) => group.toSorted((a, b) => a - b)).toSorted((a, b) => a[0]! - b[0]!);
 
-/** Refuses vectors of different lengths and numbers that are not finite; names items `items[i]` in its message. */
+/** Rejects vectors of different lengths and numbers that are not finite. Messages call an item `items[i]`. */
 export const assertFeatures = (features: Features, items: readonly number[] = [...features.keys()]): void => {
   for (const [index, vector] of features.entries()) {
     if (vector.length !== features[0]!.length) {

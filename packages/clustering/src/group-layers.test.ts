@@ -11,8 +11,7 @@ interface Planted {
 }
 
 /**
- * Groups of up to five layers, each a spot no wider than 0.05, spots of one candidate set at least 0.3 apart;
- * layers shuffled.
+ * Groups of up to five layers, shuffled. Each group is at most 0.05 wide; groups of one candidate set are at least 0.3 apart.
  */
 const planted: fc.Arbitrary<Planted> = fc
   .array(fc.tuple(fc.constantFrom("a", "b", "c"), fc.integer({ min: 1, max: 5 })), { minLength: 1, maxLength: 6 })
@@ -80,7 +79,7 @@ describe("groupLayers", () => {
       [2, 3, 4],
     ]);
     expect(at(3)).toEqual([[0, 1], [2, 4], [3]]);
-    // Layers 2 and 4 differ by 0.13 / sqrt(2) = 0.092 in the root mean square, layers 0 and 1 by 0.1.
+    // Root mean square differences: layers 2 and 4, 0.13 / sqrt(2) = 0.092; layers 0 and 1, 0.1.
     expect(at(4)).toEqual([[0], [1], [2, 4], [3]]);
   });
 

@@ -10,15 +10,14 @@ export type GroupingMethod =
 
 /** Layers to group. */
 export interface GroupLayersInput {
-  /** A layer's losses, e_o in the paper, one for each of its candidates in the candidates' order. */
+  /** A layer's losses (e_o in the paper), one per candidate, in the candidates' order. */
   readonly features: Features;
-  /** Names a layer's set of candidates; layers share a group only if their keys are equal. */
+  /** Names a layer's set of candidates. Only layers with equal keys can share a group. */
   readonly candidateKeys: readonly string[];
   readonly method: GroupingMethod;
   /**
-   * What distances are measured on: the losses themselves (`linear`, the default), or their decimal logarithms
-   * (`log10`), where losses below 1e-12 count as 1e-12. On `linear` layers differ by their largest losses, on
-   * `log10` by ratios.
+   * Scale of distances: the losses themselves (`linear`, the default) or their decimal logarithms (`log10`, which
+   * treats losses below 1e-12 as 1e-12). `linear` compares layers by their largest losses, `log10` by ratios.
    */
   readonly scale?: "linear" | "log10";
 }
@@ -28,16 +27,16 @@ const SMALLEST_LOSS = 1e-12;
 
 /**
  * Groups layers that may share one choice (arXiv 2502.04420, section 5.3): first by identical candidates, then
- * inside each of these partitions by their losses. Returns groups of layer indices, sorted by their smallest
- * member, that hold every layer once and do not depend on the order of layers.
+ * by losses within each of these partitions. Returns groups of layer indices, sorted by their smallest member, that
+ * hold every layer once. The order of layers does not matter.
  *
- * - `dbscan`: Euclidean distance, epsilon inclusive, noise layers are groups of their own.
- * - `hierarchical`: complete linkage; `groups` is the total over all partitions. Every partition gets one group at
- *   least, and all are cut at one height of root mean square difference: it is always the group with the most
- *   different two layers that is split next, wherever it is.
+ * - `dbscan`: Euclidean distance, epsilon inclusive. Noise layers are groups of their own.
+ * - `hierarchical`: complete linkage. `groups` is the total over all partitions, each of which gets at least one. All
+ *   are cut at one height of root mean square difference: the next group to split is always the one with the two most
+ *   different layers, in whichever partition.
  *
- * @throws ClusteringError when features and keys do not fit, or `groups` is below the number of partitions or above
- * that of layers.
+ * @throws ClusteringError when features and keys do not fit, or `groups` is below the number of partitions or above the
+ * number of layers.
  */
 export const groupLayers = ({ features, candidateKeys, method, scale = "linear" }: GroupLayersInput): number[][] => {
   assertCounts(features, candidateKeys);
@@ -52,7 +51,7 @@ export const groupLayers = ({ features, candidateKeys, method, scale = "linear" 
   return sortGroups(cutForest(trees, method.groups));
 };
 
-/** Layers by candidate key, in the order of keys, which does not depend on that of layers. */
+/** Layers by candidate key, sorted by key so that the order of layers does not matter. */
 const partitionsOf = (keys: readonly string[]): number[][] =>
   [...new Set(keys)].toSorted().map((key) => [...keys.keys()].filter((layer) => keys[layer] === key));
 

@@ -2,10 +2,10 @@ import { cutForest, dendrogram } from "./dendrogram.ts";
 import { assertFeatures, ClusteringError, type Features, sortGroups } from "./features.ts";
 
 /**
- * Agglomerative clustering by complete linkage into exactly `groupCount` groups of indices, sorted by their
- * smallest member: groups whose two most distant items are as near as merging pairs greedily makes them.
+ * Agglomerative clustering by complete linkage into exactly `groupCount` groups of indices, sorted by their smallest
+ * member. Merges greedily the two groups whose most distant items are nearest.
  *
- * @throws ClusteringError when there are not 1 to n groups for n items, or features cannot be compared.
+ * @throws ClusteringError unless there are 1 to n groups for n items, or when features cannot be compared.
  */
 export const hierarchical = (features: Features, groupCount: number): number[][] => {
   assertFeatures(features);

@@ -14,9 +14,8 @@ interface SearchSpace {
 const modes = ["per-token-asym", "per-channel-asym"];
 
 /**
- * Sizes of the grouped search spaces, per token and per channel, counted from the published code. Two published
- * groupings are left out (null): they list layers twice (25 of the 14B model; 22, 24 and 25 of the 32B model, whose
- * script fails).
+ * Sizes of the grouped search spaces, per token and per channel, counted from the published code. Two are null because
+ * the published groups list layers twice (25 of the 14B model; 22, 24 and 25 of the 32B model, whose script fails).
  */
 const spaceSizes: Record<string, [number, number | null]> = {
   "Meta-Llama-3.1-8B-Instruct": [15625, 15625],
@@ -31,7 +30,7 @@ const cases = Object.entries(spaceSizes).flatMap(([model, sizes]) =>
   modes.map((mode, index) => ({ model, mode, size: sizes[index] ?? null })).filter(({ size }) => size !== null),
 );
 
-/** Losses of a layer that stand for a published group: groups are far apart, layers of a group are not equal. */
+/** Losses of a layer in a published group: groups are far apart, and layers of a group differ slightly. */
 const lossesOf = (group: number, layer: number, count: number): number[] =>
   Array.from({ length: count }, (_, candidate) => group + 0.0001 * layer + 0.1 * candidate);
 

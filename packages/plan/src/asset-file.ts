@@ -29,7 +29,7 @@ type Tensor = z.infer<typeof tensor>;
 const lengthOf = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
 
 /**
- * Writes assets as a safetensors file, in their order.
+ * Writes assets as a safetensors file, in the given order.
  *
  * @throws PlanFileError `PLAN_ASSETS_INVALID`
  */
@@ -56,7 +56,7 @@ const headerOf = (assets: readonly Asset[]): string => {
     return [name, { dtype: FILE_TYPES[dtype], shape: [...shape], data_offsets: [start, end] }];
   });
   const text = JSON.stringify(Object.fromEntries(tensors));
-  return text.padEnd(Math.ceil(text.length / 8) * 8); // Names are ASCII: as many bytes as characters.
+  return text.padEnd(Math.ceil(text.length / 8) * 8); // Names are ASCII, so characters are bytes.
 };
 
 const assertWritable = (assets: readonly Asset[]): void => {
@@ -71,7 +71,7 @@ const assertWritable = (assets: readonly Asset[]): void => {
 };
 
 /**
- * Reads the assets of a safetensors file, in the order of their data. Copies them.
+ * Reads copies of the assets of a safetensors file, in the order of their data.
  *
  * @throws PlanFileError `PLAN_ASSETS_DAMAGED`
  */

@@ -1,5 +1,5 @@
 interface AssetOf<Type extends string, Data> {
-  /** Begins with a letter; then letters, digits and `_./-`. Unique in a plan. */
+  /** A letter, then letters, digits and `_./-`. Unique in a plan. */
   readonly name: string;
   readonly dtype: Type;
   /** Row-major; `[]` is one number. */
@@ -7,7 +7,7 @@ interface AssetOf<Type extends string, Data> {
   readonly data: Data;
 }
 
-/** A static table of a plan, like a matrix or a codebook. Data of `float16` are its bits. */
+/** A static table of a plan, such as a matrix or a codebook. `float16` data hold the bits. */
 export type Asset = AssetOf<"float32", Float32Array> | AssetOf<"float16", Uint16Array> | AssetOf<"uint8", Uint8Array>;
 
 /** Bytes of a plan's assets. They do not grow with the context, so `planBytes` leaves them out. */

@@ -16,7 +16,7 @@ const UNITS = {
 } as const;
 
 /**
- * Reads a size like `40MB`, `1.5 GiB` or `4096` (bytes); decimal units unless they say otherwise.
+ * Reads a size like `40MB`, `1.5 GiB` or `4096` (bytes). `MB` is decimal, `MiB` binary.
  *
  * @throws BudgetError `PLAN_UNKNOWN_SIZE`
  */
@@ -35,16 +35,16 @@ export const formatBytes = (bytes: number): string => {
   return `${power === 0 ? value : value.toPrecision(value >= 999.5 ? 4 : 3)} ${units[power]}`;
 };
 
-/** One layer scheme and the bytes a cache takes with it in every layer. */
+/** A layer scheme, and the bytes of a cache that uses it in every layer. */
 export interface UniformChoice {
   readonly layer: LayerScheme;
   readonly bytes: number;
 }
 
 /**
- * The smallest and the largest of some layer schemes that fit a budget in every layer at a context length.
+ * The smallest and the largest of the layer schemes that fit a budget, used in every layer, at a context length.
  *
- * @throws BudgetError `PLAN_BUDGET_TOO_SMALL` naming the smallest plan's bytes
+ * @throws BudgetError `PLAN_BUDGET_TOO_SMALL`, with the smallest plan's bytes
  */
 export const fitBudget = (
   candidates: readonly LayerScheme[],

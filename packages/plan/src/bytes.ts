@@ -7,19 +7,19 @@ import { layerShape } from "./shape.ts";
 const EXACT_BYTES = 2;
 
 /**
- * Bytes of the keys, or of the values, by part: the names that the layout of a codec gives to the arrays of the quantized
- * prefix (`codes`, `scales`, ...), and `exact` for all held in 16 bits.
+ * Bytes of the keys, or of the values, by part. Parts are named as in the codec's layout (`codes`, `scales`, ...); `exact`
+ * holds the tokens in 16 bits.
  */
 export type TensorBytes = Readonly<Record<string, number>>;
 
 /** Bytes of a cache. */
 export interface CacheBytes {
-  /** By tensor and part, as in `key.codes` or `value.exact`; a part of no bytes is left out. */
+  /** By tensor and part, such as `key.codes` or `value.exact`. Parts of zero bytes are left out. */
   readonly parts: Readonly<Record<string, number>>;
   readonly total: number;
 }
 
-/** Bytes of a cache whose keys and values take so many. */
+/** Bytes of a cache, from those of its keys and values. */
 export const cacheBytes = (key: TensorBytes, value: TensorBytes): CacheBytes =>
   sumParts(
     Object.entries({ key, value }).flatMap(([tensor, bytes]) =>
@@ -37,7 +37,7 @@ const sumParts = (counts: readonly (readonly [part: string, bytes: number])[]): 
   return { parts, total };
 };
 
-/** Exact bytes of one layer's cache at `length` tokens; where layers differ in size, `shape` is that layer's own. */
+/** Exact bytes of one layer's cache at `length` tokens. Where layers differ in size, `shape` is this layer's. */
 export const layerBytes = (layer: LayerScheme, shape: LayerShape, length: number): CacheBytes =>
   cacheBytes(tensorBytes(layer.key, layer, shape, length), tensorBytes(layer.value, layer, shape, length));
 
@@ -63,16 +63,16 @@ export const planBytes = (plan: Pick<Plan, "layers" | "shape">, length: number):
 export const sumBytes = (layers: readonly CacheBytes[]): CacheBytes =>
   sumParts(layers.flatMap(({ parts }) => Object.entries(parts)));
 
-/** Numbers that the keys and values of `length` tokens consist of, over all layers. */
+/** Numbers in the keys and values of `length` tokens, over all layers. */
 export const storedNumbers = (shape: CacheShape, length: number): number => {
   const sizes = Array.from({ length: shape.layers }, (_, layer) => layerShape(shape, layer));
   return sizes.reduce((sum, { kvHeads, headSize }) => sum + 2 * kvHeads * headSize * length, 0);
 };
 
-/** Bits a stored number takes at `length` tokens, everything counted: codes, parameters, and tokens kept in 16 bits. */
+/** Bits per stored number at `length` tokens, with everything counted: codes, parameters and tokens kept in 16 bits. */
 export const trueBits = (plan: Pick<Plan, "layers" | "shape">, length: number): number =>
   (8 * planBytes(plan, length).total) / storedNumbers(plan.shape, length);
 
-/** The paper's equivalent bits: mean of key and value bits over layers, codes alone (KVTuner, section 5.3). */
+/** The paper's equivalent bits: mean bits of key and value codes over layers (KVTuner, section 5.3). */
 export const equivalentBits = (plan: Pick<Plan, "layers">): number =>
   plan.layers.reduce((sum, { key, value }) => sum + bitsOf(key) + bitsOf(value), 0) / (2 * plan.layers.length);

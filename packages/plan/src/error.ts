@@ -1,9 +1,9 @@
 /**
- * Base of every error KVTuner throws on purpose: a stable `code`, a message that says what was
- * expected, what came and what to do, and the original `cause` when there is one.
+ * Base of every error KVTuner throws on purpose: a stable `code`, a message that says what was expected, what came and
+ * what to do, and the original `cause`, if any.
  */
 export class KvtunerError extends Error {
-  /** Recognizes errors made by another copy of this package. */
+  /** Recognizes errors from another copy of this package. */
   readonly brand = "kvtuner" as const;
   readonly code: string;
 
@@ -13,7 +13,7 @@ export class KvtunerError extends Error {
     this.code = code;
   }
 
-  /** True for any KvtunerError, also one made by another copy of this package. */
+  /** True for any KvtunerError, even from another copy of this package. */
   static isInstance(error: unknown): error is KvtunerError {
     return error instanceof Error && "brand" in error && error.brand === "kvtuner";
   }

@@ -8,7 +8,7 @@ export const modesFor = (headSize: number): Mode[] =>
   MODES.filter((mode) => smallestHead(layerScheme(mode, { key: 4, value: 4 })) <= headSize);
 
 /**
- * Checks that a head has at least one whole group of a layer's keys and of its values.
+ * Checks that a head holds at least one whole group of a layer's keys and of its values.
  *
  * @throws HeadSizeError naming the modes that heads of this size can be stored in
  */
@@ -19,11 +19,11 @@ export const assertHeadFits = (layer: LayerScheme, headSize: number): void => {
 
 const smallestHead = ({ key, value }: LayerScheme): number => Math.max(groupOf(key), groupOf(value));
 
-/** Groups along the tokens of a channel do not depend on the head. */
+/** Groups along the tokens of a channel do not depend on the head size. */
 const groupOf = (scheme: TensorScheme): number =>
   scheme.kind === "affine" && scheme.axis === "token" && scheme.groupSize !== "head" ? scheme.groupSize : 1;
 
-/** A head smaller than the groups that it is to be stored in. */
+/** A head smaller than a group of its scheme. */
 class HeadSizeError extends KvtunerError {
   constructor(groupSize: number, headSize: number) {
     super(

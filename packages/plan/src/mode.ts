@@ -3,7 +3,7 @@ import { FLOAT16 } from "./codecs/float16.ts";
 import type { TensorScheme } from "./codecs/registry.ts";
 import type { LayerScheme } from "./scheme.ts";
 
-/** Named ways to lay out a cache; the pair says with how many bits. */
+/** Named cache layouts; the pair adds the number of bits. */
 export type Mode = "per-token" | "kivi" | "compact";
 
 /** Bits that a pair can name: those of an affine code, or 16 for float16. */
@@ -15,7 +15,7 @@ export interface Pair {
   readonly value: Bits | 16;
 }
 
-/** First and newest tokens to keep in 16 bits, where they differ from the mode's own. */
+/** First and newest tokens to keep in 16 bits, if not as the mode says. */
 export interface ResidencyOverrides {
   readonly sinks?: number;
   readonly recent?: number;

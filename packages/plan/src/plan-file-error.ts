@@ -1,6 +1,6 @@
 import { KvtunerError } from "./error.ts";
 
-/** A plan that cannot be read or written, or is for another model; `code` says which. */
+/** A plan that cannot be read or written, or belongs to another model; `code` says which. */
 export class PlanFileError extends KvtunerError {
   override readonly name = "PlanFileError";
 }

@@ -14,18 +14,18 @@ const count = z.int().positive();
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
-/** A name alone, without a folder: a plan must not name files elsewhere. */
+/** A bare name: a plan must not name files in other folders. */
 const assetReference = z
   .strictObject({ file: z.string().regex(/^[A-Za-z0-9][\w.-]*\.safetensors$/), sha256 })
   .meta({ description: "Static tables of the plan: a safetensors file in the same folder, and its SHA-256." });
 
-/** Where a plan file says its assets are: a file name, and the SHA-256 of the file, hexadecimal. */
+/** A plan's asset file: its name, and the file's SHA-256 in hexadecimal. */
 export interface AssetReference {
   readonly file: string;
   readonly sha256: string;
 }
 
-/** Bytes of an asset file, with the SHA-256 of these very bytes, hexadecimal. */
+/** Bytes of an asset file, and their SHA-256 in hexadecimal. */
 export interface AssetFile {
   readonly bytes: Uint8Array;
   readonly sha256: string;
@@ -92,10 +92,10 @@ const planFile = z
 export const planSchema = (): object => z.toJSONSchema(planFile);
 
 /**
- * Reads a plan from JSON text or from what was parsed of it.
+ * Reads a plan from JSON text or parsed JSON.
  *
  * @param openAssets Reads the asset file that the plan names; undefined when there is none.
- * @throws PlanFileError `PLAN_NOT_JSON`, `PLAN_UNKNOWN_VERSION`, `PLAN_INVALID` with the path of what is wrong,
+ * @throws PlanFileError `PLAN_NOT_JSON`, `PLAN_UNKNOWN_VERSION`, `PLAN_INVALID` with the path of the fault,
  *   `PLAN_ASSETS_MISSING`, `PLAN_ASSETS_DAMAGED`
  */
 export const parsePlan = (input: unknown, openAssets?: (file: string) => AssetFile | undefined): Plan => {
@@ -124,10 +124,10 @@ const readAssets = ({ file, sha256: expected }: AssetReference, got: AssetFile |
 };
 
 /**
- * Writes a plan as JSON text, two spaces deep, with a newline at the end.
+ * Writes a plan as JSON text, indented by two spaces, with a final newline.
  *
  * @param reference The file that holds `serializeAssets(plan.assets)`; needed when the plan has assets.
- * @throws PlanFileError `PLAN_ASSETS_MISSING` when the plan has assets and no file is given for them
+ * @throws PlanFileError `PLAN_ASSETS_MISSING` when the plan has assets but no file is given
  */
 export const serializePlan = ({ assets = [], ...plan }: Plan, reference?: AssetReference): string => {
   if (assets.length > 0 && !reference)
@@ -140,7 +140,7 @@ export const serializePlan = ({ assets = [], ...plan }: Plan, reference?: AssetR
 };
 
 /**
- * Checks that a plan was made for a model: the same shape, and the same file where both name its hash.
+ * Checks that a plan was made for a model: the shape must be equal, and the hash where both have one.
  *
  * @throws PlanFileError `PLAN_FOR_ANOTHER_MODEL`
  */
@@ -159,7 +159,7 @@ export const assertPlanFits = (plan: Plan, model: ModelIdentity, shape: CacheSha
 
 const parseJson = (text: string): unknown => {
   try {
-    return JSON.parse(text.replace(/^\uFEFF/, "")); // Some editors begin a file with a byte order mark.
+    return JSON.parse(text.replace(/^\uFEFF/, "")); // Some editors write a byte order mark.
   } catch (cause) {
     throw new PlanFileError("PLAN_NOT_JSON", `expected a plan in JSON: ${String(cause)}`, { cause });
   }

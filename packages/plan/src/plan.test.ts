@@ -252,7 +252,7 @@ describe("plan files", () => {
     expect(accepts(JSON.parse(serializePlan(plan))) || accepts.errors).toBe(true);
   });
 
-  /** Relations between numbers, which no JSON Schema can say. */
+  /** Relations between numbers, which JSON Schema cannot express. */
   const beyondSchema = ["too few layers", "blocks that split groups", "groups larger than a head"];
   test.each(broken.filter(([, input]) => typeof input !== "string"))(
     "the schema judges %s as it can",

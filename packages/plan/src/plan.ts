@@ -5,7 +5,7 @@ import type { CacheShape, LayerScheme } from "./scheme.ts";
 export interface ModelIdentity {
   readonly name: string;
   readonly architecture: string;
-  /** SHA-256 of the model file, hexadecimal; absent when the plan came from elsewhere. */
+  /** SHA-256 of the model file in hexadecimal; absent if the plan was made without one. */
   readonly sha256?: string;
 }
 
@@ -22,7 +22,7 @@ export interface Measurement {
   readonly text: string;
 }
 
-/** One layer scheme per attention layer, with the model it belongs to and what was measured. */
+/** One layer scheme per attention layer, the model it belongs to, and what was measured. */
 export interface Plan {
   readonly version: 2;
   readonly model: ModelIdentity;

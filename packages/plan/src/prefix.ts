@@ -2,8 +2,8 @@ import { blockTokens, isCoded, type TensorScheme } from "./codecs/registry.ts";
 import type { LayerScheme } from "./scheme.ts";
 
 /**
- * Tokens of a tensor that are read quantized at cache length `length`, for blocks of `B` tokens:
- * `B * floor(max(0, length - sinks - recent) / B)`, counted from the first token after the sinks. Zero for float16.
+ * Tokens of a tensor that are read quantized at cache length `length`, counted from the first token after the sinks. With
+ * blocks of `B` tokens: `B * floor(max(0, length - sinks - recent) / B)`. Zero for float16.
  */
 export const quantizedPrefix = (
   tensor: TensorScheme,

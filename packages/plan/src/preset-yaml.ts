@@ -9,12 +9,12 @@ import type { CacheShape } from "./scheme.ts";
 const bits = z.literal([...PAIR_BITS]);
 const preset = z.record(z.string().regex(/^\d+$/), z.strictObject({ nbits_key: bits, nbits_value: bits }));
 
-/** What a preset file does not say. */
+/** What a preset file does not contain. */
 export interface PresetContext {
   readonly model: ModelIdentity;
   /** The preset's layers replace `layers`. */
   readonly shape: Omit<CacheShape, "layers">;
-  /** The mode stands in the preset's file name. */
+  /** The mode; it is part of the preset's file name. */
   readonly mode: Mode;
 }
 
@@ -39,7 +39,7 @@ export const importPresetYaml = (text: string, { model, shape, mode }: PresetCon
   };
 };
 
-/** Writes the pairs of a plan as a preset; all else a plan says is lost. */
+/** Writes the pairs of a plan as a preset, and drops everything else. */
 export const exportPresetYaml = (plan: Pick<Plan, "layers">): string =>
   stringify(
     Object.fromEntries(

@@ -22,21 +22,21 @@ export interface LayerScheme {
 export interface LayerShape {
   readonly queryHeads: number;
   readonly kvHeads: number;
-  /** Numbers of a key, and of a value where `valueSize` is absent. */
+  /** Numbers in a key, and in a value if `valueSize` is absent. */
   readonly headSize: number;
   readonly valueSize?: number;
   /** Layer whose keys and values this layer reads; it stores none of its own. */
   readonly sharesCacheOf?: number;
-  /** How the layer attends; plain causal attention by default. Plan files do not contain it: it is the model's. */
+  /** How the layer attends; plain causal attention by default. Belongs to the model, so plan files leave it out. */
   readonly attention?: AttentionSpec;
 }
 
 /**
- * The attention shape a cache is made for. Layers are counted among those with a KV cache. The sizes are those of all layers, but
- * for what `perLayer` says of one; see `layerShape`.
+ * The attention shape of a cache. Layers are counted among those with a KV cache. The sizes are those of every layer unless
+ * `perLayer` overrides them; see `layerShape`.
  */
 export interface CacheShape extends LayerShape {
   readonly layers: number;
-  /** What a layer has differently, one entry for each layer; absent when all layers are equal. */
+  /** How each layer differs, one entry per layer; absent when all layers are equal. */
   readonly perLayer?: readonly Partial<LayerShape>[];
 }

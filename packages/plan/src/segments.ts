@@ -2,7 +2,7 @@ import type { TensorScheme } from "./codecs/registry.ts";
 import { quantizedPrefix } from "./prefix.ts";
 import type { LayerScheme } from "./scheme.ts";
 
-/** Neighbouring tokens `start .. end - 1` of a layer whose keys are all read in one form, and whose values are. */
+/** Neighbouring tokens `start .. end - 1` of a layer. All their keys are read in one form, and all their values. */
 export interface Segment {
   readonly start: number;
   readonly end: number;
@@ -11,9 +11,9 @@ export interface Segment {
 }
 
 /**
- * The segments of a layer for a query that sees `length` tokens, oldest first, none empty: exact sinks, coded tokens, exact recent
- * tokens. Blocks of keys and of values fill up at different lengths, so before the recent tokens there may be some of which only
- * the keys, or only the values, are coded.
+ * The segments of a layer for a query that sees `length` tokens, oldest first, none empty: exact sinks, coded tokens, exact
+ * recent tokens. Blocks of keys and of values fill up at different lengths, so the coded tokens may end with some whose keys,
+ * or values, are still exact.
  */
 export const segmentsOf = (layer: LayerScheme, length: number): Segment[] => {
   const { sinks } = layer.residency;

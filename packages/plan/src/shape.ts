@@ -1,19 +1,19 @@
 import { type AttentionSpec, plainAttention } from "./attention.ts";
 import type { CacheShape, LayerShape } from "./scheme.ts";
 
-/** Sizes of one layer, and how it attends where the shape says so. */
+/** Sizes of one layer, and how it attends if the shape says so. */
 export const layerShape = ({ layers: _, perLayer, ...common }: CacheShape, layer: number): LayerShape => ({
   ...common,
   ...perLayer?.[layer],
 });
 
-/** How one layer attends: as its shape says, {@link plainAttention} by default. */
+/** How one layer attends; {@link plainAttention} unless its shape says otherwise. */
 export const attentionOf = (shape: CacheShape, layer: number): AttentionSpec => {
   const { attention, headSize } = layerShape(shape, layer);
   return attention ?? plainAttention(headSize);
 };
 
-/** What a plan says of its model's shape: the sizes. How layers attend is the model's own. */
+/** The sizes in a model's shape, which is what a plan records. How layers attend belongs to the model. */
 export const sizesOf = ({ attention: _, perLayer, ...sizes }: CacheShape): CacheShape => {
   const layers = perLayer?.map(({ attention: _attention, ...differences }) => differences);
   return layers?.some((differences) => Object.keys(differences).length > 0) ? { ...sizes, perLayer: layers } : sizes;
@@ -21,7 +21,7 @@ export const sizesOf = ({ attention: _, perLayer, ...sizes }: CacheShape): Cache
 
 const SIZES = ["queryHeads", "kvHeads", "headSize", "valueSize", "sharesCacheOf"] as const;
 
-/** Differences between the sizes in a plan and a model's, in words; those of single layers only where all others agree. */
+/** Differences between the sizes in a plan and a model's, in words. Lists single layers only if all else agrees. */
 export const shapeDifferences = (plan: CacheShape, model: CacheShape): string[] => {
   const common = ["layers" as const, ...SIZES].flatMap((size) => difference(size, plan[size], model[size]));
   if (common.length > 0) return common;

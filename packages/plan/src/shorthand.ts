@@ -100,7 +100,7 @@ const sameTensors = (a: LayerScheme, b: LayerScheme): boolean =>
     return Object.keys({ ...one, ...other }).every((field) => one![field] === other![field]);
   });
 
-/** Shorthand that says nothing known. */
+/** A shorthand with an unknown form, mode or pair. */
 export class ShorthandError extends KvtunerError {
   override readonly name = "ShorthandError";
 }

@@ -5,12 +5,12 @@ import { reportSections } from "./sections.ts";
 
 /** A chart as an SVG file. */
 export interface ChartFile {
-  /** What it shows, such as `front` or `context`: a name for the file. */
+  /** Name of the chart, such as `front` or `context`, for its file. */
   readonly id: string;
   readonly svg: string;
 }
 
-/** The report as one HTML file that opens without a network. The same study gives the same text. */
+/** The report as one HTML file that opens offline. Equal studies give equal text. */
 export const renderReport = (data: ReportData): Promise<string> => renderPage(data, reportSections(data));
 
 /** Every chart that the study has data for. */
@@ -32,6 +32,6 @@ export const renderMarkdown = (data: ReportData): string => {
 const tableText = ([head = [], ...rows]: readonly (readonly string[])[]): string =>
   [head, head.map(() => "---"), ...rows].map((row) => `| ${row.map(cellText).join(" | ")} |`).join("\n");
 
-/** Text that stays in its cell and makes no markup. */
+/** Escapes text so that it stays in its cell and adds no markup. */
 const cellText = (text: string): string =>
   text.replaceAll(/[\\|<>&*_`[\]]/g, (character) => `\\${character}`).replaceAll(/\s+/g, " ");

@@ -6,7 +6,7 @@ import { missing } from "./page/missing.ts";
 import type { Section } from "./page/section.ts";
 import { html } from "./text/markup.ts";
 
-/** Bits against right answers, of a study with a task. */
+/** Bits against accuracy, for a study with a task. */
 export const accuracySection = (data: ReportData): Section[] => {
   const { task } = data.settings;
   if (task === undefined) return [];
@@ -61,7 +61,7 @@ export const frontSection = (data: ReportData): Section => {
   };
 };
 
-/** Where right answers are an objective too, plans are kept for them that a line in loss and bits has no place for. */
+/** With accuracy as an objective, the front holds plans that a line through loss and bits leaves out. */
 const frontText = ({ settings: { objective } }: ReportData): string =>
   objective === undefined || objective === "kl"
     ? "The line joins the plans that no other beats."

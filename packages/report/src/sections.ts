@@ -12,7 +12,7 @@ import { accuracySection, frontSection } from "./search-sections.ts";
 import { layerRuns, tokensText } from "./text/figures.ts";
 import { html, type Markup } from "./text/markup.ts";
 
-/** All parts of a report, in order. What a study does not have yet is told in the place of its chart. */
+/** All parts of a report, in order. A placeholder replaces the chart of results that a study does not have yet. */
 export const reportSections = (data: ReportData): Section[] => [
   ...accuracySection(data),
   frontSection(data),

@@ -29,7 +29,7 @@ export const scoreRows = (
   }
 };
 
-/** Replaces scores `start` to `end - 1` by their softmax, in which a sink takes a share. */
+/** Replaces scores `start` to `end - 1` by their softmax; a sink takes its share. */
 export const softmax = (scores: Float64Array, start: number, end: number, sinkLogit: number = -Infinity): void => {
   let largest = sinkLogit;
   for (let token = start; token < end; token++) largest = Math.max(largest, scores[token]!);
@@ -50,8 +50,8 @@ export const meanAbsoluteDifference = (a: Float64Array, b: Float64Array, start: 
 };
 
 /**
- * Adds `weights[token] * rows[token]` to `output` for tokens `start` to `end - 1`; four tokens at a time, as
- * `output` is the bottleneck.
+ * Adds `weights[token] * rows[token]` to `output` for tokens `start` to `end - 1`. Handles four tokens at a time, because
+ * access to `output` is the bottleneck.
  */
 export const addWeightedRows = (
   output: Float64Array,

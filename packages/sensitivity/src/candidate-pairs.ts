@@ -8,7 +8,7 @@ export const paperPairs: readonly Pair[] = product([8, 4, 2]);
 /** All sixteen pairs over {16, 8, 4, 2}. */
 export const fullPairs: readonly Pair[] = product([16, 8, 4, 2]);
 
-/** What the paper's pruning leaves to most layers: KV8, K8V4, KV4, K4V2, KV2 (arXiv 2502.04420, Table 4). */
+/** The pairs that the paper's pruning leaves to most layers: KV8, K8V4, KV4, K4V2, KV2 (arXiv 2502.04420, Table 4). */
 export const keyFirstPairs: readonly Pair[] = [
   { key: 8, value: 8 },
   { key: 8, value: 4 },

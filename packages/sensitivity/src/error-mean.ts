@@ -1,18 +1,17 @@
 import type { HeadErrors, PairErrors } from "./layer-errors.ts";
 import { SensitivityError } from "./layer-input.ts";
 
-/** Running mean of one layer's errors over samples of text, so that no sample is kept. */
+/** Running mean of one layer's errors over samples of text. Keeps no sample. */
 export interface ErrorMean {
   /**
-   * Adds one sample's `measureLayerErrors`; every sample has the same pairs in the same order. `weight` is 1 by
-   * default.
+   * Adds one sample's `measureLayerErrors`. Every sample must have the same pairs in the same order. `weight` defaults to 1.
    */
   add(pairs: readonly PairErrors[], weight?: number): void;
   /** Means so far, in the order of the pairs; empty before the first sample. */
   result(): PairErrors[];
 }
 
-/** Starts a mean over samples. Except for rounding, it does not depend on their order. */
+/** Starts a mean over samples. Except for rounding, their order does not matter. */
 export const createErrorMean = (): ErrorMean => {
   let means: PairErrors[] = [];
   let total = 0;

@@ -17,7 +17,7 @@ interface HeadVersion {
   readonly range: ReadVersion["range"];
 }
 
-/** Everything one KV head is measured from, `[tokens, headSize]` each. */
+/** Input of one KV head's measurement, `[tokens, headSize]` each. */
 interface HeadInput {
   readonly headSize: number;
   readonly positions: readonly number[];
@@ -29,7 +29,7 @@ interface HeadInput {
   readonly relativeFloor: number;
 }
 
-/** Measures one KV head under all schemes, with the query heads that share it. */
+/** Measures one KV head under all schemes, together with the query heads that share it. */
 export const measureHead = (
   input: LayerInput & { readonly keys: readonly ReadVersion[]; readonly values: readonly ReadVersion[] },
   kvHead: number,
@@ -152,7 +152,7 @@ const addOutputs = (
   }
 };
 
-/** The tokens a query at `position` reads quantized, cut to those it sees; empty ranges stand at a token it sees. */
+/** The tokens that a query at `position` reads quantized, limited to those it sees. Empty ranges start at a token it sees. */
 const clippedRange = (head: HeadInput, { range }: HeadVersion, position: number): TokenRange => {
   const { start, end } = range(position);
   const first = Math.min(Math.max(start, firstSeen(head, position)), position + 1);

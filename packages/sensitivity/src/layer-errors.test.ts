@@ -111,7 +111,7 @@ describe("measureLayerErrors", () => {
   test.prop([layers(), fc.double({ min: -8, max: 8, noNaN: true })], { numRuns: 40 })(
     "knows no difference between keys that are shifted alike",
     (drawn, shift) => {
-      // Caps and sinks do know the difference.
+      // Caps and sinks make a difference.
       const input = { ...drawn, attention: plainAttention(drawn.shape.headSize) };
       const shifted = input.keys.map((key) => ({
         ...key,
@@ -237,7 +237,7 @@ function isRead(version: ReadVersion, token: number, position: number): boolean 
   return token >= start && token < end;
 }
 
-/** The definitions, one query and token at a time, with nothing shared. */
+/** The definitions, one query and token at a time, sharing no code. */
 function naiveErrors(input: Measured, key: ReadVersion, value: ReadVersion, kvHead: number): Means {
   const { queryHeads, kvHeads, headSize } = input.shape;
   const { scale, softcap, sinkLogits, mask } = input.attention ?? plainAttention(headSize);

@@ -21,18 +21,18 @@ export interface PairErrors {
 }
 
 /**
- * The paper's e_k, e_v, e_a and e_o (arXiv 2502.04420, section 3.2) of one layer, for every pair of the key and value
- * schemes given, key scheme by key scheme; in double precision, and with no error carried over from other layers.
+ * The paper's e_k, e_v, e_a and e_o (arXiv 2502.04420, section 3.2) of one layer, for every pair of the given key and value
+ * schemes, key scheme by key scheme. In double precision, without errors carried over from other layers.
  *
- * - e_k and e_v are means of {@link relativeError} over the tokens that some query reads quantized (0 if none does):
- *   the quantizer's own error, not thinned by recent tokens.
- * - e_a is the mean over queries of the mean of |a - â| over the tokens the query sees, exact ones too.
+ * - e_k and e_v are means of {@link relativeError} over the tokens that some query reads quantized, 0 if none does. This is
+ *   the quantizer's own error, not diluted by recent tokens.
+ * - e_a is the mean over queries of the mean of |a - â| over the tokens that the query sees, including exact ones.
  * - e_o is the mean over queries of {@link relativeError} of the output.
  * - Query heads that share a KV head are averaged.
  *
- * Attention weights are computed once a key scheme, outputs once a pair.
+ * Attention weights are computed once per key scheme, outputs once per pair.
  *
- * @throws SensitivityError when arrays do not fit, or something in them is not finite.
+ * @throws SensitivityError when arrays do not fit, or a number is not finite.
  */
 export const measureLayerErrors = (
   input: LayerInput & { readonly keys: readonly ReadVersion[]; readonly values: readonly ReadVersion[] },
@@ -50,8 +50,8 @@ export const measureLayerErrors = (
 };
 
 /**
- * {@link measureLayerErrors} for one pair whose keys and values are read quantized from the first token to the query's
- * own, which is how the paper measures. For several pairs of a layer, `measureLayerErrors` shares their work.
+ * {@link measureLayerErrors} for one pair, with every key and value up to the query's own read quantized, as the paper
+ * measures. For several pairs of a layer use `measureLayerErrors`, which shares their work.
  */
 export const measureAttentionErrors = (
   input: LayerInput & { readonly keyHat: ReadVersion["hat"]; readonly valueHat: ReadVersion["hat"] },

@@ -7,15 +7,15 @@ export interface TokenRange {
   readonly end: number;
 }
 
-/** One scheme's version of the keys, or of the values, of a layer. */
+/** A layer's keys, or values, under one scheme. */
 export interface ReadVersion {
   /** Names the scheme in the result; unique among the keys, and among the values. */
   readonly id: string;
-  /** Decoded codes, `[tokens, kvHeads * headSize]` row-major. Looked at only where `range` says so. */
+  /** Decoded codes, `[tokens, kvHeads * headSize]` row-major. Only tokens in `range` are read. */
   readonly hat: FloatArray;
   /**
-   * Tokens that a query at a position reads from `hat`; it reads all others, up to its own position, exactly. Cut at
-   * the position, so `{ start: 0, end: Infinity }` reads everything quantized.
+   * Tokens that a query at a position reads from `hat`. It reads all others, up to its own position, exactly. The range is
+   * cut at the position, so `{ start: 0, end: Infinity }` reads everything quantized.
    */
   readonly range: (position: number) => TokenRange;
 }
@@ -27,11 +27,11 @@ export interface LayerInput {
    * `floor(h * kvHeads / queryHeads)`.
    */
   readonly query: FloatArray;
-  /** Position of each query row; the query sees tokens 0 to its position. */
+  /** Position of each query row. The query sees tokens 0 to its position. */
   readonly queryPositions: ArrayLike<number>;
-  /** Rotated keys `[tokens, kvHeads * headSize]` row-major, as a query reads them where they are not quantized. */
+  /** Rotated keys `[tokens, kvHeads * headSize]` row-major, as a query reads them when not quantized. */
   readonly key: FloatArray;
-  /** Values `[tokens, kvHeads * headSize]` row-major, as a query reads them where they are not quantized. */
+  /** Values `[tokens, kvHeads * headSize]` row-major, as a query reads them when not quantized. */
   readonly value: FloatArray;
   readonly shape: Pick<CacheShape, "queryHeads" | "kvHeads" | "headSize">;
   /** How the layer attends; plain causal attention by default. */

@@ -2,21 +2,21 @@ import { meanOverHeads } from "./layer-errors.ts";
 import { SensitivityError } from "./layer-input.ts";
 import type { CandidateProfile, LayerProfile, Profile } from "./profile.ts";
 
-/** A candidate as pruning sees it: what it costs and what it loses; less is better in both. */
+/** A candidate's cost and loss; less is better in both. */
 export interface PricedCandidate {
   readonly bits: number;
   readonly error: number;
 }
 
 /**
- * What a layer's candidates are compared by: the mean e_o over KV heads (the paper), or the KL of the layer
- * quantized alone.
+ * Loss by which a layer's candidates are compared: the mean e_o over KV heads (the paper), or the KL with only this layer
+ * quantized.
  */
 export type Measure = "eo" | "kl";
 
 /**
- * Indices, rising, of the candidates that no other one beats: none costs no more and loses no more, with one of the
- * two less. Of candidates equal in both the first is kept. Source: arXiv 2502.04420, section 5.3.
+ * Indices, rising, of the candidates that no other beats. One candidate beats another if it costs and loses no more, and
+ * less in at least one. Of equal candidates the first is kept. Source: arXiv 2502.04420, section 5.3.
  *
  * @throws SensitivityError when a cost or an error is NaN.
  */
@@ -41,10 +41,9 @@ export const pruneProfile = (profile: Profile, measure: Measure): string[][] =>
   });
 
 /**
- * A layer's feature vector for grouping (arXiv 2502.04420, section 5.3): the losses of the candidates named, in
- * that order.
+ * A layer's feature vector for grouping (arXiv 2502.04420, section 5.3): the losses of the named candidates, in that order.
  *
- * @throws SensitivityError when the layer has no candidate of that id, or it has no KL and `measure` asks for it.
+ * @throws SensitivityError when the layer lacks a candidate, or `measure` needs a KL and it has none.
  */
 export const lossVector = (layer: LayerProfile, ids: readonly string[], measure: Measure = "eo"): number[] =>
   ids.map((id) => {

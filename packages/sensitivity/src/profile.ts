@@ -3,13 +3,13 @@ import type { HeadErrors } from "./layer-errors.ts";
 
 /** Measurements of one candidate at one layer. */
 export interface CandidateProfile {
-  /** Names the pair, `K8V4` for example. */
+  /** Names the pair, for example `K8V4`. */
   readonly id: string;
-  /** What the candidate costs: true bits a stored number at the profile's context length, or any other price. */
+  /** Cost of the candidate: true bits per stored number at the profile's context length, or another price. */
   readonly bits: number;
-  /** Means over the samples measured. */
+  /** Means over the measured samples. */
   readonly errors: HeadErrors;
-  /** KL to the float cache with this layer alone quantized, nats a token. */
+  /** KL to the float cache with only this layer quantized, nats per token. */
   readonly kl?: number;
 }
 
@@ -20,7 +20,7 @@ export interface LayerProfile {
   readonly candidates: readonly CandidateProfile[];
 }
 
-/** Every candidate of every layer; goes through JSON unchanged. */
+/** Every candidate of every layer. Survives JSON unchanged. */
 export interface Profile {
   readonly version: 1;
   readonly shape: CacheShape;

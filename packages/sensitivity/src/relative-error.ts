@@ -1,12 +1,11 @@
 /** Numbers in a typed array, row-major. */
 export type FloatArray = Float32Array | Float64Array;
 
-/** Fraction of a head vector's root mean square below which a denominator is not let fall. */
+/** Smallest denominator, as a fraction of the head vector's root mean square. */
 export const RELATIVE_FLOOR = 0.01;
 
 /**
- * Absolute floor of every denominator: the smallest positive float16. Nothing a 16-bit cache holds is smaller but
- * zero.
+ * Absolute floor of every denominator: the smallest positive float16, so the smallest nonzero magnitude in a 16-bit cache.
  */
 export const SMALLEST_DENOMINATOR: number = 2 ** -24;
 
@@ -14,11 +13,10 @@ export const SMALLEST_DENOMINATOR: number = 2 ** -24;
  * Mean element-wise relative error of one head vector, in double precision:
  * `mean(|x - y| / max(|x|, relativeFloor * rms(x), 2^-24))`.
  *
- * The paper writes `mean(|x - y| / |x|)` and does not say what happens near `x = 0`, where that is unbounded and
- * rules the mean. Here a denominator never falls below one hundredth of the vector's own root mean square (RMS),
- * nor below the smallest float16. So the error is finite for every finite input, continuous in both arguments, does
- * not change when both are scaled alike (down to the absolute floor), and differs from the paper's only in elements
- * smaller than a hundredth of their vector's RMS.
+ * The paper's `mean(|x - y| / |x|)` is unbounded near `x = 0`, where it dominates the mean. Here a denominator is at least
+ * one hundredth of the vector's root mean square (RMS), and at least the smallest float16. So the error is finite for
+ * every finite input, continuous in both arguments, and unchanged when both are scaled alike (down to the absolute
+ * floor). It differs from the paper's only in elements smaller than a hundredth of their vector's RMS.
  *
  * Source: KVTuner, arXiv 2502.04420, section 3.2 (e_k, e_v, e_o). An empty vector has error 0.
  */

@@ -8,8 +8,8 @@ export interface SampledQueries {
 }
 
 /**
- * Positions spread evenly over a sample of `tokens`, rising, the last token among them; all of them when there are no
- * more than `count`.
+ * Positions spread evenly over a sample of `tokens`, rising, with the last token among them; all positions if there are
+ * at most `count`.
  */
 export const samplePositions = (tokens: number, count: number): Int32Array => {
   const taken = Math.min(tokens, count);

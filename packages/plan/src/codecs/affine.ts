@@ -10,7 +10,7 @@ export type Bits = (typeof CODE_BITS)[number];
 export type Format = "affine" | "symmetric";
 
 /**
- * What a group runs along: `token` groups neighbouring channels of one token and head;
+ * Axis that a group runs along: `token` groups neighbouring channels of one token and head;
  * `channel` groups neighbouring tokens of one channel (KIVI keys).
  */
 export type Axis = "token" | "channel";
@@ -21,7 +21,7 @@ export type GroupSize = number | "head";
 /** Rotation of the head vector before quantization, undone after decoding. */
 export type Transform = "none" | "hadamard";
 
-/** Groups of integer codes with one scale, and one minimum for the format `affine`, each in 16 bits. */
+/** Integer codes in groups. Each group has a 16-bit scale and, for the format `affine`, a 16-bit minimum. */
 export interface AffineScheme {
   readonly kind: "affine";
   readonly bits: Bits;

@@ -1,13 +1,13 @@
 /** One array of a coded tensor, of one KV head. */
 export interface Part {
-  /** As the codec calls it, unlike any other of its parts; `exact` is the name of tokens in 16 bits. */
+  /** The codec's name for it, unique among its parts. Tokens in 16 bits are `exact`. */
   readonly name: string;
-  /** `float16` holds its bits, two bytes a number. */
+  /** `float16` holds the bits, two bytes a number. */
   readonly dtype: "uint8" | "float16";
   readonly elements: number;
 }
 
-/** What a layout is for: tokens of one KV head, whole blocks of them. */
+/** What a layout is for: tokens of one KV head, in whole blocks. */
 export interface Place {
   readonly tokens: number;
   readonly headSize: number;
@@ -19,27 +19,27 @@ export interface Heads {
   readonly headSize: number;
 }
 
-/** Values that a field of a scheme takes: literals, `"count"` for a whole number from 1, `"numbers"` for positive ones. */
+/** Values allowed in a scheme's field: literals, `"count"` (a whole number from 1) or `"numbers"` (positive numbers). */
 export type FieldValues = readonly (string | number)[];
 
 /**
- * What a codec says of its schemes without touching a number of a tensor: everything that plans, sizes, files and
- * capabilities need. Encoding and decoding are in `@kvtuner/quantizers`.
+ * What plans, sizes, files and capabilities need to know about a codec's schemes. Encoding and decoding are in
+ * `@kvtuner/quantizers`.
  */
 export interface CodecFormat<Scheme extends { readonly kind: string }> {
   readonly kind: Scheme["kind"];
-  /** Values of every field but `kind`. */
+  /** Allowed values of every field except `kind`. */
   readonly fields: Readonly<Record<Exclude<keyof Scheme, "kind">, FieldValues>>;
-  /** Bits of one stored number, parameters not counted. */
+  /** Bits of one stored number, without parameters. */
   bits(scheme: Scheme): number;
-  /** Tokens encoded together; `undefined` for a codec of exact tokens, which has no prefix. */
+  /** Tokens encoded together; `undefined` for a codec that keeps tokens exact and so has no prefix. */
   blockTokens(scheme: Scheme): number | undefined;
   /** The scheme in words, for messages. */
   label(scheme: Scheme): string;
-  /** The arrays of an encoded block. Only this knows sizes. */
+  /** The arrays of an encoded block. Only this function knows sizes. */
   layout(scheme: Scheme, place: Place): readonly Part[];
-  /** What is wrong with fields that are valid one by one, as "expected layer 3 ..." goes on. */
+  /** What is wrong with fields that are valid one by one; continues "expected layer 3 ...". */
   fault?(scheme: Scheme, heads: Heads): string | undefined;
-  /** The scheme of one KV head, where heads differ. */
+  /** The scheme of one KV head, if heads differ. */
   ofHead?(scheme: Scheme, head: number): Scheme;
 }

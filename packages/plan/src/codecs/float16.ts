@@ -5,10 +5,10 @@ export interface Float16Scheme {
   readonly kind: "float16";
 }
 
-/** The scheme of tokens that are kept in 16 bits. */
+/** The scheme of tokens kept in 16 bits. */
 export const FLOAT16: Float16Scheme = { kind: "float16" };
 
-/** Numbers as they are rounded on arrival: no token is ever coded. */
+/** Numbers are rounded on arrival and never coded. */
 export const float16Format: CodecFormat<Float16Scheme> = {
   kind: "float16",
   fields: {},

@@ -1,19 +1,19 @@
 import type { CodecFormat } from "./codec-format.ts";
 
-/** Floating-point numbers of 8 bits, one scale for many of them: as vLLM and TensorRT-LLM store caches. */
+/** 8-bit floating-point numbers that share a scale, as vLLM and TensorRT-LLM store caches. */
 export interface Float8Scheme {
   readonly kind: "float8";
-  /** Exponent and mantissa bits; e4m3 has no infinity and reaches 448, e5m2 reaches 57344. */
+  /** Exponent and mantissa bits. e4m3 has no infinity and reaches 448; e5m2 reaches 57344. */
   readonly format: "e4m3" | "e5m2";
   /** What one scale covers: all heads, one KV head, or one token of a KV head. */
   readonly scope: "tensor" | "head" | "token";
-  /** `dynamic` fits a scale to each block of a head as it fills up; numbers are fixed scales: one, or one for each KV head. */
+  /** `dynamic` fits a scale to each full block of a head. Numbers are fixed scales: one, or one per KV head. */
   readonly scales: "dynamic" | readonly number[];
   /** Tokens encoded together. */
   readonly blockSize: number;
 }
 
-/** Codes of one byte; dynamic scales in float16 beside them, fixed ones in the scheme. */
+/** One-byte codes. Dynamic scales are stored beside them in float16, fixed ones in the scheme. */
 export const float8Format: CodecFormat<Float8Scheme> = {
   kind: "float8",
   fields: {

@@ -21,7 +21,7 @@ export const FORMATS: { readonly [Kind in CodecKind]: CodecFormat<SchemeOf<Kind>
 
 const formatOf = ({ kind }: TensorScheme): CodecFormat<TensorScheme> => FORMATS[kind];
 
-/** Bits of one stored number, parameters not counted. */
+/** Bits of one stored number, without parameters. */
 export const bitsOf = (scheme: TensorScheme): number => formatOf(scheme).bits(scheme);
 
 /** Tokens that a codec encodes together; 1 for float16. */
@@ -36,11 +36,11 @@ export const schemeLabel = (scheme: TensorScheme): string => formatOf(scheme).la
 /** The arrays of an encoded block of one KV head. */
 export const layoutOf = (scheme: TensorScheme, place: Place): readonly Part[] => formatOf(scheme).layout(scheme, place);
 
-/** What is wrong with a scheme whose fields are valid one by one; `undefined` when nothing is. */
+/** What is wrong with a scheme whose fields are valid one by one; `undefined` if nothing is. */
 export const schemeFault = (scheme: TensorScheme, heads: Heads): string | undefined =>
   formatOf(scheme).fault?.(scheme, heads);
 
-/** The scheme of one KV head: another one where heads differ, as with a fixed scale for each. */
+/** The scheme of one KV head. It differs between heads when, for example, each has its own fixed scale. */
 export const schemeOfHead = (scheme: TensorScheme, head: number): TensorScheme =>
   formatOf(scheme).ofHead?.(scheme, head) ?? scheme;
 

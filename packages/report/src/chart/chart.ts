@@ -1,9 +1,9 @@
 import type { TopLevelSpec } from "vega-lite";
 
-/** Room a chart is drawn for: a page or a print, or a phone. */
+/** Where a chart is shown: on a page (or in print), or on a phone. */
 export type Room = "wide" | "narrow";
 
-/** Width of a chart with its axes, px, by room. */
+/** Width of a chart with its axes, px. */
 export const WIDTH: Readonly<Record<Room, number>> = { wide: 780, narrow: 340 };
 
 /** A table of texts, as shown below its chart. */
@@ -12,7 +12,7 @@ export interface Table {
   readonly rows: readonly (readonly string[])[];
 }
 
-/** A chart in both rooms, and its numbers. */
+/** A chart for page and phone, and its numbers. */
 export interface Chart {
   /** What it shows, in a few words: its accessible name. */
   readonly label: string;
@@ -21,7 +21,7 @@ export interface Chart {
   readonly table: Table;
 }
 
-/** One thing to tell of a row: a column of the table and a line of the tooltip. */
+/** One fact about a row: a column of the table and a line of the tooltip. */
 export interface Column<Row> {
   readonly title: string;
   readonly text: (row: Row) => string;
@@ -39,7 +39,7 @@ export const tableOf = <Row>(columns: readonly Column<Row>[], rows: readonly Row
 /** Between two lines of a tooltip; the page's script splits there. */
 export const TIP_SEPARATOR = "; ";
 
-/** Rows for drawing: tooltips say what the table does, so that neither knows more than the other. */
+/** Rows for drawing. Tooltips and table show the same facts. */
 export const tipped = <Row>(columns: readonly Column<Row>[], rows: readonly Row[]): Tipped<Row>[] =>
   rows.map((row) => ({
     ...row,

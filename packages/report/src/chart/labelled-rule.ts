@@ -1,7 +1,7 @@
 import { paint } from "./palette.ts";
 import type { Layer, Position } from "./spec.ts";
 
-/** Where the words of a rule stand, seen from it, px; `x` and `y` on a side of the chart. */
+/** Where a rule's label stands, relative to the rule, px; `x` and `y` on a side of the chart. */
 interface WordPlace {
   readonly align: "left" | "right";
   readonly baseline: "top" | "bottom";
@@ -13,7 +13,7 @@ interface WordPlace {
   readonly fontWeight?: 600;
 }
 
-/** Paints words once more below themselves, so that no line runs through them. */
+/** Paints the text twice, first with a wide outline, so that no line runs through it. */
 export const HALO: Halo = { color: paint("card"), stroke: paint("card"), strokeWidth: 4, strokeJoin: "round" };
 
 interface Halo {
@@ -23,7 +23,7 @@ interface Halo {
   readonly strokeJoin: "round";
 }
 
-/** A dotted line across the chart where a value stands on an axis, with a few words beside it that nothing runs through. */
+/** A dotted line across the chart at a value of an axis, with a short label that no line crosses. */
 export const labelledRule = (
   axis: { readonly x: Position } | { readonly y: Position },
   row: Readonly<Record<string, number | string>> & { readonly text: string },

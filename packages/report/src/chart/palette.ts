@@ -1,4 +1,4 @@
-/** What a colour says. */
+/** The meaning of a colour. */
 export type Role = "page" | "card" | "ink" | "muted" | "grid" | "picked" | "front" | "uniform" | "other" | "faint";
 
 /** A colour on a light and on a dark page. */
@@ -7,7 +7,7 @@ interface Shades {
   readonly dark: string;
 }
 
-/** Colours by role. Hues are those of Okabe and Ito, told apart with any colour vision; shapes and dashes repeat them. */
+/** Colours by role. Hues are Okabe and Ito's, distinct for any colour vision. Shapes and dashes repeat them. */
 export const PALETTE: Readonly<Record<Role, Shades>> = {
   page: { light: "#f6f5f1", dark: "#12151a" },
   card: { light: "#ffffff", dark: "#1b2027" },
@@ -21,20 +21,20 @@ export const PALETTE: Readonly<Record<Role, Shades>> = {
   faint: { light: "#9aa3af", dark: "#6d7885" },
 };
 
-/** What a chart is painted with: a variable that the page sets for light and dark. */
+/** The colour for a chart: a CSS variable that the page sets for light and dark. */
 export const paint = (role: Role): string => `var(--${role})`;
 
-/** Declarations of the variables, for a style sheet. */
+/** CSS declarations of the variables. */
 export const paletteCss = (shade: keyof Shades): string =>
   Object.entries(PALETTE)
     .map(([role, shades]) => `--${role}:${shades[shade]};`)
     .join("");
 
-/** A chart that stands alone, in plain light colours: programs other than browsers know no variables. */
+/** Plain light colours for a chart in a file of its own: programs other than browsers do not know CSS variables. */
 export const withPlainColors = (svg: string): string =>
   svg.replace(/var\(--([a-z]+)\)/g, (whole, role: string) => (role in PALETTE ? PALETTE[role as Role].light : whole));
 
-/** Cells by bits, fewer are paler; with the ink that can be read on each. The same on light and dark pages. */
+/** Cells by bits, paler for fewer, with a readable ink on each. The same on light and dark pages. */
 export const BIT_COLORS: Readonly<Record<number, { readonly fill: string; readonly ink: string }>> = {
   2: { fill: "#dcebf7", ink: "#10243a" },
   3: { fill: "#b4d4ea", ink: "#10243a" },

@@ -4,8 +4,8 @@ import type { Chart, Room } from "./chart.ts";
 import { withPlainColors } from "./palette.ts";
 
 /**
- * Draws a chart for a page, its colours left to the page. `name` keeps the ids inside apart from those of other charts.
- * The same chart gives the same text. Vega is loaded when the first is drawn.
+ * Draws a chart for a page, which sets the colours. `name` keeps ids apart from those of other charts. Equal charts give
+ * equal text. Loads Vega on the first call.
  */
 export const renderInline = async (name: string, chart: Chart, room: Room): Promise<string> => {
   const svg = await draw(chart.spec(room));
@@ -40,7 +40,7 @@ interface SvgParts {
   readonly inside: string;
 }
 
-/** Vega's root element gives way to ours; what it says of every mark's kind is left out, and so are digits nobody sees. */
+/** Replaces Vega's root element, and drops Vega's role descriptions and invisible digits. */
 const split = (svg: string): SvgParts => {
   const [, root = "", inside = ""] = /^<svg([^>]*)>([\s\S]*)<\/svg>$/.exec(svg) ?? [];
   const attribute = (name: string): string => new RegExp(` ${name}="([^"]*)"`).exec(root)?.[1] ?? "";
@@ -57,7 +57,7 @@ const split = (svg: string): SvgParts => {
 /** Finer than any screen. */
 const toHundredths = (number: string): string => String(Math.round(Number(number) * 100) / 100);
 
-/** Vega counts ids up over the life of the process; here they are counted in each chart. */
+/** Vega numbers ids over the life of the process; this numbers them per chart. */
 const withOwnIds = (svg: string, prefix: string): string => {
   const ids = [...svg.matchAll(/ id="([^"]*)"/g)].map(([, id = ""]) => id);
   return ids.reduce(

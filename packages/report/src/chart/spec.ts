@@ -12,7 +12,7 @@ type Encoding = NonNullable<Exclude<Layer, { layer: unknown }>["encoding"]>;
 /** Where marks stand along an axis. */
 export type Position = Extract<NonNullable<Encoding["x"]>, { title?: unknown }>;
 
-/** Layers drawn over each other, as wide as the room, axes and legends included. */
+/** Layers drawn on top of each other, with axes and legends as wide as the page or phone allows. */
 export const layered = (room: Room, height: number, layer: Layer[]): TopLevelSpec => ({
   $schema: "https://vega.github.io/schema/vega-lite/v6.json",
   width: WIDTH[room],

@@ -3,10 +3,10 @@ import { paint } from "./palette.ts";
 
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif";
 
-/** How every chart looks. Axes and legends are silent to screen readers, which have the table. */
+/** How every chart looks. Axes and legends are hidden from screen readers, which have the table. */
 export const THEME: Config = {
   font: FONT,
-  // The page, or the file, says what lies below.
+  // The page, or the file, sets the background.
   background: "transparent",
   padding: 4,
   view: { stroke: null },

@@ -11,7 +11,7 @@ import { frontLine } from "./front-line.ts";
 import { kindOf, type FrontRow } from "./front-rows.ts";
 import { bitsAxis, bitsRange, errorBars, limitLine, planNames, planPoints } from "./plan-points.ts";
 
-/** A plan that was asked prompts. */
+/** A plan evaluated on prompts. */
 interface AccuracyRow extends PricedEntry {
   readonly task: TaskFigures;
   readonly kind: FrontRow["kind"];
@@ -24,7 +24,7 @@ interface AccuracyPoint extends Tipped<AccuracyRow> {
   readonly high: number;
 }
 
-/** Bits against the share of prompts answered right, with standard errors, and the 16-bit cache's share as a line. */
+/** Bits against accuracy with standard errors, and the 16-bit cache's accuracy as a line. */
 export const accuracyChart = (data: ReportData): Chart => {
   const rows = accuracyRows(data);
   const columns = accuracyColumns(data);
@@ -96,7 +96,7 @@ const accuracyAxis = (points: readonly AccuracyPoint[], room: Room): Position =>
   axis: { format: ".0%" },
 });
 
-/** What the float cache answers right, of all prompts. */
+/** The float cache's accuracy on all prompts. */
 const floatLine = (y: Position, points: readonly AccuracyPoint[]): Layer[] => {
   const whole = points.find(({ task }) => task.isComplete);
   if (whole === undefined) return [];

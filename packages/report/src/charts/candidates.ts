@@ -16,7 +16,7 @@ interface CandidateRow {
   readonly state: (typeof STATES)[number];
 }
 
-/** Which pairs each layer was left with. */
+/** The candidate pairs of each layer after pruning. */
 export const candidatesChart = (data: ReportData, candidates: Candidates): Chart => {
   const rows = candidateRows(data, candidates);
   const columns: Column<CandidateRow>[] = [

@@ -17,7 +17,7 @@ interface LengthRow {
   readonly isBought: boolean;
 }
 
-/** Bytes against context, with the budget and the context it buys. */
+/** Bytes against context, with the budget and the longest context that fits it. */
 export const contextBytesChart = (data: ReportData): Chart => {
   const series = contextSeries(data);
   const range = shownRange(data, series);
@@ -42,7 +42,7 @@ interface Range {
   readonly unit: { readonly name: string; readonly bytes: number };
 }
 
-/** Half as far again as the context, or a little farther than the budget goes; steps are powers of two. */
+/** One and a half times the context, or slightly beyond the budget's context. Steps are powers of two. */
 const shownRange = ({ context, budget, picked }: ReportData, series: readonly Series[]): Range => {
   const plan = series.find(({ role }) => role === "picked") ?? series[0];
   const farthest = Math.max(

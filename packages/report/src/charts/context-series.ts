@@ -4,18 +4,18 @@ import { bytesOfLayers, EXACT_LAYER, largestContext, type BytesAt } from "../dat
 import type { ReportData } from "../data/data.ts";
 import { tokensText } from "../text/figures.ts";
 
-/** A way to store the cache, and what it takes. */
+/** A way to store the cache, and its bytes. */
 export interface Series {
   readonly name: string;
   readonly role: "picked" | "uniform" | "exact";
   readonly bytesAt: BytesAt;
   /** Bytes at the context length. */
   readonly bytes: number;
-  /** Tokens that the budget buys; undefined without one. */
+  /** Longest context that fits the budget; undefined without one. */
   readonly bought: number | undefined;
 }
 
-/** The picked plan, up to three uniform plans around it, and 16 bits; smallest first. */
+/** The picked plan, up to three uniform plans near it, and 16 bits; smallest first. */
 export const contextSeries = (data: ReportData): Series[] => {
   const { picked, settings, space } = data;
   const everywhere = (layer: LayerScheme): LayerScheme[] => Array.from({ length: settings.shape.layers }, () => layer);
@@ -46,8 +46,8 @@ const series = (
 };
 
 /**
- * The largest pair, and those next to the picked plan in bytes; the smallest where no plan is picked. Lines of equal bytes
- * lie on each other: one is enough, and it is the picked plan's.
+ * The largest pair and the picked plan's neighbours in bytes, or the smallest pair if no plan is picked. Of plans with equal
+ * bytes only one is shown, preferably the picked plan.
  */
 const uniformAround = ({ space, picked }: ReportData): number[] => {
   const size = (pair: number): number => (space.layerBytes[pair] ?? 0) * space.shape.layers;
@@ -62,13 +62,13 @@ const uniformAround = ({ space, picked }: ReportData): number[] => {
   return shown.filter((pair, index) => shown.findIndex((other) => size(other) === size(pair)) === index);
 };
 
-/** What is drawn last lies on top. */
+/** The last drawn lies on top. */
 export const pickedLast = (all: readonly Series[]): Series[] => [
   ...all.filter(({ role }) => role !== "picked"),
   ...all.filter(({ role }) => role === "picked"),
 ];
 
-/** What a series says of itself. */
+/** Tooltip of a series. */
 export const seriesColumns = ({ context, budget }: ReportData): Column<Series>[] => [
   { title: "Cache", text: ({ name }) => name },
   { title: `Bytes at ${tokensText(context)} tokens`, text: ({ bytes }) => formatBytes(bytes) },

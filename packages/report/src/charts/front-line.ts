@@ -4,8 +4,8 @@ import { isWhole } from "./front-rows.ts";
 import type { Axes, Point } from "./plan-points.ts";
 
 /**
- * Points that no other beats in bits and `badness`, of which less is better; cheapest first. The front of a study may have
- * a third objective, and a line through all of it would go up and down.
+ * Points that no other point beats in both bits and `badness` (less is better), cheapest first. A study's front can have a
+ * third objective, and a line through all of it would go up and down.
  */
 export const unbeaten = <Costly extends Pick<Point, "bits">>(
   points: readonly Costly[],
@@ -21,7 +21,7 @@ export const unbeaten = <Costly extends Pick<Point, "bits">>(
     });
 };
 
-/** Joins the plans that no other beats in what a chart shows, of those that were measured on everything. */
+/** Joins the fully measured plans that no other plan beats on this chart's two axes. */
 export const frontLine = <Shown extends Point>(
   axes: Axes,
   points: readonly Shown[],

@@ -5,7 +5,7 @@ import type { Column } from "../chart/chart.ts";
 import type { PricedEntry, ReportData } from "../data/data.ts";
 import { bitsText, klText, pairCounts, percentText, tokensText } from "../text/figures.ts";
 
-/** What a point of the front's chart is, in the order of the legend. */
+/** Kinds of points in the front's chart, in the order of the legend. */
 export const KINDS = [
   "picked plan",
   "front",
@@ -21,17 +21,17 @@ export interface FrontRow extends Pick<PlanCost, "bits" | "bytes" | "equivalentB
   readonly kind: (typeof KINDS)[number];
   readonly label: string;
   readonly kl: number;
-  /** 0 where there is none: one sample, or predicted. */
+  /** 0 if there is none: one sample, or predicted. */
   readonly klStandardError: number;
   readonly top1: number | undefined;
   readonly perplexity: number | undefined;
   readonly pairs: string;
 }
 
-/** Kinds of plans whose figures are of everything there is to ask. */
+/** Kinds of plans evaluated on all samples and prompts. */
 const WHOLE: readonly FrontRow["kind"][] = ["picked plan", "front", "one pair everywhere", "beaten by others"];
 
-/** Whether a point was measured on everything: the others are no part of a front. */
+/** Whether a point was measured on everything. Others are not part of a front. */
 export const isWhole = ({ kind }: Pick<FrontRow, "kind">): boolean => WHOLE.includes(kind);
 
 /** A point of the surrogate's front. */
@@ -43,7 +43,7 @@ export interface PredictedRow {
 /** A loss that a logarithmic axis can show. */
 export const SMALLEST_KL = 1e-9;
 
-/** Everything measured, and the uniform plans that were not, predicted; cheapest first. */
+/** All measured plans, and predictions for the uniform plans that were not; cheapest first. */
 export const frontRows = (data: ReportData): FrontRow[] =>
   [...data.evaluated.map((entry) => measuredRow(data, entry)), ...predictedUniform(data)].toSorted(
     (one, other) => one.bits - other.bits || other.kl - one.kl,
@@ -58,7 +58,7 @@ const measuredRow = ({ space }: ReportData, entry: PricedEntry): FrontRow => ({
   pairs: pairCounts(entry.pairs, space.pairNames),
 });
 
-/** What an evaluated plan is. Of one that was not asked everything that comes first: its figures are of fewer prompts. */
+/** Kind of an evaluated plan. A partial evaluation comes first, because its figures cover fewer prompts. */
 export const kindOf = ({ picked, uniform, onFront, task, isUnderWay }: PricedEntry): FrontRow["kind"] => {
   if (picked) return "picked plan";
   if (isUnderWay) return "not yet evaluated on all prompts";
@@ -67,7 +67,7 @@ export const kindOf = ({ picked, uniform, onFront, task, isUnderWay }: PricedEnt
   return onFront ? "front" : "beaten by others";
 };
 
-/** The loss of a uniform plan as the sum of what each layer loses alone. */
+/** Predicts a uniform plan's loss as the sum of its layers' single losses. */
 const predictedUniform = ({ space, profile, evaluated }: ReportData): FrontRow[] => {
   if (profile === undefined) return [];
   const measured = new Set(evaluated.map(({ uniform }) => uniform));
@@ -89,7 +89,7 @@ const predictedUniform = ({ space, profile, evaluated }: ReportData): FrontRow[]
   });
 };
 
-/** What a point says of itself. */
+/** Tooltip of a point. */
 export const frontColumns = ({ context }: ReportData): Column<FrontRow>[] => [
   { title: "Plan", text: ({ kind, label }) => (label === "" ? kind : `${kind} (${label})`) },
   { title: "True bits", text: ({ bits }) => bitsText(bits) },
@@ -105,13 +105,13 @@ export const frontColumns = ({ context }: ReportData): Column<FrontRow>[] => [
   { title: "Pairs x layers", text: ({ pairs }) => pairs },
 ];
 
-/** More points than this cannot be told apart in a line. */
+/** Points beyond this number cannot be told apart in a line. */
 const LINE_POINTS = 96;
 
-/** Plans that differ less in bytes than this share of the range are not told apart. */
+/** Plans closer in bytes than this share of the range are drawn as one. */
 const RESOLUTION = 1 / 4096;
 
-/** The best that single-layer losses promise at every cost, when they simply add up. */
+/** The best loss at every cost, predicted as a sum of single-layer losses. */
 export const predictedFront = ({ space, profile }: ReportData): PredictedRow[] => {
   if (profile === undefined) return [];
   const losses = lossTable(profile).map((layer) => layer.map((kl) => Math.max(0, kl)));

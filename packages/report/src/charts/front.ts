@@ -16,7 +16,7 @@ import {
 } from "./front-rows.ts";
 import { bitsAxis, bitsRange, errorBars, limitLine, planNames, planPoints, type Axes } from "./plan-points.ts";
 
-/** Bits against loss: what was found, what a plan with one pair everywhere gives, and what was predicted. */
+/** Bits against loss: evaluated plans, uniform plans and predictions. */
 export const frontChart = (data: ReportData): Chart => {
   const rows = frontRows(data);
   const columns = frontColumns(data);
@@ -80,7 +80,7 @@ const predictedLine = (axes: Axes, predicted: PredictedRow[]): Layer => ({
   encoding: { ...axes, order: { field: "bits" } },
 });
 
-/** Names of uniform plans; of those that were not run only the ones that no other uniform plan beats. */
+/** Names of uniform plans. Of those not evaluated, only the ones that no other uniform plan beats. */
 const namedPoints = (points: readonly LossPoint[]): LossPoint[] => {
   const uniform = points.filter(({ label }) => label !== "");
   const isBeaten = ({ bits, kl }: LossPoint): boolean =>

@@ -7,10 +7,10 @@ import { layered, type Position } from "../chart/spec.ts";
 import { layerRuns } from "../text/figures.ts";
 import { mergeTree, type Merge, type MergeTree } from "./merge-tree.ts";
 
-/** Groups that share a choice, of two layers at least: number, and layers. */
+/** A group of at least two layers that share a choice: its number and layers. */
 const sharedGroups = ({ groups }: Groups): (readonly number[])[] => groups.filter((layers) => layers.length > 1);
 
-/** Which layers suffer alike: the merge tree of the profile, its leaves coloured by group. */
+/** The profile's merge tree, its leaves coloured by group: layers that suffer alike are close. */
 export const groupsChart = (profile: Profile, groups: Groups | undefined): Chart => {
   const tree = mergeTree(profile);
   const shared = groups === undefined ? [] : sharedGroups(groups);
@@ -27,7 +27,7 @@ export const groupsChart = (profile: Profile, groups: Groups | undefined): Chart
   };
 };
 
-/** Hues that can be told apart; with more groups they come again, and the number tells. */
+/** Distinct hues. With more groups they repeat, and the number tells them apart. */
 const HUES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 
 interface Segment {
@@ -111,7 +111,7 @@ const placeAxis = (count: number, wide: boolean): Position => ({
   axis: null,
 });
 
-/** Below 0 there is room for the leaves. */
+/** Below 0 is space for the leaves. */
 const heightAxis = (merges: readonly Merge[]): Position => {
   const highest = Math.max(0, ...merges.map(({ height }) => height)) || 1;
   return {

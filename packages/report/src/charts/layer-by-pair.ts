@@ -1,7 +1,7 @@
 import { WIDTH, type Room } from "../chart/chart.ts";
 import type { Position } from "../chart/spec.ts";
 
-/** Names of layers and pairs along the axes of a matrix, and how high it is. */
+/** Layers and pairs along the axes of a matrix, and its height. */
 export interface MatrixAxes {
   readonly x: Position;
   readonly y: Position;
@@ -12,7 +12,7 @@ export interface MatrixAxes {
 /** Height of a pair's row on a page, and of a layer's on a phone, px. */
 const ROW: Readonly<Record<Room, number>> = { wide: 20, narrow: 15 };
 
-/** Narrower columns than this leave no room for every layer's number, px. */
+/** Narrowest column that still fits every layer's number, px. */
 const LABELLED = 16;
 
 /** Layers along a page, or down a phone. */

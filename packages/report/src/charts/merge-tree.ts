@@ -3,11 +3,11 @@ import { lossVector, type Profile } from "@kvtuner/sensitivity";
 
 /** Two branches that meet: where, and the layers of each. */
 export interface Merge {
-  /** Places of the two branches and of the middle between them; layers stand at whole numbers. */
+  /** Positions of the two branches and of their midpoint. Layers stand at whole numbers. */
   readonly from: number;
   readonly to: number;
   readonly middle: number;
-  /** Heights of the branches, and of where they meet: the largest difference between two layers below. */
+  /** Heights of the branches and of their meeting point: the largest difference between two layers below. */
   readonly fromHeight: number;
   readonly toHeight: number;
   readonly height: number;
@@ -21,7 +21,7 @@ export interface MergeTree {
   readonly merges: readonly Merge[];
 }
 
-/** Layers by how much their attention output suffers from each pair: those that suffer alike meet low. */
+/** Merge tree of layers by how much their attention output suffers from each pair. Similar layers meet low. */
 export const mergeTree = ({ layers }: Profile): MergeTree => {
   const vectors = layers.map((layer) =>
     lossVector(
@@ -35,7 +35,7 @@ export const mergeTree = ({ layers }: Profile): MergeTree => {
   return { order, merges: merges.toSorted((one, other) => one.height - other.height || one.from - other.from) };
 };
 
-/** Lays out a node, the branch with the smallest layer first; returns where it stands. */
+/** Lays out a node, the branch with the smallest layer first. Returns the node's position. */
 const place = ({ items, height, children }: Dendrogram, order: number[], merges: Merge[]): number => {
   const [left, right] = children.toSorted((one, other) => Math.min(...one.items) - Math.min(...other.items));
   if (left === undefined || right === undefined) return order.push(items[0] ?? 0) - 1;

@@ -19,7 +19,7 @@ export interface Axes {
   readonly y: Position;
 }
 
-/** Bits that are shown: a little room on both sides, so that no point is cut. */
+/** Range of bits shown, with a margin on both sides so that no point is cut. */
 export const bitsRange = (points: readonly Point[]): [number, number] => {
   const low = points.reduce((least, point) => Math.min(least, point.bits), Infinity);
   const high = points.reduce((most, point) => Math.max(most, point.bits), -Infinity);
@@ -36,10 +36,10 @@ export const bitsAxis = (domain: [number, number], context: number, room: Room):
   axis: { tickCount: room === "wide" ? 10 : 6, format: "~g" },
 });
 
-/** The bits that the user has, where the chart reaches so far; in words at its foot, which points leave free. */
+/** The user's bits limit, if within the chart, labelled at the foot, where there are no points. */
 export const limitLine = ({ x }: Axes, limit: BitsLimit | undefined, [low, high]: [number, number]): Layer[] => {
   if (limit === undefined || limit.bits < low || limit.bits > high) return [];
-  // In the right half of a narrow chart there is no room for words on the right.
+  // In the right half of a narrow chart the label does not fit on the right.
   const side =
     limit.bits > (low + high) / 2 ? ({ align: "right", dx: -5 } as const) : ({ align: "left", dx: 5 } as const);
   return labelledRule({ x }, { ...limit }, paint("ink"), { ...side, baseline: "bottom", y: "height", dy: -3 });
@@ -52,7 +52,7 @@ export const errorBars = ({ x, y }: Axes, points: readonly Point[]): Layer => ({
   encoding: { x, y: { ...y, field: "low" } as Position, y2: { field: "high" } },
 });
 
-/** Looks of {@link KINDS}; the hollow ones are those that were not measured. */
+/** Looks of {@link KINDS}; hollow marks were not measured. */
 const LOOKS: Readonly<
   Record<FrontRow["kind"], { readonly color: string; readonly shape: string; readonly size: number }>
 > = {
@@ -90,7 +90,7 @@ export const planPoints = (axes: Axes, points: readonly Point[], room: Room): La
   };
 };
 
-/** Names of plans beside their points, on the side of them where fewer lines run. */
+/** Names of plans beside their points, on the side that fewer lines cross. */
 export const planNames = (axes: Axes, points: readonly Point[], side: "above" | "below"): Layer[] => {
   const place = side === "above" ? ({ baseline: "bottom", dy: -4 } as const) : ({ baseline: "top", dy: 4 } as const);
   const mark = { type: "text", align: "left", dx: 7, fontSize: 11, aria: false, ...place } as const;

@@ -12,7 +12,7 @@ interface LayerRow {
   readonly keyBits: number;
   readonly valueBits: number;
   readonly bytes: number;
-  /** Of the layer alone under its pair; undefined when it was not measured. */
+  /** Loss of the layer alone under its pair; undefined if not measured. */
   readonly kl: number | undefined;
 }
 

@@ -8,7 +8,7 @@ import { klText } from "../text/figures.ts";
 import { SMALLEST_KL } from "./front-rows.ts";
 import { matrixAxes } from "./layer-by-pair.ts";
 
-/** A layer under a pair, all others in 16 bits. */
+/** A layer under a pair, with all others in 16 bits. */
 interface SensitivityRow {
   readonly layer: number;
   readonly pair: string;
@@ -16,7 +16,7 @@ interface SensitivityRow {
   readonly picked: boolean;
 }
 
-/** What every layer loses alone under every pair. */
+/** Loss of every layer alone under every pair. */
 export const sensitivityChart = (data: ReportData, profile: Profile): Chart => {
   const rows = sensitivityRows(data, profile);
   const columns: Column<SensitivityRow>[] = [

@@ -1,15 +1,15 @@
 import { bitsOfBytes, describeLimit, type Limit, type SearchSpace, type StudyContents } from "@kvtuner/tuning";
 import { tokensText } from "../text/figures.ts";
 
-/** A limit of true bits, and what it is called. */
+/** A limit of true bits, and its name. */
 export interface BitsLimit {
   readonly bits: number;
   readonly text: string;
 }
 
 /**
- * Where the limit stands on an axis of true bits in a space priced at the context shown; undefined where it stands
- * nowhere. A budget counts first: it is what the reader asks about.
+ * The limit on an axis of true bits, in a space priced at the context shown; undefined if it cannot be drawn there. A budget
+ * overrides the study's own limit: it is what the reader asks about.
  */
 export const bitsLimit = (
   { request, settings }: Pick<StudyContents, "request" | "settings">,
@@ -21,18 +21,18 @@ export const bitsLimit = (
   return bits === undefined || request === undefined ? undefined : { bits, text: describeLimit(request.limit) };
 };
 
-/** A limit of true bits holds at the context of the study alone, one of equivalent bits at any. */
+/** A limit of true bits holds only at the study's context; one of equivalent bits holds at any. */
 const trueBitsOf = (limit: Limit, space: SearchSpace, context: number): number | undefined => {
   if (limit.kind === "bits") return space.context === context ? limit.bits : undefined;
   return limit.kind === "equivalent-bits" ? trueBitsAt(limit.bits, space) : undefined;
 };
 
-/** Bytes that differ by less than this share are the same, but for rounding. */
+/** Bytes that differ by less than this share differ only by rounding. */
 const ROUNDING = 1e-9;
 
 /**
- * True bits of all plans of so many equivalent bits. They are one number where each bit of keys or values costs a layer
- * the same, as with one scale and minimum a token; undefined where it does not.
+ * True bits of all plans with `equivalent` bits. They are one number if each bit of keys or values costs a layer the same,
+ * as with one scale and minimum per token; otherwise undefined.
  */
 const trueBitsAt = (equivalentBits: number, space: SearchSpace): number | undefined => {
   const { codeBits, layerBytes, shape } = space;
@@ -45,7 +45,7 @@ const trueBitsAt = (equivalentBits: number, space: SearchSpace): number | undefi
   return isOneLine ? bitsOfBytes(space, shape.layers * bytesOf(2 * equivalentBits)) : undefined;
 };
 
-/** What a plan must keep to to be picked, as a sentence, where no line in a chart of true bits says so; or nothing. */
+/** The limit as a sentence, if no line in a chart of true bits shows it. */
 export const limitInWords = (shown: ShownLimit): string => {
   const { request, limit } = shown;
   if (request === undefined || limit?.text === describeLimit(request.limit)) return "";
@@ -55,7 +55,7 @@ export const limitInWords = (shown: ShownLimit): string => {
 
 type ShownLimit = Pick<StudyContents, "request" | "settings"> & { readonly limit: BitsLimit | undefined };
 
-/** What there is to add to a limit that no line stands for; undefined where bytes are told as a budget, or there is none. */
+/** What to add to a limit that no line shows. Undefined if bytes are shown as a budget, or there is no limit. */
 const wordsOnly = ({ kind }: Limit, { settings, limit }: ShownLimit): string | undefined => {
   if (kind === "bytes" || kind === "knee") return undefined;
   if (kind === "bits") return ` at ${tokensText(settings.context)} tokens`;

@@ -18,7 +18,7 @@ export const exactCacheBytes = (shape: CacheShape, tokens: number): number => 2 
 /** Bytes of a cache at a length. */
 export type BytesAt = (tokens: number) => number;
 
-/** Bytes of a plan's layers at any length; layers that are equal in scheme and sizes are counted once. */
+/** Bytes of a plan's layers at any length. Layers of equal scheme and sizes are counted once. */
 export const bytesOfLayers = (layers: readonly LayerScheme[], shape: CacheShape): BytesAt => {
   const kinds = new Map<string, { readonly layer: LayerScheme; readonly sizes: LayerShape; count: number }>();
   for (const [index, layer] of layers.entries()) {
@@ -35,16 +35,16 @@ export const bytesOfLayers = (layers: readonly LayerScheme[], shape: CacheShape)
     );
 };
 
-/** Longer contexts than this are no question of bytes any more. */
+/** Longest context to search; a longer one counts as this. */
 const LONGEST = 2 ** 40;
 
 /**
- * Bytes of a growing cache fall whenever a block is encoded. A block's tokens in 16 bits take at most this many times what
- * they take once encoded, so a dip is over within so many blocks.
+ * A growing cache shrinks whenever a block is encoded. In 16 bits a block takes at most this many times its encoded bytes,
+ * so bytes are above their old peak again within this many blocks.
  */
 const DIP_BLOCKS = 16;
 
-/** The context that a budget buys: the longest to which a cache can grow and never take more than `budget` bytes. */
+/** The longest context to which a cache can grow without ever exceeding `budget` bytes. */
 export const largestContext = (bytesAt: BytesAt, layers: readonly LayerScheme[], budget: number): number => {
   const over = firstOver(bytesAt, budget);
   const dip = DIP_BLOCKS * Math.max(1, ...layers.flatMap(({ key, value }) => [blockTokens(key), blockTokens(value)]));
@@ -52,7 +52,7 @@ export const largestContext = (bytesAt: BytesAt, layers: readonly LayerScheme[],
   return over - 1;
 };
 
-/** A length that is over the budget while the one before is not. */
+/** A length that exceeds the budget although the one before does not. */
 const firstOver = (bytesAt: BytesAt, budget: number): number => {
   let [within, over] = [0, 1];
   while (over < LONGEST && bytesAt(over) <= budget) [within, over] = [over, over * 2];

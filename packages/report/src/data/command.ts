@@ -7,12 +7,12 @@ import {
   type StudySettings,
 } from "@kvtuner/tuning";
 
-/** Stand in for what a study does not hold. */
+/** Placeholders for what a study does not record. */
 const MODEL = "MODEL.gguf";
 const TEXT = "TEXT.txt";
 const TASK = "TASK.jsonl";
 
-/** The command that makes this study again, one option a line, for a POSIX shell. */
+/** The command that repeats this study, one option per line, for a POSIX shell. */
 export const tuneCommandLines = (settings: StudySettings, request: StudyRequest | undefined): string =>
   [
     `kvtuner tune ${quote(request?.model ?? MODEL)}`,
@@ -38,7 +38,7 @@ const taskOptions = ({ task }: StudySettings, request: StudyRequest | undefined)
   ];
 };
 
-/** Without a request, the bytes that the search looked near say the most. */
+/** Without a request, uses the bytes that the search aimed at. */
 const focusOption = ({ focus }: StudySettings): [string, string][] =>
   focus === null ? [] : [["budget", String(focus)]];
 

@@ -11,13 +11,13 @@ import {
 } from "@kvtuner/tuning";
 import { bitsLimit, type BitsLimit } from "./bits-limit.ts";
 
-/** What all parts of a report are made of. */
+/** Input of all parts of a report. */
 export interface ReportData extends StudyContents {
   /** Tokens at which bytes and bits are counted. */
   readonly context: number;
-  /** Bytes that the user has; undefined where none were given. */
+  /** The user's budget in bytes; undefined without one. */
   readonly budget: number | undefined;
-  /** True bits at the context length that a plan may have; undefined where the limit is none, or no one number of them. */
+  /** Limit of true bits at the context length; undefined if there is none, or it is not one number. */
   readonly limit: BitsLimit | undefined;
   /** Pairs, priced at the context length. */
   readonly space: SearchSpace;
@@ -34,7 +34,7 @@ export interface PricedEntry extends EvaluationEntry, PlanCost {
   readonly uniform: string | undefined;
   /** The picked plan. */
   readonly picked: boolean;
-  /** Not asked everything, in a study that is not done: it may be asked more. */
+  /** Evaluated on part of the samples or prompts, in a study that is still running. */
   readonly isUnderWay: boolean;
 }
 
@@ -48,13 +48,13 @@ export interface PickedPlan {
   readonly equivalentBits: number;
 }
 
-/** What a report may be asked for beside the study. */
+/** Options of a report. */
 export interface ReportView {
   readonly budget?: number;
   readonly context?: number;
 }
 
-/** Prices a study. Without a budget, it is the one that tune was given in bytes. */
+/** Prices a study. The default budget is the one given to `tune` in bytes. */
 export const reportData = (study: StudyContents, view: ReportView): ReportData => {
   const context = view.context ?? study.settings.context;
   const space = spaceOf(study.settings, context);

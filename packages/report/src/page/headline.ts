@@ -4,7 +4,7 @@ import type { PickedPlan, ReportData } from "../data/data.ts";
 import { bitsText, klText, percentText, tokensText } from "../text/figures.ts";
 import { html, type Markup } from "../text/markup.ts";
 
-/** What the study is of, and what came out, in one sentence and a few figures. */
+/** What was studied and the result: one sentence and a few figures. */
 export const headline = (data: ReportData): Markup =>
   html`<header>
     <p class="kicker">KVTuner report</p>

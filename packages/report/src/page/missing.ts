@@ -1,6 +1,6 @@
 import { html, type Markup } from "../text/markup.ts";
 
-/** Stands in the place of what a study does not have yet. */
+/** Placeholder for results that a study does not have yet. */
 export const missing = (what: string, step: string): Markup =>
   html`<p class="missing">
     ${what} not there yet: this study has not reached the step <b>${step}</b>. Run <code>kvtuner tune</code> again with

@@ -6,8 +6,8 @@ import { STYLE } from "./style.ts";
 import { TOOLTIP_SCRIPT } from "./tooltip-script.ts";
 
 /**
- * The report as one file that needs nothing else. A policy in its head lets the browser run our one script and fetch
- * nothing, so that not even a name that slipped through unescaped could do harm.
+ * The report as one self-contained file. Its Content Security Policy allows our one script and no requests, so even an
+ * unescaped name could do no harm.
  */
 export const renderPage = async (data: ReportData, sections: readonly Section[]): Promise<string> => {
   const parts = [];
@@ -37,7 +37,7 @@ export const renderPage = async (data: ReportData, sections: readonly Section[])
     </html> `.html;
 };
 
-/** Whole elements: the policy is for the script to the byte, and formatters add spaces to what stands in a template. */
+/** Whole elements: the policy covers the script's exact bytes, and formatters add spaces inside a template. */
 const SCRIPT_ELEMENT = trusted(`<script>${TOOLTIP_SCRIPT}</script>`);
 const STYLE_ELEMENT = trusted(`<style>${STYLE}</style>`);
 

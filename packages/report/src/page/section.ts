@@ -2,17 +2,17 @@ import type { Chart, Table } from "../chart/chart.ts";
 import { renderInline } from "../chart/render.ts";
 import { html, trusted, type Markup } from "../text/markup.ts";
 
-/** A part of the report: what it shows, in plain words, and what is to be done about it. */
+/** A part of the report: what it shows, in plain words, and what to do about it. */
 export interface Section {
-  /** Name of the part, of its anchor and of its chart's file. */
+  /** Name of the part, its anchor and its chart's file. */
   readonly id: string;
   readonly title: string;
   readonly text: Markup;
-  /** Absent where the study is not as far yet; then the text says what is missing. */
+  /** Absent if the study has no data for it yet; the text then says what is missing. */
   readonly chart?: Chart;
 }
 
-/** HTML of a section: its text, its chart for a page and for a phone, and the chart's numbers. */
+/** HTML of a section: its text, its chart for page and phone, and the chart's numbers. */
 export const renderSection = async ({ id, title, text, chart }: Section): Promise<Markup> =>
   html`<section id="${id}">
     <h2>${title}</h2>

@@ -5,7 +5,7 @@ import { tokensText } from "../text/figures.ts";
 import { html } from "../text/markup.ts";
 import type { Section } from "./section.ts";
 
-/** What the study was made with, and how to make it again. */
+/** The study's settings, and how to repeat it. */
 export const settingsSection = (data: ReportData): Section => ({
   id: "settings",
   title: "How it was made",

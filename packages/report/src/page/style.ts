@@ -1,6 +1,6 @@
 import { paletteCss } from "../chart/palette.ts";
 
-/** The page's style sheet: light and dark by the reader's preference, light on paper, one column on a phone. */
+/** The page's style sheet: light or dark as the reader prefers, light on paper, one column on a phone. */
 export const STYLE: string = `
 :root{color-scheme:light dark;${paletteCss("light")}}
 @media (prefers-color-scheme:dark){:root{${paletteCss("dark")}}}

@@ -1,9 +1,8 @@
 import { TIP_SEPARATOR } from "../chart/chart.ts";
 
 /**
- * The page's only script: shows what a mark says of itself, which is its accessible name, beside the pointer. Where no
- * mark is under the pointer the nearest within a finger's breadth is meant. A text, so that the page does not depend on
- * what a bundler makes of a function.
+ * The page's only script. Shows a mark's accessible name beside the pointer; if no mark is under the pointer, that of the
+ * nearest within a finger's breadth. It is text, so bundlers cannot change it.
  */
 export const TOOLTIP_SCRIPT: string = `"use strict";
 (() => {

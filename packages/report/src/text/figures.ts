@@ -7,10 +7,10 @@ export const percentText = (share: number): string => `${(100 * share).toFixed(1
 /** A number of tokens. */
 export const tokensText = (tokens: number): string => tokens.toLocaleString("en-US");
 
-/** Bits a number. */
+/** Bits per number. */
 export const bitsText = (bits: number): string => bits.toFixed(3);
 
-/** How often each pair is in a plan: `K8V4 x 12, K4V4 x 18`, in the order of `names`. */
+/** How often each pair occurs in a plan: `K8V4 x 12, K4V4 x 18`, in the order of `names`. */
 export const pairCounts = (pairs: readonly string[], names: readonly string[]): string =>
   [...new Set([...names, ...pairs])]
     .map((name) => ({ name, count: pairs.filter((pair) => pair === name).length }))
@@ -18,7 +18,7 @@ export const pairCounts = (pairs: readonly string[], names: readonly string[]): 
     .map(({ name, count }) => `${name} x ${count}`)
     .join(", ");
 
-/** Layers in runs: `0-3, 7, 9-11`. */
+/** Layers as ranges: `0-3, 7, 9-11`. */
 export const layerRuns = (layers: readonly number[]): string => {
   const runs: [number, number][] = [];
   for (const layer of layers.toSorted((one, other) => one - other)) {

@@ -3,7 +3,7 @@ export interface Markup {
   readonly html: string;
 }
 
-/** What a template may hold: text, which is escaped, markup, which is not, and lists of these. */
+/** Values of a template: text, which is escaped; markup, which is not; and lists of these. */
 export type Content = string | number | Markup | undefined | readonly Content[];
 
 const ESCAPES: Readonly<Record<string, string>> = {
@@ -14,14 +14,14 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "'": "&#39;",
 };
 
-/** Text as it may stand between tags and in quoted attributes. */
+/** Escapes text for use between tags and in quoted attributes. */
 export const escapeText = (text: string): string =>
   text.replaceAll(/[&<>"']/g, (character) => ESCAPES[character] ?? "");
 
-/** Text that is HTML already. Never for what a user made. */
+/** Marks text as HTML. Never use it for what a user made. */
 export const trusted = (html: string): Markup => ({ html });
 
-/** A template of HTML: everything put into it is escaped unless it came from such a template itself. */
+/** A template of HTML. Escapes every value unless it came from such a template. */
 export const html = (strings: TemplateStringsArray, ...values: readonly Content[]): Markup =>
   trusted(strings.map((string, index) => string + (index < values.length ? render(values[index]) : "")).join(""));
 
