@@ -5,7 +5,7 @@
 // whole call as a runtime makes it: the copies of query, key, value and output, encoding, and the wait for the GPU.
 import { parseArgs } from "node:util";
 import { attentionOf, layerBytes, parseShorthand } from "@kvtuner/plan";
-import { openDevice } from "../src/driver/open-device.ts";
+import { openDevice } from "../src/open-device.ts";
 import { attend } from "../src/store/attend.ts";
 import { PackedLayer } from "../src/store/packed-layer.ts";
 import { syntheticImage } from "../src/store/synthetic-image.ts";

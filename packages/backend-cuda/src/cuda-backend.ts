@@ -2,7 +2,7 @@ import { type Backend, type CacheLimits, capabilitiesOf, defineBackend, limitsWi
 import { KERNEL_RANGE, MAX_TOKENS } from "./capabilities.ts";
 import type { ImageOptions, KernelOrigin } from "./compiler/kernel-image.ts";
 import type { DeviceDescription } from "./device/device.ts";
-import { openDevice } from "./driver/open-device.ts";
+import { openDevice } from "./open-device.ts";
 import { CudaStore } from "./store/cuda-store.ts";
 import { withTensorCores } from "./store/tensor-core-check.ts";
 import { createWorkspace, type Workspace } from "./store/workspace.ts";

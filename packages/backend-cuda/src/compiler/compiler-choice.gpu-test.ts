@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { openDevice, type OpenOptions } from "../driver/open-device.ts";
+import { openDevice, type OpenOptions } from "../open-device.ts";
 import { compileNvrtc, noCompiler } from "../test-support/compile-driver.ts";
 import { type CpuDriver, openCpuDriver } from "../test-support/cpu-driver.ts";
 

@@ -1,5 +1,5 @@
 import { CudaError } from "../cuda-error.ts";
-import type { ModuleName } from "../device/device.ts";
+import type { ModuleImage, ModuleName } from "../device/device.ts";
 import { binaryPath, defaultCacheFolder, keepBinary, keptBinary } from "./binary-cache.ts";
 import { fingerprint, kernelSource } from "./kernel-source.ts";
 import { COMPILE_OPTIONS, type Compiler, type CompilerChoice, compilerIsNamed, openCompiler } from "./nvrtc.ts";
@@ -19,12 +19,9 @@ export interface ImageOptions {
 /** Where kernels come from. */
 export type KernelOrigin = "nvrtc" | "ptx";
 
-/** A module as the driver loads it. */
-export interface KernelImage {
-  readonly image: Uint8Array;
+/** A module ready to load, and where it comes from. */
+export interface KernelImage extends ModuleImage {
   readonly origin: KernelOrigin;
-  /** What to call it when it is refused, such as the path where it is kept. */
-  readonly name: string;
 }
 
 /**

@@ -69,5 +69,13 @@ export const KERNELS = {
 /** A unit of compilation: the kernels of every backend, or optional ones. */
 export type ModuleName = keyof typeof KERNELS;
 
+/** A module as a device loads it. */
+export interface ModuleImage {
+  /** A binary for the device's architecture, or PTX that ends with a zero byte. */
+  readonly image: Uint8Array;
+  /** How error messages name it, such as the path of its file. */
+  readonly name: string;
+}
+
 /** Name of a kernel. */
 export type KernelName = (typeof KERNELS)[ModuleName][number];

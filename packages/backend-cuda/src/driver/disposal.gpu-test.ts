@@ -1,10 +1,10 @@
 import { layerScheme } from "@kvtuner/plan";
 import { beforeAll, describe, expect, test } from "vitest";
 import { createCudaBackend, type CudaBackend } from "../cuda-backend.ts";
+import { openDevice } from "../open-device.ts";
 import { callTensors } from "../test-support/calls.ts";
 import { noCompiler } from "../test-support/compile-driver.ts";
 import { type CpuDriver, openCpuDriver } from "../test-support/cpu-driver.ts";
-import { openDevice } from "./open-device.ts";
 
 const SHAPE = { layers: 1, queryHeads: 2, kvHeads: 1, headSize: 64 };
 const PLAN = { shape: SHAPE, layers: [layerScheme("kivi", { key: 4, value: 2 })] };

@@ -1,5 +1,4 @@
 import { assertAlive, OutOfMemoryError } from "@kvtuner/backend";
-import type { KernelImage } from "../compiler/kernel-image.ts";
 import {
   type Device,
   type DeviceDescription,
@@ -7,6 +6,7 @@ import {
   type KernelName,
   KERNELS,
   type Launch,
+  type ModuleImage,
   type ModuleName,
   type Numbers,
 } from "../device/device.ts";
@@ -29,11 +29,10 @@ export class DriverDevice implements Device {
   readonly #allocated = new Map<number, number>();
   #isDisposed = false;
 
-  /** @param images of modules, as the driver loads them: a binary for the architecture, or PTX that ends with 0 */
   constructor(
     driver: DriverFunctions,
     { device, description }: FoundDevice,
-    images: ReadonlyMap<ModuleName, KernelImage>,
+    images: ReadonlyMap<ModuleName, ModuleImage>,
     block: ArgumentBlock,
   ) {
     this.#driver = driver;
@@ -104,7 +103,7 @@ export class DriverDevice implements Device {
     return new OutOfMemoryError(sizeBytes, memoryBytes, { what: `the memory of ${name}`, isFull: true, heldBytes });
   }
 
-  #load(module: ModuleName, { image, name }: KernelImage): void {
+  #load(module: ModuleName, { image, name }: ModuleImage): void {
     assertLoaded(name, this.#driver.cuModuleLoadData(this.#out, image));
     this.#modules.set(module, this.#out[0]!);
   }

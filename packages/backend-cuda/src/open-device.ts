@@ -1,10 +1,10 @@
-import { type ImageOptions, type KernelImage, kernelImage, type KernelOrigin } from "../compiler/kernel-image.ts";
-import type { CompilerChoice } from "../compiler/nvrtc.ts";
-import type { Device, ModuleName } from "../device/device.ts";
-import { createArgumentBlock } from "./argument-block.ts";
-import { DriverDevice } from "./driver-device.ts";
-import { findDevice } from "./find-device.ts";
-import { openDriver } from "./open-driver.ts";
+import { type ImageOptions, kernelImage, type KernelOrigin } from "./compiler/kernel-image.ts";
+import type { CompilerChoice } from "./compiler/nvrtc.ts";
+import type { Device, ModuleImage, ModuleName } from "./device/device.ts";
+import { createArgumentBlock } from "./driver/argument-block.ts";
+import { DriverDevice } from "./driver/driver-device.ts";
+import { findDevice } from "./driver/find-device.ts";
+import { openDriver } from "./driver/open-driver.ts";
 
 /** Which GPU, and its kernels. */
 export interface OpenOptions extends ImageOptions, Pick<CompilerChoice, "compilers"> {
@@ -26,7 +26,7 @@ export const openDevice = async (options: OpenOptions): Promise<OpenedDevice> =>
   const { architecture } = found.description;
   const request = { ...options, newestMajor: cudaMajor };
   const kernels = await kernelImage("kernels", architecture, request);
-  const images = new Map<ModuleName, KernelImage>([["kernels", kernels]]);
+  const images = new Map<ModuleName, ModuleImage>([["kernels", kernels]]);
   if (options.tensorCores) images.set("tensor-cores", await kernelImage("tensor-cores", architecture, request));
   return { device: new DriverDevice(driver, found, images, await createArgumentBlock()), origin: kernels.origin };
 };
