@@ -1,6 +1,6 @@
 import { InferenceSession } from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
-import { readConfig } from "./architecture/config.ts";
+import { readConfig } from "./architecture/read-config.ts";
 import { batchAttention } from "./attention/batch-attention.ts";
 import { FloatAttention } from "./attention/float-attention.ts";
 import { type Decoder, loadDecoder } from "./decoder.ts";

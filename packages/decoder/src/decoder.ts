@@ -1,15 +1,11 @@
 import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
 import { type InferenceSession, Tensor } from "onnxruntime-common";
 import { readShape } from "./architecture/attention.ts";
-import { type DecoderConfig, readConfig } from "./architecture/config.ts";
+import type { DecoderConfig } from "./architecture/config.ts";
+import { readConfig } from "./architecture/read-config.ts";
+import { readFeedForward, readHead, readProjection, vocabularySize } from "./architecture/read-weights.ts";
 import { ropeTable } from "./architecture/rope.ts";
-import {
-  readFeedForward,
-  readHead,
-  readProjection,
-  vocabularySize,
-  type WeightSource,
-} from "./architecture/weights.ts";
+import type { WeightSource } from "./architecture/weights.ts";
 import { createAttentionKernel, type AttentionKernel } from "./attention/attention-kernel.ts";
 import { releaseDeviceTensors } from "./device-tensor.ts";
 import { type HoleInputs, holeInputs, type RowPositions } from "./hole-inputs.ts";

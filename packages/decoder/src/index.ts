@@ -1,8 +1,8 @@
-export type { Architecture, DecoderConfig, ModelHeader } from "./architecture/config.ts";
+export type { Architecture, DecoderConfig } from "./architecture/config.ts";
 export { readShape } from "./architecture/attention.ts";
-export { readConfig } from "./architecture/config.ts";
+export { readConfig } from "./architecture/read-config.ts";
 export { ModelError } from "./architecture/model-error.ts";
-export type { WeightSource } from "./architecture/weights.ts";
+export type { ModelHeader, WeightSource } from "./architecture/weights.ts";
 export type { AttentionCall, AttentionKernel } from "./attention/attention-kernel.ts";
 export { createAttentionKernel } from "./attention/attention-kernel.ts";
 export { batchAttention } from "./attention/batch-attention.ts";

@@ -1,4 +1,4 @@
-import type { ModelHeader } from "./architecture/config.ts";
+import type { ModelHeader } from "./architecture/weights.ts";
 import { hasBlockCodes, storedBits } from "./gguf/block-codes.ts";
 import type { WeightStorage } from "./weight-storage.ts";
 

@@ -1,4 +1,5 @@
 import { unsupportedType } from "../gguf/tensor-info.ts";
+import type { DecoderConfig } from "./config.ts";
 import type { Metadata } from "./metadata-fields.ts";
 import { ModelError } from "./model-error.ts";
 import type { WeightSource } from "./weights.ts";
@@ -39,4 +40,59 @@ export const assertDense = (metadata: Metadata, architecture: string): void => {
 export const assertReadableTensors = (tensors: WeightSource["tensors"]): void => {
   for (const [name, { type, isSupported }] of tensors)
     if (isSupported === false) throw unsupportedType({ name, type: type ?? "an unknown type" });
+};
+
+/** Every layer has one, whatever its architecture. */
+const LAYER_TENSOR = /^blk\.(\d+)\.attn_norm\.weight$/;
+
+/**
+ * Holds the metadata's number of layers against the layers whose tensors are in the file.
+ *
+ * @throws ModelError `MODEL_LAYER_COUNT`
+ */
+export const assertLayerCount = (
+  { architecture, layers }: Pick<DecoderConfig, "architecture" | "layers">,
+  tensors: WeightSource["tensors"],
+): void => {
+  const found = [...tensors.keys()].flatMap((name) => LAYER_TENSOR.exec(name)?.[1] ?? []).map(Number);
+  if (found.length === layers && found.every((layer) => layer < layers)) return;
+  throw new ModelError(
+    "MODEL_LAYER_COUNT",
+    `expected tensors of the ${layers} layers that ${architecture}.block_count says, found those of ${found.length}${found.length > 0 ? `, the last of them blk.${found.reduce((last, layer) => Math.max(last, layer))}` : ""}; the file is damaged; download it again`,
+  );
+};
+
+/** ONNX Runtime takes a graph of less than 2 GiB, the limit of Protocol Buffers; a MiB is left for all but the matrices. */
+const MAX_SEGMENT_BYTES = 2 ** 31 - 2 ** 20;
+const FLOAT32_BYTES = 4;
+const GIB = 2 ** 30;
+
+/**
+ * Refuses a model with a segment that cannot be loaded, before any is built.
+ *
+ * @throws ModelError `MODEL_TOO_LARGE`
+ */
+export const assertSegmentSizes = (config: DecoderConfig): void => {
+  for (const [segment, numbers] of segmentNumbers(config)) {
+    const sizeBytes = numbers * FLOAT32_BYTES;
+    if (sizeBytes > MAX_SEGMENT_BYTES)
+      throw new ModelError(
+        "MODEL_TOO_LARGE",
+        `expected segments of less than 2 GiB in float32, got ${(sizeBytes / GIB).toFixed(2)} GiB for ${segment}; use a smaller model`,
+      );
+  }
+};
+
+/** Numbers in the matrices of each kind of segment; the head is cut into pieces that fit. */
+const segmentNumbers = (config: DecoderConfig): [segment: string, numbers: number][] => {
+  const { layers, hiddenSize, feedForwardSize, queryHeads, kvHeads, headSize } = config;
+  const projection = hiddenSize * (queryHeads + 2 * kvHeads) * headSize;
+  const feedForward = hiddenSize * (queryHeads * headSize + 3 * feedForwardSize);
+  return [
+    ["the projections of the first layer", projection],
+    ["the feed-forward part of the last layer", feedForward],
+    ...(layers > 1
+      ? [["a feed-forward part and the next layer's projections", feedForward + projection] as [string, number]]
+      : []),
+  ];
 };

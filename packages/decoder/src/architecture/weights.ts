@@ -1,7 +1,4 @@
 import type { BlockCodes } from "../gguf/block-codes.ts";
-import type { DecoderConfig } from "./config.ts";
-import { inHalfSplitOrder } from "./half-split.ts";
-import { ModelError } from "./model-error.ts";
 
 /** Where a decoder reads its weights: what {@link loadDecoder} needs of an opened GGUF file. */
 export interface WeightSource {
@@ -17,6 +14,9 @@ export interface WeightSource {
   /** The tensor as stored, undefined for a type that is not in blocks of codes. Without it all is read as float32. */
   readTensorBlocks?(name: string): Promise<BlockCodes | undefined>;
 }
+
+/** Part of {@link WeightSource} that tells what model a file holds, without its weights. */
+export type ModelHeader = Pick<WeightSource, "metadata" | "tensors">;
 
 /** A matrix applied as `x W^T + bias`, `[rows, columns]`: float32, or in blocks of codes. */
 export interface Linear {
@@ -48,86 +48,3 @@ export interface HeadWeights {
   readonly norm: Float32Array;
   readonly output: Linear;
 }
-
-/** Reads norm, query, key and value weights of a layer; `llama` rows come out in the half-split RoPE order. */
-export const readProjection = async (
-  source: WeightSource,
-  config: DecoderConfig,
-  layer: number,
-): Promise<ProjectionWeights> => {
-  const { hiddenSize, headSize, queryHeads, kvHeads } = config;
-  const name = (part: string): string => `blk.${layer}.${part}`;
-  const linear = async (part: string, heads: number): Promise<Linear> =>
-    readLinear(source, name(part), heads * headSize, hiddenSize);
-  return {
-    norm: await readVector(source, name("attn_norm.weight"), hiddenSize),
-    query: inHalfSplitOrder(await linear("attn_q", queryHeads), config),
-    key: inHalfSplitOrder(await linear("attn_k", kvHeads), config),
-    value: await linear("attn_v", kvHeads),
-  };
-};
-
-/** Reads attention output, norm and feed-forward weights of a layer. */
-export const readFeedForward = async (
-  source: WeightSource,
-  config: DecoderConfig,
-  layer: number,
-): Promise<FeedForwardWeights> => {
-  const { hiddenSize, feedForwardSize, queryHeads, headSize } = config;
-  const name = (part: string): string => `blk.${layer}.${part}`;
-  return {
-    output: await readLinear(source, name("attn_output"), hiddenSize, queryHeads * headSize),
-    norm: await readVector(source, name("ffn_norm.weight"), hiddenSize),
-    gate: await readLinear(source, name("ffn_gate"), feedForwardSize, hiddenSize),
-    up: await readLinear(source, name("ffn_up"), feedForwardSize, hiddenSize),
-    down: await readLinear(source, name("ffn_down"), hiddenSize, feedForwardSize),
-  };
-};
-
-/** Reads the last norm and the output matrix, which is the embedding where the file has no matrix of its own. */
-export const readHead = async (source: WeightSource, config: DecoderConfig): Promise<HeadWeights> => {
-  const name = source.tensors.has("output.weight") ? "output" : "token_embd";
-  return {
-    norm: await readVector(source, "output_norm.weight", config.hiddenSize),
-    output: await readLinear(source, name, vocabularySize(source), config.hiddenSize),
-  };
-};
-
-/** Rows of the embedding. */
-export const vocabularySize = ({ tensors }: Pick<WeightSource, "tensors">): number => {
-  const size = tensors.get("token_embd.weight")?.dims[1];
-  if (size === undefined) throw missing("token_embd.weight");
-  return size;
-};
-
-const readLinear = async (source: WeightSource, name: string, rows: number, columns: number): Promise<Linear> => {
-  const matrix = await readMatrix(source, `${name}.weight`, rows * columns);
-  const bias = source.tensors.has(`${name}.bias`) ? { bias: await readVector(source, `${name}.bias`, rows) } : {};
-  return { rows, columns, matrix, ...bias };
-};
-
-const readMatrix = async (source: WeightSource, name: string, length: number): Promise<Float32Array | BlockCodes> => {
-  assertLength(source, name, length);
-  return (await source.readTensorBlocks?.(name)) ?? source.readTensor(name);
-};
-
-const readVector = async (source: WeightSource, name: string, length: number): Promise<Float32Array> => {
-  assertLength(source, name, length);
-  return source.readTensor(name);
-};
-
-const assertLength = (source: WeightSource, name: string, length: number): void => {
-  const dims = source.tensors.get(name)?.dims;
-  if (!dims) throw missing(name);
-  if (dims.reduce((product, dim) => product * dim, 1) === length) return;
-  throw new ModelError(
-    "MODEL_TENSOR_SHAPE",
-    `expected tensor ${name} to hold ${length} numbers as the model's metadata says, got [${dims.join(", ")}]`,
-  );
-};
-
-const missing = (name: string): ModelError =>
-  new ModelError(
-    "MODEL_TENSOR_MISSING",
-    `expected tensor ${name} in the model file, got none; the file is incomplete or has another architecture`,
-  );

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { readConfig } from "../architecture/config.ts";
-import { readFeedForward, readHead, readProjection } from "../architecture/weights.ts";
+import { readConfig } from "../architecture/read-config.ts";
+import { readFeedForward, readHead, readProjection } from "../architecture/read-weights.ts";
 import { loadTokenizer } from "../tokenizer/tokenizer.ts";
 import { bufferSource } from "./byte-source.ts";
 import { openGguf } from "./gguf.ts";
