@@ -1,4 +1,4 @@
-import { FloatAttention, forward, sampleToken, type Decoder, type Sampling } from "@kvtuner/decoder";
+import { FloatAttention, forward, GREEDY, sampleToken, type Decoder } from "@kvtuner/decoder";
 import type { PeerVariant } from "./peer.ts";
 
 /** A token that one of two continuations has. */
@@ -49,9 +49,6 @@ interface GreedyStep {
   readonly id: number;
   readonly logits: Float32Array;
 }
-
-/** Takes the likeliest token. */
-const GREEDY: Sampling = { temperature: 0, random: () => 0 };
 
 const greedy = async (decoder: Decoder, prompt: Int32Array): Promise<GreedyStep[]> => {
   const cache = new FloatAttention(decoder.shape, decoder.attention);

@@ -19,7 +19,7 @@ export type { GenerateOnOptions } from "./generation/generate-on.ts";
 export { generateOn } from "./generation/generate-on.ts";
 export { GenerationError } from "./generation/generation-error.ts";
 export type { Sampling } from "./generation/sample-token.ts";
-export { sampleToken, seededRandom } from "./generation/sample-token.ts";
+export { GREEDY, sampleToken, seededRandom } from "./generation/sample-token.ts";
 export type { ByteSource } from "./gguf/byte-source.ts";
 export type { BlockCodes } from "./gguf/block-codes.ts";
 export type { ReadableBlob } from "./gguf/blob-source.ts";

@@ -29,6 +29,12 @@ export class FloatAttention implements Attention {
     for (const rows of [...this.#keys, ...this.#values]) rows.truncate(length);
   }
 
+  /** Appends keys and values of one layer, float32 rows of all KV heads side by side, without attention. */
+  append(layer: number, keys: Float32Array, values: Float32Array): void {
+    this.#keys[layer]!.append(keys);
+    this.#values[layer]!.append(values);
+  }
+
   async attend(layer: number, query: Tensor, key: Tensor, value: Tensor): Promise<Tensor> {
     const keys = this.#keys[layer]!;
     const values = this.#values[layer]!;
@@ -37,8 +43,7 @@ export class FloatAttention implements Attention {
     const [queries, newKeys, newValues] = await Promise.all(
       [query, key, value].map(async (tensor) => tensor.getData()),
     );
-    keys.append(newKeys as Float32Array);
-    values.append(newValues as Float32Array);
+    this.append(layer, newKeys as Float32Array, newValues as Float32Array);
     const output = await causalAttention(this.#kernel, layer, queries as Float32Array, start, keys, values);
     return new Tensor("float32", output, query.dims);
   }

@@ -14,6 +14,9 @@ export interface Sampling {
   readonly random: () => number;
 }
 
+/** Takes the likeliest token. */
+export const GREEDY: Sampling = { temperature: 0, random: () => 0 };
+
 /**
  * Draws a token's id from float32 logits `[vocabulary]`. Of equal logits the lowest id counts as the likeliest.
  *

@@ -1,4 +1,12 @@
-import { batchAttention, CacheSession, type Decoder, forward, sampleToken, type SequenceCache } from "@kvtuner/decoder";
+import {
+  batchAttention,
+  CacheSession,
+  type Decoder,
+  forward,
+  GREEDY,
+  sampleToken,
+  type SequenceCache,
+} from "@kvtuner/decoder";
 
 /** A cache that is disposed of when its output is done. */
 export interface TaskCache extends SequenceCache {
@@ -68,8 +76,6 @@ const prefill = async (
   { decoder, prompts, signal }: GreedyOptions,
   { prompt, cache }: Running,
 ): Promise<Float32Array> => new CacheSession({ decoder, cache }).prompt(prompts[prompt]!, signal ? { signal } : {});
-
-const GREEDY = { temperature: 0, random: (): number => 0 };
 
 /** Adds each one's likeliest token, and returns those that go on. */
 const takeTokens = (
