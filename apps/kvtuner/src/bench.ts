@@ -1,19 +1,26 @@
 import { cpus } from "node:os";
-import type { Backend } from "@kvtuner/backend";
 import type { Simd } from "@kvtuner/backend-cpu";
 import type { WeightStorage } from "@kvtuner/decoder";
-import type { ModelIdentity } from "@kvtuner/plan";
-import { type Filled, fillOptions, OptionError, type RunContext, runContext, wholeNumber } from "@kvtuner/tuning";
-import { decodedTokens, measure } from "./bench/measure.ts";
-import { type NamedPlan, openOwnVariants, readNamedPlans } from "./bench/own-variants.ts";
-import { type ContextReport, contextReport } from "./bench/report.ts";
-import { textIds } from "./bench/text-ids.ts";
-import type { Variant } from "./bench/variant.ts";
+import { EvaluationError } from "@kvtuner/evaluation";
+import { type ContextReport, decodedTokens, openOwnVariants, timeVariants } from "@kvtuner/evaluation/bench";
+import type { ModelIdentity, Plan } from "@kvtuner/plan";
+import {
+  CALIBRATION_PROMPTS,
+  encodeEnough,
+  type Filled,
+  fillOptions,
+  OptionError,
+  type RunContext,
+  runContext,
+  wholeNumber,
+} from "@kvtuner/tuning";
+import { readText } from "./calibration/text.ts";
 import { openBackend, type OpenedBackend } from "./model/backend.ts";
+import { readPlan } from "./model/read-plan.ts";
 import { resolveModel } from "./model/resolve.ts";
 import { openRunnableModel, type RunnableModel } from "./model/runnable-model.ts";
 import { sessionsOn } from "./model/session.ts";
-import { BENCH_OPTIONS, type BenchOptions, DEFAULT_CONTEXTS } from "./options.ts";
+import { BENCH_OPTIONS, type BenchOptions, DEFAULT_CONTEXTS, type OpenPeer } from "./options.ts";
 
 /** Result of {@link bench}. */
 export interface BenchResult {
@@ -63,7 +70,11 @@ export const bench = async (options: BenchOptions): Promise<BenchResult> => {
   const { threads, weights } = settings;
   const model = await openRunnableModel(options.model, { createSession: sessionsOn(threads), weights }, run);
   try {
-    const plans = readNamedPlans(options.plans, model, { anyWeights: options.anyWeights === true, warn: run.warn });
+    const tolerance = { anyWeights: options.anyWeights === true, warn: run.warn };
+    const plans = options.plans.map((plan, index) => ({
+      name: planName(plan, index),
+      plan: readPlan(plan, model, tolerance),
+    }));
     const caches = plans.map(({ plan }) => plan);
     const opened = await openBackend(settings.backend, { threads }, caches);
     try {
@@ -76,27 +87,31 @@ export const bench = async (options: BenchOptions): Promise<BenchResult> => {
   }
 };
 
+/** The text that names a plan, or its place. */
+const planName = (plan: Plan | string, index: number): string =>
+  typeof plan === "string" && !plan.trim().startsWith("{") ? plan.trim() : `plan ${index + 1}`;
+
 interface BenchParts {
   readonly model: RunnableModel;
-  readonly plans: readonly NamedPlan[];
+  readonly plans: readonly { readonly name: string; readonly plan: Plan }[];
   readonly options: BenchOptions;
   readonly settings: BenchSettings;
   readonly run: RunContext;
 }
 
-const benchOn = async (on: OpenedBackend, parts: BenchParts): Promise<BenchResult> => {
-  const { backend } = on;
+const benchOn = async (opened: OpenedBackend, parts: BenchParts): Promise<BenchResult> => {
   const { model, plans, options, settings, run } = parts;
+  const { float, seed, threads } = settings;
   const capacity = settings.contexts.at(-1)! + decodedTokens(settings.tokens);
-  assertCapacity(capacity, model, backend, run);
+  assertCapacity(capacity, model, opened, run);
   const ids = textIds(model.tokenizer.encode, options.text, capacity);
-  const variants: Variant[] = await openOwnVariants(model, on, plans, settings);
+  const floatThreads = float ? { floatThreads: threads } : {};
+  const variants = await openOwnVariants({ ...opened, plans, ...floatThreads, seed, load: model.load });
   try {
-    variants.push(...(await openPeer(parts, ids)));
-    const measured = await measure(variants, { ...settings, ids }, run);
+    if (options.peer) variants.push(...(await openPeer(options.peer, parts, ids)));
     return {
-      ...description(model, backend, settings),
-      contexts: settings.contexts.map((context, index) => contextReport(context, variants, measured[index]!)),
+      ...description(model, opened, settings),
+      contexts: await timeVariants(variants, { ...settings, ids }, run),
     };
   } finally {
     await Promise.all(variants.map((variant) => variant.dispose()));
@@ -106,39 +121,66 @@ const benchOn = async (on: OpenedBackend, parts: BenchParts): Promise<BenchResul
 const assertCapacity = (
   capacity: number,
   { contextLength }: RunnableModel,
-  backend: Backend,
+  { backend: { name, capabilities } }: OpenedBackend,
   run: RunContext,
 ): void => {
-  const { maxTokens } = backend.capabilities;
+  const { maxTokens } = capabilities;
   if (capacity > maxTokens)
     throw new OptionError(
       "context",
-      `at most ${maxTokens} tokens on backend ${backend.name}, with those that are decoded`,
+      `at most ${maxTokens} tokens on backend ${name}, with those that are decoded`,
       String(capacity),
     );
   if (capacity > contextLength)
     run.warn(`the model was trained on ${contextLength} tokens: beyond them times are right, but text is not`);
 };
 
+/**
+ * The first `tokens` tokens of a text file, or of built-in text over and over: timing does not depend on what is said.
+ *
+ * @throws KvtunerError when the file cannot be read or is too short
+ */
+const textIds = (encode: (text: string) => Int32Array, path: string | undefined, tokens: number): Int32Array => {
+  if (path === undefined) {
+    const once = encode(`${CALIBRATION_PROMPTS.join("\n\n")}\n\n`);
+    return Int32Array.from({ length: tokens }, (_, index) => once[index % once.length]!);
+  }
+  const ids = encodeEnough(encode, readText(path), tokens);
+  if (ids.length >= tokens) return ids.slice(0, tokens);
+  throw new EvaluationError(
+    "EVALUATION_TEXT_TOO_SHORT",
+    `expected a text of at least ${tokens} tokens in ${path}, the longest context and the tokens decoded after it, got ${ids.length}; use a longer text or a shorter --context`,
+  );
+};
+
 const openPeer = async (
-  { model, options, settings, run }: BenchParts,
+  peer: OpenPeer,
+  { model, options, settings, run: { warn, signal } }: BenchParts,
   ids: Int32Array,
-): Promise<readonly Variant[]> => {
-  if (options.peer === undefined) return [];
+): ReturnType<OpenPeer> => {
   const { shape, tokenizer } = model;
-  const { warn, signal } = run;
   const decoder = await model.load();
   const parts = { modelPath: resolveModel(options.model), shape, decoder, tokenizer, threads: settings.threads, ids };
-  return options.peer({ ...parts, warn, ...(signal && { signal }) });
+  return peer({ ...parts, warn, ...(signal && { signal }) });
 };
 
 const description = (
   { identity }: RunnableModel,
-  backend: Backend & { readonly simd?: Simd },
+  { backend }: OpenedBackend,
   { weights, threads, fill, rounds, tokens }: BenchSettings,
 ): Omit<BenchResult, "contexts"> => {
   const processors = cpus();
   const machine = { processor: processors[0]?.model ?? "unknown", cores: processors.length, node: process.version };
-  const kernels = backend.simd && { kernels: backend.simd };
-  return { model: identity, backend: backend.name, ...kernels, weights, threads, fill, rounds, tokens, machine };
+  const { name, simd } = backend as typeof backend & { readonly simd?: Simd };
+  return {
+    model: identity,
+    backend: name,
+    ...(simd && { kernels: simd }),
+    weights,
+    threads,
+    fill,
+    rounds,
+    tokens,
+    machine,
+  };
 };

@@ -1,9 +1,6 @@
 export { bench } from "./bench.ts";
 export type { BenchResult } from "./bench.ts";
-export type { ContextReport, DecodeReport, PrefillReport, Speedups, VariantReport } from "./bench/report.ts";
-export { syntheticNumbers, syntheticSnapshot } from "./bench/synthetic-snapshot.ts";
-export { benchText } from "./bench/text.ts";
-export type { Variant, VariantKind } from "./bench/variant.ts";
+export { benchText } from "./bench-text.ts";
 export { evaluate, openPlanScorer } from "./evaluate.ts";
 export { evaluateTask, openTaskScorer } from "./evaluate-task.ts";
 export type {
@@ -39,6 +36,16 @@ export { openRunner } from "./run/runner.ts";
 export type { Runner, RunResult } from "./run/runner.ts";
 export { tune } from "./tune.ts";
 export type { TuneResult } from "./tune.ts";
+export { syntheticNumbers, syntheticSnapshot } from "@kvtuner/evaluation/bench";
+export type {
+  ContextReport,
+  DecodeReport,
+  PrefillReport,
+  Speedups,
+  Variant,
+  VariantKind,
+  VariantReport,
+} from "@kvtuner/evaluation/bench";
 export { pickPlan } from "@kvtuner/tuning";
 export type {
   ContinuationOptions,

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import type { Backend } from "@kvtuner/backend";
 import type { ChatMessage, Decoder, Tokenizer, WeightStorage } from "@kvtuner/decoder";
+import type { Variant } from "@kvtuner/evaluation/bench";
 import type { CacheShape, Plan } from "@kvtuner/plan";
 import {
   choiceOption,
@@ -19,7 +20,6 @@ import {
   type Option,
   type TunableModel,
 } from "@kvtuner/tuning";
-import type { Variant } from "./bench/variant.ts";
 import { BACKEND_NAMES } from "./model/backend.ts";
 
 /** What every function that takes a while can be given. */

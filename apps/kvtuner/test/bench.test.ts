@@ -2,11 +2,11 @@ import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { createReferenceBackend } from "@kvtuner/backend-cpu";
+import { syntheticSnapshot } from "@kvtuner/evaluation/bench";
 import { layerScheme, parseShorthand, planBytes } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import { describe, expect, test } from "vitest";
 import { bench as benchWith, type BenchResult } from "../src/bench.ts";
-import { holdPlanCache } from "../src/bench/held-cache.ts";
 import type { Finished } from "./built-cli.ts";
 import { useCli } from "./use-cli.ts";
 
@@ -112,19 +112,16 @@ test.each(["none", "kivi:K2V4+sinks3", "compact:K4V3", "per-token:K8V3"])(
   async (shorthand) => {
     const backend = createReferenceBackend();
     const plan = { shape, layers: Array.from({ length: 3 }, () => parseShorthand(shorthand).layer) };
-    const held = await holdPlanCache(backend, plan, 5);
     for (const length of [33, 300]) {
-      await held.fill(length);
-      expect(held.cache.length).toBe(length);
+      const cache = await backend.restoreCache(shape, plan, await syntheticSnapshot(plan, length, 5));
+      expect(cache.length).toBe(length);
       const row = (heads: number): Tensor =>
         new Tensor("float32", new Float32Array(heads * 32).fill(0.5), [1, 1, heads * 32]);
-      const outputs = await Promise.all([0].map(async (layer) => held.cache.attend(layer, row(2), row(1), row(1))));
-      for (const value of outputs[0]!.data as Float32Array) expect(Math.abs(value)).toBeLessThan(1);
-      held.cache.truncate(length);
-      expect((held.cache as unknown as { bytes(): { total: number } }).bytes().total).toBe(
-        planBytes(plan, length).total,
-      );
+      const output = await cache.attend(0, row(2), row(1), row(1));
+      for (const value of output.data as Float32Array) expect(Math.abs(value)).toBeLessThan(1);
+      cache.truncate(length);
+      expect(cache.bytes().total).toBe(planBytes(plan, length).total);
+      await cache.dispose();
     }
-    await held.dispose();
   },
 );

@@ -1,7 +1,7 @@
 import type { Given } from "@kvtuner/tuning";
 import { Command } from "commander";
+import { benchText } from "../bench-text.ts";
 import { bench } from "../bench.ts";
-import { benchText } from "../bench/text.ts";
 import { BENCH_OPTIONS, DEFAULT_CONTEXTS } from "../options.ts";
 import { examples } from "./examples.ts";
 import { numbers, plans, withOptions } from "./options.ts";

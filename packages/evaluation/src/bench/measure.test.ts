@@ -1,10 +1,9 @@
 import { expect, test } from "vitest";
 import { measure } from "./measure.ts";
-import { contextReport } from "./report.ts";
-import { median } from "./statistics.ts";
+import { contextReport, median } from "./report.ts";
 import type { Variant } from "./variant.ts";
 
-const quiet = { progress: () => undefined, warn: () => undefined };
+const quiet = { progress: () => undefined };
 const ids = Int32Array.from({ length: 2000 }, (_, index) => index);
 
 /** Takes `costMs` a token, and writes down what it is asked for. */

@@ -35,24 +35,15 @@ const headImage = (scheme: TensorScheme, length: number, prefix: number, headSiz
   const block = blockTokens(scheme);
   const period = block * Math.ceil(PERIOD_TOKENS / block);
   const numbers = syntheticNumbers(period, headSize, seed);
-  const exact = Uint16Array.from(numbers, float16FromNumber);
+  const { codes, scales, minima } = prefix === 0 ? NOTHING : encodeBlock(numbers, period, headSize, scheme);
+  const times = prefix / period;
   return {
-    prefix: repeatBlock(prefix === 0 ? NOTHING : encodeBlock(numbers, period, headSize, scheme), prefix / period),
-    exact: repeat(exact, (length - prefix) / period),
+    prefix: { codes: repeat(codes, times), scales: repeat(scales, times), minima: repeat(minima, times) },
+    exact: repeat(Uint16Array.from(numbers, float16FromNumber), (length - prefix) / period),
   };
 };
 
-const NOTHING: EncodedBlock = {
-  codes: new Uint8Array(0),
-  scales: new Uint16Array(0),
-  minima: new Uint16Array(0),
-};
-
-const repeatBlock = ({ codes, scales, minima }: EncodedBlock, times: number): EncodedBlock => ({
-  codes: repeat(codes, times),
-  scales: repeat(scales, times),
-  minima: repeat(minima, times),
-});
+const NOTHING: EncodedBlock = { codes: new Uint8Array(0), scales: new Uint16Array(0), minima: new Uint16Array(0) };
 
 /** An array over and over; the last time perhaps only a part of it. */
 const repeat = <Numbers extends Uint8Array | Uint16Array>(once: Numbers, times: number): Numbers => {

@@ -1,6 +1,12 @@
-import type { Measured } from "./measure.ts";
-import { median, quantile } from "./statistics.ts";
 import type { Variant, VariantKind } from "./variant.ts";
+
+/** Times of one variant at one context length, in milliseconds. */
+export interface Measured {
+  /** Of each decoded token. */
+  readonly decodeMs: readonly number[];
+  /** To fill the cache from empty with text, absent when it was filled with synthetic numbers. */
+  readonly prefillMs?: number;
+}
 
 /** Times of one variant at one context. */
 export interface VariantReport {
@@ -99,4 +105,15 @@ const speedups = (variants: readonly Variant[], timesMs: readonly number[]): Spe
       overPeer: Object.fromEntries(peers.map(([name, peerMs]) => [name, peerMs / timeMs])),
     }),
   }));
+};
+
+/** The middle of some numbers. */
+export const median = (numbers: readonly number[]): number => quantile(numbers, 0.5);
+
+/** Number at a share of the way through some numbers, between its neighbours. */
+const quantile = (numbers: readonly number[], share: number): number => {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const place = share * (sorted.length - 1);
+  const [low, high] = [sorted[Math.floor(place)]!, sorted[Math.ceil(place)]!];
+  return low + (high - low) * (place - Math.floor(place));
 };

@@ -1,15 +1,15 @@
-/** What a variant stores its cache as. */
+/** How a variant stores its cache. */
 export type VariantKind = "plan" | "float32" | "peer";
 
 /**
  * One way to hold a cache and run the model on it, with a sequence of its own. Variants are timed in turns, so each keeps
- * its sequence between two calls.
+ * its sequence between calls.
  */
 export interface Variant {
-  /** The plan as it was given, `float32`, or the name that a peer has given. */
+  /** The plan as it was given, `float32`, or a name that the peer gives. */
   readonly name: string;
   readonly kind: VariantKind;
-  /** Threads that attend to the cache; undefined where a backend of the caller's does not tell. */
+  /** Threads that attend to the cache; undefined where the caller passes a backend, which does not tell. */
   readonly threads: number | undefined;
   /** Bytes of the cache at `length` tokens. */
   bytesAt(length: number): number;
@@ -25,6 +25,6 @@ export interface Variant {
   decode(ids: Int32Array): Promise<number[]>;
   /** Forgets all tokens. */
   clear(): Promise<void>;
-  /** Gives the memory back. */
+  /** Frees the memory. */
   dispose(): Promise<void>;
 }

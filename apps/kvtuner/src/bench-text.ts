@@ -1,7 +1,7 @@
+import type { ContextReport, VariantReport } from "@kvtuner/evaluation/bench";
 import { formatBytes } from "@kvtuner/plan";
-import type { BenchResult } from "../bench.ts";
-import { plainTable } from "../plain-table.ts";
-import type { ContextReport, VariantReport } from "./report.ts";
+import type { BenchResult } from "./bench.ts";
+import { plainTable } from "./plain-table.ts";
 
 /** A result as the command line prints it: one line about the run, then a table for each context. */
 export const benchText = ({ model, backend, kernels, weights, threads, machine, contexts }: BenchResult): string => {
