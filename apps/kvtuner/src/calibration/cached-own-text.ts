@@ -1,26 +1,18 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { CALIBRATION_PROMPTS, ownText, type OwnTextOptions, type RunContext, type TunableModel } from "@kvtuner/tuning";
+import { CALIBRATION_PROMPTS, ownText, type OwnText, type OwnTextOptions, type TunableModel } from "@kvtuner/tuning";
 import { z } from "zod";
 import { kvtunerHome } from "../model/home.ts";
 import { writeJsonAtomic } from "../study/atomic-file.ts";
 import { makeFolder } from "../study/make-folder.ts";
 
 /** Samples of the model's own text, kept under KVTUNER_HOME: sampling it again takes time. */
-export const cachedOwnText = async (
-  model: TunableModel,
-  options: OwnTextOptions,
-  run: RunContext,
-): Promise<Int32Array[]> => {
+export const cachedOwnText: OwnText = async (model, options, run) => {
   const path = cachePath(model, options);
   const cached = path === undefined ? undefined : readCache(path, options);
   if (cached !== undefined) return cached;
-  const onProgress = (done: number, total: number): void => {
-    run.signal?.throwIfAborted();
-    run.progress({ step: "calibrate", done, total });
-  };
-  const samples = await ownText(model, { ...options, onProgress });
+  const samples = await ownText(model, options, run);
   if (path !== undefined) writeCache(path, samples, run.warn);
   return samples;
 };

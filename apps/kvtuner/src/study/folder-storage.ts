@@ -53,7 +53,7 @@ const appendFlushed = (path: string, text: string): void =>
   });
 
 /** Whether some run began a study in `path`. */
-export const holdsStudy = (path: string): boolean => existsSync(join(path, STUDY_FILES.settings));
+const holdsStudy = (path: string): boolean => existsSync(join(path, STUDY_FILES.settings));
 
 /**
  * Checks `path` before any slow work is done for it. Returns the folders it made, outermost first.

@@ -1,16 +1,7 @@
 import {
-  assertReachable,
-  focusOf,
-  openStudy,
   readStudy,
-  runStudy,
-  searchSpace,
-  stopwatch,
   studyOptions,
-  studySettings,
-  textSamples,
-  writeRequest,
-  type Limit,
+  tuneModel,
   type RunContext,
   type StudyStorage,
   type TunableModel,
@@ -46,32 +37,8 @@ export const tune = async (
 ): Promise<Tuned> => {
   const storage = storageOf(`${model.identity.name}, ${evaluations} plans`);
   const study = studyOptions({ pairs: PAIRS, evaluations });
-  const limit: Limit = { kind: "bits", bits };
-  const space = searchSpace(model.shape, study);
-  assertReachable(limit, space);
-  const samples = textSamples(model, text, study);
-  // Studies of this page look at the whole front, so that another limit picks from the same one.
-  const settings = await studySettings(model, study, space, text, undefined);
-  const records = await openStudy(storage, settings, context.warn);
-  try {
-    await runStudy({
-      model,
-      study,
-      space,
-      limit,
-      textSamples: samples,
-      ownSamples: async () => samples,
-      task: undefined,
-      focus: focusOf(limit, space),
-      records,
-      context,
-      clock: stopwatch(),
-      verifier: undefined,
-    });
-    await writeRequest(storage, { version: 1, model: "embedded", out: storage.location, limit });
-  } finally {
-    await records.close();
-  }
+  const limit = { kind: "bits", bits } as const;
+  await tuneModel(model, { study, limit, text, anyLimit: true, names: { model: "embedded" } }, storage, context);
   return { plan: (await storage.read("plan.json")) ?? "", report: await reportOf(storage) };
 };
 

@@ -1,5 +1,6 @@
 import { cutSamples } from "@kvtuner/evaluation";
 import { KvtunerError } from "@kvtuner/plan";
+import type { RunContext } from "../progress.ts";
 import type { TunableModel } from "../tunable-model.ts";
 import { CALIBRATION_PROMPTS } from "./prompts.ts";
 import type { SampleOptions } from "./samples.ts";
@@ -9,23 +10,29 @@ const SHORTEST_SEGMENT = 128;
 /** Sampling more than this would take hours, and repeat what twelve prompts lead to. */
 const MOST_TOKENS = 131_072;
 
-/** What {@link ownText} needs. */
+/** How much of a model's own text is sampled, and by which 32-bit seed. */
 export interface OwnTextOptions extends SampleOptions {
   readonly seed: number;
-  /** Receives tokens done and in all. */
-  readonly onProgress?: (done: number, total: number) => void;
 }
+
+/** Samples a model's own text. */
+export type OwnText = (model: TunableModel, options: OwnTextOptions, context: RunContext) => Promise<Int32Array[]>;
 
 /**
  * The model's own continuations of {@link CALIBRATION_PROMPTS}, one after the other, cut into samples: text of the
  * kind its cache will hold, with nothing to fetch. Seeded.
+ *
+ * @throws the signal's reason when aborted
  */
-export const ownText = async (model: TunableModel, options: OwnTextOptions): Promise<Int32Array[]> => {
-  const { samples, sampleLength, seed, onProgress } = options;
+export const ownText: OwnText = async (model, { samples, sampleLength, seed }, { progress, signal }) => {
   const total = samples * sampleLength;
   const tokens = Math.max(Math.min(SHORTEST_SEGMENT, total), Math.ceil(total / CALIBRATION_PROMPTS.length));
   const prompts = CALIBRATION_PROMPTS.slice(0, Math.ceil(total / tokens));
-  const segments = await model.continuations(prompts, { tokens, seed, ...(onProgress && { onProgress }) });
+  const onProgress = (done: number, all: number): void => {
+    signal?.throwIfAborted();
+    progress({ step: "calibrate", done, total: all });
+  };
+  const segments = await model.continuations(prompts, { tokens, seed, onProgress });
   return cutSamples(Int32Array.from(segments.flatMap((segment) => [...segment])), sampleLength, samples);
 };
 

@@ -1,0 +1,152 @@
+import type { Backend, CachePlan } from "@kvtuner/backend";
+import { assertHeadFits } from "@kvtuner/plan";
+import { ownText, type OwnText } from "../calibration/own-text.ts";
+import { textSamples } from "../calibration/samples.ts";
+import { lazily } from "../lazily.ts";
+import { assertReachable, focusOf, type Limit } from "../limits/limits.ts";
+import { backendVerifier } from "../pipeline/verify.ts";
+import type { RunContext } from "../progress.ts";
+import { searchSpace, type SearchSpace } from "../space/space.ts";
+import { unquantizedWarning } from "../space/unquantized.ts";
+import { stopwatch, type Stopwatch } from "../stopwatch.ts";
+import type { StudyStorage } from "../storage/storage.ts";
+import { assertAnswered } from "../tasks/float-answers.ts";
+import { longestSequence, openTask, taskSamples, type OpenTask, type ReadTask } from "../tasks/open-task.ts";
+import type { TunableModel } from "../tunable-model.ts";
+import type { StudyOptions } from "./options.ts";
+import { writeRequest, type StudyRequest } from "./request.ts";
+import { runStudy, type AskedTask, type StudyResult } from "./run-study.ts";
+import { studySettings } from "./settings.ts";
+import { openStudy, STUDY_FILES } from "./study.ts";
+
+/** What a model is tuned for, and on what. */
+export interface Tuning {
+  readonly study: StudyOptions;
+  /** What the picked plan keeps to. */
+  readonly limit: Limit;
+  /** Calibration text; by default the task's prompts or, without a task, the model's own text. */
+  readonly text?: string | undefined;
+  /** Task files; without them plans are scored on text. */
+  readonly task?: ReadTask | undefined;
+  /** Searches the whole front instead of near the limit: an interrupted study can then be resumed with another limit. */
+  readonly anyLimit?: boolean;
+  /** The model and the path of the text as users named them, for the report. */
+  readonly names?: Pick<StudyRequest, "model" | "text">;
+}
+
+/** What the caller of {@link tuneModel} does itself. */
+export interface TuningHooks extends RunContext {
+  /** Samples the model's own text; {@link ownText} by default. */
+  readonly ownText?: OwnText;
+  /** Opens the backend that the picked plan is verified on; it must store each of these caches. */
+  readonly openBackend?: (
+    caches: readonly CachePlan[],
+  ) => Promise<{ readonly backend: Backend; dispose(): Promise<void> }>;
+  /** Runs last, while no other run can work on the study. */
+  readonly report?: () => Promise<unknown>;
+  readonly clock?: Stopwatch;
+}
+
+/**
+ * Tunes an opened model: opens the study in a storage, or resumes it, and does the steps that it lacks. Text, task and
+ * backend are checked before the study is opened.
+ *
+ * @throws KvtunerError for a text, task, limit or backend that does not fit, and for a study with other settings
+ * @throws the signal's reason when aborted
+ */
+export const tuneModel = async (
+  model: TunableModel,
+  tuning: Tuning,
+  storage: StudyStorage,
+  hooks: TuningHooks,
+): Promise<StudyResult> => {
+  const { limit } = tuning;
+  const space = searchSpace(model.shape, tuning.study);
+  for (const scheme of space.schemes) assertHeadFits(scheme, model.shape.headSize);
+  assertReachable(limit, space);
+  const task = tuning.task && askedTask(openTask(model, tuning.task, hooks.warn));
+  const samples = givenSamples(model, tuning, task);
+  const study = task && samples ? { ...tuning.study, ...sizesOf(samples) } : tuning.study;
+  warnUnquantized(space, study, task, hooks);
+  const opened = await hooks.openBackend?.(anyCaches(space));
+  const { clock = stopwatch() } = hooks;
+  try {
+    const verifier = opened && backendVerifier(opened.backend, space);
+    if (task && !(await holdsStudy(storage))) await floatStep(task, study, hooks, clock);
+    const focus = tuning.anyLimit === true ? undefined : focusOf(limit, space);
+    const settings = await studySettings(model, study, space, tuning.text, focus, task?.settings);
+    const records = await openStudy(storage, settings, hooks.warn);
+    try {
+      const ownSamples = async (): Promise<Int32Array[]> => (hooks.ownText ?? ownText)(model, study, hooks);
+      const parts = { model, study, space, limit, textSamples: samples, ownSamples, task, focus, clock, verifier };
+      const result = await runStudy({ ...parts, records, context: hooks });
+      await clock.time("report", async () => {
+        await writeRequest(storage, { version: 1, ...tuning.names, ...askedFor(tuning), out: storage.location, limit });
+        await hooks.report?.();
+      });
+      return result;
+    } finally {
+      await records.close();
+    }
+  } finally {
+    await task?.asker.dispose();
+    await opened?.dispose();
+  }
+};
+
+const askedTask = (task: OpenTask): AskedTask => ({
+  ...task,
+  asker: lazily(() => task.support.evaluator(task.prompts, task.settings)),
+});
+
+/** Samples of the calibration text, or of the task's prompts where there is none. */
+const givenSamples = (
+  model: TunableModel,
+  { text, study }: Tuning,
+  task: OpenTask | undefined,
+): Int32Array[] | undefined => {
+  if (text !== undefined) return textSamples(model, text, study);
+  return task && taskSamples(task, study.samples);
+};
+
+const sizesOf = (samples: readonly Int32Array[]): Pick<StudyOptions, "samples" | "sampleLength"> => ({
+  samples: samples.length,
+  sampleLength: samples[0]?.length ?? 0,
+});
+
+const warnUnquantized = (
+  { schemes }: SearchSpace,
+  { sampleLength }: StudyOptions,
+  task: OpenTask | undefined,
+  { warn }: RunContext,
+): void => {
+  const warning = task
+    ? unquantizedWarning(schemes, longestSequence(task), "prompts")
+    : unquantizedWarning(schemes, sampleLength);
+  if (warning !== undefined) warn(warning);
+};
+
+/** A cache of each scheme that the search may pick. */
+const anyCaches = ({ shape, schemes }: SearchSpace): CachePlan[] =>
+  schemes.map((scheme) => ({ shape, layers: Array.from({ length: shape.layers }, () => scheme) }));
+
+const holdsStudy = async (storage: StudyStorage): Promise<boolean> =>
+  (await storage.list()).includes(STUDY_FILES.settings);
+
+/** A task that the model cannot do must not leave a study behind. */
+const floatStep = (
+  task: AskedTask,
+  { objective }: StudyOptions,
+  context: RunContext,
+  clock: Stopwatch,
+): Promise<void> => clock.time("float", async () => assertAnswered(task, await task.asker.get(), objective, context));
+
+const askedFor = ({ task }: Tuning): Pick<StudyRequest, "task" | "prompts" | "shotsFrom"> => {
+  if (task === undefined) return {};
+  const { files, request, shotsFrom } = task;
+  return {
+    task: files.map(({ path }) => path),
+    ...(request.prompts !== undefined && { prompts: request.prompts }),
+    ...(shotsFrom && { shotsFrom: shotsFrom.path }),
+  };
+};
