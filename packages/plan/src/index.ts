@@ -22,8 +22,7 @@ export {
 export type { CacheShape, LayerScheme, LayerShape, PrefixResidency, Residency } from "./scheme.ts";
 export { attentionOf, layerShape, shapeDifferences, sizesOf } from "./shape.ts";
 export type { Measurement, ModelIdentity, Plan } from "./plan.ts";
-export type { UniformChoice } from "./budget.ts";
-export { BudgetError, fitBudget, formatBytes, parseBytes } from "./budget.ts";
+export { ByteSizeError, formatBytes, parseBytes } from "./format-bytes.ts";
 export type { CacheBytes, TensorBytes } from "./bytes.ts";
 export { cacheBytes, equivalentBits, layerBytes, planBytes, storedNumbers, sumBytes, trueBits } from "./bytes.ts";
 export { KvtunerError } from "./error.ts";

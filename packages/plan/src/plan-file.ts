@@ -144,7 +144,7 @@ export const serializePlan = ({ assets = [], ...plan }: Plan, reference?: AssetR
  *
  * @throws PlanFileError `PLAN_FOR_ANOTHER_MODEL`
  */
-export const assertPlanFits = (plan: Plan, model: ModelIdentity, shape: CacheShape): void => {
+export const assertPlanForModel = (plan: Plan, model: ModelIdentity, shape: CacheShape): void => {
   const differences = shapeDifferences(plan.shape, shape);
   if (plan.model.architecture !== model.architecture)
     differences.push(`architecture ${plan.model.architecture} in the plan, ${model.architecture} in the model`);

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { assertHeadFits, KvtunerError, parseShorthand, uniformPlan, type Plan } from "@kvtuner/plan";
-import { type AssetFile, assertPlanFits, parsePlan } from "@kvtuner/plan/files";
+import { type AssetFile, assertPlanForModel, parsePlan } from "@kvtuner/plan/files";
 import { PlanUnreadableError, type TunableModel } from "@kvtuner/tuning";
 
 /** Which plans are taken. */
@@ -24,7 +24,7 @@ export const readPlan = (
 ): Plan => {
   const plan = typeof given === "string" ? fromText(given.trim(), { identity, shape }) : given;
   const { name, architecture, sha256 } = identity;
-  assertPlanFits(plan, { name, architecture }, shape);
+  assertPlanForModel(plan, { name, architecture }, shape);
   if (plan.model.sha256 === undefined || sha256 === undefined || plan.model.sha256 === sha256) return plan;
   if (tolerance?.anyWeights !== true) throw new PlanWeightsError(plan.model.name, name);
   tolerance.warn(

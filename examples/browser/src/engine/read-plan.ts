@@ -1,5 +1,5 @@
 import { parseShorthand, type Plan, uniformPlan } from "@kvtuner/plan";
-import { assertPlanFits, parsePlan } from "@kvtuner/plan/files";
+import { assertPlanForModel, parsePlan } from "@kvtuner/plan/files";
 import type { Model } from "./model.ts";
 
 /**
@@ -11,6 +11,6 @@ export const readPlan = (text: string, { identity, shape }: Pick<Model, "identit
   const plan = text.trimStart().startsWith("{")
     ? parsePlan(text)
     : uniformPlan(identity, shape, parseShorthand(text.trim()).layer);
-  assertPlanFits(plan, identity, shape);
+  assertPlanForModel(plan, identity, shape);
   return plan;
 };

@@ -1,5 +1,5 @@
 import type { Plan } from "@kvtuner/plan";
-import { assertPlanFits, parsePlan } from "@kvtuner/plan/files";
+import { assertPlanForModel, parsePlan } from "@kvtuner/plan/files";
 import type { Profile } from "@kvtuner/sensitivity";
 import { evaluationEntryParser, type EvaluationEntry } from "../pipeline/evaluation-entry.ts";
 import type { Groups } from "../pipeline/group.ts";
@@ -56,7 +56,7 @@ const readEntries = async (storage: StudyStorage, settings: StudySettings): Prom
 
 const readPlan = async (storage: StudyStorage, { model, shape }: StudySettings): Promise<Plan | undefined> => {
   const plan = await parsedPlan(storage);
-  if (plan !== undefined) assertPlanFits(plan, model, shape);
+  if (plan !== undefined) assertPlanForModel(plan, model, shape);
   return plan;
 };
 
