@@ -1,4 +1,4 @@
 export { DeviceLostError } from "./device/device-loss.ts";
-export type { KernelChoices } from "./kernels/kernel-choices.ts";
+export type { KernelChoices } from "./choice/kernel-choices.ts";
 export type { Variant } from "./kernels/variant.ts";
 export { createWebGpuBackend } from "./webgpu-backend.ts";

@@ -1,8 +1,8 @@
 import { LAWS, testBackend } from "@kvtuner/backend/test";
 import { blockTokens, layerScheme } from "@kvtuner/plan";
 import { describe, expect, it } from "vitest";
+import { agree } from "./choice/variant-trial.ts";
 import { PACKED_DOT_PRODUCTS } from "./kernels/kernel-source.ts";
-import { agree } from "./kernels/variant-trial.ts";
 import { PLAIN } from "./kernels/variant.ts";
 import { nodeGpu, testDevice } from "./test-support/node-gpu.ts";
 import { cpuCall } from "./test-support/rows.ts";

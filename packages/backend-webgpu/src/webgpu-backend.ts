@@ -1,11 +1,11 @@
 import { type Backend, capabilitiesOf, type CacheLimits, defineBackend, limitsWithin } from "@kvtuner/backend";
 import { KERNEL_RANGE, MAX_CACHE_BYTES, MAX_TOKENS } from "./capabilities.ts";
+import type { KernelChoices } from "./choice/kernel-choices.ts";
+import { chooseVariant } from "./choice/variant-choice.ts";
 import type { GpuCounters } from "./device/counters.ts";
 import { Engine } from "./device/engine.ts";
 import { defaultGpu, type DeviceSource, findDevice } from "./device/request-device.ts";
 import { assertKernels } from "./kernels/asked-kernels.ts";
-import type { KernelChoices } from "./kernels/kernel-choices.ts";
-import { chooseVariant } from "./kernels/variant-choice.ts";
 import { PLAIN, type Variant, variantName } from "./kernels/variant.ts";
 import { createStore } from "./store/webgpu-store.ts";
 

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { BindGroups } from "./bind-groups.ts";
 import type { Buffer } from "./buffer.ts";
 import { noCounts } from "./counters.ts";
-import type { Kernel } from "./kernel.ts";
+import type { Kernel } from "./kernel-library.ts";
 
 const buffer = (id: number): Buffer => ({ id }) as Buffer;
 const KERNEL = { id: 0 } as Kernel;

@@ -1,6 +1,6 @@
 import type { Buffer } from "./buffer.ts";
 import type { GpuCounters } from "./counters.ts";
-import type { Kernel } from "./kernel.ts";
+import type { Kernel } from "./kernel-library.ts";
 
 /** Bytes of a dispatch's parameters, as the alignment of dynamic offsets wants it. */
 export const PARAMETER_BYTES = 256;

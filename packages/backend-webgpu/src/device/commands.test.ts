@@ -2,12 +2,12 @@ import { expect, it } from "vitest";
 import type { Buffer } from "./buffer.ts";
 import { Commands } from "./commands.ts";
 import { noCounts } from "./counters.ts";
-import type { Engine } from "./engine.ts";
-import type { Kernel } from "./kernel.ts";
+import type { Gpu } from "./gpu.ts";
+import type { Kernel } from "./kernel-library.ts";
 import { ParameterSheet, SHEET_ROWS } from "./parameter-sheet.ts";
 
-/** An engine on nothing, and what reaches its queue: for each submit the words of the parameters, and the offsets that dispatches read. */
-const recordingEngine = () => {
+/** A GPU on nothing, and what reaches its queue: for each submit the words of the parameters, and the offsets that dispatches read. */
+const recordingGpu = () => {
   const submits: { words: number[]; offsets: number[] }[] = [];
   let [words, offsets]: [number[], number[]] = [[], []];
   const queue = {
@@ -26,24 +26,24 @@ const recordingEngine = () => {
     end: () => {},
   };
   const encoder = { beginComputePass: () => pass, finish: () => ({}) };
-  const engine = {
+  const gpu = {
     device: { queue, createCommandEncoder: () => encoder },
     sheet: new ParameterSheet(queue, {} as Buffer),
     bindGroups: { of: () => ({}) },
     counters: noCounts(),
-  } as unknown as Engine;
-  return { engine, submits };
+  } as unknown as Gpu;
+  return { gpu, submits };
 };
 
 const run = (commands: Commands, number: number): void => commands.run({} as Kernel, [], [number], [1]);
 
 /** What each dispatch was told, over all submits. */
-const told = ({ submits }: ReturnType<typeof recordingEngine>): number[] =>
+const told = ({ submits }: ReturnType<typeof recordingGpu>): number[] =>
   submits.flatMap(({ words, offsets }) => offsets.map((offset) => words[offset / 4]!));
 
 it("commands of more dispatches than the sheet has rows are submitted in as many parts, each with its own parameters", () => {
-  const recording = recordingEngine();
-  const commands = new Commands(recording.engine);
+  const recording = recordingGpu();
+  const commands = new Commands(recording.gpu);
   const numbers = Array.from({ length: 2 * SHEET_ROWS + 5 }, (_, index) => index);
   for (const number of numbers) run(commands, number);
   commands.submit();
@@ -52,13 +52,13 @@ it("commands of more dispatches than the sheet has rows are submitted in as many
 });
 
 it("commands that were given up leave those after them the whole sheet", () => {
-  const recording = recordingEngine();
+  const recording = recordingGpu();
   for (let round = 0; round < 3; round++) {
-    const givenUp = new Commands(recording.engine);
+    const givenUp = new Commands(recording.gpu);
     for (let index = 0; index < SHEET_ROWS - 1; index++) run(givenUp, index);
   }
   recording.submits.length = 0;
-  const commands = new Commands(recording.engine);
+  const commands = new Commands(recording.gpu);
   run(commands, 7);
   commands.submit();
   expect(recording.submits).toHaveLength(1);

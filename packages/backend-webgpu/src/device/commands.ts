@@ -1,6 +1,6 @@
 import type { Buffer } from "./buffer.ts";
-import type { Engine } from "./engine.ts";
-import type { Kernel } from "./kernel.ts";
+import type { Gpu } from "./gpu.ts";
+import type { Kernel } from "./kernel-library.ts";
 
 /**
  * Commands of one submit: dispatches in one pass, in order, each of which sees what those before it wrote, and copies. Of
@@ -8,20 +8,20 @@ import type { Kernel } from "./kernel.ts";
  * the first command and the last, for all commands take turns with one sheet.
  */
 export class Commands {
-  readonly #engine: Engine;
+  readonly #gpu: Gpu;
   #encoder: GPUCommandEncoder;
   #pass: GPUComputePassEncoder | undefined;
 
-  constructor(engine: Engine) {
-    this.#engine = engine;
+  constructor(gpu: Gpu) {
+    this.#gpu = gpu;
     // Commands that were never submitted, since something failed, may have left rows.
-    engine.sheet.clear();
-    this.#encoder = engine.device.createCommandEncoder();
+    gpu.sheet.clear();
+    this.#encoder = gpu.device.createCommandEncoder();
   }
 
   /** Runs a kernel. Its struct of parameters is given as 32-bit words. */
   run(kernel: Kernel, buffers: readonly Buffer[], parameters: readonly number[], groups: readonly number[]): void {
-    const { sheet, bindGroups, counters } = this.#engine;
+    const { sheet, bindGroups, counters } = this.#gpu;
     if (sheet.isFull) this.#beginAnew();
     this.#pass ??= this.#encoder.beginComputePass();
     this.#pass.setPipeline(kernel.pipeline);
@@ -44,14 +44,14 @@ export class Commands {
 
   submit(): void {
     this.#endPass();
-    this.#engine.sheet.flush();
-    this.#engine.device.queue.submit([this.#encoder.finish()]);
-    this.#engine.counters.submits++;
+    this.#gpu.sheet.flush();
+    this.#gpu.device.queue.submit([this.#encoder.finish()]);
+    this.#gpu.counters.submits++;
   }
 
   #beginAnew(): void {
     this.submit();
-    this.#encoder = this.#engine.device.createCommandEncoder();
+    this.#encoder = this.#gpu.device.createCommandEncoder();
   }
 
   #endPass(): void {

@@ -1,109 +1,30 @@
-import { OutOfMemoryError } from "@kvtuner/backend";
 import { MAX_TOKENS } from "../capabilities.ts";
-import type { KernelSource } from "../kernels/kernel-source.ts";
 import type { Variant } from "../kernels/variant.ts";
-import { BindGroups, PARAMETER_BYTES } from "./bind-groups.ts";
-import type { Buffer } from "./buffer.ts";
-import { type GpuCounters, noCounts } from "./counters.ts";
-import { DeviceLoss } from "./device-loss.ts";
-import { type GpuLimits, gpuLimits } from "./gpu-limits.ts";
-import { type KernelLibrary, libraryOf } from "./kernel-library.ts";
-import type { Kernel } from "./kernel.ts";
+import { Gpu } from "./gpu.ts";
 import { OutputTensors } from "./output-tensors.ts";
-import { ParameterSheet, SHEET_ROWS } from "./parameter-sheet.ts";
 import { Staging } from "./staging.ts";
-import { COPY_SOURCE, COPY_TARGET, STORAGE, UNIFORM } from "./usage.ts";
 import { Workspace } from "./workspace.ts";
 
-/** A device with what all caches on it share. */
-export class Engine {
-  readonly device: GPUDevice;
+/** A device with everything that its caches share. */
+export class Engine extends Gpu {
   readonly variant: Variant;
-  readonly limits: GpuLimits;
-  /** Tokens of a cache, at most. */
+  /** Most tokens of one cache. */
   readonly maxTokens: number;
-  readonly counters: GpuCounters = noCounts();
-  readonly loss: DeviceLoss;
-  readonly sheet: ParameterSheet;
-  readonly bindGroups: BindGroups;
-  readonly staging: Staging;
-  readonly outputs: OutputTensors;
-  readonly workspace: Workspace;
-  readonly #library: KernelLibrary;
-  readonly #parameters: Buffer;
+  readonly staging: Staging = new Staging(this);
+  readonly outputs: OutputTensors = new OutputTensors(this, this.staging);
+  readonly workspace: Workspace = new Workspace(this);
 
   constructor(device: GPUDevice, variant: Variant, maxTokens: number = MAX_TOKENS) {
-    this.device = device;
+    super(device);
     this.variant = variant;
-    this.limits = gpuLimits(device);
     this.maxTokens = maxTokens;
-    this.loss = new DeviceLoss(device);
-    this.#library = libraryOf(device);
-    this.#parameters = this.#wrap(SHEET_ROWS * PARAMETER_BYTES, UNIFORM | COPY_TARGET);
-    this.sheet = new ParameterSheet(device.queue, this.#parameters);
-    this.bindGroups = new BindGroups(device, this.#parameters, this.counters);
-    this.staging = new Staging(this);
-    this.outputs = new OutputTensors(this);
-    this.workspace = new Workspace(this);
   }
 
-  /** Compiles what is missing. */
-  async prepare(sources: readonly KernelSource[]): Promise<void> {
-    const missing = sources.filter(({ name }) => !this.#library.get(name));
-    if (missing.length > 0)
-      await this.loss.during(Promise.all(missing.map((source) => this.#library.compile(source, this.counters))));
-  }
-
-  /** A kernel that {@link prepare} has compiled. */
-  kernel({ name }: KernelSource): Kernel {
-    return this.#library.get(name)!;
-  }
-
-  /**
-   * A new buffer, full of zeros.
-   *
-   * @throws OutOfMemoryError `BACKEND_OUT_OF_MEMORY` when the device has no room, or takes no buffer of that size
-   */
-  async createBuffer(sizeBytes: number, usage: number = STORAGE | COPY_SOURCE | COPY_TARGET): Promise<Buffer> {
-    this.loss.assertThere();
-    const { maxBufferSize } = this.device.limits;
-    if (sizeBytes > maxBufferSize)
-      throw new OutOfMemoryError(sizeBytes, maxBufferSize, { what: "a buffer of the GPU" });
-    this.device.pushErrorScope("out-of-memory");
-    const buffer = this.#wrap(sizeBytes, usage);
-    const cause = await this.loss.during(this.device.popErrorScope());
-    if (cause) throw new OutOfMemoryError(sizeBytes, maxBufferSize, { what: "the GPU's memory", isFull: true, cause });
-    return buffer;
-  }
-
-  /**
-   * A new buffer, all of which kernels see at once.
-   *
-   * @throws OutOfMemoryError `BACKEND_OUT_OF_MEMORY` when the device has no room, or no kernel sees so much
-   */
-  async createBound(sizeBytes: number): Promise<Buffer> {
-    const most = this.limits.maxBindingBytes;
-    if (sizeBytes > most) throw new OutOfMemoryError(sizeBytes, most, { what: "a binding of the GPU" });
-    return this.createBuffer(sizeBytes);
-  }
-
-  /** Gives a buffer back; what was submitted before may still use it. */
-  destroy(buffer: Buffer): void {
-    this.bindGroups.forget(buffer);
-    buffer.gpu.destroy();
-  }
-
-  /** Gives back what the caches shared. */
-  dispose(): void {
+  /** Destroys the shared buffers. */
+  override dispose(): void {
     this.workspace.clear();
     this.staging.clear();
     this.outputs.clear();
-    this.destroy(this.#parameters);
-  }
-
-  #wrap(sizeBytes: number, usage: number): Buffer {
-    this.counters.buffers++;
-    this.counters.bufferBytes += sizeBytes;
-    return { id: this.counters.buffers, gpu: this.device.createBuffer({ size: sizeBytes, usage }), sizeBytes };
+    super.dispose();
   }
 }

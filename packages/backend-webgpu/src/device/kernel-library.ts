@@ -1,7 +1,13 @@
 import { KvtunerError } from "@kvtuner/plan";
-import type { KernelSource } from "../kernels/kernel-source.ts";
+import type { Access, KernelSource } from "../kernels/kernel-source.ts";
 import type { GpuCounters } from "./counters.ts";
-import type { Access, Kernel } from "./kernel.ts";
+
+/** A compiled kernel. */
+export interface Kernel {
+  readonly id: number;
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+}
 
 /** Kernels of a device, each compiled once. */
 export class KernelLibrary {

@@ -1,15 +1,16 @@
 import { expect, it } from "vitest";
-import type { Engine } from "./engine.ts";
+import type { Gpu } from "./gpu.ts";
 import { OutputTensors } from "./output-tensors.ts";
+import { Staging } from "./staging.ts";
 
 it("outputs that outlive the backend give their buffers back to the device, which may be the caller's", async () => {
   let [made, destroyed] = [0, 0];
-  const engine = {
+  const gpu = {
     device: { limits: { maxBufferSize: 2 ** 28 } },
     createBuffer: async (sizeBytes: number) => ({ id: made++, gpu: {}, sizeBytes }),
     destroy: () => void destroyed++,
-  } as unknown as Engine;
-  const outputs = new OutputTensors(engine);
+  } as unknown as Gpu;
+  const outputs = new OutputTensors(gpu, new Staging(gpu));
   const [early, late] = [await outputs.take([1, 2, 64]), await outputs.take([1, 1, 64])];
   early.dispose();
   outputs.clear();

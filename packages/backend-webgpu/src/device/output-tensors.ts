@@ -2,26 +2,29 @@ import { Tensor } from "onnxruntime-common";
 import { BufferPool } from "./buffer-pool.ts";
 import type { Buffer } from "./buffer.ts";
 import { Commands } from "./commands.ts";
-import type { Engine } from "./engine.ts";
+import type { Gpu } from "./gpu.ts";
+import type { Staging } from "./staging.ts";
 
 /**
  * Tensors for outputs in buffers of the device; `dispose()` of a tensor makes its buffer free for another. Sizes of buffers are
  * powers of two, so that calls of any number of tokens share a few.
  */
 export class OutputTensors {
-  readonly #engine: Engine;
+  readonly #gpu: Gpu;
+  readonly #staging: Staging;
   readonly #pool: BufferPool;
 
-  constructor(engine: Engine) {
-    this.#engine = engine;
-    this.#pool = new BufferPool((buffer) => engine.destroy(buffer));
+  constructor(gpu: Gpu, staging: Staging) {
+    this.#gpu = gpu;
+    this.#staging = staging;
+    this.#pool = new BufferPool((buffer) => gpu.destroy(buffer));
   }
 
   /** A float32 tensor whose numbers are yet to be written. */
   async take(dims: readonly number[]): Promise<Tensor> {
     const sizeBytes = 4 * dims.reduce((product, size) => product * size, 1);
-    const whole = wholeBytes(sizeBytes, this.#engine.device.limits.maxBufferSize);
-    const buffer = this.#pool.take(whole) ?? (await this.#engine.createBuffer(whole));
+    const whole = wholeBytes(sizeBytes, this.#gpu.device.limits.maxBufferSize);
+    const buffer = this.#pool.take(whole) ?? (await this.#gpu.createBuffer(whole));
     return Tensor.fromGpuBuffer(buffer.gpu, {
       dataType: "float32",
       dims,
@@ -36,12 +39,11 @@ export class OutputTensors {
   }
 
   async #download({ gpu }: Buffer, sizeBytes: number): Promise<Float32Array> {
-    const { staging } = this.#engine;
-    const target = await staging.take(sizeBytes);
-    const commands = new Commands(this.#engine);
+    const target = await this.#staging.take(sizeBytes);
+    const commands = new Commands(this.#gpu);
     commands.copy(gpu, 0, target.gpu, 0, sizeBytes);
     commands.submit();
-    return new Float32Array(await staging.read(target, sizeBytes));
+    return new Float32Array(await this.#staging.read(target, sizeBytes));
   }
 }
 

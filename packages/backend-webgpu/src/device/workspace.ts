@@ -1,7 +1,6 @@
 import type { CacheShape } from "@kvtuner/plan";
 import type { Buffer } from "./buffer.ts";
-import type { Engine } from "./engine.ts";
-import type { GpuLimits } from "./gpu-limits.ts";
+import type { Gpu, GpuLimits } from "./gpu.ts";
 
 /** Tokens that are taken at a time, at most. */
 export const PIECE_TOKENS = 128;
@@ -34,11 +33,11 @@ export interface InputPlaces {
 
 /** Buffers for the rows of a piece, and what comes of them on the way. They grow and never shrink. */
 export class Workspace {
-  readonly #engine: Engine;
+  readonly #gpu: Gpu;
   readonly #buffers = new Map<BufferName, Buffer>();
 
-  constructor(engine: Engine) {
-    this.#engine = engine;
+  constructor(gpu: Gpu) {
+    this.#gpu = gpu;
   }
 
   get(name: BufferName): Buffer {
@@ -52,7 +51,7 @@ export class Workspace {
    */
   async reserve(shape: CacheShape, partialVectors: number): Promise<void> {
     const { queryHeads, kvHeads, headSize } = shape;
-    const tokens = pieceTokens(shape, this.#engine.limits);
+    const tokens = pieceTokens(shape, this.#gpu.limits);
     await this.#grow("inputs", inputBytes(shape, tokens));
     await this.#grow("rows", 4 * PIECE_TOKENS * headSize * kvHeads);
     await this.#grow("outputs", 4 * tokens * headSize * queryHeads);
@@ -62,19 +61,19 @@ export class Workspace {
 
   /** Gives all buffers back. */
   clear(): void {
-    for (const buffer of this.#buffers.values()) this.#engine.destroy(buffer);
+    for (const buffer of this.#buffers.values()) this.#gpu.destroy(buffer);
     this.#buffers.clear();
   }
 
   async #grow(name: BufferName, sizeBytes: number): Promise<void> {
     if ((this.#buffers.get(name)?.sizeBytes ?? 0) >= sizeBytes) return;
-    const rounded = Math.min(2 ** Math.ceil(Math.log2(sizeBytes)), this.#engine.limits.maxBindingBytes);
-    const grown = await this.#engine.createBound(Math.max(sizeBytes, rounded));
+    const rounded = Math.min(2 ** Math.ceil(Math.log2(sizeBytes)), this.#gpu.limits.maxBindingBytes);
+    const grown = await this.#gpu.createBound(Math.max(sizeBytes, rounded));
     // Another call may have been faster.
     const old = this.#buffers.get(name);
-    if (old && old.sizeBytes >= grown.sizeBytes) return this.#engine.destroy(grown);
+    if (old && old.sizeBytes >= grown.sizeBytes) return this.#gpu.destroy(grown);
     this.#buffers.set(name, grown);
-    if (old) this.#engine.destroy(old);
+    if (old) this.#gpu.destroy(old);
   }
 }
 

@@ -1,6 +1,8 @@
 import { kernelTexts } from "../../generated/kernels.js";
-import type { Access } from "../device/kernel.ts";
 import { type Variant, variantName } from "./variant.ts";
+
+/** How a kernel uses a storage buffer. */
+export type Access = "read" | "write";
 
 /** A kernel before it is compiled. */
 export interface KernelSource {

@@ -1,6 +1,5 @@
-import type { Access } from "../device/kernel.ts";
 import { headConstants } from "./head-constants.ts";
-import { type KernelSource, kernelSource, part, partFor } from "./kernel-source.ts";
+import { type Access, type KernelSource, kernelSource, part, partFor } from "./kernel-source.ts";
 import { PLAIN } from "./variant.ts";
 
 /** Kernels that move and encode rows: the same on every adapter, for what they store is the same to the bit. */

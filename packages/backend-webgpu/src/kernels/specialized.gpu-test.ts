@@ -1,10 +1,10 @@
 import { blockTokens, type LayerScheme, layerScheme } from "@kvtuner/plan";
 import { describe, expect, it } from "vitest";
+import { agree } from "../choice/variant-trial.ts";
 import { nodeGpu, testDevice } from "../test-support/node-gpu.ts";
 import { cpuCall } from "../test-support/rows.ts";
 import { createWebGpuBackend } from "../webgpu-backend.ts";
 import { PACKED_DOT_PRODUCTS } from "./kernel-source.ts";
-import { agree } from "./variant-trial.ts";
 import { PLAIN, type Variant } from "./variant.ts";
 
 const { device, skipped } = await testDevice();

@@ -1,10 +1,10 @@
 import { layerScheme } from "@kvtuner/plan";
 import { expect, it } from "vitest";
+import { agree } from "../choice/variant-trial.ts";
 import { alteredDevice } from "../test-support/altered-device.ts";
 import { testDevice } from "../test-support/node-gpu.ts";
 import { cpuCall } from "../test-support/rows.ts";
 import { createWebGpuBackend } from "../webgpu-backend.ts";
-import { agree } from "./variant-trial.ts";
 import { PLAIN, type Variant } from "./variant.ts";
 
 const { device } = await testDevice();

@@ -1,7 +1,7 @@
 import { type CacheShape, layerScheme } from "@kvtuner/plan";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { GpuLimits } from "../device/gpu-limits.ts";
+import type { GpuLimits } from "../device/gpu.ts";
 import { inputPlaces, pieceTokens } from "../device/workspace.ts";
 import { plannedLayer } from "../test-support/planned-layer.ts";
 import { attendGroups, type AttendPlan, planPieces } from "./attend-plan.ts";

@@ -1,5 +1,5 @@
 import type { CacheShape } from "@kvtuner/plan";
-import type { GpuLimits } from "../device/gpu-limits.ts";
+import type { GpuLimits } from "../device/gpu.ts";
 import { pieceTokens } from "../device/workspace.ts";
 import { type AttendKernel, attendSource, vectorsFor } from "../kernels/attend-kernel.ts";
 import type { KernelSource } from "../kernels/kernel-source.ts";

@@ -1,10 +1,10 @@
 import { type CacheShape, type LayerScheme, layerScheme, planBytes } from "@kvtuner/plan";
 import { describe, expect, it } from "vitest";
+import { filledLayer } from "../choice/filled-layer.ts";
 import { Engine } from "../device/engine.ts";
 import { PLAIN } from "../kernels/variant.ts";
 import { countingDevice, type LoadedBytes } from "../test-support/counting-device.ts";
 import { testDevice } from "../test-support/node-gpu.ts";
-import { filledLayer } from "./filled-layer.ts";
 import { WebGpuStore } from "./webgpu-store.ts";
 
 const SHAPE: CacheShape = { layers: 1, queryHeads: 32, kvHeads: 8, headSize: 128 };

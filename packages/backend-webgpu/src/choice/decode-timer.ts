@@ -1,12 +1,12 @@
 import { type CacheShape, type LayerScheme, layerScheme } from "@kvtuner/plan";
 import { Commands } from "../device/commands.ts";
 import { Engine } from "../device/engine.ts";
+import type { Variant } from "../kernels/variant.ts";
 import { attendPiece } from "../store/attend-piece.ts";
 import { type AttendPlan, planAttention, plannedSources } from "../store/attend-plan.ts";
-import { filledLayer } from "../store/filled-layer.ts";
 import type { GpuLayer } from "../store/gpu-layer.ts";
 import { workOn } from "../store/work.ts";
-import type { Variant } from "./variant.ts";
+import { filledLayer } from "./filled-layer.ts";
 
 /** What is timed: decoding with so many tokens in the cache. */
 export interface TimedProblem {

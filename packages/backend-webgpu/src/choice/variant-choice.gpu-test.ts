@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { PLAIN } from "../kernels/variant.ts";
 import { nodeGpu, testDevice } from "../test-support/node-gpu.ts";
 import { choiceKey } from "./kernel-choices.ts";
 import { chooseVariant, fastestVariant, type Measurement, rememberedVariant } from "./variant-choice.ts";
 import { agreeInAll, tryVariant } from "./variant-trial.ts";
-import { PLAIN } from "./variant.ts";
 
 const { device, skipped } = await testDevice();
 

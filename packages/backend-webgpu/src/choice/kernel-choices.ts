@@ -1,5 +1,5 @@
 import { kernelEdition } from "../../generated/kernels.js";
-import { PLAIN, type Variant, variantName } from "./variant.ts";
+import { PLAIN, type Variant, variantName } from "../kernels/variant.ts";
 
 /**
  * Remembers from one process to the next which kernels were the fastest on an adapter; a `Map`, a file, or `localStorage` behind

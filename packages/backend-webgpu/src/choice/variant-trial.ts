@@ -1,7 +1,7 @@
 import { layerScheme } from "@kvtuner/plan";
 import { Engine } from "../device/engine.ts";
+import type { Variant } from "../kernels/variant.ts";
 import { createStore } from "../store/webgpu-store.ts";
-import type { Variant } from "./variant.ts";
 
 const TOKENS = 200;
 const CALLS = 8;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { PLAIN } from "../kernels/variant.ts";
 import { choiceKey, type KernelChoices, recallVariant, rememberVariant } from "./kernel-choices.ts";
-import { PLAIN } from "./variant.ts";
 
 const INFO = {
   vendor: "example",

@@ -3,10 +3,10 @@ import { Commands } from "../device/commands.ts";
 import type { Engine } from "../device/engine.ts";
 import { pieceTokens } from "../device/workspace.ts";
 import { rowKernels } from "../kernels/row-kernels.ts";
-import { appendPiece } from "./append-piece.ts";
-import { createLayer, type GpuLayer } from "./gpu-layer.ts";
-import { uploadedRows } from "./uploaded-rows.ts";
-import { workOn } from "./work.ts";
+import { appendPiece } from "../store/append-piece.ts";
+import { createLayer, type GpuLayer } from "../store/gpu-layer.ts";
+import { uploadedRows } from "../store/uploaded-rows.ts";
+import { workOn } from "../store/work.ts";
 
 /**
  * A layer that holds so many tokens, without attention to any of them, which would take as long as the square of their number.

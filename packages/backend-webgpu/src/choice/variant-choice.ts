@@ -1,11 +1,11 @@
 import { OutOfMemoryError } from "@kvtuner/backend";
 import { KernelError } from "../device/kernel-library.ts";
+import { PACKED_DOT_PRODUCTS } from "../kernels/kernel-source.ts";
+import { PLAIN, type Variant } from "../kernels/variant.ts";
 import { DecodeTimer, type TimedProblem } from "./decode-timer.ts";
 import { choiceKey, type KernelChoices, recallVariant, rememberVariant } from "./kernel-choices.ts";
-import { PACKED_DOT_PRODUCTS } from "./kernel-source.ts";
 import { callsLasting, isFaster } from "./timed-in-turns.ts";
 import { agreeInAll, type Trial, tryVariant } from "./variant-trial.ts";
-import { PLAIN, type Variant } from "./variant.ts";
 
 /** What a choice goes by, beside the device. */
 export interface ChoiceOptions {
