@@ -10,21 +10,19 @@ import { html } from "./text/markup.ts";
 export const accuracySection = (data: ReportData): Section[] => {
   const { task } = data.settings;
   if (task === undefined) return [];
-  const common = { id: "accuracy", title: "What is still answered right" };
+  const common = { id: "accuracy", title: "Accuracy on the task" };
   if (data.evaluated.length === 0) return [{ ...common, text: missing("Answers are", "search") }];
   return [
     {
       ...common,
       text: html`<p>
-          Each point is a way to spend bits over the layers, asked ${String(task.prompts)} prompts whose answers are
-          known. Bars are one standard error up and down; the dotted line is what the 16-bit cache answers right.
-          ${racedText(data)} The line joins the plans that no other beats in right answers and bits, of those that were
-          asked everything.${limitInWords(data)}
+          Each point is a plan, evaluated on ${String(task.prompts)} prompts with known answers. Bars are one standard
+          error up and down; the dotted line is the 16-bit cache's accuracy. ${racedText(data)} The line joins the fully
+          evaluated plans that no other beats in accuracy and bits.${limitInWords(data)}
         </p>
         <p>
-          A square is one pair of bits in all layers. Only those that were asked are shown: what others would answer
-          does not follow from what each layer loses alone. Plans whose bars overlap may differ by chance: the next
-          chart tells them apart by KL.
+          A square is one pair of bits in all layers. Only evaluated plans are shown: single-layer losses do not predict
+          accuracy. Plans whose bars overlap may differ by chance; the next chart compares them by KL.
         </p> `,
       chart: accuracyChart(data),
     },
@@ -34,7 +32,7 @@ export const accuracySection = (data: ReportData): Section[] => {
 const racedText = ({ settings: { objective } }: ReportData): string =>
   objective === "kl"
     ? "Every plan was evaluated on every prompt."
-    : "A plan more than three standard errors worse than another of no more cost was dropped: a cross, at its accuracy on the prompts evaluated so far.";
+    : "A cross is a plan that was dropped because it was more than three standard errors worse than one that costs no more. Its accuracy covers the prompts evaluated so far.";
 
 /** Bits against loss. */
 export const frontSection = (data: ReportData): Section => {
@@ -44,16 +42,16 @@ export const frontSection = (data: ReportData): Section => {
   return {
     ...common,
     text: html`<p>
-        Each point is a way to spend bits over the layers, run on
-        ${data.settings.task === undefined ? "the calibration text" : "the right answers of the task"}: fewer bits to
-        the left, less lost further down, ten times less with each factor of ten. ${frontText(data)} A square is one
-        pair of bits in all layers; a hollow one was not run, its loss is the sum of what each layer loses alone. The
-        dashed line is the best such sum at every size, which is where the search looked first.
+        Each point is a plan, evaluated on
+        ${data.settings.task === undefined ? "the calibration text" : "the right answers of the task"}. Plans further
+        left take fewer bits; plans further down lose less. ${frontText(data)} A square is one pair of bits in all
+        layers. Hollow squares were not evaluated: their loss is the sum of each layer's loss alone. The dashed line is
+        the best such sum at every size, where the search looked first.
       </p>
       <p>
-        The further the line lies below the squares, the more there is to gain from treating layers
+        The further the line lies below the squares, the more a plan gains by treating layers
         differently.${data.picked === undefined ? " No plan is picked yet." : " The diamond is the picked plan."}${limitInWords(data)}
-        Another one is picked at once by running <code>tune</code> again with another <code>--budget</code>,
+        To pick another plan without searching again, run <code>tune</code> with another <code>--budget</code>,
         <code>--bits</code>, <code>--equivalent-bits</code> or <code>--max-kl</code>.
       </p>
       ${unfinished}`,
@@ -65,4 +63,4 @@ export const frontSection = (data: ReportData): Section => {
 const frontText = ({ settings: { objective } }: ReportData): string =>
   objective === undefined || objective === "kl"
     ? "The line joins the plans that no other beats."
-    : "The line joins the plans that no other beats in loss and bits; those called front beside it are beaten by none once right answers count too. A cross was given up, and its loss is of the prompts it was asked.";
+    : "The line joins the plans that no other beats in loss and bits. Other plans marked as front are beaten by none once accuracy counts too. A cross is a plan that was dropped; its loss covers the prompts evaluated so far.";

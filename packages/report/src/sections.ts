@@ -30,9 +30,9 @@ const planSection = (data: ReportData): Section => {
   return {
     ...common,
     text: html`<p>
-      How many bits each layer spends on its keys (above) and on its values; darker is more. A layer that is darker than
-      its neighbours is one where fewer bits would cost more than they save. The plan is in <code>plan.json</code>; use
-      it with <code>kvtuner run MODEL <span>--plan plan.json</span></code
+      Bits of each layer's keys (top) and values (bottom); darker means more. A layer darker than its neighbours is one
+      that would lose too much with fewer bits. The plan is in <code>plan.json</code>; use it with
+      <code>kvtuner run MODEL <span>--plan plan.json</span></code
       >.
     </p> `,
     chart: planStripChart(data, data.picked),
@@ -43,48 +43,47 @@ const contextSection = (data: ReportData): Section => {
   const { budget, context } = data;
   const budgetText =
     budget === undefined
-      ? html` Give <code>kvtuner report STUDY <span>--budget 40MB</span></code> to see how long a context your memory
-          holds.`
-      : html` The dotted lines show how far ${formatBytes(budget)} go: a cache may grow until its line meets the budget.`;
+      ? html` Give <code>kvtuner report STUDY <span>--budget 40MB</span></code> to see how long a context fits your
+          memory.`
+      : html` The dotted lines show the longest context that fits ${formatBytes(budget)}.`;
   return {
     id: "context",
     title: "Memory and context",
     text: html`<p>
-      What the cache takes as the context grows, with all that belongs to it: codes, scales, minima, and the recent
-      tokens and sinks that stay in 16 bits.${budgetText} The figures in the table are at ${tokensText(context)} tokens.
+      Bytes of the cache as the context grows: codes, scales, minima, and the recent tokens and sinks that stay in 16
+      bits.${budgetText} The figures in the table are at ${tokensText(context)} tokens.
     </p> `,
     chart: contextBytesChart(data),
   };
 };
 
 const sensitivitySection = (data: ReportData): Section => {
-  const common = { id: "sensitivity", title: "What each layer can bear" };
+  const common = { id: "sensitivity", title: "Sensitivity of each layer" };
   if (data.profile === undefined) return { ...common, text: missing("The profile is", "profile") };
   return {
     ...common,
     text: html`<p>
       One layer at a time is stored with one pair of bits, all others in 16 bits. <code>K4V2</code> is 4 bits for keys
-      and 2 for values. The colour is what the model loses by it: brighter hurts more, and each step of the scale is a
-      factor of ten. A layer that is bright all along is one to spend bits on; a pair that is, one to keep away
-      from.${data.picked === undefined ? "" : " White dots mark what the picked plan took."}
+      and 2 for values. The colour is the model's loss: brighter is worse, and each step of the scale is a factor of
+      ten. Spend bits on layers that are bright for all pairs; avoid pairs that are bright in all
+      layers.${data.picked === undefined ? "" : " White dots mark the picked plan."}
     </p> `,
     chart: sensitivityChart(data, data.profile),
   };
 };
 
 const candidatesSection = (data: ReportData): Section => {
-  const common = { id: "candidates", title: "Pairs left to each layer" };
+  const common = { id: "candidates", title: "Candidate pairs of each layer" };
   const { candidates, settings } = data;
   if (candidates === undefined) return { ...common, text: missing("The candidates are", "prune") };
-  const measure = settings.measure === "kl" ? "its loss" : "its attention output error";
+  const measure = settings.measure === "kl" ? "loss" : "attention output error";
   const counts = candidates.candidates.map((kept) => kept.length);
   return {
     ...common,
     text: html`<p>
-      Before the search, every pair is dropped from a layer where another pair costs no more and hurts no more, by
-      ${measure} alone. Crosses are pairs that were dropped; of ${settings.pairs.length} pairs, layers keep
-      ${rangeText(counts)}. A pair that is a cross in all layers could be left out of <code>--pairs</code> to make a
-      study shorter.
+      Before the search, a layer drops every pair that another pair beats in cost and in ${measure}. Crosses are dropped
+      pairs; of ${settings.pairs.length} pairs, layers keep ${rangeText(counts)}. To make a study shorter, leave pairs
+      that are crosses in all layers out of <code>--pairs</code>.
     </p> `,
     chart: candidatesChart(data, candidates),
   };
@@ -96,12 +95,12 @@ const rangeText = (counts: readonly number[]): string => {
 };
 
 const groupsSection = (data: ReportData): Section => {
-  const common = { id: "groups", title: "Layers that behave alike" };
+  const common = { id: "groups", title: "Similar layers" };
   if (data.profile === undefined) return { ...common, text: missing("The profile is", "profile") };
   return {
     ...common,
     text: html`<p>
-        Layers whose attention output suffers alike from every pair meet low in this tree; the height is the root mean
+        Layers whose attention output suffers alike from every pair meet low in this tree. The height is the root mean
         square difference of their errors. Layers that meet near the top are unlike all others.
       </p>
       ${groupsText(data)}`,
@@ -114,8 +113,8 @@ const groupsText = ({ groups, settings }: ReportData): Markup => {
   const shared = groups.groups.filter((layers) => layers.length > 1);
   const use =
     settings.strategy === "nsga2-groups"
-      ? "In this study the layers of a group took the same pair."
-      : "With --strategy nsga2-groups the layers of a group take the same pair; in this study each layer chose for itself.";
+      ? "In this study all layers of a group use the same pair."
+      : "In this study each layer has its own pair; --strategy nsga2-groups gives all layers of a group the same.";
   if (shared.length === 0) {
     return html`<p>
       Grouping by the paper's rule (same candidates, and DBSCAN with epsilon 0.05) put no two layers together. ${use}

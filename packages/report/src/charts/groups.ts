@@ -21,7 +21,7 @@ export const groupsChart = (profile: Profile, groups: Groups | undefined): Chart
   ];
   const merges = tipped(columns, tree.merges);
   return {
-    label: "Layers by how alike their attention output suffers",
+    label: "Layers by similarity of their attention output errors",
     spec: (room) => groupsSpec(tree, merges, shared, room),
     table: tableOf(columns, tree.merges),
   };

@@ -48,7 +48,7 @@ describe("a limit of equivalent bits", () => {
     expect(bitsLimit(studyOf(THREE), space, undefined)?.text).toBe("at most 3 equivalent bits");
     expect(inWords(THREE, space)).toBe("");
     expect(bitsLimit(studyOf(THREE), space, 1e6)?.text).toBe("budget");
-    expect(inWords(THREE, space, 1e6)).toBe(" A plan to be picked has at most 3 equivalent bits.");
+    expect(inWords(THREE, space, 1e6)).toBe(" The picked plan must have at most 3 equivalent bits.");
   });
 
   test("is told in words where keys and values of as many bits do not cost the same", () => {
@@ -57,14 +57,14 @@ describe("a limit of equivalent bits", () => {
     expect(one?.equivalentBits).toBe(other?.equivalentBits);
     expect(one?.bits).not.toBe(other?.bits);
     expect(bitsLimit(studyOf(THREE), space, undefined)).toBe(undefined);
-    expect(inWords(THREE, space)).toMatch(/^ A plan to be picked has at most 3 equivalent bits, .*no line.*\.$/);
+    expect(inWords(THREE, space)).toMatch(/^ The picked plan must have at most 3 equivalent bits, .*no line.*\.$/);
   });
 });
 
 test.each<[Limit, number, string]>([
   [{ kind: "bits", bits: 5 }, CONTEXT, ""],
-  [{ kind: "bits", bits: 5 }, 1000, " A plan to be picked has at most 5 bits at 4,096 tokens."],
-  [{ kind: "kl", kl: 0.01 }, CONTEXT, " A plan to be picked has KL at most 0.01."],
+  [{ kind: "bits", bits: 5 }, 1000, " The picked plan must have at most 5 bits at 4,096 tokens."],
+  [{ kind: "kl", kl: 0.01 }, CONTEXT, " The picked plan must have KL at most 0.01."],
   [{ kind: "bytes", bytes: 1e6 }, CONTEXT, ""],
   [{ kind: "knee" }, CONTEXT, ""],
 ])("of %j at %i tokens words say %j", (limit, context, words) => {

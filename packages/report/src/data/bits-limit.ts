@@ -50,7 +50,7 @@ export const limitInWords = (shown: ShownLimit): string => {
   const { request, limit } = shown;
   if (request === undefined || limit?.text === describeLimit(request.limit)) return "";
   const more = wordsOnly(request.limit, shown);
-  return more === undefined ? "" : ` A plan to be picked has ${describeLimit(request.limit)}${more}.`;
+  return more === undefined ? "" : ` The picked plan must have ${describeLimit(request.limit)}${more}.`;
 };
 
 type ShownLimit = Pick<StudyContents, "request" | "settings"> & { readonly limit: BitsLimit | undefined };
@@ -62,4 +62,4 @@ const wordsOnly = ({ kind }: Limit, { settings, limit }: ShownLimit): string | u
   return kind === "equivalent-bits" && limit === undefined ? `, ${NO_LINE}` : "";
 };
 
-const NO_LINE = "which are no one number of true bits with the pairs of this study, so that no line stands for them";
+const NO_LINE = "for which no line is drawn: pairs with equal code bits differ in true bits";

@@ -14,15 +14,15 @@ export const headline = (data: ReportData): Markup =>
 
 const notPicked = ({ settings }: ReportData): Markup =>
   html`<p class="lead">
-    A study of ${settings.shape.layers} layers that has not picked a plan yet. Run <code>tune</code> again with the same
-    settings: it goes on where it stopped.
+    This study of ${settings.shape.layers} layers has not picked a plan yet. Run <code>tune</code> again with the same
+    settings to resume it.
   </p> `;
 
 const found = (data: ReportData, picked: PickedPlan): Markup => {
   const { context } = data;
   const exact = exactCacheBytes(data.settings.shape, context);
   return html`<p class="lead">
-      At ${tokensText(context)} tokens its cache takes <b>${formatBytes(picked.bytes)}</b> under the picked plan, and
+      At ${tokensText(context)} tokens the cache takes <b>${formatBytes(picked.bytes)}</b> with the picked plan, and
       ${formatBytes(exact)} in 16 bits: ${(exact / picked.bytes).toFixed(1)} times
       less.${measuredSentence(picked, data)}
     </p>
@@ -37,10 +37,10 @@ const found = (data: ReportData, picked: PickedPlan): Markup => {
 const measuredSentence = ({ plan }: PickedPlan, { evaluated }: ReportData): string => {
   const task = evaluated.find(({ picked }) => picked)?.task;
   if (task !== undefined)
-    return ` It answers ${percentText(task.accuracy)} +- ${percentText(task.accuracyStandardError)} of ${task.prompts} prompts right, the 16-bit cache ${percentText(task.floatAccuracy)} (McNemar's p ${task.pValue.toPrecision(2)}).`;
+    return ` The plan answers ${percentText(task.accuracy)} +- ${percentText(task.accuracyStandardError)} of ${task.prompts} prompts correctly, the 16-bit cache ${percentText(task.floatAccuracy)} (McNemar's p ${task.pValue.toPrecision(2)}).`;
   const top1 = plan.measured?.top1;
   if (top1 === undefined) return "";
-  return ` On the calibration text it finds the same token the most likely one as with the 16-bit cache at ${(100 * top1).toFixed(1)}% of positions.`;
+  return ` On the calibration text, plan and 16-bit cache agree on the likeliest token at ${(100 * top1).toFixed(1)}% of positions.`;
 };
 
 const tiles = (data: ReportData, picked: PickedPlan, exact: number): [string, string][] => {
@@ -48,7 +48,7 @@ const tiles = (data: ReportData, picked: PickedPlan, exact: number): [string, st
   const { measured } = plan;
   return [
     [`${(exact / picked.bytes).toFixed(1)}x`, "smaller than 16 bits, everything counted"],
-    [bitsText(picked.bits), `true bits a stored number; codes alone ${bitsText(picked.equivalentBits)}`],
+    [bitsText(picked.bits), `true bits per stored number; codes alone ${bitsText(picked.equivalentBits)}`],
     ...(measured === undefined ? [] : [[klText(measured.kl), lossLabel(measured.klStandardError)] as [string, string]]),
     ...(measured?.perplexity === undefined
       ? []
@@ -58,7 +58,7 @@ const tiles = (data: ReportData, picked: PickedPlan, exact: number): [string, st
 };
 
 const lossLabel = (standardError: number | undefined): string =>
-  `KL to the 16-bit cache, nats a token${standardError ? `, +- ${standardError.toPrecision(2)}` : ""}`;
+  `KL to the 16-bit cache, nats per token${standardError ? `, +- ${standardError.toPrecision(2)}` : ""}`;
 
 const boughtTile = ({ budget, settings }: ReportData, plan: PickedPlan["plan"]): [string, string][] => {
   if (budget === undefined) return [];

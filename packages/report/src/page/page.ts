@@ -29,7 +29,7 @@ export const renderPage = async (data: ReportData, sections: readonly Section[])
             ${sections.map(({ id, title }) => html`<a href="#${id}">${title}</a>`)}
           </nav>
           ${parts}
-          <footer>Written by kvtuner. Everything shown is in this file; it opens without a network.</footer>
+          <footer>Written by kvtuner. This file is complete and opens offline.</footer>
         </main>
         <div id="tip" role="status" hidden></div>
         ${SCRIPT_ELEMENT}

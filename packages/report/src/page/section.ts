@@ -25,7 +25,7 @@ const figure = async (id: string, chart: Chart): Promise<Markup> =>
       <div class="narrow">${trusted(await renderInline(id, chart, "narrow"))}</div>
     </figure>
     <details>
-      <summary>The numbers behind this chart</summary>
+      <summary>Numbers of this chart</summary>
       <div class="scroll">${tableMarkup(chart.label, chart.table)}</div>
     </details> `;
 

@@ -30,7 +30,7 @@ const taskRows = ({ task, objective }: StudySettings): [string, string][] => {
   return [
     ["Task", `${task.prompts} prompts of files with SHA-256 ${task.task.replaceAll(",", ", ")}`],
     ["Objective", objective ?? "task"],
-    ["Examples", `${task.shots} in front of every prompt${task.chat ? ", in the chat template" : ""}`],
+    ["Examples", `${task.shots} before every prompt${task.chat ? ", in the chat template" : ""}`],
   ];
 };
 
