@@ -1,6 +1,6 @@
 import { blockTokens, isCoded, type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
 
-/** Queries run at once. Small enough that few tokens change from exact to quantized within a chunk. */
+/** Queries evaluated at once; few enough that few tokens change from exact to quantized within a chunk. */
 const CHUNK_ROWS = 64;
 
 /** Neighbouring tokens read in one form: keys and values each quantized or exact. */
@@ -12,33 +12,33 @@ export interface ColumnRun {
 }
 
 /**
- * Some neighbouring queries and all columns that any of them reads. A token that leaves the recent ones within the chunk
- * has a column for each of its forms, and the mask gives every query exactly the form a growing cache would hold.
+ * Some neighbouring queries and all columns that any of them reads. A token that turns from exact to quantized within the
+ * chunk has a column for each form, and the mask gives every query the form that a growing cache would hold.
  */
 export interface ColumnChunk {
   readonly firstQuery: number;
   readonly endQuery: number;
   readonly runs: readonly ColumnRun[];
   readonly columns: number;
-  /** Makes `[endQuery - firstQuery, columns]`: 0 where read, -Infinity elsewhere. Not kept: all masks are quadratic. */
+  /** Makes `[endQuery - firstQuery, columns]`: 0 where read, -Infinity elsewhere. Not kept, because masks are large. */
   readonly mask: () => Float32Array;
 }
 
-/** Two layer schemes with one key here read their tokens in the same forms at every position. */
+/** Layer schemes with equal keys read their tokens in the same forms at every position. */
 export const geometryKey = ({ key, value, residency }: LayerScheme): string =>
   JSON.stringify([...[key, value].map((tensor) => isCoded(tensor) && blockTokens(tensor)), residency]);
 
 /**
- * Chunks of a whole sequence of `tokens` under a layer scheme; `undefined` reads everything exact. Each query reads its newest
+ * Chunks of a sequence of `tokens` under a layer scheme; `undefined` reads everything exact. Each query reads its newest
  * `span` tokens.
  */
 export const columnChunks = (scheme: LayerScheme | undefined, tokens: number, span: number = Infinity): ColumnChunk[] =>
   chunkBounds(scheme, tokens).map(([firstQuery, endQuery]) => columnChunk({ scheme, span }, firstQuery, endQuery));
 
-/** Which tokens a query reads in which form. */
+/** Which tokens a query reads, and in which form. */
 interface Reading {
   readonly scheme: LayerScheme | undefined;
-  /** Newest tokens that a query reads, its own included. */
+  /** Newest tokens that a query reads, including its own. */
   readonly span: number;
 }
 
@@ -64,7 +64,7 @@ const columnChunk = (reading: Reading, firstQuery: number, endQuery: number): Co
   return { firstQuery, endQuery, runs, columns, mask: () => chunkMask(reading, firstQuery, endQuery, runs, columns) };
 };
 
-/** Every form of every stretch of tokens between two places where some query's prefix may end. */
+/** Every form of every stretch of tokens between places where a query's prefix may end. */
 const candidateRuns = ({ scheme, span }: Reading, firstQuery: number, endQuery: number): ColumnRun[] => {
   const first = Math.max(0, firstQuery + 1 - span);
   if (!scheme) return [{ start: first, end: endQuery, keyQuantized: false, valueQuantized: false }];
@@ -93,7 +93,7 @@ const visible = ({ scheme, span }: Reading, run: ColumnRun, query: number): [num
   return [Math.max(causal[0], key[0], value[0]), Math.min(causal[1], key[1], value[1])];
 };
 
-/** Tokens from `start` on, on its side of the sinks' end, that a query reads quantized, or exact. */
+/** Tokens on the same side of the sinks' end as `start` that a query reads in the given form. */
 const formRange = (
   scheme: LayerScheme,
   tensor: TensorScheme,

@@ -7,47 +7,47 @@ import { joinSamples, type Score } from "./score.ts";
 import { type BaseSample, createScorer } from "./scorer.ts";
 import { type Filling, runTree, type TreeRun } from "./tree-run.ts";
 
-/** Scores plans on fixed samples of text, each as a packed cache fed token by token would do. */
+/** Scores plans on fixed samples of text, exactly as a packed cache fed token by token would. */
 export interface Evaluator {
   readonly shape: CacheShape;
-  /** The float cache itself. */
+  /** The float cache's own score. */
   base(): Promise<{ readonly perplexity: number; readonly tokens: number }>;
   /**
-   * Scores plans, one layer scheme a layer. Plans that agree on their first layers share that work, so order and batch
-   * change the cost and never a score.
+   * Scores plans, one layer scheme per layer. Plans that agree on their first layers share that work. Order and batch change
+   * the cost but never a score.
    */
   evaluate(plans: readonly (readonly LayerScheme[])[], options?: EvaluateOptions): Promise<Score[]>;
   /**
-   * Scores what a runtime computes: each sample is fed in pieces to a new filler of the holes. Under a plan's cache this is
-   * what {@link Evaluator.evaluate} gives for the plan, but for the rounding of the runtime's arithmetic.
+   * Scores what a runtime computes. Feeds each sample in pieces to a new filler of the holes. With a plan's cache this equals
+   * {@link Evaluator.evaluate} except for the rounding of the runtime's arithmetic.
    *
-   * @param open called once for each sample, which it starts empty
+   * @param open makes an empty filler; called once per sample
    */
   scoreRuntime(open: () => Promise<RuntimeAttention>, options?: RuntimeOptions): Promise<Score>;
-  /** Gives the scoring graphs back; the decoder stays. */
+  /** Disposes of the scoring graphs, but not of the decoder. */
   dispose(): Promise<void>;
 }
 
-/** Base log-probabilities are kept up to here, and computed again for each score beyond. */
+/** Keeps the base's log-probabilities up to this size; beyond, computes them again for each score. */
 const KEPT_BASE_BYTES = 4 * 2 ** 30;
 
-/** How a batch of plans is scored. */
+/** Options of a batch of plans. */
 export interface EvaluateOptions {
-  /** Hears each plan as it is done, in the order of the tree of prefixes. */
+  /** Called after each plan, in the order of the prefix tree. */
   readonly onScore?: (index: number, score: Score) => void | Promise<void>;
   /**
-   * Scores positions 0, n, 2n, ... only (default 1, all). Every position still runs through every layer; the output
-   * matrix, a large share of a small model, does not. For rankings, where a little noise costs nothing.
+   * Scores only positions 0, n, 2n, ... (default 1, all). Every position still runs through every layer but not through the
+   * output matrix, which is a large share of a small model. For rankings, which tolerate a little noise.
    */
   readonly positionStride?: number;
   /** Aborts between two layers. */
   readonly signal?: AbortSignal;
 }
 
-/** What {@link createEvaluator} takes. */
+/** Arguments of {@link createEvaluator}. */
 export interface EvaluatorOptions {
   readonly decoder: Decoder;
-  /** Token ids, all samples equally long, each a context of its own from position 0. */
+  /** Token ids. All samples have one length; each is a context of its own from position 0. */
   readonly samples: readonly Int32Array[];
   readonly createSession: CreateSession;
   /** Bytes that the float cache's log-probabilities may take (default 4 GiB); beyond, they are computed for each score. */
@@ -55,9 +55,9 @@ export interface EvaluatorOptions {
 }
 
 /**
- * Makes an evaluator in this process. The decoder stays the caller's to dispose of.
+ * Makes an evaluator in this process. The caller disposes of the decoder.
  *
- * @throws EvaluationError `EVALUATION_SAMPLES` when there is no sample or their lengths differ
+ * @throws EvaluationError `EVALUATION_SAMPLES` when there are no samples or their lengths differ
  */
 export const createEvaluator = async ({
   decoder,
@@ -143,7 +143,7 @@ const runBase = async (
   return base;
 };
 
-/** Keys and values beyond float16, or weights that are not numbers, must not pass for a loss. */
+/** Numbers that overflow float16, or weights that are NaN, must not pass for a loss. */
 const finite = (score: Score): Score => {
   if (Number.isFinite(score.kl) && Number.isFinite(score.perplexity)) return score;
   throw new EvaluationError(
@@ -161,7 +161,7 @@ const assertSamples = (samples: readonly Int32Array[]): number => {
   );
 };
 
-/** Refuses a plan of another depth than the model. */
+/** Rejects a plan whose number of layers is not the model's. */
 export const assertLayers = (plan: readonly LayerScheme[], shape: CacheShape): void => {
   if (plan.length === shape.layers) return;
   throw new EvaluationError(

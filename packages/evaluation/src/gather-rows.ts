@@ -1,4 +1,4 @@
-/** Rows of a row-major matrix; a view where they are neighbours. */
+/** Rows of a row-major matrix; a view if they are neighbours. */
 export const gatherRows = (matrix: Float32Array, width: number, rows: readonly number[]): Float32Array => {
   const first = rows[0]!;
   if (rows.at(-1)! - first === rows.length - 1) return matrix.subarray(first * width, (first + rows.length) * width);

@@ -1,4 +1,4 @@
-/** Mean of a sample and the standard error of that mean; the error of one value is NaN. */
+/** Mean of a sample and its standard error, which is NaN for one value. */
 export const moments = (values: readonly number[]): { mean: number; standardError: number } => {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);

@@ -7,13 +7,13 @@ import { createSampleAttention, type SampleTensors } from "./sample-attention.ts
 import { type Filling, runTree } from "./tree-run.ts";
 
 /**
- * Logits at every position of one sample, as the evaluator scores them: those of a cache under the plan that is fed token
- * by token from position 0. For comparing a runtime with the evaluator; all logits are held at once.
+ * Logits at every position of one sample, as the evaluator scores them: those of a cache under the plan, fed token by token
+ * from position 0. For comparing a runtime with the evaluator. Holds all logits at once.
  *
- * @param layers one layer scheme a layer
- * @param visit shown each layer's query, key and value (after RoPE, not yet rounded), in the order of the layers
+ * @param layers one layer scheme per layer
+ * @param visit receives each layer's query, key and value (after RoPE, not yet rounded), in the order of the layers
  * @returns float32 `[ids.length, vocabulary]`
- * @throws EvaluationError `EVALUATION_LAYERS` for a plan of another depth
+ * @throws EvaluationError `EVALUATION_LAYERS` for a plan with another number of layers
  */
 export const planLogits = async (
   decoder: Decoder,

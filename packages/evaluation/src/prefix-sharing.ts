@@ -1,4 +1,4 @@
-/** Plans that agree so far: at `depth` layers, the indices of those that end here and the branches that go on. */
+/** Plans that agree so far: at `depth` layers, the indices of those that end here and the branches of the others. */
 export interface PrefixNode<Step> {
   readonly ends: readonly number[];
   readonly branches: readonly { readonly step: Step; readonly next: PrefixNode<Step> }[];

@@ -1,23 +1,23 @@
 import type { Attention } from "@kvtuner/backend";
 import { type Decoder, forward } from "@kvtuner/decoder";
 
-/** What fills the holes for one sample as a runtime does; a backend's cache is one. */
+/** Fills the holes for one sample as a runtime does, such as a backend's cache. */
 export interface RuntimeAttention extends Attention {
   /** Called when the sample is done. */
   dispose?(): Promise<void>;
 }
 
-/** How samples are fed to a runtime. */
+/** Options for feeding samples to a runtime. */
 export interface RuntimeOptions {
   /** Tokens fed at once; 1 by default, as in generation. */
   readonly pieceTokens?: number;
-  /** Told after each piece of the tokens done, over all samples. */
+  /** Called after each piece with the tokens done so far, over all samples. */
   readonly onProgress?: (done: number, total: number) => void;
   /** Aborts between two pieces. */
   readonly signal?: AbortSignal;
 }
 
-/** Last residuals `[tokens, hiddenSize]` of a sample that is fed in pieces; `onPiece` hears how many tokens each had. */
+/** Last residuals `[tokens, hiddenSize]` of a sample fed in pieces. Calls `onPiece` with each piece's tokens. */
 export const runtimeResiduals = async (
   decoder: Decoder,
   ids: Int32Array,

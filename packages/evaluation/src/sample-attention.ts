@@ -10,9 +10,9 @@ export interface SampleTensors {
   readonly value: Float32Array;
 }
 
-/** Attention over a whole sample as a cache grown token by token would compute it. Caches what schemes share. */
+/** Attention over a whole sample, as a cache grown token by token computes it. Caches what schemes share. */
 export interface SampleAttention {
-  /** Starts on one layer's tensors; the result is asked once for each scheme. `undefined` is the float32 cache. */
+  /** Starts on one layer's tensors. Call the result once per scheme; `undefined` is the float32 cache. */
   layer(layer: number, tensors: SampleTensors): (scheme: LayerScheme | undefined) => Promise<Float32Array>;
 }
 
@@ -53,7 +53,7 @@ const memoizeChunks = (): typeof columnChunks => {
   };
 };
 
-/** Quantizes one layer's keys or values under any scheme, each scheme once. */
+/** Quantizes one layer's keys or values under any scheme, once each. */
 const tensorForms = (
   source: Float32Array,
   shape: CacheShape,
@@ -107,7 +107,7 @@ const runChunks = async (
   return output;
 };
 
-/** Rows of a chunk's columns; a view where the columns are one run. */
+/** Rows of a chunk's columns; a view if the columns are one run. */
 const gather = (
   { runs, columns }: ColumnChunk,
   width: number,

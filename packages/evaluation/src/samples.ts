@@ -1,9 +1,9 @@
 import { EvaluationError } from "./evaluator.ts";
 
 /**
- * Cuts token ids into `count` samples of `length`, one after the other from the start; what is left over is not used.
+ * Cuts token ids into `count` consecutive samples of `length`, from the start. The rest is not used.
  *
- * @throws EvaluationError `EVALUATION_TEXT_TOO_SHORT` when the ids do not fill them
+ * @throws EvaluationError `EVALUATION_TEXT_TOO_SHORT` when there are too few ids
  */
 export const cutSamples = (ids: Int32Array, length: number, count: number): Int32Array[] => {
   if (ids.length < length * count)

@@ -1,6 +1,6 @@
 import { type Graph, integers, node, scalar } from "@kvtuner/decoder";
 
-/** Exponents are clipped here, far above any difference of logits a working model shows, so that nothing overflows. */
+/** Exponents are clipped here, far above any difference of logits in a working model, to prevent overflow. */
 const MAX_EXPONENT = 80;
 
 /** Float32 logits `[rows, vocabulary]` to log-probabilities. */
@@ -13,9 +13,9 @@ export const logProbabilityGraph = (vocabulary: number): Graph => ({
 });
 
 /**
- * What a row's divergence needs, computed without cancellation. With `p` the base's probabilities, `d = logits - log p`,
- * `mean = sum p d` and `u = d - mean`: `excess = sum p (e^u - 1 - u)`, every term of which is at least 0, and
- * KL(base || plan) = log(1 + excess); the plan's log-sum-exp is `mean + KL`. Also `best`, the row's largest logit.
+ * A row's divergence, computed without cancellation. With `p` the base's probabilities, `d = logits - log p`,
+ * `mean = sum p d` and `u = d - mean`: `excess = sum p (e^u - 1 - u)`, where every term is at least 0. Then
+ * KL(base || plan) = log(1 + excess), and the plan's log-sum-exp is `mean + KL`. Also returns `best`, the row's largest logit.
  */
 export const scoreGraph = (vocabulary: number): Graph => ({
   name: "score",

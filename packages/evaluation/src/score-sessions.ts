@@ -8,13 +8,13 @@ export interface RowStatistics {
   readonly kl: Float64Array;
   /** Log of the sum of the exponentials of the plan's logits. */
   readonly logSumExp: Float64Array;
-  /** The plan's likeliest token; of equal ones the lowest. */
+  /** The plan's likeliest token; the lowest of equal ones. */
   readonly best: Int32Array;
 }
 
 /** Turns logits `[rows, vocabulary]` into figures. */
 export interface ScoreSessions {
-  /** Log-probabilities, of the logits' dims. */
+  /** Log-probabilities, with the logits' dims. */
   normalize(logits: Tensor): Promise<Float32Array>;
   /** @param base log-probabilities, as long as the logits */
   compare(logits: Tensor, base: Float32Array): Promise<RowStatistics>;

@@ -1,12 +1,12 @@
 import { moments } from "./moments.ts";
 import type { BaseSample, SampleScore } from "./scorer.ts";
 
-/** A plan's distance from the float cache, over all samples. Standard errors are over samples; NaN with one sample. */
+/** A plan's distance from the float cache over all samples. Standard errors are over samples; NaN with one sample. */
 export interface Score {
-  /** KL(float cache || plan), nats a token. */
+  /** KL(float cache || plan), nats per token. */
   readonly kl: number;
   readonly klStandardError: number;
-  /** Share of positions whose most likely token is the float cache's. */
+  /** Share of positions where plan and float cache have the same likeliest token. */
   readonly top1: number;
   readonly top1StandardError: number;
   readonly perplexity: number;
@@ -14,11 +14,11 @@ export interface Score {
   readonly basePerplexity: number;
   /** Positions scored. */
   readonly tokens: number;
-  /** KL of each sample, nats a token. */
+  /** KL of each sample, nats per token. */
   readonly sampleKl: readonly number[];
 }
 
-/** Joins the scores of equally long samples. */
+/** Combines the scores of equally long samples. */
 export const joinSamples = (samples: readonly SampleScore[], base: readonly BaseSample[]): Score => {
   const kl = moments(samples.map((sample) => sample.kl));
   const top1 = moments(samples.map((sample) => sample.top1));

@@ -3,17 +3,17 @@ import { Tensor } from "onnxruntime-common";
 import { gatherRows } from "./gather-rows.ts";
 import { createScoreSessions, type RowStatistics } from "./score-sessions.ts";
 
-/** Rows of logits held at once: they, and what is computed from them, stay in the caches of the processor. */
+/** Rows of logits held at once. They, and what is computed from them, fit the processor's caches. */
 const CHUNK_ROWS = 64;
 
-/** What the float cache predicts for one sample. */
+/** The float cache's predictions for one sample. */
 export interface BaseSample {
   /** Last residuals, float32 `[tokens, hiddenSize]`. */
   readonly residual: Float32Array;
-  /** Log-probabilities, float32 `[tokens, vocabulary]`; absent where they are computed again each time to save memory. */
+  /** Log-probabilities, float32 `[tokens, vocabulary]`; absent if they are computed again each time to save memory. */
   readonly logProbability?: Float32Array;
   readonly best: Int32Array;
-  /** Mean negative log likelihood of tokens 1 .. , nats. */
+  /** Mean negative log likelihood of tokens 1, 2, ..., nats. */
   readonly negativeLogLikelihood: number;
 }
 
@@ -21,7 +21,7 @@ export interface BaseSample {
 export interface SampleScore {
   /** KL(base || plan), nats, mean over the scored positions. */
   readonly kl: number;
-  /** Share of positions whose most likely token is the base's. */
+  /** Share of positions where plan and base have the same likeliest token. */
   readonly top1: number;
   /** Mean negative log likelihood of the tokens that follow the scored positions, nats. */
   readonly negativeLogLikelihood: number;
@@ -41,7 +41,7 @@ export interface Scorer {
 export interface ScorerOptions {
   readonly decoder: Decoder;
   readonly createSession: CreateSession;
-  /** False computes the base's logits again for each score: slower by one output matrix, but nothing of the size of the vocabulary is held. */
+  /** False computes the base's logits again for each score. Slower by one output matrix, but holds nothing of vocabulary size. */
   readonly keepBase: boolean;
 }
 

@@ -2,8 +2,8 @@ import { type Decoder, fillHole, FloatAttention } from "@kvtuner/decoder";
 import type { SampleTensors } from "./sample-attention.ts";
 
 /**
- * Runs a sample with the float cache and shows each layer's query, key and value (after RoPE) to `visit`, layer by
- * layer, so that no more than one layer is held.
+ * Runs a sample with the float cache and passes each layer's query, key and value (after RoPE) to `visit`. Holds one layer
+ * at a time.
  */
 export const trace = async (
   decoder: Decoder,

@@ -7,26 +7,26 @@ import type { SampleAttention, SampleTensors } from "./sample-attention.ts";
 /** How one layer's hole is filled; `undefined` is the float32 cache. */
 export type Filling = LayerScheme | undefined;
 
-/** A {@link SampleAttention} that may treat each sample in its own way. */
+/** A {@link SampleAttention} that may treat each sample differently. */
 export interface TreeAttention {
-  /** As that of a {@link SampleAttention}, of the sample of an index. */
+  /** As in {@link SampleAttention}, for the sample with this index. */
   layer(layer: number, tensors: SampleTensors, sample: number): ReturnType<SampleAttention["layer"]>;
 }
 
-/** What a pass over all samples needs. */
+/** Input of a pass over all samples. */
 export interface TreeRun {
   readonly decoder: Decoder;
   readonly samples: readonly Int32Array[];
   readonly attention: TreeAttention;
-  /** Of each sample's rows. */
+  /** Positions of each sample's rows. */
   readonly positions: readonly RowPositions[];
   /** Aborts between two layers. */
   readonly signal?: AbortSignal;
-  /** Takes the samples' last residuals, `[tokens, hiddenSize]` each, of the sequences that end there. */
+  /** Receives the samples' last residuals, `[tokens, hiddenSize]` each, for the sequences that end there. */
   readonly finish: (residuals: readonly Float32Array[], ends: readonly number[]) => Promise<void>;
 }
 
-/** States of all samples in front of a layer, and the ways that go on from there. */
+/** States of all samples before a layer, and the branches that start there. */
 interface Place {
   readonly node: PrefixNode<Filling>;
   readonly layer: number;
@@ -34,8 +34,8 @@ interface Place {
 }
 
 /**
- * Runs all samples through every sequence of fillings in a prefix tree, depth first: the samples' states in front of a
- * layer serve every branch there. States are held only where a way is still to be taken: one for a single sequence.
+ * Runs all samples through every sequence of fillings in a prefix tree, depth first. Every branch at a layer starts from the
+ * same states. States are held only until their last branch starts, so a single sequence holds one.
  */
 export const runTree = async (run: TreeRun, tree: PrefixNode<Filling>): Promise<void> => {
   const holes: HoleInputs[] = [];
@@ -48,7 +48,7 @@ const descend = async (run: TreeRun, start: Place): Promise<void> => {
   while (place) place = await takeBranches(run, place);
 };
 
-/** Goes down every branch but the last, whose place it returns: so nothing is held for it higher up. */
+/** Follows every branch except the last, whose place it returns so that nothing is held for it higher up. */
 const takeBranches = async (run: TreeRun, { node, layer, holes }: Place): Promise<Place | undefined> => {
   const attend = holes.map((hole, sample) => run.attention.layer(layer, tensorsOf(hole), sample));
   for (const { step, next } of node.branches) {

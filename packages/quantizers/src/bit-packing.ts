@@ -1,6 +1,6 @@
 /**
- * Packs codes of `bits` bits (1 to 8) one behind the other, lowest bit first, without gaps: code `i` fills the bits
- * `i * bits` and up of the little-endian bit string. The last byte is filled up with zeros.
+ * Packs codes of `bits` bits (1 to 8) without gaps, lowest bit first: code `i` starts at bit `i * bits` of the
+ * little-endian bit string. Zeros fill the last byte.
  */
 export const packCodes = (codes: Uint8Array, bits: number): Uint8Array => {
   const packed = new Uint8Array(packedBytes(codes.length, bits));
@@ -19,7 +19,7 @@ export const packCodes = (codes: Uint8Array, bits: number): Uint8Array => {
   return packed;
 };
 
-/** The `count` codes of `bits` bits that {@link packCodes} packed, one a byte. */
+/** Unpacks `count` codes of `bits` bits from {@link packCodes}, one per byte. */
 export const unpackCodes = (packed: Uint8Array, bits: number, count: number): Uint8Array => {
   const codes = new Uint8Array(count);
   const mask = 2 ** bits - 1;

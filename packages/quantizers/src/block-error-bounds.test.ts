@@ -11,11 +11,11 @@ import { transformed } from "./hadamard.ts";
 import { anyHostility, hostileNumbers } from "./test-support/hostile-numbers.ts";
 import { anyAffine, anyScheme, everyScheme, HEAD_SIZES } from "./test-support/schemes.ts";
 
-/** A transform of n numbers can grow one of them by the root of n. */
+/** A transform of n numbers can enlarge one of them by the square root of n. */
 const limitOf = (scheme: TensorScheme, headSize: number): number =>
   !("transform" in scheme) || scheme.transform === "none" ? MAX_FLOAT16 : MAX_FLOAT16 / Math.sqrt(headSize) / 1.001;
 
-/** Largest share of their bounds that the errors of numbers and of head vectors reach. */
+/** Largest error relative to its bound, over numbers and head vectors. */
 const reached = (x: Float32Array, tokens: number, headSize: number, scheme: TensorScheme) => {
   const decoded = decodeBlock(encodeBlock(x, tokens, headSize, scheme), tokens, headSize, scheme);
   const bounds = blockErrorBounds(x, tokens, headSize, scheme);
@@ -60,7 +60,7 @@ test.prop([anyAffine, fc.integer({ min: 1, max: 40 }), anyHostility], { numRuns:
   },
 );
 
-/** Codes' numbers that leave almost half a step of 1 everywhere, of one sign, but at the two ends of each group's range. */
+/** Numbers almost half a step of 1 away from their codes, all in one direction, except at both ends of each group's range. */
 const halfSteps = (tokens: number, headSize: number, scheme: AffineScheme): Float32Array => {
   const numbers = new Float32Array(tokens * headSize).fill(0.498);
   const { lowest, highest } = groupParameters(scheme);

@@ -8,14 +8,14 @@ export interface Run {
   readonly count: number;
 }
 
-/** Numbers of a block whose codes fill whole bytes together, and the groups that they are cut into. */
+/** Numbers of a block whose codes fill whole bytes together, and their groups. */
 export interface BlockRow extends Run {
   readonly groups: readonly Run[];
 }
 
 /**
- * The rows of a block, in the order they are stored. Axis token: the head vector of each token. Axis channel: for each
- * `groupSize` tokens, the numbers of each channel, one group; the last ones may have fewer tokens.
+ * The rows of a block, in stored order. Axis token: the head vector of each token. Axis channel: for each `groupSize`
+ * tokens, one group per channel; the last may have fewer tokens.
  */
 export const blockRows = (tokens: number, headSize: number, scheme: AffineScheme): BlockRow[] => {
   const groupSize = numbersInGroup(headSize, scheme);

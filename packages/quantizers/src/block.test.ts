@@ -42,7 +42,7 @@ test.prop(
 const inBlocksOf = (tensor: TensorScheme, blockSize: number): TensorScheme =>
   tensor.kind === "float16" ? tensor : { ...tensor, blockSize };
 
-/** Index of the first number with other bits. */
+/** Index of the first number whose bits differ. */
 const firstDifference = (got: Float32Array, expected: Float32Array): number => {
   const bits = new Uint32Array(expected.buffer);
   return new Uint32Array(got.buffer).findIndex((word, index) => word !== bits[index]);

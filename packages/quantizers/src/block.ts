@@ -14,14 +14,14 @@ export const encodeBlock = (x: Float32Array, tokens: number, headSize: number, s
   return codecOf(scheme).encode(x, tokens, headSize, scheme);
 };
 
-/** Refuses numbers that no codec takes. Throws as {@link encodeBlock}. */
+/** Rejects numbers that no codec takes. Throws as {@link encodeBlock}. */
 export const assertBlock = (x: Float32Array, tokens: number, headSize: number): void => {
   assertLength("numbers", x.length, tokens * headSize);
   assertEncodable(x, "in the block");
 };
 
 /**
- * The numbers that a block stands for, float32 `[tokens, headSize]`.
+ * Decodes a block to float32 `[tokens, headSize]`.
  *
  * @throws QuantizerError `QUANTIZER_SHAPE` when an array has another length than the scheme's layout
  */

@@ -2,7 +2,7 @@ import { KvtunerError } from "@kvtuner/plan";
 import { MAX_FLOAT16 } from "./float16.ts";
 
 /**
- * Refuses numbers that no scheme can store: NaN, infinity, and magnitudes above the largest float16. `where` names the
+ * Rejects numbers that no scheme can store: NaN, infinity, and magnitudes above the largest float16. `where` names the
  * numbers in the message.
  *
  * @throws QuantizerError `QUANTIZER_NAN`, `QUANTIZER_INFINITE` or `QUANTIZER_OVERFLOW` with index and value
@@ -24,11 +24,11 @@ const unencodable = (value: number, index: number, where: string): QuantizerErro
   });
 };
 
-/** What this package throws: numbers, shapes and schemes that it cannot encode or decode. */
+/** Numbers, shapes and schemes that this package cannot encode or decode. */
 export class QuantizerError extends KvtunerError {
-  /** Index of the refused number in the block, where there is one. */
+  /** Index of the rejected number in the block, if any. */
   readonly index?: number;
-  /** The refused number, where there is one. */
+  /** The rejected number, if any. */
   readonly value?: number;
 
   constructor(code: string, message: string, refused?: { readonly index: number; readonly value: number }) {

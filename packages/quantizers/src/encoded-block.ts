@@ -1,8 +1,8 @@
 import { layoutOf, type Part, partBytes, type TensorScheme } from "@kvtuner/plan";
 
-/** Tokens of one KV head as stored. A codec's layout says how long each array is. */
+/** Stored tokens of one KV head. The codec's layout gives the length of each array. */
 export interface EncodedBlock {
-  /** Packed codes, one byte each or as the codec packs them; float16 numbers, little-endian, for the codec `float16`. */
+  /** Codes, packed by the codec. For the codec `float16`, little-endian float16 numbers. */
   readonly codes: Uint8Array;
   /** Scale of each group as float16 bits, `[rows, groups of a row]`. */
   readonly scales: Uint16Array;

@@ -4,8 +4,8 @@ import { codecOf } from "./codecs/registry.ts";
 
 /**
  * Encodes and decodes whole blocks of tokens without packing, from `source` into `target` (both float32 `[tokens,
- * heads * headSize]`, not overlapping unless the same): bit for bit what decoding packed blocks gives. Tokens of a last
- * block that is not full are copied. Input is trusted to be finite.
+ * heads * headSize]`, not overlapping unless the same). Bit for bit what decoding packed blocks gives. Copies the tokens of
+ * a last block that is not full. The input must be finite.
  */
 export const fakeQuantize = (
   source: Float32Array,

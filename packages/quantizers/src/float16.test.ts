@@ -19,7 +19,7 @@ it("writes every number it reads back as the same pattern", () => {
   expect(wrong).toEqual([]);
 });
 
-/** The float32 `steps` behind `x`. */
+/** The float32 `steps` steps above `x`. */
 const neighbour = (x: number, steps: number): number =>
   new Float32Array(Uint32Array.of(new Uint32Array(Float32Array.of(x).buffer)[0]! + steps).buffer)[0]!;
 

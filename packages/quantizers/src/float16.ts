@@ -8,7 +8,7 @@ const INFINITE_WORD = 0x7f800000;
 const NAN_WORD = 0x7fc00000;
 const SMALLEST_NORMAL = 2 ** -14;
 const SUBNORMAL_STEP = 2 ** -24;
-/** Adding and taking away 1.5 * 2^52 rounds a double of moderate size to the nearest integer, half to even. */
+/** Adding and subtracting 1.5 * 2^52 rounds a double of moderate size to the nearest integer, half to even. */
 const ROUND_MAGIC = 6_755_399_441_055_744;
 
 /** Largest finite float16. */
@@ -62,7 +62,7 @@ export const float16FromNumber = (x: number): number => {
   return sign | ((((word >>> 23) & 0xff) - 112) << 10) | ((word >>> 13) & 0x3ff);
 };
 
-/** The number that 16 bits stand for. */
+/** The number of 16 float16 bits. */
 export const numberFromFloat16 = (bits: number): number => {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >>> 10) & 0x1f;

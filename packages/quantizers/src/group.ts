@@ -1,7 +1,7 @@
 import type { AffineScheme } from "@kvtuner/plan";
 import { roundHalfToEven, roundToFloat16 } from "./float16.ts";
 
-/** What a group of codes is decoded with: `code * scale + minimum`, in float32. Both are float16 numbers. */
+/** Parameters that decode a group: `code * scale + minimum`, in float32. Both are float16 numbers. */
 export interface GroupParameters {
   scale: number;
   minimum: number;
@@ -10,7 +10,7 @@ export interface GroupParameters {
   highest: number;
 }
 
-/** Parameters to be filled by {@link fitGroup}; made once, outside of loops. */
+/** Parameters for {@link fitGroup} to fill; made once, outside of loops. */
 export const groupParameters = ({ bits, format }: Pick<AffineScheme, "bits" | "format">): GroupParameters => {
   const levels = 2 ** bits - 1;
   const half = 2 ** (bits - 1) - 1;
@@ -39,7 +39,7 @@ export const fitGroup = (
 };
 
 /**
- * Fits scale and minimum to a group with the given smallest and largest numbers, in float32.
+ * Fits scale and minimum to a group, from its smallest and largest numbers, in float32.
  *
  * Affine (KVTuner, equation 2): `scale = f16((max - min) / (2^bits - 1))`, `minimum = f16(min)`.
  * Symmetric: `scale = f16(max |x| / (2^(bits - 1) - 1))`, no minimum.

@@ -1,11 +1,11 @@
 import { assertEncodable } from "./encodable.ts";
 
-/** Size of the blocks that a head vector is transformed in: the largest power of two that divides the head size. */
+/** Size of the blocks of a head vector to transform: the largest power of two that divides the head size. */
 export const hadamardBlockSize = (headSize: number): number => headSize & -headSize;
 
 /**
  * Multiplies each block of one head vector by the normalized Hadamard matrix `H / sqrt(n)`, in place and in float32.
- * The transform is its own inverse and keeps lengths. `data[offset .. offset + headSize - 1]` is the vector.
+ * The transform is its own inverse and keeps lengths. The vector is `data[offset .. offset + headSize - 1]`.
  */
 export const hadamardInPlace = (data: Float32Array, offset: number, headSize: number): void => {
   const size = hadamardBlockSize(headSize);
@@ -16,7 +16,7 @@ export const hadamardInPlace = (data: Float32Array, offset: number, headSize: nu
   }
 };
 
-/** Two stages at a time touch memory half as often; an odd first stage goes alone. */
+/** Two stages per pass halve the memory traffic. An odd first stage runs alone. */
 const butterflies = (data: Float32Array, start: number, size: number): void => {
   let half = 1;
   if (Math.log2(size) % 2 === 1) {
@@ -53,14 +53,14 @@ const twoStages = (data: Float32Array, start: number, size: number, half: number
     }
 };
 
-/** The rows of `x` transformed, where float16 holds the results. Throws as `encodeBlock`. */
+/** The transformed rows of `x`, if float16 holds them. Throws as `encodeBlock`. */
 export const encodableRotation = (x: Float32Array, headSize: number): Float32Array => {
   const rotated = transformed(x, headSize);
   assertEncodable(rotated, "after the Hadamard transform of the block");
   return rotated;
 };
 
-/** The rows of `x`, `[tokens, headSize]`, transformed one by one into a new array. */
+/** The rows of `x`, `[tokens, headSize]`, each transformed, in a new array. */
 export const transformed = (x: Float32Array, headSize: number): Float32Array => {
   const rotated = x.slice();
   for (let offset = 0; offset < x.length; offset += headSize) hadamardInPlace(rotated, offset, headSize);

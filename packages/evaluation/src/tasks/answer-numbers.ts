@@ -3,7 +3,7 @@ import type { EncodedPrompt } from "./encode-task.ts";
 import { greedyOutputs, type GreedyOptions } from "./greedy-outputs.ts";
 import { lastNumber } from "./numbers.ts";
 
-/** How numbers are generated. */
+/** Options for generating numbers. */
 export interface NumberOptions extends Pick<GreedyOptions, "decoder" | "openCache" | "maxTokens" | "signal"> {
   readonly tokenizer: Pick<Tokenizer, "decode" | "eosIds">;
 }

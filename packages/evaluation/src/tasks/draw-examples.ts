@@ -10,9 +10,9 @@ export interface Drawn {
 }
 
 /**
- * Draws the examples of a task. Their prompts are not evaluated, whatever file they come from: the answer would be in the prompt.
+ * Draws a task's examples. Never evaluates their prompts, whichever file they come from: the answers are on display.
  *
- * @throws TaskError `TASK_SHOTS` when too few lines are left for the examples, or none to ask
+ * @throws TaskError `TASK_SHOTS` when too few lines are left for the examples or the evaluation
  */
 export const drawExamples = (items: readonly TaskItem[], options: TaskOptions): Drawn => {
   const { prompts, shots = 0, shotsFrom, seed = 0 } = options;
@@ -27,11 +27,11 @@ export const drawExamples = (items: readonly TaskItem[], options: TaskOptions): 
   return { shots: drawn, asked };
 };
 
-/** Two lines with the same key ask the same. Many tasks of choices have one prompt for all lines. */
+/** Key of a question. Includes the choices: in many tasks all lines have one prompt. */
 const questionOf = ({ prompt, choices }: TaskItem): string =>
   JSON.stringify([prompt.trim(), ...(choices ?? []).toSorted()]);
 
-/** Without a file of examples, one line less to ask for each example is what was asked for. */
+/** Warns when examples remove more lines than expected. Examples from the task itself each remove one. */
 const warnOfShown = (
   shown: number,
   asked: number,

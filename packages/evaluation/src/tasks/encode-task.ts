@@ -8,7 +8,7 @@ import type { TaskOptions } from "./task-options.ts";
 export interface TaskModel {
   readonly tokenizer: Pick<Tokenizer, "encode" | "decode" | "chatPrompt" | "chatIds" | "eosIds"> &
     Partial<Pick<Tokenizer, "startIds">>;
-  /** Tokens the model was trained for. */
+  /** Context length of the model, tokens. */
   readonly contextLength: number;
 }
 
@@ -17,21 +17,20 @@ export interface EncodedPrompt {
   readonly item: TaskItem;
   /** Examples and prompt, at least one token. */
   readonly ids: Int32Array;
-  /** The choices of a `choice`; else the one answer, with its steps where the task has them. */
+  /** The choices of a `choice`; otherwise the one answer, with its steps if the task has them. */
   readonly targets: readonly Int32Array[];
   /** Index in `targets` of the right one. */
   readonly right: number;
-  /** Tokens of the text that ends an output; none where only end tokens do. */
+  /** Tokens of the text that ends an output; empty if only end tokens do. */
   readonly stop: Int32Array;
 }
 
 /**
- * Draws the examples and turns each prompt into tokens. Prompt, answer and stop are tokenized apart, so that the prompt's
- * tokens are those that a model generates from.
+ * Draws the examples and turns each prompt into tokens. Prompt, answer and stop are tokenized separately, because a model
+ * generates from the prompt's own tokens.
  *
- * @throws TaskError `TASK_SHOTS` when too few lines are left for the examples, or none to ask, `TASK_TOO_LONG` for a prompt
- *   that does not fit the model's context with its answer, `TASK_LINE` for answers that a chat makes empty or equal, naming
- *   the line
+ * @throws TaskError `TASK_SHOTS` when too few lines are left for the examples or the evaluation, `TASK_TOO_LONG` when a
+ *   prompt with its answer exceeds the model's context, `TASK_LINE` with the line when a chat makes its answers empty or equal
  * @throws TokenizerError as `chatPrompt` does
  */
 export const encodeTask = (
@@ -48,7 +47,7 @@ export const encodeTask = (
 };
 
 const warnOfMissing = (shots: readonly TaskItem[], rendered: string, { onWarning, name }: TaskOptions): void => {
-  // Templates may strip what is around a turn.
+  // Templates may trim a turn.
   const parts = shots.flatMap((shot) => [shot.prompt.trim(), shownAnswer(shot).trim()]);
   if (parts.every((part) => rendered.includes(part))) return;
   onWarning?.(
@@ -73,7 +72,7 @@ const encodePrompt = (
   };
 };
 
-/** A turn of a chat does not begin with blanks. Of choices that are equal without, the first would always be taken. */
+/** A turn of a chat cannot start with blanks. Of choices that differ only in blanks, the first would always win. */
 const chatTargets = ({ line }: TaskItem, targets: readonly string[], name = "the task"): string[] => {
   const trimmed = targets.map((target) => target.trimStart());
   if (!trimmed.includes("") && new Set(trimmed).size === trimmed.length) return trimmed;

@@ -5,10 +5,10 @@ import { type Filling, runTree } from "../tree-run.ts";
 import { groupedBySize, packAttention, packed, packPositions } from "./pack.ts";
 import type { Sequence } from "./sequence.ts";
 
-/** Tokens that go through a segment at once: enough that starting it is no part of its cost. */
+/** Tokens per call of a segment; enough that starting the call costs little. */
 const PACK_TOKENS = 2048;
 
-/** Tokens whose residuals, queries, keys and values are held at once, in front of every layer where plans part. */
+/** Tokens whose residuals, queries, keys and values are held at once, at every layer where plans part. */
 const HELD_TOKENS = 16_384;
 
 /** A pass over sequences under several plans. */
@@ -18,13 +18,13 @@ export interface ForcedPass {
   readonly plans: readonly (readonly Filling[])[];
   /** Aborts between two layers. */
   readonly signal?: AbortSignal;
-  /** Takes the last residuals, `[wanted, hiddenSize]`, of the rows that predict each sequence's answer, of one plan. */
+  /** Receives one plan's last residuals, `[wanted, hiddenSize]`, of the rows that predict each sequence's answer. */
   readonly finish: (plan: number, residuals: readonly Float32Array[]) => Promise<void>;
 }
 
 /**
- * Runs sequences through a decoder under plans, a piece of the sequences at a time. Plans that agree on their first layers
- * share that work. A sequence's rows are those of a cache fed token by token, as the evaluator has it.
+ * Runs sequences through a decoder under plans, some sequences at a time. Plans that agree on their first layers share that
+ * work. A sequence's rows are those of a cache fed token by token.
  */
 export const createForcedPass = (decoder: Decoder): ((pass: ForcedPass) => Promise<void>) => {
   const attention = createSampleAttention(decoder.shape, decoder.attention);

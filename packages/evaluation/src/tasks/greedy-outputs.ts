@@ -10,21 +10,21 @@ import {
 
 /** A cache that is disposed of when its output is done. */
 export interface TaskCache extends SequenceCache {
-  /** Gives back what the cache holds, when its prompt is done with. */
+  /** Releases the cache. */
   dispose?(): Promise<void> | void;
 }
 
 /** How prompts are continued. */
 export interface GreedyOptions {
   readonly decoder: Decoder;
-  /** Opens an empty cache, one for each prompt. */
+  /** Opens an empty cache; called once per prompt. */
   readonly openCache: () => Promise<TaskCache>;
   /** Token ids, at least one each. */
   readonly prompts: readonly Int32Array[];
   readonly endTokens: readonly number[];
-  /** The most tokens of an output; a full context ends it earlier. */
+  /** Maximum length of an output; a full context ends it earlier. */
   readonly maxTokens: number;
-  /** Whether an output may end here: its text is complete, or can no longer be what is wanted. */
+  /** Whether an output may end here: its text is complete, or can no longer match. */
   readonly isOver?: (prompt: number, output: readonly number[]) => boolean;
   /** Aborts between two tokens. */
   readonly signal?: AbortSignal;
@@ -40,8 +40,8 @@ interface Running {
 }
 
 /**
- * The greedy output of each prompt without the token that ends it. A prompt enters its cache first, quantized as any token
- * is; the output grows on top of it, some prompts at once, a row of each in every step.
+ * The greedy output of each prompt, without the token that ends it. Each prompt enters its cache first and is quantized;
+ * the output then grows on top of it. Several prompts advance together, one row each per step.
  *
  * @throws GenerationError for a prompt that is empty or longer than the context
  */
@@ -77,7 +77,7 @@ const prefill = async (
   { prompt, cache }: Running,
 ): Promise<Float32Array> => new CacheSession({ decoder, cache }).prompt(prompts[prompt]!, signal ? { signal } : {});
 
-/** Adds each one's likeliest token, and returns those that go on. */
+/** Adds the likeliest token to each output, and returns the outputs that continue. */
 const takeTokens = (
   { decoder, endTokens, maxTokens, isOver }: GreedyOptions,
   running: readonly Running[],

@@ -2,12 +2,12 @@ import type { EncodedPrompt } from "./encode-task.ts";
 import type { RowScorer } from "./row-scorer.ts";
 import { isExact, type Sequence } from "./sequence.ts";
 
-/** What a choice's log-probability is compared by: their sum over its tokens, or their mean. */
+/** How to compare choices: by the sum of their tokens' log-probabilities, or by the mean. */
 export type Likelihood = "sum" | "per-token";
 
-/** What teacher forcing says of one prompt. */
+/** Result of teacher forcing on one prompt. */
 export interface Verdict {
-  /** Undefined where the output must be generated to know. */
+  /** Undefined if only generating the output can tell. */
   readonly correct: boolean | undefined;
   /** KL(float cache || plan) over the tokens of the right answer, nats a token. */
   readonly kl: number;

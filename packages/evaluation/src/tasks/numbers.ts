@@ -2,8 +2,8 @@
 const NUMBER = /(?:(?<![\w)])[-\u2212])?\$?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)/gu;
 
 /**
- * The last number in a text, written in one way: `$1,234.50` is `1234.5`, `-0` is `0`. Undefined when there is none. Decimal
- * digits are compared, so no number is too long or too fine.
+ * The last number in a text, in normal form: `$1,234.50` is `1234.5`, `-0` is `0`. Undefined if there is none. Compares decimal
+ * digits, so numbers of any length are exact.
  */
 export const lastNumber = (text: string): string | undefined => {
   const last = text.match(NUMBER)?.at(-1);

@@ -2,7 +2,7 @@ import type { Decoder, RowPositions } from "@kvtuner/decoder";
 import type { SampleAttention, SampleTensors } from "../sample-attention.ts";
 import type { TreeAttention } from "../tree-run.ts";
 
-/** Sequences concatenated for one pass through the segments; each attends only to itself. */
+/** Sequences concatenated for one pass through the segments. Each attends only to itself. */
 export interface Pack<Item extends { readonly ids: Int32Array }> {
   readonly items: readonly Item[];
   /** First row of each item. */
@@ -16,7 +16,7 @@ export const packed = <Item extends { readonly ids: Int32Array }>(
   tokens: number,
 ): Pack<Item>[] => groupedBySize(items, (item) => item.ids.length, tokens).map(pack);
 
-/** Cuts a list where the sizes of a piece would add up to more than `limit`. */
+/** Cuts a list so that the sizes of a piece add up to at most `limit`. */
 export const groupedBySize = <Item>(
   items: readonly Item[],
   sizeOf: (item: Item) => number,
@@ -70,7 +70,7 @@ export const packAttention = (
   },
 });
 
-/** Rows of a share of all, which begins and ends at whole rows. */
+/** Rows from the share `from` of all rows to the share `to`; both fall on whole rows. */
 const rowsOf = ({ query, key, value }: SampleTensors, from: number, to: number): SampleTensors => {
   const part = (rows: Float32Array): Float32Array =>
     rows.subarray(Math.round(from * rows.length), Math.round(to * rows.length));

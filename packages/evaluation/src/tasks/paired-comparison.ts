@@ -1,18 +1,18 @@
-/** Two outcomes on the same prompts: how far they differ, and whether chance could be why. */
+/** Two outcomes on the same prompts: how much they differ, and whether chance explains it. */
 export interface PairedComparison {
   /** Prompts that the first gets right and the second wrong. */
   readonly gained: number;
   /** Prompts that the second gets right and the first wrong. */
   readonly lost: number;
-  /** Accuracy of the first less that of the second. */
+  /** Accuracy of the first minus that of the second. */
   readonly difference: number;
-  /** Standard error of the difference, of a paired sample; not 0 where all prompts differ in one way, or none do. */
+  /** Standard error of the paired difference; not 0 if no prompts differ, or all differ in one direction. */
   readonly standardError: number;
-  /** McNemar's test, two-sided: how likely so unequal a split is when neither is better. */
+  /** McNemar's test, two-sided: the probability of a split this uneven if neither is better. */
   readonly pValue: number;
 }
 
-/** Compares outcomes prompt by prompt; both are in the order of the prompts, and as long. */
+/** Compares outcomes prompt by prompt. Both have the same prompts in the same order. */
 export const comparePaired = (first: readonly boolean[], second: readonly boolean[]): PairedComparison => {
   const gained = first.filter((right, index) => right && second[index] !== true).length;
   const lost = second.filter((right, index) => right && first[index] !== true).length;
@@ -29,8 +29,8 @@ export const comparePaired = (first: readonly boolean[], second: readonly boolea
 };
 
 /**
- * Standard error where the sample has none, as all its pairs differ in one way, or none do: by Agresti and Min
- * (2005, Statistics in Medicine 24, 729-740), half a prompt is added to each of the four counts.
+ * Standard error when no pairs differ, or all differ in one direction, where the sample's own is 0. Agresti and Min
+ * (2005, Statistics in Medicine 24, 729-740) add half a prompt to each of the four counts.
  */
 const errorOfEqualPairs = (differing: number, prompts: number): number =>
   Math.sqrt(differing + 1 - differing ** 2 / (prompts + 2)) / (prompts + 2);
@@ -39,8 +39,8 @@ const errorOfEqualPairs = (differing: number, prompts: number): number =>
 const EXACT_BELOW = 25;
 
 /**
- * Two-sided p of McNemar's test (1947) for the counts of prompts that only one of two gets right: the exact binomial below
- * 25 of them, else chi-square with Edwards's continuity correction (1948).
+ * Two-sided p of McNemar's test (1947), from the counts of prompts that only one of two gets right. Exact binomial below
+ * 25 of them, otherwise chi-square with Edwards's continuity correction (1948).
  */
 export const mcNemar = (gained: number, lost: number): number => {
   const differing = gained + lost;
@@ -61,7 +61,7 @@ const binomialTail = (most: number, trials: number): number => {
   return sum;
 };
 
-/** erfc(x), x >= 0: its series near 0 (DLMF 7.6.2), its continued fraction from the far end beyond (DLMF 7.9.1). */
+/** erfc(x), x >= 0: its series near 0 (DLMF 7.6.2), its continued fraction elsewhere (DLMF 7.9.1), evaluated backwards. */
 const complementaryError = (x: number): number => {
   const scale = Math.exp(-x * x) / Math.sqrt(Math.PI);
   if (x < 2) {

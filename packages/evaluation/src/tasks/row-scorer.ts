@@ -5,13 +5,13 @@ import { createScoreSessions } from "../score-sessions.ts";
 /** Rows of logits held at once. */
 const CHUNK_ROWS = 64;
 
-/** What a plan predicts at some rows. */
+/** A plan's predictions at some rows. */
 export interface RowScores {
   /** KL(float cache || plan) of each row, nats. */
   readonly kl: Float64Array;
-  /** Likeliest token of each row; of equal ones the lowest. */
+  /** Likeliest token of each row; the lowest of equal ones. */
   readonly best: Int32Array;
-  /** Log-probability of each row's wanted token; NaN where that is none. */
+  /** Log-probability of each row's wanted token; NaN if it has none. */
   readonly logProbability: Float64Array;
 }
 
@@ -20,7 +20,7 @@ export interface RowScorer {
   /**
    * @param residual float32 `[rows, hiddenSize]`
    * @param base the same of the float cache
-   * @param wanted a token a row; negative where none is asked for
+   * @param wanted one token per row; negative for none
    */
   score(residual: Float32Array, base: Float32Array, wanted: Int32Array): Promise<RowScores>;
   dispose(): Promise<void>;

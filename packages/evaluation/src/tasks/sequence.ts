@@ -1,10 +1,10 @@
 import { joinIds } from "@kvtuner/decoder";
 import type { EncodedPrompt } from "./encode-task.ts";
 
-/** Stands in `wanted` for any token that ends an output. */
+/** In `wanted`, any token that ends an output. */
 export const END = -1;
 
-/** A prompt with one of its answers, as it is fed at once: every answer token is predicted from the right ones before it. */
+/** A prompt with one of its answers, fed at once: every answer token is predicted from the right ones before it. */
 export interface Sequence {
   /** Prompt and all but the last of `wanted`. */
   readonly ids: Int32Array;
@@ -16,7 +16,7 @@ export interface Sequence {
   readonly answerTokens: number;
 }
 
-/** One sequence for each of a prompt's targets. A choice is not followed by anything. */
+/** One sequence per target of a prompt. Nothing follows a choice. */
 export const sequencesOf = ({ item, ids, targets, stop }: EncodedPrompt): Sequence[] => {
   const behind = stop.length === 0 ? [END] : stop;
   return targets.map((target) => {
@@ -31,10 +31,10 @@ export const sequencesOf = ({ item, ids, targets, stop }: EncodedPrompt): Sequen
 };
 
 /**
- * Whether greedy decoding gives the answer, from the likeliest token of each row under teacher forcing. The two agree: as
- * long as the output is the answer's beginning, the cache holds what teacher forcing feeds, so the next token is the row's;
- * the first row that is not the answer's is where the output leaves it. Behind the answer the output must end, by a token of
- * `endTokens` or by the stop, and nowhere before.
+ * Whether greedy decoding gives the answer, from the likeliest token of each row under teacher forcing. The two agree. While
+ * the output matches the answer, the cache holds what teacher forcing feeds, so the next token is the row's. The first row
+ * that differs is where the output leaves the answer. The output must end exactly after the answer, by a token of
+ * `endTokens` or by the stop.
  *
  * @param best likeliest token of each row of `wanted`
  */

@@ -12,24 +12,24 @@ import { sequencesOf } from "./sequence.ts";
 import { TaskError } from "./task-file.ts";
 import type { TaskOutcome } from "./task-score.ts";
 
-/** Puts a task's prompts to plans, each as its cache would answer: the prompt quantized first, the answer on top of it. */
+/** Evaluates plans on a task's prompts as each plan's cache would answer: the prompt is quantized first, the answer follows. */
 export interface TaskEvaluator {
-  /** How many prompts there are. */
+  /** Number of prompts. */
   readonly prompts: number;
-  /** What the float32 cache answers. */
+  /** The float32 cache's outcome. */
   float(range?: PromptRange): Promise<TaskOutcome>;
   /**
-   * What plans answer, one layer scheme a layer. Plans that agree on their first layers share that work; neither order nor
-   * batch nor range changes an outcome.
+   * Outcomes of plans, one layer scheme per layer. Plans that agree on their first layers share that work. Order, batch and
+   * range never change an outcome.
    *
-   * @throws EvaluationError `EVALUATION_LAYERS` for a plan of another depth, `EVALUATION_NOT_FINITE` when numbers overflow
+   * @throws EvaluationError `EVALUATION_LAYERS` for a plan with another number of layers, `EVALUATION_NOT_FINITE` on overflow
    */
   evaluate(plans: readonly (readonly LayerScheme[])[], options?: TaskEvaluateOptions): Promise<TaskOutcome[]>;
-  /** Gives the scoring graphs back; the decoder stays. */
+  /** Disposes of the scoring graphs, but not of the decoder. */
   dispose(): Promise<void>;
 }
 
-/** Prompts from `start` up to but not `end`; all by default. */
+/** Prompts from `start` to before `end`; all by default. */
 export interface PromptRange {
   readonly start?: number;
   readonly end?: number;
@@ -39,26 +39,26 @@ export interface PromptRange {
 
 /** How plans are evaluated. */
 export interface TaskEvaluateOptions extends PromptRange {
-  /** Hears each plan as it is done, in the order of the tree of prefixes. */
+  /** Called after each plan, in the order of the prefix tree. */
   readonly onOutcome?: (plan: number, outcome: TaskOutcome) => void | Promise<void>;
 }
 
-/** What {@link createTaskEvaluator} takes. */
+/** Arguments of {@link createTaskEvaluator}. */
 export interface TaskEvaluatorOptions {
   readonly decoder: Decoder;
   readonly tokenizer: Pick<Tokenizer, "decode" | "eosIds">;
   readonly prompts: readonly EncodedPrompt[];
   readonly createSession: CreateSession;
-  /** Opens an empty cache under a plan, for answers that are numbers: they are generated. A backend's `createCache` does. */
+  /** Opens an empty cache under a plan, to generate answers that are numbers. A backend's `createCache` fits. */
   readonly openCache?: (layers: readonly LayerScheme[]) => Promise<TaskCache>;
-  /** The most tokens of a generated output; 256 by default. */
+  /** Maximum length of a generated output; 256 by default. */
   readonly maxTokens?: number;
   /** `sum` by default. */
   readonly likelihood?: Likelihood;
 }
 
 /**
- * Makes an evaluator of tasks in this process. The decoder stays the caller's to dispose of.
+ * Makes an evaluator of tasks in this process. The caller disposes of the decoder.
  *
  * @throws TaskError `TASK_EMPTY` without prompts, `TASK_NO_CACHE` for numbers without a cache to generate them on
  */
@@ -110,13 +110,13 @@ export const createTaskEvaluator = async (options: TaskEvaluatorOptions): Promis
   };
 };
 
-/** What the float cache makes of a prompt: last residuals of the rows that predict each of its answers. */
+/** The float cache on a prompt: last residuals of the rows that predict each of its answers. */
 interface FloatAnswer {
   readonly correct: boolean;
   readonly residuals: readonly Float32Array[];
 }
 
-/** Some prompts put to some plans. */
+/** Some prompts to evaluate under some plans. */
 interface Question {
   readonly indices: readonly number[];
   readonly plans: readonly (readonly Filling[])[];
@@ -151,7 +151,7 @@ const createAsking = (
   };
 };
 
-/** A list cut as another one is. */
+/** A list cut into pieces as long as those of another. */
 const grouped = <Item>(flat: readonly Item[], groups: readonly (readonly unknown[])[]): Item[][] => {
   let start = 0;
   return groups.map((group) => flat.slice(start, (start += group.length)));
@@ -171,7 +171,7 @@ const assertAnswerable = ({ prompts, openCache }: TaskEvaluatorOptions): void =>
   );
 };
 
-/** Keys and values beyond float16 must not pass for a wrong answer. */
+/** Numbers that overflow float16 must not pass for a wrong answer. */
 const finite = (outcome: TaskOutcome): TaskOutcome => {
   const broken = outcome.kl.findIndex((kl) => !Number.isFinite(kl));
   if (broken < 0) return outcome;

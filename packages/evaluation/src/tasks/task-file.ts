@@ -4,11 +4,11 @@ import { lastNumber } from "./numbers.ts";
 import type { TaskItem } from "./task-item.ts";
 
 /**
- * Reads a task: JSON Lines of `{prompt, answer, compare, choices?, stop?}`, or of `{question, answer}` as GSM8K has them, whose
- * answers end in `#### 42`. Other members and empty lines do not matter.
+ * Reads a task: JSON Lines of `{prompt, answer, compare, choices?, stop?}`, or GSM8K's `{question, answer}`, whose answers
+ * end in `#### 42`. Ignores other fields and empty lines.
  *
  * @param name of the file, for errors
- * @throws TaskError `TASK_LINE` for a line that is none, naming it and what was expected, `TASK_EMPTY` when there is no line
+ * @throws TaskError `TASK_LINE` for an invalid line, with its number and what was expected; `TASK_EMPTY` without lines
  */
 export const parseTask = (text: string, name = "the task"): TaskItem[] => {
   const items = text
@@ -22,12 +22,12 @@ export const parseTask = (text: string, name = "the task"): TaskItem[] => {
   );
 };
 
-/** Editors on Windows write one in front of UTF-8. */
+/** Some editors write a byte order mark at the start of UTF-8. */
 const BYTE_ORDER_MARK = /^\uFEFF/;
 
 const parseLine = (line: string, number: number, name: string): TaskItem => {
   const value = parseJson(line, number, name);
-  // If a prompt is present, the author wants it evaluated, whatever else the line contains.
+  // A line with a prompt is evaluated by it, whatever else the line contains.
   const isGsm8k = typeof value === "object" && value !== null && "question" in value && !("prompt" in value);
   const parsed = (isGsm8k ? gsm8kLine : taskLine).safeParse(value);
   if (!parsed.success) throw lineError(name, number, reasonOf(parsed.error), parsed.error);
@@ -73,7 +73,7 @@ const taskLine = z
     ...(stop !== undefined && { stop }),
   }));
 
-/** Prompts and stop as in EleutherAI's evaluation harness, whose scores the paper reports. */
+/** Prompts and stop of EleutherAI's evaluation harness, whose scores the paper reports. */
 const gsm8kLine = z
   .object({ question: text, answer: z.string().regex(/#### .*\d[^\n]*\s*$/, "expected a last line like #### 42") })
   .transform(({ question, answer }): Omit<TaskItem, "line"> => ({

@@ -7,19 +7,19 @@
  */
 export type TaskComparison = "exact" | "number" | "choice";
 
-/** One prompt of a task with the answer that is right. */
+/** One prompt of a task with its right answer. */
 export interface TaskItem {
   readonly prompt: string;
   readonly answer: string;
   readonly compare: TaskComparison;
-  /** What a `choice` is made from; the answer is one of them. */
+  /** Options of a `choice`, including the answer. */
   readonly choices?: readonly string[];
   /**
-   * Text that ends an output, as the model's end tokens do in any case: of a `number` wherever the text of the output holds it,
-   * of an `exact` where the tokens of the output are those of this text alone.
+   * Text that ends an output, in addition to the model's end tokens. `number`: wherever the output's text contains it.
+   * `exact`: only where the output's tokens are those of this text alone.
    */
   readonly stop?: string;
-  /** The answer with the steps that lead to it: what examples show, and what KL is measured on. `answer` when absent. */
+  /** The answer with its steps, which examples show and KL is measured on. `answer` if absent. */
   readonly worked?: string;
   /** Line of the file, from 1. */
   readonly line: number;

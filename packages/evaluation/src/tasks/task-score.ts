@@ -1,27 +1,27 @@
 import { moments } from "../moments.ts";
 
-/** What a plan, or the float cache, does with prompts, in their order. */
+/** Outcome of a plan, or of the float cache, on prompts, in their order. */
 export interface TaskOutcome {
   /** Whether each prompt was answered right. */
   readonly correct: readonly boolean[];
-  /** KL(float cache || plan) on the tokens of each prompt's right answer, given those before them; nats a token. */
+  /** KL(float cache || plan) on the tokens of each prompt's right answer, given the tokens before; nats per token. */
   readonly kl: readonly number[];
 }
 
-/** An outcome in figures. Standard errors are over prompts. */
+/** Figures of an outcome. Standard errors are over prompts. */
 export interface TaskScore {
   /** Share of prompts answered right. */
   readonly accuracy: number;
-  /** Of the sample; not 0 where all or none are right, as a next prompt may be answered otherwise. */
+  /** Standard error of the sample; not 0 if all or none are right, since the next prompt may differ. */
   readonly accuracyStandardError: number;
-  /** Mean over prompts, nats a token. */
+  /** Mean over prompts, nats per token. */
   readonly kl: number;
   /** 0 with one prompt. */
   readonly klStandardError: number;
   readonly prompts: number;
 }
 
-/** Means of an outcome, which holds at least one prompt. */
+/** Means of an outcome of at least one prompt. */
 export const taskScore = ({ correct, kl }: TaskOutcome): TaskScore => {
   const right = moments(correct.map(Number));
   const divergence = moments(kl);
@@ -35,8 +35,8 @@ export const taskScore = ({ correct, kl }: TaskOutcome): TaskScore => {
 };
 
 /**
- * Standard error where the sample has none, as all its answers are right, or all wrong. By Agresti and Coull (1998),
- * https://doi.org/10.2307/2685469, z^2 / 2 prompts are added to either side, half a one for a single standard error.
+ * Standard error when all or no answers are right, where the sample's own is 0. Agresti and Coull (1998),
+ * https://doi.org/10.2307/2685469, add z^2 / 2 prompts to either side: half a prompt for one standard error.
  */
 const errorOfEqualAnswers = (prompts: number): number => {
   const share = 0.5 / (prompts + 1);

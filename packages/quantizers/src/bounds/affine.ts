@@ -61,8 +61,8 @@ const transformedBack = (bounds: Float64Array, x: Float32Array, tokens: number, 
 };
 
 /**
- * Norm of what float32 adds on the way there (from a vector of norm `length`) and back. Each of the `log2 n` stages and
- * the final scaling change the vector by at most `u` of its norm, or by 2^-149 a number where it underflows.
+ * Norm of what float32 rounding adds in both transforms, for a vector of norm `length`. Each of the `log2 n` stages and the
+ * final scaling change the vector by at most `u` of its norm, or by 2^-149 a number where it underflows.
  */
 const transformRounding = (length: number, error: number, size: number): number => {
   const relative = (Math.log2(size) + 1.01) * FLOAT32_ROUNDING * (1 + 2 ** -18);

@@ -8,7 +8,7 @@ import { anyScheme } from "../test-support/schemes.ts";
 import { attentionOutputBound, attentionWeightBound } from "./attention.ts";
 import { scoreErrorBound } from "./score.ts";
 
-/** Room for the rounding of the reference itself, relative to 1. */
+/** Tolerance for the reference's own rounding, relative to 1. */
 const ROUNDING = 1e-12;
 const HEAD_SIZE = 32;
 

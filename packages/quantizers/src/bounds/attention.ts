@@ -22,7 +22,7 @@ export const attentionWeightBound = (scoreErrors: ArrayLike<number>, weights?: A
   return DOUBLE_SLACK * 2 * (weights ? Math.min(uniform, weighted) : uniform);
 };
 
-/** What an attention output is bounded from. */
+/** Input of {@link attentionOutputBound}. */
 export interface AttentionOutput {
   /** Attention weights `[tokens]` of the cache without errors. */
   readonly weights: ArrayLike<number>;
@@ -35,12 +35,12 @@ export interface AttentionOutput {
 }
 
 /**
- * Largest `|o_i - o^_i|` of each channel of `o = sum a_t v_t`, `[headSize]`: what keys do, half the weights' error times
- * the spread of the channel's decoded values, plus what values do, their bounds averaged with the weights.
+ * Largest `|o_i - o^_i|` of each channel of `o = sum a_t v_t`, `[headSize]`. Keys contribute half the weights' error times
+ * the spread of the channel's decoded values. Values contribute their bounds, averaged with the weights.
  *
- * Proof: `o - o^ = sum (a_t - a^_t) v^_t + sum a_t (v_t - v^_t)`. Weights sum to 1 on both sides, so the first sum stays
- * when the middle of the channel's range is taken from `v^`. With the sides exchanged (weights with errors, values
- * without) it holds as well.
+ * Proof: `o - o^ = sum (a_t - a^_t) v^_t + sum a_t (v_t - v^_t)`. Weights sum to 1 on both sides, so subtracting the middle of
+ * the channel's range from `v^` leaves the first sum unchanged. It also holds with the sides exchanged (weights with errors,
+ * values without).
  */
 export const attentionOutputBound = ({ weights, weightBound, values, valueBounds }: AttentionOutput): Float64Array => {
   const tokens = weights.length;

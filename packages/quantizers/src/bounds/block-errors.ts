@@ -1,6 +1,6 @@
 import { DOUBLE_SLACK } from "./group.ts";
 
-/** What encoding and decoding a block may change at most. */
+/** Largest change of a block by encoding and decoding it. */
 export interface BlockErrorBounds {
   /** Bound of the error of each number, `[tokens, headSize]`. */
   readonly numbers: Float64Array;

@@ -9,10 +9,10 @@ const FLOAT16_SUBNORMAL_ROUNDING = 2 ** -25;
 export const DOUBLE_SLACK: number = 1 + 2 ** -40;
 
 /**
- * Largest `|x - decode(encode(x))|` in a group (before any transform) whose smallest and largest numbers are given, both
- * float32 and at most 65504 in magnitude.
+ * Largest `|x - decode(encode(x))|` in a group (before any transform) with the given smallest and largest numbers, both
+ * float32 of magnitude at most 65504.
  *
- * Proof: both numbers determine scale `s` and minimum `z`, so nothing is lost on their rounding. Codes stand for the grid
+ * Proof: both numbers determine scale `s` and minimum `z`, so their rounding loses nothing. Codes stand for the grid
  * from `bottom = z + lowest * s` to `top = z + highest * s`. An unclamped code is within 1/2 of the quotient that float32
  * computes, which is within `2u + u^2` (`u = 2^-24`) of `(x - z) / s`: together `s / 2 + (2u + u^2) |x - z|` (a quotient
  * that underflows adds less than `s * 2^-149`). A clamped code leaves `x` outside the grid, by at most `bottom - smallest`
@@ -40,9 +40,9 @@ const gridErrorBound = (
 };
 
 /**
- * Bound for every group that spans at most `range` (largest minus smallest number; largest magnitude for symmetric
- * formats) with magnitudes up to `magnitude`, in closed form: half a step, or what the rounding of scale and minimum
- * leaves outside the grid. Never below {@link groupErrorBound}, and monotonic. Derived in docs/bounds.md.
+ * Bound for every group that spans at most `range` (largest minus smallest number; largest magnitude for symmetric formats)
+ * with magnitudes up to `magnitude`, in closed form: half a step, or what rounding scale and minimum leaves outside the
+ * grid. Never below {@link groupErrorBound}, and monotonic. Derived in docs/bounds.md.
  */
 export const rangeErrorBound = (range: number, magnitude: number, scheme: AffineScheme): number => {
   const { highest, lowest } = groupParameters(scheme);

@@ -1,6 +1,6 @@
 import { DOUBLE_SLACK } from "./group.ts";
 
-/** What is known of the error of one key vector, as `blockErrorBounds` gives it. */
+/** Error bounds of one key vector, from `blockErrorBounds`. */
 export interface VectorErrorBound {
   /** Bound of the error of each number, `[headSize]`. */
   readonly numbers: ArrayLike<number>;
@@ -10,8 +10,8 @@ export interface VectorErrorBound {
 
 /**
  * Largest `|q . k - q . k^|` for the query `[headSize]` (multiply it by the scale of the scores first) and a key whose
- * error is bounded: the smaller of `sum |q_i| b_i` and, by Cauchy and Schwarz, `|q|_2` times the norm. The first is the
- * smaller one without a transform, the second with it.
+ * error is bounded: the smaller of `sum |q_i| b_i` and, by Cauchy and Schwarz, `|q|_2` times the norm. Usually the first is
+ * smaller without a transform, the second with one.
  */
 export const scoreErrorBound = (query: ArrayLike<number>, key: VectorErrorBound): number => {
   let sum = 0;

@@ -4,7 +4,7 @@ import { fitExtremes, fitGroup, type GroupParameters, groupParameters } from "..
 import { hadamardInPlace } from "../hadamard.ts";
 import type { RowLayout } from "./codec.ts";
 
-/** Replaces whole blocks by what they decode to, without packing: float32 `[tokens, heads * headSize]`. */
+/** Replaces whole blocks by their decoded codes, without packing: float32 `[tokens, heads * headSize]`. */
 export const roundTripAffine = (data: Float32Array, layout: RowLayout, scheme: AffineScheme): void => {
   const { tokens } = layout;
   if (scheme.transform === "hadamard") transformRows(data, tokens, layout);
@@ -48,7 +48,7 @@ const quantizeColumns = (
       quantizeGroups(columns, data, token, Math.min(groupSize, block + scheme.blockSize - token));
 };
 
-/** Parameters of the groups of all columns, one group each. */
+/** Parameters of one group per column. */
 interface ColumnParameters {
   readonly width: number;
   readonly group: GroupParameters;
@@ -109,7 +109,7 @@ const findExtremes = ({ width, smallest, largest }: ColumnParameters, rows: Floa
     }
 };
 
-/** A scale of 0 gives code 0: dividing by infinity does the same without asking for each number. */
+/** A scale of 0 gives code 0. Dividing by infinity does this without a test per number. */
 const divisorOf = (scale: number): number => scale || Infinity;
 
 /** `decodeNumber(encodeNumber(x))` on numbers in registers. */

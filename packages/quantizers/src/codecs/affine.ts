@@ -10,9 +10,9 @@ import { roundTripAffine } from "./affine-round-trip.ts";
 import type { Codec } from "./codec.ts";
 
 /**
- * Integer codes in groups. Rows of a block are the head vector of each token on axis token; on axis channel, for each
- * `groupSize` tokens, the numbers of each channel. Codes are packed lowest bit first, and each row fills whole bytes.
- * Symmetric codes are stored as `code + 2^(bits - 1) - 1`, so that they are not negative.
+ * Integer codes in groups. A block's rows are the head vectors of its tokens on axis token; on axis channel, for each
+ * `groupSize` tokens, the numbers of each channel. Codes are packed lowest bit first; each row fills whole bytes.
+ * Symmetric codes are stored as `code + 2^(bits - 1) - 1`, which is not negative.
  */
 export const affineCodec: Codec<AffineScheme> = {
   encode: (x, tokens, headSize, scheme) =>

@@ -9,15 +9,15 @@ export interface RowLayout {
 }
 
 /**
- * The arithmetic of one codec. Sizes, labels and valid fields are in its format in `@kvtuner/plan`. Arguments are checked:
- * `x` has `tokens * headSize` finite float16-range numbers of one KV head, arrays of a block the sizes of the layout.
+ * The arithmetic of one codec. Sizes, labels and valid fields are in its format in `@kvtuner/plan`. Arguments are already
+ * checked: `x` has `tokens * headSize` finite numbers of one KV head within float16's range, and arrays fit the layout.
  */
 export interface Codec<Scheme> {
   /** Encodes `x`, float32 `[tokens, headSize]`. Throws as `encodeBlock`. */
   encode(x: Float32Array, tokens: number, headSize: number, scheme: Scheme): EncodedBlock;
-  /** The numbers that a block stands for, float32 `[tokens, headSize]`. */
+  /** Decodes a block to float32 `[tokens, headSize]`. */
   decode(encoded: EncodedBlock, tokens: number, headSize: number, scheme: Scheme): Float32Array;
-  /** Replaces whole blocks of `data` by what they decode to, bit for bit; float32 `[tokens, heads * headSize]`. */
+  /** Encodes and decodes whole blocks of `data` in place, bit for bit; float32 `[tokens, heads * headSize]`. */
   roundTrip(data: Float32Array, layout: RowLayout, scheme: Scheme): void;
   /** Largest change of `x` by encoding and decoding it. */
   bound(x: Float32Array, tokens: number, headSize: number, scheme: Scheme): BlockErrorBounds;

@@ -20,8 +20,8 @@ const FORMATS: Readonly<Record<Float8Scheme["format"], Float8Format>> = {
 };
 
 /**
- * Numbers of 8 bits, each divided by the scale of its run first: `code = f8(x / scale)`, `x^ = f8 number * scale`, in
- * float32. A dynamic scale is `max |x| / largest`, rounded up to float16; a fixed one is taken as float32. A scale of 0 gives code 0.
+ * 8-bit floats, divided by a shared scale: `code = f8(x / scale)`, `x^ = f8 number * scale`, in float32. A dynamic scale is
+ * `max |x| / largest`, rounded up to float16; a fixed one is taken as float32. A scale of 0 gives code 0.
  */
 export const float8Codec: Codec<Float8Scheme> = {
   encode: (x, tokens, headSize, scheme) => {
@@ -73,7 +73,7 @@ export const float8Codec: Codec<Float8Scheme> = {
   },
 };
 
-/** Numbers of one KV head that share a scale: a view, and where it starts. */
+/** Numbers of one KV head that share a scale: a view, and its offset. */
 interface ScaledRun {
   readonly start: number;
   readonly run: Float32Array;
@@ -94,7 +94,7 @@ const scaleOf = (run: Float32Array, scheme: Float8Scheme): number => {
   return float16NotBelow(Math.fround(largest / FORMATS[scheme.format].largest));
 };
 
-/** A scale that is rounded down would make the largest numbers too large, by much where float16 is subnormal. */
+/** Rounding a scale down would push the largest numbers out of range, far where float16 is subnormal. */
 const float16NotBelow = (x: number): number => {
   const bits = float16FromNumber(x);
   const nearest = numberFromFloat16(bits);
@@ -114,7 +114,7 @@ const exponentOf = (magnitude: number): number => {
   return (words[0]! >>> 23) - 127;
 };
 
-/** The float8 nearest to `x`, halves to even, as a number; what is beyond the largest becomes the largest. */
+/** The float8 nearest to `x`, halves to even, as a number. Clamps to the largest. */
 export const roundToFloat8 = (x: number, format: Float8Scheme["format"]): number => {
   const { mantissaBits, lowestExponent, largest } = FORMATS[format];
   const magnitude = Math.min(Math.abs(x), largest);
@@ -135,7 +135,7 @@ export const float8FromNumber = (x: number, format: Float8Scheme["format"]): num
   return sign | ((exponent - lowestExponent + 1) << mantissaBits) | mantissa;
 };
 
-/** The number that 8 bits stand for; NaN and, for e5m2, infinity too, which encoding never gives. */
+/** The number of 8 bits. Encoding never gives NaN or, for e5m2, infinity. */
 export const numberFromFloat8 = (code: number, format: Float8Scheme["format"]): number => {
   const { mantissaBits, lowestExponent } = FORMATS[format];
   const sign = code & 0x80 ? -1 : 1;
@@ -148,7 +148,7 @@ export const numberFromFloat8 = (code: number, format: Float8Scheme["format"]): 
     : sign * (1 + mantissa) * 2 ** (exponent - 1 + lowestExponent);
 };
 
-/** Half a step of the quotient times the scale, what the largest number cuts off, and float32's rounding of both. */
+/** Half a step of the quotient times the scale, the part clamped at the largest number, and float32's rounding of both. */
 const errorBound = (number: number, scale: number, { mantissaBits, lowestExponent, largest }: Float8Format): number => {
   const magnitude = Math.abs(number);
   if (scale === 0) return magnitude;

@@ -2,7 +2,7 @@ import { fc } from "@fast-check/vitest";
 
 type Random = () => number;
 
-/** Ways to make quantizers fail. Each gives one number at a time; most depend on an anchor drawn once. */
+/** Numbers that make quantizers fail, one at a time; most depend on an anchor drawn once. */
 const KINDS: Readonly<Record<string, (random: Random) => Random>> = {
   plain: (random) => () => random() * 8 - 4,
   constant: (random) => always((random() - 0.5) * 2000),
@@ -29,7 +29,7 @@ const around =
   () =>
     center + (random() - 0.5) * spread;
 
-/** What a block is filled with: some kinds, changing after every `run` numbers. */
+/** Fills a block with several kinds, changing after every `run` numbers. */
 export interface Hostility {
   readonly kinds: readonly string[];
   readonly run: number;
@@ -43,7 +43,7 @@ export const anyHostility: fc.Arbitrary<Hostility> = fc.record({
   seed: fc.nat(),
 });
 
-/** `count` numbers in float32 of magnitude at most `limit`. */
+/** `count` float32 numbers of magnitude at most `limit`. */
 export const hostileNumbers = ({ kinds, run, seed }: Hostility, count: number, limit: number): Float32Array => {
   const random = mulberry32(seed);
   const makers = kinds.map((kind) => KINDS[kind]!(random));

@@ -1,7 +1,7 @@
 import { fc } from "@fast-check/vitest";
 import { type AffineScheme, type Axis, CODE_BITS, FLOAT16, type TensorScheme } from "@kvtuner/plan";
 
-/** Head sizes with transforms in one part (powers of two) and in several. */
+/** Head sizes with transforms of one part (powers of two) and of several. */
 export const HEAD_SIZES = [32, 64, 80, 96, 128] as const;
 
 const schemeOn = (axis: Axis): fc.Arbitrary<AffineScheme> =>
@@ -15,10 +15,10 @@ const schemeOn = (axis: Axis): fc.Arbitrary<AffineScheme> =>
     transform: fc.constantFrom("none", "hadamard"),
   });
 
-/** Any scheme of either axis, also with groups that straddle the end of a head vector or a block. */
+/** Any scheme of either axis, including groups that straddle the end of a head vector or a block. */
 export const anyAffine: fc.Arbitrary<AffineScheme> = fc.oneof(schemeOn("token"), schemeOn("channel"));
 
-/** The same, and now and then float16. */
+/** The same, and sometimes float16. */
 export const anyScheme: fc.Arbitrary<TensorScheme> = fc.oneof(
   { weight: 6, arbitrary: anyAffine },
   { weight: 1, arbitrary: fc.constant(FLOAT16) },
