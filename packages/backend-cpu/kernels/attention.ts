@@ -3,23 +3,23 @@ import { hadamard } from "./hadamard";
 import { prepareKeyFactors, scoreRecord } from "./keys";
 import {
   BITS,
+  CODED_FROM,
   field,
   floatField,
   HADAMARD,
   HEAD_SIZE,
   HEADS,
   KEY,
-  quantizedPrefix,
   recordOf,
   rowOf,
   SCALE,
   SINK_LOGITS,
-  SINKS,
   SOFTCAP,
   SPAN,
   TILE,
   VALUE,
 } from "./layout";
+import { CODED, endOf, isCoded, KEY_ENDS, lengthOf, segmentsOf, VALUE_ENDS } from "./segments";
 import { keyRows, layOut, rowStates, state, useRowStates, valueRows } from "./row-state";
 import { capScores, hideScores, scale, weighTile } from "./softmax";
 import { addRecord } from "./values";
@@ -27,7 +27,7 @@ import { addRecord } from "./values";
 /** What all tiles that are left out may weigh together, relative to all others. */
 const NEGLIGIBLE: f32 = 4e-5;
 
-/** Tiles behind the sinks that {@link beginRows} attends to. */
+/** Tiles from the first token that may be coded on that {@link beginRows} attends to. */
 const FIRST_TILES: i32 = 1;
 
 /** Bytes of scratch that {@link attend} needs for `rows` rows; {@link beginRows} and {@link attendPart}, whose states are elsewhere, need that for none. */
@@ -42,16 +42,17 @@ export function stateBytes(layer: usize): usize {
 }
 
 /**
- * Causal attention of one KV head. Row `r` is the query at position `start + r`, whose token is in the cache already:
- * f32 `[G][headSize]` at `query + r * stride`; its output goes to `out + r * stride`.
+ * Causal attention of one KV head over the `segments` of its rows, see `segments.ts`. Row `r` is the query of the newest
+ * token that it reads: f32 `[G][headSize]` at `query + r * stride`; its output goes to `out + r * stride`.
  *
- * Tiles outside, rows inside: codes are read from memory once for all rows.
+ * Each row has one accumulator, into which all its segments are folded tile by tile. Tiles outside, rows inside: codes are
+ * read from memory once for all rows.
  */
 export function attend(
   scratch: usize,
   layer: usize,
   head: i32,
-  start: i32,
+  segments: usize,
   rows: i32,
   query: usize,
   out: usize,
@@ -59,20 +60,19 @@ export function attend(
 ): void {
   layOut(layer, scratch, rows);
   for (let row = 0; row < rows; row++) begin(layer, stateOf(row), query + <usize>row * stride);
-  attendSinks(layer, head, start, rows);
-  attendTiles(layer, head, start, rows, 0, i32.MAX_VALUE / TILE);
+  attendTiles(layer, head, segments, rows, i32.MIN_VALUE, i32.MAX_VALUE);
   for (let row = 0; row < rows; row++) finish(layer, head, stateOf(row), out + <usize>row * stride);
 }
 
 /**
  * The same in parts that may run at once, each with a scratch and states of its own. This begins the states of all rows,
- * with the sinks and the first tile, so that every part knows of scores that its own are negligible beside.
+ * with all tiles before the second that may be coded, so that every part knows of scores that its own are negligible beside.
  */
 export function beginRows(
   scratch: usize,
   layer: usize,
   head: i32,
-  start: i32,
+  segments: usize,
   rows: i32,
   query: usize,
   stride: usize,
@@ -81,8 +81,7 @@ export function beginRows(
   layOut(layer, scratch, 0);
   useRowStates(states);
   for (let row = 0; row < rows; row++) begin(layer, stateOf(row), query + <usize>row * stride);
-  attendSinks(layer, head, start, rows);
-  attendTiles(layer, head, start, rows, 0, FIRST_TILES);
+  attendTiles(layer, head, segments, rows, i32.MIN_VALUE, FIRST_TILES);
 }
 
 /**
@@ -93,7 +92,7 @@ export function attendPart(
   scratch: usize,
   layer: usize,
   head: i32,
-  start: i32,
+  segments: usize,
   rows: i32,
   from: i32,
   to: i32,
@@ -109,7 +108,7 @@ export function attendPart(
       memory.fill(stateOf(row) + state.exact, 0, bytes);
       memory.fill(stateOf(row) + state.decoded, 0, bytes);
     }
-  attendTiles(layer, head, start, rows, max(from, FIRST_TILES), to);
+  attendTiles(layer, head, segments, rows, max(from, FIRST_TILES), to);
 }
 
 /** Adds the part at `part` to the one at `into`; both began with `begun`, which is to count once. */
@@ -185,59 +184,89 @@ function rotate(vectors: usize, heads: i32, headSize: i32): void {
   for (let head = 0; head < heads; head++) hadamard(vectors + (<usize>(head * headSize) << 2), headSize);
 }
 
-function attendSinks(layer: usize, head: i32, start: i32, rows: i32): void {
-  const sinks = field(layer, SINKS);
-  for (let first = 0; first < min(sinks, start + rows); first += TILE)
-    attendTile(layer, head, start, rows, first, min(TILE, sinks - first), -1);
-}
-
-function attendTiles(layer: usize, head: i32, start: i32, rows: i32, from: i32, to: i32): void {
-  const sinks = field(layer, SINKS);
-  const firstTile = max(0, start + 1 - field(layer, SPAN) - sinks) / TILE;
-  for (let tile = max(from, firstTile); tile < to && sinks + tile * TILE < start + rows; tile++)
-    attendTile(layer, head, start, rows, sinks + tile * TILE, TILE, tile);
-}
-
-/** `tile` is the number of the tile behind the sinks, -1 among them. The tile's tokens are `first .. first + size - 1`. */
-function attendTile(layer: usize, head: i32, start: i32, rows: i32, first: i32, size: i32, tile: i32): void {
-  const keyTokens = decodedIn(layer, layer + KEY, start + 1, tile);
-  const valueTokens = decodedIn(layer, layer + VALUE, start + 1, tile);
-  const present = min(size, start + rows - first);
-  locateRows(layer, layer + KEY, head, first, keyTokens, present, keyRows);
-  locateRows(layer, layer + VALUE, head, first, valueTokens, present, valueRows);
-  for (let row = max(0, first - start); row < rows; row++) {
-    const length = start + row + 1;
-    if (first + size <= length - field(layer, SPAN)) continue;
-    attendRow(layer, head, stateOf(row), length, min(size, length - first), max(0, length - field(layer, SPAN) - first), tile);
+/** Tiles `from .. to - 1` of those that a row reads; a tile before the first token that may be coded has a negative number. */
+function attendTiles(layer: usize, head: i32, segments: usize, rows: i32, from: i32, to: i32): void {
+  const codedFrom = field(layer, CODED_FROM);
+  const oldest = max(0, lengthOf(segments) - field(layer, SPAN));
+  const newest = lengthOf(segmentsOf(segments, rows - 1)) - 1;
+  const end = min(to, tileOf(newest - codedFrom) + 1);
+  for (let tile = max(from, tileOf(oldest - codedFrom)); tile < end; tile++) {
+    const first = codedFrom + tile * TILE;
+    attendTile(layer, head, segments, rows, tile, max(0, first), first + TILE);
   }
 }
 
-/** Tokens of a tile that a cache of `length` tokens reads decoded. */
-function decodedIn(layer: usize, tensor: usize, length: i32, tile: i32): i32 {
-  if (tile < 0) return 0;
-  return max(0, min(TILE, quantizedPrefix(layer, tensor, length) - tile * TILE));
+/** Token over {@link TILE}, rounded down; for tokens before tile 0 too. */
+// @ts-ignore: decorator
+@inline
+function tileOf(token: i32): i32 {
+  return token >> 7;
 }
 
-/** Pointers of the exact rows `from .. to - 1` of a tile. */
-function locateRows(layer: usize, tensor: usize, head: i32, first: i32, from: i32, to: i32, list: usize): void {
+/** The tokens of the tile are `first .. end - 1`. */
+function attendTile(layer: usize, head: i32, segments: usize, rows: i32, tile: i32, first: i32, end: i32): void {
+  const newest = min(end, lengthOf(segmentsOf(segments, rows - 1)));
+  locateRows(layer, layer + KEY, head, segments + KEY_ENDS, first, newest, keyRows);
+  locateRows(layer, layer + VALUE, head, segments + VALUE_ENDS, first, newest, valueRows);
+  for (let row = 0; row < rows; row++) {
+    const own = segmentsOf(segments, row);
+    const length = lengthOf(own);
+    if (length <= first || end <= length - field(layer, SPAN)) continue;
+    attendRow(layer, head, stateOf(row), own, tile, first, min(end, length) - first);
+  }
+}
+
+/** Pointers of the tokens of a tile that any row reads exact: those that the first one does, which has the fewest codes. */
+function locateRows(layer: usize, tensor: usize, head: i32, ends: usize, first: i32, end: i32, list: usize): void {
   const headSize = field(layer, HEAD_SIZE);
-  for (let token = from; token < to; token++)
-    store<usize>(list + (<usize>token << 2), rowOf(tensor, head, first + token, headSize));
+  const isBefore = first < endOf(ends, CODED - 1);
+  for (let token = isBefore ? first : max(first, endOf(ends, CODED)); token < end; token++)
+    store<usize>(list + (<usize>(token - first) << 2), rowOf(tensor, head, token, headSize));
 }
 
-/** `hidden` tokens of the tile are beyond the span. */
-function attendRow(layer: usize, head: i32, row: usize, length: i32, count: i32, hidden: i32, tile: i32): void {
-  const keyTokens = min(count, decodedIn(layer, layer + KEY, length, tile));
-  const valueTokens = min(count, decodedIn(layer, layer + VALUE, length, tile));
-  if (keyTokens > 0) scoreRecord(layer, recordOf(layer + KEY, head, tile), row, keyTokens);
-  if (keyTokens < count) scoreExact(layer, row, keyTokens, count);
-  // One tile of sinks and one that is not full come on top.
+/** Folds `count` tokens of a tile into the accumulator of a row: each segment of the keys gives scores, each one of the values sums. */
+function attendRow(layer: usize, head: i32, row: usize, segments: usize, tile: i32, first: i32, count: i32): void {
+  const length = lengthOf(segments);
+  const maximaKnown = scoreSegments(layer, head, row, segments + KEY_ENDS, tile, first, count);
+  // One tile before those that may be coded and one that is not full come on top.
   const negligible = NEGLIGIBLE / <f32>(length / TILE + 3);
-  const isChanged = finishScores(layer, count, hidden);
-  const active = weighTile(layer, row, count, negligible, keyTokens === TILE && !isChanged);
-  if (active === 0) return;
-  if (valueTokens > 0) addRecord(layer, recordOf(layer + VALUE, head, tile), row, valueTokens, active);
-  if (valueTokens < count) addExact(layer, row, valueTokens, count, active);
+  const isChanged = finishScores(layer, count, length - field(layer, SPAN) - first);
+  const active = weighTile(layer, row, count, negligible, maximaKnown && !isChanged);
+  if (active > 0) addSegments(layer, head, row, segments + VALUE_ENDS, tile, first, count, active);
+}
+
+/** Returns whether all scores are those of a full record, whose maxima are known. */
+function scoreSegments(layer: usize, head: i32, row: usize, ends: usize, tile: i32, first: i32, count: i32): bool {
+  for (let segment = 0, from = 0; from < count; segment++) {
+    const to = min(count, endOf(ends, segment) - first);
+    if (to <= from) continue;
+    if (!isCoded(segment)) scoreExact(layer, row, from, to);
+    else {
+      scoreRecord(layer, recordOf(layer + KEY, head, tile), row, to);
+      if (to === TILE) return true;
+    }
+    from = to;
+  }
+  return false;
+}
+
+function addSegments(
+  layer: usize,
+  head: i32,
+  row: usize,
+  ends: usize,
+  tile: i32,
+  first: i32,
+  count: i32,
+  active: i32,
+): void {
+  for (let segment = 0, from = 0; from < count; segment++) {
+    const to = min(count, endOf(ends, segment) - first);
+    if (to <= from) continue;
+    if (isCoded(segment)) addRecord(layer, recordOf(layer + VALUE, head, tile), row, to, active);
+    else addExact(layer, row, from, to, active);
+    from = to;
+  }
 }
 
 /** Caps the scores of a tile and hides the tokens beyond the span; whether that changed any. */

@@ -4,6 +4,7 @@ import {
   AFFINE,
   BITS,
   CHANNEL,
+  CODED_FROM,
   codeOffset,
   field,
   GROUP_SIZE,
@@ -13,12 +14,10 @@ import {
   KV_HEADS,
   MINIMA,
   panelOf,
-  quantizedPrefix,
   readCode,
   recordOf,
   rowOf,
   SCALES,
-  SINKS,
   TILE,
   VALUE,
   writeCode,
@@ -38,13 +37,11 @@ export function appendExact(layer: usize, tensor: usize, start: i32, count: i32,
 }
 
 /**
- * Encodes what a cache of `length` tokens reads decoded and one of `before` tokens did not, from the pages, with the
+ * Encodes tokens `from .. to - 1`, counted from the first that may be coded and whole blocks, from the pages, with the
  * arithmetic of `encodeBlock` of `@kvtuner/quantizers`. `scratch` has room for a tile of f32 `[TILE][headSize]`.
  */
-export function encode(layer: usize, isValue: i32, before: i32, length: i32, scratch: usize): void {
+export function encode(layer: usize, isValue: i32, from: i32, to: i32, scratch: usize): void {
   const tensor = layer + (isValue ? VALUE : KEY);
-  const from = quantizedPrefix(layer, tensor, before);
-  const to = quantizedPrefix(layer, tensor, length);
   const kvHeads = field(layer, KV_HEADS);
   const step = field(tensor, CHANNEL) ? field(tensor, GROUP_SIZE) : 1;
   for (let token = from; token < to; token += step)
@@ -55,7 +52,7 @@ export function encode(layer: usize, isValue: i32, before: i32, length: i32, scr
 
 function loadToken(layer: usize, tensor: usize, head: i32, token: i32, to: usize): void {
   const headSize = field(layer, HEAD_SIZE);
-  loadRow(rowOf(tensor, head, token + field(layer, SINKS), headSize), to, headSize);
+  loadRow(rowOf(tensor, head, token + field(layer, CODED_FROM), headSize), to, headSize);
   if (field(tensor, HADAMARD)) hadamard(to, headSize);
 }
 
@@ -155,7 +152,7 @@ function codeOf(x: f32): i32 {
 }
 
 /**
- * Decodes tokens `from .. to - 1` behind the sinks into the pages, rounded to float16. `scratch` has room for one row.
+ * Decodes tokens `from .. to - 1`, counted as in {@link encode}, into the pages, rounded to float16. `scratch` has room for one row.
  */
 export function decode(layer: usize, isValue: i32, from: i32, to: i32, scratch: usize): void {
   const tensor = layer + (isValue ? VALUE : KEY);
@@ -165,7 +162,7 @@ export function decode(layer: usize, isValue: i32, from: i32, to: i32, scratch: 
     for (let head = 0; head < kvHeads; head++) {
       decodeToken(layer, tensor, isValue, head, token, scratch);
       clampToHalves(scratch, headSize);
-      storeHalves(scratch, rowOf(tensor, head, token + field(layer, SINKS), headSize), headSize);
+      storeHalves(scratch, rowOf(tensor, head, token + field(layer, CODED_FROM), headSize), headSize);
     }
 }
 
@@ -205,7 +202,7 @@ function codeAt(tensor: usize, isValue: i32, record: usize, place: i32, channel:
 }
 
 /**
- * Codes of tokens `from .. to - 1` behind the sinks, of one tile, one a byte, in the order of `EncodedBlock`: token by
+ * Codes of tokens `from .. to - 1`, counted as in {@link encode}, of one tile, one a byte, in the order of `EncodedBlock`: token by
  * token on axis token; on axis channel group by group of tokens, and channel by channel in it.
  */
 export function readCodes(layer: usize, isValue: i32, head: i32, from: i32, to: i32, out: usize): void {
@@ -240,19 +237,18 @@ export function writeCodes(layer: usize, isValue: i32, head: i32, from: i32, to:
 }
 
 /**
- * Tokens `from .. to - 1` of a cache of `length` tokens as they are read, rounded to float16: f32
- * `[tokens][kvHeads][headSize]`.
+ * Tokens `from .. to - 1` as they are read, rounded to float16: f32 `[tokens][kvHeads][headSize]`. Of the tokens that may be
+ * coded, the first `coded` are.
  */
-export function readRows(layer: usize, isValue: i32, length: i32, from: i32, to: i32, out: usize, scratch: usize): void {
+export function readRows(layer: usize, isValue: i32, coded: i32, from: i32, to: i32, out: usize, scratch: usize): void {
   const tensor = layer + (isValue ? VALUE : KEY);
   const kvHeads = field(layer, KV_HEADS);
   const headSize = field(layer, HEAD_SIZE);
-  const sinks = field(layer, SINKS);
-  const prefix = quantizedPrefix(layer, tensor, length);
+  const codedFrom = field(layer, CODED_FROM);
   for (let token = from; token < to; token++)
     for (let head = 0; head < kvHeads; head++) {
-      if (token >= sinks && token < sinks + prefix) {
-        decodeToken(layer, tensor, isValue, head, token - sinks, out);
+      if (token >= codedFrom && token < codedFrom + coded) {
+        decodeToken(layer, tensor, isValue, head, token - codedFrom, out);
         clampToHalves(out, headSize);
         storeHalves(out, scratch, headSize);
         loadRow(scratch, out, headSize);

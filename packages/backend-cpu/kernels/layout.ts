@@ -17,19 +17,19 @@ export const KV_HEADS: usize = 0;
 /** Query heads of one KV head. */
 export const HEADS: usize = 4;
 export const HEAD_SIZE: usize = 8;
-export const SINKS: usize = 12;
-export const RECENT: usize = 16;
+/** First token that may be coded; records are counted from it. */
+export const CODED_FROM: usize = 12;
 /** f32: what a query's products with keys are multiplied by to be scores, times `log2(e)`. */
-export const SCALE: usize = 20;
+export const SCALE: usize = 16;
 /** f32: largest magnitude of a score, times `log2(e)`; 0 where scores are not capped. */
-export const SOFTCAP: usize = 24;
+export const SOFTCAP: usize = 20;
 /** Newest tokens that a query reads, its own included. */
-export const SPAN: usize = 28;
+export const SPAN: usize = 24;
 /** Address of f32 `[kvHeads][HEADS]`, logits of sinks times `log2(e)`; 0 where there are none. */
-export const SINK_LOGITS: usize = 144;
+export const SINK_LOGITS: usize = 28;
 /** Offsets of the fields of the keys and of the values. */
 export const KEY: usize = 32;
-export const VALUE: usize = 96;
+export const VALUE: usize = 72;
 
 export const BITS: usize = 0;
 /** 1 on axis channel, 0 on axis token. */
@@ -38,14 +38,13 @@ export const CHANNEL: usize = 4;
 export const GROUP_SIZE: usize = 8;
 export const AFFINE: usize = 12;
 export const HADAMARD: usize = 16;
-export const BLOCK: usize = 20;
 /** Bytes of one KV head's record of a tile; offsets of its scales and minima, float16, group by group. */
-export const RECORD_BYTES: usize = 24;
-export const SCALES: usize = 28;
-export const MINIMA: usize = 32;
-/** Tables of pointers: records of all KV heads by tile, counted behind the sinks; pages by token / PAGE. */
-export const RECORDS: usize = 36;
-export const PAGES: usize = 40;
+export const RECORD_BYTES: usize = 20;
+export const SCALES: usize = 24;
+export const MINIMA: usize = 28;
+/** Tables of pointers: records of all KV heads by tile, counted from {@link CODED_FROM}; pages by token / PAGE. */
+export const RECORDS: usize = 32;
+export const PAGES: usize = 36;
 
 // @ts-ignore: decorator
 @inline
@@ -72,14 +71,6 @@ export function recordOf(tensor: usize, head: i32, tile: i32): usize {
 export function rowOf(tensor: usize, head: i32, token: i32, headSize: i32): usize {
   const page = load<usize>(load<usize>(tensor + PAGES) + (<usize>(token / PAGE) << 2));
   return page + 2 * <usize>((head * PAGE + (token & (PAGE - 1))) * headSize);
-}
-
-/** Tokens after the sinks that a cache of `length` tokens stores as codes. */
-export function quantizedPrefix(layer: usize, tensor: usize, length: i32): i32 {
-  if (field(tensor, BITS) === 16) return 0;
-  const rest = length - field(layer, SINKS) - field(layer, RECENT);
-  const block = field(tensor, BLOCK);
-  return rest > 0 ? (rest / block) * block : 0;
 }
 
 /** What a unit of each output group is multiplied by to be a code: f32 `[bits][4]` for 2, 3, 4 and 8 bits; then for bytes. */

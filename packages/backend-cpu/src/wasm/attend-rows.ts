@@ -2,15 +2,15 @@ import type { CacheShape } from "@kvtuner/plan";
 import type { Arena } from "./arena.ts";
 import type { Workspace } from "./workspace.ts";
 
-/** Attention of the rows whose queries are in the workspace, into its output. */
+/** Attention of the rows whose queries and segments are in the workspace, into its output. */
 export interface RowsCall {
   readonly arena: Arena;
   /** Address of the layer's record. */
   readonly layer: number;
   readonly shape: CacheShape;
   readonly sinks: number;
-  /** Position of the first row; all rows' tokens are in the cache. */
-  readonly start: number;
+  /** Tokens that the last row reads; all rows' tokens are in the cache. */
+  readonly length: number;
   readonly rows: number;
   readonly workspace: Workspace;
 }
@@ -26,11 +26,11 @@ export const strides = ({
 };
 
 /** On the caller's thread. */
-export const attendAlone = ({ arena, layer, shape, start, rows, workspace }: RowsCall): void => {
+export const attendAlone = ({ arena, layer, shape, rows, workspace }: RowsCall): void => {
   const stride = strides(shape);
   for (let head = 0; head < shape.kvHeads; head++) {
     const offset = head * stride.head;
     const [query, output] = [workspace.query + offset, workspace.output + offset];
-    arena.kernels.attend(workspace.scratch, layer, head, start, rows, query, output, stride.row);
+    arena.kernels.attend(workspace.scratch, layer, head, workspace.segments, rows, query, output, stride.row);
   }
 };

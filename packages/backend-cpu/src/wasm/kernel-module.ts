@@ -24,17 +24,9 @@ export interface Kernels {
     panelBytes: number,
   ): void;
   appendExact(layer: number, tensor: number, start: number, count: number, from: number): void;
-  encode(layer: number, isValue: number, before: number, length: number, scratch: number): void;
+  encode(layer: number, isValue: number, from: number, to: number, scratch: number): void;
   decode(layer: number, isValue: number, from: number, to: number, scratch: number): void;
-  readRows(
-    layer: number,
-    isValue: number,
-    length: number,
-    from: number,
-    to: number,
-    out: number,
-    scratch: number,
-  ): void;
+  readRows(layer: number, isValue: number, coded: number, from: number, to: number, out: number, scratch: number): void;
   readCodes(layer: number, isValue: number, head: number, from: number, to: number, out: number): void;
   writeCodes(layer: number, isValue: number, head: number, from: number, to: number, codes: number): void;
   scratchBytes(layer: number, rows: number): number;
@@ -43,7 +35,7 @@ export interface Kernels {
     scratch: number,
     layer: number,
     head: number,
-    start: number,
+    segments: number,
     rows: number,
     query: number,
     out: number,
@@ -53,7 +45,7 @@ export interface Kernels {
     scratch: number,
     layer: number,
     head: number,
-    start: number,
+    segments: number,
     rows: number,
     query: number,
     stride: number,
@@ -63,7 +55,7 @@ export interface Kernels {
     scratch: number,
     layer: number,
     head: number,
-    start: number,
+    segments: number,
     rows: number,
     from: number,
     to: number,

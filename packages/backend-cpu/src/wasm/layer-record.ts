@@ -1,4 +1,4 @@
-import { boundedLayer, type KernelScheme, kernelScheme } from "@kvtuner/backend";
+import { type KernelScheme, kernelScheme } from "@kvtuner/backend";
 import { type AttentionSpec, type CacheShape, type LayerScheme, spanOf } from "@kvtuner/plan";
 import { MAX_TOKENS } from "./capabilities.ts";
 
@@ -8,21 +8,21 @@ export const PAGE_TOKENS = 32;
 
 /** Offsets, in 32-bit words, of what `kernels/layout.ts` lists in bytes. */
 const KEY_WORD = 8;
-const VALUE_WORD = 24;
-const RECORDS_WORD = 9;
-const PAGES_WORD = 10;
+const VALUE_WORD = 18;
+const RECORDS_WORD = 8;
+const PAGES_WORD = 9;
 
 /** Offsets in bytes of how a layer attends. */
-const SCALE_BYTE = 20;
-const SOFTCAP_BYTE = 24;
-const SPAN_BYTE = 28;
-const SINK_LOGITS_BYTE = 144;
+const SCALE_BYTE = 16;
+const SOFTCAP_BYTE = 20;
+const SPAN_BYTE = 24;
+const SINK_LOGITS_BYTE = 28;
 
 /** More tokens than any cache holds. */
 const MAX_SPAN = 2 ** 30;
 
 /** Bytes of a layer's record. */
-export const LAYER_RECORD_BYTES = 160;
+export const LAYER_RECORD_BYTES = 112;
 
 /** Where the parts of a tile's record of one KV head are, in bytes; of no meaning for float16. */
 export interface RecordLayout {
@@ -50,8 +50,8 @@ export const recordLayout = (
 export const writeLayerRecord = (words: Uint32Array, address: number, scheme: LayerScheme, shape: CacheShape): void => {
   const start = address / 4;
   const { queryHeads, kvHeads, headSize } = shape;
-  const { residency, key, value } = boundedLayer(scheme, MAX_TOKENS);
-  words.set([kvHeads, queryHeads / kvHeads, headSize, residency.sinks, residency.recent], start);
+  const { residency, key, value } = scheme;
+  words.set([kvHeads, queryHeads / kvHeads, headSize, Math.min(residency.sinks, MAX_TOKENS)], start);
   writeTensor(words, start + KEY_WORD, kernelScheme(key, headSize), headSize);
   writeTensor(words, start + VALUE_WORD, kernelScheme(value, headSize), headSize);
 };
@@ -65,7 +65,6 @@ const writeTensor = (words: Uint32Array, start: number, scheme: KernelScheme, he
       scheme.groupSize,
       Number(scheme.hasMinima),
       Number(scheme.isRotated),
-      scheme.blockSize,
       recordBytes,
       scalesOffset,
       minimaOffset,

@@ -6,6 +6,7 @@ import { CHUNK_TOKENS } from "./chunk.ts";
 import type { Engine } from "./engine.ts";
 import { LAYER_RECORD_BYTES, sinkLogitBytes, tensorAddress, writeAttention, writeLayerRecord } from "./layer-record.ts";
 import { PackedTensor } from "./packed-tensor.ts";
+import { writeSegmentEnds } from "./segment-ends.ts";
 import { attendOnThreads } from "./threads/attend-on-threads.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -86,20 +87,21 @@ export class PackedLayer {
     floats.set(value.subarray(first * width, (first + tokens) * width), workspace.value / 4);
     kernels.appendExact(this.address, this.key.address, this.length, tokens, workspace.key);
     kernels.appendExact(this.address, this.value.address, this.length, tokens, workspace.value);
-    kernels.encode(this.address, 0, this.length, end, workspace.scratch);
-    kernels.encode(this.address, 1, this.length, end, workspace.scratch);
+    for (const [isValue, tensor] of [this.key, this.value].entries())
+      kernels.encode(this.address, isValue, tensor.prefix(this.length), tensor.prefix(end), workspace.scratch);
   }
 
   #attendChunk(query: Float32Array, output: Float32Array, first: number, tokens: number, workspace: Workspace): void {
     const width = this.#shape.queryHeads * this.#shape.headSize;
-    const { floats } = this.arena;
+    const { floats, words } = this.arena;
+    writeSegmentEnds(words, workspace.segments, [this.key, this.value], this.length + 1, tokens);
     floats.set(query.subarray(first * width, (first + tokens) * width), workspace.query / 4);
     this.#attendRows({
       arena: this.arena,
       layer: this.address,
       shape: this.#shape,
       sinks: this.#sinks,
-      start: this.length,
+      length: this.length + tokens,
       rows: tokens,
       workspace,
     });

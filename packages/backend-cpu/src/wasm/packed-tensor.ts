@@ -45,6 +45,12 @@ export class PackedTensor {
     return quantizedPrefix(this.#layer[this.kind], this.#layer, length);
   }
 
+  /** Ends of the exact sinks, the coded tokens and the exact rest of a cache of `length` tokens. */
+  segmentEnds(length: number): [sinks: number, coded: number, rest: number] {
+    const sinks = Math.min(this.#layer.residency.sinks, length);
+    return [sinks, sinks + this.prefix(length), length];
+  }
+
   /** At most so many bytes does {@link reserve} take on the way from `length` to `end` tokens, chunk by chunk. */
   neededBytes(length: number, end: number): number {
     const tiles = Math.ceil(this.prefix(end) / TILE_TOKENS) - Math.ceil(this.prefix(length) / TILE_TOKENS);

@@ -3,6 +3,7 @@ import type { CacheShape, TensorScheme } from "@kvtuner/plan";
 import { CHUNK_TOKENS } from "./chunk.ts";
 import type { PackedLayer } from "./packed-layer.ts";
 import type { PackedStore } from "./packed-store.ts";
+import type { PackedTensor } from "./packed-tensor.ts";
 import type { Workspace } from "./workspace.ts";
 
 /**
@@ -58,11 +59,12 @@ const readRows = (
   first: number,
   tokens: number,
 ): ChunkRows => {
-  const read = (isValue: number): Float32Array => {
+  const read = (tensor: PackedTensor): Float32Array => {
     const { kernels, floats } = layer.arena;
     const { key: out, scratch } = workspace;
-    kernels.readRows(layer.address, isValue, layer.length, first, first + tokens, out, scratch);
+    const isValue = Number(tensor.kind === "value");
+    kernels.readRows(layer.address, isValue, tensor.prefix(layer.length), first, first + tokens, out, scratch);
     return floats.slice(out / 4, out / 4 + tokens * kvHeads * headSize);
   };
-  return { tokens, key: read(0), value: read(1) };
+  return { tokens, key: read(layer.key), value: read(layer.value) };
 };

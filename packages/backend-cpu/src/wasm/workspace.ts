@@ -3,6 +3,7 @@ import { aligned, type Arena } from "./arena.ts";
 import { CHUNK_TOKENS } from "./chunk.ts";
 import type { Engine } from "./engine.ts";
 import { TILE_TOKENS } from "./layer-record.ts";
+import { ROW_SEGMENT_BYTES } from "./segment-ends.ts";
 import { mostRowsPerTask, mostStates, type SplitLimits } from "./threads/split.ts";
 
 /** Memory for the numbers of one chunk, shared by the layers of an arena. */
@@ -13,6 +14,8 @@ export interface Workspace {
   readonly key: number;
   readonly value: number;
   readonly output: number;
+  /** Segment ends of `CHUNK_TOKENS` rows; see `segment-ends.ts`. */
+  readonly segments: number;
   /** What the kernels need beside: also room for f32 `[TILE_TOKENS][headSize]`. */
   readonly scratch: number;
   /** What threads need beside. */
@@ -49,6 +52,7 @@ export const createWorkspace = (
     key: arena.allocate(kvHeads * rowBytes),
     value: arena.allocate(kvHeads * rowBytes),
     output: arena.allocate(queryHeads * rowBytes),
+    segments: arena.allocate(CHUNK_TOKENS * ROW_SEGMENT_BYTES),
     scratch: arena.allocate(scratchBytes(arena, layerRecords, shape)),
     ...(pool && { threads: threadWorkspace(arena, layerRecords, shape, limits) }),
   };

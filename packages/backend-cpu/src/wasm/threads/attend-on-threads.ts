@@ -1,5 +1,6 @@
 import { attendAlone, type RowsCall, strides } from "../attend-rows.ts";
 import type { Engine } from "../engine.ts";
+import { ROW_SEGMENT_BYTES } from "../segment-ends.ts";
 import type { ThreadWorkspace } from "../workspace.ts";
 import type { TaskKernel } from "./control.ts";
 import { splitChunk } from "./split.ts";
@@ -9,14 +10,14 @@ import type { ThreadPool } from "./thread-pool.ts";
 export const attendOnThreads =
   ({ limits }: Engine, pool: ThreadPool) =>
   (call: RowsCall): void => {
-    const split = splitChunk(call.shape, call.sinks, call.start + call.rows, call.rows, limits);
+    const split = splitChunk(call.shape, call.sinks, call.length, call.rows, limits);
     if (split.by === "rows") attendByRows(pool, call, split.rowsPerTask);
     else if (split.by === "tiles") attendByTiles(pool, call, split.tilesPerTask, split.tasksPerHead);
     else attendAlone(call);
   };
 
 const attendByRows = (pool: ThreadPool, call: RowsCall, rowsPerTask: number): void => {
-  const { layer, shape, start, rows, workspace } = call;
+  const { layer, shape, rows, workspace } = call;
   const stride = strides(shape);
   const tasks: number[][] = [];
   for (let first = 0; first < rows; first += rowsPerTask)
@@ -24,14 +25,15 @@ const attendByRows = (pool: ThreadPool, call: RowsCall, rowsPerTask: number): vo
       const offset = first * stride.row + head * stride.head;
       const count = Math.min(rowsPerTask, rows - first);
       const [query, output] = [workspace.query + offset, workspace.output + offset];
-      tasks.push([layer, head, start + first, count, query, output, stride.row]);
+      const segments = workspace.segments + first * ROW_SEGMENT_BYTES;
+      tasks.push([layer, head, segments, count, query, output, stride.row]);
     }
   runTasks(pool, call, "attend", tasks);
 };
 
 /** The caller begins the states of all heads and merges them in the end; both take about as long as a tile. */
 const attendByTiles = (pool: ThreadPool, call: RowsCall, tilesPerTask: number, tasksPerHead: number): void => {
-  const { arena, layer, shape, start, rows, workspace } = call;
+  const { arena, layer, shape, rows, workspace } = call;
   const { kernels } = arena;
   const stride = strides(shape);
   const { scratch, states } = threadWorkspace(call);
@@ -41,13 +43,14 @@ const attendByTiles = (pool: ThreadPool, call: RowsCall, tilesPerTask: number, t
     begunOf(shape.kvHeads) + (head * tasksPerHead + index) * stateBytes;
   for (let head = 0; head < shape.kvHeads; head++) {
     const query = workspace.query + head * stride.head;
-    kernels.beginRows(scratch, layer, head, start, rows, query, stride.row, begunOf(head));
+    kernels.beginRows(scratch, layer, head, workspace.segments, rows, query, stride.row, begunOf(head));
   }
   const tasks: number[][] = [];
   for (let head = 0; head < shape.kvHeads; head++)
     for (let index = 0; index < tasksPerHead; index++) {
       const from = index * tilesPerTask;
-      tasks.push([layer, head, start, rows, from, from + tilesPerTask, begunOf(head), partOf(head, index)]);
+      const [begun, part] = [begunOf(head), partOf(head, index)];
+      tasks.push([layer, head, workspace.segments, rows, from, from + tilesPerTask, begun, part]);
     }
   runTasks(pool, call, "attendPart", tasks);
   for (let head = 0; head < shape.kvHeads; head++) {
