@@ -1,15 +1,15 @@
-// Writes float32 rows `[tokens, heads * HEAD_SIZE]` as float16 into 16-bit tiles. The first key of a sequence is kept as its
-// middle too: scores are taken of keys less the middle, so that channels which are far out in all keys cost no precision.
-// What float16 does not hold leaves a mark on the layer, which reduce.wgsl looks for.
+// Writes float32 rows `[tokens, heads * HEAD_SIZE]` as float16 into 16-bit tiles. Also stores the first key of a sequence
+// as the middle: scores use keys minus the middle, so that channels with a large offset in all keys cost no precision.
+// Numbers out of float16's range set the layer's mark, which reduce.wgsl reads.
 struct Append {
   region: Region,
-  // First token within the region, and its row in the numbers.
+  // First token within the region, and its row in the source.
   first: u32,
   row: u32,
-  // Word at which the rows begin.
+  // Word of the first row.
   source: u32,
   heads: u32,
-  // Words from one word of a row to the next.
+  // Distance in words between consecutive words of a row.
   stride: u32,
   is_first_key: u32,
   mark: u32,

@@ -1,26 +1,26 @@
-// Attention of up to VECTORS query vectors, all of one KV head, over some tiles of keys and values of one kind each. What
-// comes of it is a partial sum: its largest score, its sum of weights, and its weighted values; reduce.wgsl adds them up.
+// Attention of up to VECTORS query vectors of one KV head over some tiles, with one format of keys and one of values.
+// Writes a partial sum: the largest score, the sum of weights and the weighted values. reduce.wgsl adds the partial sums.
 struct Attend {
   key: Region,
   value: Region,
   key_prefix: Prefix,
   value_prefix: Prefix,
-  // Tiles of the call, and how many of them a workgroup takes.
+  // Tiles of the call, and tiles per workgroup.
   first_tile: u32,
   end_tile: u32,
   tiles_in_split: u32,
   first_partial: u32,
-  // Query vectors of a KV head: `group` heads of each token, the first at `position`.
+  // Query vectors per KV head: `group` heads of each token, the first token at `position`.
   vectors: u32,
   group: u32,
   position: u32,
   kv_heads: u32,
   sinks: u32,
   is_sinks: u32,
-  // Vectors of four at which queries and middles begin.
+  // Start of queries and middles, in vectors of four.
   query_start: u32,
   middle_start: u32,
-  // What kernels for one pair of formats have as constants: they unroll their loops, and leave out what is for others.
+  // Constants in specialized kernels, which unroll their loops and drop other formats.
   key_bits: u32,
   value_bits: u32,
   is_key_channel: u32,
@@ -39,7 +39,7 @@ struct Attend {
 @group(0) @binding(5) var<storage, read_write> partials: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> statistics: array<vec2f>;
 
-// Lanes that take four channels of a value each, for every so-manieth token.
+// Sets of lanes that each cover a whole value, four channels a lane; tokens are dealt out among the sets.
 const SUBSETS: u32 = TILE / QUADS;
 const LOWEST: f32 = -3.0e38;
 
@@ -99,12 +99,12 @@ fn main(@builtin(workgroup_id) place: vec3u, @builtin(local_invocation_index) la
   write_statistics(first_partial, head, first_vector, lane, &totals);
 }
 
-// Where a vector of a KV head is among the query vectors of the call: tokens after each other, heads side by side.
+// Index of a KV head's vector among the query vectors of the call: token-major, then head.
 fn vector_place(head: u32, index: u32) -> u32 {
   return (index / call.group * call.kv_heads + head) * call.group + index % call.group;
 }
 
-// Exponents are of two, so that scores are too.
+// Queries are scaled by log2(e), because weights are powers of two.
 fn load_queries(head: u32, first_vector: u32, lane: u32) {
   if (lane < VECTOR_COUNT) { largest[lane] = LOWEST; }
   for (var item = lane; item < VECTOR_COUNT * QUADS; item += TILE) {
@@ -116,7 +116,7 @@ fn load_queries(head: u32, first_vector: u32, lane: u32) {
   }
 }
 
-// One lane, four channels: its values are unpacked once for all vectors.
+// One lane handles four channels and unpacks their values once for all vectors.
 fn add_values(head: u32, slot: u32, lane: u32, sums: ptr<function, array<vec4f, VECTORS>>) {
   let quad = lane % QUADS;
   let tile = (head * call.value.slots + slot) * TILE;
@@ -129,7 +129,7 @@ fn add_values(head: u32, slot: u32, lane: u32, sums: ptr<function, array<vec4f, 
   }
 }
 
-// Subsets of lanes add their sums up one after the other, in the place of the queries.
+// Sets of lanes add their sums in turn, reusing the memory of the queries.
 fn write_sums(
   first_partial: u32, head: u32, first_vector: u32, lane: u32, sums: ptr<function, array<vec4f, VECTORS>>
 ) {

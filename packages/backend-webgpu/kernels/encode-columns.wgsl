@@ -1,8 +1,8 @@
-// Encodes float32 rows `[tokens, heads * HEAD_SIZE]` on axis channel: one workgroup takes 32 channels of one group of tokens
-// of one head.
+// Encodes float32 rows `[tokens, heads * HEAD_SIZE]` on axis channel. One workgroup handles 32 channels of one group of
+// tokens and one head.
 struct EncodeColumns {
   codes: Region,
-  // First token behind the sinks, a multiple of the group.
+  // First token after the sinks, a multiple of the group.
   first: u32,
   bits: u32,
   heads: u32,
@@ -37,7 +37,7 @@ fn main(@builtin(workgroup_id) place: vec3u, @builtin(local_invocation_index) la
   }
 }
 
-// Two lanes share a channel, each with half of the tokens.
+// Two lanes share a channel; each takes half of the tokens.
 fn find_extremes(first: u32, count: u32, head: u32, lane: u32) {
   let channel = first_channel + lane % 32u;
   if (channel >= HEAD_SIZE) { return; }

@@ -1,11 +1,11 @@
-// Encodes rows in 16 bits on axis token: one workgroup takes one token of one head.
+// Encodes 16-bit rows on axis token. One workgroup handles one token of one head.
 struct Encode {
   rows: Region,
   codes: Region,
-  // First token behind the sinks.
+  // First token after the sinks.
   first: u32,
   bits: u32,
-  // Words from one word of a row to the next, in rows and codes.
+  // Distance in words between consecutive words of a row, in rows and codes.
   stride: u32,
   is_rotated: u32,
 }

@@ -1,6 +1,6 @@
-// Scale, minimum and codes of a group as in @kvtuner/quantizers, to the bit, however the driver divides.
+// Scale, minimum and codes of a group, bit for bit as in @kvtuner/quantizers, however the driver divides.
 
-// What a number is encoded with; lowest and highest code.
+// Parameters for encoding, and the lowest and highest code.
 struct Fit {
   scale: f32,
   minimum: f32,
@@ -8,7 +8,7 @@ struct Fit {
   highest: f32,
 }
 
-// A fit and its parameters as they are stored.
+// A fit and its parameters as stored.
 struct StoredFit {
   fit: Fit,
   scale_bits: u32,
@@ -26,7 +26,7 @@ fn fit_group(smallest: f32, largest: f32, bits: u32, is_affine: bool) -> StoredF
   return StoredFit(Fit(number_of_half(scale), number_of_half(minimum), lowest, f32(highest)), scale, minimum);
 }
 
-// The word of a positive float32, by its word, divided by a whole number to 255 and rounded to the nearest, halves to even.
+// Divides a positive float32, given and returned as its bits, by a whole number up to 255. Rounds half to even.
 fn divided(word: u32, divisor: u32) -> u32 {
   let exponent = word >> 23u;
   if (exponent < 16u) { return 0u; }
@@ -45,7 +45,7 @@ fn divided(word: u32, divisor: u32) -> u32 {
   return ((exponent + shift - 9u) << 23u) + whole + u32(is_up);
 }
 
-// The code of a number as it is stored, from 0 on: nearest, halves to even. Ties are found by products, which are exact.
+// The stored code of a number, from 0. Rounds half to even; detects ties by products, which are exact.
 fn code_of(x: f32, fit: Fit) -> u32 {
   if (fit.scale == 0.0) { return u32(-fit.lowest); }
   let distance = x - fit.minimum;

@@ -1,16 +1,16 @@
-// float16 in integers: neither rounding nor subnormals depend on the driver.
+// float16 in integer arithmetic: rounding and subnormals do not depend on the driver.
 
-// The number that 16 bits stand for.
+// The number of 16 bits.
 fn number_of_half(bits: u32) -> f32 {
   let magnitude = bits & 0x7fffu;
   let normal = bitcast<f32>((magnitude << 13u) + 0x38000000u);
-  // A subnormal beside an implicit one of 2^-14, which is taken away again.
+  // Builds a subnormal with an implicit 2^-14, then subtracts that.
   let subnormal = bitcast<f32>((magnitude << 13u) + 0x38800000u) - 6.103515625e-05;
   let number = select(normal, subnormal, magnitude < 0x400u);
   return select(number, -number, (bits & 0x8000u) != 0u);
 }
 
-// The 16 bits of the float16 nearest to a float32 with the given word, halves to even.
+// The float16 nearest to a float32, given as its bits. Rounds half to even.
 fn half_of_word(word: u32) -> u32 {
   let sign = (word >> 16u) & 0x8000u;
   let magnitude = word & 0x7fffffffu;

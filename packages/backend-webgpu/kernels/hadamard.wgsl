@@ -1,5 +1,5 @@
-// A head vector that all lanes of a workgroup share, and its Hadamard transform in blocks of HADAMARD_SIZE channels: as in
-// @kvtuner/quantizers, to the bit.
+// A head vector in shared memory, and its Hadamard transform in blocks of HADAMARD_SIZE channels, bit for bit as in
+// @kvtuner/quantizers.
 var<workgroup> row: array<f32, HEAD_SIZE>;
 
 fn rotate_row(lane: u32) {
@@ -20,8 +20,8 @@ fn rotate_row(lane: u32) {
   workgroupBarrier();
 }
 
-// x / sqrt(HADAMARD_SIZE), rounded once: the factor is (FACTOR_HIGH * 2^21 + FACTOR_LOW) * 2^(FACTOR_EXPONENT - 52), of
-// 53 bits, and drivers are free in how they would multiply.
+// x / sqrt(HADAMARD_SIZE), rounded once. Uses integers, because drivers may round products as they like: the factor has
+// 53 bits, (FACTOR_HIGH * 2^21 + FACTOR_LOW) * 2^(FACTOR_EXPONENT - 52).
 fn normalized(x: f32) -> f32 {
   let word = bitcast<u32>(x);
   let exponent = (word >> 23u) & 0xffu;

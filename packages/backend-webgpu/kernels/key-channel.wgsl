@@ -1,5 +1,4 @@
-// Keys whose groups are tokens of a channel: the parameters of a tile are unpacked once, and the middle is taken away from
-// the minima.
+// Keys with groups along tokens: the parameters of a tile are unpacked once, with the middle subtracted from the minima.
 const MOST_GROUPS: u32 = 4u;
 
 var<workgroup> scales: array<vec4f, MOST_GROUPS * QUADS>;

@@ -1,5 +1,5 @@
-// Codes of keys of channels 16 * unit and up, four in each word: the words that hold them are loaded once. codes.wgsl says how
-// they lie in a row.
+// Codes of 16 channels from 16 * unit, four per word: each stored word is loaded once. codes.wgsl defines the layout of a
+// row.
 const QUADS_OF_UNIT: vec4u = vec4u(0u, 1u, 2u, 3u);
 
 fn key_unit_bytes(row: u32, unit: u32) -> vec4u {

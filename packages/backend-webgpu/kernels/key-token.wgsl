@@ -1,4 +1,4 @@
-// Keys whose groups are channels of a token: each group's parameters are loaded once, at its first unit.
+// Keys with groups along channels: each group's parameters are loaded once, at its first unit.
 fn token_key_unit(head: u32, slot: u32, token: u32, unit: u32) -> vec2f {
   let group = slot * call.key.groups + (unit >> call.key.group_shift);
   return key_parameters(head * call.key.head_parameters + group * TILE + token);

@@ -1,4 +1,4 @@
-// Keys of any format, less the middle of their head.
+// Keys of any format, minus the middle of their head.
 var<workgroup> middle: array<vec4f, QUADS>;
 
 fn start_keys(head: u32, lane: u32) {
@@ -12,13 +12,13 @@ fn stage_keys(head: u32, slot: u32, lane: u32) {
   if (IS_KEY_CHANNEL) { stage_channel_keys(head, slot, lane); }
 }
 
-// Parameters of 16 channels, where a token has them; those of the unit before are theirs too, unless a group starts.
+// Parameters of 16 channels, on axis token. Same as those of the unit before unless a group starts.
 fn key_unit(head: u32, slot: u32, token: u32, unit: u32, before: vec2f) -> vec2f {
   if (KEY_BITS == 16u || IS_KEY_CHANNEL || !starts_group(unit)) { return before; }
   return token_key_unit(head, slot, token, unit);
 }
 
-// Four channels, whose codes are one in each byte; 16 bits have a row of numbers instead.
+// Four channels, from codes with one per byte, or from a row of 16-bit numbers.
 fn key_quad(row: u32, bytes: u32, parameters: vec2f, token: u32, quad: u32) -> vec4f {
   if (KEY_BITS == 16u) { return exact_key_quad(row, quad); }
   if (IS_KEY_CHANNEL) { return channel_key_quad(bytes, token, quad); }

@@ -1,5 +1,5 @@
-// The largest score of each vector so far, and what sums up to here have to be multiplied by; scores are in `weights`.
-// Lanes share out the tokens of a vector, then one lane takes the vector.
+// Updates the largest score of each vector, and the factor for its sums so far; scores are in `weights`. First all lanes
+// share the tokens of a vector, then one lane finishes each vector.
 var<workgroup> part_largest: array<f32, TILE>;
 
 fn find_largest(lane: u32) {

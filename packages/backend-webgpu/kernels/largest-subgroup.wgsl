@@ -1,6 +1,6 @@
-// The largest score of each vector so far, and what sums up to here have to be multiplied by; scores are in `weights`.
-// Each subgroup finds the largest of its lanes, and all subgroups put theirs into one place: which lanes make a subgroup, and
-// how many subgroups there are, is the adapter's business. Zeros, as workgroups find them, are below every number.
+// Updates the largest score of each vector, and the factor for its sums so far; scores are in `weights`. Each subgroup
+// reduces its lanes, and an atomic combines the subgroups, because WGSL defines neither the lanes of a subgroup nor the
+// number of subgroups. The initial zero of workgroup memory is below every number.
 var<workgroup> largest_places: array<atomic<u32>, VECTORS>;
 
 fn find_largest(lane: u32) {
@@ -18,7 +18,7 @@ fn find_largest(lane: u32) {
   workgroupBarrier();
 }
 
-// Integers that are in the order of the numbers: atomics have no maximum of numbers.
+// Maps numbers to integers in the same order: atomics have no maximum of floats.
 fn place_in_order(x: f32) -> u32 {
   let word = bitcast<u32>(x);
   return select(word | 0x80000000u, ~word, (word & 0x80000000u) != 0u);

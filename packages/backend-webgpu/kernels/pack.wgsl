@@ -1,4 +1,4 @@
-// One word of a row of codes, as codes.wgsl reads it; code_at gives the code of a channel.
+// One word of a row of codes, in the layout of codes.wgsl; code_at returns the code of a channel.
 fn packed_word(bits: u32, word: u32) -> u32 {
   var quads = 8u / bits;
   var step = bits;

@@ -1,17 +1,17 @@
-// Reads tokens as float32 rows `[tokens, heads * HEAD_SIZE]`, from codes or from 16-bit rows: one workgroup takes one token
+// Reads tokens from codes or 16-bit rows into float32 rows `[tokens, heads * HEAD_SIZE]`. One workgroup handles one token
 // of one head.
 struct ReadRows {
   region: Region,
-  // First token within the region, and its row in the numbers.
+  // First token within the region, and its row in the output.
   first: u32,
   row: u32,
   heads: u32,
-  // 16 for rows that are no codes.
+  // 16 for rows that are not codes.
   bits: u32,
   stride: u32,
   is_channel: u32,
   is_rotated: u32,
-  // Rounded to float16, within its range.
+  // Rounds to float16 and clamps to its range.
   is_rounded: u32,
 }
 

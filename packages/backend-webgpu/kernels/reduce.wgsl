@@ -1,7 +1,8 @@
-// Adds up the partial sums of one query vector, rotates those of rotated values back, and divides by the sum of weights. Of
-// queries with NaN or infinity, and of a layer that holds any, all outputs are NaN: drivers may calculate as if there were none.
+// Adds the partial sums of one query vector, transforms those of transformed values back, and divides by the sum of
+// weights. Outputs are NaN if the query, or any number of the layer, is NaN or infinite. This is explicit because drivers
+// may compute as if such numbers did not exist.
 struct Reduce {
-  // Partial sums: the first ones are of rotated values.
+  // Partial sums; those of transformed values come first.
   partials: u32,
   rotated: u32,
   vectors: u32,

@@ -1,14 +1,14 @@
-// Where keys or values of one layer are: a block of codes, or of 16-bit rows, or the rows kept exact. Tiles have 64
-// tokens; head after head has `slots` of them. Parameters (scales and minima) lie behind the codes.
+// Location of keys or values of one layer: a block of codes, a block of 16-bit rows, or the exact rows. A tile has 64
+// tokens; each head has `slots` tiles. Parameters (scales and minima) follow the codes.
 struct Region {
   slots: u32,
   // Tile `t` is in slot `(t - offset) % ring`.
   offset: u32,
   ring: u32,
-  // Word at which parameters begin, and how many of them a head has.
+  // Word of the first parameter, and parameters per head.
   parameters: u32,
   head_parameters: u32,
-  // Groups of a row on axis token; of 16 << group_shift numbers.
+  // Groups per row on axis token, each of 16 << group_shift numbers.
   groups: u32,
   group_shift: u32,
   affine: u32,

@@ -1,4 +1,4 @@
-// Hadamard transform of float32 rows `[rows, heads * HEAD_SIZE]` from one place of a buffer to another.
+// Hadamard transform of float32 rows `[rows, heads * HEAD_SIZE]` from one place in a buffer to another.
 struct Rotate {
   source: u32,
   rotated: u32,

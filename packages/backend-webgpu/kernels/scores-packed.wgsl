@@ -1,13 +1,13 @@
-// Scores from the codes of keys per token as they are packed, by dot products of 8-bit integers. A query vector becomes whole
-// multiples of a step of its own, in 24 bits, which are three digits of 8 bits: as exact as float32 is beside its largest
-// number. Other keys are unpacked.
+// Scores of keys per token as dot products of their packed codes, in 8-bit integers. A query vector is rounded to
+// multiples of a step of its own, in 24 bits, stored as three digits of 8 bits: as precise as float32 relative to its
+// largest number. Other keys are unpacked.
 const MOST_STEPS: f32 = 8323072.0;
 
 // Digits of 16 channels, in units of 65536, 256 and 1 steps.
 var<workgroup> high_digits: array<vec4u, VECTORS * UNITS>;
 var<workgroup> middle_digits: array<vec4u, VECTORS * UNITS>;
 var<workgroup> low_digits: array<vec4u, VECTORS * UNITS>;
-// Of 16 channels: the sum of a query in steps, and its product with the middle of keys.
+// Per 16 channels: the sum of a query in steps, and its product with the middle.
 var<workgroup> unit_sums: array<vec2f, VECTORS * UNITS>;
 var<workgroup> query_steps: array<f32, VECTORS>;
 
@@ -51,7 +51,7 @@ fn score_token(head: u32, slot: u32, token: u32) -> array<f32, VECTORS> {
   if (KEY_BITS == 16u || IS_KEY_CHANNEL) { return unpacked_scores(head, slot, token); }
   var scores: array<f32, VECTORS>;
   let row = (head * call.key.slots + slot) * TILE * row_words(KEY_BITS) + token;
-  // Codes of 8 bits are signed ones less 128.
+  // Codes of 8 bits are shifted by 128 to be signed.
   let shift = select(0.0, 128.0, KEY_BITS == 8u);
   var parameters = vec2f();
   for (var unit = 0u; unit < UNIT_COUNT; unit++) {

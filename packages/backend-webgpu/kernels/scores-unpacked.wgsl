@@ -1,4 +1,4 @@
-// All scores are from keys as numbers.
+// Nothing to prepare: all scores come from unpacked keys.
 fn start_scores(lane: u32) {}
 
 fn score_token(head: u32, slot: u32, token: u32) -> array<f32, VECTORS> {

@@ -1,6 +1,6 @@
-// Scores from keys as numbers.
+// Scores from unpacked keys.
 
-// One lane, one token: its keys are unpacked once for all vectors.
+// One lane handles one token and unpacks its keys once for all vectors.
 fn unpacked_scores(head: u32, slot: u32, token: u32) -> array<f32, VECTORS> {
   var scores: array<f32, VECTORS>;
   let row = (head * call.key.slots + slot) * TILE * row_words(KEY_BITS) + token;

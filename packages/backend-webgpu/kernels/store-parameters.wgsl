@@ -1,5 +1,4 @@
-// Writes scale and minimum of one group. Symmetric scales share a word with a neighbour's: an exchange of bits that no other
-// invocation touches.
+// Writes scale and minimum of one group. Two symmetric scales share a word; each invocation changes its own half only.
 fn store_parameters(entry: u32, scale: u32, minimum: u32) {
   let start = call.codes.parameters;
   if (call.codes.affine != 0u) {

@@ -1,19 +1,19 @@
 // Which tokens a query reads in a call. After the sinks comes the quantized prefix, then the exact tokens.
 struct Prefix {
-  // 0: codes, below the prefix; 1: exact rows, from the prefix on.
+  // 0: codes, before the end of the prefix; 1: exact rows, after it.
   is_exact: u32,
   block: u32,
   recent: u32,
   padding: u32,
 }
 
-// Tokens stored as codes, when `behind` tokens follow the sinks.
+// Tokens stored as codes when `behind` tokens follow the sinks.
 fn prefix_of(prefix: Prefix, behind: u32) -> u32 {
   return prefix.block * ((behind - min(behind, prefix.recent)) / prefix.block);
 }
 
-// First token that a query at a position reads in this call, and the first that it does not; counted behind the sinks, or
-// from the first sink.
+// First token that a query at a position reads in this call, and the end of its range; counted after the sinks, or from
+// the first sink.
 fn visible_range(position: u32) -> vec2u {
   let length = position + 1u;
   if (call.is_sinks != 0u) { return vec2u(0u, min(call.sinks, length)); }

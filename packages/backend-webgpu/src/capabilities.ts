@@ -1,16 +1,16 @@
 import { headSizesUpTo, type KernelRange } from "@kvtuner/backend";
 
-/** Schemes that the kernels support: keys on both axes, values on axis token. */
+/** Schemes that the kernels support: keys on both axes, values on axis token only. */
 export const KERNEL_RANGE: KernelRange = {
   bits: [2, 3, 4, 8],
   keyAxes: ["token", "channel"],
   valueAxes: ["token"],
-  /** Channels come in units of 16, and a workgroup of 64 lanes takes four each. */
+  /** Channels come in units of 16; a workgroup of 64 lanes takes four channels a lane. */
   headSizes: headSizesUpTo(256),
   deviceTensors: true,
 };
 
-/** More than any GPU has: what one has, it tells by running out. */
+/** More than any GPU has: a device reports its own limit by running out. */
 export const MAX_CACHE_BYTES: number = 2 ** 40;
 
 /** Positions are 32-bit numbers. */

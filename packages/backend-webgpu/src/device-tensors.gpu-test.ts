@@ -60,7 +60,7 @@ describe.skipIf(skipped)(`device tensors${skipped ? ` (${skipped})` : ""}`, () =
     const before = { ...backend.counters };
     for (const tokens of [15, 14, 13, 12])
       (await cache.attend(0, ...deviceCall(device!, cpuCall(shape, tokens, tokens)))).dispose();
-    // Partial sums of a longer cache may have taken two.
+    // A longer cache may need two larger buffers of partial sums.
     expect(growth(before, backend.counters).buffers).toBeLessThanOrEqual(2);
     await backend.dispose();
   });
@@ -93,7 +93,7 @@ describe.skipIf(skipped)(`device tensors${skipped ? ` (${skipped})` : ""}`, () =
     const cache = await backend.createCache(shape, plan);
     const [query, , value] = deviceCall(device!, cpuCall(shape, 1, 0));
     const key = makeKey();
-    // All three are to be in one place.
+    // All three must be in the same place.
     const others = key.location === "gpu-buffer" ? [query, value] : [tensorAt(key, query), tensorAt(key, value)];
     await expect(cache.attend(0, others[0]!, key, others[1]!)).rejects.toMatchObject({ code });
     expect(cache.length).toBe(0);
@@ -104,7 +104,7 @@ describe.skipIf(skipped)(`device tensors${skipped ? ` (${skipped})` : ""}`, () =
 const tensorIn = (owner: GPUDevice, description: GPUBufferDescriptor): Tensor =>
   Tensor.fromGpuBuffer(owner.createBuffer(description), { dataType: "float32", dims: [1, 1, 128] });
 
-/** A tensor of the same dims where another is. */
+/** A tensor of `dims`, in the same place as another. */
 const tensorAt = ({ location }: Tensor, { dims }: Tensor): Tensor =>
   ({ type: "float32", location, dims }) as unknown as Tensor;
 

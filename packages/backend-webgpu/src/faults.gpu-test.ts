@@ -95,7 +95,7 @@ describe.skipIf(skipped)(`a backend${skipped ? ` (${skipped})` : ""}`, () => {
   });
 });
 
-/** The same device, but for the largest binding that it says it takes. */
+/** The same device with a smaller limit on bindings. */
 const withSmallBindings = (whole: GPUDevice, maxStorageBufferBindingSize: number): GPUDevice =>
   alteredDevice(whole, { limits: { ...limitsOf(whole), maxStorageBufferBindingSize } });
 

@@ -7,7 +7,7 @@ import { createWebGpuBackend } from "./webgpu-backend.ts";
 
 const { skipped } = await testDevice();
 
-/** A device that takes what WebGPU promises and no more. */
+/** A device with WebGPU's guaranteed limits only. */
 const plainDevice = async (): Promise<GPUDevice> => (await nodeGpu.requestAdapter())!.requestDevice();
 
 describe.skipIf(skipped)(`a device of the least limits${skipped ? ` (${skipped})` : ""}`, () => {
@@ -29,7 +29,7 @@ describe.skipIf(skipped)(`a device of the least limits${skipped ? ` (${skipped})
       rows(shape.kvHeads, 0.2),
       rows(shape.kvHeads, 1.5),
     );
-    // Whatever the weights are, equal values come out as they went in.
+    // The mean of equal values is that value, for any weights.
     expect((output.data as Float32Array).every((number) => Math.abs(number - 1.5) < 1e-3)).toBe(true);
     await backend.dispose();
   });

@@ -17,7 +17,7 @@ const FIRST_BLOCK = 1024;
 
 const { device, skipped: noDevice } = await testDevice(["maxBufferSize"]);
 
-/** Asks for the largest buffer of all, which lavapipe refuses as a GPU does that has no room left. */
+/** True when the driver refuses the largest buffer, as lavapipe does: like a GPU without free memory. */
 const refusesLargest = async (whole: GPUDevice): Promise<boolean> => {
   whole.pushErrorScope("out-of-memory");
   whole.createBuffer({ size: whole.limits.maxBufferSize, usage: STORAGE }).destroy();
@@ -26,7 +26,7 @@ const refusesLargest = async (whole: GPUDevice): Promise<boolean> => {
 
 const skipped = noDevice ?? ((await refusesLargest(device!)) ? undefined : "the driver has room for any buffer");
 
-/** Buffers that are made before one for which the driver is asked for more than it has. */
+/** Buffers granted before one that exceeds the driver's memory. */
 let granted = Infinity;
 
 const crowded =
@@ -36,7 +36,7 @@ const crowded =
       device.createBuffer(granted-- > 0 ? description : { ...description, size: device.limits.maxBufferSize }),
   });
 
-/** What nobody caught would be wrong in silence. */
+/** Collects errors outside of all error scopes. */
 const uncaught: string[] = [];
 device?.addEventListener("uncapturederror", ({ error }) => uncaught.push(error.message));
 
@@ -48,7 +48,10 @@ describe.skipIf(skipped)(`a device without room${skipped ? ` (${skipped})` : ""}
     expect(uncaught).toEqual([]);
   });
 
-  /** Refuses the first buffer that `call` asks for, then the second, and so on, until it asks for no more; gives how many it refused. */
+  /**
+   * Runs `call` again and again, refusing its first buffer, then its second, and so on until it succeeds. Returns the
+   * number of refusals.
+   */
   const refusingEach = async <Result>(
     call: () => Promise<Result>,
     unchanged: () => Promise<void>,
@@ -102,7 +105,7 @@ describe.skipIf(skipped)(`a device without room${skipped ? ` (${skipped})` : ""}
       expect(await refusedAt(FIRST_BLOCK - 10)).toBeGreaterThan(1);
       await refusedAt(5);
       expect(await refusedAt(5)).toBe(0);
-      // Keys, and when there is room for those, values.
+      // Keys, then values.
       expect(await refusedAt(5)).toBe(2);
       await cache.dispose();
       await twin.dispose();

@@ -10,12 +10,12 @@ import { testDevice } from "./test-support/node-gpu.ts";
 const script = fileURLToPath(new URL("../bench/on-a-gpu.mjs", import.meta.url));
 const SMALL = "--length 200 --batch 1 --shape 4/2/64 --rounds 1 --calls 1 --plans kivi:K4V2".split(" ");
 
-/** Optimized code of ONNX Runtime's WebAssembly is made for longer than it would run here. */
+/** ONNX Runtime's WebAssembly takes longer to optimize than to run here. */
 const UNOPTIMIZED = ["--no-wasm-tier-up", "--no-wasm-dynamic-tiering"];
 
 const { skipped } = await testDevice();
 
-/** What someone with a GPU types, at tiny sizes. */
+/** What a user with a GPU would run, at tiny sizes. */
 describe.skipIf(skipped)(`bench/on-a-gpu.mjs${skipped ? ` (${skipped})` : ""}`, () => {
   let folder: string;
   const run = (tests: string): Promise<{ stdout: string }> => {

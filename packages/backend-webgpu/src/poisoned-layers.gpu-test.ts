@@ -16,7 +16,7 @@ const coarser = { shape, layers: plan.layers.map(() => layerScheme("per-token", 
 const { device, skipped } = await testDevice();
 const float16 = { ...PLAIN, float16: device?.features.has("shader-f16") ?? false };
 
-/** A call on the device in which one number is another. */
+/** A call on the device with one number replaced. */
 const callWith = (tokens: number, index: number, number: number): readonly [Tensor, Tensor, Tensor] => {
   const tensors = cpuCall(shape, tokens, 1);
   (tensors[index]!.data as Float32Array)[5] = number;

@@ -18,7 +18,7 @@ const { device, skipped } = await testDevice();
 const attend = async (to: KvCache, tokens: number, seed: number) =>
   to.attend(0, ...deviceCall(device!, cpuCall(shape, tokens, seed)));
 
-/** A call that the device refuses, which nobody knows when it returns. */
+/** A call that the device rejects after it returns. */
 const attendDestroyed = async (to: KvCache, tokens: number, owner = device!): Promise<void> => {
   const [query, key, value] = deviceCall(owner, cpuCall(shape, tokens, 1));
   if (owner === device) key.gpuBuffer.destroy();

@@ -12,7 +12,7 @@ const loader = new URL("../../../tools/typescript-loader.mjs", import.meta.url).
 
 const { device, skipped } = await testDevice();
 
-/** Backends share the device, and with it the compiled kernels. */
+/** All backends share the device, and so the compiled kernels. */
 const backendWith = (options: WebGpuOptions): Promise<WebGpuBackend> =>
   createWebGpuBackend({ device: device!, ...options });
 
@@ -42,9 +42,8 @@ describe.skipIf(noChoice)(`with the kernels that are chosen for the adapter${noC
 const canHalf = device?.features.has("shader-f16") && device.features.has("subgroups");
 
 /**
- * Only attention differs from the float32 kernels. The laws left out are about what is stored, counted, refused or handed on,
- * which is the same code, and about head sizes, which the parts that differ do not know; those that attend after a change
- * of the cache are in.
+ * Only attention differs from the float32 kernels, so only laws that attend are run. The others test shared code: what is
+ * stored, counted, refused or passed on, and head sizes.
  */
 describe.skipIf(!canHalf)(`with float16 and subgroups${canHalf ? "" : " (the adapter has not both)"}`, () => {
   const options = {
@@ -93,7 +92,7 @@ describe.skipIf(skipped)(`kernels for one pair of formats${skipped ? ` (${skippe
     layerScheme("kivi", { key: 2, value: 4 }),
     layerScheme("compact", { key: 4, value: 3 }),
   ])("give what the kernel for all formats gives: %j", async (layer) => {
-    // One vector a workgroup: drivers in software compile larger kernels for minutes.
+    // One vector per workgroup: software drivers compile larger kernels for minutes.
     const shape = { layers: 1, queryHeads: 1, kvHeads: 1, headSize: 32 };
     const outputs: number[][] = [];
     const packed = layer.key.kind === "affine" && layer.key.axis === "token" && canPack === true;

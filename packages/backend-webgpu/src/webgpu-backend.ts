@@ -9,45 +9,45 @@ import { assertKernels } from "./kernels/asked-kernels.ts";
 import { PLAIN, type Variant, variantName } from "./kernels/variant.ts";
 import { createStore } from "./store/webgpu-store.ts";
 
-/** Source of the device, limits, and kernels to use. */
 export interface WebGpuOptions extends DeviceSource {
-  /** The most bytes that one cache may take; a terabyte without it, and never more. */
+  /** Most bytes of one cache; a terabyte by default and at most. */
   readonly maxCacheBytes?: number;
-  /** The most tokens of one cache; 16777216 without it, and never more. */
+  /** Most tokens of one cache; 16777216 by default and at most. */
   readonly maxTokens?: number;
   /**
-   * The kernels: those that run anywhere, with what is set here. Without it, the fastest of those that give the same on a small
-   * problem, which is measured once for a device, and on drivers in software those that run anywhere. Packed dot products
-   * are among them where `gpu` or `navigator.gpu` says that its shaders have them.
+   * Options of the kernels, each off unless set here. By default the backend measures, once per device, which kernels are
+   * fastest among those that agree on a small problem; software drivers get the plain kernels. Packed dot products are
+   * tried only if `gpu` or `navigator.gpu` lists the WGSL feature.
    */
   readonly kernels?: Partial<Variant>;
-  /** Storage of the fastest kernels, so that the next process need not measure. */
+  /** Stores the fastest kernels, so that the next process need not measure. */
   readonly choices?: KernelChoices;
 }
 
-/** The WebGPU backend tells its device, which of its kernels run, and what it has done. */
+/** The WebGPU backend, with its device, kernels and counters. */
 export interface WebGpuBackend extends Backend {
-  /** Tensors in buffers of this device can be attended with. */
+  /** Calls accept tensors in buffers of this device. */
   readonly device: GPUDevice;
-  /** "f32" or "f16", with "-subgroups", "-packed" and "-specialized" behind it where they are used. */
+  /** "f32" or "f16", followed by those of "-subgroups", "-packed" and "-specialized" in use. */
   readonly kernels: string;
-  /** Submits, read-backs, allocations so far. */
+  /** Submits, downloads and allocations so far. */
   readonly counters: Readonly<GpuCounters>;
 }
 
 /**
- * The WebGPU backend, "webgpu": attention over packed caches on a GPU, in browsers and in Node with the package `webgpu`. It
- * stores 2, 3, 4, 8 and 16 bits, keys per token or per channel, values per token, each with or without the Hadamard
+ * The WebGPU backend, "webgpu": attention over packed caches on a GPU, in browsers and in Node with the package `webgpu`.
+ * It stores 2, 3, 4, 8 and 16 bits, keys per token or per channel, values per token, each with or without the Hadamard
  * transform, at head sizes that are multiples of 16 up to 256.
  *
- * Query, key and value of a call are all on the CPU, or all in buffers of the backend's device that have the usage COPY_SRC;
- * then the output is in one too, nothing is read back, and numbers are not refused: of NaN, infinity and what float16 does not
- * hold, all outputs become NaN, of that layer on until it is truncated to nothing. A device that was made here is destroyed by `dispose()`; one that was passed in is not.
+ * Query, key and value of a call are all on the CPU, or all in buffers of the backend's device with the usage COPY_SRC.
+ * In the second case the output is on the device too, nothing is downloaded, and numbers are not checked. NaN, infinity
+ * or a number out of float16's range then makes all outputs NaN; in keys or values, until the layer is truncated to 0
+ * tokens. `dispose()` destroys the device only if it was created here.
  *
- * @throws LimitError for limits that are none
- * @throws KernelsError `BACKEND_KERNELS` for kernels that there are not, or that the device cannot run
- * @throws NoAdapterError `BACKEND_NO_ADAPTER` where there is no WebGPU, or no adapter
- * @throws DeviceLostError `BACKEND_DEVICE_LOST` from here and from all that its caches do, once the device is gone
+ * @throws LimitError for invalid limits
+ * @throws KernelsError `BACKEND_KERNELS` for unknown kernels, or those that the device cannot run
+ * @throws NoAdapterError `BACKEND_NO_ADAPTER` without WebGPU or an adapter
+ * @throws DeviceLostError `BACKEND_DEVICE_LOST` from here and from all methods of its caches, once the device is lost
  */
 export const createWebGpuBackend = async (options: WebGpuOptions = {}): Promise<WebGpuBackend> => {
   const limits = limitsWithin({ maxTokens: MAX_TOKENS, maxCacheBytes: MAX_CACHE_BYTES }, options);
@@ -61,7 +61,6 @@ export const createWebGpuBackend = async (options: WebGpuOptions = {}): Promise<
   }
 };
 
-/** The kernels that are asked for, or else the fastest. */
 const kernelsOf = async (
   device: GPUDevice,
   { gpu = defaultGpu(), kernels, choices }: WebGpuOptions,

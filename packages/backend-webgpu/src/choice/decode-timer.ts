@@ -8,20 +8,20 @@ import type { GpuLayer } from "../store/gpu-layer.ts";
 import { workOn } from "../store/work.ts";
 import { filledLayer } from "./filled-layer.ts";
 
-/** What is timed: decoding with so many tokens in the cache. */
+/** The decode call to time, at a given cache length. */
 export interface TimedProblem {
   readonly shape: CacheShape;
   readonly tokens: number;
 }
 
-/** Of the formats that are worth a GPU: keys per channel and per token, and twice the bytes. */
+/** Formats worth timing on a GPU: keys per channel, keys per token, and twice the bits. */
 const LAYERS: readonly LayerScheme[] = [
   layerScheme("kivi", { key: 4, value: 4 }),
   layerScheme("per-token", { key: 4, value: 4 }),
   layerScheme("per-token", { key: 8, value: 8 }),
 ];
 
-/** Attention of one token over filled layers, that can be run as often as one likes, for it changes nothing. */
+/** Times attention of one token over filled layers. Attention changes nothing, so calls can repeat. */
 export class DecodeTimer {
   readonly variant: Variant;
   readonly #engine: Engine;
@@ -34,10 +34,10 @@ export class DecodeTimer {
   }
 
   /**
-   * Fills layers for kernels, and compiles these.
+   * Fills the layers and compiles the kernels.
    *
    * @throws KernelError when the device cannot compile them
-   * @throws OutOfMemoryError when it has no room
+   * @throws OutOfMemoryError when the device is full
    */
   static async create(device: GPUDevice, variant: Variant, problem: TimedProblem): Promise<DecodeTimer> {
     const timer = new DecodeTimer(new Engine(device, variant));
@@ -50,7 +50,7 @@ export class DecodeTimer {
     }
   }
 
-  /** Milliseconds that so many calls in a row take, each of one token in each layer; it is waited for the last one only. */
+  /** Milliseconds for `calls` consecutive calls, each of one token in every layer. Waits only for the last. */
   async time(calls: number): Promise<number> {
     const { staging, workspace } = this.#engine;
     const target = await staging.take(PROBE_BYTES);
@@ -65,7 +65,6 @@ export class DecodeTimer {
     return performance.now() - started;
   }
 
-  /** Gives everything back. */
   dispose(): void {
     for (const layer of this.#layers) layer.clear(this.#engine);
     this.#engine.dispose();
@@ -80,5 +79,5 @@ export class DecodeTimer {
   }
 }
 
-/** Some of the outputs, which are there when all is done. */
+/** Bytes of output to read back: once they arrive, all calls have run. */
 const PROBE_BYTES = 4;

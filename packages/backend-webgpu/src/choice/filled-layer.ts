@@ -9,10 +9,10 @@ import { uploadedRows } from "../store/uploaded-rows.ts";
 import { workOn } from "../store/work.ts";
 
 /**
- * A layer that holds so many tokens, without attention to any of them, which would take as long as the square of their number.
- * One piece of a prompt is in it again and again, and the piece's queries are in the workspace's inputs.
+ * A layer that holds `tokens` tokens. They repeat one piece of a prompt and nothing attends to them, which would take
+ * time quadratic in their number. The piece's queries stay in the workspace's inputs.
  *
- * @throws OutOfMemoryError when the device has no room
+ * @throws OutOfMemoryError when the device is full
  */
 export const filledLayer = async (
   engine: Engine,

@@ -2,24 +2,24 @@ import { kernelEdition } from "../../generated/kernels.js";
 import { PLAIN, type Variant, variantName } from "../kernels/variant.ts";
 
 /**
- * Remembers from one process to the next which kernels were the fastest on an adapter; a `Map`, a file, or `localStorage` behind
- * two functions. Keys and kernels are text of one line. Kernels that it names are tried again before they are used, and
- * what it cannot give or keep is measured as if there were none: it may forget, fail, and hold anything.
+ * Remembers across processes which kernels were fastest on an adapter: a `Map`, a file or `localStorage` will do. Keys
+ * and kernels are single lines of text. The store may forget, fail or hold anything: remembered kernels are tried again
+ * before use, and a missing entry is measured again.
  */
 export interface KernelChoices {
-  /** The kernels remembered under a key. */
+  /** The kernels stored under a key. */
   get(key: string): string | null | undefined | Promise<string | null | undefined>;
-  /** Remembers kernels. */
+  /** Stores kernels under a key. */
   set(key: string, kernels: string): unknown;
 }
 
-/** What a choice is for: an adapter as far as it says what it is, what was tried, and the edition of the kernels. */
+/** Key of a choice: the adapter as it describes itself, the abilities tried, and the edition of the kernels. */
 export const choiceKey = (
   { vendor, architecture, device, description }: Omit<GPUAdapterInfo, "__brand">,
   abilities: readonly (keyof Variant)[],
 ): string => [vendor, architecture, device, description, abilities.join(), kernelEdition].join(" | ");
 
-/** The kernels remembered under a key; undefined where there are none that only make use of these abilities. */
+/** The kernels stored under a key; undefined without an entry, or when it needs other abilities. */
 export const recallVariant = async (
   choices: KernelChoices | undefined,
   key: string,
@@ -29,7 +29,7 @@ export const recallVariant = async (
   return variantsOf(abilities).find((variant) => variantName(variant) === name);
 };
 
-/** Remembers kernels, where that is possible. */
+/** Stores kernels; ignores failures. */
 export const rememberVariant = async (
   choices: KernelChoices | undefined,
   key: string,
@@ -38,14 +38,13 @@ export const rememberVariant = async (
   await tried(async () => choices?.set(key, variantName(variant)));
 };
 
-/** Every combination of abilities. */
 const variantsOf = (abilities: readonly (keyof Variant)[]): readonly Variant[] =>
   abilities.reduce<readonly Variant[]>(
     (variants, ability) => variants.flatMap((variant) => [variant, { ...variant, [ability]: true }]),
     [PLAIN],
   );
 
-/** A full disk, or a browser that keeps nothing, is no reason not to run. */
+/** A full disk or a browser that stores nothing must not stop the backend. */
 const tried = async <Result>(what: () => Promise<Result>): Promise<Result | undefined> => {
   try {
     return await what();

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { callsLasting, isFaster, type Timed } from "./timed-in-turns.ts";
 
-/** Takes what a list says, one after the other and from the start again, times the calls. */
+/** Cycles through `times`, multiplied by the number of calls. */
 const taking = (...times: number[]): Timed => {
   let index = 0;
   return { time: async (calls) => calls * times[index++ % times.length]! };

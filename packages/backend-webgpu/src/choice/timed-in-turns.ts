@@ -1,23 +1,26 @@
-/** By what share of the time kernels have to be faster than plainer ones: times of the same kernels differ by less. */
+/** Share of the time by which kernels must beat plainer ones: repeated timings of the same kernels differ by less. */
 const MARGIN = 0.07;
 
 const MOST_CALLS = 1024;
 
-/** Something that can be run some times in a row, in milliseconds for all of them. */
+/** Work that can run `calls` times in a row; gives the total in milliseconds. */
 export interface Timed {
   time(calls: number): Promise<number>;
 }
 
-/** Calls that take at least so long together, a power of two: a clock's step and a wait are little beside them. */
+/**
+ * The number of calls, a power of two, that takes at least `leastMs`: long enough to ignore clock steps and the final
+ * wait.
+ */
 export const callsLasting = async (timed: Timed, leastMs: number): Promise<number> => {
   let calls = 1;
-  // The first one of all is no measure for those that follow.
+  // The first call includes warm-up.
   await timed.time(calls);
   while (calls < MOST_CALLS && (await timed.time(calls)) < leastMs) calls *= 2;
   return calls;
 };
 
-/** True when `rival` is faster than the plainer one by more than what may be chance: both take turns, and medians count. */
+/** True when the median time of `rival` beats that of `plainer` by more than chance. Both take turns. */
 export const isFaster = async (rival: Timed, plainer: Timed, calls: number, rounds: number): Promise<boolean> => {
   const times = { rival: [] as number[], plainer: [] as number[] };
   await rival.time(calls);

@@ -7,7 +7,7 @@ import { agreeInAll, tryVariant } from "./variant-trial.ts";
 
 const { device, skipped } = await testDevice();
 
-/** Enough to see that it is done, and nothing that a driver in software could say about speed. */
+/** Short: a software driver says nothing about speed. */
 const SHORT: Measurement = {
   problem: { shape: { layers: 1, queryHeads: 4, kvHeads: 2, headSize: 64 }, tokens: 300 },
   roundMs: 0,
@@ -39,7 +39,7 @@ describe.skipIf(skipped)(`the choice of kernels${skipped ? ` (${skipped})` : ""}
     const choices = new Map<string, string>();
     const measured = await rememberedVariant(device!, abilities, choices, SHORT);
     expect([...choices]).toEqual([[key, measured.packed ? "f32-packed" : "f32"]]);
-    // Whichever was faster: a store that says these is believed, for what they give is the same.
+    // Whichever was faster, a stored choice that gives the same outputs is used.
     choices.set(key, "f32-packed");
     await expect(rememberedVariant(device!, abilities, choices, SHORT)).resolves.toEqual({ ...PLAIN, packed: true });
   });

@@ -7,15 +7,14 @@ import { choiceKey, type KernelChoices, recallVariant, rememberVariant } from ".
 import { callsLasting, isFaster } from "./timed-in-turns.ts";
 import { agreeInAll, type Trial, tryVariant } from "./variant-trial.ts";
 
-/** What a choice goes by, beside the device. */
 export interface ChoiceOptions {
-  /** Of the WebGPU that the device is from; without them, none. */
+  /** WGSL features of the WebGPU that made the device; none by default. */
   readonly languageFeatures?: Pick<ReadonlySet<string>, "has"> | undefined;
-  /** Storage of choices; by default this process alone. */
+  /** Storage of choices; this process alone by default. */
   readonly choices?: KernelChoices | undefined;
 }
 
-/** The kernels for a device: the fastest among those that give the same on a small problem. Known devices are not measured again. */
+/** The fastest kernels on a device, among those that agree on a small problem. Measured once per device. */
 export const chooseVariant = (device: GPUDevice, options: ChoiceOptions = {}): Promise<Variant> => {
   const known = chosen.get(device) ?? measuredVariant(device, options);
   chosen.set(device, known);
@@ -25,8 +24,8 @@ export const chooseVariant = (device: GPUDevice, options: ChoiceOptions = {}): P
 const chosen = new WeakMap<GPUDevice, Promise<Variant>>();
 
 /**
- * Drivers in software compile longer than they will ever calculate. Where there is no room for a measurement, the plain kernels
- * run, and the next process tries again.
+ * Software drivers would compile for longer than they ever compute, so they get the plain kernels. So does a device too
+ * full to measure on; the next process tries again.
  */
 const measuredVariant = async (device: GPUDevice, { languageFeatures, choices }: ChoiceOptions): Promise<Variant> => {
   if (device.adapterInfo.isFallbackAdapter) return PLAIN;
@@ -38,7 +37,7 @@ const measuredVariant = async (device: GPUDevice, { languageFeatures, choices }:
   }
 };
 
-/** The choice that is remembered, if its kernels still give the same as the plain ones; else the fastest, remembered from now on. */
+/** The stored choice, if its kernels still agree with the plain ones; otherwise measures the fastest and stores it. */
 export const rememberedVariant = async (
   device: GPUDevice,
   abilities: readonly (keyof Variant)[],
@@ -53,29 +52,25 @@ export const rememberedVariant = async (
   return fastest;
 };
 
-/** True when kernels give what the plain ones give: drivers change, and stores may hold anything. */
+/** True when kernels give the plain ones' outputs: drivers change, and stores may hold anything. */
 const isRight = async (device: GPUDevice, variant: Variant, plain: Trial): Promise<boolean> =>
   agreeInAll(plain, await tryVariant(device, variant).catch(() => []), variant);
 
-/** What is timed, and for how long. */
 export interface Measurement {
   readonly problem: TimedProblem;
-  /** Calls are timed together, as many as last so long. */
+  /** Duration of one round: calls are timed together until they take this long. */
   readonly roundMs: number;
   readonly rounds: number;
 }
 
-/** A context at which the cache is most of what a call reads; half a second for each ability, where a GPU is slow. */
+/** A length at which reading the cache dominates a call. Takes half a second per ability on a slow GPU. */
 const ON_A_GPU: Measurement = {
   problem: { shape: { layers: 1, queryHeads: 32, kvHeads: 8, headSize: 128 }, tokens: 8192 },
   roundMs: 10,
   rounds: 9,
 };
 
-/**
- * Starting from the plain kernels, takes one ability after the other if outputs stay what they are and decoding takes clearly
- * less time.
- */
+/** Starts from the plain kernels and adds each ability that keeps the outputs and makes decoding clearly faster. */
 export const fastestVariant = async (
   device: GPUDevice,
   abilities: readonly (keyof Variant)[],
@@ -95,7 +90,7 @@ export const fastestVariant = async (
   }
 };
 
-/** The timer of kernels that are measured to be faster than those of `best`, or `best`; the other one is disposed of. */
+/** The timer of `variant` if it measures faster than `best`, otherwise `best`. Disposes of the other. */
 const fasterOf = async (
   device: GPUDevice,
   best: DecodeTimer,
@@ -114,7 +109,7 @@ const fasterOf = async (
   return slower === rival ? best : rival;
 };
 
-/** Kernels that the compiler refuses are not taken; whatever else went wrong says nothing about them. */
+/** Skips kernels that the compiler rejects; other errors say nothing about the kernels. */
 const refusedKernels = (error: unknown): undefined => {
   if (!(error instanceof KernelError)) throw error;
 };

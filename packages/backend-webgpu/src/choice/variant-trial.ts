@@ -7,8 +7,8 @@ const TOKENS = 200;
 const CALLS = 8;
 const SHAPE = { layers: 5, queryHeads: 4, kvHeads: 2, headSize: 64 };
 /**
- * A layer with all that codes ask for, one with 16 bits beside 8, two whose keys are dot products of packed codes, and one
- * whose values are as far out as float16 holds.
+ * One layer that uses every feature of codes, one with 16-bit keys, two whose keys take packed dot products, and one with
+ * values near the limit of float16.
  */
 const LAYERS = [
   layerScheme("kivi", { key: 4, value: 4 }, { sinks: 3 }),
@@ -19,7 +19,7 @@ const LAYERS = [
 ];
 const FAR_OUT_LAYER = 4;
 
-/** What kernels gave on a small problem: of each layer, all calls after each other. */
+/** Outputs of kernels on a small problem: all calls of each layer, concatenated. */
 export type Trial = readonly (readonly number[])[];
 
 /**
@@ -42,7 +42,7 @@ export const tryVariant = async (device: GPUDevice, variant: Variant): Promise<T
   }
 };
 
-/** Numbers from -3 to 3 that do not repeat; values that are far out from -60000 to 60000. */
+/** Numbers from -3 to 3 that do not repeat; large values reach from -60000 to 60000. */
 const waves = (tokens: number, call: number, layer: number) => {
   const rows = (heads: number, step: number, most = 3): Float32Array =>
     Float32Array.from(
@@ -57,11 +57,11 @@ const waves = (tokens: number, call: number, layer: number) => {
   };
 };
 
-/** True when outputs agree in every layer: numbers that are far out in one are no measure for another. */
+/** True when outputs agree in every layer. Each layer has its own tolerance, as their magnitudes differ. */
 export const agreeInAll = (expected: Trial, got: Trial, variant: Pick<Variant, "float16">): boolean =>
   expected.length === got.length && expected.every((numbers, layer) => agree(numbers, got[layer]!, variant));
 
-/** True when no number is further off than a share of the largest: by what the kernels' outputs may differ. NaN is. */
+/** True when no number differs by more than a share of the largest, the kernels' tolerance. NaN never agrees. */
 export const agree = (
   expected: readonly number[],
   got: readonly number[],

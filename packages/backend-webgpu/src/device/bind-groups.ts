@@ -2,22 +2,22 @@ import type { Buffer } from "./buffer.ts";
 import type { GpuCounters } from "./counters.ts";
 import type { Kernel } from "./kernel-library.ts";
 
-/** Bytes of a dispatch's parameters, as the alignment of dynamic offsets wants it. */
+/** Bytes reserved for the parameters of one dispatch: the required alignment of dynamic offsets. */
 export const PARAMETER_BYTES = 256;
 
-/** A bind group, and the numbers of its buffers. */
+/** A bind group and the ids of its buffers. */
 interface KnownGroup {
   readonly group: GPUBindGroup;
   readonly ids: readonly number[];
 }
 
-/** Bind groups are made once for each kernel and its buffers. */
+/** Bind groups, created once for each kernel and its buffers. */
 export class BindGroups {
   readonly #device: GPUDevice;
   readonly #parameters: Buffer;
   readonly #counters: GpuCounters;
   readonly #groups = new Map<string, KnownGroup>();
-  /** Names of the groups that a buffer is in. */
+  /** Names of the groups that use a buffer, by its id. */
   readonly #names = new Map<number, Set<string>>();
 
   constructor(device: GPUDevice, parameters: Buffer, counters: GpuCounters) {
@@ -26,7 +26,7 @@ export class BindGroups {
     this.#counters = counters;
   }
 
-  /** The group of a kernel: parameters, then the buffers in the order of its bindings. */
+  /** The bind group of a kernel: parameters, then the buffers in binding order. */
   of(kernel: Kernel, buffers: readonly Buffer[]): GPUBindGroup {
     let name = String(kernel.id);
     for (const { id } of buffers) name += `/${id}`;
@@ -39,7 +39,7 @@ export class BindGroups {
     return group;
   }
 
-  /** Forgets the groups of a buffer that is no longer used, also where other buffers, which may stay for long, are in them. */
+  /** Drops all groups that use a buffer, including their entries under buffers that stay. */
   forget({ id }: Buffer): void {
     for (const name of this.#names.get(id) ?? []) {
       for (const member of this.#groups.get(name)!.ids) this.#names.get(member)?.delete(name);
@@ -48,7 +48,7 @@ export class BindGroups {
     this.#names.delete(id);
   }
 
-  /** Names that are held, over all buffers. */
+  /** Number of names held, over all buffers. */
   get heldNames(): number {
     return [...this.#names.values()].reduce((sum, { size }) => sum + size, 0);
   }

@@ -9,7 +9,7 @@ const recordingPool = () => {
 
 const buffer = (id: number, sizeBytes: number): Buffer => ({ id, sizeBytes }) as Buffer;
 
-/** Uses a buffer of a size again, as a call does. */
+/** Takes a buffer and gives it back, like a call. */
 const use = (pool: BufferPool, sizeBytes: number): void => pool.giveBack(pool.take(sizeBytes)!);
 
 it("what a prompt needed goes when tokens have passed it by for long, what tokens need stays", () => {

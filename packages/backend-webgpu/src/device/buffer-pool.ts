@@ -1,18 +1,20 @@
 import type { Buffer } from "./buffer.ts";
 
-/** A free buffer that so many takes have passed by is given back to the device: rounds of a few hundred layers keep all of theirs. */
+/**
+ * A free buffer is destroyed after this many takes of others. Rounds over a few hundred layers keep all their buffers.
+ */
 const MOST_PASSES = 512;
 
-/** A buffer that waits, and how many takes there had been when it came. */
+/** A free buffer, and the number of takes when it became free. */
 interface FreeBuffer {
   readonly buffer: Buffer;
   readonly since: number;
 }
 
-/** Buffers that wait for their next use. It keeps what is in use again and again, and none once it is closed. */
+/** Free buffers for reuse. Buffers in regular use stay; a closed pool keeps none. */
 export class BufferPool {
   readonly #destroy: (buffer: Buffer) => void;
-  /** Those that wait the longest are first. */
+  /** Oldest first. */
   #free: FreeBuffer[] = [];
   #takes = 0;
   #isClosed = false;
@@ -21,7 +23,7 @@ export class BufferPool {
     this.#destroy = destroy;
   }
 
-  /** The buffer of exactly so many bytes that was used last, if there is any. */
+  /** The most recently freed buffer of exactly this size, if any. */
   take(sizeBytes: number): Buffer | undefined {
     this.#takes++;
     const index = this.#free.findLastIndex(({ buffer }) => buffer.sizeBytes === sizeBytes);
@@ -30,13 +32,13 @@ export class BufferPool {
     return found;
   }
 
-  /** Makes a buffer free; in a closed pool nobody would take it. */
+  /** Makes a buffer free; a closed pool destroys it. */
   giveBack(buffer: Buffer): void {
     if (this.#isClosed) return this.#destroy(buffer);
     this.#free.push({ buffer, since: this.#takes });
   }
 
-  /** Gives the free buffers back to the device, and from now on those that become free. */
+  /** Destroys the free buffers, and from now on every buffer given back. */
   close(): void {
     this.#isClosed = true;
     for (const { buffer } of this.#free.splice(0)) this.#destroy(buffer);

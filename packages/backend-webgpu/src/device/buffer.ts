@@ -1,4 +1,4 @@
-/** A buffer of a device under a number that no other has. */
+/** A buffer of a device, with a unique id. */
 export interface Buffer {
   readonly id: number;
   readonly gpu: GPUBuffer;

@@ -6,7 +6,7 @@ import type { Gpu } from "./gpu.ts";
 import type { Kernel } from "./kernel-library.ts";
 import { ParameterSheet, SHEET_ROWS } from "./parameter-sheet.ts";
 
-/** A GPU on nothing, and what reaches its queue: for each submit the words of the parameters, and the offsets that dispatches read. */
+/** A fake GPU that records, per submit, the parameter words and the offsets that dispatches read. */
 const recordingGpu = () => {
   const submits: { words: number[]; offsets: number[] }[] = [];
   let [words, offsets]: [number[], number[]] = [[], []];
@@ -37,7 +37,7 @@ const recordingGpu = () => {
 
 const run = (commands: Commands, number: number): void => commands.run({} as Kernel, [], [number], [1]);
 
-/** What each dispatch was told, over all submits. */
+/** The first parameter of each dispatch, over all submits. */
 const told = ({ submits }: ReturnType<typeof recordingGpu>): number[] =>
   submits.flatMap(({ words, offsets }) => offsets.map((offset) => words[offset / 4]!));
 

@@ -3,9 +3,9 @@ import type { Gpu } from "./gpu.ts";
 import type { Kernel } from "./kernel-library.ts";
 
 /**
- * Commands of one submit: dispatches in one pass, in order, each of which sees what those before it wrote, and copies. Of
- * more dispatches than the sheet of parameters has rows, those so far are submitted first. Nothing may be awaited between
- * the first command and the last, for all commands take turns with one sheet.
+ * Commands of one submit: copies and dispatches, in order. Each sees what earlier ones wrote. When the parameter sheet is
+ * full, the commands so far are submitted first. All commands share the sheet, so nothing may be awaited between the
+ * first command and `submit()`.
  */
 export class Commands {
   readonly #gpu: Gpu;
@@ -14,12 +14,12 @@ export class Commands {
 
   constructor(gpu: Gpu) {
     this.#gpu = gpu;
-    // Commands that were never submitted, since something failed, may have left rows.
+    // Commands that failed before their submit may have left rows.
     gpu.sheet.clear();
     this.#encoder = gpu.device.createCommandEncoder();
   }
 
-  /** Runs a kernel. Its struct of parameters is given as 32-bit words. */
+  /** Runs a kernel. `parameters` are the 32-bit words of its struct. */
   run(kernel: Kernel, buffers: readonly Buffer[], parameters: readonly number[], groups: readonly number[]): void {
     const { sheet, bindGroups, counters } = this.#gpu;
     if (sheet.isFull) this.#beginAnew();
@@ -30,13 +30,11 @@ export class Commands {
     counters.dispatches++;
   }
 
-  /** Copies bytes between buffers. */
   copy(source: GPUBuffer, sourceStart: number, target: GPUBuffer, targetStart: number, sizeBytes: number): void {
     this.#endPass();
     this.#encoder.copyBufferToBuffer(source, sourceStart, target, targetStart, sizeBytes);
   }
 
-  /** Fills a buffer with zeros. */
   clear({ gpu }: Buffer): void {
     this.#endPass();
     this.#encoder.clearBuffer(gpu);

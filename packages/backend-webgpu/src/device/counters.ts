@@ -3,16 +3,15 @@ export interface GpuCounters {
   /** Command buffers handed to the device. */
   submits: number;
   dispatches: number;
-  /** Times that numbers went from the device to the CPU. */
+  /** Downloads from the device to the CPU. */
   readBacks: number;
-  /** Buffers made, and their bytes; what was given back is not taken off. */
+  /** Buffers created and their bytes; destroyed ones still count. */
   buffers: number;
   bufferBytes: number;
   bindGroups: number;
   pipelines: number;
 }
 
-/** Nothing done yet. */
 export const noCounts = (): GpuCounters => ({
   submits: 0,
   dispatches: 0,

@@ -1,6 +1,6 @@
 import { KvtunerError } from "@kvtuner/plan";
 
-/** Watches whether a device is still there. */
+/** Watches for the loss of a device. */
 export class DeviceLoss {
   #info: GPUDeviceLostInfo | undefined;
 
@@ -12,21 +12,17 @@ export class DeviceLoss {
     this.#info = await lost;
   }
 
-  /**
-   * Checks that the device is there.
-   *
-   * @throws DeviceLostError `BACKEND_DEVICE_LOST`
-   */
+  /** @throws DeviceLostError `BACKEND_DEVICE_LOST` when the device is lost */
   assertThere(): void {
     if (this.#info) throw new DeviceLostError(this.#info);
   }
 
-  /** Waits for something of the device; if it fails because the device is gone, says so. */
+  /** Waits for a result of the device; turns a failure into a DeviceLostError when the device is lost. */
   async during<Result>(pending: Promise<Result>): Promise<Result> {
     try {
       return await pending;
     } catch (cause) {
-      // The loss is told of in a task of its own, which may come after.
+      // The loss is reported in a task of its own, which may run later.
       await new Promise((resolve) => setTimeout(resolve, 0));
       if (this.#info) throw new DeviceLostError(this.#info, { cause });
       throw cause;
@@ -34,7 +30,7 @@ export class DeviceLoss {
   }
 }
 
-/** The device is gone, and what its caches held with it. */
+/** The device is lost, and its caches with it. */
 export class DeviceLostError extends KvtunerError {
   constructor({ reason, message }: GPUDeviceLostInfo, options?: { readonly cause?: unknown }) {
     super(

@@ -8,11 +8,11 @@ import { type Kernel, type KernelLibrary, libraryOf } from "./kernel-library.ts"
 import { ParameterSheet, SHEET_ROWS } from "./parameter-sheet.ts";
 import { COPY_SOURCE, COPY_TARGET, STORAGE, UNIFORM } from "./usage.ts";
 
-/** What one dispatch of a device may see and start. */
+/** Limits of one dispatch. */
 export interface GpuLimits {
-  /** The most bytes of one binding of a kernel. */
+  /** Most bytes of one binding. */
   readonly maxBindingBytes: number;
-  /** The most workgroups in one dimension of a dispatch. */
+  /** Most workgroups in one dimension. */
   readonly maxGroups: number;
 }
 
@@ -37,7 +37,7 @@ export class Gpu {
     this.bindGroups = new BindGroups(device, this.#parameters, this.counters);
   }
 
-  /** Compiles what is missing. */
+  /** Compiles the kernels that are missing. */
   async prepare(sources: readonly KernelSource[]): Promise<void> {
     const missing = sources.filter(({ name }) => !this.#library.get(name));
     if (missing.length > 0)
@@ -50,9 +50,9 @@ export class Gpu {
   }
 
   /**
-   * A new buffer, full of zeros.
+   * Creates a buffer of zeros.
    *
-   * @throws OutOfMemoryError `BACKEND_OUT_OF_MEMORY` when the device has no room, or takes no buffer of that size
+   * @throws OutOfMemoryError `BACKEND_OUT_OF_MEMORY` when the device is full, or the size is over its limit
    */
   async createBuffer(sizeBytes: number, usage: number = STORAGE | COPY_SOURCE | COPY_TARGET): Promise<Buffer> {
     this.loss.assertThere();
@@ -67,9 +67,9 @@ export class Gpu {
   }
 
   /**
-   * A new buffer, all of which kernels see at once.
+   * Creates a buffer that fits in one binding of a kernel.
    *
-   * @throws OutOfMemoryError `BACKEND_OUT_OF_MEMORY` when the device has no room, or no kernel sees so much
+   * @throws OutOfMemoryError `BACKEND_OUT_OF_MEMORY` when the device is full, or the size is over the limit of a binding
    */
   async createBound(sizeBytes: number): Promise<Buffer> {
     const most = this.limits.maxBindingBytes;
@@ -77,7 +77,7 @@ export class Gpu {
     return this.createBuffer(sizeBytes);
   }
 
-  /** Gives a buffer back; what was submitted before may still use it. */
+  /** Destroys a buffer. Commands already submitted may still use it. */
   destroy(buffer: Buffer): void {
     this.bindGroups.forget(buffer);
     buffer.gpu.destroy();

@@ -4,7 +4,7 @@ import { KernelLibrary } from "./kernel-library.ts";
 
 const SOURCE = { name: "example", text: "", accesses: ["read"] as const };
 
-/** A device whose compiler fails so many times. */
+/** A device whose compiler fails `failures` times. */
 const failingDevice = (failures: number): GPUDevice =>
   ({
     pushErrorScope: () => {},

@@ -20,21 +20,21 @@ export class KernelLibrary {
     this.#device = device;
   }
 
-  /** A kernel that has been compiled. */
+  /** A compiled kernel, if there is one of that name. */
   get(name: string): Kernel | undefined {
     return this.#ready.get(name);
   }
 
   /**
-   * Compiles a kernel unless it is there.
+   * Compiles a kernel once.
    *
-   * @throws KernelError `BACKEND_KERNEL` with what the compiler says
+   * @throws KernelError `BACKEND_KERNEL` with the compiler's message
    */
   async compile(source: KernelSource, counters: GpuCounters): Promise<Kernel> {
     const { name } = source;
     const known = this.#ready.get(name) ?? this.#pending.get(name);
     if (known) return known;
-    // What was refused once, for want of memory or whatever else, may be asked for again.
+    // A failure, such as lack of memory, may pass: later calls try again.
     const pending = this.#compile(source, counters).finally(() => this.#pending.delete(name));
     this.#pending.set(name, pending);
     return pending;
@@ -60,7 +60,7 @@ export class KernelLibrary {
     return kernel;
   }
 
-  /** The same accesses have the same layout. */
+  /** Kernels with the same accesses share a layout. */
   #layoutOf(accesses: readonly Access[]): GPUBindGroupLayout {
     const name = accesses.join();
     const known = this.#layouts.get(name);
@@ -76,20 +76,20 @@ export class KernelLibrary {
   }
 }
 
-/** What WebGPU calls `GPUShaderStage.COMPUTE`. */
+/** `GPUShaderStage.COMPUTE`, which Node lacks. */
 const COMPUTE = 4;
 
-/** Kernels outlive a backend when its device does. */
+/** By device: kernels outlive the backends on it. */
 const libraries = new WeakMap<GPUDevice, KernelLibrary>();
 
-/** The kernels of a device, shared by all backends on it. */
+/** The kernels of a device, shared by all its backends. */
 export const libraryOf = (device: GPUDevice): KernelLibrary => {
   const library = libraries.get(device) ?? new KernelLibrary(device);
   libraries.set(device, library);
   return library;
 };
 
-/** The device's compiler refuses a kernel. */
+/** The device's compiler rejected a kernel. */
 export class KernelError extends KvtunerError {
   constructor(kernel: string, report: string, options: { readonly cause: unknown }) {
     super(

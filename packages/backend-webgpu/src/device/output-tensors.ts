@@ -6,8 +6,8 @@ import type { Gpu } from "./gpu.ts";
 import type { Staging } from "./staging.ts";
 
 /**
- * Tensors for outputs in buffers of the device; `dispose()` of a tensor makes its buffer free for another. Sizes of buffers are
- * powers of two, so that calls of any number of tokens share a few.
+ * Output tensors in buffers of the device; `dispose()` of a tensor frees its buffer for another. Buffer sizes are powers
+ * of two, so that calls of different token counts share buffers.
  */
 export class OutputTensors {
   readonly #gpu: Gpu;
@@ -20,7 +20,7 @@ export class OutputTensors {
     this.#pool = new BufferPool((buffer) => gpu.destroy(buffer));
   }
 
-  /** A float32 tensor whose numbers are yet to be written. */
+  /** A float32 tensor with undefined contents. */
   async take(dims: readonly number[]): Promise<Tensor> {
     const sizeBytes = 4 * dims.reduce((product, size) => product * size, 1);
     const whole = wholeBytes(sizeBytes, this.#gpu.device.limits.maxBufferSize);
@@ -33,7 +33,7 @@ export class OutputTensors {
     });
   }
 
-  /** Gives the free buffers back, and from now on those of tensors that are disposed of. */
+  /** Destroys the free buffers, and from now on those of disposed tensors. */
   clear(): void {
     this.#pool.close();
   }

@@ -1,22 +1,22 @@
 import { KvtunerError } from "@kvtuner/plan";
 
-/** Where a device comes from: one that is there already, an adapter, or WebGPU itself (`navigator.gpu`, or Dawn's in Node). */
+/** Source of the device: an existing one, an adapter, or WebGPU itself (`navigator.gpu`, or Dawn's in Node). */
 export interface DeviceSource {
   readonly device?: GPUDevice;
   readonly adapter?: GPUAdapter;
   readonly gpu?: GPU;
 }
 
-/** A device, and whether it was made here and is to be destroyed here. */
+/** A device; `isOwn` when it was created here and must be destroyed here. */
 export interface FoundDevice {
   readonly device: GPUDevice;
   readonly isOwn: boolean;
 }
 
 /**
- * The device that is given, or a new one with the features and limits that the kernels can make use of.
+ * The given device, or a new one with the features and limits that the kernels use.
  *
- * @throws NoAdapterError `BACKEND_NO_ADAPTER` where there is no WebGPU, or no adapter
+ * @throws NoAdapterError `BACKEND_NO_ADAPTER` without WebGPU or an adapter
  */
 export const findDevice = async ({ device, adapter, gpu = defaultGpu() }: DeviceSource): Promise<FoundDevice> => {
   if (device) return { device, isOwn: false };
@@ -29,7 +29,7 @@ export const findDevice = async ({ device, adapter, gpu = defaultGpu() }: Device
   return { device: await requestDevice(found), isOwn: true };
 };
 
-/** WebGPU of this engine, where it has any. */
+/** WebGPU of the JavaScript engine, if it has any. */
 export const defaultGpu = (): GPU | undefined => (globalThis.navigator as Navigator | undefined)?.gpu;
 
 const FEATURES = ["shader-f16", "subgroups"] as const;
@@ -46,7 +46,7 @@ const requestDevice = async (adapter: GPUAdapter): Promise<GPUDevice> => {
   }
 };
 
-/** There is nothing to run on. */
+/** No device to run on. */
 export class NoAdapterError extends KvtunerError {
   constructor(expected: string, got: string, options?: { readonly cause?: unknown }) {
     super(

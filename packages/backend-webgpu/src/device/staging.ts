@@ -3,7 +3,7 @@ import type { Buffer } from "./buffer.ts";
 import type { Gpu } from "./gpu.ts";
 import { COPY_TARGET, MAP_READ } from "./usage.ts";
 
-/** Buffers that numbers come back to the CPU in, kept for the next time. Their sizes are powers of two. */
+/** Buffers for downloads to the CPU, kept for reuse. Sizes are powers of two. */
 export class Staging {
   readonly #gpu: Gpu;
   readonly #pool: BufferPool;
@@ -13,13 +13,13 @@ export class Staging {
     this.#pool = new BufferPool((buffer) => gpu.destroy(buffer));
   }
 
-  /** A buffer of at least so many bytes. */
+  /** A buffer of at least `sizeBytes` bytes. */
   async take(sizeBytes: number): Promise<Buffer> {
     const whole = 2 ** Math.max(12, Math.ceil(Math.log2(sizeBytes)));
     return this.#pool.take(whole) ?? this.#gpu.createBuffer(whole, MAP_READ | COPY_TARGET);
   }
 
-  /** The first bytes of a buffer that something was copied to, as an array of their own; the buffer is free then. */
+  /** Downloads the first bytes of a buffer into an array of their own, and frees the buffer. */
   async read(buffer: Buffer, sizeBytes: number): Promise<ArrayBuffer> {
     const { gpu } = buffer;
     this.#gpu.counters.readBacks++;
@@ -30,12 +30,12 @@ export class Staging {
     return bytes;
   }
 
-  /** Makes a buffer free that nothing was copied to. */
+  /** Frees a buffer without reading it. */
   giveBack(buffer: Buffer): void {
     this.#pool.giveBack(buffer);
   }
 
-  /** Gives the free buffers back, and from now on those that become free. */
+  /** Destroys the free buffers, and from now on those that become free. */
   clear(): void {
     this.#pool.close();
   }

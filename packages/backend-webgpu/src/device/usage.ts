@@ -1,4 +1,4 @@
-/** What WebGPU calls `GPUBufferUsage` and `GPUMapMode`; Node has no such globals. */
+/** Values of `GPUBufferUsage` and `GPUMapMode`, which Node lacks. */
 export const MAP_READ = 0x1;
 export const COPY_SOURCE = 0x4;
 export const COPY_TARGET = 0x8;

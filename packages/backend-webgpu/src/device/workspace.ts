@@ -2,10 +2,10 @@ import type { CacheShape } from "@kvtuner/plan";
 import type { Buffer } from "./buffer.ts";
 import type { Gpu, GpuLimits } from "./gpu.ts";
 
-/** Tokens that are taken at a time, at most. */
+/** Most tokens of one piece. */
 export const PIECE_TOKENS = 128;
 
-/** Tokens of a shape that are taken at a time: no more than a kernel sees of `inputs`, or `reduce` has workgroups for. */
+/** Tokens of a piece at a shape: as many as fit in one binding of `inputs`, and as `reduce` has workgroups for. */
 export const pieceTokens = (shape: CacheShape, { maxBindingBytes, maxGroups }: GpuLimits): number => {
   const fitting = Math.min(
     Math.floor(maxBindingBytes / inputBytes(shape, 1)),
@@ -14,16 +14,16 @@ export const pieceTokens = (shape: CacheShape, { maxBindingBytes, maxGroups }: G
   return Math.max(1, Math.min(PIECE_TOKENS, fitting));
 };
 
-/** Bytes of the rows of some tokens, queries twice. */
+/** Bytes of the rows of some tokens, with two copies of the queries. */
 const inputBytes = ({ queryHeads, kvHeads, headSize }: CacheShape, tokens: number): number =>
   8 * tokens * headSize * (queryHeads + kvHeads);
 
-/** Buffers that all calls of a device take turns with. */
+/** Buffers that all calls on a device share. */
 const NAMES = ["inputs", "rows", "partials", "statistics", "outputs"] as const;
 
 type BufferName = (typeof NAMES)[number];
 
-/** Where the rows of a piece are in `inputs`, in float32 numbers. */
+/** Start of each kind of rows of a piece in `inputs`, in float32 numbers. */
 export interface InputPlaces {
   readonly query: number;
   readonly rotatedQuery: number;
@@ -31,7 +31,7 @@ export interface InputPlaces {
   readonly value: number;
 }
 
-/** Buffers for the rows of a piece, and what comes of them on the way. They grow and never shrink. */
+/** Buffers for the rows of a piece and its intermediate results. They grow and never shrink. */
 export class Workspace {
   readonly #gpu: Gpu;
   readonly #buffers = new Map<BufferName, Buffer>();
@@ -45,9 +45,9 @@ export class Workspace {
   }
 
   /**
-   * Makes the buffers large enough for a shape, and so many partial sums of query vectors.
+   * Makes the buffers large enough for a shape and `partialVectors` partial sums of query vectors.
    *
-   * @throws OutOfMemoryError `BACKEND_OUT_OF_MEMORY` when the device has no room, or no kernel sees so much
+   * @throws OutOfMemoryError `BACKEND_OUT_OF_MEMORY` when the device is full, or a size is over the limit of a binding
    */
   async reserve(shape: CacheShape, partialVectors: number): Promise<void> {
     const { queryHeads, kvHeads, headSize } = shape;
@@ -59,7 +59,6 @@ export class Workspace {
     await this.#grow("statistics", 8 * partialVectors);
   }
 
-  /** Gives all buffers back. */
   clear(): void {
     for (const buffer of this.#buffers.values()) this.#gpu.destroy(buffer);
     this.#buffers.clear();
@@ -69,7 +68,7 @@ export class Workspace {
     if ((this.#buffers.get(name)?.sizeBytes ?? 0) >= sizeBytes) return;
     const rounded = Math.min(2 ** Math.ceil(Math.log2(sizeBytes)), this.#gpu.limits.maxBindingBytes);
     const grown = await this.#gpu.createBound(Math.max(sizeBytes, rounded));
-    // Another call may have been faster.
+    // A concurrent call may have grown it meanwhile.
     const old = this.#buffers.get(name);
     if (old && old.sizeBytes >= grown.sizeBytes) return this.#gpu.destroy(grown);
     this.#buffers.set(name, grown);
@@ -77,7 +76,6 @@ export class Workspace {
   }
 }
 
-/** Places of the rows of a piece. */
 export const inputPlaces = (shape: CacheShape, limits: GpuLimits): InputPlaces => {
   const tokens = pieceTokens(shape, limits);
   const query = tokens * shape.queryHeads * shape.headSize;

@@ -3,8 +3,8 @@ import { PACKED_DOT_PRODUCTS } from "./kernel-source.ts";
 import { PLAIN, type Variant } from "./variant.ts";
 
 /**
- * Checks kernels that a caller asks for. `languageFeatures` are of the WebGPU that the device is from; where they are not
- * known, the compiler will say.
+ * Checks the kernels that a caller requests. Without `languageFeatures`, the features of the WebGPU that made the device,
+ * the compiler decides.
  *
  * @throws KernelsError `BACKEND_KERNELS`
  */
@@ -28,12 +28,12 @@ export const assertKernels = (
     throw new KernelsError(`shaders with "${PACKED_DOT_PRODUCTS}" for packed`, "some without", WITHOUT);
 };
 
-/** What kernels need of a device. */
+/** Device features that kernels need. */
 const FEATURES: Partial<Record<keyof Variant, GPUFeatureName>> = { float16: "shader-f16", subgroups: "subgroups" };
 
 const WITHOUT = "request it with the device, or leave it out of the kernels";
 
-/** Kernels were asked for that there are not, or that the device cannot run. */
+/** The requested kernels do not exist, or the device cannot run them. */
 export class KernelsError extends KvtunerError {
   constructor(expected: string, got: string, advice: string) {
     super("BACKEND_KERNELS", `expected ${expected}, got ${got}; ${advice}`);

@@ -2,18 +2,18 @@ import { headConstants } from "./head-constants.ts";
 import { type KernelSource, kernelSource, part, partFor } from "./kernel-source.ts";
 import { type Variant, variantName } from "./variant.ts";
 
-/** How keys or values are read: 16-bit rows, or codes grouped along a token or a channel. */
+/** Format of keys or values: 16-bit rows, or codes grouped along a token or a channel. */
 export interface ReadFormat {
-  /** False for rows of 16 bits. */
+  /** False for 16-bit rows. */
   readonly isCoded: boolean;
   readonly bits: number;
   readonly isChannel: boolean;
 }
 
-/** What an attention kernel is made for. */
+/** What an attention kernel is specialized for. */
 export interface AttendKernel {
   readonly headSize: number;
-  /** Query vectors of a workgroup, a power of two. */
+  /** Query vectors per workgroup, a power of two. */
   readonly vectors: number;
   readonly key: ReadFormat;
   readonly value: ReadFormat;
@@ -22,18 +22,18 @@ export interface AttendKernel {
 /** Words of a row: 16 channels take 1, 1.5, 2, 4 or 8 words with 2, 3, 4, 8 or 16 bits. */
 export const rowWords = (bits: number, headSize: number): number => Math.ceil((headSize * bits) / 32);
 
-/** Query vectors are kept in shared memory: at most so many numbers of them. */
+/** Most numbers of query vectors in shared memory. */
 const QUERY_NUMBERS = 1024;
 const MOST_VECTORS = 16;
 
 const mostVectors = (headSize: number): number =>
   Math.min(MOST_VECTORS, 2 ** Math.floor(Math.log2(QUERY_NUMBERS / headSize)));
 
-/** Query vectors of a workgroup when there are so many in all. */
+/** Query vectors per workgroup, for `count` vectors in all. */
 export const vectorsFor = (count: number, headSize: number): number =>
   Math.min(mostVectors(headSize), 2 ** Math.ceil(Math.log2(count)));
 
-/** The attention kernel for keys and values of one kind each. */
+/** The attention kernel for one format of keys and one of values. */
 export const attendSource = (kernel: AttendKernel, asked: Variant): KernelSource => {
   const variant = { ...asked, packed: asked.packed && canPack(kernel, asked) };
   const name = `${kernelName(kernel, variant)} ${variantName(variant)}`;
@@ -42,10 +42,10 @@ export const attendSource = (kernel: AttendKernel, asked: Variant): KernelSource
   return known;
 };
 
-/** Digits of queries would not fit into 16 KiB of shared memory beside the parameters of keys per channel. */
+/** Beyond this, digits of queries and parameters of keys per channel exceed 16 KiB of shared memory. */
 const LARGEST_PACKED_HEAD = 224;
 
-/** Keys in 16 bits are no codes, and of keys per channel each channel has its own scale: both are unpacked. */
+/** Packed dot products need codes with one scale per token: 16-bit keys and keys per channel are unpacked. */
 const canPack = ({ headSize, key }: AttendKernel, { specialized }: Variant): boolean =>
   headSize <= LARGEST_PACKED_HEAD && !(specialized && (!key.isCoded || key.isChannel));
 
@@ -80,13 +80,13 @@ const partsOf = ({ float16, subgroups, packed }: Variant): string[] => [
   part(subgroups ? "largest-subgroup" : "largest-shared"),
 ];
 
-/** What a kernel knows when it is compiled, and what it is told in each call instead. */
+/** What is a constant of a kernel, and what each call passes instead. */
 interface Knowledge {
   readonly constants: Readonly<Record<string, string>>;
   readonly names: Readonly<Record<string, string>>;
 }
 
-/** Unrolled, the loop over a row would make up most of a kernel. */
+/** Passed in each call to keep the loop over a row rolled: unrolled, it would be most of the kernel. */
 const UNITS_IN_CALL = { UNIT_COUNT: "call.unit_count" };
 
 const specialized = ({ vectors, key, value }: AttendKernel): Knowledge => ({

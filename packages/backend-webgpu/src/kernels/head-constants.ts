@@ -1,4 +1,4 @@
-/** Constants of kernels for head vectors of one size; channels come in units of 16, and in fours. */
+/** Constants of kernels for one head size. UNITS count 16 channels, QUADS four. */
 export const headConstants = (headSize: number): Record<string, string> => ({
   HEAD_SIZE: `${headSize}u`,
   UNITS: `${headSize / 16}u`,
@@ -6,7 +6,7 @@ export const headConstants = (headSize: number): Record<string, string> => ({
   ...hadamardConstants(headSize & -headSize),
 });
 
-/** 1 / sqrt(size) as a double, in integers; as in `hadamardInPlace` of @kvtuner/quantizers. */
+/** 1 / sqrt(size) as a double, split into integers. The same factor as in `hadamardInPlace` of @kvtuner/quantizers. */
 const hadamardConstants = (size: number): Record<string, string> => {
   const factor = 1 / Math.sqrt(size);
   const exponent = Math.floor(Math.log2(factor));

@@ -4,16 +4,15 @@ import { type Variant, variantName } from "./variant.ts";
 /** How a kernel uses a storage buffer. */
 export type Access = "read" | "write";
 
-/** A kernel before it is compiled. */
 export interface KernelSource {
-  /** Unlike that of any other kernel. */
+  /** Unique among kernels. */
   readonly name: string;
   readonly text: string;
-  /** Of its storage buffers, from binding 1 on. */
+  /** Accesses of its storage buffers, from binding 1. */
   readonly accesses: readonly Access[];
 }
 
-/** What a part of a kernel is told of the tensor it is for; it says TENSOR where it has no name of its own. */
+/** Replacements for TENSOR_ names in a part that serves keys, values and other data. */
 interface TensorNames {
   readonly prefix: string;
   readonly bits: string;
@@ -30,7 +29,7 @@ const TENSORS: Readonly<Record<"key" | "value" | "data", TensorNames>> = {
 /** Text of a file of `kernels/`. */
 export const part = (file: string): string => kernelTexts[file]!;
 
-/** Text of a file that serves keys, values and data of either kind. */
+/** Text of a file of `kernels/` that serves several tensors, with the names of one. */
 export const partFor = (tensor: keyof typeof TENSORS, file: string): string => {
   const { prefix, bits, region, data } = TENSORS[tensor];
   return part(file)
@@ -40,10 +39,10 @@ export const partFor = (tensor: keyof typeof TENSORS, file: string): string => {
     .replaceAll("TENSOR_", `${prefix}_`);
 };
 
-/** What WGSL calls dot products of four packed integers of 8 bits. */
+/** WGSL's name for dot products of four packed 8-bit integers. */
 export const PACKED_DOT_PRODUCTS = "packed_4x8_integer_dot_product";
 
-/** Puts a kernel together: what it is known as, constants, and parts in any order. */
+/** Builds a kernel from its name, constants, and parts in any order. */
 export const kernelSource = (
   name: string,
   accesses: readonly Access[],

@@ -2,7 +2,7 @@ import { headConstants } from "./head-constants.ts";
 import { type Access, type KernelSource, kernelSource, part, partFor } from "./kernel-source.ts";
 import { PLAIN } from "./variant.ts";
 
-/** Kernels that move and encode rows: the same on every adapter, for what they store is the same to the bit. */
+/** Kernels that move and encode rows. They are the same on every adapter, so that stored bits are too. */
 export interface RowKernels {
   readonly append: KernelSource;
   readonly encodeRows: KernelSource;
@@ -19,7 +19,7 @@ export const rowKernels = (headSize: number): RowKernels => {
   return known;
 };
 
-/** Putting text together at every call would cost more than the call. */
+/** Cached: building the text takes longer than a call. */
 const kernelsOfSize = new Map<number, RowKernels>();
 
 const composed = (headSize: number): RowKernels => {

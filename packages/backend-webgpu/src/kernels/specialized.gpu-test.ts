@@ -9,10 +9,10 @@ import { PLAIN, type Variant } from "./variant.ts";
 
 const { device, skipped } = await testDevice();
 
-/** Four query heads on each KV head: a token fills half of a workgroup's vectors. */
+/** Four query heads per KV head: a token fills half of a workgroup's vectors. */
 const SHAPE = { layers: 1, queryHeads: 8, kvHeads: 2, headSize: 128 };
 
-/** What the adapter has of an ability is tried; it has a test of its own without. */
+/** Abilities of the adapter. Each also has a test without it. */
 const CAN: Readonly<Record<keyof Variant, boolean>> = {
   specialized: true,
   float16: device?.features.has("shader-f16") === true,
@@ -26,11 +26,11 @@ const variantOf = (...abilities: (keyof Variant)[]): Variant => ({
   ...Object.fromEntries(abilities.map((ability) => [ability, CAN[ability]])),
 });
 
-/** Three tokens are a workgroup's vectors and a half. Drivers in software compile a kernel of eight vectors for half a minute. */
+/** Three tokens fill one and a half workgroups. Software drivers compile a kernel of eight vectors for half a minute. */
 const PROMPT = [3, 1];
 const TOKEN = device?.adapterInfo.isFallbackAdapter ? [1] : PROMPT;
 
-/** A cache with tokens as codes and tokens kept exact. */
+/** A snapshot with both codes and exact tokens. */
 const filled = async (layer: LayerScheme): Promise<Uint8Array> => {
   const backend = await createWebGpuBackend({ device: device!, kernels: PLAIN });
   const cache = await backend.createCache(SHAPE, { shape: SHAPE, layers: [layer] });
@@ -55,7 +55,7 @@ const outputsOf = async (
   return outputs;
 };
 
-// The laws hold the kernel for all formats against the oracle.
+// The conformance suite compares the kernel for all formats with the oracle.
 describe.skipIf(skipped)(`kernels for one pair of formats${skipped ? ` (${skipped})` : ""}`, () => {
   it.each<[string, Variant, LayerScheme, readonly number[]]>([
     ["K4V4 per token", variantOf(), layerScheme("per-token", { key: 4, value: 4 }), PROMPT],

@@ -15,7 +15,7 @@ const INDEX = "@builtin(local_invocation_index) lane: u32) {";
 const SCATTERED = `${INDEX.replace("lane", "index")}
 let lane = index % 8u * 8u + index / 8u;`;
 
-/** The same device, but for lanes of a subgroup, which are every eighth of a workgroup: WGSL does not say that they are neighbours. */
+/** The same device with subgroups of every eighth lane: WGSL does not promise neighbours. */
 const scattered = (whole: GPUDevice): GPUDevice =>
   alteredDevice(whole, {
     createShaderModule: (module: GPUShaderModuleDescriptor) => {
@@ -32,7 +32,7 @@ const outputOf = async (on: GPUDevice, kernels: Partial<Variant>): Promise<numbe
   const backend = await createWebGpuBackend({ device: on, kernels });
   const cache = await backend.createCache(SHAPE, { shape: SHAPE, layers: [LAYER] });
   const [query, key, value] = cpuCall(SHAPE, 250, 0);
-  // One key is far out: without its score the largest weight is more than float32 holds.
+  // One large key: without its score, the largest weight overflows float32.
   const numbers = key.data as Float32Array;
   for (let index = 100 * SHAPE.headSize; index < 101 * SHAPE.headSize; index++) numbers[index]! *= 200;
   const output = await cache.attend(0, query, key, value);

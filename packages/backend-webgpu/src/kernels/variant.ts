@@ -1,19 +1,19 @@
-/** How the attention kernels are built. */
+/** Options of the attention kernels. */
 export interface Variant {
-  /** A kernel for each pair of formats instead of one for all: loops are unrolled, and what is for others is left out. */
+  /** One kernel per pair of formats, with unrolled loops and nothing for other formats. */
   readonly specialized: boolean;
-  /** Numbers of 16 bits are unpacked in the adapter's own float16. */
+  /** Unpacks 16-bit numbers with the adapter's own float16. */
   readonly float16: boolean;
-  /** The largest score of a tile is found by subgroups. */
+  /** Finds the largest score of a tile with subgroups. */
   readonly subgroups: boolean;
-  /** Scores of keys per token are dot products of packed codes (the WGSL feature `packed_4x8_integer_dot_product`). */
+  /** Scores of keys per token as dot products of packed codes (WGSL feature `packed_4x8_integer_dot_product`). */
   readonly packed: boolean;
 }
 
-/** One kernel for every head size, on what every adapter has. */
+/** One kernel per head size, which runs on every adapter. */
 export const PLAIN: Variant = { specialized: false, float16: false, subgroups: false, packed: false };
 
-/** Short name of a variant. */
+/** Name of a variant, such as "f16-subgroups". */
 export const variantName = ({ specialized, float16, subgroups, packed }: Variant): string =>
   [
     float16 ? "f16" : "f32",

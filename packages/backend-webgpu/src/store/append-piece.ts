@@ -5,7 +5,7 @@ import { packedTokens } from "./tensor-format.ts";
 import { type Work } from "./work.ts";
 import { writeRows } from "./write-rows.ts";
 
-/** Appends the tokens of a piece, whose rows are in the workspace's inputs, and encodes the blocks that they fill. */
+/** Appends a piece, whose rows are in the workspace's inputs, and encodes the blocks that it completes. */
 export const appendPiece = (work: Work, tokens: number): void => {
   const { engine, layer } = work;
   const places = inputPlaces(layer.shape, engine.limits);
@@ -24,7 +24,7 @@ const appendTensor = (work: Work, tensor: GpuTensor, start: number, tokens: numb
   if (from < to) encodePrefix(work, tensor, from, to);
 };
 
-/** The middle as transformed keys have it. */
+/** Transforms the middle, for keys that are stored transformed. */
 export const rotateMiddle = ({ engine, commands, kernels, layer }: Work): void => {
   const { kvHeads, headSize } = layer.shape;
   commands.run(engine.kernel(kernels.rotateRows), [layer.middles], [0, kvHeads * headSize, kvHeads], [1, kvHeads]);

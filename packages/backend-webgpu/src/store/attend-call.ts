@@ -8,21 +8,21 @@ import { truncateLayer } from "./truncate-layer.ts";
 import type { RowsOfCall } from "./uploaded-rows.ts";
 import { workOn } from "./work.ts";
 
-/** A call whose commands are in the device's queue. */
+/** A submitted call. */
 export interface SentCall {
   readonly layer: GpuLayer;
   readonly lengthBefore: number;
-  /** The device's error for this call, once known; then none of its commands run. */
+  /** The device's error for this call, or null. After an error none of its commands run. */
   readonly refusal: Promise<GPUError | null>;
-  /** Whether it is known that the device takes it. */
+  /** True once the device has accepted it. */
   isTaken: boolean;
 }
 
 /**
- * Appends the tokens of a call to a layer and attends with their queries, piece by piece, one submit each. Outputs are copied
- * to `target`, float32 `[tokens, queryHeads * headSize]`.
+ * Appends the tokens of a call to a layer and attends with their queries, one submit per piece. Copies the outputs to
+ * `target`, float32 `[tokens, queryHeads * headSize]`.
  *
- * @throws OutOfMemoryError before anything of the layer has changed
+ * @throws OutOfMemoryError before the layer changes
  * @throws DeviceLostError `BACKEND_DEVICE_LOST`
  */
 export const attendCall = async (
@@ -49,11 +49,11 @@ const sent = (engine: Engine, layer: GpuLayer, send: () => void): SentCall => {
     send();
   } catch (error) {
     truncateLayer(engine, layer, lengthBefore);
-    // Why it failed is thrown already.
+    // The error of `send` is thrown; this one adds nothing.
     engine.device.popErrorScope().catch(() => {});
     throw error;
   }
-  // Of a lost device nothing comes; every later call says that it is lost.
+  // A lost device gives no error here; every later call reports the loss.
   const refusal = engine.device.popErrorScope().catch(() => null);
   const call: SentCall = { layer, lengthBefore, refusal, isTaken: false };
   void refusal.then((error) => (call.isTaken = error === null));
@@ -82,7 +82,7 @@ const attendPlan = (
     commands.copy(engine.workspace.get("outputs").gpu, 0, target, first * rowBytes, plan.tokens * rowBytes);
     commands.submit();
   } catch (error) {
-    // Of this piece nothing was submitted.
+    // Nothing of this piece was submitted.
     layer.length = plan.position;
     throw error;
   }

@@ -2,21 +2,21 @@ import { type Block, eachBlock } from "./blocks.ts";
 import type { GpuLayer } from "./gpu-layer.ts";
 import { packedTokens, TILE_TOKENS } from "./tensor-format.ts";
 
-/** Tiles that one dispatch attends to: keys and values are each codes of one block, or exact. */
+/** Tiles that one dispatch attends to. Keys are codes of one block or exact rows, and so are values. */
 export interface AttendItem {
   readonly isKeyExact: boolean;
   readonly isValueExact: boolean;
   readonly isSinks: boolean;
-  /** Where the codes are; undefined when both are exact. */
+  /** The codes' block; undefined when both are exact. */
   readonly block: Block | undefined;
   readonly firstTile: number;
   readonly endTile: number;
 }
 
 /**
- * What queries at `position .. position + tokens - 1` read, whose tokens the layer holds already: for each of codes and exact
- * rows of keys and of values the tiles that hold any. Kernels leave out what a query does not see. Those with codes of
- * values come first.
+ * Tiles that queries at `position .. position + tokens - 1` read, whose tokens the layer already holds: one item for each
+ * combination of codes and exact rows. Kernels mask what a single query must not see. Items with codes of values come
+ * first.
  */
 export const attendItems = (layer: GpuLayer, position: number, tokens: number): AttendItem[] => {
   const { sinks } = layer.scheme.residency;

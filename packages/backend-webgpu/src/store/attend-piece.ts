@@ -7,8 +7,8 @@ import { blockRegion, ringRegion, sinkRegion } from "./region.ts";
 import type { Work } from "./work.ts";
 
 /**
- * Attends with the queries in the workspace's inputs: partial sums of each item, then all together into the workspace's
- * outputs, float32 `[tokens, queryHeads * headSize]`.
+ * Attends with the queries in the workspace's inputs: computes partial sums of each item, then reduces them into the
+ * workspace's outputs, float32 `[tokens, queryHeads * headSize]`.
  */
 export const attendPiece = (work: Work, plan: AttendPlan): void => {
   const { shape, key } = work.layer;
@@ -90,7 +90,7 @@ const callWords = (
 /** A number as the word that a kernel reads as f32. */
 const floatBits = (number: number): number => new Uint32Array(Float32Array.of(number).buffer)[0]!;
 
-/** What kernels for one pair of formats know already. */
+/** Formats for the kernel that serves all; specialized kernels have them as constants. */
 const formatWords = ({ key, value, headSize, vectors }: AttendKernel): number[] => [
   key.bits,
   value.bits,
@@ -100,7 +100,7 @@ const formatWords = ({ key, value, headSize, vectors }: AttendKernel): number[] 
   vectors,
 ];
 
-/** Vectors of four at which transformed queries and middles begin. */
+/** Start of transformed queries and of transformed middles, in vectors of four. */
 const rotatedStarts = ({ engine, layer: { shape } }: Work): number[] => [
   inputPlaces(shape, engine.limits).rotatedQuery / 4,
   (shape.kvHeads * shape.headSize) / 4,

@@ -6,7 +6,7 @@ import { inputPlaces, pieceTokens } from "../device/workspace.ts";
 import { plannedLayer } from "../test-support/planned-layer.ts";
 import { attendGroups, type AttendPlan, planPieces } from "./attend-plan.ts";
 
-/** The least that WebGPU promises. */
+/** WebGPU's guaranteed limits. */
 const LEAST: GpuLimits = { maxBindingBytes: 2 ** 27, maxGroups: 65_535 };
 
 const SCHEMES = [
@@ -21,14 +21,14 @@ const plansOf = (shape: CacheShape, scheme: number, held: number, tokens: number
   return planPieces(layer, tokens, limits);
 };
 
-/** Bytes of the largest buffer that a plan's kernels see, beside the cache. */
+/** Bytes of the largest buffer of a plan's kernels, apart from the cache. */
 const boundBytes = (shape: CacheShape, { partials, tokens }: AttendPlan, limits: GpuLimits): number => {
   const { queryHeads, kvHeads, headSize } = shape;
   const inputs = inputPlaces(shape, limits).value + pieceTokens(shape, limits) * kvHeads * headSize;
   return 4 * Math.max(inputs, partials * tokens * queryHeads * headSize);
 };
 
-/** Workgroups of all dispatches that have as many as there are tokens, heads or splits. */
+/** Workgroups of all dispatches whose number depends on tokens, heads or splits. */
 const groupsOf = (shape: CacheShape, { tokens, items }: AttendPlan): number[] => [
   tokens * shape.queryHeads,
   ...items.flatMap((item) => attendGroups(item, tokens, shape)),
@@ -60,7 +60,7 @@ describe("pieces of a call", () => {
         const plans = plansOf(shape, scheme, held, tokens, limits);
         const ends = plans.map((plan) => plan.position + plan.tokens);
         expect([held, ...ends]).toEqual([...plans.map(({ position }) => position), held + tokens]);
-        // What is too much for one token is refused when its buffer is made.
+        // A single token that needs too much is refused when its buffer is created.
         const cuttable = plans.filter((plan) => plan.tokens > 1);
         expect(cuttable.filter((plan) => boundBytes(shape, plan, limits) > limits.maxBindingBytes)).toEqual([]);
         const groups = plans.flatMap((plan) => groupsOf(shape, plan));

@@ -8,7 +8,7 @@ import { type AttendItem, attendItems } from "./attend-items.ts";
 import type { GpuLayer, GpuTensor } from "./gpu-layer.ts";
 import { exactFormat, type TensorFormat } from "./tensor-format.ts";
 
-/** An item with its kernel, and the tiles that each of its workgroups takes. */
+/** An item with its kernel, and the number of tiles per workgroup. */
 export interface PlannedItem {
   readonly item: AttendItem;
   readonly kernel: AttendKernel;
@@ -16,22 +16,22 @@ export interface PlannedItem {
   readonly splits: number;
 }
 
-/** What is dispatched to attend with some queries. */
+/** The dispatches that attend with some queries. */
 export interface AttendPlan {
   readonly position: number;
   readonly tokens: number;
   readonly items: readonly PlannedItem[];
-  /** Partial sums of each query vector. */
+  /** Partial sums per query vector. */
   readonly partials: number;
 }
 
-/** Workgroups that keep a GPU busy, and the most bytes of partial sums where one binding takes as many. */
+/** Workgroups that keep a GPU busy, and the most bytes of partial sums. */
 const WORKGROUPS = 256;
 const PARTIAL_BYTES = 2 ** 26;
 
 /**
- * Plans attention of the next `tokens` queries in pieces: of as many tokens as leave the partial sums room in one binding, for
- * a long cache has many blocks, each of which adds a sum for every query.
+ * Plans attention of the next `tokens` queries in pieces, each small enough for its partial sums to fit in one binding.
+ * Long caches have many blocks, and each adds a sum per query.
  */
 export const planPieces = (layer: GpuLayer, tokens: number, limits: GpuLimits): AttendPlan[] => {
   const plans: AttendPlan[] = [];
@@ -44,21 +44,21 @@ export const planPieces = (layer: GpuLayer, tokens: number, limits: GpuLimits): 
   return plans;
 };
 
-/** At most so many tokens: halves keep workgroups full. */
+/** Plans at most `tokens` tokens. Halving keeps workgroups full. */
 const planPiece = (layer: GpuLayer, position: number, tokens: number, limits: GpuLimits): AttendPlan => {
   const plan = planAttention(layer, position, tokens, limits);
   const isFitting = plan.partials * vectorBytes(layer.shape, tokens) <= mostPartialBytes(limits);
   return isFitting || tokens === 1 ? plan : planPiece(layer, position, Math.ceil(tokens / 2), limits);
 };
 
-/** Plans attention of queries at `position .. position + tokens - 1`, whose tokens the layer will hold. */
+/** Plans attention of queries at `position .. position + tokens - 1`, which the layer will hold by then. */
 export const planAttention = (layer: GpuLayer, position: number, tokens: number, limits: GpuLimits): AttendPlan => {
   const { queryHeads, kvHeads, headSize } = layer.shape;
   const items = attendItems(layer, position, tokens);
   const vectors = vectorsFor((tokens * queryHeads) / kvHeads, headSize);
   const tiles = items.reduce((sum, { firstTile, endTile }) => sum + endTile - firstTile, 0);
   const groups = kvHeads * Math.ceil((tokens * queryHeads) / kvHeads / vectors);
-  // Each item has one split more than its share, at most.
+  // Rounding gives each item at most one split more than its share.
   const room = Math.floor(mostPartialBytes(limits) / vectorBytes(layer.shape, tokens)) - items.length;
   const tilesInSplit = Math.ceil(tiles / Math.max(1, Math.min(room, Math.floor(WORKGROUPS / groups))));
   const planned = items.map((item) => ({
@@ -76,7 +76,6 @@ const mostPartialBytes = ({ maxBindingBytes }: GpuLimits): number => Math.min(PA
 const vectorBytes = ({ queryHeads, headSize }: CacheShape, tokens: number): number =>
   4 * headSize * tokens * queryHeads;
 
-/** Workgroups of an item's dispatch. */
 export const attendGroups = ({ splits, kernel }: PlannedItem, tokens: number, shape: CacheShape): number[] => [
   splits,
   Math.ceil((tokens * shape.queryHeads) / shape.kvHeads / kernel.vectors),
@@ -92,6 +91,5 @@ const kernelFor = ({ key, value, shape }: GpuLayer, item: AttendItem, vectors: n
 
 const readFormat = ({ format }: GpuTensor, isExact: boolean): TensorFormat => (isExact ? exactFormat(format) : format);
 
-/** The kernels that a plan takes. */
 export const plannedSources = ({ items }: AttendPlan, variant: Variant): KernelSource[] =>
   items.map(({ kernel }) => attendSource(kernel, variant));

@@ -2,7 +2,7 @@ import type { Buffer } from "../device/buffer.ts";
 import type { Engine } from "../device/engine.ts";
 import { blockWords, type TensorFormat } from "./tensor-format.ts";
 
-/** Room for some tokens of a layer, in a buffer of keys and one of values. Tokens are counted behind the sinks. */
+/** Space for some tokens of a layer, in one buffer of keys and one of values. Tokens are counted after the sinks. */
 export interface Block {
   readonly first: number;
   /** A multiple of 128. */
@@ -11,7 +11,7 @@ export interface Block {
   readonly value: Buffer;
 }
 
-/** What decides about the sizes of a layer's blocks. */
+/** What block sizes depend on. */
 export interface BlockSizes {
   readonly key: TensorFormat;
   readonly value: TensorFormat;
@@ -22,10 +22,7 @@ const FIRST_TOKENS = 1024;
 const MOST_TOKENS = 8192;
 const STEP_TOKENS = 128;
 
-/**
- * Tokens of the next block: as many as there are already, from 1024 to 8192, but never more than one binding of the device
- * takes.
- */
+/** Tokens of the next block: the number already held, from 1024 to 8192, limited by one binding of the device. */
 export const nextTokens = (held: number, sizes: BlockSizes, maxBindingBytes: number): number => {
   const stepBytes = 4 * Math.max(...[sizes.key, sizes.value].map((format) => wordsOf(format, sizes)));
   const most = STEP_TOKENS * Math.max(1, Math.floor(maxBindingBytes / stepBytes));
@@ -34,7 +31,7 @@ export const nextTokens = (held: number, sizes: BlockSizes, maxBindingBytes: num
 
 const wordsOf = (format: TensorFormat, { kvHeads }: BlockSizes): number => blockWords(format, kvHeads, STEP_TOKENS);
 
-/** A block behind those there are. */
+/** Creates the block after `first` tokens. */
 export const createBlock = async (engine: Engine, first: number, sizes: BlockSizes): Promise<Block> => {
   const tokens = nextTokens(first, sizes, engine.limits.maxBindingBytes);
   const create = (format: TensorFormat): Promise<Buffer> =>
@@ -48,7 +45,7 @@ export const createBlock = async (engine: Engine, first: number, sizes: BlockSiz
   }
 };
 
-/** Cuts tokens `from .. to - 1` at the borders of blocks. */
+/** Splits tokens `from .. to - 1` at block boundaries. */
 export const eachBlock = (
   blocks: readonly Block[],
   from: number,

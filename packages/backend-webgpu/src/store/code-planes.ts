@@ -1,16 +1,16 @@
-/** Bits of one channel's code in a word of its row. */
+/** A field of bits that belong to one channel's code. */
 interface CodePart {
   readonly word: number;
   readonly shift: number;
   readonly mask: number;
-  /** Place in the code. */
+  /** Left shift within the code. */
   readonly up: number;
 }
 
-/** Where the codes of each channel are in a row, as `kernels/codes.wgsl` reads them. */
+/** Fields of each channel's code in a row, in the layout of `kernels/codes.wgsl`. */
 export type CodePlanes = readonly (readonly CodePart[])[];
 
-/** Places of all channels' codes of 2, 3, 4 or 8 bits. */
+/** Fields of all channels for codes of 2, 3, 4 or 8 bits. */
 export const codePlanes = (bits: number, headSize: number): CodePlanes =>
   Array.from({ length: headSize }, (_, channel) => partsOf(bits, headSize, channel >> 2, channel & 3));
 
@@ -24,14 +24,14 @@ const partsOf = (bits: number, headSize: number, quad: number, lane: number): Co
   return [{ word: Math.floor(quad / quads), shift: 8 * lane + bits * (quad % quads), mask: 2 ** bits - 1, up: 0 }];
 };
 
-/** The code of a channel in the row that starts at `row`, with `stride` words from one of its words to the next. */
+/** Reads the code of a channel from the row at `row`, whose words are `stride` words apart. */
 export const readCode = (words: Uint32Array, row: number, stride: number, parts: readonly CodePart[]): number => {
   let code = 0;
   for (const { word, shift, mask, up } of parts) code |= ((words[row + word * stride]! >>> shift) & mask) << up;
   return code;
 };
 
-/** Puts a code into a row of zeros. */
+/** Writes a code into a row of zeros. */
 export const writeCode = (
   words: Uint32Array,
   row: number,

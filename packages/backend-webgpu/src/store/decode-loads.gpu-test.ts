@@ -15,7 +15,7 @@ const { device, skipped } = await testDevice();
 describe.skipIf(skipped)(`the decode kernel, as it runs${skipped ? ` (${skipped})` : ""}`, () => {
   const counting = device && countingDevice(device);
 
-  /** What attention of one token loads of keys and values, in times of the packed cache. */
+  /** Loads of keys and values by attention of one token, in multiples of the packed cache. */
   const loadsOf = async (scheme: LayerScheme, shape: CacheShape): Promise<LoadedBytes> => {
     const engine = new Engine(counting!.device, PLAIN);
     const store = new WebGpuStore(engine, shape, [await filledLayer(engine, shape, scheme, TOKENS - 1)]);
@@ -29,8 +29,8 @@ describe.skipIf(skipped)(`the decode kernel, as it runs${skipped ? ` (${skipped}
     return { byLanes: byLanes / packed, inSectors: inSectors / packed };
   };
 
-  // By lanes: one token of keys a lane, each word once; of values, lanes side by side take four channels each of a word, and
-  // all of them the token's scale. One load more of any word would be seen here.
+  // By lanes: a lane loads each word of one token's key once; for values, neighbouring lanes take four channels of a word
+  // each, and all of them load the token's scale. One extra load of any word would show here.
   it.each([
     ["kivi K4V4", layerScheme("kivi", { key: 4, value: 4 }), 2.11],
     ["kivi K2V2", layerScheme("kivi", { key: 2, value: 2 }), 3.15],

@@ -14,7 +14,7 @@ export interface DeviceCall {
 }
 
 /**
- * Checks what buffers tell of themselves; whether they are destroyed, or another device's, only the device knows.
+ * Checks location, usage and size of the buffers. Only the device knows whether they are destroyed or another device's.
  *
  * @throws TensorError `BACKEND_TENSOR_LOCATION`, `BACKEND_TENSOR_BUFFER`
  */
@@ -42,7 +42,7 @@ const assertDeviceTensor = (what: string, tensor: Tensor): void => {
     );
 };
 
-/** Rows of tensors that are on the device: copied there, from buffers with COPY_SRC. */
+/** Copies rows of tensors on the device, whose buffers must have the usage COPY_SRC. */
 export const deviceRows =
   (engine: Engine, shape: CacheShape, { query, key, value }: DeviceCall): RowsOfCall =>
   (commands, first, count) => {

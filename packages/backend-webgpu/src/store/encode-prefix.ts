@@ -6,7 +6,7 @@ import { blockRegion, ringRegion } from "./region.ts";
 import { groupTokens } from "./tensor-format.ts";
 import type { Work } from "./work.ts";
 
-/** Encodes exact tokens `from .. to - 1`, counted behind the sinks, in whole groups. */
+/** Encodes exact tokens `from .. to - 1`, counted after the sinks, in whole groups. */
 export const encodePrefix = (work: Work, tensor: GpuTensor, from: number, to: number): void => {
   const encode = tensor.format.isChannel ? encodeColumns : encodeRows;
   eachBlock(work.layer.blocks, from, to, (block, start, end) => encode(work, tensor, block, start, end));

@@ -5,13 +5,13 @@ import { readCodes, readRing, readSinks } from "./read-rows.ts";
 import { packedTokens } from "./tensor-format.ts";
 import { type Work, workOn } from "./work.ts";
 
-/** float32 `[tokens, kvHeads * headSize]`: what tokens stand for, rounded to float16. */
+/** Decoded keys and values, rounded to float16; float32 `[tokens, kvHeads * headSize]`. */
 export interface LayerRows {
   readonly key: Float32Array;
   readonly value: Float32Array;
 }
 
-/** Reads back at most a piece's tokens of a layer. */
+/** Downloads up to one piece of a layer's tokens. */
 export const readLayerRows = async (
   engine: Engine,
   layer: GpuLayer,

@@ -4,7 +4,8 @@ import type { Engine } from "../device/engine.ts";
 import type { GpuLayer } from "./gpu-layer.ts";
 
 /**
- * Refuses to hand on layers that hold what float16 does not: encoded anew, or read from a snapshot, it would be finite numbers.
+ * Checks that no layer holds numbers out of float16's range. Encoding them anew, or storing them in a snapshot, would
+ * turn them into finite numbers.
  *
  * @throws TensorError `BACKEND_TENSOR_NOT_FINITE`
  */
@@ -18,7 +19,7 @@ export const assertUnmarked = async (engine: Engine, layers: readonly GpuLayer[]
   );
 };
 
-/** float32, one number a layer. */
+/** Downloads one mark per layer, as float32. */
 const readMarks = async (engine: Engine, layers: readonly GpuLayer[]): Promise<Float32Array> => {
   const sizeBytes = 4 * layers.length;
   const staging = await engine.staging.take(sizeBytes);

@@ -5,7 +5,7 @@ import { blockRegion, ringRegion, sinkRegion } from "./region.ts";
 import { exactFormat, type TensorFormat } from "./tensor-format.ts";
 import type { Work } from "./work.ts";
 
-/** Reads codes of tokens counted behind the sinks into the workspace's rows, from row `row` on: decoded, in float16. */
+/** Decodes tokens, counted after the sinks, to rows of float16 precision in the workspace's rows, from row `row` on. */
 export const readCodes = (work: Work, { format }: GpuTensor, from: number, to: number, row = 0): void => {
   const { blocks, shape } = work.layer;
   eachBlock(blocks, from, to, (block, start, end) =>
@@ -21,7 +21,7 @@ export const readCodes = (work: Work, { format }: GpuTensor, from: number, to: n
   );
 };
 
-/** Reads exact rows of tokens counted behind the sinks; transformed, as they are about to be encoded, if asked for. */
+/** Reads exact rows of tokens counted after the sinks; `isRotated` transforms them, for encoding. */
 export const readRing = (
   work: Work,
   tensor: GpuTensor,
@@ -35,7 +35,6 @@ export const readRing = (
   read(work, tensor.exact!, { format, region, first: from, row, count: to - from, isRotated, isRounded: false });
 };
 
-/** Reads sinks. */
 export const readSinks = (work: Work, tensor: GpuTensor, from: number, to: number, row: number): void => {
   const format = exactFormat(tensor.format);
   const region = sinkRegion(tensor.tiles);

@@ -2,8 +2,8 @@ import { TensorError } from "@kvtuner/backend";
 import type { SentCall } from "./attend-call.ts";
 
 /**
- * Waits until it is known whether the device takes a call. If it does not, the layer is what it was before: all pieces of a call
- * read the same buffers, so that none of them ran.
+ * Waits until the device has accepted or rejected a call. A rejected call leaves the layer unchanged: its pieces all read
+ * the same buffers, so none of them ran.
  *
  * @throws TensorError `BACKEND_TENSOR_BUFFER`
  */

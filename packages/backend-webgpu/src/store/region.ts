@@ -1,10 +1,10 @@
 import type { Block } from "./blocks.ts";
 import { headParameters, type TensorFormat, TILE_TOKENS } from "./tensor-format.ts";
 
-/** Larger than any tile: no ring. */
+/** Larger than any tile index: no ring. */
 const NO_RING = 0xffff_ffff;
 
-/** The struct `Region` of `kernels/region.wgsl` as words, for a tensor's part of a block. */
+/** The words of struct `Region` in `kernels/region.wgsl`, for a block. */
 export const blockRegion = (format: TensorFormat, block: Block, kvHeads: number): number[] => [
   block.tokens / TILE_TOKENS,
   block.first / TILE_TOKENS,
@@ -16,14 +16,14 @@ export const blockRegion = (format: TensorFormat, block: Block, kvHeads: number)
   Number(format.isAffine),
 ];
 
-/** Tiles of the buffer of exact rows: a ring for the newest tokens, and behind it the sinks. */
+/** Sizes in tiles of the buffer of exact rows: a ring for the newest tokens, then the sinks. */
 export interface ExactTiles {
   readonly ring: number;
   readonly sinks: number;
 }
 
-/** The ring of exact rows. */
+/** Region of the ring. */
 export const ringRegion = ({ ring, sinks }: ExactTiles): number[] => [ring + sinks, 0, ring, 0, 0, 1, 0, 0];
 
-/** The sinks. */
+/** Region of the sinks. */
 export const sinkRegion = ({ ring, sinks }: ExactTiles): number[] => [ring + sinks, -ring, NO_RING, 0, 0, 1, 0, 0];

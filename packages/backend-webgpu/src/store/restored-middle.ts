@@ -3,8 +3,8 @@ import type { TensorScheme } from "@kvtuner/plan";
 import { decodeBlock, numberFromFloat16 } from "@kvtuner/quantizers";
 
 /**
- * A key of the sequence for each KV head, float32 `[kvHeads * headSize]`: the first exact one, or the first one decoded. Any
- * will do, for it is taken away from all keys alike.
+ * A middle for each KV head, float32 `[kvHeads * headSize]`: the first exact key, or else the first key decoded. Any key
+ * of the sequence works, because it is subtracted from all keys alike.
  */
 export const restoredMiddle = (heads: readonly HeadImage[], scheme: TensorScheme, headSize: number): Float32Array => {
   const middle = new Float32Array(heads.length * headSize);

@@ -2,7 +2,7 @@ import { kernelScheme } from "@kvtuner/backend";
 import type { LayerScheme } from "@kvtuner/plan";
 import { type ReadFormat, rowWords } from "../kernels/attend-kernel.ts";
 
-/** Tokens of a tile: lanes of a workgroup. */
+/** Tokens of a tile: one per lane of a workgroup. */
 export const TILE_TOKENS = 64;
 
 /** Layout of the keys or values of one layer. Tokens are counted after the sinks. */
@@ -11,20 +11,22 @@ export interface TensorFormat extends ReadFormat {
   readonly headSize: number;
   readonly isAffine: boolean;
   readonly isRotated: boolean;
-  /** Groups of a row on axis token. */
+  /** Groups per row on axis token. */
   readonly groups: number;
-  /** Groups have 16 << groupShift numbers. */
+  /** log2(numbers per group) - 4. */
   readonly groupShift: number;
-  /** Of the prefix rule; 16-bit tensors are one prefix in blocks of one token. */
+  /** Tokens of a block in the prefix rule; 1 for 16-bit tensors, which are all prefix. */
   readonly block: number;
   readonly recent: number;
   readonly sinks: number;
   readonly rowWords: number;
-  /** Words from one word of a row to the next: keys have the words of a tile's tokens side by side, values their rows. */
+  /**
+   * Distance in words between consecutive words of a row. Keys interleave the rows of a tile's tokens; values store rows
+   * one after another.
+   */
   readonly stride: number;
 }
 
-/** The format of a layer's keys or values. */
 export const tensorFormat = (kind: "key" | "value", layer: LayerScheme, headSize: number): TensorFormat => {
   const scheme = layer[kind];
   const { isCoded, bits, isChannel, groupSize, hasMinima, isRotated, blockSize } = kernelScheme(scheme, headSize);
@@ -48,29 +50,29 @@ export const tensorFormat = (kind: "key" | "value", layer: LayerScheme, headSize
   };
 };
 
-/** A shift that leaves nothing: all units are in group 0. */
+/** A shift that puts all units of a row in group 0. */
 const WHOLE_HEAD = 31;
 
-/** Numbers in a group on axis channel: tokens. */
+/** Tokens of a group on axis channel. */
 export const groupTokens = ({ groupShift }: TensorFormat): number => 16 << groupShift;
 
-/** Tokens behind the sinks that a block holds at a length of the cache. */
+/** Tokens stored as codes at a cache length, counted after the sinks. */
 export const packedTokens = ({ isCoded, block, recent, sinks }: TensorFormat, length: number): number => {
   const behind = Math.max(0, length - sinks);
   return isCoded ? block * Math.floor(Math.max(0, behind - recent) / block) : behind;
 };
 
-/** Parameters of one head in a block of so many tokens. */
+/** Scales of one head in a block of `tokens` tokens. */
 export const headParameters = (format: TensorFormat, tokens: number): number => {
   if (!format.isCoded) return 0;
   return format.isChannel ? (tokens / groupTokens(format)) * format.headSize : tokens * format.groups;
 };
 
-/** Words of a block of so many tokens, a multiple of 128: codes, then parameters. */
+/** Words of a block: codes, then parameters. `tokens` is a multiple of 128. */
 export const blockWords = (format: TensorFormat, kvHeads: number, tokens: number): number =>
   kvHeads * (tokens * format.rowWords + headParameters(format, tokens) / (format.isAffine ? 1 : 2));
 
-/** The same as rows of 16 bits. */
+/** The same tensor in 16-bit rows. */
 export const exactFormat = (format: TensorFormat): TensorFormat => ({
   ...format,
   isCoded: false,

@@ -7,7 +7,7 @@ import { packedTokens } from "./tensor-format.ts";
 import { type Work, workOn } from "./work.ts";
 import { writeBehindSinks } from "./write-rows.ts";
 
-/** Forgets the tokens from `length` on; those that must be exact now, but are held as codes, are decoded first. */
+/** Drops the tokens from `length` on. First decodes the tokens that are codes now but must be exact then. */
 export const truncateLayer = (engine: Engine, layer: GpuLayer, length: number): void => {
   if (length >= layer.length) return;
   const commands = new Commands(engine);
@@ -22,7 +22,7 @@ const decodeBehind = (work: Work, length: number): void => {
   for (const tensor of [work.layer.key, work.layer.value]) decodeExact(work, tensor, length);
 };
 
-/** Infinity would live on in rows that are not seen: 0 times it is NaN. */
+/** Zeros all rows: an infinity in masked rows would still give NaN, as 0 times infinity. */
 const clearBuffers = (commands: Commands, { key, value, middles, blocks }: GpuLayer): void => {
   const ofBlocks = blocks.flatMap((block) => [block.key, block.value]);
   for (const buffer of [key.exact, value.exact, middles, ...ofBlocks]) if (buffer) commands.clear(buffer);

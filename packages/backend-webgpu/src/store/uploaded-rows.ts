@@ -4,10 +4,10 @@ import type { Commands } from "../device/commands.ts";
 import type { Engine } from "../device/engine.ts";
 import { inputPlaces } from "../device/workspace.ts";
 
-/** Brings the rows of `count` tokens of a call, from the `first` on, into the workspace's inputs before the commands run. */
+/** Moves rows `first .. first + count - 1` of a call into the workspace's inputs before the commands run. */
 export type RowsOfCall = (commands: Commands, first: number, count: number) => void;
 
-/** Rows of tensors on the CPU. */
+/** Uploads rows of tensors on the CPU. */
 export const uploadedRows =
   (engine: Engine, shape: CacheShape, { tokens, query, key, value }: CallRows): RowsOfCall =>
   (_commands, first, count) => {

@@ -23,12 +23,14 @@ export class WebGpuStore implements CacheStore {
   readonly #engine: Engine;
   readonly #shape: CacheShape;
   #layers: GpuLayer[];
-  /** The last call, until it is known whether the device took it: to wait for that would hold up the call itself. */
+  /**
+   * The last call, until the device has accepted or rejected it. Calls do not wait for that, which would slow them down.
+   */
   #sent: SentCall | undefined;
-  /** Tokens to truncate to once that is known: what a layer holds as codes depends on it. */
+  /** Length to truncate to after that: a rejected call changes what a layer holds as codes. */
   #truncation = Infinity;
 
-  /** Layers made for `shape`. */
+  /** @param layers created for `shape` */
   constructor(engine: Engine, shape: CacheShape, layers: GpuLayer[]) {
     this.#engine = engine;
     this.#shape = shape;
@@ -54,7 +56,10 @@ export class WebGpuStore implements CacheStore {
     return output;
   }
 
-  /** Tensors in buffers of the same device, nothing of which comes to the CPU; what the device refuses, the next call throws. */
+  /**
+   * Attends with tensors in buffers of the same device, without downloads. The next call throws if the device rejects
+   * this one.
+   */
   async attendTensors(layer: number, query: Tensor, key: Tensor, value: Tensor): Promise<Tensor> {
     assertDeviceCall({ query, key, value });
     const tokens = query.dims[1]!;
@@ -69,7 +74,7 @@ export class WebGpuStore implements CacheStore {
     return output;
   }
 
-  /** Waits until it is known what became of the last call, and does what waited for that. */
+  /** Waits for the outcome of the last call, then runs a pending truncation. */
   async settle(): Promise<void> {
     const sent = this.#sent;
     try {
@@ -87,7 +92,7 @@ export class WebGpuStore implements CacheStore {
     else this.#truncateLayers(length);
   }
 
-  /** Both caches are held until the last layer is encoded; rows go over the CPU. */
+  /** Holds both caches until the last layer is encoded. Rows pass through the CPU. */
   async retune({ layers: schemes }: CachePlan): Promise<void> {
     await assertUnmarked(this.#engine, this.#layers);
     const next: GpuLayer[] = [];
@@ -102,7 +107,7 @@ export class WebGpuStore implements CacheStore {
       for (const layer of next) layer.clear(this.#engine);
       throw error;
     }
-    // Cleared meanwhile, nobody would give the new layers back.
+    // The store was cleared meanwhile, so nothing else would destroy the new layers.
     if (this.#layers.length === 0) return clearLayers(this.#engine, next);
     clearLayers(this.#engine, this.#layers);
     this.#layers = next;
@@ -139,9 +144,9 @@ export class WebGpuStore implements CacheStore {
 }
 
 /**
- * A store with the layers of a plan, empty, or as an image has them.
+ * A store for a plan, empty or restored from an image.
  *
- * @throws OutOfMemoryError when the device has no room
+ * @throws OutOfMemoryError when the device is full
  */
 export const createStore = async (
   engine: Engine,
@@ -184,7 +189,7 @@ const restoreMiddle = (engine: Engine, layer: GpuLayer, middle: Float32Array): v
   commands.submit();
 };
 
-/** Appends all tokens of a layer, decoded and rounded to float16, to an empty one. */
+/** Appends all tokens of a layer, decoded and rounded to float16, to an empty layer. */
 const copyLayer = async (engine: Engine, layer: GpuLayer, target: GpuLayer, index: number): Promise<void> => {
   const { length, shape } = layer;
   const { scheme } = target;

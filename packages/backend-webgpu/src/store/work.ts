@@ -3,7 +3,6 @@ import type { Engine } from "../device/engine.ts";
 import { type RowKernels, rowKernels } from "../kernels/row-kernels.ts";
 import type { GpuLayer } from "./gpu-layer.ts";
 
-/** What commands on a layer are written with. */
 export interface Work {
   readonly engine: Engine;
   readonly commands: Commands;
@@ -11,7 +10,6 @@ export interface Work {
   readonly kernels: RowKernels;
 }
 
-/** Work on a layer. */
 export const workOn = (engine: Engine, commands: Commands, layer: GpuLayer): Work => ({
   engine,
   commands,

@@ -4,14 +4,14 @@ import type { GpuTensor } from "./gpu-layer.ts";
 import { blockRegion, ringRegion, sinkRegion } from "./region.ts";
 import type { Work } from "./work.ts";
 
-/** Where float32 rows `[tokens, kvHeads * headSize]` come from. */
+/** Source of float32 rows `[tokens, kvHeads * headSize]`. */
 export interface RowSource {
   readonly buffer: Buffer;
-  /** Number at which they begin. */
+  /** Index of the first number. */
   readonly start: number;
 }
 
-/** Writes rows of tokens `first .. first + tokens - 1` as float16: sinks, and what is behind them. */
+/** Writes rows of tokens `first .. first + tokens - 1` as float16, sinks included. */
 export const writeRows = (work: Work, tensor: GpuTensor, source: RowSource, first: number, tokens: number): void => {
   const { sinks } = tensor.format;
   const end = first + tokens;
@@ -29,7 +29,7 @@ export const writeRows = (work: Work, tensor: GpuTensor, source: RowSource, firs
   if (start < end) writeBehindSinks(work, tensor, source, start - sinks, end - start, start - first, start === 0);
 };
 
-/** The same of tokens counted behind the sinks; `row` is the first one's row. */
+/** The same for tokens counted after the sinks, starting at source row `row`. */
 export const writeBehindSinks = (
   work: Work,
   tensor: GpuTensor,
@@ -61,7 +61,7 @@ interface Target {
   readonly first: number;
   readonly row: number;
   readonly count: number;
-  /** True when the first row is the sequence's. */
+  /** True when the first row starts the sequence. */
   readonly isFirst: boolean;
 }
 

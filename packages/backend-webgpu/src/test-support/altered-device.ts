@@ -1,4 +1,4 @@
-/** The same device, but for some of its members. */
+/** The same device with some members replaced. */
 export const alteredDevice = (whole: GPUDevice, members: Readonly<Record<string, unknown>>): GPUDevice =>
   new Proxy(whole, {
     get: (target, name) => {

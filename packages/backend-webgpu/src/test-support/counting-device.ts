@@ -1,31 +1,31 @@
 import { COPY_SOURCE, COPY_TARGET, MAP_READ, STORAGE } from "../device/usage.ts";
 import { alteredDevice } from "./altered-device.ts";
 
-/** What attention kernels have loaded from buffers of keys and values. */
+/** Bytes that attention kernels loaded from buffers of keys and values. */
 export interface LoadedBytes {
-  /** Of all lanes, also of those side by side that load one word together. */
+  /** Loads of every lane, including neighbours that load one word together. */
   readonly byLanes: number;
-  /** Of 32-byte sectors, each counted once for a workgroup that loads any of it: what comes out of a GPU's memory, or its second cache. */
+  /** 32-byte sectors, each counted once per workgroup: traffic from a GPU's memory or its second cache. */
   readonly inSectors: number;
 }
 
-/** A device whose attention kernels count, and what they have counted. */
+/** A device whose attention kernels count their loads. */
 export interface CountingDevice {
   readonly device: GPUDevice;
-  /** What was counted since the last time. */
+  /** Counts since the last read. */
   read(): Promise<LoadedBytes>;
 }
 
-/** Bytes of keys, or of values, in one buffer, at most, and workgroups of one call. */
+/** Most bytes of keys or values in one buffer, and most workgroups of a call. */
 const MOST_BYTES = 2 ** 22;
 const MOST_GROUPS = 640;
 
-/** Loads, sectors, loads that there was no room to mark; then one bit for each sector of each side of each workgroup. */
+/** Counts of loads, sectors and loads too far out to mark, then one bit per sector, side and workgroup. */
 const HEAD_WORDS = 3;
 const MARK_WORDS = MOST_BYTES / 32 / 32;
 const COUNT_BYTES = 4 * (HEAD_WORDS + 2 * MOST_GROUPS * MARK_WORDS);
 
-/** Of attention kernels: their parameters and six buffers; counts are one more. */
+/** Bindings of attention kernels: parameters and six buffers. The counts are one more. */
 const BINDINGS = 7;
 
 const COUNTING = `
@@ -51,12 +51,12 @@ fn counted_values(index: u32) -> u32 {
   return values[index];
 }`;
 
-/** Each workgroup of a call has a number of its own: those of several dispatches have other partial sums. */
+/** Numbers the workgroups of a call: different dispatches have different partial sums. */
 const NUMBERED = `
 let groups_of_vectors = (call.vectors + call.vector_count - 1u) / call.vector_count;
 counting_group = ((call.first_partial + place.x) * call.kv_heads + place.z) * groups_of_vectors + place.y;`;
 
-/** The kernel, with every load of keys and values counted. */
+/** The kernel with every load of keys and values counted. */
 const counting = (code: string): string => {
   const main = /fn main\(.*\{/;
   if (!main.test(code)) throw new Error("expected a main function, got none");
@@ -66,7 +66,7 @@ const counting = (code: string): string => {
   );
 };
 
-/** The same device, but for attention kernels, which count what they load. */
+/** The same device, with counting in attention kernels only. */
 export const countingDevice = (whole: GPUDevice): CountingDevice => {
   const counts = whole.createBuffer({ size: COUNT_BYTES, usage: STORAGE | COPY_SOURCE | COPY_TARGET });
   const device = alteredDevice(whole, {
@@ -82,10 +82,10 @@ export const countingDevice = (whole: GPUDevice): CountingDevice => {
   return { device, read: () => readCounts(whole, counts) };
 };
 
-/** What WebGPU calls `GPUShaderStage.COMPUTE`. */
+/** `GPUShaderStage.COMPUTE`, which Node lacks. */
 const COMPUTE = 4;
 
-/** A layout or a group, with the counts beside the buffers if it is of an attention kernel. */
+/** A layout or bind group; those of attention kernels get the counts as well. */
 const withCounts = <
   Entry extends { readonly binding: number },
   Described extends { readonly entries: Iterable<Entry> },

@@ -2,16 +2,19 @@ import { create } from "webgpu";
 import { PLAIN } from "../kernels/variant.ts";
 import { createWebGpuBackend, type WebGpuBackend } from "../webgpu-backend.ts";
 
-/** Dawn's WebGPU. It must outlive what comes from it. */
+/** Dawn's WebGPU. It must outlive everything created from it. */
 export const nodeGpu: GPU = create([]);
 
-/** A backend of its own, as another process makes it. */
+/** A backend with a device of its own and the plain kernels. */
 export const createNodeBackend = (): Promise<WebGpuBackend> => createWebGpuBackend({ gpu: nodeGpu, kernels: PLAIN });
 
-/** The same as users get it: with the kernels that are chosen for the adapter. */
+/** The backend as users get it, with the kernels chosen for the adapter. */
 export const createChosenNodeBackend = (): Promise<WebGpuBackend> => createWebGpuBackend({ gpu: nodeGpu });
 
-/** A device for tests, with limits as high as they go, or why there is none. Where tools/vulkan.mjs found a driver there has to be one. */
+/**
+ * A device with the highest limits, or why there is none. Throws when tools/vulkan.mjs found a driver but there is no
+ * adapter.
+ */
 export const testDevice = async (
   limits: readonly "maxBufferSize"[] = [],
 ): Promise<{ readonly device?: GPUDevice; readonly skipped?: string }> => {

@@ -4,10 +4,10 @@ import { nextTokens } from "../store/blocks.ts";
 import { GpuLayer, type GpuTensor } from "../store/gpu-layer.ts";
 import { tensorFormat } from "../store/tensor-format.ts";
 
-/** Nobody touches it. */
+/** Never accessed. */
 const NO_BUFFER = {} as Buffer;
 
-/** A layer with blocks for some tokens that can be planned with, and is on no device. */
+/** A layer with blocks for planning only; it is on no device. */
 export const plannedLayer = (
   shape: CacheShape,
   scheme: LayerScheme,

@@ -4,7 +4,7 @@ import { Tensor } from "onnxruntime-common";
 /** Query, key and value of a call. */
 export type CallTensors = readonly [query: Tensor, key: Tensor, value: Tensor];
 
-/** A call of some tokens on the CPU; numbers from -2 to 2 that do not repeat. */
+/** A call on the CPU, with numbers from -2 to 2 that do not repeat. */
 export const cpuCall = ({ queryHeads, kvHeads, headSize }: CacheShape, tokens: number, seed: number): CallTensors => {
   const rows = (heads: number, step: number): Tensor => {
     const width = heads * headSize;
@@ -14,7 +14,7 @@ export const cpuCall = ({ queryHeads, kvHeads, headSize }: CacheShape, tokens: n
   return [rows(queryHeads, 0.37), rows(kvHeads, 0.73), rows(kvHeads, 0.59)];
 };
 
-/** The same in buffers of a device. */
+/** The same call in buffers of a device. */
 export const deviceCall = (device: GPUDevice, tensors: CallTensors): CallTensors =>
   tensors.map((tensor) => deviceTensor(device, tensor)) as unknown as CallTensors;
 
