@@ -1,18 +1,10 @@
 export { bench } from "./bench.ts";
 export type { BenchResult } from "./bench.ts";
 export { benchText } from "./bench-text.ts";
-export { evaluate, openPlanScorer } from "./evaluate.ts";
-export { evaluateTask, openTaskScorer } from "./evaluate-task.ts";
-export type {
-  EvaluateTaskOptions,
-  EvaluateTaskResult,
-  TaskComparisonResult,
-  TaskFileResult,
-  TaskScorer,
-} from "./evaluate-task.ts";
-export type { EvaluateOptions, EvaluateResult, PlanScorer } from "./evaluate.ts";
+export { evaluate, evaluateTask, openPlanScorer, openTaskScorer } from "./evaluate.ts";
+export type { EvaluateOptions, EvaluateTaskOptions, GivenPlanScorer } from "./evaluate.ts";
 export { inspect } from "./inspect.ts";
-export type { InspectOptions, InspectResult, ModelReport, PlanReport, StudyReport, UniformPlan } from "./inspect.ts";
+export type { InspectOptions, InspectResult, ModelReport, PlanReport, StudyReport } from "./inspect.ts";
 export { openModel } from "./model/open.ts";
 export { resolveModel } from "./model/resolve.ts";
 export type {

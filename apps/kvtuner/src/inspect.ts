@@ -4,26 +4,23 @@ import { weightMemory, type WeightMemory } from "@kvtuner/decoder";
 import {
   assetBytes,
   type CacheShape,
-  equivalentBits,
   formatPair,
   KvtunerError,
-  modesFor,
-  type Mode,
   type ModelIdentity,
   pairOf,
   type Plan,
-  planBytes,
+  type PlanSize,
+  planSize,
   storedNumbers,
-  trueBits,
+  type UniformSize,
+  uniformSizes,
 } from "@kvtuner/plan";
 import {
   BudgetUnmetError,
   DEFAULT_PAIRS,
   exactBytes,
-  planCost,
   readSettings,
   readStep,
-  searchSpace,
   STUDY_FILES,
   wholeNumber,
   type Front,
@@ -61,21 +58,12 @@ export interface ModelReport {
   readonly bytesPerToken: number;
   readonly context: number;
   readonly budget?: number;
-  readonly uniform: readonly UniformPlan[];
-}
-
-/** One pair in every layer. */
-export interface UniformPlan {
-  /** Shorthand, `kivi:K4V2` and the like. */
-  readonly plan: string;
-  readonly bytes: number;
-  readonly bits: number;
-  /** Whether it keeps to the budget; absent without one. */
-  readonly fits?: boolean;
+  /** One pair in every layer, and whether it keeps to the budget; `fits` is absent without one. */
+  readonly uniform: readonly (UniformSize & { readonly fits?: boolean })[];
 }
 
 /** A plan's layers and cost. */
-export interface PlanReport {
+export interface PlanReport extends Omit<PlanSize, "bytesByPart"> {
   readonly kind: "plan";
   /** Without the data of its assets. */
   readonly plan: Omit<Plan, "assets">;
@@ -84,9 +72,6 @@ export interface PlanReport {
   /** One pair a layer, `K8V4` and the like. */
   readonly pairs: readonly string[];
   readonly context: number;
-  readonly bytes: number;
-  readonly bits: number;
-  readonly equivalentBits: number;
   /** Whether it keeps to the budget; absent without one. */
   readonly fits?: boolean;
 }
@@ -137,7 +122,7 @@ const startOf = (path: string): string => {
 
 const inspectModel = async (path: string, context: number, budget: number | undefined): Promise<ModelReport> => {
   const { identity, shape, gguf } = await readModelHeader(path);
-  const uniform = modesFor(shape.headSize).flatMap((mode) => uniformPlans(shape, mode, context, budget));
+  const uniform = uniformSizes(shape, DEFAULT_PAIRS, context).map((one) => ({ ...one, ...fitting(one, budget) }));
   if (budget !== undefined) assertSomeFits(uniform, budget, context);
   return {
     kind: "model",
@@ -151,20 +136,10 @@ const inspectModel = async (path: string, context: number, budget: number | unde
   };
 };
 
-const uniformPlans = (shape: CacheShape, mode: Mode, context: number, budget: number | undefined): UniformPlan[] => {
-  const space = searchSpace(shape, { mode, pairs: DEFAULT_PAIRS, context, cost: "true" });
-  return space.pairNames
-    .map((name, pair) => ({ name, ...planCost(space, Array<number>(shape.layers).fill(pair)) }))
-    .toSorted((one, other) => one.bytes - other.bytes)
-    .map(({ name, bytes, bits }) => ({
-      plan: `${mode}:${name}`,
-      bytes,
-      bits,
-      ...(budget !== undefined && { fits: bytes <= budget }),
-    }));
-};
+const fitting = ({ bytes }: { readonly bytes: number }, budget: number | undefined): { fits?: boolean } =>
+  budget === undefined ? {} : { fits: bytes <= budget };
 
-const assertSomeFits = (uniform: readonly UniformPlan[], budget: number, context: number): void => {
+const assertSomeFits = (uniform: ModelReport["uniform"], budget: number, context: number): void => {
   if (uniform.some(({ fits }) => fits)) return;
   const smallest = uniform.toSorted((one, other) => one.bytes - other.bytes)[0];
   if (smallest === undefined) return;
@@ -173,17 +148,15 @@ const assertSomeFits = (uniform: readonly UniformPlan[], budget: number, context
 };
 
 const inspectPlan = ({ assets, ...plan }: Plan, context: number, budget: number | undefined): PlanReport => {
-  const bytes = planBytes(plan, context).total;
+  const { bytesByPart: _, ...size } = planSize(plan, context);
   return {
     kind: "plan",
     plan,
     ...(assets && { assetBytes: assetBytes({ assets }) }),
     pairs: plan.layers.map((layer) => formatPair(pairOf(layer))),
     context,
-    bytes,
-    bits: trueBits(plan, context),
-    equivalentBits: equivalentBits(plan),
-    ...(budget !== undefined && { fits: bytes <= budget }),
+    ...size,
+    ...fitting(size, budget),
   };
 };
 

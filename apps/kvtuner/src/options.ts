@@ -6,6 +6,7 @@ import type { CacheShape, Plan } from "@kvtuner/plan";
 import {
   choiceOption,
   flagOption,
+  numberOption,
   OptionError,
   oneOf,
   seedOption,
@@ -50,11 +51,6 @@ const backendOption = <Fallback extends string | undefined>(
 /** Ways to hold weights. */
 export const WEIGHTS: readonly WeightStorage[] = ["float32", "stored", "stored-int8"];
 
-const weightsOption = <Fallback extends WeightStorage>(
-  fallback: Fallback,
-  help: string,
-): Option<WeightStorage, WeightStorage, Fallback> => choiceOption<WeightStorage, Fallback>(WEIGHTS, fallback, help);
-
 /** Each of a model's sessions starts so many threads: more than there are cores only take memory. */
 const threadsOption = <Fallback extends number | undefined>(
   fallback: Fallback,
@@ -62,22 +58,6 @@ const threadsOption = <Fallback extends number | undefined>(
 ): Option<number, number, Fallback> => ({
   ...wholeOption({ least: 1 }, fallback, help),
   check: (name, threads) => Math.min(wholeNumber(name, threads, 1), availableParallelism()),
-});
-
-const numberOption = <Fallback extends number | undefined>(
-  value: string,
-  [expected, holds]: readonly [expected: string, holds: (value: number) => boolean],
-  fallback: Fallback,
-  help: string,
-): Option<number, number, Fallback> => ({
-  kind: "number",
-  value,
-  help,
-  fallback,
-  check: (name, given) => {
-    if (Number.isFinite(given) && holds(given)) return given;
-    throw new OptionError(name, expected, String(given));
-  },
 });
 
 const anyWeights = flagOption("accept plans tuned for other weights of the same shape, with a warning");
@@ -152,7 +132,8 @@ export interface EvaluateTaskSettings
 export const RUNNER_OPTIONS = {
   threads: threadsOption(undefined, "number of threads for weights and cache (default and maximum: all cores)"),
   backend: backendOption(BACKEND_NAMES[0]!, "backend that stores the cache"),
-  weights: weightsOption(
+  weights: choiceOption(
+    WEIGHTS,
     "stored",
     "how weights are kept: float32, as stored, or as stored with int8 activations (faster, less exact)",
   ),
@@ -220,7 +201,8 @@ const float: Option<boolean, boolean, boolean> = { ...flagOption("skip the float
 export const BENCH_OPTIONS = {
   threads: threadsOption(1, "number of threads for weights and packed caches; at most the number of cores"),
   backend: backendOption(BACKEND_NAMES[0]!, "backend that stores the packed caches"),
-  weights: weightsOption(
+  weights: choiceOption(
+    WEIGHTS,
     "stored-int8",
     "how weights are kept: float32, as stored, or as stored with int8 activations (as in llama.cpp)",
   ),

@@ -5,7 +5,7 @@ import type { EncodedPrompt, TaskEvaluator } from "@kvtuner/evaluation";
 import { parsePlan } from "@kvtuner/plan/files";
 import type { TaskSettings } from "@kvtuner/tuning";
 import { describe, expect, test } from "vitest";
-import { evaluateTask, openTaskScorer } from "./evaluate-task.ts";
+import { evaluateTask, openTaskScorer } from "./evaluate.ts";
 import type { TuneOptions } from "./options.ts";
 import { fakeModel, type FakeModel } from "./test-support/fake-model.ts";
 import { tune, type TuneResult } from "./tune.ts";

@@ -6,8 +6,7 @@ import { embeddedModelUrl, embeddedTasks, embeddedTexts, type EmbeddedTask } fro
 import { parsePlan } from "@kvtuner/plan/files";
 import type { Progress } from "@kvtuner/tuning";
 import { afterAll, expect, test } from "vitest";
-import { openTaskScorer } from "../src/evaluate-task.ts";
-import { openPlanScorer } from "../src/evaluate.ts";
+import { openPlanScorer, openTaskScorer } from "../src/evaluate.ts";
 import { openModel } from "../src/model/open.ts";
 import { tune } from "../src/tune.ts";
 

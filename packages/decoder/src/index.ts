@@ -31,7 +31,7 @@ export { openGguf } from "./gguf/gguf.ts";
 export type { GgufValue } from "./gguf/metadata.ts";
 export type { GgufTensor } from "./gguf/tensor-info.ts";
 export type { HoleInputs, RowPositions } from "./hole-inputs.ts";
-export type { AttributeValue, Constant, ElementType, Graph, Port } from "./onnx/graph.ts";
+export type { Graph } from "./onnx/graph.ts";
 export { integers, node, scalar, serializeGraph } from "./onnx/graph.ts";
 export type { CreateSession, SessionOptions } from "./session.ts";
 export type { TextStream } from "./tokenizer/text-stream.ts";

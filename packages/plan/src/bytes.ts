@@ -70,8 +70,24 @@ export const storedNumbers = (shape: CacheShape, length: number): number => {
 };
 
 /** Bits per stored number at `length` tokens, with everything counted: codes, parameters and tokens kept in 16 bits. */
-export const trueBits = (plan: Pick<Plan, "layers" | "shape">, length: number): number =>
-  (8 * planBytes(plan, length).total) / storedNumbers(plan.shape, length);
+export const trueBits = (plan: Pick<Plan, "layers" | "shape">, length: number): number => planSize(plan, length).bits;
+
+/** What a plan costs at a context length. */
+export interface PlanSize {
+  /** Mean bits a stored number takes, everything counted. */
+  readonly bits: number;
+  /** The paper's mean of key and value bits, codes alone. */
+  readonly equivalentBits: number;
+  readonly bytes: number;
+  readonly bytesByPart: CacheBytes;
+}
+
+/** Bits and bytes of a plan at `length` tokens. */
+export const planSize = (plan: Pick<Plan, "layers" | "shape">, length: number): PlanSize => {
+  const bytesByPart = planBytes(plan, length);
+  const bits = (8 * bytesByPart.total) / storedNumbers(plan.shape, length);
+  return { bits, equivalentBits: equivalentBits(plan), bytes: bytesByPart.total, bytesByPart };
+};
 
 /** The paper's equivalent bits: mean bits of key and value codes over layers (KVTuner, section 5.3). */
 export const equivalentBits = (plan: Pick<Plan, "layers">): number =>

@@ -4,7 +4,7 @@ export type { AttentionMask, AttentionSpec } from "./attention.ts";
 export { defaultScale, plainAttention, scoreOf, spanOf } from "./attention.ts";
 export type { AffineScheme, Axis, Bits, Format, GroupSize, Transform } from "./codecs/affine.ts";
 export { CODE_BITS } from "./codecs/affine.ts";
-export type { CodecFormat, FieldValues, Heads, Part, Place } from "./codecs/codec-format.ts";
+export type { CodecFormat, FieldValues, Heads, Part } from "./codecs/codec-format.ts";
 export type { Float16Scheme } from "./codecs/float16.ts";
 export { FLOAT16 } from "./codecs/float16.ts";
 export type { CodecKind, SchemeOf, TensorScheme } from "./codecs/registry.ts";
@@ -23,8 +23,17 @@ export type { CacheShape, LayerScheme, LayerShape, PrefixResidency, Residency } 
 export { attentionOf, layerShape, shapeDifferences, sizesOf } from "./shape.ts";
 export type { Measurement, ModelIdentity, Plan } from "./plan.ts";
 export { ByteSizeError, formatBytes, parseBytes } from "./format-bytes.ts";
-export type { CacheBytes, TensorBytes } from "./bytes.ts";
-export { cacheBytes, equivalentBits, layerBytes, planBytes, storedNumbers, sumBytes, trueBits } from "./bytes.ts";
+export type { CacheBytes, PlanSize, TensorBytes } from "./bytes.ts";
+export {
+  cacheBytes,
+  equivalentBits,
+  layerBytes,
+  planBytes,
+  planSize,
+  storedNumbers,
+  sumBytes,
+  trueBits,
+} from "./bytes.ts";
 export { KvtunerError } from "./error.ts";
 export type { Mode, Pair, ResidencyOverrides } from "./mode.ts";
 export { layerScheme, MODES, PAIR_BITS } from "./mode.ts";
@@ -34,4 +43,5 @@ export { segmentsOf } from "./segments.ts";
 export type { Segment } from "./segments.ts";
 export type { Shorthand } from "./shorthand.ts";
 export { formatPair, formatShorthand, pairOf, parsePair, parseShorthand, ShorthandError } from "./shorthand.ts";
-export { uniformPlan } from "./uniform-plan.ts";
+export { uniformPlan, uniformSizes } from "./uniform-plan.ts";
+export type { UniformSize } from "./uniform-plan.ts";

@@ -2,13 +2,13 @@ export { assertOwnTextIsSampled, ownText } from "./calibration/own-text.ts";
 export type { OwnText, OwnTextOptions } from "./calibration/own-text.ts";
 export { CALIBRATION_PROMPTS } from "./calibration/prompts.ts";
 export { encodeEnough, textSamples } from "./calibration/samples.ts";
-export type { SampleOptions } from "./calibration/samples.ts";
 export {
   choiceOption,
   commandOptions,
   fillOptions,
   flagName,
   flagOption,
+  numberOption,
   OptionRenamedError,
   RENAMED_OPTIONS,
   seedOption,
@@ -27,7 +27,7 @@ export { STRATEGIES } from "./pipeline/search.ts";
 export type { Strategy } from "./pipeline/search.ts";
 export type { Verification } from "./pipeline/verify.ts";
 export { PlanUnreadableError } from "./plan-file-error.ts";
-export { runContext, warningOnce } from "./progress.ts";
+export { runContext, warnOnce } from "./progress.ts";
 export type { OnProgress, Progress, RunContext, Step } from "./progress.ts";
 export { exactBytes } from "./limits/bytes.ts";
 export { BudgetUnmetError, describeLimit, limitOption } from "./limits/limits.ts";
@@ -35,15 +35,19 @@ export type { Limit } from "./limits/limits.ts";
 export type { Objective } from "./pipeline/objectives/objectives.ts";
 export { bitsOfBytes, planCost, searchSpace } from "./space/space.ts";
 export type { CostKind, PlanCost, SearchSpace } from "./space/space.ts";
-export { unquantizedWarning } from "./space/unquantized.ts";
+export type { PlanScorer } from "./scoring/plan-scorer.ts";
+export { taskScorer } from "./scoring/task-scorer.ts";
+export type { TaskComparison, TaskFileResult, TaskResult } from "./scoring/task-scorer.ts";
+export { textScorer } from "./scoring/text-scorer.ts";
+export type { TextResult, TextScorerOptions } from "./scoring/text-scorer.ts";
 export { stopwatch } from "./stopwatch.ts";
 export type { Stopwatch } from "./stopwatch.ts";
 export { withChecksum } from "./storage/checksum.ts";
 export { reasonOf, systemReason } from "./storage/reason.ts";
 export { memoryStorage } from "./storage/memory-storage.ts";
-export type { StudyLock, StudyStorage } from "./storage/storage.ts";
+export type { StudyStorage } from "./storage/storage.ts";
 export { DEFAULT_PAIRS, STUDY_OPTIONS, studyOptions } from "./study/options.ts";
-export type { StudyChoices, StudyOptions } from "./study/options.ts";
+export type { StudyOptions } from "./study/options.ts";
 export { readStudy } from "./study/read-study.ts";
 export type { StudyContents } from "./study/read-study.ts";
 export { spaceOf } from "./study/report-settings.ts";
@@ -55,9 +59,7 @@ export { openStudy, readStep, STUDY_FILES } from "./study/study.ts";
 export type { Study } from "./study/study.ts";
 export { tuneModel } from "./study/tune-model.ts";
 export type { Tuning, TuningHooks } from "./study/tune-model.ts";
-export { unansweredWarnings } from "./tasks/float-answers.ts";
-export { longestSequence, openTask } from "./tasks/open-task.ts";
-export type { OpenTask, ReadTask, TaskFile, TaskSettings } from "./tasks/open-task.ts";
+export { openTask } from "./tasks/open-task.ts";
+export type { ReadTask, TaskFile, TaskSettings } from "./tasks/open-task.ts";
 export type { ContinuationOptions, LayerTrace, TaskSupport, TunableModel } from "./tunable-model.ts";
 export { TASK_OPTIONS } from "./tasks/task-options.ts";
-export type { AskOptions } from "./tasks/task-options.ts";

@@ -1,5 +1,5 @@
 import { KvtunerError } from "@kvtuner/plan";
-import { oneOf, seedNumber, wholeNumber } from "./option-values.ts";
+import { oneOf, OptionError, seedNumber, wholeNumber } from "./option-values.ts";
 
 /** How a command line writes a value; `flag` is an option without one, `texts` may be given more than once. */
 export type OptionKind = "number" | "text" | "texts" | "list" | "paths" | "flag";
@@ -49,6 +49,23 @@ export const wholeOption = <Fallback extends number | undefined>(
   help,
   fallback,
   check: (name, value) => wholeNumber(name, value, range.least, range.most),
+});
+
+/** A number that holds to what is expected of it. */
+export const numberOption = <Fallback extends number | undefined>(
+  value: string,
+  [expected, holds]: readonly [expected: string, holds: (value: number) => boolean],
+  fallback: Fallback,
+  help: string,
+): Option<number, number, Fallback> => ({
+  kind: "number",
+  value,
+  help,
+  fallback,
+  check: (name, given) => {
+    if (Number.isFinite(given) && holds(given)) return given;
+    throw new OptionError(name, expected, String(given));
+  },
 });
 
 /** A seed, 0 by default. */

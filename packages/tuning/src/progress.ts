@@ -34,14 +34,14 @@ export interface RunContext {
   readonly signal?: AbortSignal;
 }
 
-/** Tells of each warning once; of none where there is none. */
-export const warningOnce = ({ warn }: RunContext): ((warning: string | undefined) => void) => {
+/** The same context, which tells each warning once. */
+export const warnOnce = (context: RunContext): RunContext => {
   const told = new Set<string>();
-  return (warning) => {
-    if (warning === undefined || told.has(warning)) return;
+  const warn = (warning: string): void => {
+    if (!told.has(warning)) context.warn(warning);
     told.add(warning);
-    warn(warning);
   };
+  return { ...context, warn };
 };
 
 /** A {@link RunContext} of the callbacks in a function's options. */

@@ -1,15 +1,12 @@
-import { formatBytes } from "@kvtuner/plan";
-import type { EvaluateTaskResult, TaskComparisonResult } from "../evaluate-task.ts";
-import type { EvaluateResult } from "../evaluate.ts";
+import { formatBytes, type PlanSize } from "@kvtuner/plan";
+import type { TaskComparison, TaskResult, TextResult } from "@kvtuner/tuning";
 import { plainTable } from "../plain-table.ts";
-
-type Cost = Pick<EvaluateResult, "bits" | "equivalentBits" | "bytes">;
 
 /** A figure of plans: its name, and each plan's value, with its standard error where it has one. */
 type Row<Result> = readonly [title: string, value: (result: Result) => string];
 
 /** What plans lose on a text and cost, a plan a column. */
-export const textSummary = (results: readonly (EvaluateResult & { plan: string })[], context: number): string =>
+export const textSummary = (results: readonly (TextResult & { plan: string })[], context: number): string =>
   columns(results, [
     ["KL, nats a token", ({ kl, klStandardError }) => withError(kl.toPrecision(4), klStandardError.toPrecision(2))],
     ["top-1 agreement", ({ top1, top1StandardError }) => withError(top1.toFixed(4), top1StandardError.toPrecision(2))],
@@ -24,7 +21,7 @@ export const textSummary = (results: readonly (EvaluateResult & { plan: string }
   ]);
 
 /** How plans answer and what they cost, a plan a column; of several files, each file's accuracy first. */
-export const taskSummary = (results: readonly (EvaluateTaskResult & { plan: string })[], context: number): string =>
+export const taskSummary = (results: readonly (TaskResult & { plan: string })[], context: number): string =>
   columns(results, [
     ...fileRows(results[0]?.tasks ?? []),
     ["accuracy", accuracy],
@@ -41,7 +38,7 @@ export const taskSummary = (results: readonly (EvaluateTaskResult & { plan: stri
     ...costRows(context),
   ]);
 
-const fileRows = (tasks: EvaluateTaskResult["tasks"]): Row<EvaluateTaskResult>[] =>
+const fileRows = (tasks: TaskResult["tasks"]): Row<TaskResult>[] =>
   tasks.length < 2
     ? []
     : tasks.map(({ task, floatAccuracy, prompts }, file) => [
@@ -52,14 +49,14 @@ const fileRows = (tasks: EvaluateTaskResult["tasks"]): Row<EvaluateTaskResult>[]
         },
       ]);
 
-const accuracy = (result: TaskComparisonResult): string => percent(result.accuracy, result.accuracyStandardError);
+const accuracy = (result: TaskComparison): string => percent(result.accuracy, result.accuracyStandardError);
 
 const percent = (share: number, standardError: number): string =>
   `${withError((100 * share).toFixed(1), (100 * standardError).toFixed(1))} %`;
 
 const withError = (value: string, standardError: string): string => `${value} +- ${standardError}`;
 
-const costRows = (context: number): Row<Cost>[] => [
+const costRows = (context: number): Row<PlanSize>[] => [
   [`true bits at ${context}`, ({ bits }) => bits.toFixed(3)],
   ["equivalent bits", ({ equivalentBits }) => equivalentBits.toFixed(3)],
   [`bytes at ${context}`, ({ bytes }) => formatBytes(bytes)],

@@ -1,9 +1,8 @@
 import { createInterface } from "node:readline";
-import { KvtunerError, type Plan } from "@kvtuner/plan";
+import { KvtunerError } from "@kvtuner/plan";
 import type { Given, OnProgress, Progress } from "@kvtuner/tuning";
 import { Command, Option } from "commander";
-import { openTaskScorer } from "../evaluate-task.ts";
-import { openPlanScorer } from "../evaluate.ts";
+import { openPlanScorer, openTaskScorer, type GivenPlanScorer } from "../evaluate.ts";
 import { EVALUATE_OPTIONS, EVALUATE_TASK_OPTIONS } from "../options.ts";
 import { assertNoTaskOptions } from "../tasks/read-task.ts";
 import { taskSummary, textSummary } from "./eval-summary.ts";
@@ -71,18 +70,11 @@ const amongPlans = (progress: Progress, { plan, plans: count }: Asked["place"]):
     ? { ...progress, done: plan * progress.total + progress.done, total: count * progress.total }
     : progress;
 
-/** Scores plans of one kind of result. */
-interface Scorer<Result> {
-  read(plan: string): Plan;
-  score(plan: Plan | string): Promise<Result>;
-  dispose(): Promise<void>;
-}
-
 /** A plan's figures, with its name. */
 type Named<Result> = Result & { readonly plan: string };
 
 const answered = async <Result extends object>(
-  scorer: Scorer<Result>,
+  scorer: GivenPlanScorer<Result>,
   { terminal, signal, flags: { plan: given, json, context = EVALUATE_OPTIONS.context.fallback }, place, end }: Asked,
   summary: (results: readonly Named<Result>[], context: number) => string,
 ): Promise<void> => {
@@ -104,14 +96,18 @@ const answered = async <Result extends object>(
 };
 
 /** One answer a line, in order; a plan that cannot be scored is answered `{"error": {"code", "message"}}`. */
-const answerLines = async (scorer: Scorer<unknown>, terminal: Terminal, signal: AbortSignal): Promise<void> => {
+const answerLines = async (
+  scorer: GivenPlanScorer<unknown>,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<void> => {
   const lines = createInterface({ input: terminal.input, signal });
   for await (const line of lines)
     if (line.trim() !== "") terminal.out(`${JSON.stringify(await answer(scorer, line))}\n`);
   signal.throwIfAborted();
 };
 
-const answer = async (scorer: Scorer<unknown>, line: string): Promise<unknown> => {
+const answer = async (scorer: GivenPlanScorer<unknown>, line: string): Promise<unknown> => {
   try {
     return await scorer.score(line);
   } catch (error) {

@@ -1,6 +1,6 @@
 import { loadTokenizer, type Tokenizer } from "@kvtuner/decoder";
 import { createEvaluator, trace } from "@kvtuner/evaluation";
-import { warningOnce, type RunContext, type TunableModel } from "@kvtuner/tuning";
+import { warnOnce, type RunContext, type TunableModel } from "@kvtuner/tuning";
 import { batchContinuations } from "./batch-continuations.ts";
 import { openHeader, type ModelHeader } from "./header.ts";
 import { lazyDecoder } from "./lazy-decoder.ts";
@@ -21,7 +21,7 @@ export const openModel = async (model: string, run: RunContext): Promise<Tunable
   const { tokenizer, sha256 } = await readBeside(path, header);
   const decoder = lazyDecoder(header.gguf, { createSession, sha256 }, run);
   tokenizer.warnings.forEach(run.warn);
-  const warn = warningOnce(run);
+  const { warn } = warnOnce(run);
   const encode = (text: string): Int32Array => tokenizer.encode(text);
   return {
     identity: { ...header.identity, sha256 },
@@ -31,7 +31,7 @@ export const openModel = async (model: string, run: RunContext): Promise<Tunable
     continuations: async (prompts, options) =>
       batchContinuations({ decoder: await decoder.get(), encode, endTokens: endTokens(tokenizer) }, prompts, options),
     evaluator: async (samples) => {
-      warn(untrainedWarning(samples, header.contextLength));
+      if (samples.some(({ length }) => length > header.contextLength)) warn(untrained(header.contextLength));
       return createEvaluator({ decoder: await decoder.get(), samples, createSession });
     },
     tasks: {
@@ -58,9 +58,7 @@ const readBeside = async (path: string, header: ModelHeader): Promise<{ tokenize
   }
 };
 
-const untrainedWarning = (samples: readonly Int32Array[], contextLength: number): string | undefined =>
-  samples.some(({ length }) => length > contextLength)
-    ? `the model was trained on ${contextLength} tokens: on longer samples it predicts poorly, and a plan's loss says little; use a shorter --sample-length`
-    : undefined;
+const untrained = (contextLength: number): string =>
+  `the model was trained on ${contextLength} tokens: on longer samples it predicts poorly, and a plan's loss says little; use a shorter --sample-length`;
 
 const endTokens = ({ bosId, eosIds }: Tokenizer): number[] => [...eosIds, ...(bosId === undefined ? [] : [bosId])];

@@ -1,4 +1,16 @@
 import { blockTokens, isCoded, type LayerScheme, quantizedPrefix } from "@kvtuner/plan";
+import type { RunContext } from "../progress.ts";
+
+/** Warns when samples, or prompts with their answers, are too short for {@link unquantizedWarning}'s reason. */
+export const warnUnquantized = (
+  layers: readonly LayerScheme[],
+  length: number,
+  kind: "samples" | "prompts",
+  { warn }: RunContext,
+): void => {
+  const warning = unquantizedWarning(layers, length, kind);
+  if (warning !== undefined) warn(warning);
+};
 
 /**
  * Says which tensors no token of a sample is read quantized of, and how long samples must be; `undefined` when there

@@ -7,7 +7,7 @@ import { assertReachable, focusOf, type Limit } from "../limits/limits.ts";
 import { backendVerifier } from "../pipeline/verify.ts";
 import type { RunContext } from "../progress.ts";
 import { searchSpace, type SearchSpace } from "../space/space.ts";
-import { unquantizedWarning } from "../space/unquantized.ts";
+import { warnUnquantized } from "../space/unquantized.ts";
 import { stopwatch, type Stopwatch } from "../stopwatch.ts";
 import type { StudyStorage } from "../storage/storage.ts";
 import { assertAnswered } from "../tasks/float-answers.ts";
@@ -67,7 +67,8 @@ export const tuneModel = async (
   const task = tuning.task && askedTask(openTask(model, tuning.task, hooks.warn));
   const samples = givenSamples(model, tuning, task);
   const study = task && samples ? { ...tuning.study, ...sizesOf(samples) } : tuning.study;
-  warnUnquantized(space, study, task, hooks);
+  if (task) warnUnquantized(space.schemes, longestSequence(task), "prompts", hooks);
+  else warnUnquantized(space.schemes, study.sampleLength, "samples", hooks);
   const opened = await hooks.openBackend?.(anyCaches(space));
   const { clock = stopwatch() } = hooks;
   try {
@@ -113,18 +114,6 @@ const sizesOf = (samples: readonly Int32Array[]): Pick<StudyOptions, "samples" |
   samples: samples.length,
   sampleLength: samples[0]?.length ?? 0,
 });
-
-const warnUnquantized = (
-  { schemes }: SearchSpace,
-  { sampleLength }: StudyOptions,
-  task: OpenTask | undefined,
-  { warn }: RunContext,
-): void => {
-  const warning = task
-    ? unquantizedWarning(schemes, longestSequence(task), "prompts")
-    : unquantizedWarning(schemes, sampleLength);
-  if (warning !== undefined) warn(warning);
-};
 
 /** A cache of each scheme that the search may pick. */
 const anyCaches = ({ shape, schemes }: SearchSpace): CachePlan[] =>

@@ -1,11 +1,32 @@
 import type { EncodedPrompt, TaskEvaluator } from "@kvtuner/evaluation";
 import { KvtunerError } from "@kvtuner/plan";
 import { needsTask, type Objective } from "../pipeline/objectives/objectives.ts";
-import type { RunContext } from "../progress.ts";
+import type { RunContext, Step } from "../progress.ts";
 import type { OpenTask } from "./open-task.ts";
 
 /** Prompts evaluated between two progress reports. */
 const PIECE = 25;
+
+/** Some prompts of a task. */
+interface PromptRange {
+  readonly start: number;
+  readonly end: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Evaluates prompts a piece at a time, with progress. */
+export const inPieces = async (
+  step: Step,
+  total: number,
+  { progress, signal }: RunContext,
+  evaluate: (range: PromptRange) => Promise<void>,
+): Promise<void> => {
+  for (let start = 0; start < total; start += PIECE) {
+    const end = Math.min(start + PIECE, total);
+    await evaluate({ start, end, ...(signal && { signal }) });
+    progress({ step, done: end, total });
+  }
+};
 
 /**
  * Asks the float cache all prompts before any plan is: where it cannot do a task, all plans are as good as each other, and the
@@ -17,17 +38,15 @@ export const assertAnswered = async (
   task: OpenTask,
   evaluator: TaskEvaluator,
   objective: Objective,
-  { progress, warn, signal }: RunContext,
+  context: RunContext,
 ): Promise<void> => {
   const correct: boolean[] = [];
-  for (let start = 0; start < evaluator.prompts; start += PIECE) {
-    const range = { start, end: start + PIECE, ...(signal && { signal }) };
-    for (const isCorrect of (await evaluator.float(range)).correct) correct.push(isCorrect);
-    progress({ step: "float", done: correct.length, total: evaluator.prompts });
-  }
+  await inPieces("float", evaluator.prompts, context, async (range) => {
+    correct.push(...(await evaluator.float(range)).correct);
+  });
   const reason = unanswered(task.prompts, correct);
   if (reason !== undefined && needsTask(objective)) throw new TaskUnansweredError(reason, task.prompts);
-  for (const warning of unansweredWarnings(task, correct)) warn(warning);
+  unansweredWarnings(task, correct).forEach(context.warn);
 };
 
 /** Says of each file of a task that the float cache cannot do that its accuracy shows nothing of a plan. */
