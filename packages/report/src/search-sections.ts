@@ -1,3 +1,4 @@
+import { flagName, LIMIT_OPTIONS } from "@kvtuner/tuning";
 import { accuracyChart } from "./charts/accuracy.ts";
 import { frontChart } from "./charts/front.ts";
 import { limitInWords } from "./data/bits-limit.ts";
@@ -51,13 +52,15 @@ export const frontSection = (data: ReportData): Section => {
       <p>
         The further the line lies below the squares, the more a plan gains by treating layers
         differently.${data.picked === undefined ? " No plan is picked yet." : " The diamond is the picked plan."}${limitInWords(data)}
-        To pick another plan without searching again, run <code>tune</code> with another <code>--budget</code>,
-        <code>--bits</code>, <code>--equivalent-bits</code> or <code>--max-kl</code>.
+        To pick another plan without searching again, run <code>tune</code> with another limit
+        (<code>${LIMIT_FLAGS.join(", ")}</code>).
       </p>
       ${unfinished}`,
     chart: frontChart(data),
   };
 };
+
+const LIMIT_FLAGS = Object.keys(LIMIT_OPTIONS).map((name) => `--${flagName(name)}`);
 
 /** With accuracy as an objective, the front holds plans that a line through loss and bits leaves out. */
 const frontText = ({ settings: { objective } }: ReportData): string =>

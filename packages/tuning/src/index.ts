@@ -30,7 +30,7 @@ export { PlanUnreadableError } from "./plan-file-error.ts";
 export { runContext, warnOnce } from "./progress.ts";
 export type { OnProgress, Progress, RunContext, Step } from "./progress.ts";
 export { exactBytes } from "./limits/bytes.ts";
-export { BudgetUnmetError, describeLimit, limitOption } from "./limits/limits.ts";
+export { BudgetUnmetError, describeLimit, LIMIT_OPTIONS, limitOf, limitOption } from "./limits/limits.ts";
 export type { Limit } from "./limits/limits.ts";
 export type { Objective } from "./pipeline/objectives/objectives.ts";
 export { bitsOfBytes, planCost, searchSpace } from "./space/space.ts";

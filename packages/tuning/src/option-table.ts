@@ -1,8 +1,8 @@
 import { KvtunerError } from "@kvtuner/plan";
 import { oneOf, OptionError, seedNumber, wholeNumber } from "./option-values.ts";
 
-/** How a command line writes a value; `flag` is an option without one, `texts` may be given more than once. */
-export type OptionKind = "number" | "text" | "texts" | "list" | "paths" | "flag";
+/** How a command line writes a value: `bytes` like `40MB`, `texts` more than once; a `flag` has no value. */
+export type OptionKind = "number" | "bytes" | "text" | "texts" | "list" | "paths" | "flag";
 
 /** One option, defined once: its type, check, default, help and how a command line gives it. */
 export interface Option<Value = unknown, Input = Value, Fallback = Value | undefined> {

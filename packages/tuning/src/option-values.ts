@@ -7,6 +7,12 @@ export const wholeNumber = (name: string, value: number, minimum: number, maximu
   throw new OptionError(name, `a whole number ${range}`, String(value));
 };
 
+/** Checks a number above 0. */
+export const positiveNumber = (name: string, value: number): number => {
+  if (Number.isFinite(value) && value > 0) return value;
+  throw new OptionError(name, "a number above 0", String(value));
+};
+
 /** Checks a seed: generators have 32 bits of it, and seeds that differ are to draw differently. */
 export const seedNumber = (seed: number): number => wholeNumber("seed", seed, 0, 2 ** 32 - 1);
 

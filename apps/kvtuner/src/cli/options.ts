@@ -43,13 +43,6 @@ export const number = (text: string): number => {
   return value;
 };
 
-/** Parser of a positive number. */
-export const positive = (text: string): number => {
-  const value = number(text);
-  if (value <= 0) throw new InvalidArgumentError("expected a number above 0");
-  return value;
-};
-
 /** Parser of a byte count like `40MB`. */
 export const bytes = (text: string): number => {
   try {
@@ -77,6 +70,7 @@ export const numbers = (text: string): number[] => list(text).map(number);
 /** What commander stores is typed by the table. */
 const PARSERS = {
   number,
+  bytes,
   text: (text: string) => text,
   texts: (text: string, before: readonly string[] = []) => [...before, text],
   list,

@@ -1,26 +1,22 @@
-import type { FrontPlan, Given, Limit, Verification } from "@kvtuner/tuning";
-import { Command, Option } from "commander";
+import { LIMIT_OPTIONS, limitOf, type FrontPlan, type Given, type Verification } from "@kvtuner/tuning";
+import { Command } from "commander";
 import { TUNE_OPTIONS } from "../options.ts";
 import { tune, type TuneResult } from "../tune.ts";
 import { examples } from "./examples.ts";
 import { frontTable, strip } from "./format.ts";
 import type { Interrupt } from "./interrupt.ts";
-import { bytes, positive, withOptions } from "./options.ts";
+import { withOptions } from "./options.ts";
 import { progressView } from "./progress-view.ts";
 import { type Piece, type Terminal, warn } from "./terminal.ts";
 
 interface TuneFlags extends Given<typeof TUNE_OPTIONS> {
-  readonly budget?: number;
-  readonly bits?: number;
-  readonly equivalentBits?: number;
-  readonly maxKl?: number;
   readonly json?: true;
   readonly quiet?: true;
 }
 
 /** `kvtuner tune MODEL`. */
 export const tuneCommand = (terminal: Terminal, signal: AbortSignal, interrupt: Interrupt): Command =>
-  withLimitOptions(withOptions(tuneBase(), TUNE_OPTIONS))
+  withOptions(withOptions(tuneBase(), TUNE_OPTIONS), LIMIT_OPTIONS)
     .option("--json", "print one JSON document to stdout")
     .option("--quiet", "hide progress")
     .addHelpText("after", EXAMPLES)
@@ -28,17 +24,16 @@ export const tuneCommand = (terminal: Terminal, signal: AbortSignal, interrupt: 
       const view = progressView(terminal, flags.quiet === true);
       interrupt.say("measurements so far are saved");
       const onWarning = (message: string): void => warn(terminal, message);
-      const { budget: _, bits: __, equivalentBits: ___, maxKl: ____, json, quiet: _____, ...options } = flags;
       const result = await tune({
         model,
-        ...options,
+        ...flags,
         limit: limitOf(flags),
         onProgress: view.show,
         onWarning,
         signal,
       }).finally(view.end);
       terminal.out(
-        ...(json === true
+        ...(flags.json === true
           ? [JSON.stringify(result), "\n"]
           : summary(result, flags.context ?? TUNE_OPTIONS.context.fallback, terminal)),
       );
@@ -48,28 +43,6 @@ const tuneBase = (): Command =>
   new Command("tune")
     .description("score a model's layers, search for the best plans and pick one; resumes the study in --out")
     .argument("<model>", "GGUF file, or embedded, smollm2 or qwen05 (downloaded by `npm run model -- NAME`)");
-
-const withLimitOptions = (command: Command): Command =>
-  command
-    .addOption(
-      new Option("--budget <bytes>", "pick the best plan within this size, such as 40MB")
-        .argParser(bytes)
-        .conflicts(["bits", "equivalentBits", "maxKl"]),
-    )
-    .addOption(
-      new Option("--bits <b>", "pick the best plan within this number of true bits")
-        .argParser(positive)
-        .conflicts(["equivalentBits", "maxKl"]),
-    )
-    .addOption(
-      new Option(
-        "--equivalent-bits <b>",
-        "pick the best plan within this number of equivalent bits, the paper's measure",
-      )
-        .argParser(positive)
-        .conflicts(["maxKl"]),
-    )
-    .addOption(new Option("--max-kl <kl>", "pick the cheapest plan within this KL").argParser(positive));
 
 const EXAMPLES = examples([
   ["kvtuner tune smollm2 --bits 4 --out studies/mine", "a plan of at most 4 true bits"],
@@ -83,13 +56,6 @@ const EXAMPLES = examples([
   ],
   ["kvtuner tune smollm2 --pairs K8V4,K4V4,K4V2 --samples 1 --evaluations 20", "a short study"],
 ]);
-
-const limitOf = ({ budget, bits, equivalentBits, maxKl }: TuneFlags): Limit => {
-  if (budget !== undefined) return { kind: "bytes", bytes: budget };
-  if (bits !== undefined) return { kind: "bits", bits };
-  if (equivalentBits !== undefined) return { kind: "equivalent-bits", bits: equivalentBits };
-  return maxKl === undefined ? { kind: "knee" } : { kind: "kl", kl: maxKl };
-};
 
 const summary = (
   { front, picked, verified, evaluations, hypervolume, out, timeMs }: TuneResult,

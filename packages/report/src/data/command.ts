@@ -25,7 +25,7 @@ const optionsOf = (settings: StudySettings, request: StudyRequest | undefined): 
   ...(settings.text === "self" || settings.text === "task"
     ? []
     : [["text", request?.text ?? TEXT] as [string, string]]),
-  ...(request === undefined ? focusOption(settings) : optionOf(request.limit)),
+  ...(request === undefined ? focusOption(settings) : limitOption(request.limit)),
   ["out", request?.out ?? "STUDY"],
 ];
 
@@ -41,11 +41,6 @@ const taskOptions = ({ task }: StudySettings, request: StudyRequest | undefined)
 /** Without a request, uses the bytes that the search aimed at. */
 const focusOption = ({ focus }: StudySettings): [string, string][] =>
   focus === null ? [] : [["budget", String(focus)]];
-
-const optionOf = (limit: StudyRequest["limit"]): [string, string][] => {
-  const option = limitOption(limit);
-  return option === undefined ? [] : [[...option]];
-};
 
 const quote = (text: string): string =>
   /^[\w./:=,+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;

@@ -19,9 +19,13 @@ const bytesOf = ({ bits }: BitsLimit, { shape, context }: SearchSpace): number =
 export const bitsLimit: LimitKind<BitsLimit> = {
   kind: "bits",
   schema: z.object({ kind: z.literal("bits"), bits: z.number() }),
-  option: ({ bits }) => ["bits", String(bits)],
   text: ({ bits }) => `${bits} bits`,
-  bound: { of: ({ bits }) => bits, most: ({ bits }) => bits },
+  bound: {
+    of: ({ bits }) => bits,
+    most: ({ bits }) => bits,
+    limit: (bits) => ({ kind: "bits", bits }),
+    option: { name: "bits", kind: "number", value: "<b>", help: "pick the best plan within this number of true bits" },
+  },
   cost: {
     ofLayer: ({ layerBytes }) => layerBytes,
     total: bytesOf,

@@ -2,7 +2,7 @@ import { formatBytes } from "@kvtuner/plan";
 import { z } from "zod";
 import type { LimitKind } from "./limit-kind.ts";
 
-/** A size as the user may give it back: a rounded one could be refused. */
+/** A size as users can give it back: a rounded one might be refused. */
 export const exactBytes = (bytes: number): string => `${bytes} bytes (${formatBytes(bytes)})`;
 
 /** A limit of the kind `bytes`. */
@@ -15,9 +15,18 @@ export interface BytesLimit {
 export const bytesLimit: LimitKind<BytesLimit> = {
   kind: "bytes",
   schema: z.object({ kind: z.literal("bytes"), bytes: z.number() }),
-  option: ({ bytes }) => ["budget", String(bytes)],
   text: ({ bytes }) => exactBytes(bytes),
-  bound: { of: ({ bytes }) => bytes, most: ({ bytes }) => bytes },
+  bound: {
+    of: ({ bytes }) => bytes,
+    most: ({ bytes }) => bytes,
+    limit: (bytes) => ({ kind: "bytes", bytes }),
+    option: {
+      name: "budget",
+      kind: "bytes",
+      value: "<bytes>",
+      help: "pick the best plan within this size, such as 40MB",
+    },
+  },
   cost: {
     ofLayer: ({ layerBytes }) => layerBytes,
     total: ({ bytes }) => bytes,

@@ -24,9 +24,18 @@ const bytesNear = (equivalentBits: number, { shape, codeBits, layerBytes }: Sear
 export const equivalentBitsLimit: LimitKind<EquivalentBitsLimit> = {
   kind: "equivalent-bits",
   schema: z.object({ kind: z.literal("equivalent-bits"), bits: z.number() }),
-  option: ({ bits }) => ["equivalent-bits", String(bits)],
   text: ({ bits }) => `${bits} equivalent bits`,
-  bound: { of: ({ equivalentBits }) => equivalentBits, most: ({ bits }) => bits },
+  bound: {
+    of: ({ equivalentBits }) => equivalentBits,
+    most: ({ bits }) => bits,
+    limit: (bits) => ({ kind: "equivalent-bits", bits }),
+    option: {
+      name: "equivalentBits",
+      kind: "number",
+      value: "<b>",
+      help: "pick the best plan within this number of equivalent bits, the paper's measure",
+    },
+  },
   cost: {
     ofLayer: ({ codeBits }) => codeBits,
     total: ({ bits }, { shape }) => 2 * shape.layers * bits + ROUNDING,

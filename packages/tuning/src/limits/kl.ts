@@ -11,7 +11,11 @@ export interface KlLimit {
 export const klLimit: LimitKind<KlLimit> = {
   kind: "kl",
   schema: z.object({ kind: z.literal("kl"), kl: z.number() }),
-  option: ({ kl }) => ["max-kl", String(kl)],
   text: ({ kl }) => `KL ${kl}`,
-  bound: { of: ({ kl }) => kl, most: ({ kl }) => kl },
+  bound: {
+    of: ({ kl }) => kl,
+    most: ({ kl }) => kl,
+    limit: (kl) => ({ kind: "kl", kl }),
+    option: { name: "maxKl", kind: "number", value: "<kl>", help: "pick the cheapest plan within this KL" },
+  },
 };

@@ -10,6 +10,5 @@ export interface KneeLimit {
 export const kneeLimit: LimitKind<KneeLimit> = {
   kind: "knee",
   schema: z.object({ kind: z.literal("knee") }),
-  option: () => undefined,
   text: () => "the knee of the front",
 };

@@ -1,24 +1,36 @@
 import type { z } from "zod";
+import type { Option } from "../option-table.ts";
 import type { PlanCost, SearchSpace } from "../space/space.ts";
 
 /** What limits look at: a plan's cost, and its loss in nats a token. */
 export type LimitedPlan = Pick<PlanCost, "bytes" | "bits" | "equivalentBits"> & { readonly kl: number };
 
-/**
- * One kind of limit. A new kind is one file like its neighbours, a line in the list of `limits.ts`, and its flag in the command line.
- */
+/** One kind of limit. To add one, write a file beside its neighbours and a line in the list of `limits.ts`. */
 export interface LimitKind<Limit extends { readonly kind: string }> {
   readonly kind: Limit["kind"];
   /** What a study stores of it. */
   readonly schema: z.ZodType<Limit>;
-  /** The option of `tune` that sets it, and its value; undefined for the default. */
-  option(limit: Limit): readonly [name: string, value: string] | undefined;
   /** The limit in words, without "at most". */
   text(limit: Limit): string;
-  /** What is limited, and to how much; absent for a kind that every plan keeps to. */
-  readonly bound?: { of(plan: LimitedPlan): number; most(limit: Limit): number };
-  /** Present where a cost is limited, which adds up over layers: the search can look near it. */
+  /** Absent for the kind that every plan keeps to. */
+  readonly bound?: Bound<Limit>;
+  /** Present where the limit is one of cost. Costs add up over layers, so the search can look near the limit. */
   readonly cost?: LimitedCost<Limit>;
+}
+
+/** A number that a plan must not exceed. */
+export interface Bound<Limit> {
+  /** The plan's number. */
+  of(plan: LimitedPlan): number;
+  /** The largest allowed number, which is also the value of the option. */
+  most(limit: Limit): number;
+  /** The limit that allows at most this number. */
+  limit(most: number): Limit;
+  /** The option of `tune` that sets the limit. Its value must be above 0; it conflicts with the options of all other limits. */
+  readonly option: Pick<Option, "kind" | "value" | "help"> & {
+    /** As programs give it: `maxKl` is `--max-kl`. */
+    readonly name: string;
+  };
 }
 
 /** How a limit of cost adds up. */

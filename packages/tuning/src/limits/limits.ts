@@ -1,12 +1,14 @@
 import { KvtunerError } from "@kvtuner/plan";
 import { z } from "zod";
+import { commandOptions, fillOptions, type OptionTable } from "../option-table.ts";
+import { positiveNumber } from "../option-values.ts";
 import { planCost, type SearchSpace } from "../space/space.ts";
 import { bitsLimit, type BitsLimit } from "./bits.ts";
 import { bytesLimit, type BytesLimit } from "./bytes.ts";
 import { equivalentBitsLimit, type EquivalentBitsLimit } from "./equivalent-bits.ts";
 import { klLimit, type KlLimit } from "./kl.ts";
 import { kneeLimit, type KneeLimit } from "./knee.ts";
-import type { LimitedPlan, LimitKind } from "./limit-kind.ts";
+import type { Bound, LimitedPlan, LimitKind } from "./limit-kind.ts";
 
 /** What the picked plan must keep to. At most one. */
 export type Limit = BytesLimit | BitsLimit | EquivalentBitsLimit | KlLimit | KneeLimit;
@@ -15,6 +17,27 @@ const KINDS = [bytesLimit, bitsLimit, equivalentBitsLimit, klLimit, kneeLimit] a
 
 /** What a study stores of a limit. */
 export const limitSchema: z.ZodType<Limit> = z.union(KINDS.map(({ schema }) => schema));
+
+const BOUNDS = KINDS.flatMap((kind): Bound<Limit>[] => (kind.bound === undefined ? [] : [kind.bound as Bound<Limit>]));
+
+/** The options of `tune` that set a limit; at most one may be given. */
+export const LIMIT_OPTIONS: OptionTable = Object.fromEntries(
+  BOUNDS.map(({ option: { name, ...option } }) => {
+    const conflicts = BOUNDS.map((other) => other.option.name).filter((other) => other !== name);
+    return [name, { ...option, fallback: undefined, check: positiveNumber, conflicts }];
+  }),
+);
+
+/**
+ * The limit that one of {@link LIMIT_OPTIONS} sets; the knee if none is given. Other options are ignored.
+ *
+ * @throws OptionError for a value that is not above 0
+ */
+export const limitOf = (given: object): Limit => {
+  const filled: Readonly<Record<string, unknown>> = fillOptions(LIMIT_OPTIONS, given);
+  const bound = BOUNDS.find(({ option }) => filled[option.name] !== undefined);
+  return bound === undefined ? { kind: "knee" } : bound.limit(filled[bound.option.name] as number);
+};
 
 /** A limit goes with the entry of its own kind, which the types of a list cannot say. */
 const kindOf = (limit: Limit): LimitKind<Limit> => {
@@ -83,9 +106,11 @@ export const describeLimit = (limit: Limit): string =>
         .replace(/^(KL )?/, (name) => `${name}at most `)
     : kindOf(limit).text(limit);
 
-/** The option of `tune` that sets the limit, and its value; undefined for the default. */
-export const limitOption = (limit: Limit): readonly [name: string, value: string] | undefined =>
-  kindOf(limit).option(limit);
+/** The flag of `tune` that sets the limit, and its value; empty for the knee, which is the default. */
+export const limitOption = (limit: Limit): [flag: string, value: string][] => {
+  const { bound } = kindOf(limit);
+  return bound === undefined ? [] : commandOptions(LIMIT_OPTIONS, { [bound.option.name]: bound.most(limit) });
+};
 
 /** A plan with one pair in every layer, and its cost in what was asked for. */
 export interface SmallestPlan {
