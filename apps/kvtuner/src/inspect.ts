@@ -23,7 +23,6 @@ import {
   readStep,
   STUDY_FILES,
   wholeNumber,
-  type Front,
   type FrontPlan,
   type StudySettings,
 } from "@kvtuner/tuning";
@@ -164,7 +163,7 @@ const inspectStudy = async (folder: string): Promise<StudyReport> => {
   const storage = folderStorage(folder);
   const settings = await readSettings(storage);
   if (settings === undefined) throw new TargetError(folder);
-  const front = await readStep<Front>(storage, "front", settings);
+  const front = await readStep(storage, "front", settings);
   return {
     kind: "study",
     settings,

@@ -1,13 +1,13 @@
 import { storedNumbers } from "@kvtuner/plan";
 import { z } from "zod";
 import type { SearchSpace } from "../space/space.ts";
+import type { Stored } from "../storage/storage.ts";
 import type { LimitKind } from "./limit-kind.ts";
 
+const schema = z.object({ kind: z.literal("bits"), bits: z.number() });
+
 /** A limit of the kind `bits`. */
-export interface BitsLimit {
-  readonly kind: "bits";
-  readonly bits: number;
-}
+export type BitsLimit = Stored<typeof schema>;
 
 /** Rounded up: a rounded number could be one that is itself refused. */
 export const exactBits = (bits: number): string => (Math.ceil(bits * 1000) / 1000).toFixed(3);
@@ -18,7 +18,7 @@ const bytesOf = ({ bits }: BitsLimit, { shape, context }: SearchSpace): number =
 /** True bits of a stored number at the context length. */
 export const bitsLimit: LimitKind<BitsLimit> = {
   kind: "bits",
-  schema: z.object({ kind: z.literal("bits"), bits: z.number() }),
+  schema,
   text: ({ bits }) => `${bits} bits`,
   bound: {
     of: ({ bits }) => bits,

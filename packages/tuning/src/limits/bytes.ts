@@ -1,20 +1,20 @@
 import { formatBytes } from "@kvtuner/plan";
 import { z } from "zod";
+import type { Stored } from "../storage/storage.ts";
 import type { LimitKind } from "./limit-kind.ts";
 
 /** A size as users can give it back: a rounded one might be refused. */
 export const exactBytes = (bytes: number): string => `${bytes} bytes (${formatBytes(bytes)})`;
 
+const schema = z.object({ kind: z.literal("bytes"), bytes: z.number() });
+
 /** A limit of the kind `bytes`. */
-export interface BytesLimit {
-  readonly kind: "bytes";
-  readonly bytes: number;
-}
+export type BytesLimit = Stored<typeof schema>;
 
 /** Bytes at the context length. */
 export const bytesLimit: LimitKind<BytesLimit> = {
   kind: "bytes",
-  schema: z.object({ kind: z.literal("bytes"), bytes: z.number() }),
+  schema,
   text: ({ bytes }) => exactBytes(bytes),
   bound: {
     of: ({ bytes }) => bytes,

@@ -1,13 +1,13 @@
 import { z } from "zod";
 import type { SearchSpace } from "../space/space.ts";
+import type { Stored } from "../storage/storage.ts";
 import { exactBits } from "./bits.ts";
 import type { LimitKind } from "./limit-kind.ts";
 
+const schema = z.object({ kind: z.literal("equivalent-bits"), bits: z.number() });
+
 /** A limit of the kind `equivalent-bits`. */
-export interface EquivalentBitsLimit {
-  readonly kind: "equivalent-bits";
-  readonly bits: number;
-}
+export type EquivalentBitsLimit = Stored<typeof schema>;
 
 /** 3.2 bits over ten layers are 64, and a little more or less in binary. */
 const ROUNDING = 1e-9;
@@ -23,7 +23,7 @@ const bytesNear = (equivalentBits: number, { shape, codeBits, layerBytes }: Sear
 /** The paper's bits: the mean of key and value bits, codes alone. */
 export const equivalentBitsLimit: LimitKind<EquivalentBitsLimit> = {
   kind: "equivalent-bits",
-  schema: z.object({ kind: z.literal("equivalent-bits"), bits: z.number() }),
+  schema,
   text: ({ bits }) => `${bits} equivalent bits`,
   bound: {
     of: ({ equivalentBits }) => equivalentBits,

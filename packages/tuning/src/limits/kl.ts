@@ -1,16 +1,16 @@
 import { z } from "zod";
+import type { Stored } from "../storage/storage.ts";
 import type { LimitKind } from "./limit-kind.ts";
 
+const schema = z.object({ kind: z.literal("kl"), kl: z.number() });
+
 /** A limit of the kind `kl`. */
-export interface KlLimit {
-  readonly kind: "kl";
-  readonly kl: number;
-}
+export type KlLimit = Stored<typeof schema>;
 
 /** A loss: mean KL divergence to the float cache, nats a token. */
 export const klLimit: LimitKind<KlLimit> = {
   kind: "kl",
-  schema: z.object({ kind: z.literal("kl"), kl: z.number() }),
+  schema,
   text: ({ kl }) => `KL ${kl}`,
   bound: {
     of: ({ kl }) => kl,

@@ -1,6 +1,7 @@
 import type { Score } from "@kvtuner/evaluation";
 import { z } from "zod";
 import type { SearchSpace } from "../space/space.ts";
+import type { Stored } from "../storage/storage.ts";
 
 /** What is known of one plan; a line of `journal.jsonl` where plans are scored on text. */
 export interface EvaluationEntry {
@@ -15,22 +16,25 @@ export interface EvaluationEntry {
   readonly task?: TaskFigures;
 }
 
-/** A plan's outcome and the float cache's on the same prompts. */
-export interface TaskFigures {
-  readonly accuracy: number;
-  readonly accuracyStandardError: number;
-  readonly floatAccuracy: number;
+/** Schema of {@link TaskFigures}. */
+export const taskFiguresSchema = z.object({
+  accuracy: z.number(),
+  accuracyStandardError: z.number(),
+  floatAccuracy: z.number(),
   /** McNemar's p against the float cache. */
-  readonly pValue: number;
+  pValue: z.number(),
   /** Prompts evaluated; fewer than all if the plan was dropped or is in progress. */
-  readonly prompts: number;
+  prompts: z.int().min(1),
   /** Whether all prompts were evaluated. */
-  readonly isComplete: boolean;
-  /** The journal says that the plan was given up; without that, one that was not asked everything may be under way. */
-  readonly isGivenUp?: boolean;
-  /** A digit a prompt: 1 where it was answered right. Plans are compared prompt by prompt. */
-  readonly correct: string;
-}
+  isComplete: z.boolean(),
+  /** Set if the journal says that the plan was dropped. Otherwise an incomplete plan may be in progress. */
+  isGivenUp: z.boolean().exactOptional(),
+  /** One digit per prompt: 1 if it was answered correctly. Plans are compared prompt by prompt. */
+  correct: z.string(),
+});
+
+/** A plan's outcome and the float cache's on the same prompts. */
+export type TaskFigures = Stored<typeof taskFiguresSchema>;
 
 /** Checks one parsed journal line of a study over this space. */
 export const evaluationEntryParser = ({

@@ -1,12 +1,18 @@
 import { groupLayers } from "@kvtuner/clustering";
 import { lossVector, type Profile } from "@kvtuner/sensitivity";
+import { z } from "zod";
 import type { SearchSpace } from "../space/space.ts";
+import type { Stored } from "../storage/storage.ts";
+
+/** Schema of {@link Groups}. */
+export const groupsSchema = ({ shape }: Pick<SearchSpace, "shape">) =>
+  z.object({
+    /** Layers that share one choice in strategy `nsga2-groups`; each layer is in exactly one. */
+    groups: z.array(z.array(z.int().min(0).lt(shape.layers)).min(1)).min(1),
+  });
 
 /** `groups.json`. */
-export interface Groups {
-  /** Layers that share one choice in strategy `nsga2-groups`; each layer is in exactly one. */
-  readonly groups: readonly (readonly number[])[];
-}
+export type Groups = Stored<ReturnType<typeof groupsSchema>>;
 
 /**
  * Groups layers as in the paper: first by their set of candidates, then by DBSCAN (epsilon 0.05, two layers at least)

@@ -1,29 +1,39 @@
 import { hypervolume, nonDominatedSort } from "@kvtuner/search";
+import { z } from "zod";
 import { isBound, keepsTo, LimitUnmetError, limitsCost, type Limit } from "../limits/limits.ts";
-import { planCost, searchCost, type PlanCost, type SearchSpace } from "../space/space.ts";
-import type { EvaluationEntry, TaskFigures } from "./evaluation-entry.ts";
+import { planCost, planCostSchema, searchCost, type SearchSpace } from "../space/space.ts";
+import type { Stored } from "../storage/storage.ts";
+import { taskFiguresSchema, type EvaluationEntry } from "./evaluation-entry.ts";
 import { klObjective } from "./objectives/kl.ts";
 import { needsTask, objectivesOf, type Objective } from "./objectives/objectives.ts";
 
-/** A plan of the front: one pair a layer, what it costs and what it loses. */
-export interface FrontPlan extends PlanCost {
-  readonly pairs: readonly string[];
-  /** Mean KL divergence to the float cache on the calibration samples, or on a task's answers, nats a token. */
-  readonly kl: number;
-  readonly klStandardError: number;
-  /** How a task's prompts were answered. */
-  readonly task?: TaskFigures;
-}
+/** Schema of {@link Front}. */
+export const frontSchema = ({ shape, pairNames }: Pick<SearchSpace, "shape" | "pairNames">) =>
+  z.object({
+    /** Non-dominated plans, cheapest first. */
+    front: z.array(
+      z.object({
+        ...planCostSchema.shape,
+        /** One pair a layer. */
+        pairs: z.array(z.enum(pairNames)).length(shape.layers),
+        /** Mean KL divergence to the float cache on the calibration samples, or on a task's answers, nats a token. */
+        kl: z.number(),
+        klStandardError: z.number(),
+        /** How a task's prompts were answered. */
+        task: taskFiguresSchema.exactOptional(),
+      }),
+    ),
+    /** Plans evaluated. */
+    evaluations: z.int().min(0),
+    /** Of all plans evaluated, over (log10 KL, equivalent bits) up to `HYPERVOLUME_REFERENCE`. */
+    hypervolume: z.number(),
+  });
 
 /** `front.json`. */
-export interface Front {
-  /** Non-dominated plans, cheapest first. */
-  readonly front: readonly FrontPlan[];
-  /** Plans evaluated. */
-  readonly evaluations: number;
-  /** Of all plans evaluated, over (log10 KL, equivalent bits) up to `HYPERVOLUME_REFERENCE`. */
-  readonly hypervolume: number;
-}
+export type Front = Stored<ReturnType<typeof frontSchema>>;
+
+/** A plan of the front: one pair a layer, what it costs and what it loses. */
+export type FrontPlan = Front["front"][number];
 
 /** log10 KL = 0 and 8 equivalent bits. */
 export const HYPERVOLUME_REFERENCE: readonly [number, number] = [0, 8];

@@ -1,15 +1,34 @@
 import { taskScore, type Evaluator, type Score, type TaskEvaluator } from "@kvtuner/evaluation";
-import { parseShorthand, type LayerScheme } from "@kvtuner/plan";
-import type { CandidateProfile, HeadErrors, Profile } from "@kvtuner/sensitivity";
+import { parseShorthand, type CacheShape, type LayerScheme } from "@kvtuner/plan";
+import type { HeadErrors, Profile } from "@kvtuner/sensitivity";
+import { z } from "zod";
 import { planCost, type SearchSpace } from "../space/space.ts";
-import type { ProfileEntry } from "./profile-entry.ts";
+import type { Stored } from "../storage/storage.ts";
+import { headErrorsSchema, type ProfileEntry } from "./profile-entry.ts";
 import { traceErrors, type TraceInputs } from "./trace.ts";
+
+/** Schema of `profile.json`, a {@link Profile}. The shape is not checked, since the settings of the study hold it too. */
+export const profileSchema = ({ shape, pairNames }: Pick<SearchSpace, "shape" | "pairNames">) => {
+  const candidate = z.object({ id: z.string(), bits: z.number(), errors: headErrorsSchema, kl: z.number() });
+  const layer = z.object({
+    layer: z.int().min(0).lt(shape.layers),
+    candidates: z.array(candidate).length(pairNames.length),
+  });
+  return z.object({
+    version: z.literal(1),
+    shape: z.custom<CacheShape>(),
+    contextLength: z.number(),
+    layers: z.array(layer).length(shape.layers),
+  });
+};
+
+type StoredProfile = Stored<ReturnType<typeof profileSchema>>;
 
 /**
  * Measures every pair at every layer. Each single-layer evaluation, and each layer's errors, is on disk in
  * `profile.jsonl` before the next one starts, and is not done again.
  */
-export const profileStep = async (inputs: TraceInputs, losses: PlanLosses): Promise<Profile> => {
+export const profileStep = async (inputs: TraceInputs, losses: PlanLosses): Promise<StoredProfile> => {
   await measureSingleLayers(inputs, losses);
   await traceErrors(inputs);
   return assemble(inputs.space, inputs.journal.entries);
@@ -86,7 +105,7 @@ const singleLayerPlan = ({ shape, schemes }: SearchSpace, { layer, pair }: Singl
   return Array.from({ length: shape.layers }, (_, index) => (index === layer ? (schemes[pair] ?? exact) : exact));
 };
 
-const assemble = (space: SearchSpace, entries: readonly ProfileEntry[]): Profile => ({
+const assemble = (space: SearchSpace, entries: readonly ProfileEntry[]): StoredProfile => ({
   version: 1,
   shape: space.shape,
   contextLength: space.context,
@@ -101,13 +120,13 @@ const candidate = (
   id: string,
   pair: number,
   entries: readonly ProfileEntry[],
-): CandidateProfile => {
+): StoredProfile["layers"][number]["candidates"][number] => {
   const single = entries.find((entry) => entry.kind === "kl" && entry.pair === id);
   return {
     id,
     bits: planCost(space, [pair])[space.cost === "true" ? "bits" : "equivalentBits"],
     errors: meanErrors(entries.flatMap((entry) => (entry.kind === "errors" ? (entry.pairs[pair] ?? []) : []))),
-    ...(single?.kind === "kl" && { kl: single.kl }),
+    kl: single?.kind === "kl" ? single.kl : Number.NaN,
   };
 };
 

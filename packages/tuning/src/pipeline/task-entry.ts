@@ -1,38 +1,30 @@
 import { comparePaired, taskScore, type TaskOutcome } from "@kvtuner/evaluation";
 import { z } from "zod";
 import type { SearchSpace } from "../space/space.ts";
+import type { Stored } from "../storage/storage.ts";
 import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
 
-/** A line of `journal.jsonl` where plans are asked prompts: one plan, some prompts, or none where it is given up. */
-export interface TaskEntry {
-  /** One pair a layer; none for the float cache. */
-  readonly pairs: readonly string[];
-  /** First of the prompts. */
-  readonly start: number;
-  /** A digit a prompt: 1 where it was answered right. */
-  readonly correct: string;
-  /** KL on the answer's tokens, nats a token, of each prompt. */
-  readonly kl: readonly number[];
-  /** The plan is asked nothing from `start` on. */
-  readonly isGivenUp?: true;
-}
+const entrySchema = ({ shape, pairNames }: Pick<SearchSpace, "shape" | "pairNames">) =>
+  z.object({
+    /** One pair a layer; none for the float cache. */
+    pairs: z.union([z.array(z.enum(pairNames)).length(shape.layers), z.array(z.string()).length(0)]),
+    /** First of the prompts. */
+    start: z.int().min(0),
+    /** One digit per prompt: 1 if it was answered correctly. */
+    correct: z.string().regex(/^[01]*$/),
+    /** KL on the tokens of each prompt's answer, nats a token. */
+    kl: z.array(z.number()),
+    /** The plan is dropped: it is evaluated on no prompt from `start` on. */
+    isGivenUp: z.literal(true).exactOptional(),
+  });
+
+/** A line of `journal.jsonl` in a study with a task: one plan's outcome on some prompts, or on none if it is dropped. */
+export type TaskEntry = Stored<ReturnType<typeof entrySchema>>;
 
 /** Checks one parsed journal line of a study over this space. */
-export const taskEntryParser = ({
-  shape,
-  pairNames,
-}: Pick<SearchSpace, "shape" | "pairNames">): ((value: unknown) => TaskEntry) => {
-  const schema = z.object({
-    pairs: z.union([z.array(z.enum(pairNames)).length(shape.layers), z.array(z.string()).length(0)]),
-    start: z.int().min(0),
-    correct: z.string().regex(/^[01]*$/),
-    kl: z.array(z.number()),
-    isGivenUp: z.literal(true).optional(),
-  });
-  return (value) => {
-    const { isGivenUp, ...entry } = schema.parse(value);
-    return isGivenUp ? { ...entry, isGivenUp } : entry;
-  };
+export const taskEntryParser = (space: Pick<SearchSpace, "shape" | "pairNames">): ((value: unknown) => TaskEntry) => {
+  const schema = entrySchema(space);
+  return (value) => schema.parse(value);
 };
 
 /** The journal's line for an outcome. */

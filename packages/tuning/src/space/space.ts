@@ -8,6 +8,8 @@ import {
   type Mode,
   type Pair,
 } from "@kvtuner/plan";
+import { z } from "zod";
+import type { Stored } from "../storage/storage.ts";
 
 /** What a plan's cost is counted in: bytes really stored at the context length, or the paper's bits of codes alone. */
 export type CostKind = "true" | "equivalent";
@@ -53,17 +55,20 @@ export const searchSpace = (shape: CacheShape, options: SpaceOptions): SearchSpa
   return { shape, context, cost, pairs, pairNames, schemes, layerBytes: bytes, codeBits, costs };
 };
 
-/** Cost of a plan, given as one pair index a layer, in each way of counting. */
-export interface PlanCost {
+/** Schema of {@link PlanCost}. */
+export const planCostSchema = z.object({
   /** Bytes at the context length. */
-  readonly bytes: number;
+  bytes: z.number(),
   /** Mean bits a stored number takes at the context length, everything counted. */
-  readonly bits: number;
+  bits: z.number(),
   /** The paper's mean of key and value bits, codes alone. */
-  readonly equivalentBits: number;
+  equivalentBits: z.number(),
   /** Bytes divided by the context length. */
-  readonly bytesPerToken: number;
-}
+  bytesPerToken: z.number(),
+});
+
+/** Cost of a plan in each way of counting. */
+export type PlanCost = Stored<typeof planCostSchema>;
 
 /** Prices a plan: `choice[layer]` is an index into the space's pairs. */
 export const planCost = (space: SearchSpace, choice: readonly number[]): PlanCost => {

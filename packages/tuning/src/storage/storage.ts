@@ -1,3 +1,4 @@
+import type { z } from "zod";
 import { checkedValue, withChecksum } from "./checksum.ts";
 
 /**
@@ -26,6 +27,13 @@ export interface StudyLock {
   /** Lets another run work on the study. */
   release(): Promise<void>;
 }
+
+/** What a record holds: whatever its schema accepts. */
+export type Stored<Schema extends z.ZodType> = Immutable<z.output<Schema>>;
+
+type Immutable<Value> = Value extends readonly (infer Item)[]
+  ? readonly Immutable<Item>[]
+  : { readonly [Name in keyof Value]: Immutable<Value[Name]> };
 
 /** Replaces a record by indented JSON with its checksum. */
 export const writeRecord = (storage: StudyStorage, name: string, value: object): Promise<void> =>

@@ -146,7 +146,7 @@ const frontOf = ({ space, study }: StudyRun, { known }: Measurer): Front =>
 
 /** A front without all of the plans it was made from, whose journal was removed or cut, would be written over with less. */
 const isSearched = async ({ records, context }: StudyRun, measurer: Measurer): Promise<boolean> => {
-  const front = await records.read<Front>("front");
+  const front = await records.read("front");
   if (front === undefined) return false;
   await measurer.recall();
   const lost = front.evaluations - measurer.known.size;

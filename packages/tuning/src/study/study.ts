@@ -1,9 +1,10 @@
 import { KvtunerError } from "@kvtuner/plan";
+import type { z } from "zod";
 import { openJournal, type Journal } from "../storage/journal.ts";
 import { isDamage, reasonOf } from "../storage/reason.ts";
 import { readRecord, writeRecord, type StudyStorage } from "../storage/storage.ts";
 import { assertSameSettings, readSettings, type StudySettings } from "./settings.ts";
-import { stepSchemas, type StepName } from "./step-schemas.ts";
+import { stepSchemas, type StepName, type StepRecords } from "./step-schemas.ts";
 
 /** Names of a study's records: one for each step. */
 export const STUDY_FILES = {
@@ -29,11 +30,11 @@ export interface Study {
     parse: (value: unknown) => Entry,
   ): Promise<Journal<Entry>>;
   /** The step's record when there is one, else what `make` returns, after writing it. */
-  step<Result extends object>(name: StepName, make: () => Promise<Result>): Promise<Result>;
+  step<Name extends StepName>(name: Name, make: () => Promise<StepRecords[Name]>): Promise<StepRecords[Name]>;
   /** The step's record when there is one that is not damaged; warns of one that is. */
-  read<Result>(name: StepName): Promise<Result | undefined>;
+  read<Name extends StepName>(name: Name): Promise<StepRecords[Name] | undefined>;
   /** Replaces the step's record. */
-  write(name: StepName, value: object): Promise<void>;
+  write<Name extends StepName>(name: Name, value: StepRecords[Name]): Promise<void>;
   /** Gives the lock back. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -73,9 +74,9 @@ const study = (
   release: () => Promise<void>,
   warn: (message: string) => void,
 ): Study => {
-  const read = async <Result>(name: StepName): Promise<Result | undefined> => {
+  const read = async <Name extends StepName>(name: Name): Promise<StepRecords[Name] | undefined> => {
     try {
-      return await readStep<Result>(storage, name, settings);
+      return await readStep(storage, name, settings);
     } catch (error) {
       if (!(error instanceof StudyFileError) || !error.isDamage) throw error;
       warn(`${STUDY_FILES[name]} is damaged: ${reasonOf(error.cause)}; its step is done again`);
@@ -88,8 +89,8 @@ const study = (
     journal: (name, parse) => openJournal({ storage, name: STUDY_FILES[name], parse, warn }),
     read,
     write,
-    step: async <Result extends object>(name: StepName, make: () => Promise<Result>) => {
-      const known = await read<Result>(name);
+    step: async (name, make) => {
+      const known = await read(name);
       if (known !== undefined) return known;
       const result = await make();
       await write(name, result);
@@ -104,15 +105,15 @@ const study = (
  *
  * @throws StudyFileError when it is not what the step writes.
  */
-export const readStep = async <Result>(
+export const readStep = async <Name extends StepName>(
   storage: StudyStorage,
-  name: StepName,
+  name: Name,
   settings: StudySettings,
-): Promise<Result | undefined> => {
+): Promise<StepRecords[Name] | undefined> => {
   try {
     const value = await readRecord(storage, STUDY_FILES[name]);
-    if (value !== undefined) stepSchemas(settings)[name].parse(value);
-    return value as Result | undefined;
+    const schemas: { readonly [Step in StepName]: z.ZodType<StepRecords[Step]> } = stepSchemas(settings);
+    return value === undefined ? undefined : schemas[name].parse(value);
   } catch (cause) {
     throw new StudyFileError(storage.locationOf(STUDY_FILES[name]), name, cause);
   }
