@@ -57,8 +57,6 @@ const headImage = (rows, scheme, layer, depth, headSize) => {
   const prefix = quantizedPrefix(scheme, layer, depth);
   const start = layer.residency.sinks * headSize;
   const end = start + prefix * headSize;
-  const none = { codes: new Uint8Array(0), scales: new Uint16Array(0), minima: new Uint16Array(0) };
-  if (prefix === 0) return { prefix: none, exact: halves(rows) };
   const exact = Float32Array.of(...rows.subarray(0, start), ...rows.subarray(end));
   return { prefix: encodeBlock(rows.subarray(start, end), prefix, headSize, scheme), exact: halves(exact) };
 };

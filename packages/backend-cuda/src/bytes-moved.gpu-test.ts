@@ -1,5 +1,6 @@
 import { type HeadImage, type KvCache, writeSnapshot } from "@kvtuner/backend";
-import { type CacheShape, type LayerScheme, layerBytes, layerScheme } from "@kvtuner/plan";
+import { type CacheShape, type LayerScheme, layerScheme, quantizedPrefix } from "@kvtuner/plan";
+import { emptyBlock, mapParts } from "@kvtuner/quantizers";
 import { describe, expect, test } from "vitest";
 import { createCudaBackend } from "./cuda-backend.ts";
 import { callTensors } from "./test-support/calls.ts";
@@ -14,12 +15,14 @@ const ONE = 0x3c00;
 
 /** A snapshot of a cache that no one computed. */
 const snapshotOf = (shape: CacheShape, layer: LayerScheme): Promise<Uint8Array> => {
-  const { parts } = layerBytes(layer, { ...shape, kvHeads: 1 }, LENGTH);
   const head = (tensor: "key" | "value"): HeadImage => {
-    const bytesOf = (part: string): number => parts[`${tensor}.${part}`] ?? 0;
-    const codes = new Uint8Array(bytesOf("codes")).fill(0x5a);
-    const [scales, minima] = [halves(bytesOf("scales") / 2), halves(bytesOf("minima") / 2)];
-    return { prefix: { codes, scales, minima }, exact: halves(bytesOf("exact") / 2) };
+    const prefix = quantizedPrefix(layer[tensor], layer, LENGTH);
+    return {
+      prefix: mapParts(emptyBlock(prefix, shape.headSize, layer[tensor]), (numbers) =>
+        numbers.fill(numbers instanceof Uint8Array ? 0x5a : ONE),
+      ),
+      exact: new Uint16Array((LENGTH - prefix) * shape.headSize).fill(ONE),
+    };
   };
   const [key, value] = [head("key"), head("value")];
   return writeSnapshot({
@@ -29,8 +32,6 @@ const snapshotOf = (shape: CacheShape, layer: LayerScheme): Promise<Uint8Array> 
     tensors: [{ key: [key, key], value: [value, value] }],
   });
 };
-
-const halves = (count: number): Uint16Array => new Uint16Array(count).fill(ONE);
 
 const reason = noCompiler();
 

@@ -10,7 +10,7 @@ import {
   type TensorBytes,
   type TensorScheme,
 } from "@kvtuner/plan";
-import { decodeBlock, encodeBlock, type EncodedBlock } from "@kvtuner/quantizers";
+import { decodeBlock, emptyBlock, encodeBlock, type EncodedBlock, mapParts, type PartArray } from "@kvtuner/quantizers";
 
 /** One token of one KV head: codes, or float16 under the scheme {@link EXACT}. */
 interface Cell {
@@ -61,28 +61,31 @@ export const settle = (cells: Cells, scheme: TensorScheme, layer: LayerScheme): 
 
 /** Bytes of all cells by part. */
 export const cellBytes = (cells: Cells): TensorBytes => {
-  const bytes = { codes: 0, scales: 0, minima: 0, exact: 0 };
-  for (const row of cells)
-    for (const { scheme, block } of row) {
-      bytes[scheme === EXACT ? "exact" : "codes"] += block.codes.byteLength;
-      bytes.scales += block.scales.byteLength;
-      bytes.minima += block.minima.byteLength;
+  const bytes: Record<string, number> = {};
+  for (const { scheme, block } of cells.flat())
+    for (const [part, { byteLength }] of Object.entries(block)) {
+      const name = scheme === EXACT ? "exact" : part;
+      bytes[name] = (bytes[name] ?? 0) + byteLength;
     }
   return bytes;
 };
 
 /** What a snapshot holds of each KV head: on axis token, a prefix is the blocks of its tokens one behind the other. */
-export const headImages = (cells: Cells, kvHeads: number): HeadImage[] =>
+export const headImages = (cells: Cells, { kvHeads, headSize }: CacheShape, scheme: TensorScheme): HeadImage[] =>
   Array.from({ length: kvHeads }, (_, head) => {
     const column = cells.map((row) => row[head]!);
-    const blocks = column.filter(({ scheme }) => scheme !== EXACT).map(({ block }) => block);
-    const exact = column.filter(({ scheme }) => scheme === EXACT).flatMap(({ block }) => [...block.codes]);
-    const prefix = {
-      codes: Uint8Array.from(blocks.flatMap(({ codes }) => [...codes])),
-      scales: Uint16Array.from(blocks.flatMap(({ scales }) => [...scales])),
-      minima: Uint16Array.from(blocks.flatMap(({ minima }) => [...minima])),
+    const blocksOf = (isExact: boolean): EncodedBlock[] =>
+      column.filter((cell) => (cell.scheme === EXACT) === isExact).map(({ block }) => block);
+    return {
+      prefix: joined(blocksOf(false), headSize, scheme),
+      exact: joined(blocksOf(true), headSize, EXACT)["codes"] as Uint16Array,
     };
-    return { prefix, exact: new Uint16Array(Uint8Array.from(exact).buffer) };
+  });
+
+const joined = (blocks: readonly EncodedBlock[], headSize: number, scheme: TensorScheme): EncodedBlock =>
+  mapParts(emptyBlock(blocks.length, headSize, scheme), (all, part) => {
+    for (const [index, block] of blocks.entries()) all.set(block[part]!, index * block[part]!.length);
+    return all;
   });
 
 /** The cells that a snapshot holds. */
@@ -98,17 +101,17 @@ export const cellsFrom = (
     const index = token - layer.residency.sinks;
     const isExact = index < 0 || index >= prefix;
     const row = token < layer.residency.sinks ? token : token - prefix;
-    return images.map((image) => {
-      const part = <Numbers extends Uint8Array | Uint16Array>(all: Numbers): Numbers =>
-        all.slice((index * all.length) / prefix, ((index + 1) * all.length) / prefix) as Numbers;
-      if (isExact) {
-        const bits = image.exact.slice(row * headSize, (row + 1) * headSize);
-        const codes = new Uint8Array(bits.buffer);
-        return cellOf({ codes, scales: new Uint16Array(0), minima: new Uint16Array(0) }, headSize, EXACT);
-      }
-      const { codes, scales, minima } = image.prefix;
-      return cellOf({ codes: part(codes), scales: part(scales), minima: part(minima) }, headSize, scheme);
-    });
+    const nth = (all: PartArray, place: number, count: number): PartArray =>
+      all.slice((place * all.length) / count, ((place + 1) * all.length) / count);
+    return images.map((image) =>
+      isExact
+        ? cellOf({ codes: nth(image.exact, row, length - prefix) }, headSize, EXACT)
+        : cellOf(
+            mapParts(image.prefix, (all) => nth(all, index, prefix)),
+            headSize,
+            scheme,
+          ),
+    );
   });
 };
 

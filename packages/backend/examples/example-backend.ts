@@ -92,9 +92,9 @@ const createStore = (firstPlan: CachePlan, image?: CacheImage): CacheStore => {
       for (const index of layers.keys()) settleLayer(index);
     },
     images: () =>
-      layers.map(({ key, value }) => ({
-        key: headImages(key, shape.kvHeads),
-        value: headImages(value, shape.kvHeads),
+      layers.map(({ key, value }, index) => ({
+        key: headImages(key, shape, plan.layers[index]!.key),
+        value: headImages(value, shape, plan.layers[index]!.value),
       })),
     clear() {
       layers = [];

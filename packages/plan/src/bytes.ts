@@ -1,3 +1,4 @@
+import type { Heads } from "./codecs/codec-format.ts";
 import { bitsOf, layoutOf, partBytes, type TensorScheme } from "./codecs/registry.ts";
 import type { Plan } from "./plan.ts";
 import { quantizedPrefix } from "./prefix.ts";
@@ -41,19 +42,22 @@ const sumParts = (counts: readonly (readonly [part: string, bytes: number])[]): 
 export const layerBytes = (layer: LayerScheme, shape: LayerShape, length: number): CacheBytes =>
   cacheBytes(tensorBytes(layer.key, layer, shape, length), tensorBytes(layer.value, layer, shape, length));
 
-const tensorBytes = (
-  tensor: TensorScheme,
-  layer: LayerScheme,
-  { kvHeads, headSize }: LayerShape,
-  length: number,
-): TensorBytes => {
-  const tokens = quantizedPrefix(tensor, layer, length);
-  const parts = tokens > 0 ? layoutOf(tensor, { tokens, headSize }) : [];
-  return {
-    ...Object.fromEntries(parts.map((part) => [part.name, kvHeads * partBytes(part)])),
-    exact: kvHeads * headSize * (length - tokens) * EXACT_BYTES,
-  };
+const tensorBytes = (tensor: TensorScheme, layer: LayerScheme, shape: LayerShape, length: number): TensorBytes => {
+  const coded = quantizedPrefix(tensor, layer, length);
+  return heldBytes(tensor, shape, { coded, exact: length - coded });
 };
+
+/** Bytes of the keys, or of the values, of so many tokens in codes and in 16 bits. */
+export const heldBytes = (
+  tensor: TensorScheme,
+  { kvHeads, headSize }: Heads,
+  tokens: { readonly coded: number; readonly exact: number },
+): TensorBytes => ({
+  ...Object.fromEntries(
+    layoutOf(tensor, { tokens: tokens.coded, headSize }).map((part) => [part.name, kvHeads * partBytes(part)]),
+  ),
+  exact: kvHeads * headSize * tokens.exact * EXACT_BYTES,
+});
 
 /** Exact bytes of a whole plan's cache at `length` tokens. */
 export const planBytes = (plan: Pick<Plan, "layers" | "shape">, length: number): CacheBytes =>

@@ -27,6 +27,7 @@ export type { CacheBytes, PlanSize, TensorBytes } from "./bytes.ts";
 export {
   cacheBytes,
   equivalentBits,
+  heldBytes,
   layerBytes,
   planBytes,
   planSize,

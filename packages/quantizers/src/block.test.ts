@@ -55,12 +55,7 @@ test.prop([anyScheme, fc.constantFrom(...HEAD_SIZES), fc.integer({ min: 1, max: 
   "a block takes the bytes that the plan counts",
   (tensor, headSize, blocks, hostility) => {
     const tokens = blocks * (tensor.kind === "affine" && tensor.axis === "channel" ? (tensor.groupSize as number) : 1);
-    const { codes, scales, minima } = encodeBlock(
-      hostileNumbers(hostility, tokens * headSize, 5000),
-      tokens,
-      headSize,
-      tensor,
-    );
+    const block = encodeBlock(hostileNumbers(hostility, tokens * headSize, 5000), tokens, headSize, tensor);
     const counted = layerBytes(
       { key: inBlocksOf(tensor, tokens), value: affineHead, residency: { kind: "prefix", sinks: 0, recent: 0 } },
       { queryHeads: 1, kvHeads: 1, headSize },
@@ -70,7 +65,9 @@ test.prop([anyScheme, fc.constantFrom(...HEAD_SIZES), fc.integer({ min: 1, max: 
       (sum, [part, bytes]) => sum + (part.startsWith("key.") ? bytes : 0),
       0,
     );
-    expect(codes.byteLength + scales.byteLength + minima.byteLength).toBe(encodedBytes(tokens, headSize, tensor));
+    expect(Object.values(block).reduce((sum, part) => sum + part.byteLength, 0)).toBe(
+      encodedBytes(tokens, headSize, tensor),
+    );
     expect(encodedBytes(tokens, headSize, tensor)).toBe(keyBytes);
   },
 );

@@ -1,7 +1,7 @@
 import { layoutOf, partBytes, type TensorScheme } from "@kvtuner/plan";
 import { codecOf } from "./codecs/registry.ts";
 import { assertEncodable, QuantizerError } from "./encodable.ts";
-import { blockLengths, type EncodedBlock } from "./encoded-block.ts";
+import type { EncodedBlock } from "./encoded-block.ts";
 
 /**
  * Encodes one KV head's `x`, float32 `[tokens, headSize]`. Groups start at the first token.
@@ -31,8 +31,8 @@ export const decodeBlock = (
   headSize: number,
   scheme: TensorScheme,
 ): Float32Array => {
-  const lengths = blockLengths(tokens, headSize, scheme);
-  for (const part of ["codes", "scales", "minima"] as const) assertLength(part, encoded[part].length, lengths[part]);
+  for (const { name, elements } of layoutOf(scheme, { tokens, headSize }))
+    assertLength(name, encoded[name]?.length ?? 0, elements);
   return codecOf(scheme).decode(encoded, tokens, headSize, scheme);
 };
 

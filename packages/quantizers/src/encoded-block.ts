@@ -1,33 +1,19 @@
-import { layoutOf, type Part, partBytes, type TensorScheme } from "@kvtuner/plan";
+import { layoutOf, type Part, type TensorScheme } from "@kvtuner/plan";
 
-/** Stored tokens of one KV head. The codec's layout gives the length of each array. */
-export interface EncodedBlock {
-  /** Codes, packed by the codec. For the codec `float16`, little-endian float16 numbers. */
-  readonly codes: Uint8Array;
-  /** Scale of each group as float16 bits, `[rows, groups of a row]`. */
-  readonly scales: Uint16Array;
-  /** Minimum of each group as float16 bits, in the order of the scales; empty for codecs without minima. */
-  readonly minima: Uint16Array;
-}
+/** Numbers of one part: bytes, or float16 bits. */
+export type PartArray = Uint8Array | Uint16Array;
 
-/** Lengths of the arrays of a block of `tokens` tokens. */
-export const blockLengths = (
-  tokens: number,
-  headSize: number,
-  scheme: TensorScheme,
-): { readonly [Name in keyof EncodedBlock]: number } => {
-  const parts = layoutOf(scheme, { tokens, headSize });
-  const find = (name: keyof EncodedBlock): Part | undefined => parts.find((part) => part.name === name);
-  const codes = find("codes");
-  return {
-    codes: codes ? partBytes(codes) : 0,
-    scales: find("scales")?.elements ?? 0,
-    minima: find("minima")?.elements ?? 0,
-  };
-};
+/** Tokens of one KV head as stored: the arrays that the codec's layout names and sizes. */
+export type EncodedBlock = Readonly<Record<string, PartArray>>;
+
+/** A part of zeros. */
+export const emptyPart = ({ dtype, elements }: Omit<Part, "name">): PartArray =>
+  dtype === "uint8" ? new Uint8Array(elements) : new Uint16Array(elements);
 
 /** A block of zeros. */
-export const emptyBlock = (tokens: number, headSize: number, scheme: TensorScheme): EncodedBlock => {
-  const { codes, scales, minima } = blockLengths(tokens, headSize, scheme);
-  return { codes: new Uint8Array(codes), scales: new Uint16Array(scales), minima: new Uint16Array(minima) };
-};
+export const emptyBlock = (tokens: number, headSize: number, scheme: TensorScheme): EncodedBlock =>
+  Object.fromEntries(layoutOf(scheme, { tokens, headSize }).map((part) => [part.name, emptyPart(part)]));
+
+/** A block of the same parts with other arrays. */
+export const mapParts = (block: EncodedBlock, map: (numbers: PartArray, name: string) => PartArray): EncodedBlock =>
+  Object.fromEntries(Object.entries(block).map(([name, numbers]) => [name, map(numbers, name)]));

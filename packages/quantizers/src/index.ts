@@ -1,4 +1,6 @@
-export type { EncodedBlock } from "./encoded-block.ts";
+export type { AffineBlock } from "./codecs/affine.ts";
+export type { EncodedBlock, PartArray } from "./encoded-block.ts";
+export { emptyBlock, emptyPart, mapParts } from "./encoded-block.ts";
 export { decodeBlock, encodeBlock, encodedBytes } from "./block.ts";
 export { packCodes, unpackCodes } from "./bit-packing.ts";
 export { attentionOutputBound, attentionWeightBound } from "./bounds/attention.ts";

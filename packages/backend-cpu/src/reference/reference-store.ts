@@ -1,6 +1,5 @@
 import type { CacheImage, CachePlan, CacheStore, CallRows } from "@kvtuner/backend";
-import { attentionOf, type CacheBytes, type CacheShape } from "@kvtuner/plan";
-import { bytesOfLayers } from "./bytes-of-layers.ts";
+import { attentionOf, type CacheBytes, cacheBytes, type CacheShape, sumBytes } from "@kvtuner/plan";
 import {
   attendLayer,
   emptyLayer,
@@ -10,6 +9,7 @@ import {
   truncateLayer,
   truncatedRows,
 } from "./stored-layer.ts";
+import { tensorBytes } from "./tensor-bytes.ts";
 import { imagesOf, tensorFromImages } from "./tensor-image.ts";
 
 /** Plain arrays: every number is where the words of the interface say it is. */
@@ -43,7 +43,7 @@ export class ReferenceStore implements CacheStore {
   }
 
   bytes(): CacheBytes {
-    return bytesOfLayers(this.#layers);
+    return sumBytes(this.#layers.map(({ key, value }) => cacheBytes(tensorBytes(key), tensorBytes(value))));
   }
 
   images(): CacheImage["tensors"] {

@@ -3,14 +3,8 @@ import type { StoredTensor } from "./stored-tensor.ts";
 
 /** Counts the arrays that are there; the plan's arithmetic has no part in it. */
 export const tensorBytes = ({ blocks, exact }: StoredTensor): TensorBytes => {
-  const all = blocks.flat();
-  return {
-    codes: sum(all, ({ codes }) => codes.byteLength),
-    scales: sum(all, ({ scales }) => scales.byteLength),
-    minima: sum(all, ({ minima }) => minima.byteLength),
-    exact: sum([...exact.values()], (row) => row.byteLength),
-  };
+  const bytes: Record<string, number> = {};
+  for (const parts of [...blocks.flat(), ...[...exact.values()].map((row) => ({ exact: row }))])
+    for (const [part, { byteLength }] of Object.entries(parts)) bytes[part] = (bytes[part] ?? 0) + byteLength;
+  return bytes;
 };
-
-const sum = <Item>(items: readonly Item[], bytes: (item: Item) => number): number =>
-  items.reduce((total, item) => total + bytes(item), 0);

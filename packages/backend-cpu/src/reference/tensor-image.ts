@@ -1,6 +1,6 @@
 import type { HeadImage } from "@kvtuner/backend";
 import { blockTokens } from "@kvtuner/plan";
-import type { EncodedBlock } from "@kvtuner/quantizers";
+import { emptyBlock, type EncodedBlock, mapParts } from "@kvtuner/quantizers";
 import { emptyTensor, isQuantized, prefixAt, type StoredTensor, type TensorLayout } from "./stored-tensor.ts";
 
 /** A tensor as snapshots hold it, one image a KV head. */
@@ -9,18 +9,15 @@ export const imagesOf = ({ layout, blocks, exact }: StoredTensor): HeadImage[] =
   const tokens = [...exact.keys()].sort((a, b) => a - b);
   return blocks.map((held, head) => {
     const rows = tokens.map((token) => exact.get(token)!.subarray(head * headSize, (head + 1) * headSize));
-    return { prefix: joined(held), exact: joinedHalves(rows) };
+    return { prefix: joined(held, layout), exact: Uint16Array.from(rows.flatMap((row) => [...row])) };
   });
 };
 
-const joined = (blocks: readonly EncodedBlock[]): EncodedBlock => ({
-  codes: Uint8Array.from(blocks.flatMap(({ codes }) => [...codes])),
-  scales: joinedHalves(blocks.map(({ scales }) => scales)),
-  minima: joinedHalves(blocks.map(({ minima }) => minima)),
-});
-
-const joinedHalves = (parts: readonly Uint16Array[]): Uint16Array =>
-  Uint16Array.from(parts.flatMap((part) => [...part]));
+const joined = (blocks: readonly EncodedBlock[], { scheme, headSize }: TensorLayout): EncodedBlock =>
+  mapParts(emptyBlock(blocks.length * blockTokens(scheme), headSize, scheme), (all, part) => {
+    for (const [index, block] of blocks.entries()) all.set(block[part]!, index * block[part]!.length);
+    return all;
+  });
 
 /** The tensor of `length` tokens whose images these are. */
 export const tensorFromImages = (layout: TensorLayout, length: number, images: readonly HeadImage[]): StoredTensor => {
@@ -35,15 +32,10 @@ export const tensorFromImages = (layout: TensorLayout, length: number, images: r
   return tensor;
 };
 
-const split = ({ codes, scales, minima }: EncodedBlock, count: number): EncodedBlock[] =>
-  Array.from({ length: count }, (_, index) => ({
-    codes: part(codes, index, count),
-    scales: part(scales, index, count),
-    minima: part(minima, index, count),
-  }));
-
-const part = <Numbers extends Uint8Array | Uint16Array>(numbers: Numbers, index: number, count: number): Numbers =>
-  numbers.slice((index * numbers.length) / count, ((index + 1) * numbers.length) / count) as Numbers;
+const split = (prefix: EncodedBlock, count: number): EncodedBlock[] =>
+  Array.from({ length: count }, (_, index) =>
+    mapParts(prefix, (all) => all.slice((index * all.length) / count, ((index + 1) * all.length) / count)),
+  );
 
 const exactRow = ({ kvHeads, headSize }: TensorLayout, images: readonly HeadImage[], row: number): Uint16Array => {
   const bits = new Uint16Array(kvHeads * headSize);

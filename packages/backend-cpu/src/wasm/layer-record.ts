@@ -1,5 +1,14 @@
-import { type KernelScheme, kernelScheme } from "@kvtuner/backend";
-import { type AttentionSpec, type CacheShape, type LayerScheme, spanOf } from "@kvtuner/plan";
+import { kernelScheme } from "@kvtuner/backend";
+import {
+  type AttentionSpec,
+  type CacheShape,
+  layoutOf,
+  type LayerScheme,
+  type Part,
+  partBytes,
+  spanOf,
+  type TensorScheme,
+} from "@kvtuner/plan";
 import { MAX_TOKENS } from "./capabilities.ts";
 
 /** Tokens of a tile and of a page of 16-bit numbers, as in `kernels/layout.ts`. */
@@ -24,26 +33,22 @@ const MAX_SPAN = 2 ** 30;
 /** Bytes of a layer's record. */
 export const LAYER_RECORD_BYTES = 112;
 
-/** Where the parts of a tile's record of one KV head are, in bytes; of no meaning for float16. */
+/** The record of one KV head's tile; of no meaning for float16. */
 export interface RecordLayout {
-  readonly codeBytes: number;
-  /** Parameters of a tile, of one kind. */
-  readonly parameters: number;
-  readonly scalesOffset: number;
-  readonly minimaOffset: number;
+  /** Parts of the codec's layout, one behind the other, with their offsets in bytes. */
+  readonly parts: readonly (Part & { readonly offset: number })[];
   readonly recordBytes: number;
 }
 
-/** Layout of one KV head's record of `TILE_TOKENS` tokens: codes, then scales, then minima. */
-export const recordLayout = (
-  { bits, groupSize, isChannel, hasMinima }: KernelScheme,
-  headSize: number,
-): RecordLayout => {
-  const codeBytes = (TILE_TOKENS * headSize * bits) / 8;
-  const parameters = isChannel ? (TILE_TOKENS / groupSize) * headSize : TILE_TOKENS * Math.ceil(headSize / groupSize);
-  const minimaOffset = codeBytes + 2 * parameters;
-  const recordBytes = minimaOffset + (hasMinima ? 2 * parameters : 0);
-  return { codeBytes, parameters, scalesOffset: codeBytes, minimaOffset, recordBytes };
+/** Layout of one KV head's record of `TILE_TOKENS` tokens. */
+export const recordLayout = (scheme: TensorScheme, headSize: number): RecordLayout => {
+  let recordBytes = 0;
+  const parts = layoutOf(scheme, { tokens: TILE_TOKENS, headSize }).map((part) => {
+    const offset = recordBytes;
+    recordBytes += partBytes(part);
+    return { ...part, offset };
+  });
+  return { parts, recordBytes };
 };
 
 /** Writes what the kernels have to know of how a layer is stored; tables come with {@link writeTables}. */
@@ -52,25 +57,16 @@ export const writeLayerRecord = (words: Uint32Array, address: number, scheme: La
   const { queryHeads, kvHeads, headSize } = shape;
   const { residency, key, value } = scheme;
   words.set([kvHeads, queryHeads / kvHeads, headSize, Math.min(residency.sinks, MAX_TOKENS)], start);
-  writeTensor(words, start + KEY_WORD, kernelScheme(key, headSize), headSize);
-  writeTensor(words, start + VALUE_WORD, kernelScheme(value, headSize), headSize);
+  writeTensor(words, start + KEY_WORD, key, headSize);
+  writeTensor(words, start + VALUE_WORD, value, headSize);
 };
 
-const writeTensor = (words: Uint32Array, start: number, scheme: KernelScheme, headSize: number): void => {
-  const { recordBytes, scalesOffset, minimaOffset } = recordLayout(scheme, headSize);
-  words.set(
-    [
-      scheme.bits,
-      Number(scheme.isChannel),
-      scheme.groupSize,
-      Number(scheme.hasMinima),
-      Number(scheme.isRotated),
-      recordBytes,
-      scalesOffset,
-      minimaOffset,
-    ],
-    start,
-  );
+const writeTensor = (words: Uint32Array, start: number, scheme: TensorScheme, headSize: number): void => {
+  const { bits, isChannel, groupSize, hasMinima, isRotated } = kernelScheme(scheme, headSize);
+  const { parts, recordBytes } = recordLayout(scheme, headSize);
+  const offsetOf = (name: string): number => parts.find((part) => part.name === name)?.offset ?? 0;
+  const offsets = [recordBytes, offsetOf("scales"), offsetOf("minima")];
+  words.set([bits, Number(isChannel), groupSize, Number(hasMinima), Number(isRotated), ...offsets], start);
 };
 
 /** Scores are powers of 2 in the kernels. */

@@ -1,5 +1,13 @@
 import { type KernelScheme, kernelScheme } from "@kvtuner/backend";
-import { type CacheShape, type LayerScheme, quantizedPrefix, type TensorBytes } from "@kvtuner/plan";
+import {
+  type CacheShape,
+  type LayerScheme,
+  type Part,
+  partBytes,
+  quantizedPrefix,
+  type TensorBytes,
+} from "@kvtuner/plan";
+import { emptyBlock, type EncodedBlock } from "@kvtuner/quantizers";
 import { aligned, type Arena } from "./arena.ts";
 import { BlockTable } from "./block-table.ts";
 import { CHUNK_TOKENS } from "./chunk.ts";
@@ -29,7 +37,7 @@ export class PackedTensor {
   constructor(arena: Arena, address: number, kind: "key" | "value", layer: LayerScheme, shape: CacheShape) {
     const { kvHeads, headSize } = shape;
     this.scheme = kernelScheme(layer[kind], headSize);
-    this.layout = recordLayout(this.scheme, headSize);
+    this.layout = recordLayout(layer[kind], headSize);
     this.kind = kind;
     this.address = address;
     this.#layer = layer;
@@ -122,15 +130,16 @@ export class PackedTensor {
   bytes(length: number): TensorBytes {
     const { kvHeads, headSize } = this.#shape;
     const prefix = this.prefix(length);
-    if (prefix === 0) return { exact: 2 * kvHeads * headSize * length };
-    const { codeBytes, minimaOffset, recordBytes } = this.layout;
-    const ofPrefix = (tileBytes: number): number => (kvHeads * tileBytes * prefix) / TILE_TOKENS;
+    const bytesOf = (part: Part): number => (kvHeads * partBytes(part) * prefix) / TILE_TOKENS;
     return {
-      codes: ofPrefix(codeBytes),
-      scales: ofPrefix(minimaOffset - codeBytes),
-      minima: ofPrefix(recordBytes - minimaOffset),
+      ...Object.fromEntries(this.layout.parts.map((part) => [part.name, bytesOf(part)])),
       exact: 2 * kvHeads * headSize * (length - prefix),
     };
+  }
+
+  /** The prefix of one KV head as snapshots hold it, of zeros. */
+  emptyPrefix(length: number): EncodedBlock {
+    return emptyBlock(this.prefix(length), this.#shape.headSize, this.#layer[this.kind]);
   }
 
   /** Address of the record of one KV head and tile. */

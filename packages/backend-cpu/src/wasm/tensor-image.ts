@@ -1,6 +1,6 @@
 import type { HeadImage } from "@kvtuner/backend";
 import type { CacheShape } from "@kvtuner/plan";
-import { packCodes, unpackCodes } from "@kvtuner/quantizers";
+import { type EncodedBlock, packCodes, unpackCodes } from "@kvtuner/quantizers";
 import { TILE_TOKENS } from "./layer-record.ts";
 import type { PackedLayer } from "./packed-layer.ts";
 import type { PackedTensor } from "./packed-tensor.ts";
@@ -29,23 +29,20 @@ export const imagesOf = (
 const headImage = (place: Place): HeadImage => {
   const { layer, tensor, headSize } = place;
   const prefix = tensor.prefix(layer.length);
+  const image = tensor.emptyPrefix(layer.length);
   const codes = new Uint8Array(prefix * headSize);
-  const parameters = parameterCount(place, prefix);
-  const scales = new Uint16Array(parameters);
-  const minima = new Uint16Array(tensor.scheme.hasMinima ? parameters : 0);
   eachTile(prefix, (tile, from, to) => {
     codes.set(readCodes(place, from, to), from * headSize);
-    copyParameters(place, tile, from, to, scales, minima, "read");
+    copyParameters(place, tile, from, to, image, "read");
   });
-  return { prefix: { codes: packCodes(codes, tensor.scheme.bits), scales, minima }, exact: exactRows(place) };
+  image["codes"]!.set(packCodes(codes, tensor.scheme.bits));
+  return { prefix: image, exact: exactRows(place) };
 };
 
 const eachTile = (prefix: number, visit: (tile: number, from: number, to: number) => void): void => {
   for (let tile = 0; tile * TILE_TOKENS < prefix; tile++)
     visit(tile, tile * TILE_TOKENS, Math.min(prefix, (tile + 1) * TILE_TOKENS));
 };
-
-const parameterCount = ({ tensor }: Place, prefix: number): number => (tensor.layout.parameters * prefix) / TILE_TOKENS;
 
 const readCodes = ({ layer, tensor, head, headSize, workspace }: Place, from: number, to: number): Uint8Array => {
   const { kernels, bytes } = layer.arena;
@@ -59,22 +56,18 @@ const copyParameters = (
   tile: number,
   from: number,
   to: number,
-  scales: Uint16Array,
-  minima: Uint16Array,
+  image: EncodedBlock,
   way: "read" | "write",
 ): void => {
   const { layout, scheme } = tensor;
   const { halves } = layer.arena;
   const record = tensor.record(head, tile);
-  const groups = layout.parameters / TILE_TOKENS;
-  const count = (layout.parameters * (to - from)) / TILE_TOKENS;
-  const start = (layout.parameters * from) / TILE_TOKENS;
-  for (const [numbers, offset] of [
-    [scales, layout.scalesOffset],
-    [minima, layout.minimaOffset],
-  ] as const) {
-    if (numbers.length === 0) continue;
-    for (let index = 0; index < count; index++) {
+  for (const { name, elements, offset } of layout.parts) {
+    if (name === "codes") continue;
+    const numbers = image[name]!;
+    const groups = elements / TILE_TOKENS;
+    const start = groups * from;
+    for (let index = 0; index < groups * (to - from); index++) {
       const inRecord = scheme.isChannel ? index : (index % groups) * TILE_TOKENS + Math.floor(index / groups);
       const at = (record + offset) / 2 + inRecord;
       if (way === "read") numbers[start + index] = halves[at]!;
@@ -105,13 +98,13 @@ export const restoreImages = (
     restoreHead({ layer, tensor, head, headSize: shape.headSize, workspace }, image);
 };
 
-const restoreHead = (place: Place, { prefix: encoded, exact }: HeadImage): void => {
+const restoreHead = (place: Place, { prefix: image, exact }: HeadImage): void => {
   const { layer, tensor, head, headSize } = place;
   const prefix = tensor.prefix(layer.length);
-  const codes = unpackCodes(encoded.codes, tensor.scheme.bits, prefix * headSize);
+  const codes = unpackCodes(image["codes"] as Uint8Array, tensor.scheme.bits, prefix * headSize);
   eachTile(prefix, (tile, from, to) => {
     writeCodes(place, from, to, codes.subarray(from * headSize, to * headSize));
-    copyParameters(place, tile, from, to, encoded.scales, encoded.minima, "write");
+    copyParameters(place, tile, from, to, image, "write");
   });
   for (const [row, token] of tensor.exactTokens(layer.length).entries())
     layer.arena.halves.set(exact.subarray(row * headSize, (row + 1) * headSize), tensor.rowIndex(head, token));

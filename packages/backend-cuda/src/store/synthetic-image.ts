@@ -1,5 +1,6 @@
 import type { CacheImage, CachePlan, HeadImage } from "@kvtuner/backend";
-import { layerBytes, type LayerScheme } from "@kvtuner/plan";
+import { type LayerScheme, quantizedPrefix } from "@kvtuner/plan";
+import { emptyBlock, mapParts } from "@kvtuner/quantizers";
 
 /** Float16 of 1/64, and what is added to it at random: scales from there to 1/32. */
 const SCALE_BITS = 0x2400;
@@ -28,17 +29,16 @@ const headImage = (
   length: number,
   tensor: "key" | "value",
 ): HeadImage => {
-  const { parts } = layerBytes(layer, { queryHeads: 1, kvHeads: 1, headSize }, length);
-  const bytesOf = (part: string): number => parts[`${tensor}.${part}`] ?? 0;
-  const halves = (count: number, bits: number): Uint16Array =>
-    Uint16Array.from({ length: count }, () => bits + Math.floor(SPREAD * random()));
+  const scheme = layer[tensor];
+  const prefix = quantizedPrefix(scheme, layer, length);
+  const halfFrom = (bits: number): number => bits + Math.floor(SPREAD * random());
   return {
-    prefix: {
-      codes: Uint8Array.from({ length: bytesOf("codes") }, () => Math.floor(256 * random())),
-      scales: halves(bytesOf("scales") / 2, SCALE_BITS),
-      minima: halves(bytesOf("minima") / 2, MINIMUM_BITS),
-    },
-    exact: halves(bytesOf("exact") / 2, MINIMUM_BITS),
+    prefix: mapParts(emptyBlock(prefix, headSize, scheme), (numbers, part) =>
+      numbers instanceof Uint8Array
+        ? numbers.map(() => Math.floor(256 * random()))
+        : numbers.map(() => halfFrom(part === "scales" ? SCALE_BITS : MINIMUM_BITS)),
+    ),
+    exact: new Uint16Array((length - prefix) * headSize).map(() => halfFrom(MINIMUM_BITS)),
   };
 };
 

@@ -1,4 +1,6 @@
 import type { HeadImage } from "@kvtuner/backend";
+import { layoutOf, type Part, partBytes } from "@kvtuner/plan";
+import { emptyPart, type EncodedBlock, mapParts } from "@kvtuner/quantizers";
 import type { KernelName } from "../device/device.ts";
 import { ArgumentWriter } from "./argument-writer.ts";
 import type { PackedTensor } from "./packed-tensor.ts";
@@ -10,37 +12,28 @@ const COPY_THREADS = 128;
 const OCTET = 8;
 const CHUNK = 16;
 
-const PARTS = ["codes", "scales", "minima", "exact"] as const;
-
-/** Parts of a tensor's image on the device, each `[kvHeads, numbers of a head]`. */
-type Part = (typeof PARTS)[number];
-
-/** Numbers of a head, part by part. */
-type PartSizes = Readonly<Record<Part, number>>;
+/** A part of a tensor's image on the device, `[kvHeads, elements]`, at a multiple of 256 bytes. */
+interface PlacedPart extends Part {
+  readonly address: number;
+}
 
 /** Images of all heads of a tensor of `length` tokens. */
 export const exportTensor = (workspace: Workspace, tensor: PackedTensor, length: number): HeadImage[] => {
   const { kvHeads } = tensor.layout;
-  const sizes = partSizes(tensor.layout, length);
-  const addresses = partAddresses(workspace, sizes, kvHeads);
-  copyTensor(workspace, tensor, length, addresses, false);
-  const halves = (part: Part): Uint16Array => {
-    const numbers = new Uint16Array(kvHeads * sizes[part]);
-    if (numbers.length > 0) workspace.device.download(addresses[part], numbers);
-    return numbers;
-  };
-  const codes = new Uint8Array(kvHeads * sizes.codes);
-  if (codes.length > 0) workspace.device.download(addresses.codes, codes);
-  const [scales, minima, exact] = [halves("scales"), halves("minima"), halves("exact")];
+  const parts = placedParts(workspace, tensor.layout, length);
+  copyTensor(workspace, tensor, length, parts, false);
+  const arrays = parts.map(({ name, dtype, elements, address }) => {
+    const numbers = emptyPart({ dtype, elements: kvHeads * elements });
+    if (numbers.length > 0) workspace.device.download(address, numbers);
+    return [name, numbers] as const;
+  });
   workspace.staging.releaseImage();
-  return Array.from({ length: kvHeads }, (_, head) => ({
-    prefix: {
-      codes: codes.subarray(head * sizes.codes, (head + 1) * sizes.codes),
-      scales: scales.subarray(head * sizes.scales, (head + 1) * sizes.scales),
-      minima: minima.subarray(head * sizes.minima, (head + 1) * sizes.minima),
-    },
-    exact: exact.subarray(head * sizes.exact, (head + 1) * sizes.exact),
-  }));
+  return Array.from({ length: kvHeads }, (_, head) => {
+    const { exact, ...prefix } = mapParts(Object.fromEntries(arrays), (all) =>
+      all.subarray((head * all.length) / kvHeads, ((head + 1) * all.length) / kvHeads),
+    );
+    return { prefix, exact: exact as Uint16Array };
+  });
 };
 
 /**
@@ -55,14 +48,13 @@ export const importTensor = (
   images: readonly HeadImage[],
 ): void => {
   reserveSettled(tensor, length);
-  const sizes = partSizes(tensor.layout, length);
-  const addresses = partAddresses(workspace, sizes, images.length);
+  const parts = placedParts(workspace, tensor.layout, length);
   for (const [head, { prefix, exact }] of images.entries()) {
-    const numbers = { ...prefix, exact };
-    for (const part of PARTS)
-      if (sizes[part] > 0) workspace.device.upload(addresses[part] + head * numbers[part].byteLength, numbers[part]);
+    const arrays: EncodedBlock = { ...prefix, exact };
+    for (const { name, elements, address } of parts)
+      if (elements > 0) workspace.device.upload(address + head * arrays[name]!.byteLength, arrays[name]!);
   }
-  copyTensor(workspace, tensor, length, addresses, true);
+  copyTensor(workspace, tensor, length, parts, true);
   workspace.staging.releaseImage();
 };
 
@@ -75,53 +67,43 @@ const reserveSettled = ({ layout, codes, exact }: PackedTensor, length: number):
   exact.reserve(sinks + prefix, length);
 };
 
-const partSizes = (layout: TensorLayout, length: number): PartSizes => {
-  const { numbers, headSize } = layout;
-  const { bits, groupSize, isChannel, hasMinima } = numbers;
-  const prefix = prefixAt(layout, length);
-  const scales = isChannel ? (prefix / groupSize) * headSize : prefix * Math.ceil(headSize / groupSize);
-  return {
-    codes: (prefix * headSize * bits) / 8,
-    scales,
-    minima: hasMinima ? scales : 0,
-    exact: (length - prefix) * headSize,
-  };
-};
-
-/** Room for the image of a whole tensor, each part at a multiple of 256 bytes. */
-const partAddresses = ({ staging }: Workspace, sizes: PartSizes, kvHeads: number): Readonly<Record<Part, number>> => {
-  const bytes = PARTS.map((part) => Math.ceil((kvHeads * sizes[part] * (part === "codes" ? 1 : 2)) / 256) * 256);
-  const start = staging.room(
+/** Parts of the image of a tensor on the device: those of the codec's layout, then the exact tokens. */
+const placedParts = ({ staging }: Workspace, layout: TensorLayout, length: number): readonly PlacedPart[] => {
+  const { scheme, kvHeads, headSize } = layout;
+  const tokens = prefixAt(layout, length);
+  const exact: Part = { name: "exact", dtype: "float16", elements: (length - tokens) * headSize };
+  const parts = [...layoutOf(scheme, { tokens, headSize }), exact];
+  const roomOf = (part: Part): number => Math.ceil((kvHeads * partBytes(part)) / 256) * 256;
+  let next = staging.room(
     "image",
-    bytes.reduce((sum, size) => sum + size, 256),
+    parts.reduce((sum, part) => sum + roomOf(part), 256),
   );
-  const [codes, scales, minima] = bytes as [number, number, number, number];
-  return {
-    codes: start,
-    scales: start + codes,
-    minima: start + codes + scales,
-    exact: start + codes + scales + minima,
-  };
+  return parts.map((part) => {
+    const address = next;
+    next += roomOf(part);
+    return { ...part, address };
+  });
 };
 
 const copyTensor = (
   { device }: Workspace,
   tensor: PackedTensor,
   length: number,
-  addresses: Readonly<Record<Part, number>>,
+  parts: readonly PlacedPart[],
   isImport: boolean,
 ): void => {
   const { layout } = tensor;
+  const placeOf = (name: string): { readonly address: number; readonly elements: number } =>
+    parts.find((part) => part.name === name) ?? { address: 0, elements: 0 };
   const writer = tensor.writeView(new ArgumentWriter());
-  for (const part of PARTS) writer.address(addresses[part]);
+  for (const name of ["codes", "scales", "minima", "exact"]) writer.address(placeOf(name).address);
   const argumentBytes = writer.integers(length).flags(isImport).bytes();
-  const sizes = partSizes(layout, length);
   const start = (kernel: KernelName, threads: number): void => {
     const grid = [Math.ceil(threads / COPY_THREADS), layout.kvHeads, 1] as const;
     if (threads > 0) device.launch({ kernel, grid, threads: COPY_THREADS, sharedBytes: 0, argumentBytes });
   };
   const numbers = prefixAt(layout, length) * layout.headSize;
   start(isImport ? "import_codes" : "export_codes", numbers / (isImport ? CHUNK : OCTET));
-  start("copy_parameters", sizes.scales);
-  start("copy_exact", sizes.exact / OCTET);
+  start("copy_parameters", placeOf("scales").elements);
+  start("copy_exact", placeOf("exact").elements / OCTET);
 };

@@ -1,5 +1,5 @@
 import type { HeadImage } from "@kvtuner/backend";
-import { packCodes, unpackCodes } from "@kvtuner/quantizers";
+import { type AffineBlock, emptyBlock, packCodes, unpackCodes } from "@kvtuner/quantizers";
 import type { Block } from "./blocks.ts";
 import { codePlanes, readCode, writeCode } from "./code-planes.ts";
 import { groupTokens, headParameters, type TensorFormat, TILE_TOKENS } from "./tensor-format.ts";
@@ -22,28 +22,28 @@ export interface HeadPlace {
 /** Codes and parameters of a head as snapshots hold them. */
 export const prefixImage = (place: HeadPlace): HeadImage["prefix"] => {
   const { format, packed } = place;
+  const image = emptyBlock(packed, format.headSize, format.scheme) as AffineBlock;
   const codes = new Uint8Array(packed * format.headSize);
-  const parameters = headParameters(format, packed);
-  const scales = new Uint16Array(parameters);
-  const minima = new Uint16Array(format.isAffine ? parameters : 0);
   eachCode(place, (words, row, parts, index) => {
     codes[index] = readCode(words, row, format.stride, parts);
   });
   eachParameter(place, (halves, at, index) => {
-    scales[index] = halves[at]!;
-    if (format.isAffine) minima[index] = halves[at + 1]!;
+    image.scales[index] = halves[at]!;
+    if (image.minima) image.minima[index] = halves[at + 1]!;
   });
-  return { codes: packCodes(codes, format.bits), scales, minima };
+  image.codes.set(packCodes(codes, format.bits));
+  return image;
 };
 
 /** Writes what {@link prefixImage} gave into blocks of zeros. */
-export const restorePrefix = (place: HeadPlace, { codes: packedCodes, scales, minima }: HeadImage["prefix"]): void => {
+export const restorePrefix = (place: HeadPlace, prefix: HeadImage["prefix"]): void => {
   const { format, packed } = place;
-  const codes = unpackCodes(packedCodes, format.bits, packed * format.headSize);
+  const image = prefix as AffineBlock;
+  const codes = unpackCodes(image.codes, format.bits, packed * format.headSize);
   eachCode(place, (words, row, parts, index) => writeCode(words, row, format.stride, parts, codes[index]!));
   eachParameter(place, (halves, at, index) => {
-    halves[at] = scales[index]!;
-    if (format.isAffine) halves[at + 1] = minima[index]!;
+    halves[at] = image.scales[index]!;
+    if (image.minima) halves[at + 1] = image.minima[index]!;
   });
 };
 

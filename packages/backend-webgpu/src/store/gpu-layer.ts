@@ -1,11 +1,11 @@
 import { boundedLayer, OutOfMemoryError } from "@kvtuner/backend";
-import { type AttentionSpec, type CacheShape, type LayerScheme, type TensorBytes } from "@kvtuner/plan";
+import { type AttentionSpec, type CacheShape, heldBytes, type LayerScheme, type TensorBytes } from "@kvtuner/plan";
 import type { Buffer } from "../device/buffer.ts";
 import type { Engine } from "../device/engine.ts";
 import { PIECE_TOKENS } from "../device/workspace.ts";
 import { type Block, createBlock } from "./blocks.ts";
 import type { ExactTiles } from "./region.ts";
-import { headParameters, packedTokens, type TensorFormat, tensorFormat, TILE_TOKENS } from "./tensor-format.ts";
+import { packedTokens, type TensorFormat, tensorFormat, TILE_TOKENS } from "./tensor-format.ts";
 
 /** Keys, or values, of a layer. */
 export interface GpuTensor {
@@ -86,17 +86,14 @@ export class GpuLayer {
     for (const buffer of [this.key.exact, this.value.exact, this.middles]) if (buffer) engine.destroy(buffer);
   }
 
-  /** Bytes that so many tokens take of keys, or of values, as they are laid out; what a buffer has beyond is not counted. */
+  /** Bytes that so many tokens take in the blocks and in the exact rows; what a buffer has beyond is not counted. */
   bytes({ format }: GpuTensor, length: number): TensorBytes {
-    const { kvHeads, headSize } = this.shape;
-    const packed = format.isCoded ? packedTokens(format, length) : 0;
-    const parameters = packed && 2 * kvHeads * headParameters(format, packed);
-    return {
-      codes: (kvHeads * packed * headSize * format.bits) / 8,
-      scales: parameters,
-      minima: format.isAffine ? parameters : 0,
-      exact: 2 * kvHeads * headSize * (length - packed),
-    };
+    const packed = packedTokens(format, length);
+    const inBlocks = Math.min(packed, this.room);
+    const tokens = format.isCoded
+      ? { coded: inBlocks, exact: length - packed }
+      : { coded: 0, exact: length - packed + inBlocks };
+    return heldBytes(format.scheme, this.shape, tokens);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { HeadImage, LayerImage } from "@kvtuner/backend";
+import { emptyBlock } from "@kvtuner/quantizers";
 import type { Buffer } from "../device/buffer.ts";
 import { Commands } from "../device/commands.ts";
 import type { Engine } from "../device/engine.ts";
@@ -35,11 +36,11 @@ export const restoreLayer = (engine: Engine, layer: GpuLayer, length: number, im
 const headsOf = ({ shape }: GpuLayer): number[] => Array.from({ length: shape.kvHeads }, (_, head) => head);
 
 const headImage = (layer: GpuLayer, tensor: GpuTensor, head: number, words: TensorWords): HeadImage => ({
-  prefix: layer.length > 0 && isCoded(tensor) ? prefixImage(prefixPlace(layer, tensor, head, words)) : NO_PREFIX,
+  prefix: isCoded(tensor)
+    ? prefixImage(prefixPlace(layer, tensor, head, words))
+    : emptyBlock(0, layer.shape.headSize, tensor.format.scheme),
   exact: exactImage(exactPlace(layer, tensor, head, words)),
 });
-
-const NO_PREFIX = { codes: new Uint8Array(0), scales: new Uint16Array(0), minima: new Uint16Array(0) };
 
 const restoreHead = (
   layer: GpuLayer,

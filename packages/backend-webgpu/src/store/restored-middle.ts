@@ -1,6 +1,6 @@
-import { type HeadImage, kernelScheme } from "@kvtuner/backend";
-import type { TensorScheme } from "@kvtuner/plan";
-import { decodeBlock, numberFromFloat16 } from "@kvtuner/quantizers";
+import type { HeadImage } from "@kvtuner/backend";
+import { blockTokens, layoutOf, type TensorScheme } from "@kvtuner/plan";
+import { decodeBlock, mapParts, numberFromFloat16 } from "@kvtuner/quantizers";
 
 /**
  * A middle for each KV head, float32 `[kvHeads * headSize]`: the first exact key, or else the first key decoded. Any key
@@ -14,13 +14,8 @@ export const restoredMiddle = (heads: readonly HeadImage[], scheme: TensorScheme
 
 const keyOf = ({ exact, prefix }: HeadImage, scheme: TensorScheme, headSize: number): Float32Array => {
   if (exact.length > 0) return Float32Array.from(exact.subarray(0, headSize), numberFromFloat16);
-  const { isChannel, groupSize, bits } = kernelScheme(scheme, headSize);
-  const tokens = isChannel ? groupSize : 1;
-  const parameters = isChannel ? headSize : Math.ceil(headSize / groupSize);
-  const first = {
-    codes: prefix.codes.subarray(0, (tokens * headSize * bits) / 8),
-    scales: prefix.scales.subarray(0, parameters),
-    minima: prefix.minima.subarray(0, parameters),
-  };
+  const tokens = blockTokens(scheme);
+  const sizes = new Map(layoutOf(scheme, { tokens, headSize }).map(({ name, elements }) => [name, elements]));
+  const first = mapParts(prefix, (numbers, name) => numbers.subarray(0, sizes.get(name)));
   return decodeBlock(first, tokens, headSize, scheme).subarray(0, headSize);
 };

@@ -1,5 +1,5 @@
 import { kernelScheme } from "@kvtuner/backend";
-import type { LayerScheme } from "@kvtuner/plan";
+import { type LayerScheme, quantizedPrefix, type Residency, type TensorScheme } from "@kvtuner/plan";
 import { type ReadFormat, rowWords } from "../kernels/attend-kernel.ts";
 
 /** Tokens of a tile: one per lane of a workgroup. */
@@ -15,6 +15,8 @@ export interface TensorFormat extends ReadFormat {
   readonly groups: number;
   /** log2(numbers per group) - 4. */
   readonly groupShift: number;
+  readonly scheme: TensorScheme;
+  readonly residency: Residency;
   /** Tokens of a block in the prefix rule; 1 for 16-bit tensors, which are all prefix. */
   readonly block: number;
   readonly recent: number;
@@ -30,7 +32,7 @@ export interface TensorFormat extends ReadFormat {
 export const tensorFormat = (kind: "key" | "value", layer: LayerScheme, headSize: number): TensorFormat => {
   const scheme = layer[kind];
   const { isCoded, bits, isChannel, groupSize, hasMinima, isRotated, blockSize } = kernelScheme(scheme, headSize);
-  const { sinks, recent } = layer.residency;
+  const { residency } = layer;
   const isWholeHead = scheme.kind !== "affine" || scheme.groupSize === "head";
   return {
     kind,
@@ -42,9 +44,11 @@ export const tensorFormat = (kind: "key" | "value", layer: LayerScheme, headSize
     isRotated,
     groups: isChannel ? 1 : Math.ceil(headSize / groupSize),
     groupShift: isWholeHead ? WHOLE_HEAD : Math.log2(groupSize / 16),
+    scheme,
     block: blockSize,
-    recent: isCoded ? recent : 0,
-    sinks,
+    residency,
+    recent: isCoded ? residency.recent : 0,
+    sinks: residency.sinks,
     rowWords: rowWords(bits, headSize),
     stride: kind === "key" ? TILE_TOKENS : 1,
   };
@@ -56,11 +60,9 @@ const WHOLE_HEAD = 31;
 /** Tokens of a group on axis channel. */
 export const groupTokens = ({ groupShift }: TensorFormat): number => 16 << groupShift;
 
-/** Tokens stored as codes at a cache length, counted after the sinks. */
-export const packedTokens = ({ isCoded, block, recent, sinks }: TensorFormat, length: number): number => {
-  const behind = Math.max(0, length - sinks);
-  return isCoded ? block * Math.floor(Math.max(0, behind - recent) / block) : behind;
-};
+/** Tokens in blocks at a cache length, counted after the sinks: those stored as codes, or all of a 16-bit tensor. */
+export const packedTokens = ({ isCoded, scheme, residency }: TensorFormat, length: number): number =>
+  isCoded ? quantizedPrefix(scheme, { residency }, length) : Math.max(0, length - residency.sinks);
 
 /** Scales of one head in a block of `tokens` tokens. */
 export const headParameters = (format: TensorFormat, tokens: number): number => {

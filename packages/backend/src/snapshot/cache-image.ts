@@ -3,8 +3,8 @@ import type { EncodedBlock } from "@kvtuner/quantizers";
 
 /**
  * Keys or values of one KV head. The quantized prefix is one encoded block of `quantizedPrefix` tokens: the arrays of
- * consecutive blocks one behind the other are just that, for each row of a block fills whole bytes. With 16 bits, or
- * before the first block is full, its arrays are empty.
+ * consecutive blocks one behind the other are just that, for each row of a block fills whole bytes. It has every part of
+ * the codec's layout; with 16 bits, or before the first block is full, the parts are empty.
  */
 export interface HeadImage {
   readonly prefix: EncodedBlock;

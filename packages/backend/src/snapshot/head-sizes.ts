@@ -10,7 +10,7 @@ import {
 
 /** Lengths of the arrays of one {@link HeadImage}. */
 export interface HeadSizes {
-  /** Arrays of the quantized prefix, in the order of the codec's layout; none without a prefix. */
+  /** Arrays of the quantized prefix, in the order of the codec's layout. */
   readonly parts: readonly Part[];
   /** Numbers in 16 bits. */
   readonly exact: number;
@@ -26,7 +26,7 @@ export const headSizes = (
   length: number,
 ): HeadSizes => {
   const prefix = quantizedPrefix(scheme, layer, length);
-  const parts = prefix > 0 ? layoutOf(scheme, { tokens: prefix, headSize }) : [];
+  const parts = layoutOf(scheme, { tokens: prefix, headSize });
   const exact = (length - prefix) * headSize;
   return { parts, exact, sizeBytes: parts.reduce((sum, part) => sum + partBytes(part), 2 * exact) };
 };

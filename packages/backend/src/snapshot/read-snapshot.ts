@@ -1,4 +1,5 @@
 import { type CacheShape, KvtunerError, type LayerScheme, type Part, sizesOf } from "@kvtuner/plan";
+import type { PartArray } from "@kvtuner/quantizers";
 import type { CachePlan } from "../backend.ts";
 import type { CacheImage, HeadImage } from "./cache-image.ts";
 import { checksum } from "./checksum.ts";
@@ -81,20 +82,13 @@ const readHeads = (bytes: Uint8Array<ArrayBuffer>, start: number, sizes: readonl
   let offset = start;
   const take = (sizeBytes: number): ArrayBuffer => bytes.buffer.slice(offset, (offset += sizeBytes));
   const halves = (count: number): Uint16Array => assertFinite(new Uint16Array(take(2 * count)));
-  const read = ({ dtype, elements }: Part): Uint8Array | Uint16Array =>
+  const read = ({ dtype, elements }: Part): PartArray =>
     dtype === "uint8" ? new Uint8Array(take(elements)) : halves(elements);
   return sizes.map(({ parts, exact }) => ({
-    prefix: { ...noParts(), ...Object.fromEntries(parts.map((part) => [part.name, read(part)])) },
+    prefix: Object.fromEntries(parts.map((part) => [part.name, read(part)])),
     exact: halves(exact),
   }));
 };
-
-/** Decoders know these parts; they are empty where a layout has none. */
-const noParts = (): HeadImage["prefix"] => ({
-  codes: new Uint8Array(0),
-  scales: new Uint16Array(0),
-  minima: new Uint16Array(0),
-});
 
 /** A checksum does not prove honesty: the author of the bytes also wrote it. */
 const assertFinite = (bits: Uint16Array): Uint16Array => {

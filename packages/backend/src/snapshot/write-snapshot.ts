@@ -1,4 +1,5 @@
 import { KvtunerError, sizesOf } from "@kvtuner/plan";
+import type { EncodedBlock } from "@kvtuner/quantizers";
 import type { CacheImage, HeadImage } from "./cache-image.ts";
 import { checksum } from "./checksum.ts";
 import type { HeadSizes } from "./head-sizes.ts";
@@ -42,18 +43,14 @@ const writeHeads = (
   let offset = start;
   for (const [index, head] of heads.entries())
     for (const name of [...sizes[index]!.parts.map((part) => part.name), "exact"]) {
-      const array = arraysOf(head)[name];
-      if (!array) continue;
+      const array = arraysOf(head)[name]!;
       bytes.set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength), offset);
       offset += array.byteLength;
     }
 };
 
 /** The arrays of a head by name. */
-const arraysOf = ({ prefix, exact }: HeadImage): Readonly<Record<string, Uint8Array | Uint16Array | undefined>> => ({
-  ...prefix,
-  exact,
-});
+const arraysOf = ({ prefix, exact }: HeadImage): EncodedBlock => ({ ...prefix, exact });
 
 const assertSizes = (heads: readonly HeadImage[], sizes: readonly HeadSizes[]): void => {
   if (heads.length !== sizes.length) throw new ImageError("heads", sizes.length, heads.length, 0);

@@ -1,6 +1,6 @@
 import { type CachePlan, type HeadImage, writeSnapshot } from "@kvtuner/backend";
 import { blockTokens, type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
-import { type EncodedBlock, encodeBlock, float16FromNumber } from "@kvtuner/quantizers";
+import { encodeBlock, float16FromNumber, mapParts } from "@kvtuner/quantizers";
 import { uniformFloat32 } from "pure-rand/distribution/uniformFloat32";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 
@@ -35,15 +35,11 @@ const headImage = (scheme: TensorScheme, length: number, prefix: number, headSiz
   const block = blockTokens(scheme);
   const period = block * Math.ceil(PERIOD_TOKENS / block);
   const numbers = syntheticNumbers(period, headSize, seed);
-  const { codes, scales, minima } = prefix === 0 ? NOTHING : encodeBlock(numbers, period, headSize, scheme);
-  const times = prefix / period;
   return {
-    prefix: { codes: repeat(codes, times), scales: repeat(scales, times), minima: repeat(minima, times) },
+    prefix: mapParts(encodeBlock(numbers, period, headSize, scheme), (once) => repeat(once, prefix / period)),
     exact: repeat(Uint16Array.from(numbers, float16FromNumber), (length - prefix) / period),
   };
 };
-
-const NOTHING: EncodedBlock = { codes: new Uint8Array(0), scales: new Uint16Array(0), minima: new Uint16Array(0) };
 
 /** An array over and over; the last time perhaps only a part of it. */
 const repeat = <Numbers extends Uint8Array | Uint16Array>(once: Numbers, times: number): Numbers => {

@@ -7,7 +7,10 @@ export interface Float8Scheme {
   readonly format: "e4m3" | "e5m2";
   /** What one scale covers: all heads, one KV head, or one token of a KV head. */
   readonly scope: "tensor" | "head" | "token";
-  /** `dynamic` fits a scale to each full block of a head. Numbers are fixed scales: one, or one per KV head. */
+  /**
+   * `dynamic` fits a scale to each full block of a head. Numbers are fixed scales: one, or one per KV head. Heads are encoded
+   * one by one, so scope `tensor` takes only a fixed scale.
+   */
   readonly scales: "dynamic" | readonly number[];
   /** Tokens encoded together. */
   readonly blockSize: number;

@@ -2,19 +2,29 @@ import type { AffineScheme } from "@kvtuner/plan";
 import { packCodes, packedBytes, unpackCodes } from "../bit-packing.ts";
 import { blockRows } from "../block-rows.ts";
 import { affineErrorBounds } from "../bounds/affine.ts";
-import { emptyBlock, type EncodedBlock } from "../encoded-block.ts";
+import { emptyBlock } from "../encoded-block.ts";
 import { float16FromNumber, numberFromFloat16 } from "../float16.ts";
 import { decodeNumber, encodeNumber, fitGroup, type GroupParameters, groupParameters } from "../group.ts";
 import { encodableRotation, transformed } from "../hadamard.ts";
 import { roundTripAffine } from "./affine-round-trip.ts";
 import type { Codec } from "./codec.ts";
 
+/** Parts of an affine block; symmetric ones have no minima. */
+export type AffineBlock = {
+  /** Packed codes. */
+  readonly codes: Uint8Array;
+  /** Scale of each group as float16 bits, `[rows, groups of a row]`. */
+  readonly scales: Uint16Array;
+  /** Minimum of each group as float16 bits, in the order of the scales. */
+  readonly minima?: Uint16Array;
+};
+
 /**
  * Integer codes in groups. A block's rows are the head vectors of its tokens on axis token; on axis channel, for each
  * `groupSize` tokens, the numbers of each channel. Codes are packed lowest bit first; each row fills whole bytes.
  * Symmetric codes are stored as `code + 2^(bits - 1) - 1`, which is not negative.
  */
-export const affineCodec: Codec<AffineScheme> = {
+export const affineCodec: Codec<AffineScheme, AffineBlock> = {
   encode: (x, tokens, headSize, scheme) =>
     encodeRows(scheme.transform === "none" ? x : encodableRotation(x, headSize), tokens, headSize, scheme),
   decode: (encoded, tokens, headSize, scheme) => {
@@ -25,8 +35,8 @@ export const affineCodec: Codec<AffineScheme> = {
   bound: affineErrorBounds,
 };
 
-const encodeRows = (x: Float32Array, tokens: number, headSize: number, scheme: AffineScheme): EncodedBlock => {
-  const block = emptyBlock(tokens, headSize, scheme);
+const encodeRows = (x: Float32Array, tokens: number, headSize: number, scheme: AffineScheme): AffineBlock => {
+  const block = emptyBlock(tokens, headSize, scheme) as AffineBlock;
   const parameters = groupParameters(scheme);
   let byte = 0;
   let group = 0;
@@ -45,7 +55,7 @@ const encodeRows = (x: Float32Array, tokens: number, headSize: number, scheme: A
   return block;
 };
 
-const decodeRows = (encoded: EncodedBlock, tokens: number, headSize: number, scheme: AffineScheme): Float32Array => {
+const decodeRows = (encoded: AffineBlock, tokens: number, headSize: number, scheme: AffineScheme): Float32Array => {
   const decoded = new Float32Array(tokens * headSize);
   const parameters = groupParameters(scheme);
   let byte = 0;
@@ -63,12 +73,12 @@ const decodeRows = (encoded: EncodedBlock, tokens: number, headSize: number, sch
   return decoded;
 };
 
-const storeParameters = (block: EncodedBlock, group: number, { scale, minimum }: GroupParameters): void => {
+const storeParameters = (block: AffineBlock, group: number, { scale, minimum }: GroupParameters): void => {
   block.scales[group] = float16FromNumber(scale);
-  if (block.minima.length > 0) block.minima[group] = float16FromNumber(minimum);
+  if (block.minima) block.minima[group] = float16FromNumber(minimum);
 };
 
-const loadParameters = (block: EncodedBlock, group: number, parameters: GroupParameters): void => {
+const loadParameters = (block: AffineBlock, group: number, parameters: GroupParameters): void => {
   parameters.scale = numberFromFloat16(block.scales[group]!);
-  parameters.minimum = block.minima.length > 0 ? numberFromFloat16(block.minima[group]!) : 0;
+  parameters.minimum = block.minima ? numberFromFloat16(block.minima[group]!) : 0;
 };

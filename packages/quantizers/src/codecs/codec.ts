@@ -12,11 +12,11 @@ export interface RowLayout {
  * The arithmetic of one codec. Sizes, labels and valid fields are in its format in `@kvtuner/plan`. Arguments are already
  * checked: `x` has `tokens * headSize` finite numbers of one KV head within float16's range, and arrays fit the layout.
  */
-export interface Codec<Scheme> {
+export interface Codec<Scheme, Block extends EncodedBlock = EncodedBlock> {
   /** Encodes `x`, float32 `[tokens, headSize]`. Throws as `encodeBlock`. */
-  encode(x: Float32Array, tokens: number, headSize: number, scheme: Scheme): EncodedBlock;
+  encode(x: Float32Array, tokens: number, headSize: number, scheme: Scheme): Block;
   /** Decodes a block to float32 `[tokens, headSize]`. */
-  decode(encoded: EncodedBlock, tokens: number, headSize: number, scheme: Scheme): Float32Array;
+  decode(encoded: Block, tokens: number, headSize: number, scheme: Scheme): Float32Array;
   /** Encodes and decodes whole blocks of `data` in place, bit for bit; float32 `[tokens, heads * headSize]`. */
   roundTrip(data: Float32Array, layout: RowLayout, scheme: Scheme): void;
   /** Largest change of `x` by encoding and decoding it. */

@@ -19,13 +19,16 @@ const FORMATS: Readonly<Record<Float8Scheme["format"], Float8Format>> = {
   e5m2: { mantissaBits: 2, lowestExponent: -14, largest: 57_344 },
 };
 
+/** Parts of a float8 block; fixed scales are in the scheme. */
+type Float8Block = { readonly codes: Uint8Array; readonly scales: Uint16Array };
+
 /**
  * 8-bit floats, divided by a shared scale: `code = f8(x / scale)`, `x^ = f8 number * scale`, in float32. A dynamic scale is
  * `max |x| / largest`, rounded up to float16; a fixed one is taken as float32. A scale of 0 gives code 0.
  */
-export const float8Codec: Codec<Float8Scheme> = {
+export const float8Codec: Codec<Float8Scheme, Float8Block> = {
   encode: (x, tokens, headSize, scheme) => {
-    const block = emptyBlock(tokens, headSize, scheme);
+    const block = emptyBlock(tokens, headSize, scheme) as Float8Block;
     for (const [index, { start, run }] of runsOf(x, headSize, scheme).entries()) {
       const scale = scaleOf(run, scheme);
       if (scheme.scales === "dynamic") block.scales[index] = float16FromNumber(scale);

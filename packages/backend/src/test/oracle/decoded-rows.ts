@@ -37,8 +37,7 @@ export const encodedPrefix = (stored: StoredRows, head: number): EncodedBlock =>
   const rows = stored.rows.slice(...quantizedRange(stored, stored.rows.length));
   const { headSize } = stored.shape;
   const scheme = schemeOfHead(stored.scheme, head);
-  const { codes, scales, minima } = encodeBlock(headRows(rows, head, headSize), rows.length, headSize, scheme);
-  return { codes, scales, minima };
+  return encodeBlock(headRows(rows, head, headSize), rows.length, headSize, scheme);
 };
 
 /** Rows of one head, float32 `[tokens, headSize]`. */

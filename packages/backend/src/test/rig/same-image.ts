@@ -1,3 +1,4 @@
+import type { PartArray } from "@kvtuner/quantizers";
 import type { CacheImage, HeadImage } from "../../snapshot/cache-image.ts";
 import { assertLaw } from "../law.ts";
 
@@ -11,21 +12,15 @@ export const assertSameImage = (got: CacheImage, expected: CacheImage): void => 
 };
 
 const assertSameHead = (got: HeadImage, expected: HeadImage, where: string): void => {
-  assertSame(got.prefix.codes, expected.prefix.codes, `codes of the ${where}`);
-  assertSame(got.prefix.scales, expected.prefix.scales, `scales of the ${where}`);
-  assertSame(got.prefix.minima, expected.prefix.minima, `minima of the ${where}`, NEGATIVE_ZERO);
-  assertSame(got.exact, expected.exact, `16-bit numbers of the ${where}`, NEGATIVE_ZERO);
+  for (const [part, numbers] of Object.entries(expected.prefix))
+    assertSame(got.prefix[part]!, numbers, `${part} of the ${where}`);
+  assertSame(got.exact, expected.exact, `16-bit numbers of the ${where}`);
 };
 
 const NEGATIVE_ZERO = 0x8000;
 
-const assertSame = (
-  got: Uint8Array | Uint16Array,
-  expected: Uint8Array | Uint16Array,
-  what: string,
-  zero = 0,
-): void => {
-  const plain = (bits: number | undefined): number | undefined => (bits === zero ? 0 : bits);
+const assertSame = (got: PartArray, expected: PartArray, what: string): void => {
+  const plain = (bits: number | undefined): number | undefined => (bits === NEGATIVE_ZERO ? 0 : bits);
   const index = expected.findIndex((bits, place) => plain(bits) !== plain(got[place]));
   assertLaw(
     index < 0 && got.length === expected.length,

@@ -8,7 +8,7 @@ import {
   type Residency,
   type TensorScheme,
 } from "@kvtuner/plan";
-import { roundArrayToFloat16 } from "@kvtuner/quantizers";
+import { mapParts, roundArrayToFloat16 } from "@kvtuner/quantizers";
 import { Tensor } from "onnxruntime-common";
 import type * as Cells from "../../../examples/cells.ts";
 import type { KvCache } from "../../backend.ts";
@@ -44,9 +44,7 @@ const interleaved = (
 const withoutConstants = (rows: Cells.Cells): Cells.Cells =>
   rows.map((row) =>
     row.map((cell) =>
-      cell.block.scales.length > 0 && cell.block.scales.every((scale) => scale === 0)
-        ? { ...cell, numbers: cell.numbers.map(() => 0) }
-        : cell,
+      cell.block.scales?.every((scale) => scale === 0) ? { ...cell, numbers: cell.numbers.map(() => 0) } : cell,
     ),
   );
 
@@ -109,7 +107,7 @@ export const NUMBER_FAULTS: readonly Fault[] = [
     cells: ({ headImages }) => ({
       headImages: (...given) =>
         headImages(...given).map(({ prefix, exact }) => ({
-          prefix: { ...prefix, scales: prefix.scales.map((bits) => bits & 0xfffe) },
+          prefix: mapParts(prefix, (bits, part) => (part === "scales" ? bits.map((half) => half & 0xfffe) : bits)),
           exact,
         })),
     }),
@@ -264,7 +262,10 @@ export const NUMBER_FAULTS: readonly Fault[] = [
     cells: ({ cellsFrom }) => ({
       cellsFrom: (images, ...rest) =>
         cellsFrom(
-          images.map(({ prefix, exact }) => ({ prefix: { ...prefix, minima: prefix.minima.map(() => 0) }, exact })),
+          images.map(({ prefix, exact }) => ({
+            prefix: mapParts(prefix, (bits, part) => (part === "minima" ? bits.map(() => 0) : bits)),
+            exact,
+          })),
           ...rest,
         ),
     }),
