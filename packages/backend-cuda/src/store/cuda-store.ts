@@ -1,5 +1,5 @@
 import type { CacheImage, CachePlan, CacheStore, CallRows } from "@kvtuner/backend";
-import { attentionOf, type CacheBytes, type CacheShape, layerBytes, sumBytes } from "@kvtuner/plan";
+import { attentionOf, type CacheBytes, cacheBytes, sumBytes } from "@kvtuner/plan";
 import { PackedLayer } from "./packed-layer.ts";
 import { exportTensor, importTensor } from "./tensor-image.ts";
 import type { Workspace } from "./workspace.ts";
@@ -7,14 +7,12 @@ import type { Workspace } from "./workspace.ts";
 /** Packed layers on a device. Everything is synchronous, so that calls take turns, also those of several caches. */
 export class CudaStore implements CacheStore {
   readonly #workspace: Workspace;
-  readonly #shape: CacheShape;
   #layers: readonly PackedLayer[];
 
   /** Empty. */
   constructor(workspace: Workspace, plan: CachePlan) {
     workspace.assertPlan(plan);
     this.#workspace = workspace;
-    this.#shape = plan.shape;
     this.#layers = emptyLayers(workspace, plan);
   }
 
@@ -43,11 +41,13 @@ export class CudaStore implements CacheStore {
   }
 
   attend(layer: number, call: CallRows): Float32Array {
-    return this.#layers[layer]!.attend(call);
+    return this.#settledOnFailure(() => this.#layers[layer]!.attend(call));
   }
 
   truncate(length: number): void {
-    for (const layer of this.#layers) layer.reserveTruncation(length);
+    this.#settledOnFailure(() => {
+      for (const layer of this.#layers) layer.reserveTruncation(length);
+    });
     for (const layer of this.#layers) layer.truncate(length);
   }
 
@@ -65,9 +65,8 @@ export class CudaStore implements CacheStore {
     this.#layers = layers;
   }
 
-  /** Pages hold the bytes of the plan and nothing between them; of the last page of a tensor, those that are in use. */
   bytes(): CacheBytes {
-    return sumBytes(this.#layers.map(({ scheme, length }) => layerBytes(scheme, this.#shape, length)));
+    return sumBytes(this.#layers.map(({ key, value, length }) => cacheBytes(key.bytes(length), value.bytes(length))));
   }
 
   images(): CacheImage["tensors"] {
@@ -80,6 +79,16 @@ export class CudaStore implements CacheStore {
   clear(): void {
     release(this.#workspace, this.#layers);
     this.#layers = [];
+  }
+
+  /** A call that fails gives back the pages that it took. */
+  #settledOnFailure<Result>(call: () => Result): Result {
+    try {
+      return call();
+    } catch (error) {
+      for (const layer of this.#layers) layer.settle(layer.length);
+      throw error;
+    }
   }
 }
 

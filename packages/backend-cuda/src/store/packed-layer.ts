@@ -11,7 +11,6 @@ const RETUNE_TOKENS = 1024;
 
 /** One layer's cache on a device. */
 export class PackedLayer {
-  readonly scheme: LayerScheme;
   readonly key: PackedTensor;
   readonly value: PackedTensor;
   readonly #workspace: Workspace;
@@ -23,7 +22,6 @@ export class PackedLayer {
     this.#workspace = workspace;
     this.#shape = shape;
     this.#spec = spec;
-    this.scheme = scheme;
     this.key = new PackedTensor(workspace, layoutOf(scheme, "key", shape));
     this.value = new PackedTensor(workspace, layoutOf(scheme, "value", shape));
   }
@@ -38,11 +36,11 @@ export class PackedLayer {
     const queries = { query: queryAddress, output: outputAddress, tokens, before: this.length };
     attend(this.#workspace, { key: this.key, value: this.value, shape: this.#shape, spec: this.#spec }, queries);
     device.download(outputAddress, output);
-    this.#settle(this.length + tokens);
+    this.settle(this.length + tokens);
     return output;
   }
 
-  /** @throws OutOfMemoryError, and the layer is as it was */
+  /** Room for what {@link truncate} brings back into 16 bits. @throws OutOfMemoryError */
   reserveTruncation(length: number): void {
     for (const tensor of [this.key, this.value]) tensor.exact.reserve(...tensor.reopened(this.length, length));
   }
@@ -52,9 +50,8 @@ export class PackedLayer {
     for (const tensor of [this.key, this.value]) {
       const [begin, end] = tensor.reopened(this.length, length);
       decodeRows(this.#workspace, tensor, tensor, { length: this.length, begin, end });
-      tensor.truncate(length);
     }
-    this.#settle(length);
+    this.settle(length);
   }
 
   /** Takes in all tokens of a layer, decoded; this one is empty. */
@@ -66,8 +63,15 @@ export class PackedLayer {
         decodeRows(this.#workspace, source[tensor], this[tensor], { length: source.length, begin, end });
         encodeBlocks(this.#workspace, this[tensor], begin, end);
       }
-      this.#settle(end);
+      this.settle(end);
     }
+  }
+
+  /** Holds `length` tokens from now on, and no memory besides. */
+  settle(length: number): void {
+    this.key.settle(length);
+    this.value.settle(length);
+    this.length = length;
   }
 
   clear(): void {
@@ -82,11 +86,5 @@ export class PackedLayer {
       appendRows(this.#workspace, this[tensor], rows[tensor], rows.tokens, this.length);
       encodeBlocks(this.#workspace, this[tensor], this.length, end);
     }
-  }
-
-  #settle(length: number): void {
-    this.key.settle(length);
-    this.value.settle(length);
-    this.length = length;
   }
 }

@@ -1,3 +1,4 @@
+import { heldBytes, type TensorBytes } from "@kvtuner/plan";
 import type { ArgumentWriter } from "./argument-writer.ts";
 import { PagedMemory } from "./paged-memory.ts";
 import {
@@ -33,22 +34,31 @@ export class PackedTensor {
     this.codes.reserve(prefixAt(this.layout, from), prefixAt(this.layout, to));
   }
 
-  /** Lets go of 16-bit numbers that no query of a length asks for. */
+  /** Lets go of all that a cache of `length` tokens does not need. */
   settle(length: number): void {
     const { sinks } = this.layout.layer.residency;
-    this.exact.release(sinks, sinks + prefixAt(this.layout, length));
+    const prefix = prefixAt(this.layout, length);
+    this.exact.release(sinks, sinks + prefix);
+    this.exact.truncate(length);
+    this.codes.truncate(prefix);
+  }
+
+  /** Bytes of `length` tokens in the pages that are there; of a page in use, those of its tokens that are. */
+  bytes(length: number): TensorBytes {
+    const { scheme, layer } = this.layout;
+    const { sinks } = layer.residency;
+    const prefix = prefixAt(this.layout, length);
+    const exact = this.exact.held([
+      [0, Math.min(sinks, length)],
+      [Math.min(sinks, length) + prefix, length],
+    ]);
+    return heldBytes(scheme, this.layout, { coded: this.codes.held([[0, prefix]]), exact });
   }
 
   /** Tokens that are codes at `from` but must be in 16 bits at the shorter `to`, as `[begin, end)`. */
   reopened(from: number, to: number): readonly [begin: number, end: number] {
     const { sinks } = this.layout.layer.residency;
     return [sinks + prefixAt(this.layout, to), Math.min(to, sinks + prefixAt(this.layout, from))];
-  }
-
-  /** Lets go of what tokens from `length` on took. */
-  truncate(length: number): void {
-    this.exact.truncate(length);
-    this.codes.truncate(prefixAt(this.layout, length));
   }
 
   clear(): void {

@@ -46,6 +46,20 @@ export class PagedMemory {
     this.#pages.length = Math.min(this.#pages.length, kept);
   }
 
+  /**
+   * Tokens of `ranges`, `[begin, end)` each and none in two, whose pages are there. A page with none of them is memory held for
+   * nothing and counts as full, except the last, which takes the next tokens.
+   */
+  held(ranges: readonly (readonly [begin: number, end: number])[]): number {
+    const size = this.#pageTokens;
+    const inPage = (page: number): number => {
+      const counts = ranges.map(([begin, end]) => Math.min(end, (page + 1) * size) - Math.max(begin, page * size));
+      const tokens = counts.reduce((sum, count) => sum + Math.max(0, count), 0);
+      return tokens > 0 || page === this.#pages.length - 1 ? tokens : size;
+    };
+    return this.#pages.reduce((sum, memory, page) => sum + (memory ? inPage(page) : 0), 0);
+  }
+
   /** Address of the table, up to date on the device. */
   table(): number {
     if (this.#table?.sizeBytes !== this.#addresses.byteLength) this.#replaceTable();
