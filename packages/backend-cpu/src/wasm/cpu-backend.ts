@@ -10,10 +10,10 @@ import { KERNEL_RANGE, MAX_CACHE_BYTES, MAX_TOKENS } from "./capabilities.ts";
 import { createEngine } from "./create-engine.ts";
 import type { Engine } from "./engine.ts";
 import type { Simd } from "./kernel-module.ts";
-import { createStore, type PackedStore, releaseArenas } from "./packed-store.ts";
+import { createStore, type KernelOwner, type PackedStore, releaseArenas } from "./packed-store.ts";
 import { restoreImages } from "./tensor-image.ts";
 import { wantedThreads } from "./threads/wanted-threads.ts";
-import { type KernelOwner, WasmStore } from "./wasm-store.ts";
+import { WasmStore } from "./wasm-store.ts";
 
 /** Limits of the CPU backend, and its kernels. */
 export interface CpuOptions {

@@ -1,11 +1,16 @@
-import type { CachePlan } from "@kvtuner/backend";
+import type { CacheLimits, CachePlan } from "@kvtuner/backend";
 import { attentionOf } from "@kvtuner/plan";
 import { arenaOfLayers } from "./arena-of-layers.ts";
 import { type Arena, createArena } from "./arena.ts";
 import type { Engine } from "./engine.ts";
 import { PackedLayer } from "./packed-layer.ts";
-import type { KernelOwner } from "./wasm-store.ts";
 import { createWorkspace, type Workspace } from "./workspace.ts";
+
+/** The parts of a backend that a store in WebAssembly uses. */
+export interface KernelOwner {
+  readonly engine: Engine;
+  readonly capabilities: CacheLimits;
+}
 
 /** The layers of a cache, and for each the workspace of its arena. */
 export interface PackedStore {

@@ -1,16 +1,8 @@
-import type { CacheImage, CacheLimits, CachePlan, CacheStore, CallRows } from "@kvtuner/backend";
-import type { CacheBytes, CacheShape } from "@kvtuner/plan";
-import type { Engine } from "./engine.ts";
-import { createStore, ensureAll, type PackedStore, releaseArenas } from "./packed-store.ts";
+import type { CacheImage, CachePlan, CacheStore, CallRows } from "@kvtuner/backend";
+import { type CacheBytes, cacheBytes, type CacheShape, sumBytes } from "@kvtuner/plan";
+import { createStore, ensureAll, type KernelOwner, type PackedStore, releaseArenas } from "./packed-store.ts";
 import { assertRetunable, copyLayer } from "./retuned-store.ts";
-import { storeBytes } from "./store-bytes.ts";
 import { imagesOf } from "./tensor-image.ts";
-
-/** The parts of a backend that a store in WebAssembly uses. */
-export interface KernelOwner {
-  readonly engine: Engine;
-  readonly capabilities: CacheLimits;
-}
 
 /** Packed layers in WebAssembly memory. */
 export class WasmStore implements CacheStore {
@@ -67,7 +59,8 @@ export class WasmStore implements CacheStore {
   }
 
   bytes(): CacheBytes {
-    return storeBytes(this.#packed);
+    const { layers } = this.#packed;
+    return sumBytes(layers.map(({ key, value, length }) => cacheBytes(key.bytes(length), value.bytes(length))));
   }
 
   images(): CacheImage["tensors"] {
