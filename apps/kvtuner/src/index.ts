@@ -22,8 +22,6 @@ export { report } from "./report.ts";
 export type { ReportOptions, ReportResult } from "./report.ts";
 export { run } from "./run.ts";
 export type { RunOptions } from "./run.ts";
-export type { Generated, Speed } from "./run/generate-text.ts";
-export type { CacheReport } from "./run/report.ts";
 export { openRunner } from "./run/runner.ts";
 export type { Runner, RunResult } from "./run/runner.ts";
 export { tune } from "./tune.ts";
@@ -38,6 +36,8 @@ export type {
   VariantKind,
   VariantReport,
 } from "@kvtuner/evaluation/bench";
+export type { CacheReport } from "@kvtuner/backend";
+export type { Generated, Speed } from "@kvtuner/decoder";
 export { pickPlan } from "@kvtuner/tuning";
 export type {
   ContinuationOptions,

@@ -1,7 +1,6 @@
 import type { Step } from "@kvtuner/tuning";
 import { proxy, type Remote, wrap } from "comlink";
 import type { Engine, EngineListener, Finish, GenerateRequest, TuneListener } from "./engine/engine.ts";
-import type { Figures } from "./engine/figures.ts";
 import type { RuntimeName } from "./engine/runtime.ts";
 import { bundledModel, bundledPrompt, bundledText } from "./page/bundled-model.ts";
 import { onChosen, onDropped } from "./page/chosen-file.ts";
@@ -100,7 +99,7 @@ const listener = (reply: Reply): EngineListener => ({
     page.progress.max = total;
     page.progress.value = done;
   },
-  onText: (text: string, figures: Figures) => {
+  onText: (text, figures) => {
     page.status.textContent = "Generating ...";
     reply.add(text);
     showFigures(page, figures);

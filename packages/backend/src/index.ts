@@ -3,6 +3,8 @@ export { CacheFullError, LayerOrderError, OutOfMemoryError } from "./append.ts";
 export { TensorError } from "./attend-tokens.ts";
 export type { Attention } from "./attention.ts";
 export type { Backend, CachePlan, KvCache } from "./backend.ts";
+export type { CacheReport } from "./cache-report.ts";
+export { cacheReport } from "./cache-report.ts";
 export { boundedLayer } from "./bounded-layer.ts";
 export type { CacheStore, CallRows } from "./cache-store.ts";
 export type {

@@ -17,6 +17,8 @@ export type { GenerateOptions } from "./generation/generate.ts";
 export { generate } from "./generation/generate.ts";
 export type { GenerateOnOptions } from "./generation/generate-on.ts";
 export { generateOn } from "./generation/generate-on.ts";
+export type { Generated, GenerateTextOptions, Speed } from "./generation/generate-text.ts";
+export { generateText } from "./generation/generate-text.ts";
 export { GenerationError } from "./generation/generation-error.ts";
 export type { Sampling } from "./generation/sample-token.ts";
 export { GREEDY, sampleToken, seededRandom } from "./generation/sample-token.ts";

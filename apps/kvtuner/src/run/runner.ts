@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
-import { type Backend, type KvCache, Turns } from "@kvtuner/backend";
-import { CacheSession, promptIds } from "@kvtuner/decoder";
+import { type Backend, cacheReport, type CacheReport, type KvCache, Turns } from "@kvtuner/backend";
+import { CacheSession, type Generated, generateText, promptIds, seededRandom } from "@kvtuner/decoder";
 import { KvtunerError, type Plan } from "@kvtuner/plan";
 import { type Filled, fillOptions, runContext, type RunContext } from "@kvtuner/tuning";
 import { openBackend } from "../model/backend.ts";
@@ -8,8 +8,6 @@ import { readPlan } from "../model/read-plan.ts";
 import { openRunnableModel, type RunnableModel } from "../model/runnable-model.ts";
 import { sessionsOn } from "../model/session.ts";
 import { GENERATION_OPTIONS, type GenerationOptions, RUNNER_OPTIONS, type RunnerOptions } from "../options.ts";
-import { generateText, type Generated } from "./generate-text.ts";
-import { cacheReport, type CacheReport } from "./report.ts";
 
 /** One generation, and what it took. */
 export interface RunResult extends Generated, CacheReport {
@@ -57,7 +55,7 @@ export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
     disposals.push(disposeBackend);
     const cache = await backend.createCache(model.shape, plan);
     disposals.push(() => cache.dispose());
-    return { plan, ...generator({ model, plan, backend, cache, context }, giveBack) };
+    return { plan, ...generator({ model, backend, cache, context }, giveBack) };
   } catch (error) {
     await giveBack();
     throw error;
@@ -74,16 +72,12 @@ export const runnerSettings = (
 
 interface Parts {
   readonly model: RunnableModel;
-  readonly plan: Plan;
   readonly backend: Backend;
   readonly cache: KvCache;
   readonly context: RunContext;
 }
 
-const generator = (
-  { model, plan, backend, cache, context }: Parts,
-  giveBack: () => Promise<void>,
-): Omit<Runner, "plan"> => {
+const generator = ({ model, backend, cache, context }: Parts, giveBack: () => Promise<void>): Omit<Runner, "plan"> => {
   let session: CacheSession | undefined;
   const turns = new Turns();
   let disposed = false;
@@ -92,17 +86,31 @@ const generator = (
     const decoder = await model.load();
     return (session ??= new CacheSession({ decoder, cache }));
   };
-  const room = Math.min(model.contextLength, backend.capabilities.maxTokens);
+  const contextLength = Math.min(model.contextLength, backend.capabilities.maxTokens);
   const generateNow = async (options: GenerationOptions): Promise<RunResult> => {
     assertInUse(disposed);
     const { tokenizer } = model;
-    const settings = fillOptions(GENERATION_OPTIONS, options);
-    const prompt = promptIds(tokenizer, options.prompt, { specialTokens: options.specialTokens ?? false });
-    assertPrompt(prompt, room);
-    const onPrefill = (done: number, total: number): void => context.progress({ step: "prefill", done, total });
-    const open = async (): Promise<CacheSession> => unlessAborted(opened(), options.signal);
-    const generated = await generateText({ open, tokenizer, prompt, room, onPrefill }, settings, options);
-    return { ...generated, backend: backend.name, ...cacheReport(cache, plan) };
+    const { temperature, topP, topK, seed, specialTokens, ...limits } = fillOptions(GENERATION_OPTIONS, options);
+    const { onText, signal } = options;
+    const prompt = promptIds(tokenizer, options.prompt, { specialTokens: specialTokens ?? false });
+    assertPrompt(prompt, contextLength);
+    const generated = await generateText({
+      ...limits,
+      tokenizer,
+      prompt,
+      contextLength,
+      open: async () => unlessAborted(opened(), signal),
+      sampling: {
+        temperature,
+        ...(topP < 1 && { topP }),
+        ...(topK !== undefined && { topK }),
+        random: seededRandom(seed),
+      },
+      onProgress: (done, total) => context.progress({ step: "prefill", done, total }),
+      ...(onText && { onText }),
+      ...(signal && { signal }),
+    });
+    return { ...generated, backend: backend.name, ...cacheReport(cache) };
   };
   return {
     load: async () => void (await opened()),
@@ -131,13 +139,13 @@ const unlessAborted = async <Result>(waited: Promise<Result>, signal: AbortSigna
   return Promise.race([waited, aborted]).finally(stop);
 };
 
-const assertPrompt = (prompt: Int32Array, room: number): void => {
+const assertPrompt = (prompt: Int32Array, contextLength: number): void => {
   if (prompt.length === 0)
     throw new PromptError("PROMPT_EMPTY", "expected a prompt of at least one token, got none; pass a text");
-  if (prompt.length > room)
+  if (prompt.length > contextLength)
     throw new PromptError(
       "PROMPT_TOO_LONG",
-      `expected a prompt of at most ${room} tokens, the limit of model and backend, got ${prompt.length}; use a shorter text`,
+      `expected a prompt of at most ${contextLength} tokens, the limit of model and backend, got ${prompt.length}; use a shorter text`,
     );
 };
 

@@ -1,19 +1,18 @@
-import { type KvCache, Turns } from "@kvtuner/backend";
+import { cacheReport, type CacheReport, type KvCache, Turns } from "@kvtuner/backend";
 import { DeviceLostError, type KernelChoices } from "@kvtuner/backend-webgpu";
 import {
   CacheSession,
   type ChatMessage,
   type Decoder,
-  generateOn,
+  type Generated,
+  generateText,
   promptIds,
   seededRandom,
-  textStream,
 } from "@kvtuner/decoder";
 import type { Step } from "@kvtuner/tuning";
 import { studyDatabase } from "../tuning/study-database.ts";
 import { tune, type Tuned, type TuneRequest } from "../tuning/tune.ts";
-import { cacheFigures, type Figures, generationClock } from "./figures.ts";
-import { GpuLostError, whileThere } from "./gpu-loss.ts";
+import { GpuLostError } from "./gpu-loss.ts";
 import { loadWeights } from "./load-weights.ts";
 import { type Model, type ModelInfo, openModel } from "./model.ts";
 import { readPlan } from "./read-plan.ts";
@@ -42,8 +41,14 @@ export interface TuneListener {
   onProgress(step: Step, done: number, total: number): void | Promise<void>;
 }
 
+/** What a generation took so far. */
+export interface Figures extends Pick<Generated, "prompt" | "prefill" | "decode">, CacheReport {
+  /** Tokens generated. */
+  readonly generated: number;
+}
+
 /** Why a generation ended: the model said so, `maxTokens`, the longest context, or `stop()`. */
-export type Finish = "stop" | "length" | "context" | "interrupted";
+export type Finish = Generated["finish"];
 
 /** A cache under a plan, and the tokens that it holds. */
 interface Held {
@@ -133,48 +138,50 @@ export class Engine {
   }
 
   async #generateUntilStopped(request: GenerateRequest, listener: EngineListener): Promise<Finish> {
-    this.#stopping = new AbortController();
-    const { signal } = this.#stopping;
+    const stopping = (this.#stopping = new AbortController());
     try {
-      return await this.#generate(request, listener, signal);
+      return await this.#generate(request, listener, stopping);
     } catch (error) {
-      if (signal.aborted && error === signal.reason) return "interrupted";
-      if (!(error instanceof DeviceLostError)) throw error;
-      // Nothing on a lost device can be given back.
-      this.#runtime = this.#held = this.#decoder = undefined;
-      throw new GpuLostError(error);
+      if (error instanceof DeviceLostError) {
+        // Nothing on a lost device can be given back.
+        this.#runtime = this.#held = this.#decoder = undefined;
+        throw new GpuLostError(error);
+      }
+      if (stopping.signal.aborted && error === stopping.signal.reason) return "interrupted";
+      throw error;
     }
   }
 
-  async #generate(request: GenerateRequest, listener: EngineListener, signal: AbortSignal): Promise<Finish> {
+  async #generate(request: GenerateRequest, listener: EngineListener, stopping: AbortController): Promise<Finish> {
+    const { signal } = stopping;
     const { tokenizer } = this.#openedModel();
     const { cache, session } = await this.#prepared(request, listener, signal);
-    const { prompt: given, maxTokens, temperature } = request;
-    const prompt = promptIds(tokenizer, given);
-    const most = Math.min(maxTokens, this.#room() - prompt.length + 1);
-    const clock = generationClock(prompt.length);
-    const text = textStream(tokenizer);
-    let count = 0;
-    const options = {
+    const { maxTokens, temperature } = request;
+    const figures = ({ prompt, prefill, decode, ids }: Omit<Generated, "finish">): Figures => ({
       prompt,
-      maxTokens: most,
+      prefill,
+      decode,
+      generated: ids.length,
+      ...cacheReport(cache),
+    });
+    const { lost } = this.#runtime!.runtime;
+    // What computes on a lost GPU may never end, or end with anything: none of it is shown.
+    lost.catch((error: unknown) => stopping.abort(error));
+    const generating = generateText({
+      tokenizer,
+      maxTokens,
+      contextLength: this.#contextLength(),
+      open: async () => session,
+      prompt: promptIds(tokenizer, request.prompt),
       sampling: { temperature, random: seededRandom(0) },
-      stopIds: tokenizer.eosIds,
       signal,
-      onProgress: (done: number, total: number) => {
-        clock.prefilled(done, total);
-        void listener.onProgress("prefill", done, total);
-      },
-    };
-    for await (const id of whileThere(generateOn(session, options), this.#runtime!.runtime.lost)) {
-      clock.token();
-      count++;
-      void listener.onText(text.push(id), clock.figures(cacheFigures(cache)));
-    }
+      onProgress: (done, total) => void listener.onProgress("prefill", done, total),
+      onText: (text, soFar) => void listener.onText(text, figures(soFar)),
+    });
+    const generated = await Promise.race([lost, generating]);
     // What was told goes another way than the result: nothing of it is to come after.
-    await listener.onText(text.end(), clock.figures(cacheFigures(cache)));
-    if (count < most) return "stop";
-    return most < maxTokens ? "context" : "length";
+    await listener.onText("", figures(generated));
+    return generated.finish;
   }
 
   #openedModel(): Model {
@@ -182,7 +189,7 @@ export class Engine {
     throw new Error("expected a model, there is none yet; take the small one, or drop a GGUF file on the page");
   }
 
-  #room(): number {
+  #contextLength(): number {
     return Math.min(this.#openedModel().info.contextLength, this.#runtime!.runtime.backend.capabilities.maxTokens);
   }
 

@@ -1,22 +1,23 @@
+import type { Speed } from "@kvtuner/decoder";
 import { formatBytes } from "@kvtuner/plan";
-import type { Figures } from "../engine/figures.ts";
+import type { Figures } from "../engine/engine.ts";
 import type { Page } from "./page.ts";
 
 /** Shows what a cache takes, beside 16 bits, and how quick it was. */
 export const showFigures = ({ cache: section, summary, parts }: Page, figures: Figures): void => {
-  const { cache, prompt, tokensPerSecond, generated } = figures;
+  const { cache, prompt, prefill, decode, generated } = figures;
   const sizes = Object.entries({ ...cache.bytes.parts, all: cache.bytes.total });
   const rows = sizes.map(([part, sizeBytes]) => row(part.replace(".", " "), sizeBytes, cache.bytes16));
   parts.replaceChildren(...rows, row("16 bits", cache.bytes16, cache.bytes16));
   section.hidden = false;
   summary.textContent = [
     `${cache.tokens} tokens in ${formatBytes(cache.bytes.total)}, ${share(cache.bytes.total, cache.bytes16)} of what 16 bits take.`,
-    `Prompt: ${prompt.tokens} tokens, ${prompt.reused} of them held before, ${speed(tokensPerSecond.prefill)}.`,
-    `Generated: ${generated} tokens, ${speed(tokensPerSecond.decode)}.`,
+    `Prompt: ${prompt.tokens} tokens, ${prompt.reused} of them held before, ${speed(prefill)}.`,
+    `Generated: ${generated} tokens, ${speed(decode)}.`,
   ].join(" ");
 };
 
-const speed = (tokensPerSecond: number): string =>
+const speed = ({ tokensPerSecond }: Speed): string =>
   tokensPerSecond === 0 ? "none timed" : `${tokensPerSecond.toPrecision(3)} tokens/s`;
 
 const share = (part: number, whole: number): string => (whole === 0 ? "0%" : `${((100 * part) / whole).toFixed(1)}%`);

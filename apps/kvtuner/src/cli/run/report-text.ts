@@ -1,5 +1,5 @@
+import type { Speed } from "@kvtuner/decoder";
 import { formatBytes } from "@kvtuner/plan";
-import type { Speed } from "../../run/generate-text.ts";
 import type { RunResult } from "../../run/runner.ts";
 
 const ENDS: Readonly<Record<RunResult["finish"], string>> = {

@@ -1,5 +1,5 @@
-import type { KvCache } from "@kvtuner/backend";
-import { storedNumbers, type CacheBytes, type Plan } from "@kvtuner/plan";
+import { type CacheBytes, storedNumbers } from "@kvtuner/plan";
+import type { KvCache } from "./backend.ts";
 
 /** What a cache takes. */
 export interface CacheReport {
@@ -16,9 +16,9 @@ export interface CacheReport {
 }
 
 /** Counts a cache's bytes. */
-export const cacheReport = (cache: Pick<KvCache, "bytes" | "length">, { shape }: Plan): CacheReport => {
+export const cacheReport = (cache: Pick<KvCache, "bytes" | "length" | "shape">): CacheReport => {
   const bytes = cache.bytes();
-  const bytes16 = 2 * storedNumbers(shape, cache.length);
+  const bytes16 = 2 * storedNumbers(cache.shape, cache.length);
   const bits = bytes16 === 0 ? 16 : (16 * bytes.total) / bytes16;
   return { cache: { tokens: cache.length, bytes, bytes16, bits } };
 };
