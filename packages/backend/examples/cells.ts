@@ -1,9 +1,9 @@
 import { type HeadImage, roundDecoded } from "@kvtuner/backend";
 import {
   type AttentionSpec,
-  type CacheShape,
   FLOAT16,
   type LayerScheme,
+  type LayerShape,
   quantizedPrefix,
   scoreOf,
   spanOf,
@@ -35,7 +35,7 @@ const encoded = (numbers: Float32Array, scheme: TensorScheme): Cell =>
   cellOf(encodeBlock(numbers, 1, numbers.length, scheme), numbers.length, scheme);
 
 /** The cells of one row, float32 `[kvHeads * headSize]`, in 16 bits. */
-export const exactCells = (row: Float32Array, { kvHeads, headSize }: CacheShape): Cell[] =>
+export const exactCells = (row: Float32Array, { kvHeads, headSize }: LayerShape): Cell[] =>
   Array.from({ length: kvHeads }, (_, head) => encoded(row.slice(head * headSize, (head + 1) * headSize), EXACT));
 
 const decodedCell = ({ numbers }: Cell): Cell => {
@@ -71,7 +71,7 @@ export const cellBytes = (cells: Cells): TensorBytes => {
 };
 
 /** What a snapshot holds of each KV head: on axis token, a prefix is the blocks of its tokens one behind the other. */
-export const headImages = (cells: Cells, { kvHeads, headSize }: CacheShape, scheme: TensorScheme): HeadImage[] =>
+export const headImages = (cells: Cells, { kvHeads, headSize }: LayerShape, scheme: TensorScheme): HeadImage[] =>
   Array.from({ length: kvHeads }, (_, head) => {
     const column = cells.map((row) => row[head]!);
     const blocksOf = (isExact: boolean): EncodedBlock[] =>
@@ -117,7 +117,7 @@ export const cellsFrom = (
 
 /** Attention of one token's queries, `[queryHeads * headSize]`, over all cells, in double precision. */
 export const attendRow = (
-  shape: CacheShape,
+  shape: LayerShape,
   spec: AttentionSpec,
   queries: Float32Array,
   keys: Cells,

@@ -7,7 +7,7 @@ import {
   defineBackend,
   type SchemeFamily,
 } from "@kvtuner/backend";
-import { attentionOf, cacheBytes, FLOAT16, type TensorBytes } from "@kvtuner/plan";
+import { attentionOf, cacheBytes, FLOAT16, layerShape, type TensorBytes } from "@kvtuner/plan";
 import { attendRow, cellBytes, type Cells, cellsFrom, decodedCells, exactCells, headImages, settle } from "./cells.ts";
 
 /** Affine codes of 4 and 8 bits on axis token. */
@@ -28,6 +28,7 @@ const CAPABILITIES: Capabilities = {
   maxCacheBytes: 2 ** 32,
   maxTokens: 2 ** 20,
   deviceTensors: false,
+  unevenLayers: true,
   attention: { sliding: true, softcap: true, sinkLogits: true },
 };
 
@@ -44,10 +45,13 @@ interface Layer {
 const emptyLayers = ({ layers }: CachePlan): Layer[] => layers.map(() => ({ key: [], value: [] }));
 
 const restoredLayers = ({ shape, layers }: CachePlan, { length, tensors }: CacheImage): Layer[] =>
-  layers.map((scheme, index) => ({
-    key: cellsFrom(tensors[index]!.key, length, shape.headSize, scheme.key, scheme),
-    value: cellsFrom(tensors[index]!.value, length, shape.headSize, scheme.value, scheme),
-  }));
+  layers.map((scheme, index) => {
+    const { headSize } = layerShape(shape, index);
+    return {
+      key: cellsFrom(tensors[index]!.key, length, headSize, scheme.key, scheme),
+      value: cellsFrom(tensors[index]!.value, length, headSize, scheme.value, scheme),
+    };
+  });
 
 /** The storage of one cache. */
 const createStore = (firstPlan: CachePlan, image?: CacheImage): CacheStore => {
@@ -68,14 +72,15 @@ const createStore = (firstPlan: CachePlan, image?: CacheImage): CacheStore => {
     },
     attend(layer, { tokens, query, key, value }) {
       const held = layers[layer]!;
+      const own = layerShape(shape, layer);
       const spec = attentionOf(shape, layer);
       const output = new Float32Array(query.length);
       for (let token = 0; token < tokens; token++) {
         const [queries, keys, values] = [query, key, value].map((rows) => rowAt(rows, token, tokens));
-        held.key.push(exactCells(keys!, shape));
-        held.value.push(exactCells(values!, shape));
+        held.key.push(exactCells(keys!, own));
+        held.value.push(exactCells(values!, own));
         settleLayer(layer); // tokens that are no longer recent are read from codes by this query already
-        output.set(attendRow(shape, spec, queries!, held.key, held.value), token * queries!.length);
+        output.set(attendRow(own, spec, queries!, held.key, held.value), token * queries!.length);
       }
       return output;
     },
@@ -92,10 +97,10 @@ const createStore = (firstPlan: CachePlan, image?: CacheImage): CacheStore => {
       for (const index of layers.keys()) settleLayer(index);
     },
     images: () =>
-      layers.map(({ key, value }, index) => ({
-        key: headImages(key, shape, plan.layers[index]!.key),
-        value: headImages(value, shape, plan.layers[index]!.value),
-      })),
+      layers.map(({ key, value }, index) => {
+        const [own, scheme] = [layerShape(shape, index), plan.layers[index]!];
+        return { key: headImages(key, own, scheme.key), value: headImages(value, own, scheme.value) };
+      }),
     clear() {
       layers = [];
     },

@@ -1,4 +1,4 @@
-import { type CacheShape, KvtunerError } from "@kvtuner/plan";
+import { type CacheShape, KvtunerError, layerShape } from "@kvtuner/plan";
 import type { Tensor } from "onnxruntime-common";
 
 /** Options of {@link attendTokens}. */
@@ -26,7 +26,7 @@ export const attendTokens = (
   const where = `of layer ${layer}`;
   for (const [what, tensor] of Object.entries({ query, key, value })) assertIsTensor(`${what} ${where}`, tensor);
   const tokens = query.dims[1] ?? 0;
-  const { queryHeads, kvHeads, headSize } = shape;
+  const { queryHeads, kvHeads, headSize } = layerShape(shape, layer);
   assertTensor(`query ${where}`, query, tokens, queryHeads * headSize, deviceTensors);
   assertTensor(`key ${where}`, key, tokens, kvHeads * headSize, deviceTensors);
   assertTensor(`value ${where}`, value, tokens, kvHeads * headSize, deviceTensors);

@@ -41,6 +41,8 @@ export interface Capabilities {
   readonly maxTokens: number;
   /** Whether query, key, value and output may be in device buffers. */
   readonly deviceTensors: boolean;
+  /** Whether layers may differ in query heads, KV heads and head size; false by default. */
+  readonly unevenLayers?: boolean;
   /** What of a model's attention the backend has beside causal attention with any scale; nothing without it. */
   readonly attention?: AttentionFeatures;
 }
@@ -64,6 +66,8 @@ export interface KernelRange {
   readonly headSizes: readonly number[] | "any";
   /** False by default. */
   readonly deviceTensors?: boolean;
+  /** False by default. */
+  readonly unevenLayers?: boolean;
   /** Causal attention alone by default. */
   readonly attention?: AttentionFeatures;
 }
@@ -73,7 +77,7 @@ export interface KernelRange {
  * 32, 64 and 128 numbers, and the whole head on axis token.
  */
 export const capabilitiesOf = (
-  { bits, keyAxes, valueAxes, headSizes, deviceTensors = false, attention }: KernelRange,
+  { bits, keyAxes, valueAxes, headSizes, deviceTensors = false, unevenLayers, attention }: KernelRange,
   { maxTokens, maxCacheBytes }: CacheLimits,
 ): Capabilities => ({
   key: [FLOAT16, ...keyAxes.map((axis) => familyOf(axis, bits))],
@@ -82,6 +86,7 @@ export const capabilitiesOf = (
   maxCacheBytes,
   maxTokens,
   deviceTensors,
+  ...(unevenLayers && { unevenLayers }),
   ...(attention && { attention }),
 });
 

@@ -4,6 +4,8 @@ import {
   FORMATS,
   KvtunerError,
   type LayerScheme,
+  type LayerShape,
+  layerShapes,
   schemeFault,
   shapeDifferences,
   type TensorScheme,
@@ -17,7 +19,7 @@ import { UnsupportedShapeError } from "./unsupported-shape.ts";
 
 /**
  * What every backend checks in `createCache`, `restoreCache` and `retune`: that the plan was made for the shape, and that
- * the capabilities have the head size and every scheme.
+ * the capabilities have the sizes of every layer and every scheme.
  *
  * @throws UnsupportedSchemeError `BACKEND_UNSUPPORTED_SCHEME` with layer, scheme and the nearest supported one
  * @throws UnsupportedShapeError `BACKEND_UNSUPPORTED_SHAPE`
@@ -33,11 +35,12 @@ export const assertPlanSupported = (
   assertSameShape(shape, plan);
   assertShape(backend, capabilities, shape);
   assertAttentionSupported(backend, capabilities, shape);
+  const shapes = layerShapes(shape);
   for (const [layer, scheme] of plan.layers.entries()) {
-    assertLayerScheme(layer, scheme, shape);
+    assertLayerScheme(layer, scheme, shapes[layer]!);
     for (const tensor of ["key", "value"] as const)
       if (!supportsScheme(capabilities[tensor], scheme[tensor])) {
-        const nearest = nearestScheme(capabilities[tensor], scheme[tensor], shape.headSize);
+        const nearest = nearestScheme(capabilities[tensor], scheme[tensor], shapes[layer]!.headSize);
         throw new UnsupportedSchemeError({
           backend,
           layer,
@@ -49,7 +52,7 @@ export const assertPlanSupported = (
   }
 };
 
-const FIELDS = ["layers", "queryHeads", "kvHeads", "headSize"] as const;
+const SIZES = ["queryHeads", "kvHeads", "headSize"] as const;
 
 const assertSameShape = (shape: CacheShape, plan: CachePlan): void => {
   if (!plan?.shape || !Array.isArray(plan.layers))
@@ -67,26 +70,46 @@ const assertSameShape = (shape: CacheShape, plan: CachePlan): void => {
     );
 };
 
-const assertShape = (backend: string, { headSizes }: Capabilities, shape: CacheShape): void => {
-  const { queryHeads, kvHeads, headSize } = shape;
-  if (FIELDS.some((field) => !isCount(shape[field])) || queryHeads % kvHeads !== 0)
+const assertShape = (backend: string, capabilities: Capabilities, shape: CacheShape): void => {
+  const isSound = ({ queryHeads, kvHeads, headSize }: LayerShape): boolean =>
+    [queryHeads, kvHeads, headSize].every(isCount) && queryHeads % kvHeads === 0;
+  if (!isCount(shape.layers) || ![shape, ...layerShapes(shape)].every(isSound))
     throw new UnsupportedShapeError(
       `expected positive integer sizes and a number of query heads divisible by the KV heads, got ${JSON.stringify(shape)}; check the model's configuration`,
     );
+  for (const [layer, own] of layerShapes(shape).entries()) assertLayerShape(backend, capabilities, layer, own, shape);
+};
+
+const assertLayerShape = (
+  backend: string,
+  { headSizes, unevenLayers }: Capabilities,
+  layer: number,
+  own: LayerShape,
+  shape: CacheShape,
+): void => {
+  const { headSize, valueSize = headSize, sharesCacheOf } = own;
   if (headSizes !== "any" && !headSizes.includes(headSize))
     throw new UnsupportedShapeError(
-      `backend ${backend} supports head sizes ${headSizes.join(", ")}, got ${headSize}; choose another backend`,
+      `backend ${backend} supports head sizes ${headSizes.join(", ")}, got ${headSize} at layer ${layer}; choose another backend`,
+    );
+  if (!unevenLayers && SIZES.some((size) => own[size] !== shape[size]))
+    throw new UnsupportedShapeError(
+      `backend ${backend} needs layers of one size, got another at layer ${layer}; choose a backend with unevenLayers`,
+    );
+  if (valueSize !== headSize || sharesCacheOf !== undefined)
+    throw new UnsupportedShapeError(
+      `backend ${backend} needs values as long as keys and a cache of each layer's own, got another at layer ${layer}; choose another backend`,
     );
 };
 
-const assertLayerScheme = (layer: number, scheme: LayerScheme, shape: CacheShape): void => {
+const assertLayerScheme = (layer: number, scheme: LayerScheme, shape: LayerShape): void => {
   const { kind, sinks, recent } = scheme.residency ?? {};
   if (kind !== "prefix" || !isCount(sinks + 1) || !isCount(recent + 1))
     throw invalid(layer, "a residency of kind prefix with sinks and recent of whole numbers from 0", { ...scheme });
   for (const tensor of ["key", "value"] as const) assertScheme(layer, scheme[tensor], shape);
 };
 
-const assertScheme = (layer: number, scheme: TensorScheme, shape: CacheShape): void => {
+const assertScheme = (layer: number, scheme: TensorScheme, shape: LayerShape): void => {
   const counts = Object.entries<FieldValues>(FORMATS[scheme.kind]?.fields ?? {}).filter(([, values]) =>
     values.includes("count"),
   );

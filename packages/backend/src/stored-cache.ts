@@ -1,4 +1,4 @@
-import { type CacheBytes, type CacheShape, layerBytes, planBytes } from "@kvtuner/plan";
+import { type CacheBytes, type CacheShape, layerBytes, layerShape, planBytes } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import { assertAppend, assertFits, evenLength } from "./append.ts";
 import { attendTokens } from "./attend-tokens.ts";
@@ -120,7 +120,7 @@ export class StoredCache implements KvCache {
   async #output(layer: number, tokens: number, query: Tensor, key: Tensor, value: Tensor): Promise<Tensor> {
     if (query.location !== "cpu") return this.#store.attendTensors!(layer, query, key, value);
     const call = { tokens, query: numbersOf(query), key: numbersOf(key), value: numbersOf(value) };
-    const destination = { layer, scheme: this.#plan.layers[layer]!, headSize: this.shape.headSize };
+    const destination = { layer, scheme: this.#plan.layers[layer]!, headSize: layerShape(this.shape, layer).headSize };
     assertFiniteTensors(destination, call.query, call.key, call.value);
     return new Tensor("float32", await this.#store.attend(layer, call), query.dims);
   }
@@ -129,7 +129,8 @@ export class StoredCache implements KvCache {
   #addedBytes(layer: number, tokens: number): number {
     const scheme = this.#plan.layers[layer]!;
     const lengths = this.#store.lengths();
-    const bytesAt = (length: number): number => layerBytes(scheme, this.shape, length).total;
+    const shape = layerShape(this.shape, layer);
+    const bytesAt = (length: number): number => layerBytes(scheme, shape, length).total;
     const addedBytes = bytesAt(lengths[layer]! + tokens) - bytesAt(lengths[layer]!);
     const bytesAfter = this.#totalBytes + addedBytes;
     assertAppend({ layer, tokens, lengths, bytesAfter }, this.#owner.capabilities);

@@ -3,7 +3,7 @@ import { bitsOf, layoutOf, partBytes, type TensorScheme } from "./codecs/registr
 import type { Plan } from "./plan.ts";
 import { quantizedPrefix } from "./prefix.ts";
 import type { CacheShape, LayerScheme, LayerShape } from "./scheme.ts";
-import { layerShape } from "./shape.ts";
+import { layerShape, layerShapes } from "./shape.ts";
 
 const EXACT_BYTES = 2;
 
@@ -68,10 +68,8 @@ export const sumBytes = (layers: readonly CacheBytes[]): CacheBytes =>
   sumParts(layers.flatMap(({ parts }) => Object.entries(parts)));
 
 /** Numbers in the keys and values of `length` tokens, over all layers. */
-export const storedNumbers = (shape: CacheShape, length: number): number => {
-  const sizes = Array.from({ length: shape.layers }, (_, layer) => layerShape(shape, layer));
-  return sizes.reduce((sum, { kvHeads, headSize }) => sum + 2 * kvHeads * headSize * length, 0);
-};
+export const storedNumbers = (shape: CacheShape, length: number): number =>
+  layerShapes(shape).reduce((sum, { kvHeads, headSize }) => sum + 2 * kvHeads * headSize * length, 0);
 
 /** Bits per stored number at `length` tokens, with everything counted: codes, parameters and tokens kept in 16 bits. */
 export const trueBits = (plan: Pick<Plan, "layers" | "shape">, length: number): number => planSize(plan, length).bits;

@@ -20,7 +20,7 @@ export {
   schemeOfHead,
 } from "./codecs/registry.ts";
 export type { CacheShape, LayerScheme, LayerShape, PrefixResidency, Residency } from "./scheme.ts";
-export { attentionOf, layerShape, shapeDifferences, sizesOf } from "./shape.ts";
+export { attentionOf, layerShape, layerShapes, shapeDifferences, sizesOf } from "./shape.ts";
 export type { Measurement, ModelIdentity, Plan } from "./plan.ts";
 export { ByteSizeError, formatBytes, parseBytes } from "./format-bytes.ts";
 export type { CacheBytes, PlanSize, TensorBytes } from "./bytes.ts";

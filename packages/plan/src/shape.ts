@@ -7,6 +7,10 @@ export const layerShape = ({ layers: _, perLayer, ...common }: CacheShape, layer
   ...perLayer?.[layer],
 });
 
+/** Sizes of every layer, in order. */
+export const layerShapes = (shape: CacheShape): LayerShape[] =>
+  Array.from({ length: shape.layers }, (_, layer) => layerShape(shape, layer));
+
 /** How one layer attends; {@link plainAttention} unless its shape says otherwise. */
 export const attentionOf = (shape: CacheShape, layer: number): AttentionSpec => {
   const { attention, headSize } = layerShape(shape, layer);

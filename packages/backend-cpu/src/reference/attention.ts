@@ -1,7 +1,7 @@
 import {
   type AttentionSpec,
-  type CacheShape,
   type LayerScheme,
+  type LayerShape,
   scoreOf,
   type Segment,
   segmentsOf,
@@ -29,7 +29,7 @@ export interface AttendedLayer {
  * @returns float32 `[tokens, queryHeads * headSize]`
  */
 export const attention = (
-  shape: CacheShape,
+  shape: LayerShape,
   { spec, layer }: AttendedLayer,
   query: Float32Array,
   before: number,

@@ -33,6 +33,7 @@ export const createReferenceBackend = (options: ReferenceOptions = {}): Backend 
           keyAxes: ["token", "channel"],
           valueAxes: ["token", "channel"],
           headSizes: "any",
+          unevenLayers: true,
           attention: { sliding: true, softcap: true, sinkLogits: true },
         },
         limitsWithin({ maxTokens: MAX_TOKENS, maxCacheBytes: Number.MAX_SAFE_INTEGER }, options),

@@ -1,5 +1,5 @@
 import type { CacheImage, CachePlan, CacheStore, CallRows } from "@kvtuner/backend";
-import { attentionOf, type CacheBytes, cacheBytes, type CacheShape, sumBytes } from "@kvtuner/plan";
+import { attentionOf, type CacheBytes, cacheBytes, type CacheShape, layerShape, sumBytes } from "@kvtuner/plan";
 import {
   attendLayer,
   emptyLayer,
@@ -20,7 +20,9 @@ export class ReferenceStore implements CacheStore {
   /** Without an image the store is empty. */
   constructor({ shape, layers }: CachePlan, image?: CacheImage) {
     this.#shape = shape;
-    this.#layers = image ? layersFrom(image) : layers.map((layer) => emptyLayer(layer, shape));
+    this.#layers = image
+      ? layersFrom(image)
+      : layers.map((layer, index) => emptyLayer(layer, layerShape(shape, index)));
   }
 
   lengths(): number[] {
@@ -28,7 +30,7 @@ export class ReferenceStore implements CacheStore {
   }
 
   attend(layer: number, call: CallRows): Float32Array {
-    return attendLayer(this.#layers[layer]!, this.#shape, attentionOf(this.#shape, layer), call);
+    return attendLayer(this.#layers[layer]!, layerShape(this.#shape, layer), attentionOf(this.#shape, layer), call);
   }
 
   /** What can fail comes before what changes the first layer. */
@@ -39,7 +41,9 @@ export class ReferenceStore implements CacheStore {
 
   /** Holds both caches until the last layer is encoded. */
   retune({ layers }: CachePlan): void {
-    this.#layers = this.#layers.map((layer, index) => retunedLayer(layer, layers[index]!, this.#shape));
+    this.#layers = this.#layers.map((layer, index) =>
+      retunedLayer(layer, layers[index]!, layerShape(this.#shape, index)),
+    );
   }
 
   bytes(): CacheBytes {
@@ -56,7 +60,10 @@ export class ReferenceStore implements CacheStore {
 }
 
 const layersFrom = ({ shape, layers, length, tensors }: CacheImage): StoredLayer[] =>
-  layers.map((layer, index) => ({
-    key: tensorFromImages(layoutOf(layer, "key", shape), length, tensors[index]!.key),
-    value: tensorFromImages(layoutOf(layer, "value", shape), length, tensors[index]!.value),
-  }));
+  layers.map((layer, index) => {
+    const own = layerShape(shape, index);
+    return {
+      key: tensorFromImages(layoutOf(layer, "key", own), length, tensors[index]!.key),
+      value: tensorFromImages(layoutOf(layer, "value", own), length, tensors[index]!.value),
+    };
+  });

@@ -1,5 +1,5 @@
 import type { CallRows } from "@kvtuner/backend";
-import type { AttentionSpec, CacheShape, LayerScheme } from "@kvtuner/plan";
+import type { AttentionSpec, LayerScheme, LayerShape } from "@kvtuner/plan";
 import { commitPending, encodePending } from "./append-rows.ts";
 import { attention } from "./attention.ts";
 import { createRowReader } from "./read-rows.ts";
@@ -18,11 +18,11 @@ export interface StoredLayer {
 export const layoutOf = (
   layer: LayerScheme,
   tensor: "key" | "value",
-  { kvHeads, headSize }: CacheShape,
+  { kvHeads, headSize }: LayerShape,
 ): TensorLayout => ({ scheme: layer[tensor], layer, kvHeads, headSize });
 
 /** A layer without tokens. */
-export const emptyLayer = (layer: LayerScheme, shape: CacheShape): StoredLayer => ({
+export const emptyLayer = (layer: LayerScheme, shape: LayerShape): StoredLayer => ({
   key: emptyTensor(layoutOf(layer, "key", shape)),
   value: emptyTensor(layoutOf(layer, "value", shape)),
 });
@@ -30,7 +30,7 @@ export const emptyLayer = (layer: LayerScheme, shape: CacheShape): StoredLayer =
 /** Appends and attends. What can fail comes before what changes the layer. */
 export const attendLayer = (
   layer: StoredLayer,
-  shape: CacheShape,
+  shape: LayerShape,
   spec: AttentionSpec,
   call: CallRows,
 ): Float32Array => {
@@ -63,7 +63,7 @@ export const truncateLayer = ({ key, value }: StoredLayer, length: number, rows:
 };
 
 /** The layer's tokens in a new layer under another scheme. */
-export const retunedLayer = ({ key, value }: StoredLayer, scheme: LayerScheme, shape: CacheShape): StoredLayer => ({
+export const retunedLayer = ({ key, value }: StoredLayer, scheme: LayerScheme, shape: LayerShape): StoredLayer => ({
   key: retunedTensor(key, layoutOf(scheme, "key", shape)),
   value: retunedTensor(value, layoutOf(scheme, "value", shape)),
 });

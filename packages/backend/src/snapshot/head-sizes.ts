@@ -1,7 +1,7 @@
 import {
-  type CacheShape,
   layoutOf,
   type LayerScheme,
+  type LayerShape,
   type Part,
   partBytes,
   quantizedPrefix,
@@ -22,7 +22,7 @@ export interface HeadSizes {
 export const headSizes = (
   scheme: TensorScheme,
   layer: LayerScheme,
-  { headSize }: CacheShape,
+  { headSize }: LayerShape,
   length: number,
 ): HeadSizes => {
   const prefix = quantizedPrefix(scheme, layer, length);

@@ -1,3 +1,4 @@
+import { layerShape } from "@kvtuner/plan";
 import type { CacheImage, HeadImage } from "./cache-image.ts";
 import { headSizes, type HeadSizes } from "./head-sizes.ts";
 
@@ -18,11 +19,12 @@ export type SnapshotHeader = Pick<CacheImage, "shape" | "layers" | "length">;
 
 /** Sizes of every head in the order they are stored: layer by layer, keys before values, KV head by KV head. */
 export const storedHeads = ({ shape, layers, length }: SnapshotHeader): HeadSizes[] =>
-  layers.flatMap((layer) =>
-    (["key", "value"] as const).flatMap((tensor) =>
-      Array.from<HeadSizes>({ length: shape.kvHeads }).fill(headSizes(layer[tensor], layer, shape, length)),
-    ),
-  );
+  layers.flatMap((layer, index) => {
+    const own = layerShape(shape, index);
+    return (["key", "value"] as const).flatMap((tensor) =>
+      Array.from<HeadSizes>({ length: own.kvHeads }).fill(headSizes(layer[tensor], layer, own, length)),
+    );
+  });
 
 /** Heads in the order of {@link storedHeads}. */
 export const headsInOrder = ({ tensors }: CacheImage): HeadImage[] =>

@@ -1,4 +1,4 @@
-import { type CacheShape, KvtunerError, type LayerScheme, type Part, sizesOf } from "@kvtuner/plan";
+import { type CacheShape, KvtunerError, type LayerScheme, layerShapes, type Part, sizesOf } from "@kvtuner/plan";
 import type { PartArray } from "@kvtuner/quantizers";
 import type { CachePlan } from "../backend.ts";
 import type { CacheImage, HeadImage } from "./cache-image.ts";
@@ -96,11 +96,11 @@ const assertFinite = (bits: Uint16Array): Uint16Array => {
   return bits;
 };
 
-const inLayers = (heads: readonly HeadImage[], { layers, kvHeads }: CacheShape): CacheImage["tensors"] =>
-  Array.from({ length: layers }, (_, layer) => {
-    const start = 2 * layer * kvHeads;
-    return { key: heads.slice(start, start + kvHeads), value: heads.slice(start + kvHeads, start + 2 * kvHeads) };
-  });
+const inLayers = (heads: readonly HeadImage[], shape: CacheShape): CacheImage["tensors"] => {
+  let next = 0;
+  const take = (count: number): HeadImage[] => heads.slice(next, (next += count));
+  return layerShapes(shape).map(({ kvHeads }) => ({ key: take(kvHeads), value: take(kvHeads) }));
+};
 
 const corrupt = (expected: string, got: string, options?: { readonly cause?: unknown }): SnapshotError =>
   new SnapshotError(

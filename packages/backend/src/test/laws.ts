@@ -25,6 +25,7 @@ import { snapshotLaw } from "./laws/snapshot.ts";
 import { tensorShapesLaw } from "./laws/tensor-shapes.ts";
 import { truncateLaw } from "./laws/truncate.ts";
 import { twoCachesLaw } from "./laws/two-caches.ts";
+import { unevenLayersLaw } from "./laws/uneven-layers.ts";
 import { unsupportedPlanLaw } from "./laws/unsupported-plan.ts";
 
 /** Short name of a law. */
@@ -36,6 +37,7 @@ export type LawName =
   | "modes"
   | "head-groups"
   | "head-sizes"
+  | "uneven-layers"
   | "attention"
   | "far-out"
   | "constant-groups"
@@ -66,6 +68,7 @@ export const LAWS: Readonly<Record<LawName, Law>> = {
   modes: modesLaw,
   "head-groups": headGroupsLaw,
   "head-sizes": headSizesLaw,
+  "uneven-layers": unevenLayersLaw,
   attention: attentionLaw,
   "far-out": farOutLaw,
   "constant-groups": constantGroupsLaw,

@@ -49,6 +49,7 @@ export const attentionLaw: Law = {
   check: (options) =>
     withSubject(options, async (subject) => {
       const shape = smallShape(subject);
+      await checkRefusal(subject, planOf(shape, ...sampleLayers(subject, 1)), KEYS_BEFORE_ROPE);
       const cases = casesOf(shape).flatMap((item) =>
         sampleLayers(subject, 2).map((layer) => ({
           ...item,
@@ -64,6 +65,9 @@ export const attentionLaw: Law = {
       );
     }),
 };
+
+/** No backend takes them; from callers without types. */
+const KEYS_BEFORE_ROPE = { keyStage: "before-rope" } as unknown as Partial<AttentionSpec>;
 
 type Plan = ReturnType<typeof planOf>;
 

@@ -1,7 +1,7 @@
 import {
   blockTokens,
-  type CacheShape,
   type LayerScheme,
+  type LayerShape,
   quantizedPrefix,
   schemeOfHead,
   type TensorScheme,
@@ -13,7 +13,7 @@ export interface StoredRows {
   readonly rows: readonly Float32Array[];
   readonly scheme: TensorScheme;
   readonly layer: LayerScheme;
-  readonly shape: CacheShape;
+  readonly shape: LayerShape;
 }
 
 /** First and last-but-one token that are read from codes at a length. */
@@ -67,7 +67,7 @@ const known = new WeakMap<
 const decodeRows = (
   rows: readonly Float32Array[],
   scheme: TensorScheme,
-  { kvHeads, headSize }: CacheShape,
+  { kvHeads, headSize }: LayerShape,
 ): Float32Array[] => {
   const decoded = rows.map((row) => new Float32Array(row.length));
   for (let head = 0; head < kvHeads; head++) {

@@ -1,4 +1,4 @@
-import { type AttentionSpec, attentionOf, type CacheShape, scoreOf, spanOf } from "@kvtuner/plan";
+import { type AttentionSpec, attentionOf, layerShape, type LayerShape, scoreOf, spanOf } from "@kvtuner/plan";
 import { decodedRows, quantizedRange, type StoredRows } from "./decoded-rows.ts";
 import type { OracleCache } from "./oracle-cache.ts";
 
@@ -7,7 +7,7 @@ export const storedRows = (cache: OracleCache, layer: number, tensor: "key" | "v
   rows: cache.layers[layer]![tensor],
   scheme: cache.plan.layers[layer]![tensor],
   layer: cache.plan.layers[layer]!,
-  shape: cache.shape,
+  shape: layerShape(cache.shape, layer),
 });
 
 /**
@@ -17,7 +17,8 @@ export const storedRows = (cache: OracleCache, layer: number, tensor: "key" | "v
  * @returns `[tokens, queryHeads * headSize]`
  */
 export const expectedOutput = (cache: OracleCache, layer: number, query: Float32Array): Float64Array => {
-  const { queryHeads, headSize } = cache.shape;
+  const shape = layerShape(cache.shape, layer);
+  const { queryHeads, headSize } = shape;
   const spec = attentionOf(cache.shape, layer);
   if (query.length === 0) return new Float64Array(0);
   const key = rowsAt(storedRows(cache, layer, "key"));
@@ -29,7 +30,7 @@ export const expectedOutput = (cache: OracleCache, layer: number, query: Float32
     const length = before + token + 1;
     const first = Math.max(0, length - spanOf(spec));
     const [keys, values] = [key(length).slice(first), value(length).slice(first)];
-    attendToken(cache.shape, spec, { queries: query, at: token * queryHeads * headSize, keys, values }, output);
+    attendToken(shape, spec, { queries: query, at: token * queryHeads * headSize, keys, values }, output);
   }
   return output;
 };
@@ -52,7 +53,7 @@ interface TokenRow {
 }
 
 const attendToken = (
-  shape: CacheShape,
+  shape: LayerShape,
   spec: AttentionSpec,
   { queries, at, keys, values }: TokenRow,
   output: Float64Array,

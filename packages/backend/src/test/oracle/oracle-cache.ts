@@ -1,4 +1,4 @@
-import type { CacheShape } from "@kvtuner/plan";
+import { type CacheShape, layerShape } from "@kvtuner/plan";
 import { roundArrayToFloat16 } from "@kvtuner/quantizers";
 import type { CachePlan } from "../../backend.ts";
 
@@ -28,7 +28,8 @@ export const emptyOracle = (shape: CacheShape, plan: CachePlan): OracleCache => 
 /** The cache with the rows of a call, float32 `[tokens, kvHeads * headSize]`, in one layer more. */
 export const appended = (cache: OracleCache, layer: number, key: Float32Array, value: Float32Array): OracleCache => {
   const old = cache.layers[layer]!;
-  const width = cache.shape.kvHeads * cache.shape.headSize;
+  const { kvHeads, headSize } = layerShape(cache.shape, layer);
+  const width = kvHeads * headSize;
   return withLayer(cache, layer, {
     key: [...old.key, ...roundedRows(key, width)],
     value: [...old.value, ...roundedRows(value, width)],

@@ -1,4 +1,4 @@
-import { type CacheBytes, type CacheShape, planBytes } from "@kvtuner/plan";
+import { type CacheBytes, type CacheShape, layerShape, planBytes } from "@kvtuner/plan";
 import type { Tensor } from "onnxruntime-common";
 import type { CachePlan, KvCache } from "../../backend.ts";
 import { readSnapshot } from "../../snapshot/read-snapshot.ts";
@@ -36,9 +36,9 @@ export class CheckedCache {
     return oracleLength(this.oracle);
   }
 
-  /** The numbers of a call that no call had before. */
-  nextCall(tokens: number): CallNumbers {
-    return randomCall(this.oracle.shape, tokens, this.#seed++);
+  /** The numbers of a call in a layer that no call had before. */
+  nextCall(tokens: number, layer = 0): CallNumbers {
+    return randomCall(layerShape(this.oracle.shape, layer), tokens, this.#seed++);
   }
 
   /**
@@ -48,7 +48,7 @@ export class CheckedCache {
    */
   async append(tokens: number, compared: number = tokens): Promise<void> {
     for (let layer = 0; layer < this.oracle.shape.layers; layer++)
-      await this.attend(layer, this.nextCall(tokens), compared);
+      await this.attend(layer, this.nextCall(tokens, layer), compared);
     this.assertCounts();
   }
 
@@ -59,7 +59,7 @@ export class CheckedCache {
 
   /** Takes a call into the oracle, and compares the output that it gave. */
   async compare(layer: number, call: CallNumbers, output: Tensor, compared: number = call.tokens): Promise<void> {
-    const got = await outputNumbers(output, this.oracle.shape, call.tokens);
+    const got = await outputNumbers(output, layerShape(this.oracle.shape, layer), call.tokens);
     this.oracle = appended(this.oracle, layer, call.key, call.value);
     const skipped = (got.length / call.tokens) * (call.tokens - compared);
     const expected = expectedOutput(this.oracle, layer, call.query.subarray(skipped));

@@ -1,4 +1,4 @@
-import type { CacheShape } from "@kvtuner/plan";
+import type { LayerShape } from "@kvtuner/plan";
 
 /** The numbers of one call of `attend`, float32 `[tokens, heads * headSize]`. */
 export interface CallNumbers {
@@ -10,7 +10,7 @@ export interface CallNumbers {
 
 /** The same seed gives the same numbers. */
 export const randomCall = (
-  { queryHeads, kvHeads, headSize }: CacheShape,
+  { queryHeads, kvHeads, headSize }: LayerShape,
   tokens: number,
   seed: number,
 ): CallNumbers => ({
@@ -22,7 +22,7 @@ export const randomCall = (
 
 /** A call whose queries and keys are far out in two channels of every head, in all tokens: so are models with biases there. */
 export const farOutCall = (
-  { queryHeads, kvHeads, headSize }: CacheShape,
+  { queryHeads, kvHeads, headSize }: LayerShape,
   tokens: number,
   seed: number,
 ): CallNumbers => {

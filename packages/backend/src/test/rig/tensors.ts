@@ -1,4 +1,4 @@
-import type { CacheShape } from "@kvtuner/plan";
+import type { LayerShape } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import { assertLaw } from "../law.ts";
 import type { CallNumbers } from "./random-rows.ts";
@@ -19,7 +19,7 @@ const rowsTensor = (rows: Float32Array, tokens: number): Tensor =>
 /** A copy of the numbers of an output, which must have the type and dimensions that the interface says. */
 export const outputNumbers = async (
   output: Tensor,
-  { queryHeads, headSize }: CacheShape,
+  { queryHeads, headSize }: LayerShape,
   tokens: number,
 ): Promise<Float32Array> => {
   const dims = JSON.stringify([1, tokens, queryHeads * headSize]);

@@ -53,6 +53,12 @@ export const CONDUCT_FAULTS: readonly Fault[] = [
     check: changed<typeof PlanSupport>("plan-support.ts", () => ({ assertPlanSupported: nothing })),
   },
   {
+    law: "uneven-layers",
+    mistake: "does not say that it takes them",
+    says: /layers of different sizes to be refused with BACKEND_UNSUPPORTED_SHAPE, it was taken/,
+    wrapping: { backend: ({ capabilities }) => ({ capabilities: { ...capabilities, unevenLayers: false } }) },
+  },
+  {
     law: "unsupported-plan",
     mistake: "names no scheme",
     says: /to name layer 1, got undefined/,

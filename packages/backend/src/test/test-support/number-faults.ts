@@ -2,9 +2,9 @@ import {
   type AffineScheme,
   type AttentionSpec,
   bitsOf,
-  type CacheShape,
   defaultScale,
   type LayerScheme,
+  type LayerShape,
   type Residency,
   type TensorScheme,
 } from "@kvtuner/plan";
@@ -23,7 +23,7 @@ const settleUnder =
 /** Query heads put in another order before attention, and their outputs back. */
 const interleaved = (
   { attendRow }: typeof Cells,
-  { queryHeads, kvHeads, headSize }: CacheShape,
+  { queryHeads, kvHeads, headSize }: LayerShape,
   spec: AttentionSpec,
   queries: Float32Array,
   keys: Cells.Cells,
@@ -33,7 +33,7 @@ const interleaved = (
   const mixed = new Float32Array(queries.length);
   for (const [to, from] of order.entries())
     mixed.set(queries.subarray(from * headSize, (from + 1) * headSize), to * headSize);
-  const attended = attendRow({ layers: 1, queryHeads, kvHeads, headSize }, spec, mixed, keys, values);
+  const attended = attendRow({ queryHeads, kvHeads, headSize }, spec, mixed, keys, values);
   const output = new Float64Array(queries.length);
   for (const [from, to] of order.entries())
     output.set(attended.subarray(from * headSize, (from + 1) * headSize), to * headSize);
@@ -61,7 +61,7 @@ const withPrefix = (
 };
 
 const attendingUnder =
-  (change: (spec: AttentionSpec, shape: CacheShape) => AttentionSpec) =>
+  (change: (spec: AttentionSpec, shape: LayerShape) => AttentionSpec) =>
   ({ attendRow }: typeof Cells): Partial<typeof Cells> => ({
     attendRow: (shape, spec, ...rest) => attendRow(shape, change(spec, shape), ...rest),
   });
@@ -162,6 +162,14 @@ export const NUMBER_FAULTS: readonly Fault[] = [
     cells: ({ attendRow }) => ({
       attendRow: (shape, spec, queries, keys, values) =>
         attendRow(shape, spec, queries, withoutConstants(keys), values),
+    }),
+  },
+  {
+    law: "uneven-layers",
+    mistake: "reads the same KV head in all layers",
+    says: /layer 1.*within/,
+    cells: ({ attendRow }) => ({
+      attendRow: (shape, ...rest) => attendRow(shape.queryHeads === 3 ? { ...shape, kvHeads: 1 } : shape, ...rest),
     }),
   },
   {
