@@ -1,4 +1,4 @@
-// What a block of attention works on: its rows, its split of the context, its shared memory.
+// Work of an attention block: its rows, its split, its shared memory.
 #pragma once
 #include "codes.cuh"
 #include "rotation.cuh"
@@ -17,35 +17,38 @@ struct AttendArguments {
   TensorView value;
   /** float32 `[tokens, kvHeads * headsPerGroup * headSize]` */
   const float* query;
-  /** float32 `[rows, splits, headSize]`: sums of weighted values, not yet divided; of rotated ones where values are coded so. */
+  /**
+   * float32 `[rows, splits, headSize]`: sums of weighted values before division; still transformed where coded values
+   * are.
+   */
   float* sums;
   /** float32 `[rows, splits, 2]`: largest score and sum of weights. */
   float* statistics;
   /** float32 `[tokens, kvHeads * headsPerGroup * headSize]` */
   float* output;
   int tokens;
-  /** Tokens that the first query of the launch sees beside itself. */
+  /** Tokens that the first query of the launch sees besides itself. */
   int before;
   int headsPerGroup;
   int splitTokens;
   /** Splits of each segment. */
   int segmentSplits[SEGMENTS];
   int splits;
-  /** The segment that is for the kernel on tensor cores, and for no other; -1 where there is none. */
+  /** The segment of the tensor-core kernel, which others skip; -1 for none. */
   int tensorCoreSegment;
-  /** What a query's products with keys are multiplied by to be scores. */
+  /** Factor from a product of query and key to its score. */
   float scale;
 };
 
-/** A block's shared memory, in this order; src/store/attend.ts asks for as much. */
+/** A block's shared memory, in this order; src/store/attend.ts computes its size. */
 struct AttendShared {
   float* query;       // [ROWS][headSize], times the scale of scores
   float* scales;      // [groups of a page][headSize], axis channel
   float* minima;
-  float* partials;    // [WARPS][ROWS][TILE] scores, then weights in the first of them; in the end sums of one row
+  float* partials;    // [WARPS][ROWS][TILE] scores, then weights in the first part; at the end sums of one row
   float* largest;     // [ROWS] largest score so far
   float* total;       // [ROWS] sum of weights so far
-  float* correction;  // [ROWS] factor for sums made under an earlier largest score
+  float* correction;  // [ROWS] factor for sums from before the largest score changed
   int* begin;         // [ROWS] tokens of the segment that the row reads
   int* end;
 };
@@ -65,7 +68,6 @@ __device__ inline AttendShared attendShared(int rows, const TensorView& key) {
   return shared;
 }
 
-/** What a block works on. */
 struct Work {
   int segment;
   int kvHead;
@@ -94,14 +96,14 @@ __device__ inline Work workOfBlock(const AttendArguments& args, int rows) {
   return work;
 }
 
-/** Place of a row's query, or output, in head vectors. */
+/** Index of a row's query or output, in head vectors. */
 __device__ inline int vectorOfRow(const AttendArguments& args, const Work& work, int row) {
   const int place = work.firstRow + row;
   const int token = place / args.headsPerGroup;
   return (token * args.key.kvHeads + work.kvHead) * args.headsPerGroup + place % args.headsPerGroup;
 }
 
-/** Rows that there are not get queries of zero, and read no token. */
+/** Rows beyond the last one get zero queries and read no tokens. */
 template <int ROWS>
 __device__ inline void stageRows(const AttendArguments& args, const Work& work, const AttendShared& shared) {
   const int headSize = args.key.headSize;

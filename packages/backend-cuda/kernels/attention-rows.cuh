@@ -1,15 +1,15 @@
-// Attention of a block, in float32: keys and values are loaded, unpacked and decoded once for all rows of the block.
+// Attention of a block in float32: keys and values are loaded and decoded once for all rows of the block.
 //
-// Keys: a lane takes four tokens, so that a number of a query, read from shared memory, serves four products; a warp takes
-// every fourth chunk of channels. Values: a thread takes eight channels of every so manieth token. Codes are exact, products
-// and sums in float32: queries rounded to float16 lose what distinguishes scores of thousands, and weights times scales
-// would leave its range.
+// Keys: a lane handles four tokens, so that a query number read from shared memory serves four products; a warp handles
+// every fourth chunk of channels. Values: a thread handles eight channels of tokens at a fixed distance. Codes are exact,
+// products and sums are float32: in float16, rounded queries would lose the differences between scores in the thousands,
+// and weights times scales would leave the range.
 #pragma once
 #include "attention-scores.cuh"
 #include "attention-values.cuh"
 #include "attention-weights.cuh"
 
-/** The sums of all phases together, and what the other splits have to know. */
+/** Adds up the sums of all phases and writes the statistics for combining splits. */
 template <int ROWS>
 __device__ inline void storeSums(const AttendArguments& args, const Work& work, const AttendShared& shared,
                                  const float (&sums)[ROWS][OCTET]) {

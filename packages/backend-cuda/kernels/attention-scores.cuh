@@ -2,7 +2,7 @@
 #pragma once
 #include "attention-block.cuh"
 
-/** Scales and minima of a page's groups of tokens, folded as codeFraction wants them. */
+/** Scales and minima of a page's groups of tokens, adjusted for codeFraction. */
 template <int BITS>
 __device__ inline void stageParameters(const TensorView& key, const CodeHead& head, const AttendShared& shared) {
   for (int index = threadIdx.x; index < parametersOfHead(key); index += THREADS) {
@@ -30,7 +30,7 @@ __device__ inline void addProducts(float (&scores)[ROWS][LANE_TOKENS], const flo
   }
 }
 
-/** Is a lane's token among those that some row of the block reads? */
+/** True when some row of the block reads a lane's token. */
 __device__ inline bool isRead(const Work& work, int token) { return token >= work.tokens.begin && token < work.tokens.end; }
 
 template <int ROWS>
@@ -59,14 +59,14 @@ __device__ inline void scoreExact(const TensorView& key, const Work& work, int t
   }
 }
 
-/** Four numbers of an octet, from its channel `first` on, whose token has one scale for all of them. */
+/** Four numbers of an octet, from channel `first` on, with one scale of their token. */
 template <int BITS>
 __device__ inline void decodeQuad(float (&numbers)[QUAD], const CodeOctet& octet, int first, const Parameters& folded) {
 #pragma unroll
   for (int i = 0; i < QUAD; i++) numbers[i] = fmaf(codeFraction<BITS>(octet, first + i), folded.scale, folded.minimum);
 }
 
-/** The same where each channel has its own, in shared memory. */
+/** The same with one scale per channel, in shared memory. */
 template <int BITS>
 __device__ inline void decodeStagedQuad(float (&numbers)[QUAD], const CodeOctet& octet, int first, const float* scales,
                                         const float* minima) {

@@ -2,14 +2,14 @@
 #pragma once
 #include "attention-block.cuh"
 
-/** Which channels and tokens a thread weighs values of. */
+/** The channels and tokens of a thread's share of the values. */
 struct ValueShare {
   int octet;
   int phase;
   int phases;
 };
 
-/** Two threads side by side take a chunk of one token, so that neighbours read neighbouring words. */
+/** Two neighbouring threads share a chunk of one token, so that they read neighbouring words. */
 __device__ inline ValueShare valueShare(int headSize) {
   const int phases = THREADS / (headSize / OCTET);
   const int inChunk = threadIdx.x % (2 * phases);

@@ -1,4 +1,4 @@
-// The softmax of a tile, on top of those before it.
+// The softmax of a tile, continuing those before it.
 #pragma once
 #include "attention-block.cuh"
 
@@ -13,8 +13,8 @@ __device__ inline float warpSum(float number) {
 }
 
 /**
- * Weights of a tile under the largest score so far, in the place of the first part of its scores. A warp takes a row.
- * Scores come in as many parts as warps have added up channels of their own.
+ * Turns a tile's scores into weights relative to the largest score so far, in the place of their first part. A warp
+ * handles a row. Scores consist of PARTS partial sums, one for each warp with channels of its own.
  */
 template <int ROWS, int PARTS>
 __device__ inline void weighTile(int tile, const AttendShared& shared) {

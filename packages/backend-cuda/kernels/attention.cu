@@ -1,14 +1,15 @@
-// Causal attention of new tokens over a layer: flash-decoding, and prefill in tiles of rows, by one kernel.
+// Causal attention of new tokens over a layer. One kernel serves decoding, split as in flash-decoding, and prefill in
+// tiles of rows.
 //
-// A row is a query head of a new token. A block takes up to ROWS rows of one KV head and one split of the context, so that
-// keys and values are read once for all of its rows; splits are put together by reduce_splits.
+// A row is a query head of a new token. A block handles up to ROWS rows of one KV head and one split of the tokens, so
+// that keys and values are read once for all of its rows. reduce_splits combines the splits.
 #include "attention-rows.cuh"
 
 KERNEL(attend_1_row, AttendArguments, THREADS, 4) { attendRows<1>(args); }
 KERNEL(attend_4_rows, AttendArguments, THREADS, 4) { attendRows<4>(args); }
 KERNEL(attend_8_rows, AttendArguments, THREADS, 3) { attendRows<8>(args); }
 
-/** Puts the splits of a head vector together, block x of them all. */
+/** Combines the splits of a head vector, one block each. */
 KERNEL(reduce_splits, AttendArguments, THREADS, 1) {
   float* plain = (float*)sharedMemory();
   float* rotated = plain + MAX_HEAD_SIZE;

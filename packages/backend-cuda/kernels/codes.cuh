@@ -1,15 +1,15 @@
-// How the codes of one head of a page lie: in chunks of 16 channels, a chunk of all tokens before the next.
+// Layout of the codes of one head of a page: chunks of 16 channels, each for all tokens of the page.
 //
 //   2 bits:  uint   [chunks][128]
 //   3 bits:  uint   [chunks][128], the low two bits; then ushort [chunks][128], the high bits
 //   4 bits:  uint2  [chunks][128]
 //   8 bits:  uint4  [chunks][128]
 //
-// lowest channel in the lowest bits.
+// The lowest channel is in the lowest bits.
 #pragma once
 #include "tensor.cuh"
 
-/** Codes of eight channels: `bits` bytes, for 3 bits the low bits and the high ones apart, for 8 bits in two words. */
+/** Codes of eight channels in `bits` bytes: low and high bits apart for 3 bits, in two words for 8 bits. */
 struct CodeOctet {
   unsigned int low;
   unsigned int high;
@@ -24,7 +24,7 @@ __device__ inline const unsigned short* highBits(const CodeHead& head, int chunk
   return (const unsigned short*)(head.codes + 4 * chunks * CODE_PAGE_TOKENS);
 }
 
-/** Reads a chunk of one token in one vector, or for 3 bits in two. */
+/** Reads a chunk of one token in one vector, two for 3 bits. */
 template <int BITS>
 __device__ inline CodeChunk loadChunk(const CodeHead& head, int chunks, int chunk, int token) {
   const int index = chunk * CODE_PAGE_TOKENS + token;
@@ -55,7 +55,7 @@ __device__ inline CodeOctet loadOctet(const CodeHead& head, int chunks, int octe
   return {low, high};
 }
 
-/** Bits `at` and up of a word, moved to bits `target` and up, all others cleared. */
+/** Bits `at` and up of a word, moved to bits `target` and up, with all others cleared. */
 template <int BITS>
 __device__ inline unsigned int movedBits(unsigned int word, int at, int target) {
   const unsigned int moved = target >= at ? word << (target - at) : word >> (at - target);
@@ -63,8 +63,8 @@ __device__ inline unsigned int movedBits(unsigned int word, int at, int target) 
 }
 
 /**
- * The code of channel `i` of an octet as `1 + code / 2^BITS`: its bits in the highest of a fraction whose exponent is there
- * already. This takes a shift and a logical operation, where turning an integer into a float takes a slow conversion.
+ * The code of channel `i` of an octet as `1 + code / 2^BITS`: its bits go to the top of the fraction of a float with a
+ * fixed exponent. This takes a shift and a logical operation, while converting an integer is slow.
  */
 template <int BITS>
 __device__ inline float codeFraction(const CodeOctet& octet, int i) {
@@ -76,14 +76,14 @@ __device__ inline float codeFraction(const CodeOctet& octet, int i) {
   return __uint_as_float(bits | 0x3f800000u);
 }
 
-/** What turns a fraction of {@link codeFraction} into its number. */
+/** Converts a fraction of {@link codeFraction} into its number. */
 template <int BITS>
 __device__ inline Parameters foldedParameters(const Parameters& plain) {
   const float scale = plain.scale * (1 << BITS);
   return {scale, plain.minimum - scale};
 }
 
-/** One stored code, wherever it is. */
+/** One stored code at any place. */
 __device__ inline int codeAt(const TensorView& view, const CodeHead& head, int token, int channel) {
   const int chunks = view.headSize / CHUNK;
   const int index = channel / CHUNK * CODE_PAGE_TOKENS + token;

@@ -1,5 +1,5 @@
-// New tokens into 16 bits, and blocks that are full into codes. Results are those of @kvtuner/quantizers to the bit, which is
-// why this is compiled without contraction into fused operations.
+// Appends new tokens in 16 bits and encodes full blocks. Results equal those of @kvtuner/quantizers bit for bit, so this
+// is compiled without fused multiply-add.
 #include "codes.cuh"
 #include "rotation.cuh"
 
@@ -13,7 +13,10 @@ struct AppendArguments {
   int before;
 };
 
-/** float32 `[tokens, kvHeads * headSize]` into 16 bits, behind the `before` tokens held. A thread takes eight channels. */
+/**
+ * Appends float32 `[tokens, kvHeads * headSize]` as 16-bit rows after the first `before` tokens. A thread handles eight
+ * channels.
+ */
 KERNEL(append_rows, AppendArguments, 128, 1) {
   const TensorView& tensor = args.tensor;
   const int octets = tensor.headSize / OCTET;
@@ -29,11 +32,11 @@ KERNEL(append_rows, AppendArguments, 128, 1) {
 
 struct EncodeArguments {
   TensorView tensor;
-  /** First token to encode, counted behind the sinks. */
+  /** First token to encode, counted after the sinks. */
   int first;
 };
 
-/** A 16-bit row as it is quantized, in shared memory. All threads of the block take part. */
+/** Loads a 16-bit row into shared memory, transformed if the tensor is. All threads of the block take part. */
 __device__ inline void loadRow(const TensorView& tensor, int head, int token, float* row) {
   for (int channel = threadIdx.x; channel < tensor.headSize; channel += blockDim.x) {
     const unsigned short* octet = (const unsigned short*)exactOctet(tensor, head, token, channel / OCTET);
@@ -80,7 +83,7 @@ __device__ inline void storeParameters(const TensorView& tensor, const CodeHead&
   if (tensor.isAffine) store(head.minima + index, stored.minimum);
 }
 
-/** Axis token: a block encodes one row, token x of KV head y. A thread takes 16 channels. */
+/** Axis token: a block encodes one row, token x of KV head y. A thread handles 16 channels. */
 KERNEL(encode_rows, EncodeArguments, ENCODE_THREADS, 1) {
   const TensorView& tensor = args.tensor;
   float* row = (float*)sharedMemory();
@@ -111,9 +114,9 @@ KERNEL(encode_rows, EncodeArguments, ENCODE_THREADS, 1) {
 }
 
 /**
- * Axis channel: a block encodes group x of KV head y, a thread the channels at its place. Rows are read twice, once for the
- * extremes and once for the codes, for a group of a head may be larger than shared memory. The first time needs no barrier behind
- * a row: a thread reads, and then overwrites, the same channels.
+ * Axis channel: a block encodes group x of KV head y; each thread handles the channels at its place. Rows are read twice,
+ * for the extremes and for the codes, because a group may exceed shared memory. The first pass needs no barrier after a
+ * row: a thread reads and overwrites the same channels.
  */
 KERNEL(encode_groups, EncodeArguments, ENCODE_THREADS, 1) {
   const TensorView& tensor = args.tensor;

@@ -1,26 +1,26 @@
 // Factors for tensor cores: a row of float32 numbers as whole numbers in two halves of 11 bits.
 //
-// A number x is about unit * (high + low / 4096), where unit is a power of two, high and low are whole numbers of up to 2048,
-// and what is left is at most 2^-23 of the largest number of the row. The other factor is a code's fraction, a whole number of
-// bits + 1 bits in units of 2^-bits. So their products and sums are whole numbers, which float32 holds exactly up to 2^24: a
-// tensor core adds them up without an error, in whatever order and however it rounds.
+// A number x is about unit * (high + low / 4096). The unit is a power of two; high and low are whole numbers up to 2048;
+// the remainder is at most 2^-23 of the row's largest number. The other factor is a code's fraction, a whole number of
+// bits + 1 bits in units of 2^-bits. So products and sums are whole numbers, which float32 holds exactly up to 2^24. A
+// tensor core adds them without error, in any order and with any rounding.
 #pragma once
 #include "codes.cuh"
 #include "tensor-core.cuh"
 
-/** A row's unit, and what makes numbers of it. */
+/** A row's unit, and the factors that convert numbers with it. */
 struct FixedUnit {
   float unit;
   float inverse;
 };
 
-/** The unit for numbers up to `largest`, which is not negative. Below 2^-115 all numbers are nothing. */
+/** The unit for numbers up to `largest`, which is not negative. Below 2^-115, all numbers become 0. */
 __device__ inline FixedUnit fixedUnit(float largest) {
   const int exponent = larger(12, (int)(__float_as_uint(largest) >> 23));
   return {__uint_as_float((unsigned int)(exponent - 10) << 23), __uint_as_float((unsigned int)(264 - exponent) << 23)};
 }
 
-/** Two numbers of a lane's row: high halves for the upper half of A, low ones for the lower. */
+/** Two numbers of a lane's row: high halves for the upper half of A, low halves for the lower. */
 __device__ inline void splitPair(HalfPair& high, HalfPair& low, float first, float second, const FixedUnit& unit) {
   const float scaled[2] = {first * unit.inverse, second * unit.inverse};
   const float whole[2] = {rintf(scaled[0]), rintf(scaled[1])};
@@ -28,7 +28,7 @@ __device__ inline void splitPair(HalfPair& high, HalfPair& low, float first, flo
   low = halfPair(rintf((scaled[0] - whole[0]) * 4096.0f), rintf((scaled[1] - whole[1]) * 4096.0f));
 }
 
-/** A lane's numbers of A from four of its row. */
+/** A lane's numbers of A from four numbers of its row. */
 __device__ inline TensorRows splitRow(float first, float second, float third, float fourth, const FixedUnit& unit) {
   TensorRows rows;
   splitPair(rows.pairs[0], rows.pairs[1], first, second, unit);
@@ -36,10 +36,10 @@ __device__ inline TensorRows splitRow(float first, float second, float third, fl
   return rows;
 }
 
-/** High and low halves of a column's sum together, in units. */
+/** A column's sum from its high and low halves, in units. */
 __device__ inline float joinedSum(const float (&sums)[4], int column) { return fmaf(sums[2 + column], 1.0f / 4096.0f, sums[column]); }
 
-/** Most products whose sum is exact, in steps of 16: with 8 bits one step, and with less the four of 64 channels. */
+/** Most products whose sum is exact, in steps of 16: one step for 8 bits, four (64 channels) for fewer bits. */
 template <int BITS>
 constexpr int EXACT_STEPS = BITS == 8 ? 1 : 4;
 
@@ -52,7 +52,7 @@ __device__ inline HalfPair fractionPair(unsigned int word, int at) {
   return (moved & (MASK | MASK << 16)) | 0x3c003c00u;
 }
 
-/** The same from two bits of one word and the third of another. */
+/** The same from two bits of one word and the third bit of another. */
 __device__ inline HalfPair fractionPairOf3(unsigned int low, unsigned int high, int index) {
   constexpr unsigned int LOW = 3u << 7, HIGH = 1u << 9;
   const int at = 2 * index;

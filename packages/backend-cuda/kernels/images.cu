@@ -1,5 +1,5 @@
-// Codes back into 16 bits, for truncation and for another plan; and a tensor to and from the layout of snapshots, which is
-// that of @kvtuner/quantizers: for each KV head rows of codes, scales, minima, and 16-bit rows.
+// Decodes codes to 16 bits, for truncation and for changing plans. Copies a tensor to and from the layout of snapshots,
+// that of @kvtuner/quantizers: per KV head rows of codes, scales, minima and 16-bit rows.
 #include "codes.cuh"
 #include "rotation.cuh"
 
@@ -9,15 +9,15 @@ constexpr float LARGEST_HALF = 65504.0f;
 
 struct DecodeArguments {
   TensorView source;
-  /** Where the 16-bit rows go; may be the source. */
+  /** Receives the 16-bit rows; may be the source. */
   TensorView target;
-  /** Tokens that the source holds. */
+  /** Tokens in the source. */
   int length;
   /** Position of the first token to decode. */
   int first;
 };
 
-/** Token x of KV head y as it is read, rounded to float16, and cut off at the largest. To the bit what the quantizers decode. */
+/** Decodes token x of KV head y, rounds it to float16 and clamps it. Equals the quantizers' decoding bit for bit. */
 KERNEL(decode_rows, DecodeArguments, DECODE_THREADS, 1) {
   const TensorView& source = args.source;
   float* row = (float*)sharedMemory();
@@ -54,13 +54,13 @@ struct ImageArguments {
   unsigned short* scales;
   unsigned short* minima;
   uint4* exact;
-  /** Tokens that the tensor holds. */
+  /** Tokens in the tensor. */
   int length;
-  /** From the image into the pages; without it, from the pages into the image. */
+  /** 1 copies the image into the pages, 0 the pages into the image. */
   int isImport;
 };
 
-/** A code's place in the image of its head: eight codes in a row fill whole bytes. */
+/** A code's place in its head's image: eight consecutive codes fill whole bytes. */
 struct ImagePlace {
   int octet;
   int index;
@@ -80,7 +80,7 @@ __device__ inline int imageCode(const TensorView& tensor, const unsigned char* c
   return (low | high) & ((1 << tensor.bits) - 1);
 }
 
-/** Codes of an image into the pages of KV head y. A thread takes a chunk of a token. */
+/** Copies codes of an image into the pages of KV head y. A thread handles a chunk of a token. */
 KERNEL(import_codes, ImageArguments, COPY_THREADS, 1) {
   const TensorView& tensor = args.tensor;
   const int chunks = tensor.headSize / CHUNK;
@@ -95,7 +95,10 @@ KERNEL(import_codes, ImageArguments, COPY_THREADS, 1) {
   storeChunk(tensor, codeHead(tensor, blockIdx.y, token), index % chunks, token % CODE_PAGE_TOKENS, codes);
 }
 
-/** Codes of KV head y into an image. A thread takes eight in a row: channels of a token, or tokens of a channel. */
+/**
+ * Copies codes of KV head y into an image. A thread handles eight consecutive codes: channels of a token, or tokens of a
+ * channel.
+ */
 KERNEL(export_codes, ImageArguments, COPY_THREADS, 1) {
   const TensorView& tensor = args.tensor;
   const int tokens = prefixAt(tensor, args.length);
@@ -117,7 +120,7 @@ KERNEL(export_codes, ImageArguments, COPY_THREADS, 1) {
   for (int byte = 0; byte < tensor.bits; byte++) store(image + byte, (unsigned char)(word >> (8 * byte)));
 }
 
-/** Scales and minima of KV head y, one a thread. */
+/** Copies scales and minima of KV head y, one per thread. */
 KERNEL(copy_parameters, ImageArguments, COPY_THREADS, 1) {
   const TensorView& tensor = args.tensor;
   const int groups = tensor.isChannel ? tensor.headSize : groupsOfHead(tensor);
@@ -137,7 +140,7 @@ KERNEL(copy_parameters, ImageArguments, COPY_THREADS, 1) {
   else store(args.minima + image, load(head.minima + place));
 }
 
-/** 16-bit rows of KV head y, oldest first. A thread takes eight channels. */
+/** Copies 16-bit rows of KV head y, oldest first. A thread handles eight channels. */
 KERNEL(copy_exact, ImageArguments, COPY_THREADS, 1) {
   const TensorView& tensor = args.tensor;
   const int octets = tensor.headSize / OCTET;

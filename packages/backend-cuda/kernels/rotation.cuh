@@ -3,9 +3,9 @@
 #include "device.cuh"
 
 /**
- * Transforms a head vector in shared memory, in blocks of the largest power of two that divides its size. All threads of the
- * block take part; the row is there for all of them before and after. The order of all operations, and the one product in
- * double precision, are those of @kvtuner/quantizers, so that codes come out the same to the bit.
+ * Transforms a head vector in shared memory, in blocks of the largest power of two that divides its size. All threads of
+ * the block take part; the row is synchronized before and after. Uses the same order of operations as
+ * @kvtuner/quantizers, and its one product in double precision, so that codes are equal bit for bit.
  */
 __device__ inline void rotateRow(float* row, int headSize) {
   const int size = headSize & -headSize;

@@ -1,10 +1,13 @@
-// Attention of a block on tensor cores, for tokens whose keys and values are both read from codes; the kernel in float32 takes
-// all others. Off until it has passed on a GPU: src/store/tensor-core-check.ts holds it against that kernel before it is used.
+// Attention of a block on tensor cores, for tokens whose keys and values are both codes; the float32 kernel handles all
+// others. Off until it has passed on a GPU: src/store/tensor-core-check.ts compares it with that kernel before use.
 #include "attention-weights.cuh"
 #include "tensor-core-scores.cuh"
 #include "tensor-core-values.cuh"
 
-/** A lane's sums, which no other has a part of but for the biases, and what the other splits have to know. */
+/**
+ * Writes a lane's sums, which it shares with no other lane except for the biases, and the statistics for combining
+ * splits.
+ */
 template <int WIDTH>
 __device__ inline void storeValueSums(const AttendArguments& args, const Work& work, const AttendShared& shared, const ValueSums& sums) {
   const int headSize = args.value.headSize;
@@ -32,7 +35,7 @@ KERNEL(attend_8_rows_on_tensor_cores, AttendArguments, THREADS, 3) {
   const Work work = workOfBlock(args, TENSOR_ROWS);
   if (work.segment != args.tensorCoreSegment) return;
   const AttendShared shared = attendShared(TENSOR_ROWS, args.key);
-  float* laneQueries = shared.partials + TENSOR_ROWS * TILE;  // where other warps' scores would be
+  float* laneQueries = shared.partials + TENSOR_ROWS * TILE;  // in the place of other warps' scores
   ValueSums sums = {};
   stageRows<TENSOR_ROWS>(args, work, shared);
   stageLaneQueries(laneQueries, shared.query, args.key.headSize);

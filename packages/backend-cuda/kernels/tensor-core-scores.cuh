@@ -1,8 +1,8 @@
 // Scores of a tile of coded keys on tensor cores: A holds queries, B holds codes of eight tokens.
 //
-// Lane 4 g + t takes row g and, of a block of 64 channels, chunk t: so it reads the codes of a chunk in one vector, and has all
-// it needs for the block's four products. Scales of channels are in the queries, scales of tokens
-// come after the sum, and so must be the same for a block's channels.
+// Lane 4 g + t handles row g and chunk t of a block of 64 channels. It reads a chunk's codes in one vector and has
+// everything for the block's four products. Scales per channel are multiplied into the queries. Scales per token multiply
+// the sum, so a block's channels must share one.
 #pragma once
 #include "attention-scores.cuh"
 #include "fixed-point.cuh"
@@ -16,7 +16,7 @@ constexpr int WARP_COLUMNS = WARP_TOKENS / TENSOR_COLUMNS;
 
 __device__ inline int blocksOfHead(int headSize) { return (headSize + BLOCK_CHANNELS - 1) / BLOCK_CHANNELS; }
 
-/** Queries as lanes read them, `[blocks][4 quads of channels][32 lanes][4]`: no two lanes ask for the same bank. */
+/** Queries as lanes read them, `[blocks][4 quads of channels][32 lanes][4]`, free of bank conflicts. */
 __device__ inline void stageLaneQueries(float* laneQueries, const float* query, int headSize) {
   const int numbers = blocksOfHead(headSize) * TENSOR_ROWS * BLOCK_CHANNELS;
   for (int index = threadIdx.x; index < numbers; index += THREADS) {
@@ -29,15 +29,15 @@ __device__ inline void stageLaneQueries(float* laneQueries, const float* query, 
   __syncthreads();
 }
 
-/** A row's queries in a block of channels, times the channels' scales where they have their own. */
+/** A row's queries in a block of channels, times the scales per channel, if any. */
 struct QueryBlock {
   TensorRows steps[BLOCK_STEPS];
   float unit;
-  /** Sum of the queries, each times its channel's minimum where it has its own. */
+  /** Sum of the queries, each times its channel's minimum, if it has one. */
   float bias;
 };
 
-/** Channels of the two codes that lie apart by half a word. */
+/** Channels of the two codes that are half a word apart. */
 template <int BITS>
 __device__ constexpr int pairedChannel(int pair, int half) {
   constexpr int APART = BITS == 8 ? 2 : BITS == 4 ? 4 : 8;
@@ -113,7 +113,7 @@ __device__ inline void blockSums(float (&sums)[2], const QueryBlock& query, cons
   for (int column = 0; column < 2; column++) sums[column] *= query.unit;
 }
 
-/** A warp takes 32 tokens, in runs whose channels have the same scales. */
+/** A warp handles 32 tokens, in runs of channels with the same scales. */
 template <int BITS>
 __device__ inline void scoreCodesOnTensorCores(const TensorView& key, const Work& work, int tile, const AttendShared& shared,
                                                const float* laneQueries) {

@@ -1,8 +1,8 @@
 // Sums of a tile's coded values on tensor cores: A holds weights times scales, B holds codes.
 //
-// A product takes 16 tokens and eight channels of a group, which share a token's scale. Lane 4 g + t takes row g, tokens
-// 4 t .. 4 t + 3, and WIDTH neighbouring channels, one for each of as many products. A warp takes every fourth block of
-// 8 * WIDTH channels, over all tokens of the tile, so that nothing has to be added up across warps.
+// A product covers 16 tokens and eight channels of a group, which share a token's scale. Lane 4 g + t handles row g,
+// tokens 4 t .. 4 t + 3, and WIDTH neighbouring channels, one for each of WIDTH products. A warp handles every fourth
+// block of 8 * WIDTH channels, over all tokens of the tile, so that no sums cross warps.
 #pragma once
 #include "attention-block.cuh"
 #include "fixed-point.cuh"
@@ -11,20 +11,20 @@ constexpr int STEP_TOKENS = 16;
 /** Products of a warp: MAX_HEAD_SIZE / WARPS channels, eight at a time. */
 constexpr int WARP_PRODUCTS = MAX_HEAD_SIZE / WARPS / TENSOR_COLUMNS;
 
-/** Four channels a lane where a warp has as many of one group, else two. */
+/** Four channels per lane if a warp's channels have enough of one group, otherwise two. */
 __device__ inline bool isWide(const TensorView& value) {
   const bool isOneGroup = value.groupSize % 32 == 0 || value.groupSize >= value.headSize;
   return isOneGroup && value.headSize % 32 == 0 && value.headSize >= 32 * WARPS;
 }
 
-/** What a lane has added up: of row g, of each block of its warp, WIDTH neighbouring channels of columns 2 t and 2 t + 1. */
+/** A lane's sums: for row g and each block of its warp, WIDTH neighbouring channels of columns 2 t and 2 t + 1. */
 struct ValueSums {
   float products[WARP_PRODUCTS][2];
-  /** Weights times minima: of a block, over the lane's tokens alone. */
+  /** Weights times minima per block, over the lane's tokens only. */
   float biases[WARP_PRODUCTS / 2];
 };
 
-/** Codes of a few channels of two tokens, as fractions are taken from them. */
+/** Codes of a few channels of two tokens. */
 struct TokenPair {
   unsigned int first;
   unsigned int second;
@@ -49,7 +49,7 @@ __device__ inline HalfPair tokenFractions(const TokenPair& tokens, int i) {
   return fractionPair<BITS>(tokens.first, BITS * i);
 }
 
-/** Weights of a lane's tokens, times their scales; the bias has their minima. */
+/** Weights of a lane's tokens times their scales; the bias contains their minima. */
 template <int BITS>
 __device__ inline TensorRows weightRows(const TensorView& value, const CodeHead& head, const float* weights, int place, int channel,
                                         const bool (&areRead)[QUAD], float& unit, float& bias) {
@@ -124,7 +124,7 @@ __device__ inline void weighValuesOnTensorCores(const TensorView& value, const W
   else weighCodesOnTensorCores<8, WIDTH>(value, work, tile, shared, sums);
 }
 
-/** What was added up under an earlier largest score, under the one of now. */
+/** Rescales sums from an earlier largest score to the current one. */
 __device__ inline void correctSums(ValueSums& sums, const AttendShared& shared) {
   const float correction = shared.correction[threadIdx.x % WARP_SIZE / QUAD_LANES];
 #pragma unroll

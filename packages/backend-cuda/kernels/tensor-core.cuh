@@ -1,15 +1,15 @@
-// Products of small matrices by a warp on a tensor core, and how its lanes share the matrices out.
+// Products of small matrices by a warp on a tensor core, and which elements each lane holds.
 //
-// Lane 4 g + t holds of A, 16 x 16 in float16, rows g and g + 8; of B, 16 x 8, column g; and of the sums, 16 x 8 in float32,
-// columns 2 t and 2 t + 1 of rows g and g + 8. Which of the 16 columns of A, and rows of B, a lane's numbers stand for is of no
-// matter as long as it is the same for both: {@link multiplyAdd} adds up their products.
+// Lane 4 g + t holds rows g and g + 8 of A (16 x 16, float16), column g of B (16 x 8, float16), and columns 2 t and 2 t +
+// 1 of rows g and g + 8 of the sums (16 x 8, float32). {@link multiplyAdd} sums over the 16 columns of A and rows of B,
+// so their order does not matter if it is the same in both.
 #pragma once
 #include "device.cuh"
 
 constexpr int QUAD_LANES = 4;
-/** Query rows of a product: A holds each of them twice, in its upper and in its lower half. */
+/** Query rows of a product: A holds each twice, in its upper and lower half. */
 constexpr int TENSOR_ROWS = 8;
-/** Tokens, or channels, of a product: the columns of B. */
+/** Tokens or channels of a product: the columns of B. */
 constexpr int TENSOR_COLUMNS = 8;
 
 /** Two float16 numbers in a word. */
@@ -22,14 +22,14 @@ struct TensorRows {
 
 #ifndef KVTUNER_ON_CPU
 
-/** To the nearest, the first number in the lower half. */
+/** Rounds half to even; the first number is in the lower half. */
 __device__ inline HalfPair halfPair(float first, float second) {
   HalfPair pair;
   asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(second), "f"(first));
   return pair;
 }
 
-/** Adds A times B. All lanes of a warp call it together. */
+/** Adds A times B. All lanes of a warp must call it together. */
 __device__ inline void multiplyAdd(float (&sums)[4], const TensorRows& a, HalfPair first, HalfPair second) {
   asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
                : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])

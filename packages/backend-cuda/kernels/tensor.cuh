@@ -1,14 +1,14 @@
-// Where the numbers of a tensor (the keys, or the values, of one layer) are.
+// Layout of a tensor: the keys or the values of one layer.
 //
-// Tokens behind the sinks that are read from codes lie in pages of 128 tokens, counted from the first of them; all others in
-// pages of 64 tokens, counted from the first of the sequence, at the place of their position. A page holds its KV heads one
-// behind the other. Tables of addresses lead to the pages, so that a cache grows without moving.
+// Codes are in pages of 128 tokens, counted after the sinks. 16-bit numbers are in pages of 64 tokens, counted from the start of
+// the sequence. A page stores its KV heads one after another. Tables hold the addresses of pages, so that a cache grows
+// without moving.
 //
 // One head of a page of 16-bit numbers:  half  [headSize / 8][64 tokens][8]
 // One head of a page of codes:           codes (codes.cuh), then scales, then, if affine, minima:
 //                                        half  [groups of a head][128 tokens]             axis token
 //                                        half  [128 / groupSize groups of tokens][headSize]  axis channel
-// So threads that take neighbouring tokens read neighbouring words, in vectors, and no byte is there but those of the plan.
+// Threads with neighbouring tokens read neighbouring words, in vectors, and pages have no padding.
 #pragma once
 #include "device.cuh"
 
@@ -42,7 +42,7 @@ __device__ inline int prefixAt(const TensorView& view, int length) {
 
 __device__ inline int groupsOfHead(const TensorView& view) { return (view.headSize + view.groupSize - 1) / view.groupSize; }
 
-/** Scales in one head of a page. */
+/** Scales of one head in a page. */
 __device__ inline int parametersOfHead(const TensorView& view) {
   return view.isChannel ? CODE_PAGE_TOKENS / view.groupSize * view.headSize : groupsOfHead(view) * CODE_PAGE_TOKENS;
 }
@@ -54,7 +54,7 @@ struct CodeHead {
   unsigned short* minima;
 };
 
-/** @param behind position of a token, counted from the first behind the sinks */
+/** @param behind position of a token, counted after the sinks */
 __device__ inline CodeHead codeHead(const TensorView& view, int head, int behind) {
   const int codeBytes = CODE_PAGE_TOKENS * view.headSize / 8 * view.bits;
   const int parameters = parametersOfHead(view);
@@ -64,16 +64,16 @@ __device__ inline CodeHead codeHead(const TensorView& view, int head, int behind
   return {start, scales, scales + parameters};
 }
 
-/** Index of the scale, and of the minimum, of a number among those of its head's part of the page. */
+/** Index of a number's scale and minimum within its head's part of the page. */
 __device__ inline int parameterIndex(const TensorView& view, int tokenInPage, int channel) {
   return view.isChannel ? tokenInPage / view.groupSize * view.headSize + channel
                         : channel / view.groupSize * CODE_PAGE_TOKENS + tokenInPage;
 }
 
-/** Codes of the symmetric format are stored with this much added. */
+/** Offset of symmetric codes as stored. */
 __device__ inline int codeOffset(const TensorView& view) { return view.isAffine ? 0 : (1 << (view.bits - 1)) - 1; }
 
-/** What turns a stored code into a number: `code * scale + minimum`. */
+/** Parameters of a group: a number is `code * scale + minimum`. */
 struct Parameters {
   float scale;
   float minimum;

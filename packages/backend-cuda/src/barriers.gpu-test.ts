@@ -11,16 +11,19 @@ import { createCudaBackendOnCpu } from "./test-support/cpu-backend.ts";
 import { type CpuDriver, openCpuDriver } from "./test-support/cpu-driver.ts";
 import { createMistakenKernels } from "./test-support/mistaken-kernels.ts";
 
-/** With so many KV heads the context is cut so seldom that a block takes several tiles. */
+/** With this many KV heads the cache is split so rarely that a block reads several tiles. */
 const SHAPE = { layers: 1, queryHeads: 32, kvHeads: 8, headSize: 64 };
 
-/** Five tiles for two blocks; the next token fills a block of keys per channel. */
+/** Five tiles for two blocks; the next token completes a block of keys per channel. */
 const LENGTH = 639;
 
-/** Among the tokens that are codes, so that some are decoded. */
+/** Within the codes, so that some tokens must be decoded. */
 const SHORTER = 590;
 
-/** Keys per channel, keys per token, and rows that are rotated: one barrier of several in a row hides that another is missing. */
+/**
+ * Keys per channel, keys per token, and transformed rows. Where barriers follow each other, one hides that another is
+ * missing.
+ */
 const CASES = [
   layerScheme("kivi", { key: 4, value: 2 }),
   layerScheme("per-token", { key: 4, value: 8 }),
@@ -28,7 +31,7 @@ const CASES = [
 ].flatMap((layer) => [true, false].map((tensorCores) => ({ plan: { shape: SHAPE, layers: [layer] }, tensorCores })));
 type Case = (typeof CASES)[number];
 
-/** Do warps run from the last to the first? */
+/** Whether warps run from last to first. */
 const ORDERS = [false, true];
 
 const reason = noCompiler();
@@ -54,14 +57,14 @@ describe.skipIf(reason)(`barriers of kernels on the CPU${reason ? ` (${reason})`
     for (const backend of backends.values()) await backend.dispose();
   });
 
-  /** Anew after a fault, which is the end of a device. */
+  /** Also after a fault, which ends a device. */
   const openBackends = async (): Promise<void> => {
     driver.recover();
     for (const tensorCores of [true, false])
       backends.set(tensorCores, await createCudaBackend({ driver: driver.path, kernels: "ptx", tensorCores }));
   };
 
-  /** All that kernels with barriers write for a token and a truncation, or the fault that ended them. */
+  /** Everything that kernels with barriers write for a token and a truncation, or the fault that ended them. */
   const outcome = async (one: Case, missing?: Barrier): Promise<string> => {
     const cache = await backends.get(one.tensorCores)!.restoreCache(SHAPE, one.plan, snapshots.get(one)!);
     if (missing) driver.skipBarrier(...missing);
@@ -114,7 +117,7 @@ describe.skipIf(reason)(`mistakes of kernels on the CPU${reason ? ` (${reason})`
     mistakes.remove();
   });
 
-  /** The fault that ends a prompt, whose rows do not fill the last block that appends them. */
+  /** The fault of a prompt whose rows do not fill its last append block. */
   const faultOf = async (file: string, good: string, wrong: string): Promise<string> => {
     const driver = openCpuDriver(mistakes.make(file, good, wrong));
     const backend = await createCudaBackend({ driver: driver.path, kernels: "ptx" });

@@ -10,10 +10,10 @@ import { openCpuDriver } from "./test-support/cpu-driver.ts";
 const SHAPE: CacheShape = { layers: 1, queryHeads: 8, kvHeads: 2, headSize: 128 };
 const LENGTH = 8192;
 
-/** Float16 of 1: a scale, a minimum and a number like any other, where only places count. */
+/** Float16 of 1, used for scales, minima and numbers: only their places count. */
 const ONE = 0x3c00;
 
-/** A snapshot of a cache that no one computed. */
+/** A snapshot with made-up contents. */
 const snapshotOf = (shape: CacheShape, layer: LayerScheme): Promise<Uint8Array> => {
   const head = (tensor: "key" | "value"): HeadImage => {
     const prefix = quantizedPrefix(layer[tensor], layer, LENGTH);
@@ -45,7 +45,7 @@ describe.skipIf(reason)(`decoding on the CPU${reason ? ` (${reason})` : ""}`, ()
     ["per-token:K16V16", layerScheme("per-token", { key: 16, value: 16 })],
   ] as const;
 
-  /** Bytes that attention of one token reads of the cache, and bytes that the cache holds. */
+  /** Bytes of the cache that attention of one token reads, and bytes of the cache. */
   const bytesOf = async (
     layer: LayerScheme,
     tensorCores: boolean,

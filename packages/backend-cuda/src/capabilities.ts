@@ -1,6 +1,6 @@
 import { headSizesUpTo, type KernelRange } from "@kvtuner/backend";
 
-/** Schemes that the kernels support: keys on both axes, values on axis token. */
+/** Schemes that the kernels support: keys on both axes, values on axis token only. */
 export const KERNEL_RANGE: KernelRange = {
   bits: [2, 3, 4, 8],
   keyAxes: ["token", "channel"],
@@ -9,5 +9,5 @@ export const KERNEL_RANGE: KernelRange = {
   headSizes: headSizesUpTo(256),
 };
 
-/** Positions, and places of numbers in one head, are 32-bit numbers. */
+/** Positions and offsets within one head are 32-bit numbers. */
 export const MAX_TOKENS: number = 2 ** 22;

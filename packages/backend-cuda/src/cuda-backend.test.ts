@@ -78,13 +78,13 @@ describe("kernels", () => {
       expect(() => assertLoaded("/cache/0a1b.cubin", result)).toThrow(
         expect.objectContaining({
           code: "CUDA_ARCHITECTURE",
-          message: expect.stringMatching(/refused \/cache\/0a1b\.cubin; update .*gave 2/) as string,
+          message: expect.stringMatching(/cannot run \/cache\/0a1b\.cubin on this GPU; update .*gave 2/) as string,
         }),
       );
   });
 });
 
-/** A library that there is, without the functions of NVRTC. */
+/** An existing library without NVRTC's functions. */
 const notNvrtc = (): readonly string[] => (process.platform === "linux" ? ["libm.so.6"] : []);
 
 describe("compiled kernels", () => {

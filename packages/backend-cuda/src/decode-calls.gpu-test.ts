@@ -5,19 +5,19 @@ import { callTensors } from "./test-support/calls.ts";
 import { noCompiler } from "./test-support/compile-driver.ts";
 import { type CpuDriver, openCpuDriver } from "./test-support/cpu-driver.ts";
 
-/** Rows enough for tensor cores. */
+/** Enough rows for tensor cores. */
 const SHAPE = { layers: 1, queryHeads: 4, kvHeads: 1, headSize: 64 };
 
-/** Tokens before those that are counted, which fill one page of codes and two of 16-bit numbers of each tensor, at the least. */
+/** Tokens before the counted ones. They fill at least one page of codes and two pages of 16-bit numbers per tensor. */
 const BEFORE = 301;
 const TOKENS = 128;
 
-/** Pages that so many tokens can fill: of keys and of values, one of codes and two of 16-bit numbers. */
+/** Most pages for these tokens: one of codes and two of 16-bit numbers, for keys and for values. */
 const MOST_PAGES = 2 * (1 + 2);
 
 const CALLS = ["cuMemcpyHtoD_v2", "cuLaunchKernel", "cuMemcpyDtoH_v2", "cuMemAlloc_v2"];
 
-/** Calls of the driver for one token of one layer. */
+/** Driver calls for one token of one layer. */
 interface Counts {
   readonly uploads: number;
   readonly launches: number;
@@ -45,7 +45,7 @@ describe.skipIf(reason)(`a token of a layer, on the CPU${reason ? ` (${reason})`
     const backend = await createCudaBackend({ driver: driver.path, kernels: "ptx", tensorCores });
     const cache = await backend.createCache(SHAPE, { shape: SHAPE, layers: [layer] });
     await cache.attend(0, ...callTensors(SHAPE, BEFORE - 1));
-    await cache.attend(0, ...callTensors(SHAPE, 1)); // room for the sums of one token
+    await cache.attend(0, ...callTensors(SHAPE, 1)); // allocates the sums of one token
     takeCounts();
     const counts: Counts[] = [];
     for (let token = 0; token < TOKENS; token++) {

@@ -4,14 +4,14 @@ import { createGpuBackend, createTensorCoreGpuBackend } from "./test-support/gpu
 
 const loader = new URL("../../../tools/typescript-loader.mjs", import.meta.url).href;
 
-/** What keeps this machine's GPU from being tested, or undefined. */
+/** Why this machine's GPU cannot be tested, or undefined. */
 const reasonWhy = async (): Promise<string | undefined> => {
   try {
     const backend = await createGpuBackend();
     await backend.dispose();
     return undefined;
   } catch (error) {
-    if (process.env["KVTUNER_CUDA_REQUIRED"]) throw error; // whoever asks for a GPU is not content with tests that were skipped
+    if (process.env["KVTUNER_CUDA_REQUIRED"]) throw error; // an explicit request for a GPU must not end in skipped tests
     return (error as { readonly code: string }).code;
   }
 };

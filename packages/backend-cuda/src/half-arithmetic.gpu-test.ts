@@ -6,12 +6,12 @@ import { kernelFolder } from "./kernel-folder.ts";
 import { compileDriver, noCompiler } from "./test-support/compile-driver.ts";
 import { createMistakenKernels } from "./test-support/mistaken-kernels.ts";
 
-/** Largest error of an output that a backend may have. */
+/** Largest error allowed in an output. */
 const TOLERANCE = 1e-3;
 
 const mistakes = createMistakenKernels();
 
-/** The law about queries and keys that are far out in some channels, under kernels that are changed. */
+/** Runs the law about channels with large offsets under changed kernels. */
 const farOut = (...change: [file: string, right: string, wrong: string]): Promise<void> => {
   const driver = compileDriver(mistakes.make(...change));
   return LAWS["far-out"].check({
@@ -23,7 +23,7 @@ const farOut = (...change: [file: string, right: string, wrong: string]): Promis
 
 const reason = noCompiler();
 
-/** Why kernels multiply in float32: docs/decisions/2026-11-28-exact-sums-on-tensor-cores.md has what this prints. */
+/** Shows why kernels multiply in float32. docs/decisions/2026-11-28-exact-sums-on-tensor-cores.md quotes this output. */
 describe.skipIf(reason)(`half2 arithmetic${reason ? ` (${reason})` : ""}`, () => {
   afterAll(() => {
     mistakes.remove();

@@ -1,5 +1,5 @@
-/** Where the kernels are: beside the folder of this file, in the sources as in what is built of them. */
+/** Folder of the kernels, next to this file's folder in both the sources and the build. */
 export const kernelFolder: URL = new URL("../kernels/", import.meta.url);
 
-/** Where the kernels in PTX are, for machines without NVRTC. */
+/** Folder of the kernels in PTX, for machines without NVRTC. */
 export const ptxFolder: URL = new URL("../ptx/", import.meta.url);

@@ -11,7 +11,7 @@ import { driverFolder, noCompiler } from "./test-support/compile-driver.ts";
 const script = fileURLToPath(new URL("../bench/on-a-gpu.mjs", import.meta.url));
 const SMALL = ["--length", "200", "--batch", "1", "--calls", "1", "--tests", "says what it can hold|keeps sinks"];
 
-/** A line of what decoding takes. */
+/** A line of the decoding benchmark. */
 interface Result {
   readonly plan: string;
   readonly tensorCores: boolean;
@@ -23,7 +23,7 @@ interface Result {
 
 const reason = noCompiler();
 
-/** What someone with a GPU types, with the driver on the CPU where the system finds its own: as slow as that is, at tiny sizes. */
+/** What a user with a GPU would run, at tiny sizes, with the CPU driver where the system looks for the real one. */
 describe.skipIf(reason)(`bench/on-a-gpu.mjs on the CPU${reason ? ` (${reason})` : ""}`, () => {
   let folder: string;
   const environment = (libraries: string): NodeJS.ProcessEnv => {

@@ -6,20 +6,19 @@ import { DriverDevice } from "./driver/driver-device.ts";
 import { findDevice } from "./driver/find-device.ts";
 import { openDriver } from "./driver/open-driver.ts";
 
-/** Which GPU, and its kernels. */
 export interface OpenOptions extends ImageOptions, Pick<CompilerChoice, "compilers"> {
   readonly device?: number;
   readonly driver?: string;
   readonly tensorCores?: boolean;
 }
 
-/** A GPU with the kernels loaded. */
+/** A GPU with its kernels loaded. */
 export interface OpenedDevice {
   readonly device: Device;
   readonly origin: KernelOrigin;
 }
 
-/** Finds a GPU through the driver, comes by the kernels for it, and loads them. Throws a CudaError of each step. */
+/** Finds a GPU, compiles or reads its kernels, and loads them. Throws the CudaError of the step that fails. */
 export const openDevice = async (options: OpenOptions): Promise<OpenedDevice> => {
   const { driver, cudaMajor } = await openDriver(options.driver);
   const found = findDevice(driver, options.device ?? 0);

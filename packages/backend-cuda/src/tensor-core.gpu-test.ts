@@ -60,7 +60,7 @@ describe.skipIf(reason)(`tensor cores on the CPU${reason ? ` (${reason})` : ""}`
     await backend.dispose();
   });
 
-  // Each is what a GPU would do whose lanes share matrices out in another way, or a kernel that mistakes how they do.
+  // Each simulates a GPU whose lanes hold other elements of the matrices, or a kernel that assumes so.
   test.each([
     [
       "tensor-core-scores.cuh",
@@ -76,7 +76,7 @@ describe.skipIf(reason)(`tensor cores on the CPU${reason ? ` (${reason})` : ""}`
     await expect(backend.createCache(SHAPE, plan)).rejects.toMatchObject({
       code: "CUDA_TENSOR_CORES_WRONG",
       message: expect.stringMatching(
-        /^expected .* on CPU \(sm_90\) .*head size 128.*; make the backend without tensorCores/,
+        /^expected .* on CPU \(sm_90\) .*head size 128.*; create the backend without tensorCores/,
       ) as string,
     });
     await backend.dispose();
@@ -127,7 +127,7 @@ describe.skipIf(reason)(`tensor cores on the CPU${reason ? ` (${reason})` : ""}`
     expect(await outputOf(20, largest)).not.toEqual(await outputOf(40, largest));
   });
 
-  /** Attention alone differs from the float32 kernels: laws of what is stored are the same code. */
+  /** Only attention differs from the float32 kernels; laws about storage test the same code. */
   test.each([
     "schemes",
     "modes",

@@ -9,15 +9,14 @@ export const defaultCacheFolder = (): string => {
   return join(XDG_CACHE_HOME ?? LOCALAPPDATA ?? join(homedir(), ".cache"), "kvtuner", "cuda");
 };
 
-/** Where the binary of a key is kept. */
 export const binaryPath = (folder: string, key: string): string => join(folder, `${key}.cubin`);
 
-/** SHA-256 of a binary, which is kept behind it: the driver trusts what a binary says of its own size. */
+/** SHA-256 of a binary, appended to its file: the driver trusts the sizes in a binary without checking them. */
 const DIGEST_BYTES = 32;
 
 const digestOf = (binary: Uint8Array): Buffer => createHash("sha256").update(binary).digest();
 
-/** The binary that was kept under a key, or undefined where there is none, or one that is no longer as it was kept. */
+/** The cached binary of a key; undefined if it is missing or damaged. */
 export const keptBinary = (folder: string, key: string): Uint8Array | undefined => {
   try {
     const file = readFileSync(binaryPath(folder, key));
@@ -28,7 +27,7 @@ export const keptBinary = (folder: string, key: string): Uint8Array | undefined 
   }
 };
 
-/** Keeps a binary. A folder that cannot be written to costs a compilation at every start, and no more. */
+/** Caches a binary. If the folder is not writable, every start compiles again. */
 export const keepBinary = (folder: string, key: string, binary: Uint8Array): void => {
   const path = binaryPath(folder, key);
   const draft = `${path}.${process.pid}`;
@@ -37,6 +36,6 @@ export const keepBinary = (folder: string, key: string, binary: Uint8Array): voi
     writeFileSync(draft, Buffer.concat([binary, digestOf(binary)]));
     renameSync(draft, path);
   } catch {
-    // Nothing depends on it.
+    // The cache is optional.
   }
 };

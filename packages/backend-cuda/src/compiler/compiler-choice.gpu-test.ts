@@ -11,7 +11,7 @@ const CUDA_13_0 = 13_000;
 
 const reason = noCompiler();
 
-/** Two libraries that look like NVRTC, and a driver that refuses what is newer than itself. */
+/** Two fake NVRTC libraries, and a driver that rejects binaries of a newer CUDA. */
 describe.skipIf(reason)(`NVRTC beside a driver${reason ? ` (${reason})` : ""}`, () => {
   let newer: string;
   let older: string;
@@ -48,7 +48,7 @@ describe.skipIf(reason)(`NVRTC beside a driver${reason ? ` (${reason})` : ""}`, 
     await expect(originOf(CUDA_12_4, { compilers: [newer] })).rejects.toMatchObject({
       code: "CUDA_DRIVER_TOO_OLD",
       message: expect.stringMatching(
-        /^expected .*refused the PTX of this package, .* NVRTC of CUDA 12 or earlier, .*found .* of 13\.0; install .*nvidia-cuda-nvrtc-cu12.*; install driver 580.* gave 222/,
+        /^the driver is too old for the PTX of this package \(NVRTC was not used: .* NVRTC of CUDA 12 or earlier, .*found .* of 13\.0; install .*nvidia-cuda-nvrtc-cu12.*; install driver 580.* gave 222/,
       ) as string,
     });
     expect(await originOf(CUDA_13_0, { compilers: ["/nowhere/libnvrtc.so"] })).toBe("ptx");

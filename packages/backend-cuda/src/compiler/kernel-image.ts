@@ -5,27 +5,28 @@ import { fingerprint, kernelSource } from "./kernel-source.ts";
 import { COMPILE_OPTIONS, type Compiler, type CompilerChoice, compilerIsNamed, openCompiler } from "./nvrtc.ts";
 import { shippedPtx } from "./shipped-kernels.ts";
 
-/** Options of the kernels' source. */
+/** Options for the source of the kernels. */
 export interface ImageOptions {
-  /** Folder of compiled kernels; `kvtuner/cuda` in the user's cache folder without it. */
+  /** Folder of compiled kernels; by default `kvtuner/cuda` in the user's cache folder. */
   readonly cacheFolder?: string;
   /**
-   * "nvrtc" compiles for the GPU; "ptx" takes what this package ships, which the driver compiles; "auto" is "nvrtc" where NVRTC
-   * can be loaded and knows the GPU. Without it, what the variable `KVTUNER_CUDA_KERNELS` says, or "auto".
+   * "nvrtc" compiles for the GPU; "ptx" uses the PTX in this package, which the driver compiles; "auto" is "nvrtc" if
+   * NVRTC can be loaded and knows the GPU, otherwise "ptx". Defaults to the variable `KVTUNER_CUDA_KERNELS`, then "auto".
    */
   readonly kernels?: KernelOrigin | "auto";
 }
 
-/** Where kernels come from. */
+/** Source of the kernels. */
 export type KernelOrigin = "nvrtc" | "ptx";
 
-/** A module ready to load, and where it comes from. */
+/** A module ready to load, and its source. */
 export interface KernelImage extends ModuleImage {
   readonly origin: KernelOrigin;
 }
 
 /**
- * A module for an architecture such as "sm_90": compiled once for each source, compiler, options and architecture.
+ * A module for an architecture such as "sm_90". Compiled once for each source, compiler version, options and
+ * architecture.
  *
  * @throws CudaError `CUDA_KERNELS_UNKNOWN`, `CUDA_COMPILER_MISSING`, `CUDA_ARCHITECTURE` or `CUDA_COMPILE_FAILED`
  */
@@ -48,14 +49,14 @@ export const kernelImage = async (
   }
 };
 
-/** As the options come from callers without types, and from the environment. */
+/** Not validated: callers may have no types, and the environment has none. */
 type ImageRequest = Omit<ImageOptions, "kernels"> & CompilerChoice & { readonly kernels?: string };
 
 const CHOICES: readonly string[] = ["auto", "nvrtc", "ptx"];
 
 /**
- * Without a compiler, or with one that is older than the GPU or newer than the driver, the shipped kernels do; not for one that
- * someone named.
+ * The shipped kernels replace a compiler that is missing, older than the GPU or newer than the driver, unless the user
+ * named it.
  */
 const isReplaceable = (error: unknown): error is CudaError =>
   error instanceof CudaError &&
@@ -73,14 +74,14 @@ const compiledImage = (compiler: Compiler, module: ModuleName, architecture: str
 };
 
 /**
- * The driver wants text that ends with a zero.
+ * The shipped PTX, with the final zero byte that the driver needs.
  *
- * @param reason why NVRTC was not taken, for whoever is told that the driver refuses this too
+ * @param reason why NVRTC was not used, for the message when the driver rejects the PTX too
  */
 const shippedImage = (module: ModuleName, reason?: CudaError): KernelImage => ({
   image: Buffer.concat([shippedPtx(module), Buffer.of(0)]),
   origin: "ptx",
-  name: `the PTX of this package${reason ? `, which stands in for NVRTC (${reason.message})` : ""}`,
+  name: `the PTX of this package${reason ? ` (NVRTC was not used: ${reason.message})` : ""}`,
 });
 
 const unknownKernels = (kernels: string): CudaError =>

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import type { ModuleName } from "../device/device.ts";
 import { kernelFolder } from "../kernel-folder.ts";
 
-/** What the modules are made of. */
+/** Files of each module. */
 const ROOTS: Readonly<Record<ModuleName, readonly string[]>> = {
   kernels: ["encode.cu", "attention.cu", "images.cu"],
   "tensor-cores": ["tensor-core-attention.cu"],
@@ -11,7 +11,7 @@ const ROOTS: Readonly<Record<ModuleName, readonly string[]>> = {
 
 const INCLUDE = /^#include "([\w-]+\.cuh)"$/gm;
 
-/** The source of a module as one text, each header where it is first included. Headers of CUDA are not needed. */
+/** The source of a module as one text, with each header where it is first included. Needs no headers of CUDA. */
 export const kernelSource = (module: ModuleName): string => {
   const seen = new Set<string>();
   return ROOTS[module].map((name) => expanded(name, seen)).join("\n");
@@ -24,7 +24,7 @@ const expanded = (name: string, seen: Set<string>): string => {
   return text.replace("#pragma once\n", "").replaceAll(INCLUDE, (_line, header: string) => expanded(header, seen));
 };
 
-/** SHA-256 of several texts, each told from the next. */
+/** SHA-256 of several texts, prefixed with their lengths. */
 export const fingerprint = (...texts: readonly string[]): string => {
   const hash = createHash("sha256");
   for (const text of texts) hash.update(`${text.length}:`).update(text);

@@ -1,7 +1,7 @@
 import type { Handle, Out, Result } from "../driver/driver-functions.ts";
 import type { KoffiLibrary } from "../driver/load-library.ts";
 
-/** The functions of NVRTC that are used, by their names there. */
+/** The functions of NVRTC in use, under their C names. */
 export interface NvrtcFunctions {
   readonly nvrtcVersion: (major: Out, minor: Out) => Result;
   readonly nvrtcCreateProgram: (
@@ -36,7 +36,7 @@ const PROTOTYPES: Readonly<Record<keyof NvrtcFunctions, string>> = {
   nvrtcGetPTX: "int nvrtcGetPTX(uint64_t program, void *image)",
 };
 
-/** Finds the functions in an NVRTC library. Throws what koffi throws for one that is missing. */
+/** Finds the functions in an NVRTC library. Throws koffi's error if one is missing. */
 export const nvrtcFunctions = (library: KoffiLibrary): NvrtcFunctions =>
   Object.fromEntries(
     Object.entries(PROTOTYPES).map(([name, prototype]) => [name, library.func(prototype)]),

@@ -10,13 +10,13 @@ import { kernelImage } from "./kernel-image.ts";
 import { openCompiler } from "./nvrtc.ts";
 
 /**
- * Kernels of attention say by `__launch_bounds__` how many of their blocks a multiprocessor is to run, so that the compiler keeps
- * to 128 or 168 registers whatever they do: what does not fit goes to the stack, and it is the stack's bound that can fail.
+ * Kernels of attention set their blocks per multiprocessor by `__launch_bounds__`, so the compiler always keeps to 128 or
+ * 168 registers. Whatever does not fit spills to the stack: the limit on the stack can fail.
  */
 const OTHER_REGISTERS = 96;
 const BOUNDED_REGISTERS = 168;
 
-/** Of a thread, what does not fit into its registers: a little more than now, where it is most of all architectures. */
+/** Most stack bytes of a thread over all architectures, slightly above today's. */
 const STACK_BYTES: Readonly<Record<string, number>> = {
   attend_1_row: 0,
   attend_4_rows: 32,
@@ -25,10 +25,10 @@ const STACK_BYTES: Readonly<Record<string, number>> = {
 };
 const OTHER_STACK_BYTES = 16;
 
-/** What the driver keeps of each block, and from sm_90 on says; all that kernels use is asked for at launch. */
+/** Shared memory that the driver reserves per block, reported from sm_90 on. Kernels request all of theirs at launch. */
 const RESERVED_BYTES = 1024;
 
-/** Shared memory that is asked for at launch, at the shape that takes most. */
+/** Shared memory requested at launch, at the shape that needs most. */
 const LAUNCH_BYTES: Readonly<Record<string, number>> = {
   attend_1_row: 22 * 1024,
   attend_4_rows: 29 * 1024,
@@ -37,7 +37,7 @@ const LAUNCH_BYTES: Readonly<Record<string, number>> = {
 };
 const OTHER_LAUNCH_BYTES = 4096;
 
-/** Blocks that are to run side by side: as the kernels' `__launch_bounds__` say, which counts registers alone. */
+/** Blocks that should fit on a multiprocessor: as in the kernels' `__launch_bounds__`, which only consider registers. */
 const BLOCKS: Readonly<Record<string, number>> = {
   attend_1_row: 4,
   attend_4_rows: 4,
@@ -45,7 +45,7 @@ const BLOCKS: Readonly<Record<string, number>> = {
   attend_8_rows_on_tensor_cores: 3,
 };
 
-/** The head size of most models; at larger ones fewer blocks fit where a multiprocessor has least. */
+/** The head size of most models. Larger ones fit fewer blocks on multiprocessors with little shared memory. */
 const HEAD_SIZE = 128;
 
 /** Shared memory of a multiprocessor. Source: CUDA C++ Programming Guide, technical specifications by compute capability. */

@@ -9,36 +9,36 @@ export interface Compiler {
   /** Such as "13.0". */
   readonly version: string;
   /**
-   * Compiles to a binary for an architecture ("sm_90"), or to PTX for one and all later ones ("compute_80").
+   * Compiles to a binary for one architecture ("sm_90"), or to PTX for one and all later ones ("compute_80").
    *
-   * @throws CudaError `CUDA_ARCHITECTURE` for one that the compiler does not know, `CUDA_COMPILE_FAILED` with the log
+   * @throws CudaError `CUDA_ARCHITECTURE` for an architecture that the compiler does not know, `CUDA_COMPILE_FAILED` with
+   *   the log
    */
   compile(source: string, architecture: string): Uint8Array;
-  /** Kept for as long as the compiler is: a library that nobody holds is unloaded. */
+  /** Keeps the library loaded: koffi unloads libraries without references. */
   readonly builtins?: unknown;
 }
 
-/** NVRTC's result for an option, and so for an architecture, that it does not know. Source: nvrtc.h, enum nvrtcResult. */
+/** NVRTC's result for an unknown option, and so for an unknown architecture. Source: nvrtc.h, enum nvrtcResult. */
 const INVALID_OPTION = 5;
 
 /**
- * The same for every compiler and architecture. Products and sums are not contracted where the source does not say so:
- * encoding has to round as the quantizers do.
+ * The same for every compiler and architecture. Without --fmad=false the compiler would fuse products and sums, and
+ * encoding would not round as the quantizers do.
  */
 export const COMPILE_OPTIONS: readonly string[] = ["--std=c++17", "--fmad=false"];
 
-/** Does `KVTUNER_NVRTC` name a library? Whoever named one is told when it cannot be used. */
+/** True when `KVTUNER_NVRTC` names a library. Failing to load that one is an error, never silently replaced. */
 export const compilerIsNamed = (): boolean => Boolean(process.env["KVTUNER_NVRTC"]);
 
-/** Which NVRTC may be taken. */
+/** Which NVRTC libraries are acceptable. */
 export interface CompilerChoice {
-  /** The newest CUDA whose binaries the driver loads, such as 12; any without it, where nothing is to be loaded. */
+  /** Newest CUDA major version whose binaries the driver loads, such as 12. Unlimited by default, for compiling only. */
   readonly newestMajor?: number;
-  /** Libraries to look for, by name or path; without them, NVRTC as toolkits name it, or what `KVTUNER_NVRTC` names. */
+  /** Library names or paths to try. Defaults to `KVTUNER_NVRTC`, or the names that toolkits use. */
   readonly compilers?: readonly string[];
 }
 
-/** NVRTC under the names that toolkits give it; `KVTUNER_NVRTC` names another. */
 const libraryNames = (): readonly string[] => {
   if (compilerIsNamed()) return [process.env["KVTUNER_NVRTC"]!];
   return process.platform === "win32"
@@ -47,7 +47,7 @@ const libraryNames = (): readonly string[] => {
 };
 
 /**
- * Loads the first NVRTC whose binaries the driver loads: none of a later CUDA than its own.
+ * Loads the first NVRTC that is not of a later CUDA than the driver, which could not load its binaries.
  *
  * @throws CudaError `CUDA_COMPILER_MISSING`
  */
@@ -73,7 +73,7 @@ const compilerOf = async (name: string, newestMajor: number): Promise<Compiler> 
   return { version, compile: (source, architecture) => compile(nvrtc, source, architecture), builtins };
 };
 
-/** NVRTC looks for a library of its own by name alone; beside one that was named by its path, the system does not find it. */
+/** NVRTC loads its builtins library by name only, which fails when NVRTC itself was loaded by path. */
 const loadBuiltins = async (path: string, version: string): Promise<unknown> =>
   isAbsolute(path) ? loadLibrary([join(dirname(path), `libnvrtc-builtins.so.${version}`)]) : undefined;
 
@@ -131,12 +131,12 @@ const missing = (names: readonly string[], cause: unknown): CudaError =>
 const tooNew = (name: string, version: string, newestMajor: number): CudaError =>
   new CudaError(
     "CUDA_COMPILER_MISSING",
-    `expected NVRTC of CUDA ${newestMajor} or earlier, for the driver loads nothing later, ${
+    `expected NVRTC of CUDA ${newestMajor} or earlier, which the driver can load, ${
       compilerIsNamed() ? "KVTUNER_NVRTC names" : "found"
     } ${name} of ${version}; install the PyPI wheel ${wheelOf(newestMajor)}, or a newer driver`,
   );
 
-/** Since CUDA 13 the wheel has no version in its name. */
+/** From CUDA 13, the wheel's name has no version. */
 const wheelOf = (major: number): string =>
   major < 13 ? `nvidia-cuda-nvrtc-cu${major}` : `nvidia-cuda-nvrtc of version ${major}`;
 
@@ -147,7 +147,4 @@ const unknownArchitecture = (nvrtc: NvrtcFunctions, architecture: string): CudaE
   );
 
 const refused = (log: string, architecture: string): CudaError =>
-  new CudaError(
-    "CUDA_COMPILE_FAILED",
-    `expected the kernels to compile for ${architecture}, NVRTC refused them; please report this: ${log}`,
-  );
+  new CudaError("CUDA_COMPILE_FAILED", `NVRTC cannot compile the kernels for ${architecture}; report this: ${log}`);

@@ -5,9 +5,11 @@ import { ptxFolder } from "../kernel-folder.ts";
 import { fingerprint, kernelSource } from "./kernel-source.ts";
 import { COMPILE_OPTIONS } from "./nvrtc.ts";
 
-/** A module in PTX that this package ships: what tools/build-ptx.mjs made. The first line is a comment, its fingerprint. */
+/**
+ * A module in the PTX of this package, built by tools/build-ptx.mjs. Its first line is a comment with the fingerprint.
+ */
 export const shippedPtx = (module: ModuleName): Uint8Array =>
   gunzipSync(readFileSync(new URL(`${module}.ptx.gz`, ptxFolder)));
 
-/** What a shipped module must be made of. */
+/** Fingerprint of the current source and options; the shipped module must have the same. */
 export const ptxFingerprint = (module: ModuleName): string => fingerprint(kernelSource(module), ...COMPILE_OPTIONS);

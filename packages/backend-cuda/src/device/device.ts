@@ -1,29 +1,28 @@
-/** A GPU as the store uses it: memory, and kernels that run one after another. Addresses are below 2^53. */
+/** A GPU as the store sees it: memory, and kernels that run in launch order. Addresses are below 2^53. */
 export interface Device {
   readonly description: DeviceDescription;
   /** @throws OutOfMemoryError `BACKEND_OUT_OF_MEMORY` */
   allocate(sizeBytes: number): DeviceMemory;
   /** Never throws. */
   free(memory: DeviceMemory): void;
-  /** Copies bytes to the device; the numbers may be changed once the call returns. */
+  /** Copies bytes to the device. `numbers` may change once the call returns. */
   upload(address: number, numbers: Numbers): void;
-  /** Waits for all that was launched, and fills `numbers` from the device. */
+  /** Waits for all launched kernels, then fills `numbers` from the device. */
   download(address: number, numbers: Numbers): void;
-  /** Starts a kernel after all that were launched before. */
+  /** Queues a kernel after all earlier launches. */
   launch(launch: Launch): void;
-  /** Gives back what the device holds; memory that was not freed goes with it. All later calls but `free` throw a DisposedError. */
+  /** Frees all memory of the device. After that every method except `free` throws a DisposedError. */
   dispose(): void;
 }
 
-/** What a device is. */
 export interface DeviceDescription {
-  /** As the driver calls it. */
+  /** The driver's name for it. */
   readonly name: string;
   /** Such as "sm_90". */
   readonly architecture: string;
   readonly multiprocessors: number;
   readonly memoryBytes: number;
-  /** What its memory can give at most, by its clock and the width of its bus; 0 where the driver does not say. */
+  /** Peak bandwidth, from memory clock and bus width; 0 if the driver reports none. */
   readonly memoryBytesPerSecond: number;
 }
 
@@ -33,21 +32,21 @@ export interface DeviceMemory {
   readonly sizeBytes: number;
 }
 
-/** Numbers of any sort, as bytes. */
+/** Arrays that can be copied as bytes. */
 export type Numbers = Uint8Array | Uint16Array | Float32Array | BigUint64Array;
 
-/** One start of a kernel. */
+/** One kernel launch. */
 export interface Launch {
   readonly kernel: KernelName;
   readonly grid: readonly [x: number, y: number, z: number];
-  /** Threads of a block. */
+  /** Threads per block. */
   readonly threads: number;
   readonly sharedBytes: number;
-  /** The kernel's struct. */
+  /** The kernel's argument struct. */
   readonly argumentBytes: Uint8Array;
 }
 
-/** The kernels of `kernels/`, by the module that they are loaded with. */
+/** The kernels of `kernels/`, by module. */
 export const KERNELS = {
   kernels: [
     "append_rows",
@@ -66,7 +65,7 @@ export const KERNELS = {
   "tensor-cores": ["attend_8_rows_on_tensor_cores"],
 } as const;
 
-/** A unit of compilation: the kernels of every backend, or optional ones. */
+/** A unit of compilation: the kernels that every backend needs, or optional ones. */
 export type ModuleName = keyof typeof KERNELS;
 
 /** A module as a device loads it. */
@@ -77,5 +76,4 @@ export interface ModuleImage {
   readonly name: string;
 }
 
-/** Name of a kernel. */
 export type KernelName = (typeof KERNELS)[ModuleName][number];

@@ -13,7 +13,7 @@ const DISPOSED = { code: "BACKEND_DISPOSED" };
 
 const reason = noCompiler();
 
-/** A call into the driver with memory that was given back would end the process, or worse, not at once. */
+/** A driver call with freed memory would crash the process, or corrupt it unnoticed. */
 describe.skipIf(reason)(`after dispose(), on the CPU${reason ? ` (${reason})` : ""}`, () => {
   let driver: CpuDriver;
   const create = (): Promise<CudaBackend> => createCudaBackend({ driver: driver.path, kernels: "ptx" });

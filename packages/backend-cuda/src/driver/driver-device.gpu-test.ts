@@ -169,5 +169,5 @@ describe.skipIf(reason)(`a driver on the CPU${reason ? ` (${reason})` : ""}`, ()
   });
 });
 
-/** Two caches of 300 tokens, at the least. */
+/** Least bytes of two caches of 300 tokens. */
 const cacheBytes = (): number => 2 * 2 * 300 * 64 * (0.5 + 0.25);

@@ -15,7 +15,7 @@ import type { DriverFunctions, Handle } from "./driver-functions.ts";
 import { assertLoaded, assertStarted, assertSuccess, isOutOfMemory } from "./driver-result.ts";
 import type { FoundDevice } from "./find-device.ts";
 
-/** A GPU through the driver API: its primary context, its default stream, modules of kernels. */
+/** A GPU through the driver API, on its primary context and default stream. */
 export class DriverDevice implements Device {
   readonly description: DeviceDescription;
   readonly #driver: DriverFunctions;
@@ -25,7 +25,7 @@ export class DriverDevice implements Device {
   readonly #kernels = new Map<KernelName, Handle>();
   readonly #block: ArgumentBlock;
   readonly #out = new BigUint64Array(1);
-  /** Bytes by address; the context may outlive this device, for others of the process may hold it. */
+  /** Sizes by address. Freed on disposal, because other users of the process may keep the context alive. */
   readonly #allocated = new Map<number, number>();
   #isDisposed = false;
 
@@ -63,7 +63,7 @@ export class DriverDevice implements Device {
   free({ address }: DeviceMemory): void {
     if (!this.#allocated.delete(address)) return;
     this.#driver.cuCtxSetCurrent(this.#context);
-    this.#driver.cuMemFree_v2(address); // fails on a device that is lost, and with it the memory
+    this.#driver.cuMemFree_v2(address); // fails on a lost device, whose memory is gone anyway
   }
 
   upload(address: number, numbers: Numbers): void {
@@ -108,7 +108,7 @@ export class DriverDevice implements Device {
     this.#modules.set(module, this.#out[0]!);
   }
 
-  /** Other code of the process may have made another context current. What was disposed of has no context, and no room for arguments. */
+  /** Makes the context current, as other code of the process may have changed it. A disposed device has no context. */
   #enter(): void {
     assertAlive(this.#isDisposed, "backend");
     assertSuccess("cuCtxSetCurrent", this.#driver.cuCtxSetCurrent(this.#context));

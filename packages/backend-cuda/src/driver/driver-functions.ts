@@ -3,13 +3,13 @@ import type { KoffiLibrary } from "./load-library.ts";
 /** A handle of the driver, or an address on the device. */
 export type Handle = number | bigint;
 
-/** What a function writes its answer to. */
+/** Output parameter of a function. */
 export type Out = Int32Array | BigUint64Array | Uint8Array;
 
-/** A call's result code; 0 is success. */
+/** Result code of a call; 0 is success. */
 export type Result = number;
 
-/** The functions of the driver API that are used, by their names there. */
+/** The functions of the driver API in use, under their C names. */
 export interface DriverFunctions {
   readonly cuInit: (flags: number) => Result;
   readonly cuDriverGetVersion: (version: Out) => Result;
@@ -43,7 +43,7 @@ export interface DriverFunctions {
   ) => Result;
 }
 
-/** C prototypes of {@link DriverFunctions}. Handles and addresses are written as numbers of 64 bits, which they are. */
+/** C prototypes of {@link DriverFunctions}. Handles and addresses are declared as 64-bit integers. */
 const PROTOTYPES: Readonly<Record<keyof DriverFunctions, string>> = {
   cuInit: "int cuInit(uint32_t flags)",
   cuDriverGetVersion: "int cuDriverGetVersion(void *version)",
@@ -66,7 +66,7 @@ const PROTOTYPES: Readonly<Record<keyof DriverFunctions, string>> = {
     "int cuLaunchKernel(uint64_t kernel, uint32_t gridX, uint32_t gridY, uint32_t gridZ, uint32_t blockX, uint32_t blockY, uint32_t blockZ, uint32_t shared, uint64_t stream, void *parameters, void *extra)",
 };
 
-/** Finds the functions in a driver library. Throws what koffi throws for one that is missing. */
+/** Finds the functions in a driver library. Throws koffi's error if one is missing. */
 export const driverFunctions = (library: KoffiLibrary): DriverFunctions =>
   Object.fromEntries(
     Object.entries(PROTOTYPES).map(([name, prototype]) => [name, library.func(prototype)]),

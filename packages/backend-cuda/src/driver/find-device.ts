@@ -3,27 +3,27 @@ import type { DeviceDescription } from "../device/device.ts";
 import type { DriverFunctions } from "./driver-functions.ts";
 import { assertStarted } from "./driver-result.ts";
 
-/** Attributes of cuda.h, enum CUdevice_attribute. */
+/** Source: cuda.h, enum CUdevice_attribute. */
 const MULTIPROCESSORS = 16;
 const MEMORY_CLOCK_KHZ = 36;
 const BUS_BITS = 37;
 const CAPABILITY_MAJOR = 75;
 const CAPABILITY_MINOR = 76;
 
-/** Memory of GPUs moves data at both edges of its clock. */
+/** GPU memory transfers data on both edges of its clock. */
 const TRANSFERS_A_CLOCK = 2;
 
 /** Ampere: the oldest architecture that the kernels are compiled for. */
 const OLDEST_MAJOR = 8;
 
-/** A GPU, and the driver's number for it. */
+/** A GPU and the driver's handle of it. */
 export interface FoundDevice {
   readonly device: number;
   readonly description: DeviceDescription;
 }
 
 /**
- * The GPU of an index.
+ * Finds the GPU of an index.
  *
  * @throws CudaError `CUDA_NO_DEVICE`, or `CUDA_ARCHITECTURE` for one older than sm_80
  */

@@ -2,16 +2,16 @@ import type koffi from "koffi";
 
 type Koffi = typeof koffi;
 
-/** A shared library with functions of C. */
+/** A C library. */
 export type KoffiLibrary = ReturnType<Koffi["load"]>;
 
-/** koffi is native code, and loaded only when a library is asked for. */
+/** Loads koffi, which is native code, on first use only. */
 export const loadKoffi = async (): Promise<Koffi> => (await import("koffi")).default;
 
 /**
- * Loads the first library of a list that there is.
+ * Loads the first library of a list that exists.
  *
- * @returns the library, or what was thrown for each that could not be loaded
+ * @returns the library, or the error of each attempt
  */
 export const loadLibrary = async (paths: readonly string[]): Promise<KoffiLibrary | readonly unknown[]> => {
   const { load } = await loadKoffi();

@@ -3,25 +3,26 @@ import { type DriverFunctions, driverFunctions } from "./driver-functions.ts";
 import { assertStarted } from "./driver-result.ts";
 import { loadLibrary } from "./load-library.ts";
 
-/** CUDA 12.0: what the functions that are used need. */
+/** CUDA 12.0 introduced the newest function in use. */
 const OLDEST_VERSION = 12_000;
 
-/** The driver, and the CUDA that it is for. */
+/** The driver and its CUDA version. */
 export interface OpenedDriver {
   readonly driver: DriverFunctions;
-  /** Such as 12 for all versions 12.x: what the driver loads is of that one, or earlier. */
+  /** Such as 12 for all 12.x. The driver loads binaries of this version or earlier. */
   readonly cudaMajor: number;
 }
 
-/** The driver as systems name it. */
+/** Names of the driver library. */
 export const driverLibraryNames = (): readonly string[] =>
   process.platform === "win32" ? ["nvcuda.dll"] : ["libcuda.so.1", "libcuda.so"];
 
 /**
  * Loads and initializes the driver.
  *
- * @param path of the driver library; where the system finds it without one
- * @throws CudaError `CUDA_DRIVER_MISSING`, `CUDA_DRIVER_TOO_OLD`, `CUDA_DRIVER_STUB`, `CUDA_DRIVER_FAILED` or `CUDA_NO_DEVICE`
+ * @param path of the driver library; found by the system by default
+ * @throws CudaError `CUDA_DRIVER_MISSING`, `CUDA_DRIVER_TOO_OLD`, `CUDA_DRIVER_STUB`, `CUDA_DRIVER_FAILED` or
+ *   `CUDA_NO_DEVICE`
  */
 export const openDriver = async (path?: string): Promise<OpenedDriver> => {
   const names = path === undefined ? driverLibraryNames() : [path];

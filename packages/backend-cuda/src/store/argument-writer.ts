@@ -1,27 +1,25 @@
-/** The struct that a kernel takes, written field by field: little-endian, each field at a multiple of its size. */
+/** Writes a kernel's argument struct field by field: little-endian, each field aligned to its size. */
 export class ArgumentWriter {
   readonly #view = new DataView(new ArrayBuffer(512));
   #sizeBytes = 0;
 
-  /** An address, 8 bytes. */
+  /** An 8-byte address. */
   address(address: number): this {
     this.#view.setBigUint64(this.#at(8), BigInt(address), true);
     return this;
   }
 
-  /** Integers of 4 bytes each. */
+  /** 4-byte integers. */
   integers(...numbers: readonly number[]): this {
     for (const number of numbers) this.#view.setInt32(this.#at(4), number, true);
     return this;
   }
 
-  /** A float32. */
   float(number: number): this {
     this.#view.setFloat32(this.#at(4), number, true);
     return this;
   }
 
-  /** Booleans as integers. */
   flags(...flags: readonly boolean[]): this {
     return this.integers(...flags.map(Number));
   }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { mostSharedBytes } from "../test-support/most-shared-bytes.ts";
 
-/** What a launch may have on any GPU; more has to be asked for, kernel by kernel, which this package does not do. */
+/** Shared memory that any GPU grants. More needs a setting per kernel, which this package does not use. */
 const MOST_BYTES = 48 * 1024;
 
 test.each(Object.entries(mostSharedBytes()))(

@@ -7,20 +7,20 @@ import { runsOnTensorCores } from "./tensor-core-layouts.ts";
 import { CODE_PAGE_TOKENS, type TensorLayout } from "./tensor-layout.ts";
 import type { Workspace } from "./workspace.ts";
 
-/** As in kernels/attention-block.cuh. */
+/** Same as in kernels/attention-block.cuh. */
 const THREADS = 128;
 const WARPS = 4;
 const OCTET = 8;
 const MAX_HEAD_SIZE = 256;
 
-/** The segment whose keys and values are both codes; as in kernels/segments.cuh. */
+/** The segment whose keys and values are both codes; same as in kernels/segments.cuh. */
 const CODED_SEGMENT = 1;
 const NONE = -1;
 
-/** Queries of one launch: the sums of its splits take memory. */
+/** Most queries of one launch, to limit the memory for partial sums. */
 const LAUNCH_TOKENS = 256;
 
-/** Keys and values of a layer, which hold the tokens of the call. */
+/** Keys and values of a layer, which already hold the tokens of the call. */
 export interface AttendedLayer {
   readonly key: PackedTensor;
   readonly value: PackedTensor;
@@ -33,11 +33,11 @@ export interface Queries {
   readonly query: number;
   readonly output: number;
   readonly tokens: number;
-  /** Tokens that the layer held before the call. */
+  /** Tokens in the layer before the call. */
   readonly before: number;
 }
 
-/** Causal attention of new tokens, a few hundred at a time. */
+/** Causal attention of new tokens, in launches of up to LAUNCH_TOKENS. */
 export const attend = (workspace: Workspace, layer: AttendedLayer, queries: Queries): void => {
   const { queryHeads, headSize } = layer.shape;
   for (let first = 0; first < queries.tokens; first += LAUNCH_TOKENS) {
@@ -76,13 +76,13 @@ const attendSome = (workspace: Workspace, layer: AttendedLayer, queries: Queries
   });
 };
 
-/** The kernel in float32 takes all splits but those of tokens in codes, where tensor cores take these. */
+/** Tensor cores, where they apply, take the splits of codes; the float32 kernel takes all others. */
 const kernelsFor = (kernel: KernelName, codedSplits: number, splits: number): KernelName[] => [
   ...(codedSplits < splits ? [kernel] : []),
   ...(codedSplits > 0 ? (["attend_8_rows_on_tensor_cores"] as const) : []),
 ];
 
-/** A kernel, and how many rows a block of it takes. */
+/** A kernel, and its rows per block. */
 interface RowKernel {
   readonly rows: number;
   readonly kernel: KernelName;
@@ -90,7 +90,7 @@ interface RowKernel {
 
 const EIGHT_ROWS: RowKernel = { rows: 8, kernel: "attend_8_rows" };
 
-/** The kernel with as few rows a block as hold those of a KV head, eight at most. */
+/** The kernel with the fewest rows per block that cover those of a KV head, at most eight. */
 const kernelFor = (rowsOfHead: number): RowKernel => {
   if (rowsOfHead <= 1) return { rows: 1, kernel: "attend_1_row" };
   return rowsOfHead <= 4 ? { rows: 4, kernel: "attend_4_rows" } : EIGHT_ROWS;
@@ -99,7 +99,7 @@ const kernelFor = (rowsOfHead: number): RowKernel => {
 /** Two rows of the largest head. */
 export const REDUCE_SHARED_BYTES: number = 4 * 2 * MAX_HEAD_SIZE;
 
-/** Bytes of `AttendShared`. */
+/** Size of `AttendShared` in bytes. */
 export const attendSharedBytes = (rows: number, layout: TensorLayout): number => {
   const { numbers, headSize } = layout;
   const parameters = numbers.isChannel ? (CODE_PAGE_TOKENS / numbers.groupSize) * headSize : 0;

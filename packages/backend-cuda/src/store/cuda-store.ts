@@ -4,12 +4,12 @@ import { PackedLayer } from "./packed-layer.ts";
 import { exportTensor, importTensor } from "./tensor-image.ts";
 import type { Workspace } from "./workspace.ts";
 
-/** Packed layers on a device. Everything is synchronous, so that calls take turns, also those of several caches. */
+/** Packed layers on a device. All methods are synchronous, so calls run one at a time, even over several caches. */
 export class CudaStore implements CacheStore {
   readonly #workspace: Workspace;
   #layers: readonly PackedLayer[];
 
-  /** Empty. */
+  /** Creates an empty store. */
   constructor(workspace: Workspace, plan: CachePlan) {
     workspace.assertPlan(plan);
     this.#workspace = workspace;
@@ -17,7 +17,7 @@ export class CudaStore implements CacheStore {
   }
 
   /**
-   * A store of what a snapshot holds.
+   * Restores a store from a snapshot.
    *
    * @throws OutOfMemoryError
    */
@@ -95,7 +95,7 @@ export class CudaStore implements CacheStore {
 const emptyLayers = (workspace: Workspace, { shape, layers }: CachePlan): PackedLayer[] =>
   layers.map((scheme, index) => new PackedLayer(workspace, shape, scheme, attentionOf(shape, index)));
 
-/** Gives the memory back to the device, for others. */
+/** Frees the memory on the device, for other programs too. */
 const release = ({ pool }: Workspace, layers: readonly PackedLayer[]): void => {
   for (const layer of layers) layer.clear();
   pool.trim();

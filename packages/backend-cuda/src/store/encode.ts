@@ -3,18 +3,18 @@ import type { PackedTensor } from "./packed-tensor.ts";
 import { prefixAt } from "./tensor-layout.ts";
 import type { Workspace } from "./workspace.ts";
 
-/** As in kernels/encode.cu and kernels/images.cu. */
+/** Same as in kernels/encode.cu and kernels/images.cu. */
 const APPEND_THREADS = 128;
 const ENCODE_THREADS = 64;
 const DECODE_THREADS = 64;
 const OCTET = 8;
 
-/** Shared memory for a row of the largest head, its extremes and parameters. */
+/** Bytes for a row of the largest head, its extremes and parameters. */
 export const ENCODE_SHARED_BYTES: number = 256 * (4 + 8 + 4);
-/** Shared memory for a row of the largest head. */
+/** Bytes for a row of the largest head. */
 export const DECODE_SHARED_BYTES: number = 256 * 4;
 
-/** Rounds float32 rows on the device, `[tokens, kvHeads * headSize]`, into 16 bits behind the `before` tokens held. */
+/** Appends float32 rows on the device, `[tokens, kvHeads * headSize]`, as 16-bit rows after the first `before` tokens. */
 export const appendRows = (
   { device }: Workspace,
   tensor: PackedTensor,
@@ -33,7 +33,7 @@ export const appendRows = (
   });
 };
 
-/** Encodes the blocks that are full at length `to` and were not at `from`. Their tokens are there in 16 bits. */
+/** Encodes the blocks that become full between lengths `from` and `to`. Their tokens are in 16 bits. */
 export const encodeBlocks = ({ device }: Workspace, tensor: PackedTensor, from: number, to: number): void => {
   const { layout } = tensor;
   const first = prefixAt(layout, from);
@@ -49,15 +49,15 @@ export const encodeBlocks = ({ device }: Workspace, tensor: PackedTensor, from: 
   });
 };
 
-/** What of a tensor is decoded. */
+/** Tokens to decode. */
 export interface DecodedTokens {
-  /** Tokens that the source holds. */
+  /** Tokens in the source. */
   readonly length: number;
   readonly begin: number;
   readonly end: number;
 }
 
-/** Rows of `source` as a query reads them, rounded to float16, to their places among the 16-bit numbers of `target`. */
+/** Decodes rows of `source`, rounds them to float16, and writes them to the 16-bit pages of `target`. */
 export const decodeRows = (
   { device }: Workspace,
   source: PackedTensor,

@@ -6,7 +6,7 @@ import { PackedTensor } from "./packed-tensor.ts";
 import { layoutOf } from "./tensor-layout.ts";
 import type { Workspace } from "./workspace.ts";
 
-/** Tokens that are decoded and encoded anew at a time: in 16 bits they take memory. */
+/** Tokens that are decoded and encoded at a time, to limit the memory in 16 bits. */
 const RETUNE_TOKENS = 1024;
 
 /** One layer's cache on a device. */
@@ -26,7 +26,7 @@ export class PackedLayer {
     this.value = new PackedTensor(workspace, layoutOf(scheme, "value", shape));
   }
 
-  /** Appends and attends. What can fail for lack of memory comes before what changes the layer. */
+  /** Appends and attends. Allocates first, so that running out of memory leaves the layer unchanged. */
   attend({ tokens, query, key, value }: CallRows): Float32Array {
     const { device, staging } = this.#workspace;
     const output = new Float32Array(query.length);
@@ -40,12 +40,12 @@ export class PackedLayer {
     return output;
   }
 
-  /** Room for what {@link truncate} brings back into 16 bits. @throws OutOfMemoryError */
+  /** Allocates what {@link truncate} decodes to 16 bits. @throws OutOfMemoryError */
   reserveTruncation(length: number): void {
     for (const tensor of [this.key, this.value]) tensor.exact.reserve(...tensor.reopened(this.length, length));
   }
 
-  /** Forgets the tokens from `length` on; there is room for what comes back into 16 bits. */
+  /** Drops the tokens from `length` on. Needs {@link reserveTruncation} for tokens that return to 16 bits. */
   truncate(length: number): void {
     for (const tensor of [this.key, this.value]) {
       const [begin, end] = tensor.reopened(this.length, length);
@@ -54,7 +54,7 @@ export class PackedLayer {
     this.settle(length);
   }
 
-  /** Takes in all tokens of a layer, decoded; this one is empty. */
+  /** Appends all tokens of another layer, decoded. This layer must be empty. */
   appendDecoded(source: PackedLayer): void {
     for (let begin = 0; begin < source.length; begin += RETUNE_TOKENS) {
       const end = Math.min(source.length, begin + RETUNE_TOKENS);

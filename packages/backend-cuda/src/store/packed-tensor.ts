@@ -11,13 +11,13 @@ import {
 } from "./tensor-layout.ts";
 import type { Workspace } from "./workspace.ts";
 
-/** Keys, or values, of one layer: pages of codes behind the sinks, and pages of 16-bit numbers for all other tokens. */
+/** Keys or values of one layer: pages of codes after the sinks, and pages of 16-bit numbers for all other tokens. */
 export class PackedTensor {
   readonly layout: TensorLayout;
   readonly codes: PagedMemory;
   readonly exact: PagedMemory;
 
-  /** Without tokens. */
+  /** Creates an empty tensor. */
   constructor({ device, pool }: Workspace, layout: TensorLayout) {
     this.layout = layout;
     this.codes = new PagedMemory(device, pool, CODE_PAGE_TOKENS, codePageBytes(layout));
@@ -25,7 +25,7 @@ export class PackedTensor {
   }
 
   /**
-   * Room for the tokens `from .. to - 1` in 16 bits, and for the codes that they fill.
+   * Allocates 16-bit pages for tokens `from .. to - 1`, and pages for the codes that they complete.
    *
    * @throws OutOfMemoryError
    */
@@ -34,7 +34,7 @@ export class PackedTensor {
     this.codes.reserve(prefixAt(this.layout, from), prefixAt(this.layout, to));
   }
 
-  /** Lets go of all that a cache of `length` tokens does not need. */
+  /** Releases the pages that a cache of `length` tokens does not need. */
   settle(length: number): void {
     const { sinks } = this.layout.layer.residency;
     const prefix = prefixAt(this.layout, length);
@@ -43,7 +43,7 @@ export class PackedTensor {
     this.codes.truncate(prefix);
   }
 
-  /** Bytes of `length` tokens in the pages that are there; of a page in use, those of its tokens that are. */
+  /** Bytes of `length` tokens in the allocated pages; counts only the tokens in use of a page. */
   bytes(length: number): TensorBytes {
     const { scheme, layer } = this.layout;
     const { sinks } = layer.residency;
@@ -55,7 +55,7 @@ export class PackedTensor {
     return heldBytes(scheme, this.layout, { coded: this.codes.held([[0, prefix]]), exact });
   }
 
-  /** Tokens that are codes at `from` but must be in 16 bits at the shorter `to`, as `[begin, end)`. */
+  /** Tokens that are codes at length `from` but must be in 16 bits at the shorter length `to`, as `[begin, end)`. */
   reopened(from: number, to: number): readonly [begin: number, end: number] {
     const { sinks } = this.layout.layer.residency;
     return [sinks + prefixAt(this.layout, to), Math.min(to, sinks + prefixAt(this.layout, from))];

@@ -1,6 +1,6 @@
 import type { Device, DeviceMemory } from "../device/device.ts";
 
-/** Pages that one tensor gave back, for the next: prompts pass through 16 bits layer by layer. */
+/** Free pages for reuse by other tensors: prompts pass through 16 bits layer by layer. */
 export class PagePool {
   readonly #device: Device;
   readonly #idle = new Map<number, DeviceMemory[]>();
@@ -27,7 +27,7 @@ export class PagePool {
     else this.#idle.set(page.sizeBytes, [page]);
   }
 
-  /** Frees what is idle. False when nothing was. */
+  /** Frees all idle pages. Returns false if there were none. */
   trim(): boolean {
     const pages = [...this.#idle.values()].flat();
     this.#idle.clear();

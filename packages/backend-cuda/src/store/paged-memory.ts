@@ -4,7 +4,7 @@ import type { PagePool } from "./page-pool.ts";
 /** Entries of a new table. */
 const FIRST_ENTRIES = 64;
 
-/** Memory that grows without moving: pages of so many tokens, and a table on the device with their addresses. */
+/** Memory that grows without moving: pages of a fixed number of tokens, and a table of their addresses on the device. */
 export class PagedMemory {
   readonly #device: Device;
   readonly #pool: PagePool;
@@ -13,7 +13,7 @@ export class PagedMemory {
   #pages: (DeviceMemory | undefined)[] = [];
   #addresses = new BigUint64Array(FIRST_ENTRIES);
   #table: DeviceMemory | undefined;
-  /** Entries that the device does not have yet. */
+  /** Entries that are not on the device yet. */
   #changed = { begin: 0, end: 0 };
 
   constructor(device: Device, pool: PagePool, pageTokens: number, pageBytes: number) {
@@ -24,7 +24,7 @@ export class PagedMemory {
   }
 
   /**
-   * Makes room for tokens `begin .. end - 1`, where there is none. More room than before is left when it fails.
+   * Allocates the missing pages for tokens `begin .. end - 1`. After a failure, pages allocated so far stay.
    *
    * @throws OutOfMemoryError
    */
@@ -33,13 +33,13 @@ export class PagedMemory {
       if (!this.#pages[page]) this.#put(page, this.#pool.take(this.#pageBytes));
   }
 
-  /** Lets go of the pages all of whose tokens are in `begin .. end - 1`. */
+  /** Releases the pages that lie fully within tokens `begin .. end - 1`. */
   release(begin: number, end: number): void {
     const last = Math.min(this.#pages.length, Math.floor(end / this.#pageTokens));
     for (let page = Math.ceil(begin / this.#pageTokens); page < last; page++) this.#drop(page);
   }
 
-  /** Lets go of the pages that begin at `length` or later. */
+  /** Releases the pages that start at `length` or later. */
   truncate(length: number): void {
     const kept = Math.ceil(length / this.#pageTokens);
     for (let page = kept; page < this.#pages.length; page++) this.#drop(page);
@@ -47,8 +47,8 @@ export class PagedMemory {
   }
 
   /**
-   * Tokens of `ranges`, `[begin, end)` each and none in two, whose pages are there. A page with none of them is memory held for
-   * nothing and counts as full, except the last, which takes the next tokens.
+   * Tokens of `ranges`, disjoint `[begin, end)`, in allocated pages. A page without any of them is wasted memory and counts as
+   * full, except the last, which the next tokens will use.
    */
   held(ranges: readonly (readonly [begin: number, end: number])[]): number {
     const size = this.#pageTokens;
@@ -60,7 +60,7 @@ export class PagedMemory {
     return this.#pages.reduce((sum, memory, page) => sum + (memory ? inPage(page) : 0), 0);
   }
 
-  /** Address of the table, up to date on the device. */
+  /** Uploads changed entries and returns the table's address. */
   table(): number {
     if (this.#table?.sizeBytes !== this.#addresses.byteLength) this.#replaceTable();
     const { begin, end } = this.#changed;
@@ -70,7 +70,7 @@ export class PagedMemory {
     return address;
   }
 
-  /** Lets go of everything. */
+  /** Releases everything. */
   clear(): void {
     this.truncate(0);
     if (this.#table) this.#device.free(this.#table);

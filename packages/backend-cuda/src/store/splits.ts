@@ -1,31 +1,30 @@
 import { prefixAt, type TensorLayout } from "./tensor-layout.ts";
 
-/** Tokens that a block reads at a time; as in kernels/attention-block.cuh. */
+/** Tokens that a block reads at a time; same as in kernels/attention-block.cuh. */
 const TILE_TOKENS = 128;
 
-/** Blocks for each multiprocessor, when the context is long enough: some run while others wait for memory. */
+/** Blocks per multiprocessor for a long cache: some run while others wait for memory. */
 const BLOCKS_EACH = 4;
 
-/** How a launch shares its context out among blocks. */
+/** How a launch divides the tokens among blocks. */
 export interface Splits {
   /** Tokens of a split, a multiple of a tile. */
   readonly splitTokens: number;
   /** Splits of each segment of kernels/segments.cuh. */
   readonly segmentSplits: readonly number[];
-  /** All of them together. */
   readonly count: number;
 }
 
-/** Queries of a launch: they see `shortest` tokens, and so on up to `longest`. */
+/** Lengths that the queries of a launch see: `shortest` for the first, one more for each next, up to `longest`. */
 export interface Lengths {
   readonly shortest: number;
   readonly longest: number;
 }
 
 /**
- * Cuts the segments of a layer so that a GPU has enough to do.
+ * Splits the segments of a layer into enough work for the GPU.
  *
- * @param blocks that the launch has for each split
+ * @param blocks per split
  */
 export const splitContext = (
   key: TensorLayout,
@@ -42,7 +41,7 @@ export const splitContext = (
   return { splitTokens, segmentSplits, count: segmentSplits.reduce((sum, count) => sum + count, 0) };
 };
 
-/** Tokens that some query of the launch reads, segment by segment; coded ones from the start of a page. */
+/** Tokens per segment that any query of the launch reads; codes count from the start of a page. */
 const segmentTokens = (key: TensorLayout, value: TensorLayout, { shortest, longest }: Lengths): number[] => {
   const { sinks } = key.layer.residency;
   const [from, to] = [bounds(key, value, shortest), bounds(key, value, longest)];
@@ -59,7 +58,7 @@ const segmentTokens = (key: TensorLayout, value: TensorLayout, { shortest, longe
   ];
 };
 
-/** Where codes of keys and of values end for a query. */
+/** Ends of the codes of keys and of values, for a query. */
 const bounds = (key: TensorLayout, value: TensorLayout, length: number): { key: number; value: number } => ({
   key: key.layer.residency.sinks + prefixAt(key, length),
   value: key.layer.residency.sinks + prefixAt(value, length),

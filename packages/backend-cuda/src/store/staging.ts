@@ -1,9 +1,9 @@
 import type { Device, DeviceMemory, Numbers } from "../device/device.ts";
 
-/** Data that passes between JavaScript and the device in a call, or between two of its kernels. */
+/** Data that a call passes between JavaScript and the device, or between two kernels. */
 export type StagingName = "query" | "key" | "value" | "output" | "sums" | "statistics" | "image";
 
-/** Room on the device for what is of no use after a call; it grows to the largest call. Calls of all caches take turns. */
+/** Device memory for temporary data, sized for the largest call so far. Calls of all caches share it. */
 export class Staging {
   readonly #device: Device;
   readonly #memory = new Map<StagingName, DeviceMemory>();
@@ -13,7 +13,7 @@ export class Staging {
   }
 
   /**
-   * Address of at least so many bytes.
+   * Address of at least `sizeBytes` bytes.
    *
    * @throws OutOfMemoryError
    */
@@ -27,14 +27,14 @@ export class Staging {
     return memory.address;
   }
 
-  /** Brings numbers to the device, and says where. */
+  /** Uploads numbers and returns their address. */
   bring(name: StagingName, numbers: Numbers): number {
     const address = this.room(name, numbers.byteLength);
     this.#device.upload(address, numbers);
     return address;
   }
 
-  /** Gives back the room for whole tensors, which is large. */
+  /** Frees the memory for whole tensors, which is large. */
   releaseImage(): void {
     const image = this.#memory.get("image");
     if (image) this.#device.free(image);

@@ -8,18 +8,18 @@ import { runsOnTensorCores } from "./tensor-core-layouts.ts";
 import { layoutOf } from "./tensor-layout.ts";
 import type { Workspace } from "./workspace.ts";
 
-/** Two pages of codes, and a part of a third where groups of tokens are small enough. */
+/** Two pages of codes, and part of a third if groups of tokens are small enough. */
 const LENGTH = 300;
 const KV_HEADS = 2;
 const HEADS_PER_GROUP = 8;
 
-/** Of the largest output. Kernels that are right differ by less than a tenth of it, a number in the wrong place by more. */
+/** Relative to the largest output. Correct kernels differ by less than a tenth of this; a misplaced number by more. */
 const TOLERANCE = 1e-4;
 
 /**
- * A workspace whose attention runs on tensor cores. Every way to store keys and values, at every head size, is held against the
- * kernels in float32 once, on the device that it is for, before a cache has it; `assertPlan` throws a CudaError
- * `CUDA_TENSOR_CORES_WRONG` for one that comes out wrong.
+ * A workspace that runs attention on tensor cores. Before a cache uses a format of keys and values at a head size, that
+ * combination is compared once with the float32 kernels on the same device; `assertPlan` throws a CudaError
+ * `CUDA_TENSOR_CORES_WRONG` on a difference.
  */
 export const withTensorCores = (plain: Workspace): Workspace => {
   const passed = new Set<string>();
@@ -37,7 +37,7 @@ export const withTensorCores = (plain: Workspace): Workspace => {
   return workspace;
 };
 
-/** As much in codes as can be; residency and blocks say only which tokens are. */
+/** The same formats with as many codes as possible; residency and blocks only select which tokens are codes. */
 const codedThroughout = ({ key, value }: LayerScheme): LayerScheme => ({
   key: withSmallBlocks(key),
   value: withSmallBlocks(value),
@@ -73,7 +73,7 @@ const callOf = ({ shape: { queryHeads, kvHeads, headSize } }: CachePlan): CallRo
   return { tokens: 1, query: wave(queryHeads, 1.7), key: wave(kvHeads, 1.1), value: wave(kvHeads, 0.7) };
 };
 
-/** NaN where a number of either is. */
+/** NaN if any number of either is NaN. */
 const relativeDifference = (expected: Float32Array, got: Float32Array): number => {
   let [largest, difference] = [0, 0];
   for (const [index, number] of expected.entries()) {
@@ -91,5 +91,5 @@ const wrong = (
 ): CudaError =>
   new CudaError(
     "CUDA_TENSOR_CORES_WRONG",
-    `expected tensor cores to match float32 within ${TOLERANCE} of the largest output, got a difference on ${name} (${architecture}) of ${difference.toPrecision(2)} at head size ${headSize}, keys ${JSON.stringify(key)}, values ${JSON.stringify(value)}; make the backend without tensorCores, and please report this`,
+    `expected tensor cores to match float32 within ${TOLERANCE} of the largest output, got a difference on ${name} (${architecture}) of ${difference.toPrecision(2)} at head size ${headSize}, keys ${JSON.stringify(key)}, values ${JSON.stringify(value)}; create the backend without tensorCores, and report this`,
   );

@@ -8,13 +8,12 @@ export interface Workspace {
   readonly device: Device;
   readonly pool: PagePool;
   readonly staging: Staging;
-  /** Attention over codes runs on tensor cores where it can. */
+  /** Whether supported codes are attended to on tensor cores. */
   readonly tensorCores: boolean;
-  /** Called before a cache stores something in a new way; throws where the kernels for it are known to be wrong. */
+  /** Called before a cache uses a plan. Throws if a kernel for it is known to be wrong. */
   readonly assertPlan: (plan: CachePlan) => void;
 }
 
-/** Room for caches on a device; empty. */
 export const createWorkspace = (device: Device): Workspace => ({
   device,
   pool: new PagePool(device),

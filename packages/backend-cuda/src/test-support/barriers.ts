@@ -1,10 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { kernelFolder } from "../kernel-folder.ts";
 
-/** Where a `__syncthreads()` is in the kernels; lines count from 1. */
+/** Location of a `__syncthreads()` in the kernels; lines count from 1. */
 export type Barrier = readonly [file: string, line: number];
 
-/** All of them. */
 export const barriersOf = (): Barrier[] => readdirSync(kernelFolder).sort().flatMap(barriersOfFile);
 
 const barriersOfFile = (file: string): Barrier[] => {

@@ -1,7 +1,7 @@
 import type { CacheShape } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 
-/** Query, key and value of a call, from -1 to 1 and never the same twice; the same for the same seed. */
+/** Query, key and value of a call: numbers from -1 to 1 that do not repeat, determined by the seed. */
 export const callTensors = (
   { queryHeads, kvHeads, headSize }: CacheShape,
   tokens: number,

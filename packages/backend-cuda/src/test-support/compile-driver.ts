@@ -9,13 +9,13 @@ const kernels = fileURLToPath(new URL("../../kernels/", import.meta.url));
 const support = fileURLToPath(new URL("../../test-support/", import.meta.url));
 
 /**
- * Optimized, but no operation contracted or reordered. Hidden symbols keep two libraries in one process apart; jumps between
- * stacks are what fibers are, and no attack.
+ * Optimized without contracting or reordering operations. Hidden symbols keep two libraries in one process apart. Fibers
+ * jump between stacks, which _FORTIFY_SOURCE would report as an attack.
  */
 const FLAGS = ["-std=c++17", "-O2", "-shared", "-fPIC", "-ffp-contract=off", "-fvisibility=hidden", "-fno-gnu-unique"];
 const QUIET = ["-U_FORTIFY_SOURCE", "-Wno-unknown-pragmas", "-DKVTUNER_ON_CPU"];
 
-/** Why kernels cannot be run on this machine's CPU, or undefined. */
+/** Why kernels cannot run on this machine's CPU, or undefined. */
 export const noCompiler = (): string | undefined => {
   if (process.platform !== "linux") return "needs Linux: the fibers are ucontext's";
   try {
@@ -29,16 +29,16 @@ export const noCompiler = (): string | undefined => {
 const compiler = (): string => process.env["CXX"] ?? "g++";
 
 /**
- * A driver library over kernels compiled for the CPU; kept in the cache folder for as long as nothing changes.
+ * Compiles a driver library with the kernels built for the CPU. Cached until a source changes.
  *
- * @param folder of the kernels; another than the package's own for kernels with a mistake
+ * @param folder of the kernels; another one for kernels with a deliberate mistake
  * @param definitions of macros, such as `NAME=1`
  * @returns path of the library
  */
 export const compileDriver = (folder: string = kernels, definitions: readonly string[] = []): string =>
   compileLibrary("driver-on-cpu.cpp", folder, definitions);
 
-/** Path of a library that looks like NVRTC of a version of CUDA. */
+/** Path of a fake NVRTC library of a CUDA version. */
 export const compileNvrtc = (major: number): string =>
   compileLibrary("nvrtc-on-cpu.cpp", kernels, [`NVRTC_MAJOR=${major}`]);
 
@@ -66,7 +66,7 @@ const compileLibrary = (source: string, folder: string, definitions: readonly st
   return target;
 };
 
-/** A folder in which that library has the name by which programs look for NVIDIA's; for `LD_LIBRARY_PATH`. */
+/** A folder with that library under the name of NVIDIA's driver, for `LD_LIBRARY_PATH`. */
 export const driverFolder = (): string => {
   const library = compileDriver();
   const folder = library.replace(/\.so$/, "");
@@ -76,7 +76,7 @@ export const driverFolder = (): string => {
   return folder;
 };
 
-/** Another process may be first. */
+/** Another process may create it first. */
 const linkOnce = (library: string, link: string): void => {
   try {
     symlinkSync(library, link);
@@ -85,7 +85,7 @@ const linkOnce = (library: string, link: string): void => {
   }
 };
 
-/** Conversions of float16 in one instruction, where the processor has it; the result is the same without. */
+/** Converts float16 in one instruction if the processor can; the results are the same. */
 const NATIVE = process.arch === "x64" ? ["-march=native"] : [];
 
 const fingerprintOf = (definitions: readonly string[], ...folders: readonly string[]): string => {

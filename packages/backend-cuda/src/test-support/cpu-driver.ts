@@ -1,14 +1,14 @@
 import koffi from "koffi";
 import { compileDriver } from "./compile-driver.ts";
 
-/** A driver library on the CPU, and what tests may ask of it and do to it. */
+/** A driver library on the CPU, with controls for tests. */
 export interface CpuDriver {
   readonly path: string;
-  /** Calls of a function of the driver since the last time that was asked. */
+  /** Calls of a driver function since the last query. */
   readonly takeCalls: (call: string) => number;
-  /** Launches of a kernel since the last time that was asked. */
+  /** Launches of a kernel since the last query. */
   readonly takeLaunches: (kernel: string) => number;
-  /** The next call of a function of the driver gives this result. */
+  /** Makes the next call of a driver function return this result. */
   readonly failNext: (call: string, result: number) => void;
   readonly setDriverVersion: (version: number) => void;
   readonly setDevices: (count: number) => void;
@@ -16,18 +16,18 @@ export interface CpuDriver {
   readonly setCapacity: (sizeBytes: number) => void;
   readonly allocatedBytes: () => number;
   readonly countLoads: (isCounting: boolean) => void;
-  /** Bytes of the 32-byte sectors that each block of a kernel read, all blocks together, since loads are counted. */
+  /** Bytes of the 32-byte sectors that the blocks of a kernel read while counting, each sector once per block. */
   readonly loadedBytes: (kernel: string) => number;
-  /** Warps of a block run from the last to the first. */
+  /** Runs the warps of a block from last to first. */
   readonly reverseWarps: (isReversed: boolean) => void;
-  /** Threads run through a `__syncthreads()` as if it were not there; line 0 for none. */
+  /** Makes threads ignore one `__syncthreads()`; line 0 for none. */
   readonly skipBarrier: (file: string, line: number) => void;
   readonly lastFault: () => string;
-  /** As if the process had started anew. */
+  /** Resets the driver, like a new process. */
   readonly recover: () => void;
 }
 
-/** Compiles the driver where that has not been done. */
+/** Opens the driver; compiles it first if needed. */
 export const openCpuDriver = (kernelFolder?: string): CpuDriver => {
   const path = compileDriver(kernelFolder);
   const library = koffi.load(path);

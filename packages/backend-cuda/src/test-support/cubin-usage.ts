@@ -1,10 +1,10 @@
-/** What a kernel of a binary takes of a multiprocessor. */
+/** Resources that a kernel of a binary uses. */
 export interface KernelUsage {
-  /** 32-bit registers of a thread. */
+  /** 32-bit registers per thread. */
   readonly registers: number;
-  /** Shared memory that is not asked for at launch. */
+  /** Static shared memory. */
   readonly sharedBytes: number;
-  /** Memory of a thread beside registers: spilled numbers and arrays that are indexed. */
+  /** Stack memory per thread: spilled registers and indexed arrays. */
   readonly stackBytes: number;
 }
 
@@ -14,12 +14,12 @@ interface Section {
   readonly sizeBytes: number;
 }
 
-/** Attributes of the `.nv.info` section: a format byte, this byte, the size of what follows, a symbol and a number. */
+/** Entries of the `.nv.info` section: a format byte, this attribute byte, the size of the rest, a symbol and a number. */
 const REGISTER_COUNT = 0x2f;
 const FRAME_SIZE = 0x11;
 const WITH_SIZE = 4;
 
-/** Reads an ELF file that NVRTC made: kernel by kernel, by name. */
+/** Reads the usage of each kernel, by name, from an ELF file of NVRTC. */
 export const cubinUsage = (cubin: Uint8Array): ReadonlyMap<string, KernelUsage> => {
   const view = new DataView(cubin.buffer, cubin.byteOffset, cubin.byteLength);
   const sections = readSections(view);
@@ -38,7 +38,7 @@ export const cubinUsage = (cubin: Uint8Array): ReadonlyMap<string, KernelUsage> 
   return usage;
 };
 
-/** ELF, 64 bits, little-endian: the table of sections, and their names in one of them. */
+/** The section table of a 64-bit little-endian ELF file, with names from its name section. */
 const readSections = (view: DataView): Section[] => {
   const table = Number(view.getBigUint64(0x28, true));
   const [entryBytes, count, nameIndex] = [0x3a, 0x3c, 0x3e].map((at) => view.getUint16(at, true)) as [

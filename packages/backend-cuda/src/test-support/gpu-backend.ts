@@ -1,7 +1,7 @@
 import type { CacheLimits } from "@kvtuner/backend";
 import { createCudaBackend, type CudaBackend } from "../cuda-backend.ts";
 
-/** Index of the GPU that tests run on: `KVTUNER_CUDA_DEVICE`, or the first. */
+/** Index of the GPU to test: `KVTUNER_CUDA_DEVICE`, or the first. */
 const device = Number(process.env["KVTUNER_CUDA_DEVICE"] ?? 0);
 
 /** The backend on this machine's GPU. */

@@ -5,14 +5,14 @@ import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
 import { kernelFolder } from "../kernel-folder.ts";
 
-/** Copies of the kernels, each with something replaced. */
+/** Copies of the kernels with deliberate mistakes. */
 export interface MistakenKernels {
-  /** Folder of a copy in which `wrong` stands where `right` did, once. */
+  /** Folder of a copy that has `wrong` in place of the one `right`. */
   make(file: string, right: string, wrong: string): string;
   remove(): void;
 }
 
-/** In a folder of its own, which the caller removes. */
+/** Works in a temporary folder until `remove()`. */
 export const createMistakenKernels = (): MistakenKernels => {
   const folder = mkdtempSync(join(tmpdir(), "kvtuner-kernels-"));
   let copies = 0;

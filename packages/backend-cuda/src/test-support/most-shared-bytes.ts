@@ -18,11 +18,11 @@ const attendBytes = (rows: number, headSize: number, key: TensorScheme): number 
   );
 };
 
-/** Most shared memory that attention asks for with any keys at some head sizes. */
+/** Most shared memory of attention over all formats of keys, at some head sizes. */
 const mostAttendBytes = (rows: number, headSizes: readonly number[]): number =>
   Math.max(...headSizes.flatMap((headSize) => SCHEMES.map((key) => attendBytes(rows, headSize, key))));
 
-/** Most bytes of shared memory that a launch of each kernel asks for, at some head sizes or at any that is claimed. */
+/** Most bytes of shared memory that a launch of each kernel requests, at some head sizes or all supported ones. */
 export const mostSharedBytes = (headSizes: readonly number[] = HEAD_SIZES): Readonly<Record<KernelName, number>> => ({
   append_rows: 0,
   encode_rows: ENCODE_SHARED_BYTES,
