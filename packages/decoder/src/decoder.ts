@@ -16,27 +16,30 @@ import { segmentGraph, type SegmentWeights } from "./segments/segment-graph.ts";
 import type { CreateSession } from "./session.ts";
 import { arithmeticOf, storedWeights, type WeightStorage } from "./weight-storage.ts";
 
-/** A decoder cut at attention: weight segments with a hole between each two. Rows are tokens; sequences are the filler's affair. */
+/**
+ * A decoder split at attention into segments, with a hole between each two. Rows are tokens. Sequences are up to whatever
+ * fills the holes.
+ */
 export interface Decoder {
   readonly config: DecoderConfig;
   readonly shape: CacheShape;
   readonly identity: ModelIdentity;
   readonly vocabularySize: number;
-  /** The model's attention in float32, for whoever fills the holes with it. */
+  /** The model's attention in float32, for filling the holes. */
   readonly attention: AttentionKernel;
-  /** RoPE tables of some positions, one row each. */
+  /** RoPE tables, one row per position. */
   positions(positions: ArrayLike<number>): RowPositions;
   /** Embeds tokens and runs up to hole 0. */
   first(ids: ArrayLike<number>, positions: RowPositions): Promise<HoleInputs>;
-  /** From gap `layer` to gap `layer + 1`. */
+  /** Runs from hole `layer` to hole `layer + 1`. */
   next(layer: number, residual: Tensor, attention: Tensor, positions: RowPositions): Promise<HoleInputs>;
-  /** From the last gap to the last residual. */
+  /** Runs from the last hole to the last residual. */
   last(residual: Tensor, attention: Tensor): Promise<Tensor>;
   /** Logits `[rows, vocabularySize]` of last residuals, on the CPU. */
   head(residual: Tensor): Promise<Tensor>;
-  /** Logits `[vocabularySize]` of the last row alone. */
+  /** Logits `[vocabularySize]` of the last row only. */
   lastLogits(residual: Tensor): Promise<Float32Array>;
-  /** Gives all segments back. */
+  /** Releases all segments. */
   dispose(): Promise<void>;
 }
 
@@ -48,19 +51,18 @@ export interface LoadOptions {
   /** Maximum size in bytes, in float32, of the segments into which the output matrix is split; 1 GiB by default. */
   readonly maxHeadBytes?: number;
   /**
-   * Leaves what crosses the holes, and the last residuals, in buffers of the device that `createSession` runs on; false by
-   * default. Whatever fills the holes must take them there, as a backend with `capabilities.deviceTensors` does.
+   * Leaves tensors that cross the holes, and the last residuals, in buffers of the device that `createSession` runs on;
+   * false by default. Whatever fills the holes must accept them there, as a backend with `capabilities.deviceTensors`
+   * does.
    */
   readonly deviceTensors?: boolean;
-  /** Called after each segment is built; what it throws ends the loading. */
+  /** Called after each segment is built. An exception from it aborts the loading. */
   readonly onProgress?: (done: number, total: number) => void;
   readonly sha256?: string;
 }
 
 /**
- * Builds the segments of a model.
- *
- * When that fails, the segments built until then are given back.
+ * Builds the segments of a model. A failure releases the segments built so far.
  *
  * @throws ModelError when the metadata or a tensor does not fit
  */
@@ -129,7 +131,7 @@ const buildDecoder = async (file: WeightSource, options: LoadOptions): Promise<D
   };
 };
 
-/** One after the other: each takes all threads. */
+/** In sequence, because each piece uses all threads. */
 const logitsOf = async (pieces: readonly InferenceSession[], residual: Tensor): Promise<Tensor[]> => {
   const logits: Tensor[] = [];
   for (const piece of pieces) logits.push((await piece.run({ hidden: residual }))["logits"] as Tensor);
@@ -142,7 +144,7 @@ const identity = ({ name, architecture }: DecoderConfig, sha256?: string): Model
   ...(sha256 !== undefined && { sha256 }),
 });
 
-/** What stands between the holes, then the head in pieces; one at a time, so that no more than one's weights are held twice. */
+/** Builds the segments, then the head in pieces; in sequence, so that only one segment's weights are in memory twice. */
 const buildSegments = async (
   source: WeightSource,
   config: DecoderConfig,

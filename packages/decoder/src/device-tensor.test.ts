@@ -11,7 +11,7 @@ const sizes = { hiddenSize: 32, feedForwardSize: 48, queryHeads: 4, kvHeads: 2, 
 const weights = randomWeights({ architecture: "llama", layers: 3, ...sizes, tied: true }, 11);
 const prompt = Int32Array.from({ length: 9 }, (_, index) => (index * 17 + 3) % 50);
 
-/** Takes and gives tensors on the device, as a backend with `deviceTensors` does. */
+/** Takes and returns tensors on the device, as a backend with `deviceTensors` does. */
 class DeviceAttention extends FloatAttention implements SequenceCache {
   readonly #device: FakeDevice;
   failAtLayer = -1;

@@ -6,13 +6,13 @@ export const releaseDeviceTensors = (...tensors: readonly Tensor[]): void => {
 };
 
 /**
- * The same data in other dimensions. Disposing of one tensor or the other gives a buffer back; so does reading it back, for
- * the data is on the CPU then.
+ * The same data in other dimensions. Both tensors share a buffer: disposing of either frees it, and so does downloading,
+ * which moves the data to the CPU.
  */
 export const reshaped = (tensor: Tensor, dims: readonly number[]): Tensor => {
   if (tensor.location !== "gpu-buffer") return tensor.reshape(dims);
   if (tensor.type !== "float32") throw new Error(`expected a float32 tensor in a gpu-buffer, got ${tensor.type}`);
-  // Tensor.reshape would forget how the buffer is read and given back.
+  // Tensor.reshape would lose the download and dispose functions.
   return Tensor.fromGpuBuffer(tensor.gpuBuffer, {
     dataType: "float32",
     dims,

@@ -4,10 +4,10 @@ import { releaseDeviceTensors, reshaped } from "./device-tensor.ts";
 import type { HoleInputs } from "./hole-inputs.ts";
 
 /**
- * Lets `attention` fill one hole: the segments' `[batch * tokens, width]` rows become `[batch, tokens, width]` tensors and
- * its output becomes rows again. No data is copied; query, key and value are given back where they are on a device.
+ * Fills one hole by `attention`: passes the segments' `[batch * tokens, width]` rows as `[batch, tokens, width]` tensors
+ * and turns its output back into rows. No data is copied. Query, key and value are released if they are on a device.
  *
- * @param batch sequences in the rows, one after the other, all with as many tokens; 1 by default
+ * @param batch sequences in the rows, one after another, with equally many tokens each; 1 by default
  */
 export const fillHole = async (
   attention: Attention,

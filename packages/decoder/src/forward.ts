@@ -6,13 +6,13 @@ import { fillHole } from "./fill-hole.ts";
 import type { HoleInputs, RowPositions } from "./hole-inputs.ts";
 
 /**
- * Runs tokens through all segments and holes; returns the last residuals `[batch * tokens, hiddenSize]`, which the caller
- * disposes of where they are on a device.
+ * Runs tokens through all segments and holes. Returns the last residuals `[batch * tokens, hiddenSize]`; the caller
+ * disposes of those on a device.
  *
- * @param ids `[batch * tokens]`, one sequence after the other
+ * @param ids `[batch * tokens]`, one sequence after another
  * @param positions of each of `ids` in its sequence
- * @param attention is given `[batch, tokens, width]` tensors
- * @param batch sequences, all with as many tokens; 1 by default
+ * @param attention receives `[batch, tokens, width]` tensors
+ * @param batch sequences, with equally many tokens each; 1 by default
  */
 export const forward = async (
   decoder: Decoder,
@@ -23,7 +23,7 @@ export const forward = async (
 ): Promise<Tensor> => {
   const rows = decoder.positions(positions);
   const first = await decoder.first(ids, rows);
-  // On a device the tables go to each segment from there.
+  // On a device, all segments read the tables from there.
   const kept = first.positions ?? rows;
   try {
     return await fillHoles(decoder, first, kept, attention, batch);

@@ -3,7 +3,7 @@ import { weightMemory } from "./weight-memory.ts";
 
 const MIB = 2 ** 20;
 
-/** Matrices of a model, all of one type but the output matrix. */
+/** Matrices of a model, all of one type except the output matrix. */
 const model = (layers: number, layerNumbers: number, type: string, headNumbers: number, headType: string) => ({
   tensors: new Map([
     ...Array.from(
@@ -17,7 +17,7 @@ const SMOLLM2 = model(30, 106_168_320 / 30, "Q4_1", 28_311_552, "Q8_0");
 const WIDE_8 = model(12, 11_272_192, "Q8_0", 65_536_000, "Q8_0");
 const WIDE_4 = model(12, 11_272_192, "Q4_0", 65_536_000, "Q4_0");
 
-// Resident MiB at the peak of loading, without the process, on onnxruntime-node 1.30; the last as a user reported it.
+// Peak resident MiB of loading, less the process itself, on onnxruntime-node 1.30. The last one is from a user's report.
 test.for([
   ["SmolLM2", SMOLLM2, "float32", 1133],
   ["SmolLM2", SMOLLM2, "stored", 686],

@@ -4,21 +4,21 @@ import type { WeightStorage } from "./weight-storage.ts";
 
 /** Memory that the weights of a model take, in bytes. */
 export interface WeightMemory {
-  /** The numbers themselves, as they are kept. */
+  /** The weights themselves, as kept. */
   readonly keptBytes: number;
-  /** The most that loading takes at once: ONNX Runtime's own copies, and those of the segment that is loaded. */
+  /** Peak during loading: ONNX Runtime's copies, and those of the segment being loaded. */
   readonly peakBytes: number;
 }
 
-/** Copies of a number in memory. */
+/** Copies of each number in memory. */
 interface Copies {
   readonly loaded: number;
   readonly loading: number;
 }
 
 /**
- * Measured as the resident memory of Node 20 with onnxruntime-node 1.30, on models of 135 to 200 million numbers: what a
- * loaded segment takes, and what one takes while it is read, serialized and prepared.
+ * Resident memory of Node 20 with onnxruntime-node 1.30, measured on models of 135 to 200 million numbers: `loaded` of a
+ * loaded segment, `loading` of one while it is read, serialized and prepared.
  */
 const FLOAT_COPIES: Copies = { loaded: 1.7, loading: 5 };
 const BLOCK_COPIES: Copies = { loaded: 2.2, loading: 7 };
@@ -28,14 +28,14 @@ const BLOCK_SIZE = 32;
 const LAYER = /^blk\.(\d+)\./;
 
 /**
- * Estimates from the header of a model file what its weights take when they are kept in a way.
+ * Estimates the memory of a model's weights from the header of its file.
  *
- * The peak was within 14% of the measured one.
+ * The estimated peak was within 14% of the measured one.
  */
 export const weightMemory = ({ tensors }: Pick<ModelHeader, "tensors">, storage: WeightStorage): WeightMemory => {
   const segments = new Map<string, { kept: number; loaded: number; loading: number }>();
   for (const [name, { dims, type = "F32" }] of tensors) {
-    // Of an embedding that is not the output matrix too, only single rows are read.
+    // An embedding that is not the output matrix too is read by single rows only.
     if (name === "token_embd.weight" && tensors.has("output.weight")) continue;
     const isBlocks = dims.length > 1 && keepsBlocks(type, storage);
     const kept = numbersOf(dims) * (isBlocks ? blockBytes(type) : FLOAT32_BYTES);
@@ -59,7 +59,7 @@ export const weightMemory = ({ tensors }: Pick<ModelHeader, "tensors">, storage:
 const keepsBlocks = (type: string, storage: WeightStorage): boolean =>
   hasBlockCodes(type) && (storage === "stored-int8" || (storage === "stored" && storedBits(type) === 4));
 
-/** Bytes of one number: its code, and its share of the block's float32 scale and offset. */
+/** Bytes per number: its code, and its share of the block's float32 scale and offset. */
 const blockBytes = (type: string): number =>
   storedBits(type) / 8 + ((type.endsWith("_1") ? 2 : 1) * FLOAT32_BYTES) / BLOCK_SIZE;
 

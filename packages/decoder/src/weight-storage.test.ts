@@ -17,12 +17,12 @@ const ids = Array.from({ length: 24 }, (_, index) => (index * 37 + 11) % 260);
 
 interface Run {
   readonly logits: Float32Array;
-  /** Bytes of the graphs. */
+  /** Size of the graphs. */
   readonly graphBytes: number;
   readonly graphs: number;
 }
 
-/** Logits in a long piece, of one token and in a short piece. */
+/** Logits at the end of a long piece, of a single token, and at the end of a short piece. */
 const run = async (file: GgufFile, weights: WeightStorage, maxHeadBytes = 2 ** 30): Promise<Run> => {
   let [graphBytes, graphs] = [0, 0];
   const createSession = (graph: Uint8Array): Promise<InferenceSession> => {
@@ -71,7 +71,7 @@ describe.each([
     expect(largestDifference(float.logits, expected)).toBeLessThan(1e-4);
     expect(largestDifference(stored.logits, expected)).toBeLessThan(1e-4);
     const difference = largestDifference(rounded.logits, expected);
-    // Far above the noise of float32: it was int8 that multiplied.
+    // Far above the noise of float32: int8 arithmetic was in use.
     expect(difference).toBeGreaterThan(1e-3);
     expect(difference).toBeLessThan(0.3);
     expect(stored.graphBytes).toBeLessThan(float.graphBytes);
@@ -84,7 +84,7 @@ test.each(["float32", "stored", "stored-int8"] as const)(
   async (weights) => {
     const file = await openGguf(bufferSource(tinyModel({ ...model, architecture: "llama", matrixTypes: [3, 2] })));
     const whole = await run(file, weights);
-    // 260 rows of 64 numbers: 100, 100 and 60 of them.
+    // 260 rows of 64 numbers, in pieces of 100, 100 and 60.
     const pieces = await run(file, weights, 4 * 64 * 100);
     expect(pieces.graphs).toBe(whole.graphs + 2);
     expect(largestDifference(pieces.logits, whole.logits)).toBeLessThan(1e-5);

@@ -2,17 +2,17 @@ import type { WeightSource } from "./architecture/weights.ts";
 import type { Arithmetic } from "./segments/linear.ts";
 
 /**
- * What becomes of the weights of a model file:
+ * Storage of the weights of a model file:
  *
  * - `float32`: all are dequantized.
  * - `stored`: matrices of 4-bit codes stay as stored and are multiplied in float32; all others are dequantized. The same
- *   numbers, in a fifth of the memory.
- * - `stored-int8`: matrices of up to 8-bit codes stay as stored, and what they are multiplied with is rounded to int8 in
- *   blocks. By far the quickest for one token at a time, but logits move by up to about 1: not for measuring plans.
+ *   numbers in a fifth of the memory.
+ * - `stored-int8`: matrices of up to 8-bit codes stay as stored, and their inputs are rounded to int8 in blocks. By far
+ *   the fastest for one token at a time, but logits move by up to about 1: not for measuring plans.
  */
 export type WeightStorage = "float32" | "stored" | "stored-int8";
 
-/** The source, with only those matrices in blocks that stay so. */
+/** The source, with blocks only for the matrices that stay as stored. */
 export const storedWeights = (source: WeightSource, storage: WeightStorage): WeightSource => ({
   metadata: source.metadata,
   tensors: source.tensors,
@@ -21,10 +21,10 @@ export const storedWeights = (source: WeightSource, storage: WeightStorage): Wei
   readTensorBlocks: async (name) => {
     if (storage === "float32") return undefined;
     const blocks = await source.readTensorBlocks?.(name);
-    // In float32 arithmetic 8-bit codes are multiplied far more slowly than dequantized numbers.
+    // In float32 arithmetic, 8-bit codes multiply far more slowly than dequantized numbers.
     return blocks?.bits === 8 && storage === "stored" ? undefined : blocks;
   },
 });
 
-/** How matrices in blocks are multiplied. */
+/** Arithmetic for matrices in blocks. */
 export const arithmeticOf = (storage: WeightStorage): Arithmetic => (storage === "stored-int8" ? "int8" : "float32");

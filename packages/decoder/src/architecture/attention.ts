@@ -6,7 +6,7 @@ import { ModelError } from "./model-error.ts";
 import type { WeightSource } from "./weights.ts";
 
 /**
- * The sizes of a model's cache, and how each of its layers attends.
+ * The sizes of a model's cache, and the attention of each layer.
  *
  * @throws ModelError `MODEL_METADATA_INVALID`
  */
@@ -15,7 +15,6 @@ export const readShape = async (source: WeightSource, config: DecoderConfig): Pr
   return { layers, queryHeads, kvHeads, headSize, ...(await readAttention(source, architecture, config)) };
 };
 
-/** What the attention of a model's layers is read from, beside the metadata. */
 interface LayerSizes {
   readonly layers: number;
   readonly queryHeads: number;
@@ -23,12 +22,12 @@ interface LayerSizes {
 }
 
 /**
- * How each layer attends. Of `ARCHITECTURE.` in the metadata: `attention.scale`, the factor of scores, if it is not the usual one;
- * `attention.sliding_window`, a span in tokens; `attention.sliding_window_pattern`, which layers have that span: true or false for
- * each, or a period whose last layer has none (without it, all have); `attn_logit_softcapping`. Of the tensors:
- * `blk.LAYER.attn_sinks.weight`, a logit for each query head.
+ * Reads the attention of each layer. Metadata below `ARCHITECTURE.`: `attention.scale`, the factor of scores;
+ * `attention.sliding_window`, a span in tokens; `attention.sliding_window_pattern`, the layers with that span, as a
+ * boolean per layer or a period whose last layer has none (all layers by default); `attn_logit_softcapping`. Tensor:
+ * `blk.LAYER.attn_sinks.weight`, a logit per query head.
  *
- * @returns nothing when all layers attend plainly
+ * @returns nothing when all layers have plain attention
  * @throws ModelError `MODEL_METADATA_INVALID`
  */
 const readAttention = async (
@@ -62,7 +61,7 @@ const readAttention = async (
 const optional = <Key extends string, Value>(key: Key, value: Value | undefined): { readonly [key in Key]?: Value } =>
   value === undefined ? {} : ({ [key]: value } as { readonly [key in Key]?: Value });
 
-/** Converters write 0 for no sliding window. */
+/** Converters write 0 for no sliding attention. */
 const readSpan = (metadata: Metadata, key: string): number | undefined =>
   metadata.has(key) && Number(metadata.get(key)) !== 0 ? positiveNumber(metadata, key) : undefined;
 

@@ -3,7 +3,7 @@ import type { CacheShape } from "@kvtuner/plan";
 /** Architectures that segments are built for. */
 export type Architecture = "llama" | "qwen2";
 
-/** What a decoder's graph needs to know of its model. */
+/** Properties of a model that its decoder depends on. */
 export interface DecoderConfig extends CacheShape {
   readonly architecture: Architecture;
   readonly name: string;
@@ -13,8 +13,8 @@ export interface DecoderConfig extends CacheShape {
   readonly ropeBase: number;
   /** Divisor of every position (linear scaling); 1 without scaling. */
   readonly ropeLinearFactor: number;
-  /** Leading channels of a head that RoPE turns. */
+  /** Leading channels of a head that RoPE rotates. */
   readonly ropeDimensions: number;
-  /** Tokens the model was trained for. */
+  /** Tokens that the model was trained for. */
   readonly contextLength: number;
 }

@@ -3,8 +3,8 @@ import type { DecoderConfig } from "./config.ts";
 import type { Linear } from "./weights.ts";
 
 /**
- * Query or key rows of a `llama` file in the order that RoPE takes here: llama.cpp stores row `2i + b` where the
- * half-split order has row `i + b * half` of a head.
+ * Reorders query or key rows of a `llama` file for RoPE: llama.cpp stores row `2i + b` where the half-split order has row
+ * `i + b * half` of a head.
  */
 export const inHalfSplitOrder = (linear: Linear, config: DecoderConfig): Linear => {
   if (config.architecture !== "llama") return linear;
@@ -25,7 +25,7 @@ const permutedBlocks = (blocks: BlockCodes, order: Uint32Array): BlockCodes => (
   ...(blocks.offsets && { offsets: permuted(blocks.offsets, order) }),
 });
 
-/** Row `order[row]` of a row-major array at each row. */
+/** Puts row `order[row]` of a row-major array at `row`. */
 const permuted = <Rows extends Float32Array | Int8Array>(source: Rows, order: Uint32Array): Rows => {
   const width = source.length / order.length;
   const target = source.slice() as Rows;

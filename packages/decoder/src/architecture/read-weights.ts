@@ -4,7 +4,7 @@ import { inHalfSplitOrder } from "./half-split.ts";
 import { ModelError } from "./model-error.ts";
 import type { FeedForwardWeights, HeadWeights, Linear, ProjectionWeights, WeightSource } from "./weights.ts";
 
-/** Reads norm, query, key and value weights of a layer; `llama` rows come out in the half-split RoPE order. */
+/** Reads norm, query, key and value weights of a layer, with `llama` rows in the half-split RoPE order. */
 export const readProjection = async (
   source: WeightSource,
   config: DecoderConfig,
@@ -39,7 +39,7 @@ export const readFeedForward = async (
   };
 };
 
-/** Reads the last norm and the output matrix, which is the embedding where the file has no matrix of its own. */
+/** Reads the last norm and the output matrix, which is the embedding if the file has no other. */
 export const readHead = async (source: WeightSource, config: DecoderConfig): Promise<HeadWeights> => {
   const name = source.tensors.has("output.weight") ? "output" : "token_embd";
   return {

@@ -2,7 +2,7 @@ import { describeValue } from "../gguf/describe-value.ts";
 import { type Metadata, positiveNumber } from "./metadata-fields.ts";
 import { ModelError } from "./model-error.ts";
 
-/** Keys that are read, and those that change nothing. */
+/** Keys that are supported, or have no effect. */
 const KNOWN_KEYS = [
   "freq_base",
   "dimension_count",
@@ -16,7 +16,7 @@ const KNOWN_KEYS = [
 /**
  * Divisor of every position. As in llama.cpp, a factor without a type is linear, and `scale_linear` is its old name.
  *
- * @throws ModelError `MODEL_ROPE_UNSUPPORTED` for another type, and for keys of RoPE that are not computed here
+ * @throws ModelError `MODEL_ROPE_UNSUPPORTED` for another type, and for unsupported keys of RoPE
  */
 export const readLinearFactor = (metadata: Metadata, architecture: string): number => {
   assertKnownKeys(metadata, `${architecture}.rope.`);
@@ -43,7 +43,7 @@ const assertKnownKeys = (metadata: Metadata, prefix: string): void => {
   const unknown = [...metadata.keys()].find(
     (key) => key.startsWith(prefix) && !KNOWN_KEYS.includes(key.slice(prefix.length)),
   );
-  // What a type that is refused needs besides is not what is wrong with the file.
+  // With an unsupported type, its extra keys are not the problem to report.
   if (unknown === undefined || hasOtherType(metadata, prefix)) return;
   throw new ModelError(
     "MODEL_ROPE_UNSUPPORTED",

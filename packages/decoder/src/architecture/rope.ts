@@ -1,6 +1,6 @@
 import type { DecoderConfig } from "./config.ts";
 
-/** Cosines and sines of RoPE for some positions, each float32 `[positions, ropeDimensions / 2]`. */
+/** Cosines and sines of RoPE, each float32 `[positions, ropeDimensions / 2]`. */
 export interface RopeTable {
   readonly cosine: Float32Array;
   readonly sine: Float32Array;
@@ -9,7 +9,7 @@ export interface RopeTable {
 /**
  * RoPE angles in double precision: `position / (linearFactor * frequencyFactor[i]) * base^(-2i / dimensions)`.
  *
- * @param frequencyFactors the file's `rope_freqs` tensor (Llama 3 scaling), one divisor a frequency
+ * @param frequencyFactors the file's `rope_freqs` tensor (Llama 3 scaling), one divisor per frequency
  */
 export const ropeTable = (
   config: Pick<DecoderConfig, "ropeBase" | "ropeDimensions" | "ropeLinearFactor">,

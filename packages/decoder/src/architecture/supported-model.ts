@@ -5,7 +5,7 @@ import { ModelError } from "./model-error.ts";
 import type { WeightSource } from "./weights.ts";
 
 /**
- * Refuses a part of a split model, which has neither all tensors nor, maybe, an architecture.
+ * Rejects a part of a split model, which may lack tensors and even the architecture.
  *
  * @throws ModelError `MODEL_SPLIT`
  */
@@ -19,7 +19,7 @@ export const assertWhole = (metadata: Metadata): void => {
 };
 
 /**
- * Refuses a mixture of experts.
+ * Rejects a mixture of experts.
  *
  * @throws ModelError `MODEL_EXPERTS_UNSUPPORTED`
  */
@@ -33,7 +33,7 @@ export const assertDense = (metadata: Metadata, architecture: string): void => {
 };
 
 /**
- * Refuses a model with a tensor that cannot be dequantized.
+ * Rejects a model with a tensor that cannot be dequantized.
  *
  * @throws GgufError `GGUF_UNKNOWN_TENSOR_TYPE`
  */
@@ -42,11 +42,11 @@ export const assertReadableTensors = (tensors: WeightSource["tensors"]): void =>
     if (isSupported === false) throw unsupportedType({ name, type: type ?? "an unknown type" });
 };
 
-/** Every layer has one, whatever its architecture. */
+/** Every layer has one, in every architecture. */
 const LAYER_TENSOR = /^blk\.(\d+)\.attn_norm\.weight$/;
 
 /**
- * Holds the metadata's number of layers against the layers whose tensors are in the file.
+ * Compares the metadata's number of layers with the layers whose tensors are in the file.
  *
  * @throws ModelError `MODEL_LAYER_COUNT`
  */
@@ -62,13 +62,15 @@ export const assertLayerCount = (
   );
 };
 
-/** ONNX Runtime takes a graph of less than 2 GiB, the limit of Protocol Buffers; a MiB is left for all but the matrices. */
+/**
+ * ONNX Runtime accepts graphs below 2 GiB, the limit of Protocol Buffers. Leaves 1 MiB for everything but the matrices.
+ */
 const MAX_SEGMENT_BYTES = 2 ** 31 - 2 ** 20;
 const FLOAT32_BYTES = 4;
 const GIB = 2 ** 30;
 
 /**
- * Refuses a model with a segment that cannot be loaded, before any is built.
+ * Rejects a model with a segment that is too large to load, before building any.
  *
  * @throws ModelError `MODEL_TOO_LARGE`
  */
@@ -83,7 +85,7 @@ export const assertSegmentSizes = (config: DecoderConfig): void => {
   }
 };
 
-/** Numbers in the matrices of each kind of segment; the head is cut into pieces that fit. */
+/** Numbers in the matrices of each kind of segment. The head is not one: it is split into pieces that fit. */
 const segmentNumbers = (config: DecoderConfig): [segment: string, numbers: number][] => {
   const { layers, hiddenSize, feedForwardSize, queryHeads, kvHeads, headSize } = config;
   const projection = hiddenSize * (queryHeads + 2 * kvHeads) * headSize;

@@ -1,21 +1,24 @@
 import type { BlockCodes } from "../gguf/block-codes.ts";
 
-/** Where a decoder reads its weights: what {@link loadDecoder} needs of an opened GGUF file. */
+/** Source of a decoder's weights: the part of an opened GGUF file that {@link loadDecoder} reads. */
 export interface WeightSource {
   readonly metadata: ReadonlyMap<string, unknown>;
   readonly tensors: ReadonlyMap<
     string,
     { readonly dims: readonly number[]; readonly type?: string; readonly isSupported?: boolean }
   >;
-  /** Dequantized float32, row-major; the rows are the tensor's slowest dimension. */
+  /** Dequantized float32, row-major; rows are the tensor's slowest dimension. */
   readTensor(name: string): Promise<Float32Array>;
   /** The same for some rows only. */
   readTensorRows(name: string, rows: ArrayLike<number>): Promise<Float32Array>;
-  /** The tensor as stored, undefined for a type that is not in blocks of codes. Without it all is read as float32. */
+  /**
+   * The tensor as stored; undefined if its type has no blocks of codes. Without this method, all tensors are read as
+   * float32.
+   */
   readTensorBlocks?(name: string): Promise<BlockCodes | undefined>;
 }
 
-/** Part of {@link WeightSource} that tells what model a file holds, without its weights. */
+/** The header part of {@link WeightSource}, without weights. */
 export type ModelHeader = Pick<WeightSource, "metadata" | "tensors">;
 
 /** A matrix applied as `x W^T + bias`, `[rows, columns]`: float32, or in blocks of codes. */
@@ -26,7 +29,7 @@ export interface Linear {
   readonly bias?: Float32Array;
 }
 
-/** Weights in front of an attention hole. */
+/** Weights before an attention hole. */
 export interface ProjectionWeights {
   readonly norm: Float32Array;
   readonly query: Linear;
@@ -34,7 +37,7 @@ export interface ProjectionWeights {
   readonly value: Linear;
 }
 
-/** Weights after an attention gap. */
+/** Weights after an attention hole. */
 export interface FeedForwardWeights {
   readonly output: Linear;
   readonly norm: Float32Array;

@@ -1,7 +1,7 @@
 import type { LayerShape } from "@kvtuner/plan";
 import { type Graph, integers, node, scalar } from "../onnx/graph.ts";
 
-/** What distinguishes the graphs of two layers; masks and sink logits are inputs. */
+/** Differences between the graphs of layers; masks and sink logits are inputs. */
 export interface AttentionVariant {
   readonly scale: number;
   readonly softcap?: number | undefined;
@@ -9,11 +9,12 @@ export interface AttentionVariant {
 }
 
 /**
- * Grouped-query attention over given columns: `softmax(cap(scale * q k^T) + mask) v`, with `cap(x) = softcap * tanh(x / softcap)`.
+ * Grouped-query attention over given columns: `softmax(cap(scale * q k^T) + mask) v`, with `cap(x) = softcap * tanh(x /
+ * softcap)`.
  *
- * Inputs, float32: `query` `[rows, H * D]`; `key` and `value` `[columns, KV * D]`; `mask` `[rows, columns]`, 0 or -inf; with sinks
- * also `sinks` `[KV, H / KV, 1, 1]`, one more score for each query head, which has no value.
- * Output: `attention` `[rows, H * D]`. The query heads of one KV head are stacked, so each KV head is one matrix product.
+ * Inputs, float32: `query` `[rows, H * D]`; `key` and `value` `[columns, KV * D]`; `mask` `[rows, columns]`, 0 or -inf;
+ * with sinks also `sinks` `[KV, H / KV, 1, 1]`, an extra score per query head, without a value. Output: `attention`
+ * `[rows, H * D]`. The query heads of a KV head are stacked, so each KV head is one matrix product.
  */
 export const attentionGraph = (
   { queryHeads, kvHeads, headSize }: LayerShape,
@@ -73,7 +74,7 @@ const CAP = [
   node("Mul", ["scores_bent", "cap"], ["scores_flat"]),
 ];
 
-/** The sinks are one column more, whose weights are dropped. */
+/** The sinks are an extra column, whose weights are dropped. */
 const SOFTMAX_WITH_SINKS = [
   node("Gather", ["mask_shape", "first"], ["row_count"]),
   node("Concat", ["heads_by_ratio", "row_count", "one"], ["sink_shape"], { axis: 0 }),

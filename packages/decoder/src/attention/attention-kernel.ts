@@ -12,7 +12,7 @@ export interface AttentionCall {
   readonly key: Float32Array;
   /** `[columns, kvHeads * headSize]` */
   readonly value: Float32Array;
-  /** `[rows, columns]`: 0 where a query reads a column, -Infinity elsewhere; each row reads at least one. */
+  /** `[rows, columns]`: 0 where a query reads a column, -Infinity elsewhere. Each row reads at least one column. */
   readonly mask: Float32Array;
 }
 
@@ -20,13 +20,15 @@ export interface AttentionCall {
 export interface AttentionKernel {
   /** Returns `[rows, queryHeads * headSize]`. */
   run(layer: number, call: AttentionCall): Promise<Float32Array>;
-  /** Tokens that a query of a layer reads, its own included; Infinity without sliding attention. Masks must keep to it. */
+  /**
+   * Tokens that a query of a layer reads, including its own; Infinity without sliding attention. Masks must respect it.
+   */
   span(layer: number): number;
   /** Releases the compiled graphs. */
   dispose(): Promise<void>;
 }
 
-/** Compiles attention for one shape; layers that attend alike share a graph. */
+/** Compiles attention for one shape. Layers with the same attention share a graph. */
 export const createAttentionKernel = async (
   shape: CacheShape,
   createSession: CreateSession,

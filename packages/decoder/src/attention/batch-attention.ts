@@ -1,7 +1,7 @@
 import type { Attention } from "@kvtuner/backend";
 import { Tensor } from "onnxruntime-common";
 
-/** Gives each of several sequences to its own attention: entry `i` of the batch belongs to `sequences[i]`. */
+/** Attends to several sequences: entry `i` of the batch belongs to `sequences[i]`. */
 export const batchAttention = (sequences: readonly Attention[]): Attention => ({
   attend: async (layer, query, key, value) => {
     const output = new Float32Array(query.size);
@@ -13,7 +13,7 @@ export const batchAttention = (sequences: readonly Attention[]): Attention => ({
   },
 });
 
-/** One entry of a `[batch, tokens, width]` tensor as `[1, tokens, width]`; the data is shared. */
+/** One entry of a `[batch, tokens, width]` tensor as `[1, tokens, width]`; shares the data. */
 const entryOf = (tensor: Tensor, entry: number): Tensor => {
   const [, tokens = 0, width = 0] = tensor.dims;
   const size = tokens * width;

@@ -6,7 +6,7 @@ import { GrowingRows } from "./growing-rows.ts";
 
 const CHUNK_ROWS = 128;
 
-/** The baseline: one sequence's keys and values in float32, and attention over them as the model defines it (batch 1). */
+/** The baseline: one sequence's keys and values in float32, with the model's attention (batch 1). */
 export class FloatAttention implements Attention {
   readonly #kernel: AttentionKernel;
   readonly #keys: GrowingRows[];
@@ -19,17 +19,17 @@ export class FloatAttention implements Attention {
     this.#values = Array.from({ length: shape.layers }, () => new GrowingRows(width));
   }
 
-  /** Tokens held by the first layer. */
+  /** Tokens in the first layer. */
   get length(): number {
     return this.#keys[0]?.length ?? 0;
   }
 
-  /** Forgets all tokens from `length` on. */
+  /** Drops the tokens from `length` on. */
   truncate(length: number): void {
     for (const rows of [...this.#keys, ...this.#values]) rows.truncate(length);
   }
 
-  /** Appends keys and values of one layer, float32 rows of all KV heads side by side, without attention. */
+  /** Appends keys and values of one layer, as float32 rows of all KV heads, without attention. */
   append(layer: number, keys: Float32Array, values: Float32Array): void {
     this.#keys[layer]!.append(keys);
     this.#values[layer]!.append(values);
@@ -39,7 +39,7 @@ export class FloatAttention implements Attention {
     const keys = this.#keys[layer]!;
     const values = this.#values[layer]!;
     const start = keys.length;
-    // Tensors on a device are read back: the baseline keeps to the CPU.
+    // Downloads tensors from a device: the baseline runs on the CPU.
     const [queries, newKeys, newValues] = await Promise.all(
       [query, key, value].map(async (tensor) => tensor.getData()),
     );
@@ -49,7 +49,7 @@ export class FloatAttention implements Attention {
   }
 }
 
-/** Attention of queries at positions `start ..` over rows `0 ..` of keys and values, in chunks of rows. */
+/** Attention of queries at positions `start ..` over all rows of keys and values, in chunks of queries. */
 const causalAttention = async (
   kernel: AttentionKernel,
   layer: number,
@@ -75,7 +75,10 @@ const causalAttention = async (
   return output;
 };
 
-/** Mask of `rows` queries from position `start` on, each of which reads its newest `span` tokens, over columns `0 .. start + rows - 1`; row-major. */
+/**
+ * Mask of `rows` queries from position `start` on over columns `0 .. start + rows - 1`, row-major. Each query reads its
+ * newest `span` tokens.
+ */
 export const causalMask = (start: number, rows: number, span: number): Float32Array => {
   const columns = start + rows;
   const mask = new Float32Array(rows * columns).fill(-Infinity);

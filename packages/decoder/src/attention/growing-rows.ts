@@ -1,6 +1,6 @@
 const FIRST_CAPACITY_ROWS = 64;
 
-/** Float32 rows of one width that grow at the end; amortized O(new rows). */
+/** Float32 rows of one width, with amortized O(1) append per row. */
 export class GrowingRows {
   readonly #width: number;
   #data: Float32Array;
@@ -22,12 +22,12 @@ export class GrowingRows {
     this.#length += rows.length / this.#width;
   }
 
-  /** Forgets all rows from `length` on. */
+  /** Drops the rows from `length` on. */
   truncate(length: number): void {
     this.#length = Math.min(this.#length, length);
   }
 
-  /** The first `count` rows; a view that the next append may leave behind. */
+  /** The first `count` rows, as a view that is valid until the next append. */
   rows(count: number): Float32Array {
     return this.#data.subarray(0, count * this.#width);
   }

@@ -13,7 +13,7 @@ const sizes = { hiddenSize: 32, feedForwardSize: 48, queryHeads: 4, kvHeads: 2, 
 const weights = randomWeights({ architecture: "llama", layers: 2, ...sizes, tied: true }, 5);
 const decoder: Decoder = await loadDecoder(weights, { createSession: (model) => InferenceSession.create(model) });
 
-/** A float cache that counts the tokens it is given. */
+/** A float cache that counts the tokens it receives. */
 class CountingCache extends FloatAttention implements SequenceCache {
   tokens = 0;
   failAtLayer = -1;

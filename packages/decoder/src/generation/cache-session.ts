@@ -5,43 +5,45 @@ import { releaseDeviceTensors } from "../device-tensor.ts";
 import { forward } from "../forward.ts";
 import { assertNotEmpty, GenerationError } from "./generation-error.ts";
 
-/** One sequence's keys and values, of which the end can be forgotten: a backend's cache, or `FloatAttention`. */
+/** One sequence's keys and values, which can be truncated: a backend's cache, or `FloatAttention`. */
 export interface SequenceCache extends Attention {
-  /** Tokens held. */
+  /** Tokens in the cache. */
   readonly length: number;
-  /** Forgets all tokens from `length` on. */
+  /** Drops the tokens from `length` on. */
   truncate(length: number): void;
 }
 
-/** What a {@link CacheSession} works with. */
+/** Options of a {@link CacheSession}. */
 export interface CacheSessionOptions {
   readonly decoder: Decoder;
-  /** Filled by this session and by nobody else; stays the caller's to dispose of. */
+  /** Only this session may fill it; the caller disposes of it. */
   readonly cache: SequenceCache;
-  /** Ids of the tokens that the cache holds already, as after `restoreCache`; none by default. */
+  /** Ids of the tokens already in the cache, as after `restoreCache`; none by default. */
   readonly ids?: ArrayLike<number>;
-  /** The most tokens that run through the segments at once; 256 by default. */
+  /** Most tokens per run of the segments; 256 by default. */
   readonly chunkTokens?: number;
 }
 
-/** How tokens are fed. */
 export interface FeedOptions {
-  /** Told after each chunk of how many of the tokens to feed are done. */
+  /** Called after each chunk. */
   readonly onProgress?: (done: number, total: number) => void;
-  /** Aborts between two chunks. The cache then holds what was fed until there. */
+  /** Aborts between two chunks. The cache keeps the tokens fed so far. */
   readonly signal?: AbortSignal;
 }
 
 const CHUNK_TOKENS = 256;
 
-/** A sequence under way: which tokens a cache holds, so that a prompt that begins like the last one costs only its rest. */
+/**
+ * A sequence in a cache. Remembers the cached tokens, so that a new prompt computes only the part after their common
+ * prefix.
+ */
 export class CacheSession {
   readonly #decoder: Decoder;
   readonly #cache: SequenceCache;
   readonly #chunkTokens: number;
   readonly #ids: number[];
 
-  /** @throws GenerationError `GENERATION_CACHE` when `ids` are not as many as the tokens that the cache holds */
+  /** @throws GenerationError `GENERATION_CACHE` unless `ids` are as many as the cached tokens */
   constructor({ decoder, cache, ids = [], chunkTokens = CHUNK_TOKENS }: CacheSessionOptions) {
     this.#decoder = decoder;
     this.#cache = cache;
@@ -50,24 +52,24 @@ export class CacheSession {
     this.#assertInStep();
   }
 
-  /** Ids of the tokens held. */
+  /** Ids of the cached tokens. */
   get ids(): readonly number[] {
     return this.#ids;
   }
 
   /**
-   * Makes the cache hold exactly `ids`, at least one: what it holds beyond their longest common prefix is forgotten, and the
-   * rest is fed.
+   * Makes the cache hold exactly `ids`, at least one: keeps the longest common prefix, drops the rest and feeds what is
+   * missing.
    *
-   * @returns float32 logits `[vocabulary]` behind the last of `ids`
-   * @throws GenerationError `GENERATION_CONTEXT` when the model was not trained for so many tokens, `GENERATION_EMPTY_PROMPT`,
-   *   `GENERATION_CACHE` when something else changed the cache
+   * @returns float32 logits `[vocabulary]` after the last of `ids`
+   * @throws GenerationError `GENERATION_CONTEXT` for more tokens than the model was trained for,
+   *   `GENERATION_EMPTY_PROMPT`, `GENERATION_CACHE` when other code has changed the cache
    */
   async prompt(ids: Int32Array, options: FeedOptions = {}): Promise<Float32Array> {
     assertNotEmpty(ids);
     this.#assertInStep();
     this.#assertRoom(ids.length);
-    // The last token is fed in any case: its logits are not kept.
+    // The last token is always fed: its logits are not stored.
     this.#forget(Math.min(commonPrefix(this.#ids, ids), ids.length - 1));
     return this.append(ids.subarray(this.#ids.length), options);
   }
@@ -96,7 +98,7 @@ export class CacheSession {
       for (const id of ids) this.#ids.push(id);
       return residual;
     } catch (error) {
-      // Some layers may hold the chunk and others not.
+      // A failed chunk may be in some layers and not in others.
       this.#cache.truncate(held);
       throw error;
     }
@@ -116,7 +118,7 @@ export class CacheSession {
     this.#ids.length = length;
   }
 
-  /** A cache of other tokens would give wrong logits, and no error. */
+  /** A cache with other tokens would give wrong logits without an error. */
   #assertInStep(): void {
     if (this.#cache.length === this.#ids.length) return;
     throw new GenerationError(

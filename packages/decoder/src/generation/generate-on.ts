@@ -3,11 +3,11 @@ import { generate, type GenerateOptions } from "./generate.ts";
 
 /** Options of {@link generateOn}. */
 export interface GenerateOnOptions extends Omit<GenerateOptions, "next"> {
-  /** Told how many of the prompt's tokens that the cache did not hold yet are fed. */
+  /** Progress of feeding the part of the prompt that is not cached. */
   readonly onProgress?: FeedOptions["onProgress"];
 }
 
-/** As {@link generate}, on a cache: what the prompt and the tokens held have in common is not computed again. */
+/** Same as {@link generate}, on a cache: reuses the common prefix of the prompt and the cached tokens. */
 export const generateOn = (
   session: CacheSession,
   { onProgress, ...options }: GenerateOnOptions,

@@ -1,23 +1,23 @@
 import { assertNotEmpty } from "./generation-error.ts";
 import { type Sampling, sampleToken } from "./sample-token.ts";
 
-/** What {@link generate} needs. */
+/** Options of {@link generate}. */
 export interface GenerateOptions {
-  /** Logits `[vocabulary]` behind the last of `ids`; first called with the prompt, then with each new token alone. */
+  /** Logits `[vocabulary]` after the last of `ids`; called with the prompt first, then with each new token. */
   readonly next: (ids: Int32Array) => Promise<Float32Array>;
-  /** Ids to go on from; at least one. */
+  /** Ids to continue; at least one. */
   readonly prompt: Int32Array;
   readonly sampling: Sampling;
-  /** The most tokens to give. */
+  /** Most tokens to generate. */
   readonly maxTokens: number;
-  /** Tokens that end the generation; they are not given. */
+  /** Tokens that end the generation; not part of the output. */
   readonly stopIds?: readonly number[];
   /** Ends the generation with its reason before the next token. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Gives token ids one by one. `next` is not called for a token that nothing follows.
+ * Yields token ids one by one. Does not call `next` for the last token.
  *
  * @throws GenerationError `GENERATION_EMPTY_PROMPT` and those of {@link sampleToken}; the signal's reason when it aborts
  */

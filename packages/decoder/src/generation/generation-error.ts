@@ -1,10 +1,6 @@
 import { KvtunerError } from "@kvtuner/plan";
 
-/**
- * Refuses a prompt that nothing follows from.
- *
- * @throws GenerationError `GENERATION_EMPTY_PROMPT`
- */
+/** @throws GenerationError `GENERATION_EMPTY_PROMPT` for an empty prompt */
 export const assertNotEmpty = (ids: ArrayLike<number>): void => {
   if (ids.length > 0) return;
   throw new GenerationError(
@@ -13,7 +9,7 @@ export const assertNotEmpty = (ids: ArrayLike<number>): void => {
   );
 };
 
-/** A generation that cannot go on; `code` says why. */
+/** A generation that cannot continue; `code` tells why. */
 export class GenerationError extends KvtunerError {
   override readonly name = "GenerationError";
 }

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { generate, type GenerateOptions } from "./generate.ts";
 import { sampleToken, seededRandom } from "./sample-token.ts";
 
-/** Small whole numbers, so that ties are common. */
+/** Small integers, so that ties are common. */
 const logitsOf = fc
   .array(fc.integer({ min: -4, max: 4 }), { minLength: 1, maxLength: 12 })
   .map((list) => Float32Array.from(list));
@@ -50,7 +50,7 @@ describe("sampleToken", () => {
       const before = order.map((_, rank) => order.slice(0, rank).reduce((held, id) => held + share[id]!, 0));
       fc.pre(before.every((held) => Math.abs(held - topP) > 1e-9));
       const nucleus = order.filter((_, rank) => before[rank]! < topP);
-      // The rarest token's share is above 1 / (12 e^2), so these draws meet every token.
+      // The rarest token's share is above 1 / (12 e^2), so these draws hit every token.
       const draws = Array.from({ length: 200 }, (_, step) => (step + 0.5) / 200);
       const drawn = draws.map((number) => sampleToken(logits, { temperature: 4, topP, random: () => number }));
       expect([...new Set(drawn)].toSorted((a, b) => a - b)).toEqual(nucleus.toSorted((a, b) => a - b));
@@ -78,7 +78,7 @@ describe("sampleToken", () => {
     const random = seededRandom(3);
     for (let index = 0; index < count; index++) counts[sampleToken(logits, { temperature: 0.8, random })]! += 1;
     const chiSquare = share.reduce((sum, part, id) => sum + (counts[id]! - count * part) ** 2 / (count * part), 0);
-    // One in a thousand samples of the right distribution lies above: 19 degrees of freedom.
+    // One in a thousand samples of the right distribution exceeds this: 19 degrees of freedom.
     expect(chiSquare).toBeLessThan(43.8);
   });
 
@@ -115,7 +115,7 @@ describe("sampleToken", () => {
 });
 
 describe("generate", () => {
-  /** A model whose likeliest token is one more than the last, up to 7. */
+  /** A model whose likeliest next token is the last one plus one, up to 7. */
   const counting = (calls: number[][] = []): GenerateOptions => ({
     next: async (ids) => {
       calls.push([...ids]);

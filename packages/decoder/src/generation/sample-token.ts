@@ -2,15 +2,15 @@ import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
 import { mersenne } from "pure-rand/generator/mersenne";
 import { GenerationError } from "./generation-error.ts";
 
-/** How a token is drawn from logits. */
+/** Settings for sampling a token from logits. */
 export interface Sampling {
-  /** Divisor of the logits; 0 takes the largest. */
+  /** Divisor of the logits; 0 always takes the likeliest token. */
   readonly temperature: number;
-  /** Only this many of the likeliest tokens are drawn from. */
+  /** Samples only from this many of the likeliest tokens. */
   readonly topK?: number;
-  /** Only the fewest likeliest tokens that hold this share of the probability are drawn from, 0 to 1. */
+  /** Samples only from the smallest set of likeliest tokens with this share of the probability, 0 to 1. */
   readonly topP?: number;
-  /** Numbers from 0 up to 1; {@link seededRandom} makes one that repeats. Not called at temperature 0. */
+  /** Returns numbers in [0, 1), such as {@link seededRandom}. Not called at temperature 0. */
   readonly random: () => number;
 }
 
@@ -18,9 +18,9 @@ export interface Sampling {
 export const GREEDY: Sampling = { temperature: 0, random: () => 0 };
 
 /**
- * Draws a token's id from float32 logits `[vocabulary]`. Of equal logits the lowest id counts as the likeliest.
+ * Samples a token id from float32 logits `[vocabulary]`. Of equal logits, the lowest id counts as the likeliest.
  *
- * @throws GenerationError `GENERATION_SAMPLING` for settings out of range, `GENERATION_LOGITS` for no logits or NaN
+ * @throws GenerationError `GENERATION_SAMPLING` for settings out of range, `GENERATION_LOGITS` for empty logits or NaN
  */
 export const sampleToken = (logits: Float32Array, sampling: Sampling): number => {
   assertSampling(sampling);
@@ -30,9 +30,9 @@ export const sampleToken = (logits: Float32Array, sampling: Sampling): number =>
   return ids[drawn(weightsOf(logits, ids, sampling.temperature), sampling)]!;
 };
 
-/** A generator of numbers from 0 up to 1 that gives the same numbers for the same seed; of a seed only 32 bits count. */
+/** A generator of numbers in [0, 1) that repeats for the same seed. Only the low 32 bits of the seed count. */
 export const seededRandom = (seed: number): (() => number) => {
-  // It mixes its seed before the first number; others begin with nearly the same numbers for all small seeds.
+  // Unlike other generators, this one mixes its seed first: those start with similar numbers for all small seeds.
   const generator = mersenne(seed);
   return () => uniformFloat64(generator);
 };
@@ -47,7 +47,7 @@ const argmax = (logits: Float32Array): number => {
   return best;
 };
 
-/** Ids to draw from; the likeliest first where it matters which they are. */
+/** Ids to sample from; the likeliest first when top-k or top-p applies. */
 const likeliest = (logits: Float32Array, { topK, topP }: Sampling): Uint32Array => {
   const ids = new Uint32Array(logits.length);
   for (let id = 0; id < ids.length; id++) ids[id] = id;
@@ -55,7 +55,7 @@ const likeliest = (logits: Float32Array, { topK, topP }: Sampling): Uint32Array 
   return ids.sort((a, b) => Math.sign(logits[b]! - logits[a]!) || a - b).subarray(0, topK);
 };
 
-/** Probabilities up to a common factor; subtracts the largest logit so that none overflows. */
+/** Probabilities up to a common factor. Subtracts the largest logit to avoid overflow. */
 const weightsOf = (logits: Float32Array, ids: Uint32Array, temperature: number): Float64Array => {
   const weights = new Float64Array(ids.length);
   let largest = Number.NEGATIVE_INFINITY;
@@ -67,7 +67,7 @@ const weightsOf = (logits: Float32Array, ids: Uint32Array, temperature: number):
   return weights;
 };
 
-/** Index of the weight drawn, never one of weight 0. */
+/** Index of the sampled weight, never one of weight 0. */
 const drawn = (weights: Float64Array, { topP = 1, random }: Sampling): number => {
   const kept = topP < 1 ? nucleusSize(weights, topP) : weights.length;
   let left = random() * sum(weights.subarray(0, kept));
@@ -81,7 +81,7 @@ const drawn = (weights: Float64Array, { topP = 1, random }: Sampling): number =>
   return last;
 };
 
-/** How many weights from the front hold the share `topP`. */
+/** Number of leading weights that hold the share `topP`. */
 const nucleusSize = (weights: Float64Array, topP: number): number => {
   const target = topP * sum(weights);
   let held = 0;

@@ -1,9 +1,9 @@
 import type { ByteSource } from "./byte-source.ts";
 
-/** What is used of a `Blob` or `File`. */
+/** The methods of `Blob` and `File` in use. */
 export interface ReadableBlob {
   readonly size: number;
-  /** The part from `start` up to `end`. */
+  /** The bytes `start .. end - 1`. */
   readonly slice: (start: number, end: number) => Pick<Response, "arrayBuffer">;
 }
 

@@ -1,31 +1,36 @@
 import { numberFromFloat16 } from "@kvtuner/quantizers";
 
-/** A tensor as stored, in blocks of neighbouring numbers of a row: `number = scale * code + offset` of its block. */
+/**
+ * A tensor as stored, in blocks of neighbouring numbers of a row: `number = scale * code + offset`, with the scale and
+ * offset of its block.
+ */
 export interface BlockCodes {
-  /** Numbers of a block; divides a row. */
+  /** Numbers per block; divides the length of a row. */
   readonly blockSize: number;
-  /** What holds every code: 4 bits for -8 .. 7, 8 bits for -128 .. 127. */
+  /** Bits that hold every code: 4 for -8 .. 7, 8 for -128 .. 127. */
   readonly bits: 4 | 8;
   /** `[rows, columns]` */
   readonly codes: Int8Array;
   /** `[rows, columns / blockSize]` */
   readonly scales: Float32Array;
-  /** `[rows, columns / blockSize]`; absent where every offset is 0. */
+  /** `[rows, columns / blockSize]`; absent if every offset is 0. */
   readonly offsets?: Float32Array;
 }
 
 const BLOCK = 32;
 const HALF = BLOCK / 2;
 
-/** How one tensor type is laid out: a float16 scale, a float16 minimum or none, 4 bytes of fifth bits or none, codes. */
+/**
+ * Layout of one tensor type: a float16 scale, an optional float16 minimum, optionally 4 bytes of fifth bits, then codes.
+ */
 interface Layout {
   readonly hasMinimum: boolean;
   readonly hasFifthBits: boolean;
-  /** What is taken off a stored code. */
+  /** Subtracted from a stored code. */
   readonly center: number;
 }
 
-/** Types whose blocks are codes of equal distance; those with blocks in blocks are not among them. */
+/** Types with blocks of equidistant codes. Types with blocks in blocks are not among them. */
 const LAYOUTS: Readonly<Record<string, Layout>> = {
   Q4_0: { hasMinimum: false, hasFifthBits: false, center: 8 },
   Q4_1: { hasMinimum: true, hasFifthBits: false, center: 8 },
@@ -33,13 +38,13 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
   Q5_1: { hasMinimum: true, hasFifthBits: true, center: 16 },
 };
 
-/** Whether a type, like `Q4_1`, is stored as {@link BlockCodes}. */
+/** True for a type, like `Q4_1`, that is stored as {@link BlockCodes}. */
 export const hasBlockCodes = (type: string): boolean => type === "Q8_0" || Object.hasOwn(LAYOUTS, type);
 
-/** Bits of what holds a code of a type that {@link hasBlockCodes}. */
+/** Bits per stored code of a type with {@link hasBlockCodes}. */
 export const storedBits = (type: string): 4 | 8 => (type === "Q4_0" || type === "Q4_1" ? 4 : 8);
 
-/** Codes, scales and offsets of `count` stored numbers, whole blocks, of a type that {@link hasBlockCodes}. */
+/** Codes, scales and offsets of `count` stored numbers, in whole blocks of a type with {@link hasBlockCodes}. */
 export const blockCodes = (type: string, bytes: Uint8Array, count: number): BlockCodes => {
   const source = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const layout = LAYOUTS[type];

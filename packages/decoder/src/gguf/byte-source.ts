@@ -1,11 +1,11 @@
 /** Random access to the bytes of a model file. */
 export interface ByteSource {
   readonly sizeBytes: number;
-  /** Exactly `length` bytes from `offset` on, which the caller keeps within `sizeBytes`. */
+  /** Exactly `length` bytes from `offset` on. The caller keeps within `sizeBytes`. */
   read(offset: number, length: number): Promise<Uint8Array>;
 }
 
-/** A source over bytes in memory, as a browser has them. */
+/** A source over bytes in memory, for browsers. */
 export const bufferSource = (bytes: Uint8Array): ByteSource => ({
   sizeBytes: bytes.byteLength,
   read: async (offset, length) => bytes.subarray(offset, offset + length),

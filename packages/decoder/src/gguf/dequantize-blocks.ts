@@ -1,6 +1,6 @@
 import { numberFromFloat16 } from "@kvtuner/quantizers";
 
-/** The layouts are those of ggml's `block_q4_0` and friends: https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h */
+/** Layouts of ggml's `block_q4_0` and similar types: https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h */
 const BLOCK = 32;
 const HALF = BLOCK / 2;
 
@@ -30,8 +30,8 @@ export const dequantizeQ8 = (source: DataView, target: Float32Array): void => {
 };
 
 /**
- * Blocks of a float16 scale, a float16 minimum (`hasMinimum`, else the codes are centred on 8) and 32 nibbles.
- * Products of a float16 and five bits are exact in float32, so only the sum is rounded.
+ * Blocks of a float16 scale, with `hasMinimum` a float16 minimum (otherwise codes are centred on 8), and 32 nibbles. A
+ * float16 times five bits is exact in float32, so only the sum is rounded.
  */
 export const dequantizeQ4 = (source: DataView, target: Float32Array, hasMinimum: boolean): void => {
   const header = hasMinimum ? 4 : 2;
@@ -46,7 +46,7 @@ export const dequantizeQ4 = (source: DataView, target: Float32Array, hasMinimum:
   }
 };
 
-/** As {@link dequantizeQ4} with a fifth bit of each code in 32 bits before the nibbles; centred on 16. */
+/** Same as {@link dequantizeQ4}, with the fifth bits of the codes in 32 bits before the nibbles; centred on 16. */
 export const dequantizeQ5 = (source: DataView, target: Float32Array, hasMinimum: boolean): void => {
   const header = hasMinimum ? 4 : 2;
   for (let block = 0, at = 0; block < target.length; block += BLOCK, at += header + 4 + HALF) {

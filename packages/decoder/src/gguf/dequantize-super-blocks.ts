@@ -6,7 +6,7 @@ const SUB_BLOCK = 32;
 /** 256 numbers: float16 scale and minimum, eight 6-bit scales and minima in 12 bytes, 128 bytes of nibbles. */
 export const dequantizeQ4K = (source: DataView, target: Float32Array): void => dequantizeK(source, target, 0);
 
-/** As Q4_K with 32 bytes of fifth bits before the nibbles. */
+/** Same as Q4_K, with 32 bytes of fifth bits before the nibbles. */
 export const dequantizeQ5K = (source: DataView, target: Float32Array): void => dequantizeK(source, target, 32);
 
 const dequantizeK = (source: DataView, target: Float32Array, highBytes: number): void => {
@@ -28,7 +28,10 @@ const dequantizeK = (source: DataView, target: Float32Array, highBytes: number):
   }
 };
 
-/** The first four scales and minima have their six bits in one byte; the last four keep their upper two in the first. */
+/**
+ * The first four scales and minima have their six bits in one byte. The last four store their upper two bits in the first
+ * ones.
+ */
 const subScale = (source: DataView, at: number, sub: number): number =>
   sub < 4
     ? source.getUint8(at + sub) & 63

@@ -1,6 +1,6 @@
 const MOST_SHOWN = 8;
 
-/** A metadata value for a reader of errors: texts in quotes, lists by their length and first entries. */
+/** A metadata value for error messages: texts in quotes, lists as their length and first entries. */
 export const describeValue = (value: unknown): string => {
   const list = listOf(value);
   if (list === undefined) return describeScalar(value);
@@ -8,7 +8,7 @@ export const describeValue = (value: unknown): string => {
   return `a list of ${list.length} [${shown}${list.length > MOST_SHOWN ? ", ..." : ""}]`;
 };
 
-/** Entries of a list, or of the typed array that a file of 32-bit types gives. */
+/** Entries of a list or typed array; undefined for other values. */
 export const listOf = (value: unknown): readonly unknown[] | undefined => {
   if (Array.isArray(value)) return value;
   return ArrayBuffer.isView(value) && !(value instanceof DataView)

@@ -1,15 +1,15 @@
-/** What a file is that is no GGUF file, and what to do with it. */
+/** Kind of a file that is not GGUF, and what to do with it. */
 export interface FileKind {
   readonly what: string;
   readonly remedy: string;
 }
 
-/** Bytes from the front that {@link fileKind} looks at. */
+/** Bytes from the start of a file that {@link fileKind} needs. */
 export const KIND_BYTES = 64;
 
 const GIVE_ANOTHER = "give a .gguf model file";
 
-/** Kinds by what their files start with; the first that fits counts. */
+/** Kinds by the start of their files; the first match counts. */
 const KINDS: readonly (readonly [start: RegExp, what: string, remedy: string])[] = [
   [
     /^version https:\/\/git-lfs/,
@@ -27,7 +27,7 @@ const KINDS: readonly (readonly [start: RegExp, what: string, remedy: string])[]
   [/^\s*[[{]/, "a JSON file", GIVE_ANOTHER],
 ];
 
-/** Says what a file is, from its first bytes. */
+/** Tells the kind of a file from its first bytes. */
 export const fileKind = (start: Uint8Array): FileKind => {
   const text = Array.from(start, (byte) => String.fromCharCode(byte)).join("");
   const known = KINDS.find(([pattern]) => pattern.test(text));

@@ -1,13 +1,13 @@
 import { type FileHandle, open } from "node:fs/promises";
 import type { ByteSource } from "./byte-source.ts";
 
-/** A file as a byte source; `close` gives the handle back. */
+/** A file as a byte source. */
 export interface FileSource extends ByteSource {
-  /** Gives the file handle back. */
+  /** Closes the file handle. */
   close(): Promise<void>;
 }
 
-/** Node refuses reads of 2 GiB and more. */
+/** Node rejects reads of 2 GiB and more. */
 const MAX_READ_BYTES = 2 ** 30;
 
 /** Opens a file for reading. */

@@ -1,6 +1,6 @@
 import { KvtunerError } from "@kvtuner/plan";
 
-/** A file that is not a GGUF file that can be read; `code` says why. */
+/** A file that is not a readable GGUF file; `code` tells why. */
 export class GgufError extends KvtunerError {
   override readonly name = "GgufError";
 }

@@ -30,11 +30,11 @@ const SOUND = writeGguf({ metadata: METADATA, tensors: [float32("a", [5, 3]), fl
 const HEADER_BYTES = SOUND.length - 96;
 const LAST_NUMBER_END = SOUND.length - 24;
 
-/** Magic number, version, two counts, the key's length and the key come before the type of its value. */
+/** Magic number, version, two counts, and the key with its length precede the type of its value. */
 const ONE_ENTRY = writeGguf({ metadata: { key: "value" }, tensors: [] });
 const ONE_ENTRY_TYPE = 4 + 4 + 8 + 8 + 8 + 3;
 
-/** One metadata value that is arrays of one array, `depth` deep, the innermost empty. */
+/** One metadata value of arrays nested `depth` deep, the innermost empty. */
 const nestedArrays = (depth: number): Uint8Array => {
   const bytes = new Uint8Array(ONE_ENTRY_TYPE + 4 + 12 * depth);
   bytes.set(ONE_ENTRY.subarray(0, ONE_ENTRY_TYPE));
@@ -43,7 +43,7 @@ const nestedArrays = (depth: number): Uint8Array => {
   return bytes;
 };
 
-/** One metadata value that is an array of `count` elements of a type, each of `bytes` zero bytes. */
+/** One metadata value: an array of `count` elements of a type, each of `bytes` zero bytes. */
 const zeroArray = (type: number, count: number, bytes: number): Uint8Array => {
   const written = new Uint8Array(ONE_ENTRY_TYPE + 4 + 12 + count * bytes);
   written.set(ONE_ENTRY.subarray(0, ONE_ENTRY_TYPE));
@@ -58,7 +58,7 @@ const withUint64 = (bytes: Uint8Array, at: number, value: number): Uint8Array =>
   return changed;
 };
 
-/** Refuses what lies outside the file, as no reader may ask for it; counts the bytes asked for. */
+/** Throws for reads outside of the file, which no reader may make; counts the bytes read. */
 const strictSource = (bytes: Uint8Array): ByteSource & { readonly asked: () => number } => {
   let asked = 0;
   const read = async (offset: number, length: number): Promise<Uint8Array> => {
@@ -69,7 +69,9 @@ const strictSource = (bytes: Uint8Array): ByteSource & { readonly asked: () => n
   return { sizeBytes: bytes.length, read, asked: () => asked };
 };
 
-/** Opens bytes and reads their tensors; a refill may read a chunk's tail again, so the header takes up to twice the file. */
+/**
+ * Opens bytes and reads their tensors. Refills may read a chunk's tail again, so the header costs up to twice the file.
+ */
 const opened = async (bytes: Uint8Array): Promise<GgufFile | GgufError> => {
   const source = strictSource(bytes);
   try {
@@ -119,7 +121,7 @@ describe("a sound file", () => {
   });
 
   test("has its numbers in typed arrays of their size in the file", async () => {
-    const count = 2 ** 24 + 1; // more than a list may have
+    const count = 2 ** 24 + 1; // more than a list may hold
     const value = (await openGguf(bufferSource(zeroArray(0, count, 1)))).metadata.get("key") as Uint8Array;
     expect([value.constructor, value.length, value.buffer.byteLength]).toEqual([Uint8Array, count, count]);
   });

@@ -13,17 +13,17 @@ const VERSIONS = [2, 3];
 const SMALLEST_ENTRY_BYTES = 13;
 const DEFAULT_ALIGNMENT = 32;
 const ALIGNMENTS = Array.from({ length: 21 }, (_, exponent) => 2 ** exponent);
-/** Many times what the largest models have. */
+/** Many times the entries of the largest models. */
 const MAX_ENTRIES = 2 ** 16;
 const MAX_TENSORS = 2 ** 18;
 
-/** An opened model file: the header is read, tensors are read on demand. */
+/** An opened model file: the header is in memory, tensors are read on demand. */
 export interface GgufFile {
   readonly metadata: ReadonlyMap<string, GgufValue>;
   readonly tensors: ReadonlyMap<string, GgufTensor>;
   /** A tensor's stored bytes. */
   rawTensor(name: string): Promise<Uint8Array>;
-  /** Dequantized float32, row-major; the rows are the slowest dimension. */
+  /** Dequantized float32, row-major; rows are the slowest dimension. */
   readTensor(name: string): Promise<Float32Array>;
   /** The same for some rows only. */
   readTensorRows(name: string, rows: ArrayLike<number>): Promise<Float32Array>;
@@ -32,13 +32,13 @@ export interface GgufFile {
 }
 
 /**
- * Reads the header of a GGUF file, versions 2 and 3, little endian. Every length and count is held against what is left
- * of the file before anything is allocated. Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+ * Reads the header of a GGUF file, versions 2 and 3, little endian. Checks every length and count against the rest of the
+ * file before allocating anything. Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
  *
- * @throws GgufError `GGUF_NOT_GGUF`, `GGUF_UNSUPPORTED_VERSION`, `GGUF_TRUNCATED`, `GGUF_TOO_MANY`,
- * `GGUF_INVALID`, `GGUF_UNKNOWN_VALUE_TYPE`, `GGUF_DUPLICATE_KEY`, `GGUF_DUPLICATE_TENSOR`, `GGUF_DIMENSIONS`,
- * `GGUF_TENSOR_MISALIGNED`, `GGUF_TENSOR_OVERLAP`, `GGUF_TENSOR_OUTSIDE_FILE`; a tensor of a type that cannot be read
- * fails with `GGUF_UNKNOWN_TENSOR_TYPE` when it is read
+ * @throws GgufError `GGUF_NOT_GGUF`, `GGUF_UNSUPPORTED_VERSION`, `GGUF_TRUNCATED`, `GGUF_TOO_MANY`, `GGUF_INVALID`,
+ *   `GGUF_UNKNOWN_VALUE_TYPE`, `GGUF_DUPLICATE_KEY`, `GGUF_DUPLICATE_TENSOR`, `GGUF_DIMENSIONS`,
+ *   `GGUF_TENSOR_MISALIGNED`, `GGUF_TENSOR_OVERLAP`, `GGUF_TENSOR_OUTSIDE_FILE`. Reading a tensor of an unsupported type
+ *   throws `GGUF_UNKNOWN_TENSOR_TYPE`.
  */
 export const openGguf = async (source: ByteSource): Promise<GgufFile> => {
   const cursor = new HeaderCursor(source);

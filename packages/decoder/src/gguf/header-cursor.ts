@@ -2,11 +2,11 @@ import type { ByteSource } from "./byte-source.ts";
 import { GgufError } from "./gguf-error.ts";
 
 const CHUNK_BYTES = 1 << 18;
-/** Far beyond any string in use, yet what a process can hold. */
+/** Far longer than any string in use, yet small enough for memory. */
 const MAX_STRING_BYTES = 2 ** 26;
 const DECODER = new TextDecoder();
 
-/** Reads a file from the front, a chunk at a time, and never past its end. */
+/** Reads a file from the start, chunk by chunk, and never past its end. */
 export class HeaderCursor {
   readonly #source: ByteSource;
   #buffer: Uint8Array = new Uint8Array(0);
@@ -25,7 +25,7 @@ export class HeaderCursor {
     return this.#source.sizeBytes - this.#position;
   }
 
-  /** A view of the next `length` bytes; checked against the file's size before anything is allocated. */
+  /** A view of the next `length` bytes. Checks the file's size before allocating. */
   async take(length: number, what: string): Promise<DataView> {
     if (length > this.remaining)
       throw new GgufError(
@@ -42,7 +42,7 @@ export class HeaderCursor {
     return (await this.take(4, what)).getUint32(0, true);
   }
 
-  /** A 64-bit count; refused beyond the safe integers. */
+  /** A 64-bit count; throws beyond the safe integers. */
   async count(what: string): Promise<number> {
     const value = (await this.take(8, what)).getBigUint64(0, true);
     if (value <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(value);
@@ -71,8 +71,8 @@ export class HeaderCursor {
   }
 
   /**
-   * The next string where all of it is in the buffer; else undefined, and {@link string} reads it. A vocabulary is a
-   * million strings, each of which would else wait for its turn.
+   * The next string if it is fully buffered, otherwise undefined; {@link string} reads any. A vocabulary has up to a
+   * million strings, and awaiting each would be slow.
    */
   bufferedString(): string | undefined {
     const start = this.#position - this.#bufferStart;

@@ -1,7 +1,7 @@
 import { GgufError } from "./gguf-error.ts";
 import type { HeaderCursor } from "./header-cursor.ts";
 
-/** An array of numbers of up to 32 bits, or of float64, as the file types it. */
+/** An array of numbers of up to 32 bits, or of float64, in the file's type. */
 export type GgufNumbers =
   | Uint8Array
   | Int8Array
@@ -13,17 +13,17 @@ export type GgufNumbers =
   | Float64Array;
 
 /**
- * A metadata value. 64-bit integers come as numbers where they are safe, as bigint elsewhere; arrays of other numbers
- * as typed arrays, all other arrays as lists.
+ * A metadata value. 64-bit integers are numbers if safe, otherwise bigint. Arrays of other numbers are typed arrays; all
+ * other arrays are lists.
  */
 export type GgufValue = number | bigint | boolean | string | GgufNumbers | readonly GgufValue[];
 
 const MAX_ARRAY_DEPTH = 4;
-/** Typed arrays take what they take in the file; they may be what one buffer can hold. */
+/** Typed arrays take as much memory as in the file; the limit is what one buffer can hold. */
 const MAX_ARRAY_BYTES = 2 ** 30;
-/** Lists take a multiple of it; sixteen times the largest vocabulary in use. */
+/** Lists take several times their size in the file; this is sixteen times the largest vocabulary in use. */
 const MAX_LIST_LENGTH = 2 ** 24;
-/** Nobody writes arrays of arrays. */
+/** No known model has arrays of arrays. */
 const MAX_ARRAYS_IN_ARRAY = 2 ** 10;
 const STRING = 8;
 const ARRAY = 9;
@@ -33,7 +33,7 @@ const SMALLEST_ARRAY_BYTES = 12;
 interface Scalar {
   readonly bytes: number;
   readonly read: (view: DataView) => GgufValue;
-  /** Makes a typed array of a copy of the file's bytes. */
+  /** Creates a typed array over a copy of the file's bytes. */
   readonly typed?: new (bytes: ArrayBuffer) => GgufNumbers;
 }
 
@@ -100,7 +100,7 @@ const readStrings = async (cursor: HeaderCursor, key: string, count: number): Pr
   return values;
 };
 
-/** Typed arrays are copies: the file's numbers are not aligned, and a view would hold the whole chunk. */
+/** Typed arrays are copies: the file's numbers are not aligned, and a view would keep the whole chunk in memory. */
 const readScalars = (view: DataView, { bytes, read, typed }: Scalar, count: number): GgufValue => {
   const { buffer, byteOffset } = view;
   if (typed) return new typed((buffer as ArrayBuffer).slice(byteOffset, byteOffset + count * bytes));

@@ -5,23 +5,23 @@ import { TENSOR_TYPES, type TensorType, typeName } from "./tensor-types.ts";
 const MAX_DIMENSIONS = 4;
 const SMALLEST_INFO_BYTES = 32;
 
-/** Where one tensor lies in the file. */
+/** Location of a tensor in the file. */
 export interface GgufTensor {
   readonly name: string;
-  /** As in the file: the fastest dimension first. */
+  /** In file order: the fastest dimension first. */
   readonly dims: readonly number[];
-  /** Name of its type, like `Q4_1`. */
+  /** Type name, like `Q4_1`. */
   readonly type: string;
   readonly typeId: number;
   /** Byte offset from the start of the file. */
   readonly offset: number;
-  /** 0 for a type that is not supported. */
+  /** 0 for an unsupported type. */
   readonly sizeBytes: number;
-  /** Whether its type can be read. */
+  /** True if the type can be read. */
   readonly isSupported: boolean;
 }
 
-/** Reads the descriptions of all tensors and checks that each lies within the file, where no other one does. */
+/** Reads the descriptions of all tensors. Checks that each lies within the file and overlaps no other. */
 export const readTensorInfos = async (
   cursor: HeaderCursor,
   count: number,
@@ -67,7 +67,7 @@ const readTensorInfo = async (cursor: HeaderCursor, index: number): Promise<Gguf
   return { name, dims, type: typeName(typeId), typeId, offset, sizeBytes, isSupported: type !== undefined };
 };
 
-/** A tensor of a type that cannot be read. */
+/** The error for a tensor of an unsupported type. */
 export const unsupportedType = ({ name, type }: Pick<GgufTensor, "name" | "type">): GgufError =>
   new GgufError(
     "GGUF_UNKNOWN_TENSOR_TYPE",

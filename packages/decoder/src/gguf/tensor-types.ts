@@ -8,7 +8,7 @@ import {
 } from "./dequantize-blocks.ts";
 import { dequantizeQ4K, dequantizeQ5K, dequantizeQ6K } from "./dequantize-super-blocks.ts";
 
-/** How one tensor type is stored. */
+/** Storage of one tensor type. */
 export interface TensorType {
   readonly name: string;
   /** Numbers in a block. */
@@ -19,7 +19,7 @@ export interface TensorType {
   readonly dequantize: (source: DataView, target: Float32Array) => void;
 }
 
-/** Types by their number in the file. */
+/** Supported types by their number in the file. */
 export const TENSOR_TYPES: Readonly<Record<number, TensorType>> = {
   0: { name: "F32", blockSize: 1, blockBytes: 4, dequantize: dequantizeF32 },
   1: { name: "F16", blockSize: 1, blockBytes: 2, dequantize: dequantizeF16 },
@@ -54,7 +54,7 @@ export const TENSOR_TYPES: Readonly<Record<number, TensorType>> = {
   30: { name: "BF16", blockSize: 1, blockBytes: 2, dequantize: dequantizeBf16 },
 };
 
-/** Types that are not decoded; their names go into errors. */
+/** Unsupported types, named in errors. */
 const OTHER_TYPES: Readonly<Record<number, string>> = {
   9: "Q8_1",
   10: "Q2_K",
@@ -79,6 +79,6 @@ const OTHER_TYPES: Readonly<Record<number, string>> = {
   39: "MXFP4",
 };
 
-/** Name of a tensor type, known here or not, for a reader of errors. */
+/** Name of any tensor type, for error messages. */
 export const typeName = (typeId: number): string =>
   TENSOR_TYPES[typeId]?.name ?? OTHER_TYPES[typeId] ?? `the unknown type ${typeId}`;

@@ -17,7 +17,7 @@ import {
 const IR_VERSION = 10n;
 const OPSET_VERSION = 23n;
 
-/** Element types that the graphs here use. */
+/** Element types in use. */
 export type ElementType = "float32" | "int64" | "uint8";
 
 /** A graph input or output: its name, element type and dimensions; a string is a symbolic dimension. */
@@ -37,7 +37,7 @@ export interface Constant {
   readonly data: Float32Array | BigInt64Array | Uint8Array;
 }
 
-/** A whole ONNX graph: what {@link serializeGraph} turns into a model. */
+/** A whole ONNX graph, for {@link serializeGraph}. */
 export interface Graph {
   readonly name: string;
   readonly inputs: readonly Port[];
@@ -62,7 +62,7 @@ export const node = (
     attribute: Object.entries(attributes).map(([name, value]) => attribute(name, value)),
   });
 
-/** Int64 constant, as `Reshape` and friends take their shapes. */
+/** Int64 constant, such as the shape input of `Reshape`. */
 export const integers = (name: string, values: readonly number[]): Constant => ({
   name,
   dims: [values.length],

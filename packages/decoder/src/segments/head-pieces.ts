@@ -6,8 +6,8 @@ import type { BlockCodes } from "../gguf/block-codes.ts";
 const FLOAT32_BYTES = 4;
 
 /**
- * The head in pieces, each with neighbouring rows of the output matrix that take at most so many bytes in float32: a graph
- * holds less than 2 GiB, and the matrix of a large vocabulary is more. Nothing is copied.
+ * Splits the head into pieces, each with neighbouring rows of the output matrix of at most `maxBytes` in float32. A graph
+ * holds less than 2 GiB, and the matrix of a large vocabulary is larger. Copies nothing.
  */
 export const headPieces = ({ norm, output }: HeadWeights, maxBytes: number): HeadWeights[] => {
   const most = mostRows(output.columns, maxBytes);
@@ -17,7 +17,7 @@ export const headPieces = ({ norm, output }: HeadWeights, maxBytes: number): Hea
   }));
 };
 
-/** How many pieces {@link headPieces} gives. */
+/** Number of pieces of {@link headPieces}. */
 export const headPieceCount = ({ hiddenSize }: DecoderConfig, vocabulary: number, maxBytes: number): number =>
   Math.ceil(vocabulary / mostRows(hiddenSize, maxBytes));
 
@@ -46,7 +46,7 @@ const blockRows = (matrix: BlockCodes, columns: number, from: number, to: number
   };
 };
 
-/** Logits `[rows, vocabulary]` of the pieces' logits, side by side. */
+/** Joins the pieces' logits into `[rows, vocabulary]`. */
 export const joinLogits = (pieces: readonly Tensor[]): Tensor => {
   if (pieces.length === 1) return pieces[0]!;
   const rows = pieces[0]!.dims[0]!;

@@ -3,21 +3,21 @@ import type { DecoderConfig } from "../architecture/config.ts";
 import { type Graph, integers, node, serializeGraph } from "../onnx/graph.ts";
 import type { CreateSession } from "../session.ts";
 
-/** Takes the last of several rows, where they are. */
+/** Takes the last of several rows, on the CPU or on a device. */
 export interface LastRow {
-  /** `[1, hiddenSize]` of `[rows, hiddenSize]`; the same tensor where that is all there is. */
+  /** `[1, hiddenSize]` of `[rows, hiddenSize]`; the same tensor if it has only one row. */
   of(rows: Tensor): Promise<Tensor>;
-  /** Gives a compiled graph back. */
+  /** Releases the compiled graph. */
   dispose(): Promise<void>;
 }
 
-/** What of the options of `loadDecoder` counts here. */
+/** Options of `loadDecoder` in use here. */
 export interface LastRowOptions {
   readonly createSession: CreateSession;
   readonly deviceTensors?: boolean;
 }
 
-/** On the CPU the last row is a view; rows on a device are cut by a graph, so that no other row is read back. */
+/** On the CPU the last row is a view. On a device a graph slices it, so that no other row is downloaded. */
 export const createLastRow = async (
   { hiddenSize }: DecoderConfig,
   { createSession, deviceTensors = false }: LastRowOptions,

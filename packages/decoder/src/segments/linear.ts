@@ -9,10 +9,10 @@ export interface Part {
   readonly constants: readonly Constant[];
 }
 
-/** What matrices in blocks are multiplied with: float32 activations, or activations rounded to int8 in the same blocks. */
+/** Activations that blocks of codes are multiplied with: float32, or rounded to int8 in the same blocks. */
 export type Arithmetic = "float32" | "int8";
 
-/** Levels of MatMulNBits: at least float32 arithmetic, at least int8. */
+/** `accuracy_level` of MatMulNBits: at least float32 arithmetic, at least int8. */
 const ACCURACY_LEVEL: Readonly<Record<Arithmetic, number>> = { float32: 1, int8: 4 };
 
 /** `output = input matrix^T + bias`, of float32 `[rows, columns]` and `[rows, matrix rows]`. */
@@ -33,8 +33,7 @@ const floatLinear = (
 });
 
 /**
- * MatMulNBits takes `scale * code`; what the blocks' offsets add is one small product more, of the sums of the input's
- * blocks with the offsets.
+ * MatMulNBits computes `scale * code`. The offsets add a small product: the sums of the input's blocks times the offsets.
  */
 const blockLinear = (
   name: string,
@@ -65,7 +64,7 @@ const blockLinear = (
   };
 };
 
-/** Sums of the input's blocks, `[rows, blocks]`; the same part wherever the same input is multiplied. */
+/** Sums of the input's blocks, `[rows, blocks]`. Products with the same input share this part. */
 const blockSums = (input: string, blocks: number, blockSize: number): Part => ({
   nodes: [
     node("Reshape", [input, `${input}_split`], [`${input}_blocks`]),
@@ -77,7 +76,7 @@ const blockSums = (input: string, blocks: number, blockSize: number): Part => ({
 const biasConstant = (name: string, bias: Float32Array | undefined): Constant[] =>
   bias ? [{ name: `${name}_bias`, dims: [bias.length], data: bias }] : [];
 
-/** Unsigned codes as MatMulNBits has them: bytes, or nibbles with the first of two numbers in the low one. */
+/** Unsigned codes in the format of MatMulNBits: bytes, or nibbles with the first of two numbers in the low one. */
 const packed = (codes: Int8Array, bits: 4 | 8): Uint8Array => {
   const bytes = new Uint8Array((codes.length * bits) / 8);
   if (bits === 8) {
@@ -89,7 +88,7 @@ const packed = (codes: Int8Array, bits: 4 | 8): Uint8Array => {
   return bytes;
 };
 
-/** One part of several; what two parts share (by name) is in it once. */
+/** Joins parts; nodes and constants of the same name occur once. */
 export const join = (parts: readonly Part[]): Part => ({
   nodes: firstOfEach(
     parts.flatMap((part) => part.nodes),

@@ -4,20 +4,20 @@ import type { FeedForwardWeights, HeadWeights, ProjectionWeights } from "../arch
 import { type Graph, integers, node, type Port } from "../onnx/graph.ts";
 import { type Arithmetic, join, linear, type Part } from "./linear.ts";
 
-/** Weights of one segment: those after one gap, then those before the next, or the head. */
+/** Weights of one segment: those after one hole, then those before the next, or the head. */
 export interface SegmentWeights {
   readonly feedForward?: FeedForwardWeights;
   readonly projection?: ProjectionWeights;
   readonly head?: HeadWeights;
-  /** Whether a projection gives its `cosine` and `sine` out again, where the session leaves its outputs. */
+  /** Whether a projection also outputs its `cosine` and `sine`, to keep them on a device. */
   readonly keepsPositions?: boolean;
 }
 
 /**
- * Graph between two attention holes. All tensors are float32 and row-wise: `[rows, ...]`, one row a token.
+ * Graph between two attention holes. All tensors are float32 `[rows, ...]`, one row per token.
  *
- * Inputs: `hidden`, and `attention` when there is a feed-forward part, `cosine` and `sine` when there is a projection.
- * Outputs: `residual`, `query`, `key`, `value`, or `logits` for the head; `kept_cosine` and `kept_sine` where they are kept.
+ * Inputs: `hidden`, `attention` with a feed-forward part, `cosine` and `sine` with a projection. Outputs: `residual`,
+ * `query`, `key`, `value`, or `logits` for the head; `kept_cosine` and `kept_sine` with `keepsPositions`.
  */
 export const segmentGraph = (
   config: DecoderConfig,

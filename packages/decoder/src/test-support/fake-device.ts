@@ -6,7 +6,7 @@ interface FakeBuffer {
   readonly numbers: Float32Array;
 }
 
-/** A device whose buffers are arrays: it knows which are in use, and how often one was read back. */
+/** A device whose buffers are arrays. Knows which are in use, and counts downloads. */
 export class FakeDevice {
   readBacks = 0;
   /** Names of the inputs that came from the CPU. */
@@ -34,7 +34,7 @@ export class FakeDevice {
     });
   }
 
-  /** What a kernel of this device would see. */
+  /** A buffer's contents, as a kernel would see them. */
   numbersOf(tensor: Tensor): Float32Array {
     if (tensor.location === "cpu") return tensor.data as Float32Array;
     const buffer = tensor.gpuBuffer as unknown as FakeBuffer;
@@ -42,7 +42,7 @@ export class FakeDevice {
     return buffer.numbers;
   }
 
-  /** Sessions that leave their outputs where they are told to. */
+  /** Creates sessions that leave outputs where `options` say. */
   readonly createSession: CreateSession = async (model, options) => {
     const session = await CpuSession.create(model);
     const run = async (feeds: Record<string, Tensor>): Promise<Record<string, Tensor>> => {

@@ -14,13 +14,15 @@ export interface SmallModel {
   readonly frequencyFactors?: readonly number[];
   /** Metadata under `ARCHITECTURE.rope.` */
   readonly rope?: Readonly<Record<string, number | string>>;
-  /** Metadata beside the sizes, without the architecture's prefix. */
+  /** Metadata besides the sizes, without the architecture's prefix. */
   readonly metadata?: Readonly<Record<string, unknown>>;
-  /** Learned logits of sinks in every layer. */
+  /** Random sink logits in every layer. */
   readonly hasSinks?: boolean;
 }
 
-/** A weight source in memory with numbers from a linear congruential generator; dims as GGUF has them, fastest first. */
+/**
+ * A weight source in memory, with numbers from a linear congruential generator. Dims are in GGUF order, fastest first.
+ */
 export const randomWeights = (model: SmallModel, seed: number): WeightSource => {
   const tensors = new Map<string, { dims: number[]; data: Float32Array }>();
   const random = generator(seed);

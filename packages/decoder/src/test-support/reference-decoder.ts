@@ -2,8 +2,8 @@ import type { WeightSource } from "../architecture/weights.ts";
 import type { SmallModel } from "./random-weights.ts";
 
 /**
- * Logits of a whole sequence in double precision, one row a token: the definition of the architecture and nothing else.
- * RoPE is applied to llama rows in their stored, interleaved order, so that un-permuting them is tested too.
+ * Logits of a whole sequence in double precision, one row per token, straight from the definition of the architecture.
+ * Applies RoPE to llama rows in their stored, interleaved order, which tests the reordering too.
  */
 export const referenceLogits = async (
   source: WeightSource,

@@ -1,10 +1,10 @@
 import { Environment, Interpreter, Template } from "@huggingface/jinja";
 
-/** What a template may cost. */
+/** Limits of a template's run. */
 export interface TemplateLimits {
-  /** Expressions evaluated, a quarter of a list's entry, and 64 characters of a text. */
+  /** Each expression is a step, an entry of a list a quarter, and 64 characters of text one. */
   readonly steps: number;
-  /** Characters of a text, with those of all that a list or an object holds. */
+  /** Characters of a text, or of everything in a list or object. */
   readonly size: number;
   readonly timeMs: number;
 }
@@ -14,27 +14,27 @@ interface Value {
   readonly value: unknown;
 }
 
-/** The library's declarations of it do not resolve in ES modules. */
+/** The library's declaration of this class does not resolve in ES modules. */
 const JinjaInterpreter = Interpreter as new (environment: Environment) => {
   run(program: unknown): Value;
   evaluate(statement: unknown, environment: unknown): Value;
 };
 
-/** The interpreter makes an object for each entry of a list that a loop goes through. */
+/** The interpreter creates an object for each entry of a list in a loop. */
 const MAX_LIST_LENGTH = 2 ** 16;
-/** Widths of indentation are numbers too. */
+/** Limits numbers, because they also serve as widths of indentation. */
 const MAX_NUMBER = 2 ** 24;
 const STEPS_PER_ENTRY = 4;
 const CHARACTERS_PER_STEP = 64;
-/** Far less than the stack holds: where it ends, the library takes a variable for undefined. */
+/** Far below the stack's limit, where the library would take variables for undefined. */
 const MAX_DEPTH = 500;
 const STEPS_BETWEEN_CLOCKS = 1024;
 
 /**
- * Runs a parsed template with a limit on its steps, its time and the size of its values, so that a template from a model
- * file can neither hang the process nor fill its memory.
+ * Runs a parsed template within limits on its steps, its time and the size of its values. A template from a model file
+ * can then neither hang the process nor fill its memory.
  *
- * @throws TemplateLimitError when the template goes beyond a limit; whatever else the template throws
+ * @throws TemplateLimitError when the template exceeds a limit; any error of the template
  */
 export const renderWithin = (
   { parsed }: Template,
@@ -46,7 +46,7 @@ export const renderWithin = (
   return String(new BoundedInterpreter(environment, limits).run(parsed).value);
 };
 
-/** Every expression and statement goes through `evaluate`, which so counts them all. */
+/** Counts steps in `evaluate`, which every expression and statement passes through. */
 class BoundedInterpreter extends JinjaInterpreter {
   readonly #limits: TemplateLimits;
   readonly #deadlineMs: number;
@@ -90,7 +90,7 @@ class BoundedInterpreter extends JinjaInterpreter {
     if (performance.now() > this.#deadlineMs) throw new TemplateLimitError(`more than ${this.#limits.timeMs} ms`);
   }
 
-  /** A list may hold another one twice, that one a third one twice, ...: written out, few values are without end. */
+  /** A list may hold another twice, which holds a third twice, and so on: a few values can expand to endless text. */
   #sizeOf(value: Value): number {
     if (typeof value.value === "string") {
       this.#count(Math.floor(value.value.length / CHARACTERS_PER_STEP));
@@ -102,7 +102,7 @@ class BoundedInterpreter extends JinjaInterpreter {
     const known = this.#sizes.get(value);
     if (known !== undefined) return known;
     const size = this.#sumOf(parts);
-    // What a namespace holds can be set later on.
+    // A namespace can change later.
     if (value.type !== "NamespaceValue") this.#sizes.set(value, size);
     return size;
   }
@@ -118,7 +118,7 @@ class BoundedInterpreter extends JinjaInterpreter {
   }
 }
 
-/** What a list, an object or a namespace holds. */
+/** Elements of a list, an object or a namespace. */
 const partsOf = ({ value }: Value): readonly Value[] | Iterable<Value> | undefined => {
   if (Array.isArray(value)) return value;
   return value instanceof Map ? value.values() : undefined;
@@ -129,7 +129,7 @@ const assertListLength = <List extends ArrayLike<unknown>>(list: List): List => 
   return list;
 };
 
-/** As Python's; the library's own fills the memory before anything can be counted. */
+/** Python's range. The library's own would fill the memory before it can be counted. */
 const range = (...given: [number, number?, number?]): number[] => {
   const [start, stop, step = 1] = given.length === 1 ? [0, given[0]] : given;
   if (step === 0) throw new Error("range() step must not be zero");
@@ -154,7 +154,7 @@ const GLOBALS: Readonly<Record<string, unknown>> = {
   strftime_now: (format: string): string => new Template(CLOCK).render({ format }),
 };
 
-/** A template that goes beyond a limit. */
+/** A template exceeded a limit. */
 export class TemplateLimitError extends Error {
   override readonly name = "TemplateLimitError";
 

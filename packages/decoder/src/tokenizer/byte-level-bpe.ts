@@ -8,11 +8,11 @@ import { numbers, strings } from "./tokenizer-metadata.ts";
 /** Byte-level BPE of a model file. */
 export interface ByteLevelBpe {
   readonly tokens: readonly string[];
-  /** Texts that are read as one token each; `control` only those that steer the model. */
+  /** Texts of special tokens; `control` are those that steer the model. */
   readonly special: { readonly all: readonly string[]; readonly control: readonly string[] };
-  /** Ids of a text; special tokens in it are read as such. */
+  /** Ids of a text, with special tokens recognized. */
   encode(text: string): number[];
-  /** Ids of a text in which special tokens are text. */
+  /** Ids of a text, with special tokens read as plain text. */
   encodePlain(text: string): number[];
   decode(ids: ArrayLike<number>): string;
 }
@@ -24,7 +24,7 @@ const USER_DEFINED = 4;
 /**
  * Reads byte-level BPE from a model's metadata.
  *
- * @param ends ids that end a generation: they steer the model even where the file does not mark them so
+ * @param ends ids that end a generation: control tokens, even if the file does not mark them
  * @throws TokenizerError `TOKENIZER_UNSUPPORTED`, `TOKENIZER_METADATA`
  */
 export const byteLevelBpe = (metadata: ReadonlyMap<string, unknown>, ends: readonly number[]): ByteLevelBpe => {
@@ -45,7 +45,7 @@ export const byteLevelBpe = (metadata: ReadonlyMap<string, unknown>, ends: reado
     },
     encode: (text) => splitText(text).flatMap((part) => inner.encode(part, { add_special_tokens: false }).ids),
     encodePlain: (text) => splitText(text).flatMap((part) => plainIds(inner, part)),
-    decode: (ids) => (ids.length === 0 ? "" : inner.decode(Array.from(ids), DECODING)), // the library refuses no ids
+    decode: (ids) => (ids.length === 0 ? "" : inner.decode(Array.from(ids), DECODING)), // the library rejects empty lists
   };
 };
 
@@ -56,7 +56,7 @@ interface Steps {
   readonly model: (pieces: readonly string[]) => string[];
 }
 
-/** What the library does between two special tokens. */
+/** Repeats the library's steps for text without special tokens. */
 const plainIds = (inner: HuggingFaceTokenizer, text: string): number[] => {
   const { normalizer, pre_tokenizer: preTokenizer, model } = inner as unknown as Steps;
   return model(preTokenizer(normalizer?.(text) ?? text)).map((token) => inner.token_to_id(token) ?? 0);
@@ -89,7 +89,7 @@ const tokenizerJson = (
   };
 };
 
-/** Whether texts are cut as in Llama 3. */
+/** True if texts are split as in Llama 3. */
 export const isLlama3 = (metadata: ReadonlyMap<string, unknown>): boolean =>
   preTokenizerName(metadata).startsWith("llama");
 

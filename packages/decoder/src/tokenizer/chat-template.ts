@@ -9,16 +9,16 @@ export interface ChatMessage {
   readonly content: string;
 }
 
-/** Ten times the longest in use; reading a template takes time that grows faster than its length. */
+/** Ten times the longest in use. Parsing takes superlinear time. */
 const MAX_TEMPLATE_LENGTH = 2 ** 18;
-/** The library reads a run of white space in time that grows with the square of its length. */
+/** The library's time for a run of white space is quadratic in its length. */
 const MAX_WHITE_SPACE = 1024;
 const STEPS = 250_000;
 const STEPS_PER_MESSAGE = 5_000;
 const SIZE = 2 ** 22;
 const TIME_MS = 5_000;
 
-/** Renders conversations in the chat template of a model file, which is read when first needed. */
+/** Renders conversations in the chat template of a model file; parses it on first use. */
 export const chatTemplate = (
   metadata: ReadonlyMap<string, unknown>,
   tokens: readonly string[],
@@ -70,7 +70,7 @@ const tooLong = (expected: string): TokenizerError =>
     `expected a chat template ${expected}; use a plain prompt, or convert the model again`,
   );
 
-/** Work grows with a conversation; several copies of its text may be made at once. */
+/** Limits grow with the conversation: templates may copy its text several times. */
 const limitsFor = (messages: readonly ChatMessage[]): TemplateLimits => {
   const characters = messages.reduce((sum, { content }) => sum + content.length, 0);
   return {

@@ -2,7 +2,7 @@ import { optionalId } from "./tokenizer-metadata.ts";
 
 const END_KEYS = ["eos", "eot", "eom", "fim_pad", "fim_rep", "fim_sep"];
 
-/** Texts of tokens that end a turn, a message or a text, whatever the metadata says of them. */
+/** Tokens that end a turn, a message or a text, whatever the metadata says. */
 const END_TEXTS: ReadonlySet<string> = new Set([
   "<|eot_id|>",
   "<|eom_id|>",
@@ -28,7 +28,7 @@ const END_TEXTS: ReadonlySet<string> = new Set([
   "[e~[",
 ]);
 
-/** Fill-in-the-middle tokens that end a file's part; the first of each kind counts when the metadata names none. */
+/** Fill-in-the-middle tokens that end a part of a file. The first of each kind counts if the metadata names none. */
 const FILL_IN_TEXTS: Readonly<Record<string, readonly string[]>> = {
   fim_pad: ["<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]"],
   fim_rep: ["<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>", "<reponame>"],
@@ -36,8 +36,8 @@ const FILL_IN_TEXTS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * Ids of the tokens that end a generation: those that the metadata names, and those that llama.cpp knows by their text
- * (`special_eog_ids` of its `llama-vocab.cpp`), for many files name only one of them.
+ * Ids of the tokens that end a generation: those in the metadata, and those that llama.cpp knows by their text
+ * (`special_eog_ids` in its `llama-vocab.cpp`), because many files name only one.
  */
 export const endTokens = (metadata: ReadonlyMap<string, unknown>, tokens: readonly string[]): number[] => {
   const named = new Map(END_KEYS.map((key) => [key, optionalId(metadata, `tokenizer.ggml.${key}_token_id`)]));
@@ -49,7 +49,7 @@ export const endTokens = (metadata: ReadonlyMap<string, unknown>, tokens: readon
     if (found >= 0 && named.get(key) === undefined) ids.add(found);
   }
   const has = (...texts: string[]): boolean => texts.every((text) => ids.has(tokens.indexOf(text)));
-  // Where messages end by these, `<|end|>` only ends a part of one, and `</s>` is text.
+  // If messages end with these tokens, `<|end|>` only ends a part of a message, and `</s>` is text.
   if (has("<|return|>", "<|call|>") || has("<|calls|>", "<|flush|>")) ids.delete(tokens.indexOf("<|end|>"));
   if (has("<|tool_response>")) ids.delete(tokens.indexOf("</s>"));
   return [...ids];

@@ -1,9 +1,11 @@
-/** A pre-tokenizer as tokenizer.json writes it. */
+/** A pre-tokenizer in the format of tokenizer.json. */
 export type PreTokenizerJson = Readonly<Record<string, unknown>>;
 
 const CONTRACTIONS = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])";
 
-/** Cuts a text at every match and keeps the matches. In these patterns `\s` is Unicode's white space, not JavaScript's. */
+/**
+ * Splits a text at every match and keeps the matches. In these patterns `\s` is Unicode's white space, not JavaScript's.
+ */
 const split = (pattern: string): PreTokenizerJson => ({
   type: "Split",
   pattern: { Regex: pattern },
@@ -11,7 +13,7 @@ const split = (pattern: string): PreTokenizerJson => ({
   invert: false,
 });
 
-/** The bytes of each piece as characters; last of every pre-tokenizer. */
+/** Maps the bytes of each piece to characters; the last step of every pre-tokenizer. */
 const BYTES: PreTokenizerJson = { type: "ByteLevel", add_prefix_space: false, trim_offsets: false, use_regex: false };
 
 const inOrder = (...pretokenizers: readonly PreTokenizerJson[]): PreTokenizerJson => ({
@@ -25,10 +27,10 @@ const gpt4Split = (digits: string): PreTokenizerJson =>
     `${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`,
   );
 
-/** The library's own takes U+FEFF for white space and U+0085 for none, which tokenizers elsewhere do not. */
+/** The library's own split treats U+FEFF as white space but not U+0085, unlike other tokenizers. */
 const GPT2_SPLIT = split("'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+");
 
-/** Every number alone, fractions and superscripts too; the library's own `Digits` takes ASCII only. */
+/** Every number character alone, including fractions and superscripts; the library's own `Digits` knows ASCII only. */
 const SINGLE_NUMBERS = split("\\p{N}");
 
 /** Pre-tokenizers by their name in `tokenizer.ggml.pre`. */
@@ -41,5 +43,5 @@ export const PRE_TOKENIZERS: Readonly<Record<string, PreTokenizerJson>> = {
   qwen2: inOrder(gpt4Split("\\p{N}")),
 };
 
-/** Pre-tokenizers in front of which text is brought to Unicode form NFC. */
+/** Pre-tokenizers that first convert text to Unicode form NFC. */
 export const NFC_PRE_TOKENIZERS: readonly string[] = ["qwen2"];

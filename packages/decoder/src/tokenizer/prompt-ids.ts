@@ -3,7 +3,7 @@ import { joinIds } from "./join-ids.ts";
 import type { ChatOptions, Tokenizer } from "./tokenizer.ts";
 
 /**
- * Ids of a text to continue, begun as the model's contexts are, or of a conversation to answer.
+ * Ids of a text to continue, with the model's start tokens, or of a conversation to answer.
  *
  * @throws TokenizerError as `chatIds` does
  */

@@ -11,7 +11,7 @@ import { loadTokenizer, type Tokenizer } from "./tokenizer.ts";
 const shared = process.env["KVTUNER_SHARED"];
 const path = cachedModel();
 
-/** The library's tokenizer, set up here once more and given the text in one piece. */
+/** The library's tokenizer, set up independently and given the text in one piece. */
 const encodeWhole = (metadata: GgufFile["metadata"], text: string): Int32Array => {
   const tokens = metadata.get("tokenizer.ggml.tokens") as readonly string[];
   const json = {

@@ -1,17 +1,17 @@
 import type { ChatMessage } from "./chat-template.ts";
 
-/** Messages whose special tokens stand behind marks, and how to read what became of them. */
+/** Messages with special tokens replaced by marks, and a function to restore them. */
 export interface QuotedMessages {
   readonly messages: readonly ChatMessage[];
-  /** Puts the text of special tokens back where the marks are. */
+  /** Replaces the marks by the text of the special tokens. */
   unquote(text: string): string;
 }
 
 /**
- * Replaces special tokens in user messages by marks, which are no special tokens: after the chat template is rendered, a
- * message so cannot be mistaken for what the template writes around it.
+ * Replaces special tokens in user messages by marks that are not special tokens. In the rendered chat template, a message
+ * then cannot imitate what the template writes around it.
  *
- * @returns undefined where no user message holds a special token
+ * @returns undefined if no user message contains a special token
  */
 export const quoteSpecialTokens = (
   messages: readonly ChatMessage[],
@@ -33,19 +33,19 @@ export const quoteSpecialTokens = (
   };
 };
 
-/** Parts of a text, in turn between special tokens and special tokens: the parts at odd indices are tokens. */
+/** Splits a text at special tokens; the parts at odd indices are the tokens. */
 export const splitAtSpecialTokens = (text: string, specialTokens: readonly string[]): string[] => {
   const present = specialTokens.filter((token) => token !== "" && text.includes(token));
   return present.length === 0 ? [text] : text.split(anyOf(present));
 };
 
-/** Takes the longest of several tokens at one place. */
+/** Prefers the longest token at a position. */
 const anyOf = (tokens: readonly string[]): RegExp => {
   const longestFirst = tokens.toSorted((one, other) => other.length - one.length);
   return new RegExp(`(${longestFirst.map((token) => token.replace(/[$()*+.?[\\\]^{|}]/g, "\\$&")).join("|")})`, "g");
 };
 
-/** A code point that is not a character, as often as it takes to be in none of the texts. */
+/** Repeats a code point that is not a character until no text contains it. */
 const unusedMark = (texts: readonly string[]): string => {
   let mark = "\uFDD0";
   while (texts.some((text) => text.includes(mark))) mark += "\uFDD0";

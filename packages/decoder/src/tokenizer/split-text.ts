@@ -1,8 +1,8 @@
 const PART_LENGTH = 2_000;
 
 /**
- * Cuts a long text where every pre-tokenizer here cuts too, between a letter and a space that a letter follows, so that
- * the parts' tokens are the text's: byte-level BPE is quadratic in what it is given at once.
+ * Splits a long text between a letter and a space before a letter, where every pre-tokenizer here splits too, so the
+ * tokens stay the same. Byte-level BPE is quadratic in the length of its input.
  */
 export const splitText = (text: string): string[] => {
   const parts: string[] = [];

@@ -18,7 +18,7 @@ const sizes = {
 };
 const tokenizer = loadTokenizer(await openGguf(bufferSource(tinyModel({ architecture: "llama", ...sizes }))));
 
-/** Every token of the tiny model but the words is a byte, so characters are cut everywhere. */
+/** Every token of the tiny model except the words is a byte, so characters are split everywhere. */
 test.prop([fc.string({ unit: "binary" })])(
   "text comes whole, in whole characters, as soon as it is complete",
   (text) => {

@@ -1,16 +1,16 @@
 import type { Tokenizer } from "./tokenizer.ts";
 
-/** Text of tokens that come one by one. */
+/** Text of tokens that arrive one by one. */
 export interface TextStream {
-  /** Takes a token; returns the text that is complete by now, maybe none. */
+  /** Adds a token; returns the text completed by it, possibly empty. */
   push(id: number): string;
-  /** Returns what is left: bytes that never became a character are U+FFFD. */
+  /** Returns the rest; bytes of an incomplete character become U+FFFD. */
   end(): string;
 }
 
 /**
- * Decodes token by token. A token may end within a character, whose bytes are held back until the rest has come; all that
- * was returned, joined, is what `decode` makes of all the tokens.
+ * Decodes token by token. Holds back the bytes of an incomplete character until the rest arrives. The returned texts,
+ * joined, equal `decode` of all tokens.
  */
 export const textStream = ({ decode }: Pick<Tokenizer, "decode">): TextStream => {
   let pending: number[] = [];

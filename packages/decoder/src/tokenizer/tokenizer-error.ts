@@ -1,6 +1,6 @@
 import { KvtunerError } from "@kvtuner/plan";
 
-/** A tokenizer that cannot be made or used; `code` says why. */
+/** A tokenizer that cannot be loaded or used; `code` tells why. */
 export class TokenizerError extends KvtunerError {
   override readonly name = "TokenizerError";
 }

@@ -20,7 +20,7 @@ export const optionalId = (metadata: ReadonlyMap<string, unknown>, key: string):
   return typeof value === "number" ? value : undefined;
 };
 
-/** A typed array, as a file of 32-bit types gives it, or a list of numbers. */
+/** True for a list of numbers or a typed array. */
 const isNumbers = (value: unknown): value is ArrayLike<number> =>
   Array.isArray(value)
     ? value.every((entry) => typeof entry === "number")

@@ -12,7 +12,7 @@ const SPECIAL = ["<s>", "<tool>", "<|im_start|>", "<|im_end|>"];
 const TOKENS = [...byteLevelTokens(), ...MERGED, ...SPECIAL];
 const MERGES = ["t h", "th e", "Ġ the", "1 2", "Ġ Ġ", "Ċ Ġ", "Â ½", "Ġ Â½", "¿ !"];
 const BOS = TOKENS.indexOf("<s>");
-/** Tokens that steer the model; `<tool>` is one that a user may write. */
+/** Control tokens; `<tool>` is one that users may write. */
 const TOKEN_TYPES = TOKENS.map((token) => (!SPECIAL.includes(token) ? 1 : token === "<tool>" ? 4 : 3));
 
 const entries = (changes: Readonly<Record<string, unknown>> = {}): Map<string, unknown> =>
@@ -223,7 +223,7 @@ describe("splitText", () => {
       const parts = splitText(text);
       expect(parts.length).toBeGreaterThan(1);
       expect(parts.join("")).toBe(text);
-      // Tokens of neighbours taken together, in pieces that are short enough not to be cut again.
+      // Tokens of neighbouring parts joined, short enough not to be split again.
       for (let index = 1; index < parts.length; index++) {
         const [before, after] = [parts[index - 1]!.slice(-600), parts[index]!.slice(0, 600)];
         expect(made.encode(before + after)).toEqual(Int32Array.of(...made.encode(before), ...made.encode(after)));

@@ -5,41 +5,41 @@ import { joinIds } from "./join-ids.ts";
 import { quoteSpecialTokens, splitAtSpecialTokens } from "./special-text.ts";
 import { optionalId, strings } from "./tokenizer-metadata.ts";
 
-/** How a conversation becomes tokens. */
+/** Options for encoding a conversation. */
 export interface ChatOptions {
   /**
-   * Reads special tokens in user messages as such. By default they are text, so that nobody who types `<|im_end|>` ends a
-   * turn. What the template, the system and the assistant write is read with special tokens in any case.
+   * Recognizes special tokens in user messages. By default they are text, so that a user who types `<|im_end|>` does not
+   * end a turn. Special tokens in the template and in messages of system and assistant are always recognized.
    */
   readonly specialTokens?: boolean;
 }
 
-/** Text to token ids and back, as the model file says. */
+/** Converts text to token ids and back, as defined by the model file. */
 export interface Tokenizer {
   readonly vocabularySize: number;
   readonly bosId?: number;
   /**
-   * What every context begins with: BOS where the model file asks for it (`tokenizer.ggml.add_bos_token`, or else a
-   * pre-tokenizer of Llama 3), as it was trained; or nothing.
+   * Start of every sequence, as in training: BOS if the model file requests it (`tokenizer.ggml.add_bos_token`, otherwise
+   * a pre-tokenizer of Llama 3), or nothing.
    */
   readonly startIds: readonly number[];
   /** Tokens that end a generation. */
   readonly eosIds: readonly number[];
-  /** What the file leaves open and was guessed, for people; mostly nothing. */
+  /** Guesses about gaps in the file, for users; mostly empty. */
   readonly warnings: readonly string[];
-  /** Ids of a text, without tokens added before or after. Special tokens in it are recognized. */
+  /** Ids of a text, without start or end tokens. Recognizes special tokens. */
   encode(text: string): Int32Array;
   /** Text of ids, special tokens included. */
   decode(ids: ArrayLike<number>): string;
   /**
-   * A conversation in the model's chat template, ready for the assistant's turn.
+   * Renders a conversation in the model's chat template, up to the start of the assistant's turn.
    *
-   * @throws TokenizerError `TOKENIZER_NO_CHAT_TEMPLATE`; `TOKENIZER_CHAT_TEMPLATE` for a template that fails, or takes too
-   *   many steps, too much time or too much memory
+   * @throws TokenizerError `TOKENIZER_NO_CHAT_TEMPLATE`; `TOKENIZER_CHAT_TEMPLATE` for a template that fails, or takes
+   *   too many steps, too much time or too much memory
    */
   chatPrompt(messages: readonly ChatMessage[]): string;
   /**
-   * Ids of the same, with BOS once in front where {@link startIds} has it.
+   * Ids of the same, with one BOS in front if {@link startIds} has it.
    *
    * @throws TokenizerError as {@link chatPrompt} does
    */
@@ -47,7 +47,7 @@ export interface Tokenizer {
 }
 
 /**
- * Makes the tokenizer of a GGUF file from its metadata: byte-level BPE.
+ * Creates the tokenizer of a GGUF file from its metadata: byte-level BPE.
  *
  * @throws TokenizerError `TOKENIZER_UNSUPPORTED`, `TOKENIZER_METADATA`
  */

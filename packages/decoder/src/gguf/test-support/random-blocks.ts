@@ -1,6 +1,6 @@
 import { float16FromNumber } from "@kvtuner/quantizers";
 
-/** Types that {@link randomBlocks} writes, with the bytes of a block of 32 and the largest code. */
+/** Types of {@link randomBlocks}, with the bytes of a block of 32 and the largest code. */
 const TYPES: Readonly<Record<number, { readonly blockBytes: number; readonly codes: number }>> = {
   2: { blockBytes: 18, codes: 15 },
   3: { blockBytes: 20, codes: 15 },
@@ -11,7 +11,7 @@ const TYPES: Readonly<Record<number, { readonly blockBytes: number; readonly cod
 
 /**
  * Stored bytes of `count` random numbers from about `-scale` to `scale`, of type Q4_0 (2), Q4_1 (3), Q5_0 (6), Q5_1 (7)
- * or Q8_0 (8): every code as likely, each block's scale and minimum of its own.
+ * or Q8_0 (8). All codes are equally likely; each block has its own scale and minimum.
  */
 export const randomBlocks = (typeId: number, count: number, scale: number, random: () => number): Uint8Array => {
   const { blockBytes, codes } = TYPES[typeId]!;

@@ -4,14 +4,14 @@ import { byteLevelTokens } from "../../tokenizer/test-support/byte-level-tokens.
 import { randomBlocks } from "./random-blocks.ts";
 import { type WritableGguf, type WritableTensor, type WritableValue, writeGguf } from "./write-gguf.ts";
 
-/** Sizes of a small model of random weights. */
+/** Sizes of a small random model. */
 export interface TinyModel {
   readonly architecture: "llama" | "qwen2";
   readonly layers: number;
   readonly hiddenSize: number;
   readonly heads: number;
   readonly kvHeads: number;
-  /** `hiddenSize / heads` unless said otherwise. */
+  /** `hiddenSize / heads` by default. */
   readonly headSize?: number;
   readonly feedForward: number;
   /** Tokens; at least 260: the bytes, `th`, `the`, `<|endoftext|>` and fillers. */
@@ -19,15 +19,15 @@ export interface TinyModel {
   readonly seed: number;
   /** Whether the output matrix is the embedding. */
   readonly tied: boolean;
-  /** Types of the matrices, in turn, as {@link randomBlocks} knows them; F32 unless said otherwise. */
+  /** Types of the matrices, in turn, as in {@link randomBlocks}; F32 by default. */
   readonly matrixTypes?: readonly number[];
-  /** Jinja template of conversations; none unless said otherwise. */
+  /** Jinja template of conversations; none by default. */
   readonly chatTemplate?: string;
-  /** Metadata on top of, or instead of, what follows from the rest. */
+  /** Additional metadata; overrides entries that follow from other fields. */
   readonly metadata?: WritableGguf["metadata"];
 }
 
-/** A GGUF file in memory: tensors by the names of llama.cpp, and a byte-level tokenizer with two merges. */
+/** A GGUF file in memory, with llama.cpp's tensor names and a byte-level tokenizer with two merges. */
 export const tinyModel = (model: TinyModel): Uint8Array =>
   writeGguf({ metadata: metadataOf(model), tensors: tensorsOf(model) });
 

@@ -1,21 +1,20 @@
-/** A metadata value to write: whole numbers become uint32, others float32, lists of whole numbers int32. */
+/** A metadata value to write: integers become uint32, other numbers float32, lists of integers int32. */
 export type WritableValue = number | string | boolean | readonly number[] | readonly string[];
 
 /** A tensor to write. */
 export interface WritableTensor {
   readonly name: string;
-  /** Fastest dimension first, as GGUF has them. */
+  /** Fastest dimension first, as in GGUF. */
   readonly dims: readonly number[];
-  /** Number of the tensor's type; F32 (0) unless said otherwise. */
+  /** Number of the tensor's type; F32 (0) by default. */
   readonly typeId?: number;
   readonly data: Uint8Array | Float32Array;
-  /** Where the file says it is, in bytes behind the header; where it is unless said otherwise. */
+  /** Offset in the description, in bytes after the header; the true one by default. */
   readonly offset?: number;
 }
 
-/** What {@link writeGguf} writes. */
 export interface WritableGguf {
-  /** Entries that are undefined are left out. */
+  /** Undefined entries are left out. */
   readonly metadata: Readonly<Record<string, WritableValue | undefined>>;
   readonly tensors: readonly WritableTensor[];
   readonly version?: number;
@@ -24,7 +23,7 @@ export interface WritableGguf {
 const ALIGNMENT = 32;
 const VALUE_TYPES = { uint32: 4, int32: 5, float32: 6, bool: 7, string: 8, array: 9 };
 
-/** A GGUF file in memory, little endian. It checks nothing, so that tests can write damaged files too. */
+/** A GGUF file in memory, little endian. Checks nothing, so that tests can write damaged files. */
 export const writeGguf = ({ metadata, tensors, version = 3 }: WritableGguf): Uint8Array => {
   const entries = Object.entries(metadata).flatMap(([key, value]) =>
     value === undefined ? [] : [[key, value] as const],
