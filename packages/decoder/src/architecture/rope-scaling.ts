@@ -47,7 +47,7 @@ const assertKnownKeys = (metadata: Metadata, prefix: string): void => {
   if (unknown === undefined || hasOtherType(metadata, prefix)) return;
   throw new ModelError(
     "MODEL_ROPE_UNSUPPORTED",
-    `expected no keys of RoPE but ${KNOWN_KEYS.join(", ")}, got ${unknown}; without it the model would be computed wrongly, use another one`,
+    `expected only these RoPE keys: ${KNOWN_KEYS.join(", ")}; got ${unknown}, without which outputs would be wrong; use another model`,
   );
 };
 

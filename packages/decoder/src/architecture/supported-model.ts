@@ -58,7 +58,7 @@ export const assertLayerCount = (
   if (found.length === layers && found.every((layer) => layer < layers)) return;
   throw new ModelError(
     "MODEL_LAYER_COUNT",
-    `expected tensors of the ${layers} layers that ${architecture}.block_count says, found those of ${found.length}${found.length > 0 ? `, the last of them blk.${found.reduce((last, layer) => Math.max(last, layer))}` : ""}; the file is damaged; download it again`,
+    `expected tensors of the ${layers} layers in ${architecture}.block_count, got tensors of ${found.length}${found.length > 0 ? `, the last of them blk.${found.reduce((last, layer) => Math.max(last, layer))}` : ""}; the file is damaged; download it again`,
   );
 };
 

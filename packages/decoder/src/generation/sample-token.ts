@@ -97,9 +97,9 @@ const sum = (weights: Float64Array): number => {
 
 const assertSampling = ({ temperature, topK, topP }: Sampling): void => {
   if (!(temperature >= 0 && temperature < Number.POSITIVE_INFINITY))
-    throw outOfRange("temperature to be a finite number from 0 on", temperature);
+    throw outOfRange("temperature to be a finite number of at least 0", temperature);
   if (topK !== undefined && !(Number.isInteger(topK) && topK > 0))
-    throw outOfRange("topK to be a whole number from 1 on", topK);
+    throw outOfRange("topK to be a whole number of at least 1", topK);
   if (topP !== undefined && !(topP > 0 && topP <= 1)) throw outOfRange("topP to be above 0 and up to 1", topP);
 };
 

@@ -212,8 +212,8 @@ describe("a damaged file", () => {
   const placed = (name: string, offset: number): WritableTensor => ({ ...float32(name, [16]), offset });
 
   test.for([
-    ["GGUF_TENSOR_OVERLAP", [placed("a", 0), placed("b", 32)], /tensor b to start behind a, which ends/],
-    ["GGUF_TENSOR_OVERLAP", [placed("a", 64), placed("b", 0), placed("c", 0)], /tensor c to start behind b/],
+    ["GGUF_TENSOR_OVERLAP", [placed("a", 0), placed("b", 32)], /tensor b to start after a, which ends/],
+    ["GGUF_TENSOR_OVERLAP", [placed("a", 64), placed("b", 0), placed("c", 0)], /tensor c to start after b/],
     [
       "GGUF_TENSOR_MISALIGNED",
       [placed("a", 0), placed("b", 80)],

@@ -59,7 +59,7 @@ const readMagic = async (source: ByteSource, cursor: HeaderCursor): Promise<void
   if (!VERSIONS.includes(version))
     throw new GgufError(
       "GGUF_UNSUPPORTED_VERSION",
-      `expected GGUF version 2 or 3, little endian, got ${version}${version % 65_536 === 0 ? " (as a big-endian file has it)" : ""}; convert the model again`,
+      `expected GGUF version 2 or 3, little endian, got ${version}${version % 65_536 === 0 ? " (a big-endian file)" : ""}; convert the model again`,
     );
 };
 

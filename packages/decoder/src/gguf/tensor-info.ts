@@ -107,7 +107,7 @@ const assertApart = (tensors: readonly GgufTensor[]): void => {
     if (before === undefined || before.offset + before.sizeBytes <= offset) continue;
     throw new GgufError(
       "GGUF_TENSOR_OVERLAP",
-      `expected tensor ${name} to start behind ${before.name}, which ends at byte ${before.offset + before.sizeBytes}, got byte ${offset}; the file is damaged, fetch or convert it again`,
+      `expected tensor ${name} to start after ${before.name}, which ends at byte ${before.offset + before.sizeBytes}, got byte ${offset}; the file is damaged, fetch or convert it again`,
     );
   }
 };
