@@ -5,14 +5,13 @@ import { join } from "node:path";
  * some bits, of the first COUNT plans that each evaluated (a later `tune --bits` adds plans of its own).
  *   node benchmarks/strategies.mjs STUDY:COUNT [...]
  */
-import { equivalentBits, layerScheme, parsePair } from "@kvtuner/plan";
+import { equivalentBits, parseShorthand } from "@kvtuner/plan";
 import { hypervolume } from "@kvtuner/search";
 import { markdownTable } from "./shared.mjs";
 
 const LIMITS = [5, 4.5, 4];
 
-const bitsOf = ({ pairs }) =>
-  equivalentBits({ layers: pairs.map((pair) => layerScheme("per-token", parsePair(pair))) });
+const bitsOf = ({ choices }) => equivalentBits({ layers: choices.map((id) => parseShorthand(id).layer) });
 
 const evaluations = (folder, count) =>
   readFileSync(join(folder, "journal.jsonl"), "utf8")

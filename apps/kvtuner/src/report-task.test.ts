@@ -15,14 +15,16 @@ let tuned: TuneResult;
 let page = "";
 let amended = "";
 
-const UNIFORM = Array<string>(5).fill("K4V2");
+const ids = (...pairs: string[]): string[] => pairs.map((pair) => `per-token:${pair}`);
+
+const UNIFORM = ids(...Array<string>(5).fill("K4V2"));
 
 /** Lines of a journal: a plan that answers all that it is asked, one that loses next to nothing, and one given up. */
 const AMENDMENTS = [
-  { pairs: ["K8V8", "K8V8", "K8V8", "K8V8", "K8V4"], start: 0, correct: "1".repeat(120), kl: 0.05 },
-  { pairs: ["K8V8", "K8V4", "K8V4", "K8V4", "K8V4"], start: 0, correct: "10".repeat(60), kl: 1e-8 },
-  { pairs: UNIFORM, start: 0, correct: "1".repeat(25), kl: 0.001 },
-  { pairs: UNIFORM, start: 25, correct: "", kl: 0, isGivenUp: true },
+  { choices: ids("K8V8", "K8V8", "K8V8", "K8V8", "K8V4"), start: 0, correct: "1".repeat(120), kl: 0.05 },
+  { choices: ids("K8V8", "K8V4", "K8V4", "K8V4", "K8V4"), start: 0, correct: "10".repeat(60), kl: 1e-8 },
+  { choices: UNIFORM, start: 0, correct: "1".repeat(25), kl: 0.001 },
+  { choices: UNIFORM, start: 25, correct: "", kl: 0, isGivenUp: true },
 ].map((line) => ({ ...line, kl: Array<number>(line.correct.length).fill(line.kl) }));
 
 /** The page of a study whose front is to be made again, of another journal. */
@@ -31,7 +33,7 @@ const amendedPage = async (): Promise<string> => {
   cpSync(study, folder, { recursive: true });
   rmSync(join(folder, "front.json"));
   const journal = join(folder, "journal.jsonl");
-  const isKept = (line: string): boolean => line !== "" && JSON.parse(line).pairs.join() !== UNIFORM.join();
+  const isKept = (line: string): boolean => line !== "" && JSON.parse(line).choices.join() !== UNIFORM.join();
   const kept = readFileSync(journal, "utf8").split("\n").filter(isKept);
   const lines = [...kept, ...AMENDMENTS.map((line) => withChecksum(JSON.stringify(line)))];
   writeFileSync(journal, lines.map((line) => `${line}\n`).join(""));
@@ -91,7 +93,7 @@ describe("a report of a study with a task", () => {
     expect(section).toContain(`--task ${task}`);
     expect(section).toContain("--objective both");
     expect(section).toContain("--equivalent-bits 4");
-    expect(page).toMatch(/It answers \d+\.\d% \+- \d+\.\d% of 120 prompts right/);
+    expect(page).toMatch(/The plan answers \d+\.\d% \+- \d+\.\d% of 120 prompts correctly/);
   });
 
   test.each(["accuracy", "front"])("calls one pair everywhere given up in %s when it was, and keeps its name", (id) => {

@@ -79,9 +79,9 @@ describe("a report", () => {
     for (const { layer, candidates } of profile.layers) {
       for (const [index, { id, kl }] of candidates.entries()) {
         expect(rows[layer]?.[index + 1]).toBe(kl.toPrecision(3));
-        const isPicked = tuned.picked.pairs[layer] === id;
+        const isPicked = tuned.picked.choices[layer] === id;
         expect(marks.wide).toContain(
-          `Layer: ${layer}; Pair: ${id}; KL, nats a token: ${kl.toPrecision(3)}${isPicked ? "; In the picked plan: yes" : ""}`,
+          `Layer: ${layer}; Pair: ${OPTIONS.pairs[index]}; KL, nats a token: ${kl.toPrecision(3)}${isPicked ? "; In the picked plan: yes" : ""}`,
         );
       }
     }

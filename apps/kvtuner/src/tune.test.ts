@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { fc, test as fcTest } from "@fast-check/vitest";
 import { createReferenceBackend } from "@kvtuner/backend-cpu";
-import { formatPair, pairOf, parseShorthand } from "@kvtuner/plan";
+import { formatPair, pairOf, parseShorthand, planBytes, trueBits } from "@kvtuner/plan";
 import { parsePlan } from "@kvtuner/plan/files";
 import { STRATEGIES } from "@kvtuner/tuning";
 import { describe, expect, test } from "vitest";
@@ -57,6 +57,22 @@ const sameJson = (one: string, other: string): boolean => {
 };
 
 describe("tune", () => {
+  test.each(["surrogate", "nsga2-groups"] as const)(
+    "tunes layers of several sizes by %s, each at its own cost",
+    async (strategy) => {
+      const perLayer = [{ kvHeads: 4 }, { headSize: 64 }, {}, { kvHeads: 1, headSize: 128 }, { kvHeads: 1 }];
+      const shape = { layers: 5, queryHeads: 4, kvHeads: 2, headSize: 32, perLayer };
+      const out = newFolder();
+      const limit = { kind: "bits", bits: 4.5 } as const;
+      const result = await tune({ model: fakeModel(undefined, shape), out, ...OPTIONS, strategy, limit });
+      const { layers } = parsePlan(readFileSync(join(out, "plan.json"), "utf8"));
+      expect(result.picked.bytes).toBe(planBytes({ shape, layers }, 4096).total);
+      expect(result.picked.bits).toBeLessThanOrEqual(4.5);
+      expect(result.picked.bits).toBe(trueBits({ shape, layers }, 4096));
+      expect(existsSync(join(out, "report.html"))).toBe(true);
+    },
+  );
+
   test("writes a study whose front no plan of it beats, and a plan that reads back", async () => {
     const out = newFolder();
     const result = await tune({ model: fakeModel(), out, ...OPTIONS });
@@ -202,7 +218,7 @@ describe("tune", () => {
     const out = newFolder();
     cpSync(folder, out, { recursive: true });
     const journal = join(out, "journal.jsonl");
-    writeFileSync(journal, readFileSync(journal, "utf8").replace(/"K8V4"/, '"K9V9"'));
+    writeFileSync(journal, readFileSync(journal, "utf8").replace("per-token:K8V4", "per-token:K9V9"));
     await expect(report({ study: out })).rejects.toMatchObject({ code: "STUDY_JOURNAL_DAMAGED" });
     const model = fakeModel();
     expect(withoutTimes(await tune({ model, out, ...OPTIONS }))).toEqual(withoutTimes(result));

@@ -5,7 +5,7 @@ import { renderCharts, renderMarkdown, renderReport } from "./report.ts";
 
 const study: StudyContents = {
   settings: {
-    version: 1,
+    version: 2,
     model: { name: "a|b <i>c</i>\n# d", architecture: "llama" },
     shape: { layers: 2, queryHeads: 8, kvHeads: 2, headSize: 64 },
     mode: "kivi",
@@ -29,9 +29,9 @@ const study: StudyContents = {
   groups: undefined,
   front: undefined,
   entries: [
-    { pairs: ["K8V8", "K8V8"], kl: 0.001, klStandardError: 0 },
-    { pairs: ["K8V8", "K2V2"], kl: 0.3, klStandardError: 0 },
-    { pairs: ["K4V4", "K4V4"], kl: 0.02, klStandardError: 0 },
+    { choices: ["kivi:K8V8", "kivi:K8V8"], kl: 0.001, klStandardError: 0 },
+    { choices: ["kivi:K8V8", "kivi:K2V2"], kl: 0.3, klStandardError: 0 },
+    { choices: ["kivi:K4V4", "kivi:K4V4"], kl: 0.02, klStandardError: 0 },
   ],
   plan: undefined,
 };

@@ -9,7 +9,7 @@ export const frontTable = (front: readonly FrontPlan[], picked: FrontPlan | unde
   return plainTable(
     ["", "true bits", "equivalent bits", `bytes at ${context}`, ...(isAsked ? ["accuracy", "+-"] : []), "KL", "+-"],
     front.map((plan) => [
-      plan.pairs.join() === picked?.pairs.join() ? ">" : "",
+      plan.choices.join() === picked?.choices.join() ? ">" : "",
       plan.bits.toFixed(3),
       plan.equivalentBits.toFixed(3),
       formatBytes(plan.bytes),

@@ -8,7 +8,7 @@ import { describe, expect, test } from "vitest";
 import { folderStorage } from "./folder-storage.ts";
 
 const SETTINGS: StudySettings = {
-  version: 1,
+  version: 2,
   model: { name: "tiny", architecture: "llama", sha256: "00" },
   shape: { layers: 2, queryHeads: 2, kvHeads: 1, headSize: 32 },
   mode: "compact",

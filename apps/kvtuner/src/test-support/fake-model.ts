@@ -1,5 +1,5 @@
 import type { EncodedPrompt, Evaluator, Score, TaskEvaluator, TaskModel, TaskOutcome } from "@kvtuner/evaluation";
-import { type CacheShape, type LayerScheme, pairOf } from "@kvtuner/plan";
+import { type CacheShape, type LayerScheme, layerShape, type LayerShape, pairOf } from "@kvtuner/plan";
 import type { TunableModel } from "@kvtuner/tuning";
 import { uniformFloat32 } from "pure-rand/distribution/uniformFloat32";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
@@ -15,7 +15,10 @@ export interface FakeModel extends TunableModel {
 const SHAPE: CacheShape = { layers: 5, queryHeads: 4, kvHeads: 2, headSize: 32 };
 
 /** `afterScore` is called after each plan, and may throw, as a process that is killed there would end. */
-export const fakeModel = (afterScore: (scored: number) => void = () => undefined): FakeModel => {
+export const fakeModel = (
+  afterScore: (scored: number) => void = () => undefined,
+  shape: CacheShape = SHAPE,
+): FakeModel => {
   let scored = 0;
   let asked = 0;
   const asker = (prompts: readonly EncodedPrompt[]): TaskEvaluator => ({
@@ -36,7 +39,7 @@ export const fakeModel = (afterScore: (scored: number) => void = () => undefined
     dispose: async () => undefined,
   });
   const evaluator: Evaluator = {
-    shape: SHAPE,
+    shape,
     base: async () => ({ perplexity: 10, tokens: 64 }),
     evaluate: async (plans, { onScore } = {}) => {
       const scores: Score[] = [];
@@ -55,7 +58,7 @@ export const fakeModel = (afterScore: (scored: number) => void = () => undefined
   return {
     // No checksum: nothing of it is kept under KVTUNER_HOME.
     identity: { name: "fake", architecture: "llama" },
-    shape: SHAPE,
+    shape,
     scored: () => scored,
     asked: () => asked,
     tasks: {
@@ -74,7 +77,8 @@ export const fakeModel = (afterScore: (scored: number) => void = () => undefined
       prompts.map((_, index) => Int32Array.from({ length: tokens }, (__, token) => (seed + index * 7 + token) % 50)),
     evaluator: async () => evaluator,
     trace: async (sample, visit) => {
-      for (let layer = 0; layer < SHAPE.layers; layer++) await visit(layer, randomTrace(layer, sample.length));
+      for (let layer = 0; layer < shape.layers; layer++)
+        await visit(layer, randomTrace(layer, layerShape(shape, layer), sample.length));
     },
     dispose: async () => undefined,
   };
@@ -120,10 +124,11 @@ const loss = (bits: number): number => (bits >= 16 ? 0 : 0.05 * 4 ** -(bits - 2)
 
 const randomTrace = (
   layer: number,
+  { queryHeads, kvHeads, headSize }: LayerShape,
   tokens: number,
 ): { query: Float32Array; key: Float32Array; value: Float32Array } => {
   const random = xoroshiro128plus(layer);
   const numbers = (heads: number): Float32Array =>
-    Float32Array.from({ length: tokens * heads * SHAPE.headSize }, () => uniformFloat32(random) - 0.5);
-  return { query: numbers(SHAPE.queryHeads), key: numbers(SHAPE.kvHeads), value: numbers(SHAPE.kvHeads) };
+    Float32Array.from({ length: tokens * heads * headSize }, () => uniformFloat32(random) - 0.5);
+  return { query: numbers(queryHeads), key: numbers(kvHeads), value: numbers(kvHeads) };
 };

@@ -6,7 +6,7 @@ import { labelledRule } from "../chart/labelled-rule.ts";
 import { paint } from "../chart/palette.ts";
 import { layered, type Layer, type Position } from "../chart/spec.ts";
 import type { PricedEntry, ReportData } from "../data/data.ts";
-import { bitsText, klText, pairCounts, percentText, tokensText } from "../text/figures.ts";
+import { bitsText, choiceLabels, klText, pairCounts, percentText, tokensText } from "../text/figures.ts";
 import { frontLine } from "./front-line.ts";
 import { kindOf, type FrontRow } from "./front-rows.ts";
 import { bitsAxis, bitsRange, errorBars, limitLine, planNames, planPoints } from "./plan-points.ts";
@@ -65,7 +65,7 @@ const accuracyColumns = ({ context, space }: ReportData): Column<AccuracyRow>[] 
   { title: "McNemar's p", text: ({ task }) => task.pValue.toPrecision(2) },
   { title: "Prompts asked", text: ({ task }) => String(task.prompts) },
   { title: "KL on the answers, nats a token", text: ({ kl }) => klText(kl) },
-  { title: "Pairs x layers", text: ({ pairs }) => pairCounts(pairs, space.pairNames) },
+  { title: "Pairs x layers", text: ({ pairs }) => pairCounts(pairs, choiceLabels(space)) },
 ];
 
 const accuracySpec = (data: ReportData, points: readonly AccuracyPoint[], room: Room): TopLevelSpec => {

@@ -5,6 +5,7 @@ import { paint } from "../chart/palette.ts";
 import { CROSS } from "../chart/shapes.ts";
 import { layered } from "../chart/spec.ts";
 import type { ReportData } from "../data/data.ts";
+import { choiceLabels } from "../text/figures.ts";
 import { matrixAxes } from "./layer-by-pair.ts";
 
 const STATES = ["in the picked plan", "kept", "pruned"] as const;
@@ -26,14 +27,14 @@ export const candidatesChart = (data: ReportData, candidates: Candidates): Chart
   ];
   return {
     label: "Pairs of bits kept for the search in each layer",
-    spec: (room) => candidatesSpec(tipped(columns, rows), data.space.pairNames, room),
+    spec: (room) => candidatesSpec(tipped(columns, rows), choiceLabels(data.space), room),
     table: byLayer(rows, candidates.candidates.length),
   };
 };
 
 const candidateRows = ({ picked, space }: ReportData, { candidates }: Candidates): CandidateRow[] =>
   candidates.flatMap((kept, layer) =>
-    space.pairNames.map((pair, index) => {
+    choiceLabels(space).map((pair, index) => {
       if (picked?.pairs[layer] === pair) return { layer, pair, state: STATES[0] };
       return { layer, pair, state: kept.includes(index) ? STATES[1] : STATES[2] };
     }),

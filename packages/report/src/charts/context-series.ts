@@ -1,4 +1,5 @@
 import { formatBytes, type LayerScheme } from "@kvtuner/plan";
+import { planCost, uniformPlan } from "@kvtuner/tuning";
 import type { Column } from "../chart/chart.ts";
 import { bytesOfLayers, EXACT_LAYER, largestContext, type BytesAt } from "../data/cache-bytes.ts";
 import type { ReportData } from "../data/data.ts";
@@ -19,14 +20,10 @@ export interface Series {
 export const contextSeries = (data: ReportData): Series[] => {
   const { picked, settings, space } = data;
   const everywhere = (layer: LayerScheme): LayerScheme[] => Array.from({ length: settings.shape.layers }, () => layer);
-  const uniform = uniformAround(data).map((pair) =>
-    series(
-      data,
-      `${space.pairNames[pair] ?? ""} everywhere`,
-      "uniform",
-      everywhere(space.schemes[pair] ?? EXACT_LAYER),
-    ),
-  );
+  const uniform = uniformAround(data).flatMap((choice) => {
+    const { label, scheme } = space.choices[choice]!;
+    return series(data, `${label} everywhere`, "uniform", everywhere(scheme));
+  });
   return [
     ...(picked === undefined ? [] : [series(data, "picked plan", "picked", picked.plan.layers)]),
     ...uniform,
@@ -50,8 +47,8 @@ const series = (
  * bytes only one is shown, preferably the picked plan.
  */
 const uniformAround = ({ space, picked }: ReportData): number[] => {
-  const size = (pair: number): number => (space.layerBytes[pair] ?? 0) * space.shape.layers;
-  const sorted = [...space.layerBytes.keys()]
+  const size = (choice: number): number => planCost(space, uniformPlan(space, choice)).bytes;
+  const sorted = [...space.choices.keys()]
     .filter((pair) => size(pair) !== picked?.bytes)
     .toSorted((one, other) => size(one) - size(other));
   const near =

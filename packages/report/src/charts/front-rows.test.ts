@@ -14,6 +14,7 @@ const ASKED: TaskFigures = {
 };
 
 const UNIFORM: PricedEntry = {
+  choices: ["kivi:K4V4"],
   pairs: ["K4V4"],
   kl: 0.1,
   klStandardError: 0,

@@ -1,9 +1,9 @@
 import { formatBytes } from "@kvtuner/plan";
 import { additiveFrontTable } from "@kvtuner/search";
-import { lossTable, planCost, type PlanCost } from "@kvtuner/tuning";
+import { lossTable, planCost, uniformPlan, type PlanCost } from "@kvtuner/tuning";
 import type { Column } from "../chart/chart.ts";
 import type { PricedEntry, ReportData } from "../data/data.ts";
-import { bitsText, klText, pairCounts, percentText, tokensText } from "../text/figures.ts";
+import { bitsText, choiceLabels, klText, pairCounts, percentText, tokensText } from "../text/figures.ts";
 
 /** Kinds of points in the front's chart, in the order of the legend. */
 export const KINDS = [
@@ -55,7 +55,7 @@ const measuredRow = ({ space }: ReportData, entry: PricedEntry): FrontRow => ({
   perplexity: entry.perplexity,
   kind: kindOf(entry),
   label: entry.uniform ?? "",
-  pairs: pairCounts(entry.pairs, space.pairNames),
+  pairs: pairCounts(entry.pairs, choiceLabels(space)),
 });
 
 /** Kind of an evaluated plan. A partial evaluation comes first, because its figures cover fewer prompts. */
@@ -72,10 +72,10 @@ const predictedUniform = ({ space, profile, evaluated }: ReportData): FrontRow[]
   if (profile === undefined) return [];
   const measured = new Set(evaluated.map(({ uniform }) => uniform));
   const losses = lossTable(profile);
-  return space.pairNames.flatMap((name, pair) => {
+  return choiceLabels(space).flatMap((name, choice) => {
     if (measured.has(name)) return [];
-    const kl = losses.reduce((sum, layer) => sum + Math.max(0, layer[pair] ?? 0), 0);
-    const layers = Array<number>(space.shape.layers).fill(pair);
+    const kl = losses.reduce((sum, layer) => sum + Math.max(0, layer[choice] ?? 0), 0);
+    const layers = uniformPlan(space, choice);
     return {
       ...planCost(space, layers),
       kind: "one pair everywhere, predicted" as const,
@@ -115,10 +115,12 @@ const RESOLUTION = 1 / 4096;
 export const predictedFront = ({ space, profile }: ReportData): PredictedRow[] => {
   if (profile === undefined) return [];
   const losses = lossTable(profile).map((layer) => layer.map((kl) => Math.max(0, kl)));
-  const { layerBytes, shape } = space;
-  const costs = losses.map(() => [...layerBytes]);
-  const range = shape.layers * (Math.max(...layerBytes) - Math.min(...layerBytes));
-  const table = additiveFrontTable({ costs, losses, resolution: range * RESOLUTION });
+  const range = space.bytes.reduce((sum, costs) => sum + Math.max(...costs) - Math.min(...costs), 0);
+  const table = additiveFrontTable({
+    costs: space.bytes.map((costs) => [...costs]),
+    losses,
+    resolution: range * RESOLUTION,
+  });
   const step = Math.max(1, (table.size - 1) / (LINE_POINTS - 1));
   const indices = new Set(
     Array.from({ length: LINE_POINTS }, (_, index) => Math.min(table.size - 1, Math.round(index * step))),

@@ -43,13 +43,13 @@ export const planStripChart = (data: ReportData, picked: PickedPlan): Chart => {
   };
 };
 
-const layerRows = ({ profile, settings, context }: ReportData, { plan, pairs }: PickedPlan): LayerRow[] =>
+const layerRows = ({ profile, settings, context }: ReportData, { plan, choices }: PickedPlan): LayerRow[] =>
   plan.layers.map((scheme, layer) => ({
     layer,
     keyBits: bitsOf(scheme.key),
     valueBits: bitsOf(scheme.value),
     bytes: layerBytes(scheme, layerShape(settings.shape, layer), context).total,
-    kl: profile?.layers[layer]?.candidates.find(({ id }) => id === pairs[layer])?.kl,
+    kl: profile?.layers[layer]?.candidates.find(({ id }) => id === choices[layer])?.kl,
   }));
 
 /** Layers in one line. */

@@ -1,10 +1,11 @@
 import type { Profile } from "@kvtuner/sensitivity";
+import { labelsOf } from "@kvtuner/tuning";
 import type { TopLevelSpec } from "vega-lite";
 import { tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
 import { decadesOf } from "../chart/decades.ts";
 import { layered } from "../chart/spec.ts";
 import type { ReportData } from "../data/data.ts";
-import { klText } from "../text/figures.ts";
+import { choiceLabels, klText } from "../text/figures.ts";
 import { SMALLEST_KL } from "./front-rows.ts";
 import { matrixAxes } from "./layer-by-pair.ts";
 
@@ -28,15 +29,24 @@ export const sensitivityChart = (data: ReportData, profile: Profile): Chart => {
   const cells = tipped(columns, rows).map((row) => ({ ...row, kl: Math.max(SMALLEST_KL, row.kl) }));
   return {
     label: "Loss of each layer alone under each pair of bits",
-    spec: (room) => sensitivitySpec(cells, data.space.pairNames, room),
-    table: layersByPairs(rows, data.space.pairNames),
+    spec: (room) => sensitivitySpec(cells, choiceLabels(data.space), room),
+    table: layersByPairs(rows, choiceLabels(data.space)),
   };
 };
 
-const sensitivityRows = ({ picked }: ReportData, profile: Profile): SensitivityRow[] =>
-  profile.layers.flatMap(({ layer, candidates }) =>
-    candidates.map(({ id, kl }) => ({ layer, pair: id, kl: kl ?? 0, picked: picked?.pairs[layer] === id })),
-  );
+const sensitivityRows = ({ picked, space }: ReportData, profile: Profile): SensitivityRow[] =>
+  profile.layers.flatMap(({ layer, candidates }) => {
+    const labels = labelsOf(
+      space,
+      candidates.map(({ id }) => id),
+    );
+    return candidates.map(({ id, kl }, index) => ({
+      layer,
+      pair: labels[index] ?? id,
+      kl: kl ?? 0,
+      picked: picked?.choices[layer] === id,
+    }));
+  });
 
 const layersByPairs = (rows: readonly SensitivityRow[], pairs: readonly string[]): Chart["table"] => ({
   head: ["Layer", ...pairs],

@@ -35,14 +35,19 @@ const ROUNDING = 1e-9;
  * as with one scale and minimum per token; otherwise undefined.
  */
 const trueBitsAt = (equivalentBits: number, space: SearchSpace): number | undefined => {
-  const { codeBits, layerBytes, shape } = space;
-  const [few, many] = [Math.min(...codeBits), Math.max(...codeBits)];
-  const [low = 0, high = 0] = [few, many].map((bits) => layerBytes[codeBits.indexOf(bits)]);
-  const bytesOf = (bits: number): number => low + ((high - low) * (bits - few)) / (many - few);
-  const isOneLine = codeBits.every(
-    (bits, pair) => Math.abs(bytesOf(bits) - (layerBytes[pair] ?? Number.NaN)) <= ROUNDING * high,
+  const { codeBits, bytes, shape } = space;
+  const bits = codeBits[0] ?? [];
+  const [few, many] = [Math.min(...bits), Math.max(...bits)];
+  const bytesWith = (count: number, layer: number): number => bytes[layer]?.[bits.indexOf(count)] ?? Number.NaN;
+  const slope = (bytesWith(many, 0) - bytesWith(few, 0)) / (many - few);
+  const isOneLine = bytes.every((costs, layer) =>
+    costs.every((cost, choice) => {
+      const expected = bytesWith(few, layer) + slope * ((bits[choice] ?? Number.NaN) - few);
+      return Math.abs(expected - cost) <= ROUNDING * cost;
+    }),
   );
-  return isOneLine ? bitsOfBytes(space, shape.layers * bytesOf(2 * equivalentBits)) : undefined;
+  const least = bytes.reduce((sum, _, layer) => sum + bytesWith(few, layer), 0);
+  return isOneLine ? bitsOfBytes(space, least + shape.layers * slope * (2 * equivalentBits - few)) : undefined;
 };
 
 /** The limit as a sentence, if no line in a chart of true bits shows it. */

@@ -1,8 +1,10 @@
-import { equivalentBits, formatPair, pairOf, type Plan, planBytes, trueBits } from "@kvtuner/plan";
+import { equivalentBits, type Plan, planBytes, trueBits } from "@kvtuner/plan";
 import {
-  choiceOf,
+  choiceId,
+  labelsOf,
   makeFront,
   planCost,
+  planOfIds,
   spaceOf,
   type EvaluationEntry,
   type PlanCost,
@@ -19,7 +21,7 @@ export interface ReportData extends StudyContents {
   readonly budget: number | undefined;
   /** Limit of true bits at the context length; undefined if there is none, or it is not one number. */
   readonly limit: BitsLimit | undefined;
-  /** Pairs, priced at the context length. */
+  /** The choices, priced at the context length. */
   readonly space: SearchSpace;
   /** Everything evaluated, priced at the context length. */
   readonly evaluated: readonly PricedEntry[];
@@ -28,9 +30,11 @@ export interface ReportData extends StudyContents {
 
 /** An evaluated plan with its cost. */
 export interface PricedEntry extends EvaluationEntry, PlanCost {
+  /** Label of each layer's choice. */
+  readonly pairs: readonly string[];
   /** On the front of the study, or of what was evaluated so far. */
   readonly onFront: boolean;
-  /** The pair, when all layers have the same one. */
+  /** The label, when all layers have the same choice. */
   readonly uniform: string | undefined;
   /** The picked plan. */
   readonly picked: boolean;
@@ -41,7 +45,8 @@ export interface PricedEntry extends EvaluationEntry, PlanCost {
 /** The picked plan with its cost. */
 export interface PickedPlan {
   readonly plan: Plan;
-  /** By layer. */
+  /** Id and label of each layer's choice. */
+  readonly choices: readonly string[];
   readonly pairs: readonly string[];
   readonly bytes: number;
   readonly bits: number;
@@ -58,29 +63,37 @@ export interface ReportView {
 export const reportData = (study: StudyContents, view: ReportView): ReportData => {
   const context = view.context ?? study.settings.context;
   const space = spaceOf(study.settings, context);
-  const picked = study.plan && pickedPlan(study.plan, context);
+  const picked = study.plan && pickedPlan(study.plan, space);
   const { settings, entries } = study;
   const front = study.front ?? makeFront(spaceOf(settings, settings.context), entries, settings.objective);
-  const onFront = new Set(front.front.map(({ pairs }) => pairs.join()));
-  const evaluated = study.entries.map((entry) => ({
-    ...entry,
-    ...planCost(space, choiceOf(space, entry.pairs)),
-    onFront: onFront.has(entry.pairs.join()),
-    uniform: new Set(entry.pairs).size === 1 ? entry.pairs[0] : undefined,
-    picked: entry.pairs.join() === picked?.pairs.join(),
-    isUnderWay: study.front === undefined && entry.task?.isComplete === false && !entry.task.isGivenUp,
-  }));
+  const onFront = new Set(front.front.map(({ choices }) => choices.join()));
+  const evaluated = study.entries.map((entry) => {
+    const pairs = labelsOf(space, entry.choices);
+    return {
+      ...entry,
+      pairs,
+      ...planCost(space, planOfIds(space, entry.choices)),
+      onFront: onFront.has(entry.choices.join()),
+      uniform: new Set(pairs).size === 1 ? pairs[0] : undefined,
+      picked: entry.choices.join() === picked?.choices.join(),
+      isUnderWay: study.front === undefined && entry.task?.isComplete === false && !entry.task.isGivenUp,
+    };
+  });
   const budget = view.budget ?? budgetOf(study);
   return { ...study, context, budget, limit: bitsLimit(study, space, budget), space, evaluated, picked };
 };
 
-const pickedPlan = (plan: Plan, context: number): PickedPlan => ({
-  plan,
-  pairs: plan.layers.map((layer) => formatPair(pairOf(layer))),
-  bytes: planBytes(plan, context).total,
-  bits: trueBits(plan, context),
-  equivalentBits: equivalentBits(plan),
-});
+const pickedPlan = (plan: Plan, space: SearchSpace): PickedPlan => {
+  const choices = plan.layers.map(choiceId);
+  return {
+    plan,
+    choices,
+    pairs: labelsOf(space, choices),
+    bytes: planBytes(plan, space.context).total,
+    bits: trueBits(plan, space.context),
+    equivalentBits: equivalentBits(plan),
+  };
+};
 
 const budgetOf = ({ request }: StudyContents): number | undefined =>
   request?.limit.kind === "bytes" ? request.limit.bytes : undefined;

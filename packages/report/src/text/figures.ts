@@ -1,3 +1,5 @@
+import type { SearchSpace } from "@kvtuner/tuning";
+
 /** A loss, three digits. */
 export const klText = (kl: number): string => kl.toPrecision(3);
 
@@ -9,6 +11,9 @@ export const tokensText = (tokens: number): string => tokens.toLocaleString("en-
 
 /** Bits per number. */
 export const bitsText = (bits: number): string => bits.toFixed(3);
+
+/** Labels of all choices. */
+export const choiceLabels = ({ choices }: Pick<SearchSpace, "choices">): string[] => choices.map(({ label }) => label);
 
 /** How often each pair occurs in a plan: `K8V4 x 12, K4V4 x 18`, in the order of `names`. */
 export const pairCounts = (pairs: readonly string[], names: readonly string[]): string =>

@@ -27,7 +27,7 @@ export const bitsLimit: LimitKind<BitsLimit> = {
     option: { name: "bits", kind: "number", value: "<b>", help: "pick the best plan within this number of true bits" },
   },
   cost: {
-    ofLayer: ({ layerBytes }) => layerBytes,
+    table: ({ bytes }) => bytes,
     total: bytesOf,
     focusBytes: bytesOf,
     words: ({ bits }, context) => `${exactBits(bits)} bits${context === undefined ? "" : ` at ${context} tokens`}`,

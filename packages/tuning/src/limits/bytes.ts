@@ -28,7 +28,7 @@ export const bytesLimit: LimitKind<BytesLimit> = {
     },
   },
   cost: {
-    ofLayer: ({ layerBytes }) => layerBytes,
+    table: ({ bytes }) => bytes,
     total: ({ bytes }) => bytes,
     focusBytes: ({ bytes }) => bytes,
     words: ({ bytes }, context) => exactBytes(bytes) + (context === undefined ? "" : ` at ${context} tokens`),

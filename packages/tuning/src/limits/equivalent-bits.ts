@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { SearchSpace } from "../space/space.ts";
+import type { CostTable, SearchSpace } from "../space/space.ts";
 import type { Stored } from "../storage/storage.ts";
 import { exactBits } from "./bits.ts";
 import type { LimitKind } from "./limit-kind.ts";
@@ -12,13 +12,18 @@ export type EquivalentBitsLimit = Stored<typeof schema>;
 /** 3.2 bits over ten layers are 64, and a little more or less in binary. */
 const ROUNDING = 1e-9;
 
-/** Bytes of a plan of so many equivalent bits, on the line from the smallest choice in every layer to the largest. */
-const bytesNear = (equivalentBits: number, { shape, codeBits, layerBytes }: SearchSpace): number => {
-  const [low, high] = [Math.min(...layerBytes), Math.max(...layerBytes)];
-  const [few, many] = [Math.min(...codeBits), Math.max(...codeBits)];
-  const share = many > few ? Math.min(1, Math.max(0, (2 * equivalentBits - few) / (many - few))) : 1;
-  return Math.ceil(shape.layers * (low + share * (high - low)));
+/** Bytes of a plan with this number of equivalent bits, on the line from the plan of fewest bits and bytes to that of most. */
+const bytesNear = (equivalentBits: number, { shape, codeBits, bytes }: SearchSpace): number => {
+  const [few, many] = rangeOf(codeBits);
+  const [low, high] = rangeOf(bytes);
+  const share = many > few ? Math.min(1, Math.max(0, (2 * shape.layers * equivalentBits - few) / (many - few))) : 1;
+  return Math.ceil(low + share * (high - low));
 };
+
+const rangeOf = (table: CostTable): [least: number, most: number] => [
+  table.reduce((sum, costs) => sum + Math.min(...costs), 0),
+  table.reduce((sum, costs) => sum + Math.max(...costs), 0),
+];
 
 /** The paper's bits: the mean of key and value bits, codes alone. */
 export const equivalentBitsLimit: LimitKind<EquivalentBitsLimit> = {
@@ -37,7 +42,7 @@ export const equivalentBitsLimit: LimitKind<EquivalentBitsLimit> = {
     },
   },
   cost: {
-    ofLayer: ({ codeBits }) => codeBits,
+    table: ({ codeBits }) => codeBits,
     total: ({ bits }, { shape }) => 2 * shape.layers * bits + ROUNDING,
     focusBytes: ({ bits }, space) => bytesNear(bits, space),
     // Codes are as large at any length.

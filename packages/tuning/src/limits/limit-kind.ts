@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import type { Option } from "../option-table.ts";
-import type { PlanCost, SearchSpace } from "../space/space.ts";
+import type { CostTable, PlanCost, SearchSpace } from "../space/space.ts";
 
 /** What limits look at: a plan's cost, and its loss in nats a token. */
 export type LimitedPlan = Pick<PlanCost, "bytes" | "bits" | "equivalentBits"> & { readonly kl: number };
@@ -35,8 +35,8 @@ export interface Bound<Limit> {
 
 /** How a limit of cost adds up. */
 export interface LimitedCost<Limit> {
-  /** Cost of one layer, by choice. */
-  ofLayer(space: SearchSpace): readonly number[];
+  /** The cost that is limited, by layer and choice. */
+  table(space: SearchSpace): CostTable;
   /** The most that all layers may cost together, in the same unit. */
   total(limit: Limit, space: SearchSpace): number;
   /** Bytes at the context length near which plans of that cost are. */

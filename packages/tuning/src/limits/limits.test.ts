@@ -55,11 +55,11 @@ test("the smallest plan in equivalent bits is that of the fewest bits of codes",
 });
 
 test("what a refusal advises makes the plan smaller in what was asked for", () => {
-  const { shape, layerBytes } = space;
+  const { shape, bytes } = space;
   const longer = searchSpace(shape, { ...SPACE, context: 2 * SPACE.context });
   const choice = Array<number>(shape.layers).fill(0);
   expect(refusal({ kind: "bytes", bytes: 10 })).toContain("shorten --context");
-  expect(longer.layerBytes[0]).toBeGreaterThan(layerBytes[0] ?? Infinity);
+  expect(longer.bytes[0]?.[0]).toBeGreaterThan(bytes[0]?.[0] ?? Infinity);
   expect(refusal({ kind: "bits", bits: 1 })).toContain("lengthen --context");
   expect(planCost(longer, choice).bits).toBeLessThan(planCost(space, choice).bits);
 });

@@ -2,7 +2,7 @@ import { KvtunerError } from "@kvtuner/plan";
 import { z } from "zod";
 import { commandOptions, fillOptions, type OptionTable } from "../option-table.ts";
 import { positiveNumber } from "../option-values.ts";
-import { planCost, type SearchSpace } from "../space/space.ts";
+import { cheapestPlan, idsOf, labelsOf, planCost, type CostTable, type SearchSpace } from "../space/space.ts";
 import { bitsLimit, type BitsLimit } from "./bits.ts";
 import { bytesLimit, type BytesLimit } from "./bytes.ts";
 import { equivalentBitsLimit, type EquivalentBitsLimit } from "./equivalent-bits.ts";
@@ -69,17 +69,16 @@ export const excessOf = (limit: Limit, cost: Omit<LimitedPlan, "kl">): number =>
 export const focusOf = (limit: Limit, space: SearchSpace): number | undefined =>
   kindOf(limit).cost?.focusBytes(limit, space);
 
-/** What plans may cost under a limit, summed over layers. */
+/** A cost and the largest sum over layers that a limit allows. */
 export interface AllowedCost {
-  /** Of one layer, by choice. */
-  readonly costs: readonly number[];
+  readonly costs: CostTable;
   readonly most: number;
 }
 
 /** What plans may cost under a limit; undefined when it is not one of cost. */
 export const allowedCost = (limit: Limit, space: SearchSpace): AllowedCost | undefined => {
   const { cost } = kindOf(limit);
-  return cost && { costs: cost.ofLayer(space), most: cost.total(limit, space) };
+  return cost && { costs: cost.table(space), most: cost.total(limit, space) };
 };
 
 /**
@@ -90,11 +89,11 @@ export const allowedCost = (limit: Limit, space: SearchSpace): AllowedCost | und
 export const assertReachable = (limit: Limit, space: SearchSpace): void => {
   const { cost, text } = kindOf(limit);
   if (cost === undefined) return;
-  const costs = cost.ofLayer(space);
-  const smallest = costs.indexOf(Math.min(...costs));
-  const plan = planCost(space, Array<number>(space.shape.layers).fill(smallest));
+  const smallest = cheapestPlan(cost.table(space));
+  const plan = planCost(space, smallest);
   if (keepsTo(limit, { ...plan, kl: 0 })) return;
-  const named = { name: space.pairNames[smallest] ?? "", cost: cost.words(plan, space.context) };
+  const labels = new Set(labelsOf(space, idsOf(space, smallest)));
+  const named = { name: [...labels].join(" or "), cost: cost.words(plan, space.context) };
   throw new BudgetUnmetError(text(limit), named, cost.advice);
 };
 

@@ -1,12 +1,12 @@
 import type { Score } from "@kvtuner/evaluation";
 import { z } from "zod";
-import type { SearchSpace } from "../space/space.ts";
+import { planIdsSchema, type SearchSpace } from "../space/space.ts";
 import type { Stored } from "../storage/storage.ts";
 
 /** What is known of one plan; a line of `journal.jsonl` where plans are scored on text. */
 export interface EvaluationEntry {
-  /** One pair a layer, `K8V4` and the like. */
-  readonly pairs: readonly string[];
+  /** Id of each layer's choice. */
+  readonly choices: readonly string[];
   /** Mean KL divergence to the float cache, nats a token: of every token of a text, or of a task's answers. */
   readonly kl: number;
   readonly klStandardError: number;
@@ -37,12 +37,11 @@ export const taskFiguresSchema = z.object({
 export type TaskFigures = Stored<typeof taskFiguresSchema>;
 
 /** Checks one parsed journal line of a study over this space. */
-export const evaluationEntryParser = ({
-  shape,
-  pairNames,
-}: Pick<SearchSpace, "shape" | "pairNames">): ((value: unknown) => EvaluationEntry) => {
+export const evaluationEntryParser = (
+  space: Pick<SearchSpace, "shape" | "choices">,
+): ((value: unknown) => EvaluationEntry) => {
   const schema = z.object({
-    pairs: z.array(z.enum(pairNames)).length(shape.layers),
+    choices: planIdsSchema(space),
     kl: z.number(),
     klStandardError: z.number(),
     top1: z.number(),
@@ -52,8 +51,8 @@ export const evaluationEntryParser = ({
 };
 
 /** The journal's line for a score. With one sample there is no standard error: 0 stands for it. */
-export const evaluationEntry = (pairs: readonly string[], score: Score): EvaluationEntry => ({
-  pairs,
+export const evaluationEntry = (choices: readonly string[], score: Score): EvaluationEntry => ({
+  choices,
   kl: score.kl,
   klStandardError: Number.isFinite(score.klStandardError) ? score.klStandardError : 0,
   top1: score.top1,
@@ -61,4 +60,4 @@ export const evaluationEntry = (pairs: readonly string[], score: Score): Evaluat
 });
 
 /** What plans are told apart by. */
-export const planKey = (pairs: readonly string[]): string => pairs.join(" ");
+export const planKey = (choices: readonly string[]): string => choices.join(" ");

@@ -3,7 +3,7 @@ import { givenUpEntry, givenUpPlans, type JournalPlan } from "./given-up.ts";
 
 const PROMPTS = 100;
 const plan = (name: string, cost: number, asked: number, share: number): JournalPlan => ({
-  pairs: [name],
+  choices: [name],
   cost,
   correct: Array.from({ length: asked }, (_, index) => index % 10 < 10 * share),
 });
@@ -20,6 +20,6 @@ test("without marks, a plan is given up that stopped after a round in which anot
 });
 
 test("with marks, those that are marked where they stopped are, and no others", () => {
-  const marks = [givenUpEntry(interrupted.pairs, 25), givenUpEntry(withinRound.pairs, 25)];
+  const marks = [givenUpEntry(interrupted.choices, 25), givenUpEntry(withinRound.choices, 25)];
   expect(givenUpPlans(marks, [rival, beaten, interrupted, withinRound], PROMPTS)).toEqual([interrupted]);
 });

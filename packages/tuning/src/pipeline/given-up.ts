@@ -4,12 +4,12 @@ import type { TaskEntry } from "./task-entry.ts";
 
 /** A plan in a journal: all that it was asked. */
 export interface JournalPlan extends Racer {
-  readonly pairs: readonly string[];
+  readonly choices: readonly string[];
 }
 
 /** The journal's line of a dropped plan. */
-export const givenUpEntry = (pairs: readonly string[], asked: number): TaskEntry => ({
-  pairs,
+export const givenUpEntry = (choices: readonly string[], asked: number): TaskEntry => ({
+  choices,
   start: asked,
   correct: "",
   kl: [],
@@ -17,8 +17,8 @@ export const givenUpEntry = (pairs: readonly string[], asked: number): TaskEntry
 });
 
 /** Whether a journal says that this plan was given up after so many prompts. */
-export const isMarked = (entries: readonly TaskEntry[], pairs: readonly string[], asked: number): boolean =>
-  entries.some((entry) => entry.isGivenUp && entry.start === asked && planKey(entry.pairs) === planKey(pairs));
+export const isMarked = (entries: readonly TaskEntry[], choices: readonly string[], asked: number): boolean =>
+  entries.some((entry) => entry.isGivenUp && entry.start === asked && planKey(entry.choices) === planKey(choices));
 
 /**
  * Plans of a journal that were given up in a race of so many prompts; others that were not asked everything are under way.
@@ -32,7 +32,7 @@ export const givenUpPlans = <Plan extends JournalPlan>(
 ): Plan[] => {
   const partial = plans.filter(({ correct }) => correct.length < prompts);
   if (entries.some(({ isGivenUp }) => isGivenUp))
-    return partial.filter(({ pairs, correct }) => isMarked(entries, pairs, correct.length));
+    return partial.filter(({ choices, correct }) => isMarked(entries, choices, correct.length));
   const rounds = raceRounds(prompts);
   return partial.filter((plan) => {
     const asked = plan.correct.length;

@@ -1,7 +1,7 @@
 import { groupLayers } from "@kvtuner/clustering";
 import { lossVector, type Profile } from "@kvtuner/sensitivity";
 import { z } from "zod";
-import type { SearchSpace } from "../space/space.ts";
+import { idsOf, type SearchSpace } from "../space/space.ts";
 import type { Stored } from "../storage/storage.ts";
 
 /** Schema of {@link Groups}. */
@@ -19,18 +19,13 @@ export type Groups = Stored<ReturnType<typeof groupsSchema>>;
  * on the attention output errors of the candidates.
  */
 export const groupStep = (
-  { pairNames }: SearchSpace,
+  space: SearchSpace,
   profile: Profile,
   candidates: readonly (readonly number[])[],
 ): Groups => ({
   groups: groupLayers({
-    features: profile.layers.map((layer, index) =>
-      lossVector(
-        layer,
-        (candidates[index] ?? []).map((pair) => pairNames[pair] ?? ""),
-      ),
-    ),
-    candidateKeys: candidates.map((pairs) => pairs.join(",")),
+    features: profile.layers.map((layer, index) => lossVector(layer, idsOf(space, candidates[index] ?? []))),
+    candidateKeys: candidates.map((choices) => choices.join(",")),
     method: { kind: "dbscan", epsilon: 0.05, minimumSamples: 2 },
   }),
 });

@@ -10,8 +10,8 @@ export interface Place {
 export interface Measurer {
   /** What is known, by {@link planKey}. */
   readonly known: ReadonlyMap<string, EvaluationEntry>;
-  /** Makes plans, given as one pair index a layer, known; what was evaluated in an earlier run is not evaluated again. */
-  evaluate(choices: readonly (readonly number[])[], place: Place): Promise<void>;
-  /** Makes known what the journal holds: of a search that is done, whose way is not gone again. */
+  /** Adds plans, given as choice indices by layer, to the known ones. Evaluates only those that the journal lacks. */
+  evaluate(plans: readonly (readonly number[])[], place: Place): Promise<void>;
+  /** Replays the journal of a finished search without searching again. */
   recall(): Promise<void>;
 }

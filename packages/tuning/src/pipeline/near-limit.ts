@@ -1,10 +1,9 @@
 import { promisingWithin, type Evaluation, type SurrogateTable } from "@kvtuner/search";
 import { allowedCost, type AllowedCost, type Limit } from "../limits/limits.ts";
-import type { SearchSpace } from "../space/space.ts";
+import { dearestPlan, planOfIds, type SearchSpace } from "../space/space.ts";
 import type { EvaluationEntry } from "./evaluation-entry.ts";
 import type { Measurer } from "./measurer.ts";
-import { choiceOf } from "./pick.ts";
-import type { SearchInputs } from "./search.ts";
+import { surrogateTables, type SearchInputs } from "./search.ts";
 
 /** Plans evaluated within a limit at most: the surrogate is seldom wrong more often, and a study must end. */
 const MOST_PLANS = 8;
@@ -27,33 +26,31 @@ export const evaluateWithin = async (
   for (let plans = 0; plans < MOST_PLANS && !isEnough(); plans++) {
     const genome = promisingWithin(table, knownGenomes(inputs, measurer), allowed.most);
     if (genome === undefined) return;
-    await measurer.evaluate([choiceOfGenome(inputs, genome)], ONE);
+    await measurer.evaluate([planOfGenome(inputs, genome)], ONE);
   }
 };
 
 const ONE = { done: 0, total: 1 };
 
-/** Evaluates the largest pair in every layer: the plan most likely to lose as little as a user allows. */
+/** Evaluates the largest choice of every layer: the plan most likely to lose as little as a user allows. */
 export const evaluateBest = async (space: SearchSpace, measurer: Measurer): Promise<void> => {
-  const largest = space.layerBytes.indexOf(Math.max(...space.layerBytes));
-  await measurer.evaluate([Array<number>(space.shape.layers).fill(largest)], ONE);
+  await measurer.evaluate([dearestPlan(space.bytes)], ONE);
 };
 
-const tableOf = ({ candidates, losses }: SearchInputs, { costs }: AllowedCost): SurrogateTable => ({
-  choices: candidates.map((pairs) => pairs.length),
-  costs: candidates.map((pairs) => pairs.map((pair) => costs[pair] ?? 0)),
-  losses: candidates.map((pairs, layer) => pairs.map((pair) => Math.max(0, losses[layer]?.[pair] ?? 0))),
+const tableOf = (inputs: SearchInputs, { costs }: AllowedCost): SurrogateTable => ({
+  choices: inputs.candidates.map((kept) => kept.length),
+  ...surrogateTables(inputs, costs),
 });
 
-const choiceOfGenome = ({ candidates }: SearchInputs, genome: readonly number[]): number[] =>
-  candidates.map((pairs, layer) => pairs[genome[layer] ?? 0] ?? 0);
+const planOfGenome = ({ candidates }: SearchInputs, genome: readonly number[]): number[] =>
+  candidates.map((kept, layer) => kept[genome[layer] ?? 0] ?? 0);
 
-/** What was evaluated, in an order of its own; without plans of pairs that were pruned. */
+/** The evaluated plans, ordered by key, without those that use pruned choices. */
 const knownGenomes = ({ space, candidates }: SearchInputs, { known }: Measurer): Evaluation[] =>
   [...known]
     .toSorted(([one], [other]) => (one < other ? -1 : 1))
     .map(([, entry]) => ({ genome: genomeOf(space, candidates, entry), objectives: [entry.kl, 0] }))
     .filter(({ genome }) => !genome.includes(-1));
 
-const genomeOf = (space: SearchSpace, candidates: SearchInputs["candidates"], { pairs }: EvaluationEntry): number[] =>
-  choiceOf(space, pairs).map((pair, layer) => candidates[layer]?.indexOf(pair) ?? -1);
+const genomeOf = (space: SearchSpace, candidates: SearchInputs["candidates"], { choices }: EvaluationEntry): number[] =>
+  planOfIds(space, choices).map((choice, layer) => candidates[layer]?.indexOf(choice) ?? -1);

@@ -7,6 +7,7 @@ import { leadInErrors } from "./race.ts";
 const SHAPE = { layers: 3, queryHeads: 2, kvHeads: 1, headSize: 64 };
 
 const plan = (bytes: number, kl: number): FrontPlan => ({
+  choices: [`K${bytes}`],
   pairs: [`K${bytes}`],
   bytes,
   bits: bytes / 100,
@@ -24,37 +25,38 @@ describe("makeFront", () => {
     cost: "true",
   });
   const entry = fc.record({
-    pairs: fc.array(fc.constantFrom("K8V8", "K4V4", "K2V2"), { minLength: 3, maxLength: 3 }),
+    choices: fc.array(fc.constantFrom(...space.choices.map(({ id }) => id)), { minLength: 3, maxLength: 3 }),
     kl: fc.double({ min: 1e-6, max: 1, noNaN: true }),
     klStandardError: fc.constant(0),
     top1: fc.constant(1),
     perplexity: fc.constant(1),
   });
 
-  test.prop([fc.uniqueArray(entry, { minLength: 1, selector: ({ pairs }) => pairs.join() })])(
+  test.prop([fc.uniqueArray(entry, { minLength: 1, selector: ({ choices }) => choices.join() })])(
     "keeps exactly the plans no other beats, in whatever order they were evaluated",
     (entries) => {
       const { front, evaluations } = makeFront(space, entries);
       expect(evaluations).toBe(entries.length);
       expect(makeFront(space, entries.toReversed()).front).toEqual(front);
-      const bitsOf = (pairs: readonly string[]): number => pairs.reduce((sum, name) => sum + Number(name[1]), 0);
+      const bitsOf = (choices: readonly string[]): number =>
+        choices.reduce((sum, id) => sum + Number(/K(\d)/.exec(id)?.[1]), 0);
       const beaten = entries.filter((one) =>
         entries.some((other) => {
-          const [cost, otherCost] = [bitsOf(one.pairs), bitsOf(other.pairs)];
+          const [cost, otherCost] = [bitsOf(one.choices), bitsOf(other.choices)];
           return other.kl <= one.kl && otherCost <= cost && (other.kl < one.kl || otherCost < cost);
         }),
       );
       const expected = new Set(
-        entries.filter((one) => !beaten.includes(one)).map(({ kl, pairs }) => `${kl} ${bitsOf(pairs)}`),
+        entries.filter((one) => !beaten.includes(one)).map(({ kl, choices }) => `${kl} ${bitsOf(choices)}`),
       );
-      expect(front.map(({ kl, pairs }) => `${kl} ${bitsOf(pairs)}`).toSorted()).toEqual([...expected].toSorted());
+      expect(front.map(({ kl, choices }) => `${kl} ${bitsOf(choices)}`).toSorted()).toEqual([...expected].toSorted());
     },
   );
 
   test("hypervolume of two plans, by hand", () => {
     const [one, other] = [
-      { pairs: ["K4V4", "K4V4", "K4V4"], kl: 0.01, klStandardError: 0, top1: 1, perplexity: 1 },
-      { pairs: ["K2V2", "K2V2", "K2V2"], kl: 0.1, klStandardError: 0, top1: 1, perplexity: 1 },
+      { choices: Array<string>(3).fill("per-token:K4V4"), kl: 0.01, klStandardError: 0, top1: 1, perplexity: 1 },
+      { choices: Array<string>(3).fill("per-token:K2V2"), kl: 0.1, klStandardError: 0, top1: 1, perplexity: 1 },
     ];
     // (0 - -2) x (8 - 4), and below it (0 - -1) x (4 - 2).
     expect(makeFront(space, [one, other]).hypervolume).toBeCloseTo(2 * 4 + 1 * 2, 12);

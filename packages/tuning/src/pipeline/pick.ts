@@ -1,21 +1,31 @@
 import { hypervolume, nonDominatedSort } from "@kvtuner/search";
 import { z } from "zod";
 import { isBound, keepsTo, LimitUnmetError, limitsCost, type Limit } from "../limits/limits.ts";
-import { planCost, planCostSchema, searchCost, type SearchSpace } from "../space/space.ts";
+import {
+  labelsOf,
+  planCost,
+  planCostSchema,
+  planIdsSchema,
+  planOfIds,
+  searchCost,
+  type SearchSpace,
+} from "../space/space.ts";
 import type { Stored } from "../storage/storage.ts";
 import { taskFiguresSchema, type EvaluationEntry } from "./evaluation-entry.ts";
 import { klObjective } from "./objectives/kl.ts";
 import { needsTask, objectivesOf, type Objective } from "./objectives/objectives.ts";
 
 /** Schema of {@link Front}. */
-export const frontSchema = ({ shape, pairNames }: Pick<SearchSpace, "shape" | "pairNames">) =>
+export const frontSchema = (space: Pick<SearchSpace, "shape" | "choices">) =>
   z.object({
     /** Non-dominated plans, cheapest first. */
     front: z.array(
       z.object({
         ...planCostSchema.shape,
-        /** One pair a layer. */
-        pairs: z.array(z.enum(pairNames)).length(shape.layers),
+        /** Id of each layer's choice. */
+        choices: planIdsSchema(space),
+        /** Label of each layer's choice: `K8V4` and the like. */
+        pairs: z.array(z.string()).length(space.shape.layers),
         /** Mean KL divergence to the float cache on the calibration samples, or on a task's answers, nats a token. */
         kl: z.number(),
         klStandardError: z.number(),
@@ -32,7 +42,7 @@ export const frontSchema = ({ shape, pairNames }: Pick<SearchSpace, "shape" | "p
 /** `front.json`. */
 export type Front = Stored<ReturnType<typeof frontSchema>>;
 
-/** A plan of the front: one pair a layer, what it costs and what it loses. */
+/** A plan of the front: its choices, cost and loss. */
 export type FrontPlan = Front["front"][number];
 
 /** log10 KL = 0 and 8 equivalent bits. */
@@ -54,7 +64,7 @@ export const makeFront = (
   const whole = plans.filter(({ task }) => task?.isComplete !== false);
   const kinds = [...new Set([klObjective, ...objectivesOf(objective)])];
   const objectives = whole.map((plan) => [
-    searchCost(space, choiceOf(space, plan.pairs)),
+    searchCost(space, planOfIds(space, plan.choices)),
     ...kinds.map((kind) => kind.loss(plan)),
   ]);
   const front = (nonDominatedSort(objectives)[0] ?? []).flatMap((index) => whole[index] ?? []);
@@ -68,17 +78,14 @@ export const makeFront = (
   };
 };
 
-const frontPlan = (space: SearchSpace, { pairs, kl, klStandardError, task }: EvaluationEntry): FrontPlan => ({
-  pairs,
-  ...planCost(space, choiceOf(space, pairs)),
+const frontPlan = (space: SearchSpace, { choices, kl, klStandardError, task }: EvaluationEntry): FrontPlan => ({
+  choices,
+  pairs: labelsOf(space, choices),
+  ...planCost(space, planOfIds(space, choices)),
   kl,
   klStandardError,
   ...(task && { task }),
 });
-
-/** Pair indices of pairs given by name. */
-export const choiceOf = (space: SearchSpace, pairs: readonly string[]): number[] =>
-  pairs.map((name) => space.pairNames.indexOf(name));
 
 const logKl = (kl: number): number => Math.log10(Math.max(kl, SMALLEST_KL));
 
@@ -88,7 +95,7 @@ const withoutTwins = (front: readonly FrontPlan[]): FrontPlan[] =>
     (plan, index) => index === 0 || plan.kl !== front[index - 1]?.kl || plan.bytes !== front[index - 1]?.bytes,
   );
 
-const order = (one: FrontPlan, other: FrontPlan): number => (one.pairs.join() < other.pairs.join() ? -1 : 1);
+const order = (one: FrontPlan, other: FrontPlan): number => (one.choices.join() < other.choices.join() ? -1 : 1);
 
 /**
  * The plan to use. Within a budget or a number of bits, the one that loses least; within a loss, the cheapest;

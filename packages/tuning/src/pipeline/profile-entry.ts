@@ -4,20 +4,26 @@ import type { Stored } from "../storage/storage.ts";
 
 const heads = z.array(z.number());
 
-/** Attention errors of one layer under one pair, by KV head, or by query head for `attention` and `output`. */
+/** Attention errors of one layer under one choice, by KV head. */
 export const headErrorsSchema = z.object({ key: heads, value: heads, attention: heads, output: heads });
 
-const entrySchema = ({ shape, pairNames }: Pick<SearchSpace, "shape" | "pairNames">) => {
+const entrySchema = ({ shape, choices }: Pick<SearchSpace, "shape" | "choices">) => {
   const layer = z.int().min(0).lt(shape.layers);
   return z.discriminatedUnion("kind", [
     /** A layer's loss in nats a token when it alone is quantized and all others are kept in 16 bits. */
-    z.object({ kind: z.literal("kl"), layer, pair: z.enum(pairNames), kl: z.number(), klStandardError: z.number() }),
-    /** A layer's attention errors on one sample, by pair. */
+    z.object({
+      kind: z.literal("kl"),
+      layer,
+      choice: z.enum(choices.map(({ id }) => id)),
+      kl: z.number(),
+      klStandardError: z.number(),
+    }),
+    /** A layer's attention errors on one sample, by choice. */
     z.object({
       kind: z.literal("errors"),
       layer,
       sample: z.int().min(0),
-      pairs: z.array(headErrorsSchema).length(pairNames.length),
+      errors: z.array(headErrorsSchema).length(choices.length),
     }),
   ]);
 };
@@ -27,7 +33,7 @@ export type ProfileEntry = Stored<ReturnType<typeof entrySchema>>;
 
 /** Checks one parsed line of `profile.jsonl` of a study over this space. */
 export const profileEntryParser = (
-  space: Pick<SearchSpace, "shape" | "pairNames">,
+  space: Pick<SearchSpace, "shape" | "choices">,
 ): ((value: unknown) => ProfileEntry) => {
   const schema = entrySchema(space);
   return (value) => schema.parse(value);

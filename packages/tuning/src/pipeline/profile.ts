@@ -1,18 +1,18 @@
 import { taskScore, type Evaluator, type Score, type TaskEvaluator } from "@kvtuner/evaluation";
-import { parseShorthand, type CacheShape, type LayerScheme } from "@kvtuner/plan";
+import { layerShape, parseShorthand, storedNumbers, type CacheShape, type LayerScheme } from "@kvtuner/plan";
 import type { HeadErrors, Profile } from "@kvtuner/sensitivity";
 import { z } from "zod";
-import { planCost, type SearchSpace } from "../space/space.ts";
+import type { SearchSpace } from "../space/space.ts";
 import type { Stored } from "../storage/storage.ts";
 import { headErrorsSchema, type ProfileEntry } from "./profile-entry.ts";
 import { traceErrors, type TraceInputs } from "./trace.ts";
 
 /** Schema of `profile.json`, a {@link Profile}. The shape is not checked, since the settings of the study hold it too. */
-export const profileSchema = ({ shape, pairNames }: Pick<SearchSpace, "shape" | "pairNames">) => {
+export const profileSchema = ({ shape, choices }: Pick<SearchSpace, "shape" | "choices">) => {
   const candidate = z.object({ id: z.string(), bits: z.number(), errors: headErrorsSchema, kl: z.number() });
   const layer = z.object({
     layer: z.int().min(0).lt(shape.layers),
-    candidates: z.array(candidate).length(pairNames.length),
+    candidates: z.array(candidate).length(choices.length),
   });
   return z.object({
     version: z.literal(1),
@@ -25,7 +25,7 @@ export const profileSchema = ({ shape, pairNames }: Pick<SearchSpace, "shape" | 
 type StoredProfile = Stored<ReturnType<typeof profileSchema>>;
 
 /**
- * Measures every pair at every layer. Each single-layer evaluation, and each layer's errors, is on disk in
+ * Measures every choice at every layer. Each single-layer evaluation, and each layer's errors, is on disk in
  * `profile.jsonl` before the next one starts, and is not done again.
  */
 export const profileStep = async (inputs: TraceInputs, losses: PlanLosses): Promise<StoredProfile> => {
@@ -72,24 +72,24 @@ export const taskLosses =
 
 interface Single {
   readonly layer: number;
-  readonly pair: number;
+  readonly choice: number;
 }
 
 const measureSingleLayers = async ({ space, context, journal }: TraceInputs, losses: PlanLosses): Promise<void> => {
-  const known = new Set(journal.entries.map((entry) => (entry.kind === "kl" ? `${entry.layer} ${entry.pair}` : "")));
+  const known = new Set(journal.entries.map((entry) => (entry.kind === "kl" ? `${entry.layer} ${entry.choice}` : "")));
   const all = singles(space);
-  const missing = all.filter(({ layer, pair }) => !known.has(`${layer} ${space.pairNames[pair]}`));
+  const missing = all.filter(({ layer, choice }) => !known.has(`${layer} ${space.choices[choice]?.id}`));
   if (missing.length === 0) return;
   const record = async (index: number, { kl, klStandardError }: Loss): Promise<void> => {
-    const { layer, pair } = missing[index] ?? { layer: -1, pair: -1 };
-    const name = space.pairNames[pair] ?? "";
-    await journal.append({ kind: "kl", layer, pair: name, kl, klStandardError: finite(klStandardError) });
+    const { layer, choice } = missing[index] ?? { layer: -1, choice: -1 };
+    const { id = "", label = "" } = space.choices[choice] ?? {};
+    await journal.append({ kind: "kl", layer, choice: id, kl, klStandardError: finite(klStandardError) });
     const done = journal.entries.filter((entry) => entry.kind === "kl").length;
     context.progress({
       step: "profile",
       done,
       total: all.length,
-      note: `layer ${layer} ${name} KL ${kl.toPrecision(3)}`,
+      note: `layer ${layer} ${label} KL ${kl.toPrecision(3)}`,
     });
     context.signal?.throwIfAborted();
   };
@@ -97,12 +97,13 @@ const measureSingleLayers = async ({ space, context, journal }: TraceInputs, los
   await losses(plans, record, context.signal);
 };
 
-const singles = ({ shape, pairs }: SearchSpace): Single[] =>
-  Array.from({ length: shape.layers }, (_, layer) => pairs.map((_pair, pair) => ({ layer, pair }))).flat();
+const singles = ({ shape, choices }: SearchSpace): Single[] =>
+  Array.from({ length: shape.layers }, (_, layer) => choices.map((_choice, choice) => ({ layer, choice }))).flat();
 
-const singleLayerPlan = ({ shape, schemes }: SearchSpace, { layer, pair }: Single): LayerScheme[] => {
+const singleLayerPlan = ({ shape, choices }: SearchSpace, { layer, choice }: Single): LayerScheme[] => {
   const exact = parseShorthand("none").layer;
-  return Array.from({ length: shape.layers }, (_, index) => (index === layer ? (schemes[pair] ?? exact) : exact));
+  const layers = Array<LayerScheme>(shape.layers).fill(exact);
+  return layers.with(layer, choices[choice]?.scheme ?? exact);
 };
 
 const assemble = (space: SearchSpace, entries: readonly ProfileEntry[]): StoredProfile => ({
@@ -111,24 +112,30 @@ const assemble = (space: SearchSpace, entries: readonly ProfileEntry[]): StoredP
   contextLength: space.context,
   layers: Array.from({ length: space.shape.layers }, (_, layer) => {
     const ofLayer = entries.filter((entry) => entry.layer === layer);
-    return { layer, candidates: space.pairNames.map((id, pair) => candidate(space, id, pair, ofLayer)) };
+    return { layer, candidates: space.choices.map((_choice, choice) => candidate(space, { layer, choice }, ofLayer)) };
   }),
 });
 
 const candidate = (
   space: SearchSpace,
-  id: string,
-  pair: number,
+  { layer, choice }: Single,
   entries: readonly ProfileEntry[],
 ): StoredProfile["layers"][number]["candidates"][number] => {
-  const single = entries.find((entry) => entry.kind === "kl" && entry.pair === id);
+  const { id = "" } = space.choices[choice] ?? {};
+  const single = entries.find((entry) => entry.kind === "kl" && entry.choice === id);
   return {
     id,
-    bits: planCost(space, [pair])[space.cost === "true" ? "bits" : "equivalentBits"],
-    errors: meanErrors(entries.flatMap((entry) => (entry.kind === "errors" ? (entry.pairs[pair] ?? []) : []))),
+    bits: bitsPerNumber(space, layer, choice),
+    errors: meanErrors(entries.flatMap((entry) => (entry.kind === "errors" ? (entry.errors[choice] ?? []) : []))),
     kl: single?.kind === "kl" ? single.kl : Number.NaN,
   };
 };
+
+/** Cost of a choice in its layer, per stored number. */
+const bitsPerNumber = ({ shape, context, cost, bytes, codeBits }: SearchSpace, layer: number, choice: number): number =>
+  cost === "true"
+    ? (8 * (bytes[layer]?.[choice] ?? Number.NaN)) / storedNumbers({ ...layerShape(shape, layer), layers: 1 }, context)
+    : (codeBits[layer]?.[choice] ?? Number.NaN) / 2;
 
 const meanErrors = (samples: readonly HeadErrors[]): HeadErrors => ({
   key: meanByHead(samples.map(({ key }) => key)),
@@ -143,6 +150,6 @@ const meanByHead = (samples: readonly (readonly number[])[]): number[] =>
 /** With one sample there is no standard error: 0 stands for it. */
 const finite = (value: number): number => (Number.isFinite(value) ? value : 0);
 
-/** Single-layer KL by layer and pair. */
+/** Single-layer KL by layer and choice. */
 export const lossTable = (profile: Profile): number[][] =>
   profile.layers.map(({ candidates }) => candidates.map(({ kl }) => kl ?? 0));

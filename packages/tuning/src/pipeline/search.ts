@@ -5,10 +5,11 @@ import {
   uniformGenomes,
   type AskTell,
   type Genome,
+  type SurrogateTable,
 } from "@kvtuner/search";
 import { excessOf, type Limit } from "../limits/limits.ts";
 import type { RunContext } from "../progress.ts";
-import { pairNamesOf, planCost, searchCost, type SearchSpace } from "../space/space.ts";
+import { idsOf, planCost, searchCost, type CostTable, type SearchSpace } from "../space/space.ts";
 import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
 import type { Measurer } from "./measurer.ts";
 import { objectivesOf, type Objective } from "./objectives/objectives.ts";
@@ -25,9 +26,9 @@ export const STRATEGIES: readonly Strategy[] = ["surrogate", "nsga2-groups", "ns
 /** What the search reads. */
 export interface SearchInputs {
   readonly space: SearchSpace;
-  /** Single-layer KL by layer and pair, nats a token. */
+  /** Single-layer KL by layer and choice, nats a token. */
   readonly losses: readonly (readonly number[])[];
-  /** Pair indices left to each layer. */
+  /** Choices left to each layer. */
   readonly candidates: readonly (readonly number[])[];
   /** Layers that share one choice. */
   readonly groups: readonly (readonly number[])[];
@@ -68,16 +69,16 @@ export const runSearch = async (
     const genomes = search.ask(Math.min(BATCH_SIZE, options.evaluations - done.size));
     if (genomes.length === 0) break;
     asked += genomes.length;
-    const choices = genomes.map(encoding.decode);
-    await measurer.evaluate(choices, { done: done.size, total: options.evaluations });
-    const answers = choices.map((choice) => measurer.known.get(planKey(pairNamesOf(inputs.space, choice))));
+    const plans = genomes.map(encoding.decode);
+    await measurer.evaluate(plans, { done: done.size, total: options.evaluations });
+    const answers = plans.map((plan) => measurer.known.get(planKey(idsOf(inputs.space, plan))));
     search.tell(
       genomes.map((genome, index) => ({
         genome,
-        ...told(inputs.space, choices[index] ?? [], answers[index], options),
+        ...told(inputs.space, plans[index] ?? [], answers[index], options),
       })),
     );
-    for (const answer of answers) if (answer !== undefined) done.set(planKey(answer.pairs), answer);
+    for (const answer of answers) if (answer !== undefined) done.set(planKey(answer.choices), answer);
     progress({ step: "search", done: done.size, total: options.evaluations });
   }
   return [...done.values()];
@@ -86,7 +87,7 @@ export const runSearch = async (
 interface Encoding {
   /** Number of choices of each gene. */
   readonly choices: number[];
-  /** Pair index by layer. */
+  /** The plan of a genome: choice indices by layer. */
   readonly decode: (genome: Genome) => number[];
 }
 
@@ -95,7 +96,7 @@ const encodeSpace = ({ candidates, groups }: SearchInputs, strategy: Strategy): 
   const geneOfLayer = new Map(genes.flatMap((layers, gene) => layers.map((layer) => [layer, gene] as const)));
   return {
     choices: genes.map((layers) => candidates[layers[0] ?? 0]?.length ?? 0),
-    decode: (genome) => candidates.map((pairs, layer) => pairs[genome[geneOfLayer.get(layer) ?? 0] ?? 0] ?? 0),
+    decode: (genome) => candidates.map((kept, layer) => kept[genome[geneOfLayer.get(layer) ?? 0] ?? 0] ?? 0),
   };
 };
 
@@ -105,17 +106,25 @@ const createSearch = (inputs: SearchInputs, { choices }: Encoding, options: Sear
   const population = { choices, objectives, seed, populationSize: populationSizeFor(evaluations) };
   if (strategy === "moead") return createMoeaD(population);
   if (strategy !== "surrogate") return createNsga2({ ...population, initial: uniformGenomes(choices) });
-  const { candidates, losses, space, groups } = inputs;
+  const { space, groups } = inputs;
   return createSurrogateSearch({
     choices,
     seed,
     evaluations,
     ...(focus !== undefined && space.cost === "true" && { focus: { cost: focus } }),
     groups: groups.map((layers) => [...layers]),
-    costs: candidates.map((pairs) => pairs.map((pair) => space.costs[pair] ?? 0)),
-    losses: candidates.map((pairs, layer) => pairs.map((pair) => Math.max(0, losses[layer]?.[pair] ?? 0))),
+    ...surrogateTables(inputs, space.costs),
   });
 };
+
+/** Costs and single-layer losses of the choices left to each layer. */
+export const surrogateTables = (
+  { candidates, losses }: SearchInputs,
+  costs: CostTable,
+): Pick<SurrogateTable, "costs" | "losses"> => ({
+  costs: candidates.map((kept, layer) => kept.map((choice) => costs[layer]?.[choice] ?? 0)),
+  losses: candidates.map((kept, layer) => kept.map((choice) => Math.max(0, losses[layer]?.[choice] ?? 0))),
+});
 
 /** Few enough for about five generations, or turns of each subproblem: the first is not bred from anything. */
 const populationSizeFor = (evaluations: number): number => Math.min(50, Math.max(8, Math.round(evaluations / 5)));
@@ -126,13 +135,13 @@ const populationSizeFor = (evaluations: number): number => Math.min(50, Math.max
  */
 const told = (
   space: SearchSpace,
-  choice: readonly number[],
+  plan: readonly number[],
   entry: EvaluationEntry | undefined,
   { strategy, objective, limit }: SearchOptions,
 ): { objectives: number[]; constraintViolation?: number } => {
   const kinds = objectivesOf(strategy === "surrogate" ? "kl" : objective);
   const [first = Number.NaN, ...others] = kinds.map((kind) => (entry ? kind.loss(entry) : Number.NaN));
-  const objectives = [first, searchCost(space, choice), ...others];
+  const objectives = [first, searchCost(space, plan), ...others];
   if (!kinds.some((kind) => kind.needsTask)) return { objectives };
-  return { objectives, constraintViolation: excessOf(limit, planCost(space, choice)) };
+  return { objectives, constraintViolation: excessOf(limit, planCost(space, plan)) };
 };

@@ -1,13 +1,13 @@
 import { comparePaired, taskScore, type TaskOutcome } from "@kvtuner/evaluation";
 import { z } from "zod";
-import type { SearchSpace } from "../space/space.ts";
+import { planIdsSchema, type SearchSpace } from "../space/space.ts";
 import type { Stored } from "../storage/storage.ts";
 import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
 
-const entrySchema = ({ shape, pairNames }: Pick<SearchSpace, "shape" | "pairNames">) =>
+const entrySchema = (space: Pick<SearchSpace, "shape" | "choices">) =>
   z.object({
-    /** One pair a layer; none for the float cache. */
-    pairs: z.union([z.array(z.enum(pairNames)).length(shape.layers), z.array(z.string()).length(0)]),
+    /** Id of each layer's choice; empty for the float cache. */
+    choices: z.union([planIdsSchema(space), z.array(z.string()).length(0)]),
     /** First of the prompts. */
     start: z.int().min(0),
     /** One digit per prompt: 1 if it was answered correctly. */
@@ -22,14 +22,14 @@ const entrySchema = ({ shape, pairNames }: Pick<SearchSpace, "shape" | "pairName
 export type TaskEntry = Stored<ReturnType<typeof entrySchema>>;
 
 /** Checks one parsed journal line of a study over this space. */
-export const taskEntryParser = (space: Pick<SearchSpace, "shape" | "pairNames">): ((value: unknown) => TaskEntry) => {
+export const taskEntryParser = (space: Pick<SearchSpace, "shape" | "choices">): ((value: unknown) => TaskEntry) => {
   const schema = entrySchema(space);
   return (value) => schema.parse(value);
 };
 
 /** The journal's line for an outcome. */
-export const taskEntry = (pairs: readonly string[], start: number, { correct, kl }: TaskOutcome): TaskEntry => ({
-  pairs,
+export const taskEntry = (choices: readonly string[], start: number, { correct, kl }: TaskOutcome): TaskEntry => ({
+  choices,
   start,
   correct: digitsOf(correct),
   kl,
@@ -44,7 +44,7 @@ const extended = (known: TaskOutcome, { start, correct, kl }: TaskEntry): TaskOu
   return { correct: [...known.correct, ...digits], kl: [...known.kl, ...kl] };
 };
 
-/** What a journal knows of each plan's answers, by {@link planKey}; the float cache's are those of no pairs. */
+/** What a journal knows of each plan's answers, by {@link planKey}; the float cache's key is empty. */
 export const answersByPlan = (entries: readonly TaskEntry[]): Map<string, TaskOutcome> => {
   const answers = new Map<string, TaskOutcome>();
   for (const entry of entries) remember(answers, entry);
@@ -53,26 +53,26 @@ export const answersByPlan = (entries: readonly TaskEntry[]): Map<string, TaskOu
 
 /** Adds what a line holds. */
 export const remember = (answers: Map<string, TaskOutcome>, entry: TaskEntry): void => {
-  const key = planKey(entry.pairs);
+  const key = planKey(entry.choices);
   answers.set(key, extended(answers.get(key) ?? NOTHING, entry));
 };
 
 /** Before the first prompt. */
 export const NOTHING: TaskOutcome = { correct: [], kl: [] };
 
-/** The float cache's lines have no pairs. */
+/** The float cache's lines have no choices. */
 export const FLOAT: readonly string[] = [];
 
 /** Figures of every plan in a journal of a task with so many prompts, in the order in which they were first asked. */
 export const figuresInJournal = (entries: readonly TaskEntry[], prompts: number): EvaluationEntry[] => {
   const answers = answersByPlan(entries);
   const float = answers.get(planKey(FLOAT)) ?? NOTHING;
-  const plans = new Map(entries.map(({ pairs }) => [planKey(pairs), pairs]));
+  const plans = new Map(entries.map(({ choices }) => [planKey(choices), choices]));
   plans.delete(planKey(FLOAT));
-  const givenUp = new Set(entries.filter(({ isGivenUp }) => isGivenUp).map(({ pairs }) => planKey(pairs)));
-  return [...plans].map(([key, pairs]) => {
+  const givenUp = new Set(entries.filter(({ isGivenUp }) => isGivenUp).map(({ choices }) => planKey(choices)));
+  return [...plans].map(([key, choices]) => {
     const outcome = answers.get(key) ?? NOTHING;
-    const figures = figuresOf(pairs, outcome, float, outcome.correct.length >= prompts);
+    const figures = figuresOf(choices, outcome, float, outcome.correct.length >= prompts);
     return givenUp.has(key) ? withMark(figures) : figures;
   });
 };
@@ -88,7 +88,7 @@ export const firstOf = ({ correct, kl }: TaskOutcome, prompts: number): TaskOutc
 
 /** A plan's figures from its answers and the float cache's to the same prompts. */
 export const figuresOf = (
-  pairs: readonly string[],
+  choices: readonly string[],
   outcome: TaskOutcome,
   float: TaskOutcome,
   isComplete: boolean,
@@ -98,7 +98,7 @@ export const figuresOf = (
   const { pValue } = comparePaired(outcome.correct, base.correct);
   const floatAccuracy = taskScore(base).accuracy;
   return {
-    pairs,
+    choices,
     kl,
     klStandardError,
     task: {

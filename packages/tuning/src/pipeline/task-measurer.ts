@@ -1,6 +1,6 @@
 import type { TaskEvaluator, TaskOutcome } from "@kvtuner/evaluation";
 import type { RunContext } from "../progress.ts";
-import { pairNamesOf, planLayers, searchCost, type SearchSpace } from "../space/space.ts";
+import { idsOf, planLayers, planOfIds, searchCost, type SearchSpace } from "../space/space.ts";
 import type { Journal } from "../storage/journal.ts";
 import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
 import { givenUpEntry, givenUpPlans, isMarked } from "./given-up.ts";
@@ -32,7 +32,7 @@ export interface TaskMeasurerParts extends RunContext {
 
 /** A plan under way. */
 interface Runner {
-  readonly pairs: readonly string[];
+  readonly choices: readonly string[];
   readonly layers: ReturnType<typeof planLayers>;
   readonly cost: number;
   /** Prompts asked in this run's way through the journal; the journal may hold more. */
@@ -52,10 +52,11 @@ export const taskMeasurer = (parts: TaskMeasurerParts): Measurer => {
   const answers = answersByPlan(journal.entries);
   const known = new Map<string, EvaluationEntry>();
   const runners = new Map<string, Runner>();
-  const answersOf = ({ pairs, asked }: Runner): TaskOutcome => firstOf(answers.get(planKey(pairs)) ?? NOTHING, asked);
+  const answersOf = ({ choices, asked }: Runner): TaskOutcome =>
+    firstOf(answers.get(planKey(choices)) ?? NOTHING, asked);
   const conclude = (runner: Runner): void => {
     const float = answers.get(planKey(FLOAT)) ?? NOTHING;
-    known.set(planKey(runner.pairs), figuresOf(runner.pairs, answersOf(runner), float, !runner.isGivenUp));
+    known.set(planKey(runner.choices), figuresOf(runner.choices, answersOf(runner), float, !runner.isGivenUp));
   };
   const racerOf = (runner: Runner): Racer => {
     const { correct, kl } = answersOf(runner);
@@ -63,8 +64,8 @@ export const taskMeasurer = (parts: TaskMeasurerParts): Measurer => {
   };
   return {
     known,
-    evaluate: async (choices, place) => {
-      const fresh = freshRunners(space, choices, runners);
+    evaluate: async (plans, place) => {
+      const fresh = freshRunners(space, plans, runners);
       for (const end of isRace ? raceRounds(prompts) : [prompts]) {
         const running = fresh.filter(({ isGivenUp }) => !isGivenUp);
         await ask(parts, answers, running, end, { ...place, done: place.done + fresh.length - running.length });
@@ -75,12 +76,12 @@ export const taskMeasurer = (parts: TaskMeasurerParts): Measurer => {
       for (const runner of fresh) conclude(runner);
     },
     recall: async () => {
-      const recalled = journalRunners(space, answers, journal).filter(({ pairs }) => !runners.has(planKey(pairs)));
-      const plans = recalled.map((runner) => ({ ...racerOf(runner), pairs: runner.pairs, runner }));
+      const recalled = journalRunners(space, answers, journal).filter(({ choices }) => !runners.has(planKey(choices)));
+      const plans = recalled.map((runner) => ({ ...racerOf(runner), choices: runner.choices, runner }));
       if (isRace) for (const { runner } of givenUpPlans(journal.entries, plans, prompts)) await giveUp(journal, runner);
       // A plan that is under way is not known: it is asked the rest when it is asked for again.
       for (const runner of recalled.filter(({ asked, isGivenUp }) => isGivenUp || asked === prompts)) {
-        runners.set(planKey(runner.pairs), runner);
+        runners.set(planKey(runner.choices), runner);
         conclude(runner);
       }
     },
@@ -90,8 +91,8 @@ export const taskMeasurer = (parts: TaskMeasurerParts): Measurer => {
 /** The journal says so too, for a run that does not go the same way again. */
 const giveUp = async (journal: Journal<TaskEntry>, runner: Runner): Promise<void> => {
   runner.isGivenUp = true;
-  const { pairs, asked } = runner;
-  if (!isMarked(journal.entries, pairs, asked)) await journal.append(givenUpEntry(pairs, asked));
+  const { choices, asked } = runner;
+  if (!isMarked(journal.entries, choices, asked)) await journal.append(givenUpEntry(choices, asked));
 };
 
 /** Every plan of a journal, asked what the journal holds. */
@@ -100,31 +101,31 @@ const journalRunners = (
   answers: ReadonlyMap<string, TaskOutcome>,
   { entries }: Journal<TaskEntry>,
 ): Runner[] => {
-  const pairsByKey = new Map(entries.map(({ pairs }) => [planKey(pairs), pairs]));
-  pairsByKey.delete(planKey(FLOAT));
-  return [...pairsByKey].map(([key, pairs]) => {
-    const choice = pairs.map((name) => space.pairNames.indexOf(name));
-    return { ...runnerOf(space, choice), asked: answers.get(key)?.correct.length ?? 0 };
-  });
+  const plans = new Map(entries.map(({ choices }) => [planKey(choices), choices]));
+  plans.delete(planKey(FLOAT));
+  return [...plans].map(([key, choices]) => ({
+    ...runnerOf(space, planOfIds(space, choices)),
+    asked: answers.get(key)?.correct.length ?? 0,
+  }));
 };
 
-const runnerOf = (space: SearchSpace, choice: readonly number[]): Runner => ({
-  pairs: pairNamesOf(space, choice),
-  layers: planLayers(space, choice),
-  cost: searchCost(space, choice),
+const runnerOf = (space: SearchSpace, plan: readonly number[]): Runner => ({
+  choices: idsOf(space, plan),
+  layers: planLayers(space, plan),
+  cost: searchCost(space, plan),
   asked: 0,
   isGivenUp: false,
 });
 
-/** Runners of those choices that are none yet, which they become. */
+/** Adds runners for the plans that have none yet, and returns those. */
 const freshRunners = (
   space: SearchSpace,
-  choices: readonly (readonly number[])[],
+  plans: readonly (readonly number[])[],
   runners: Map<string, Runner>,
 ): Runner[] =>
-  choices.flatMap((choice) => {
-    const runner = runnerOf(space, choice);
-    const key = planKey(runner.pairs);
+  plans.flatMap((plan) => {
+    const runner = runnerOf(space, plan);
+    const key = planKey(runner.choices);
     if (runners.has(key)) return [];
     runners.set(key, runner);
     return [runner];
@@ -139,21 +140,21 @@ const ask = async (
   place: Place,
 ): Promise<void> => {
   signal?.throwIfAborted();
-  const record = async (pairs: readonly string[], start: number, outcome: TaskOutcome): Promise<void> => {
-    const entry = taskEntry(pairs, start, outcome);
+  const record = async (choices: readonly string[], start: number, outcome: TaskOutcome): Promise<void> => {
+    const entry = taskEntry(choices, start, outcome);
     await journal.append(entry);
     remember(answers, entry);
   };
-  const lengthOf = (pairs: readonly string[]): number => answers.get(planKey(pairs))?.correct.length ?? 0;
+  const lengthOf = (choices: readonly string[]): number => answers.get(planKey(choices))?.correct.length ?? 0;
   const range = (start: number) => ({ start, end, ...(signal && { signal }) });
   const floatStart = lengthOf(FLOAT);
   if (floatStart < end) await record(FLOAT, floatStart, await (await evaluator()).float(range(floatStart)));
   let finished = 0;
-  for (const start of new Set(running.map(({ pairs }) => lengthOf(pairs)))) {
+  for (const start of new Set(running.map(({ choices }) => lengthOf(choices)))) {
     if (start >= end) continue;
-    const missing = running.filter(({ pairs }) => lengthOf(pairs) === start);
+    const missing = running.filter(({ choices }) => lengthOf(choices) === start);
     const onOutcome = async (index: number, outcome: TaskOutcome): Promise<void> => {
-      await record(missing[index]!.pairs, start, outcome);
+      await record(missing[index]!.choices, start, outcome);
       const { done, total } = place;
       progress({ step: "search", done: Math.min(total, done + ++finished), total, note: `up to prompt ${end}` });
       signal?.throwIfAborted();

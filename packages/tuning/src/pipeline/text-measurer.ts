@@ -1,6 +1,6 @@
 import type { Evaluator, Score } from "@kvtuner/evaluation";
 import type { RunContext } from "../progress.ts";
-import { pairNamesOf, planLayers, type SearchSpace } from "../space/space.ts";
+import { idsOf, planLayers, type SearchSpace } from "../space/space.ts";
 import type { Journal } from "../storage/journal.ts";
 import { evaluationEntry, planKey, type EvaluationEntry } from "./evaluation-entry.ts";
 import type { Measurer, Place } from "./measurer.ts";
@@ -14,10 +14,10 @@ export interface TextMeasurerParts extends RunContext {
 
 /** Scores plans on samples of text; each score is in the journal before the next one starts. */
 export const textMeasurer = (parts: TextMeasurerParts): Measurer => {
-  const known = new Map(parts.journal.entries.map((entry) => [planKey(entry.pairs), entry]));
+  const known = new Map(parts.journal.entries.map((entry) => [planKey(entry.choices), entry]));
   return {
     known,
-    evaluate: (choices, place) => evaluateMissing(parts, known, choices, place),
+    evaluate: (plans, place) => evaluateMissing(parts, known, plans, place),
     recall: async () => undefined,
   };
 };
@@ -25,22 +25,22 @@ export const textMeasurer = (parts: TextMeasurerParts): Measurer => {
 const evaluateMissing = async (
   { space, evaluator, journal, progress, signal }: TextMeasurerParts,
   known: Map<string, EvaluationEntry>,
-  choices: readonly (readonly number[])[],
+  plans: readonly (readonly number[])[],
   { done, total }: Place,
 ): Promise<void> => {
-  const byKey = new Map(choices.map((choice) => [planKey(pairNamesOf(space, choice)), choice]));
-  const missing = [...byKey].filter(([key]) => !known.has(key)).map(([, choice]) => choice);
+  const byKey = new Map(plans.map((plan) => [planKey(idsOf(space, plan)), plan]));
+  const missing = [...byKey].filter(([key]) => !known.has(key)).map(([, plan]) => plan);
   if (missing.length === 0) return;
   const scorer = await evaluator();
   let finished = 0;
   const record = async (index: number, score: Score): Promise<void> => {
-    const entry = evaluationEntry(pairNamesOf(space, missing[index] ?? []), score);
+    const entry = evaluationEntry(idsOf(space, missing[index] ?? []), score);
     await journal.append(entry);
-    known.set(planKey(entry.pairs), entry);
+    known.set(planKey(entry.choices), entry);
     progress({ step: "search", done: done + ++finished, total, note: `KL ${entry.kl.toPrecision(3)}` });
     signal?.throwIfAborted();
   };
   signal?.throwIfAborted();
-  const plans = missing.map((choice) => planLayers(space, choice));
-  await scorer.evaluate(plans, { onScore: record, ...(signal && { signal }) });
+  const layers = missing.map((plan) => planLayers(space, plan));
+  await scorer.evaluate(layers, { onScore: record, ...(signal && { signal }) });
 };

@@ -1,4 +1,4 @@
-import { attentionOf, type TensorScheme } from "@kvtuner/plan";
+import { attentionOf, layerShape, type LayerShape, type TensorScheme } from "@kvtuner/plan";
 import { fakeQuantize } from "@kvtuner/quantizers";
 import { measureLayerErrors, sampleQueries, type HeadErrors, type ReadVersion } from "@kvtuner/sensitivity";
 import type { RunContext } from "../progress.ts";
@@ -23,7 +23,7 @@ const TRACE_SAMPLES = 2;
 const QUERY_POSITIONS = 32;
 
 /**
- * Appends e_k, e_v, e_a and e_o of every pair, layer by layer, for the first {@link TRACE_SAMPLES} samples. As in the
+ * Appends e_k, e_v, e_a and e_o of every choice, layer by layer, for the first {@link TRACE_SAMPLES} samples. As in the
  * paper, all tokens are quantized, whatever residency the mode has; a last block that is not full stays exact.
  */
 export const traceErrors = async ({ model, space, samples, journal, context }: TraceInputs): Promise<void> => {
@@ -37,7 +37,7 @@ export const traceErrors = async ({ model, space, samples, journal, context }: T
     await model.trace(ids, async (layer, trace) => {
       context.signal?.throwIfAborted();
       if (known.has(`${sample} ${layer}`)) return;
-      await journal.append({ kind: "errors", layer, sample, pairs: layerErrors(space, layer, trace, ids.length) });
+      await journal.append({ kind: "errors", layer, sample, errors: layerErrors(space, layer, trace, ids.length) });
       context.progress({ step: "trace", done: sample * layers + layer + 1, total: traced.length * layers });
     });
   }
@@ -45,33 +45,32 @@ export const traceErrors = async ({ model, space, samples, journal, context }: T
 
 /** Each distinct scheme is applied once; errors come for every key scheme with every value scheme, pairs or not. */
 const layerErrors = (space: SearchSpace, layer: number, trace: LayerTrace, tokens: number): HeadErrors[] => {
+  const shape = layerShape(space.shape, layer);
+  const schemes = space.choices.map(({ scheme }) => scheme);
+  const versions = (source: Float32Array, tensor: "key" | "value"): ReadVersion[] =>
+    readVersions(
+      shape,
+      source,
+      tokens,
+      schemes.map((scheme) => scheme[tensor]),
+    );
   const measured = measureLayerErrors({
     ...sampleQueries(trace.query, tokens, QUERY_POSITIONS),
     key: trace.key,
     value: trace.value,
-    shape: space.shape,
+    shape,
     attention: attentionOf(space.shape, layer),
-    keys: readVersions(
-      space,
-      trace.key,
-      tokens,
-      space.schemes.map(({ key }) => key),
-    ),
-    values: readVersions(
-      space,
-      trace.value,
-      tokens,
-      space.schemes.map(({ value }) => value),
-    ),
+    keys: versions(trace.key, "key"),
+    values: versions(trace.value, "value"),
   });
   const byPair = new Map(measured.map(({ keyId, valueId, errors }) => [keyId + valueId, errors]));
-  return space.schemes.flatMap(({ key, value }) => byPair.get(idOf(key) + idOf(value)) ?? []);
+  return schemes.flatMap(({ key, value }) => byPair.get(idOf(key) + idOf(value)) ?? []);
 };
 
 const idOf = (scheme: TensorScheme): string => JSON.stringify(scheme);
 
 const readVersions = (
-  { shape: { kvHeads, headSize } }: SearchSpace,
+  { kvHeads, headSize }: LayerShape,
   source: Float32Array,
   tokens: number,
   schemes: readonly TensorScheme[],

@@ -2,8 +2,8 @@ import { assertPlanSupported, type Backend } from "@kvtuner/backend";
 import type { Evaluator } from "@kvtuner/evaluation";
 import type { LayerScheme } from "@kvtuner/plan";
 import type { RunContext } from "../progress.ts";
-import { planLayers, type SearchSpace } from "../space/space.ts";
-import { choiceOf, type FrontPlan } from "./pick.ts";
+import { planLayers, planOfIds, uniformPlan, type SearchSpace } from "../space/space.ts";
+import type { FrontPlan } from "./pick.ts";
 
 /** What a plan loses when a backend runs it, token by token, beside what the evaluator says. */
 export interface Verification {
@@ -47,9 +47,10 @@ export const backendVerifier = (backend: Backend, space: SearchSpace): Verifier 
   };
 };
 
-const assertSchemesSupported = ({ name, capabilities }: Backend, { shape, schemes }: SearchSpace): void => {
-  for (const scheme of schemes) {
-    const layers = Array.from({ length: shape.layers }, () => scheme);
+const assertSchemesSupported = ({ name, capabilities }: Backend, space: SearchSpace): void => {
+  const { shape, choices } = space;
+  for (const choice of choices.keys()) {
+    const layers = planLayers(space, uniformPlan(space, choice));
     assertPlanSupported(name, capabilities, shape, { layers, shape });
   }
 };
@@ -62,7 +63,7 @@ const run = async (
   { progress, signal }: RunContext,
 ): Promise<Verification> => {
   const { shape } = space;
-  const layers = planLayers(space, choiceOf(space, picked.pairs));
+  const layers = planLayers(space, planOfIds(space, picked.choices));
   const { kl, tokens } = await evaluator.scoreRuntime(async () => backend.createCache(shape, { layers, shape }), {
     onProgress: (done, total) => progress({ step: "verify", done, total }),
     ...(signal && { signal }),

@@ -1,7 +1,11 @@
 import {
+  bitsOf,
   formatPair,
+  formatShorthand,
   layerBytes,
   layerScheme,
+  layerShape,
+  pairOf,
   storedNumbers,
   type CacheShape,
   type LayerScheme,
@@ -11,48 +15,83 @@ import {
 import { z } from "zod";
 import type { Stored } from "../storage/storage.ts";
 
-/** What a plan's cost is counted in: bytes really stored at the context length, or the paper's bits of codes alone. */
+/** The cost that a search minimizes: bytes stored at the context length, or the paper's bits of codes alone. */
 export type CostKind = "true" | "equivalent";
 
-/** The pairs a layer may take, with what each costs one layer. All layers have the same shape, so the same costs. */
+/** One way to store a layer. */
+export interface Choice {
+  /** Names the choice in study records: the shorthand of its scheme, such as `kivi:K8V4+sinks4`. */
+  readonly id: string;
+  /** Names the choice for people: its pair, such as `K8V4`, or the id if another choice of the space has the same pair. */
+  readonly label: string;
+  readonly scheme: LayerScheme;
+}
+
+/** Whole numbers `[layer][choice]`. */
+export type CostTable = readonly (readonly number[])[];
+
+/** The choices of every layer and their cost in each layer. A plan of the space is a list of choice indices, one per layer. */
 export interface SearchSpace {
   readonly shape: CacheShape;
   /** Tokens at which bytes are counted. */
   readonly context: number;
   readonly cost: CostKind;
-  readonly pairs: readonly Pair[];
-  /** `K8V4` and the like, one a pair; what study files name pairs by. */
-  readonly pairNames: readonly string[];
-  /** One layer's scheme, by pair. */
-  readonly schemes: readonly LayerScheme[];
-  /** Bytes of one layer at the context length, by pair. */
-  readonly layerBytes: readonly number[];
-  /** Key bits and value bits, summed, by pair. */
-  readonly codeBits: readonly number[];
-  /** What the search minimizes beside the loss: a whole number for one layer, by pair. */
-  readonly costs: readonly number[];
+  readonly choices: readonly Choice[];
+  /** Bytes at the context length. */
+  readonly bytes: CostTable;
+  /** Key bits plus value bits. */
+  readonly codeBits: CostTable;
+  /** The cost that the search minimizes: one of the two tables above. */
+  readonly costs: CostTable;
 }
 
-/** What makes a {@link SearchSpace}. */
-export interface SpaceOptions {
+/** Options that name the choices of a study. */
+export interface ChoiceOptions {
   readonly mode: Mode;
   readonly pairs: readonly Pair[];
-  readonly context: number;
-  readonly cost: CostKind;
   readonly sinks?: number;
   readonly recent?: number;
 }
 
-/** The choices of one layer, priced at a context length. */
-export const searchSpace = (shape: CacheShape, options: SpaceOptions): SearchSpace => {
-  const { mode, pairs, context, cost, sinks, recent } = options;
+/** Options that make a {@link SearchSpace}. */
+export interface SpaceOptions extends ChoiceOptions {
+  readonly context: number;
+  readonly cost: CostKind;
+}
+
+/** The choices of a study: pairs of one mode. */
+export const choicesOf = ({ mode, pairs, sinks, recent }: ChoiceOptions): Choice[] => {
   const overrides = { ...(sinks !== undefined && { sinks }), ...(recent !== undefined && { recent }) };
-  const schemes = pairs.map((pair) => layerScheme(mode, pair, overrides));
-  const bytes = schemes.map((scheme) => layerBytes(scheme, shape, context).total);
-  const codeBits = pairs.map((pair) => pair.key + pair.value);
-  const pairNames = pairs.map((pair) => formatPair(pair));
-  const costs = cost === "true" ? bytes : codeBits;
-  return { shape, context, cost, pairs, pairNames, schemes, layerBytes: bytes, codeBits, costs };
+  return namedChoices(pairs.map((pair) => layerScheme(mode, pair, overrides)));
+};
+
+/** Names layer schemes. No two of them may be equal. */
+export const namedChoices = (schemes: readonly LayerScheme[]): Choice[] => {
+  const pairs = schemes.map((scheme) => formatPair(pairOf(scheme)));
+  return schemes.map((scheme, index) => {
+    const [id, pair] = [choiceId(scheme), pairs[index]!];
+    return { id, label: pairs.indexOf(pair) === pairs.lastIndexOf(pair) ? pair : id, scheme };
+  });
+};
+
+/** Id of the choice that stores a layer by this scheme. */
+export const choiceId = (scheme: LayerScheme): string => formatShorthand(scheme) ?? JSON.stringify(scheme);
+
+/** The choices of a study with their costs. */
+export const searchSpace = (shape: CacheShape, options: SpaceOptions): SearchSpace =>
+  pricedSpace(shape, choicesOf(options), options);
+
+/** Choices with their costs: `context` in tokens. */
+export const pricedSpace = (
+  shape: CacheShape,
+  choices: readonly Choice[],
+  { context, cost }: Pick<SpaceOptions, "context" | "cost">,
+): SearchSpace => {
+  const table = (costOf: (scheme: LayerScheme, layer: number) => number): CostTable =>
+    Array.from({ length: shape.layers }, (_, layer) => choices.map(({ scheme }) => costOf(scheme, layer)));
+  const bytes = table((scheme, layer) => layerBytes(scheme, layerShape(shape, layer), context).total);
+  const codeBits = table(({ key, value }) => bitsOf(key) + bitsOf(value));
+  return { shape, context, cost, choices, bytes, codeBits, costs: cost === "true" ? bytes : codeBits };
 };
 
 /** Schema of {@link PlanCost}. */
@@ -70,31 +109,53 @@ export const planCostSchema = z.object({
 /** Cost of a plan in each way of counting. */
 export type PlanCost = Stored<typeof planCostSchema>;
 
-/** Prices a plan: `choice[layer]` is an index into the space's pairs. */
-export const planCost = (space: SearchSpace, choice: readonly number[]): PlanCost => {
-  const bytes = sum(choice, space.layerBytes);
+/** Prices a plan. */
+export const planCost = (space: SearchSpace, plan: readonly number[]): PlanCost => {
+  const bytes = sum(plan, space.bytes);
   return {
     bytes,
     bits: bitsOfBytes(space, bytes),
-    equivalentBits: sum(choice, space.codeBits) / (2 * choice.length),
+    equivalentBits: sum(plan, space.codeBits) / (2 * plan.length),
     bytesPerToken: bytes / space.context,
   };
 };
 
-/** Bits a stored number takes in a cache of so many bytes at the context length. */
+/** Bits per stored number in a cache of this size at the context length. */
 export const bitsOfBytes = ({ shape, context }: SearchSpace, bytes: number): number =>
   (8 * bytes) / storedNumbers(shape, context);
 
 /** The search's cost of a plan. */
-export const searchCost = (space: SearchSpace, choice: readonly number[]): number => sum(choice, space.costs);
+export const searchCost = (space: SearchSpace, plan: readonly number[]): number => sum(plan, space.costs);
 
-const sum = (choice: readonly number[], table: readonly number[]): number =>
-  choice.reduce((total, pair) => total + (table[pair] ?? Number.NaN), 0);
+const sum = (plan: readonly number[], table: CostTable): number =>
+  plan.reduce((total, choice, layer) => total + (table[layer]?.[choice] ?? Number.NaN), 0);
 
-/** The layer schemes of a plan given as one pair index a layer. */
-export const planLayers = (space: SearchSpace, choice: readonly number[]): LayerScheme[] =>
-  choice.map((pair) => space.schemes[pair]).filter((scheme) => scheme !== undefined);
+/** The plan that costs least. */
+export const cheapestPlan = (table: CostTable): number[] => table.map((costs) => costs.indexOf(Math.min(...costs)));
 
-/** Names of pairs given by index. */
-export const pairNamesOf = (space: SearchSpace, choice: readonly number[]): string[] =>
-  choice.map((pair) => space.pairNames[pair] ?? "");
+/** The plan that costs most. */
+export const dearestPlan = (table: CostTable): number[] => table.map((costs) => costs.indexOf(Math.max(...costs)));
+
+/** The plan with one choice in every layer. */
+export const uniformPlan = ({ shape }: Pick<SearchSpace, "shape">, choice: number): number[] =>
+  Array<number>(shape.layers).fill(choice);
+
+/** The layer schemes of a plan. */
+export const planLayers = ({ choices }: SearchSpace, plan: readonly number[]): LayerScheme[] =>
+  plan.flatMap((choice) => choices[choice]?.scheme ?? []);
+
+/** Schema of a plan in study records: the id of each layer's choice. */
+export const planIdsSchema = ({ shape, choices }: Pick<SearchSpace, "shape" | "choices">) =>
+  z.array(z.enum(choices.map(({ id }) => id))).length(shape.layers);
+
+/** Ids of a plan's choices. */
+export const idsOf = ({ choices }: SearchSpace, plan: readonly number[]): string[] =>
+  plan.map((choice) => choices[choice]?.id ?? "");
+
+/** The plan of these ids; -1 for an id that the space lacks. */
+export const planOfIds = ({ choices }: SearchSpace, ids: readonly string[]): number[] =>
+  ids.map((name) => choices.findIndex(({ id }) => id === name));
+
+/** Labels of the choices with these ids; the id itself for one that the space lacks. */
+export const labelsOf = ({ choices }: Pick<SearchSpace, "choices">, ids: readonly string[]): string[] =>
+  ids.map((name) => choices.find(({ id }) => id === name)?.label ?? name);

@@ -1,8 +1,8 @@
 import type { Plan } from "@kvtuner/plan";
 import { serializePlan } from "@kvtuner/plan/files";
 import type { EvaluationEntry, TaskFigures } from "../pipeline/evaluation-entry.ts";
-import { choiceOf, type FrontPlan } from "../pipeline/pick.ts";
-import { planLayers, type SearchSpace } from "../space/space.ts";
+import type { FrontPlan } from "../pipeline/pick.ts";
+import { planLayers, planOfIds, type SearchSpace } from "../space/space.ts";
 import { taskName, type OpenTask } from "../tasks/open-task.ts";
 import type { TunableModel } from "../tunable-model.ts";
 import type { StudyOptions } from "./options.ts";
@@ -23,12 +23,12 @@ export const planFile = (
   picked: FrontPlan,
   entries: readonly EvaluationEntry[],
 ): string => {
-  const entry = entries.find((candidate) => candidate.pairs.join() === picked.pairs.join());
+  const entry = entries.find((candidate) => candidate.choices.join() === picked.choices.join());
   const plan: Plan = {
     version: 2,
     model: model.identity,
     shape: model.shape,
-    layers: planLayers(space, choiceOf(space, picked.pairs)),
+    layers: planLayers(space, planOfIds(space, picked.choices)),
     measured: {
       kl: picked.kl,
       klStandardError: picked.klStandardError,

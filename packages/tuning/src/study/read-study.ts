@@ -9,9 +9,9 @@ import { figuresInJournal, taskEntryParser } from "../pipeline/task-entry.ts";
 import { PlanUnreadableError } from "../plan-file-error.ts";
 import { readJournal } from "../storage/journal.ts";
 import type { StudyStorage } from "../storage/storage.ts";
-import { readReportSettings, spaceOf } from "./report-settings.ts";
+import { readReportSettings } from "./report-settings.ts";
 import { readRequest, type StudyRequest } from "./request.ts";
-import type { StudySettings } from "./settings.ts";
+import { spaceOf, type StudySettings } from "./settings.ts";
 import { readStep, STUDY_FILES } from "./study.ts";
 
 /** What a study folder holds; a step that was not reached is undefined. */

@@ -1,7 +1,6 @@
-import { KvtunerError, parsePair } from "@kvtuner/plan";
+import { KvtunerError } from "@kvtuner/plan";
 import { z } from "zod";
 import { fillOptions, flagName } from "../option-table.ts";
-import { searchSpace, type SearchSpace } from "../space/space.ts";
 import { reasonOf } from "../storage/reason.ts";
 import type { StudyStorage } from "../storage/storage.ts";
 import { TASK_OPTIONS } from "../tasks/task-options.ts";
@@ -43,14 +42,6 @@ const assertChoices = (settings: StudySettings): void => {
       option.check(flagName(name), settings[name as keyof StudySettings] as never);
   if (settings.task) fillOptions(TASK_OPTIONS, settings.task);
 };
-
-/** The space a study searches, priced at `context` tokens. */
-export const spaceOf = (settings: StudySettings, context: number): SearchSpace =>
-  searchSpace(settings.shape, {
-    ...settings,
-    pairs: settings.pairs.map((name) => parsePair(name)),
-    context,
-  });
 
 /** A folder without a study. */
 export class StudyMissingError extends KvtunerError {

@@ -1,9 +1,9 @@
-import { KvtunerError, type CacheShape, type ModelIdentity } from "@kvtuner/plan";
+import { formatPair, KvtunerError, MODES, parsePair, type CacheShape, type ModelIdentity } from "@kvtuner/plan";
 import { z } from "zod";
 import { flagName, rejectRenamed } from "../option-table.ts";
 import type { Objective } from "../pipeline/objectives/objectives.ts";
 import { sha256 } from "../sha256.ts";
-import type { SearchSpace } from "../space/space.ts";
+import { choicesOf, pricedSpace, type Choice, type SearchSpace } from "../space/space.ts";
 import { reasonOf } from "../storage/reason.ts";
 import { readRecord, type StudyStorage } from "../storage/storage.ts";
 import type { TaskSettings } from "../tasks/open-task.ts";
@@ -12,7 +12,7 @@ import type { StudyOptions } from "./options.ts";
 
 /** Everything that shapes what a study measures. A folder holds one study, with one set of these. */
 export interface StudySettings extends Omit<StudyOptions, "pairs" | "objective"> {
-  readonly version: 1;
+  readonly version: 2;
   readonly model: ModelIdentity;
   readonly shape: CacheShape;
   readonly pairs: readonly string[];
@@ -30,23 +30,31 @@ export interface StudySettings extends Omit<StudyOptions, "pairs" | "objective">
 /** The settings of a run; `text` is the calibration text itself, or undefined for the model's own. */
 export const studySettings = async (
   { identity, shape }: Pick<TunableModel, "identity" | "shape">,
-  { objective, ...choices }: StudyOptions,
+  { objective, pairs, ...options }: StudyOptions,
   space: SearchSpace,
   text: string | undefined,
   focus: number | undefined,
   task?: TaskSettings,
 ): Promise<StudySettings> => ({
-  version: 1,
+  version: 2,
   model: identity,
   shape,
-  ...choices,
-  pairs: space.pairNames,
-  sinks: space.schemes[0]?.residency.sinks ?? 0,
-  recent: space.schemes[0]?.residency.recent ?? 0,
+  ...options,
+  pairs: pairs.map(formatPair),
+  sinks: space.choices[0]?.scheme.residency.sinks ?? 0,
+  recent: space.choices[0]?.scheme.residency.recent ?? 0,
   text: text === undefined ? (task ? "task" : "self") : await sha256(text),
   focus: focus ?? null,
   ...(task && { objective, task }),
 });
+
+/** The choices of a study with these settings. */
+export const studyChoices = (settings: StudySettings): Choice[] =>
+  choicesOf({ ...settings, pairs: settings.pairs.map((name) => parsePair(name)) });
+
+/** The space that a study searches, priced at `context` tokens. */
+export const spaceOf = (settings: StudySettings, context: number): SearchSpace =>
+  pricedSpace(settings.shape, studyChoices(settings), { ...settings, context });
 
 const SETTINGS = "settings.json";
 
@@ -69,10 +77,10 @@ export const readSettings = async (storage: StudyStorage): Promise<StudySettings
 
 /** Only what is read without being compared first: the rest shows in the comparison. */
 const schema = z.object({
-  version: z.literal(1),
+  version: z.literal(2),
   model: z.object({ name: z.string() }),
   shape: z.object({ layers: z.int().min(1) }),
-  mode: z.string(),
+  mode: z.enum(MODES),
   pairs: z.array(z.string()),
   context: z.int().min(1),
   samples: z.int().min(1),

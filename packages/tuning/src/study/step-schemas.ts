@@ -4,12 +4,12 @@ import { frontSchema } from "../pipeline/pick.ts";
 import { profileSchema } from "../pipeline/profile.ts";
 import { candidatesSchema } from "../pipeline/prune.ts";
 import type { Stored } from "../storage/storage.ts";
-import type { StudySettings } from "./settings.ts";
+import { studyChoices, type StudySettings } from "./settings.ts";
 
 /** Schemas of the records that a later run reads again, in a study of these settings. */
 export const stepSchemas = (settings: StudySettings) => {
-  const { shape, pairs: pairNames, samples, sampleLength } = settings;
-  const space = { shape, pairNames };
+  const { shape, samples, sampleLength } = settings;
+  const space = { shape, choices: studyChoices(settings) };
   return {
     calibration: z.object({
       samples: z.array(z.array(z.int32().min(0)).length(sampleLength)).length(samples),

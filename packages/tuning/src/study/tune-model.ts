@@ -1,12 +1,12 @@
 import type { Backend, CachePlan } from "@kvtuner/backend";
-import { assertHeadFits } from "@kvtuner/plan";
+import { assertHeadFits, layerShape } from "@kvtuner/plan";
 import { ownText, type OwnText } from "../calibration/own-text.ts";
 import { textSamples } from "../calibration/samples.ts";
 import { lazily } from "../lazily.ts";
 import { assertReachable, focusOf, type Limit } from "../limits/limits.ts";
 import { backendVerifier } from "../pipeline/verify.ts";
 import type { RunContext } from "../progress.ts";
-import { searchSpace, type SearchSpace } from "../space/space.ts";
+import { planLayers, searchSpace, uniformPlan, type SearchSpace } from "../space/space.ts";
 import { warnUnquantized } from "../space/unquantized.ts";
 import { stopwatch, type Stopwatch } from "../stopwatch.ts";
 import type { StudyStorage } from "../storage/storage.ts";
@@ -62,13 +62,14 @@ export const tuneModel = async (
 ): Promise<StudyResult> => {
   const { limit } = tuning;
   const space = searchSpace(model.shape, tuning.study);
-  for (const scheme of space.schemes) assertHeadFits(scheme, model.shape.headSize);
+  assertHeadsFit(space);
   assertReachable(limit, space);
   const task = tuning.task && askedTask(openTask(model, tuning.task, hooks.warn));
   const samples = givenSamples(model, tuning, task);
   const study = task && samples ? { ...tuning.study, ...sizesOf(samples) } : tuning.study;
-  if (task) warnUnquantized(space.schemes, longestSequence(task), "prompts", hooks);
-  else warnUnquantized(space.schemes, study.sampleLength, "samples", hooks);
+  const schemes = space.choices.map(({ scheme }) => scheme);
+  if (task) warnUnquantized(schemes, longestSequence(task), "prompts", hooks);
+  else warnUnquantized(schemes, study.sampleLength, "samples", hooks);
   const opened = await hooks.openBackend?.(anyCaches(space));
   const { clock = stopwatch() } = hooks;
   try {
@@ -95,6 +96,11 @@ export const tuneModel = async (
   }
 };
 
+const assertHeadsFit = ({ shape, choices }: SearchSpace): void => {
+  for (let layer = 0; layer < shape.layers; layer++)
+    for (const { scheme } of choices) assertHeadFits(scheme, layerShape(shape, layer).headSize);
+};
+
 const askedTask = (task: OpenTask): AskedTask => ({
   ...task,
   asker: lazily(() => task.support.evaluator(task.prompts, task.settings)),
@@ -116,8 +122,11 @@ const sizesOf = (samples: readonly Int32Array[]): Pick<StudyOptions, "samples" |
 });
 
 /** A cache of each scheme that the search may pick. */
-const anyCaches = ({ shape, schemes }: SearchSpace): CachePlan[] =>
-  schemes.map((scheme) => ({ shape, layers: Array.from({ length: shape.layers }, () => scheme) }));
+const anyCaches = (space: SearchSpace): CachePlan[] =>
+  space.choices.map((_, choice) => ({
+    shape: space.shape,
+    layers: planLayers(space, uniformPlan(space, choice)),
+  }));
 
 const holdsStudy = async (storage: StudyStorage): Promise<boolean> =>
   (await storage.list()).includes(STUDY_FILES.settings);
