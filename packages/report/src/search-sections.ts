@@ -1,4 +1,4 @@
-import { flagName, LIMIT_OPTIONS } from "@kvtuner/tuning";
+import { flagName, LIMIT_OPTIONS, needsTask } from "@kvtuner/tuning";
 import { accuracyChart } from "./charts/accuracy.ts";
 import { frontChart } from "./charts/front.ts";
 import { limitInWords } from "./data/bits-limit.ts";
@@ -64,6 +64,6 @@ const LIMIT_FLAGS = Object.keys(LIMIT_OPTIONS).map((name) => `--${flagName(name)
 
 /** With accuracy as an objective, the front holds plans that a line through loss and bits leaves out. */
 const frontText = ({ settings: { objective } }: ReportData): string =>
-  objective === undefined || objective === "kl"
-    ? "The line joins the plans that no other beats."
-    : "The line joins the plans that no other beats in loss and bits. Other plans marked as front are beaten by none once accuracy counts too. A cross is a plan that was dropped; its loss covers the prompts evaluated so far.";
+  objective && needsTask(objective)
+    ? "The line joins the plans that no other beats in loss and bits. Other plans marked as front are beaten by none once accuracy counts too. A cross is a plan that was dropped; its loss covers the prompts evaluated so far."
+    : "The line joins the plans that no other beats.";

@@ -32,6 +32,7 @@ export type { OnProgress, Progress, RunContext, Step } from "./progress.ts";
 export { exactBytes } from "./limits/bytes.ts";
 export { BudgetUnmetError, describeLimit, LIMIT_OPTIONS, limitOf, limitOption } from "./limits/limits.ts";
 export type { Limit } from "./limits/limits.ts";
+export { needsTask } from "./pipeline/objectives/objectives.ts";
 export type { Objective } from "./pipeline/objectives/objectives.ts";
 export { bitsOfBytes, choiceId, labelsOf, planCost, planOfIds, searchSpace, uniformPlan } from "./space/space.ts";
 export type { Choice, CostKind, CostTable, PlanCost, SearchSpace } from "./space/space.ts";

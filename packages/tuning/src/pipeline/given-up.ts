@@ -1,4 +1,5 @@
 import { planKey } from "./evaluation-entry.ts";
+import type { ObjectiveKind } from "./objectives/objective-kind.ts";
 import { isBeaten, raceRounds, type Racer } from "./race.ts";
 import type { TaskEntry } from "./task-entry.ts";
 
@@ -29,6 +30,7 @@ export const givenUpPlans = <Plan extends JournalPlan>(
   entries: readonly TaskEntry[],
   plans: readonly Plan[],
   prompts: number,
+  objectives: readonly ObjectiveKind[],
 ): Plan[] => {
   const partial = plans.filter(({ correct }) => correct.length < prompts);
   if (entries.some(({ isGivenUp }) => isGivenUp))
@@ -37,6 +39,6 @@ export const givenUpPlans = <Plan extends JournalPlan>(
   return partial.filter((plan) => {
     const asked = plan.correct.length;
     const rivals = plans.filter(({ correct }) => correct.length >= asked);
-    return rounds.includes(asked) && isBeaten(plan, rivals);
+    return rounds.includes(asked) && isBeaten(plan, rivals, objectives);
   });
 };

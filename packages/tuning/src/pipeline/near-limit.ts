@@ -3,6 +3,7 @@ import { allowedCost, type AllowedCost, type Limit } from "../limits/limits.ts";
 import { dearestPlan, planOfIds, type SearchSpace } from "../space/space.ts";
 import type { EvaluationEntry } from "./evaluation-entry.ts";
 import type { Measurer } from "./measurer.ts";
+import { baseObjective } from "./objectives/objectives.ts";
 import { surrogateTables, type SearchInputs } from "./search.ts";
 
 /** Plans evaluated within a limit at most: the surrogate is seldom wrong more often, and a study must end. */
@@ -49,7 +50,7 @@ const planOfGenome = ({ candidates }: SearchInputs, genome: readonly number[]): 
 const knownGenomes = ({ space, candidates }: SearchInputs, { known }: Measurer): Evaluation[] =>
   [...known]
     .toSorted(([one], [other]) => (one < other ? -1 : 1))
-    .map(([, entry]) => ({ genome: genomeOf(space, candidates, entry), objectives: [entry.kl, 0] }))
+    .map(([, entry]) => ({ genome: genomeOf(space, candidates, entry), objectives: [baseObjective.loss(entry), 0] }))
     .filter(({ genome }) => !genome.includes(-1));
 
 const genomeOf = (space: SearchSpace, candidates: SearchInputs["candidates"], { choices }: EvaluationEntry): number[] =>

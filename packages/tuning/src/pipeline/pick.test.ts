@@ -1,8 +1,8 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
 import { searchSpace } from "../space/space.ts";
+import { leadInErrors } from "./objectives/task.ts";
 import { makeFront, pickPlan, type FrontPlan } from "./pick.ts";
-import { leadInErrors } from "./race.ts";
 
 const SHAPE = { layers: 3, queryHeads: 2, kvHeads: 1, headSize: 64 };
 

@@ -12,8 +12,8 @@ import {
 } from "../space/space.ts";
 import type { Stored } from "../storage/storage.ts";
 import { taskFiguresSchema, type EvaluationEntry } from "./evaluation-entry.ts";
-import { klObjective } from "./objectives/kl.ts";
-import { needsTask, objectivesOf, type Objective } from "./objectives/objectives.ts";
+import type { ObjectiveKind } from "./objectives/objective-kind.ts";
+import { baseObjective, needsTask, objectivesOf, type Objective } from "./objectives/objectives.ts";
 
 /** Schema of {@link Front}. */
 export const frontSchema = (space: Pick<SearchSpace, "shape" | "choices">) =>
@@ -51,10 +51,7 @@ export const HYPERVOLUME_REFERENCE: readonly [number, number] = [0, 8];
 /** A KL below this is rounding noise; it keeps the logarithm finite. */
 const SMALLEST_KL = 1e-9;
 
-/**
- * The front of what was evaluated: plans that no other beats in KL and cost, and in accuracy where that is an objective. A
- * plan that was given up is not on it.
- */
+/** The front of what was evaluated: plans that no other beats in cost, KL and the losses of the objective. It has no dropped plans. */
 export const makeFront = (
   space: SearchSpace,
   entries: readonly EvaluationEntry[],
@@ -62,7 +59,7 @@ export const makeFront = (
 ): Front => {
   const plans = entries.map((entry) => frontPlan(space, entry));
   const whole = plans.filter(({ task }) => task?.isComplete !== false);
-  const kinds = [...new Set([klObjective, ...objectivesOf(objective)])];
+  const kinds = [...new Set([baseObjective, ...objectivesOf(objective)])];
   const objectives = whole.map((plan) => [
     searchCost(space, planOfIds(space, plan.choices)),
     ...kinds.map((kind) => kind.loss(plan)),
@@ -98,12 +95,11 @@ const withoutTwins = (front: readonly FrontPlan[]): FrontPlan[] =>
 const order = (one: FrontPlan, other: FrontPlan): number => (one.choices.join() < other.choices.join() ? -1 : 1);
 
 /**
- * The plan to use. Within a budget or a number of bits, the one that loses least; within a loss, the cheapest;
- * with no limit the knee. `undefined` when no plan of the front keeps to the limit.
+ * The plan to use; `undefined` if no plan of the front keeps to the limit. A limit of cost picks the plan of the lowest KL, a limit
+ * of loss the cheapest plan, and no limit the knee.
  *
- * Where a task decides (`objective` `task` or `both`), only plans are looked at that are behind the most accurate one that keeps
- * to the limit by at most one standard error of that difference, prompt by prompt: which of them is more accurate is chance.
- * Of those the one of the lowest KL is taken within a budget, and the cheapest without.
+ * If a task decides (`objective` `task` or `both`), the plan is picked among those at most one standard error less accurate than
+ * the best plan within the limit, since chance could order them otherwise. No limit then picks the cheapest of them.
  */
 export const pickPlan = (
   front: readonly FrontPlan[],
@@ -111,9 +107,18 @@ export const pickPlan = (
   objective: Objective = "kl",
 ): FrontPlan | undefined => {
   const fitting = front.filter((plan) => keepsTo(limit, plan));
-  const equals = objectivesOf(objective).reduce((plans, kind) => kind.withinNoise?.(plans) ?? plans, fitting);
-  if (limitsCost(limit)) return minimumBy(equals, (plan) => plan.kl);
+  const equals = objectivesOf(objective).reduce(withinNoise, fitting);
+  if (limitsCost(limit)) return minimumBy(equals, (plan) => baseObjective.loss(plan));
   return isBound(limit) || needsTask(objective) ? minimumBy(equals, (plan) => plan.bytes) : knee(equals);
+};
+
+/** Plans that are at most one standard error behind the best one, of which they may be as good. */
+const withinNoise = (plans: readonly FrontPlan[], objective: ObjectiveKind): readonly FrontPlan[] => {
+  if (objective.leadInErrors === undefined) return plans;
+  const [best] = plans.toSorted(
+    (one, other) => objective.loss(one) - objective.loss(other) || baseObjective.loss(one) - baseObjective.loss(other),
+  );
+  return best === undefined ? [] : plans.filter((plan) => (objective.leadInErrors?.(best, plan) ?? 0) <= 1);
 };
 
 /**

@@ -2,10 +2,16 @@ import { fc, test as property } from "@fast-check/vitest";
 import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { describe, expect, test } from "vitest";
-import { isBeaten, leadInErrors, raceRounds, type Racer } from "./race.ts";
+import { objectivesOf } from "./objectives/objectives.ts";
+import { leadInErrors } from "./objectives/task.ts";
+import { isBeaten, raceRounds, type Racer } from "./race.ts";
+
+const [TASK, BOTH] = [objectivesOf("task"), objectivesOf("both")];
 
 const answers = fc.array(fc.boolean(), { minLength: 1, maxLength: 120 });
-const racer: fc.Arbitrary<Racer> = fc.record({ correct: answers, cost: fc.nat(5) });
+const racer: fc.Arbitrary<Racer> = fc
+  .record({ correct: answers, cost: fc.nat(5) })
+  .map((one) => ({ ...one, kl: one.correct.map(Number) }));
 const rightOf = (correct: readonly boolean[], prompts: number): number =>
   correct.slice(0, prompts).filter(Boolean).length;
 
@@ -16,8 +22,8 @@ property.prop([racer, fc.array(racer, { maxLength: 8 }), fc.double({ min: 0, max
       const prompts = Math.min(correct.length, one.correct.length);
       return cost <= one.cost && rightOf(correct, prompts) > rightOf(one.correct, prompts);
     });
-    expect(isBeaten(one, rivals, margin)).toBe(isBeaten(one, able, margin));
-    expect(isBeaten(one, [one, ...rivals], margin)).toBe(isBeaten(one, rivals, margin));
+    expect(isBeaten(one, rivals, TASK, margin)).toBe(isBeaten(one, able, TASK, margin));
+    expect(isBeaten(one, [one, ...rivals], TASK, margin)).toBe(isBeaten(one, rivals, TASK, margin));
   },
 );
 
@@ -29,11 +35,11 @@ test("where KL is an objective, a plan of less is not beaten, counted on the pro
   });
   const of = (length: number, kl: number): number[] => Array<number>(length).fill(kl);
   const wrong = answered(false, of(25, 0.1));
-  expect(isBeaten(wrong, [answered(true, of(25, 0.2))])).toBe(false);
-  for (const kl of [0.1, 0.05]) expect(isBeaten(wrong, [answered(true, of(25, kl))])).toBe(true);
-  expect(isBeaten(wrong, [answered(true, [...of(25, 0.05), ...of(75, 9)])])).toBe(true);
-  expect(isBeaten(wrong, [answered(true, [...of(25, 0.2), ...of(75, 0)])])).toBe(false);
-  expect(isBeaten({ correct: wrong.correct, cost: 1 }, [{ correct: of(25, 1).map(Boolean), cost: 1 }])).toBe(true);
+  expect(isBeaten(wrong, [answered(true, of(25, 0.2))], BOTH)).toBe(false);
+  for (const kl of [0.1, 0.05]) expect(isBeaten(wrong, [answered(true, of(25, kl))], BOTH)).toBe(true);
+  expect(isBeaten(wrong, [answered(true, [...of(25, 0.05), ...of(75, 9)])], BOTH)).toBe(true);
+  expect(isBeaten(wrong, [answered(true, [...of(25, 0.2), ...of(75, 0)])], BOTH)).toBe(false);
+  expect(isBeaten(wrong, [answered(true, of(25, 0.2))], TASK)).toBe(true);
 });
 
 property.prop([answers, answers])("a lead turned round has the other sign, and is finite", (first, second) => {
@@ -64,8 +70,9 @@ describe("in simulated races of 300 prompts against 12 rivals", () => {
       .slice(0, -1)
       .some((end) =>
         isBeaten(
-          { correct: one.slice(0, end), cost: 1 },
-          rivals.map((correct) => ({ correct: correct.slice(0, end), cost: 1 })),
+          { correct: one.slice(0, end), kl: [], cost: 1 },
+          rivals.map((correct) => ({ correct: correct.slice(0, end), kl: [], cost: 1 })),
+          TASK,
         ),
       );
   };

@@ -1,3 +1,7 @@
+import { taskScore, type TaskOutcome } from "@kvtuner/evaluation";
+import type { MeasuredPlan, ObjectiveKind } from "./objectives/objective-kind.ts";
+import { digitsOf, firstOf } from "./task-entry.ts";
+
 /** Prompts on which every plan is evaluated before any is dropped. */
 const FIRST_PROMPTS = 25;
 
@@ -9,47 +13,35 @@ export const raceRounds = (prompts: number): number[] => {
 };
 
 /** A plan in a race: its outcome on each prompt evaluated, and its cost. */
-export interface Racer {
-  readonly correct: readonly boolean[];
+export interface Racer extends TaskOutcome {
   readonly cost: number;
-  /** KL on each of those prompts' answers, where it is an objective beside accuracy. */
-  readonly kl?: readonly number[];
 }
 
 /** Standard errors by which a plan must be worse to be dropped; hundreds of comparisons hardly ever err at this margin. */
 export const GIVEN_UP_BEHIND = 3;
 
 /**
- * Whether some rival of no more cost answers so many more of the prompts both were asked that chance is no excuse; where KL is
- * an objective too, only one of no more KL on those prompts, for a plan of less may be on the front whatever it answers.
+ * Whether some rival that costs no more is better on the prompts that both were evaluated on: no worse in any objective, and in one
+ * by more than chance explains. A plan that is better in some objective may be on the front, whatever the others say.
  */
-export const isBeaten = (racer: Racer, rivals: readonly Racer[], margin: number = GIVEN_UP_BEHIND): boolean =>
-  rivals.some(
-    (rival) =>
-      rival.cost <= racer.cost && losesNoMore(rival, racer) && leadInErrors(rival.correct, racer.correct) > margin,
-  );
+export const isBeaten = (
+  racer: Racer,
+  rivals: readonly Racer[],
+  objectives: readonly ObjectiveKind[],
+  margin: number = GIVEN_UP_BEHIND,
+): boolean => rivals.some((rival) => rival.cost <= racer.cost && isAhead(rival, racer, objectives, margin));
 
-const losesNoMore = ({ kl: first }: Racer, { kl: second }: Racer): boolean => {
-  if (first === undefined || second === undefined) return true;
-  const prompts = Math.min(first.length, second.length);
-  return sumOf(first, prompts) <= sumOf(second, prompts);
+const isAhead = (rival: Racer, racer: Racer, objectives: readonly ObjectiveKind[], margin: number): boolean => {
+  const prompts = Math.min(rival.correct.length, racer.correct.length);
+  const [ahead, behind] = [measuredOn(rival, prompts), measuredOn(racer, prompts)];
+  return (
+    objectives.every((objective) => objective.loss(ahead) <= objective.loss(behind)) &&
+    objectives.some((objective) => (objective.leadInErrors?.(ahead, behind) ?? 0) > margin)
+  );
 };
 
-const sumOf = (values: readonly number[], count: number): number =>
-  values.slice(0, count).reduce((sum, value) => sum + value, 0);
-
-/**
- * Difference of two accuracies on the same prompts in its standard errors. With half a prompt added to each of the four
- * counts (Agresti and Min, 2005), the error is not 0 where few prompts differ, or all do.
- */
-export const leadInErrors = (first: readonly boolean[], second: readonly boolean[]): number => {
-  const prompts = Math.min(first.length, second.length);
-  let [gained, lost] = [0.5, 0.5];
-  for (let index = 0; index < prompts; index++) {
-    if (first[index] === second[index]) continue;
-    if (first[index] === true) gained++;
-    else lost++;
-  }
-  const variance = gained + lost - (gained - lost) ** 2 / (prompts + 2);
-  return (gained - lost) / Math.sqrt(variance);
+const measuredOn = (outcome: TaskOutcome, prompts: number): MeasuredPlan => {
+  const first = firstOf(outcome, prompts);
+  const { kl, accuracy } = taskScore(first);
+  return { kl, task: { accuracy, correct: digitsOf(first.correct) } };
 };

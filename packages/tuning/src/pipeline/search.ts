@@ -12,7 +12,7 @@ import type { RunContext } from "../progress.ts";
 import { idsOf, planCost, searchCost, type CostTable, type SearchSpace } from "../space/space.ts";
 import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
 import type { Measurer } from "./measurer.ts";
-import { objectivesOf, type Objective } from "./objectives/objectives.ts";
+import { baseObjective, objectivesOf, type Objective } from "./objectives/objectives.ts";
 
 /**
  * How plans to evaluate are chosen: around the additive surrogate's front (default), by NSGA-II over groups or layers, or by
@@ -139,7 +139,7 @@ const told = (
   entry: EvaluationEntry | undefined,
   { strategy, objective, limit }: SearchOptions,
 ): { objectives: number[]; constraintViolation?: number } => {
-  const kinds = objectivesOf(strategy === "surrogate" ? "kl" : objective);
+  const kinds = strategy === "surrogate" ? [baseObjective] : objectivesOf(objective);
   const [first = Number.NaN, ...others] = kinds.map((kind) => (entry ? kind.loss(entry) : Number.NaN));
   const objectives = [first, searchCost(space, plan), ...others];
   if (!kinds.some((kind) => kind.needsTask)) return { objectives };

@@ -35,7 +35,8 @@ export const taskEntry = (choices: readonly string[], start: number, { correct, 
   kl,
 });
 
-const digitsOf = (correct: readonly boolean[]): string => correct.map(Number).join("");
+/** One digit per prompt: 1 if it was answered correctly. */
+export const digitsOf = (correct: readonly boolean[]): string => correct.map(Number).join("");
 
 /** What a line holds, behind what was known: nothing new when it does not go on from there. */
 const extended = (known: TaskOutcome, { start, correct, kl }: TaskEntry): TaskOutcome => {

@@ -5,7 +5,6 @@ import type { Journal } from "../storage/journal.ts";
 import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
 import { givenUpEntry, givenUpPlans, isMarked } from "./given-up.ts";
 import type { Measurer, Place } from "./measurer.ts";
-import { klObjective } from "./objectives/kl.ts";
 import { needsTask, objectivesOf, type Objective } from "./objectives/objectives.ts";
 import { isBeaten, raceRounds, type Racer } from "./race.ts";
 import {
@@ -26,7 +25,7 @@ export interface TaskMeasurerParts extends RunContext {
   readonly journal: Journal<TaskEntry>;
   /** How many prompts there are. */
   readonly prompts: number;
-  /** Plans that are clearly beaten are given up, except by KL alone, where all are asked everything. */
+  /** If it needs the task, plans that are clearly beaten are dropped; otherwise all are evaluated on all prompts. */
   readonly objective: Objective;
 }
 
@@ -41,14 +40,13 @@ interface Runner {
 }
 
 /**
- * Asks plans a task's prompts, some at a time. After each round a plan that is clearly beaten, by one of no more cost (and no
- * more KL, where that is an objective too), is given up; those whose place chance could decide are asked more, until all prompts are. Rivals are the plans of this run so
- * far, so that a resumed run gives up the same ones.
+ * Evaluates plans on a task's prompts in rounds. After each round, plans that are clearly beaten (see `isBeaten`) are dropped and
+ * the others go on, up to the last prompt. Rivals are the plans of this run so far, so a resumed run drops the same ones.
  */
 export const taskMeasurer = (parts: TaskMeasurerParts): Measurer => {
   const { space, journal, prompts, objective } = parts;
   const isRace = needsTask(objective);
-  const countsKl = objectivesOf(objective).includes(klObjective);
+  const objectives = objectivesOf(objective);
   const answers = answersByPlan(journal.entries);
   const known = new Map<string, EvaluationEntry>();
   const runners = new Map<string, Runner>();
@@ -58,10 +56,7 @@ export const taskMeasurer = (parts: TaskMeasurerParts): Measurer => {
     const float = answers.get(planKey(FLOAT)) ?? NOTHING;
     known.set(planKey(runner.choices), figuresOf(runner.choices, answersOf(runner), float, !runner.isGivenUp));
   };
-  const racerOf = (runner: Runner): Racer => {
-    const { correct, kl } = answersOf(runner);
-    return { correct, cost: runner.cost, ...(countsKl && { kl }) };
-  };
+  const racerOf = (runner: Runner): Racer => ({ ...answersOf(runner), cost: runner.cost });
   return {
     known,
     evaluate: async (plans, place) => {
@@ -70,7 +65,7 @@ export const taskMeasurer = (parts: TaskMeasurerParts): Measurer => {
         const running = fresh.filter(({ isGivenUp }) => !isGivenUp);
         await ask(parts, answers, running, end, { ...place, done: place.done + fresh.length - running.length });
         const rivals = [...runners.values()].filter(({ isGivenUp }) => !isGivenUp).map(racerOf);
-        const beaten = end < prompts ? running.filter((runner) => isBeaten(racerOf(runner), rivals)) : [];
+        const beaten = end < prompts ? running.filter((runner) => isBeaten(racerOf(runner), rivals, objectives)) : [];
         for (const runner of beaten) await giveUp(journal, runner);
       }
       for (const runner of fresh) conclude(runner);
@@ -78,7 +73,8 @@ export const taskMeasurer = (parts: TaskMeasurerParts): Measurer => {
     recall: async () => {
       const recalled = journalRunners(space, answers, journal).filter(({ choices }) => !runners.has(planKey(choices)));
       const plans = recalled.map((runner) => ({ ...racerOf(runner), choices: runner.choices, runner }));
-      if (isRace) for (const { runner } of givenUpPlans(journal.entries, plans, prompts)) await giveUp(journal, runner);
+      const givenUp = isRace ? givenUpPlans(journal.entries, plans, prompts, objectives) : [];
+      for (const { runner } of givenUp) await giveUp(journal, runner);
       // A plan that is under way is not known: it is asked the rest when it is asked for again.
       for (const runner of recalled.filter(({ asked, isGivenUp }) => isGivenUp || asked === prompts)) {
         runners.set(planKey(runner.choices), runner);

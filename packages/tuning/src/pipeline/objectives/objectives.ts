@@ -2,7 +2,7 @@ import { klObjective } from "./kl.ts";
 import type { ObjectiveKind } from "./objective-kind.ts";
 import { taskObjective } from "./task.ts";
 
-/** What each value of `--objective` minimizes, in the order in which the search receives the losses. */
+/** The losses that each value of `--objective` minimizes, in the order in which the search receives them. */
 const OBJECTIVES = {
   kl: [klObjective],
   task: [taskObjective],
@@ -19,8 +19,14 @@ export type Objective = keyof typeof OBJECTIVES;
 /** All that users can ask for. */
 export const OBJECTIVE_NAMES = Object.keys(OBJECTIVES) as Objective[];
 
-/** The qualities that users ask for by one name. */
+/** The losses of an objective. */
 export const objectivesOf = (objective: Objective): readonly ObjectiveKind[] => OBJECTIVES[objective];
+
+/**
+ * The loss that every evaluation measures with little noise, and whose values for single layers nearly add up: the surrogate builds
+ * on it, the front counts it beside any objective, and ties are broken by it.
+ */
+export const baseObjective: ObjectiveKind = klObjective;
 
 /** Whether a task's answers decide. */
 export const needsTask = (objective: Objective): boolean => objectivesOf(objective).some((kind) => kind.needsTask);
