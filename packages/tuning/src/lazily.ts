@@ -6,12 +6,12 @@ export interface Lazy<Resource> {
   dispose(): Promise<void>;
 }
 
-/** Something to give back after use. */
+/** A resource to dispose of after use. */
 interface WithDispose {
   dispose(): Promise<void>;
 }
 
-/** A study that is complete needs no evaluator, and no model in memory. */
+/** Opens a resource on first use. A finished study needs no evaluator, and so no model in memory. */
 export const lazily = <Resource extends WithDispose>(open: () => Promise<Resource>): Lazy<Resource> => {
   let resource: Promise<Resource> | undefined;
   return {

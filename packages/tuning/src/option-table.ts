@@ -4,15 +4,15 @@ import { oneOf, OptionError, seedNumber, wholeNumber } from "./option-values.ts"
 /** How a command line writes a value: `bytes` like `40MB`, `texts` more than once; a `flag` has no value. */
 export type OptionKind = "number" | "bytes" | "text" | "texts" | "list" | "paths" | "flag";
 
-/** One option, defined once: its type, check, default, help and how a command line gives it. */
+/** One option, defined once: its type, check, default, help and form on a command line. */
 export interface Option<Value = unknown, Input = Value, Fallback = Value | undefined> {
   readonly kind: OptionKind;
-  /** What help calls the value, such as `<n>`; empty for a flag. */
+  /** Name of the value in help, such as `<n>`; empty for a flag. */
   readonly value: string;
   readonly help: string;
-  /** What is taken when the option is not given; undefined for none. */
+  /** The default; undefined for none. */
   readonly fallback: Fallback;
-  /** Returns the value that is meant; throws for one that makes no sense. `name` is the flag's, such as `max-kl`. */
+  /** Returns the checked value; throws for an invalid one. `name` is the flag, such as `max-kl`. */
   readonly check: (name: string, value: Input) => Value;
   readonly choices?: readonly string[];
   /** Options that it cannot be given with. */
@@ -22,7 +22,7 @@ export interface Option<Value = unknown, Input = Value, Fallback = Value | undef
 /** Options by the names that programs give them: `sampleLength` is `--sample-length`. */
 export type OptionTable = Readonly<Record<string, Option<unknown, never, unknown>>>;
 
-/** What may be given for the options of a table. */
+/** Values for the options of a table. */
 export type Given<Table extends OptionTable> = {
   readonly [Name in keyof Table]?: Parameters<Table[Name]["check"]>[1];
 };
@@ -51,7 +51,7 @@ export const wholeOption = <Fallback extends number | undefined>(
   check: (name, value) => wholeNumber(name, value, range.least, range.most),
 });
 
-/** A number that holds to what is expected of it. */
+/** A number that meets a condition. */
 export const numberOption = <Fallback extends number | undefined>(
   value: string,
   [expected, holds]: readonly [expected: string, holds: (value: number) => boolean],
@@ -91,7 +91,7 @@ export const choiceOption = <Choice extends string, Fallback extends Choice | un
   choices,
 });
 
-/** A text of any kind, such as a path. */
+/** Any text, such as a path. */
 export const textOption = (value: string, help: string): Option<string, string, undefined> => ({
   kind: "text",
   value,
@@ -100,7 +100,7 @@ export const textOption = (value: string, help: string): Option<string, string, 
   check: (_, text) => text,
 });
 
-/** Something that is done or not; not by default. */
+/** A flag, off by default. */
 export const flagOption = (help: string): Option<boolean, boolean, undefined> => ({
   kind: "flag",
   value: "",
@@ -112,7 +112,7 @@ export const flagOption = (help: string): Option<boolean, boolean, undefined> =>
 /** `sample-length` for `sampleLength`. */
 export const flagName = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-/** Options that have another name now. */
+/** Former names of options, and the current ones. */
 export const RENAMED_OPTIONS: Readonly<Record<string, string>> = {
   windows: "samples",
   windowLength: "sampleLength",
@@ -120,7 +120,7 @@ export const RENAMED_OPTIONS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Checks what was given for a table's options and fills in defaults; leaves anything else out.
+ * Checks the values for a table's options and fills in defaults. Other members are dropped.
  *
  * @throws OptionError naming the option
  * @throws OptionRenamedError for a former name
@@ -145,10 +145,10 @@ export const rejectRenamed = (given: object): void => {
     if ((given as Readonly<Record<string, unknown>>)[former] !== undefined) throw new OptionRenamedError(former, name);
 };
 
-/** What an option may hold; a list is written with commas. */
+/** The value of an option; a list is written with commas. */
 type OptionValue = string | number | boolean | readonly (string | number)[] | undefined;
 
-/** The options of a table as a command line gives them: a flag and its value, which is empty for one without. */
+/** Values as command-line options: the flag and its text, which is empty for an option without a value. */
 export const commandOptions = (table: OptionTable, values: object): [flag: string, value: string][] =>
   Object.keys(table).flatMap((name): [string, string][] => {
     const value = (values as Readonly<Record<string, OptionValue>>)[name];
@@ -156,7 +156,7 @@ export const commandOptions = (table: OptionTable, values: object): [flag: strin
     return [[flagName(name), value === true ? "" : String(value)]];
   });
 
-/** An option was given by the name that it had formerly. */
+/** An option was given by its former name. */
 export class OptionRenamedError extends KvtunerError {
   constructor(former: string, name: string) {
     super(

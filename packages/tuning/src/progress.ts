@@ -12,29 +12,29 @@ export type Step =
   | "fill"
   | "time";
 
-/** Where a run stands. */
+/** Progress of a run. */
 export interface Progress {
   readonly step: Step;
   readonly done: number;
   readonly total: number;
-  /** What was just done, for people. */
+  /** What was just done, to show to users. */
   readonly note?: string;
 }
 
-/** Told of every bit of progress. */
+/** Receives progress. */
 export type OnProgress = (progress: Progress) => void;
 
-/** What the steps of a run share: where to report, and when to stop. */
+/** Callbacks that the steps of a run share. */
 export interface RunContext {
-  /** Told of every bit of progress. */
+  /** Receives progress. */
   readonly progress: OnProgress;
-  /** Told of what was repaired. */
+  /** Receives warnings. */
   readonly warn: (message: string) => void;
   /** Stops the run. */
   readonly signal?: AbortSignal;
 }
 
-/** The same context, which tells each warning once. */
+/** The same context, which passes each warning on once. */
 export const warnOnce = (context: RunContext): RunContext => {
   const told = new Set<string>();
   const warn = (warning: string): void => {

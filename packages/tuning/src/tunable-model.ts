@@ -14,35 +14,35 @@ export interface ContinuationOptions {
   readonly tokens: number;
   /** 32-bit integer; the same seed gives the same text. */
   readonly seed: number;
-  /** Told after each token. */
+  /** Called after each token. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-/** What tasks ask of a model. */
+/** What tasks need from a model. */
 export interface TaskSupport extends TaskModel {
-  /** Puts prompts to plans. */
+  /** Evaluates plans on prompts. */
   evaluator(
     prompts: readonly EncodedPrompt[],
     options: Pick<TaskEvaluatorOptions, "maxTokens" | "likelihood">,
   ): Promise<TaskEvaluator>;
 }
 
-/** What the pipeline asks of a model. `openModel` makes one from a GGUF file; anything else that can do this can be tuned too. */
+/** What the pipeline needs from a model. `openModel` makes one from a GGUF file; any other implementation can be tuned too. */
 export interface TunableModel {
   readonly identity: ModelIdentity;
   readonly shape: CacheShape;
-  /** Token ids of a text as it is: nothing added before or after. */
+  /** Token ids of a text, with nothing added. */
   encode(text: string): Int32Array;
-  /** What every sample of text begins with, such as BOS; nothing by default. */
+  /** Token ids that every sample begins with, such as BOS; none by default. */
   readonly startIds?: readonly number[];
-  /** One sampled continuation a prompt, token ids without the prompt's, never ended early. */
+  /** Samples one continuation per prompt: token ids without the prompt's, always `tokens` long. */
   continuations(prompts: readonly string[], options: ContinuationOptions): Promise<Int32Array[]>;
-  /** Scores plans on samples of token ids, each a context of its own. */
+  /** Scores plans on samples of token ids; each sample is its own context. */
   evaluator(samples: readonly Int32Array[]): Promise<Evaluator>;
   /** Runs the float model over one sample and shows each layer's query, key and value. */
   trace(sample: Int32Array, visit: (layer: number, trace: LayerTrace) => void | Promise<void>): Promise<void>;
   /** Answers prompts; without it a model can be tuned on text only. */
   readonly tasks?: TaskSupport;
-  /** Gives back memory and files. */
+  /** Frees memory and closes files. */
   dispose(): Promise<void>;
 }

@@ -38,7 +38,7 @@ export interface FrontTable {
 
 /**
  * The exact Pareto front of a multiple-choice knapsack: of all genomes those that no other beats in summed cost and summed
- * loss, cheapest first, one genome a point. Dynamic programming over genes that keeps only non-dominated partial genomes
+ * loss, cheapest first, one genome per point. Dynamic programming over genes that keeps only non-dominated partial genomes
  * (Nemhauser and Ullmann, Discrete dynamic programming and capital allocation, 1969).
  * Throws `SEARCH_BAD_COSTS`, `SEARCH_BAD_LOSSES`, `SEARCH_BAD_OPTIONS`.
  */

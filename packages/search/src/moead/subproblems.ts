@@ -1,9 +1,9 @@
 import type { Evaluation } from "../ask-tell.ts";
 
-/** A weight of 0 would leave an objective out of a subproblem's reckoning, and any of its values would do. */
+/** A weight of 0 would drop an objective from its subproblem, which would then accept any value of it. */
 const LEAST_WEIGHT = 1e-3;
 
-/** The least value told of each objective, and the largest that is held: what objectives are scaled by. */
+/** The smallest value received of each objective and the largest value held; objectives are scaled by this range. */
 export interface Range {
   readonly ideal: readonly number[];
   readonly nadir: readonly number[];
@@ -38,7 +38,7 @@ export const serves = (
   return tchebycheff(candidate.objectives, weights, range) <= tchebycheff(incumbent.objectives, weights, range);
 };
 
-/** The range of what is held and one more, whose ideal is never worse than before. */
+/** The range of the results held and one more; the ideal never gets worse. */
 export const rangeOf = (ideal: readonly number[] | undefined, held: readonly Evaluation[]): Range => {
   const columns = held[0]!.objectives.map((_, index) => held.map(({ objectives }) => objectives[index]!));
   return {

@@ -1,7 +1,7 @@
 /**
  * Weights of subproblems spread evenly over the simplex: all vectors of `objectives` multiples of 1 / H that add up to 1, for
  * the largest H whose vectors are at most `most` (Das and Dennis 1998; Zhang and Li 2007, section III C). At least one vector
- * for each objective. With two objectives as many as asked for.
+ * for each objective; with two objectives exactly `most`.
  */
 export const spreadWeights = (objectives: number, most: number): number[][] => {
   if (objectives === 1) return [[1]];

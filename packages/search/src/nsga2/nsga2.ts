@@ -25,7 +25,7 @@ interface Nsga2State {
 
 /**
  * NSGA-II (Deb et al. 2002) over integer genes: binary tournaments, uniform crossover in nine of ten, mutation, constrained
- * dominance. A generation ends when `populationSize` results were told. No operator uses a transcendental function, so a
+ * dominance. A generation ends after `populationSize` results. No operator uses a transcendental function, so a
  * seed gives the same run on every platform. Throws `SEARCH_BAD_CHOICES`, `SEARCH_BAD_OPTIONS`; `tell` throws
  * `SEARCH_BAD_EVALUATION`.
  */

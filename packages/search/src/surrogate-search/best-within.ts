@@ -9,9 +9,9 @@ import type { ResidualModel } from "./residual-model.ts";
 export type SurrogateTable = Pick<SurrogateSearchOptions, "choices" | "costs" | "losses">;
 
 /**
- * The genome that is expected to lose least at no more than a cost: the best sum of single losses, corrected by what was told.
- * Undefined when it is not expected to lose less than the best genome told within that cost, or was told itself. Asked again
- * with each answer, it climbs to the best genome within a budget and stops there. Throws as `createSurrogateSearch` does.
+ * The genome with the least expected loss within a cost: the best sum of single losses, corrected by the results so far.
+ * Undefined if it was evaluated already, or if an evaluated genome within that cost is expected to be as good. Called again after
+ * each evaluation, it climbs to the best genome within the cost and stops there. Throws as `createSurrogateSearch` does.
  */
 export const promisingWithin = (
   table: SurrogateTable,

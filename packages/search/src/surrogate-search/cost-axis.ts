@@ -12,12 +12,12 @@ export type CostAxis = (cost: number) => number;
 /** Width of the interval below the focus, as a share of all costs. */
 const FOCUS_WIDTH = 0.08;
 
-/** Width of the jump at the focus, as a share of all costs: nothing but a jump. */
+/** Width of the jump at the focus, as a share of all costs: practically none. */
 const JUMP_WIDTH = 1e-9;
 
 /**
- * The axis over costs from `least` to `most`: 1 long, 2 with a focus. Of a focus half lies spread below it and half in a
- * jump right above it, which is worth the least loss at no more than that cost.
+ * The axis over costs from `least` to `most`: 1 long, or 2 with a focus. Half of the focus's length is spread below it; the other
+ * half is a jump right above it, which rewards the least loss at no more than that cost.
  */
 export const costAxis = (least: number, most: number, { costRange, focus }: CostInterest): CostAxis => {
   const [low, high] = [Math.max(least, costRange?.[0] ?? least), Math.min(most, costRange?.[1] ?? most)];

@@ -35,7 +35,7 @@ const lengthsAlong = ({ axis, single }: SurrogateProblem, table: FrontTable, ind
   let length = 0;
   return positions.map((position, place) => {
     const step = (position - (positions[place - 1] ?? position)) / positionRange;
-    // Where costs are of no interest, losses are of none either.
+    // Losses count only at costs that count.
     if (step > 0) length += step + (logLosses[place - 1]! - logLosses[place]!) / lossRange;
     return length;
   });

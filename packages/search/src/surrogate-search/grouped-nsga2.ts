@@ -14,7 +14,7 @@ export interface GroupedNsga2Options {
   readonly pending: readonly Genome[];
 }
 
-/** Starts from the uniform genomes and what was measured, whose groups are constant. */
+/** Starts from the uniform genomes and the measured ones whose groups are constant. */
 export const createGroupedNsga2 = (options: GroupedNsga2Options): AskTell => {
   const { groups, seed, populationSize, told, pending } = options;
   const choices = groups.map((group) => options.choices[group[0]!]!);
@@ -31,7 +31,7 @@ export const createGroupedNsga2 = (options: GroupedNsga2Options): AskTell => {
   return grouped;
 };
 
-/** Goes on from a checkpoint of `createGroupedNsga2`. */
+/** Restores a checkpoint of `createGroupedNsga2`. */
 export const restoreGroupedNsga2 = (checkpoint: unknown, groups: readonly (readonly number[])[]): AskTell =>
   overGroups(restoreNsga2(checkpoint), groups);
 
@@ -46,7 +46,7 @@ const overGroups = (search: AskTell, groups: readonly (readonly number[])[]): As
   checkpoint: () => search.checkpoint(),
 });
 
-/** One genome, or none when a group's genes disagree. */
+/** One genome, or none if the genes of a group differ. */
 const contract = (genome: Genome, groups: readonly (readonly number[])[]): Genome[] => {
   const constant = groups.every((group) => group.every((gene) => genome[gene] === genome[group[0]!]));
   return constant ? [groups.map((group) => genome[group[0]!]!)] : [];

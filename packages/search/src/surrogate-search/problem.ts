@@ -5,7 +5,7 @@ import { SearchError } from "../search-error.ts";
 import { cleanLosses, logOfLoss, type SingleLosses } from "./additive-features.ts";
 import { type CostAxis, costAxis, type CostInterest } from "./cost-axis.ts";
 
-/** What a surrogate-assisted search is made of. */
+/** Options of a surrogate-assisted search. */
 export interface SurrogateSearchOptions extends CostInterest {
   /** Number of choices of each gene. */
   readonly choices: readonly number[];
@@ -15,24 +15,24 @@ export interface SurrogateSearchOptions extends CostInterest {
   readonly losses: readonly (readonly number[])[];
   /** 32-bit integer; the same seed and the same results in the same order give the same genomes. */
   readonly seed: number;
-  /** Number of evaluations that the caller plans in all; more can be requested. */
+  /** Planned number of evaluations; more can be requested. */
   readonly evaluations: number;
   /** Loss and cost above which a genome is of no use; by default the worst of the surrogate's front. */
   readonly reference?: readonly [loss: number, cost: number];
-  /** Genes that share one choice should losses not add up, as lists of genes; by default each gene is its own group. */
+  /** Groups of genes that share one choice if losses turn out not to add up; by default each gene is its own group. */
   readonly groups?: readonly (readonly number[])[];
-  /** Rank correlation of predicted and observed losses below which the surrogate is given up; 0.7 by default. */
+  /** Rank correlation of predicted and observed losses below which the surrogate is abandoned; 0.7 by default. */
   readonly minimumAgreement?: number;
 }
 
-/** The options, checked, with what follows from them. */
+/** Checked options, and values derived from them. */
 export interface SurrogateProblem {
   readonly options: SurrogateSearchOptions;
   readonly single: SingleLosses;
   /** Natural logarithm of the reference loss, and the reference cost. */
   readonly reference: readonly [number, number];
   readonly axis: CostAxis;
-  /** Partial genomes that differ less in cost are not told apart: 1/65536 of all costs, genes x that at the end. */
+  /** Partial genomes whose costs differ by less count as equal: 1/65536 of all costs, which adds up over genes. */
   readonly resolution: number;
   costOf(genome: Genome): number;
 }

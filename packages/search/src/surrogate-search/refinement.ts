@@ -10,7 +10,7 @@ import { fitResidualModel, type Observation, type ResidualModel } from "./residu
 
 /** Guidance from the results so far. */
 export interface Refinement {
-  /** Rank correlation of losses told with those predicted from all others. */
+  /** Rank correlation of observed losses with those predicted from all others. */
   readonly agreement: number;
   /** The unseen candidate of greatest expected gain, given that pending genomes will turn out as predicted. */
   next(pending: readonly Genome[], unseen: (genome: Genome) => boolean): Genome | undefined;

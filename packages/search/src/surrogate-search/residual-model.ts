@@ -23,7 +23,7 @@ export interface ResidualModel {
   readonly scales: KernelScales;
   /** Log loss of a genome: mean, and variance with the noise. */
   predict(genome: Genome): { mean: number; variance: number };
-  /** Single losses [gene][choice] times their corrections; their sums rank genomes as the mean does, nearly. */
+  /** Single losses [gene][choice] times their corrections; their sums rank genomes nearly as the mean does. */
   correctedLosses(): number[][];
   /** Corrected single losses drawn from the posterior. */
   sampleLosses(random: Random): number[][];
@@ -95,7 +95,7 @@ const singleFactors = ({ single, scales, points }: Fit, weights: Float64Array): 
 const correct = ({ losses }: SingleLosses, factors: readonly (readonly number[])[]): number[][] =>
   losses.map((row, gene) => row.map((loss, choice) => loss * Math.exp(factors[gene]![choice]!)));
 
-/** Matheron's rule: draw from the prior, then move by what the observations say against that draw. */
+/** Matheron's rule: draws from the prior, then corrects the draw by its differences from the observations. */
 const sampleLosses = (fit: Fit, random: Random): number[][] => {
   const { single, scales, points, residuals } = fit;
   const prior = single.losses.map((row) => {

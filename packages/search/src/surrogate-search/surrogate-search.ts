@@ -8,11 +8,11 @@ import { createGroupedNsga2, restoreGroupedNsga2 } from "./grouped-nsga2.ts";
 import { type SurrogateProblem, surrogateProblem, type SurrogateSearchOptions } from "./problem.ts";
 import { type Refinement, refine } from "./refinement.ts";
 
-/** Ask and tell, and how well the surrogate does. */
+/** Ask and tell, with figures on the surrogate. */
 export interface SurrogateSearch extends AskTell {
-  /** Rank correlation of losses told with those predicted from all others; undefined before there are enough. */
+  /** Rank correlation of observed losses with those predicted from all others; undefined until there are enough. */
   agreement(): number | undefined;
-  /** "surrogate", or "nsga2" once the surrogate was given up. */
+  /** "surrogate", or "nsga2" after the surrogate was abandoned. */
   strategy(): "surrogate" | "nsga2";
 }
 
@@ -28,8 +28,8 @@ interface State {
 /**
  * The default strategy for losses that nearly add up. A quarter of the evaluations goes to genomes spread evenly over the
  * exact front of the summed single losses. Each further genome is that of greatest expected gain in hypervolume (logarithm
- * of loss against cost) under a model that corrects the sums by what was told. When predicted and told losses no longer
- * rank alike, NSGA-II over groups takes over. The second objective told is not read: costs come from the table.
+ * of loss against cost) under a model that corrects the sums by the results so far. If predicted and observed losses no longer
+ * rank alike, NSGA-II over groups takes over. The second objective of results is ignored: costs come from the table.
  * Throws `SEARCH_BAD_CHOICES`, `SEARCH_BAD_COSTS`, `SEARCH_BAD_LOSSES`, `SEARCH_BAD_OPTIONS`; `tell` throws
  * `SEARCH_BAD_EVALUATION`.
  */

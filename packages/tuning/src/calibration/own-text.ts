@@ -7,10 +7,10 @@ import type { SampleOptions } from "./samples.ts";
 
 const SHORTEST_SEGMENT = 128;
 
-/** Sampling more than this would take hours, and repeat what twelve prompts lead to. */
+/** Sampling more than this would take hours and repeat itself. */
 const MOST_TOKENS = 131_072;
 
-/** How much of a model's own text is sampled, and by which 32-bit seed. */
+/** Amount of the model's own text to sample, and the 32-bit seed. */
 export interface OwnTextOptions extends SampleOptions {
   readonly seed: number;
 }
@@ -19,8 +19,8 @@ export interface OwnTextOptions extends SampleOptions {
 export type OwnText = (model: TunableModel, options: OwnTextOptions, context: RunContext) => Promise<Int32Array[]>;
 
 /**
- * The model's own continuations of {@link CALIBRATION_PROMPTS}, one after the other, cut into samples: text of the
- * kind its cache will hold, with nothing to fetch. Seeded.
+ * The model's own continuations of {@link CALIBRATION_PROMPTS}, joined and cut into samples. Such text resembles what the cache
+ * will hold, and needs no download. The same seed gives the same text.
  *
  * @throws the signal's reason when aborted
  */
@@ -37,15 +37,15 @@ export const ownText: OwnText = async (model, { samples, sampleLength, seed }, {
 };
 
 /**
- * Refuses more of the model's own text than anyone would wait for, before a model is loaded.
+ * Checks, before a model is loaded, that sampling the model's own text would not take hours.
  *
- * @throws OwnTextError with the number of tokens.
+ * @throws OwnTextError naming the limit
  */
 export const assertOwnTextIsSampled = ({ samples, sampleLength }: SampleOptions): void => {
   if (samples * sampleLength > MOST_TOKENS) throw new OwnTextError(samples, sampleLength);
 };
 
-/** More text of the model's own than is sampled. */
+/** More of the model's own text was requested than is sampled. */
 export class OwnTextError extends KvtunerError {
   constructor(samples: number, sampleLength: number) {
     super(

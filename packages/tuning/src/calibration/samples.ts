@@ -9,8 +9,8 @@ export interface SampleOptions {
 }
 
 /**
- * Tokenizes a text and cuts it into samples, each of which begins as the model's contexts do. Only as much of a long text is
- * tokenized as the samples need: a token depends on nothing far behind it.
+ * Tokenizes a text and cuts it into samples. Each sample begins with the model's start tokens. Of a long text, only the part that
+ * the samples need is tokenized, since a token does not depend on text far after it.
  *
  * @throws EvaluationError `EVALUATION_TEXT_TOO_SHORT` when the text does not fill the samples, with both lengths.
  */
@@ -28,7 +28,7 @@ export const textSamples = (
 const MARGIN_TOKENS = 64;
 const CHARACTERS_PER_TOKEN = 12;
 
-/** The tokens of a text, or, of a long one, more than `tokens` of its first. */
+/** The tokens of a text; of a long text, somewhat more than its first `tokens`. */
 export const encodeEnough = (encode: (text: string) => Int32Array, text: string, tokens: number): Int32Array => {
   const length = (tokens + MARGIN_TOKENS) * CHARACTERS_PER_TOKEN;
   if (length >= text.length) return encode(text);

@@ -9,7 +9,7 @@ const schema = z.object({ kind: z.literal("bits"), bits: z.number() });
 /** A limit of the kind `bits`. */
 export type BitsLimit = Stored<typeof schema>;
 
-/** Rounded up: a rounded number could be one that is itself refused. */
+/** Rounded up, so that the printed number is accepted as a limit. */
 export const exactBits = (bits: number): string => (Math.ceil(bits * 1000) / 1000).toFixed(3);
 
 const bytesOf = ({ bits }: BitsLimit, { shape, context }: SearchSpace): number =>
@@ -31,7 +31,7 @@ export const bitsLimit: LimitKind<BitsLimit> = {
     total: bytesOf,
     focusBytes: bytesOf,
     words: ({ bits }, context) => `${exactBits(bits)} bits${context === undefined ? "" : ` at ${context} tokens`}`,
-    // A longer context spreads what is kept in 16 bits over more tokens.
+    // A longer context spreads the tokens kept in 16 bits over more tokens.
     advice: "raise the bits, lengthen --context",
   },
 };

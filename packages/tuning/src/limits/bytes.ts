@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Stored } from "../storage/storage.ts";
 import type { LimitKind } from "./limit-kind.ts";
 
-/** A size as users can give it back: a rounded one might be refused. */
+/** The exact size, which is accepted as a limit, and a rounded one. */
 export const exactBytes = (bytes: number): string => `${bytes} bytes (${formatBytes(bytes)})`;
 
 const schema = z.object({ kind: z.literal("bytes"), bytes: z.number() });

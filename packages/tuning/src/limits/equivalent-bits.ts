@@ -9,7 +9,7 @@ const schema = z.object({ kind: z.literal("equivalent-bits"), bits: z.number() }
 /** A limit of the kind `equivalent-bits`. */
 export type EquivalentBitsLimit = Stored<typeof schema>;
 
-/** 3.2 bits over ten layers are 64, and a little more or less in binary. */
+/** In binary, 3.2 bits times 20 is not exactly 64. */
 const ROUNDING = 1e-9;
 
 /** Bytes of a plan with this number of equivalent bits, on the line from the plan of fewest bits and bytes to that of most. */
@@ -45,7 +45,7 @@ export const equivalentBitsLimit: LimitKind<EquivalentBitsLimit> = {
     table: ({ codeBits }) => codeBits,
     total: ({ bits }, { shape }) => 2 * shape.layers * bits + ROUNDING,
     focusBytes: ({ bits }, space) => bytesNear(bits, space),
-    // Codes are as large at any length.
+    // The size of codes does not depend on the context length.
     words: ({ equivalentBits }) => `${exactBits(equivalentBits)} equivalent bits`,
     advice: "raise the bits",
   },

@@ -2,13 +2,13 @@ import type { z } from "zod";
 import type { Option } from "../option-table.ts";
 import type { CostTable, PlanCost, SearchSpace } from "../space/space.ts";
 
-/** What limits look at: a plan's cost, and its loss in nats a token. */
+/** The figures of a plan that limits read: its cost, and its loss in nats a token. */
 export type LimitedPlan = Pick<PlanCost, "bytes" | "bits" | "equivalentBits"> & { readonly kl: number };
 
 /** One kind of limit. To add one, write a file beside its neighbours and a line in the list of `limits.ts`. */
 export interface LimitKind<Limit extends { readonly kind: string }> {
   readonly kind: Limit["kind"];
-  /** What a study stores of it. */
+  /** Schema of the limit in study records. */
   readonly schema: z.ZodType<Limit>;
   /** The limit in words, without "at most". */
   text(limit: Limit): string;
@@ -33,16 +33,16 @@ export interface Bound<Limit> {
   };
 }
 
-/** How a limit of cost adds up. */
+/** A limit on a cost that adds up over layers. */
 export interface LimitedCost<Limit> {
   /** The cost that is limited, by layer and choice. */
   table(space: SearchSpace): CostTable;
-  /** The most that all layers may cost together, in the same unit. */
+  /** The largest allowed sum over layers, in the same unit. */
   total(limit: Limit, space: SearchSpace): number;
-  /** Bytes at the context length near which plans of that cost are. */
+  /** Approximate bytes, at the context length, of plans at the limit. */
   focusBytes(limit: Limit, space: SearchSpace): number;
-  /** What a plan costs, in words; with the context length where that matters. */
+  /** The plan's cost in words, with the context length if the cost depends on it. */
   words(plan: Omit<LimitedPlan, "kl">, context?: number): string;
-  /** What helps a user whose limit no plan keeps to. */
+  /** What users can do if no plan keeps to the limit. */
   readonly advice: string;
 }

@@ -15,7 +15,7 @@ export type Limit = BytesLimit | BitsLimit | EquivalentBitsLimit | KlLimit | Kne
 
 const KINDS = [bytesLimit, bitsLimit, equivalentBitsLimit, klLimit, kneeLimit] as const;
 
-/** What a study stores of a limit. */
+/** Schema of a limit in study records. */
 export const limitSchema: z.ZodType<Limit> = z.union(KINDS.map(({ schema }) => schema));
 
 const BOUNDS = KINDS.flatMap((kind): Bound<Limit>[] => (kind.bound === undefined ? [] : [kind.bound as Bound<Limit>]));
@@ -39,7 +39,7 @@ export const limitOf = (given: object): Limit => {
   return bound === undefined ? { kind: "knee" } : bound.limit(filled[bound.option.name] as number);
 };
 
-/** A limit goes with the entry of its own kind, which the types of a list cannot say. */
+/** The entry of a limit's kind. The type of a list cannot say that both have the same kind. */
 const kindOf = (limit: Limit): LimitKind<Limit> => {
   const kind = KINDS.find((candidate) => candidate.kind === limit.kind);
   if (kind === undefined) throw new Error(`internal: there is no limit of the kind ${limit.kind}`);
@@ -52,20 +52,20 @@ export const keepsTo = (limit: Limit, plan: LimitedPlan): boolean => {
   return bound === undefined || bound.of(plan) <= bound.most(limit);
 };
 
-/** Whether the limit is one of cost: within it the best plan is wanted, and otherwise the cheapest. */
+/** Whether the limit is one of cost. Such a limit picks the best plan within it, any other the cheapest. */
 export const limitsCost = (limit: Limit): boolean => kindOf(limit).cost !== undefined;
 
-/** Whether the limit is one that plans can fail to keep to. */
+/** Whether a plan can exceed the limit. */
 export const isBound = (limit: Limit): boolean => kindOf(limit).bound !== undefined;
 
-/** By which share of the limit a plan costs more; 0 when it does not, or the limit is not one of cost. */
+/** Share of the limit by which a plan exceeds it; 0 within the limit, and for limits of loss. */
 export const excessOf = (limit: Limit, cost: Omit<LimitedPlan, "kl">): number => {
   const kind = kindOf(limit);
   if (kind.cost === undefined || kind.bound === undefined) return 0;
   return Math.max(0, kind.bound.of({ ...cost, kl: 0 }) / kind.bound.most(limit) - 1);
 };
 
-/** Bytes at the context length that the search should look near; undefined when the limit names none. */
+/** Bytes at the context length near which to search; undefined for a limit of loss. */
 export const focusOf = (limit: Limit, space: SearchSpace): number | undefined =>
   kindOf(limit).cost?.focusBytes(limit, space);
 
@@ -75,14 +75,14 @@ export interface AllowedCost {
   readonly most: number;
 }
 
-/** What plans may cost under a limit; undefined when it is not one of cost. */
+/** The cost that plans may have under a limit; undefined for a limit of loss. */
 export const allowedCost = (limit: Limit, space: SearchSpace): AllowedCost | undefined => {
   const { cost } = kindOf(limit);
   return cost && { costs: cost.table(space), most: cost.total(limit, space) };
 };
 
 /**
- * Refuses a budget that no plan of the space can meet, before anything slow is done.
+ * Checks, before any slow step, that some plan of the space meets the budget.
  *
  * @throws BudgetUnmetError naming the smallest plan.
  */
@@ -111,13 +111,13 @@ export const limitOption = (limit: Limit): [flag: string, value: string][] => {
   return bound === undefined ? [] : commandOptions(LIMIT_OPTIONS, { [bound.option.name]: bound.most(limit) });
 };
 
-/** A plan with one pair in every layer, and its cost in what was asked for. */
+/** The smallest plan: the label of its choices, and its cost in the unit of the limit. */
 export interface SmallestPlan {
   readonly name: string;
   readonly cost: string;
 }
 
-/** No plan is as small as the budget asks. */
+/** No plan meets the budget. */
 export class BudgetUnmetError extends KvtunerError {
   constructor(budget: string, smallest: SmallestPlan, advice: string = "raise the budget, shorten --context") {
     super(

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { planIdsSchema, type SearchSpace } from "../space/space.ts";
 import type { Stored } from "../storage/storage.ts";
 
-/** What is known of one plan; a line of `journal.jsonl` where plans are scored on text. */
+/** The figures of one plan; in a study on text, a line of `journal.jsonl`. */
 export interface EvaluationEntry {
   /** Id of each layer's choice. */
   readonly choices: readonly string[];
@@ -50,7 +50,7 @@ export const evaluationEntryParser = (
   return (value) => schema.parse(value);
 };
 
-/** The journal's line for a score. With one sample there is no standard error: 0 stands for it. */
+/** The journal line of a score. With one sample there is no standard error; it is stored as 0. */
 export const evaluationEntry = (choices: readonly string[], score: Score): EvaluationEntry => ({
   choices,
   kl: score.kl,
@@ -59,5 +59,5 @@ export const evaluationEntry = (choices: readonly string[], score: Score): Evalu
   perplexity: score.perplexity,
 });
 
-/** What plans are told apart by. */
+/** The key of a plan in maps. */
 export const planKey = (choices: readonly string[]): string => choices.join(" ");

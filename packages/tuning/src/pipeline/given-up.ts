@@ -3,7 +3,7 @@ import type { ObjectiveKind } from "./objectives/objective-kind.ts";
 import { isBeaten, raceRounds, type Racer } from "./race.ts";
 import type { TaskEntry } from "./task-entry.ts";
 
-/** A plan in a journal: all that it was asked. */
+/** A plan in a journal, with its outcome on every prompt evaluated. */
 export interface JournalPlan extends Racer {
   readonly choices: readonly string[];
 }
@@ -17,14 +17,13 @@ export const givenUpEntry = (choices: readonly string[], asked: number): TaskEnt
   isGivenUp: true,
 });
 
-/** Whether a journal says that this plan was given up after so many prompts. */
+/** Whether a journal says that this plan was dropped after `asked` prompts. */
 export const isMarked = (entries: readonly TaskEntry[], choices: readonly string[], asked: number): boolean =>
   entries.some((entry) => entry.isGivenUp && entry.start === asked && planKey(entry.choices) === planKey(choices));
 
 /**
- * Plans of a journal that were given up in a race of so many prompts; others that were not asked everything are under way.
- * Journals of earlier versions do not say which: there, a plan was given up if it stopped after a round in which some plan
- * beats it.
+ * The dropped plans of a journal in a race over `prompts` prompts. Other incomplete plans are in progress. Journals of earlier
+ * versions have no marks; in those, a plan counts as dropped if it stopped after a round in which another plan beats it.
  */
 export const givenUpPlans = <Plan extends JournalPlan>(
   entries: readonly TaskEntry[],

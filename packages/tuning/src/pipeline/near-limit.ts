@@ -6,14 +6,14 @@ import type { Measurer } from "./measurer.ts";
 import { baseObjective } from "./objectives/objectives.ts";
 import { surrogateTables, type SearchInputs } from "./search.ts";
 
-/** Plans evaluated within a limit at most: the surrogate is seldom wrong more often, and a study must end. */
+/** Maximum number of plans evaluated within a limit. The surrogate is rarely wrong more often. */
 const MOST_PLANS = 8;
 
 /**
- * The search spreads its evaluations; a user with a budget wants the best plan within it, also of a study whose search
- * is done. So where the limit is one of cost, the plan within it that the surrogate, corrected by all that was evaluated,
- * expects to lose least is evaluated too, and again with that answer, until it expects no better one, or `isEnough` says so.
- * What it asks for depends on what is known and not on its order, so that a run that was stopped goes on the same way.
+ * Evaluates more plans within a limit of cost, also after the search is done: the search spreads its evaluations, but a user
+ * with a budget wants the best plan within it. Each plan is the one that the surrogate, corrected by all evaluations so far,
+ * expects to lose least. Stops when it expects no better plan, or when `isEnough` says so. The plans do not depend on the order
+ * of earlier evaluations, so a resumed run evaluates the same ones.
  */
 export const evaluateWithin = async (
   inputs: SearchInputs,

@@ -112,7 +112,7 @@ export const pickPlan = (
   return isBound(limit) || needsTask(objective) ? minimumBy(equals, (plan) => plan.bytes) : knee(equals);
 };
 
-/** Plans that are at most one standard error behind the best one, of which they may be as good. */
+/** Plans at most one standard error worse than the best: within the noise, they may be as good. */
 const withinNoise = (plans: readonly FrontPlan[], objective: ObjectiveKind): readonly FrontPlan[] => {
   if (objective.leadInErrors === undefined) return plans;
   const [best] = plans.toSorted(

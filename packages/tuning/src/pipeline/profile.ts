@@ -25,8 +25,8 @@ export const profileSchema = ({ shape, choices }: Pick<SearchSpace, "shape" | "c
 type StoredProfile = Stored<ReturnType<typeof profileSchema>>;
 
 /**
- * Measures every choice at every layer. Each single-layer evaluation, and each layer's errors, is on disk in
- * `profile.jsonl` before the next one starts, and is not done again.
+ * Measures every choice at every layer. Each single-layer evaluation and each layer's errors are stored in `profile.jsonl` before
+ * the next one starts, so a resumed run does not repeat them.
  */
 export const profileStep = async (inputs: TraceInputs, losses: PlanLosses): Promise<StoredProfile> => {
   await measureSingleLayers(inputs, losses);
@@ -34,16 +34,16 @@ export const profileStep = async (inputs: TraceInputs, losses: PlanLosses): Prom
   return assemble(inputs.space, inputs.journal.entries);
 };
 
-/** Single-layer losses are scored at every other position: they rank pairs, and the output matrix is a large share of a small model. */
+/** Single-layer losses are scored at every other position. They only rank choices, and the output matrix is a large share of a small model. */
 const PROFILE_STRIDE = 2;
 
-/** Prompts whose answers single-layer losses are measured on. */
+/** Number of prompts on which single-layer losses are measured. */
 const PROFILE_PROMPTS = 50;
 
 /** Mean KL to the float cache, nats a token. */
 export type Loss = Pick<Score, "kl" | "klStandardError">;
 
-/** Measures what plans lose, one after the other, and tells of each. */
+/** Measures the losses of plans one by one and reports each. */
 export type PlanLosses = (
   plans: readonly (readonly LayerScheme[])[],
   onLoss: (index: number, loss: Loss) => Promise<void>,
@@ -58,7 +58,7 @@ export const textLosses =
     await scorer.evaluate(plans, { onScore, positionStride: PROFILE_STRIDE, ...(signal && { signal }) });
   };
 
-/** Losses on the answers of a task's first prompts. */
+/** Losses on the answers to a task's first prompts. */
 export const taskLosses =
   (evaluator: () => Promise<TaskEvaluator>): PlanLosses =>
   async (plans, onLoss, signal) => {
@@ -147,7 +147,7 @@ const meanErrors = (samples: readonly HeadErrors[]): HeadErrors => ({
 const meanByHead = (samples: readonly (readonly number[])[]): number[] =>
   (samples[0] ?? []).map((_, head) => samples.reduce((sum, heads) => sum + (heads[head] ?? 0), 0) / samples.length);
 
-/** With one sample there is no standard error: 0 stands for it. */
+/** With one sample there is no standard error; it is stored as 0. */
 const finite = (value: number): number => (Number.isFinite(value) ? value : 0);
 
 /** Single-layer KL by layer and choice. */

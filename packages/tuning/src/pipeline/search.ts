@@ -23,7 +23,7 @@ export type Strategy = "surrogate" | "nsga2-groups" | "nsga2" | "moead";
 /** All strategies, the default first. */
 export const STRATEGIES: readonly Strategy[] = ["surrogate", "nsga2-groups", "nsga2", "moead"];
 
-/** What the search reads. */
+/** Input of the search. */
 export interface SearchInputs {
   readonly space: SearchSpace;
   /** Single-layer KL by layer and choice, nats a token. */
@@ -34,27 +34,27 @@ export interface SearchInputs {
   readonly groups: readonly (readonly number[])[];
 }
 
-/** How long and how the search goes. */
+/** Options of the search. */
 export interface SearchOptions {
   readonly strategy: Strategy;
   readonly evaluations: number;
   readonly seed: number;
-  /** Bytes at the context length near which about a third of the evaluations are spent; only with true costs. */
+  /** Bytes at the context length near which to spend about a third of the evaluations; only with true costs. */
   readonly focus: number | undefined;
   readonly objective: Objective;
-  /** What NSGA-II counts as not allowed when a task's answers are the objective, as in the paper. */
+  /** With a task objective, plans beyond this limit count as not allowed, as in the paper. */
   readonly limit: Limit;
 }
 
-/** Plans asked for together, so that they share their first layers' work. */
+/** Plans proposed together, so that their evaluations share the work of their first layers. */
 const BATCH_SIZE = 6;
 
-/** A search over a space that is smaller than its evaluations asks for known plans for ever: give up after so many. */
+/** In a space with fewer plans than evaluations, a search proposes known plans forever. It stops after this many per evaluation. */
 const ASKED_PER_EVALUATION = 20;
 
 /**
- * Evaluates up to `evaluations` different plans. What the journal already holds is told instead of evaluated: the
- * search sees the same answers in the same order, so a resumed run goes the way of an uninterrupted one.
+ * Evaluates up to `evaluations` different plans. Plans that the journal holds are not evaluated again. The search receives the
+ * same results in the same order, so a resumed run proposes the same plans as an uninterrupted one.
  */
 export const runSearch = async (
   inputs: SearchInputs,
@@ -126,12 +126,12 @@ export const surrogateTables = (
   losses: candidates.map((kept, layer) => kept.map((choice) => Math.max(0, losses[layer]?.[choice] ?? 0))),
 });
 
-/** Few enough for about five generations, or turns of each subproblem: the first is not bred from anything. */
+/** Small enough for about five generations, or turns of each subproblem; the first one is not bred. */
 const populationSizeFor = (evaluations: number): number => Math.min(50, Math.max(8, Math.round(evaluations / 5)));
 
 /**
- * What a search is told of a plan. The surrogate builds on losses that nearly add up, so it is told KL, whatever decides in
- * the end; the others are told what decides, and by how much the plan is beyond the limit.
+ * The result that a search receives for a plan. The surrogate needs losses that nearly add up, so it always receives the base
+ * objective. Other strategies receive the losses that decide and, with a task, the amount by which the plan exceeds the limit.
  */
 const told = (
   space: SearchSpace,

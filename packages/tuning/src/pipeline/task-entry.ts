@@ -38,33 +38,33 @@ export const taskEntry = (choices: readonly string[], start: number, { correct, 
 /** One digit per prompt: 1 if it was answered correctly. */
 export const digitsOf = (correct: readonly boolean[]): string => correct.map(Number).join("");
 
-/** What a line holds, behind what was known: nothing new when it does not go on from there. */
+/** The known outcome extended by a line. A line that does not continue it adds nothing. */
 const extended = (known: TaskOutcome, { start, correct, kl }: TaskEntry): TaskOutcome => {
   if (start !== known.correct.length || correct.length !== kl.length) return known;
   const digits = Array.from(correct, (digit) => digit === "1");
   return { correct: [...known.correct, ...digits], kl: [...known.kl, ...kl] };
 };
 
-/** What a journal knows of each plan's answers, by {@link planKey}; the float cache's key is empty. */
+/** Outcomes of a journal by {@link planKey}; the float cache's key is empty. */
 export const answersByPlan = (entries: readonly TaskEntry[]): Map<string, TaskOutcome> => {
   const answers = new Map<string, TaskOutcome>();
   for (const entry of entries) remember(answers, entry);
   return answers;
 };
 
-/** Adds what a line holds. */
+/** Adds a line to the outcomes. */
 export const remember = (answers: Map<string, TaskOutcome>, entry: TaskEntry): void => {
   const key = planKey(entry.choices);
   answers.set(key, extended(answers.get(key) ?? NOTHING, entry));
 };
 
-/** Before the first prompt. */
+/** The outcome before the first prompt. */
 export const NOTHING: TaskOutcome = { correct: [], kl: [] };
 
 /** The float cache's lines have no choices. */
 export const FLOAT: readonly string[] = [];
 
-/** Figures of every plan in a journal of a task with so many prompts, in the order in which they were first asked. */
+/** Figures of every plan in the journal of a task with `prompts` prompts, in the order of their first lines. */
 export const figuresInJournal = (entries: readonly TaskEntry[], prompts: number): EvaluationEntry[] => {
   const answers = answersByPlan(entries);
   const float = answers.get(planKey(FLOAT)) ?? NOTHING;
@@ -87,7 +87,7 @@ export const firstOf = ({ correct, kl }: TaskOutcome, prompts: number): TaskOutc
   kl: kl.slice(0, prompts),
 });
 
-/** A plan's figures from its answers and the float cache's to the same prompts. */
+/** A plan's figures from its outcome and the float cache's on the same prompts. */
 export const figuresOf = (
   choices: readonly string[],
   outcome: TaskOutcome,

@@ -18,23 +18,23 @@ import {
   type TaskEntry,
 } from "./task-entry.ts";
 
-/** What plans are asked prompts with. */
+/** Parts of {@link taskMeasurer}. */
 export interface TaskMeasurerParts extends RunContext {
   readonly space: SearchSpace;
   readonly evaluator: () => Promise<TaskEvaluator>;
   readonly journal: Journal<TaskEntry>;
-  /** How many prompts there are. */
+  /** Number of prompts. */
   readonly prompts: number;
   /** If it needs the task, plans that are clearly beaten are dropped; otherwise all are evaluated on all prompts. */
   readonly objective: Objective;
 }
 
-/** A plan under way. */
+/** A plan in progress. */
 interface Runner {
   readonly choices: readonly string[];
   readonly layers: ReturnType<typeof planLayers>;
   readonly cost: number;
-  /** Prompts asked in this run's way through the journal; the journal may hold more. */
+  /** Prompts evaluated so far in this run; the journal may hold more from an earlier one. */
   asked: number;
   isGivenUp: boolean;
 }
@@ -75,7 +75,7 @@ export const taskMeasurer = (parts: TaskMeasurerParts): Measurer => {
       const plans = recalled.map((runner) => ({ ...racerOf(runner), choices: runner.choices, runner }));
       const givenUp = isRace ? givenUpPlans(journal.entries, plans, prompts, objectives) : [];
       for (const { runner } of givenUp) await giveUp(journal, runner);
-      // A plan that is under way is not known: it is asked the rest when it is asked for again.
+      // A plan in progress is not known yet. The remaining prompts are evaluated when the search proposes it again.
       for (const runner of recalled.filter(({ asked, isGivenUp }) => isGivenUp || asked === prompts)) {
         runners.set(planKey(runner.choices), runner);
         conclude(runner);
@@ -84,14 +84,14 @@ export const taskMeasurer = (parts: TaskMeasurerParts): Measurer => {
   };
 };
 
-/** The journal says so too, for a run that does not go the same way again. */
+/** Marks the plan as dropped, in the journal too: a later run may not repeat the race. */
 const giveUp = async (journal: Journal<TaskEntry>, runner: Runner): Promise<void> => {
   runner.isGivenUp = true;
   const { choices, asked } = runner;
   if (!isMarked(journal.entries, choices, asked)) await journal.append(givenUpEntry(choices, asked));
 };
 
-/** Every plan of a journal, asked what the journal holds. */
+/** Every plan of a journal, with the prompts that the journal holds. */
 const journalRunners = (
   space: SearchSpace,
   answers: ReadonlyMap<string, TaskOutcome>,
@@ -127,7 +127,7 @@ const freshRunners = (
     return [runner];
   });
 
-/** Asks runners the prompts up to `end`; what the journal lacks is in it before the next plan is asked. */
+/** Evaluates runners on the prompts up to `end`. Each outcome is in the journal before the next plan starts. */
 const ask = async (
   { evaluator, journal, progress, signal }: TaskMeasurerParts,
   answers: Map<string, TaskOutcome>,

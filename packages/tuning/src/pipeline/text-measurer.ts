@@ -5,7 +5,7 @@ import type { Journal } from "../storage/journal.ts";
 import { evaluationEntry, planKey, type EvaluationEntry } from "./evaluation-entry.ts";
 import type { Measurer, Place } from "./measurer.ts";
 
-/** What plans are scored on samples of text with. */
+/** Parts of {@link textMeasurer}. */
 export interface TextMeasurerParts extends RunContext {
   readonly space: SearchSpace;
   readonly evaluator: () => Promise<Evaluator>;

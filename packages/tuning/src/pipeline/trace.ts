@@ -7,7 +7,7 @@ import type { Journal } from "../storage/journal.ts";
 import type { LayerTrace, TunableModel } from "../tunable-model.ts";
 import type { ProfileEntry } from "./profile-entry.ts";
 
-/** What errors are measured with. */
+/** Input of {@link traceErrors}. */
 export interface TraceInputs {
   readonly model: Pick<TunableModel, "trace">;
   readonly space: SearchSpace;
@@ -16,10 +16,10 @@ export interface TraceInputs {
   readonly context: RunContext;
 }
 
-/** Samples traced: errors differ far more between layers than between texts. */
+/** Number of samples traced. Errors differ far more between layers than between texts. */
 const TRACE_SAMPLES = 2;
 
-/** Query positions measured in a sample, evenly spread, the last one among them. */
+/** Query positions measured in a sample: evenly spread, including the last. */
 const QUERY_POSITIONS = 32;
 
 /**
@@ -43,7 +43,7 @@ export const traceErrors = async ({ model, space, samples, journal, context }: T
   }
 };
 
-/** Each distinct scheme is applied once; errors come for every key scheme with every value scheme, pairs or not. */
+/** Errors by choice. Each distinct tensor scheme is applied once; every key scheme is measured with every value scheme. */
 const layerErrors = (space: SearchSpace, layer: number, trace: LayerTrace, tokens: number): HeadErrors[] => {
   const shape = layerShape(space.shape, layer);
   const schemes = space.choices.map(({ scheme }) => scheme);

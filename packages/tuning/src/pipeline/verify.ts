@@ -5,23 +5,23 @@ import type { RunContext } from "../progress.ts";
 import { planLayers, planOfIds, uniformPlan, type SearchSpace } from "../space/space.ts";
 import type { FrontPlan } from "./pick.ts";
 
-/** What a plan loses when a backend runs it, token by token, beside what the evaluator says. */
+/** A plan's loss as a backend runs it, token by token, and the evaluator's. */
 export interface Verification {
   /** Name of the backend. */
   readonly backend: string;
   /** Mean KL divergence to the float cache on the calibration samples, nats a token, as run. */
   readonly kl: number;
-  /** The same as the evaluator has it. */
+  /** The evaluator's KL. */
   readonly evaluatedKl: number;
   /** `|kl - evaluatedKl|` */
   readonly difference: number;
-  /** Whether the difference is at most 5% of the evaluator's KL, and 1e-5 where that is next to nothing. */
+  /** Whether the difference is at most 5% of the evaluator's KL, or at most 1e-5. */
   readonly agrees: boolean;
   /** Tokens run. */
   readonly tokens: number;
 }
 
-/** Numbers next to the middle of two float16 round either way, which moves the loss of 200 tokens by about 1%. */
+/** Numbers halfway between two float16 values round either way, which changes the loss of 200 tokens by about 1%. */
 const TOLERATED_SHARE = 0.05;
 const TOLERATED_KL = 1e-5;
 
@@ -32,7 +32,7 @@ export interface Verifier {
 }
 
 /**
- * Takes a backend, and checks that it has every scheme that the search may pick.
+ * A verifier on a backend that supports every choice of the space.
  *
  * @throws KvtunerError for one that lacks a scheme
  */
@@ -74,11 +74,11 @@ const run = async (
   return { backend: backend.name, kl, evaluatedKl, difference, agrees, tokens };
 };
 
-/** A task's KL is that of its answers, not of the samples that are run. */
+/** The evaluator's KL on the samples. In a study with a task, the plan's KL is measured on answers instead. */
 const klOnText = async (evaluator: Evaluator, layers: LayerScheme[], signal?: AbortSignal): Promise<number> => {
   const [score] = await evaluator.evaluate([layers], signal ? { signal } : {});
   return score?.kl ?? Number.NaN;
 };
 
 const disagreement = ({ backend, kl, evaluatedKl }: Verification): string =>
-  `the picked plan loses KL ${kl.toPrecision(3)} as ${backend} runs it, but ${evaluatedKl.toPrecision(3)} by the evaluator; one of the two is wrong, report it`;
+  `the picked plan loses KL ${kl.toPrecision(3)} on ${backend}, but ${evaluatedKl.toPrecision(3)} by the evaluator; one of the two is wrong, please report it`;

@@ -13,8 +13,8 @@ export const warnUnquantized = (
 };
 
 /**
- * Says which tensors no token of a sample is read quantized of, and how long samples must be; `undefined` when there
- * are none. A loss measured on such samples is that of a float16 cache.
+ * Names the tensors that are never read quantized in samples of this length, and the length that would quantize them; `undefined`
+ * if there are none. A loss measured on such samples is that of a float16 cache.
  */
 export const unquantizedWarning = (
   layers: readonly LayerScheme[],

@@ -1,6 +1,6 @@
 /**
- * JSON text of an object, compact or indented, with its checksum as a last member. A record, or a line of a journal,
- * that was changed by even one byte does not match it.
+ * JSON text of an object, compact or indented, with its checksum as the last member. The checksum detects any changed byte of a
+ * record or a journal line.
  */
 export const withChecksum = (json: string): string => {
   const [, body = "", end = ""] = /^([^]*[^\s])(\s*)\}$/.exec(json) ?? [];
@@ -34,7 +34,7 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => remainder(byte));
 /**
  * The value of a text that {@link withChecksum} returned, without the checksum.
  *
- * @throws SyntaxError when the text is no JSON
+ * @throws SyntaxError when the text is not JSON
  * @throws ChecksumError when it does not match its checksum
  */
 export const checkedValue = (text: string): unknown => {

@@ -5,24 +5,24 @@ import type { StudyStorage } from "./storage.ts";
 
 /** An append-only record of JSON lines, each with a checksum and stored before {@link Journal.append} resolves. */
 export interface Journal<Entry extends object> {
-  /** What the record held when it was opened, and everything appended since, in order. */
+  /** All entries in order: those read when the journal was opened, then those appended. */
   readonly entries: readonly Entry[];
   append(entry: Entry): Promise<void>;
 }
 
-/** What {@link openJournal} needs. */
+/** Options of {@link openJournal}. */
 export interface JournalOptions<Entry extends object> {
   readonly storage: StudyStorage;
   readonly name: string;
-  /** Checks one parsed line; throws when it is no entry. */
+  /** Checks one parsed line; throws if it is not an entry. */
   readonly parse: (value: unknown) => Entry;
   /** Receives a message when lines were dropped. */
   readonly warn: (message: string) => void;
 }
 
 /**
- * Opens a journal, creating it when it is missing. A last line without its newline is what a killed run leaves. Such a
- * line, and any that does not match its checksum or is no entry, is removed: whatever measured it measures it again.
+ * Opens a journal, creating it if it is missing. Removes damaged lines, whose measurements are then repeated: a last line without
+ * a newline, which a killed run leaves, and lines that fail their checksum or are not entries.
  *
  * @throws JournalDamagedError when the record cannot be read.
  */
@@ -44,8 +44,8 @@ export const openJournal = async <Entry extends object>(options: JournalOptions<
 };
 
 /**
- * The entries of a journal that another run may be writing: nothing is repaired, and a last line without its newline is
- * left out. None where there is no record.
+ * The entries of a journal that another run may be writing. Repairs nothing and ignores a last line without a newline. Empty if
+ * there is no record.
  *
  * @throws JournalDamagedError naming the first damaged line, or saying why the record cannot be read.
  */
@@ -70,7 +70,7 @@ const textOf = async <Entry extends object>({ storage, name }: JournalSource<Ent
 const byteLength = (text: string): number => new TextEncoder().encode(text).length;
 
 interface DamagedLine {
-  /** From 1 on. */
+  /** Counted from 1. */
   readonly number: number;
   readonly cause: unknown;
 }
@@ -80,7 +80,7 @@ interface ParsedJournal<Entry> {
   /** The lines of the entries. */
   readonly lines: readonly string[];
   readonly damaged: readonly DamagedLine[];
-  /** What follows the last newline. */
+  /** Text after the last newline. */
   readonly halfLine: string;
 }
 

@@ -1,7 +1,7 @@
 import { ZodError } from "zod";
 import { ChecksumError } from "./checksum.ts";
 
-/** What is wrong with a file, in one line: the first thing that is not as expected, and where. */
+/** What is wrong with a file, in one line: the first unexpected value, and where it is. */
 export const reasonOf = (cause: unknown): string => {
   if (cause instanceof SyntaxError) return "it is not JSON";
   if (cause instanceof ChecksumError) return cause.message;
@@ -11,10 +11,10 @@ export const reasonOf = (cause: unknown): string => {
   return issue.path.length === 0 ? issue.message : `at ${issue.path.join(".")}: ${issue.message}`;
 };
 
-/** What the system says of a call it refused, without the call: `EACCES: permission denied`. */
+/** The system's reason for a failed call, without the call: `EACCES: permission denied`. */
 export const systemReason = (cause: unknown): string =>
   cause instanceof Error ? (cause.message.split(",")[0] ?? cause.message) : String(cause);
 
-/** Whether a record could be read, but does not hold what it should. */
+/** Whether a record was read but has invalid contents. */
 export const isDamage = (cause: unknown): boolean =>
   cause instanceof SyntaxError || cause instanceof ChecksumError || cause instanceof ZodError;

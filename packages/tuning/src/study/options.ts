@@ -25,7 +25,7 @@ const pairs: Option<Pair[], readonly (Pair | string)[], readonly Pair[]> = {
   check: (_, given) => pairList(given),
 };
 
-/** Everything that users choose of a study, and that is stored in its settings. */
+/** Options of a study that are stored in its settings. */
 export const STUDY_OPTIONS = {
   objective: choiceOption(
     OBJECTIVE_NAMES,
@@ -46,14 +46,14 @@ export const STUDY_OPTIONS = {
   cost: choiceOption(["true", "equivalent"], "true", "cost to minimize: stored bytes (true) or code bits (equivalent)"),
 };
 
-/** What users choose of a study; everything has a default. */
+/** Options of a study as users give them; all have defaults. */
 export type StudyChoices = Given<typeof STUDY_OPTIONS>;
 
-/** Options that shape a study, with every default filled in. */
+/** Options of a study with all defaults filled in. */
 export type StudyOptions = Filled<typeof STUDY_OPTIONS> & { readonly objective: Objective };
 
 /**
- * Checks what users chose and fills in defaults.
+ * Checks the options of a study and fills in defaults.
  *
  * @throws OptionError naming the option.
  */
@@ -63,7 +63,7 @@ export const studyOptions = (choices: StudyChoices, hasTask = false): StudyOptio
   throw new OptionError("objective", "kl without --task", objective);
 };
 
-/** Pairs without repeats, named ones parsed. */
+/** Parses pairs and drops repeats. */
 export const pairList = (given: readonly (Pair | string)[]): Pair[] => {
   const byName = new Map(
     given

@@ -9,7 +9,7 @@ import { readSettings, StudySettingsError, type StudySettings } from "./settings
 import { STUDY_FILES } from "./study.ts";
 
 /**
- * The settings of a study, whole: a report shows all of them, and counts bytes by them.
+ * The settings of a study with all members checked: a report shows all of them and counts bytes by them.
  *
  * @throws StudyMissingError when the folder holds no study.
  * @throws StudySettingsError when they cannot be read.
@@ -35,7 +35,7 @@ const schema = z.object({
   task: z.object({ task: z.string(), prompts: count, shots: z.int().min(0), shotsFrom: z.string() }).optional(),
 });
 
-/** As the options that they were given by. */
+/** Checks the settings as the options that set them. */
 const assertChoices = (settings: StudySettings): void => {
   for (const [name, option] of Object.entries(STUDY_OPTIONS))
     if (name !== "objective" || settings.objective !== undefined)
@@ -43,7 +43,7 @@ const assertChoices = (settings: StudySettings): void => {
   if (settings.task) fillOptions(TASK_OPTIONS, settings.task);
 };
 
-/** A folder without a study. */
+/** The folder holds no study. */
 export class StudyMissingError extends KvtunerError {
   constructor(folder: string) {
     super(

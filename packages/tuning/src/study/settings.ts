@@ -10,7 +10,7 @@ import type { TaskSettings } from "../tasks/open-task.ts";
 import type { TunableModel } from "../tunable-model.ts";
 import type { StudyOptions } from "./options.ts";
 
-/** Everything that shapes what a study measures. A folder holds one study, with one set of these. */
+/** Everything that affects the figures of a study. A folder holds one study with one set of settings. */
 export interface StudySettings extends Omit<StudyOptions, "pairs" | "objective"> {
   readonly version: 2;
   readonly model: ModelIdentity;
@@ -20,9 +20,9 @@ export interface StudySettings extends Omit<StudyOptions, "pairs" | "objective">
   readonly recent: number;
   /** SHA-256 of the calibration text, `self` for the model's own continuations, `task` for prompts of the task. */
   readonly text: string;
-  /** Bytes at the context length that about a third of the evaluations are spent near; null for none. */
+  /** Bytes at the context length near which about a third of the evaluations are spent; null for none. */
   readonly focus: number | null;
-  /** With a task: what decides, and what is asked how. */
+  /** With a task: the objective and the settings of the task. */
   readonly objective?: Objective;
   readonly task?: TaskSettings;
 }
@@ -59,9 +59,9 @@ export const spaceOf = (settings: StudySettings, context: number): SearchSpace =
 const SETTINGS = "settings.json";
 
 /**
- * Reads a study's settings; `undefined` when the file is not there.
+ * Reads the settings of a study; `undefined` if there is no file.
  *
- * @throws StudySettingsError when it is, and cannot be read or is not what this program writes.
+ * @throws StudySettingsError if the file cannot be read or is not a settings file
  */
 export const readSettings = async (storage: StudyStorage): Promise<StudySettings | undefined> => {
   try {
@@ -75,7 +75,7 @@ export const readSettings = async (storage: StudyStorage): Promise<StudySettings
   }
 };
 
-/** Only what is read without being compared first: the rest shows in the comparison. */
+/** Checks only the members that are read before settings are compared; the comparison shows all other differences. */
 const schema = z.object({
   version: z.literal(2),
   model: z.object({ name: z.string() }),
@@ -89,7 +89,7 @@ const schema = z.object({
 });
 
 /**
- * Refuses to go on with a study made with other settings.
+ * Checks that a study was made with the same settings.
  *
  * @throws StudyDiffersError naming each setting that differs, with both values.
  */
@@ -105,7 +105,7 @@ export const assertSameSettings = (folder: string, theirs: StudySettings, ours: 
   throw new StudyDiffersError(folder, lines);
 };
 
-/** What users set a setting with: `--sample-length` for sampleLength. What comes with the model keeps its name. */
+/** The option that sets a setting: `--sample-length` for sampleLength. Settings of the model keep their name. */
 const optionOf = (name: string): string => {
   if (name === "focus") return "--budget or --bits, in bytes,";
   if (name === "task.prompts") return "prompts of all files (--prompts is of each)";
@@ -136,7 +136,7 @@ export class StudyDiffersError extends KvtunerError {
   }
 }
 
-/** settings.json is not what this program writes. */
+/** settings.json is not a settings file. */
 export class StudySettingsError extends KvtunerError {
   constructor(path: string, reason: string, cause?: unknown) {
     super(

@@ -106,7 +106,7 @@ const askedTask = (task: OpenTask): AskedTask => ({
   asker: lazily(() => task.support.evaluator(task.prompts, task.settings)),
 });
 
-/** Samples of the calibration text, or of the task's prompts where there is none. */
+/** Samples of the calibration text or, without one, of the task's prompts. */
 const givenSamples = (
   model: TunableModel,
   { text, study }: Tuning,
@@ -131,7 +131,7 @@ const anyCaches = (space: SearchSpace): CachePlan[] =>
 const holdsStudy = async (storage: StudyStorage): Promise<boolean> =>
   (await storage.list()).includes(STUDY_FILES.settings);
 
-/** A task that the model cannot do must not leave a study behind. */
+/** Runs before the study is opened: a task that the model cannot do must not create one. */
 const floatStep = (
   task: AskedTask,
   { objective }: StudyOptions,

@@ -29,10 +29,10 @@ export const inPieces = async (
 };
 
 /**
- * Asks the float cache all prompts before any plan is: where it cannot do a task, all plans are as good as each other, and the
- * coarsest would be picked.
+ * Evaluates the float cache on all prompts before any plan. If it cannot do the task, all plans look equally good, and the coarsest
+ * would be picked.
  *
- * @throws TaskUnansweredError where it answers no more than chance would, and accuracy is to decide
+ * @throws TaskUnansweredError if accuracy decides and the float cache is no better than chance
  */
 export const assertAnswered = async (
   task: OpenTask,
@@ -49,7 +49,7 @@ export const assertAnswered = async (
   unansweredWarnings(task, correct).forEach(context.warn);
 };
 
-/** Says of each file of a task that the float cache cannot do that its accuracy shows nothing of a plan. */
+/** Warns of each task file that the float cache cannot do: its accuracy does not show a plan's loss. */
 export const unansweredWarnings = (
   { names, fileOf, prompts }: Pick<OpenTask, "names" | "fileOf" | "prompts">,
   correct: readonly boolean[],
@@ -64,8 +64,8 @@ export const unansweredWarnings = (
   });
 
 /**
- * Why the answers to prompts tell nothing of plans, if so: the float cache has at most one right, which may be lost by chance, or
- * no more than one standard deviation above what guessing gets of choices.
+ * Why the prompts cannot show a plan's loss, or undefined if they can. The float cache answers at most one correctly, or at most
+ * one standard deviation more than guessing gets.
  */
 const unanswered = (prompts: readonly EncodedPrompt[], correct: readonly boolean[]): string | undefined => {
   const right = correct.filter(Boolean).length;
@@ -78,14 +78,14 @@ const unanswered = (prompts: readonly EncodedPrompt[], correct: readonly boolean
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
-/** What helps a model to answer. Nothing is `exact` of a model that goes on behind its answers. */
+/** Advice that helps a model to answer. A model that keeps writing after its answer never matches it exactly. */
 const adviceFor = (prompts: readonly EncodedPrompt[]): string => {
   const isEndless = prompts.some(({ item, stop }) => item.compare === "exact" && stop.length === 0);
   const ending = `lines of "compare": "exact" need a "stop" if the model writes no end token after its answers, or another "compare"; `;
   return `${isEndless ? ending : ""}use examples (--shots), a chat (--chat), or prompts that the model can answer`;
 };
 
-/** The model cannot do the task that is to decide. */
+/** The model cannot do the task that decides. */
 export class TaskUnansweredError extends KvtunerError {
   constructor(reason: string, prompts: readonly EncodedPrompt[]) {
     super(

@@ -5,11 +5,11 @@ import type { TaskSupport, TunableModel } from "../tunable-model.ts";
 import { fewPromptsWarning } from "./few-prompts.ts";
 import { TASK_OPTIONS, type AskOptions } from "./task-options.ts";
 
-/** What shapes a task's figures, for a study's settings. */
+/** Settings that affect a task's figures. */
 export interface TaskSettings {
-  /** SHA-256 of the task file; of several, with commas. */
+  /** SHA-256 of the task file; comma-separated for several files. */
   readonly task: string;
-  /** Asked in all. */
+  /** Number of prompts of all files. */
   readonly prompts: number;
   readonly shots: number;
   /** SHA-256 of the file that examples come from; `self` for the task. */
@@ -21,9 +21,9 @@ export interface TaskSettings {
 
 /** Tasks in a model's tokens. */
 export interface OpenTask {
-  /** Of each file, for people. */
+  /** Name of each file, to show to users. */
   readonly names: readonly string[];
-  /** A prompt of each file in turn, so that the first prompts are of all of them. */
+  /** Prompts of the files in turn, so that the first prompts come from all files. */
   readonly prompts: readonly EncodedPrompt[];
   /** Index into `names`, by prompt. */
   readonly fileOf: readonly number[];
@@ -51,7 +51,7 @@ export interface ReadTask {
 /**
  * Turns tasks into a model's tokens.
  *
- * @param warn is told of prompts that examples show, examples that the model's chat template leaves out, and too few prompts
+ * @param warn receives warnings: prompts shown as examples, examples that the chat template leaves out, too few prompts
  * @throws KvtunerError for too few examples, a prompt longer than the context, and models that answer no prompts
  */
 export const openTask = (
@@ -93,7 +93,7 @@ const inTurn = <Item>(lists: readonly (readonly Item[])[]): { readonly item: Ite
     .flatMap((items, list) => items.map((item, turn) => ({ item, list, turn })))
     .toSorted((one, other) => one.turn - other.turn || one.list - other.list);
 
-/** What is asked, for people: `recall.jsonl and chain.jsonl`. */
+/** Names of the files in words: `recall.jsonl and chain.jsonl`. */
 export const taskName = ({ names }: Pick<OpenTask, "names">): string =>
   names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 
@@ -114,7 +114,7 @@ export const taskSamples = ({ prompts }: OpenTask, count: number): Int32Array[] 
 const answered = ({ ids, targets, right, stop }: EncodedPrompt): Int32Array =>
   Int32Array.from([...ids, ...(targets[right] ?? []), ...stop]);
 
-/** The model cannot be asked. */
+/** The model cannot answer prompts. */
 export class TaskSupportError extends KvtunerError {
   constructor(name: string) {
     super(

@@ -1,6 +1,6 @@
 import { choiceOption, flagOption, textOption, wholeOption, type Given } from "../option-table.ts";
 
-/** How prompts are put to a model. */
+/** Options of a task. */
 export const TASK_OPTIONS = {
   prompts: wholeOption({ least: 1 }, undefined, "maximum number of prompts per file (default: all)"),
   shots: wholeOption({ least: 0 }, 0, "number of examples before every prompt"),
@@ -13,5 +13,5 @@ export const TASK_OPTIONS = {
   likelihood: choiceOption(["sum", "per-token"], "sum", "how to compare choices: summed or averaged log-probabilities"),
 };
 
-/** What users choose of how prompts are put to a model; the seed draws the examples, 0 by default. */
+/** Options of a task as users give them; the seed draws the examples, 0 by default. */
 export type AskOptions = Omit<Given<typeof TASK_OPTIONS>, "shotsFrom"> & { readonly seed?: number };
