@@ -13,6 +13,7 @@ export interface Backend {
    * @throws UnsupportedSchemeError when `capabilities` lacks a scheme of the plan; there is no silent fallback
    * @throws UnsupportedShapeError when `capabilities` lacks the head size
    * @throws PlanShapeError when `plan` was made for another shape
+   * @throws AssetError when a scheme names an asset that `plan` lacks
    */
   createCache(shape: CacheShape, plan: CachePlan): Promise<KvCache>;
   /**
@@ -27,7 +28,7 @@ export interface Backend {
 }
 
 /** The part of a plan that a backend needs. */
-export type CachePlan = Pick<Plan, "layers" | "shape">;
+export type CachePlan = Pick<Plan, "layers" | "shape" | "assets">;
 
 /**
  * One sequence's cache under a plan (batch 1).

@@ -46,14 +46,14 @@ export const defineBackend = (definition: BackendDefinition): Backend => {
     capabilities,
     createCache: async (shape, plan) => {
       assertSupported(shape, plan);
-      return cacheOf({ layers: plan.layers, shape });
+      return cacheOf({ ...plan, shape });
     },
     restoreCache: async (shape, plan, snapshot) => {
       assertSupported(shape, plan);
       const image = await readSnapshot(snapshot, shape, plan);
       assertUsable(); // reading takes time
       assertFits(image.length, planBytes(plan, image.length).total, capabilities);
-      return cacheOf({ layers: plan.layers, shape }, image);
+      return cacheOf({ ...plan, shape }, image);
     },
     dispose: async () => {
       if (!owner.disposed) {

@@ -5,6 +5,7 @@ import {
   FLOAT16,
   type FieldValues,
   type GroupSize,
+  literalsOf,
   schemeFault,
   type TensorScheme,
 } from "@kvtuner/plan";
@@ -29,6 +30,7 @@ const hasFields = (fields: FieldFamily["fields"], scheme: object): boolean =>
   Object.entries(fields).every(([name, values]) => {
     const value = (scheme as Record<string, unknown>)[name];
     if (Array.isArray(value)) return values.includes("numbers");
+    if (typeof value === "string" && values.includes("asset")) return true;
     return values.includes(value as string) || (typeof value === "number" && values.includes("count"));
   });
 
@@ -59,7 +61,7 @@ export const schemesOf = (family: SchemeFamily, blockSize: number): TensorScheme
 const fieldSchemesOf = ({ kind, fields }: FieldFamily, blockSize: number): TensorScheme[] => {
   let schemes: Record<string, unknown>[] = [{ kind }];
   for (const [name, values] of Object.entries(fields)) {
-    const listed: FieldValues = values.includes("count") ? [blockSize] : values.filter((value) => value !== "numbers");
+    const listed: FieldValues = values.includes("count") ? [blockSize] : literalsOf(values);
     schemes = schemes.flatMap((scheme) => listed.map((value) => ({ ...scheme, [name]: value })));
   }
   return (schemes as unknown as TensorScheme[]).filter((scheme) => !schemeFault(scheme, { kvHeads: 1, headSize: 1 }));

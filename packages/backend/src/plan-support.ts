@@ -1,4 +1,5 @@
 import {
+  assetsOf,
   type CacheShape,
   type FieldValues,
   FORMATS,
@@ -25,6 +26,7 @@ import { UnsupportedShapeError } from "./unsupported-shape.ts";
  * @throws UnsupportedShapeError `BACKEND_UNSUPPORTED_SHAPE`
  * @throws PlanShapeError `BACKEND_PLAN_SHAPE` for another shape or number of layers, `BACKEND_PLAN_INVALID` for residency,
  *   groups or blocks that no plan can have
+ * @throws AssetError `PLAN_ASSET_UNKNOWN` for a scheme that names an asset that the plan lacks
  */
 export const assertPlanSupported = (
   backend: string,
@@ -38,7 +40,7 @@ export const assertPlanSupported = (
   const shapes = layerShapes(shape);
   for (const [layer, scheme] of plan.layers.entries()) {
     assertLayerScheme(layer, scheme, shapes[layer]!);
-    for (const tensor of ["key", "value"] as const)
+    for (const tensor of ["key", "value"] as const) {
       if (!supportsScheme(capabilities[tensor], scheme[tensor])) {
         const nearest = nearestScheme(capabilities[tensor], scheme[tensor], shapes[layer]!.headSize);
         throw new UnsupportedSchemeError({
@@ -49,6 +51,8 @@ export const assertPlanSupported = (
           ...(nearest ? { nearest } : {}),
         });
       }
+      assetsOf(scheme[tensor], plan.assets);
+    }
   }
 };
 

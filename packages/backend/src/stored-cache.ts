@@ -69,7 +69,7 @@ export class StoredCache implements KvCache {
       const { name, capabilities } = this.#owner;
       assertPlanSupported(name, capabilities, this.shape, plan);
       assertCoarser(this.#plan, plan, evenLength(this.#store.lengths()));
-      const next = { layers: plan.layers, shape: this.shape };
+      const next = { ...plan, shape: this.shape };
       await this.#store.retune(next);
       this.#plan = next;
       this.#totalBytes = this.#store.bytes().total;
@@ -78,9 +78,9 @@ export class StoredCache implements KvCache {
 
   snapshot(): Promise<Uint8Array> {
     return this.#inTurn(async () => {
-      const { layers } = this.#plan;
+      const { layers, assets = [] } = this.#plan;
       const length = evenLength(this.#store.lengths());
-      return writeSnapshot({ shape: this.shape, layers, length, tensors: await this.#store.images() });
+      return writeSnapshot({ shape: this.shape, layers, assets, length, tensors: await this.#store.images() });
     });
   }
 

@@ -16,7 +16,8 @@ const numbersOf = {
 
 const BYTES = { F32: 4, F16: 2, U8: 1 } as const;
 
-const assetName = z.string().regex(/^[A-Za-z][\w./-]*$/);
+/** The name of an asset. */
+export const assetName: z.ZodString = z.string().regex(/^[A-Za-z][\w./-]*$/);
 
 const tensor = z.strictObject({
   dtype: z.enum(["F32", "F16", "U8"]),

@@ -1,10 +1,11 @@
-export type { Asset } from "./asset.ts";
-export { assetBytes } from "./asset.ts";
+export type { Asset, SchemeAssets } from "./asset.ts";
+export { assetBytes, AssetError, assetsOf } from "./asset.ts";
 export type { AttentionMask, AttentionSpec } from "./attention.ts";
 export { defaultScale, plainAttention, scoreOf, spanOf } from "./attention.ts";
 export type { AffineScheme, Axis, Bits, Format, GroupSize, Transform } from "./codecs/affine.ts";
 export { CODE_BITS } from "./codecs/affine.ts";
 export type { CodecFormat, FieldValues, Heads, Part } from "./codecs/codec-format.ts";
+export { literalsOf } from "./codecs/codec-format.ts";
 export type { Float16Scheme } from "./codecs/float16.ts";
 export { FLOAT16 } from "./codecs/float16.ts";
 export type { CodecKind, SchemeOf, TensorScheme } from "./codecs/registry.ts";

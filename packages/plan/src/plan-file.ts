@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { parseAssets } from "./asset-file.ts";
+import { assetName, parseAssets } from "./asset-file.ts";
 import type { Asset } from "./asset.ts";
-import type { FieldValues } from "./codecs/codec-format.ts";
+import { type FieldValues, literalsOf } from "./codecs/codec-format.ts";
 import { FORMATS, schemeFault } from "./codecs/registry.ts";
 import { PlanFileError } from "./plan-file-error.ts";
 import type { ModelIdentity, Plan } from "./plan.ts";
@@ -32,10 +32,11 @@ export interface AssetFile {
 }
 
 const fieldSchema = (values: FieldValues): z.ZodType => {
-  const literals = values.filter((value) => value !== "count" && value !== "numbers");
+  const literals = literalsOf(values);
   const choices: z.ZodType[] = [
     ...(values.includes("count") ? [count] : []),
     ...(values.includes("numbers") ? [z.array(z.number().positive()).min(1)] : []),
+    ...(values.includes("asset") ? [assetName] : []),
     ...(literals.length > 0 ? [z.literal(literals)] : []),
   ];
   return choices.length > 1 ? z.union(choices) : choices[0]!;

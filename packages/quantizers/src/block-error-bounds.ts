@@ -1,4 +1,4 @@
-import type { TensorScheme } from "@kvtuner/plan";
+import { type Asset, assetsOf, type TensorScheme } from "@kvtuner/plan";
 import { assertBlock } from "./block.ts";
 import type { BlockErrorBounds } from "./bounds/block-errors.ts";
 import { codecOf } from "./codecs/registry.ts";
@@ -12,7 +12,8 @@ export const blockErrorBounds = (
   tokens: number,
   headSize: number,
   scheme: TensorScheme,
+  assets?: readonly Asset[],
 ): BlockErrorBounds => {
   assertBlock(x, tokens, headSize);
-  return codecOf(scheme).bound(x, tokens, headSize, scheme);
+  return codecOf(scheme).bound(x, tokens, headSize, scheme, assetsOf(scheme, assets));
 };

@@ -1,4 +1,4 @@
-import { blockTokens, type TensorScheme } from "@kvtuner/plan";
+import { type Asset, assetsOf, blockTokens, type TensorScheme } from "@kvtuner/plan";
 import type { RowLayout } from "./codecs/codec.ts";
 import { codecOf } from "./codecs/registry.ts";
 
@@ -12,9 +12,10 @@ export const fakeQuantize = (
   target: Float32Array,
   layout: RowLayout,
   scheme: TensorScheme,
+  assets?: readonly Asset[],
 ): void => {
   if (source !== target) target.set(source);
   const block = blockTokens(scheme);
   const tokens = block * Math.floor(layout.tokens / block);
-  codecOf(scheme).roundTrip(target, { ...layout, tokens }, scheme);
+  codecOf(scheme).roundTrip(target, { ...layout, tokens }, scheme, assetsOf(scheme, assets));
 };

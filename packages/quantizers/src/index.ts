@@ -3,6 +3,8 @@ export type { EncodedBlock, PartArray } from "./encoded-block.ts";
 export { emptyBlock, emptyPart, mapParts } from "./encoded-block.ts";
 export { decodeBlock, encodeBlock, encodedBytes } from "./block.ts";
 export { packCodes, unpackCodes } from "./bit-packing.ts";
+export type { Codec, RowLayout } from "./codecs/codec.ts";
+export { CODECS } from "./codecs/registry.ts";
 export { attentionOutputBound, attentionWeightBound } from "./bounds/attention.ts";
 export { blockErrorBounds } from "./block-error-bounds.ts";
 export { groupErrorBound, rangeErrorBound } from "./bounds/group.ts";

@@ -37,7 +37,7 @@ const encodeHead = ({ layout }: StoredTensor, head: number, rows: readonly Uint1
   const numbers = new Float32Array(rows.length * headSize);
   for (const [token, row] of rows.entries())
     numbers.set(numbersOf(row.subarray(head * headSize, (head + 1) * headSize)), token * headSize);
-  return encodeBlock(numbers, rows.length, headSize, scheme);
+  return encodeBlock(numbers, rows.length, headSize, scheme, layout.assets);
 };
 
 /** Takes pending rows into the tensor: what its new prefix covers as codes, the rest as it is. */

@@ -44,8 +44,11 @@ const exactNumbers = (row: Uint16Array): Float32Array => {
   return numbers;
 };
 
-const decodedNumbers = (block: EncodedBlock, { scheme, headSize }: TensorLayout, head: number): Float32Array => {
-  const numbers = known.get(block) ?? decodeBlock(block, blockTokens(scheme), headSize, schemeOfHead(scheme, head));
+const decodedNumbers = (block: EncodedBlock, layout: TensorLayout, head: number): Float32Array => {
+  const { scheme, headSize, assets } = layout;
+  const decoded = (): Float32Array =>
+    decodeBlock(block, blockTokens(scheme), headSize, schemeOfHead(scheme, head), assets);
+  const numbers = known.get(block) ?? decoded();
   known.set(block, numbers);
   return numbers;
 };

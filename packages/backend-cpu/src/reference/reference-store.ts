@@ -1,14 +1,8 @@
 import type { CacheImage, CachePlan, CacheStore, CallRows } from "@kvtuner/backend";
 import { attentionOf, type CacheBytes, cacheBytes, type CacheShape, layerShape, sumBytes } from "@kvtuner/plan";
-import {
-  attendLayer,
-  emptyLayer,
-  layoutOf,
-  retunedLayer,
-  type StoredLayer,
-  truncateLayer,
-  truncatedRows,
-} from "./stored-layer.ts";
+import { retunedTensor } from "./retuned-tensor.ts";
+import { attendLayer, layerOf, type StoredLayer, truncateLayer, truncatedRows } from "./stored-layer.ts";
+import { emptyTensor } from "./stored-tensor.ts";
 import { tensorBytes } from "./tensor-bytes.ts";
 import { imagesOf, tensorFromImages } from "./tensor-image.ts";
 
@@ -18,11 +12,13 @@ export class ReferenceStore implements CacheStore {
   #layers: readonly StoredLayer[];
 
   /** Without an image the store is empty. */
-  constructor({ shape, layers }: CachePlan, image?: CacheImage) {
-    this.#shape = shape;
-    this.#layers = image
-      ? layersFrom(image)
-      : layers.map((layer, index) => emptyLayer(layer, layerShape(shape, index)));
+  constructor(plan: CachePlan, image?: CacheImage) {
+    this.#shape = plan.shape;
+    this.#layers = plan.layers.map((_, index) =>
+      layerOf(plan, index, (layout, tensor) =>
+        image ? tensorFromImages(layout, image.length, image.tensors[index]![tensor]) : emptyTensor(layout),
+      ),
+    );
   }
 
   lengths(): number[] {
@@ -40,9 +36,9 @@ export class ReferenceStore implements CacheStore {
   }
 
   /** Holds both caches until the last layer is encoded. */
-  retune({ layers }: CachePlan): void {
+  retune(plan: CachePlan): void {
     this.#layers = this.#layers.map((layer, index) =>
-      retunedLayer(layer, layers[index]!, layerShape(this.#shape, index)),
+      layerOf(plan, index, (layout, tensor) => retunedTensor(layer[tensor], layout)),
     );
   }
 
@@ -58,12 +54,3 @@ export class ReferenceStore implements CacheStore {
     this.#layers = [];
   }
 }
-
-const layersFrom = ({ shape, layers, length, tensors }: CacheImage): StoredLayer[] =>
-  layers.map((layer, index) => {
-    const own = layerShape(shape, index);
-    return {
-      key: tensorFromImages(layoutOf(layer, "key", own), length, tensors[index]!.key),
-      value: tensorFromImages(layoutOf(layer, "value", own), length, tensors[index]!.value),
-    };
-  });

@@ -1,11 +1,10 @@
-import type { CallRows } from "@kvtuner/backend";
-import type { AttentionSpec, LayerScheme, LayerShape } from "@kvtuner/plan";
+import type { CachePlan, CallRows } from "@kvtuner/backend";
+import { type AttentionSpec, layerShape, type LayerShape } from "@kvtuner/plan";
 import { commitPending, encodePending } from "./append-rows.ts";
 import { attention } from "./attention.ts";
 import { createRowReader } from "./read-rows.ts";
-import { retunedTensor } from "./retuned-tensor.ts";
 import { rowsToFloat16 } from "./rows.ts";
-import { emptyTensor, type StoredTensor, type TensorLayout } from "./stored-tensor.ts";
+import type { StoredTensor, TensorLayout } from "./stored-tensor.ts";
 import { decodedForTruncation, truncateTensor } from "./truncate-rows.ts";
 
 /** One layer's cache. */
@@ -14,18 +13,20 @@ export interface StoredLayer {
   readonly value: StoredTensor;
 }
 
-/** Layouts of keys and values under a layer scheme. */
-export const layoutOf = (
-  layer: LayerScheme,
-  tensor: "key" | "value",
-  { kvHeads, headSize }: LayerShape,
-): TensorLayout => ({ scheme: layer[tensor], layer, kvHeads, headSize });
-
-/** A layer without tokens. */
-export const emptyLayer = (layer: LayerScheme, shape: LayerShape): StoredLayer => ({
-  key: emptyTensor(layoutOf(layer, "key", shape)),
-  value: emptyTensor(layoutOf(layer, "value", shape)),
-});
+/** A layer of a plan, its keys and values made from their layouts. */
+export const layerOf = (
+  { layers, shape, assets = [] }: CachePlan,
+  index: number,
+  make: (layout: TensorLayout, tensor: "key" | "value") => StoredTensor,
+): StoredLayer => {
+  const layer = layers[index]!;
+  const { kvHeads, headSize } = layerShape(shape, index);
+  const common = { layer, kvHeads, headSize, assets };
+  return {
+    key: make({ ...common, scheme: layer.key }, "key"),
+    value: make({ ...common, scheme: layer.value }, "value"),
+  };
+};
 
 /** Appends and attends. What can fail comes before what changes the layer. */
 export const attendLayer = (
@@ -61,9 +62,3 @@ export const truncateLayer = ({ key, value }: StoredLayer, length: number, rows:
   truncateTensor(key, length, rows.key);
   truncateTensor(value, length, rows.value);
 };
-
-/** The layer's tokens in a new layer under another scheme. */
-export const retunedLayer = ({ key, value }: StoredLayer, scheme: LayerScheme, shape: LayerShape): StoredLayer => ({
-  key: retunedTensor(key, layoutOf(scheme, "key", shape)),
-  value: retunedTensor(value, layoutOf(scheme, "value", shape)),
-});

@@ -1,4 +1,4 @@
-import { type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
+import { type Asset, type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
 import type { EncodedBlock } from "@kvtuner/quantizers";
 
 /** Storage of the keys or values of one layer. */
@@ -8,6 +8,8 @@ export interface TensorLayout {
   readonly layer: LayerScheme;
   readonly kvHeads: number;
   readonly headSize: number;
+  /** Those of the plan. */
+  readonly assets: readonly Asset[];
 }
 
 /** Keys, or values, of one layer as they are held. */

@@ -1,4 +1,4 @@
-import type { CacheShape, LayerScheme } from "@kvtuner/plan";
+import type { Asset, CacheShape, LayerScheme } from "@kvtuner/plan";
 import type { EncodedBlock } from "@kvtuner/quantizers";
 
 /**
@@ -23,6 +23,8 @@ export interface CacheImage {
   readonly shape: CacheShape;
   /** How each layer is stored. */
   readonly layers: readonly LayerScheme[];
+  /** Those of the plan. */
+  readonly assets?: readonly Asset[];
   /** Tokens that every layer holds. */
   readonly length: number;
   readonly tensors: readonly LayerImage[];

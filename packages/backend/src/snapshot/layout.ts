@@ -1,5 +1,6 @@
-import { layerShape } from "@kvtuner/plan";
+import { type Asset, layerShape } from "@kvtuner/plan";
 import type { CacheImage, HeadImage } from "./cache-image.ts";
+import { checksum } from "./checksum.ts";
 import { headSizes, type HeadSizes } from "./head-sizes.ts";
 
 /** First bytes of a snapshot: "KVTCACHE". */
@@ -15,10 +16,24 @@ export const PREAMBLE_BYTES = 16;
 export const CHECKSUM_BYTES = 32;
 
 /** What the header says, in JSON. */
-export type SnapshotHeader = Pick<CacheImage, "shape" | "layers" | "length">;
+export interface SnapshotHeader extends Pick<CacheImage, "shape" | "layers" | "length"> {
+  /** Type, shape and SHA-256 of each asset of the plan, by name; absent without assets. */
+  readonly assets?: Readonly<Record<string, string>> | undefined;
+}
+
+/** The assets of a plan as a header tells them. */
+export const assetSums = async (assets: readonly Asset[] = []): Promise<SnapshotHeader["assets"]> => {
+  if (assets.length === 0) return undefined;
+  const sumOf = async ({ name, dtype, shape, data }: Asset): Promise<[string, string]> => {
+    const sum = await checksum(new Uint8Array(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)));
+    const hex = Array.from(sum, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    return [name, `${dtype} [${shape.join(", ")}] ${hex}`];
+  };
+  return Object.fromEntries(await Promise.all(assets.map(sumOf)));
+};
 
 /** Sizes of every head in the order they are stored: layer by layer, keys before values, KV head by KV head. */
-export const storedHeads = ({ shape, layers, length }: SnapshotHeader): HeadSizes[] =>
+export const storedHeads = ({ shape, layers, length }: Omit<SnapshotHeader, "assets">): HeadSizes[] =>
   layers.flatMap((layer, index) => {
     const own = layerShape(shape, index);
     return (["key", "value"] as const).flatMap((tensor) =>

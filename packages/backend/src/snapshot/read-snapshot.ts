@@ -1,10 +1,18 @@
-import { type CacheShape, KvtunerError, type LayerScheme, layerShapes, type Part, sizesOf } from "@kvtuner/plan";
+import { type CacheShape, KvtunerError, layerShapes, type Part, sizesOf } from "@kvtuner/plan";
 import type { PartArray } from "@kvtuner/quantizers";
 import type { CachePlan } from "../backend.ts";
 import type { CacheImage, HeadImage } from "./cache-image.ts";
 import { checksum } from "./checksum.ts";
 import type { HeadSizes } from "./head-sizes.ts";
-import { CHECKSUM_BYTES, MAGIC, PREAMBLE_BYTES, type SnapshotHeader, storedHeads, VERSION } from "./layout.ts";
+import {
+  assetSums,
+  CHECKSUM_BYTES,
+  MAGIC,
+  PREAMBLE_BYTES,
+  type SnapshotHeader,
+  storedHeads,
+  VERSION,
+} from "./layout.ts";
 
 /**
  * Reads what `writeSnapshot` wrote. Every length is compared with the available bytes before anything is allocated.
@@ -20,7 +28,7 @@ export const readSnapshot = async (bytes: Uint8Array, shape: CacheShape, plan: C
   await assertChecksum(copy);
   const headerBytes = new DataView(copy.buffer).getUint32(MAGIC.length + 4, true);
   const header = readHeader(copy.subarray(0, -CHECKSUM_BYTES), headerBytes);
-  assertOwn(header, shape, plan);
+  await assertOwn(header, shape, plan);
   const sizes = storedHeads({ shape, layers: plan.layers, length: header.length });
   assertTotal(copy.length, PREAMBLE_BYTES + headerBytes + CHECKSUM_BYTES, sizes);
   const heads = readHeads(copy, PREAMBLE_BYTES + headerBytes, sizes);
@@ -56,7 +64,7 @@ const readHeader = (bytes: Uint8Array, headerBytes: number): SnapshotHeader => {
   }
 };
 
-const assertOwn = (header: SnapshotHeader, shape: CacheShape, plan: CachePlan): void => {
+const assertOwn = async (header: SnapshotHeader, shape: CacheShape, plan: CachePlan): Promise<void> => {
   const { length } = header ?? {};
   if (!Number.isSafeInteger(length) || length < 0) throw corrupt("a header with a length", String(length));
   if (!same(header.shape, sizesOf(shape))) throw foreign("shape", header.shape, sizesOf(shape));
@@ -64,6 +72,8 @@ const assertOwn = (header: SnapshotHeader, shape: CacheShape, plan: CachePlan): 
     throw foreign("layers", header.layers?.length, plan.layers.length);
   for (const [layer, scheme] of plan.layers.entries())
     if (!same(header.layers[layer], scheme)) throw foreign(`layer ${layer}`, header.layers[layer], scheme);
+  const sums = await assetSums(plan.assets);
+  if (!same(header.assets, sums)) throw foreign("assets", header.assets, sums);
 };
 
 /** Equal values, with fields in any order; an array counts as an object of its entries. */
@@ -109,7 +119,7 @@ const corrupt = (expected: string, got: string, options?: { readonly cause?: unk
     options,
   );
 
-const foreign = (what: string, got: unknown, expected: LayerScheme | CacheShape | number): SnapshotError =>
+const foreign = (what: string, got: unknown, expected: unknown): SnapshotError =>
   new SnapshotError(
     "SNAPSHOT_FOREIGN",
     `expected a snapshot of this model and plan, got another ${what}: ${JSON.stringify(got)} instead of ${JSON.stringify(expected)}; restore it with the plan it was taken with`,

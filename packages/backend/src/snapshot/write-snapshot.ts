@@ -3,10 +3,19 @@ import type { EncodedBlock } from "@kvtuner/quantizers";
 import type { CacheImage, HeadImage } from "./cache-image.ts";
 import { checksum } from "./checksum.ts";
 import type { HeadSizes } from "./head-sizes.ts";
-import { CHECKSUM_BYTES, headsInOrder, MAGIC, PREAMBLE_BYTES, storedHeads, VERSION } from "./layout.ts";
+import {
+  assetSums,
+  CHECKSUM_BYTES,
+  headsInOrder,
+  MAGIC,
+  PREAMBLE_BYTES,
+  type SnapshotHeader,
+  storedHeads,
+  VERSION,
+} from "./layout.ts";
 
 /**
- * Writes a cache as bytes that any backend can read: magic, version, a JSON header with shape, layer schemes and length,
+ * Writes a cache as bytes that any backend can read: magic, version, a JSON header with shape, layer schemes, length and sums of the assets,
  * then layer by layer, keys before values and KV head by KV head: the parts of the codec's layout, 16-bit rows; at the end the
  * SHA-256 of it all. Numbers of 16 bits are little-endian, as on all machines that run JavaScript today.
  *
@@ -17,7 +26,8 @@ export const writeSnapshot = async (image: CacheImage): Promise<Uint8Array<Array
   const sizes = storedHeads(image);
   const heads = headsInOrder(image);
   assertSizes(heads, sizes);
-  const header = new TextEncoder().encode(JSON.stringify({ shape: sizesOf(shape), layers, length }));
+  const text: SnapshotHeader = { shape: sizesOf(shape), layers, length, assets: await assetSums(image.assets) };
+  const header = new TextEncoder().encode(JSON.stringify(text));
   const dataBytes = sizes.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const bytes = new Uint8Array(PREAMBLE_BYTES + header.length + dataBytes + CHECKSUM_BYTES);
   writePreamble(bytes, header.length);

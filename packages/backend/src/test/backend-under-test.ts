@@ -1,4 +1,4 @@
-import type { LayerScheme } from "@kvtuner/plan";
+import type { Asset, LayerScheme } from "@kvtuner/plan";
 import type { Backend } from "../backend.ts";
 import type { Capabilities } from "../capabilities.ts";
 
@@ -15,6 +15,8 @@ export interface BackendUnderTest {
   readonly tolerance?: number;
   /** Layer schemes to be tested beside the suite's own. */
   readonly schemes?: readonly LayerScheme[];
+  /** Assets of every plan of the suite, for schemes that name some. */
+  readonly assets?: readonly Asset[];
   /** Takes every combination of schemes and more random operations; minutes instead of seconds. */
   readonly heavy?: boolean;
 }

@@ -19,8 +19,15 @@ export interface Heads {
   readonly headSize: number;
 }
 
-/** Values allowed in a scheme's field: literals, `"count"` (a whole number from 1) or `"numbers"` (positive numbers). */
+/**
+ * Values allowed in a scheme's field: literals, `"count"` (a whole number from 1), `"numbers"` (positive numbers) or `"asset"`
+ * (the name of an asset of the plan).
+ */
 export type FieldValues = readonly (string | number)[];
+
+/** The values that are listed one by one. */
+export const literalsOf = (values: FieldValues): FieldValues =>
+  values.filter((value) => value !== "count" && value !== "numbers" && value !== "asset");
 
 /**
  * What plans, sizes, files and capabilities need to know about a codec's schemes. Encoding and decoding are in

@@ -1,3 +1,4 @@
+import type { SchemeAssets } from "@kvtuner/plan";
 import type { BlockErrorBounds } from "../bounds/block-errors.ts";
 import type { EncodedBlock } from "../encoded-block.ts";
 
@@ -10,15 +11,16 @@ export interface RowLayout {
 
 /**
  * The arithmetic of one codec. Sizes, labels and valid fields are in its format in `@kvtuner/plan`. Arguments are already
- * checked: `x` has `tokens * headSize` finite numbers of one KV head within float16's range, and arrays fit the layout.
+ * checked: `x` has `tokens * headSize` finite numbers of one KV head within float16's range, arrays fit the layout, and
+ * `assets` holds each asset that the scheme names, by field.
  */
 export interface Codec<Scheme, Block extends EncodedBlock = EncodedBlock> {
   /** Encodes `x`, float32 `[tokens, headSize]`. Throws as `encodeBlock`. */
-  encode(x: Float32Array, tokens: number, headSize: number, scheme: Scheme): Block;
+  encode(x: Float32Array, tokens: number, headSize: number, scheme: Scheme, assets: SchemeAssets): Block;
   /** Decodes a block to float32 `[tokens, headSize]`. */
-  decode(encoded: Block, tokens: number, headSize: number, scheme: Scheme): Float32Array;
+  decode(encoded: Block, tokens: number, headSize: number, scheme: Scheme, assets: SchemeAssets): Float32Array;
   /** Encodes and decodes whole blocks of `data` in place, bit for bit; float32 `[tokens, heads * headSize]`. */
-  roundTrip(data: Float32Array, layout: RowLayout, scheme: Scheme): void;
+  roundTrip(data: Float32Array, layout: RowLayout, scheme: Scheme, assets: SchemeAssets): void;
   /** Largest change of `x` by encoding and decoding it. */
-  bound(x: Float32Array, tokens: number, headSize: number, scheme: Scheme): BlockErrorBounds;
+  bound(x: Float32Array, tokens: number, headSize: number, scheme: Scheme, assets: SchemeAssets): BlockErrorBounds;
 }

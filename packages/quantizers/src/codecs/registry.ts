@@ -4,7 +4,8 @@ import type { Codec } from "./codec.ts";
 import { float8Codec } from "./float8.ts";
 import { float16Codec } from "./float16.ts";
 
-const CODECS: { readonly [Kind in CodecKind]: Codec<SchemeOf<Kind>> } = {
+/** All codecs, by kind. */
+export const CODECS: { readonly [Kind in CodecKind]: Codec<SchemeOf<Kind>> } = {
   float16: float16Codec,
   affine: affineCodec,
   float8: float8Codec,

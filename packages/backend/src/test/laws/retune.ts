@@ -4,7 +4,7 @@ import { type Subject, withSubject } from "../backend-under-test.ts";
 import { checkCases, type Law } from "../law.ts";
 import { CheckedCache } from "../rig/checked-cache.ts";
 import { assertRefused } from "../rig/refusals.ts";
-import { layerName, planOf, sampleLayers, smallShape } from "../rig/samples.ts";
+import { layerName, planOf, sampleLayers, smallShape, withAssets } from "../rig/samples.ts";
 
 const TOKENS = 170;
 
@@ -26,7 +26,7 @@ export const retuneLaw: Law = {
 
 const checkRetune = async (subject: Subject, from: LayerScheme, to: LayerScheme): Promise<void> => {
   const shape = smallShape(subject, { layers: 1, queryHeads: 2, kvHeads: 1 });
-  const [plan, next] = [planOf(shape, from), planOf(shape, to)];
+  const [plan, next] = [planOf(shape, from), withAssets(subject, planOf(shape, to))];
   const checked = await CheckedCache.create(subject, shape, plan);
   await checked.append(TOKENS, 1);
   if (bytesOf(next) > bytesOf(plan))

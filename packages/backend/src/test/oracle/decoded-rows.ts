@@ -1,4 +1,5 @@
 import {
+  type Asset,
   blockTokens,
   type LayerScheme,
   type LayerShape,
@@ -14,6 +15,7 @@ export interface StoredRows {
   readonly scheme: TensorScheme;
   readonly layer: LayerScheme;
   readonly shape: LayerShape;
+  readonly assets?: readonly Asset[];
 }
 
 /** First and last-but-one token that are read from codes at a length. */
@@ -37,7 +39,7 @@ export const encodedPrefix = (stored: StoredRows, head: number): EncodedBlock =>
   const rows = stored.rows.slice(...quantizedRange(stored, stored.rows.length));
   const { headSize } = stored.shape;
   const scheme = schemeOfHead(stored.scheme, head);
-  return encodeBlock(headRows(rows, head, headSize), rows.length, headSize, scheme);
+  return encodeBlock(headRows(rows, head, headSize), rows.length, headSize, scheme, stored.assets);
 };
 
 /** Rows of one head, float32 `[tokens, headSize]`. */
@@ -49,11 +51,11 @@ export const headRows = (rows: readonly Float32Array[], head: number, headSize: 
 };
 
 const decodedBlock = (stored: StoredRows, start: number, name: string): readonly Float32Array[] => {
-  const { scheme, shape } = stored;
+  const { scheme } = stored;
   const rows = stored.rows.slice(start, start + blockTokens(scheme));
   const entry = known.get(rows[0]!);
   if (entry?.name === name && rows.every((row, index) => row === entry.rows[index])) return entry.decoded;
-  const decoded = decodeRows(rows, scheme, shape);
+  const decoded = decodeRows(rows, stored);
   known.set(rows[0]!, { name, rows, decoded });
   return decoded;
 };
@@ -66,14 +68,13 @@ const known = new WeakMap<
 
 const decodeRows = (
   rows: readonly Float32Array[],
-  scheme: TensorScheme,
-  { kvHeads, headSize }: LayerShape,
+  { scheme, shape: { kvHeads, headSize }, assets }: StoredRows,
 ): Float32Array[] => {
   const decoded = rows.map((row) => new Float32Array(row.length));
   for (let head = 0; head < kvHeads; head++) {
     const own = schemeOfHead(scheme, head);
-    const encoded = encodeBlock(headRows(rows, head, headSize), rows.length, headSize, own);
-    const numbers = decodeBlock(encoded, rows.length, headSize, own);
+    const encoded = encodeBlock(headRows(rows, head, headSize), rows.length, headSize, own, assets);
+    const numbers = decodeBlock(encoded, rows.length, headSize, own, assets);
     for (const [index, row] of decoded.entries())
       row.set(numbers.subarray(index * headSize, (index + 1) * headSize), head * headSize);
   }

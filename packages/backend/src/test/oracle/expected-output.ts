@@ -8,6 +8,7 @@ export const storedRows = (cache: OracleCache, layer: number, tensor: "key" | "v
   scheme: cache.plan.layers[layer]![tensor],
   layer: cache.plan.layers[layer]!,
   shape: layerShape(cache.shape, layer),
+  ...(cache.plan.assets && { assets: cache.plan.assets }),
 });
 
 /**

@@ -8,6 +8,7 @@ import { type OracleCache, oracleLength } from "./oracle-cache.ts";
 export const oracleImage = (cache: OracleCache): CacheImage => ({
   shape: cache.shape,
   layers: cache.plan.layers,
+  assets: cache.plan.assets ?? [],
   length: oracleLength(cache),
   tensors: cache.layers.map((_, layer) => ({
     key: headImages(storedRows(cache, layer, "key")),

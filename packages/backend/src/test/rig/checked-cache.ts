@@ -10,6 +10,7 @@ import { appended, emptyOracle, type OracleCache, oracleLength } from "../oracle
 import { oracleImage } from "../oracle/oracle-image.ts";
 import { type CallNumbers, randomCall } from "./random-rows.ts";
 import { assertSameImage } from "./same-image.ts";
+import { withAssets } from "./samples.ts";
 import { assertClose, callTensors, outputNumbers } from "./tensors.ts";
 
 /** A cache under test beside its oracle: whatever is done is done to both, and compared. */
@@ -28,8 +29,9 @@ export class CheckedCache {
 
   /** An empty cache. Other seeds give other numbers. */
   static async create(subject: Subject, shape: CacheShape, plan: CachePlan, seed = 1): Promise<CheckedCache> {
-    const cache = await subject.backend.createCache(shape, plan);
-    return new CheckedCache(subject, cache, emptyOracle(shape, plan), seed);
+    const complete = withAssets(subject, plan);
+    const cache = await subject.backend.createCache(shape, complete);
+    return new CheckedCache(subject, cache, emptyOracle(shape, complete), seed);
   }
 
   get length(): number {
@@ -80,8 +82,9 @@ export class CheckedCache {
   }
 
   async retune(plan: CachePlan): Promise<void> {
-    await this.cache.retune(plan);
-    this.oracle = retuned(this.oracle, plan);
+    const complete = withAssets(this.subject, plan);
+    await this.cache.retune(complete);
+    this.oracle = retuned(this.oracle, complete);
     this.assertCounts();
   }
 

@@ -39,6 +39,10 @@ export const planOf = (shape: CacheShape, ...schemes: readonly LayerScheme[]): C
   layers: Array.from({ length: shape.layers }, (_, layer) => schemes[layer % schemes.length]!),
 });
 
+/** A plan with the assets that the suite was given. */
+export const withAssets = ({ options: { assets } }: Subject, plan: CachePlan): CachePlan =>
+  assets ? { ...plan, assets } : plan;
+
 /** Every scheme that some families claim, in blocks of one group or token and in larger ones. */
 export const claimedSchemes = (families: readonly SchemeFamily[], headSize: number): TensorScheme[] =>
   families.flatMap((family, index) =>
