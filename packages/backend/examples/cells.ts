@@ -16,7 +16,7 @@ import { decodeBlock, emptyBlock, encodeBlock, type EncodedBlock, mapParts, type
 interface Cell {
   readonly scheme: TensorScheme;
   readonly block: EncodedBlock;
-  /** What the block stands for; kept because decoding is slow here. A kernel decodes as it goes. */
+  /** The decoded block, kept because decoding is slow here. A kernel decodes as it goes. */
   readonly numbers: Float32Array;
 }
 
@@ -48,7 +48,7 @@ const decodedCell = ({ numbers }: Cell): Cell => {
 export const decodedCells = (cells: Cells): Cells =>
   cells.map((row) => row.map((cell) => (cell.scheme === EXACT ? cell : decodedCell(cell))));
 
-/** Makes every token codes or float16, as the prefix rule wants them at this length. */
+/** Stores every token as the prefix rule says at this length: as codes or as float16. */
 export const settle = (cells: Cells, scheme: TensorScheme, layer: LayerScheme): void => {
   const end = layer.residency.sinks + quantizedPrefix(scheme, layer, cells.length);
   for (let token = 0; token < cells.length; token++) {
@@ -88,7 +88,7 @@ const joined = (blocks: readonly EncodedBlock[], headSize: number, scheme: Tenso
     return all;
   });
 
-/** The cells that a snapshot holds. */
+/** The cells of a snapshot. */
 export const cellsFrom = (
   images: readonly HeadImage[],
   length: number,

@@ -20,7 +20,7 @@ const AFFINE: SchemeFamily = {
   transforms: ["none"],
 };
 
-/** `createCache` refuses everything else. */
+/** `createCache` rejects everything else. */
 const CAPABILITIES: Capabilities = {
   key: [FLOAT16, AFFINE],
   value: [FLOAT16, AFFINE],
@@ -32,7 +32,7 @@ const CAPABILITIES: Capabilities = {
   attention: { sliding: true, softcap: true, sinkLogits: true },
 };
 
-/** Makes the backend. It holds nothing but its caches. Lower limits are for tests. */
+/** Makes the backend, which holds only its caches. Tests pass lower limits. */
 export const createExampleBackend = (limits: Partial<Capabilities> = {}): Backend =>
   defineBackend({ name: "example", capabilities: { ...CAPABILITIES, ...limits }, createStore });
 

@@ -12,5 +12,5 @@ it("the guide for authors shows code of the example as it is", () => {
   for (const code of shown) expect(withoutIndent(example)).toContain(code);
 });
 
-/** The guide is formatted on its own. */
+/** The guide indents code differently. */
 const withoutIndent = (code: string): string => code.replaceAll(/^ +/gm, "");

@@ -1,13 +1,13 @@
 import { KvtunerError } from "@kvtuner/plan";
 import type { CacheLimits } from "./capabilities.ts";
 
-/** A call of `attend` that is about to append. */
+/** A call of `attend` before it appends. */
 export interface Append {
   readonly layer: number;
   readonly tokens: number;
   /** Tokens that each layer holds before the call. */
   readonly lengths: readonly number[];
-  /** Bytes that the cache will take after the call, all layers together. */
+  /** Bytes of the cache after the call, over all layers. */
   readonly bytesAfter: number;
 }
 
@@ -40,7 +40,7 @@ export const assertFits = (tokens: number, sizeBytes: number, { maxTokens, maxCa
 };
 
 /**
- * The length that all layers agree on, for what needs whole tokens: `snapshot` and `retune`.
+ * The length that all layers agree on, for operations on whole tokens: `snapshot` and `retune`.
  *
  * @throws LayerOrderError `BACKEND_LAYER_ORDER` in the middle of a token
  */
@@ -60,7 +60,7 @@ export class LayerOrderError extends KvtunerError {
   }
 }
 
-/** More tokens than the backend can hold; the cache is as it was. */
+/** More tokens than the backend can hold; the cache is unchanged. */
 export class CacheFullError extends KvtunerError {
   constructor(tokens: number, maxTokens: number) {
     super(
@@ -71,12 +71,12 @@ export class CacheFullError extends KvtunerError {
   }
 }
 
-/** More bytes than the backend may use, or than the machine gives; the cache is as it was. */
+/** More bytes than the backend may use, or than the machine has; the cache is unchanged. */
 export class OutOfMemoryError extends KvtunerError {
   readonly neededBytes: number;
   readonly limitBytes: number;
 
-  /** @param options what is full, "a cache" without it */
+  /** @param options what is full; by default a cache */
   constructor(neededBytes: number, limitBytes: number, options: OutOfMemoryOptions = {}) {
     super("BACKEND_OUT_OF_MEMORY", outOfMemoryMessage(neededBytes, limitBytes, options), options);
     this.name = "OutOfMemoryError";
@@ -89,7 +89,7 @@ export class OutOfMemoryError extends KvtunerError {
 export interface OutOfMemoryOptions {
   /** The memory that is full, with its article. */
   readonly what?: string;
-  /** True if `neededBytes` are requested on top of memory in use, and may be few; false if they are the whole request. */
+  /** True if `neededBytes` are additional to memory in use, and may be few; false if they are the whole request. */
   readonly isFull?: boolean;
   /** Bytes of `limitBytes` that the backend uses, if `isFull`; others may use the rest. */
   readonly heldBytes?: number;

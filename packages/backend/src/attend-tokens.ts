@@ -8,9 +8,9 @@ export interface AttendOptions {
 }
 
 /**
- * Checks what a caller hands to `attend`, without looking at the numbers, and returns the tokens of the call: float32,
- * `[1, tokens, heads * headSize]` with the same tokens, from 1, in all three, on the CPU; with `deviceTensors` all at the
- * same place.
+ * Checks the tensors of `attend`, but not their numbers, and returns the call's tokens. All three must be float32
+ * `[1, tokens, heads * headSize]` with the same number of tokens, at least 1, on the CPU; with `deviceTensors` all three in
+ * one location.
  *
  * @throws TensorError `BACKEND_LAYER`, `BACKEND_TENSOR_DTYPE`, `BACKEND_TENSOR_SHAPE`, `BACKEND_TENSOR_LOCATION`
  */
@@ -50,7 +50,7 @@ const assertLayer = ({ layers }: CacheShape, layer: number): void => {
   );
 };
 
-/** What callers without types may hand over; one that ONNX Runtime made has the numbers that its dims say. */
+/** Tensors from untyped callers. Those that ONNX Runtime made have as many numbers as their dims say. */
 const assertIsTensor = (what: string, tensor: Tensor | undefined): void => {
   const size = tensor?.dims?.reduce((product, dim) => product * dim, 1);
   const isShort = tensor?.location === "cpu" && tensor.data?.length !== size;
@@ -90,7 +90,7 @@ const assertDims = (what: string, dims: readonly number[], tokens: number, width
   );
 };
 
-/** A tensor that cannot be attended with, or a layer that there is not; `code` says what is wrong. */
+/** A tensor that cannot be attended with, or a layer that does not exist; `code` says which. */
 export class TensorError extends KvtunerError {
   override readonly name = "TensorError";
 }

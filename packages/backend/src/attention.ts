@@ -3,8 +3,8 @@ import type { Tensor } from "onnxruntime-common";
 /** Fills the gap between two weight segments of a decoder. */
 export interface Attention {
   /**
-   * Appends `key` and `value` to what the layer holds and returns the attention output of `query`, as `AttentionSpec`
-   * of the layer defines it. Query `i` of the call reads tokens held before the call and tokens `0 .. i` of the call.
+   * Appends `key` and `value` to the layer and returns the attention output of `query`, as the layer's `AttentionSpec`
+   * defines it. Query `i` of the call reads the tokens held before the call and tokens `0 .. i` of the call.
    *
    * @param layer ordinal among the layers that have a KV cache
    * @param query float32 `[batch, tokens, queryHeads * headSize]`, after RoPE, not yet scaled

@@ -19,8 +19,8 @@ export interface Backend {
   /**
    * Creates a cache with the contents of a {@link KvCache.snapshot} of this or another backend; all share the format.
    *
-   * @throws SnapshotError `SNAPSHOT_CORRUPT`, `SNAPSHOT_VERSION`, or `SNAPSHOT_FOREIGN` when it holds another shape or plan
-   * @throws CacheFullError and OutOfMemoryError when it holds more than `capabilities` allow
+   * @throws SnapshotError `SNAPSHOT_CORRUPT`, `SNAPSHOT_VERSION`, or `SNAPSHOT_FOREIGN` for another shape or plan
+   * @throws CacheFullError and OutOfMemoryError when it exceeds the limits of `capabilities`
    */
   restoreCache(shape: CacheShape, plan: CachePlan, snapshot: Uint8Array): Promise<KvCache>;
   /** Releases everything the backend holds; its caches cannot be used afterwards. */
@@ -34,17 +34,18 @@ export type CachePlan = Pick<Plan, "layers" | "shape" | "assets">;
  * One sequence's cache under a plan (batch 1).
  *
  * Keys and values are rounded to float16 on append; everything below refers to the rounded numbers. At length `n` a
- * tensor's quantized prefix is `quantizedPrefix(scheme, layer, n)` tokens, counted after the sinks; a query at position
- * `t` reads the prefix of length `t + 1` decoded and all other tokens in 16 bits.
+ * tensor's quantized prefix is `quantizedPrefix(scheme, layer, n)` tokens, counted after the sinks. A query at position `t`
+ * reads the prefix of length `t + 1` decoded and all other tokens in 16 bits.
  *
  * Layers are attended in order: a layer may run ahead of the next one, but never holds more tokens than the one before it
- * (LayerOrderError). `snapshot` and `retune` need all layers to hold the same tokens. A call that throws leaves the cache as
- * it was: TensorError for tensors that do not fit, and for NaN, infinity and keys or values that float16 cannot hold;
- * CacheFullError beyond `maxTokens`; OutOfMemoryError beyond `maxCacheBytes`. If the device rejects a call
- * with device tensors, the next call throws that error, and the cache is as it was before the rejected call.
+ * (LayerOrderError). `snapshot` and `retune` need all layers to hold the same tokens.
  *
- * Concurrent calls of one cache run in the order in which they were made, as if each had been awaited. Calls that wait when the
- * cache or its backend is disposed of throw a DisposedError. The tensors of a call belong to it until it ends.
+ * A call that throws leaves the cache unchanged: TensorError for tensors of the wrong shape, and for NaN, infinity and keys or
+ * values beyond float16; CacheFullError beyond `maxTokens`; OutOfMemoryError beyond `maxCacheBytes`. If the device rejects
+ * a call with device tensors, the next call throws that error, and the cache is as before the rejected call.
+ *
+ * Concurrent calls of one cache run in call order, as if each had been awaited. Calls that still wait when the cache or its
+ * backend is disposed of throw a DisposedError. The tensors of a call belong to it until it ends.
  */
 export interface KvCache extends Attention {
   readonly shape: CacheShape;
@@ -53,9 +54,9 @@ export interface KvCache extends Attention {
   /** Bytes in use; equals `planBytes(plan, length)` to the byte at every length that all layers hold. */
   bytes(): CacheBytes;
   /**
-   * Drops all tokens from `length` on, in every layer, also if one was ahead: for prompt reuse and speculative decoding.
-   * Tokens that the prefix rule wants in 16 bits at the new length but that are stored as codes are decoded, rounded to float16
-   * and stored so. The cache may then take more bytes than before. An error leaves it unchanged.
+   * Drops all tokens from `length` on, in every layer, including one that ran ahead: for prompt reuse and speculative decoding.
+   * Tokens stored as codes that the prefix rule wants in 16 bits at the new length are decoded and rounded to float16. The cache
+   * may then take more bytes than before. An error leaves it unchanged.
    *
    * @throws TruncateError when `length` is not an integer from 0 to `this.length`
    * @throws CallUnderWayError while another call runs, if the cache would have to wait for it
@@ -63,8 +64,8 @@ export interface KvCache extends Attention {
    */
   truncate(length: number): void;
   /**
-   * Re-encodes in place under a coarser plan, with the result of appending every token, decoded and rounded to float16, to a new
-   * cache. An error leaves the cache unchanged.
+   * Re-encodes in place under a coarser plan, as if every token, decoded and rounded to float16, were appended to a new cache.
+   * An error leaves the cache unchanged.
    *
    * @throws RetuneError when `plan` takes more bytes than the current one at this length
    */

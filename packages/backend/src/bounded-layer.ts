@@ -1,8 +1,8 @@
 import type { LayerScheme, TensorScheme } from "@kvtuner/plan";
 
 /**
- * The same layer for every cache of at most `maxTokens` tokens, with residency and blocks beyond them cut to what they
- * can matter: kernels count in 32 bits, plans do not.
+ * An equivalent layer for caches of at most `maxTokens` tokens: larger residencies and blocks are cut to what has an effect.
+ * Kernels count in 32 bits, plans do not.
  */
 export const boundedLayer = (layer: LayerScheme, maxTokens: number): LayerScheme => ({
   ...layer,
@@ -15,6 +15,6 @@ export const boundedLayer = (layer: LayerScheme, maxTokens: number): LayerScheme
   value: boundedTensor(layer.value, maxTokens),
 });
 
-/** A block of more tokens than there can be is never full. */
+/** A block larger than the cache never fills up. */
 const boundedTensor = (scheme: TensorScheme, maxTokens: number): TensorScheme =>
   !("blockSize" in scheme) ? scheme : { ...scheme, blockSize: Math.min(scheme.blockSize, maxTokens + 1) };

@@ -18,8 +18,8 @@ export interface CacheStore {
   /** Appends and attends; float32 `[tokens, queryHeads * headSize]`. */
   attend(layer: number, call: CallRows): Float32Array | Promise<Float32Array>;
   /**
-   * The same with all three tensors and the output in device buffers; numbers are not checked. A store without it accepts no
-   * device tensors, whatever the capabilities say.
+   * The same with all three tensors and the output in device buffers. Numbers are not checked. A store without it accepts no
+   * device tensors, whatever its capabilities say.
    */
   attendTensors?(layer: number, query: Tensor, key: Tensor, value: Tensor): Promise<Tensor>;
   /**
@@ -29,7 +29,7 @@ export interface CacheStore {
   settle?(): Promise<void>;
   /** Drops all tokens from `length` on, in every layer. */
   truncate(length: number): void;
-  /** Has the result of appending all tokens, decoded and rounded to float16, under another plan. */
+  /** Re-encodes under another plan, as if all tokens, decoded and rounded to float16, were appended anew. */
   retune(plan: CachePlan): void | Promise<void>;
   /** Bytes in use, by part. */
   bytes(): CacheBytes;

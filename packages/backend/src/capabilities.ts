@@ -10,7 +10,7 @@ import {
   type Transform,
 } from "@kvtuner/plan";
 
-/** Affine schemes that a backend can store: every combination of what is listed, in blocks of any size. */
+/** Affine schemes that a backend can store: every combination of the listed values, in blocks of any size. */
 export interface AffineFamily {
   readonly kind: "affine";
   readonly bits: readonly Bits[];
@@ -31,13 +31,13 @@ export type SchemeFamily = AffineFamily | Float16Scheme | FieldFamily;
 
 /** What a backend can store; `createCache` rejects anything else. */
 export interface Capabilities {
-  /** A scheme is supported when one family has it. */
+  /** A scheme is supported if one family has it. */
   readonly key: readonly SchemeFamily[];
   readonly value: readonly SchemeFamily[];
   /** Head sizes, or `"any"`. */
   readonly headSizes: readonly number[] | "any";
   readonly maxCacheBytes: number;
-  /** The most tokens of one cache. */
+  /** Maximum tokens of one cache. */
   readonly maxTokens: number;
   /** Whether query, key, value and output may be in device buffers. */
   readonly deviceTensors: boolean;
@@ -57,7 +57,7 @@ export interface AttentionFeatures {
 /** Limits of one cache. */
 export type CacheLimits = Pick<Capabilities, "maxTokens" | "maxCacheBytes">;
 
-/** How the capabilities of one set of kernels differ from another's. */
+/** Differences between the capabilities of sets of kernels. */
 export interface KernelRange {
   /** Widths of affine codes. */
   readonly bits: readonly Bits[];
@@ -73,8 +73,8 @@ export interface KernelRange {
 }
 
 /**
- * Capabilities of kernels that store float16, and affine codes of every format, every transform and every group size of the axes they know: groups of 16,
- * 32, 64 and 128 numbers, and the whole head on axis token.
+ * Capabilities of kernels that store float16 and affine codes, with every format, transform and group size of the axes they
+ * know: groups of 16, 32, 64 and 128 numbers, and the whole head on axis token.
  */
 export const capabilitiesOf = (
   { bits, keyAxes, valueAxes, headSizes, deviceTensors = false, unevenLayers, attention }: KernelRange,
@@ -99,6 +99,6 @@ const familyOf = (axis: Axis, bits: readonly Bits[]): AffineFamily => ({
   transforms: ["none", "hadamard"],
 });
 
-/** Head sizes of kernels that take channels in units of 16: the multiples of 16 up to `largest`. */
+/** Head sizes of kernels that work on 16 channels at a time: the multiples of 16 up to `largest`. */
 export const headSizesUpTo = (largest: number): readonly number[] =>
   Array.from({ length: Math.floor(largest / 16) }, (_, index) => 16 * (index + 1));

@@ -15,15 +15,15 @@ export interface BackendDefinition {
   readonly capabilities: Capabilities;
   /** Creates the storage of one cache, empty or with the contents of `image`. Plan and image are already validated. */
   createStore(plan: CachePlan, image?: CacheImage): CacheStore | Promise<CacheStore>;
-  /** Throws when no cache can be created any more, for example after a device loss. */
+  /** Throws if no cache can be created any more, for example after a device loss. */
   assertUsable?(): void;
-  /** Releases what the backend holds. Runs once. */
+  /** Releases all resources of the backend. Called once. */
   dispose?(): void | Promise<void>;
 }
 
 /**
- * Creates a backend from storage. Everything else (checks of plans, calls, limits and snapshots, the order of calls, use after
- * `dispose`) is the same for all backends and implemented here.
+ * Creates a backend from storage. The rest is the same for all backends and implemented here: checks of plans, calls, limits
+ * and snapshots, the order of calls, and use after `dispose`.
  */
 export const defineBackend = (definition: BackendDefinition): Backend => {
   const { name, capabilities, createStore } = definition;
@@ -37,7 +37,7 @@ export const defineBackend = (definition: BackendDefinition): Backend => {
     assertUsable();
     assertPlanSupported(name, capabilities, shape, plan);
   };
-  /** With the model's own shape, which says how its layers attend; the plan's does not. */
+  /** Uses the model's own shape, because the plan's does not say how layers attend. */
   const cacheOf = async (plan: CachePlan, image?: CacheImage): Promise<KvCache> =>
     new StoredCache(owner, plan, await createStore(plan, image));
   return {
@@ -51,7 +51,7 @@ export const defineBackend = (definition: BackendDefinition): Backend => {
     restoreCache: async (shape, plan, snapshot) => {
       assertSupported(shape, plan);
       const image = await readSnapshot(snapshot, shape, plan);
-      assertUsable(); // reading takes time
+      assertUsable(); // again, because reading takes time
       assertFits(image.length, planBytes(plan, image.length).total, capabilities);
       return cacheOf({ ...plan, shape }, image);
     },

@@ -2,10 +2,10 @@ import type { LayerScheme, TensorScheme } from "@kvtuner/plan";
 import { hadamardInPlace, MAX_FLOAT16, roundArrayToFloat16 } from "@kvtuner/quantizers";
 import { TensorError } from "./attend-tokens.ts";
 
-/** Scores of larger queries would leave float32. */
+/** Scores of larger queries would overflow float32. */
 const MAX_QUERY = 1e15;
 
-/** Where the numbers go. */
+/** Where the numbers will be stored. */
 export interface Destination {
   /** For the message. */
   readonly layer: number;
@@ -14,9 +14,9 @@ export interface Destination {
 }
 
 /**
- * Refuses numbers that would poison a cache: NaN or infinity anywhere; queries of a magnitude over 1e15; keys or values of one
- * over 65504, the largest float16, before or after the transform of their scheme. For backends whose tensors are on the CPU; others say
- * in their documentation what they do instead.
+ * Rejects numbers that would poison a cache: NaN or infinity anywhere, queries of magnitude over 1e15, and keys or values of
+ * magnitude over 65504 (the largest float16) before or after the transform of their scheme. For backends with tensors on the
+ * CPU; others document what they do instead.
  *
  * @param query float32 of any layout
  * @param key float32 `[tokens, kvHeads * headSize]`, not yet rounded to float16; so is `value`
@@ -33,7 +33,7 @@ export const assertFiniteTensors = (
   assertStorable(`the value of layer ${layer}`, value, scheme.value, headSize);
 };
 
-/** The transform makes a number at most the root of the head size larger, so it is seldom needed to know. */
+/** Transforms only if needed: it makes a number at most the square root of the head size larger. */
 const assertStorable = (what: string, rows: Float32Array, scheme: TensorScheme, headSize: number): void => {
   const largest = largestWithin(what, rows, MAX_FLOAT16);
   if (!("transform" in scheme) || scheme.transform === "none") return;

@@ -1,8 +1,8 @@
 import type { TensorScheme } from "@kvtuner/plan";
 
-/** A scheme in the numbers that kernels count in. */
+/** A scheme as numbers for kernels. */
 export interface KernelScheme {
-  /** False for float16: no token is ever coded, and all below but `bits` is of no effect. */
+  /** False for float16: no token is ever coded, and of the fields below only `bits` matters. */
   readonly isCoded: boolean;
   /** Bits of a stored number. */
   readonly bits: number;
@@ -10,14 +10,14 @@ export interface KernelScheme {
   readonly isChannel: boolean;
   /** Numbers that share a scale. */
   readonly groupSize: number;
-  /** True when each group has a minimum beside its scale. */
+  /** True when each group has a minimum as well as a scale. */
   readonly hasMinima: boolean;
   readonly isRotated: boolean;
   /** Tokens encoded together. */
   readonly blockSize: number;
 }
 
-/** The numbers of a scheme of the kernels' codecs, float16 and affine. */
+/** The numbers of a scheme that the kernels' codecs (float16 and affine) store. */
 export const kernelScheme = (scheme: TensorScheme, headSize: number): KernelScheme => {
   if (scheme.kind !== "affine") return { ...FLOAT16_NUMBERS, groupSize: headSize };
   const { bits, format, axis, groupSize, blockSize, transform } = scheme;

@@ -2,9 +2,9 @@ import { KvtunerError } from "@kvtuner/plan";
 import type { CacheLimits } from "./capabilities.ts";
 
 /**
- * The limits that a caller sets, none beyond what the backend can hold.
+ * The limits that a caller sets, capped at the backend's own.
  *
- * @throws LimitError `BACKEND_LIMIT` for a limit that is not a non-negative integer; Infinity means no limit of one's own
+ * @throws LimitError `BACKEND_LIMIT` for a limit that is not a non-negative integer; Infinity means the backend's own
  */
 export const limitsWithin = (most: CacheLimits, given: Partial<CacheLimits>): CacheLimits => ({
   maxTokens: limit("maxTokens", most.maxTokens, given.maxTokens),
@@ -17,7 +17,7 @@ const limit = (name: string, most: number, given: number = most): number => {
   throw new LimitError(name, given);
 };
 
-/** A limit that holds nothing back, or everything. */
+/** A limit that is not a whole number of at least 0, or Infinity. */
 export class LimitError extends KvtunerError {
   constructor(name: string, given: number) {
     super(

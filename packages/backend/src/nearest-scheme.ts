@@ -11,7 +11,7 @@ import {
 } from "@kvtuner/plan";
 import type { AffineFamily, FieldFamily, SchemeFamily } from "./capabilities.ts";
 
-/** True when one of the families has the scheme. */
+/** True if one of the families has the scheme. */
 export const supportsScheme = (families: readonly SchemeFamily[], scheme: TensorScheme): boolean =>
   families.some((family) => {
     if (family.kind !== scheme.kind) return false;
@@ -35,8 +35,8 @@ const hasFields = (fields: FieldFamily["fields"], scheme: object): boolean =>
   });
 
 /**
- * The supported scheme that is most like `scheme`, `undefined` when no family lists any. The codec weighs most, then the
- * axis, then format and transform, then the group size, then the bits; of two as near, the one with more bits.
+ * The supported scheme most like `scheme`; `undefined` if no family lists any. The codec counts most, then the axis, then
+ * format and transform, then the group size, then the bits. Of two equally near, the one with more bits.
  */
 export const nearestScheme = (
   families: readonly SchemeFamily[],
@@ -52,7 +52,7 @@ export const nearestScheme = (
   return nearest;
 };
 
-/** Every scheme of a family whose fields are listed one by one, with blocks of at least `blockSize` tokens. */
+/** Every scheme of a family with listed fields, in blocks of at least `blockSize` tokens. */
 export const schemesOf = (family: SchemeFamily, blockSize: number): TensorScheme[] => {
   if ("fields" in family) return fieldSchemesOf(family, blockSize);
   return family.kind === "float16" ? [FLOAT16] : affineSchemesOf(family, blockSize);

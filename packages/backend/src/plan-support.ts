@@ -133,7 +133,7 @@ const invalid = (layer: number, expected: string, got: object): PlanShapeError =
     `expected layer ${layer} of the plan to have ${expected}, got ${JSON.stringify(got)}; read plans with parsePlan of @kvtuner/plan/files`,
   );
 
-/** A plan for another shape, or one that no cache can follow; `code` says which. */
+/** A plan for another shape, or an invalid one; `code` says which. */
 export class PlanShapeError extends KvtunerError {
   override readonly name = "PlanShapeError";
 }

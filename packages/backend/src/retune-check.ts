@@ -11,7 +11,7 @@ export const assertCoarser = (current: CachePlan, next: CachePlan, length: numbe
   if (after > before) throw new RetuneError(before, after, length);
 };
 
-/** A plan that takes more bytes than the one the cache has: what was lost cannot be brought back. */
+/** A plan that takes more bytes than the cache's current one: lost precision cannot be restored. */
 export class RetuneError extends KvtunerError {
   constructor(beforeBytes: number, afterBytes: number, length: number) {
     super(

@@ -20,11 +20,11 @@ export class StoredCache implements KvCache {
   readonly #store: CacheStore;
   readonly #turns: Turns = new Turns();
   #plan: CachePlan;
-  /** Bytes that all layers take, kept up to date so that a call need not count them. */
+  /** Bytes of all layers, kept up to date so that calls need not count them. */
   #totalBytes: number;
   #disposed = false;
 
-  /** The plan is trusted to be supported, and `store` to be made for it. */
+  /** `plan` must be supported, and `store` made for it. */
   constructor(owner: CacheOwner, plan: CachePlan, store: CacheStore) {
     this.shape = plan.shape;
     this.#owner = owner;
@@ -89,7 +89,7 @@ export class StoredCache implements KvCache {
     await this.#turns.take(async () => this.#store.clear());
   }
 
-  /** A call that waited may find the cache disposed of, and one that ends may find its backend so. */
+  /** A waiting call may find the cache disposed of when it starts, or the backend when it ends. */
   #inTurn<Result>(call: () => Promise<Result>): Promise<Result> {
     return this.#turns.take(async () => {
       this.#assertAlive();
@@ -100,13 +100,13 @@ export class StoredCache implements KvCache {
         this.#recount();
         throw error;
       } finally {
-        // Whatever came of a call under which the backend went away, an output or an error, comes of that.
+        // If the backend was disposed of during the call, that explains any output or error.
         assertAlive(this.#owner.disposed, "backend");
       }
     });
   }
 
-  /** A call on a device that is refused late has been counted. */
+  /** Undoes the count of a call that the device rejected late. */
   #recount(): void {
     if (!this.#disposed && !this.#owner.disposed) this.#totalBytes = this.#store.bytes().total;
   }
@@ -116,7 +116,7 @@ export class StoredCache implements KvCache {
     assertAlive(this.#owner.disposed, "backend");
   }
 
-  /** Numbers on a device stay there. */
+  /** Numbers in device buffers are not checked. */
   async #output(layer: number, tokens: number, query: Tensor, key: Tensor, value: Tensor): Promise<Tensor> {
     if (query.location !== "cpu") return this.#store.attendTensors!(layer, query, key, value);
     const call = { tokens, query: numbersOf(query), key: numbersOf(key), value: numbersOf(value) };
@@ -125,7 +125,7 @@ export class StoredCache implements KvCache {
     return new Tensor("float32", await this.#store.attend(layer, call), query.dims);
   }
 
-  /** Refuses calls there is no room for; gives the bytes that a call adds. */
+  /** Rejects calls that exceed a limit. Returns the bytes that a call adds. */
   #addedBytes(layer: number, tokens: number): number {
     const scheme = this.#plan.layers[layer]!;
     const lengths = this.#store.lengths();

@@ -4,7 +4,7 @@ import { MAX_FLOAT16, roundArrayToFloat16 } from "@kvtuner/quantizers";
 /**
  * Checks the argument of `truncate`.
  *
- * @throws TruncateError `BACKEND_TRUNCATE` when `length` is no whole number from 0 to `current`
+ * @throws TruncateError `BACKEND_TRUNCATE` unless `length` is a whole number from 0 to `current`
  */
 export const assertTruncate = (current: number, length: number): void => {
   if (Number.isInteger(length) && length >= 0 && length <= current) return;
@@ -14,8 +14,8 @@ export const assertTruncate = (current: number, length: number): void => {
 };
 
 /**
- * What decoded tokens become when they have to be kept in 16 bits again: float16, in place. What a decoded number has
- * beyond the largest float16 is cut off, for a cache holds no infinity.
+ * Rounds decoded tokens to float16 in place, to be kept in 16 bits again. Clamps to the largest float16, because a cache
+ * holds no infinity.
  */
 export const roundDecoded = (numbers: Float32Array): void => {
   for (let index = 0; index < numbers.length; index++)

@@ -1,11 +1,11 @@
 import { KvtunerError } from "@kvtuner/plan";
 
-/** Calls that come one after the other, however they are made: each begins when the one before it has ended, well or not. */
+/** Runs calls one after another: each starts when the one before has ended, even if it failed. */
 export class Turns {
   #last: Promise<unknown> | undefined;
   #underWay = 0;
 
-  /** Runs `call` in its turn: at once when there is nothing to wait for. */
+  /** Runs `call` in its turn; immediately if no call is pending. */
   async take<Result>(call: () => Promise<Result>): Promise<Result> {
     this.#underWay++;
     const turn = this.#last === undefined ? call() : this.#last.then(call);
@@ -19,16 +19,16 @@ export class Turns {
   }
 
   /**
-   * For what cannot wait, as it is synchronous.
+   * For synchronous operations, which cannot wait.
    *
-   * @throws CallUnderWayError `BACKEND_CALL_UNDER_WAY` while calls are under way
+   * @throws CallUnderWayError `BACKEND_CALL_UNDER_WAY` while calls are pending
    */
   assertNone(name: string): void {
     if (this.#underWay > 0) throw new CallUnderWayError(name, this.#underWay);
   }
 }
 
-/** A synchronous call while others are under way; the cache is as they leave it. */
+/** A synchronous call while others are pending; it has no effect. */
 export class CallUnderWayError extends KvtunerError {
   constructor(name: string, underWay: number) {
     super(

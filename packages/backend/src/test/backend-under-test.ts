@@ -2,18 +2,18 @@ import type { Asset, LayerScheme } from "@kvtuner/plan";
 import type { Backend } from "../backend.ts";
 import type { Capabilities } from "../capabilities.ts";
 
-/** What the suite is told of a backend. */
+/** Input of the suite. */
 export interface BackendUnderTest {
   readonly name: string;
   /** Makes a backend for one law, which disposes of it. */
   readonly createBackend: () => Backend | Promise<Backend>;
-  /** The same with lower limits, so that a cache can be filled. Without it the laws about limits are skipped, in plain view. */
+  /** The same with lower limits, to test a full cache. Without it the laws about limits are shown as skipped. */
   readonly createSmallBackend?: (limits: Limits) => Backend | Promise<Backend>;
-  /** Where another process finds the backend. Without it, and in browsers, that law is skipped, in plain view. */
+  /** Where another process finds the backend. Without it, and in browsers, that law is shown as skipped. */
   readonly backendModule?: BackendModule;
-  /** Largest error of an output, relative to the largest number of the call's output; 1e-3 without it. */
+  /** Largest error of an output, relative to the largest number of the call's output; default 1e-3. */
   readonly tolerance?: number;
-  /** Layer schemes to be tested beside the suite's own. */
+  /** Layer schemes to test in addition to the suite's own. */
   readonly schemes?: readonly LayerScheme[];
   /** Assets of every plan of the suite, for schemes that name some. */
   readonly assets?: readonly Asset[];
@@ -21,10 +21,10 @@ export interface BackendUnderTest {
   readonly heavy?: boolean;
 }
 
-/** Limits of a small backend; what is absent is as large as ever. */
+/** Limits of a small backend; absent ones keep the backend's own. */
 export type Limits = Partial<Pick<Capabilities, "maxCacheBytes" | "maxTokens">>;
 
-/** A module that exports a function without arguments which makes the backend. */
+/** A module that exports a function, without arguments, that makes the backend. */
 export interface BackendModule {
   /** A file: URL. */
   readonly url: string;
@@ -33,14 +33,14 @@ export interface BackendModule {
   readonly nodeOptions?: readonly string[];
 }
 
-/** A backend under test with one backend made. */
+/** A backend under test, created. */
 export interface Subject {
   readonly options: BackendUnderTest;
   readonly backend: Backend;
   readonly tolerance: number;
 }
 
-/** Makes the backend, hands it to a law, and disposes of it. */
+/** Makes the backend, passes it to a law, and disposes of it. */
 export const withSubject = async <Result>(
   options: BackendUnderTest,
   use: (subject: Subject) => Promise<Result>,

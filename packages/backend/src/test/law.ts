@@ -3,11 +3,11 @@ import type { BackendUnderTest } from "./backend-under-test.ts";
 
 /** Something that holds for every backend. */
 export interface Law {
-  /** What holds, as the end of a sentence that starts with the backend's name. */
+  /** The rule as a predicate; the backend's name comes before it. */
   readonly name: string;
   /** Why the law cannot be tested on a backend, if so. */
   readonly skipped?: (options: BackendUnderTest) => string | undefined;
-  /** Resolves when the law holds; rejects with a {@link LawError} that says where it does not. */
+  /** Resolves if the law holds; rejects with a {@link LawError} that says where it does not. */
   readonly check: (options: BackendUnderTest) => Promise<void>;
 }
 
@@ -37,7 +37,7 @@ export const checkCases = async <Case>(
   throw new LawError(`${failures.length} of ${cases.length} cases fail:${lines.join("")}`, { cause: failures[0] });
 };
 
-/** The message of something caught. */
+/** The message of anything caught. */
 export const textOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));
 
 /** A backend breaks a law. */

@@ -59,7 +59,7 @@ export type LawName =
   | "append-cost"
   | "random-operations";
 
-/** All laws, by a short name; simple ones first. */
+/** All laws by short name, simple ones first. */
 export const LAWS: Readonly<Record<LawName, Law>> = {
   capabilities: capabilitiesLaw,
   "unsupported-plan": unsupportedPlanLaw,

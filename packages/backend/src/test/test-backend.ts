@@ -4,8 +4,8 @@ import type { Law } from "./law.ts";
 import { LAWS } from "./laws.ts";
 
 /**
- * Declares the conformance suite of a backend: one vitest test for each law. Call it at the top of a test file. A law that
- * cannot be tested is shown as skipped, with the reason in its name.
+ * Declares the conformance suite of a backend: one vitest test per law. Call it at the top level of a test file. Laws that
+ * cannot be tested are shown as skipped, with the reason in the name.
  */
 export const testBackend = (options: BackendUnderTest): void => {
   describe(`the backend ${options.name}`, () => {
@@ -24,6 +24,6 @@ const declareLaw = ({ name, skipped, check }: Law, options: BackendUnderTest): v
   );
 };
 
-/** Slow machines have time enough; what hangs ends. */
+/** Long enough for slow machines, but ends a test that hangs. */
 const LIMIT_MS = 300_000;
 const HEAVY_LIMIT_MS = 3_600_000;

@@ -9,8 +9,8 @@ import { callTensors } from "../rig/tensors.ts";
 const TOKENS = 64;
 
 /**
- * Attention reads the whole cache, so time says little. What is counted is what JavaScript allocates while the cache grows
- * by half: scores take some bytes for each token held, a copy or a second encoding of what is held far more.
+ * Counts the bytes that JavaScript allocates while the cache grows by half. (Attention reads the whole cache, so time says
+ * little.) Scores need a few bytes per held token; copying or re-encoding what is held needs far more.
  */
 export const appendCostLaw: Law = {
   name: "appends without copying or encoding again what it holds",
@@ -41,8 +41,8 @@ const checkGrowth = async (subject: Subject, layer: LayerScheme): Promise<void> 
   await checked.cache.dispose();
 };
 
-/** For each query head and token held: scores and weights in double precision, with some to spare. */
+/** Per query head and held token: scores and weights in double precision, with a margin. */
 const SCRATCH_BYTES = 40;
 
-/** For each number of a new token: rounding, encoding and decoding it, some of it twice. */
+/** Per number of a new token: rounding, encoding and decoding, some of it twice. */
 const NEW_BYTES = 200;

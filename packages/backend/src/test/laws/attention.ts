@@ -6,7 +6,7 @@ import { CheckedCache } from "../rig/checked-cache.ts";
 import { assertRefused } from "../rig/refusals.ts";
 import { layerName, planOf, sampleLayers, smallShape } from "../rig/samples.ts";
 
-/** One way to attend, and what a backend needs for it beside a scale. */
+/** A way to attend, and the feature it needs beyond a scale. */
 interface Case {
   readonly name: string;
   readonly needs: readonly (keyof AttentionFeatures)[];
@@ -33,7 +33,7 @@ const casesOf = ({ queryHeads }: CacheShape): readonly Case[] => {
       change: { softcap, scale: 0.5 },
     })),
     { name: "sink logits", needs: ["sinkLogits"], change: { sinkLogits } },
-    // Almost all of the weight, for all heads: what is left of the values counts as much as ever.
+    // Almost all weight goes to the sink. The rest must still be exact.
     { name: "dominant sink logits", needs: ["sinkLogits"], change: { sinkLogits: sinkLogits.map(() => 16) } },
     {
       name: "span 33, softcap 3 and sink logits",
@@ -43,7 +43,7 @@ const casesOf = ({ queryHeads }: CacheShape): readonly Case[] => {
   ];
 };
 
-/** Attention as the model defines it, in every layer its own. */
+/** Every layer attends as the model defines it. */
 export const attentionLaw: Law = {
   name: "attends as the model's scale, span, cap of scores and sink logits say, or refuses the model",
   check: (options) =>
@@ -74,7 +74,7 @@ type Plan = ReturnType<typeof planOf>;
 const isClaimed = ({ backend }: Subject, needs: Case["needs"]): boolean =>
   needs.every((feature) => backend.capabilities.attention?.[feature]);
 
-/** The first layer attends as the case says and the second plainly, so that a backend cannot take one for all. */
+/** The first layer attends as the case says and the second plainly, so that a backend cannot use one for all. */
 const modelOf = ({ shape }: Plan, change: Partial<AttentionSpec>): CacheShape => ({
   ...shape,
   perLayer: [{ attention: { ...plainAttention(shape.headSize), ...change } }, {}],

@@ -3,7 +3,7 @@ import { checkCases, type Law } from "../law.ts";
 import { CheckedCache } from "../rig/checked-cache.ts";
 import { layerName, planOf, sampleLayers, smallShape } from "../rig/samples.ts";
 
-/** `bytes()` is no estimate. Comparing is part of every append; here every length is passed, up and down. */
+/** `bytes()` is exact. Every append compares it; this law passes every length, up and down. */
 export const bytesLaw: Law = {
   name: "takes the plan's bytes, part by part, at every length",
   check: (options) =>

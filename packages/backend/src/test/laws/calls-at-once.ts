@@ -10,7 +10,7 @@ import { assertSameImage } from "../rig/same-image.ts";
 import { samplePlan } from "../rig/samples.ts";
 import { callTensors } from "../rig/tensors.ts";
 
-/** Whoever does not wait gets what whoever waits gets, or a refusal. */
+/** Calls that do not wait get the same result as calls that do, or an error. */
 export const callsAtOnceLaw: Law = {
   name: "takes calls made at once in turn, and stays whole under a truncate or dispose that does not wait for them",
   check: (options) =>
@@ -26,7 +26,7 @@ export const callsAtOnceLaw: Law = {
     }),
 };
 
-/** Two calls a layer and a snapshot, none of which waits for another. */
+/** Two calls per layer and a snapshot, none awaited. */
 const checkTurns = async (checked: CheckedCache): Promise<void> => {
   const { shape, plan } = checked.oracle;
   const calls = [60, 1].flatMap((tokens) =>
@@ -50,7 +50,7 @@ const valueOf = <Value>(result: PromiseSettledResult<Value>, what: string): Valu
 const refusalOf = (result: PromiseSettledResult<unknown>): unknown =>
   result.status === "rejected" ? result.reason : undefined;
 
-/** Truncates behind a call: refused while that is under way, and otherwise as if it had been waited for. */
+/** Truncates during a call: rejected, or as if the call had been awaited. */
 const checkTruncate = async (checked: CheckedCache): Promise<void> => {
   const { call, output } = await lastCall(checked, 3);
   const isTaken = takesTruncate(checked, 20);
@@ -76,7 +76,7 @@ const takesTruncate = (checked: CheckedCache, length: number): boolean => {
   }
 };
 
-/** Goes away behind a call, which gives the right output or is refused. */
+/** Disposes during a call, which gives the right output or is rejected. */
 const checkDispose = async (checked: CheckedCache, what: string, dispose: () => Promise<void>): Promise<void> => {
   const { call, output } = await lastCall(checked, 2);
   const late = checked.cache.snapshot();
@@ -91,7 +91,7 @@ const checkDispose = async (checked: CheckedCache, what: string, dispose: () => 
   if (result.status === "fulfilled") await checked.compare(checked.oracle.shape.layers - 1, call, result.value);
 };
 
-/** Tokens in all layers; the call of the last layer is not waited for. */
+/** Tokens in all layers; the last layer's call is not awaited. */
 const lastCall = async (
   checked: CheckedCache,
   tokens: number,

@@ -5,7 +5,7 @@ import { CheckedCache } from "../rig/checked-cache.ts";
 import { CONSTANT_HEADS, constantCall } from "../rig/constant-rows.ts";
 import { claimedModes, fullLength, layerName, planOf, sampleLayers, smallShape } from "../rig/samples.ts";
 
-/** A group of equal numbers has a scale of zero: its codes say nothing, its minimum says everything. */
+/** A group of equal numbers has scale zero: its codes say nothing, its minimum everything. */
 export const constantGroupsLaw: Law = {
   name: "attends as the oracle does over groups of keys or values that are constant, nearly constant or zero",
   check: (options) =>

@@ -13,7 +13,7 @@ import {
   smallShape,
 } from "../rig/samples.ts";
 
-/** Scores of thousands that differ by a few: sums in 32 bits and rounded factors lose what they differ by. */
+/** Scores in the thousands that differ by a few: sums in 32 bits and rounded factors lose the difference. */
 export const farOutLaw: Law = {
   name: "keeps to the tolerance with queries and keys that are far out in some channels",
   check: (options) =>
@@ -23,7 +23,7 @@ export const farOutLaw: Law = {
     }),
 };
 
-/** Tokens before those that are compared, at least: enough for two keys to come close. */
+/** Minimum tokens before the compared ones; enough for two keys to come close. */
 const HISTORY = 165;
 
 const headSizeOf = ({ backend }: Subject): number => {

@@ -9,7 +9,7 @@ import { callTensors } from "../rig/tensors.ts";
 
 const CODES = ["BACKEND_TENSOR_NOT_FINITE"];
 
-/** What no cache can hold does not get into one. */
+/** A cache rejects numbers that it cannot hold. */
 export const finiteLaw: Law = {
   name: "refuses NaN, infinity and what float16 cannot hold, and is as it was",
   check: (options) =>
@@ -18,7 +18,7 @@ export const finiteLaw: Law = {
     }),
 };
 
-/** A transform makes numbers larger than they came. */
+/** A transform can enlarge numbers. */
 const rotatedLayers = (subject: Subject): LayerScheme[] =>
   [layerScheme("compact", { key: 4, value: 4 })].filter((layer) => isClaimed(subject, layer));
 
@@ -49,7 +49,7 @@ const badCalls = (call: CallNumbers): [string, CallNumbers][] =>
     ]),
   );
 
-/** The largest number that float16 holds is still taken. */
+/** The largest float16 is still accepted. */
 const largest = (call: CallNumbers): CallNumbers => ({
   ...call,
   key: call.key.with(3, 65_504),

@@ -6,7 +6,7 @@ import { planOf, sampleLayers, smallShape } from "../rig/samples.ts";
 
 const DAMAGED = ["SNAPSHOT_CORRUPT", "SNAPSHOT_VERSION"];
 
-/** Bytes that are no snapshot of the cache that is asked for. */
+/** Bytes that are not a snapshot of the requested cache. */
 export const foreignSnapshotLaw: Law = {
   name: "refuses a damaged snapshot, and one of another model or plan",
   check: (options) =>

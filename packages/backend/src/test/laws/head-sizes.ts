@@ -3,7 +3,7 @@ import { checkCases, type Law } from "../law.ts";
 import { CheckedCache } from "../rig/checked-cache.ts";
 import { claimedHeadSizes, layerName, planOf, sampleLayers, smallShape } from "../rig/samples.ts";
 
-/** Every head size that is claimed, whether a power of two or not. */
+/** Every claimed head size, power of two or not. */
 export const headSizesLaw: Law = {
   name: "attends as the oracle does with every head size it claims",
   check: (options) =>

@@ -7,7 +7,7 @@ import { callTensors } from "../rig/tensors.ts";
 
 const CODES = ["BACKEND_LAYER_ORDER"];
 
-/** A decoder goes through its layers in order. */
+/** A decoder runs its layers in order. */
 export const layerOrderLaw: Law = {
   name: "takes layers in order, counts what all of them hold, and truncates one that ran ahead",
   check: (options) =>

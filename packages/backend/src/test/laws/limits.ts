@@ -41,7 +41,7 @@ const checkLimit = async (
         appendUntilRefused(checked),
       );
       assertLaw(error.message.length > 0, "expected a message");
-      checked.cache.truncate(checked.length); // what other layers took of the call before one refused
+      checked.cache.truncate(checked.length); // drops what other layers appended before the rejected call
       await checked.assertStored();
       await checked.append(TOKENS - FIRST, 1);
       await checked.assertStored();
@@ -56,13 +56,13 @@ const checkLimit = async (
   );
 };
 
-/** One call of many more tokens than there is room for, layer by layer. */
+/** One call of more tokens than fit, layer by layer. */
 const appendUntilRefused = async (checked: CheckedCache): Promise<void> => {
   for (let layer = 0; layer < checked.oracle.shape.layers; layer++)
     await checked.cache.attend(layer, ...callTensors(checked.nextCall(200)));
 };
 
-/** What another backend, with more room, would have written. */
+/** A snapshot from another backend with higher limits. */
 const largerSnapshot = (checked: CheckedCache): Promise<Uint8Array> => {
   let { oracle } = checked;
   for (let layer = 0; layer < oracle.shape.layers; layer++) {
@@ -72,7 +72,7 @@ const largerSnapshot = (checked: CheckedCache): Promise<Uint8Array> => {
   return writeSnapshot(oracleImage(oracle));
 };
 
-/** The most bytes while the layers go one by one from the first tokens to all. */
+/** Largest bytes while the layers go one by one from the first tokens to all. */
 const neededBytes = ({ shape, layers }: CachePlan): number => {
   const bytes = (layer: number, length: number): number => layerBytes(layers[layer]!, shape, length).total;
   const totals = layers.map((_, last) =>
@@ -81,7 +81,7 @@ const neededBytes = ({ shape, layers }: CachePlan): number => {
   return Math.max(...totals);
 };
 
-/** Going back may take more bytes than staying: what becomes recent again is kept in 16 bits. */
+/** Truncating may take more bytes: tokens that become recent again are kept in 16 bits. */
 const checkTruncation = async (options: BackendUnderTest): Promise<void> => {
   const found = await withSubject(options, async (subject) => shrinkingStep(subject));
   if (!found) return;
@@ -103,7 +103,7 @@ const checkTruncation = async (options: BackendUnderTest): Promise<void> => {
   );
 };
 
-/** A plan, and a length that takes fewer bytes than the one before it; undefined where blocks have one token. */
+/** A plan, and a length that takes fewer bytes than the one before; undefined if blocks have one token. */
 const shrinkingStep = (subject: Subject): { readonly plan: CachePlan; readonly length: number } | undefined => {
   const shape = smallShape(subject);
   for (const layer of sampleLayers(subject, 9)) {

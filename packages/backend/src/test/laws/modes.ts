@@ -4,7 +4,7 @@ import { checkCases, type Law } from "../law.ts";
 import { CheckedCache } from "../rig/checked-cache.ts";
 import { claimedModes, layerName, planOf, smallShape } from "../rig/samples.ts";
 
-/** The modes that plans are made of, with keys and values of different bits. */
+/** The named modes, with different bits for keys and values. */
 export const modesLaw: Law = {
   name: "attends as the oracle does under the named modes and every pair of bits it claims",
   check: (options) =>

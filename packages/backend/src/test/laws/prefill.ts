@@ -14,7 +14,7 @@ const SPLITS: readonly (readonly number[])[] = [
   Array.from({ length: TOKENS }, () => 1),
 ];
 
-/** Every query of a call sees its own prefix, however the calls are cut. */
+/** Every query sees its own prefix, however a prompt is cut into calls. */
 export const prefillLaw: Law = {
   name: "gives the same for a prompt in one piece, in pieces and token by token",
   check: (options) =>

@@ -9,7 +9,7 @@ import { planOf, sampleLayers, smallShape } from "../rig/samples.ts";
 interface Step {
   readonly kind: "append" | "truncate" | "restore" | "retune" | "stored";
   readonly cache: number;
-  /** From 0 to 1: of the tokens to append, of the length to keep, of the plans to choose from. */
+  /** From 0 to 1: selects the tokens to append, the length to keep, or the plan. */
   readonly amount: number;
 }
 
@@ -19,7 +19,7 @@ const anyStep: fc.Arbitrary<Step> = fc.record({
   amount: fc.double({ min: 0, max: 1, noNaN: true }),
 });
 
-/** What no one thought of. A failing sequence is shrunk to a short one. */
+/** Finds what the other laws miss. fast-check shrinks a failing sequence. */
 export const randomOperationsLaw: Law = {
   name: "does as the oracle does in any sequence of operations on two caches",
   check: (options) =>

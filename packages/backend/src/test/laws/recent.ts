@@ -20,7 +20,7 @@ export const recentLaw: Law = {
     }),
 };
 
-/** Residencies and blocks that plans may have, and that 32 bits cannot count. */
+/** Valid residencies and blocks that 32 bits cannot count. */
 const beyondCounting = (layer: LayerScheme): LayerScheme[] => [
   withPrefix(layer, layer.residency.sinks, 2 ** 32),
   withPrefix(layer, 2 ** 32 + 1, layer.residency.recent),
@@ -34,11 +34,11 @@ const withPrefix = (layer: LayerScheme, sinks: number, recent: number): LayerSch
   residency: { kind: "prefix", sinks, recent },
 });
 
-/** The same scheme in blocks that are many times larger. */
+/** The same scheme in far larger blocks. */
 const inBlocks = (scheme: TensorScheme, times: number): TensorScheme =>
   "blockSize" in scheme ? { ...scheme, blockSize: times * scheme.blockSize } : scheme;
 
-/** Nothing is quantized, unless the backend has no room for such a layer, and says so. */
+/** Nothing is quantized, unless the backend rejects the layer as too large. */
 const checkBeyondCounting = async (subject: Subject, layer: LayerScheme): Promise<void> => {
   const shape = smallShape(subject, { layers: 1, queryHeads: 2, kvHeads: 1 });
   try {

@@ -8,7 +8,7 @@ import { layerName, planOf, sampleLayers, smallShape, withAssets } from "../rig/
 
 const TOKENS = 170;
 
-/** To a coarser plan in place; to a finer one not at all. */
+/** Retunes in place to a coarser plan, and never to a finer one. */
 export const retuneLaw: Law = {
   name: "retunes to a coarser plan as if its decoded tokens were appended anew, and refuses a finer one",
   check: (options) =>

@@ -4,10 +4,10 @@ import { checkCases, type Law } from "../law.ts";
 import { CheckedCache } from "../rig/checked-cache.ts";
 import { claimedHeadSizes, claimedLayers, fullLength, layerName, planOf, smallShape } from "../rig/samples.ts";
 
-/** Cases beyond this are sampled evenly, unless the run is heavy. */
+/** More cases than this are sampled evenly, except in heavy runs. */
 const SAMPLE = 96;
 
-/** What `capabilities` says is so. */
+/** The backend can do what `capabilities` says. */
 export const schemesLaw: Law = {
   name: "attends and stores as the oracle does under every scheme it claims",
   check: (options) =>

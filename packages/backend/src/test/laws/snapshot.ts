@@ -5,7 +5,7 @@ import { oracleImage } from "../oracle/oracle-image.ts";
 import { CheckedCache } from "../rig/checked-cache.ts";
 import { layerName, planOf, sampleLayers, smallShape } from "../rig/samples.ts";
 
-/** Snapshots hold everything, and nothing of one backend only. */
+/** Snapshots hold everything, and nothing specific to one backend. */
 export const snapshotLaw: Law = {
   name: "goes on from its own snapshot, and from one that another backend wrote",
   check: (options) =>

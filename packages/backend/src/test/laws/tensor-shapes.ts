@@ -6,7 +6,7 @@ import { assertRefused } from "../rig/refusals.ts";
 import { samplePlan } from "../rig/samples.ts";
 import { type CallTensors, callTensors } from "../rig/tensors.ts";
 
-/** Tensors of another shape, type or place. */
+/** Tensors of the wrong shape, type or location. */
 export const tensorShapesLaw: Law = {
   name: "refuses tensors of a wrong shape, type, place or layer by name, and is as it was",
   check: (options) =>
@@ -55,6 +55,6 @@ const zeros = (...dims: number[]): Tensor =>
 
 const integers = ({ dims }: Tensor): Tensor => new Tensor("int32", new Int32Array(dims.reduce((a, b) => a * b)), dims);
 
-/** A tensor as one of a device looks from outside; touching its numbers throws. */
+/** Looks like a device tensor; reading its numbers throws. */
 const onDevice = ({ dims }: Tensor): Tensor =>
   Tensor.fromGpuBuffer({ destroy: () => {} } as never, { dataType: "float32", dims });

@@ -4,10 +4,10 @@ import { CheckedCache } from "../rig/checked-cache.ts";
 import { assertRefused } from "../rig/refusals.ts";
 import { layerName, planOf, sampleLayers, samplePlan, smallShape } from "../rig/samples.ts";
 
-/** Lengths to go back to, from 180 tokens: into the recent tokens, a block, the sinks, to nothing and nowhere. */
+/** Lengths to truncate to from 180 tokens: within the recent tokens, a block, the sinks, to nothing, and no change. */
 const LENGTHS = [180, 179, 150, 131, 100, 37, 3, 1, 0];
 
-/** Forgetting, and going on. */
+/** Truncates, then appends again. */
 export const truncateLaw: Law = {
   name: "truncates to any length and goes on as if the rest had not been, but for what was decoded",
   check: (options) =>

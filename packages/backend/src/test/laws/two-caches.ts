@@ -3,7 +3,7 @@ import type { Law } from "../law.ts";
 import { CheckedCache } from "../rig/checked-cache.ts";
 import { planOf, sampleLayers, smallShape } from "../rig/samples.ts";
 
-/** Caches share a backend and nothing else. */
+/** Caches share only the backend. */
 export const twoCachesLaw: Law = {
   name: "keeps caches apart: used in turns, at once, and after one of them is gone",
   check: (options) =>

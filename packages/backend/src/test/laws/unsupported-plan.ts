@@ -29,7 +29,7 @@ export const unsupportedPlanLaw: Law = {
     }),
 };
 
-/** Schemes of all sorts that the backend does not list, odd groups among them. */
+/** Schemes of all kinds that the backend does not list, including odd groups. */
 const foreignSchemes = ({ backend }: Subject): ["key" | "value", TensorScheme][] =>
   (["key", "value"] as const).flatMap((tensor) =>
     candidates()

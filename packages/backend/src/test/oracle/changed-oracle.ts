@@ -13,7 +13,7 @@ export const truncated = (cache: OracleCache, length: number): OracleCache => ({
   })),
 });
 
-/** Rows that were codes and must be exact become what the codes stood for. */
+/** Rows that were codes and must be exact become their decoded numbers. */
 const truncatedRows = (stored: StoredRows, length: number): readonly Float32Array[] => {
   if (length >= stored.rows.length) return stored.rows;
   const [first, end] = quantizedRange(stored, length);
@@ -23,7 +23,7 @@ const truncatedRows = (stored: StoredRows, length: number): readonly Float32Arra
     .map((row, token) => (token >= first && token < end ? row : (rounded(decoded[token]) ?? row)));
 };
 
-/** The cache after `retune(plan)`: all its tokens decoded, and stored anew. */
+/** The cache after `retune(plan)`: all its tokens, decoded and stored anew. */
 export const retuned = (cache: OracleCache, plan: CachePlan): OracleCache => ({
   ...cache,
   plan,

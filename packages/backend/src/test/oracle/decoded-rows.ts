@@ -18,13 +18,13 @@ export interface StoredRows {
   readonly assets?: readonly Asset[];
 }
 
-/** First and last-but-one token that are read from codes at a length. */
+/** First token read from codes at a length, and the end of the range. */
 export const quantizedRange = (
   { scheme, layer }: Pick<StoredRows, "scheme" | "layer">,
   length: number,
 ): readonly [number, number] => [layer.residency.sinks, layer.residency.sinks + quantizedPrefix(scheme, layer, length)];
 
-/** The rows of the prefix of all rows, decoded; at the places of all other tokens there is nothing. */
+/** The decoded rows of the prefix; undefined for all other tokens. */
 export const decodedRows = (stored: StoredRows): (Float32Array | undefined)[] => {
   const decoded: (Float32Array | undefined)[] = stored.rows.map(() => undefined);
   const [first, end] = quantizedRange(stored, stored.rows.length);
@@ -60,7 +60,7 @@ const decodedBlock = (stored: StoredRows, start: number, name: string): readonly
   return decoded;
 };
 
-/** The same rows in the same scheme decode to the same, and are asked for at every token. */
+/** Decoded blocks by first row: every token needs them again. */
 const known = new WeakMap<
   Float32Array,
   { readonly name: string; readonly rows: readonly Float32Array[]; readonly decoded: readonly Float32Array[] }

@@ -12,7 +12,7 @@ export const storedRows = (cache: OracleCache, layer: number, tensor: "key" | "v
 });
 
 /**
- * What the queries of a layer's newest tokens must get, in double precision.
+ * The expected output for a layer's newest tokens, in double precision.
  *
  * @param query float32 `[tokens, queryHeads * headSize]`
  * @returns `[tokens, queryHeads * headSize]`
@@ -47,7 +47,7 @@ const rowsAt = (stored: StoredRows): ((length: number) => Float32Array[]) => {
 
 interface TokenRow {
   readonly queries: Float32Array;
-  /** Where the token's queries start. */
+  /** Offset of the token's queries. */
   readonly at: number;
   readonly keys: readonly Float32Array[];
   readonly values: readonly Float32Array[];

@@ -3,8 +3,8 @@ import { roundArrayToFloat16 } from "@kvtuner/quantizers";
 import type { CachePlan } from "../../backend.ts";
 
 /**
- * The suite's reference cache: every appended row, in float16 numbers `[kvHeads * headSize]`. Codes, recent tokens and
- * prefixes are computed again from these rows at each use, so no stale state can hide a mistake.
+ * The suite's reference cache: every appended row, in float16 numbers `[kvHeads * headSize]`. Each use computes codes, recent
+ * tokens and prefixes anew from these rows, so no stale state can hide a mistake.
  */
 export interface OracleCache {
   readonly shape: CacheShape;
@@ -12,7 +12,7 @@ export interface OracleCache {
   readonly layers: readonly OracleLayer[];
 }
 
-/** Rows of one layer, one a token. Rows are never changed, only replaced. */
+/** Rows of one layer, one per token. Rows are never changed, only replaced. */
 export interface OracleLayer {
   readonly key: readonly Float32Array[];
   readonly value: readonly Float32Array[];
@@ -25,7 +25,7 @@ export const emptyOracle = (shape: CacheShape, plan: CachePlan): OracleCache => 
   layers: plan.layers.map(() => ({ key: [], value: [] })),
 });
 
-/** The cache with the rows of a call, float32 `[tokens, kvHeads * headSize]`, in one layer more. */
+/** The cache with the rows of a call, float32 `[tokens, kvHeads * headSize]`, appended to one layer. */
 export const appended = (cache: OracleCache, layer: number, key: Float32Array, value: Float32Array): OracleCache => {
   const old = cache.layers[layer]!;
   const { kvHeads, headSize } = layerShape(cache.shape, layer);
@@ -36,7 +36,7 @@ export const appended = (cache: OracleCache, layer: number, key: Float32Array, v
   });
 };
 
-/** The cache with another layer in the place of one. */
+/** The cache with one layer replaced. */
 export const withLayer = (cache: OracleCache, layer: number, replacement: OracleLayer): OracleCache => ({
   ...cache,
   layers: cache.layers.map((old, index) => (index === layer ? replacement : old)),

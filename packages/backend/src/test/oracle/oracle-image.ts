@@ -4,7 +4,7 @@ import { encodedPrefix, headRows, quantizedRange, type StoredRows } from "./deco
 import { storedRows } from "./expected-output.ts";
 import { type OracleCache, oracleLength } from "./oracle-cache.ts";
 
-/** What a snapshot of the cache must hold. */
+/** Expected contents of a snapshot of the cache. */
 export const oracleImage = (cache: OracleCache): CacheImage => ({
   shape: cache.shape,
   layers: cache.plan.layers,

@@ -13,7 +13,7 @@ import { assertSameImage } from "./same-image.ts";
 import { withAssets } from "./samples.ts";
 import { assertClose, callTensors, outputNumbers } from "./tensors.ts";
 
-/** A cache under test beside its oracle: whatever is done is done to both, and compared. */
+/** A cache under test with its oracle. Every operation runs on both and compares them. */
 export class CheckedCache {
   readonly subject: Subject;
   cache: KvCache;
@@ -27,7 +27,7 @@ export class CheckedCache {
     this.#seed = 1000 * seed;
   }
 
-  /** An empty cache. Other seeds give other numbers. */
+  /** An empty cache. The seed determines the numbers. */
   static async create(subject: Subject, shape: CacheShape, plan: CachePlan, seed = 1): Promise<CheckedCache> {
     const complete = withAssets(subject, plan);
     const cache = await subject.backend.createCache(shape, complete);
@@ -44,9 +44,9 @@ export class CheckedCache {
   }
 
   /**
-   * Appends tokens in every layer in one call each, and compares outputs, length and bytes.
+   * Appends tokens in every layer with one call each, and compares outputs, length and bytes.
    *
-   * @param compared newest tokens of the call whose outputs are compared; all of them without it
+   * @param compared how many of the call's newest tokens to compare; all by default
    */
   async append(tokens: number, compared: number = tokens): Promise<void> {
     for (let layer = 0; layer < this.oracle.shape.layers; layer++)
@@ -59,7 +59,7 @@ export class CheckedCache {
     await this.compare(layer, call, await this.cache.attend(layer, ...callTensors(call)), compared);
   }
 
-  /** Takes a call into the oracle, and compares the output that it gave. */
+  /** Appends a call to the oracle, and compares the cache's output. */
   async compare(layer: number, call: CallNumbers, output: Tensor, compared: number = call.tokens): Promise<void> {
     const got = await outputNumbers(output, layerShape(this.oracle.shape, layer), call.tokens);
     this.oracle = appended(this.oracle, layer, call.key, call.value);
@@ -76,7 +76,7 @@ export class CheckedCache {
     this.assertCounts();
   }
 
-  /** The oracle as it is after a truncate. */
+  /** The oracle after a truncate. */
   truncatedOracle(length: number): OracleCache {
     return truncated(this.oracle, length);
   }
@@ -88,7 +88,7 @@ export class CheckedCache {
     this.assertCounts();
   }
 
-  /** Goes on in a cache restored from a snapshot; the old one is disposed of. */
+  /** Continues in a cache restored from a snapshot, and disposes of the old one. */
   async restore(): Promise<void> {
     const snapshot = await this.cache.snapshot();
     await this.cache.dispose();
@@ -110,7 +110,7 @@ export class CheckedCache {
     }
   }
 
-  /** Length, bytes, and every code, scale, minimum and 16-bit number that a snapshot holds. */
+  /** Compares length, bytes, and every code, scale, minimum and 16-bit number of a snapshot. */
   async assertStored(): Promise<void> {
     this.assertCounts();
     const { shape, plan } = this.oracle;

@@ -1,7 +1,7 @@
 import type { CacheShape } from "@kvtuner/plan";
 import { type CallNumbers, randomCall } from "./random-rows.ts";
 
-/** A number that replaces the random one of a head's token and channel. */
+/** Replaces the random number of a head's token and channel. */
 type Rows = (token: number, channel: number, random: number) => number;
 
 const ofChannel = (channel: number): number => Math.sin(1.7 * channel);
@@ -17,7 +17,7 @@ const KINDS: readonly Rows[] = [
   (token, channel, random) => (token % 64 < 32 ? ofChannel(channel) : random),
 ];
 
-/** Heads that {@link constantCall} fills: one for each kind of keys, then one for each kind of values. */
+/** Heads of {@link constantCall}: one for each kind of keys, then one for each kind of values. */
 export const CONSTANT_HEADS: number = 2 * KINDS.length;
 
 /** A call whose heads have constant keys and random values, or the reverse. */

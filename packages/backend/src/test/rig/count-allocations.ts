@@ -1,7 +1,7 @@
 /**
- * Runs an action and counts the bytes of the array buffers that JavaScript code allocates meanwhile: by constructors of
- * array buffers and typed arrays, and by the methods that return new ones. Views of buffers count nothing. What WebAssembly
- * or a GPU allocates is not seen. Nothing else may run meanwhile.
+ * Runs an action and counts the bytes of array buffers that JavaScript allocates meanwhile: by constructors of array buffers
+ * and typed arrays, and by methods that return new ones. Does not count views, or what WebAssembly or a GPU allocates.
+ * Nothing else may run meanwhile.
  */
 export const countAllocations = async (action: () => Promise<void>): Promise<number> => {
   let sizeBytes = 0;

@@ -1,7 +1,7 @@
 import { KvtunerError } from "@kvtuner/plan";
 import type { BackendModule } from "../backend-under-test.ts";
 
-/** The little that is needed of Node, where there is one. A browser has no such thing, and bundlers see no import. */
+/** The parts of Node used here, if present. Not imported, so that browsers and bundlers can load this file. */
 interface NodeProcess {
   readonly execPath: string;
   readonly getBuiltinModule: (name: string) => unknown;
@@ -25,8 +25,8 @@ const nodeProcess = (): NodeProcess | undefined => {
 export const canStartProcess = (): boolean => nodeProcess() !== undefined;
 
 /**
- * Runs a module's source in a new Node process, in the folder of the backend's module, so that it finds what the backend
- * finds. It reads `input` as JSON from its standard input; what it prints is parsed as JSON.
+ * Runs a module's source in a new Node process, in the folder of the backend's module so that it finds the same packages.
+ * Passes `input` as JSON on stdin and parses its output as JSON.
  *
  * @throws ProcessError `BACKEND_OTHER_PROCESS` when the process fails
  */
@@ -45,7 +45,7 @@ export const runInOtherProcess = (source: string, input: object, module: Backend
   });
 };
 
-/** The other process failed; the message has what it said. */
+/** The other process failed; the message contains its output. */
 export class ProcessError extends KvtunerError {
   constructor(errors: string, options: { readonly cause: Error }) {
     super(

@@ -8,7 +8,7 @@ export interface CallNumbers {
   readonly value: Float32Array;
 }
 
-/** The same seed gives the same numbers. */
+/** Equal seeds give equal numbers. */
 export const randomCall = (
   { queryHeads, kvHeads, headSize }: LayerShape,
   tokens: number,
@@ -20,7 +20,7 @@ export const randomCall = (
   value: randomRows(tokens, kvHeads * headSize, 3 * seed + 2),
 });
 
-/** A call whose queries and keys are far out in two channels of every head, in all tokens: so are models with biases there. */
+/** A call with queries and keys that are large in two channels of every head for all tokens, as in models with biases. */
 export const farOutCall = (
   { queryHeads, kvHeads, headSize }: LayerShape,
   tokens: number,
@@ -42,11 +42,11 @@ export const farOutCall = (
 
 const NO_OFFSET = (): number => 0;
 
-/** About what Qwen2.5 has in its first layers. */
+/** Roughly the offset in Qwen2.5's first layers. */
 const FAR_OUT_QUERY = 80;
 const FAR_OUT_KEY = 150;
 
-/** Like keys of a model: channels with an offset of their own, some of them further out. */
+/** Like a model's keys: each channel has an offset of its own, some a large one. */
 const offsetOf = (channel: number): number => Math.sin(channel) * (channel % 16 === 5 ? 4 : 0.5);
 
 const randomRows = (
@@ -60,7 +60,7 @@ const randomRows = (
   return Float32Array.from({ length: tokens * width }, (_, index) => normal(random) + offsets[index % width]!);
 };
 
-/** Nearly normal: three uniform numbers together. */
+/** Nearly normal: the sum of three uniform numbers. */
 const normal = (random: () => number): number => 2 * (random() + random() + random()) - 3;
 
 /** Numbers from 0 to 1: a Weyl sequence through two rounds of multiply and shift. */

@@ -1,7 +1,7 @@
 import { KvtunerError } from "@kvtuner/plan";
 import { assertLaw, textOf } from "../law.ts";
 
-/** Fails unless the action is refused by an error with one of the codes, and a message. Returns the error. */
+/** Fails unless the action throws an error with one of the codes, and a message. Returns the error. */
 export const assertRefused = async (
   what: string,
   codes: readonly string[],

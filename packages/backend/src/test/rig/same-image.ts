@@ -2,7 +2,7 @@ import type { PartArray } from "@kvtuner/quantizers";
 import type { CacheImage, HeadImage } from "../../snapshot/cache-image.ts";
 import { assertLaw } from "../law.ts";
 
-/** Fails at the first number that is stored otherwise; zeros of either sign are the same. */
+/** Fails at the first number that differs; zeros of either sign are equal. */
 export const assertSameImage = (got: CacheImage, expected: CacheImage): void => {
   assertLaw(got.length === expected.length, `expected ${expected.length} tokens in the snapshot, got ${got.length}`);
   for (const [layer, tensors] of expected.tensors.entries())

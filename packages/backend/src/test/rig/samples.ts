@@ -14,10 +14,10 @@ import type { Capabilities, SchemeFamily } from "../../capabilities.ts";
 import { schemesOf, supportsScheme } from "../../nearest-scheme.ts";
 import type { Subject } from "../backend-under-test.ts";
 
-/** Head sizes that models have. */
+/** Head sizes found in models. */
 export const HEAD_SIZES = [32, 64, 80, 96, 128, 256] as const;
 
-/** Those of {@link HEAD_SIZES} that a backend claims; its own when it claims none of them. */
+/** The claimed ones of {@link HEAD_SIZES}; the backend's own if it claims none of them. */
 export const claimedHeadSizes = ({ headSizes }: Capabilities): readonly number[] => {
   if (headSizes === "any") return HEAD_SIZES;
   const known = HEAD_SIZES.filter((size) => headSizes.includes(size));
@@ -33,7 +33,7 @@ export const smallShape = ({ backend }: Subject, changes: Partial<CacheShape> = 
   ...changes,
 });
 
-/** A plan whose layers take turns with the schemes. */
+/** A plan whose layers cycle through the schemes. */
 export const planOf = (shape: CacheShape, ...schemes: readonly LayerScheme[]): CachePlan => ({
   shape,
   layers: Array.from({ length: shape.layers }, (_, layer) => schemes[layer % schemes.length]!),
@@ -60,7 +60,7 @@ const inLargerBlocks = (scheme: TensorScheme): TensorScheme => {
   return { ...scheme, blockSize: isChannel ? 2 * scheme.blockSize : 24 };
 };
 
-/** True when the backend claims keys and values of a layer. */
+/** True if the backend claims a layer's keys and values. */
 export const isClaimed = ({ backend }: Subject, { key, value }: LayerScheme): boolean =>
   supportsScheme(backend.capabilities.key, key) && supportsScheme(backend.capabilities.value, value);
 
@@ -71,7 +71,7 @@ export const claimedModes = (subject: Subject, modes: readonly Mode[] = MODES): 
     .filter((layer) => isClaimed(subject, layer));
 };
 
-/** Keys and values of every claimed scheme, each at least once, with residencies of all sorts. */
+/** Pairs that cover every claimed scheme, with residencies of all kinds. */
 export const claimedLayers = (subject: Subject, headSize: number): LayerScheme[] => {
   const { capabilities } = subject.backend;
   const [keys, values] = [claimedSchemes(capabilities.key, headSize), claimedSchemes(capabilities.value, headSize)];
@@ -82,10 +82,10 @@ export const claimedLayers = (subject: Subject, headSize: number): LayerScheme[]
   }));
 };
 
-/** Prime, so that values come in another order than keys and all of them do. */
+/** Prime, so that values come in another order than keys and all of them occur. */
 const STRIDE = 101;
 
-/** A few layers unlike each other: modes where they are claimed, the author's own, and claimed schemes. */
+/** A few different layers: claimed modes, the author's own, and claimed schemes. */
 export const sampleLayers = (subject: Subject, count = 4): LayerScheme[] => {
   const wanted = [
     layerScheme("kivi", { key: 4, value: 2 }, { sinks: 3 }),
@@ -106,6 +106,6 @@ export const samplePlan = (subject: Subject): CachePlan => planOf(smallShape(sub
 export const layerName = ({ key, value, residency: { sinks, recent } }: LayerScheme): string =>
   `keys ${schemeLabel(key)}; values ${schemeLabel(value)}; sinks ${sinks}, recent ${recent}`;
 
-/** Tokens at which every block of a layer has been full at least once. */
+/** Tokens after which every block of a layer has been full at least once. */
 export const fullLength = ({ key, value, residency: { sinks, recent } }: LayerScheme): number =>
   sinks + recent + Math.max(blockTokens(key), blockTokens(value)) + 1;

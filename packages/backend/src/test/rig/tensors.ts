@@ -16,7 +16,7 @@ export const callTensors = ({ tokens, query, key, value }: CallNumbers): CallTen
 const rowsTensor = (rows: Float32Array, tokens: number): Tensor =>
   new Tensor("float32", rows.slice(), [1, tokens, rows.length / tokens]);
 
-/** A copy of the numbers of an output, which must have the type and dimensions that the interface says. */
+/** Copies the numbers of an output, after checking its type and dimensions. */
 export const outputNumbers = async (
   output: Tensor,
   { queryHeads, headSize }: LayerShape,
@@ -28,7 +28,7 @@ export const outputNumbers = async (
   return ((await output.getData()) as Float32Array).slice();
 };
 
-/** Fails when outputs differ by more than `tolerance` times the largest expected number. */
+/** Fails if outputs differ by more than `tolerance` times the largest expected number. */
 export const assertClose = (got: Float32Array, expected: Float64Array, tolerance: number, where: string): void => {
   let largest = 0;
   let error = 0;

@@ -9,7 +9,7 @@ import { checksum } from "../../snapshot/checksum.ts";
 import type * as ReadSnapshot from "../../snapshot/read-snapshot.ts";
 import type { ChangedCheck, Fault } from "./fault.ts";
 
-/** A check whose mistake is typed by its file. */
+/** A check, typed by its file, with a mistake. */
 const changed = <Module extends object>(file: string, change: (original: Module) => Partial<Module>): ChangedCheck => ({
   file,
   change: (original) => change(original as Module),
@@ -22,7 +22,7 @@ const onlyOneCache = (inner: Backend): Partial<Backend> => {
   return { createCache: (shape, plan) => (only ??= inner.createCache(shape, plan)) };
 };
 
-/** Some calls begin only when the program has nothing else to do. */
+/** Delays some calls until the program has nothing else to do. */
 const late = (inner: KvCache, isLate: (count: number) => boolean): KvCache["attend"] => {
   let count = 0;
   return async (...call) => {
@@ -38,7 +38,7 @@ const afterAll = (inner: KvCache) => async (): Promise<Uint8Array> => {
   return inner.snapshot();
 };
 
-/** Mistakes in what is refused, kept apart and given back. */
+/** Mistakes in errors, isolation and release. */
 export const CONDUCT_FAULTS: readonly Fault[] = [
   {
     law: "capabilities",

@@ -3,7 +3,7 @@ import type { BackendUnderTest } from "../backend-under-test.ts";
 import type { LawName } from "../laws.ts";
 import type { Wrapping } from "./wrapped-backend.ts";
 
-/** Functions of one file of `@kvtuner/backend` that are replaced. */
+/** Functions of one file of `@kvtuner/backend` to replace. */
 export interface ChangedCheck {
   /** Path of the file, from `src/`. */
   readonly file: string;
@@ -17,7 +17,7 @@ export interface Fault {
   readonly says: RegExp;
   /** A check of `@kvtuner/backend` that is missing or wrong. */
   readonly check?: ChangedCheck;
-  /** A function of the example's own that is wrong. */
+  /** A wrong function in the example backend. */
   readonly cells?: (original: typeof Cells) => Partial<typeof Cells>;
   readonly wrapping?: Wrapping;
   readonly options?: Partial<BackendUnderTest>;

@@ -1,7 +1,7 @@
 import { createExampleBackend } from "../../../examples/example-backend.ts";
 import type { Backend } from "../../backend.ts";
 
-/** A backend that starts anew where it should go on from a snapshot. */
+/** A backend that starts empty instead of restoring a snapshot. */
 export const createForgetfulBackend = (): Backend => {
   const backend = createExampleBackend();
   return { ...backend, restoreCache: (shape, plan) => backend.createCache(shape, plan) };

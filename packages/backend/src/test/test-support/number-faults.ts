@@ -20,7 +20,7 @@ const settleUnder =
     settle: (cells, scheme, layer) => settle(cells, ...change(scheme, layer)),
   });
 
-/** Query heads put in another order before attention, and their outputs back. */
+/** Reorders query heads before attention, and their outputs back. */
 const interleaved = (
   { attendRow }: typeof Cells,
   { queryHeads, kvHeads, headSize }: LayerShape,
@@ -40,7 +40,7 @@ const interleaved = (
   return output;
 };
 
-/** The same rows, with zeros where the scale of a whole head is zero. */
+/** The same rows, with zeros where a whole head has scale zero. */
 const withoutConstants = (rows: Cells.Cells): Cells.Cells =>
   rows.map((row) =>
     row.map((cell) =>
@@ -81,7 +81,7 @@ const sharedOutputs = (inner: KvCache): Partial<KvCache> => {
   };
 };
 
-/** The query at a tile's edge is read from the tile before. */
+/** Reads the query at a tile's edge from the tile before. */
 const tiledQueries = (inner: KvCache): Partial<KvCache> => ({
   attend: (layer, query, key, value) => {
     const [, tokens, width] = query.dims as [number, number, number];

@@ -1,13 +1,13 @@
 import { createExampleBackend } from "../../../examples/example-backend.ts";
 import type { Backend, KvCache } from "../../backend.ts";
 
-/** Changes to the caches of a backend, and to how they come to be. */
+/** Changes to the caches of a backend, and to their creation. */
 export interface Wrapping {
   readonly backend?: (inner: Backend) => Partial<Backend>;
   readonly cache?: (inner: KvCache, from: "create" | "restore") => Partial<KvCache>;
 }
 
-/** The example backend, its caches changed on their way out. */
+/** The example backend with changed caches. */
 export const wrappedBackend = (wrapping: Wrapping): Backend => {
   const inner = createExampleBackend();
   const wrap = (cache: KvCache, from: "create" | "restore"): KvCache =>
@@ -20,7 +20,7 @@ export const wrappedBackend = (wrapping: Wrapping): Backend => {
   return { ...wrapped, ...wrapping.backend?.(wrapped) };
 };
 
-/** Getters stay alive, which spreading would call once; methods keep their private fields. */
+/** Keeps getters, which spreading would call once, and methods with their private fields. */
 const overlaid = (cache: KvCache, changes: Partial<KvCache>): KvCache =>
   new Proxy(cache, {
     get: (target, name) => {
