@@ -3,15 +3,15 @@ import { type EncodedBlock, encodeBlock } from "@kvtuner/quantizers";
 import { numbersOf } from "./rows.ts";
 import { prefixAt, type StoredTensor } from "./stored-tensor.ts";
 
-/** Rows that are about to be appended, and the blocks that they fill. */
+/** Rows to be appended, and the blocks that they fill. */
 export interface PendingRows {
-  /** float16 bits `[kvHeads * headSize]`, one a token. */
+  /** float16 bits `[kvHeads * headSize]`, one row per token. */
   readonly rows: readonly Uint16Array[];
   /** New blocks of each KV head. */
   readonly blocks: readonly EncodedBlock[][];
 }
 
-/** Encodes the blocks that new rows fill. Changes nothing, so that an error has no effect. */
+/** Encodes the blocks that new rows fill. Changes nothing, so an error has no effect. */
 export const encodePending = (tensor: StoredTensor, rows: readonly Uint16Array[]): PendingRows => {
   const { layout, length } = tensor;
   const blockSize = blockTokens(layout.scheme);
@@ -40,7 +40,7 @@ const encodeHead = ({ layout }: StoredTensor, head: number, rows: readonly Uint1
   return encodeBlock(numbers, rows.length, headSize, scheme, layout.assets);
 };
 
-/** Takes pending rows into the tensor: what its new prefix covers as codes, the rest as it is. */
+/** Moves pending rows into the tensor: the new prefix as codes, the rest unchanged. */
 export const commitPending = (tensor: StoredTensor, { rows, blocks }: PendingRows): void => {
   const { layout, exact, length } = tensor;
   const { sinks } = layout.layer.residency;

@@ -22,10 +22,10 @@ export interface AttendedLayer {
 }
 
 /**
- * Attention of new tokens, in double precision: each segment of a layer by itself, and the results merged.
+ * Attention of new tokens, in double precision. Attends over each segment of a layer and merges the results.
  *
  * @param query float32 `[tokens, queryHeads * headSize]`
- * @param before tokens held before the call: query `i` reads among the first `before + i + 1`
+ * @param before tokens held before the call; query `i` reads the first `before + i + 1`
  * @returns float32 `[tokens, queryHeads * headSize]`
  */
 export const attention = (
@@ -60,14 +60,14 @@ const withinSpan = ({ start, end, ...form }: Segment, first: number): Segment =>
   end,
 });
 
-/** What attention over some tokens comes to: largest score, sum of weights and weighted sum of values, relative to that score. */
+/** Attention over some tokens: largest score, and sum of weights and weighted sum of values relative to that score. */
 interface Partial {
   readonly largest: number;
   readonly total: number;
   readonly weighted: Float64Array;
 }
 
-/** The logit of a sink is a score without a value; without one there is nothing. */
+/** A sink's logit is a score without a value. */
 const sinkPartial = (headSize: number, logit: number = -Infinity): Partial => ({
   largest: logit,
   total: logit === -Infinity ? 0 : 1,
@@ -91,7 +91,7 @@ const partialOf = (spec: AttentionSpec, query: Float32Array, { start, end }: Seg
   return { largest, total, weighted };
 };
 
-/** Both together, relative to the larger of their largest scores. */
+/** Merges two, relative to the larger of their largest scores. */
 const merged = (a: Partial, b: Partial): Partial => {
   const largest = Math.max(a.largest, b.largest);
   const [shareOfA, shareOfB] = [shareAt(a, largest), shareAt(b, largest)];
@@ -102,7 +102,7 @@ const merged = (a: Partial, b: Partial): Partial => {
   };
 };
 
-/** A partial without tokens has no score to be relative to. */
+/** A partial without tokens has no largest score. */
 const shareAt = (partial: Partial, largest: number): number =>
   partial.total === 0 ? 0 : Math.exp(partial.largest - largest);
 

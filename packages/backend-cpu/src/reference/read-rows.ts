@@ -4,10 +4,10 @@ import type { PendingRows } from "./append-rows.ts";
 import { numbersOf } from "./rows.ts";
 import { isQuantized, type StoredTensor, type TensorLayout } from "./stored-tensor.ts";
 
-/** The tokens of one KV head that are held exactly, or as codes; float32 `[headSize]` each. */
+/** The exact, or the decoded, tokens of one KV head; float32 `[headSize]` each. */
 export type RowReader = (head: number, isCoded: boolean) => (token: number) => Float32Array;
 
-/** Reads a tensor with what is about to be appended. */
+/** Reads a tensor, including rows about to be appended. */
 export const createRowReader = (tensor: StoredTensor, pending: PendingRows): RowReader => {
   const { layout, blocks, exact, length: held } = tensor;
   const { headSize, layer, scheme } = layout;
@@ -23,7 +23,7 @@ export const createRowReader = (tensor: StoredTensor, pending: PendingRows): Row
   return (head, isCoded) => (token) => (isCoded ? readCoded : readExact)(head, token);
 };
 
-/** What a tensor stands for at its length, one float32 row `[kvHeads * headSize]` a token. */
+/** A tensor's numbers at its length, one float32 row `[kvHeads * headSize]` per token. */
 export const decodedRow = (tensor: StoredTensor, reader: RowReader, token: number): Float32Array => {
   const { kvHeads, headSize } = tensor.layout;
   const row = new Float32Array(kvHeads * headSize);
@@ -35,7 +35,7 @@ export const decodedRow = (tensor: StoredTensor, reader: RowReader, token: numbe
 /** Nothing pending. */
 export const NO_ROWS: PendingRows = { rows: [], blocks: [] };
 
-/** Decoding is slow and always gives the same, so it is done once for each block and row that is held. */
+/** Decodes each block and row once, because decoding is slow. */
 const known = new WeakMap<EncodedBlock | Uint16Array, Float32Array>();
 
 const exactNumbers = (row: Uint16Array): Float32Array => {

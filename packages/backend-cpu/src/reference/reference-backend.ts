@@ -11,17 +11,17 @@ import { ReferenceStore } from "./reference-store.ts";
 
 /** Limits of a reference backend. */
 export interface ReferenceOptions {
-  /** The most bytes that one cache may take; without it, as many as there are. */
+  /** Maximum bytes of one cache; unlimited by default. */
   readonly maxCacheBytes?: number;
-  /** The most tokens of one cache; 16777215 without it, and never more. */
+  /** Maximum tokens of one cache; 16777215 by default and at most. */
   readonly maxTokens?: number;
 }
 
 /**
- * The reference backend, "cpu-reference": plain TypeScript in double precision. Slow, and obviously right: the oracle of
- * all other backends. It stores every scheme in groups of 16, 32, 64 or 128 numbers or the whole head, at any head size.
+ * The reference backend, "cpu-reference": plain TypeScript in double precision. Slow but obviously right: the oracle of all
+ * other backends. Stores every scheme in groups of 16, 32, 64 or 128 numbers or the whole head, at any head size.
  *
- * @throws LimitError for limits that are none
+ * @throws LimitError for invalid limits
  */
 export const createReferenceBackend = (options: ReferenceOptions = {}): Backend =>
   defineBackend({
@@ -42,7 +42,7 @@ export const createReferenceBackend = (options: ReferenceOptions = {}): Backend 
     createStore: (plan, image) => new ReferenceStore(plan, image),
   });
 
-/** Every codec there is, with all that its format lists. */
+/** Every codec, with everything that its format lists. */
 const withOtherCodecs = (capabilities: Capabilities): Capabilities => {
   const others = Object.values<{ readonly kind: CodecKind; readonly fields: FieldFamily["fields"] }>(FORMATS)
     .filter(({ kind }) => kind !== "float16" && kind !== "affine")
@@ -50,5 +50,5 @@ const withOtherCodecs = (capabilities: Capabilities): Capabilities => {
   return { ...capabilities, key: [...capabilities.key, ...others], value: [...capabilities.value, ...others] };
 };
 
-/** A Map holds no more. */
+/** Maximum entries of a Map. */
 const MAX_TOKENS = 2 ** 24 - 1;

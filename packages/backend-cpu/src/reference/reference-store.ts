@@ -6,7 +6,7 @@ import { emptyTensor } from "./stored-tensor.ts";
 import { tensorBytes } from "./tensor-bytes.ts";
 import { imagesOf, tensorFromImages } from "./tensor-image.ts";
 
-/** Plain arrays: every number is where the words of the interface say it is. */
+/** Plain arrays, laid out exactly as the interface describes. */
 export class ReferenceStore implements CacheStore {
   readonly #shape: CacheShape;
   #layers: readonly StoredLayer[];
@@ -29,7 +29,7 @@ export class ReferenceStore implements CacheStore {
     return attendLayer(this.#layers[layer]!, layerShape(this.#shape, layer), attentionOf(this.#shape, layer), call);
   }
 
-  /** What can fail comes before what changes the first layer. */
+  /** Does everything that can fail before it changes the first layer. */
   truncate(length: number): void {
     const rows = this.#layers.map((layer) => truncatedRows(layer, length));
     for (const [index, layer] of this.#layers.entries()) truncateLayer(layer, length, rows[index]!);

@@ -4,7 +4,7 @@ import { createReferenceBackend } from "./reference-backend.ts";
 
 const loader = new URL("../../../../tools/typescript-loader.mjs", import.meta.url).href;
 
-/** The suite finds dynamic scales by itself. */
+/** The suite covers dynamic scales by itself. */
 const FIXED_SCALES = (["e4m3", "e5m2"] as const).map((format): LayerScheme => ({
   key: { kind: "float8", format, scope: "tensor", scales: [0.02], blockSize: 1 },
   value: { kind: "float8", format, scope: "head", scales: [0.5], blockSize: 7 },

@@ -1,6 +1,6 @@
 import { float16FromNumber, numberFromFloat16, roundArrayToFloat16 } from "@kvtuner/quantizers";
 
-/** float16 bits of each row of `data`, float32 `[tokens, width]`, to the nearest. */
+/** Nearest float16 bits of each row of `data`, float32 `[tokens, width]`. */
 export const rowsToFloat16 = (data: Float32Array, tokens: number): Uint16Array[] => {
   const width = data.length / tokens;
   const rounded = new Float32Array(data.length);
@@ -10,5 +10,5 @@ export const rowsToFloat16 = (data: Float32Array, tokens: number): Uint16Array[]
   );
 };
 
-/** The numbers that float16 bits stand for. */
+/** The numbers of float16 bits. */
 export const numbersOf = (bits: Uint16Array): Float32Array => Float32Array.from(bits, numberFromFloat16);

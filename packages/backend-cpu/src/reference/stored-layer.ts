@@ -28,7 +28,7 @@ export const layerOf = (
   };
 };
 
-/** Appends and attends. What can fail comes before what changes the layer. */
+/** Appends and attends. Does everything that can fail before it changes the layer. */
 export const attendLayer = (
   layer: StoredLayer,
   shape: LayerShape,
@@ -45,19 +45,19 @@ export const attendLayer = (
   return output;
 };
 
-/** Rows of a layer that come back into 16 bits as it is truncated, by position. */
+/** Rows that return to 16 bits when a layer is truncated, by position. */
 export interface TruncatedRows {
   readonly key: ReadonlyMap<number, Uint16Array>;
   readonly value: ReadonlyMap<number, Uint16Array>;
 }
 
-/** What must be exact at `length`, decoded. Changes nothing. */
+/** Decodes the rows that must be exact at `length`. Changes nothing. */
 export const truncatedRows = ({ key, value }: StoredLayer, length: number): TruncatedRows => ({
   key: decodedForTruncation(key, length),
   value: decodedForTruncation(value, length),
 });
 
-/** Forgets the tokens of a layer from `length` on. */
+/** Drops the tokens of a layer from `length` on. */
 export const truncateLayer = ({ key, value }: StoredLayer, length: number, rows: TruncatedRows): void => {
   truncateTensor(key, length, rows.key);
   truncateTensor(value, length, rows.value);

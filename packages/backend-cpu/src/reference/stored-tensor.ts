@@ -4,7 +4,7 @@ import type { EncodedBlock } from "@kvtuner/quantizers";
 /** Storage of the keys or values of one layer. */
 export interface TensorLayout {
   readonly scheme: TensorScheme;
-  /** Whose residency says which tokens are coded. */
+  /** Its residency says which tokens are coded. */
   readonly layer: LayerScheme;
   readonly kvHeads: number;
   readonly headSize: number;
@@ -12,13 +12,13 @@ export interface TensorLayout {
   readonly assets: readonly Asset[];
 }
 
-/** Keys, or values, of one layer as they are held. */
+/** Stored keys, or values, of one layer. */
 export interface StoredTensor {
   readonly layout: TensorLayout;
   length: number;
   /** The quantized prefix: consecutive blocks of each KV head. */
   readonly blocks: readonly EncodedBlock[][];
-  /** float16 bits `[kvHeads * headSize]` of every other token, by its position. */
+  /** float16 bits `[kvHeads * headSize]` of every other token, by position. */
   readonly exact: Map<number, Uint16Array>;
 }
 
@@ -34,7 +34,7 @@ export const emptyTensor = (layout: TensorLayout): StoredTensor => ({
 export const prefixAt = ({ scheme, layer }: TensorLayout, length: number): number =>
   quantizedPrefix(scheme, layer, length);
 
-/** Is `token` read from codes by a query that sees `length` tokens? */
+/** Whether a query that sees `length` tokens reads `token` from codes. */
 export const isQuantized = (layout: TensorLayout, token: number, length: number): boolean => {
   const { sinks } = layout.layer.residency;
   return token >= sinks && token < sinks + prefixAt(layout, length);

@@ -1,7 +1,7 @@
 import type { TensorBytes } from "@kvtuner/plan";
 import type { StoredTensor } from "./stored-tensor.ts";
 
-/** Counts the arrays that are there; the plan's arithmetic has no part in it. */
+/** Counts the stored arrays, independently of the plan's arithmetic. */
 export const tensorBytes = ({ blocks, exact }: StoredTensor): TensorBytes => {
   const bytes: Record<string, number> = {};
   for (const parts of [...blocks.flat(), ...[...exact.values()].map((row) => ({ exact: row }))])

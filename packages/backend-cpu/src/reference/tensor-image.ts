@@ -3,7 +3,7 @@ import { blockTokens } from "@kvtuner/plan";
 import { emptyBlock, type EncodedBlock, mapParts } from "@kvtuner/quantizers";
 import { emptyTensor, isQuantized, prefixAt, type StoredTensor, type TensorLayout } from "./stored-tensor.ts";
 
-/** A tensor as snapshots hold it, one image a KV head. */
+/** A tensor as in a snapshot, one image per KV head. */
 export const imagesOf = ({ layout, blocks, exact }: StoredTensor): HeadImage[] => {
   const { headSize } = layout;
   const tokens = [...exact.keys()].sort((a, b) => a - b);
@@ -19,7 +19,7 @@ const joined = (blocks: readonly EncodedBlock[], { scheme, headSize }: TensorLay
     return all;
   });
 
-/** The tensor of `length` tokens whose images these are. */
+/** The tensor of `length` tokens with these images. */
 export const tensorFromImages = (layout: TensorLayout, length: number, images: readonly HeadImage[]): StoredTensor => {
   const tensor = emptyTensor(layout);
   const blockCount = prefixAt(layout, length) / blockTokens(layout.scheme);

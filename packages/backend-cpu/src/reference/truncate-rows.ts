@@ -4,7 +4,7 @@ import { createRowReader, decodedRow, NO_ROWS } from "./read-rows.ts";
 import { rowsToFloat16 } from "./rows.ts";
 import { isQuantized, prefixAt, type StoredTensor } from "./stored-tensor.ts";
 
-/** float16 bits of the tokens that are held as codes but must be exact at `length`, by position. Changes nothing. */
+/** float16 bits of tokens stored as codes that must be exact at `length`, by position. Changes nothing. */
 export const decodedForTruncation = (tensor: StoredTensor, length: number): ReadonlyMap<number, Uint16Array> => {
   const { layout } = tensor;
   const reader = createRowReader(tensor, NO_ROWS);
@@ -15,7 +15,7 @@ export const decodedForTruncation = (tensor: StoredTensor, length: number): Read
   return rows;
 };
 
-/** Forgets the tokens from `length` on, and takes in what {@link decodedForTruncation} gave. */
+/** Drops the tokens from `length` on, and adds the result of {@link decodedForTruncation}. */
 export const truncateTensor = (tensor: StoredTensor, length: number, rows: ReadonlyMap<number, Uint16Array>): void => {
   const { layout, exact } = tensor;
   for (let token = length; token < tensor.length; token++) exact.delete(token);

@@ -23,7 +23,7 @@ const planOf = (scheme: CachePlan["layers"][number], shape: CacheShape): CachePl
 
 const numbers = (length: number): Float32Array => Float32Array.from({ length }, (_, index) => Math.sin(index * 0.7));
 
-/** Where the records of tiles that are full at a length are, keys and values. */
+/** Offsets of the records of full tiles at a length, keys and values. */
 const fullRecords = ({ key, value, length }: PackedLayer): [start: number, end: number][] =>
   [key, value].flatMap((tensor) =>
     Array.from({ length: Math.floor(tensor.prefix(length) / TILE_TOKENS) }, (_, tile): [number, number] => {
@@ -44,7 +44,7 @@ it.each(SCHEMES)("appending under %s writes to no tile that is full, and moves n
   append(600);
   const before = fullRecords(layer);
   expect(before.length).toBeGreaterThanOrEqual(6);
-  // Whoever encoded these tokens again would put their codes back.
+  // Encoding these tokens again would restore their codes.
   for (const [start, end] of before) layer.arena.bytes.fill(0xa5, start, end);
   for (let token = 0; token < 200; token++) append(1);
   append(9000);
@@ -79,7 +79,7 @@ it.each(SCHEMES)(
     for (let layer = 0; layer < shape.layers; layer++) await cache.attend(layer, rows, rows, rows);
     const { total } = planBytes(plan, tokens);
     expect(total).toBeGreaterThan(2 ** 20);
-    // Half a tile of each tensor, pages of what is exact, and what a memory grows by at a time.
+    // Half a tile of each tensor, pages of exact rows, and the memory's growth step.
     expect(reserved() - emptyBytes).toBeLessThan(1.1 * total + 2 ** 21);
   },
 );

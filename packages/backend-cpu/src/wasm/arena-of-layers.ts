@@ -5,8 +5,8 @@ import { layerBytes, planBytes } from "@kvtuner/plan";
 const ARENA_BYTES = 3.5 * 2 ** 30;
 
 /**
- * For each layer the number of its arena: neighbours share one as long as it holds them at the most tokens that the limits
- * let a cache of this plan have. A layer that would fill more than an arena has one of its own.
+ * The arena number of each layer. Neighbours share an arena if it can hold all of them at the largest length that the
+ * limits allow for this plan. A layer that would overfill an arena has one of its own.
  */
 export const arenaOfLayers = (plan: CachePlan, limits: CacheLimits): number[] => {
   const tokens = mostTokens(plan, limits);
@@ -19,7 +19,7 @@ export const arenaOfLayers = (plan: CachePlan, limits: CacheLimits): number[] =>
   });
 };
 
-/** By bisection: a few tokens more or less, for bytes fall a little where a block becomes full. */
+/** By bisection, to within a few tokens: bytes fall slightly whenever a block becomes full. */
 const mostTokens = (plan: CachePlan, { maxTokens, maxCacheBytes }: CacheLimits): number => {
   let [fits, tooMany] = [0, maxTokens + 1];
   while (tooMany - fits > 1) {

@@ -3,20 +3,20 @@ import type { Engine } from "./engine.ts";
 import { instantiateKernels, type Kernels } from "./kernel-module.ts";
 
 const WASM_PAGE_BYTES = 65_536;
-/** A WebAssembly memory has 32-bit addresses; the last page is left out, so that an end is an address too. */
+/** WebAssembly memory has 32-bit addresses. Leaves out the last page, so that an end is an address too. */
 const MAX_PAGES = 65_535;
 const GROWTH_PAGES = 16;
 
-/** What an arena holds at most. */
+/** Capacity of an arena. */
 export const MAX_ARENA_BYTES: number = MAX_PAGES * WASM_PAGE_BYTES;
 
-/** A WebAssembly memory, its kernels, and what is used of it. */
+/** A WebAssembly memory, its kernels and its allocator. */
 export class Arena {
   readonly kernels: Kernels;
   readonly memory: WebAssembly.Memory;
-  /** Its number among the arenas of a pool of threads. */
+  /** Its number among the arenas of a thread pool. */
   readonly id: number;
-  /** Freed blocks by size: there are few sizes, and blocks of one size come and go together. */
+  /** Freed blocks by size. There are few sizes, and blocks of one size are freed together. */
   readonly #free = new Map<number, number[]>();
   #next: number;
   #bytes: Uint8Array;
@@ -36,7 +36,7 @@ export class Arena {
     this.#floats = new Float32Array(buffer);
   }
 
-  /** Views of the whole memory; good until the next allocation. */
+  /** Views of the whole memory, valid until the next allocation. */
   get bytes(): Uint8Array {
     return this.#bytes;
   }
@@ -51,7 +51,7 @@ export class Arena {
   }
 
   /**
-   * Address of `sizeBytes` bytes, 64-byte aligned, with anything in them.
+   * Address of `sizeBytes` uninitialized bytes, 64-byte aligned.
    *
    * @throws OutOfMemoryError when the memory cannot grow
    */
@@ -65,7 +65,7 @@ export class Arena {
     return address;
   }
 
-  /** Gives back what {@link allocate} gave for the same size. */
+  /** Frees a block from {@link allocate} of the same size. */
   free(address: number, sizeBytes: number): void {
     const size = aligned(sizeBytes);
     const list = this.#free.get(size);
@@ -74,7 +74,7 @@ export class Arena {
   }
 
   /**
-   * Makes sure that the next `sizeBytes` bytes in all can be allocated.
+   * Grows the memory so that the next allocations, `sizeBytes` bytes in total, succeed.
    *
    * @throws OutOfMemoryError when the memory cannot grow
    */
@@ -103,7 +103,7 @@ export class Arena {
   }
 }
 
-/** What a block of so many bytes takes. */
+/** Bytes of a block including its padding. */
 export const aligned = (sizeBytes: number): number => Math.ceil(sizeBytes / 64) * 64;
 
 const outOfMemory = (neededBytes: number, cause: unknown): OutOfMemoryError =>
@@ -113,9 +113,9 @@ const outOfMemory = (neededBytes: number, cause: unknown): OutOfMemoryError =>
   });
 
 /**
- * An empty arena, to be added to the engine's pool.
+ * An empty arena, to add to the engine's pool.
  *
- * @throws OutOfMemoryError when the engine has no addresses left for one
+ * @throws OutOfMemoryError when the engine has no addresses left
  */
 export const createArena = async ({ module, pool }: Engine): Promise<Arena> => {
   const memory = createMemory(pool !== undefined);

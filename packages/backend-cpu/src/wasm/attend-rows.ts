@@ -15,7 +15,7 @@ export interface RowsCall {
   readonly workspace: Workspace;
 }
 
-/** Bytes from one row's queries, or output, to the next one's, and from one KV head's to the next one's. */
+/** Bytes from one row's queries, or output, to the next row's, and from one KV head's to the next one's. */
 export const strides = ({
   queryHeads,
   kvHeads,

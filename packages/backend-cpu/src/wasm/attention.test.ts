@@ -64,7 +64,7 @@ test("symmetric values after the Hadamard transform lose no more than others", a
   }
 });
 
-/** Numbers around constant offsets, far out in two channels of each head, as keys and queries of models with biases are. */
+/** Numbers around constant offsets, large in two channels of each head, like keys and queries of models with biases. */
 const outlierTensor = (next: () => number, tokens: number, heads: number, headSize: number, offset: number): Tensor => {
   const offsets = Float32Array.from({ length: headSize }, (_, channel) =>
     channel === 3 ? offset : channel === 40 ? -0.6 * offset : 0,

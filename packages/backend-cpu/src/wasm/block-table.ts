@@ -1,6 +1,6 @@
 import type { Arena } from "./arena.ts";
 
-/** Pointers to blocks of one size, by number, as the kernels read them; 0 where there is none. */
+/** Pointers to blocks of one size, by number, as the kernels read them; 0 for a missing block. */
 export class BlockTable {
   readonly #arena: Arena;
   readonly #blockBytes: number;
@@ -14,17 +14,17 @@ export class BlockTable {
     this.#address = arena.allocate(4 * this.#capacity);
   }
 
-  /** Where the kernels find the pointers; changes as the table grows. */
+  /** Address of the pointers; changes as the table grows. */
   get address(): number {
     return this.#address;
   }
 
-  /** Address of a block, 0 when it is not there. */
+  /** Address of a block; 0 if it is missing. */
   block(index: number): number {
     return this.#blocks[index] ?? 0;
   }
 
-  /** Makes sure that blocks `first .. end - 1` are there; returns those that were not. */
+  /** Allocates the missing blocks among `first .. end - 1`, and returns their numbers. */
   fill(first: number, end: number): number[] {
     if (end > this.#capacity) this.#enlarge(end);
     const added: number[] = [];
@@ -36,7 +36,7 @@ export class BlockTable {
     return added;
   }
 
-  /** Gives back blocks `first .. end - 1`, those that are there. */
+  /** Frees the present blocks among `first .. end - 1`. */
   clear(first: number, end: number = this.#blocks.length): void {
     for (let index = first; index < Math.min(end, this.#blocks.length); index++) this.#remove(index);
   }

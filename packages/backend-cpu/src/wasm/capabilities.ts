@@ -10,8 +10,8 @@ export const KERNEL_RANGE: KernelRange = {
   attention: { sliding: true, softcap: true, sinkLogits: true },
 };
 
-/** Several memories of 4 GiB: about ten, for engines reserve 8 GiB and more of addresses for each. */
+/** About ten memories of 4 GiB: engines reserve at least 8 GiB of addresses for each. */
 export const MAX_CACHE_BYTES: number = 8 * 2 ** 32;
 
-/** Positions are 32-bit numbers, and pointers to pages as many as there are pages. */
+/** Positions are 32-bit numbers, and so are pointers to pages. */
 export const MAX_TOKENS: number = 2 ** 24;

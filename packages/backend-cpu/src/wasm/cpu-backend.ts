@@ -18,50 +18,49 @@ import { WasmStore } from "./wasm-store.ts";
 /** Limits of the CPU backend, and its kernels. */
 export interface CpuOptions {
   /**
-   * The most bytes that one cache may take; 32 GiB without it, and never more. A layer has at most one WebAssembly memory, of
-   * 4 GiB.
+   * Maximum bytes of one cache; 32 GiB by default and at most. A layer must fit one WebAssembly memory of 4 GiB.
    */
   readonly maxCacheBytes?: number;
-  /** The most tokens of one cache; 16777216 without it, and never more. */
+  /** Maximum tokens of one cache; 16777216 by default and at most. */
   readonly maxTokens?: number;
   /**
-   * The kernels' module: "baseline" SIMD; "relaxed", which multiplies and adds in one instruction; "dot-products", which
-   * multiplies codes of up to 4 bits as bytes besides. "auto", the default, is relaxed where the engine has it and a
-   * self-test passes, and with dot products where they are faster.
+   * Kernel module: "baseline" SIMD; "relaxed", which multiplies and adds in one instruction; "dot-products", which also
+   * multiplies codes of up to 4 bits as bytes. The default "auto" uses relaxed if the engine has it and a self-test passes,
+   * and dot products if they are faster.
    */
   readonly simd?: Simd | "auto";
   /**
-   * Threads that attention is shared out among, the caller's with them; 1 without it, and never more than 32. More than one
-   * take workers and SharedArrayBuffer, which Node has, and a page only where it is cross-origin isolated.
+   * Threads for attention, including the caller's; 1 by default, at most 32. More than one needs workers and
+   * SharedArrayBuffer: Node has them, a page only if it is cross-origin isolated.
    */
   readonly threads?: number;
 }
 
-/** The CPU backend says which of its modules runs, and on how many threads. */
+/** Also tells which kernel module runs, and on how many threads. */
 export interface CpuBackend extends Backend {
   readonly simd: Simd;
   readonly threads: number;
 }
 
 /**
- * The CPU backend, "cpu": WebAssembly kernels with 128-bit SIMD, in Node and in browsers. It stores 2, 3, 4, 8 and 16 bits,
- * keys per token or per channel, values per token, each with or without the Hadamard transform, at head sizes that are
- * multiples of 16. Its output differs from exact arithmetic by at most 1e-3 of the largest number of the output.
+ * The CPU backend, "cpu": WebAssembly kernels with 128-bit SIMD, in Node and in browsers. Stores 2, 3, 4, 8 and 16 bits, keys
+ * per token or per channel, values per token, each with or without the Hadamard transform, at head sizes that are multiples
+ * of 16. Its output differs from exact arithmetic by at most 1e-3 of the largest number of the output.
  *
- * With `threads`, workers belong to the backend until it is disposed of; in Node they do not keep the program from ending.
- * The kernels' part of a call is synchronous, so that calls take turns, also those of several caches.
+ * With `threads`, workers belong to the backend until it is disposed of. In Node they do not keep the program alive. Kernels
+ * run synchronously, so calls of all caches take turns.
  *
- * @throws LimitError for limits that are none
- * @throws RelaxedSimdError when relaxed SIMD is asked for and the engine has none
- * @throws UnknownSimdError for a module that there is not
- * @throws ThreadsError `BACKEND_THREADS` for threads that are none, or where there can be but one
+ * @throws LimitError for invalid limits
+ * @throws RelaxedSimdError when relaxed SIMD is requested and the engine has none
+ * @throws UnknownSimdError for an unknown module
+ * @throws ThreadsError `BACKEND_THREADS` for an invalid number of threads, or more than one where only one is possible
  * @throws ThreadFailure `BACKEND_THREAD_FAILED` when a worker does not start
- * @throws WebAssembly.CompileError where there is no SIMD
+ * @throws WebAssembly.CompileError without SIMD
  */
 export const createCpuBackend = async (options: CpuOptions = {}): Promise<CpuBackend> =>
   createBackendOn(() => createEngine(wantedThreads(options.threads), options.simd), options);
 
-/** The same on an engine that is made once the limits are found good; tests share out less than is worth it. */
+/** The same with an engine from `createEngine`, called after the limits are checked; tests share out even small work. */
 export const createBackendOn = async (
   createEngineFor: () => Promise<Engine>,
   options: CpuOptions,

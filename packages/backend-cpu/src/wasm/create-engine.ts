@@ -7,7 +7,7 @@ import { ThreadPool } from "./threads/thread-pool.ts";
 /**
  * Compiles the kernels and starts threads.
  *
- * @throws RelaxedSimdError when relaxed SIMD is asked for and the engine has none
+ * @throws RelaxedSimdError when relaxed SIMD is requested and the engine has none
  * @throws ThreadFailure `BACKEND_THREAD_FAILED` when a worker does not start
  */
 export const createEngine = async (

@@ -6,7 +6,7 @@ import type { ThreadPool } from "./threads/thread-pool.ts";
 export interface Engine {
   readonly simd: Simd;
   readonly module: WebAssembly.Module;
-  /** From two threads on; memories are shared then. */
+  /** With two threads or more; memories are then shared. */
   readonly pool?: ThreadPool;
   readonly limits: SplitLimits;
 }

@@ -7,7 +7,7 @@ import { createCpuBackend } from "./cpu-backend.ts";
 import { knowsRelaxedSimd, type Simd, SIMDS } from "./kernel-module.ts";
 import { normals, randomTensor, relativeDifference } from "./test-support/attention-cases.ts";
 
-/** The bound that the README states. */
+/** The bound in the README. */
 const BOUND = 1e-3;
 
 type Next = () => number;
@@ -22,7 +22,7 @@ const VALUES: Readonly<Record<string, Rows>> = {
   "around a constant": (next) => 1 + 0.05 * next(),
 };
 
-/** Queries and keys that are far out in one channel, or in one each. */
+/** Queries and keys that are large in one channel, the same or different ones. */
 const FAR_OUT: Readonly<Record<string, readonly [query: Rows, key: Rows]>> = {
   "queries alone": [(next, _, channel) => (channel === 3 ? 120 : next()), normal],
   "queries and keys in the same channel": [
@@ -87,7 +87,7 @@ const worstDifference = async (simd: Simd, { plan, headSize, query, key, value }
 
 const known = knowsRelaxedSimd();
 
-/** The cases of a module whose outputs are beyond the bound, with their differences. */
+/** The cases of a module whose outputs exceed the bound, with their differences. */
 const beyondBound = async (simd: Simd, cases: readonly Case[]): Promise<string[]> => {
   const beyond = [];
   for (const each of cases) {

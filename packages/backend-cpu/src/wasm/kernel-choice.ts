@@ -6,19 +6,19 @@ import { hasRelaxedSimd } from "./relaxed-self-test.ts";
 import { splitLimits } from "./threads/split.ts";
 import { WasmStore } from "./wasm-store.ts";
 
-/** Compiled kernels and which they are. */
+/** Compiled kernels and their module's name. */
 export interface ChosenKernels {
   readonly simd: Simd;
   readonly module: WebAssembly.Module;
 }
 
 /**
- * The kernels that are asked for. "auto" takes relaxed SIMD where the engine passes {@link hasRelaxedSimd} and its results on a small
- * problem are those of the baseline: what relaxed instructions give is left to the CPU. Dot products of bytes are taken where that
- * holds for them and they turn out faster: whether they are one instruction or three no engine says.
+ * The requested kernels. "auto" uses relaxed SIMD if the engine passes {@link hasRelaxedSimd} and results on a small problem
+ * match the baseline's, because results of relaxed instructions depend on the CPU. It uses dot products of bytes if they
+ * pass the same test and are faster, because no engine says whether they take one instruction or three.
  *
- * @throws RelaxedSimdError when relaxed SIMD is asked for and the engine has none that works
- * @throws UnknownSimdError for a module that there is not
+ * @throws RelaxedSimdError when relaxed SIMD is requested and the engine has none that works
+ * @throws UnknownSimdError for an unknown module
  */
 export const chooseKernels = async (wanted: Simd | "auto", shared = false): Promise<ChosenKernels> => {
   if (wanted !== "auto" && !SIMDS.includes(wanted)) throw new UnknownSimdError(wanted);
@@ -27,10 +27,10 @@ export const chooseKernels = async (wanted: Simd | "auto", shared = false): Prom
   return { simd, module: await compileKernels(simd, shared) };
 };
 
-/** The same for all backends of a process. */
+/** Chosen once per process. */
 let bestSimd: Promise<Simd> | undefined;
 
-/** What failed, for want of memory say, is tried again by the next backend. */
+/** After a failure, such as too little memory, the next backend tries again. */
 const bestOnce = (): Promise<Simd> => {
   bestSimd ??= findBestSimd().catch((error: unknown) => {
     bestSimd = undefined;
@@ -49,14 +49,14 @@ const findBestSimd = async (): Promise<Simd> => {
 
 const TOKENS = 75;
 const SHAPE = { layers: 3, queryHeads: 3, kvHeads: 1, headSize: 32 };
-/** A layer in 16 bits, one with all that codes ask for, and one of the other widths that bytes are multiplied for. */
+/** A layer in 16 bits, one with every kind of code, and one of the other widths that are multiplied as bytes. */
 const LAYERS = [
   layerScheme("per-token", { key: 16, value: 16 }),
   layerScheme("kivi", { key: 4, value: 4 }),
   layerScheme("per-token", { key: 3, value: 2 }),
 ];
 
-/** Outputs of all layers after each other. */
+/** Outputs of all layers, joined. */
 const smallOutputs = async (simd: Simd): Promise<number[]> => {
   const plan = { shape: SHAPE, layers: LAYERS };
   const limits = { maxCacheBytes: 2 ** 20, maxTokens: 1024 };
@@ -75,7 +75,7 @@ const waves = (heads: number, step: number): Float32Array =>
   Float32Array.from({ length: TOKENS * heads * SHAPE.headSize }, (_, index) => 3 * Math.sin(step * index));
 
 /**
- * True when no number is further off than kernels may be from each other: 5e-4 of the largest, 3 in size. NaN is.
+ * True if all numbers differ by at most 5e-4 of the largest (3), the allowed difference between kernels. False for NaN.
  */
 export const agree = (expected: readonly number[], got: readonly number[]): boolean =>
   expected.every((number, index) => Math.abs(number - got[index]!) <= 1.5e-3);
@@ -91,7 +91,7 @@ export class RelaxedSimdError extends KvtunerError {
   }
 }
 
-/** A name of no module; from callers without types. */
+/** An unknown module, from untyped callers. */
 export class UnknownSimdError extends KvtunerError {
   constructor(wanted: string) {
     super(

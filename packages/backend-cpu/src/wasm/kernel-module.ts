@@ -1,14 +1,14 @@
 import { baselineKernels, dotProductKernels, relaxedKernels } from "../../generated/kernels.js";
 
 /**
- * Which of the modules: plain 128-bit SIMD; "relaxed", with fused multiply-add besides; "dot-products", with dot products of
- * bytes in the place of those of int16.
+ * The modules: plain 128-bit SIMD; "relaxed", which adds fused multiply-add; "dot-products", which replaces dot products of
+ * int16 by those of bytes.
  */
 export type Simd = "baseline" | "relaxed" | "dot-products";
 
-/** What the kernels export. Pointers are byte offsets in the memory; see `kernels/` for each function. */
+/** Exports of the kernels. Pointers are byte offsets in the memory; see `kernels/` for each function. */
 export interface Kernels {
-  /** First byte behind the kernels' own data. */
+  /** First byte after the kernels' own data. */
   readonly heapBase: WebAssembly.Global;
   sumPanelsInto(sums: number): void;
   unitFactors(bits: number): number;
@@ -69,19 +69,19 @@ export interface Kernels {
 /** Whether this engine knows relaxed SIMD. */
 export const knowsRelaxedSimd = (): boolean => WebAssembly.validate(bytesOf("relaxed"));
 
-/** Compiles the kernels for memories that are shared, or for those that are not; each gets an instance of its own. */
+/** Compiles the kernels for shared or unshared memories; each memory gets its own instance. */
 export const compileKernels = async (simd: Simd = "baseline", shared = false): Promise<WebAssembly.Module> => {
   const code = bytesOf(simd);
   if (shared) importShared(code);
   return WebAssembly.compile(code);
 };
 
-/** In an import of a memory: its name's length and name, kind 2, then limits of the flags "has a maximum" and "is shared". */
+/** In an import of a memory: its name's length and name, kind 2, then limits with the flags "has a maximum" and "is shared". */
 const MEMORY_IMPORT = "\u0006memory\u0002";
 const HAS_MAXIMUM = 1;
 const IS_SHARED = 3;
 
-/** Two modules that differ in one byte need not be shipped. */
+/** Patches one byte instead of shipping two modules. */
 const importShared = (code: Uint8Array): void => {
   const start = String.fromCharCode(...code.subarray(0, 1024)).indexOf(MEMORY_IMPORT);
   const flags = start + MEMORY_IMPORT.length;

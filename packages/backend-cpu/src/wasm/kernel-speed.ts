@@ -1,23 +1,23 @@
 import { compileKernels, instantiateKernels, type Kernels, type Simd } from "./kernel-module.ts";
 
-/** Three query heads by eight panels of 64 channels in 4 bits: what decoding spends most of its time on. */
+/** Three query heads by eight panels of 64 channels in 4 bits: the bulk of decoding. */
 const PANELS = { bits: 4, heads: 3, channels: 64, panels: 8 };
 const PANEL_BYTES = 2 * PANELS.channels * PANELS.bits;
 const FACTOR_BYTES = 2 * PANELS.channels;
 
 const PAGES = 17;
-/** Well behind the kernels' own data. */
+/** Well beyond the kernels' own data. */
 const CODES = 2 ** 18;
 const FACTORS = 2 ** 19;
 const SUMS = 2 ** 20;
 
-/** Long enough that engines have compiled the loops for speed half way through. */
+/** Long enough for engines to optimize the loops half way through. */
 const PROBE_MS = 16;
 const CALLS = 20;
-/** Below that, what the one does better than the other is not worth a choice that noise may turn. */
+/** Smaller gains could be noise. */
 const WORTHWHILE = 0.95;
 
-/** Whether the panel sums of `one` module take clearly less time here than those of `other`; takes some 20 ms. */
+/** Whether the panel sums of `one` module are clearly faster here than those of `other`; takes about 20 ms. */
 export const isFaster = async (one: Simd, other: Simd): Promise<boolean> => {
   const [first, second] = [await panelSums(one), await panelSums(other)];
   const start = performance.now();

@@ -15,7 +15,7 @@ import { MAX_TOKENS } from "./capabilities.ts";
 export const TILE_TOKENS = 128;
 export const PAGE_TOKENS = 32;
 
-/** Offsets, in 32-bit words, of what `kernels/layout.ts` lists in bytes. */
+/** Offsets, in 32-bit words, of the fields that `kernels/layout.ts` lists in bytes. */
 const KEY_WORD = 8;
 const VALUE_WORD = 18;
 const RECORDS_WORD = 8;
@@ -51,7 +51,7 @@ export const recordLayout = (scheme: TensorScheme, headSize: number): RecordLayo
   return { parts, recordBytes };
 };
 
-/** Writes what the kernels have to know of how a layer is stored; tables come with {@link writeTables}. */
+/** Writes what the kernels need to know about a layer's storage; {@link writeTables} adds the tables. */
 export const writeLayerRecord = (words: Uint32Array, address: number, scheme: LayerScheme, shape: CacheShape): void => {
   const start = address / 4;
   const { queryHeads, kvHeads, headSize } = shape;
@@ -69,13 +69,13 @@ const writeTensor = (words: Uint32Array, start: number, scheme: TensorScheme, he
   words.set([bits, Number(isChannel), groupSize, Number(hasMinima), Number(isRotated), ...offsets], start);
 };
 
-/** Scores are powers of 2 in the kernels. */
+/** The kernels compute scores as powers of 2. */
 const inPowersOfTwo = (score: number): number => score * Math.LOG2E;
 
-/** Bytes of the logits of sinks; see {@link writeAttention}. */
+/** Bytes of the sink logits; see {@link writeAttention}. */
 export const sinkLogitBytes = ({ sinkLogits }: AttentionSpec): number => 4 * (sinkLogits?.length ?? 0);
 
-/** Writes how a layer attends; its logits of sinks, if it has any, to `sinkLogits`. */
+/** Writes how a layer attends. Writes its sink logits, if any, to `sinkLogits`. */
 export const writeAttention = (words: Uint32Array, address: number, spec: AttentionSpec, sinkLogits: number): void => {
   const floats = new Float32Array(words.buffer);
   floats[(address + SCALE_BYTE) / 4] = inPowersOfTwo(spec.scale);
@@ -85,11 +85,11 @@ export const writeAttention = (words: Uint32Array, address: number, spec: Attent
   for (const [head, logit] of (spec.sinkLogits ?? []).entries()) floats[sinkLogits / 4 + head] = inPowersOfTwo(logit);
 };
 
-/** Address of the part of a layer's record that tells of keys, or of values. */
+/** Address of the part of a layer's record about keys, or about values. */
 export const tensorAddress = (layer: number, tensor: "key" | "value"): number =>
   layer + 4 * (tensor === "key" ? KEY_WORD : VALUE_WORD);
 
-/** Tells the kernels where a tensor's tables are. */
+/** Writes the addresses of a tensor's tables. */
 export const writeTables = (words: Uint32Array, tensor: number, records: number, pages: number): void => {
   words[tensor / 4 + RECORDS_WORD] = records;
   words[tensor / 4 + PAGES_WORD] = pages;

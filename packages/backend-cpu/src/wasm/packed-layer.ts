@@ -36,27 +36,27 @@ export class PackedLayer {
   }
 
   /**
-   * Makes sure that `tokens` more tokens find room.
+   * Reserves memory for `tokens` more tokens.
    *
-   * @throws OutOfMemoryError when they do not; nothing has changed then
+   * @throws OutOfMemoryError if there is not enough; nothing has changed then
    */
   ensure(tokens: number): void {
     this.arena.ensure(this.neededBytes(tokens));
   }
 
-  /** At most so many bytes do `tokens` more tokens take on their way in. */
+  /** Upper limit of the bytes that {@link reserve} allocates for `tokens` more tokens. */
   neededBytes(tokens: number): number {
     const end = this.length + tokens;
     return this.key.neededBytes(this.length, end) + this.value.neededBytes(this.length, end);
   }
 
-  /** At most so many bytes does {@link truncate} take for what comes back into 16 bits. */
+  /** Upper limit of the bytes that {@link truncate} allocates for tokens that return to 16 bits. */
   truncationBytes(length: number): number {
     const bytesOf = (tensor: PackedTensor): number => tensor.exactBytes(tensor.toDecode(this.length, length));
     return bytesOf(this.key) + bytesOf(this.value);
   }
 
-  /** Appends and attends, chunk by chunk. Room is there already. */
+  /** Appends and attends, chunk by chunk. Memory must be reserved. */
   attend(call: CallRows, workspace: Workspace): Float32Array {
     const output = new Float32Array(call.query.length);
     for (let first = 0; first < call.tokens; first += CHUNK_TOKENS) {
@@ -116,8 +116,8 @@ export class PackedLayer {
   }
 
   /**
-   * Forgets the tokens from `length` on; those that must be exact now, but are held as codes, are decoded first. Room is
-   * there already.
+   * Drops the tokens from `length` on. First decodes those that must be exact now but are stored as codes. Memory must be
+   * reserved.
    */
   truncate(length: number, workspace: Workspace): void {
     if (length >= this.length) return;

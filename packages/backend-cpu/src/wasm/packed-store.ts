@@ -22,7 +22,7 @@ export interface PackedStore {
 /**
  * Empty layers, spread over as many arenas as a full cache needs.
  *
- * @throws OutOfMemoryError when there are no more addresses
+ * @throws OutOfMemoryError when no addresses are left
  * @throws ThreadFailure `BACKEND_THREAD_FAILED` when a worker cannot use them
  */
 export const createStore = async ({ engine, capabilities }: KernelOwner, plan: CachePlan): Promise<PackedStore> => {
@@ -37,16 +37,16 @@ export const createStore = async ({ engine, capabilities }: KernelOwner, plan: C
   return { layers, workspaces: places.map((place) => workspaces[place]!), arenas };
 };
 
-/** Makes the threads let go of memories; they are not to be used after. */
+/** Makes the threads release the memories, which must not be used afterwards. */
 export const releaseArenas = async ({ pool }: Engine, arenas: readonly Arena[]): Promise<void> => pool?.remove(arenas);
 
 const recordsIn = (arena: Arena, layers: readonly PackedLayer[]): number[] =>
   layers.filter((layer) => layer.arena === arena).map(({ address }) => address);
 
 /**
- * Makes sure that every layer finds the bytes that it needs, all of them together.
+ * Reserves the bytes that every layer needs, for all layers together.
  *
- * @throws OutOfMemoryError when one does not; nothing that is held has changed then
+ * @throws OutOfMemoryError if one does not fit; the cache has not changed then
  */
 export const ensureAll = (
   layers: readonly PackedLayer[],

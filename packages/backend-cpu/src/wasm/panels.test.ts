@@ -2,7 +2,7 @@ import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
 import { compileKernels, instantiateKernels, type Kernels, knowsRelaxedSimd, type Simd } from "./kernel-module.ts";
 
-/** Well behind the kernels' own data. */
+/** Well beyond the kernels' own data. */
 const CODES = 2 ** 18;
 const FACTORS = 2 ** 19;
 const SUMS = 2 ** 20;
@@ -15,7 +15,7 @@ const kernelsOf = async (simd: Simd): Promise<Kernels> => {
   return kernels;
 };
 
-/** Where a code is, or its bits from `from` on as far as `mask` goes: a 16-bit word and the shift in it. */
+/** Position of a code, or of its bits from `from` on within `mask`: a 16-bit word and the shift in it. */
 interface CodePart {
   readonly word: number;
   readonly shift: number;
@@ -23,13 +23,13 @@ interface CodePart {
   readonly mask: number;
 }
 
-/** The byte of k in its four, and the 16-bit word that begins with it or with the byte before. */
+/** The byte of k within its four, and the 16-bit word that starts at it or at the byte before. */
 const placeInFour = (output: number, k: number): { lane: number; shift: number } => ({
   lane: 2 * (output % 4) + (k % 2),
   shift: 8 * ((k >> 1) % 2),
 });
 
-/** Where a panel has the code of an output and a k. */
+/** Position of the code of an output and a k in a panel. */
 const partsOf = (bits: number, output: number, k: number): CodePart[] => {
   const { lane, shift } = placeInFour(output, k);
   const group = Math.floor(output / 4);
@@ -49,7 +49,7 @@ const partsOf = (bits: number, output: number, k: number): CodePart[] => {
   return [part(start + 8 * (four % 2), shift + 6, 0, 3), part(start + 16, shift + 6 + (four % 2), 2, 1)];
 };
 
-/** What a unit of each output group is, in codes: what masks alone leave it at. */
+/** Value of one code in each output group after masking, without a shift. */
 const UNITS: Readonly<Record<number, readonly number[]>> = {
   2: [1, 4, 16, 64],
   3: [1, 8, 1, 1],
@@ -102,7 +102,7 @@ const MODULES = [
   { simd: "dot-products", units: BYTE_UNITS },
 ] as const;
 
-/** Skipped, and says why, where the engine cannot compile a module. */
+/** Skipped, with the reason, if the engine cannot compile a module. */
 const unknown = (simd: Simd): boolean => simd !== "baseline" && !known;
 
 for (const { simd, units } of MODULES)

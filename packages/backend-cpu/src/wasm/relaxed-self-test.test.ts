@@ -11,7 +11,7 @@ const kernelsOf = async (simd: Simd): Promise<KernelsWithMemory> => {
   return { kernels: await instantiateKernels(await compileKernels(simd), memory), memory };
 };
 
-/** Sums that are off by one, in one output of one number of heads. */
+/** Sums with an error of one in one output, for one number of heads. */
 const withFault = ({ kernels, memory }: KernelsWithMemory, bits: number, heads: number): KernelsWithMemory => {
   const { sumPanels, splitFactors, sumPanelsInto, unitFactors } = kernels;
   const faulty = (...call: Parameters<Kernels["sumPanels"]>): void => {

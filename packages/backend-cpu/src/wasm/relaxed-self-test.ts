@@ -1,7 +1,7 @@
 import { compileKernels, instantiateKernels, type Kernels, knowsRelaxedSimd, type Simd } from "./kernel-module.ts";
 
 const PAGES = 17;
-/** Well behind the kernels' own data. */
+/** Well beyond the kernels' own data. */
 const CODES = 2 ** 18;
 const FACTORS = 2 ** 19;
 const SUMS = 2 ** 20;
@@ -11,7 +11,7 @@ const PANELS = 2;
 /** Largest factor that two bytes hold. */
 const LARGEST_FACTOR = 16_319;
 
-/** Kernels and the memory they work on. */
+/** Kernels and their memory. */
 export interface KernelsWithMemory {
   readonly kernels: Kernels;
   readonly memory: WebAssembly.Memory;
@@ -20,8 +20,8 @@ export interface KernelsWithMemory {
 let relaxedSimdWorks: Promise<boolean> | undefined;
 
 /**
- * Whether this engine validates relaxed SIMD and multiplies bytes as it should. Node 20 validates it under a flag, and gets
- * dot products wrong until a function is compiled for speed: the first call of every function decides, once a process.
+ * Whether this engine validates relaxed SIMD and multiplies bytes correctly. Node 20 validates it under a flag, and gets dot
+ * products wrong until it optimizes the function: the first call of every function decides, once per process.
  */
 export const hasRelaxedSimd = (): Promise<boolean> => {
   relaxedSimdWorks ??= testRelaxedSimd().catch((error: unknown) => {
@@ -39,7 +39,7 @@ const kernelsOf = async (simd: Simd): Promise<KernelsWithMemory> => {
   return { kernels: await instantiateKernels(await compileKernels(simd), memory), memory };
 };
 
-/** True when both give the same integer sums, for all bits that are multiplied as bytes and all numbers of heads. */
+/** True if both give the same integer sums, for all widths multiplied as bytes and all numbers of heads. */
 export const sumsAgree = (one: KernelsWithMemory, other: KernelsWithMemory): boolean =>
   [2, 3, 4].every((bits) =>
     [1, 2, 3, 4].every((heads) => {
@@ -48,7 +48,7 @@ export const sumsAgree = (one: KernelsWithMemory, other: KernelsWithMemory): boo
     }),
   );
 
-/** Sums of codes times factors, `[PANELS][heads][16]`, for codes and factors that are always the same. */
+/** Sums of codes times factors, `[PANELS][heads][16]`, for fixed codes and factors. */
 const panelSums = ({ kernels, memory }: KernelsWithMemory, bits: number, heads: number): number[] => {
   const panelBytes = 2 * CHANNELS * bits;
   const codes = new Uint8Array(memory.buffer, CODES, PANELS * panelBytes);

@@ -7,7 +7,7 @@ import type { PackedTensor } from "./packed-tensor.ts";
 import type { Workspace } from "./workspace.ts";
 
 /**
- * Checks that what the layers stand for can be stored under another plan. Only a transform makes numbers larger.
+ * Checks that the layers' numbers can be stored under another plan. Only a transform can enlarge numbers.
  *
  * @throws TensorError `BACKEND_TENSOR_NOT_FINITE`
  */
@@ -26,7 +26,7 @@ const isRotated = (scheme: TensorScheme): boolean => scheme.kind === "affine" &&
 
 const NO_NUMBERS = new Float32Array(0);
 
-/** Appends all tokens of a layer, decoded and rounded to float16, to an empty one that has room for them. */
+/** Appends all tokens of a layer, decoded and rounded to float16, to an empty one with memory reserved for them. */
 export const copyLayer = (
   layer: PackedLayer,
   workspace: Workspace,

@@ -4,7 +4,7 @@ import { Tensor } from "onnxruntime-common";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { createCpuBackend } from "./cpu-backend.ts";
 
-/** Enough layers for what comes back into 16 bits to be more than an arena has to spare. */
+/** Enough layers that those returning to 16 bits need more than an arena has to spare. */
 const SHAPE: CacheShape = { layers: 12, queryHeads: 4, kvHeads: 4, headSize: 128 };
 const plan = (bits: 2 | 8): CachePlan => ({
   shape: SHAPE,
@@ -64,7 +64,7 @@ const rows = (tokens: number): Tensor => {
   return new Tensor("float32", numbers, [1, tokens, width]);
 };
 
-/** Memories grow no more, but for the first `grown` calls. */
+/** Memories no longer grow after the first `grown` calls. */
 const noMoreMemory = (grown = 0): void => {
   const grow = WebAssembly.Memory.prototype.grow;
   let calls = 0;

@@ -34,9 +34,9 @@ export class WasmStore implements CacheStore {
   }
 
   /**
-   * Layer by layer: what can fail comes before the first layer is encoded, and a memory of the old cache is let go as soon as
-   * its last layer is; threads let go of all of them in the end. The engine may give it back only later, so that both caches
-   * take memory.
+   * Works layer by layer. Does everything that can fail before it encodes the first layer. Releases each memory of the old cache
+   * after its last layer, and the threads' hold on all of them at the end. The engine may free memories later, so both
+   * caches take memory for a while.
    */
   async retune(plan: CachePlan): Promise<void> {
     const next = await createStore(this.#owner, plan);
@@ -48,7 +48,7 @@ export class WasmStore implements CacheStore {
       await releaseArenas(this.#owner.engine, next.arenas);
       throw error;
     }
-    // Cleared meanwhile, there is nothing to copy, and nobody to give the new memories back.
+    // If cleared meanwhile, there is nothing to copy, and nobody else to release the new memories.
     if (layers.length === 0) return releaseArenas(this.#owner.engine, next.arenas);
     for (const [index, layer] of layers.entries()) {
       copyLayer(layer, workspaces[index]!, next.layers[index]!, next.workspaces[index]!, this.#shape);

@@ -18,16 +18,16 @@ export interface Workspace {
   readonly segments: number;
   /** What the kernels need beside: also room for f32 `[TILE_TOKENS][headSize]`. */
   readonly scratch: number;
-  /** What threads need beside. */
+  /** Scratch of the threads. */
   readonly threads?: ThreadWorkspace;
 }
 
-/** Memory that threads work in at once. */
+/** Memory that threads work in at the same time. */
 export interface ThreadWorkspace {
-  /** Scratch of the first thread, and how far it is to the next one's. */
+  /** Address of the first thread's scratch, and the distance to the next thread's. */
   readonly scratch: number;
   readonly scratchStep: number;
-  /** States of rows, one after the other. */
+  /** States of rows, consecutively. */
   readonly states: number;
 }
 
@@ -38,7 +38,7 @@ const scratchBytes = (arena: Arena, layerRecords: readonly number[], { headSize 
     ...layerRecords.map((record) => arena.kernels.scratchBytes(record, CHUNK_TOKENS)),
   );
 
-/** Allocates the workspace of the layers whose records are written. */
+/** Allocates the workspace of layers whose records are written. */
 export const createWorkspace = (
   { pool, limits }: Engine,
   arena: Arena,

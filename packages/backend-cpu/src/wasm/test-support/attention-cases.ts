@@ -64,7 +64,7 @@ export interface AttentionCase {
   readonly seed: number;
 }
 
-/** Every scheme, head size and number of heads that the kernels have paths for. */
+/** Every scheme, head size and number of heads with a kernel path of its own. */
 export const anyCase: fc.Arbitrary<AttentionCase> = fc
   .record({
     headSize: fc.constantFrom(16, 32, 64, 80, 96, 128, 256),

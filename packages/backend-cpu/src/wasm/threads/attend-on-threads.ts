@@ -6,7 +6,7 @@ import type { TaskKernel } from "./control.ts";
 import { splitChunk } from "./split.ts";
 import type { ThreadPool } from "./thread-pool.ts";
 
-/** Attention shared out among the threads of a pool, where it is worth it. */
+/** Attention that shares large work out among the threads of a pool. */
 export const attendOnThreads =
   ({ limits }: Engine, pool: ThreadPool) =>
   (call: RowsCall): void => {
@@ -31,7 +31,7 @@ const attendByRows = (pool: ThreadPool, call: RowsCall, rowsPerTask: number): vo
   runTasks(pool, call, "attend", tasks);
 };
 
-/** The caller begins the states of all heads and merges them in the end; both take about as long as a tile. */
+/** The caller starts the states of all heads and merges them at the end; each takes about as long as a tile. */
 const attendByTiles = (pool: ThreadPool, call: RowsCall, tilesPerTask: number, tasksPerHead: number): void => {
   const { arena, layer, shape, rows, workspace } = call;
   const { kernels } = arena;

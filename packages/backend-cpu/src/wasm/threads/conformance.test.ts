@@ -15,7 +15,7 @@ testBackend({
   },
 });
 
-/** Laws in which more threads than KV heads come to share out rows and tiles otherwise. */
+/** Laws where more threads than KV heads share out rows and tiles differently. */
 const SHARED_OUT: readonly LawName[] = ["constant-groups", "prefill", "recent", "retune"];
 
 test.each(SHARED_OUT)("three threads: %s", async (name) => {

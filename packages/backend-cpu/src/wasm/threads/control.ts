@@ -5,27 +5,27 @@ const FAILURE = 16;
 const FAILURE_LENGTH = 200;
 const FIRST_TASK = FAILURE + FAILURE_LENGTH + 1;
 
-/** Kernels that a thread can run as a task: first the scratch, then up to eight numbers. */
+/** Kernels that a thread can run as a task. Arguments: the scratch, then up to eight numbers. */
 export type TaskKernel = "attend" | "attendPart";
 
 /**
- * What the threads of a crew tell each other: indices into an Int32Array in shared memory, which workers are sent.
+ * Shared memory of a crew: indices into an Int32Array, which workers receive.
  *
- * `state` is the number of the job above `leftMask`, the tasks that nobody has claimed below it. A claim exchanges the whole
- * word, so that what was read of a job before is of the same job. All else about a job is written before `state` is.
+ * `state` holds the job's number above `leftMask` and its unclaimed tasks below. A claim exchanges the whole word, so what
+ * was read of a job belongs to that job. Everything else about a job is written before `state`.
  */
 export interface Words {
   readonly state: number;
   readonly leftMask: number;
-  /** Tasks of the job that are done. */
+  /** Finished tasks of the job. */
   readonly done: number;
   /** Messages sent to each worker. */
   readonly mail: number;
-  /** Whether a worker failed at a task of the job; then the reason is at `failure`, UTF-16, up to a 0. */
+  /** Whether a worker failed at a task of the job. The reason is then at `failure`, in UTF-16, up to a 0. */
   readonly failed: number;
   readonly failure: number;
   readonly failureLength: number;
-  /** Tasks of the job, the number of its arena, and which of `kernels` it runs. */
+  /** The job's tasks, the number of its arena, and the index of its kernel in `kernels`. */
   readonly tasks: number;
   readonly arena: number;
   readonly kernel: number;
@@ -36,8 +36,8 @@ export interface Words {
   readonly firstTask: number;
   readonly taskWords: number;
   /**
-   * For so long does a worker look for the next job before it sleeps. Waking one takes about as long; a decoder's other
-   * work takes longer, and the cores are better left to it.
+   * How long a worker polls for the next job before it sleeps. Waking one takes about as long. A decoder's other work takes
+   * longer and needs the cores.
    */
   readonly spinMs: number;
 }
@@ -65,7 +65,7 @@ export const WORDS: Words = {
 export const createControl = (): Int32Array<SharedArrayBuffer> =>
   new Int32Array(new SharedArrayBuffer(4 * (FIRST_TASK + TASK_WORDS * MOST_TASKS)));
 
-/** Puts down all of a job but its state. */
+/** Writes everything about a job except its state. */
 export const writeJob = (control: Int32Array, job: Job): void => {
   control[WORDS.tasks] = job.tasks.length;
   control[WORDS.arena] = job.arenaId;
@@ -75,13 +75,13 @@ export const writeJob = (control: Int32Array, job: Job): void => {
   for (const [index, task] of job.tasks.entries()) control.set(task, FIRST_TASK + index * TASK_WORDS);
 };
 
-/** Tasks of one kernel that may run in any order, and at once. */
+/** Tasks of one kernel that may run in any order and in parallel. */
 export interface Job {
   readonly arenaId: number;
   readonly kernel: TaskKernel;
-  /** What the kernel is given after the scratch. */
+  /** The kernel's arguments after the scratch. */
   readonly tasks: readonly (readonly number[])[];
-  /** Address of the scratch of the first thread, and how far it is to the next one's. */
+  /** Address of the first thread's scratch, and the distance to the next thread's. */
   readonly scratch: number;
   readonly scratchStep: number;
 }

@@ -3,9 +3,9 @@ import { kernelWorker } from "../../../generated/kernels.js";
 import { createControl, type Job, readFailure, WORDS, writeJob } from "./control.ts";
 import { Mailbox } from "./mailbox.ts";
 
-/** For so long does the caller look for the end of the others' tasks before it sleeps. */
+/** How long the caller polls for the end of the others' tasks before it sleeps. */
 const SPIN_MS = 0.1;
-/** No task takes nearly as long. */
+/** No task takes nearly this long. */
 const LOST_MS = 60_000;
 
 /** The calling thread and some workers, which share out the tasks of one job at a time. */
@@ -16,18 +16,18 @@ export class Crew {
   #jobs = 0;
   #failure: ThreadFailure | undefined;
 
-  /** `threads` counts the caller's. Each worker is sent `{ start }` first. */
+  /** `threads` includes the caller's. Each worker receives `{ start }` first. */
   constructor(threads: number) {
     const onDeath = (cause: unknown): void => void this.#break("a worker to keep running", cause);
     this.#workers = Array.from({ length: threads - 1 }, () => new Mailbox(kernelWorker, onDeath));
   }
 
-  /** Resolves when all workers are at work. */
+  /** Resolves when all workers are ready. */
   async start(): Promise<void> {
     await this.#send((lane) => ({ start: { control: this.#control, words: WORDS, lane } }));
   }
 
-  /** Sends a message to all workers, also to those asleep; between two jobs. Resolves when all have answered. */
+  /** Sends a message to all workers between two jobs, and wakes them. Resolves when all have answered. */
   async send(message: unknown): Promise<void> {
     await this.#send(() => message);
   }
@@ -42,8 +42,8 @@ export class Crew {
   }
 
   /**
-   * Runs all tasks of a job and returns when they are done. The caller runs its share, all of it when no worker comes, so
-   * that nothing depends on a worker that sleeps.
+   * Runs all tasks of a job and returns when they are done. The caller runs its share, or everything if no worker wakes, so
+   * nothing depends on a sleeping worker.
    *
    * @throws ThreadFailure `BACKEND_THREAD_FAILED` when a worker failed, now or before
    */
@@ -86,7 +86,7 @@ export class Crew {
     }
   }
 
-  /** After an error of the caller's own, nobody is to begin another task, and those begun are waited for. */
+  /** After an error of the caller's own, prevents further tasks and waits for the running ones. */
   #finish(job: Job): void {
     for (let task = this.#claim(); task >= 0; task = this.#claim()) Atomics.add(this.#control, WORDS.done, 1);
     const { length } = job.tasks;
@@ -107,7 +107,7 @@ export class Crew {
   }
 }
 
-/** The main thread of a browser page may not sleep. */
+/** A page's main thread may not sleep. */
 const canWait = (control: Int32Array<SharedArrayBuffer>): boolean => {
   try {
     return Atomics.wait(control, WORDS.done, -1) === "not-equal";
@@ -116,7 +116,7 @@ const canWait = (control: Int32Array<SharedArrayBuffer>): boolean => {
   }
 };
 
-/** A thread of the kernels failed. */
+/** A kernel thread failed. */
 export class ThreadFailure extends KvtunerError {
   constructor(expected: string, cause: unknown) {
     const got = cause instanceof Error ? cause.message : String(cause);

@@ -5,13 +5,13 @@ interface Receipt {
   readonly reject: (cause: Error) => void;
 }
 
-/** A worker that answers each message once, in order. It keeps the program alive only while an answer is due. */
+/** A worker that answers each message once, in order. It keeps the program alive only until it has answered. */
 export class Mailbox {
   readonly #worker: KernelWorker;
   readonly #due: Receipt[] = [];
   #death: Error | undefined;
 
-  /** `onDeath` is called when the worker ends untold. */
+  /** Calls `onDeath` if the worker ends unasked. */
   constructor(source: string, onDeath: (cause: Error) => void) {
     this.#worker = startWorker(source, {
       message: ({ error }) => this.#answer(error),
@@ -24,7 +24,7 @@ export class Mailbox {
     this.#worker.keepAlive(false);
   }
 
-  /** Resolves when the worker has done as the message says; rejects when it could not. */
+  /** Resolves when the worker has done as the message says; rejects if it could not. */
   send(message: unknown): Promise<void> {
     if (this.#death) return Promise.reject(this.#death);
     return new Promise((resolve, reject) => {
@@ -34,7 +34,7 @@ export class Mailbox {
     });
   }
 
-  /** Ends the worker; answers that are due count as given. */
+  /** Ends the worker; pending answers count as given. */
   async end(): Promise<void> {
     for (const { resolve } of this.#due.splice(0)) resolve();
     await this.#worker.end();

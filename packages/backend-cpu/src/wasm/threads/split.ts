@@ -5,28 +5,28 @@ import { TILE_TOKENS } from "../layer-record.ts";
 /** How the attention of one chunk is split among threads. */
 export type Split =
   | { readonly by: "nothing" }
-  /** A task is one KV head and so many rows, the last one's fewer. */
+  /** Each task is one KV head and `rows` rows; the last may have fewer. */
   | { readonly by: "rows"; readonly rowsPerTask: number }
-  /** A task is one KV head, all rows and so many tiles, the last one's fewer; the tasks of a head are merged. */
+  /** Each task is one KV head, all rows and `tiles` tiles; the last may have fewer. A head's tasks are merged. */
   | { readonly by: "tiles"; readonly tilesPerTask: number; readonly tasksPerHead: number };
 
-/** From where on work is shared out. */
+/** Minimum work to share out. */
 export interface SplitLimits {
   readonly threads: number;
-  /** Multiplications of queries and keys that are worth waking a worker for. */
+  /** Multiplications of queries and keys worth waking a worker for. */
   readonly leastWork: number;
-  /** Tiles that are worth a task of their own. */
+  /** Tiles worth a task of their own. */
   readonly leastTiles: number;
 }
 
 /** About 80 microseconds of work. */
 const LEAST_WORK = 2 ** 20;
 const LEAST_TILES = 4;
-/** Several for each thread, so that threads of unlike speed end at about the same time. */
+/** Several per thread, so that threads of different speeds end at about the same time. */
 const TASKS_PER_THREAD = 8;
-/** More KV heads than any model has; with more, there would be more tasks than a job can have. */
+/** More KV heads than any model has; more would make more tasks than a job can have. */
 const MOST_HEADS = 256;
-/** With so many tasks for each thread, states need not be merged. */
+/** With this many tasks per thread, states need not be merged. */
 const ENOUGH_PER_THREAD = 4;
 
 /** The limits of so many threads. */
@@ -36,7 +36,7 @@ export const splitLimits = (threads: number): SplitLimits => ({
   leastTiles: LEAST_TILES,
 });
 
-/** How `rows` rows, the last of a cache of `length` tokens, are shared out. By rows nothing is lost; by tiles if need be. */
+/** Splits `rows` rows, the last of a cache of `length` tokens. Prefers rows, which need no merging, to tiles. */
 export const splitChunk = (
   { queryHeads, kvHeads, headSize }: CacheShape,
   sinks: number,
@@ -55,12 +55,12 @@ export const splitChunk = (
   return { by: "tiles", tilesPerTask, tasksPerHead: Math.ceil(tiles / tilesPerTask) };
 };
 
-/** Rows of a task by rows, at most. */
+/** Maximum rows of a task by rows. */
 export const mostRowsPerTask = ({ kvHeads }: CacheShape, { threads }: SplitLimits): number =>
   Math.min(
     CHUNK_TOKENS,
     Math.max(1, (CHUNK_TOKENS * kvHeads) / (TASKS_PER_THREAD * threads), (ENOUGH_PER_THREAD * threads) / kvHeads),
   );
 
-/** States of rows of all tasks by tiles, and those that they begin with, at most: pieces times tasks, and pieces. */
+/** Maximum states of all tasks by tiles (pieces times tasks), and of the states they start from (pieces). */
 export const mostStates = ({ threads }: SplitLimits): number => (TASKS_PER_THREAD + 2 * ENOUGH_PER_THREAD) * threads;

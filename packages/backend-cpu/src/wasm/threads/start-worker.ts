@@ -1,15 +1,15 @@
 /** A worker, in Node or in a browser. */
 export interface KernelWorker {
   readonly post: (message: unknown) => void;
-  /** Whether the program goes on for the worker's sake; in a browser it has no say. */
+  /** Whether the worker keeps the program alive; no effect in a browser. */
   readonly keepAlive: (keep: boolean) => void;
   readonly end: () => Promise<void>;
 }
 
-/** What a worker tells. */
+/** Events of a worker. */
 export interface WorkerListener {
   readonly message: (message: { readonly error?: string }) => void;
-  /** The worker is gone, or never came, and was not told to end. */
+  /** The worker ended unasked, or never started. */
   readonly death: (cause: Error) => void;
 }
 
@@ -19,7 +19,7 @@ export const startWorker = (source: string, listener: WorkerListener): KernelWor
   return nodeThreads ? startInNode(nodeThreads, source, listener) : startInBrowser(source, listener);
 };
 
-/** Whether there are workers, and memory that they can share. */
+/** Whether the environment has workers and memory that they can share. */
 export const hasThreads = (): boolean =>
   typeof SharedArrayBuffer === "function" && (findNodeThreads() !== undefined || typeof Worker === "function");
 
@@ -37,13 +37,13 @@ interface NodeThreads {
   readonly Worker: new (source: string, options: object) => NodeWorker;
 }
 
-/** Not imported: a bundler for browsers would look for it. */
+/** Not imported, because a bundler for browsers would look for it. */
 const findNodeThreads = (): NodeThreads | undefined => {
   const { process } = globalThis as { readonly process?: { getBuiltinModule?: (name: string) => unknown } };
   return process?.getBuiltinModule?.("node:worker_threads") as NodeThreads | undefined;
 };
 
-/** Without the program's loaders and variables, which the worker does not need and would take long to load. */
+/** Without the program's loaders and variables, which are slow to load and not needed. */
 const startInNode = ({ Worker: Thread }: NodeThreads, source: string, listener: WorkerListener): KernelWorker => {
   const worker = new Thread(source, { eval: true, execArgv: [], env: {}, name: "kvtuner-kernels" });
   let ended = false;

@@ -8,16 +8,16 @@ export interface PooledArena {
 }
 
 /**
- * A worker lets go of a memory when its engine collects garbage, which a worker that sleeps does not. So the workers are
- * replaced when what they were told to let go of adds up to so many bytes, or so many memories: each takes up gigabytes of
- * addresses, of which a browser's page has enough for about a hundred.
+ * A worker releases a memory when its engine collects garbage, which a sleeping worker does not. So the pool replaces its
+ * workers once released memories add up to this many bytes, or this many memories: each takes gigabytes of addresses, of
+ * which a page has enough for about a hundred.
  */
 const MOST_KEPT_BYTES = 64 * 2 ** 20;
 const MOST_KEPT_MEMORIES = 16;
 
 /**
- * The threads of a backend. It runs one job at a time: `run` returns when the job is done, and several caches share the pool
- * because their calls take turns on the caller's thread.
+ * The threads of a backend. Runs one job at a time: `run` returns when the job is done. Several caches share the pool because
+ * their calls take turns on the caller's thread.
  */
 export class ThreadPool {
   readonly threads: number;
@@ -29,7 +29,7 @@ export class ThreadPool {
   #keptMemories = 0;
   #ended = false;
 
-  /** Not at work before {@link start} resolves. */
+  /** Not ready before {@link start} resolves. */
   constructor(threads: number, module: WebAssembly.Module) {
     this.threads = threads;
     this.#module = module;
@@ -41,13 +41,13 @@ export class ThreadPool {
     await Promise.all([this.#crew.start(), this.#crew.send(this.#adding([...this.#arenas]))]);
   }
 
-  /** A number for an arena that is to be added. */
+  /** A number for a new arena. */
   nextId(): number {
     return this.#nextId++;
   }
 
   /**
-   * Lets the workers work on more memories.
+   * Gives the workers more memories.
    *
    * @throws ThreadFailure `BACKEND_THREAD_FAILED` when a worker cannot
    */
@@ -57,7 +57,7 @@ export class ThreadPool {
     await this.#crew.send(this.#adding(arenas));
   }
 
-  /** Makes the workers let go of memories. If that takes new workers, the caller works alone until they are there. */
+  /** Makes the workers release memories. If this needs new workers, the caller works alone until they are ready. */
   async remove(arenas: readonly PooledArena[]): Promise<void> {
     const removed = arenas.filter((arena) => this.#arenas.delete(arena));
     if (removed.length === 0) return;
@@ -92,5 +92,5 @@ export class ThreadPool {
   }
 }
 
-/** The crew keeps what failed and throws it at the next job. */
+/** The crew keeps a failure and throws it at the next job. */
 const isKept = (): void => undefined;

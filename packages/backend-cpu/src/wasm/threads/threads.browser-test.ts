@@ -9,12 +9,12 @@ test.skipIf(!isolated)("the page is cross-origin isolated, without which it has 
   expect(globalThis.SharedArrayBuffer).toBeDefined();
 });
 
-/** The main thread of a page may not sleep: it looks for the end of a job until it is there. */
+/** A page's main thread may not sleep, so it polls for the end of a job. */
 const createBackend = async (): Promise<Backend> => createEagerBackend(3);
 
 /**
- * Those in which threads have rows and tiles to share out. All of them together make more memories than a page has addresses
- * for: workers that were ended give theirs back some time later.
+ * Laws in which threads share out rows and tiles. All laws together would make more memories than a page has addresses for:
+ * ended workers release theirs some time later.
  */
 const SHARED_OUT: readonly LawName[] = ["prefill", "recent", "retune"];
 

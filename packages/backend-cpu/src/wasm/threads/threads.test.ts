@@ -22,7 +22,7 @@ const alone = await createCpuBackend();
 const two = await createEagerBackend(2);
 const three = await createEagerBackend(3);
 
-/** Outputs of the calls of a case, and what the cache is then. */
+/** Outputs of the calls of a case, and the cache's final contents. */
 const play = async (
   backend: Backend,
   { shape, layer, calls, scale, seed }: AttentionCase,
@@ -51,7 +51,7 @@ const expectClose = async (backend: Backend, some: AttentionCase, tolerance: num
   expect(got.snapshot).toEqual(expected.snapshot);
 };
 
-// Scores so close that no tile is left out as negligible, for which a part of the tiles has less to go by.
+// Scores so close that no tile is negligible; threads, which see only part of the tiles, could decide that differently.
 test.prop([anyCase.map((some) => ({ ...some, scale: 0.5, calls: [...some.calls, 1] }))], { numRuns: 6 })(
   "two and three threads give what one gives",
   async (some) => {
@@ -150,7 +150,7 @@ test("threads that are none, or cannot be, are refused", async () => {
 
 const loader = new URL("../../../../../tools/typescript-loader.mjs", import.meta.url).href;
 
-/** Standard output of a program, which may import from `WASM/`; it has two minutes. */
+/** Standard output of a program, which may import from `WASM/` and runs for two minutes at most. */
 const runProgram = (source: string): string => {
   const options = ["--conditions=@kvtuner/source", "--import", loader, "--expose-gc", "--input-type=module"];
   const program = source.replaceAll("WASM/", new URL("../", import.meta.url).href);
