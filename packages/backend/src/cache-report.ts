@@ -1,7 +1,7 @@
 import { type CacheBytes, storedNumbers } from "@kvtuner/plan";
 import type { KvCache } from "./backend.ts";
 
-/** What a cache takes. */
+/** Size of a cache. */
 export interface CacheReport {
   readonly cache: {
     /** Tokens held. */
@@ -10,7 +10,7 @@ export interface CacheReport {
     readonly bytes: CacheBytes;
     /** Bytes of the same tokens in 16 bits. */
     readonly bytes16: number;
-    /** Mean bits of a stored number, everything counted; 16 for an empty cache. */
+    /** Mean bits per stored number, with everything counted; 16 for an empty cache. */
     readonly bits: number;
   };
 }

@@ -7,7 +7,7 @@ import { kvtunerHome } from "../model/home.ts";
 import { writeJsonAtomic } from "../study/atomic-file.ts";
 import { makeFolder } from "../study/make-folder.ts";
 
-/** Samples of the model's own text, kept under KVTUNER_HOME: sampling it again takes time. */
+/** Samples of the model's own text, cached under KVTUNER_HOME because sampling takes time. */
 export const cachedOwnText: OwnText = async (model, options, run) => {
   const path = cachePath(model, options);
   const cached = path === undefined ? undefined : readCache(path, options);
@@ -17,14 +17,14 @@ export const cachedOwnText: OwnText = async (model, options, run) => {
   return samples;
 };
 
-/** Undefined for a model without a checksum: nothing says that it is the same one next time. */
+/** Undefined for a model without a checksum, which could be another one next time. */
 const cachePath = ({ identity }: TunableModel, { samples, sampleLength, seed }: OwnTextOptions): string | undefined => {
   if (identity.sha256 === undefined) return undefined;
   const key = JSON.stringify([identity.sha256, samples, sampleLength, seed, CALIBRATION_PROMPTS]);
   return join(kvtunerHome(), "own-text", `${createHash("sha256").update(key).digest("hex")}.json`);
 };
 
-/** Undefined when the file is not there, cannot be read or is damaged: the text is sampled again. */
+/** Undefined if the file is missing, unreadable or damaged; the text is then sampled again. */
 const readCache = (path: string, { samples, sampleLength }: OwnTextOptions): Int32Array[] | undefined => {
   const schema = z.array(z.array(z.int32().min(0)).length(sampleLength)).length(samples);
   try {
@@ -34,7 +34,7 @@ const readCache = (path: string, { samples, sampleLength }: OwnTextOptions): Int
   }
 };
 
-/** The text is sampled by now: a cache that cannot be written costs the next run time, and this one nothing. */
+/** The text exists by now, so a cache that cannot be written only costs the next run time. */
 const writeCache = (path: string, samples: readonly Int32Array[], warn: (message: string) => void): void => {
   try {
     makeFolder(dirname(path));

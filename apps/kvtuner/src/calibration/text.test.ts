@@ -8,7 +8,7 @@ import { readText } from "./text.ts";
 
 const path = join(mkdtempSync(join(tmpdir(), "kvtuner-text-")), "text.txt");
 
-/** One token a letter, so that every cut of the text can be told from any other. */
+/** One token per letter, so that every cut of the text is unique. */
 const encode = (text: string): Int32Array => Int32Array.from(text, (character) => character.codePointAt(0) ?? 0);
 
 describe("calibration text", () => {

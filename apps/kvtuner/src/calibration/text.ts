@@ -3,10 +3,10 @@ import { readFileSync } from "node:fs";
 import { KvtunerError } from "@kvtuner/plan";
 
 /**
- * Reads a calibration text, or a task, byte for byte: no newline is changed, no byte order mark removed.
+ * Reads a calibration text, or a task, byte for byte: keeps newlines and a byte order mark.
  *
- * @param option that named the file
- * @throws TextError when it cannot be read or is not UTF-8, naming the offset of the first wrong byte.
+ * @param option the option that named the file, for errors
+ * @throws TextError with the offset of the first wrong byte, when the file cannot be read or is not UTF-8
  */
 export const readText = (path: string, option = "text"): string => {
   const bytes = readBytes(path, option);
@@ -27,7 +27,7 @@ const readBytes = (path: string, option: string): Buffer => {
   }
 };
 
-/** Decoding puts U+FFFD for what is wrong, so the first wrong byte is where encoding again differs. */
+/** Decoding replaces wrong bytes by U+FFFD, so encoding again first differs at the first wrong byte. */
 const firstDifference = (bytes: Buffer, encodedAgain: Buffer): number => {
   let offset = 0;
   while (offset < bytes.length && bytes[offset] === encodedAgain[offset]) offset++;

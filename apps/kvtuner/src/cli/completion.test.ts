@@ -46,7 +46,7 @@ const run = (shell: string, argv: readonly string[]): string[] =>
 
 const quoted = (words: readonly string[]): string => words.map((word) => `'${word}'`).join(" ");
 
-/** What bash and fish offer after a line, sorted; zsh needs a terminal for that, and shows what it would ask for. */
+/** What bash and fish offer after a line, sorted. zsh needs a terminal; {@link asksInZsh} says what it asks for. */
 const OFFERS: Readonly<Record<string, (line: string) => string[]>> = {
   bash: (line) => {
     const words = line.split(" ");

@@ -10,7 +10,7 @@ const WRITERS = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion
 
 type Shell = keyof typeof WRITERS;
 
-/** `kvtuner completion SHELL`, for the program it becomes a command of. */
+/** `kvtuner completion SHELL`, for the program that the command belongs to. */
 export const completionCommand = (terminal: Terminal): Command =>
   new Command("completion")
     .description("print a script that completes commands, options and their values in a shell")

@@ -40,7 +40,7 @@ const describe = (findings: readonly Finding[], { paint }: Terminal): Piece[] =>
   ]);
 };
 
-/** Something without which KVTuner does not run; it is printed before this is thrown. */
+/** KVTuner cannot run here. The report is printed before this is thrown. */
 export class DoctorError extends KvtunerError {
   constructor(problems: readonly Finding[]) {
     const list = problems.map(({ name, found }) => `${name}: ${found}`).join("; ");

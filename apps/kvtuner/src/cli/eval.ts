@@ -58,13 +58,13 @@ interface Asked {
   readonly terminal: Terminal;
   readonly signal: AbortSignal;
   readonly flags: EvalFlags;
-  /** Which of how many plans is being scored. */
+  /** The plan being scored, and how many there are. */
   readonly place: { plan: number; readonly plans: number };
-  /** Takes the progress away. */
+  /** Removes the progress line. */
   readonly end: () => void;
 }
 
-/** Progress of one plan as that of all of them. */
+/** One plan's progress as part of all plans' progress. */
 const amongPlans = (progress: Progress, { plan, plans: count }: Asked["place"]): Progress =>
   progress.step === "evaluate"
     ? { ...progress, done: plan * progress.total + progress.done, total: count * progress.total }
@@ -81,7 +81,7 @@ const answered = async <Result extends object>(
   try {
     if (given === undefined) return await answerLines(scorer, terminal, signal);
     const results: Named<Result>[] = [];
-    // All are read before one is scored: a typing mistake in the last should not cost those before it.
+    // Read all plans before scoring one, so that a typo in the last does not waste the others' time.
     const toScore = given.map((name) => ({ name, plan: scorer.read(name) }));
     for (const { name, plan } of toScore) {
       results.push({ plan: name, ...(await scorer.score(plan).finally(end)) });

@@ -3,7 +3,7 @@ import type { FrontPlan } from "@kvtuner/tuning";
 import { plainTable } from "../plain-table.ts";
 import type { Painted, Piece, Style, Terminal } from "./terminal.ts";
 
-/** The front, one plan a line; the picked one is marked. */
+/** The front, one plan per line; the picked one is marked. */
 export const frontTable = (front: readonly FrontPlan[], picked: FrontPlan | undefined, context: number): string => {
   const isAsked = front.some(({ task }) => task !== undefined);
   return plainTable(
@@ -21,8 +21,8 @@ export const frontTable = (front: readonly FrontPlan[], picked: FrontPlan | unde
 };
 
 /**
- * A plan as a strip: a column for each layer, key bits above value bits, coloured by bits; above it the layer's index,
- * every fifth one. Ends without a newline.
+ * A plan as a strip with a column per layer: key bits above value bits, coloured by bits. Every fifth layer index stands
+ * above. Ends without a newline.
  */
 export const strip = (pairs: readonly string[], terminal: Terminal): Piece[] => {
   const parsed = pairs.map((name) => parsePair(name));

@@ -32,7 +32,7 @@ const exampleLines = (help: string): string[] =>
 const wordsOf = (line: string): string[] =>
   [...line.replace(/ (<|>>?) .*$/, "").matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? "");
 
-/** Parses a line as far as the action, which is not run; returns the name of the command that would be. */
+/** Parses a line without running its action; returns the name of the command. */
 const commandOf = async (line: string): Promise<string> => {
   const reached: string[] = [];
   const whole = program();

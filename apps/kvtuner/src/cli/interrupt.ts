@@ -1,29 +1,29 @@
 import type { Terminal } from "./terminal.ts";
 
-/** Time for the step under way to notice, milliseconds. Loading a model cannot be stopped in between. */
+/** How long a step may take to notice the signal, milliseconds. Loading a model cannot be stopped midway. */
 const GRACE_MS = 3000;
 
-/** Exit codes of a process that a signal ended: 128 and the signal's number. */
+/** Exit codes of a process that a signal ended: 128 plus the signal's number. */
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /** A signal that Ctrl-C and SIGTERM abort. */
 export interface Interrupt {
   readonly signal: AbortSignal;
-  /** Lets a command answer Ctrl-C itself, which then does not abort the signal; SIGTERM does all the same. */
+  /** Lets a command handle Ctrl-C itself, without aborting the signal. SIGTERM still aborts it. */
   divert(onInterrupt: () => void): void;
-  /** What Ctrl-C does, for a terminal that reports it as a key. */
+  /** Acts as Ctrl-C, for a terminal that reports it as a key. */
   press(): void;
   /** Adds to the line that says that the process was ended. */
   say(text: string): void;
-  /** What the process ends with when a signal ended it. */
+  /** Exit code of the process after a signal. */
   exitCode(): number;
   /** Stops listening. */
   dispose(): void;
 }
 
 /**
- * Listens for SIGINT and SIGTERM. The first one aborts the signal, so that the run ends between two layers; a second one, or
- * a step that does not notice, ends the process. Whatever was evaluated is on disk by then.
+ * Listens for SIGINT and SIGTERM. The first one aborts the signal, and the command stops between two layers. A second one, or
+ * a step that does not stop in time, ends the process. Evaluations so far are already on disk.
  */
 export const interruptible = (terminal: Terminal): Interrupt => {
   const controller = new AbortController();
@@ -61,20 +61,20 @@ export const interruptible = (terminal: Terminal): Interrupt => {
   };
 };
 
-/** Ends a command that a signal ended, all that was to say being said. */
+/** Ends a command after a signal, with everything already printed. */
 export class InterruptedError extends Error {
   override readonly name = "InterruptedError";
 }
 
-/** Ctrl-C of a program that generates: it ends the generation; where none is under way, or twice, the program. */
+/** Ctrl-C of a program that generates: ends the generation. If none is running, or the second time, ends the program. */
 export interface GenerationInterrupt {
   /** Runs a generation whose signal Ctrl-C and SIGTERM abort. */
   during<Result>(generate: (signal: AbortSignal) => Promise<Result>): Promise<Result>;
 }
 
 /**
- * Takes Ctrl-C over. `leave` answers it where nothing is generated, and SIGTERM always; without one, the program ends where
- * nothing is generated.
+ * Takes over Ctrl-C. `leave` handles it when nothing is being generated, and always handles SIGTERM. Without `leave`, the
+ * program ends then.
  */
 export const generationInterrupt = (interrupt: Interrupt, leave?: () => void): GenerationInterrupt => {
   const exit = (): never => process.exit(interrupt.exitCode());

@@ -13,7 +13,7 @@ import { runCommand } from "./run.ts";
 import type { Terminal } from "./terminal.ts";
 import { tuneCommand } from "./tune.ts";
 
-/** Exit codes: done, internal failure, bad input or usage; {@link Interrupt} has those of signals. */
+/** Exit codes: success, internal failure, bad input or usage. {@link Interrupt} has those of signals. */
 export const EXIT = { done: 0, failed: 1, usage: 2 } as const;
 
 /** Runs one command line (without node and script); resolves to the exit code. */
@@ -29,7 +29,7 @@ export const main = async (argv: readonly string[], terminal: Terminal): Promise
   }
 };
 
-/** The whole command line, ready to parse one. */
+/** The whole command line, ready to parse. */
 export const kvtunerProgram = (terminal: Terminal, interrupt: Interrupt): Command => {
   const command = new Command("kvtuner")
     .description("Find how many bits each layer of a model needs for its key/value cache.")

@@ -10,7 +10,7 @@ import {
 } from "@kvtuner/tuning";
 import { type Command, InvalidArgumentError, Option as CliOption } from "commander";
 
-/** Adds the options of a table to a command, with their defaults told but not set: the library fills them in. */
+/** Adds the options of a table to a command. Shows defaults but does not set them; the library does. */
 export const withOptions = (command: Command, table: OptionTable): Command => {
   for (const [name, option] of Object.entries(table)) command.addOption(cliOption(name, option));
   for (const [former, name] of Object.entries(RENAMED_OPTIONS))
@@ -29,13 +29,13 @@ const cliOption = (
   return (choices ? option.choices(choices) : option).conflicts([...conflicts]);
 };
 
-/** Not shown in help; says what the option is called now. */
+/** Hidden from help; its error names the option's new name. */
 const formerOption = (former: string, name: string): CliOption =>
   new CliOption(`--${flagName(former)} <n>`).hideHelp().argParser(() => {
     throw new OptionRenamedError(former, name);
   });
 
-/** Parser of a number; commander reports what it throws with the option's name. */
+/** Parser of a number. Commander adds the option's name to its errors. */
 export const number = (text: string): number => {
   const value = Number(text);
   if (text.trim() === "" || !Number.isFinite(value))
@@ -58,16 +58,16 @@ const list = (text: string): string[] => {
   throw new InvalidArgumentError(`expected no empty item between commas, got ${JSON.stringify(text)}`);
 };
 
-/** Files, or one whose name has commas. */
+/** Comma-separated files, or one whose name has commas. */
 const paths = (text: string): string[] => (existsSync(text) ? [text] : list(text));
 
-/** Parser of plans: files and shorthands; JSON text is one plan. */
+/** Parser of comma-separated plans: files and shorthands. JSON text is one plan. */
 export const plans = (text: string): string[] => (text.trim().startsWith("{") ? [text] : paths(text));
 
-/** Parser of numbers with commas. */
+/** Parser of comma-separated numbers. */
 export const numbers = (text: string): number[] => list(text).map(number);
 
-/** What commander stores is typed by the table. */
+/** The table types what commander stores. */
 const PARSERS = {
   number,
   bytes,

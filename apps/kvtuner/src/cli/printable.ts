@@ -2,8 +2,8 @@
 const UNPRINTABLE = /(?![\n\t])[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]/gu;
 
 /**
- * Text that a terminal shows and does not obey: what it would act on becomes `\u001b`. JSON stays the same JSON, since the
- * escapes mean the same in its strings.
+ * Escapes everything that a terminal would act on, as in `\u001b`. JSON keeps its meaning, because its strings use the same
+ * escapes.
  */
 export const printable = (text: string): string =>
   text.replaceAll(UNPRINTABLE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);

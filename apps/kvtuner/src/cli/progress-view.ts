@@ -18,7 +18,7 @@ const LABELS: Record<Step, string> = {
 const BAR_WIDTH = 24;
 const PLAIN_INTERVAL_MS = 10_000;
 
-/** Draws progress: a bar with the time left on a live terminal, a line now and then elsewhere, nothing when quiet. */
+/** Shows progress: a bar with the time left on a live terminal, occasional lines elsewhere, nothing when quiet. */
 export const progressView = (
   terminal: Terminal,
   quiet: boolean,
@@ -65,7 +65,7 @@ const plainView = (terminal: Terminal): { show: OnProgress; end: () => void } =>
 const describe = ({ step, done, total, note }: Progress): string =>
   `${LABELS[step]} ${done}/${total}${note === undefined ? "" : `, ${note}`}`;
 
-/** Time left of a step, from how fast it went since its first report (what a resumed run finds done took no time). */
+/** Time left of a step, from its speed since the first report, because what a resumed run skips took no time. */
 const stepTimer = (): { left(progress: Progress): string } => {
   let start: { step: Step; time: number; done: number } | undefined;
   return {

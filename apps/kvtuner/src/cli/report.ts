@@ -41,7 +41,7 @@ const EXAMPLES = examples([
   ],
 ]);
 
-/** The report is written by then: a machine without a browser is no failure. */
+/** The report is already written, so a machine without a browser is not a failure. */
 const openPage = async (page: string, terminal: Terminal): Promise<void> => {
   try {
     const { default: open } = await import("open");

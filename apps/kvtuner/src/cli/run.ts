@@ -58,10 +58,10 @@ const EXAMPLES = examples([
   ["kvtuner run model.gguf --plan none --json < prompt.txt", "the 16-bit cache, with speeds and bytes as JSON"],
 ]);
 
-/** A prompt up to here is read before anyone has seen that it is. */
+/** Shorter prompts are processed too fast for progress to be seen. */
 const SHORT_PROMPT_TOKENS = 256;
 
-/** Progress of the loading and of a long prompt, gone when the text comes. */
+/** Progress of the loading and of a long prompt, removed when the text starts. */
 const loadView = (terminal: Terminal, { quiet }: RunFlags): OnProgress => {
   const view = progressView(terminal, quiet === true);
   return (progress) => {
@@ -107,7 +107,7 @@ const generationOptions = (flags: RunFlags, terminal: Terminal): Omit<Generation
   ...(flags.json !== true && { onText: flags.raw === true ? terminal.raw : shown(terminal) }),
 });
 
-/** Line ends of any system are newlines; a carriage return alone would let a text overwrite what was shown. */
+/** Turns every line ending into a newline; a lone carriage return would let the text overwrite earlier output. */
 const shown =
   (terminal: Terminal) =>
   (text: string): void =>

@@ -4,38 +4,38 @@ import { oneLine, printable } from "./printable.ts";
 
 type Styles = ReturnType<typeof pc.createColors>;
 
-/** Looks of a text. */
+/** Text styles. */
 export type Style = Exclude<keyof Styles, "isColorSupported">;
 
-/** Text with a look, whose characters are printable. */
+/** Styled text, of printable characters only. */
 export interface Painted {
   readonly painted: string;
 }
 
-/** What is written: text, from which everything that a terminal would act on is escaped, or text with a look. */
+/** Output: plain text, which is escaped for terminals, or styled text. */
 export type Piece = string | Painted;
 
 /** Where a command reads and writes. */
 export interface Terminal {
   readonly input: Readable;
-  /** Results, and nothing else. */
+  /** Results only. */
   out(...pieces: readonly Piece[]): void;
-  /** Results as they are, control characters included. */
+  /** Results without escaping of control characters. */
   raw(text: string): void;
   /** Progress, warnings and errors. */
   error(...pieces: readonly Piece[]): void;
   /** Removes the line that `error` began, on a live terminal. */
   eraseLine(): void;
-  /** Whether a person watches `error`, so that a line may be drawn over. */
+  /** Whether a person watches `error`, so that a line may be overwritten. */
   readonly live: boolean;
-  /** Gives a text for `out` looks, where it shows any. */
+  /** Styles a text for `out`, if it shows styles. */
   paint(looks: readonly Style[], text: string): Painted;
 }
 
 /** Writes a warning. */
 export const warn = ({ error }: Terminal, message: string): void => error(`warning: ${oneLine(message)}\n`);
 
-/** Whether a person types what is read. */
+/** Whether a person types the input. */
 export const isTyped = ({ input }: Terminal): boolean => "isTTY" in input && input.isTTY === true;
 
 /** A terminal over two writers. */
@@ -67,7 +67,7 @@ export const processTerminal = (): Terminal => {
     process.stderr.write(`error [OUTPUT]: writing the result to stdout failed: ${error.code ?? error.message}\n`);
     process.exit(1);
   });
-  // Nobody reads progress any more (`2>&1 | head`); the work goes on.
+  // Nobody reads progress any more (`2>&1 | head`); the work continues.
   process.stderr.on("error", () => undefined);
   return terminalOver(
     {

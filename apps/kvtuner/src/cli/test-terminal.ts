@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import { terminalOver, type Terminal } from "./terminal.ts";
 
-/** A terminal that keeps what was written, without colours. */
+/** A terminal that records its output, without colours. */
 export const recordingTerminal = (): Terminal & { readonly written: { out: string; error: string } } => {
   const written = { out: "", error: "" };
   const streams = {

@@ -2,32 +2,32 @@ import { formatBytes } from "@kvtuner/plan";
 import { FETCHED_MODEL_NAMES } from "../model/resolve.ts";
 import type { Adapter, Machine } from "./machine.ts";
 
-/** What was looked at, how it stands, what it means, and what to do about it. */
+/** One check of the machine: its result, what that means, and what to do. */
 export interface Finding {
-  /** What was looked at, like `node` or `webgpu`; stable. */
+  /** Name of the check, like `node` or `webgpu`; stable. */
   readonly name: string;
-  /** As it should be, missing without harm, or in the way of running KVTuner. */
+  /** Fine, missing but not needed, or in the way of running KVTuner. */
   readonly status: "ok" | "absent" | "problem";
-  /** What was found, in a few words. */
+  /** Result in a few words. */
   readonly found: string;
   readonly message: string;
-  /** Present where something can be done. */
+  /** What to do, if anything. */
   readonly remedy?: string;
 }
 
 interface Check {
   readonly name: string;
-  /** Says what it found; throws a {@link Fault}, or whatever went wrong, when that is not as it should be. */
+  /** Returns what it found. Throws a {@link Fault}, or any error, if something is wrong. */
   readonly probe: (machine: Machine) => string | Promise<string>;
-  /** What the outcome means. */
+  /** What the result means. */
   readonly message: string;
-  /** What to do about a fault that does not say so itself. */
+  /** What to do about a fault without a remedy of its own. */
   readonly remedy: string;
-  /** Whether KVTuner runs all the same when the probe throws. */
+  /** Whether KVTuner runs even if the probe throws. */
   readonly isOptional: boolean;
 }
 
-/** Looks at everything; a look that fails is a finding like any other. */
+/** Runs all checks; one that throws is a finding too. */
 export const diagnose = async (machine: Machine): Promise<Finding[]> => {
   const findings: Finding[] = [];
   for (const check of CHECKS) findings.push(await findingOf(check, machine));
@@ -44,7 +44,7 @@ const findingOf = async ({ name, probe, message, remedy, isOptional }: Check, ma
   }
 };
 
-/** Something that is not as it should be, and what is better said of it than the check does. */
+/** A failed check; `better` overrides the check's status or remedy. */
 class Fault extends Error {
   readonly better: Partial<Pick<Finding, "status" | "remedy">>;
 
@@ -56,7 +56,7 @@ class Fault extends Error {
 
 const LEAST_NODE = [20, 19] as const;
 
-/** Less than this is too little to load a model of some hundred million weights and work on it. */
+/** Minimum for loading a model of a few hundred million weights and working on it. */
 const LEAST_MEMORY_BYTES = 2e9;
 
 const GPU_MESSAGE = "optional; --backend of run, bench and tune --verify keeps caches on it";

@@ -7,7 +7,7 @@ import { dawnAdapter } from "./dawn-adapter.ts";
 const folder = mkdtempSync(join(tmpdir(), "kvtuner-dawn-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A module in the place of Dawn, which warns on stderr as Dawn does. */
+/** Replaces Dawn; writes warnings to stderr as Dawn does. */
 const moduleOf = (name: string, requestAdapter: string): string => {
   const path = join(folder, `${name}.mjs`);
   const warning = `process.stderr.write("Warning: vkCreateInstance: Found no drivers!\\n");`;

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { pathToFileURL } from "node:url";
 
-/** An adapter as one process can tell it to another; undefined for none. */
+/** An adapter, as sent between processes; undefined for none. */
 export interface ToldAdapter {
   readonly info: Pick<GPUAdapterInfo, "vendor" | "architecture" | "device" | "description" | "isFallbackAdapter">;
   readonly features: readonly string[];
@@ -9,10 +9,10 @@ export interface ToldAdapter {
 }
 
 /**
- * Asks Dawn, whose module is at `path`, for an adapter. A process of its own does so: Dawn writes warnings about drivers
- * straight to stderr, which no option keeps off, and a driver that crashes takes only that process along.
+ * Requests an adapter from Dawn, whose module is at `path`, in a process of its own. Dawn writes driver warnings straight to
+ * stderr, which no option prevents, and a crashing driver ends only that process.
  *
- * @throws with what the process said when it failed
+ * @throws with the process's own message when it failed
  */
 export const dawnAdapter = (path: string): Promise<ToldAdapter | undefined> =>
   new Promise((resolve, reject) => {
@@ -24,10 +24,10 @@ export const dawnAdapter = (path: string): Promise<ToldAdapter | undefined> =>
     });
   });
 
-/** A driver in software may take seconds to start. */
+/** A software driver may take seconds to start. */
 const LONGEST_MS = 60_000;
 
-/** Ended at once when all is told: taking Dawn down crashes with some drivers. */
+/** Exits right after printing: shutting Dawn down crashes with some drivers. */
 const ASK = `
 const { create } = await import(process.argv[1]);
 const adapter = await create([]).requestAdapter({ powerPreference: "high-performance" });

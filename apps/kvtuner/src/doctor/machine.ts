@@ -10,26 +10,26 @@ import { kvtunerHome } from "../model/home.ts";
 import { installedPackage } from "../model/installed-package.ts";
 import { dawnAdapter, type ToldAdapter } from "./dawn-adapter.ts";
 
-/** Facts of a machine; a look that fails throws. */
+/** Facts about a machine. A method throws if its look-up fails. */
 export interface Machine {
   /** Like "20.19.0". */
   nodeVersion(): string;
   system(): { platform: string; release: string; architecture: string; processor: string; cores: number };
-  /** What this process may still take, limits of a container counted, of how much. */
+  /** Free and total memory for this process, within the limits of its container. */
   memory(): { totalBytes: number; availableBytes: number };
-  /** What this engine knows of WebAssembly, and the kernels that run here. */
+  /** WebAssembly features of this engine, and the kernels that run here. */
   wasm(): Promise<{ simd: boolean; relaxedSimd: boolean; threads: boolean; kernels?: string }>;
   /** Loads the native library of ONNX Runtime. */
   onnxRuntime(): Promise<{ version: string; providers: readonly string[] }>;
-  /** Asks `navigator.gpu`, or the package `webgpu` where it is installed, for an adapter. */
+  /** Requests an adapter from `navigator.gpu`, or from the package `webgpu` if installed. */
   webGpu(): Promise<{ hasBackend: boolean; source?: GpuSource; adapter?: Adapter }>;
-  /** Looks for NVIDIA's driver and, with the package of the CUDA backend, asks it for a GPU. */
+  /** Looks for NVIDIA's driver. If the CUDA backend is installed, also asks it for a GPU. */
   cuda(): Promise<{ hasBackend: boolean; driverPath?: string; device?: CudaDevice }>;
-  /** GGUF files in the folder of fetched models; undefined where there is no folder. */
+  /** GGUF files in the folder of fetched models; undefined if it does not exist. */
   modelCache(): { folder: string; models?: readonly { name: string; sizeBytes: number }[] };
 }
 
-/** A GPU as WebGPU shows it; in software, where it computes on the processor. */
+/** A GPU as WebGPU shows it; a software driver computes on the processor. */
 export interface Adapter {
   readonly name: string;
   readonly isSoftware: boolean;
@@ -38,7 +38,7 @@ export interface Adapter {
   readonly maxBindingBytes: number;
 }
 
-/** A GPU as CUDA shows it, and where its kernels come from: compiled by NVRTC here, or shipped. */
+/** A GPU as CUDA shows it, and where its kernels come from: compiled here by NVRTC, or shipped. */
 export interface CudaDevice {
   readonly name: string;
   readonly architecture: string;
@@ -121,7 +121,7 @@ const modelCache = (): ReturnType<Machine["modelCache"]> => {
   return { folder, models: names.map((name) => ({ name, sizeBytes: statSync(join(folder, name)).size })) };
 };
 
-/** Asks WebGPU of this engine, or else of the package `webgpu`, for an adapter. */
+/** Requests an adapter from this engine's WebGPU, or else from the package `webgpu`. */
 const webGpu = async (): Promise<Awaited<ReturnType<Machine["webGpu"]>>> => {
   const hasBackend = installedPackage("@kvtuner/backend-webgpu") !== undefined;
   const gpu = engineGpu();

@@ -4,13 +4,13 @@ import { KvtunerError } from "@kvtuner/plan";
 import { OptionError } from "@kvtuner/tuning";
 import { openCudaBackend, openWebGpuBackend } from "./gpu-backends.ts";
 
-/** How a backend runs. */
+/** Options of a backend. */
 interface BackendOptions {
-  /** Threads of the kernels; the reference and GPUs are fed from one whatever this is. */
+  /** Threads of the kernels; the reference and GPUs always use one. */
   readonly threads: number;
 }
 
-/** A backend and the threads that it attends on. */
+/** A backend, and how many threads attend. */
 interface CreatedBackend {
   readonly backend: Backend;
   readonly threads: number;
@@ -29,7 +29,7 @@ const BACKENDS: Readonly<Record<string, (options: BackendOptions) => Promise<Cre
 /** Picks the first of {@link ANYWHERE} that can store the caches. */
 const AUTO = "auto";
 
-/** Backends that run on every machine, the fastest first. */
+/** Backends that run on every machine, fastest first. */
 const ANYWHERE: readonly string[] = ["cpu", "cpu-reference"];
 
 /** Names of backends, the default first. */
@@ -38,18 +38,18 @@ export const BACKEND_NAMES: readonly string[] = [...Object.keys(BACKENDS), AUTO]
 /** A backend in use. */
 export interface OpenedBackend {
   readonly backend: Backend;
-  /** Threads that it attends on; undefined where it was given, for the interface does not tell. */
+  /** Number of threads that attend; undefined for a given backend, whose interface does not say. */
   readonly threads: number | undefined;
-  /** Disposes of it where it was made here. */
+  /** Disposes of the backend if it was made here. */
   dispose(): Promise<void>;
 }
 
 /**
- * Makes the backend of a name, which can store each of some caches, or takes the one that is given, which stays the
- * caller's to check and to dispose of.
+ * Makes the named backend and checks that it can store all `caches`. A given backend is returned unchecked, and the caller
+ * disposes of it.
  *
- * @throws OptionError `OPTION_INVALID` for a name that is not known
- * @throws KvtunerError when what it needs (a package, a driver, a device) is missing, or when it cannot store a cache
+ * @throws OptionError `OPTION_INVALID` for an unknown name
+ * @throws KvtunerError when a package, driver or device is missing, or the backend cannot store a cache
  */
 export const openBackend = async (
   given: string | Backend,
@@ -67,7 +67,7 @@ export const openBackend = async (
   throw new BackendUnfitError(refusal, fitting.name);
 };
 
-/** Caches of plans that differ, each on the first backend of {@link ANYWHERE} that can store it. */
+/** Caches of different plans, each on the first backend of {@link ANYWHERE} that can store it. */
 export interface AnyCaches {
   /**
    * Makes an empty cache.
@@ -110,7 +110,7 @@ const disposeAll = async (created: readonly CreatedBackend[]): Promise<void> => 
 /**
  * The first backend that can store all caches.
  *
- * @throws KvtunerError of the last one when none can
+ * @throws KvtunerError of the last one if none can
  */
 const firstFitting = (created: readonly CreatedBackend[], caches: readonly CachePlan[]): CreatedBackend => {
   let last: KvtunerError | undefined;
@@ -121,7 +121,7 @@ const firstFitting = (created: readonly CreatedBackend[], caches: readonly Cache
   throw last ?? new Error("internal: no backend runs anywhere");
 };
 
-/** Why a backend cannot store one of some caches; undefined when it can store them all. */
+/** Why a backend cannot store one of the caches; undefined if it can store all. */
 const refusalOf = ({ name, capabilities }: Backend, caches: readonly CachePlan[]): KvtunerError | undefined => {
   try {
     for (const cache of caches) assertPlanSupported(name, capabilities, cache.shape, cache);
@@ -132,7 +132,7 @@ const refusalOf = ({ name, capabilities }: Backend, caches: readonly CachePlan[]
   }
 };
 
-/** A backend that cannot store the cache, where another one can. */
+/** The backend cannot store the cache, but another one can. */
 class BackendUnfitError extends KvtunerError {
   constructor(cause: KvtunerError, fitting: string) {
     const reason = cause.message.replace(/; choose another backend$/, "");

@@ -2,11 +2,11 @@ import { batchAttention, FloatAttention, forward, sampleToken, seededRandom, typ
 import type { ContinuationOptions } from "@kvtuner/tuning";
 import { Tensor } from "onnxruntime-common";
 
-/** What {@link batchContinuations} runs on. */
+/** Input of {@link batchContinuations}. */
 export interface ContinuationModel {
   readonly decoder: Decoder;
   encode(text: string): Int32Array;
-  /** Tokens that end a text: never sampled here. */
+  /** Tokens that end a text; never sampled here. */
   readonly endTokens: readonly number[];
 }
 
@@ -17,9 +17,8 @@ interface Sequence {
 }
 
 /**
- * Continues every prompt by the same number of tokens, all prompts together in one batch a step. Sampled at
- * temperature 1 from the whole distribution, which is what the model itself takes text to be; each prompt has its own
- * generator, so its text does not depend on the others.
+ * Continues every prompt by the same number of tokens, in one batch. Samples at temperature 1 from the whole distribution,
+ * which is text as the model sees it. Each prompt has its own generator, so its text does not depend on the others.
  */
 export const batchContinuations = async (
   model: ContinuationModel,
@@ -50,7 +49,7 @@ const prefill = async (
   return sequence;
 };
 
-/** One token more for every sequence: row `i` of the batch is the newest token of sequence `i`. */
+/** Adds one token to every sequence: row `i` of the batch is the newest token of sequence `i`. */
 const extend = async (decoder: Decoder, sequences: readonly Sequence[]): Promise<void> => {
   const newest = sequences.map(({ ids }) => ids.at(-1) ?? 0);
   const positions = sequences.map(({ attention }) => attention.length);

@@ -15,49 +15,49 @@ interface GpuPackages {
 }
 
 /**
- * The backend "webgpu": on WebGPU of this engine, or of the package `webgpu`.
+ * The backend "webgpu", on this engine's WebGPU or on the package `webgpu`.
  *
- * @throws BackendMissingError `BACKEND_MISSING` where a package is missing; and what the backend throws where there is
- *   no adapter, with advice for the command line
+ * @throws BackendMissingError `BACKEND_MISSING` if a package is missing; and the backend's own error, with advice for the
+ *   command line, if there is no adapter
  */
 export const openWebGpuBackend = async (): Promise<Backend> => {
   const { createWebGpuBackend } = await load("@kvtuner/backend-webgpu", "webgpu");
   const found = await findGpu();
   if (found === undefined) throw new BackendMissingError("webgpu", "webgpu");
-  // The backend asks again, and says what is wrong.
+  // The backend asks again, and reports what is wrong.
   const adapter = await found.gpu.requestAdapter({ powerPreference: "high-performance" }).catch(() => null);
   const choices = kernelChoicesFile(join(kvtunerHome(), "webgpu-kernels.json"));
   const kernels = adapter && isSoftwareAdapter(adapter) && { kernels: KERNELS_OF_SOFTWARE };
   return createWebGpuBackend({ gpu: found.gpu, choices, ...kernels }).catch(adviseOnAdapter);
 };
 
-/** The package advises programs, which pass WebGPU in; whoever typed --backend cannot. */
+/** The package's own advice is for programs that pass WebGPU in, not for --backend. */
 const adviseOnAdapter = (error: unknown): never => {
   if (KvtunerError.isInstance(error) && error.code === "BACKEND_NO_ADAPTER") throw new AdapterError(error);
   throw error;
 };
 
-/** To compile all kernels and find the quickest takes a driver in software minutes. */
+/** With a software driver, compiling and timing all kernels takes minutes. */
 const KERNELS_OF_SOFTWARE: Partial<WebGpuPackage.Variant> = {};
 
 /**
  * The backend "cuda".
  *
- * @throws BackendMissingError `BACKEND_MISSING` where its package is missing; and what the backend throws where there
- *   is no driver or no device
+ * @throws BackendMissingError `BACKEND_MISSING` if its package is missing; and the backend's own error if there is no driver
+ *   or no device
  */
 export const openCudaBackend = async (): Promise<CudaPackage.CudaBackend> => {
   const { createCudaBackend } = await load("@kvtuner/backend-cuda", "cuda");
   return createCudaBackend();
 };
 
-/** They are no dependencies: most machines have no use for them. */
+/** Not dependencies, because most machines cannot use them. */
 const load = async <Name extends keyof GpuPackages>(name: Name, backend: string): Promise<GpuPackages[Name]> => {
   if (installedPackage(name) === undefined) throw new BackendMissingError(name, backend);
   return (await import(name)) as GpuPackages[Name];
 };
 
-/** WebGPU has nothing to run on. */
+/** WebGPU has no adapter or device. */
 class AdapterError extends KvtunerError {
   constructor(cause: KvtunerError) {
     const got = cause.cause instanceof Error ? cause.cause.message : "none";

@@ -1,6 +1,6 @@
 import { installedPackage } from "./installed-package.ts";
 
-/** Where WebGPU comes from: this engine has it, or Dawn for Node. */
+/** Where WebGPU comes from: this engine, or Dawn for Node. */
 export type GpuSource = "navigator.gpu" | "webgpu";
 
 /** WebGPU, and where it comes from. */
@@ -9,10 +9,10 @@ export interface FoundGpu {
   readonly gpu: GPU;
 }
 
-/** Dawn for Node: no dependency of ours, used where someone has installed it. */
+/** Dawn for Node. Not a dependency; used if installed. */
 export const DAWN_PACKAGE = "webgpu";
 
-/** WebGPU of this engine, or of the package `webgpu` where it is installed; undefined where there is neither. */
+/** WebGPU of this engine, or of the package `webgpu` if installed; undefined without either. */
 export const findGpu = async (): Promise<FoundGpu | undefined> => {
   const gpu = engineGpu();
   if (gpu) return { source: "navigator.gpu", gpu };
@@ -24,7 +24,7 @@ export const findGpu = async (): Promise<FoundGpu | undefined> => {
 export const engineGpu = (): GPU | undefined =>
   (globalThis as { readonly navigator?: { readonly gpu?: GPU } }).navigator?.gpu;
 
-/** Kept, for it must outlive all that comes from it. */
+/** Kept, because it must outlive everything made from it. */
 let dawn: Promise<GPU> | undefined;
 
 const loadDawn = async (): Promise<GPU> => {
@@ -33,18 +33,18 @@ const loadDawn = async (): Promise<GPU> => {
   return create([]);
 };
 
-/** What is used of the package `webgpu`. */
+/** The parts of the package `webgpu` used here. */
 interface Dawn {
   readonly create: (options: readonly string[]) => GPU;
-  /** `GPUBufferUsage` and its like, which code for WebGPU expects to be global. */
+  /** `GPUBufferUsage` and the like, which WebGPU code expects as globals. */
   readonly globals: object;
 }
 
-/** Whether an adapter is no GPU but a driver that computes on the processor. */
+/** Whether an adapter is a software driver, which computes on the processor. */
 export const isSoftwareAdapter = ({ info }: { readonly info: NamedDriver }): boolean =>
   info.isFallbackAdapter || SOFTWARE_ADAPTERS.test(`${info.vendor} ${info.architecture} ${info.description}`);
 
 type NamedDriver = Pick<GPUAdapterInfo, "vendor" | "architecture" | "description" | "isFallbackAdapter">;
 
-/** Mesa's, Chromium's and Windows' drivers in software. */
+/** The software drivers of Mesa, Chromium and Windows. */
 const SOFTWARE_ADAPTERS = /llvmpipe|lavapipe|swiftshader|basic render/i;

@@ -8,7 +8,7 @@ export interface ModelHeader {
   /** Without the file's checksum. */
   readonly identity: ModelIdentity;
   readonly shape: CacheShape;
-  /** Tokens the model was trained for. */
+  /** Context length of the model, tokens. */
   readonly contextLength: number;
   close(): Promise<void>;
 }
@@ -16,7 +16,7 @@ export interface ModelHeader {
 /**
  * Reads and checks the header of a GGUF file.
  *
- * @throws KvtunerError when it is damaged, or a model that cannot be run.
+ * @throws KvtunerError when it is damaged, or the model cannot be run
  */
 export const openHeader = async (path: string): Promise<ModelHeader> => {
   const source = await openFileSource(path);
@@ -32,7 +32,7 @@ export const openHeader = async (path: string): Promise<ModelHeader> => {
   }
 };
 
-/** As {@link openHeader}, for a look only: the file is closed again. */
+/** {@link openHeader}, but closes the file. */
 export const readModelHeader = async (path: string): Promise<Omit<ModelHeader, "close">> => {
   const { close, ...header } = await openHeader(path);
   await close();

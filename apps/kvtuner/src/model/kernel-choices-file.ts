@@ -5,7 +5,7 @@ import { z } from "zod";
 import { writeJsonAtomic } from "../study/atomic-file.ts";
 import { makeFolder } from "../study/make-folder.ts";
 
-/** Remembers which kernels were the fastest on an adapter in a JSON file; one that cannot be read counts as empty. */
+/** Stores the fastest kernels of each adapter in a JSON file. An unreadable file counts as empty. */
 export const kernelChoicesFile = (path: string): KernelChoices => ({
   get: (key) => readChoices(path)[key],
   set: (key, kernels) => {

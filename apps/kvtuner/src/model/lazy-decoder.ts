@@ -3,14 +3,14 @@ import { formatBytes, KvtunerError } from "@kvtuner/plan";
 import type { RunContext } from "@kvtuner/tuning";
 import { assertMemory } from "./memory.ts";
 
-/** A decoder loaded on first use, once, also for concurrent callers. */
+/** A decoder loaded on first use, once even for concurrent callers. */
 export interface LazyDecoder {
   get(): Promise<Decoder>;
-  /** Gives the decoder back; a load under way ends between two segments. */
+  /** Releases the decoder. A load in progress stops between two segments. */
   dispose(): Promise<void>;
 }
 
-/** The next caller repeats a load that failed or was aborted. */
+/** After a load that failed or was aborted, the next caller loads again. */
 export const lazyDecoder = (
   gguf: GgufFile,
   options: Omit<LoadOptions, "onProgress">,

@@ -6,7 +6,7 @@ import { formatBytes, KvtunerError } from "@kvtuner/plan";
 const TOLERANCE = 0.85;
 
 /**
- * Refuses to load weights that do not fit the free memory: the system would end the process without a message.
+ * Rejects weights that do not fit the free memory: the system would end the process without a message.
  *
  * @throws ModelMemoryError
  */
@@ -18,7 +18,7 @@ export const assertMemory = (
   if (TOLERANCE * peakBytes > freeBytes) throw new ModelMemoryError(peakBytes, storage, freeBytes);
 };
 
-/** macOS counts little of what it would give as free, and a sandbox may not say. */
+/** macOS reports little of its available memory as free, and a sandbox may report none. */
 const freeMemory = (): number => (process.platform === "darwin" ? 0 : process.availableMemory()) || totalmem();
 
 /** Weights that do not fit the memory. */

@@ -10,10 +10,10 @@ import { sha256File } from "./sha256-file.ts";
 import { openTaskEvaluator } from "./task-evaluator.ts";
 
 /**
- * Opens a GGUF file, given by path or by a name that `npm run model` fetches. The header is read and checked now; the
- * weights are loaded when first needed.
+ * Opens a GGUF file, given by path or by a name that `npm run model` fetches. Reads and checks the header now, and loads the
+ * weights on first use.
  *
- * @throws KvtunerError when there is no such file, or it cannot be run.
+ * @throws KvtunerError when there is no such file, or the model cannot be run
  */
 export const openModel = async (model: string, run: RunContext): Promise<TunableModel> => {
   const path = resolveModel(model);
@@ -48,7 +48,7 @@ export const openModel = async (model: string, run: RunContext): Promise<Tunable
   };
 };
 
-/** What is read at once besides the header, which is closed when that fails. */
+/** What is read besides the header; closes the file if that fails. */
 const readBeside = async (path: string, header: ModelHeader): Promise<{ tokenizer: Tokenizer; sha256: string }> => {
   try {
     return { tokenizer: loadTokenizer(header.gguf), sha256: await sha256File(path) };

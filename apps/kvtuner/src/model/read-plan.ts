@@ -5,9 +5,9 @@ import { assertHeadFits, KvtunerError, parseShorthand, uniformPlan, type Plan } 
 import { type AssetFile, assertPlanForModel, parsePlan } from "@kvtuner/plan/files";
 import { PlanUnreadableError, type TunableModel } from "@kvtuner/tuning";
 
-/** Which plans are taken. */
+/** Which plans are accepted. */
 export interface PlanTolerance {
-  /** Takes a plan for other weights of the same architecture and shape, like another quantization, with a warning. */
+  /** Accepts, with a warning, a plan for other weights of the same architecture and shape, like another quantization. */
   readonly anyWeights: boolean;
   readonly warn: (message: string) => void;
 }
@@ -15,7 +15,7 @@ export interface PlanTolerance {
 /**
  * A plan for a model: as given, from JSON text, from a file, or from shorthand like `kivi:K4V2+sinks4`.
  *
- * @throws KvtunerError when it is none of these, or a plan for another model.
+ * @throws KvtunerError when it is none of these, or a plan for another model
  */
 export const readPlan = (
   given: Plan | string,
@@ -41,13 +41,13 @@ const fromText = (text: string, { identity, shape }: Pick<TunableModel, "identit
   return uniformPlan(identity, shape, layer);
 };
 
-/** `kivi:K4V2` is shorthand also in a folder that happens to hold a file of another name. */
+/** Shorthand like `kivi:K4V2` is also accepted where a file of another name exists in the folder. */
 const looksLikePath = (text: string): boolean => /[/\\]|\.json$/i.test(text) || existsSync(text);
 
 /**
- * Reads a plan file, and the asset file beside it that it names.
+ * Reads a plan file and the asset file that it names.
  *
- * @throws PlanUnreadableError naming the file, when it cannot be read or holds no plan.
+ * @throws PlanUnreadableError naming the file, when it cannot be read or holds no plan
  */
 export const readPlanFile = (path: string): Plan => {
   try {

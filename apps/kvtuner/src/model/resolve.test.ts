@@ -7,7 +7,7 @@ import { resolveModel } from "./resolve.ts";
 
 const NOBODY = 65534;
 
-/** Nothing is closed to root. */
+/** Root can read everything. */
 const isRoot = process.geteuid?.() === 0;
 
 describe.skipIf(process.platform === "win32")("a path that may not be read", () => {

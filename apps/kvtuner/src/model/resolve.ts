@@ -7,23 +7,23 @@ import { reasonOf } from "@kvtuner/tuning";
 import { statIfThere } from "../study/stat-if-there.ts";
 import { kvtunerHome } from "./home.ts";
 
-/** The model of `@kvtuner/embedded-model`, which is installed with this package. */
+/** The model of `@kvtuner/embedded-model`, which is a dependency. */
 export const EMBEDDED = "embedded";
 
 /** Models that `npm run model -- NAME` fetches. */
 export const FETCHED_MODEL_NAMES = ["smollm2", "qwen05"] as const;
 
-/** What a model may be called instead of giving its path. */
+/** Names accepted instead of a path. */
 const MODEL_NAMES: readonly string[] = [EMBEDDED, ...FETCHED_MODEL_NAMES];
 
 /** Whether `text` is the name of a model. */
 export const isModelName = (text: string): boolean => MODEL_NAMES.includes(text);
 
 /**
- * Path of the GGUF file that `model`, a path or a model's name, stands for.
+ * Path of the GGUF file of `model`, a path or a model's name.
  *
- * @throws ModelNotFoundError saying what to fetch, or what file to put where.
- * @throws ModelUnreadableError when the file is there but may not be read.
+ * @throws ModelNotFoundError saying what to fetch, or which file to put where
+ * @throws ModelUnreadableError when the file exists but may not be read
  */
 export const resolveModel = (model: string): string => {
   if (isFile(model)) return readable(model);

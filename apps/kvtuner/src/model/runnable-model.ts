@@ -6,16 +6,16 @@ import { lazyDecoder } from "./lazy-decoder.ts";
 import { resolveModel } from "./resolve.ts";
 import { sha256File } from "./sha256-file.ts";
 
-/** A model whose header is read at once and whose weights are loaded by `load`, so that all else is checked before. */
+/** A model whose header is read at once and whose weights `load` loads, so that everything else is checked first. */
 export interface RunnableModel {
   readonly identity: ModelIdentity;
   readonly shape: CacheShape;
-  /** Tokens the model was trained for. */
+  /** Context length of the model, tokens. */
   readonly contextLength: number;
   readonly tokenizer: Tokenizer;
   /** Loads the weights, once. */
   load(): Promise<Decoder>;
-  /** Gives back memory and the file. */
+  /** Releases memory and the file. */
   dispose(): Promise<void>;
 }
 
@@ -26,9 +26,9 @@ export interface RunnableOptions {
 }
 
 /**
- * Opens a model to be run, given by path or by a name that `npm run model` fetches.
+ * Opens a model to run, given by path or by a name that `npm run model` fetches.
  *
- * @throws KvtunerError when there is no such file, or it cannot be run
+ * @throws KvtunerError when there is no such file, or the model cannot be run
  */
 export const openRunnableModel = async (
   name: string,

@@ -2,11 +2,11 @@ import { availableParallelism } from "node:os";
 import type { CreateSession } from "@kvtuner/decoder";
 
 /**
- * Compiles segments with onnxruntime-node, to run on so many threads; it is loaded when the first segment is compiled:
- * `--help` does not wait for it.
+ * Compiles segments with onnxruntime-node, to run on `threads` threads. Loads it with the first segment, so that `--help` is
+ * fast.
  *
- * A decoder is some thirty sessions, each with threads of its own: threads that spin while they wait would take the
- * cores from the session that is running.
+ * A decoder is about thirty sessions, each with its own threads. Threads that spin while they wait would take the cores from
+ * the running session.
  */
 export const sessionsOn =
   (threads: number): CreateSession =>

@@ -1,7 +1,7 @@
 import { createTaskEvaluator, type TaskEvaluator, type TaskEvaluatorOptions } from "@kvtuner/evaluation";
 import { openAnyCaches } from "./backend.ts";
 
-/** A task evaluator whose numbers are generated on the backend that each plan finds by default; they go with it. */
+/** A task evaluator that generates numbers on each plan's default backend, and disposes of those backends. */
 export const openTaskEvaluator = async (options: Omit<TaskEvaluatorOptions, "openCache">): Promise<TaskEvaluator> => {
   const { shape } = options.decoder;
   const caches = await openAnyCaches({ threads: 1 });

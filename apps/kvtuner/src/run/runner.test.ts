@@ -60,7 +60,7 @@ describe("openRunner", () => {
       if (++tokens === 3) controller.abort();
     };
     const options = { prompt: "the thing", maxTokens: 100, temperature: 1 };
-    // What is forgotten of a cache in 16 bits leaves no trace.
+    // Truncating a 16-bit cache leaves no trace.
     const exact = await openRunner({ ...base, plan: "none" });
     const whole = await exact.generate(options);
     const cut = await exact.generate({ ...options, onText, signal: controller.signal });

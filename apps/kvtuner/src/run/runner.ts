@@ -16,27 +16,26 @@ export interface RunResult extends Generated, CacheReport {
 }
 
 /**
- * Generates one text after the other on one cache; a prompt that begins like what is held costs only its rest. Where a
- * prompt parts from what is held, tokens that are exact again but were quantized stay as they were decoded, so a text may
- * differ a little from that of a new runner.
+ * Generates texts on one cache. A prompt that starts with tokens already held only processes the rest. After truncation, tokens
+ * that return to 16 bits keep their decoded numbers, so a text may differ slightly from a new runner's.
  */
 export interface Runner {
   readonly plan: Plan;
-  /** Loads the model's weights, which the first generation does otherwise. */
+  /** Loads the model's weights now instead of in the first generation. */
   load(): Promise<void>;
   /**
-   * One generation waits for the one before it.
+   * Waits for the generation before it.
    *
-   * @throws KvtunerError for bad options and prompts; the cache then holds what it held, or less. `RUNNER_DISPOSED` after
+   * @throws KvtunerError for bad options and prompts; the cache then holds the same tokens or fewer. `RUNNER_DISPOSED` after
    *   `dispose`
    */
   generate(options: GenerationOptions): Promise<RunResult>;
-  /** Gives back the model and the cache, when the generation under way has ended; those that wait for it are refused. */
+  /** Releases model and cache after the current generation. Rejects those that wait. */
   dispose(): Promise<void>;
 }
 
 /**
- * Opens a model for text generation under a plan. The plan is checked, and the cache made, before any weights are loaded.
+ * Opens a model for text generation under a plan. Checks the plan and makes the cache before it loads any weights.
  *
  * @throws KvtunerError for bad options, models and plans, and for a plan that the backend cannot store
  */
@@ -62,7 +61,7 @@ export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
   }
 };
 
-/** Options of a runner, checked and filled in. */
+/** Options of a runner, checked, with defaults. */
 export const runnerSettings = (
   options: RunnerOptions,
 ): Filled<typeof RUNNER_OPTIONS> & { readonly threads: number } => ({
@@ -127,7 +126,7 @@ const assertInUse = (disposed: boolean): void => {
     throw new RunnerDisposedError("expected a runner before dispose(), got one after it; open a new runner");
 };
 
-/** What is waited for, or the signal's reason when that comes first. */
+/** The awaited result, or the signal's reason if that comes first. */
 const unlessAborted = async <Result>(waited: Promise<Result>, signal: AbortSignal | undefined): Promise<Result> => {
   let stop = (): void => undefined;
   const aborted = new Promise<never>((_, reject) => {
@@ -157,7 +156,7 @@ class RunnerDisposedError extends KvtunerError {
   }
 }
 
-/** A prompt that nothing can be generated from; `code` says why. */
+/** A prompt that is empty or too long; `code` says which. */
 export class PromptError extends KvtunerError {
   override readonly name = "PromptError";
 }

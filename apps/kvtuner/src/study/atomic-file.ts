@@ -3,10 +3,10 @@ import { dirname } from "node:path";
 import { writing } from "./writing.ts";
 
 /**
- * Writes `text` so that a reader, or a run started after a crash, sees the old file or the whole new one: a
- * temporary file beside it, flushed to disk, then renamed, then the folder flushed.
+ * Writes `text` so that any reader, even after a crash, sees either the old file or the whole new one: writes a temporary file
+ * beside it, flushes it, renames it, and flushes the folder.
  *
- * @throws StudyWriteError when it cannot be written, on a full disk for one; the old file is as it was.
+ * @throws StudyWriteError when it cannot be written, for example on a full disk; the old file is unchanged
  */
 export const writeFileAtomic = (path: string, text: string): void => {
   const temporary = `${path}.${process.pid}.tmp`;
@@ -22,14 +22,14 @@ export const writeFileAtomic = (path: string, text: string): void => {
   });
 };
 
-/** As {@link writeFileAtomic}, for a value as indented JSON. */
+/** {@link writeFileAtomic} of a value as indented JSON. */
 export const writeJsonAtomic = (path: string, value: unknown): void =>
   writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`);
 
 const writeFlushed = (path: string, text: string): void => {
   const file = openSync(path, "w");
   try {
-    // Not `writeSync`, which on a disk that is nearly full writes a part and says nothing.
+    // Not `writeSync`: on a nearly full disk it writes only a part, without an error.
     writeFileSync(file, text);
     fsyncSync(file);
   } finally {
@@ -37,7 +37,7 @@ const writeFlushed = (path: string, text: string): void => {
   }
 };
 
-/** A rename survives power loss only when the folder is flushed too. Windows cannot open folders, and needs no flush. */
+/** A rename survives power loss only if the folder is flushed too. Windows cannot open folders, and needs no flush. */
 const syncFolder = (folder: string): void => {
   if (process.platform === "win32") return;
   const handle = openSync(folder, "r");

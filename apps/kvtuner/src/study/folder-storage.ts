@@ -20,8 +20,8 @@ import { makeFolder } from "./make-folder.ts";
 import { writing } from "./writing.ts";
 
 /**
- * A study in a folder: one file a record, written atomically and flushed to disk. Locking makes the folder, and removes
- * what a killed run left half-written.
+ * A study in a folder: one file per record, written atomically and flushed to disk. Locking makes the folder, and removes
+ * half-written files of a killed run.
  */
 export const folderStorage = (path: string): StudyStorage => ({
   location: path,
@@ -44,7 +44,7 @@ const appendFlushed = (path: string, text: string): void =>
   writing(path, () => {
     const file = openSync(path, "a");
     try {
-      // Not `writeSync`, which on a disk that is nearly full writes a part and says nothing.
+      // Not `writeSync`: on a nearly full disk it writes only a part, without an error.
       writeFileSync(file, text);
       fsyncSync(file);
     } finally {
@@ -52,13 +52,13 @@ const appendFlushed = (path: string, text: string): void =>
     }
   });
 
-/** Whether some run began a study in `path`. */
+/** Whether `path` holds a study, even an unfinished one. */
 const holdsStudy = (path: string): boolean => existsSync(join(path, STUDY_FILES.settings));
 
 /**
- * Checks `path` before any slow work is done for it. Returns the folders it made, outermost first.
+ * Checks `path` before any slow work. Returns the folders it made, outermost first.
  *
- * @throws StudyFolderError when it is no folder, cannot be written, or holds files that are not a study's.
+ * @throws StudyFolderError when it is not a folder, cannot be written, or holds files that are not a study's
  */
 export const prepareFolder = (path: string): readonly string[] => {
   if (existsSync(path) && !statSync(path).isDirectory()) throw new StudyFolderError(path, "it is a file");
@@ -77,7 +77,7 @@ export const prepareFolder = (path: string): readonly string[] => {
 /** A run killed between taking the lock and writing its settings leaves only these. */
 const isLeftover = (name: string): boolean => name === "lock" || isTemporaryFile(name);
 
-/** What can be left half-written: a step's file, or the lock, then the process id. Any other file is not ours. */
+/** Files that may be half-written: a step's file, or the lock and the process id. Others are not ours. */
 const isTemporaryFile = (name: string): boolean => {
   const original = /^(.+)\.\d+\.tmp$/.exec(name)?.[1];
   return original !== undefined && WRITTEN_ASIDE.includes(original);

@@ -10,18 +10,18 @@ export interface StudyLock {
 
 interface Owner {
   readonly pid: number;
-  /** When the owning process started, as its system counts it: tells a reused pid from the owner. */
+  /** When the owning process started, in its system's unit; tells a reused pid from the owner. */
   readonly processStart: string;
   /** When the lock was taken, ISO 8601, for people. */
   readonly since: string;
 }
 
 /**
- * Takes the lock of a study folder. The lock of a process that is gone, which a killed run leaves, is taken over.
+ * Takes the lock of a study folder. Takes over the lock of a process that has ended, such as a killed run.
  *
- * @throws StudyBusyError while another process that lives holds it.
- * @throws StudyLockError when a file of that name is no lock of ours.
- * @throws StudyWriteError when it cannot be written.
+ * @throws StudyBusyError while another running process holds it
+ * @throws StudyLockError when the file of that name is not one of our locks
+ * @throws StudyWriteError when it cannot be written
  */
 export const lockStudy = (folder: string): StudyLock => {
   const path = join(folder, "lock");
@@ -63,7 +63,7 @@ const claimWithoutLinks = (path: string, content: string): boolean => {
   }
 };
 
-/** Moves a stale lock aside under a name of our own, so that of two runs that see it only one removes it. */
+/** Moves a stale lock aside under a unique name, so that of two runs that see it only one removes it. */
 const removeStale = (path: string, folder: string): void => {
   const content = readIfThere(path);
   if (content === undefined) return;
@@ -77,7 +77,7 @@ const removeStale = (path: string, folder: string): void => {
     if (errorCode(error) === "ENOENT") return;
     throw error;
   }
-  // Between reading and renaming, another run may have taken over: give it its lock back.
+  // Another run may have taken over between reading and renaming: return its lock.
   if (readIfThere(aside) !== content && !existsSync(path)) renameSync(aside, path);
   else rmSync(aside, { force: true });
 };
@@ -105,7 +105,7 @@ const isAlive = (owner: Owner): boolean => {
   return processStart(owner.pid) === owner.processStart;
 };
 
-/** Start time of a process in clock ticks (`/proc/PID/stat`, field 22); empty where there is no /proc, or for a zombie. */
+/** Start time of a process in clock ticks (`/proc/PID/stat`, field 22); empty without /proc, or for a zombie. */
 const processStart = (pid: number): string => {
   const stat = readIfThere(`/proc/${pid}/stat`);
   if (stat === undefined) return "";

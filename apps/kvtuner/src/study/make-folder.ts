@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, rmdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 
 /**
- * Makes a folder and those above it; returns the ones that were not there, outermost first. Not `recursive`, which never
- * returns where a file system answers ENOENT to every new folder, as /proc does.
+ * Makes a folder and its parents; returns the new ones, outermost first. Does not use `recursive`, which never returns if a
+ * file system answers ENOENT to every new folder, as /proc does.
  */
 export const makeFolder = (path: string): string[] => {
   if (existsSync(path)) return [];
@@ -12,18 +12,18 @@ export const makeFolder = (path: string): string[] => {
   try {
     mkdirSync(path);
   } catch (error) {
-    // Another run may have made it meanwhile.
+    // Another run may have made it in between.
     if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return made;
     throw error;
   }
   return [...made, path];
 };
 
-/** Removes folders that {@link makeFolder} made, as far as they are empty. */
+/** Removes the folders that {@link makeFolder} made, if they are empty. */
 export const removeEmptyFolders = (made: readonly string[]): void => {
   try {
     for (const path of made.toReversed()) rmdirSync(path);
   } catch {
-    // Something is in there by now: it stays.
+    // No longer empty: keep it.
   }
 };

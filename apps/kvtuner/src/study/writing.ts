@@ -2,9 +2,9 @@ import { KvtunerError } from "@kvtuner/plan";
 import { systemReason } from "@kvtuner/tuning";
 
 /**
- * Does what writes the file at `path`.
+ * Runs `write`, which writes the file at `path`.
  *
- * @throws StudyWriteError when the system refuses.
+ * @throws StudyWriteError when the system refuses
  */
 export const writing = <Result>(path: string, write: () => Result): Result => {
   try {

@@ -16,9 +16,9 @@ import type { TaskRequest } from "../options.ts";
 import { shortNames } from "./short-names.ts";
 
 /**
- * Reads task files and checks the options that go with them.
+ * Reads task files and checks the options that belong to them.
  *
- * @throws KvtunerError for a file that cannot be read, a line that is none, and options out of range
+ * @throws KvtunerError for an unreadable file, an invalid line, and options out of range
  */
 export const readTask = (request: TaskRequest): ReadTask => {
   fillOptions({ ...TASK_OPTIONS, seed: STUDY_OPTIONS.seed }, request);
@@ -34,7 +34,7 @@ export const readTask = (request: TaskRequest): ReadTask => {
   return { request, files, shotsFrom };
 };
 
-/** However they are spelled: the prompts of a file that is asked twice would count twice. */
+/** Compares paths however they are spelled: prompts of a file given twice would count twice. */
 const assertAllDiffer = (paths: readonly string[]): void => {
   const pathOf = new Map<string, string>();
   for (const path of paths) {
@@ -56,7 +56,7 @@ const readFile = (path: string, name: string, option: string): TaskFile => {
 };
 
 /**
- * Refuses options of a task where there is none: what they ask for would not be done.
+ * Rejects task options without a task, which would have no effect.
  *
  * @throws OptionError naming the first of them
  */

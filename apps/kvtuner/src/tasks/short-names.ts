@@ -1,6 +1,6 @@
 import { normalize, sep } from "node:path";
 
-/** Names of files, for people: of each as many of its last folders as tell it from the others, and none where its name does. */
+/** Short names of files, for people: each with just enough of its last folders to be unique, or none. */
 export const shortNames = (paths: readonly string[]): string[] => {
   const parts = paths.map((path) => normalize(path).split(sep));
   return paths.map((path, index) => {

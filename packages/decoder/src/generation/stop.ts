@@ -1,14 +1,14 @@
-/** Cuts a text that comes in pieces before the first of some texts. */
+/** Cuts a text that arrives in pieces before the first stop text. */
 export interface Stopper {
-  /** Takes the next piece; returns what is surely before every stop text. */
+  /** Takes the next piece; returns the part that is certainly before every stop text. */
   push(piece: string): string;
-  /** What was held back because a stop text might have begun there. */
+  /** The part held back because a stop text might have begun. */
   end(): string;
-  /** Whether a stop text came. */
+  /** Whether a stop text was found. */
   stopped(): boolean;
 }
 
-/** Makes a {@link Stopper} for texts that are not empty. Of several stop texts, the one that is complete first counts. */
+/** Makes a {@link Stopper} for nonempty texts. The stop text that is complete first counts. */
 export const stopper = (stops: readonly string[]): Stopper => {
   let held = "";
   let stopped = false;
@@ -33,7 +33,7 @@ export const stopper = (stops: readonly string[]): Stopper => {
   };
 };
 
-/** The most characters at the end of `text` that `stop` begins with. */
+/** Length of the longest start of `stop` at the end of `text`. */
 const overlap = (text: string, stop: string): number => {
   for (let length = Math.min(stop.length - 1, text.length); length > 0; length--)
     if (text.endsWith(stop.slice(0, length))) return length;

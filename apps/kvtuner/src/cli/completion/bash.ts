@@ -1,6 +1,6 @@
 import type { CommandWords, OptionWord, ProgramWords } from "./command-words.ts";
 
-/** A bash script that completes the program's commands, options and choices; all else is completed as a file. */
+/** A bash script that completes the program's commands, options and choices, and otherwise files. */
 export const bashCompletion = ({ name, options, commands }: ProgramWords): string => `\
 _${name}() {
   local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD - 1]} words=
@@ -26,7 +26,7 @@ const commandCase = ({ text, options, choices }: CommandWords): string => `\
         [[ $word == -* ]] && words='${texts(options)}'
 ${valueCases(options)}        ;;`;
 
-/** After an option with a value stands its value, whatever it begins with. */
+/** An option's value comes after it, whatever it starts with. */
 const valueCases = (options: readonly OptionWord[]): string => {
   const valued = options.filter(({ takesValue }) => takesValue);
   if (valued.length === 0) return "";

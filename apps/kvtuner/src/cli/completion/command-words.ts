@@ -1,6 +1,6 @@
 import type { Command, Option } from "commander";
 
-/** A word that can be typed, and what it means. */
+/** A word to complete, and its meaning. */
 export interface Word {
   readonly text: string;
   readonly description: string;
@@ -9,14 +9,14 @@ export interface Word {
 /** An option in its long form, like `--mode`. */
 export interface OptionWord extends Word {
   readonly takesValue: boolean;
-  /** Values it takes; empty where any will do. */
+  /** Allowed values; empty if any are. */
   readonly choices: readonly string[];
 }
 
-/** What can be typed after a command's name. */
+/** Completions after a command's name. */
 export interface CommandWords extends Word {
   readonly options: readonly OptionWord[];
-  /** Values of its arguments; empty where any will do, a file among them. */
+  /** Allowed values of its arguments; empty if any are, such as a file. */
   readonly choices: readonly string[];
 }
 
@@ -27,7 +27,7 @@ export interface ProgramWords {
   readonly commands: readonly CommandWords[];
 }
 
-/** Reads off a commander program all that a shell can complete. */
+/** Reads everything that a shell can complete from a commander program. */
 export const programWords = (program: Command): ProgramWords => ({
   name: program.name(),
   options: optionWords(program),

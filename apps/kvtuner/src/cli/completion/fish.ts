@@ -1,6 +1,6 @@
 import type { CommandWords, OptionWord, ProgramWords } from "./command-words.ts";
 
-/** A fish script that completes the program's commands, options and choices, described; all else is completed as a file. */
+/** A fish script that completes the program's commands, options and choices with descriptions, and otherwise files. */
 export const fishCompletion = ({ name, options, commands }: ProgramWords): string => {
   const start = `complete -c ${name} -n __fish_use_subcommand`;
   return [

@@ -1,6 +1,6 @@
 import type { CommandWords, OptionWord, ProgramWords, Word } from "./command-words.ts";
 
-/** A zsh script that completes the program's commands, options and choices, described; all else is completed as a file. */
+/** A zsh script that completes the program's commands, options and choices with descriptions, and otherwise files. */
 export const zshCompletion = ({ name, options, commands }: ProgramWords): string => `\
 #compdef ${name}
 _${name}() {

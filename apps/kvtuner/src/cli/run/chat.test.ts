@@ -5,7 +5,7 @@ import { interruptible } from "../interrupt.ts";
 import { recordingTerminal } from "../test-terminal.ts";
 import { chat } from "./chat.ts";
 
-/** Refuses the one line of a conversation; resolves to the code of what that ends with. */
+/** Rejects the only line of a conversation; resolves to the error code at the end. */
 const refusedChat = async (isTTY: boolean): Promise<string> => {
   const terminal = { ...recordingTerminal(), input: Object.assign(Readable.from(["one\n"]), { isTTY }) };
   const interrupt = interruptible(terminal);

@@ -6,29 +6,29 @@ import { generationInterrupt, type Interrupt, InterruptedError } from "../interr
 import { oneLine } from "../printable.ts";
 import { isTyped, type Terminal } from "../terminal.ts";
 
-/** How a conversation's turns are answered and shown. */
+/** How to answer and show the turns of a conversation. */
 export interface Chat {
   readonly terminal: Terminal;
   readonly interrupt: Interrupt;
-  /** Instructions in front of the conversation. */
+  /** Instructions before the conversation. */
   readonly system?: string;
   /** Answers the conversation so far. */
   readonly answer: (messages: readonly ChatMessage[], signal: AbortSignal) => Promise<RunResult>;
-  /** Told each answer. */
+  /** Called with each answer. */
   readonly show: (result: RunResult) => void;
 }
 
 /**
- * Answers line after line of stdin until it ends. Ctrl-C ends an answer, what there is of it counts as said; where none is
- * under way it ends the conversation.
+ * Answers each line of stdin until it ends. Ctrl-C ends an answer, and the part so far counts as said. If no answer is
+ * running, it ends the conversation.
  *
  * @throws InterruptedError when Ctrl-C ended it
- * @throws ChatError `CHAT_REFUSED` at the end, where no person sees them as they come, when messages were refused
+ * @throws ChatError `CHAT_REFUSED` at the end if messages were rejected and no person watches
  */
 export const chat = async ({ terminal, interrupt, system, answer, show }: Chat): Promise<void> => {
   const lines = openLines(terminal, interrupt);
   let [left, ended, refusals] = [false, false, 0];
-  // Piped input ends long before its last line is answered, and Node refuses a prompt behind the end.
+  // Piped input ends long before its last line is answered, and Node rejects a prompt after the end.
   lines.once("close", () => {
     ended = true;
   });
@@ -37,7 +37,7 @@ export const chat = async ({ terminal, interrupt, system, answer, show }: Chat):
     lines.close();
   };
   const generation = generationInterrupt(interrupt, leave);
-  /** A message that cannot be answered, for example because the context is full, is reported and dropped. */
+  /** Reports and drops a message that cannot be answered, for example because the context is full. */
   const refused = (error: unknown): undefined => {
     if (!KvtunerError.isInstance(error)) throw error;
     terminal.error(`error [${error.code}]: ${oneLine(error.message)}\n`);
@@ -61,7 +61,7 @@ export const chat = async ({ terminal, interrupt, system, answer, show }: Chat):
   if (refusals > 0 && !isTyped(terminal)) throw new ChatError(refusals);
 };
 
-/** On a terminal, keys are read one by one, Ctrl-C among them; the prompt sign goes to stderr. */
+/** On a terminal, reads single keys, including Ctrl-C. The prompt sign goes to stderr. */
 const openLines = (terminal: Terminal, interrupt: Interrupt): Interface => {
   const interactive = terminal.live && isTyped(terminal);
   const lines = createInterface({
@@ -73,7 +73,7 @@ const openLines = (terminal: Terminal, interrupt: Interrupt): Interface => {
   return lines;
 };
 
-/** Messages of a conversation had no answer; each was reported when it was rejected. */
+/** Some messages had no answer. Each was reported when it was rejected. */
 class ChatError extends KvtunerError {
   constructor(refusals: number) {
     super("CHAT_REFUSED", `failed to answer ${refusals} of the lines; see the errors above`);

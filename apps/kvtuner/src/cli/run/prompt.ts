@@ -5,7 +5,7 @@ import { KvtunerError } from "@kvtuner/plan";
 import type { Terminal } from "../terminal.ts";
 
 /**
- * All of stdin, without the newline at its end, which `echo` and editors put there; `signal` ends the reading.
+ * All of stdin without a final newline, which `echo` and editors add. `signal` ends the reading.
  *
  * @throws StdinError when it is not UTF-8
  */

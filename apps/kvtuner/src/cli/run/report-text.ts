@@ -26,6 +26,6 @@ export const reportText = ({ ids, finish, prompt, prefill, decode, cache, backen
 
 const tokenCount = (tokens: number): string => `${tokens} ${tokens === 1 ? "token" : "tokens"}`;
 
-/** Three digits tell enough; as a number again, they are written without an exponent. */
+/** Three digits. Converting back to a number avoids an exponent. */
 const speedText = ({ tokens, tokensPerSecond }: Speed): string =>
   tokens === 0 ? "nothing" : `${tokens} at ${Number(tokensPerSecond.toPrecision(3))} tokens/s`;
