@@ -4,43 +4,12 @@ import { embeddedModelUrl, embeddedTasks } from "@kvtuner/embedded-model";
 import { parseShorthand } from "@kvtuner/plan";
 import { serializePlan } from "@kvtuner/plan/files";
 import { openRunner } from "kvtuner";
-import { chromium, type Browser, type Page } from "playwright";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { serveExamplePage, type ServedPage } from "./example-page.ts";
+import type { Page } from "playwright";
+import { expect, test } from "vitest";
+import { exampleBrowser } from "./example-page.ts";
 
 const model = fileURLToPath(embeddedModelUrl);
-let server: ServedPage;
-let browser: Browser;
-
-beforeAll(async () => {
-  server = await serveExamplePage();
-  browser = await chromium.launch({ executablePath: process.env["KVTUNER_CHROMIUM"] ?? "", args: ["--no-sandbox"] });
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await server?.close();
-});
-
-interface Opened {
-  readonly page: Page;
-  /** What the console warned of, and what failed. */
-  readonly complaints: string[];
-}
-
-const openPage = async (width = 1000): Promise<Opened> => {
-  const page = await browser.newPage({ viewport: { width, height: 800 } });
-  page.setDefaultTimeout(100_000);
-  const complaints: string[] = [];
-  page.on("console", (message) => {
-    if (["warning", "error"].includes(message.type())) complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(error.message));
-  page.on("requestfailed", (request) => complaints.push(request.url()));
-  page.on("response", (response) => response.ok() || complaints.push(`${response.status()} ${response.url()}`));
-  await page.goto(server.url);
-  return { page, complaints };
-};
+const browser = exampleBrowser();
 
 const promptOf = (task: keyof typeof embeddedTasks): string => {
   const [line = ""] = readFileSync(embeddedTasks[task], "utf8").split("\n");
@@ -67,7 +36,9 @@ const planFile = (): Buffer => {
 };
 
 test("generates what Node generates, on a cache of as many bytes, and complains of nothing", async () => {
-  const { page, complaints } = await openPage();
+  const complaints: string[] = [];
+  const context = await browser.newContext({ viewport: { width: 1000, height: 800 } });
+  const page = await browser.open(context, complaints);
   expect(await page.evaluate("crossOriginIsolated")).toBe(true);
   await page.getByRole("button", { name: "take the small one" }).click();
   await page.getByText("6 layers").waitFor();
@@ -83,11 +54,13 @@ test("generates what Node generates, on a cache of as many bytes, and complains 
     await runner.dispose();
   }
   expect(complaints).toEqual([]);
-  await page.close();
+  await context.close();
 });
 
 test("a file that is no GGUF, and a plan that is none, are told of, and the page goes on", async () => {
-  const { page, complaints } = await openPage(360);
+  const complaints: string[] = [];
+  const context = await browser.newContext({ viewport: { width: 360, height: 800 } });
+  const page = await browser.open(context, complaints);
   const transfer = await page.evaluateHandle(`(() => {
     const transfer = new DataTransfer();
     transfer.items.add(new File(["not a model at all, but long enough for a header"], "notes.txt"));
@@ -124,5 +97,5 @@ test("a file that is no GGUF, and a plan that is none, are told of, and the page
   await page.getByText(/^Stopped\.$/).waitFor();
   expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth")).toBe(true);
   expect(complaints).toEqual([]);
-  await page.close();
+  await context.close();
 });

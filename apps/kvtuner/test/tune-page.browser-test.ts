@@ -1,33 +1,10 @@
 import { trueBits } from "@kvtuner/plan";
 import { parsePlan } from "@kvtuner/plan/files";
-import { chromium, type Browser, type BrowserContext, type Page } from "playwright";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { serveExamplePage, type ServedPage } from "./example-page.ts";
+import type { Page } from "playwright";
+import { expect, test } from "vitest";
+import { exampleBrowser } from "./example-page.ts";
 
-let server: ServedPage;
-let browser: Browser;
-
-beforeAll(async () => {
-  server = await serveExamplePage();
-  browser = await chromium.launch({ executablePath: process.env["KVTUNER_CHROMIUM"] ?? "", args: ["--no-sandbox"] });
-});
-
-afterAll(async () => {
-  await browser?.close();
-  await server?.close();
-});
-
-const openPage = async (context: BrowserContext, complaints: string[]): Promise<Page> => {
-  const page = await context.newPage();
-  page.setDefaultTimeout(100_000);
-  page.on("console", (message) => {
-    if (["warning", "error"].includes(message.type())) complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(error.message));
-  await page.goto(server.url);
-  await page.getByText("6 layers").waitFor();
-  return page;
-};
+const browser = exampleBrowser();
 
 const STUDY = "kvtuner-embedded, 6 plans";
 
@@ -49,7 +26,7 @@ const recordOf = (page: Page, name: string): Promise<string> =>
 test("the first click generates an answer to the example prompt", async () => {
   const complaints: string[] = [];
   const context = await browser.newContext();
-  const page = await openPage(context, complaints);
+  const page = await browser.open(context, complaints);
   await page.getByRole("button", { name: "Generate" }).click();
   await page.getByText("The model ended its text.").waitFor();
   expect(await page.locator("#transcript .reply").last().textContent()).toMatch(/^\d{4}$/);
@@ -60,7 +37,7 @@ test("the first click generates an answer to the example prompt", async () => {
 test("tunes in the tab; a closed tab resumes where it was stopped, and the report opens next to the page", async () => {
   const complaints: string[] = [];
   const context = await browser.newContext({ viewport: { width: 1200, height: 800 } });
-  const first = await openPage(context, complaints);
+  const first = await browser.open(context, complaints);
   await first.getByLabel("Plans", { exact: true }).fill("6");
   // Stopped from within the page at its first figures: from here it might be too late.
   await first.evaluate(`new MutationObserver((_, observer) => {
@@ -77,7 +54,7 @@ test("tunes in the tab; a closed tab resumes where it was stopped, and the repor
   expect(await recordOf(first, "plan.json")).toBe("");
   await first.close();
 
-  const second = await openPage(context, complaints);
+  const second = await browser.open(context, complaints);
   await second.getByLabel("Plans", { exact: true }).fill("6");
   await second.getByRole("button", { name: "Tune", exact: true }).click();
   await second.getByText("Tuned. Generate uses the tuned plan.").waitFor();
