@@ -72,6 +72,16 @@ const halfSteps = (tokens: number, headSize: number, scheme: AffineScheme): Floa
   return numbers;
 };
 
+const PAIR_OF_NUMBERS: AffineScheme = {
+  kind: "affine",
+  bits: 8,
+  format: "affine",
+  axis: "token",
+  groupSize: 2,
+  blockSize: 1,
+  transform: "none",
+};
+
 describe("the bounds are tight: some block reaches 90% of them", () => {
   it.each(everyScheme().map((scheme) => [JSON.stringify(scheme), scheme] as const))("%s", (_, scheme) => {
     for (const headSize of HEAD_SIZES) {
@@ -93,35 +103,17 @@ describe("the bounds are tight: some block reaches 90% of them", () => {
   });
 
   it("where the rounding of the minimum is all there is", () => {
-    const scheme: TensorScheme = {
-      kind: "affine",
-      bits: 8,
-      format: "affine",
-      axis: "token",
-      groupSize: 2,
-      blockSize: 1,
-      transform: "none",
-    };
     for (const x of [
       Float32Array.of(1000.24, 1000.25),
       Float32Array.of(1000.26, 1000.27),
       Float32Array.of(2 ** -25, 2 ** -26),
     ])
-      expect(reached(x, 1, 2, scheme).numbers).toBeGreaterThanOrEqual(0.9);
+      expect(reached(x, 1, 2, PAIR_OF_NUMBERS).numbers).toBeGreaterThanOrEqual(0.9);
   });
 
   it("where the scale is rounded to float16's subnormals", () => {
-    const scheme: TensorScheme = {
-      kind: "affine",
-      bits: 8,
-      format: "affine",
-      axis: "token",
-      groupSize: 2,
-      blockSize: 1,
-      transform: "none",
-    };
     const x = Float32Array.of(0, 255 * 1.49 * 2 ** -24);
-    expect(reached(x, 1, 2, scheme).numbers).toBeGreaterThanOrEqual(0.9);
+    expect(reached(x, 1, 2, PAIR_OF_NUMBERS).numbers).toBeGreaterThanOrEqual(0.9);
   });
 
   it("float16", () => {
