@@ -2,10 +2,11 @@ import { fc, test } from "@fast-check/vitest";
 import { type Backend, supportsScheme } from "@kvtuner/backend";
 import { createCpuBackend, createReferenceBackend } from "@kvtuner/backend-cpu";
 import { type Decoder, loadDecoder } from "@kvtuner/decoder";
-import { FLOAT16, layerScheme, type LayerScheme, type TensorScheme } from "@kvtuner/plan";
+import { layerScheme, type LayerScheme, type TensorScheme } from "@kvtuner/plan";
 import { InferenceSession } from "onnxruntime-node";
 import { describe, expect } from "vitest";
 import { randomWeights, type SmallModel } from "../../../packages/decoder/src/test-support/random-weights.ts";
+import { anyLayer } from "../../../packages/evaluation/src/test-support/any-layer.ts";
 import { evaluatorLogits, largestDifference, runtimeLogits, type Run } from "./runtime-logits.ts";
 
 const LAYERS = 2;
@@ -39,16 +40,6 @@ const BACKENDS: readonly [Backend, Tolerance][] = [
   [await createCpuBackend(), { logits: 1e-3, keys: 1e-4 }],
 ];
 
-const tensorScheme = (axis: "token" | "channel", blockSizes: number[]): fc.Arbitrary<TensorScheme> =>
-  fc.record({
-    kind: fc.constant("affine"),
-    bits: fc.constantFrom(2, 3, 4, 8),
-    format: fc.constantFrom("affine", "symmetric"),
-    axis: fc.constant(axis),
-    groupSize: axis === "token" ? fc.constantFrom("head" as const, 16) : fc.constant(32),
-    blockSize: fc.constantFrom(...blockSizes),
-    transform: fc.constantFrom("none", "hadamard"),
-  });
 const float8: fc.Arbitrary<TensorScheme> = fc
   .record({
     format: fc.constantFrom("e4m3", "e5m2"),
@@ -61,21 +52,7 @@ const float8: fc.Arbitrary<TensorScheme> = fc
     const isDynamic = scope === "token" || (scope === "head" && !isFixed);
     return { kind: "float8", format, scope, scales: isDynamic ? "dynamic" : fixed, blockSize };
   });
-const tensor = fc.oneof(
-  tensorScheme("token", [1, 32]),
-  tensorScheme("channel", [32, 64]),
-  float8,
-  fc.constant(FLOAT16),
-);
-const layer: fc.Arbitrary<LayerScheme> = fc.record({
-  key: tensor,
-  value: tensor,
-  residency: fc.record({
-    kind: fc.constant("prefix"),
-    sinks: fc.constantFrom(0, 1, 4),
-    recent: fc.constantFrom(0, 5, 32),
-  }),
-});
+const layer = anyLayer(16, float8);
 
 /** What a backend claims to store. */
 const supported = ({ capabilities }: Backend): fc.Arbitrary<LayerScheme> =>

@@ -4,7 +4,6 @@ import {
   attentionOf,
   blockTokens,
   type CacheShape,
-  FLOAT16,
   type LayerScheme,
   quantizedPrefix,
   type TensorScheme,
@@ -13,27 +12,9 @@ import { decodeBlock, encodeBlock, roundToFloat16 } from "@kvtuner/quantizers";
 import { InferenceSession } from "onnxruntime-node";
 import { expect } from "vitest";
 import { createSampleAttention, type SampleTensors } from "./sample-attention.ts";
+import { anyLayer } from "./test-support/any-layer.ts";
 
-const scheme = (axis: "token" | "channel", blocks: number[]): fc.Arbitrary<TensorScheme> =>
-  fc.record({
-    kind: fc.constant("affine"),
-    bits: fc.constantFrom(2, 3, 4, 8),
-    format: fc.constantFrom("affine", "symmetric"),
-    axis: fc.constant(axis),
-    groupSize: axis === "token" ? fc.constantFrom("head" as const, 32) : fc.constant(32),
-    blockSize: fc.constantFrom(...blocks),
-    transform: fc.constantFrom("none", "hadamard"),
-  });
-const tensor = fc.oneof(scheme("token", [1, 32]), scheme("channel", [32, 64]), fc.constant(FLOAT16));
-const layer: fc.Arbitrary<LayerScheme> = fc.record({
-  key: tensor,
-  value: tensor,
-  residency: fc.record({
-    kind: fc.constant("prefix"),
-    sinks: fc.constantFrom(0, 1, 4),
-    recent: fc.constantFrom(0, 5, 32),
-  }),
-});
+const layer = anyLayer(32);
 const shapes: CacheShape[] = [
   { layers: 1, queryHeads: 4, kvHeads: 2, headSize: 32 },
   { layers: 1, queryHeads: 3, kvHeads: 1, headSize: 64 },
