@@ -63,7 +63,7 @@ export const heldBytes = (
 export const planBytes = (plan: Pick<Plan, "layers" | "shape">, length: number): CacheBytes =>
   sumBytes(plan.layers.map((layer, index) => layerBytes(layer, layerShape(plan.shape, index), length)));
 
-/** Adds up the bytes of layers, part by part. */
+/** Adds up the bytes of layers, part by part. No layers take no bytes; `parsePlan` and backends reject such plans. */
 export const sumBytes = (layers: readonly CacheBytes[]): CacheBytes =>
   sumParts(layers.flatMap(({ parts }) => Object.entries(parts)));
 
