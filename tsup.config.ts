@@ -7,14 +7,14 @@ interface Manifest {
   readonly bin?: Readonly<Record<string, string>>;
 }
 
-/** `dist/name.js` is built from the source beside it in `exports`; a program in `bin` from `src/name.ts`. */
-const entriesOf = ({ exports, bin = {} }: Manifest): Record<string, string> => {
+/** `dist/name.js` is built from the source beside it in `exports`; the program in `bin` loads `dist/cli.js`. */
+const entriesOf = ({ exports, bin }: Manifest): Record<string, string> => {
   const entries: Record<string, string> = {};
   for (const target of Object.values(exports)) {
     if (typeof target === "string" || target["@kvtuner/source"] === undefined) continue;
     entries[nameOf(target["default"] ?? "")] = target["@kvtuner/source"];
   }
-  for (const path of Object.values(bin)) entries[nameOf(path)] = `src/${nameOf(path)}.ts`;
+  if (bin !== undefined) entries["cli"] = "src/cli.ts";
   return entries;
 };
 

@@ -44,7 +44,7 @@ const bundle = async ({ folder, manifest }) => {
 /** As tsup.config.ts says for a release. */
 const entryPointsOf = (manifest) => [
   ...entriesOf(manifest).map(({ source, built }) => ({ in: source, out: nameOf(built) })),
-  ...Object.values(manifest.bin ?? {}).map((path) => ({ in: `src/${nameOf(path)}.ts`, out: nameOf(path) })),
+  ...(manifest.bin === undefined ? [] : [{ in: "src/cli.ts", out: "cli" }]),
 ];
 
 const nameOf = (path) => path.replace(/^\.\/dist\//, "").replace(/\.js$/, "");
