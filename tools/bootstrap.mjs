@@ -1,4 +1,4 @@
-// Installs the dependencies when they are missing or older than the lockfile, and says nothing when they are not.
+// Installs the dependencies if they are missing or older than the lockfile; otherwise prints nothing.
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

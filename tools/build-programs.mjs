@@ -1,4 +1,4 @@
-// Builds what runs in a checkout: the same programs as are published, in a tenth of the time, without declarations.
+// Quick build for a checkout: the published programs without declarations, in a tenth of the time.
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { RELEASE_STAMP } from "./build.mjs";
@@ -7,7 +7,7 @@ import { entriesOf, root, run, workspaces } from "./workspace.mjs";
 
 const STAMP = "built-programs";
 
-/** Throws when the build fails. Costs a few milliseconds when there is nothing to do. */
+/** Throws if the build fails. Takes a few milliseconds if nothing has changed. */
 export const buildPrograms = () =>
   whenStale([STAMP, RELEASE_STAMP], STAMP, async () => {
     console.error("Building ...");
@@ -19,13 +19,13 @@ const buildKernels = async ({ folder }) => {
   const script = join(root, folder, "tools/build-kernels.mjs");
   if (!existsSync(script)) return;
   const { code, output } = await run([process.execPath, script], { output: "capture" });
-  if (code !== 0) throw new Error(`The kernels of ${folder} were not built:\n${output}`);
+  if (code !== 0) throw new Error(`Building the kernels of ${folder} failed:\n${output}`);
 };
 
 const bundle = async ({ folder, manifest }) => {
   const entryPoints = entryPointsOf(manifest);
   rmSync(join(root, folder, "dist"), { recursive: true, force: true });
-  const { build } = await import("esbuild"); // not there before dependencies are installed
+  const { build } = await import("esbuild"); // not installed before bootstrap
   await build({
     absWorkingDir: join(root, folder),
     entryPoints,
@@ -41,7 +41,7 @@ const bundle = async ({ folder, manifest }) => {
   });
 };
 
-/** As tsup.config.ts says for a release. */
+/** Must match tsup.config.ts, which builds releases. */
 const entryPointsOf = (manifest) => [
   ...entriesOf(manifest).map(({ source, built }) => ({ in: source, out: nameOf(built) })),
   ...(manifest.bin === undefined ? [] : [{ in: "src/cli.ts", out: "cli" }]),

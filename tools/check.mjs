@@ -1,5 +1,5 @@
-// Everything that must hold before a change goes in:  npm run check [-- NAME ...]
-// The last line is the sum: every step that is no test counts as one, tests count one by one. A table of step times is above it.
+// Runs everything that must pass before a change goes in:  npm run check [-- NAME ...]
+// The last line is the total: tests count one by one, every other step as one. A table of step times comes before it.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { bootstrap } from "./bootstrap.mjs";
@@ -10,7 +10,7 @@ import { reports, runTests } from "./test-runs.mjs";
 import { vulkan } from "./vulkan.mjs";
 import { installed, pnpm, root, run } from "./workspace.mjs";
 
-/** Runs one command; all its output is shown when it fails. */
+/** Runs one command; prints its output only if it fails. */
 const command = (argv) => async () => {
   const { code, output } = await run(argv, { output: "capture" });
   if (code !== 0) console.log(output);
@@ -25,8 +25,8 @@ const buildAll = async () => {
 };
 
 /**
- * Tests of what can depend on the version of Node: WebAssembly and its SIMD, workers, native modules, files, streams, text, the
- * command line. Plain arithmetic runs on one version, and so do checks of the checks; `tarballs` runs every package on both.
+ * Tests that can depend on the version of Node: WebAssembly and its SIMD, workers, native modules, files, streams, text, the
+ * command line. Plain arithmetic and checks of the checks run on one version; `tarballs` runs every package on both.
  */
 const dependsOnNode = [
   "packages/backend/src",
@@ -54,14 +54,14 @@ const testsInBrowser = async () => {
   return { skipped: 1 };
 };
 
-/** Kernels for GPUs, on drivers in software and in shims; tests that need a driver say so when there is none. */
+/** Kernels for GPUs, on software drivers and shims. Tests that need a real driver say so if there is none. */
 const testsOnGpu = async () => {
   const { env, skipped } = await vulkan();
   if (skipped) console.log(`WebGPU is skipped: ${skipped}`);
   return runTests({ name: "gpu", env }, "--config", "vitest.gpu.config.ts");
 };
 
-/** Runs a script of tools/ in plain view. */
+/** Runs a script of tools/ and shows its output. */
 const visible =
   (...argv) =>
   async () => {
@@ -69,7 +69,7 @@ const visible =
     return code === 0 ? { passed: 1 } : { failed: 1 };
   };
 
-/** In the order they run, whatever the order of the names on the command line: what fails soonest comes first. */
+/** Steps run in this order, whatever the command line's: those that fail fastest come first. */
 const steps = {
   format: command(installed("oxfmt/bin/oxfmt", "--check")),
   direction: script("dependency-direction.mjs"),
@@ -91,10 +91,10 @@ const steps = {
   "tests-gpu": testsOnGpu,
 };
 
-/** Need a network or minutes, and run only when named. */
+/** Steps that need a network or minutes, and run only if named. */
 const extra = ["model", "demo"];
 
-/** "all", or no name, is every step that need not be named. */
+/** Without a name, or with "all": every step that need not be named. */
 const chosenSteps = (names) => {
   const known = Object.keys(steps);
   const isChosen = (name) =>
@@ -105,7 +105,7 @@ const chosenSteps = (names) => {
   return process.exit(2);
 };
 
-/** Runs one step and returns its counts and how long it took. */
+/** Runs one step; returns its counts and its time. */
 const runStep = async (name) => {
   console.log(`\n--- ${name}`);
   const started = performance.now();
@@ -118,7 +118,7 @@ const runStep = async (name) => {
   return { name, seconds, passed: 0, failed: 0, skipped: 0, ...counts };
 };
 
-/** One line a step (name, state, time) and the total time. */
+/** One line per step (name, state, time) and the total time. */
 const timesOf = (results) => {
   const line = (name, state, seconds) => `${name.padEnd(14)} ${state.padEnd(6)} ${seconds.toFixed(1).padStart(7)} s`;
   const lines = results.map(({ name, seconds, failed }) => line(name, failed > 0 ? "FAILED" : "ok", seconds));

@@ -1,4 +1,4 @@
-// Tunes the embedded model, quickly, and asks what was found beside the float cache:  npm run demo
+// Tunes the embedded model quickly, and compares the plan with the float cache:  npm run demo
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { prepare } from "./prepare.mjs";
@@ -17,12 +17,12 @@ const step = async (argv) => {
 };
 
 await prepare();
-console.log("Tuning on text of the model's kind, at most 3 bits a number as the paper counts them:\n");
+console.log("Tuning on text like the model's training data, with at most 3 equivalent bits:\n");
 const settings = flags("--mode per-token --samples 4 --evaluations 40 --equivalent-bits 3 --out");
 await step(kvtuner("tune", model, ...settings, study));
 
 const plan = `${study}/plan.json`;
-console.log("\nThe picked plan beside the float cache, 300 prompts each of tasks it was not tuned on:\n");
+console.log("\nThe picked plan and the float cache on 300 prompts of each task, none used for tuning:\n");
 const files = tasks.map((task) => `${embedded}/tasks/${task}.jsonl`).join();
 await step(kvtuner("eval", model, "--plan", plan, "--task", files));
 

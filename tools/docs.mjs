@@ -1,4 +1,4 @@
-// Writes the documentation site, the guides and the reference, into .cache/site, and follows its links:  npm run docs
+// Writes the documentation site (guides and reference) into .cache/site, and checks its links:  npm run docs
 import { readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import { bootstrap } from "./bootstrap.mjs";

@@ -1,4 +1,4 @@
-// The symbols that packages export, and those that no other package imports and no document names.
+// Lists the symbols that packages export, and those that no other package imports and no document names.
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import ts from "typescript";
@@ -23,8 +23,8 @@ const namesOf = (statement) => {
 };
 
 /**
- * Exported symbols that no file of another package imports from that entry and no Markdown file of the checkout names. Imports
- * of tests, benchmarks and examples count.
+ * Exported symbols that no file of another package imports from that entry and no Markdown file of the checkout names. Tests,
+ * benchmarks and examples count as other packages' files.
  *
  * @param packages `{ folder, manifest }`
  * @param root folder of the checkout
@@ -47,7 +47,7 @@ const below = (folder, pattern) =>
     .map((name) => join(folder, name))
     .filter((path) => existsSync(path) && statSync(path).isFile());
 
-/** What a package imports from others as `specifier name`; of a namespace or `import()`, the names that the file mentions. */
+/** Imports of a package from others as `specifier name`. For a namespace or `import()`, the names that the file mentions. */
 const importedNames = ({ folder, manifest }) =>
   below(folder, SCRIPT).flatMap((path) =>
     importsIn(parse(path)).filter(

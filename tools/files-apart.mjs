@@ -1,4 +1,4 @@
-// Test files that replace modules: each needs a worker of its own, for another file may have loaded what it replaces.
+// Test files that replace modules. Each needs its own worker, because another file may have loaded the original.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { root, workspaces } from "./workspace.mjs";

@@ -3,14 +3,14 @@ import { existsSync, mkdirSync, readdirSync, statSync, utimesSync, writeFileSync
 import { join } from "node:path";
 import { cacheFolder, root, workspaces } from "./workspace.mjs";
 
-/** Runs a build unless one of the stamps is newer than every source; then sets its own stamp. */
+/** Runs a build unless one of the stamps is newer than every source, then sets its own stamp. */
 export const whenStale = async (stamps, ownStamp, build) => {
   const started = new Date();
   if (stamps.some(isFresh)) return;
   await build();
   mkdirSync(cacheFolder, { recursive: true });
   writeFileSync(fileOf(ownStamp), "");
-  utimesSync(fileOf(ownStamp), started, started); // a source saved during the build is newer than it
+  utimesSync(fileOf(ownStamp), started, started); // a source saved during the build counts as newer
 };
 
 const fileOf = (stamp) => join(cacheFolder, stamp);
@@ -33,7 +33,7 @@ const inputs = () => [
   "packages/backend-webgpu/tools",
 ];
 
-/** The time of the newest file or folder at or below some paths; a folder is touched when a file of it goes. */
+/** Time of the newest file or folder in some paths. Deleting a file changes its folder's time. */
 const newest = (paths) =>
   paths.reduce((latest, path) => {
     const stat = statSync(path);

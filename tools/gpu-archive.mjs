@@ -16,7 +16,7 @@ const MOST_BYTES = 60e6;
 
 const { values: options } = parseArgs({ options: { out: { type: "string", default: `${NAME}.tar.gz` } } });
 
-/** What is loaded as it is, with the parts that Linux x64 needs. */
+/** Packages copied unbundled, with only their files for Linux x64. */
 const MODULES = [
   {
     name: "koffi",
@@ -31,7 +31,7 @@ const MODULES = [
   { name: "onnxruntime-common", from: "packages/backend", parts: ["package.json", "dist"] },
 ];
 
-/** koffi's own binary is a package beside it. */
+/** koffi's binary is in a package next to it. */
 const KOFFI = "node_modules/.pnpm/node_modules/@koromix/koffi-linux-x64";
 
 const ENTRIES = {
@@ -43,7 +43,7 @@ const ENTRIES = {
 };
 
 const bundle = async (folder) => {
-  const { build } = await import("esbuild"); // not there before dependencies are installed
+  const { build } = await import("esbuild"); // not installed before bootstrap
   await build({
     absWorkingDir: root,
     entryPoints: Object.entries(ENTRIES).map(([out, path]) => ({ in: path, out })),
@@ -72,7 +72,7 @@ const copy = (from, to) => {
   cpSync(from, to, { recursive: true, dereference: true });
 };
 
-/** Without names of functions that are of no use to it, where there is a program that takes them away. */
+/** Strips unneeded symbols, if the machine has a program for it. */
 const addNode = async (folder) => {
   const { path, failed } = await fetchNode(NODE);
   if (failed) throw new Error(failed);
@@ -80,7 +80,7 @@ const addNode = async (folder) => {
   await run(["strip", join(folder, "node")], { output: "capture" });
 };
 
-/** What Node and Dawn need of C++, for a machine that has only C. */
+/** C++ libraries for Node and Dawn, for a machine that has only C. */
 const addLibraries = async (folder) => {
   const listed = await succeed({ folder }, ["ldd", join(folder, "node")]);
   for (const [, name, path] of listed.matchAll(/^\s*(libstdc\+\+\.so\.6|libgcc_s\.so\.1) => (\S+)/gm))

@@ -1,4 +1,4 @@
-// Test suites on this machine's GPU, in a process of their own, counted.
+// Runs test suites on this machine's GPU in their own process, and counts their tests.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,7 +14,7 @@ const TIMEOUT_MS = 3_600_000;
  * @param options.suites files, relative to the checkout
  * @param options.environment of the process that runs them
  * @param options.pattern of names of tests; all without it
- * @returns how many tests passed and so on; that none did, or that a file ended before its tests, is a failure with a reason
+ * @returns counts of tests. If none passed, or a file ended before its tests, it is a failure with a reason
  */
 export const checkSuites = ({ suites, environment, pattern }) => {
   const folder = mkdtempSync(join(tmpdir(), "kvtuner-gpu-"));
@@ -50,6 +50,6 @@ const countsOf = (files, suites) => {
 
 const failedTest = ({ fullName, failureMessages }) => ({ name: fullName, message: failureMessages[0].split("\n")[0] });
 
-/** A file that ended before its tests did, such as where there is no GPU. */
+/** A file that ended before its tests did, for example without a GPU. */
 const failedFile = ({ name, status, message, assertionResults }) =>
   status === "failed" && !assertionResults.some((test) => test.status === "failed") ? [{ name, message }] : [];

@@ -1,4 +1,4 @@
-// Which file imports which, type-only imports included, and the cycles in it.
+// The graph of imports between files, including type-only ones, and its circles.
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import ts from "typescript";
@@ -16,14 +16,14 @@ export const sourcesOf = (folder, parts = ["src", "test"]) =>
 export const importsOf = (path) =>
   ts.preProcessFile(readFileSync(path, "utf8")).importedFiles.map(({ fileName }) => fileName);
 
-/** Tests and what only tests read. The conformance suite in `src/test` is product code. */
+/** Tests and files that only tests import. The conformance suite in `src/test` is product code. */
 export const isTestFile = (path) => /\.(browser-|gpu-)?test\.ts$|\/test-support\/|(?<!\/src)\/test\//.test(path);
 
 /**
  * The imports between files of packages.
  *
  * @param packages `{ folder, manifest }`, folders absolute
- * @returns for each file the files it imports, paths absolute; a specifier of a package leads to the source of its entry
+ * @returns for each file the files it imports, paths absolute; a package's specifier resolves to the source of its entry
  */
 export const importGraph = (packages) => {
   const entries = new Map(packages.flatMap(entrySources));
@@ -60,10 +60,10 @@ export const fileCycles = (graph) => {
 };
 
 /**
- * Pairs of neighbouring folders of a package that import each other, files of tests left out. An import from `a/b/x.ts` to
- * `a/c/d/y.ts` is one from `a/b` to `a/c`; one between a folder and a folder inside it does not count.
+ * Pairs of neighbouring folders of a package that import each other, without tests. An import from `a/b/x.ts` to `a/c/d/y.ts`
+ * counts as one from `a/b` to `a/c`; imports between a folder and its subfolder do not count.
  *
- * @returns `{ folders: [first, second], imports }` with the imports of the direction that has fewer, as `[from, to]`
+ * @returns `{ folders: [first, second], imports }` with the imports of the rarer direction, as `[from, to]`
  */
 export const mutualFolders = (graph, packageFolder) => {
   const edges = new Map();
@@ -80,7 +80,7 @@ export const mutualFolders = (graph, packageFolder) => {
   });
 };
 
-/** The folders that an import leads from and to, where their paths part; undefined when one of the files is right there. */
+/** The two folders of an import, below their common parent; undefined if one of the files is directly in it. */
 const neighboursOf = (packageFolder, from, to) => {
   const [a, b] = [from, to].map((path) => relative(packageFolder, path).split("/"));
   if (a[0] === ".." || b[0] === ".." || isTestFile(from) || isTestFile(to)) return undefined;

@@ -1,8 +1,8 @@
-// Before and after:  node tools/measure-structure.mjs [REF ...] [--json] [--steps FILE ...] [--added CONCEPT=RANGE ...]
-// How each commit (HEAD by default) is built: files and lines by package, product files that an addition touches, circles,
-// exported symbols, entry sizes, and CI step times. Prints Markdown, or JSON with --json.
+// Measures the code before and after:  node tools/measure-structure.mjs [REF ...] [--json] [--steps FILE ...] [--added CONCEPT=RANGE ...]
+// For each commit (HEAD by default): files and lines by package, product files that an addition touches, circles, exported
+// symbols, entry sizes, and CI step times. Prints Markdown, or JSON with --json.
 //   --steps FILE          step times of a check, .cache/reports/steps.json, one for each REF in order ("-" for none)
-//   --added CONCEPT=A..B  product files that were changed between two commits, of which the second has one more of a concept
+//   --added CONCEPT=A..B  product files changed between two commits, where B has one more of a concept
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,7 +19,7 @@ const { positionals, values: options } = parseArgs({
 
 const git = (...args) => succeed({ folder: root }, ["git", ...args]);
 
-/** Figures of a commit, from its files in a folder that is thrown away. */
+/** Figures of a commit, from a temporary copy of its files. */
 const measure = async (ref, index) => {
   const folder = mkdtempSync(join(tmpdir(), "kvtuner-structure-"));
   try {
@@ -43,7 +43,7 @@ const changedFiles = async (range) =>
     .split("\n")
     .filter((path) => path !== "" && !isTestFile(`/${path}`));
 
-/** A Markdown table, a column a commit; a figure that a commit lacks is a dash. */
+/** A Markdown table with a column per commit; missing figures are dashes. */
 const table = (title, names, figureOf) => {
   const row = (cells) => `| ${cells.join(" | ")} |`;
   const head = [row([title, ...measured.map(({ commit }) => commit)]), row(["---", ...measured.map(() => "--:")])];

@@ -1,8 +1,8 @@
-// What every script of a checkout does first.
+// First step of every script of a checkout.
 import { bootstrap } from "./bootstrap.mjs";
 import { buildPrograms } from "./build-programs.mjs";
 
-/** Installs and builds what is missing or old; ends the process with a plain message when that fails. */
+/** Installs and builds what is missing or outdated. On failure, ends the process with a plain message. */
 export const prepare = async () => {
   try {
     await bootstrap();

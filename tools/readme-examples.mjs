@@ -1,16 +1,16 @@
-// Makes the first TypeScript block of a package's README a module that tests can import.
+// Makes the first TypeScript block of a package's README importable by tests.
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 const moduleName = "README.example.ts";
 
-/** Path under which the example of the README in a folder is imported; no such file exists. */
+/** Path for importing the example of a folder's README; no such file exists. */
 export const examplePath = (folder) => join(folder, moduleName);
 
 /** The first ts block of a README, or undefined. */
 export const firstExample = (readme) => /^```ts\n([\s\S]*?)^```$/m.exec(readme)?.[1];
 
-/** The vite plugin that answers for the paths of `examplePath`. */
+/** The vite plugin that resolves the paths of `examplePath`. */
 export const readmeExamples = () => ({
   name: "readme-examples",
   enforce: "pre",

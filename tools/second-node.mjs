@@ -1,4 +1,4 @@
-// Fetches the program of a version of Node.
+// Fetches another version of Node.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { cacheFolder, run } from "./workspace.mjs";
@@ -14,7 +14,7 @@ export const node24 = async () => {
 
 /**
  * Path of Node for Linux x64, fetched from the npm registry on first use, as `{ path }`; or `{ failed: reason }`.
- * The package holds the program alone: unlike `node@24` it has no install script.
+ * The package holds only the program: unlike `node@24` it has no install script.
  */
 export const fetchNode = async (version) => {
   const folder = join(cacheFolder, `node-${version}`);

@@ -1,5 +1,5 @@
-// The order of test files: whole programs and real models first, for what takes minutes must not be left for the end, when
-// only one worker has something to do. The rest as vitest has it.
+// Orders test files: whole programs and real models first, so that no slow file is left to a single worker at the end. The
+// rest keeps vitest's order.
 import { BaseSequencer } from "vitest/node";
 
 const isSlow = ({ moduleId }) => /\/apps\/[^/]+\/test\//.test(moduleId);

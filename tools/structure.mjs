@@ -1,21 +1,21 @@
-// Figures of how a checkout is built, for tools/measure-structure.mjs. Reads files; installs and runs nothing.
+// Figures about the structure of a checkout, for tools/measure-structure.mjs. Only reads files.
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { exportsOf, unusedExports } from "./exported-symbols.mjs";
 import { fileCycles, importGraph, isTestFile, mutualFolders } from "./import-graph.mjs";
 
-/** Where packages are, and what is measured of each. */
+/** Where packages are, and what to measure of each. */
 const PARENTS = ["packages", "apps", "examples", "benchmarks"];
 
 /** Extensions of files with code. */
 const CODE = /\.(ts|mts|js|mjs|cu|cuh|wgsl)$/;
 
-/** Folders of a package with product code, tests apart. What is elsewhere (benchmarks, build scripts) counts as other. */
+/** Folders of product code in a package, without tests. Others (benchmarks, build scripts) count as other. */
 const PRODUCT = /^(src|kernels)\//;
 
 /**
- * Product files that an addition touches: those that decide by the concept's discriminator, or name an instance of it that is
- * there already. A file that depends on the concept in another way is not counted, so the figure is a lower bound.
+ * Product files that an addition touches: those that decide by the concept's discriminator, or name an existing instance of it.
+ * Misses files that depend on the concept in other ways, so the figure is a lower bound.
  */
 const CONCEPTS = {
   codec:
@@ -26,7 +26,7 @@ const CONCEPTS = {
   limit: /\bkind\b.{0,6}(===|!==)\s*["'](bits|bytes|kl|knee|equivalent-bits)["']|["']equivalent-bits["']/,
 };
 
-/** Packages whose words for something else look like a concept's discriminator. */
+/** Packages with unrelated words that look like a concept's discriminator. */
 const OTHER_WORDS = { codec: ["@kvtuner/search"], objective: ["@kvtuner/search"] };
 
 /**
@@ -63,7 +63,7 @@ const packagesOf = (root) =>
 const foldersIn = (folder) =>
   existsSync(folder) ? readdirSync(folder).filter((name) => statSync(join(folder, name)).isDirectory()) : [];
 
-/** Files with code below a folder, what is generated or installed left out. */
+/** Files with code in a folder, except generated and installed ones. */
 const codeOf = (folder) =>
   readdirSync(folder, { recursive: true })
     .filter((name) => CODE.test(name) && !/(^|\/)(node_modules|dist|generated)\//.test(name))
@@ -86,7 +86,7 @@ const linesOf = (folder) => {
   return counts;
 };
 
-/** The size that the README states of the package's main entry; the check `size` holds it to a tenth. */
+/** The size of the package's main entry in its README, which the check `size` keeps within a tenth. */
 const sizeOf = ({ folder }) => {
   const readme = join(folder, "README.md");
   const stated = existsSync(readme) && /^Size: ([\d.]+) kB/m.exec(readFileSync(readme, "utf8"));

@@ -1,4 +1,4 @@
-// Runs vitest in a process of its own and counts tests from its report.
+// Runs vitest in its own process and counts tests from its report.
 import { readFileSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import { cacheFolder, installed, root, run } from "./workspace.mjs";

@@ -1,4 +1,4 @@
-// Installs, builds and runs all tests:  npm test [-- what vitest understands]
+// Installs, builds and runs all tests:  npm test [-- arguments of vitest]
 import { prepare } from "./prepare.mjs";
 import { installed, run } from "./workspace.mjs";
 

@@ -1,5 +1,5 @@
-// A Vulkan driver for the WebGPU tests in Node: KVTUNER_VULKAN_ICD, or lavapipe of Mesa, a driver in software, downloaded
-// into the cache as Debian packages. What it computes is right or wrong; how long it takes says nothing of a GPU.
+// A Vulkan driver for the WebGPU tests in Node: KVTUNER_VULKAN_ICD, or Mesa's software driver lavapipe, downloaded into the
+// cache as Debian packages. It shows whether results are right; its times mean nothing.
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { cacheFolder, run } from "./workspace.mjs";
@@ -13,8 +13,8 @@ const sources = "/etc/apt/sources.list.d/debian.sources";
 const SUITE = "bookworm-backports";
 
 /**
- * Environment variables with which Dawn finds a driver, as `{ env }`; or `{ skipped: reason }`. Never a failure: a machine
- * without packages or network has other tests to run.
+ * Environment variables that lead Dawn to a driver, as `{ env }`; or `{ skipped: reason }`. Never fails: a machine without
+ * packages or network has other tests to run.
  */
 export const vulkan = async () => {
   const icd = process.env.KVTUNER_VULKAN_ICD;
@@ -33,14 +33,15 @@ const environment = (icd) => ({
   LD_LIBRARY_PATH: [libraries, process.env.LD_LIBRARY_PATH].filter(Boolean).join(":"),
   XDG_RUNTIME_DIR: process.env.XDG_RUNTIME_DIR ?? folder,
   MESA_SHADER_CACHE_DIR: join(folder, "shaders"),
-  // Tests compile for longer than they calculate, and narrow vectors and no optimization compile sooner.
+  // Tests spend more time compiling than computing; narrow vectors and no optimization compile faster.
   LP_NATIVE_VECTOR_WIDTH: "128",
   GALLIVM_PERF: "nopt",
 });
 
 const download = async () => {
-  if (process.platform !== "linux" || process.arch !== "x64") throw new Error("a driver is fetched on Linux x64 only");
-  if (!existsSync(sources)) throw new Error("a driver is fetched on Debian 12 only; name one in KVTUNER_VULKAN_ICD");
+  if (process.platform !== "linux" || process.arch !== "x64")
+    throw new Error("drivers can be fetched only on Linux x64");
+  if (!existsSync(sources)) throw new Error("drivers can be fetched only on Debian 12; name one in KVTUNER_VULKAN_ICD");
   mkdirSync(join(folder, "packages"), { recursive: true });
   mkdirSync(join(folder, "lists/partial"), { recursive: true });
   mkdirSync(join(folder, "unpacked"), { recursive: true });
@@ -56,7 +57,7 @@ const download = async () => {
   );
 };
 
-/** The machine's own sources, the suite of newer packages beside them. */
+/** The machine's own sources, plus the release with newer packages. */
 const withBackports = (text) =>
   text
     .split(/\n{2,}/)
@@ -65,7 +66,7 @@ const withBackports = (text) =>
     )
     .join("\n\n");
 
-/** apt with lists of its own: nothing of the machine changes. */
+/** apt with its own lists: changes nothing on the machine. */
 const apt = async (...words) => {
   const own = {
     "Dir::Etc::sourcelist": join(folder, "debian.sources"),
@@ -83,7 +84,7 @@ const apt = async (...words) => {
   if (code !== 0) throw new Error(`apt-get ${words[0]} failed: ${output.trim().split("\n").at(-1)}`);
 };
 
-/** Downloads packages and puts their libraries together in one folder. */
+/** Downloads packages and puts their libraries into one folder. */
 const unpack = async (...names) => {
   await apt("download", ...names);
   const packages = join(folder, "packages");
@@ -97,7 +98,7 @@ const unpack = async (...names) => {
   }
 };
 
-/** What the driver's libraries need and the machine lacks; each round may bring new needs. */
+/** Packages the driver's libraries need and the machine lacks; each round may find more. */
 const unpackMissing = async () => {
   for (let round = 0; round < 4; round++) {
     const missing = await missingLibraries();
@@ -113,7 +114,7 @@ const missingLibraries = async () => {
   return [...output.matchAll(/^\s*(\S+) => not found/gm)].map(([, name]) => name);
 };
 
-/** Debian names the packages of libraries after them, but for a few. */
+/** Debian names most library packages after the library; these are exceptions. */
 const packageOf = (library) => {
   const known = { "libLLVM-15.so.1": "libllvm15", "libxml2.so.2": "libxml2", "libicuuc.so.72": "libicu72" };
   const [, name, version] = /^(.*)\.so\.(\d+)$/.exec(library) ?? [];

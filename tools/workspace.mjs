@@ -1,4 +1,4 @@
-// Where things are in this checkout, and how its commands are run.
+// Paths of this checkout, and how to run its commands.
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 /** The checkout. */
 export const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
-/** Folder for what may be thrown away: reports, packed packages, a second Node. Git ignores it. */
+/** Folder for disposable files: reports, packed packages, a second Node. Git ignores it. */
 export const cacheFolder = join(root, ".cache");
 
 /** The parsed package.json of a folder, relative to the checkout. */
@@ -26,17 +26,17 @@ export const entriesOf = (manifest) =>
     target["@kvtuner/source"] ? [{ subpath, source: target["@kvtuner/source"], built: target.default }] : [],
   );
 
-/** The files a package offers that are no modules: `package.json`, models, texts. */
+/** Files of a package that are not modules: `package.json`, models, texts. */
 export const dataEntriesOf = (manifest) =>
   Object.entries(manifest.exports ?? {}).flatMap(([subpath, target]) => (typeof target === "string" ? [subpath] : []));
 
-/** A command that runs pnpm, at the version of package.json, on a machine that only has npm. */
+/** Runs pnpm, at the version of package.json, on a machine that only has npm. */
 export const pnpm = (...args) => ["npx", "--yes", manifestOf(".").packageManager, ...args];
 
-/** A command that runs the JavaScript file of an installed tool with this Node, with no start-up but its own. */
+/** A command that runs the JavaScript file of an installed tool directly with this Node. */
 export const installed = (file, ...args) => [process.execPath, join(root, "node_modules", file), ...args];
 
-/** Runs a command in a folder and returns what it printed; throws when it fails. */
+/** Runs a command in a folder and returns its output; throws if it fails. */
 export const succeed = async ({ folder }, argv) => {
   const { code, output } = await run(argv, { output: "capture", cwd: folder });
   if (code !== 0) throw new Error(`${argv.join(" ")} ended with ${code}:\n${output}`);
@@ -44,7 +44,7 @@ export const succeed = async ({ folder }, argv) => {
 };
 
 /**
- * Runs a command, in the checkout if nothing else is said; one that fails does not throw.
+ * Runs a command, by default in the checkout. Does not throw if it fails.
  *
  * @param options.cwd folder to run it in
  * @param options.output "inherit", "stderr" (everything goes there) or "capture" (everything is returned)

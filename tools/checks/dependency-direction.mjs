@@ -1,12 +1,12 @@
-// A package imports another only along the arrows of docs/architecture.md, and what must run in a browser imports
-// nothing of Node. Files do not import each other in a circle, types included, and neither do folders of a package.
+// Packages import each other only along the arrows of docs/architecture.md, and packages for browsers import nothing of
+// Node. Neither files nor folders of a package may import each other in a circle, even by types.
 import { builtinModules } from "node:module";
 import { join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { fileCycles, importGraph, importsOf, mutualFolders, sourcesOf } from "../import-graph.mjs";
 import { manifestOf, root, workspaces } from "../workspace.mjs";
 
-/** package: what it stands on; what those stand on is allowed too. */
+/** Each package's direct dependencies; theirs are allowed too. */
 export const arrows = {
   "@kvtuner/plan": [],
   "@kvtuner/quantizers": ["@kvtuner/plan"],
@@ -41,7 +41,7 @@ export const browserPackages = [
 
 const reachable = (name) => {
   if (applications.includes(name)) return Object.keys(arrows);
-  if (!(name in arrows)) throw new Error(`${name} is not in the arrows of tools/checks/dependency-direction.mjs`);
+  if (!(name in arrows)) throw new Error(`${name} is missing from the arrows in tools/checks/dependency-direction.mjs`);
   return arrows[name].flatMap((below) => [below, ...reachable(below)]);
 };
 

@@ -1,10 +1,10 @@
-// Packs the GPU checks and runs them as on a bare machine without a GPU: each has to report that it found none.
+// Packs the GPU checks and runs them as on a bare machine without a GPU: each must report that it found none.
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run, succeed } from "../workspace.mjs";
 
-/** No variable of this machine, and none of its GPUs, reaches the archive. */
+/** An environment without this machine's variables and GPUs. */
 const BARE = ["/usr/bin/env", "-i", "CUDA_VISIBLE_DEVICES=", "VK_ICD_FILENAMES=/nowhere", "VK_DRIVER_FILES=/nowhere"];
 const NO_GPU_FOUND = 2;
 

@@ -1,8 +1,8 @@
-// Links of Markdown files and of HTML pages to other files, and to places in them; the network is left alone.
+// Checks links of Markdown files and HTML pages to other files and their anchors. Does not use the network.
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 
-/** Each link of some files that leads nowhere, as text, paths relative to `folder`. */
+/** Broken links of some files as text, with paths relative to `folder`. */
 export const brokenLinks = (paths, folder) =>
   paths.flatMap((path) =>
     linksOf(path).flatMap((link) => {
@@ -38,7 +38,7 @@ const placesOf = (path) => {
 
 const idsOf = (path) => [...readFileSync(path, "utf8").matchAll(/\s(?:id|name)="([^"]*)"/g)].map(([, id]) => id);
 
-/** Headings as GitHub names them; the second of a name gets -1. */
+/** Anchors of headings as on GitHub; the second of a name gets -1. */
 const headingsOf = (path) => {
   const seen = new Map();
   const markdown = readFileSync(path, "utf8").replaceAll(/^ *```[\s\S]*?^ *```/gm, "");

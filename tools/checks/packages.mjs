@@ -1,8 +1,8 @@
-// Packs every package as it would be published, and lets publint and attw judge the result.
+// Packs every package as for publishing, and checks the result with publint and attw.
 import { dataEntriesOf, installed, run } from "../workspace.mjs";
 import { pack } from "./packed.mjs";
 
-/** Each judge as the command that judges one tarball; data files have no types to judge. */
+/** Each checker as a command for one tarball; data files have no types to check. */
 const judges = [
   ({ tarball }) => installed("publint/src/cli.js", "run", tarball, "--strict"),
   ({ manifest, tarball }) => [

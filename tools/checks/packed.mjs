@@ -1,4 +1,4 @@
-// The packages as they would be published.
+// Packages as they would be published.
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "../build.mjs";
@@ -6,7 +6,7 @@ import { cacheFolder, pnpm, run, workspaces } from "../workspace.mjs";
 
 const packed = join(cacheFolder, "packed");
 
-/** Builds and packs every package that is published; returns `{ folder, manifest, tarball }` of each. */
+/** Builds and packs every published package; returns `{ folder, manifest, tarball }` of each. */
 export const pack = async () => {
   const published = workspaces().filter(({ manifest }) => !manifest.private);
   published.forEach(assertRefusing);
@@ -20,7 +20,7 @@ export const pack = async () => {
   return published.map((workspace) => ({ ...workspace, tarball: tarballOf(workspace.manifest) }));
 };
 
-/** Whoever packs by hand is told when the build has no declarations. */
+/** Every package needs the script that rejects packing a build without declarations. */
 const assertRefusing = ({ folder, manifest: { scripts } }) => {
   if (scripts?.prepack === PREPACK) return;
   throw new Error(

@@ -1,4 +1,4 @@
-// What the next release would be: every changeset counts, in a clone that is thrown away.
+// Raises versions for the next release in a temporary clone: every changeset must count.
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ const changesets = (...args) => installed("@changesets/cli/bin.js", ...args);
 const pending = (folder) =>
   readdirSync(join(folder, ".changeset")).filter((name) => name.endsWith(".md") && name !== "README.md");
 
-/** What is wrong with a package once versions are raised. */
+/** Faults of a package once versions are raised. */
 const faultOf = (clone, { folder, manifest: { name, version } }) => {
   const raised = JSON.parse(readFileSync(join(clone, folder, "package.json"), "utf8")).version;
   if (raised === version) return `${name} stays at ${version}`;

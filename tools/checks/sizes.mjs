@@ -1,11 +1,10 @@
-// What each entry point weighs, held against .size-limit.mjs and against what the package's README states.
-// With --write, the READMEs are brought up to date.
+// Compares the size of each entry point with .size-limit.mjs and with the package's README. --write updates the READMEs.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { installed, root, run, workspaces } from "../workspace.mjs";
 
-/** A README may be off by this share before it has to be changed. */
+/** Largest accepted difference between README and measured size, as a share. */
 const TOLERANCE = 0.1;
 
 const STATEMENT = /^Size: ([\d.]+) kB .*$/m;
@@ -13,7 +12,7 @@ const STATEMENT = /^Size: ([\d.]+) kB .*$/m;
 const statement = (sizeBytes) =>
   `Size: ${Number((sizeBytes / 1000).toPrecision(3))} kB minified and compressed (brotli), all that it exports with its dependencies, but without ONNX Runtime, Vega and data files.`;
 
-/** What is wrong with the size a README states, or undefined. */
+/** What is wrong with the size in a README, or undefined. */
 export const sizeFault = (readme, sizeBytes) => {
   const stated = STATEMENT.exec(readme);
   if (!stated) return `states no size: expected a line "${statement(sizeBytes)}"`;
@@ -22,7 +21,7 @@ export const sizeFault = (readme, sizeBytes) => {
     return `states ${stated[1]} kB, but it is now ${(sizeBytes / 1000).toFixed(1)} kB; run node tools/checks/sizes.mjs --write`;
 };
 
-/** A README that states the size. */
+/** A README with the size. */
 export const withSize = (readme, sizeBytes) =>
   STATEMENT.test(readme)
     ? readme.replace(STATEMENT, statement(sizeBytes))
@@ -30,7 +29,7 @@ export const withSize = (readme, sizeBytes) =>
 
 const measure = async () => {
   const { code, output } = await run(installed("size-limit/bin.js", "--json"), { output: "capture" });
-  // esbuild may warn before the document begins.
+  // esbuild may print warnings before the JSON.
   const sizes = JSON.parse(output.slice(output.indexOf("[\n")));
   for (const { name, size, sizeLimit, passed } of sizes)
     if (!passed) console.error(`${name} weighs ${size} bytes, more than its limit in .size-limit.mjs, ${sizeLimit}`);

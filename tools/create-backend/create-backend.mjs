@@ -1,4 +1,4 @@
-// The example of docs/backend-guide.md as a package with a name of its own.
+// Copies the example of docs/backend-guide.md into a package of its own.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { manifestOf, root } from "../workspace.mjs";
@@ -60,5 +60,5 @@ const assertEmpty = (folder) => {
   throw new CreateBackendError(`expected a folder that is new or empty, ${folder} has files in it; give another DIR`);
 };
 
-/** What the user asked for cannot be done. */
+/** The request cannot be carried out. */
 export class CreateBackendError extends Error {}

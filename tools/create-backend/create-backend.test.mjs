@@ -7,7 +7,7 @@ import { createBackendPackage } from "./create-backend.mjs";
 
 const folder = join(mkdtempSync(join(tmpdir(), "create-backend-")), "made");
 
-/** Stands for `npm install`: the packages of this checkout, and what they use. */
+/** Replaces `npm install`: links the packages of this checkout and their dependencies. */
 const install = () => {
   const packages = ["backend", "plan", "quantizers"].map((name) => [`@kvtuner/${name}`, `packages/${name}`]);
   const others = ["onnxruntime-common", "fast-check", "vitest"].map((name) => [

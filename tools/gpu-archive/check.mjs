@@ -1,8 +1,8 @@
 // One conformance check, in a process of its own:  node dist/check.js FAMILY EXPORT TOLERANCE
-// Prints a line of JSON for each law as it is done, and first whether there is a GPU.
+// Prints whether there is a GPU, then a line of JSON after each law.
 import { LAWS } from "../../packages/backend/src/test/laws.ts";
 
-/** What a backend throws where there is no GPU, or no driver for it. */
+/** Errors of a backend without a GPU or without its driver. */
 const NO_GPU = ["BACKEND_NO_ADAPTER", "CUDA_DRIVER_MISSING", "CUDA_DRIVER_STUB", "CUDA_NO_DEVICE"];
 
 const [family, exportName, tolerance] = process.argv.slice(2);
@@ -11,7 +11,7 @@ const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
 const reasonOf = (error) => `${error.code ?? error.name}: ${error.message}`;
 
-/** Makes a backend once: whether there is one for this check, and what it is called. */
+/** Makes a backend once, to see whether this check can run, and returns its name. */
 const open = async (create) => {
   try {
     await (await create()).dispose();

@@ -1,5 +1,5 @@
-// Runs the checks of the archive one after the other, each in a process of its own, prints a table and writes gpu-checks.json.
-// Ends with 0 when checks ran and none failed, 1 when any failed or ran out of time, 2 when no check found a GPU.
+// Runs the archive's checks one by one, each in its own process, prints a table and writes gpu-checks.json.
+// Exit code: 0 if checks ran and none failed, 1 if any failed or ran out of time, 2 if no check found a GPU.
 import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -16,7 +16,7 @@ const { values: options } = parseArgs({
 
 const dist = fileURLToPath(new URL("dist/", import.meta.url));
 
-/** Leaves time to write down what there is. */
+/** Leaves time to write the results. */
 const deadline = performance.now() + Number(options.minutes) * 60_000 - 5_000;
 
 const laws = (name, family, exportName, tolerance = 1e-3) => ({
@@ -24,7 +24,7 @@ const laws = (name, family, exportName, tolerance = 1e-3) => ({
   argv: ["check.js", family, exportName, String(tolerance)],
 });
 
-/** What matters most first. A benchmark runs where the check that it names passed. */
+/** The most important first. A benchmark runs if the check that it names passed. */
 const CHECKS = [
   laws("CUDA, float32", "cuda", "createGpuBackend"),
   laws("CUDA, tensor cores", "cuda", "createTensorCoreGpuBackend"),
@@ -40,7 +40,7 @@ const CHECKS = [
   { name: "WebGPU, time of a prompt", needs: "WebGPU, plain kernels", argv: ["webgpu-prompt.js"] },
 ];
 
-/** Runs a program of the archive until it ends or the time is up. */
+/** Runs a program of the archive until it ends or its time is up. */
 const start = ([file, ...argv]) =>
   new Promise((resolve) => {
     const leftMs = Math.ceil(Math.max(1, deadline - performance.now()));
@@ -58,7 +58,7 @@ const parsed = (line) => {
   try {
     return JSON.parse(line);
   } catch {
-    return undefined; // half a line of a process that ended
+    return undefined; // an incomplete line of a process that ended
   }
 };
 

@@ -1,4 +1,4 @@
-// Where fetched models lie: the folder that the command line resolves their names in.
+// The folder of fetched models, where the command line looks up their names.
 import { homedir } from "node:os";
 import { join } from "node:path";
 

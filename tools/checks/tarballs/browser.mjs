@@ -1,4 +1,4 @@
-// Bundles what claims to run in a browser, and loads the bundle in a page.
+// Bundles the packages for browsers, and loads the bundle in a page.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { findChromium } from "../../browser.mjs";
@@ -6,7 +6,7 @@ import { browserPackages } from "../dependency-direction.mjs";
 import { countedExports, importAll } from "./modules.mjs";
 import { write } from "./project.mjs";
 
-/** Those that import nothing of Node, and those that take what they need of it from their caller. */
+/** Packages that import nothing of Node, and those that get what they need of it from their caller. */
 const specifiers = [
   ...browserPackages,
   ...["backend", "backend-cpu", "backend-webgpu", "decoder"].map((name) => `@kvtuner/${name}`),
@@ -29,7 +29,7 @@ const bundlers = {
   },
 };
 
-/** Bundles a page and opens it: it must have every export that Node sees, and run the kernels. */
+/** Bundles a page and opens it. It must have every export that Node sees, and run the kernels. */
 export const loadInBrowser = async (project, bundler) => {
   const { imports, counts } = countedExports(specifiers);
   const page = `${imports}import { createCpuBackend } from "@kvtuner/backend-cpu";

@@ -1,4 +1,4 @@
-// What a project can do with the packages in Node: import them, run their examples, compile against their types.
+// Uses the packages as a Node project does: imports them, runs their examples, compiles against their types.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import ts from "typescript";
@@ -23,7 +23,7 @@ export const importAll = async (project, node) => {
   return exports;
 };
 
-/** Runs the example of every README that lies in the tarballs. */
+/** Runs the example of every README in the tarballs. */
 export const runExamples = async (project, node) => {
   const scripts = examplesOf(project).map(({ name, text }) => {
     const compilerOptions = {
@@ -48,7 +48,7 @@ const examplesOf = ({ folder, published }) =>
     return { name: `example-${name.replace("@", "").replace("/", "-")}`, text };
   });
 
-/** Compiles imports of all entry points, and the examples, under one way of resolving modules. */
+/** Compiles imports of all entry points, and the examples, under one kind of module resolution. */
 export const compile = async (project, moduleResolution) => {
   const { imports, counts } = countedExports(specifiersOf(project));
   const examples = examplesOf(project).map(({ name, text }) => write(project, `${name}.ts`, text));

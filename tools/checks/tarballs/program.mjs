@@ -1,16 +1,16 @@
-// What a project can do with the command line: as npx finds it, and on a Node of choice.
+// Uses the command line as a project does: as npx finds it, and on a given Node.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { root, succeed } from "../../workspace.mjs";
 import { write } from "./project.mjs";
 
-/** The program is found by the package manager and knows its commands. */
+/** The package manager finds the program, and the program knows its commands. */
 export const showHelp = async (project) => {
   const help = await succeed(project, [...project.exec, "kvtuner", "--help"]);
-  if (!/^ {2}tune /m.test(help)) throw new Error(`kvtuner --help does not name tune:\n${help}`);
+  if (!/^ {2}tune /m.test(help)) throw new Error(`kvtuner --help does not list tune:\n${help}`);
 };
 
-/** A model is inspected and tuned, and its plan run, in the project's own folder. */
+/** Inspects and tunes a model and runs its plan, in the project's own folder. */
 export const tuneModel = async (project, node) => {
   const model = await tinyModel(project);
   const text = write(project, "text.txt", "The quick brown fox jumps over the lazy dog. ".repeat(100));
@@ -34,7 +34,7 @@ export const tuneModel = async (project, node) => {
     throw new Error(`kvtuner answers ${JSON.stringify({ kind, picked, cache })}`);
 };
 
-/** README's first command, as npx finds the program, and the model that came with it. */
+/** README's first command, as npx finds the program, with the bundled model. */
 export const tuneEmbedded = async (project) => {
   const options = ["--bits", "4", "--out", `study-${process.hrtime.bigint()}`, ...EMBEDDED, "--json", "--quiet"];
   const { picked } = JSON.parse(await succeed(project, [...project.exec, "kvtuner", "tune", "embedded", ...options]));
@@ -46,7 +46,7 @@ const EMBEDDED = "--mode per-token --pairs K4V4,K4V2,K2V2 --samples 1 --evaluati
 const QUICK =
   "--mode per-token --pairs K8V8,K4V4,K2V2 --samples 1 --sample-length 32 --context 256 --evaluations 4".split(" ");
 
-/** A random model of a few kilobytes, written once by the sources. */
+/** A random model of a few kilobytes, written once from the sources. */
 const tinyModel = async (project) => {
   const path = join(project.folder, "tiny.gguf");
   if (existsSync(path)) return path;

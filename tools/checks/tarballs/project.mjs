@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import { entriesOf, pnpm, root, run } from "../../workspace.mjs";
 
-/** What examples and types need beside our packages; `@kvtuner/backend/test` needs the last two, which npm does without. */
+/** Extra packages for examples and types. `@kvtuner/backend/test` needs the last two, which npm does not install by itself. */
 const others = {
   npm: ["onnxruntime-common", "@types/node"],
   pnpm: ["onnxruntime-common", "@types/node", "fast-check", "vitest"],
@@ -21,7 +21,7 @@ export const createProject = async (name, published) => {
   return { name, folder, published, exec: exec[name] };
 };
 
-/** onnxruntime-node's script would fetch CUDA libraries from outside the registry; what READMEs tell to set where it cannot. */
+/** onnxruntime-node's script would fetch CUDA libraries from another host; READMEs say to set this where it cannot. */
 const WITHOUT_CUDA = { ONNXRUNTIME_NODE_INSTALL: "skip" };
 
 const install = {
@@ -34,7 +34,7 @@ const exec = {
   pnpm: pnpm("--dir", ".", "exec"),
 };
 
-/** The packages are not in a registry: what they ask of each other is met by the other tarballs. */
+/** Resolves the packages' dependencies on each other to tarballs, because no registry has them. */
 const manifestOf = (name, published) => {
   const tarballs = Object.fromEntries(published.map(({ manifest, tarball }) => [manifest.name, `file:${tarball}`]));
   const { catalog } = parse(readFileSync(join(root, "pnpm-workspace.yaml"), "utf8"));
@@ -48,7 +48,7 @@ const manifestOf = (name, published) => {
   };
 };
 
-/** What can be imported of the packages in a project. */
+/** Entry points of the packages in a project. */
 export const specifiersOf = ({ name, published }) =>
   published.flatMap(({ manifest }) =>
     entriesOf(manifest)
