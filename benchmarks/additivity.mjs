@@ -26,7 +26,7 @@ const singles = async (mode) => {
   return (layer, pair) => scores[jobs.findIndex((job) => job.layer === layer && job.pair === pair)].kl;
 };
 
-/** Uniform in mean bits: each plan mixes two neighbouring pairs of a ladder, with a few others thrown in. */
+/** Uniform in mean bits: each plan mixes two neighbouring pairs of a ladder, and a few others. */
 const randomPlan = (random, target) =>
   layers.map(() => PAIRS[Math.min(PAIRS.length - 1, Math.max(0, Math.round(target + 3 * (random() - 0.5))))]);
 

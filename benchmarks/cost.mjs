@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 /**
- * What an evaluation and a profile cost, as ratios in one run, variants interleaved.
+ * Costs of an evaluation and a profile, as ratios within one process, with variants interleaved.
  *   KVTUNER_SHARED=... node benchmarks/cost.mjs [PAIR,PAIR,...] [ROUNDS]
  */
 import { FloatAttention, forward, loadDecoder, openGguf } from "@kvtuner/decoder";
@@ -74,7 +74,7 @@ const exact = parseShorthand("none").layer;
 const single = (layer, pair) =>
   Array.from({ length: decoder.shape.layers }, (_, index) => (index === layer ? layerScheme("kivi", pair) : exact));
 const layers = Array.from({ length: decoder.shape.layers }, (_, layer) => layer);
-/** Separate evaluations are timed on every third layer, before and after the profile. */
+/** Times separate evaluations on every third layer, before and after the profile. */
 const sampled = layers.filter((layer) => layer % 3 === 1);
 const separate = [];
 let profile = 0;

@@ -2,10 +2,10 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 /**
- * The paper's claim in miniature, on the embedded model: what plans keep of its accuracy, beside the float cache.
+ * The paper's claim in miniature: how much of the embedded model's accuracy plans keep, compared with the float cache.
  *   node benchmarks/embedded-tasks.mjs [PROMPTS [STUDIES]]
- * PROMPTS of each task, 300 by default. STUDIES is the folder of the studies that tuned plans come from, which are made
- * where they are not there; studies/embedded by default.
+ * PROMPTS of each task, 300 by default. STUDIES is the folder of the studies that tuned plans come from, studies/embedded by
+ * default; missing studies are made.
  */
 import { embeddedModelUrl, embeddedTasks, embeddedTexts } from "@kvtuner/embedded-model";
 import { openModel, openPlanScorer, openTaskScorer, tune } from "kvtuner";
@@ -15,9 +15,9 @@ const UNIFORM = ["K8V8", "K8V4", "K4V4", "K4V2", "K3V3", "K2V4", "K2V2"].map((pa
 const KIVI = ["K4V4", "K4V2", "K2V2"].map((pair) => `kivi:${pair}`);
 const SAME_BITS = ["K4V2", "K3V3", "K2V4"].map((pair) => `per-token:${pair}`);
 const SHUFFLES = 5;
-/** All that the evaluation text fills: of 16 of them the ratio of two plans' KL has a standard error of 15%. */
+/** All samples in the evaluation text: with 16, the ratio of two plans' KL has a standard error of 15%. */
 const TEXT_SAMPLES = 60;
-/** Of each task, for the plan that is tuned by answers. */
+/** Prompts of each task, for the plan tuned on answers. */
 const TUNING_PROMPTS = 40;
 const NINE_PAIRS = [8, 4, 2].flatMap((key) => [8, 4, 2].map((value) => `K${key}V${value}`));
 
@@ -55,7 +55,7 @@ const tuned = async (name, options) => {
 
 const atMost = (bits) => ({ limit: { kind: "equivalent-bits", bits } });
 const byText = { text: fileURLToPath(embeddedTexts.calibration), samples: 4, evaluations: 40 };
-/** Plans that lose less are told apart on more text. */
+/** Plans that lose less need more text to tell them apart. */
 const byMoreText = { ...byText, samples: 16 };
 const byAnswers = {
   task: tuningTasks(),
@@ -113,7 +113,7 @@ const HEAD = [
   "KL, text",
 ];
 
-/** The float cache answers beside every plan; its figures are those of its own. */
+/** The float cache answers in every evaluation; its figures come from its own. */
 const float = ({ answers, onSamples }) => ({
   name: "float",
   answers: {
@@ -166,7 +166,7 @@ for (const name of SAME_BITS) {
     `KL of ${name} over that of "${demo.name}": ${(other.answers.kl / demo.answers.kl).toFixed(2)} on answers, ${(other.onSamples.kl / demo.onSamples.kl).toFixed(2)} on text`,
   );
 }
-/** Prompts come a task in turn: those that nothing was tuned on are the last. */
+/** Prompts alternate between tasks, so the last ones were never used for tuning. */
 const unseen = (correct) => correct.slice(TUNING_PROMPTS * tasks.length);
 if (prompts > TUNING_PROMPTS)
   for (const { name, answers } of rows) {

@@ -1,8 +1,8 @@
 /**
- * A backend on a GPU beside the reference, on a real model: what attention gives for the reference's own queries, keys and values,
- * logits of a prompt and of the tokens behind it, with the reference's keys and values and with its own, and greedy text.
+ * Compares a GPU backend with the reference on a real model: attention for the reference's own queries, keys and values;
+ * logits of a prompt and of the tokens after it, with the reference's keys and values and with its own; and greedy text.
  *   node benchmarks/gpu-agreement.mjs webgpu|cuda [smollm2|qwen05] [PLAN ...]
- * It needs a build. On a driver in software it shows that results are right; times would say nothing.
+ * Needs a build. A software driver shows whether results are right; its times mean nothing.
  */
 import { createCpuBackend, createReferenceBackend } from "@kvtuner/backend-cpu";
 import { CacheSession, loadDecoder, loadTokenizer, openGguf } from "@kvtuner/decoder";
@@ -18,10 +18,10 @@ const PROMPT = "A river is a natural stream of fresh water that flows";
 const TOKENS = 200;
 const PLAIN = { specialized: false, float16: false, subgroups: false };
 
-/** Kept, for it must outlive all that comes from it. */
+/** Kept, because it must outlive everything made from it. */
 let dawn;
 
-/** Backends by name; float16 kernels where the adapter has them. */
+/** Backends by name, with float16 kernels if the adapter has them. */
 const backends = {
   webgpu: async () => {
     const { createWebGpuBackend } = await import("@kvtuner/backend-webgpu");
@@ -52,7 +52,7 @@ const cacheOf = (backend, planText) => {
   return backend.createCache(decoder.shape, plan);
 };
 
-/** Logits behind the prompt and each token that follows; the tokens are `forced`, or else the likeliest. */
+/** Logits after the prompt and after each following token; the tokens are `forced`, or else the likeliest. */
 const run = async (cache, forced) => {
   const session = new CacheSession({ decoder, cache });
   const [logits, ids] = [[], []];
@@ -68,8 +68,8 @@ const run = async (cache, forced) => {
 const largest = (numbers) => numbers.reduce((most, number) => Math.max(most, Math.abs(number)), 0);
 
 /**
- * The reference, whose every call is put to the others too: with the same rows, codes are the same and only arithmetic differs.
- * `rows` are its keys and values, in the order of the calls.
+ * The reference. Repeats each of its calls on the others: equal rows give equal codes, so only arithmetic differs. `rows` are
+ * its keys and values, in the order of the calls.
  */
 const runBesideOthers = async (planText, others) => {
   const cache = await cacheOf(reference, planText);
@@ -93,7 +93,7 @@ const runBesideOthers = async (planText, others) => {
 
 const copyOf = ({ data, dims }) => new Tensor("float32", data.slice(), dims);
 
-/** A cache that is given queries as they come, and the reference's keys and values, so that its codes are the reference's. */
+/** A cache that gets its own queries but the reference's keys and values, so its codes are the reference's. */
 const withRows = (cache, rows) => {
   let call = 0;
   return {
@@ -103,7 +103,7 @@ const withRows = (cache, rows) => {
   };
 };
 
-/** Largest difference, beside the largest logit. */
+/** Largest difference, and the largest logit. */
 const errorOf = (expected, got) =>
   Math.max(
     ...expected.logits.map(
@@ -114,7 +114,7 @@ const errorOf = (expected, got) =>
 const HEAD = ["plan", "kernels", "attention, same rows", "logits, same keys and values", "logits", "tokens the same"];
 const rows = [];
 const reference = createReferenceBackend();
-// The CPU's kernels show what comes of float16 roundings that go either way, for keys differ in their last bits.
+// The CPU's kernels show the effect of float16 roundings that go either way, because keys differ in their last bits.
 const opened = [["cpu", await createCpuBackend()], ...(await backends[kind]())];
 for (const plan of plans) {
   const { expected, errors, rows: given } = await runBesideOthers(plan, opened);

@@ -1,7 +1,7 @@
 /**
- * Our attention beside onnxruntime's GroupQueryAttention on the same numbers: one token, one layer, one thread, in turns.
- * The error of each is against exact attention over the numbers before they were quantized, so it says what the bits
- * cost; our kernels are held against the reference backend besides, which must agree to 1e-3.
+ * Our attention and onnxruntime's GroupQueryAttention on the same numbers: one token, one layer, one thread, in turns. Errors
+ * are relative to exact attention over the numbers before quantization, so they include the cost of the bits. Our kernels must
+ * also agree with the reference backend to 1e-3.
  *   node benchmarks/grouped-query-attention.mjs [CONTEXT,...] [ROUNDS] [PLAN,...]
  */
 import { createCpuBackend, createReferenceBackend } from "@kvtuner/backend-cpu";
@@ -37,7 +37,7 @@ const assertKernel = async (ours, plan, shape, length, token) => {
   if (!(error <= LARGEST_KERNEL_ERROR)) throw new Error(`${plan} differs from the reference by ${error} at ${length}`);
 };
 
-/** All that can be run at one shape and context. */
+/** Everything that can run at one shape and context. */
 const openVariants = async (shape, length, numbers, token) => {
   const variants = [];
   for (const plan of PLANS) {
@@ -60,7 +60,7 @@ const timed = async (work) => {
   return performance.now() - start;
 };
 
-/** Median milliseconds of each variant; the first call of a turn finds the others' data in the caches, and is not counted. */
+/** Median milliseconds of each variant. The first call of a turn finds other data in the caches and does not count. */
 const timeInTurns = async (variants, token) => {
   const times = variants.map(() => []);
   for (let round = 0; round <= ROUNDS; round++)
@@ -72,7 +72,7 @@ const timeInTurns = async (variants, token) => {
   return times.map(median);
 };
 
-/** Of a rival's modes the fastest counts. */
+/** A rival counts with its fastest mode. */
 const fastestModes = (rows) =>
   rows.filter(
     (row) => !row.rival || rows.every((other) => other.rival !== row.rival || row.medianMs <= other.medianMs),
@@ -94,7 +94,7 @@ for (const shape of SHAPES)
     const kept = fastestModes(rows);
     const rivals = kept.filter(({ rival }) => rival);
     console.log(
-      `\n${shape.queryHeads}/${shape.kvHeads}/${shape.headSize}, ${length} tokens; x: how many times as fast as the rival:\n`,
+      `\n${shape.queryHeads}/${shape.kvHeads}/${shape.headSize}, ${length} tokens; x: speedup over the rival:\n`,
     );
     console.log(
       markdownTable([

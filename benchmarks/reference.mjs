@@ -1,5 +1,5 @@
 /**
- * Uniform plans of a model against the independent reference: KL, perplexity, true bits at 4096 tokens.
+ * Uniform plans of a model compared with the independent reference: KL, perplexity, true bits at 4096 tokens.
  *   KVTUNER_SHARED=... node benchmarks/reference.mjs smollm2|qwen05
  */
 import { parseShorthand, trueBits } from "@kvtuner/plan";

@@ -1,7 +1,7 @@
-// What a token's weights cost without attention, and how much of it is their way from memory:
+// Cost of a token's weights without attention, and the share of it spent reading them from memory:
 //   node bench/segments.mjs [float32|stored|stored-int8] [--rounds N]
-// Milliseconds a segment, by median and tenth percentile: all segments in turn, whose weights come from memory, and one segment
-// again and again, whose weights stay in the processor's caches. One thread.
+// Milliseconds per segment, median and tenth percentile: all segments in turn, whose weights come from memory, and one segment
+// repeatedly, whose weights stay in the processor's caches. One thread.
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";

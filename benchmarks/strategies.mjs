@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 /**
- * Studies of one space side by side: hypervolume over (log10 KL, equivalent bits) up to (0, 8), and the best plans within
- * some bits, of the first COUNT plans that each evaluated (a later `tune --bits` adds plans of its own).
+ * Compares studies of one space: hypervolume over (log10 KL, equivalent bits) up to (0, 8), and the best plans within some
+ * bits, of the first COUNT plans that each evaluated (a later `tune --bits` adds plans of its own).
  *   node benchmarks/strategies.mjs STUDY:COUNT [...]
  */
 import { equivalentBits, parseShorthand } from "@kvtuner/plan";

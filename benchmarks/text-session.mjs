@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { openModel } from "kvtuner";
 
-/** Opens a model and the first samples of a text; `evaluate` scores plans given as one layer scheme a layer. */
+/** Opens a model and the first samples of a text. `evaluate` scores plans given as one layer scheme per layer. */
 export const openTextSession = async (name, textFile, { samples, sampleLength }) => {
   const model = await openModel(name, { progress: () => {}, warn: () => {} });
   const text = readFileSync(textFile, "utf8").slice(0, 8 * samples * sampleLength);

@@ -11,15 +11,15 @@ const LIMITS = [
 ];
 
 /**
- * WebGPU in Node as a page has it, and one device with all that its adapter can do, for both sides of a comparison.
+ * WebGPU in Node as in a page, and one device with the adapter's features and limits, for both sides of a comparison.
  *
- * @returns `{ gpu, device, info }`; undefined on a machine without an adapter. `gpu` must outlive the device
+ * @returns `{ gpu, device, info }`; undefined without an adapter. `gpu` must outlive the device
  */
 export const openDevice = async () => {
   const gpu = create([]);
   const adapter = await settled(gpu.requestAdapter({ powerPreference: "high-performance" })).catch(() => null);
   if (!adapter) return undefined;
-  // onnxruntime-web asks for both by their global names.
+  // onnxruntime-web looks for both as globals.
   Object.assign(globalThis, globals);
   Object.defineProperty(globalThis, "navigator", { value: { gpu }, configurable: true });
   const device = await adapter.requestDevice({
@@ -30,8 +30,8 @@ export const openDevice = async () => {
 };
 
 /**
- * Waits for a promise of the device. Dawn settles promises in Node without waking it, so that one which nothing else wakes waits for
- * ever; a timer would do, but with its own milliseconds among those that are measured.
+ * Waits for a promise of the device. Dawn settles promises without waking Node, so a promise that nothing else wakes would wait
+ * forever. A timer would add its own milliseconds to the measurement.
  */
 export const settled = async (promise) => {
   const watched = { pending: true };

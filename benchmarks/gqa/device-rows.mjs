@@ -7,14 +7,14 @@ const READABLE = 0x1 | 0x8;
 /** Bytes of a number of a type. */
 export const ELEMENT_BYTES = { float32: 4, float16: 2, int32: 4 };
 
-/** A buffer that kernels can read and write, of a size that Dawn and ONNX Runtime agree on. */
+/** A buffer for kernels, of a size that suits both Dawn and ONNX Runtime. */
 export const deviceBuffer = (device, bytes) => {
   const size = 16 * Math.ceil(bytes / 16);
-  if (size > device.limits.maxBufferSize) throw new Error(`a buffer of ${size} bytes is larger than the device takes`);
+  if (size > device.limits.maxBufferSize) throw new Error(`a buffer of ${size} bytes exceeds the device's limit`);
   return device.createBuffer({ size, usage: STORAGE_AND_COPIES });
 };
 
-/** Numbers as they lie in a buffer of a type. */
+/** Numbers as bytes of a buffer of a type. */
 export const encodedNumbers = (numbers, type) =>
   type === "float16" ? Uint16Array.from(numbers, float16FromNumber) : numbers;
 

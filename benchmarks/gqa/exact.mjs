@@ -1,4 +1,4 @@
-/** Attention in double precision over `length` tokens of `numbers`, over and over, in all heads, and the new token. */
+/** Attention in double precision over `length` tokens of repeated `numbers` in all heads, and the new token. */
 export const exactAttention = ({ queryHeads, kvHeads, headSize }, length, numbers, { query, key, value }) => {
   const output = new Float64Array(query.length);
   for (let head = 0; head < queryHeads; head++) {
@@ -25,7 +25,7 @@ export const exactAttention = ({ queryHeads, kvHeads, headSize }, length, number
   return output;
 };
 
-/** Largest difference, relative to the largest number that is right. */
+/** Largest difference, relative to the largest expected number. */
 export const relativeError = (got, right) => {
   let worst = 0;
   let largest = 0;

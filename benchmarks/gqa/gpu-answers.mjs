@@ -2,8 +2,8 @@ import { relativeError } from "./exact.mjs";
 import { ourAttention } from "./ours.mjs";
 
 /**
- * Right answers for the first and the last KV head, in double precision, by plan. That is enough, for all heads hold the same
- * cache and a head that is wrong without its neighbours being so would be the last one; and it keeps the check to seconds at 32k tokens.
+ * Exact answers for the first and the last KV head, in double precision, by plan. Two are enough, because all heads hold the same
+ * cache and an error in a single head would show in the last. It keeps the check to seconds at 32k tokens.
  */
 export const openAnswers = (reference, { shape, length, token, seed }) => {
   const { queryHeads, kvHeads, headSize } = shape;
@@ -21,7 +21,7 @@ export const openAnswers = (reference, { shape, length, token, seed }) => {
   };
   return {
     rightOf,
-    /** Largest difference of the two heads' outputs from the right ones. */
+    /** Largest difference of the two heads' outputs from the exact ones. */
     errorOf: (output, right) =>
       relativeError(
         bothOf(output, group).flatMap((part) => [...part]),

@@ -16,13 +16,13 @@ const DEFAULTS = {
   plans: "none,per-token:K8V8,per-token:K4V4,kivi:K4V4,kivi:K2V2,compact:K4V3",
 };
 
-/** Kept, for Dawn must outlive all that comes from it. */
+/** Kept, because Dawn must outlive everything made from it. */
 let opened;
 
 /**
- * Runs the comparison that the words of a command line ask for.
+ * Runs the comparison with the arguments of a command line.
  *
- * @returns the rows, `{ timed, refused }`, as printed; undefined on a machine without an adapter
+ * @returns the rows, `{ timed, refused }`, as printed; undefined without an adapter
  */
 export const compareOnGpu = async (words, print) => {
   const options = optionsOf(words);
@@ -42,7 +42,7 @@ export const compareOnGpu = async (words, print) => {
   return { timed, refused };
 };
 
-/** Both sides on one device; rows of ONNX Runtime in 16 bits where shaders have them, as models for GPUs are. */
+/** Both sides on one device. ONNX Runtime's rows use 16 bits if shaders have them, as models for GPUs do. */
 const openSides = async ({ gpu, device }) => ({
   device,
   backend: await createWebGpuBackend({ gpu, device }),
@@ -57,7 +57,7 @@ const headlines = ({ vendor, architecture, device, description }, { backend, row
   return [
     adapter,
     `kernels ${backend.kernels}; ${summary}; onnxruntime with ${rowType} queries`,
-    ...(isSoftware ? ["a driver in software: this shows that it runs and is right, and nothing about speed"] : []),
+    ...(isSoftware ? ["software driver: the results are checked, but the times mean nothing"] : []),
   ];
 };
 

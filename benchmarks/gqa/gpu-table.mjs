@@ -2,7 +2,7 @@ import { markdownTable } from "../shared.mjs";
 
 const ratioTo = (rival, { totalMs }) => (rival ? (rival.totalMs / totalMs).toFixed(2) : "");
 
-/** Rows of what ran, with how many times as fast each is as `rivals`, then what did not and why. */
+/** Rows of what ran, with the speedup over each of `rivals`, then what did not run, and why. */
 export const gpuTable = ({ timed, refused, rivals, bandwidth }) => {
   const share = ({ bytes, totalMs }) => `${((100 * bytes) / (1e6 * totalMs * bandwidth)).toFixed(0)}%`;
   const head = ["", "MB", "ms", "host ms", "GB/s", ...(bandwidth ? ["of the bandwidth"] : []), "error"];

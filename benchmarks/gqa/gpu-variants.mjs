@@ -5,20 +5,20 @@ import { ourGpuAttention } from "./our-gpu-attention.mjs";
 
 const SEED = 3;
 
-/** The cache that holds the numbers as they are. */
+/** The cache that stores the numbers unchanged. */
 const EXACT = "none";
 
-/** Bits of ONNX Runtime's cache; 0 is the cache in numbers of the rows' type. */
+/** Bits of ONNX Runtime's cache; 0 is a cache in the rows' type. */
 const CACHE_BITS = [0, 8, 4];
 
-/** Largest error of a right answer: of kernels from the numbers as they are stored, of ONNX Runtime from those before, so with its bits. */
+/** Largest accepted error: of our kernels, relative to the stored numbers; of ONNX Runtime, to those before quantization. */
 const LARGEST = { float32: 1e-3, float16: 1e-2, 8: 5e-2, 4: 0.5 };
 
 /**
- * Opens what is compared, asks each for one answer, and holds it against the reference. What of ONNX Runtime is refused, or answers
- * wrongly, is left out with the reason; of ours, it ends the benchmark.
+ * Opens everything to compare, gets one answer from each, and compares it with the reference. Variants of ONNX Runtime that are
+ * refused or wrong are left out with the reason; a wrong one of ours ends the benchmark.
  *
- * @returns `{ variants, refused }`, variants with `error`, from exact attention over the numbers before they were quantized
+ * @returns `{ variants, refused }`; each variant has `error`, relative to exact attention over the numbers before quantization
  */
 export const openVariants = async ({ sizes, plans, reference, ...sides }) => {
   const setting = { ...sizes, token: newToken(sizes.shape), seed: SEED };
@@ -53,12 +53,12 @@ const checkedOrt = async ({ ort, device, rowType }, setting, answers, exact) => 
   return { ...theirs, error };
 };
 
-/** The batch as ONNX Runtime has it. */
+/** The batch as ONNX Runtime sees it. */
 const ortSetting = ({ shape, batch, ...others }) => ({
   ...others,
   shape: { ...shape, batch, queryHeads: shape.queryHeads / batch, kvHeads: shape.kvHeads / batch },
 });
 
 const assertRight = (name, error, largest) => {
-  if (!(error <= largest)) throw new Error(`${name} is wrong: it differs from what is right by ${error}`);
+  if (!(error <= largest)) throw new Error(`${name} is wrong: it differs from the exact answer by ${error}`);
 };

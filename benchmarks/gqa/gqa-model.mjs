@@ -2,14 +2,14 @@ import { onnxModel } from "./onnx-model.mjs";
 
 const PER_CHANNEL = { k_quant_type: "PER_CHANNEL", v_quant_type: "PER_CHANNEL" };
 
-/** How GroupQueryAttention stores keys and values: the element type of its cache, and its attributes. */
+/** How GroupQueryAttention stores keys and values: its cache's element type, and its attributes. */
 export const CACHE_KINDS = {
   float32: { type: "float32", bits: 32, attributes: {} },
   int8: { type: "int8", bits: 8, attributes: { ...PER_CHANNEL, kv_cache_bit_width: 8 } },
   int4: { type: "uint8", bits: 4, attributes: { ...PER_CHANNEL, kv_cache_bit_width: 4 } },
 };
 
-/** Channels of a head as stored: two in a byte at 4 bits. */
+/** Channels of a head as stored: two per byte at 4 bits. */
 export const storedChannels = (kind, headSize) => (CACHE_KINDS[kind].bits === 4 ? headSize / 2 : headSize);
 
 /** One GroupQueryAttention on one token, with a cache of `capacity` tokens. */
@@ -21,7 +21,7 @@ export const gqaModel = (kind, { queryHeads, kvHeads, headSize }, capacity) => {
   return attentionModel({ queryHeads, kvHeads, headSize, rowType: "float32", cache, scales, attributes });
 };
 
-/** One GroupQueryAttention on one token of each sequence of the batch, rows and cache of the types and sizes that are given. */
+/** One GroupQueryAttention on one token of each sequence of the batch, with rows and cache of the given types and sizes. */
 export const attentionModel = ({ queryHeads, kvHeads, headSize, rowType, cache, scales = [], attributes = {} }) => {
   const [batch] = cache.dims;
   const row = (name, heads) => ({ name, type: rowType, dims: [batch, 1, heads * headSize] });

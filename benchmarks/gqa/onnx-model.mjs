@@ -1,6 +1,6 @@
 /**
- * The smallest ONNX writer that the comparison needs: one graph, whose inputs and outputs have names, types and sizes.
- * Protocol buffers by hand, so that the application does not depend on a library for the sake of a benchmark.
+ * A minimal ONNX writer: one graph, whose inputs and outputs have names, types and sizes. Encodes protocol buffers by hand, so
+ * that the benchmark needs no library.
  */
 export const ELEMENT = { float32: 1, uint8: 2, int8: 3, int32: 6, float16: 10 };
 

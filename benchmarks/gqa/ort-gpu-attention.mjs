@@ -3,10 +3,10 @@ import { readNumbers } from "./device-rows.mjs";
 import { fillCache, openAttention, storedBytes, storedRows } from "./ort-gpu-cache.mjs";
 
 const PERIOD_TOKENS = 128;
-/** Room for the new token; its rows stay multiples of four bytes, as uploads must be. */
+/** Capacity for the new token; rows stay multiples of four bytes, which uploads require. */
 const ROOM_TOKENS = 16;
 
-/** ONNX Runtime's GroupQueryAttention on the device, with `length` tokens in a cache that is as long as it will ever be. */
+/** ONNX Runtime's GroupQueryAttention on the device, with `length` tokens in a cache that never grows. */
 export const ortGpuAttention = async (ort, device, { shape, rowType, cacheBits, length, token, seed }) => {
   const capacity = length + ROOM_TOKENS;
   const heads = shape.batch * shape.kvHeads;

@@ -4,17 +4,17 @@ import { deviceBuffer, ELEMENT_BYTES, encodedNumbers, readBytes } from "./device
 import { attentionModel } from "./gqa-model.mjs";
 import { createSession } from "./ort-on-device.mjs";
 
-/** Bytes of a key or value of one head as ONNX Runtime's WebGPU provider stores it: with 4 or 8 bits there is a float32 scale before it. */
+/** Bytes of one head's key or value in ONNX Runtime's WebGPU provider: with 4 or 8 bits, a float32 scale comes first. */
 export const storedBytes = (headSize, rowType, cacheBits) =>
   cacheBits > 0 ? 4 + (headSize * cacheBits) / 8 : headSize * ELEMENT_BYTES[rowType];
 
-/** The cache as the model declares it: what is stored, counted in numbers of the rows' type. */
+/** The cache as the model declares it: the stored bytes, counted in numbers of the rows' type. */
 const cacheOf = ({ batch, kvHeads, headSize }, rowType, cacheBits, capacity) => ({
   type: rowType,
   dims: [batch, kvHeads, capacity, storedBytes(headSize, rowType, cacheBits) / ELEMENT_BYTES[rowType]],
 });
 
-/** One GroupQueryAttention with buffers for its cache, empty; `decode` runs it on a token that has `position` tokens before it. */
+/** One GroupQueryAttention with buffers for an empty cache; `decode` runs it on a token after `position` others. */
 export const openAttention = async (ort, device, { shape, rowType, cacheBits, capacity }) => {
   const { queryHeads, headSize } = shape;
   const cache = cacheOf(shape, rowType, cacheBits, capacity);
@@ -31,7 +31,7 @@ export const openAttention = async (ort, device, { shape, rowType, cacheBits, ca
   return {
     past,
     output,
-    /** What a call is made of, so that calls that are timed make nothing. Lengths are those of what is attended to, less one. */
+    /** Arguments of a call, made once so that timed calls allocate nothing. Lengths are the attended tokens minus one. */
     call: ({ query, key, value }, position) => ({
       query: row(query),
       key: row(key),
@@ -41,7 +41,7 @@ export const openAttention = async (ort, device, { shape, rowType, cacheBits, ca
       seqlens_k: onDevice("int32", [shape.batch], new Int32Array(shape.batch).fill(position)),
       total_sequence_length: new ort.Tensor("int32", Int32Array.of(position + 1), []),
     }),
-    /** The cache that goes out is the memory of the one that comes in. */
+    /** Output and input cache share their memory. */
     run: (feeds) => session.run(feeds, { output, present_key: past.key, present_value: past.value }),
     dispose: async () => {
       await session.release();
@@ -51,8 +51,8 @@ export const openAttention = async (ort, device, { shape, rowType, cacheBits, ca
 };
 
 /**
- * What ONNX Runtime itself stores of synthetic tokens, for how 4 bits look is its own affair: each is the first of a sequence, of
- * one head and with room for one, so that the rows lie one behind the other. They depend on no position, and may be repeated.
+ * ONNX Runtime's own encoding of synthetic tokens, whose 4-bit layout is internal. Each token is the first of a sequence with one
+ * head and a capacity of one, so the rows are adjacent. They depend on no position, so they can be repeated.
  */
 export const storedRows = async (ort, device, { shape, rowType, cacheBits, tokens, seed }) => {
   const one = { ...shape, batch: tokens, queryHeads: shape.queryHeads / shape.kvHeads, kvHeads: 1 };

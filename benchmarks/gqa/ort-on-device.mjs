@@ -6,8 +6,8 @@ import { settled } from "./dawn.mjs";
 const wasmFile = createRequire(import.meta.url).resolve("onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm");
 
 /**
- * ONNX Runtime with its WebGPU provider on a device of ours. It is onnxruntime-web, which runs in Node too: onnxruntime-node has
- * the provider, but takes neither a device nor `kvCacheQuantizationBits`.
+ * ONNX Runtime with its WebGPU provider on our device. Uses onnxruntime-web, which runs in Node too: onnxruntime-node has the
+ * provider, but accepts neither a device nor `kvCacheQuantizationBits`.
  */
 export const openOrt = (device) => {
   copySharedUploads(device.queue);
@@ -19,7 +19,7 @@ export const openOrt = (device) => {
   return ort;
 };
 
-/** A session whose outputs stay on the device, with a cache of 4 or 8 bits, or of numbers as the model has them (0). */
+/** A session whose outputs stay on the device, with a cache of 4 or 8 bits, or in the model's own type (0). */
 export const createSession = async (device, model, cacheBits) => {
   const options = {
     executionProviders: [{ name: "webgpu", device, validationMode: "disabled" }],
@@ -29,12 +29,12 @@ export const createSession = async (device, model, cacheBits) => {
   try {
     return await settled(ort.InferenceSession.create(model, options));
   } catch (error) {
-    // Exceptions of the WebAssembly come out as addresses.
+    // WebAssembly exceptions arrive as addresses.
     throw error instanceof Error ? error : new Error(`the session is refused (${String(error)})`, { cause: error });
   }
 };
 
-/** ONNX Runtime uploads out of its shared memory, which Dawn in Node does not take; what it uploads is small. */
+/** ONNX Runtime uploads from shared memory, which Dawn in Node rejects. Uploads are small, so copy them. */
 const copySharedUploads = (queue) => {
   const write = queue.writeBuffer;
   queue.writeBuffer = (buffer, offset, data, ...range) =>

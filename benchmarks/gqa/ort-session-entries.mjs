@@ -1,9 +1,9 @@
 // oxlint-disable no-underscore-dangle, import/no-default-export -- the names are ONNX Runtime's
 /**
- * ONNX Runtime's WebAssembly with one more way in. Its WebGPU provider reads its options when it is added to a session, and
- * onnxruntime-web 1.30 hands on only those that it knows; what stands in `extra` is set behind that, too late, and ignored without a
- * word. So this module takes the place of the one that loads the WebAssembly (`env.wasm.wasmPaths.mjs`), and sets the entry that
- * the session's `logId` spells, `KEY=VALUE`, before any provider is added.
+ * ONNX Runtime's WebAssembly with one more entry point. Its WebGPU provider reads its options when it is added to a session.
+ * onnxruntime-web 1.30 passes on only those it knows, and sets those in `extra` afterwards, too late, without a warning. So
+ * this module replaces the one that loads the WebAssembly (`env.wasm.wasmPaths.mjs`), and sets the entry in the session's
+ * `logId`, `KEY=VALUE`, before any provider is added.
  */
 import loadWebAssembly from "onnxruntime-web/ort-wasm-simd-threaded.asyncify.mjs";
 

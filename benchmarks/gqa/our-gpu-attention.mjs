@@ -3,8 +3,8 @@ import { deviceBuffer, readNumbers } from "./device-rows.mjs";
 import { ourCache } from "./ours.mjs";
 
 /**
- * Our attention on the device, with `length` tokens in its cache. A batch is more heads to the kernels, for every sequence is as
- * long as the others. Each call appends its token, and the cache grows by what a benchmark calls.
+ * Our attention on the device, with `length` tokens in its cache. A batch is more heads to the kernels, because all sequences
+ * have one length. Each call appends its token, so the cache grows by the number of calls.
  */
 export const ourGpuAttention = async (backend, { plan, shape, length, token, seed }) => {
   const { device } = backend;

@@ -2,13 +2,13 @@ import { parseShorthand } from "@kvtuner/plan";
 import { syntheticSnapshot } from "kvtuner";
 import { Tensor } from "onnxruntime-common";
 
-/** A cache of one layer under a plan, with `length` tokens in it. */
+/** A cache of one layer under a plan, with `length` tokens. */
 export const ourCache = async (backend, plan, shape, length, seed) => {
   const whole = { shape: { layers: 1, ...shape }, layers: [parseShorthand(plan).layer] };
   return backend.restoreCache(whole.shape, whole, await syntheticSnapshot(whole, length, seed));
 };
 
-/** One attention layer of ours under a plan, with `length` tokens in its cache. */
+/** One of our attention layers under a plan, with `length` tokens in its cache. */
 export const ourAttention = async (backend, plan, shape, length, seed) => {
   const cache = await ourCache(backend, plan, shape, length, seed);
   return {

@@ -14,12 +14,12 @@ export const loadRuntimes = () => {
 };
 
 /**
- * GroupQueryAttention with `length` tokens in its cache, `numbers` over and over in all heads, keys and values alike.
- * The cache is as long as it will ever be, so that nothing grows. Modes:
+ * GroupQueryAttention with `length` tokens in its cache, `numbers` repeated in all heads, keys and values alike. The cache has
+ * its final length from the start. Modes:
  *
- * - in place: the cache that goes out is the memory of the one that comes in.
- * - output only: what the kernel appends is not fetched; the caller keeps the cache and writes the new row himself. That
- *   is the least that onnxruntime-web can copy: it has inputs in no memory but its own.
+ * - in place: output and input cache share their memory.
+ * - output only: does not fetch what the kernel appends; the caller keeps the cache and writes the new row. That is the
+ *   least that onnxruntime-web can copy, because its inputs are always in its own memory.
  */
 export const rivalAttention = async ({ ort, provider }, kind, mode, shape, length, numbers) => {
   const capacity = length + 64;

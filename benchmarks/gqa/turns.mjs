@@ -3,7 +3,7 @@ import { settled } from "./dawn.mjs";
 
 const WARM_UP_CALLS = 3;
 
-/** Calls one behind the other, waited for once: milliseconds until they were handed over, and until they were done. */
+/** Several calls, awaited once: milliseconds until they were submitted, and until they were done. */
 const timedCalls = async (device, decode, calls) => {
   const start = performance.now();
   for (let call = 0; call < calls; call++) await decode();
@@ -12,7 +12,7 @@ const timedCalls = async (device, decode, calls) => {
   return { hostMs: handedOverMs / calls, totalMs: (performance.now() - start) / calls };
 };
 
-/** Medians of each variant in milliseconds a call, the variants in turns, so that a GPU that slows down slows all of them. */
+/** Median milliseconds of a call of each variant. Variants take turns, so that a GPU that slows down slows all of them. */
 export const timeInTurns = async (device, variants, { rounds, calls }) => {
   const turns = variants.map(() => []);
   for (let round = 0; round < rounds; round++)

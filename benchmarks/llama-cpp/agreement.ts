@@ -1,28 +1,28 @@
 import { FloatAttention, forward, GREEDY, sampleToken, type Decoder } from "@kvtuner/decoder";
 import type { PeerVariant } from "./peer.ts";
 
-/** A token that one of two continuations has. */
+/** A token of one of two continuations. */
 export interface Choice {
   readonly id: number;
   readonly text: string;
-  /** By how much its logit is above the other's choice, where it was chosen. */
+  /** How far its logit was above the other's choice. */
   readonly logitGap: number;
 }
 
-/** Whether the peer goes on from a prompt with the same tokens as our decoder with a float cache, both greedily. */
+/** Whether the peer and our decoder with a float cache continue a prompt greedily with the same tokens. */
 export interface Agreement {
   readonly prompt: string;
   /** Tokens compared. */
   readonly tokens: number;
-  /** Whether all are the same. */
+  /** Whether all are equal. */
   readonly equal: boolean;
   /** Our text. */
   readonly text: string;
-  /** The first token that differs: small gaps on both sides are a tie that rounding decides. */
+  /** The first token that differs. Small gaps on both sides are a tie that rounding decides. */
   readonly difference?: { readonly index: number; readonly ours: Choice; readonly theirs: Choice };
 }
 
-/** What {@link checkAgreement} compares with. */
+/** Input of {@link checkAgreement}. */
 export interface AgreementParts {
   readonly decoder: Decoder;
   readonly encode: (text: string) => Int32Array;
@@ -61,7 +61,7 @@ const greedy = async (decoder: Decoder, prompt: Int32Array): Promise<GreedyStep[
   return steps;
 };
 
-/** Both choices, each with its lead over the other in the logits that it was made from. */
+/** Both choices, each with its lead over the other in its own logits. */
 const choicesAt = async (
   { decode, peer }: AgreementParts,
   before: { readonly prompt: Int32Array; readonly ids: readonly number[] },

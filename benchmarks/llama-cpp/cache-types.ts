@@ -1,6 +1,6 @@
 import { KvtunerError } from "@kvtuner/plan";
 
-/** Bytes of a block of 32 numbers, by type; all that llama.cpp takes for its cache. */
+/** Bytes of a block of 32 numbers, by type: all types that llama.cpp accepts for its cache. */
 const BLOCK_BYTES = {
   f32: 128,
   f16: 64,
@@ -23,11 +23,11 @@ export type CacheType = keyof typeof BLOCK_BYTES;
 export interface CacheTypes {
   readonly key: CacheType;
   readonly value: CacheType;
-  /** Whether attention is one fused operation; quantized values need it, float16 may be faster without. */
+  /** Whether attention is one fused operation. Quantized values need it; float16 may be faster without. */
   readonly flashAttention: boolean;
 }
 
-/** What llama.cpp's users choose from, most exact first. */
+/** Common choices of llama.cpp's users, most exact first. */
 export const DEFAULT_CACHE_TYPES: readonly string[] = [
   "f16/f16",
   `f16/f16${PLAIN}`,
@@ -45,7 +45,7 @@ const allCacheTypes = (): string[] => [
 ];
 
 /**
- * Reads names like `q8_0/q4_0` or `f16/f16-noflash`; `all` alone stands for every one.
+ * Reads names like `q8_0/q4_0` or `f16/f16-noflash`; `all` alone means every pair.
  *
  * @throws PeerTypesError
  */

@@ -2,7 +2,7 @@ import type { CacheType } from "./cache-types.ts";
 import type { OpenRequest, PeerAnswer, PeerCall, PeerMethods } from "./protocol.ts";
 import { fillFromState } from "./state-file.ts";
 
-/** The part of node-llama-cpp that is used here; not its types, for it need not be installed. */
+/** The parts of node-llama-cpp used here. Not its own types, because it may not be installed. */
 interface NodeLlamaCpp {
   readonly LlamaLogLevel: { readonly error: unknown };
   getLlama(options: object): Promise<{
@@ -32,7 +32,7 @@ export interface LlamaSequence {
 
 const GREEDY = { temperature: 0, yieldEogToken: true };
 
-/** Answers calls from the parent process until it goes. */
+/** Answers calls from the parent process until it exits. */
 export const serveLlamaCpp = async (): Promise<void> => {
   let methods: PeerMethods | undefined;
   process.on("message", (call: PeerCall) => {
@@ -117,7 +117,7 @@ const sequenceMethods = (sequence: LlamaSequence): PeerMethods => ({
   clear: async () => truncate(sequence, 0),
 });
 
-/** Appends tokens and asks for what follows the last one. */
+/** Appends tokens and returns what follows the last one. */
 const evaluateLast = async (
   sequence: LlamaSequence,
   ids: Iterable<number>,
@@ -128,7 +128,7 @@ const evaluateLast = async (
   return results.at(-1)?.next;
 };
 
-/** The way a program generates with this package; what it would say is replaced by the given tokens. */
+/** Generates as programs with this package do, but with the given tokens. */
 const timedSteps = async (sequence: LlamaSequence, ids: Int32Array): Promise<number[]> => {
   const steps = sequence.evaluate([ids[0]!], GREEDY);
   const times: number[] = [];
@@ -141,9 +141,9 @@ const timedSteps = async (sequence: LlamaSequence, ids: Int32Array): Promise<num
   return times;
 };
 
-/** A shifted context, or tokens that were not evaluated, would be timed for what they are not. */
+/** Fails if the context was shifted or tokens were not evaluated: the times would mean something else. */
 const assertLength = ({ nextTokenIndex }: LlamaSequence, length: number): void => {
-  if (nextTokenIndex !== length) throw new Error(`expected ${length} tokens in the sequence, it has ${nextTokenIndex}`);
+  if (nextTokenIndex !== length) throw new Error(`expected ${length} tokens in the sequence, got ${nextTokenIndex}`);
 };
 
 const truncate = async (sequence: LlamaSequence, length: number): Promise<void> => {

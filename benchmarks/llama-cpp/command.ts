@@ -70,7 +70,7 @@ const benchOptions = (values: Values): Omit<BenchOptions, "model"> => {
 };
 
 const agreementText = ({ release, agreement }: PeerReport): string =>
-  `llama.cpp ${release}: its greedy text agrees with ours for ${agreedText(agreement)}`;
+  `llama.cpp ${release}: its greedy text matches ours for ${agreedText(agreement)}`;
 
 const agreedText = ({ equal, tokens, difference }: Agreement): string => {
   if (equal || !difference) return `${tokens} tokens`;

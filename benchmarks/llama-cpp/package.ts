@@ -16,7 +16,7 @@ export interface PeerPackage {
 }
 
 /**
- * Finds node-llama-cpp beside this package or in the folder of peers, without loading it.
+ * Finds node-llama-cpp next to this package or in the folder of peers, without loading it.
  *
  * @throws PeerMissingError saying how to install it
  */
@@ -29,13 +29,13 @@ export const findNodeLlamaCpp = (): PeerPackage => {
   return { version: version ?? "unknown", url: pathToFileURL(join(folder, main ?? "dist/index.js")).href };
 };
 
-/** Folder outside any project that peers are installed into. */
+/** Folder, outside any project, where peers are installed. */
 const peersFolder = (): string => join(process.env["KVTUNER_HOME"] || join(homedir(), ".cache", "kvtuner"), "peers");
 
-/** Only the binary for this machine: with all of them it is 700 MB. */
+/** Only the binary for this machine; all of them take 700 MB. */
 const installCommand = (): string => {
   const system = { linux: "linux", darwin: "mac", win32: "win" }[process.platform as string] ?? process.platform;
-  // The build for Apple silicon is named after its GPU; it runs without it too.
+  // The build for Apple silicon is named after its GPU, but runs without it too.
   const binary = system === "mac" && process.arch === "arm64" ? "mac-arm64-metal" : `${system}-${process.arch}`;
   return (
     `npm install --prefix ${peersFolder()} --omit=optional --ignore-scripts ` +

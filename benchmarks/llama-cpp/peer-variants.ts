@@ -5,7 +5,7 @@ import type { PeerPackage } from "./package.ts";
 import { openPeerVariant, type PeerSettings, type PeerVariant } from "./peer.ts";
 import { PeerError } from "./process.ts";
 
-/** What was compared with. */
+/** What our runtime was compared with. */
 export interface PeerReport {
   readonly package: "node-llama-cpp";
   readonly version: string;
@@ -16,14 +16,14 @@ export interface PeerReport {
   /** Types whose text was compared with ours: the first that run. */
   readonly agreementTypes: string;
   readonly agreement: Agreement;
-  /** Types it would not run, and what it said. */
+  /** Types it refused, and its messages. */
   readonly refused: readonly { readonly types: string; readonly reason: string }[];
 }
 
-/** Short, and nothing in it decides between two words that are equally likely. */
+/** Short, and without a place where two words are equally likely. */
 const PROMPT = "The lighthouse keeper wrote in his log:";
 
-/** Comparing texts needs room, and a full context is shifted, which takes llama.cpp minutes. */
+/** Space for comparing texts: a full context is shifted, which takes llama.cpp minutes. */
 const SPARE_TOKENS = 256;
 
 /**

@@ -4,14 +4,14 @@ import { fileURLToPath } from "node:url";
 import { KvtunerError } from "@kvtuner/plan";
 import type { PeerAnswer, PeerMethods } from "./protocol.ts";
 
-/** What Node needs to run the sources of this checkout, and the program that runs llama.cpp. */
+/** Node's arguments to run the sources of this checkout, and the program that runs llama.cpp. */
 const PROGRAM = [
   "--import",
   fileURLToPath(new URL("../../tools/typescript-loader.mjs", import.meta.url)),
   fileURLToPath(new URL("serve.mjs", import.meta.url)),
 ];
 
-/** llama.cpp in a process of its own: it may crash on types it does not like, and its threads are its own. */
+/** llama.cpp in its own process: unsupported types may crash it, and it has threads of its own. */
 export interface PeerProcess {
   call<Method extends keyof PeerMethods>(
     method: Method,
@@ -65,7 +65,7 @@ const lastWords = (child: ChildProcess): (() => string) => {
   return () => tail.trim().split("\n").at(-1) || "it said nothing";
 };
 
-/** llama.cpp refused what was asked, or crashed. */
+/** llama.cpp refused a request, or crashed. */
 export class PeerError extends KvtunerError {
   override readonly name = "PeerError";
 }

@@ -1,6 +1,6 @@
 import type { CacheTypes } from "./cache-types.ts";
 
-/** What the process that runs llama.cpp is asked to load. */
+/** What the llama.cpp process should load. */
 export interface OpenRequest {
   /** URL of node-llama-cpp's entry. */
   readonly packageUrl: string;
@@ -11,7 +11,7 @@ export interface OpenRequest {
   readonly capacity: number;
 }
 
-/** What the process says of itself. */
+/** Facts about the process. */
 export interface OpenReply {
   /** llama.cpp's release. */
   readonly release: string;
@@ -21,25 +21,25 @@ export interface OpenReply {
   readonly threads: number;
 }
 
-/** Where which logits are asked for. */
+/** Positions of the requested logits. */
 export interface LogitsRequest {
   readonly prompt: Int32Array;
   readonly ids: readonly number[];
   readonly of: readonly number[];
 }
 
-/** What the process answers, one call at a time, on one sequence of tokens. Times are milliseconds. */
+/** Calls of the process, one at a time, on one sequence of tokens. Times are milliseconds. */
 export interface PeerMethods {
   open(request: OpenRequest): Promise<OpenReply>;
   /** Appends tokens in one call; returns the time. */
   prefill(request: { readonly ids: Int32Array }): Promise<number>;
-  /** Appends until `length` tokens are held, repeating the first `ids`; untimed. */
+  /** Appends, untimed, until `length` tokens are held, repeating the first `ids`. */
   fill(request: { readonly ids: Int32Array; readonly length: number }): Promise<void>;
-  /** Appends tokens one by one, each with its logits and their largest, and forgets them; returns the time of each. */
+  /** Appends tokens one by one, each with its logits and their largest, and drops them again. Returns each time. */
   decode(request: { readonly ids: Int32Array }): Promise<number[]>;
-  /** Greedy continuation of a prompt in an empty cache, which is empty again afterwards. */
+  /** Greedy continuation of a prompt in an empty cache, which is emptied again. */
   greedy(request: { readonly ids: Int32Array; readonly tokens: number }): Promise<number[]>;
-  /** Logits of some tokens behind a prompt in one piece and `ids` one by one; the cache is empty before and afterwards. */
+  /** Logits of some tokens after a prompt in one piece and `ids` one by one. The cache is empty before and after. */
   logits(request: LogitsRequest): Promise<number[]>;
   clear(request: Record<string, never>): Promise<void>;
 }

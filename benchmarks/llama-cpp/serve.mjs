@@ -2,4 +2,4 @@
 import { serveLlamaCpp } from "./child.ts";
 
 await serveLlamaCpp();
-process.exit(0); // llama.cpp's threads would keep the process
+process.exit(0); // llama.cpp's threads would keep the process alive

@@ -9,8 +9,8 @@ const VERSION = 3;
 const SEED_TOKENS = 256;
 
 /**
- * Fills a sequence to `length` tokens with the keys and values of its first tokens over and over: evaluates a few, saves
- * their state, and loads a state in which they are repeated. Evaluating them all would take llama.cpp many minutes.
+ * Fills a sequence to `length` tokens by repeating the keys and values of its first tokens: evaluates a few, saves their state,
+ * and loads a state in which they are repeated. Evaluating them all would take llama.cpp many minutes.
  */
 export const fillFromState = async (sequence: LlamaSequence, ids: Int32Array, length: number): Promise<void> => {
   const seed = [...ids.subarray(0, Math.min(SEED_TOKENS, length))];
@@ -28,10 +28,10 @@ export const fillFromState = async (sequence: LlamaSequence, ids: Int32Array, le
 };
 
 /**
- * A sequence state of llama.cpp with its cells repeated until there are `length`. Its layout, in 32-bit words unless said
- * otherwise: magic, version, tokens and their ids; streams (1), cells, and for each its position, 1 and a sequence;
- * whether values are transposed, layers; for each layer the keys' type, bytes of a row (64 bits), rows; the same of the
- * values, or transposed their type, bytes of a number, rows, and rows of one number for each cell.
+ * A sequence state of llama.cpp with its cells repeated up to `length`. Its layout, in 32-bit words unless stated otherwise:
+ * magic, version, tokens and their ids; streams (1), cells, and for each its position, 1 and a sequence; whether values are
+ * transposed, layers; for each layer the keys' type, bytes of a row (64 bits), rows; the same for the values, or, if
+ * transposed, their type, bytes of a number, rows, and rows of one number for each cell.
  */
 export const repeatState = (state: Buffer, length: number): Buffer => {
   const source = new Reader(state);
@@ -63,7 +63,7 @@ export const repeatState = (state: Buffer, length: number): Buffer => {
     word();
     const size = word();
     const rows = word();
-    // A row's size has 64 bits, of which the upper ones are none.
+    // A row's size has 64 bits; the upper ones are zero.
     if (!transposed) repeat(size, cells);
     else for (let row = 0; row < rows; row++) repeat(size, cells);
   }
@@ -71,7 +71,7 @@ export const repeatState = (state: Buffer, length: number): Buffer => {
   return Buffer.concat(parts);
 };
 
-/** The rows of `size` bytes in `rows`, over and over until there are `count`. */
+/** The rows of `size` bytes in `rows`, repeated up to `count`. */
 const repeated = (rows: Buffer, size: number, count: number): Buffer => Buffer.alloc(size * count, rows);
 
 const words = (value: number): Buffer => {
@@ -83,7 +83,7 @@ const words = (value: number): Buffer => {
 const expectWord = (what: string, got: number, expected: number): void => {
   if (got !== expected)
     throw new Error(
-      `expected ${expected} as the ${what} of a sequence state, got ${got}; this llama.cpp writes another format, use --fill text`,
+      `expected ${expected} as the ${what} of a sequence state, got ${got}; this llama.cpp writes another format; use --fill text`,
     );
 };
 

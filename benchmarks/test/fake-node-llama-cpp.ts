@@ -2,8 +2,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /**
- * Installs a stand-in for node-llama-cpp where `bench` looks for it: it always says token 65, refuses keys of q4_0, and
- * takes its process down on keys of q5_0. Its state is one that llama.cpp could have written.
+ * Installs a stand-in for node-llama-cpp where `bench` looks for it. It always says token 65, refuses keys of q4_0, and crashes
+ * on keys of q5_0. Its state has llama.cpp's format.
  */
 export const installFakeNodeLlamaCpp = (kvtunerHome: string): void => {
   const folder = join(kvtunerHome, "peers", "node_modules", "node-llama-cpp");

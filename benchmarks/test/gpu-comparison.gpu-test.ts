@@ -2,7 +2,7 @@ import { setFlagsFromString } from "node:v8";
 import { expect, it } from "vitest";
 import { compareOnGpu } from "../gqa/gpu-comparison.mjs";
 
-// Optimized code of ONNX Runtime's WebAssembly is made for longer than it would run here.
+// Compiling ONNX Runtime's WebAssembly with optimizations would take longer than running it here.
 setFlagsFromString("--no-wasm-tier-up");
 setFlagsFromString("--no-wasm-dynamic-tiering");
 

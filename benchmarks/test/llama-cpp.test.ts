@@ -55,7 +55,7 @@ describe("benchmarks/llama-cpp.mjs", () => {
       }
     }
     expect(bench("--context", "33", "--peer-types", "f16/f16", "--fill", "synthetic").stdout).toMatch(
-      /^llama\.cpp fake: its greedy text agrees with ours for \d+ tokens; then [\s\S]*^33 tokens .*x fastest peer/m,
+      /^llama\.cpp fake: its greedy text matches ours for \d+ tokens; then [\s\S]*^33 tokens .*x fastest peer/m,
     );
   });
 });
