@@ -1,6 +1,6 @@
 import { defineConfig } from "vite";
 
-/** Threads need SharedArrayBuffer, which only a page gets that is isolated from other origins. */
+/** Threads need SharedArrayBuffer, which a page has only if it is isolated from other origins. */
 const headers = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Embedder-Policy": "require-corp",
@@ -8,7 +8,7 @@ const headers = {
 
 export default defineConfig({
   base: "./",
-  // In this repository, packages resolve to their sources; ONNX Runtime's WebAssembly is a file of its own.
+  // In this repository, packages resolve to their sources. ONNX Runtime's WebAssembly is a file of its own.
   resolve: {
     conditions: ["@kvtuner/source", "onnxruntime-web-use-extern-wasm", "module", "browser", "development|production"],
   },

@@ -73,7 +73,7 @@ test("tunes in the tab; a closed tab resumes where it was stopped, and the repor
 
   await second.getByRole("button", { name: "Generate" }).click();
   await second.getByText(/^(The model ended its text|Stopped at)/).waitFor();
-  await second.getByText(/tokens in .* of what 16 bits take/).waitFor();
+  await second.getByText(/tokens in .* of the bytes in 16 bits/).waitFor();
   expect(complaints).toEqual([]);
   await context.close();
 });

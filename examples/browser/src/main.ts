@@ -12,20 +12,20 @@ import { type Reply, transcriptIn } from "./page/transcript.ts";
 
 const page = findPage();
 const transcript = transcriptIn(page.transcript);
-// Off the page's own thread, which so stays free to scroll, to draw and to stop.
+// Off the page's thread, so that the page can scroll, draw and stop.
 const worker = new Worker(new URL("./engine/worker.ts", import.meta.url), { type: "module", name: "kvtuner" });
 const engine: Remote<Engine> = wrap<Engine>(worker);
 // A worker has no localStorage.
 void engine.remember(proxy(browserChoices));
 
-/** The text of a chosen plan.json, whose name the input shows until someone types there. */
+/** The text of a chosen plan.json. The input shows its name until someone types there. */
 let planFile: string | undefined;
 
 const STEPS = { load: "Loading the weights", prefill: "Reading the prompt" } as const;
 
 const ENDS: Readonly<Record<Finish, string>> = {
   stop: "The model ended its text.",
-  length: "Stopped at the most tokens.",
+  length: "Stopped at the maximum number of tokens.",
   context: "Stopped where the model's context ends.",
   interrupted: "Stopped.",
 };
@@ -41,7 +41,7 @@ const showExample = exampleIn(page.prompt);
 
 let isBusy = false;
 
-/** Runs one thing at a time and shows what fails. A file that is dropped meanwhile is ignored. */
+/** Runs one action at a time and shows its errors. Ignores a file dropped meanwhile. */
 const busy = async (what: string, work: () => Promise<string>, status = page.status): Promise<void> => {
   if (isBusy) return;
   isBusy = true;
@@ -78,7 +78,7 @@ const openModel = async (name: string, read: () => Promise<Blob>, example?: () =
   });
   if (!opened) return;
   page.generate.disabled = false;
-  // Only the bundled model comes with a text to tune on.
+  // Only the bundled model comes with a calibration text.
   page.tune.disabled = example === undefined;
 };
 
@@ -131,7 +131,7 @@ const tuneListener: TuneListener = {
   },
 };
 
-/** Shows the report, and makes the plan the one to generate with. */
+/** Shows the report, and uses the plan from now on. */
 const showTuned = (plan: string, report: string): void => {
   page.report.srcdoc = report;
   page.report.hidden = false;
@@ -154,7 +154,7 @@ const tune = async (): Promise<void> => {
 
 const firstModel = openBundled();
 
-/** A file that comes before the page has opened its own model waits for that. */
+/** A file that arrives before the page has opened its own model waits for that. */
 const takeFile = (file: File): void => void firstModel.then(() => openModel(file.name, async () => file));
 
 onDropped(page.drop, takeFile);

@@ -19,24 +19,24 @@ import { readPlan } from "./read-plan.ts";
 import { openRuntime, type Runtime, type RuntimeName } from "./runtime.ts";
 import { tunableModel } from "./tunable-model.ts";
 
-/** What is to be generated, and how. */
+/** What to generate, and how. */
 export interface GenerateRequest {
   readonly runtime: RuntimeName;
   /** Shorthand, or the text of a `plan.json`. */
   readonly plan: string;
-  /** A text to go on from, or a conversation to answer. */
+  /** A text to continue, or a conversation to answer. */
   readonly prompt: string | readonly ChatMessage[];
   readonly maxTokens: number;
   readonly temperature: number;
 }
 
-/** Told of what happens, as it happens. From a worker its answers are promises, and only the last one is waited for. */
+/** Receives events. From a worker, calls return promises, and only the last one is awaited. */
 export interface EngineListener {
   onProgress(step: "load" | "prefill", done: number, total: number): void | Promise<void>;
   onText(text: string, figures: Figures): void | Promise<void>;
 }
 
-/** Hears how far a tuning is. */
+/** Receives the progress of a tuning. */
 export interface TuneListener {
   onProgress(step: Step, done: number, total: number): void | Promise<void>;
 }
@@ -50,17 +50,17 @@ export interface Figures extends Pick<Generated, "prompt" | "prefill" | "decode"
 /** Why a generation ended: the model said so, `maxTokens`, the longest context, or `stop()`. */
 export type Finish = Generated["finish"];
 
-/** A cache under a plan, and the tokens that it holds. */
+/** A cache under a plan, and its tokens. */
 interface Held {
-  /** As it was asked for. */
+  /** As requested. */
   readonly plan: string;
   readonly cache: KvCache;
   readonly session: CacheSession;
 }
 
 /**
- * One model, run under one plan at a time; a prompt that begins like the last one costs only its rest. Calls made while another
- * goes on wait for their turn, since weights and cache are one for all.
+ * One model, run under one plan at a time. A prompt that starts like the last one only processes the rest. Calls take turns,
+ * because they share weights and cache.
  */
 export class Engine {
   #model: Model | undefined;
@@ -71,15 +71,15 @@ export class Engine {
   #choices: KernelChoices | undefined;
   readonly #turns: Turns = new Turns();
 
-  /** Lets the fastest kernels of a GPU be remembered. */
+  /** Stores the fastest kernels of each GPU. */
   remember(choices: KernelChoices): void {
     this.#choices = choices;
   }
 
   /**
-   * Takes another model; one that cannot be run leaves the last one in place.
+   * Opens another model. If it cannot be run, keeps the last one.
    *
-   * @throws KvtunerError when the file is no GGUF file, or a model that cannot be run
+   * @throws KvtunerError when the file is not GGUF, or the model cannot be run
    */
   open(file: Blob): Promise<ModelInfo> {
     return this.#turns.take(async () => {
@@ -91,20 +91,20 @@ export class Engine {
   }
 
   /**
-   * Generates a text; the weights are loaded when they are first needed.
+   * Generates a text. Loads the weights on first use.
    *
    * @throws KvtunerError for bad plans and prompts
-   * @throws GpuLostError when the GPU goes away meanwhile: weights and cache are gone, and the next call begins anew
+   * @throws GpuLostError when the GPU is lost: weights and cache are gone, and the next call starts over
    */
   generate(request: GenerateRequest, listener: EngineListener): Promise<Finish> {
     return this.#turns.take(() => this.#generateUntilStopped(request, listener));
   }
 
   /**
-   * Tunes the model on the CPU. What was measured stays in this browser, and the same request resumes from there.
+   * Tunes the model on the CPU. Measurements stay in this browser, and the same request resumes from them.
    *
    * @returns undefined when `stop()` ended it
-   * @throws KvtunerError when no plan keeps to the limit, or another tab tunes the same model
+   * @throws KvtunerError when no plan is within the limit, or another tab tunes the same model
    */
   tune(request: TuneRequest, listener: TuneListener): Promise<Tuned | undefined> {
     return this.#turns.take(async () => {
@@ -132,7 +132,7 @@ export class Engine {
     });
   }
 
-  /** Ends the generation, or the tuning, under way. */
+  /** Ends the current generation or tuning. */
   stop(): void {
     this.#stopping.abort();
   }
@@ -186,14 +186,14 @@ export class Engine {
 
   #openedModel(): Model {
     if (this.#model) return this.#model;
-    throw new Error("expected a model, there is none yet; take the small one, or drop a GGUF file on the page");
+    throw new Error("expected a model, got none yet; take the small one, or drop a GGUF file on the page");
   }
 
   #contextLength(): number {
     return Math.min(this.#openedModel().info.contextLength, this.#runtime!.runtime.backend.capabilities.maxTokens);
   }
 
-  /** A session under the plan that is asked for: the one there is, or a new one. */
+  /** A session under the requested plan: the current one, or a new one. */
   async #prepared(
     { runtime: name, plan: text }: GenerateRequest,
     listener: EngineListener,
@@ -224,7 +224,7 @@ export class Engine {
     return runtime;
   }
 
-  /** Gives back cache and weights. */
+  /** Releases cache and weights. */
   async #unload(): Promise<void> {
     const [held, decoder] = [this.#held, this.#decoder];
     this.#held = this.#decoder = undefined;

@@ -1,7 +1,7 @@
-/** Optional features that ONNX Runtime or the backend make use of. */
+/** Optional features that ONNX Runtime or the backend use. */
 const FEATURES = ["shader-f16", "subgroups", "timestamp-query"] as const;
 
-/** Limits that are only as high as one asks for. */
+/** Limits that a device has only on request. */
 const LIMITS = [
   "maxBufferSize",
   "maxStorageBufferBindingSize",
@@ -14,23 +14,20 @@ const LIMITS = [
   "maxComputeWorkgroupsPerDimension",
 ] as const;
 
-/** A device, and whether it is no GPU but a driver that computes on the processor. */
+/** A device, and whether it is a software driver, which computes on the processor. */
 export interface FoundDevice {
   readonly device: GPUDevice;
   readonly isSoftware: boolean;
 }
 
 /**
- * The device that weights and cache share, with all that the adapter has.
+ * The device that weights and cache share, with all features and limits of the adapter.
  *
- * @throws Error where there is no WebGPU or no adapter
+ * @throws Error without WebGPU or without an adapter
  */
 export const requestDevice = async (): Promise<FoundDevice> => {
   const adapter = await (navigator.gpu as GPU | undefined)?.requestAdapter({ powerPreference: "high-performance" });
-  if (!adapter)
-    throw new Error(
-      "expected a GPU that this browser shows to pages, got none; switch WebGPU on, or run on WebAssembly",
-    );
+  if (!adapter) throw new Error("expected WebGPU in this browser, got none; switch it on, or run on WebAssembly");
   const { features, info, limits } = adapter;
   const device = await adapter.requestDevice({
     requiredFeatures: FEATURES.filter((feature) => features.has(feature)),

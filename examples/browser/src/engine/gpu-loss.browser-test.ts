@@ -25,10 +25,10 @@ const REQUEST = {
   temperature: 0,
 } as const;
 
-test("a GPU that is lost ends a generation with an error, at any moment, and the next one begins anew", async () => {
+test("losing the GPU at any moment ends a generation with an error, and the next one starts over", async () => {
   const engine = new Engine();
   await engine.open(await (await fetch(embeddedModel)).blob());
-  /** Generates; the device is lost when so many pieces of text, or steps of loading the weights, have been told of. */
+  /** Generates; the device is lost after some pieces of text, or some steps of loading the weights. */
   const generate = async (lossAt: { readonly text?: number; readonly load?: number } = {}): Promise<string> => {
     let [text, pieces] = ["", 0];
     await engine.generate(REQUEST, {

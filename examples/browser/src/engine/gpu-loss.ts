@@ -2,7 +2,7 @@
 export class GpuLostError extends Error {
   constructor(cause: Error) {
     super(
-      "expected the GPU to stay, it was taken away by the driver, the system or the browser; generate again, which loads the weights and reads the prompt anew",
+      "the driver, the system or the browser took the GPU away; generate again to reload the weights and the prompt",
       { cause },
     );
     this.name = "GpuLostError";

@@ -9,14 +9,14 @@ import {
 } from "@kvtuner/decoder";
 import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
 
-/** What the page says of a model. */
+/** What the page shows about a model. */
 export interface ModelInfo {
   readonly name: string;
   readonly architecture: string;
   readonly layers: number;
-  /** Tokens the model was trained for. */
+  /** Context length of the model, tokens. */
   readonly contextLength: number;
-  /** Whether the file says how a conversation is written. */
+  /** Whether the file has a chat template. */
   readonly canChat: boolean;
 }
 
@@ -33,7 +33,7 @@ export interface Model {
 /**
  * Reads and checks the header of a GGUF file.
  *
- * @throws KvtunerError when it is none, or a model that cannot be run
+ * @throws KvtunerError when it is not GGUF, or the model cannot be run
  */
 export const openModel = async (file: Blob): Promise<Model> => {
   const gguf = await openGguf(blobSource(file));

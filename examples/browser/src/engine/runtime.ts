@@ -5,13 +5,13 @@ import type { CreateSession } from "@kvtuner/decoder";
 import { requestDevice } from "./gpu-device.ts";
 import { wasmSessions, webGpuSessions } from "./sessions.ts";
 
-/** What runs on this page: a backend for the cache, and sessions for what stands between the layers' attention. */
+/** What runs the model: a backend for the cache, and sessions for the segments between attention. */
 export interface Runtime {
   readonly backend: Backend;
   readonly createSession: CreateSession;
-  /** Rejects with a `DeviceLostError` once the GPU is gone, and never resolves. */
+  /** Rejects with a `DeviceLostError` when the GPU is lost; never resolves. */
   readonly lost: Promise<never>;
-  /** Gives back what the runtime made, once cache and weights are given back. */
+  /** Releases the runtime's own resources, after cache and weights. */
   dispose(): Promise<void>;
 }
 
@@ -36,23 +36,23 @@ const RUNTIMES: Readonly<Record<RuntimeName, (choices?: KernelChoices) => Promis
   },
 };
 
-/** Whoever generates is told; when nobody does, nobody has to. */
+/** Generations report the loss; without one, nobody needs to know. */
 const lossOf = ({ lost }: GPUDevice): Promise<never> => {
   const loss = lost.then((info) => Promise.reject(new DeviceLostError(info)));
   loss.catch(() => {});
   return loss;
 };
 
-/** Those that any adapter runs: to find the quickest takes a driver in software minutes. */
+/** Kernels that any adapter runs: with a software driver, finding the fastest takes minutes. */
 const KERNELS_OF_SOFTWARE: Partial<Variant> = {};
 
-/** Starts a runtime; `choices` remembers which kernels are the fastest on a GPU. */
+/** Starts a runtime; `choices` stores the fastest kernels of each GPU. */
 export const openRuntime = async (name: RuntimeName, choices?: KernelChoices): Promise<Runtime> =>
   RUNTIMES[name](choices);
 
-/** More than four hardly make a small model faster. */
+/** More than four hardly help a small model. */
 const MOST_THREADS = 4;
 
-/** One without cross-origin isolation: threads share memory. */
+/** One without cross-origin isolation, because threads share memory. */
 const threadCount = (): number =>
   globalThis.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency) : 1;

@@ -4,7 +4,7 @@ import gpuCode from "onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm?url";
 import wasmLoader from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
 import wasmCode from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 
-/** Compiles segments for ONNX Runtime's WebAssembly, which is fetched when this is called. */
+/** Compiles segments for ONNX Runtime's WebAssembly, which this call fetches. */
 export const wasmSessions = async (threads: number): Promise<CreateSession> => {
   const { env, InferenceSession } = await import("onnxruntime-web/wasm");
   env.wasm.wasmPaths = { mjs: wasmLoader, wasm: wasmCode };
@@ -12,12 +12,11 @@ export const wasmSessions = async (threads: number): Promise<CreateSession> => {
   return async (model) => InferenceSession.create(model, { executionProviders: ["wasm"] });
 };
 
-/** Else ONNX Runtime warns in each session that it works out shapes on the CPU. */
+/** Without this, ONNX Runtime warns in each session that it computes shapes on the CPU. */
 const ERRORS = 3;
 
 /**
- * Compiles segments for ONNX Runtime's WebGPU provider on a device that others use too. Outputs stay in its buffers where
- * they are to.
+ * Compiles segments for ONNX Runtime's WebGPU provider on a shared device. The requested outputs stay in its buffers.
  */
 export const webGpuSessions = async (device: GPUDevice): Promise<CreateSession> => {
   const { env, InferenceSession } = await import("onnxruntime-web/webgpu");

@@ -3,7 +3,7 @@ import { createEvaluator, trace } from "@kvtuner/evaluation";
 import type { TunableModel } from "@kvtuner/tuning";
 import type { Model } from "./model.ts";
 
-/** A model of the page as tuning sees it. It is tuned on a text that is given, so it writes none of its own. */
+/** The page's model for tuning. Its calibration text is given, so it never writes its own. */
 export const tunableModel = async (
   { file, identity, shape, tokenizer }: Model,
   decoder: Decoder,
@@ -19,7 +19,7 @@ export const tunableModel = async (
   dispose: async () => undefined,
 });
 
-/** A study belongs to one file: this tells it from another of the same name. */
+/** Identifies the file: another of the same name needs another study. */
 const sha256 = async (file: Blob): Promise<string> => {
   const digest = await crypto.subtle.digest("SHA-256", await file.arrayBuffer());
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -2,7 +2,7 @@ import embeddedModel from "@kvtuner/embedded-model/model.gguf?url";
 import { expect, test } from "vitest";
 import { Engine } from "./engine.ts";
 
-test("calls made at once take turns, and one that fails or is stopped lets the next one go on", async () => {
+test("concurrent calls take turns, and the next one runs even if one fails or is stopped", async () => {
   const engine = new Engine();
   const file = await (await fetch(embeddedModel)).blob();
   const generate = async (prompt: string, plan = "kivi:K4V2", onText = (): void => undefined): Promise<string> => {
@@ -15,7 +15,7 @@ test("calls made at once take turns, and one that fails or is stopped lets the n
     const finish = await engine.generate(request, { onProgress: () => undefined, onText: add });
     return finish === "interrupted" ? finish : text;
   };
-  // Nothing is waited for in between, opening the model neither.
+  // Nothing is awaited in between, not even opening the model.
   const calls = [engine.open(file), generate("cpy xkqab:"), generate("rev xkqab:"), generate("?", "kivi:K4")] as const;
   const stopped = generate("the rider walks to ", "per-token:K8V4", () => engine.stop());
   const results = await Promise.allSettled([...calls, stopped, generate("cpy xkqab:")]);

@@ -28,11 +28,11 @@ const TOKENS = 8;
 
 interface Generated {
   readonly logits: readonly Float32Array[];
-  /** Read-backs of the prompt, and of each token behind it. */
+  /** Downloads during the prompt, and during each token after it. */
   readonly readBacks: readonly number[];
 }
 
-/** Feeds the prompt and then always the likeliest token. */
+/** Feeds the prompt, then always the likeliest token. */
 const generate = async ({ backend, createSession }: Runtime, planText: string): Promise<Generated> => {
   const { deviceTensors } = backend.capabilities;
   const decoder = await loadDecoder(model.gguf, { createSession, deviceTensors });
@@ -54,7 +54,7 @@ const generate = async ({ backend, createSession }: Runtime, planText: string): 
 
 const likeliest = (logits: Float32Array): number => logits.indexOf(Math.max(...logits));
 
-/** Of all logits, beside the largest of them. */
+/** Largest difference of all logits, and the largest logit. */
 const largestError = (expected: Generated, got: Generated): number =>
   Math.max(
     ...got.logits.map((logits, token) => {

@@ -8,13 +8,13 @@ const fetched = async (url: string): Promise<Response> => {
   return response;
 };
 
-/** The model that comes with the page. */
+/** The page's own model. */
 export const bundledModel = async (): Promise<Blob> => (await fetched(model)).blob();
 
-/** A text like the one it was trained on, to tune with. */
+/** A text like the one it was trained on, for tuning. */
 export const bundledText = async (): Promise<string> => (await fetched(calibration)).text();
 
-/** A prompt that it answers well: it knows no language. */
+/** A prompt that it answers well; it knows no natural language. */
 export const bundledPrompt = async (): Promise<string> => {
   const [line = ""] = (await (await fetched(recall)).text()).split("\n");
   return (JSON.parse(line) as { prompt: string }).prompt;

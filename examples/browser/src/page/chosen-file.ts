@@ -1,14 +1,14 @@
-/** Tells of a file that is chosen with an input. */
+/** Calls back for a file that is chosen with an input. */
 export const onChosen = (input: HTMLInputElement, take: (file: File) => void): void => {
   input.addEventListener("change", () => {
     const file = input.files?.[0];
-    // The same file can be chosen again.
+    // Allows choosing the same file again.
     input.value = "";
     if (file) take(file);
   });
 };
 
-/** Tells of a file that is dropped anywhere on the page; `zone` shows that it may be. */
+/** Calls back for a file that is dropped anywhere on the page; `zone` shows that it may be. */
 export const onDropped = (zone: HTMLElement, take: (file: File) => void): void => {
   const show = (over: boolean): void => void zone.classList.toggle("over", over);
   document.addEventListener("dragover", (event) => {

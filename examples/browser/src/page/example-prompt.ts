@@ -1,4 +1,4 @@
-/** Prompts for models that know a language. */
+/** Prompts for models that know a natural language. */
 const ANSWERED = "Write two sentences about the sea.";
 const CONTINUED = "The lighthouse keeper opened the door and";
 

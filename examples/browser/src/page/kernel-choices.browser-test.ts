@@ -3,7 +3,7 @@ import { browserChoices } from "./kernel-choices.ts";
 
 afterEach(() => localStorage.clear());
 
-test("kernels are remembered in this browser, beside what else is kept there", () => {
+test("the browser stores the fastest kernels, and keeps its other data", () => {
   localStorage.setItem("a", "of something else");
   expect(browserChoices.get("a")).toBeNull();
   browserChoices.set("a", "f32-packed");

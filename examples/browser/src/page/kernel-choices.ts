@@ -1,6 +1,6 @@
 import type { KernelChoices } from "@kvtuner/backend-webgpu";
 
-/** Remembers in this browser which kernels are the fastest on its GPU. */
+/** Stores in this browser which kernels are fastest on its GPU. */
 export const browserChoices: KernelChoices = {
   get: (key) => localStorage.getItem(PREFIX + key),
   set: (key, kernels) => localStorage.setItem(PREFIX + key, kernels),

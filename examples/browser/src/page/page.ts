@@ -1,4 +1,4 @@
-/** Everything on the page that the program reads or writes. */
+/** All elements of the page that the program reads or writes. */
 export interface Page {
   readonly drop: HTMLElement;
   readonly modelFile: HTMLInputElement;
@@ -32,7 +32,7 @@ export interface Page {
   readonly parts: HTMLElement;
 }
 
-/** Finds what index.html has. */
+/** Finds the elements of index.html. */
 export const findPage = (): Page => ({
   drop: find("drop", HTMLElement),
   modelFile: find("model-file", HTMLInputElement),

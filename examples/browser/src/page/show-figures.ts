@@ -3,7 +3,7 @@ import { formatBytes } from "@kvtuner/plan";
 import type { Figures } from "../engine/engine.ts";
 import type { Page } from "./page.ts";
 
-/** Shows what a cache takes, beside 16 bits, and how quick it was. */
+/** Shows the size of a cache, compared with 16 bits, and its speed. */
 export const showFigures = ({ cache: section, summary, parts }: Page, figures: Figures): void => {
   const { cache, prompt, prefill, decode, generated } = figures;
   const sizes = Object.entries({ ...cache.bytes.parts, all: cache.bytes.total });

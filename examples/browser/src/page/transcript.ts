@@ -1,10 +1,10 @@
 import type { ChatMessage } from "@kvtuner/decoder";
 
-/** What was said, and what is being said. */
+/** The conversation on the page. */
 export interface Transcript {
   /** The conversation so far, for a model that answers one. */
   readonly messages: readonly ChatMessage[];
-  /** Shows a prompt, and gives back what shows the text that follows from it. */
+  /** Shows a prompt, and returns an element for the text that follows. */
   begin(prompt: string): Reply;
   clear(): void;
 }
@@ -12,7 +12,7 @@ export interface Transcript {
 /** A text that grows. */
 export interface Reply {
   add(text: string): void;
-  /** Takes prompt and text into the conversation. */
+  /** Adds prompt and text to the conversation. */
   keep(): void;
 }
 

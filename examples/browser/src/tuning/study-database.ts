@@ -5,8 +5,8 @@ const DATABASE = "kvtuner studies";
 const RECORDS = "records";
 
 /**
- * A study in this browser's IndexedDB: it survives a closed tab. Its records are kept under the study's name, and one tab
- * at a time works on it.
+ * A study in this browser's IndexedDB, so it survives a closed tab. Its records are kept under the study's name. Only one
+ * tab at a time works on it.
  */
 export const studyDatabase = (study: string): StudyStorage => {
   const keyOf = (name: string): string => `${study}/${name}`;
@@ -24,7 +24,7 @@ export const studyDatabase = (study: string): StudyStorage => {
   };
 };
 
-/** Read and written in one transaction: two tabs cannot lose each other's lines. */
+/** Reads and writes in one transaction, so that two tabs cannot lose each other's lines. */
 const append = async (key: string, text: string): Promise<void> => {
   await inRecords("readwrite", (records) => {
     const held: IDBRequest<string | undefined> = records.get(key);

@@ -9,7 +9,7 @@ import {
 
 /** What users choose on the page. */
 export interface TuneRequest {
-  /** True bits that the plan may have. */
+  /** Limit of the plan, true bits. */
   readonly bits: number;
   /** Plans to evaluate. */
   readonly evaluations: number;
@@ -17,18 +17,18 @@ export interface TuneRequest {
   readonly text: string;
 }
 
-/** What a tuning ends with. */
+/** Result of a tuning. */
 export interface Tuned {
   /** The text of `plan.json`. */
   readonly plan: string;
-  /** A page that needs nothing else. */
+  /** The report, a self-contained page. */
   readonly report: string;
 }
 
-/** Fewer than the command line's sixteen: a page should be done in a minute. */
+/** Fewer than the command line's sixteen, so that a page is done in a minute. */
 const PAIRS = ["K8V4", "K4V4", "K4V2", "K2V2"];
 
-/** Tunes a model on a text; a study that the storage holds is resumed, and one that is done is only picked from. */
+/** Tunes a model on a text. Resumes a stored study; from a finished one it only picks a plan. */
 export const tune = async (
   model: TunableModel,
   { bits, evaluations, text }: TuneRequest,
@@ -42,7 +42,7 @@ export const tune = async (
   return { plan: (await storage.read("plan.json")) ?? "", report: await reportOf(storage) };
 };
 
-/** Charts are drawn by libraries that are larger than all the rest: they are fetched when a report is. */
+/** Imports the report only when needed: its chart libraries are larger than everything else. */
 const reportOf = async (storage: StudyStorage): Promise<string> => {
   const { renderReport, reportData } = await import("@kvtuner/report");
   return renderReport(reportData(await readStudy(storage), {}));
