@@ -11,8 +11,8 @@ export const showFigures = ({ cache: section, summary, parts }: Page, figures: F
   parts.replaceChildren(...rows, row("16 bits", cache.bytes16, cache.bytes16));
   section.hidden = false;
   summary.textContent = [
-    `${cache.tokens} tokens in ${formatBytes(cache.bytes.total)}, ${share(cache.bytes.total, cache.bytes16)} of what 16 bits take.`,
-    `Prompt: ${prompt.tokens} tokens, ${prompt.reused} of them held before, ${speed(prefill)}.`,
+    `${cache.tokens} tokens in ${formatBytes(cache.bytes.total)}, ${share(cache.bytes.total, cache.bytes16)} of the bytes in 16 bits.`,
+    `Prompt: ${prompt.tokens} tokens, ${prompt.reused} of them already held, ${speed(prefill)}.`,
     `Generated: ${generated} tokens, ${speed(decode)}.`,
   ].join(" ");
 };
