@@ -6,7 +6,7 @@ import { SlowFilesFirst } from "./tools/slow-files-first.mjs";
 /** Packages resolve to their sources, so that tests need no build. */
 const conditions = ["@kvtuner/source", "module", "node", "development|production"];
 
-const include = ["{packages,apps,tools}/**/*.test.{ts,mjs}"];
+const include = ["{packages,apps,benchmarks,tools}/**/*.test.{ts,mjs}"];
 const exclude = ["**/node_modules/**", "**/dist/**"];
 const apart = filesApart();
 
