@@ -31,7 +31,7 @@ export const accuracySection = (data: ReportData): Section[] => {
 };
 
 const racedText = ({ settings: { objective } }: ReportData): string =>
-  objective === "kl"
+  objective && !needsTask(objective)
     ? "Every plan was evaluated on every prompt."
     : "A cross is a plan that was dropped because it was more than three standard errors worse than one that costs no more. Its accuracy covers the prompts evaluated so far.";
 

@@ -31,8 +31,8 @@ const trueBitsOf = (limit: Limit, space: SearchSpace, context: number): number |
 const ROUNDING = 1e-9;
 
 /**
- * True bits of all plans with `equivalent` bits. They are one number if each bit of keys or values costs a layer the same,
- * as with one scale and minimum per token; otherwise undefined.
+ * True bits of all plans with `equivalent` bits. They are one number if each bit of keys or values costs the same in every
+ * layer, as with one scale and minimum per token and layers of equal sizes; otherwise undefined.
  */
 const trueBitsAt = (equivalentBits: number, space: SearchSpace): number | undefined => {
   const { codeBits, bytes, shape } = space;

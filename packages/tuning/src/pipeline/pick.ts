@@ -113,12 +113,13 @@ export const pickPlan = (
 };
 
 /** Plans at most one standard error worse than the best: within the noise, they may be as good. */
-const withinNoise = (plans: readonly FrontPlan[], objective: ObjectiveKind): readonly FrontPlan[] => {
-  if (objective.leadInErrors === undefined) return plans;
+const withinNoise = (plans: readonly FrontPlan[], kind: ObjectiveKind): readonly FrontPlan[] => {
   const [best] = plans.toSorted(
-    (one, other) => objective.loss(one) - objective.loss(other) || baseObjective.loss(one) - baseObjective.loss(other),
+    (one, other) => kind.loss(one) - kind.loss(other) || baseObjective.loss(one) - baseObjective.loss(other),
   );
-  return best === undefined ? [] : plans.filter((plan) => (objective.leadInErrors?.(best, plan) ?? 0) <= 1);
+  return best === undefined || kind.leadInErrors === undefined
+    ? plans
+    : plans.filter((plan) => (kind.leadInErrors?.(best, plan) ?? 0) <= 1);
 };
 
 /**

@@ -1,4 +1,4 @@
-import { assertPlanSupported, type Backend } from "@kvtuner/backend";
+import { assertPlanSupported, type Backend, type CachePlan } from "@kvtuner/backend";
 import type { Evaluator } from "@kvtuner/evaluation";
 import type { LayerScheme } from "@kvtuner/plan";
 import type { RunContext } from "../progress.ts";
@@ -37,7 +37,8 @@ export interface Verifier {
  * @throws KvtunerError for one that lacks a scheme
  */
 export const backendVerifier = (backend: Backend, space: SearchSpace): Verifier => {
-  assertSchemesSupported(backend, space);
+  const { name, capabilities } = backend;
+  for (const plan of cachesOf(space)) assertPlanSupported(name, capabilities, space.shape, plan);
   return {
     verify: async (picked, evaluator, context) => {
       const verification = await run(backend, space, picked, evaluator, context);
@@ -47,13 +48,9 @@ export const backendVerifier = (backend: Backend, space: SearchSpace): Verifier 
   };
 };
 
-const assertSchemesSupported = ({ name, capabilities }: Backend, space: SearchSpace): void => {
-  const { shape, choices } = space;
-  for (const choice of choices.keys()) {
-    const layers = planLayers(space, uniformPlan(space, choice));
-    assertPlanSupported(name, capabilities, shape, { layers, shape });
-  }
-};
+/** A cache of each choice that the search may pick. */
+export const cachesOf = (space: SearchSpace): CachePlan[] =>
+  space.choices.map((_, choice) => ({ shape: space.shape, layers: planLayers(space, uniformPlan(space, choice)) }));
 
 const run = async (
   backend: Backend,

@@ -45,25 +45,15 @@ export interface SearchSpace {
   readonly costs: CostTable;
 }
 
-/** Options that name the choices of a study. */
-export interface ChoiceOptions {
+/** Options that make a {@link SearchSpace}. */
+export interface SpaceOptions {
   readonly mode: Mode;
   readonly pairs: readonly Pair[];
+  readonly context: number;
+  readonly cost: CostKind;
   readonly sinks?: number;
   readonly recent?: number;
 }
-
-/** Options that make a {@link SearchSpace}. */
-export interface SpaceOptions extends ChoiceOptions {
-  readonly context: number;
-  readonly cost: CostKind;
-}
-
-/** The choices of a study: pairs of one mode. */
-export const choicesOf = ({ mode, pairs, sinks, recent }: ChoiceOptions): Choice[] => {
-  const overrides = { ...(sinks !== undefined && { sinks }), ...(recent !== undefined && { recent }) };
-  return namedChoices(pairs.map((pair) => layerScheme(mode, pair, overrides)));
-};
 
 /** Names layer schemes. No two of them may be equal. */
 export const namedChoices = (schemes: readonly LayerScheme[]): Choice[] => {
@@ -77,9 +67,12 @@ export const namedChoices = (schemes: readonly LayerScheme[]): Choice[] => {
 /** Id of the choice that stores a layer by this scheme. */
 export const choiceId = (scheme: LayerScheme): string => formatShorthand(scheme) ?? JSON.stringify(scheme);
 
-/** The choices of a study with their costs. */
-export const searchSpace = (shape: CacheShape, options: SpaceOptions): SearchSpace =>
-  pricedSpace(shape, choicesOf(options), options);
+/** The choices of a study, which are pairs of one mode, with their costs. */
+export const searchSpace = (shape: CacheShape, options: SpaceOptions): SearchSpace => {
+  const { mode, pairs, sinks, recent } = options;
+  const overrides = { ...(sinks !== undefined && { sinks }), ...(recent !== undefined && { recent }) };
+  return pricedSpace(shape, namedChoices(pairs.map((pair) => layerScheme(mode, pair, overrides))), options);
+};
 
 /** Choices with their costs: `context` in tokens. */
 export const pricedSpace = (

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { flagName, rejectRenamed } from "../option-table.ts";
 import type { Objective } from "../pipeline/objectives/objectives.ts";
 import { sha256 } from "../sha256.ts";
-import { choicesOf, pricedSpace, type Choice, type SearchSpace } from "../space/space.ts";
+import { searchSpace, type SearchSpace } from "../space/space.ts";
 import { reasonOf } from "../storage/reason.ts";
 import { readRecord, type StudyStorage } from "../storage/storage.ts";
 import type { TaskSettings } from "../tasks/open-task.ts";
@@ -48,13 +48,9 @@ export const studySettings = async (
   ...(task && { objective, task }),
 });
 
-/** The choices of a study with these settings. */
-export const studyChoices = (settings: StudySettings): Choice[] =>
-  choicesOf({ ...settings, pairs: settings.pairs.map((name) => parsePair(name)) });
-
 /** The space that a study searches, priced at `context` tokens. */
 export const spaceOf = (settings: StudySettings, context: number): SearchSpace =>
-  pricedSpace(settings.shape, studyChoices(settings), { ...settings, context });
+  searchSpace(settings.shape, { ...settings, pairs: settings.pairs.map((name) => parsePair(name)), context });
 
 const SETTINGS = "settings.json";
 

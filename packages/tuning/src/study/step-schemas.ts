@@ -4,12 +4,12 @@ import { frontSchema } from "../pipeline/pick.ts";
 import { profileSchema } from "../pipeline/profile.ts";
 import { candidatesSchema } from "../pipeline/prune.ts";
 import type { Stored } from "../storage/storage.ts";
-import { studyChoices, type StudySettings } from "./settings.ts";
+import { spaceOf, type StudySettings } from "./settings.ts";
 
 /** Schemas of the records that a later run reads again, in a study of these settings. */
 export const stepSchemas = (settings: StudySettings) => {
-  const { shape, samples, sampleLength } = settings;
-  const space = { shape, choices: studyChoices(settings) };
+  const { context, samples, sampleLength } = settings;
+  const space = spaceOf(settings, context);
   return {
     calibration: z.object({
       samples: z.array(z.array(z.int32().min(0)).length(sampleLength)).length(samples),

@@ -4,9 +4,9 @@ import { ownText, type OwnText } from "../calibration/own-text.ts";
 import { textSamples } from "../calibration/samples.ts";
 import { lazily } from "../lazily.ts";
 import { assertReachable, focusOf, type Limit } from "../limits/limits.ts";
-import { backendVerifier } from "../pipeline/verify.ts";
+import { backendVerifier, cachesOf } from "../pipeline/verify.ts";
 import type { RunContext } from "../progress.ts";
-import { planLayers, searchSpace, uniformPlan, type SearchSpace } from "../space/space.ts";
+import { searchSpace, type SearchSpace } from "../space/space.ts";
 import { warnUnquantized } from "../space/unquantized.ts";
 import { stopwatch, type Stopwatch } from "../stopwatch.ts";
 import type { StudyStorage } from "../storage/storage.ts";
@@ -70,7 +70,7 @@ export const tuneModel = async (
   const schemes = space.choices.map(({ scheme }) => scheme);
   if (task) warnUnquantized(schemes, longestSequence(task), "prompts", hooks);
   else warnUnquantized(schemes, study.sampleLength, "samples", hooks);
-  const opened = await hooks.openBackend?.(anyCaches(space));
+  const opened = await hooks.openBackend?.(cachesOf(space));
   const { clock = stopwatch() } = hooks;
   try {
     const verifier = opened && backendVerifier(opened.backend, space);
@@ -120,13 +120,6 @@ const sizesOf = (samples: readonly Int32Array[]): Pick<StudyOptions, "samples" |
   samples: samples.length,
   sampleLength: samples[0]?.length ?? 0,
 });
-
-/** A cache of each scheme that the search may pick. */
-const anyCaches = (space: SearchSpace): CachePlan[] =>
-  space.choices.map((_, choice) => ({
-    shape: space.shape,
-    layers: planLayers(space, uniformPlan(space, choice)),
-  }));
 
 const holdsStudy = async (storage: StudyStorage): Promise<boolean> =>
   (await storage.list()).includes(STUDY_FILES.settings);
