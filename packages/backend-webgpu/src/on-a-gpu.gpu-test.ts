@@ -33,7 +33,7 @@ describe.skipIf(skipped)(`bench/on-a-gpu.mjs${skipped ? ` (${skipped})` : ""}`, 
   });
 
   test("checks conformance, and writes what decoding and a prompt take", async () => {
-    const { stdout } = await run("says what it can hold");
+    const { stdout } = await run("declares what it can store");
     expect(report()).toMatchObject({ ok: true, conformance: { passed: 1, failed: 0, failures: [] } });
     const markdown = readFileSync(join(folder, "webgpu-on-a-gpu.md"), "utf8");
     expect(stdout).toContain(markdown.trim());

@@ -12,7 +12,7 @@ import { callTensors } from "../rig/tensors.ts";
 
 /** Calls that do not wait get the same result as calls that do, or an error. */
 export const callsAtOnceLaw: Law = {
-  name: "takes calls made at once in turn, and stays whole under a truncate or dispose that does not wait for them",
+  name: "runs concurrent calls in turn, and stays consistent if truncated or disposed of meanwhile",
   check: (options) =>
     withSubject(options, async (subject) => {
       const plan = samplePlan(subject);
@@ -36,14 +36,14 @@ const checkTurns = async (checked: CheckedCache): Promise<void> => {
   const [snapshot] = await Promise.allSettled([checked.cache.snapshot()]);
   const settled = await outputs;
   for (const [index, { layer, call }] of calls.entries())
-    await checked.compare(layer, call, valueOf(settled[index]!, `call ${index} of those made at once`));
-  const bytes = valueOf(snapshot, "a snapshot behind calls that are under way");
+    await checked.compare(layer, call, valueOf(settled[index]!, `concurrent call ${index}`));
+  const bytes = valueOf(snapshot, "a snapshot after pending calls");
   assertSameImage(await readSnapshot(bytes, shape, plan), oracleImage(checked.oracle));
   await checked.append(1);
 };
 
 const valueOf = <Value>(result: PromiseSettledResult<Value>, what: string): Value => {
-  assertLaw(result.status === "fulfilled", `expected ${what} to be taken, got ${textOf(refusalOf(result))}`);
+  assertLaw(result.status === "fulfilled", `expected ${what} to be accepted, got ${textOf(refusalOf(result))}`);
   return result.value;
 };
 
@@ -70,7 +70,7 @@ const takesTruncate = (checked: CheckedCache, length: number): boolean => {
     const isRightRefusal = isRefusal(error, ["BACKEND_CALL_UNDER_WAY"]);
     assertLaw(
       isRightRefusal,
-      `expected truncate() to be taken or refused as a call is under way, got ${textOf(error)}`,
+      `expected truncate() to be accepted, or refused because a call is pending, got ${textOf(error)}`,
     );
     return false;
   }

@@ -4,7 +4,7 @@ import { assertLaw, type Law } from "../law.ts";
 
 /** A backend says what it is. */
 export const capabilitiesLaw: Law = {
-  name: "says what it can hold",
+  name: "declares what it can store",
   check: (options) =>
     withSubject(options, async ({ backend }) => {
       const { key, value, headSizes, maxCacheBytes, maxTokens } = backend.capabilities;

@@ -10,7 +10,7 @@ const DISPOSED = ["BACKEND_DISPOSED"];
 
 /** Gone is gone. */
 export const disposeLaw: Law = {
-  name: "refuses every use after dispose, and takes a second dispose",
+  name: "rejects every use after dispose, and allows a second dispose",
   check: (options) =>
     withSubject(options, async (subject) => {
       const plan = samplePlan(subject);

@@ -15,7 +15,7 @@ import {
 
 /** Scores in the thousands that differ by a few: sums in 32 bits and rounded factors lose the difference. */
 export const farOutLaw: Law = {
-  name: "keeps to the tolerance with queries and keys that are far out in some channels",
+  name: "stays within the tolerance with queries and keys that are large in some channels",
   check: (options) =>
     withSubject(options, async (subject) => {
       const modes = claimedModes(subject).filter(({ key, value }) => bitsOf(key) === bitsOf(value));

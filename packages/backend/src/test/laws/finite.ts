@@ -11,7 +11,7 @@ const CODES = ["BACKEND_TENSOR_NOT_FINITE"];
 
 /** A cache rejects numbers that it cannot hold. */
 export const finiteLaw: Law = {
-  name: "refuses NaN, infinity and what float16 cannot hold, and is as it was",
+  name: "rejects NaN, infinity and numbers beyond float16, and is unchanged",
   check: (options) =>
     withSubject(options, async (subject) => {
       for (const layer of [...sampleLayers(subject, 2), ...rotatedLayers(subject)]) await checkLayer(subject, layer);

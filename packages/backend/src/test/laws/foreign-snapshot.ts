@@ -8,7 +8,7 @@ const DAMAGED = ["SNAPSHOT_CORRUPT", "SNAPSHOT_VERSION"];
 
 /** Bytes that are not a snapshot of the requested cache. */
 export const foreignSnapshotLaw: Law = {
-  name: "refuses a damaged snapshot, and one of another model or plan",
+  name: "rejects a damaged snapshot, and one of another model or plan",
   check: (options) =>
     withSubject(options, async (subject) => {
       const { backend } = subject;

@@ -9,7 +9,7 @@ const CODES = ["BACKEND_LAYER_ORDER"];
 
 /** A decoder runs its layers in order. */
 export const layerOrderLaw: Law = {
-  name: "takes layers in order, counts what all of them hold, and truncates one that ran ahead",
+  name: "accepts layers in order, counts the tokens that all hold, and truncates one that ran ahead",
   check: (options) =>
     withSubject(options, async (subject) => {
       const shape = smallShape(subject, { layers: 3 });

@@ -15,7 +15,7 @@ const FIRST = 50;
 
 /** A full cache. */
 export const limitsLaw: Law = {
-  name: "refuses to go beyond its memory or its tokens, and is as it was",
+  name: "rejects calls beyond its memory or its tokens, and is unchanged",
   skipped: ({ createSmallBackend }) => (createSmallBackend ? undefined : "needs createSmallBackend"),
   check: async (options) => {
     await checkCases(["BACKEND_OUT_OF_MEMORY", "BACKEND_TOO_LONG"] as const, String, (code) =>

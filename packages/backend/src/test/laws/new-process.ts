@@ -11,7 +11,7 @@ import { assertClose } from "../rig/tensors.ts";
 
 /** A snapshot outlives its process. */
 export const newProcessLaw: Law = {
-  name: "restores a snapshot in a new process and goes on",
+  name: "restores a snapshot in a new process and continues",
   skipped: ({ backendModule }) => {
     if (!backendModule) return "needs backendModule";
     return canStartProcess() ? undefined : "needs Node";

@@ -7,7 +7,7 @@ import { callTensors, outputNumbers } from "../rig/tensors.ts";
 
 /** Tensors belong to the caller, before and after. */
 export const ownershipLaw: Law = {
-  name: "leaves its inputs alone, needs them no longer than the call, and gives its output away",
+  name: "does not change its inputs, needs them only during the call, and gives its output away",
   check: (options) =>
     withSubject(options, async (subject) => {
       const shape = smallShape(subject, { layers: 1 });
@@ -21,7 +21,7 @@ export const ownershipLaw: Law = {
           const numbers = tensors[index]!.data as Float32Array;
           assertLaw(
             numbers.every((number, place) => number === call[name][place]),
-            `expected the ${name} to be left alone`,
+            `expected the ${name} to stay unchanged`,
           );
           numbers.fill(1e9);
         }

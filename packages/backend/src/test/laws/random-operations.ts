@@ -21,7 +21,7 @@ const anyStep: fc.Arbitrary<Step> = fc.record({
 
 /** Finds what the other laws miss. fast-check shrinks a failing sequence. */
 export const randomOperationsLaw: Law = {
-  name: "does as the oracle does in any sequence of operations on two caches",
+  name: "matches the oracle in any sequence of operations on two caches",
   check: (options) =>
     withSubject(options, async (subject) => {
       const steps = fc.array(anyStep, { minLength: 1, maxLength: 14, size: "max" });

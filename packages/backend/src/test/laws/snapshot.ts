@@ -7,7 +7,7 @@ import { layerName, planOf, sampleLayers, smallShape } from "../rig/samples.ts";
 
 /** Snapshots hold everything, and nothing specific to one backend. */
 export const snapshotLaw: Law = {
-  name: "goes on from its own snapshot, and from one that another backend wrote",
+  name: "continues from its own snapshot, and from one of another backend",
   check: (options) =>
     withSubject(options, async (subject) => {
       const cases = sampleLayers(subject).flatMap((layer) => [0, 1, 45, 170].map((length) => ({ layer, length })));

@@ -8,7 +8,7 @@ import { type CallTensors, callTensors } from "../rig/tensors.ts";
 
 /** Tensors of the wrong shape, type or location. */
 export const tensorShapesLaw: Law = {
-  name: "refuses tensors of a wrong shape, type, place or layer by name, and is as it was",
+  name: "rejects tensors of a wrong shape, type, location or layer by name, and is unchanged",
   check: (options) =>
     withSubject(options, async (subject) => {
       const plan = samplePlan(subject);

@@ -9,7 +9,7 @@ const LENGTHS = [180, 179, 150, 131, 100, 37, 3, 1, 0];
 
 /** Truncates, then appends again. */
 export const truncateLaw: Law = {
-  name: "truncates to any length and goes on as if the rest had not been, but for what was decoded",
+  name: "truncates to any length and continues as if the rest had never been appended, except for decoded tokens",
   check: (options) =>
     withSubject(options, async (subject) => {
       const cases = sampleLayers(subject).flatMap((layer) => LENGTHS.map((length) => ({ layer, length })));

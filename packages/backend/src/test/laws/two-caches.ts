@@ -5,7 +5,7 @@ import { planOf, sampleLayers, smallShape } from "../rig/samples.ts";
 
 /** Caches share only the backend. */
 export const twoCachesLaw: Law = {
-  name: "keeps caches apart: used in turns, at once, and after one of them is gone",
+  name: "keeps caches apart: in turns, concurrently, and after one is disposed of",
   check: (options) =>
     withSubject(options, async (subject) => {
       const shape = smallShape(subject);

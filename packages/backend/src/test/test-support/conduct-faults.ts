@@ -146,7 +146,7 @@ export const CONDUCT_FAULTS: readonly Fault[] = [
   {
     law: "calls-at-once",
     mistake: "takes calls as they come to be ready",
-    says: /expected call \d of those made at once to be taken, got/,
+    says: /expected concurrent call \d to be accepted, got/,
     wrapping: { cache: (inner) => ({ attend: late(inner, (count) => count % 2 === 0) }) },
   },
   {
