@@ -44,6 +44,6 @@ const writeCache = (path: string, samples: readonly Int32Array[], warn: (message
     );
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    warn(`the model's own text could not be kept in ${path} (${reason}); the next run samples it again`);
+    warn(`could not cache the model's own text in ${path} (${reason}); the next run samples it again`);
   }
 };

@@ -2,10 +2,10 @@ import { formatBytes, type PlanSize } from "@kvtuner/plan";
 import type { TaskComparison, TaskResult, TextResult } from "@kvtuner/tuning";
 import { plainTable } from "../plain-table.ts";
 
-/** A figure of plans: its name, and each plan's value, with its standard error where it has one. */
+/** A figure of plans: its name, and each plan's value, with its standard error if it has one. */
 type Row<Result> = readonly [title: string, value: (result: Result) => string];
 
-/** What plans lose on a text and cost, a plan a column. */
+/** Loss and cost of plans on a text, one plan per column. */
 export const textSummary = (results: readonly (TextResult & { plan: string })[], context: number): string =>
   columns(results, [
     ["KL, nats a token", ({ kl, klStandardError }) => withError(kl.toPrecision(4), klStandardError.toPrecision(2))],
@@ -20,7 +20,7 @@ export const textSummary = (results: readonly (TextResult & { plan: string })[],
     ...costRows(context),
   ]);
 
-/** How plans answer and what they cost, a plan a column; of several files, each file's accuracy first. */
+/** Accuracy and cost of plans, one plan per column. With several files, each file's accuracy comes first. */
 export const taskSummary = (results: readonly (TaskResult & { plan: string })[], context: number): string =>
   columns(results, [
     ...fileRows(results[0]?.tasks ?? []),

@@ -95,7 +95,7 @@ const answered = async <Result extends object>(
   }
 };
 
-/** One answer a line, in order; a plan that cannot be scored is answered `{"error": {"code", "message"}}`. */
+/** Prints one JSON line per plan, in order: its result, or `{"error": {"code", "message"}}`. */
 const answerLines = async (
   scorer: GivenPlanScorer<unknown>,
   terminal: Terminal,

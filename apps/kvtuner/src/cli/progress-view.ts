@@ -9,7 +9,7 @@ const LABELS: Record<Step, string> = {
   profile: "profiling layers",
   search: "evaluating plans",
   verify: "running the picked plan",
-  float: "asking the float cache",
+  float: "evaluating the float cache",
   evaluate: "evaluating plan",
   fill: "filling caches",
   time: "timing",

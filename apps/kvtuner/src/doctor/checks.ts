@@ -59,7 +59,7 @@ const LEAST_NODE = [20, 19] as const;
 /** Minimum for loading a model of a few hundred million weights and working on it. */
 const LEAST_MEMORY_BYTES = 2e9;
 
-const GPU_MESSAGE = "optional; --backend of run, bench and tune --verify keeps caches on it";
+const GPU_MESSAGE = "optional; --backend of run, bench and tune --verify stores caches on it";
 
 const CHECKS: readonly Check[] = [
   {
@@ -82,7 +82,7 @@ const CHECKS: readonly Check[] = [
       return `${platform} ${release} ${architecture}, ${processor}, ${cores} ${cores === 1 ? "core" : "cores"}`;
     },
     message: "models use all cores; --threads of run and bench takes fewer",
-    remedy: "report what was found; KVTuner runs without knowing the system",
+    remedy: "report this; KVTuner runs anyway",
   },
   {
     name: "memory",
@@ -93,7 +93,7 @@ const CHECKS: readonly Check[] = [
       if (availableBytes >= LEAST_MEMORY_BYTES) return found;
       throw new Fault(found);
     },
-    message: "tune and eval hold all weights as float32 (four bytes each), and the text that they work on",
+    message: "tune and eval hold all weights as float32 (four bytes each), and their text",
     remedy: "close other programs, raise the container's limit, or use a smaller model and a shorter --sample-length",
   },
   {
@@ -107,7 +107,7 @@ const CHECKS: readonly Check[] = [
       });
     },
     message: "packed caches need WebAssembly with 128-bit SIMD",
-    remedy: "run a Node that has WebAssembly: without --jitless and without a policy that forbids it",
+    remedy: "run Node with WebAssembly: without --jitless or a policy that forbids it",
   },
   {
     name: "wasm-relaxed-simd",
@@ -170,12 +170,11 @@ const CHECKS: readonly Check[] = [
       return `${list.join(", ")} in ${folder}`;
     },
     message: `${FETCHED_MODEL_NAMES.join(" and ")} are looked up in this folder; KVTUNER_HOME moves it`,
-    remedy: "give this user the right to read the folder, or set KVTUNER_HOME to another one",
+    remedy: "make the folder readable for this user, or set KVTUNER_HOME to another one",
   },
 ];
 
-const INSTALL_GPU_DRIVER =
-  "install the driver of the GPU, on Linux one for Vulkan; VK_ICD_FILENAMES may name another one";
+const INSTALL_GPU_DRIVER = "install the GPU's driver (on Linux one for Vulkan); VK_ICD_FILENAMES selects another one";
 const INSTALL_NVIDIA_DRIVER = "for --backend cuda: install NVIDIA's driver, and @kvtuner/backend-cuda beside kvtuner";
 const FETCH_MODEL = `use the path of a GGUF file; in a checkout of KVTuner, npm run model -- ${FETCHED_MODEL_NAMES[0]} fetches one`;
 
@@ -188,7 +187,7 @@ const adapterText = (
   { name, isSoftware, hasFloat16, hasSubgroups, maxBindingBytes }: Adapter,
   source: string,
 ): string => {
-  const software = isSoftware ? " (computes on the processor, its times say nothing of a GPU)" : "";
+  const software = isSoftware ? " (software driver: its times mean nothing)" : "";
   const features = `${hasFloat16 ? "16-bit floats" : "no 16-bit floats"}, ${hasSubgroups ? "subgroups" : "no subgroups"}`;
   return `${name}, by ${source}${software}: ${features}, buffers to ${formatBytes(maxBindingBytes)}`;
 };

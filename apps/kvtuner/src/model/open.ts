@@ -59,6 +59,6 @@ const readBeside = async (path: string, header: ModelHeader): Promise<{ tokenize
 };
 
 const untrained = (contextLength: number): string =>
-  `the model was trained on ${contextLength} tokens: on longer samples it predicts poorly, and a plan's loss says little; use a shorter --sample-length`;
+  `the model was trained on ${contextLength} tokens; on longer samples it predicts poorly, so a plan's loss means little; use a shorter --sample-length`;
 
 const endTokens = ({ bosId, eosIds }: Tokenizer): number[] => [...eosIds, ...(bosId === undefined ? [] : [bosId])];

@@ -69,7 +69,7 @@ export class PlanWeightsError extends KvtunerError {
     super(
       "PLAN_FOR_ANOTHER_MODEL",
       `expected a plan tuned for this file of ${here}, got one for other weights of the same shape (${planned}); ` +
-        "tune this model, or use the plan all the same with --any-weights",
+        "tune this model, or use the plan anyway with --any-weights",
     );
     this.name = "PlanWeightsError";
   }

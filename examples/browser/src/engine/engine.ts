@@ -41,13 +41,13 @@ export interface TuneListener {
   onProgress(step: Step, done: number, total: number): void | Promise<void>;
 }
 
-/** What a generation took so far. */
+/** Cost of a generation so far. */
 export interface Figures extends Pick<Generated, "prompt" | "prefill" | "decode">, CacheReport {
   /** Tokens generated. */
   readonly generated: number;
 }
 
-/** Why a generation ended: the model said so, `maxTokens`, the longest context, or `stop()`. */
+/** Why a generation ended: the model, `maxTokens`, the longest context, or `stop()`. */
 export type Finish = Generated["finish"];
 
 /** A cache under a plan, and its tokens. */
@@ -143,7 +143,7 @@ export class Engine {
       return await this.#generate(request, listener, stopping);
     } catch (error) {
       if (error instanceof DeviceLostError) {
-        // Nothing on a lost device can be given back.
+        // Nothing on a lost device can be released.
         this.#runtime = this.#held = this.#decoder = undefined;
         throw new GpuLostError(error);
       }
@@ -165,7 +165,7 @@ export class Engine {
       ...cacheReport(cache),
     });
     const { lost } = this.#runtime!.runtime;
-    // What computes on a lost GPU may never end, or end with anything: none of it is shown.
+    // Work on a lost GPU may never end, or end with any error; show none of it.
     lost.catch((error: unknown) => stopping.abort(error));
     const generating = generateText({
       tokenizer,
@@ -179,7 +179,7 @@ export class Engine {
       onText: (text, soFar) => void listener.onText(text, figures(soFar)),
     });
     const generated = await Promise.race([lost, generating]);
-    // What was told goes another way than the result: nothing of it is to come after.
+    // Events take another way than the result; none may come after it.
     await listener.onText("", figures(generated));
     return generated.finish;
   }

@@ -5,7 +5,7 @@ import type { RunResult } from "../../run/runner.ts";
 const ENDS: Readonly<Record<RunResult["finish"], string>> = {
   stop: "",
   length: ", stopped at --max-tokens",
-  context: ", stopped where the context ends",
+  context: ", stopped at the end of the context",
   interrupted: ", interrupted",
 };
 
