@@ -47,7 +47,7 @@ const tensorBytes = (tensor: TensorScheme, layer: LayerScheme, shape: LayerShape
   return heldBytes(tensor, shape, { coded, exact: length - coded });
 };
 
-/** Bytes of the keys, or of the values, of so many tokens in codes and in 16 bits. */
+/** Bytes of the keys, or of the values, from the numbers of tokens in codes and in 16 bits. */
 export const heldBytes = (
   tensor: TensorScheme,
   { kvHeads, headSize }: Heads,

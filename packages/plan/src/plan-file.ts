@@ -95,7 +95,7 @@ export const planSchema = (): object => z.toJSONSchema(planFile);
 /**
  * Reads a plan from JSON text or parsed JSON.
  *
- * @param openAssets Reads the asset file that the plan names; undefined when there is none.
+ * @param openAssets reads the asset file that the plan names; returns undefined if there is none
  * @throws PlanFileError `PLAN_NOT_JSON`, `PLAN_UNKNOWN_VERSION`, `PLAN_INVALID` with the path of the fault,
  *   `PLAN_ASSETS_MISSING`, `PLAN_ASSETS_DAMAGED`
  */

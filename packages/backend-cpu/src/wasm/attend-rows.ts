@@ -9,7 +9,7 @@ export interface RowsCall {
   readonly layer: number;
   readonly shape: CacheShape;
   readonly sinks: number;
-  /** Tokens that the last row reads; all rows' tokens are in the cache. */
+  /** Tokens that the last row reads; the cache holds the tokens of all rows. */
   readonly length: number;
   readonly rows: number;
   readonly workspace: Workspace;

@@ -21,7 +21,7 @@ const VALUE_WORD = 18;
 const RECORDS_WORD = 8;
 const PAGES_WORD = 9;
 
-/** Offsets in bytes of how a layer attends. */
+/** Byte offsets of the fields that say how a layer attends. */
 const SCALE_BYTE = 16;
 const SOFTCAP_BYTE = 20;
 const SPAN_BYTE = 24;
@@ -33,9 +33,9 @@ const MAX_SPAN = 2 ** 30;
 /** Bytes of a layer's record. */
 export const LAYER_RECORD_BYTES = 112;
 
-/** The record of one KV head's tile; of no meaning for float16. */
+/** The record of one KV head's tile; unused for float16. */
 export interface RecordLayout {
-  /** Parts of the codec's layout, one behind the other, with their offsets in bytes. */
+  /** Parts of the codec's layout in order, with their offsets in bytes. */
   readonly parts: readonly (Part & { readonly offset: number })[];
   readonly recordBytes: number;
 }

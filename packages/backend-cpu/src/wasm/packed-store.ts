@@ -6,13 +6,13 @@ import type { Engine } from "./engine.ts";
 import { PackedLayer } from "./packed-layer.ts";
 import { createWorkspace, type Workspace } from "./workspace.ts";
 
-/** The parts of a backend that a store in WebAssembly uses. */
+/** The parts of a backend that a WebAssembly store uses. */
 export interface KernelOwner {
   readonly engine: Engine;
   readonly capabilities: CacheLimits;
 }
 
-/** The layers of a cache, and for each the workspace of its arena. */
+/** The layers of a cache, each with the workspace of its arena. */
 export interface PackedStore {
   readonly layers: PackedLayer[];
   readonly workspaces: Workspace[];

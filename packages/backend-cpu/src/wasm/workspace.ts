@@ -16,7 +16,7 @@ export interface Workspace {
   readonly output: number;
   /** Segment ends of `CHUNK_TOKENS` rows; see `segment-ends.ts`. */
   readonly segments: number;
-  /** What the kernels need beside: also room for f32 `[TILE_TOKENS][headSize]`. */
+  /** Scratch of the kernels; also fits f32 `[TILE_TOKENS][headSize]`. */
   readonly scratch: number;
   /** Scratch of the threads. */
   readonly threads?: ThreadWorkspace;

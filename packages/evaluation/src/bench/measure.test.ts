@@ -6,7 +6,7 @@ import type { Variant } from "./variant.ts";
 const quiet = { progress: () => undefined };
 const ids = Int32Array.from({ length: 2000 }, (_, index) => index);
 
-/** Takes `costMs` a token, and writes down what it is asked for. */
+/** Takes `costMs` per token, and records its calls. */
 const fakeVariant = (name: string, kind: Variant["kind"], costMs: number, journal: string[]): Variant => {
   let held: number[] = [];
   return {
@@ -47,7 +47,7 @@ test("variants take turns: the text piece by piece, then rounds of the same toke
   );
   for (let index = 0; index < journal.length; index += 2) expect(journal[index]?.[0]).not.toBe(journal[index + 1]?.[0]);
   expect(journal[0]?.[0]).not.toBe(journal[2]?.[0]);
-  // The first token of a round, of 1000 ms, counts for nothing; prefill is the sum of all pieces.
+  // The first token of a round, of 1000 ms, does not count; prefill is the sum of all pieces.
   expect(measured.map(([a, b]) => [a, b])).toEqual(
     [3, 1000].map((context) =>
       [2, 3].map((cost) => ({ decodeMs: [cost, cost, cost, cost], prefillMs: cost * context })),

@@ -1,7 +1,7 @@
 import { type ContextReport, contextReport, type Measured, median } from "./report.ts";
 import type { Variant } from "./variant.ts";
 
-/** Tokens of one prefill call: llama.cpp's batch, and enough for our segments to be at full speed. */
+/** Tokens of one prefill call: llama.cpp's batch, and enough for our segments to reach full speed. */
 const PREFILL_TOKENS = 512;
 
 /** Settings of a measurement. */
@@ -23,7 +23,7 @@ export interface MeasureRun {
   readonly signal?: AbortSignal;
 }
 
-/** Where a measurement stands. */
+/** Progress of a measurement. */
 export interface MeasureProgress {
   readonly step: "fill" | "time";
   readonly done: number;
@@ -31,7 +31,7 @@ export interface MeasureProgress {
   readonly note?: string;
 }
 
-/** Tokens decoded in a round: the first one finds other variants' data in the processor's caches and is not counted. */
+/** Tokens decoded in a round. The first finds other variants' data in the processor's caches and does not count. */
 export const decodedTokens = (tokens: number): number => tokens + 1;
 
 /** Measures all variants in turns, and compares them at each context. */
@@ -46,8 +46,7 @@ export const timeVariants = async (
 
 /**
  * Measures all variants at each context, interleaved: each variant gets a piece of the text, or a round of decoding, before
- * the next one begins, in an order that rotates. The first piece is repeated `rounds` times; one round of decoding is
- * thrown away.
+ * the next one starts, in rotating order. The first piece is repeated `rounds` times. One round of decoding is discarded.
  *
  * @returns by context, then by variant
  */
@@ -86,7 +85,7 @@ const fillWithText = async (
       if (first === 0) await variant.clear();
       return [await variant.prefill(piece)];
     };
-    // What compiles on its first call is not timed; later pieces are long enough to be timed once.
+    // The first call may compile, so it is not timed. Later pieces are long enough to time once.
     const [from, to] = first === 0 ? [-1, rounds] : [0, 1];
     const times = await inTurns(variants, prefill, [from, to], run, () => ({
       step: "fill",
@@ -122,7 +121,7 @@ const decodeRounds = (
   }));
 };
 
-/** Lets each variant work once a round, beginning with another one each round; returns each one's times of rounds from 0 on. */
+/** Runs each variant once per round, starting with another one each round. Returns each one's times, from round 0 on. */
 const inTurns = async (
   variants: readonly Variant[],
   work: (variant: Variant) => Promise<number[]>,

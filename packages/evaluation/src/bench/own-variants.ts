@@ -4,24 +4,24 @@ import { type Plan, planBytes, storedNumbers } from "@kvtuner/plan";
 import { syntheticNumbers, syntheticSnapshot } from "./synthetic-snapshot.ts";
 import type { Variant } from "./variant.ts";
 
-/** What {@link openOwnVariants} opens. */
+/** Input of {@link openOwnVariants}. */
 export interface OwnVariants {
   /** Plans, and their names in the report. */
   readonly plans: readonly { readonly name: string; readonly plan: Plan }[];
   /** Stores the plans' caches. */
   readonly backend: Backend;
-  /** Threads that the backend attends on; undefined where it does not tell. */
+  /** Threads that the backend attends on; undefined if it does not say. */
   readonly threads: number | undefined;
   /** Threads of the decoder, which attends to the float cache; without them there is no float cache. */
   readonly floatThreads?: number;
   /** Seed of synthetic keys and values. */
   readonly seed: number;
-  /** Loads the model; called when all caches are made. */
+  /** Loads the model; called when all caches exist. */
   readonly load: () => Promise<Decoder>;
 }
 
 /**
- * One variant for each plan and, last, one for the float32 cache of the decoder.
+ * One variant for each plan and, last, one for the decoder's float32 cache.
  *
  * @throws KvtunerError for a plan that the backend cannot store
  */
@@ -76,7 +76,7 @@ const ownVariant = (
   dispose: () => held.dispose(),
 });
 
-/** Appends tokens and finds the likeliest one to follow; returns milliseconds. */
+/** Appends tokens and finds the likeliest next one; returns milliseconds. */
 const timedStep = async (decoder: Decoder, cache: SequenceCache, ids: Int32Array): Promise<number> => {
   const start = performance.now();
   const positions = Int32Array.from(ids, (_, index) => cache.length + index);
@@ -86,9 +86,9 @@ const timedStep = async (decoder: Decoder, cache: SequenceCache, ids: Int32Array
 
 /** A cache that can be filled without the model. */
 interface FillableCache {
-  /** Another one after `fill`. */
+  /** A new cache after each `fill`. */
   readonly cache: SequenceCache;
-  /** Makes it hold `length` synthetic tokens. */
+  /** Fills the cache with `length` synthetic tokens. */
   fill(length: number): Promise<void>;
   dispose(): Promise<void>;
 }

@@ -4,7 +4,7 @@ import type { Variant, VariantKind } from "./variant.ts";
 export interface Measured {
   /** Of each decoded token. */
   readonly decodeMs: readonly number[];
-  /** To fill the cache from empty with text, absent when it was filled with synthetic numbers. */
+  /** Times to fill the cache from empty with text; absent if it was filled with synthetic numbers. */
   readonly prefillMs?: number;
 }
 
@@ -12,26 +12,26 @@ export interface Measured {
 export interface VariantReport {
   readonly name: string;
   readonly kind: VariantKind;
-  /** Threads that attend to the cache, unless a backend of the caller's does not tell; those of the weights are in the head. */
+  /** Threads that attend to the cache, if known; those of the weights are in the report's head. */
   readonly threads: number | undefined;
   /** Bytes of the cache at the context. */
   readonly cacheBytes: number;
   readonly decode: DecodeReport;
-  /** Filling the cache from empty with text; absent when synthetic numbers filled it. */
+  /** Speed of filling the cache from empty with text; absent if synthetic numbers filled it. */
   readonly prefill?: PrefillReport;
 }
 
-/** Speed of a variant relative to others, as the ratio of times. */
+/** Speedup of a variant over others, as the ratio of times. */
 export interface Speedups {
-  /** As the first plan. */
+  /** Over the first plan. */
   readonly overFirst: number;
-  /** As the fastest variant of the peer. */
+  /** Over the fastest variant of the peer. */
   readonly overFastestPeer?: number;
-  /** As each variant of the peer, by name. */
+  /** Over each variant of the peer, by name. */
   readonly overPeer?: Readonly<Record<string, number>>;
 }
 
-/** Milliseconds a token while generating. */
+/** Milliseconds per generated token. */
 export interface DecodeReport extends Speedups {
   readonly medianMs: number;
   readonly lowerQuartileMs: number;
@@ -54,7 +54,7 @@ export interface ContextReport {
   readonly variants: readonly VariantReport[];
 }
 
-/** Puts times side by side. */
+/** Compares the times of all variants. */
 export const contextReport = (
   context: number,
   variants: readonly Variant[],
@@ -107,10 +107,10 @@ const speedups = (variants: readonly Variant[], timesMs: readonly number[]): Spe
   }));
 };
 
-/** The middle of some numbers. */
+/** Median. */
 export const median = (numbers: readonly number[]): number => quantile(numbers, 0.5);
 
-/** Number at a share of the way through some numbers, between its neighbours. */
+/** The number at a share of the sorted numbers, interpolated. */
 const quantile = (numbers: readonly number[], share: number): number => {
   const sorted = numbers.toSorted((a, b) => a - b);
   const place = share * (sorted.length - 1);

@@ -4,13 +4,13 @@ import { encodeBlock, float16FromNumber, mapParts } from "@kvtuner/quantizers";
 import { uniformFloat32 } from "pure-rand/distribution/uniformFloat32";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 
-/** Tokens after which synthetic numbers repeat, or a little more where blocks ask for it. */
+/** Tokens after which synthetic numbers repeat, or slightly more if blocks need it. */
 const PERIOD_TOKENS = 128;
 
 /**
  * Snapshot of a cache of `length` tokens whose keys and values are seeded uniform numbers from -1 to 1, stored as the plan
- * says; keys and values, and all heads, are the same, and repeat every 128 tokens. Enough for timing, which does not depend on the
- * numbers, and ready at once, where running the model on so many tokens takes minutes.
+ * says. Keys and values, and all heads, are equal, and repeat every 128 tokens. Timing does not depend on the numbers, and
+ * running the model on long contexts takes minutes.
  */
 export const syntheticSnapshot = async (plan: CachePlan, length: number, seed: number): Promise<Uint8Array> => {
   const { shape, layers } = plan;
@@ -23,7 +23,7 @@ export const syntheticSnapshot = async (plan: CachePlan, length: number, seed: n
 };
 
 /**
- * The numbers that repeat in a synthetic cache, float32 `[tokens, headSize]`, with 128 tokens for blocks of up to 128.
+ * The repeating numbers of a synthetic cache, float32 `[tokens, headSize]`; 128 tokens for blocks of up to 128.
  * All are float16 numbers too.
  */
 export const syntheticNumbers = (tokens: number, headSize: number, seed: number): Float32Array => {
@@ -41,7 +41,7 @@ const headImage = (scheme: TensorScheme, length: number, prefix: number, headSiz
   };
 };
 
-/** An array over and over; the last time perhaps only a part of it. */
+/** Repeats an array; the last repetition may be cut. */
 const repeat = <Numbers extends Uint8Array | Uint16Array>(once: Numbers, times: number): Numbers => {
   const all = new (once.constructor as new (length: number) => Numbers)(Math.round(once.length * times));
   for (let offset = 0; offset < all.length; offset += once.length)

@@ -16,7 +16,7 @@ export interface Table {
 export interface Chart {
   /** What it shows, in a few words: its accessible name. */
   readonly label: string;
-  /** What to draw in a room. */
+  /** What to draw on a page, or on a phone. */
   readonly spec: (room: Room) => TopLevelSpec;
   readonly table: Table;
 }
