@@ -1,6 +1,7 @@
 import { fc, test } from "@fast-check/vitest";
+import { layerScheme } from "@kvtuner/plan";
 import { describe, expect } from "vitest";
-import { searchSpace } from "../space/space.ts";
+import { namedChoices, pricedSpace, searchSpace } from "../space/space.ts";
 import { leadInErrors } from "./objectives/task.ts";
 import { makeFront, pickPlan, type FrontPlan } from "./pick.ts";
 
@@ -52,6 +53,19 @@ describe("makeFront", () => {
       expect(front.map(({ kl, choices }) => `${kl} ${bitsOf(choices)}`).toSorted()).toEqual([...expected].toSorted());
     },
   );
+
+  test("choices of one pair are told apart", () => {
+    const schemes = [{}, { sinks: 4 }].map((overrides) => layerScheme("kivi", { key: 4, value: 4 }, overrides));
+    const other = pricedSpace(SHAPE, namedChoices(schemes), { context: 128, cost: "true" });
+    const entries = ["kivi:K4V4", "kivi:K4V4+sinks4"].map((id, index) => ({
+      choices: Array<string>(3).fill(id),
+      kl: 0.1 - 0.01 * index,
+      klStandardError: 0,
+    }));
+    const { front } = makeFront(other, entries);
+    expect(front.map(({ choices }) => choices)).toEqual(entries.map(({ choices }) => choices));
+    expect(new Set(front.flatMap(({ pairs }) => pairs))).toEqual(new Set(["K4V4"]));
+  });
 
   test("hypervolume of two plans, by hand", () => {
     const [one, other] = [

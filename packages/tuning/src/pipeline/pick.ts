@@ -1,8 +1,9 @@
+import { formatPair, pairOf } from "@kvtuner/plan";
 import { hypervolume, nonDominatedSort } from "@kvtuner/search";
 import { z } from "zod";
 import { isBound, keepsTo, LimitUnmetError, limitsCost, type Limit } from "../limits/limits.ts";
 import {
-  labelsOf,
+  planLayers,
   planCost,
   planCostSchema,
   planIdsSchema,
@@ -24,7 +25,7 @@ export const frontSchema = (space: Pick<SearchSpace, "shape" | "choices">) =>
         ...planCostSchema.shape,
         /** Id of each layer's choice. */
         choices: planIdsSchema(space),
-        /** Label of each layer's choice: `K8V4` and the like. */
+        /** Pair of each layer's choice: `K8V4` and the like. */
         pairs: z.array(z.string()).length(space.shape.layers),
         /** Mean KL divergence to the float cache on the calibration samples, or on a task's answers, nats a token. */
         kl: z.number(),
@@ -75,14 +76,17 @@ export const makeFront = (
   };
 };
 
-const frontPlan = (space: SearchSpace, { choices, kl, klStandardError, task }: EvaluationEntry): FrontPlan => ({
-  choices,
-  pairs: labelsOf(space, choices),
-  ...planCost(space, planOfIds(space, choices)),
-  kl,
-  klStandardError,
-  ...(task && { task }),
-});
+const frontPlan = (space: SearchSpace, { choices, kl, klStandardError, task }: EvaluationEntry): FrontPlan => {
+  const plan = planOfIds(space, choices);
+  return {
+    choices,
+    pairs: planLayers(space, plan).map((layer) => formatPair(pairOf(layer))),
+    ...planCost(space, plan),
+    kl,
+    klStandardError,
+    ...(task && { task }),
+  };
+};
 
 const logKl = (kl: number): number => Math.log10(Math.max(kl, SMALLEST_KL));
 
