@@ -1,12 +1,8 @@
-import { loadTokenizer, type Tokenizer } from "@kvtuner/decoder";
+import { batchContinuations } from "@kvtuner/decoder";
 import { createEvaluator, trace } from "@kvtuner/evaluation";
 import { warnOnce, type RunContext, type TunableModel } from "@kvtuner/tuning";
-import { batchContinuations } from "./batch-continuations.ts";
-import { openHeader, type ModelHeader } from "./header.ts";
-import { lazyDecoder } from "./lazy-decoder.ts";
-import { resolveModel } from "./resolve.ts";
+import { openRunnableModel } from "./runnable-model.ts";
 import { createSession } from "./session.ts";
-import { sha256File } from "./sha256-file.ts";
 import { openTaskEvaluator } from "./task-evaluator.ts";
 
 /**
@@ -16,49 +12,33 @@ import { openTaskEvaluator } from "./task-evaluator.ts";
  * @throws KvtunerError when there is no such file, or the model cannot be run
  */
 export const openModel = async (model: string, run: RunContext): Promise<TunableModel> => {
-  const path = resolveModel(model);
-  const header = await openHeader(path);
-  const { tokenizer, sha256 } = await readBeside(path, header);
-  const decoder = lazyDecoder(header.gguf, { createSession, sha256 }, run);
-  tokenizer.warnings.forEach(run.warn);
+  const opened = await openRunnableModel(model, { createSession, weights: "float32" }, run);
+  const { identity, shape, contextLength, tokenizer, load, dispose } = opened;
+  const { startIds, bosId, eosIds } = tokenizer;
   const { warn } = warnOnce(run);
   const encode = (text: string): Int32Array => tokenizer.encode(text);
+  const endTokens = [...eosIds, ...(bosId === undefined ? [] : [bosId])];
   return {
-    identity: { ...header.identity, sha256 },
-    shape: header.shape,
+    identity,
+    shape,
     encode,
-    startIds: tokenizer.startIds,
+    startIds,
     continuations: async (prompts, options) =>
-      batchContinuations({ decoder: await decoder.get(), encode, endTokens: endTokens(tokenizer) }, prompts, options),
+      batchContinuations(await load(), prompts.map(encode), { ...options, endTokens }),
     evaluator: async (samples) => {
-      if (samples.some(({ length }) => length > header.contextLength)) warn(untrained(header.contextLength));
-      return createEvaluator({ decoder: await decoder.get(), samples, createSession });
+      if (samples.some(({ length }) => length > contextLength)) warn(untrained(contextLength));
+      return createEvaluator({ decoder: await load(), samples, createSession });
     },
     tasks: {
       tokenizer,
-      contextLength: header.contextLength,
+      contextLength,
       evaluator: async (prompts, options) =>
-        openTaskEvaluator({ ...options, decoder: await decoder.get(), tokenizer, prompts, createSession }),
+        openTaskEvaluator({ ...options, decoder: await load(), tokenizer, prompts, createSession }),
     },
-    trace: async (sample, visit) => trace(await decoder.get(), sample, visit),
-    dispose: async () => {
-      await decoder.dispose();
-      await header.close();
-    },
+    trace: async (sample, visit) => trace(await load(), sample, visit),
+    dispose,
   };
-};
-
-/** What is read besides the header; closes the file if that fails. */
-const readBeside = async (path: string, header: ModelHeader): Promise<{ tokenizer: Tokenizer; sha256: string }> => {
-  try {
-    return { tokenizer: loadTokenizer(header.gguf), sha256: await sha256File(path) };
-  } catch (error) {
-    await header.close();
-    throw error;
-  }
 };
 
 const untrained = (contextLength: number): string =>
   `the model was trained on ${contextLength} tokens; on longer samples it predicts poorly, so a plan's loss means little; use a shorter --sample-length`;
-
-const endTokens = ({ bosId, eosIds }: Tokenizer): number[] => [...eosIds, ...(bosId === undefined ? [] : [bosId])];

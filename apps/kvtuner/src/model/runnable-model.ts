@@ -36,25 +36,19 @@ export const openRunnableModel = async (
   context: RunContext,
 ): Promise<RunnableModel> => {
   const path = resolveModel(name);
-  const header = await openHeader(path);
-  const decoder = lazyDecoder(header.gguf, options, context);
-  const dispose = async (): Promise<void> => {
-    await decoder.dispose();
-    await header.close();
-  };
+  const { gguf, identity, shape, contextLength, close } = await openHeader(path);
   try {
-    const tokenizer = loadTokenizer(header.gguf);
+    const tokenizer = loadTokenizer(gguf);
     tokenizer.warnings.forEach(context.warn);
-    return {
-      identity: { ...header.identity, sha256: await sha256File(path) },
-      shape: header.shape,
-      contextLength: header.contextLength,
-      tokenizer,
-      load: decoder.get,
-      dispose,
+    const sha256 = await sha256File(path);
+    const decoder = lazyDecoder(gguf, { ...options, sha256 }, context);
+    const dispose = async (): Promise<void> => {
+      await decoder.dispose();
+      await close();
     };
+    return { identity: { ...identity, sha256 }, shape, contextLength, tokenizer, load: decoder.get, dispose };
   } catch (error) {
-    await dispose();
+    await close();
     throw error;
   }
 };

@@ -1,12 +1,4 @@
-import {
-  batchAttention,
-  CacheSession,
-  type Decoder,
-  forward,
-  GREEDY,
-  sampleToken,
-  type SequenceCache,
-} from "@kvtuner/decoder";
+import { batchLogits, CacheSession, type Decoder, GREEDY, sampleToken, type SequenceCache } from "@kvtuner/decoder";
 
 /** A cache that is disposed of when its output is done. */
 export interface TaskCache extends SequenceCache {
@@ -64,7 +56,8 @@ const continueBatch = async (options: GreedyOptions, prompts: readonly number[])
     let running = takeTokens(options, all, logits);
     while (running.length > 0) {
       options.signal?.throwIfAborted();
-      running = takeTokens(options, running, await nextLogits(options.decoder, running));
+      const newest = running.map(({ cache, output }) => ({ cache, id: output.at(-1)! }));
+      running = takeTokens(options, running, await batchLogits(options.decoder, newest));
     }
     return all.map(({ output }) => output);
   } finally {
@@ -91,16 +84,3 @@ const takeTokens = (
     const isFull = output.length === maxTokens || cache.length === decoder.config.contextLength;
     return !isFull && isOver?.(prompt, output) !== true;
   });
-
-const nextLogits = async (decoder: Decoder, running: readonly Running[]): Promise<Float32Array[]> => {
-  const residual = await forward(
-    decoder,
-    running.map(({ output }) => output.at(-1)!),
-    running.map(({ cache }) => cache.length),
-    batchAttention(running.map(({ cache }) => cache)),
-    running.length,
-  );
-  const logits = (await decoder.head(residual)).data as Float32Array;
-  const size = decoder.vocabularySize;
-  return running.map((_, row) => logits.subarray(row * size, (row + 1) * size));
-};
