@@ -18,7 +18,7 @@ const limits = {
   "@kvtuner/decoder": "75 kB",
   "@kvtuner/decoder/node": "4 kB",
   "@kvtuner/evaluation": "130 kB",
-  "@kvtuner/evaluation/bench": "30 kB",
+  "@kvtuner/evaluation/bench": "36 kB",
   "@kvtuner/tuning": "175 kB",
   "@kvtuner/report": "130 kB",
   "@kvtuner/embedded-model": "1 kB",
