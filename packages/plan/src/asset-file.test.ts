@@ -100,6 +100,14 @@ describe("damaged asset files", () => {
     ...more,
   });
 
+  const [once, again] = ['"mean":', '"me\\u0061n" :\n'].map((name) => name + JSON.stringify(entry(0, 8)));
+  const twice = `{${once},${again}}`;
+
+  test("a name that is there twice is told", () => {
+    expect(parseAssets(fileWith(`{${again}}`))).toMatchObject([{ name: "mean" }]);
+    expect(() => parseAssets(fileWith(twice))).toThrow(/"mean" twice/);
+  });
+
   test("the file that they are made from is read", () => {
     expect(parseAssets(fileWith({ a: entry(0, 3), b: entry(3, 8) })).map(({ name }) => name)).toEqual(["a", "b"]);
   });
@@ -121,6 +129,7 @@ describe("damaged asset files", () => {
         '{"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"a":{"dtype":"U8","shape":[5],"data_offsets":[3,8]}}',
       ),
     ],
+    ["one name twice for the same bytes", fileWith(twice)],
     ["fewer bytes than the shape", fileWith({ a: entry(0, 8, { shape: [9] }) })],
     ["a size of another type", fileWith({ a: entry(0, 8, { dtype: "F32", shape: [8] }) })],
     ["a shape without numbers", fileWith({ a: entry(0, 8, { shape: [0] }) })],

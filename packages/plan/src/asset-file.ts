@@ -98,13 +98,23 @@ const endOfHeader = (bytes: Uint8Array): number => {
 };
 
 const parseHeader = (header: Uint8Array): Record<string, Tensor> => {
+  let text: string;
+  let tensors: Record<string, Tensor>;
   try {
-    const data: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(header));
-    return z.record(assetName, tensor).parse(data);
+    text = new TextDecoder("utf-8", { fatal: true }).decode(header);
+    tensors = z.record(assetName, tensor).parse(JSON.parse(text));
   } catch (cause) {
     throw damaged("a safetensors header of F32, F16 and U8 tensors", cause);
   }
+  const names = tensorNames(text);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw damaged(`tensors of different names, got ${JSON.stringify(twice)} twice`);
+  return tensors;
 };
+
+/** Names of the header's tensors, its only members that are objects; of two with one name, JSON.parse keeps the last. */
+const tensorNames = (header: string): unknown[] =>
+  Array.from(header.matchAll(/("(?:[^"\\]|\\.)*")\s*:\s*\{/g), ([, name = ""]): unknown => JSON.parse(name));
 
 const assertWithoutGaps = (tensors: readonly (readonly [string, Tensor])[], length: number): void => {
   let next = 0;
