@@ -1,4 +1,4 @@
-import { type CacheBytes, storedNumbers } from "@kvtuner/plan";
+import { assetBytes, type CacheBytes, type Plan, storedNumbers } from "@kvtuner/plan";
 import type { KvCache } from "./backend.ts";
 
 /** Size of a cache. */
@@ -12,13 +12,19 @@ export interface CacheReport {
     readonly bytes16: number;
     /** Mean bits per stored number, with everything counted; 16 for an empty cache. */
     readonly bits: number;
+    /** Bytes of the plan's static tables, which `bytes` leaves out; absent without any. */
+    readonly assetBytes?: number;
   };
 }
 
-/** Counts a cache's bytes. */
-export const cacheReport = (cache: Pick<KvCache, "bytes" | "length" | "shape">): CacheReport => {
+/** Counts the bytes of a cache, and of the assets of its plan where it has any. */
+export const cacheReport = (
+  cache: Pick<KvCache, "bytes" | "length" | "shape">,
+  plan: Pick<Plan, "assets"> = {},
+): CacheReport => {
   const bytes = cache.bytes();
   const bytes16 = 2 * storedNumbers(cache.shape, cache.length);
   const bits = bytes16 === 0 ? 16 : (16 * bytes.total) / bytes16;
-  return { cache: { tokens: cache.length, bytes, bytes16, bits } };
+  const assets = plan.assets && { assetBytes: assetBytes(plan) };
+  return { cache: { tokens: cache.length, bytes, bytes16, bits, ...assets } };
 };

@@ -1,3 +1,4 @@
+import { type Asset, layerScheme, uniformPlan } from "@kvtuner/plan";
 import type { StudyContents } from "@kvtuner/tuning";
 import { expect, test } from "vitest";
 import { reportData } from "./data/data.ts";
@@ -46,4 +47,16 @@ test("Markdown has the numbers of each chart, and a name makes no markup", async
   const charts = await renderCharts(data);
   expect(text.match(/^## /gm)).toHaveLength(charts.length);
   expect((await renderReport(data)).match(/<figure>/g)).toHaveLength(charts.length);
+});
+
+test("bytes of a plan's static tables are told apart from those of its cache", async () => {
+  const { model, shape } = study.settings;
+  const plan = uniformPlan(model, shape, layerScheme("kivi", { key: 4, value: 4 }));
+  const table: Asset = { name: "mean", dtype: "uint8", shape: [2000], data: new Uint8Array(2000) };
+  const pages = await Promise.all(
+    [plan, { ...plan, assets: [table] }].map((picked) => renderReport(reportData({ ...study, plan: picked }, {}))),
+  );
+  const sentence = " Its static tables take 2.00 KB at any length.";
+  expect(pages[1]).toContain(sentence);
+  expect(pages[1]?.replace(sentence, "")).toBe(pages[0]);
 });

@@ -54,7 +54,7 @@ export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
     disposals.push(disposeBackend);
     const cache = await backend.createCache(model.shape, plan);
     disposals.push(() => cache.dispose());
-    return { plan, ...generator({ model, backend, cache, context }, giveBack) };
+    return { plan, ...generator({ model, plan, backend, cache, context }, giveBack) };
   } catch (error) {
     await giveBack();
     throw error;
@@ -71,12 +71,16 @@ export const runnerSettings = (
 
 interface Parts {
   readonly model: RunnableModel;
+  readonly plan: Plan;
   readonly backend: Backend;
   readonly cache: KvCache;
   readonly context: RunContext;
 }
 
-const generator = ({ model, backend, cache, context }: Parts, giveBack: () => Promise<void>): Omit<Runner, "plan"> => {
+const generator = (
+  { model, plan, backend, cache, context }: Parts,
+  giveBack: () => Promise<void>,
+): Omit<Runner, "plan"> => {
   let session: CacheSession | undefined;
   const turns = new Turns();
   let disposed = false;
@@ -109,7 +113,7 @@ const generator = ({ model, backend, cache, context }: Parts, giveBack: () => Pr
       ...(onText && { onText }),
       ...(signal && { signal }),
     });
-    return { ...generated, backend: backend.name, ...cacheReport(cache) };
+    return { ...generated, backend: backend.name, ...cacheReport(cache, plan) };
   };
   return {
     load: async () => void (await opened()),

@@ -3,16 +3,16 @@ import { dirname } from "node:path";
 import { writing } from "./writing.ts";
 
 /**
- * Writes `text` so that any reader, even after a crash, sees either the old file or the whole new one: writes a temporary file
+ * Writes text or bytes so that any reader, even after a crash, sees either the old file or the whole new one: writes a temporary file
  * beside it, flushes it, renames it, and flushes the folder.
  *
  * @throws StudyWriteError when it cannot be written, for example on a full disk; the old file is unchanged
  */
-export const writeFileAtomic = (path: string, text: string): void => {
+export const writeFileAtomic = (path: string, contents: string | Uint8Array): void => {
   const temporary = `${path}.${process.pid}.tmp`;
   writing(path, () => {
     try {
-      writeFlushed(temporary, text);
+      writeFlushed(temporary, contents);
       renameSync(temporary, path);
     } catch (error) {
       rmSync(temporary, { force: true });
@@ -26,11 +26,11 @@ export const writeFileAtomic = (path: string, text: string): void => {
 export const writeJsonAtomic = (path: string, value: unknown): void =>
   writeFileAtomic(path, `${JSON.stringify(value, null, 2)}\n`);
 
-const writeFlushed = (path: string, text: string): void => {
+const writeFlushed = (path: string, contents: string | Uint8Array): void => {
   const file = openSync(path, "w");
   try {
     // Not `writeSync`: on a nearly full disk it writes only a part, without an error.
-    writeFileSync(file, text);
+    writeFileSync(file, contents);
     fsyncSync(file);
   } finally {
     closeSync(file);

@@ -35,6 +35,15 @@ const open = (path: string, settings: StudySettings = SETTINGS): Promise<Study> 
 const openAndClose = async (path: string): Promise<void> => (await open(path)).close();
 
 describe("study folder", () => {
+  test("keeps bytes that are not text", async () => {
+    const storage = folderStorage(newFolder());
+    await (await storage.lock()).release();
+    const bytes = Uint8Array.from({ length: 300 }, (_, index) => index);
+    await storage.write("plan.safetensors", bytes);
+    expect(Uint8Array.from((await storage.readBytes("plan.safetensors")) ?? [])).toEqual(bytes);
+    expect(await storage.readBytes("plan.json")).toBeUndefined();
+  });
+
   test("does a step once", async () => {
     const path = newFolder();
     let made = 0;

@@ -27,8 +27,9 @@ export const folderStorage = (path: string): StudyStorage => ({
   location: path,
   locationOf: (name) => join(path, name),
   list: async () => (existsSync(path) ? readdirSync(path) : []),
-  read: async (name) => readIfThere(join(path, name)),
-  write: async (name, text) => writeFileAtomic(join(path, name), text),
+  read: async (name) => readIfThere(join(path, name))?.toString("utf8"),
+  readBytes: async (name) => readIfThere(join(path, name)),
+  write: async (name, contents) => writeFileAtomic(join(path, name), contents),
   append: async (name, text) => appendFlushed(join(path, name), text),
   lock: async () => {
     prepareFolder(path);
@@ -38,7 +39,8 @@ export const folderStorage = (path: string): StudyStorage => ({
   },
 });
 
-const readIfThere = (file: string): string | undefined => (existsSync(file) ? readFileSync(file, "utf8") : undefined);
+const readIfThere = (file: string): Buffer<ArrayBuffer> | undefined =>
+  existsSync(file) ? readFileSync(file) : undefined;
 
 const appendFlushed = (path: string, text: string): void =>
   writing(path, () => {

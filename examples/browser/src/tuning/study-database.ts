@@ -18,7 +18,10 @@ export const studyDatabase = (study: string): StudyStorage => {
       return keys.map(String).flatMap((key) => (key.startsWith(keyOf("")) ? [key.slice(keyOf("").length)] : []));
     },
     read: (name) => inRecords<string | undefined>("readonly", (records) => records.get(keyOf(name))),
-    write: async (name, text) => void (await inRecords("readwrite", (records) => records.put(text, keyOf(name)))),
+    readBytes: (name) =>
+      inRecords<Uint8Array<ArrayBuffer> | undefined>("readonly", (records) => records.get(keyOf(name))),
+    write: async (name, contents) =>
+      void (await inRecords("readwrite", (records) => records.put(contents, keyOf(name)))),
     append: (name, text) => append(keyOf(name), text),
     lock: () => lock(study),
   };

@@ -1,4 +1,4 @@
-import { equivalentBits, type Plan, planBytes, trueBits } from "@kvtuner/plan";
+import { planSize, type Plan, type PlanSize } from "@kvtuner/plan";
 import {
   choiceId,
   labelsOf,
@@ -43,14 +43,11 @@ export interface PricedEntry extends EvaluationEntry, PlanCost {
 }
 
 /** The picked plan with its cost. */
-export interface PickedPlan {
+export interface PickedPlan extends Omit<PlanSize, "bytesByPart"> {
   readonly plan: Plan;
   /** Id and label of each layer's choice. */
   readonly choices: readonly string[];
   readonly pairs: readonly string[];
-  readonly bytes: number;
-  readonly bits: number;
-  readonly equivalentBits: number;
 }
 
 /** Options of a report. */
@@ -85,14 +82,7 @@ export const reportData = (study: StudyContents, view: ReportView): ReportData =
 
 const pickedPlan = (plan: Plan, space: SearchSpace): PickedPlan => {
   const choices = plan.layers.map(choiceId);
-  return {
-    plan,
-    choices,
-    pairs: labelsOf(space, choices),
-    bytes: planBytes(plan, space.context).total,
-    bits: trueBits(plan, space.context),
-    equivalentBits: equivalentBits(plan),
-  };
+  return { plan, choices, pairs: labelsOf(space, choices), ...planSize(plan, space.context) };
 };
 
 const budgetOf = ({ request }: StudyContents): number | undefined =>

@@ -1,4 +1,4 @@
-import { formatBytes } from "@kvtuner/plan";
+import { assetBytes, formatBytes } from "@kvtuner/plan";
 import { bytesOfLayers, exactCacheBytes, largestContext } from "../data/cache-bytes.ts";
 import type { PickedPlan, ReportData } from "../data/data.ts";
 import { bitsText, klText, percentText, tokensText } from "../text/figures.ts";
@@ -24,7 +24,7 @@ const found = (data: ReportData, picked: PickedPlan): Markup => {
   return html`<p class="lead">
       At ${tokensText(context)} tokens the cache takes <b>${formatBytes(picked.bytes)}</b> with the picked plan, and
       ${formatBytes(exact)} in 16 bits: ${(exact / picked.bytes).toFixed(1)} times
-      less.${measuredSentence(picked, data)}
+      less.${assetSentence(picked)}${measuredSentence(picked, data)}
     </p>
     <ul class="tiles">
       ${tiles(data, picked, exact).map(
@@ -33,6 +33,9 @@ const found = (data: ReportData, picked: PickedPlan): Markup => {
       )}
     </ul> `;
 };
+
+const assetSentence = ({ plan }: PickedPlan): string =>
+  plan.assets === undefined ? "" : ` Its static tables take ${formatBytes(assetBytes(plan))} at any length.`;
 
 const measuredSentence = ({ plan }: PickedPlan, { evaluated }: ReportData): string => {
   const task = evaluated.find(({ picked }) => picked)?.task;

@@ -1,15 +1,17 @@
 import type { StudyStorage } from "./storage.ts";
 
 /** A study in memory, gone with the process: for a page without a database, and for tests. */
-export const memoryStorage = (records: Map<string, string> = new Map()): StudyStorage => {
+export const memoryStorage = (records: Map<string, string | Uint8Array<ArrayBuffer>> = new Map()): StudyStorage => {
   let isLocked = false;
+  const read = async (name: string): Promise<string | undefined> => records.get(name) as string | undefined;
   return {
     location: "memory",
     locationOf: (name) => name,
     list: async () => [...records.keys()],
-    read: async (name) => records.get(name),
-    write: async (name, text) => void records.set(name, text),
-    append: async (name, text) => void records.set(name, (records.get(name) ?? "") + text),
+    read,
+    readBytes: async (name) => records.get(name) as Uint8Array<ArrayBuffer> | undefined,
+    write: async (name, contents) => void records.set(name, contents),
+    append: async (name, text) => void records.set(name, ((await read(name)) ?? "") + text),
     lock: async () => {
       if (isLocked) throw new Error("internal: a run already works on this study");
       isLocked = true;

@@ -3,7 +3,7 @@ import { checkedValue, withChecksum } from "./checksum.ts";
 
 /**
  * Where a study keeps its records: a folder of files, a browser's database, or memory. A record has a name such as
- * `front.json` and holds text. Everything that resolves has reached the storage: it survives the end of the process.
+ * `front.json` and holds text, or bytes. Everything that resolves has reached the storage: it survives the end of the process.
  */
 export interface StudyStorage {
   /** Names the storage in messages: the path of a folder, for example. */
@@ -12,10 +12,12 @@ export interface StudyStorage {
   locationOf(name: string): string;
   /** Names of all records. */
   list(): Promise<readonly string[]>;
-  /** A record's text; undefined when there is no such record. */
+  /** The text of a record that holds text; undefined when there is no such record. */
   read(name: string): Promise<string | undefined>;
-  /** Replaces a record. A reader sees the old text or all of the new one, even after a crash. */
-  write(name: string, text: string): Promise<void>;
+  /** The bytes of a record that holds bytes; undefined when there is no such record. */
+  readBytes(name: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  /** Replaces a record. A reader sees the old contents or all of the new ones, even after a crash. */
+  write(name: string, contents: string | Uint8Array<ArrayBuffer>): Promise<void>;
   /** Adds text at the end of a record, which is created when it is missing. A crash may leave a part of the text. */
   append(name: string, text: string): Promise<void>;
   /** Lets one run work on the study at a time; rejects while another holds the lock. */

@@ -1,11 +1,15 @@
 import type { Plan } from "@kvtuner/plan";
-import { serializePlan } from "@kvtuner/plan/files";
+import { parsePlan, serializeAssets, serializePlan } from "@kvtuner/plan/files";
 import type { EvaluationEntry, TaskFigures } from "../pipeline/evaluation-entry.ts";
 import type { FrontPlan } from "../pipeline/pick.ts";
+import { PlanUnreadableError } from "../plan-file-error.ts";
+import { sha256 } from "../sha256.ts";
 import { planLayers, planOfIds, type SearchSpace } from "../space/space.ts";
+import type { StudyStorage } from "../storage/storage.ts";
 import { taskName, type OpenTask } from "../tasks/open-task.ts";
 import type { TunableModel } from "../tunable-model.ts";
 import type { StudyOptions } from "./options.ts";
+import { STUDY_FILES } from "./study.ts";
 
 /** What a plan was picked in. */
 interface PickedIn {
@@ -17,14 +21,14 @@ interface PickedIn {
   readonly task: OpenTask | undefined;
 }
 
-/** Text of `plan.json`: the picked plan with what was measured. */
-export const planFile = (
+/** The picked plan with what was measured. */
+export const pickedPlan = (
   { model, study, space, textSamples, task }: PickedIn,
   picked: FrontPlan,
   entries: readonly EvaluationEntry[],
-): string => {
+): Plan => {
   const entry = entries.find((candidate) => candidate.choices.join() === picked.choices.join());
-  const plan: Plan = {
+  return {
     version: 2,
     model: model.identity,
     shape: model.shape,
@@ -38,7 +42,33 @@ export const planFile = (
       text: task && picked.task ? taskText(taskName(task), picked.task) : samplesText(study, textSamples !== undefined),
     },
   };
-  return serializePlan(plan);
+};
+
+/** Writes `plan.json`, and before it the file of the plan's assets where it has any. */
+export const writePlan = async (storage: StudyStorage, plan: Plan): Promise<void> => {
+  const { assets = [] } = plan;
+  if (assets.length === 0) return storage.write(STUDY_FILES.plan, serializePlan(plan));
+  const bytes = serializeAssets(assets);
+  await storage.write(STUDY_FILES.planAssets, bytes);
+  const reference = { file: STUDY_FILES.planAssets, sha256: await sha256(bytes) };
+  await storage.write(STUDY_FILES.plan, serializePlan(plan, reference));
+};
+
+/**
+ * The plan of a study, with its assets; undefined when none was picked yet.
+ *
+ * @throws PlanUnreadableError naming the file
+ */
+export const readPlan = async (storage: StudyStorage): Promise<Plan | undefined> => {
+  try {
+    const text = await storage.read(STUDY_FILES.plan);
+    if (text === undefined) return undefined;
+    const bytes = await storage.readBytes(STUDY_FILES.planAssets);
+    const assets = bytes && { bytes, sha256: await sha256(bytes) };
+    return parsePlan(text, (file) => (file === STUDY_FILES.planAssets ? assets : undefined));
+  } catch (cause) {
+    throw new PlanUnreadableError(storage.locationOf(STUDY_FILES.plan), cause);
+  }
 };
 
 const samplesText = ({ samples, sampleLength }: StudyOptions, isGiven: boolean): string =>

@@ -1,14 +1,14 @@
 import type { Plan } from "@kvtuner/plan";
-import { assertPlanForModel, parsePlan } from "@kvtuner/plan/files";
+import { assertPlanForModel } from "@kvtuner/plan/files";
 import type { Profile } from "@kvtuner/sensitivity";
 import { evaluationEntryParser, type EvaluationEntry } from "../pipeline/evaluation-entry.ts";
 import type { Groups } from "../pipeline/group.ts";
 import type { Front } from "../pipeline/pick.ts";
 import type { Candidates } from "../pipeline/prune.ts";
 import { figuresInJournal, taskEntryParser } from "../pipeline/task-entry.ts";
-import { PlanUnreadableError } from "../plan-file-error.ts";
 import { readJournal } from "../storage/journal.ts";
 import type { StudyStorage } from "../storage/storage.ts";
+import { readPlan } from "./plan-file.ts";
 import { readReportSettings } from "./report-settings.ts";
 import { readRequest, type StudyRequest } from "./request.ts";
 import { spaceOf, type StudySettings } from "./settings.ts";
@@ -43,7 +43,7 @@ export const readStudy = async (storage: StudyStorage): Promise<StudyContents> =
     groups: await readStep(storage, "groups", settings),
     front: await readStep(storage, "front", settings),
     entries: await readEntries(storage, settings),
-    plan: await readPlan(storage, settings),
+    plan: await readFittingPlan(storage, settings),
   };
 };
 
@@ -54,17 +54,8 @@ const readEntries = async (storage: StudyStorage, settings: StudySettings): Prom
   return figuresInJournal(await readJournal({ ...source, parse: taskEntryParser(space) }), settings.task.prompts);
 };
 
-const readPlan = async (storage: StudyStorage, { model, shape }: StudySettings): Promise<Plan | undefined> => {
-  const plan = await parsedPlan(storage);
+const readFittingPlan = async (storage: StudyStorage, { model, shape }: StudySettings): Promise<Plan | undefined> => {
+  const plan = await readPlan(storage);
   if (plan !== undefined) assertPlanForModel(plan, model, shape);
   return plan;
-};
-
-const parsedPlan = async (storage: StudyStorage): Promise<Plan | undefined> => {
-  try {
-    const text = await storage.read(STUDY_FILES.plan);
-    return text === undefined ? undefined : parsePlan(text);
-  } catch (cause) {
-    throw new PlanUnreadableError(storage.locationOf(STUDY_FILES.plan), cause);
-  }
 };

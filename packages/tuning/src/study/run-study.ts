@@ -20,8 +20,8 @@ import type { Stopwatch } from "../stopwatch.ts";
 import type { OpenTask } from "../tasks/open-task.ts";
 import type { TunableModel } from "../tunable-model.ts";
 import type { StudyOptions } from "./options.ts";
-import { planFile } from "./plan-file.ts";
-import { STUDY_FILES, type Study } from "./study.ts";
+import { pickedPlan, writePlan } from "./plan-file.ts";
+import type { Study } from "./study.ts";
 
 /** A task with the evaluator that asks it, which whoever made it disposes of. */
 export interface AskedTask extends OpenTask {
@@ -65,7 +65,7 @@ export const runStudy = async (run: StudyRun): Promise<StudyResult> => {
     const measurer = await openMeasurer(run, evaluator);
     const front = await searchStep(run, inputs, measurer);
     const picked = pickedFrom(front.front, run.limit, run.study.objective);
-    await run.records.storage.write(STUDY_FILES.plan, planFile(run, picked, [...measurer.known.values()]));
+    await writePlan(run.records.storage, pickedPlan(run, picked, [...measurer.known.values()]));
     const verified = await verifyStep(run, picked, evaluator.get);
     return { ...front, picked, ...(verified && { verified }) };
   } finally {

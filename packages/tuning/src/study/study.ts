@@ -17,6 +17,7 @@ export const STUDY_FILES = {
   journal: "journal.jsonl",
   front: "front.json",
   plan: "plan.json",
+  planAssets: "plan.safetensors",
   request: "request.json",
   report: "report.html",
 } as const;

@@ -1,3 +1,5 @@
+import { cacheReport } from "@kvtuner/backend";
+import { layerScheme, uniformPlan } from "@kvtuner/plan";
 import { expect, test } from "vitest";
 import type { RunResult } from "../../run/runner.ts";
 import { reportText } from "./report-text.ts";
@@ -30,4 +32,13 @@ test.each([
 ])("a speed of %d is told as %s", (tokensPerSecond, text) => {
   const prefill = { tokens: 6, timeMs: 1, tokensPerSecond };
   expect(reportText({ ...interrupted, prefill })).toContain(`prefill 6 at ${text} tokens/s`);
+});
+
+test("assets are told apart from the cache", () => {
+  const shape = { layers: 1, queryHeads: 1, kvHeads: 1, headSize: 64 };
+  const plan = uniformPlan({ name: "m", architecture: "llama" }, shape, layerScheme("kivi", { key: 4, value: 4 }));
+  const assets = [{ name: "mean", dtype: "uint8", shape: [30], data: new Uint8Array(30) } as const];
+  const empty = { shape, length: 0, bytes: () => interrupted.cache.bytes };
+  const textOf = (one: typeof plan): string => reportText({ ...interrupted, ...cacheReport(empty, one) });
+  expect(textOf({ ...plan, assets })).toBe(textOf(plan).replace(/\n$/, "; assets at any length 30 B\n"));
 });

@@ -16,10 +16,11 @@ export const reportText = ({ ids, finish, prompt, prefill, decode, cache, backen
   const byPart = Object.entries(parts).map(
     ([part, sizeBytes]) => `${part.replace(".", " ")} ${formatBytes(sizeBytes)}`,
   );
+  const assets = cache.assetBytes === undefined ? "" : `; assets at any length ${formatBytes(cache.assetBytes)}`;
   return [
     `${tokenCount(prompt.tokens)} of prompt${reused}, ${ids.length} generated${ENDS[finish]}`,
     `prefill ${speedText(prefill)}, decode ${speedText(decode)}, on ${backend}`,
-    `cache of ${tokenCount(cache.tokens)}: ${formatBytes(total)}${byPart.length === 0 ? "" : ` (${byPart.join(", ")})`}; 16 bits would take ${formatBytes(cache.bytes16)}`,
+    `cache of ${tokenCount(cache.tokens)}: ${formatBytes(total)}${byPart.length === 0 ? "" : ` (${byPart.join(", ")})`}; 16 bits would take ${formatBytes(cache.bytes16)}${assets}`,
     "",
   ].join("\n");
 };
