@@ -1,0 +1,60 @@
+import type { Backend, CachePlan } from "@kvtuner/backend";
+import { FLOAT16, KvtunerError } from "@kvtuner/plan";
+import { expect, test, vi } from "vitest";
+import { memoryStorage } from "../storage/memory-storage.ts";
+import type { TunableModel } from "../tunable-model.ts";
+import { studyOptions } from "./options.ts";
+import { tuneModel, type Tuning } from "./tune-model.ts";
+
+const forbidden = (): never => expect.fail("the model ran");
+
+/** Encodes a text; must not run. */
+const model: TunableModel = {
+  identity: { name: "m", architecture: "llama" },
+  shape: { layers: 2, queryHeads: 2, kvHeads: 1, headSize: 32 },
+  encode: (text) => Int32Array.from(text, (character) => character.charCodeAt(0)),
+  continuations: forbidden,
+  evaluator: forbidden,
+  trace: forbidden,
+  dispose: async () => undefined,
+};
+
+const good: Tuning = {
+  study: studyOptions({ mode: "per-token", pairs: ["K8V8", "K2V2"], samples: 1, sampleLength: 8 }),
+  limit: { kind: "knee" },
+  text: "a text of enough characters",
+};
+
+/** A backend that stores nothing coded. */
+const lacking = {
+  name: "lacking",
+  capabilities: { key: [FLOAT16], value: [FLOAT16], headSizes: "any", maxCacheBytes: 1e9, maxTokens: 1e6 },
+  dispose: vi.fn<() => Promise<void>>(async () => undefined),
+} as unknown as Backend;
+
+const noBackend = (caches: readonly CachePlan[]): Promise<never> =>
+  Promise.reject(new KvtunerError("NO_BACKEND", `none for ${caches.length}`));
+
+test.each([
+  ["a text that is too short", "EVALUATION_TEXT_TOO_SHORT", { text: "short" }, {}],
+  ["a limit that no plan keeps to", "BUDGET_TOO_SMALL", { limit: { kind: "bits", bits: 0.1 } }, {}],
+  [
+    "a task of a model without support",
+    "MODEL_NO_TASKS",
+    { task: { request: {}, files: [], shotsFrom: undefined } },
+    {},
+  ],
+  ["a backend that does not open", "NO_BACKEND", {}, { openBackend: noBackend }],
+  [
+    "a backend that lacks a scheme",
+    "BACKEND_UNSUPPORTED_SCHEME",
+    {},
+    { openBackend: async () => ({ backend: lacking, dispose: async () => lacking.dispose() }) },
+  ],
+] as const)("%s leaves no study behind, and nothing is measured", async (_, code, bad, given) => {
+  const storage = memoryStorage();
+  const hooks = { progress: () => undefined, warn: () => undefined, ...given };
+  await expect(tuneModel(model, { ...good, ...bad }, storage, hooks)).rejects.toMatchObject({ code });
+  expect(await storage.list()).toEqual([]);
+  expect(lacking.dispose).toHaveBeenCalledTimes(code === "BACKEND_UNSUPPORTED_SCHEME" ? 1 : 0);
+});
