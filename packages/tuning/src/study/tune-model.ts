@@ -15,7 +15,7 @@ import { longestSequence, openTask, taskSamples, type OpenTask, type ReadTask } 
 import type { TunableModel } from "../tunable-model.ts";
 import type { StudyOptions } from "./options.ts";
 import { writeRequest, type StudyRequest } from "./request.ts";
-import { runStudy, type AskedTask, type StudyResult } from "./run-study.ts";
+import { runStudy, type AskedTask, type StudyResult, type StudyRun } from "./run-study.ts";
 import { studySettings } from "./settings.ts";
 import { openStudy, STUDY_FILES } from "./study.ts";
 
@@ -60,6 +60,26 @@ export const tuneModel = async (
   storage: StudyStorage,
   hooks: TuningHooks,
 ): Promise<StudyResult> => {
+  const prepared = prepare(model, tuning, hooks);
+  const { space, task, study } = prepared;
+  const opened = await hooks.openBackend?.(cachesOf(space));
+  try {
+    const { clock = stopwatch() } = hooks;
+    const verifier = opened && backendVerifier(opened.backend, space);
+    if (task && !(await holdsStudy(storage))) await floatStep(task, study, hooks, clock);
+    return await runIn(storage, { ...prepared, model, verifier, clock, context: hooks }, tuning, hooks);
+  } finally {
+    await task?.asker.dispose();
+    await opened?.dispose();
+  }
+};
+
+/** Checks options, text and task, and turns text and task into the model's tokens. */
+const prepare = (
+  model: TunableModel,
+  tuning: Tuning,
+  hooks: TuningHooks,
+): Pick<StudyRun, "study" | "space" | "limit" | "focus" | "textSamples" | "task"> => {
   const { limit } = tuning;
   const space = searchSpace(model.shape, tuning.study);
   assertHeadsFit(space);
@@ -70,29 +90,29 @@ export const tuneModel = async (
   const schemes = space.choices.map(({ scheme }) => scheme);
   if (task) warnUnquantized(schemes, longestSequence(task), "prompts", hooks);
   else warnUnquantized(schemes, study.sampleLength, "samples", hooks);
-  const opened = await hooks.openBackend?.(cachesOf(space));
-  const { clock = stopwatch() } = hooks;
+  const focus = tuning.anyLimit === true ? undefined : focusOf(limit, space);
+  return { study, space, limit, focus, textSamples: samples, task };
+};
+
+const runIn = async (
+  storage: StudyStorage,
+  run: Omit<StudyRun, "records" | "ownSamples">,
+  tuning: Tuning,
+  hooks: TuningHooks,
+): Promise<StudyResult> => {
+  const { model, study, space, focus, task, clock, limit } = run;
+  const settings = await studySettings(model, study, space, tuning.text, focus, task?.settings);
+  const records = await openStudy(storage, settings, hooks.warn);
   try {
-    const verifier = opened && backendVerifier(opened.backend, space);
-    if (task && !(await holdsStudy(storage))) await floatStep(task, study, hooks, clock);
-    const focus = tuning.anyLimit === true ? undefined : focusOf(limit, space);
-    const settings = await studySettings(model, study, space, tuning.text, focus, task?.settings);
-    const records = await openStudy(storage, settings, hooks.warn);
-    try {
-      const ownSamples = async (): Promise<Int32Array[]> => (hooks.ownText ?? ownText)(model, study, hooks);
-      const parts = { model, study, space, limit, textSamples: samples, ownSamples, task, focus, clock, verifier };
-      const result = await runStudy({ ...parts, records, context: hooks });
-      await clock.time("report", async () => {
-        await writeRequest(storage, { version: 1, ...tuning.names, ...askedFor(tuning), out: storage.location, limit });
-        await hooks.report?.();
-      });
-      return result;
-    } finally {
-      await records.close();
-    }
+    const ownSamples = async (): Promise<Int32Array[]> => (hooks.ownText ?? ownText)(model, study, hooks);
+    const result = await runStudy({ ...run, ownSamples, records });
+    await clock.time("report", async () => {
+      await writeRequest(storage, { version: 1, ...tuning.names, ...askedFor(tuning), out: storage.location, limit });
+      await hooks.report?.();
+    });
+    return result;
   } finally {
-    await task?.asker.dispose();
-    await opened?.dispose();
+    await records.close();
   }
 };
 
