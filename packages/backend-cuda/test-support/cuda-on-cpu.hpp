@@ -1,6 +1,6 @@
-// What device.cuh and the kernels need of CUDA, on the CPU: for tests. A block's threads are fibers that take turns at barriers;
-// blocks run one after another. Reads and writes of memory that no one allocated, barriers that not all threads reach, and
-// kernels that never end their turn are faults, with a message.
+// The parts of CUDA that device.cuh and the kernels need, on the CPU, for tests. A block's threads are fibers that take
+// turns at barriers; blocks run one after another. A launch fails with a message when it accesses unallocated memory,
+// when not all threads reach a barrier, or when a kernel never ends.
 #pragma once
 #include <cmath>
 #include <cstdint>

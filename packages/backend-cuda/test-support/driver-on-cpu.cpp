@@ -1,5 +1,5 @@
-// A driver library for tests: the functions of the CUDA driver API that this package calls, over kernels compiled for the CPU.
-// Functions that start with `cpu_` are for tests: to let a call fail, to ask what happened.
+// A driver library for tests: the CUDA driver API functions that this package calls, over kernels compiled for the CPU.
+// Functions with the prefix `cpu_` let tests inject failures and count calls.
 #include <dlfcn.h>
 
 #include "events.hpp"
@@ -23,7 +23,7 @@ int driverVersion = 13000, devices = 1, major = 9, minor = 0, multiprocessors = 
 std::string lastFault;
 bool isLost = false;
 
-/** The result that a test wants of the next call of a function; a lost device stays lost. */
+/** The result that a test set for the next call of a function. A lost device stays lost. */
 Result planned(const char* function) {
   calls[function]++;
   if (isLost) return LAUNCH_FAILED;
@@ -89,7 +89,9 @@ EXPORT Result cuDevicePrimaryCtxRelease_v2(int) { return OK; }
 EXPORT Result cuCtxSetCurrent(void*) { UNLESS_PLANNED return OK; }
 EXPORT Result cuCtxSynchronize() { UNLESS_PLANNED return OK; }
 
-/** A driver loads no image of a later CUDA than its own. PTX 9 came with CUDA 13; binaries are those of nvrtc-on-cpu.cpp. */
+/**
+ * A driver loads no image of a later CUDA than its own. PTX 9 came with CUDA 13; binaries are those of nvrtc-on-cpu.cpp.
+ */
 EXPORT Result cuModuleLoadData(void** module, const char* image) {
   UNLESS_PLANNED
   const int driverMajor = driverVersion / 1000, ptxMajor = driverMajor - 4;
@@ -163,19 +165,19 @@ EXPORT Result cuEventElapsedTime(float* timeMs, cpu::Event* from, cpu::Event* to
   return *timeMs = cpu::elapsedMs(*from, *to), OK;
 }
 
-/** Calls of a function since the last time that was asked. */
+/** Calls of a function since the last query. */
 EXPORT int cpu_take_calls(const char* function) {
   const int count = calls[function];
   calls[function] = 0;
   return count;
 }
-/** Launches of a kernel since the last time that was asked. */
+/** Launches of a kernel since the last query. */
 EXPORT int cpu_take_launches(const char* kernel) {
   const int count = launches[kernel];
   launches[kernel] = 0;
   return count;
 }
-/** The next call of a function gives this result. */
+/** Makes the next call of a function return this result. */
 EXPORT void cpu_fail_next(const char* function, int result) { failures[function] = result; }
 EXPORT void cpu_set_driver_version(int version) { driverVersion = version; }
 EXPORT void cpu_set_devices(int count) { devices = count; }
@@ -184,11 +186,11 @@ EXPORT void cpu_set_capacity(double sizeBytes) { cpu::capacityBytes = (size_t)si
 EXPORT double cpu_allocated_bytes() { return (double)cpu::allocatedBytes; }
 EXPORT void cpu_count_loads(int isCounting) { cpu::isCounting = isCounting, loadedBytes.clear(); }
 EXPORT double cpu_loaded_bytes(const char* kernel) { return (double)loadedBytes[kernel]; }
-/** Warps of a block run from the first to the last, or the other way round. */
+/** Runs the warps of a block from last to first, or from first to last. */
 EXPORT void cpu_reverse_warps(int isReversed) { cpu::isReversed = isReversed; }
-/** Threads run through the barrier of a file and line as if it were not there; line 0 for none. */
+/** Makes threads ignore the barrier at a file and line; line 0 for none. */
 EXPORT void cpu_skip_barrier(const char* file, int line) { cpu::skippedFile = file, cpu::skippedLine = line; }
-/** What went wrong in the launch that failed last. */
+/** The fault of the last failed launch. */
 EXPORT const char* cpu_last_fault() { return lastFault.c_str(); }
-/** As if the process had started anew. */
+/** Resets the driver, like a new process. */
 EXPORT void cpu_recover() { isLost = false, lastFault.clear(), failures.clear(); }

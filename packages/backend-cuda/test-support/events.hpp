@@ -1,5 +1,4 @@
-// Events of a driver that runs everything at once. To who asks it looks like one that is behind: what was handed over is past when
-// someone has waited, and not before.
+// Events of a driver that runs everything at once, but appears to lag: submitted work counts as done only after a wait.
 #pragma once
 #include <chrono>
 

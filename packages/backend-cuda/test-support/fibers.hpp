@@ -1,4 +1,4 @@
-// The threads of a block as fibers. Contexts are made once; after that a switch is a jump, which takes no system call.
+// The threads of a block as fibers. Contexts are created once; a later switch is a jump without a system call.
 #pragma once
 #include <csetjmp>
 #include <cstdlib>
@@ -32,9 +32,9 @@ static int current;
 static void (*kernel)(const void*);
 static const void* kernelArguments;
 static std::string faultMessage;
-/** Warps run from the last to the first: some missing barriers show in one order alone. */
+/** Runs warps from last to first: some missing barriers show in one order only. */
 static bool isReversed;
-/** The barrier that threads run through, as if it were not there: name of its file, and its line. */
+/** The barrier that threads ignore: its file and line. */
 static std::string skippedFile;
 static int skippedLine;
 
@@ -45,7 +45,7 @@ static void yield(State state, int line) {
   if (_setjmp(fiber.place) == 0) _longjmp(schedulerPlace, 1);
 }
 
-/** Ends the launch. */
+/** Ends the launch with an error. */
 static void fault(const std::string& message) {
   if (faultMessage.empty()) faultMessage = message;
   yield(State::done, 0);
@@ -98,7 +98,7 @@ float exchange(float number, int step, int line) {
   return other;
 }
 
-/** Lets the threads of a range go on when all of them wait in the same way at the same line. */
+/** Resumes the threads of a range once all of them wait in the same way at the same line. */
 static bool release(int first, int end, State state) {
   for (int index = first; index < end; index++)
     if (fibers[index].state != state || fibers[index].line != fibers[first].line) return false;
@@ -106,7 +106,7 @@ static bool release(int first, int end, State state) {
   return true;
 }
 
-/** Runs a warp until it can do no more: it runs ahead of all others as far as barriers let it, which is what shows a missing one. */
+/** Runs a warp as far as barriers allow, ahead of all others, which exposes missing barriers. */
 static void runWarp(int first, int end) {
   do {
     for (int index = first; index < end && faultMessage.empty(); index++)
@@ -128,7 +128,7 @@ static std::string divergence(int threads) {
   return text;
 }
 
-/** Lets every warp run once, as far as it can. */
+/** Runs every warp once, as far as it can. */
 static void runWarps(int threads) {
   const int warps = (threads + WARP - 1) / WARP;
   for (int index = 0; index < warps; index++) {
@@ -137,7 +137,7 @@ static void runWarps(int threads) {
   }
 }
 
-/** Runs one block. A fault leaves its message, and fibers that start anew. */
+/** Runs one block. After a fault, its message is set and the fibers are reset. */
 static void runBlock(int threads) {
   for (int index = 0; index < threads; index++) fibers[index].state = State::ready;
   do {

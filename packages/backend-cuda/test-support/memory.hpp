@@ -1,4 +1,4 @@
-// Memory of the device that is not one: what was allocated, and how much of it a kernel reads.
+// Memory of the simulated device: allocations, and what a kernel reads of them.
 #pragma once
 #include <cstdlib>
 #include <map>
@@ -9,7 +9,7 @@
 
 namespace cpu {
 constexpr int SECTOR_BYTES = 32;
-/** What a launch may have on any GPU; more has to be asked for, kernel by kernel. */
+/** Shared memory that any GPU grants; more needs a setting per kernel. */
 constexpr int SHARED_BYTES = 48 * 1024;
 
 static std::map<uintptr_t, size_t> allocations;
@@ -17,7 +17,7 @@ static size_t allocatedBytes;
 static size_t capacityBytes = 1ull << 32;
 static uintptr_t lastStart, lastEnd;
 alignas(16) static unsigned char sharedBytes[SHARED_BYTES];
-/** Sectors that the block which runs has read; as on a GPU, whose caches serve the second read of a block. */
+/** Sectors that the running block has read. Counted once per block, because a GPU's caches serve later reads. */
 static std::unordered_set<uintptr_t> sectors;
 static bool isCounting;
 
@@ -48,7 +48,7 @@ void checkRead(const void* from, int sizeBytes) {
     sectors.insert(sector);
 }
 
-/** Filled with numbers that are none, so that what is read before it was written shows. */
+/** Filled with NaN, so that reads before the first write show. */
 static uintptr_t allocate(size_t sizeBytes) {
   if (allocatedBytes + sizeBytes > capacityBytes) return 0;
   void* memory = aligned_alloc(256, (sizeBytes + 255) / 256 * 256);

@@ -1,4 +1,4 @@
-// NVRTC for tests: it compiles nothing, and gives an image that says which CUDA it is of, as driver-on-cpu.cpp reads it. The macro
+// NVRTC for tests: compiles nothing, and returns an image that names its CUDA version for driver-on-cpu.cpp. The macro
 // NVRTC_MAJOR is that version.
 #include <cstdio>
 #include <cstring>

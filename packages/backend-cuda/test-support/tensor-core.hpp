@@ -1,6 +1,6 @@
-// A tensor core on the CPU: mma.sync m16n8k16 of float16 with sums in float32, its operands where the PTX ISA says that lanes have
-// them. Sums are as coarse as on any tensor core: every product, and the sum before, is cut off at the last of 24 bits of the
-// largest of them; so is what comes out. Kernels that are right here do not depend on what a GPU keeps beyond that.
+// A tensor core on the CPU: mma.sync m16n8k16 of float16 with sums in float32, with operands in the lanes that the PTX
+// ISA defines. Sums are as coarse as on any tensor core: every product, the previous sum and the result are truncated to
+// 24 bits of the largest of them. Kernels that are correct here do not depend on the extra bits of a GPU.
 #pragma once
 #include "fibers.hpp"
 
@@ -16,7 +16,7 @@ struct Operands {
 };
 static Operands operands[MAX_THREADS / WARP];
 
-/** Number `index` of those that lie two in a word. */
+/** Number `index` of numbers stored two per word. */
 static float halfAt(const unsigned int* pairs, int index) {
   return floatFromHalf((unsigned short)(pairs[index / 2] >> (16 * (index % 2))));
 }

@@ -1,5 +1,5 @@
-// npm run build:ptx: the kernels in PTX for sm_80 and all later architectures, into ptx/, with the fingerprint of what they are
-// made of. They are committed: whoever builds a release need not have NVRTC, and a test tells when they are out of date.
+// npm run build:ptx: compiles the kernels to PTX for sm_80 and all later architectures, into ptx/, with a fingerprint of
+// their sources. The result is committed, so that releases need no NVRTC; a test fails when it is out of date.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { kernelSource } from "../src/compiler/kernel-source.ts";

@@ -1,5 +1,5 @@
-// npm run -s driver-on-cpu: compiles the driver on the CPU that the tests run kernels with, and prints the folder where it is called
-// libcuda.so.1, for LD_LIBRARY_PATH. Needs g++. It shows whether results are right; how long it takes says nothing of a GPU.
+// npm run -s driver-on-cpu: compiles the CPU driver of the tests and prints a folder with it as libcuda.so.1, for
+// LD_LIBRARY_PATH. Needs g++. Its results are meaningful, its timings are not.
 import { driverFolder } from "../src/test-support/compile-driver.ts";
 
 console.log(driverFolder());

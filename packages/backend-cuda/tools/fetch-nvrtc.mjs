@@ -1,16 +1,16 @@
-// node tools/fetch-nvrtc.mjs: NVRTC from its PyPI wheel, into the checkout's cache folder; prints where it is. KVTUNER_NVRTC
-// names another. Only tests and the PTX that is shipped need it; a user's machine has its own, or none.
+// node tools/fetch-nvrtc.mjs: downloads NVRTC from its PyPI wheel into the checkout's cache folder and prints its path.
+// KVTUNER_NVRTC names another one. Only tests and the shipped PTX need it.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** Newer ones write PTX that drivers of 580 do not read. */
+/** Newer versions write PTX that driver 580 cannot read. */
 const VERSION = "13.0.88";
 
 const cache = fileURLToPath(new URL("../../../.cache/", import.meta.url));
 
-/** Path of NVRTC, which is fetched unless it is there. Throws when it cannot be had. */
+/** Path of NVRTC, downloaded if missing. Throws when that fails. */
 export const fetchNvrtc = () => {
   if (process.env.KVTUNER_NVRTC) return process.env.KVTUNER_NVRTC;
   const folder = join(cache, `nvrtc-${VERSION}`);

@@ -1,5 +1,6 @@
-// Embeds the text of kernels/*.wgsl in generated/kernels.js, without comments and indentation, so that it is there in Node,
-// in browsers and in bundles alike; with it an edition, by which remembered choices are told from those of other kernels. Runs before a build, and before tests as vitest's global setup.
+// Embeds the text of kernels/*.wgsl in generated/kernels.js, without comments and indentation, for Node, browsers and
+// bundles alike. Adds an edition, which tells remembered choices from those of other kernels. Runs before a build, and
+// before tests as vitest's global setup.
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -29,7 +30,7 @@ const editionOf = (texts) => {
   return `${version} ${createHash("sha256").update(JSON.stringify(texts)).digest("hex").slice(0, 16)}`;
 };
 
-/** Makes generated/kernels.js what the sources say. */
+/** Writes generated/kernels.js from the sources. */
 export const buildKernels = async () => {
   const files = readdirSync(kernels).sort();
   const texts = Object.fromEntries(files.map((file) => [file.replace(/\.wgsl$/, ""), textOf(file)]));
