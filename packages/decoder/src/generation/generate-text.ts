@@ -4,44 +4,46 @@ import type { CacheSession } from "./cache-session.ts";
 import { generateOn, type GenerateOnOptions } from "./generate-on.ts";
 import { stopper } from "./stop.ts";
 
-/** Tokens computed in some time. */
 export interface Speed {
   readonly tokens: number;
   readonly timeMs: number;
-  /** 0 when there were none. */
+  /** 0 without tokens. */
   readonly tokensPerSecond: number;
 }
 
-/** A generated text, and how long it took. */
+/** A generated text with its timings. */
 export interface Generated {
   readonly text: string;
-  /** Ids of the generated tokens, without the one that ended them. */
+  /** Ids of the generated tokens, without the end token. */
   readonly ids: readonly number[];
-  /** Why it ended: the model or a text of `stop` said so, `maxTokens`, `contextLength`, or the signal. */
+  /**
+   * Why it ended: an end token or stop text ("stop"), `maxTokens` ("length"), `contextLength` ("context") or the signal
+   * ("interrupted").
+   */
   readonly finish: "stop" | "length" | "context" | "interrupted";
-  /** Tokens of the prompt, and how many of them the cache held already. */
+  /** Tokens of the prompt, and how many of them were cached already. */
   readonly prompt: { readonly tokens: number; readonly reused: number };
-  /** The rest of the prompt. */
+  /** Computing the rest of the prompt. */
   readonly prefill: Speed;
-  /** One token at a time, after the prompt. */
+  /** Generating, one token at a time. */
   readonly decode: Speed;
 }
 
 /** Options of {@link generateText}. */
 export interface GenerateTextOptions extends Omit<GenerateOnOptions, "stopIds"> {
   readonly tokenizer: Pick<Tokenizer, "decode" | "eosIds">;
-  /** Opens the session, loading the model if necessary; this is not timed. */
+  /** Opens the session, loading the model if necessary. Not timed. */
   readonly open: () => Promise<CacheSession>;
-  /** Maximum number of tokens in the cache; at least those of the prompt. */
+  /** Most tokens in the cache; at least those of the prompt. */
   readonly contextLength: number;
-  /** Texts that end the generation; they are cut off. */
+  /** Texts that end the generation; not part of the output. */
   readonly stop?: readonly string[];
-  /** Receives the text in whole characters as it comes, and what was generated until then. */
+  /** Called with each new text, in whole characters, and everything generated so far. */
   readonly onText?: (text: string, soFar: Omit<Generated, "finish">) => void;
 }
 
 /**
- * Generates a text on a cache until the model ends it. `signal` ends it too, without an error.
+ * Generates a text on a cache until the model ends it. An aborted `signal` ends it without an error.
  *
  * @throws GenerationError as {@link generateOn}
  */
@@ -78,7 +80,7 @@ export const generateText = async (options: GenerateTextOptions): Promise<Genera
   return { text, ids, finish: interrupted ? "interrupted" : ended, ...times };
 };
 
-/** Whether the signal ended the work; other errors are thrown. */
+/** Returns true when the signal ended the work; throws other errors. */
 const untilAborted = async (signal: AbortSignal | undefined, work: () => Promise<void>): Promise<boolean> => {
   try {
     await work();
@@ -91,14 +93,13 @@ const untilAborted = async (signal: AbortSignal | undefined, work: () => Promise
 
 interface GenerationClock {
   opened(session: CacheSession): void;
-  /** Takes how many tokens of the prompt are fed. */
   prefilled(done: number, total: number): void;
   read(): Pick<Generated, "prompt" | "prefill" | "decode">;
 }
 
 const generationClock = (promptTokens: number): GenerationClock => {
   let session: CacheSession | undefined;
-  // Until the prompt is read, the session may hold more than it, of a generation before.
+  // Set once the prompt is read: before, the session may hold tokens of an earlier generation.
   let decoding: CacheSession | undefined;
   let [start, fed, reused, prefillEnd] = [0, 0, 0, 0];
   return {
