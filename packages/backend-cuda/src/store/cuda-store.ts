@@ -81,7 +81,7 @@ export class CudaStore implements CacheStore {
     this.#layers = [];
   }
 
-  /** A call that fails gives back the pages that it took. */
+  /** Releases the pages that a failed call allocated. */
   #settledOnFailure<Result>(call: () => Result): Result {
     try {
       return call();

@@ -2,13 +2,13 @@ import type { CacheImage, CachePlan, HeadImage } from "@kvtuner/backend";
 import { type LayerScheme, quantizedPrefix } from "@kvtuner/plan";
 import { emptyBlock, mapParts } from "@kvtuner/quantizers";
 
-/** Float16 of 1/64, and what is added to it at random: scales from there to 1/32. */
+/** Float16 of 1/64, and the range of bits to add at random: scales from 1/64 to 1/32. */
 const SCALE_BITS = 0x2400;
-/** Float16 of -1/2 and down to -1: minima, and 16-bit numbers. */
+/** Float16 of -1/2, down to -1: minima and 16-bit numbers. */
 const MINIMUM_BITS = 0xb800;
 const SPREAD = 0x400;
 
-/** A cache of random codes, such as no tokens have left behind: all that counts is that no two numbers are mistaken for each other. */
+/** A cache of random codes, for detecting swapped or misplaced numbers. No real tokens have such codes. */
 export const syntheticImage = ({ shape, layers }: CachePlan, length: number): CacheImage => {
   const random = randomNumbers();
   return {
@@ -42,7 +42,7 @@ const headImage = (
   };
 };
 
-/** From 0 to 1, the same in every run: a linear congruence, of which the upper bits are used. */
+/** Numbers from 0 to 1, the same in every run: the upper bits of a linear congruential generator. */
 const randomNumbers = (): (() => number) => {
   let state = 1;
   return () => {

@@ -7,12 +7,12 @@ import type { PackedTensor } from "./packed-tensor.ts";
 import { prefixAt, type TensorLayout } from "./tensor-layout.ts";
 import type { Workspace } from "./workspace.ts";
 
-/** As in kernels/images.cu. */
+/** Same as in kernels/images.cu. */
 const COPY_THREADS = 128;
 const OCTET = 8;
 const CHUNK = 16;
 
-/** A part of a tensor's image on the device, `[kvHeads, elements]`, at a multiple of 256 bytes. */
+/** A part of a tensor's image on the device, `[kvHeads, elements]`, aligned to 256 bytes. */
 interface PlacedPart extends Part {
   readonly address: number;
 }
@@ -58,7 +58,7 @@ export const importTensor = (
   workspace.staging.releaseImage();
 };
 
-/** Room for a tensor as it is between calls. */
+/** Allocates the pages that a tensor has between calls. */
 const reserveSettled = ({ layout, codes, exact }: PackedTensor, length: number): void => {
   const { sinks } = layout.layer.residency;
   const prefix = prefixAt(layout, length);
@@ -67,7 +67,7 @@ const reserveSettled = ({ layout, codes, exact }: PackedTensor, length: number):
   exact.reserve(sinks + prefix, length);
 };
 
-/** Parts of the image of a tensor on the device: those of the codec's layout, then the exact tokens. */
+/** Parts of a tensor's image on the device: those of the codec's layout, then the exact tokens. */
 const placedParts = ({ staging }: Workspace, layout: TensorLayout, length: number): readonly PlacedPart[] => {
   const { scheme, kvHeads, headSize } = layout;
   const tokens = prefixAt(layout, length);

@@ -4,13 +4,13 @@ import type { Block } from "./blocks.ts";
 import { codePlanes, readCode, writeCode } from "./code-planes.ts";
 import { groupTokens, headParameters, type TensorFormat, TILE_TOKENS } from "./tensor-format.ts";
 
-/** A head's part of a block whose words are on the CPU. */
+/** A head's part of a block, in CPU memory. */
 export interface BlockWords {
   readonly block: Pick<Block, "first" | "tokens">;
   readonly words: Uint32Array;
 }
 
-/** The codes and parameters of one head's first `packed` tokens, from and to the words of a layer's blocks. */
+/** Place of the codes and parameters of one head's first `packed` tokens in a layer's blocks. */
 export interface HeadPlace {
   readonly format: TensorFormat;
   readonly kvHeads: number;
@@ -19,7 +19,7 @@ export interface HeadPlace {
   readonly blocks: readonly BlockWords[];
 }
 
-/** Codes and parameters of a head as snapshots hold them. */
+/** Reads a head's codes and parameters in the snapshot's order. */
 export const prefixImage = (place: HeadPlace): HeadImage["prefix"] => {
   const { format, packed } = place;
   const image = emptyBlock(packed, format.headSize, format.scheme) as AffineBlock;
@@ -35,7 +35,7 @@ export const prefixImage = (place: HeadPlace): HeadImage["prefix"] => {
   return image;
 };
 
-/** Writes what {@link prefixImage} gave into blocks of zeros. */
+/** Writes the result of {@link prefixImage} into zeroed blocks. */
 export const restorePrefix = (place: HeadPlace, prefix: HeadImage["prefix"]): void => {
   const { format, packed } = place;
   const image = prefix as AffineBlock;
@@ -49,7 +49,7 @@ export const restorePrefix = (place: HeadPlace, prefix: HeadImage["prefix"]): vo
 
 type CodeParts = ReturnType<typeof codePlanes>[number];
 
-/** Visits all codes: their row in the words, and their index in the order of a snapshot. */
+/** Visits all codes: their row in the words, and their index in the snapshot's order. */
 const eachCode = (
   place: HeadPlace,
   visit: (words: Uint32Array, row: number, parts: CodeParts, index: number) => void,
@@ -76,7 +76,10 @@ const rowStart = ({ format, head }: HeadPlace, { tokens }: BlockWords["block"], 
   return tile + (token % TILE_TOKENS) * (format.kind === "key" ? 1 : format.rowWords);
 };
 
-/** Visits all groups: the place of their scale among the halves of the words, behind which is the minimum, and their index. */
+/**
+ * Visits all groups: the index of their scale in the words' 16-bit halves, which precedes the minimum, and their index in
+ * the snapshot.
+ */
 const eachParameter = (place: HeadPlace, visit: (halves: Uint16Array, at: number, index: number) => void): void => {
   const { format, packed } = place;
   const perRow = format.isChannel ? format.headSize : format.groups;

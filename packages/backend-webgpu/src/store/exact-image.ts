@@ -2,20 +2,20 @@ import type { BlockWords } from "./block-image.ts";
 import { type ExactTiles } from "./region.ts";
 import { packedTokens, type TensorFormat, TILE_TOKENS } from "./tensor-format.ts";
 
-/** 16-bit rows of one head, on the CPU. */
+/** 16-bit rows of one head, in CPU memory. */
 export interface ExactPlace {
   readonly format: TensorFormat;
   readonly tiles: ExactTiles;
   readonly kvHeads: number;
   readonly head: number;
   readonly length: number;
-  /** Words of the buffer of exact rows; of none there are none. */
+  /** Words of the buffer of exact rows; empty without exact rows. */
   readonly exact: Uint32Array;
-  /** Of 16-bit tensors: where all rows behind the sinks are. */
+  /** All rows after the sinks of a 16-bit tensor. */
   readonly blocks: readonly BlockWords[];
 }
 
-/** float16 bits `[tokens, headSize]` of all exact tokens, oldest first. */
+/** Reads the float16 bits `[tokens, headSize]` of all exact tokens, oldest first. */
 export const exactImage = (place: ExactPlace): Uint16Array => {
   const { headSize } = place.format;
   const rows = new Uint16Array(exactTokens(place) * headSize);
@@ -25,7 +25,7 @@ export const exactImage = (place: ExactPlace): Uint16Array => {
   return rows;
 };
 
-/** Writes what {@link exactImage} gave. */
+/** Writes the result of {@link exactImage}. */
 export const restoreExact = (place: ExactPlace, rows: Uint16Array): void =>
   eachHalf(place, (halves, at, index) => {
     halves[at] = rows[index]!;
@@ -47,7 +47,7 @@ const eachHalf = (place: ExactPlace, visit: (halves: Uint16Array, at: number, in
   }
 };
 
-/** The words that a row is in, and the first of them. */
+/** The words that hold a row, and the index of the first. */
 interface Row {
   readonly words: Uint32Array;
   readonly start: number;

@@ -7,11 +7,11 @@ import { type Block, createBlock } from "./blocks.ts";
 import type { ExactTiles } from "./region.ts";
 import { packedTokens, type TensorFormat, tensorFormat, TILE_TOKENS } from "./tensor-format.ts";
 
-/** Keys, or values, of a layer. */
+/** Keys or values of a layer. */
 export interface GpuTensor {
   readonly format: TensorFormat;
   readonly tiles: ExactTiles;
-  /** Rows kept exact; absent when there are never any. */
+  /** Exact rows; undefined when the plan never has any. */
   readonly exact: Buffer | undefined;
 }
 
@@ -23,8 +23,8 @@ export class GpuLayer {
   readonly key: GpuTensor;
   readonly value: GpuTensor;
   /**
-   * float32 `[2, kvHeads * headSize]`: what is taken away from every key, and the same transformed. Behind them, at `mark`, is a
-   * number other than 0 once something came into the layer that float16 does not hold.
+   * float32 `[2, kvHeads * headSize]`: the vector subtracted from every key, and its transform. Then, at `mark`, a number
+   * that is not 0 once the layer received numbers out of float16's range.
    */
   readonly middles: Buffer;
   readonly blocks: Block[] = [];
@@ -44,21 +44,21 @@ export class GpuLayer {
     this.middles = tensors.middles;
   }
 
-  /** Number in `middles`. */
+  /** Index of the mark in `middles`. */
   get mark(): number {
     return 2 * this.shape.kvHeads * this.shape.headSize;
   }
 
-  /** Tokens behind the sinks that there is room for. */
+  /** Tokens after the sinks that fit into the blocks. */
   get room(): number {
     const last = this.blocks.at(-1);
     return last ? last.first + last.tokens : 0;
   }
 
   /**
-   * Makes room for a cache of `length` tokens.
+   * Allocates blocks for a cache of `length` tokens.
    *
-   * @throws OutOfMemoryError when the device has none
+   * @throws OutOfMemoryError when the device is full
    */
   async reserve(engine: Engine, length: number): Promise<void> {
     const sizes = { key: this.key.format, value: this.value.format, kvHeads: this.shape.kvHeads };
@@ -66,7 +66,7 @@ export class GpuLayer {
       this.blocks.push(await createBlock(engine, this.room, sizes));
   }
 
-  /** Gives back the blocks that a cache of `length` tokens does not need, but for the first. */
+  /** Destroys the blocks that a cache of `length` tokens does not need, except the first. */
   release(engine: Engine, length: number): void {
     const needed = this.blocks.findLastIndex(
       ({ first }) => first === 0 || first < length - this.scheme.residency.sinks,
@@ -77,7 +77,7 @@ export class GpuLayer {
     }
   }
 
-  /** Gives everything back. */
+  /** Destroys all buffers. */
   clear(engine: Engine): void {
     for (const { key, value } of this.blocks.splice(0)) {
       engine.destroy(key);
@@ -86,7 +86,7 @@ export class GpuLayer {
     for (const buffer of [this.key.exact, this.value.exact, this.middles]) if (buffer) engine.destroy(buffer);
   }
 
-  /** Bytes that so many tokens take in the blocks and in the exact rows; what a buffer has beyond is not counted. */
+  /** Bytes of `length` tokens in the blocks and the exact rows, without unused space. */
   bytes({ format }: GpuTensor, length: number): TensorBytes {
     const packed = packedTokens(format, length);
     const inBlocks = Math.min(packed, this.room);
@@ -98,9 +98,9 @@ export class GpuLayer {
 }
 
 /**
- * An empty layer.
+ * Creates an empty layer.
  *
- * @throws OutOfMemoryError when the device has no room, or no kernel sees all recent tokens
+ * @throws OutOfMemoryError when the device is full, or the exact rows exceed one binding
  */
 export const createLayer = async (
   engine: Engine,
@@ -135,19 +135,19 @@ export const createLayer = async (
   }
 };
 
-/** No text, however short, makes residency smaller, and no plan that is coarser otherwise. */
+/** A shorter text or fewer bits would not help, so the advice is about residency. */
 const assertExactFits = ({ recent, sinks, block }: TensorFormat, sizeBytes: number, maxBindingBytes: number): void => {
   if (sizeBytes <= maxBindingBytes) return;
   throw new OutOfMemoryError(sizeBytes, maxBindingBytes, {
     what: "a binding of the GPU",
-    advice: `${recent} recent tokens, ${sinks} sinks and a block of ${block} are kept exact in one: choose smaller ones, or a lower maxTokens, to which they are cut`,
+    advice: `${recent} recent tokens, ${sinks} sinks and a block of ${block} must fit in one binding: choose smaller ones, or a lower maxTokens, which limits them`,
   });
 };
 
-/** Vectors of four are bound. */
+/** One vector of four, the unit of the binding. */
 const MARK_BYTES = 16;
 
-/** The ring has room for the recent tokens, a block that is not full, and the tokens of a piece. */
+/** The ring holds the recent tokens, an incomplete block and the tokens of a piece. */
 const exactTiles = ({ isCoded, recent, block, sinks }: TensorFormat): ExactTiles => ({
   ring: isCoded ? Math.ceil((recent + block + PIECE_TOKENS) / TILE_TOKENS) + 1 : 0,
   sinks: Math.ceil(sinks / TILE_TOKENS),

@@ -8,13 +8,13 @@ import { exactImage, restoreExact } from "./exact-image.ts";
 import type { GpuLayer, GpuTensor } from "./gpu-layer.ts";
 import { packedTokens } from "./tensor-format.ts";
 
-/** Words of one tensor's buffers on the CPU. */
+/** Words of one tensor's buffers, in CPU memory. */
 interface TensorWords {
   readonly exact: Uint32Array;
   readonly blocks: readonly BlockWords[];
 }
 
-/** Keys and values of a layer as snapshots hold them. */
+/** Keys and values of a layer in the layout of snapshots. */
 export const imageOfLayer = async (engine: Engine, layer: GpuLayer): Promise<LayerImage> => {
   const imagesOf = async (tensor: GpuTensor): Promise<HeadImage[]> => {
     const words = await readWords(engine, layer, tensor);
@@ -23,7 +23,7 @@ export const imageOfLayer = async (engine: Engine, layer: GpuLayer): Promise<Lay
   return { key: await imagesOf(layer.key), value: await imagesOf(layer.value) };
 };
 
-/** Fills an empty layer that has room for so many tokens. */
+/** Fills an empty layer, which must have room for `length` tokens. */
 export const restoreLayer = (engine: Engine, layer: GpuLayer, length: number, image: LayerImage): void => {
   layer.length = length;
   for (const tensor of [layer.key, layer.value]) {
@@ -80,7 +80,7 @@ const readWords = async (engine: Engine, layer: GpuLayer, tensor: GpuTensor): Pr
   return { exact, blocks };
 };
 
-/** All words of a buffer. */
+/** Downloads a buffer. */
 const readBuffer = async (engine: Engine, { gpu, sizeBytes }: Buffer): Promise<Uint32Array> => {
   const staging = await engine.staging.take(sizeBytes);
   const commands = new Commands(engine);
