@@ -2,6 +2,7 @@
 
 const CONSTANT = /^[A-Z][A-Z0-9_]*$/;
 const CHECK = /^(?:check|refuse|require|validate)[A-Z]/;
+const NO_RESULT = /^(?:void$|Promise<void>$|asserts )/;
 
 /** Whether an expression consists of literals and constants alone. */
 const isConstant = (node) => {
@@ -23,41 +24,47 @@ const constantCase = {
   }),
 };
 
-/** A function that throws on bad input is named assert... */
+/** A function that throws on bad input is named assert..., and returns nothing. */
 const assertName = {
   create: (context) => ({
     VariableDeclarator: ({ id, init }) => {
-      if (init?.type !== "ArrowFunctionExpression" || id.type !== "Identifier" || !CHECK.test(id.name)) return;
-      context.report({
-        node: id,
-        message: `name ${id.name} assert... if it throws on bad input, or say what it returns`,
-      });
+      if (init?.type !== "ArrowFunctionExpression" || id.type !== "Identifier") return;
+      const result = init.returnType && context.sourceCode.getText(init.returnType.typeAnnotation);
+      if (CHECK.test(id.name) || (/^assert[A-Z]/.test(id.name) && !NO_RESULT.test(result)))
+        context.report({
+          node: id,
+          message: `name ${id.name} assert... if it throws on bad input and returns nothing, or say what it returns`,
+        });
     },
   }),
 };
 
-/** First and last words of a message, or undefined for anything but a text with blanks. */
+/** A message, `${}` for each value in it; undefined for anything but a text with blanks. */
 const textOf = (node) => {
-  if (node.type === "TemplateLiteral") {
-    const parts = node.quasis.map(({ value }) => value.cooked);
-    return parts.join(" ").includes(" ") ? { start: parts[0], end: parts.at(-1) } : undefined;
-  }
-  if (node.type !== "Literal" || typeof node.value !== "string" || !node.value.includes(" ")) return undefined;
-  return { start: node.value, end: node.value };
+  const text = node.type === "TemplateLiteral" ? node.quasis.map(({ value }) => value.cooked).join("${}") : node.value;
+  return typeof text === "string" && text.includes(" ") ? text : undefined;
 };
 
-/** `expected X, got Y; do Z`: begins in lower case and ends without a full stop. */
+/** `expected X, got Y; do Z`: begins in lower case, ends without a full stop, and says what came. A value may say it. */
 const errorMessage = {
-  create: (context) => ({
-    NewExpression: ({ callee, arguments: given }) => {
-      if (callee.type !== "Identifier" || !callee.name.endsWith("Error")) return;
-      for (const node of given) {
-        const text = textOf(node);
-        if (text && (/^[A-Z][a-z]* /.test(text.start) || /\.\s*$/.test(text.end)))
-          context.report({ node, message: "begin an error message in lower case and end it without a full stop" });
-      }
-    },
-  }),
+  create: (context) => {
+    const check = (node) => {
+      const text = textOf(node);
+      if (text === undefined) return;
+      if (/^[A-Z][a-z]* /.test(text) || /\.\s*$/.test(text))
+        context.report({ node, message: "begin an error message in lower case and end it without a full stop" });
+      if (text.startsWith("expected ") && !/\b(?:got|but|found)\b|: |\$\{\}(?:;|$)/.test(text))
+        context.report({ node, message: "say what came after what was expected: expected X, got Y; do Z" });
+    };
+    return {
+      NewExpression: ({ callee, arguments: given }) => {
+        if (callee.type === "Identifier" && callee.name.endsWith("Error")) given.forEach(check);
+      },
+      CallExpression: ({ callee, arguments: given }) => {
+        if (callee.type === "Super") given.forEach(check);
+      },
+    };
+  },
 };
 
 export default {

@@ -65,7 +65,7 @@ export const createEvaluator = async ({
   createSession,
   keptBaseBytes = KEPT_BASE_BYTES,
 }: EvaluatorOptions): Promise<Evaluator> => {
-  const length = assertSamples(samples);
+  const length = sampleLength(samples);
   const tokens = length * samples.length;
   const baseBytes = 4 * decoder.vocabularySize * tokens;
   const scorer = await createScorer({ decoder, createSession, keepBase: baseBytes <= keptBaseBytes });
@@ -152,7 +152,7 @@ const finite = (score: Score): Score => {
   );
 };
 
-const assertSamples = (samples: readonly Int32Array[]): number => {
+const sampleLength = (samples: readonly Int32Array[]): number => {
   const length = samples[0]?.length ?? 0;
   if (length >= 2 && samples.every((sample) => sample.length === length)) return length;
   throw new EvaluationError(

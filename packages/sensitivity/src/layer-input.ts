@@ -45,7 +45,7 @@ export const assertLayerInput = (
   input: LayerInput & { readonly keys: readonly ReadVersion[]; readonly values: readonly ReadVersion[] },
 ): void => {
   assertShape(input.shape);
-  const tokens = assertTensors(input);
+  const tokens = tokensOf(input);
   assertQueries(input, tokens);
   for (const version of input.keys) assertLength(`hat of key scheme "${version.id}"`, version.hat, input.key.length);
   for (const version of input.values)
@@ -63,7 +63,7 @@ const assertShape = ({ queryHeads, kvHeads, headSize }: LayerInput["shape"]): vo
   );
 };
 
-const assertTensors = ({ key, value, shape }: LayerInput): number => {
+const tokensOf = ({ key, value, shape }: LayerInput): number => {
   const width = shape.kvHeads * shape.headSize;
   const tokens = key.length / width;
   if (!Number.isInteger(tokens) || tokens === 0) {

@@ -86,14 +86,14 @@ const importShared = (code: Uint8Array): void => {
   const start = String.fromCharCode(...code.subarray(0, 1024)).indexOf(MEMORY_IMPORT);
   const flags = start + MEMORY_IMPORT.length;
   if (start < 0 || code[flags] !== HAS_MAXIMUM)
-    throw new Error("expected the kernels to import a memory with a maximum");
+    throw new Error("expected the kernels to import a memory with a maximum, but they do not");
   code[flags] = IS_SHARED;
 };
 
 /** Kernels that work on `memory`. */
 export const instantiateKernels = async (module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<Kernels> => {
   const abort = (): never => {
-    throw new Error("expected the kernels to run, they aborted; the backend's own bookkeeping is wrong");
+    throw new Error("expected the kernels to run, but they aborted; the backend's own bookkeeping is wrong");
   };
   const instance = await WebAssembly.instantiate(module, { env: { memory, abort } });
   return instance.exports as unknown as Kernels;

@@ -91,7 +91,7 @@ const assertTotal = (gotBytes: number, frameBytes: number, sizes: readonly HeadS
 const readHeads = (bytes: Uint8Array<ArrayBuffer>, start: number, sizes: readonly HeadSizes[]): HeadImage[] => {
   let offset = start;
   const take = (sizeBytes: number): ArrayBuffer => bytes.buffer.slice(offset, (offset += sizeBytes));
-  const halves = (count: number): Uint16Array => assertFinite(new Uint16Array(take(2 * count)));
+  const halves = (count: number): Uint16Array => finiteHalves(new Uint16Array(take(2 * count)));
   const read = ({ dtype, elements }: Part): PartArray =>
     dtype === "uint8" ? new Uint8Array(take(elements)) : halves(elements);
   return sizes.map(({ parts, exact }) => ({
@@ -101,7 +101,7 @@ const readHeads = (bytes: Uint8Array<ArrayBuffer>, start: number, sizes: readonl
 };
 
 /** A checksum does not prove honesty: the author of the bytes also wrote it. */
-const assertFinite = (bits: Uint16Array): Uint16Array => {
+const finiteHalves = (bits: Uint16Array): Uint16Array => {
   if (bits.some((half) => (half & 0x7c00) === 0x7c00)) throw corrupt("finite numbers", "infinity or NaN");
   return bits;
 };

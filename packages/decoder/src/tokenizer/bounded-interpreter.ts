@@ -98,7 +98,10 @@ class BoundedInterpreter extends JinjaInterpreter {
     }
     const parts = partsOf(value);
     if (parts === undefined) return 1;
-    if (Array.isArray(parts)) this.#count(STEPS_PER_ENTRY * assertListLength(parts).length);
+    if (Array.isArray(parts)) {
+      assertListLength(parts.length);
+      this.#count(STEPS_PER_ENTRY * parts.length);
+    }
     const known = this.#sizes.get(value);
     if (known !== undefined) return known;
     const size = this.#sumOf(parts);
@@ -124,9 +127,8 @@ const partsOf = ({ value }: Value): readonly Value[] | Iterable<Value> | undefin
   return value instanceof Map ? value.values() : undefined;
 };
 
-const assertListLength = <List extends ArrayLike<unknown>>(list: List): List => {
-  if (list.length > MAX_LIST_LENGTH) throw new TemplateLimitError(`a list of more than ${MAX_LIST_LENGTH} entries`);
-  return list;
+const assertListLength = (length: number): void => {
+  if (length > MAX_LIST_LENGTH) throw new TemplateLimitError(`a list of more than ${MAX_LIST_LENGTH} entries`);
 };
 
 /** Python's range. The library's own would fill the memory before it can be counted. */
@@ -134,7 +136,7 @@ const range = (...given: [number, number?, number?]): number[] => {
   const [start, stop, step = 1] = given.length === 1 ? [0, given[0]] : given;
   if (step === 0) throw new Error("range() step must not be zero");
   const length = Math.max(0, Math.ceil(((stop ?? 0) - start) / step)) || 0;
-  assertListLength({ length });
+  assertListLength(length);
   return Array.from({ length }, (_, index) => start + index * step);
 };
 
