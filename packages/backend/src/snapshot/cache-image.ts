@@ -2,9 +2,9 @@ import type { Asset, CacheShape, LayerScheme } from "@kvtuner/plan";
 import type { EncodedBlock } from "@kvtuner/quantizers";
 
 /**
- * Keys or values of one KV head. The quantized prefix is one encoded block of `quantizedPrefix` tokens: the arrays of
- * consecutive blocks one behind the other are just that, for each row of a block fills whole bytes. It has every part of
- * the codec's layout; with 16 bits, or before the first block is full, the parts are empty.
+ * Keys or values of one KV head. The quantized prefix is one encoded block of `quantizedPrefix` tokens. Joining the arrays of
+ * consecutive blocks gives the same, because each row of a block fills whole bytes. It has every part of the codec's layout;
+ * with 16 bits, or before the first block is full, the parts are empty.
  */
 export interface HeadImage {
   readonly prefix: EncodedBlock;
@@ -18,12 +18,12 @@ export interface LayerImage {
   readonly value: readonly HeadImage[];
 }
 
-/** All that a cache holds, as no backend in particular lays it out. */
+/** Contents of a cache, independent of the backend. */
 export interface CacheImage {
   readonly shape: CacheShape;
   /** How each layer is stored. */
   readonly layers: readonly LayerScheme[];
-  /** Those of the plan. */
+  /** The plan's assets. */
   readonly assets?: readonly Asset[];
   /** Tokens that every layer holds. */
   readonly length: number;

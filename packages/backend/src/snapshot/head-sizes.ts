@@ -14,11 +14,11 @@ export interface HeadSizes {
   readonly parts: readonly Part[];
   /** Numbers in 16 bits. */
   readonly exact: number;
-  /** Of all arrays together. */
+  /** Total of all arrays. */
   readonly sizeBytes: number;
 }
 
-/** Lengths of the arrays of one head at `length` tokens. Takes no memory, whatever the length. */
+/** Lengths of the arrays of one head at `length` tokens. Allocates nothing. */
 export const headSizes = (
   scheme: TensorScheme,
   layer: LayerScheme,

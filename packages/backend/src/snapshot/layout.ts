@@ -6,22 +6,22 @@ import { headSizes, type HeadSizes } from "./head-sizes.ts";
 /** First bytes of a snapshot: "KVTCACHE". */
 export const MAGIC: Uint8Array = Uint8Array.from("KVTCACHE", (letter) => letter.charCodeAt(0));
 
-/** Version that is written, and the only one that is read. */
+/** The version written, and the only one read. */
 export const VERSION = 2;
 
 /** Magic, version and header length, both 32 bits, little-endian. */
 export const PREAMBLE_BYTES = 16;
 
-/** SHA-256 of all before it. */
+/** SHA-256 of everything before it. */
 export const CHECKSUM_BYTES = 32;
 
-/** What the header says, in JSON. */
+/** The header's JSON. */
 export interface SnapshotHeader extends Pick<CacheImage, "shape" | "layers" | "length"> {
   /** Type, shape and SHA-256 of each asset of the plan, by name; absent without assets. */
   readonly assets?: Readonly<Record<string, string>> | undefined;
 }
 
-/** The assets of a plan as a header tells them. */
+/** A header's entries for the assets of a plan. */
 export const assetSums = async (assets: readonly Asset[] = []): Promise<SnapshotHeader["assets"]> => {
   if (assets.length === 0) return undefined;
   const sumOf = async ({ name, dtype, shape, data }: Asset): Promise<[string, string]> => {

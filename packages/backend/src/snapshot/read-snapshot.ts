@@ -15,9 +15,9 @@ import {
 } from "./layout.ts";
 
 /**
- * Reads what `writeSnapshot` wrote. Every length is compared with the available bytes before anything is allocated.
+ * Reads a snapshot from `writeSnapshot`. Compares every length with the available bytes before it allocates anything.
  *
- * @param shape shape of the cache to restore, to which the snapshot must belong; so must it to `plan`
+ * @param shape shape of the cache to restore; snapshot and `plan` must both fit it
  * @returns the cache, in arrays of its own
  * @throws SnapshotError `SNAPSHOT_CORRUPT`, `SNAPSHOT_VERSION`, or `SNAPSHOT_FOREIGN` for another shape or plan
  */
@@ -76,7 +76,7 @@ const assertOwn = async (header: SnapshotHeader, shape: CacheShape, plan: CacheP
   if (!same(header.assets, sums)) throw foreign("assets", header.assets, sums);
 };
 
-/** Equal values, with fields in any order; an array counts as an object of its entries. */
+/** Deep equality with fields in any order; an array counts as an object of its entries. */
 const same = (a: unknown, b: unknown): boolean => {
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a === b;
   const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
@@ -125,7 +125,7 @@ const foreign = (what: string, got: unknown, expected: unknown): SnapshotError =
     `expected a snapshot of this model and plan, got another ${what}: ${JSON.stringify(got)} instead of ${JSON.stringify(expected)}; restore it with the plan it was taken with`,
   );
 
-/** Bytes that are no snapshot of this cache; `code` says why. */
+/** Bytes that are not a snapshot of this cache; `code` says why. */
 export class SnapshotError extends KvtunerError {
   override readonly name = "SnapshotError";
 }

@@ -94,7 +94,7 @@ it("a snapshot of another shape or plan is foreign", async () => {
   await expect(readSnapshot(bytes, shape, { shape, layers: [layers[0]!] })).rejects.toMatchObject(rejected);
 });
 
-/** A snapshot with another header and a checksum that fits: made by someone who wants to do harm. */
+/** A hostile snapshot: another header, with a checksum that fits. */
 const forged = async (header: string, data: Uint8Array): Promise<Uint8Array> => {
   const text = new TextEncoder().encode(header);
   const bytes = new Uint8Array(16 + text.length + data.length + 32);

@@ -15,11 +15,12 @@ import {
 } from "./layout.ts";
 
 /**
- * Writes a cache as bytes that any backend can read: magic, version, a JSON header with shape, layer schemes, length and sums of the assets,
- * then layer by layer, keys before values and KV head by KV head: the parts of the codec's layout, 16-bit rows; at the end the
- * SHA-256 of it all. Numbers of 16 bits are little-endian, as on all machines that run JavaScript today.
+ * Writes a cache as bytes that any backend can read: magic, version, a JSON header with shape, layer schemes, length and
+ * checksums of the assets; then, layer by layer, keys before values, KV head by KV head, the parts of the codec's layout and
+ * the 16-bit rows; finally the SHA-256 of everything. 16-bit numbers are little-endian, as on all machines that run
+ * JavaScript today.
  *
- * @throws ImageError `BACKEND_IMAGE` when an array has another length than shape, schemes and length say
+ * @throws ImageError `BACKEND_IMAGE` when an array's length does not match shape, schemes and length
  */
 export const writeSnapshot = async (image: CacheImage): Promise<Uint8Array<ArrayBuffer>> => {
   const { shape, layers, length } = image;
