@@ -5,9 +5,9 @@ import { TILE_TOKENS } from "../layer-record.ts";
 /** How the attention of one chunk is split among threads. */
 export type Split =
   | { readonly by: "nothing" }
-  /** Each task is one KV head and `rows` rows; the last may have fewer. */
+  /** Each task is one KV head and `rowsPerTask` rows; the last may have fewer. */
   | { readonly by: "rows"; readonly rowsPerTask: number }
-  /** Each task is one KV head, all rows and `tiles` tiles; the last may have fewer. A head's tasks are merged. */
+  /** Each task is one KV head, all rows and `tilesPerTask` tiles; the last may have fewer. A head's tasks are merged. */
   | { readonly by: "tiles"; readonly tilesPerTask: number; readonly tasksPerHead: number };
 
 /** Minimum work to share out. */
@@ -29,7 +29,7 @@ const MOST_HEADS = 256;
 /** With this many tasks per thread, states need not be merged. */
 const ENOUGH_PER_THREAD = 4;
 
-/** The limits of so many threads. */
+/** The limits of `threads` threads. */
 export const splitLimits = (threads: number): SplitLimits => ({
   threads,
   leastWork: LEAST_WORK,
