@@ -4,12 +4,12 @@ import { fileCycles, isTestFile, mutualFolders } from "./import-graph.mjs";
 const graphOf = (edges) =>
   new Map(Object.entries(edges).map(([file, targets]) => [`/p/${file}`, targets.map((to) => `/p/${to}`)]));
 
-test("files that reach each other are one cycle, and others none", () => {
+test("files that reach each other are one circle, others none", () => {
   const graph = graphOf({ a: ["b"], b: ["c", "d"], c: ["a"], d: ["e"], e: [], f: ["f"] });
   expect(fileCycles(graph)).toEqual([["/p/a", "/p/b", "/p/c"], ["/p/f"]]);
 });
 
-test("folders side by side import each other whichever files do", () => {
+test("neighbouring folders import each other, whichever files do", () => {
   const graph = graphOf({
     "src/x/one.ts": ["src/y/two.ts"],
     "src/x/three.ts": ["src/y/two.ts"],

@@ -11,7 +11,7 @@ test("names are read and written; all is every pair", () => {
   expect(parseCacheTypes(all.map(formatCacheTypes))).toEqual(all);
 });
 
-test.each(["q8_0", "q8_0/q9_0", "f16/f16/f16", "all/all", ""])("%j is refused", (text) => {
+test.each(["q8_0", "q8_0/q9_0", "f16/f16/f16", "all/all", ""])("%j is rejected", (text) => {
   expect(() => parseCacheTypes([text])).toThrow(expect.objectContaining({ code: "OPTION_INVALID" }));
 });
 

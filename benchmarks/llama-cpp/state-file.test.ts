@@ -15,21 +15,21 @@ const state = (tokens: readonly number[], keys: string, values: Buffer, transpos
     values,
   ]);
 
-test("cells repeat, positions go on; values in rows", () => {
+test("cells repeat, positions continue; values in rows", () => {
   const values = (text: string): Buffer => Buffer.concat([words(2, 3, 0), Buffer.from(text)]);
   expect(repeatState(state([7, 8], "aaaaabbbbb", values("xxxyyy"), false), 5)).toEqual(
     state([7, 8, 7, 8, 7], "aaaaabbbbbaaaaabbbbbaaaaa", values("xxxyyyxxxyyyxxx"), false),
   );
 });
 
-test("the same with values transposed: each row goes on by itself", () => {
+test("the same with values transposed: each row repeats by itself", () => {
   const values = (text: string): Buffer => Buffer.concat([words(1, 2, 2), Buffer.from(text)]);
   expect(repeatState(state([7, 8], "aaaaabbbbb", values("ppqqrrss"), true), 3)).toEqual(
     state([7, 8, 7], "aaaaabbbbbaaaaa", values("ppqqpprrssrr"), true),
   );
 });
 
-test("a state of another version, cut short or too long is refused", () => {
+test("a state of another version, cut short or too long is rejected", () => {
   const good = state([7], "aaaaa", Buffer.concat([words(2, 3, 0), Buffer.from("xxx")]), false);
   const other = Buffer.from(good);
   other.writeUInt32LE(4, 4);

@@ -6,7 +6,7 @@ import { compareOnGpu } from "../gqa/gpu-comparison.mjs";
 setFlagsFromString("--no-wasm-tier-up");
 setFlagsFromString("--no-wasm-dynamic-tiering");
 
-it("compares ours with onnxruntime's attention on one device, both held against the reference", async (context) => {
+it("compares our attention with onnxruntime's on one device, and both with the reference", async (context) => {
   const printed: string[] = [];
   const sizes = ["--length", "200", "--batch", "2", "--shape", "4/2/64", "--rounds", "1", "--calls", "1"];
   const rows = await compareOnGpu([...sizes, "--plans", "none,kivi:K4V2"], (text) => printed.push(text));

@@ -35,7 +35,7 @@ describe("benchmarks/llama-cpp.mjs", () => {
     expect(stderr).toContain("error [OPTION_INVALID]: expected --peer-types");
   });
 
-  test("runs llama.cpp in processes of its own; types that it refuses or crashes on are left out", () => {
+  test("runs llama.cpp in its own processes, and skips types that it refuses or crashes on", () => {
     installFakeNodeLlamaCpp(folder);
     for (const fill of ["text", "synthetic"]) {
       const types = ["--peer-types", "f16/f16,q4_0/f16,q5_0/f16,q8_0/q4_0", "--fill", fill];

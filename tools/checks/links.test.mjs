@@ -14,7 +14,7 @@ write("sub/target.md", "# The plan's `bits`\n\n## Words\n\n## Words\n");
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe("brokenLinks", () => {
-  test("is content with files, places in them, and the network", () => {
+  test("accepts files, places in them, and the network", () => {
     const text = `[a](sub/target.md) ![b](sub/target.md#the-plans-bits "title") [c](#top) [d](https://example.org/x)
 [e](sub/target.md#words-1) \`[code](nowhere.md)\`
 
@@ -28,7 +28,7 @@ describe("brokenLinks", () => {
     expect(brokenLinks([write("page.html", html)], folder)).toEqual([]);
   });
 
-  test("names each link that leads nowhere", () => {
+  test("names each broken link", () => {
     const text = "[a](gone.md) [b](sub) [c](sub/target.md#verbs) [d](#nowhere)";
     expect(brokenLinks([write("bad.md", text)], folder)).toEqual([
       "bad.md: gone.md is not there",

@@ -34,7 +34,7 @@ describe("a package made by create-backend", () => {
   });
   afterAll(() => rmSync(dirname(folder), { recursive: true }));
 
-  test("has the name everywhere, and versions", () => {
+  test("has the name and versions everywhere", () => {
     const manifest = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
     expect(manifest.name).toBe("kvtuner-backend-my-gpu");
     const versions = Object.values({ ...manifest.dependencies, ...manifest.devDependencies });

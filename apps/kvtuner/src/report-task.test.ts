@@ -65,7 +65,7 @@ const frontLinesOf = (html: string, id: string): { x: number; y: number }[][] =>
   );
 
 describe("a report of a study with a task", () => {
-  test("shows every plan's accuracy with its error, marks the picked one and those given up", () => {
+  test("shows every plan's accuracy with its error, and marks the picked plan and those dropped", () => {
     const { head, rows, marks } = chartOf(page, "accuracy");
     expect(rows).toHaveLength(tuned.evaluations);
     const told = rows.map((row) => row.flatMap((text, at) => (text === "" ? [] : [`${head[at]}: ${text}`])).join("; "));
@@ -88,7 +88,7 @@ describe("a report of a study with a task", () => {
     for (const id of ["accuracy", "front"]) expect(sectionOf(page, id)).toContain(">at most 4 equivalent bits<");
   });
 
-  test("says what was asked, and how to ask it again", () => {
+  test("shows the settings, and the command to repeat them", () => {
     const section = unescapeText(sectionOf(page, "settings"));
     expect(section).toContain(`--task ${task}`);
     expect(section).toContain("--objective both");
@@ -96,7 +96,7 @@ describe("a report of a study with a task", () => {
     expect(page).toMatch(/The plan answers \d+\.\d% \+- \d+\.\d% of 120 prompts correctly/);
   });
 
-  test.each(["accuracy", "front"])("calls one pair everywhere given up in %s when it was, and keeps its name", (id) => {
+  test.each(["accuracy", "front"])("marks a dropped uniform plan in %s, and keeps its name", (id) => {
     const kinds = chartOf(amended, id).rows.map(([kind]) => kind);
     expect(kinds).toContain("given up early (K4V2)");
     expect(kinds).not.toContain("one pair everywhere (K4V2)");
@@ -117,7 +117,7 @@ describe("a report of a study with a task", () => {
     }
   });
 
-  test("is the same when it is written again, and tells of a study that is not done", async () => {
+  test("is the same when written again, and works for an unfinished study", async () => {
     await report({ study });
     expect(readFileSync(join(study, "report.html"), "utf8")).toBe(page);
     for (const file of ["plan.json", "front.json"]) rmSync(join(study, file));

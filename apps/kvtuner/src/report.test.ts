@@ -38,7 +38,7 @@ beforeAll(async () => {
 }, 120_000);
 
 describe("a report", () => {
-  test("has every part, each with a chart for a page and for a phone", () => {
+  test("has every part, each with a chart for page and phone", () => {
     for (const id of ["front", "plan", "context", "sensitivity", "candidates", "groups"]) {
       const { marks, rows } = chartOf(page, id);
       expect(marks.wide.length).toBeGreaterThan(3);
@@ -49,18 +49,15 @@ describe("a report", () => {
     expect(page).not.toMatch(/NaN|undefined|\[object/);
   });
 
-  test.each(["front", "plan", "groups"])(
-    "of the chart %s, every row of the table is a mark, and nothing else is",
-    (id) => {
-      const { marks, head, rows } = chartOf(page, id);
-      const told = rows.map((row) =>
-        row.flatMap((text, column) => (text === "" ? [] : [`${head[column]}: ${text}`])).join("; "),
-      );
-      expect([...new Set(marks.wide)].toSorted()).toEqual([...new Set(told)].toSorted());
-    },
-  );
+  test.each(["front", "plan", "groups"])("of the chart %s, the rows of the table are exactly the marks", (id) => {
+    const { marks, head, rows } = chartOf(page, id);
+    const told = rows.map((row) =>
+      row.flatMap((text, column) => (text === "" ? [] : [`${head[column]}: ${text}`])).join("; "),
+    );
+    expect([...new Set(marks.wide)].toSorted()).toEqual([...new Set(told)].toSorted());
+  });
 
-  test("shows every evaluated plan, and marks the front, the picked one and those not run", () => {
+  test("shows every evaluated plan, and marks the front, the picked plan and those not evaluated", () => {
     const { head, rows } = chartOf(page, "front");
     const kinds = rows.map(([kind]) => kind ?? "");
     expect(rows).toHaveLength(tuned.evaluations + kinds.filter((kind) => kind.includes("predicted")).length);
@@ -71,7 +68,7 @@ describe("a report", () => {
     expect(picked).toContain(formatBytes(tuned.picked.bytes));
   });
 
-  test("tells each layer's loss under each pair, the candidates left, and the picked pair", () => {
+  test("shows each layer's loss under each pair, its candidates and the picked pair", () => {
     const profile = JSON.parse(readFileSync(join(study, "profile.json"), "utf8"));
     const { marks, head, rows } = chartOf(page, "sensitivity");
     expect(head).toEqual(["Layer", ...OPTIONS.pairs]);
@@ -95,7 +92,7 @@ describe("a report", () => {
     }
   });
 
-  test("says what the budget buys", async () => {
+  test("shows the context that fits the budget", async () => {
     const folder = copyOf("budget");
     const bytesPerToken = tuned.picked.bytesPerToken;
     const { head, rows } = chartOf(await pageOf(folder, { budget: 1e6 }), "context");
@@ -107,7 +104,7 @@ describe("a report", () => {
     );
   });
 
-  test("says nothing of a budget where none was given in bytes, and no two caches take as much", () => {
+  test("shows no budget unless one was given in bytes, and no two caches of equal size", () => {
     const { head, rows } = chartOf(page, "context");
     expect(head.at(-1)).toBe("Bytes a token");
     expect(sectionOf(page, "front")).toContain("at most 5 bits");
@@ -120,7 +117,7 @@ describe("a report", () => {
     expect(head).toContain("Bytes at 1,000 tokens");
   });
 
-  test("is the same, byte for byte, when it is written again, and so are its files", async () => {
+  test("is the same, byte for byte, when written again, and so are its files", async () => {
     const folder = copyOf("again");
     const svg = [join(root, "charts-a"), join(root, "charts-b")];
     for (const target of svg) {
@@ -151,7 +148,7 @@ describe("a report", () => {
     });
   });
 
-  test("lets nothing that a user named into its markup", async () => {
+  test("keeps names that users chose out of its markup", async () => {
     const name = `<script>alert("1")</script>' onload='x' &amp; <img src=x>`;
     const text = join(root, `'; <b>$(touch x)\` & text.txt`.replaceAll("/", ""));
     writeFileSync(text, "The quick brown fox jumps over the lazy dog. ".repeat(10));
@@ -167,7 +164,7 @@ describe("a report", () => {
     expect(command).toContain(`--out '${out}'`);
   });
 
-  test("of a study under way says what is missing, whatever is", async () => {
+  test("of an unfinished study says what is missing, whichever record it is", async () => {
     const folder = copyOf("partial");
     const steps = [
       ["plan.json", "plan", "pick"],
@@ -187,7 +184,7 @@ describe("a report", () => {
     expect(chartOf(await pageOf(folder), "context").rows.length).toBeGreaterThan(1);
   });
 
-  test("of a journal whose last line is half-written does without it, and leaves it alone", async () => {
+  test("of a journal with a half-written last line ignores the line and keeps it", async () => {
     const folder = copyOf("half");
     const journal = join(folder, "journal.jsonl");
     const half = `${readFileSync(journal, "utf8")}{"pairs":["K8`;

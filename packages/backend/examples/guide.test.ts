@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 
 const textOf = (path: string): string => readFileSync(new URL(path, import.meta.url), "utf8");
 
-it("the guide for authors shows code of the example as it is", () => {
+it("the guide for authors shows the example's current code", () => {
   const example = ["./cells.ts", "./example-backend.ts", "./example-backend.test.ts"].map(textOf).join("\n");
   const shown = [...textOf("../../../docs/backend-guide.md").matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code]) =>
     withoutIndent(code!),

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { OutOfMemoryError } from "./append.ts";
 
 describe("an OutOfMemoryError", () => {
-  test("of more than is allowed says how much is", () => {
+  test("beyond the limit names the limit", () => {
     expect(new OutOfMemoryError(2000, 1000)).toMatchObject({
       code: "BACKEND_OUT_OF_MEMORY",
       neededBytes: 2000,
@@ -12,7 +12,7 @@ describe("an OutOfMemoryError", () => {
     });
   });
 
-  test("of a memory that is full says what was asked for on top, for it may be little", () => {
+  test("of a full memory names the additional bytes, which may be few", () => {
     const cause = new Error("no room");
     const full = { what: "the GPU's memory", isFull: true } as const;
     expect(new OutOfMemoryError(256, 1000, { ...full, cause })).toMatchObject({

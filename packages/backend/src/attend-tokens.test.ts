@@ -25,7 +25,7 @@ describe("attendTokens", () => {
     ["two dimensions", [rows(3, 32), rows(3, 16), rows(3, 16)], /query of layer 1/],
     ["other tokens", [rows(1, 3, 32), rows(1, 2, 16), rows(1, 3, 16)], /key of layer 1 as \[1, 3, 16\]/],
     ["other heads", [rows(1, 3, 32), rows(1, 3, 16), rows(1, 3, 32)], /value of layer 1 as \[1, 3, 16\]/],
-  ] as const)("refuses the shape: %s", (_, [query, key, value], message) => {
+  ] as const)("rejects the shape: %s", (_, [query, key, value], message) => {
     expect(() => attendTokens(shape, 1, query, key, value)).toThrow(
       expect.objectContaining({ code: "BACKEND_TENSOR_SHAPE", message: expect.stringMatching(message) }),
     );
@@ -35,13 +35,13 @@ describe("attendTokens", () => {
     ["none", undefined],
     ["no tensor", {} as Tensor],
     ["fewer numbers than dims", { type: "float32", dims: [1, 3, 16], location: "cpu", data: new Float32Array(47) }],
-  ])("refuses what is no tensor: %s", (_, key) => {
+  ])("rejects what is not a tensor: %s", (_, key) => {
     expect(() => attendTokens(shape, 1, rows(1, 3, 32), key as Tensor, rows(1, 3, 16))).toThrow(
       expect.objectContaining({ code: "BACKEND_TENSOR_SHAPE", message: expect.stringMatching(/key of layer 1/) }),
     );
   });
 
-  it("refuses other types, and layers that there are not", () => {
+  it("rejects other types, and layers that do not exist", () => {
     const key = new Tensor("float64", new Float64Array(16), [1, 1, 16]);
     expect(() => attendTokens(shape, 1, rows(1, 1, 32), key, rows(1, 1, 16))).toThrow(
       expect.objectContaining({ code: "BACKEND_TENSOR_DTYPE" }),
@@ -59,7 +59,7 @@ describe("assertFiniteTensors", () => {
   const filled = (value: number): Float32Array => new Float32Array(16).fill(value);
   const small = filled(1);
 
-  it("takes what float16 holds, and queries whose scores float32 holds", () => {
+  it("accepts what float16 holds, and queries whose scores float32 holds", () => {
     expect(() => assertFiniteTensors(destination, filled(9e14), filled(-65_504), filled(23_000))).not.toThrow();
   });
 
@@ -70,7 +70,7 @@ describe("assertFiniteTensors", () => {
     ["large key", small, filled(65_505), small],
     ["infinite value", small, small, filled(Infinity)],
     ["value that the transform makes too large", small, small, filled(24_000)],
-  ])("refuses a %s", (_, query, key, value) => {
+  ])("rejects a %s", (_, query, key, value) => {
     expect(() => assertFiniteTensors(destination, query, key, value)).toThrow(
       expect.objectContaining({ code: "BACKEND_TENSOR_NOT_FINITE" }),
     );

@@ -39,7 +39,7 @@ describe("a plan", () => {
     expect(() => check([layer, { ...layer, key: FLOAT16 }])).not.toThrow();
   });
 
-  it.each([undefined, {}, { shape }, { layers: [layer, layer] }])("is refused when it is none: %j", (plan) => {
+  it.each([undefined, {}, { shape }, { layers: [layer, layer] }])("is rejected if it is not a plan: %j", (plan) => {
     expect(() => assertPlanSupported("small", capabilities, shape, plan as CachePlan)).toThrow(
       expect.objectContaining({ code: "BACKEND_PLAN_INVALID" }),
     );
@@ -51,7 +51,7 @@ describe("a plan", () => {
     ["format", { format: "symmetric" }, { format: "affine" }],
     ["transform", { transform: "hadamard" }, { transform: "none" }],
     ["group and whole blocks", { groupSize: 48, blockSize: 48 }, { groupSize: 32, blockSize: 64 }],
-  ])("is refused by layer, scheme and the nearest supported: %s", (_, asked, nearest) => {
+  ])("is rejected with layer, scheme and the nearest supported one: %s", (_, asked, nearest) => {
     const scheme = { ...key, ...asked };
     expect(() => check([layer, { ...layer, key: scheme }])).toThrow(
       expect.objectContaining({
@@ -63,11 +63,11 @@ describe("a plan", () => {
     );
   });
 
-  it("is refused for values in float16 that no family has", () => {
+  it("is rejected for values in float16 that no family has", () => {
     expect(() => check([layer, { ...layer, value: FLOAT16 }])).toThrow(/nearest supported: 4-bit/);
   });
 
-  it("is refused when it is for another shape, or lacks a layer", () => {
+  it("is rejected if it is for another shape, or lacks a layer", () => {
     expect(() => check([layer, layer], { ...shape, kvHeads: 3 })).toThrow(
       expect.objectContaining({
         code: "BACKEND_PLAN_SHAPE",
@@ -81,7 +81,7 @@ describe("a plan", () => {
     [{ ...shape, headSize: 80 }, /head sizes 64, 128, got 80/],
     [{ ...shape, queryHeads: 5 }, /divisible by the KV heads/],
     [{ ...shape, queryHeads: 0 }, /positive integer/],
-  ])("is refused for the shape %o", (own, message) => {
+  ])("is rejected for the shape %o", (own, message) => {
     expect(() => check([layer, layer], own, own)).toThrow(
       expect.objectContaining({ code: "BACKEND_UNSUPPORTED_SHAPE", message: expect.stringMatching(message) }),
     );
@@ -94,7 +94,7 @@ describe("a plan", () => {
     ["channel groups in blocks", { ...layer, key: { ...key, blockSize: 40 } }],
     ["token groups in heads", { ...layer, value: { ...value, groupSize: 65 } }],
     ["blocks", { ...layer, value: { ...value, blockSize: 0 } }],
-  ])("is refused when no cache can follow it: %s", (_, bad) => {
+  ])("is rejected if no cache can follow it: %s", (_, bad) => {
     expect(() => check([layer, bad])).toThrow(expect.objectContaining({ code: "BACKEND_PLAN_INVALID" }));
   });
 });

@@ -65,7 +65,7 @@ describe("dbscan", () => {
     );
   });
 
-  it("takes neighbours at exactly epsilon, and counts an item as its own neighbour", () => {
+  it("includes neighbours at exactly epsilon, and counts an item as its own neighbour", () => {
     const row = [[0], [0.5], [1], [3]];
     expect(dbscan(row, { epsilon: 0.5, minimumSamples: 2 })).toEqual([[0, 1, 2], [3]]);
     expect(dbscan(row, { epsilon: 0.49, minimumSamples: 2 })).toEqual([[0], [1], [2], [3]]);
@@ -98,7 +98,7 @@ describe("dbscan", () => {
     ["CLUSTERING_MINIMUM_SAMPLES", [[1]], { minimumSamples: 1.5 }],
     ["CLUSTERING_LENGTH", [[1], [1, 2]], {}],
     ["CLUSTERING_NOT_FINITE", [[1], [Infinity]], {}],
-  ])("refuses bad input: %s", (code, features, change) => {
+  ])("rejects bad input: %s", (code, features, change) => {
     const run = (): unknown => dbscan(features, { epsilon: 0.05, minimumSamples: 2, ...change });
     expect(run).toThrow(ClusteringError);
     expect(run).toThrow(expect.objectContaining({ code }));

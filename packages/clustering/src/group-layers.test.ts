@@ -40,7 +40,7 @@ describe("groupLayers", () => {
     expect(groupLayers({ ...layers, method: dbscanMethod })).toEqual(groupsOf(labels));
   });
 
-  test.prop([planted])("finds a planted grouping when told the number of groups", ({ labels, ...layers }) => {
+  test.prop([planted])("finds a planted grouping from the number of groups", ({ labels, ...layers }) => {
     const groups = new Set(labels).size;
     expect(groupLayers({ ...layers, method: { kind: "hierarchical", groups } })).toEqual(groupsOf(labels));
   });
@@ -55,7 +55,7 @@ describe("groupLayers", () => {
       { minLength: 2, maxLength: 12 },
     ),
     fc.constantFrom("linear", "log10"),
-  ])("never joins layers of different candidates, and gives exactly the groups asked for", (layers, scale) => {
+  ])("never joins layers of different candidates, and gives exactly the requested groups", (layers, scale) => {
     const candidateKeys = layers.map(([key]) => key);
     const features = layers.map(([, ...losses]) => losses);
     for (let groups = new Set(candidateKeys).size; groups <= layers.length; groups++) {
@@ -83,7 +83,7 @@ describe("groupLayers", () => {
     expect(at(4)).toEqual([[0], [1], [2, 4], [3]]);
   });
 
-  it("tells losses apart by ratio on a logarithmic scale", () => {
+  it("compares losses by ratio on a logarithmic scale", () => {
     const layers = { features: [[0.001], [0.01], [0.5], [0.6], [0]], candidateKeys: Array<string>(5).fill("") };
     const method = { ...dbscanMethod, epsilon: 0.1 };
     expect(groupLayers({ ...layers, method })).toEqual([
@@ -99,7 +99,7 @@ describe("groupLayers", () => {
     ["CLUSTERING_NOT_FINITE", { features: [[1], [2], [Number.NaN]] }],
     ["CLUSTERING_GROUP_COUNT", { method: { kind: "hierarchical", groups: 1 } }],
     ["CLUSTERING_GROUP_COUNT", { method: { kind: "hierarchical", groups: 4 } }],
-  ])("refuses bad input: %s", (code, change) => {
+  ])("rejects bad input: %s", (code, change) => {
     const input = { features: [[1], [2], [3]], candidateKeys: ["a", "a", "b"], method: dbscanMethod, ...change };
     expect(() => groupLayers(input)).toThrow(ClusteringError);
     expect(() => groupLayers(input)).toThrow(expect.objectContaining({ code }));

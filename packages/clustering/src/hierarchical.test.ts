@@ -51,7 +51,7 @@ describe("hierarchical", () => {
     expect(shuffled.toSorted((a, b) => a[0]! - b[0]!)).toEqual(hierarchical(all, count));
   });
 
-  it.each([0, 3, 1.5, Number.NaN])("refuses %s groups of two items", (count) => {
+  it.each([0, 3, 1.5, Number.NaN])("rejects %s groups of two items", (count) => {
     expect(() => hierarchical([[1], [2]], count)).toThrow(ClusteringError);
     expect(() => hierarchical([[1], [2]], count)).toThrow(/integer from 1 to 2/);
   });
@@ -71,7 +71,7 @@ describe("dendrogram", () => {
     }
   });
 
-  it.each([[[]], [[[1], [Number.NaN]]], [[[1], [1, 2]]]])("refuses %j", (bad) => {
+  it.each([[[]], [[[1], [Number.NaN]]], [[[1], [1, 2]]]])("rejects %j", (bad) => {
     expect(() => dendrogram(bad)).toThrow(ClusteringError);
   });
 });

@@ -37,7 +37,7 @@ const lossesOf = (group: number, layer: number, count: number): number[] =>
 const space = (): SearchSpace => JSON.parse(readFileSync(`${folder}/data/search_space.json`, "utf8")) as SearchSpace;
 
 describe.skipIf(folder === "")("the published groups of layers (needs KVTUNER_SHARED)", () => {
-  it.each(cases)("of $model, $mode, come back from losses made to fit them", ({ model, mode, size }) => {
+  it.each(cases)("of $model, $mode, are found again from losses made to fit them", ({ model, mode, size }) => {
     const { LAYER_GROUPING, SPECIAL_LAYERS, STANDARD } = space();
     const published = LAYER_GROUPING[model]![mode]!;
     const candidatesOf = (layer: number): string[] =>

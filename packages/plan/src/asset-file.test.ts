@@ -52,7 +52,7 @@ property.prop([assetLists, fc.nat()])("a file of any other length is refused", (
 
 const table: Asset = { name: "mean", dtype: "float32", shape: [2, 3], data: new Float32Array(6) };
 
-test("asset bytes are counted apart from those of the cache", () => {
+test("asset bytes are not counted as bytes of the cache", () => {
   expect(assetBytes(plan)).toBe(0);
   expect(assetBytes({ ...plan, assets: [table] })).toBe(24);
   const withTable = { ...plan, assets: [table] };
@@ -67,7 +67,7 @@ test("a plan with assets is neither written nor read without its asset file", ()
 });
 
 test.each(["../a.safetensors", "/a.safetensors", "a/b.safetensors", "a\\b.safetensors", "a.json"])(
-  "%j is no name of an asset file",
+  "%j is not a name of an asset file",
   (file) => {
     const text = serializePlan({ ...plan, assets: [table] }, { file, sha256: "0".repeat(64) });
     expect(() => parsePlan(text)).toThrow(refusal("PLAN_INVALID"));

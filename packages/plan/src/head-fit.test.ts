@@ -27,7 +27,7 @@ const outcome = (work: () => unknown): string => {
   }
 };
 
-test("heads of 16 take no groups of 32, and are told what they take", () => {
+test("heads of 16 reject groups of 32, and name modes that fit", () => {
   expect(() => assertHeadFits(layerScheme("kivi", { key: 4, value: 4 }), 16)).toThrow(
     "expected heads of at least 32 numbers, the size of a group, got heads of 16; use mode per-token or compact",
   );

@@ -104,12 +104,12 @@ describe("shorthand", () => {
     "kivi:K4V4+sinks4+sinks4",
     "none+sinks4",
     "kivi:K4V4+sinks99999999999999999",
-  ])("%j is refused by name", (text) =>
+  ])("%j is rejected by name", (text) =>
     expect(() => parseShorthand(text)).toThrow(/expected .*(shorthand|MODE:PAIR|pair like)/i),
   );
 });
 
-test("the old name of recent is refused with the new one", () => {
+test("the old name of recent is rejected with the new one", () => {
   expect(() => parseShorthand("kivi:K4V4+window8")).toThrow(/got \+window8 .* write \+recent8/);
 });
 
@@ -182,7 +182,7 @@ describe("budget", () => {
     ["4096", 4096],
     ["2kb", 2000],
   ])("%s is read", (text, bytes) => expect(parseBytes(text)).toBe(bytes));
-  test.each(["", "MB", "-3MB", "3XB", "1e3"])("%j is refused", (text) =>
+  test.each(["", "MB", "-3MB", "3XB", "1e3"])("%j is rejected", (text) =>
     expect(() => parseBytes(text)).toThrow(/size like 40MB/),
   );
 
@@ -235,7 +235,7 @@ describe("plan files", () => {
     ],
     ["nothing", null, "PLAN_INVALID", /at the top/],
   ];
-  test.each(broken)("%s is refused with its place", (_, input, code, message) => {
+  test.each(broken)("%s is rejected with its place", (_, input, code, message) => {
     expect(() => parsePlan(input)).toThrow(
       expect.objectContaining({ code, message: expect.stringMatching(message) as unknown }) as Error,
     );
@@ -253,7 +253,7 @@ describe("plan files", () => {
   /** Relations between numbers, which JSON Schema cannot express. */
   const beyondSchema = ["too few layers", "blocks that split groups", "groups larger than a head"];
   test.each(broken.filter(([, input]) => typeof input !== "string"))(
-    "the schema judges %s as it can",
+    "the schema checks %s as far as it can",
     (name, input) => {
       expect(accepts(input)).toBe(beyondSchema.includes(name));
     },
@@ -274,7 +274,7 @@ describe("plan files", () => {
     expect(() => assertPlanForModel(good, model, shape)).not.toThrow();
   });
 
-  test("a plan may have layers of several sizes, and is written, read and compared with them", () => {
+  test("a plan with layers of several sizes is written, read and compared", () => {
     const uneven = { ...good, shape: { ...shape, perLayer: [{}, { kvHeads: 1, headSize: 128 }, {}] } };
     expect(parsePlan(serializePlan(uneven))).toEqual(uneven);
     expect(() => assertPlanForModel(uneven, model, uneven.shape)).not.toThrow();
@@ -306,7 +306,7 @@ describe("presets", () => {
     "0: {nbits_key: 7, nbits_value: 4}",
     "a: b: c",
     "",
-  ])("%j is refused", (text) =>
+  ])("%j is rejected", (text) =>
     expect(() => importPresetYaml(text, { model, shape, mode: "kivi" })).toThrow(/expected/),
   );
 });

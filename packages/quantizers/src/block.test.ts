@@ -72,7 +72,7 @@ test.prop([anyScheme, fc.constantFrom(...HEAD_SIZES), fc.integer({ min: 1, max: 
   },
 );
 
-describe("encodeBlock refuses", () => {
+describe("encodeBlock rejects", () => {
   const withNumber = (value: number, length = 64): Float32Array =>
     Float32Array.from({ length }).fill(0).fill(value, 7, 8);
 
@@ -88,7 +88,7 @@ describe("encodeBlock refuses", () => {
       );
   });
 
-  it("numbers that the transform takes out of the range of float16", () => {
+  it("numbers that the transform moves beyond float16", () => {
     const block = new Float32Array(64).fill(MAX_FLOAT16);
     expect(() => encodeBlock(block, 1, 64, { ...affineHead, transform: "hadamard" })).toThrow(
       expect.objectContaining({ code: "QUANTIZER_OVERFLOW", index: 0 }),

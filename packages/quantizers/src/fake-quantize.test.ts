@@ -29,7 +29,7 @@ const expectedRows = (source: Float32Array, scheme: Parameters<typeof encodeBloc
 test.prop([anyScheme, fc.constantFrom(1, 5, 32, 33), fc.integer({ min: 0, max: 100 }), fc.boolean(), anyHostility], {
   numRuns: 300,
 })(
-  "whole blocks are what packed blocks decode to, the rest is copied",
+  "whole blocks equal decoded packed blocks, and the rest is copied",
   (anyOf, blockSize, tokens, inPlace, hostility) => {
     const scheme = anyOf.kind === "float16" ? anyOf : { ...anyOf, blockSize };
     const source = hostileNumbers(hostility, tokens * WIDTH, 5000);

@@ -23,7 +23,7 @@ it("writes every number it reads back as the same pattern", () => {
 const neighbour = (x: number, steps: number): number =>
   new Float32Array(Uint32Array.of(new Uint32Array(Float32Array.of(x).buffer)[0]! + steps).buffer)[0]!;
 
-it("rounds the middle of every two neighbours to the even one, and beside it to the nearer", () => {
+it("rounds the middle of every two neighbours to the even one, and other numbers to the nearer", () => {
   const wrong = PATTERNS.slice(0, 0x7bff).filter((bits) => {
     const middle = (numberFromFloat16(bits) + numberFromFloat16(bits + 1)) / 2;
     const around = [neighbour(middle, -1), middle, neighbour(middle, 1)];
@@ -45,7 +45,7 @@ it("overflows from 65520 on", () => {
 const anyFloat32 = fc.array(fc.nat({ max: 0xffffffff }), { minLength: 1, maxLength: 40 });
 
 test.prop([anyFloat32], { numRuns: 2000, examples: [[[0x7fffffff, 0xffffffff, 0x7f800001, 0x80000001]]] })(
-  "an array is rounded as its numbers are, also in place",
+  "an array is rounded like its numbers, also in place",
   (words) => {
     const source = new Float32Array(Uint32Array.from(words).buffer);
     const expected = source.map((x) => numberFromFloat16(float16FromNumber(x)));

@@ -37,7 +37,7 @@ const study: StudyContents = {
   plan: undefined,
 };
 
-test("Markdown has the numbers of each chart, and a name makes no markup", async () => {
+test("Markdown has the numbers of each chart, and names are escaped", async () => {
   const data = reportData(study, {});
   const text = renderMarkdown(data);
   expect(text).toMatch(/^# a\\\|b \\<i\\>c\\<\/i\\> # d: KVTuner report\n\n## /);

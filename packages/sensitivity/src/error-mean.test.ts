@@ -30,14 +30,14 @@ describe("createErrorMean", () => {
     },
   );
 
-  it("returns a single sample as it came, and nothing before the first", () => {
+  it("returns a single sample unchanged, and nothing before the first", () => {
     const mean = createErrorMean();
     expect(mean.result()).toEqual([]);
     mean.add([pair([0.1, 0.2, 0.3, 0.7])], 3);
     expect(mean.result()).toEqual([pair([0.1, 0.2, 0.3, 0.7])]);
   });
 
-  it("refuses other pairs and useless weights", () => {
+  it("rejects other pairs and useless weights", () => {
     const mean = createErrorMean();
     mean.add([pair([1, 1, 1, 1])]);
     expect(() => mean.add([pair([1, 1, 1, 1], "K2")])).toThrow(/K8\/V4 \(2 heads\), got K2\/V4/);

@@ -29,7 +29,7 @@ const byHand = (): Measured => ({
 });
 
 describe("measureLayerErrors", () => {
-  it("gives what comes out by hand", () => {
+  it("gives the result worked out by hand", () => {
     const pairs = measureLayerErrors(byHand());
     expect(pairs.map(({ keyId, valueId }) => `${keyId} ${valueId}`)).toEqual([
       "exact exact",
@@ -47,7 +47,7 @@ describe("measureLayerErrors", () => {
     for (const [index, { errors }] of pairs.entries()) expectClose(meanOverHeads(errors), expected[index]!);
   });
 
-  it("reads exactly what a version's range leaves out, and its own error is not thinned by it", () => {
+  it("reads exactly what a version's range leaves out, without diluting its own error", () => {
     const input = byHand();
     const keys = input.keys.map((key) => ({ ...key, range: () => ({ start: 1, end: 2 }) }));
     const [, , , coarse] = measureLayerErrors({ ...input, keys });
@@ -56,14 +56,14 @@ describe("measureLayerErrors", () => {
     expect(meanOverHeads(measureLayerErrors({ ...input, keys: first })[2]!.errors).key).toBeCloseTo(Math.log(3), 14);
   });
 
-  it("takes another scale of scores and another floor", () => {
+  it("accepts another scale of scores and another floor", () => {
     const doubled = measureLayerErrors({ ...byHand(), attention: { ...plainAttention(1), scale: 2 } });
     expect(doubled[2]!.errors.attention[0]).toBeCloseTo(0.4, 14);
     const floored = measureLayerErrors({ ...byHand(), relativeFloor: 2 });
     expect(floored[1]!.errors.output[0]).toBeCloseTo(2 / 12, 14);
   });
 
-  test.prop([layers()], { numRuns: 60 })("agrees with the definitions written out slowly", (input) => {
+  test.prop([layers()], { numRuns: 60 })("agrees with a slow version of the definitions", (input) => {
     for (const { keyId, valueId, errors } of measureLayerErrors(input)) {
       const key = input.keys.find(({ id }) => id === keyId)!;
       const value = input.values.find(({ id }) => id === valueId)!;
@@ -73,7 +73,7 @@ describe("measureLayerErrors", () => {
     }
   });
 
-  test.prop([layers()], { numRuns: 40 })("measures each pair as if it were alone", (input) => {
+  test.prop([layers()], { numRuns: 40 })("measures each pair independently", (input) => {
     const all = measureLayerErrors(input);
     const alone = input.keys.flatMap((key) =>
       input.values.flatMap((value) => measureLayerErrors({ ...input, keys: [key], values: [value] })),
@@ -92,7 +92,7 @@ describe("measureLayerErrors", () => {
     }
   });
 
-  test.prop([layers()], { numRuns: 40 })("is causal: tokens after the last query count for nothing", (input) => {
+  test.prop([layers()], { numRuns: 40 })("is causal: tokens after the last query do not count", (input) => {
     const width = input.shape.kvHeads * input.shape.headSize;
     const seen = (Math.max(...Array.from(input.queryPositions)) + 1) * width;
     const spoil = <T extends LayerInput["key"]>(array: T): T =>
@@ -109,7 +109,7 @@ describe("measureLayerErrors", () => {
   });
 
   test.prop([layers(), fc.double({ min: -8, max: 8, noNaN: true })], { numRuns: 40 })(
-    "knows no difference between keys that are shifted alike",
+    "does not change when all keys shift alike",
     (drawn, shift) => {
       // Caps and sinks make a difference.
       const input = { ...drawn, attention: plainAttention(drawn.shape.headSize) };

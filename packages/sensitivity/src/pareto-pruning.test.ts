@@ -33,7 +33,7 @@ describe("paretoPrune", () => {
     expect(paretoPrune(all)).toEqual(expected);
   });
 
-  test.prop([candidates])("leaves candidates whose error falls as bits rise", (all) => {
+  test.prop([candidates])("keeps candidates whose error falls as bits rise", (all) => {
     const kept = paretoPrune(all)
       .map((index) => all[index]!)
       .toSorted((a, b) => a.bits - b.bits);
@@ -53,12 +53,12 @@ describe("paretoPrune", () => {
     expect(points(shuffled)).toEqual(points(all));
   });
 
-  test.prop([candidates])("has nothing left to prune the second time", (all) => {
+  test.prop([candidates])("prunes nothing the second time", (all) => {
     const kept = paretoPrune(all);
     expect(paretoPrune(kept.map((index) => all[index]!))).toEqual([...kept.keys()]);
   });
 
-  it("takes infinite errors, and refuses NaN by name", () => {
+  it("accepts infinite errors, and rejects NaN by name", () => {
     expect(
       paretoPrune([
         { bits: 2, error: Infinity },
@@ -115,7 +115,7 @@ describe("pruneProfile", () => {
     expect(pruneProfile(profile, "kl")).toEqual([["K8V4"]]);
   });
 
-  it("goes through JSON unchanged", () => {
+  it("survives JSON unchanged", () => {
     expect(JSON.parse(JSON.stringify(profile))).toEqual(profile);
   });
 

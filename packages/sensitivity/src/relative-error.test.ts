@@ -51,7 +51,7 @@ describe("relativeError", () => {
     maxLength: 8,
   });
 
-  test.prop([nearRows])("moves no more than a bound when the exact vector moves a little", (rows) => {
+  test.prop([nearRows])("moves by at most a bound when the exact vector moves a little", (rows) => {
     const step = 2 ** -32;
     const x = [1, ...rows.map(([exact]) => exact)];
     const y = [1, ...rows.map(([, approximate]) => approximate)];
@@ -62,7 +62,7 @@ describe("relativeError", () => {
     expect(moved).toBeLessThanOrEqual((step / floor) * (1 + 4.001 / floor));
   });
 
-  it("has no jump where an element crosses the floor or zero", () => {
+  it("does not jump when an element crosses the floor or zero", () => {
     // The floor lies near 0.0071, where the error falls by at most 5100 a unit.
     const step = 1e-6;
     const jumps = Array.from({ length: 20_001 }, (_, index) => (index - 10_000) * step).map((x) =>

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { samplePositions, sampleQueries } from "./index.ts";
 
 test.prop([fc.integer({ min: 1, max: 600 }), fc.integer({ min: 1, max: 64 })])(
-  "samples rising positions, evenly, the last token among them",
+  "samples rising positions evenly, including the last token",
   (tokens, count) => {
     const positions = Array.from(samplePositions(tokens, count));
     expect(positions).toHaveLength(Math.min(tokens, count));

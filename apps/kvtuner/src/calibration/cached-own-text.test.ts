@@ -37,7 +37,7 @@ describe("cachedOwnText", () => {
   });
 
   test.each(["/proc/kvtuner-home", join(import.meta.filename, "home")])(
-    "a home at %s, which cannot be written, is a warning",
+    "a home at %s that cannot be written is a warning",
     async (home) => {
       vi.stubEnv("KVTUNER_HOME", home);
       const { samples, warnings } = await sample();

@@ -12,7 +12,7 @@ const path = join(mkdtempSync(join(tmpdir(), "kvtuner-text-")), "text.txt");
 const encode = (text: string): Int32Array => Int32Array.from(text, (character) => character.codePointAt(0) ?? 0);
 
 describe("calibration text", () => {
-  test.prop([fc.string({ unit: "binary" })])("is read as it is", (text) => {
+  test.prop([fc.string({ unit: "binary" })])("is read unchanged", (text) => {
     writeFileSync(path, text);
     expect(readText(path)).toBe(text);
   });
@@ -31,7 +31,7 @@ describe("calibration text", () => {
     },
   );
 
-  test("that is not there is an error", () => {
+  test("that does not exist is an error", () => {
     expect(() => readText(`${path}.gone`)).toThrow(expect.objectContaining({ code: "TEXT_UNREADABLE" }));
   });
 
@@ -39,7 +39,7 @@ describe("calibration text", () => {
     expect(() => textSamples({ encode }, "abc", { samples: 1, sampleLength: 4 })).toThrow(/4.*3/);
   });
 
-  test("gives the samples that tokenizing all of it would give, without doing so when it is long", () => {
+  test("gives the same samples as tokenizing all of it, but does not tokenize all of a long one", () => {
     const text = "the quick brown 😀 fox ".repeat(5000);
     let encoded = 0;
     const counting = (part: string): Int32Array => {
@@ -51,7 +51,7 @@ describe("calibration text", () => {
     expect(encoded).toBeLessThan(text.length / 10);
   });
 
-  test("has samples that begin as the model's contexts do, and are no longer for it", () => {
+  test("has samples that start as the model's contexts do, without growing longer", () => {
     const samples = textSamples({ encode, startIds: [999] }, "abcdef", { samples: 2, sampleLength: 4 });
     expect(samples).toEqual(["abc", "def"].map((part) => Int32Array.of(999, ...encode(part))));
   });

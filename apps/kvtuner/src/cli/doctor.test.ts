@@ -46,7 +46,7 @@ const fails = (message: string) => (): never => {
 };
 
 describe("doctor", () => {
-  test("says what was found and what it means, and no advice where nothing is to be done", async () => {
+  test("prints findings with their meaning, and advice only if needed", async () => {
     const { findings, error } = await examine({});
     expect(error).toBeUndefined();
     expect(findings.map(({ name, found }) => [name, found])).toEqual([
@@ -101,7 +101,7 @@ describe("doctor", () => {
     expect([error]).toMatchObject(status === "problem" ? [problem] : [undefined]);
   });
 
-  test("reads, for people, one finding below the other", async () => {
+  test("prints one finding per line for people", async () => {
     const terminal = recordingTerminal();
     const probes = { ...healthy, cuda: async () => ({ hasBackend: false }) };
     await doctorCommand(terminal, probes).parseAsync([], { from: "user" });
@@ -109,7 +109,7 @@ describe("doctor", () => {
     expect(terminal.written.out).toMatch(/^absent {2}cuda .*no driver library\n {8}optional;.*\n {8}-> .*NVIDIA/m);
   });
 
-  test("its probes look at this machine", async () => {
+  test("its probes run on this machine", async () => {
     const probes = thisMachine();
     expect(probes.nodeVersion()).toBe(process.versions.node);
     expect(probes.system().cores).toBeGreaterThan(0);

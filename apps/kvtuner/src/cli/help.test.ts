@@ -68,7 +68,7 @@ describe("--help", () => {
     },
   );
 
-  test("bench takes the plans that eval takes: a list, or one as JSON, commas and all", async () => {
+  test("bench accepts the same plans as eval: a list, or one as JSON with commas", async () => {
     const whole = program();
     const bench = whole.commands.find((command) => command.name() === "bench");
     const plan = '{"version":1,"layers":[]}';
@@ -77,7 +77,7 @@ describe("--help", () => {
     expect(bench?.opts()["plan"]).toEqual([plan]);
   });
 
-  test("an example with an option that is none does not parse", async () => {
+  test("an example with an unknown option does not parse", async () => {
     await expect(commandOf("kvtuner tune smollm2 --bitz 4")).rejects.toThrow(/unknown option/);
     await expect(commandOf('kvtuner run smollm2 --prompt "a b"')).rejects.toThrow(/--plan/);
   });

@@ -15,13 +15,13 @@ const hostile = fc
   )
   .map((parts) => parts.join(""));
 
-test.prop([hostile])("nothing that a terminal acts on is left, and other characters stay", (text) => {
+test.prop([hostile])("escapes everything that a terminal acts on, and keeps other characters", (text) => {
   expect(printable(text)).not.toMatch(CONTROL);
   const plain = text.replaceAll(new RegExp(CONTROL, "gu"), "");
   expect(printable(plain)).toBe(plain);
   expect(oneLine(text)).not.toMatch(/[\n\r]/);
 });
 
-test.prop([hostile])("JSON means the same", (text) => {
+test.prop([hostile])("JSON keeps its meaning", (text) => {
   expect(JSON.parse(printable(JSON.stringify({ text })))).toEqual({ text });
 });

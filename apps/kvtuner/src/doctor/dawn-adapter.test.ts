@@ -15,7 +15,7 @@ const moduleOf = (name: string, requestAdapter: string): string => {
   return path;
 };
 
-test("tells of an adapter, and of none, warnings or not", async () => {
+test("returns an adapter or none, with or without warnings", async () => {
   const info = { vendor: "example", architecture: "e1", device: "0x1", description: "", isFallbackAdapter: false };
   const limits = `limits: { maxStorageBufferBindingSize: 128 }`;
   const adapter = `{ info: ${JSON.stringify(info)}, features: new Set(["shader-f16"]), ${limits} }`;
@@ -27,7 +27,7 @@ test("tells of an adapter, and of none, warnings or not", async () => {
   expect(await dawnAdapter(moduleOf("none", "return null;"))).toBe(undefined);
 });
 
-test("an error is the one that was thrown, and a crash says so", async () => {
+test("rejects with the error that was thrown, or with the crash", async () => {
   await expect(dawnAdapter(moduleOf("throws", `throw new TypeError("no library");`))).rejects.toThrow(
     "TypeError: no library",
   );

@@ -29,7 +29,7 @@ test("without an adapter, says what a user of the command line can do", async ()
   });
 });
 
-test("where asking for an adapter fails, says why, and the same", async () => {
+test("if requesting an adapter fails, says why and what to do", async () => {
   vi.mocked(installedPackage).mockReturnValue("there");
   const gpu = { requestAdapter: () => Promise.reject(new Error("no driver")) } as unknown as GPU;
   vi.mocked(findGpu).mockResolvedValue({ source: "webgpu", gpu });

@@ -7,7 +7,7 @@ import { kernelChoicesFile } from "./kernel-choices-file.ts";
 const folder = mkdtempSync(join(tmpdir(), "kvtuner-choices-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test("kernels are remembered by their key, in a folder that need not be there", () => {
+test("kernels are stored by key, in a folder that need not exist", () => {
   const path = join(folder, "new", "kernels.json");
   expect(kernelChoicesFile(path).get("a")).toBeUndefined();
   kernelChoicesFile(path).set("a", "f32");
@@ -19,7 +19,7 @@ test("kernels are remembered by their key, in a folder that need not be there", 
 });
 
 test.each(["", "{", "null", "[]", '"f32"', '{"a": 5, "b": {"c": "f32"}}'])(
-  "a file that holds %j counts as empty, and is written anew",
+  "a file that holds %j counts as empty, and is replaced",
   (text) => {
     const path = join(folder, "broken.json");
     writeFileSync(path, text);

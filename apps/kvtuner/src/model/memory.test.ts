@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { assertMemory } from "./memory.ts";
 
-test("weights that do not fit are refused with what they need, what there is, and what to do", () => {
+test("weights that do not fit are rejected with needed memory, free memory and advice", () => {
   const need = { keptBytes: 2_000_000_000, peakBytes: 5_000_000_000 };
   assertMemory(need, "stored", 4_300_000_000);
   expect(() => assertMemory(need, "stored", 4_200_000_000)).toThrow(

@@ -53,7 +53,7 @@ describe("openModel", () => {
     await model.dispose();
   });
 
-  test("has each layer's attention, for caches must attend as the decoder does", async () => {
+  test("has each layer's attention, because caches must attend as the decoder does", async () => {
     const path = newModel();
     writeTinyModel(path, {
       "llama.attention.sliding_window": 16,
@@ -67,7 +67,7 @@ describe("openModel", () => {
     await model.dispose();
   });
 
-  test("warns once of samples that are longer than what the model was trained on", async () => {
+  test("warns once about samples longer than the model was trained on", async () => {
     const warnings: string[] = [];
     const model = await openModel(newModel(), { ...run, warn: (message) => void warnings.push(message) });
     const sample = (length: number): Int32Array => new Int32Array(length).fill(5);

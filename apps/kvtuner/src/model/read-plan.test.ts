@@ -31,17 +31,17 @@ beforeEach(() => {
 
 afterEach(() => rmSync(folder, { recursive: true }));
 
-test("a plan file is read with the asset file beside it", () => {
+test("a plan file is read with its asset file", () => {
   expect(readPlanFile(planPath)).toEqual(plan);
 });
 
-test("inspect counts assets apart", async () => {
+test("inspect counts assets separately", async () => {
   const report = await inspect({ target: planPath });
   expect(report).toMatchObject({ kind: "plan", assetBytes: 12 });
   expect(report).not.toHaveProperty("plan.assets");
 });
 
-test("a missing or changed asset file is refused with the name of the plan", () => {
+test("a missing or changed asset file is rejected with the plan's name", () => {
   writeFileSync(assetPath, "changed");
   expect(() => readPlanFile(planPath)).toThrow(expect.objectContaining({ code: "PLAN_ASSETS_DAMAGED" }) as Error);
   rmSync(assetPath);

@@ -33,7 +33,7 @@ describe("openRunner", () => {
     expect(result.cache.bytes16).toBe(25 * layers * kvHeads * headSize * 2 * 2);
   });
 
-  test("a conversation goes on from the cache with the text of a new one", async () => {
+  test("a continued conversation gives the same text as a new one", async () => {
     const first = [{ role: "user", content: "What is the thing?" }] as const;
     const { text } = await runner.generate({ prompt: first, maxTokens: 12 });
     const messages = [...first, { role: "assistant", content: text }, { role: "user", content: "the other" }] as const;
@@ -45,7 +45,7 @@ describe("openRunner", () => {
     expect(fresh.text).toBe(second.text);
   });
 
-  test("draws the same with the same seed, and something else with another", async () => {
+  test("samples the same text with the same seed, and another with another", async () => {
     const drawn = async (seed: number): Promise<readonly number[]> =>
       (await runner.generate({ prompt: "the", maxTokens: 30, temperature: 2, seed })).ids;
     const [one, again, other] = [await drawn(1), await drawn(1), await drawn(2)];
@@ -53,7 +53,7 @@ describe("openRunner", () => {
     expect(other).not.toEqual(one);
   });
 
-  test("ends at the signal with what there is, and goes on with the next", async () => {
+  test("ends at the signal with the text so far, and then runs the next", async () => {
     const controller = new AbortController();
     let tokens = 0;
     const onText = (): void => {
@@ -81,7 +81,7 @@ describe("openRunner", () => {
     expect(result).toMatchObject({ finish: "stop", ids: ids.slice(0, end), prompt: { tokens: 6 } });
   });
 
-  test("warns of a model file that does not say how its text is split, once", async () => {
+  test("warns once about a model file that does not say how to split text", async () => {
     const path = join(mkdtempSync(join(tmpdir(), "kvtuner-run-")), "old.gguf");
     writeTinyModel(path, { "tokenizer.ggml.pre": undefined });
     const warnings: string[] = [];
@@ -98,14 +98,14 @@ describe("openRunner", () => {
     expect(text!.prompt.tokens - tokens!.prompt.tokens).toBe("<|endoftext|>".length - 1);
   });
 
-  test("ends where the context ends", async () => {
+  test("ends at the end of the context", async () => {
     const { finish, ids, cache } = await runner.generate({ prompt: "x".repeat(505), maxTokens: 100 });
     expect({ finish, tokens: ids.length, held: cache.tokens }).toEqual({ finish: "context", tokens: 8, held: 512 });
   });
 });
 
 describe("dispose", () => {
-  test("ends when the generation under way has, and refuses those that wait and those that come", async () => {
+  test("ends after the current generation, and rejects waiting and later ones", async () => {
     const runner = await openRunner(base);
     const [first, second] = [1, 2].map(async () => runner.generate({ prompt: "the thing", maxTokens: 5 }));
     const waiting = second!.catch((error: unknown) => error);
@@ -118,7 +118,7 @@ describe("dispose", () => {
     await runner.dispose();
   });
 
-  test("ends the loading of the model, which the signal of a generation has left", async () => {
+  test("ends loading the model, which a generation's signal does not end", async () => {
     const controller = new AbortController();
     let loaded = [0, 0];
     const runner = await openRunner({
@@ -148,7 +148,7 @@ test.each([
   ["a share above 1", { topP: 1.5 }, "OPTION_INVALID", /--top-p/],
   ["shorthand that is none", { plan: "kivy:K4V4" }, "PLAN_UNKNOWN_SHORTHAND", /kivy/],
 ] as [string, Partial<RunOptions>, string, RegExp][])(
-  "%s is refused before the weights are loaded",
+  "%s is rejected before the weights are loaded",
   async (_, options, code, message) => {
     const onProgress = (): void => expect.fail("weights were loaded");
     const refused = { code, message: expect.stringMatching(message) as unknown };

@@ -83,7 +83,7 @@ describe("study folder", () => {
     await openAndClose(path);
   });
 
-  test("refuses a folder that holds something else, and leaves it alone", async () => {
+  test("rejects a folder that holds something else, and does not change it", async () => {
     const path = newFolder();
     mkdirSync(path);
     writeFileSync(join(path, "thesis.tex"), "dear");
@@ -99,14 +99,14 @@ describe("study folder", () => {
     [join(import.meta.dirname, "folder-storage.ts"), "it is a file"],
     [join(import.meta.dirname, "folder-storage.ts", "study"), "it cannot be written: ENOTDIR"],
     ["", 'at "", but it cannot be written'],
-  ])("refuses %j, which cannot be a folder, and says why", async (path, reason) => {
+  ])("rejects %j, which cannot be a folder, and says why", async (path, reason) => {
     expect(await expectError(open(path))).toMatchObject({
       code: "STUDY_FOLDER",
       message: expect.stringContaining(reason),
     });
   });
 
-  test("settings that are there and cannot be read are not written over", async () => {
+  test("settings that exist but cannot be read are not overwritten", async () => {
     const path = newFolder();
     mkdirSync(join(path, "settings.json"), { recursive: true });
     expect(await expectError(open(path))).toMatchObject({
@@ -116,7 +116,7 @@ describe("study folder", () => {
     expect(readdirSync(path)).toEqual(["settings.json"]);
   });
 
-  test("two runs at once: the second is refused and names the first", async () => {
+  test("of two concurrent runs the second is rejected and names the first", async () => {
     const path = newFolder();
     const first = await open(path);
     expect(await expectError(open(path))).toMatchObject({
@@ -127,7 +127,7 @@ describe("study folder", () => {
     await openAndClose(path);
   });
 
-  test("the lock of a process that was killed is taken over, whoever has its pid now", async () => {
+  test("the lock of a killed process is taken over, even if its pid was reused", async () => {
     const path = newFolder();
     await openAndClose(path);
     const dead = spawnSync(process.execPath, ["-e", ""]).pid;
@@ -142,7 +142,7 @@ describe("study folder", () => {
   });
 
   test.each(["", "yarn 3.1", "{}", '{"pid":1}'])(
-    "a file named lock that holds %j is not ours, and is kept",
+    "a file named lock that holds %j is not ours and stays",
     async (content) => {
       const path = newFolder();
       mkdirSync(path);
@@ -153,7 +153,7 @@ describe("study folder", () => {
     },
   );
 
-  test("temporary files of others are kept, those of a killed run are removed", async () => {
+  test("temporary files of others stay, those of a killed run are removed", async () => {
     const path = newFolder();
     mkdirSync(path);
     writeFileSync(join(path, "thesis.1234.tmp"), "dear");
@@ -168,7 +168,7 @@ describe("study folder", () => {
     expect(readdirSync(path).toSorted()).toEqual(["notes.1234.tmp", "settings.json"]);
   });
 
-  test("the lock of another process that lives is respected", async () => {
+  test("the lock of another running process is respected", async () => {
     const path = newFolder();
     await openAndClose(path);
     const other = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"]);

@@ -15,7 +15,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-test("a file that is given twice is refused, however it is spelled", () => {
+test("a file given twice is rejected, however its path is spelled", () => {
   const link = join(folder, "link.jsonl");
   symlinkSync(file, link);
   for (const other of [file, `${folder}/./task.jsonl`, link])
@@ -24,11 +24,11 @@ test("a file that is given twice is refused, however it is spelled", () => {
     );
 });
 
-test("a file of examples without a number of examples is refused", () => {
+test("a file of examples without a number of examples is rejected", () => {
   expect(() => readTask({ task: file, shotsFrom: file })).toThrow(/--shots-from to be used with --shots/);
 });
 
-test("of a file that is task and examples at once, what the examples show is not asked", () => {
+test("of a file that is both task and examples, the examples are not evaluated", () => {
   const lines = [0, 1, 2, 3, 4].map((index) => ({ prompt: `q${index}`, answer: `a${index}`, compare: "exact" }));
   const [task, copy] = ["questions.jsonl", "copy.jsonl"].map((name) => join(folder, name)) as [string, string];
   for (const path of [task, copy]) writeFileSync(path, lines.map((line) => JSON.stringify(line)).join("\n"));
@@ -43,12 +43,12 @@ test("of a file that is task and examples at once, what the examples show is not
   }
 });
 
-test("an empty name among files is refused by name", () => {
+test("an empty name among files is rejected", () => {
   const error = { code: "OPTION_INVALID", message: expect.stringMatching(/--task .*names of files, got an empty one/) };
   for (const task of ["", [file, ""]]) expect(() => readTask({ task })).toThrow(expect.objectContaining(error));
 });
 
-test("files of one name are told apart by their folders, and few prompts are warned of", () => {
+test("files of one name are named with their folders, and few prompts give a warning", () => {
   const paths = ["one", "two"].map((name) => join(folder, name, "t.jsonl"));
   for (const path of paths) mkdirSync(dirname(path));
   for (const path of paths) writeFileSync(path, JSON.stringify({ prompt: "a", answer: "b", compare: "exact" }));
@@ -65,7 +65,7 @@ test.each([
   [{ maxTokens: 9 }],
   [{ likelihood: "sum" }],
   [{ chat: true }],
-] as const)("%j without a task is refused", (options) => {
+] as const)("%j without a task is rejected", (options) => {
   const error = { code: "OPTION_INVALID", message: expect.stringMatching(/--[a-z-]+ to be given with --task/) };
   expect(() => assertNoTaskOptions(options)).toThrow(expect.objectContaining(error));
   expect(() => assertNoTaskOptions({ chat: false })).not.toThrow();

@@ -110,14 +110,14 @@ test.each([4, 8] as const)("outlier channels of keys and queries, %s bits per to
 });
 
 test.each([{ maxTokens: Number.NaN }, { maxTokens: -1 }, { maxCacheBytes: Number.NaN }, { maxCacheBytes: -1 }])(
-  "limits that are none are refused: %j",
+  "invalid limits are rejected: %j",
   async (limits) => {
     await expect(createCpuBackend(limits)).rejects.toMatchObject({ code: "BACKEND_LIMIT" });
     expect(() => createReferenceBackend(limits)).toThrow(expect.objectContaining({ code: "BACKEND_LIMIT" }));
   },
 );
 
-test("a query whose scores would leave float32 is refused, the cache stays as it was", async () => {
+test("a query whose scores would overflow float32 is rejected, and the cache is unchanged", async () => {
   const shape = { layers: 1, queryHeads: 1, kvHeads: 1, headSize: 16 };
   const scheme = {
     kind: "affine",

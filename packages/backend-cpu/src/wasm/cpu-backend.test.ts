@@ -31,13 +31,13 @@ describe.skipIf(!known).each(["relaxed", "dot-products"] as const)(
   },
 );
 
-test("relaxed SIMD is taken where there is some", async () => {
+test("relaxed SIMD is used if the engine has it", async () => {
   const { simd } = await createCpuBackend();
   expect(known ? ["relaxed", "dot-products"] : ["baseline"]).toContain(simd);
   expect((await createCpuBackend({ simd: "baseline" })).simd).toBe("baseline");
 });
 
-test.each(["relaxed", "dot-products"] as const)("%s SIMD is refused by name where there is none", async (simd) => {
+test.each(["relaxed", "dot-products"] as const)("%s SIMD is rejected by name if the engine lacks it", async (simd) => {
   const outcome = await createCpuBackend({ simd }).then(
     (backend) => backend.simd,
     (error: unknown) => (error as { code: string }).code,
@@ -45,7 +45,7 @@ test.each(["relaxed", "dot-products"] as const)("%s SIMD is refused by name wher
   expect(outcome).toBe(known ? simd : "BACKEND_SIMD");
 });
 
-test("a module that there is not is refused, whatever the engine", async () => {
+test("an unknown module is rejected on any engine", async () => {
   const asked = createCpuBackend({ simd: "fastest" as Simd });
   await expect(asked).rejects.toMatchObject({ code: "BACKEND_SIMD_UNKNOWN" });
 });

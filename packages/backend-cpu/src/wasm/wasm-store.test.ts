@@ -16,7 +16,7 @@ describe("a cache whose memory cannot grow", () => {
     vi.restoreAllMocks();
   });
 
-  it("is as it was after truncate, and goes back as far as it can", async () => {
+  it("is unchanged after a failed truncate, and truncates as far as it can", async () => {
     const cache = await filledCache(164 + 60);
     const before = await cache.snapshot();
     noMoreMemory();
@@ -27,7 +27,7 @@ describe("a cache whose memory cannot grow", () => {
     expect(cache.length).toBe(0);
   });
 
-  it.each([0, 1])("is as it was after retune, when memory %i is the last", async (memories) => {
+  it.each([0, 1])("is unchanged after a failed retune, if memory %i is the last", async (memories) => {
     const cache = await filledCache(200);
     const before = await cache.snapshot();
     noMoreMemory(memories);
@@ -38,7 +38,7 @@ describe("a cache whose memory cannot grow", () => {
     expect(cache.bytes()).toEqual(planBytes(plan(2), 200));
   });
 
-  it("is not made when there are no addresses left", async () => {
+  it("is not created when no addresses are left", async () => {
     const backend = await createCpuBackend();
     vi.spyOn(WebAssembly, "Memory").mockImplementation(function () {
       throw new RangeError("could not allocate memory");

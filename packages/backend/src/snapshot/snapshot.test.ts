@@ -43,7 +43,7 @@ const headImage = (layer: LayerScheme, tensor: "key" | "value", head: number, he
 };
 
 test.prop([anyImage], { numRuns: 60 })(
-  "what was written is read, and takes the plan's bytes and a frame",
+  "a snapshot reads back, and takes the plan's bytes and a frame",
   async (image) => {
     const bytes = await writeSnapshot(image);
     expect(await readSnapshot(bytes, image.shape, image)).toEqual(image);
@@ -67,7 +67,7 @@ const example = fc.sample(
   { seed: 1, numRuns: 1 },
 )[0]!;
 
-it("a changed byte, wherever it is, and every cut are found", async () => {
+it("any changed byte and any cut is detected", async () => {
   const bytes = await writeSnapshot(example);
   const places = [...Array(400).keys(), bytes.length - 40, bytes.length - 1];
   for (const place of places) {

@@ -34,7 +34,7 @@ const fakeVariant = (name: string, kind: Variant["kind"], costMs: number, journa
   };
 };
 
-test("variants take turns: the text piece by piece, then rounds of the same tokens behind it", async () => {
+test("variants take turns: the text piece by piece, then rounds of the same tokens after it", async () => {
   const journal: string[] = [];
   const variants = [fakeVariant("a", "plan", 2, journal), fakeVariant("b", "plan", 3, journal)];
   const settings = { contexts: [3, 1000], fill: "text", rounds: 2, tokens: 2, ids } as const;

@@ -27,13 +27,13 @@ test("reads each comparison, and GSM8K's lines as they are", () => {
   ]);
 });
 
-test("a line with a prompt is asked that, not its question", () => {
+test("a line with a prompt uses it, not its question", () => {
   const both = { prompt: "cpy abcd:", question: "1+1?", answer: "#### 42", compare: "exact" };
   const { question: _, ...asked } = both;
   expect(parseTask(line(both))).toEqual([{ ...asked, line: 1 }]);
 });
 
-test("line ends behind a GSM8K answer do not matter", () => {
+test("line ends after a GSM8K answer do not matter", () => {
   const question = { question: "How many?", answer: "Two.\n#### 2" };
   for (const end of ["\n", "\r\n", " \n\n"])
     expect(parseTask(line({ ...question, answer: question.answer + end }))).toEqual(parseTask(line(question)));
@@ -43,7 +43,7 @@ test("a byte order mark and line ends of Windows do not matter", () => {
   expect(parseTask(`\uFEFF${fine}${fine}`.replaceAll("\n", "\r\n"))).toEqual(parseTask(fine + fine));
 });
 
-describe("refuses, naming the line and what was expected,", () => {
+describe("rejects, naming the line and what was expected,", () => {
   test.each([
     ["half a line", '{"prompt": "a", "ans', /line 2 is not JSON \(\w.*\)/],
     ["a list", "[1]", /line 2 .*expected object/],
@@ -121,7 +121,7 @@ describe("examples", () => {
   );
   const textOf = ({ ids }: { readonly ids: Int32Array }): string => model.tokenizer.decode(ids);
 
-  test("come after what the model's contexts begin with; a chat template has that itself", () => {
+  test("come after the tokens that start a context; a chat template has its own", () => {
     const begun: TaskModel = { ...model, tokenizer: { ...model.tokenizer, startIds: [1] } };
     for (const shots of [0, 2]) {
       const [plain, expected] = [encodeTask(items, begun, { shots }), encodeTask(items, model, { shots })];
@@ -131,7 +131,7 @@ describe("examples", () => {
     expect(chat).toEqual(expected);
   });
 
-  test("are drawn with the seed, the same for all prompts, and not asked", () => {
+  test("are drawn with the seed, the same for all prompts, and not evaluated", () => {
     const asked = encodeTask(items, model, { shots: 3, seed: 5, prompts: 4 });
     expect(asked).toHaveLength(4);
     const heads = asked.map((prompt) => textOf(prompt).split("\n\n").slice(0, -1));
@@ -146,7 +146,7 @@ describe("examples", () => {
     expect(new Set(seeds).size).toBeGreaterThan(1);
   });
 
-  test("of another file leave every prompt to ask; in a chat they are turns", () => {
+  test("of another file leave every prompt to evaluate; in a chat they are turns", () => {
     const others = parseTask(line({ prompt: "other", answer: " yes", compare: "exact" }));
     const [first, ...rest] = encodeTask(items, model, { shots: 1, shotsFrom: others, chat: true });
     expect(rest).toHaveLength(8);
@@ -154,7 +154,7 @@ describe("examples", () => {
     expect(model.tokenizer.decode(first!.targets[0]!)).toBe("0");
   });
 
-  test("that a chat template leaves out are warned of, once", () => {
+  test("that a chat template drops give one warning", () => {
     const warnings: string[] = [];
     const options = { shots: 1, chat: true, name: "q.jsonl", onWarning: (text: string) => warnings.push(text) };
     encodeTask(items, model, options);
@@ -167,7 +167,7 @@ describe("examples", () => {
     expect(warnings).toEqual([expect.stringMatching(/chat template drops examples .* q\.jsonl/)]);
   });
 
-  test("of another file are not asked where the task holds them too, which is said", () => {
+  test("of another file that are in the task too are not evaluated, with a warning", () => {
     const warnings: string[] = [];
     const options = { shots: 4, seed: 2, name: "q.jsonl", onWarning: (text: string) => warnings.push(text) };
     const others = parseTask(line({ prompt: "other", answer: " yes", compare: "exact" }));
@@ -186,7 +186,7 @@ describe("examples", () => {
     );
   });
 
-  test("leave out lines that ask the same, but not those with one prompt and other choices", () => {
+  test("exclude lines with the same question, but not those with one prompt and other choices", () => {
     const choice = (...choices: string[]): unknown => ({ prompt: "?", answer: choices[0], compare: "choice", choices });
     const [first, same, other] = [choice("a", "b"), { ...(choice("b", "a") as object), answer: "a" }, choice("c", "d")];
     const [shown, ...task] = parseTask([first, same, other].map(line).join(""));
@@ -194,7 +194,7 @@ describe("examples", () => {
     expect(asked.map(({ item }) => item.line)).toEqual([3]);
   });
 
-  test("are refused where there are too few lines", () => {
+  test("are rejected if there are too few lines", () => {
     for (const bad of [{ shots: 9 }, { shots: 2, shotsFrom: items.slice(0, 1) }])
       expect(() => encodeTask(items, model, bad)).toThrow(expect.objectContaining({ code: "TASK_SHOTS" }));
   });
@@ -208,14 +208,14 @@ describe("examples", () => {
   });
 });
 
-describe("in a chat, whose turns do not begin with blanks,", () => {
+describe("in a chat, whose turns do not start with blanks,", () => {
   const choice = { prompt: "?", answer: "a", compare: "choice" };
 
   test.each([
     ["choices that differ by them alone", { ...choice, choices: ["b", " a", "a"] }],
     ["a choice of nothing else", { ...choice, choices: ["a", " "] }],
     ["an answer of nothing else", { ...choice, compare: "exact", answer: "\n" }],
-  ])("%s are refused, and are asked without", (_, bad) => {
+  ])("%s are rejected, but evaluated without", (_, bad) => {
     const items = parseTask(fine + line(bad));
     expect(encodeTask(items, model)).toHaveLength(2);
     expect(() => encodeTask(items, model, { chat: true, name: "q.jsonl" })).toThrow(

@@ -79,7 +79,7 @@ const token = fc.record({
 });
 
 test.prop([fc.array(token, { minLength: 1, maxLength: 12 })], { numRuns: 2000 })(
-  "weights stay within the bound when every score is off by all it may be",
+  "weights stay within the bound when every score has its largest error",
   (tokens) => {
     const weights = softmax(tokens.map(({ score }) => score));
     const moved = softmax(tokens.map(({ score, shift, bound }) => score + shift * bound));
@@ -91,7 +91,7 @@ test.prop([fc.array(token, { minLength: 1, maxLength: 12 })], { numRuns: 2000 })
 
 describe("the bounds are tight", () => {
   it.each([1e-3, 0.1, 1, 5])(
-    "two tokens whose scores move apart by %d each reach that of weights and outputs",
+    "two tokens whose scores move apart by %d each reach the bounds of weights and outputs",
     (error) => {
       const scores = [-error, 0];
       const [weights, moved] = [softmax(scores), softmax([scores[0]! + error, scores[1]! - error])];

@@ -25,7 +25,7 @@ const vectors = JSON.parse(readFileSync(new URL("../float8-vectors.json", import
 const bytesOf = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(Buffer.from(text, "base64"));
 const floatsOf = (text: string): Float32Array => new Float32Array(bytesOf(text).buffer);
 
-describe.each(["e4m3", "e5m2"] as const)("%s, as ml_dtypes has it", (format) => {
+describe.each(["e4m3", "e5m2"] as const)("%s, compared with ml_dtypes", (format) => {
   it("decodes all 256 codes", () => {
     const numbers = floatsOf(vectors[format].numbers);
     expect(numbers).toHaveLength(256);
@@ -44,7 +44,7 @@ describe.each(["e4m3", "e5m2"] as const)("%s, as ml_dtypes has it", (format) => 
     expect(decoded).toEqual([]);
   });
 
-  it("cuts off what is beyond its largest number", () => {
+  it("clamps to its largest number", () => {
     const largest = format === "e4m3" ? 448 : 57_344;
     for (const beyond of [1.01, 1.2, 1e30])
       expect(numberFromFloat8(float8FromNumber(-beyond * largest, format), format)).toBe(-largest);
@@ -85,7 +85,7 @@ test.prop([fc.constantFrom("e4m3" as const, "e5m2" as const), fc.double({ min: -
 );
 
 test.prop([anyFloat8, fc.constantFrom(16, 80), fc.integer({ min: 1, max: 3 }), anyHostility], { numRuns: 200 })(
-  "whole blocks are what packed blocks decode to, within their bounds",
+  "whole blocks equal decoded packed blocks, within their bounds",
   (scheme, headSize, blocks, hostility) => {
     const tokens = blocks * scheme.blockSize;
     const source = hostileNumbers(hostility, tokens * HEADS * headSize, 5000);

@@ -39,7 +39,7 @@ test.each([
   [{ uniform: undefined }, "front", true],
   [{ uniform: undefined, onFront: false }, "beaten by others", true],
   [{ uniform: undefined, task: PARTLY }, "given up early", false],
-] as const)("one pair everywhere, but with %j, is called %j", (change, kind, whole) => {
+] as const)("one pair everywhere except %j is called %j", (change, kind, whole) => {
   expect(kindOf({ ...UNIFORM, ...change })).toBe(kind);
   expect(isWhole({ kind })).toBe(whole);
 });

@@ -34,7 +34,7 @@ const THREE = { kind: "equivalent-bits", bits: 3 } as const;
 
 describe("a limit of equivalent bits", () => {
   test.prop([CHOICE, fc.constantFrom(64, 1000, CONTEXT)])(
-    "with a scale a token stands where every plan stands that meets it to the bit, at any context",
+    "with a scale per token is drawn where every plan is that meets it exactly, at any context",
     (choice, context) => {
       const space = spaceOf("per-token", context);
       const { bits, equivalentBits } = planCost(space, choice);
@@ -43,7 +43,7 @@ describe("a limit of equivalent bits", () => {
     },
   );
 
-  test("is named, and a budget takes its place", () => {
+  test("is named, and a budget replaces it", () => {
     const space = spaceOf("per-token");
     expect(bitsLimit(studyOf(THREE), space, undefined)?.text).toBe("at most 3 equivalent bits");
     expect(inWords(THREE, space)).toBe("");
@@ -51,7 +51,7 @@ describe("a limit of equivalent bits", () => {
     expect(inWords(THREE, space, 1e6)).toBe(" The picked plan must have at most 3 equivalent bits.");
   });
 
-  test("is told in words where keys and values of as many bits do not cost the same", () => {
+  test("is stated in words if keys and values of equal bits cost different bytes", () => {
     const space = spaceOf("compact");
     const [one, other] = [2, 3].map((pair) => planCost(space, [pair, pair, pair, pair]));
     expect(one?.equivalentBits).toBe(other?.equivalentBits);

@@ -13,7 +13,7 @@ const layers = fc
 
 describe("largestContext", () => {
   test.prop([layers, fc.integer({ min: 0, max: 300_000 })])(
-    "is as far as a cache that grows token by token stays within the budget",
+    "is the longest context to which a cache grown token by token stays within the budget",
     (plan, budget) => {
       let tokens = 0;
       while (planBytes({ layers: plan, shape: SHAPE }, tokens + 1).total <= budget) tokens++;

@@ -22,7 +22,7 @@ const refusedChat = async (isTTY: boolean): Promise<string> => {
   return code;
 };
 
-test("a refused message fails a conversation that is piped in, and none that is typed", async () => {
+test("a rejected message fails a piped conversation, but not a typed one", async () => {
   expect(await refusedChat(false)).toBe("CHAT_REFUSED");
   expect(await refusedChat(true)).toBe("none");
 });

@@ -17,7 +17,7 @@ const interrupted: RunResult = {
   cache: { tokens: 0, bytes: { parts: {}, total: 0 }, bytes16: 0, bits: 16 },
 };
 
-test("of a generation that was interrupted before it began, there is nothing in brackets", () => {
+test("a generation interrupted before it started has nothing in brackets", () => {
   expect(reportText(interrupted)).toBe(
     "1 token of prompt, 0 generated, interrupted\n" +
       "prefill nothing, decode nothing, on cpu\n" +
@@ -29,7 +29,7 @@ test.each([
   [1187.4, "1190"],
   [45.04, "45"],
   [0.01234, "0.0123"],
-])("a speed of %d is told as %s", (tokensPerSecond, text) => {
+])("a speed of %d is printed as %s", (tokensPerSecond, text) => {
   const prefill = { tokens: 6, timeMs: 1, tokensPerSecond };
   expect(reportText({ ...interrupted, prefill })).toContain(`prefill 6 at ${text} tokens/s`);
 });

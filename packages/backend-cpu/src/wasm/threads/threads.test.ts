@@ -53,7 +53,7 @@ const expectClose = async (backend: Backend, some: AttentionCase, tolerance: num
 
 // Scores so close that no tile is negligible; threads, which see only part of the tiles, could decide that differently.
 test.prop([anyCase.map((some) => ({ ...some, scale: 0.5, calls: [...some.calls, 1] }))], { numRuns: 6 })(
-  "two and three threads give what one gives",
+  "two and three threads give the result of one",
   async (some) => {
     for (const backend of [two, three]) await expectClose(backend, some, CLOSE);
   },
@@ -70,7 +70,7 @@ test("long contexts, shared out as by default", async () => {
   await backend.dispose();
 });
 
-test("tiles that all are negligible but for a few are left out by threads too", async () => {
+test("threads too skip negligible tiles when only a few are not", async () => {
   const some = { shape: smallModel, layer: layerOf("per-token:K8V8"), scale: 12, calls: [640, 1, 1], seed: 7 };
   await expectClose(two, some, 1e-4);
 });
@@ -84,7 +84,7 @@ test.prop([
     threads: fc.integer({ min: 2, max: 32 }),
     eager: fc.boolean(),
   }),
-])("a chunk is shared out within the room there is", ({ kvHeads, ratio }, { rows, more, sinks, threads, eager }) => {
+])("a chunk is shared out within the limits", ({ kvHeads, ratio }, { rows, more, sinks, threads, eager }) => {
   const shape = { layers: 1, queryHeads: kvHeads * ratio, kvHeads, headSize: 64 };
   const limits = eager ? { threads, leastWork: 0, leastTiles: 1 } : splitLimits(threads);
   const split = splitChunk(shape, sinks, rows + more, rows, limits);
@@ -103,7 +103,7 @@ test.prop([
 /** Keeps the caller busy, so that the worker finds a task left. */
 const sleep = (ms: number): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 
-test("a task that fails is an error of its job, and not of the next", async () => {
+test("a failed task is an error of its job, not of the next", async () => {
   const engine = await createEngine(2);
   const arena = await createArena(engine);
   await engine.pool!.add([arena]);
@@ -124,7 +124,7 @@ test("a task that fails is an error of its job, and not of the next", async () =
   await engine.pool!.end();
 });
 
-test("a worker that is gone is an error", async () => {
+test("a worker that ended is an error", async () => {
   let death: unknown;
   const mailbox = new Mailbox("process.exit(3)", (cause) => void (death = cause));
   await expect(mailbox.send({})).rejects.toThrow("code 3");
@@ -137,7 +137,7 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-test("threads that are none, or cannot be, are refused", async () => {
+test("invalid and impossible numbers of threads are rejected", async () => {
   for (const threads of [0, -1, 1.5, Number.NaN])
     await expect(createCpuBackend({ threads })).rejects.toMatchObject({ code: "BACKEND_THREADS" });
   vi.stubGlobal("SharedArrayBuffer", undefined);
@@ -163,7 +163,7 @@ const runProgram = (source: string): string => {
   return stdout;
 };
 
-test("a program that disposes of nothing ends", () => {
+test("a program that disposes of nothing still ends", () => {
   const output = runProgram(`
     import { createTwoThreads } from "WASM/test-support/eager-backend.ts";
     import { parseShorthand, uniformPlan } from "@kvtuner/plan";
@@ -179,7 +179,7 @@ test("a program that disposes of nothing ends", () => {
   expect(output).toBe("true\n");
 });
 
-test("memories that are let go of are given back", () => {
+test("released memories are freed", () => {
   const grownMiB = Number(
     runProgram(`
     import { createArena } from "WASM/arena.ts";
