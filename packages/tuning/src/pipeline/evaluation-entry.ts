@@ -36,19 +36,15 @@ export const taskFiguresSchema = z.object({
 /** A plan's outcome and the float cache's on the same prompts. */
 export type TaskFigures = Stored<typeof taskFiguresSchema>;
 
-/** Checks one parsed journal line of a study over this space. */
-export const evaluationEntryParser = (
-  space: Pick<SearchSpace, "shape" | "choices">,
-): ((value: unknown) => EvaluationEntry) => {
-  const schema = z.object({
+/** Schema of a journal line in a study on text. */
+export const evaluationEntrySchema = (space: Pick<SearchSpace, "shape" | "choices">) =>
+  z.object({
     choices: planIdsSchema(space),
     kl: z.number(),
     klStandardError: z.number(),
     top1: z.number(),
     perplexity: z.number(),
   });
-  return (value) => schema.parse(value);
-};
 
 /** The journal line of a score. With one sample there is no standard error; it is stored as 0. */
 export const evaluationEntry = (choices: readonly string[], score: Score): EvaluationEntry => ({

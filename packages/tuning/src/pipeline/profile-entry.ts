@@ -7,7 +7,8 @@ const heads = z.array(z.number());
 /** Attention errors of one layer under one choice, by KV head. */
 export const headErrorsSchema = z.object({ key: heads, value: heads, attention: heads, output: heads });
 
-const entrySchema = ({ shape, choices }: Pick<SearchSpace, "shape" | "choices">) => {
+/** Schema of {@link ProfileEntry}. */
+export const profileEntrySchema = ({ shape, choices }: Pick<SearchSpace, "shape" | "choices">) => {
   const layer = z.int().min(0).lt(shape.layers);
   return z.discriminatedUnion("kind", [
     /** A layer's loss in nats a token when it alone is quantized and all others are kept in 16 bits. */
@@ -29,12 +30,4 @@ const entrySchema = ({ shape, choices }: Pick<SearchSpace, "shape" | "choices">)
 };
 
 /** A line of `profile.jsonl`. */
-export type ProfileEntry = Stored<ReturnType<typeof entrySchema>>;
-
-/** Checks one parsed line of `profile.jsonl` of a study over this space. */
-export const profileEntryParser = (
-  space: Pick<SearchSpace, "shape" | "choices">,
-): ((value: unknown) => ProfileEntry) => {
-  const schema = entrySchema(space);
-  return (value) => schema.parse(value);
-};
+export type ProfileEntry = Stored<ReturnType<typeof profileEntrySchema>>;

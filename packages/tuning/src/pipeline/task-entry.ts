@@ -4,7 +4,8 @@ import { planIdsSchema, type SearchSpace } from "../space/space.ts";
 import type { Stored } from "../storage/storage.ts";
 import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
 
-const entrySchema = (space: Pick<SearchSpace, "shape" | "choices">) =>
+/** Schema of {@link TaskEntry}. */
+export const taskEntrySchema = (space: Pick<SearchSpace, "shape" | "choices">) =>
   z.object({
     /** Id of each layer's choice; empty for the float cache. */
     choices: z.union([planIdsSchema(space), z.array(z.string()).length(0)]),
@@ -19,13 +20,7 @@ const entrySchema = (space: Pick<SearchSpace, "shape" | "choices">) =>
   });
 
 /** A line of `journal.jsonl` in a study with a task: one plan's outcome on some prompts, or on none if it is dropped. */
-export type TaskEntry = Stored<ReturnType<typeof entrySchema>>;
-
-/** Checks one parsed journal line of a study over this space. */
-export const taskEntryParser = (space: Pick<SearchSpace, "shape" | "choices">): ((value: unknown) => TaskEntry) => {
-  const schema = entrySchema(space);
-  return (value) => schema.parse(value);
-};
+export type TaskEntry = Stored<ReturnType<typeof taskEntrySchema>>;
 
 /** The journal's line for an outcome. */
 export const taskEntry = (choices: readonly string[], start: number, { correct, kl }: TaskOutcome): TaskEntry => ({

@@ -11,7 +11,7 @@ import type { TunableModel } from "../tunable-model.ts";
 import type { StudyOptions } from "./options.ts";
 import { STUDY_FILES } from "./study.ts";
 
-/** What a plan was picked in. */
+/** The study that a plan was picked in. */
 interface PickedIn {
   readonly model: Pick<TunableModel, "identity" | "shape">;
   readonly study: StudyOptions;

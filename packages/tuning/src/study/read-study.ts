@@ -1,11 +1,12 @@
 import type { Plan } from "@kvtuner/plan";
 import { assertPlanForModel } from "@kvtuner/plan/files";
 import type { Profile } from "@kvtuner/sensitivity";
-import { evaluationEntryParser, type EvaluationEntry } from "../pipeline/evaluation-entry.ts";
+import type { z } from "zod";
+import { evaluationEntrySchema, type EvaluationEntry } from "../pipeline/evaluation-entry.ts";
 import type { Groups } from "../pipeline/group.ts";
 import type { Front } from "../pipeline/pick.ts";
 import type { Candidates } from "../pipeline/prune.ts";
-import { figuresInJournal, taskEntryParser } from "../pipeline/task-entry.ts";
+import { figuresInJournal, taskEntrySchema } from "../pipeline/task-entry.ts";
 import { readJournal } from "../storage/journal.ts";
 import type { StudyStorage } from "../storage/storage.ts";
 import { readPlan } from "./plan-file.ts";
@@ -48,10 +49,11 @@ export const readStudy = async (storage: StudyStorage): Promise<StudyContents> =
 };
 
 const readEntries = async (storage: StudyStorage, settings: StudySettings): Promise<EvaluationEntry[]> => {
-  const source = { storage, name: STUDY_FILES.journal };
   const space = spaceOf(settings, settings.context);
-  if (settings.task === undefined) return readJournal({ ...source, parse: evaluationEntryParser(space) });
-  return figuresInJournal(await readJournal({ ...source, parse: taskEntryParser(space) }), settings.task.prompts);
+  const read = <Entry extends object>(schema: z.ZodType<Entry>): Promise<Entry[]> =>
+    readJournal({ storage, name: STUDY_FILES.journal, parse: (value) => schema.parse(value) });
+  if (settings.task === undefined) return read(evaluationEntrySchema(space));
+  return figuresInJournal(await read(taskEntrySchema(space)), settings.task.prompts);
 };
 
 const readFittingPlan = async (storage: StudyStorage, { model, shape }: StudySettings): Promise<Plan | undefined> => {

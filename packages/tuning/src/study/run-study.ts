@@ -1,16 +1,16 @@
 import type { Evaluator, TaskEvaluator } from "@kvtuner/evaluation";
 import { lazily, type Lazy } from "../lazily.ts";
 import { isBound, limitsCost, type Limit } from "../limits/limits.ts";
-import { evaluationEntryParser } from "../pipeline/evaluation-entry.ts";
+import { evaluationEntrySchema } from "../pipeline/evaluation-entry.ts";
 import { groupStep } from "../pipeline/group.ts";
 import type { Measurer } from "../pipeline/measurer.ts";
 import { evaluateBest, evaluateWithin } from "../pipeline/near-limit.ts";
 import { makeFront, pickedFrom, pickPlan, type Front, type FrontPlan } from "../pipeline/pick.ts";
-import { profileEntryParser } from "../pipeline/profile-entry.ts";
+import { profileEntrySchema } from "../pipeline/profile-entry.ts";
 import { lossTable, profileStep, taskLosses, textLosses } from "../pipeline/profile.ts";
 import { pruneStep } from "../pipeline/prune.ts";
 import { runSearch, type SearchInputs } from "../pipeline/search.ts";
-import { taskEntryParser } from "../pipeline/task-entry.ts";
+import { taskEntrySchema } from "../pipeline/task-entry.ts";
 import { taskMeasurer } from "../pipeline/task-measurer.ts";
 import { textMeasurer } from "../pipeline/text-measurer.ts";
 import type { Verification, Verifier } from "../pipeline/verify.ts";
@@ -23,12 +23,12 @@ import type { StudyOptions } from "./options.ts";
 import { pickedPlan, writePlan } from "./plan-file.ts";
 import type { Study } from "./study.ts";
 
-/** A task with the evaluator that asks it, which whoever made it disposes of. */
+/** A task with its evaluator, which the caller disposes of. */
 export interface AskedTask extends OpenTask {
   readonly asker: Lazy<TaskEvaluator>;
 }
 
-/** Everything one run of a study works with. */
+/** Input of one run of a study. */
 export interface StudyRun {
   readonly model: TunableModel;
   readonly study: StudyOptions;
@@ -38,25 +38,25 @@ export interface StudyRun {
   readonly textSamples: readonly Int32Array[] | undefined;
   /** Samples the model's own text. */
   readonly ownSamples: () => Promise<readonly Int32Array[]>;
-  /** What plans are asked; undefined when they are scored on text. */
+  /** The task; undefined if plans are scored on text. */
   readonly task: AskedTask | undefined;
-  /** Bytes to look near. */
+  /** Bytes near which to search. */
   readonly focus: number | undefined;
   readonly records: Study;
   readonly context: RunContext;
   readonly clock: Stopwatch;
-  /** Runs the picked plan; undefined when that is not asked for. */
+  /** Runs the picked plan; undefined without verification. */
   readonly verifier: Verifier | undefined;
 }
 
-/** What a study ends with. */
+/** Result of a study. */
 export interface StudyResult extends Front {
   readonly picked: FrontPlan;
-  /** The picked plan as a backend runs it, where that was asked for. */
+  /** The picked plan as a backend runs it, if it was verified. */
   readonly verified?: Verification;
 }
 
-/** Does the steps that the folder lacks, in order: calibration text, profile, candidates, groups, search, pick. */
+/** Runs the steps that the study lacks, in order: calibration text, profile, candidates, groups, search, pick. */
 export const runStudy = async (run: StudyRun): Promise<StudyResult> => {
   const samples = await calibrationStep(run);
   const evaluator = lazily(() => run.model.evaluator(samples));
@@ -82,13 +82,13 @@ const openMeasurer = async (
         ...context,
         space,
         evaluator: evaluator.get,
-        journal: await records.journal("journal", evaluationEntryParser(space)),
+        journal: await records.journal("journal", evaluationEntrySchema(space)),
       })
     : taskMeasurer({
         ...context,
         space,
         evaluator: task.asker.get,
-        journal: await records.journal("journal", taskEntryParser(space)),
+        journal: await records.journal("journal", taskEntrySchema(space)),
         prompts: task.prompts.length,
         objective: study.objective,
       });
@@ -119,7 +119,7 @@ const searchInputs = async (
   const losses = task === undefined ? textLosses(evaluator.get) : taskLosses(task.asker.get);
   const profile = await records.step("profile", () =>
     clock.time("profile", async () => {
-      const journal = await records.journal("profileJournal", profileEntryParser(space));
+      const journal = await records.journal("profileJournal", profileEntrySchema(space));
       return profileStep({ model, space, samples, journal, context }, losses);
     }),
   );
@@ -132,7 +132,7 @@ const searchStep = async (run: StudyRun, inputs: SearchInputs, measurer: Measure
   run.clock.time("search", async () => {
     const { study, space, focus, limit, records, context } = run;
     if (!(await isSearched(run, measurer))) await runSearch(inputs, { ...study, focus, limit }, measurer, context);
-    // Another strategy's pick is its own: the surrogate's plans only stand in where it left none within the limit.
+    // Other strategies keep their own pick. The surrogate adds plans only if they found none within the limit.
     const isEnough = (): boolean => study.strategy !== "surrogate" && hasPick(run, measurer);
     await evaluateWithin(inputs, limit, measurer, isEnough);
     if (isBound(limit) && !limitsCost(limit) && !hasPick(run, measurer)) await evaluateBest(space, measurer);
@@ -144,7 +144,7 @@ const searchStep = async (run: StudyRun, inputs: SearchInputs, measurer: Measure
 const frontOf = ({ space, study }: StudyRun, { known }: Measurer): Front =>
   makeFront(space, [...known.values()], study.objective);
 
-/** A front without all of the plans it was made from, whose journal was removed or cut, would be written over with less. */
+/** Whether the search is done. If the journal has lost plans, the front must not be replaced by a smaller one. */
 const isSearched = async ({ records, context }: StudyRun, measurer: Measurer): Promise<boolean> => {
   const front = await records.read("front");
   if (front === undefined) return false;

@@ -6,7 +6,7 @@ import { readRecord, writeRecord, type StudyStorage } from "../storage/storage.t
 import { assertSameSettings, readSettings, type StudySettings } from "./settings.ts";
 import { stepSchemas, type StepName, type StepRecords } from "./step-schemas.ts";
 
-/** Names of a study's records: one for each step. */
+/** Names of a study's records. */
 export const STUDY_FILES = {
   settings: "settings.json",
   calibration: "calibration.json",
@@ -22,21 +22,18 @@ export const STUDY_FILES = {
   report: "report.html",
 } as const;
 
-/** A study that this run alone works on. */
+/** A study, locked by this run. */
 export interface Study {
   readonly storage: StudyStorage;
   /** Opens a journal of the study. */
-  journal<Entry extends object>(
-    name: "profileJournal" | "journal",
-    parse: (value: unknown) => Entry,
-  ): Promise<Journal<Entry>>;
-  /** The step's record when there is one, else what `make` returns, after writing it. */
+  journal<Entry extends object>(name: "profileJournal" | "journal", schema: z.ZodType<Entry>): Promise<Journal<Entry>>;
+  /** The step's record, or the result of `make`, which is then written. */
   step<Name extends StepName>(name: Name, make: () => Promise<StepRecords[Name]>): Promise<StepRecords[Name]>;
-  /** The step's record when there is one that is not damaged; warns of one that is. */
+  /** The step's record; undefined if it is missing or, with a warning, damaged. */
   read<Name extends StepName>(name: Name): Promise<StepRecords[Name] | undefined>;
   /** Replaces the step's record. */
   write<Name extends StepName>(name: Name, value: StepRecords[Name]): Promise<void>;
-  /** Gives the lock back. Safe to call twice. */
+  /** Releases the lock. Safe to call twice. */
   close(): Promise<void>;
 }
 
@@ -64,7 +61,7 @@ export const openStudy = async (
 const adoptSettings = async (storage: StudyStorage, settings: StudySettings): Promise<void> => {
   const existing = await readSettings(storage);
   if (existing === undefined) return writeRecord(storage, STUDY_FILES.settings, settings);
-  // Where to look for plans matters to a search that goes on; of one that is done any plan may be picked.
+  // The focus shapes a search in progress. After the search, any plan may be picked.
   const isSearched = (await storage.list()).includes(STUDY_FILES.front);
   assertSameSettings(storage.location, existing, isSearched ? { ...settings, focus: existing.focus } : settings);
 };
@@ -87,7 +84,8 @@ const study = (
   const write = (name: StepName, value: object): Promise<void> => writeRecord(storage, STUDY_FILES[name], value);
   return {
     storage,
-    journal: (name, parse) => openJournal({ storage, name: STUDY_FILES[name], parse, warn }),
+    journal: (name, schema) =>
+      openJournal({ storage, name: STUDY_FILES[name], parse: (value) => schema.parse(value), warn }),
     read,
     write,
     step: async (name, make) => {
@@ -120,9 +118,9 @@ export const readStep = async <Name extends StepName>(
   }
 };
 
-/** A step's record is not what the step writes. */
+/** The record of a step is invalid. */
 export class StudyFileError extends KvtunerError {
-  /** Whether the record could be read, and its step done again gives what it should hold. */
+  /** Whether the record was read but is invalid; repeating its step then restores it. */
   readonly isDamage: boolean;
 
   constructor(location: string, name: StepName, cause: unknown) {
