@@ -1,5 +1,5 @@
 import type { CacheLimits, CachePlan } from "@kvtuner/backend";
-import { layerBytes, planBytes } from "@kvtuner/plan";
+import { layerBytes, layerShape, planBytes } from "@kvtuner/plan";
 
 /** Maximum bytes of an arena's layers; the rest of its 4 GiB is for tables, padding and scratch. */
 const ARENA_BYTES = 3.5 * 2 ** 30;
@@ -11,8 +11,8 @@ const ARENA_BYTES = 3.5 * 2 ** 30;
 export const arenaOfLayers = (plan: CachePlan, limits: CacheLimits): number[] => {
   const tokens = mostTokens(plan, limits);
   let [arena, heldBytes] = [0, 0];
-  return plan.layers.map((layer) => {
-    const sizeBytes = layerBytes(layer, plan.shape, tokens).total;
+  return plan.layers.map((layer, index) => {
+    const sizeBytes = layerBytes(layer, layerShape(plan.shape, index), tokens).total;
     if (heldBytes > 0 && heldBytes + sizeBytes > ARENA_BYTES) [arena, heldBytes] = [arena + 1, 0];
     heldBytes += sizeBytes;
     return arena;

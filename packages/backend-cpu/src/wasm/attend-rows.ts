@@ -1,4 +1,4 @@
-import type { CacheShape } from "@kvtuner/plan";
+import type { LayerShape } from "@kvtuner/plan";
 import type { Arena } from "./arena.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -7,7 +7,7 @@ export interface RowsCall {
   readonly arena: Arena;
   /** Address of the layer's record. */
   readonly layer: number;
-  readonly shape: CacheShape;
+  readonly shape: LayerShape;
   readonly sinks: number;
   /** Tokens that the last row reads; the cache holds the tokens of all rows. */
   readonly length: number;
@@ -20,7 +20,7 @@ export const strides = ({
   queryHeads,
   kvHeads,
   headSize,
-}: CacheShape): { readonly row: number; readonly head: number } => {
+}: LayerShape): { readonly row: number; readonly head: number } => {
   const row = 4 * queryHeads * headSize;
   return { row, head: row / kvHeads };
 };

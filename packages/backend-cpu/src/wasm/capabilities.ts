@@ -7,6 +7,7 @@ export const KERNEL_RANGE: KernelRange = {
   valueAxes: ["token"],
   /** Panels have 16 outputs. */
   headSizes: headSizesUpTo(512),
+  unevenLayers: true,
   attention: { sliding: true, softcap: true, sinkLogits: true },
 };
 

@@ -89,15 +89,15 @@ const createWasmStore = async (owner: KernelOwner, plan: CachePlan, image?: Cach
     await releaseArenas(owner.engine, store.arenas);
     throw error;
   }
-  return new WasmStore(owner, plan.shape, store);
+  return new WasmStore(owner, store);
 };
 
-const restoreStore = ({ layers, workspaces }: PackedStore, { shape, length, tensors }: CacheImage): void => {
+const restoreStore = ({ layers, workspaces }: PackedStore, { length, tensors }: CacheImage): void => {
   for (const [index, layer] of layers.entries()) {
     layer.length = length;
     for (const kind of ["key", "value"] as const) {
       layer[kind].reserveAll(length);
-      restoreImages(layer, layer[kind], shape, workspaces[index]!, tensors[index]![kind]);
+      restoreImages(layer, layer[kind], workspaces[index]!, tensors[index]![kind]);
     }
   }
 };

@@ -62,7 +62,7 @@ const smallOutputs = async (simd: Simd): Promise<number[]> => {
   const limits = { maxCacheBytes: 2 ** 20, maxTokens: 1024 };
   const engine = { simd, module: await compileKernels(simd), limits: splitLimits(1) };
   const owner = { engine, capabilities: limits };
-  const store = new WasmStore(owner, SHAPE, await createStore(owner, plan));
+  const store = new WasmStore(owner, await createStore(owner, plan));
   const [query, key, value] = [waves(SHAPE.queryHeads, 0.37), waves(SHAPE.kvHeads, 0.73), waves(SHAPE.kvHeads, 0.59)];
   const call = { tokens: TOKENS, query, key, value };
   const outputs = [];

@@ -1,9 +1,9 @@
 import { kernelScheme } from "@kvtuner/backend";
 import {
   type AttentionSpec,
-  type CacheShape,
   layoutOf,
   type LayerScheme,
+  type LayerShape,
   type Part,
   partBytes,
   spanOf,
@@ -52,7 +52,7 @@ export const recordLayout = (scheme: TensorScheme, headSize: number): RecordLayo
 };
 
 /** Writes what the kernels need to know about a layer's storage; {@link writeTables} adds the tables. */
-export const writeLayerRecord = (words: Uint32Array, address: number, scheme: LayerScheme, shape: CacheShape): void => {
+export const writeLayerRecord = (words: Uint32Array, address: number, scheme: LayerScheme, shape: LayerShape): void => {
   const start = address / 4;
   const { queryHeads, kvHeads, headSize } = shape;
   const { residency, key, value } = scheme;

@@ -1,5 +1,5 @@
 import type { CallRows } from "@kvtuner/backend";
-import type { AttentionSpec, CacheShape, LayerScheme } from "@kvtuner/plan";
+import type { AttentionSpec, LayerScheme, LayerShape } from "@kvtuner/plan";
 import type { Arena } from "./arena.ts";
 import { attendAlone, type RowsCall } from "./attend-rows.ts";
 import { CHUNK_TOKENS } from "./chunk.ts";
@@ -15,16 +15,16 @@ export class PackedLayer {
   readonly key: PackedTensor;
   readonly value: PackedTensor;
   readonly arena: Arena;
+  readonly shape: LayerShape;
   /** Address of the layer's record. */
   readonly address: number;
   length = 0;
-  readonly #shape: CacheShape;
   readonly #sinks: number;
   readonly #attendRows: (call: RowsCall) => void;
 
-  constructor(engine: Engine, arena: Arena, scheme: LayerScheme, shape: CacheShape, spec: AttentionSpec) {
+  constructor(engine: Engine, arena: Arena, scheme: LayerScheme, shape: LayerShape, spec: AttentionSpec) {
     this.arena = arena;
-    this.#shape = shape;
+    this.shape = shape;
     this.#sinks = scheme.residency.sinks;
     this.#attendRows = engine.pool ? attendOnThreads(engine, engine.pool) : attendAlone;
     this.address = arena.allocate(LAYER_RECORD_BYTES);
@@ -81,7 +81,7 @@ export class PackedLayer {
     const end = this.length + tokens;
     this.key.reserve(this.length, end);
     this.value.reserve(this.length, end);
-    const width = this.#shape.kvHeads * this.#shape.headSize;
+    const width = this.shape.kvHeads * this.shape.headSize;
     const { floats, kernels } = this.arena;
     floats.set(key.subarray(first * width, (first + tokens) * width), workspace.key / 4);
     floats.set(value.subarray(first * width, (first + tokens) * width), workspace.value / 4);
@@ -92,14 +92,14 @@ export class PackedLayer {
   }
 
   #attendChunk(query: Float32Array, output: Float32Array, first: number, tokens: number, workspace: Workspace): void {
-    const width = this.#shape.queryHeads * this.#shape.headSize;
+    const width = this.shape.queryHeads * this.shape.headSize;
     const { floats, words } = this.arena;
     writeSegmentEnds(words, workspace.segments, [this.key, this.value], this.length + 1, tokens);
     floats.set(query.subarray(first * width, (first + tokens) * width), workspace.query / 4);
     this.#attendRows({
       arena: this.arena,
       layer: this.address,
-      shape: this.#shape,
+      shape: this.shape,
       sinks: this.#sinks,
       length: this.length + tokens,
       rows: tokens,

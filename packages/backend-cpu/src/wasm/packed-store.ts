@@ -1,5 +1,5 @@
 import type { CacheLimits, CachePlan } from "@kvtuner/backend";
-import { attentionOf } from "@kvtuner/plan";
+import { attentionOf, layerShape } from "@kvtuner/plan";
 import { arenaOfLayers } from "./arena-of-layers.ts";
 import { type Arena, createArena } from "./arena.ts";
 import type { Engine } from "./engine.ts";
@@ -30,9 +30,15 @@ export const createStore = async ({ engine, capabilities }: KernelOwner, plan: C
   const arenas = await Promise.all(Array.from({ length: places.at(-1)! + 1 }, () => createArena(engine)));
   const layers = plan.layers.map(
     (scheme, index) =>
-      new PackedLayer(engine, arenas[places[index]!]!, scheme, plan.shape, attentionOf(plan.shape, index)),
+      new PackedLayer(
+        engine,
+        arenas[places[index]!]!,
+        scheme,
+        layerShape(plan.shape, index),
+        attentionOf(plan.shape, index),
+      ),
   );
-  const workspaces = arenas.map((arena) => createWorkspace(engine, arena, recordsIn(arena, layers), plan.shape));
+  const workspaces = arenas.map((arena) => createWorkspace(engine, arena, layersIn(arena, layers)));
   await engine.pool?.add(arenas);
   return { layers, workspaces: places.map((place) => workspaces[place]!), arenas };
 };
@@ -40,8 +46,8 @@ export const createStore = async ({ engine, capabilities }: KernelOwner, plan: C
 /** Makes the threads release the memories, which must not be used afterwards. */
 export const releaseArenas = async ({ pool }: Engine, arenas: readonly Arena[]): Promise<void> => pool?.remove(arenas);
 
-const recordsIn = (arena: Arena, layers: readonly PackedLayer[]): number[] =>
-  layers.filter((layer) => layer.arena === arena).map(({ address }) => address);
+const layersIn = (arena: Arena, layers: readonly PackedLayer[]): PackedLayer[] =>
+  layers.filter((layer) => layer.arena === arena);
 
 /**
  * Reserves the bytes that every layer needs, for all layers together.

@@ -1,7 +1,7 @@
 import { type KernelScheme, kernelScheme } from "@kvtuner/backend";
 import {
-  type CacheShape,
   type LayerScheme,
+  type LayerShape,
   type Part,
   partBytes,
   quantizedPrefix,
@@ -27,14 +27,14 @@ export class PackedTensor {
   /** Address of its part of the layer's record. */
   readonly address: number;
   readonly #layer: LayerScheme;
-  readonly #shape: CacheShape;
+  readonly #shape: LayerShape;
   readonly #arena: Arena;
   readonly #records: BlockTable;
   readonly #pages: BlockTable;
   /** No page before this one has still to be given back, but for the sinks'. */
   #released = 0;
 
-  constructor(arena: Arena, address: number, kind: "key" | "value", layer: LayerScheme, shape: CacheShape) {
+  constructor(arena: Arena, address: number, kind: "key" | "value", layer: LayerScheme, shape: LayerShape) {
     const { kvHeads, headSize } = shape;
     this.scheme = kernelScheme(layer[kind], headSize);
     this.layout = recordLayout(layer[kind], headSize);

@@ -1,5 +1,5 @@
 import { assertFiniteTensors, type CachePlan } from "@kvtuner/backend";
-import type { CacheShape, TensorScheme } from "@kvtuner/plan";
+import type { TensorScheme } from "@kvtuner/plan";
 import { CHUNK_TOKENS } from "./chunk.ts";
 import type { PackedLayer } from "./packed-layer.ts";
 import type { PackedStore } from "./packed-store.ts";
@@ -11,14 +11,12 @@ import type { Workspace } from "./workspace.ts";
  *
  * @throws TensorError `BACKEND_TENSOR_NOT_FINITE`
  */
-export const assertRetunable = ({ layers, workspaces }: PackedStore, shape: CacheShape, plan: CachePlan): void => {
+export const assertRetunable = ({ layers, workspaces }: PackedStore, plan: CachePlan): void => {
   for (const [index, layer] of layers.entries()) {
     const scheme = plan.layers[index]!;
     if (!isRotated(scheme.key) && !isRotated(scheme.value)) continue;
-    const destination = { layer: index, scheme, headSize: shape.headSize };
-    eachChunk(layer, workspaces[index]!, shape, ({ key, value }) =>
-      assertFiniteTensors(destination, NO_NUMBERS, key, value),
-    );
+    const destination = { layer: index, scheme, headSize: layer.shape.headSize };
+    eachChunk(layer, workspaces[index]!, ({ key, value }) => assertFiniteTensors(destination, NO_NUMBERS, key, value));
   }
 };
 
@@ -32,8 +30,7 @@ export const copyLayer = (
   workspace: Workspace,
   target: PackedLayer,
   targetWorkspace: Workspace,
-  shape: CacheShape,
-): void => eachChunk(layer, workspace, shape, (rows) => target.append(rows, targetWorkspace));
+): void => eachChunk(layer, workspace, (rows) => target.append(rows, targetWorkspace));
 
 /** float32 `[tokens, kvHeads * headSize]`. */
 interface ChunkRows {
@@ -42,25 +39,15 @@ interface ChunkRows {
   readonly value: Float32Array;
 }
 
-const eachChunk = (
-  layer: PackedLayer,
-  workspace: Workspace,
-  shape: CacheShape,
-  visit: (rows: ChunkRows) => void,
-): void => {
+const eachChunk = (layer: PackedLayer, workspace: Workspace, visit: (rows: ChunkRows) => void): void => {
   for (let first = 0; first < layer.length; first += CHUNK_TOKENS)
-    visit(readRows(layer, workspace, shape, first, Math.min(CHUNK_TOKENS, layer.length - first)));
+    visit(readRows(layer, workspace, first, Math.min(CHUNK_TOKENS, layer.length - first)));
 };
 
-const readRows = (
-  layer: PackedLayer,
-  workspace: Workspace,
-  { kvHeads, headSize }: CacheShape,
-  first: number,
-  tokens: number,
-): ChunkRows => {
+const readRows = (layer: PackedLayer, workspace: Workspace, first: number, tokens: number): ChunkRows => {
   const read = (tensor: PackedTensor): Float32Array => {
     const { kernels, floats } = layer.arena;
+    const { kvHeads, headSize } = layer.shape;
     const { key: out, scratch } = workspace;
     const isValue = Number(tensor.kind === "value");
     kernels.readRows(layer.address, isValue, tensor.prefix(layer.length), first, first + tokens, out, scratch);

@@ -1,5 +1,4 @@
 import type { HeadImage } from "@kvtuner/backend";
-import type { CacheShape } from "@kvtuner/plan";
 import { type EncodedBlock, packCodes, unpackCodes } from "@kvtuner/quantizers";
 import { TILE_TOKENS } from "./layer-record.ts";
 import type { PackedLayer } from "./packed-layer.ts";
@@ -16,14 +15,9 @@ interface Place {
 }
 
 /** Keys or values of a layer as snapshots hold them, one image a KV head. */
-export const imagesOf = (
-  layer: PackedLayer,
-  tensor: PackedTensor,
-  shape: CacheShape,
-  workspace: Workspace,
-): HeadImage[] =>
-  Array.from({ length: shape.kvHeads }, (_, head) =>
-    headImage({ layer, tensor, head, headSize: shape.headSize, workspace }),
+export const imagesOf = (layer: PackedLayer, tensor: PackedTensor, workspace: Workspace): HeadImage[] =>
+  Array.from({ length: layer.shape.kvHeads }, (_, head) =>
+    headImage({ layer, tensor, head, headSize: layer.shape.headSize, workspace }),
   );
 
 const headImage = (place: Place): HeadImage => {
@@ -90,12 +84,11 @@ const exactRows = ({ layer, tensor, head, headSize }: Place): Uint16Array => {
 export const restoreImages = (
   layer: PackedLayer,
   tensor: PackedTensor,
-  shape: CacheShape,
   workspace: Workspace,
   images: readonly HeadImage[],
 ): void => {
   for (const [head, image] of images.entries())
-    restoreHead({ layer, tensor, head, headSize: shape.headSize, workspace }, image);
+    restoreHead({ layer, tensor, head, headSize: layer.shape.headSize, workspace }, image);
 };
 
 const restoreHead = (place: Place, { prefix: image, exact }: HeadImage): void => {

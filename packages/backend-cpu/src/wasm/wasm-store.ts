@@ -1,5 +1,5 @@
 import type { CacheImage, CachePlan, CacheStore, CallRows } from "@kvtuner/backend";
-import { type CacheBytes, cacheBytes, type CacheShape, sumBytes } from "@kvtuner/plan";
+import { type CacheBytes, cacheBytes, sumBytes } from "@kvtuner/plan";
 import { createStore, ensureAll, type KernelOwner, type PackedStore, releaseArenas } from "./packed-store.ts";
 import { assertRetunable, copyLayer } from "./retuned-store.ts";
 import { imagesOf } from "./tensor-image.ts";
@@ -7,13 +7,10 @@ import { imagesOf } from "./tensor-image.ts";
 /** Packed layers in WebAssembly memory. */
 export class WasmStore implements CacheStore {
   readonly #owner: KernelOwner;
-  readonly #shape: CacheShape;
   #packed: PackedStore;
 
-  /** Layers made for `shape`. */
-  constructor(owner: KernelOwner, shape: CacheShape, packed: PackedStore) {
+  constructor(owner: KernelOwner, packed: PackedStore) {
     this.#owner = owner;
-    this.#shape = shape;
     this.#packed = packed;
   }
 
@@ -42,7 +39,7 @@ export class WasmStore implements CacheStore {
     const next = await createStore(this.#owner, plan);
     const { layers, workspaces, arenas } = this.#packed;
     try {
-      assertRetunable(this.#packed, this.#shape, plan);
+      assertRetunable(this.#packed, plan);
       ensureAll(next.layers, (layer, index) => layer.neededBytes(layers[index]?.length ?? 0));
     } catch (error) {
       await releaseArenas(this.#owner.engine, next.arenas);
@@ -51,7 +48,7 @@ export class WasmStore implements CacheStore {
     // If cleared meanwhile, there is nothing to copy, and nobody else to release the new memories.
     if (layers.length === 0) return releaseArenas(this.#owner.engine, next.arenas);
     for (const [index, layer] of layers.entries()) {
-      copyLayer(layer, workspaces[index]!, next.layers[index]!, next.workspaces[index]!, this.#shape);
+      copyLayer(layer, workspaces[index]!, next.layers[index]!, next.workspaces[index]!);
       layers[index] = next.layers[index]!;
       workspaces[index] = next.workspaces[index]!;
     }
@@ -66,8 +63,8 @@ export class WasmStore implements CacheStore {
   images(): CacheImage["tensors"] {
     const { layers, workspaces } = this.#packed;
     return layers.map((layer, index) => ({
-      key: imagesOf(layer, layer.key, this.#shape, workspaces[index]!),
-      value: imagesOf(layer, layer.value, this.#shape, workspaces[index]!),
+      key: imagesOf(layer, layer.key, workspaces[index]!),
+      value: imagesOf(layer, layer.value, workspaces[index]!),
     }));
   }
 

@@ -1,4 +1,4 @@
-import type { CacheShape } from "@kvtuner/plan";
+import type { LayerShape } from "@kvtuner/plan";
 import { aligned, type Arena } from "./arena.ts";
 import { CHUNK_TOKENS } from "./chunk.ts";
 import type { Engine } from "./engine.ts";
@@ -8,7 +8,7 @@ import { mostRowsPerTask, mostStates, type SplitLimits } from "./threads/split.t
 
 /** Memory for the numbers of one chunk, shared by the layers of an arena. */
 export interface Workspace {
-  /** f32 `[CHUNK_TOKENS][queryHeads * headSize]`; so is `output`. */
+  /** f32 `[CHUNK_TOKENS][queryHeads * headSize]` of the largest layer; so is `output`. */
   readonly query: number;
   /** f32 `[CHUNK_TOKENS][kvHeads * headSize]`; so is `value`. */
   readonly key: number;
@@ -31,46 +31,43 @@ export interface ThreadWorkspace {
   readonly states: number;
 }
 
-/** Bytes of the scratch of the layers at `layerRecords`. */
-const scratchBytes = (arena: Arena, layerRecords: readonly number[], { headSize }: CacheShape): number =>
-  Math.max(
-    4 * TILE_TOKENS * headSize,
-    ...layerRecords.map((record) => arena.kernels.scratchBytes(record, CHUNK_TOKENS)),
-  );
+/** A layer that works here; its record is written. */
+interface WorkspaceLayer {
+  readonly address: number;
+  readonly shape: LayerShape;
+}
 
-/** Allocates the workspace of layers whose records are written. */
+/** Allocates the workspace of some layers: what the largest of them needs. */
 export const createWorkspace = (
   { pool, limits }: Engine,
   arena: Arena,
-  layerRecords: readonly number[],
-  shape: CacheShape,
+  layers: readonly WorkspaceLayer[],
 ): Workspace => {
-  const { queryHeads, kvHeads, headSize } = shape;
-  const rowBytes = 4 * CHUNK_TOKENS * headSize;
+  const { kernels } = arena;
+  const most = (bytesOf: (layer: WorkspaceLayer) => number): number => Math.max(...layers.map(bytesOf));
+  const queryBytes = most(({ shape }) => 4 * CHUNK_TOKENS * shape.queryHeads * shape.headSize);
+  const keyBytes = most(({ shape }) => 4 * CHUNK_TOKENS * shape.kvHeads * shape.headSize);
+  const tileBytes = most(({ shape }) => 4 * TILE_TOKENS * shape.headSize);
+  const scratchBytes = most(({ address }) => kernels.scratchBytes(address, CHUNK_TOKENS));
   return {
-    query: arena.allocate(queryHeads * rowBytes),
-    key: arena.allocate(kvHeads * rowBytes),
-    value: arena.allocate(kvHeads * rowBytes),
-    output: arena.allocate(queryHeads * rowBytes),
+    query: arena.allocate(queryBytes),
+    key: arena.allocate(keyBytes),
+    value: arena.allocate(keyBytes),
+    output: arena.allocate(queryBytes),
     segments: arena.allocate(CHUNK_TOKENS * ROW_SEGMENT_BYTES),
-    scratch: arena.allocate(scratchBytes(arena, layerRecords, shape)),
-    ...(pool && { threads: threadWorkspace(arena, layerRecords, shape, limits) }),
+    scratch: arena.allocate(Math.max(tileBytes, scratchBytes)),
+    ...(pool && { threads: threadWorkspace(arena, layers, limits) }),
   };
 };
 
-const threadWorkspace = (
-  arena: Arena,
-  layerRecords: readonly number[],
-  shape: CacheShape,
-  limits: SplitLimits,
-): ThreadWorkspace => {
+const threadWorkspace = (arena: Arena, layers: readonly WorkspaceLayer[], limits: SplitLimits): ThreadWorkspace => {
   const { kernels } = arena;
-  const rows = mostRowsPerTask(shape, limits);
-  const most = (bytes: (record: number) => number): number => Math.max(...layerRecords.map(bytes));
-  const scratchStep = aligned(most((record) => kernels.scratchBytes(record, rows)));
+  const ofRows = layers.map(({ address, shape }) => kernels.scratchBytes(address, mostRowsPerTask(shape, limits)));
+  const scratchStep = aligned(Math.max(...ofRows));
+  const stateBytes = Math.max(...layers.map(({ address }) => kernels.stateBytes(address)));
   return {
     scratch: arena.allocate(limits.threads * scratchStep),
     scratchStep,
-    states: arena.allocate(mostStates(limits) * most((record) => kernels.stateBytes(record))),
+    states: arena.allocate(mostStates(limits) * stateBytes),
   };
 };

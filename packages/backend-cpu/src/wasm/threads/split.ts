@@ -1,4 +1,4 @@
-import type { CacheShape } from "@kvtuner/plan";
+import type { LayerShape } from "@kvtuner/plan";
 import { CHUNK_TOKENS } from "../chunk.ts";
 import { TILE_TOKENS } from "../layer-record.ts";
 
@@ -38,7 +38,7 @@ export const splitLimits = (threads: number): SplitLimits => ({
 
 /** Splits `rows` rows, the last of a cache of `length` tokens. Prefers rows, which need no merging, to tiles. */
 export const splitChunk = (
-  { queryHeads, kvHeads, headSize }: CacheShape,
+  { queryHeads, kvHeads, headSize }: LayerShape,
   sinks: number,
   length: number,
   rows: number,
@@ -56,7 +56,7 @@ export const splitChunk = (
 };
 
 /** Maximum rows of a task by rows. */
-export const mostRowsPerTask = ({ kvHeads }: CacheShape, { threads }: SplitLimits): number =>
+export const mostRowsPerTask = ({ kvHeads }: LayerShape, { threads }: SplitLimits): number =>
   Math.min(
     CHUNK_TOKENS,
     Math.max(1, (CHUNK_TOKENS * kvHeads) / (TASKS_PER_THREAD * threads), (ENOUGH_PER_THREAD * threads) / kvHeads),
