@@ -24,6 +24,7 @@ export interface CacheSessionOptions {
   readonly chunkTokens?: number;
 }
 
+/** How a prompt is fed to a cache. */
 export interface FeedOptions {
   /** Called after each chunk. */
   readonly onProgress?: (done: number, total: number) => void;

@@ -4,6 +4,7 @@ import type { CacheSession } from "./cache-session.ts";
 import { generateOn, type GenerateOnOptions } from "./generate-on.ts";
 import { stopper } from "./stop.ts";
 
+/** Tokens, and the time that they took. */
 export interface Speed {
   readonly tokens: number;
   readonly timeMs: number;

@@ -34,14 +34,18 @@ export interface Tuning {
   readonly names?: Pick<StudyRequest, "model" | "text">;
 }
 
+interface BackendInUse {
+  readonly backend: Backend;
+  /** Called after the run. */
+  dispose(): Promise<void>;
+}
+
 /** What the caller of {@link tuneModel} does itself. */
 export interface TuningHooks extends RunContext {
   /** Samples the model's own text; {@link ownText} by default. */
   readonly ownText?: OwnText;
   /** Opens the backend that the picked plan is verified on; it must store each of these caches. */
-  readonly openBackend?: (
-    caches: readonly CachePlan[],
-  ) => Promise<{ readonly backend: Backend; dispose(): Promise<void> }>;
+  readonly openBackend?: (caches: readonly CachePlan[]) => Promise<BackendInUse>;
   /** Runs last, while no other run can work on the study. */
   readonly report?: () => Promise<unknown>;
   readonly clock?: Stopwatch;
