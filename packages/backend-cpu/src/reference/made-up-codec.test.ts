@@ -5,7 +5,7 @@ import { type Codec, CODECS, float16FromNumber, numberFromFloat16 } from "@kvtun
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createReferenceBackend } from "./reference-backend.ts";
 
-/** Differences to the mean of each channel in a block: the nearest level of a table times the gain of the token. */
+/** Differences from each channel's mean in a block: the nearest level of a table times the token's gain. */
 interface LevelScheme {
   readonly kind: "levels";
   /** Asset: 16 float32 levels from -1 to 1. */
@@ -13,7 +13,7 @@ interface LevelScheme {
   readonly blockSize: number;
 }
 
-/** Other names, types, order and counts than those of any codec there is: one part by the block, one by the token. */
+/** Parts with other names, types, order and counts than any codec's: one by the block, one by the token. */
 type LevelBlock = { readonly means: Uint16Array; readonly nibbles: Uint8Array; readonly gains: Uint8Array };
 
 const format: CodecFormat<LevelScheme> = {
@@ -89,12 +89,12 @@ const tableOf = (name: string, power: number): Asset => {
 
 const ASSETS = [tableOf("even", 1), tableOf("dense/middle", 2)];
 
-/** What the laws draw their schemes from. */
+/** Schemes for the laws. */
 const FAMILY = { kind: "levels", fields: { table: ["even", "dense/middle"], blockSize: ["count"] } };
 
 const families = [FAMILY as unknown as SchemeFamily];
 
-/** The reference backend, of which the laws see this codec alone. */
+/** The reference backend, with only this codec visible to the laws. */
 const createBackend = (): Backend => {
   const backend = createReferenceBackend();
   return { ...backend, capabilities: { ...backend.capabilities, key: families, value: families } };

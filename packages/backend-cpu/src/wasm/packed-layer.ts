@@ -44,7 +44,7 @@ export class PackedLayer {
     this.arena.ensure(this.neededBytes(tokens));
   }
 
-  /** Upper limit of the bytes that {@link reserve} allocates for `tokens` more tokens. */
+  /** Upper limit of the bytes that appending `tokens` more tokens allocates. */
   neededBytes(tokens: number): number {
     const end = this.length + tokens;
     return this.key.neededBytes(this.length, end) + this.value.neededBytes(this.length, end);

@@ -13,7 +13,7 @@ import { BlockTable } from "./block-table.ts";
 import { CHUNK_TOKENS } from "./chunk.ts";
 import { PAGE_TOKENS, recordLayout, type RecordLayout, TILE_TOKENS, writeTables } from "./layer-record.ts";
 
-/** Tokens behind the sinks: from, and the first that is not one of them. */
+/** Half-open range of tokens, counted after the sinks. */
 export interface TokenRange {
   readonly from: number;
   readonly to: number;
@@ -31,7 +31,7 @@ export class PackedTensor {
   readonly #arena: Arena;
   readonly #records: BlockTable;
   readonly #pages: BlockTable;
-  /** No page before this one has still to be given back, but for the sinks'. */
+  /** All pages before this one are freed, except the sinks'. */
   #released = 0;
 
   constructor(arena: Arena, address: number, kind: "key" | "value", layer: LayerScheme, shape: LayerShape) {
@@ -48,7 +48,7 @@ export class PackedTensor {
     this.#writeTables();
   }
 
-  /** Tokens behind the sinks that are held as codes at a length. */
+  /** Tokens after the sinks that are stored as codes at a length. */
   prefix(length: number): number {
     return quantizedPrefix(this.#layer[this.kind], this.#layer, length);
   }
@@ -59,7 +59,7 @@ export class PackedTensor {
     return [sinks, sinks + this.prefix(length), length];
   }
 
-  /** At most so many bytes does {@link reserve} take on the way from `length` to `end` tokens, chunk by chunk. */
+  /** Upper limit of the bytes that {@link reserve} allocates from `length` to `end` tokens, chunk by chunk. */
   neededBytes(length: number, end: number): number {
     const tiles = Math.ceil(this.prefix(end) / TILE_TOKENS) - Math.ceil(this.prefix(length) / TILE_TOKENS);
     const exact = this.scheme.isCoded ? Math.min(end - length, this.#mostExact()) : end - length;
@@ -68,19 +68,19 @@ export class PackedTensor {
     return tiles * aligned(this.#shape.kvHeads * this.layout.recordBytes) + pages * aligned(this.#pageBytes()) + tables;
   }
 
-  /** Exact tokens of one chunk, and those that wait for their block. */
+  /** Exact tokens of one chunk, and those waiting for their block. */
   #mostExact(): number {
     return this.#layer.residency.sinks + this.#layer.residency.recent + this.scheme.blockSize + CHUNK_TOKENS;
   }
 
-  /** Room for tokens `length .. end - 1`, exact, and for the codes of `end` tokens. */
+  /** Reserves memory for the exact tokens `length .. end - 1`, and for the codes of `end` tokens. */
   reserve(length: number, end: number): void {
     this.#pages.fill(Math.floor(length / PAGE_TOKENS), Math.ceil(end / PAGE_TOKENS));
     this.#records.fill(Math.floor(this.prefix(length) / TILE_TOKENS), Math.ceil(this.prefix(end) / TILE_TOKENS));
     this.#writeTables();
   }
 
-  /** Room for what a cache of `length` tokens holds, in an empty one. */
+  /** Reserves memory, in an empty tensor, for a cache of `length` tokens. */
   reserveAll(length: number): void {
     const start = this.#layer.residency.sinks + this.prefix(length);
     this.#pages.fill(0, Math.ceil(Math.min(length, this.#layer.residency.sinks) / PAGE_TOKENS));
@@ -89,7 +89,7 @@ export class PackedTensor {
     this.#writeTables();
   }
 
-  /** Gives back the pages of which every token is held as codes at `length`, but for the sinks'. */
+  /** Frees the pages whose tokens are all stored as codes at `length`, except the sinks'. */
   release(length: number): void {
     const { sinks } = this.#layer.residency;
     const end = Math.floor((sinks + this.prefix(length)) / PAGE_TOKENS);
@@ -97,18 +97,18 @@ export class PackedTensor {
     this.#released = Math.max(this.#released, end);
   }
 
-  /** Tokens behind the sinks that have to be decoded when the cache shrinks: from, and the first that does not. */
+  /** Tokens after the sinks to decode when the cache shrinks. */
   toDecode(before: number, length: number): TokenRange {
     const from = this.prefix(length);
     return { from, to: Math.max(from, Math.min(this.prefix(before), length - this.#layer.residency.sinks)) };
   }
 
-  /** Room for tokens `from .. to - 1` behind the sinks, exact. */
+  /** Reserves memory for the exact tokens `from .. to - 1` after the sinks. */
   reserveExact(range: TokenRange): void {
     if (range.from < range.to) this.#pages.fill(...this.#pagesOf(range));
   }
 
-  /** At most so many bytes does {@link reserveExact} take; its table has had entries for these pages before. */
+  /** Upper limit of the bytes that {@link reserveExact} allocates; its table already has entries for these pages. */
   exactBytes(range: TokenRange): number {
     const [first, end] = this.#pagesOf(range);
     return range.from < range.to ? (end - first) * aligned(this.#pageBytes()) : 0;
@@ -119,7 +119,7 @@ export class PackedTensor {
     return [Math.floor((sinks + from) / PAGE_TOKENS), Math.ceil((sinks + to) / PAGE_TOKENS)];
   }
 
-  /** Gives back what `length` tokens do not need. */
+  /** Frees what `length` tokens do not need. */
   shrink(length: number): void {
     this.#records.clear(Math.ceil(this.prefix(length) / TILE_TOKENS));
     this.#pages.clear(Math.ceil(length / PAGE_TOKENS));
@@ -137,7 +137,7 @@ export class PackedTensor {
     };
   }
 
-  /** The prefix of one KV head as snapshots hold it, of zeros. */
+  /** The prefix of one KV head as in a snapshot, all zeros. */
   emptyPrefix(length: number): EncodedBlock {
     return emptyBlock(this.prefix(length), this.#shape.headSize, this.#layer[this.kind]);
   }
@@ -147,13 +147,13 @@ export class PackedTensor {
     return this.#records.block(tile) + head * this.layout.recordBytes;
   }
 
-  /** Index among 16-bit numbers of the exact row of one KV head and token. */
+  /** Index, in 16-bit numbers, of the exact row of one KV head and token. */
   rowIndex(head: number, token: number): number {
     const page = this.#pages.block(Math.floor(token / PAGE_TOKENS));
     return page / 2 + (head * PAGE_TOKENS + (token % PAGE_TOKENS)) * this.#shape.headSize;
   }
 
-  /** Tokens that are held exact at a length, oldest first. */
+  /** Tokens that are exact at a length, oldest first. */
   exactTokens(length: number): number[] {
     const start = Math.min(length, this.#layer.residency.sinks);
     const tokens: number[] = [];

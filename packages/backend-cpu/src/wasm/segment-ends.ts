@@ -6,7 +6,7 @@ const SEGMENTS = 3;
 /** Bytes of the segment ends of one row of queries, of the keys and of the values. */
 export const ROW_SEGMENT_BYTES: number = 2 * 4 * SEGMENTS;
 
-/** Writes which tokens each of `rows` rows reads in which form; the first one reads `length` tokens, its own included. */
+/** Writes which tokens each of `rows` rows reads, and in which form. The first row reads `length` tokens, including its own. */
 export const writeSegmentEnds = (
   words: Uint32Array,
   address: number,

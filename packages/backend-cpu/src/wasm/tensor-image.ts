@@ -5,7 +5,7 @@ import type { PackedLayer } from "./packed-layer.ts";
 import type { PackedTensor } from "./packed-tensor.ts";
 import type { Workspace } from "./workspace.ts";
 
-/** Where one KV head's keys or values are. */
+/** Location of one KV head's keys or values. */
 interface Place {
   readonly layer: PackedLayer;
   readonly tensor: PackedTensor;
@@ -14,7 +14,7 @@ interface Place {
   readonly workspace: Workspace;
 }
 
-/** Keys or values of a layer as snapshots hold them, one image a KV head. */
+/** Keys or values of a layer as in a snapshot, one image per KV head. */
 export const imagesOf = (layer: PackedLayer, tensor: PackedTensor, workspace: Workspace): HeadImage[] =>
   Array.from({ length: layer.shape.kvHeads }, (_, head) =>
     headImage({ layer, tensor, head, headSize: layer.shape.headSize, workspace }),
@@ -44,7 +44,7 @@ const readCodes = ({ layer, tensor, head, headSize, workspace }: Place, from: nu
   return bytes.subarray(workspace.scratch, workspace.scratch + (to - from) * headSize);
 };
 
-/** In an image the groups of one token follow each other, in a record the tokens of one group. */
+/** An image stores the groups of one token together, a record the tokens of one group. */
 const copyParameters = (
   { layer, tensor, head }: Place,
   tile: number,
@@ -80,7 +80,7 @@ const exactRows = ({ layer, tensor, head, headSize }: Place): Uint16Array => {
   return rows;
 };
 
-/** Fills a tensor of a layer whose room is reserved and whose length is set. */
+/** Fills a tensor of a layer with memory reserved and length set. */
 export const restoreImages = (
   layer: PackedLayer,
   tensor: PackedTensor,

@@ -37,7 +37,7 @@ interface WorkspaceLayer {
   readonly shape: LayerShape;
 }
 
-/** Allocates the workspace of some layers: what the largest of them needs. */
+/** Allocates a workspace as large as the largest of some layers needs. */
 export const createWorkspace = (
   { pool, limits }: Engine,
   arena: Arena,
