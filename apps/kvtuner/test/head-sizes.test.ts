@@ -39,7 +39,7 @@ test("heads that the CPU kernels lack are refused with the backend that has them
   const onProgress = (): void => expect.fail("work was done");
   await expect(run({ ...asked, backend: "cpu", onProgress })).rejects.toMatchObject({
     code: "BACKEND_UNSUPPORTED_SHAPE",
-    message: expect.stringMatching(/got 20; use --backend cpu-reference, or --backend auto$/) as unknown,
+    message: expect.stringMatching(/got 20 at layer 0; use --backend cpu-reference, or --backend auto$/) as unknown,
   });
   expect(await run({ ...asked, backend: "auto" })).toMatchObject({ backend: "cpu-reference", finish: "length" });
   expect(await run({ ...asked, model: modelOf(16), backend: "auto" })).toMatchObject({ backend: "cpu" });

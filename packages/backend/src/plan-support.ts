@@ -98,7 +98,7 @@ const assertLayerShape = (
     );
   if (!unevenLayers && SIZES.some((size) => own[size] !== shape[size]))
     throw new UnsupportedShapeError(
-      `backend ${backend} needs layers of one size, got another at layer ${layer}; choose a backend with unevenLayers`,
+      `backend ${backend} needs layers of one size, got another at layer ${layer}; choose another backend`,
     );
   if (valueSize !== headSize || sharesCacheOf !== undefined)
     throw new UnsupportedShapeError(
