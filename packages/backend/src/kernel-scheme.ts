@@ -17,9 +17,14 @@ export interface KernelScheme {
   readonly blockSize: number;
 }
 
-/** The numbers of a scheme that the kernels' codecs (float16 and affine) store. */
+/**
+ * The numbers of a scheme that the kernels' codecs store: float16 and affine. Capabilities exclude all others.
+ *
+ * @throws Error for a scheme of another codec
+ */
 export const kernelScheme = (scheme: TensorScheme, headSize: number): KernelScheme => {
-  if (scheme.kind !== "affine") return { ...FLOAT16_NUMBERS, groupSize: headSize };
+  if (scheme.kind === "float16") return { ...FLOAT16_NUMBERS, groupSize: headSize };
+  if (scheme.kind !== "affine") throw new Error(`internal: kernels cannot store the codec ${scheme.kind}`);
   const { bits, format, axis, groupSize, blockSize, transform } = scheme;
   return {
     isCoded: true,
