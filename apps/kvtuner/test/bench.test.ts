@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { createReferenceBackend } from "@kvtuner/backend-cpu";
 import { syntheticSnapshot } from "@kvtuner/evaluation/bench";
-import { layerScheme, parseShorthand, planBytes } from "@kvtuner/plan";
+import { layerScheme, layerShapes, parseShorthand, planBytes } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import { describe, expect, test } from "vitest";
 import { bench as benchWith, type BenchResult } from "../src/bench.ts";
@@ -111,14 +111,17 @@ test.each(["none", "kivi:K2V4+sinks3", "compact:K4V3", "per-token:K8V3"])(
   "a synthetic cache under %s holds what the plan says, and goes on",
   async (shorthand) => {
     const backend = createReferenceBackend();
-    const plan = { shape, layers: Array.from({ length: 3 }, () => parseShorthand(shorthand).layer) };
+    const uneven = { ...shape, perLayer: [{}, { kvHeads: 2 }, { headSize: 64 }] };
+    const plan = { shape: uneven, layers: Array.from({ length: 3 }, () => parseShorthand(shorthand).layer) };
     for (const length of [33, 300]) {
-      const cache = await backend.restoreCache(shape, plan, await syntheticSnapshot(plan, length, 5));
+      const cache = await backend.restoreCache(uneven, plan, await syntheticSnapshot(plan, length, 5));
       expect(cache.length).toBe(length);
-      const row = (heads: number): Tensor =>
-        new Tensor("float32", new Float32Array(heads * 32).fill(0.5), [1, 1, heads * 32]);
-      const output = await cache.attend(0, row(2), row(1), row(1));
-      for (const value of output.data as Float32Array) expect(Math.abs(value)).toBeLessThan(1);
+      for (const [layer, { queryHeads, kvHeads, headSize }] of layerShapes(uneven).entries()) {
+        const row = (heads: number): Tensor =>
+          new Tensor("float32", new Float32Array(heads * headSize).fill(0.5), [1, 1, heads * headSize]);
+        const output = await cache.attend(layer, row(queryHeads), row(kvHeads), row(kvHeads));
+        for (const value of output.data as Float32Array) expect(Math.abs(value)).toBeLessThan(1);
+      }
       cache.truncate(length);
       expect(cache.bytes().total).toBe(planBytes(plan, length).total);
       await cache.dispose();

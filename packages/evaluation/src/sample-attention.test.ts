@@ -1,14 +1,19 @@
 import { fc, test } from "@fast-check/vitest";
-import { createAttentionKernel } from "@kvtuner/decoder";
+import { createAttentionKernel, FloatAttention } from "@kvtuner/decoder";
 import {
   attentionOf,
+  type AttentionSpec,
   blockTokens,
   type CacheShape,
   type LayerScheme,
+  layerShape,
+  type LayerShape,
+  parseShorthand,
   quantizedPrefix,
   type TensorScheme,
 } from "@kvtuner/plan";
 import { decodeBlock, encodeBlock, roundToFloat16 } from "@kvtuner/quantizers";
+import { Tensor } from "onnxruntime-common";
 import { InferenceSession } from "onnxruntime-node";
 import { expect } from "vitest";
 import { createSampleAttention, type SampleTensors } from "./sample-attention.ts";
@@ -31,12 +36,27 @@ const shapes: CacheShape[] = [
       keyStage: "after-rope",
     },
   })),
+  {
+    layers: 2,
+    queryHeads: 4,
+    kvHeads: 2,
+    headSize: 32,
+    perLayer: [{ headSize: 64 }, { queryHeads: 3, kvHeads: 3 }],
+  },
 ];
+const layersOfShapes = shapes.flatMap((shape) =>
+  Array.from({ length: shape.layers }, (_, index) => [shape, index] as const),
+);
 
 /** A cache fed token by token, in double precision: every token encoded alone with its block, once. */
-const reference = (shape: CacheShape, plan: LayerScheme, { query, key, value }: SampleTensors): Float64Array => {
+const reference = (
+  shape: LayerShape,
+  attention: AttentionSpec,
+  plan: LayerScheme,
+  { query, key, value }: SampleTensors,
+): Float64Array => {
   const { queryHeads, kvHeads, headSize } = shape;
-  const { scale, mask, softcap, sinkLogits } = attentionOf(shape, 0);
+  const { scale, mask, softcap, sinkLogits } = attention;
   const tokens = key.length / (kvHeads * headSize);
   const output = new Float64Array(query.length);
   for (let head = 0; head < queryHeads; head++) {
@@ -68,7 +88,7 @@ const reference = (shape: CacheShape, plan: LayerScheme, { query, key, value }: 
 const isQuantized = (tensorScheme: TensorScheme, plan: LayerScheme, position: number, token: number): boolean =>
   token >= plan.residency.sinks && token < plan.residency.sinks + quantizedPrefix(tensorScheme, plan, position + 1);
 
-const headRows = (source: Float32Array, head: number, { kvHeads, headSize }: CacheShape): Float32Array[] =>
+const headRows = (source: Float32Array, head: number, { kvHeads, headSize }: LayerShape): Float32Array[] =>
   Array.from({ length: source.length / (kvHeads * headSize) }, (_, token) =>
     source.slice((token * kvHeads + head) * headSize, (token * kvHeads + head + 1) * headSize).map(roundToFloat16),
   );
@@ -98,9 +118,20 @@ const kernels = new Map(
   ),
 );
 
+const tensorsOf = (shape: LayerShape, tokens: number, next: () => number): SampleTensors => {
+  const rows = (heads: number): Float32Array => Float32Array.from({ length: tokens * heads * shape.headSize }, next);
+  return { query: rows(shape.queryHeads), key: rows(shape.kvHeads), value: rows(shape.kvHeads) };
+};
+
+const expectNear = (output: ArrayLike<number>, expected: Float64Array): void => {
+  let largest = 0;
+  for (const [at, x] of expected.entries()) largest = Math.max(largest, Math.abs(x - output[at]!));
+  expect(largest).toBeLessThan(2e-5);
+};
+
 test.prop(
   [
-    fc.constantFrom(...shapes),
+    fc.constantFrom(...layersOfShapes),
     layer,
     fc.integer({ min: 1, max: 140 }),
     fc.infiniteStream(fc.float({ min: -4, max: 4, noNaN: true })),
@@ -108,17 +139,32 @@ test.prop(
   {
     numRuns: 40,
   },
-)("one parallel pass equals a cache fed token by token", async (shape, plan, tokens, numbers) => {
-  const random = (width: number): Float32Array =>
-    Float32Array.from({ length: tokens * width }, () => numbers.next().value);
-  const tensors = {
-    query: random(shape.queryHeads * shape.headSize),
-    key: random(shape.kvHeads * shape.headSize),
-    value: random(shape.kvHeads * shape.headSize),
-  };
-  const output = await createSampleAttention(shape, kernels.get(shape)!).layer(0, tensors)(plan);
-  const expected = reference(shape, plan, tensors);
-  let largest = 0;
-  for (const [index, x] of expected.entries()) largest = Math.max(largest, Math.abs(x - output[index]!));
-  expect(largest).toBeLessThan(2e-5);
+)("one parallel pass equals a cache fed token by token", async ([shape, index], plan, tokens, numbers) => {
+  const own = layerShape(shape, index);
+  const tensors = tensorsOf(own, tokens, () => numbers.next().value);
+  const output = await createSampleAttention(shape, kernels.get(shape)!).layer(index, tensors)(plan);
+  expectNear(output, reference(own, attentionOf(shape, index), plan, tensors));
 });
+
+test.each(layersOfShapes)(
+  "the float cache, fed in pieces, equals the reference on %j, layer %i",
+  async (shape, index) => {
+    const own = layerShape(shape, index);
+    let step = 0;
+    const tensors = tensorsOf(own, 9, () => roundToFloat16(Math.sin(step++)));
+    const cache = new FloatAttention(shape, kernels.get(shape)!);
+    const outputs: number[] = [];
+    let start = 0;
+    for (const end of [5, 6, 9]) {
+      const piece = (rows: Float32Array): Tensor => {
+        const width = rows.length / 9;
+        return new Tensor("float32", rows.slice(start * width, end * width), [1, end - start, width]);
+      };
+      const output = await cache.attend(index, piece(tensors.query), piece(tensors.key), piece(tensors.value));
+      outputs.push(...(output.data as Float32Array));
+      start = end;
+    }
+    const plan = parseShorthand("none").layer;
+    expectNear(outputs, reference(own, attentionOf(shape, index), plan, tensors));
+  },
+);

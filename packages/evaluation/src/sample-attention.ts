@@ -1,5 +1,12 @@
 import type { AttentionCall, AttentionKernel } from "@kvtuner/decoder";
-import { type CacheShape, isCoded, type LayerScheme, type TensorScheme } from "@kvtuner/plan";
+import {
+  type CacheShape,
+  isCoded,
+  type LayerScheme,
+  layerShape,
+  type LayerShape,
+  type TensorScheme,
+} from "@kvtuner/plan";
 import { fakeQuantize, roundArrayToFloat16 } from "@kvtuner/quantizers";
 import { type ColumnChunk, columnChunks, geometryKey, type ColumnRun } from "./columns.ts";
 
@@ -18,11 +25,12 @@ export interface SampleAttention {
 
 /** Makes the attention filler of the evaluator. Keys and values are rounded to float16 as they enter the cache. */
 export const createSampleAttention = (shape: CacheShape, kernel: AttentionKernel): SampleAttention => {
-  const width = shape.kvHeads * shape.headSize;
   const chunksOf = memoizeChunks();
   return {
     layer: (layer, { query, key, value }) => {
-      const forms = { key: tensorForms(key, shape), value: tensorForms(value, shape) };
+      const own = layerShape(shape, layer);
+      const width = own.kvHeads * own.headSize;
+      const forms = { key: tensorForms(key, own), value: tensorForms(value, own) };
       return async (scheme) => {
         const chunks = chunksOf(scheme, key.length / width, kernel.span(layer));
         const read = {
@@ -56,7 +64,7 @@ const memoizeChunks = (): typeof columnChunks => {
 /** Quantizes one layer's keys or values under any scheme, once each. */
 const tensorForms = (
   source: Float32Array,
-  shape: CacheShape,
+  shape: LayerShape,
 ): ((scheme: TensorScheme, sinks: number) => TensorForm) => {
   let rounded: Float32Array | undefined;
   const known = new Map<string, TensorForm>();
@@ -77,7 +85,7 @@ const roundedToFloat16 = (source: Float32Array): Float32Array => {
 };
 
 /** Blocks count from the first token after the sinks. */
-const quantizedFrom = (exact: Float32Array, scheme: TensorScheme, sinks: number, shape: CacheShape): Float32Array => {
+const quantizedFrom = (exact: Float32Array, scheme: TensorScheme, sinks: number, shape: LayerShape): Float32Array => {
   const { kvHeads: heads, headSize } = shape;
   const start = Math.min(exact.length, sinks * heads * headSize);
   const target = exact.slice();

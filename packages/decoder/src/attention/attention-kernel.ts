@@ -1,10 +1,10 @@
-import { type AttentionSpec, attentionOf, type CacheShape, spanOf } from "@kvtuner/plan";
+import { type AttentionSpec, attentionOf, type CacheShape, type LayerShape, layerShapes, spanOf } from "@kvtuner/plan";
 import { type InferenceSession, Tensor } from "onnxruntime-common";
 import { serializeGraph } from "../onnx/graph.ts";
 import type { CreateSession } from "../session.ts";
 import { attentionGraph } from "./attention-graph.ts";
 
-/** Queries and the columns they may read. */
+/** Queries of one layer and the columns they may read. */
 export interface AttentionCall {
   /** `[rows, queryHeads * headSize]` */
   readonly query: Float32Array;
@@ -28,53 +28,55 @@ export interface AttentionKernel {
   dispose(): Promise<void>;
 }
 
-/** Compiles attention for one shape. Layers with the same attention share a graph. */
+/** Compiles attention for one shape. Layers of the same sizes and attention share a graph. */
 export const createAttentionKernel = async (
   shape: CacheShape,
   createSession: CreateSession,
 ): Promise<AttentionKernel> => {
-  const specs = Array.from({ length: shape.layers }, (_, layer) => attentionOf(shape, layer));
-  const sessions = await sessionsOf(shape, specs, createSession);
-  const width = shape.kvHeads * shape.headSize;
-  const queryWidth = shape.queryHeads * shape.headSize;
+  const layers = layerShapes(shape).map((sizes, layer) => ({ ...sizes, attention: attentionOf(shape, layer) }));
+  const sessions = await sessionsOf(layers, createSession);
   return {
     run: async (layer, { query, key, value, mask }) => {
-      const spec = specs[layer]!;
-      const rows = query.length / queryWidth;
-      const columns = key.length / width;
-      const output = await sessions.get(variantName(spec))!.run({
+      const own = layers[layer]!;
+      const { sinkLogits } = own.attention;
+      const [queryWidth, width] = [own.queryHeads * own.headSize, own.kvHeads * own.headSize];
+      const [rows, columns] = [query.length / queryWidth, key.length / width];
+      const output = await sessions.get(variantName(own))!.run({
         query: new Tensor("float32", query, [rows, queryWidth]),
         key: new Tensor("float32", key, [columns, width]),
         value: new Tensor("float32", value, [columns, width]),
         mask: new Tensor("float32", mask, [rows, columns]),
-        ...(spec.sinkLogits && { sinks: sinkTensor(spec.sinkLogits, shape) }),
+        ...(sinkLogits && { sinks: sinkTensor(sinkLogits, own) }),
       });
       return output["attention"]!.data as Float32Array;
     },
-    span: (layer) => spanOf(specs[layer]!),
+    span: (layer) => spanOf(layers[layer]!.attention),
     dispose: async () => {
       for (const session of sessions.values()) await session.release();
     },
   };
 };
 
+/** Sizes of one layer, and how it attends. */
+type AttentionLayer = LayerShape & { readonly attention: AttentionSpec };
+
 const sessionsOf = async (
-  shape: CacheShape,
-  specs: readonly AttentionSpec[],
+  layers: readonly AttentionLayer[],
   createSession: CreateSession,
 ): Promise<Map<string, InferenceSession>> => {
   const sessions = new Map<string, InferenceSession>();
-  for (const spec of specs) {
-    const name = variantName(spec);
+  for (const layer of layers) {
+    const name = variantName(layer);
     if (sessions.has(name)) continue;
-    const variant = { scale: spec.scale, softcap: spec.softcap, hasSinks: spec.sinkLogits !== undefined };
-    sessions.set(name, await createSession(serializeGraph(attentionGraph(shape, variant))));
+    const { scale, softcap, sinkLogits } = layer.attention;
+    const graph = attentionGraph(layer, { scale, softcap, hasSinks: sinkLogits !== undefined });
+    sessions.set(name, await createSession(serializeGraph(graph)));
   }
   return sessions;
 };
 
-const variantName = ({ scale, softcap, sinkLogits }: AttentionSpec): string =>
-  JSON.stringify([scale, softcap, sinkLogits !== undefined]);
+const variantName = ({ attention: { scale, softcap, sinkLogits }, ...sizes }: AttentionLayer): string =>
+  JSON.stringify([sizes.queryHeads, sizes.kvHeads, sizes.headSize, scale, softcap, sinkLogits !== undefined]);
 
-const sinkTensor = (logits: readonly number[], { queryHeads, kvHeads }: CacheShape): Tensor =>
+const sinkTensor = (logits: readonly number[], { queryHeads, kvHeads }: LayerShape): Tensor =>
   new Tensor("float32", Float32Array.from(logits), [kvHeads, queryHeads / kvHeads, 1, 1]);

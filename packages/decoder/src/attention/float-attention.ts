@@ -1,5 +1,5 @@
 import type { Attention } from "@kvtuner/backend";
-import type { CacheShape } from "@kvtuner/plan";
+import { type CacheShape, layerShapes } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import type { AttentionKernel } from "./attention-kernel.ts";
 import { GrowingRows } from "./growing-rows.ts";
@@ -13,10 +13,11 @@ export class FloatAttention implements Attention {
   readonly #values: GrowingRows[];
 
   constructor(shape: CacheShape, kernel: AttentionKernel) {
-    const width = shape.kvHeads * shape.headSize;
+    const rows = (): GrowingRows[] =>
+      layerShapes(shape).map(({ kvHeads, headSize }) => new GrowingRows(kvHeads * headSize));
     this.#kernel = kernel;
-    this.#keys = Array.from({ length: shape.layers }, () => new GrowingRows(width));
-    this.#values = Array.from({ length: shape.layers }, () => new GrowingRows(width));
+    this.#keys = rows();
+    this.#values = rows();
   }
 
   /** Tokens in the first layer. */

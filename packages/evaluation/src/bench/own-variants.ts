@@ -1,6 +1,6 @@
 import type { Backend, CachePlan } from "@kvtuner/backend";
 import { type Decoder, FloatAttention, forward, GREEDY, sampleToken, type SequenceCache } from "@kvtuner/decoder";
-import { type Plan, planBytes, storedNumbers } from "@kvtuner/plan";
+import { layerShapes, type Plan, planBytes, storedNumbers } from "@kvtuner/plan";
 import { syntheticNumbers, syntheticSnapshot } from "./synthetic-snapshot.ts";
 import type { Variant } from "./variant.ts";
 
@@ -112,14 +112,17 @@ const PIECE_TOKENS = 512;
 
 const floatCache = ({ shape, attention }: Decoder, seed: number): FillableCache => {
   const cache = new FloatAttention(shape, attention);
-  const width = shape.kvHeads * shape.headSize;
+  const widths = layerShapes(shape).map(({ kvHeads, headSize }) => kvHeads * headSize);
   return {
     cache,
     fill: async (length) => {
-      const numbers = syntheticNumbers(PIECE_TOKENS, width, seed);
+      const numbers = syntheticNumbers(PIECE_TOKENS, Math.max(...widths), seed);
       while (cache.length < length) {
-        const rows = numbers.subarray(0, (length - cache.length) * width);
-        for (let layer = 0; layer < shape.layers; layer++) cache.append(layer, rows, rows);
+        const tokens = Math.min(PIECE_TOKENS, length - cache.length);
+        for (const [layer, width] of widths.entries()) {
+          const rows = numbers.subarray(0, tokens * width);
+          cache.append(layer, rows, rows);
+        }
       }
     },
     dispose: async () => cache.truncate(0),

@@ -1,5 +1,5 @@
 import { type CachePlan, type HeadImage, writeSnapshot } from "@kvtuner/backend";
-import { blockTokens, type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
+import { type Asset, blockTokens, layerShape, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
 import { encodeBlock, float16FromNumber, mapParts } from "@kvtuner/quantizers";
 import { uniformFloat32 } from "pure-rand/distribution/uniformFloat32";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
@@ -13,13 +13,15 @@ const PERIOD_TOKENS = 128;
  * running the model on long contexts takes minutes.
  */
 export const syntheticSnapshot = async (plan: CachePlan, length: number, seed: number): Promise<Uint8Array> => {
-  const { shape, layers } = plan;
-  const heads = (layer: LayerScheme, tensor: "key" | "value"): HeadImage[] =>
-    Array.from<HeadImage>({ length: shape.kvHeads }).fill(
-      headImage(layer[tensor], length, quantizedPrefix(layer[tensor], layer, length), shape.headSize, seed),
-    );
-  const tensors = layers.map((layer) => ({ key: heads(layer, "key"), value: heads(layer, "value") }));
-  return writeSnapshot({ shape, layers, length, tensors });
+  const tensors = plan.layers.map((layer, index) => {
+    const { kvHeads, headSize } = layerShape(plan.shape, index);
+    const heads = (scheme: TensorScheme): HeadImage[] => {
+      const sizes = { length, prefix: quantizedPrefix(scheme, layer, length), headSize };
+      return Array.from<HeadImage>({ length: kvHeads }).fill(headImage(scheme, sizes, seed, plan.assets));
+    };
+    return { key: heads(layer.key), value: heads(layer.value) };
+  });
+  return writeSnapshot({ ...plan, length, tensors });
 };
 
 /**
@@ -31,12 +33,24 @@ export const syntheticNumbers = (tokens: number, headSize: number, seed: number)
   return Float32Array.from({ length: tokens * headSize }, () => Math.round(2048 * uniformFloat32(random)) / 1024 - 1);
 };
 
-const headImage = (scheme: TensorScheme, length: number, prefix: number, headSize: number, seed: number): HeadImage => {
+interface HeadSizes {
+  /** Tokens, of which the first `prefix` after the sinks are quantized. */
+  readonly length: number;
+  readonly prefix: number;
+  readonly headSize: number;
+}
+
+const headImage = (
+  scheme: TensorScheme,
+  { length, prefix, headSize }: HeadSizes,
+  seed: number,
+  assets?: readonly Asset[],
+): HeadImage => {
   const block = blockTokens(scheme);
   const period = block * Math.ceil(PERIOD_TOKENS / block);
   const numbers = syntheticNumbers(period, headSize, seed);
   return {
-    prefix: mapParts(encodeBlock(numbers, period, headSize, scheme), (once) => repeat(once, prefix / period)),
+    prefix: mapParts(encodeBlock(numbers, period, headSize, scheme, assets), (once) => repeat(once, prefix / period)),
     exact: repeat(Uint16Array.from(numbers, float16FromNumber), (length - prefix) / period),
   };
 };
