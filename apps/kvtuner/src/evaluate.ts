@@ -35,7 +35,7 @@ export interface EvaluateTaskOptions extends EvaluateTaskSettings {
 
 /** Scores plans as users give them; `dispose` gives back the model too, unless the caller opened it. */
 export interface GivenPlanScorer<Result> extends PlanScorer<Result> {
-  /** Reads and checks a plan without scoring it: of many, a typing mistake in the last need not cost those before it. */
+  /** Reads and checks a plan without scoring it, so that a mistake in the last of many plans shows before the first is scored. */
   read(plan: GivenPlan): Plan;
   score(plan: GivenPlan): Promise<Result>;
 }

@@ -103,7 +103,7 @@ export const inspect = async (options: InspectOptions): Promise<InspectResult> =
 
 const isModelFile = (path: string): boolean => /\.gguf$/i.test(path) || startOf(path) === "GGUF";
 
-/** First four bytes; empty for a file that cannot be read, which whoever reads all of it reports. */
+/** First four bytes; empty for an unreadable file. The code that reads the whole file reports the error. */
 const startOf = (path: string): string => {
   const magic = Buffer.alloc(4);
   try {

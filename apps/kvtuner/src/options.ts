@@ -51,7 +51,7 @@ const backendOption = <Fallback extends string | undefined>(
 /** Ways to hold weights. */
 export const WEIGHTS: readonly WeightStorage[] = ["float32", "stored", "stored-int8"];
 
-/** Each of a model's sessions starts so many threads: more than there are cores only take memory. */
+/** Threads of each of a model's sessions. Threads beyond the number of cores only take memory. */
 const threadsOption = <Fallback extends number | undefined>(
   fallback: Fallback,
   help: string,
@@ -70,7 +70,7 @@ const task: Option<string | readonly string[], string | readonly string[], undef
   check: (_, given) => given,
 };
 
-/** Options of `tune` beside its limit. */
+/** Options of `tune`, except its limit. */
 export const TUNE_OPTIONS = {
   out: textOption("<dir>", "study folder (default: studies/MODEL-MODE)"),
   text: textOption(
@@ -122,7 +122,7 @@ export interface TaskRequest extends Given<typeof TASK_OPTIONS> {
 /** Options of `eval` on tasks. */
 export const EVALUATE_TASK_OPTIONS = { task, ...TASK_OPTIONS };
 
-/** What is asked of plans, and of which model. */
+/** The task, the model, and how plans are evaluated. */
 export interface EvaluateTaskSettings
   extends TaskRequest, Pick<EvaluateSettings, "context" | "anyWeights">, RunCallbacks {
   readonly model: ModelOption;
@@ -184,9 +184,9 @@ export const GENERATION_OPTIONS = {
 
 /** How one text is generated. */
 export interface GenerationOptions extends Given<typeof GENERATION_OPTIONS> {
-  /** A text to go on from as it is, or a conversation to answer by the model's chat template. */
+  /** A text to continue as it is, or a conversation to answer with the model's chat template. */
   readonly prompt: string | readonly ChatMessage[];
-  /** Told the text as it comes, in whole characters. */
+  /** Receives the text as it is generated, in whole characters. */
   readonly onText?: (text: string) => void;
   /** Ends the generation; what was generated until then is the result. */
   readonly signal?: AbortSignal;

@@ -202,10 +202,10 @@ describe("a report", () => {
       "STUDY_SETTINGS_UNREADABLE",
     ],
     ["an unknown mode", "mode", damage("settings.json", `"per-token"`, `"sideways"`), "STUDY_SETTINGS_UNREADABLE"],
-    ["a pair that is none", "pair", damage("settings.json", `"K8V4"`, `"<b>"`), "STUDY_SETTINGS_UNREADABLE"],
+    ["an invalid pair", "pair", damage("settings.json", `"K8V4"`, `"<b>"`), "STUDY_SETTINGS_UNREADABLE"],
     ["a profile cut short", "profile", damage("profile.json", /"candidates"[\s\S]*/, ""), "STUDY_FILE_UNREADABLE"],
-    ["a journal line that is none", "journal", damage("journal.jsonl", /^.*\n/, "{}\n"), "STUDY_JOURNAL_DAMAGED"],
-    ["a plan that is none", "plan", damage("plan.json", /[\s\S]+/, "{}"), "PLAN_INVALID"],
+    ["an invalid journal line", "journal", damage("journal.jsonl", /^.*\n/, "{}\n"), "STUDY_JOURNAL_DAMAGED"],
+    ["an invalid plan", "plan", damage("plan.json", /[\s\S]+/, "{}"), "PLAN_INVALID"],
     [
       "a plan for another model",
       "other",

@@ -40,7 +40,7 @@ const withoutTimes = ({ timeMs: _, out: __, ...result }: TuneResult): Omit<TuneR
 
 describe("tune with a task", () => {
   test.each(["surrogate", "nsga2-groups", "nsga2", "moead"] as const)(
-    "%s, stopped anywhere and run again, gives the front of an uninterrupted run and asks nothing twice",
+    "%s, stopped anywhere and run again, gives the front of an uninterrupted run and evaluates nothing twice",
     async (strategy) => {
       const options = { ...OPTIONS, strategy, objective: "both", limit: { kind: "equivalent-bits", bits: 5 } } as const;
       const whole = fakeModel();
@@ -296,7 +296,7 @@ describe("tune with a task", () => {
     ["no whole number of prompts", (): string => task, { prompts: 0 }, "OPTION_INVALID", /--prompts/],
     ["a file that is not there", (): string => "/nowhere/task.jsonl", {}, "TEXT_UNREADABLE", /nowhere/],
   ] as const)(
-    "%s is an error before anything is asked, and leaves no study behind",
+    "%s is an error before anything is evaluated, and leaves no study",
     async (_, file, more, code, words) => {
       const model = fakeModel();
       const out = newFolder();

@@ -57,7 +57,7 @@ test("generates what Node generates, on a cache of as many bytes, and complains 
   await context.close();
 });
 
-test("a file that is no GGUF, and a plan that is none, are told of, and the page goes on", async () => {
+test("a file other than GGUF and an invalid plan are reported, and the page stays usable", async () => {
   const complaints: string[] = [];
   const context = await browser.newContext({ viewport: { width: 360, height: 800 } });
   const page = await browser.open(context, complaints);

@@ -60,7 +60,7 @@ const standingReply = async (): Promise<string> => {
   return now;
 };
 
-test("a page goes on generating in a hidden tab, stands still when it is frozen, and loses nothing", async () => {
+test("a page keeps generating in a hidden tab, pauses while frozen, and loses nothing", async () => {
   await tab.evaluate(`document.getElementById("embedded").click()`);
   await tab.until(`!document.getElementById("generate").disabled`);
   await start(SENTENCE);

@@ -1,8 +1,8 @@
-// What decode attention costs on this machine's GPU: on-a-gpu.mjs runs it, from the sources.
+// Times decode attention on this machine's GPU. on-a-gpu.mjs runs it from the sources.
 //
-// A cache of random codes is attended to by one token. "Kernels" is the time of a call's attention kernels by the GPU's clock, many
-// calls one behind the other, and gigabytes of packed cache a second by it; "host" is what it takes to hand them over; "call" is a
-// whole call as a runtime makes it: the copies of query, key, value and output, encoding, and the wait for the GPU.
+// One token attends to a cache of random codes. "Kernels" is the time of a call's attention kernels by the GPU's clock, over many
+// calls in a row, and the gigabytes of packed cache read per second. "Host" is the time to launch them. "Call" is a whole call as a
+// runtime makes it: copies of query, key, value and output, encoding, and the wait for the GPU.
 import { parseArgs } from "node:util";
 import { attentionOf, layerBytes, parseShorthand } from "@kvtuner/plan";
 import { openDevice } from "../src/open-device.ts";
@@ -86,7 +86,7 @@ const measure = (workspace, timer, name) => {
   return { cacheBytes, ...kernels, gigabytesPerSecond: cacheBytes / kernels.kernelsMs / 1e6, callMs };
 };
 
-/** What goes wrong with one plan is told in its place. */
+/** A plan's figures, or its error. */
 const resultOf = (workspace, timer, plan) => {
   try {
     return { plan, tensorCores: workspace.tensorCores, ...measure(workspace, timer, plan) };

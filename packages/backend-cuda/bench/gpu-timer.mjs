@@ -1,7 +1,7 @@
-// Times what a GPU does by its own clock: events of the driver before and behind it.
+// Times work by the GPU's own clock, with driver events before and after it.
 //
-// A GPU that is done before the next launch arrives waits for the host, and events count that wait. So it is given something to do
-// first, long enough for the host to hand over all that is timed; whether it was long enough is asked of the first event.
+// A GPU that finishes before the next launch arrives waits for the host, and events count that wait. So the GPU first gets other
+// work, long enough for the host to launch everything that is timed. The first event says whether it was long enough.
 import { loadLibrary } from "../src/driver/load-library.ts";
 import { driverLibraryNames } from "../src/driver/open-driver.ts";
 

@@ -34,7 +34,7 @@ const rowsOn = (device, heads, step) => {
   return Tensor.fromGpuBuffer(buffer, { dataType: "float32", dims: [1, length, width] });
 };
 
-/** Milliseconds until the last output is there, which is read for that: how long reading takes is little beside a prompt. */
+/** Milliseconds until the last output has been read; reading takes little time compared with a prompt. */
 const timedPrompt = async (backend, plan, rows) => {
   const cache = await backend.createCache(shape, plan);
   const started = performance.now();

@@ -70,7 +70,7 @@ export const cellBytes = (cells: Cells): TensorBytes => {
   return bytes;
 };
 
-/** What a snapshot holds of each KV head: on axis token, a prefix is the blocks of its tokens one behind the other. */
+/** Each KV head as a snapshot stores it. On axis token, a prefix is its blocks in order. */
 export const headImages = (cells: Cells, { kvHeads, headSize }: LayerShape, scheme: TensorScheme): HeadImage[] =>
   Array.from({ length: kvHeads }, (_, head) => {
     const column = cells.map((row) => row[head]!);

@@ -43,7 +43,7 @@ export interface Capabilities {
   readonly deviceTensors: boolean;
   /** Whether layers may differ in query heads, KV heads and head size; false by default. */
   readonly unevenLayers?: boolean;
-  /** What of a model's attention the backend has beside causal attention with any scale; nothing without it. */
+  /** Features beyond causal attention with any scale; none by default. */
   readonly attention?: AttentionFeatures;
 }
 

@@ -34,12 +34,12 @@ export interface RunContext {
   readonly signal?: AbortSignal;
 }
 
-/** The same context, which passes each warning on once. */
+/** The same context, but each warning is passed on only once. */
 export const warnOnce = (context: RunContext): RunContext => {
-  const told = new Set<string>();
+  const passed = new Set<string>();
   const warn = (warning: string): void => {
-    if (!told.has(warning)) context.warn(warning);
-    told.add(warning);
+    if (!passed.has(warning)) context.warn(warning);
+    passed.add(warning);
   };
   return { ...context, warn };
 };

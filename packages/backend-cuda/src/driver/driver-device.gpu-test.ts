@@ -55,7 +55,7 @@ describe.skipIf(reason)(`a driver on the CPU${reason ? ` (${reason})` : ""}`, ()
     ["cuModuleLoadData", 222, "CUDA_DRIVER_TOO_OLD"],
     ["cuModuleLoadData", 209, "CUDA_ARCHITECTURE"],
     ["cuModuleLoadData", 200, "CUDA_ARCHITECTURE"],
-  ])("that refuses %s with %i is told as %s, with what to do", async (call, result, code) => {
+  ])("that refuses %s with %i is reported as %s, with advice", async (call, result, code) => {
     driver.failNext(call, result);
     await expect(create()).rejects.toMatchObject({
       code,
@@ -63,7 +63,7 @@ describe.skipIf(reason)(`a driver on the CPU${reason ? ` (${reason})` : ""}`, ()
     });
   });
 
-  test("that is too old, has too old a GPU, or none of that index, is told apart", async () => {
+  test("that is too old, has too old a GPU, or has no GPU of that index, fails with its own error", async () => {
     driver.setDriverVersion(11_080);
     await expect(create()).rejects.toMatchObject({ code: "CUDA_DRIVER_TOO_OLD", message: /CUDA 11\.8/ });
     driver.setDriverVersion(13_000);
@@ -79,7 +79,7 @@ describe.skipIf(reason)(`a driver on the CPU${reason ? ` (${reason})` : ""}`, ()
     });
   });
 
-  test("whose memory is full leaves the cache as it was, and goes on when there is room again", async () => {
+  test("whose memory is full leaves the cache unchanged, and works again once memory is free", async () => {
     const cache = await filledCache(70);
     const before = await cache.snapshot();
     driver.setCapacity(driver.allocatedBytes());
@@ -96,7 +96,7 @@ describe.skipIf(reason)(`a driver on the CPU${reason ? ` (${reason})` : ""}`, ()
     await next(cache);
   });
 
-  test("whose memory is full at any point of a call leaves the cache as it was", async () => {
+  test("whose memory is full at any point of a call leaves the cache unchanged", async () => {
     const cache = await filledCache(250);
     const [before, bytes] = [await cache.snapshot(), cache.bytes()];
     const heldBytes = driver.allocatedBytes();
@@ -146,7 +146,7 @@ describe.skipIf(reason)(`a driver on the CPU${reason ? ` (${reason})` : ""}`, ()
     expect(driver.allocatedBytes()).toBe(staged);
   });
 
-  test("that is lost in the middle says so from then on; a snapshot taken before goes on elsewhere", async () => {
+  test("that is lost during a call says so from then on; an earlier snapshot continues elsewhere", async () => {
     const cache = await filledCache(40);
     const snapshot = await cache.snapshot();
     driver.failNext("cuMemcpyDtoH_v2", 700);

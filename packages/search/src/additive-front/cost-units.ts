@@ -48,7 +48,7 @@ const fractionalUnit = (costs: readonly number[]): number => {
 /** How far a share times its denominator may be from a whole number. */
 const TOLERANCE = 1e-9;
 
-/** Least denominator that a share has but for rounding: those of its continued fraction are tried in turn. */
+/** Least denominator of a share, up to rounding. Tries the denominators of its continued fraction in turn. */
 const denominatorOf = (share: number): number => {
   let [before, denominator, rest] = [0, 1, share];
   while (Math.abs(share * denominator - Math.round(share * denominator)) > TOLERANCE) {

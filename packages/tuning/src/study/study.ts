@@ -41,7 +41,7 @@ export interface Study {
  * Opens the study in a storage for one run, creating it when there is none.
  *
  * @throws StudyDiffersError when it holds a study with other settings.
- * @throws KvtunerError what the storage rejects with, while another run works there for one.
+ * @throws KvtunerError the storage's error while another run holds the study, such as a lock that is taken.
  */
 export const openStudy = async (
   storage: StudyStorage,

@@ -1,7 +1,7 @@
-/** So many prompts a plan is asked before it is compared with others. */
+/** Fewest prompts on which plans are compared. */
 const FEWEST_PROMPTS = 25;
 
-/** Says that prompts are too few; undefined where they are not. */
+/** Warning for too few prompts; undefined for enough. */
 export const fewPromptsWarning = (prompts: number): string | undefined =>
   prompts >= FEWEST_PROMPTS
     ? undefined

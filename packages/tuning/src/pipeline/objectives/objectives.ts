@@ -10,13 +10,13 @@ const OBJECTIVES = {
 } as const satisfies Readonly<Record<string, readonly ObjectiveKind[]>>;
 
 /**
- * What a plan should be good at beside being small: KL to the float cache, a task's accuracy, or both.
+ * Quality measure to optimize, beside cost: KL to the float cache, a task's accuracy, or both.
  *
  * With a task, KL is measured on the tokens of its answers.
  */
 export type Objective = keyof typeof OBJECTIVES;
 
-/** All that users can ask for. */
+/** Every value of `--objective`. */
 export const OBJECTIVE_NAMES = Object.keys(OBJECTIVES) as Objective[];
 
 /** The losses of an objective. */
