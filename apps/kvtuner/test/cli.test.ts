@@ -143,7 +143,7 @@ describe("kvtuner tune", () => {
     expect(JSON.parse(again.stdout).front).toEqual(JSON.parse(first.stdout).front);
   });
 
-  test("on a disk that fills up it says so, and the study goes on when there is room", async () => {
+  test("on a disk that fills up it says so, and the study resumes once space is free", async () => {
     const out = join(folder, "full");
     const argv = ["tune", model, "--out", out, ...TUNE, "--json", "--quiet"];
     const expected = JSON.parse((await kvtuner([...argv, "--out", join(folder, "roomy")])).stdout);

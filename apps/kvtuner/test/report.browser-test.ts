@@ -49,12 +49,12 @@ test.each([
   ["task", "dark", 360, "narrow"],
 ] as const)(
   "of a study on a %s, opens from a file in %s at %i px, complains of nothing, and shows every chart",
-  async (study, scheme, width, room) => {
+  async (study, scheme, width, shown) => {
     const { page, complaints } = await openReport(study, scheme, width);
     for (const id of CHARTS[study]) {
       for (const each of ["wide", "narrow"]) {
         const box = await page.locator(`#${id} .${each} svg`).boundingBox();
-        expect((box?.height ?? 0) > 40).toBe(each === room);
+        expect((box?.height ?? 0) > 40).toBe(each === shown);
       }
     }
     expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth")).toBe(true);

@@ -83,7 +83,7 @@ describe("kvtuner run", () => {
     expect(second.prompt.reused).toBeGreaterThanOrEqual(first.prompt.tokens);
   });
 
-  test("--chat tells a message that the context has no room for, goes on without it, and ends with 2", async () => {
+  test("--chat reports a message that exceeds the context, continues without it, and ends with 2", async () => {
     const input = `one\n${"x".repeat(600)}\ntwo\n`;
     const { code, stdout, stderr } = await kvtunerRun(["--chat", "--json", "--quiet", "--max-tokens", "5"], input);
     expect(code).toBe(2);

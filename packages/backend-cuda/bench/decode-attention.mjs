@@ -50,7 +50,7 @@ const wave = (heads) => Float32Array.from({ length: heads * shape.headSize }, (_
 /** Milliseconds of a call's attention kernels on the GPU, and of the host that hands them over. */
 const timeKernels = (workspace, timer, layer) => {
   const query = workspace.staging.bring("query", wave(shape.queryHeads));
-  const output = workspace.staging.room("output", 4 * shape.queryHeads * shape.headSize);
+  const output = workspace.staging.reserve("output", 4 * shape.queryHeads * shape.headSize);
   const run = (count) => {
     for (let call = 0; call < count; call++)
       attend(

@@ -24,7 +24,7 @@ const refusesLargest = async (whole: GPUDevice): Promise<boolean> => {
   return (await whole.popErrorScope()) !== null;
 };
 
-const skipped = noDevice ?? ((await refusesLargest(device!)) ? undefined : "the driver has room for any buffer");
+const skipped = noDevice ?? ((await refusesLargest(device!)) ? undefined : "the driver can allocate any buffer");
 
 /** Buffers granted before one that exceeds the driver's memory. */
 let granted = Infinity;
@@ -40,7 +40,7 @@ const crowded =
 const uncaught: string[] = [];
 device?.addEventListener("uncapturederror", ({ error }) => uncaught.push(error.message));
 
-describe.skipIf(skipped)(`a device without room${skipped ? ` (${skipped})` : ""}`, async () => {
+describe.skipIf(skipped)(`a device without free memory${skipped ? ` (${skipped})` : ""}`, async () => {
   const backend = await createWebGpuBackend({ device: crowded!, kernels: {} });
 
   afterAll(async () => {
@@ -76,7 +76,7 @@ describe.skipIf(skipped)(`a device without room${skipped ? ` (${skipped})` : ""}
   const isAs = async (cache: KvCache, snapshot: Uint8Array): Promise<void> =>
     expect(await cache.snapshot()).toEqual(snapshot);
 
-  it("takes no cache, and makes one when there is room", async () => {
+  it("rejects a cache, and creates one once memory is free", async () => {
     const [refused, cache] = await refusingEach(
       () => backend.createCache(shape, plan),
       async () => {},

@@ -13,7 +13,7 @@ describe("an OutOfMemoryError", () => {
   });
 
   test("of a full memory names the additional bytes, which may be few", () => {
-    const cause = new Error("no room");
+    const cause = new Error("no memory");
     const full = { what: "the GPU's memory", isFull: true } as const;
     expect(new OutOfMemoryError(256, 1000, { ...full, cause })).toMatchObject({
       neededBytes: 256,

@@ -232,21 +232,21 @@ describe("a model that cannot be loaded says why", () => {
     expect(readConfig({ ...weights, metadata })).toEqual(readConfig(weights));
   });
 
-  test("a tensor type that cannot be read is told after the architecture", () => {
+  test("a tensor type that cannot be read is reported after the architecture", () => {
     const tensors = new Map(weights.tensors).set("blk.1.ffn_up.weight", {
       dims: [256],
       type: "IQ2_XXS",
       isSupported: false,
     });
-    const told = (metadata: ReadonlyMap<string, unknown>): unknown => {
+    const outcomeOf = (metadata: ReadonlyMap<string, unknown>): unknown => {
       try {
         return readConfig({ metadata, tensors });
       } catch (error) {
         return error;
       }
     };
-    expect(told(without("general.architecture", "mamba"))).toMatchObject({ code: "MODEL_UNKNOWN_ARCHITECTURE" });
-    expect(told(weights.metadata)).toMatchObject({
+    expect(outcomeOf(without("general.architecture", "mamba"))).toMatchObject({ code: "MODEL_UNKNOWN_ARCHITECTURE" });
+    expect(outcomeOf(weights.metadata)).toMatchObject({
       code: "GGUF_UNKNOWN_TENSOR_TYPE",
       message: expect.stringMatching(/blk\.1\.ffn_up\.weight .*got IQ2_XXS/) as unknown,
     });
@@ -257,7 +257,7 @@ describe("a model that cannot be loaded says why", () => {
     expect(readConfig({ metadata: weights.metadata, tensors }).hiddenSize).toBe(32);
   });
 
-  test("an embedding that is missing is told before anything is read", () => {
+  test("an embedding that is missing is reported before anything is read", () => {
     const tensors = new Map(weights.tensors);
     tensors.delete("token_embd.weight");
     const code = "MODEL_TENSOR_MISSING";

@@ -41,17 +41,17 @@ test.prop([layerScheme, fc.integer({ min: 1, max: 300 }), fc.constantFrom(1, 7, 
       for (let query = chunk.firstQuery; query < chunk.endQuery; query++) {
         const seen: number[] = [];
         let column = (query - chunk.firstQuery) * chunk.columns;
-        for (const run of chunk.runs)
-          for (let token = run.start; token < run.end; token++, column++) {
+        for (const range of chunk.ranges)
+          for (let token = range.start; token < range.end; token++, column++) {
             if (mask[column] !== 0) continue;
             seen.push(token);
             const forms = [
               readsQuantized(scheme.key, scheme, query, token),
               readsQuantized(scheme.value, scheme, query, token),
             ];
-            if (forms[0] !== run.keyQuantized || forms[1] !== run.valueQuantized)
+            if (forms[0] !== range.keyQuantized || forms[1] !== range.valueQuantized)
               expect.fail(
-                `query ${query} reads token ${token} as ${JSON.stringify(run)}, expected ${JSON.stringify(forms)}`,
+                `query ${query} reads token ${token} as ${JSON.stringify(range)}, expected ${JSON.stringify(forms)}`,
               );
           }
         seen.sort((a, b) => a - b);

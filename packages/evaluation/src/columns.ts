@@ -4,7 +4,7 @@ import { blockTokens, isCoded, type LayerScheme, quantizedPrefix, type TensorSch
 const CHUNK_ROWS = 64;
 
 /** Neighbouring tokens read in one form: keys and values each quantized or exact. */
-export interface ColumnRun {
+export interface ColumnRange {
   readonly start: number;
   readonly end: number;
   readonly keyQuantized: boolean;
@@ -18,7 +18,7 @@ export interface ColumnRun {
 export interface ColumnChunk {
   readonly firstQuery: number;
   readonly endQuery: number;
-  readonly runs: readonly ColumnRun[];
+  readonly ranges: readonly ColumnRange[];
   readonly columns: number;
   /** Makes `[endQuery - firstQuery, columns]`: 0 where read, -Infinity elsewhere. Not kept, because masks are large. */
   readonly mask: () => Float32Array;
@@ -52,20 +52,26 @@ const chunkBounds = (scheme: LayerScheme | undefined, tokens: number): [number, 
 };
 
 const columnChunk = (reading: Reading, firstQuery: number, endQuery: number): ColumnChunk => {
-  const isRead = (run: ColumnRun): boolean => {
-    for (let query = Math.max(firstQuery, run.start); query < endQuery; query++) {
-      const [start, end] = visible(reading, run, query);
+  const isRead = (range: ColumnRange): boolean => {
+    for (let query = Math.max(firstQuery, range.start); query < endQuery; query++) {
+      const [start, end] = visible(reading, range, query);
       if (start < end) return true;
     }
     return false;
   };
-  const runs = candidateRuns(reading, firstQuery, endQuery).filter(isRead);
-  const columns = runs.reduce((sum, { start, end }) => sum + end - start, 0);
-  return { firstQuery, endQuery, runs, columns, mask: () => chunkMask(reading, firstQuery, endQuery, runs, columns) };
+  const ranges = candidateRanges(reading, firstQuery, endQuery).filter(isRead);
+  const columns = ranges.reduce((sum, { start, end }) => sum + end - start, 0);
+  return {
+    firstQuery,
+    endQuery,
+    ranges,
+    columns,
+    mask: () => chunkMask(reading, firstQuery, endQuery, ranges, columns),
+  };
 };
 
 /** Every form of every stretch of tokens between places where a query's prefix may end. */
-const candidateRuns = ({ scheme, span }: Reading, firstQuery: number, endQuery: number): ColumnRun[] => {
+const candidateRanges = ({ scheme, span }: Reading, firstQuery: number, endQuery: number): ColumnRange[] => {
   const first = Math.max(0, firstQuery + 1 - span);
   if (!scheme) return [{ start: first, end: endQuery, keyQuantized: false, valueQuantized: false }];
   const ends = [scheme.key, scheme.value].flatMap((tensor) => [
@@ -84,12 +90,12 @@ const candidateRuns = ({ scheme, span }: Reading, firstQuery: number, endQuery: 
     );
 };
 
-/** Tokens of a run that a query reads in the run's form: a half-open range, empty when start >= end. */
-const visible = ({ scheme, span }: Reading, run: ColumnRun, query: number): [number, number] => {
-  const causal: [number, number] = [Math.max(run.start, query + 1 - span), Math.min(run.end, query + 1)];
+/** Tokens `[start, end)` of a range that a query reads in its form; none when start >= end. */
+const visible = ({ scheme, span }: Reading, range: ColumnRange, query: number): [number, number] => {
+  const causal: [number, number] = [Math.max(range.start, query + 1 - span), Math.min(range.end, query + 1)];
   if (!scheme) return causal;
-  const key = formRange(scheme, scheme.key, run.start, run.keyQuantized, query);
-  const value = formRange(scheme, scheme.value, run.start, run.valueQuantized, query);
+  const key = formRange(scheme, scheme.key, range.start, range.keyQuantized, query);
+  const value = formRange(scheme, scheme.value, range.start, range.valueQuantized, query);
   return [Math.max(causal[0], key[0], value[0]), Math.min(causal[1], key[1], value[1])];
 };
 
@@ -113,16 +119,16 @@ const chunkMask = (
   reading: Reading,
   firstQuery: number,
   endQuery: number,
-  runs: readonly ColumnRun[],
+  ranges: readonly ColumnRange[],
   columns: number,
 ): Float32Array => {
   const mask = new Float32Array((endQuery - firstQuery) * columns).fill(-Infinity);
   for (let query = firstQuery; query < endQuery; query++) {
     let offset = (query - firstQuery) * columns;
-    for (const run of runs) {
-      const [start, end] = visible(reading, run, query);
-      if (start < end) mask.fill(0, offset + start - run.start, offset + end - run.start);
-      offset += run.end - run.start;
+    for (const range of ranges) {
+      const [start, end] = visible(reading, range, query);
+      if (start < end) mask.fill(0, offset + start - range.start, offset + end - range.start);
+      offset += range.end - range.start;
     }
   }
   return mask;

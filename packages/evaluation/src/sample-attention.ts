@@ -8,7 +8,7 @@ import {
   type TensorScheme,
 } from "@kvtuner/plan";
 import { fakeQuantize, roundArrayToFloat16 } from "@kvtuner/quantizers";
-import { type ColumnChunk, columnChunks, geometryKey, type ColumnRun } from "./columns.ts";
+import { type ColumnChunk, columnChunks, geometryKey, type ColumnRange } from "./columns.ts";
 
 /** Query, key and value of one layer and sample, float32 `[tokens, heads * headSize]`, after RoPE. */
 export interface SampleTensors {
@@ -106,8 +106,8 @@ const runChunks = async (
   for (const chunk of chunks) {
     const part = await attend({
       query: query.subarray(chunk.firstQuery * queryWidth, chunk.endQuery * queryWidth),
-      key: gather(chunk, width, (run) => (run.keyQuantized ? read.key.quantized : read.key.exact)),
-      value: gather(chunk, width, (run) => (run.valueQuantized ? read.value.quantized : read.value.exact)),
+      key: gather(chunk, width, (range) => (range.keyQuantized ? read.key.quantized : read.key.exact)),
+      value: gather(chunk, width, (range) => (range.valueQuantized ? read.value.quantized : read.value.exact)),
       mask: chunk.mask(),
     });
     output.set(part, chunk.firstQuery * queryWidth);
@@ -115,19 +115,19 @@ const runChunks = async (
   return output;
 };
 
-/** Rows of a chunk's columns; a view if the columns are one run. */
+/** Rows of a chunk's columns; a view if the columns are one range. */
 const gather = (
-  { runs, columns }: ColumnChunk,
+  { ranges, columns }: ColumnChunk,
   width: number,
-  form: (run: ColumnRun) => Float32Array,
+  form: (range: ColumnRange) => Float32Array,
 ): Float32Array => {
-  const rowsOf = (run: ColumnRun): Float32Array => form(run).subarray(run.start * width, run.end * width);
-  if (runs.length === 1) return rowsOf(runs[0]!);
+  const rowsOf = (range: ColumnRange): Float32Array => form(range).subarray(range.start * width, range.end * width);
+  if (ranges.length === 1) return rowsOf(ranges[0]!);
   const gathered = new Float32Array(columns * width);
   let offset = 0;
-  for (const run of runs) {
-    gathered.set(rowsOf(run), offset);
-    offset += (run.end - run.start) * width;
+  for (const range of ranges) {
+    gathered.set(rowsOf(range), offset);
+    offset += (range.end - range.start) * width;
   }
   return gathered;
 };

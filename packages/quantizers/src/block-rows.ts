@@ -2,15 +2,15 @@ import type { AffineScheme } from "@kvtuner/plan";
 import { QuantizerError } from "./encodable.ts";
 
 /** Numbers `offset + i * stride` of a block `[tokens, headSize]`, `i < count`. */
-export interface Run {
+export interface StridedNumbers {
   readonly offset: number;
   readonly stride: number;
   readonly count: number;
 }
 
 /** Numbers of a block whose codes fill whole bytes together, and their groups. */
-export interface BlockRow extends Run {
-  readonly groups: readonly Run[];
+export interface BlockRow extends StridedNumbers {
+  readonly groups: readonly StridedNumbers[];
 }
 
 /**
@@ -20,20 +20,20 @@ export interface BlockRow extends Run {
 export const blockRows = (tokens: number, headSize: number, scheme: AffineScheme): BlockRow[] => {
   const groupSize = numbersInGroup(headSize, scheme);
   const rows = scheme.axis === "token" ? tokenRows(tokens, headSize) : channelRows(tokens, headSize, groupSize);
-  return rows.map((row) => ({ ...row, groups: cutRun(row, groupSize) }));
+  return rows.map((row) => ({ ...row, groups: cutIntoGroups(row, groupSize) }));
 };
 
-const tokenRows = (tokens: number, headSize: number): Run[] =>
+const tokenRows = (tokens: number, headSize: number): StridedNumbers[] =>
   Array.from({ length: tokens }, (_, token) => ({ offset: token * headSize, stride: 1, count: headSize }));
 
-const channelRows = (tokens: number, headSize: number, groupSize: number): Run[] =>
+const channelRows = (tokens: number, headSize: number, groupSize: number): StridedNumbers[] =>
   Array.from({ length: Math.ceil(tokens / groupSize) * headSize }, (_, row) => {
     const token = Math.floor(row / headSize) * groupSize;
     const count = Math.min(groupSize, tokens - token);
     return { offset: token * headSize + (row % headSize), stride: headSize, count };
   });
 
-const cutRun = ({ offset, stride, count }: Run, groupSize: number): Run[] =>
+const cutIntoGroups = ({ offset, stride, count }: StridedNumbers, groupSize: number): StridedNumbers[] =>
   Array.from({ length: Math.ceil(count / groupSize) }, (_, group) => {
     const first = group * groupSize;
     return { offset: offset + first * stride, stride, count: Math.min(groupSize, count - first) };

@@ -20,22 +20,22 @@ describe.skipIf(process.platform === "win32")("a path that may not be read", () 
       writeFileSync(join(folder, name), "{}");
       chmodSync(join(folder, name), 0);
     }
-    mkdirSync(join(folder, "room"));
-    writeFileSync(join(folder, "room", "x.gguf"), "GGUF");
-    chmodSync(join(folder, "room"), 0);
+    mkdirSync(join(folder, "locked"));
+    writeFileSync(join(folder, "locked", "x.gguf"), "GGUF");
+    chmodSync(join(folder, "locked"), 0);
     symlinkSync("loop", join(folder, "loop"));
     if (isRoot) process.seteuid?.(NOBODY);
   });
 
   afterEach(() => {
     if (isRoot) process.seteuid?.(0);
-    chmodSync(join(folder, "room"), 0o755);
+    chmodSync(join(folder, "locked"), 0o755);
   });
 
   test.each([
     ["closed.gguf", "MODEL_UNREADABLE", "MODEL_UNREADABLE"],
     ["closed.json", "MODEL_UNREADABLE", "PLAN_FILE_UNREADABLE"],
-    ["room/x.gguf", "MODEL_NOT_FOUND", "TARGET_UNKNOWN"],
+    ["locked/x.gguf", "MODEL_NOT_FOUND", "TARGET_UNKNOWN"],
     ["loop", "MODEL_NOT_FOUND", "TARGET_UNKNOWN"],
   ])("%s is an error with a code: %s as a model, %s to inspect", async (name, asModel, toInspect) => {
     const path = join(folder, name);

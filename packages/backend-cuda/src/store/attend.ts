@@ -119,8 +119,8 @@ const writeArguments = (
   return value
     .writeView(key.writeView(new ArgumentWriter()))
     .address(query)
-    .address(staging.room("sums", 4 * vectors * shape.headSize))
-    .address(staging.room("statistics", 4 * 2 * vectors))
+    .address(staging.reserve("sums", 4 * vectors * shape.headSize))
+    .address(staging.reserve("statistics", 4 * 2 * vectors))
     .address(output)
     .integers(tokens, before, shape.queryHeads / shape.kvHeads, splitTokens, ...segmentSplits, count, tensorCoreSegment)
     .float(spec.scale)

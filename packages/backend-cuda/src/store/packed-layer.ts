@@ -30,7 +30,7 @@ export class PackedLayer {
   attend({ tokens, query, key, value }: CallRows): Float32Array {
     const { device, staging } = this.#workspace;
     const output = new Float32Array(query.length);
-    const outputAddress = staging.room("output", output.byteLength);
+    const outputAddress = staging.reserve("output", output.byteLength);
     const queryAddress = staging.bring("query", query);
     this.#append({ tokens, key: staging.bring("key", key), value: staging.bring("value", value) });
     const queries = { query: queryAddress, output: outputAddress, tokens, before: this.length };

@@ -13,11 +13,11 @@ export class Staging {
   }
 
   /**
-   * Address of at least `sizeBytes` bytes.
+   * Reserves at least `sizeBytes` bytes and returns their address.
    *
    * @throws OutOfMemoryError
    */
-  room(name: StagingName, sizeBytes: number): number {
+  reserve(name: StagingName, sizeBytes: number): number {
     const known = this.#memory.get(name);
     if (known && known.sizeBytes >= sizeBytes) return known.address;
     if (known) this.#device.free(known);
@@ -29,7 +29,7 @@ export class Staging {
 
   /** Uploads numbers and returns their address. */
   bring(name: StagingName, numbers: Numbers): number {
-    const address = this.room(name, numbers.byteLength);
+    const address = this.reserve(name, numbers.byteLength);
     this.#device.upload(address, numbers);
     return address;
   }

@@ -74,7 +74,7 @@ const placedParts = ({ staging }: Workspace, layout: TensorLayout, length: numbe
   const exact: Part = { name: "exact", dtype: "float16", elements: (length - tokens) * headSize };
   const parts = [...layoutOf(scheme, { tokens, headSize }), exact];
   const roomOf = (part: Part): number => Math.ceil((kvHeads * partBytes(part)) / 256) * 256;
-  let next = staging.room(
+  let next = staging.reserve(
     "image",
     parts.reduce((sum, part) => sum + roomOf(part), 256),
   );

@@ -13,7 +13,7 @@ const failingDevice = (failures: number): GPUDevice =>
     createBindGroupLayout: () => ({}),
     createPipelineLayout: () => ({}),
     createComputePipelineAsync: async () => {
-      if (failures-- > 0) throw new Error("no room for it");
+      if (failures-- > 0) throw new Error("no memory for it");
       return {};
     },
   }) as unknown as GPUDevice;

@@ -76,13 +76,13 @@ describe("pieces of a call", () => {
     [256, 64, 128, 32_768],
     [512, 512, 256, 32_768],
     [32, 8, 128, 1_048_576],
-  ])("find room for %i query heads on %i of %i after %i tokens", (queryHeads, kvHeads, headSize, held) => {
+  ])("fit %i query heads on %i of %i after %i tokens", (queryHeads, kvHeads, headSize, held) => {
     const shape = { layers: 1, queryHeads, kvHeads, headSize };
     for (const plan of plansOf(shape, 0, held, 128, LEAST))
       expect(boundBytes(shape, plan, LEAST)).toBeLessThanOrEqual(LEAST.maxBindingBytes);
   });
 
-  it("are as long as ever where there is room", () => {
+  it("are as long as ever where memory allows", () => {
     const shape = { layers: 1, queryHeads: 32, kvHeads: 8, headSize: 128 };
     expect(plansOf(shape, 0, 32_768, 300, LEAST).map(({ tokens }) => tokens)).toEqual([128, 128, 44]);
   });

@@ -59,8 +59,8 @@ export const planAttention = (layer: GpuLayer, position: number, tokens: number,
   const tiles = items.reduce((sum, { firstTile, endTile }) => sum + endTile - firstTile, 0);
   const groups = kvHeads * Math.ceil((tokens * queryHeads) / kvHeads / vectors);
   // Rounding gives each item at most one split more than its share.
-  const room = Math.floor(mostPartialBytes(limits) / vectorBytes(layer.shape, tokens)) - items.length;
-  const tilesInSplit = Math.ceil(tiles / Math.max(1, Math.min(room, Math.floor(WORKGROUPS / groups))));
+  const mostSplits = Math.floor(mostPartialBytes(limits) / vectorBytes(layer.shape, tokens)) - items.length;
+  const tilesInSplit = Math.ceil(tiles / Math.max(1, Math.min(mostSplits, Math.floor(WORKGROUPS / groups))));
   const planned = items.map((item) => ({
     item,
     kernel: kernelFor(layer, item, vectors),

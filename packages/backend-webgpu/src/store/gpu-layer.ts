@@ -50,7 +50,7 @@ export class GpuLayer {
   }
 
   /** Tokens after the sinks that fit into the blocks. */
-  get room(): number {
+  get capacity(): number {
     const last = this.blocks.at(-1);
     return last ? last.first + last.tokens : 0;
   }
@@ -62,8 +62,8 @@ export class GpuLayer {
    */
   async reserve(engine: Engine, length: number): Promise<void> {
     const sizes = { key: this.key.format, value: this.value.format, kvHeads: this.shape.kvHeads };
-    while (this.room < length - this.scheme.residency.sinks)
-      this.blocks.push(await createBlock(engine, this.room, sizes));
+    while (this.capacity < length - this.scheme.residency.sinks)
+      this.blocks.push(await createBlock(engine, this.capacity, sizes));
   }
 
   /** Destroys the blocks that a cache of `length` tokens does not need, except the first. */
@@ -89,7 +89,7 @@ export class GpuLayer {
   /** Bytes of `length` tokens in the blocks and the exact rows, without unused space. */
   bytes({ format }: GpuTensor, length: number): TensorBytes {
     const packed = packedTokens(format, length);
-    const inBlocks = Math.min(packed, this.room);
+    const inBlocks = Math.min(packed, this.capacity);
     const tokens = format.isCoded
       ? { coded: inBlocks, exact: length - packed }
       : { coded: 0, exact: length - packed + inBlocks };
@@ -105,10 +105,10 @@ export class GpuLayer {
 export const createLayer = async (
   engine: Engine,
   shape: CacheShape,
-  asked: LayerScheme,
+  requested: LayerScheme,
   spec: AttentionSpec,
 ): Promise<GpuLayer> => {
-  const scheme = boundedLayer(asked, engine.maxTokens);
+  const scheme = boundedLayer(requested, engine.maxTokens);
   const made: Buffer[] = [];
   const create = async (sizeBytes: number): Promise<Buffer> => {
     const buffer = await engine.createBound(sizeBytes);

@@ -23,7 +23,7 @@ export const imageOfLayer = async (engine: Engine, layer: GpuLayer): Promise<Lay
   return { key: await imagesOf(layer.key), value: await imagesOf(layer.value) };
 };
 
-/** Fills an empty layer, which must have room for `length` tokens. */
+/** Fills an empty layer, which must have a capacity of `length` tokens. */
 export const restoreLayer = (engine: Engine, layer: GpuLayer, length: number, image: LayerImage): void => {
   layer.length = length;
   for (const tensor of [layer.key, layer.value]) {

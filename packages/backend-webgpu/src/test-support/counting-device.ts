@@ -107,6 +107,6 @@ const readCounts = async (device: GPUDevice, counts: GPUBuffer): Promise<LoadedB
   await target.mapAsync(MAP_READ);
   const [loads, sectors, unmarked] = new Uint32Array(target.getMappedRange().slice(0));
   target.destroy();
-  if (unmarked !== 0) throw new Error(`expected room for all marks, there was none for ${unmarked}`);
+  if (unmarked !== 0) throw new Error(`expected to write all marks, no slot was left for ${unmarked}`);
   return { byLanes: 4 * loads!, inSectors: 32 * sectors! };
 };

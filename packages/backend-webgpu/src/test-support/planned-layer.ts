@@ -22,8 +22,8 @@ export const plannedLayer = (
   const tensors = { key: tensor("key"), value: tensor("value"), middles: NO_BUFFER };
   const layer = new GpuLayer(shape, scheme, plainAttention(shape.headSize), tensors);
   const sizes = { key: tensors.key.format, value: tensors.value.format, kvHeads: shape.kvHeads };
-  while (layer.room < tokens) {
-    const held = { first: layer.room, tokens: nextTokens(layer.room, sizes, maxBindingBytes) };
+  while (layer.capacity < tokens) {
+    const held = { first: layer.capacity, tokens: nextTokens(layer.capacity, sizes, maxBindingBytes) };
     layer.blocks.push({ ...held, key: NO_BUFFER, value: NO_BUFFER });
   }
   return layer;

@@ -69,7 +69,7 @@ export class CacheSession {
   async prompt(ids: Int32Array, options: FeedOptions = {}): Promise<Float32Array> {
     assertNotEmpty(ids);
     this.#assertInStep();
-    this.#assertRoom(ids.length);
+    this.#assertInContext(ids.length);
     // The last token is always fed: its logits are not stored.
     this.#forget(Math.min(commonPrefix(this.#ids, ids), ids.length - 1));
     return this.append(ids.subarray(this.#ids.length), options);
@@ -79,7 +79,7 @@ export class CacheSession {
   async append(ids: Int32Array, { onProgress, signal }: FeedOptions = {}): Promise<Float32Array> {
     assertNotEmpty(ids);
     this.#assertInStep();
-    this.#assertRoom(this.#ids.length + ids.length);
+    this.#assertInContext(this.#ids.length + ids.length);
     for (let start = 0; ; start += this.#chunkTokens) {
       signal?.throwIfAborted();
       const chunk = ids.subarray(start, start + this.#chunkTokens);
@@ -128,7 +128,7 @@ export class CacheSession {
     );
   }
 
-  #assertRoom(tokens: number): void {
+  #assertInContext(tokens: number): void {
     const { contextLength } = this.#decoder.config;
     if (tokens <= contextLength) return;
     throw new GenerationError(

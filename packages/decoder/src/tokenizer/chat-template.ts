@@ -11,7 +11,7 @@ export interface ChatMessage {
 
 /** Ten times the longest in use. Parsing takes superlinear time. */
 const MAX_TEMPLATE_LENGTH = 2 ** 18;
-/** The library's time for a run of white space is quadratic in its length. */
+/** The library's time for consecutive white space is quadratic in its length. */
 const MAX_WHITE_SPACE = 1024;
 const STEPS = 250_000;
 const STEPS_PER_MESSAGE = 5_000;
@@ -58,9 +58,9 @@ const readTemplate = (metadata: ReadonlyMap<string, unknown>): string => {
     );
   if (template.length > MAX_TEMPLATE_LENGTH)
     throw tooLong(`of at most ${MAX_TEMPLATE_LENGTH} characters, got ${template.length}`);
-  for (const { 0: run } of template.matchAll(/\s+/g))
-    if (run.length > MAX_WHITE_SPACE)
-      throw tooLong(`with at most ${MAX_WHITE_SPACE} characters of white space in a row, got ${run.length}`);
+  for (const { 0: spaces } of template.matchAll(/\s+/g))
+    if (spaces.length > MAX_WHITE_SPACE)
+      throw tooLong(`with at most ${MAX_WHITE_SPACE} characters of white space in a row, got ${spaces.length}`);
   return template;
 };
 

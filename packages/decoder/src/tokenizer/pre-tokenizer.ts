@@ -21,7 +21,7 @@ const inOrder = (...pretokenizers: readonly PreTokenizerJson[]): PreTokenizerJso
   pretokenizers: [...pretokenizers, BYTES],
 });
 
-/** The split of the GPT-4 family, with runs of at most `digits` digits. */
+/** The split of the GPT-4 family, with at most `digits` digits in a piece. */
 const gpt4Split = (digits: string): PreTokenizerJson =>
   split(
     `${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`,

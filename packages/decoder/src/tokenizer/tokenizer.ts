@@ -56,7 +56,7 @@ export const loadTokenizer = ({ metadata }: { readonly metadata: ReadonlyMap<str
   const bpe = byteLevelBpe(metadata, eosIds);
   const chatPrompt = chatTemplate(metadata, bpe.tokens);
   const bosId = optionalId(metadata, "tokenizer.ggml.bos_token_id");
-  const startIds = bosId !== undefined && asksForBos(metadata) ? [bosId] : [];
+  const startIds = bosId !== undefined && startsWithBos(metadata) ? [bosId] : [];
   const encodeChat = (messages: readonly ChatMessage[], { specialTokens = false }: ChatOptions): number[] => {
     const quoted = specialTokens ? undefined : quoteSpecialTokens(messages, bpe.special.control);
     if (quoted === undefined) return bpe.encode(chatPrompt(messages));
@@ -80,9 +80,9 @@ export const loadTokenizer = ({ metadata }: { readonly metadata: ReadonlyMap<str
   };
 };
 
-const asksForBos = (metadata: ReadonlyMap<string, unknown>): boolean => {
-  const asked = metadata.get("tokenizer.ggml.add_bos_token");
-  return typeof asked === "boolean" ? asked : isLlama3(metadata);
+const startsWithBos = (metadata: ReadonlyMap<string, unknown>): boolean => {
+  const stated = metadata.get("tokenizer.ggml.add_bos_token");
+  return typeof stated === "boolean" ? stated : isLlama3(metadata);
 };
 
 const warningsOf = (metadata: ReadonlyMap<string, unknown>): string[] =>

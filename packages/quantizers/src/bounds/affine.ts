@@ -1,5 +1,5 @@
 import type { AffineScheme } from "@kvtuner/plan";
-import { blockRows, type Run } from "../block-rows.ts";
+import { blockRows, type StridedNumbers } from "../block-rows.ts";
 import { encodableRotation, hadamardBlockSize } from "../hadamard.ts";
 import { type BlockErrorBounds, blockErrors, norm } from "./block-errors.ts";
 import { DOUBLE_SLACK, FLOAT32_ROUNDING, groupErrorBound } from "./group.ts";
@@ -25,15 +25,15 @@ export const affineErrorBounds = (
 const codeBounds = (x: Float32Array, tokens: number, headSize: number, scheme: AffineScheme): Float64Array => {
   const bounds = new Float64Array(x.length);
   for (const { groups } of blockRows(tokens, headSize, scheme))
-    for (const run of groups) {
-      const [smallest, largest] = extremes(x, run);
+    for (const group of groups) {
+      const [smallest, largest] = extremes(x, group);
       const bound = groupErrorBound(smallest, largest, scheme);
-      for (let index = 0; index < run.count; index++) bounds[run.offset + index * run.stride] = bound;
+      for (let index = 0; index < group.count; index++) bounds[group.offset + index * group.stride] = bound;
     }
   return bounds;
 };
 
-const extremes = (x: Float32Array, { offset, stride, count }: Run): readonly [number, number] => {
+const extremes = (x: Float32Array, { offset, stride, count }: StridedNumbers): readonly [number, number] => {
   let smallest = x[offset]!;
   let largest = smallest;
   for (let index = 1; index < count; index++) {

@@ -39,15 +39,15 @@ const encodeRows = (x: Float32Array, tokens: number, headSize: number, scheme: A
   const block = emptyBlock(tokens, headSize, scheme) as AffineBlock;
   const parameters = groupParameters(scheme);
   let byte = 0;
-  let group = 0;
+  let groupIndex = 0;
   for (const { count, groups } of blockRows(tokens, headSize, scheme)) {
     const codes = new Uint8Array(count);
     let code = 0;
-    for (const run of groups) {
-      fitGroup(parameters, x, run.offset, run.count, run.stride);
-      storeParameters(block, group++, parameters);
-      for (let index = 0; index < run.count; index++)
-        codes[code++] = encodeNumber(parameters, x[run.offset + index * run.stride]!) - parameters.lowest;
+    for (const group of groups) {
+      fitGroup(parameters, x, group.offset, group.count, group.stride);
+      storeParameters(block, groupIndex++, parameters);
+      for (let index = 0; index < group.count; index++)
+        codes[code++] = encodeNumber(parameters, x[group.offset + index * group.stride]!) - parameters.lowest;
     }
     block.codes.set(packCodes(codes, scheme.bits), byte);
     byte += packedBytes(count, scheme.bits);
@@ -59,14 +59,14 @@ const decodeRows = (encoded: AffineBlock, tokens: number, headSize: number, sche
   const decoded = new Float32Array(tokens * headSize);
   const parameters = groupParameters(scheme);
   let byte = 0;
-  let group = 0;
+  let groupIndex = 0;
   for (const { count, groups } of blockRows(tokens, headSize, scheme)) {
     const codes = unpackCodes(encoded.codes.subarray(byte), scheme.bits, count);
     let code = 0;
-    for (const run of groups) {
-      loadParameters(encoded, group++, parameters);
-      for (let index = 0; index < run.count; index++)
-        decoded[run.offset + index * run.stride] = decodeNumber(parameters, codes[code++]! + parameters.lowest);
+    for (const group of groups) {
+      loadParameters(encoded, groupIndex++, parameters);
+      for (let index = 0; index < group.count; index++)
+        decoded[group.offset + index * group.stride] = decodeNumber(parameters, codes[code++]! + parameters.lowest);
     }
     byte += packedBytes(count, scheme.bits);
   }

@@ -29,10 +29,10 @@ type Float8Block = { readonly codes: Uint8Array; readonly scales: Uint16Array };
 export const float8Codec: Codec<Float8Scheme, Float8Block> = {
   encode: (x, tokens, headSize, scheme) => {
     const block = emptyBlock(tokens, headSize, scheme) as Float8Block;
-    for (const [index, { start, run }] of runsOf(x, headSize, scheme).entries()) {
-      const scale = scaleOf(run, scheme);
+    for (const [index, { start, group }] of groupsOf(x, headSize, scheme).entries()) {
+      const scale = scaleOf(group, scheme);
       if (scheme.scales === "dynamic") block.scales[index] = float16FromNumber(scale);
-      for (const [place, number] of run.entries())
+      for (const [place, number] of group.entries())
         block.codes[start + place] = float8FromNumber(quotient(number, scale), scheme.format);
     }
     return block;
@@ -40,10 +40,10 @@ export const float8Codec: Codec<Float8Scheme, Float8Block> = {
   decode: ({ codes, scales }, _, headSize, scheme) => {
     const decoded = new Float32Array(codes.length);
     const numbers = Float32Array.from(codes, (code) => numberFromFloat8(code, scheme.format));
-    for (const [index, { start, run }] of runsOf(numbers, headSize, scheme).entries()) {
+    for (const [index, { start, group }] of groupsOf(numbers, headSize, scheme).entries()) {
       const scale = scheme.scales === "dynamic" ? numberFromFloat16(scales[index]!) : fixedScale(scheme);
       decoded.set(
-        run.map((number) => number * scale),
+        group.map((number) => number * scale),
         start,
       );
     }
@@ -56,10 +56,10 @@ export const float8Codec: Codec<Float8Scheme, Float8Block> = {
       const at = (token: number): number => (token * heads + head) * headSize;
       for (let token = 0; token < tokens; token++)
         rows.set(data.subarray(at(token), at(token) + headSize), token * headSize);
-      for (const { run } of runsOf(rows, headSize, own)) {
-        const scale = scaleOf(run, own);
-        for (const [place, number] of run.entries())
-          run[place] = roundToFloat8(quotient(number, scale), own.format) * scale;
+      for (const { group } of groupsOf(rows, headSize, own)) {
+        const scale = scaleOf(group, own);
+        for (const [place, number] of group.entries())
+          group[place] = roundToFloat8(quotient(number, scale), own.format) * scale;
       }
       for (let token = 0; token < tokens; token++)
         data.set(rows.subarray(token * headSize, (token + 1) * headSize), at(token));
@@ -67,9 +67,9 @@ export const float8Codec: Codec<Float8Scheme, Float8Block> = {
   },
   bound: (x, tokens, headSize, scheme) => {
     const bounds = new Float64Array(x.length);
-    for (const { start, run } of runsOf(x, headSize, scheme)) {
-      const scale = scaleOf(run, scheme);
-      for (const [place, number] of run.entries())
+    for (const { start, group } of groupsOf(x, headSize, scheme)) {
+      const scale = scaleOf(group, scheme);
+      for (const [place, number] of group.entries())
         bounds[start + place] = errorBound(number, scale, FORMATS[scheme.format]);
     }
     return blockErrors(bounds, tokens, headSize);
@@ -77,23 +77,23 @@ export const float8Codec: Codec<Float8Scheme, Float8Block> = {
 };
 
 /** Numbers of one KV head that share a scale: a view, and its offset. */
-interface ScaledRun {
+interface ScaleGroup {
   readonly start: number;
-  readonly run: Float32Array;
+  readonly group: Float32Array;
 }
 
-const runsOf = (x: Float32Array, headSize: number, { scope, blockSize }: Float8Scheme): ScaledRun[] => {
+const groupsOf = (x: Float32Array, headSize: number, { scope, blockSize }: Float8Scheme): ScaleGroup[] => {
   const length = headSize * (scope === "token" ? 1 : blockSize);
   return Array.from({ length: Math.ceil(x.length / length) }, (_, index) => {
     const start = index * length;
-    return { start, run: x.subarray(start, start + length) };
+    return { start, group: x.subarray(start, start + length) };
   });
 };
 
-const scaleOf = (run: Float32Array, scheme: Float8Scheme): number => {
+const scaleOf = (group: Float32Array, scheme: Float8Scheme): number => {
   if (scheme.scales !== "dynamic") return fixedScale(scheme);
   let largest = 0;
-  for (const number of run) largest = Math.max(largest, Math.abs(number));
+  for (const number of group) largest = Math.max(largest, Math.abs(number));
   return float16NotBelow(Math.fround(largest / FORMATS[scheme.format].largest));
 };
 

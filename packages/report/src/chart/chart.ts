@@ -1,10 +1,10 @@
 import type { TopLevelSpec } from "vega-lite";
 
 /** Where a chart is shown: on a page (or in print), or on a phone. */
-export type Room = "wide" | "narrow";
+export type ChartWidth = "wide" | "narrow";
 
 /** Width of a chart with its axes, px. */
-export const WIDTH: Readonly<Record<Room, number>> = { wide: 780, narrow: 340 };
+export const WIDTH: Readonly<Record<ChartWidth, number>> = { wide: 780, narrow: 340 };
 
 /** A table of texts, as shown below its chart. */
 export interface Table {
@@ -17,7 +17,7 @@ export interface Chart {
   /** What it shows, in a few words: its accessible name. */
   readonly label: string;
   /** What to draw on a page, or on a phone. */
-  readonly spec: (room: Room) => TopLevelSpec;
+  readonly spec: (width: ChartWidth) => TopLevelSpec;
   readonly table: Table;
 }
 

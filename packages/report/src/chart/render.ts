@@ -1,17 +1,17 @@
 import type { TopLevelSpec } from "vega-lite";
 import { escapeText } from "../text/markup.ts";
-import type { Chart, Room } from "./chart.ts";
+import type { Chart, ChartWidth } from "./chart.ts";
 import { withPlainColors } from "./palette.ts";
 
 /**
  * Draws a chart for a page, which sets the colours. `name` keeps ids apart from those of other charts. Equal charts give
  * equal text. Loads Vega on the first call.
  */
-export const renderInline = async (name: string, chart: Chart, room: Room): Promise<string> => {
-  const svg = await draw(chart.spec(room));
+export const renderInline = async (name: string, chart: Chart, chartWidth: ChartWidth): Promise<string> => {
+  const svg = await draw(chart.spec(chartWidth));
   const { open, width, inside } = split(svg);
   const style = `max-width:${width}px`;
-  return `<svg xmlns="http://www.w3.org/2000/svg" ${open} style="${style}" role="graphics-document" aria-label="${escapeText(chart.label)}">${withOwnIds(inside, `${name}-${room}`)}</svg>`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" ${open} style="${style}" role="graphics-document" aria-label="${escapeText(chart.label)}">${withOwnIds(inside, `${name}-${width}`)}</svg>`;
 };
 
 /** Draws a chart as a file of its own, on white. */

@@ -1,5 +1,5 @@
 import type { TopLevelSpec } from "vega-lite";
-import { WIDTH, type Room } from "./chart.ts";
+import { WIDTH, type ChartWidth } from "./chart.ts";
 import { THEME } from "./theme.ts";
 
 type LayeredSpec = Extract<TopLevelSpec, { layer: unknown }>;
@@ -13,9 +13,9 @@ type Encoding = NonNullable<Exclude<Layer, { layer: unknown }>["encoding"]>;
 export type Position = Extract<NonNullable<Encoding["x"]>, { title?: unknown }>;
 
 /** Layers drawn on top of each other, with axes and legends as wide as the page or phone allows. */
-export const layered = (room: Room, height: number, layer: Layer[]): TopLevelSpec => ({
+export const layered = (width: ChartWidth, height: number, layer: Layer[]): TopLevelSpec => ({
   $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-  width: WIDTH[room],
+  width: WIDTH[width],
   height,
   autosize: { type: "fit", contains: "padding" },
   config: THEME,

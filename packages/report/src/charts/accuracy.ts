@@ -1,7 +1,7 @@
 import { formatBytes } from "@kvtuner/plan";
 import type { TaskFigures } from "@kvtuner/tuning";
 import type { TopLevelSpec } from "vega-lite";
-import { tableOf, tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
+import { tableOf, tipped, type Chart, type Column, type ChartWidth, type Tipped } from "../chart/chart.ts";
 import { labelledRule } from "../chart/labelled-rule.ts";
 import { paint } from "../chart/palette.ts";
 import { layered, type Layer, type Position } from "../chart/spec.ts";
@@ -31,7 +31,7 @@ export const accuracyChart = (data: ReportData): Chart => {
   const points = tipped(columns, rows).map((row) => ({ ...row, ...errorBar(row.task) }));
   return {
     label: "Accuracy against bits of the evaluated plans",
-    spec: (room) => accuracySpec(data, points, room),
+    spec: (width) => accuracySpec(data, points, width),
     table: tableOf(columns, rows),
   };
 };
@@ -68,15 +68,15 @@ const accuracyColumns = ({ context, space }: ReportData): Column<AccuracyRow>[] 
   { title: "Pairs x layers", text: ({ pairs }) => pairCounts(pairs, choiceLabels(space)) },
 ];
 
-const accuracySpec = (data: ReportData, points: readonly AccuracyPoint[], room: Room): TopLevelSpec => {
+const accuracySpec = (data: ReportData, points: readonly AccuracyPoint[], width: ChartWidth): TopLevelSpec => {
   const range = bitsRange(points);
-  const axes = { x: bitsAxis(range, data.context, room), y: accuracyAxis(points, room) };
-  return layered(room, 380, [
+  const axes = { x: bitsAxis(range, data.context, width), y: accuracyAxis(points, width) };
+  return layered(width, 380, [
     ...floatLine(axes.y, points),
     frontLine(axes, points, ({ accuracy }) => -accuracy),
     ...limitLine(axes, data.limit, range),
     errorBars(axes, points),
-    planPoints(axes, points, room),
+    planPoints(axes, points, width),
     ...planNames(
       axes,
       points.filter(({ label }) => label !== ""),
@@ -85,10 +85,10 @@ const accuracySpec = (data: ReportData, points: readonly AccuracyPoint[], room: 
   ]);
 };
 
-const accuracyAxis = (points: readonly AccuracyPoint[], room: Room): Position => ({
+const accuracyAxis = (points: readonly AccuracyPoint[], width: ChartWidth): Position => ({
   field: "accuracy",
   type: "quantitative",
-  title: room === "wide" ? "prompts answered right, with standard errors" : "answered right",
+  title: width === "wide" ? "prompts answered right, with standard errors" : "answered right",
   scale: {
     domain: [Math.max(0, points.reduce((least, { low }) => Math.min(least, low), Infinity) - 0.02), 1],
     nice: true,

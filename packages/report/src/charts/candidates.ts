@@ -1,6 +1,6 @@
 import type { Candidates } from "@kvtuner/tuning";
 import type { TopLevelSpec } from "vega-lite";
-import { tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
+import { tipped, type Chart, type Column, type ChartWidth, type Tipped } from "../chart/chart.ts";
 import { paint } from "../chart/palette.ts";
 import { CROSS } from "../chart/shapes.ts";
 import { layered } from "../chart/spec.ts";
@@ -27,7 +27,7 @@ export const candidatesChart = (data: ReportData, candidates: Candidates): Chart
   ];
   return {
     label: "Pairs of bits kept for the search in each layer",
-    spec: (room) => candidatesSpec(tipped(columns, rows), choiceLabels(data.space), room),
+    spec: (width) => candidatesSpec(tipped(columns, rows), choiceLabels(data.space), width),
     table: byLayer(rows, candidates.candidates.length),
   };
 };
@@ -60,14 +60,14 @@ const LOOKS: Readonly<
   pruned: { color: paint("muted"), shape: CROSS, size: 80 },
 };
 
-const candidatesSpec = (rows: Tipped<CandidateRow>[], pairs: readonly string[], room: Room): TopLevelSpec => {
+const candidatesSpec = (rows: Tipped<CandidateRow>[], pairs: readonly string[], width: ChartWidth): TopLevelSpec => {
   const layers = new Set(rows.map(({ layer }) => layer)).size;
-  const { x, y, height } = matrixAxes(room, pairs, layers, true);
+  const { x, y, height } = matrixAxes(width, pairs, layers, true);
   const domain = STATES.filter((state) => rows.some((row) => row.state === state));
   const looks = domain.map((state) => LOOKS[state]);
   const scale = <Value>(range: Value[]): { domain: string[]; range: Value[] } => ({ domain, range });
-  const legend = { title: null, columns: room === "wide" ? 3 : 1 };
-  return layered(room, height + 80, [
+  const legend = { title: null, columns: width === "wide" ? 3 : 1 };
+  return layered(width, height + 80, [
     {
       data: { values: rows },
       mark: { type: "point", filled: true, opacity: 1 },

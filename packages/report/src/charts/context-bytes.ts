@@ -1,6 +1,6 @@
 import { formatBytes } from "@kvtuner/plan";
 import type { TopLevelSpec } from "vega-lite";
-import { tableOf, tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
+import { tableOf, tipped, type Chart, type Column, type ChartWidth, type Tipped } from "../chart/chart.ts";
 import { labelledRule } from "../chart/labelled-rule.ts";
 import { paint } from "../chart/palette.ts";
 import { layered, type Layer, type Position } from "../chart/spec.ts";
@@ -29,7 +29,7 @@ export const contextBytesChart = (data: ReportData): Chart => {
   const rows = tipped(columns, lengthRows(pickedLast(series), range));
   return {
     label: "Bytes of the cache against the length of the context",
-    spec: (room) => contextSpec({ series, rows, range, budget: data.budget }, room),
+    spec: (width) => contextSpec({ series, rows, range, budget: data.budget }, width),
     table: tableOf(seriesColumns(data), series),
   };
 };
@@ -100,16 +100,16 @@ interface Parts {
   readonly budget: number | undefined;
 }
 
-const contextSpec = ({ series, rows, range, budget }: Parts, room: Room): TopLevelSpec => {
+const contextSpec = ({ series, rows, range, budget }: Parts, width: ChartWidth): TopLevelSpec => {
   const sized = rows.map((row) => ({ ...row, size: row.bytes / range.unit.bytes }));
-  const axes = { x: tokensAxis(range, room), y: sizeAxis(range) };
+  const axes = { x: tokensAxis(range, width), y: sizeAxis(range) };
   const bought = series.find(({ role }) => role === "picked")?.bought;
-  return layered(room, 360, [
+  return layered(width, 360, [
     lines(
       axes,
       series,
       sized.filter(({ bytes }) => bytes <= range.bytes * 1.5),
-      room,
+      width,
     ),
     ...(budget === undefined ? [] : budgetLine(axes, budget, range)),
     ...(bought === undefined || bought > range.tokens ? [] : boughtLine(axes, bought)),
@@ -126,8 +126,8 @@ interface Axes {
   readonly y: Position;
 }
 
-const tokensAxis = ({ step, tokens }: Range, room: Room): Position => {
-  const every = room === "wide" ? step : 2 * step;
+const tokensAxis = ({ step, tokens }: Range, width: ChartWidth): Position => {
+  const every = width === "wide" ? step : 2 * step;
   return {
     field: "tokens",
     type: "quantitative",
@@ -149,10 +149,10 @@ interface SizedRow extends Tipped<LengthRow> {
   readonly size: number;
 }
 
-const lines = (axes: Axes, series: readonly Series[], values: SizedRow[], room: Room): Layer => {
+const lines = (axes: Axes, series: readonly Series[], values: SizedRow[], width: ChartWidth): Layer => {
   const looks = looksOf(series);
   const domain = series.map(({ name }) => name);
-  const columns = room === "wide" ? 3 : 1;
+  const columns = width === "wide" ? 3 : 1;
   const legend = { title: null, columns, symbolType: "stroke", symbolStrokeWidth: 2.5, symbolSize: 400 };
   const dashes = looks.map(({ dash }) => dash);
   return {

@@ -1,5 +1,5 @@
 import type { TopLevelSpec } from "vega-lite";
-import { tableOf, tipped, type Chart, type Room, type Tipped } from "../chart/chart.ts";
+import { tableOf, tipped, type Chart, type ChartWidth, type Tipped } from "../chart/chart.ts";
 import { decadesOf } from "../chart/decades.ts";
 import { paint } from "../chart/palette.ts";
 import { layered, type Layer, type Position } from "../chart/spec.ts";
@@ -24,7 +24,7 @@ export const frontChart = (data: ReportData): Chart => {
   const parts = { points, predicted: predictedFront(data), limit: data.limit, context: data.context };
   return {
     label: "Loss against bits of the plans that were tried",
-    spec: (room) => frontSpec(parts, room),
+    spec: (width) => frontSpec(parts, width),
     table: tableOf(columns, rows),
   };
 };
@@ -46,11 +46,11 @@ const drawable = (row: Tipped<FrontRow>): LossPoint => {
   return { ...row, kl, low: Math.max(kl / 10, kl - row.klStandardError), high: kl + row.klStandardError };
 };
 
-const frontSpec = ({ points, predicted, limit, context }: Parts, room: Room): TopLevelSpec => {
+const frontSpec = ({ points, predicted, limit, context }: Parts, width: ChartWidth): TopLevelSpec => {
   const range = bitsRange(points);
   const shown = (bits: number): boolean => bits >= range[0] && bits <= range[1];
-  const axes = { x: bitsAxis(range, context, room), y: lossAxis(points, room) };
-  return layered(room, 420, [
+  const axes = { x: bitsAxis(range, context, width), y: lossAxis(points, width) };
+  return layered(width, 420, [
     predictedLine(
       axes,
       predicted.filter(({ bits }) => shown(bits)),
@@ -58,18 +58,18 @@ const frontSpec = ({ points, predicted, limit, context }: Parts, room: Room): To
     frontLine(axes, points, ({ kl }) => kl),
     ...limitLine(axes, limit, range),
     errorBars(axes, points),
-    planPoints(axes, points, room),
+    planPoints(axes, points, width),
     ...planNames(axes, namedPoints(points), "above"),
   ]);
 };
 
-const lossAxis = (points: readonly LossPoint[], room: Room): Position => {
+const lossAxis = (points: readonly LossPoint[], width: ChartWidth): Position => {
   const decades = decadesOf(points.map(({ kl }) => kl));
   return {
     field: "kl",
     type: "quantitative",
     scale: { type: "log", domain: [decades[0] ?? SMALLEST_KL, decades.at(-1) ?? 1], nice: false, clamp: true },
-    title: room === "wide" ? "loss: KL to the 16-bit cache, nats a token" : "loss: KL, nats a token",
+    title: width === "wide" ? "loss: KL to the 16-bit cache, nats a token" : "loss: KL, nats a token",
     axis: { format: "~g", values: decades },
   };
 };

@@ -1,7 +1,7 @@
 import type { Profile } from "@kvtuner/sensitivity";
 import type { Groups } from "@kvtuner/tuning";
 import type { TopLevelSpec } from "vega-lite";
-import { tableOf, tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
+import { tableOf, tipped, type Chart, type Column, type ChartWidth, type Tipped } from "../chart/chart.ts";
 import { paint } from "../chart/palette.ts";
 import { layered, type Position } from "../chart/spec.ts";
 import { layerRuns } from "../text/figures.ts";
@@ -22,7 +22,7 @@ export const groupsChart = (profile: Profile, groups: Groups | undefined): Chart
   const merges = tipped(columns, tree.merges);
   return {
     label: "Layers by similarity of their attention output errors",
-    spec: (room) => groupsSpec(tree, merges, shared, room),
+    spec: (width) => groupsSpec(tree, merges, shared, width),
     table: tableOf(columns, tree.merges),
   };
 };
@@ -64,9 +64,9 @@ const groupsSpec = (
   tree: MergeTree,
   merges: Tipped<Merge>[],
   shared: readonly (readonly number[])[],
-  room: Room,
+  width: ChartWidth,
 ): TopLevelSpec => {
-  const wide = room === "wide";
+  const wide = width === "wide";
   const place = placeAxis(tree.order.length, wide);
   const height = heightAxis(merges);
   /** Layers stand along a page, and down a phone. */
@@ -75,7 +75,7 @@ const groupsSpec = (
   const turnedEnds = wide
     ? { x2: { field: "placeTo" }, y2: { field: "heightTo" } }
     : { y2: { field: "placeTo" }, x2: { field: "heightTo" } };
-  return layered(room, wide ? 260 : tree.order.length * LEAF + 60, [
+  return layered(width, wide ? 260 : tree.order.length * LEAF + 60, [
     {
       data: { values: merges.flatMap(segmentsOf) },
       mark: { type: "rule", color: paint("faint"), strokeWidth: 1.5, aria: false },

@@ -1,4 +1,4 @@
-import { WIDTH, type Room } from "../chart/chart.ts";
+import { WIDTH, type ChartWidth } from "../chart/chart.ts";
 import type { Position } from "../chart/spec.ts";
 
 /** Layers and pairs along the axes of a matrix, and its height. */
@@ -10,18 +10,18 @@ export interface MatrixAxes {
 }
 
 /** Height of a pair's row on a page, and of a layer's on a phone, px. */
-const ROW: Readonly<Record<Room, number>> = { wide: 20, narrow: 15 };
+const ROW: Readonly<Record<ChartWidth, number>> = { wide: 20, narrow: 15 };
 
 /** Narrowest column that still fits every layer's number, px. */
 const LABELLED = 16;
 
 /** Layers along a page, or down a phone. */
-export const matrixAxes = (room: Room, pairs: readonly string[], layers: number, grid: boolean): MatrixAxes => {
+export const matrixAxes = (width: ChartWidth, pairs: readonly string[], layers: number, grid: boolean): MatrixAxes => {
   const axis = { domain: false, ticks: false, grid, labelOverlap: "greedy" } as const;
   const everyFifth = WIDTH.wide / layers < LABELLED ? { values: multiplesOfFive(layers) } : {};
   const pair = { field: "pair", type: "ordinal", title: null, sort: [...pairs] } as const;
   const layer = { field: "layer", type: "ordinal", title: "layer" } as const;
-  if (room === "wide") {
+  if (width === "wide") {
     return {
       x: { ...layer, axis: { ...axis, labelAngle: 0, ...everyFifth } },
       y: { ...pair, sort: [...pairs], axis },

@@ -1,4 +1,4 @@
-import type { Room, Tipped } from "../chart/chart.ts";
+import type { ChartWidth, Tipped } from "../chart/chart.ts";
 import { HALO, labelledRule } from "../chart/labelled-rule.ts";
 import { paint } from "../chart/palette.ts";
 import { CROSS, HOLLOW_SQUARE } from "../chart/shapes.ts";
@@ -28,12 +28,12 @@ export const bitsRange = (points: readonly Point[]): [number, number] => {
 };
 
 /** The axis of true bits. */
-export const bitsAxis = (domain: [number, number], context: number, room: Room): Position => ({
+export const bitsAxis = (domain: [number, number], context: number, width: ChartWidth): Position => ({
   field: "bits",
   type: "quantitative",
   title: `true bits a stored number, at ${tokensText(context)} tokens`,
   scale: { domain, nice: false },
-  axis: { tickCount: room === "wide" ? 10 : 6, format: "~g" },
+  axis: { tickCount: width === "wide" ? 10 : 6, format: "~g" },
 });
 
 /** The user's bits limit, if within the chart, labelled at the foot, where there are no points. */
@@ -66,10 +66,10 @@ const LOOKS: Readonly<
 };
 
 /** The points with their legend; the picked plan is drawn last, on top. */
-export const planPoints = (axes: Axes, points: readonly Point[], room: Room): Layer => {
+export const planPoints = (axes: Axes, points: readonly Point[], width: ChartWidth): Layer => {
   const domain = KINDS.filter((kind) => points.some((point) => point.kind === kind));
   const looks = domain.map((kind) => LOOKS[kind]);
-  const legend = { title: null, columns: room === "wide" ? 3 : 1 };
+  const legend = { title: null, columns: width === "wide" ? 3 : 1 };
   const order = (point: Point): number => -KINDS.indexOf(point.kind);
   const scale = <Value>(range: Value[]): { domain: string[]; range: Value[] } => ({ domain, range });
   return {

@@ -1,6 +1,6 @@
 import { bitsOf, formatBytes, layerBytes, layerShape } from "@kvtuner/plan";
 import type { TopLevelSpec } from "vega-lite";
-import { tableOf, tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
+import { tableOf, tipped, type Chart, type Column, type ChartWidth, type Tipped } from "../chart/chart.ts";
 import { BIT_COLORS } from "../chart/palette.ts";
 import { layered, type Position } from "../chart/spec.ts";
 import type { PickedPlan, ReportData } from "../data/data.ts";
@@ -38,7 +38,7 @@ export const planStripChart = (data: ReportData, picked: PickedPlan): Chart => {
   const cells = tipped(columns, rows);
   return {
     label: "Bits of keys and values in each layer of the picked plan",
-    spec: (room) => stripSpec(cells, room),
+    spec: (width) => stripSpec(cells, width),
     table: tableOf(columns, rows),
   };
 };
@@ -53,12 +53,12 @@ const layerRows = ({ profile, settings, context }: ReportData, { plan, choices }
   }));
 
 /** Layers in one line. */
-const LINE: Readonly<Record<Room, number>> = { wide: 36, narrow: 15 };
+const LINE: Readonly<Record<ChartWidth, number>> = { wide: 36, narrow: 15 };
 
 const CELL_HEIGHT = 26;
 
-const stripSpec = (rows: readonly Tipped<LayerRow>[], room: Room): TopLevelSpec => {
-  const cells = rows.flatMap((row) => cellsOf(row, rows.length, LINE[room]));
+const stripSpec = (rows: readonly Tipped<LayerRow>[], width: ChartWidth): TopLevelSpec => {
+  const cells = rows.flatMap((row) => cellsOf(row, rows.length, LINE[width]));
   const lines = [...new Set(cells.map(({ line }) => line))];
   const isOneLine = lines.length === 2;
   const axis = { domain: false, ticks: false } as const;
@@ -77,7 +77,7 @@ const stripSpec = (rows: readonly Tipped<LayerRow>[], room: Room): TopLevelSpec 
     axis: { ...axis, labelFontSize: 12, labelLimit: 160 },
     scale: { paddingInner: 0.1, paddingOuter: 0 },
   };
-  return layered(room, lines.length * CELL_HEIGHT + (isOneLine ? 46 : 8), [
+  return layered(width, lines.length * CELL_HEIGHT + (isOneLine ? 46 : 8), [
     {
       data: { values: cells },
       mark: { type: "rect" },

@@ -1,7 +1,7 @@
 import type { Profile } from "@kvtuner/sensitivity";
 import { labelsOf } from "@kvtuner/tuning";
 import type { TopLevelSpec } from "vega-lite";
-import { tipped, type Chart, type Column, type Room, type Tipped } from "../chart/chart.ts";
+import { tipped, type Chart, type Column, type ChartWidth, type Tipped } from "../chart/chart.ts";
 import { decadesOf } from "../chart/decades.ts";
 import { layered } from "../chart/spec.ts";
 import type { ReportData } from "../data/data.ts";
@@ -29,7 +29,7 @@ export const sensitivityChart = (data: ReportData, profile: Profile): Chart => {
   const cells = tipped(columns, rows).map((row) => ({ ...row, kl: Math.max(SMALLEST_KL, row.kl) }));
   return {
     label: "Loss of each layer alone under each pair of bits",
-    spec: (room) => sensitivitySpec(cells, choiceLabels(data.space), room),
+    spec: (width) => sensitivitySpec(cells, choiceLabels(data.space), width),
     table: layersByPairs(rows, choiceLabels(data.space)),
   };
 };
@@ -56,11 +56,15 @@ const layersByPairs = (rows: readonly SensitivityRow[], pairs: readonly string[]
   ]),
 });
 
-const sensitivitySpec = (cells: Tipped<SensitivityRow>[], pairs: readonly string[], room: Room): TopLevelSpec => {
+const sensitivitySpec = (
+  cells: Tipped<SensitivityRow>[],
+  pairs: readonly string[],
+  width: ChartWidth,
+): TopLevelSpec => {
   const layers = new Set(cells.map(({ layer }) => layer)).size;
-  const { x, y, height } = matrixAxes(room, pairs, layers, false);
+  const { x, y, height } = matrixAxes(width, pairs, layers, false);
   const decades = decadesOf(cells.map(({ kl }) => kl));
-  return layered(room, height + 100, [
+  return layered(width, height + 100, [
     {
       data: { values: cells },
       mark: { type: "rect" },
@@ -76,7 +80,7 @@ const sensitivitySpec = (cells: Tipped<SensitivityRow>[], pairs: readonly string
             title: "KL of the layer alone, nats a token",
             format: "~g",
             values: decades,
-            gradientLength: room === "wide" ? 320 : 280,
+            gradientLength: width === "wide" ? 320 : 280,
             gradientThickness: 12,
           },
         },

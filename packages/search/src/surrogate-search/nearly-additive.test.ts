@@ -72,13 +72,13 @@ const localOptimum = (cap: number): number => {
 
 const betterNeighbour = (genome: Genome, cap: number): Genome | undefined => {
   const loss = trueLoss(genome);
-  const room = cap - costOf(genome);
+  const spare = cap - costOf(genome);
   const moves = genome.flatMap((choice, gene) =>
     bits.map((one, other) => ({ gene, other, extra: one - bits[choice]! })),
   );
   for (const { gene, other, extra } of moves) {
     for (const second of moves) {
-      if (second.gene < gene || extra + second.extra > room) continue;
+      if (second.gene < gene || extra + second.extra > spare) continue;
       const neighbour = genome.with(gene, other).with(second.gene, second.other);
       if (trueLoss(neighbour) < loss) return neighbour;
     }
