@@ -65,8 +65,8 @@ export function attend(
 }
 
 /**
- * The same in parts that may run at once, each with a scratch and states of its own. This begins the states of all rows,
- * with all tiles before the second that may be coded, so that every part knows of scores that its own are negligible beside.
+ * The first step of attention in parts that may run at once, each with its own scratch and states. Begins the states of all rows with
+ * all tiles before the second that may be coded, so that every part knows scores large enough to make some of its own negligible.
  */
 export function beginRows(
   scratch: usize,
@@ -278,8 +278,8 @@ function finishScores(layer: usize, count: i32, hidden: i32): bool {
 }
 
 /**
- * Sum of a head's weights and that of its sink, a score without a value. It comes in at the end: a sink that outweighs all tokens makes
- * none of them negligible beside the others.
+ * Sum of a head's weights and the weight of its sink, a score without a value. The sink is added last: even one that outweighs all
+ * tokens must not make any token negligible compared with the others.
  */
 function totalWithSink(layer: usize, kvHead: i32, head: i32, row: usize): f32 {
   const total = load<f32>(row + state.total + (<usize>head << 2));

@@ -38,7 +38,7 @@ export function appendExact(layer: usize, tensor: usize, start: i32, count: i32,
 
 /**
  * Encodes tokens `from .. to - 1`, counted from the first that may be coded and whole blocks, from the pages, with the
- * arithmetic of `encodeBlock` of `@kvtuner/quantizers`. `scratch` has room for a tile of f32 `[TILE][headSize]`.
+ * arithmetic of `encodeBlock` of `@kvtuner/quantizers`. `scratch` has space for a tile of f32 `[TILE][headSize]`.
  */
 export function encode(layer: usize, isValue: i32, from: i32, to: i32, scratch: usize): void {
   const tensor = layer + (isValue ? VALUE : KEY);
@@ -152,7 +152,7 @@ function codeOf(x: f32): i32 {
 }
 
 /**
- * Decodes tokens `from .. to - 1`, counted as in {@link encode}, into the pages, rounded to float16. `scratch` has room for one row.
+ * Decodes tokens `from .. to - 1`, counted as in {@link encode}, into the pages, rounded to float16. `scratch` has space for one row.
  */
 export function decode(layer: usize, isValue: i32, from: i32, to: i32, scratch: usize): void {
   const tensor = layer + (isValue ? VALUE : KEY);

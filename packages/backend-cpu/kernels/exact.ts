@@ -48,7 +48,7 @@ export function scoreExact(layer: usize, row: usize, from: i32, to: i32): void {
   }
 }
 
-/** Pointer of a key, of the last one behind it. */
+/** Pointer of a key; past the end, of the last key. */
 // @ts-ignore: decorator
 @inline
 function keyAt(token: i32, to: i32): usize {

@@ -5,5 +5,5 @@ export { sumPanelsInto } from "./panel-sums";
 export { sumPanels } from "./panels";
 export { splitFactors } from "./split-factors";
 
-/** First byte behind the data of the kernels. */
+/** First byte after the kernels' data. */
 export const heapBase: usize = __heap_base;

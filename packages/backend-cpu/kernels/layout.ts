@@ -85,7 +85,7 @@ const UNIT_FACTORS = memory.data<f32>([
   1, 1, 1, 1,
 ], 16);
 
-/** Whether panels of so many bits are multiplied as bytes; factors are then split, see `split-factors.ts`. */
+/** Whether panels of `bits` bits are multiplied as bytes; factors are then split, see `split-factors.ts`. */
 // @ts-ignore: decorator
 @inline
 export function multipliesBytes(bits: i32): bool {

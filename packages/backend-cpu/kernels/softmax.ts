@@ -93,8 +93,8 @@ function pad(at: usize, count: i32): i32 {
 }
 
 /**
- * The largest score is taken as the whole number above it: what was added up before is then rescaled exactly, and parts of a
- * row that know different largest scores have the same weights but for a power of 2.
+ * Rounds the largest score up to a whole number. Earlier sums are then rescaled exactly, and parts of a row with different largest
+ * scores have weights that differ only by a power of 2.
  */
 function weighHead(row: usize, head: i32, headSize: i32, at: usize, steps: i32, tileLargest: f32): f32 {
   const largest = row + state.largest + (<usize>head << 2);
