@@ -46,21 +46,21 @@ describe("tune with a task", () => {
       const whole = fakeModel();
       const expected = withoutTimes(await tune({ model: whole, out: newFolder(), ...options }));
       const out = newFolder();
-      let asked = 0;
+      let answered = 0;
       for (const stop of [1, 7, 27, 3, 11, 2, 9]) {
         const model = fakeModel((count) => {
           if (count === stop) throw new Error("killed");
         });
         await expect(tune({ model, out, ...options })).rejects.toThrow("killed");
-        asked += model.asked();
+        answered += model.answered();
       }
       const last = fakeModel();
       expect(withoutTimes(await tune({ model: last, out, ...options }))).toEqual(expected);
-      expect(asked + last.asked()).toBe(whole.asked());
+      expect(answered + last.answered()).toBe(whole.answered());
 
       const again = fakeModel();
       expect((await tune({ model: again, out, ...options })).front).toEqual(expected.front);
-      expect(again.asked()).toBe(0);
+      expect(again.answered()).toBe(0);
     },
   );
 
@@ -86,7 +86,7 @@ describe("tune with a task", () => {
       await expect(run(killed, out)).rejects.toThrow("killed");
       const last = fakeModel();
       expect(withoutTimes(await run(last, out)), `stopped after ${stop}`).toEqual(expected);
-      expect(killed.asked() + last.asked()).toBe(whole.asked());
+      expect(killed.answered() + last.answered()).toBe(whole.answered());
     }
   });
 
@@ -141,7 +141,7 @@ describe("tune with a task", () => {
     const { front, picked, evaluations } = await tune({ model, out, ...OPTIONS, strategy: "nsga2" });
     expect(evaluations).toBe(24);
     const profiled = 5 * OPTIONS.pairs.length * 50;
-    expect(model.asked() - profiled).toBeLessThan(0.9 * 24 * PROMPTS);
+    expect(model.answered() - profiled).toBeLessThan(0.9 * 24 * PROMPTS);
     for (const plan of front) expect(plan.task).toMatchObject({ prompts: PROMPTS, isComplete: true });
     expect(front).toContainEqual(picked);
     const best = Math.max(...front.map((plan) => plan.task?.accuracy ?? 0));
@@ -182,7 +182,7 @@ describe("tune with a task", () => {
   test("by KL of the answers asks every plan everything", async () => {
     const model = fakeModel();
     const { front, picked } = await tune({ model, out: newFolder(), ...OPTIONS, objective: "kl", prompts: 30 });
-    expect(model.asked()).toBe((5 * OPTIONS.pairs.length + 24) * 30);
+    expect(model.answered()).toBe((5 * OPTIONS.pairs.length + 24) * 30);
     for (const [index, plan] of front.entries()) expect(plan.kl).toBeLessThan(front[index - 1]?.kl ?? Infinity);
     expect(picked.task?.prompts).toBe(30);
   });
@@ -238,7 +238,7 @@ describe("tune with a task", () => {
         code: "TASK_UNANSWERED",
         message: expect.stringMatching(new RegExp(`answers ${right} of 120 right, .*"compare": "exact" need a "stop"`)),
       });
-      expect(model.asked()).toBe(0);
+      expect(model.answered()).toBe(0);
       expect(existsSync(out)).toBe(false);
     }
     await tune({ model: answering(12), out: newFolder(), ...OPTIONS, evaluations: 2 });
@@ -303,7 +303,7 @@ describe("tune with a task", () => {
       const error = { code, message: expect.stringMatching(words) };
       await expect(tune({ model, out, ...OPTIONS, task: file(), ...more })).rejects.toMatchObject(error);
       await expect(evaluateTask({ model, plan: "none", task: file(), ...more })).rejects.toMatchObject(error);
-      expect(model.asked()).toBe(0);
+      expect(model.answered()).toBe(0);
       expect(existsSync(out)).toBe(false);
     },
   );

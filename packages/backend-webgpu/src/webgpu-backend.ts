@@ -5,7 +5,7 @@ import { chooseVariant } from "./choice/variant-choice.ts";
 import type { GpuCounters } from "./device/counters.ts";
 import { Engine } from "./device/engine.ts";
 import { defaultGpu, type DeviceSource, findDevice } from "./device/request-device.ts";
-import { assertKernels } from "./kernels/asked-kernels.ts";
+import { assertKernels } from "./kernels/requested-kernels.ts";
 import { PLAIN, type Variant, variantName } from "./kernels/variant.ts";
 import { createStore } from "./store/webgpu-store.ts";
 

@@ -31,11 +31,11 @@ export const evalCommand = (terminal: Terminal, signal: AbortSignal): Command =>
       const place = { plan: 0, plans: flags.plan?.length ?? 1 };
       const onProgress: OnProgress = (progress) => view.show(amongPlans(progress, place));
       const onWarning = (message: string): void => warn(terminal, message);
-      const asked: Asked = { terminal, signal, flags, place, end: view.end };
+      const call: Call = { terminal, signal, flags, place, end: view.end };
       const options = { model, ...settings, onProgress, onWarning, signal };
       if (task === undefined) assertNoTaskOptions(flags);
-      if (task === undefined) return answered(await openPlanScorer(options).finally(view.end), asked, textSummary);
-      return answered(await openTaskScorer({ ...options, task }).finally(view.end), asked, taskSummary);
+      if (task === undefined) return answered(await openPlanScorer(options).finally(view.end), call, textSummary);
+      return answered(await openTaskScorer({ ...options, task }).finally(view.end), call, taskSummary);
     });
 
 const evalBase = (): Command =>
@@ -54,7 +54,7 @@ const EXAMPLES = examples([
   ["kvtuner eval smollm2 --stream < plans.txt", "one plan per line, with the model loaded once"],
 ]);
 
-interface Asked {
+interface Call {
   readonly terminal: Terminal;
   readonly signal: AbortSignal;
   readonly flags: EvalFlags;
@@ -65,7 +65,7 @@ interface Asked {
 }
 
 /** One plan's progress as part of all plans' progress. */
-const amongPlans = (progress: Progress, { plan, plans: count }: Asked["place"]): Progress =>
+const amongPlans = (progress: Progress, { plan, plans: count }: Call["place"]): Progress =>
   progress.step === "evaluate"
     ? { ...progress, done: plan * progress.total + progress.done, total: count * progress.total }
     : progress;
@@ -75,7 +75,7 @@ type Named<Result> = Result & { readonly plan: string };
 
 const answered = async <Result extends object>(
   scorer: GivenPlanScorer<Result>,
-  { terminal, signal, flags: { plan: given, json, context = EVALUATE_OPTIONS.context.fallback }, place, end }: Asked,
+  { terminal, signal, flags: { plan: given, json, context = EVALUATE_OPTIONS.context.fallback }, place, end }: Call,
   summary: (results: readonly Named<Result>[], context: number) => string,
 ): Promise<void> => {
   try {

@@ -23,8 +23,8 @@ const cliOption = (
   { kind, value, help, fallback, choices, conflicts = [] }: Option<unknown, never, unknown>,
 ): CliOption => {
   const flag = `--${kind === "flag" && fallback === true ? "no-" : ""}${flagName(name)}`;
-  const isTold = ["string", "number"].includes(typeof fallback);
-  const option = new CliOption(`${flag} ${value}`.trim(), `${help}${isTold ? ` (default: ${String(fallback)})` : ""}`);
+  const isShown = ["string", "number"].includes(typeof fallback);
+  const option = new CliOption(`${flag} ${value}`.trim(), `${help}${isShown ? ` (default: ${String(fallback)})` : ""}`);
   if (kind !== "flag") option.argParser<unknown>(PARSERS[kind]);
   return (choices ? option.choices(choices) : option).conflicts([...conflicts]);
 };

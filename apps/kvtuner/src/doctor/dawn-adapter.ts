@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { pathToFileURL } from "node:url";
 
 /** An adapter, as sent between processes; undefined for none. */
-export interface ToldAdapter {
+export interface DescribedAdapter {
   readonly info: Pick<GPUAdapterInfo, "vendor" | "architecture" | "device" | "description" | "isFallbackAdapter">;
   readonly features: readonly string[];
   readonly maxBindingBytes: number;
@@ -14,12 +14,12 @@ export interface ToldAdapter {
  *
  * @throws with the process's own message when it failed
  */
-export const dawnAdapter = (path: string): Promise<ToldAdapter | undefined> =>
+export const dawnAdapter = (path: string): Promise<DescribedAdapter | undefined> =>
   new Promise((resolve, reject) => {
-    const argv = ["--input-type=module", "--eval", ASK, pathToFileURL(path).href];
+    const argv = ["--input-type=module", "--eval", REQUEST, pathToFileURL(path).href];
     execFile(process.execPath, argv, { timeout: LONGEST_MS }, (error, stdout, stderr) => {
-      const told = TOLD.exec(stdout)?.[1];
-      if (told !== undefined) resolve((JSON.parse(told) as ToldAdapter | null) ?? undefined);
+      const answer = ANSWER.exec(stdout)?.[1];
+      if (answer !== undefined) resolve((JSON.parse(answer) as DescribedAdapter | null) ?? undefined);
       else reject(new Error(reasonOf(stderr, error), { cause: error }));
     });
   });
@@ -28,18 +28,18 @@ export const dawnAdapter = (path: string): Promise<ToldAdapter | undefined> =>
 const LONGEST_MS = 60_000;
 
 /** Exits right after printing: shutting Dawn down crashes with some drivers. */
-const ASK = `
+const REQUEST = `
 const { create } = await import(process.argv[1]);
 const adapter = await create([]).requestAdapter({ powerPreference: "high-performance" });
-const toldOf = ({ info, features, limits }) => {
+const described = ({ info, features, limits }) => {
   const { vendor, architecture, device, description, isFallbackAdapter } = info;
-  const told = { vendor, architecture, device, description, isFallbackAdapter };
-  return { info: told, features: [...features], maxBindingBytes: limits.maxStorageBufferBindingSize };
+  const named = { vendor, architecture, device, description, isFallbackAdapter };
+  return { info: named, features: [...features], maxBindingBytes: limits.maxStorageBufferBindingSize };
 };
-process.stdout.write("adapter: " + JSON.stringify(adapter && toldOf(adapter)) + "\\n", () => process.exit());
+process.stdout.write("adapter: " + JSON.stringify(adapter && described(adapter)) + "\\n", () => process.exit());
 `;
 
-const TOLD = /^adapter: (.+)$/m;
+const ANSWER = /^adapter: (.+)$/m;
 
 const reasonOf = (stderr: string, error: Error | null): string => {
   const thrown = /^(?:\[?\w*Error)\b.*$/m.exec(stderr)?.[0];

@@ -8,7 +8,7 @@ import { openCudaBackend } from "../model/gpu-backends.ts";
 import { DAWN_PACKAGE, engineGpu, type GpuSource, isSoftwareAdapter } from "../model/gpu.ts";
 import { kvtunerHome } from "../model/home.ts";
 import { installedPackage } from "../model/installed-package.ts";
-import { dawnAdapter, type ToldAdapter } from "./dawn-adapter.ts";
+import { dawnAdapter, type DescribedAdapter } from "./dawn-adapter.ts";
 
 /** Facts about a machine. A method throws if its look-up fails. */
 export interface Machine {
@@ -132,14 +132,14 @@ const webGpu = async (): Promise<Awaited<ReturnType<Machine["webGpu"]>>> => {
   return { hasBackend, source: DAWN_PACKAGE, ...factsOf(await dawnAdapter(path)) };
 };
 
-const engineAdapter = async (gpu: GPU): Promise<ToldAdapter | undefined> => {
+const engineAdapter = async (gpu: GPU): Promise<DescribedAdapter | undefined> => {
   const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) return undefined;
   const { info, features, limits } = adapter;
   return { info, features: [...features], maxBindingBytes: limits.maxStorageBufferBindingSize };
 };
 
-const factsOf = (adapter: ToldAdapter | undefined): { readonly adapter?: Adapter } => {
+const factsOf = (adapter: DescribedAdapter | undefined): { readonly adapter?: Adapter } => {
   if (adapter === undefined) return {};
   const { info, features, maxBindingBytes } = adapter;
   return {

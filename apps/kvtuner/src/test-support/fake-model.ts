@@ -9,7 +9,7 @@ export interface FakeModel extends TunableModel {
   /** Plans scored so far, by any evaluator. */
   readonly scored: () => number;
   /** Prompts put to plans so far. */
-  readonly asked: () => number;
+  readonly answered: () => number;
 }
 
 const SHAPE: CacheShape = { layers: 5, queryHeads: 4, kvHeads: 2, headSize: 32 };
@@ -20,8 +20,8 @@ export const fakeModel = (
   shape: CacheShape = SHAPE,
 ): FakeModel => {
   let scored = 0;
-  let asked = 0;
-  const asker = (prompts: readonly EncodedPrompt[]): TaskEvaluator => ({
+  let answered = 0;
+  const taskEvaluator = (prompts: readonly EncodedPrompt[]): TaskEvaluator => ({
     prompts: prompts.length,
     float: async ({ start = 0, end = Infinity } = {}) => formulaOutcome(0, start, Math.min(end, prompts.length)),
     evaluate: async (plans, { start = 0, end = Infinity, onOutcome } = {}) => {
@@ -30,7 +30,7 @@ export const fakeModel = (
         const outcome = formulaOutcome(formulaScore(plan).kl, start, Math.min(end, prompts.length));
         outcomes.push(outcome);
         scored++;
-        asked += outcome.correct.length;
+        answered += outcome.correct.length;
         await onOutcome?.(index, outcome);
         afterScore(scored);
       }
@@ -60,7 +60,7 @@ export const fakeModel = (
     identity: { name: "fake", architecture: "llama" },
     shape,
     scored: () => scored,
-    asked: () => asked,
+    answered: () => answered,
     tasks: {
       tokenizer: {
         encode,
@@ -70,7 +70,7 @@ export const fakeModel = (
         eosIds: [0],
       },
       contextLength: 200,
-      evaluator: async (prompts) => asker(prompts),
+      evaluator: async (prompts) => taskEvaluator(prompts),
     },
     encode,
     continuations: async (prompts, { tokens, seed }) =>

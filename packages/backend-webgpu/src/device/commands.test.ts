@@ -38,7 +38,7 @@ const recordingGpu = () => {
 const run = (commands: Commands, number: number): void => commands.run({} as Kernel, [], [number], [1]);
 
 /** The first parameter of each dispatch, over all submits. */
-const told = ({ submits }: ReturnType<typeof recordingGpu>): number[] =>
+const numbersOf = ({ submits }: ReturnType<typeof recordingGpu>): number[] =>
   submits.flatMap(({ words, offsets }) => offsets.map((offset) => words[offset / 4]!));
 
 it("commands of more dispatches than the sheet has rows are submitted in as many parts, each with its own parameters", () => {
@@ -48,7 +48,7 @@ it("commands of more dispatches than the sheet has rows are submitted in as many
   for (const number of numbers) run(commands, number);
   commands.submit();
   expect(recording.submits).toHaveLength(3);
-  expect(told(recording)).toEqual(numbers);
+  expect(numbersOf(recording)).toEqual(numbers);
 });
 
 it("commands that were given up leave those after them the whole sheet", () => {

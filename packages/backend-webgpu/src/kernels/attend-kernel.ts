@@ -34,8 +34,8 @@ export const vectorsFor = (count: number, headSize: number): number =>
   Math.min(mostVectors(headSize), 2 ** Math.ceil(Math.log2(count)));
 
 /** The attention kernel for one format of keys and one of values. */
-export const attendSource = (kernel: AttendKernel, asked: Variant): KernelSource => {
-  const variant = { ...asked, packed: asked.packed && canPack(kernel, asked) };
+export const attendSource = (kernel: AttendKernel, requested: Variant): KernelSource => {
+  const variant = { ...requested, packed: requested.packed && canPack(kernel, requested) };
   const name = `${kernelName(kernel, variant)} ${variantName(variant)}`;
   const known = sources.get(name) ?? composed(kernel, variant);
   sources.set(name, known);

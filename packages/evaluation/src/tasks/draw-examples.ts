@@ -6,7 +6,7 @@ import type { TaskOptions } from "./task-options.ts";
 /** The lines shown as examples and the lines evaluated. */
 export interface Drawn {
   readonly shots: readonly TaskItem[];
-  readonly asked: readonly TaskItem[];
+  readonly evaluated: readonly TaskItem[];
 }
 
 /**
@@ -22,9 +22,9 @@ export const drawExamples = (items: readonly TaskItem[], options: TaskOptions): 
   const shown = new Set(drawn.map(questionOf));
   const left = items.filter((item) => !shown.has(questionOf(item)));
   if (left.length === 0) throw nothingToAsk(items.length, options);
-  const asked = left.slice(0, prompts);
-  warnOfShown(items.length - left.length, asked.length, options);
-  return { shots: drawn, asked };
+  const evaluated = left.slice(0, prompts);
+  warnOfShown(items.length - left.length, evaluated.length, options);
+  return { shots: drawn, evaluated };
 };
 
 /** Key of a question. Includes the choices: in many tasks all lines have one prompt. */
@@ -34,12 +34,12 @@ const questionOf = ({ prompt, choices }: TaskItem): string =>
 /** Warns when examples remove more lines than expected. Examples from the task itself each remove one. */
 const warnOfShown = (
   shown: number,
-  asked: number,
+  evaluated: number,
   { shots = 0, shotsFrom, name = "the task", onWarning }: TaskOptions,
 ): void => {
   if (shown <= (shotsFrom === undefined ? shots : 0)) return;
   onWarning?.(
-    `examples show ${shown} lines of ${name} with their answers; these are skipped, and ${asked} are evaluated`,
+    `examples show ${shown} lines of ${name} with their answers; these are skipped, and ${evaluated} are evaluated`,
   );
 };
 

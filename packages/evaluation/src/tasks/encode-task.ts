@@ -38,11 +38,11 @@ export const encodeTask = (
   model: TaskModel,
   options: TaskOptions = {},
 ): EncodedPrompt[] => {
-  const { shots, asked } = drawExamples(items, options);
-  const encoded = asked.map((item) => encodePrompt(item, shots, model, options));
+  const { shots, evaluated } = drawExamples(items, options);
+  const encoded = evaluated.map((item) => encodePrompt(item, shots, model, options));
   for (const prompt of encoded) assertFits(prompt, model.contextLength, options.name);
-  if (options.chat === true && asked[0])
-    warnOfMissing(shots, model.tokenizer.chatPrompt(chatMessages(asked[0], shots)), options);
+  if (options.chat === true && evaluated[0])
+    warnOfMissing(shots, model.tokenizer.chatPrompt(chatMessages(evaluated[0], shots)), options);
   return encoded;
 };
 

@@ -62,8 +62,8 @@ export const textLosses =
 export const taskLosses =
   (evaluator: () => Promise<TaskEvaluator>): PlanLosses =>
   async (plans, onLoss, signal) => {
-    const asker = await evaluator();
-    await asker.evaluate(plans, {
+    const scorer = await evaluator();
+    await scorer.evaluate(plans, {
       end: PROFILE_PROMPTS,
       onOutcome: (index, outcome) => onLoss(index, taskScore(outcome)),
       ...(signal && { signal }),

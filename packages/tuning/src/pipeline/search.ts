@@ -50,7 +50,7 @@ export interface SearchOptions {
 const BATCH_SIZE = 6;
 
 /** In a space with fewer plans than evaluations, a search proposes known plans forever. It stops after this many per evaluation. */
-const ASKED_PER_EVALUATION = 20;
+const PROPOSED_PER_EVALUATION = 20;
 
 /**
  * Evaluates up to `evaluations` different plans. Plans that the journal holds are not evaluated again. The search receives the
@@ -65,17 +65,17 @@ export const runSearch = async (
   const encoding = encodeSpace(inputs, options.strategy);
   const search = createSearch(inputs, encoding, options);
   const done = new Map<string, EvaluationEntry>();
-  for (let asked = 0; done.size < options.evaluations && asked < options.evaluations * ASKED_PER_EVALUATION;) {
+  for (let proposed = 0; done.size < options.evaluations && proposed < options.evaluations * PROPOSED_PER_EVALUATION;) {
     const genomes = search.ask(Math.min(BATCH_SIZE, options.evaluations - done.size));
     if (genomes.length === 0) break;
-    asked += genomes.length;
+    proposed += genomes.length;
     const plans = genomes.map(encoding.decode);
     await measurer.evaluate(plans, { done: done.size, total: options.evaluations });
     const answers = plans.map((plan) => measurer.known.get(planKey(idsOf(inputs.space, plan))));
     search.tell(
       genomes.map((genome, index) => ({
         genome,
-        ...told(inputs.space, plans[index] ?? [], answers[index], options),
+        ...scoresOf(inputs.space, plans[index] ?? [], answers[index], options),
       })),
     );
     for (const answer of answers) if (answer !== undefined) done.set(planKey(answer.choices), answer);
@@ -133,7 +133,7 @@ const populationSizeFor = (evaluations: number): number => Math.min(50, Math.max
  * The result that a search receives for a plan. The surrogate needs losses that nearly add up, so it always receives the base
  * objective. Other strategies receive the losses that decide and, with a task, the amount by which the plan exceeds the limit.
  */
-const told = (
+const scoresOf = (
   space: SearchSpace,
   plan: readonly number[],
   entry: EvaluationEntry | undefined,

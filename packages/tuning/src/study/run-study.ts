@@ -24,8 +24,8 @@ import { pickedPlan, writePlan } from "./plan-file.ts";
 import type { Study } from "./study.ts";
 
 /** A task with its evaluator, which the caller disposes of. */
-export interface AskedTask extends OpenTask {
-  readonly asker: Lazy<TaskEvaluator>;
+export interface EvaluatedTask extends OpenTask {
+  readonly evaluator: Lazy<TaskEvaluator>;
 }
 
 /** Input of one run of a study. */
@@ -39,7 +39,7 @@ export interface StudyRun {
   /** Samples the model's own text. */
   readonly ownSamples: () => Promise<readonly Int32Array[]>;
   /** The task; undefined if plans are scored on text. */
-  readonly task: AskedTask | undefined;
+  readonly task: EvaluatedTask | undefined;
   /** Bytes near which to search. */
   readonly focus: number | undefined;
   readonly records: Study;
@@ -87,7 +87,7 @@ const openMeasurer = async (
     : taskMeasurer({
         ...context,
         space,
-        evaluator: task.asker.get,
+        evaluator: task.evaluator.get,
         journal: await records.journal("journal", taskEntrySchema(space)),
         prompts: task.prompts.length,
         objective: study.objective,
@@ -116,7 +116,7 @@ const searchInputs = async (
   evaluator: Lazy<Evaluator>,
 ): Promise<SearchInputs> => {
   const { model, records, space, clock, study, task, context } = run;
-  const losses = task === undefined ? textLosses(evaluator.get) : taskLosses(task.asker.get);
+  const losses = task === undefined ? textLosses(evaluator.get) : taskLosses(task.evaluator.get);
   const profile = await records.step("profile", () =>
     clock.time("profile", async () => {
       const journal = await records.journal("profileJournal", profileEntrySchema(space));

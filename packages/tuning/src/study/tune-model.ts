@@ -15,7 +15,7 @@ import { longestSequence, openTask, taskSamples, type OpenTask, type ReadTask } 
 import type { TunableModel } from "../tunable-model.ts";
 import type { StudyOptions } from "./options.ts";
 import { writeRequest, type StudyRequest } from "./request.ts";
-import { runStudy, type AskedTask, type StudyResult, type StudyRun } from "./run-study.ts";
+import { runStudy, type EvaluatedTask, type StudyResult, type StudyRun } from "./run-study.ts";
 import { studySettings } from "./settings.ts";
 import { openStudy, STUDY_FILES } from "./study.ts";
 
@@ -73,7 +73,7 @@ export const tuneModel = async (
     if (task && !(await holdsStudy(storage))) await floatStep(task, study, hooks, clock);
     return await runIn(storage, { ...prepared, model, verifier, clock, context: hooks }, tuning, hooks);
   } finally {
-    await task?.asker.dispose();
+    await task?.evaluator.dispose();
     await opened?.dispose();
   }
 };
@@ -88,7 +88,7 @@ const prepare = (
   const space = searchSpace(model.shape, tuning.study);
   assertHeadsFit(space);
   assertReachable(limit, space);
-  const task = tuning.task && askedTask(openTask(model, tuning.task, hooks.warn));
+  const task = tuning.task && withEvaluator(openTask(model, tuning.task, hooks.warn));
   const samples = givenSamples(model, tuning, task);
   const study = task && samples ? { ...tuning.study, ...sizesOf(samples) } : tuning.study;
   const schemes = space.choices.map(({ scheme }) => scheme);
@@ -111,7 +111,13 @@ const runIn = async (
     const ownSamples = async (): Promise<Int32Array[]> => (hooks.ownText ?? ownText)(model, study, hooks);
     const result = await runStudy({ ...run, ownSamples, records });
     await clock.time("report", async () => {
-      await writeRequest(storage, { version: 1, ...tuning.names, ...askedFor(tuning), out: storage.location, limit });
+      await writeRequest(storage, {
+        version: 1,
+        ...tuning.names,
+        ...taskRequest(tuning),
+        out: storage.location,
+        limit,
+      });
       await hooks.report?.();
     });
     return result;
@@ -125,9 +131,9 @@ const assertHeadsFit = ({ shape, choices }: SearchSpace): void => {
     for (const { scheme } of choices) assertHeadFits(scheme, layerShape(shape, layer).headSize);
 };
 
-const askedTask = (task: OpenTask): AskedTask => ({
+const withEvaluator = (task: OpenTask): EvaluatedTask => ({
   ...task,
-  asker: lazily(() => task.support.evaluator(task.prompts, task.settings)),
+  evaluator: lazily(() => task.support.evaluator(task.prompts, task.settings)),
 });
 
 /** Samples of the calibration text or, without one, of the task's prompts. */
@@ -150,13 +156,14 @@ const holdsStudy = async (storage: StudyStorage): Promise<boolean> =>
 
 /** Runs before the study is opened: a task that the model cannot do must not create one. */
 const floatStep = (
-  task: AskedTask,
+  task: EvaluatedTask,
   { objective }: StudyOptions,
   context: RunContext,
   clock: Stopwatch,
-): Promise<void> => clock.time("float", async () => assertAnswered(task, await task.asker.get(), objective, context));
+): Promise<void> =>
+  clock.time("float", async () => assertAnswered(task, await task.evaluator.get(), objective, context));
 
-const askedFor = ({ task }: Tuning): Pick<StudyRequest, "task" | "prompts" | "shotsFrom"> => {
+const taskRequest = ({ task }: Tuning): Pick<StudyRequest, "task" | "prompts" | "shotsFrom"> => {
   if (task === undefined) return {};
   const { files, request, shotsFrom } = task;
   return {

@@ -47,10 +47,10 @@ export const chat = async ({ terminal, interrupt, system, answer, show }: Chat):
   lines.prompt();
   for await (const line of lines) {
     if (line.trim() !== "") {
-      const asked: ChatMessage[] = [...messages, { role: "user", content: line }];
-      const result = await generation.during(async (signal) => answer(asked, signal)).catch(refused);
+      const conversation: ChatMessage[] = [...messages, { role: "user", content: line }];
+      const result = await generation.during(async (signal) => answer(conversation, signal)).catch(refused);
       if (result) {
-        messages = [...asked, { role: "assistant", content: result.text }];
+        messages = [...conversation, { role: "assistant", content: result.text }];
         show(result);
       }
     }

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { assertKernels } from "./asked-kernels.ts";
+import { assertKernels } from "./requested-kernels.ts";
 import type { Variant } from "./variant.ts";
 
 const device = { features: new Set(["subgroups"]) as unknown as GPUSupportedFeatures };

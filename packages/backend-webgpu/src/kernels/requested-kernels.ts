@@ -13,7 +13,7 @@ export const assertKernels = (
   { features }: Pick<GPUDevice, "features">,
   languageFeatures: Pick<ReadonlySet<string>, "has"> | undefined,
 ): void => {
-  for (const [name, isAsked] of Object.entries(kernels)) {
+  for (const [name, isRequested] of Object.entries(kernels)) {
     if (!Object.hasOwn(PLAIN, name))
       throw new KernelsError(
         `kernels to be among ${Object.keys(PLAIN).join(", ")}`,
@@ -21,7 +21,7 @@ export const assertKernels = (
         "correct the name",
       );
     const feature = FEATURES[name as keyof Variant];
-    if (isAsked && feature && !features.has(feature))
+    if (isRequested && feature && !features.has(feature))
       throw new KernelsError(`a device with the feature "${feature}" for ${name}`, "one without", WITHOUT);
   }
   if (kernels.packed && languageFeatures?.has(PACKED_DOT_PRODUCTS) === false)
