@@ -10,8 +10,8 @@ import {
   type Filled,
   fillOptions,
   OptionError,
-  type RunContext,
-  runContext,
+  type Callbacks,
+  callbacksOf,
   wholeNumber,
 } from "@kvtuner/tuning";
 import { readText } from "./calibration/text.ts";
@@ -66,11 +66,11 @@ const contextList = (contexts: readonly number[]): number[] => {
  */
 export const bench = async (options: BenchOptions): Promise<BenchResult> => {
   const settings = benchSettings(options);
-  const run = runContext(options);
+  const callbacks = callbacksOf(options);
   const { threads, weights } = settings;
-  const model = await openRunnableModel(options.model, { createSession: sessionsOn(threads), weights }, run);
+  const model = await openRunnableModel(options.model, { createSession: sessionsOn(threads), weights }, callbacks);
   try {
-    const tolerance = { anyWeights: options.anyWeights === true, warn: run.warn };
+    const tolerance = { anyWeights: options.anyWeights === true, warn: callbacks.warn };
     const plans = options.plans.map((plan, index) => ({
       name: planName(plan, index),
       plan: readPlan(plan, model, tolerance),
@@ -78,7 +78,7 @@ export const bench = async (options: BenchOptions): Promise<BenchResult> => {
     const caches = plans.map(({ plan }) => plan);
     const opened = await openBackend(settings.backend, { threads }, caches);
     try {
-      return await benchOn(opened, { model, plans, options, settings, run });
+      return await benchOn(opened, { model, plans, options, settings, callbacks });
     } finally {
       await opened.dispose();
     }
@@ -96,14 +96,14 @@ interface BenchParts {
   readonly plans: readonly { readonly name: string; readonly plan: Plan }[];
   readonly options: BenchOptions;
   readonly settings: BenchSettings;
-  readonly run: RunContext;
+  readonly callbacks: Callbacks;
 }
 
 const benchOn = async (opened: OpenedBackend, parts: BenchParts): Promise<BenchResult> => {
-  const { model, plans, options, settings, run } = parts;
+  const { model, plans, options, settings, callbacks } = parts;
   const { float, seed, threads } = settings;
   const capacity = settings.contexts.at(-1)! + decodedTokens(settings.tokens);
-  assertCapacity(capacity, model, opened, run);
+  assertCapacity(capacity, model, opened, callbacks);
   const ids = textIds(model.tokenizer.encode, options.text, capacity);
   const floatThreads = float ? { floatThreads: threads } : {};
   const variants = await openOwnVariants({ ...opened, plans, ...floatThreads, seed, load: model.load });
@@ -111,7 +111,7 @@ const benchOn = async (opened: OpenedBackend, parts: BenchParts): Promise<BenchR
     if (options.peer) variants.push(...(await openPeer(options.peer, parts, ids)));
     return {
       ...description(model, opened, settings),
-      contexts: await timeVariants(variants, { ...settings, ids }, run),
+      contexts: await timeVariants(variants, { ...settings, ids }, callbacks),
     };
   } finally {
     await Promise.all(variants.map((variant) => variant.dispose()));
@@ -122,7 +122,7 @@ const assertCapacity = (
   capacity: number,
   { contextLength }: RunnableModel,
   { backend: { name, capabilities } }: OpenedBackend,
-  run: RunContext,
+  callbacks: Callbacks,
 ): void => {
   const { maxTokens } = capabilities;
   if (capacity > maxTokens)
@@ -132,7 +132,7 @@ const assertCapacity = (
       String(capacity),
     );
   if (capacity > contextLength)
-    run.warn(`the model was trained on ${contextLength} tokens: beyond them times are right, but text is not`);
+    callbacks.warn(`the model was trained on ${contextLength} tokens: beyond them times are right, but text is not`);
 };
 
 /**
@@ -155,7 +155,7 @@ const textIds = (encode: (text: string) => Int32Array, path: string | undefined,
 
 const openPeer = async (
   peer: OpenPeer,
-  { model, options, settings, run: { warn, signal } }: BenchParts,
+  { model, options, settings, callbacks: { warn, signal } }: BenchParts,
   ids: Int32Array,
 ): ReturnType<OpenPeer> => {
   const { shape, tokenizer } = model;

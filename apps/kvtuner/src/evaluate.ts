@@ -2,12 +2,12 @@ import type { Plan } from "@kvtuner/plan";
 import {
   assertOwnTextIsSampled,
   fillOptions,
-  runContext,
+  callbacksOf,
   taskScorer,
   textScorer,
   warnOnce,
   type PlanScorer,
-  type RunContext,
+  type Callbacks,
   type TaskResult,
   type TextResult,
   type TunableModel,
@@ -70,8 +70,8 @@ export const openPlanScorer = async (settings: EvaluateSettings): Promise<GivenP
   const path = given ?? defaultText(settings.model, "evaluation");
   const text = path === undefined ? undefined : readText(path);
   if (text === undefined) assertOwnTextIsSampled(options);
-  return openScorer(settings, (model, run) =>
-    textScorer(model, { ...options, text }, { ...run, ownText: cachedOwnText }),
+  return openScorer(settings, (model, callbacks) =>
+    textScorer(model, { ...options, text }, { ...callbacks, ownText: cachedOwnText }),
   );
 };
 
@@ -79,22 +79,22 @@ export const openPlanScorer = async (settings: EvaluateSettings): Promise<GivenP
 export const openTaskScorer = async (settings: EvaluateTaskSettings): Promise<GivenPlanScorer<TaskResult>> => {
   const task = readTask(settings);
   const { context } = fillOptions({ context: EVALUATE_OPTIONS.context }, settings);
-  return openScorer(settings, (model, run) => taskScorer(model, task, context, run));
+  return openScorer(settings, (model, callbacks) => taskScorer(model, task, context, callbacks));
 };
 
 const openScorer = async <Result>(
   settings: EvaluateSettings | EvaluateTaskSettings,
-  open: (model: TunableModel, run: RunContext) => PlanScorer<Result>,
+  open: (model: TunableModel, callbacks: Callbacks) => PlanScorer<Result>,
 ): Promise<GivenPlanScorer<Result>> => {
-  const run = warnOnce(runContext(settings));
-  const model = typeof settings.model === "string" ? await openModel(settings.model, run) : settings.model;
+  const callbacks = warnOnce(callbacksOf(settings));
+  const model = typeof settings.model === "string" ? await openModel(settings.model, callbacks) : settings.model;
   const disposeModel = async (): Promise<void> => {
     if (typeof settings.model === "string") await model.dispose();
   };
   try {
-    const scorer = open(model, run);
+    const scorer = open(model, callbacks);
     const read = (given: GivenPlan): Plan =>
-      readPlan(given, model, { anyWeights: settings.anyWeights === true, warn: run.warn });
+      readPlan(given, model, { anyWeights: settings.anyWeights === true, warn: callbacks.warn });
     return {
       read,
       score: async (given) => scorer.score(read(given)),

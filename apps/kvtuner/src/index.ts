@@ -49,7 +49,7 @@ export type {
   OnProgress,
   PlanCost,
   Progress,
-  RunContext,
+  Callbacks,
   Step,
   Strategy,
   StudySettings,

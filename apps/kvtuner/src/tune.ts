@@ -3,7 +3,7 @@ import type { Backend } from "@kvtuner/backend";
 import {
   assertOwnTextIsSampled,
   OptionError,
-  runContext,
+  callbacksOf,
   stopwatch,
   studyOptions,
   tuneModel,
@@ -96,12 +96,12 @@ const openAndTune = async (
   verifyOn: string | Backend | undefined,
   clock: Stopwatch,
 ): Promise<TuneResult> => {
-  const context = runContext(options);
-  const model = await clock.time("load", async () => (typeof named === "string" ? openModel(named, context) : named));
+  const callbacks = callbacksOf(options);
+  const model = await clock.time("load", async () => (typeof named === "string" ? openModel(named, callbacks) : named));
   const out = options.out ?? defaultFolder(named, model, tuning);
   try {
     const result = await tuneModel(model, tuning, folderStorage(out), {
-      ...context,
+      ...callbacks,
       clock,
       ownText: cachedOwnText,
       // Samples are short: threads would not make their tokens faster.

@@ -110,9 +110,9 @@ const generate = async (): Promise<void> => {
   const prompt = page.prompt.value;
   page.stop.disabled = false;
   await busy("Starting ...", async () => {
-    const asked = request(prompt);
+    const generation = request(prompt);
     const reply = transcript.begin(prompt);
-    const finish = await engine.generate(asked, proxy(listener(reply)));
+    const finish = await engine.generate(generation, proxy(listener(reply)));
     if (page.chat.checked) {
       reply.keep();
       page.prompt.value = "";

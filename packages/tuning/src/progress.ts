@@ -25,7 +25,7 @@ export interface Progress {
 export type OnProgress = (progress: Progress) => void;
 
 /** Callbacks that the steps of a run share. */
-export interface RunContext {
+export interface Callbacks {
   /** Receives progress. */
   readonly progress: OnProgress;
   /** Receives warnings. */
@@ -34,23 +34,23 @@ export interface RunContext {
   readonly signal?: AbortSignal;
 }
 
-/** The same context, but each warning is passed on only once. */
-export const warnOnce = (context: RunContext): RunContext => {
+/** The same callbacks, but each warning is passed on only once. */
+export const warnOnce = (callbacks: Callbacks): Callbacks => {
   const passed = new Set<string>();
   const warn = (warning: string): void => {
-    if (!passed.has(warning)) context.warn(warning);
+    if (!passed.has(warning)) callbacks.warn(warning);
     passed.add(warning);
   };
-  return { ...context, warn };
+  return { ...callbacks, warn };
 };
 
-/** A {@link RunContext} of the callbacks in a function's options. */
-export const runContext = (options: {
+/** {@link Callbacks} from a function's options. One that is absent does nothing. */
+export const callbacksOf = (options: {
   readonly onProgress?: OnProgress;
   readonly onWarning?: (message: string) => void;
   /** Stops the run. */
   readonly signal?: AbortSignal;
-}): RunContext => ({
+}): Callbacks => ({
   progress: options.onProgress ?? (() => undefined),
   warn: options.onWarning ?? (() => undefined),
   ...(options.signal && { signal: options.signal }),

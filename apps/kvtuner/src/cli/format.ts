@@ -5,15 +5,15 @@ import type { Painted, Piece, Style, Terminal } from "./terminal.ts";
 
 /** The front, one plan per line; the picked one is marked. */
 export const frontTable = (front: readonly FrontPlan[], picked: FrontPlan | undefined, context: number): string => {
-  const isAsked = front.some(({ task }) => task !== undefined);
+  const hasTask = front.some(({ task }) => task !== undefined);
   return plainTable(
-    ["", "true bits", "equivalent bits", `bytes at ${context}`, ...(isAsked ? ["accuracy", "+-"] : []), "KL", "+-"],
+    ["", "true bits", "equivalent bits", `bytes at ${context}`, ...(hasTask ? ["accuracy", "+-"] : []), "KL", "+-"],
     front.map((plan) => [
       plan.choices.join() === picked?.choices.join() ? ">" : "",
       plan.bits.toFixed(3),
       plan.equivalentBits.toFixed(3),
       formatBytes(plan.bytes),
-      ...(isAsked ? [plan.task?.accuracy.toFixed(4) ?? "", plan.task?.accuracyStandardError.toFixed(4) ?? ""] : []),
+      ...(hasTask ? [plan.task?.accuracy.toFixed(4) ?? "", plan.task?.accuracyStandardError.toFixed(4) ?? ""] : []),
       plan.kl.toPrecision(3),
       plan.klStandardError === 0 ? "" : plan.klStandardError.toPrecision(2),
     ]),

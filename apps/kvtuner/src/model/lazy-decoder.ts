@@ -1,6 +1,6 @@
 import { loadDecoder, weightMemory, type Decoder, type GgufFile, type LoadOptions } from "@kvtuner/decoder";
 import { formatBytes, KvtunerError } from "@kvtuner/plan";
-import type { RunContext } from "@kvtuner/tuning";
+import type { Callbacks } from "@kvtuner/tuning";
 import { assertMemory } from "./memory.ts";
 
 /** A decoder loaded on first use, once even for concurrent callers. */
@@ -14,7 +14,7 @@ export interface LazyDecoder {
 export const lazyDecoder = (
   gguf: GgufFile,
   options: Omit<LoadOptions, "onProgress">,
-  { progress, signal }: RunContext,
+  { progress, signal }: Callbacks,
 ): LazyDecoder => {
   const { weights = "float32" } = options;
   const memory = weightMemory(gguf, weights);

@@ -1,6 +1,6 @@
 import { batchContinuations } from "@kvtuner/decoder";
 import { createEvaluator, trace } from "@kvtuner/evaluation";
-import { warnOnce, type RunContext, type TunableModel } from "@kvtuner/tuning";
+import { warnOnce, type Callbacks, type TunableModel } from "@kvtuner/tuning";
 import { openRunnableModel } from "./runnable-model.ts";
 import { createSession } from "./session.ts";
 import { openTaskEvaluator } from "./task-evaluator.ts";
@@ -11,11 +11,11 @@ import { openTaskEvaluator } from "./task-evaluator.ts";
  *
  * @throws KvtunerError when there is no such file, or the model cannot be run
  */
-export const openModel = async (model: string, run: RunContext): Promise<TunableModel> => {
-  const opened = await openRunnableModel(model, { createSession, weights: "float32" }, run);
+export const openModel = async (model: string, callbacks: Callbacks): Promise<TunableModel> => {
+  const opened = await openRunnableModel(model, { createSession, weights: "float32" }, callbacks);
   const { identity, shape, contextLength, tokenizer, load, dispose } = opened;
   const { startIds, bosId, eosIds } = tokenizer;
-  const { warn } = warnOnce(run);
+  const { warn } = warnOnce(callbacks);
   const encode = (text: string): Int32Array => tokenizer.encode(text);
   const endTokens = [...eosIds, ...(bosId === undefined ? [] : [bosId])];
   return {

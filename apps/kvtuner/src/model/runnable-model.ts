@@ -1,6 +1,6 @@
 import { loadTokenizer, type CreateSession, type Decoder, type Tokenizer, type WeightStorage } from "@kvtuner/decoder";
 import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
-import type { RunContext } from "@kvtuner/tuning";
+import type { Callbacks } from "@kvtuner/tuning";
 import { openHeader } from "./header.ts";
 import { lazyDecoder } from "./lazy-decoder.ts";
 import { resolveModel } from "./resolve.ts";
@@ -33,15 +33,15 @@ export interface RunnableOptions {
 export const openRunnableModel = async (
   name: string,
   options: RunnableOptions,
-  context: RunContext,
+  callbacks: Callbacks,
 ): Promise<RunnableModel> => {
   const path = resolveModel(name);
   const { gguf, identity, shape, contextLength, close } = await openHeader(path);
   try {
     const tokenizer = loadTokenizer(gguf);
-    tokenizer.warnings.forEach(context.warn);
+    tokenizer.warnings.forEach(callbacks.warn);
     const sha256 = await sha256File(path);
-    const decoder = lazyDecoder(gguf, { ...options, sha256 }, context);
+    const decoder = lazyDecoder(gguf, { ...options, sha256 }, callbacks);
     const dispose = async (): Promise<void> => {
       await decoder.dispose();
       await close();

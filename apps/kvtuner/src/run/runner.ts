@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { type Backend, cacheReport, type CacheReport, type KvCache, Turns } from "@kvtuner/backend";
 import { CacheSession, type Generated, generateText, promptIds, seededRandom } from "@kvtuner/decoder";
 import { KvtunerError, type Plan } from "@kvtuner/plan";
-import { type Filled, fillOptions, runContext, type RunContext } from "@kvtuner/tuning";
+import { type Filled, fillOptions, callbacksOf, type Callbacks } from "@kvtuner/tuning";
 import { openBackend } from "../model/backend.ts";
 import { readPlan } from "../model/read-plan.ts";
 import { openRunnableModel, type RunnableModel } from "../model/runnable-model.ts";
@@ -41,20 +41,20 @@ export interface Runner {
  */
 export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
   const { backend: given, weights, threads } = runnerSettings(options);
-  const context = runContext(options);
+  const callbacks = callbacksOf(options);
   const disposals: (() => Promise<void>)[] = [];
   const giveBack = async (): Promise<void> => {
     for (const give of disposals.splice(0).toReversed()) await give();
   };
   try {
-    const model = await openRunnableModel(options.model, { createSession: sessionsOn(threads), weights }, context);
+    const model = await openRunnableModel(options.model, { createSession: sessionsOn(threads), weights }, callbacks);
     disposals.push(() => model.dispose());
-    const plan = readPlan(options.plan, model, { anyWeights: options.anyWeights === true, warn: context.warn });
+    const plan = readPlan(options.plan, model, { anyWeights: options.anyWeights === true, warn: callbacks.warn });
     const { backend, dispose: disposeBackend } = await openBackend(given, { threads }, [plan]);
     disposals.push(disposeBackend);
     const cache = await backend.createCache(model.shape, plan);
     disposals.push(() => cache.dispose());
-    return { plan, ...generator({ model, plan, backend, cache, context }, giveBack) };
+    return { plan, ...generator({ model, plan, backend, cache, callbacks }, giveBack) };
   } catch (error) {
     await giveBack();
     throw error;
@@ -74,11 +74,11 @@ interface Parts {
   readonly plan: Plan;
   readonly backend: Backend;
   readonly cache: KvCache;
-  readonly context: RunContext;
+  readonly callbacks: Callbacks;
 }
 
 const generator = (
-  { model, plan, backend, cache, context }: Parts,
+  { model, plan, backend, cache, callbacks }: Parts,
   giveBack: () => Promise<void>,
 ): Omit<Runner, "plan"> => {
   let session: CacheSession | undefined;
@@ -109,7 +109,7 @@ const generator = (
         ...(topK !== undefined && { topK }),
         random: seededRandom(seed),
       },
-      onProgress: (done, total) => context.progress({ step: "prefill", done, total }),
+      onProgress: (done, total) => callbacks.progress({ step: "prefill", done, total }),
       ...(onText && { onText }),
       ...(signal && { signal }),
     });

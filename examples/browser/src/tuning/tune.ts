@@ -2,7 +2,7 @@ import {
   readStudy,
   studyOptions,
   tuneModel,
-  type RunContext,
+  type Callbacks,
   type StudyStorage,
   type TunableModel,
 } from "@kvtuner/tuning";
@@ -33,12 +33,12 @@ export const tune = async (
   model: TunableModel,
   { bits, evaluations, text }: TuneRequest,
   storageOf: (study: string) => StudyStorage,
-  context: RunContext,
+  callbacks: Callbacks,
 ): Promise<Tuned> => {
   const storage = storageOf(`${model.identity.name}, ${evaluations} plans`);
   const study = studyOptions({ pairs: PAIRS, evaluations });
   const limit = { kind: "bits", bits } as const;
-  await tuneModel(model, { study, limit, text, anyLimit: true, names: { model: "embedded" } }, storage, context);
+  await tuneModel(model, { study, limit, text, anyLimit: true, names: { model: "embedded" } }, storage, callbacks);
   return { plan: (await storage.read("plan.json")) ?? "", report: await reportOf(storage) };
 };
 

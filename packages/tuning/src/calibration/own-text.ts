@@ -1,6 +1,6 @@
 import { cutSamples } from "@kvtuner/evaluation";
 import { KvtunerError } from "@kvtuner/plan";
-import type { RunContext } from "../progress.ts";
+import type { Callbacks } from "../progress.ts";
 import type { TunableModel } from "../tunable-model.ts";
 import { CALIBRATION_PROMPTS } from "./prompts.ts";
 import type { SampleOptions } from "./samples.ts";
@@ -16,7 +16,7 @@ export interface OwnTextOptions extends SampleOptions {
 }
 
 /** Samples a model's own text. */
-export type OwnText = (model: TunableModel, options: OwnTextOptions, context: RunContext) => Promise<Int32Array[]>;
+export type OwnText = (model: TunableModel, options: OwnTextOptions, callbacks: Callbacks) => Promise<Int32Array[]>;
 
 /**
  * The model's own continuations of {@link CALIBRATION_PROMPTS}, joined and cut into samples. Such text resembles what the cache

@@ -9,17 +9,17 @@ export interface JournalPlan extends Racer {
 }
 
 /** The journal's line of a dropped plan. */
-export const givenUpEntry = (choices: readonly string[], asked: number): TaskEntry => ({
+export const givenUpEntry = (choices: readonly string[], answered: number): TaskEntry => ({
   choices,
-  start: asked,
+  start: answered,
   correct: "",
   kl: [],
   isGivenUp: true,
 });
 
-/** Whether a journal says that this plan was dropped after `asked` prompts. */
-export const isMarked = (entries: readonly TaskEntry[], choices: readonly string[], asked: number): boolean =>
-  entries.some((entry) => entry.isGivenUp && entry.start === asked && planKey(entry.choices) === planKey(choices));
+/** Whether a journal says that this plan was dropped after `answered` prompts. */
+export const isMarked = (entries: readonly TaskEntry[], choices: readonly string[], answered: number): boolean =>
+  entries.some((entry) => entry.isGivenUp && entry.start === answered && planKey(entry.choices) === planKey(choices));
 
 /**
  * The dropped plans of a journal in a race over `prompts` prompts. Other incomplete plans are in progress. Journals of earlier
@@ -36,8 +36,8 @@ export const givenUpPlans = <Plan extends JournalPlan>(
     return partial.filter(({ choices, correct }) => isMarked(entries, choices, correct.length));
   const rounds = raceRounds(prompts);
   return partial.filter((plan) => {
-    const asked = plan.correct.length;
-    const rivals = plans.filter(({ correct }) => correct.length >= asked);
-    return rounds.includes(asked) && isBeaten(plan, rivals, objectives);
+    const answered = plan.correct.length;
+    const rivals = plans.filter(({ correct }) => correct.length >= answered);
+    return rounds.includes(answered) && isBeaten(plan, rivals, objectives);
   });
 };

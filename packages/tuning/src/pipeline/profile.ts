@@ -75,7 +75,7 @@ interface Single {
   readonly choice: number;
 }
 
-const measureSingleLayers = async ({ space, context, journal }: TraceInputs, losses: PlanLosses): Promise<void> => {
+const measureSingleLayers = async ({ space, callbacks, journal }: TraceInputs, losses: PlanLosses): Promise<void> => {
   const known = new Set(journal.entries.map((entry) => (entry.kind === "kl" ? `${entry.layer} ${entry.choice}` : "")));
   const all = singles(space);
   const missing = all.filter(({ layer, choice }) => !known.has(`${layer} ${space.choices[choice]?.id}`));
@@ -85,16 +85,16 @@ const measureSingleLayers = async ({ space, context, journal }: TraceInputs, los
     const { id = "", label = "" } = space.choices[choice] ?? {};
     await journal.append({ kind: "kl", layer, choice: id, kl, klStandardError: finite(klStandardError) });
     const done = journal.entries.filter((entry) => entry.kind === "kl").length;
-    context.progress({
+    callbacks.progress({
       step: "profile",
       done,
       total: all.length,
       note: `layer ${layer} ${label} KL ${kl.toPrecision(3)}`,
     });
-    context.signal?.throwIfAborted();
+    callbacks.signal?.throwIfAborted();
   };
   const plans = missing.map((single) => singleLayerPlan(space, single));
-  await losses(plans, record, context.signal);
+  await losses(plans, record, callbacks.signal);
 };
 
 const singles = ({ shape, choices }: SearchSpace): Single[] =>

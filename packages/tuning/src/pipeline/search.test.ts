@@ -44,8 +44,8 @@ test.each(STRATEGIES)(
       objective: "task",
       limit: { kind: "knee" },
     } as const;
-    const context = { progress: () => undefined, warn: () => undefined };
-    expect(await runSearch(inputs, options, halfAnswered(), context)).toHaveLength(9);
+    const callbacks = { progress: () => undefined, warn: () => undefined };
+    expect(await runSearch(inputs, options, halfAnswered(), callbacks)).toHaveLength(9);
     const nothing = { accuracy: 0, correct: "00" };
     expect(taskObjective.loss({ kl: 0.1 })).toBe(taskObjective.loss({ kl: 0.1, task: nothing }));
   },

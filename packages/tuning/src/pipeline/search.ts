@@ -8,7 +8,7 @@ import {
   type SurrogateTable,
 } from "@kvtuner/search";
 import { excessOf, type Limit } from "../limits/limits.ts";
-import type { RunContext } from "../progress.ts";
+import type { Callbacks } from "../progress.ts";
 import { idsOf, planCost, searchCost, type CostTable, type SearchSpace } from "../space/space.ts";
 import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
 import type { Measurer } from "./measurer.ts";
@@ -60,7 +60,7 @@ export const runSearch = async (
   inputs: SearchInputs,
   options: SearchOptions,
   measurer: Measurer,
-  { progress }: RunContext,
+  { progress }: Callbacks,
 ): Promise<EvaluationEntry[]> => {
   const encoding = encodeSpace(inputs, options.strategy);
   const search = createSearch(inputs, encoding, options);

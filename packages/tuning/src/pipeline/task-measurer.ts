@@ -1,5 +1,5 @@
 import type { TaskEvaluator, TaskOutcome } from "@kvtuner/evaluation";
-import type { RunContext } from "../progress.ts";
+import type { Callbacks } from "../progress.ts";
 import { idsOf, planLayers, planOfIds, searchCost, type SearchSpace } from "../space/space.ts";
 import type { Journal } from "../storage/journal.ts";
 import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
@@ -19,7 +19,7 @@ import {
 } from "./task-entry.ts";
 
 /** Parts of {@link taskMeasurer}. */
-export interface TaskMeasurerParts extends RunContext {
+export interface TaskMeasurerParts extends Callbacks {
   readonly space: SearchSpace;
   readonly evaluator: () => Promise<TaskEvaluator>;
   readonly journal: Journal<TaskEntry>;
@@ -35,7 +35,7 @@ interface Runner {
   readonly layers: ReturnType<typeof planLayers>;
   readonly cost: number;
   /** Prompts evaluated so far in this run; the journal may hold more from an earlier one. */
-  asked: number;
+  answered: number;
   isGivenUp: boolean;
 }
 
@@ -50,8 +50,8 @@ export const taskMeasurer = (parts: TaskMeasurerParts): Measurer => {
   const answers = answersByPlan(journal.entries);
   const known = new Map<string, EvaluationEntry>();
   const runners = new Map<string, Runner>();
-  const answersOf = ({ choices, asked }: Runner): TaskOutcome =>
-    firstOf(answers.get(planKey(choices)) ?? NOTHING, asked);
+  const answersOf = ({ choices, answered }: Runner): TaskOutcome =>
+    firstOf(answers.get(planKey(choices)) ?? NOTHING, answered);
   const conclude = (runner: Runner): void => {
     const float = answers.get(planKey(FLOAT)) ?? NOTHING;
     known.set(planKey(runner.choices), figuresOf(runner.choices, answersOf(runner), float, !runner.isGivenUp));
@@ -76,7 +76,7 @@ export const taskMeasurer = (parts: TaskMeasurerParts): Measurer => {
       const givenUp = isRace ? givenUpPlans(journal.entries, plans, prompts, objectives) : [];
       for (const { runner } of givenUp) await giveUp(journal, runner);
       // A plan in progress is not known yet. The remaining prompts are evaluated when the search proposes it again.
-      for (const runner of recalled.filter(({ asked, isGivenUp }) => isGivenUp || asked === prompts)) {
+      for (const runner of recalled.filter(({ answered, isGivenUp }) => isGivenUp || answered === prompts)) {
         runners.set(planKey(runner.choices), runner);
         conclude(runner);
       }
@@ -87,8 +87,8 @@ export const taskMeasurer = (parts: TaskMeasurerParts): Measurer => {
 /** Marks the plan as dropped, in the journal too: a later run may not repeat the race. */
 const giveUp = async (journal: Journal<TaskEntry>, runner: Runner): Promise<void> => {
   runner.isGivenUp = true;
-  const { choices, asked } = runner;
-  if (!isMarked(journal.entries, choices, asked)) await journal.append(givenUpEntry(choices, asked));
+  const { choices, answered } = runner;
+  if (!isMarked(journal.entries, choices, answered)) await journal.append(givenUpEntry(choices, answered));
 };
 
 /** Every plan of a journal, with the prompts that the journal holds. */
@@ -101,7 +101,7 @@ const journalRunners = (
   plans.delete(planKey(FLOAT));
   return [...plans].map(([key, choices]) => ({
     ...runnerOf(space, planOfIds(space, choices)),
-    asked: answers.get(key)?.correct.length ?? 0,
+    answered: answers.get(key)?.correct.length ?? 0,
   }));
 };
 
@@ -109,7 +109,7 @@ const runnerOf = (space: SearchSpace, plan: readonly number[]): Runner => ({
   choices: idsOf(space, plan),
   layers: planLayers(space, plan),
   cost: searchCost(space, plan),
-  asked: 0,
+  answered: 0,
   isGivenUp: false,
 });
 
@@ -162,5 +162,5 @@ const ask = async (
       { ...range(start), onOutcome },
     );
   }
-  for (const runner of running) runner.asked = end;
+  for (const runner of running) runner.answered = end;
 };

@@ -1,12 +1,12 @@
 import type { Evaluator, Score } from "@kvtuner/evaluation";
-import type { RunContext } from "../progress.ts";
+import type { Callbacks } from "../progress.ts";
 import { idsOf, planLayers, type SearchSpace } from "../space/space.ts";
 import type { Journal } from "../storage/journal.ts";
 import { evaluationEntry, planKey, type EvaluationEntry } from "./evaluation-entry.ts";
 import type { Measurer, Place } from "./measurer.ts";
 
 /** Parts of {@link textMeasurer}. */
-export interface TextMeasurerParts extends RunContext {
+export interface TextMeasurerParts extends Callbacks {
   readonly space: SearchSpace;
   readonly evaluator: () => Promise<Evaluator>;
   readonly journal: Journal<EvaluationEntry>;

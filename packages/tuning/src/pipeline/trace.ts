@@ -1,7 +1,7 @@
 import { attentionOf, layerShape, type LayerShape, type TensorScheme } from "@kvtuner/plan";
 import { fakeQuantize } from "@kvtuner/quantizers";
 import { measureLayerErrors, sampleQueries, type HeadErrors, type ReadVersion } from "@kvtuner/sensitivity";
-import type { RunContext } from "../progress.ts";
+import type { Callbacks } from "../progress.ts";
 import type { SearchSpace } from "../space/space.ts";
 import type { Journal } from "../storage/journal.ts";
 import type { LayerTrace, TunableModel } from "../tunable-model.ts";
@@ -13,7 +13,7 @@ export interface TraceInputs {
   readonly space: SearchSpace;
   readonly samples: readonly Int32Array[];
   readonly journal: Journal<ProfileEntry>;
-  readonly context: RunContext;
+  readonly callbacks: Callbacks;
 }
 
 /** Number of samples traced. Errors differ far more between layers than between texts. */
@@ -26,7 +26,7 @@ const QUERY_POSITIONS = 32;
  * Appends e_k, e_v, e_a and e_o of every choice, layer by layer, for the first {@link TRACE_SAMPLES} samples. As in the
  * paper, all tokens are quantized, whatever residency the mode has; a last block that is not full stays exact.
  */
-export const traceErrors = async ({ model, space, samples, journal, context }: TraceInputs): Promise<void> => {
+export const traceErrors = async ({ model, space, samples, journal, callbacks }: TraceInputs): Promise<void> => {
   const traced = samples.slice(0, TRACE_SAMPLES);
   const known = new Set(
     journal.entries.map((entry) => (entry.kind === "errors" ? `${entry.sample} ${entry.layer}` : "")),
@@ -35,10 +35,10 @@ export const traceErrors = async ({ model, space, samples, journal, context }: T
   for (const [sample, ids] of traced.entries()) {
     if (Array.from({ length: layers }, (_, layer) => layer).every((layer) => known.has(`${sample} ${layer}`))) continue;
     await model.trace(ids, async (layer, trace) => {
-      context.signal?.throwIfAborted();
+      callbacks.signal?.throwIfAborted();
       if (known.has(`${sample} ${layer}`)) return;
       await journal.append({ kind: "errors", layer, sample, errors: layerErrors(space, layer, trace, ids.length) });
-      context.progress({ step: "trace", done: sample * layers + layer + 1, total: traced.length * layers });
+      callbacks.progress({ step: "trace", done: sample * layers + layer + 1, total: traced.length * layers });
     });
   }
 };

@@ -1,7 +1,7 @@
 import { assertPlanSupported, type Backend, type CachePlan } from "@kvtuner/backend";
 import type { Evaluator } from "@kvtuner/evaluation";
 import type { LayerScheme } from "@kvtuner/plan";
-import type { RunContext } from "../progress.ts";
+import type { Callbacks } from "../progress.ts";
 import { planLayers, planOfIds, uniformPlan, type SearchSpace } from "../space/space.ts";
 import type { FrontPlan } from "./pick.ts";
 
@@ -28,7 +28,7 @@ const TOLERATED_KL = 1e-5;
 /** Runs plans of a search space on one backend. */
 export interface Verifier {
   /** Runs a plan on the evaluator's samples; warns when the losses differ. */
-  verify(picked: FrontPlan, evaluator: Evaluator, context: RunContext): Promise<Verification>;
+  verify(picked: FrontPlan, evaluator: Evaluator, callbacks: Callbacks): Promise<Verification>;
 }
 
 /**
@@ -40,9 +40,9 @@ export const backendVerifier = (backend: Backend, space: SearchSpace): Verifier 
   const { name, capabilities } = backend;
   for (const plan of cachesOf(space)) assertPlanSupported(name, capabilities, space.shape, plan);
   return {
-    verify: async (picked, evaluator, context) => {
-      const verification = await run(backend, space, picked, evaluator, context);
-      if (!verification.agrees) context.warn(disagreement(verification));
+    verify: async (picked, evaluator, callbacks) => {
+      const verification = await run(backend, space, picked, evaluator, callbacks);
+      if (!verification.agrees) callbacks.warn(disagreement(verification));
       return verification;
     },
   };
@@ -57,7 +57,7 @@ const run = async (
   space: SearchSpace,
   picked: FrontPlan,
   evaluator: Evaluator,
-  { progress, signal }: RunContext,
+  { progress, signal }: Callbacks,
 ): Promise<Verification> => {
   const { shape } = space;
   const layers = planLayers(space, planOfIds(space, picked.choices));

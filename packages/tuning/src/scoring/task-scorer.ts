@@ -8,7 +8,7 @@ import {
 } from "@kvtuner/evaluation";
 import { planSize, type Plan, type PlanSize } from "@kvtuner/plan";
 import { lazily } from "../lazily.ts";
-import type { RunContext } from "../progress.ts";
+import type { Callbacks } from "../progress.ts";
 import { warnUnquantized } from "../space/unquantized.ts";
 import { inPieces, unansweredWarnings } from "../tasks/float-answers.ts";
 import { longestSequence, openTask, type OpenTask, type ReadTask } from "../tasks/open-task.ts";
@@ -47,16 +47,16 @@ export const taskScorer = (
   model: TunableModel,
   read: ReadTask,
   length: number,
-  context: RunContext,
+  callbacks: Callbacks,
 ): PlanScorer<TaskResult> => {
-  const task = openTask(model, read, context.warn);
+  const task = openTask(model, read, callbacks.warn);
   const longest = longestSequence(task);
   const evaluator = lazily(() => task.support.evaluator(task.prompts, task.settings));
   return {
     score: async (plan) => {
-      warnUnquantized(plan.layers, longest, "prompts", context);
-      const answers = await answersOf(plan, await evaluator.get(), context);
-      unansweredWarnings(task, answers.float.correct).forEach(context.warn);
+      warnUnquantized(plan.layers, longest, "prompts", callbacks);
+      const answers = await answersOf(plan, await evaluator.get(), callbacks);
+      unansweredWarnings(task, answers.float.correct).forEach(callbacks.warn);
       return { ...resultOf(task, answers), ...planSize(plan, length) };
     },
     dispose: evaluator.dispose,
@@ -69,9 +69,9 @@ interface Answers {
   readonly float: TaskOutcome;
 }
 
-const answersOf = async ({ layers }: Plan, evaluator: TaskEvaluator, context: RunContext): Promise<Answers> => {
+const answersOf = async ({ layers }: Plan, evaluator: TaskEvaluator, callbacks: Callbacks): Promise<Answers> => {
   const [pieces, floats]: [TaskOutcome[], TaskOutcome[]] = [[], []];
-  await inPieces("evaluate", evaluator.prompts, context, async (range) => {
+  await inPieces("evaluate", evaluator.prompts, callbacks, async (range) => {
     pieces.push(...(await evaluator.evaluate([layers], range)));
     floats.push(await evaluator.float(range));
   });

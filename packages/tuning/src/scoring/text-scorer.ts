@@ -3,7 +3,7 @@ import { planSize, type PlanSize } from "@kvtuner/plan";
 import { ownText, type OwnText, type OwnTextOptions } from "../calibration/own-text.ts";
 import { textSamples } from "../calibration/samples.ts";
 import { lazily } from "../lazily.ts";
-import type { RunContext } from "../progress.ts";
+import type { Callbacks } from "../progress.ts";
 import { warnUnquantized } from "../space/unquantized.ts";
 import type { TunableModel } from "../tunable-model.ts";
 import type { PlanScorer } from "./plan-scorer.ts";
@@ -23,17 +23,17 @@ export interface TextScorerOptions extends OwnTextOptions {
 export const textScorer = (
   model: TunableModel,
   { text, context, ...options }: TextScorerOptions,
-  run: RunContext & { readonly ownText?: OwnText },
+  callbacks: Callbacks & { readonly ownText?: OwnText },
 ): PlanScorer<TextResult> => {
   const samples = async (): Promise<Int32Array[]> =>
-    text === undefined ? (run.ownText ?? ownText)(model, options, run) : textSamples(model, text, options);
+    text === undefined ? (callbacks.ownText ?? ownText)(model, options, callbacks) : textSamples(model, text, options);
   const evaluator = lazily(async () => model.evaluator(await samples()));
   return {
     score: async (plan) => {
-      warnUnquantized(plan.layers, options.sampleLength, "samples", run);
-      const { signal } = run;
+      warnUnquantized(plan.layers, options.sampleLength, "samples", callbacks);
+      const { signal } = callbacks;
       const [score] = await (await evaluator.get()).evaluate([plan.layers], signal === undefined ? {} : { signal });
-      run.progress({ step: "evaluate", done: 1, total: 1 });
+      callbacks.progress({ step: "evaluate", done: 1, total: 1 });
       if (score === undefined) throw new Error("internal: the evaluator returned no score");
       return { ...figuresOf(score), ...planSize(plan, context) };
     },

@@ -1,12 +1,12 @@
 import { blockTokens, isCoded, type LayerScheme, quantizedPrefix } from "@kvtuner/plan";
-import type { RunContext } from "../progress.ts";
+import type { Callbacks } from "../progress.ts";
 
 /** Warns when samples, or prompts with their answers, are too short for {@link unquantizedWarning}'s reason. */
 export const warnUnquantized = (
   layers: readonly LayerScheme[],
   length: number,
   kind: "samples" | "prompts",
-  { warn }: RunContext,
+  { warn }: Callbacks,
 ): void => {
   const warning = unquantizedWarning(layers, length, kind);
   if (warning !== undefined) warn(warning);

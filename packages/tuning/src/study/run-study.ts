@@ -14,7 +14,7 @@ import { taskEntrySchema } from "../pipeline/task-entry.ts";
 import { taskMeasurer } from "../pipeline/task-measurer.ts";
 import { textMeasurer } from "../pipeline/text-measurer.ts";
 import type { Verification, Verifier } from "../pipeline/verify.ts";
-import type { RunContext } from "../progress.ts";
+import type { Callbacks } from "../progress.ts";
 import type { SearchSpace } from "../space/space.ts";
 import type { Stopwatch } from "../stopwatch.ts";
 import type { OpenTask } from "../tasks/open-task.ts";
@@ -43,7 +43,7 @@ export interface StudyRun {
   /** Bytes near which to search. */
   readonly focus: number | undefined;
   readonly records: Study;
-  readonly context: RunContext;
+  readonly callbacks: Callbacks;
   readonly clock: Stopwatch;
   /** Runs the picked plan; undefined without verification. */
   readonly verifier: Verifier | undefined;
@@ -74,18 +74,18 @@ export const runStudy = async (run: StudyRun): Promise<StudyResult> => {
 };
 
 const openMeasurer = async (
-  { records, space, study, task, context }: StudyRun,
+  { records, space, study, task, callbacks }: StudyRun,
   evaluator: Lazy<Evaluator>,
 ): Promise<Measurer> =>
   task === undefined
     ? textMeasurer({
-        ...context,
+        ...callbacks,
         space,
         evaluator: evaluator.get,
         journal: await records.journal("journal", evaluationEntrySchema(space)),
       })
     : taskMeasurer({
-        ...context,
+        ...callbacks,
         space,
         evaluator: task.evaluator.get,
         journal: await records.journal("journal", taskEntrySchema(space)),
@@ -94,11 +94,11 @@ const openMeasurer = async (
       });
 
 const verifyStep = async (
-  { verifier, clock, context }: StudyRun,
+  { verifier, clock, callbacks }: StudyRun,
   picked: FrontPlan,
   evaluator: () => Promise<Evaluator>,
 ): Promise<Verification | undefined> =>
-  verifier && clock.time("verify", async () => verifier.verify(picked, await evaluator(), context));
+  verifier && clock.time("verify", async () => verifier.verify(picked, await evaluator(), callbacks));
 
 const calibrationStep = async ({ textSamples, ownSamples, records, clock }: StudyRun): Promise<Int32Array[]> => {
   const { samples } = await records.step("calibration", () =>
@@ -115,12 +115,12 @@ const searchInputs = async (
   samples: readonly Int32Array[],
   evaluator: Lazy<Evaluator>,
 ): Promise<SearchInputs> => {
-  const { model, records, space, clock, study, task, context } = run;
+  const { model, records, space, clock, study, task, callbacks } = run;
   const losses = task === undefined ? textLosses(evaluator.get) : taskLosses(task.evaluator.get);
   const profile = await records.step("profile", () =>
     clock.time("profile", async () => {
       const journal = await records.journal("profileJournal", profileEntrySchema(space));
-      return profileStep({ model, space, samples, journal, context }, losses);
+      return profileStep({ model, space, samples, journal, callbacks }, losses);
     }),
   );
   const { candidates } = await records.step("candidates", async () => pruneStep(space, profile, study.measure));
@@ -130,8 +130,8 @@ const searchInputs = async (
 
 const searchStep = async (run: StudyRun, inputs: SearchInputs, measurer: Measurer): Promise<Front> =>
   run.clock.time("search", async () => {
-    const { study, space, focus, limit, records, context } = run;
-    if (!(await isSearched(run, measurer))) await runSearch(inputs, { ...study, focus, limit }, measurer, context);
+    const { study, space, focus, limit, records, callbacks } = run;
+    if (!(await isSearched(run, measurer))) await runSearch(inputs, { ...study, focus, limit }, measurer, callbacks);
     // Other strategies keep their own pick. The surrogate adds plans only if they found none within the limit.
     const isEnough = (): boolean => study.strategy !== "surrogate" && hasPick(run, measurer);
     await evaluateWithin(inputs, limit, measurer, isEnough);
@@ -145,12 +145,13 @@ const frontOf = ({ space, study }: StudyRun, { known }: Measurer): Front =>
   makeFront(space, [...known.values()], study.objective);
 
 /** Whether the search is done. If the journal has lost plans, the front must not be replaced by a smaller one. */
-const isSearched = async ({ records, context }: StudyRun, measurer: Measurer): Promise<boolean> => {
+const isSearched = async ({ records, callbacks }: StudyRun, measurer: Measurer): Promise<boolean> => {
   const front = await records.read("front");
   if (front === undefined) return false;
   await measurer.recall();
   const lost = front.evaluations - measurer.known.size;
-  if (lost > 0) context.warn(`journal.jsonl lacks ${lost} of the plans that front.json was made from: searching again`);
+  if (lost > 0)
+    callbacks.warn(`journal.jsonl lacks ${lost} of the plans that front.json was made from: searching again`);
   return lost <= 0;
 };
 

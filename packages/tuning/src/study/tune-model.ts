@@ -5,7 +5,7 @@ import { textSamples } from "../calibration/samples.ts";
 import { lazily } from "../lazily.ts";
 import { assertReachable, focusOf, type Limit } from "../limits/limits.ts";
 import { backendVerifier, cachesOf } from "../pipeline/verify.ts";
-import type { RunContext } from "../progress.ts";
+import type { Callbacks } from "../progress.ts";
 import { searchSpace, type SearchSpace } from "../space/space.ts";
 import { warnUnquantized } from "../space/unquantized.ts";
 import { stopwatch, type Stopwatch } from "../stopwatch.ts";
@@ -41,7 +41,7 @@ interface BackendInUse {
 }
 
 /** What the caller of {@link tuneModel} does itself. */
-export interface TuningHooks extends RunContext {
+export interface TuningHooks extends Callbacks {
   /** Samples the model's own text; {@link ownText} by default. */
   readonly ownText?: OwnText;
   /** Opens the backend that the picked plan is verified on; it must store each of these caches. */
@@ -71,7 +71,7 @@ export const tuneModel = async (
     const { clock = stopwatch() } = hooks;
     const verifier = opened && backendVerifier(opened.backend, space);
     if (task && !(await holdsStudy(storage))) await floatStep(task, study, hooks, clock);
-    return await runIn(storage, { ...prepared, model, verifier, clock, context: hooks }, tuning, hooks);
+    return await runIn(storage, { ...prepared, model, verifier, clock, callbacks: hooks }, tuning, hooks);
   } finally {
     await task?.evaluator.dispose();
     await opened?.dispose();
@@ -158,10 +158,10 @@ const holdsStudy = async (storage: StudyStorage): Promise<boolean> =>
 const floatStep = (
   task: EvaluatedTask,
   { objective }: StudyOptions,
-  context: RunContext,
+  callbacks: Callbacks,
   clock: Stopwatch,
 ): Promise<void> =>
-  clock.time("float", async () => assertAnswered(task, await task.evaluator.get(), objective, context));
+  clock.time("float", async () => assertAnswered(task, await task.evaluator.get(), objective, callbacks));
 
 const taskRequest = ({ task }: Tuning): Pick<StudyRequest, "task" | "prompts" | "shotsFrom"> => {
   if (task === undefined) return {};

@@ -1,7 +1,7 @@
 import type { EncodedPrompt, TaskEvaluator } from "@kvtuner/evaluation";
 import { KvtunerError } from "@kvtuner/plan";
 import { needsTask, type Objective } from "../pipeline/objectives/objectives.ts";
-import type { RunContext, Step } from "../progress.ts";
+import type { Callbacks, Step } from "../progress.ts";
 import type { OpenTask } from "./open-task.ts";
 
 /** Prompts evaluated between two progress reports. */
@@ -18,7 +18,7 @@ interface PromptRange {
 export const inPieces = async (
   step: Step,
   total: number,
-  { progress, signal }: RunContext,
+  { progress, signal }: Callbacks,
   evaluate: (range: PromptRange) => Promise<void>,
 ): Promise<void> => {
   for (let start = 0; start < total; start += PIECE) {
@@ -38,15 +38,15 @@ export const assertAnswered = async (
   task: OpenTask,
   evaluator: TaskEvaluator,
   objective: Objective,
-  context: RunContext,
+  callbacks: Callbacks,
 ): Promise<void> => {
   const correct: boolean[] = [];
-  await inPieces("float", evaluator.prompts, context, async (range) => {
+  await inPieces("float", evaluator.prompts, callbacks, async (range) => {
     correct.push(...(await evaluator.float(range)).correct);
   });
   const reason = unanswered(task.prompts, correct);
   if (reason !== undefined && needsTask(objective)) throw new TaskUnansweredError(reason, task.prompts);
-  unansweredWarnings(task, correct).forEach(context.warn);
+  unansweredWarnings(task, correct).forEach(callbacks.warn);
 };
 
 /** Warns of each task file that the float cache cannot do: its accuracy does not show a plan's loss. */

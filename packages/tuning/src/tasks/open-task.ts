@@ -73,16 +73,16 @@ export const openTask = (
   const encoded = files.map(({ items, path }) =>
     encodeTask(items, support, { ...options, name: path, ...(shotsFrom && { shotsFrom: shotsFrom.items }) }),
   );
-  const asked = inTurn(encoded);
-  const warning = fewPromptsWarning(asked.length);
+  const interleaved = inTurn(encoded);
+  const warning = fewPromptsWarning(interleaved.length);
   if (warning !== undefined) warn(warning);
   const task = files.map(({ checksum }) => checksum).join();
   const from = shotsFrom?.checksum ?? "self";
   return {
     names: files.map(({ name }) => name),
-    prompts: asked.map(({ item }) => item),
-    fileOf: asked.map(({ list }) => list),
-    settings: { task, prompts: asked.length, shots, shotsFrom: from, chat, maxTokens, likelihood },
+    prompts: interleaved.map(({ item }) => item),
+    fileOf: interleaved.map(({ list }) => list),
+    settings: { task, prompts: interleaved.length, shots, shotsFrom: from, chat, maxTokens, likelihood },
     support,
   };
 };
