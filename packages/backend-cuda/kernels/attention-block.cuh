@@ -15,7 +15,7 @@ constexpr float NOTHING = -3.0e38f;
 struct AttendArguments {
   TensorView key;
   TensorView value;
-  /** float32 `[tokens, kvHeads * headsPerGroup * headSize]` */
+  /** float32 `[tokens, kvHeads * queryHeadsPerKvHead * headSize]` */
   const float* query;
   /**
    * float32 `[rows, splits, headSize]`: sums of weighted values before division; still transformed where coded values
@@ -24,12 +24,12 @@ struct AttendArguments {
   float* sums;
   /** float32 `[rows, splits, 2]`: largest score and sum of weights. */
   float* statistics;
-  /** float32 `[tokens, kvHeads * headsPerGroup * headSize]` */
+  /** float32 `[tokens, kvHeads * queryHeadsPerKvHead * headSize]` */
   float* output;
   int tokens;
   /** Tokens that the first query of the launch sees besides itself. */
   int before;
-  int headsPerGroup;
+  int queryHeadsPerKvHead;
   int splitTokens;
   /** Splits of each segment. */
   int segmentSplits[SEGMENTS];
@@ -71,13 +71,15 @@ __device__ inline AttendShared attendShared(int rows, const TensorView& key) {
 struct Work {
   int segment;
   int kvHead;
-  int firstRow;  // among the rows of the KV head: token * headsPerGroup + head of the group
+  int firstRow;  // among the rows of the KV head: token * queryHeadsPerKvHead + query head
   int rows;
   TokenRange tokens;
   int firstTile;
 };
 
-__device__ inline int lengthOfRow(const AttendArguments& args, int row) { return args.before + row / args.headsPerGroup + 1; }
+__device__ inline int lengthOfRow(const AttendArguments& args, int row) {
+  return args.before + row / args.queryHeadsPerKvHead + 1;
+}
 
 __device__ inline Work workOfBlock(const AttendArguments& args, int rows) {
   Work work;
@@ -86,7 +88,7 @@ __device__ inline Work workOfBlock(const AttendArguments& args, int rows) {
   while (split >= args.segmentSplits[work.segment]) split -= args.segmentSplits[work.segment++];
   work.kvHead = blockIdx.y;
   work.firstRow = blockIdx.z * rows;
-  work.rows = smaller(rows, args.tokens * args.headsPerGroup - work.firstRow);
+  work.rows = smaller(rows, args.tokens * args.queryHeadsPerKvHead - work.firstRow);
   const int shortest = lengthOfRow(args, work.firstRow);
   const int longest = lengthOfRow(args, work.firstRow + work.rows - 1);
   const TokenRange read = coveredRange(work.segment, args.key, args.value, shortest, longest);
@@ -99,8 +101,8 @@ __device__ inline Work workOfBlock(const AttendArguments& args, int rows) {
 /** Index of a row's query or output, in head vectors. */
 __device__ inline int vectorOfRow(const AttendArguments& args, const Work& work, int row) {
   const int place = work.firstRow + row;
-  const int token = place / args.headsPerGroup;
-  return (token * args.key.kvHeads + work.kvHead) * args.headsPerGroup + place % args.headsPerGroup;
+  const int token = place / args.queryHeadsPerKvHead;
+  return (token * args.key.kvHeads + work.kvHead) * args.queryHeadsPerKvHead + place % args.queryHeadsPerKvHead;
 }
 
 /** Rows beyond the last one get zero queries and read no tokens. */
