@@ -224,6 +224,17 @@ describe("a model that cannot be loaded says why", () => {
     expect(failure).toMatchObject({ code, message: expect.stringMatching(message) as unknown });
   });
 
+  test.each([["qwen2", "blk.1.attn_k.bias"]] as const)("a %s without %s", async (architecture, name) => {
+    const source = randomWeights({ ...small, architecture }, 1);
+    const tensors = new Map(source.tensors);
+    tensors.delete(name);
+    const message = expect.stringContaining(`expected tensor ${name} in the model file, got none`) as unknown;
+    await expect(loadDecoder({ ...source, tensors }, { createSession })).rejects.toMatchObject({
+      code: "MODEL_TENSOR_MISSING",
+      message,
+    });
+  });
+
   test("a list of equal numbers counts as one", () => {
     const metadata = without("llama.attention.head_count_kv", Int32Array.of(2, 2, 2)).set(
       "llama.feed_forward_length",

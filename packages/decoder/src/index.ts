@@ -1,4 +1,5 @@
-export type { Architecture, DecoderConfig } from "./architecture/config.ts";
+export type { DecoderConfig } from "./architecture/config.ts";
+export type { Architecture } from "./architecture/families.ts";
 export { readShape } from "./architecture/attention.ts";
 export { readConfig } from "./architecture/read-config.ts";
 export { ModelError } from "./architecture/model-error.ts";

@@ -1,7 +1,5 @@
 import type { CacheShape } from "@kvtuner/plan";
-
-/** Architectures that segments are built for. */
-export type Architecture = "llama" | "qwen2";
+import type { Architecture } from "./families.ts";
 
 /** Properties of a model that its decoder depends on. */
 export interface DecoderConfig extends CacheShape {

@@ -1,13 +1,13 @@
 import type { BlockCodes } from "../gguf/block-codes.ts";
 import type { DecoderConfig } from "./config.ts";
+import { FAMILIES } from "./families.ts";
 import type { Linear } from "./weights.ts";
 
 /**
- * Reorders query or key rows of a `llama` file for RoPE: llama.cpp stores row `2i + b` where the half-split order has row
- * `i + b * half` of a head.
+ * Reorders query or key rows for RoPE, where a file stores row `2i + b` in place of row `i + b * half` of a head.
  */
 export const inHalfSplitOrder = (linear: Linear, config: DecoderConfig): Linear => {
-  if (config.architecture !== "llama") return linear;
+  if (FAMILIES[config.architecture].ropeRows === "halves") return linear;
   const { rows, columns, matrix, bias } = linear;
   const order = Uint32Array.from({ length: rows }, (_, row) => interleavedRow(row, config));
   return {

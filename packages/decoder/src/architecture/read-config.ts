@@ -1,5 +1,6 @@
 import { describeValue } from "../gguf/describe-value.ts";
-import type { Architecture, DecoderConfig } from "./config.ts";
+import type { DecoderConfig } from "./config.ts";
+import { type Architecture, FAMILIES } from "./families.ts";
 import { type Metadata, positiveNumber, text } from "./metadata-fields.ts";
 import { ModelError } from "./model-error.ts";
 import { vocabularySize } from "./read-weights.ts";
@@ -56,15 +57,14 @@ const readMetadata = (metadata: Metadata, architecture: Architecture): DecoderCo
   return validated(config);
 };
 
-const ARCHITECTURES: readonly Architecture[] = ["llama", "qwen2"];
-
 const readArchitecture = (metadata: Metadata): Architecture => {
   const name = metadata.get("general.architecture");
-  const known = ARCHITECTURES.find((architecture) => architecture === name);
+  const names = Object.keys(FAMILIES) as Architecture[];
+  const known = names.find((architecture) => architecture === name);
   if (known) return known;
   throw new ModelError(
     "MODEL_UNKNOWN_ARCHITECTURE",
-    `expected general.architecture to be one of ${ARCHITECTURES.join(", ")}, got ${describeValue(name)}; use a model of one of these`,
+    `expected general.architecture to be one of ${names.join(", ")}, got ${describeValue(name)}; use a model of one of these`,
   );
 };
 

@@ -1,10 +1,11 @@
 import type { BlockCodes } from "../gguf/block-codes.ts";
 import type { DecoderConfig } from "./config.ts";
+import { FAMILIES } from "./families.ts";
 import { inHalfSplitOrder } from "./half-split.ts";
 import { ModelError } from "./model-error.ts";
 import type { FeedForwardWeights, HeadWeights, Linear, ProjectionWeights, WeightSource } from "./weights.ts";
 
-/** Reads norm, query, key and value weights of a layer, with `llama` rows in the half-split RoPE order. */
+/** Reads norm, query, key and value weights of a layer, with query and key rows in the half-split RoPE order. */
 export const readProjection = async (
   source: WeightSource,
   config: DecoderConfig,
@@ -12,8 +13,9 @@ export const readProjection = async (
 ): Promise<ProjectionWeights> => {
   const { hiddenSize, headSize, queryHeads, kvHeads } = config;
   const name = (part: string): string => `blk.${layer}.${part}`;
+  const { needsBias } = FAMILIES[config.architecture];
   const linear = async (part: string, heads: number): Promise<Linear> =>
-    readLinear(source, name(part), heads * headSize, hiddenSize);
+    readLinear(source, name(part), heads * headSize, hiddenSize, needsBias);
   return {
     norm: await readVector(source, name("attn_norm.weight"), hiddenSize),
     query: inHalfSplitOrder(await linear("attn_q", queryHeads), config),
@@ -55,10 +57,16 @@ export const vocabularySize = ({ tensors }: Pick<WeightSource, "tensors">): numb
   return size;
 };
 
-const readLinear = async (source: WeightSource, name: string, rows: number, columns: number): Promise<Linear> => {
+const readLinear = async (
+  source: WeightSource,
+  name: string,
+  rows: number,
+  columns: number,
+  needsBias = false,
+): Promise<Linear> => {
   const matrix = await readMatrix(source, `${name}.weight`, rows * columns);
-  const bias = source.tensors.has(`${name}.bias`) ? { bias: await readVector(source, `${name}.bias`, rows) } : {};
-  return { rows, columns, matrix, ...bias };
+  const hasBias = needsBias || source.tensors.has(`${name}.bias`);
+  return { rows, columns, matrix, ...(hasBias && { bias: await readVector(source, `${name}.bias`, rows) }) };
 };
 
 const readMatrix = async (source: WeightSource, name: string, length: number): Promise<Float32Array | BlockCodes> => {

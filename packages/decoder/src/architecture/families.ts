@@ -1,0 +1,9 @@
+import type { Family } from "./families/family.ts";
+import { llama } from "./families/llama.ts";
+import { qwen2 } from "./families/qwen2.ts";
+
+/** Architectures that segments are built for, by their names in `general.architecture`. */
+export type Architecture = "llama" | "qwen2";
+
+/** The family of each architecture. */
+export const FAMILIES: Readonly<Record<Architecture, Family>> = { llama, qwen2 };

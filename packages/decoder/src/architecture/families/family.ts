@@ -1,0 +1,7 @@
+/** What sets an architecture apart from `llama`. Everything else is read the same way for all of them. */
+export interface Family {
+  /** Rows of a head in `attn_q` and `attn_k` that RoPE rotates together: `2i` and `2i + 1`, or `i` and `i + half`. */
+  readonly ropeRows: "neighbours" | "halves";
+  /** Whether query, key and value must have a bias. A bias that the file has is always added. */
+  readonly needsBias: boolean;
+}
