@@ -110,6 +110,17 @@ describe.each(BACKENDS)("$name", (backend, tolerance) => {
     expect(run.largestDifference).toBeLessThan(tolerance.keys);
   });
 
+  test.each(["qwen2", "qwen3"] as const)("so they are for a %s model", async (architecture) => {
+    const decoder = await decoderOf({ architecture });
+    const ids = Int32Array.from({ length: 60 }, (_, index) => (index * 13 + 5) % VOCABULARY);
+    const plan = Array.from({ length: LAYERS }, () => layerScheme("per-token", { key: 4, value: 2 }, { recent: 5 }));
+    const cuts = Array.from({ length: 20 }, (_, index) => 40 + index);
+    const run = await compared(decoder, backend, ids, plan, plan, cuts);
+    expect(run.difference).toBeLessThan(tolerance.logits);
+    expect(run.largestDifference).toBeLessThan(tolerance.keys);
+    await decoder.dispose();
+  });
+
   test("a runtime that keeps one recent token more is noticed", async () => {
     const ids = Int32Array.from({ length: 40 }, (_, index) => (index * 13 + 5) % VOCABULARY);
     const plan = (recent: number): LayerScheme[] =>

@@ -1,10 +1,15 @@
+import { readFileSync } from "node:fs";
 import { InferenceSession } from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
 import { readConfig } from "./architecture/read-config.ts";
+import type { WeightSource } from "./architecture/weights.ts";
 import { batchAttention } from "./attention/batch-attention.ts";
 import { FloatAttention } from "./attention/float-attention.ts";
 import { type Decoder, loadDecoder } from "./decoder.ts";
 import { forward } from "./forward.ts";
+import { bufferSource } from "./gguf/byte-source.ts";
+import { type GgufFile, openGguf } from "./gguf/gguf.ts";
+import { type WritableValue, writeGguf } from "./gguf/test-support/write-gguf.ts";
 import { randomWeights, type SmallModel } from "./test-support/random-weights.ts";
 import { referenceLogits } from "./test-support/reference-decoder.ts";
 
@@ -19,6 +24,7 @@ const small = {
   vocabulary: 50,
   tied: true,
 } as const;
+const qwen3: SmallModel = { ...small, architecture: "qwen3", tied: false, headSize: 24, rope: { freq_base: 1e6 } };
 const models: Record<string, SmallModel> = {
   "llama, tied": { ...small, architecture: "llama" },
   "llama, untied, head size other than hidden / heads": { ...small, architecture: "llama", tied: false, headSize: 24 },
@@ -56,6 +62,7 @@ const models: Record<string, SmallModel> = {
       attn_logit_softcapping: 1.5,
     },
   },
+  "qwen3, untied, head size other than hidden / heads, a RoPE base of its own": qwen3,
   "qwen2, untied, no grouping": { ...small, architecture: "qwen2", kvHeads: 4, tied: false },
 };
 const ids = Array.from({ length: 40 }, (_, index) => (index * 17 + 3) % 50);
@@ -100,6 +107,27 @@ describe.each(Object.entries(models))("%s", (_, model) => {
     await decoder.dispose();
   });
 });
+
+test("logits of a qwen3 file equal those of transformers", async () => {
+  const { qwen3: expected } = JSON.parse(
+    readFileSync(new URL("fixtures/transformers-logits.json", import.meta.url), "utf8"),
+  ) as { readonly qwen3: number[][] };
+  const decoder = await loadDecoder(await writtenAndRead(randomWeights(qwen3, 7)), { createSession });
+  const actual = (await logits(decoder, [0])).slice(0, expected.length);
+  const largest = Math.max(...expected.flat().map(Math.abs));
+  expect(largestDifference(actual, expected) / largest).toBeLessThan(1e-4);
+  await decoder.dispose();
+});
+
+const writtenAndRead = async (source: WeightSource): Promise<GgufFile> => {
+  const metadata = Object.fromEntries(source.metadata) as Record<string, WritableValue>;
+  const tensors = [...source.tensors].map(async ([name, { dims }]) => ({
+    name,
+    dims,
+    data: await source.readTensor(name),
+  }));
+  return openGguf(bufferSource(writeGguf({ metadata, tensors: await Promise.all(tensors) })));
+};
 
 test("sequences in a batch do not see each other", async () => {
   const decoder = await loadDecoder(randomWeights(models["llama, tied"]!, 3), { createSession });
@@ -224,7 +252,11 @@ describe("a model that cannot be loaded says why", () => {
     expect(failure).toMatchObject({ code, message: expect.stringMatching(message) as unknown });
   });
 
-  test.each([["qwen2", "blk.1.attn_k.bias"]] as const)("a %s without %s", async (architecture, name) => {
+  test.each([
+    ["qwen2", "blk.1.attn_k.bias"],
+    ["qwen3", "blk.0.attn_q_norm.weight"],
+    ["qwen3", "blk.2.attn_k_norm.weight"],
+  ] as const)("a %s without %s", async (architecture, name) => {
     const source = randomWeights({ ...small, architecture }, 1);
     const tensors = new Map(source.tensors);
     tensors.delete(name);

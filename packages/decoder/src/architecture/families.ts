@@ -1,9 +1,10 @@
 import type { Family } from "./families/family.ts";
 import { llama } from "./families/llama.ts";
 import { qwen2 } from "./families/qwen2.ts";
+import { qwen3 } from "./families/qwen3.ts";
 
 /** Architectures that segments are built for, by their names in `general.architecture`. */
-export type Architecture = "llama" | "qwen2";
+export type Architecture = "llama" | "qwen2" | "qwen3";
 
 /** The family of each architecture. */
-export const FAMILIES: Readonly<Record<Architecture, Family>> = { llama, qwen2 };
+export const FAMILIES: Readonly<Record<Architecture, Family>> = { llama, qwen2, qwen3 };

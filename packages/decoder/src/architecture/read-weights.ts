@@ -13,7 +13,7 @@ export const readProjection = async (
 ): Promise<ProjectionWeights> => {
   const { hiddenSize, headSize, queryHeads, kvHeads } = config;
   const name = (part: string): string => `blk.${layer}.${part}`;
-  const { needsBias } = FAMILIES[config.architecture];
+  const { needsBias, hasHeadNorms } = FAMILIES[config.architecture];
   const linear = async (part: string, heads: number): Promise<Linear> =>
     readLinear(source, name(part), heads * headSize, hiddenSize, needsBias);
   return {
@@ -21,6 +21,12 @@ export const readProjection = async (
     query: inHalfSplitOrder(await linear("attn_q", queryHeads), config),
     key: inHalfSplitOrder(await linear("attn_k", kvHeads), config),
     value: await linear("attn_v", kvHeads),
+    ...(hasHeadNorms && {
+      headNorms: {
+        query: await readVector(source, name("attn_q_norm.weight"), headSize),
+        key: await readVector(source, name("attn_k_norm.weight"), headSize),
+      },
+    }),
   };
 };
 

@@ -35,6 +35,8 @@ export interface ProjectionWeights {
   readonly query: Linear;
   readonly key: Linear;
   readonly value: Linear;
+  /** RMS norms of each head before RoPE, `[headSize]`. */
+  readonly headNorms?: Readonly<Record<"query" | "key", Float32Array>>;
 }
 
 /** Weights after an attention hole. */

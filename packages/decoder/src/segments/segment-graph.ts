@@ -97,8 +97,32 @@ const projection = (config: DecoderConfig, weights: ProjectionWeights, input: st
       nodes: POSITIONS.map((name) => node("Unsqueeze", [name, "batch_axis"], [`${name}_batch`])),
       constants: [],
     },
-    rope("query", config.queryHeads, config),
-    rope("key", config.kvHeads, config),
+    ...headsOf("query", config.queryHeads, config, weights.headNorms),
+    ...headsOf("key", config.kvHeads, config, weights.headNorms),
+  ]);
+
+/** Norms each head if the architecture does, then rotates it. */
+const headsOf = (
+  name: "query" | "key",
+  heads: number,
+  config: DecoderConfig,
+  norms: ProjectionWeights["headNorms"],
+): Part[] =>
+  norms
+    ? [headNorm(name, heads, norms[name], config), rope(name, `${name}_normed`, heads, config)]
+    : [rope(name, `${name}_flat`, heads, config)];
+
+const headNorm = (name: string, heads: number, weight: Float32Array, config: DecoderConfig): Part =>
+  join([
+    {
+      nodes: [node("Reshape", [`${name}_flat`, "head_rows"], [`${name}_heads`])],
+      constants: [integers("head_rows", [-1, config.headSize])],
+    },
+    norm(`${name}_norm`, `${name}_heads`, `${name}_normed_heads`, weight, config),
+    {
+      nodes: [node("Reshape", [`${name}_normed_heads`, `${name}_rows`], [`${name}_normed`])],
+      constants: [integers(`${name}_rows`, [-1, heads * config.headSize])],
+    },
   ]);
 
 const head = (config: DecoderConfig, weights: HeadWeights, input: string, arithmetic: Arithmetic): Part =>
@@ -107,9 +131,9 @@ const head = (config: DecoderConfig, weights: HeadWeights, input: string, arithm
     linear("head", "head_input", "logits", weights.output, arithmetic),
   ]);
 
-const rope = (name: string, heads: number, config: DecoderConfig): Part => ({
+const rope = (name: string, input: string, heads: number, config: DecoderConfig): Part => ({
   nodes: [
-    node("Unsqueeze", [`${name}_flat`, "batch_axis"], [`${name}_batch`]),
+    node("Unsqueeze", [input, "batch_axis"], [`${name}_batch`]),
     node("RotaryEmbedding", [`${name}_batch`, "cosine_batch", "sine_batch"], [`${name}_turned`], {
       num_heads: heads,
       ...(config.ropeDimensions < config.headSize && { rotary_embedding_dim: config.ropeDimensions }),

@@ -31,7 +31,7 @@ export const randomWeights = (model: SmallModel, seed: number): WeightSource => 
     const size = dims.reduce((product, dim) => product * dim, 1);
     tensors.set(name, { dims, data: Float32Array.from({ length: size }, () => offset + scale * random()) });
   };
-  const { needsBias } = FAMILIES[model.architecture];
+  const { needsBias, hasHeadNorms } = FAMILIES[model.architecture];
   const { hiddenSize: hidden, headSize, feedForwardSize } = model;
   add("token_embd.weight", [hidden, model.vocabulary], 1);
   if (!model.tied) add("output.weight", [hidden, model.vocabulary], 0.3);
@@ -46,6 +46,8 @@ export const randomWeights = (model: SmallModel, seed: number): WeightSource => 
     matrix("attn_q", hidden, model.queryHeads * headSize);
     matrix("attn_k", hidden, model.kvHeads * headSize);
     matrix("attn_v", hidden, model.kvHeads * headSize);
+    if (hasHeadNorms)
+      for (const name of ["attn_q_norm", "attn_k_norm"]) add(`blk.${layer}.${name}.weight`, [headSize], 0.5, 1);
     if (model.hasSinks) add(`blk.${layer}.attn_sinks.weight`, [model.queryHeads], 2);
     matrix("attn_output", model.queryHeads * headSize, hidden);
     matrix("ffn_gate", hidden, feedForwardSize);

@@ -31,9 +31,18 @@ export const referenceLogits = async (
     const input = rows.map((x) => rmsNorm(x, norm));
     const sinks = model.hasSinks ? await read(name("attn_sinks.weight")) : undefined;
     const turn = (x: number[][]): number[][] => x.map((row, position) => rotate(row, position, model));
+    const normed = async (part: string, x: number[][]): Promise<number[][]> => {
+      if (model.architecture !== "qwen3") return x;
+      const weight = await read(name(`${part}_norm.weight`));
+      return x.map((row) =>
+        Array.from({ length: row.length / headSize }, (_head, head) =>
+          rmsNorm(row.slice(head * headSize, (head + 1) * headSize), weight),
+        ).flat(),
+      );
+    };
     const [query, key, value] = [
-      turn(await linear("attn_q", input)),
-      turn(await linear("attn_k", input)),
+      turn(await normed("attn_q", await linear("attn_q", input))),
+      turn(await normed("attn_k", await linear("attn_k", input))),
       await linear("attn_v", input),
     ];
     const mixed = rows.map((_, position) =>
@@ -71,12 +80,13 @@ const rotate = (
   { architecture, headSize, frequencyFactors, rope = {} }: SmallModel,
 ): number[] => {
   const scaled = rope["scaling.type"] === "none" ? 1 : Number(rope["scaling.factor"] ?? rope["scale_linear"] ?? 1);
+  const base = Number(rope["freq_base"] ?? 10_000);
   const turned = [...row];
   const half = headSize / 2;
   for (let start = 0; start < row.length; start += headSize)
     for (let i = 0; i < half; i++) {
       const [a, b] = architecture === "llama" ? [start + 2 * i, start + 2 * i + 1] : [start + i, start + i + half];
-      const angle = ((position / scaled) * 10_000 ** (-i / half)) / (frequencyFactors?.[i] ?? 1);
+      const angle = ((position / scaled) * base ** (-i / half)) / (frequencyFactors?.[i] ?? 1);
       turned[a] = row[a]! * Math.cos(angle) - row[b]! * Math.sin(angle);
       turned[b] = row[b]! * Math.cos(angle) + row[a]! * Math.sin(angle);
     }

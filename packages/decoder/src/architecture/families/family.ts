@@ -4,4 +4,6 @@ export interface Family {
   readonly ropeRows: "neighbours" | "halves";
   /** Whether query, key and value must have a bias. A bias that the file has is always added. */
   readonly needsBias: boolean;
+  /** Whether each head of query and key has an RMS norm before RoPE: `attn_q_norm`, `attn_k_norm`, `[headSize]`. */
+  readonly hasHeadNorms: boolean;
 }

@@ -1,4 +1,4 @@
 import type { Family } from "./family.ts";
 
 /** Llama 3.x and SmolLM2. llama.cpp's converter reorders the rows of query and key. */
-export const llama: Family = { ropeRows: "neighbours", needsBias: false };
+export const llama: Family = { ropeRows: "neighbours", needsBias: false, hasHeadNorms: false };
