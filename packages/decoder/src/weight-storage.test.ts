@@ -58,7 +58,7 @@ const largestDifference = (logits: Float32Array, expected: ArrayLike<number>): n
 describe.each([
   ["llama", [2, 3], "Q4_0 and Q4_1"],
   ["qwen2", [3, 2, 3], "Q4_0 and Q4_1 beside biases"],
-  ["llama", [3, 8, 6, 2, 7], "all types of codes"],
+  ["llama", [3, 8, 6, 2, 7, 20, 39], "all types of codes that fit the rows"],
 ] as const)("a %s of %j (%s)", (architecture, matrixTypes, _) => {
   test("gives the logits of its dequantized weights, exactly as stored or nearly with int8 activations", async () => {
     const file = await openGguf(bufferSource(tinyModel({ ...model, architecture, matrixTypes })));

@@ -12,6 +12,7 @@ from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType as Type
 
 FLOAT16_OFFSETS = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0]}
 FLOAT16_OFFSETS |= {"Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208]}
+FLOAT16_OFFSETS |= {"Q2_K": [80, 82], "Q3_K": [108], "IQ4_NL": [0], "IQ4_XS": [0], "MXFP4": []}
 BLOCKS = 3
 
 
@@ -27,6 +28,8 @@ def stored(name, random):
     for offset in FLOAT16_OFFSETS[name]:
         scales = numpy.array([0.0371, 3.1e-6, -0.52], numpy.float16) * numpy.float16(1 + offset / 256)
         data[:, offset : offset + 2] = scales.astype(numpy.float16).view(numpy.uint8).reshape(BLOCKS, 2)
+    if name == "MXFP4":
+        data[:, 0] = [250, 1, 0]
     return data.reshape(-1)
 
 

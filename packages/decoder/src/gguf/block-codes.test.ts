@@ -5,12 +5,12 @@ import { blockCodes } from "./block-codes.ts";
 import { TENSOR_TYPES } from "./tensor-types.ts";
 import { randomBlocks } from "./test-support/random-blocks.ts";
 
-test.prop([fc.constantFrom(2, 3, 6, 7, 8), fc.integer({ min: 1, max: 6 }), fc.integer()])(
+test.prop([fc.constantFrom(2, 3, 6, 7, 8, 20, 23, 39), fc.integer({ min: 1, max: 6 }), fc.integer()])(
   "scale * code + offset is the dequantized number, and every code fits its bits",
   (typeId, blocks, seed) => {
-    const count = 32 * blocks;
+    const { name, blockSize: storedBlock, dequantize } = TENSOR_TYPES[typeId]!;
+    const count = storedBlock * blocks;
     const bytes = randomBlocks(typeId, count, 2, seededRandom(seed));
-    const { name, dequantize } = TENSOR_TYPES[typeId]!;
     const expected = new Float32Array(count);
     dequantize(new DataView(bytes.buffer), expected);
     const { blockSize, bits, codes, scales, offsets } = blockCodes(name, bytes, count);

@@ -1,4 +1,5 @@
 import { numberFromFloat16 } from "@kvtuner/quantizers";
+import { TABLE_TYPES, tableCodes, type TableType } from "./table-codes.ts";
 
 /**
  * A tensor as stored, in blocks of neighbouring numbers of a row: `number = scale * code + offset`, with the scale and
@@ -30,7 +31,7 @@ interface Layout {
   readonly center: number;
 }
 
-/** Types with blocks of equidistant codes. Types with blocks in blocks are not among them. */
+/** Types with blocks of equidistant codes. Of the types with blocks in blocks, only IQ4_XS has block codes. */
 const LAYOUTS: Readonly<Record<string, Layout>> = {
   Q4_0: { hasMinimum: false, hasFifthBits: false, center: 8 },
   Q4_1: { hasMinimum: true, hasFifthBits: false, center: 8 },
@@ -38,8 +39,12 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
   Q5_1: { hasMinimum: true, hasFifthBits: true, center: 16 },
 };
 
-/** True for a type, like `Q4_1`, that is stored as {@link BlockCodes}. */
-export const hasBlockCodes = (type: string): boolean => type === "Q8_0" || Object.hasOwn(LAYOUTS, type);
+/** Types whose 4-bit codes index a table: the table's numbers are the 8-bit codes. */
+const TABLES: Readonly<Record<string, TableType>> = TABLE_TYPES;
+
+/** True for a type, like `Q4_1`, that {@link BlockCodes} hold without loss. */
+export const hasBlockCodes = (type: string): boolean =>
+  type === "Q8_0" || Object.hasOwn(LAYOUTS, type) || Object.hasOwn(TABLES, type);
 
 /** Bits per stored code of a type with {@link hasBlockCodes}. */
 export const storedBits = (type: string): 4 | 8 => (type === "Q4_0" || type === "Q4_1" ? 4 : 8);
@@ -47,7 +52,8 @@ export const storedBits = (type: string): 4 | 8 => (type === "Q4_0" || type === 
 /** Codes, scales and offsets of `count` stored numbers, in whole blocks of a type with {@link hasBlockCodes}. */
 export const blockCodes = (type: string, bytes: Uint8Array, count: number): BlockCodes => {
   const source = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const layout = LAYOUTS[type];
+  const [layout, table] = [LAYOUTS[type], TABLES[type]];
+  if (table) return { blockSize: BLOCK, bits: 8, ...tableCodes(table, source, count) };
   return layout ? nibbleCodes(source, count, layout) : byteCodes(source, count);
 };
 

@@ -2,6 +2,51 @@ import { numberFromFloat16 } from "@kvtuner/quantizers";
 
 const SUPER_BLOCK = 256;
 const SUB_BLOCK = 32;
+const SMALL_SUB_BLOCK = 16;
+
+/**
+ * 256 numbers: sixteen 4-bit scales and minima in 16 bytes, 64 bytes of bit pairs, float16 scale and minimum. Each 32
+ * bytes hold the pairs of 128 numbers: the lowest those of the first 32.
+ */
+export const dequantizeQ2K = (source: DataView, target: Float32Array): void => {
+  for (let block = 0, at = 0; block < target.length; block += SUPER_BLOCK, at += 84) {
+    const scale = numberFromFloat16(source.getUint16(at + 80, true));
+    const minimum = numberFromFloat16(source.getUint16(at + 82, true));
+    for (let sub = 0; sub < 16; sub++) {
+      const packed = source.getUint8(at + sub);
+      const d = scale * (packed & 15);
+      const m = minimum * (packed >>> 4);
+      for (let index = 0; index < SMALL_SUB_BLOCK; index++)
+        target[block + sub * SMALL_SUB_BLOCK + index] = d * bitPair(source, at + 16, sub, index) - m;
+    }
+  }
+};
+
+/**
+ * 256 numbers: 32 bytes of third bits, 64 bytes of bit pairs as in Q2_K, sixteen 6-bit scales in 12 bytes, a float16 scale;
+ * codes are centred on 4, scales on 32.
+ */
+export const dequantizeQ3K = (source: DataView, target: Float32Array): void => {
+  for (let block = 0, at = 0; block < target.length; block += SUPER_BLOCK, at += 110) {
+    const scale = numberFromFloat16(source.getUint16(at + 108, true));
+    for (let sub = 0; sub < 16; sub++) {
+      const d = scale * (q3SubScale(source, at + 96, sub) - 32);
+      for (let index = 0; index < SMALL_SUB_BLOCK; index++) {
+        const third = (source.getUint8(at + (sub & 1) * SMALL_SUB_BLOCK + index) >>> (sub >>> 1)) & 1;
+        const code = (bitPair(source, at + 32, sub, index) | (third << 2)) - 4;
+        target[block + sub * SMALL_SUB_BLOCK + index] = d * code;
+      }
+    }
+  }
+};
+
+const bitPair = (source: DataView, at: number, sub: number, index: number): number =>
+  (source.getUint8(at + (sub >>> 3) * 32 + (sub & 1) * SMALL_SUB_BLOCK + index) >>> (sub & 6)) & 3;
+
+/** Eight bytes hold the lower nibbles of two scales each, four more the upper bit pairs of four scales each. */
+const q3SubScale = (source: DataView, at: number, sub: number): number =>
+  ((source.getUint8(at + (sub & 7)) >>> (4 * (sub >>> 3))) & 15) |
+  (((source.getUint8(at + 8 + (sub & 3)) >>> (2 * (sub >>> 2))) & 3) << 4);
 
 /** 256 numbers: float16 scale and minimum, eight 6-bit scales and minima in 12 bytes, 128 bytes of nibbles. */
 export const dequantizeQ4K = (source: DataView, target: Float32Array): void => dequantizeK(source, target, 0);

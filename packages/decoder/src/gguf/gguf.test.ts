@@ -8,6 +8,7 @@ import { type ByteSource, bufferSource } from "./byte-source.ts";
 import { openFileSource } from "./file-source.ts";
 import { GgufError } from "./gguf-error.ts";
 import { type GgufFile, openGguf } from "./gguf.ts";
+import { TENSOR_TYPES } from "./tensor-types.ts";
 import { type WritableTensor, writeGguf } from "./test-support/write-gguf.ts";
 
 const METADATA = {
@@ -195,7 +196,6 @@ describe("a damaged file", () => {
       "GGUF_DIMENSIONS",
       { bytes: writeGguf({ metadata: {}, tensors: [{ ...float32("a", [2]), dims: [2 ** 40, 2 ** 40] }] }) },
     ],
-    ["GGUF_DIMENSIONS", { bytes: writeGguf({ metadata: {}, tensors: [{ ...float32("a", [2]), typeId: 8 }] }) }],
     ["GGUF_DIMENSIONS", { bytes: writeGguf({ metadata: {}, tensors: [float32("a", [])] }) }],
     ["GGUF_DIMENSIONS", { bytes: writeGguf({ metadata: {}, tensors: [float32("a", [1, 1, 1, 1, 2])] }) }],
     ["GGUF_DIMENSIONS", { bytes: writeGguf({ metadata: {}, tensors: [float32("a", [4, 0])] }) }],
@@ -261,9 +261,45 @@ describe("a damaged file", () => {
     expect(file.metadata.get("key")).toEqual([[[new Uint8Array(0)]]]);
   });
 
-  test("names the tensor whose type it does not know, and the type", async () => {
-    const tensor = { ...float32("blk.0.ffn_up.weight", [256]), typeId: 16 };
+  test.for([
+    [16, "IQ2_XXS"],
+    [17, "IQ2_XS"],
+    [18, "IQ3_XXS"],
+    [19, "IQ1_S"],
+    [21, "IQ3_S"],
+    [22, "IQ2_S"],
+    [29, "IQ1_M"],
+    [34, "TQ1_0"],
+    [35, "TQ2_0"],
+    [40, "NVFP4"],
+    [99, "the unknown type 99"],
+  ] as const)("names the tensor of the unsupported type %d, the type %s and types to use", async ([typeId, name]) => {
+    const tensor = { ...float32("blk.0.ffn_up.weight", [256]), typeId };
     const error = await opened(writeGguf({ metadata: {}, tensors: [tensor] }));
-    expect(error).toHaveProperty("message", expect.stringMatching(/blk\.0\.ffn_up\.weight.*IQ2_XXS/));
+    expect(error).toMatchObject({
+      code: "GGUF_UNKNOWN_TENSOR_TYPE",
+      message: expect.stringMatching(
+        new RegExp(`blk\\.0\\.ffn_up\\.weight.* Q4_K.* IQ4_XS.*, got ${name}; use a model`, "u"),
+      ) as unknown,
+    });
   });
+
+  test.for(Object.entries(TENSOR_TYPES).filter(([, { blockSize }]) => blockSize > 1))(
+    "of type %d needs rows of whole blocks, all in the file",
+    async ([typeId, { name, blockSize, blockBytes }]) => {
+      const withRows = (width: number): Uint8Array => {
+        const data = new Uint8Array((2 * width * blockBytes) / blockSize);
+        return writeGguf({ metadata: {}, tensors: [{ name: "a", dims: [width, 2], typeId: Number(typeId), data }] });
+      };
+      // Two rows of one and a half blocks are a whole number of blocks.
+      expect(await opened(withRows(1.5 * blockSize))).toMatchObject({
+        code: "GGUF_DIMENSIONS",
+        message: expect.stringContaining(`whole blocks of ${blockSize} for tensor a of type ${name}`) as unknown,
+      });
+      const sound = withRows(blockSize);
+      const padding = -(2 * blockBytes) & 31;
+      expect(await codeOf(sound.subarray(0, sound.length - padding))).toBeUndefined();
+      expect(await codeOf(sound.subarray(0, sound.length - padding - 1))).toBe("GGUF_TENSOR_OUTSIDE_FILE");
+    },
+  );
 });

@@ -6,7 +6,14 @@ import {
   dequantizeQ5,
   dequantizeQ8,
 } from "./dequantize-blocks.ts";
-import { dequantizeQ4K, dequantizeQ5K, dequantizeQ6K } from "./dequantize-super-blocks.ts";
+import {
+  dequantizeQ2K,
+  dequantizeQ3K,
+  dequantizeQ4K,
+  dequantizeQ5K,
+  dequantizeQ6K,
+} from "./dequantize-super-blocks.ts";
+import { dequantizeTable, TABLE_TYPES } from "./table-codes.ts";
 
 /** Storage of one tensor type. */
 export interface TensorType {
@@ -48,26 +55,27 @@ export const TENSOR_TYPES: Readonly<Record<number, TensorType>> = {
     dequantize: (source, target) => dequantizeQ5(source, target, true),
   },
   8: { name: "Q8_0", blockSize: 32, blockBytes: 34, dequantize: dequantizeQ8 },
+  10: { name: "Q2_K", blockSize: 256, blockBytes: 84, dequantize: dequantizeQ2K },
+  11: { name: "Q3_K", blockSize: 256, blockBytes: 110, dequantize: dequantizeQ3K },
   12: { name: "Q4_K", blockSize: 256, blockBytes: 144, dequantize: dequantizeQ4K },
   13: { name: "Q5_K", blockSize: 256, blockBytes: 176, dequantize: dequantizeQ5K },
   14: { name: "Q6_K", blockSize: 256, blockBytes: 210, dequantize: dequantizeQ6K },
+  20: { name: "IQ4_NL", blockSize: 32, blockBytes: 18, dequantize: dequantizeTable(TABLE_TYPES.IQ4_NL) },
+  23: { name: "IQ4_XS", blockSize: 256, blockBytes: 136, dequantize: dequantizeTable(TABLE_TYPES.IQ4_XS) },
   30: { name: "BF16", blockSize: 1, blockBytes: 2, dequantize: dequantizeBf16 },
+  39: { name: "MXFP4", blockSize: 32, blockBytes: 17, dequantize: dequantizeTable(TABLE_TYPES.MXFP4) },
 };
 
 /** Unsupported types, named in errors. */
 const OTHER_TYPES: Readonly<Record<number, string>> = {
   9: "Q8_1",
-  10: "Q2_K",
-  11: "Q3_K",
   15: "Q8_K",
   16: "IQ2_XXS",
   17: "IQ2_XS",
   18: "IQ3_XXS",
   19: "IQ1_S",
-  20: "IQ4_NL",
   21: "IQ3_S",
   22: "IQ2_S",
-  23: "IQ4_XS",
   24: "I8",
   25: "I16",
   26: "I32",
@@ -76,7 +84,8 @@ const OTHER_TYPES: Readonly<Record<number, string>> = {
   29: "IQ1_M",
   34: "TQ1_0",
   35: "TQ2_0",
-  39: "MXFP4",
+  40: "NVFP4",
+  41: "Q1_0",
 };
 
 /** Name of any tensor type, for error messages. */
