@@ -15,7 +15,6 @@ export type {
   OpenPeer,
   PeerParts,
   RunnerOptions,
-  TaskRequest,
   TuneOptions,
 } from "./options.ts";
 export { report } from "./report.ts";
@@ -27,35 +26,6 @@ export type { Runner, RunResult } from "./run/runner.ts";
 export { tune } from "./tune.ts";
 export type { TuneResult } from "./tune.ts";
 export { syntheticNumbers, syntheticSnapshot } from "@kvtuner/evaluation/bench";
-export type {
-  ContextReport,
-  DecodeReport,
-  PrefillReport,
-  Speedups,
-  Variant,
-  VariantKind,
-  VariantReport,
-} from "@kvtuner/evaluation/bench";
-export type { CacheReport } from "@kvtuner/backend";
-export type { Generated, Speed } from "@kvtuner/decoder";
+export type { Variant } from "@kvtuner/evaluation/bench";
 export { pickPlan } from "@kvtuner/tuning";
-export type {
-  ContinuationOptions,
-  CostKind,
-  FrontPlan,
-  LayerTrace,
-  Limit,
-  Objective,
-  OnProgress,
-  PlanCost,
-  Progress,
-  Callbacks,
-  Step,
-  Strategy,
-  StudySettings,
-  TaskFigures,
-  TaskSettings,
-  TaskSupport,
-  TunableModel,
-  Verification,
-} from "@kvtuner/tuning";
+export type { FrontPlan, Limit, Progress, Callbacks, TaskResult, TextResult, TunableModel } from "@kvtuner/tuning";

@@ -1,4 +1,3 @@
-export type { OutOfMemoryOptions } from "./append.ts";
 export { CacheFullError, LayerOrderError, OutOfMemoryError } from "./append.ts";
 export { TensorError } from "./attend-tokens.ts";
 export type { Attention } from "./attention.ts";
@@ -7,19 +6,10 @@ export type { CacheReport } from "./cache-report.ts";
 export { cacheReport } from "./cache-report.ts";
 export { boundedLayer } from "./bounded-layer.ts";
 export type { CacheStore, CallRows } from "./cache-store.ts";
-export type {
-  AttentionFeatures,
-  CacheLimits,
-  Capabilities,
-  FieldFamily,
-  KernelRange,
-  SchemeFamily,
-} from "./capabilities.ts";
+export type { CacheLimits, Capabilities, FieldFamily, KernelRange, SchemeFamily } from "./capabilities.ts";
 export { capabilitiesOf, headSizesUpTo } from "./capabilities.ts";
-export type { BackendDefinition } from "./define-backend.ts";
 export { defineBackend } from "./define-backend.ts";
 export { assertAlive, DisposedError } from "./disposed.ts";
-export type { Destination } from "./finite-tensors.ts";
 export { assertFiniteTensors } from "./finite-tensors.ts";
 export type { KernelScheme } from "./kernel-scheme.ts";
 export { kernelScheme } from "./kernel-scheme.ts";

@@ -1,6 +1,6 @@
 export type { Asset, SchemeAssets } from "./asset.ts";
 export { assetBytes, AssetError, assetsOf } from "./asset.ts";
-export type { AttentionMask, AttentionSpec } from "./attention.ts";
+export type { AttentionSpec } from "./attention.ts";
 export { defaultScale, plainAttention, scoreOf, spanOf } from "./attention.ts";
 export type { AffineScheme, Axis, Bits, Format, GroupSize, Transform } from "./codecs/affine.ts";
 export { CODE_BITS } from "./codecs/affine.ts";
@@ -20,7 +20,7 @@ export {
   schemeLabel,
   schemeOfHead,
 } from "./codecs/registry.ts";
-export type { CacheShape, LayerScheme, LayerShape, PrefixResidency, Residency } from "./scheme.ts";
+export type { CacheShape, LayerScheme, LayerShape, Residency } from "./scheme.ts";
 export { attentionOf, layerShape, layerShapes, shapeDifferences, sizesOf } from "./shape.ts";
 export type { Measurement, ModelIdentity, Plan } from "./plan.ts";
 export { ByteSizeError, formatBytes, parseBytes } from "./format-bytes.ts";
@@ -37,13 +37,12 @@ export {
   trueBits,
 } from "./bytes.ts";
 export { KvtunerError } from "./error.ts";
-export type { Mode, Pair, ResidencyOverrides } from "./mode.ts";
+export type { Mode, Pair } from "./mode.ts";
 export { layerScheme, MODES, PAIR_BITS } from "./mode.ts";
 export { assertHeadFits, modesFor } from "./head-fit.ts";
 export { quantizedPrefix } from "./prefix.ts";
 export { segmentsOf } from "./segments.ts";
 export type { Segment } from "./segments.ts";
-export type { Shorthand } from "./shorthand.ts";
 export { formatPair, formatShorthand, pairOf, parsePair, parseShorthand, ShorthandError } from "./shorthand.ts";
 export { uniformPlan, uniformSizes } from "./uniform-plan.ts";
 export type { UniformSize } from "./uniform-plan.ts";

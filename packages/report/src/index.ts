@@ -1,4 +1,3 @@
 export { reportData } from "./data/data.ts";
 export type { ReportData, ReportView } from "./data/data.ts";
 export { renderCharts, renderMarkdown, renderReport } from "./report.ts";
-export type { ChartFile } from "./report.ts";
