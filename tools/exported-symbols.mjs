@@ -1,5 +1,5 @@
 // Lists the symbols that packages export, and those that no other package imports and no document names.
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import ts from "typescript";
 import { entriesOf } from "./workspace.mjs";
@@ -41,11 +41,15 @@ export const unusedExports = (packages, root) => {
 
 const SCRIPT = /\.(ts|mts|mjs|tsx)$/;
 
+/** Folders that hold no source: installed, built, and changesets, which name what is gone. */
+const OTHER_FOLDERS = ["node_modules", "dist", ".git", ".cache", ".changeset", ".turbo"];
+
 const below = (folder, pattern) =>
-  readdirSync(folder, { recursive: true })
-    .filter((name) => pattern.test(name) && !/(^|\/)(node_modules|dist|\.git|\.cache|\.changeset|\.turbo)\//.test(name))
-    .map((name) => join(folder, name))
-    .filter((path) => existsSync(path) && statSync(path).isFile());
+  readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) return OTHER_FOLDERS.includes(entry.name) ? [] : below(path, pattern);
+    return entry.isFile() && pattern.test(entry.name) ? [path] : [];
+  });
 
 /** Imports of a package from others as `specifier name`. For a namespace or `import()`, the names that the file mentions. */
 const importedNames = ({ folder, manifest }) =>
