@@ -15,13 +15,15 @@ const PRODUCT = /^(src|kernels)\//;
 
 /**
  * Product files that an addition touches: those that decide by the concept's discriminator, or name an existing instance of it.
- * Misses files that depend on the concept in other ways, so the figure is a lower bound.
+ * Misses files that depend on the concept in other ways, so the figure is a lower bound. An option counts where it is declared,
+ * not where it is used.
  */
 const CONCEPTS = {
   codec:
     /\b(bits|format|axis|transform)\s*(===|!==)\s*(["']|16\b)|["'](affine|float16|float8)["']|case ["'](channel|token)["']/,
   architecture: /["'](llama|qwen2|qwen3|gemma2?)["']|\barchitecture\s*(===|!==)/,
-  option: /\b(windowLength|sampleLength)\b|\b(window|sample)-length\b/,
+  option:
+    /\b(windowLength|sampleLength)\??: (number;|z\.|wholeNumber|(\{ \.\.\.)?wholeOption)|["'](--)?window-length\b/,
   objective: /\bobjective\b.{0,30}(===|!==)|["']both["']/,
   limit: /\bkind\b.{0,6}(===|!==)\s*["'](bits|bytes|kl|knee|equivalent-bits)["']|["']equivalent-bits["']/,
 };
