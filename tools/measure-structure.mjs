@@ -39,9 +39,9 @@ const stepsIn = (file) =>
     : Object.fromEntries(JSON.parse(readFileSync(file, "utf8")).map(({ name, seconds }) => [name, seconds]));
 
 const changedFiles = async (range) =>
-  (await git("diff", "--name-only", range, "--", "packages/*/src", "packages/*/kernels", "apps/*/src"))
+  (await git("diff", "--name-only", range, "--", "packages/*/src/*", "packages/*/kernels/*", "apps/*/src/*"))
     .split("\n")
-    .filter((path) => path !== "" && !isTestFile(`/${path}`));
+    .filter((path) => path !== "" && !path.endsWith(".json") && !isTestFile(`/${path}`));
 
 /** A Markdown table with a column per commit; missing figures are dashes. */
 const table = (title, names, figureOf) => {
