@@ -56,7 +56,8 @@ export const structureOf = (root) => {
   };
 };
 
-const packagesOf = (root) =>
+/** All packages, applications, examples and benchmarks of a checkout as `{ folder, manifest }`, folders absolute. */
+export const packagesOf = (root) =>
   PARENTS.flatMap((parent) => [parent, ...foldersIn(join(root, parent)).map((name) => join(parent, name))])
     .map((name) => join(root, name))
     .filter((folder) => existsSync(join(folder, "package.json")))

@@ -1,10 +1,13 @@
 // Packages import each other only along the arrows of docs/architecture.md, and packages for browsers import nothing of
-// Node. Neither files nor folders of a package may import each other in a circle, even by types.
+// Node. Neither files nor folders of a package may import each other in a circle, even by types. Packages export only what
+// another package imports or a document names.
 import { builtinModules } from "node:module";
 import { join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { unusedExports } from "../exported-symbols.mjs";
 import { fileCycles, importGraph, importsOf, mutualFolders, sourcesOf } from "../import-graph.mjs";
-import { manifestOf, root, workspaces } from "../workspace.mjs";
+import { packagesOf } from "../structure.mjs";
+import { root, workspaces } from "../workspace.mjs";
 
 /** Each package's direct dependencies; theirs are allowed too. */
 export const arrows = {
@@ -93,10 +96,16 @@ const pairText = ({ folders, imports }) =>
 const circleFaults = (packages) =>
   circlesOf(packages).flatMap(({ name, circles }) => circles.map((circle) => `${name} has a circle of ${circle}`));
 
+const exportFaults = (packages) =>
+  unusedExports(packages, root).map(
+    (symbol) =>
+      `expected another package to import, or a Markdown file to name, every exported symbol, got ${symbol}; ` +
+      "stop exporting it from the package's entry, or name it in the package's README where its function stands",
+  );
+
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const example = { folder: "examples/browser", manifest: manifestOf("examples/browser") };
-  const packages = [...workspaces(), example].map((one) => ({ ...one, folder: join(root, one.folder) }));
-  const faults = [...workspaces().flatMap(faultsOf), ...circleFaults(packages)];
+  const packages = packagesOf(root);
+  const faults = [...workspaces().flatMap(faultsOf), ...circleFaults(packages), ...exportFaults(packages)];
   for (const fault of faults) console.error(fault);
   process.exitCode = faults.length > 0 ? 1 : 0;
 }

@@ -39,7 +39,7 @@ export {
 export { KvtunerError } from "./error.ts";
 export type { Mode, Pair } from "./mode.ts";
 export { layerScheme, MODES, PAIR_BITS } from "./mode.ts";
-export { assertHeadFits, modesFor } from "./head-fit.ts";
+export { assertHeadFits } from "./head-fit.ts";
 export { quantizedPrefix } from "./prefix.ts";
 export { segmentsOf } from "./segments.ts";
 export type { Segment } from "./segments.ts";
