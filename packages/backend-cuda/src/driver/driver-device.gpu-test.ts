@@ -1,13 +1,16 @@
-import type { KvCache } from "@kvtuner/backend";
+import { type KvCache, writeSnapshot } from "@kvtuner/backend";
 import { type CacheShape, layerScheme } from "@kvtuner/plan";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { createCudaBackend, type CudaBackend } from "../cuda-backend.ts";
+import { syntheticImage } from "../store/synthetic-image.ts";
 import { callTensors } from "../test-support/calls.ts";
 import { noCompiler } from "../test-support/compile-driver.ts";
 import { type CpuDriver, openCpuDriver } from "../test-support/cpu-driver.ts";
 
 const SHAPE: CacheShape = { layers: 2, queryHeads: 2, kvHeads: 1, headSize: 64 };
 const PLAN = { shape: SHAPE, layers: [0, 1].map(() => layerScheme("kivi", { key: 4, value: 2 })) };
+/** Tokens that a new page table has no entries for; all of them codes without recent tokens. */
+const RESTORED = 4096 + 128;
 const GIBIBYTE = 2 ** 30;
 
 const reason = noCompiler();
@@ -118,6 +121,24 @@ describe.skipIf(reason)(`a driver on the CPU${reason ? ` (${reason})` : ""}`, ()
     expect(refused).toBeGreaterThan(5);
   });
 
+  test("whose memory is full at any point of a truncation leaves all layers of a restored cache as they were", async () => {
+    const coded = layerScheme("kivi", { key: 4, value: 2 }, { sinks: 0, recent: 0 });
+    const plan = { shape: SHAPE, layers: [coded, coded] };
+    const snapshot = await writeSnapshot(syntheticImage(plan, RESTORED));
+    const cache = await (await create()).restoreCache(SHAPE, plan, snapshot);
+    const [bytes, heldBytes] = [cache.bytes(), driver.allocatedBytes()];
+    let refused = 0;
+    for (;;) {
+      driver.setCapacity(heldBytes + 1024 * refused);
+      const error = errorOf(() => cache.truncate(RESTORED - 1));
+      if (error === undefined) break;
+      expect(error).toMatchObject({ code: "BACKEND_OUT_OF_MEMORY" });
+      expect(cache.bytes()).toEqual(bytes);
+      refused++;
+    }
+    expect(refused).toBeGreaterThan(5);
+  });
+
   test.each(["cuCtxSetCurrent", "cuMemcpyHtoD_v2", "cuLaunchKernel", "cuMemcpyDtoH_v2", "cuMemAlloc_v2"])(
     "that is lost in %s ends that call and all later ones, and what was on it can be disposed of",
     async (call) => {
@@ -171,3 +192,12 @@ describe.skipIf(reason)(`a driver on the CPU${reason ? ` (${reason})` : ""}`, ()
 
 /** Least bytes of two caches of 300 tokens. */
 const cacheBytes = (): number => 2 * 2 * 300 * 64 * (0.5 + 0.25);
+
+const errorOf = (call: () => void): unknown => {
+  try {
+    call();
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+};

@@ -24,13 +24,15 @@ export class PagedMemory {
   }
 
   /**
-   * Allocates the missing pages for tokens `begin .. end - 1`. After a failure, pages allocated so far stay.
+   * Allocates the missing pages for tokens `begin .. end - 1`, and a table for them, so that {@link table} allocates nothing.
+   * After a failure, pages allocated so far stay.
    *
    * @throws OutOfMemoryError
    */
   reserve(begin: number, end: number): void {
     for (let page = Math.floor(begin / this.#pageTokens); page * this.#pageTokens < end; page++)
       if (!this.#pages[page]) this.#put(page, this.#pool.take(this.#pageBytes));
+    this.#reserveTable();
   }
 
   /** Releases the pages that lie fully within tokens `begin .. end - 1`. */
@@ -62,7 +64,7 @@ export class PagedMemory {
 
   /** Uploads changed entries and returns the table's address. */
   table(): number {
-    if (this.#table?.sizeBytes !== this.#addresses.byteLength) this.#replaceTable();
+    this.#reserveTable();
     const { begin, end } = this.#changed;
     const { address } = this.#table!;
     if (begin < end) this.#device.upload(address + 8 * begin, this.#addresses.subarray(begin, end));
@@ -98,7 +100,8 @@ export class PagedMemory {
     this.#addresses = longer;
   }
 
-  #replaceTable(): void {
+  #reserveTable(): void {
+    if (this.#table?.sizeBytes === this.#addresses.byteLength) return;
     const table = this.#device.allocate(this.#addresses.byteLength);
     if (this.#table) this.#device.free(this.#table);
     this.#table = table;
