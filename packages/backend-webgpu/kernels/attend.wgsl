@@ -3,20 +3,15 @@
 struct Attend {
   key: Region,
   value: Region,
-  key_prefix: Prefix,
-  value_prefix: Prefix,
   // Tiles of the call, and tiles per workgroup.
   first_tile: u32,
   end_tile: u32,
   tiles_in_split: u32,
   first_partial: u32,
-  // Query vectors per KV head: `group` heads of each token, the first token at `position`.
+  // Query vectors per KV head: `group` heads of each token.
   vectors: u32,
   group: u32,
-  position: u32,
   kv_heads: u32,
-  sinks: u32,
-  is_sinks: u32,
   // Start of queries and middles, in vectors of four.
   query_start: u32,
   middle_start: u32,
@@ -29,6 +24,9 @@ struct Attend {
   vector_count: u32,
   // The scale of scores, times log2(e).
   query_factor: f32,
+  // Tokens that a query reads in this call, first and end; counted after the sinks, or from the first sink. Two queries
+  // in each vector, for up to PIECE_TOKENS of src/device/workspace.ts.
+  visible: array<vec4u, 64>,
 }
 
 @group(0) @binding(0) var<uniform> call: Attend;
@@ -69,7 +67,7 @@ fn main(@builtin(workgroup_id) place: vec3u, @builtin(local_invocation_index) la
   var visible: array<vec2u, VECTORS>;
   for (var vector = 0u; vector < VECTOR_COUNT; vector++) {
     let index = first_vector + vector;
-    visible[vector] = select(vec2u(), visible_range(call.position + index / call.group), index < call.vectors);
+    if (index < call.vectors) { visible[vector] = visible_range(index / call.group); }
   }
   var totals: array<f32, VECTORS>;
   var sums: array<vec4f, VECTORS>;
@@ -97,6 +95,11 @@ fn main(@builtin(workgroup_id) place: vec3u, @builtin(local_invocation_index) la
   let first_partial = (call.first_partial + place.x) * call.vectors * call.kv_heads;
   write_sums(first_partial, head, first_vector, lane, &sums);
   write_statistics(first_partial, head, first_vector, lane, &totals);
+}
+
+fn visible_range(token: u32) -> vec2u {
+  let pair = call.visible[token / 2u];
+  return select(pair.xy, pair.zw, token % 2u == 1u);
 }
 
 // Index of a KV head's vector among the query vectors of the call: token-major, then head.

@@ -2,8 +2,11 @@ import type { Buffer } from "./buffer.ts";
 import type { GpuCounters } from "./counters.ts";
 import type { Kernel } from "./kernel-library.ts";
 
-/** Bytes reserved for the parameters of one dispatch: the required alignment of dynamic offsets. */
-export const PARAMETER_BYTES = 256;
+/** Bytes of a row of parameters: the required alignment of dynamic offsets. */
+export const ROW_BYTES = 256;
+
+/** Most bytes of the parameters of one dispatch. Bindings have this size; most kernels read only the first row. */
+export const PARAMETER_BYTES: number = 5 * ROW_BYTES;
 
 /** A bind group and the ids of its buffers. */
 interface KnownGroup {

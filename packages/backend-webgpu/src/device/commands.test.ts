@@ -35,7 +35,8 @@ const recordingGpu = () => {
   return { gpu, submits };
 };
 
-const run = (commands: Commands, number: number): void => commands.run({} as Kernel, [], [number], [1]);
+const run = (commands: Commands, number: number, words = 1): void =>
+  commands.run({} as Kernel, [], Array<number>(words).fill(number), [1]);
 
 /** The first parameter of each dispatch, over all submits. */
 const numbersOf = ({ submits }: ReturnType<typeof recordingGpu>): number[] =>
@@ -48,6 +49,18 @@ it("commands of more dispatches than the sheet has rows are submitted in as many
   for (const number of numbers) run(commands, number);
   commands.submit();
   expect(recording.submits).toHaveLength(3);
+  expect(numbersOf(recording)).toEqual(numbers);
+});
+
+it("parameters of several rows are never divided between submits", () => {
+  const recording = recordingGpu();
+  const commands = new Commands(recording.gpu);
+  const numbers = Array.from({ length: SHEET_ROWS }, (_, index) => index);
+  for (const number of numbers) run(commands, number, 130);
+  commands.submit();
+  expect(recording.submits).toHaveLength(4);
+  for (const { words, offsets } of recording.submits)
+    for (const offset of offsets) expect(new Set(words.slice(offset / 4, offset / 4 + 130)).size).toBe(1);
   expect(numbersOf(recording)).toEqual(numbers);
 });
 

@@ -22,10 +22,10 @@ export class Commands {
   /** Runs a kernel. `parameters` are the 32-bit words of its struct. */
   run(kernel: Kernel, buffers: readonly Buffer[], parameters: readonly number[], groups: readonly number[]): void {
     const { sheet, bindGroups, counters } = this.#gpu;
-    if (sheet.isFull) this.#beginAnew();
+    const offset = sheet.add(parameters) ?? this.#beginAnew(parameters);
     this.#pass ??= this.#encoder.beginComputePass();
     this.#pass.setPipeline(kernel.pipeline);
-    this.#pass.setBindGroup(0, bindGroups.of(kernel, buffers), [sheet.add(parameters)]);
+    this.#pass.setBindGroup(0, bindGroups.of(kernel, buffers), [offset]);
     this.#pass.dispatchWorkgroups(groups[0]!, groups[1], groups[2]);
     counters.dispatches++;
   }
@@ -47,9 +47,11 @@ export class Commands {
     this.#gpu.counters.submits++;
   }
 
-  #beginAnew(): void {
+  /** Submits the commands so far. Returns the offset of the next parameters in the empty sheet. */
+  #beginAnew(parameters: readonly number[]): number {
     this.submit();
     this.#encoder = this.#gpu.device.createCommandEncoder();
+    return this.#gpu.sheet.add(parameters)!;
   }
 
   #endPass(): void {

@@ -1,6 +1,6 @@
 import { OutOfMemoryError } from "@kvtuner/backend";
 import type { KernelSource } from "../kernels/kernel-source.ts";
-import { BindGroups, PARAMETER_BYTES } from "./bind-groups.ts";
+import { BindGroups, PARAMETER_BYTES, ROW_BYTES } from "./bind-groups.ts";
 import type { Buffer } from "./buffer.ts";
 import { type GpuCounters, noCounts } from "./counters.ts";
 import { DeviceLoss } from "./device-loss.ts";
@@ -32,7 +32,7 @@ export class Gpu {
     this.limits = limitsOf(device);
     this.loss = new DeviceLoss(device);
     this.#library = libraryOf(device);
-    this.#parameters = this.#wrap(SHEET_ROWS * PARAMETER_BYTES, UNIFORM | COPY_TARGET);
+    this.#parameters = this.#wrap(SHEET_ROWS * ROW_BYTES + PARAMETER_BYTES, UNIFORM | COPY_TARGET);
     this.sheet = new ParameterSheet(device.queue, this.#parameters);
     this.bindGroups = new BindGroups(device, this.#parameters, this.counters);
   }

@@ -1,12 +1,12 @@
-import { PARAMETER_BYTES } from "./bind-groups.ts";
+import { ROW_BYTES } from "./bind-groups.ts";
 import type { Buffer } from "./buffer.ts";
 
-/** Most dispatches of one submit. */
+/** Rows of the parameters of one submit. */
 export const SHEET_ROWS = 1024;
 
-const ROW_WORDS = PARAMETER_BYTES / 4;
+const ROW_WORDS = ROW_BYTES / 4;
 
-/** Parameters of the dispatches of one submit, in one buffer that all submits share. */
+/** Parameters of the dispatches of one submit, each in as many rows as needed, in one buffer that all submits share. */
 export class ParameterSheet {
   readonly #queue: GPUQueue;
   readonly #buffer: Buffer;
@@ -18,15 +18,14 @@ export class ParameterSheet {
     this.#buffer = buffer;
   }
 
-  get isFull(): boolean {
-    return this.#rows === SHEET_ROWS;
-  }
-
-  /** Adds a row of 32-bit words, negative ones included. Returns its offset in bytes. */
-  add(words: readonly number[]): number {
-    const row = this.#rows++;
+  /** Adds 32-bit words, negative ones included. Returns their offset in bytes, or undefined if they do not fit. */
+  add(words: readonly number[]): number | undefined {
+    const row = this.#rows;
+    const end = row + Math.ceil(words.length / ROW_WORDS);
+    if (end > SHEET_ROWS) return undefined;
     this.#words.set(words, row * ROW_WORDS);
-    return row * PARAMETER_BYTES;
+    this.#rows = end;
+    return row * ROW_BYTES;
   }
 
   /** Uploads the rows for the next submit and clears the sheet. */

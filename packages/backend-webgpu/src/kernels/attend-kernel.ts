@@ -69,8 +69,7 @@ const composed = (kernel: AttendKernel, variant: Variant): KernelSource => {
   );
 };
 
-const COMMON_PARTS =
-  "attend region visible words float16 scores keys key-16 key-codes key-token key-channel values".split(" ");
+const COMMON_PARTS = "attend region words float16 scores keys key-16 key-codes key-token key-channel values".split(" ");
 
 const partsOf = ({ float16, subgroups, packed }: Variant): string[] => [
   ...COMMON_PARTS.map(part),

@@ -2,16 +2,22 @@ import { type Block, eachBlock } from "./blocks.ts";
 import type { GpuLayer } from "./gpu-layer.ts";
 import { packedTokens, TILE_TOKENS } from "./tensor-format.ts";
 
-/** Tiles that one dispatch attends to. Keys are codes of one block or exact rows, and so are values. */
-export interface AttendItem {
+/** Forms of the tokens that a dispatch reads. */
+interface Forms {
   readonly isKeyExact: boolean;
   readonly isValueExact: boolean;
   readonly isSinks: boolean;
+}
+
+/** Tiles that one dispatch attends to. Keys are codes of one block or exact rows, and so are values. */
+export interface AttendItem extends Forms {
   /** The codes' block; undefined when both are exact. */
   readonly block: Block | undefined;
   readonly firstTile: number;
   readonly endTile: number;
 }
+
+const SINKS: Forms = { isKeyExact: true, isValueExact: true, isSinks: true };
 
 /**
  * Tiles that queries at `position .. position + tokens - 1` read, whose tokens the layer already holds: one item for each
@@ -19,48 +25,46 @@ export interface AttendItem {
  * first.
  */
 export const attendItems = (layer: GpuLayer, position: number, tokens: number): AttendItem[] => {
-  const { sinks } = layer.scheme.residency;
   const end = position + tokens;
   const items: AttendItem[] = [];
   for (const isValueExact of [false, true])
     for (const isKeyExact of [false, true])
-      for (const item of itemsOf(layer, position, Math.max(0, end - sinks), isKeyExact, isValueExact)) items.push(item);
-  if (sinks > 0)
-    items.push({
-      isKeyExact: true,
-      isValueExact: true,
-      isSinks: true,
-      block: undefined,
-      firstTile: 0,
-      endTile: Math.ceil(Math.min(sinks, end) / TILE_TOKENS),
-    });
+      for (const item of itemsOf(layer, position, end, { isKeyExact, isValueExact, isSinks: false })) items.push(item);
+  if (layer.scheme.residency.sinks > 0)
+    items.push({ ...SINKS, block: undefined, ...tilesOf(...visibleRange(layer, SINKS, end)) });
   return items;
 };
 
-const itemsOf = (
-  layer: GpuLayer,
-  position: number,
-  behind: number,
-  isKeyExact: boolean,
-  isValueExact: boolean,
-): AttendItem[] => {
-  const first = position + 1;
-  const last = behind + layer.scheme.residency.sinks;
-  let [from, to] = [0, behind];
-  for (const [{ format }, isExact] of [
-    [layer.key, isKeyExact],
-    [layer.value, isValueExact],
-  ] as const) {
-    if (isExact && !format.isCoded) return [];
-    if (isExact) from = Math.max(from, packedTokens(format, first));
-    else to = Math.min(to, packedTokens(format, last));
-  }
+const itemsOf = (layer: GpuLayer, position: number, end: number, forms: Forms): AttendItem[] => {
+  const { key, value } = layer;
+  // After the sinks, blocks hold all tokens of a 16-bit tensor.
+  if ((forms.isKeyExact && !key.format.isCoded) || (forms.isValueExact && !value.format.isCoded)) return [];
+  const [from] = visibleRange(layer, forms, position + 1);
+  const [, to] = visibleRange(layer, forms, end);
   if (from >= to) return [];
-  const kinds = { isKeyExact, isValueExact, isSinks: false };
-  if (isKeyExact && isValueExact) return [{ ...kinds, block: undefined, ...tilesOf(from, to) }];
+  if (forms.isKeyExact && forms.isValueExact) return [{ ...forms, block: undefined, ...tilesOf(from, to) }];
   const items: AttendItem[] = [];
-  eachBlock(layer.blocks, from, to, (block, start, stop) => items.push({ ...kinds, block, ...tilesOf(start, stop) }));
+  eachBlock(layer.blocks, from, to, (block, start, stop) => items.push({ ...forms, block, ...tilesOf(start, stop) }));
   return items;
+};
+
+/**
+ * Tokens that a query reads in these forms, `[from, to)`: counted after the sinks, or from the first sink.
+ *
+ * @param length number of tokens up to the query's own
+ */
+export const visibleRange = (
+  { key, value, scheme: { residency } }: GpuLayer,
+  { isKeyExact, isValueExact, isSinks }: Forms,
+  length: number,
+): [from: number, to: number] => {
+  if (isSinks) return [0, Math.min(residency.sinks, length)];
+  const behind = Math.max(0, length - residency.sinks);
+  const [keys, values] = [packedTokens(key.format, length), packedTokens(value.format, length)];
+  return [
+    Math.max(isKeyExact ? keys : 0, isValueExact ? values : 0),
+    Math.min(isKeyExact ? behind : keys, isValueExact ? behind : values),
+  ];
 };
 
 const tilesOf = (from: number, to: number): Pick<AttendItem, "firstTile" | "endTile"> => ({

@@ -1,8 +1,8 @@
 import { inputPlaces } from "../device/workspace.ts";
 import { type AttendKernel, attendSource } from "../kernels/attend-kernel.ts";
-import type { AttendItem } from "./attend-items.ts";
+import { type AttendItem, visibleRange } from "./attend-items.ts";
 import { attendGroups, type AttendPlan, type PlannedItem } from "./attend-plan.ts";
-import { type GpuLayer, type GpuTensor } from "./gpu-layer.ts";
+import type { GpuLayer, GpuTensor } from "./gpu-layer.ts";
 import { blockRegion, ringRegion, sinkRegion } from "./region.ts";
 import type { Work } from "./work.ts";
 
@@ -65,26 +65,25 @@ const attendItem = (work: Work, plan: AttendPlan, planned: PlannedItem, firstPar
     [
       ...keys.region,
       ...values.region,
-      ...prefixWords(layer.key, item.isKeyExact),
-      ...prefixWords(layer.value, item.isValueExact),
       ...callWords(layer, plan, planned, firstPartial),
       ...(isRotated ? rotatedStarts(work) : [0, 0]),
       ...formatWords(kernel),
       floatBits(layer.spec.scale * Math.LOG2E),
+      ...visibleWords(layer, plan, item),
     ],
     attendGroups(planned, plan.tokens, layer.shape),
   );
 };
 
 const callWords = (
-  { shape, scheme }: GpuLayer,
-  { position, tokens }: AttendPlan,
+  { shape }: GpuLayer,
+  { tokens }: AttendPlan,
   { item, tilesInSplit }: PlannedItem,
   firstPartial: number,
 ): number[] => {
   const group = shape.queryHeads / shape.kvHeads;
   const tiles = [item.firstTile, item.endTile, tilesInSplit, firstPartial];
-  return [...tiles, tokens * group, group, position, shape.kvHeads, scheme.residency.sinks, Number(item.isSinks)];
+  return [...tiles, tokens * group, group, shape.kvHeads];
 };
 
 /** A number as the word that a kernel reads as f32. */
@@ -106,12 +105,9 @@ const rotatedStarts = ({ engine, layer: { shape } }: Work): number[] => [
   (shape.kvHeads * shape.headSize) / 4,
 ];
 
-const prefixWords = ({ format }: GpuTensor, isExact: boolean): number[] => [
-  Number(isExact),
-  format.block,
-  format.recent,
-  0,
-];
+/** Which tokens each query reads. */
+const visibleWords = (layer: GpuLayer, { position, tokens }: AttendPlan, item: AttendItem): number[] =>
+  Array.from({ length: tokens }, (_, token) => visibleRange(layer, item, position + token + 1)).flat();
 
 const sideOf = ({ shape }: GpuLayer, tensor: GpuTensor, { block, isSinks }: AttendItem, isExact: boolean) => {
   if (!isExact)
