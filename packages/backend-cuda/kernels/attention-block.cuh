@@ -8,6 +8,7 @@ constexpr int THREADS = 128;
 constexpr int WARPS = THREADS / WARP_SIZE;
 constexpr int TILE = CODE_PAGE_TOKENS;
 constexpr int QUAD = 4;
+constexpr int LAUNCH_TOKENS = 256;
 constexpr int LANE_TOKENS = TILE / WARP_SIZE;
 constexpr float NOTHING = -3.0e38f;
 
@@ -38,6 +39,8 @@ struct AttendArguments {
   int tensorCoreSegment;
   /** Factor from a product of query and key to its score. */
   float scale;
+  /** Ends of the codes of keys and of values for each token's queries, counted from the start of the sequence. */
+  int ends[LAUNCH_TOKENS][2];
 };
 
 /** A block's shared memory, in this order; src/store/attend.ts computes its size. */
@@ -77,8 +80,9 @@ struct Work {
   int firstTile;
 };
 
-__device__ inline int lengthOfRow(const AttendArguments& args, int row) {
-  return args.before + row / args.queryHeadsPerKvHead + 1;
+__device__ inline Seen seenByRow(const AttendArguments& args, int row) {
+  const int token = row / args.queryHeadsPerKvHead;
+  return {args.before + token + 1, args.ends[token][0], args.ends[token][1]};
 }
 
 __device__ inline Work workOfBlock(const AttendArguments& args, int rows) {
@@ -89,12 +93,12 @@ __device__ inline Work workOfBlock(const AttendArguments& args, int rows) {
   work.kvHead = blockIdx.y;
   work.firstRow = blockIdx.z * rows;
   work.rows = smaller(rows, args.tokens * args.queryHeadsPerKvHead - work.firstRow);
-  const int shortest = lengthOfRow(args, work.firstRow);
-  const int longest = lengthOfRow(args, work.firstRow + work.rows - 1);
-  const TokenRange read = coveredRange(work.segment, args.key, args.value, shortest, longest);
-  const int start = segmentRange(work.segment, args.key, args.value, args.before + 1).begin;
-  work.firstTile = tileStart(work.segment, args.key.sinks, start) + split * args.splitTokens;
-  work.tokens = {larger(read.begin, work.firstTile), smaller(read.end, work.firstTile + args.splitTokens)};
+  const int sinks = args.key.sinks;
+  const int begin = segmentRange(work.segment, sinks, seenByRow(args, work.firstRow)).begin;
+  const int end = segmentRange(work.segment, sinks, seenByRow(args, work.firstRow + work.rows - 1)).end;
+  const int start = segmentRange(work.segment, sinks, seenByRow(args, 0)).begin;
+  work.firstTile = tileStart(work.segment, sinks, start) + split * args.splitTokens;
+  work.tokens = {larger(begin, work.firstTile), smaller(end, work.firstTile + args.splitTokens)};
   return work;
 }
 
@@ -116,8 +120,8 @@ __device__ inline void stageRows(const AttendArguments& args, const Work& work, 
   }
   if (threadIdx.x < ROWS) {
     const int row = threadIdx.x;
-    const int length = lengthOfRow(args, work.firstRow + smaller(row, work.rows - 1));
-    const TokenRange range = segmentRange(work.segment, args.key, args.value, length);
+    const Seen seen = seenByRow(args, work.firstRow + smaller(row, work.rows - 1));
+    const TokenRange range = segmentRange(work.segment, args.key.sinks, seen);
     shared.begin[row] = row < work.rows ? range.begin : 0;
     shared.end[row] = row < work.rows ? range.end : 0;
     shared.largest[row] = NOTHING;

@@ -11,8 +11,8 @@ struct DecodeArguments {
   TensorView source;
   /** Receives the 16-bit rows; may be the source. */
   TensorView target;
-  /** Tokens in the source. */
-  int length;
+  /** Tokens of the source that are codes, after the sinks. */
+  int prefix;
   /** Position of the first token to decode. */
   int first;
 };
@@ -23,7 +23,7 @@ KERNEL(decode_rows, DecodeArguments, DECODE_THREADS, 1) {
   float* row = (float*)sharedMemory();
   const int token = args.first + blockIdx.x;
   const int behind = token - source.sinks;
-  const bool isCoded = behind >= 0 && behind < prefixAt(source, args.length);
+  const bool isCoded = behind >= 0 && behind < args.prefix;
   for (int channel = threadIdx.x; channel < source.headSize; channel += blockDim.x) {
     if (isCoded) {
       const CodeHead head = codeHead(source, blockIdx.y, behind);
@@ -54,8 +54,9 @@ struct ImageArguments {
   unsigned short* scales;
   unsigned short* minima;
   uint4* exact;
-  /** Tokens in the tensor. */
-  int length;
+  /** Tokens of the tensor that are codes, after the sinks, and those in 16 bits. */
+  int prefix;
+  int exactTokens;
   /** 1 copies the image into the pages, 0 the pages into the image. */
   int isImport;
 };
@@ -84,7 +85,7 @@ __device__ inline int imageCode(const TensorView& tensor, const unsigned char* c
 KERNEL(import_codes, ImageArguments, COPY_THREADS, 1) {
   const TensorView& tensor = args.tensor;
   const int chunks = tensor.headSize / CHUNK;
-  const int tokens = prefixAt(tensor, args.length);
+  const int tokens = args.prefix;
   const int index = blockIdx.x * blockDim.x + threadIdx.x;
   if (index >= tokens * chunks) return;
   const int token = index / chunks;
@@ -101,7 +102,7 @@ KERNEL(import_codes, ImageArguments, COPY_THREADS, 1) {
  */
 KERNEL(export_codes, ImageArguments, COPY_THREADS, 1) {
   const TensorView& tensor = args.tensor;
-  const int tokens = prefixAt(tensor, args.length);
+  const int tokens = args.prefix;
   const int octets = tokens * (tensor.headSize / OCTET);
   const int octet = blockIdx.x * blockDim.x + threadIdx.x;
   if (octet >= octets) return;
@@ -125,7 +126,7 @@ KERNEL(copy_parameters, ImageArguments, COPY_THREADS, 1) {
   const TensorView& tensor = args.tensor;
   const int groups = tensor.isChannel ? tensor.headSize : groupsOfHead(tensor);
   const int tokensPerGroup = tensor.isChannel ? tensor.groupSize : 1;
-  const int count = prefixAt(tensor, args.length) / tokensPerGroup * groups;
+  const int count = args.prefix / tokensPerGroup * groups;
   const int index = blockIdx.x * blockDim.x + threadIdx.x;
   if (index >= count) return;
   const int token = index / groups * tokensPerGroup;
@@ -144,12 +145,11 @@ KERNEL(copy_parameters, ImageArguments, COPY_THREADS, 1) {
 KERNEL(copy_exact, ImageArguments, COPY_THREADS, 1) {
   const TensorView& tensor = args.tensor;
   const int octets = tensor.headSize / OCTET;
-  const int prefix = prefixAt(tensor, args.length);
-  const int count = (args.length - prefix) * octets;
+  const int count = args.exactTokens * octets;
   const int index = blockIdx.x * blockDim.x + threadIdx.x;
   if (index >= count) return;
   const int row = index / octets;
-  uint4* page = exactOctet(tensor, blockIdx.y, row < tensor.sinks ? row : row + prefix, index % octets);
+  uint4* page = exactOctet(tensor, blockIdx.y, row < tensor.sinks ? row : row + args.prefix, index % octets);
   uint4* image = args.exact + (long long)blockIdx.y * count + index;
   if (args.isImport) store(page, load(image));
   else store(image, load(page));

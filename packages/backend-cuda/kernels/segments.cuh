@@ -17,22 +17,22 @@ struct Segment {
   bool isValueCoded;
 };
 
+/** What a query sees: `length` tokens, of which keys and values after the sinks are codes up to these ends. */
+struct Seen {
+  int length;
+  int keyEnd;
+  int valueEnd;
+};
+
 __device__ inline Segment segmentAt(int index) { return {index == 1 || index == 2, index == 1 || index == 3}; }
 
-/** A segment's tokens for a query that sees `length` tokens. Begin and end never decrease as the length grows. */
-__device__ inline TokenRange segmentRange(int index, const TensorView& key, const TensorView& value, int length) {
-  const int keyEnd = key.sinks + prefixAt(key, length);
-  const int valueEnd = key.sinks + prefixAt(value, length);
-  if (index == 0) return {0, smaller(key.sinks, length)};
-  if (index == 1) return {key.sinks, smaller(keyEnd, valueEnd)};
-  if (index == 2) return {valueEnd, keyEnd};
-  if (index == 3) return {keyEnd, valueEnd};
-  return {larger(keyEnd, valueEnd), length};
-}
-
-/** Tokens of one segment that any query reads which sees from `from` to `to` tokens. */
-__device__ inline TokenRange coveredRange(int index, const TensorView& key, const TensorView& value, int from, int to) {
-  return {segmentRange(index, key, value, from).begin, segmentRange(index, key, value, to).end};
+/** A segment's tokens for a query. Begin and end never decrease as the length grows. */
+__device__ inline TokenRange segmentRange(int index, int sinks, const Seen& seen) {
+  if (index == 0) return {0, smaller(sinks, seen.length)};
+  if (index == 1) return {sinks, smaller(seen.keyEnd, seen.valueEnd)};
+  if (index == 2) return {seen.valueEnd, seen.keyEnd};
+  if (index == 3) return {seen.keyEnd, seen.valueEnd};
+  return {larger(seen.keyEnd, seen.valueEnd), seen.length};
 }
 
 /** Codes are read from the start of a page, so that a tile lies in one page. */

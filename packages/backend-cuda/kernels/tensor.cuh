@@ -29,16 +29,8 @@ struct TensorView {
   int isChannel;
   int isAffine;
   int isRotated;
-  int blockSize;
   int sinks;
-  int recent;
 };
-
-/** Tokens that a query which sees `length` tokens reads from codes. */
-__device__ inline int prefixAt(const TensorView& view, int length) {
-  const int behind = larger(0, length - view.sinks - view.recent);
-  return view.bits == 16 ? 0 : behind / view.blockSize * view.blockSize;
-}
 
 __device__ inline int groupsOfHead(const TensorView& view) { return (view.headSize + view.groupSize - 1) / view.groupSize; }
 

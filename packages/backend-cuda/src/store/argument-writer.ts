@@ -1,6 +1,9 @@
+/** Most bytes of a launch's arguments; attention has the most. */
+const SIZE_BYTES = 2560;
+
 /** Writes a kernel's argument struct field by field: little-endian, each field aligned to its size. */
 export class ArgumentWriter {
-  readonly #view = new DataView(new ArrayBuffer(512));
+  readonly #view = new DataView(new ArrayBuffer(SIZE_BYTES));
   #sizeBytes = 0;
 
   /** An 8-byte address. */

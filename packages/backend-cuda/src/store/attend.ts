@@ -2,7 +2,7 @@ import type { AttentionSpec, CacheShape } from "@kvtuner/plan";
 import type { KernelName } from "../device/device.ts";
 import { ArgumentWriter } from "./argument-writer.ts";
 import type { PackedTensor } from "./packed-tensor.ts";
-import { splitContext, type Splits } from "./splits.ts";
+import { codedEnds, splitContext, type Splits } from "./splits.ts";
 import { runsOnTensorCores } from "./tensor-core-layouts.ts";
 import { CODE_PAGE_TOKENS, type TensorLayout } from "./tensor-layout.ts";
 import type { Workspace } from "./workspace.ts";
@@ -17,7 +17,7 @@ const MAX_HEAD_SIZE = 256;
 const CODED_SEGMENT = 1;
 const NONE = -1;
 
-/** Most queries of one launch, to limit the memory for partial sums. */
+/** Most tokens of one launch, to limit the memory for partial sums; same as in kernels/attention-block.cuh. */
 const LAUNCH_TOKENS = 256;
 
 /** Keys and values of a layer, which already hold the tokens of the call. */
@@ -124,5 +124,12 @@ const writeArguments = (
     .address(output)
     .integers(tokens, before, shape.queryHeads / shape.kvHeads, splitTokens, ...segmentSplits, count, tensorCoreSegment)
     .float(spec.scale)
+    .integers(...endsOfTokens(key.layout, value.layout, before, tokens))
     .bytes();
 };
+
+const endsOfTokens = (key: TensorLayout, value: TensorLayout, before: number, tokens: number): number[] =>
+  Array.from({ length: tokens }, (_, token) => codedEnds(key, value, before + token + 1)).flatMap((ends) => [
+    ends.key,
+    ends.value,
+  ]);

@@ -70,6 +70,9 @@ export const decodeRows = (
     grid: [end - begin, source.layout.kvHeads, 1],
     threads: DECODE_THREADS,
     sharedBytes: DECODE_SHARED_BYTES,
-    argumentBytes: target.writeView(source.writeView(new ArgumentWriter())).integers(length, begin).bytes(),
+    argumentBytes: target
+      .writeView(source.writeView(new ArgumentWriter()))
+      .integers(prefixAt(source.layout, length), begin)
+      .bytes(),
   });
 };

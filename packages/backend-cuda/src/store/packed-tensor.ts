@@ -75,6 +75,6 @@ export class PackedTensor {
       .address(this.exact.table())
       .integers(kvHeads, headSize, numbers.bits, numbers.groupSize)
       .flags(numbers.isChannel, numbers.hasMinima, numbers.isRotated)
-      .integers(numbers.blockSize, layer.residency.sinks, layer.residency.recent);
+      .integers(layer.residency.sinks);
   }
 }

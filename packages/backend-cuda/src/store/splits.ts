@@ -44,7 +44,7 @@ export const splitContext = (
 /** Tokens per segment that any query of the launch reads; codes count from the start of a page. */
 const segmentTokens = (key: TensorLayout, value: TensorLayout, { shortest, longest }: Lengths): number[] => {
   const { sinks } = key.layer.residency;
-  const [from, to] = [bounds(key, value, shortest), bounds(key, value, longest)];
+  const [from, to] = [codedEnds(key, value, shortest), codedEnds(key, value, longest)];
   const coded = (begin: number, end: number): number => {
     const start = sinks + Math.floor((begin - sinks) / TILE_TOKENS) * TILE_TOKENS;
     return end > begin ? end - start : 0;
@@ -58,8 +58,8 @@ const segmentTokens = (key: TensorLayout, value: TensorLayout, { shortest, longe
   ];
 };
 
-/** Ends of the codes of keys and of values, for a query. */
-const bounds = (key: TensorLayout, value: TensorLayout, length: number): { key: number; value: number } => ({
+/** Ends of the codes of keys and of values, for a query that sees `length` tokens. */
+export const codedEnds = (key: TensorLayout, value: TensorLayout, length: number): { key: number; value: number } => ({
   key: key.layer.residency.sinks + prefixAt(key, length),
   value: key.layer.residency.sinks + prefixAt(value, length),
 });

@@ -97,12 +97,16 @@ const copyTensor = (
     parts.find((part) => part.name === name) ?? { address: 0, elements: 0 };
   const writer = tensor.writeView(new ArgumentWriter());
   for (const name of ["codes", "scales", "minima", "exact"]) writer.address(placeOf(name).address);
-  const argumentBytes = writer.integers(length).flags(isImport).bytes();
+  const prefix = prefixAt(layout, length);
+  const argumentBytes = writer
+    .integers(prefix, length - prefix)
+    .flags(isImport)
+    .bytes();
   const start = (kernel: KernelName, threads: number): void => {
     const grid = [Math.ceil(threads / COPY_THREADS), layout.kvHeads, 1] as const;
     if (threads > 0) device.launch({ kernel, grid, threads: COPY_THREADS, sharedBytes: 0, argumentBytes });
   };
-  const numbers = prefixAt(layout, length) * layout.headSize;
+  const numbers = prefix * layout.headSize;
   start(isImport ? "import_codes" : "export_codes", numbers / (isImport ? CHUNK : OCTET));
   start("copy_parameters", placeOf("scales").elements);
   start("copy_exact", placeOf("exact").elements / OCTET);
