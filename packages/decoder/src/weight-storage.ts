@@ -7,8 +7,9 @@ import type { Arithmetic } from "./segments/linear.ts";
  * - `float32`: all are dequantized.
  * - `stored`: matrices of 4-bit codes stay as stored and are multiplied in float32; all others are dequantized. The same
  *   numbers in a fifth of the memory.
- * - `stored-int8`: matrices of up to 8-bit codes stay as stored (codes that index a table become the table's 8-bit numbers), and their inputs are rounded to int8 in blocks. By far
- *   the fastest for one token at a time, but logits move by up to about 1: not for measuring plans.
+ * - `stored-int8`: matrices of up to 8-bit codes stay as stored, and their inputs are rounded to int8 in blocks. 4-bit
+ *   codes that index a table become the table's 8-bit numbers. By far the fastest for one token at a time, but logits
+ *   move by up to about 1: not for measuring plans.
  */
 export type WeightStorage = "float32" | "stored" | "stored-int8";
 

@@ -27,7 +27,10 @@ export interface GgufFile {
   readTensor(name: string): Promise<Float32Array>;
   /** The same for some rows only. */
   readTensorRows(name: string, rows: ArrayLike<number>): Promise<Float32Array>;
-  /** Codes, scales and offsets of a Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL, IQ4_XS or MXFP4 tensor; undefined for another type. */
+  /**
+   * Codes, scales and offsets of a Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL, IQ4_XS or MXFP4 tensor; undefined for another
+   * type.
+   */
   readTensorBlocks(name: string): Promise<BlockCodes | undefined>;
 }
 

@@ -15,7 +15,8 @@ const RANGES: Readonly<Record<number, number>> = {
 
 /**
  * Stored bytes of `count` random numbers from about `-scale` to `scale`, of type Q4_0 (2), Q4_1 (3), Q5_0 (6), Q5_1 (7),
- * Q8_0 (8), IQ4_NL (20), IQ4_XS (23) or MXFP4 (39). All codes are equally likely; each block has its own scale and minimum.
+ * Q8_0 (8), IQ4_NL (20), IQ4_XS (23) or MXFP4 (39). All codes are equally likely; each block has its own scale and
+ * minimum.
  */
 export const randomBlocks = (typeId: number, count: number, scale: number, random: () => number): Uint8Array => {
   const { blockSize, blockBytes } = TENSOR_TYPES[typeId]!;
