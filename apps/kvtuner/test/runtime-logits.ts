@@ -26,7 +26,7 @@ export const evaluatorLogits = async (
 ): Promise<Expected> => {
   const layers: LayerKeys[] = [];
   const keep = (_: number, { key, value }: LayerKeys): void => void layers.push({ key, value });
-  return { logits: await planLogits(decoder, ids, plan, keep), layers };
+  return { logits: await planLogits(decoder, ids, { layers: plan }, keep), layers };
 };
 
 /** A runtime's logits, and how far it went along with the evaluator. */

@@ -11,7 +11,7 @@ import {
   type TaskEvaluatorOptions,
   type TaskOutcome,
 } from "@kvtuner/evaluation";
-import { layerScheme, parseShorthand, type LayerScheme } from "@kvtuner/plan";
+import { layerScheme, parseShorthand, type LayerScheme, type Plan } from "@kvtuner/plan";
 import { InferenceSession } from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
 import { randomWeights } from "../../../packages/decoder/src/test-support/random-weights.ts";
@@ -46,7 +46,7 @@ const evaluatorOf = async (prompts: readonly EncodedPrompt[], options: Partial<T
 
 /** Logits behind the last of `ids`, by the evaluator's own pass over nothing else. */
 const logitsBehind = async (ids: readonly number[], plan: readonly LayerScheme[]): Promise<Float32Array> =>
-  (await planLogits(decoder, Int32Array.from(ids), plan)).subarray(-VOCABULARY);
+  (await planLogits(decoder, Int32Array.from(ids), { layers: plan })).subarray(-VOCABULARY);
 
 const indexOfLargest = (values: ArrayLike<number>): number =>
   Array.from(values).indexOf(Math.max(...Array.from(values)));
@@ -177,8 +177,8 @@ test("numbers are generated on the plan's cache, up to the stop or the most toke
       targets: [Int32Array.from([1, 2])],
     });
   const prompts = [of(String(output[5])), of(String(output[1])), of(String(output[1]), ` ${output[2]}`)];
-  const openCache = async (given: readonly LayerScheme[]): Promise<TaskCache> =>
-    reference.createCache(decoder.shape, { layers: given, shape: decoder.shape });
+  const openCache = async (given: Pick<Plan, "layers">): Promise<TaskCache> =>
+    reference.createCache(decoder.shape, { ...given, shape: decoder.shape });
   const evaluator = await evaluatorOf(prompts, { openCache, maxTokens: 6, tokenizer: { ...tokenizer, eosIds: [] } });
   const [outcome] = await evaluator.evaluate([layers]);
   expect(outcome?.correct).toEqual([true, output[5] === output[1], true]);
@@ -231,7 +231,7 @@ describe("choices and KL", () => {
 
   /** Log-probabilities that predict each token from `from` on. */
   const logRows = async (ids: readonly number[], layers: readonly LayerScheme[], from: number): Promise<number[][]> => {
-    const logits = await planLogits(decoder, Int32Array.from(ids), layers);
+    const logits = await planLogits(decoder, Int32Array.from(ids), { layers });
     return Array.from({ length: ids.length - from }, (_, row) =>
       logProbabilities(logits.subarray((from + row - 1) * VOCABULARY, (from + row) * VOCABULARY)),
     );

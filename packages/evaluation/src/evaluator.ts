@@ -1,5 +1,5 @@
 import type { CreateSession, Decoder } from "@kvtuner/decoder";
-import { type CacheShape, KvtunerError, type LayerScheme } from "@kvtuner/plan";
+import { type Asset, type CacheShape, KvtunerError, type LayerScheme } from "@kvtuner/plan";
 import { prefixTree } from "./prefix-sharing.ts";
 import { type RuntimeAttention, type RuntimeOptions, runtimeResiduals } from "./runtime-residuals.ts";
 import { createSampleAttention } from "./sample-attention.ts";
@@ -40,6 +40,8 @@ export interface EvaluateOptions {
    * output matrix, which is a large share of a small model. For rankings, which tolerate a little noise.
    */
   readonly positionStride?: number;
+  /** The assets of the plans, for schemes that name some. */
+  readonly assets?: readonly Asset[] | undefined;
   /** Aborts between two layers. */
   readonly signal?: AbortSignal;
 }
@@ -99,7 +101,7 @@ export const createEvaluator = async ({
       const mean = losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
       return { perplexity: Math.exp(mean), tokens };
     },
-    evaluate: async (plans, { onScore, positionStride = 1, signal } = {}) => {
+    evaluate: async (plans, { assets, onScore, positionStride = 1, signal } = {}) => {
       for (const plan of plans) assertLayers(plan, decoder.shape);
       await baseSamples(signal);
       const scores: Score[] = [];
@@ -110,7 +112,11 @@ export const createEvaluator = async ({
           await onScore?.(index, score);
         }
       };
-      await runTree({ ...run, finish, ...(signal && { signal }) }, prefixTree<Filling>(plans, JSON.stringify));
+      const attention = createSampleAttention(decoder.shape, decoder.attention, assets);
+      await runTree(
+        { ...run, attention, finish, ...(signal && { signal }) },
+        prefixTree<Filling>(plans, JSON.stringify),
+      );
       return scores;
     },
     scoreRuntime: async (open, options = {}) => {

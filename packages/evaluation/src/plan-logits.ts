@@ -1,5 +1,5 @@
 import type { Decoder } from "@kvtuner/decoder";
-import type { LayerScheme } from "@kvtuner/plan";
+import type { Plan } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import { assertLayers } from "./evaluator.ts";
 import { prefixTree } from "./prefix-sharing.ts";
@@ -10,7 +10,6 @@ import { type Filling, runTree } from "./tree-run.ts";
  * Logits at every position of one sample, as the evaluator scores them: those of a cache under the plan, fed token by token
  * from position 0. For comparing a runtime with the evaluator. Holds all logits at once.
  *
- * @param layers one layer scheme per layer
  * @param visit receives each layer's query, key and value (after RoPE, not yet rounded), in the order of the layers
  * @returns float32 `[ids.length, vocabulary]`
  * @throws EvaluationError `EVALUATION_LAYERS` for a plan with another number of layers
@@ -18,11 +17,11 @@ import { type Filling, runTree } from "./tree-run.ts";
 export const planLogits = async (
   decoder: Decoder,
   ids: Int32Array,
-  layers: readonly LayerScheme[],
+  { layers, assets }: Pick<Plan, "layers" | "assets">,
   visit: (layer: number, tensors: SampleTensors) => void = () => undefined,
 ): Promise<Float32Array> => {
   assertLayers(layers, decoder.shape);
-  const attention = createSampleAttention(decoder.shape, decoder.attention);
+  const attention = createSampleAttention(decoder.shape, decoder.attention, assets);
   let residual = new Float32Array(0);
   const run = {
     decoder,

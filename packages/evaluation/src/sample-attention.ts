@@ -1,5 +1,6 @@
 import type { AttentionCall, AttentionKernel } from "@kvtuner/decoder";
 import {
+  type Asset,
   type CacheShape,
   isCoded,
   type LayerScheme,
@@ -23,14 +24,22 @@ export interface SampleAttention {
   layer(layer: number, tensors: SampleTensors): (scheme: LayerScheme | undefined) => Promise<Float32Array>;
 }
 
-/** Makes the attention filler of the evaluator. Keys and values are rounded to float16 as they enter the cache. */
-export const createSampleAttention = (shape: CacheShape, kernel: AttentionKernel): SampleAttention => {
+/**
+ * Makes the attention filler of the evaluator. Keys and values are rounded to float16 as they enter the cache.
+ *
+ * @param assets those of the plans, for schemes that name some
+ */
+export const createSampleAttention = (
+  shape: CacheShape,
+  kernel: AttentionKernel,
+  assets?: readonly Asset[],
+): SampleAttention => {
   const chunksOf = memoizeChunks();
   return {
     layer: (layer, { query, key, value }) => {
       const own = layerShape(shape, layer);
       const width = own.kvHeads * own.headSize;
-      const forms = { key: tensorForms(key, own), value: tensorForms(value, own) };
+      const forms = { key: tensorForms(key, own, assets), value: tensorForms(value, own, assets) };
       return async (scheme) => {
         const chunks = chunksOf(scheme, key.length / width, kernel.span(layer));
         const read = {
@@ -64,15 +73,24 @@ const memoizeChunks = (): typeof columnChunks => {
 /** Quantizes one layer's keys or values under any scheme, once each. */
 const tensorForms = (
   source: Float32Array,
-  shape: LayerShape,
+  { kvHeads: heads, headSize }: LayerShape,
+  assets: readonly Asset[] | undefined,
 ): ((scheme: TensorScheme, sinks: number) => TensorForm) => {
   let rounded: Float32Array | undefined;
+  /** Blocks count from the first token after the sinks. */
+  const quantized = (exact: Float32Array, scheme: TensorScheme, sinks: number): Float32Array => {
+    const start = Math.min(exact.length, sinks * heads * headSize);
+    const target = exact.slice();
+    const tokens = (exact.length - start) / (heads * headSize);
+    fakeQuantize(exact.subarray(start), target.subarray(start), { tokens, heads, headSize }, scheme, assets);
+    return target;
+  };
   const known = new Map<string, TensorForm>();
   return (scheme, sinks) => {
     const exact = (rounded ??= roundedToFloat16(source));
     if (!isCoded(scheme)) return floatForm(exact);
     const key = JSON.stringify([scheme, sinks]);
-    const form = known.get(key) ?? { exact, quantized: quantizedFrom(exact, scheme, sinks, shape) };
+    const form = known.get(key) ?? { exact, quantized: quantized(exact, scheme, sinks) };
     known.set(key, form);
     return form;
   };
@@ -81,16 +99,6 @@ const tensorForms = (
 const roundedToFloat16 = (source: Float32Array): Float32Array => {
   const target = new Float32Array(source.length);
   roundArrayToFloat16(source, target);
-  return target;
-};
-
-/** Blocks count from the first token after the sinks. */
-const quantizedFrom = (exact: Float32Array, scheme: TensorScheme, sinks: number, shape: LayerShape): Float32Array => {
-  const { kvHeads: heads, headSize } = shape;
-  const start = Math.min(exact.length, sinks * heads * headSize);
-  const target = exact.slice();
-  const tokens = (exact.length - start) / (heads * headSize);
-  fakeQuantize(exact.subarray(start), target.subarray(start), { tokens, heads, headSize }, scheme);
   return target;
 };
 

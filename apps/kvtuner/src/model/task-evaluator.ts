@@ -8,7 +8,7 @@ export const openTaskEvaluator = async (options: Omit<TaskEvaluatorOptions, "ope
   try {
     const evaluator = await createTaskEvaluator({
       ...options,
-      openCache: async (layers) => caches.create({ layers, shape }),
+      openCache: async (plan) => caches.create({ ...plan, shape }),
     });
     return {
       ...evaluator,

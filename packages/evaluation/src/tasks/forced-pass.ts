@@ -1,4 +1,5 @@
 import type { Decoder } from "@kvtuner/decoder";
+import type { Asset } from "@kvtuner/plan";
 import { prefixTree } from "../prefix-sharing.ts";
 import { createSampleAttention, type SampleAttention } from "../sample-attention.ts";
 import { type Filling, runTree } from "../tree-run.ts";
@@ -16,6 +17,8 @@ export interface ForcedPass {
   readonly sequences: readonly Sequence[];
   /** How each plan fills the layers. */
   readonly plans: readonly (readonly Filling[])[];
+  /** The assets of the plans, for schemes that name some. */
+  readonly assets?: readonly Asset[] | undefined;
   /** Aborts between two layers. */
   readonly signal?: AbortSignal;
   /** Receives one plan's last residuals, `[wanted, hiddenSize]`, of the rows that predict each sequence's answer. */
@@ -26,18 +29,16 @@ export interface ForcedPass {
  * Runs sequences through a decoder under plans, some sequences at a time. Plans that agree on their first layers share that
  * work. A sequence's rows are those of a cache fed token by token.
  */
-export const createForcedPass = (decoder: Decoder): ((pass: ForcedPass) => Promise<void>) => {
-  const attention = createSampleAttention(decoder.shape, decoder.attention);
-  return async (pass) => {
-    const pieces = groupedBySize(pass.sequences, ({ ids }) => ids.length, HELD_TOKENS);
-    const rows = pass.plans.map((): Float32Array[] => []);
-    for (const [index, piece] of pieces.entries())
-      await runPiece(decoder, attention, pass, piece, async (plan, residuals) => {
-        for (const residual of residuals) rows[plan]!.push(residual);
-        if (index < pieces.length - 1) return;
-        await pass.finish(plan, rows[plan]!.splice(0));
-      });
-  };
+export const forcedPass = async (decoder: Decoder, pass: ForcedPass): Promise<void> => {
+  const attention = createSampleAttention(decoder.shape, decoder.attention, pass.assets);
+  const pieces = groupedBySize(pass.sequences, ({ ids }) => ids.length, HELD_TOKENS);
+  const rows = pass.plans.map((): Float32Array[] => []);
+  for (const [index, piece] of pieces.entries())
+    await runPiece(decoder, attention, pass, piece, async (plan, residuals) => {
+      for (const residual of residuals) rows[plan]!.push(residual);
+      if (index < pieces.length - 1) return;
+      await pass.finish(plan, rows[plan]!.splice(0));
+    });
 };
 
 const runPiece = async (

@@ -1,10 +1,9 @@
 import { type CreateSession, type Decoder, FloatAttention, type Tokenizer } from "@kvtuner/decoder";
-import type { LayerScheme } from "@kvtuner/plan";
+import type { Asset, LayerScheme, Plan } from "@kvtuner/plan";
 import { assertLayers, EvaluationError } from "../evaluator.ts";
-import type { Filling } from "../tree-run.ts";
 import { answerNumbers } from "./answer-numbers.ts";
 import type { EncodedPrompt } from "./encode-task.ts";
-import { createForcedPass } from "./forced-pass.ts";
+import { type ForcedPass, forcedPass } from "./forced-pass.ts";
 import type { TaskCache } from "./greedy-outputs.ts";
 import { judge, type Likelihood } from "./judge.ts";
 import { createRowScorer, type RowScorer } from "./row-scorer.ts";
@@ -39,6 +38,8 @@ export interface PromptRange {
 
 /** How plans are evaluated. */
 export interface TaskEvaluateOptions extends PromptRange {
+  /** The assets of the plans, for schemes that name some. */
+  readonly assets?: readonly Asset[] | undefined;
   /** Called after each plan, in the order of the prefix tree. */
   readonly onOutcome?: (plan: number, outcome: TaskOutcome) => void | Promise<void>;
 }
@@ -50,7 +51,7 @@ export interface TaskEvaluatorOptions {
   readonly prompts: readonly EncodedPrompt[];
   readonly createSession: CreateSession;
   /** Opens an empty cache under a plan, to generate answers that are numbers. A backend's `createCache` fits. */
-  readonly openCache?: (layers: readonly LayerScheme[]) => Promise<TaskCache>;
+  readonly openCache?: (plan: Pick<Plan, "layers" | "assets">) => Promise<TaskCache>;
   /** Maximum length of a generated output; 256 by default. */
   readonly maxTokens?: number;
   /** `sum` by default. */
@@ -88,7 +89,7 @@ export const createTaskEvaluator = async (options: TaskEvaluatorOptions): Promis
       const answers = await floatAnswers(indicesOf(range, prompts.length), signal);
       return { correct: answers.map(({ correct }) => correct), kl: answers.map(() => 0) };
     },
-    evaluate: async (plans, { onOutcome, signal, ...range } = {}) => {
+    evaluate: async (plans, { assets, onOutcome, signal, ...range } = {}) => {
       for (const plan of plans) assertLayers(plan, decoder.shape);
       const indices = indicesOf(range, prompts.length);
       const base = (await floatAnswers(indices, signal)).map(({ residuals }) => residuals);
@@ -96,7 +97,8 @@ export const createTaskEvaluator = async (options: TaskEvaluatorOptions): Promis
       await ask({
         indices,
         plans,
-        openCache: async (plan) => openCache!(plans[plan]!),
+        assets,
+        openCache: async (plan) => openCache!({ layers: plans[plan]!, ...(assets && { assets }) }),
         base,
         take: async (plan, outcome) => {
           outcomes[plan] = finite(outcome);
@@ -117,23 +119,20 @@ interface FloatAnswer {
 }
 
 /** Some prompts to evaluate under some plans. */
-interface Question {
+interface Question extends Pick<ForcedPass, "plans" | "assets" | "signal"> {
   readonly indices: readonly number[];
-  readonly plans: readonly (readonly Filling[])[];
   readonly openCache: (plan: number) => Promise<TaskCache>;
   /** The float cache's residuals of each prompt; the plan's own when absent. */
   readonly base?: readonly (readonly Float32Array[])[];
   readonly take: (plan: number, outcome: TaskOutcome, residuals: readonly (readonly Float32Array[])[]) => Promise<void>;
-  readonly signal?: AbortSignal;
 }
 
 const createAsking = (
   { decoder, tokenizer, prompts, maxTokens = 256, likelihood = "sum" }: TaskEvaluatorOptions,
   scorer: RowScorer,
 ): ((question: Question) => Promise<void>) => {
-  const forcedPass = createForcedPass(decoder);
   const rules = { scorer, endTokens: tokenizer.eosIds, likelihood };
-  return async ({ indices, plans, openCache, base, take, signal }) => {
+  return async ({ indices, plans, assets, openCache, base, take, signal }) => {
     if (indices.length === 0 || plans.length === 0) return;
     const chosen = indices.map((index) => prompts[index]!);
     const sequences = chosen.map(sequencesOf);
@@ -147,7 +146,7 @@ const createAsking = (
       const correct = verdicts.map((verdict) => verdict.correct ?? generated.shift()!);
       await take(plan, { correct, kl: verdicts.map(({ kl }) => kl) }, residuals);
     };
-    await forcedPass({ sequences: sequences.flat(), plans, finish, ...stopping });
+    await forcedPass(decoder, { sequences: sequences.flat(), plans, assets, finish, ...stopping });
   };
 };
 

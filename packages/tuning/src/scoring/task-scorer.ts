@@ -69,10 +69,14 @@ interface Answers {
   readonly float: TaskOutcome;
 }
 
-const answersOf = async ({ layers }: Plan, evaluator: TaskEvaluator, callbacks: Callbacks): Promise<Answers> => {
+const answersOf = async (
+  { layers, assets }: Plan,
+  evaluator: TaskEvaluator,
+  callbacks: Callbacks,
+): Promise<Answers> => {
   const [pieces, floats]: [TaskOutcome[], TaskOutcome[]] = [[], []];
   await inPieces("evaluate", evaluator.prompts, callbacks, async (range) => {
-    pieces.push(...(await evaluator.evaluate([layers], range)));
+    pieces.push(...(await evaluator.evaluate([layers], { ...range, assets })));
     floats.push(await evaluator.float(range));
   });
   return { outcome: joined(pieces), float: joined(floats) };

@@ -31,8 +31,9 @@ export const textScorer = (
   return {
     score: async (plan) => {
       warnUnquantized(plan.layers, options.sampleLength, "samples", callbacks);
+      const { assets } = plan;
       const { signal } = callbacks;
-      const [score] = await (await evaluator.get()).evaluate([plan.layers], signal === undefined ? {} : { signal });
+      const [score] = await (await evaluator.get()).evaluate([plan.layers], { assets, ...(signal && { signal }) });
       callbacks.progress({ step: "evaluate", done: 1, total: 1 });
       if (score === undefined) throw new Error("internal: the evaluator returned no score");
       return { ...figuresOf(score), ...planSize(plan, context) };
