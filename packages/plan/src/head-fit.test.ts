@@ -12,7 +12,7 @@ test.prop([fc.integer({ min: 1, max: 256 }), fc.constantFrom(...MODES)])(
     const shape = { layers: 1, queryHeads: 1, kvHeads: 1, headSize };
     const read = (): unknown =>
       parsePlan(serializePlan(uniformPlan({ name: "m", architecture: "llama" }, shape, layer)));
-    const check = (): void => assertHeadFits(layer, headSize);
+    const check = (): void => assertHeadFits(layer, shape);
     const isIn = modesFor(headSize).includes(mode);
     expect([outcome(read), outcome(check)]).toEqual(isIn ? ["done", "done"] : ["PLAN_INVALID", "HEAD_TOO_SMALL"]);
   },
@@ -28,7 +28,7 @@ const outcome = (work: () => unknown): string => {
 };
 
 test("heads of 16 reject groups of 32, and name modes that fit", () => {
-  expect(() => assertHeadFits(layerScheme("kivi", { key: 4, value: 4 }), 16)).toThrow(
-    "expected heads of at least 32 numbers, the size of a group, got heads of 16; use mode per-token or compact",
+  expect(() => assertHeadFits(layerScheme("kivi", { key: 4, value: 4 }), { kvHeads: 1, headSize: 16 })).toThrow(
+    "expected values on axis token to have a groupSize of at most the head size 16, got 32; use mode per-token or compact",
   );
 });

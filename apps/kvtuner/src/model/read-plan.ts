@@ -37,7 +37,7 @@ const fromText = (text: string, { identity, shape }: Pick<TunableModel, "identit
   if (text.startsWith("{")) return parsePlan(text);
   if (looksLikePath(text)) return readPlanFile(text);
   const { layer } = parseShorthand(text);
-  assertHeadFits(layer, shape.headSize);
+  assertHeadFits(layer, shape);
   return uniformPlan(identity, shape, layer);
 };
 

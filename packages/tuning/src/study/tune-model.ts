@@ -128,7 +128,7 @@ const runIn = async (
 
 const assertHeadsFit = ({ shape, choices }: SearchSpace): void => {
   for (let layer = 0; layer < shape.layers; layer++)
-    for (const { scheme } of choices) assertHeadFits(scheme, layerShape(shape, layer).headSize);
+    for (const { scheme } of choices) assertHeadFits(scheme, layerShape(shape, layer));
 };
 
 const withEvaluator = (task: OpenTask): EvaluatedTask => ({
