@@ -1,9 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { commandOptions, fillOptions } from "./option-table.ts";
-import { withChecksum } from "./storage/checksum.ts";
-import { memoryStorage } from "./storage/memory-storage.ts";
 import { STUDY_OPTIONS, studyOptions } from "./study/options.ts";
-import { readStudy } from "./study/read-study.ts";
 import { TASK_OPTIONS } from "./tasks/task-options.ts";
 
 describe("a table of options", () => {
@@ -38,10 +35,4 @@ describe("a table of options", () => {
     expect(printed).toContainEqual(["sample-length", "512"]);
     expect(commandOptions(TASK_OPTIONS, { chat: true, shotsFrom: undefined })).toEqual([["chat", ""]]);
   });
-});
-
-test("settings of a study with a former name say what it is called now", async () => {
-  const storage = memoryStorage();
-  await storage.write("settings.json", withChecksum(JSON.stringify({ version: 1, windows: 2, windowLength: 512 })));
-  await expect(readStudy(storage)).rejects.toMatchObject({ message: expect.stringContaining("samples") });
 });

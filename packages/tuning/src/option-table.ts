@@ -135,12 +135,7 @@ export const fillOptions = <Table extends OptionTable>(table: Table, given: Give
   return filled as Filled<Table>;
 };
 
-/**
- * Rejects former names of options.
- *
- * @throws OptionRenamedError naming the new one
- */
-export const rejectRenamed = (given: object): void => {
+const rejectRenamed = (given: object): void => {
   for (const [former, name] of Object.entries(RENAMED_OPTIONS))
     if ((given as Readonly<Record<string, unknown>>)[former] !== undefined) throw new OptionRenamedError(former, name);
 };

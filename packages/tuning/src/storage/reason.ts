@@ -1,3 +1,4 @@
+import { KvtunerError } from "@kvtuner/plan";
 import { ZodError } from "zod";
 import { ChecksumError } from "./checksum.ts";
 
@@ -5,6 +6,7 @@ import { ChecksumError } from "./checksum.ts";
 export const reasonOf = (cause: unknown): string => {
   if (cause instanceof SyntaxError) return "it is not JSON";
   if (cause instanceof ChecksumError) return cause.message;
+  if (KvtunerError.isInstance(cause)) return `it is invalid: ${cause.message}`;
   if (!(cause instanceof ZodError)) return `it cannot be read: ${systemReason(cause)}`;
   const [issue] = cause.issues;
   if (issue === undefined) return "it has an unexpected form";
@@ -12,8 +14,10 @@ export const reasonOf = (cause: unknown): string => {
 };
 
 /** The system's reason for a failed call, without the call: `EACCES: permission denied`. */
-export const systemReason = (cause: unknown): string =>
-  cause instanceof Error ? (cause.message.split(",")[0] ?? cause.message) : String(cause);
+export const systemReason = (cause: unknown): string => {
+  if (!(cause instanceof Error)) return String(cause);
+  return "syscall" in cause ? cause.message.split(`, ${String(cause.syscall)}`)[0]! : cause.message;
+};
 
 /** Whether a record was read but has invalid contents. */
 export const isDamage = (cause: unknown): boolean =>

@@ -1,4 +1,5 @@
 import { formatPair, MODES, parsePair, type Bits, type Pair } from "@kvtuner/plan";
+import { MEASURES } from "@kvtuner/sensitivity";
 import {
   choiceOption,
   fillOptions,
@@ -11,6 +12,7 @@ import {
 import { OptionError } from "../option-values.ts";
 import { needsTask, OBJECTIVE_NAMES, type Objective } from "../pipeline/objectives/objectives.ts";
 import { STRATEGIES } from "../pipeline/search.ts";
+import { COSTS } from "../space/space.ts";
 
 const BITS: readonly Bits[] = [8, 4, 3, 2];
 
@@ -42,8 +44,8 @@ export const STUDY_OPTIONS = {
   samples: wholeOption({ least: 1 }, 2, "number of calibration samples"),
   sampleLength: wholeOption({ least: 2 }, 512, "tokens per sample"),
   strategy: choiceOption(STRATEGIES, "surrogate", "search strategy"),
-  measure: choiceOption(["kl", "eo"], "kl", "error by which each layer's pairs are pruned"),
-  cost: choiceOption(["true", "equivalent"], "true", "cost to minimize: stored bytes (true) or code bits (equivalent)"),
+  measure: choiceOption(MEASURES, "kl", "error by which each layer's pairs are pruned"),
+  cost: choiceOption(COSTS, "true", "cost to minimize: stored bytes (true) or code bits (equivalent)"),
 };
 
 /** Options of a study as users give them; all have defaults. */

@@ -1,6 +1,6 @@
 import { formatPair, KvtunerError, MODES, parsePair, type CacheShape, type ModelIdentity } from "@kvtuner/plan";
 import { z } from "zod";
-import { flagName, rejectRenamed } from "../option-table.ts";
+import { flagName } from "../option-table.ts";
 import type { Objective } from "../pipeline/objectives/objectives.ts";
 import { sha256 } from "../sha256.ts";
 import { searchSpace, type SearchSpace } from "../space/space.ts";
@@ -63,7 +63,7 @@ export const readSettings = async (storage: StudyStorage): Promise<StudySettings
   try {
     const settings = await readRecord(storage, SETTINGS);
     if (settings === undefined) return undefined;
-    if (typeof settings === "object" && settings !== null) rejectRenamed(settings);
+    versionSchema.parse(settings);
     schema.parse(settings);
     return settings as StudySettings;
   } catch (cause) {
@@ -73,7 +73,6 @@ export const readSettings = async (storage: StudyStorage): Promise<StudySettings
 
 /** Checks only the members that are read before settings are compared; the comparison shows all other differences. */
 const schema = z.object({
-  version: z.literal(2),
   model: z.object({ name: z.string() }),
   shape: z.object({ layers: z.int().min(1) }),
   mode: z.enum(MODES),
@@ -83,6 +82,10 @@ const schema = z.object({
   sampleLength: z.int().min(1),
   focus: z.number().nullable(),
 });
+
+const versionSchema = z
+  .object({ version: z.int() })
+  .refine(({ version }) => version === 2, "another version of KVTuner wrote it");
 
 /**
  * Checks that a study was made with the same settings.
