@@ -7,6 +7,7 @@ export type { EncodedPrompt, TaskModel } from "./tasks/encode-task.ts";
 export { encodeTask } from "./tasks/encode-task.ts";
 export type { TaskCache } from "./tasks/greedy-outputs.ts";
 export { greedyOutputs } from "./tasks/greedy-outputs.ts";
+export { LIKELIHOODS } from "./tasks/judge.ts";
 export type { Likelihood } from "./tasks/judge.ts";
 export type { PairedComparison } from "./tasks/paired-comparison.ts";
 export { comparePaired, mcNemar } from "./tasks/paired-comparison.ts";

@@ -3,7 +3,7 @@ export { createErrorMean } from "./error-mean.ts";
 export { meanOverHeads, measureAttentionErrors, measureLayerErrors } from "./layer-errors.ts";
 export type { HeadErrors } from "./layer-errors.ts";
 export type { ReadVersion } from "./layer-input.ts";
-export { lossVector, paretoPrune, pruneProfile } from "./pareto-pruning.ts";
+export { lossVector, MEASURES, paretoPrune, pruneProfile } from "./pareto-pruning.ts";
 export type { Measure } from "./pareto-pruning.ts";
 export type { CandidateProfile, LayerProfile, Profile } from "./profile.ts";
 export { relativeError } from "./relative-error.ts";

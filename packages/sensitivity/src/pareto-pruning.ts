@@ -9,10 +9,13 @@ export interface PricedCandidate {
 }
 
 /**
- * Loss by which a layer's candidates are compared: the mean e_o over KV heads (the paper), or the KL with only this layer
- * quantized.
+ * Losses by which a layer's candidates can be compared: the KL with only this layer quantized, or the mean e_o over KV heads
+ * (the paper).
  */
-export type Measure = "eo" | "kl";
+export const MEASURES = ["kl", "eo"] as const;
+
+/** One of {@link MEASURES}. */
+export type Measure = (typeof MEASURES)[number];
 
 /**
  * Indices, rising, of the candidates that no other beats. One candidate beats another if it costs and loses no more, and

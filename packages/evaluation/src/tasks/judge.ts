@@ -3,7 +3,10 @@ import type { RowScorer } from "./row-scorer.ts";
 import { isExact, type Sequence } from "./sequence.ts";
 
 /** How to compare choices: by the sum of their tokens' log-probabilities, or by the mean. */
-export type Likelihood = "sum" | "per-token";
+export const LIKELIHOODS = ["sum", "per-token"] as const;
+
+/** One of {@link LIKELIHOODS}. */
+export type Likelihood = (typeof LIKELIHOODS)[number];
 
 /** Result of teacher forcing on one prompt. */
 export interface Verdict {

@@ -1,4 +1,4 @@
-import { pruneProfile, type Measure, type Profile } from "@kvtuner/sensitivity";
+import { MEASURES, pruneProfile, type Measure, type Profile } from "@kvtuner/sensitivity";
 import { z } from "zod";
 import { planOfIds, type SearchSpace } from "../space/space.ts";
 import type { Stored } from "../storage/storage.ts";
@@ -7,7 +7,7 @@ import type { Stored } from "../storage/storage.ts";
 export const candidatesSchema = ({ shape, choices }: Pick<SearchSpace, "shape" | "choices">) =>
   z.object({
     /** The error by which choices were compared. */
-    measure: z.enum(["kl", "eo"]),
+    measure: z.enum(MEASURES),
     /** Ids of all choices; candidates are indices into these. */
     choices: z.array(z.string()),
     /** Choices left to each layer. */

@@ -15,13 +15,13 @@ import type { Measurer } from "./measurer.ts";
 import { baseObjective, objectivesOf, type Objective } from "./objectives/objectives.ts";
 
 /**
- * How plans to evaluate are chosen: around the additive surrogate's front (default), by NSGA-II over groups or layers, or by
+ * How plans to evaluate can be chosen: around the additive surrogate's front (default), by NSGA-II over groups or layers, or by
  * MOEA/D over layers.
  */
-export type Strategy = "surrogate" | "nsga2-groups" | "nsga2" | "moead";
+export const STRATEGIES = ["surrogate", "nsga2-groups", "nsga2", "moead"] as const;
 
-/** All strategies, the default first. */
-export const STRATEGIES: readonly Strategy[] = ["surrogate", "nsga2-groups", "nsga2", "moead"];
+/** One of {@link STRATEGIES}. */
+export type Strategy = (typeof STRATEGIES)[number];
 
 /** Input of the search. */
 export interface SearchInputs {

@@ -15,8 +15,11 @@ import {
 import { z } from "zod";
 import type { Stored } from "../storage/storage.ts";
 
-/** The cost that a search minimizes: bytes stored at the context length, or the paper's bits of codes alone. */
-export type CostKind = "true" | "equivalent";
+/** Costs that a search can minimize: bytes stored at the context length, or the paper's bits of codes alone. */
+export const COSTS = ["true", "equivalent"] as const;
+
+/** One of {@link COSTS}. */
+export type CostKind = (typeof COSTS)[number];
 
 /** One way to store a layer. */
 export interface Choice {

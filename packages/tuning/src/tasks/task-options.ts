@@ -1,3 +1,4 @@
+import { LIKELIHOODS } from "@kvtuner/evaluation";
 import { choiceOption, flagOption, textOption, wholeOption, type Given } from "../option-table.ts";
 
 /** Options of a task. */
@@ -10,7 +11,7 @@ export const TASK_OPTIONS = {
   ),
   chat: flagOption("apply the model's chat template to examples and prompt"),
   maxTokens: wholeOption({ least: 1 }, 256, "maximum number of tokens of a generated answer"),
-  likelihood: choiceOption(["sum", "per-token"], "sum", "how to compare choices: summed or averaged log-probabilities"),
+  likelihood: choiceOption(LIKELIHOODS, "sum", "how to compare choices: summed or averaged log-probabilities"),
 };
 
 /** Options of a task as users give them; the seed draws the examples, 0 by default. */
