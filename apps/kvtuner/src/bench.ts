@@ -12,7 +12,6 @@ import {
   OptionError,
   type Callbacks,
   callbacksOf,
-  wholeNumber,
 } from "@kvtuner/tuning";
 import { readText } from "./calibration/text.ts";
 import { openBackend, type OpenedBackend } from "./model/backend.ts";
@@ -20,7 +19,7 @@ import { readPlan } from "./model/read-plan.ts";
 import { resolveModel } from "./model/resolve.ts";
 import { openRunnableModel, type RunnableModel } from "./model/runnable-model.ts";
 import { sessionsOn } from "./model/session.ts";
-import { BENCH_OPTIONS, type BenchOptions, DEFAULT_CONTEXTS, type OpenPeer } from "./options.ts";
+import { BENCH_LIST_OPTIONS, BENCH_OPTIONS, type BenchOptions, type OpenPeer } from "./options.ts";
 
 /** Result of {@link bench}. */
 export interface BenchResult {
@@ -49,14 +48,12 @@ export interface BenchSettings extends Filled<typeof BENCH_OPTIONS> {
  * @throws OptionError naming the option
  */
 export const benchSettings = (options: BenchOptions): BenchSettings => {
+  const { context } = BENCH_LIST_OPTIONS;
   if (options.plans.length === 0) throw new OptionError("plan", "at least one plan like kivi:K4V4", "none");
-  return { ...fillOptions(BENCH_OPTIONS, options), contexts: contextList(options.contexts ?? DEFAULT_CONTEXTS) };
-};
-
-const contextList = (contexts: readonly number[]): number[] => {
-  if (contexts.length === 0) throw new OptionError("context", "at least one number of tokens", "none");
-  for (const context of contexts) wholeNumber("context", context, 1);
-  return [...new Set(contexts)].toSorted((a, b) => a - b);
+  return {
+    ...fillOptions(BENCH_OPTIONS, options),
+    contexts: context.check("context", options.contexts ?? context.fallback),
+  };
 };
 
 /**

@@ -19,28 +19,25 @@ import {
   BudgetUnmetError,
   DEFAULT_PAIRS,
   exactBytes,
+  fillOptions,
   readSettings,
   readStep,
   STUDY_FILES,
-  wholeNumber,
   type FrontPlan,
+  type Given,
   type StudySettings,
 } from "@kvtuner/tuning";
 import { readModelHeader } from "./model/header.ts";
 import { readPlanFile } from "./model/read-plan.ts";
 import { isModelName, resolveModel } from "./model/resolve.ts";
-import { WEIGHTS } from "./options.ts";
+import { INSPECT_OPTIONS, WEIGHTS } from "./options.ts";
 import { folderStorage } from "./study/folder-storage.ts";
 import { statIfThere } from "./study/stat-if-there.ts";
 
 /** Options of {@link inspect}. */
-export interface InspectOptions {
+export interface InspectOptions extends Given<typeof INSPECT_OPTIONS> {
   /** A model (path or name), a plan file, or a study folder. */
   readonly target: string;
-  /** Bytes at the context length: says which uniform plans of a model fit, or whether a plan does. No word on a study's. */
-  readonly budget?: number;
-  /** Tokens at which bytes are counted, of a model or a plan; 4096 by default. A study's are counted at its own. */
-  readonly context?: number;
 }
 
 /** Contents of a target. */
@@ -93,12 +90,12 @@ export interface StudyReport {
  */
 export const inspect = async (options: InspectOptions): Promise<InspectResult> => {
   const { target } = options;
-  const context = wholeNumber("context", options.context ?? 4096, 1);
+  const { context, budget } = fillOptions(INSPECT_OPTIONS, options);
   const stats = statIfThere(target);
   if (stats?.isDirectory()) return inspectStudy(target);
-  if (stats?.isFile() && !isModelFile(target)) return inspectPlan(readPlanFile(target), context, options.budget);
+  if (stats?.isFile() && !isModelFile(target)) return inspectPlan(readPlanFile(target), context, budget);
   if (stats === undefined && !isModelName(target)) throw new TargetError(target);
-  return inspectModel(resolveModel(target), context, options.budget);
+  return inspectModel(resolveModel(target), context, budget);
 };
 
 const isModelFile = (path: string): boolean => /\.gguf$/i.test(path) || startOf(path) === "GGUF";

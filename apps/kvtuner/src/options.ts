@@ -70,6 +70,40 @@ const task: Option<string | readonly string[], string | readonly string[], undef
   check: (_, given) => given,
 };
 
+/** The option of a command that prints a result. */
+export const JSON_OPTION = { json: flagOption("print one JSON document to stdout") };
+
+/** Options of a command that prints progress and a result. */
+export const OUTPUT_OPTIONS = { ...JSON_OPTION, quiet: flagOption("hide progress") };
+
+/** Bytes that a cache may take. */
+const budgetOption = (help: string): Option<number, number, undefined> => ({
+  ...wholeOption({ least: 1 }, undefined, `budget such as 40MB: show ${help}`),
+  kind: "bytes",
+  value: "<bytes>",
+});
+
+const plansOption = (help: string): Option<readonly string[], readonly string[], undefined> => ({
+  kind: "plans",
+  value: "<plans>",
+  help: `comma-separated plan files or shorthands, such as ${help}`,
+  fallback: undefined,
+  check: (_, given) => given,
+});
+
+/** Options of `inspect`. */
+export const INSPECT_OPTIONS = {
+  budget: budgetOption("which plans of a model fit, or whether a plan does; ignored for a study"),
+  context: { ...STUDY_OPTIONS.context, help: `${STUDY_OPTIONS.context.help}; ignored for a study` },
+};
+
+/** Options of `report`. */
+export const REPORT_OPTIONS = {
+  svg: textOption("<dir>", "also write each chart as an SVG file to this folder"),
+  budget: budgetOption("the context length that fits (default: the study's limit)"),
+  context: wholeOption({ least: 1 }, undefined, `${STUDY_OPTIONS.context.help} (default: the study's)`),
+};
+
 /** Options of `tune`, except its limit. */
 export const TUNE_OPTIONS = {
   out: textOption("<dir>", "study folder (default: studies/MODEL-MODE)"),
@@ -122,6 +156,12 @@ export interface TaskRequest extends Given<typeof TASK_OPTIONS> {
 /** Options of `eval` on tasks. */
 export const EVALUATE_TASK_OPTIONS = { task, ...TASK_OPTIONS };
 
+/** Plans on the command line of `eval`. */
+export const EVALUATE_PLAN_OPTIONS = {
+  plan: plansOption("kivi:K4V2+sinks4 or none"),
+  stream: { ...flagOption("read one plan per line from stdin; print one JSON line each"), conflicts: ["plan"] },
+};
+
 /** The task, the model, and how plans are evaluated. */
 export interface EvaluateTaskSettings
   extends TaskRequest, Pick<EvaluateSettings, "context" | "anyWeights">, RunCallbacks {
@@ -147,6 +187,15 @@ export interface RunnerOptions extends Given<typeof RUNNER_OPTIONS>, RunCallback
   /** A plan, the path of a plan file, or shorthand like `kivi:K4V2+sinks4`. */
   readonly plan: Plan | string;
 }
+
+/** The plan and the prompt on the command line of `run`. */
+export const PROMPT_OPTIONS = {
+  plan: { ...textOption("<plan>", "plan file or shorthand, such as kivi:K4V2+sinks4 or none"), isRequired: true },
+  prompt: { ...textOption("<text>", "prompt text (default: stdin)"), conflicts: ["chat"] },
+  chat: flagOption("chat: treat each line of stdin as a user message"),
+  system: textOption("<text>", "with --chat, instructions before the conversation"),
+  raw: flagOption("write control characters of the text unchanged (default: escaped)"),
+};
 
 const stop: Option<readonly string[], readonly string[], readonly string[]> = {
   kind: "texts",
@@ -215,8 +264,23 @@ export const BENCH_OPTIONS = {
   anyWeights,
 };
 
-/** Context lengths of {@link BenchOptions}. */
-export const DEFAULT_CONTEXTS: readonly number[] = [512, 4096, 8192, 16_384];
+const DEFAULT_CONTEXTS: readonly number[] = [512, 4096, 8192, 16_384];
+
+/** Plans and context lengths on the command line of `bench`; the latter ascend without repeats. */
+export const BENCH_LIST_OPTIONS = {
+  plan: { ...plansOption("kivi:K4V4,none; ratios are relative to the first"), isRequired: true },
+  context: {
+    kind: "numbers",
+    value: "<list>",
+    help: `context lengths in tokens (default: ${DEFAULT_CONTEXTS.join(",")})`,
+    fallback: DEFAULT_CONTEXTS,
+    check: (name, contexts) => {
+      if (contexts.length === 0) throw new OptionError(name, "at least one number of tokens", "none");
+      for (const context of contexts) wholeNumber(name, context, 1);
+      return [...new Set(contexts)].toSorted((a, b) => a - b);
+    },
+  } satisfies Option<readonly number[], readonly number[], readonly number[]>,
+};
 
 /** Options of {@link bench}. */
 export interface BenchOptions extends Given<typeof BENCH_OPTIONS>, RunCallbacks {

@@ -1,21 +1,16 @@
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { renderCharts, renderReport, reportData, type ReportData, type ReportView } from "@kvtuner/report";
-import { OptionError, readStudy, STUDY_FILES, systemReason, wholeNumber } from "@kvtuner/tuning";
+import { fillOptions, type Given, OptionError, readStudy, STUDY_FILES, systemReason } from "@kvtuner/tuning";
+import { REPORT_OPTIONS } from "./options.ts";
 import { writeFileAtomic } from "./study/atomic-file.ts";
 import { folderStorage } from "./study/folder-storage.ts";
 import { makeFolder } from "./study/make-folder.ts";
 
 /** Options of {@link report}. */
-export interface ReportOptions {
+export interface ReportOptions extends Given<typeof REPORT_OPTIONS> {
   /** Folder of a study. */
   readonly study: string;
-  /** Folder to write each chart into, as an SVG file of its own. */
-  readonly svg?: string;
-  /** Bytes: shows how long a context they hold; what the plan was picked by, by default. */
-  readonly budget?: number;
-  /** Tokens at which bytes are counted; the study's by default. */
-  readonly context?: number;
 }
 
 /** Files written by {@link report}. */
@@ -32,11 +27,8 @@ export interface ReportResult {
  *
  * @throws KvtunerError when there is no study, a file of it cannot be read, or an option makes no sense.
  */
-export const report = async ({ study, svg, budget, context }: ReportOptions): Promise<ReportResult> => {
-  const view = {
-    ...(budget !== undefined && { budget: wholeNumber("budget", budget, 1) }),
-    ...(context !== undefined && { context: wholeNumber("context", context, 1) }),
-  };
+export const report = async ({ study, ...options }: ReportOptions): Promise<ReportResult> => {
+  const { svg, ...view } = fillOptions(REPORT_OPTIONS, options);
   const { page, data } = await writeReport(study, view);
   return { page, charts: svg === undefined ? [] : await writeCharts(data, svg) };
 };

@@ -1,8 +1,11 @@
 import { KvtunerError } from "@kvtuner/plan";
 import { oneOf, OptionError, seedNumber, wholeNumber } from "./option-values.ts";
 
-/** How a command line writes a value: `bytes` like `40MB`, `texts` more than once; a `flag` has no value. */
-export type OptionKind = "number" | "bytes" | "text" | "texts" | "list" | "paths" | "flag";
+/**
+ * How a command line writes a value: `bytes` like `40MB`, `texts` more than once, several `numbers`, `paths` or `plans` with
+ * commas; a `flag` has no value.
+ */
+export type OptionKind = "number" | "numbers" | "bytes" | "text" | "texts" | "list" | "paths" | "plans" | "flag";
 
 /** One option, defined once: its type, check, default, help and form on a command line. */
 export interface Option<Value = unknown, Input = Value, Fallback = Value | undefined> {
@@ -17,6 +20,8 @@ export interface Option<Value = unknown, Input = Value, Fallback = Value | undef
   readonly choices?: readonly string[];
   /** Options that it cannot be given with. */
   readonly conflicts?: readonly string[];
+  /** Whether a command line must give it. */
+  readonly isRequired?: boolean;
 }
 
 /** Options by the names that programs give them: `sampleLength` is `--sample-length`. */

@@ -1,17 +1,18 @@
 import { KvtunerError } from "@kvtuner/plan";
+import type { Given } from "@kvtuner/tuning";
 import { Command } from "commander";
 import { diagnose, type Finding } from "../doctor/checks.ts";
 import { type Machine, thisMachine } from "../doctor/machine.ts";
+import { JSON_OPTION } from "../options.ts";
 import { examples } from "./examples.ts";
+import { withOptions } from "./options.ts";
 import type { Piece, Terminal } from "./terminal.ts";
 
 /** `kvtuner doctor`. */
 export const doctorCommand = (terminal: Terminal, machine: Machine = thisMachine()): Command =>
-  new Command("doctor")
-    .description("check what KVTuner can use on this machine")
-    .option("--json", "print one JSON document to stdout")
+  withOptions(new Command("doctor").description("check what KVTuner can use on this machine"), JSON_OPTION)
     .addHelpText("after", EXAMPLES)
-    .action(async ({ json }: { json?: true }) => {
+    .action(async ({ json }: Given<typeof JSON_OPTION>) => {
       const findings = await diagnose(machine);
       terminal.out(...(json === true ? [JSON.stringify({ findings }), "\n"] : describe(findings, terminal)));
       const problems = findings.filter(({ status }) => status === "problem");

@@ -1,28 +1,25 @@
 import { createInterface } from "node:readline";
 import { KvtunerError } from "@kvtuner/plan";
 import type { Given, OnProgress, Progress } from "@kvtuner/tuning";
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { openPlanScorer, openTaskScorer, type GivenPlanScorer } from "../evaluate.ts";
-import { EVALUATE_OPTIONS, EVALUATE_TASK_OPTIONS } from "../options.ts";
+import { EVALUATE_OPTIONS, EVALUATE_PLAN_OPTIONS, EVALUATE_TASK_OPTIONS, OUTPUT_OPTIONS } from "../options.ts";
 import { assertNoTaskOptions } from "../tasks/read-task.ts";
 import { taskSummary, textSummary } from "./eval-summary.ts";
 import { examples } from "./examples.ts";
-import { plans, withOptions } from "./options.ts";
+import { withOptions } from "./options.ts";
 import { progressView } from "./progress-view.ts";
 import { type Terminal, warn } from "./terminal.ts";
 
-interface EvalFlags extends Given<typeof EVALUATE_OPTIONS>, Given<typeof EVALUATE_TASK_OPTIONS> {
-  readonly plan?: readonly string[];
-  readonly stream?: true;
-  readonly json?: true;
-  readonly quiet?: true;
-}
+const FLAGS = { ...EVALUATE_PLAN_OPTIONS, ...EVALUATE_OPTIONS, ...EVALUATE_TASK_OPTIONS, ...OUTPUT_OPTIONS };
+
+type EvalFlags = Given<typeof FLAGS>;
 
 /** `kvtuner eval MODEL`. */
 export const evalCommand = (terminal: Terminal, signal: AbortSignal): Command =>
-  withOptions(evalBase(), { ...EVALUATE_OPTIONS, ...EVALUATE_TASK_OPTIONS })
-    .option("--json", "print one JSON document to stdout")
-    .option("--quiet", "hide progress")
+  withOptions(new Command("eval"), FLAGS)
+    .description("score plans on a text or on tasks: bytes, loss, accuracy")
+    .argument("<model>", "GGUF file, or embedded, smollm2 or qwen05")
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: EvalFlags, command: Command) => {
       if (flags.plan === undefined && flags.stream !== true) command.error("error: expected --plan or --stream");
@@ -37,15 +34,6 @@ export const evalCommand = (terminal: Terminal, signal: AbortSignal): Command =>
       if (task === undefined) return answered(await openPlanScorer(options).finally(view.end), call, textSummary);
       return answered(await openTaskScorer({ ...options, task }).finally(view.end), call, taskSummary);
     });
-
-const evalBase = (): Command =>
-  new Command("eval")
-    .description("score plans on a text or on tasks: bytes, loss, accuracy")
-    .argument("<model>", "GGUF file, or embedded, smollm2 or qwen05")
-    .option("--plan <plans>", "comma-separated plan files or shorthands, such as kivi:K4V2+sinks4 or none", plans)
-    .addOption(
-      new Option("--stream", "read one plan per line from stdin; print one JSON line each").conflicts(["plan"]),
-    );
 
 const EXAMPLES = examples([
   ["kvtuner eval smollm2 --plan studies/mine/plan.json", "a plan's loss and bytes"],

@@ -1,22 +1,23 @@
 import { formatBytes } from "@kvtuner/plan";
+import type { Given } from "@kvtuner/tuning";
 import { Command } from "commander";
 import { inspect, type InspectResult, type ModelReport, type PlanReport, type StudyReport } from "../inspect.ts";
+import { INSPECT_OPTIONS, JSON_OPTION } from "../options.ts";
 import { plainTable } from "../plain-table.ts";
 import { examples } from "./examples.ts";
 import { frontTable, strip } from "./format.ts";
-import { bytes, number } from "./options.ts";
+import { withOptions } from "./options.ts";
 import type { Piece, Terminal } from "./terminal.ts";
+
+const FLAGS = { ...INSPECT_OPTIONS, ...JSON_OPTION };
 
 /** `kvtuner inspect MODEL|PLAN|STUDY`. */
 export const inspectCommand = (terminal: Terminal): Command =>
-  new Command("inspect")
+  withOptions(new Command("inspect"), FLAGS)
     .description("show a model's cache size, a plan layer by layer, or a study's results")
     .argument("<target>", "GGUF file, model name, plan file or study folder")
-    .option("--budget <bytes>", "budget such as 40MB: show which plans of a model fit, or whether a plan does", bytes)
-    .option("--context <n>", "context length in tokens for byte counts; ignored for a study", number, 4096)
-    .option("--json", "print one JSON document to stdout")
     .addHelpText("after", EXAMPLES)
-    .action(async (target: string, { json, ...options }: { budget?: number; context: number; json?: true }) => {
+    .action(async (target: string, { json, ...options }: Given<typeof FLAGS>) => {
       const result = await inspect({ target, ...options });
       terminal.out(...(json === true ? [JSON.stringify(result)] : describe(result, terminal)), "\n");
     });

@@ -20,13 +20,13 @@ export const withOptions = (command: Command, table: OptionTable): Command => {
 
 const cliOption = (
   name: string,
-  { kind, value, help, fallback, choices, conflicts = [] }: Option<unknown, never, unknown>,
+  { kind, value, help, fallback, choices, conflicts = [], isRequired = false }: Option<unknown, never, unknown>,
 ): CliOption => {
   const flag = `--${kind === "flag" && fallback === true ? "no-" : ""}${flagName(name)}`;
   const isShown = ["string", "number"].includes(typeof fallback);
   const option = new CliOption(`${flag} ${value}`.trim(), `${help}${isShown ? ` (default: ${String(fallback)})` : ""}`);
   if (kind !== "flag") option.argParser<unknown>(PARSERS[kind]);
-  return (choices ? option.choices(choices) : option).conflicts([...conflicts]);
+  return (choices ? option.choices(choices) : option).conflicts([...conflicts]).makeOptionMandatory(isRequired);
 };
 
 /** Hidden from help; its error names the option's new name. */
@@ -35,16 +35,15 @@ const formerOption = (former: string, name: string): CliOption =>
     throw new OptionRenamedError(former, name);
   });
 
-/** Parser of a number. Commander adds the option's name to its errors. */
-export const number = (text: string): number => {
+/** Commander adds the option's name to its errors. */
+const number = (text: string): number => {
   const value = Number(text);
   if (text.trim() === "" || !Number.isFinite(value))
     throw new InvalidArgumentError(`expected a number, got ${JSON.stringify(text)}`);
   return value;
 };
 
-/** Parser of a byte count like `40MB`. */
-export const bytes = (text: string): number => {
+const bytes = (text: string): number => {
   try {
     return parseBytes(text);
   } catch (error) {
@@ -61,18 +60,17 @@ const list = (text: string): string[] => {
 /** Comma-separated files, or one whose name has commas. */
 const paths = (text: string): string[] => (existsSync(text) ? [text] : list(text));
 
-/** Parser of comma-separated plans: files and shorthands. JSON text is one plan. */
-export const plans = (text: string): string[] => (text.trim().startsWith("{") ? [text] : paths(text));
-
-/** Parser of comma-separated numbers. */
-export const numbers = (text: string): number[] => list(text).map(number);
+/** JSON text is one plan. */
+const plans = (text: string): string[] => (text.trim().startsWith("{") ? [text] : paths(text));
 
 /** The table types what commander stores. */
 const PARSERS = {
   number,
+  numbers: (text: string) => list(text).map(number),
   bytes,
   text: (text: string) => text,
   texts: (text: string, before: readonly string[] = []) => [...before, text],
   list,
   paths,
+  plans,
 } as Readonly<Record<Exclude<OptionKind, "flag">, (text: string, before: unknown) => unknown>>;

@@ -1,33 +1,20 @@
+import { flagOption, type Given } from "@kvtuner/tuning";
 import { Command } from "commander";
+import { JSON_OPTION, REPORT_OPTIONS } from "../options.ts";
 import { report } from "../report.ts";
 import { examples } from "./examples.ts";
-import { bytes, number } from "./options.ts";
+import { withOptions } from "./options.ts";
 import { type Terminal, warn } from "./terminal.ts";
 
-interface ReportFlags {
-  readonly svg?: string;
-  readonly open?: true;
-  readonly budget?: number;
-  readonly context?: number;
-  readonly json?: true;
-}
+const FLAGS = { ...REPORT_OPTIONS, open: flagOption("open the report in the browser"), ...JSON_OPTION };
 
 /** `kvtuner report STUDY`. */
 export const reportCommand = (terminal: Terminal): Command =>
-  new Command("report")
+  withOptions(new Command("report"), FLAGS)
     .description("write a study's report again: one HTML file that opens offline")
     .argument("<study>", "study folder written by tune")
-    .option("--svg <dir>", "also write each chart as an SVG file to this folder")
-    .option("--open", "open the report in the browser")
-    .option(
-      "--budget <bytes>",
-      "budget such as 40MB: show the context length that fits (default: the study's limit)",
-      bytes,
-    )
-    .option("--context <n>", "context length in tokens for byte counts (default: the study's)", number)
-    .option("--json", "print one JSON document to stdout")
     .addHelpText("after", EXAMPLES)
-    .action(async (study: string, { json, open: opens, ...options }: ReportFlags) => {
+    .action(async (study: string, { json, open: opens, ...options }: Given<typeof FLAGS>) => {
       const written = await report({ study, ...options });
       terminal.out(`${json === true ? JSON.stringify(written) : [written.page, ...written.charts].join("\n")}\n`);
       if (opens === true) await openPage(written.page, terminal);

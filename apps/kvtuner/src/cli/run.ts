@@ -1,7 +1,7 @@
 import type { ChatMessage } from "@kvtuner/decoder";
-import { fillOptions, type Given, type OnProgress } from "@kvtuner/tuning";
-import { Command, Option } from "commander";
-import { GENERATION_OPTIONS, type GenerationOptions, RUNNER_OPTIONS } from "../options.ts";
+import { fillOptions, flagOption, type Given, type OnProgress } from "@kvtuner/tuning";
+import { Command } from "commander";
+import { GENERATION_OPTIONS, type GenerationOptions, PROMPT_OPTIONS, RUNNER_OPTIONS } from "../options.ts";
 import { openRunner, type Runner, type RunResult } from "../run/runner.ts";
 import { examples } from "./examples.ts";
 import { generationInterrupt, InterruptedError, type Interrupt } from "./interrupt.ts";
@@ -12,21 +12,21 @@ import { promptFromStdin } from "./run/prompt.ts";
 import { reportText } from "./run/report-text.ts";
 import { isTyped, type Terminal, warn } from "./terminal.ts";
 
-interface RunFlags extends Given<typeof GENERATION_OPTIONS>, Given<typeof RUNNER_OPTIONS> {
-  readonly plan: string;
-  readonly prompt?: string;
-  readonly chat?: true;
-  readonly system?: string;
-  readonly raw?: true;
-  readonly json?: true;
-  readonly quiet?: true;
-}
+const FLAGS = {
+  ...PROMPT_OPTIONS,
+  ...GENERATION_OPTIONS,
+  ...RUNNER_OPTIONS,
+  json: flagOption("print JSON to stdout instead of the text: one document, or one per turn with --chat"),
+  quiet: flagOption("hide progress and statistics"),
+};
+
+type RunFlags = Given<typeof FLAGS> & { readonly plan: string };
 
 /** `kvtuner run MODEL`. */
 export const runCommand = (terminal: Terminal, signal: AbortSignal, interrupt: Interrupt): Command =>
-  withOptions(runBase(), { ...GENERATION_OPTIONS, ...RUNNER_OPTIONS })
-    .option("--json", "print JSON to stdout instead of the text: one document, or one per turn with --chat")
-    .option("--quiet", "hide progress and statistics")
+  withOptions(new Command("run"), FLAGS)
+    .description("generate text on a cache stored as a plan says")
+    .argument("<model>", "GGUF file, or embedded, smollm2 or qwen05")
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: RunFlags, command: Command) => {
       fillOptions(GENERATION_OPTIONS, flags);
@@ -41,16 +41,6 @@ export const runCommand = (terminal: Terminal, signal: AbortSignal, interrupt: I
         await runner.dispose();
       }
     });
-
-const runBase = (): Command =>
-  new Command("run")
-    .description("generate text on a cache stored as a plan says")
-    .argument("<model>", "GGUF file, or embedded, smollm2 or qwen05")
-    .requiredOption("--plan <plan>", "plan file or shorthand, such as kivi:K4V2+sinks4 or none")
-    .addOption(new Option("--prompt <text>", "prompt text (default: stdin)").conflicts(["chat"]))
-    .option("--chat", "chat: treat each line of stdin as a user message")
-    .option("--system <text>", "with --chat, instructions before the conversation")
-    .option("--raw", "write control characters of the text unchanged (default: escaped)");
 
 const EXAMPLES = examples([
   ['kvtuner run smollm2 --plan studies/mine/plan.json --prompt "Once upon a time"', "continue a text"],

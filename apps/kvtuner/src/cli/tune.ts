@@ -1,6 +1,6 @@
 import { LIMIT_OPTIONS, limitOf, type FrontPlan, type Given, type Verification } from "@kvtuner/tuning";
 import { Command } from "commander";
-import { TUNE_OPTIONS } from "../options.ts";
+import { OUTPUT_OPTIONS, TUNE_OPTIONS } from "../options.ts";
 import { tune, type TuneResult } from "../tune.ts";
 import { examples } from "./examples.ts";
 import { frontTable, strip } from "./format.ts";
@@ -9,16 +9,13 @@ import { withOptions } from "./options.ts";
 import { progressView } from "./progress-view.ts";
 import { type Piece, type Terminal, warn } from "./terminal.ts";
 
-interface TuneFlags extends Given<typeof TUNE_OPTIONS> {
-  readonly json?: true;
-  readonly quiet?: true;
-}
+type TuneFlags = Given<typeof TUNE_OPTIONS & typeof OUTPUT_OPTIONS>;
 
 /** `kvtuner tune MODEL`. */
 export const tuneCommand = (terminal: Terminal, signal: AbortSignal, interrupt: Interrupt): Command =>
-  withOptions(withOptions(tuneBase(), TUNE_OPTIONS), LIMIT_OPTIONS)
-    .option("--json", "print one JSON document to stdout")
-    .option("--quiet", "hide progress")
+  withOptions(new Command("tune"), { ...TUNE_OPTIONS, ...LIMIT_OPTIONS, ...OUTPUT_OPTIONS })
+    .description("score a model's layers, search for the best plans and pick one; resumes the study in --out")
+    .argument("<model>", "GGUF file, or embedded, smollm2 or qwen05 (downloaded by `npm run model -- NAME`)")
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: TuneFlags) => {
       const view = progressView(terminal, flags.quiet === true);
@@ -38,11 +35,6 @@ export const tuneCommand = (terminal: Terminal, signal: AbortSignal, interrupt: 
           : summary(result, flags.context ?? TUNE_OPTIONS.context.fallback, terminal)),
       );
     });
-
-const tuneBase = (): Command =>
-  new Command("tune")
-    .description("score a model's layers, search for the best plans and pick one; resumes the study in --out")
-    .argument("<model>", "GGUF file, or embedded, smollm2 or qwen05 (downloaded by `npm run model -- NAME`)");
 
 const EXAMPLES = examples([
   ["kvtuner tune smollm2 --bits 4 --out studies/mine", "a plan of at most 4 true bits"],
