@@ -1,3 +1,4 @@
+import { KvtunerError } from "@kvtuner/plan";
 import type { StudyStorage } from "./storage.ts";
 
 /** A study in memory, gone with the process: for a page without a database, and for tests. */
@@ -13,7 +14,8 @@ export const memoryStorage = (records: Map<string, string | Uint8Array<ArrayBuff
     write: async (name, contents) => void records.set(name, contents),
     append: async (name, text) => void records.set(name, ((await read(name)) ?? "") + text),
     lock: async () => {
-      if (isLocked) throw new Error("internal: a run already works on this study");
+      if (isLocked)
+        throw new KvtunerError("STUDY_BUSY", "another run works on the study in memory; wait for it to end");
       isLocked = true;
       return { release: async () => void (isLocked = false) };
     },
