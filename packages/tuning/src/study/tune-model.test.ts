@@ -58,3 +58,17 @@ test.each([
   expect(await storage.list()).toEqual([]);
   expect(lacking.dispose).toHaveBeenCalledTimes(code === "BACKEND_UNSUPPORTED_SCHEME" ? 1 : 0);
 });
+
+test("a backend that cannot be disposed of does not hide the first error", async () => {
+  const failing = async (): Promise<never> => {
+    throw new Error("not disposed");
+  };
+  const openBackend = async (): Promise<{ backend: Backend; dispose: () => Promise<never> }> => ({
+    backend: lacking,
+    dispose: failing,
+  });
+  const hooks = { progress: () => undefined, warn: () => undefined, openBackend };
+  await expect(tuneModel(model, good, memoryStorage(), hooks)).rejects.toMatchObject({
+    code: "BACKEND_UNSUPPORTED_SCHEME",
+  });
+});

@@ -12,6 +12,7 @@ import { stopwatch, type Stopwatch } from "../stopwatch.ts";
 import type { StudyStorage } from "../storage/storage.ts";
 import { assertAnswered } from "../tasks/float-answers.ts";
 import { longestSequence, openTask, taskSamples, type OpenTask, type ReadTask } from "../tasks/open-task.ts";
+import { thenDispose } from "../then-dispose.ts";
 import type { TunableModel } from "../tunable-model.ts";
 import type { StudyOptions } from "./options.ts";
 import { writeRequest, type StudyRequest } from "./request.ts";
@@ -67,15 +68,17 @@ export const tuneModel = async (
   const prepared = prepare(model, tuning, hooks);
   const { space, task, study } = prepared;
   const opened = await hooks.openBackend?.(cachesOf(space));
-  try {
+  const work = async (): Promise<StudyResult> => {
     const { clock = stopwatch() } = hooks;
     const verifier = opened && backendVerifier(opened.backend, space);
     if (task && !(await holdsStudy(storage))) await floatStep(task, study, hooks, clock);
-    return await runIn(storage, { ...prepared, model, verifier, clock, callbacks: hooks }, tuning, hooks);
-  } finally {
-    await task?.evaluator.dispose();
-    await opened?.dispose();
-  }
+    return runIn(storage, { ...prepared, model, verifier, clock, callbacks: hooks }, tuning, hooks);
+  };
+  return thenDispose(
+    work,
+    () => task?.evaluator.dispose(),
+    () => opened?.dispose(),
+  );
 };
 
 /** Checks options, text and task, and turns text and task into the model's tokens. */
@@ -107,7 +110,7 @@ const runIn = async (
   const { model, study, space, focus, task, clock, limit } = run;
   const settings = await studySettings(model, study, space, tuning.text, focus, task?.settings);
   const records = await openStudy(storage, settings, hooks.warn);
-  try {
+  const work = async (): Promise<StudyResult> => {
     const ownSamples = async (): Promise<Int32Array[]> => (hooks.ownText ?? ownText)(model, study, hooks);
     const result = await runStudy({ ...run, ownSamples, records });
     await clock.time("report", async () => {
@@ -121,9 +124,8 @@ const runIn = async (
       await hooks.report?.();
     });
     return result;
-  } finally {
-    await records.close();
-  }
+  };
+  return thenDispose(work, () => records.close());
 };
 
 const assertHeadsFit = ({ shape, choices }: SearchSpace): void => {
