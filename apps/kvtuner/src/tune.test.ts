@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { fc, test as fcTest } from "@fast-check/vitest";
 import { createReferenceBackend } from "@kvtuner/backend-cpu";
@@ -150,6 +150,21 @@ describe("tune", () => {
       expect(existsSync(out)).toBe(false);
     },
   );
+
+  test("the default folder is checked before a backend is opened", async () => {
+    const [before, folder] = [process.cwd(), newFolder()];
+    const foreign = join(folder, "studies", "mine-per-token", "notes.txt");
+    mkdirSync(dirname(foreign), { recursive: true });
+    writeFileSync(foreign, "");
+    process.chdir(folder);
+    try {
+      const model = { ...fakeModel(), identity: { name: "mine", architecture: "llama" } };
+      const run = tune({ model, ...OPTIONS, verify: true, backend: "unknown" });
+      await expect(run).rejects.toMatchObject({ code: "STUDY_FOLDER" });
+    } finally {
+      process.chdir(before);
+    }
+  });
 
   test("a loss that no plan reaches is an error that keeps the study", async () => {
     const out = newFolder();

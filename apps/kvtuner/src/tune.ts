@@ -11,6 +11,7 @@ import {
   type Stopwatch,
   type TunableModel,
   type Tuning,
+  type TuningHooks,
   type Verification,
 } from "@kvtuner/tuning";
 import { cachedOwnText } from "./calibration/cached-own-text.ts";
@@ -53,9 +54,15 @@ export const tune = async (options: TuneOptions): Promise<TuneResult> => {
   const clock = stopwatch();
   const verifyOn = verifyBackend(options);
   const tuning = tuningOf(options);
-  const made = options.out === undefined ? [] : prepareFolder(options.out);
+  const work = (): Promise<TuneResult> => openAndTune(options, tuning, verifyOn, clock);
+  return options.out === undefined ? work() : inFolder(options.out, work);
+};
+
+/** Checks the study folder before the work. If that fails, removes folders that were made for it and are empty. */
+const inFolder = async <Result>(path: string, work: () => Promise<Result>): Promise<Result> => {
+  const made = prepareFolder(path);
   try {
-    return await openAndTune(options, tuning, verifyOn, clock);
+    return await work();
   } catch (error) {
     removeEmptyFolders(made);
     throw error;
@@ -100,14 +107,15 @@ const openAndTune = async (
   const model = await clock.time("load", async () => (typeof named === "string" ? openModel(named, callbacks) : named));
   const out = options.out ?? defaultFolder(named, model, tuning);
   try {
-    const result = await tuneModel(model, tuning, folderStorage(out), {
+    const hooks: TuningHooks = {
       ...callbacks,
       clock,
       ownText: cachedOwnText,
       // Samples are short: threads would not make their tokens faster.
       ...(verifyOn !== undefined && { openBackend: (caches) => openBackend(verifyOn, { threads: 1 }, caches) }),
       report: () => writeReport(out),
-    });
+    };
+    const result = await inFolder(out, () => tuneModel(model, tuning, folderStorage(out), hooks));
     return { ...result, out, timeMs: clock.timeMs() };
   } finally {
     if (typeof named === "string") await model.dispose();
