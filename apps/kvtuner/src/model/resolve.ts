@@ -64,9 +64,7 @@ export class ModelUnreadableError extends KvtunerError {
     super(
       "MODEL_UNREADABLE",
       `expected a readable model file at ${path}, but ${reasonOf(cause)}; check its permissions`,
-      {
-        cause,
-      },
+      { cause },
     );
     this.name = "ModelUnreadableError";
   }

@@ -97,9 +97,7 @@ export class StudyFolderError extends KvtunerError {
     super(
       "STUDY_FOLDER",
       `expected a new or empty folder, or a study, at ${JSON.stringify(path)}, but ${reason}; use another --out folder`,
-      {
-        cause,
-      },
+      { cause },
     );
     this.name = "StudyFolderError";
   }

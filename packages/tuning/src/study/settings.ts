@@ -141,9 +141,7 @@ export class StudySettingsError extends KvtunerError {
     super(
       "STUDY_SETTINGS_UNREADABLE",
       `expected the settings of a study in ${path}, but ${reason}; move the folder away`,
-      {
-        cause,
-      },
+      { cause },
     );
     this.name = "StudySettingsError";
   }
