@@ -9,8 +9,8 @@ import { type CpuDriver, openCpuDriver } from "../test-support/cpu-driver.ts";
 
 const SHAPE: CacheShape = { layers: 2, queryHeads: 2, kvHeads: 1, headSize: 64 };
 const PLAN = { shape: SHAPE, layers: [0, 1].map(() => layerScheme("kivi", { key: 4, value: 2 })) };
-/** Tokens that a new page table has no entries for; all of them codes without recent tokens. */
-const RESTORED = 4096 + 128;
+/** Tokens that fill a new table of pages of codes, and are too many for one of 16-bit pages. */
+const RESTORED = 64 * 128;
 const GIBIBYTE = 2 ** 30;
 
 const reason = noCompiler();
@@ -27,6 +27,12 @@ describe.skipIf(reason)(`a driver on the CPU${reason ? ` (${reason})` : ""}`, ()
     const cache = await (await create()).createCache(SHAPE, PLAN);
     for (const layer of [0, 1]) await cache.attend(layer, ...callTensors(SHAPE, tokens, layer));
     return cache;
+  };
+  /** All of it codes, because no tokens are recent. */
+  const restoredCache = async (): Promise<KvCache> => {
+    const coded = layerScheme("kivi", { key: 4, value: 2 }, { sinks: 0, recent: 0 });
+    const plan = { shape: SHAPE, layers: [coded, coded] };
+    return (await create()).restoreCache(SHAPE, plan, await writeSnapshot(syntheticImage(plan, RESTORED)));
   };
   const next = (cache: KvCache): Promise<unknown> => cache.attend(0, ...callTensors(SHAPE, 1, 9));
 
@@ -122,10 +128,7 @@ describe.skipIf(reason)(`a driver on the CPU${reason ? ` (${reason})` : ""}`, ()
   });
 
   test("whose memory is full at any point of a truncation leaves all layers of a restored cache as they were", async () => {
-    const coded = layerScheme("kivi", { key: 4, value: 2 }, { sinks: 0, recent: 0 });
-    const plan = { shape: SHAPE, layers: [coded, coded] };
-    const snapshot = await writeSnapshot(syntheticImage(plan, RESTORED));
-    const cache = await (await create()).restoreCache(SHAPE, plan, snapshot);
+    const cache = await restoredCache();
     const [bytes, heldBytes] = [cache.bytes(), driver.allocatedBytes()];
     let refused = 0;
     for (;;) {
@@ -137,6 +140,24 @@ describe.skipIf(reason)(`a driver on the CPU${reason ? ` (${reason})` : ""}`, ()
       refused++;
     }
     expect(refused).toBeGreaterThan(5);
+  });
+
+  test("whose memory is full as a table of pages grows still truncates all layers", async () => {
+    const cache = await restoredCache();
+    const held = RESTORED - 1;
+    cache.truncate(held);
+    // Leaves idle pages for both layers, and all tables large enough except those of the last layer's codes.
+    await cache.attend(0, ...callTensors(SHAPE, 161));
+    await cache.attend(1, ...callTensors(SHAPE, 2));
+    cache.truncate(held);
+    await cache.attend(0, ...callTensors(SHAPE, 33));
+    driver.setCapacity(driver.allocatedBytes());
+    await expect(cache.attend(1, ...callTensors(SHAPE, 33))).rejects.toMatchObject({
+      code: "BACKEND_OUT_OF_MEMORY",
+      message: /needs 1024 more bytes/,
+    });
+    cache.truncate(held - 40);
+    expect(cache.length).toBe(held - 40);
   });
 
   test.each(["cuCtxSetCurrent", "cuMemcpyHtoD_v2", "cuLaunchKernel", "cuMemcpyDtoH_v2", "cuMemAlloc_v2"])(

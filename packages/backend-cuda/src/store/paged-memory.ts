@@ -24,15 +24,15 @@ export class PagedMemory {
   }
 
   /**
-   * Allocates the missing pages for tokens `begin .. end - 1`, and a table for them, so that {@link table} allocates nothing.
-   * After a failure, pages allocated so far stay.
+   * Allocates a table for tokens `begin .. end - 1`, then the missing pages. After a failure, what was allocated so far
+   * stays, and the table still has an entry for each page.
    *
    * @throws OutOfMemoryError
    */
   reserve(begin: number, end: number): void {
+    this.#reserveTable(begin < end ? Math.ceil(end / this.#pageTokens) : 0);
     for (let page = Math.floor(begin / this.#pageTokens); page * this.#pageTokens < end; page++)
       if (!this.#pages[page]) this.#put(page, this.#pool.take(this.#pageBytes));
-    this.#reserveTable();
   }
 
   /** Releases the pages that lie fully within tokens `begin .. end - 1`. */
@@ -62,11 +62,11 @@ export class PagedMemory {
     return this.#pages.reduce((sum, memory, page) => sum + (memory ? inPage(page) : 0), 0);
   }
 
-  /** Uploads changed entries and returns the table's address. */
+  /** Uploads changed entries and returns the table's address, 0 without a table. Allocates nothing. */
   table(): number {
-    this.#reserveTable();
+    if (!this.#table) return 0;
     const { begin, end } = this.#changed;
-    const { address } = this.#table!;
+    const { address } = this.#table;
     if (begin < end) this.#device.upload(address + 8 * begin, this.#addresses.subarray(begin, end));
     this.#changed = { begin: 0, end: 0 };
     return address;
@@ -80,7 +80,6 @@ export class PagedMemory {
   }
 
   #put(page: number, memory: DeviceMemory): void {
-    while (page >= this.#addresses.length) this.#grow();
     this.#pages[page] = memory;
     this.#addresses[page] = BigInt(memory.address);
     const { begin, end } = this.#changed;
@@ -94,17 +93,17 @@ export class PagedMemory {
     this.#pool.give(memory);
   }
 
-  #grow(): void {
-    const longer = new BigUint64Array(2 * this.#addresses.length);
-    longer.set(this.#addresses);
-    this.#addresses = longer;
-  }
-
-  #reserveTable(): void {
-    if (this.#table?.sizeBytes === this.#addresses.byteLength) return;
-    const table = this.#device.allocate(this.#addresses.byteLength);
+  /** Allocates before it changes anything, so that a failure leaves the old table in use. */
+  #reserveTable(pages: number): void {
+    let entries = this.#addresses.length;
+    while (entries < pages) entries *= 2;
+    if (this.#table && entries === this.#addresses.length) return;
+    const addresses = new BigUint64Array(entries);
+    const table = this.#device.allocate(addresses.byteLength);
     if (this.#table) this.#device.free(this.#table);
     this.#table = table;
+    addresses.set(this.#addresses);
+    this.#addresses = addresses;
     this.#changed = { begin: 0, end: this.#pages.length };
   }
 }
