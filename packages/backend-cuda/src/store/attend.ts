@@ -18,7 +18,7 @@ const CODED_SEGMENT = 1;
 const NONE = -1;
 
 /** Most tokens of one launch, to limit the memory for partial sums; same as in kernels/attention-block.cuh. */
-const LAUNCH_TOKENS = 256;
+export const LAUNCH_TOKENS = 256;
 
 /** Keys and values of a layer, which already hold the tokens of the call. */
 export interface AttendedLayer {
