@@ -1,10 +1,14 @@
 import { type CacheShape, layerScheme } from "@kvtuner/plan";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { PARAMETER_BYTES } from "../device/bind-groups.ts";
 import type { GpuLimits } from "../device/gpu.ts";
-import { inputPlaces, pieceTokens } from "../device/workspace.ts";
+import { inputPlaces, PIECE_TOKENS, pieceTokens } from "../device/workspace.ts";
+import { part } from "../kernels/kernel-source.ts";
 import { plannedLayer } from "../test-support/planned-layer.ts";
+import { attendPiece } from "./attend-piece.ts";
 import { attendGroups, type AttendPlan, planPieces } from "./attend-plan.ts";
+import type { Work } from "./work.ts";
 
 /** WebGPU's guaranteed limits. */
 const LEAST: GpuLimits = { maxBindingBytes: 2 ** 27, maxGroups: 65_535 };
@@ -33,6 +37,25 @@ const groupsOf = (shape: CacheShape, { tokens, items }: AttendPlan): number[] =>
   tokens * shape.queryHeads,
   ...items.flatMap((item) => attendGroups(item, tokens, shape)),
 ];
+
+/** Types of the members of a struct of WGSL. */
+const memberTypes = (text: string, struct: string): string[] => {
+  const body = text.slice(text.indexOf(`struct ${struct} {`)).split("\n}")[0]!;
+  return Array.from(body.matchAll(/^\w+: (.+),$/gm), ([, type]) => type!);
+};
+
+/** Parameters of the dispatches of the longest piece, the last of them for reduce.wgsl. */
+const longestPieceWords = (): readonly (readonly number[])[] => {
+  const shape = { layers: 1, queryHeads: 1, kvHeads: 1, headSize: 64 };
+  const layer = plannedLayer(shape, SCHEMES[1]!, 1000 + PIECE_TOKENS, LEAST.maxBindingBytes);
+  layer.length = 1000;
+  const dispatched: (readonly number[])[] = [];
+  const run = (_kernel: unknown, _buffers: unknown, words: readonly number[]): void => void dispatched.push(words);
+  const engine = { kernel: () => {}, workspace: { get: () => {} }, variant: {}, limits: LEAST };
+  const work = { engine, commands: { run }, kernels: {}, layer } as unknown as Work;
+  attendPiece(work, planPieces(layer, PIECE_TOKENS, LEAST)[0]!);
+  return dispatched;
+};
 
 const shapes = fc
   .record({
@@ -85,5 +108,16 @@ describe("pieces of a call", () => {
   it("are as long as ever where memory allows", () => {
     const shape = { layers: 1, queryHeads: 32, kvHeads: 8, headSize: 128 };
     expect(plansOf(shape, 0, 32_768, 300, LEAST).map(({ tokens }) => tokens)).toEqual([128, 128, 44]);
+  });
+
+  it("of the most tokens fill the parameters of attend.wgsl, which fit in those of a dispatch", () => {
+    const types = memberTypes(part("attend"), "Attend");
+    expect(types.pop()).toBe(`array<vec4u, ${PIECE_TOKENS / 2}>`);
+    const regionWords = memberTypes(part("region"), "Region").length;
+    const start = types.reduce((sum, type) => sum + (type === "Region" ? regionWords : 1), 0);
+    expect(start % 4, "an array of vec4u starts at a multiple of 16 bytes").toBe(0);
+    const attended = longestPieceWords().slice(0, -1);
+    expect(new Set(attended.map((words) => words.length))).toEqual(new Set([start + 2 * PIECE_TOKENS]));
+    expect(4 * (start + 2 * PIECE_TOKENS)).toBeLessThanOrEqual(PARAMETER_BYTES);
   });
 });
