@@ -12,6 +12,7 @@ import {
   OptionError,
   type Callbacks,
   callbacksOf,
+  thenDispose,
 } from "@kvtuner/tuning";
 import { readText } from "./calibration/text.ts";
 import { openBackend, type OpenedBackend } from "./model/backend.ts";
@@ -66,7 +67,7 @@ export const bench = async (options: BenchOptions): Promise<BenchResult> => {
   const callbacks = callbacksOf(options);
   const { threads, weights } = settings;
   const model = await openRunnableModel(options.model, { createSession: sessionsOn(threads), weights }, callbacks);
-  try {
+  const work = async (): Promise<BenchResult> => {
     const tolerance = { anyWeights: options.anyWeights === true, warn: callbacks.warn };
     const plans = options.plans.map((plan, index) => ({
       name: planName(plan, index),
@@ -74,14 +75,12 @@ export const bench = async (options: BenchOptions): Promise<BenchResult> => {
     }));
     const caches = plans.map(({ plan }) => plan);
     const opened = await openBackend(settings.backend, { threads }, caches);
-    try {
-      return await benchOn(opened, { model, plans, options, settings, callbacks });
-    } finally {
-      await opened.dispose();
-    }
-  } finally {
-    await model.dispose();
-  }
+    return thenDispose(
+      () => benchOn(opened, { model, plans, options, settings, callbacks }),
+      () => opened.dispose(),
+    );
+  };
+  return thenDispose(work, () => model.dispose());
 };
 
 /** The text that names a plan, or its place. */
@@ -104,15 +103,17 @@ const benchOn = async (opened: OpenedBackend, parts: BenchParts): Promise<BenchR
   const ids = textIds(model.tokenizer.encode, options.text, capacity);
   const floatThreads = float ? { floatThreads: threads } : {};
   const variants = await openOwnVariants({ ...opened, plans, ...floatThreads, seed, load: model.load });
-  try {
+  const work = async (): Promise<BenchResult> => {
     if (options.peer) variants.push(...(await openPeer(options.peer, parts, ids)));
     return {
       ...description(model, opened, settings),
       contexts: await timeVariants(variants, { ...settings, ids }, callbacks),
     };
-  } finally {
-    await Promise.all(variants.map((variant) => variant.dispose()));
-  }
+  };
+  return thenDispose(work, async () => {
+    for (const outcome of await Promise.allSettled(variants.map((variant) => variant.dispose())))
+      if (outcome.status === "rejected") throw outcome.reason;
+  });
 };
 
 const assertCapacity = (

@@ -5,6 +5,7 @@ import {
   callbacksOf,
   taskScorer,
   textScorer,
+  thenDispose,
   warnOnce,
   type PlanScorer,
   type Callbacks,
@@ -57,11 +58,10 @@ export const evaluateTask = async (options: EvaluateTaskOptions): Promise<TaskRe
   scoreOne(await openTaskScorer(options), options.plan);
 
 const scoreOne = async <Result>(scorer: GivenPlanScorer<Result>, plan: GivenPlan): Promise<Result> => {
-  try {
-    return await scorer.score(plan);
-  } finally {
-    await scorer.dispose();
-  }
+  return thenDispose(
+    () => scorer.score(plan),
+    () => scorer.dispose(),
+  );
 };
 
 /** Opens a model and a text for any number of plans. */
@@ -98,13 +98,11 @@ const openScorer = async <Result>(
     return {
       read,
       score: async (given) => scorer.score(read(given)),
-      dispose: async () => {
-        await scorer.dispose();
-        await disposeModel();
-      },
+      dispose: () => thenDispose(() => scorer.dispose(), disposeModel),
     };
   } catch (error) {
-    await disposeModel();
-    throw error;
+    return thenDispose(() => {
+      throw error;
+    }, disposeModel);
   }
 };

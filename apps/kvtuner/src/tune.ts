@@ -5,6 +5,7 @@ import {
   OptionError,
   callbacksOf,
   stopwatch,
+  thenDispose,
   studyOptions,
   tuneModel,
   type FrontPlan,
@@ -106,7 +107,7 @@ const openAndTune = async (
   const callbacks = callbacksOf(options);
   const model = await clock.time("load", async () => (typeof named === "string" ? openModel(named, callbacks) : named));
   const out = options.out ?? defaultFolder(named, model, tuning);
-  try {
+  const work = async (): Promise<TuneResult> => {
     const hooks: TuningHooks = {
       ...callbacks,
       clock,
@@ -117,9 +118,8 @@ const openAndTune = async (
     };
     const result = await inFolder(out, () => tuneModel(model, tuning, folderStorage(out), hooks));
     return { ...result, out, timeMs: clock.timeMs() };
-  } finally {
-    if (typeof named === "string") await model.dispose();
-  }
+  };
+  return typeof named === "string" ? thenDispose(work, () => model.dispose()) : work();
 };
 
 const defaultFolder = (named: string | TunableModel, model: TunableModel, { study }: Tuning): string => {

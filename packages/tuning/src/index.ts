@@ -42,6 +42,7 @@ export { textScorer } from "./scoring/text-scorer.ts";
 export type { TextResult, TextScorerOptions } from "./scoring/text-scorer.ts";
 export { stopwatch } from "./stopwatch.ts";
 export type { Stopwatch } from "./stopwatch.ts";
+export { thenDispose } from "./then-dispose.ts";
 export { withChecksum } from "./storage/checksum.ts";
 export { reasonOf, systemReason } from "./storage/reason.ts";
 export { memoryStorage } from "./storage/memory-storage.ts";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { assertHeadFits, KvtunerError, parseShorthand, uniformPlan, type Plan } from "@kvtuner/plan";
+import { assertHeadFits, KvtunerError, layerShapes, parseShorthand, uniformPlan, type Plan } from "@kvtuner/plan";
 import { type AssetFile, assertPlanForModel, parsePlan } from "@kvtuner/plan/files";
 import { PlanUnreadableError, type TunableModel } from "@kvtuner/tuning";
 
@@ -37,7 +37,7 @@ const fromText = (text: string, { identity, shape }: Pick<TunableModel, "identit
   if (text.startsWith("{")) return parsePlan(text);
   if (looksLikePath(text)) return readPlanFile(text);
   const { layer } = parseShorthand(text);
-  assertHeadFits(layer, shape);
+  for (const own of layerShapes(shape)) assertHeadFits(layer, own);
   return uniformPlan(identity, shape, layer);
 };
 

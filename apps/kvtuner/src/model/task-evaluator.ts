@@ -1,4 +1,5 @@
 import { createTaskEvaluator, type TaskEvaluator, type TaskEvaluatorOptions } from "@kvtuner/evaluation";
+import { thenDispose } from "@kvtuner/tuning";
 import { openAnyCaches } from "./backend.ts";
 
 /** A task evaluator that generates numbers on each plan's default backend, and disposes of those backends. */
@@ -12,13 +13,18 @@ export const openTaskEvaluator = async (options: Omit<TaskEvaluatorOptions, "ope
     });
     return {
       ...evaluator,
-      dispose: async () => {
-        await evaluator.dispose();
-        await caches.dispose();
-      },
+      dispose: () =>
+        thenDispose(
+          () => evaluator.dispose(),
+          () => caches.dispose(),
+        ),
     };
   } catch (error) {
-    await caches.dispose();
-    throw error;
+    return thenDispose(
+      () => {
+        throw error;
+      },
+      () => caches.dispose(),
+    );
   }
 };

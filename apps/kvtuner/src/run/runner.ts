@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { type Backend, cacheReport, type CacheReport, type KvCache, Turns } from "@kvtuner/backend";
 import { CacheSession, type Generated, generateText, promptIds, seededRandom } from "@kvtuner/decoder";
 import { KvtunerError, type Plan } from "@kvtuner/plan";
-import { type Filled, fillOptions, callbacksOf, type Callbacks } from "@kvtuner/tuning";
+import { type Filled, fillOptions, callbacksOf, thenDispose, type Callbacks } from "@kvtuner/tuning";
 import { openBackend } from "../model/backend.ts";
 import { readPlan } from "../model/read-plan.ts";
 import { openRunnableModel, type RunnableModel } from "../model/runnable-model.ts";
@@ -43,9 +43,7 @@ export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
   const { backend: given, weights, threads } = runnerSettings(options);
   const callbacks = callbacksOf(options);
   const disposals: (() => Promise<void>)[] = [];
-  const giveBack = async (): Promise<void> => {
-    for (const give of disposals.splice(0).toReversed()) await give();
-  };
+  const giveBack = (): Promise<void> => thenDispose(async () => undefined, ...disposals.splice(0).toReversed());
   try {
     const model = await openRunnableModel(options.model, { createSession: sessionsOn(threads), weights }, callbacks);
     disposals.push(() => model.dispose());
@@ -56,8 +54,9 @@ export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
     disposals.push(() => cache.dispose());
     return { plan, ...generator({ model, plan, backend, cache, callbacks }, giveBack) };
   } catch (error) {
-    await giveBack();
-    throw error;
+    return thenDispose(() => {
+      throw error;
+    }, giveBack);
   }
 };
 

@@ -18,6 +18,7 @@ import type { Callbacks } from "../progress.ts";
 import type { SearchSpace } from "../space/space.ts";
 import type { Stopwatch } from "../stopwatch.ts";
 import type { OpenTask } from "../tasks/open-task.ts";
+import { thenDispose } from "../then-dispose.ts";
 import type { TunableModel } from "../tunable-model.ts";
 import type { StudyOptions } from "./options.ts";
 import { pickedPlan, writePlan } from "./plan-file.ts";
@@ -60,7 +61,7 @@ export interface StudyResult extends Front {
 export const runStudy = async (run: StudyRun): Promise<StudyResult> => {
   const samples = await calibrationStep(run);
   const evaluator = lazily(() => run.model.evaluator(samples));
-  try {
+  const work = async (): Promise<StudyResult> => {
     const inputs = await searchInputs(run, samples, evaluator);
     const measurer = await openMeasurer(run, evaluator);
     const front = await searchStep(run, inputs, measurer);
@@ -68,9 +69,8 @@ export const runStudy = async (run: StudyRun): Promise<StudyResult> => {
     await writePlan(run.records.storage, pickedPlan(run, picked, [...measurer.known.values()]));
     const verified = await verifyStep(run, picked, evaluator.get);
     return { ...front, picked, ...(verified && { verified }) };
-  } finally {
-    await evaluator.dispose();
-  }
+  };
+  return thenDispose(work, () => evaluator.dispose());
 };
 
 const openMeasurer = async (
