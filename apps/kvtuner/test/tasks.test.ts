@@ -44,8 +44,8 @@ const prompt = (ids: readonly number[], parts: Partial<EncodedPrompt> & { answer
 const evaluatorOf = async (prompts: readonly EncodedPrompt[], options: Partial<TaskEvaluatorOptions> = {}) =>
   createTaskEvaluator({ decoder, tokenizer, prompts, createSession, ...options });
 
-/** Logits behind the last of `ids`, by the evaluator's own pass over nothing else. */
-const logitsBehind = async (ids: readonly number[], plan: readonly LayerScheme[]): Promise<Float32Array> =>
+/** Logits after the last of `ids`, by the evaluator's own pass over nothing else. */
+const logitsAfter = async (ids: readonly number[], plan: readonly LayerScheme[]): Promise<Float32Array> =>
   (await planLogits(decoder, Int32Array.from(ids), { layers: plan })).subarray(-VOCABULARY);
 
 const indexOfLargest = (values: ArrayLike<number>): number =>
@@ -54,7 +54,7 @@ const indexOfLargest = (values: ArrayLike<number>): number =>
 /** Greedy decoding the slow way: a whole pass for each token. */
 const slowOutput = async (ids: readonly number[], plan: readonly LayerScheme[], tokens: number): Promise<number[]> => {
   const output: number[] = [];
-  while (output.length < tokens) output.push(indexOfLargest(await logitsBehind([...ids, ...output], plan)));
+  while (output.length < tokens) output.push(indexOfLargest(await logitsAfter([...ids, ...output], plan)));
   return output;
 };
 

@@ -17,7 +17,7 @@ export interface Cli {
   script(): string;
 }
 
-/** Bundles the CLI before the tests of the file that calls it, and removes all behind them. */
+/** Bundles the CLI before the tests of the file that calls it, and removes it after them. */
 export const useCli = (): Cli => {
   const folder = mkdtempSync(join(tmpdir(), "kvtuner-cli-"));
   const model = join(folder, "tiny.gguf");

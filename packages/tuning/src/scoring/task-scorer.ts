@@ -7,7 +7,6 @@ import {
   type TaskScore,
 } from "@kvtuner/evaluation";
 import { planSize, type Plan, type PlanSize } from "@kvtuner/plan";
-import { lazily } from "../lazily.ts";
 import type { Callbacks } from "../progress.ts";
 import { warnUnquantized } from "../space/unquantized.ts";
 import { inPieces, unansweredWarnings } from "../tasks/float-answers.ts";
@@ -51,15 +50,14 @@ export const taskScorer = (
 ): PlanScorer<TaskResult> => {
   const task = openTask(model, read, callbacks.warn);
   const longest = longestSequence(task);
-  const evaluator = lazily(() => task.support.evaluator(task.prompts, task.settings));
   return {
     score: async (plan) => {
       warnUnquantized(plan.layers, longest, "prompts", callbacks);
-      const answers = await answersOf(plan, await evaluator.get(), callbacks);
+      const answers = await answersOf(plan, await task.evaluator.get(), callbacks);
       unansweredWarnings(task, answers.float.correct).forEach(callbacks.warn);
       return { ...resultOf(task, answers), ...planSize(plan, length) };
     },
-    dispose: evaluator.dispose,
+    dispose: task.evaluator.dispose,
   };
 };
 

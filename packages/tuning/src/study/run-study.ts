@@ -1,4 +1,4 @@
-import type { Evaluator, TaskEvaluator } from "@kvtuner/evaluation";
+import type { Evaluator } from "@kvtuner/evaluation";
 import { lazily, type Lazy } from "../lazily.ts";
 import { isBound, limitsCost, type Limit } from "../limits/limits.ts";
 import { evaluationEntrySchema } from "../pipeline/evaluation-entry.ts";
@@ -24,11 +24,6 @@ import type { StudyOptions } from "./options.ts";
 import { pickedPlan, writePlan } from "./plan-file.ts";
 import type { Study } from "./study.ts";
 
-/** A task with its evaluator, which the caller disposes of. */
-export interface EvaluatedTask extends OpenTask {
-  readonly evaluator: Lazy<TaskEvaluator>;
-}
-
 /** Input of one run of a study. */
 export interface StudyRun {
   readonly model: TunableModel;
@@ -40,7 +35,7 @@ export interface StudyRun {
   /** Samples the model's own text. */
   readonly ownSamples: () => Promise<readonly Int32Array[]>;
   /** The task; undefined if plans are scored on text. */
-  readonly task: EvaluatedTask | undefined;
+  readonly task: OpenTask | undefined;
   /** Bytes near which to search. */
   readonly focus: number | undefined;
   readonly records: Study;

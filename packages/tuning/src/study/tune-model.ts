@@ -2,7 +2,6 @@ import type { Backend, CachePlan } from "@kvtuner/backend";
 import { assertHeadFits, layerShape } from "@kvtuner/plan";
 import { ownText, type OwnText } from "../calibration/own-text.ts";
 import { textSamples } from "../calibration/samples.ts";
-import { lazily } from "../lazily.ts";
 import { assertReachable, focusOf, type Limit } from "../limits/limits.ts";
 import { backendVerifier, cachesOf } from "../pipeline/verify.ts";
 import type { Callbacks } from "../progress.ts";
@@ -16,7 +15,7 @@ import { thenDispose } from "../then-dispose.ts";
 import type { TunableModel } from "../tunable-model.ts";
 import type { StudyOptions } from "./options.ts";
 import { writeRequest, type StudyRequest } from "./request.ts";
-import { runStudy, type EvaluatedTask, type StudyResult, type StudyRun } from "./run-study.ts";
+import { runStudy, type StudyResult, type StudyRun } from "./run-study.ts";
 import { studySettings } from "./settings.ts";
 import { openStudy, STUDY_FILES } from "./study.ts";
 
@@ -91,7 +90,7 @@ const prepare = (
   const space = searchSpace(model.shape, tuning.study);
   assertHeadsFit(space);
   assertReachable(limit, space);
-  const task = tuning.task && withEvaluator(openTask(model, tuning.task, hooks.warn));
+  const task = tuning.task && openTask(model, tuning.task, hooks.warn);
   const samples = givenSamples(model, tuning, task);
   const study = task && samples ? { ...tuning.study, ...sizesOf(samples) } : tuning.study;
   const schemes = space.choices.map(({ scheme }) => scheme);
@@ -133,11 +132,6 @@ const assertHeadsFit = ({ shape, choices }: SearchSpace): void => {
     for (const { scheme } of choices) assertHeadFits(scheme, layerShape(shape, layer));
 };
 
-const withEvaluator = (task: OpenTask): EvaluatedTask => ({
-  ...task,
-  evaluator: lazily(() => task.support.evaluator(task.prompts, task.settings)),
-});
-
 /** Samples of the calibration text or, without one, of the task's prompts. */
 const givenSamples = (
   model: TunableModel,
@@ -158,7 +152,7 @@ const holdsStudy = async (storage: StudyStorage): Promise<boolean> =>
 
 /** Runs before the study is opened: a task that the model cannot do must not create one. */
 const floatStep = (
-  task: EvaluatedTask,
+  task: OpenTask,
   { objective }: StudyOptions,
   callbacks: Callbacks,
   clock: Stopwatch,

@@ -1,7 +1,14 @@
-import { encodeTask, type EncodedPrompt, type Likelihood, type TaskItem } from "@kvtuner/evaluation";
+import {
+  encodeTask,
+  type EncodedPrompt,
+  type Likelihood,
+  type TaskEvaluator,
+  type TaskItem,
+} from "@kvtuner/evaluation";
 import { KvtunerError } from "@kvtuner/plan";
+import { lazily, type Lazy } from "../lazily.ts";
 import { fillOptions } from "../option-table.ts";
-import type { TaskSupport, TunableModel } from "../tunable-model.ts";
+import type { TunableModel } from "../tunable-model.ts";
 import { fewPromptsWarning } from "./few-prompts.ts";
 import { TASK_OPTIONS, type AskOptions } from "./task-options.ts";
 
@@ -28,7 +35,8 @@ export interface OpenTask {
   /** Index into `names`, by prompt. */
   readonly fileOf: readonly number[];
   readonly settings: TaskSettings;
-  readonly support: TaskSupport;
+  /** Made when it is first used; the caller disposes of it. */
+  readonly evaluator: Lazy<TaskEvaluator>;
 }
 
 /** A task file that was read and checked. */
@@ -74,16 +82,18 @@ export const openTask = (
     encodeTask(items, support, { ...options, name: path, ...(shotsFrom && { shotsFrom: shotsFrom.items }) }),
   );
   const interleaved = inTurn(encoded);
-  const warning = fewPromptsWarning(interleaved.length);
+  const prompts = interleaved.map(({ item }) => item);
+  const warning = fewPromptsWarning(prompts.length);
   if (warning !== undefined) warn(warning);
   const task = files.map(({ checksum }) => checksum).join();
   const from = shotsFrom?.checksum ?? "self";
+  const settings = { task, prompts: prompts.length, shots, shotsFrom: from, chat, maxTokens, likelihood };
   return {
     names: files.map(({ name }) => name),
-    prompts: interleaved.map(({ item }) => item),
+    prompts,
     fileOf: interleaved.map(({ list }) => list),
-    settings: { task, prompts: interleaved.length, shots, shotsFrom: from, chat, maxTokens, likelihood },
-    support,
+    settings,
+    evaluator: lazily(() => support.evaluator(prompts, settings)),
   };
 };
 
