@@ -1,4 +1,4 @@
-// npm run model -- smollm2|qwen05 [--verify]: fetches a pinned model file into the cache folder and prints its path.
+// npm run model -- smollm2|qwen05|gemma3-270m [--verify]: fetches a pinned model file into the cache folder and prints its path.
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { modelPath } from "./cache.mjs";

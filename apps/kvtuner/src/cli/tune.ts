@@ -15,7 +15,10 @@ type TuneFlags = Given<typeof TUNE_OPTIONS & typeof OUTPUT_OPTIONS>;
 export const tuneCommand = (terminal: Terminal, signal: AbortSignal, interrupt: Interrupt): Command =>
   withOptions(new Command("tune"), { ...TUNE_OPTIONS, ...LIMIT_OPTIONS, ...OUTPUT_OPTIONS })
     .description("score a model's layers, search for the best plans and pick one; resumes the study in --out")
-    .argument("<model>", "GGUF file, or embedded, smollm2 or qwen05 (downloaded by `npm run model -- NAME`)")
+    .argument(
+      "<model>",
+      "GGUF file, or embedded, smollm2, qwen05 or gemma3-270m (downloaded by `npm run model -- NAME`)",
+    )
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: TuneFlags) => {
       const view = progressView(terminal, flags.quiet === true);

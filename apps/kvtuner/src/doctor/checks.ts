@@ -169,7 +169,7 @@ const CHECKS: readonly Check[] = [
       const list = models.map(({ name, sizeBytes }) => `${name} (${formatBytes(sizeBytes)})`);
       return `${list.join(", ")} in ${folder}`;
     },
-    message: `${FETCHED_MODEL_NAMES.join(" and ")} are looked up in this folder; KVTUNER_HOME moves it`,
+    message: `${FETCHED_MODEL_NAMES.join(", ")} are looked up in this folder; KVTUNER_HOME moves it`,
     remedy: "make the folder readable for this user, or set KVTUNER_HOME to another one",
   },
 ];

@@ -11,7 +11,7 @@ import { kvtunerHome } from "./home.ts";
 export const EMBEDDED = "embedded";
 
 /** Models that `npm run model -- NAME` fetches. */
-export const FETCHED_MODEL_NAMES = ["smollm2", "qwen05"] as const;
+export const FETCHED_MODEL_NAMES = ["smollm2", "qwen05", "gemma3-270m"] as const;
 
 /** Names accepted instead of a path. */
 const MODEL_NAMES: readonly string[] = [EMBEDDED, ...FETCHED_MODEL_NAMES];
