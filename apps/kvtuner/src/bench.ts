@@ -17,7 +17,6 @@ import {
 import { readText } from "./calibration/text.ts";
 import { openBackend, type OpenedBackend } from "./model/backend.ts";
 import { readPlan } from "./model/read-plan.ts";
-import { resolveModel } from "./model/resolve.ts";
 import { openRunnableModel, type RunnableModel } from "./model/runnable-model.ts";
 import { sessionsOn } from "./model/session.ts";
 import { BENCH_LIST_OPTIONS, BENCH_OPTIONS, type BenchOptions, type OpenPeer } from "./options.ts";
@@ -153,12 +152,12 @@ const textIds = (encode: (text: string) => Int32Array, path: string | undefined,
 
 const openPeer = async (
   peer: OpenPeer,
-  { model, options, settings, callbacks: { warn, signal } }: BenchParts,
+  { model, settings, callbacks: { warn, signal } }: BenchParts,
   ids: Int32Array,
 ): ReturnType<OpenPeer> => {
   const { shape, tokenizer } = model;
   const decoder = await model.load();
-  const parts = { modelPath: resolveModel(options.model), shape, decoder, tokenizer, threads: settings.threads, ids };
+  const parts = { modelPath: model.paths[0], shape, decoder, tokenizer, threads: settings.threads, ids };
   return peer({ ...parts, warn, ...(signal && { signal }) });
 };
 

@@ -296,6 +296,7 @@ export interface BenchOptions extends Given<typeof BENCH_OPTIONS>, RunCallbacks 
 
 /** What {@link OpenPeer} is given. */
 export interface PeerParts {
+  /** The first of a split model's parts. */
   readonly modelPath: string;
   readonly shape: CacheShape;
   readonly decoder: Decoder;

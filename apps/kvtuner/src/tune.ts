@@ -124,5 +124,5 @@ const openAndTune = async (
 
 const defaultFolder = (named: string | TunableModel, model: TunableModel, { study }: Tuning): string => {
   const name = typeof named === "string" && isModelName(named) ? named : model.identity.name;
-  return join("studies", `${name.toLowerCase().replace(/[^a-z0-9.]+/g, "-")}-${study.mode}`);
+  return join("studies", `${name.toLowerCase().replace(/[^\p{L}\p{M}\p{N}.]+/gu, "-")}-${study.mode}`);
 };

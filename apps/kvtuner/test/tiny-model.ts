@@ -1,18 +1,30 @@
 import { writeFileSync } from "node:fs";
 import { bufferSource, openGguf } from "@kvtuner/decoder";
-import { tinyModel, type TinyModel } from "../../../packages/decoder/src/gguf/test-support/tiny-model.ts";
+import { splitGguf } from "../../../packages/decoder/src/gguf/test-support/split-gguf.ts";
+import { tinyContents, tinyModel, type TinyModel } from "../../../packages/decoder/src/gguf/test-support/tiny-model.ts";
 
 const CHAT_TEMPLATE =
   "{% for message in messages %}{{ message.role }}: {{ message.content }}\\n{% endfor %}assistant: ";
 
-/** Writes a small random llama model with a byte-level tokenizer and a chat template as a GGUF file. */
-export const writeTinyModel = (path: string, metadata: TinyModel["metadata"] = {}, headSize = 32): void => {
+/** A small random llama model with a byte-level tokenizer and a chat template. */
+const modelOf = (metadata: TinyModel["metadata"] = {}, headSize = 32): TinyModel => {
   const sizes = { layers: 3, hiddenSize: 64, heads: 2, kvHeads: 1, headSize, feedForward: 96, vocabulary: 260 };
-  writeFileSync(
-    path,
-    tinyModel({ architecture: "llama", ...sizes, seed: 7, tied: true, chatTemplate: CHAT_TEMPLATE, metadata }),
-  );
+  return {
+    architecture: "llama",
+    ...sizes,
+    seed: 7,
+    tied: true,
+    chatTemplate: CHAT_TEMPLATE,
+    ...(metadata && { metadata }),
+  };
 };
+
+/** Writes that model as a GGUF file. */
+export const writeTinyModel = (path: string, metadata?: TinyModel["metadata"], headSize?: number): void =>
+  writeFileSync(path, tinyModel(modelOf(metadata, headSize)));
+
+/** That model in the parts of a split GGUF file, some of `sizes` tensors each. */
+export const tinyModelParts = (sizes: readonly number[]): Uint8Array[] => splitGguf(tinyContents(modelOf()), sizes);
 
 /** The tokens of that model's vocabulary, some of them under another name. */
 export const tinyTokens = async (renamed: Readonly<Record<number, string>>): Promise<string[]> => {

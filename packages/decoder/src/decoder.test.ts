@@ -207,7 +207,7 @@ describe("a model that cannot be loaded says why", () => {
       "a part of a model",
       without("general.architecture").set("split.count", 3).set("split.no", 1),
       "MODEL_SPLIT",
-      /got part 2 of 3; merge .*llama-gguf-split --merge/,
+      /got part 2 of 3; open all parts together/,
     ],
     ["no layer count", without("llama.block_count"), "MODEL_METADATA_MISSING", /llama\.block_count/],
     ["a negative size", without("llama.embedding_length", -32), "MODEL_METADATA_INVALID", /embedding_length.*-32/],

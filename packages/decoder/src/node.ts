@@ -1,2 +1,3 @@
 export type { FileSource } from "./gguf/file-source.ts";
 export { openFileSource } from "./gguf/file-source.ts";
+export { openGgufFile } from "./gguf/open-gguf-file.ts";

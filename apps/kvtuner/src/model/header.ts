@@ -1,11 +1,13 @@
-import { openGguf, readConfig, readShape, type GgufFile } from "@kvtuner/decoder";
-import { openFileSource } from "@kvtuner/decoder/node";
+import { readConfig, readShape, type GgufFile } from "@kvtuner/decoder";
+import { openGgufFile } from "@kvtuner/decoder/node";
 import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
 
-/** A model file of which only the header was read. */
+/** A model of which only the header was read. */
 export interface ModelHeader {
   readonly gguf: GgufFile;
-  /** Without the file's checksum. */
+  /** Its files, in order; several for a split model. */
+  readonly paths: readonly [string, ...string[]];
+  /** Without the files' checksum. */
   readonly identity: ModelIdentity;
   readonly shape: CacheShape;
   /** Context length of the model, tokens. */
@@ -14,20 +16,19 @@ export interface ModelHeader {
 }
 
 /**
- * Reads and checks the header of a GGUF file.
+ * Reads and checks the header of a GGUF file, or of a split model given by any of its parts.
  *
  * @throws KvtunerError when it is damaged, or the model cannot be run
  */
 export const openHeader = async (path: string): Promise<ModelHeader> => {
-  const source = await openFileSource(path);
+  const { gguf, paths, close } = await openGgufFile(path);
   try {
-    const gguf = await openGguf(source);
     const config = readConfig(gguf);
     const { name, architecture, contextLength } = config;
     const shape = await readShape(gguf, config);
-    return { gguf, identity: { name, architecture }, shape, contextLength, close: () => source.close() };
+    return { gguf, paths, identity: { name, architecture }, shape, contextLength, close };
   } catch (error) {
-    await source.close();
+    await close();
     throw error;
   }
 };

@@ -4,10 +4,12 @@ import type { Callbacks } from "@kvtuner/tuning";
 import { openHeader } from "./header.ts";
 import { lazyDecoder } from "./lazy-decoder.ts";
 import { resolveModel } from "./resolve.ts";
-import { sha256File } from "./sha256-file.ts";
+import { sha256Files } from "./sha256-files.ts";
 
 /** A model whose header is read at once and whose weights `load` loads, so that everything else is checked first. */
 export interface RunnableModel {
+  /** Its files, in order; several for a split model. */
+  readonly paths: readonly [string, ...string[]];
   readonly identity: ModelIdentity;
   readonly shape: CacheShape;
   /** Context length of the model, tokens. */
@@ -15,7 +17,7 @@ export interface RunnableModel {
   readonly tokenizer: Tokenizer;
   /** Loads the weights, once. */
   load(): Promise<Decoder>;
-  /** Releases memory and the file. */
+  /** Releases memory and the files. */
   dispose(): Promise<void>;
 }
 
@@ -35,18 +37,17 @@ export const openRunnableModel = async (
   options: RunnableOptions,
   callbacks: Callbacks,
 ): Promise<RunnableModel> => {
-  const path = resolveModel(name);
-  const { gguf, identity, shape, contextLength, close } = await openHeader(path);
+  const { gguf, paths, identity, shape, contextLength, close } = await openHeader(resolveModel(name));
   try {
     const tokenizer = loadTokenizer(gguf);
     tokenizer.warnings.forEach(callbacks.warn);
-    const sha256 = await sha256File(path);
+    const sha256 = await sha256Files(paths);
     const decoder = lazyDecoder(gguf, { ...options, sha256 }, callbacks);
     const dispose = async (): Promise<void> => {
       await decoder.dispose();
       await close();
     };
-    return { identity: { ...identity, sha256 }, shape, contextLength, tokenizer, load: decoder.get, dispose };
+    return { paths, identity: { ...identity, sha256 }, shape, contextLength, tokenizer, load: decoder.get, dispose };
   } catch (error) {
     await close();
     throw error;

@@ -14,7 +14,7 @@ export const assertWhole = (metadata: Metadata): void => {
   if (!(count > 1)) return;
   throw new ModelError(
     "MODEL_SPLIT",
-    `expected a model in one file, got part ${Number(metadata.get("split.no") ?? 0) + 1} of ${count}; merge the parts with llama.cpp: llama-gguf-split --merge FIRST-PART.gguf WHOLE.gguf`,
+    `expected a model in one file, got part ${Number(metadata.get("split.no") ?? 0) + 1} of ${count}; open all parts together, with openGgufParts or openGgufFile`,
   );
 };
 

@@ -14,6 +14,7 @@ const MAX_READ_BYTES = 2 ** 30;
 export const openFileSource = async (path: string): Promise<FileSource> => {
   const handle = await open(path, "r");
   return {
+    name: path,
     sizeBytes: await sizeOf(handle),
     read: async (offset, length) => {
       const bytes = new Uint8Array(length);

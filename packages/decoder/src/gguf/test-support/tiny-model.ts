@@ -28,8 +28,13 @@ export interface TinyModel {
 }
 
 /** A GGUF file in memory, with llama.cpp's tensor names and a byte-level tokenizer with two merges. */
-export const tinyModel = (model: TinyModel): Uint8Array =>
-  writeGguf({ metadata: metadataOf(model), tensors: tensorsOf(model) });
+export const tinyModel = (model: TinyModel): Uint8Array => writeGguf(tinyContents(model));
+
+/** What is in that file. */
+export const tinyContents = (model: TinyModel): WritableGguf => ({
+  metadata: metadataOf(model),
+  tensors: tensorsOf(model),
+});
 
 const headSizeOf = ({ headSize, hiddenSize, heads }: TinyModel): number => headSize ?? hiddenSize / heads;
 
