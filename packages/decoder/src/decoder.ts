@@ -2,14 +2,17 @@ import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
 import { type InferenceSession, Tensor } from "onnxruntime-common";
 import { readShape } from "./architecture/attention.ts";
 import type { DecoderConfig } from "./architecture/config.ts";
+import { familyOf } from "./architecture/families.ts";
+import { layerReader } from "./architecture/layer-reader.ts";
 import { readConfig } from "./architecture/read-config.ts";
-import { readFeedForward, readHead, readProjection, vocabularySize } from "./architecture/read-weights.ts";
-import { ropeTable } from "./architecture/rope.ts";
+import { readHead, vocabularySize } from "./architecture/read-weights.ts";
 import type { WeightSource } from "./architecture/weights.ts";
 import { createAttentionKernel, type AttentionKernel } from "./attention/attention-kernel.ts";
 import { releaseDeviceTensors } from "./device-tensor.ts";
-import { type HoleInputs, holeInputs, type RowPositions } from "./hole-inputs.ts";
+import { type HoleInputs, holeInputs } from "./hole-inputs.ts";
 import { serializeGraph } from "./onnx/graph.ts";
+import { positionInputs, readPositions, releasePositions, type RowPositions } from "./row-positions.ts";
+import { createDeviceRows, type DeviceRows } from "./segments/device-rows.ts";
 import { headPieceCount, headPieces, joinLogits } from "./segments/head-pieces.ts";
 import { createLastRow } from "./segments/last-row.ts";
 import { segmentGraph, type SegmentWeights } from "./segments/segment-graph.ts";
@@ -89,9 +92,7 @@ const buildDecoder = async (file: WeightSource, options: LoadOptions): Promise<D
   const segments = await buildSegments(source, config, options);
   const attention = await createAttentionKernel(shape, options.createSession);
   const lastRow = await createLastRow(config, options);
-  const frequencyFactors = source.tensors.has("rope_freqs.weight")
-    ? await source.readTensor("rope_freqs.weight")
-    : undefined;
+  const deviceRows = options.deviceTensors === true ? await createDeviceRows(options.createSession) : undefined;
   const head = async (residual: Tensor): Promise<Tensor> =>
     joinLogits(await logitsOf(segments.slice(layers + 1), residual));
   return {
@@ -100,20 +101,26 @@ const buildDecoder = async (file: WeightSource, options: LoadOptions): Promise<D
     identity: identity(config, options.sha256),
     vocabularySize: vocabularySize(source),
     attention,
-    positions: (positions) => {
-      const { cosine, sine } = ropeTable(config, positions, frequencyFactors);
-      const dims = [positions.length, config.ropeDimensions / 2];
-      return { cosine: new Tensor("float32", cosine, dims), sine: new Tensor("float32", sine, dims) };
+    positions: await readPositions(source, config),
+    first: async (ids, rows) => {
+      const hidden = await embedded(source, config, ids);
+      const positions = deviceRows ? await movedTo(deviceRows, rows) : rows;
+      try {
+        const outputs = await segments[0]!.run({ hidden, ...positionInputs(positions, config, 0) });
+        return { ...holeInputs(outputs, hidden), ...(deviceRows && { positions }) };
+      } catch (error) {
+        releasePositions(positions);
+        throw error;
+      }
     },
-    first: async (ids, positions) => {
-      const residual = new Tensor("float32", await source.readTensorRows("token_embd.weight", ids), [
-        ids.length,
-        config.hiddenSize,
-      ]);
-      return holeInputs(await segments[0]!.run({ hidden: residual, ...positions }), residual);
-    },
-    next: async (layer, residual, attentionOutput, positions) =>
-      holeInputs(await segments[layer + 1]!.run({ hidden: residual, attention: attentionOutput, ...positions })),
+    next: async (layer, hidden, attentionOutput, positions) =>
+      holeInputs(
+        await segments[layer + 1]!.run({
+          hidden,
+          attention: attentionOutput,
+          ...positionInputs(positions, config, layer + 1),
+        }),
+      ),
     last: async (residual, attentionOutput) =>
       (await segments[layers]!.run({ hidden: residual, attention: attentionOutput }))["residual"]!,
     head,
@@ -127,8 +134,26 @@ const buildDecoder = async (file: WeightSource, options: LoadOptions): Promise<D
       await Promise.all(segments.map((segment) => segment.release()));
       await attention.dispose();
       await lastRow.dispose();
+      await deviceRows?.dispose();
     },
   };
+};
+
+/** Embedding rows of tokens, `[ids, hiddenSize]`. */
+const embedded = async (
+  source: WeightSource,
+  { hiddenSize, embeddingScale }: DecoderConfig,
+  ids: ArrayLike<number>,
+): Promise<Tensor> => {
+  const rows = await source.readTensorRows("token_embd.weight", ids);
+  if (embeddingScale !== 1) for (let index = 0; index < rows.length; index++) rows[index]! *= embeddingScale;
+  return new Tensor("float32", rows, [ids.length, hiddenSize]);
+};
+
+const movedTo = async (device: DeviceRows, { tables }: RowPositions): Promise<RowPositions> => {
+  const moved = [];
+  for (const { cosine, sine } of tables) moved.push({ cosine: await device.of(cosine), sine: await device.of(sine) });
+  return { tables: moved };
 };
 
 /** In sequence, because each piece uses all threads. */
@@ -162,19 +187,16 @@ const buildSegments = async (
   const between = config.layers + 1;
   const pieceCount = headPieceCount(config, vocabularySize(source), maxHeadBytes);
   for (let index = 0; index < between; index++)
-    await build(
-      {
-        ...(await segmentWeights(source, config, index)),
-        keepsPositions: index === 0 && options.deviceTensors === true,
-      },
-      between + pieceCount,
-    );
+    await build(await segmentWeights(source, config, index), between + pieceCount);
   for (const head of headPieces(await readHead(source, config), maxHeadBytes))
     await build({ head }, between + pieceCount);
   return sessions;
 };
 
-const segmentWeights = async (source: WeightSource, config: DecoderConfig, index: number): Promise<SegmentWeights> => ({
-  ...(index > 0 && { feedForward: await readFeedForward(source, config, index - 1) }),
-  ...(index < config.layers && { projection: await readProjection(source, config, index) }),
-});
+const segmentWeights = async (source: WeightSource, config: DecoderConfig, index: number): Promise<SegmentWeights> => {
+  const { projection, feedForward } = familyOf(config.architecture);
+  return {
+    ...(index > 0 && { feedForward: await feedForward(layerReader(source, config, index - 1)) }),
+    ...(index < config.layers && { projection: await projection(layerReader(source, config, index)) }),
+  };
+};

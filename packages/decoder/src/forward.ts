@@ -3,7 +3,8 @@ import type { Tensor } from "onnxruntime-common";
 import type { Decoder } from "./decoder.ts";
 import { releaseDeviceTensors } from "./device-tensor.ts";
 import { fillHole } from "./fill-hole.ts";
-import type { HoleInputs, RowPositions } from "./hole-inputs.ts";
+import type { HoleInputs } from "./hole-inputs.ts";
+import { releasePositions, type RowPositions } from "./row-positions.ts";
 
 /**
  * Runs tokens through all segments and holes. Returns the last residuals `[batch * tokens, hiddenSize]`; the caller
@@ -28,7 +29,7 @@ export const forward = async (
   try {
     return await fillHoles(decoder, first, kept, attention, batch);
   } finally {
-    releaseDeviceTensors(kept.cosine, kept.sine);
+    releasePositions(kept);
   }
 };
 

@@ -1,4 +1,5 @@
 import type { InferenceSession, Tensor } from "onnxruntime-common";
+import type { RowPositions } from "./row-positions.ts";
 
 /** Tensors that cross a hole: the residual stream and the layer's query, key and value, all float32 `[rows, ...]`. */
 export interface HoleInputs {
@@ -13,20 +14,10 @@ export interface HoleInputs {
   readonly positions?: RowPositions;
 }
 
-/** RoPE cosines and sines of some rows, each float32 `[rows, ropeDimensions / 2]`. */
-export interface RowPositions {
-  readonly cosine: Tensor;
-  readonly sine: Tensor;
-}
-
 /** Inputs of a hole from the outputs of the segment before it; the first segment has `residual` from outside. */
-export const holeInputs = (outputs: InferenceSession.OnnxValueMapType, residual?: Tensor): HoleInputs => {
-  const { kept_cosine: cosine, kept_sine: sine } = outputs as Readonly<Record<string, Tensor | undefined>>;
-  return {
-    residual: residual ?? (outputs["residual"] as Tensor),
-    query: outputs["query"] as Tensor,
-    key: outputs["key"] as Tensor,
-    value: outputs["value"] as Tensor,
-    ...(cosine && sine && { positions: { cosine, sine } }),
-  };
-};
+export const holeInputs = (outputs: InferenceSession.OnnxValueMapType, residual?: Tensor): HoleInputs => ({
+  residual: residual ?? (outputs["residual"] as Tensor),
+  query: outputs["query"] as Tensor,
+  key: outputs["key"] as Tensor,
+  value: outputs["value"] as Tensor,
+});

@@ -1,79 +1,50 @@
 import { type AttentionSpec, type CacheShape, plainAttention } from "@kvtuner/plan";
-import { describeValue, listOf } from "../gguf/describe-value.ts";
 import type { DecoderConfig } from "./config.ts";
-import { type Metadata, positiveNumber } from "./metadata-fields.ts";
 import { ModelError } from "./model-error.ts";
+import { modelKeys } from "./model-keys.ts";
 import type { WeightSource } from "./weights.ts";
 
 /**
- * The sizes of a model's cache, and the attention of each layer.
+ * The sizes of a model's cache, and the attention of each layer unless all of it is plain. Adds to the configuration
+ * `ARCHITECTURE.attn_logit_softcapping` and the tensors `blk.LAYER.attn_sinks.weight`, a logit per query head.
  *
  * @throws ModelError `MODEL_METADATA_INVALID`
  */
 export const readShape = async (source: WeightSource, config: DecoderConfig): Promise<CacheShape> => {
-  const { architecture, layers, queryHeads, kvHeads, headSize } = config;
-  return { layers, queryHeads, kvHeads, headSize, ...(await readAttention(source, architecture, config)) };
+  const { layers, queryHeads, kvHeads, headSize } = config;
+  const specs = await readSpecs(source, config);
+  const plain = JSON.stringify(plainAttention(headSize));
+  const isPlain = specs.every((spec) => JSON.stringify(spec) === plain);
+  return {
+    layers,
+    queryHeads,
+    kvHeads,
+    headSize,
+    ...(!isPlain && { perLayer: specs.map((attention) => ({ attention })) }),
+  };
 };
 
-interface LayerSizes {
-  readonly layers: number;
-  readonly queryHeads: number;
-  readonly headSize: number;
-}
-
-/**
- * Reads the attention of each layer. Metadata below `ARCHITECTURE.`: `attention.scale`, the factor of scores;
- * `attention.sliding_window`, a span in tokens; `attention.sliding_window_pattern`, the layers with that span, as a
- * boolean per layer or a period whose last layer has none (all layers by default); `attn_logit_softcapping`. Tensor:
- * `blk.LAYER.attn_sinks.weight`, a logit per query head.
- *
- * @returns nothing when all layers have plain attention
- * @throws ModelError `MODEL_METADATA_INVALID`
- */
-const readAttention = async (
+const readSpecs = async (
   source: WeightSource,
-  architecture: string,
-  { layers, queryHeads, headSize }: LayerSizes,
-): Promise<Pick<CacheShape, "perLayer">> => {
-  const read = (key: string): number | undefined =>
-    source.metadata.has(`${architecture}.${key}`)
-      ? positiveNumber(source.metadata, `${architecture}.${key}`)
-      : undefined;
-  const plain = plainAttention(headSize);
+  { architecture, layers, queryHeads, headSize, attentionScale, spans }: DecoderConfig,
+): Promise<AttentionSpec[]> => {
+  const softcap = modelKeys(source.metadata, architecture).optionalNumber("attn_logit_softcapping");
   const common = {
-    ...plain,
-    scale: read("attention.scale") ?? plain.scale,
-    ...optional("softcap", read("attn_logit_softcapping")),
+    ...plainAttention(headSize),
+    scale: attentionScale,
+    ...(softcap !== undefined && { softcap }),
   };
-  const span = readSpan(source.metadata, `${architecture}.attention.sliding_window`);
-  const isSliding = slidingLayers(source.metadata, `${architecture}.attention.sliding_window_pattern`, layers);
   const specs: AttentionSpec[] = [];
-  for (let layer = 0; layer < layers; layer++)
+  for (let layer = 0; layer < layers; layer++) {
+    const span = spans[layer];
+    const sinkLogits = await readSinks(source, `blk.${layer}.attn_sinks.weight`, queryHeads);
     specs.push({
       ...common,
-      ...(span !== undefined && isSliding(layer) && { mask: { kind: "sliding", span } }),
-      ...optional("sinkLogits", await readSinks(source, `blk.${layer}.attn_sinks.weight`, queryHeads)),
+      ...(span !== undefined && { mask: { kind: "sliding", span } }),
+      ...(sinkLogits && { sinkLogits }),
     });
-  const isPlain = specs.every((spec) => JSON.stringify(spec) === JSON.stringify(plain));
-  return isPlain ? {} : { perLayer: specs.map((attention) => ({ attention })) };
-};
-
-const optional = <Key extends string, Value>(key: Key, value: Value | undefined): { readonly [key in Key]?: Value } =>
-  value === undefined ? {} : ({ [key]: value } as { readonly [key in Key]?: Value });
-
-/** Converters write 0 for no sliding attention. */
-const readSpan = (metadata: Metadata, key: string): number | undefined =>
-  metadata.has(key) && Number(metadata.get(key)) !== 0 ? positiveNumber(metadata, key) : undefined;
-
-const slidingLayers = (metadata: Metadata, key: string, layers: number): ((layer: number) => boolean) => {
-  const pattern = metadata.get(key);
-  if (pattern === undefined) return () => true;
-  const list = listOf(pattern);
-  if (list?.length === layers) return (layer) => Boolean(list[layer]);
-  const period = typeof pattern === "bigint" ? Number(pattern) : pattern;
-  if (typeof period === "number" && Number.isInteger(period) && period > 0)
-    return (layer) => layer % period < period - 1;
-  throw invalid(key, `${layers} values or a period`, pattern);
+  }
+  return specs;
 };
 
 const readSinks = async (source: WeightSource, name: string, queryHeads: number): Promise<number[] | undefined> => {
@@ -85,9 +56,3 @@ const readSinks = async (source: WeightSource, name: string, queryHeads: number)
     `expected ${queryHeads} finite numbers in ${name}, one for each query head, got ${logits.length}; convert the model again`,
   );
 };
-
-const invalid = (key: string, expected: string, value: unknown): ModelError =>
-  new ModelError(
-    "MODEL_METADATA_INVALID",
-    `expected ${key} to be ${expected}, got ${describeValue(value)}; convert the model again`,
-  );

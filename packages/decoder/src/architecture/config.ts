@@ -1,18 +1,21 @@
 import type { CacheShape } from "@kvtuner/plan";
-import type { Architecture } from "./families.ts";
+import type { RopeConfig } from "./rope.ts";
 
 /** Properties of a model that its decoder depends on. */
 export interface DecoderConfig extends CacheShape {
-  readonly architecture: Architecture;
+  /** `general.architecture` of the file. */
+  readonly architecture: string;
   readonly name: string;
   readonly hiddenSize: number;
   readonly feedForwardSize: number;
   readonly normEpsilon: number;
-  readonly ropeBase: number;
-  /** Divisor of every position (linear scaling); 1 without scaling. */
-  readonly ropeLinearFactor: number;
-  /** Leading channels of a head that RoPE rotates. */
-  readonly ropeDimensions: number;
+  /** Factor of the embedding of every token. */
+  readonly embeddingScale: number;
+  /** Factor of attention scores. */
+  readonly attentionScale: number;
+  readonly rope: RopeConfig;
+  /** Newest tokens that a query of each layer reads, its own included; undefined for a layer that reads all. */
+  readonly spans: readonly (number | undefined)[];
   /** Tokens that the model was trained for. */
   readonly contextLength: number;
 }

@@ -1,15 +1,16 @@
 import type { BlockCodes } from "../gguf/block-codes.ts";
-import type { DecoderConfig } from "./config.ts";
-import { FAMILIES } from "./families.ts";
 import type { Linear } from "./weights.ts";
 
 /**
- * Reorders query or key rows for RoPE, where a file stores row `2i + b` in place of row `i + b * half` of a head.
+ * Reorders query or key rows for RoPE, where a file stores row `2i + b` in place of row `i + b * half` of a head. Only the
+ * leading `ropeDimensions` rows of a head are rotated.
  */
-export const inHalfSplitOrder = (linear: Linear, config: DecoderConfig): Linear => {
-  if (FAMILIES[config.architecture].ropeRows === "halves") return linear;
-  const { rows, columns, matrix, bias } = linear;
-  const order = Uint32Array.from({ length: rows }, (_, row) => interleavedRow(row, config));
+export const inHalfSplitOrder = (
+  { rows, columns, matrix, bias }: Linear,
+  headSize: number,
+  ropeDimensions: number,
+): Linear => {
+  const order = Uint32Array.from({ length: rows }, (_, row) => interleavedRow(row, headSize, ropeDimensions));
   return {
     rows,
     columns,
@@ -34,7 +35,7 @@ const permuted = <Rows extends Float32Array | Int8Array>(source: Rows, order: Ui
   return target;
 };
 
-const interleavedRow = (row: number, { headSize, ropeDimensions }: DecoderConfig): number => {
+const interleavedRow = (row: number, headSize: number, ropeDimensions: number): number => {
   const half = ropeDimensions / 2;
   const within = row % headSize;
   if (within >= ropeDimensions) return row;

@@ -1,10 +1,12 @@
+import { defaultScale } from "@kvtuner/plan";
 import { describeValue } from "../gguf/describe-value.ts";
 import type { DecoderConfig } from "./config.ts";
 import { type Architecture, FAMILIES } from "./families.ts";
-import { type Metadata, positiveNumber, text } from "./metadata-fields.ts";
+import { type Metadata, text } from "./metadata-fields.ts";
 import { ModelError } from "./model-error.ts";
+import { modelKeys } from "./model-keys.ts";
 import { vocabularySize } from "./read-weights.ts";
-import { readLinearFactor } from "./rope-scaling.ts";
+import { readSpans } from "./spans.ts";
 import {
   assertDense,
   assertLayerCount,
@@ -34,27 +36,33 @@ export const readConfig = ({ metadata, tensors }: ModelHeader): DecoderConfig =>
 };
 
 const readMetadata = (metadata: Metadata, architecture: Architecture): DecoderConfig => {
-  const field = (key: string, fallback?: number): number =>
-    positiveNumber(metadata, `${architecture}.${key}`, fallback);
-  const hiddenSize = field("embedding_length");
-  const queryHeads = field("attention.head_count");
-  const headSize = field("attention.key_length", hiddenSize / queryHeads);
-  const config: DecoderConfig = {
+  const keys = modelKeys(metadata, architecture);
+  const family = FAMILIES[architecture];
+  const layers = keys.number("block_count");
+  const hiddenSize = keys.number("embedding_length");
+  const queryHeads = keys.number("attention.head_count");
+  const headSize = keys.number("attention.key_length", hiddenSize / queryHeads);
+  const counts = validated({
+    layers,
+    hiddenSize,
+    feedForwardSize: keys.number("feed_forward_length"),
+    queryHeads,
+    kvHeads: keys.number("attention.head_count_kv", queryHeads),
+    headSize,
+  });
+  const spans = readSpans(keys, layers, family.slidingPeriod);
+  const sizes = { layers, hiddenSize, queryHeads, headSize, spans };
+  return {
     architecture,
     name: text(metadata, "general.name", architecture),
-    layers: field("block_count"),
-    hiddenSize,
-    feedForwardSize: field("feed_forward_length"),
-    queryHeads,
-    kvHeads: field("attention.head_count_kv", queryHeads),
-    headSize,
-    normEpsilon: field("attention.layer_norm_rms_epsilon"),
-    ropeBase: field("rope.freq_base", 10_000),
-    ropeLinearFactor: readLinearFactor(metadata, architecture),
-    ropeDimensions: field("rope.dimension_count", headSize),
-    contextLength: field("context_length"),
+    ...counts,
+    normEpsilon: keys.number("attention.layer_norm_rms_epsilon"),
+    embeddingScale: family.embeddingScale?.(sizes) ?? 1,
+    attentionScale: keys.optionalNumber("attention.scale") ?? family.attentionScale?.(sizes) ?? defaultScale(headSize),
+    rope: family.rope(keys, sizes),
+    spans,
+    contextLength: keys.number("context_length"),
   };
-  return validated(config);
 };
 
 const readArchitecture = (metadata: Metadata): Architecture => {
@@ -68,32 +76,19 @@ const readArchitecture = (metadata: Metadata): Architecture => {
   );
 };
 
-const COUNTS = [
-  "layers",
-  "hiddenSize",
-  "feedForwardSize",
-  "queryHeads",
-  "kvHeads",
-  "headSize",
-  "ropeDimensions",
-] as const;
+/** Sizes of tensors, from the metadata. */
+type Counts = Pick<DecoderConfig, "layers" | "hiddenSize" | "feedForwardSize" | "queryHeads" | "kvHeads" | "headSize">;
 
-const validated = (config: DecoderConfig): DecoderConfig => {
-  for (const key of COUNTS)
-    if (!Number.isSafeInteger(config[key]) || config[key] > 2 ** 24)
+const validated = (counts: Counts): Counts => {
+  for (const [name, count] of Object.entries(counts))
+    if (!Number.isSafeInteger(count) || count > 2 ** 24)
       throw new ModelError(
         "MODEL_METADATA_INVALID",
-        `expected ${key} to be a whole number up to 2^24, got ${config[key]}`,
+        `expected ${name} to be a whole number up to 2^24, got ${count}; convert the model again`,
       );
-  if (config.queryHeads % config.kvHeads !== 0)
-    throw new ModelError(
-      "MODEL_METADATA_INVALID",
-      `expected the query heads to be a multiple of the KV heads, got ${config.queryHeads} and ${config.kvHeads}`,
-    );
-  if (config.ropeDimensions > config.headSize || config.ropeDimensions % 2 !== 0)
-    throw new ModelError(
-      "MODEL_METADATA_INVALID",
-      `expected an even rope.dimension_count up to the head size ${config.headSize}, got ${config.ropeDimensions}`,
-    );
-  return config;
+  if (counts.queryHeads % counts.kvHeads === 0) return counts;
+  throw new ModelError(
+    "MODEL_METADATA_INVALID",
+    `expected the query heads to be a multiple of the KV heads, got ${counts.queryHeads} and ${counts.kvHeads}; convert the model again`,
+  );
 };

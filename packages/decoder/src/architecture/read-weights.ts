@@ -1,51 +1,7 @@
 import type { BlockCodes } from "../gguf/block-codes.ts";
 import type { DecoderConfig } from "./config.ts";
-import { FAMILIES } from "./families.ts";
-import { inHalfSplitOrder } from "./half-split.ts";
 import { ModelError } from "./model-error.ts";
-import type { FeedForwardWeights, HeadWeights, Linear, ProjectionWeights, WeightSource } from "./weights.ts";
-
-/** Reads norm, query, key and value weights of a layer, with query and key rows in the half-split RoPE order. */
-export const readProjection = async (
-  source: WeightSource,
-  config: DecoderConfig,
-  layer: number,
-): Promise<ProjectionWeights> => {
-  const { hiddenSize, headSize, queryHeads, kvHeads } = config;
-  const name = (part: string): string => `blk.${layer}.${part}`;
-  const { needsBias, hasHeadNorms } = FAMILIES[config.architecture];
-  const linear = async (part: string, heads: number): Promise<Linear> =>
-    readLinear(source, name(part), heads * headSize, hiddenSize, needsBias);
-  return {
-    norm: await readVector(source, name("attn_norm.weight"), hiddenSize),
-    query: inHalfSplitOrder(await linear("attn_q", queryHeads), config),
-    key: inHalfSplitOrder(await linear("attn_k", kvHeads), config),
-    value: await linear("attn_v", kvHeads),
-    ...(hasHeadNorms && {
-      headNorms: {
-        query: await readVector(source, name("attn_q_norm.weight"), headSize),
-        key: await readVector(source, name("attn_k_norm.weight"), headSize),
-      },
-    }),
-  };
-};
-
-/** Reads attention output, norm and feed-forward weights of a layer. */
-export const readFeedForward = async (
-  source: WeightSource,
-  config: DecoderConfig,
-  layer: number,
-): Promise<FeedForwardWeights> => {
-  const { hiddenSize, feedForwardSize, queryHeads, headSize } = config;
-  const name = (part: string): string => `blk.${layer}.${part}`;
-  return {
-    output: await readLinear(source, name("attn_output"), hiddenSize, queryHeads * headSize),
-    norm: await readVector(source, name("ffn_norm.weight"), hiddenSize),
-    gate: await readLinear(source, name("ffn_gate"), feedForwardSize, hiddenSize),
-    up: await readLinear(source, name("ffn_up"), feedForwardSize, hiddenSize),
-    down: await readLinear(source, name("ffn_down"), hiddenSize, feedForwardSize),
-  };
-};
+import type { HeadWeights, Linear, WeightSource } from "./weights.ts";
 
 /** Reads the last norm and the output matrix, which is the embedding if the file has no other. */
 export const readHead = async (source: WeightSource, config: DecoderConfig): Promise<HeadWeights> => {
@@ -63,7 +19,12 @@ export const vocabularySize = ({ tensors }: Pick<WeightSource, "tensors">): numb
   return size;
 };
 
-const readLinear = async (
+/**
+ * A matrix `NAME.weight` `[rows, columns]` with its bias `NAME.bias`, if it has or needs one.
+ *
+ * @throws ModelError `MODEL_TENSOR_MISSING`, `MODEL_TENSOR_SHAPE`
+ */
+export const readLinear = async (
   source: WeightSource,
   name: string,
   rows: number,
@@ -80,7 +41,12 @@ const readMatrix = async (source: WeightSource, name: string, length: number): P
   return (await source.readTensorBlocks?.(name)) ?? source.readTensor(name);
 };
 
-const readVector = async (source: WeightSource, name: string, length: number): Promise<Float32Array> => {
+/**
+ * A tensor of `length` numbers, in float32.
+ *
+ * @throws ModelError `MODEL_TENSOR_MISSING`, `MODEL_TENSOR_SHAPE`
+ */
+export const readVector = async (source: WeightSource, name: string, length: number): Promise<Float32Array> => {
   assertLength(source, name, length);
   return source.readTensor(name);
 };

@@ -1,6 +1,22 @@
-import type { DecoderConfig } from "./config.ts";
+/** One kind of RoPE; layers with the same kind share its table of cosines and sines. */
+export interface RopeSpec {
+  readonly base: number;
+  /** Leading channels of a head that are rotated. */
+  readonly dimensions: number;
+  /** Divisor of every position (linear scaling); 1 without scaling. */
+  readonly linearFactor: number;
+  /** Tensor with a divisor for each frequency, used if the file has it. */
+  readonly factorsTensor?: string;
+}
 
-/** Cosines and sines of RoPE, each float32 `[positions, ropeDimensions / 2]`. */
+/** RoPE of all layers. */
+export interface RopeConfig {
+  readonly tables: readonly RopeSpec[];
+  /** Index of each layer's table; undefined for a layer without RoPE. */
+  readonly tableOf: readonly (number | undefined)[];
+}
+
+/** Cosines and sines of RoPE, each float32 `[positions, dimensions / 2]`. */
 export interface RopeTable {
   readonly cosine: Float32Array;
   readonly sine: Float32Array;
@@ -9,14 +25,10 @@ export interface RopeTable {
 /**
  * RoPE angles in double precision: `position / (linearFactor * frequencyFactor[i]) * base^(-2i / dimensions)`.
  *
- * @param frequencyFactors the file's `rope_freqs` tensor (Llama 3 scaling), one divisor per frequency
+ * @param frequencyFactors one divisor per frequency (Llama 3 scaling)
  */
-export const ropeTable = (
-  config: Pick<DecoderConfig, "ropeBase" | "ropeDimensions" | "ropeLinearFactor">,
-  positions: ArrayLike<number>,
-  frequencyFactors?: Float32Array,
-): RopeTable => {
-  const frequencies = inverseFrequencies(config, frequencyFactors);
+export const ropeTable = (spec: RopeSpec, positions: ArrayLike<number>, frequencyFactors?: Float32Array): RopeTable => {
+  const frequencies = inverseFrequencies(spec, frequencyFactors);
   const half = frequencies.length;
   const cosine = new Float32Array(positions.length * half);
   const sine = new Float32Array(positions.length * half);
@@ -30,14 +42,10 @@ export const ropeTable = (
 };
 
 const inverseFrequencies = (
-  {
-    ropeBase,
-    ropeDimensions,
-    ropeLinearFactor,
-  }: Pick<DecoderConfig, "ropeBase" | "ropeDimensions" | "ropeLinearFactor">,
+  { base, dimensions, linearFactor }: RopeSpec,
   frequencyFactors?: Float32Array,
 ): Float64Array =>
   Float64Array.from(
-    { length: ropeDimensions / 2 },
-    (_, i) => ropeBase ** ((-2 * i) / ropeDimensions) / (ropeLinearFactor * (frequencyFactors?.[i] ?? 1)),
+    { length: dimensions / 2 },
+    (_, i) => base ** ((-2 * i) / dimensions) / (linearFactor * (frequencyFactors?.[i] ?? 1)),
   );

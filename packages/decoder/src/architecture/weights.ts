@@ -35,17 +35,28 @@ export interface ProjectionWeights {
   readonly query: Linear;
   readonly key: Linear;
   readonly value: Linear;
-  /** RMS norms of each head before RoPE, `[headSize]`. */
-  readonly headNorms?: Readonly<Record<"query" | "key", Float32Array>>;
+  /** RMS norms before RoPE: of each head, `[headSize]`, or of the whole projection. */
+  readonly queryNorm?: Float32Array;
+  readonly keyNorm?: Float32Array;
+  /** Leading channels of a head that RoPE rotates; 0 without RoPE. */
+  readonly ropeDimensions: number;
 }
+
+/** Activations of the gate: `x * sigmoid(x)`, or GELU by its tanh approximation. */
+export type Activation = "silu" | "gelu";
 
 /** Weights after an attention hole. */
 export interface FeedForwardWeights {
   readonly output: Linear;
+  /** Of the attention output, before it is added to the residuals. */
+  readonly outputNorm?: Float32Array;
   readonly norm: Float32Array;
   readonly gate: Linear;
   readonly up: Linear;
   readonly down: Linear;
+  readonly activation: Activation;
+  /** Of the output of `down`, before it is added to the residuals. */
+  readonly loweredNorm?: Float32Array;
 }
 
 /** The last norm and the output matrix. */

@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
+import { familyOf } from "../architecture/families.ts";
+import { layerReader } from "../architecture/layer-reader.ts";
 import { readConfig } from "../architecture/read-config.ts";
-import { readFeedForward, readHead, readProjection } from "../architecture/read-weights.ts";
+import { readHead } from "../architecture/read-weights.ts";
 import { loadTokenizer } from "../tokenizer/tokenizer.ts";
 import { bufferSource } from "./byte-source.ts";
 import { openGguf } from "./gguf.ts";
@@ -13,9 +15,9 @@ test.for(["llama", "qwen2"] as const)(
     const file = await openGguf(bufferSource(tinyModel({ ...sizes, architecture, tied: architecture === "llama" })));
     const config = readConfig(file);
     for (let layer = 0; layer < 2; layer++) {
-      const { key } = await readProjection(file, config, layer);
+      const { key } = await familyOf(architecture).projection(layerReader(file, config, layer));
       expect([key.rows, key.columns, key.bias?.length]).toEqual([16, 32, architecture === "qwen2" ? 16 : undefined]);
-      await readFeedForward(file, config, layer);
+      await familyOf(architecture).feedForward(layerReader(file, config, layer));
     }
     expect((await readHead(file, config)).output.rows).toBe(264);
     const tokenizer = loadTokenizer(file);

@@ -1,4 +1,4 @@
-import { type Architecture, FAMILIES } from "../architecture/families.ts";
+import type { Architecture } from "../architecture/families.ts";
 import type { WeightSource } from "../architecture/weights.ts";
 
 /** Sizes of a small random model. */
@@ -31,7 +31,8 @@ export const randomWeights = (model: SmallModel, seed: number): WeightSource => 
     const size = dims.reduce((product, dim) => product * dim, 1);
     tensors.set(name, { dims, data: Float32Array.from({ length: size }, () => offset + scale * random()) });
   };
-  const { needsBias, hasHeadNorms } = FAMILIES[model.architecture];
+  const hasBias = model.architecture === "qwen2";
+  const hasHeadNorms = model.architecture === "qwen3";
   const { hiddenSize: hidden, headSize, feedForwardSize } = model;
   add("token_embd.weight", [hidden, model.vocabulary], 1);
   if (!model.tied) add("output.weight", [hidden, model.vocabulary], 0.3);
@@ -39,7 +40,7 @@ export const randomWeights = (model: SmallModel, seed: number): WeightSource => 
   for (let layer = 0; layer < model.layers; layer++) {
     const matrix = (name: string, columns: number, rows: number): void => {
       add(`blk.${layer}.${name}.weight`, [columns, rows], 1.5 / Math.sqrt(columns));
-      if (needsBias && /attn_[qkv]/.test(name)) add(`blk.${layer}.${name}.bias`, [rows], 0.5);
+      if (hasBias && /attn_[qkv]/.test(name)) add(`blk.${layer}.${name}.bias`, [rows], 0.5);
     };
     add(`blk.${layer}.attn_norm.weight`, [hidden], 0.2, 1);
     add(`blk.${layer}.ffn_norm.weight`, [hidden], 0.2, 1);

@@ -1,9 +1,30 @@
-/** What sets an architecture apart from `llama`. Everything else is read the same way for all of them. */
+import type { LayerReader } from "../layer-reader.ts";
+import type { ModelKeys } from "../model-keys.ts";
+import type { RopeConfig } from "../rope.ts";
+import type { FeedForwardWeights, ProjectionWeights } from "../weights.ts";
+
+/** Sizes that the keys of a family are read with. */
+export interface FamilySizes {
+  readonly layers: number;
+  readonly hiddenSize: number;
+  readonly queryHeads: number;
+  readonly headSize: number;
+  /** As in `DecoderConfig`. */
+  readonly spans: readonly (number | undefined)[];
+}
+
+/** What sets an architecture apart: how its keys and tensors are read, and which pieces its segments consist of. */
 export interface Family {
-  /** Rows of a head in `attn_q` and `attn_k` that RoPE rotates together: `2i` and `2i + 1`, or `i` and `i + half`. */
-  readonly ropeRows: "neighbours" | "halves";
-  /** Whether query, key and value must have a bias. A bias that the file has is always added. */
-  readonly needsBias: boolean;
-  /** Whether each head of query and key has an RMS norm before RoPE: `attn_q_norm`, `attn_k_norm`, `[headSize]`. */
-  readonly hasHeadNorms: boolean;
+  /** RoPE of each layer; throws for keys that are not supported. */
+  readonly rope: (keys: ModelKeys, sizes: FamilySizes) => RopeConfig;
+  /** For files with a span but no pattern: the last layer of each such period reads all tokens. All slide by default. */
+  readonly slidingPeriod?: number;
+  /** Factor of the embedding of every token; 1 by default. */
+  readonly embeddingScale?: (sizes: FamilySizes) => number;
+  /** Factor of attention scores in files without `attention.scale`; `1 / sqrt(headSize)` by default. */
+  readonly attentionScale?: (sizes: FamilySizes) => number;
+  /** Reads the part of a segment before a layer's attention. */
+  readonly projection: (layer: LayerReader) => Promise<ProjectionWeights>;
+  /** Reads the part of a segment after a layer's attention. */
+  readonly feedForward: (layer: LayerReader) => Promise<FeedForwardWeights>;
 }

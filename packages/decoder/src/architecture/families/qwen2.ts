@@ -1,4 +1,10 @@
+import { commonRope } from "../rope-scaling.ts";
 import type { Family } from "./family.ts";
+import { gatedFeedForward, separateProjection } from "./pieces.ts";
 
 /** Qwen2 and Qwen2.5. */
-export const qwen2: Family = { ropeRows: "halves", needsBias: true, hasHeadNorms: false };
+export const qwen2: Family = {
+  rope: commonRope,
+  projection: async (layer) => separateProjection(layer, { ropeRows: "halves", needsBias: true }),
+  feedForward: async (layer) => gatedFeedForward(layer, "silu"),
+};

@@ -1,0 +1,52 @@
+import { inHalfSplitOrder } from "../half-split.ts";
+import type { LayerReader } from "../layer-reader.ts";
+import type { Activation, FeedForwardWeights, ProjectionWeights } from "../weights.ts";
+
+/** How a file stores query, key and value. */
+interface ProjectionLayout {
+  /** Rows of a head that RoPE rotates together: `2i` and `2i + 1`, or `i` and `i + half`. */
+  readonly ropeRows: "neighbours" | "halves";
+  /** Whether query, key and value must have a bias. A bias that the file has is always added. */
+  readonly needsBias?: boolean;
+}
+
+/** Norm, query, key and value from tensors of their own, with query and key rows in the half-split RoPE order. */
+export const separateProjection = async (
+  reader: LayerReader,
+  { ropeRows, needsBias = false }: ProjectionLayout,
+): Promise<ProjectionWeights> => {
+  const { hiddenSize, headSize, queryHeads, kvHeads, rope } = reader.config;
+  const ropeDimensions = rope.tables[rope.tableOf[reader.layer] ?? -1]?.dimensions ?? 0;
+  const [query, key, value] = [
+    await reader.linear("attn_q", queryHeads * headSize, hiddenSize, needsBias),
+    await reader.linear("attn_k", kvHeads * headSize, hiddenSize, needsBias),
+    await reader.linear("attn_v", kvHeads * headSize, hiddenSize, needsBias),
+  ];
+  const isReordered = ropeRows === "neighbours" && ropeDimensions > 0;
+  return {
+    norm: await reader.vector("attn_norm", hiddenSize),
+    query: isReordered ? inHalfSplitOrder(query, headSize, ropeDimensions) : query,
+    key: isReordered ? inHalfSplitOrder(key, headSize, ropeDimensions) : key,
+    value,
+    ropeDimensions,
+  };
+};
+
+/** RMS norms of each head of query and key before RoPE. */
+export const headNorms = async (reader: LayerReader): Promise<Pick<ProjectionWeights, "queryNorm" | "keyNorm">> => ({
+  queryNorm: await reader.vector("attn_q_norm", reader.config.headSize),
+  keyNorm: await reader.vector("attn_k_norm", reader.config.headSize),
+});
+
+/** Attention output, norm, and `down(activation(gate(x)) * up(x))`. */
+export const gatedFeedForward = async (reader: LayerReader, activation: Activation): Promise<FeedForwardWeights> => {
+  const { hiddenSize, feedForwardSize, queryHeads, headSize } = reader.config;
+  return {
+    output: await reader.linear("attn_output", hiddenSize, queryHeads * headSize),
+    norm: await reader.vector("ffn_norm", hiddenSize),
+    gate: await reader.linear("ffn_gate", feedForwardSize, hiddenSize),
+    up: await reader.linear("ffn_up", feedForwardSize, hiddenSize),
+    down: await reader.linear("ffn_down", hiddenSize, feedForwardSize),
+    activation,
+  };
+};

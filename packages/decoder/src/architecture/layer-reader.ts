@@ -1,0 +1,30 @@
+import type { DecoderConfig } from "./config.ts";
+import { readLinear, readVector } from "./read-weights.ts";
+import type { Linear, WeightSource } from "./weights.ts";
+
+/** Reads tensors of one layer by the part of their name between `blk.LAYER.` and `.weight`. */
+export interface LayerReader {
+  readonly config: DecoderConfig;
+  readonly layer: number;
+  /**
+   * A vector in float32.
+   *
+   * @throws ModelError `MODEL_TENSOR_MISSING`, `MODEL_TENSOR_SHAPE`
+   */
+  vector(part: string, length: number): Promise<Float32Array>;
+  /**
+   * A matrix with its bias, which must be there if `needsBias` and is added if it is.
+   *
+   * @throws ModelError `MODEL_TENSOR_MISSING`, `MODEL_TENSOR_SHAPE`
+   */
+  linear(part: string, rows: number, columns: number, needsBias?: boolean): Promise<Linear>;
+}
+
+/** Reader of a layer's tensors. */
+export const layerReader = (source: WeightSource, config: DecoderConfig, layer: number): LayerReader => ({
+  config,
+  layer,
+  vector: async (part, length) => readVector(source, `blk.${layer}.${part}.weight`, length),
+  linear: async (part, rows, columns, needsBias) =>
+    readLinear(source, `blk.${layer}.${part}`, rows, columns, needsBias),
+});

@@ -1,0 +1,46 @@
+import type { NodeProto } from "onnx-buf";
+import type { DecoderConfig } from "../architecture/config.ts";
+import type { Activation, FeedForwardWeights } from "../architecture/weights.ts";
+import { node } from "../onnx/graph.ts";
+import { type Arithmetic, join, linear, type Part } from "./linear.ts";
+import { norm } from "./norm.ts";
+
+/** From `attention` and the residuals `hidden` to the next ones, `residual`. */
+export const feedForward = (config: DecoderConfig, weights: FeedForwardWeights, arithmetic: Arithmetic): Part =>
+  join([
+    linear("output", "attention", "projected", weights.output, arithmetic),
+    addTo("hidden", "projected", "between", weights.outputNorm, config),
+    norm("feed_norm", "between", "normed", weights.norm, config),
+    linear("gate", "normed", "gated", weights.gate, arithmetic),
+    linear("up", "normed", "raised", weights.up, arithmetic),
+    { nodes: gate(weights.activation, "gated", "raised", "activated"), constants: [] },
+    linear("down", "activated", "lowered", weights.down, arithmetic),
+    addTo("between", "lowered", "residual", weights.loweredNorm, config),
+  ]);
+
+/** Adds `branch`, normed if there is a weight, to `stream`. */
+const addTo = (
+  stream: string,
+  branch: string,
+  output: string,
+  weight: Float32Array | undefined,
+  config: DecoderConfig,
+): Part => {
+  const add = (input: string): Part => ({ nodes: [node("Add", [stream, input], [output])], constants: [] });
+  if (!weight) return add(branch);
+  return join([norm(`${branch}_norm`, branch, `${branch}_normed`, weight, config), add(`${branch}_normed`)]);
+};
+
+/** `activation(gate) * up` */
+const gate = (activation: Activation, input: string, up: string, output: string): NodeProto[] => [
+  ...ACTIVATIONS[activation](input, `${input}_activated`),
+  node("Mul", [`${input}_activated`, up], [output]),
+];
+
+const ACTIVATIONS: Readonly<Record<Activation, (input: string, output: string) => NodeProto[]>> = {
+  silu: (input, output) => [
+    node("Sigmoid", [input], [`${input}_sigmoid`]),
+    node("Mul", [input, `${input}_sigmoid`], [output]),
+  ],
+  gelu: (input, output) => [node("Gelu", [input], [output], { approximate: "tanh" })],
+};

@@ -1,0 +1,79 @@
+import type { DecoderConfig } from "../architecture/config.ts";
+import type { ProjectionWeights } from "../architecture/weights.ts";
+import { integers, node, type Port } from "../onnx/graph.ts";
+import { type Arithmetic, join, linear, type Part } from "./linear.ts";
+import { groupNorm, norm } from "./norm.ts";
+
+/** Inputs of a projection with RoPE. */
+export const positionPorts = ({ ropeDimensions }: ProjectionWeights): Port[] =>
+  ropeDimensions === 0 ? [] : POSITIONS.map((name) => ({ name, dims: ["rows", ropeDimensions / 2] }));
+
+const POSITIONS = ["cosine", "sine"] as const;
+
+/** Outputs of a projection. */
+export const projectionPorts = ({ query, key, value }: ProjectionWeights): Port[] => [
+  { name: "query", dims: ["rows", query.rows] },
+  { name: "key", dims: ["rows", key.rows] },
+  { name: "value", dims: ["rows", value.rows] },
+];
+
+/** Query, key and value of a layer, from the residuals `input`. */
+export const projection = (
+  config: DecoderConfig,
+  weights: ProjectionWeights,
+  input: string,
+  arithmetic: Arithmetic,
+): Part =>
+  join([
+    norm("attention_norm", input, "attention_input", weights.norm, config),
+    linear("value", "attention_input", "value", weights.value, arithmetic),
+    ...(weights.ropeDimensions > 0 ? [BATCHED_POSITIONS] : []),
+    headsOf("query", config, weights, arithmetic),
+    headsOf("key", config, weights, arithmetic),
+  ]);
+
+/** RotaryEmbedding wants a batch. */
+const BATCHED_POSITIONS: Part = {
+  nodes: POSITIONS.map((name) => node("Unsqueeze", [name, "batch_axis"], [`${name}_batch`])),
+  constants: [integers("batch_axis", [0])],
+};
+
+/** The product, normed if the layer does, then rotated if it does. The last step writes `name`. */
+const headsOf = (
+  name: "query" | "key",
+  config: DecoderConfig,
+  weights: ProjectionWeights,
+  arithmetic: Arithmetic,
+): Part => {
+  const { [name]: matrix, [`${name}Norm` as const]: weight, ropeDimensions } = weights;
+  const steps = [
+    (output: string): Part => linear(name, "attention_input", output, matrix, arithmetic),
+    ...(weight
+      ? [(output: string, input: string): Part => groupNorm(`${name}_norm`, input, output, weight, matrix.rows, config)]
+      : []),
+    ...(ropeDimensions > 0
+      ? [(output: string, input: string): Part => rope(name, input, output, matrix.rows, ropeDimensions, config)]
+      : []),
+  ];
+  const outputOf = (step: number): string => (step === steps.length - 1 ? name : `${name}_step_${step}`);
+  return join(steps.map((step, index) => step(outputOf(index), outputOf(index - 1))));
+};
+
+const rope = (
+  name: string,
+  input: string,
+  output: string,
+  width: number,
+  dimensions: number,
+  { headSize }: DecoderConfig,
+): Part => ({
+  nodes: [
+    node("Unsqueeze", [input, "batch_axis"], [`${name}_batch`]),
+    node("RotaryEmbedding", [`${name}_batch`, "cosine_batch", "sine_batch"], [`${name}_turned`], {
+      num_heads: width / headSize,
+      ...(dimensions < headSize && { rotary_embedding_dim: dimensions }),
+    }),
+    node("Squeeze", [`${name}_turned`, "batch_axis"], [output]),
+  ],
+  constants: [],
+});

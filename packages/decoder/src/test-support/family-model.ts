@@ -1,0 +1,41 @@
+import { readFileSync } from "node:fs";
+import { type WritableValue, writeGguf } from "../gguf/test-support/write-gguf.ts";
+
+/** A small model of one family with its logits by PyTorch `transformers`, made by `tools/make-family-models.py`. */
+export interface FamilyModel {
+  readonly metadata: Readonly<Record<string, WritableValue>>;
+  /** Numbers are `offset + scale * noise(name)`. Dims are in GGUF order, fastest first. */
+  readonly tensors: Readonly<
+    Record<string, { readonly dims: readonly number[]; readonly scale: number; readonly offset: number }>
+  >;
+  readonly ids: readonly number[];
+  /** One row per id. */
+  readonly logits: readonly (readonly number[])[];
+}
+
+/** Reads the fixture of an architecture. */
+export const familyModel = (architecture: string): FamilyModel =>
+  JSON.parse(
+    readFileSync(new URL(`../fixtures/families/${architecture}.json`, import.meta.url), "utf8"),
+  ) as FamilyModel;
+
+/** The model as a GGUF file. */
+export const familyGguf = ({ metadata, tensors }: FamilyModel): Uint8Array =>
+  writeGguf({
+    metadata,
+    tensors: Object.entries(tensors).map(([name, { dims, scale, offset }]) => {
+      const next = noise(name);
+      const size = dims.reduce((product, dim) => product * dim, 1);
+      return { name, dims, data: Float32Array.from({ length: size }, () => offset + scale * next()) };
+    }),
+  });
+
+/** Numbers from -1 to 1: a linear congruential generator that starts from the FNV-1a hash of a tensor's name. */
+const noise = (name: string): (() => number) => {
+  let state = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(name)) state = Math.imul(state ^ byte, 0x01000193) >>> 0;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 31 - 1;
+  };
+};

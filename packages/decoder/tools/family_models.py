@@ -1,0 +1,204 @@
+"""Small models of each family, for make-family-models.py: the metadata and tensors of a GGUF file, and the same model in
+`transformers`."""
+
+from dataclasses import dataclass, field
+from typing import Callable
+
+import torch
+import transformers
+
+HIDDEN, FEED_FORWARD, HEADS, KV_HEADS, HEAD, VOCABULARY = 32, 48, 4, 2, 16, 50
+
+
+@dataclass
+class Family:
+    architecture: str
+    # Keys below the architecture, besides the sizes; they override these.
+    keys: dict
+    # Makes the model of transformers.
+    model: Callable
+    # Shapes of the tensors of a layer by the part of their name after `blk.N.`, and their names in transformers.
+    layer: dict
+    layers: int = 3
+    head: int = HEAD
+    is_tied: bool = True
+    # Other tensors of the file: name to shape.
+    extra: dict = field(default_factory=dict)
+    # Changes tensors, by their names in GGUF, before transformers gets them.
+    convert: Callable = lambda name, tensor: tensor
+
+    @property
+    def tied(self):
+        return ["lm_head.weight"] if self.is_tied else []
+
+    @property
+    def metadata(self):
+        keys = {
+            "block_count": self.layers,
+            "context_length": 512,
+            "embedding_length": HIDDEN,
+            "feed_forward_length": FEED_FORWARD,
+            "attention.head_count": HEADS,
+            "attention.head_count_kv": KV_HEADS,
+            "attention.key_length": self.head,
+            "attention.layer_norm_rms_epsilon": 1e-5,
+            **self.keys,
+        }
+        named = {f"{self.architecture}.{key}": value for key, value in keys.items()}
+        return {"general.architecture": self.architecture, **named}
+
+    @property
+    def names(self):
+        """Names in transformers by names in GGUF, of tensors that have one."""
+        names = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}
+        if not self.is_tied:
+            names["output.weight"] = "lm_head.weight"
+        for layer in range(self.layers):
+            for part, (_, name) in self.layer.items():
+                names[f"blk.{layer}.{part}"] = f"model.layers.{layer}.{name}"
+        return names
+
+    @property
+    def shapes(self):
+        shapes = {"token_embd.weight": (VOCABULARY, HIDDEN), "output_norm.weight": (HIDDEN,), **self.extra}
+        if not self.is_tied:
+            shapes["output.weight"] = (VOCABULARY, HIDDEN)
+        for layer in range(self.layers):
+            for part, (shape, _) in self.layer.items():
+                shapes[f"blk.{layer}.{part}"] = shape
+        return shapes
+
+    def state(self, tensors):
+        return {name: self.convert(gguf, tensors[gguf]) for gguf, name in self.names.items()}
+
+
+def projections(head=HEAD, bias=False):
+    """Query, key and value in tensors of their own."""
+    parts = {}
+    for letter, heads in (("q", HEADS), ("k", KV_HEADS), ("v", KV_HEADS)):
+        parts[f"attn_{letter}.weight"] = ((heads * head, HIDDEN), f"self_attn.{letter}_proj.weight")
+        if bias:
+            parts[f"attn_{letter}.bias"] = ((heads * head,), f"self_attn.{letter}_proj.bias")
+    parts["attn_output.weight"] = ((HIDDEN, HEADS * head), "self_attn.o_proj.weight")
+    return parts
+
+
+def head_norms(head=HEAD):
+    return {f"attn_{letter}_norm.weight": ((head,), f"self_attn.{letter}_norm.weight") for letter in "qk"}
+
+
+GATED = {
+    "ffn_gate.weight": ((FEED_FORWARD, HIDDEN), "mlp.gate_proj.weight"),
+    "ffn_up.weight": ((FEED_FORWARD, HIDDEN), "mlp.up_proj.weight"),
+    "ffn_down.weight": ((HIDDEN, FEED_FORWARD), "mlp.down_proj.weight"),
+}
+
+NORMS_BEFORE = {
+    "attn_norm.weight": ((HIDDEN,), "input_layernorm.weight"),
+    "ffn_norm.weight": ((HIDDEN,), "post_attention_layernorm.weight"),
+}
+
+
+def interleaved(heads, head, dimensions=None):
+    """Order of rows in a file of NORM rope: row `2i + b` of a head is row `i + b * half` in transformers."""
+    dimensions = dimensions or head
+    half = dimensions // 2
+    within = [2 * (row % half) + row // half if row < dimensions else row for row in range(head)]
+    return torch.tensor([h * head + row for h in range(heads) for row in within])
+
+
+def unpermuted(head=HEAD, dimensions=None):
+    """Puts query and key rows back in the order of transformers."""
+
+    def convert(name, tensor):
+        if ".attn_q." in name or ".attn_k." in name:
+            return tensor[interleaved(tensor.shape[0] // head, head, dimensions)]
+        return tensor
+
+    return convert
+
+
+def common(head=HEAD, layers=3, tied=True, **rest):
+    """Arguments of a configuration in transformers."""
+    return {
+        "vocab_size": VOCABULARY,
+        "hidden_size": HIDDEN,
+        "intermediate_size": FEED_FORWARD,
+        "num_hidden_layers": layers,
+        "num_attention_heads": HEADS,
+        "num_key_value_heads": KV_HEADS,
+        "head_dim": head,
+        "rms_norm_eps": 1e-5,
+        "max_position_embeddings": 512,
+        "tie_word_embeddings": tied,
+        "attn_implementation": "eager",
+        **rest,
+    }
+
+
+def rope(base, **rest):
+    return {"rope_type": "default", "rope_theta": base, **rest}
+
+
+def llama():
+    config = transformers.LlamaConfig(**common(rope_parameters=rope(10_000.0)))
+    return transformers.LlamaForCausalLM(config)
+
+
+def qwen2():
+    config = transformers.Qwen2Config(**common(rope_parameters=rope(1e6), use_sliding_window=False))
+    return transformers.Qwen2ForCausalLM(config)
+
+
+def qwen3():
+    config = transformers.Qwen3Config(**common(head=24, tied=False, rope_parameters=rope(1e6)))
+    return transformers.Qwen3ForCausalLM(config)
+
+
+def gemma3():
+    ropes = {"full_attention": rope(1e6, rope_type="linear", factor=8.0), "sliding_attention": rope(10_000.0)}
+    config = transformers.Gemma3TextConfig(
+        **common(layers=7, rope_parameters=ropes), sliding_window=5, query_pre_attn_scalar=HEAD
+    )
+    return transformers.Gemma3ForCausalLM(config)
+
+
+GEMMA3_LAYER = {
+    "attn_norm.weight": ((HIDDEN,), "input_layernorm.weight"),
+    "post_attention_norm.weight": ((HIDDEN,), "post_attention_layernorm.weight"),
+    "ffn_norm.weight": ((HIDDEN,), "pre_feedforward_layernorm.weight"),
+    "post_ffw_norm.weight": ((HIDDEN,), "post_feedforward_layernorm.weight"),
+    **projections(),
+    **head_norms(),
+    **GATED,
+}
+
+FAMILIES = {
+    family.architecture: family
+    for family in [
+        Family("llama", {"rope.freq_base": 10_000}, llama, {**NORMS_BEFORE, **projections(), **GATED}, convert=unpermuted()),
+        Family("qwen2", {"rope.freq_base": 1_000_000}, qwen2, {**NORMS_BEFORE, **projections(bias=True), **GATED}),
+        Family(
+            "qwen3",
+            {"rope.freq_base": 1_000_000},
+            qwen3,
+            {**NORMS_BEFORE, **projections(head=24), **head_norms(head=24), **GATED},
+            head=24,
+            is_tied=False,
+        ),
+        Family(
+            "gemma3",
+            {
+                "rope.freq_base": 1_000_000,
+                "rope.scaling.type": "linear",
+                "rope.scaling.factor": 8,
+                "attention.sliding_window": 5,
+            },
+            gemma3,
+            GEMMA3_LAYER,
+            layers=7,
+            # The converter adds 1 to the weights of norms.
+            convert=lambda name, tensor: tensor - 1 if name.endswith("norm.weight") else tensor,
+        ),
+    ]
+}

@@ -1,0 +1,75 @@
+"""Makes src/fixtures/families/ARCHITECTURE.json: a small model of each family, with the logits that PyTorch `transformers`
+computes for it in double precision. The weights are not stored: each tensor is `offset + scale * noise(name)`, which
+src/test-support/family-model.ts generates again.
+
+Run (all families, or those named):
+    python3 -m venv venv && venv/bin/pip install torch==2.15.0 transformers==5.24.0
+    venv/bin/python make-family-models.py [ARCHITECTURE ...]
+"""
+
+import json
+import math
+import pathlib
+import sys
+
+import numpy
+import torch
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from family_models import FAMILIES  # noqa: E402
+
+ROWS = 24
+VOCABULARY = 50
+FOLDER = pathlib.Path(__file__).parent.parent / "src" / "fixtures" / "families"
+
+
+def noise(name, count):
+    """Numbers from -1 to 1: a linear congruential generator that starts from the FNV-1a hash of the tensor's name."""
+    state = 0x811C9DC5
+    for byte in name.encode():
+        state = (state ^ byte) * 0x01000193 % 2**32
+    numbers = numpy.empty(count)
+    for index in range(count):
+        state = (state * 1_664_525 + 1_013_904_223) % 2**32
+        numbers[index] = state / 2**31 - 1
+    return numbers
+
+
+def tensor(name, shape):
+    """Scale, offset and numbers (as stored, float32) of a tensor: norms around 1, biases, and matrices."""
+    is_norm = name.endswith("norm.weight")
+    is_matrix = len(shape) > 1
+    scale = 0.2 if is_norm else 1.5 / math.sqrt(shape[-1]) if is_matrix else 0.5
+    if name == "token_embd.weight":
+        scale = 1.0
+    offset = 1.0 if is_norm else 0.0
+    numbers = (offset + scale * noise(name, math.prod(shape))).astype(numpy.float32)
+    return scale, offset, torch.from_numpy(numbers.reshape(shape).astype(numpy.float64))
+
+
+def make(family):
+    torch.set_default_dtype(torch.float64)
+    model = family.model().eval()
+    specs, tensors = {}, {}
+    for name, shape in family.shapes.items():
+        scale, offset, tensors[name] = tensor(name, shape)
+        specs[name] = {"dims": list(reversed(shape)), "scale": scale, "offset": offset}
+    state = family.state(tensors)
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    assert not unexpected and set(missing) <= set(family.tied), (missing, unexpected)
+    model.tie_weights()
+    ids = [(index * 17 + 3) % VOCABULARY for index in range(ROWS)]
+    with torch.no_grad():
+        logits = model(torch.tensor([ids])).logits[0]
+    rows = [[float(f"{number:.7g}") for number in row] for row in logits.tolist()]
+    return {"metadata": family.metadata, "tensors": specs, "ids": ids, "logits": rows}
+
+
+def main():
+    for name in sys.argv[1:] or FAMILIES:
+        text = json.dumps(make(FAMILIES[name]))
+        (FOLDER / f"{name}.json").write_text(text + "\n")
+        print(name, len(text), "bytes")
+
+
+main()
