@@ -19,6 +19,8 @@ class Family:
     model: Callable
     # Shapes of the tensors of a layer by the part of their name after `blk.N.`, and their names in transformers.
     layer: dict
+    # Tells fixtures of one architecture apart.
+    variant: str = ""
     layers: int = 3
     head: int = HEAD
     is_tied: bool = True
@@ -26,6 +28,10 @@ class Family:
     extra: dict = field(default_factory=dict)
     # Changes tensors, by their names in GGUF, before transformers gets them.
     convert: Callable = lambda name, tensor: tensor
+
+    @property
+    def name(self):
+        return f"{self.architecture}.{self.variant}" if self.variant else self.architecture
 
     @property
     def tied(self):
@@ -163,6 +169,27 @@ def gemma3():
     return transformers.Gemma3ForCausalLM(config)
 
 
+def granite(**rest):
+    scales = {"embedding_multiplier": 3.0, "residual_multiplier": 0.7, "logits_scaling": 2.5, "attention_multiplier": 0.2}
+    config = transformers.GraniteConfig(**common(head=8, rope_parameters=rope(10_000.0, **rest)), **scales)
+    return transformers.GraniteForCausalLM(config)
+
+
+def granite_without_rope():
+    return granite(rope_type="linear", factor=1e12)
+
+
+def olmo2():
+    config = transformers.Olmo2Config(**common(head=8, tied=False, rope_parameters=rope(500_000.0)))
+    return transformers.Olmo2ForCausalLM(config)
+
+
+def olmo3():
+    ropes = {"full_attention": rope(500_000.0, rope_type="linear", factor=8.0), "sliding_attention": rope(500_000.0)}
+    config = transformers.Olmo3Config(**common(head=8, layers=5, tied=False, rope_parameters=ropes), sliding_window=5)
+    return transformers.Olmo3ForCausalLM(config)
+
+
 GEMMA3_LAYER = {
     "attn_norm.weight": ((HIDDEN,), "input_layernorm.weight"),
     "post_attention_norm.weight": ((HIDDEN,), "post_attention_layernorm.weight"),
@@ -173,8 +200,26 @@ GEMMA3_LAYER = {
     **GATED,
 }
 
+GRANITE_KEYS = {
+    "rope.freq_base": 10_000,
+    "embedding_scale": 3.0,
+    "residual_scale": 0.7,
+    "logit_scale": 2.5,
+    "attention.scale": 0.2,
+}
+GRANITE_LAYER = {**NORMS_BEFORE, **projections(head=8), **GATED}
+
+OLMO2_LAYER = {
+    "post_attention_norm.weight": ((HIDDEN,), "post_attention_layernorm.weight"),
+    "post_ffw_norm.weight": ((HIDDEN,), "post_feedforward_layernorm.weight"),
+    "attn_q_norm.weight": ((HEADS * 8,), "self_attn.q_norm.weight"),
+    "attn_k_norm.weight": ((KV_HEADS * 8,), "self_attn.k_norm.weight"),
+    **projections(head=8),
+    **GATED,
+}
+
 FAMILIES = {
-    family.architecture: family
+    family.name: family
     for family in [
         Family("llama", {"rope.freq_base": 10_000}, llama, {**NORMS_BEFORE, **projections(), **GATED}, convert=unpermuted()),
         Family("qwen2", {"rope.freq_base": 1_000_000}, qwen2, {**NORMS_BEFORE, **projections(bias=True), **GATED}),
@@ -199,6 +244,31 @@ FAMILIES = {
             layers=7,
             # The converter adds 1 to the weights of norms.
             convert=lambda name, tensor: tensor - 1 if name.endswith("norm.weight") else tensor,
+        ),
+        Family("granite", GRANITE_KEYS, granite, GRANITE_LAYER, head=8, convert=unpermuted(head=8)),
+        Family(
+            "granite",
+            {**GRANITE_KEYS, "rope.scaling.finetuned": False},
+            granite_without_rope,
+            GRANITE_LAYER,
+            variant="without-rope",
+            head=8,
+        ),
+        Family("olmo2", {"rope.freq_base": 500_000}, olmo2, OLMO2_LAYER, head=8, is_tied=False),
+        Family(
+            "olmo2",
+            {
+                "rope.freq_base": 500_000,
+                "rope.scaling.type": "linear",
+                "rope.scaling.factor": 8,
+                "attention.sliding_window": 5,
+            },
+            olmo3,
+            OLMO2_LAYER,
+            variant="olmo3",
+            layers=5,
+            head=8,
+            is_tied=False,
         ),
     ]
 }

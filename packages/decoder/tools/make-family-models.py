@@ -1,10 +1,10 @@
-"""Makes src/fixtures/families/ARCHITECTURE.json: a small model of each family, with the logits that PyTorch `transformers`
+"""Makes src/fixtures/families/ARCHITECTURE[.VARIANT].json: a small model of each family, with the logits that PyTorch `transformers`
 computes for it in double precision. The weights are not stored: each tensor is `offset + scale * noise(name)`, which
 src/test-support/family-model.ts generates again.
 
 Run (all families, or those named):
     python3 -m venv venv && venv/bin/pip install torch==2.15.0 transformers==5.24.0
-    venv/bin/python make-family-models.py [ARCHITECTURE ...]
+    venv/bin/python make-family-models.py [NAME ...]
 """
 
 import json

@@ -11,6 +11,10 @@ export interface DecoderConfig extends CacheShape {
   readonly normEpsilon: number;
   /** Factor of the embedding of every token. */
   readonly embeddingScale: number;
+  /** Factor of what attention and feed-forward parts add to the residuals. */
+  readonly residualScale: number;
+  /** Factor of logits. */
+  readonly logitScale: number;
   /** Factor of attention scores. */
   readonly attentionScale: number;
   readonly rope: RopeConfig;

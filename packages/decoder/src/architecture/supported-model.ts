@@ -42,8 +42,7 @@ export const assertReadableTensors = (tensors: WeightSource["tensors"]): void =>
     if (isSupported === false) throw unsupportedType({ name, type: type ?? "an unknown type" });
 };
 
-/** Every layer has one, in every architecture. */
-const LAYER_TENSOR = /^blk\.(\d+)\.attn_norm\.weight$/;
+const LAYER_TENSOR = /^blk\.(\d+)\./;
 
 /**
  * Compares the metadata's number of layers with the layers whose tensors are in the file.
@@ -54,11 +53,12 @@ export const assertLayerCount = (
   { architecture, layers }: Pick<DecoderConfig, "architecture" | "layers">,
   tensors: WeightSource["tensors"],
 ): void => {
-  const found = [...tensors.keys()].flatMap((name) => LAYER_TENSOR.exec(name)?.[1] ?? []).map(Number);
-  if (found.length === layers && found.every((layer) => layer < layers)) return;
+  const found = new Set([...tensors.keys()].flatMap((name) => LAYER_TENSOR.exec(name)?.[1] ?? []).map(Number));
+  const last = Math.max(...found, -1);
+  if (found.size === layers && last < layers) return;
   throw new ModelError(
     "MODEL_LAYER_COUNT",
-    `expected tensors of the ${layers} layers in ${architecture}.block_count, got tensors of ${found.length}${found.length > 0 ? `, the last of them blk.${found.reduce((last, layer) => Math.max(last, layer))}` : ""}; the file is damaged; download it again`,
+    `expected tensors of the ${layers} layers in ${architecture}.block_count, got tensors of ${found.size}${found.size > 0 ? `, the last of them blk.${last}` : ""}; the file is damaged; download it again`,
   );
 };
 

@@ -31,7 +31,8 @@ export interface Linear {
 
 /** Weights before an attention hole. */
 export interface ProjectionWeights {
-  readonly norm: Float32Array;
+  /** Of the residuals, before the projection. */
+  readonly norm?: Float32Array;
   readonly query: Linear;
   readonly key: Linear;
   readonly value: Linear;
@@ -50,7 +51,8 @@ export interface FeedForwardWeights {
   readonly output: Linear;
   /** Of the attention output, before it is added to the residuals. */
   readonly outputNorm?: Float32Array;
-  readonly norm: Float32Array;
+  /** Of the residuals, before the gate. */
+  readonly norm?: Float32Array;
   readonly gate: Linear;
   readonly up: Linear;
   readonly down: Linear;

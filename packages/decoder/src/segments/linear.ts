@@ -1,7 +1,7 @@
 import type { NodeProto } from "onnx-buf";
 import type { Linear } from "../architecture/weights.ts";
 import type { BlockCodes } from "../gguf/block-codes.ts";
-import { type Constant, integers, node } from "../onnx/graph.ts";
+import { type Constant, integers, node, scalar } from "../onnx/graph.ts";
 
 /** Nodes and constants of a part of a graph. */
 export interface Part {
@@ -20,6 +20,12 @@ export const linear = (name: string, input: string, output: string, weights: Lin
   weights.matrix instanceof Float32Array
     ? floatLinear(name, input, output, weights, weights.matrix)
     : blockLinear(name, input, output, weights, weights.matrix, arithmetic);
+
+/** `output = factor * input` */
+export const times = (name: string, input: string, output: string, factor: number): Part => ({
+  nodes: [node("Mul", [input, name], [output])],
+  constants: [scalar(name, factor)],
+});
 
 const floatLinear = (
   name: string,

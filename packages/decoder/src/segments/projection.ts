@@ -23,14 +23,16 @@ export const projection = (
   weights: ProjectionWeights,
   input: string,
   arithmetic: Arithmetic,
-): Part =>
-  join([
-    norm("attention_norm", input, "attention_input", weights.norm, config),
-    linear("value", "attention_input", "value", weights.value, arithmetic),
+): Part => {
+  const normed = weights.norm ? "attention_input" : input;
+  return join([
+    ...(weights.norm ? [norm("attention_norm", input, normed, weights.norm, config)] : []),
+    linear("value", normed, "value", weights.value, arithmetic),
     ...(weights.ropeDimensions > 0 ? [BATCHED_POSITIONS] : []),
-    headsOf("query", config, weights, arithmetic),
-    headsOf("key", config, weights, arithmetic),
+    headsOf("query", normed, config, weights, arithmetic),
+    headsOf("key", normed, config, weights, arithmetic),
   ]);
+};
 
 /** RotaryEmbedding wants a batch. */
 const BATCHED_POSITIONS: Part = {
@@ -41,13 +43,14 @@ const BATCHED_POSITIONS: Part = {
 /** The product, normed if the layer does, then rotated if it does. The last step writes `name`. */
 const headsOf = (
   name: "query" | "key",
+  from: string,
   config: DecoderConfig,
   weights: ProjectionWeights,
   arithmetic: Arithmetic,
 ): Part => {
   const { [name]: matrix, [`${name}Norm` as const]: weight, ropeDimensions } = weights;
   const steps = [
-    (output: string): Part => linear(name, "attention_input", output, matrix, arithmetic),
+    (output: string): Part => linear(name, from, output, matrix, arithmetic),
     ...(weight
       ? [(output: string, input: string): Part => groupNorm(`${name}_norm`, input, output, weight, matrix.rows, config)]
       : []),

@@ -2,7 +2,7 @@ import type { DecoderConfig } from "../architecture/config.ts";
 import type { FeedForwardWeights, HeadWeights, ProjectionWeights } from "../architecture/weights.ts";
 import type { Graph, Port } from "../onnx/graph.ts";
 import { feedForward } from "./feed-forward.ts";
-import { type Arithmetic, join, linear, type Part } from "./linear.ts";
+import { type Arithmetic, join, linear, type Part, times } from "./linear.ts";
 import { norm } from "./norm.ts";
 import { positionPorts, projection, projectionPorts } from "./projection.ts";
 
@@ -53,8 +53,12 @@ const segmentOutputs = (config: DecoderConfig, weights: SegmentWeights): Port[] 
   ];
 };
 
-const head = (config: DecoderConfig, weights: HeadWeights, input: string, arithmetic: Arithmetic): Part =>
-  join([
+const head = (config: DecoderConfig, weights: HeadWeights, input: string, arithmetic: Arithmetic): Part => {
+  const { logitScale } = config;
+  const product = logitScale === 1 ? "logits" : "unscaled_logits";
+  return join([
     norm("head_norm", input, "head_input", weights.norm, config),
-    linear("head", "head_input", "logits", weights.output, arithmetic),
+    linear("head", "head_input", product, weights.output, arithmetic),
+    ...(logitScale === 1 ? [] : [times("logit_scale", product, "logits", logitScale)]),
   ]);
+};

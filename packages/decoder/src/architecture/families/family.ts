@@ -20,7 +20,11 @@ export interface Family {
   /** For files with a span but no pattern: the last layer of each such period reads all tokens. All slide by default. */
   readonly slidingPeriod?: number;
   /** Factor of the embedding of every token; 1 by default. */
-  readonly embeddingScale?: (sizes: FamilySizes) => number;
+  readonly embeddingScale?: (sizes: FamilySizes, keys: ModelKeys) => number;
+  /** Factor of what attention and feed-forward parts add to the residuals; 1 by default. */
+  readonly residualScale?: (keys: ModelKeys) => number;
+  /** Factor of logits; 1 by default. */
+  readonly logitScale?: (keys: ModelKeys) => number;
   /** Factor of attention scores in files without `attention.scale`; `1 / sqrt(headSize)` by default. */
   readonly attentionScale?: (sizes: FamilySizes) => number;
   /** Reads the part of a segment before a layer's attention. */

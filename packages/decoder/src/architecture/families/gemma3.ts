@@ -1,7 +1,7 @@
 import { defaultScale } from "@kvtuner/plan";
 import { commonRope, slidingRope } from "../rope-scaling.ts";
 import type { Family } from "./family.ts";
-import { gatedFeedForward, headNorms, separateProjection } from "./pieces.ts";
+import { gatedFeedForward, headNorms, normsAfter, separateProjection } from "./pieces.ts";
 
 /** RoPE base of sliding layers in files without a key for it, as in llama.cpp. */
 const SLIDING_BASE = 10_000;
@@ -22,7 +22,6 @@ export const gemma3: Family = {
   }),
   feedForward: async (layer) => ({
     ...(await gatedFeedForward(layer, "gelu")),
-    outputNorm: await layer.vector("post_attention_norm", layer.config.hiddenSize),
-    loweredNorm: await layer.vector("post_ffw_norm", layer.config.hiddenSize),
+    ...(await normsAfter(layer)),
   }),
 };

@@ -8,12 +8,14 @@ interface ProjectionLayout {
   readonly ropeRows: "neighbours" | "halves";
   /** Whether query, key and value must have a bias. A bias that the file has is always added. */
   readonly needsBias?: boolean;
+  /** Whether the residuals are normed before; true by default. */
+  readonly hasNorm?: boolean;
 }
 
 /** Norm, query, key and value from tensors of their own, with query and key rows in the half-split RoPE order. */
 export const separateProjection = async (
   reader: LayerReader,
-  { ropeRows, needsBias = false }: ProjectionLayout,
+  { ropeRows, needsBias = false, hasNorm = true }: ProjectionLayout,
 ): Promise<ProjectionWeights> => {
   const { hiddenSize, headSize, queryHeads, kvHeads, rope } = reader.config;
   const ropeDimensions = rope.tables[rope.tableOf[reader.layer] ?? -1]?.dimensions ?? 0;
@@ -24,7 +26,7 @@ export const separateProjection = async (
   ];
   const isReordered = ropeRows === "neighbours" && ropeDimensions > 0;
   return {
-    norm: await reader.vector("attn_norm", hiddenSize),
+    ...(hasNorm && { norm: await reader.vector("attn_norm", hiddenSize) }),
     query: isReordered ? inHalfSplitOrder(query, headSize, ropeDimensions) : query,
     key: isReordered ? inHalfSplitOrder(key, headSize, ropeDimensions) : key,
     value,
@@ -32,18 +34,41 @@ export const separateProjection = async (
   };
 };
 
-/** RMS norms of each head of query and key before RoPE. */
+/** RMS norms of each head of query and key, before RoPE. */
 export const headNorms = async (reader: LayerReader): Promise<Pick<ProjectionWeights, "queryNorm" | "keyNorm">> => ({
   queryNorm: await reader.vector("attn_q_norm", reader.config.headSize),
   keyNorm: await reader.vector("attn_k_norm", reader.config.headSize),
 });
 
-/** Attention output, norm, and `down(activation(gate(x)) * up(x))`. */
-export const gatedFeedForward = async (reader: LayerReader, activation: Activation): Promise<FeedForwardWeights> => {
+/** RMS norms of all heads of query together, and of key, before RoPE. */
+export const projectionNorms = async (
+  reader: LayerReader,
+): Promise<Pick<ProjectionWeights, "queryNorm" | "keyNorm">> => {
+  const { headSize, queryHeads, kvHeads } = reader.config;
+  return {
+    queryNorm: await reader.vector("attn_q_norm", queryHeads * headSize),
+    keyNorm: await reader.vector("attn_k_norm", kvHeads * headSize),
+  };
+};
+
+/** RMS norms of the outputs of attention and of the feed-forward part. */
+export const normsAfter = async (
+  reader: LayerReader,
+): Promise<Pick<FeedForwardWeights, "outputNorm" | "loweredNorm">> => ({
+  outputNorm: await reader.vector("post_attention_norm", reader.config.hiddenSize),
+  loweredNorm: await reader.vector("post_ffw_norm", reader.config.hiddenSize),
+});
+
+/** Attention output, norm unless there is none, and `down(activation(gate(x)) * up(x))`. */
+export const gatedFeedForward = async (
+  reader: LayerReader,
+  activation: Activation,
+  { hasNorm = true }: Pick<ProjectionLayout, "hasNorm"> = {},
+): Promise<FeedForwardWeights> => {
   const { hiddenSize, feedForwardSize, queryHeads, headSize } = reader.config;
   return {
     output: await reader.linear("attn_output", hiddenSize, queryHeads * headSize),
-    norm: await reader.vector("ffn_norm", hiddenSize),
+    ...(hasNorm && { norm: await reader.vector("ffn_norm", hiddenSize) }),
     gate: await reader.linear("ffn_gate", feedForwardSize, hiddenSize),
     up: await reader.linear("ffn_up", feedForwardSize, hiddenSize),
     down: await reader.linear("ffn_down", hiddenSize, feedForwardSize),
