@@ -1,11 +1,21 @@
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fc, test } from "@fast-check/vitest";
 import { createReferenceBackend } from "@kvtuner/backend-cpu";
-import { FloatAttention, loadDecoder } from "@kvtuner/decoder";
-import { createEvaluator, type RuntimeAttention, type Score } from "@kvtuner/evaluation";
+import { type Decoder, FloatAttention, loadDecoder } from "@kvtuner/decoder";
+import {
+  createEvaluator,
+  type Evaluator,
+  type RuntimeAttention,
+  type Score,
+  type SpillFile,
+} from "@kvtuner/evaluation";
 import { layerScheme, parseShorthand, type LayerScheme } from "@kvtuner/plan";
 import { InferenceSession } from "onnxruntime-node";
 import { expect } from "vitest";
 import { randomWeights } from "../../../packages/decoder/src/test-support/random-weights.ts";
+import { openSpillFile } from "../src/model/spill-file.ts";
 
 const LAYERS = 4;
 const createSession = (model: Uint8Array): Promise<InferenceSession> => InferenceSession.create(model);
@@ -15,6 +25,7 @@ const decoder = await loadDecoder(randomWeights({ architecture: "llama", layers:
 });
 const samples = [0, 1].map((sample) => Int32Array.from({ length: 70 }, (_, index) => (index * (13 + sample) + 5) % 50));
 const evaluator = await createEvaluator({ decoder, samples, createSession });
+const spillFolder = mkdtempSync(join(tmpdir(), "kvtuner-evaluator-"));
 
 const pairs = [2, 3, 8, 16].flatMap((key) => [2, 4, 16].map((value) => ({ key, value }) as { key: 2; value: 4 }));
 const plan: fc.Arbitrary<LayerScheme[]> = fc.array(
@@ -34,6 +45,88 @@ test.prop([fc.array(plan, { minLength: 1, maxLength: 5 })], { numRuns: 12 })(
     }
   },
 );
+
+/** How the work is cut into pieces; none of it may change a score. */
+const activations = fc.record({
+  memoryBytes: fc.constantFrom(0, 60_000, 400_000, 1e9),
+  rowsPerSegment: fc.constantFrom(1, 300, 1000, 1e6),
+  keptBaseBytes: fc.constantFrom(0, 1e9),
+  spills: fc.boolean(),
+});
+
+test.prop([fc.array(plan, { minLength: 1, maxLength: 7 }), activations], { numRuns: 7 })(
+  "plans that run together, with states in memory or on disk, score as one after another and are heard in the same order",
+  async (plans, { spills, ...options }) => {
+    const heard = async (scorer: Evaluator): Promise<[number, Score][]> => {
+      const scores: [number, Score][] = [];
+      await scorer.evaluate(plans, { onScore: (index, score) => void scores.push([index, score]) });
+      return scores;
+    };
+    const together = await createEvaluator({
+      decoder,
+      samples,
+      createSession,
+      ...options,
+      ...(spills && { openSpill: () => openSpillFile(spillFolder) }),
+    });
+    expect(await heard(together)).toEqual(await heard(evaluator));
+    await together.dispose();
+  },
+);
+
+test("plans of any number that run together use each segment once", async () => {
+  const used: number[] = [];
+  const recorded: Decoder = {
+    ...decoder,
+    next: async (layer, ...rest) => {
+      if (used.at(-1) !== layer) used.push(layer);
+      return decoder.next(layer, ...rest);
+    },
+  };
+  const plans = Array.from({ length: LAYERS }, (_, layer) =>
+    Array.from({ length: LAYERS }, (__, other) => parseShorthand(layer === other ? "kivi:K2V2" : "none").layer),
+  );
+  const layers = Array.from({ length: LAYERS - 1 }, (_, layer) => layer);
+  const run = async (options: Partial<Parameters<typeof createEvaluator>[0]>): Promise<number[]> => {
+    const scorer = await createEvaluator({ decoder: recorded, samples, createSession, ...options });
+    await scorer.base();
+    used.splice(0);
+    await scorer.evaluate(plans);
+    return used;
+  };
+  expect(await run({ rowsPerSegment: 1e6 })).toEqual(layers);
+  // Without a file, as many as the memory holds run together.
+  expect(await run({ rowsPerSegment: 1e6, memoryBytes: 0 })).toEqual([0, 1, 2, 0, 1, 2, 1, 2]);
+  expect(await run({ rowsPerSegment: 280 })).toEqual([0, 1, 2, 1, 2]);
+});
+
+test("an evaluation that fails leaves its file to the next one", async () => {
+  const opened: SpillFile[] = [];
+  let ends = 0;
+  const openSpill = async (): Promise<SpillFile> => {
+    const file = await openSpillFile(spillFolder);
+    opened.push(file);
+    return {
+      ...file,
+      write: async (numbers, offset) => {
+        ends = Math.max(ends, offset);
+        await file.write(numbers, offset);
+      },
+    };
+  };
+  const scorer = await createEvaluator({ decoder, samples, createSession, memoryBytes: 0, openSpill });
+  const layers = Array.from({ length: LAYERS }, () => parseShorthand("kivi:K2V2").layer);
+  await scorer.evaluate([layers]);
+  const before = ends;
+  const fail = (): never => {
+    throw new Error("killed");
+  };
+  for (let run = 0; run < 3; run++)
+    await expect(scorer.evaluate([layers], { onScore: fail })).rejects.toThrow("killed");
+  expect(await scorer.evaluate([layers])).toEqual(await evaluator.evaluate([layers]));
+  expect([opened.length, ends]).toEqual([1, before]);
+  await scorer.dispose();
+});
 
 test("what is scored again from recomputed logits, or at every position by name, is the same", async () => {
   const layers = Array.from({ length: LAYERS }, () => layerScheme("per-token", { key: 3, value: 2 }));

@@ -1,3 +1,6 @@
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fc, test as property } from "@fast-check/vitest";
 import { createCpuBackend, createReferenceBackend } from "@kvtuner/backend-cpu";
 import { FloatAttention, loadDecoder } from "@kvtuner/decoder";
@@ -7,6 +10,7 @@ import {
   planLogits,
   type EncodedPrompt,
   type Likelihood,
+  type SpillFile,
   type TaskCache,
   type TaskEvaluatorOptions,
   type TaskOutcome,
@@ -15,6 +19,7 @@ import { layerScheme, parseShorthand, type LayerScheme, type Plan } from "@kvtun
 import { InferenceSession } from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
 import { randomWeights } from "../../../packages/decoder/src/test-support/random-weights.ts";
+import { openSpillFile } from "../src/model/spill-file.ts";
 
 const LAYERS = 3;
 const VOCABULARY = 50;
@@ -264,6 +269,12 @@ test("neither batch nor range nor company changes an outcome; each plan is heard
     expect(parts.flatMap(({ correct }) => correct)).toEqual(together[index]?.correct);
     for (const [at, kl] of parts.flatMap((part) => part.kl).entries())
       expect(Math.abs(kl - together[index]!.kl[at]!)).toBeLessThan(1e-4 + 1e-3 * kl);
+  }
+  const openSpill = (): Promise<SpillFile> => openSpillFile(mkdtempSync(join(tmpdir(), "kvtuner-tasks-")));
+  for (const rowsPerSegment of [1, 1e6]) {
+    const spilled = await evaluatorOf(prompts, { memoryBytes: 0, openSpill, rowsPerSegment });
+    expect(await spilled.evaluate(plans)).toEqual(together);
+    await spilled.dispose();
   }
   await expect(evaluator.evaluate([[parseShorthand("none").layer]])).rejects.toMatchObject({
     code: "EVALUATION_LAYERS",

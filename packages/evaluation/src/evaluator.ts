@@ -1,11 +1,13 @@
 import type { CreateSession, Decoder } from "@kvtuner/decoder";
 import { type Asset, type CacheShape, KvtunerError, type LayerScheme } from "@kvtuner/plan";
+import { createActivationStore } from "./activation-store.ts";
+import { type ActivationOptions, plansTogether, storeOptionsOf } from "./activations.ts";
 import { prefixTree } from "./prefix-sharing.ts";
 import { type RuntimeAttention, type RuntimeOptions, runtimeResiduals } from "./runtime-residuals.ts";
 import { createSampleAttention } from "./sample-attention.ts";
 import { joinSamples, type Score } from "./score.ts";
-import { type BaseSample, createScorer } from "./scorer.ts";
-import { type Filling, runTree, type TreeRun } from "./tree-run.ts";
+import { type BaseSample, createScorer, type SampleScore } from "./scorer.ts";
+import { type Filling, type Finished, runTree, type TreeRun } from "./tree-run.ts";
 
 /** Scores plans on fixed samples of text, exactly as a packed cache fed token by token would. */
 export interface Evaluator {
@@ -24,16 +26,16 @@ export interface Evaluator {
    * @param open makes an empty filler; called once per sample
    */
   scoreRuntime(open: () => Promise<RuntimeAttention>, options?: RuntimeOptions): Promise<Score>;
-  /** Disposes of the scoring graphs, but not of the decoder. */
+  /** Disposes of the scoring graphs and the spill file, but not of the decoder. */
   dispose(): Promise<void>;
 }
 
-/** Keeps the base's log-probabilities up to this size; beyond, computes them again for each score. */
-const KEPT_BASE_BYTES = 4 * 2 ** 30;
+/** Keeps the base's log-probabilities up to this size; beyond, computes them again for each group of plans. */
+const KEPT_BASE_BYTES = 256 * 2 ** 20;
 
 /** Options of a batch of plans. */
 export interface EvaluateOptions {
-  /** Called after each plan, in the order of the prefix tree. */
+  /** Called for each plan, in the order of the prefix tree, as soon as the plans that run together with it are done. */
   readonly onScore?: (index: number, score: Score) => void | Promise<void>;
   /**
    * Scores only positions 0, n, 2n, ... (default 1, all). Every position still runs through every layer but not through the
@@ -47,12 +49,15 @@ export interface EvaluateOptions {
 }
 
 /** Arguments of {@link createEvaluator}. */
-export interface EvaluatorOptions {
+export interface EvaluatorOptions extends ActivationOptions {
   readonly decoder: Decoder;
   /** Token ids. All samples have one length; each is a context of its own from position 0. */
   readonly samples: readonly Int32Array[];
   readonly createSession: CreateSession;
-  /** Bytes that the float cache's log-probabilities may take (default 4 GiB); beyond, they are computed for each score. */
+  /**
+   * Bytes that the float cache's log-probabilities may take (default 256 MiB). If they need more, they are computed again for the
+   * plans that run together.
+   */
   readonly keptBaseBytes?: number;
 }
 
@@ -66,33 +71,37 @@ export const createEvaluator = async ({
   samples,
   createSession,
   keptBaseBytes = KEPT_BASE_BYTES,
+  ...activations
 }: EvaluatorOptions): Promise<Evaluator> => {
   const length = sampleLength(samples);
   const tokens = length * samples.length;
   const baseBytes = 4 * decoder.vocabularySize * tokens;
-  const scorer = await createScorer({ decoder, createSession, keepBase: baseBytes <= keptBaseBytes });
+  const store = createActivationStore(storeOptionsOf(activations));
+  const scorer = await createScorer({ decoder, createSession, store, keepBase: baseBytes <= keptBaseBytes });
   const positions = decoder.positions(Array.from({ length }, (_, position) => position));
   const run = {
     decoder,
     samples,
     attention: createSampleAttention(decoder.shape, decoder.attention),
     positions: samples.map(() => positions),
+    store,
+    width: plansTogether(decoder, tokens, store, activations),
   };
   let base: BaseSample[] | undefined;
   const baseSamples = async (signal?: AbortSignal): Promise<BaseSample[]> =>
-    (base ??= await runBase({ ...run, ...(signal && { signal }) }, (residual, sample) =>
-      scorer.base(residual, samples[sample]!),
-    ));
+    (base ??= await runBase({ ...run, signal }, (residual, sample) => scorer.base(residual, samples[sample]!)));
+  /** Scores of some plans, from the last residuals of each on a sample. */
   const scored = async (
-    residualsOf: (ids: Int32Array, sample: number) => Promise<Float32Array>,
+    residualsOf: (ids: Int32Array, sample: number) => Promise<Float32Array[]>,
     stride: number,
     signal?: AbortSignal,
-  ): Promise<Score> => {
+  ): Promise<Score[]> => {
     const reference = await baseSamples(signal);
-    const parts = [];
+    const bySample: SampleScore[][] = [];
     for (const [sample, ids] of samples.entries())
-      parts.push(await scorer.score(await residualsOf(ids, sample), ids, reference[sample]!, stride));
-    return finite(joinSamples(parts, reference));
+      bySample.push(await scorer.score(await residualsOf(ids, sample), ids, reference[sample]!, stride));
+    const byPlan = bySample[0]!.map((_, plan) => bySample.map((scores) => scores[plan]!));
+    return byPlan.map((parts) => joinSamples(parts, reference));
   };
   return {
     shape: decoder.shape,
@@ -105,34 +114,36 @@ export const createEvaluator = async ({
       for (const plan of plans) assertLayers(plan, decoder.shape);
       await baseSamples(signal);
       const scores: Score[] = [];
-      const finish = async (residuals: readonly Float32Array[], ends: readonly number[]): Promise<void> => {
-        const score = await scored(async (_, sample) => residuals[sample]!, positionStride);
-        for (const index of ends) {
-          scores[index] = score;
-          await onScore?.(index, score);
-        }
+      const finish = async (finished: readonly Finished[]): Promise<void> => {
+        const residualsOf = async (_: Int32Array, sample: number): Promise<Float32Array[]> =>
+          Promise.all(finished.map(async ({ residuals }) => (await residuals[sample]!.read())[0]!));
+        for (const [place, score] of (await scored(residualsOf, positionStride)).entries())
+          for (const index of finished[place]!.ends) {
+            scores[index] = finite(score);
+            await onScore?.(index, score);
+          }
       };
       const attention = createSampleAttention(decoder.shape, decoder.attention, assets);
-      await runTree(
-        { ...run, attention, finish, ...(signal && { signal }) },
-        prefixTree<Filling>(plans, JSON.stringify),
-      );
+      await runTree({ ...run, attention, finish, signal }, prefixTree<Filling>(plans, JSON.stringify));
       return scores;
     },
     scoreRuntime: async (open, options = {}) => {
       let done = 0;
       const onPiece = (count: number): void => options.onProgress?.((done += count), tokens);
-      const residualsOf = async (ids: Int32Array): Promise<Float32Array> => {
+      const residualsOf = async (ids: Int32Array): Promise<Float32Array[]> => {
         const attention = await open();
         try {
-          return await runtimeResiduals(decoder, ids, attention, options, onPiece);
+          return [await runtimeResiduals(decoder, ids, attention, options, onPiece)];
         } finally {
           await attention.dispose?.();
         }
       };
-      return scored(residualsOf, 1, options.signal);
+      const [score] = await scored(residualsOf, 1, options.signal);
+      return finite(score!);
     },
-    dispose: () => scorer.dispose(),
+    dispose: async () => {
+      await Promise.all([scorer.dispose(), store.dispose()]);
+    },
   };
 };
 
@@ -141,8 +152,11 @@ const runBase = async (
   score: (residual: Float32Array, sample: number) => Promise<BaseSample>,
 ): Promise<BaseSample[]> => {
   const base: BaseSample[] = [];
-  const finish = async (residuals: readonly Float32Array[]): Promise<void> => {
-    for (const [sample, residual] of residuals.entries()) base.push(await score(residual, sample));
+  const finish = async ([only]: readonly Finished[]): Promise<void> => {
+    for (const [sample, held] of only!.residuals.entries()) {
+      const [residual] = await held.read();
+      base.push(await score(residual!, sample));
+    }
   };
   const floatPlan: Filling[] = Array.from({ length: run.decoder.shape.layers });
   await runTree({ ...run, finish }, prefixTree([floatPlan], String));

@@ -1,10 +1,11 @@
 import type { Decoder } from "@kvtuner/decoder";
 import type { Plan } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
+import { createActivationStore } from "./activation-store.ts";
 import { assertLayers } from "./evaluator.ts";
 import { prefixTree } from "./prefix-sharing.ts";
 import { createSampleAttention, type SampleTensors } from "./sample-attention.ts";
-import { type Filling, runTree } from "./tree-run.ts";
+import { type Filling, type Finished, runTree } from "./tree-run.ts";
 
 /**
  * Logits at every position of one sample, as the evaluator scores them: those of a cache under the plan, fed token by token
@@ -33,8 +34,10 @@ export const planLogits = async (
       },
     },
     positions: [decoder.positions(Array.from(ids, (_, position) => position))],
-    finish: async ([only]: readonly Float32Array[]): Promise<void> => {
-      residual = only!.slice();
+    store: createActivationStore({ memoryBytes: Infinity }),
+    width: 1,
+    finish: async ([only]: readonly Finished[]): Promise<void> => {
+      residual = (await only!.residuals[0]!.read())[0]!.slice();
     },
   };
   await runTree(run, prefixTree<Filling>([layers], JSON.stringify));

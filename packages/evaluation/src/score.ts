@@ -19,7 +19,10 @@ export interface Score {
 }
 
 /** Combines the scores of equally long samples. */
-export const joinSamples = (samples: readonly SampleScore[], base: readonly BaseSample[]): Score => {
+export const joinSamples = (
+  samples: readonly SampleScore[],
+  base: readonly Pick<BaseSample, "negativeLogLikelihood">[],
+): Score => {
   const kl = moments(samples.map((sample) => sample.kl));
   const top1 = moments(samples.map((sample) => sample.top1));
   const loss = moments(samples.map((sample) => sample.negativeLogLikelihood));

@@ -1,5 +1,6 @@
 import type { CreateSession, Decoder } from "@kvtuner/decoder";
 import { Tensor } from "onnxruntime-common";
+import type { ActivationStore } from "./activation-store.ts";
 import { gatherRows } from "./gather-rows.ts";
 import { createScoreSessions, type RowStatistics } from "./score-sessions.ts";
 
@@ -8,10 +9,8 @@ const CHUNK_ROWS = 64;
 
 /** The float cache's predictions for one sample. */
 export interface BaseSample {
-  /** Last residuals, float32 `[tokens, hiddenSize]`. */
-  readonly residual: Float32Array;
-  /** Log-probabilities, float32 `[tokens, vocabulary]`; absent if they are computed again each time to save memory. */
-  readonly logProbability?: Float32Array;
+  /** Log-probabilities of some ascending positions, float32 `[positions, vocabulary]`. */
+  logProbability(positions: readonly number[]): Promise<Float32Array>;
   readonly best: Int32Array;
   /** Mean negative log likelihood of tokens 1, 2, ..., nats. */
   readonly negativeLogLikelihood: number;
@@ -32,8 +31,8 @@ export interface SampleScore {
 /** Turns last residuals `[tokens, hiddenSize]` into scores. */
 export interface Scorer {
   base(residual: Float32Array, ids: Int32Array): Promise<BaseSample>;
-  /** Scores positions 0, stride, 2 stride, ... */
-  score(residual: Float32Array, ids: Int32Array, base: BaseSample, stride: number): Promise<SampleScore>;
+  /** Scores some plans on one sample, at positions 0, stride, 2 stride, ... The base's logits are computed once for all of them. */
+  score(residuals: readonly Float32Array[], ids: Int32Array, base: BaseSample, stride: number): Promise<SampleScore[]>;
   dispose(): Promise<void>;
 }
 
@@ -41,44 +40,55 @@ export interface Scorer {
 export interface ScorerOptions {
   readonly decoder: Decoder;
   readonly createSession: CreateSession;
-  /** False computes the base's logits again for each score. Slower by one output matrix, but holds nothing of vocabulary size. */
+  /** Holds the base's residuals when its log-probabilities are not kept. */
+  readonly store: ActivationStore;
+  /** False computes the base's log-probabilities again for each call of `score`, and holds nothing of vocabulary size. */
   readonly keepBase: boolean;
 }
 
 /** Compiles the scoring graphs for a decoder's vocabulary. */
-export const createScorer = async ({ decoder, createSession, keepBase }: ScorerOptions): Promise<Scorer> => {
+export const createScorer = async ({ decoder, createSession, store, keepBase }: ScorerOptions): Promise<Scorer> => {
   const sessions = await createScoreSessions(decoder.vocabularySize, createSession);
   const vocabulary = decoder.vocabularySize;
   const normalized = async (residual: Float32Array, positions: readonly number[]): Promise<Float32Array> =>
     sessions.normalize(await logitsOf(decoder, residual, positions));
   return {
     base: async (residual, ids) => {
-      const logProbability = new Float32Array(keepBase ? ids.length * vocabulary : 0);
+      const kept = keepBase ? new Float32Array(ids.length * vocabulary) : undefined;
+      const held = kept ? undefined : await store.hold([residual]);
       const best = new Int32Array(ids.length);
       let loss = 0;
       for (const positions of chunks(ids.length, 1)) {
         const rows = await normalized(residual, positions);
-        if (keepBase) logProbability.set(rows, positions[0]! * vocabulary);
+        kept?.set(rows, positions[0]! * vocabulary);
         for (const [row, position] of positions.entries()) {
           best[position] = indexOfLargest(rows, row * vocabulary, vocabulary);
           if (position + 1 < ids.length) loss -= rows[row * vocabulary + ids[position + 1]!]!;
         }
       }
-      const kept = keepBase ? { logProbability } : {};
-      return { residual, ...kept, best, negativeLogLikelihood: loss / (ids.length - 1) };
+      return {
+        logProbability: async (positions) =>
+          kept ? gatherRows(kept, vocabulary, positions) : normalized((await held!.read())[0]!, positions),
+        best,
+        negativeLogLikelihood: loss / (ids.length - 1),
+      };
     },
-    score: async (residual, ids, base, stride) => {
-      const sums: Sums = { kl: 0, agreed: 0, positions: 0, loss: 0, predictions: 0 };
+    score: async (residuals, ids, base, stride) => {
+      const sums = residuals.map((): Sums => ({ kl: 0, agreed: 0, positions: 0, loss: 0, predictions: 0 }));
       for (const positions of chunks(ids.length, stride)) {
-        const logits = await logitsOf(decoder, residual, positions);
-        const baseRows = base.logProbability
-          ? gatherRows(base.logProbability, vocabulary, positions)
-          : await normalized(base.residual, positions);
-        const statistics = await sessions.compare(logits, baseRows);
-        addChunk(sums, statistics, logits.data as Float32Array, ids, base.best, positions);
+        const baseRows = await base.logProbability(positions);
+        for (const [plan, residual] of residuals.entries()) {
+          const logits = await logitsOf(decoder, residual, positions);
+          const statistics = await sessions.compare(logits, baseRows);
+          addChunk(sums[plan]!, statistics, logits.data as Float32Array, ids, base.best, positions);
+        }
       }
-      const { kl, agreed, positions, loss, predictions } = sums;
-      return { kl: kl / positions, top1: agreed / positions, negativeLogLikelihood: loss / predictions, positions };
+      return sums.map(({ kl, agreed, positions, loss, predictions }) => ({
+        kl: kl / positions,
+        top1: agreed / positions,
+        negativeLogLikelihood: loss / predictions,
+        positions,
+      }));
     },
     dispose: () => sessions.dispose(),
   };

@@ -1,6 +1,7 @@
 import type { Decoder, HoleInputs, RowPositions } from "@kvtuner/decoder";
 import type { LayerScheme } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
+import { type ActivationStore, type Held, storeScope } from "./activation-store.ts";
 import type { PrefixNode } from "./prefix-sharing.ts";
 import type { SampleAttention, SampleTensors } from "./sample-attention.ts";
 
@@ -13,6 +14,14 @@ export interface TreeAttention {
   layer(layer: number, tensors: SampleTensors, sample: number): ReturnType<SampleAttention["layer"]>;
 }
 
+/** Sequences of fillings that end in the same states. */
+export interface Finished {
+  /** Indices of the sequences. */
+  readonly ends: readonly number[];
+  /** Last residuals of each sample, one array `[tokens, hiddenSize]` each. Released after `finish`. */
+  readonly residuals: readonly Held[];
+}
+
 /** Input of a pass over all samples. */
 export interface TreeRun {
   readonly decoder: Decoder;
@@ -20,74 +29,139 @@ export interface TreeRun {
   readonly attention: TreeAttention;
   /** Positions of each sample's rows. */
   readonly positions: readonly RowPositions[];
+  /** Holds states between two layers. */
+  readonly store: ActivationStore;
+  /** Branches that go through a segment before any goes through the next; at least 1. */
+  readonly width: number;
   /** Aborts between two layers. */
-  readonly signal?: AbortSignal;
-  /** Receives the samples' last residuals, `[tokens, hiddenSize]` each, for the sequences that end there. */
-  readonly finish: (residuals: readonly Float32Array[], ends: readonly number[]) => Promise<void>;
+  readonly signal?: AbortSignal | undefined;
+  /** Receives up to `width` finished sequences at once, in the order of the tree. */
+  readonly finish: (finished: readonly Finished[]) => Promise<void>;
 }
 
 /** States of all samples before a layer, and the branches that start there. */
 interface Place {
   readonly node: PrefixNode<Filling>;
-  readonly layer: number;
-  readonly holes: readonly HoleInputs[];
+  /** Residual, query, key and value of each sample; after the last layer the residual. */
+  readonly states: readonly Held[];
+}
+
+/** Some branches of a place. */
+interface Fork {
+  readonly place: Place;
+  readonly branches: PrefixNode<Filling>["branches"];
+  /** Whether nothing else starts at this place. */
+  readonly isLast: boolean;
 }
 
 /**
- * Runs all samples through every sequence of fillings in a prefix tree, depth first. Every branch at a layer starts from the
- * same states. States are held only until their last branch starts, so a single sequence holds one.
+ * Runs all samples through every sequence of fillings in a prefix tree. Up to `width` branches go through the layers together, all
+ * through one segment before the next, and those that follow wait. Every branch at a layer starts from the same states. States
+ * are held only until their last branch starts, so a single sequence holds one.
  */
 export const runTree = async (run: TreeRun, tree: PrefixNode<Filling>): Promise<void> => {
-  const holes: HoleInputs[] = [];
-  for (const [sample, ids] of run.samples.entries()) holes.push(await run.decoder.first(ids, run.positions[sample]!));
-  await descend(run, { node: tree, layer: 0, holes });
+  const scope = storeScope(run.store);
+  try {
+    if (tree.branches.length > 0) await descend({ ...run, ...scope }, 0, [await firstPlace(run, scope.hold, tree)]);
+  } finally {
+    scope.releaseAll();
+  }
 };
 
-const descend = async (run: TreeRun, start: Place): Promise<void> => {
-  let place: Place | undefined = start;
-  while (place) place = await takeBranches(run, place);
+/** A run whose states are released at its end. */
+type ScopedRun = TreeRun & Pick<ActivationStore, "hold">;
+
+const firstPlace = async (
+  { decoder, samples, positions }: TreeRun,
+  hold: ActivationStore["hold"],
+  node: PrefixNode<Filling>,
+): Promise<Place> => {
+  const states: Held[] = [];
+  for (const [sample, ids] of samples.entries())
+    states.push(await hold(arraysOf(await decoder.first(ids, positions[sample]!))));
+  return { node, states };
 };
 
-/** Follows every branch except the last, whose place it returns so that nothing is held for it higher up. */
-const takeBranches = async (run: TreeRun, { node, layer, holes }: Place): Promise<Place | undefined> => {
-  const attend = holes.map((hole, sample) => run.attention.layer(layer, tensorsOf(hole), sample));
-  for (const { step, next } of node.branches) {
-    run.signal?.throwIfAborted();
-    const pass = async (hole: HoleInputs, sample: number): Promise<Tensor> =>
-      new Tensor("float32", await attend[sample]!(step), hole.query.dims);
-    if (layer === run.decoder.shape.layers - 1) await run.finish(await lastResiduals(run, holes, pass), next.ends);
-    else {
-      const place = { node: next, layer: layer + 1, holes: await nextHoles(run, layer, holes, pass) };
-      if (next === node.branches.at(-1)?.next) return place;
-      await descend(run, place);
+const descend = async (run: ScopedRun, layer: number, places: readonly Place[]): Promise<void> => {
+  const isLast = layer === run.decoder.shape.layers - 1;
+  for (const group of groupedForks(places, run.width)) {
+    const next = await passSegment(run, layer, group, isLast);
+    if (isLast) await finishPlaces(run, next);
+    else await descend(run, layer + 1, next);
+  }
+};
+
+const finishPlaces = async (run: ScopedRun, places: readonly Place[]): Promise<void> => {
+  await run.finish(places.map(({ node, states }) => ({ ends: node.ends, residuals: states })));
+  for (const { states } of places) for (const state of states) state.release();
+};
+
+/** Cuts the branches of places, in order, into groups of at most `width`. */
+const groupedForks = (places: readonly Place[], width: number): Fork[][] => {
+  const groups: Fork[][] = [];
+  let room = 0;
+  for (const place of places) {
+    const { branches } = place.node;
+    for (let start = 0; start < branches.length;) {
+      if (room === 0) {
+        groups.push([]);
+        room = width;
+      }
+      const end = Math.min(branches.length, start + room);
+      groups.at(-1)!.push({ place, branches: branches.slice(start, end), isLast: end === branches.length });
+      room -= end - start;
+      start = end;
     }
   }
-  return undefined;
+  return groups;
 };
 
-type Pass = (hole: HoleInputs, sample: number) => Promise<Tensor>;
-
-const nextHoles = async (
-  run: TreeRun,
+/** Fills a layer's hole for each branch and runs the segment behind it. */
+const passSegment = async (
+  run: ScopedRun,
   layer: number,
-  holes: readonly HoleInputs[],
-  pass: Pass,
-): Promise<HoleInputs[]> => {
-  const next: HoleInputs[] = [];
-  for (const [sample, hole] of holes.entries())
-    next.push(await run.decoder.next(layer, hole.residual, await pass(hole, sample), run.positions[sample]!));
-  return next;
+  forks: readonly Fork[],
+  isLastLayer: boolean,
+): Promise<Place[]> => {
+  const places: Place[] = [];
+  for (const { place, branches, isLast } of forks) {
+    const next = branches.map(({ next: node }) => ({ node, states: [] as Held[] }));
+    for (const [sample, state] of place.states.entries()) {
+      const arrays = await state.read();
+      if (isLast) state.release();
+      const attend = run.attention.layer(layer, tensorsOf(arrays), sample);
+      for (const [index, { step }] of branches.entries()) {
+        run.signal?.throwIfAborted();
+        const filled = await attend(step);
+        const behind = await behindHole(run, layer, sample, arrays, filled, isLastLayer);
+        next[index]!.states.push(await run.hold(behind));
+      }
+    }
+    places.push(...next);
+  }
+  return places;
 };
 
-const lastResiduals = async (run: TreeRun, holes: readonly HoleInputs[], pass: Pass): Promise<Float32Array[]> => {
-  const residuals: Float32Array[] = [];
-  for (const [sample, hole] of holes.entries())
-    residuals.push((await run.decoder.last(hole.residual, await pass(hole, sample))).data as Float32Array);
-  return residuals;
+const behindHole = async (
+  { decoder, samples, positions }: TreeRun,
+  layer: number,
+  sample: number,
+  [residual, query]: readonly Float32Array[],
+  filled: Float32Array,
+  isLastLayer: boolean,
+): Promise<readonly Float32Array[]> => {
+  const rows = samples[sample]!.length;
+  const hidden = new Tensor("float32", residual!, [rows, residual!.length / rows]);
+  const attention = new Tensor("float32", filled, [rows, query!.length / rows]);
+  if (isLastLayer) return [(await decoder.last(hidden, attention)).data as Float32Array];
+  return arraysOf(await decoder.next(layer, hidden, attention, positions[sample]!));
 };
 
-const tensorsOf = ({ query, key, value }: HoleInputs): SampleTensors => ({
-  query: query.data as Float32Array,
-  key: key.data as Float32Array,
-  value: value.data as Float32Array,
+const arraysOf = ({ residual, query, key, value }: HoleInputs): Float32Array[] =>
+  [residual, query, key, value].map(({ data }) => data as Float32Array);
+
+const tensorsOf = ([, query, key, value]: readonly Float32Array[]): SampleTensors => ({
+  query: query!,
+  key: key!,
+  value: value!,
 });

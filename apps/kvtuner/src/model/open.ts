@@ -3,6 +3,7 @@ import { createEvaluator, trace } from "@kvtuner/evaluation";
 import { warnOnce, type Callbacks, type TunableModel } from "@kvtuner/tuning";
 import { openRunnableModel } from "./runnable-model.ts";
 import { createSession } from "./session.ts";
+import { openSpillFile } from "./spill-file.ts";
 import { openTaskEvaluator } from "./task-evaluator.ts";
 
 /**
@@ -27,13 +28,20 @@ export const openModel = async (model: string, callbacks: Callbacks): Promise<Tu
       batchContinuations(await load(), prompts.map(encode), { ...options, endTokens }),
     evaluator: async (samples) => {
       if (samples.some(({ length }) => length > contextLength)) warn(untrained(contextLength));
-      return createEvaluator({ decoder: await load(), samples, createSession });
+      return createEvaluator({ decoder: await load(), samples, createSession, openSpill: openSpillFile });
     },
     tasks: {
       tokenizer,
       contextLength,
       evaluator: async (prompts, options) =>
-        openTaskEvaluator({ ...options, decoder: await load(), tokenizer, prompts, createSession }),
+        openTaskEvaluator({
+          ...options,
+          decoder: await load(),
+          tokenizer,
+          prompts,
+          createSession,
+          openSpill: openSpillFile,
+        }),
     },
     trace: async (sample, visit) => trace(await load(), sample, visit),
     dispose,

@@ -1,8 +1,10 @@
 import type { Decoder } from "@kvtuner/decoder";
 import type { Asset } from "@kvtuner/plan";
+import type { ActivationStore } from "../activation-store.ts";
+import { type ActivationOptions, plansTogether } from "../activations.ts";
 import { prefixTree } from "../prefix-sharing.ts";
 import { createSampleAttention, type SampleAttention } from "../sample-attention.ts";
-import { type Filling, runTree } from "../tree-run.ts";
+import { type Filling, type Finished, runTree } from "../tree-run.ts";
 import { groupedBySize, packAttention, packed, packPositions } from "./pack.ts";
 import type { Sequence } from "./sequence.ts";
 
@@ -19,6 +21,9 @@ export interface ForcedPass {
   readonly plans: readonly (readonly Filling[])[];
   /** The assets of the plans, for schemes that name some. */
   readonly assets?: readonly Asset[] | undefined;
+  /** Holds states between two layers. */
+  readonly store: ActivationStore;
+  readonly activations: Pick<ActivationOptions, "rowsPerSegment">;
   /** Aborts between two layers. */
   readonly signal?: AbortSignal;
   /** Receives one plan's last residuals, `[wanted, hiddenSize]`, of the rows that predict each sequence's answer. */
@@ -44,26 +49,42 @@ export const forcedPass = async (decoder: Decoder, pass: ForcedPass): Promise<vo
 const runPiece = async (
   decoder: Decoder,
   attention: SampleAttention,
-  { plans, signal }: ForcedPass,
+  { plans, store, activations, signal }: ForcedPass,
   sequences: readonly Sequence[],
   take: (plan: number, residuals: readonly Float32Array[]) => Promise<void>,
 ): Promise<void> => {
   const packs = packed(sequences, PACK_TOKENS);
+  const width = decoder.config.hiddenSize;
+  /** The rows that predict each sequence's answer. */
+  const answersOf = async ({ residuals }: Finished): Promise<Float32Array[]> => {
+    const answers: Float32Array[] = [];
+    for (const [index, { items, starts }] of packs.entries()) {
+      const [residual] = await residuals[index]!.read();
+      for (const [item, { firstRow, wanted }] of items.entries()) {
+        const from = (starts[item]! + firstRow) * width;
+        answers.push(residual!.slice(from, from + wanted.length * width));
+      }
+    }
+    return answers;
+  };
   const run = {
     decoder,
     samples: packs.map(({ ids }) => ids),
     positions: packs.map((pack) => packPositions(decoder, pack)),
     attention: packAttention(attention, packs),
-    ...(signal && { signal }),
-    finish: async (residuals: readonly Float32Array[], ends: readonly number[]): Promise<void> => {
-      const width = decoder.config.hiddenSize;
-      const answers = packs.flatMap(({ items, starts }, index) =>
-        items.map(({ firstRow, wanted }, item) => {
-          const from = (starts[item]! + firstRow) * width;
-          return residuals[index]!.slice(from, from + wanted.length * width);
-        }),
-      );
-      for (const plan of ends) await take(plan, answers);
+    store,
+    width: plansTogether(
+      decoder,
+      sequences.reduce((sum, { ids }) => sum + ids.length, 0),
+      store,
+      activations,
+    ),
+    signal,
+    finish: async (finished: readonly Finished[]): Promise<void> => {
+      for (const one of finished) {
+        const answers = await answersOf(one);
+        for (const plan of one.ends) await take(plan, answers);
+      }
     },
   };
   await runTree(

@@ -1,5 +1,7 @@
 import { type CreateSession, type Decoder, FloatAttention, type Tokenizer } from "@kvtuner/decoder";
 import type { Asset, LayerScheme, Plan } from "@kvtuner/plan";
+import { type ActivationStore, createActivationStore } from "../activation-store.ts";
+import { type ActivationOptions, storeOptionsOf } from "../activations.ts";
 import { assertLayers, EvaluationError } from "../evaluator.ts";
 import { answerNumbers } from "./answer-numbers.ts";
 import type { EncodedPrompt } from "./encode-task.ts";
@@ -24,7 +26,7 @@ export interface TaskEvaluator {
    * @throws EvaluationError `EVALUATION_LAYERS` for a plan with another number of layers, `EVALUATION_NOT_FINITE` on overflow
    */
   evaluate(plans: readonly (readonly LayerScheme[])[], options?: TaskEvaluateOptions): Promise<TaskOutcome[]>;
-  /** Disposes of the scoring graphs, but not of the decoder. */
+  /** Disposes of the scoring graphs and the spill file, but not of the decoder. */
   dispose(): Promise<void>;
 }
 
@@ -40,12 +42,12 @@ export interface PromptRange {
 export interface TaskEvaluateOptions extends PromptRange {
   /** The assets of the plans, for schemes that name some. */
   readonly assets?: readonly Asset[] | undefined;
-  /** Called after each plan, in the order of the prefix tree. */
+  /** Called for each plan, in the order of the prefix tree, as soon as the plans that run together with it are done. */
   readonly onOutcome?: (plan: number, outcome: TaskOutcome) => void | Promise<void>;
 }
 
 /** Arguments of {@link createTaskEvaluator}. */
-export interface TaskEvaluatorOptions {
+export interface TaskEvaluatorOptions extends ActivationOptions {
   readonly decoder: Decoder;
   readonly tokenizer: Pick<Tokenizer, "decode" | "eosIds">;
   readonly prompts: readonly EncodedPrompt[];
@@ -67,7 +69,8 @@ export const createTaskEvaluator = async (options: TaskEvaluatorOptions): Promis
   const { decoder, prompts, createSession, openCache } = options;
   assertAnswerable(options);
   const scorer = await createRowScorer(decoder, createSession);
-  const ask = createAsking(options, scorer);
+  const store = createActivationStore(storeOptionsOf(options));
+  const ask = createAsking(options, scorer, store);
   const known = new Map<number, FloatAnswer>();
   const floatAnswers = async (indices: readonly number[], signal?: AbortSignal): Promise<FloatAnswer[]> => {
     const missing = indices.filter((index) => !known.has(index));
@@ -108,7 +111,9 @@ export const createTaskEvaluator = async (options: TaskEvaluatorOptions): Promis
       });
       return outcomes;
     },
-    dispose: () => scorer.dispose(),
+    dispose: async () => {
+      await Promise.all([scorer.dispose(), store.dispose()]);
+    },
   };
 };
 
@@ -128,8 +133,9 @@ interface Question extends Pick<ForcedPass, "plans" | "assets" | "signal"> {
 }
 
 const createAsking = (
-  { decoder, tokenizer, prompts, maxTokens = 256, likelihood = "sum" }: TaskEvaluatorOptions,
+  { decoder, tokenizer, prompts, maxTokens = 256, likelihood = "sum", ...activations }: TaskEvaluatorOptions,
   scorer: RowScorer,
+  store: ActivationStore,
 ): ((question: Question) => Promise<void>) => {
   const rules = { scorer, endTokens: tokenizer.eosIds, likelihood };
   return async ({ indices, plans, assets, openCache, base, take, signal }) => {
@@ -146,7 +152,8 @@ const createAsking = (
       const correct = verdicts.map((verdict) => verdict.correct ?? generated.shift()!);
       await take(plan, { correct, kl: verdicts.map(({ kl }) => kl) }, residuals);
     };
-    await forcedPass(decoder, { sequences: sequences.flat(), plans, assets, finish, ...stopping });
+    const held = { store, activations };
+    await forcedPass(decoder, { sequences: sequences.flat(), plans, assets, finish, ...held, ...stopping });
   };
 };
 
