@@ -1,23 +1,21 @@
 import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
-import { type InferenceSession, Tensor } from "onnxruntime-common";
+import { Tensor } from "onnxruntime-common";
 import { readShape } from "./architecture/attention.ts";
 import type { DecoderConfig } from "./architecture/config.ts";
-import { familyOf } from "./architecture/families.ts";
-import { layerReader } from "./architecture/layer-reader.ts";
 import { readConfig } from "./architecture/read-config.ts";
-import { readHead, vocabularySize } from "./architecture/read-weights.ts";
+import { vocabularySize } from "./architecture/read-weights.ts";
 import type { WeightSource } from "./architecture/weights.ts";
 import { createAttentionKernel, type AttentionKernel } from "./attention/attention-kernel.ts";
 import { releaseDeviceTensors } from "./device-tensor.ts";
 import { type HoleInputs, holeInputs } from "./hole-inputs.ts";
-import { serializeGraph } from "./onnx/graph.ts";
 import { positionInputs, readPositions, releasePositions, type RowPositions } from "./row-positions.ts";
+import { decoderSegments, type SegmentOptions } from "./segments/decoder-segments.ts";
 import { createDeviceRows, type DeviceRows } from "./segments/device-rows.ts";
-import { headPieceCount, headPieces, joinLogits } from "./segments/head-pieces.ts";
+import { joinLogits } from "./segments/head-pieces.ts";
 import { createLastRow } from "./segments/last-row.ts";
-import { segmentGraph, type SegmentWeights } from "./segments/segment-graph.ts";
+import type { SegmentSet } from "./segments/segment-set.ts";
 import type { CreateSession } from "./session.ts";
-import { arithmeticOf, storedWeights, type WeightStorage } from "./weight-storage.ts";
+import { storedWeights } from "./weight-storage.ts";
 
 /**
  * A decoder split at attention into segments, with a hole between each two. Rows are tokens. Sequences are up to whatever
@@ -47,20 +45,7 @@ export interface Decoder {
 }
 
 /** Options of {@link loadDecoder}. */
-export interface LoadOptions {
-  readonly createSession: CreateSession;
-  /** `float32` by default. */
-  readonly weights?: WeightStorage;
-  /** Maximum size in bytes, in float32, of the segments into which the output matrix is split; 1 GiB by default. */
-  readonly maxHeadBytes?: number;
-  /**
-   * Leaves tensors that cross the holes, and the last residuals, in buffers of the device that `createSession` runs on;
-   * false by default. Whatever fills the holes must accept them there, as a backend with `capabilities.deviceTensors`
-   * does.
-   */
-  readonly deviceTensors?: boolean;
-  /** Called after each segment is built. An exception from it aborts the loading. */
-  readonly onProgress?: (done: number, total: number) => void;
+export interface LoadOptions extends SegmentOptions {
   readonly sha256?: string;
 }
 
@@ -70,31 +55,35 @@ export interface LoadOptions {
  * @throws ModelError when the metadata or a tensor does not fit
  */
 export const loadDecoder = async (source: WeightSource, options: LoadOptions): Promise<Decoder> => {
-  const sessions: InferenceSession[] = [];
+  const opened: Releasable[] = [];
   const createSession: CreateSession = async (model, sessionOptions) => {
     const session = await options.createSession(model, sessionOptions);
-    sessions.push(session);
+    opened.push(session);
     return session;
   };
   try {
-    return await buildDecoder(source, { ...options, createSession });
+    return await buildDecoder(source, { ...options, createSession }, opened);
   } catch (error) {
-    await Promise.allSettled(sessions.map(async (session) => session.release()));
+    await Promise.allSettled(opened.map(async (session) => session.release()));
     throw error;
   }
 };
 
-const buildDecoder = async (file: WeightSource, options: LoadOptions): Promise<Decoder> => {
+interface Releasable {
+  release(): Promise<void>;
+}
+
+const buildDecoder = async (file: WeightSource, options: LoadOptions, opened: Releasable[]): Promise<Decoder> => {
   const source = storedWeights(file, options.weights ?? "float32");
   const config = readConfig(source);
   const { layers } = config;
   const shape = await readShape(source, config);
-  const segments = await buildSegments(source, config, options);
+  const segments = await decoderSegments(source, config, options);
+  if (options.segmentFiles) opened.push(segments);
   const attention = await createAttentionKernel(shape, options.createSession);
   const lastRow = await createLastRow(config, options);
   const deviceRows = options.deviceTensors === true ? await createDeviceRows(options.createSession) : undefined;
-  const head = async (residual: Tensor): Promise<Tensor> =>
-    joinLogits(await logitsOf(segments.slice(layers + 1), residual));
+  const head = async (residual: Tensor): Promise<Tensor> => joinLogits(await logitsOf(segments, layers + 1, residual));
   return {
     config,
     shape,
@@ -106,7 +95,7 @@ const buildDecoder = async (file: WeightSource, options: LoadOptions): Promise<D
       const hidden = await embedded(source, config, ids);
       const positions = deviceRows ? await movedTo(deviceRows, rows) : rows;
       try {
-        const outputs = await segments[0]!.run({ hidden, ...positionInputs(positions, config, 0) });
+        const outputs = await segments.run(0, { hidden, ...positionInputs(positions, config, 0) });
         return { ...holeInputs(outputs, hidden), ...(deviceRows && { positions }) };
       } catch (error) {
         releasePositions(positions);
@@ -115,14 +104,14 @@ const buildDecoder = async (file: WeightSource, options: LoadOptions): Promise<D
     },
     next: async (layer, hidden, attentionOutput, positions) =>
       holeInputs(
-        await segments[layer + 1]!.run({
+        await segments.run(layer + 1, {
           hidden,
           attention: attentionOutput,
           ...positionInputs(positions, config, layer + 1),
         }),
       ),
     last: async (residual, attentionOutput) =>
-      (await segments[layers]!.run({ hidden: residual, attention: attentionOutput }))["residual"]!,
+      (await segments.run(layers, { hidden: residual, attention: attentionOutput }))["residual"]!,
     head,
     lastLogits: async (residual) => {
       const row = await lastRow.of(residual);
@@ -131,7 +120,7 @@ const buildDecoder = async (file: WeightSource, options: LoadOptions): Promise<D
       return logits.data as Float32Array;
     },
     dispose: async () => {
-      await Promise.all(segments.map((segment) => segment.release()));
+      await segments.release();
       await attention.dispose();
       await lastRow.dispose();
       await deviceRows?.dispose();
@@ -156,10 +145,11 @@ const movedTo = async (device: DeviceRows, { tables }: RowPositions): Promise<Ro
   return { tables: moved };
 };
 
-/** In sequence, because each piece uses all threads. */
-const logitsOf = async (pieces: readonly InferenceSession[], residual: Tensor): Promise<Tensor[]> => {
+/** Logits of each piece of the head, from a segment on. In sequence, because each piece uses all threads. */
+const logitsOf = async (segments: SegmentSet, from: number, hidden: Tensor): Promise<Tensor[]> => {
   const logits: Tensor[] = [];
-  for (const piece of pieces) logits.push((await piece.run({ hidden: residual }))["logits"] as Tensor);
+  for (let piece = from; piece < segments.count; piece++)
+    logits.push((await segments.run(piece, { hidden }))["logits"] as Tensor);
   return logits;
 };
 
@@ -168,35 +158,3 @@ const identity = ({ name, architecture }: DecoderConfig, sha256?: string): Model
   architecture,
   ...(sha256 !== undefined && { sha256 }),
 });
-
-/** Builds the segments, then the head in pieces; in sequence, so that only one segment's weights are in memory twice. */
-const buildSegments = async (
-  source: WeightSource,
-  config: DecoderConfig,
-  options: LoadOptions,
-): Promise<InferenceSession[]> => {
-  const { maxHeadBytes = 2 ** 30 } = options;
-  const arithmetic = arithmeticOf(options.weights ?? "float32");
-  const sessions: InferenceSession[] = [];
-  const build = async (weights: SegmentWeights, total: number): Promise<void> => {
-    const outputLocation = options.deviceTensors === true && !weights.head ? "gpu-buffer" : "cpu";
-    const graph = segmentGraph(config, weights, arithmetic);
-    sessions.push(await options.createSession(serializeGraph(graph), { outputLocation }));
-    options.onProgress?.(sessions.length, total);
-  };
-  const between = config.layers + 1;
-  const pieceCount = headPieceCount(config, vocabularySize(source), maxHeadBytes);
-  for (let index = 0; index < between; index++)
-    await build(await segmentWeights(source, config, index), between + pieceCount);
-  for (const head of headPieces(await readHead(source, config), maxHeadBytes))
-    await build({ head }, between + pieceCount);
-  return sessions;
-};
-
-const segmentWeights = async (source: WeightSource, config: DecoderConfig, index: number): Promise<SegmentWeights> => {
-  const { projection, feedForward } = familyOf(config.architecture);
-  return {
-    ...(index > 0 && { feedForward: await feedForward(layerReader(source, config, index - 1)) }),
-    ...(index < config.layers && { projection: await projection(layerReader(source, config, index)) }),
-  };
-};

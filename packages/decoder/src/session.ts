@@ -4,10 +4,19 @@ import type { InferenceSession } from "onnxruntime-common";
 export interface SessionOptions {
   /** Where outputs stay: on the CPU, or in buffers of the device that it runs on. */
   readonly outputLocation: "cpu" | "gpu-buffer";
+  /**
+   * True for weights that stay in their file, mapped into memory: in onnxruntime-node, `session.disable_prepacking`. False
+   * by default: the runtime copies them into the layout that multiplies fastest.
+   */
+  readonly keepsMapped?: boolean;
 }
 
 /**
- * Compiles an ONNX model. The caller chooses the runtime: onnxruntime-node, onnxruntime-web, or another. Outputs stay on
- * the CPU unless `options` say otherwise, which happens only with `deviceTensors`.
+ * Compiles an ONNX model, given by its bytes or, with `Model` string, by its path. The caller chooses the runtime:
+ * onnxruntime-node, onnxruntime-web, or another. Outputs stay on the CPU unless `options` say otherwise, which happens only
+ * with `deviceTensors`.
  */
-export type CreateSession = (model: Uint8Array, options?: SessionOptions) => Promise<InferenceSession>;
+export type CreateSession<Model extends Uint8Array | string = Uint8Array> = (
+  model: Model,
+  options?: SessionOptions,
+) => Promise<InferenceSession>;

@@ -17,7 +17,7 @@ const SMOLLM2 = model(30, 106_168_320 / 30, "Q4_1", 28_311_552, "Q8_0");
 const WIDE_8 = model(12, 11_272_192, "Q8_0", 65_536_000, "Q8_0");
 const WIDE_4 = model(12, 11_272_192, "Q4_0", 65_536_000, "Q4_0");
 
-// Peak resident MiB of loading, less the process itself, on onnxruntime-node 1.30. The last one is from a user's report.
+// Peak resident MiB of loading, less the process itself, on onnxruntime-node 1.30.
 test.for([
   ["SmolLM2", SMOLLM2, "float32", 1133],
   ["SmolLM2", SMOLLM2, "stored", 686],
@@ -28,7 +28,6 @@ test.for([
   ["200 million numbers in Q4_0", WIDE_4, "float32", 2055],
   ["200 million numbers in Q4_0", WIDE_4, "stored", 448],
   ["200 million numbers in Q4_0", WIDE_4, "stored-int8", 490],
-  ["half a billion numbers in Q4_K", model(24, 14_909_440, "Q4_K", 136_134_656, "Q6_K"), "stored", 4780],
 ] as const)("the peak of %s, %s, is as measured: %s", ([, header, storage, measured]) => {
   const { peakBytes } = weightMemory(header, storage);
   expect(peakBytes / MIB / measured).toBeGreaterThan(0.9);

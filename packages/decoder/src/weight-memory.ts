@@ -1,5 +1,5 @@
 import type { ModelHeader } from "./architecture/weights.ts";
-import { hasBlockCodes, storedBits } from "./gguf/block-codes.ts";
+import { blockLayout, hasBlockCodes } from "./gguf/block-codes.ts";
 import type { WeightStorage } from "./weight-storage.ts";
 
 /** Memory that the weights of a model take, in bytes. */
@@ -24,7 +24,6 @@ const FLOAT_COPIES: Copies = { loaded: 1.7, loading: 5 };
 const BLOCK_COPIES: Copies = { loaded: 2.2, loading: 7 };
 
 const FLOAT32_BYTES = 4;
-const BLOCK_SIZE = 32;
 const LAYER = /^blk\.(\d+)\./;
 
 /**
@@ -57,10 +56,12 @@ export const weightMemory = ({ tensors }: Pick<ModelHeader, "tensors">, storage:
 };
 
 const keepsBlocks = (type: string, storage: WeightStorage): boolean =>
-  hasBlockCodes(type) && (storage === "stored-int8" || (storage === "stored" && storedBits(type) === 4));
+  hasBlockCodes(type) && (storage === "stored-int8" || (storage === "stored" && blockLayout(type).bits === 4));
 
 /** Bytes per number: its code, and its share of the block's float32 scale and offset. */
-const blockBytes = (type: string): number =>
-  storedBits(type) / 8 + ((type.endsWith("_1") ? 2 : 1) * FLOAT32_BYTES) / BLOCK_SIZE;
+const blockBytes = (type: string): number => {
+  const { blockSize, bits, hasOffsets } = blockLayout(type);
+  return bits / 8 + ((hasOffsets ? 2 : 1) * FLOAT32_BYTES) / blockSize;
+};
 
 const numbersOf = (dims: readonly number[]): number => dims.reduce((product, dim) => product * dim, 1);

@@ -56,15 +56,18 @@ const largestDifference = (logits: Float32Array, expected: ArrayLike<number>): n
   logits.reduce((largest, logit, index) => Math.max(largest, Math.abs(logit - expected[index]!)), 0);
 
 describe.each([
-  ["llama", [2, 3], "Q4_0 and Q4_1"],
-  ["qwen2", [3, 2, 3], "Q4_0 and Q4_1 beside biases"],
-  ["llama", [3, 8, 6, 2, 7, 20, 39], "all types of codes that fit the rows"],
-] as const)("a %s of %j (%s)", (architecture, matrixTypes, _) => {
+  ["llama", [2, 3], 64, "Q4_0 and Q4_1"],
+  ["qwen2", [3, 2, 3], 64, "Q4_0 and Q4_1 beside biases"],
+  ["llama", [3, 8, 6, 2, 7, 20, 39], 64, "all types with blocks of 32"],
+  // Of two products with the same input, one has blocks of 16 and one of 32.
+  ["qwen2", [14, 12, 10, 13, 11, 23], 256, "all types with blocks of 256"],
+] as const)("a %s of %j, hidden size %i (%s)", (architecture, matrixTypes, hiddenSize, _) => {
   test("gives the logits of its dequantized weights, exactly as stored or nearly with int8 activations", async () => {
-    const file = await openGguf(bufferSource(tinyModel({ ...model, architecture, matrixTypes })));
-    const expected = (
-      await referenceLogits(file, { ...sizes, architecture, queryHeads: 4, feedForwardSize: 96 }, ids)
-    ).flat();
+    const all = { ...sizes, hiddenSize, headSize: hiddenSize / 4, feedForwardSize: hiddenSize === 64 ? 96 : 256 };
+    const file = await openGguf(
+      bufferSource(tinyModel({ ...model, ...all, feedForward: all.feedForwardSize, architecture, matrixTypes })),
+    );
+    const expected = (await referenceLogits(file, { ...all, architecture, queryHeads: 4 }, ids)).flat();
     const float = await run(file, "float32");
     const stored = await run(file, "stored");
     const rounded = await run(file, "stored-int8");

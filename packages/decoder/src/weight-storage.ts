@@ -19,9 +19,9 @@ export const storedWeights = (source: WeightSource, storage: WeightStorage): Wei
   tensors: source.tensors,
   readTensor: async (name) => source.readTensor(name),
   readTensorRows: async (name, rows) => source.readTensorRows(name, rows),
-  readTensorBlocks: async (name) => {
+  readTensorBlocks: async (name, from, to) => {
     if (storage === "float32") return undefined;
-    const blocks = await source.readTensorBlocks?.(name);
+    const blocks = await source.readTensorBlocks?.(name, from, to);
     // In float32 arithmetic, 8-bit codes multiply far more slowly than dequantized numbers.
     return blocks?.bits === 8 && storage === "stored" ? undefined : blocks;
   },

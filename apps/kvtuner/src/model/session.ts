@@ -5,18 +5,25 @@ import type { CreateSession } from "@kvtuner/decoder";
  * Compiles segments with onnxruntime-node, to run on `threads` threads. Loads it with the first segment, so that `--help` is
  * fast.
  *
- * A decoder is about thirty sessions, each with its own threads. Threads that spin while they wait would take the cores from
- * the running session.
+ * A decoder is about thirty sessions, each with its own threads and memory. Threads that spin while they wait would take the
+ * cores from the running session. Arenas and memory patterns would keep the activations of the longest prompt in each.
  */
 export const sessionsOn =
-  (threads: number): CreateSession =>
-  async (model) => {
+  (threads: number): CreateSession<Uint8Array | string> =>
+  async (model, options) => {
     const { InferenceSession } = await import("onnxruntime-node");
-    return InferenceSession.create(model, {
+    return InferenceSession.create(model as Uint8Array, {
       intraOpNumThreads: threads,
-      extra: { session: { intra_op: { allow_spinning: "0" } } },
+      enableCpuMemArena: false,
+      enableMemPattern: false,
+      extra: {
+        session: {
+          intra_op: { allow_spinning: "0" },
+          ...(options?.keepsMapped === true && { disable_prepacking: "1" }),
+        },
+      },
     });
   };
 
 /** Compiles a segment that runs on all cores. */
-export const createSession: CreateSession = sessionsOn(availableParallelism());
+export const createSession: CreateSession<Uint8Array | string> = sessionsOn(availableParallelism());

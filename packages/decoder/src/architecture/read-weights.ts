@@ -3,12 +3,28 @@ import type { DecoderConfig } from "./config.ts";
 import { ModelError } from "./model-error.ts";
 import type { HeadWeights, Linear, WeightSource } from "./weights.ts";
 
-/** Reads the last norm and the output matrix, which is the embedding if the file has no other. */
-export const readHead = async (source: WeightSource, config: DecoderConfig): Promise<HeadWeights> => {
+/** Reads the last norm and rows `from` up to `to` of the output matrix, which is the embedding if the file has no other. */
+export const readHead = async (
+  source: WeightSource,
+  config: DecoderConfig,
+  { from, to }: { readonly from: number; readonly to: number },
+): Promise<HeadWeights> => {
+  const { hiddenSize } = config;
   const name = source.tensors.has("output.weight") ? "output" : "token_embd";
+  const matrix = `${name}.weight`;
+  assertLength(source, matrix, vocabularySize(source) * hiddenSize);
+  const rows = Array.from({ length: to - from }, (_, row) => from + row);
+  const bias = source.tensors.has(`${name}.bias`)
+    ? await readVector(source, `${name}.bias`, vocabularySize(source))
+    : undefined;
   return {
-    norm: await readVector(source, "output_norm.weight", config.hiddenSize),
-    output: await readLinear(source, name, vocabularySize(source), config.hiddenSize),
+    norm: await readVector(source, "output_norm.weight", hiddenSize),
+    output: {
+      rows: to - from,
+      columns: hiddenSize,
+      matrix: (await source.readTensorBlocks?.(matrix, from, to)) ?? (await source.readTensorRows(matrix, rows)),
+      ...(bias && { bias: bias.subarray(from, to) }),
+    },
   };
 };
 

@@ -12,10 +12,10 @@ export interface WeightSource {
   /** The same for some rows only. */
   readTensorRows(name: string, rows: ArrayLike<number>): Promise<Float32Array>;
   /**
-   * The tensor as stored; undefined if its type has no blocks of codes. Without this method, all tensors are read as
-   * float32.
+   * The tensor, or its rows `from` up to `to`, as stored; undefined if its type has no blocks of codes. Without this
+   * method, all tensors are read as float32.
    */
-  readTensorBlocks?(name: string): Promise<BlockCodes | undefined>;
+  readTensorBlocks?(name: string, from?: number, to?: number): Promise<BlockCodes | undefined>;
 }
 
 /** The header part of {@link WeightSource}, without weights. */

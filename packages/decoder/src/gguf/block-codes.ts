@@ -1,4 +1,5 @@
 import { numberFromFloat16 } from "@kvtuner/quantizers";
+import { SUPER_BLOCK_TYPES, superBlockCodes, type SuperBlockType } from "./super-block-types.ts";
 import { TABLE_TYPES, tableCodes, type TableType } from "./table-codes.ts";
 
 /**
@@ -31,7 +32,7 @@ interface Layout {
   readonly center: number;
 }
 
-/** Types with blocks of equidistant codes. Of the types with blocks in blocks, only IQ4_XS has block codes. */
+/** Types with blocks of equidistant codes. */
 const LAYOUTS: Readonly<Record<string, Layout>> = {
   Q4_0: { hasMinimum: false, hasFifthBits: false, center: 8 },
   Q4_1: { hasMinimum: true, hasFifthBits: false, center: 8 },
@@ -42,18 +43,30 @@ const LAYOUTS: Readonly<Record<string, Layout>> = {
 /** Types whose 4-bit codes index a table: the table's numbers are the 8-bit codes. */
 const TABLES: Readonly<Record<string, TableType>> = TABLE_TYPES;
 
+const SUPER_BLOCKS: Readonly<Record<string, SuperBlockType>> = SUPER_BLOCK_TYPES;
+
 /** True for a type, like `Q4_1`, that {@link BlockCodes} hold without loss. */
 export const hasBlockCodes = (type: string): boolean =>
-  type === "Q8_0" || Object.hasOwn(LAYOUTS, type) || Object.hasOwn(TABLES, type);
+  type === "Q8_0" || [LAYOUTS, TABLES, SUPER_BLOCKS].some((types) => Object.hasOwn(types, type));
 
-/** Bits per stored code of a type with {@link hasBlockCodes}. */
-export const storedBits = (type: string): 4 | 8 => (type === "Q4_0" || type === "Q4_1" ? 4 : 8);
+/** How a type with {@link hasBlockCodes} is stored as {@link BlockCodes}. */
+export const blockLayout = (
+  type: string,
+): Pick<BlockCodes, "blockSize" | "bits"> & { readonly hasOffsets: boolean } => {
+  const superBlocks = SUPER_BLOCKS[type];
+  if (superBlocks)
+    return { blockSize: superBlocks.subBlock, bits: superBlocks.bits, hasOffsets: superBlocks.minimumOf !== undefined };
+  const layout = LAYOUTS[type];
+  return { blockSize: BLOCK, bits: layout?.hasFifthBits === false ? 4 : 8, hasOffsets: layout?.hasMinimum ?? false };
+};
 
 /** Codes, scales and offsets of `count` stored numbers, in whole blocks of a type with {@link hasBlockCodes}. */
 export const blockCodes = (type: string, bytes: Uint8Array, count: number): BlockCodes => {
   const source = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const [layout, table] = [LAYOUTS[type], TABLES[type]];
-  if (table) return { blockSize: BLOCK, bits: 8, ...tableCodes(table, source, count) };
+  const [layout, table, superBlocks] = [LAYOUTS[type], TABLES[type], SUPER_BLOCKS[type]];
+  const { blockSize, bits } = blockLayout(type);
+  if (superBlocks) return { blockSize, bits, ...superBlockCodes(superBlocks, source, count) };
+  if (table) return { blockSize, bits, ...tableCodes(table, source, count) };
   return layout ? nibbleCodes(source, count, layout) : byteCodes(source, count);
 };
 

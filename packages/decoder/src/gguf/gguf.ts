@@ -27,11 +27,8 @@ export interface GgufFile {
   readTensor(name: string): Promise<Float32Array>;
   /** The same for some rows only. */
   readTensorRows(name: string, rows: ArrayLike<number>): Promise<Float32Array>;
-  /**
-   * Codes, scales and offsets of a Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL, IQ4_XS or MXFP4 tensor; undefined for another
-   * type.
-   */
-  readTensorBlocks(name: string): Promise<BlockCodes | undefined>;
+  /** Codes, scales and offsets of a tensor, or of its rows `from` up to `to`; undefined for a type without blocks. */
+  readTensorBlocks(name: string, from?: number, to?: number): Promise<BlockCodes | undefined>;
 }
 
 /**
@@ -110,15 +107,13 @@ const tensorReaders = (
   };
   return {
     rawTensor: async (name) => source.read(find(name).offset, find(name).sizeBytes),
-    readTensorBlocks: async (name) => {
-      const { type, dims, offset, sizeBytes } = find(name);
-      return hasBlockCodes(type)
-        ? blockCodes(
-            type,
-            await source.read(offset, sizeBytes),
-            dims.reduce((product, dim) => product * dim, 1),
-          )
-        : undefined;
+    readTensorBlocks: async (name, from = 0, to) => {
+      const tensor = find(name);
+      if (!hasBlockCodes(tensor.type)) return undefined;
+      const { width, rows, rowBytes } = rowsOf(tensor);
+      const count = (to ?? rows) - from;
+      const bytes = await source.read(tensor.offset + from * rowBytes, count * rowBytes);
+      return blockCodes(tensor.type, bytes, count * width);
     },
     readTensor: async (name) => {
       const tensor = find(name);
@@ -128,25 +123,35 @@ const tensorReaders = (
     },
     readTensorRows: async (name, rows) => {
       const tensor = find(name);
-      const width = tensor.dims[0] ?? 1;
-      const count = tensor.dims.slice(1).reduce((product, dim) => product * dim, 1);
-      const rowBytes = tensor.sizeBytes / count;
+      const { width, rows: count, rowBytes } = rowsOf(tensor);
       const target = new Float32Array(rows.length * width);
-      for (let index = 0; index < rows.length; index++) {
-        const row = rows[index]!;
-        if (!Number.isInteger(row) || row < 0 || row >= count)
-          throw new GgufError(
-            "GGUF_ROW_OUT_OF_RANGE",
-            `expected a row of ${name} from 0 to ${count - 1}, got ${row}; the text was tokenized for another model`,
-          );
+      // Neighbouring rows in one read.
+      for (let start = 0, end = 0; start < rows.length; start = end) {
+        end = start + 1;
+        while (end < rows.length && rows[end] === rows[start]! + end - start) end++;
+        assertRow(name, rows[start]!, count);
+        assertRow(name, rows[end - 1]!, count);
         await decode(
           tensor,
-          tensor.offset + row * rowBytes,
-          rowBytes,
-          target.subarray(index * width, (index + 1) * width),
+          tensor.offset + rows[start]! * rowBytes,
+          (end - start) * rowBytes,
+          target.subarray(start * width, end * width),
         );
       }
       return target;
     },
   };
+};
+
+const rowsOf = ({ dims, sizeBytes }: GgufTensor): { width: number; rows: number; rowBytes: number } => {
+  const rows = dims.slice(1).reduce((product, dim) => product * dim, 1);
+  return { width: dims[0] ?? 1, rows, rowBytes: sizeBytes / rows };
+};
+
+const assertRow = (name: string, row: number, count: number): void => {
+  if (Number.isInteger(row) && row >= 0 && row < count) return;
+  throw new GgufError(
+    "GGUF_ROW_OUT_OF_RANGE",
+    `expected a row of ${name} from 0 to ${count - 1}, got ${row}; the text was tokenized for another model`,
+  );
 };

@@ -6,13 +6,7 @@ import {
   dequantizeQ5,
   dequantizeQ8,
 } from "./dequantize-blocks.ts";
-import {
-  dequantizeQ2K,
-  dequantizeQ3K,
-  dequantizeQ4K,
-  dequantizeQ5K,
-  dequantizeQ6K,
-} from "./dequantize-super-blocks.ts";
+import { dequantizeSuperBlocks, SUPER_BLOCK, SUPER_BLOCK_TYPES } from "./super-block-types.ts";
 import { dequantizeTable, TABLE_TYPES } from "./table-codes.ts";
 
 /** Storage of one tensor type. */
@@ -25,6 +19,13 @@ export interface TensorType {
   /** Decodes whole blocks into `target`. */
   readonly dequantize: (source: DataView, target: Float32Array) => void;
 }
+
+const superBlocks = (name: keyof typeof SUPER_BLOCK_TYPES): TensorType => ({
+  name,
+  blockSize: SUPER_BLOCK,
+  blockBytes: SUPER_BLOCK_TYPES[name].blockBytes,
+  dequantize: dequantizeSuperBlocks(SUPER_BLOCK_TYPES[name]),
+});
 
 /** Supported types by their number in the file. */
 export const TENSOR_TYPES: Readonly<Record<number, TensorType>> = {
@@ -55,11 +56,11 @@ export const TENSOR_TYPES: Readonly<Record<number, TensorType>> = {
     dequantize: (source, target) => dequantizeQ5(source, target, true),
   },
   8: { name: "Q8_0", blockSize: 32, blockBytes: 34, dequantize: dequantizeQ8 },
-  10: { name: "Q2_K", blockSize: 256, blockBytes: 84, dequantize: dequantizeQ2K },
-  11: { name: "Q3_K", blockSize: 256, blockBytes: 110, dequantize: dequantizeQ3K },
-  12: { name: "Q4_K", blockSize: 256, blockBytes: 144, dequantize: dequantizeQ4K },
-  13: { name: "Q5_K", blockSize: 256, blockBytes: 176, dequantize: dequantizeQ5K },
-  14: { name: "Q6_K", blockSize: 256, blockBytes: 210, dequantize: dequantizeQ6K },
+  10: superBlocks("Q2_K"),
+  11: superBlocks("Q3_K"),
+  12: superBlocks("Q4_K"),
+  13: superBlocks("Q5_K"),
+  14: superBlocks("Q6_K"),
   20: { name: "IQ4_NL", blockSize: 32, blockBytes: 18, dequantize: dequantizeTable(TABLE_TYPES.IQ4_NL) },
   23: { name: "IQ4_XS", blockSize: 256, blockBytes: 136, dequantize: dequantizeTable(TABLE_TYPES.IQ4_XS) },
   30: { name: "BF16", blockSize: 1, blockBytes: 2, dequantize: dequantizeBf16 },

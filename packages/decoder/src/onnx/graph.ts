@@ -7,7 +7,9 @@ import {
   ModelProtoSchema,
   type NodeProto,
   NodeProtoSchema,
+  StringStringEntryProtoSchema,
   type TensorProto,
+  TensorProto_DataLocation,
   TensorProto_DataType as DataType,
   TensorProtoSchema,
   type ValueInfoProto,
@@ -73,7 +75,13 @@ export const integers = (name: string, values: readonly number[]): Constant => (
 export const scalar = (name: string, value: number): Constant => ({ name, dims: [], data: Float32Array.of(value) });
 
 /** Bytes of an ONNX model with one graph, constants inside (at most 2 GiB, protobuf's limit). */
-export const serializeGraph = ({ name, inputs, outputs, nodes, constants }: Graph): Uint8Array =>
+export const serializeGraph = (graph: Graph): Uint8Array => serializeWith(graph, initializer);
+
+/** {@link serializeGraph} with the given initializer of each constant. */
+export const serializeWith = (
+  { name, inputs, outputs, nodes, constants }: Graph,
+  initializerOf: (constant: Constant) => TensorProto,
+): Uint8Array =>
   toBinary(
     ModelProtoSchema,
     create(ModelProtoSchema, {
@@ -88,7 +96,7 @@ export const serializeGraph = ({ name, inputs, outputs, nodes, constants }: Grap
         input: inputs.map(valueInfo),
         output: outputs.map(valueInfo),
         node: [...nodes],
-        initializer: constants.map(initializer),
+        initializer: constants.map(initializerOf),
       }),
     }),
   );
@@ -132,10 +140,24 @@ const valueInfo = ({ name, type = "float32", dims }: Port): ValueInfoProto =>
     },
   });
 
-const initializer = ({ name, dims, data }: Constant): TensorProto =>
+/** A constant inside the model. */
+export const initializer = ({ data, ...constant }: Constant): TensorProto =>
+  create(TensorProtoSchema, { ...tensorFields({ data, ...constant }), rawData: bytesOfData(data) });
+
+/** A constant in a file beside the model, with entries like `location` and `offset`. */
+export const externalInitializer = (constant: Constant, entries: Readonly<Record<string, string>>): TensorProto =>
   create(TensorProtoSchema, {
-    name,
-    dims: dims.map(BigInt),
-    dataType: DATA_TYPE[elementType(data)],
-    rawData: new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength),
+    ...tensorFields(constant),
+    dataLocation: TensorProto_DataLocation.EXTERNAL,
+    externalData: Object.entries(entries).map(([key, value]) => create(StringStringEntryProtoSchema, { key, value })),
   });
+
+const tensorFields = ({ name, dims, data }: Constant): Pick<TensorProto, "name" | "dims" | "dataType"> => ({
+  name,
+  dims: dims.map(BigInt),
+  dataType: DATA_TYPE[elementType(data)],
+});
+
+/** The bytes of a constant, little endian; a view. */
+export const bytesOfData = (data: Constant["data"]): Uint8Array<ArrayBuffer> =>
+  new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength);

@@ -1,49 +1,24 @@
 import { Tensor } from "onnxruntime-common";
 import type { DecoderConfig } from "../architecture/config.ts";
-import type { HeadWeights, Linear } from "../architecture/weights.ts";
-import type { BlockCodes } from "../gguf/block-codes.ts";
+
+/** Neighbouring rows of the output matrix, `from` up to `to`. */
+export interface RowRange {
+  readonly from: number;
+  readonly to: number;
+}
 
 const FLOAT32_BYTES = 4;
 
 /**
- * Splits the head into pieces, each with neighbouring rows of the output matrix of at most `maxBytes` in float32. A graph
- * holds less than 2 GiB, and the matrix of a large vocabulary is larger. Copies nothing.
+ * Splits the rows of the output matrix into pieces of at most `maxBytes` in float32. A graph holds less than 2 GiB, and the
+ * matrix of a large vocabulary is larger.
  */
-export const headPieces = ({ norm, output }: HeadWeights, maxBytes: number): HeadWeights[] => {
-  const most = mostRows(output.columns, maxBytes);
-  return Array.from({ length: Math.ceil(output.rows / most) }, (_, piece) => ({
-    norm,
-    output: rowsOf(output, piece * most, Math.min(output.rows, (piece + 1) * most)),
+export const headPieces = ({ hiddenSize }: DecoderConfig, vocabulary: number, maxBytes: number): RowRange[] => {
+  const most = Math.max(1, Math.floor(maxBytes / (FLOAT32_BYTES * hiddenSize)));
+  return Array.from({ length: Math.ceil(vocabulary / most) }, (_, piece) => ({
+    from: piece * most,
+    to: Math.min(vocabulary, (piece + 1) * most),
   }));
-};
-
-/** Number of pieces of {@link headPieces}. */
-export const headPieceCount = ({ hiddenSize }: DecoderConfig, vocabulary: number, maxBytes: number): number =>
-  Math.ceil(vocabulary / mostRows(hiddenSize, maxBytes));
-
-const mostRows = (columns: number, maxBytes: number): number =>
-  Math.max(1, Math.floor(maxBytes / (FLOAT32_BYTES * columns)));
-
-const rowsOf = ({ columns, matrix, bias }: Linear, from: number, to: number): Linear => ({
-  rows: to - from,
-  columns,
-  matrix:
-    matrix instanceof Float32Array
-      ? matrix.subarray(from * columns, to * columns)
-      : blockRows(matrix, columns, from, to),
-  ...(bias && { bias: bias.subarray(from, to) }),
-});
-
-const blockRows = (matrix: BlockCodes, columns: number, from: number, to: number): BlockCodes => {
-  const { blockSize, bits, codes, scales, offsets } = matrix;
-  const blocks = columns / blockSize;
-  return {
-    blockSize,
-    bits,
-    codes: codes.subarray(from * columns, to * columns),
-    scales: scales.subarray(from * blocks, to * blocks),
-    ...(offsets && { offsets: offsets.subarray(from * blocks, to * blocks) }),
-  };
 };
 
 /** Joins the pieces' logits into `[rows, vocabulary]`. */

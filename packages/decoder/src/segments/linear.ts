@@ -58,7 +58,9 @@ const blockLinear = (
     nodes: [
       ...sums.nodes,
       node("MatMulNBits", inputs, [product], sizes, "com.microsoft"),
-      ...(offsets ? [node("Gemm", [`${input}_sums`, `${name}_offsets`, product], [output], { transB: 1 })] : []),
+      ...(offsets
+        ? [node("Gemm", [sumsName(input, blockSize), `${name}_offsets`, product], [output], { transB: 1 })]
+        : []),
     ],
     constants: [
       ...sums.constants,
@@ -70,14 +72,19 @@ const blockLinear = (
   };
 };
 
-/** Sums of the input's blocks, `[rows, blocks]`. Products with the same input share this part. */
-const blockSums = (input: string, blocks: number, blockSize: number): Part => ({
-  nodes: [
-    node("Reshape", [input, `${input}_split`], [`${input}_blocks`]),
-    node("ReduceSum", [`${input}_blocks`, "last_axis"], [`${input}_sums`], { keepdims: 0 }),
-  ],
-  constants: [integers(`${input}_split`, [-1, blocks, blockSize]), integers("last_axis", [-1])],
-});
+/** Sums of the input's blocks, `[rows, blocks]`. Products with the same input and block size share this part. */
+const blockSums = (input: string, blocks: number, blockSize: number): Part => {
+  const sums = sumsName(input, blockSize);
+  return {
+    nodes: [
+      node("Reshape", [input, `${sums}_split`], [`${sums}_blocks`]),
+      node("ReduceSum", [`${sums}_blocks`, "last_axis"], [sums], { keepdims: 0 }),
+    ],
+    constants: [integers(`${sums}_split`, [-1, blocks, blockSize]), integers("last_axis", [-1])],
+  };
+};
+
+const sumsName = (input: string, blockSize: number): string => `${input}_sums_of_${blockSize}`;
 
 const biasConstant = (name: string, bias: Float32Array | undefined): Constant[] =>
   bias ? [{ name: `${name}_bias`, dims: [bias.length], data: bias }] : [];

@@ -1,0 +1,38 @@
+import type { TensorProto } from "onnx-buf";
+import { bytesOfData, type Constant, externalInitializer, type Graph, initializer, serializeWith } from "./graph.ts";
+
+/** An ONNX model whose large constants are in a file of their own beside it. */
+export interface ExternalGraph {
+  /** Bytes of the model. */
+  readonly model: Uint8Array;
+  /** Parts of the other file, in ascending order; the bytes between them are 0. */
+  readonly parts: readonly { readonly offset: number; readonly bytes: Uint8Array }[];
+  /** Bytes of the other file. */
+  readonly sizeBytes: number;
+}
+
+/** Constants up to this size stay in the model, as those that the runtime must see to infer shapes do. */
+const MOST_INLINE_BYTES = 1024;
+
+/** Constants start at pages, so that a mapped one shares none. */
+const PAGE_BYTES = 4096;
+
+/**
+ * Splits a graph into a model and the file `location` in its folder.
+ *
+ * Format: https://onnx.ai/onnx/repo-docs/ExternalData.html
+ */
+export const externalGraph = (graph: Graph, location: string): ExternalGraph => {
+  const parts: { offset: number; bytes: Uint8Array }[] = [];
+  let end = 0;
+  const place = (constant: Constant): TensorProto => {
+    const bytes = bytesOfData(constant.data);
+    if (bytes.length <= MOST_INLINE_BYTES) return initializer(constant);
+    const offset = Math.ceil(end / PAGE_BYTES) * PAGE_BYTES;
+    parts.push({ offset, bytes });
+    end = offset + bytes.length;
+    return externalInitializer(constant, { location, offset: String(offset), length: String(bytes.length) });
+  };
+  const model = serializeWith(graph, place);
+  return { model, parts, sizeBytes: end };
+};

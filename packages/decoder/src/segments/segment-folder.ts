@@ -1,0 +1,142 @@
+import {
+  type FileHandle,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from "node:fs/promises";
+import { join } from "node:path";
+import { KvtunerError } from "@kvtuner/plan";
+import { externalGraph } from "../onnx/external-data.ts";
+import type { Graph } from "../onnx/graph.ts";
+import type { CreateSession } from "../session.ts";
+import type { SegmentFiles } from "./segment-files.ts";
+
+const MODEL = "model.onnx";
+const DATA = "weights.bin";
+/** Written last; lists the other files with their size and time of change. */
+const RECORD = "files.json";
+
+/** Size and time of change of a file. */
+interface Stamp {
+  readonly bytes: number;
+  readonly changedMs: number;
+}
+
+/**
+ * Segments in a folder, each in a subfolder: an ONNX model, and its weights in a file that is mapped when the model is
+ * opened. A subfolder gets its name once it is complete. One whose files have changed since counts as missing. The folder
+ * is for one model file and one way to store its weights: the caller gives each of them a folder of its own.
+ *
+ * @param createSession compiles the model at a path, as `InferenceSession.create` of onnxruntime-node does
+ */
+export const segmentFolder = (folder: string, createSession: CreateSession<string>): SegmentFiles => ({
+  write: async (name, build) => {
+    const target = join(folder, name);
+    if (!(await isComplete(target))) await writeSegment(folder, name, await build());
+  },
+  open: async (name, options) => createSession(join(folder, name, MODEL), options),
+});
+
+const isComplete = async (target: string): Promise<boolean> => {
+  try {
+    const record = JSON.parse(await readFile(join(target, RECORD), "utf8")) as Readonly<Record<string, Stamp>>;
+    return JSON.stringify(record) === JSON.stringify(await stampsOf(target));
+  } catch {
+    return false;
+  }
+};
+
+const stampsOf = async (target: string): Promise<Record<string, Stamp>> => ({
+  [MODEL]: await stampOf(join(target, MODEL)),
+  [DATA]: await stampOf(join(target, DATA)),
+});
+
+const stampOf = async (path: string): Promise<Stamp> => {
+  const { size, mtimeMs } = await stat(path);
+  return { bytes: size, changedMs: mtimeMs };
+};
+
+const writeSegment = async (folder: string, name: string, graph: Graph): Promise<void> => {
+  let temporary: string | undefined;
+  try {
+    await mkdir(folder, { recursive: true });
+    await removeAbandoned(folder);
+    temporary = await mkdtemp(join(folder, `${TEMPORARY}${process.pid}-`));
+    await writeFiles(temporary, graph);
+    await moveInto(temporary, join(folder, name));
+  } catch (cause) {
+    throw new SegmentWriteError(folder, cause);
+  } finally {
+    if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
+  }
+};
+
+const writeFiles = async (target: string, graph: Graph): Promise<void> => {
+  const { model, parts } = externalGraph(graph, DATA);
+  const handle = await open(join(target, DATA), "w");
+  try {
+    for (const { offset, bytes } of parts) await writeAt(handle, bytes, offset);
+  } finally {
+    await handle.close();
+  }
+  await writeFile(join(target, MODEL), model);
+  await writeFile(join(target, RECORD), JSON.stringify(await stampsOf(target)));
+};
+
+/** On a nearly full disk, one call writes only a part without an error. */
+const writeAt = async (handle: FileHandle, bytes: Uint8Array, offset: number): Promise<void> => {
+  for (let done = 0; done < bytes.length;)
+    done += (await handle.write(bytes, done, Math.min(bytes.length - done, MOST_WRITE_BYTES), offset + done))
+      .bytesWritten;
+};
+
+const MOST_WRITE_BYTES = 2 ** 26;
+
+/** Replaces an incomplete segment; keeps one that another process has completed in the meantime. */
+const moveInto = async (temporary: string, target: string): Promise<void> => {
+  if (!(await isComplete(target))) await rm(target, { recursive: true, force: true });
+  try {
+    await rename(temporary, target);
+  } catch (error) {
+    if (!(await isComplete(target))) throw error;
+  }
+};
+
+const TEMPORARY = "writing-";
+
+/** Removes what killed processes have left. */
+const removeAbandoned = async (folder: string): Promise<void> => {
+  for (const name of await readdir(folder)) {
+    const pid = Number(/^writing-(\d+)-/.exec(name)?.[1]);
+    if (Number.isNaN(pid) || isAlive(pid)) continue;
+    await rm(join(folder, name), { recursive: true, force: true });
+  }
+};
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return !(error instanceof Error && "code" in error && error.code === "ESRCH");
+  }
+};
+
+/** Segments that cannot be written, such as on a full disk. */
+class SegmentWriteError extends KvtunerError {
+  constructor(folder: string, cause: unknown) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    super(
+      "SEGMENTS_WRITE",
+      `writing the model's segments to ${folder} failed: ${reason}; free space on that disk, or use a folder on another one`,
+      { cause },
+    );
+    this.name = "SegmentWriteError";
+  }
+}

@@ -1,0 +1,127 @@
+import type { InferenceSession } from "onnxruntime-common";
+import { type Graph, serializeGraph } from "../onnx/graph.ts";
+import type { CreateSession, SessionOptions } from "../session.ts";
+import type { SegmentFiles } from "./segment-files.ts";
+
+/** A segment that can be compiled. */
+export interface SegmentSource {
+  /** Unique among the segments of a decoder. */
+  readonly name: string;
+  readonly options: SessionOptions;
+  /** Reads its weights. */
+  build(): Promise<Graph>;
+}
+
+/** The segments of a decoder, by their index. */
+export interface SegmentSet {
+  readonly count: number;
+  run(index: number, feeds: InferenceSession.FeedsType): Promise<InferenceSession.ReturnType>;
+  /** Releases all sessions. */
+  release(): Promise<void>;
+}
+
+/** Called after each step. An exception from it ends the work. */
+export type OnStep = (done: number, total: number) => void;
+
+/** Compiles segments from memory; in sequence, so that only one segment's weights are in memory twice. */
+export const compileSegments = async (
+  sources: readonly SegmentSource[],
+  createSession: CreateSession,
+  onStep: OnStep = () => undefined,
+): Promise<SegmentSet> => {
+  const sessions: InferenceSession[] = [];
+  for (const { build, options } of sources) {
+    sessions.push(await createSession(serializeGraph(await build()), options));
+    onStep(sessions.length, sources.length);
+  }
+  return {
+    count: sources.length,
+    run: async (index, feeds) => sessions[index]!.run(feeds),
+    release: async () => void (await Promise.all(sessions.map((session) => session.release()))),
+  };
+};
+
+/**
+ * Writes the segments whose files are missing, then opens all, or with `resident` each on use: beyond that number, the one
+ * used least recently is released. A failure releases those opened so far.
+ */
+export const openSegments = async (
+  sources: readonly SegmentSource[],
+  files: SegmentFiles,
+  resident: number | undefined,
+  onStep: OnStep = () => undefined,
+): Promise<SegmentSet> => {
+  const total = resident === undefined ? 2 * sources.length : sources.length;
+  for (const [index, { name, build }] of sources.entries()) {
+    await files.write(name, build);
+    onStep(index + 1, total);
+  }
+  const set = sessionsOnUse(
+    sources.map(
+      ({ name, options }) =>
+        async () =>
+          files.open(name, options),
+    ),
+    resident ?? Infinity,
+  );
+  if (resident !== undefined) return set;
+  try {
+    // The largest first, while memory is empty: those of the head, which come last.
+    for (let done = 0; done < sources.length; done++) {
+      await set.use(sources.length - 1 - done, async () => undefined);
+      onStep(sources.length + done + 1, total);
+    }
+    return set;
+  } catch (error) {
+    await set.release().catch(() => undefined);
+    throw error;
+  }
+};
+
+interface Opened {
+  readonly session: Promise<InferenceSession>;
+  users: number;
+}
+
+interface SessionsOnUse extends SegmentSet {
+  use<Result>(index: number, work: (session: InferenceSession) => Promise<Result>): Promise<Result>;
+}
+
+const sessionsOnUse = (opens: readonly (() => Promise<InferenceSession>)[], most: number): SessionsOnUse => {
+  /** In the order of their last use. */
+  const opened = new Map<number, Opened>();
+  const releaseIdle = async (limit: number): Promise<void> => {
+    for (const [index, { session, users }] of opened) {
+      if (opened.size <= limit) return;
+      if (users > 0) continue;
+      opened.delete(index);
+      await (await session).release();
+    }
+  };
+  const taken = async (index: number): Promise<Opened> => {
+    if (!opened.has(index)) await releaseIdle(most - 1);
+    const one = opened.get(index) ?? { session: opens[index]!(), users: 0 };
+    one.users++;
+    opened.delete(index);
+    opened.set(index, one);
+    return one;
+  };
+  const use: SessionsOnUse["use"] = async (index, work) => {
+    const one = await taken(index);
+    try {
+      return await work(await one.session);
+    } catch (error) {
+      // A session that failed to open is opened again by the next use.
+      await one.session.catch(() => opened.delete(index));
+      throw error;
+    } finally {
+      one.users--;
+    }
+  };
+  return {
+    count: opens.length,
+    use,
+    run: async (index, feeds) => use(index, async (session) => session.run(feeds)),
+    release: async () => releaseIdle(0),
+  };
+};
