@@ -151,6 +151,11 @@ def llama():
     return transformers.LlamaForCausalLM(config)
 
 
+def llama_yarn():
+    ropes = rope(10_000.0, rope_type="yarn", factor=4.0, original_max_position_embeddings=64)
+    return transformers.LlamaForCausalLM(transformers.LlamaConfig(**common(rope_parameters=ropes)))
+
+
 def qwen2():
     config = transformers.Qwen2Config(**common(rope_parameters=rope(1e6), use_sliding_window=False))
     return transformers.Qwen2ForCausalLM(config)
@@ -222,6 +227,18 @@ FAMILIES = {
     family.name: family
     for family in [
         Family("llama", {"rope.freq_base": 10_000}, llama, {**NORMS_BEFORE, **projections(), **GATED}, convert=unpermuted()),
+        Family(
+            "llama",
+            {
+                "rope.scaling.type": "yarn",
+                "rope.scaling.factor": 4,
+                "rope.scaling.original_context_length": 64,
+            },
+            llama_yarn,
+            {**NORMS_BEFORE, **projections(), **GATED},
+            variant="yarn",
+            convert=unpermuted(),
+        ),
         Family("qwen2", {"rope.freq_base": 1_000_000}, qwen2, {**NORMS_BEFORE, **projections(bias=True), **GATED}),
         Family(
             "qwen3",

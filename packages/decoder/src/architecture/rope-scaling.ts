@@ -3,6 +3,7 @@ import type { FamilySizes } from "./families/family.ts";
 import { ModelError } from "./model-error.ts";
 import type { ModelKeys } from "./model-keys.ts";
 import type { RopeConfig } from "./rope.ts";
+import { readYarn, YARN_KEYS, yarnMagnitude } from "./yarn.ts";
 
 /** Keys that are supported, or have no effect. */
 const KNOWN_KEYS = [
@@ -12,70 +13,93 @@ const KNOWN_KEYS = [
   "scaling.type",
   "scaling.factor",
   "scale_linear",
+  "scaling.attn_factor",
   "scaling.original_context_length",
   "scaling.finetuned",
 ];
 
+const SCALING_TYPES = ["none", "linear", "yarn"] as const;
+type ScalingType = (typeof SCALING_TYPES)[number];
+
+/** What families with the same RoPE in all layers differ in. */
+interface RopeOptions {
+  /** Whether YaRN's ramp starts and ends at whole indexes; true by default. */
+  readonly isYarnRampWhole?: boolean;
+}
+
 /**
- * The same RoPE in all layers: plain, with linear scaling, or with Llama 3's tensor of factors.
+ * The same RoPE in all layers: plain, with linear scaling, YaRN, or Llama 3's tensor of factors.
  *
  * @throws ModelError `MODEL_ROPE_UNSUPPORTED` for another type of scaling, and for unsupported keys
  */
 export const commonRope = (
   keys: ModelKeys,
   { layers, headSize }: Pick<FamilySizes, "layers" | "headSize">,
+  { isYarnRampWhole = true }: RopeOptions = {},
 ): RopeConfig => {
-  assertKnownKeys(keys);
-  const dimensions = keys.number("rope.dimension_count", headSize);
-  if (dimensions > headSize || dimensions % 2 !== 0)
-    throw new ModelError(
-      "MODEL_METADATA_INVALID",
-      `expected an even rope.dimension_count up to the head size ${headSize}, got ${dimensions}; convert the model again`,
-    );
+  const type = readType(keys);
+  assertKnownKeys(keys, type);
+  const dimensions = readDimensions(keys, headSize);
+  const base = keys.number("rope.freq_base", 10_000);
+  const linearFactor = readLinearFactor(keys, type);
+  const isYarn = type === "yarn";
   const spec = {
-    base: keys.number("rope.freq_base", 10_000),
+    base,
     dimensions,
-    linearFactor: readLinearFactor(keys),
+    linearFactor,
+    ...(isYarn && { yarn: readYarn(keys, { base, dimensions, isRampWhole: isYarnRampWhole }) }),
+    magnitude: keys.number("rope.scaling.attn_factor", 1) * (isYarn ? yarnMagnitude(keys, linearFactor) : 1),
     factorsTensor: "rope_freqs.weight",
   };
   return { tables: [spec], tableOf: Array.from({ length: layers }, () => 0) };
+};
+
+const readDimensions = (keys: ModelKeys, headSize: number): number => {
+  const dimensions = keys.number("rope.dimension_count", headSize);
+  if (dimensions <= headSize && dimensions % 2 === 0) return dimensions;
+  throw new ModelError(
+    "MODEL_METADATA_INVALID",
+    `expected an even rope.dimension_count up to the head size ${headSize}, got ${dimensions}; convert the model again`,
+  );
 };
 
 /** Gives layers with a span a table of their own, without scaling. */
 export const slidingRope = (common: RopeConfig, { spans }: Pick<FamilySizes, "spans">, base: number): RopeConfig => {
   const { dimensions } = common.tables[0]!;
   return {
-    tables: [...common.tables, { base, dimensions, linearFactor: 1 }],
+    tables: [...common.tables, { base, dimensions, linearFactor: 1, magnitude: 1 }],
     tableOf: spans.map((span) => (span === undefined ? 0 : 1)),
   };
 };
 
-/** As in llama.cpp, a factor without a type is linear, and `scale_linear` is its old name. */
-const readLinearFactor = (keys: ModelKeys): number => {
-  const type = keys.value("rope.scaling.type");
+/** As in llama.cpp, a factor without a type is linear. */
+const readType = (keys: ModelKeys): ScalingType => {
+  const value = keys.value("rope.scaling.type") ?? "linear";
+  const type = SCALING_TYPES.find((known) => known === value);
+  if (type) return type;
+  throw new ModelError(
+    "MODEL_ROPE_UNSUPPORTED",
+    `expected ${keys.name("rope.scaling.type")} to be one of ${SCALING_TYPES.join(", ")} (Llama 3 files carry a rope_freqs tensor instead), got ${describeValue(value)}; use a model without it`,
+  );
+};
+
+/** `scale_linear` is the old name of the factor. */
+const readLinearFactor = (keys: ModelKeys, type: ScalingType): number => {
   if (type === "none") return 1;
-  if (type !== undefined && type !== "linear")
-    throw new ModelError(
-      "MODEL_ROPE_UNSUPPORTED",
-      `expected ${keys.name("rope.scaling.type")} to be none or linear (Llama 3 files carry a rope_freqs tensor instead), got ${describeValue(type)}; use a model without it`,
-    );
   const [key, old] = ["rope.scaling.factor", "rope.scale_linear"] as const;
   if (keys.has(old) && !keys.has(key)) return factorAt(keys, old);
-  return keys.has(key) || type === "linear" ? factorAt(keys, key) : 1;
+  return keys.has(key) || keys.has("rope.scaling.type") ? factorAt(keys, key) : 1;
 };
 
 /** Converters write 0 for no scaling. */
 const factorAt = (keys: ModelKeys, key: string): number => (keys.value(key) === 0 ? 1 : keys.number(key));
 
-const assertKnownKeys = (keys: ModelKeys): void => {
-  const unknown = keys.startingWith("rope.").find((key) => !KNOWN_KEYS.includes(key.slice("rope.".length)));
-  // With an unsupported type, its extra keys are not the problem to report.
-  if (unknown === undefined || hasOtherType(keys)) return;
+const assertKnownKeys = (keys: ModelKeys, type: ScalingType): void => {
+  const known = [...KNOWN_KEYS, ...(type === "yarn" ? YARN_KEYS : [])];
+  const unknown = keys.startingWith("rope.").find((key) => !known.includes(key.slice("rope.".length)));
+  if (unknown === undefined) return;
   throw new ModelError(
     "MODEL_ROPE_UNSUPPORTED",
-    `expected only these RoPE keys: ${KNOWN_KEYS.join(", ")}; got ${keys.name(unknown)}, without which outputs would be wrong; use another model`,
+    `expected only these RoPE keys: ${known.join(", ")}; got ${keys.name(unknown)}, without which outputs would be wrong; use another model`,
   );
 };
-
-const hasOtherType = (keys: ModelKeys): boolean =>
-  !["none", "linear", undefined].includes(keys.value("rope.scaling.type") as string | undefined);

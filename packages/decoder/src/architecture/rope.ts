@@ -1,10 +1,16 @@
+import { trainedShare, type YarnSpec } from "./yarn.ts";
+
 /** One kind of RoPE; layers with the same kind share its table of cosines and sines. */
 export interface RopeSpec {
   readonly base: number;
   /** Leading channels of a head that are rotated. */
   readonly dimensions: number;
-  /** Divisor of every position (linear scaling); 1 without scaling. */
+  /** Divisor of every frequency (linear scaling), or of the slow ones (YaRN); 1 without scaling. */
   readonly linearFactor: number;
+  /** How YaRN mixes divided and trained frequencies. */
+  readonly yarn?: YarnSpec;
+  /** Factor of cosines and sines. */
+  readonly magnitude: number;
   /** Tensor with a divisor for each frequency, used if the file has it. */
   readonly factorsTensor?: string;
 }
@@ -23,7 +29,8 @@ export interface RopeTable {
 }
 
 /**
- * RoPE angles in double precision: `position / (linearFactor * frequencyFactor[i]) * base^(-2i / dimensions)`.
+ * Cosines and sines, times the magnitude, of angles in double precision: without YaRN
+ * `position / (linearFactor * frequencyFactor[i]) * base^(-2i / dimensions)`.
  *
  * @param frequencyFactors one divisor per frequency (Llama 3 scaling)
  */
@@ -35,17 +42,18 @@ export const ropeTable = (spec: RopeSpec, positions: ArrayLike<number>, frequenc
   for (let row = 0; row < positions.length; row++)
     for (let i = 0; i < half; i++) {
       const angle = positions[row]! * frequencies[i]!;
-      cosine[row * half + i] = Math.cos(angle);
-      sine[row * half + i] = Math.sin(angle);
+      cosine[row * half + i] = spec.magnitude * Math.cos(angle);
+      sine[row * half + i] = spec.magnitude * Math.sin(angle);
     }
   return { cosine, sine };
 };
 
 const inverseFrequencies = (
-  { base, dimensions, linearFactor }: RopeSpec,
+  { base, dimensions, linearFactor, yarn }: RopeSpec,
   frequencyFactors?: Float32Array,
 ): Float64Array =>
-  Float64Array.from(
-    { length: dimensions / 2 },
-    (_, i) => base ** ((-2 * i) / dimensions) / (linearFactor * (frequencyFactors?.[i] ?? 1)),
-  );
+  Float64Array.from({ length: dimensions / 2 }, (_, i) => {
+    const trained = base ** ((-2 * i) / dimensions) / (frequencyFactors?.[i] ?? 1);
+    const share = yarn ? trainedShare(yarn, i) : 0;
+    return trained * share + (trained / linearFactor) * (1 - share);
+  });
