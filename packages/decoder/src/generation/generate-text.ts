@@ -53,7 +53,7 @@ export const generateText = async (options: GenerateTextOptions): Promise<Genera
   // The last token of a text is not fed to the cache.
   const maxTokens = Math.min(options.maxTokens, contextLength - options.prompt.length + 1);
   const clock = generationClock(options.prompt.length);
-  const [stream, stopping] = [textStream(tokenizer), stopper(stop)];
+  const [stream, stopping] = [textStream(tokenizer, generation.prompt.slice(-1)), stopper(stop)];
   const ids: number[] = [];
   let text = "";
   const give = (fresh: string): void => {

@@ -4,7 +4,8 @@ import { GgufError } from "./gguf-error.ts";
 const CHUNK_BYTES = 1 << 18;
 /** Far longer than any string in use, yet small enough for memory. */
 const MAX_STRING_BYTES = 2 ** 26;
-const DECODER = new TextDecoder();
+/** Keeps U+FEFF, which is a token of some vocabularies. */
+const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Reads a file from the start, chunk by chunk, and never past its end. */
 export class HeaderCursor {

@@ -1,51 +1,41 @@
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
-import { describeValue } from "../gguf/describe-value.ts";
-import { NFC_PRE_TOKENIZERS, PRE_TOKENIZERS } from "./pre-tokenizer.ts";
-import { splitText } from "./split-text.ts";
-import { TokenizerError } from "./tokenizer-error.ts";
-import { numbers, strings } from "./tokenizer-metadata.ts";
-
-/** Byte-level BPE of a model file. */
-export interface ByteLevelBpe {
-  readonly tokens: readonly string[];
-  /** Texts of special tokens; `control` are those that steer the model. */
-  readonly special: { readonly all: readonly string[]; readonly control: readonly string[] };
-  /** Ids of a text, with special tokens recognized. */
-  encode(text: string): number[];
-  /** Ids of a text, with special tokens read as plain text. */
-  encodePlain(text: string): number[];
-  decode(ids: ArrayLike<number>): string;
-}
-
-const DECODING = { skip_special_tokens: false, clean_up_tokenization_spaces: false };
-const CONTROL = 3;
-const USER_DEFINED = 4;
+import { joinTokens } from "./join-tokens.ts";
+import { listedRanks, mergeSymbols } from "./merge-symbols.ts";
+import { type PreTokenizer, preTokenizer } from "./pre-tokenizer.ts";
+import { splitAtTokens } from "./split-at-tokens.ts";
+import { specialTokens } from "./token-types.ts";
+import { strings } from "./tokenizer-metadata.ts";
+import type { Vocabulary } from "./vocabulary.ts";
+import { wordMemory } from "./word-memory.ts";
 
 /**
- * Reads byte-level BPE from a model's metadata.
+ * Reads byte-level BPE: text is split into words, the bytes of a word are written as characters, and these are merged by
+ * rank.
  *
- * @param ends ids that end a generation: control tokens, even if the file does not mark them
+ * @param ends ids that end a generation
  * @throws TokenizerError `TOKENIZER_UNSUPPORTED`, `TOKENIZER_METADATA`
  */
-export const byteLevelBpe = (metadata: ReadonlyMap<string, unknown>, ends: readonly number[]): ByteLevelBpe => {
+export const byteLevelBpe = (metadata: ReadonlyMap<string, unknown>, ends: readonly number[]): Vocabulary => {
   const tokens = strings(metadata, "tokenizer.ggml.tokens");
-  const types = numbers(metadata, "tokenizer.ggml.token_type", tokens.length);
-  const isControl = (id: number): boolean => types[id] === CONTROL || ends.includes(id);
-  const added = tokens.flatMap((content, id) =>
-    isControl(id) || types[id] === USER_DEFINED ? [{ id, content, special: isControl(id) }] : [],
-  );
-  const inner = new HuggingFaceTokenizer(tokenizerJson(metadata, tokens, added), {
-    clean_up_tokenization_spaces: false,
+  const special = specialTokens(metadata, tokens, ends);
+  const specialIds = new Set(special.ids.values());
+  const ids = new Map<string, number>();
+  for (const [id, token] of tokens.entries()) ids.set(token, id);
+  for (const token of special.control) ids.delete(token);
+  const rankOf = listedRanks(strings(metadata, "tokenizer.ggml.merges"));
+  const pre = preTokenizer(metadata);
+  const words = wordSplitter(pre);
+  const wordIds = wordMemory((word) => {
+    const pieces = pre.takesWholeWords === true && ids.has(word) ? [word] : mergeSymbols(word, rankOf);
+    return pieces.flatMap((piece) => ids.get(piece) ?? []);
   });
   return {
     tokens,
-    special: {
-      all: added.map(({ content }) => content),
-      control: added.filter(({ special }) => special).map(({ content }) => content),
-    },
-    encode: (text) => splitText(text).flatMap((part) => inner.encode(part, { add_special_tokens: false }).ids),
-    encodePlain: (text) => splitText(text).flatMap((part) => plainIds(inner, part)),
-    decode: (ids) => (ids.length === 0 ? "" : inner.decode(Array.from(ids), DECODING)), // the library rejects empty lists
+    control: special.control,
+    split: splitAtTokens(special.ids.keys()),
+    encodeParts: (parts) =>
+      parts.flatMap((part, index) => (index % 2 === 1 ? [special.ids.get(part)!] : words(part).flatMap(wordIds))),
+    decode: (given) => joinTokens(given, (id) => (specialIds.has(id) ? (tokens[id] ?? "") : bytesOf(tokens[id] ?? ""))),
   };
 };
 
@@ -53,57 +43,37 @@ export const byteLevelBpe = (metadata: ReadonlyMap<string, unknown>, ends: reado
 interface Steps {
   readonly normalizer: ((text: string) => string) | null;
   readonly pre_tokenizer: (text: string) => string[];
-  readonly model: (pieces: readonly string[]) => string[];
 }
 
-/** Repeats the library's steps for text without special tokens. */
-const plainIds = (inner: HuggingFaceTokenizer, text: string): number[] => {
-  const { normalizer, pre_tokenizer: preTokenizer, model } = inner as unknown as Steps;
-  return model(preTokenizer(normalizer?.(text) ?? text)).map((token) => inner.token_to_id(token) ?? 0);
-};
-
-const tokenizerJson = (
-  metadata: ReadonlyMap<string, unknown>,
-  tokens: readonly string[],
-  added: readonly object[],
-): object => {
-  const pre = preTokenizerName(metadata);
-  return {
-    normalizer: NFC_PRE_TOKENIZERS.includes(pre) ? { type: "NFC" } : null,
-    pre_tokenizer: PRE_TOKENIZERS[pre],
-    post_processor: null,
-    decoder: { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true },
-    model: {
-      type: "BPE",
-      vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
-      merges: strings(metadata, "tokenizer.ggml.merges"),
-      ignore_merges: isLlama3(metadata),
+/** Splits a text into words, written in GPT-2's characters for bytes. */
+const wordSplitter = ({ split, isNfc }: PreTokenizer): ((text: string) => string[]) => {
+  const { normalizer, pre_tokenizer: preTokenize } = new HuggingFaceTokenizer(
+    {
+      normalizer: isNfc === true ? { type: "NFC" } : null,
+      pre_tokenizer: split,
+      post_processor: null,
+      decoder: null,
+      // Merging takes longer to prepare there than all else in loading a model.
+      model: { type: "BPE", vocab: {}, merges: [] },
+      added_tokens: [],
     },
-    added_tokens: added.map((token) => ({
-      ...token,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-    })),
-  };
+    {},
+  ) as unknown as Steps;
+  return (text) => (text === "" ? [] : preTokenize(normalizer?.(text) ?? text));
 };
 
-/** True if texts are split as in Llama 3. */
-export const isLlama3 = (metadata: ReadonlyMap<string, unknown>): boolean =>
-  preTokenizerName(metadata).startsWith("llama");
+const isPrintable = (byte: number): boolean => (byte >= 33 && byte <= 126) || (byte >= 161 && byte !== 173);
 
-const preTokenizerName = (metadata: ReadonlyMap<string, unknown>): string => {
-  const model = metadata.get("tokenizer.ggml.model");
-  if (model !== "gpt2")
-    throw new TokenizerError(
-      "TOKENIZER_UNSUPPORTED",
-      `expected tokenizer.ggml.model gpt2 (byte-level BPE), got ${describeValue(model)}; use a model with such a tokenizer`,
-    );
-  const pre = metadata.get("tokenizer.ggml.pre") ?? "default";
-  if (typeof pre === "string" && Object.hasOwn(PRE_TOKENIZERS, pre)) return pre;
-  throw new TokenizerError(
-    "TOKENIZER_UNSUPPORTED",
-    `expected tokenizer.ggml.pre to be one of ${Object.keys(PRE_TOKENIZERS).join(", ")}, got ${describeValue(pre)}; use a model with one of these`,
+/** GPT-2's characters for bytes: printable ones stand for themselves, the others follow U+00FF. */
+const BYTES: ReadonlyMap<string, number> = (() => {
+  let next = 256;
+  return new Map(
+    Array.from({ length: 256 }, (_, byte) => [String.fromCodePoint(isPrintable(byte) ? byte : next++), byte]),
   );
+})();
+
+/** Bytes of a token. One that is not written in bytes stands for its text. */
+const bytesOf = (token: string): readonly number[] => {
+  const bytes = Array.from(token, (character) => BYTES.get(character));
+  return bytes.every((byte) => byte !== undefined) ? bytes : [...new TextEncoder().encode(token)];
 };

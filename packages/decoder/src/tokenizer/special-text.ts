@@ -1,4 +1,5 @@
 import type { ChatMessage } from "./chat-template.ts";
+import type { TokenSplitter } from "./split-at-tokens.ts";
 
 /** Messages with special tokens replaced by marks, and a function to restore them. */
 export interface QuotedMessages {
@@ -8,41 +9,28 @@ export interface QuotedMessages {
 }
 
 /**
- * Replaces special tokens in user messages by marks that are not special tokens. In the rendered chat template, a message
- * then cannot imitate what the template writes around it.
+ * Replaces the tokens that `split` finds in user messages by marks that are not special tokens. In the rendered chat
+ * template, a message then cannot imitate what the template writes around it.
  *
- * @returns undefined if no user message contains a special token
+ * @returns undefined if no user message contains such a token
  */
 export const quoteSpecialTokens = (
   messages: readonly ChatMessage[],
-  specialTokens: readonly string[],
+  split: TokenSplitter,
 ): QuotedMessages | undefined => {
-  const typed = messages.filter(({ role }) => role === "user").map(({ content }) => content);
-  const quoted = specialTokens.filter((token) => token !== "" && typed.some((content) => content.includes(token)));
-  if (quoted.length === 0) return undefined;
   const mark = unusedMark(messages.map(({ content }) => content));
-  const pattern = anyOf(quoted);
+  const tokens: string[] = [];
   const quote = (content: string): string =>
-    content.replace(pattern, (token) => `${mark}${quoted.indexOf(token)}${mark}`);
+    split(content)
+      .map((part, index) => (index % 2 === 1 ? `${mark}${tokens.push(part) - 1}${mark}` : part))
+      .join("");
+  const quoted = messages.map((message) =>
+    message.role === "user" ? { ...message, content: quote(message.content) } : message,
+  );
   const marks = new RegExp(`${mark}(\\d+)${mark}`, "g");
-  return {
-    messages: messages.map((message) =>
-      message.role === "user" ? { ...message, content: quote(message.content) } : message,
-    ),
-    unquote: (text) => text.replace(marks, (_, index: string) => quoted[Number(index)] ?? ""),
-  };
-};
-
-/** Splits a text at special tokens; the parts at odd indices are the tokens. */
-export const splitAtSpecialTokens = (text: string, specialTokens: readonly string[]): string[] => {
-  const present = specialTokens.filter((token) => token !== "" && text.includes(token));
-  return present.length === 0 ? [text] : text.split(anyOf(present));
-};
-
-/** Prefers the longest token at a position. */
-const anyOf = (tokens: readonly string[]): RegExp => {
-  const longestFirst = tokens.toSorted((one, other) => other.length - one.length);
-  return new RegExp(`(${longestFirst.map((token) => token.replace(/[$()*+.?[\\\]^{|}]/g, "\\$&")).join("|")})`, "g");
+  return tokens.length === 0
+    ? undefined
+    : { messages: quoted, unquote: (text) => text.replace(marks, (_, index: string) => tokens[Number(index)] ?? "") };
 };
 
 /** Repeats a code point that is not a character until no text contains it. */

@@ -10,11 +10,14 @@ export interface TextStream {
 
 /**
  * Decodes token by token. Holds back the bytes of an incomplete character until the rest arrives. The returned texts,
- * joined, equal `decode` of all tokens.
+ * joined, equal `decode` of all tokens, or what that adds to the text of the tokens `after` which they come: `decode` may
+ * drop a space at the start of a text.
  */
-export const textStream = ({ decode }: Pick<Tokenizer, "decode">): TextStream => {
+export const textStream = ({ decode }: Pick<Tokenizer, "decode">, after: ArrayLike<number> = []): TextStream => {
+  let context = Array.from(after);
   let pending: number[] = [];
   let given = 0;
+  const pendingText = (): string => decode([...context, ...pending]).slice(decode(context).length);
   const take = (text: string): string => {
     const fresh = text.slice(given);
     given = text.length;
@@ -23,15 +26,16 @@ export const textStream = ({ decode }: Pick<Tokenizer, "decode">): TextStream =>
   return {
     push: (id) => {
       pending.push(id);
-      const text = decode(pending);
+      const text = pendingText();
       const complete = text.replace(/\uFFFD+$/, "");
       const fresh = take(complete);
-      if (complete.length === text.length) {
+      if (complete !== "" && complete.length === text.length) {
+        context = pending;
         pending = [];
         given = 0;
       }
       return fresh;
     },
-    end: () => take(decode(pending)),
+    end: () => take(pendingText()),
   };
 };

@@ -7,12 +7,19 @@ export const strings = (metadata: ReadonlyMap<string, unknown>, key: string): re
   throw invalid(key, "a list of strings", value);
 };
 
-/** A list of `length` numbers under `key`; ones when the key is missing. */
+/** A number for each of `length` tokens under `key`. */
 export const numbers = (metadata: ReadonlyMap<string, unknown>, key: string, length: number): ArrayLike<number> => {
-  const value = metadata.get(key) ?? new Uint8Array(length).fill(1);
+  const value = metadata.get(key);
   if (isNumbers(value) && value.length === length) return value;
-  throw invalid(key, `${length} numbers`, value);
+  throw invalid(key, `${length} numbers, one for each of tokenizer.ggml.tokens`, value);
 };
+
+/** The same, if the file has the key. */
+export const optionalNumbers = (
+  metadata: ReadonlyMap<string, unknown>,
+  key: string,
+  length: number,
+): ArrayLike<number> | undefined => (metadata.has(key) ? numbers(metadata, key, length) : undefined);
 
 /** A token id under `key`, if the file has one. */
 export const optionalId = (metadata: ReadonlyMap<string, unknown>, key: string): number | undefined => {

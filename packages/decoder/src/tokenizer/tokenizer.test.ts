@@ -2,7 +2,6 @@ import { fc, test as lawTest } from "@fast-check/vitest";
 import { describe, expect, test } from "vitest";
 import { endTokens } from "./end-tokens.ts";
 import { promptIds } from "./prompt-ids.ts";
-import { splitText } from "./split-text.ts";
 import { byteLevelTokens } from "./test-support/byte-level-tokens.ts";
 import { loadTokenizer, type Tokenizer } from "./tokenizer.ts";
 
@@ -130,14 +129,20 @@ describe("a byte-level tokenizer", () => {
   });
 
   test.for([
-    ["TOKENIZER_UNSUPPORTED", { "tokenizer.ggml.model": "llama" }],
-    ["TOKENIZER_UNSUPPORTED", { "tokenizer.ggml.pre": "unheard-of" }],
-    ["TOKENIZER_UNSUPPORTED", { "tokenizer.ggml.pre": "toString" }],
-    ["TOKENIZER_METADATA", { "tokenizer.ggml.tokens": undefined }],
-    ["TOKENIZER_METADATA", { "tokenizer.ggml.merges": [1] }],
-    ["TOKENIZER_METADATA", { "tokenizer.ggml.token_type": [1] }],
-  ] as const)("refuses metadata with %s (%#)", ([code, changes]) => {
-    expect(() => tokenizer(changes)).toThrow(expect.objectContaining({ code }));
+    ["TOKENIZER_UNSUPPORTED", { "tokenizer.ggml.model": "t5" }, "unigram model is missing"],
+    ["TOKENIZER_UNSUPPORTED", { "tokenizer.ggml.model": "bert" }, "WordPiece is missing"],
+    ["TOKENIZER_UNSUPPORTED", { "tokenizer.ggml.model": "toString" }, 'got "toString"; use'],
+    ["TOKENIZER_UNSUPPORTED", { "tokenizer.ggml.pre": "qwen9" }, "the nearest name is qwen2"],
+    ["TOKENIZER_UNSUPPORTED", { "tokenizer.ggml.pre": "gpt4o" }, "the nearest name is gpt-4o"],
+    ["TOKENIZER_UNSUPPORTED", { "tokenizer.ggml.pre": "toString" }, 'got "toString"'],
+    ["TOKENIZER_METADATA", { "tokenizer.ggml.tokens": undefined }, "a list of strings"],
+    ["TOKENIZER_METADATA", { "tokenizer.ggml.merges": [1] }, "a list of strings"],
+    ["TOKENIZER_METADATA", { "tokenizer.ggml.token_type": [1] }, `${TOKENS.length} numbers`],
+    ["TOKENIZER_METADATA", { "tokenizer.ggml.token_type": TOKENS.map(() => "1") }, `${TOKENS.length} numbers`],
+  ] as const)("refuses metadata with %s (%#)", ([code, changes, message]) => {
+    expect(() => tokenizer(changes)).toThrow(
+      expect.objectContaining({ code, message: expect.stringContaining(message) }),
+    );
   });
 
   test("says that there is no chat template, or that it fails", () => {
@@ -204,30 +209,4 @@ describe("tokens that end a generation", () => {
     const keys = Object.entries(named).map(([key, id]) => [`tokenizer.ggml.${key}_token_id`, id] as const);
     expect(new Set(endTokens(new Map(keys), tokens))).toEqual(new Set(ids));
   });
-});
-
-describe("splitText", () => {
-  const words = fc.array(
-    fc.constantFrom("the", " the", " ", "  ", "\n  ", "\n", "12", "<|im_start|>", "it's", "é", "😀"),
-    {
-      minLength: 1000,
-      maxLength: 3000,
-    },
-  );
-
-  lawTest.prop([words, fc.constantFrom("smollm", "llama-bpe", "qwen2")], { numRuns: 25, endOnFailure: true })(
-    "cuts only where the tokens stay the same",
-    (list, pre) => {
-      const text = list.join("");
-      const made = tokenizer({ "tokenizer.ggml.pre": pre });
-      const parts = splitText(text);
-      expect(parts.length).toBeGreaterThan(1);
-      expect(parts.join("")).toBe(text);
-      // Tokens of neighbouring parts joined, short enough not to be split again.
-      for (let index = 1; index < parts.length; index++) {
-        const [before, after] = [parts[index - 1]!.slice(-600), parts[index]!.slice(0, 600)];
-        expect(made.encode(before + after)).toEqual(Int32Array.of(...made.encode(before), ...made.encode(after)));
-      }
-    },
-  );
 });

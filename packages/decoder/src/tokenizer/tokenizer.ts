@@ -1,8 +1,9 @@
-import { byteLevelBpe, isLlama3 } from "./byte-level-bpe.ts";
 import { type ChatMessage, chatTemplate } from "./chat-template.ts";
 import { endTokens } from "./end-tokens.ts";
 import { joinIds } from "./join-ids.ts";
-import { quoteSpecialTokens, splitAtSpecialTokens } from "./special-text.ts";
+import { quoteSpecialTokens } from "./special-text.ts";
+import { splitAtTokens } from "./split-at-tokens.ts";
+import { tokenizerKind } from "./tokenizer-kind.ts";
 import { optionalId, strings } from "./tokenizer-metadata.ts";
 
 /** Options for encoding a conversation. */
@@ -20,7 +21,7 @@ export interface Tokenizer {
   readonly bosId?: number;
   /**
    * Start of every sequence, as in training: BOS if the model file requests it (`tokenizer.ggml.add_bos_token`, otherwise
-   * a pre-tokenizer of Llama 3), or nothing.
+   * if the tokenizer is SentencePiece or splits text as Llama 3 or Tekken), or nothing.
    */
   readonly startIds: readonly number[];
   /** Tokens that end a generation. */
@@ -47,31 +48,34 @@ export interface Tokenizer {
 }
 
 /**
- * Creates the tokenizer of a GGUF file from its metadata: byte-level BPE.
+ * Creates the tokenizer of a GGUF file from its metadata: byte-level BPE or SentencePiece.
  *
  * @throws TokenizerError `TOKENIZER_UNSUPPORTED`, `TOKENIZER_METADATA`
  */
-export const loadTokenizer = ({ metadata }: { readonly metadata: ReadonlyMap<string, unknown> }): Tokenizer => {
+export const loadTokenizer = ({ metadata: stated }: { readonly metadata: ReadonlyMap<string, unknown> }): Tokenizer => {
+  const kind = tokenizerKind(stated);
+  const metadata = kind.complete(stated);
   const eosIds = endTokens(metadata, strings(metadata, "tokenizer.ggml.tokens"));
-  const bpe = byteLevelBpe(metadata, eosIds);
-  const chatPrompt = chatTemplate(metadata, bpe.tokens);
+  const vocabulary = kind.read(metadata, eosIds);
+  const chatPrompt = chatTemplate(metadata, vocabulary.tokens);
   const bosId = optionalId(metadata, "tokenizer.ggml.bos_token_id");
-  const startIds = bosId !== undefined && startsWithBos(metadata) ? [bosId] : [];
+  const startIds = bosId !== undefined && metadata.get("tokenizer.ggml.add_bos_token") === true ? [bosId] : [];
+  const splitAtControl = splitAtTokens(vocabulary.control);
+  const encode = (text: string): number[] => vocabulary.encodeParts(vocabulary.split(text));
   const encodeChat = (messages: readonly ChatMessage[], { specialTokens = false }: ChatOptions): number[] => {
-    const quoted = specialTokens ? undefined : quoteSpecialTokens(messages, bpe.special.control);
-    if (quoted === undefined) return bpe.encode(chatPrompt(messages));
-    return splitAtSpecialTokens(chatPrompt(quoted.messages), bpe.special.all).flatMap((part, index) =>
-      index % 2 === 1 ? bpe.encode(part) : bpe.encodePlain(quoted.unquote(part)),
-    );
+    const quoted = specialTokens ? undefined : quoteSpecialTokens(messages, splitAtControl);
+    if (quoted === undefined) return encode(chatPrompt(messages));
+    const parts = vocabulary.split(chatPrompt(quoted.messages));
+    return vocabulary.encodeParts(parts.map((part, index) => (index % 2 === 1 ? part : quoted.unquote(part))));
   };
   return {
-    vocabularySize: bpe.tokens.length,
+    vocabularySize: vocabulary.tokens.length,
     ...(bosId !== undefined && { bosId }),
     startIds,
     eosIds,
-    warnings: warningsOf(metadata),
-    encode: (text) => Int32Array.from(bpe.encode(text)),
-    decode: bpe.decode,
+    warnings: warningsOf(stated),
+    encode: (text) => Int32Array.from(encode(text)),
+    decode: vocabulary.decode,
     chatPrompt,
     chatIds: (messages, options = {}) => {
       const ids = encodeChat(messages, options);
@@ -80,13 +84,8 @@ export const loadTokenizer = ({ metadata }: { readonly metadata: ReadonlyMap<str
   };
 };
 
-const startsWithBos = (metadata: ReadonlyMap<string, unknown>): boolean => {
-  const stated = metadata.get("tokenizer.ggml.add_bos_token");
-  return typeof stated === "boolean" ? stated : isLlama3(metadata);
-};
-
 const warningsOf = (metadata: ReadonlyMap<string, unknown>): string[] =>
-  metadata.has("tokenizer.ggml.pre")
+  metadata.has("tokenizer.ggml.pre") || metadata.get("tokenizer.ggml.model") !== "gpt2"
     ? []
     : [
         "the model file lacks tokenizer.ggml.pre, so its text is split as GPT-2 does, maybe not as the model was trained; convert the model again with a newer llama.cpp",
