@@ -1,9 +1,10 @@
 import type { Heads } from "./codecs/codec-format.ts";
+import { FLOAT16 } from "./codecs/float16.ts";
 import { bitsOf, layoutOf, partBytes, type TensorScheme } from "./codecs/registry.ts";
+import { heldTokens } from "./held.ts";
 import type { Plan } from "./plan.ts";
-import { quantizedPrefix } from "./prefix.ts";
 import type { CacheShape, LayerScheme, LayerShape } from "./scheme.ts";
-import { layerShape, layerShapes } from "./shape.ts";
+import { layerShape, layerShapes, layerSpan } from "./shape.ts";
 
 const EXACT_BYTES = 2;
 
@@ -38,14 +39,15 @@ const sumParts = (counts: readonly (readonly [part: string, bytes: number])[]): 
   return { parts, total };
 };
 
-/** Exact bytes of one layer's cache at `length` tokens. Where layers differ in size, `shape` is this layer's. */
+/**
+ * Exact bytes of one layer's cache at `length` tokens. Where layers differ in size or span, `shape` is this layer's. A layer
+ * with a span holds only the tokens that `heldTokens` says.
+ */
 export const layerBytes = (layer: LayerScheme, shape: LayerShape, length: number): CacheBytes =>
   cacheBytes(tensorBytes(layer.key, layer, shape, length), tensorBytes(layer.value, layer, shape, length));
 
-const tensorBytes = (tensor: TensorScheme, layer: LayerScheme, shape: LayerShape, length: number): TensorBytes => {
-  const coded = quantizedPrefix(tensor, layer, length);
-  return heldBytes(tensor, shape, { coded, exact: length - coded });
-};
+const tensorBytes = (tensor: TensorScheme, layer: LayerScheme, shape: LayerShape, length: number): TensorBytes =>
+  heldBytes(tensor, shape, heldTokens(tensor, layer, layerSpan(shape), length));
 
 /** Bytes of the keys, or of the values, from the numbers of tokens in codes and in 16 bits. */
 export const heldBytes = (
@@ -67,9 +69,13 @@ export const planBytes = (plan: Pick<Plan, "layers" | "shape">, length: number):
 export const sumBytes = (layers: readonly CacheBytes[]): CacheBytes =>
   sumParts(layers.flatMap(({ parts }) => Object.entries(parts)));
 
-/** Numbers in the keys and values of `length` tokens, over all layers. */
+/** Numbers in the keys and values that a 16-bit cache of `length` tokens holds, over all layers. */
 export const storedNumbers = (shape: CacheShape, length: number): number =>
-  layerShapes(shape).reduce((sum, { kvHeads, headSize }) => sum + 2 * kvHeads * headSize * length, 0);
+  layerShapes(shape).reduce((sum, layer) => sum + 2 * layer.kvHeads * layer.headSize * heldExactly(layer, length), 0);
+
+/** Tokens that a layer holds in 16 bits if none is coded. */
+const heldExactly = (shape: LayerShape, length: number): number =>
+  heldTokens(FLOAT16, { residency: { kind: "prefix", sinks: 0, recent: 0 } }, layerSpan(shape), length).exact;
 
 /** Bits per stored number at `length` tokens, with everything counted: codes, parameters and tokens kept in 16 bits. */
 export const trueBits = (plan: Pick<Plan, "layers" | "shape">, length: number): number => planSize(plan, length).bits;

@@ -21,7 +21,7 @@ export {
   schemeOfHead,
 } from "./codecs/registry.ts";
 export type { CacheShape, LayerScheme, LayerShape, Residency } from "./scheme.ts";
-export { attentionOf, layerShape, layerShapes, shapeDifferences, sizesOf } from "./shape.ts";
+export { attentionOf, layerShape, layerShapes, layerSpan, shapeDifferences, sizesOf } from "./shape.ts";
 export type { Measurement, ModelIdentity, Plan } from "./plan.ts";
 export { ByteSizeError, formatBytes, parseBytes } from "./format-bytes.ts";
 export type { CacheBytes, PlanSize, TensorBytes } from "./bytes.ts";
@@ -40,6 +40,8 @@ export { KvtunerError } from "./error.ts";
 export type { Mode, Pair } from "./mode.ts";
 export { layerScheme, MODES, PAIR_BITS } from "./mode.ts";
 export { assertHeadFits } from "./head-fit.ts";
+export type { HeldTokens } from "./held.ts";
+export { firstHeld, heldTokens } from "./held.ts";
 export { quantizedPrefix } from "./prefix.ts";
 export { segmentsOf } from "./segments.ts";
 export type { Segment } from "./segments.ts";

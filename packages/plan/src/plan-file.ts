@@ -62,7 +62,12 @@ const layerScheme = z
   .strictObject({ key: tensorScheme, value: tensorScheme, residency })
   .meta({ description: "One layer: keys, values, and which tokens are kept in 16 bits." });
 
-const sizes = { queryHeads: count, kvHeads: count, headSize: count };
+const sizes = {
+  queryHeads: count,
+  kvHeads: count,
+  headSize: count,
+  span: count.optional().meta({ description: "Tokens that a query reads, its own included; all tokens if absent." }),
+};
 
 const planFile = z
   .strictObject({

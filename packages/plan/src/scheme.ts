@@ -29,6 +29,8 @@ export interface LayerShape {
   readonly sharesCacheOf?: number;
   /** How the layer attends; plain causal attention by default. Belongs to the model, so plan files leave it out. */
   readonly attention?: AttentionSpec;
+  /** Tokens that a query reads, in shapes without `attention`, such as those of plan files; all tokens by default. */
+  readonly span?: number;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { type AttentionSpec, plainAttention } from "./attention.ts";
+import { type AttentionSpec, plainAttention, spanOf } from "./attention.ts";
 import type { CacheShape, LayerShape } from "./scheme.ts";
 
 /** Sizes of one layer, and how it attends if the shape says so. */
@@ -11,28 +11,47 @@ export const layerShape = ({ layers: _, perLayer, ...common }: CacheShape, layer
 export const layerShapes = (shape: CacheShape): LayerShape[] =>
   Array.from({ length: shape.layers }, (_, layer) => layerShape(shape, layer));
 
-/** How one layer attends; {@link plainAttention} unless its shape says otherwise. */
+/** How one layer attends; {@link plainAttention}, over its span, unless its shape says otherwise. */
 export const attentionOf = (shape: CacheShape, layer: number): AttentionSpec => {
-  const { attention, headSize } = layerShape(shape, layer);
-  return attention ?? plainAttention(headSize);
+  const { attention, headSize, span } = layerShape(shape, layer);
+  if (attention) return attention;
+  const plain = plainAttention(headSize);
+  return span === undefined ? plain : { ...plain, mask: { kind: "sliding", span } };
 };
 
-/** The sizes in a model's shape, which is what a plan records. How layers attend belongs to the model. */
-export const sizesOf = ({ attention: _, perLayer, ...sizes }: CacheShape): CacheShape => {
-  const layers = perLayer?.map(({ attention: _attention, ...differences }) => differences);
-  return layers?.some((differences) => Object.keys(differences).length > 0) ? { ...sizes, perLayer: layers } : sizes;
+/** Tokens that a layer's query reads, its own included; Infinity without a span. */
+export const layerSpan = ({ attention, span = Infinity }: LayerShape): number => (attention ? spanOf(attention) : span);
+
+/** The sizes in a model's shape, which is what a plan records. Of how layers attend, only spans decide sizes. */
+export const sizesOf = (shape: CacheShape): CacheShape => {
+  const { perLayer, ...common } = shape;
+  const spans = layerShapes(shape).map((layer) => spanSize(layerSpan(layer)));
+  const isEven = spans.every(({ span }) => span === spans[0]?.span);
+  const sizes = { ...withoutAttention(common), ...(isEven && spans[0]) };
+  const own = perLayer ?? (isEven ? undefined : spans.map(() => ({})));
+  const layers = own?.map((layer, index) => ({ ...withoutAttention(layer), ...(!isEven && spans[index]) }));
+  return layers?.some((layer) => Object.keys(layer).length > 0) ? { ...sizes, perLayer: layers } : sizes;
 };
 
-const SIZES = ["queryHeads", "kvHeads", "headSize", "valueSize", "sharesCacheOf"] as const;
+const spanSize = (span: number): Pick<LayerShape, "span"> => (span === Infinity ? {} : { span });
+
+const withoutAttention = <Sizes extends Partial<LayerShape>>({
+  attention: _,
+  span: _span,
+  ...sizes
+}: Sizes): Omit<Sizes, "attention" | "span"> => sizes;
+
+const SIZES = ["queryHeads", "kvHeads", "headSize", "valueSize", "sharesCacheOf", "span"] as const;
 
 /** Differences between the sizes in a plan and a model's, in words. Lists single layers only if all else agrees. */
 export const shapeDifferences = (plan: CacheShape, model: CacheShape): string[] => {
-  const common = ["layers" as const, ...SIZES].flatMap((size) => difference(size, plan[size], model[size]));
+  const [planned, own] = [sizesOf(plan), sizesOf(model)];
+  const common = ["layers" as const, ...SIZES].flatMap((size) => difference(size, planned[size], own[size]));
   if (common.length > 0) return common;
-  const layers = Math.max(plan.perLayer?.length ?? 0, model.perLayer?.length ?? 0);
+  const layers = Math.max(planned.perLayer?.length ?? 0, own.perLayer?.length ?? 0);
   return Array.from({ length: layers }, (_, layer) => {
-    const [planned, own] = [layerShape(plan, layer), layerShape(model, layer)];
-    return SIZES.flatMap((size) => difference(`layer ${layer}: ${size}`, planned[size], own[size]));
+    const [one, other] = [layerShape(planned, layer), layerShape(own, layer)];
+    return SIZES.flatMap((size) => difference(`layer ${layer}: ${size}`, one[size], other[size]));
   }).flat();
 };
 

@@ -38,7 +38,7 @@ const series = (
   layers: readonly LayerScheme[],
 ): Series => {
   const bytesAt = bytesOfLayers(layers, settings.shape);
-  const bought = budget === undefined ? undefined : largestContext(bytesAt, layers, budget);
+  const bought = budget === undefined ? undefined : largestContext(bytesAt, layers, settings.shape, budget);
   return { name, role, bytesAt, bytes: bytesAt(context), bought };
 };
 

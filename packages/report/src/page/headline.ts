@@ -66,6 +66,6 @@ const lossLabel = (standardError: number | undefined): string =>
 const boughtTile = ({ budget, settings }: ReportData, plan: PickedPlan["plan"]): [string, string][] => {
   if (budget === undefined) return [];
   const bytesAt = bytesOfLayers(plan.layers, settings.shape);
-  const tokens = largestContext(bytesAt, plan.layers, budget);
+  const tokens = largestContext(bytesAt, plan.layers, settings.shape, budget);
   return [[tokensText(tokens), `tokens of context in ${formatBytes(budget)}`]];
 };

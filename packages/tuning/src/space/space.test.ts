@@ -15,6 +15,7 @@ import { cheapestPlan, idsOf, namedChoices, planCost, planLayers, planOfIds, pri
 const sizes = fc.record({
   kvHeads: fc.integer({ min: 1, max: 4 }),
   headSize: fc.constantFrom(32, 64, 128),
+  span: fc.constantFrom(2, 30, 200, 1024, 100_000),
 });
 
 const uneven: fc.Arbitrary<CacheShape> = fc.array(sizes, { minLength: 1, maxLength: 5 }).map((perLayer) => ({
@@ -37,7 +38,7 @@ const scheme = fc
 
 const schemes = fc.uniqueArray(scheme, { minLength: 1, maxLength: 6, selector: (one) => JSON.stringify(one) });
 
-describe("a search space over layers of several sizes", () => {
+describe("a search space over layers of several sizes and spans", () => {
   test.prop([uneven, schemes, fc.infiniteStream(fc.nat()), fc.integer({ min: 1, max: 5000 })])(
     "prices every plan, choice by choice, as the plan itself is counted",
     (shape, all, numbers, context) => {
