@@ -1,9 +1,12 @@
 import { type HeadImage, roundDecoded } from "@kvtuner/backend";
 import {
   type AttentionSpec,
+  firstHeld,
   FLOAT16,
+  heldTokens,
   type LayerScheme,
   type LayerShape,
+  layerSpan,
   quantizedPrefix,
   scoreOf,
   spanOf,
@@ -20,7 +23,7 @@ interface Cell {
   readonly numbers: Float32Array;
 }
 
-/** Keys, or values, of one layer: a cell for each token and KV head. */
+/** Keys, or values, of one layer: a cell for each token and KV head; no cells for a token that was dropped. */
 export type Cells = Cell[][];
 
 const EXACT: TensorScheme = FLOAT16;
@@ -54,9 +57,14 @@ export const settle = (cells: Cells, scheme: TensorScheme, layer: LayerScheme): 
   for (let token = 0; token < cells.length; token++) {
     const row = cells[token]!;
     const wanted = token >= layer.residency.sinks && token < end ? scheme : EXACT;
-    if (row[0]!.scheme === wanted) continue;
+    if (row.every((cell) => cell.scheme === wanted)) continue;
     cells[token] = row.map((cell) => (wanted === EXACT ? decodedCell(cell) : encoded(cell.numbers, wanted)));
   }
+};
+
+/** Drops the tokens that no later query reads. */
+export const drop = (cells: Cells, scheme: TensorScheme, layer: LayerScheme, span: number): void => {
+  for (let token = firstHeld(scheme, layer, span, cells.length) - 1; cells[token]?.length; token--) cells[token] = [];
 };
 
 /** Bytes of all cells by part. */
@@ -73,7 +81,7 @@ export const cellBytes = (cells: Cells): TensorBytes => {
 /** Each KV head as a snapshot stores it. On axis token, a prefix is its blocks in order. */
 export const headImages = (cells: Cells, { kvHeads, headSize }: LayerShape, scheme: TensorScheme): HeadImage[] =>
   Array.from({ length: kvHeads }, (_, head) => {
-    const column = cells.map((row) => row[head]!);
+    const column = cells.flatMap((row) => row[head] ?? []);
     const blocksOf = (isExact: boolean): EncodedBlock[] =>
       column.filter((cell) => (cell.scheme === EXACT) === isExact).map(({ block }) => block);
     return {
@@ -88,31 +96,30 @@ const joined = (blocks: readonly EncodedBlock[], headSize: number, scheme: Tenso
     return all;
   });
 
-/** The cells of a snapshot. */
+/** The cells of a snapshot of `length` tokens. */
 export const cellsFrom = (
   images: readonly HeadImage[],
   length: number,
-  headSize: number,
+  shape: LayerShape,
   scheme: TensorScheme,
   layer: LayerScheme,
 ): Cells => {
-  const prefix = quantizedPrefix(scheme, layer, length);
-  return Array.from({ length }, (_, token) => {
-    const index = token - layer.residency.sinks;
-    const isExact = index < 0 || index >= prefix;
-    const row = token < layer.residency.sinks ? token : token - prefix;
-    const nth = (all: PartArray, place: number, count: number): PartArray =>
-      all.slice((place * all.length) / count, ((place + 1) * all.length) / count);
-    return images.map((image) =>
-      isExact
-        ? cellOf({ codes: nth(image.exact, row, length - prefix) }, headSize, EXACT)
-        : cellOf(
-            mapParts(image.prefix, (all) => nth(all, index, prefix)),
-            headSize,
-            scheme,
-          ),
-    );
-  });
+  const { first, coded, exact } = heldTokens(scheme, layer, layerSpan(shape), length);
+  const codedFrom = Math.max(first, layer.residency.sinks);
+  const nth = (all: PartArray, place: number, count: number): PartArray =>
+    all.slice((place * all.length) / count, ((place + 1) * all.length) / count);
+  const cellAt = (image: HeadImage, token: number): Cell => {
+    const place = token - codedFrom;
+    if (place >= 0 && place < coded)
+      return cellOf(
+        mapParts(image.prefix, (all) => nth(all, place, coded)),
+        shape.headSize,
+        scheme,
+      );
+    const row = token - first - (place < 0 ? 0 : coded);
+    return cellOf({ codes: nth(image.exact, row, exact) }, shape.headSize, EXACT);
+  };
+  return Array.from({ length }, (_, token) => (token < first ? [] : images.map((image) => cellAt(image, token))));
 };
 
 /** Attention of one token's queries, `[queryHeads * headSize]`, over all cells, in double precision. */

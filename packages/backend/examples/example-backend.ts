@@ -7,8 +7,18 @@ import {
   defineBackend,
   type SchemeFamily,
 } from "@kvtuner/backend";
-import { attentionOf, cacheBytes, FLOAT16, layerShape, type TensorBytes } from "@kvtuner/plan";
-import { attendRow, cellBytes, type Cells, cellsFrom, decodedCells, exactCells, headImages, settle } from "./cells.ts";
+import { attentionOf, cacheBytes, FLOAT16, layerShape, layerSpan, type TensorBytes } from "@kvtuner/plan";
+import {
+  attendRow,
+  cellBytes,
+  type Cells,
+  cellsFrom,
+  decodedCells,
+  drop,
+  exactCells,
+  headImages,
+  settle,
+} from "./cells.ts";
 
 /** Affine codes of 4 and 8 bits on axis token. */
 const AFFINE: SchemeFamily = {
@@ -46,10 +56,10 @@ const emptyLayers = ({ layers }: CachePlan): Layer[] => layers.map(() => ({ key:
 
 const restoredLayers = ({ shape, layers }: CachePlan, { length, tensors }: CacheImage): Layer[] =>
   layers.map((scheme, index) => {
-    const { headSize } = layerShape(shape, index);
+    const own = layerShape(shape, index);
     return {
-      key: cellsFrom(tensors[index]!.key, length, headSize, scheme.key, scheme),
-      value: cellsFrom(tensors[index]!.value, length, headSize, scheme.value, scheme),
+      key: cellsFrom(tensors[index]!.key, length, own, scheme.key, scheme),
+      value: cellsFrom(tensors[index]!.value, length, own, scheme.value, scheme),
     };
   });
 
@@ -62,6 +72,11 @@ const createStore = (firstPlan: CachePlan, image?: CacheImage): CacheStore => {
     const scheme = plan.layers[index]!;
     settle(layers[index]!.key, scheme.key, scheme);
     settle(layers[index]!.value, scheme.value, scheme);
+  };
+  const dropUnread = (index: number): void => {
+    const [scheme, span] = [plan.layers[index]!, layerSpan(layerShape(shape, index))];
+    drop(layers[index]!.key, scheme.key, scheme, span);
+    drop(layers[index]!.value, scheme.value, scheme, span);
   };
 
   return {
@@ -81,6 +96,7 @@ const createStore = (firstPlan: CachePlan, image?: CacheImage): CacheStore => {
         held.value.push(exactCells(values!, own));
         settleLayer(layer); // tokens that are no longer recent are read from codes by this query already
         output.set(attendRow(own, spec, queries!, held.key, held.value), token * queries!.length);
+        dropUnread(layer);
       }
       return output;
     },
@@ -94,7 +110,10 @@ const createStore = (firstPlan: CachePlan, image?: CacheImage): CacheStore => {
     retune(next) {
       plan = next;
       layers = layers.map(({ key, value }) => ({ key: decodedCells(key), value: decodedCells(value) }));
-      for (const index of layers.keys()) settleLayer(index);
+      for (const index of layers.keys()) {
+        settleLayer(index);
+        dropUnread(index);
+      }
     },
     images: () =>
       layers.map(({ key, value }, index) => {

@@ -35,7 +35,8 @@ export type CachePlan = Pick<Plan, "layers" | "shape" | "assets">;
  *
  * Keys and values are rounded to float16 on append; everything below refers to the rounded numbers. At length `n` a
  * tensor's quantized prefix is `quantizedPrefix(scheme, layer, n)` tokens, counted after the sinks. A query at position `t`
- * reads the prefix of length `t + 1` decoded and all other tokens in 16 bits.
+ * reads the prefix of length `t + 1` decoded and all other tokens in 16 bits. A layer with a span holds only the tokens from
+ * `firstHeld` on.
  *
  * Layers are attended in order: a layer may run ahead of the next one, but never holds more tokens than the one before it
  * (LayerOrderError). `snapshot` and `retune` need all layers to hold the same tokens.
@@ -58,7 +59,8 @@ export interface KvCache extends Attention {
    * Tokens stored as codes that the prefix rule wants in 16 bits at the new length are decoded and rounded to float16. The cache
    * may then take more bytes than before. An error leaves it unchanged.
    *
-   * @throws TruncateError when `length` is not an integer from 0 to `this.length`
+   * @throws TruncateError `BACKEND_TRUNCATE` when `length` is not an integer from 0 to `this.length`,
+   *   `BACKEND_TRUNCATE_DROPPED` when a layer has dropped tokens that a cache of `length` tokens holds
    * @throws CallUnderWayError while another call runs, if the cache would have to wait for it
    * @throws OutOfMemoryError when the remaining tokens take more than `maxCacheBytes`
    */
@@ -67,7 +69,8 @@ export interface KvCache extends Attention {
    * Re-encodes in place under a coarser plan, as if every token, decoded and rounded to float16, were appended to a new cache.
    * An error leaves the cache unchanged.
    *
-   * @throws RetuneError when `plan` takes more bytes than the current one at this length
+   * @throws RetuneError `BACKEND_RETUNE_FINER` when `plan` takes more bytes than the current one at this length,
+   *   `BACKEND_RETUNE_DROPPED` when a layer has dropped tokens
    */
   retune(plan: CachePlan): Promise<void>;
   /** Versioned image of the whole cache, with a checksum. */

@@ -52,7 +52,7 @@ export const defineBackend = (definition: BackendDefinition): Backend => {
       assertSupported(shape, plan);
       const image = await readSnapshot(snapshot, shape, plan);
       assertUsable(); // again, because reading takes time
-      assertFits(image.length, planBytes(plan, image.length).total, capabilities);
+      assertFits(image.length, planBytes({ ...plan, shape }, image.length).total, capabilities);
       return cacheOf({ ...plan, shape }, image);
     },
     dispose: async () => {

@@ -8,9 +8,9 @@ import type { CacheStore } from "./cache-store.ts";
 import { assertAlive } from "./disposed.ts";
 import { assertFiniteTensors } from "./finite-tensors.ts";
 import { assertPlanSupported } from "./plan-support.ts";
-import { assertCoarser } from "./retune-check.ts";
+import { assertCoarser, assertComplete } from "./retune-check.ts";
 import { writeSnapshot } from "./snapshot/write-snapshot.ts";
-import { assertTruncate } from "./truncation.ts";
+import { assertNotDropped, assertTruncate } from "./truncation.ts";
 import { Turns } from "./turns.ts";
 
 /** A cache that validates every call and delegates storage to a store, one call at a time. */
@@ -58,6 +58,7 @@ export class StoredCache implements KvCache {
     const current = this.length;
     this.#turns.assertNone("truncate()");
     assertTruncate(current, length);
+    assertNotDropped(this.#plan, this.#store.lengths(), length);
     const { total } = planBytes(this.#plan, length);
     assertFits(length, total, this.#owner.capabilities);
     this.#store.truncate(length);
@@ -68,8 +69,10 @@ export class StoredCache implements KvCache {
     return this.#inTurn(async () => {
       const { name, capabilities } = this.#owner;
       assertPlanSupported(name, capabilities, this.shape, plan);
-      assertCoarser(this.#plan, plan, evenLength(this.#store.lengths()));
       const next = { ...plan, shape: this.shape };
+      const length = evenLength(this.#store.lengths());
+      assertCoarser(this.#plan, next, length);
+      assertComplete(this.#plan, length);
       await this.#store.retune(next);
       this.#plan = next;
       this.#totalBytes = this.#store.bytes().total;

@@ -1,5 +1,6 @@
-import { KvtunerError } from "@kvtuner/plan";
+import { firstHeld, KvtunerError, layerShape, layerSpan } from "@kvtuner/plan";
 import { MAX_FLOAT16, roundArrayToFloat16 } from "@kvtuner/quantizers";
+import type { CachePlan } from "./backend.ts";
 
 /**
  * Checks the argument of `truncate`.
@@ -9,8 +10,30 @@ import { MAX_FLOAT16, roundArrayToFloat16 } from "@kvtuner/quantizers";
 export const assertTruncate = (current: number, length: number): void => {
   if (Number.isInteger(length) && length >= 0 && length <= current) return;
   throw new TruncateError(
+    "BACKEND_TRUNCATE",
     `expected a length from 0 to the cache's ${current} tokens, got ${length}; truncate drops tokens, attend adds them`,
   );
+};
+
+/**
+ * Checks that every layer still holds the tokens of a cache of `length` tokens. A layer with a span drops tokens that no later
+ * query reads; after going back, some would be read again.
+ *
+ * @param lengths tokens that each layer holds
+ * @throws TruncateError `BACKEND_TRUNCATE_DROPPED`
+ */
+export const assertNotDropped = (plan: CachePlan, lengths: readonly number[], length: number): void => {
+  for (const [layer, scheme] of plan.layers.entries()) {
+    const span = layerSpan(layerShape(plan.shape, layer));
+    for (const tensor of [scheme.key, scheme.value]) {
+      const held = firstHeld(tensor, scheme, span, lengths[layer]!);
+      if (firstHeld(tensor, scheme, span, length) >= Math.min(length, held)) continue;
+      throw new TruncateError(
+        "BACKEND_TRUNCATE_DROPPED",
+        `expected a length whose tokens layer ${layer} still holds, got ${length}: with span ${span}, it has dropped the tokens before ${held}; truncate(0) and append the tokens again`,
+      );
+    }
+  }
 };
 
 /**
@@ -23,10 +46,7 @@ export const roundDecoded = (numbers: Float32Array): void => {
   roundArrayToFloat16(numbers, numbers);
 };
 
-/** A length that the cache does not have. */
+/** A length that the cache does not have, or cannot go back to; `code` says which. */
 export class TruncateError extends KvtunerError {
-  constructor(message: string) {
-    super("BACKEND_TRUNCATE", message);
-    this.name = "TruncateError";
-  }
+  override readonly name = "TruncateError";
 }

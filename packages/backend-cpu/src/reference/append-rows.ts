@@ -1,37 +1,49 @@
 import { blockTokens, schemeOfHead } from "@kvtuner/plan";
 import { type EncodedBlock, encodeBlock } from "@kvtuner/quantizers";
 import { numbersOf } from "./rows.ts";
-import { prefixAt, type StoredTensor } from "./stored-tensor.ts";
+import {
+  blockRange,
+  firstHeldAt,
+  isQuantized,
+  prefixAt,
+  type StoredTensor,
+  type TensorLayout,
+} from "./stored-tensor.ts";
 
 /** Rows to be appended, and the blocks that they fill. */
 export interface PendingRows {
   /** float16 bits `[kvHeads * headSize]`, one row per token. */
   readonly rows: readonly Uint16Array[];
-  /** New blocks of each KV head. */
-  readonly blocks: readonly EncodedBlock[][];
+  /** New blocks of each KV head, by number. */
+  readonly blocks: readonly ReadonlyMap<number, EncodedBlock>[];
 }
 
 /** Encodes the blocks that new rows fill. Changes nothing, so an error has no effect. */
 export const encodePending = (tensor: StoredTensor, rows: readonly Uint16Array[]): PendingRows => {
   const { layout, length } = tensor;
-  const blockSize = blockTokens(layout.scheme);
-  const first = prefixAt(layout, length) / blockSize;
-  const end = prefixAt(layout, length + rows.length) / blockSize;
+  const [, first] = blockRange(layout, length);
+  const end = prefixAt(layout, length + rows.length) / blockTokens(layout.scheme);
   const rowOf = (token: number): Uint16Array => tensor.exact.get(token) ?? rows[token - length]!;
-  const blocks = Array.from({ length: layout.kvHeads }, (_, head) =>
-    Array.from({ length: end - first }, (_unused, index) => {
-      const start = layout.layer.residency.sinks + (first + index) * blockSize;
-      return encodeHead(
-        tensor,
-        head,
-        Array.from({ length: blockSize }, (_token, row) => rowOf(start + row)),
-      );
-    }),
-  );
-  return { rows, blocks };
+  return { rows, blocks: encodedBlocks(layout, [first, end], rowOf) };
 };
 
-const encodeHead = ({ layout }: StoredTensor, head: number, rows: readonly Uint16Array[]): EncodedBlock => {
+/** Blocks `first .. end - 1` of each KV head, from their rows. */
+export const encodedBlocks = (
+  layout: TensorLayout,
+  [first, end]: readonly [first: number, end: number],
+  rowOf: (token: number) => Uint16Array,
+): Map<number, EncodedBlock>[] => {
+  const blockSize = blockTokens(layout.scheme);
+  const blocks = Array.from({ length: layout.kvHeads }, () => new Map<number, EncodedBlock>());
+  for (let index = first; index < end; index++) {
+    const start = layout.layer.residency.sinks + index * blockSize;
+    const rows = Array.from({ length: blockSize }, (_, row) => rowOf(start + row));
+    for (const [head, encoded] of blocks.entries()) encoded.set(index, encodeHead(layout, head, rows));
+  }
+  return blocks;
+};
+
+const encodeHead = (layout: TensorLayout, head: number, rows: readonly Uint16Array[]): EncodedBlock => {
   const { headSize } = layout;
   const scheme = schemeOfHead(layout.scheme, head);
   const numbers = new Float32Array(rows.length * headSize);
@@ -40,14 +52,15 @@ const encodeHead = ({ layout }: StoredTensor, head: number, rows: readonly Uint1
   return encodeBlock(numbers, rows.length, headSize, scheme, layout.assets);
 };
 
-/** Moves pending rows into the tensor: the new prefix as codes, the rest unchanged. */
+/** Moves pending rows into the tensor: the new prefix as codes, the rest unchanged. Drops what no later query reads. */
 export const commitPending = (tensor: StoredTensor, { rows, blocks }: PendingRows): void => {
   const { layout, exact, length } = tensor;
-  const { sinks } = layout.layer.residency;
   for (const [index, row] of rows.entries()) exact.set(length + index, row);
-  for (const [head, added] of blocks.entries()) for (const block of added) tensor.blocks[head]!.push(block);
-  const newLength = length + rows.length;
-  for (let token = sinks + prefixAt(layout, length); token < sinks + prefixAt(layout, newLength); token++)
-    exact.delete(token);
-  tensor.length = newLength;
+  for (const [head, added] of blocks.entries())
+    for (const [index, block] of added) tensor.blocks[head]!.set(index, block);
+  tensor.length = length + rows.length;
+  const first = firstHeldAt(layout, tensor.length);
+  for (const token of exact.keys()) if (token < first || isQuantized(layout, token, tensor.length)) exact.delete(token);
+  const [firstBlock] = blockRange(layout, tensor.length);
+  for (const held of tensor.blocks) for (const index of held.keys()) if (index < firstBlock) held.delete(index);
 };

@@ -17,7 +17,7 @@ export const createRowReader = (tensor: StoredTensor, pending: PendingRows): Row
   const readCoded = (head: number, token: number): Float32Array => {
     const place = token - layer.residency.sinks;
     const index = Math.floor(place / blockSize);
-    const block = blocks[head]![index] ?? pending.blocks[head]![index - blocks[head]!.length]!;
+    const block = blocks[head]!.get(index) ?? pending.blocks[head]!.get(index)!;
     return slice(decodedNumbers(block, layout, head), place % blockSize, headSize);
   };
   return (head, isCoded) => (token) => (isCoded ? readCoded : readExact)(head, token);

@@ -1,5 +1,5 @@
 import type { CachePlan, CallRows } from "@kvtuner/backend";
-import { type AttentionSpec, layerShape, type LayerShape } from "@kvtuner/plan";
+import { type AttentionSpec, layerShape, type LayerShape, layerSpan } from "@kvtuner/plan";
 import { commitPending, encodePending } from "./append-rows.ts";
 import { attention } from "./attention.ts";
 import { createRowReader } from "./read-rows.ts";
@@ -20,8 +20,8 @@ export const layerOf = (
   make: (layout: TensorLayout, tensor: "key" | "value") => StoredTensor,
 ): StoredLayer => {
   const layer = layers[index]!;
-  const { kvHeads, headSize } = layerShape(shape, index);
-  const common = { layer, kvHeads, headSize, assets };
+  const own = layerShape(shape, index);
+  const common = { layer, kvHeads: own.kvHeads, headSize: own.headSize, span: layerSpan(own), assets };
   return {
     key: make({ ...common, scheme: layer.key }, "key"),
     value: make({ ...common, scheme: layer.value }, "value"),

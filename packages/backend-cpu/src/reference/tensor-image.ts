@@ -1,7 +1,14 @@
 import type { HeadImage } from "@kvtuner/backend";
 import { blockTokens } from "@kvtuner/plan";
 import { emptyBlock, type EncodedBlock, mapParts } from "@kvtuner/quantizers";
-import { emptyTensor, isQuantized, prefixAt, type StoredTensor, type TensorLayout } from "./stored-tensor.ts";
+import {
+  blockRange,
+  emptyTensor,
+  firstHeldAt,
+  isQuantized,
+  type StoredTensor,
+  type TensorLayout,
+} from "./stored-tensor.ts";
 
 /** A tensor as in a snapshot, one image per KV head. */
 export const imagesOf = ({ layout, blocks, exact }: StoredTensor): HeadImage[] => {
@@ -9,7 +16,7 @@ export const imagesOf = ({ layout, blocks, exact }: StoredTensor): HeadImage[] =
   const tokens = [...exact.keys()].sort((a, b) => a - b);
   return blocks.map((held, head) => {
     const rows = tokens.map((token) => exact.get(token)!.subarray(head * headSize, (head + 1) * headSize));
-    return { prefix: joined(held, layout), exact: Uint16Array.from(rows.flatMap((row) => [...row])) };
+    return { prefix: joined([...held.values()], layout), exact: Uint16Array.from(rows.flatMap((row) => [...row])) };
   });
 };
 
@@ -22,11 +29,11 @@ const joined = (blocks: readonly EncodedBlock[], { scheme, headSize }: TensorLay
 /** The tensor of `length` tokens with these images. */
 export const tensorFromImages = (layout: TensorLayout, length: number, images: readonly HeadImage[]): StoredTensor => {
   const tensor = emptyTensor(layout);
-  const blockCount = prefixAt(layout, length) / blockTokens(layout.scheme);
+  const [first, end] = blockRange(layout, length);
   for (const [head, { prefix }] of images.entries())
-    for (const block of split(prefix, blockCount)) tensor.blocks[head]!.push(block);
+    for (const [index, block] of split(prefix, end - first).entries()) tensor.blocks[head]!.set(first + index, block);
   let row = 0;
-  for (let token = 0; token < length; token++)
+  for (let token = firstHeldAt(layout, length); token < length; token++)
     if (!isQuantized(layout, token, length)) tensor.exact.set(token, exactRow(layout, images, row++));
   tensor.length = length;
   return tensor;

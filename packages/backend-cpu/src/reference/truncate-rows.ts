@@ -2,14 +2,14 @@ import { roundDecoded } from "@kvtuner/backend";
 import { blockTokens } from "@kvtuner/plan";
 import { createRowReader, decodedRow, NO_ROWS } from "./read-rows.ts";
 import { rowsToFloat16 } from "./rows.ts";
-import { isQuantized, prefixAt, type StoredTensor } from "./stored-tensor.ts";
+import { firstHeldAt, isQuantized, prefixAt, type StoredTensor } from "./stored-tensor.ts";
 
 /** float16 bits of tokens stored as codes that must be exact at `length`, by position. Changes nothing. */
 export const decodedForTruncation = (tensor: StoredTensor, length: number): ReadonlyMap<number, Uint16Array> => {
   const { layout } = tensor;
   const reader = createRowReader(tensor, NO_ROWS);
   const rows = new Map<number, Uint16Array>();
-  for (let token = 0; token < Math.min(length, tensor.length); token++)
+  for (let token = firstHeldAt(layout, tensor.length); token < Math.min(length, tensor.length); token++)
     if (isQuantized(layout, token, tensor.length) && !isQuantized(layout, token, length))
       rows.set(token, roundedRow(decodedRow(tensor, reader, token)));
   return rows;
@@ -20,7 +20,8 @@ export const truncateTensor = (tensor: StoredTensor, length: number, rows: Reado
   const { layout, exact } = tensor;
   for (let token = length; token < tensor.length; token++) exact.delete(token);
   for (const [token, row] of rows) exact.set(token, row);
-  for (const blocks of tensor.blocks) blocks.length = prefixAt(layout, length) / blockTokens(layout.scheme);
+  const end = prefixAt(layout, length) / blockTokens(layout.scheme);
+  for (const held of tensor.blocks) for (const index of held.keys()) if (index >= end) held.delete(index);
   tensor.length = length;
 };
 

@@ -1,5 +1,5 @@
 import type { CallRows } from "@kvtuner/backend";
-import type { AttentionSpec, LayerScheme, LayerShape } from "@kvtuner/plan";
+import { type AttentionSpec, type LayerScheme, type LayerShape, spanOf } from "@kvtuner/plan";
 import type { Arena } from "./arena.ts";
 import { attendAlone, type RowsCall } from "./attend-rows.ts";
 import { CHUNK_TOKENS } from "./chunk.ts";
@@ -31,8 +31,10 @@ export class PackedLayer {
     const sinkLogits = arena.allocate(sinkLogitBytes(spec));
     writeLayerRecord(arena.words, this.address, scheme, shape);
     writeAttention(arena.words, this.address, spec, sinkLogits);
-    this.key = new PackedTensor(arena, tensorAddress(this.address, "key"), "key", scheme, shape);
-    this.value = new PackedTensor(arena, tensorAddress(this.address, "value"), "value", scheme, shape);
+    const tensorOf = (kind: "key" | "value"): PackedTensor =>
+      new PackedTensor(arena, tensorAddress(this.address, kind), kind, scheme, shape, spanOf(spec));
+    this.key = tensorOf("key");
+    this.value = tensorOf("value");
   }
 
   /**
@@ -87,8 +89,10 @@ export class PackedLayer {
     floats.set(value.subarray(first * width, (first + tokens) * width), workspace.value / 4);
     kernels.appendExact(this.address, this.key.address, this.length, tokens, workspace.key);
     kernels.appendExact(this.address, this.value.address, this.length, tokens, workspace.value);
-    for (const [isValue, tensor] of [this.key, this.value].entries())
-      kernels.encode(this.address, isValue, tensor.prefix(this.length), tensor.prefix(end), workspace.scratch);
+    for (const [isValue, tensor] of [this.key, this.value].entries()) {
+      const { from, to } = tensor.toEncode(this.length, end);
+      kernels.encode(this.address, isValue, from, to, workspace.scratch);
+    }
   }
 
   #attendChunk(query: Float32Array, output: Float32Array, first: number, tokens: number, workspace: Workspace): void {

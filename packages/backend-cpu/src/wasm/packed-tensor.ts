@@ -1,5 +1,8 @@
 import { type KernelScheme, kernelScheme } from "@kvtuner/backend";
 import {
+  firstHeld,
+  type HeldTokens,
+  heldTokens,
   type LayerScheme,
   type LayerShape,
   type Part,
@@ -33,17 +36,29 @@ export class PackedTensor {
   readonly #pages: BlockTable;
   /** All pages before this one are freed, except the sinks'. */
   #released = 0;
+  /** All records before this one, and pages before that one, are dropped. */
+  #dropped = { records: 0, pages: 0 };
+  /** Tokens that a query reads; Infinity without a span. */
+  readonly #span: number;
 
-  constructor(arena: Arena, address: number, kind: "key" | "value", layer: LayerScheme, shape: LayerShape) {
-    const { kvHeads, headSize } = shape;
+  constructor(
+    arena: Arena,
+    address: number,
+    kind: "key" | "value",
+    layer: LayerScheme,
+    shape: LayerShape,
+    span: number,
+  ) {
+    const { headSize } = shape;
     this.scheme = kernelScheme(layer[kind], headSize);
     this.layout = recordLayout(layer[kind], headSize);
     this.kind = kind;
     this.address = address;
     this.#layer = layer;
     this.#shape = shape;
+    this.#span = span;
     this.#arena = arena;
-    this.#records = new BlockTable(arena, kvHeads * this.layout.recordBytes);
+    this.#records = new BlockTable(arena, this.#recordBytes());
     this.#pages = new BlockTable(arena, this.#pageBytes());
     this.#writeTables();
   }
@@ -51,6 +66,37 @@ export class PackedTensor {
   /** Tokens after the sinks that are stored as codes at a length. */
   prefix(length: number): number {
     return quantizedPrefix(this.#layer[this.kind], this.#layer, length);
+  }
+
+  /** Tokens held at a length, to the token; memory is freed a tile at a time. */
+  held(length: number): HeldTokens {
+    return heldTokens(this.#layer[this.kind], this.#layer, this.#span, length);
+  }
+
+  /** The coded tokens held at a length, counted after the sinks. */
+  codes(length: number): TokenRange {
+    const to = this.prefix(length);
+    return { from: to - this.held(length).coded, to };
+  }
+
+  /** Tokens to encode, counted after the sinks, when the cache grows. Blocks that no query reads any more are left out. */
+  toEncode(length: number, end: number): TokenRange {
+    const from = Math.max(this.prefix(length), this.#firstHeld(length) - this.#layer.residency.sinks);
+    return { from, to: Math.max(from, this.prefix(end)) };
+  }
+
+  #firstHeld(length: number): number {
+    return firstHeld(this.#layer[this.kind], this.#layer, this.#span, length);
+  }
+
+  /** The tile, from the first token after the sinks on, of the oldest token held. Kernels read no tile before it. */
+  #firstTile(length: number): number {
+    return Math.floor((this.#firstHeld(length) - this.#layer.residency.sinks) / TILE_TOKENS);
+  }
+
+  /** Tokens before the oldest tile. */
+  #droppedTokens(length: number): number {
+    return Math.max(0, this.#layer.residency.sinks + TILE_TOKENS * this.#firstTile(length));
   }
 
   /** Ends of the exact sinks, the coded tokens and the exact rest of a cache of `length` tokens. */
@@ -61,11 +107,12 @@ export class PackedTensor {
 
   /** Upper limit of the bytes that {@link reserve} allocates from `length` to `end` tokens, chunk by chunk. */
   neededBytes(length: number, end: number): number {
-    const tiles = Math.ceil(this.prefix(end) / TILE_TOKENS) - Math.ceil(this.prefix(length) / TILE_TOKENS);
+    const filled = Math.ceil(this.prefix(end) / TILE_TOKENS) - Math.ceil(this.prefix(length) / TILE_TOKENS);
+    const tiles = Math.min(filled, Math.ceil(this.#mostHeld() / TILE_TOKENS) + 2);
     const exact = this.scheme.isCoded ? Math.min(end - length, this.#mostExact()) : end - length;
-    const pages = Math.ceil(exact / PAGE_TOKENS) + 2;
+    const pages = Math.ceil(Math.min(exact, this.#mostHeld()) / PAGE_TOKENS) + 2;
     const tables = 8 * (2 * (tiles + pages) + end / TILE_TOKENS + end / PAGE_TOKENS + 64);
-    return tiles * aligned(this.#shape.kvHeads * this.layout.recordBytes) + pages * aligned(this.#pageBytes()) + tables;
+    return tiles * aligned(this.#recordBytes()) + pages * aligned(this.#pageBytes()) + tables;
   }
 
   /** Exact tokens of one chunk, and those waiting for their block. */
@@ -73,34 +120,62 @@ export class PackedTensor {
     return this.#layer.residency.sinks + this.#layer.residency.recent + this.scheme.blockSize + CHUNK_TOKENS;
   }
 
+  /** Tokens held at most while a chunk is appended, to the tile. */
+  #mostHeld(): number {
+    return this.#span + this.scheme.blockSize + CHUNK_TOKENS + TILE_TOKENS;
+  }
+
   /** Reserves memory for the exact tokens `length .. end - 1`, and for the codes of `end` tokens. */
   reserve(length: number, end: number): void {
+    const { from, to } = this.toEncode(length, end);
     this.#pages.fill(Math.floor(length / PAGE_TOKENS), Math.ceil(end / PAGE_TOKENS));
-    this.#records.fill(Math.floor(this.prefix(length) / TILE_TOKENS), Math.ceil(this.prefix(end) / TILE_TOKENS));
+    this.#records.fill(Math.floor(from / TILE_TOKENS), Math.ceil(to / TILE_TOKENS));
     this.#writeTables();
   }
 
-  /** Reserves memory, in an empty tensor, for a cache of `length` tokens. */
+  /** Reserves zeroed memory, in an empty tensor, for a cache of `length` tokens. */
   reserveAll(length: number): void {
-    const start = this.#layer.residency.sinks + this.prefix(length);
-    this.#pages.fill(0, Math.ceil(Math.min(length, this.#layer.residency.sinks) / PAGE_TOKENS));
-    this.#pages.fill(Math.floor(start / PAGE_TOKENS), Math.ceil(length / PAGE_TOKENS));
-    this.#records.fill(0, Math.ceil(this.prefix(length) / TILE_TOKENS));
+    const { sinks } = this.#layer.residency;
+    const dropped = this.#droppedTokens(length);
+    const start = Math.max(dropped, sinks + this.prefix(length));
+    const pages = [
+      ...this.#pages.fill(Math.floor(dropped / PAGE_TOKENS), Math.ceil(Math.min(length, sinks) / PAGE_TOKENS)),
+      ...this.#pages.fill(Math.floor(start / PAGE_TOKENS), Math.ceil(length / PAGE_TOKENS)),
+    ];
+    const records = this.#records.fill(
+      Math.max(0, this.#firstTile(length)),
+      Math.ceil(this.prefix(length) / TILE_TOKENS),
+    );
     this.#writeTables();
+    // Kernels also read what the oldest tile has before the oldest token. They give it no weight, but it must be finite.
+    const { bytes } = this.#arena;
+    for (const page of pages) bytes.fill(0, this.#pages.block(page), this.#pages.block(page) + this.#pageBytes());
+    for (const record of records)
+      bytes.fill(0, this.#records.block(record), this.#records.block(record) + this.#recordBytes());
   }
 
-  /** Frees the pages whose tokens are all stored as codes at `length`, except the sinks'. */
+  /** Frees the pages whose tokens are all stored as codes at `length`, except the sinks', and what is dropped. */
   release(length: number): void {
     const { sinks } = this.#layer.residency;
     const end = Math.floor((sinks + this.prefix(length)) / PAGE_TOKENS);
     this.#pages.clear(Math.max(this.#released, Math.ceil(sinks / PAGE_TOKENS)), end);
     this.#released = Math.max(this.#released, end);
+    this.#drop(length);
+  }
+
+  #drop(length: number): void {
+    const records = Math.max(0, this.#firstTile(length));
+    const pages = Math.floor(this.#droppedTokens(length) / PAGE_TOKENS);
+    this.#records.clear(this.#dropped.records, records);
+    this.#pages.clear(this.#dropped.pages, pages);
+    this.#dropped = { records, pages };
   }
 
   /** Tokens after the sinks to decode when the cache shrinks. */
   toDecode(before: number, length: number): TokenRange {
-    const from = this.prefix(length);
-    return { from, to: Math.max(from, Math.min(this.prefix(before), length - this.#layer.residency.sinks)) };
+    const { sinks } = this.#layer.residency;
+    const from = Math.max(this.prefix(length), this.#firstHeld(length) - sinks);
+    return { from, to: Math.max(from, Math.min(this.prefix(before), length - sinks)) };
   }
 
   /** Reserves memory for the exact tokens `from .. to - 1` after the sinks. */
@@ -124,22 +199,23 @@ export class PackedTensor {
     this.#records.clear(Math.ceil(this.prefix(length) / TILE_TOKENS));
     this.#pages.clear(Math.ceil(length / PAGE_TOKENS));
     this.#released = 0;
+    this.#dropped = { records: 0, pages: 0 };
   }
 
   /** Bytes in use, from the sizes of the records and pages. */
   bytes(length: number): TensorBytes {
     const { kvHeads, headSize } = this.#shape;
-    const prefix = this.prefix(length);
-    const bytesOf = (part: Part): number => (kvHeads * partBytes(part) * prefix) / TILE_TOKENS;
+    const { coded, exact } = this.held(length);
+    const bytesOf = (part: Part): number => (kvHeads * partBytes(part) * coded) / TILE_TOKENS;
     return {
       ...Object.fromEntries(this.layout.parts.map((part) => [part.name, bytesOf(part)])),
-      exact: 2 * kvHeads * headSize * (length - prefix),
+      exact: 2 * kvHeads * headSize * exact,
     };
   }
 
   /** The prefix of one KV head as in a snapshot, all zeros. */
   emptyPrefix(length: number): EncodedBlock {
-    return emptyBlock(this.prefix(length), this.#shape.headSize, this.#layer[this.kind]);
+    return emptyBlock(this.held(length).coded, this.#shape.headSize, this.#layer[this.kind]);
   }
 
   /** Address of the record of one KV head and tile. */
@@ -155,11 +231,16 @@ export class PackedTensor {
 
   /** Tokens that are exact at a length, oldest first. */
   exactTokens(length: number): number[] {
-    const start = Math.min(length, this.#layer.residency.sinks);
+    const { sinks } = this.#layer.residency;
+    const first = this.#firstHeld(length);
     const tokens: number[] = [];
-    for (let token = 0; token < start; token++) tokens.push(token);
-    for (let token = start + this.prefix(length); token < length; token++) tokens.push(token);
+    for (let token = first; token < Math.min(length, sinks); token++) tokens.push(token);
+    for (let token = Math.max(first, sinks + this.prefix(length)); token < length; token++) tokens.push(token);
     return tokens;
+  }
+
+  #recordBytes(): number {
+    return this.#shape.kvHeads * this.layout.recordBytes;
   }
 
   #pageBytes(): number {

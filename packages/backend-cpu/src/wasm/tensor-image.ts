@@ -2,7 +2,7 @@ import type { HeadImage } from "@kvtuner/backend";
 import { type EncodedBlock, packCodes, unpackCodes } from "@kvtuner/quantizers";
 import { TILE_TOKENS } from "./layer-record.ts";
 import type { PackedLayer } from "./packed-layer.ts";
-import type { PackedTensor } from "./packed-tensor.ts";
+import type { PackedTensor, TokenRange } from "./packed-tensor.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** Location of one KV head's keys or values. */
@@ -22,47 +22,58 @@ export const imagesOf = (layer: PackedLayer, tensor: PackedTensor, workspace: Wo
 
 const headImage = (place: Place): HeadImage => {
   const { layer, tensor, headSize } = place;
-  const prefix = tensor.prefix(layer.length);
+  const coded = tensor.codes(layer.length);
   const image = tensor.emptyPrefix(layer.length);
-  const codes = new Uint8Array(prefix * headSize);
-  eachTile(prefix, (tile, from, to) => {
-    codes.set(readCodes(place, from, to), from * headSize);
-    copyParameters(place, tile, from, to, image, "read");
+  const codes = new Uint8Array((coded.to - coded.from) * headSize);
+  eachTile(coded, (range) => {
+    codes.set(readCodes(place, range), (range.from - coded.from) * headSize);
+    copyParameters(place, range, range.from - coded.from, image, "read");
   });
   image["codes"]!.set(packCodes(codes, tensor.scheme.bits));
   return { prefix: image, exact: exactRows(place) };
 };
 
-const eachTile = (prefix: number, visit: (tile: number, from: number, to: number) => void): void => {
-  for (let tile = 0; tile * TILE_TOKENS < prefix; tile++)
-    visit(tile, tile * TILE_TOKENS, Math.min(prefix, (tile + 1) * TILE_TOKENS));
+/** Visits the part of a range that is in each tile. */
+const eachTile = ({ from, to }: TokenRange, visit: (range: TokenRange) => void): void => {
+  for (let start = from; start < to;) {
+    const end = Math.min(to, (Math.floor(start / TILE_TOKENS) + 1) * TILE_TOKENS);
+    visit({ from: start, to: end });
+    start = end;
+  }
 };
 
-const readCodes = ({ layer, tensor, head, headSize, workspace }: Place, from: number, to: number): Uint8Array => {
+const readCodes = ({ layer, tensor, head, headSize, workspace }: Place, { from, to }: TokenRange): Uint8Array => {
   const { kernels, bytes } = layer.arena;
   kernels.readCodes(layer.address, Number(tensor.kind === "value"), head, from, to, workspace.scratch);
   return bytes.subarray(workspace.scratch, workspace.scratch + (to - from) * headSize);
 };
 
-/** An image stores the groups of one token together, a record the tokens of one group. */
+/**
+ * An image stores the groups of one token together, a record the tokens of one group.
+ *
+ * @param range tokens of one tile
+ * @param place of the range in the image
+ */
 const copyParameters = (
   { layer, tensor, head }: Place,
-  tile: number,
-  from: number,
-  to: number,
+  { from, to }: TokenRange,
+  place: number,
   image: EncodedBlock,
   way: "read" | "write",
 ): void => {
   const { layout, scheme } = tensor;
   const { halves } = layer.arena;
-  const record = tensor.record(head, tile);
+  const record = tensor.record(head, Math.floor(from / TILE_TOKENS));
+  const inTile = from % TILE_TOKENS;
   for (const { name, elements, offset } of layout.parts) {
     if (name === "codes") continue;
     const numbers = image[name]!;
     const groups = elements / TILE_TOKENS;
-    const start = groups * from;
+    const start = groups * place;
     for (let index = 0; index < groups * (to - from); index++) {
-      const inRecord = scheme.isChannel ? index : (index % groups) * TILE_TOKENS + Math.floor(index / groups);
+      const inRecord = scheme.isChannel
+        ? groups * inTile + index
+        : (index % groups) * TILE_TOKENS + inTile + Math.floor(index / groups);
       const at = (record + offset) / 2 + inRecord;
       if (way === "read") numbers[start + index] = halves[at]!;
       else halves[at] = numbers[start + index]!;
@@ -93,17 +104,18 @@ export const restoreImages = (
 
 const restoreHead = (place: Place, { prefix: image, exact }: HeadImage): void => {
   const { layer, tensor, head, headSize } = place;
-  const prefix = tensor.prefix(layer.length);
-  const codes = unpackCodes(image["codes"] as Uint8Array, tensor.scheme.bits, prefix * headSize);
-  eachTile(prefix, (tile, from, to) => {
-    writeCodes(place, from, to, codes.subarray(from * headSize, to * headSize));
-    copyParameters(place, tile, from, to, image, "write");
+  const coded = tensor.codes(layer.length);
+  const codes = unpackCodes(image["codes"] as Uint8Array, tensor.scheme.bits, (coded.to - coded.from) * headSize);
+  eachTile(coded, (range) => {
+    const [start, end] = [range.from - coded.from, range.to - coded.from];
+    writeCodes(place, range, codes.subarray(start * headSize, end * headSize));
+    copyParameters(place, range, start, image, "write");
   });
   for (const [row, token] of tensor.exactTokens(layer.length).entries())
     layer.arena.halves.set(exact.subarray(row * headSize, (row + 1) * headSize), tensor.rowIndex(head, token));
 };
 
-const writeCodes = ({ layer, tensor, head, workspace }: Place, from: number, to: number, codes: Uint8Array): void => {
+const writeCodes = ({ layer, tensor, head, workspace }: Place, { from, to }: TokenRange, codes: Uint8Array): void => {
   const { kernels, bytes } = layer.arena;
   bytes.set(codes, workspace.scratch);
   kernels.writeCodes(layer.address, Number(tensor.kind === "value"), head, from, to, workspace.scratch);

@@ -47,6 +47,27 @@ describe("a cache whose memory cannot grow", () => {
   });
 });
 
+describe("a layer with a span", () => {
+  it.each([2, 16] as const)("needs no more memory after its span, in %i bits", async (bits) => {
+    const grow = vi.spyOn(WebAssembly.Memory.prototype, "grow");
+    const shape: CacheShape = { layers: 1, queryHeads: 4, kvHeads: 4, headSize: 128, span: 200 };
+    const backend = await createCpuBackend();
+    const cache = await backend.createCache(shape, {
+      shape,
+      layers: [layerScheme("compact", { key: bits, value: 4 })],
+    });
+    const call = rows(700);
+    await cache.attend(0, call, call, call);
+    const pages = (): number => grow.mock.calls.reduce((sum, [count]) => sum + count, 0);
+    const before = pages();
+    for (let count = 0; count < 20; count++) await cache.attend(0, call, call, call);
+    // All 14000 tokens in 16 bits would take 437 pages of memory. Tables of pointers take one.
+    expect(pages() - before).toBeLessThanOrEqual(16);
+    vi.restoreAllMocks();
+    await backend.dispose();
+  });
+});
+
 const filledCache = async (tokens: number): Promise<KvCache> => {
   const backend = await createCpuBackend({ maxCacheBytes: 2 ** 31 });
   const cache = await backend.createCache(SHAPE, plan(8));

@@ -2,13 +2,13 @@ import type { Asset, CacheShape, LayerScheme } from "@kvtuner/plan";
 import type { EncodedBlock } from "@kvtuner/quantizers";
 
 /**
- * Keys or values of one KV head. The quantized prefix is one encoded block of `quantizedPrefix` tokens. Joining the arrays of
+ * Keys or values of one KV head, of the tokens that are held. The quantized prefix is one encoded block. Joining the arrays of
  * consecutive blocks gives the same, because each row of a block fills whole bytes. It has every part of the codec's layout;
  * with 16 bits, or before the first block is full, the parts are empty.
  */
 export interface HeadImage {
   readonly prefix: EncodedBlock;
-  /** float16 bits `[tokens, headSize]` of all other tokens, oldest first: sinks, the block that is not full, recent tokens. */
+  /** float16 bits `[tokens, headSize]` of all other tokens that are held, oldest first: sinks, the block that is not full, recent tokens. */
   readonly exact: Uint16Array;
 }
 

@@ -1,10 +1,11 @@
 import {
+  heldTokens,
+  layerSpan,
   layoutOf,
   type LayerScheme,
   type LayerShape,
   type Part,
   partBytes,
-  quantizedPrefix,
   type TensorScheme,
 } from "@kvtuner/plan";
 
@@ -19,14 +20,10 @@ export interface HeadSizes {
 }
 
 /** Lengths of the arrays of one head at `length` tokens. Allocates nothing. */
-export const headSizes = (
-  scheme: TensorScheme,
-  layer: LayerScheme,
-  { headSize }: LayerShape,
-  length: number,
-): HeadSizes => {
-  const prefix = quantizedPrefix(scheme, layer, length);
-  const parts = layoutOf(scheme, { tokens: prefix, headSize });
-  const exact = (length - prefix) * headSize;
+export const headSizes = (scheme: TensorScheme, layer: LayerScheme, shape: LayerShape, length: number): HeadSizes => {
+  const { headSize } = shape;
+  const held = heldTokens(scheme, layer, layerSpan(shape), length);
+  const parts = layoutOf(scheme, { tokens: held.coded, headSize });
+  const exact = held.exact * headSize;
   return { parts, exact, sizeBytes: parts.reduce((sum, part) => sum + partBytes(part), 2 * exact) };
 };

@@ -21,6 +21,7 @@ import { randomOperationsLaw } from "./laws/random-operations.ts";
 import { recentLaw } from "./laws/recent.ts";
 import { retuneLaw } from "./laws/retune.ts";
 import { schemesLaw } from "./laws/schemes.ts";
+import { slidingLaw } from "./laws/sliding.ts";
 import { snapshotLaw } from "./laws/snapshot.ts";
 import { tensorShapesLaw } from "./laws/tensor-shapes.ts";
 import { truncateLaw } from "./laws/truncate.ts";
@@ -39,6 +40,7 @@ export type LawName =
   | "head-sizes"
   | "uneven-layers"
   | "attention"
+  | "sliding"
   | "far-out"
   | "constant-groups"
   | "prefill"
@@ -70,6 +72,7 @@ export const LAWS: Readonly<Record<LawName, Law>> = {
   "head-sizes": headSizesLaw,
   "uneven-layers": unevenLayersLaw,
   attention: attentionLaw,
+  sliding: slidingLaw,
   "far-out": farOutLaw,
   "constant-groups": constantGroupsLaw,
   prefill: prefillLaw,

@@ -1,5 +1,13 @@
 import { type CachePlan, type HeadImage, writeSnapshot } from "@kvtuner/backend";
-import { type Asset, blockTokens, layerShape, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
+import {
+  type Asset,
+  blockTokens,
+  type HeldTokens,
+  heldTokens,
+  layerShape,
+  layerSpan,
+  type TensorScheme,
+} from "@kvtuner/plan";
 import { encodeBlock, float16FromNumber, mapParts } from "@kvtuner/quantizers";
 import { uniformFloat32 } from "pure-rand/distribution/uniformFloat32";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
@@ -14,9 +22,10 @@ const PERIOD_TOKENS = 128;
  */
 export const syntheticSnapshot = async (plan: CachePlan, length: number, seed: number): Promise<Uint8Array> => {
   const tensors = plan.layers.map((layer, index) => {
-    const { kvHeads, headSize } = layerShape(plan.shape, index);
+    const own = layerShape(plan.shape, index);
+    const { kvHeads, headSize } = own;
     const heads = (scheme: TensorScheme): HeadImage[] => {
-      const sizes = { length, prefix: quantizedPrefix(scheme, layer, length), headSize };
+      const sizes = { ...heldTokens(scheme, layer, layerSpan(own), length), headSize };
       return Array.from<HeadImage>({ length: kvHeads }).fill(headImage(scheme, sizes, seed, plan.assets));
     };
     return { key: heads(layer.key), value: heads(layer.value) };
@@ -33,16 +42,13 @@ export const syntheticNumbers = (tokens: number, headSize: number, seed: number)
   return Float32Array.from({ length: tokens * headSize }, () => Math.round(2048 * uniformFloat32(random)) / 1024 - 1);
 };
 
-interface HeadSizes {
-  /** Tokens, of which the first `prefix` after the sinks are quantized. */
-  readonly length: number;
-  readonly prefix: number;
+interface HeadSizes extends Pick<HeldTokens, "coded" | "exact"> {
   readonly headSize: number;
 }
 
 const headImage = (
   scheme: TensorScheme,
-  { length, prefix, headSize }: HeadSizes,
+  { coded, exact, headSize }: HeadSizes,
   seed: number,
   assets?: readonly Asset[],
 ): HeadImage => {
@@ -50,8 +56,8 @@ const headImage = (
   const period = block * Math.ceil(PERIOD_TOKENS / block);
   const numbers = syntheticNumbers(period, headSize, seed);
   return {
-    prefix: mapParts(encodeBlock(numbers, period, headSize, scheme, assets), (once) => repeat(once, prefix / period)),
-    exact: repeat(Uint16Array.from(numbers, float16FromNumber), (length - prefix) / period),
+    prefix: mapParts(encodeBlock(numbers, period, headSize, scheme, assets), (once) => repeat(once, coded / period)),
+    exact: repeat(Uint16Array.from(numbers, float16FromNumber), exact / period),
   };
 };
 

@@ -86,19 +86,20 @@ const checkCase = async (
   change: Partial<AttentionSpec>,
   tokens: number,
 ): Promise<void> => {
-  const checked = await CheckedCache.create(subject, modelOf(plan, change), plan);
+  const shape = modelOf(plan, change);
+  const checked = await CheckedCache.create(subject, shape, { ...plan, shape });
   await checked.append(tokens, 40);
   await checked.append(1);
   await checked.append(1);
   await checked.restore();
   await checked.append(3);
-  checked.truncate(30);
+  checked.truncate(change.mask?.kind === "sliding" ? 0 : 30);
   await checked.append(15);
   await checked.cache.dispose();
 };
 
 const checkRefusal = async ({ backend }: Subject, plan: Plan, change: Partial<AttentionSpec>): Promise<void> => {
   await assertRefused("a model whose attention the backend lacks", ["BACKEND_UNSUPPORTED_SHAPE"], () =>
-    backend.createCache(modelOf(plan, change), plan),
+    backend.createCache(modelOf(plan, change), { ...plan, shape: modelOf(plan, change) }),
   );
 };

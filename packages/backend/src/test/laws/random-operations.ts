@@ -3,7 +3,8 @@ import * as fc from "fast-check";
 import { type Subject, withSubject } from "../backend-under-test.ts";
 import { type Law, LawError, textOf } from "../law.ts";
 import { CheckedCache } from "../rig/checked-cache.ts";
-import { planOf, sampleLayers, smallShape } from "../rig/samples.ts";
+import { assertRefused } from "../rig/refusals.ts";
+import { planOf, sampleLayers, smallShape, withSpans } from "../rig/samples.ts";
 
 /** One step on one of two caches. */
 interface Step {
@@ -35,9 +36,10 @@ export const randomOperationsLaw: Law = {
 const checkSequence = async (subject: Subject, steps: readonly Step[]): Promise<void> => {
   const shape = smallShape(subject, { queryHeads: 2, kvHeads: 1 });
   const layers = sampleLayers(subject, 8);
+  const second = subject.backend.capabilities.attention?.sliding ? withSpans(shape, 60, Infinity) : shape;
   const caches = [
     await CheckedCache.create(subject, shape, planOf(shape, ...layers), 1),
-    await CheckedCache.create(subject, shape, planOf(shape, ...layers.toReversed()), 2),
+    await CheckedCache.create(subject, second, planOf(second, ...layers.toReversed()), 2),
   ];
   for (const step of steps) await takeStep(caches[step.cache]!, step, subject);
   for (const checked of caches) {
@@ -51,10 +53,17 @@ const takeStep = async (checked: CheckedCache, { kind, amount }: Step, subject: 
     const tokens = 1 + Math.floor(amount ** 3 * 150);
     return checked.append(tokens, Math.min(tokens, 3));
   }
-  if (kind === "truncate") return checked.truncate(Math.floor(amount * (checked.length + 1)) % (checked.length + 1));
+  if (kind === "truncate") return truncate(checked, Math.floor(amount * (checked.length + 1)) % (checked.length + 1));
   if (kind === "restore") return checked.restore();
   if (kind === "retune") return retuneCoarser(checked, amount, subject);
   return checked.assertStored();
+};
+
+const truncate = async (checked: CheckedCache, length: number): Promise<void> => {
+  if (checked.canTruncate(length)) return checked.truncate(length);
+  await assertRefused(`truncate(${length}) of ${checked.length} tokens`, ["BACKEND_TRUNCATE_DROPPED"], () =>
+    checked.cache.truncate(length),
+  );
 };
 
 const retuneCoarser = async (checked: CheckedCache, amount: number, subject: Subject): Promise<void> => {
@@ -62,5 +71,9 @@ const retuneCoarser = async (checked: CheckedCache, amount: number, subject: Sub
   const first = Math.floor(amount * (layers.length - 1));
   const plan = planOf(checked.oracle.shape, layers[first]!, layers[(first + 1) % layers.length]!);
   const { length } = checked;
-  if (planBytes(plan, length).total <= planBytes(checked.oracle.plan, length).total) await checked.retune(plan);
+  if (planBytes(plan, length).total > planBytes(checked.oracle.plan, length).total) return;
+  if (checked.canTruncate(1)) return checked.retune(plan);
+  await assertRefused("a retune after tokens were dropped", ["BACKEND_RETUNE_DROPPED"], () =>
+    checked.cache.retune(plan),
+  );
 };

@@ -1,8 +1,10 @@
 import {
   type Asset,
   blockTokens,
+  firstHeld,
   type LayerScheme,
   type LayerShape,
+  layerSpan,
   quantizedPrefix,
   schemeOfHead,
   type TensorScheme,
@@ -34,9 +36,12 @@ export const decodedRows = (stored: StoredRows): (Float32Array | undefined)[] =>
   return decoded;
 };
 
-/** The prefix of one KV head as one encoded block. */
+/** The prefix of one KV head, as far as it is held, as one encoded block. */
 export const encodedPrefix = (stored: StoredRows, head: number): EncodedBlock => {
-  const rows = stored.rows.slice(...quantizedRange(stored, stored.rows.length));
+  const { length } = stored.rows;
+  const [first, end] = quantizedRange(stored, length);
+  const oldest = firstHeld(stored.scheme, stored.layer, layerSpan(stored.shape), length);
+  const rows = stored.rows.slice(Math.max(first, oldest), Math.max(end, oldest));
   const { headSize } = stored.shape;
   const scheme = schemeOfHead(stored.scheme, head);
   return encodeBlock(headRows(rows, head, headSize), rows.length, headSize, scheme, stored.assets);

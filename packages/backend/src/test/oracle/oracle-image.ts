@@ -1,3 +1,4 @@
+import { firstHeld, layerSpan } from "@kvtuner/plan";
 import { float16FromNumber } from "@kvtuner/quantizers";
 import type { CacheImage, HeadImage } from "../../snapshot/cache-image.ts";
 import { encodedPrefix, headRows, quantizedRange, type StoredRows } from "./decoded-rows.ts";
@@ -19,7 +20,8 @@ export const oracleImage = (cache: OracleCache): CacheImage => ({
 const headImages = (stored: StoredRows): HeadImage[] => {
   const { kvHeads, headSize } = stored.shape;
   const [first, end] = quantizedRange(stored, stored.rows.length);
-  const exact = stored.rows.filter((_, token) => token < first || token >= end);
+  const oldest = firstHeld(stored.scheme, stored.layer, layerSpan(stored.shape), stored.rows.length);
+  const exact = stored.rows.filter((_, token) => token >= oldest && (token < first || token >= end));
   return Array.from({ length: kvHeads }, (_, head) => ({
     prefix: encodedPrefix(stored, head),
     exact: Uint16Array.from(headRows(exact, head, headSize), float16FromNumber),

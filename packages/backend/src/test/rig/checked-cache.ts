@@ -1,4 +1,4 @@
-import { type CacheBytes, type CacheShape, layerShape, planBytes } from "@kvtuner/plan";
+import { type CacheBytes, type CacheShape, firstHeld, layerShape, layerSpan, planBytes } from "@kvtuner/plan";
 import type { Tensor } from "onnxruntime-common";
 import type { CachePlan, KvCache } from "../../backend.ts";
 import { readSnapshot } from "../../snapshot/read-snapshot.ts";
@@ -70,6 +70,18 @@ export class CheckedCache {
     assertClose(got.subarray(skipped), expected, this.subject.tolerance, where);
   }
 
+  /** Whether every layer holds the tokens that a cache of `length` tokens does. */
+  canTruncate(length: number): boolean {
+    const { plan, shape } = this.oracle;
+    return plan.layers.every((scheme, layer) =>
+      [scheme.key, scheme.value].every((tensor) => {
+        const firstAt = (tokens: number): number =>
+          firstHeld(tensor, scheme, layerSpan(layerShape(shape, layer)), tokens);
+        return firstAt(length) >= length || firstAt(length) === firstAt(this.length);
+      }),
+    );
+  }
+
   truncate(length: number): void {
     this.cache.truncate(length);
     this.oracle = this.truncatedOracle(length);
@@ -100,7 +112,10 @@ export class CheckedCache {
   assertCounts(): void {
     const { length } = this;
     assertLaw(this.cache.length === length, `expected a length of ${length}, got ${this.cache.length}`);
-    const [got, expected] = [byPart(this.cache.bytes()), byPart(planBytes(this.oracle.plan, length))];
+    const [got, expected] = [
+      byPart(this.cache.bytes()),
+      byPart(planBytes({ ...this.oracle.plan, shape: this.oracle.shape }, length)),
+    ];
     for (const part of Object.keys({ ...expected, ...got })) {
       const [gotBytes, expectedBytes] = [got[part] ?? 0, expected[part] ?? 0];
       assertLaw(

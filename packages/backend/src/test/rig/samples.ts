@@ -6,6 +6,7 @@ import {
   type Mode,
   MODES,
   PAIR_BITS,
+  plainAttention,
   schemeLabel,
   type TensorScheme,
 } from "@kvtuner/plan";
@@ -37,6 +38,17 @@ export const smallShape = ({ backend }: Subject, changes: Partial<CacheShape> = 
 export const planOf = (shape: CacheShape, ...schemes: readonly LayerScheme[]): CachePlan => ({
   shape,
   layers: Array.from({ length: shape.layers }, (_, layer) => schemes[layer % schemes.length]!),
+});
+
+/** The model in which each layer has the next of some spans in tokens; Infinity for a full layer. */
+export const withSpans = (shape: CacheShape, ...spans: readonly number[]): CacheShape => ({
+  ...shape,
+  perLayer: Array.from({ length: shape.layers }, (_, layer) => {
+    const span = spans[layer % spans.length]!;
+    return span === Infinity
+      ? {}
+      : { attention: { ...plainAttention(shape.headSize), mask: { kind: "sliding" as const, span } } };
+  }),
 });
 
 /** A plan with the assets that the suite was given. */

@@ -7,6 +7,7 @@ import type * as PlanSupport from "../../plan-support.ts";
 import type * as RetuneCheck from "../../retune-check.ts";
 import { checksum } from "../../snapshot/checksum.ts";
 import type * as ReadSnapshot from "../../snapshot/read-snapshot.ts";
+import type * as Truncation from "../../truncation.ts";
 import type { ChangedCheck, Fault } from "./fault.ts";
 
 /** A check, typed by its file, with a mistake. */
@@ -108,6 +109,18 @@ export const CONDUCT_FAULTS: readonly Fault[] = [
     mistake: "stays in the old plan",
     says: /expected \d+ bytes/,
     wrapping: { cache: () => ({ retune: async () => {} }) },
+  },
+  {
+    law: "sliding",
+    mistake: "goes back to tokens that it has dropped",
+    says: /truncate\(\d+\) of \d+ tokens to be refused with BACKEND_TRUNCATE_DROPPED, it was taken/,
+    check: changed<typeof Truncation>("truncation.ts", () => ({ assertNotDropped: nothing })),
+  },
+  {
+    law: "sliding",
+    mistake: "re-encodes what it has dropped",
+    says: /a retune after tokens were dropped to be refused with BACKEND_RETUNE_DROPPED/,
+    check: changed<typeof RetuneCheck>("retune-check.ts", () => ({ assertComplete: nothing })),
   },
   {
     law: "new-process",

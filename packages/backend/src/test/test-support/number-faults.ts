@@ -181,7 +181,7 @@ export const NUMBER_FAULTS: readonly Fault[] = [
   {
     law: "attention",
     mistake: "reads one token beyond the span",
-    says: /span 7.*expected the output/,
+    says: /span 7/,
     cells: attendingUnder((spec) =>
       spec.mask.kind === "sliding" ? { ...spec, mask: { ...spec.mask, span: spec.mask.span + 1 } } : spec,
     ),
@@ -199,6 +199,27 @@ export const NUMBER_FAULTS: readonly Fault[] = [
     cells: attendingUnder(({ sinkLogits, ...spec }) =>
       sinkLogits ? { ...spec, sinkLogits: sinkLogits.map(() => sinkLogits[0]!) } : spec,
     ),
+  },
+  {
+    law: "sliding",
+    mistake: "keeps all tokens",
+    says: /span 7.*expected \d+ bytes of key\.\w+ at \d+ tokens/,
+    cells: () => ({ drop: () => {} }),
+  },
+  {
+    law: "sliding",
+    mistake: "drops a token that the next query reads",
+    says: /span 7/,
+    cells: ({ drop }) => ({ drop: (cells, scheme, layer, span) => drop(cells, scheme, layer, span - 1) }),
+  },
+  {
+    law: "sliding",
+    mistake: "drops tokens of a block one by one",
+    says: /block.*expected \d+ bytes of key\.\w+ at \d+ tokens/,
+    cells: ({ drop }) => ({
+      drop: (cells, scheme, layer, span) =>
+        drop(cells, "blockSize" in scheme ? { ...scheme, blockSize: 1 } : scheme, layer, span),
+    }),
   },
   {
     law: "prefill",
