@@ -1,5 +1,5 @@
 import { fc, test as lawTest } from "@fast-check/vitest";
-import type { Attention } from "@kvtuner/backend";
+import { type Attention, TruncateError } from "@kvtuner/backend";
 import { InferenceSession, Tensor as OrtTensor, type Tensor } from "onnxruntime-node";
 import { expect, test } from "vitest";
 import { FloatAttention } from "../attention/float-attention.ts";
@@ -64,6 +64,25 @@ lawTest.prop([fc.array(prompt, { minLength: 1, maxLength: 4 }), fc.integer({ min
     }
   },
 );
+
+test("a cache that cannot go back is fed everything again, also after an error", async () => {
+  const { cache, session } = newSession(2);
+  const truncate = cache.truncate.bind(cache);
+  cache.truncate = (length) => {
+    if (length > 0) throw new TruncateError("BACKEND_TRUNCATE_DROPPED", "expected a length that is still held");
+    truncate(length);
+  };
+  await session.prompt(Int32Array.of(1, 2, 3));
+  cache.tokens = 0;
+  const ids = Int32Array.of(1, 2, 0, 4);
+  expectNear(await session.prompt(ids), await freshLogits(ids));
+  expect(cache.tokens).toBe(4);
+  cache.failAtLayer = 1;
+  await expect(session.append(Int32Array.of(4))).rejects.toThrow("out of memory");
+  cache.failAtLayer = -1;
+  expect(session.ids).toEqual([]);
+  expectNear(await session.prompt(ids), await freshLogits(ids));
+});
 
 test("a generation goes on from what is held, and the next prompt with it", async () => {
   const { cache, session } = newSession();

@@ -1,4 +1,5 @@
 import type { Attention } from "@kvtuner/backend";
+import { KvtunerError } from "@kvtuner/plan";
 import type { Tensor } from "onnxruntime-common";
 import type { Decoder } from "../decoder.ts";
 import { releaseDeviceTensors } from "../device-tensor.ts";
@@ -9,7 +10,7 @@ import { assertNotEmpty, GenerationError } from "./generation-error.ts";
 export interface SequenceCache extends Attention {
   /** Tokens in the cache. */
   readonly length: number;
-  /** Drops the tokens from `length` on. */
+  /** Drops the tokens from `length` on; throws a TruncateError `BACKEND_TRUNCATE_DROPPED` if it cannot go back so far. */
   truncate(length: number): void;
 }
 
@@ -60,7 +61,7 @@ export class CacheSession {
 
   /**
    * Makes the cache hold exactly `ids`, at least one: keeps the longest common prefix, drops the rest and feeds what is
-   * missing.
+   * missing. Feeds everything again when layers with a span have dropped tokens that the prefix needs.
    *
    * @returns float32 logits `[vocabulary]` after the last of `ids`
    * @throws GenerationError `GENERATION_CONTEXT` for more tokens than the model was trained for,
@@ -75,7 +76,10 @@ export class CacheSession {
     return this.append(ids.subarray(this.#ids.length), options);
   }
 
-  /** Appends `ids`, at least one, to the cached tokens; returns and throws like {@link prompt}. */
+  /**
+   * Appends `ids`, at least one, to the cached tokens; returns and throws like {@link prompt}. After an error the session holds
+   * the tokens before the chunk that failed, or none if the cache cannot go back to them.
+   */
   async append(ids: Int32Array, { onProgress, signal }: FeedOptions = {}): Promise<Float32Array> {
     assertNotEmpty(ids);
     this.#assertInStep();
@@ -100,7 +104,7 @@ export class CacheSession {
       return residual;
     } catch (error) {
       // A failed chunk may be in some layers and not in others.
-      this.#cache.truncate(held);
+      this.#truncate(held);
       throw error;
     }
   }
@@ -114,9 +118,11 @@ export class CacheSession {
   }
 
   #forget(length: number): void {
-    if (length === this.#ids.length) return;
-    this.#cache.truncate(length);
-    this.#ids.length = length;
+    if (length < this.#ids.length) this.#truncate(length);
+  }
+
+  #truncate(length: number): void {
+    this.#ids.length = truncated(this.#cache, length);
   }
 
   /** A cache with other tokens would give wrong logits without an error. */
@@ -137,6 +143,18 @@ export class CacheSession {
     );
   }
 }
+
+/** Truncates to `length` tokens, or to none if the cache cannot go back to them. Returns the tokens left. */
+const truncated = (cache: SequenceCache, length: number): number => {
+  try {
+    cache.truncate(length);
+    return length;
+  } catch (error) {
+    if (!KvtunerError.isInstance(error) || error.code !== "BACKEND_TRUNCATE_DROPPED") throw error;
+    cache.truncate(0);
+    return 0;
+  }
+};
 
 const commonPrefix = (one: ArrayLike<number>, other: ArrayLike<number>): number => {
   let length = 0;
