@@ -5,6 +5,7 @@ export { evaluate, evaluateTask, openPlanScorer, openTaskScorer } from "./evalua
 export type { EvaluateOptions, EvaluateTaskOptions, GivenPlanScorer } from "./evaluate.ts";
 export { inspect } from "./inspect.ts";
 export type { InspectOptions, InspectResult, ModelReport, PlanReport, StudyReport } from "./inspect.ts";
+export type { LayerRun } from "./layer-runs.ts";
 export { openModel } from "./model/open.ts";
 export { resolveModel } from "./model/resolve.ts";
 export type {

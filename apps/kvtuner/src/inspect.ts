@@ -27,6 +27,7 @@ import {
   type Given,
   type StudySettings,
 } from "@kvtuner/tuning";
+import { type LayerRun, layerRuns } from "./layer-runs.ts";
 import { readModelHeader } from "./model/header.ts";
 import { readPlanFile } from "./model/read-plan.ts";
 import { isModelName, resolveModel } from "./model/resolve.ts";
@@ -50,9 +51,13 @@ export interface ModelReport {
   readonly shape: CacheShape;
   /** Memory that the weights take, by how they are kept (`--weights`). */
   readonly weights: Readonly<Record<string, WeightMemory>>;
-  /** Bytes one token takes at 16 bits. */
+  /** How the layers attend, and their sizes; equal neighbours are one entry. */
+  readonly layers: readonly LayerRun[];
+  /** Bytes one token takes at 16 bits, until a span is full. */
   readonly bytesPerToken: number;
   readonly context: number;
+  /** Bytes of the whole cache at 16 bits, at the context length. */
+  readonly bytes16: number;
   readonly budget?: number;
   /** One pair in every layer, and whether it keeps to the budget; `fits` is absent without one. */
   readonly uniform: readonly (UniformSize & { readonly fits?: boolean })[];
@@ -125,8 +130,10 @@ const inspectModel = async (path: string, context: number, budget: number | unde
     model: identity,
     shape,
     weights: Object.fromEntries(WEIGHTS.map((storage) => [storage, weightMemory(gguf, storage)])),
+    layers: layerRuns(shape, context),
     bytesPerToken: 2 * storedNumbers(shape, 1),
     context,
+    bytes16: 2 * storedNumbers(shape, context),
     ...(budget !== undefined && { budget }),
     uniform,
   };

@@ -39,13 +39,15 @@ const describe = (result: InspectResult, terminal: Terminal): Piece[] => {
   }
 };
 
-const describeModel = ({ model, shape, weights, bytesPerToken, context, budget, uniform }: ModelReport): string =>
-  [
-    `${model.name} (${model.architecture}): ${shape.layers} layers, ${shape.queryHeads} query heads, ${shape.kvHeads} KV heads, head size ${shape.headSize}`,
+const describeModel = (report: ModelReport): string => {
+  const { model, shape, weights, bytesPerToken, context, bytes16, budget, uniform } = report;
+  return [
+    `${model.name} (${model.architecture}): ${shape.layers} layers with a cache`,
+    layerTable(report),
     `loading the weights takes up to about ${Object.entries(weights)
       .map(([storage, { peakBytes }]) => `${formatBytes(peakBytes)} as ${storage}`)
       .join(", ")}`,
-    `a token takes ${formatBytes(bytesPerToken)} at 16 bits, ${context} tokens take ${formatBytes(bytesPerToken * context)}`,
+    `a token takes ${formatBytes(bytesPerToken)} at 16 bits, ${context} tokens take ${formatBytes(bytes16)}`,
     budget === undefined
       ? "one pair in every layer:"
       : `one pair in every layer that fits ${formatBytes(budget)} at ${context} tokens:`,
@@ -56,6 +58,18 @@ const describeModel = ({ model, shape, weights, bytesPerToken, context, budget, 
         .map(({ plan, bits, bytes: size }) => [plan, bits.toFixed(3), formatBytes(size)]),
     ),
   ].join("\n");
+};
+
+const layerTable = ({ layers, context }: ModelReport): string =>
+  plainTable(
+    ["layers", "attention", "query heads", "KV heads", "head size", `16-bit bytes each at ${context}`],
+    layers.map(({ first, last, attention, span, queryHeads, kvHeads, headSize, bytes }) => [
+      first === last ? String(first) : `${first}-${last}`,
+      span === undefined ? attention : `${attention} ${span}`,
+      ...[queryHeads, kvHeads, headSize].map(String),
+      formatBytes(bytes),
+    ]),
+  );
 
 const describePlan = (report: PlanReport, terminal: Terminal): Piece[] => {
   const { plan, assetBytes, pairs, context, bits, equivalentBits, fits } = report;

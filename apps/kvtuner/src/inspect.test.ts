@@ -1,0 +1,33 @@
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { writeTinyModel } from "../test/tiny-model.ts";
+import { inspect } from "./inspect.ts";
+
+const inspectSliding = (pattern: readonly number[]): ReturnType<typeof inspect> => {
+  const target = join(mkdtempSync(join(tmpdir(), "kvtuner-inspect-")), "tiny.gguf");
+  writeTinyModel(target, {
+    "llama.attention.sliding_window": 16,
+    "llama.attention.sliding_window_pattern": [...pattern],
+  });
+  return inspect({ target, context: 1000 });
+};
+
+const SIZES = { queryHeads: 2, kvHeads: 1, headSize: 32 };
+
+test("a model with sliding layers is listed layer by layer, and their bytes end with the span", async () => {
+  const [sliding, full] = [4 * 32 * 15, 4 * 32 * 1000];
+  const report = await inspectSliding([1, 1, 0]);
+  expect(report).toMatchObject({
+    layers: [
+      { first: 0, last: 1, attention: "sliding", span: 16, ...SIZES, bytes: sliding },
+      { first: 2, last: 2, attention: "full", ...SIZES, bytes: full },
+    ],
+    bytesPerToken: 3 * 4 * 32,
+    bytes16: 2 * sliding + full,
+  });
+  const k8v8 = report.kind === "model" ? report.uniform.find(({ plan }) => plan === "per-token:K8V8") : undefined;
+  expect(k8v8?.bytes).toBe((2 * 15 + 1000) * 2 * (32 + 4));
+  expect(await inspectSliding([0, 0, 0])).toMatchObject({ layers: [{ first: 0, last: 2, attention: "full" }] });
+});
