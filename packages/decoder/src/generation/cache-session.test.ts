@@ -137,7 +137,7 @@ test("a context of 131072 tokens can be filled in one piece", async () => {
   const stub = {
     config: { contextLength: tokens },
     shape: { layers: 1 },
-    positions: () => ({ cosine: rows(0), sine: rows(0) }),
+    positions: () => ({ tables: [] }),
     first: async ({ length }: Int32Array) => ({
       residual: rows(0),
       query: rows(length),
