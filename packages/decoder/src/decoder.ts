@@ -2,15 +2,15 @@ import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import { readShape } from "./architecture/attention.ts";
 import type { DecoderConfig } from "./architecture/config.ts";
-import { readConfig } from "./architecture/read-config.ts";
+import { type ConfigOptions, readConfig } from "./architecture/read-config.ts";
 import { vocabularySize } from "./architecture/read-weights.ts";
 import type { WeightSource } from "./architecture/weights.ts";
 import { createAttentionKernel, type AttentionKernel } from "./attention/attention-kernel.ts";
 import { releaseDeviceTensors } from "./device-tensor.ts";
 import { type HoleInputs, holeInputs } from "./hole-inputs.ts";
-import { positionInputs, readPositions, releasePositions, type RowPositions } from "./row-positions.ts";
+import { movedPositions, positionInputs, readPositions, releasePositions, type RowPositions } from "./row-positions.ts";
 import { decoderSegments, type SegmentOptions } from "./segments/decoder-segments.ts";
-import { createDeviceRows, type DeviceRows } from "./segments/device-rows.ts";
+import { createDeviceRows } from "./segments/device-rows.ts";
 import { joinLogits } from "./segments/head-pieces.ts";
 import { createLastRow } from "./segments/last-row.ts";
 import type { SegmentSet } from "./segments/segment-set.ts";
@@ -45,7 +45,7 @@ export interface Decoder {
 }
 
 /** Options of {@link loadDecoder}. */
-export interface LoadOptions extends SegmentOptions {
+export interface LoadOptions extends SegmentOptions, ConfigOptions {
   readonly sha256?: string;
 }
 
@@ -75,7 +75,7 @@ interface Releasable {
 
 const buildDecoder = async (file: WeightSource, options: LoadOptions, opened: Releasable[]): Promise<Decoder> => {
   const source = storedWeights(file, options.weights ?? "float32");
-  const config = readConfig(source);
+  const config = readConfig(source, options);
   const { layers } = config;
   const shape = await readShape(source, config);
   const segments = await decoderSegments(source, config, options);
@@ -93,7 +93,7 @@ const buildDecoder = async (file: WeightSource, options: LoadOptions, opened: Re
     positions: await readPositions(source, config),
     first: async (ids, rows) => {
       const hidden = await embedded(source, config, ids);
-      const positions = deviceRows ? await movedTo(deviceRows, rows) : rows;
+      const positions = deviceRows ? await movedPositions(rows, (tensor) => deviceRows.of(tensor)) : rows;
       try {
         const outputs = await segments.run(0, { hidden, ...positionInputs(positions, config, 0) });
         return { ...holeInputs(outputs, hidden), ...(deviceRows && { positions }) };
@@ -137,12 +137,6 @@ const embedded = async (
   const rows = await source.readTensorRows("token_embd.weight", ids);
   if (embeddingScale !== 1) for (let index = 0; index < rows.length; index++) rows[index]! *= embeddingScale;
   return new Tensor("float32", rows, [ids.length, hiddenSize]);
-};
-
-const movedTo = async (device: DeviceRows, { tables }: RowPositions): Promise<RowPositions> => {
-  const moved = [];
-  for (const { cosine, sine } of tables) moved.push({ cosine: await device.of(cosine), sine: await device.of(sine) });
-  return { tables: moved };
 };
 
 /** Logits of each piece of the head, from a segment on. In sequence, because each piece uses all threads. */

@@ -36,6 +36,7 @@ test.each(fixtures)("logits of %s equal those of transformers", async (name) => 
   const model = familyModel(name);
   const decoder = await loadDecoder(await openGguf(bufferSource(familyGguf(model))), {
     createSession: (graph) => InferenceSession.create(graph),
+    ...model.options,
   });
   const expected = model.logits.flat();
   const largest = Math.max(...expected.map(Math.abs));

@@ -1,6 +1,8 @@
 import { Tensor } from "onnxruntime-common";
 import type { DecoderConfig } from "./architecture/config.ts";
+import { readVector } from "./architecture/read-weights.ts";
 import { ropeTable } from "./architecture/rope.ts";
+import { queryFactors } from "./architecture/temperature.ts";
 import type { WeightSource } from "./architecture/weights.ts";
 import { releaseDeviceTensors } from "./device-tensor.ts";
 
@@ -13,18 +15,20 @@ export interface RopeRows {
 /** What segments need to know of the positions of some rows: a part of each RoPE table of the model. */
 export interface RowPositions {
   readonly tables: readonly RopeRows[];
+  /** Factors of queries, float32 `[rows, 1]`, of a model with attention temperature. */
+  readonly queryFactor?: Tensor;
 }
 
 /** Reads the tensors of frequency factors; the result makes {@link RowPositions} on the CPU. */
 export const readPositions = async (
   source: WeightSource,
-  { rope }: DecoderConfig,
+  { rope, temperature }: DecoderConfig,
 ): Promise<(positions: ArrayLike<number>) => RowPositions> => {
   const factors: (Float32Array | undefined)[] = [];
-  for (const { factorsTensor } of rope.tables)
+  for (const { factorsTensor, dimensions } of rope.tables)
     factors.push(
       factorsTensor !== undefined && source.tensors.has(factorsTensor)
-        ? await source.readTensor(factorsTensor)
+        ? await readVector(source, factorsTensor, dimensions / 2)
         : undefined,
     );
   return (positions) => ({
@@ -33,15 +37,32 @@ export const readPositions = async (
       const dims = [positions.length, spec.dimensions / 2];
       return { cosine: new Tensor("float32", cosine, dims), sine: new Tensor("float32", sine, dims) };
     }),
+    ...(temperature && {
+      queryFactor: new Tensor("float32", queryFactors(temperature, positions), [positions.length, 1]),
+    }),
   });
 };
 
-/** Inputs of the segment that ends before the hole of `layer`; none for a layer without RoPE. */
-export const positionInputs = ({ tables }: RowPositions, { rope }: DecoderConfig, layer: number): Partial<RopeRows> => {
+/** Inputs of the segment that ends before the hole of `layer`, as far as that layer depends on positions. */
+export const positionInputs = (
+  { tables, queryFactor }: RowPositions,
+  { rope }: DecoderConfig,
+  layer: number,
+): Readonly<Record<string, Tensor>> => {
   const table = rope.tableOf[layer];
-  return table === undefined ? {} : { ...tables[table]! };
+  return { ...(table !== undefined && tables[table]!), ...(queryFactor && { query_factor: queryFactor }) };
+};
+
+/** The same positions in other tensors. */
+export const movedPositions = async (
+  { tables, queryFactor }: RowPositions,
+  move: (tensor: Tensor) => Promise<Tensor>,
+): Promise<RowPositions> => {
+  const moved = [];
+  for (const { cosine, sine } of tables) moved.push({ cosine: await move(cosine), sine: await move(sine) });
+  return { tables: moved, ...(queryFactor && { queryFactor: await move(queryFactor) }) };
 };
 
 /** Disposes of positions on a device. */
-export const releasePositions = ({ tables }: RowPositions): void =>
-  releaseDeviceTensors(...tables.flatMap(({ cosine, sine }) => [cosine, sine]));
+export const releasePositions = ({ tables, queryFactor }: RowPositions): void =>
+  releaseDeviceTensors(...tables.flatMap(({ cosine, sine }) => [cosine, sine]), ...(queryFactor ? [queryFactor] : []));

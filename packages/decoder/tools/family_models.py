@@ -4,16 +4,32 @@
 from dataclasses import dataclass, field
 from typing import Callable
 
+import numpy
 import torch
 import transformers
 
 HIDDEN, FEED_FORWARD, HEADS, KV_HEADS, HEAD, VOCABULARY = 32, 48, 4, 2, 16, 50
 
+# Scale and offset of RoPE's tensors of factors.
+ROPE_FACTORS = (0.5, 2.0)
+
+
+def noise(name, count):
+    """Numbers from -1 to 1: a linear congruential generator that starts from the FNV-1a hash of the tensor's name."""
+    state = 0x811C9DC5
+    for byte in name.encode():
+        state = (state ^ byte) * 0x01000193 % 2**32
+    numbers = numpy.empty(count)
+    for index in range(count):
+        state = (state * 1_664_525 + 1_013_904_223) % 2**32
+        numbers[index] = state / 2**31 - 1
+    return numbers
+
 
 @dataclass
 class Family:
     architecture: str
-    # Keys below the architecture, besides the sizes; they override these.
+    # Keys below the architecture, besides the sizes; they override these, and None leaves a key out.
     keys: dict
     # Makes the model of transformers.
     model: Callable
@@ -24,6 +40,8 @@ class Family:
     layers: int = 3
     head: int = HEAD
     is_tied: bool = True
+    # Whether the model is loaded for a context as long as its logits, which makes a difference to Phi-3.
+    is_long: bool = False
     # Other tensors of the file: name to shape.
     extra: dict = field(default_factory=dict)
     # Changes tensors, by their names in GGUF, before transformers gets them.
@@ -50,7 +68,7 @@ class Family:
             "attention.layer_norm_rms_epsilon": 1e-5,
             **self.keys,
         }
-        named = {f"{self.architecture}.{key}": value for key, value in keys.items()}
+        named = {f"{self.architecture}.{key}": value for key, value in keys.items() if value is not None}
         return {"general.architecture": self.architecture, **named}
 
     @property
@@ -156,6 +174,88 @@ def llama_yarn():
     return transformers.LlamaForCausalLM(transformers.LlamaConfig(**common(rope_parameters=ropes)))
 
 
+def llama_mistral():
+    config = transformers.MistralConfig(**common(head=8, rope_parameters=rope(10_000.0)), sliding_window=5)
+    return transformers.MistralForCausalLM(config)
+
+
+def mistral3():
+    ropes = rope(
+        100.0,
+        rope_type="yarn",
+        factor=4.0,
+        original_max_position_embeddings=8,
+        beta_fast=4.0,
+        beta_slow=0.5,
+        mscale=1.0,
+        mscale_all_dim=0.5,
+        llama_4_scaling_beta=0.1,
+    )
+    return transformers.Ministral3ForCausalLM(transformers.Ministral3Config(**common(rope_parameters=ropes)))
+
+
+def phi3(**rest):
+    ropes = {**rope(10_000.0), **rest.pop("rope_parameters", {})}
+    config = transformers.Phi3Config(**common(head=8, tied=False, rope_parameters=ropes, pad_token_id=0), **rest)
+    return transformers.Phi3ForCausalLM(config)
+
+
+def long_rope(original):
+    """Arguments of a Phi-3 with RoPE in 6 of 8 channels and two sets of factors."""
+
+    def factors(length):
+        scale, offset = ROPE_FACTORS
+        return [float(numpy.float32(offset + scale * x)) for x in noise(f"rope_factors_{length}.weight", 3)]
+
+    ropes = {
+        "rope_type": "longrope",
+        "partial_rotary_factor": 0.75,
+        "attention_factor": 1.25,
+        "original_max_position_embeddings": original,
+        "long_factor": factors("long"),
+        "short_factor": factors("short"),
+    }
+    return {"rope_parameters": ropes, "original_max_position_embeddings": original}
+
+
+def smollm3():
+    config = transformers.SmolLM3Config(
+        **common(layers=5, rope_parameters=rope(5e6), pad_token_id=0), use_sliding_window=False
+    )
+    return transformers.SmolLM3ForCausalLM(config)
+
+
+PHI3_LAYER = {
+    **NORMS_BEFORE,
+    "attn_qkv.weight": (((HEADS + 2 * KV_HEADS) * 8, HIDDEN), "self_attn.qkv_proj.weight"),
+    "attn_output.weight": ((HIDDEN, HEADS * 8), "self_attn.o_proj.weight"),
+    "ffn_up.weight": ((2 * FEED_FORWARD, HIDDEN), "mlp.gate_up_proj.weight"),
+    "ffn_down.weight": ((HIDDEN, FEED_FORWARD), "mlp.down_proj.weight"),
+}
+
+
+def phi3_long(original, variant):
+    keys = {
+        "attention.key_length": None,
+        "rope.dimension_count": 6,
+        "rope.freq_base": 10_000,
+        "rope.scaling.type": "longrope",
+        "rope.scaling.attn_factor": 1.25,
+        "rope.scaling.original_context_length": original,
+    }
+    return Family(
+        "phi3",
+        keys,
+        lambda: phi3(**long_rope(original)),
+        PHI3_LAYER,
+        variant=variant,
+        head=8,
+        is_tied=False,
+        is_long=variant == "long",
+        extra={f"rope_factors_{length}.weight": (3,) for length in ("long", "short")},
+    )
+
+
 def qwen2():
     config = transformers.Qwen2Config(**common(rope_parameters=rope(1e6), use_sliding_window=False))
     return transformers.Qwen2ForCausalLM(config)
@@ -237,6 +337,50 @@ FAMILIES = {
             llama_yarn,
             {**NORMS_BEFORE, **projections(), **GATED},
             variant="yarn",
+            convert=unpermuted(),
+        ),
+        Family(
+            "llama",
+            # As old files have them: no size of heads, no base.
+            {"attention.key_length": None, "rope.dimension_count": 8, "attention.sliding_window": 5},
+            llama_mistral,
+            {**NORMS_BEFORE, **projections(head=8), **GATED},
+            variant="mistral",
+            head=8,
+            convert=unpermuted(head=8),
+        ),
+        Family(
+            "mistral3",
+            {
+                "rope.freq_base": 100,
+                "rope.scaling.type": "yarn",
+                "rope.scaling.factor": 4,
+                "rope.scaling.original_context_length": 8,
+                "rope.scaling.yarn_beta_fast": 4,
+                "rope.scaling.yarn_beta_slow": 0.5,
+                "rope.scaling.yarn_log_multiplier": 0.5,
+                "attention.temperature_scale": 0.1,
+            },
+            mistral3,
+            {**NORMS_BEFORE, **projections(), **GATED},
+            convert=unpermuted(),
+        ),
+        Family(
+            "phi3",
+            {"attention.key_length": None, "rope.dimension_count": 8, "attention.sliding_window": 5},
+            lambda: phi3(sliding_window=5),
+            PHI3_LAYER,
+            head=8,
+            is_tied=False,
+        ),
+        phi3_long(64, "short"),
+        phi3_long(16, "long"),
+        Family(
+            "smollm3",
+            {"rope.freq_base": 5_000_000},
+            smollm3,
+            {**NORMS_BEFORE, **projections(), **GATED},
+            layers=5,
             convert=unpermuted(),
         ),
         Family("qwen2", {"rope.freq_base": 1_000_000}, qwen2, {**NORMS_BEFORE, **projections(bias=True), **GATED}),

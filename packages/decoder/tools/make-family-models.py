@@ -16,23 +16,11 @@ import numpy
 import torch
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from family_models import FAMILIES  # noqa: E402
+from family_models import FAMILIES, ROPE_FACTORS, noise  # noqa: E402
 
 ROWS = 24
 VOCABULARY = 50
 FOLDER = pathlib.Path(__file__).parent.parent / "src" / "fixtures" / "families"
-
-
-def noise(name, count):
-    """Numbers from -1 to 1: a linear congruential generator that starts from the FNV-1a hash of the tensor's name."""
-    state = 0x811C9DC5
-    for byte in name.encode():
-        state = (state ^ byte) * 0x01000193 % 2**32
-    numbers = numpy.empty(count)
-    for index in range(count):
-        state = (state * 1_664_525 + 1_013_904_223) % 2**32
-        numbers[index] = state / 2**31 - 1
-    return numbers
 
 
 def tensor(name, shape):
@@ -43,6 +31,8 @@ def tensor(name, shape):
     if name == "token_embd.weight":
         scale = 1.0
     offset = 1.0 if is_norm else 0.0
+    if name.startswith("rope_factors"):
+        scale, offset = ROPE_FACTORS
     numbers = (offset + scale * noise(name, math.prod(shape))).astype(numpy.float32)
     return scale, offset, torch.from_numpy(numbers.reshape(shape).astype(numpy.float64))
 
@@ -62,7 +52,8 @@ def make(family):
     with torch.no_grad():
         logits = model(torch.tensor([ids])).logits[0]
     rows = [[float(f"{number:.7g}") for number in row] for row in logits.tolist()]
-    return {"metadata": family.metadata, "tensors": specs, "ids": ids, "logits": rows}
+    options = {"contextLength": ROWS} if family.is_long else {}
+    return {"metadata": family.metadata, "tensors": specs, "options": options, "ids": ids, "logits": rows}
 
 
 def main():

@@ -1,5 +1,6 @@
 import type { CacheShape } from "@kvtuner/plan";
 import type { RopeConfig } from "./rope.ts";
+import type { AttentionTemperature } from "./temperature.ts";
 
 /** Properties of a model that its decoder depends on. */
 export interface DecoderConfig extends CacheShape {
@@ -18,8 +19,10 @@ export interface DecoderConfig extends CacheShape {
   /** Factor of attention scores. */
   readonly attentionScale: number;
   readonly rope: RopeConfig;
+  /** Makes queries grow with their position. */
+  readonly temperature?: AttentionTemperature;
   /** Newest tokens that a query of each layer reads, its own included; undefined for a layer that reads all. */
   readonly spans: readonly (number | undefined)[];
-  /** Tokens that the model was trained for. */
+  /** Tokens that the model was trained for, with the RoPE that was chosen. */
   readonly contextLength: number;
 }

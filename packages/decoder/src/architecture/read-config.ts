@@ -16,6 +16,16 @@ import {
 } from "./supported-model.ts";
 import type { ModelHeader } from "./weights.ts";
 
+/** What a configuration depends on besides the file. */
+export interface ConfigOptions {
+  /**
+   * Tokens that the caller means to run. Decides for models with two sets of RoPE factors (Phi-3): beyond the context
+   * that they were first trained for, the set for long contexts; otherwise, and by default, the other set, with which the
+   * model's context ends there.
+   */
+  readonly contextLength?: number;
+}
+
 /**
  * Reads a decoder's configuration from the header of a GGUF file: its metadata, checked against its tensors.
  *
@@ -23,19 +33,22 @@ import type { ModelHeader } from "./weights.ts";
  * `MODEL_METADATA_INVALID`, `MODEL_ROPE_UNSUPPORTED`, `MODEL_LAYER_COUNT`, `MODEL_TENSOR_MISSING`, `MODEL_TOO_LARGE`
  * @throws GgufError `GGUF_UNKNOWN_TENSOR_TYPE`
  */
-export const readConfig = ({ metadata, tensors }: ModelHeader): DecoderConfig => {
+export const readConfig = (
+  { metadata, tensors }: ModelHeader,
+  { contextLength }: ConfigOptions = {},
+): DecoderConfig => {
   assertWhole(metadata);
   const architecture = readArchitecture(metadata);
   assertDense(metadata, architecture);
   assertReadableTensors(tensors);
-  const config = readMetadata(metadata, architecture);
+  const config = readMetadata(metadata, architecture, contextLength);
   assertLayerCount(config, tensors);
   assertSegmentSizes(config);
   vocabularySize({ tensors });
   return config;
 };
 
-const readMetadata = (metadata: Metadata, architecture: Architecture): DecoderConfig => {
+const readMetadata = (metadata: Metadata, architecture: Architecture, intendedContext?: number): DecoderConfig => {
   const keys = modelKeys(metadata, architecture);
   const family = FAMILIES[architecture];
   const layers = keys.number("block_count");
@@ -51,7 +64,9 @@ const readMetadata = (metadata: Metadata, architecture: Architecture): DecoderCo
     headSize,
   });
   const spans = readSpans(keys, layers, family.slidingPeriod);
-  const sizes = { layers, hiddenSize, queryHeads, headSize, spans };
+  const sizes = { layers, hiddenSize, queryHeads, headSize, spans, ...(intendedContext && { intendedContext }) };
+  const rope = family.rope(keys, sizes);
+  const temperature = family.temperature?.(keys);
   return {
     architecture,
     name: text(metadata, "general.name", architecture),
@@ -61,9 +76,10 @@ const readMetadata = (metadata: Metadata, architecture: Architecture): DecoderCo
     residualScale: family.residualScale?.(keys) ?? 1,
     logitScale: family.logitScale?.(keys) ?? 1,
     attentionScale: keys.optionalNumber("attention.scale") ?? family.attentionScale?.(sizes) ?? defaultScale(headSize),
-    rope: family.rope(keys, sizes),
+    rope,
+    ...(temperature && { temperature }),
     spans,
-    contextLength: keys.number("context_length"),
+    contextLength: rope.contextLength ?? keys.number("context_length"),
   };
 };
 

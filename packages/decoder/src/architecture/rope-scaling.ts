@@ -18,13 +18,15 @@ const KNOWN_KEYS = [
   "scaling.finetuned",
 ];
 
-const SCALING_TYPES = ["none", "linear", "yarn"] as const;
+const SCALING_TYPES = ["none", "linear", "yarn", "longrope"] as const;
 type ScalingType = (typeof SCALING_TYPES)[number];
 
 /** What families with the same RoPE in all layers differ in. */
 interface RopeOptions {
   /** Whether YaRN's ramp starts and ends at whole indexes; true by default. */
   readonly isYarnRampWhole?: boolean;
+  /** Whether the family has tensors of factors, as the type `longrope` wants; false by default. */
+  readonly hasFactorTensors?: boolean;
 }
 
 /**
@@ -35,9 +37,9 @@ interface RopeOptions {
 export const commonRope = (
   keys: ModelKeys,
   { layers, headSize }: Pick<FamilySizes, "layers" | "headSize">,
-  { isYarnRampWhole = true }: RopeOptions = {},
+  { isYarnRampWhole = true, hasFactorTensors = false }: RopeOptions = {},
 ): RopeConfig => {
-  const type = readType(keys);
+  const type = readType(keys, hasFactorTensors);
   assertKnownKeys(keys, type);
   const dimensions = readDimensions(keys, headSize);
   const base = keys.number("rope.freq_base", 10_000);
@@ -73,13 +75,14 @@ export const slidingRope = (common: RopeConfig, { spans }: Pick<FamilySizes, "sp
 };
 
 /** As in llama.cpp, a factor without a type is linear. */
-const readType = (keys: ModelKeys): ScalingType => {
+const readType = (keys: ModelKeys, hasFactorTensors: boolean): ScalingType => {
   const value = keys.value("rope.scaling.type") ?? "linear";
-  const type = SCALING_TYPES.find((known) => known === value);
+  const types = SCALING_TYPES.filter((known) => known !== "longrope" || hasFactorTensors);
+  const type = types.find((known) => known === value);
   if (type) return type;
   throw new ModelError(
     "MODEL_ROPE_UNSUPPORTED",
-    `expected ${keys.name("rope.scaling.type")} to be one of ${SCALING_TYPES.join(", ")} (Llama 3 files carry a rope_freqs tensor instead), got ${describeValue(value)}; use a model without it`,
+    `expected ${keys.name("rope.scaling.type")} to be one of ${types.join(", ")} (Llama 3 files carry a rope_freqs tensor instead), got ${describeValue(value)}; use a model without it`,
   );
 };
 
@@ -88,7 +91,8 @@ const readLinearFactor = (keys: ModelKeys, type: ScalingType): number => {
   if (type === "none") return 1;
   const [key, old] = ["rope.scaling.factor", "rope.scale_linear"] as const;
   if (keys.has(old) && !keys.has(key)) return factorAt(keys, old);
-  return keys.has(key) || keys.has("rope.scaling.type") ? factorAt(keys, key) : 1;
+  const needsFactor = type !== "longrope" && keys.has("rope.scaling.type");
+  return keys.has(key) || needsFactor ? factorAt(keys, key) : 1;
 };
 
 /** Converters write 0 for no scaling. */

@@ -20,6 +20,8 @@ export interface RopeConfig {
   readonly tables: readonly RopeSpec[];
   /** Index of each layer's table; undefined for a layer without RoPE. */
   readonly tableOf: readonly (number | undefined)[];
+  /** Tokens up to which these tables hold, if fewer than the model was trained for. */
+  readonly contextLength?: number;
 }
 
 /** Cosines and sines of RoPE, each float32 `[positions, dimensions / 2]`. */

@@ -16,9 +16,13 @@ export const readSpans = (keys: ModelKeys, layers: number, defaultPeriod?: numbe
   return Array.from({ length: layers }, (_, layer) => (isSliding(layer) ? span : undefined));
 };
 
-/** Converters write 0 for no sliding attention. */
-const readSpan = (keys: ModelKeys): number | undefined =>
-  Number(keys.value("attention.sliding_window") ?? 0) === 0 ? undefined : keys.number("attention.sliding_window");
+/** Converters write 0 for no sliding attention. A span of the whole context hides no token. */
+const readSpan = (keys: ModelKeys): number | undefined => {
+  const key = "attention.sliding_window";
+  if (Number(keys.value(key) ?? 0) === 0) return undefined;
+  const span = keys.number(key);
+  return span < keys.number("context_length") ? span : undefined;
+};
 
 const PATTERN = "attention.sliding_window_pattern";
 

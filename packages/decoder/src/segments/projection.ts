@@ -4,9 +4,11 @@ import { integers, node, type Port } from "../onnx/graph.ts";
 import { type Arithmetic, join, linear, type Part } from "./linear.ts";
 import { groupNorm, norm } from "./norm.ts";
 
-/** Inputs of a projection with RoPE. */
-export const positionPorts = ({ ropeDimensions }: ProjectionWeights): Port[] =>
-  ropeDimensions === 0 ? [] : POSITIONS.map((name) => ({ name, dims: ["rows", ropeDimensions / 2] }));
+/** Inputs of a projection that depends on positions. */
+export const positionPorts = ({ temperature }: DecoderConfig, { ropeDimensions }: ProjectionWeights): Port[] => [
+  ...(ropeDimensions === 0 ? [] : POSITIONS.map((name) => ({ name, dims: ["rows", ropeDimensions / 2] }))),
+  ...(temperature ? [{ name: "query_factor", dims: ["rows", 1] }] : []),
+];
 
 const POSITIONS = ["cosine", "sine"] as const;
 
@@ -40,7 +42,10 @@ const BATCHED_POSITIONS: Part = {
   constants: [integers("batch_axis", [0])],
 };
 
-/** The product, normed if the layer does, then rotated if it does. The last step writes `name`. */
+/**
+ * The product, normed if the layer does, then rotated if it does, then queries by their temperature if the model has one. The
+ * last step writes `name`.
+ */
 const headsOf = (
   name: "query" | "key",
   from: string,
@@ -57,10 +62,18 @@ const headsOf = (
     ...(ropeDimensions > 0
       ? [(output: string, input: string): Part => rope(name, input, output, matrix.rows, ropeDimensions, config)]
       : []),
+    ...(name === "query" && config.temperature
+      ? [(output: string, input: string): Part => product(input, "query_factor", output)]
+      : []),
   ];
   const outputOf = (step: number): string => (step === steps.length - 1 ? name : `${name}_step_${step}`);
   return join(steps.map((step, index) => step(outputOf(index), outputOf(index - 1))));
 };
+
+const product = (input: string, factor: string, output: string): Part => ({
+  nodes: [node("Mul", [input, factor], [output])],
+  constants: [],
+});
 
 const rope = (
   name: string,

@@ -42,7 +42,7 @@ export const segmentGraph = (
 const segmentInputs = (config: DecoderConfig, { feedForward: behind, projection: front }: SegmentWeights): Port[] => [
   { name: "hidden", dims: ["rows", config.hiddenSize] },
   ...(behind ? [{ name: "attention", dims: ["rows", behind.output.columns] }] : []),
-  ...(front ? positionPorts(front) : []),
+  ...(front ? positionPorts(config, front) : []),
 ];
 
 const segmentOutputs = (config: DecoderConfig, weights: SegmentWeights): Port[] => {

@@ -8,6 +8,8 @@ export interface FamilyModel {
   readonly tensors: Readonly<
     Record<string, { readonly dims: readonly number[]; readonly scale: number; readonly offset: number }>
   >;
+  /** For loading. */
+  readonly options?: Readonly<{ contextLength?: number }>;
   readonly ids: readonly number[];
   /** One row per id. */
   readonly logits: readonly (readonly number[])[];

@@ -1,6 +1,7 @@
 import type { LayerReader } from "../layer-reader.ts";
 import type { ModelKeys } from "../model-keys.ts";
 import type { RopeConfig } from "../rope.ts";
+import type { AttentionTemperature } from "../temperature.ts";
 import type { FeedForwardWeights, ProjectionWeights } from "../weights.ts";
 
 /** Sizes that the keys of a family are read with. */
@@ -11,6 +12,8 @@ export interface FamilySizes {
   readonly headSize: number;
   /** As in `DecoderConfig`. */
   readonly spans: readonly (number | undefined)[];
+  /** Tokens that the caller means to run; undefined for as many as the model holds best. */
+  readonly intendedContext?: number;
 }
 
 /** What sets an architecture apart: how its keys and tensors are read, and which pieces its segments consist of. */
@@ -27,6 +30,8 @@ export interface Family {
   readonly logitScale?: (keys: ModelKeys) => number;
   /** Factor of attention scores in files without `attention.scale`; `1 / sqrt(headSize)` by default. */
   readonly attentionScale?: (sizes: FamilySizes) => number;
+  /** Attention temperature; none by default. */
+  readonly temperature?: (keys: ModelKeys) => AttentionTemperature | undefined;
   /** Reads the part of a segment before a layer's attention. */
   readonly projection: (layer: LayerReader) => Promise<ProjectionWeights>;
   /** Reads the part of a segment after a layer's attention. */

@@ -1,5 +1,6 @@
 import { inHalfSplitOrder } from "../half-split.ts";
 import type { LayerReader } from "../layer-reader.ts";
+import { sliceRows } from "../slice-rows.ts";
 import type { Activation, FeedForwardWeights, ProjectionWeights } from "../weights.ts";
 
 /** How a file stores query, key and value. */
@@ -17,8 +18,8 @@ export const separateProjection = async (
   reader: LayerReader,
   { ropeRows, needsBias = false, hasNorm = true }: ProjectionLayout,
 ): Promise<ProjectionWeights> => {
-  const { hiddenSize, headSize, queryHeads, kvHeads, rope } = reader.config;
-  const ropeDimensions = rope.tables[rope.tableOf[reader.layer] ?? -1]?.dimensions ?? 0;
+  const { hiddenSize, headSize, queryHeads, kvHeads } = reader.config;
+  const ropeDimensions = ropeDimensionsOf(reader);
   const [query, key, value] = [
     await reader.linear("attn_q", queryHeads * headSize, hiddenSize, needsBias),
     await reader.linear("attn_k", kvHeads * headSize, hiddenSize, needsBias),
@@ -31,6 +32,23 @@ export const separateProjection = async (
     key: isReordered ? inHalfSplitOrder(key, headSize, ropeDimensions) : key,
     value,
     ropeDimensions,
+  };
+};
+
+const ropeDimensionsOf = ({ config: { rope }, layer }: LayerReader): number =>
+  rope.tables[rope.tableOf[layer] ?? -1]?.dimensions ?? 0;
+
+/** Norm, and query, key and value from one tensor, `attn_qkv`, with RoPE's rows in halves. */
+export const fusedProjection = async (reader: LayerReader): Promise<ProjectionWeights> => {
+  const { hiddenSize, headSize, queryHeads, kvHeads } = reader.config;
+  const [queryRows, kvRows] = [queryHeads * headSize, kvHeads * headSize];
+  const fused = await reader.linear("attn_qkv", queryRows + 2 * kvRows, hiddenSize);
+  return {
+    norm: await reader.vector("attn_norm", hiddenSize),
+    query: sliceRows(fused, 0, queryRows),
+    key: sliceRows(fused, queryRows, queryRows + kvRows),
+    value: sliceRows(fused, queryRows + kvRows, queryRows + 2 * kvRows),
+    ropeDimensions: ropeDimensionsOf(reader),
   };
 };
 
@@ -71,6 +89,20 @@ export const gatedFeedForward = async (
     ...(hasNorm && { norm: await reader.vector("ffn_norm", hiddenSize) }),
     gate: await reader.linear("ffn_gate", feedForwardSize, hiddenSize),
     up: await reader.linear("ffn_up", feedForwardSize, hiddenSize),
+    down: await reader.linear("ffn_down", hiddenSize, feedForwardSize),
+    activation,
+  };
+};
+
+/** The same with gate and up in one tensor, `ffn_up`. */
+export const fusedFeedForward = async (reader: LayerReader, activation: Activation): Promise<FeedForwardWeights> => {
+  const { hiddenSize, feedForwardSize, queryHeads, headSize } = reader.config;
+  const fused = await reader.linear("ffn_up", 2 * feedForwardSize, hiddenSize);
+  return {
+    output: await reader.linear("attn_output", hiddenSize, queryHeads * headSize),
+    norm: await reader.vector("ffn_norm", hiddenSize),
+    gate: sliceRows(fused, 0, feedForwardSize),
+    up: sliceRows(fused, feedForwardSize, 2 * feedForwardSize),
     down: await reader.linear("ffn_down", hiddenSize, feedForwardSize),
     activation,
   };
