@@ -7,7 +7,7 @@ import {
   defineBackend,
   type SchemeFamily,
 } from "@kvtuner/backend";
-import { attentionOf, cacheBytes, FLOAT16, layerShape, layerSpan, type TensorBytes } from "@kvtuner/plan";
+import { attentionOf, cacheBytes, FLOAT16, layerShape, layerSpan, sharingShape, type TensorBytes } from "@kvtuner/plan";
 import {
   attendRow,
   cellBytes,
@@ -39,7 +39,7 @@ const CAPABILITIES: Capabilities = {
   maxTokens: 2 ** 20,
   deviceTensors: false,
   unevenLayers: true,
-  attention: { sliding: true, softcap: true, sinkLogits: true },
+  attention: { sliding: true, softcap: true, sinkLogits: true, sharedCaches: true },
 };
 
 /** Makes the backend, which holds only its caches. Tests pass lower limits. */
@@ -68,6 +68,9 @@ const createStore = (firstPlan: CachePlan, image?: CacheImage): CacheStore => {
   const { shape } = firstPlan;
   let plan = firstPlan;
   let layers = image ? restoredLayers(plan, image) : emptyLayers(plan);
+  /** What each token that sharing layers have yet to read found in the cache, by layer. */
+  const unread = new Map<number, Layer[]>();
+  const isShared = (layer: number): boolean => shape.sharing?.some(({ cacheOf }) => cacheOf === layer) === true;
   const settleLayer = (index: number): void => {
     const scheme = plan.layers[index]!;
     settle(layers[index]!.key, scheme.key, scheme);
@@ -96,11 +99,24 @@ const createStore = (firstPlan: CachePlan, image?: CacheImage): CacheStore => {
         held.value.push(exactCells(values!, own));
         settleLayer(layer); // tokens that are no longer recent are read from codes by this query already
         output.set(attendRow(own, spec, queries!, held.key, held.value), token * queries!.length);
+        if (isShared(layer)) unread.set(layer, [...(unread.get(layer) ?? []), copyOf(held)]);
         dropUnread(layer);
       }
       return output;
     },
+    read(sharing, { tokens, query, isLast }) {
+      const { cacheOf } = shape.sharing![sharing]!;
+      const own = sharingShape(shape, sharing);
+      const output = new Float32Array(query.length);
+      for (const [token, { key, value }] of unread.get(cacheOf)!.entries()) {
+        const queries = rowAt(query, token, tokens);
+        output.set(attendRow(own, own.attention, queries, key, value), token * queries.length);
+      }
+      if (isLast) unread.delete(cacheOf);
+      return output;
+    },
     truncate(length) {
+      unread.clear();
       for (const [index, { key, value }] of layers.entries()) {
         key.length = length;
         value.length = length;
@@ -125,6 +141,8 @@ const createStore = (firstPlan: CachePlan, image?: CacheImage): CacheStore => {
     },
   };
 };
+
+const copyOf = ({ key, value }: Layer): Layer => ({ key: [...key], value: [...value] });
 
 const rowAt = (rows: Float32Array, row: number, count: number): Float32Array =>
   rows.subarray((row * rows.length) / count, ((row + 1) * rows.length) / count);

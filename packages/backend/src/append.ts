@@ -1,4 +1,4 @@
-import { KvtunerError } from "@kvtuner/plan";
+import { type CacheShape, KvtunerError } from "@kvtuner/plan";
 import type { CacheLimits } from "./capabilities.ts";
 
 /** A call of `attend` before it appends. */
@@ -49,6 +49,25 @@ export const evenLength = (lengths: readonly number[]): number => {
   if (lengths[0] === length) return length;
   throw new LayerOrderError(
     `expected all layers to hold the same tokens, got ${lengths[0]} in layer 0 and ${length} in the last one; finish the token, or truncate(${length})`,
+  );
+};
+
+/**
+ * Checks that every layer that shares the cache of `layer` has read its tokens, before it appends again.
+ *
+ * @param readLengths tokens of the other layer's cache that each sharing layer has read
+ * @throws LayerOrderError `BACKEND_LAYER_ORDER`
+ */
+export const assertAllRead = (
+  { sharing = [] }: Pick<CacheShape, "sharing">,
+  layer: number,
+  length: number,
+  readLengths: readonly number[],
+): void => {
+  const index = sharing.findIndex(({ cacheOf }, place) => cacheOf === layer && readLengths[place] !== length);
+  if (index < 0) return;
+  throw new LayerOrderError(
+    `expected sharing layer ${index} to read the ${length} tokens of layer ${layer} first, got ${readLengths[index]} of them read; call read for it, or truncate(${readLengths[index]})`,
   );
 };
 

@@ -1,4 +1,4 @@
-import { type CacheShape, KvtunerError, layerShape } from "@kvtuner/plan";
+import { type CacheShape, KvtunerError, layerShape, sharingShape } from "@kvtuner/plan";
 import type { Tensor } from "onnxruntime-common";
 
 /** Options of {@link attendTokens}. */
@@ -31,6 +31,26 @@ export const attendTokens = (
   assertTensor(`key ${where}`, key, tokens, kvHeads * headSize, deviceTensors);
   assertTensor(`value ${where}`, value, tokens, kvHeads * headSize, deviceTensors);
   assertTogether(where, query, key, value);
+  return tokens;
+};
+
+/**
+ * Checks the query of a layer that shares a cache, but not its numbers, and returns the call's tokens. It must be float32
+ * `[1, tokens, queryHeads * headSize]`, at least 1 token, on the CPU.
+ *
+ * @throws TensorError `BACKEND_LAYER`, `BACKEND_TENSOR_DTYPE`, `BACKEND_TENSOR_SHAPE`, `BACKEND_TENSOR_LOCATION`
+ */
+export const readTokens = (shape: CacheShape, sharing: number, query: Tensor): number => {
+  if (!shape.sharing?.[sharing])
+    throw new TensorError(
+      "BACKEND_LAYER",
+      `expected one of the model's ${shape.sharing?.length ?? 0} sharing layers, counted from 0, got ${sharing}; call attend for layers with a cache`,
+    );
+  const what = `query of sharing layer ${sharing}`;
+  assertIsTensor(what, query);
+  const tokens = query.dims[1] ?? 0;
+  const { queryHeads, headSize } = sharingShape(shape, sharing);
+  assertTensor(what, query, tokens, queryHeads * headSize, false);
   return tokens;
 };
 

@@ -13,4 +13,14 @@ export interface Attention {
    * @returns float32 `[batch, tokens, queryHeads * headSize]`
    */
   attend(layer: number, query: Tensor, key: Tensor, value: Tensor): Promise<Tensor>;
+  /**
+   * Returns the attention output of a layer that shares the cache of another layer, and appends nothing. The queries are those
+   * of the tokens that the other layer has appended since the last call. Each sharing layer must read them before
+   * the other layer appends again. Absent if nothing can be shared.
+   *
+   * @param sharing ordinal among `sharing` of the shape
+   * @param query float32 `[batch, tokens, queryHeads * headSize]`, after RoPE, not yet scaled
+   * @returns float32 `[batch, tokens, queryHeads * headSize]`
+   */
+  read?(sharing: number, query: Tensor): Promise<Tensor>;
 }

@@ -48,7 +48,7 @@ export type CachePlan = Pick<Plan, "layers" | "shape" | "assets">;
  * Concurrent calls of one cache run in call order, as if each had been awaited. Calls that still wait when the cache or its
  * backend is disposed of throw a DisposedError. The tensors of a call belong to it until it ends.
  */
-export interface KvCache extends Attention {
+export interface KvCache extends Required<Attention> {
   readonly shape: CacheShape;
   /** Tokens held by every layer. */
   readonly length: number;

@@ -11,6 +11,14 @@ export interface CallRows {
   readonly value: Float32Array;
 }
 
+/** The queries of a layer that shares a cache, float32 `[tokens, queryHeads * headSize]`. */
+export interface SharedRows {
+  readonly tokens: number;
+  readonly query: Float32Array;
+  /** True for the last layer that reads these tokens. */
+  readonly isLast: boolean;
+}
+
 /** Storage behind a cache. Arguments are already validated. A method that throws leaves the store unchanged. */
 export interface CacheStore {
   /** Tokens that each layer holds. */
@@ -22,6 +30,12 @@ export interface CacheStore {
    * device tensors, whatever its capabilities say.
    */
   attendTensors?(layer: number, query: Tensor, key: Tensor, value: Tensor): Promise<Tensor>;
+  /**
+   * Attends as a layer that shares the cache of another. The queries are those of the newest `tokens` tokens of that layer. A
+   * layer with a cache that others share keeps what they read, in every form, until the last has read. Needed for the
+   * capability `sharedCaches`.
+   */
+  read?(sharing: number, rows: SharedRows): Float32Array | Promise<Float32Array>;
   /**
    * Waits for the result of the last call, if the device reports it late. Throws if the device rejected the call; the cache is
    * then as it was before it. Called before every call except {@link truncate}, which may come in between.

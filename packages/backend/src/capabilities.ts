@@ -52,6 +52,8 @@ export interface AttentionFeatures {
   readonly sliding: boolean;
   readonly softcap: boolean;
   readonly sinkLogits: boolean;
+  /** Layers that read the cache of another layer; false by default. */
+  readonly sharedCaches?: boolean;
 }
 
 /** Limits of one cache. */

@@ -28,9 +28,18 @@ export const assertFiniteTensors = (
   key: Float32Array,
   value: Float32Array,
 ): void => {
-  largestWithin(`the query of layer ${layer}`, query, MAX_QUERY);
+  assertFiniteQuery(`the query of layer ${layer}`, query);
   assertStorable(`the key of layer ${layer}`, key, scheme.key, headSize);
   assertStorable(`the value of layer ${layer}`, value, scheme.value, headSize);
+};
+
+/**
+ * The same for a query alone.
+ *
+ * @throws TensorError `BACKEND_TENSOR_NOT_FINITE`
+ */
+export const assertFiniteQuery = (what: string, query: Float32Array): void => {
+  largestWithin(what, query, MAX_QUERY);
 };
 
 /** Transforms only if needed: it makes a number at most the square root of the head size larger. */

@@ -5,7 +5,7 @@ export type { Backend, CachePlan, KvCache } from "./backend.ts";
 export type { CacheReport } from "./cache-report.ts";
 export { cacheReport } from "./cache-report.ts";
 export { boundedLayer } from "./bounded-layer.ts";
-export type { CacheStore, CallRows } from "./cache-store.ts";
+export type { CacheStore, CallRows, SharedRows } from "./cache-store.ts";
 export type { CacheLimits, Capabilities, FieldFamily, KernelRange, SchemeFamily } from "./capabilities.ts";
 export { capabilitiesOf, headSizesUpTo } from "./capabilities.ts";
 export { defineBackend } from "./define-backend.ts";

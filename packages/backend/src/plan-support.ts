@@ -91,7 +91,7 @@ const assertLayerShape = (
   own: LayerShape,
   shape: CacheShape,
 ): void => {
-  const { headSize, valueSize = headSize, sharesCacheOf } = own;
+  const { headSize, valueSize = headSize } = own;
   if (headSizes !== "any" && !headSizes.includes(headSize))
     throw new UnsupportedShapeError(
       `backend ${backend} supports head sizes ${headSizes.join(", ")}, got ${headSize} at layer ${layer}; choose another backend`,
@@ -100,9 +100,9 @@ const assertLayerShape = (
     throw new UnsupportedShapeError(
       `backend ${backend} needs layers of one size, got another at layer ${layer}; choose another backend`,
     );
-  if (valueSize !== headSize || sharesCacheOf !== undefined)
+  if (valueSize !== headSize)
     throw new UnsupportedShapeError(
-      `backend ${backend} needs values as long as keys and a cache of each layer's own, got another at layer ${layer}; choose another backend`,
+      `backend ${backend} needs values as long as keys, got ${valueSize} and ${headSize} at layer ${layer}; choose another backend`,
     );
 };
 

@@ -1,12 +1,12 @@
 import { type CacheBytes, type CacheShape, layerBytes, layerShape, planBytes } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
-import { assertAppend, assertFits, evenLength } from "./append.ts";
-import { attendTokens } from "./attend-tokens.ts";
+import { assertAllRead, assertAppend, assertFits, evenLength, LayerOrderError } from "./append.ts";
+import { attendTokens, readTokens } from "./attend-tokens.ts";
 import type { CachePlan, KvCache } from "./backend.ts";
 import type { CacheOwner } from "./cache-owner.ts";
 import type { CacheStore } from "./cache-store.ts";
 import { assertAlive } from "./disposed.ts";
-import { assertFiniteTensors } from "./finite-tensors.ts";
+import { assertFiniteQuery, assertFiniteTensors } from "./finite-tensors.ts";
 import { assertPlanSupported } from "./plan-support.ts";
 import { assertCoarser, assertComplete } from "./retune-check.ts";
 import { writeSnapshot } from "./snapshot/write-snapshot.ts";
@@ -22,6 +22,8 @@ export class StoredCache implements KvCache {
   #plan: CachePlan;
   /** Bytes of all layers, kept up to date so that calls need not count them. */
   #totalBytes: number;
+  /** Tokens that each sharing layer has read. */
+  readonly #readLengths: number[];
   #disposed = false;
 
   /** `plan` must be supported, and `store` made for it. */
@@ -31,6 +33,8 @@ export class StoredCache implements KvCache {
     this.#plan = plan;
     this.#store = store;
     this.#totalBytes = store.bytes().total;
+    const lengths = store.lengths();
+    this.#readLengths = (plan.shape.sharing ?? []).map(({ cacheOf }) => lengths[cacheOf]!);
   }
 
   get length(): number {
@@ -47,10 +51,28 @@ export class StoredCache implements KvCache {
     return this.#inTurn(async () => {
       const deviceTensors = this.#store.attendTensors !== undefined;
       const tokens = attendTokens(this.shape, layer, query, key, value, { deviceTensors });
+      assertAllRead(this.shape, layer, this.#store.lengths()[layer]!, this.#readLengths);
       const addedBytes = this.#addedBytes(layer, tokens);
       const output = await this.#output(layer, tokens, query, key, value);
       this.#totalBytes += addedBytes;
       return output;
+    });
+  }
+
+  read(sharing: number, query: Tensor): Promise<Tensor> {
+    return this.#inTurn(async () => {
+      const tokens = readTokens(this.shape, sharing, query);
+      const rows = numbersOf(query);
+      const { cacheOf } = this.shape.sharing![sharing]!;
+      this.#assertUnread(sharing, cacheOf, tokens);
+      assertFiniteQuery(`the query of sharing layer ${sharing}`, rows);
+      const isLast = this.shape.sharing!.every(
+        (other, index) =>
+          index === sharing || other.cacheOf !== cacheOf || this.#readLengths[index] !== this.#readLengths[sharing],
+      );
+      const output = await this.#store.read!(sharing, { tokens, query: rows, isLast });
+      this.#readLengths[sharing]! += tokens;
+      return new Tensor("float32", output, query.dims);
     });
   }
 
@@ -62,6 +84,7 @@ export class StoredCache implements KvCache {
     const { total } = planBytes(this.#plan, length);
     assertFits(length, total, this.#owner.capabilities);
     this.#store.truncate(length);
+    this.#readLengths.fill(length);
     this.#totalBytes = total;
   }
 
@@ -70,7 +93,7 @@ export class StoredCache implements KvCache {
       const { name, capabilities } = this.#owner;
       assertPlanSupported(name, capabilities, this.shape, plan);
       const next = { ...plan, shape: this.shape };
-      const length = evenLength(this.#store.lengths());
+      const length = this.#evenLength();
       assertCoarser(this.#plan, next, length);
       assertComplete(this.#plan, length);
       await this.#store.retune(next);
@@ -82,7 +105,7 @@ export class StoredCache implements KvCache {
   snapshot(): Promise<Uint8Array> {
     return this.#inTurn(async () => {
       const { layers, assets = [] } = this.#plan;
-      const length = evenLength(this.#store.lengths());
+      const length = this.#evenLength();
       return writeSnapshot({ shape: this.shape, layers, assets, length, tensors: await this.#store.images() });
     });
   }
@@ -126,6 +149,20 @@ export class StoredCache implements KvCache {
     const destination = { layer, scheme: this.#plan.layers[layer]!, headSize: layerShape(this.shape, layer).headSize };
     assertFiniteTensors(destination, call.query, call.key, call.value);
     return new Tensor("float32", await this.#store.attend(layer, call), query.dims);
+  }
+
+  #evenLength(): number {
+    const length = evenLength(this.#store.lengths());
+    for (let layer = 0; layer < this.shape.layers; layer++) assertAllRead(this.shape, layer, length, this.#readLengths);
+    return length;
+  }
+
+  #assertUnread(sharing: number, layer: number, tokens: number): void {
+    const unread = this.#store.lengths()[layer]! - this.#readLengths[sharing]!;
+    if (tokens === unread) return;
+    throw new LayerOrderError(
+      `expected sharing layer ${sharing} to read the ${unread} new tokens of layer ${layer}, got ${tokens} queries; call read once after attend, with as many tokens`,
+    );
   }
 
   /** Rejects calls that exceed a limit. Returns the bytes that a call adds. */

@@ -20,8 +20,8 @@ export {
   schemeLabel,
   schemeOfHead,
 } from "./codecs/registry.ts";
-export type { CacheShape, LayerScheme, LayerShape, Residency } from "./scheme.ts";
-export { attentionOf, layerShape, layerShapes, layerSpan, shapeDifferences, sizesOf } from "./shape.ts";
+export type { CacheShape, LayerScheme, LayerShape, Residency, SharingLayer } from "./scheme.ts";
+export { attentionOf, layerShape, layerShapes, layerSpan, shapeDifferences, sharingShape, sizesOf } from "./shape.ts";
 export type { Measurement, ModelIdentity, Plan } from "./plan.ts";
 export { ByteSizeError, formatBytes, parseBytes } from "./format-bytes.ts";
 export type { CacheBytes, PlanSize, TensorBytes } from "./bytes.ts";

@@ -25,12 +25,19 @@ export interface LayerShape {
   /** Numbers in a key, and in a value if `valueSize` is absent. */
   readonly headSize: number;
   readonly valueSize?: number;
-  /** Layer whose keys and values this layer reads; it stores none of its own. */
-  readonly sharesCacheOf?: number;
   /** How the layer attends; plain causal attention by default. Belongs to the model, so plan files leave it out. */
   readonly attention?: AttentionSpec;
   /** Tokens that a query reads, in shapes without `attention`, such as those of plan files; all tokens by default. */
   readonly span?: number;
+}
+
+/** A layer without a cache of its own: its queries read the keys and values of another layer. */
+export interface SharingLayer {
+  /** The layer that stores them. */
+  readonly cacheOf: number;
+  readonly queryHeads: number;
+  /** How it attends, over a span no larger than that of the other layer; like the other layer by default. */
+  readonly attention?: AttentionSpec;
 }
 
 /**
@@ -41,4 +48,6 @@ export interface CacheShape extends LayerShape {
   readonly layers: number;
   /** How each layer differs, one entry per layer; absent when all layers are equal. */
   readonly perLayer?: readonly Partial<LayerShape>[];
+  /** Layers that read the cache of another, in the model's order. They are not among `layers`, and not in plans. */
+  readonly sharing?: readonly SharingLayer[];
 }

@@ -2,7 +2,10 @@ import { type AttentionSpec, plainAttention, spanOf } from "./attention.ts";
 import type { CacheShape, LayerShape } from "./scheme.ts";
 
 /** Sizes of one layer, and how it attends if the shape says so. */
-export const layerShape = ({ layers: _, perLayer, ...common }: CacheShape, layer: number): LayerShape => ({
+export const layerShape = (
+  { layers: _, sharing: _sharing, perLayer, ...common }: CacheShape,
+  layer: number,
+): LayerShape => ({
   ...common,
   ...perLayer?.[layer],
 });
@@ -12,11 +15,19 @@ export const layerShapes = (shape: CacheShape): LayerShape[] =>
   Array.from({ length: shape.layers }, (_, layer) => layerShape(shape, layer));
 
 /** How one layer attends; {@link plainAttention}, over its span, unless its shape says otherwise. */
-export const attentionOf = (shape: CacheShape, layer: number): AttentionSpec => {
-  const { attention, headSize, span } = layerShape(shape, layer);
+export const attentionOf = (shape: CacheShape, layer: number): AttentionSpec => specOf(layerShape(shape, layer));
+
+const specOf = ({ attention, headSize, span }: LayerShape): AttentionSpec => {
   if (attention) return attention;
   const plain = plainAttention(headSize);
   return span === undefined ? plain : { ...plain, mask: { kind: "sliding", span } };
+};
+
+/** Sizes of a layer that shares a cache, by its ordinal among them, and how it attends. */
+export const sharingShape = (shape: CacheShape, index: number): LayerShape & { readonly attention: AttentionSpec } => {
+  const { cacheOf, queryHeads, attention } = shape.sharing![index]!;
+  const stored = layerShape(shape, cacheOf);
+  return { ...stored, queryHeads, attention: attention ?? specOf(stored) };
 };
 
 /** Tokens that a layer's query reads, its own included; Infinity without a span. */
@@ -24,7 +35,7 @@ export const layerSpan = ({ attention, span = Infinity }: LayerShape): number =>
 
 /** The sizes in a model's shape, which is what a plan records. Of how layers attend, only spans decide sizes. */
 export const sizesOf = (shape: CacheShape): CacheShape => {
-  const { perLayer, ...common } = shape;
+  const { perLayer, sharing: _, ...common } = shape;
   const spans = layerShapes(shape).map((layer) => spanSize(layerSpan(layer)));
   const isEven = spans.every(({ span }) => span === spans[0]?.span);
   const sizes = { ...withoutAttention(common), ...(isEven && spans[0]) };
@@ -41,7 +52,7 @@ const withoutAttention = <Sizes extends Partial<LayerShape>>({
   ...sizes
 }: Sizes): Omit<Sizes, "attention" | "span"> => sizes;
 
-const SIZES = ["queryHeads", "kvHeads", "headSize", "valueSize", "sharesCacheOf", "span"] as const;
+const SIZES = ["queryHeads", "kvHeads", "headSize", "valueSize", "span"] as const;
 
 /** Differences between the sizes in a plan and a model's, in words. Lists single layers only if all else agrees. */
 export const shapeDifferences = (plan: CacheShape, model: CacheShape): string[] => {

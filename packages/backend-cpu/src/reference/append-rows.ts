@@ -52,15 +52,18 @@ const encodeHead = (layout: TensorLayout, head: number, rows: readonly Uint16Arr
   return encodeBlock(numbers, rows.length, headSize, scheme, layout.assets);
 };
 
-/** Moves pending rows into the tensor: the new prefix as codes, the rest unchanged. Drops what no later query reads. */
+/** Adds pending rows to the tensor, and the blocks that they fill. Rows of these blocks stay in 16 bits too. */
 export const commitPending = (tensor: StoredTensor, { rows, blocks }: PendingRows): void => {
-  const { layout, exact, length } = tensor;
-  for (const [index, row] of rows.entries()) exact.set(length + index, row);
+  for (const [index, row] of rows.entries()) tensor.exact.set(tensor.length + index, row);
   for (const [head, added] of blocks.entries())
     for (const [index, block] of added) tensor.blocks[head]!.set(index, block);
-  tensor.length = length + rows.length;
-  const first = firstHeldAt(layout, tensor.length);
-  for (const token of exact.keys()) if (token < first || isQuantized(layout, token, tensor.length)) exact.delete(token);
-  const [firstBlock] = blockRange(layout, tensor.length);
-  for (const held of tensor.blocks) for (const index of held.keys()) if (index < firstBlock) held.delete(index);
+  tensor.length += rows.length;
+};
+
+/** Removes the rows of the prefix from those in 16 bits, and drops what no later query reads. */
+export const releaseRows = ({ layout, exact, blocks, length }: StoredTensor): void => {
+  const first = firstHeldAt(layout, length);
+  for (const token of exact.keys()) if (token < first || isQuantized(layout, token, length)) exact.delete(token);
+  const [firstBlock] = blockRange(layout, length);
+  for (const held of blocks) for (const index of held.keys()) if (index < firstBlock) held.delete(index);
 };

@@ -1,7 +1,23 @@
-import type { CacheImage, CachePlan, CacheStore, CallRows } from "@kvtuner/backend";
-import { attentionOf, type CacheBytes, cacheBytes, type CacheShape, layerShape, sumBytes } from "@kvtuner/plan";
+import type { CacheImage, CachePlan, CacheStore, CallRows, SharedRows } from "@kvtuner/backend";
+import {
+  attentionOf,
+  type CacheBytes,
+  cacheBytes,
+  type CacheShape,
+  layerShape,
+  sharingShape,
+  sumBytes,
+} from "@kvtuner/plan";
 import { retunedTensor } from "./retuned-tensor.ts";
-import { attendLayer, layerOf, type StoredLayer, truncateLayer, truncatedRows } from "./stored-layer.ts";
+import {
+  attendLayer,
+  layerOf,
+  readLayer,
+  releaseLayer,
+  type StoredLayer,
+  truncatedRows,
+  truncateLayer,
+} from "./stored-layer.ts";
 import { emptyTensor } from "./stored-tensor.ts";
 import { tensorBytes } from "./tensor-bytes.ts";
 import { imagesOf, tensorFromImages } from "./tensor-image.ts";
@@ -26,7 +42,18 @@ export class ReferenceStore implements CacheStore {
   }
 
   attend(layer: number, call: CallRows): Float32Array {
-    return attendLayer(this.#layers[layer]!, layerShape(this.#shape, layer), attentionOf(this.#shape, layer), call);
+    const stored = this.#layers[layer]!;
+    const output = attendLayer(stored, layerShape(this.#shape, layer), attentionOf(this.#shape, layer), call);
+    if (!this.#shape.sharing?.some(({ cacheOf }) => cacheOf === layer)) releaseLayer(stored);
+    return output;
+  }
+
+  read(sharing: number, rows: SharedRows): Float32Array {
+    const stored = this.#layers[this.#shape.sharing![sharing]!.cacheOf]!;
+    const own = sharingShape(this.#shape, sharing);
+    const output = readLayer(stored, own, own.attention, rows);
+    if (rows.isLast) releaseLayer(stored);
+    return output;
   }
 
   /** Does everything that can fail before it changes the first layer. */

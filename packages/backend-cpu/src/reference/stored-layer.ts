@@ -1,8 +1,8 @@
-import type { CachePlan, CallRows } from "@kvtuner/backend";
+import type { CachePlan, CallRows, SharedRows } from "@kvtuner/backend";
 import { type AttentionSpec, layerShape, type LayerShape, layerSpan } from "@kvtuner/plan";
-import { commitPending, encodePending } from "./append-rows.ts";
+import { commitPending, encodePending, releaseRows } from "./append-rows.ts";
 import { attention } from "./attention.ts";
-import { createRowReader } from "./read-rows.ts";
+import { createRowReader, NO_ROWS } from "./read-rows.ts";
 import { rowsToFloat16 } from "./rows.ts";
 import type { StoredTensor, TensorLayout } from "./stored-tensor.ts";
 import { decodedForTruncation, truncateTensor } from "./truncate-rows.ts";
@@ -28,7 +28,7 @@ export const layerOf = (
   };
 };
 
-/** Appends and attends. Does everything that can fail before it changes the layer. */
+/** Appends and attends. Does everything that can fail before it changes the layer. Call {@link releaseLayer} afterwards. */
 export const attendLayer = (
   layer: StoredLayer,
   shape: LayerShape,
@@ -43,6 +43,23 @@ export const attendLayer = (
   commitPending(layer.key, key);
   commitPending(layer.value, value);
   return output;
+};
+
+/** Attends for the newest tokens of a layer as another one that shares its cache, described by `shape` and `spec`. */
+export const readLayer = (
+  { key, value }: StoredLayer,
+  shape: LayerShape,
+  spec: AttentionSpec,
+  { tokens, query }: SharedRows,
+): Float32Array => {
+  const readers = { key: createRowReader(key, NO_ROWS), value: createRowReader(value, NO_ROWS) };
+  return attention(shape, { spec, layer: key.layout.layer }, query, key.length - tokens, readers);
+};
+
+/** Leaves each token in one form, and drops what no later query reads. */
+export const releaseLayer = ({ key, value }: StoredLayer): void => {
+  releaseRows(key);
+  releaseRows(value);
 };
 
 /** Rows that return to 16 bits when a layer is truncated, by position. */
@@ -61,4 +78,5 @@ export const truncatedRows = ({ key, value }: StoredLayer, length: number): Trun
 export const truncateLayer = ({ key, value }: StoredLayer, length: number, rows: TruncatedRows): void => {
   truncateTensor(key, length, rows.key);
   truncateTensor(value, length, rows.value);
+  releaseLayer({ key, value });
 };

@@ -21,6 +21,7 @@ import { randomOperationsLaw } from "./laws/random-operations.ts";
 import { recentLaw } from "./laws/recent.ts";
 import { retuneLaw } from "./laws/retune.ts";
 import { schemesLaw } from "./laws/schemes.ts";
+import { sharedCachesLaw } from "./laws/shared-caches.ts";
 import { slidingLaw } from "./laws/sliding.ts";
 import { snapshotLaw } from "./laws/snapshot.ts";
 import { tensorShapesLaw } from "./laws/tensor-shapes.ts";
@@ -41,6 +42,7 @@ export type LawName =
   | "uneven-layers"
   | "attention"
   | "sliding"
+  | "shared-caches"
   | "far-out"
   | "constant-groups"
   | "prefill"
@@ -73,6 +75,7 @@ export const LAWS: Readonly<Record<LawName, Law>> = {
   "uneven-layers": unevenLayersLaw,
   attention: attentionLaw,
   sliding: slidingLaw,
+  "shared-caches": sharedCachesLaw,
   "far-out": farOutLaw,
   "constant-groups": constantGroupsLaw,
   prefill: prefillLaw,

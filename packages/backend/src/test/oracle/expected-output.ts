@@ -1,4 +1,12 @@
-import { type AttentionSpec, attentionOf, layerShape, type LayerShape, scoreOf, spanOf } from "@kvtuner/plan";
+import {
+  type AttentionSpec,
+  attentionOf,
+  layerShape,
+  type LayerShape,
+  scoreOf,
+  sharingShape,
+  spanOf,
+} from "@kvtuner/plan";
 import { decodedRows, quantizedRange, type StoredRows } from "./decoded-rows.ts";
 import type { OracleCache } from "./oracle-cache.ts";
 
@@ -17,10 +25,20 @@ export const storedRows = (cache: OracleCache, layer: number, tensor: "key" | "v
  * @param query float32 `[tokens, queryHeads * headSize]`
  * @returns `[tokens, queryHeads * headSize]`
  */
-export const expectedOutput = (cache: OracleCache, layer: number, query: Float32Array): Float64Array => {
-  const shape = layerShape(cache.shape, layer);
-  const { queryHeads, headSize } = shape;
-  const spec = attentionOf(cache.shape, layer);
+export const expectedOutput = (cache: OracleCache, layer: number, query: Float32Array): Float64Array =>
+  outputOver(cache, layer, { ...layerShape(cache.shape, layer), attention: attentionOf(cache.shape, layer) }, query);
+
+/** The same for a layer that shares a cache. */
+export const expectedRead = (cache: OracleCache, sharing: number, query: Float32Array): Float64Array =>
+  outputOver(cache, cache.shape.sharing![sharing]!.cacheOf, sharingShape(cache.shape, sharing), query);
+
+const outputOver = (
+  cache: OracleCache,
+  layer: number,
+  shape: LayerShape & { readonly attention: AttentionSpec },
+  query: Float32Array,
+): Float64Array => {
+  const { queryHeads, headSize, attention: spec } = shape;
   if (query.length === 0) return new Float64Array(0);
   const key = rowsAt(storedRows(cache, layer, "key"));
   const value = rowsAt(storedRows(cache, layer, "value"));

@@ -1,11 +1,19 @@
-import { type CacheBytes, type CacheShape, firstHeld, layerShape, layerSpan, planBytes } from "@kvtuner/plan";
-import type { Tensor } from "onnxruntime-common";
+import {
+  type CacheBytes,
+  type CacheShape,
+  firstHeld,
+  layerShape,
+  layerSpan,
+  planBytes,
+  sharingShape,
+} from "@kvtuner/plan";
+import { Tensor } from "onnxruntime-common";
 import type { CachePlan, KvCache } from "../../backend.ts";
 import { readSnapshot } from "../../snapshot/read-snapshot.ts";
 import type { Subject } from "../backend-under-test.ts";
 import { assertLaw } from "../law.ts";
 import { retuned, truncated } from "../oracle/changed-oracle.ts";
-import { expectedOutput } from "../oracle/expected-output.ts";
+import { expectedOutput, expectedRead } from "../oracle/expected-output.ts";
 import { appended, emptyOracle, type OracleCache, oracleLength } from "../oracle/oracle-cache.ts";
 import { oracleImage } from "../oracle/oracle-image.ts";
 import { type CallNumbers, randomCall } from "./random-rows.ts";
@@ -80,6 +88,16 @@ export class CheckedCache {
         return firstAt(length) >= length || firstAt(length) === firstAt(this.length);
       }),
     );
+  }
+
+  /** Reads a layer's newest tokens in a layer that shares its cache. */
+  async read(sharing: number, tokens: number): Promise<void> {
+    const own = sharingShape(this.oracle.shape, sharing);
+    const { query } = randomCall(own, tokens, this.#seed++);
+    const tensor = new Tensor("float32", query.slice(), [1, tokens, query.length / tokens]);
+    const got = await outputNumbers(await this.cache.read(sharing, tensor), own, tokens);
+    const where = `${tokens} tokens of sharing layer ${sharing}`;
+    assertClose(got, expectedRead(this.oracle, sharing, query), this.subject.tolerance, where);
   }
 
   truncate(length: number): void {

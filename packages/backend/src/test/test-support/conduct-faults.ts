@@ -123,6 +123,22 @@ export const CONDUCT_FAULTS: readonly Fault[] = [
     check: changed<typeof RetuneCheck>("retune-check.ts", () => ({ assertComplete: nothing })),
   },
   {
+    law: "shared-caches",
+    mistake: "appends before all have read",
+    says: /a layer that appends before all have read to be refused with BACKEND_LAYER_ORDER, it was taken/,
+    check: changed<typeof Append>("append.ts", () => ({ assertAllRead: nothing })),
+  },
+  {
+    law: "shared-caches",
+    mistake: "does not say that it takes them",
+    says: /shared caches to be refused with BACKEND_UNSUPPORTED_SHAPE, it was taken/,
+    wrapping: {
+      backend: ({ capabilities }) => ({
+        capabilities: { ...capabilities, attention: { sliding: true, softcap: true, sinkLogits: true } },
+      }),
+    },
+  },
+  {
     law: "new-process",
     mistake: "starts anew in the new process",
     says: /expected the output of call 0 in the new process/,

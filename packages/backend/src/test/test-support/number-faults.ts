@@ -222,6 +222,14 @@ export const NUMBER_FAULTS: readonly Fault[] = [
     }),
   },
   {
+    law: "shared-caches",
+    mistake: "attends in all layers as the one with the cache does",
+    says: /sharing layer 0.*within/,
+    cells: attendingUnder((spec, { headSize, queryHeads }) =>
+      queryHeads === 8 ? { ...spec, scale: defaultScale(headSize) } : spec,
+    ),
+  },
+  {
     law: "prefill",
     mistake: "loses a query between tiles",
     says: /calls of 175 tokens.*expected the output/,
