@@ -1,9 +1,11 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { CacheShape } from "@kvtuner/plan";
 import { expect, test } from "vitest";
 import { writeTinyModel } from "../test/tiny-model.ts";
 import { inspect } from "./inspect.ts";
+import { layerRuns } from "./layer-runs.ts";
 
 const inspectSliding = (pattern: readonly number[]): ReturnType<typeof inspect> => {
   const target = join(mkdtempSync(join(tmpdir(), "kvtuner-inspect-")), "tiny.gguf");
@@ -30,4 +32,23 @@ test("a model with sliding layers is listed layer by layer, and their bytes end 
   const k8v8 = report.kind === "model" ? report.uniform.find(({ plan }) => plan === "per-token:K8V8") : undefined;
   expect(k8v8?.bytes).toBe((2 * 15 + 1000) * 2 * (32 + 4));
   expect(await inspectSliding([0, 0, 0])).toMatchObject({ layers: [{ first: 0, last: 2, attention: "full" }] });
+});
+
+test("layers that share a cache are listed with the layer that stores it, and take no bytes", () => {
+  const shape: CacheShape = {
+    layers: 2,
+    ...SIZES,
+    perLayer: [{ span: 5 }, {}],
+    sharing: [
+      { place: 2, cacheOf: 0, queryHeads: 4 },
+      { place: 3, cacheOf: 1, queryHeads: 2 },
+    ],
+  };
+  const { queryHeads: _, ...sizes } = SIZES;
+  expect(layerRuns(shape, 100)).toEqual([
+    { first: 0, last: 0, attention: "sliding", span: 5, ...SIZES, bytes: 4 * 32 * 4 },
+    { first: 1, last: 1, attention: "full", ...SIZES, bytes: 4 * 32 * 100 },
+    { first: 2, last: 2, attention: "shared", span: 5, cacheOf: 0, queryHeads: 4, ...sizes, bytes: 0 },
+    { first: 3, last: 3, attention: "shared", cacheOf: 1, ...SIZES, bytes: 0 },
+  ]);
 });

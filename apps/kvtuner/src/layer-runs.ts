@@ -1,41 +1,53 @@
-import { type CacheShape, layerShape, type LayerShape, layerSpan, storedNumbers } from "@kvtuner/plan";
+import { type CacheShape, type Hole, holeShape, holesOf, type LayerShape, spanOf, storedNumbers } from "@kvtuner/plan";
 
-/** Neighbouring layers that attend alike and have equal sizes. */
+/** Neighbouring layers that attend alike and have equal sizes. Layers are counted among all that attend. */
 export interface LayerRun extends Pick<LayerShape, "queryHeads" | "kvHeads" | "headSize"> {
-  /** Ordinal of the first layer, among those that have a cache. */
   readonly first: number;
-  /** Ordinal of the last layer. */
   readonly last: number;
-  readonly attention: "full" | "sliding";
-  /** Tokens that a query of a sliding layer reads, its own included. */
+  /** `shared` layers read the cache of another one. */
+  readonly attention: "full" | "sliding" | "shared";
+  /** Tokens that a query reads, its own included; absent if it reads all. */
   readonly span?: number;
-  /** Bytes of one of the layers at 16 bits, at the context length. */
+  /** The layer that stores what a shared layer reads. */
+  readonly cacheOf?: number;
+  /** Bytes of one of the layers at 16 bits, at the context length; 0 for a shared one. */
   readonly bytes: number;
 }
 
-/** The layers of a model, in order, with their bytes at `context` tokens. */
+/** The layers of a model that attend, in order, with their bytes at `context` tokens. */
 export const layerRuns = (shape: CacheShape, context: number): LayerRun[] => {
   const runs: LayerRun[] = [];
-  for (let layer = 0; layer < shape.layers; layer++) {
-    const own = describeLayer(layerShape(shape, layer), layer, context);
+  const holes = holesOf(shape);
+  for (const [place, hole] of holes.entries()) {
+    const stored = holes.findIndex(({ layer, sharing }) => layer === hole.layer && sharing === undefined);
+    const own = describeLayer(shape, hole, place, { stored, context });
     const previous = runs.at(-1);
-    if (previous && isAlike(previous, own)) runs[runs.length - 1] = { ...previous, last: layer };
+    if (previous && isAlike(previous, own)) runs[runs.length - 1] = { ...previous, last: place };
     else runs.push(own);
   }
   return runs;
 };
 
-const describeLayer = (shape: LayerShape, layer: number, context: number): LayerRun => {
-  const { queryHeads, kvHeads, headSize } = shape;
-  const span = layerSpan(shape);
+const describeLayer = (
+  shape: CacheShape,
+  hole: Hole,
+  place: number,
+  { stored, context }: { readonly stored: number; readonly context: number },
+): LayerRun => {
+  const own = holeShape(shape, hole);
+  const { queryHeads, kvHeads, headSize } = own;
+  const span = spanOf(own.attention);
+  const isShared = hole.sharing !== undefined;
   return {
-    first: layer,
-    last: layer,
-    ...(span === Infinity ? { attention: "full" } : { attention: "sliding", span }),
+    first: place,
+    last: place,
+    attention: isShared ? "shared" : span === Infinity ? "full" : "sliding",
+    ...(span !== Infinity && { span }),
+    ...(isShared && { cacheOf: stored }),
     queryHeads,
     kvHeads,
     headSize,
-    bytes: 2 * storedNumbers({ ...shape, layers: 1 }, context),
+    bytes: isShared ? 0 : 2 * storedNumbers({ ...own, layers: 1 }, context),
   };
 };
 

@@ -2,6 +2,7 @@ import {
   type AttentionSpec,
   attentionOf,
   type CacheShape,
+  holesOf,
   layerShape,
   type LayerShape,
   layerSpan,
@@ -38,7 +39,7 @@ export const assertAttentionSupported = (backend: string, capabilities: Capabili
 
 /** A layer that others share drops only what no query of its own span reads. */
 const assertSharing = (shape: CacheShape, index: number): void => {
-  const { cacheOf, queryHeads } = shape.sharing![index]!;
+  const { cacheOf, queryHeads, place } = shape.sharing![index]!;
   const isLayer = Number.isInteger(cacheOf) && cacheOf >= 0 && cacheOf < shape.layers;
   const stored = isLayer ? layerShape(shape, cacheOf) : undefined;
   if (
@@ -46,11 +47,12 @@ const assertSharing = (shape: CacheShape, index: number): void => {
     Number.isSafeInteger(queryHeads) &&
     queryHeads > 0 &&
     queryHeads % stored.kvHeads === 0 &&
+    isBehind(shape, cacheOf, place) &&
     layerSpan(sharingShape(shape, index)) <= layerSpan(stored)
   )
     return;
   throw new UnsupportedShapeError(
-    `expected sharing layer ${index} to read one of ${shape.layers} layers, with a multiple of its KV heads and a span no larger than its own, got ${JSON.stringify(shape.sharing![index])}; check the model's configuration`,
+    `expected sharing layer ${index} to come after the layer of ${shape.layers} that it reads, with a multiple of its KV heads and a span no larger than its own, got ${JSON.stringify(shape.sharing![index])}; check the model's configuration`,
   );
 };
 
@@ -59,6 +61,10 @@ const featuresOf = ({ mask, softcap, sinkLogits }: AttentionSpec): AttentionFeat
   softcap: softcap !== undefined,
   sinkLogits: sinkLogits !== undefined,
 });
+
+const isBehind = (shape: CacheShape, layer: number, place: number): boolean =>
+  holesOf(shape).findIndex((hole) => hole.layer === layer && hole.sharing === undefined) < place &&
+  place < shape.layers + shape.sharing!.length;
 
 const assertSpec = (name: string, spec: AttentionSpec, { queryHeads }: LayerShape): void => {
   const { scale, mask, softcap = 1, sinkLogits, keyStage } = spec;

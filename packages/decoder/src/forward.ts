@@ -1,4 +1,5 @@
 import type { Attention } from "@kvtuner/backend";
+import { holesOf } from "@kvtuner/plan";
 import type { Tensor } from "onnxruntime-common";
 import type { Decoder } from "./decoder.ts";
 import { releaseDeviceTensors } from "./device-tensor.ts";
@@ -40,14 +41,15 @@ const fillHoles = async (
   attention: Attention,
   batch: number,
 ): Promise<Tensor> => {
+  const holes = holesOf(decoder.shape);
   let hole = first;
-  for (let layer = 0; ; layer++) {
+  for (let index = 0; ; index++) {
     const crossing = [hole.residual];
     try {
-      const output = await fillHole(attention, layer, hole, batch);
+      const output = await fillHole(attention, holes[index]!, hole, batch);
       crossing.push(output);
-      if (layer === decoder.shape.layers - 1) return await decoder.last(hole.residual, output);
-      hole = await decoder.next(layer, hole.residual, output, positions);
+      if (index === holes.length - 1) return await decoder.last(hole.residual, output);
+      hole = await decoder.next(index, hole.residual, output, positions);
     } finally {
       releaseDeviceTensors(...crossing);
     }

@@ -2,12 +2,11 @@ import type { CreateSession, Decoder } from "@kvtuner/decoder";
 import { type Asset, type CacheShape, KvtunerError, type LayerScheme } from "@kvtuner/plan";
 import { createActivationStore } from "./activation-store.ts";
 import { type ActivationOptions, plansTogether, storeOptionsOf } from "./activations.ts";
-import { prefixTree } from "./prefix-sharing.ts";
 import { type RuntimeAttention, type RuntimeOptions, runtimeResiduals } from "./runtime-residuals.ts";
 import { createSampleAttention } from "./sample-attention.ts";
 import { joinSamples, type Score } from "./score.ts";
 import { type BaseSample, createScorer, type SampleScore } from "./scorer.ts";
-import { type Filling, type Finished, runTree, type TreeRun } from "./tree-run.ts";
+import { type Filling, type Finished, planTree, runTree, type TreeRun } from "./tree-run.ts";
 
 /** Scores plans on fixed samples of text, exactly as a packed cache fed token by token would. */
 export interface Evaluator {
@@ -124,7 +123,7 @@ export const createEvaluator = async ({
           }
       };
       const attention = createSampleAttention(decoder.shape, decoder.attention, assets);
-      await runTree({ ...run, attention, finish, signal }, prefixTree<Filling>(plans, JSON.stringify));
+      await runTree({ ...run, attention, finish, signal }, planTree(decoder.shape, plans));
       return scores;
     },
     scoreRuntime: async (open, options = {}) => {
@@ -159,7 +158,7 @@ const runBase = async (
     }
   };
   const floatPlan: Filling[] = Array.from({ length: run.decoder.shape.layers });
-  await runTree({ ...run, finish }, prefixTree([floatPlan], String));
+  await runTree({ ...run, finish }, planTree(run.decoder.shape, [floatPlan]));
   return base;
 };
 

@@ -3,9 +3,8 @@ import type { Plan } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import { createActivationStore } from "./activation-store.ts";
 import { assertLayers } from "./evaluator.ts";
-import { prefixTree } from "./prefix-sharing.ts";
 import { createSampleAttention, type SampleTensors } from "./sample-attention.ts";
-import { type Filling, type Finished, runTree } from "./tree-run.ts";
+import { type Finished, planTree, runTree } from "./tree-run.ts";
 
 /**
  * Logits at every position of one sample, as the evaluator scores them: those of a cache under the plan, fed token by token
@@ -40,7 +39,7 @@ export const planLogits = async (
       residual = (await only!.residuals[0]!.read())[0]!.slice();
     },
   };
-  await runTree(run, prefixTree<Filling>([layers], JSON.stringify));
+  await runTree(run, planTree(decoder.shape, [layers]));
   const rows = new Tensor("float32", residual, [ids.length, decoder.config.hiddenSize]);
   return (await decoder.head(rows)).data as Float32Array;
 };

@@ -2,9 +2,10 @@ import type { AttentionCall, AttentionKernel } from "@kvtuner/decoder";
 import {
   type Asset,
   type CacheShape,
+  holeShape,
+  holesOf,
   isCoded,
   type LayerScheme,
-  layerShape,
   type LayerShape,
   type TensorScheme,
 } from "@kvtuner/plan";
@@ -20,8 +21,12 @@ export interface SampleTensors {
 
 /** Attention over a whole sample, as a cache grown token by token computes it. Caches what schemes share. */
 export interface SampleAttention {
-  /** Starts on one layer's tensors. Call the result once per scheme; `undefined` is the float32 cache. */
-  layer(layer: number, tensors: SampleTensors): (scheme: LayerScheme | undefined) => Promise<Float32Array>;
+  /**
+   * Starts on the tensors of one hole. Call the result once per scheme; `undefined` is the float32 cache.
+   *
+   * @param hole ordinal among all layers with attention; one that shares a cache gets the other layer's keys and values
+   */
+  layer(hole: number, tensors: SampleTensors): (scheme: LayerScheme | undefined) => Promise<Float32Array>;
 }
 
 /**
@@ -35,18 +40,19 @@ export const createSampleAttention = (
   assets?: readonly Asset[],
 ): SampleAttention => {
   const chunksOf = memoizeChunks();
+  const holes = holesOf(shape);
   return {
-    layer: (layer, { query, key, value }) => {
-      const own = layerShape(shape, layer);
+    layer: (hole, { query, key, value }) => {
+      const own = holeShape(shape, holes[hole]!);
       const width = own.kvHeads * own.headSize;
       const forms = { key: tensorForms(key, own, assets), value: tensorForms(value, own, assets) };
       return async (scheme) => {
-        const chunks = chunksOf(scheme, key.length / width, kernel.span(layer));
+        const chunks = chunksOf(scheme, key.length / width, kernel.span(hole));
         const read = {
           key: scheme ? forms.key(scheme.key, scheme.residency.sinks) : floatForm(key),
           value: scheme ? forms.value(scheme.value, scheme.residency.sinks) : floatForm(value),
         };
-        return runChunks((call) => kernel.run(layer, call), query, read, chunks, width);
+        return runChunks((call) => kernel.run(hole, call), query, read, chunks, width);
       };
     },
   };

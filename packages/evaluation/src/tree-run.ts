@@ -1,8 +1,8 @@
 import type { Decoder, HoleInputs, RowPositions } from "@kvtuner/decoder";
-import type { LayerScheme } from "@kvtuner/plan";
+import { type CacheShape, holesOf, type LayerScheme } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import { type ActivationStore, type Held, storeScope } from "./activation-store.ts";
-import type { PrefixNode } from "./prefix-sharing.ts";
+import { type PrefixNode, prefixTree } from "./prefix-sharing.ts";
 import type { SampleAttention, SampleTensors } from "./sample-attention.ts";
 
 /** How one layer's hole is filled; `undefined` is the float32 cache. */
@@ -11,8 +11,17 @@ export type Filling = LayerScheme | undefined;
 /** A {@link SampleAttention} that may treat each sample differently. */
 export interface TreeAttention {
   /** As in {@link SampleAttention}, for the sample with this index. */
-  layer(layer: number, tensors: SampleTensors, sample: number): ReturnType<SampleAttention["layer"]>;
+  layer(hole: number, tensors: SampleTensors, sample: number): ReturnType<SampleAttention["layer"]>;
 }
+
+/** The tree of some plans, `[plan][layer]`. A layer that shares a cache is filled like the one that stores it. */
+export const planTree = (shape: CacheShape, plans: readonly (readonly Filling[])[]): PrefixNode<Filling> => {
+  const holes = holesOf(shape);
+  return prefixTree(
+    plans.map((plan) => holes.map(({ layer }) => plan[layer])),
+    (filling) => JSON.stringify(filling) ?? "float",
+  );
+};
 
 /** Sequences of fillings that end in the same states. */
 export interface Finished {
@@ -39,10 +48,13 @@ export interface TreeRun {
   readonly finish: (finished: readonly Finished[]) => Promise<void>;
 }
 
-/** States of all samples before a layer, and the branches that start there. */
+/** States of all samples before a hole, and the branches that start there. */
 interface Place {
   readonly node: PrefixNode<Filling>;
-  /** Residual, query, key and value of each sample; after the last layer the residual. */
+  /**
+   * Residual, query, key and value of each sample, and the keys and values that later holes share, as {@link carriedTo} lists
+   * them; after the last hole the residual.
+   */
   readonly states: readonly Held[];
 }
 
@@ -82,13 +94,39 @@ const firstPlace = async (
   return { node, states };
 };
 
-const descend = async (run: ScopedRun, layer: number, places: readonly Place[]): Promise<void> => {
-  const isLast = layer === run.decoder.shape.layers - 1;
+const descend = async (run: ScopedRun, hole: number, places: readonly Place[]): Promise<void> => {
+  const isLast = hole === holesOf(run.decoder.shape).length - 1;
   for (const group of groupedForks(places, run.width)) {
-    const next = await passSegment(run, layer, group, isLast);
+    const next = await passSegment(run, hole, group, isLast);
     if (isLast) await finishPlaces(run, next);
-    else await descend(run, layer + 1, next);
+    else await descend(run, hole + 1, next);
   }
+};
+
+/** Layers before a hole whose keys and values it or a later one shares. */
+const carriedTo = (shape: CacheShape, hole: number): number[] => {
+  const holes = holesOf(shape);
+  const shared = new Set(holes.slice(hole).flatMap(({ layer, sharing }) => (sharing === undefined ? [] : [layer])));
+  const before = holes.slice(0, hole).filter(({ sharing }) => sharing === undefined);
+  return before.map(({ layer }) => layer).filter((layer) => shared.has(layer));
+};
+
+/** The state before a hole, from that before the hole in front of it and what the segment between them gives. */
+const stateBefore = (
+  shape: CacheShape,
+  hole: number,
+  previous: readonly Float32Array[],
+  [residual, query, ...own]: readonly Float32Array[],
+): Float32Array[] => {
+  const holes = holesOf(shape);
+  const carried = carriedTo(shape, hole - 1);
+  const stored = (layer: number): readonly Float32Array[] => {
+    const place = holes[hole - 1]!.layer === layer ? 2 : 4 + 2 * carried.indexOf(layer);
+    return previous.slice(place, place + 2);
+  };
+  const { layer, sharing } = holes[hole]!;
+  const read = sharing === undefined ? own : stored(layer);
+  return [residual!, query!, ...read, ...carriedTo(shape, hole).flatMap(stored)];
 };
 
 const finishPlaces = async (run: ScopedRun, places: readonly Place[]): Promise<void> => {
@@ -116,12 +154,12 @@ const groupedForks = (places: readonly Place[], width: number): Fork[][] => {
   return groups;
 };
 
-/** Fills a layer's hole for each branch and runs the segment behind it. */
+/** Fills a hole for each branch and runs the segment behind it. */
 const passSegment = async (
   run: ScopedRun,
-  layer: number,
+  hole: number,
   forks: readonly Fork[],
-  isLastLayer: boolean,
+  isLastHole: boolean,
 ): Promise<Place[]> => {
   const places: Place[] = [];
   for (const { place, branches, isLast } of forks) {
@@ -129,11 +167,11 @@ const passSegment = async (
     for (const [sample, state] of place.states.entries()) {
       const arrays = await state.read();
       if (isLast) state.release();
-      const attend = run.attention.layer(layer, tensorsOf(arrays), sample);
+      const attend = run.attention.layer(hole, tensorsOf(arrays), sample);
       for (const [index, { step }] of branches.entries()) {
         run.signal?.throwIfAborted();
         const filled = await attend(step);
-        const behind = await behindHole(run, layer, sample, arrays, filled, isLastLayer);
+        const behind = await behindHole(run, hole, sample, arrays, filled, isLastHole);
         next[index]!.states.push(await run.hold(behind));
       }
     }
@@ -144,21 +182,23 @@ const passSegment = async (
 
 const behindHole = async (
   { decoder, samples, positions }: TreeRun,
-  layer: number,
+  hole: number,
   sample: number,
-  [residual, query]: readonly Float32Array[],
+  state: readonly Float32Array[],
   filled: Float32Array,
-  isLastLayer: boolean,
+  isLastHole: boolean,
 ): Promise<readonly Float32Array[]> => {
+  const [residual, query] = state;
   const rows = samples[sample]!.length;
   const hidden = new Tensor("float32", residual!, [rows, residual!.length / rows]);
   const attention = new Tensor("float32", filled, [rows, query!.length / rows]);
-  if (isLastLayer) return [(await decoder.last(hidden, attention)).data as Float32Array];
-  return arraysOf(await decoder.next(layer, hidden, attention, positions[sample]!));
+  if (isLastHole) return [(await decoder.last(hidden, attention)).data as Float32Array];
+  const next = arraysOf(await decoder.next(hole, hidden, attention, positions[sample]!));
+  return stateBefore(decoder.shape, hole + 1, state, next);
 };
 
 const arraysOf = ({ residual, query, key, value }: HoleInputs): Float32Array[] =>
-  [residual, query, key, value].map(({ data }) => data as Float32Array);
+  [residual, query, key, value].map((tensor: Tensor | undefined) => tensor?.data as Float32Array);
 
 const tensorsOf = ([, query, key, value]: readonly Float32Array[]): SampleTensors => ({
   query: query!,

@@ -36,6 +36,8 @@ export {
   sumBytes,
   trueBits,
 } from "./bytes.ts";
+export type { Hole } from "./hole.ts";
+export { holeShape, holesOf } from "./hole.ts";
 export { KvtunerError } from "./error.ts";
 export type { Mode, Pair } from "./mode.ts";
 export { layerScheme, MODES, PAIR_BITS } from "./mode.ts";

@@ -33,6 +33,8 @@ export interface LayerShape {
 
 /** A layer without a cache of its own: its queries read the keys and values of another layer. */
 export interface SharingLayer {
+  /** Its place among all layers with attention, in the model's order; after the layer that it reads. */
+  readonly place: number;
   /** The layer that stores them. */
   readonly cacheOf: number;
   readonly queryHeads: number;

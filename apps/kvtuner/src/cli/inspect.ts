@@ -63,9 +63,11 @@ const describeModel = (report: ModelReport): string => {
 const layerTable = ({ layers, context }: ModelReport): string =>
   plainTable(
     ["layers", "attention", "query heads", "KV heads", "head size", `16-bit bytes each at ${context}`],
-    layers.map(({ first, last, attention, span, queryHeads, kvHeads, headSize, bytes }) => [
+    layers.map(({ first, last, attention, span, cacheOf, queryHeads, kvHeads, headSize, bytes }) => [
       first === last ? String(first) : `${first}-${last}`,
-      span === undefined ? attention : `${attention} ${span}`,
+      [attention, ...(cacheOf === undefined ? [] : [`with ${cacheOf}`]), ...(span === undefined ? [] : [span])].join(
+        " ",
+      ),
       ...[queryHeads, kvHeads, headSize].map(String),
       formatBytes(bytes),
     ]),

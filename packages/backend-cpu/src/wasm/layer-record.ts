@@ -89,6 +89,14 @@ export const writeAttention = (words: Uint32Array, address: number, spec: Attent
 export const tensorAddress = (layer: number, tensor: "key" | "value"): number =>
   layer + 4 * (tensor === "key" ? KEY_WORD : VALUE_WORD);
 
+/** Gives a layer's record the tables of another one. */
+export const copyTables = (words: Uint32Array, from: number, to: number): void => {
+  for (const tensor of ["key", "value"] as const) {
+    const source = tensorAddress(from, tensor) / 4;
+    writeTables(words, tensorAddress(to, tensor), words[source + RECORDS_WORD]!, words[source + PAGES_WORD]!);
+  }
+};
+
 /** Writes the addresses of a tensor's tables. */
 export const writeTables = (words: Uint32Array, tensor: number, records: number, pages: number): void => {
   words[tensor / 4 + RECORDS_WORD] = records;

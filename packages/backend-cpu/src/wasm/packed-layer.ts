@@ -10,6 +10,14 @@ import { writeSegmentEnds } from "./segment-ends.ts";
 import { attendOnThreads } from "./threads/attend-on-threads.ts";
 import type { Workspace } from "./workspace.ts";
 
+/** Rows of a call. */
+export interface ChunkRows {
+  readonly first: number;
+  readonly tokens: number;
+  /** Tokens that the last row reads. */
+  readonly length: number;
+}
+
 /** One layer's cache in an arena. */
 export class PackedLayer {
   readonly key: PackedTensor;
@@ -19,20 +27,30 @@ export class PackedLayer {
   /** Address of the layer's record. */
   readonly address: number;
   length = 0;
-  readonly #sinks: number;
+  readonly scheme: LayerScheme;
   readonly #attendRows: (call: RowsCall) => void;
+  readonly #isShared: boolean;
 
-  constructor(engine: Engine, arena: Arena, scheme: LayerScheme, shape: LayerShape, spec: AttentionSpec) {
+  /** @param isShared whether other layers read it too; they must be followed by {@link release} */
+  constructor(
+    engine: Engine,
+    arena: Arena,
+    scheme: LayerScheme,
+    shape: LayerShape,
+    spec: AttentionSpec,
+    isShared: boolean = false,
+  ) {
     this.arena = arena;
     this.shape = shape;
-    this.#sinks = scheme.residency.sinks;
+    this.scheme = scheme;
+    this.#isShared = isShared;
     this.#attendRows = engine.pool ? attendOnThreads(engine, engine.pool) : attendAlone;
     this.address = arena.allocate(LAYER_RECORD_BYTES);
     const sinkLogits = arena.allocate(sinkLogitBytes(spec));
     writeLayerRecord(arena.words, this.address, scheme, shape);
     writeAttention(arena.words, this.address, spec, sinkLogits);
     const tensorOf = (kind: "key" | "value"): PackedTensor =>
-      new PackedTensor(arena, tensorAddress(this.address, kind), kind, scheme, shape, spanOf(spec));
+      new PackedTensor(arena, tensorAddress(this.address, kind), kind, scheme, shape, { span: spanOf(spec), isShared });
     this.key = tensorOf("key");
     this.value = tensorOf("value");
   }
@@ -64,8 +82,9 @@ export class PackedLayer {
     for (let first = 0; first < call.tokens; first += CHUNK_TOKENS) {
       const tokens = Math.min(CHUNK_TOKENS, call.tokens - first);
       this.#append(call, first, tokens, workspace);
-      this.#attendChunk(call.query, output, first, tokens, workspace);
-      this.#advance(tokens);
+      this.attendChunk(this, call.query, output, { first, tokens, length: this.length + tokens }, workspace);
+      this.length += tokens;
+      if (!this.#isShared) this.release();
     }
     return output;
   }
@@ -75,7 +94,8 @@ export class PackedLayer {
     for (let first = 0; first < call.tokens; first += CHUNK_TOKENS) {
       const tokens = Math.min(CHUNK_TOKENS, call.tokens - first);
       this.#append(call, first, tokens, workspace);
-      this.#advance(tokens);
+      this.length += tokens;
+      this.release();
     }
   }
 
@@ -95,17 +115,24 @@ export class PackedLayer {
     }
   }
 
-  #attendChunk(query: Float32Array, output: Float32Array, first: number, tokens: number, workspace: Workspace): void {
-    const width = this.shape.queryHeads * this.shape.headSize;
+  /** Attends for some of a call's rows, as this layer or as one that shares its cache. */
+  attendChunk(
+    { address, shape }: Pick<PackedLayer, "address" | "shape">,
+    query: Float32Array,
+    output: Float32Array,
+    { first, tokens, length }: ChunkRows,
+    workspace: Workspace,
+  ): void {
+    const width = shape.queryHeads * shape.headSize;
     const { floats, words } = this.arena;
-    writeSegmentEnds(words, workspace.segments, [this.key, this.value], this.length + 1, tokens);
+    writeSegmentEnds(words, workspace.segments, [this.key, this.value], length - tokens + 1, tokens);
     floats.set(query.subarray(first * width, (first + tokens) * width), workspace.query / 4);
     this.#attendRows({
       arena: this.arena,
-      layer: this.address,
-      shape: this.shape,
-      sinks: this.#sinks,
-      length: this.length + tokens,
+      layer: address,
+      shape,
+      sinks: this.scheme.residency.sinks,
+      length,
       rows: tokens,
       workspace,
     });
@@ -113,8 +140,8 @@ export class PackedLayer {
     output.set(floats.subarray(start, start + tokens * width), first * width);
   }
 
-  #advance(tokens: number): void {
-    this.length += tokens;
+  /** Frees what no later query reads, in the form in which it reads it. */
+  release(): void {
     this.key.release(this.length);
     this.value.release(this.length);
   }

@@ -1,9 +1,10 @@
 import type { CacheLimits, CachePlan } from "@kvtuner/backend";
-import { attentionOf, layerShape } from "@kvtuner/plan";
+import { attentionOf, layerShape, sharingShape } from "@kvtuner/plan";
 import { arenaOfLayers } from "./arena-of-layers.ts";
 import { type Arena, createArena } from "./arena.ts";
 import type { Engine } from "./engine.ts";
 import { PackedLayer } from "./packed-layer.ts";
+import { type PackedSharing, shareLayer } from "./sharing-layer.ts";
 import { createWorkspace, type Workspace } from "./workspace.ts";
 
 /** The parts of a backend that a WebAssembly store uses. */
@@ -16,6 +17,8 @@ export interface KernelOwner {
 export interface PackedStore {
   readonly layers: PackedLayer[];
   readonly workspaces: Workspace[];
+  /** Layers that share the cache of another. */
+  readonly sharing: PackedSharing[];
   readonly arenas: Arena[];
 }
 
@@ -36,18 +39,24 @@ export const createStore = async ({ engine, capabilities }: KernelOwner, plan: C
         scheme,
         layerShape(plan.shape, index),
         attentionOf(plan.shape, index),
+        plan.shape.sharing?.some(({ cacheOf }) => cacheOf === index),
       ),
   );
-  const workspaces = arenas.map((arena) => createWorkspace(engine, arena, layersIn(arena, layers)));
+  const sharing = (plan.shape.sharing ?? []).map(({ cacheOf }, index) =>
+    shareLayer(layers[cacheOf]!, sharingShape(plan.shape, index)),
+  );
+  const workspaces = arenas.map((arena) =>
+    createWorkspace(engine, arena, [
+      ...layers.filter((layer) => layer.arena === arena),
+      ...sharing.filter(({ stored }) => stored.arena === arena),
+    ]),
+  );
   await engine.pool?.add(arenas);
-  return { layers, workspaces: places.map((place) => workspaces[place]!), arenas };
+  return { layers, workspaces: places.map((place) => workspaces[place]!), sharing, arenas };
 };
 
 /** Makes the threads release the memories, which must not be used afterwards. */
 export const releaseArenas = async ({ pool }: Engine, arenas: readonly Arena[]): Promise<void> => pool?.remove(arenas);
-
-const layersIn = (arena: Arena, layers: readonly PackedLayer[]): PackedLayer[] =>
-  layers.filter((layer) => layer.arena === arena);
 
 /**
  * Reserves the bytes that every layer needs, for all layers together.

@@ -22,6 +22,14 @@ export interface TokenRange {
   readonly to: number;
 }
 
+/** Who reads a tensor. */
+export interface ReadBy {
+  /** Tokens that a query reads; Infinity without a span. */
+  readonly span: number;
+  /** Whether other layers read it too. */
+  readonly isShared: boolean;
+}
+
 /** Keys, or values, of one layer in an arena: records of tiles, and pages of 16-bit rows. */
 export class PackedTensor {
   readonly scheme: KernelScheme;
@@ -38,8 +46,8 @@ export class PackedTensor {
   #released = 0;
   /** All records before this one, and pages before that one, are dropped. */
   #dropped = { records: 0, pages: 0 };
-  /** Tokens that a query reads; Infinity without a span. */
   readonly #span: number;
+  readonly #isShared: boolean;
 
   constructor(
     arena: Arena,
@@ -47,7 +55,7 @@ export class PackedTensor {
     kind: "key" | "value",
     layer: LayerScheme,
     shape: LayerShape,
-    span: number,
+    { span, isShared }: ReadBy,
   ) {
     const { headSize } = shape;
     this.scheme = kernelScheme(layer[kind], headSize);
@@ -57,6 +65,7 @@ export class PackedTensor {
     this.#layer = layer;
     this.#shape = shape;
     this.#span = span;
+    this.#isShared = isShared;
     this.#arena = arena;
     this.#records = new BlockTable(arena, this.#recordBytes());
     this.#pages = new BlockTable(arena, this.#pageBytes());
@@ -109,20 +118,21 @@ export class PackedTensor {
   neededBytes(length: number, end: number): number {
     const filled = Math.ceil(this.prefix(end) / TILE_TOKENS) - Math.ceil(this.prefix(length) / TILE_TOKENS);
     const tiles = Math.min(filled, Math.ceil(this.#mostHeld() / TILE_TOKENS) + 2);
-    const exact = this.scheme.isCoded ? Math.min(end - length, this.#mostExact()) : end - length;
-    const pages = Math.ceil(Math.min(exact, this.#mostHeld()) / PAGE_TOKENS) + 2;
+    const pages = Math.ceil(Math.min(end - length, this.#mostExact()) / PAGE_TOKENS) + 2;
     const tables = 8 * (2 * (tiles + pages) + end / TILE_TOKENS + end / PAGE_TOKENS + 64);
     return tiles * aligned(this.#recordBytes()) + pages * aligned(this.#pageBytes()) + tables;
   }
 
-  /** Exact tokens of one chunk, and those waiting for their block. */
+  /** Exact tokens held at most while a chunk is appended, and those waiting for their block. */
   #mostExact(): number {
-    return this.#layer.residency.sinks + this.#layer.residency.recent + this.scheme.blockSize + CHUNK_TOKENS;
+    const { sinks, recent } = this.#layer.residency;
+    if (this.#isShared || !this.scheme.isCoded) return this.#mostHeld();
+    return Math.min(this.#mostHeld(), sinks + recent + this.scheme.blockSize + CHUNK_TOKENS);
   }
 
-  /** Tokens held at most while a chunk is appended, to the tile. */
+  /** Tokens held at most while a chunk is appended, to the tile. A shared layer releases none before the end of a call. */
   #mostHeld(): number {
-    return this.#span + this.scheme.blockSize + CHUNK_TOKENS + TILE_TOKENS;
+    return this.#isShared ? Infinity : this.#span + this.scheme.blockSize + CHUNK_TOKENS + TILE_TOKENS;
   }
 
   /** Reserves memory for the exact tokens `length .. end - 1`, and for the codes of `end` tokens. */

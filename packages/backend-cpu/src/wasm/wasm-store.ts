@@ -1,7 +1,8 @@
-import type { CacheImage, CachePlan, CacheStore, CallRows } from "@kvtuner/backend";
+import type { CacheImage, CachePlan, CacheStore, CallRows, SharedRows } from "@kvtuner/backend";
 import { type CacheBytes, cacheBytes, sumBytes } from "@kvtuner/plan";
 import { createStore, ensureAll, type KernelOwner, type PackedStore, releaseArenas } from "./packed-store.ts";
 import { assertRetunable, copyLayer } from "./retuned-store.ts";
+import { readShared } from "./sharing-layer.ts";
 import { imagesOf } from "./tensor-image.ts";
 
 /** Packed layers in WebAssembly memory. */
@@ -24,6 +25,11 @@ export class WasmStore implements CacheStore {
     return packed.attend(call, this.#packed.workspaces[layer]!);
   }
 
+  read(sharing: number, rows: SharedRows): Float32Array {
+    const packed = this.#packed.sharing[sharing]!;
+    return readShared(packed, rows, this.#packed.workspaces[this.#packed.layers.indexOf(packed.stored)]!);
+  }
+
   truncate(length: number): void {
     const { layers, workspaces } = this.#packed;
     ensureAll(layers, (layer) => layer.truncationBytes(length));
@@ -37,7 +43,7 @@ export class WasmStore implements CacheStore {
    */
   async retune(plan: CachePlan): Promise<void> {
     const next = await createStore(this.#owner, plan);
-    const { layers, workspaces, arenas } = this.#packed;
+    const { layers, workspaces, sharing, arenas } = this.#packed;
     try {
       assertRetunable(this.#packed, plan);
       ensureAll(next.layers, (layer, index) => layer.neededBytes(layers[index]?.length ?? 0));
@@ -52,6 +58,7 @@ export class WasmStore implements CacheStore {
       layers[index] = next.layers[index]!;
       workspaces[index] = next.workspaces[index]!;
     }
+    sharing.splice(0, sharing.length, ...next.sharing);
     await releaseArenas(this.#owner.engine, arenas.splice(0, arenas.length, ...next.arenas));
   }
 
@@ -70,7 +77,7 @@ export class WasmStore implements CacheStore {
 
   async clear(): Promise<void> {
     const { arenas } = this.#packed;
-    this.#packed = { layers: [], workspaces: [], arenas: [] };
+    this.#packed = { layers: [], workspaces: [], sharing: [], arenas: [] };
     await releaseArenas(this.#owner.engine, arenas);
   }
 }

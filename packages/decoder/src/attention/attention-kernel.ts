@@ -1,4 +1,4 @@
-import { type AttentionSpec, attentionOf, type CacheShape, type LayerShape, layerShapes, spanOf } from "@kvtuner/plan";
+import { type AttentionSpec, type CacheShape, holeShape, holesOf, type LayerShape, spanOf } from "@kvtuner/plan";
 import { type InferenceSession, Tensor } from "onnxruntime-common";
 import { serializeGraph } from "../onnx/graph.ts";
 import type { CreateSession } from "../session.ts";
@@ -18,12 +18,16 @@ export interface AttentionCall {
 
 /** The model's float32 attention over given columns, run by ONNX Runtime. */
 export interface AttentionKernel {
-  /** Returns `[rows, queryHeads * headSize]`. */
-  run(layer: number, call: AttentionCall): Promise<Float32Array>;
   /**
-   * Tokens that a query of a layer reads, including its own; Infinity without sliding attention. Masks must respect it.
+   * Returns `[rows, queryHeads * headSize]`.
+   *
+   * @param hole ordinal among all layers with attention, also those that share a cache
    */
-  span(layer: number): number;
+  run(hole: number, call: AttentionCall): Promise<Float32Array>;
+  /**
+   * Tokens that a query in a hole reads, including its own; Infinity without sliding attention. Masks must respect it.
+   */
+  span(hole: number): number;
   /** Releases the compiled graphs. */
   dispose(): Promise<void>;
 }
@@ -33,11 +37,11 @@ export const createAttentionKernel = async (
   shape: CacheShape,
   createSession: CreateSession,
 ): Promise<AttentionKernel> => {
-  const layers = layerShapes(shape).map((sizes, layer) => ({ ...sizes, attention: attentionOf(shape, layer) }));
-  const sessions = await sessionsOf(layers, createSession);
+  const holes = holesOf(shape).map((hole) => holeShape(shape, hole));
+  const sessions = await sessionsOf(holes, createSession);
   return {
-    run: async (layer, { query, key, value, mask }) => {
-      const own = layers[layer]!;
+    run: async (hole, { query, key, value, mask }) => {
+      const own = holes[hole]!;
       const { sinkLogits } = own.attention;
       const [queryWidth, width] = [own.queryHeads * own.headSize, own.kvHeads * own.headSize];
       const [rows, columns] = [query.length / queryWidth, key.length / width];
@@ -50,7 +54,7 @@ export const createAttentionKernel = async (
       });
       return output["attention"]!.data as Float32Array;
     },
-    span: (layer) => spanOf(layers[layer]!.attention),
+    span: (hole) => spanOf(holes[hole]!.attention),
     dispose: async () => {
       for (const session of sessions.values()) await session.release();
     },

@@ -11,6 +11,14 @@ export const batchAttention = (sequences: readonly Attention[]): Attention => ({
     }
     return new Tensor("float32", output, query.dims);
   },
+  read: async (sharing, query) => {
+    const output = new Float32Array(query.size);
+    for (const [entry, sequence] of sequences.entries()) {
+      const part = await sequence.read!(sharing, entryOf(query, entry));
+      output.set(part.data as Float32Array, entry * part.size);
+    }
+    return new Tensor("float32", output, query.dims);
+  },
 });
 
 /** One entry of a `[batch, tokens, width]` tensor as `[1, tokens, width]`; shares the data. */

@@ -1,5 +1,5 @@
 import type { Attention } from "@kvtuner/backend";
-import { type CacheShape, layerShapes } from "@kvtuner/plan";
+import { type CacheShape, holesOf, layerShapes } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import type { AttentionKernel } from "./attention-kernel.ts";
 import { GrowingRows } from "./growing-rows.ts";
@@ -11,11 +11,16 @@ export class FloatAttention implements Attention {
   readonly #kernel: AttentionKernel;
   readonly #keys: GrowingRows[];
   readonly #values: GrowingRows[];
+  readonly #shape: CacheShape;
+  /** Hole of each layer with a cache. */
+  readonly #holes: readonly number[];
 
   constructor(shape: CacheShape, kernel: AttentionKernel) {
     const rows = (): GrowingRows[] =>
       layerShapes(shape).map(({ kvHeads, headSize }) => new GrowingRows(kvHeads * headSize));
     this.#kernel = kernel;
+    this.#shape = shape;
+    this.#holes = [...holesOf(shape).entries()].flatMap(([hole, { sharing }]) => (sharing === undefined ? [hole] : []));
     this.#keys = rows();
     this.#values = rows();
   }
@@ -45,7 +50,17 @@ export class FloatAttention implements Attention {
       [query, key, value].map(async (tensor) => tensor.getData()),
     );
     this.append(layer, newKeys as Float32Array, newValues as Float32Array);
-    const output = await causalAttention(this.#kernel, layer, queries as Float32Array, start, keys, values);
+    const hole = this.#holes[layer]!;
+    const output = await causalAttention(this.#kernel, hole, queries as Float32Array, start, keys, values);
+    return new Tensor("float32", output, query.dims);
+  }
+
+  async read(sharing: number, query: Tensor): Promise<Tensor> {
+    const { cacheOf, place } = this.#shape.sharing![sharing]!;
+    const [keys, values] = [this.#keys[cacheOf]!, this.#values[cacheOf]!];
+    const queries = (await query.getData()) as Float32Array;
+    const start = keys.length - query.dims[1]!;
+    const output = await causalAttention(this.#kernel, place, queries, start, keys, values);
     return new Tensor("float32", output, query.dims);
   }
 }
@@ -53,7 +68,7 @@ export class FloatAttention implements Attention {
 /** Attention of queries at positions `start ..` over all rows of keys and values, in chunks of queries. */
 const causalAttention = async (
   kernel: AttentionKernel,
-  layer: number,
+  hole: number,
   query: Float32Array,
   start: number,
   keys: GrowingRows,
@@ -65,11 +80,11 @@ const causalAttention = async (
   for (let first = 0; first < rows; first += CHUNK_ROWS) {
     const end = Math.min(rows, first + CHUNK_ROWS);
     const columns = start + end;
-    const part = await kernel.run(layer, {
+    const part = await kernel.run(hole, {
       query: query.subarray(first * width, end * width),
       key: keys.rows(columns),
       value: values.rows(columns),
-      mask: causalMask(start + first, end - first, kernel.span(layer)),
+      mask: causalMask(start + first, end - first, kernel.span(hole)),
     });
     output.set(part, first * width);
   }

@@ -2,9 +2,8 @@ import type { Decoder } from "@kvtuner/decoder";
 import type { Asset } from "@kvtuner/plan";
 import type { ActivationStore } from "../activation-store.ts";
 import { type ActivationOptions, plansTogether } from "../activations.ts";
-import { prefixTree } from "../prefix-sharing.ts";
 import { createSampleAttention, type SampleAttention } from "../sample-attention.ts";
-import { type Filling, type Finished, runTree } from "../tree-run.ts";
+import { type Filling, type Finished, planTree, runTree } from "../tree-run.ts";
 import { groupedBySize, packAttention, packed, packPositions } from "./pack.ts";
 import type { Sequence } from "./sequence.ts";
 
@@ -87,8 +86,5 @@ const runPiece = async (
       }
     },
   };
-  await runTree(
-    run,
-    prefixTree(plans, (filling) => JSON.stringify(filling) ?? "float"),
-  );
+  await runTree(run, planTree(decoder.shape, plans));
 };

@@ -28,8 +28,8 @@ const sharedShape = (subject: Subject): CacheShape => {
   const spans = isSliding ? [60, Infinity] : [Infinity];
   const attention = { ...own, scale: 0.3, ...(isSliding && { mask: { kind: "sliding", span: 21 } as const }) };
   const sharing: SharingLayer[] = [
-    { cacheOf: 0, queryHeads: 8, attention },
-    { cacheOf: 0, queryHeads: 4 },
+    { place: 1, cacheOf: 0, queryHeads: 8, attention },
+    { place: 2, cacheOf: 0, queryHeads: 4 },
   ];
   return { ...withSpans(shape, ...spans), sharing };
 };
