@@ -16,7 +16,7 @@ import { schemesOf, supportsScheme } from "../../nearest-scheme.ts";
 import type { Subject } from "../backend-under-test.ts";
 
 /** Head sizes found in models. */
-export const HEAD_SIZES = [32, 64, 80, 96, 128, 256] as const;
+export const HEAD_SIZES = [32, 64, 80, 96, 128, 256, 512] as const;
 
 /** The claimed ones of {@link HEAD_SIZES}; the backend's own if it claims none of them. */
 export const claimedHeadSizes = ({ headSizes }: Capabilities): readonly number[] => {
