@@ -2,16 +2,17 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fc, test } from "@fast-check/vitest";
-import { createReferenceBackend } from "@kvtuner/backend-cpu";
-import { type Decoder, FloatAttention, loadDecoder } from "@kvtuner/decoder";
+import { createCpuBackend, createReferenceBackend } from "@kvtuner/backend-cpu";
+import { createAttentionKernel, type Decoder, FloatAttention, loadDecoder } from "@kvtuner/decoder";
 import {
   createEvaluator,
   type Evaluator,
   type RuntimeAttention,
   type Score,
   type SpillFile,
+  trace,
 } from "@kvtuner/evaluation";
-import { layerScheme, parseShorthand, type LayerScheme } from "@kvtuner/plan";
+import { type CacheShape, layerScheme, type LayerScheme, parseShorthand, plainAttention } from "@kvtuner/plan";
 import { InferenceSession } from "onnxruntime-node";
 import { expect } from "vitest";
 import { randomWeights } from "../../../packages/decoder/src/test-support/random-weights.ts";
@@ -170,6 +171,44 @@ test("a cache that runs scores as its plan does, in pieces of any length, and an
   expect([opened, disposed]).toEqual([4, 4]);
   const float = async (): Promise<RuntimeAttention> => new FloatAttention(decoder.shape, decoder.attention);
   expect((await evaluator.scoreRuntime(float)).kl).toBeLessThan(1e-6);
+});
+
+/** The second and fourth attend over the first layer's cache; their own keys and values are ignored. */
+const sharing: CacheShape = {
+  layers: 2,
+  queryHeads: small.queryHeads,
+  kvHeads: small.kvHeads,
+  headSize: small.headSize,
+  perLayer: [{ attention: { ...plainAttention(16), mask: { kind: "sliding", span: 30 } } }, {}],
+  sharing: [
+    { place: 1, cacheOf: 0, queryHeads: 4 },
+    { place: 3, cacheOf: 0, queryHeads: 4, attention: { ...plainAttention(16), mask: { kind: "sliding", span: 9 } } },
+  ],
+};
+
+test("layers that share a cache score as they run, under any plan of the layers that have one", async () => {
+  const shared = { ...decoder, shape: sharing, attention: await createAttentionKernel(sharing, createSession) };
+  const scorer = await createEvaluator({ decoder: shared, samples, createSession });
+  const [recent, fine] = ["per-token:K4V4+recent8", "per-token:K8V3"].map((name) => parseShorthand(name).layer);
+  const inBlocks = { ...recent!, key: parseShorthand("kivi:K2V2").layer.key };
+  const plans = [
+    [recent!, inBlocks],
+    [inBlocks, fine!],
+  ];
+  const scores = await scorer.evaluate(plans);
+  const backends = [createReferenceBackend(), await createCpuBackend()];
+  for (const [index, layers] of plans.entries())
+    for (const [piece, backend] of backends.entries()) {
+      const open = async (): Promise<RuntimeAttention> => backend.createCache(sharing, { layers, shape: sharing });
+      const { kl } = await scorer.scoreRuntime(open, { pieceTokens: [5, 23][(index + piece) % 2]! });
+      expect(Math.abs(kl / scores[index]!.kl - 1)).toBeLessThan(1e-2);
+    }
+  expect(new Set(scores.map(({ kl }) => kl)).size).toBe(plans.length);
+  const float = async (): Promise<RuntimeAttention> => new FloatAttention(sharing, shared.attention);
+  expect((await scorer.scoreRuntime(float, { pieceTokens: 7 })).kl).toBeLessThan(1e-6);
+  const visited: number[] = [];
+  await trace(shared, samples[0]!, (layer) => void visited.push(layer));
+  expect(visited).toEqual([0, 1]);
 });
 
 test("plans of another depth and samples of different lengths are refused", async () => {
