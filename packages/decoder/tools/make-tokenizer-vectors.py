@@ -171,9 +171,11 @@ def main():
     for name, steps in PRE_TOKENIZERS.items():
         vectors[name] = {"ids": hashes(encoded(bytes_tokenizer(tokens, merges, **steps), lines[:500]))}
     pieces = [model.id_to_piece(piece) for piece in range(len(types))]
-    # llama.cpp's converter writes spaces in tokens that are found in a text as it is.
+    # llama.cpp's converter writes spaces in tokens that are found in a text as it is, and gives them no score.
     written = [text.replace("▁", " ") if kind == USER_DEFINED else text for text, kind in zip(pieces, types, strict=True)]
-    scores = [round(model.get_score(piece), 6) + 0.0 for piece in range(len(types))]
+    scores = [
+        -1000 if kind == USER_DEFINED else round(model.get_score(piece), 6) + 0.0 for piece, kind in enumerate(types)
+    ]
     fixture = {
         "pieces": {"tokens": written, "types": types, "scores": scores},
         "bytes": {"tokens": [*tokens, *SPECIAL], "merges": [" ".join(merge) for merge in merges]},

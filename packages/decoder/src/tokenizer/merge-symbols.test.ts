@@ -18,7 +18,7 @@ const mergeSlowly = (text: string, rankOf: MergeRank): string[] => {
   }
 };
 
-const unit = fc.constantFrom("a", "b", "é", "😀");
+const unit = fc.constantFrom("a", "a", "b", "😀");
 const word = fc.string({ unit, minLength: 1, maxLength: 3 });
 const text = fc.string({ unit, maxLength: 30 });
 
@@ -30,11 +30,11 @@ test.prop([text, fc.array(fc.tuple(word, word), { maxLength: 20 })])(
   },
 );
 
-test.prop([text, fc.array(fc.tuple(word, fc.nat(3)), { maxLength: 20 })])(
-  "merges by scores, with equal ones",
-  (given, scores) => {
-    const ranks = new Map(scores);
-    const rankOf: MergeRank = (left, right) => ranks.get(left + right);
-    expect(mergeSymbols(given, rankOf)).toEqual(mergeSlowly(given, rankOf));
-  },
-);
+test.prop([
+  text,
+  fc.uniqueArray(fc.tuple(word, fc.nat(1)), { selector: ([piece]) => piece, minLength: 10, maxLength: 30 }),
+])("merges by scores, with equal ones", (given, scores) => {
+  const ranks = new Map(scores);
+  const rankOf: MergeRank = (left, right) => ranks.get(left + right);
+  expect(mergeSymbols(given, rankOf)).toEqual(mergeSlowly(given, rankOf));
+});

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import fixture from "../fixtures/tokenizers.json" with { type: "json" };
 import { promptIds } from "./prompt-ids.ts";
 import { sampleLines } from "./test-support/sample-lines.ts";
-import { piecesMetadata } from "./test-support/small-tokenizers.ts";
+import { metadataOf, piecesMetadata } from "./test-support/small-tokenizers.ts";
 import { textStream } from "./text-stream.ts";
 import { loadTokenizer, type Tokenizer } from "./tokenizer.ts";
 
@@ -60,10 +60,25 @@ describe("a SentencePiece tokenizer", () => {
   });
 
   test("does not read the names of bytes and, in plain text, of control tokens", () => {
-    expect(names(withoutPrefix.encode("<0x41>"))).not.toContain("<0x41>");
+    const metadata = metadataOf(["<", "0", "x", "4", "1", ">", "s", "<0", "<0x", "<0x4", "<0x41", "<s"]);
+    const tokens = metadata.get("tokenizer.ggml.tokens") as string[];
+    const made = loadTokenizer({ metadata });
+    const pieces = (ids: Int32Array): string[] => Array.from(ids, (id) => tokens[id]!);
+    expect(pieces(made.encode("<0x41><s>"))).toEqual(["<0x41", ">", "<s>"]);
+    expect(pieces(made.chatIds([{ role: "user", content: "<0x41><s>" }]))).toEqual(["<s>", "<0x41", ">", "<s", ">"]);
+  });
+
+  test("keeps user-defined tokens in plain text", () => {
     const ids = withoutPrefix.chatIds([{ role: "user", content: "the<end_of_turn>\n<h1>" }]);
     expect(names(ids).filter((name) => name === "<end_of_turn>")).toHaveLength(1);
     expect(names(ids).filter((name) => name === "<h1>")).toHaveLength(1);
+  });
+
+  test("merges across a space where a piece does", () => {
+    const metadata = metadataOf(["a", "b", "\u2581", ">", "\u2581b", ">\u2581b"]);
+    const tokens = metadata.get("tokenizer.ggml.tokens") as string[];
+    const ids = loadTokenizer({ metadata }).encode("a b> b");
+    expect(Array.from(ids, (id) => tokens[id])).toEqual(["a", "\u2581b", ">\u2581b"]);
   });
 
   test.for([
@@ -106,7 +121,10 @@ describe("a SentencePiece tokenizer", () => {
 });
 
 describe("text of pieces that arrive one by one", () => {
-  const ids = fc.array(fc.nat(TOKENS.length - 1), { maxLength: 20 });
+  const some = ["\u2581", "  ", "\u2581the", "<s>", "<0x20>", "<0xC3>", "<0xA9>"].map((name) => TOKENS.indexOf(name));
+  // The last one has no text.
+  const anyId = fc.oneof(fc.constantFrom(...some, TOKENS.length), fc.nat(TOKENS.length - 1));
+  const ids = fc.array(anyId, { maxLength: 20 });
 
   lawTest.prop([ids])("equals that of all", (given) => {
     for (const made of [withPrefix, withoutPrefix]) {

@@ -24,10 +24,10 @@ export const sentencePiece = (metadata: ReadonlyMap<string, unknown>, ends: read
   const written = writtenForms(special.ids);
   const trims = trimmingTokens(metadata, special.control);
   const startsWithSpace = metadata.get("tokenizer.ggml.add_space_prefix") === true;
-  const ids = pieceIds(tokens, special);
+  const bytes = byteTokens(tokens);
+  const ids = pieceIds(tokens, special, bytes);
   const words = wordSplitter(ids.keys());
   const rankOf = mergeRanks(metadata, tokens, ids);
-  const bytes = byteTokens(tokens);
   const unknownId = optionalId(metadata, "tokenizer.ggml.unknown_token_id") ?? 0;
   const idsOf = (piece: string): readonly number[] => {
     const id = ids.get(piece);
@@ -37,7 +37,7 @@ export const sentencePiece = (metadata: ReadonlyMap<string, unknown>, ends: read
   };
   const wordIds = wordMemory((word) => mergeSymbols(word, rankOf).flatMap(idsOf));
   const encodePlain = (text: string): number[] => {
-    const given = (startsWithSpace ? SPACE : "") + text.replaceAll(" ", SPACE).replaceAll(/\p{Surrogate}/gu, "\uFFFD");
+    const given = (startsWithSpace ? SPACE : "") + text.replaceAll(" ", SPACE);
     const found = words(given).flatMap(wordIds);
     return found.filter((id, index) => id !== unknownId || found[index - 1] !== unknownId);
   };
@@ -68,7 +68,7 @@ const trimmingTokens = (
   return (token) => trimming.has(token);
 };
 
-const isOnlySpaces = (text: string): boolean => /^ +$/.test(text);
+const isSpaces = (text: string): boolean => /^ {2,}$/.test(text);
 
 /**
  * Special tokens by how a text may spell them: spaces as such, or as in pieces. Runs of spaces are left to merging, which
@@ -78,16 +78,21 @@ const writtenForms = (special: ReadonlyMap<string, number>): ReadonlyMap<string,
   const forms = new Map<string, number>();
   for (const [text, id] of special) {
     forms.set(text.replaceAll(" ", SPACE), id);
-    if (!isOnlySpaces(text)) forms.set(text, id);
+    if (!isSpaces(text)) forms.set(text, id);
   }
   return forms;
 };
 
 /** Ids of pieces that a text may become. Plain text cannot become a control token or a byte. */
-const pieceIds = (tokens: readonly string[], special: SpecialTokens): ReadonlyMap<string, number> => {
+const pieceIds = (
+  tokens: readonly string[],
+  special: SpecialTokens,
+  bytes: ByteTokens,
+): ReadonlyMap<string, number> => {
   const ids = new Map<string, number>();
-  for (const [id, token] of tokens.entries()) if (!BYTE_TOKEN.test(token)) ids.set(token, id);
-  for (const [text, id] of special.ids) if (isOnlySpaces(text)) ids.set(text.replaceAll(" ", SPACE), id);
+  for (const [id, token] of tokens.entries()) ids.set(token, id);
+  for (const id of bytes.values.keys()) ids.delete(tokens[id]!);
+  for (const [text, id] of special.ids) if (isSpaces(text)) ids.set(text.replaceAll(" ", SPACE), id);
   for (const token of special.control) ids.delete(token);
   return ids;
 };
@@ -116,7 +121,7 @@ const mergeRanks = (
     const id = ids.get(left + right);
     if (id === undefined) return undefined;
     // Files do not keep the score of a run of spaces that is a token; the longest merges first.
-    return isOnlySpaces(tokens[id]!) ? Number.NEGATIVE_INFINITY : -scores[id]!;
+    return isSpaces(tokens[id]!) ? Number.NEGATIVE_INFINITY : -scores[id]!;
   };
 };
 

@@ -6,7 +6,7 @@ import { byteLevelTokens } from "./test-support/byte-level-tokens.ts";
 import { loadTokenizer, type Tokenizer } from "./tokenizer.ts";
 
 const HALF = ["Â½", "ĠÂ½"];
-const MERGED = ["th", "the", "Ġthe", "12", "ĠĠ", "ĊĠ", ...HALF, "¿!"];
+const MERGED = ["th", "the", "Ġthe", "12", "ĠĠ", "ĊĠ", ...HALF, "¿!", "zz"];
 const SPECIAL = ["<s>", "<tool>", "<|im_start|>", "<|im_end|>"];
 const TOKENS = [...byteLevelTokens(), ...MERGED, ...SPECIAL];
 const MERGES = ["t h", "th e", "Ġ the", "1 2", "Ġ Ġ", "Ċ Ġ", "Â ½", "Ġ Â½", "¿ !"];
@@ -58,6 +58,14 @@ describe("a byte-level tokenizer", () => {
     expect(tokensOf(tokenizer(), "the the")).toEqual(["the", "Ġthe"]);
     expect(tokensOf(tokenizer({ "tokenizer.ggml.pre": "gpt-2" }), "123")).toEqual(["12", "3"]);
     expect(tokensOf(tokenizer(), "123")).toEqual(["1", "2", "3"]);
+  });
+
+  test.for([
+    ["llama-bpe", ["zz"]],
+    ["tekken", ["zz"]],
+    ["dbrx", ["z", "z"]],
+  ] as const)("takes a word that is a token as one where the family does: %s", ([pre, tokens]) => {
+    expect(tokensOf(tokenizer({ "tokenizer.ggml.pre": pre }), "zz")).toEqual(tokens);
   });
 
   test("takes special tokens whole and puts none in front", () => {
