@@ -38,6 +38,14 @@ const names = (ids: Int32Array): string[] => Array.from(ids, (id) => TOKENS[id]!
 
 const tokensOf = (from: Tokenizer, text: string): string[] => names(from.encode(text));
 
+const messageOf = (work: () => unknown): string => {
+  try {
+    return String(work());
+  } catch (error) {
+    return (error as Error).message;
+  }
+};
+
 describe("a byte-level tokenizer", () => {
   const anyText = fc.string({ unit: "grapheme", maxLength: 200 });
 
@@ -151,6 +159,15 @@ describe("a byte-level tokenizer", () => {
     expect(() => tokenizer(changes)).toThrow(
       expect.objectContaining({ code, message: expect.stringContaining(message) }),
     );
+  });
+
+  test("splits text in every way that an error lists", () => {
+    const [, listed] = /one of (.*), got/.exec(messageOf(() => tokenizer({ "tokenizer.ggml.pre": "?" }))) ?? [];
+    expect(listed?.split(", ").length).toBeGreaterThan(20);
+    for (const name of listed!.split(", ")) {
+      const made = tokenizer({ "tokenizer.ggml.pre": name });
+      expect(made.decode(made.encode("the  the\n12½ Ünicode"))).toBe("the  the\n12½ Ünicode");
+    }
   });
 
   test("says that there is no chat template, or that it fails", () => {

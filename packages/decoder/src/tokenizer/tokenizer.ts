@@ -30,7 +30,7 @@ export interface Tokenizer {
   readonly warnings: readonly string[];
   /** Ids of a text, without start or end tokens. Recognizes special tokens. */
   encode(text: string): Int32Array;
-  /** Text of ids, special tokens included. */
+  /** Text of ids, special tokens included, without the space that some tokenizers put before a text. */
   decode(ids: ArrayLike<number>): string;
   /**
    * Renders a conversation in the model's chat template, up to the start of the assistant's turn.
