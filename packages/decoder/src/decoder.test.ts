@@ -172,10 +172,16 @@ describe("a model that cannot be loaded says why", () => {
       /got a list of 2 \[1, 2\]/,
     ],
     [
-      "a mixture of experts",
-      without("x", 0).set("llama.expert_count", 8),
+      "a mixture of experts in an architecture without any",
+      without("llama.block_count").set("general.architecture", "qwen2").set("qwen2.expert_count", 8),
       "MODEL_EXPERTS_UNSUPPORTED",
       /mixture of 8 experts.*use a dense model/,
+    ],
+    [
+      "more experts used than there are",
+      without("x", 0).set("llama.expert_count", 8).set("llama.expert_used_count", 9),
+      "MODEL_METADATA_INVALID",
+      /expert_used_count up to llama\.expert_count.*"used":9/,
     ],
     [
       "a part of a model",

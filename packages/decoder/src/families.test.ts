@@ -1,5 +1,7 @@
 import { readdirSync } from "node:fs";
 import { InferenceSession } from "onnxruntime-node";
+import { uniformFloat32 } from "pure-rand/distribution/uniformFloat32";
+import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { expect, test } from "vitest";
 import { FAMILIES } from "./architecture/families.ts";
 import { FloatAttention } from "./attention/float-attention.ts";
@@ -7,7 +9,10 @@ import { type Decoder, loadDecoder } from "./decoder.ts";
 import { forward } from "./forward.ts";
 import { bufferSource } from "./gguf/byte-source.ts";
 import { openGguf } from "./gguf/gguf.ts";
+import { randomBlocks } from "./gguf/test-support/random-blocks.ts";
+import { assertGraphSize } from "./segments/graph-size.ts";
 import { familyGguf, familyModel } from "./test-support/family-model.ts";
+import type { WeightStorage } from "./weight-storage.ts";
 
 const fixtures = readdirSync(new URL("fixtures/families", import.meta.url)).map((file) => file.replace(".json", ""));
 
@@ -47,4 +52,49 @@ test.each(fixtures)("logits of %s equal those of transformers", async (name) => 
     expect(difference / largest).toBeLessThan(1e-4);
   }
   await decoder.dispose();
+});
+
+/** Logits of the whole fixture, with experts in blocks of a type, and the bytes of all graphs. */
+const blockLogits = async (
+  name: string,
+  typeId: number,
+  weights: WeightStorage,
+): Promise<{ logits: Float32Array; graphBytes: number }> => {
+  const model = familyModel(name);
+  const random = xoroshiro128plus(typeId);
+  const gguf = familyGguf(model, (tensor, size) =>
+    tensor.includes("_exps.weight")
+      ? { typeId, data: randomBlocks(typeId, size, 0.3, () => uniformFloat32(random)) }
+      : undefined,
+  );
+  let graphBytes = 0;
+  const createSession = (graph: Uint8Array): Promise<InferenceSession> => {
+    graphBytes += graph.length;
+    return InferenceSession.create(graph);
+  };
+  const decoder = await loadDecoder(await openGguf(bufferSource(gguf)), { createSession, weights });
+  const [logits] = await logitsOf(decoder, model.ids, [0]);
+  await decoder.dispose();
+  return { logits: logits!, graphBytes };
+};
+
+test.each([
+  ["qwen3moe", 2],
+  ["qwen3moe", 3],
+  ["gpt-oss", 3],
+])("experts of %s as stored, in type %i, give the logits of dequantized ones", async (name, typeId) => {
+  const stored = await blockLogits(name, typeId, "stored");
+  const float = await blockLogits(name, typeId, "float32");
+  const difference = float.logits.map((logit, index) => Math.abs(logit - stored.logits[index]!));
+  expect(Math.max(...difference) / Math.max(...float.logits.map(Math.abs))).toBeLessThan(1e-5);
+  expect(stored.graphBytes).toBeLessThan(0.7 * float.graphBytes);
+});
+
+test("a segment beyond the limit of Protocol Buffers is rejected", () => {
+  const sized = (sizeBytes: number): (() => void) => {
+    const data = new Uint8Array(sizeBytes / 2);
+    return () => assertGraphSize({ constants: ["a", "b"].map((name) => ({ name, dims: [data.length], data })) });
+  };
+  expect(sized(2 ** 31 - 2 ** 20)).not.toThrow();
+  expect(sized(2 ** 31)).toThrow(expect.objectContaining({ code: "MODEL_TOO_LARGE" }));
 });

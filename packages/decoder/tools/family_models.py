@@ -46,6 +46,10 @@ class Family:
     extra: dict = field(default_factory=dict)
     # Changes tensors, by their names in GGUF, before transformers gets them.
     convert: Callable = lambda name, tensor: tensor
+    # Scales by the part of a name after `blk.N.`, where they are not those of make-family-models.py.
+    scales: dict = field(default_factory=dict)
+    # Tensors of a layer in transformers that are made of several in GGUF.
+    joined: Callable = lambda tensors, layer: {}
 
     @property
     def name(self):
@@ -79,6 +83,8 @@ class Family:
             names["output.weight"] = "lm_head.weight"
         for layer in range(self.layers):
             for part, (_, name) in self.layer.items():
+                if name is None:
+                    continue
                 names[f"blk.{layer}.{part}"] = f"model.layers.{layer}.{name}"
         return names
 
@@ -93,7 +99,10 @@ class Family:
         return shapes
 
     def state(self, tensors):
-        return {name: self.convert(gguf, tensors[gguf]) for gguf, name in self.names.items()}
+        state = {name: self.convert(gguf, tensors[gguf]) for gguf, name in self.names.items()}
+        for layer in range(self.layers):
+            state |= self.joined(tensors, layer)
+        return state
 
 
 def projections(head=HEAD, bias=False):
@@ -156,6 +165,7 @@ def common(head=HEAD, layers=3, tied=True, **rest):
         "max_position_embeddings": 512,
         "tie_word_embeddings": tied,
         "attn_implementation": "eager",
+        "experts_implementation": "eager",
         **rest,
     }
 
@@ -257,7 +267,7 @@ def phi3_long(original, variant):
 
 
 def qwen2():
-    config = transformers.Qwen2Config(**common(rope_parameters=rope(1e6), use_sliding_window=False))
+    config = transformers.Qwen2Config(**common(head=8, rope_parameters=rope(1e6), use_sliding_window=False))
     return transformers.Qwen2ForCausalLM(config)
 
 
@@ -274,9 +284,32 @@ def gemma3():
     return transformers.Gemma3ForCausalLM(config)
 
 
+def gemma():
+    config = transformers.GemmaConfig(**common(rope_parameters=rope(10_000.0)))
+    return transformers.GemmaForCausalLM(config)
+
+
+def gemma2():
+    config = transformers.Gemma2Config(
+        **common(layers=4, rope_parameters=rope(10_000.0)),
+        sliding_window=5,
+        query_pre_attn_scalar=HEAD,
+        attn_logit_softcapping=2.0,
+        final_logit_softcapping=3.0,
+    )
+    return transformers.Gemma2ForCausalLM(config)
+
+
+GRANITE_SCALES = {
+    "embedding_multiplier": 3.0,
+    "residual_multiplier": 0.7,
+    "logits_scaling": 2.5,
+    "attention_multiplier": 0.2,
+}
+
+
 def granite(**rest):
-    scales = {"embedding_multiplier": 3.0, "residual_multiplier": 0.7, "logits_scaling": 2.5, "attention_multiplier": 0.2}
-    config = transformers.GraniteConfig(**common(head=8, rope_parameters=rope(10_000.0, **rest)), **scales)
+    config = transformers.GraniteConfig(**common(head=8, rope_parameters=rope(10_000.0, **rest)), **GRANITE_SCALES)
     return transformers.GraniteForCausalLM(config)
 
 
@@ -295,11 +328,182 @@ def olmo3():
     return transformers.Olmo3ForCausalLM(config)
 
 
-GEMMA3_LAYER = {
+EXPERTS, EXPERTS_USED, EXPERT_FEED_FORWARD = 6, 2, 32
+
+
+def qwen3moe():
+    config = transformers.Qwen3MoeConfig(
+        **common(head=24, tied=False, rope_parameters=rope(1e6)),
+        num_experts=EXPERTS,
+        num_experts_per_tok=EXPERTS_USED,
+        moe_intermediate_size=EXPERT_FEED_FORWARD,
+        norm_topk_prob=True,
+    )
+    return transformers.Qwen3MoeForCausalLM(config)
+
+
+def mixtral():
+    config = transformers.MixtralConfig(
+        **common(head=8, rope_parameters=rope(1e6)),
+        num_local_experts=EXPERTS,
+        num_experts_per_tok=EXPERTS_USED,
+        sliding_window=None,
+    )
+    return transformers.MixtralForCausalLM(config)
+
+
+def experts(feed_forward):
+    """Tensors of experts; transformers joins gate and up."""
+    return {
+        "ffn_gate_inp.weight": ((EXPERTS, HIDDEN), "mlp.gate.weight"),
+        "ffn_gate_exps.weight": ((EXPERTS, feed_forward, HIDDEN), None),
+        "ffn_up_exps.weight": ((EXPERTS, feed_forward, HIDDEN), None),
+        "ffn_down_exps.weight": ((EXPERTS, HIDDEN, feed_forward), "mlp.experts.down_proj"),
+    }
+
+
+def joined_experts(tensors, layer):
+    parts = [tensors[f"blk.{layer}.ffn_{part}_exps.weight"] for part in ("gate", "up")]
+    return {f"model.layers.{layer}.mlp.experts.gate_up_proj": torch.cat(parts, dim=1)}
+
+
+SHARED_FEED_FORWARD = 40
+
+
+def qwen2moe():
+    config = transformers.Qwen2MoeConfig(
+        **common(head=8, tied=False, rope_parameters=rope(1e6)),
+        num_experts=EXPERTS,
+        num_experts_per_tok=EXPERTS_USED,
+        moe_intermediate_size=EXPERT_FEED_FORWARD,
+        shared_expert_intermediate_size=SHARED_FEED_FORWARD,
+        norm_topk_prob=False,
+    )
+    return transformers.Qwen2MoeForCausalLM(config)
+
+
+def granitemoe():
+    config = transformers.GraniteMoeSharedConfig(
+        **common(head=8, rope_parameters=rope(10_000.0)),
+        **GRANITE_SCALES,
+        num_local_experts=EXPERTS,
+        num_experts_per_tok=EXPERTS_USED,
+        shared_intermediate_size=SHARED_FEED_FORWARD,
+    )
+    return transformers.GraniteMoeSharedForCausalLM(config)
+
+
+def olmoe():
+    config = transformers.OlmoeConfig(
+        **common(head=8, tied=False, rope_parameters=rope(10_000.0)) | {"num_key_value_heads": HEADS},
+        num_experts=EXPERTS,
+        num_experts_per_tok=EXPERTS_USED,
+        norm_topk_prob=False,
+    )
+    return transformers.OlmoeForCausalLM(config)
+
+
+QWEN2MOE_SHARED = {
+    "ffn_gate_inp_shexp.weight": ((HIDDEN,), "mlp.shared_expert_gate.weight"),
+    "ffn_gate_shexp.weight": ((SHARED_FEED_FORWARD, HIDDEN), "mlp.shared_expert.gate_proj.weight"),
+    "ffn_up_shexp.weight": ((SHARED_FEED_FORWARD, HIDDEN), "mlp.shared_expert.up_proj.weight"),
+    "ffn_down_shexp.weight": ((HIDDEN, SHARED_FEED_FORWARD), "mlp.shared_expert.down_proj.weight"),
+}
+
+
+def granitemoe_layer():
+    return {
+        **NORMS_BEFORE,
+        **projections(head=8),
+        **experts(FEED_FORWARD),
+        "ffn_gate_inp.weight": ((EXPERTS, HIDDEN), "block_sparse_moe.router.weight"),
+        "ffn_down_exps.weight": ((EXPERTS, HIDDEN, FEED_FORWARD), "block_sparse_moe.experts.down_proj"),
+        "ffn_gate_shexp.weight": ((SHARED_FEED_FORWARD, HIDDEN), None),
+        "ffn_up_shexp.weight": ((SHARED_FEED_FORWARD, HIDDEN), None),
+        "ffn_down_shexp.weight": ((HIDDEN, SHARED_FEED_FORWARD), "shared_mlp.output_linear.weight"),
+    }
+
+
+def joined_granite_experts(tensors, layer):
+    def both(kind, axis):
+        return torch.cat([tensors[f"blk.{layer}.ffn_{part}_{kind}.weight"] for part in ("gate", "up")], dim=axis)
+
+    return {
+        f"model.layers.{layer}.block_sparse_moe.experts.gate_up_proj": both("exps", 1),
+        f"model.layers.{layer}.shared_mlp.input_linear.weight": both("shexp", 0),
+    }
+
+
+def olmoe_layer():
+    every_head = {
+        f"attn_{letter}.weight": ((HEADS * 8, HIDDEN), f"self_attn.{letter}_proj.weight") for letter in "kv"
+    }
+    norms = {f"attn_{letter}_norm.weight": ((HEADS * 8,), f"self_attn.{letter}_norm.weight") for letter in "qk"}
+    return {**NORMS_BEFORE, **projections(head=8), **every_head, **norms, **experts(FEED_FORWARD)}
+
+
+def gpt_oss():
+    ropes = rope(150_000.0, rope_type="yarn", factor=4.0, original_max_position_embeddings=64, truncate=False)
+    config = transformers.GptOssConfig(
+        **common(layers=4, tied=False, rope_parameters=ropes) | {"intermediate_size": EXPERT_FEED_FORWARD},
+        num_local_experts=EXPERTS,
+        num_experts_per_tok=EXPERTS_USED,
+        sliding_window=5,
+    )
+    return transformers.GptOssForCausalLM(config)
+
+
+def gpt_oss_layer():
+    biases = {
+        "attn_output.bias": ((HIDDEN,), "self_attn.o_proj.bias"),
+        "ffn_gate_inp.bias": ((EXPERTS,), "mlp.router.bias"),
+        "ffn_gate_exps.bias": ((EXPERTS, EXPERT_FEED_FORWARD), None),
+        "ffn_up_exps.bias": ((EXPERTS, EXPERT_FEED_FORWARD), None),
+        "ffn_down_exps.bias": ((EXPERTS, HIDDEN), "mlp.experts.down_proj_bias"),
+    }
+    return {
+        "attn_norm.weight": ((HIDDEN,), "input_layernorm.weight"),
+        "post_attention_norm.weight": ((HIDDEN,), "post_attention_layernorm.weight"),
+        "attn_sinks.weight": ((HEADS,), "self_attn.sinks"),
+        **projections(bias=True),
+        **experts(EXPERT_FEED_FORWARD),
+        "ffn_gate_inp.weight": ((EXPERTS, HIDDEN), "mlp.router.weight"),
+        "ffn_down_exps.weight": ((EXPERTS, HIDDEN, EXPERT_FEED_FORWARD), None),
+        **biases,
+    }
+
+
+def interleaved_experts(tensors, layer):
+    """Gate and up in turn, and matrices transposed."""
+
+    def both(part):
+        gate, up = (tensors[f"blk.{layer}.ffn_{name}_exps.{part}"] for name in ("gate", "up"))
+        return torch.stack([gate, up], dim=2).flatten(1, 2)
+
+    prefix = f"model.layers.{layer}.mlp.experts"
+    return {
+        f"{prefix}.gate_up_proj": both("weight").transpose(1, 2),
+        f"{prefix}.gate_up_proj_bias": both("bias"),
+        f"{prefix}.down_proj": tensors[f"blk.{layer}.ffn_down_exps.weight"].transpose(1, 2),
+    }
+
+
+EXPERT_KEYS = {"expert_count": EXPERTS, "expert_used_count": EXPERTS_USED}
+
+def without_one(name, tensor):
+    """Undoes what the converter adds to the weights of norms."""
+    return tensor - 1 if name.endswith("norm.weight") else tensor
+
+
+GEMMA2_NORMS = {
     "attn_norm.weight": ((HIDDEN,), "input_layernorm.weight"),
     "post_attention_norm.weight": ((HIDDEN,), "post_attention_layernorm.weight"),
     "ffn_norm.weight": ((HIDDEN,), "pre_feedforward_layernorm.weight"),
     "post_ffw_norm.weight": ((HIDDEN,), "post_feedforward_layernorm.weight"),
+}
+
+GEMMA3_LAYER = {
+    **GEMMA2_NORMS,
     **projections(),
     **head_norms(),
     **GATED,
@@ -383,7 +587,13 @@ FAMILIES = {
             layers=5,
             convert=unpermuted(),
         ),
-        Family("qwen2", {"rope.freq_base": 1_000_000}, qwen2, {**NORMS_BEFORE, **projections(bias=True), **GATED}),
+        Family(
+            "qwen2",
+            {"rope.freq_base": 1_000_000},
+            qwen2,
+            {**NORMS_BEFORE, **projections(head=8, bias=True), **GATED},
+            head=8,
+        ),
         Family(
             "qwen3",
             {"rope.freq_base": 1_000_000},
@@ -403,8 +613,7 @@ FAMILIES = {
             gemma3,
             GEMMA3_LAYER,
             layers=7,
-            # The converter adds 1 to the weights of norms.
-            convert=lambda name, tensor: tensor - 1 if name.endswith("norm.weight") else tensor,
+            convert=without_one,
         ),
         Family("granite", GRANITE_KEYS, granite, GRANITE_LAYER, head=8, convert=unpermuted(head=8)),
         Family(
@@ -430,6 +639,96 @@ FAMILIES = {
             layers=5,
             head=8,
             is_tied=False,
+        ),
+        Family(
+            "llama",
+            {"rope.freq_base": 1_000_000, **EXPERT_KEYS},
+            mixtral,
+            {**NORMS_BEFORE, **projections(head=8), **experts(FEED_FORWARD)},
+            variant="mixtral",
+            head=8,
+            convert=unpermuted(head=8),
+            joined=joined_experts,
+        ),
+        Family(
+            "qwen3moe",
+            {"rope.freq_base": 1_000_000, "expert_feed_forward_length": EXPERT_FEED_FORWARD, **EXPERT_KEYS},
+            qwen3moe,
+            {**NORMS_BEFORE, **projections(head=24), **head_norms(head=24), **experts(EXPERT_FEED_FORWARD)},
+            head=24,
+            is_tied=False,
+            joined=joined_experts,
+        ),
+        Family(
+            "gpt-oss",
+            {
+                "rope.freq_base": 150_000,
+                "rope.scaling.type": "yarn",
+                "rope.scaling.factor": 4,
+                "rope.scaling.original_context_length": 64,
+                "attention.sliding_window": 5,
+                "expert_feed_forward_length": EXPERT_FEED_FORWARD,
+                **EXPERT_KEYS,
+            },
+            gpt_oss,
+            gpt_oss_layer(),
+            layers=4,
+            is_tied=False,
+            # Some gates and ups exceed the limit of 7.
+            scales={"ffn_gate_exps.weight": 2.5, "ffn_up_exps.weight": 2.5},
+            joined=interleaved_experts,
+        ),
+        Family("gemma", {"rope.freq_base": 10_000}, gemma, {**NORMS_BEFORE, **projections(), **GATED}, convert=without_one),
+        Family(
+            "gemma2",
+            {
+                "rope.freq_base": 10_000,
+                "attention.sliding_window": 5,
+                "attn_logit_softcapping": 2.0,
+                "final_logit_softcapping": 3.0,
+            },
+            gemma2,
+            {**GEMMA2_NORMS, **projections(), **GATED},
+            layers=4,
+            convert=without_one,
+        ),
+        Family(
+            "qwen2moe",
+            {
+                "rope.freq_base": 1_000_000,
+                "expert_feed_forward_length": EXPERT_FEED_FORWARD,
+                "expert_shared_feed_forward_length": SHARED_FEED_FORWARD,
+                **EXPERT_KEYS,
+            },
+            qwen2moe,
+            {
+                **NORMS_BEFORE,
+                **projections(head=8, bias=True),
+                **experts(EXPERT_FEED_FORWARD),
+                **QWEN2MOE_SHARED,
+            },
+            head=8,
+            is_tied=False,
+            convert=lambda name, tensor: tensor[None] if "gate_inp_shexp" in name else tensor,
+            joined=joined_experts,
+        ),
+        Family(
+            "granitemoe",
+            {**GRANITE_KEYS, "expert_shared_feed_forward_length": SHARED_FEED_FORWARD, **EXPERT_KEYS},
+            granitemoe,
+            granitemoe_layer(),
+            head=8,
+            convert=unpermuted(head=8),
+            joined=joined_granite_experts,
+        ),
+        Family(
+            "olmoe",
+            {"rope.freq_base": 10_000, "attention.head_count_kv": HEADS, **EXPERT_KEYS},
+            olmoe,
+            olmoe_layer(),
+            head=8,
+            is_tied=False,
+            joined=joined_experts,
         ),
     ]
 }

@@ -23,13 +23,14 @@ VOCABULARY = 50
 FOLDER = pathlib.Path(__file__).parent.parent / "src" / "fixtures" / "families"
 
 
-def tensor(name, shape):
+def tensor(name, shape, scales):
     """Scale, offset and numbers (as stored, float32) of a tensor: norms around 1, biases, and matrices."""
     is_norm = name.endswith("norm.weight")
-    is_matrix = len(shape) > 1
+    is_matrix = len(shape) > 1 and name.endswith("weight")
     scale = 0.2 if is_norm else 1.5 / math.sqrt(shape[-1]) if is_matrix else 0.5
     if name == "token_embd.weight":
         scale = 1.0
+    scale = scales.get(name.split(".", 2)[-1], scale)
     offset = 1.0 if is_norm else 0.0
     if name.startswith("rope_factors"):
         scale, offset = ROPE_FACTORS
@@ -42,7 +43,7 @@ def make(family):
     model = family.model().eval()
     specs, tensors = {}, {}
     for name, shape in family.shapes.items():
-        scale, offset, tensors[name] = tensor(name, shape)
+        scale, offset, tensors[name] = tensor(name, shape, family.scales)
         specs[name] = {"dims": list(reversed(shape)), "scale": scale, "offset": offset}
     state = family.state(tensors)
     missing, unexpected = model.load_state_dict(state, strict=False)

@@ -2,6 +2,17 @@ import type { CacheShape } from "@kvtuner/plan";
 import type { RopeConfig } from "./rope.ts";
 import type { AttentionTemperature } from "./temperature.ts";
 
+/** Sizes of a mixture of experts. */
+export interface ExpertSizes {
+  /** Experts of each layer. */
+  readonly count: number;
+  /** Experts that each token uses. */
+  readonly used: number;
+  readonly feedForwardSize: number;
+  /** Of the expert that every token uses besides, if there is one. */
+  readonly sharedFeedForwardSize?: number;
+}
+
 /** Properties of a model that its decoder depends on. */
 export interface DecoderConfig extends CacheShape {
   /** `general.architecture` of the file. */
@@ -9,6 +20,8 @@ export interface DecoderConfig extends CacheShape {
   readonly name: string;
   readonly hiddenSize: number;
   readonly feedForwardSize: number;
+  /** In a mixture of experts, which each layer has in place of one feed-forward network. */
+  readonly experts?: ExpertSizes;
   readonly normEpsilon: number;
   /** Factor of the embedding of every token. */
   readonly embeddingScale: number;
@@ -16,6 +29,8 @@ export interface DecoderConfig extends CacheShape {
   readonly residualScale: number;
   /** Factor of logits. */
   readonly logitScale: number;
+  /** Logits become `cap * tanh(logits / cap)`, after scaling; undefined if they are not capped. */
+  readonly logitCap?: number;
   /** Factor of attention scores. */
   readonly attentionScale: number;
   readonly rope: RopeConfig;

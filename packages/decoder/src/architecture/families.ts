@@ -1,12 +1,16 @@
 import type { Family } from "./families/family.ts";
+import { gemma } from "./families/gemma.ts";
+import { gemma2 } from "./families/gemma2.ts";
 import { gemma3 } from "./families/gemma3.ts";
-import { granite } from "./families/granite.ts";
+import { gptOss } from "./families/gpt-oss.ts";
+import { granite, granitemoe } from "./families/granite.ts";
 import { llama } from "./families/llama.ts";
 import { mistral3 } from "./families/mistral3.ts";
 import { olmo2 } from "./families/olmo2.ts";
+import { olmoe } from "./families/olmoe.ts";
 import { phi3 } from "./families/phi3.ts";
-import { qwen2 } from "./families/qwen2.ts";
-import { qwen3 } from "./families/qwen3.ts";
+import { qwen2, qwen2moe } from "./families/qwen2.ts";
+import { qwen3, qwen3moe } from "./families/qwen3.ts";
 import { smollm3 } from "./families/smollm3.ts";
 
 /** Architectures that segments are built for, by their names in `general.architecture`. */
@@ -19,7 +23,14 @@ export type Architecture =
   | "olmo2"
   | "mistral3"
   | "phi3"
-  | "smollm3";
+  | "smollm3"
+  | "qwen3moe"
+  | "gpt-oss"
+  | "gemma"
+  | "gemma2"
+  | "qwen2moe"
+  | "granitemoe"
+  | "olmoe";
 
 /** The family of each architecture. */
 export const FAMILIES: Readonly<Record<Architecture, Family>> = {
@@ -32,6 +43,13 @@ export const FAMILIES: Readonly<Record<Architecture, Family>> = {
   mistral3,
   phi3,
   smollm3,
+  qwen3moe,
+  "gpt-oss": gptOss,
+  gemma,
+  gemma2,
+  qwen2moe,
+  granitemoe,
+  olmoe,
 };
 
 /** The family of an architecture that {@link FAMILIES} has. */

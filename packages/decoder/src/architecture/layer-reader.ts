@@ -1,11 +1,14 @@
 import type { DecoderConfig } from "./config.ts";
 import { readLinear, readVector } from "./read-weights.ts";
+import { sliceRows } from "./slice-rows.ts";
 import type { Linear, WeightSource } from "./weights.ts";
 
 /** Reads tensors of one layer by the part of their name between `blk.LAYER.` and `.weight`. */
 export interface LayerReader {
   readonly config: DecoderConfig;
   readonly layer: number;
+  /** Whether the layer has a tensor. */
+  has(part: string): boolean;
   /**
    * A vector in float32.
    *
@@ -18,13 +21,24 @@ export interface LayerReader {
    * @throws ModelError `MODEL_TENSOR_MISSING`, `MODEL_TENSOR_SHAPE`
    */
   linear(part: string, rows: number, columns: number, needsBias?: boolean): Promise<Linear>;
+  /**
+   * Matrices of the same size from one tensor, `[columns, rows, count]` in GGUF order, with their biases if it has any.
+   *
+   * @throws ModelError `MODEL_TENSOR_MISSING`, `MODEL_TENSOR_SHAPE`
+   */
+  linears(part: string, count: number, rows: number, columns: number): Promise<Linear[]>;
 }
 
 /** Reader of a layer's tensors. */
 export const layerReader = (source: WeightSource, config: DecoderConfig, layer: number): LayerReader => ({
   config,
   layer,
+  has: (part) => source.tensors.has(`blk.${layer}.${part}.weight`),
   vector: async (part, length) => readVector(source, `blk.${layer}.${part}.weight`, length),
   linear: async (part, rows, columns, needsBias) =>
     readLinear(source, `blk.${layer}.${part}`, rows, columns, needsBias),
+  linears: async (part, count, rows, columns) => {
+    const all = await readLinear(source, `blk.${layer}.${part}`, count * rows, columns);
+    return Array.from({ length: count }, (_, index) => sliceRows(all, index * rows, (index + 1) * rows));
+  },
 });

@@ -1,19 +1,14 @@
 import { defaultScale } from "@kvtuner/plan";
 import { describeValue } from "../gguf/describe-value.ts";
 import type { DecoderConfig } from "./config.ts";
+import { readExperts } from "./experts.ts";
 import { type Architecture, FAMILIES } from "./families.ts";
 import { type Metadata, text } from "./metadata-fields.ts";
 import { ModelError } from "./model-error.ts";
 import { modelKeys } from "./model-keys.ts";
 import { vocabularySize } from "./read-weights.ts";
 import { readSpans } from "./spans.ts";
-import {
-  assertDense,
-  assertLayerCount,
-  assertReadableTensors,
-  assertSegmentSizes,
-  assertWhole,
-} from "./supported-model.ts";
+import { assertLayerCount, assertReadableTensors, assertSegmentSizes, assertWhole } from "./supported-model.ts";
 import type { ModelHeader } from "./weights.ts";
 
 /** What a configuration depends on besides the file. */
@@ -39,7 +34,6 @@ export const readConfig = (
 ): DecoderConfig => {
   assertWhole(metadata);
   const architecture = readArchitecture(metadata);
-  assertDense(metadata, architecture);
   assertReadableTensors(tensors);
   const config = readMetadata(metadata, architecture, contextLength);
   assertLayerCount(config, tensors);
@@ -51,10 +45,12 @@ export const readConfig = (
 const readMetadata = (metadata: Metadata, architecture: Architecture, intendedContext?: number): DecoderConfig => {
   const keys = modelKeys(metadata, architecture);
   const family = FAMILIES[architecture];
+  const experts = readExperts(keys, family);
   const layers = keys.number("block_count");
   const hiddenSize = keys.number("embedding_length");
   const queryHeads = keys.number("attention.head_count");
   const headSize = keys.number("attention.key_length", hiddenSize / queryHeads);
+  const logitCap = keys.optionalNumber("final_logit_softcapping");
   const counts = validated({
     layers,
     hiddenSize,
@@ -71,9 +67,11 @@ const readMetadata = (metadata: Metadata, architecture: Architecture, intendedCo
     architecture,
     name: text(metadata, "general.name", architecture),
     ...counts,
+    ...(experts && { experts }),
     normEpsilon: keys.number("attention.layer_norm_rms_epsilon"),
     embeddingScale: family.embeddingScale?.(sizes, keys) ?? 1,
     residualScale: family.residualScale?.(keys) ?? 1,
+    ...(logitCap !== undefined && { logitCap }),
     logitScale: family.logitScale?.(keys) ?? 1,
     attentionScale: keys.optionalNumber("attention.scale") ?? family.attentionScale?.(sizes) ?? defaultScale(headSize),
     rope,

@@ -19,20 +19,6 @@ export const assertWhole = (metadata: Metadata): void => {
 };
 
 /**
- * Rejects a mixture of experts.
- *
- * @throws ModelError `MODEL_EXPERTS_UNSUPPORTED`
- */
-export const assertDense = (metadata: Metadata, architecture: string): void => {
-  const experts = Number(metadata.get(`${architecture}.expert_count`) ?? 0);
-  if (!(experts > 0)) return;
-  throw new ModelError(
-    "MODEL_EXPERTS_UNSUPPORTED",
-    `expected a dense model, got a mixture of ${experts} experts (${architecture}.expert_count), which is not supported; use a dense model`,
-  );
-};
-
-/**
  * Rejects a model with a tensor that cannot be dequantized.
  *
  * @throws GgufError `GGUF_UNKNOWN_TENSOR_TYPE`
@@ -87,7 +73,9 @@ export const assertSegmentSizes = (config: DecoderConfig): void => {
 
 /** Numbers in the matrices of each kind of segment. The head is not one: it is split into pieces that fit. */
 const segmentNumbers = (config: DecoderConfig): [segment: string, numbers: number][] => {
-  const { layers, hiddenSize, feedForwardSize, queryHeads, kvHeads, headSize } = config;
+  const { layers, hiddenSize, queryHeads, kvHeads, headSize, experts } = config;
+  // Experts are rarely kept in float32; they count when the segment is built.
+  const feedForwardSize = experts ? 0 : config.feedForwardSize;
   const projection = hiddenSize * (queryHeads + 2 * kvHeads) * headSize;
   const feedForward = hiddenSize * (queryHeads * headSize + 3 * feedForwardSize);
   return [

@@ -43,21 +43,45 @@ export interface ProjectionWeights {
   readonly ropeDimensions: number;
 }
 
-/** Activations of the gate: `x * sigmoid(x)`, or GELU by its tanh approximation. */
-export type Activation = "silu" | "gelu";
+/**
+ * What a network computes of gate `g` and up `u`:
+ *
+ * - `silu`: `g * sigmoid(g) * u`
+ * - `gelu`: `gelu(g) * u`, by the tanh approximation
+ * - `clamped-swiglu`: `g' * sigmoid(1.702 * g') * (u' + 1)`, with `g'` up to 7 and `u'` from -7 to 7 (gpt-oss)
+ */
+export type Activation = "silu" | "gelu" | "clamped-swiglu";
+
+/** A network `down(activation(gate(x), up(x)))`. */
+export interface GatedWeights {
+  readonly gate: Linear;
+  readonly up: Linear;
+  readonly down: Linear;
+  readonly activation: Activation;
+}
+
+/** Networks of which the router chooses some for each row. */
+export interface ExpertWeights {
+  /** One output per expert. */
+  readonly router: Linear;
+  /** Experts that a row uses: those with the highest outputs. */
+  readonly used: number;
+  /** Outputs whose softmax weights the experts: those of the chosen ones, or of all. */
+  readonly softmaxOf: "chosen" | "all";
+  readonly each: readonly GatedWeights[];
+  /** A network that every row uses besides, times the sigmoid of its gate's one output if it has a gate. */
+  readonly shared?: { readonly network: GatedWeights; readonly gate?: Linear };
+}
 
 /** Weights after an attention hole. */
 export interface FeedForwardWeights {
   readonly output: Linear;
   /** Of the attention output, before it is added to the residuals. */
   readonly outputNorm?: Float32Array;
-  /** Of the residuals, before the gate. */
+  /** Of the residuals, before the network. */
   readonly norm?: Float32Array;
-  readonly gate: Linear;
-  readonly up: Linear;
-  readonly down: Linear;
-  readonly activation: Activation;
-  /** Of the output of `down`, before it is added to the residuals. */
+  readonly network: GatedWeights | ExpertWeights;
+  /** Of the network's output, before it is added to the residuals. */
   readonly loweredNorm?: Float32Array;
 }
 

@@ -3,6 +3,7 @@ import {
   AttributeProto_AttributeType as AttributeType,
   type AttributeProto,
   AttributeProtoSchema,
+  type GraphProto,
   GraphProtoSchema,
   ModelProtoSchema,
   type NodeProto,
@@ -20,7 +21,7 @@ const IR_VERSION = 10n;
 const OPSET_VERSION = 23n;
 
 /** Element types in use. */
-export type ElementType = "float32" | "int64" | "uint8";
+export type ElementType = "float32" | "int32" | "int64" | "uint8" | "bool";
 
 /** A graph input or output: its name, element type and dimensions; a string is a symbolic dimension. */
 export interface Port {
@@ -29,8 +30,16 @@ export interface Port {
   readonly dims: readonly (number | string)[];
 }
 
-/** Value of a node attribute. Integers are written as INT, `{ float }` as FLOAT. */
-export type AttributeValue = number | string | readonly number[] | { readonly float: number };
+/** A branch of `If`. It has no inputs and reads the tensors of the graph around it, constants included. */
+export type Branch = Pick<Graph, "name" | "outputs" | "nodes">;
+
+/** Value of a node attribute. Integers are written as INT, `{ float }` as FLOAT, `{ branch }` as GRAPH. */
+export type AttributeValue =
+  | number
+  | string
+  | readonly number[]
+  | { readonly float: number }
+  | { readonly branch: Branch };
 
 /** One constant tensor of a graph. */
 export interface Constant {
@@ -101,7 +110,14 @@ export const serializeWith = (
     }),
   );
 
-const DATA_TYPE = { float32: DataType.FLOAT, int64: DataType.INT64, uint8: DataType.UINT8 } as const;
+/** Codes of element types, as `Cast` takes them. */
+export const DATA_TYPE: Readonly<Record<ElementType, DataType>> = {
+  float32: DataType.FLOAT,
+  int32: DataType.INT32,
+  int64: DataType.INT64,
+  uint8: DataType.UINT8,
+  bool: DataType.BOOL,
+};
 
 const elementType = (data: Constant["data"]): ElementType => {
   if (data instanceof Float32Array) return "float32";
@@ -113,9 +129,14 @@ const attribute = (name: string, value: AttributeValue): AttributeProto => {
     return create(AttributeProtoSchema, { name, type: AttributeType.INT, i: BigInt(value) });
   if (typeof value === "string")
     return create(AttributeProtoSchema, { name, type: AttributeType.STRING, s: bytesOf(value) });
+  if ("branch" in value)
+    return create(AttributeProtoSchema, { name, type: AttributeType.GRAPH, g: branchGraph(value.branch) });
   if ("float" in value) return create(AttributeProtoSchema, { name, type: AttributeType.FLOAT, f: value.float });
   return create(AttributeProtoSchema, { name, type: AttributeType.INTS, ints: value.map(BigInt) });
 };
+
+const branchGraph = ({ name, outputs, nodes }: Branch): GraphProto =>
+  create(GraphProtoSchema, { name, output: outputs.map(valueInfo), node: [...nodes] });
 
 const bytesOf = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(new TextEncoder().encode(text));
 

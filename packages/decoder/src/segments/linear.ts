@@ -118,3 +118,13 @@ const firstOfEach = <Item>(items: readonly Item[], nameOf: (item: Item) => strin
   for (const item of items) if (!byName.has(nameOf(item))) byName.set(nameOf(item), item);
   return [...byName.values()];
 };
+
+/** Computes `output` from `input`. */
+type Step = (output: string, input: string) => Part;
+
+/** Steps of which each has the output of the one before as its input; the last writes `output`. Skips undefined ones. */
+export const chain = (output: string, optional: readonly (Step | undefined)[]): Part => {
+  const steps = optional.filter((step) => step !== undefined);
+  const outputOf = (step: number): string => (step === steps.length - 1 ? output : `${output}_step_${step}`);
+  return join(steps.map((step, index) => step(outputOf(index), outputOf(index - 1))));
+};

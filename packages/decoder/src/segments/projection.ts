@@ -1,7 +1,7 @@
 import type { DecoderConfig } from "../architecture/config.ts";
 import type { ProjectionWeights } from "../architecture/weights.ts";
 import { integers, node, type Port } from "../onnx/graph.ts";
-import { type Arithmetic, join, linear, type Part } from "./linear.ts";
+import { type Arithmetic, chain, join, linear, type Part } from "./linear.ts";
 import { groupNorm, norm } from "./norm.ts";
 
 /** Inputs of a projection that depends on positions. */
@@ -54,20 +54,12 @@ const headsOf = (
   arithmetic: Arithmetic,
 ): Part => {
   const { [name]: matrix, [`${name}Norm` as const]: weight, ropeDimensions } = weights;
-  const steps = [
-    (output: string): Part => linear(name, from, output, matrix, arithmetic),
-    ...(weight
-      ? [(output: string, input: string): Part => groupNorm(`${name}_norm`, input, output, weight, matrix.rows, config)]
-      : []),
-    ...(ropeDimensions > 0
-      ? [(output: string, input: string): Part => rope(name, input, output, matrix.rows, ropeDimensions, config)]
-      : []),
-    ...(name === "query" && config.temperature
-      ? [(output: string, input: string): Part => product(input, "query_factor", output)]
-      : []),
-  ];
-  const outputOf = (step: number): string => (step === steps.length - 1 ? name : `${name}_step_${step}`);
-  return join(steps.map((step, index) => step(outputOf(index), outputOf(index - 1))));
+  return chain(name, [
+    (output) => linear(name, from, output, matrix, arithmetic),
+    weight && ((output, input) => groupNorm(`${name}_norm`, input, output, weight, matrix.rows, config)),
+    ropeDimensions > 0 ? (output, input) => rope(name, input, output, matrix.rows, ropeDimensions, config) : undefined,
+    name === "query" && config.temperature ? (output, input) => product(input, "query_factor", output) : undefined,
+  ]);
 };
 
 const product = (input: string, factor: string, output: string): Part => ({

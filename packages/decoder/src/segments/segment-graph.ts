@@ -1,8 +1,8 @@
 import type { DecoderConfig } from "../architecture/config.ts";
 import type { FeedForwardWeights, HeadWeights, ProjectionWeights } from "../architecture/weights.ts";
-import type { Graph, Port } from "../onnx/graph.ts";
+import { type Graph, node, type Port } from "../onnx/graph.ts";
 import { feedForward } from "./feed-forward.ts";
-import { type Arithmetic, join, linear, type Part, times } from "./linear.ts";
+import { type Arithmetic, chain, join, linear, type Part, times } from "./linear.ts";
 import { norm } from "./norm.ts";
 import { positionPorts, projection, projectionPorts } from "./projection.ts";
 
@@ -54,11 +54,21 @@ const segmentOutputs = (config: DecoderConfig, weights: SegmentWeights): Port[] 
 };
 
 const head = (config: DecoderConfig, weights: HeadWeights, input: string, arithmetic: Arithmetic): Part => {
-  const { logitScale } = config;
-  const product = logitScale === 1 ? "logits" : "unscaled_logits";
+  const { logitScale, logitCap } = config;
   return join([
     norm("head_norm", input, "head_input", weights.norm, config),
-    linear("head", "head_input", product, weights.output, arithmetic),
-    ...(logitScale === 1 ? [] : [times("logit_scale", product, "logits", logitScale)]),
+    chain("logits", [
+      (output) => linear("head", "head_input", output, weights.output, arithmetic),
+      logitScale === 1 ? undefined : (output, unscaled) => times("logit_scale", unscaled, output, logitScale),
+      logitCap === undefined ? undefined : (output, uncapped) => capped(uncapped, output, logitCap),
+    ]),
   ]);
 };
+
+/** `output = cap * tanh(input / cap)` */
+const capped = (input: string, output: string, cap: number): Part =>
+  join([
+    times("inverse_cap", input, "uncapped", 1 / cap),
+    { nodes: [node("Tanh", ["uncapped"], ["capped"])], constants: [] },
+    times("cap", "capped", output, cap),
+  ]);

@@ -1,6 +1,7 @@
 import type { InferenceSession } from "onnxruntime-common";
 import { type Graph, serializeGraph } from "../onnx/graph.ts";
 import type { CreateSession, SessionOptions } from "../session.ts";
+import { assertGraphSize } from "./graph-size.ts";
 import type { SegmentFiles } from "./segment-files.ts";
 
 /** A segment that can be compiled. */
@@ -31,7 +32,9 @@ export const compileSegments = async (
 ): Promise<SegmentSet> => {
   const sessions: InferenceSession[] = [];
   for (const { build, options } of sources) {
-    sessions.push(await createSession(serializeGraph(await build()), options));
+    const graph = await build();
+    assertGraphSize(graph);
+    sessions.push(await createSession(serializeGraph(graph), options));
     onStep(sessions.length, sources.length);
   }
   return {

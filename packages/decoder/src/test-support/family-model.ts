@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { type WritableValue, writeGguf } from "../gguf/test-support/write-gguf.ts";
+import { type WritableTensor, type WritableValue, writeGguf } from "../gguf/test-support/write-gguf.ts";
 
 /** A small model of one family with its logits by PyTorch `transformers`, made by `tools/make-family-models.py`. */
 export interface FamilyModel {
@@ -21,13 +21,18 @@ export const familyModel = (architecture: string): FamilyModel =>
     readFileSync(new URL(`../fixtures/families/${architecture}.json`, import.meta.url), "utf8"),
   ) as FamilyModel;
 
-/** The model as a GGUF file. */
-export const familyGguf = ({ metadata, tensors }: FamilyModel): Uint8Array =>
+/** The model as a GGUF file. Tensors that `stored` returns are written as such, with other numbers. */
+export const familyGguf = (
+  { metadata, tensors }: FamilyModel,
+  stored: (name: string, size: number) => Pick<WritableTensor, "typeId" | "data"> | undefined = () => undefined,
+): Uint8Array =>
   writeGguf({
     metadata,
     tensors: Object.entries(tensors).map(([name, { dims, scale, offset }]) => {
       const next = noise(name);
       const size = dims.reduce((product, dim) => product * dim, 1);
+      const replaced = stored(name, size);
+      if (replaced) return { name, dims, ...replaced };
       return { name, dims, data: Float32Array.from({ length: size }, () => offset + scale * next()) };
     }),
   });

@@ -22,6 +22,8 @@ export interface Family {
   readonly rope: (keys: ModelKeys, sizes: FamilySizes) => RopeConfig;
   /** For files with a span but no pattern: the last layer of each such period reads all tokens. All slide by default. */
   readonly slidingPeriod?: number;
+  /** Whether its layers may be mixtures of experts; false by default. */
+  readonly mayHaveExperts?: boolean;
   /** Factor of the embedding of every token; 1 by default. */
   readonly embeddingScale?: (sizes: FamilySizes, keys: ModelKeys) => number;
   /** Factor of what attention and feed-forward parts add to the residuals; 1 by default. */

@@ -17,3 +17,6 @@ export const granite: Family = {
   projection: async (layer) => separateProjection(layer, { ropeRows: "neighbours" }),
   feedForward: async (layer) => gatedFeedForward(layer, "silu"),
 };
+
+/** Granite 3.x with experts. */
+export const granitemoe: Family = { ...granite, mayHaveExperts: true };

@@ -14,7 +14,7 @@ export const olmo2: Family = {
     ...(await projectionNorms(layer)),
   }),
   feedForward: async (layer) => ({
-    ...(await gatedFeedForward(layer, "silu", { hasNorm: false })),
+    ...(await gatedFeedForward(layer, "silu", { norm: "none" })),
     ...(await normsAfter(layer)),
   }),
 };

@@ -1,7 +1,8 @@
+import type { ExpertSizes } from "../config.ts";
 import { inHalfSplitOrder } from "../half-split.ts";
 import type { LayerReader } from "../layer-reader.ts";
 import { sliceRows } from "../slice-rows.ts";
-import type { Activation, FeedForwardWeights, ProjectionWeights } from "../weights.ts";
+import type { Activation, ExpertWeights, FeedForwardWeights, GatedWeights, ProjectionWeights } from "../weights.ts";
 
 /** How a file stores query, key and value. */
 interface ProjectionLayout {
@@ -77,33 +78,88 @@ export const normsAfter = async (
   loweredNorm: await reader.vector("post_ffw_norm", reader.config.hiddenSize),
 });
 
-/** Attention output, norm unless there is none, and `down(activation(gate(x)) * up(x))`. */
+/** How a file stores the part after attention. */
+interface FeedForwardLayout {
+  /** Name of the norm of the residuals before the network, or `none`; `ffn_norm` by default. */
+  readonly norm?: string;
+  /** As in `ExpertWeights`; of the chosen experts by default. */
+  readonly softmaxOf?: ExpertWeights["softmaxOf"];
+}
+
+/** Attention output, norm, and the network, or experts if the model has them. */
 export const gatedFeedForward = async (
   reader: LayerReader,
   activation: Activation,
-  { hasNorm = true }: Pick<ProjectionLayout, "hasNorm"> = {},
+  { norm = "ffn_norm", softmaxOf = "chosen" }: FeedForwardLayout = {},
 ): Promise<FeedForwardWeights> => {
-  const { hiddenSize, feedForwardSize, queryHeads, headSize } = reader.config;
+  const { hiddenSize, queryHeads, headSize, experts } = reader.config;
   return {
     output: await reader.linear("attn_output", hiddenSize, queryHeads * headSize),
-    ...(hasNorm && { norm: await reader.vector("ffn_norm", hiddenSize) }),
-    gate: await reader.linear("ffn_gate", feedForwardSize, hiddenSize),
-    up: await reader.linear("ffn_up", feedForwardSize, hiddenSize),
-    down: await reader.linear("ffn_down", hiddenSize, feedForwardSize),
+    ...(norm !== "none" && { norm: await reader.vector(norm, hiddenSize) }),
+    network: experts
+      ? { ...(await expertNetworks(reader, experts, activation)), softmaxOf }
+      : await gatedNetwork(reader, "", reader.config.feedForwardSize, activation),
+  };
+};
+
+/** The network in `ffn_gateSUFFIX`, `ffn_upSUFFIX` and `ffn_downSUFFIX`. */
+const gatedNetwork = async (
+  reader: LayerReader,
+  suffix: string,
+  size: number,
+  activation: Activation,
+): Promise<GatedWeights> => {
+  const { hiddenSize } = reader.config;
+  return {
+    gate: await reader.linear(`ffn_gate${suffix}`, size, hiddenSize),
+    up: await reader.linear(`ffn_up${suffix}`, size, hiddenSize),
+    down: await reader.linear(`ffn_down${suffix}`, hiddenSize, size),
     activation,
   };
 };
 
-/** The same with gate and up in one tensor, `ffn_up`. */
+/** Attention output, norm, and a network with gate and up in one tensor, `ffn_up`. */
 export const fusedFeedForward = async (reader: LayerReader, activation: Activation): Promise<FeedForwardWeights> => {
   const { hiddenSize, feedForwardSize, queryHeads, headSize } = reader.config;
   const fused = await reader.linear("ffn_up", 2 * feedForwardSize, hiddenSize);
   return {
     output: await reader.linear("attn_output", hiddenSize, queryHeads * headSize),
     norm: await reader.vector("ffn_norm", hiddenSize),
-    gate: sliceRows(fused, 0, feedForwardSize),
-    up: sliceRows(fused, feedForwardSize, 2 * feedForwardSize),
-    down: await reader.linear("ffn_down", hiddenSize, feedForwardSize),
-    activation,
+    network: {
+      gate: sliceRows(fused, 0, feedForwardSize),
+      up: sliceRows(fused, feedForwardSize, 2 * feedForwardSize),
+      down: await reader.linear("ffn_down", hiddenSize, feedForwardSize),
+      activation,
+    },
   };
 };
+
+const expertNetworks = async (
+  reader: LayerReader,
+  { count, used, feedForwardSize, sharedFeedForwardSize }: ExpertSizes,
+  activation: Activation,
+): Promise<Omit<ExpertWeights, "softmaxOf">> => {
+  const { hiddenSize } = reader.config;
+  const gates = await reader.linears("ffn_gate_exps", count, feedForwardSize, hiddenSize);
+  const ups = await reader.linears("ffn_up_exps", count, feedForwardSize, hiddenSize);
+  const downs = await reader.linears("ffn_down_exps", count, hiddenSize, feedForwardSize);
+  return {
+    router: await reader.linear("ffn_gate_inp", count, hiddenSize),
+    used,
+    each: gates.map((gate, expert) => ({ gate, up: ups[expert]!, down: downs[expert]!, activation })),
+    ...(sharedFeedForwardSize !== undefined && {
+      shared: await sharedNetwork(reader, sharedFeedForwardSize, activation),
+    }),
+  };
+};
+
+const sharedNetwork = async (
+  reader: LayerReader,
+  size: number,
+  activation: Activation,
+): Promise<NonNullable<ExpertWeights["shared"]>> => ({
+  network: await gatedNetwork(reader, "_shexp", size, activation),
+  ...(reader.has("ffn_gate_inp_shexp") && {
+    gate: await reader.linear("ffn_gate_inp_shexp", 1, reader.config.hiddenSize),
+  }),
+});

@@ -8,3 +8,10 @@ export const qwen2: Family = {
   projection: async (layer) => separateProjection(layer, { ropeRows: "halves", needsBias: true }),
   feedForward: async (layer) => gatedFeedForward(layer, "silu"),
 };
+
+/** Qwen1.5 and Qwen2 with experts, one of them shared. */
+export const qwen2moe: Family = {
+  ...qwen2,
+  mayHaveExperts: true,
+  feedForward: async (layer) => gatedFeedForward(layer, "silu", { softmaxOf: "all" }),
+};

@@ -11,3 +11,6 @@ export const qwen3: Family = {
   }),
   feedForward: async (layer) => gatedFeedForward(layer, "silu"),
 };
+
+/** Qwen3 with experts. */
+export const qwen3moe: Family = { ...qwen3, mayHaveExperts: true };
