@@ -1,5 +1,12 @@
-/** A metadata value to write: integers become uint32, other numbers float32, lists of integers int32. */
-export type WritableValue = number | string | boolean | readonly number[] | readonly string[];
+/** A metadata value to write: integers become uint32, other numbers and `{ float }` float32, lists of integers int32. */
+export type WritableValue =
+  | number
+  | string
+  | boolean
+  | { readonly float: number }
+  | { readonly floats: readonly number[] }
+  | readonly number[]
+  | readonly string[];
 
 /** A tensor to write. */
 export interface WritableTensor {
@@ -51,6 +58,11 @@ const typed = (value: WritableValue): Uint8Array => {
     return Number.isInteger(value)
       ? joined([uint32(VALUE_TYPES.uint32), uint32(value)])
       : joined([uint32(VALUE_TYPES.float32), bytesOf(Float32Array.of(value))]);
+  if ("float" in value) return joined([uint32(VALUE_TYPES.float32), bytesOf(Float32Array.of(value.float))]);
+  if ("floats" in value) {
+    const counts = [uint32(VALUE_TYPES.array), uint32(VALUE_TYPES.float32), uint64(value.floats.length)];
+    return joined([...counts, bytesOf(Float32Array.from(value.floats))]);
+  }
   const type = typeof value[0] === "string" ? VALUE_TYPES.string : VALUE_TYPES.int32;
   const items = value.map((item: number | string) => (typeof item === "string" ? text(item) : uint32(item)));
   return joined([uint32(VALUE_TYPES.array), uint32(type), uint64(value.length), ...items]);
