@@ -22,6 +22,7 @@ const limits = {
   "@kvtuner/tuning": "175 kB",
   "@kvtuner/report": "130 kB",
   "@kvtuner/embedded-model": "1 kB",
+  "@kvtuner/hub": "30 kB",
   kvtuner: "305 kB",
 };
 

@@ -23,6 +23,7 @@ export const arrows = {
   "@kvtuner/backend-cuda": ["@kvtuner/backend"],
   "@kvtuner/decoder": ["@kvtuner/backend"],
   "@kvtuner/evaluation": ["@kvtuner/decoder"],
+  "@kvtuner/hub": ["@kvtuner/decoder"],
   "@kvtuner/tuning": ["@kvtuner/evaluation", "@kvtuner/sensitivity", "@kvtuner/clustering", "@kvtuner/search"],
   "@kvtuner/report": ["@kvtuner/tuning"],
 };
