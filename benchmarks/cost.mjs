@@ -20,7 +20,7 @@ const NINE_PAIRS = "K8V8,K8V4,K8V2,K4V8,K4V4,K4V2,K2V8,K2V4,K2V2";
 const PAIRS = (process.argv[2] ?? NINE_PAIRS).split(",").map(parsePair);
 const createSession = (model) =>
   InferenceSession.create(model, { intraOpNumThreads: 2, extra: { session: { intra_op: { allow_spinning: "0" } } } });
-const gguf = await openGguf(await openFileSource(resolveModel("smollm2")));
+const gguf = await openGguf(await openFileSource((await resolveModel("smollm2")).path));
 const decoder = await loadDecoder(gguf, { createSession });
 const ids = loadTokenizer(gguf).encode(
   readFileSync(sharedPath("data", "wikitext2_test.txt"), "utf8").slice(0, 8 * LENGTH),

@@ -41,7 +41,7 @@ const backends = {
   },
 };
 
-const source = await openFileSource(resolveModel(model));
+const source = await openFileSource((await resolveModel(model)).path);
 const gguf = await openGguf(source);
 const tokenizer = loadTokenizer(gguf);
 const options = { extra: { session: { intra_op: { allow_spinning: "0" } } } };

@@ -65,7 +65,8 @@ export const bench = async (options: BenchOptions): Promise<BenchResult> => {
   const settings = benchSettings(options);
   const callbacks = callbacksOf(options);
   const { threads, weights } = settings;
-  const model = await openRunnableModel(options.model, { createSession: sessionsOn(threads), weights }, callbacks);
+  const access = { ...callbacks, offline: options.offline === true };
+  const model = await openRunnableModel(options.model, { createSession: sessionsOn(threads), weights }, access);
   const work = async (): Promise<BenchResult> => {
     const tolerance = { anyWeights: options.anyWeights === true, warn: callbacks.warn };
     const plans = options.plans.map((plan, index) => ({

@@ -87,7 +87,8 @@ const openScorer = async <Result>(
   open: (model: TunableModel, callbacks: Callbacks) => PlanScorer<Result>,
 ): Promise<GivenPlanScorer<Result>> => {
   const callbacks = warnOnce(callbacksOf(settings));
-  const model = typeof settings.model === "string" ? await openModel(settings.model, callbacks) : settings.model;
+  const access = { ...callbacks, offline: settings.offline === true };
+  const model = typeof settings.model === "string" ? await openModel(settings.model, access) : settings.model;
   const disposeModel = async (): Promise<void> => {
     if (typeof settings.model === "string") await model.dispose();
   };

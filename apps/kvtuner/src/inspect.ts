@@ -1,6 +1,7 @@
 import { existsSync, openSync, readSync, closeSync } from "node:fs";
 import { join } from "node:path";
 import { weightMemory, type WeightMemory } from "@kvtuner/decoder";
+import { isHubName } from "@kvtuner/hub";
 import {
   assetBytes,
   type CacheShape,
@@ -17,6 +18,7 @@ import {
 } from "@kvtuner/plan";
 import {
   BudgetUnmetError,
+  callbacksOf,
   DEFAULT_PAIRS,
   exactBytes,
   fillOptions,
@@ -30,14 +32,14 @@ import {
 import { type LayerRun, layerRuns } from "./layer-runs.ts";
 import { readModelHeader } from "./model/header.ts";
 import { readPlanFile } from "./model/read-plan.ts";
-import { isModelName, resolveModel } from "./model/resolve.ts";
-import { INSPECT_OPTIONS, WEIGHTS } from "./options.ts";
+import { isModelName, type ResolvedModel, resolveModel } from "./model/resolve.ts";
+import { INSPECT_OPTIONS, type RunCallbacks, WEIGHTS } from "./options.ts";
 import { folderStorage } from "./study/folder-storage.ts";
 import { statIfThere } from "./study/stat-if-there.ts";
 
 /** Options of {@link inspect}. */
-export interface InspectOptions extends Given<typeof INSPECT_OPTIONS> {
-  /** A model (path or name), a plan file, or a study folder. */
+export interface InspectOptions extends Given<typeof INSPECT_OPTIONS>, RunCallbacks {
+  /** A model (path, name or `hf:OWNER/NAME`), a plan file, or a study folder. */
   readonly target: string;
 }
 
@@ -99,8 +101,9 @@ export const inspect = async (options: InspectOptions): Promise<InspectResult> =
   const stats = statIfThere(target);
   if (stats?.isDirectory()) return inspectStudy(target);
   if (stats?.isFile() && !isModelFile(target)) return inspectPlan(readPlanFile(target), context, budget);
-  if (stats === undefined && !isModelName(target)) throw new TargetError(target);
-  return inspectModel(resolveModel(target), context, budget);
+  if (stats === undefined && !isModelName(target) && !isHubName(target)) throw new TargetError(target);
+  const access = { ...callbacksOf(options), offline: options.offline === true };
+  return inspectModel(await resolveModel(target, access), context, budget);
 };
 
 const isModelFile = (path: string): boolean => /\.gguf$/i.test(path) || startOf(path) === "GGUF";
@@ -121,13 +124,17 @@ const startOf = (path: string): string => {
   return magic.toString("latin1");
 };
 
-const inspectModel = async (path: string, context: number, budget: number | undefined): Promise<ModelReport> => {
+const inspectModel = async (
+  { path, source }: ResolvedModel,
+  context: number,
+  budget: number | undefined,
+): Promise<ModelReport> => {
   const { identity, shape, gguf } = await readModelHeader(path);
   const uniform = uniformSizes(shape, DEFAULT_PAIRS, context).map((one) => ({ ...one, ...fitting(one, budget) }));
   if (budget !== undefined) assertSomeFits(uniform, budget, context);
   return {
     kind: "model",
-    model: identity,
+    model: { ...identity, ...(source !== undefined && { source }) },
     shape,
     weights: Object.fromEntries(WEIGHTS.map((storage) => [storage, weightMemory(gguf, storage)])),
     layers: layerRuns(shape, context),
@@ -183,7 +190,7 @@ export class TargetError extends KvtunerError {
   constructor(target: string) {
     super(
       "TARGET_UNKNOWN",
-      `expected a GGUF file, a model's name, a plan file or a study folder to inspect, got ${JSON.stringify(target)}; check the path`,
+      `expected a GGUF file, hf:OWNER/NAME, a model's name, a plan file or a study folder to inspect, got ${JSON.stringify(target)}; check the path`,
     );
     this.name = "TargetError";
   }

@@ -32,7 +32,10 @@ export interface RunCallbacks {
   readonly signal?: AbortSignal;
 }
 
-/** A path of a GGUF file, a name that `npm run model` fetches, or a model that was opened already (and stays open). */
+/**
+ * A path of a GGUF file, `hf:OWNER/NAME[:FILE][@REVISION]`, a name that `npm run model` fetches, or a model that was opened
+ * already (and stays open).
+ */
 type ModelOption = string | TunableModel;
 
 /** A name, or a backend that stays the caller's to dispose of. */
@@ -70,6 +73,9 @@ const task: Option<string | readonly string[], string | readonly string[], undef
   check: (_, given) => given,
 };
 
+/** The option of everything that opens a model. */
+const OFFLINE_OPTION = { offline: flagOption("use models of the hub (hf:OWNER/NAME) only if downloaded") };
+
 /** The option of a command that prints a result. */
 export const JSON_OPTION = { json: flagOption("print one JSON document to stdout") };
 
@@ -93,6 +99,7 @@ const plansOption = (help: string): Option<readonly string[], readonly string[],
 
 /** Options of `inspect`. */
 export const INSPECT_OPTIONS = {
+  ...OFFLINE_OPTION,
   budget: budgetOption("which plans of a model fit, or whether a plan does; ignored for a study"),
   context: { ...STUDY_OPTIONS.context, help: `${STUDY_OPTIONS.context.help}; ignored for a study` },
 };
@@ -116,6 +123,7 @@ export const TUNE_OPTIONS = {
   backend: backendOption(undefined, "backend for --verify (default: cpu)"),
   task,
   ...TASK_OPTIONS,
+  ...OFFLINE_OPTION,
 };
 
 /** Options of {@link tune}; those of a task go with `task`. */
@@ -138,6 +146,7 @@ export const EVALUATE_OPTIONS = {
   context: STUDY_OPTIONS.context,
   seed: seedOption("seed for the model's own text or a task's examples, below 2^32"),
   anyWeights,
+  ...OFFLINE_OPTION,
 };
 
 /** Where and on what text plans are scored. */
@@ -164,7 +173,7 @@ export const EVALUATE_PLAN_OPTIONS = {
 
 /** The task, the model, and how plans are evaluated. */
 export interface EvaluateTaskSettings
-  extends TaskRequest, Pick<EvaluateSettings, "context" | "anyWeights">, RunCallbacks {
+  extends TaskRequest, Pick<EvaluateSettings, "context" | "anyWeights" | "offline">, RunCallbacks {
   readonly model: ModelOption;
 }
 
@@ -178,11 +187,12 @@ export const RUNNER_OPTIONS = {
     "how weights are kept: float32, as stored, or as stored with int8 activations (faster, less exact)",
   ),
   anyWeights,
+  ...OFFLINE_OPTION,
 };
 
 /** What generations of one model under one plan share. */
 export interface RunnerOptions extends Given<typeof RUNNER_OPTIONS>, RunCallbacks {
-  /** Path of a GGUF file, or a name that `npm run model` fetches. */
+  /** Path of a GGUF file, `hf:OWNER/NAME[:FILE][@REVISION]`, or a name that `npm run model` fetches. */
   readonly model: string;
   /** A plan, the path of a plan file, or shorthand like `kivi:K4V2+sinks4`. */
   readonly plan: Plan | string;
@@ -262,6 +272,7 @@ export const BENCH_OPTIONS = {
   text: textOption("<file>", "UTF-8 text file (default: repeated built-in text)"),
   seed: seedOption("seed for synthetic keys and values, below 2^32"),
   anyWeights,
+  ...OFFLINE_OPTION,
 };
 
 const DEFAULT_CONTEXTS: readonly number[] = [512, 4096, 8192, 16_384];
@@ -284,7 +295,7 @@ export const BENCH_LIST_OPTIONS = {
 
 /** Options of {@link bench}. */
 export interface BenchOptions extends Given<typeof BENCH_OPTIONS>, RunCallbacks {
-  /** Path of a GGUF file, or a name that `npm run model` fetches. */
+  /** Path of a GGUF file, `hf:OWNER/NAME[:FILE][@REVISION]`, or a name that `npm run model` fetches. */
   readonly model: string;
   /** Plans, paths of plan files, or shorthands like `kivi:K4V4`; ratios are to the first. */
   readonly plans: readonly (Plan | string)[];

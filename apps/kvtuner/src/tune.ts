@@ -105,7 +105,8 @@ const openAndTune = async (
   clock: Stopwatch,
 ): Promise<TuneResult> => {
   const callbacks = callbacksOf(options);
-  const model = await clock.time("load", async () => (typeof named === "string" ? openModel(named, callbacks) : named));
+  const access = { ...callbacks, offline: options.offline === true };
+  const model = await clock.time("load", async () => (typeof named === "string" ? openModel(named, access) : named));
   const out = options.out ?? defaultFolder(named, model, tuning);
   const work = async (): Promise<TuneResult> => {
     const hooks: TuningHooks = {
@@ -116,11 +117,17 @@ const openAndTune = async (
       ...(verifyOn !== undefined && { openBackend: (caches) => openBackend(verifyOn, { threads: 1 }, caches) }),
       report: () => writeReport(out),
     };
-    const result = await inFolder(out, () => tuneModel(model, tuning, folderStorage(out), hooks));
+    const result = await inFolder(out, () => tuneModel(model, pinned(tuning, model), folderStorage(out), hooks));
     return { ...result, out, timeMs: clock.timeMs() };
   };
   return typeof named === "string" ? thenDispose(work, () => model.dispose()) : work();
 };
+
+/** The report's command names the commit of a model of the hub. */
+const pinned = ({ names, ...tuning }: Tuning, { identity: { source } }: TunableModel): Tuning => ({
+  ...tuning,
+  names: { ...names, ...(source !== undefined && { model: source }) },
+});
 
 const defaultFolder = (named: string | TunableModel, model: TunableModel, { study }: Tuning): string => {
   const name = typeof named === "string" && isModelName(named) ? named : model.identity.name;

@@ -28,7 +28,7 @@ export { bufferSource } from "./gguf/byte-source.ts";
 export { GgufError } from "./gguf/gguf-error.ts";
 export type { GgufFile } from "./gguf/gguf.ts";
 export { openGguf } from "./gguf/gguf.ts";
-export { openGgufParts, partNames } from "./gguf/split-gguf.ts";
+export { openGgufParts } from "./gguf/split-gguf.ts";
 export type { HoleInputs } from "./hole-inputs.ts";
 export type { Graph } from "./onnx/graph.ts";
 export { integers, node, scalar, serializeGraph } from "./onnx/graph.ts";

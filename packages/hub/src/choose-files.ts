@@ -1,4 +1,4 @@
-import { partNames } from "@kvtuner/decoder";
+import { partNames } from "@kvtuner/decoder/node";
 import { formatBytes } from "@kvtuner/plan";
 import { HubError } from "./hub-error.ts";
 import { formatHubName, type HubName } from "./hub-name.ts";

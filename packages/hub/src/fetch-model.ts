@@ -1,14 +1,14 @@
-import type { ListFileEntry } from "@huggingface/hub";
-import { partNames } from "@kvtuner/decoder";
+import { partNames } from "@kvtuner/decoder/node";
 import { formatBytes } from "@kvtuner/plan";
 import { writing } from "./cache-writing.ts";
 import { chooseFiles, type HubFile } from "./choose-files.ts";
 import { downloadBlob, partialPath } from "./download-blob.ts";
 import { type CachedRepository, cachedRepository, sizeIfThere } from "./hub-cache.ts";
 import { HubError } from "./hub-error.ts";
-import { formatHubName, type HubName, isCommit, isSafePath, parseHubName } from "./hub-name.ts";
+import { DEFAULT_REVISION, formatHubName, type HubName, isCommit, parseHubName } from "./hub-name.ts";
 import { type HubConnection, hubRequest, type Machine, thisMachine, UnreachableError } from "./hub-request.ts";
 import { type Environment, hubSettings } from "./hub-settings.ts";
+import type { CommitFile } from "./list-commit.ts";
 
 /** How a model is fetched. */
 export interface HubOptions {
@@ -33,11 +33,6 @@ export interface HubModel {
   readonly source: string;
 }
 
-/** A file of a commit, with the hash that names its blob. */
-interface CommitFile extends HubFile {
-  readonly hash: string;
-}
-
 /** What the steps of one fetch share. */
 interface Fetch {
   readonly name: HubName;
@@ -46,8 +41,6 @@ interface Fetch {
   readonly request: typeof fetch;
   readonly onProgress: NonNullable<HubOptions["onProgress"]>;
 }
-
-const DEFAULT_REVISION = "main";
 
 /**
  * Finds the GGUF files of `hf:OWNER/NAME[:FILE][@REVISION]` in the hub's cache, and downloads what is missing. Without FILE,
@@ -107,7 +100,9 @@ const modelOf = (
 /** The model as the hub has it now; without a network, as it was when it was last downloaded. */
 const onlineModel = async (job: Fetch): Promise<HubModel> => {
   const { name, cache, connection } = job;
-  const listed = await listCommit(job).catch((error: unknown) => {
+  const { listCommit } = await import("./list-commit.ts"); // Most models are not on the hub.
+  const { revision = DEFAULT_REVISION } = name;
+  const listed = await listCommit(name.repository, revision, job).catch((error: unknown) => {
     if (error instanceof UnreachableError) return error;
     throw error;
   });
@@ -121,50 +116,11 @@ const onlineModel = async (job: Fetch): Promise<HubModel> => {
   const chosen = chooseFiles(name, files);
   const missing = await withoutCached(chosen, commit, cache);
   if (missing.length > 0) await downloadAll(missing, commit, job);
-  const { revision = DEFAULT_REVISION } = name;
   await writing(cache.folder, async () => {
     for (const { path, hash } of missing) await cache.link(commit, path, hash);
     if (revision !== commit) await cache.setCommit(revision, commit);
   });
   return modelOf(name, commit, chosen, cache);
-};
-
-/** The commit of a revision, and its files. */
-const listCommit = async ({
-  name: { repository, revision = DEFAULT_REVISION },
-  request,
-  connection: { settings, signal },
-}: Fetch): Promise<{ readonly commit: string; readonly files: readonly CommitFile[] }> => {
-  const { listFiles, modelInfo } = await import("@huggingface/hub"); // Most models are not on the hub.
-  const hub = { hubUrl: settings.endpoint, fetch: request };
-  try {
-    const info = { ...hub, name: repository, revision, additionalFields: ["sha" as const] };
-    const commit = isCommit(revision) ? revision : (await modelInfo(info)).sha;
-    if (!isCommit(commit)) throw new TypeError("not a commit");
-    const files: CommitFile[] = [];
-    const repo = { type: "model" as const, name: repository };
-    for await (const entry of listFiles({ ...hub, repo, revision: commit, recursive: true }))
-      files.push(...fileOf(entry));
-    return { commit, files };
-  } catch (cause) {
-    signal?.throwIfAborted();
-    if (cause instanceof HubError) throw cause;
-    const { host } = new URL(settings.endpoint);
-    throw new HubError(
-      "HUB_FAILED",
-      `expected the answers of a hub from ${host}, got something else; check HF_ENDPOINT, and that no sign-in page of the network answers instead`,
-      { cause },
-    );
-  }
-};
-
-const HASH = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
-
-/** The hub's word is not believed for paths on this disk. */
-const fileOf = ({ type, path, size, oid, lfs }: ListFileEntry): CommitFile[] => {
-  const hash = lfs?.oid ?? oid;
-  if (type !== "file" || hash === undefined || !HASH.test(hash) || !isSafePath(path)) return [];
-  return [{ path, hash, sizeBytes: lfs?.size ?? size }];
 };
 
 /** Files that the commit's folder lacks. */

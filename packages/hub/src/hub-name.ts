@@ -10,6 +10,9 @@ export interface HubName {
   readonly revision?: string;
 }
 
+/** Revision of names without one. */
+export const DEFAULT_REVISION = "main";
+
 const PREFIX = "hf:";
 const REPOSITORY = /^[\w-][\w.-]*\/[\w-][\w.-]*$/;
 const REVISION = /^[\w-][\w.-]*(\/[\w-][\w.-]*)*$/;

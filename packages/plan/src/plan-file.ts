@@ -77,6 +77,7 @@ const planFile = z
       name: z.string(),
       architecture: z.string(),
       sha256: sha256.optional(),
+      source: z.string().optional(),
     }),
     shape: z.strictObject({ layers: count, ...sizes, perLayer: z.array(z.strictObject(sizes).partial()).optional() }),
     layers: z.array(layerScheme).min(1),

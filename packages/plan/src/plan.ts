@@ -5,8 +5,10 @@ import type { CacheShape, LayerScheme } from "./scheme.ts";
 export interface ModelIdentity {
   readonly name: string;
   readonly architecture: string;
-  /** SHA-256 of the model file in hexadecimal; absent if the plan was made without one. */
+  /** SHA-256 of the model file, or of all parts of a split one in order, in hexadecimal; absent if the plan was made without one. */
   readonly sha256?: string;
+  /** Where the file came from, with its revision, such as `hf:OWNER/NAME:FILE@COMMIT`; absent for a local file. */
+  readonly source?: string;
 }
 
 /** What was measured when the plan was chosen. */

@@ -1,5 +1,6 @@
 /** Steps of `tune`, `evaluate`, `run` and `bench` that take time. */
 export type Step =
+  | "download"
   | "load"
   | "prefill"
   | "calibrate"

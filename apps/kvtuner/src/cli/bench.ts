@@ -16,7 +16,7 @@ type BenchFlags = Given<typeof FLAGS> & { readonly plan: readonly string[] };
 export const benchCommand = (terminal: Terminal, signal: AbortSignal): Command =>
   withOptions(new Command("bench"), FLAGS)
     .description("measure the speed of plans and of the float cache at each context length")
-    .argument("<model>", "GGUF file, or embedded, smollm2, qwen05 or gemma3-270m")
+    .argument("<model>", "GGUF file, hf:OWNER/NAME[:FILE][@REVISION], embedded, smollm2, qwen05 or gemma3-270m")
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: BenchFlags) => {
       const { plan, context: contexts = FLAGS.context.fallback, json, quiet, ...settings } = flags;

@@ -19,7 +19,7 @@ type EvalFlags = Given<typeof FLAGS>;
 export const evalCommand = (terminal: Terminal, signal: AbortSignal): Command =>
   withOptions(new Command("eval"), FLAGS)
     .description("score plans on a text or on tasks: bytes, loss, accuracy")
-    .argument("<model>", "GGUF file, or embedded, smollm2, qwen05 or gemma3-270m")
+    .argument("<model>", "GGUF file, hf:OWNER/NAME[:FILE][@REVISION], embedded, smollm2, qwen05 or gemma3-270m")
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: EvalFlags, command: Command) => {
       if (flags.plan === undefined && flags.stream !== true) command.error("error: expected --plan or --stream");

@@ -7,18 +7,21 @@ import { plainTable } from "../plain-table.ts";
 import { examples } from "./examples.ts";
 import { frontTable, strip } from "./format.ts";
 import { withOptions } from "./options.ts";
-import type { Piece, Terminal } from "./terminal.ts";
+import { progressView } from "./progress-view.ts";
+import { type Piece, type Terminal, warn } from "./terminal.ts";
 
 const FLAGS = { ...INSPECT_OPTIONS, ...JSON_OPTION };
 
 /** `kvtuner inspect MODEL|PLAN|STUDY`. */
-export const inspectCommand = (terminal: Terminal): Command =>
+export const inspectCommand = (terminal: Terminal, signal: AbortSignal): Command =>
   withOptions(new Command("inspect"), FLAGS)
     .description("show a model's cache size, a plan layer by layer, or a study's results")
-    .argument("<target>", "GGUF file, model name, plan file or study folder")
+    .argument("<target>", "GGUF file, hf:OWNER/NAME, model name, plan file or study folder")
     .addHelpText("after", EXAMPLES)
     .action(async (target: string, { json, ...options }: Given<typeof FLAGS>) => {
-      const result = await inspect({ target, ...options });
+      const view = progressView(terminal, false);
+      const onWarning = (message: string): void => warn(terminal, message);
+      const result = await inspect({ target, ...options, onProgress: view.show, onWarning, signal }).finally(view.end);
       terminal.out(...(json === true ? [JSON.stringify(result)] : describe(result, terminal)), "\n");
     });
 
@@ -43,6 +46,7 @@ const describeModel = (report: ModelReport): string => {
   const { model, shape, weights, bytesPerToken, context, bytes16, budget, uniform } = report;
   return [
     `${model.name} (${model.architecture}): ${shape.layers} layers with a cache`,
+    ...(model.source === undefined ? [] : [`from ${model.source}`]),
     layerTable(report),
     `loading the weights takes up to about ${Object.entries(weights)
       .map(([storage, { peakBytes }]) => `${formatBytes(peakBytes)} as ${storage}`)

@@ -2,6 +2,7 @@ import type { OnProgress, Progress, Step } from "@kvtuner/tuning";
 import type { Terminal } from "./terminal.ts";
 
 const LABELS: Record<Step, string> = {
+  download: "downloading MB",
   load: "loading model",
   prefill: "reading the prompt",
   calibrate: "writing calibration text",

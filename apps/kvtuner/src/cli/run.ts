@@ -26,7 +26,7 @@ type RunFlags = Given<typeof FLAGS> & { readonly plan: string };
 export const runCommand = (terminal: Terminal, signal: AbortSignal, interrupt: Interrupt): Command =>
   withOptions(new Command("run"), FLAGS)
     .description("generate text on a cache stored as a plan says")
-    .argument("<model>", "GGUF file, or embedded, smollm2, qwen05 or gemma3-270m")
+    .argument("<model>", "GGUF file, hf:OWNER/NAME[:FILE][@REVISION], embedded, smollm2, qwen05 or gemma3-270m")
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: RunFlags, command: Command) => {
       fillOptions(GENERATION_OPTIONS, flags);

@@ -17,7 +17,7 @@ export const tuneCommand = (terminal: Terminal, signal: AbortSignal, interrupt: 
     .description("score a model's layers, search for the best plans and pick one; resumes the study in --out")
     .argument(
       "<model>",
-      "GGUF file, or embedded, smollm2, qwen05 or gemma3-270m (downloaded by `npm run model -- NAME`)",
+      "GGUF file, hf:OWNER/NAME[:FILE][@REVISION], embedded, smollm2, qwen05 or gemma3-270m (downloaded by `npm run model -- NAME`)",
     )
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: TuneFlags) => {

@@ -1,22 +1,23 @@
 import { batchContinuations } from "@kvtuner/decoder";
 import { createEvaluator, trace } from "@kvtuner/evaluation";
-import { warnOnce, type Callbacks, type TunableModel } from "@kvtuner/tuning";
+import { warnOnce, type TunableModel } from "@kvtuner/tuning";
+import type { ModelAccess } from "./resolve.ts";
 import { openRunnableModel } from "./runnable-model.ts";
 import { createSession } from "./session.ts";
 import { openSpillFile } from "./spill-file.ts";
 import { openTaskEvaluator } from "./task-evaluator.ts";
 
 /**
- * Opens a GGUF file, given by path or by a name that `npm run model` fetches. Reads and checks the header now, and loads the
+ * Opens a model, given as to `resolveModel`. Reads and checks the header now, and loads the
  * weights on first use.
  *
  * @throws KvtunerError when there is no such file, or the model cannot be run
  */
-export const openModel = async (model: string, callbacks: Callbacks): Promise<TunableModel> => {
-  const opened = await openRunnableModel(model, { createSession, weights: "float32" }, callbacks);
+export const openModel = async (model: string, access: ModelAccess): Promise<TunableModel> => {
+  const opened = await openRunnableModel(model, { createSession, weights: "float32" }, access);
   const { identity, shape, contextLength, tokenizer, load, dispose } = opened;
   const { startIds, bosId, eosIds } = tokenizer;
-  const { warn } = warnOnce(callbacks);
+  const { warn } = warnOnce(access);
   const encode = (text: string): Int32Array => tokenizer.encode(text);
   const endTokens = [...eosIds, ...(bosId === undefined ? [] : [bosId])];
   return {

@@ -40,7 +40,7 @@ describe.skipIf(process.platform === "win32")("a path that may not be read", () 
   ])("%s is an error with a code: %s as a model, %s to inspect", async (name, asModel, toInspect) => {
     const path = join(folder, name);
     const message = expect.stringContaining(path);
-    expect(() => resolveModel(path)).toThrow(expect.objectContaining({ code: asModel, message }));
+    await expect(resolveModel(path)).rejects.toMatchObject({ code: asModel, message });
     await expect(inspect({ target: path })).rejects.toMatchObject({ code: toInspect, message });
   });
 });

@@ -2,8 +2,9 @@ import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { embeddedModelUrl } from "@kvtuner/embedded-model";
+import { fetchHubModel, isHubName } from "@kvtuner/hub";
 import { KvtunerError } from "@kvtuner/plan";
-import { reasonOf } from "@kvtuner/tuning";
+import { type Callbacks, callbacksOf, reasonOf } from "@kvtuner/tuning";
 import { statIfThere } from "../study/stat-if-there.ts";
 import { kvtunerHome } from "./home.ts";
 
@@ -16,16 +17,50 @@ export const FETCHED_MODEL_NAMES = ["smollm2", "qwen05", "gemma3-270m"] as const
 /** Names accepted instead of a path. */
 const MODEL_NAMES: readonly string[] = [EMBEDDED, ...FETCHED_MODEL_NAMES];
 
-/** Whether `text` is the name of a model. */
+/** Whether `text` is the name of a model of ours. */
 export const isModelName = (text: string): boolean => MODEL_NAMES.includes(text);
 
+/** What finding a model's file needs: callbacks, and whether models of the hub must be there already. */
+export interface ModelAccess extends Callbacks {
+  readonly offline?: boolean;
+}
+
+/** A model's file. */
+export interface ResolvedModel {
+  /** The first part of a split model, or the part that was given. */
+  readonly path: string;
+  /** A model of the hub with the commit of its files. */
+  readonly source?: string;
+}
+
 /**
- * Path of the GGUF file of `model`, a path or a model's name.
+ * The GGUF file of `model`: a path, `hf:OWNER/NAME[:FILE][@REVISION]`, which is downloaded, or a model's name.
  *
  * @throws ModelNotFoundError saying what to fetch, or which file to put where
  * @throws ModelUnreadableError when the file exists but may not be read
+ * @throws HubError when a model of the hub cannot be had
  */
-export const resolveModel = (model: string): string => {
+export const resolveModel = async (model: string, access: ModelAccess = callbacksOf({})): Promise<ResolvedModel> => {
+  if (!isFile(model) && isHubName(model)) return fromHub(model, access);
+  return { path: localModel(model) };
+};
+
+const MEGABYTE = 1e6;
+
+const fromHub = async (model: string, { progress, warn, signal, offline }: ModelAccess): Promise<ResolvedModel> => {
+  const { paths, source } = await fetchHubModel(model, {
+    offline: offline === true,
+    onNotice: warn,
+    onProgress: (done, total, note) => {
+      const [doneMb, totalMb] = [done, total].map((bytes) => Math.ceil(bytes / MEGABYTE)) as [number, number];
+      progress({ step: "download", done: doneMb, total: totalMb, note });
+    },
+    ...(signal && { signal }),
+  });
+  return { path: paths[0], source };
+};
+
+const localModel = (model: string): string => {
   if (isFile(model)) return readable(model);
   if (model === EMBEDDED) return fileURLToPath(embeddedModelUrl);
   if (!isModelName(model)) throw new ModelNotFoundError(unknownModel(model));
@@ -37,7 +72,7 @@ export const resolveModel = (model: string): string => {
 };
 
 const unknownModel = (model: string): string =>
-  `expected the path of a GGUF file or one of ${MODEL_NAMES.join(", ")}, got ${JSON.stringify(model)}, which is not a file; check the path`;
+  `expected the path of a GGUF file, hf:OWNER/NAME, or one of ${MODEL_NAMES.join(", ")}, got ${JSON.stringify(model)}, which is not a file; check the path`;
 
 const readable = (path: string): string => {
   try {

@@ -1,9 +1,8 @@
 import { loadTokenizer, type CreateSession, type Decoder, type Tokenizer, type WeightStorage } from "@kvtuner/decoder";
 import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
-import type { Callbacks } from "@kvtuner/tuning";
 import { openHeader } from "./header.ts";
 import { lazyDecoder } from "./lazy-decoder.ts";
-import { resolveModel } from "./resolve.ts";
+import { type ModelAccess, resolveModel } from "./resolve.ts";
 import { sha256Files } from "./sha256-files.ts";
 
 /** A model whose header is read at once and whose weights `load` loads, so that everything else is checked first. */
@@ -28,26 +27,28 @@ export interface RunnableOptions {
 }
 
 /**
- * Opens a model to run, given by path or by a name that `npm run model` fetches.
+ * Opens a model to run, as {@link resolveModel} finds it.
  *
  * @throws KvtunerError when there is no such file, or the model cannot be run
  */
 export const openRunnableModel = async (
   name: string,
   options: RunnableOptions,
-  callbacks: Callbacks,
+  access: ModelAccess,
 ): Promise<RunnableModel> => {
-  const { gguf, paths, identity, shape, contextLength, close } = await openHeader(resolveModel(name));
+  const { path, source } = await resolveModel(name, access);
+  const { gguf, paths, identity, shape, contextLength, close } = await openHeader(path);
   try {
     const tokenizer = loadTokenizer(gguf);
-    tokenizer.warnings.forEach(callbacks.warn);
+    tokenizer.warnings.forEach(access.warn);
     const sha256 = await sha256Files(paths);
-    const decoder = lazyDecoder(gguf, { ...options, sha256 }, callbacks);
+    const decoder = lazyDecoder(gguf, { ...options, sha256 }, access);
     const dispose = async (): Promise<void> => {
       await decoder.dispose();
       await close();
     };
-    return { paths, identity: { ...identity, sha256 }, shape, contextLength, tokenizer, load: decoder.get, dispose };
+    const known = { ...identity, sha256, ...(source !== undefined && { source }) };
+    return { paths, identity: known, shape, contextLength, tokenizer, load: decoder.get, dispose };
   } catch (error) {
     await close();
     throw error;

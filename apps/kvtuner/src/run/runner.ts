@@ -45,7 +45,8 @@ export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
   const disposals: (() => Promise<void>)[] = [];
   const giveBack = (): Promise<void> => thenDispose(async () => undefined, ...disposals.splice(0).toReversed());
   try {
-    const model = await openRunnableModel(options.model, { createSession: sessionsOn(threads), weights }, callbacks);
+    const access = { ...callbacks, offline: options.offline === true };
+    const model = await openRunnableModel(options.model, { createSession: sessionsOn(threads), weights }, access);
     disposals.push(() => model.dispose());
     const plan = readPlan(options.plan, model, { anyWeights: options.anyWeights === true, warn: callbacks.warn });
     const { backend, dispose: disposeBackend } = await openBackend(given, { threads }, [plan]);

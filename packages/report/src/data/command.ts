@@ -43,4 +43,4 @@ const focusOption = ({ focus }: StudySettings): [string, string][] =>
   focus === null ? [] : [["budget", String(focus)]];
 
 const quote = (text: string): string =>
-  /^[\w./:=,+-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;
+  /^[\w./:=,+@-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`;

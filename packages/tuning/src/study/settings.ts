@@ -95,7 +95,7 @@ const versionSchema = z
 export const assertSameSettings = (folder: string, theirs: StudySettings, ours: StudySettings): void => {
   const [before, now] = [flatten(theirs), flatten(ours)];
   const names = [...new Set([...before.keys(), ...now.keys()])];
-  const differing = names.filter((name) => before.get(name) !== now.get(name));
+  const differing = names.filter((name) => name !== SOURCE && before.get(name) !== now.get(name));
   if (differing.length === 0) return;
   const shown = (value: string | undefined): string => (value === undefined || value === "null" ? "none" : value);
   const lines = differing.map(
@@ -103,6 +103,9 @@ export const assertSameSettings = (folder: string, theirs: StudySettings, ours: 
   );
   throw new StudyDiffersError(folder, lines);
 };
+
+/** The same file may come from the hub or from this disk; `model.sha256` tells files apart. */
+const SOURCE = "model.source";
 
 /** The option that sets a setting: `--sample-length` for sampleLength. Settings of the model keep their name. */
 const optionOf = (name: string): string => {
