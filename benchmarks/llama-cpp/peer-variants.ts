@@ -54,7 +54,8 @@ const peerReport = async (
   { decoder, tokenizer }: PeerParts,
 ): Promise<PeerReport> => {
   if (first === undefined) throw new PeerError("PEER_FAILED", `llama.cpp refused all types: ${refused[0]?.reason}`);
-  const { encode, decode } = tokenizer;
+  const { startIds, decode } = tokenizer;
+  const encode = (text: string): Int32Array => Int32Array.of(...startIds, ...tokenizer.encode(text));
   const agreement = await checkAgreement({ decoder, encode, decode, peer: first.process }, PROMPT);
   const { release, systemInfo } = first.opened;
   return {
