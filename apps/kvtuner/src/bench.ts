@@ -1,6 +1,5 @@
 import { cpus } from "node:os";
 import type { Simd } from "@kvtuner/backend-cpu";
-import type { WeightStorage } from "@kvtuner/decoder";
 import { EvaluationError } from "@kvtuner/evaluation";
 import { type ContextReport, decodedTokens, openOwnVariants, timeVariants } from "@kvtuner/evaluation/bench";
 import type { ModelIdentity, Plan } from "@kvtuner/plan";
@@ -19,6 +18,7 @@ import { openBackend, type OpenedBackend } from "./model/backend.ts";
 import { readPlan } from "./model/read-plan.ts";
 import { openRunnableModel, type RunnableModel } from "./model/runnable-model.ts";
 import { sessionsOn } from "./model/session.ts";
+import type { Weights } from "./model/weights.ts";
 import { BENCH_LIST_OPTIONS, BENCH_OPTIONS, type BenchOptions, type OpenPeer } from "./options.ts";
 
 /** Result of {@link bench}. */
@@ -27,7 +27,7 @@ export interface BenchResult {
   readonly backend: string;
   /** Module of the CPU kernels that ran; absent where the backend is not "cpu". */
   readonly kernels?: Simd;
-  readonly weights: WeightStorage;
+  readonly weights: Weights;
   readonly threads: number;
   readonly fill: "text" | "synthetic";
   readonly rounds: number;
@@ -64,9 +64,9 @@ export const benchSettings = (options: BenchOptions): BenchSettings => {
 export const bench = async (options: BenchOptions): Promise<BenchResult> => {
   const settings = benchSettings(options);
   const callbacks = callbacksOf(options);
-  const { threads, weights } = settings;
+  const { threads } = settings;
   const access = { ...callbacks, offline: options.offline === true };
-  const model = await openRunnableModel(options.model, { createSession: sessionsOn(threads), weights }, access);
+  const model = await openRunnableModel(options.model, { ...settings, createSession: sessionsOn(threads) }, access);
   const work = async (): Promise<BenchResult> => {
     const tolerance = { anyWeights: options.anyWeights === true, warn: callbacks.warn };
     const plans = options.plans.map((plan, index) => ({
@@ -163,9 +163,9 @@ const openPeer = async (
 };
 
 const description = (
-  { identity }: RunnableModel,
+  { identity, choice }: RunnableModel,
   { backend }: OpenedBackend,
-  { weights, threads, fill, rounds, tokens }: BenchSettings,
+  { threads, fill, rounds, tokens }: BenchSettings,
 ): Omit<BenchResult, "contexts"> => {
   const processors = cpus();
   const machine = { processor: processors[0]?.model ?? "unknown", cores: processors.length, node: process.version };
@@ -174,7 +174,7 @@ const description = (
     model: identity,
     backend: name,
     ...(simd && { kernels: simd }),
-    weights,
+    weights: choice.weights,
     threads,
     fill,
     rounds,

@@ -1,6 +1,5 @@
 import { existsSync, openSync, readSync, closeSync } from "node:fs";
 import { join } from "node:path";
-import { weightMemory, type WeightMemory } from "@kvtuner/decoder";
 import { isHubName } from "@kvtuner/hub";
 import {
   assetBytes,
@@ -33,7 +32,8 @@ import { type LayerRun, layerRuns } from "./layer-runs.ts";
 import { readModelHeader } from "./model/header.ts";
 import { readPlanFile } from "./model/read-plan.ts";
 import { isModelName, type ResolvedModel, resolveModel } from "./model/resolve.ts";
-import { INSPECT_OPTIONS, type RunCallbacks, WEIGHTS } from "./options.ts";
+import { runMemory, type RunMemory, type Weights } from "./model/weights.ts";
+import { INSPECT_OPTIONS, type RunCallbacks } from "./options.ts";
 import { folderStorage } from "./study/folder-storage.ts";
 import { statIfThere } from "./study/stat-if-there.ts";
 
@@ -51,8 +51,8 @@ export interface ModelReport {
   readonly kind: "model";
   readonly model: ModelIdentity;
   readonly shape: CacheShape;
-  /** Memory that the weights take, by how they are kept (`--weights`). */
-  readonly weights: Readonly<Record<string, WeightMemory>>;
+  /** Memory and disk space to run it, without its cache, by how the weights are held (`--weights`). */
+  readonly weights: Readonly<Record<Weights, RunMemory>>;
   /** How the layers attend, and their sizes; equal neighbours are one entry. */
   readonly layers: readonly LayerRun[];
   /** Bytes one token takes at 16 bits, until a span is full. */
@@ -136,7 +136,7 @@ const inspectModel = async (
     kind: "model",
     model: { ...identity, ...(source !== undefined && { source }) },
     shape,
-    weights: Object.fromEntries(WEIGHTS.map((storage) => [storage, weightMemory(gguf, storage)])),
+    weights: { compact: runMemory(gguf, "compact"), exact: runMemory(gguf, "exact") },
     layers: layerRuns(shape, context),
     bytesPerToken: 2 * storedNumbers(shape, 1),
     context,

@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import type { Backend } from "@kvtuner/backend";
-import type { ChatMessage, Decoder, Tokenizer, WeightStorage } from "@kvtuner/decoder";
+import type { ChatMessage, Decoder, Tokenizer } from "@kvtuner/decoder";
 import type { Variant } from "@kvtuner/evaluation/bench";
 import type { CacheShape, Plan } from "@kvtuner/plan";
 import {
@@ -22,6 +22,7 @@ import {
   type TunableModel,
 } from "@kvtuner/tuning";
 import { BACKEND_NAMES } from "./model/backend.ts";
+import { WEIGHTS, type Weights } from "./model/weights.ts";
 
 /** What every function that takes a while can be given. */
 export interface RunCallbacks {
@@ -51,8 +52,35 @@ const backendOption = <Fallback extends string | undefined>(
   choices: BACKEND_NAMES,
 });
 
-/** Ways to hold weights. */
-export const WEIGHTS: readonly WeightStorage[] = ["float32", "stored", "stored-int8"];
+/** Names that ways to hold weights had. */
+const OLD_WEIGHTS: Readonly<Record<string, Weights>> = { float32: "exact", stored: "exact", "stored-int8": "compact" };
+
+const weights: Option<Weights, Weights, undefined> = {
+  ...choiceOption(
+    WEIGHTS,
+    undefined,
+    "how weights are held: compact (4 and 8 bits, int8 activations: fast, less exact) or exact (float32, mapped from a file) (default: compact, or exact if --memory is too small for it)",
+  ),
+  check: (name, value) => {
+    const renamed = OLD_WEIGHTS[value];
+    if (renamed === undefined) return oneOf(name, value, WEIGHTS);
+    throw new OptionError(
+      name,
+      `one of ${WEIGHTS.join(", ")}`,
+      `${JSON.stringify(value)}; use ${renamed} in its place`,
+    );
+  },
+};
+
+const memory: Option<number, number, undefined> = {
+  ...wholeOption(
+    { least: 1 },
+    undefined,
+    "limit of memory such as 1GB for the model, without its cache; weights that do not fit stay on disk (default: what is free)",
+  ),
+  kind: "bytes",
+  value: "<bytes>",
+};
 
 /** Threads of each of a model's sessions. Threads beyond the number of cores only take memory. */
 const threadsOption = <Fallback extends number | undefined>(
@@ -181,11 +209,8 @@ export interface EvaluateTaskSettings
 export const RUNNER_OPTIONS = {
   threads: threadsOption(undefined, "number of threads for weights and cache (default and maximum: all cores)"),
   backend: backendOption(BACKEND_NAMES[0]!, "backend that stores the cache"),
-  weights: choiceOption(
-    WEIGHTS,
-    "stored",
-    "how weights are kept: float32, as stored, or as stored with int8 activations (faster, less exact)",
-  ),
+  weights,
+  memory,
   anyWeights,
   ...OFFLINE_OPTION,
 };
@@ -260,11 +285,8 @@ const float: Option<boolean, boolean, boolean> = { ...flagOption("skip the float
 export const BENCH_OPTIONS = {
   threads: threadsOption(1, "number of threads for weights and packed caches; at most the number of cores"),
   backend: backendOption(BACKEND_NAMES[0]!, "backend that stores the packed caches"),
-  weights: choiceOption(
-    WEIGHTS,
-    "stored-int8",
-    "how weights are kept: float32, as stored, or as stored with int8 activations (as in llama.cpp)",
-  ),
+  weights,
+  memory,
   float,
   rounds: wholeOption({ least: 1, most: MOST_ROUNDS }, 7, `rounds per variant; at most ${MOST_ROUNDS}`),
   tokens: wholeOption({ least: 1 }, 8, "tokens decoded per round"),

@@ -32,7 +32,7 @@ const benchJson = async (...argv: string[]): Promise<BenchResult> => {
 describe("kvtuner bench", () => {
   test("times plans and the float cache at each context, ascending", async () => {
     const result = await benchJson("--plan", "kivi:K4V4,none", "--threads", "2");
-    expect(result).toMatchObject({ backend: "cpu-reference", weights: "stored-int8", threads: TWO, fill: "text" });
+    expect(result).toMatchObject({ backend: "cpu-reference", weights: "compact", threads: TWO, fill: "text" });
     expect(result).not.toHaveProperty("kernels");
     expect(result.contexts.map(({ context }) => context)).toEqual([33, 70]);
     for (const { context, variants } of result.contexts) {

@@ -40,7 +40,7 @@ export const logitsError = async (backend: Backend, plan: string): Promise<numbe
 /** How the embedded model goes on with some prompts on the reference, and how on another backend. */
 export const textsBesideReference = async (backend: Backend | string): Promise<Texts> => {
   const open = async (on: Backend | string) =>
-    openRunner({ model, plan: "kivi:K8V4+sinks4", backend: on, weights: "float32" });
+    openRunner({ model, plan: "kivi:K8V4+sinks4", backend: on, weights: "exact" });
   const [reference, tested] = [await open("cpu-reference"), await open(backend)];
   const texts: Texts = { expected: [], got: [], tokens: 0 };
   for (const prompt of ["the rider walks to ", "The ", "a"]) {

@@ -43,7 +43,7 @@ test("generates what Node generates, on a cache of as many bytes, and complains 
   await page.getByRole("button", { name: "take the small one" }).click();
   await page.getByText("6 layers").waitFor();
   for (const plan of ["compact:K4V2", "per-token:K8V4"]) {
-    const runner = await openRunner({ model, plan, threads: 1, weights: "float32" });
+    const runner = await openRunner({ model, plan, threads: 1, weights: "exact" });
     await page.getByLabel("Shorthand").fill(plan);
     for (const task of ["recall-24", "chain-10"] as const) {
       const prompt = promptOf(task);

@@ -17,7 +17,7 @@ let expected: string;
 let expectedStart: string;
 
 beforeAll(async () => {
-  const runner = await openRunner({ model: fileURLToPath(embeddedModelUrl), plan: PLAN, weights: "float32" });
+  const runner = await openRunner({ model: fileURLToPath(embeddedModelUrl), plan: PLAN, weights: "exact" });
   const textOf = async (prompt: string): Promise<string> =>
     (await runner.generate({ prompt, maxTokens: SENTENCE.tokens })).text;
   expected = await textOf(SENTENCE.prompt);

@@ -30,18 +30,8 @@ describe("kvtuner run", () => {
     expect(result.cache.bytes.total).toBeLessThan(result.cache.bytes16);
   });
 
-  test("the reference backend and float32 weights can be had", async () => {
-    const argv = [
-      "--prompt",
-      "the",
-      "--max-tokens",
-      "3",
-      "--backend",
-      "cpu-reference",
-      "--weights",
-      "float32",
-      "--json",
-    ];
+  test("the reference backend and exact weights can be had", async () => {
+    const argv = ["--prompt", "the", "--max-tokens", "3", "--backend", "cpu-reference", "--weights", "exact", "--json"];
     const { code, stdout } = await kvtunerRun(argv);
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ backend: "cpu-reference", decode: { tokens: 2 } });

@@ -23,6 +23,7 @@ const healthy: Machine = {
   webGpu: async () => ({ hasBackend: true, source: "webgpu", adapter }),
   cuda: async () => ({ hasBackend: true, driverPath: "/usr/lib64/libcuda.so.1", device: gpu }),
   modelCache: () => ({ folder: "/models", models: [{ name: "smollm2.gguf", sizeBytes: 98e6 }] }),
+  segmentCache: async () => ({ folder: "/segments", sizeBytes: 112e6 }),
 };
 
 interface Examined {
@@ -60,6 +61,7 @@ describe("doctor", () => {
       ["webgpu", "Example GPU, by webgpu: 16-bit floats, no subgroups, buffers to 128 MB"],
       ["cuda", "Example 90, sm_90, 80.0 GB, kernels compiled here by NVRTC"],
       ["models", "smollm2.gguf (98.0 MB) in /models"],
+      ["segments", "112 MB in /segments"],
     ]);
     for (const { status, message, remedy } of findings) {
       expect([status, remedy]).toEqual(["ok", undefined]);
@@ -91,12 +93,13 @@ describe("doctor", () => {
     ["models", "absent", /^none in \/models$/, { modelCache: () => ({ folder: "/models" }) }],
     ["models", "absent", /^none in \/models$/, { modelCache: () => ({ folder: "/models", models: [] }) }],
     ["models", "problem", /^EACCES$/, { modelCache: fails("EACCES") }],
+    ["segments", "absent", /^EACCES$/, { segmentCache: fails("EACCES") }],
     ["system", "absent", /^no system$/, { system: fails("no system") }],
   ])("%s: %s, and what to do", async ([name, status, found, probes]) => {
     const { findings, error } = await examine(probes);
     const finding = findings.find((each) => each.name === name);
     expect(finding).toMatchObject({ status, found: expect.stringMatching(found), remedy: expect.any(String) });
-    expect(findings).toHaveLength(10);
+    expect(findings).toHaveLength(11);
     const problem = { code: "DOCTOR_PROBLEM", message: expect.stringContaining(name) };
     expect([error]).toMatchObject(status === "problem" ? [problem] : [undefined]);
   });

@@ -48,9 +48,8 @@ const describeModel = (report: ModelReport): string => {
     `${model.name} (${model.architecture}): ${shape.layers} layers with a cache`,
     ...(model.source === undefined ? [] : [`from ${model.source}`]),
     layerTable(report),
-    `loading the weights takes up to about ${Object.entries(weights)
-      .map(([storage, { peakBytes }]) => `${formatBytes(peakBytes)} as ${storage}`)
-      .join(", ")}`,
+    `running it takes up to about ${formatBytes(weights.compact.peakBytes)} of memory with --weights compact; with exact, ${formatBytes(weights.exact.anonymousBytes)} and up to ${formatBytes(weights.exact.peakBytes - weights.exact.anonymousBytes)} of mapped files`,
+    `the first load writes ${formatBytes(weights.compact.diskBytes)} for compact, ${formatBytes(weights.exact.diskBytes)} for exact`,
     `a token takes ${formatBytes(bytesPerToken)} at 16 bits, ${context} tokens take ${formatBytes(bytes16)}`,
     budget === undefined
       ? "one pair in every layer:"

@@ -93,7 +93,7 @@ const CHECKS: readonly Check[] = [
       if (availableBytes >= LEAST_MEMORY_BYTES) return found;
       throw new Fault(found);
     },
-    message: "tune and eval hold all weights as float32 (four bytes each), and their text",
+    message: "run holds about as much as the model file; tune and eval map float32 weights from disk",
     remedy: "close other programs, raise the container's limit, or use a smaller model and a shorter --sample-length",
   },
   {
@@ -170,6 +170,16 @@ const CHECKS: readonly Check[] = [
       return `${list.join(", ")} in ${folder}`;
     },
     message: `${FETCHED_MODEL_NAMES.join(", ")} are looked up in this folder; KVTUNER_HOME moves it`,
+    remedy: "make the folder readable for this user, or set KVTUNER_HOME to another one",
+  },
+  {
+    name: "segments",
+    isOptional: true,
+    probe: async (machine) => {
+      const { folder, sizeBytes } = await machine.segmentCache();
+      return `${formatBytes(sizeBytes)} in ${folder}`;
+    },
+    message: "weights of models in use, ready to map; delete the folder to free the space, and they are written again",
     remedy: "make the folder readable for this user, or set KVTUNER_HOME to another one",
   },
 ];

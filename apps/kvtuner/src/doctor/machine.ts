@@ -8,6 +8,7 @@ import { openCudaBackend } from "../model/gpu-backends.ts";
 import { DAWN_PACKAGE, engineGpu, type GpuSource, isSoftwareAdapter } from "../model/gpu.ts";
 import { kvtunerHome } from "../model/home.ts";
 import { installedPackage } from "../model/installed-package.ts";
+import { folderBytes, segmentsFolder } from "../model/segment-cache.ts";
 import { dawnAdapter, type DescribedAdapter } from "./dawn-adapter.ts";
 
 /** Facts about a machine. A method throws if its look-up fails. */
@@ -27,6 +28,8 @@ export interface Machine {
   cuda(): Promise<{ hasBackend: boolean; driverPath?: string; device?: CudaDevice }>;
   /** GGUF files in the folder of fetched models; undefined if it does not exist. */
   modelCache(): { folder: string; models?: readonly { name: string; sizeBytes: number }[] };
+  /** The folder of weights that are kept ready to map, and the bytes of all its files. */
+  segmentCache(): Promise<{ folder: string; sizeBytes: number }>;
 }
 
 /** A GPU as WebGPU shows it; a software driver computes on the processor. */
@@ -62,6 +65,7 @@ export const thisMachine = (): Machine => ({
   webGpu,
   cuda,
   modelCache,
+  segmentCache: async () => ({ folder: segmentsFolder(), sizeBytes: await folderBytes(segmentsFolder()) }),
 });
 
 const wasm = async (): Promise<Awaited<ReturnType<Machine["wasm"]>>> => {

@@ -1,7 +1,6 @@
-import { loadDecoder, weightMemory, type Decoder, type GgufFile, type LoadOptions } from "@kvtuner/decoder";
-import { formatBytes, KvtunerError } from "@kvtuner/plan";
+import type { Decoder } from "@kvtuner/decoder";
+import { KvtunerError } from "@kvtuner/plan";
 import type { Callbacks } from "@kvtuner/tuning";
-import { assertMemory } from "./memory.ts";
 
 /** A decoder loaded on first use, once even for concurrent callers. */
 export interface LazyDecoder {
@@ -10,34 +9,32 @@ export interface LazyDecoder {
   dispose(): Promise<void>;
 }
 
+/** Called after each step of a load, and before the first. */
+type OnLoadProgress = (done: number, total: number, note?: string) => void;
+
 /** After a load that failed or was aborted, the next caller loads again. */
 export const lazyDecoder = (
-  gguf: GgufFile,
-  options: Omit<LoadOptions, "onProgress">,
+  load: (onProgress: OnLoadProgress) => Promise<Decoder>,
   { progress, signal }: Callbacks,
 ): LazyDecoder => {
-  const { weights = "float32" } = options;
-  const memory = weightMemory(gguf, weights);
-  const note = `up to about ${formatBytes(memory.peakBytes)} of memory`;
   let decoder: Promise<Decoder> | undefined;
   let disposed = false;
-  const onProgress = (done: number, total: number): void => {
+  const onProgress: OnLoadProgress = (done, total, note) => {
     signal?.throwIfAborted();
     assertInUse(disposed);
-    progress({ step: "load", done, total, note });
+    progress({ step: "load", done, total, ...(note !== undefined && { note }) });
   };
-  const load = async (): Promise<Decoder> => {
+  const loaded = async (): Promise<Decoder> => {
     assertInUse(disposed);
     try {
-      assertMemory(memory, weights);
-      return await loadDecoder(gguf, { ...options, onProgress });
+      return await load(onProgress);
     } catch (error) {
       decoder = undefined;
       throw error;
     }
   };
   return {
-    get: async () => (decoder ??= load()),
+    get: async () => (decoder ??= loaded()),
     dispose: async () => {
       disposed = true;
       await (await decoder?.catch(() => undefined))?.dispose();

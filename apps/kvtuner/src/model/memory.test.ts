@@ -1,14 +1,86 @@
-import { expect, test } from "vitest";
-import { assertMemory } from "./memory.ts";
+import type { GgufFile } from "@kvtuner/decoder";
+import { describe, expect, test } from "vitest";
+import { chooseWeights } from "./memory.ts";
+import { runMemory } from "./weights.ts";
 
-test("weights that do not fit are rejected with needed memory, free memory and advice", () => {
-  const need = { keptBytes: 2_000_000_000, peakBytes: 5_000_000_000 };
-  assertMemory(need, "stored", 4_300_000_000);
-  expect(() => assertMemory(need, "stored", 4_200_000_000)).toThrow(
-    expect.objectContaining({
-      code: "MODEL_MEMORY",
-      message: expect.stringMatching(/about 5.* of free memory.* as stored, got 4.*--weights stored-int8/) as unknown,
-    }),
-  );
-  expect(() => assertMemory(need, "stored-int8", 1)).toThrow(/close other programs, or use a smaller model/);
+const [LAYERS, HIDDEN, FEED_FORWARD, VOCABULARY] = [24, 896, 4864, 151_936];
+
+/** The header of a model with the sizes of Qwen2.5 0.5B, all matrices in Q8_0. */
+const header = (): GgufFile => {
+  const tensors: [
+    string,
+    { readonly dims: readonly number[]; readonly type: string; readonly isSupported: boolean },
+  ][] = [];
+  const add = (name: string, dims: readonly number[], type = "Q8_0"): void => {
+    tensors.push([`${name}.weight`, { dims, type, isSupported: true }]);
+  };
+  add("token_embd", [HIDDEN, VOCABULARY]);
+  add("output_norm", [HIDDEN], "F32");
+  for (let layer = 0; layer < LAYERS; layer++) {
+    for (const name of ["attn_norm", "ffn_norm"]) add(`blk.${layer}.${name}`, [HIDDEN], "F32");
+    for (const name of ["attn_q", "attn_output"]) add(`blk.${layer}.${name}`, [HIDDEN, HIDDEN]);
+    for (const name of ["attn_k", "attn_v"]) add(`blk.${layer}.${name}`, [HIDDEN, 128]);
+    for (const name of ["ffn_gate", "ffn_up"]) add(`blk.${layer}.${name}`, [HIDDEN, FEED_FORWARD]);
+    add(`blk.${layer}.ffn_down`, [FEED_FORWARD, HIDDEN]);
+  }
+  const metadata = new Map<string, unknown>([
+    ["general.architecture", "llama"],
+    ["llama.block_count", LAYERS],
+    ["llama.context_length", 32_768],
+    ["llama.embedding_length", HIDDEN],
+    ["llama.feed_forward_length", FEED_FORWARD],
+    ["llama.attention.head_count", 14],
+    ["llama.attention.head_count_kv", 2],
+    ["llama.attention.layer_norm_rms_epsilon", 1e-6],
+  ]);
+  return { metadata, tensors: new Map(tensors) } as unknown as GgufFile;
+};
+
+const gguf = header();
+const [compact, exact] = [runMemory(gguf, "compact"), runMemory(gguf, "exact")];
+const PLENTY = 64e9;
+
+describe("weights are chosen", () => {
+  test("compact if it fits the limit, otherwise exact with as many segments open as fit", () => {
+    const { peakBytes, diskBytes } = compact;
+    expect(chooseWeights(gguf, {}, PLENTY)).toEqual({ weights: "compact", peakBytes, diskBytes });
+    expect(chooseWeights(gguf, { memory: compact.peakBytes }, PLENTY)).toEqual({
+      weights: "compact",
+      peakBytes,
+      diskBytes,
+    });
+    const choice = chooseWeights(gguf, { memory: compact.peakBytes - 1 }, PLENTY);
+    expect(choice).toMatchObject({ weights: "exact", diskBytes: exact.diskBytes });
+    expect(choice.residentSegments).toBeGreaterThan(1);
+    expect(choice.peakBytes).toBeLessThan(compact.peakBytes);
+    expect(choice.peakBytes + exact.largestSegmentBytes).toBeGreaterThanOrEqual(compact.peakBytes);
+  });
+
+  test("as asked for, with all segments open if they fit", () => {
+    expect(chooseWeights(gguf, { weights: "exact", memory: exact.peakBytes }, PLENTY)).not.toHaveProperty(
+      "residentSegments",
+    );
+    // Without a limit, pages of files may exceed the free memory: the system drops them.
+    expect(chooseWeights(gguf, { weights: "exact" }, exact.anonymousBytes)).not.toHaveProperty("residentSegments");
+    expect(chooseWeights(gguf, { weights: "exact", memory: exact.peakBytes - 1 }, PLENTY)).toHaveProperty(
+      "residentSegments",
+    );
+  });
+
+  test("or rejected with what is needed, what there is, and advice", () => {
+    const least = exact.anonymousBytes + exact.largestSegmentBytes;
+    expect(chooseWeights(gguf, { memory: least }, PLENTY)).toMatchObject({ weights: "exact", residentSegments: 1 });
+    expect(() => chooseWeights(gguf, { memory: least - 1 }, PLENTY)).toThrow(
+      expect.objectContaining({
+        code: "MODEL_MEMORY",
+        message: expect.stringMatching(
+          /at least .* with --weights compact and .* with --weights exact .*, got --memory .*; raise --memory, or use a smaller/,
+        ) as unknown,
+      }),
+    );
+    expect(() => chooseWeights(gguf, { weights: "compact", memory: 6e8 }, PLENTY)).toThrow(
+      /raise --memory, use --weights exact, or/,
+    );
+    expect(() => chooseWeights(gguf, {}, 1e8)).toThrow(/got 100 MB free; close other programs, or/);
+  });
 });

@@ -1,33 +1,87 @@
 import { totalmem } from "node:os";
-import type { WeightMemory, WeightStorage } from "@kvtuner/decoder";
+import type { GgufFile } from "@kvtuner/decoder";
 import { formatBytes, KvtunerError } from "@kvtuner/plan";
+import { runMemory, WEIGHTS, type RunMemory, type Weights } from "./weights.ts";
+
+/** How the weights of a model are held within a limit of memory. */
+export interface WeightChoice {
+  readonly weights: Weights;
+  /** Segments open at a time; absent for all. */
+  readonly residentSegments?: number;
+  /** Predicted peak of the process, bytes. */
+  readonly peakBytes: number;
+  readonly diskBytes: number;
+}
+
+/** What a choice is made by. */
+export interface WeightWishes {
+  /** The only way to hold the weights that may be chosen. */
+  readonly weights?: Weights;
+  /** Limit of the memory of the process, bytes; by default what is free, of which mapped files may take more. */
+  readonly memory?: number;
+}
 
 /** Estimates are up to a seventh too high. */
 const TOLERANCE = 0.85;
 
 /**
- * Rejects weights that do not fit the free memory: the system would end the process without a message.
+ * Chooses how to hold weights within the memory: the first of compact and exact that fits, or else exact with few segments open
+ * at a time. Without that, the system would end the process without a message.
  *
- * @throws ModelMemoryError
+ * @throws ModelMemoryError when nothing fits
  */
-export const assertMemory = (
-  { peakBytes }: WeightMemory,
-  storage: WeightStorage,
+export const chooseWeights = (
+  gguf: GgufFile,
+  { weights, memory }: WeightWishes,
   freeBytes: number = freeMemory(),
-): void => {
-  if (TOLERANCE * peakBytes > freeBytes) throw new ModelMemoryError(peakBytes, storage, freeBytes);
+): WeightChoice => {
+  const ways = weights === undefined ? WEIGHTS : [weights];
+  for (const way of ways) {
+    const choice = fitting(way, runMemory(gguf, way), memory, freeBytes);
+    if (choice) return choice;
+  }
+  const needs = WEIGHTS.map((way) => ({ way, bytes: leastBytes(way, runMemory(gguf, way)) }));
+  throw new ModelMemoryError(needs, weights, memory, freeBytes);
 };
+
+const fitting = (
+  weights: Weights,
+  need: RunMemory,
+  memory: number | undefined,
+  freeBytes: number,
+): WeightChoice | undefined => {
+  const { diskBytes, peakBytes, anonymousBytes, largestSegmentBytes } = need;
+  // The system drops pages of files if it must.
+  const needed = memory === undefined ? TOLERANCE * anonymousBytes : peakBytes;
+  const limit = memory ?? freeBytes;
+  if (needed <= limit) return { weights, diskBytes, peakBytes };
+  if (weights === "compact") return undefined;
+  const residentSegments = Math.floor((limit - anonymousBytes) / largestSegmentBytes);
+  if (residentSegments < 1) return undefined;
+  return { weights, residentSegments, diskBytes, peakBytes: anonymousBytes + residentSegments * largestSegmentBytes };
+};
+
+const leastBytes = (weights: Weights, { peakBytes, anonymousBytes, largestSegmentBytes }: RunMemory): number =>
+  weights === "compact" ? peakBytes : Math.min(peakBytes, anonymousBytes + largestSegmentBytes);
 
 /** macOS reports little of its available memory as free, and a sandbox may report none. */
 const freeMemory = (): number => (process.platform === "darwin" ? 0 : process.availableMemory()) || totalmem();
 
 /** Weights that do not fit the memory. */
 export class ModelMemoryError extends KvtunerError {
-  constructor(peakBytes: number, storage: WeightStorage, freeBytes: number) {
-    const smaller = storage === "stored-int8" ? "" : ", give run or bench --weights stored-int8";
+  constructor(
+    needs: readonly { readonly way: Weights; readonly bytes: number }[],
+    weights: Weights | undefined,
+    memory: number | undefined,
+    freeBytes: number,
+  ) {
+    const all = needs.map(({ way, bytes }) => `${formatBytes(bytes)} with --weights ${way}`).join(" and ");
+    const got = memory === undefined ? `${formatBytes(freeBytes)} free` : `--memory ${formatBytes(memory)}`;
+    const smallest = needs.toSorted((one, other) => one.bytes - other.bytes)[0]!;
+    const other = weights !== undefined && weights !== smallest.way ? `, use --weights ${smallest.way}` : "";
     super(
       "MODEL_MEMORY",
-      `expected about ${formatBytes(peakBytes)} of free memory to load the weights as ${storage}, got ${formatBytes(freeBytes)}; close other programs${smaller}, or use a smaller model`,
+      `expected at least ${all} to run this model, got ${got}; ${memory === undefined ? "close other programs" : "raise --memory"}${other}, or use a smaller model`,
     );
     this.name = "ModelMemoryError";
   }

@@ -14,7 +14,7 @@ import { openTaskEvaluator } from "./task-evaluator.ts";
  * @throws KvtunerError when there is no such file, or the model cannot be run
  */
 export const openModel = async (model: string, access: ModelAccess): Promise<TunableModel> => {
-  const opened = await openRunnableModel(model, { createSession, weights: "float32" }, access);
+  const opened = await openRunnableModel(model, { createSession, weights: "exact" }, access);
   const { identity, shape, contextLength, tokenizer, load, dispose } = opened;
   const { startIds, bosId, eosIds } = tokenizer;
   const { warn } = warnOnce(access);

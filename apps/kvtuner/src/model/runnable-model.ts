@@ -1,9 +1,19 @@
-import { loadTokenizer, type CreateSession, type Decoder, type Tokenizer, type WeightStorage } from "@kvtuner/decoder";
-import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
+import {
+  loadDecoder,
+  loadTokenizer,
+  type CreateSession,
+  type Decoder,
+  type GgufFile,
+  type Tokenizer,
+} from "@kvtuner/decoder";
+import { formatBytes, type CacheShape, type ModelIdentity } from "@kvtuner/plan";
 import { openHeader } from "./header.ts";
 import { lazyDecoder } from "./lazy-decoder.ts";
+import { chooseWeights, type WeightChoice, type WeightWishes } from "./memory.ts";
 import { type ModelAccess, resolveModel } from "./resolve.ts";
+import { bytesToWrite, cachedSegments } from "./segment-cache.ts";
 import { sha256Files } from "./sha256-files.ts";
+import { STORAGE } from "./weights.ts";
 
 /** A model whose header is read at once and whose weights `load` loads, so that everything else is checked first. */
 export interface RunnableModel {
@@ -14,6 +24,8 @@ export interface RunnableModel {
   /** Context length of the model, tokens. */
   readonly contextLength: number;
   readonly tokenizer: Tokenizer;
+  /** How the weights are held once they are loaded. */
+  readonly choice: WeightChoice;
   /** Loads the weights, once. */
   load(): Promise<Decoder>;
   /** Releases memory and the files. */
@@ -21,9 +33,8 @@ export interface RunnableModel {
 }
 
 /** How the weights are held and run. */
-export interface RunnableOptions {
-  readonly createSession: CreateSession;
-  readonly weights: WeightStorage;
+export interface RunnableOptions extends WeightWishes {
+  readonly createSession: CreateSession<Uint8Array | string>;
 }
 
 /**
@@ -42,15 +53,51 @@ export const openRunnableModel = async (
     const tokenizer = loadTokenizer(gguf);
     tokenizer.warnings.forEach(access.warn);
     const sha256 = await sha256Files(paths);
-    const decoder = lazyDecoder(gguf, { ...options, sha256 }, access);
+    const choice = chooseWeights(gguf, options);
+    const decoder = lazyDecoder(
+      async (onProgress) => load({ gguf, sha256, choice, createSession: options.createSession }, onProgress),
+      access,
+    );
     const dispose = async (): Promise<void> => {
       await decoder.dispose();
       await close();
     };
     const known = { ...identity, sha256, ...(source !== undefined && { source }) };
-    return { paths, identity: known, shape, contextLength, tokenizer, load: decoder.get, dispose };
+    return { paths, identity: known, shape, contextLength, tokenizer, choice, load: decoder.get, dispose };
   } catch (error) {
     await close();
     throw error;
   }
+};
+
+interface LoadParts {
+  readonly gguf: GgufFile;
+  readonly sha256: string;
+  readonly choice: WeightChoice;
+  readonly createSession: RunnableOptions["createSession"];
+}
+
+/** Segments of models below this size are built in memory: files would gain nothing. */
+const LEAST_FILED_BYTES = 32e6;
+
+const load = async (
+  { gguf, sha256, choice, createSession }: LoadParts,
+  onProgress: (done: number, total: number, note?: string) => void,
+): Promise<Decoder> => {
+  const { weights, residentSegments, peakBytes, diskBytes } = choice;
+  const storage = STORAGE[weights];
+  const common = { createSession, weights: storage, sha256 };
+  if (diskBytes < LEAST_FILED_BYTES) return loadDecoder(gguf, { ...common, onProgress });
+  const { folder, files } = cachedSegments(sha256, storage, createSession);
+  const missing = await bytesToWrite(folder, diskBytes);
+  const writes = missing > 0 ? `; writes ${formatBytes(missing)} to ${folder} once` : "";
+  const note = `up to about ${formatBytes(peakBytes)} of memory${writes}`;
+  // Says what a first load writes before it does.
+  onProgress(0, 1, note);
+  return loadDecoder(gguf, {
+    ...common,
+    segmentFiles: files,
+    ...(residentSegments !== undefined && { residentSegments }),
+    onProgress: (done, total) => onProgress(done, total, note),
+  });
 };

@@ -7,6 +7,7 @@ import { openBackend } from "../model/backend.ts";
 import { readPlan } from "../model/read-plan.ts";
 import { openRunnableModel, type RunnableModel } from "../model/runnable-model.ts";
 import { sessionsOn } from "../model/session.ts";
+import { PROMPT_PIECE_TOKENS } from "../model/weights.ts";
 import { GENERATION_OPTIONS, type GenerationOptions, RUNNER_OPTIONS, type RunnerOptions } from "../options.ts";
 
 /** One generation, and what it took. */
@@ -40,13 +41,13 @@ export interface Runner {
  * @throws KvtunerError for bad options, models and plans, and for a plan that the backend cannot store
  */
 export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
-  const { backend: given, weights, threads } = runnerSettings(options);
+  const { backend: given, threads, ...settings } = runnerSettings(options);
   const callbacks = callbacksOf(options);
   const disposals: (() => Promise<void>)[] = [];
   const giveBack = (): Promise<void> => thenDispose(async () => undefined, ...disposals.splice(0).toReversed());
   try {
     const access = { ...callbacks, offline: options.offline === true };
-    const model = await openRunnableModel(options.model, { createSession: sessionsOn(threads), weights }, access);
+    const model = await openRunnableModel(options.model, { ...settings, createSession: sessionsOn(threads) }, access);
     disposals.push(() => model.dispose());
     const plan = readPlan(options.plan, model, { anyWeights: options.anyWeights === true, warn: callbacks.warn });
     const { backend, dispose: disposeBackend } = await openBackend(given, { threads }, [plan]);
@@ -87,7 +88,7 @@ const generator = (
   const opened = async (): Promise<CacheSession> => {
     assertInUse(disposed);
     const decoder = await model.load();
-    return (session ??= new CacheSession({ decoder, cache }));
+    return (session ??= new CacheSession({ decoder, cache, chunkTokens: PROMPT_PIECE_TOKENS }));
   };
   const contextLength = Math.min(model.contextLength, backend.capabilities.maxTokens);
   const generateNow = async (options: GenerationOptions): Promise<RunResult> => {

@@ -5,7 +5,7 @@ import { readHead, vocabularySize } from "../architecture/read-weights.ts";
 import type { WeightSource } from "../architecture/weights.ts";
 import type { CreateSession, SessionOptions } from "../session.ts";
 import { arithmeticOf, type WeightStorage } from "../weight-storage.ts";
-import { headPieces } from "./head-pieces.ts";
+import { FILED_HEAD_BYTES, HEAD_BYTES, headPieces } from "./head-pieces.ts";
 import type { SegmentFiles } from "./segment-files.ts";
 import { segmentGraph, type SegmentWeights } from "./segment-graph.ts";
 import { compileSegments, type OnStep, openSegments, type SegmentSet, type SegmentSource } from "./segment-set.ts";
@@ -49,7 +49,7 @@ export const decoderSegments = async (
 
 const segmentSources = (source: WeightSource, config: DecoderConfig, options: SegmentOptions): SegmentSource[] => {
   const { weights = "float32", segmentFiles, deviceTensors = false } = options;
-  const { maxHeadBytes = segmentFiles ? 2 ** 27 : 2 ** 30 } = options;
+  const { maxHeadBytes = segmentFiles ? FILED_HEAD_BYTES : HEAD_BYTES } = options;
   const arithmetic = arithmeticOf(weights);
   // Prepacking copies float32 weights; int8 arithmetic is slow without it.
   const keepsMapped = segmentFiles !== undefined && arithmetic === "float32";

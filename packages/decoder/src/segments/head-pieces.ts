@@ -7,6 +7,10 @@ export interface RowRange {
   readonly to: number;
 }
 
+/** Most bytes, in float32, of a piece of the output matrix: in memory, where pieces cost time, and in files. */
+export const HEAD_BYTES: number = 2 ** 30;
+export const FILED_HEAD_BYTES: number = 2 ** 27;
+
 const FLOAT32_BYTES = 4;
 
 /**

@@ -17,6 +17,12 @@ import type { Graph } from "../onnx/graph.ts";
 import type { CreateSession } from "../session.ts";
 import type { SegmentFiles } from "./segment-files.ts";
 
+/**
+ * Version of the segments of a model file: a folder written by another version must not be opened. Raise it whenever the
+ * graph or the stored weights of an unchanged model file change.
+ */
+export const SEGMENT_FORMAT: number = 1;
+
 const MODEL = "model.onnx";
 const DATA = "weights.bin";
 /** Written last; lists the other files with their size and time of change. */
