@@ -3,8 +3,9 @@ import { describe, expect, test } from "vitest";
 import { readConfig } from "./architecture/read-config.ts";
 import { batchAttention } from "./attention/batch-attention.ts";
 import { FloatAttention } from "./attention/float-attention.ts";
-import { type Decoder, loadDecoder } from "./decoder.ts";
+import type { Decoder } from "./decoder.ts";
 import { forward } from "./forward.ts";
+import { loadDecoder } from "./load-decoder.ts";
 import { randomWeights, type SmallModel } from "./test-support/random-weights.ts";
 import { referenceLogits } from "./test-support/reference-decoder.ts";
 

@@ -1,28 +1,25 @@
 import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
-import { Tensor } from "onnxruntime-common";
-import { readShape } from "./architecture/attention.ts";
+import type { InferenceSession, Tensor } from "onnxruntime-common";
 import type { DecoderConfig } from "./architecture/config.ts";
-import { type ConfigOptions, readConfig } from "./architecture/read-config.ts";
-import { vocabularySize } from "./architecture/read-weights.ts";
-import type { WeightSource } from "./architecture/weights.ts";
-import { createAttentionKernel, type AttentionKernel } from "./attention/attention-kernel.ts";
+import { type AttentionKernel, createAttentionKernel } from "./attention/attention-kernel.ts";
 import { releaseDeviceTensors } from "./device-tensor.ts";
 import { type HoleInputs, holeInputs } from "./hole-inputs.ts";
-import { movedPositions, positionInputs, readPositions, releasePositions, type RowPositions } from "./row-positions.ts";
-import { decoderSegments, type SegmentOptions } from "./segments/decoder-segments.ts";
-import { createDeviceRows } from "./segments/device-rows.ts";
+import { movedPositions, releasePositions, type RowPositions } from "./row-positions.ts";
+import { createDeviceRows, type DeviceRows } from "./segments/device-rows.ts";
 import { joinLogits } from "./segments/head-pieces.ts";
-import { createLastRow } from "./segments/last-row.ts";
+import { createLastRow, type LastRow } from "./segments/last-row.ts";
 import type { SegmentSet } from "./segments/segment-set.ts";
 import type { CreateSession } from "./session.ts";
-import { storedWeights } from "./weight-storage.ts";
+
+/** What a decoder's users need to know of its model besides the shape of its cache. */
+export type DecoderSizes = Pick<DecoderConfig, "name" | "architecture" | "hiddenSize" | "contextLength">;
 
 /**
  * A decoder split at attention into segments, with a hole between each two. Rows are tokens. Sequences are up to whatever
  * fills the holes.
  */
 export interface Decoder {
-  readonly config: DecoderConfig;
+  readonly config: DecoderSizes;
   readonly shape: CacheShape;
   readonly identity: ModelIdentity;
   readonly vocabularySize: number;
@@ -44,74 +41,71 @@ export interface Decoder {
   dispose(): Promise<void>;
 }
 
-/** Options of {@link loadDecoder}. */
-export interface LoadOptions extends SegmentOptions, ConfigOptions {
-  readonly sha256?: string;
+/** What a decoder is made of, whatever file it comes from. */
+export interface DecoderParts {
+  readonly config: DecoderSizes;
+  readonly shape: CacheShape;
+  readonly identity: ModelIdentity;
+  readonly vocabularySize: number;
+  /** One before each hole, one after the last, then the head in pieces. */
+  readonly segments: SegmentSet;
+  /** Positions of rows, on the CPU. */
+  readonly positions: (positions: ArrayLike<number>) => RowPositions;
+  /** Inputs of the first segment: `hidden`, or what it embeds itself. */
+  readonly embed: (ids: ArrayLike<number>) => Promise<InferenceSession.FeedsType>;
+  /** What a segment reads of the positions. */
+  readonly positionInputs: (positions: RowPositions, segment: number) => InferenceSession.FeedsType;
 }
 
-/**
- * Builds the segments of a model. A failure releases the segments built so far.
- *
- * @throws ModelError when the metadata or a tensor does not fit
- */
-export const loadDecoder = async (source: WeightSource, options: LoadOptions): Promise<Decoder> => {
-  const opened: Releasable[] = [];
-  const createSession: CreateSession = async (model, sessionOptions) => {
-    const session = await options.createSession(model, sessionOptions);
-    opened.push(session);
-    return session;
-  };
-  try {
-    return await buildDecoder(source, { ...options, createSession }, opened);
-  } catch (error) {
-    await Promise.allSettled(opened.map(async (session) => session.release()));
-    throw error;
-  }
+/** Options of the decoder's own graphs. */
+export interface AssembleOptions {
+  readonly createSession: CreateSession;
+  /** As in `LoadOptions`. */
+  readonly deviceTensors?: boolean;
+}
+
+/** Makes a decoder, which then owns the segments. */
+export const assembleDecoder = async (parts: DecoderParts, options: AssembleOptions): Promise<Decoder> => {
+  const attention = await createAttentionKernel(parts.shape, options.createSession);
+  const lastRow = await createLastRow(parts.config, options);
+  const deviceRows = options.deviceTensors === true ? await createDeviceRows(options.createSession) : undefined;
+  return decoderOf(parts, { attention, lastRow, deviceRows });
 };
 
-interface Releasable {
-  release(): Promise<void>;
+interface OwnGraphs {
+  readonly attention: AttentionKernel;
+  readonly lastRow: LastRow;
+  readonly deviceRows: DeviceRows | undefined;
 }
 
-const buildDecoder = async (file: WeightSource, options: LoadOptions, opened: Releasable[]): Promise<Decoder> => {
-  const source = storedWeights(file, options.weights ?? "float32");
-  const config = readConfig(source, options);
-  const { layers } = config;
-  const shape = await readShape(source, config);
-  const segments = await decoderSegments(source, config, options);
-  if (options.segmentFiles) opened.push(segments);
-  const attention = await createAttentionKernel(shape, options.createSession);
-  const lastRow = await createLastRow(config, options);
-  const deviceRows = options.deviceTensors === true ? await createDeviceRows(options.createSession) : undefined;
+const decoderOf = (parts: DecoderParts, { attention, lastRow, deviceRows }: OwnGraphs): Decoder => {
+  const { config, shape, identity, vocabularySize, segments, positions, positionInputs } = parts;
+  const { layers } = shape;
   const head = async (residual: Tensor): Promise<Tensor> => joinLogits(await logitsOf(segments, layers + 1, residual));
   return {
     config,
     shape,
-    identity: identity(config, options.sha256),
-    vocabularySize: vocabularySize(source),
+    identity,
+    vocabularySize,
     attention,
-    positions: await readPositions(source, config),
+    positions,
     first: async (ids, rows) => {
-      const hidden = await embedded(source, config, ids);
-      const positions = deviceRows ? await movedPositions(rows, (tensor) => deviceRows.of(tensor)) : rows;
+      const embedded = await parts.embed(ids);
+      const kept = deviceRows ? await movedPositions(rows, (tensor) => deviceRows.of(tensor)) : rows;
       try {
-        const outputs = await segments.run(0, { hidden, ...positionInputs(positions, config, 0) });
-        return { ...holeInputs(outputs, hidden), ...(deviceRows && { positions }) };
+        const outputs = await segments.run(0, { ...embedded, ...positionInputs(kept, 0) });
+        return { ...holeInputs(outputs, embedded["hidden"]), ...(deviceRows && { positions: kept }) };
       } catch (error) {
-        releasePositions(positions);
+        releasePositions(kept);
         throw error;
       }
     },
-    next: async (layer, hidden, attentionOutput, positions) =>
+    next: async (layer, hidden, attentionOutput, rows) =>
       holeInputs(
-        await segments.run(layer + 1, {
-          hidden,
-          attention: attentionOutput,
-          ...positionInputs(positions, config, layer + 1),
-        }),
+        await segments.run(layer + 1, { hidden, attention: attentionOutput, ...positionInputs(rows, layer + 1) }),
       ),
-    last: async (residual, attentionOutput) =>
-      (await segments.run(layers, { hidden: residual, attention: attentionOutput }))["residual"]!,
+    last: async (hidden, attentionOutput) =>
+      (await segments.run(layers, { hidden, attention: attentionOutput }))["residual"] as Tensor,
     head,
     lastLogits: async (residual) => {
       const row = await lastRow.of(residual);
@@ -128,17 +122,6 @@ const buildDecoder = async (file: WeightSource, options: LoadOptions, opened: Re
   };
 };
 
-/** Embedding rows of tokens, `[ids, hiddenSize]`. */
-const embedded = async (
-  source: WeightSource,
-  { hiddenSize, embeddingScale }: DecoderConfig,
-  ids: ArrayLike<number>,
-): Promise<Tensor> => {
-  const rows = await source.readTensorRows("token_embd.weight", ids);
-  if (embeddingScale !== 1) for (let index = 0; index < rows.length; index++) rows[index]! *= embeddingScale;
-  return new Tensor("float32", rows, [ids.length, hiddenSize]);
-};
-
 /** Logits of each piece of the head, from a segment on. In sequence, because each piece uses all threads. */
 const logitsOf = async (segments: SegmentSet, from: number, hidden: Tensor): Promise<Tensor[]> => {
   const logits: Tensor[] = [];
@@ -146,9 +129,3 @@ const logitsOf = async (segments: SegmentSet, from: number, hidden: Tensor): Pro
     logits.push((await segments.run(piece, { hidden }))["logits"] as Tensor);
   return logits;
 };
-
-const identity = ({ name, architecture }: DecoderConfig, sha256?: string): ModelIdentity => ({
-  name,
-  architecture,
-  ...(sha256 !== undefined && { sha256 }),
-});

@@ -2,8 +2,9 @@ import type { Attention } from "@kvtuner/backend";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { expect, test } from "vitest";
 import { FloatAttention } from "./attention/float-attention.ts";
-import { type Decoder, loadDecoder } from "./decoder.ts";
+import type { Decoder } from "./decoder.ts";
 import { CacheSession, type SequenceCache } from "./generation/cache-session.ts";
+import { loadDecoder } from "./load-decoder.ts";
 import { FakeDevice } from "./test-support/fake-device.ts";
 import { randomWeights } from "./test-support/random-weights.ts";
 

@@ -2,10 +2,10 @@ import { readFileSync } from "node:fs";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
 import { FloatAttention } from "./attention/float-attention.ts";
-import { loadDecoder } from "./decoder.ts";
 import { forward } from "./forward.ts";
 import { openFileSource } from "./gguf/file-source.ts";
 import { openGguf } from "./gguf/gguf.ts";
+import { loadDecoder } from "./load-decoder.ts";
 import { cachedModel } from "./test-support/cached-model.ts";
 
 /** Logits by PyTorch `transformers` in double precision, from `tools/make-gemma3-logits.py`. */

@@ -17,6 +17,8 @@ export interface RowPositions {
   readonly tables: readonly RopeRows[];
   /** Factors of queries, float32 `[rows, 1]`, of a model with attention temperature. */
   readonly queryFactor?: Tensor;
+  /** The positions themselves, int64 `[rows]`, for models that have tables of their own. */
+  readonly ids?: Tensor;
 }
 
 /** Reads the tensors of frequency factors; the result makes {@link RowPositions} on the CPU. */

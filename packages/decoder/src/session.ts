@@ -9,6 +9,11 @@ export interface SessionOptions {
    * by default: the runtime copies them into the layout that multiplies fastest.
    */
   readonly keepsMapped?: boolean;
+  /**
+   * Folder of the files that a model given by its bytes refers to: in onnxruntime-node,
+   * `session.model_external_initializers_file_folder_path`.
+   */
+  readonly weightsFolder?: string;
 }
 
 /**

@@ -1,12 +1,12 @@
 import { InferenceSession } from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
 import { FloatAttention } from "./attention/float-attention.ts";
-import { loadDecoder } from "./decoder.ts";
 import { forward } from "./forward.ts";
 import { bufferSource } from "./gguf/byte-source.ts";
 import { openFileSource } from "./gguf/file-source.ts";
 import { type GgufFile, openGguf } from "./gguf/gguf.ts";
 import { tinyModel } from "./gguf/test-support/tiny-model.ts";
+import { loadDecoder } from "./load-decoder.ts";
 import { cachedModel } from "./test-support/cached-model.ts";
 import { referenceLogits } from "./test-support/reference-decoder.ts";
 import type { WeightStorage } from "./weight-storage.ts";

@@ -12,16 +12,14 @@ import type { WeightSource } from "./weights.ts";
  */
 export const readShape = async (source: WeightSource, config: DecoderConfig): Promise<CacheShape> => {
   const { layers, queryHeads, kvHeads, headSize } = config;
-  const specs = await readSpecs(source, config);
-  const plain = JSON.stringify(plainAttention(headSize));
+  return withAttention({ layers, queryHeads, kvHeads, headSize }, await readSpecs(source, config));
+};
+
+/** The sizes with the attention of each layer, unless all of it is plain. */
+export const withAttention = (sizes: CacheShape, specs: readonly AttentionSpec[]): CacheShape => {
+  const plain = JSON.stringify(plainAttention(sizes.headSize));
   const isPlain = specs.every((spec) => JSON.stringify(spec) === plain);
-  return {
-    layers,
-    queryHeads,
-    kvHeads,
-    headSize,
-    ...(!isPlain && { perLayer: specs.map((attention) => ({ attention })) }),
-  };
+  return { ...sizes, ...(!isPlain && { perLayer: specs.map((attention) => ({ attention })) }) };
 };
 
 const readSpecs = async (

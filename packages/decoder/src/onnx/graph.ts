@@ -102,8 +102,8 @@ export const serializeWith = (
       ],
       graph: create(GraphProtoSchema, {
         name,
-        input: inputs.map(valueInfo),
-        output: outputs.map(valueInfo),
+        input: inputs.map(portInfo),
+        output: outputs.map(portInfo),
         node: [...nodes],
         initializer: constants.map(initializerOf),
       }),
@@ -136,11 +136,12 @@ const attribute = (name: string, value: AttributeValue): AttributeProto => {
 };
 
 const branchGraph = ({ name, outputs, nodes }: Branch): GraphProto =>
-  create(GraphProtoSchema, { name, output: outputs.map(valueInfo), node: [...nodes] });
+  create(GraphProtoSchema, { name, output: outputs.map(portInfo), node: [...nodes] });
 
 const bytesOf = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(new TextEncoder().encode(text));
 
-const valueInfo = ({ name, type = "float32", dims }: Port): ValueInfoProto =>
+/** A port in the form of a model file. */
+export const portInfo = ({ name, type = "float32", dims }: Port): ValueInfoProto =>
   create(ValueInfoProtoSchema, {
     name,
     type: {

@@ -19,7 +19,7 @@ export interface LastRowOptions {
 
 /** On the CPU the last row is a view. On a device a graph slices it, so that no other row is downloaded. */
 export const createLastRow = async (
-  { hiddenSize }: DecoderConfig,
+  { hiddenSize }: Pick<DecoderConfig, "hiddenSize">,
   { createSession, deviceTensors = false }: LastRowOptions,
 ): Promise<LastRow> => {
   if (!deviceTensors) return { of: async (rows) => viewOfLastRow(rows, hiddenSize), dispose: async () => undefined };

@@ -13,11 +13,12 @@ import { join } from "node:path";
 import { InferenceSession } from "onnxruntime-node";
 import { afterAll, expect, test } from "vitest";
 import { FloatAttention } from "../attention/float-attention.ts";
-import { type Decoder, loadDecoder, type LoadOptions } from "../decoder.ts";
+import type { Decoder } from "../decoder.ts";
 import { forward } from "../forward.ts";
 import { bufferSource } from "../gguf/byte-source.ts";
 import { type GgufFile, openGguf } from "../gguf/gguf.ts";
 import { tinyModel } from "../gguf/test-support/tiny-model.ts";
+import { loadDecoder, type LoadOptions } from "../load-decoder.ts";
 import type { CreateSession } from "../session.ts";
 import { segmentFolder } from "./segment-folder.ts";
 

@@ -44,10 +44,7 @@ export const compileSegments = async (
   };
 };
 
-/**
- * Writes the segments whose files are missing, then opens all, or with `resident` each on use: beyond that number, the one
- * used least recently is released. A failure releases those opened so far.
- */
+/** Writes the segments whose files are missing, then opens them as {@link openOnUse} does. */
 export const openSegments = async (
   sources: readonly SegmentSource[],
   files: SegmentFiles,
@@ -59,20 +56,30 @@ export const openSegments = async (
     await files.write(name, build);
     onStep(index + 1, total);
   }
-  const set = sessionsOnUse(
-    sources.map(
-      ({ name, options }) =>
-        async () =>
-          files.open(name, options),
-    ),
-    resident ?? Infinity,
+  const opens = sources.map(
+    ({ name, options }) =>
+      async () =>
+        files.open(name, options),
   );
+  return openOnUse(opens, resident, (done) => onStep(sources.length + done, total));
+};
+
+/**
+ * Opens all segments now, or with `resident` each on use: beyond that number, the one used least recently is released. A
+ * failure releases those opened so far.
+ */
+export const openOnUse = async (
+  opens: readonly (() => Promise<InferenceSession>)[],
+  resident: number | undefined,
+  onStep: OnStep = () => undefined,
+): Promise<SegmentSet> => {
+  const set = sessionsOnUse(opens, resident ?? Infinity);
   if (resident !== undefined) return set;
   try {
     // The largest first, while memory is empty: those of the head, which come last.
-    for (let done = 0; done < sources.length; done++) {
-      await set.use(sources.length - 1 - done, async () => undefined);
-      onStep(sources.length + done + 1, total);
+    for (let done = 0; done < opens.length; done++) {
+      await set.use(opens.length - 1 - done, async () => undefined);
+      onStep(done + 1, opens.length);
     }
     return set;
   } catch (error) {

@@ -3,6 +3,7 @@ import { byteLevelBpe } from "./byte-level-bpe.ts";
 import { preTokenizer } from "./pre-tokenizer.ts";
 import { sentencePiece } from "./sentence-piece.ts";
 import { TokenizerError } from "./tokenizer-error.ts";
+import { jsonVocabulary, TOKENIZER_JSON } from "./tokenizer-json.ts";
 import type { Vocabulary } from "./vocabulary.ts";
 
 type Metadata = ReadonlyMap<string, unknown>;
@@ -39,6 +40,8 @@ const KINDS: Readonly<Record<string, TokenizerKind>> = {
     complete: (metadata) => new Map([...metadata, ["tokenizer.ggml.add_bos_token", true]]),
     read: sentencePiece,
   },
+  // Not of a GGUF file: the files beside an exported model, as `tokenizerMetadata` passes them.
+  [TOKENIZER_JSON]: { complete: (metadata) => metadata, read: jsonVocabulary },
 };
 
 /** Kinds that llama.cpp knows and this package does not: what is missing. */

@@ -1,0 +1,123 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import type { CacheShape } from "@kvtuner/plan";
+import { type ModelProto, ModelProtoSchema } from "onnx-buf";
+import { type InferenceSession, Tensor } from "onnxruntime-common";
+import { withAttention } from "../architecture/attention.ts";
+import { assembleDecoder, type Decoder } from "../decoder.ts";
+import { openOnUse, type OnStep } from "../segments/segment-set.ts";
+import type { CreateSession } from "../session.ts";
+import { type AttentionCut, attentionCuts } from "./attention-cuts.ts";
+import { cutGraph, type CutModel } from "./cut-graph.ts";
+import { ExportError } from "./export-error.ts";
+import { type ExportedConfig, readExportedConfig } from "./exported-config.ts";
+import { graphIndex } from "./graph-index.ts";
+
+/** An ONNX model as published for onnxruntime-genai, Optimum or transformers.js, of which only the graph was read. */
+export interface ExportedModel {
+  readonly config: ExportedConfig;
+  readonly shape: CacheShape;
+  /** Names of the files of weights, relative to the ONNX file's folder. */
+  readonly weightFiles: readonly string[];
+  /** Makes its segments; weights stay in their files. */
+  cut(): CutModel;
+}
+
+/**
+ * Reads the graph of an exported decoder: one attention operator per layer (GroupQueryAttention, MultiHeadAttention or the
+ * standard Attention), keys and values in inputs `past_key_values.N.key`, output `logits`.
+ *
+ * @param model the ONNX file, without the files of weights that it refers to
+ * @param config the text of `genai_config.json` or `config.json`, and which of them it is
+ * @throws ExportError `EXPORT_DAMAGED`, `EXPORT_CONFIG`, `EXPORT_UNSUPPORTED`
+ */
+export const openExported = (
+  model: Uint8Array,
+  config: { readonly text: string; readonly file: string },
+): ExportedModel => {
+  const proto = parsed(model);
+  const read = readExportedConfig(config.text, config.file);
+  const cuts = attentionCuts(graphIndex(proto.graph!), read);
+  if (cuts.length !== read.layers)
+    throw new ExportError(
+      "EXPORT_CONFIG",
+      `expected ${read.layers} attention operators as ${config.file} says, got ${cuts.length}; the files are of different models`,
+    );
+  return {
+    config: read,
+    shape: shapeOf(read, cuts),
+    weightFiles: weightFiles(proto),
+    cut: () => cutGraph(proto, cuts, read, read.hiddenSize),
+  };
+};
+
+const weightFiles = ({ graph }: ModelProto): string[] => [
+  ...new Set(
+    graph!.initializer.flatMap(({ externalData }) =>
+      externalData.filter(({ key }) => key === "location").map(({ value }) => value),
+    ),
+  ),
+];
+
+const parsed = (model: Uint8Array): ModelProto => {
+  try {
+    const proto = fromBinary(ModelProtoSchema, model);
+    if (proto.graph && proto.graph.node.length > 0) return proto;
+  } catch (cause) {
+    throw damaged(cause);
+  }
+  throw damaged();
+};
+
+const damaged = (cause?: unknown): ExportError =>
+  new ExportError("EXPORT_DAMAGED", "expected an ONNX model, got a file that is none; download it again", { cause });
+
+const shapeOf = (
+  { layers, queryHeads, kvHeads, headSize }: ExportedConfig,
+  cuts: readonly AttentionCut[],
+): CacheShape =>
+  withAttention(
+    { layers, queryHeads, kvHeads, headSize },
+    cuts.map(({ attention }) => attention),
+  );
+
+/** Options of {@link loadExported}. */
+export interface LoadExportedOptions {
+  readonly createSession: CreateSession;
+  /** Folder of the files of weights; absent if the model has all its weights inside. */
+  readonly weightsFolder?: string;
+  /** Name of the model, for plans. */
+  readonly name: string;
+  readonly sha256?: string;
+  /** As in `LoadOptions`. */
+  readonly residentSegments?: number;
+  readonly onProgress?: OnStep;
+}
+
+/** Opens the segments of an exported model. */
+export const loadExported = async (model: ExportedModel, options: LoadExportedOptions): Promise<Decoder> => {
+  const { config, shape } = model;
+  const { createSession, name, sha256, weightsFolder, residentSegments, onProgress } = options;
+  const { segments, readsPositions } = model.cut();
+  const sessionOptions = {
+    outputLocation: "cpu" as const,
+    keepsMapped: true,
+    ...(weightsFolder !== undefined && { weightsFolder }),
+  };
+  const opens = segments.map((segment) => async () => createSession(segment, sessionOptions));
+  const { architecture, hiddenSize, contextLength, vocabularySize } = config;
+  const parts = {
+    config: { name, architecture, hiddenSize, contextLength },
+    shape,
+    identity: { name, architecture, ...(sha256 !== undefined && { sha256 }) },
+    vocabularySize,
+    segments: await openOnUse(opens, residentSegments, onProgress),
+    positions: (positions: ArrayLike<number>) => ({ tables: [], ids: integerRows(positions) }),
+    embed: async (ids: ArrayLike<number>) => ({ ids: integerRows(ids) }),
+    positionInputs: ({ ids }: { readonly ids?: Tensor }, segment: number): InferenceSession.FeedsType =>
+      ids && readsPositions[segment] === true ? { position_ids: ids } : {},
+  };
+  return assembleDecoder(parts, { createSession });
+};
+
+const integerRows = (values: ArrayLike<number>): Tensor =>
+  new Tensor("int64", BigInt64Array.from(Array.from(values), BigInt), [values.length]);

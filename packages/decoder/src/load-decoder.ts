@@ -1,0 +1,77 @@
+import type { ModelIdentity } from "@kvtuner/plan";
+import { Tensor } from "onnxruntime-common";
+import { readShape } from "./architecture/attention.ts";
+import type { DecoderConfig } from "./architecture/config.ts";
+import { type ConfigOptions, readConfig } from "./architecture/read-config.ts";
+import { vocabularySize } from "./architecture/read-weights.ts";
+import type { WeightSource } from "./architecture/weights.ts";
+import { assembleDecoder, type Decoder } from "./decoder.ts";
+import { positionInputs, readPositions, type RowPositions } from "./row-positions.ts";
+import { decoderSegments, type SegmentOptions } from "./segments/decoder-segments.ts";
+import type { CreateSession } from "./session.ts";
+import { storedWeights } from "./weight-storage.ts";
+
+/** Options of {@link loadDecoder}. */
+export interface LoadOptions extends SegmentOptions, ConfigOptions {
+  readonly sha256?: string;
+}
+
+/**
+ * Builds the segments of a model. A failure releases the segments built so far.
+ *
+ * @throws ModelError when the metadata or a tensor does not fit
+ */
+export const loadDecoder = async (source: WeightSource, options: LoadOptions): Promise<Decoder> => {
+  const opened: Releasable[] = [];
+  const createSession: CreateSession = async (model, sessionOptions) => {
+    const session = await options.createSession(model, sessionOptions);
+    opened.push(session);
+    return session;
+  };
+  try {
+    return await buildDecoder(source, { ...options, createSession }, opened);
+  } catch (error) {
+    await Promise.allSettled(opened.map(async (session) => session.release()));
+    throw error;
+  }
+};
+
+interface Releasable {
+  release(): Promise<void>;
+}
+
+const buildDecoder = async (file: WeightSource, options: LoadOptions, opened: Releasable[]): Promise<Decoder> => {
+  const source = storedWeights(file, options.weights ?? "float32");
+  const config = readConfig(source, options);
+  const shape = await readShape(source, config);
+  const segments = await decoderSegments(source, config, options);
+  if (options.segmentFiles) opened.push(segments);
+  const parts = {
+    config,
+    shape,
+    identity: identity(config, options.sha256),
+    vocabularySize: vocabularySize(source),
+    segments,
+    positions: await readPositions(source, config),
+    embed: async (ids: ArrayLike<number>) => ({ hidden: await embedded(source, config, ids) }),
+    positionInputs: (positions: RowPositions, segment: number) => positionInputs(positions, config, segment),
+  };
+  return assembleDecoder(parts, options);
+};
+
+/** Embedding rows of tokens, `[ids, hiddenSize]`. */
+const embedded = async (
+  source: WeightSource,
+  { hiddenSize, embeddingScale }: DecoderConfig,
+  ids: ArrayLike<number>,
+): Promise<Tensor> => {
+  const rows = await source.readTensorRows("token_embd.weight", ids);
+  if (embeddingScale !== 1) for (let index = 0; index < rows.length; index++) rows[index]! *= embeddingScale;
+  return new Tensor("float32", rows, [ids.length, hiddenSize]);
+};
+
+const identity = ({ name, architecture }: DecoderConfig, sha256?: string): ModelIdentity => ({
+  name,
+  architecture,
+  ...(sha256 !== undefined && { sha256 }),
+});
