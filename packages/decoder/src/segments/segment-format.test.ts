@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
-import { loadDecoder } from "../decoder.ts";
 import { bufferSource } from "../gguf/byte-source.ts";
 import { openGguf } from "../gguf/gguf.ts";
 import { tinyModel } from "../gguf/test-support/tiny-model.ts";
+import { loadDecoder } from "../load-decoder.ts";
 import { externalGraph } from "../onnx/external-data.ts";
 import type { SegmentFiles } from "./segment-files.ts";
 import { SEGMENT_FORMAT } from "./segment-folder.ts";
