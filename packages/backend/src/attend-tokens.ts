@@ -9,7 +9,7 @@ export interface AttendOptions {
 
 /**
  * Checks the tensors of `attend`, but not their numbers, and returns the call's tokens. All three must be float32
- * `[1, tokens, heads * headSize]` with the same number of tokens, at least 1, on the CPU; with `deviceTensors` all three in
+ * `[1, tokens, heads * size]` with the same number of tokens, at least 1, on the CPU; with `deviceTensors` all three in
  * one location.
  *
  * @throws TensorError `BACKEND_LAYER`, `BACKEND_TENSOR_DTYPE`, `BACKEND_TENSOR_SHAPE`, `BACKEND_TENSOR_LOCATION`
@@ -26,10 +26,10 @@ export const attendTokens = (
   const where = `of layer ${layer}`;
   for (const [what, tensor] of Object.entries({ query, key, value })) assertIsTensor(`${what} ${where}`, tensor);
   const tokens = query.dims[1] ?? 0;
-  const { queryHeads, kvHeads, headSize } = layerShape(shape, layer);
+  const { queryHeads, kvHeads, headSize, valueSize = headSize } = layerShape(shape, layer);
   assertTensor(`query ${where}`, query, tokens, queryHeads * headSize, deviceTensors);
   assertTensor(`key ${where}`, key, tokens, kvHeads * headSize, deviceTensors);
-  assertTensor(`value ${where}`, value, tokens, kvHeads * headSize, deviceTensors);
+  assertTensor(`value ${where}`, value, tokens, kvHeads * valueSize, deviceTensors);
   assertTogether(where, query, key, value);
   return tokens;
 };

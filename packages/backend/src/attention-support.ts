@@ -56,6 +56,7 @@ const assertSharing = (shape: CacheShape, index: number): void => {
   );
 };
 
+/** Whether values have another size than keys is checked with the other sizes. */
 const featuresOf = ({ mask, softcap, sinkLogits }: AttentionSpec): AttentionFeatures => ({
   sliding: mask.kind === "sliding",
   softcap: softcap !== undefined,

@@ -9,8 +9,8 @@ export interface Attention {
    * @param layer ordinal among the layers that have a KV cache
    * @param query float32 `[batch, tokens, queryHeads * headSize]`, after RoPE, not yet scaled
    * @param key float32 `[batch, tokens, kvHeads * headSize]`, after RoPE
-   * @param value float32 `[batch, tokens, kvHeads * headSize]`
-   * @returns float32 `[batch, tokens, queryHeads * headSize]`
+   * @param value float32 `[batch, tokens, kvHeads * valueSize]`; `valueSize` is the head size in most models
+   * @returns float32 `[batch, tokens, queryHeads * valueSize]`
    */
   attend(layer: number, query: Tensor, key: Tensor, value: Tensor): Promise<Tensor>;
   /**
@@ -20,7 +20,7 @@ export interface Attention {
    *
    * @param sharing ordinal among `sharing` of the shape
    * @param query float32 `[batch, tokens, queryHeads * headSize]`, after RoPE, not yet scaled
-   * @returns float32 `[batch, tokens, queryHeads * headSize]`
+   * @returns float32 `[batch, tokens, queryHeads * valueSize]`
    */
   read?(sharing: number, query: Tensor): Promise<Tensor>;
 }

@@ -54,6 +54,8 @@ export interface AttentionFeatures {
   readonly sinkLogits: boolean;
   /** Layers that read the cache of another layer; false by default. */
   readonly sharedCaches?: boolean;
+  /** Values of another size than keys; false by default. */
+  readonly valueSize?: boolean;
 }
 
 /** Limits of one cache. */

@@ -11,6 +11,8 @@ export interface Destination {
   readonly layer: number;
   readonly scheme: LayerScheme;
   readonly headSize: number;
+  /** As the head size by default. */
+  readonly valueSize?: number | undefined;
 }
 
 /**
@@ -19,18 +21,18 @@ export interface Destination {
  * CPU; others document what they do instead.
  *
  * @param query float32 of any layout
- * @param key float32 `[tokens, kvHeads * headSize]`, not yet rounded to float16; so is `value`
+ * @param key float32 `[tokens, kvHeads * headSize]`, not yet rounded to float16; so is `value`, in its size
  * @throws TensorError `BACKEND_TENSOR_NOT_FINITE` with tensor, number and place
  */
 export const assertFiniteTensors = (
-  { layer, scheme, headSize }: Destination,
+  { layer, scheme, headSize, valueSize = headSize }: Destination,
   query: Float32Array,
   key: Float32Array,
   value: Float32Array,
 ): void => {
   assertFiniteQuery(`the query of layer ${layer}`, query);
   assertStorable(`the key of layer ${layer}`, key, scheme.key, headSize);
-  assertStorable(`the value of layer ${layer}`, value, scheme.value, headSize);
+  assertStorable(`the value of layer ${layer}`, value, scheme.value, valueSize);
 };
 
 /**

@@ -9,6 +9,7 @@ import {
   layerShapes,
   schemeFault,
   shapeDifferences,
+  tensorShape,
   type TensorScheme,
 } from "@kvtuner/plan";
 import { assertAttentionSupported } from "./attention-support.ts";
@@ -42,7 +43,11 @@ export const assertPlanSupported = (
     assertLayerScheme(layer, scheme, shapes[layer]!);
     for (const tensor of ["key", "value"] as const) {
       if (!supportsScheme(capabilities[tensor], scheme[tensor])) {
-        const nearest = nearestScheme(capabilities[tensor], scheme[tensor], shapes[layer]!.headSize);
+        const nearest = nearestScheme(
+          capabilities[tensor],
+          scheme[tensor],
+          tensorShape(shapes[layer]!, tensor).headSize,
+        );
         throw new UnsupportedSchemeError({
           backend,
           layer,
@@ -56,7 +61,7 @@ export const assertPlanSupported = (
   }
 };
 
-const SIZES = ["queryHeads", "kvHeads", "headSize"] as const;
+const SIZES = ["queryHeads", "kvHeads", "headSize", "valueSize"] as const;
 
 const assertSameShape = (shape: CacheShape, plan: CachePlan): void => {
   if (!plan?.shape || !Array.isArray(plan.layers))
@@ -75,8 +80,8 @@ const assertSameShape = (shape: CacheShape, plan: CachePlan): void => {
 };
 
 const assertShape = (backend: string, capabilities: Capabilities, shape: CacheShape): void => {
-  const isSound = ({ queryHeads, kvHeads, headSize }: LayerShape): boolean =>
-    [queryHeads, kvHeads, headSize].every(isCount) && queryHeads % kvHeads === 0;
+  const isSound = ({ queryHeads, kvHeads, headSize, valueSize = headSize }: LayerShape): boolean =>
+    [queryHeads, kvHeads, headSize, valueSize].every(isCount) && queryHeads % kvHeads === 0;
   if (!isCount(shape.layers) || ![shape, ...layerShapes(shape)].every(isSound))
     throw new UnsupportedShapeError(
       `expected positive integer sizes and a number of query heads divisible by the KV heads, got ${JSON.stringify(shape)}; check the model's configuration`,
@@ -86,21 +91,22 @@ const assertShape = (backend: string, capabilities: Capabilities, shape: CacheSh
 
 const assertLayerShape = (
   backend: string,
-  { headSizes, unevenLayers }: Capabilities,
+  { headSizes, unevenLayers, attention }: Capabilities,
   layer: number,
   own: LayerShape,
   shape: CacheShape,
 ): void => {
   const { headSize, valueSize = headSize } = own;
-  if (headSizes !== "any" && !headSizes.includes(headSize))
-    throw new UnsupportedShapeError(
-      `backend ${backend} supports head sizes ${headSizes.join(", ")}, got ${headSize} at layer ${layer}; choose another backend`,
-    );
+  for (const size of [headSize, valueSize])
+    if (headSizes !== "any" && !headSizes.includes(size))
+      throw new UnsupportedShapeError(
+        `backend ${backend} supports head sizes ${headSizes.join(", ")}, got ${size} at layer ${layer}; choose another backend`,
+      );
   if (!unevenLayers && SIZES.some((size) => own[size] !== shape[size]))
     throw new UnsupportedShapeError(
       `backend ${backend} needs layers of one size, got another at layer ${layer}; choose another backend`,
     );
-  if (valueSize !== headSize)
+  if (valueSize !== headSize && !attention?.valueSize)
     throw new UnsupportedShapeError(
       `backend ${backend} needs values as long as keys, got ${valueSize} and ${headSize} at layer ${layer}; choose another backend`,
     );
@@ -110,7 +116,7 @@ const assertLayerScheme = (layer: number, scheme: LayerScheme, shape: LayerShape
   const { kind, sinks, recent } = scheme.residency ?? {};
   if (kind !== "prefix" || !isCount(sinks + 1) || !isCount(recent + 1))
     throw invalid(layer, "a residency of kind prefix with sinks and recent of whole numbers from 0", { ...scheme });
-  for (const tensor of ["key", "value"] as const) assertScheme(layer, scheme[tensor], shape);
+  for (const tensor of ["key", "value"] as const) assertScheme(layer, scheme[tensor], tensorShape(shape, tensor));
 };
 
 const assertScheme = (layer: number, scheme: TensorScheme, shape: LayerShape): void => {

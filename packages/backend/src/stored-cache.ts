@@ -72,7 +72,7 @@ export class StoredCache implements KvCache {
       );
       const output = await this.#store.read!(sharing, { tokens, query: rows, isLast });
       this.#readLengths[sharing]! += tokens;
-      return new Tensor("float32", output, query.dims);
+      return outputTensor(output, tokens);
     });
   }
 
@@ -146,9 +146,10 @@ export class StoredCache implements KvCache {
   async #output(layer: number, tokens: number, query: Tensor, key: Tensor, value: Tensor): Promise<Tensor> {
     if (query.location !== "cpu") return this.#store.attendTensors!(layer, query, key, value);
     const call = { tokens, query: numbersOf(query), key: numbersOf(key), value: numbersOf(value) };
-    const destination = { layer, scheme: this.#plan.layers[layer]!, headSize: layerShape(this.shape, layer).headSize };
+    const { headSize, valueSize } = layerShape(this.shape, layer);
+    const destination = { layer, scheme: this.#plan.layers[layer]!, headSize, valueSize };
     assertFiniteTensors(destination, call.query, call.key, call.value);
-    return new Tensor("float32", await this.#store.attend(layer, call), query.dims);
+    return outputTensor(await this.#store.attend(layer, call), tokens);
   }
 
   #evenLength(): number {
@@ -177,5 +178,8 @@ export class StoredCache implements KvCache {
     return addedBytes;
   }
 }
+
+const outputTensor = (output: Float32Array, tokens: number): Tensor =>
+  new Tensor("float32", output, [1, tokens, output.length / tokens]);
 
 const numbersOf = ({ data }: Tensor): Float32Array => data as Float32Array;

@@ -22,7 +22,7 @@ export const fillHole = async (
       sharing === undefined
         ? await attention.attend(layer, split(query, batch), split(key, batch), split(value, batch))
         : await attention.read!(sharing, split(query, batch));
-    return reshaped(output, query.dims);
+    return reshaped(output, [query.dims[0]!, output.dims[2]!]);
   } finally {
     releaseDeviceTensors(query, key, value);
   }

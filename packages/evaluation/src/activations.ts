@@ -32,7 +32,10 @@ export interface ActivationSizes {
 
 /** Bytes of one plan's state between two layers: residual, query, key and value of `rows` tokens, in float32. */
 export const stateBytes = ({ config, shape }: ActivationSizes, rows: number): number => {
-  const widths = layerShapes(shape).map(({ queryHeads, kvHeads, headSize }) => (queryHeads + 2 * kvHeads) * headSize);
+  const widths = layerShapes(shape).map(
+    ({ queryHeads, kvHeads, headSize, valueSize = headSize }) =>
+      (queryHeads + kvHeads) * headSize + kvHeads * valueSize,
+  );
   return FLOAT32_BYTES * rows * (config.hiddenSize + Math.max(...widths));
 };
 

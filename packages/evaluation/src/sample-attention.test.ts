@@ -10,6 +10,7 @@ import {
   type LayerShape,
   parseShorthand,
   quantizedPrefix,
+  tensorShape,
   type TensorScheme,
 } from "@kvtuner/plan";
 import { decodeBlock, encodeBlock, roundToFloat16 } from "@kvtuner/quantizers";
@@ -43,6 +44,7 @@ const shapes: CacheShape[] = [
     headSize: 32,
     perLayer: [{ headSize: 64 }, { queryHeads: 3, kvHeads: 3 }],
   },
+  { layers: 2, queryHeads: 4, kvHeads: 2, headSize: 64, perLayer: [{ valueSize: 32 }, { valueSize: 80 }] },
 ];
 const layersOfShapes = shapes.flatMap((shape) =>
   Array.from({ length: shape.layers }, (_, index) => [shape, index] as const),
@@ -55,16 +57,27 @@ const reference = (
   plan: LayerScheme,
   { query, key, value }: SampleTensors,
 ): Float64Array => {
-  const { queryHeads, kvHeads, headSize } = shape;
+  const { queryHeads, kvHeads, headSize, valueSize = headSize } = shape;
   const { scale, mask, softcap, sinkLogits } = attention;
   const tokens = key.length / (kvHeads * headSize);
-  const output = new Float64Array(query.length);
+  const output = new Float64Array(tokens * queryHeads * valueSize);
   for (let head = 0; head < queryHeads; head++) {
     const kvHead = Math.floor(head / (queryHeads / kvHeads));
-    const keys = storedForms(headRows(key, kvHead, shape), plan.key, plan.residency.sinks, headSize);
-    const values = storedForms(headRows(value, kvHead, shape), plan.value, plan.residency.sinks, headSize);
+    const keys = storedForms(
+      headRows(key, kvHead, tensorShape(shape, "key")),
+      plan.key,
+      plan.residency.sinks,
+      headSize,
+    );
+    const values = storedForms(
+      headRows(value, kvHead, tensorShape(shape, "value")),
+      plan.value,
+      plan.residency.sinks,
+      valueSize,
+    );
     for (let position = 0; position < tokens; position++) {
-      const at = (position * queryHeads + head) * headSize;
+      const place = position * queryHeads + head;
+      const at = place * headSize;
       const first = mask.kind === "sliding" ? Math.max(0, position + 1 - mask.span) : 0;
       const scores = Float64Array.from({ length: position + 1 }, (_, token) => {
         if (token < first) return -Infinity;
@@ -78,7 +91,7 @@ const reference = (
       const total = weights.reduce((sum, weight) => sum + weight, Math.exp(sink - largest));
       for (let token = first; token <= position; token++)
         values(token, isQuantized(plan.value, plan, position, token)).forEach((x, channel) => {
-          output[at + channel]! += (weights[token]! / total) * x;
+          output[place * valueSize + channel]! += (weights[token]! / total) * x;
         });
     }
   }
@@ -119,8 +132,9 @@ const kernels = new Map(
 );
 
 const tensorsOf = (shape: LayerShape, tokens: number, next: () => number): SampleTensors => {
-  const rows = (heads: number): Float32Array => Float32Array.from({ length: tokens * heads * shape.headSize }, next);
-  return { query: rows(shape.queryHeads), key: rows(shape.kvHeads), value: rows(shape.kvHeads) };
+  const { queryHeads, kvHeads, headSize, valueSize = headSize } = shape;
+  const rows = (width: number): Float32Array => Float32Array.from({ length: tokens * width }, next);
+  return { query: rows(queryHeads * headSize), key: rows(kvHeads * headSize), value: rows(kvHeads * valueSize) };
 };
 
 const expectNear = (output: ArrayLike<number>, expected: Float64Array): void => {

@@ -7,6 +7,7 @@ import {
   isCoded,
   type LayerScheme,
   type LayerShape,
+  tensorShape,
   type TensorScheme,
 } from "@kvtuner/plan";
 import { fakeQuantize, roundArrayToFloat16 } from "@kvtuner/quantizers";
@@ -44,15 +45,18 @@ export const createSampleAttention = (
   return {
     layer: (hole, { query, key, value }) => {
       const own = holeShape(shape, holes[hole]!);
-      const width = own.kvHeads * own.headSize;
-      const forms = { key: tensorForms(key, own, assets), value: tensorForms(value, own, assets) };
+      const forms = {
+        key: tensorForms(key, tensorShape(own, "key"), assets),
+        value: tensorForms(value, tensorShape(own, "value"), assets),
+      };
+      const tokens = key.length / (own.kvHeads * own.headSize);
       return async (scheme) => {
-        const chunks = chunksOf(scheme, key.length / width, kernel.span(hole));
+        const chunks = chunksOf(scheme, tokens, kernel.span(hole));
         const read = {
           key: scheme ? forms.key(scheme.key, scheme.residency.sinks) : floatForm(key),
           value: scheme ? forms.value(scheme.value, scheme.residency.sinks) : floatForm(value),
         };
-        return runChunks((call) => kernel.run(hole, call), query, read, chunks, width);
+        return runChunks((call) => kernel.run(hole, call), query, read, chunks);
       };
     },
   };
@@ -113,18 +117,20 @@ const runChunks = async (
   query: Float32Array,
   read: { readonly key: TensorForm; readonly value: TensorForm },
   chunks: readonly ColumnChunk[],
-  width: number,
 ): Promise<Float32Array> => {
-  const output = new Float32Array(query.length);
-  const queryWidth = query.length / chunks.at(-1)!.endQuery;
+  const tokens = chunks.at(-1)!.endQuery;
+  const [queryWidth, keyWidth, valueWidth] = [query, read.key.exact, read.value.exact].map(
+    ({ length }) => length / tokens,
+  ) as [number, number, number];
+  const output = new Float32Array((query.length / keyWidth) * valueWidth);
   for (const chunk of chunks) {
     const part = await attend({
       query: query.subarray(chunk.firstQuery * queryWidth, chunk.endQuery * queryWidth),
-      key: gather(chunk, width, (range) => (range.keyQuantized ? read.key.quantized : read.key.exact)),
-      value: gather(chunk, width, (range) => (range.valueQuantized ? read.value.quantized : read.value.exact)),
+      key: gather(chunk, keyWidth, (range) => (range.keyQuantized ? read.key.quantized : read.key.exact)),
+      value: gather(chunk, valueWidth, (range) => (range.valueQuantized ? read.value.quantized : read.value.exact)),
       mask: chunk.mask(),
     });
-    output.set(part, chunk.firstQuery * queryWidth);
+    output.set(part, chunk.firstQuery * (output.length / tokens));
   }
   return output;
 };

@@ -188,10 +188,10 @@ const behindHole = async (
   filled: Float32Array,
   isLastHole: boolean,
 ): Promise<readonly Float32Array[]> => {
-  const [residual, query] = state;
+  const [residual] = state;
   const rows = samples[sample]!.length;
   const hidden = new Tensor("float32", residual!, [rows, residual!.length / rows]);
-  const attention = new Tensor("float32", filled, [rows, query!.length / rows]);
+  const attention = new Tensor("float32", filled, [rows, filled.length / rows]);
   if (isLastHole) return [(await decoder.last(hidden, attention)).data as Float32Array];
   const next = arraysOf(await decoder.next(hole, hidden, attention, positions[sample]!));
   return stateBefore(decoder.shape, hole + 1, state, next);

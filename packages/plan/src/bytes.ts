@@ -4,7 +4,7 @@ import { bitsOf, layoutOf, partBytes, type TensorScheme } from "./codecs/registr
 import { heldTokens } from "./held.ts";
 import type { Plan } from "./plan.ts";
 import type { CacheShape, LayerScheme, LayerShape } from "./scheme.ts";
-import { layerShape, layerShapes, layerSpan } from "./shape.ts";
+import { layerShape, layerShapes, layerSpan, tensorShape } from "./shape.ts";
 
 const EXACT_BYTES = 2;
 
@@ -44,10 +44,10 @@ const sumParts = (counts: readonly (readonly [part: string, bytes: number])[]): 
  * with a span holds only the tokens that `heldTokens` says.
  */
 export const layerBytes = (layer: LayerScheme, shape: LayerShape, length: number): CacheBytes =>
-  cacheBytes(tensorBytes(layer.key, layer, shape, length), tensorBytes(layer.value, layer, shape, length));
+  cacheBytes(tensorBytes("key", layer, shape, length), tensorBytes("value", layer, shape, length));
 
-const tensorBytes = (tensor: TensorScheme, layer: LayerScheme, shape: LayerShape, length: number): TensorBytes =>
-  heldBytes(tensor, shape, heldTokens(tensor, layer, layerSpan(shape), length));
+const tensorBytes = (name: "key" | "value", layer: LayerScheme, shape: LayerShape, length: number): TensorBytes =>
+  heldBytes(layer[name], tensorShape(shape, name), heldTokens(layer[name], layer, layerSpan(shape), length));
 
 /** Bytes of the keys, or of the values, from the numbers of tokens in codes and in 16 bits. */
 export const heldBytes = (
@@ -71,7 +71,10 @@ export const sumBytes = (layers: readonly CacheBytes[]): CacheBytes =>
 
 /** Numbers in the keys and values that a 16-bit cache of `length` tokens holds, over all layers. */
 export const storedNumbers = (shape: CacheShape, length: number): number =>
-  layerShapes(shape).reduce((sum, layer) => sum + 2 * layer.kvHeads * layer.headSize * heldExactly(layer, length), 0);
+  layerShapes(shape).reduce((sum, layer) => {
+    const { kvHeads, headSize, valueSize = headSize } = layer;
+    return sum + kvHeads * (headSize + valueSize) * heldExactly(layer, length);
+  }, 0);
 
 /** Tokens that a layer holds in 16 bits if none is coded. */
 const heldExactly = (shape: LayerShape, length: number): number =>

@@ -113,6 +113,17 @@ describe("spans in plans", () => {
     expect(storedNumbers(read.shape, held)).toBe(2 * 64 * (Math.min(held, 19) + held + 2 * Math.min(held, 39)));
   });
 
+  example("values of another size than keys are counted in theirs, also from the file", () => {
+    const layers = Array.from({ length: 3 }, () => layerScheme("compact", { key: 4, value: 4 }));
+    const read = parsePlan(serializePlan({ ...plan, shape: { ...mixed, valueSize: 128 }, layers }));
+    // One token of 128 values: 64 bytes of codes, a scale and a minimum. 150 tokens, 36 of them in 16 bits.
+    const { parts } = planBytes({ shape: { ...read.shape, perLayer: [{}, {}, {}] }, layers }, 150);
+    expect(parts["value.codes"]).toBe(3 * 114 * 64);
+    expect(parts["value.exact"]).toBe(3 * 36 * 128 * 2);
+    expect(parts["key.exact"]).toBe(3 * 150 * 64 * 2);
+    expect(storedNumbers(read.shape, 10)).toBe(4 * 10 * (64 + 128));
+  });
+
   example("16 bits are 16 true bits", () => {
     const exact = layerScheme("per-token", { key: 16, value: 16 });
     expect(trueBits({ shape: mixed, layers: [exact, exact, exact] }, 1000)).toBe(16);

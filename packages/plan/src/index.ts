@@ -21,7 +21,16 @@ export {
   schemeOfHead,
 } from "./codecs/registry.ts";
 export type { CacheShape, LayerScheme, LayerShape, Residency, SharingLayer } from "./scheme.ts";
-export { attentionOf, layerShape, layerShapes, layerSpan, shapeDifferences, sharingShape, sizesOf } from "./shape.ts";
+export {
+  attentionOf,
+  layerShape,
+  layerShapes,
+  layerSpan,
+  shapeDifferences,
+  sharingShape,
+  sizesOf,
+  tensorShape,
+} from "./shape.ts";
 export type { Measurement, ModelIdentity, Plan } from "./plan.ts";
 export { ByteSizeError, formatBytes, parseBytes } from "./format-bytes.ts";
 export type { CacheBytes, PlanSize, TensorBytes } from "./bytes.ts";

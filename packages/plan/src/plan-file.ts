@@ -6,7 +6,7 @@ import { FORMATS, schemeFault } from "./codecs/registry.ts";
 import { PlanFileError } from "./plan-file-error.ts";
 import type { ModelIdentity, Plan } from "./plan.ts";
 import type { CacheShape } from "./scheme.ts";
-import { layerShape, shapeDifferences, sizesOf } from "./shape.ts";
+import { layerShape, shapeDifferences, sizesOf, tensorShape } from "./shape.ts";
 
 const VERSION = 2;
 
@@ -66,6 +66,7 @@ const sizes = {
   queryHeads: count,
   kvHeads: count,
   headSize: count,
+  valueSize: count.optional().meta({ description: "Numbers in a value; as many as in a key if absent." }),
   span: count.optional().meta({ description: "Tokens that a query reads, its own included; all tokens if absent." }),
 };
 
@@ -194,7 +195,7 @@ const assertConsistency = ({ layers, shape }: Plan): void => {
     );
   for (const [index, layer] of layers.entries())
     for (const tensor of ["key", "value"] as const) {
-      const fault = schemeFault(layer[tensor], layerShape(shape, index));
+      const fault = schemeFault(layer[tensor], tensorShape(layerShape(shape, index), tensor));
       if (fault) throw new PlanFileError("PLAN_INVALID", `expected layers.${index}.${tensor} ${fault}`);
     }
 };

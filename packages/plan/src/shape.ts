@@ -30,6 +30,12 @@ export const sharingShape = (shape: CacheShape, index: number): LayerShape & { r
   return { ...stored, queryHeads, attention: attention ?? specOf(stored) };
 };
 
+/** Sizes of a layer's keys, or of its values: `headSize` is that of the tensor. */
+export const tensorShape = ({ valueSize, ...shape }: LayerShape, tensor: "key" | "value"): LayerShape => ({
+  ...shape,
+  headSize: tensor === "key" ? shape.headSize : (valueSize ?? shape.headSize),
+});
+
 /** Tokens that a layer's query reads, its own included; Infinity without a span. */
 export const layerSpan = ({ attention, span = Infinity }: LayerShape): number => (attention ? spanOf(attention) : span);
 

@@ -26,7 +26,7 @@ export interface AttendedLayer {
  *
  * @param query float32 `[tokens, queryHeads * headSize]`
  * @param before tokens held before the call; query `i` reads the first `before + i + 1`
- * @returns float32 `[tokens, queryHeads * headSize]`
+ * @returns float32 `[tokens, queryHeads * valueSize]`
  */
 export const attention = (
   shape: LayerShape,
@@ -35,20 +35,20 @@ export const attention = (
   before: number,
   readers: Readers,
 ): Float32Array => {
-  const { queryHeads, kvHeads, headSize } = shape;
-  const output = new Float32Array(query.length);
+  const { queryHeads, kvHeads, headSize, valueSize = headSize } = shape;
+  const output = new Float32Array((query.length / headSize) * valueSize);
   for (let row = 0; row < query.length / headSize; row++) {
     const length = before + Math.floor(row / queryHeads) + 1;
     const head = row % queryHeads;
     const kvHead = Math.floor(head / (queryHeads / kvHeads));
     const vector = query.subarray(row * headSize, (row + 1) * headSize);
     const partials = segmentsOf(layer, length).map((segment) =>
-      partialOf(spec, vector, withinSpan(segment, length - spanOf(spec)), {
+      partialOf(spec, vector, valueSize, withinSpan(segment, length - spanOf(spec)), {
         key: readers.key(kvHead, segment.isKeyCoded),
         value: readers.value(kvHead, segment.isValueCoded),
       }),
     );
-    output.set(outputOf(partials.reduce(merged, sinkPartial(headSize, spec.sinkLogits?.[head]))), row * headSize);
+    output.set(outputOf(partials.reduce(merged, sinkPartial(valueSize, spec.sinkLogits?.[head]))), row * valueSize);
   }
   return output;
 };
@@ -68,20 +68,26 @@ interface Partial {
 }
 
 /** A sink's logit is a score without a value. */
-const sinkPartial = (headSize: number, logit: number = -Infinity): Partial => ({
+const sinkPartial = (valueSize: number, logit: number = -Infinity): Partial => ({
   largest: logit,
   total: logit === -Infinity ? 0 : 1,
-  weighted: new Float64Array(headSize),
+  weighted: new Float64Array(valueSize),
 });
 
 type TokenRows = Readonly<Record<keyof Readers, ReturnType<RowReader>>>;
 
-const partialOf = (spec: AttentionSpec, query: Float32Array, { start, end }: Segment, rows: TokenRows): Partial => {
+const partialOf = (
+  spec: AttentionSpec,
+  query: Float32Array,
+  valueSize: number,
+  { start, end }: Segment,
+  rows: TokenRows,
+): Partial => {
   const scores: number[] = [];
   for (let token = start; token < end; token++) scores.push(scoreOf(spec, dot(query, rows.key(token))));
   let largest = -Infinity;
   for (const score of scores) largest = Math.max(largest, score);
-  const weighted = new Float64Array(query.length);
+  const weighted = new Float64Array(valueSize);
   let total = 0;
   for (const [index, score] of scores.entries()) {
     const weight = Math.exp(score - largest);

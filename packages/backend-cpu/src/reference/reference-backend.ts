@@ -34,7 +34,7 @@ export const createReferenceBackend = (options: ReferenceOptions = {}): Backend 
           valueAxes: ["token", "channel"],
           headSizes: "any",
           unevenLayers: true,
-          attention: { sliding: true, softcap: true, sinkLogits: true, sharedCaches: true },
+          attention: { sliding: true, softcap: true, sinkLogits: true, sharedCaches: true, valueSize: true },
         },
         limitsWithin({ maxTokens: MAX_TOKENS, maxCacheBytes: Number.MAX_SAFE_INTEGER }, options),
       ),

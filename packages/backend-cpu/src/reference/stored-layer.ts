@@ -1,5 +1,5 @@
 import type { CachePlan, CallRows, SharedRows } from "@kvtuner/backend";
-import { type AttentionSpec, layerShape, type LayerShape, layerSpan } from "@kvtuner/plan";
+import { type AttentionSpec, layerShape, type LayerShape, layerSpan, tensorShape } from "@kvtuner/plan";
 import { commitPending, encodePending, releaseRows } from "./append-rows.ts";
 import { attention } from "./attention.ts";
 import { createRowReader, NO_ROWS } from "./read-rows.ts";
@@ -21,11 +21,11 @@ export const layerOf = (
 ): StoredLayer => {
   const layer = layers[index]!;
   const own = layerShape(shape, index);
-  const common = { layer, kvHeads: own.kvHeads, headSize: own.headSize, span: layerSpan(own), assets };
-  return {
-    key: make({ ...common, scheme: layer.key }, "key"),
-    value: make({ ...common, scheme: layer.value }, "value"),
+  const layoutOf = (tensor: "key" | "value"): TensorLayout => {
+    const { kvHeads, headSize } = tensorShape(own, tensor);
+    return { layer, scheme: layer[tensor], kvHeads, headSize, span: layerSpan(own), assets };
   };
+  return { key: make(layoutOf("key"), "key"), value: make(layoutOf("value"), "value") };
 };
 
 /** Appends and attends. Does everything that can fail before it changes the layer. Call {@link releaseLayer} afterwards. */

@@ -29,6 +29,7 @@ import { truncateLaw } from "./laws/truncate.ts";
 import { twoCachesLaw } from "./laws/two-caches.ts";
 import { unevenLayersLaw } from "./laws/uneven-layers.ts";
 import { unsupportedPlanLaw } from "./laws/unsupported-plan.ts";
+import { valueSizeLaw } from "./laws/value-size.ts";
 
 /** Short name of a law. */
 export type LawName =
@@ -43,6 +44,7 @@ export type LawName =
   | "attention"
   | "sliding"
   | "shared-caches"
+  | "value-size"
   | "far-out"
   | "constant-groups"
   | "prefill"
@@ -76,6 +78,7 @@ export const LAWS: Readonly<Record<LawName, Law>> = {
   attention: attentionLaw,
   sliding: slidingLaw,
   "shared-caches": sharedCachesLaw,
+  "value-size": valueSizeLaw,
   "far-out": farOutLaw,
   "constant-groups": constantGroupsLaw,
   prefill: prefillLaw,

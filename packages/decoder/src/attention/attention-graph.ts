@@ -12,12 +12,12 @@ export interface AttentionVariant {
  * Grouped-query attention over given columns: `softmax(cap(scale * q k^T) + mask) v`, with `cap(x) = softcap * tanh(x /
  * softcap)`.
  *
- * Inputs, float32: `query` `[rows, H * D]`; `key` and `value` `[columns, KV * D]`; `mask` `[rows, columns]`, 0 or -inf;
+ * Inputs, float32: `query` `[rows, H * D]`; `key` `[columns, KV * D]`; `value` `[columns, KV * V]`; `mask` `[rows, columns]`, 0 or -inf;
  * with sinks also `sinks` `[KV, H / KV, 1, 1]`, an extra score per query head, without a value. Output: `attention`
- * `[rows, H * D]`. The query heads of a KV head are stacked, so each KV head is one matrix product.
+ * `[rows, H * V]`. The query heads of a KV head are stacked, so each KV head is one matrix product.
  */
 export const attentionGraph = (
-  { queryHeads, kvHeads, headSize }: LayerShape,
+  { queryHeads, kvHeads, headSize, valueSize = headSize }: LayerShape,
   { scale, softcap, hasSinks }: AttentionVariant,
 ): Graph => {
   const ratio = queryHeads / kvHeads;
@@ -26,11 +26,11 @@ export const attentionGraph = (
     inputs: [
       { name: "query", dims: ["rows", queryHeads * headSize] },
       { name: "key", dims: ["columns", kvHeads * headSize] },
-      { name: "value", dims: ["columns", kvHeads * headSize] },
+      { name: "value", dims: ["columns", kvHeads * valueSize] },
       { name: "mask", dims: ["rows", "columns"] },
       ...(hasSinks ? [{ name: "sinks", dims: [kvHeads, ratio, 1, 1] }] : []),
     ],
-    outputs: [{ name: "attention", dims: ["rows", queryHeads * headSize] }],
+    outputs: [{ name: "attention", dims: ["rows", queryHeads * valueSize] }],
     nodes: [
       node("Mul", ["query", "score_scale"], ["query_scaled"]),
       node("Reshape", ["query_scaled", "query_split"], ["query_heads"]),
@@ -38,7 +38,7 @@ export const attentionGraph = (
       node("Reshape", ["query_by_head", "stacked_query"], ["query_rows"]),
       node("Reshape", ["key", "column_split"], ["key_heads"]),
       node("Transpose", ["key_heads"], ["key_columns"], { perm: [1, 2, 0] }),
-      node("Reshape", ["value", "column_split"], ["value_heads"]),
+      node("Reshape", ["value", "value_split"], ["value_heads"]),
       node("Transpose", ["value_heads"], ["value_rows"], { perm: [1, 0, 2] }),
       node("MatMul", ["query_rows", "key_columns"], [softcap === undefined ? "scores_flat" : "scores_uncapped"]),
       ...(softcap === undefined ? [] : CAP),
@@ -59,9 +59,10 @@ export const attentionGraph = (
       integers("query_split", [-1, kvHeads, ratio, headSize]),
       integers("stacked_query", [kvHeads, -1, headSize]),
       integers("column_split", [-1, kvHeads, headSize]),
+      integers("value_split", [-1, kvHeads, valueSize]),
       integers("heads_by_ratio", [kvHeads, ratio]),
-      integers("output_split", [kvHeads, ratio, -1, headSize]),
-      integers("output_rows", [-1, queryHeads * headSize]),
+      integers("output_split", [kvHeads, ratio, -1, valueSize]),
+      integers("output_rows", [-1, queryHeads * valueSize]),
       ...(softcap === undefined ? [] : [scalar("cap", softcap)]),
       ...(hasSinks ? SINK_CONSTANTS : []),
     ],

@@ -10,7 +10,7 @@ export interface AttentionCall {
   readonly query: Float32Array;
   /** `[columns, kvHeads * headSize]` */
   readonly key: Float32Array;
-  /** `[columns, kvHeads * headSize]` */
+  /** `[columns, kvHeads * valueSize]` */
   readonly value: Float32Array;
   /** `[rows, columns]`: 0 where a query reads a column, -Infinity elsewhere. Each row reads at least one column. */
   readonly mask: Float32Array;
@@ -19,7 +19,7 @@ export interface AttentionCall {
 /** The model's float32 attention over given columns, run by ONNX Runtime. */
 export interface AttentionKernel {
   /**
-   * Returns `[rows, queryHeads * headSize]`.
+   * Returns `[rows, queryHeads * valueSize]`.
    *
    * @param hole ordinal among all layers with attention, also those that share a cache
    */
@@ -48,7 +48,7 @@ export const createAttentionKernel = async (
       const output = await sessions.get(variantName(own))!.run({
         query: new Tensor("float32", query, [rows, queryWidth]),
         key: new Tensor("float32", key, [columns, width]),
-        value: new Tensor("float32", value, [columns, width]),
+        value: new Tensor("float32", value, [columns, value.length / columns]),
         mask: new Tensor("float32", mask, [rows, columns]),
         ...(sinkLogits && { sinks: sinkTensor(sinkLogits, own) }),
       });
@@ -80,7 +80,15 @@ const sessionsOf = async (
 };
 
 const variantName = ({ attention: { scale, softcap, sinkLogits }, ...sizes }: AttentionLayer): string =>
-  JSON.stringify([sizes.queryHeads, sizes.kvHeads, sizes.headSize, scale, softcap, sinkLogits !== undefined]);
+  JSON.stringify([
+    sizes.queryHeads,
+    sizes.kvHeads,
+    sizes.headSize,
+    sizes.valueSize,
+    scale,
+    softcap,
+    sinkLogits !== undefined,
+  ]);
 
 const sinkTensor = (logits: readonly number[], { queryHeads, kvHeads }: LayerShape): Tensor =>
   new Tensor("float32", Float32Array.from(logits), [kvHeads, queryHeads / kvHeads, 1, 1]);

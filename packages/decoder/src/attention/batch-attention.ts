@@ -3,23 +3,25 @@ import { Tensor } from "onnxruntime-common";
 
 /** Attends to several sequences: entry `i` of the batch belongs to `sequences[i]`. */
 export const batchAttention = (sequences: readonly Attention[]): Attention => ({
-  attend: async (layer, query, key, value) => {
-    const output = new Float32Array(query.size);
-    for (const [entry, sequence] of sequences.entries()) {
-      const part = await sequence.attend(layer, entryOf(query, entry), entryOf(key, entry), entryOf(value, entry));
-      output.set(part.data as Float32Array, entry * part.size);
-    }
-    return new Tensor("float32", output, query.dims);
-  },
-  read: async (sharing, query) => {
-    const output = new Float32Array(query.size);
-    for (const [entry, sequence] of sequences.entries()) {
-      const part = await sequence.read!(sharing, entryOf(query, entry));
-      output.set(part.data as Float32Array, entry * part.size);
-    }
-    return new Tensor("float32", output, query.dims);
-  },
+  attend: (layer, query, key, value) =>
+    joined(sequences, (sequence, entry) =>
+      sequence.attend(layer, entryOf(query, entry), entryOf(key, entry), entryOf(value, entry)),
+    ),
+  read: (sharing, query) => joined(sequences, (sequence, entry) => sequence.read!(sharing, entryOf(query, entry))),
 });
+
+/** The outputs of all sequences as one batch. */
+const joined = async (
+  sequences: readonly Attention[],
+  attend: (sequence: Attention, entry: number) => Promise<Tensor>,
+): Promise<Tensor> => {
+  const parts: Tensor[] = [];
+  for (const [entry, sequence] of sequences.entries()) parts.push(await attend(sequence, entry));
+  const [, tokens = 0, width = 0] = parts[0]!.dims;
+  const output = new Float32Array(parts.length * tokens * width);
+  for (const [entry, part] of parts.entries()) output.set(part.data as Float32Array, entry * tokens * width);
+  return new Tensor("float32", output, [parts.length, tokens, width]);
+};
 
 /** One entry of a `[batch, tokens, width]` tensor as `[1, tokens, width]`; shares the data. */
 const entryOf = (tensor: Tensor, entry: number): Tensor => {

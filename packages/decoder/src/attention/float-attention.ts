@@ -1,5 +1,5 @@
 import type { Attention } from "@kvtuner/backend";
-import { type CacheShape, holesOf, layerShapes } from "@kvtuner/plan";
+import { type CacheShape, holesOf, layerShapes, tensorShape } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import type { AttentionKernel } from "./attention-kernel.ts";
 import { GrowingRows } from "./growing-rows.ts";
@@ -16,13 +16,15 @@ export class FloatAttention implements Attention {
   readonly #holes: readonly number[];
 
   constructor(shape: CacheShape, kernel: AttentionKernel) {
-    const rows = (): GrowingRows[] =>
-      layerShapes(shape).map(({ kvHeads, headSize }) => new GrowingRows(kvHeads * headSize));
+    const rowsOf = (tensor: "key" | "value"): GrowingRows[] =>
+      layerShapes(shape)
+        .map((layer) => tensorShape(layer, tensor))
+        .map(({ kvHeads, headSize }) => new GrowingRows(kvHeads * headSize));
     this.#kernel = kernel;
     this.#shape = shape;
     this.#holes = [...holesOf(shape).entries()].flatMap(([hole, { sharing }]) => (sharing === undefined ? [hole] : []));
-    this.#keys = rows();
-    this.#values = rows();
+    this.#keys = rowsOf("key");
+    this.#values = rowsOf("value");
   }
 
   /** Tokens in the first layer. */
@@ -52,7 +54,7 @@ export class FloatAttention implements Attention {
     this.append(layer, newKeys as Float32Array, newValues as Float32Array);
     const hole = this.#holes[layer]!;
     const output = await causalAttention(this.#kernel, hole, queries as Float32Array, start, keys, values);
-    return new Tensor("float32", output, query.dims);
+    return outputTensor(output, query.dims[1]!);
   }
 
   async read(sharing: number, query: Tensor): Promise<Tensor> {
@@ -61,9 +63,12 @@ export class FloatAttention implements Attention {
     const queries = (await query.getData()) as Float32Array;
     const start = keys.length - query.dims[1]!;
     const output = await causalAttention(this.#kernel, place, queries, start, keys, values);
-    return new Tensor("float32", output, query.dims);
+    return outputTensor(output, query.dims[1]!);
   }
 }
+
+const outputTensor = (output: Float32Array, tokens: number): Tensor =>
+  new Tensor("float32", output, [1, tokens, output.length / tokens]);
 
 /** Attention of queries at positions `start ..` over all rows of keys and values, in chunks of queries. */
 const causalAttention = async (
@@ -76,7 +81,7 @@ const causalAttention = async (
 ): Promise<Float32Array> => {
   const rows = keys.length - start;
   const width = query.length / rows;
-  const output = new Float32Array(query.length);
+  let output = new Float32Array(0);
   for (let first = 0; first < rows; first += CHUNK_ROWS) {
     const end = Math.min(rows, first + CHUNK_ROWS);
     const columns = start + end;
@@ -86,7 +91,8 @@ const causalAttention = async (
       value: values.rows(columns),
       mask: causalMask(start + first, end - first, kernel.span(hole)),
     });
-    output.set(part, first * width);
+    if (first === 0) output = new Float32Array((part.length / end) * rows);
+    output.set(part, (part.length / (end - first)) * first);
   }
   return output;
 };

@@ -6,6 +6,7 @@ import {
   scoreOf,
   sharingShape,
   spanOf,
+  tensorShape,
 } from "@kvtuner/plan";
 import { decodedRows, quantizedRange, type StoredRows } from "./decoded-rows.ts";
 import type { OracleCache } from "./oracle-cache.ts";
@@ -15,7 +16,7 @@ export const storedRows = (cache: OracleCache, layer: number, tensor: "key" | "v
   rows: cache.layers[layer]![tensor],
   scheme: cache.plan.layers[layer]![tensor],
   layer: cache.plan.layers[layer]!,
-  shape: layerShape(cache.shape, layer),
+  shape: tensorShape(layerShape(cache.shape, layer), tensor),
   ...(cache.plan.assets && { assets: cache.plan.assets }),
 });
 
@@ -23,7 +24,7 @@ export const storedRows = (cache: OracleCache, layer: number, tensor: "key" | "v
  * The expected output for a layer's newest tokens, in double precision.
  *
  * @param query float32 `[tokens, queryHeads * headSize]`
- * @returns `[tokens, queryHeads * headSize]`
+ * @returns `[tokens, queryHeads * valueSize]`
  */
 export const expectedOutput = (cache: OracleCache, layer: number, query: Float32Array): Float64Array =>
   outputOver(cache, layer, { ...layerShape(cache.shape, layer), attention: attentionOf(cache.shape, layer) }, query);
@@ -38,18 +39,18 @@ const outputOver = (
   shape: LayerShape & { readonly attention: AttentionSpec },
   query: Float32Array,
 ): Float64Array => {
-  const { queryHeads, headSize, attention: spec } = shape;
+  const { queryHeads, headSize, valueSize = headSize, attention: spec } = shape;
   if (query.length === 0) return new Float64Array(0);
   const key = rowsAt(storedRows(cache, layer, "key"));
   const value = rowsAt(storedRows(cache, layer, "value"));
   const tokens = query.length / (queryHeads * headSize);
   const before = cache.layers[layer]!.key.length - tokens;
-  const output = new Float64Array(query.length);
+  const output = new Float64Array(tokens * queryHeads * valueSize);
   for (let token = 0; token < tokens; token++) {
     const length = before + token + 1;
     const first = Math.max(0, length - spanOf(spec));
     const [keys, values] = [key(length).slice(first), value(length).slice(first)];
-    attendToken(shape, spec, { queries: query, at: token * queryHeads * headSize, keys, values }, output);
+    attendToken(shape, spec, { queries: query, token, keys, values }, output);
   }
   return output;
 };
@@ -65,8 +66,8 @@ const rowsAt = (stored: StoredRows): ((length: number) => Float32Array[]) => {
 
 interface TokenRow {
   readonly queries: Float32Array;
-  /** Offset of the token's queries. */
-  readonly at: number;
+  /** The token, among those of the call. */
+  readonly token: number;
   readonly keys: readonly Float32Array[];
   readonly values: readonly Float32Array[];
 }
@@ -74,21 +75,23 @@ interface TokenRow {
 const attendToken = (
   shape: LayerShape,
   spec: AttentionSpec,
-  { queries, at, keys, values }: TokenRow,
+  { queries, token, keys, values }: TokenRow,
   output: Float64Array,
 ): void => {
-  const { queryHeads, kvHeads, headSize } = shape;
+  const { queryHeads, kvHeads, headSize, valueSize = headSize } = shape;
   for (let head = 0; head < queryHeads; head++) {
-    const start = at + head * headSize;
-    const kvStart = Math.floor((head * kvHeads) / queryHeads) * headSize;
-    const query = queries.subarray(start, start + headSize);
-    const scores = keys.map((key) => scoreOf(spec, dot(query, key, kvStart)));
+    const place = token * queryHeads + head;
+    const kvHead = Math.floor((head * kvHeads) / queryHeads);
+    const query = queries.subarray(place * headSize, (place + 1) * headSize);
+    const scores = keys.map((key) => scoreOf(spec, dot(query, key, kvHead * headSize)));
     const sink = spec.sinkLogits?.[head] ?? -Infinity;
     const largest = scores.reduce((a, b) => Math.max(a, b), sink);
     const weights = scores.map((score) => Math.exp(score - largest));
     const total = weights.reduce((a, b) => a + b, Math.exp(sink - largest));
-    for (const [token, value] of values.entries())
-      addScaled(output, start, weights[token]! / total, value.subarray(kvStart, kvStart + headSize));
+    for (const [index, value] of values.entries()) {
+      const own = value.subarray(kvHead * valueSize, (kvHead + 1) * valueSize);
+      addScaled(output, place * valueSize, weights[index]! / total, own);
+    }
   }
 };
 

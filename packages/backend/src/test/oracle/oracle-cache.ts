@@ -28,11 +28,10 @@ export const emptyOracle = (shape: CacheShape, plan: CachePlan): OracleCache => 
 /** The cache with the rows of a call, float32 `[tokens, kvHeads * headSize]`, appended to one layer. */
 export const appended = (cache: OracleCache, layer: number, key: Float32Array, value: Float32Array): OracleCache => {
   const old = cache.layers[layer]!;
-  const { kvHeads, headSize } = layerShape(cache.shape, layer);
-  const width = kvHeads * headSize;
+  const { kvHeads, headSize, valueSize = headSize } = layerShape(cache.shape, layer);
   return withLayer(cache, layer, {
-    key: [...old.key, ...roundedRows(key, width)],
-    value: [...old.value, ...roundedRows(value, width)],
+    key: [...old.key, ...roundedRows(key, kvHeads * headSize)],
+    value: [...old.value, ...roundedRows(value, kvHeads * valueSize)],
   });
 };
 

@@ -10,14 +10,14 @@ export interface CallNumbers {
 
 /** Equal seeds give equal numbers. */
 export const randomCall = (
-  { queryHeads, kvHeads, headSize }: LayerShape,
+  { queryHeads, kvHeads, headSize, valueSize = headSize }: LayerShape,
   tokens: number,
   seed: number,
 ): CallNumbers => ({
   tokens,
   query: randomRows(tokens, queryHeads * headSize, 3 * seed),
   key: randomRows(tokens, kvHeads * headSize, 3 * seed + 1),
-  value: randomRows(tokens, kvHeads * headSize, 3 * seed + 2),
+  value: randomRows(tokens, kvHeads * valueSize, 3 * seed + 2),
 });
 
 /** A call with queries and keys that are large in two channels of every head for all tokens, as in models with biases. */

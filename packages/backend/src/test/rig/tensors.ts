@@ -19,10 +19,10 @@ const rowsTensor = (rows: Float32Array, tokens: number): Tensor =>
 /** Copies the numbers of an output, after checking its type and dimensions. */
 export const outputNumbers = async (
   output: Tensor,
-  { queryHeads, headSize }: LayerShape,
+  { queryHeads, headSize, valueSize = headSize }: LayerShape,
   tokens: number,
 ): Promise<Float32Array> => {
-  const dims = JSON.stringify([1, tokens, queryHeads * headSize]);
+  const dims = JSON.stringify([1, tokens, queryHeads * valueSize]);
   assertLaw(output.type === "float32", `expected an output in float32, got ${output.type}`);
   assertLaw(JSON.stringify(output.dims) === dims, `expected an output of ${dims}, got ${JSON.stringify(output.dims)}`);
   return ((await output.getData()) as Float32Array).slice();

@@ -139,6 +139,16 @@ export const CONDUCT_FAULTS: readonly Fault[] = [
     },
   },
   {
+    law: "value-size",
+    mistake: "claims values of another size than keys, and takes none",
+    says: /keys of 64, values of 32.*needs values as long as keys/,
+    wrapping: {
+      backend: ({ capabilities }) => ({
+        capabilities: { ...capabilities, attention: { ...capabilities.attention!, valueSize: true } },
+      }),
+    },
+  },
+  {
     law: "new-process",
     mistake: "starts anew in the new process",
     says: /expected the output of call 0 in the new process/,
