@@ -8,6 +8,7 @@ export type { InspectOptions, InspectResult, ModelReport, PlanReport, StudyRepor
 export type { LayerRun } from "./layer-runs.ts";
 export { openModel } from "./model/open.ts";
 export { resolveModel } from "./model/resolve.ts";
+export type { ModelAccess, ResolvedModel } from "./model/resolve.ts";
 export type {
   BenchOptions,
   EvaluateSettings,
