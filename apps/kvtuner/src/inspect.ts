@@ -21,14 +21,17 @@ import {
   DEFAULT_PAIRS,
   exactBytes,
   fillOptions,
+  modelDifficulty,
   readSettings,
   readStep,
   STUDY_FILES,
   type FrontPlan,
   type Given,
+  type ModelDifficulty,
   type StudySettings,
 } from "@kvtuner/tuning";
 import { type LayerRun, layerRuns } from "./layer-runs.ts";
+import { distributionsOf } from "./model/distributions.ts";
 import { readModelHeader } from "./model/header.ts";
 import { readPlanFile } from "./model/read-plan.ts";
 import { isModelName, type ResolvedModel, resolveModel } from "./model/resolve.ts";
@@ -63,6 +66,8 @@ export interface ModelReport {
   readonly budget?: number;
   /** One pair in every layer, and whether it keeps to the budget; `fits` is absent without one. */
   readonly uniform: readonly (UniformSize & { readonly fits?: boolean })[];
+  /** How hard its keys are to quantize. */
+  readonly difficulty: ModelDifficulty;
 }
 
 /** A plan's layers and cost. */
@@ -91,7 +96,7 @@ export interface StudyReport {
 }
 
 /**
- * Says what a model, a plan or a study holds. Reads no weights.
+ * Says what a model, a plan or a study holds. Of a model's weights it reads those before attention.
  *
  * @throws KvtunerError when the target is none of these, or no uniform plan of a model fits the budget.
  */
@@ -143,6 +148,7 @@ const inspectModel = async (
     bytes16: 2 * storedNumbers(shape, context),
     ...(budget !== undefined && { budget }),
     uniform,
+    difficulty: modelDifficulty(shape, await distributionsOf(path)),
   };
 };
 

@@ -272,8 +272,9 @@ describe("kvtuner eval", () => {
 describe("kvtuner inspect", () => {
   test("a model: its cache, and what fits a budget", async () => {
     const { stdout } = await kvtuner(["inspect", model, "--budget", "100KB", "--context", "256", "--json"]);
-    const { kind, shape, bytesPerToken, uniform } = JSON.parse(stdout);
+    const { kind, shape, bytesPerToken, uniform, difficulty } = JSON.parse(stdout);
     expect(kind).toBe("model");
+    expect(difficulty.layers).toHaveLength(shape.layers);
     expect(bytesPerToken).toBe(4 * shape.layers * shape.kvHeads * shape.headSize);
     for (const { fits, bytes } of uniform) expect(fits).toBe(bytes <= 100_000);
   });

@@ -1,5 +1,6 @@
 export type { DecoderConfig } from "./architecture/config.ts";
 export type { Architecture } from "./architecture/families.ts";
+export { readDistributions } from "./architecture/layer-distribution.ts";
 export { readShape } from "./architecture/attention.ts";
 export { readConfig } from "./architecture/read-config.ts";
 export { ModelError } from "./architecture/model-error.ts";

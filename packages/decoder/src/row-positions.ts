@@ -1,6 +1,6 @@
 import { Tensor } from "onnxruntime-common";
 import type { DecoderConfig } from "./architecture/config.ts";
-import { readVector } from "./architecture/read-weights.ts";
+import { frequencyFactors } from "./architecture/frequency-factors.ts";
 import { ropeTable } from "./architecture/rope.ts";
 import { queryFactors } from "./architecture/temperature.ts";
 import type { WeightSource } from "./architecture/weights.ts";
@@ -27,12 +27,7 @@ export const readPositions = async (
   { rope, temperature }: DecoderConfig,
 ): Promise<(positions: ArrayLike<number>) => RowPositions> => {
   const factors: (Float32Array | undefined)[] = [];
-  for (const { factorsTensor, dimensions } of rope.tables)
-    factors.push(
-      factorsTensor !== undefined && source.tensors.has(factorsTensor)
-        ? await readVector(source, factorsTensor, dimensions / 2)
-        : undefined,
-    );
+  for (const table of rope.tables) factors.push(await frequencyFactors(source, table));
   return (positions) => ({
     tables: rope.tables.map((spec, index) => {
       const { cosine, sine } = ropeTable(spec, positions, factors[index]);

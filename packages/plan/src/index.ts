@@ -50,7 +50,7 @@ export { holeShape, holesOf } from "./hole.ts";
 export { KvtunerError } from "./error.ts";
 export type { Mode, Pair } from "./mode.ts";
 export { layerScheme, MODES, PAIR_BITS } from "./mode.ts";
-export { assertHeadFits } from "./head-fit.ts";
+export { assertHeadFits, modesFor } from "./head-fit.ts";
 export type { HeldTokens } from "./held.ts";
 export { firstHeld, heldTokens } from "./held.ts";
 export { quantizedPrefix } from "./prefix.ts";

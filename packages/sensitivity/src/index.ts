@@ -8,3 +8,7 @@ export type { Measure } from "./pareto-pruning.ts";
 export type { CandidateProfile, LayerProfile, Profile } from "./profile.ts";
 export { relativeError } from "./relative-error.ts";
 export { samplePositions, sampleQueries } from "./sample-queries.ts";
+export type { LayerDistribution } from "./predicted/layer-distribution.ts";
+export { outlierChannels } from "./predicted/outlier-channels.ts";
+export { drawKeys, predictScoreErrors } from "./predicted/score-errors.ts";
+export type { KeyCoder } from "./predicted/score-errors.ts";

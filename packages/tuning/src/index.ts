@@ -2,6 +2,9 @@ export { assertOwnTextIsSampled, ownText } from "./calibration/own-text.ts";
 export type { OwnText, OwnTextOptions } from "./calibration/own-text.ts";
 export { CALIBRATION_PROMPTS } from "./calibration/prompts.ts";
 export { encodeEnough, textSamples } from "./calibration/samples.ts";
+export { describeDifficulty, difficultyFinding } from "./difficulty/describe-difficulty.ts";
+export { modelDifficulty } from "./difficulty/model-difficulty.ts";
+export type { ModelDifficulty } from "./difficulty/model-difficulty.ts";
 export {
   choiceOption,
   commandOptions,

@@ -1,5 +1,6 @@
 import type { EncodedPrompt, Evaluator, TaskEvaluator, TaskEvaluatorOptions, TaskModel } from "@kvtuner/evaluation";
 import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
+import type { LayerDistribution } from "@kvtuner/sensitivity";
 
 /** Query, key and value of one layer over one sample, after RoPE; float32, row-major `[tokens, heads * headSize]`. */
 export interface LayerTrace {
@@ -41,6 +42,8 @@ export interface TunableModel {
   evaluator(samples: readonly Int32Array[]): Promise<Evaluator>;
   /** Runs the float model over one sample and shows each layer's query, key and value. */
   trace(sample: Int32Array, visit: (layer: number, trace: LayerTrace) => void | Promise<void>): Promise<void>;
+  /** Queries and keys of each layer as the weights predict them; without it difficult keys are not warned about. */
+  distributions?(): Promise<readonly LayerDistribution[]>;
   /** Answers prompts; without it a model can be tuned on text only. */
   readonly tasks?: TaskSupport;
   /** Frees memory and closes files. */

@@ -1,5 +1,5 @@
 import { formatBytes } from "@kvtuner/plan";
-import type { Given } from "@kvtuner/tuning";
+import { describeDifficulty, type Given } from "@kvtuner/tuning";
 import { Command } from "commander";
 import { inspect, type InspectResult, type ModelReport, type PlanReport, type StudyReport } from "../inspect.ts";
 import { INSPECT_OPTIONS, JSON_OPTION } from "../options.ts";
@@ -34,7 +34,7 @@ const EXAMPLES = examples([
 const describe = (result: InspectResult, terminal: Terminal): Piece[] => {
   switch (result.kind) {
     case "model":
-      return [describeModel(result)];
+      return [describeModel(result), "\n", difficultyOf(result)];
     case "plan":
       return describePlan(result, terminal);
     case "study":
@@ -75,6 +75,11 @@ const layerTable = ({ layers, context }: ModelReport): string =>
       formatBytes(bytes),
     ]),
   );
+
+const difficultyOf = ({ difficulty }: ModelReport): string => {
+  const { verdict, head, rows, layers } = describeDifficulty(difficulty);
+  return [verdict, plainTable(head, rows), ...layers].join("\n");
+};
 
 const describePlan = (report: PlanReport, terminal: Terminal): Piece[] => {
   const { plan, assetBytes, pairs, context, bits, equivalentBits, fits } = report;

@@ -1,6 +1,7 @@
 import { batchContinuations } from "@kvtuner/decoder";
 import { createEvaluator, trace } from "@kvtuner/evaluation";
 import { warnOnce, type TunableModel } from "@kvtuner/tuning";
+import { distributionsOf } from "./distributions.ts";
 import type { ModelAccess } from "./resolve.ts";
 import { openRunnableModel } from "./runnable-model.ts";
 import { createSession } from "./session.ts";
@@ -25,6 +26,7 @@ export const openModel = async (model: string, access: ModelAccess): Promise<Tun
     shape,
     encode,
     startIds,
+    distributions: () => distributionsOf(opened.paths[0]),
     continuations: async (prompts, options) =>
       batchContinuations(await load(), prompts.map(encode), { ...options, endTokens }),
     evaluator: async (samples) => {

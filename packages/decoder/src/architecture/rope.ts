@@ -50,7 +50,8 @@ export const ropeTable = (spec: RopeSpec, positions: ArrayLike<number>, frequenc
   return { cosine, sine };
 };
 
-const inverseFrequencies = (
+/** Radians per position of each pair of rotated channels. */
+export const inverseFrequencies = (
   { base, dimensions, linearFactor, yarn }: RopeSpec,
   frequencyFactors?: Float32Array,
 ): Float64Array =>

@@ -72,3 +72,17 @@ test("a backend that cannot be disposed of does not hide the first error", async
     code: "BACKEND_UNSUPPORTED_SCHEME",
   });
 });
+
+test("warns about difficult keys before it measures anything", async () => {
+  const channels = (count: number, mean: number): { mean: Float64Array; deviation: Float64Array } => ({
+    mean: Float64Array.from({ length: count }, (_, channel) => (channel === 0 ? mean : 0)),
+    deviation: new Float64Array(count).fill(1),
+  });
+  const distributions = async (): Promise<{ query: object; key: object }[]> =>
+    [0, 5000].map((bias) => ({ query: channels(64, 0), key: channels(32, bias) }));
+  const warn = vi.fn<(message: string) => void>();
+  const hooks = { progress: () => undefined, warn, openBackend: noBackend };
+  const difficult = { ...model, distributions } as TunableModel;
+  await expect(tuneModel(difficult, good, memoryStorage(), hooks)).rejects.toMatchObject({ code: "NO_BACKEND" });
+  expect(warn).toHaveBeenCalledWith(expect.stringMatching(/^keys of layer 1 are hard .*use .*kivi:K4/));
+});

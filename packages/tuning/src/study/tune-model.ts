@@ -2,6 +2,8 @@ import type { Backend, CachePlan } from "@kvtuner/backend";
 import { assertHeadFits, layerShape } from "@kvtuner/plan";
 import { ownText, type OwnText } from "../calibration/own-text.ts";
 import { textSamples } from "../calibration/samples.ts";
+import { difficultyWarning } from "../difficulty/difficulty-warning.ts";
+import { modelDifficulty } from "../difficulty/model-difficulty.ts";
 import { assertReachable, focusOf, type Limit } from "../limits/limits.ts";
 import { backendVerifier, cachesOf } from "../pipeline/verify.ts";
 import type { Callbacks } from "../progress.ts";
@@ -66,6 +68,7 @@ export const tuneModel = async (
 ): Promise<StudyResult> => {
   const prepared = prepare(model, tuning, hooks);
   const { space, task, study } = prepared;
+  await warnDifficult(model, study, hooks);
   const opened = await hooks.openBackend?.(cachesOf(space));
   const work = async (): Promise<StudyResult> => {
     const { clock = stopwatch() } = hooks;
@@ -78,6 +81,13 @@ export const tuneModel = async (
     () => task?.evaluator.dispose(),
     () => opened?.dispose(),
   );
+};
+
+/** Tells users before the work starts, while another mode costs nothing. */
+const warnDifficult = async (model: TunableModel, { mode }: StudyOptions, { warn }: Callbacks): Promise<void> => {
+  const distributions = await model.distributions?.();
+  const warning = distributions && difficultyWarning(modelDifficulty(model.shape, distributions), mode);
+  if (warning !== undefined) warn(warning);
 };
 
 /** Checks options, text and task, and turns text and task into the model's tokens. */

@@ -1,0 +1,16 @@
+import { readVector } from "./read-weights.ts";
+import type { RopeSpec } from "./rope.ts";
+import type { WeightSource } from "./weights.ts";
+
+/**
+ * The file's divisors of the frequencies of a RoPE table, if it has any.
+ *
+ * @throws ModelError `MODEL_TENSOR_SHAPE`
+ */
+export const frequencyFactors = async (
+  source: WeightSource,
+  { factorsTensor, dimensions }: RopeSpec,
+): Promise<Float32Array | undefined> =>
+  factorsTensor !== undefined && source.tensors.has(factorsTensor)
+    ? readVector(source, factorsTensor, dimensions / 2)
+    : undefined;
