@@ -1,3 +1,7 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { embeddedModelUrl } from "@kvtuner/embedded-model";
 import { describe, expect, test } from "vitest";
 import type { Finding } from "../doctor/checks.ts";
 import { type Machine, thisMachine } from "../doctor/machine.ts";
@@ -110,6 +114,30 @@ describe("doctor", () => {
     await doctorCommand(terminal, probes).parseAsync([], { from: "user" });
     expect(terminal.written.out).toMatch(/^ok {6}node {15}24\.1\.0\n {8}KVTuner needs 20\.19 or newer\n/);
     expect(terminal.written.out).toMatch(/^absent {2}cuda .*no driver library\n {8}optional;.*\n {8}-> .*NVIDIA/m);
+  });
+
+  test("checks a model in place of the machine", async () => {
+    const terminal = recordingTerminal();
+    await doctorCommand(terminal, healthy).parseAsync(["embedded", "--json"], { from: "user" });
+    const { findings } = JSON.parse(terminal.written.out) as { findings: Finding[] };
+    expect(findings.map(({ name, status }) => `${name} ${status}`)).toEqual(
+      ["architecture", "tensor-types", "tokenizer", "weights", "cache", "keys"].map((name) => `${name} ok`),
+    );
+  });
+
+  test("a file that cannot be opened is a problem of the model", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "kvtuner-doctor-"));
+    const path = join(folder, "cut.gguf");
+    writeFileSync(path, readFileSync(embeddedModelUrl).subarray(0, 20_000));
+    const terminal = recordingTerminal();
+    await expect(doctorCommand(terminal, healthy).parseAsync([path], { from: "user" })).rejects.toMatchObject({
+      code: "DOCTOR_PROBLEM",
+      message: expect.stringMatching(/^expected a model that works with KVTuner, got a problem \(file: /),
+    });
+    expect(terminal.written.out).toMatch(
+      /^PROBLEM file {2}.*expected .*\n {8}the model cannot .*GGUF_.*\n {8}-> download/,
+    );
+    rmSync(folder, { recursive: true });
   });
 
   test("its probes run on this machine", async () => {

@@ -3,24 +3,32 @@ import type { Given } from "@kvtuner/tuning";
 import { Command } from "commander";
 import { diagnose, type Finding } from "../doctor/checks.ts";
 import { type Machine, thisMachine } from "../doctor/machine.ts";
+import { diagnoseModel } from "../doctor/model.ts";
+import { resolveModel } from "../model/resolve.ts";
 import { JSON_OPTION } from "../options.ts";
 import { examples } from "./examples.ts";
 import { withOptions } from "./options.ts";
 import type { Piece, Terminal } from "./terminal.ts";
 
-/** `kvtuner doctor`. */
+/** `kvtuner doctor [MODEL]`. */
 export const doctorCommand = (terminal: Terminal, machine: Machine = thisMachine()): Command =>
-  withOptions(new Command("doctor").description("check what KVTuner can use on this machine"), JSON_OPTION)
+  withOptions(new Command("doctor"), JSON_OPTION)
+    .description("check what KVTuner can use on this machine, or whether it can run a model file")
+    .argument("[model]", "GGUF file or model name to check instead of the machine")
     .addHelpText("after", EXAMPLES)
-    .action(async ({ json }: Given<typeof JSON_OPTION>) => {
-      const findings = await diagnose(machine);
+    .action(async (model: string | undefined, { json }: Given<typeof JSON_OPTION>) => {
+      const findings =
+        model === undefined
+          ? await diagnose(machine)
+          : await diagnoseModel((await resolveModel(model)).path, machine.memory().availableBytes);
       terminal.out(...(json === true ? [JSON.stringify({ findings }), "\n"] : describe(findings, terminal)));
       const problems = findings.filter(({ status }) => status === "problem");
-      if (problems.length > 0) throw new DoctorError(problems);
+      if (problems.length > 0) throw new DoctorError(problems, model === undefined ? "a machine" : "a model");
     });
 
 const EXAMPLES = examples([
   ["kvtuner doctor", "findings and what to do about them"],
+  ["kvtuner doctor model.gguf", "whether a model can be run, what is missing, and the memory it needs"],
   ["kvtuner doctor --json", "the same as JSON, to attach to a bug report"],
 ]);
 
@@ -28,6 +36,7 @@ const describe = (findings: readonly Finding[], { paint }: Terminal): Piece[] =>
   const marks = {
     ok: paint(["green"], "ok     "),
     absent: paint(["dim"], "absent "),
+    warning: paint(["yellow"], "warning"),
     problem: paint(["red"], "PROBLEM"),
   };
   const width = Math.max(...findings.map(({ name }) => name.length));
@@ -41,13 +50,13 @@ const describe = (findings: readonly Finding[], { paint }: Terminal): Piece[] =>
   ]);
 };
 
-/** KVTuner cannot run here. The report is printed before this is thrown. */
+/** KVTuner cannot run here, or not this model. The report is printed before this is thrown. */
 export class DoctorError extends KvtunerError {
-  constructor(problems: readonly Finding[]) {
+  constructor(problems: readonly Finding[], subject: string) {
     const list = problems.map(({ name, found }) => `${name}: ${found}`).join("; ");
     super(
       "DOCTOR_PROBLEM",
-      `expected a machine that can run KVTuner, got ${problems.length === 1 ? "a problem" : `${problems.length} problems`} (${list}); follow the report's advice`,
+      `expected ${subject} that works with KVTuner, got ${problems.length === 1 ? "a problem" : `${problems.length} problems`} (${list}); follow the report's advice`,
     );
     this.name = "DoctorError";
   }

@@ -6,8 +6,8 @@ import type { Adapter, Machine } from "./machine.ts";
 export interface Finding {
   /** Name of the check, like `node` or `webgpu`; stable. */
   readonly name: string;
-  /** Fine, missing but not needed, or in the way of running KVTuner. */
-  readonly status: "ok" | "absent" | "problem";
+  /** Fine, missing but not needed, worth knowing, or in the way of running KVTuner. */
+  readonly status: "ok" | "absent" | "warning" | "problem";
   /** Result in a few words. */
   readonly found: string;
   readonly message: string;

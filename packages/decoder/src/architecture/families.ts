@@ -52,5 +52,8 @@ export const FAMILIES: Readonly<Record<Architecture, Family>> = {
   olmoe,
 };
 
+/** Names of the supported architectures. */
+export const ARCHITECTURES = Object.keys(FAMILIES) as readonly Architecture[];
+
 /** The family of an architecture that {@link FAMILIES} has. */
 export const familyOf = (architecture: string): Family => FAMILIES[architecture as Architecture];

@@ -2,10 +2,11 @@ import { defaultScale } from "@kvtuner/plan";
 import { describeValue } from "../gguf/describe-value.ts";
 import type { DecoderConfig } from "./config.ts";
 import { readExperts } from "./experts.ts";
-import { type Architecture, FAMILIES } from "./families.ts";
+import { type Architecture, ARCHITECTURES, FAMILIES } from "./families.ts";
 import { type Metadata, text } from "./metadata-fields.ts";
 import { ModelError } from "./model-error.ts";
-import { modelKeys } from "./model-keys.ts";
+import { type ModelKeys, modelKeys } from "./model-keys.ts";
+import { nearestName } from "./nearest-name.ts";
 import { vocabularySize } from "./read-weights.ts";
 import { readSpans } from "./spans.ts";
 import { assertLayerCount, assertReadableTensors, assertSegmentSizes, assertWhole } from "./supported-model.ts";
@@ -42,8 +43,17 @@ export const readConfig = (
   return config;
 };
 
-const readMetadata = (metadata: Metadata, architecture: Architecture, intendedContext?: number): DecoderConfig => {
-  const keys = modelKeys(metadata, architecture);
+/**
+ * The configuration that the metadata gives, not checked against tensors.
+ *
+ * @throws ModelError `MODEL_METADATA_MISSING`, `MODEL_METADATA_INVALID`, `MODEL_ROPE_UNSUPPORTED`
+ */
+export const readMetadata = (
+  metadata: Metadata,
+  architecture: Architecture,
+  intendedContext?: number,
+  keys: ModelKeys = modelKeys(metadata, architecture),
+): DecoderConfig => {
   const family = FAMILIES[architecture];
   const experts = readExperts(keys, family);
   const layers = keys.number("block_count");
@@ -81,14 +91,19 @@ const readMetadata = (metadata: Metadata, architecture: Architecture, intendedCo
   };
 };
 
-const readArchitecture = (metadata: Metadata): Architecture => {
+/**
+ * The architecture of a file.
+ *
+ * @throws ModelError `MODEL_UNKNOWN_ARCHITECTURE`
+ */
+export const readArchitecture = (metadata: Metadata): Architecture => {
   const name = metadata.get("general.architecture");
-  const names = Object.keys(FAMILIES) as Architecture[];
-  const known = names.find((architecture) => architecture === name);
+  const known = ARCHITECTURES.find((architecture) => architecture === name);
   if (known) return known;
+  const nearest = nearestName(name, ARCHITECTURES);
   throw new ModelError(
     "MODEL_UNKNOWN_ARCHITECTURE",
-    `expected general.architecture to be one of ${names.join(", ")}, got ${describeValue(name)}; use a model of one of these`,
+    `expected general.architecture to be one of ${ARCHITECTURES.join(", ")}, got ${describeValue(name)}${nearest === undefined ? "" : `, most like ${nearest}`}; use a model of one of these`,
   );
 };
 
