@@ -16,14 +16,16 @@ import { type CacheShape, layerScheme, type LayerScheme, parseShorthand, plainAt
 import { InferenceSession } from "onnxruntime-node";
 import { expect } from "vitest";
 import { randomWeights } from "../../../packages/decoder/src/test-support/random-weights.ts";
+import { createSession as createReusingSession } from "../src/model/session.ts";
 import { openSpillFile } from "../src/model/spill-file.ts";
 
 const LAYERS = 4;
 const createSession = (model: Uint8Array): Promise<InferenceSession> => InferenceSession.create(model);
 const small = { hiddenSize: 32, feedForwardSize: 48, queryHeads: 4, kvHeads: 2, headSize: 16, vocabulary: 50 };
-const decoder = await loadDecoder(randomWeights({ architecture: "llama", layers: LAYERS, ...small, tied: true }, 11), {
-  createSession,
-});
+const weights = randomWeights({ architecture: "llama", layers: LAYERS, ...small, tied: true }, 11);
+const decoder = await loadDecoder(weights, { createSession });
+/** Sessions that write into memory of the evaluator, as those of the command line do; the others' outputs are copied. */
+const reusingDecoder = await loadDecoder(weights, { createSession: createReusingSession });
 const samples = [0, 1].map((sample) => Int32Array.from({ length: 70 }, (_, index) => (index * (13 + sample) + 5) % 50));
 const evaluator = await createEvaluator({ decoder, samples, createSession });
 const spillFolder = mkdtempSync(join(tmpdir(), "kvtuner-evaluator-"));
@@ -64,9 +66,9 @@ test.prop([fc.array(plan, { minLength: 1, maxLength: 7 }), activations], { numRu
       return scores;
     };
     const together = await createEvaluator({
-      decoder,
+      decoder: reusingDecoder,
       samples,
-      createSession,
+      createSession: createReusingSession,
       ...options,
       ...(spills && { openSpill: () => openSpillFile(spillFolder) }),
     });

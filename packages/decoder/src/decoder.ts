@@ -1,12 +1,12 @@
 import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
-import type { InferenceSession, Tensor } from "onnxruntime-common";
+import { type InferenceSession, Tensor } from "onnxruntime-common";
 import type { DecoderConfig } from "./architecture/config.ts";
 import { type AttentionKernel, createAttentionKernel } from "./attention/attention-kernel.ts";
 import { releaseDeviceTensors } from "./device-tensor.ts";
-import { type HoleInputs, holeInputs } from "./hole-inputs.ts";
+import { type HoleArrays, type HoleInputs, holeInputs, tensorsOver } from "./hole-inputs.ts";
 import { movedPositions, releasePositions, type RowPositions } from "./row-positions.ts";
 import { createDeviceRows, type DeviceRows } from "./segments/device-rows.ts";
-import { joinLogits } from "./segments/head-pieces.ts";
+import { setColumns } from "./segments/head-pieces.ts";
 import { createLastRow, type LastRow } from "./segments/last-row.ts";
 import type { SegmentSet } from "./segments/segment-set.ts";
 import type { CreateSession } from "./session.ts";
@@ -29,12 +29,23 @@ export interface Decoder {
   positions(positions: ArrayLike<number>): RowPositions;
   /** Embeds tokens and runs up to hole 0. */
   first(ids: ArrayLike<number>, positions: RowPositions): Promise<HoleInputs>;
-  /** Runs from hole `layer` to hole `layer + 1`. */
-  next(layer: number, residual: Tensor, attention: Tensor, positions: RowPositions): Promise<HoleInputs>;
-  /** Runs from the last hole to the last residual. */
-  last(residual: Tensor, attention: Tensor): Promise<Tensor>;
-  /** Logits `[rows, vocabularySize]` of last residuals, on the CPU. */
-  head(residual: Tensor): Promise<Tensor>;
+  /**
+   * Runs from hole `layer` to hole `layer + 1`.
+   *
+   * @param into arrays that may be written to and become the tensors' data; new ones by default. Arrays that are used again
+   *   keep garbage from piling up.
+   */
+  next(
+    layer: number,
+    residual: Tensor,
+    attention: Tensor,
+    positions: RowPositions,
+    into?: HoleArrays,
+  ): Promise<HoleInputs>;
+  /** Runs from the last hole to the last residual, whose data may be `into`. */
+  last(residual: Tensor, attention: Tensor, into?: Float32Array): Promise<Tensor>;
+  /** Logits `[rows, vocabularySize]` of last residuals, on the CPU. Their data is `into` if given. */
+  head(residual: Tensor, into?: Float32Array): Promise<Tensor>;
   /** Logits `[vocabularySize]` of the last row only. */
   lastLogits(residual: Tensor): Promise<Float32Array>;
   /** Releases all segments. */
@@ -81,7 +92,11 @@ interface OwnGraphs {
 const decoderOf = (parts: DecoderParts, { attention, lastRow, deviceRows }: OwnGraphs): Decoder => {
   const { config, shape, identity, vocabularySize, segments, positions, positionInputs } = parts;
   const { layers } = shape;
-  const head = async (residual: Tensor): Promise<Tensor> => joinLogits(await logitsOf(segments, layers + 1, residual));
+  const head: Decoder["head"] = async (residual, into = new Float32Array(residual.dims[0]! * vocabularySize)) => {
+    const logits = new Tensor("float32", into, [residual.dims[0]!, vocabularySize]);
+    await runHead(segments, layers + 1, residual, logits);
+    return logits;
+  };
   return {
     config,
     shape,
@@ -100,12 +115,18 @@ const decoderOf = (parts: DecoderParts, { attention, lastRow, deviceRows }: OwnG
         throw error;
       }
     },
-    next: async (layer, hidden, attentionOutput, rows) =>
+    next: async (layer, hidden, attentionOutput, rows, into) =>
       holeInputs(
-        await segments.run(layer + 1, { hidden, attention: attentionOutput, ...positionInputs(rows, layer + 1) }),
+        await segments.run(
+          layer + 1,
+          { hidden, attention: attentionOutput, ...positionInputs(rows, layer + 1) },
+          into && tensorsOver(into, hidden.dims[0]!),
+        ),
       ),
-    last: async (hidden, attentionOutput) =>
-      (await segments.run(layers, { hidden, attention: attentionOutput }))["residual"] as Tensor,
+    last: async (hidden, attentionOutput, into) => {
+      const targets = into && tensorsOver({ residual: into }, hidden.dims[0]!);
+      return (await segments.run(layers, { hidden, attention: attentionOutput }, targets))["residual"]!;
+    },
     head,
     lastLogits: async (residual) => {
       const row = await lastRow.of(residual);
@@ -122,10 +143,13 @@ const decoderOf = (parts: DecoderParts, { attention, lastRow, deviceRows }: OwnG
   };
 };
 
-/** Logits of each piece of the head, from a segment on. In sequence, because each piece uses all threads. */
-const logitsOf = async (segments: SegmentSet, from: number, hidden: Tensor): Promise<Tensor[]> => {
-  const logits: Tensor[] = [];
-  for (let piece = from; piece < segments.count; piece++)
-    logits.push((await segments.run(piece, { hidden }))["logits"] as Tensor);
-  return logits;
+/** Runs the pieces of the head, from a segment on. In sequence, because each piece uses all threads. */
+const runHead = async (segments: SegmentSet, from: number, hidden: Tensor, logits: Tensor): Promise<void> => {
+  const targets = segments.count === from + 1 ? { logits } : undefined;
+  let column = 0;
+  for (let piece = from; piece < segments.count; piece++) {
+    const part = (await segments.run(piece, { hidden }, targets))["logits"]!;
+    if (part !== logits) setColumns(logits, part, column);
+    column += part.dims.at(-1)!;
+  }
 };

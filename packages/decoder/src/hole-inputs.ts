@@ -1,5 +1,6 @@
-import type { InferenceSession, Tensor } from "onnxruntime-common";
+import { Tensor } from "onnxruntime-common";
 import type { RowPositions } from "./row-positions.ts";
+import type { Tensors } from "./run-into.ts";
 
 /** Tensors that cross a hole: the residual stream and the layer's query, key and value, all float32 `[rows, ...]`. */
 export interface HoleInputs {
@@ -14,10 +15,19 @@ export interface HoleInputs {
   readonly positions?: RowPositions;
 }
 
+/** Arrays to write the tensors of a hole into; all that the hole has. */
+export type HoleArrays = Readonly<Partial<Record<"residual" | "query" | "key" | "value", Float32Array>>>;
+
+/** Tensors `[rows, ...]` over given arrays. */
+export const tensorsOver = (arrays: Readonly<Record<string, Float32Array>>, rows: number): Tensors =>
+  Object.fromEntries(
+    Object.entries(arrays).map(([name, data]) => [name, new Tensor("float32", data, [rows, data.length / rows])]),
+  );
+
 /** Inputs of a hole from the outputs of the segment before it; the first segment has `residual` from outside. */
-export const holeInputs = (outputs: InferenceSession.OnnxValueMapType, residual?: Tensor): HoleInputs => ({
-  residual: residual ?? (outputs["residual"] as Tensor),
-  query: outputs["query"] as Tensor,
-  key: outputs["key"] as Tensor,
-  value: outputs["value"] as Tensor,
+export const holeInputs = (outputs: Tensors, residual?: Tensor): HoleInputs => ({
+  residual: residual ?? outputs["residual"]!,
+  query: outputs["query"]!,
+  key: outputs["key"]!,
+  value: outputs["value"]!,
 });

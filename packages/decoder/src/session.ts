@@ -1,4 +1,4 @@
-import type { InferenceSession } from "onnxruntime-common";
+import type { InferenceSession, Tensor } from "onnxruntime-common";
 
 /** Options of a session. */
 export interface SessionOptions {
@@ -16,6 +16,15 @@ export interface SessionOptions {
   readonly weightsFolder?: string;
 }
 
+/** A compiled model. */
+export interface Session extends InferenceSession {
+  /**
+   * Makes a tensor over an array that `run` fills when the tensor is among the fetches. In onnxruntime-node, a tensor of its own
+   * class: it ignores those of onnxruntime-common. onnxruntime-web fills none. Without this, outputs are copied.
+   */
+  readonly outputTensor?: (data: Float32Array, dims: readonly number[]) => Tensor;
+}
+
 /**
  * Compiles an ONNX model, given by its bytes or, with `Model` string, by its path. The caller chooses the runtime:
  * onnxruntime-node, onnxruntime-web, or another. Outputs stay on the CPU unless `options` say otherwise, which happens only
@@ -24,4 +33,4 @@ export interface SessionOptions {
 export type CreateSession<Model extends Uint8Array | string = Uint8Array> = (
   model: Model,
   options?: SessionOptions,
-) => Promise<InferenceSession>;
+) => Promise<Session>;

@@ -18,6 +18,9 @@ const spillInMemory = (): { file: SpillFile; bytes: () => number; isDisposed: ()
   return { file, bytes: () => 4 * numbers.length, isDisposed: () => isDisposed };
 };
 
+const contents = (held: Held): Promise<Float32Array[]> =>
+  held.use(async (arrays) => arrays.map((array) => array.slice()));
+
 const arrays = fc.array(fc.float32Array({ maxLength: 6 }), { minLength: 1, maxLength: 3 });
 const steps = fc.array(fc.oneof(arrays, fc.nat(20)), { maxLength: 30 });
 
@@ -37,8 +40,14 @@ test.prop([steps, fc.constantFrom(0, 24, 100, 10_000)])(
         continue;
       }
       allBytes += operation.reduce((sum, { byteLength }) => sum + byteLength, 0);
-      live.push({ expected: operation.map((array) => array.slice()), held: await store.hold(operation) });
-      for (const { expected, held } of live) expect(await held.read()).toEqual(expected);
+      // Filled in memory that was used before.
+      const filled = operation.map((array) => {
+        const own = store.take(array.length);
+        own.set(array);
+        return own;
+      });
+      live.push({ expected: operation, held: await store.hold(filled) });
+      for (const { expected, held } of live) expect(await contents(held)).toEqual(expected);
     }
     if (allBytes <= memoryBytes) expect(spill.bytes()).toBe(0);
     if (memoryBytes === 0) expect(spill.bytes()).toBeLessThanOrEqual(allBytes);
@@ -63,7 +72,7 @@ test("a released place in the file is used again, and a scope releases what is l
 test("without a file everything stays in memory", async () => {
   const store = createActivationStore({ memoryBytes: 0 });
   const array = Float32Array.of(1, 2);
-  expect((await (await store.hold([array])).read())[0]).toBe(array);
+  expect(await (await store.hold([array])).use(async ([own]) => own)).toBe(array);
   expect(store.capacityBytes).toBe(0);
   await store.dispose();
 });

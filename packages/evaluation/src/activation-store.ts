@@ -10,16 +10,23 @@ export interface SpillFile {
 
 /** Arrays in an {@link ActivationStore}. */
 export interface Held {
-  /** The arrays: the same ones, or read back. Not to be changed. */
-  read(): Promise<readonly Float32Array[]>;
-  /** Frees their place. */
+  /** Passes on the arrays, the same ones or read back. They may be used until `work` is done, and must not be changed. */
+  use<Result>(work: (arrays: readonly Float32Array[]) => Promise<Result>): Promise<Result>;
+  /** Frees their place; not during `use`. */
   release(): void;
 }
 
-/** Holds arrays until they are released: in memory up to a limit, beyond it in a spill file. */
+/**
+ * Holds arrays until they are released: in memory up to a limit, beyond it in a spill file. Uses the memory of released arrays
+ * again: new ones for every state would be garbage of hundreds of megabytes, which is freed late.
+ */
 export interface ActivationStore {
   /** Bytes that it can hold. */
   readonly capacityBytes: number;
+  /** An array with arbitrary numbers, to be filled and then held or given back. */
+  take(length: number): Float32Array;
+  /** Gives back an array that is not needed. */
+  give(array: Float32Array): void;
   /** Takes over some arrays. */
   hold(arrays: readonly Float32Array[]): Promise<Held>;
   /** Deletes the spill file. */
@@ -36,18 +43,24 @@ export interface StoreOptions {
 
 /** Makes an empty store. */
 export const createActivationStore = ({ memoryBytes, openSpill }: StoreOptions): ActivationStore => {
+  const pool = createPool();
   let usedBytes = 0;
   let spill: Promise<Spill> | undefined;
   const keep = (arrays: readonly Float32Array[], bytes: number): Held => {
     usedBytes += bytes;
-    return { read: async () => arrays, release: once(() => (usedBytes -= bytes)) };
+    const release = (): void => {
+      usedBytes -= bytes;
+      arrays.forEach(pool.give);
+    };
+    return { use: (work) => work(arrays), release: once(release) };
   };
   return {
+    ...pool,
     capacityBytes: openSpill ? Infinity : memoryBytes,
     hold: async (arrays) => {
       const bytes = arrays.reduce((sum, { byteLength }) => sum + byteLength, 0);
       if (openSpill === undefined || usedBytes + bytes <= memoryBytes) return keep(arrays, bytes);
-      spill ??= openSpill().then(createSpill);
+      spill ??= openSpill().then((file) => createSpill(file, pool));
       return (await spill).hold(arrays, bytes);
     },
     dispose: async () => {
@@ -63,7 +76,7 @@ export const storeScope = (store: ActivationStore): Pick<ActivationStore, "hold"
     hold: async (arrays) => {
       const held = await store.hold(arrays);
       const own: Held = {
-        read: () => held.read(),
+        use: (work) => held.use(work),
         release: () => {
           open.delete(own);
           held.release();
@@ -78,13 +91,38 @@ export const storeScope = (store: ActivationStore): Pick<ActivationStore, "hold"
   };
 };
 
+/** Passes on the first array of each of some holders. */
+export const useFirst = async <Result>(
+  holders: readonly Held[],
+  work: (arrays: readonly Float32Array[]) => Promise<Result>,
+): Promise<Result> => {
+  const [first, ...others] = holders;
+  if (first === undefined) return work([]);
+  return first.use(([array]) => useFirst(others, (arrays) => work([array!, ...arrays])));
+};
+
+/** Arrays to use again, by their length. */
+type Pool = Pick<ActivationStore, "take" | "give">;
+
+const createPool = (): Pool => {
+  const free = new Map<number, Float32Array[]>();
+  return {
+    take: (length) => free.get(length)?.pop() ?? new Float32Array(length),
+    give: (array) => {
+      const { length } = array;
+      if (!free.has(length)) free.set(length, []);
+      free.get(length)!.push(array);
+    },
+  };
+};
+
 interface Spill {
   hold(arrays: readonly Float32Array[], bytes: number): Promise<Held>;
   dispose(): Promise<void>;
 }
 
 /** Places of released arrays are used again for others of the same size: most states have one size. */
-const createSpill = (file: SpillFile): Spill => {
+const createSpill = (file: SpillFile, pool: Pool): Spill => {
   const freeBySize = new Map<number, number[]>();
   let endBytes = 0;
   const place = (bytes: number): number => {
@@ -98,11 +136,14 @@ const createSpill = (file: SpillFile): Spill => {
       const start = place(bytes);
       const lengths = arrays.map(({ length }) => length);
       await eachAt(arrays, start, (array, offset) => file.write(array, offset));
+      arrays.forEach(pool.give);
       return {
-        read: async () => {
-          const copies = lengths.map((length) => new Float32Array(length));
+        use: async (work) => {
+          const copies = lengths.map(pool.take);
           await eachAt(copies, start, (array, offset) => file.read(array, offset));
-          return copies;
+          const result = await work(copies);
+          copies.forEach(pool.give);
+          return result;
         },
         release: once(() => freeBySize.set(bytes, [...(freeBySize.get(bytes) ?? []), start])),
       };

@@ -1,6 +1,6 @@
 import type { CreateSession, Decoder } from "@kvtuner/decoder";
 import { type Asset, type CacheShape, KvtunerError, type LayerScheme } from "@kvtuner/plan";
-import { createActivationStore } from "./activation-store.ts";
+import { createActivationStore, useFirst } from "./activation-store.ts";
 import { type ActivationOptions, plansTogether, storeOptionsOf } from "./activations.ts";
 import { type RuntimeAttention, type RuntimeOptions, runtimeResiduals } from "./runtime-residuals.ts";
 import { createSampleAttention } from "./sample-attention.ts";
@@ -89,16 +89,19 @@ export const createEvaluator = async ({
   let base: BaseSample[] | undefined;
   const baseSamples = async (signal?: AbortSignal): Promise<BaseSample[]> =>
     (base ??= await runBase({ ...run, signal }, (residual, sample) => scorer.base(residual, samples[sample]!)));
-  /** Scores of some plans, from the last residuals of each on a sample. */
+  /** Scores of some plans, from the last residuals of each on a sample, which `onResiduals` passes to its `work`. */
   const scored = async (
-    residualsOf: (ids: Int32Array, sample: number) => Promise<Float32Array[]>,
+    onResiduals: <Result>(
+      sample: number,
+      work: (residuals: readonly Float32Array[]) => Promise<Result>,
+    ) => Promise<Result>,
     stride: number,
     signal?: AbortSignal,
   ): Promise<Score[]> => {
     const reference = await baseSamples(signal);
     const bySample: SampleScore[][] = [];
     for (const [sample, ids] of samples.entries())
-      bySample.push(await scorer.score(await residualsOf(ids, sample), ids, reference[sample]!, stride));
+      bySample.push(await onResiduals(sample, (residuals) => scorer.score(residuals, ids, reference[sample]!, stride)));
     const byPlan = bySample[0]!.map((_, plan) => bySample.map((scores) => scores[plan]!));
     return byPlan.map((parts) => joinSamples(parts, reference));
   };
@@ -114,9 +117,15 @@ export const createEvaluator = async ({
       await baseSamples(signal);
       const scores: Score[] = [];
       const finish = async (finished: readonly Finished[]): Promise<void> => {
-        const residualsOf = async (_: Int32Array, sample: number): Promise<Float32Array[]> =>
-          Promise.all(finished.map(async ({ residuals }) => (await residuals[sample]!.read())[0]!));
-        for (const [place, score] of (await scored(residualsOf, positionStride)).entries())
+        const scoredPlans = await scored(
+          (sample, work) =>
+            useFirst(
+              finished.map(({ residuals }) => residuals[sample]!),
+              work,
+            ),
+          positionStride,
+        );
+        for (const [place, score] of scoredPlans.entries())
           for (const index of finished[place]!.ends) {
             scores[index] = finite(score);
             await onScore?.(index, score);
@@ -129,15 +138,19 @@ export const createEvaluator = async ({
     scoreRuntime: async (open, options = {}) => {
       let done = 0;
       const onPiece = (count: number): void => options.onProgress?.((done += count), tokens);
-      const residualsOf = async (ids: Int32Array): Promise<Float32Array[]> => {
+      const residualsOf = async (ids: Int32Array): Promise<Float32Array> => {
         const attention = await open();
         try {
-          return [await runtimeResiduals(decoder, ids, attention, options, onPiece)];
+          return await runtimeResiduals(decoder, ids, attention, options, onPiece);
         } finally {
           await attention.dispose?.();
         }
       };
-      const [score] = await scored(residualsOf, 1, options.signal);
+      const [score] = await scored(
+        async (sample, work) => work([await residualsOf(samples[sample]!)]),
+        1,
+        options.signal,
+      );
       return finite(score!);
     },
     dispose: async () => {
@@ -153,8 +166,7 @@ const runBase = async (
   const base: BaseSample[] = [];
   const finish = async ([only]: readonly Finished[]): Promise<void> => {
     for (const [sample, held] of only!.residuals.entries()) {
-      const [residual] = await held.read();
-      base.push(await score(residual!, sample));
+      base.push(await held.use(([residual]) => score(residual!, sample)));
     }
   };
   const floatPlan: Filling[] = Array.from({ length: run.decoder.shape.layers });

@@ -28,7 +28,7 @@ export const planLogits = async (
     samples: [ids],
     attention: {
       layer: (layer: number, tensors: SampleTensors) => {
-        visit(layer, tensors);
+        visit(layer, copyOf(tensors));
         return attention.layer(layer, tensors);
       },
     },
@@ -36,10 +36,19 @@ export const planLogits = async (
     store: createActivationStore({ memoryBytes: Infinity }),
     width: 1,
     finish: async ([only]: readonly Finished[]): Promise<void> => {
-      residual = (await only!.residuals[0]!.read())[0]!.slice();
+      await only!.residuals[0]!.use(async ([own]) => {
+        residual = own!.slice();
+      });
     },
   };
   await runTree(run, planTree(decoder.shape, [layers]));
   const rows = new Tensor("float32", residual, [ids.length, decoder.config.hiddenSize]);
   return (await decoder.head(rows)).data as Float32Array;
 };
+
+/** The evaluator uses the memory of a layer's tensors again. */
+const copyOf = ({ query, key, value }: SampleTensors): SampleTensors => ({
+  query: query.slice(),
+  key: key.slice(),
+  value: value.slice(),
+});

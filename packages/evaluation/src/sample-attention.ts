@@ -23,12 +23,19 @@ export interface SampleTensors {
 /** Attention over a whole sample, as a cache grown token by token computes it. Caches what schemes share. */
 export interface SampleAttention {
   /**
-   * Starts on the tensors of one hole. Call the result once per scheme; `undefined` is the float32 cache.
+   * Starts on the tensors of one hole.
    *
    * @param hole ordinal among all layers with attention; one that shares a cache gets the other layer's keys and values
    */
-  layer(hole: number, tensors: SampleTensors): (scheme: LayerScheme | undefined) => Promise<Float32Array>;
+  layer(hole: number, tensors: SampleTensors): FillHole;
 }
+
+/**
+ * Computes the attention of a hole under a scheme; `undefined` is the float32 cache.
+ *
+ * @param output float32 `[tokens, queryHeads * valueSize]`, written to
+ */
+export type FillHole = (scheme: LayerScheme | undefined, output: Float32Array) => Promise<void>;
 
 /**
  * Makes the attention filler of the evaluator. Keys and values are rounded to float16 as they enter the cache.
@@ -50,13 +57,13 @@ export const createSampleAttention = (
         value: tensorForms(value, tensorShape(own, "value"), assets),
       };
       const tokens = key.length / (own.kvHeads * own.headSize);
-      return async (scheme) => {
+      return async (scheme, output) => {
         const chunks = chunksOf(scheme, tokens, kernel.span(hole));
         const read = {
           key: scheme ? forms.key(scheme.key, scheme.residency.sinks) : floatForm(key),
           value: scheme ? forms.value(scheme.value, scheme.residency.sinks) : floatForm(value),
         };
-        return runChunks((call) => kernel.run(hole, call), query, read, chunks);
+        await runChunks((call, part) => kernel.run(hole, call, part), query, read, chunks, output);
       };
     },
   };
@@ -113,26 +120,26 @@ const roundedToFloat16 = (source: Float32Array): Float32Array => {
 };
 
 const runChunks = async (
-  attend: (call: AttentionCall) => Promise<Float32Array>,
+  attend: (call: AttentionCall, output: Float32Array) => Promise<unknown>,
   query: Float32Array,
   read: { readonly key: TensorForm; readonly value: TensorForm },
   chunks: readonly ColumnChunk[],
-): Promise<Float32Array> => {
+  output: Float32Array,
+): Promise<void> => {
   const tokens = chunks.at(-1)!.endQuery;
   const [queryWidth, keyWidth, valueWidth] = [query, read.key.exact, read.value.exact].map(
     ({ length }) => length / tokens,
   ) as [number, number, number];
-  const output = new Float32Array((query.length / keyWidth) * valueWidth);
+  const outputWidth = output.length / tokens;
   for (const chunk of chunks) {
-    const part = await attend({
+    const call = {
       query: query.subarray(chunk.firstQuery * queryWidth, chunk.endQuery * queryWidth),
       key: gather(chunk, keyWidth, (range) => (range.keyQuantized ? read.key.quantized : read.key.exact)),
       value: gather(chunk, valueWidth, (range) => (range.valueQuantized ? read.value.quantized : read.value.exact)),
       mask: chunk.mask(),
-    });
-    output.set(part, chunk.firstQuery * (output.length / tokens));
+    };
+    await attend(call, output.subarray(chunk.firstQuery * outputWidth, chunk.endQuery * outputWidth));
   }
-  return output;
 };
 
 /** Rows of a chunk's columns; a view if the columns are one range. */

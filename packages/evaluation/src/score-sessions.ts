@@ -1,6 +1,9 @@
-import { type CreateSession, serializeGraph } from "@kvtuner/decoder";
+import { type CreateSession, runInto, serializeGraph } from "@kvtuner/decoder";
 import { Tensor } from "onnxruntime-common";
 import { logProbabilityGraph, scoreGraph } from "./score-graph.ts";
+
+/** Rows compared at once. Their intermediate results, several times the logits, nearly fit the processor's caches. */
+const COMPARED_ROWS = 16;
 
 /** Comparison of logits with the float cache's, one number per row. */
 export interface RowStatistics {
@@ -14,8 +17,8 @@ export interface RowStatistics {
 
 /** Turns logits `[rows, vocabulary]` into figures. */
 export interface ScoreSessions {
-  /** Log-probabilities, with the logits' dims. */
-  normalize(logits: Tensor): Promise<Float32Array>;
+  /** Log-probabilities, with the logits' dims, in `target`, which is as long as the logits. */
+  normalize(logits: Tensor, target: Float32Array): Promise<void>;
   /** @param base log-probabilities, as long as the logits */
   compare(logits: Tensor, base: Float32Array): Promise<RowStatistics>;
   dispose(): Promise<void>;
@@ -29,20 +32,38 @@ export const createScoreSessions = async (vocabulary: number, createSession: Cre
     throw error;
   });
   return {
-    normalize: async (logits) => (await normalizer.run({ logits }))["log_probability"]!.data as Float32Array,
+    normalize: async (logits, target) => {
+      await runInto(normalizer, { logits }, { log_probability: new Tensor("float32", target, logits.dims) });
+    },
     compare: async (logits, base) => {
-      const { mean, excess, best } = await comparer.run({ logits, base: new Tensor("float32", base, logits.dims) });
-      return rowStatistics(
-        mean!.data as Float32Array,
-        excess!.data as Float32Array,
-        best!.data as unknown as BigInt64Array,
-      );
+      const parts: RowStatistics[] = [];
+      const numbers = logits.data as Float32Array;
+      for (let start = 0; start < numbers.length; start += COMPARED_ROWS * vocabulary) {
+        const end = Math.min(numbers.length, start + COMPARED_ROWS * vocabulary);
+        const rows = (all: Float32Array): Tensor =>
+          new Tensor("float32", all.subarray(start, end), [(end - start) / vocabulary, vocabulary]);
+        const { mean, excess, best } = await comparer.run({ logits: rows(numbers), base: rows(base) });
+        parts.push(
+          rowStatistics(
+            mean!.data as Float32Array,
+            excess!.data as Float32Array,
+            best!.data as unknown as BigInt64Array,
+          ),
+        );
+      }
+      return joinRows(parts);
     },
     dispose: async () => {
       await Promise.all([normalizer.release(), comparer.release()]);
     },
   };
 };
+
+const joinRows = (parts: readonly RowStatistics[]): RowStatistics => ({
+  kl: Float64Array.from(parts.flatMap(({ kl }) => [...kl])),
+  logSumExp: Float64Array.from(parts.flatMap(({ logSumExp }) => [...logSumExp])),
+  best: Int32Array.from(parts.flatMap(({ best }) => [...best])),
+});
 
 const rowStatistics = (mean: Float32Array, excess: Float32Array, best: BigInt64Array): RowStatistics => {
   const kl = Float64Array.from(excess, (value) => Math.log1p(Math.max(0, value)));

@@ -7,10 +7,21 @@ import { createScoreSessions, type RowStatistics } from "./score-sessions.ts";
 /** Rows of logits held at once. They, and what is computed from them, fit the processor's caches. */
 const CHUNK_ROWS = 64;
 
+/** Memory for the logits of a chunk and for the base's log-probabilities. New arrays for every chunk would pile up as garbage. */
+interface LogitRows {
+  readonly logits: Float32Array;
+  readonly base: Float32Array;
+}
+
+const logitRows = (vocabulary: number, rows: number): LogitRows => {
+  const length = Math.min(CHUNK_ROWS, rows) * vocabulary;
+  return { logits: new Float32Array(length), base: new Float32Array(length) };
+};
+
 /** The float cache's predictions for one sample. */
 export interface BaseSample {
-  /** Log-probabilities of some ascending positions, float32 `[positions, vocabulary]`. */
-  logProbability(positions: readonly number[]): Promise<Float32Array>;
+  /** Log-probabilities of some ascending positions, float32 `[positions, vocabulary]`; `rows` may be overwritten. */
+  logProbability(positions: readonly number[], rows: LogitRows): Promise<Float32Array>;
   readonly best: Int32Array;
   /** Mean negative log likelihood of tokens 1, 2, ..., nats. */
   readonly negativeLogLikelihood: number;
@@ -50,35 +61,50 @@ export interface ScorerOptions {
 export const createScorer = async ({ decoder, createSession, store, keepBase }: ScorerOptions): Promise<Scorer> => {
   const sessions = await createScoreSessions(decoder.vocabularySize, createSession);
   const vocabulary = decoder.vocabularySize;
-  const normalized = async (residual: Float32Array, positions: readonly number[]): Promise<Float32Array> =>
-    sessions.normalize(await logitsOf(decoder, residual, positions));
+  const width = decoder.config.hiddenSize;
+  const logitsOf = (residual: Float32Array, positions: readonly number[], { logits }: LogitRows): Promise<Tensor> =>
+    decoder.head(
+      new Tensor("float32", gatherRows(residual, width, positions), [positions.length, width]),
+      logits.subarray(0, positions.length * vocabulary),
+    );
+  const normalized = async (
+    residual: Float32Array,
+    positions: readonly number[],
+    rows: LogitRows,
+    target: Float32Array = rows.base.subarray(0, positions.length * vocabulary),
+  ): Promise<Float32Array> => {
+    await sessions.normalize(await logitsOf(residual, positions, rows), target);
+    return target;
+  };
   return {
     base: async (residual, ids) => {
       const kept = keepBase ? new Float32Array(ids.length * vocabulary) : undefined;
-      const held = kept ? undefined : await store.hold([residual]);
+      const held = kept ? undefined : await store.hold([residual.slice()]);
+      const rows = logitRows(vocabulary, ids.length);
       const best = new Int32Array(ids.length);
       let loss = 0;
       for (const positions of chunks(ids.length, 1)) {
-        const rows = await normalized(residual, positions);
-        kept?.set(rows, positions[0]! * vocabulary);
+        const target = kept && gatherRows(kept, vocabulary, positions);
+        const numbers = await normalized(residual, positions, rows, target);
         for (const [row, position] of positions.entries()) {
-          best[position] = indexOfLargest(rows, row * vocabulary, vocabulary);
-          if (position + 1 < ids.length) loss -= rows[row * vocabulary + ids[position + 1]!]!;
+          best[position] = indexOfLargest(numbers, row * vocabulary, vocabulary);
+          if (position + 1 < ids.length) loss -= numbers[row * vocabulary + ids[position + 1]!]!;
         }
       }
       return {
-        logProbability: async (positions) =>
-          kept ? gatherRows(kept, vocabulary, positions) : normalized((await held!.read())[0]!, positions),
+        logProbability: async (positions, target) =>
+          kept ? gatherRows(kept, vocabulary, positions) : held!.use(([own]) => normalized(own!, positions, target)),
         best,
         negativeLogLikelihood: loss / (ids.length - 1),
       };
     },
     score: async (residuals, ids, base, stride) => {
       const sums = residuals.map((): Sums => ({ kl: 0, agreed: 0, positions: 0, loss: 0, predictions: 0 }));
+      const rows = logitRows(vocabulary, Math.ceil(ids.length / stride));
       for (const positions of chunks(ids.length, stride)) {
-        const baseRows = await base.logProbability(positions);
+        const baseRows = await base.logProbability(positions, rows);
         for (const [plan, residual] of residuals.entries()) {
-          const logits = await logitsOf(decoder, residual, positions);
+          const logits = await logitsOf(residual, positions, rows);
           const statistics = await sessions.compare(logits, baseRows);
           addChunk(sums[plan]!, statistics, logits.data as Float32Array, ids, base.best, positions);
         }
@@ -131,11 +157,6 @@ const chunks = (length: number, stride: number): number[][] => {
       (_, row) => (chunk * CHUNK_ROWS + row) * stride,
     ),
   );
-};
-
-const logitsOf = (decoder: Decoder, residual: Float32Array, positions: readonly number[]): Promise<Tensor> => {
-  const width = decoder.config.hiddenSize;
-  return decoder.head(new Tensor("float32", gatherRows(residual, width, positions), [positions.length, width]));
 };
 
 const indexOfLargest = (values: Float32Array, start: number, length: number): number => {

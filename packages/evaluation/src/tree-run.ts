@@ -1,17 +1,17 @@
 import type { Decoder, HoleInputs, RowPositions } from "@kvtuner/decoder";
-import { type CacheShape, holesOf, type LayerScheme } from "@kvtuner/plan";
+import { type CacheShape, holeShape, holesOf, type LayerScheme } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import { type ActivationStore, type Held, storeScope } from "./activation-store.ts";
 import { type PrefixNode, prefixTree } from "./prefix-sharing.ts";
-import type { SampleAttention, SampleTensors } from "./sample-attention.ts";
+import type { FillHole, SampleTensors } from "./sample-attention.ts";
 
 /** How one layer's hole is filled; `undefined` is the float32 cache. */
 export type Filling = LayerScheme | undefined;
 
-/** A {@link SampleAttention} that may treat each sample differently. */
+/** A `SampleAttention` that may treat each sample differently. */
 export interface TreeAttention {
-  /** As in {@link SampleAttention}, for the sample with this index. */
-  layer(hole: number, tensors: SampleTensors, sample: number): ReturnType<SampleAttention["layer"]>;
+  /** As in `SampleAttention`, for the sample with this index. */
+  layer(hole: number, tensors: SampleTensors, sample: number): FillHole;
 }
 
 /** The tree of some plans, `[plan][layer]`. A layer that shares a cache is filled like the one that stores it. */
@@ -74,18 +74,25 @@ interface Fork {
 export const runTree = async (run: TreeRun, tree: PrefixNode<Filling>): Promise<void> => {
   const scope = storeScope(run.store);
   try {
-    if (tree.branches.length > 0) await descend({ ...run, ...scope }, 0, [await firstPlace(run, scope.hold, tree)]);
+    const scoped: ScopedRun = { ...run, hold: scope.hold, widths: new Map() };
+    if (tree.branches.length > 0) await descend(scoped, 0, [await firstPlace(scoped, tree)]);
   } finally {
     scope.releaseAll();
   }
 };
 
 /** A run whose states are released at its end. */
-type ScopedRun = TreeRun & Pick<ActivationStore, "hold">;
+interface ScopedRun extends TreeRun {
+  readonly hold: ActivationStore["hold"];
+  /** Numbers per row of a hole's tensors, by the sizes of its layer; known once there was such a hole. */
+  readonly widths: Map<string, Readonly<Partial<Record<TensorName, number>>>>;
+}
+
+const TENSORS = ["residual", "query", "key", "value"] as const;
+type TensorName = (typeof TENSORS)[number];
 
 const firstPlace = async (
-  { decoder, samples, positions }: TreeRun,
-  hold: ActivationStore["hold"],
+  { decoder, samples, positions, hold }: ScopedRun,
   node: PrefixNode<Filling>,
 ): Promise<Place> => {
   const states: Held[] = [];
@@ -97,7 +104,7 @@ const firstPlace = async (
 const descend = async (run: ScopedRun, hole: number, places: readonly Place[]): Promise<void> => {
   const isLast = hole === holesOf(run.decoder.shape).length - 1;
   for (const group of groupedForks(places, run.width)) {
-    const next = await passSegment(run, hole, group, isLast);
+    const next = await passSegment(run, hole, group);
     if (isLast) await finishPlaces(run, next);
     else await descend(run, hole + 1, next);
   }
@@ -111,10 +118,14 @@ const carriedTo = (shape: CacheShape, hole: number): number[] => {
   return before.map(({ layer }) => layer).filter((layer) => shared.has(layer));
 };
 
-/** The state before a hole, from that before the hole in front of it and what the segment between them gives. */
+/**
+ * The state before a hole, from that before the hole in front of it and what the segment between them gives. No array belongs to
+ * both: each is used again once its state is released.
+ */
 const stateBefore = (
   shape: CacheShape,
   hole: number,
+  store: ActivationStore,
   previous: readonly Float32Array[],
   [residual, query, ...own]: readonly Float32Array[],
 ): Float32Array[] => {
@@ -122,7 +133,11 @@ const stateBefore = (
   const carried = carriedTo(shape, hole - 1);
   const stored = (layer: number): readonly Float32Array[] => {
     const place = holes[hole - 1]!.layer === layer ? 2 : 4 + 2 * carried.indexOf(layer);
-    return previous.slice(place, place + 2);
+    return previous.slice(place, place + 2).map((array) => {
+      const copy = store.take(array.length);
+      copy.set(array);
+      return copy;
+    });
   };
   const { layer, sharing } = holes[hole]!;
   const read = sharing === undefined ? own : stored(layer);
@@ -155,50 +170,86 @@ const groupedForks = (places: readonly Place[], width: number): Fork[][] => {
 };
 
 /** Fills a hole for each branch and runs the segment behind it. */
-const passSegment = async (
-  run: ScopedRun,
-  hole: number,
-  forks: readonly Fork[],
-  isLastHole: boolean,
-): Promise<Place[]> => {
+const passSegment = async (run: ScopedRun, hole: number, forks: readonly Fork[]): Promise<Place[]> => {
   const places: Place[] = [];
   for (const { place, branches, isLast } of forks) {
     const next = branches.map(({ next: node }) => ({ node, states: [] as Held[] }));
     for (const [sample, state] of place.states.entries()) {
-      const arrays = await state.read();
+      await state.use(async (arrays) => {
+        const fill = run.attention.layer(hole, tensorsOf(arrays), sample);
+        for (const [index, { step }] of branches.entries()) {
+          run.signal?.throwIfAborted();
+          next[index]!.states.push(await passHole(run, hole, sample, arrays, (output) => fill(step, output)));
+        }
+      });
       if (isLast) state.release();
-      const attend = run.attention.layer(hole, tensorsOf(arrays), sample);
-      for (const [index, { step }] of branches.entries()) {
-        run.signal?.throwIfAborted();
-        const filled = await attend(step);
-        const behind = await behindHole(run, hole, sample, arrays, filled, isLastHole);
-        next[index]!.states.push(await run.hold(behind));
-      }
     }
     places.push(...next);
   }
   return places;
 };
 
-const behindHole = async (
-  { decoder, samples, positions }: TreeRun,
+const passHole = async (
+  run: ScopedRun,
   hole: number,
   sample: number,
   state: readonly Float32Array[],
-  filled: Float32Array,
-  isLastHole: boolean,
-): Promise<readonly Float32Array[]> => {
+  fill: (output: Float32Array) => Promise<void>,
+): Promise<Held> => {
   const [residual] = state;
-  const rows = samples[sample]!.length;
-  const hidden = new Tensor("float32", residual!, [rows, residual!.length / rows]);
-  const attention = new Tensor("float32", filled, [rows, filled.length / rows]);
-  if (isLastHole) return [(await decoder.last(hidden, attention)).data as Float32Array];
-  const next = arraysOf(await decoder.next(hole, hidden, attention, positions[sample]!));
-  return stateBefore(decoder.shape, hole + 1, state, next);
+  const rows = run.samples[sample]!.length;
+  const {
+    queryHeads,
+    headSize,
+    valueSize = headSize,
+  } = holeShape(run.decoder.shape, holesOf(run.decoder.shape)[hole]!);
+  const filled = run.store.take(rows * queryHeads * valueSize);
+  await fill(filled);
+  const tensor = (data: Float32Array): Tensor => new Tensor("float32", data, [rows, data.length / rows]);
+  const behind = await runSegment(run, hole, sample, state, tensor(residual!), tensor(filled));
+  run.store.give(filled);
+  return run.hold(behind);
 };
 
-const arraysOf = ({ residual, query, key, value }: HoleInputs): Float32Array[] =>
-  [residual, query, key, value].map((tensor: Tensor | undefined) => tensor?.data as Float32Array);
+/** The state behind a hole, in memory that was used before where its sizes are known. */
+const runSegment = async (
+  { decoder, positions, widths, store }: ScopedRun,
+  hole: number,
+  sample: number,
+  state: readonly Float32Array[],
+  hidden: Tensor,
+  attention: Tensor,
+): Promise<readonly Float32Array[]> => {
+  const { shape } = decoder;
+  const following = holesOf(shape)[hole + 1];
+  if (following === undefined) {
+    const residual = await decoder.last(hidden, attention, store.take(hidden.dims[0]! * decoder.config.hiddenSize));
+    return [residual.data as Float32Array];
+  }
+  const rows = hidden.dims[0]!;
+  const key = JSON.stringify([holeShape(shape, following), following.sharing !== undefined]);
+  const arrays = Object.entries(widths.get(key) ?? {}).map(
+    ([name, width]) => [name, store.take(rows * width)] as const,
+  );
+  const into = arrays.length > 0 ? Object.fromEntries(arrays) : undefined;
+  const next = await decoder.next(hole, hidden, attention, positions[sample]!, into);
+  widths.set(key, widthsOf(next, rows));
+  return stateBefore(shape, hole + 1, store, state, arraysOf(next));
+};
+
+/** Tensors of a hole; one that shares a cache has neither key nor value. */
+type HoleTensors = Readonly<Record<TensorName, Tensor | undefined>>;
+
+const widthsOf = (tensors: HoleTensors, rows: number): Partial<Record<TensorName, number>> =>
+  Object.fromEntries(
+    TENSORS.flatMap((name) => {
+      const tensor = tensors[name];
+      return tensor ? [[name, tensor.size / rows]] : [];
+    }),
+  );
+
+const arraysOf = (tensors: HoleInputs): Float32Array[] =>
+  TENSORS.map((name) => (tensors as HoleTensors)[name]?.data as Float32Array);
 
 const tensorsOf = ([, query, key, value]: readonly Float32Array[]): SampleTensors => ({
   query: query!,

@@ -31,7 +31,7 @@ export const openModel = async (model: string, access: ModelAccess): Promise<Tun
       batchContinuations(await load(), prompts.map(encode), { ...options, endTokens }),
     evaluator: async (samples) => {
       if (samples.some(({ length }) => length > contextLength)) warn(untrained(contextLength));
-      return createEvaluator({ decoder: await load(), samples, createSession, openSpill: openSpillFile });
+      return createEvaluator({ decoder: await load(), samples, createSession, ...ACTIVATIONS });
     },
     tasks: {
       tokenizer,
@@ -43,12 +43,23 @@ export const openModel = async (model: string, access: ModelAccess): Promise<Tun
           tokenizer,
           prompts,
           createSession,
-          openSpill: openSpillFile,
+          ...ACTIVATIONS,
         }),
     },
     trace: async (sample, visit) => trace(await load(), sample, visit),
     dispose,
   };
+};
+
+/**
+ * Plans run together until 4096 tokens pass a segment, so that reading it costs little and the float cache's logits are computed
+ * once for several plans. A run that is killed loses no more than these plans.
+ */
+const ACTIVATIONS = {
+  openSpill: openSpillFile,
+  memoryBytes: 2 ** 28,
+  rowsPerSegment: 4096,
+  keptBaseBytes: 0,
 };
 
 const untrained = (contextLength: number): string =>

@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import type { CreateSession } from "@kvtuner/decoder";
+import type { CreateSession, Session } from "@kvtuner/decoder";
 
 /**
  * Compiles segments with onnxruntime-node, to run on `threads` threads. Loads it with the first segment, so that `--help` is
@@ -11,8 +11,8 @@ import type { CreateSession } from "@kvtuner/decoder";
 export const sessionsOn =
   (threads: number): CreateSession<Uint8Array | string> =>
   async (model, options) => {
-    const { InferenceSession } = await import("onnxruntime-node");
-    return InferenceSession.create(model as Uint8Array, {
+    const { InferenceSession, Tensor } = await import("onnxruntime-node");
+    const session = await InferenceSession.create(model as Uint8Array, {
       intraOpNumThreads: threads,
       enableCpuMemArena: false,
       enableMemPattern: false,
@@ -23,6 +23,8 @@ export const sessionsOn =
         },
       },
     });
+    const outputTensor: Session["outputTensor"] = (data, dims) => new Tensor("float32", data, dims);
+    return Object.assign(session, { outputTensor });
   };
 
 /** Compiles a segment that runs on all cores. */

@@ -1,7 +1,8 @@
 import { type AttentionSpec, type CacheShape, holeShape, holesOf, type LayerShape, spanOf } from "@kvtuner/plan";
-import { type InferenceSession, Tensor } from "onnxruntime-common";
+import { Tensor } from "onnxruntime-common";
 import { serializeGraph } from "../onnx/graph.ts";
-import type { CreateSession } from "../session.ts";
+import { runInto } from "../run-into.ts";
+import type { CreateSession, Session } from "../session.ts";
 import { attentionGraph } from "./attention-graph.ts";
 
 /** Queries of one layer and the columns they may read. */
@@ -19,11 +20,11 @@ export interface AttentionCall {
 /** The model's float32 attention over given columns, run by ONNX Runtime. */
 export interface AttentionKernel {
   /**
-   * Returns `[rows, queryHeads * valueSize]`.
+   * Returns `[rows, queryHeads * valueSize]`, in `into` if given.
    *
    * @param hole ordinal among all layers with attention, also those that share a cache
    */
-  run(hole: number, call: AttentionCall): Promise<Float32Array>;
+  run(hole: number, call: AttentionCall, into?: Float32Array): Promise<Float32Array>;
   /**
    * Tokens that a query in a hole reads, including its own; Infinity without sliding attention. Masks must respect it.
    */
@@ -40,19 +41,23 @@ export const createAttentionKernel = async (
   const holes = holesOf(shape).map((hole) => holeShape(shape, hole));
   const sessions = await sessionsOf(holes, createSession);
   return {
-    run: async (hole, { query, key, value, mask }) => {
+    run: async (hole, { query, key, value, mask }, into) => {
       const own = holes[hole]!;
       const { sinkLogits } = own.attention;
       const [queryWidth, width] = [own.queryHeads * own.headSize, own.kvHeads * own.headSize];
       const [rows, columns] = [query.length / queryWidth, key.length / width];
-      const output = await sessions.get(variantName(own))!.run({
+      const feeds = {
         query: new Tensor("float32", query, [rows, queryWidth]),
         key: new Tensor("float32", key, [columns, width]),
         value: new Tensor("float32", value, [columns, value.length / columns]),
         mask: new Tensor("float32", mask, [rows, columns]),
         ...(sinkLogits && { sinks: sinkTensor(sinkLogits, own) }),
-      });
-      return output["attention"]!.data as Float32Array;
+      };
+      const outputWidth = (value.length / columns / own.kvHeads) * own.queryHeads;
+      const output = into ?? new Float32Array(rows * outputWidth);
+      const attention = new Tensor("float32", output, [rows, outputWidth]);
+      await runInto(sessions.get(variantName(own))!, feeds, { attention });
+      return output;
     },
     span: (hole) => spanOf(holes[hole]!.attention),
     dispose: async () => {
@@ -67,8 +72,8 @@ type AttentionLayer = LayerShape & { readonly attention: AttentionSpec };
 const sessionsOf = async (
   layers: readonly AttentionLayer[],
   createSession: CreateSession,
-): Promise<Map<string, InferenceSession>> => {
-  const sessions = new Map<string, InferenceSession>();
+): Promise<Map<string, Session>> => {
+  const sessions = new Map<string, Session>();
   for (const layer of layers) {
     const name = variantName(layer);
     if (sessions.has(name)) continue;

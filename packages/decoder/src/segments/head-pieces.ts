@@ -1,4 +1,4 @@
-import { Tensor } from "onnxruntime-common";
+import type { Tensor } from "onnxruntime-common";
 import type { DecoderConfig } from "../architecture/config.ts";
 
 /** Neighbouring rows of the output matrix, `from` up to `to`. */
@@ -25,18 +25,11 @@ export const headPieces = ({ hiddenSize }: DecoderConfig, vocabulary: number, ma
   }));
 };
 
-/** Joins the pieces' logits into `[rows, vocabulary]`. */
-export const joinLogits = (pieces: readonly Tensor[]): Tensor => {
-  if (pieces.length === 1) return pieces[0]!;
-  const rows = pieces[0]!.dims[0]!;
-  const vocabulary = pieces.reduce((sum, { dims }) => sum + dims[1]!, 0);
-  const logits = new Float32Array(rows * vocabulary);
-  let start = 0;
-  for (const { data, dims } of pieces) {
-    const width = dims[1]!;
-    for (let row = 0; row < rows; row++)
-      logits.set((data as Float32Array).subarray(row * width, (row + 1) * width), row * vocabulary + start);
-    start += width;
-  }
-  return new Tensor("float32", logits, [rows, vocabulary]);
+/** Copies a piece's logits into those of the whole vocabulary, from a column on. */
+export const setColumns = (logits: Tensor, { data, dims }: Tensor, column: number): void => {
+  const [rows, vocabulary] = logits.dims as [number, number];
+  const width = dims.at(-1)!;
+  const [target, source] = [logits.data as Float32Array, data as Float32Array];
+  for (let row = 0; row < rows; row++)
+    target.set(source.subarray(row * width, (row + 1) * width), row * vocabulary + column);
 };

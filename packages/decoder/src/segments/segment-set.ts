@@ -1,6 +1,7 @@
 import type { InferenceSession } from "onnxruntime-common";
 import { type Graph, serializeGraph } from "../onnx/graph.ts";
-import type { CreateSession, SessionOptions } from "../session.ts";
+import { runInto, type Tensors } from "../run-into.ts";
+import type { CreateSession, Session, SessionOptions } from "../session.ts";
 import { assertGraphSize } from "./graph-size.ts";
 import type { SegmentFiles } from "./segment-files.ts";
 
@@ -16,7 +17,8 @@ export interface SegmentSource {
 /** The segments of a decoder, by their index. */
 export interface SegmentSet {
   readonly count: number;
-  run(index: number, feeds: InferenceSession.FeedsType): Promise<InferenceSession.ReturnType>;
+  /** @param targets tensors to write outputs of their names into; other outputs are new */
+  run(index: number, feeds: InferenceSession.FeedsType, targets?: Tensors): Promise<Tensors>;
   /** Releases all sessions. */
   release(): Promise<void>;
 }
@@ -30,7 +32,7 @@ export const compileSegments = async (
   createSession: CreateSession,
   onStep: OnStep = () => undefined,
 ): Promise<SegmentSet> => {
-  const sessions: InferenceSession[] = [];
+  const sessions: Session[] = [];
   for (const { build, options } of sources) {
     const graph = await build();
     assertGraphSize(graph);
@@ -39,7 +41,7 @@ export const compileSegments = async (
   }
   return {
     count: sources.length,
-    run: async (index, feeds) => sessions[index]!.run(feeds),
+    run: async (index, feeds, targets) => runInto(sessions[index]!, feeds, targets),
     release: async () => void (await Promise.all(sessions.map((session) => session.release()))),
   };
 };
@@ -89,15 +91,15 @@ export const openOnUse = async (
 };
 
 interface Opened {
-  readonly session: Promise<InferenceSession>;
+  readonly session: Promise<Session>;
   users: number;
 }
 
 interface SessionsOnUse extends SegmentSet {
-  use<Result>(index: number, work: (session: InferenceSession) => Promise<Result>): Promise<Result>;
+  use<Result>(index: number, work: (session: Session) => Promise<Result>): Promise<Result>;
 }
 
-const sessionsOnUse = (opens: readonly (() => Promise<InferenceSession>)[], most: number): SessionsOnUse => {
+const sessionsOnUse = (opens: readonly (() => Promise<Session>)[], most: number): SessionsOnUse => {
   /** In the order of their last use. */
   const opened = new Map<number, Opened>();
   const releaseIdle = async (limit: number): Promise<void> => {
@@ -131,7 +133,7 @@ const sessionsOnUse = (opens: readonly (() => Promise<InferenceSession>)[], most
   return {
     count: opens.length,
     use,
-    run: async (index, feeds) => use(index, async (session) => session.run(feeds)),
+    run: async (index, feeds, targets) => use(index, async (session) => runInto(session, feeds, targets)),
     release: async () => releaseIdle(0),
   };
 };

@@ -58,11 +58,12 @@ const runPiece = async (
   const answersOf = async ({ residuals }: Finished): Promise<Float32Array[]> => {
     const answers: Float32Array[] = [];
     for (const [index, { items, starts }] of packs.entries()) {
-      const [residual] = await residuals[index]!.read();
-      for (const [item, { firstRow, wanted }] of items.entries()) {
-        const from = (starts[item]! + firstRow) * width;
-        answers.push(residual!.slice(from, from + wanted.length * width));
-      }
+      await residuals[index]!.use(async ([residual]) => {
+        for (const [item, { firstRow, wanted }] of items.entries()) {
+          const from = (starts[item]! + firstRow) * width;
+          answers.push(residual!.slice(from, from + wanted.length * width));
+        }
+      });
     }
     return answers;
   };

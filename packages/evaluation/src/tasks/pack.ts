@@ -61,11 +61,10 @@ export const packAttention = (
     const parts = starts.map((start, item) =>
       attention.layer(layer, rowsOf(tensors, start / ids.length, (starts[item + 1] ?? ids.length) / ids.length)),
     );
-    return async (scheme) => {
-      const output = new Float32Array(tensors.query.length);
+    return async (scheme, output) => {
+      const width = output.length / ids.length;
       for (const [item, part] of parts.entries())
-        output.set(await part(scheme), (starts[item]! * output.length) / ids.length);
-      return output;
+        await part(scheme, output.subarray(starts[item]! * width, (starts[item + 1] ?? ids.length) * width));
     };
   },
 });

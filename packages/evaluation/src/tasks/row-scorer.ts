@@ -30,8 +30,12 @@ export interface RowScorer {
 export const createRowScorer = async (decoder: Decoder, createSession: CreateSession): Promise<RowScorer> => {
   const sessions = await createScoreSessions(decoder.vocabularySize, createSession);
   const width = decoder.config.hiddenSize;
-  const logitsOf = async (residual: Float32Array, from: number, to: number): Promise<Tensor> =>
-    decoder.head(new Tensor("float32", residual.subarray(from * width, to * width), [to - from, width]));
+  const vocabulary = decoder.vocabularySize;
+  const logitsOf = async (residual: Float32Array, from: number, to: number, target: Float32Array): Promise<Tensor> =>
+    decoder.head(
+      new Tensor("float32", residual.subarray(from * width, to * width), [to - from, width]),
+      target.subarray(0, (to - from) * vocabulary),
+    );
   return {
     score: async (residual, base, wanted) => {
       const rows = wanted.length;
@@ -40,18 +44,22 @@ export const createRowScorer = async (decoder: Decoder, createSession: CreateSes
         best: new Int32Array(rows),
         logProbability: new Float64Array(rows).fill(Number.NaN),
       };
+      // New arrays for every chunk would pile up as garbage.
+      const target = new Float32Array(Math.min(CHUNK_ROWS, rows) * vocabulary);
+      const normalized = new Float32Array(target.length);
       for (let from = 0; from < rows; from += CHUNK_ROWS) {
         const to = Math.min(rows, from + CHUNK_ROWS);
-        const logits = await logitsOf(residual, from, to);
-        const baseRows = await sessions.normalize(residual === base ? logits : await logitsOf(base, from, to));
+        const baseRows = normalized.subarray(0, (to - from) * vocabulary);
+        const baseLogits = await logitsOf(base, from, to, target);
+        await sessions.normalize(baseLogits, baseRows);
+        const logits = residual === base ? baseLogits : await logitsOf(residual, from, to, target);
         const { kl, best, logSumExp } = await sessions.compare(logits, baseRows);
         scores.kl.set(kl, from);
         scores.best.set(best, from);
         const numbers = logits.data as Float32Array;
         for (let row = from; row < to; row++)
           if (wanted[row]! >= 0)
-            scores.logProbability[row] =
-              numbers[(row - from) * decoder.vocabularySize + wanted[row]!]! - logSumExp[row - from]!;
+            scores.logProbability[row] = numbers[(row - from) * vocabulary + wanted[row]!]! - logSumExp[row - from]!;
       }
       return scores;
     },
