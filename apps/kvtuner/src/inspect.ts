@@ -1,5 +1,6 @@
 import { existsSync, openSync, readSync, closeSync } from "node:fs";
 import { join } from "node:path";
+import { isExportedFolder } from "@kvtuner/decoder/node";
 import { isHubName } from "@kvtuner/hub";
 import {
   assetBytes,
@@ -32,6 +33,7 @@ import {
 } from "@kvtuner/tuning";
 import { type LayerRun, layerRuns } from "./layer-runs.ts";
 import { distributionsOf } from "./model/distributions.ts";
+import { openExportedHeader } from "./model/exported-model.ts";
 import { readModelHeader } from "./model/header.ts";
 import { readPlanFile } from "./model/read-plan.ts";
 import { isModelName, type ResolvedModel, resolveModel } from "./model/resolve.ts";
@@ -55,7 +57,9 @@ export interface ModelReport {
   readonly model: ModelIdentity;
   readonly shape: CacheShape;
   /** Memory and disk space to run it, without its cache, by how the weights are held (`--weights`). */
-  readonly weights: Readonly<Record<Weights, RunMemory>>;
+  readonly weights?: Readonly<Record<Weights, RunMemory>>;
+  /** Instead of `weights` for an ONNX model, whose files are used as they are: bytes that its weights take. */
+  readonly weightBytes?: number;
   /** How the layers attend, and their sizes; equal neighbours are one entry. */
   readonly layers: readonly LayerRun[];
   /** Bytes one token takes at 16 bits, until a span is full. */
@@ -66,8 +70,8 @@ export interface ModelReport {
   readonly budget?: number;
   /** One pair in every layer, and whether it keeps to the budget; `fits` is absent without one. */
   readonly uniform: readonly (UniformSize & { readonly fits?: boolean })[];
-  /** How hard its keys are to quantize. */
-  readonly difficulty: ModelDifficulty;
+  /** How hard its keys are to quantize; absent for an ONNX model. */
+  readonly difficulty?: ModelDifficulty;
 }
 
 /** A plan's layers and cost. */
@@ -104,8 +108,9 @@ export const inspect = async (options: InspectOptions): Promise<InspectResult> =
   const { target } = options;
   const { context, budget } = fillOptions(INSPECT_OPTIONS, options);
   const stats = statIfThere(target);
-  if (stats?.isDirectory()) return inspectStudy(target);
-  if (stats?.isFile() && !isModelFile(target)) return inspectPlan(readPlanFile(target), context, budget);
+  const isExport = await isExportedFolder(target);
+  if (stats?.isDirectory() && !isExport) return inspectStudy(target);
+  if (!isExport && stats?.isFile() && !isModelFile(target)) return inspectPlan(readPlanFile(target), context, budget);
   if (stats === undefined && !isModelName(target) && !isHubName(target)) throw new TargetError(target);
   const access = { ...callbacksOf(options), offline: options.offline === true };
   return inspectModel(await resolveModel(target, access), context, budget);
@@ -134,22 +139,35 @@ const inspectModel = async (
   context: number,
   budget: number | undefined,
 ): Promise<ModelReport> => {
-  const { identity, shape, gguf } = await readModelHeader(path);
+  const { identity, shape, ...memory } = await modelHeader(path);
   const uniform = uniformSizes(shape, DEFAULT_PAIRS, context).map((one) => ({ ...one, ...fitting(one, budget) }));
   if (budget !== undefined) assertSomeFits(uniform, budget, context);
   return {
     kind: "model",
     model: { ...identity, ...(source !== undefined && { source }) },
     shape,
-    weights: { compact: runMemory(gguf, "compact"), exact: runMemory(gguf, "exact") },
+    ...memory,
     layers: layerRuns(shape, context),
     bytesPerToken: 2 * storedNumbers(shape, 1),
     context,
     bytes16: 2 * storedNumbers(shape, context),
     ...(budget !== undefined && { budget }),
     uniform,
-    difficulty: modelDifficulty(shape, await distributionsOf(path)),
   };
+};
+
+type HeaderReport = Pick<ModelReport, "shape" | "weights" | "weightBytes" | "difficulty"> & {
+  readonly identity: ModelIdentity;
+};
+
+const modelHeader = async (path: string): Promise<HeaderReport> => {
+  if (await isExportedFolder(path)) {
+    const { identity, shape, weightBytes } = await openExportedHeader(path);
+    return { identity, shape, weightBytes };
+  }
+  const { identity, shape, gguf } = await readModelHeader(path);
+  const weights = { compact: runMemory(gguf, "compact"), exact: runMemory(gguf, "exact") };
+  return { identity, shape, weights, difficulty: modelDifficulty(shape, await distributionsOf(path)) };
 };
 
 const fitting = ({ bytes }: { readonly bytes: number }, budget: number | undefined): { fits?: boolean } =>

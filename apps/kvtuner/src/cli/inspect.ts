@@ -43,13 +43,12 @@ const describe = (result: InspectResult, terminal: Terminal): Piece[] => {
 };
 
 const describeModel = (report: ModelReport): string => {
-  const { model, shape, weights, bytesPerToken, context, bytes16, budget, uniform } = report;
+  const { model, shape, bytesPerToken, context, bytes16, budget, uniform } = report;
   return [
     `${model.name} (${model.architecture}): ${shape.layers} layers with a cache`,
     ...(model.source === undefined ? [] : [`from ${model.source}`]),
     layerTable(report),
-    `running it takes up to about ${formatBytes(weights.compact.peakBytes)} of memory with --weights compact; with exact, ${formatBytes(weights.exact.anonymousBytes)} and up to ${formatBytes(weights.exact.peakBytes - weights.exact.anonymousBytes)} of mapped files`,
-    `the first load writes ${formatBytes(weights.compact.diskBytes)} for compact, ${formatBytes(weights.exact.diskBytes)} for exact`,
+    ...memoryLines(report),
     `a token takes ${formatBytes(bytesPerToken)} at 16 bits, ${context} tokens take ${formatBytes(bytes16)}`,
     budget === undefined
       ? "one pair in every layer:"
@@ -62,6 +61,14 @@ const describeModel = (report: ModelReport): string => {
     ),
   ].join("\n");
 };
+
+const memoryLines = ({ weights, weightBytes = 0 }: ModelReport): string[] =>
+  weights === undefined
+    ? [`its weights take about ${formatBytes(weightBytes)}; they stay in their files`]
+    : [
+        `running it takes up to about ${formatBytes(weights.compact.peakBytes)} of memory with --weights compact; with exact, ${formatBytes(weights.exact.anonymousBytes)} and up to ${formatBytes(weights.exact.peakBytes - weights.exact.anonymousBytes)} of mapped files`,
+        `the first load writes ${formatBytes(weights.compact.diskBytes)} for compact, ${formatBytes(weights.exact.diskBytes)} for exact`,
+      ];
 
 const layerTable = ({ layers, context }: ModelReport): string =>
   plainTable(
@@ -77,6 +84,7 @@ const layerTable = ({ layers, context }: ModelReport): string =>
   );
 
 const difficultyOf = ({ difficulty }: ModelReport): string => {
+  if (difficulty === undefined) return "how hard its keys are to quantize is told of GGUF files only";
   const { verdict, head, rows, layers } = describeDifficulty(difficulty);
   return [verdict, plainTable(head, rows), ...layers].join("\n");
 };

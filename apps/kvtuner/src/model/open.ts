@@ -26,7 +26,7 @@ export const openModel = async (model: string, access: ModelAccess): Promise<Tun
     shape,
     encode,
     startIds,
-    distributions: () => distributionsOf(opened.paths[0]),
+    ...(!opened.isExport && { distributions: () => distributionsOf(opened.paths[0]) }),
     continuations: async (prompts, options) =>
       batchContinuations(await load(), prompts.map(encode), { ...options, endTokens }),
     evaluator: async (samples) => {

@@ -1,6 +1,7 @@
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isExportedFolder } from "@kvtuner/decoder/node";
 import { embeddedModelUrl } from "@kvtuner/embedded-model";
 import { fetchHubModel, isHubName } from "@kvtuner/hub";
 import { KvtunerError } from "@kvtuner/plan";
@@ -34,7 +35,7 @@ export interface ResolvedModel {
 }
 
 /**
- * The GGUF file of `model`: a path, `hf:OWNER/NAME[:FILE][@REVISION]`, which is downloaded, or a model's name.
+ * The file of `model`: the path of a GGUF file or of a directory with an ONNX model, `hf:OWNER/NAME[:FILE][@REVISION]`, which is downloaded, or a model's name.
  *
  * @throws ModelNotFoundError saying what to fetch, or which file to put where
  * @throws ModelUnreadableError when the file exists but may not be read
@@ -42,7 +43,7 @@ export interface ResolvedModel {
  */
 export const resolveModel = async (model: string, access: ModelAccess = callbacksOf({})): Promise<ResolvedModel> => {
   if (!isFile(model) && isHubName(model)) return fromHub(model, access);
-  return { path: localModel(model) };
+  return { path: (await isExportedFolder(model)) ? model : localModel(model) };
 };
 
 const MEGABYTE = 1e6;
@@ -72,7 +73,7 @@ const localModel = (model: string): string => {
 };
 
 const unknownModel = (model: string): string =>
-  `expected the path of a GGUF file, hf:OWNER/NAME, or one of ${MODEL_NAMES.join(", ")}, got ${JSON.stringify(model)}, which is not a file; check the path`;
+  `expected the path of a GGUF file or of a directory with an ONNX model, hf:OWNER/NAME, or one of ${MODEL_NAMES.join(", ")}, got ${JSON.stringify(model)}, which is not a file; check the path`;
 
 const readable = (path: string): string => {
   try {

@@ -6,19 +6,23 @@ import {
   type GgufFile,
   type Tokenizer,
 } from "@kvtuner/decoder";
+import { isExportedFolder } from "@kvtuner/decoder/node";
 import { formatBytes, type CacheShape, type ModelIdentity } from "@kvtuner/plan";
+import { openExportedHeader } from "./exported-model.ts";
 import { openHeader } from "./header.ts";
 import { lazyDecoder } from "./lazy-decoder.ts";
 import { chooseWeights, type WeightChoice, type WeightWishes } from "./memory.ts";
 import { type ModelAccess, resolveModel } from "./resolve.ts";
 import { bytesToWrite, cachedSegments } from "./segment-cache.ts";
 import { sha256Files } from "./sha256-files.ts";
-import { STORAGE } from "./weights.ts";
+import { processMemory, STORAGE } from "./weights.ts";
 
 /** A model whose header is read at once and whose weights `load` loads, so that everything else is checked first. */
 export interface RunnableModel {
   /** Its files, in order; several for a split model. */
   readonly paths: readonly [string, ...string[]];
+  /** Whether they are those of an exported ONNX model; otherwise of a GGUF model. */
+  readonly isExport: boolean;
   readonly identity: ModelIdentity;
   readonly shape: CacheShape;
   /** Context length of the model, tokens. */
@@ -48,6 +52,7 @@ export const openRunnableModel = async (
   access: ModelAccess,
 ): Promise<RunnableModel> => {
   const { path, source } = await resolveModel(name, access);
+  if (await isExportedFolder(path)) return openRunnableExport(path, options, access);
   const { gguf, paths, identity, shape, contextLength, close } = await openHeader(path);
   try {
     const tokenizer = loadTokenizer(gguf);
@@ -63,11 +68,44 @@ export const openRunnableModel = async (
       await close();
     };
     const known = { ...identity, sha256, ...(source !== undefined && { source }) };
-    return { paths, identity: known, shape, contextLength, tokenizer, choice, load: decoder.get, dispose };
+    return {
+      paths,
+      isExport: false,
+      identity: known,
+      shape,
+      contextLength,
+      tokenizer,
+      choice,
+      load: decoder.get,
+      dispose,
+    };
   } catch (error) {
     await close();
     throw error;
   }
+};
+
+const openRunnableExport = async (
+  path: string,
+  { createSession }: RunnableOptions,
+  access: ModelAccess,
+): Promise<RunnableModel> => {
+  const { paths, identity, shape, contextLength, weightBytes, ...header } = await openExportedHeader(path);
+  const tokenizer = header.tokenizer();
+  const sha256 = await sha256Files(paths);
+  const decoder = lazyDecoder(async (onProgress) => header.load({ createSession, sha256, onProgress }), access);
+  return {
+    paths,
+    isExport: true,
+    identity: { ...identity, sha256 },
+    shape,
+    contextLength,
+    tokenizer,
+    // Its files are used as they are, whatever the wishes.
+    choice: { weights: "exact", diskBytes: 0, peakBytes: processMemory(tokenizer.vocabularySize) + weightBytes },
+    load: decoder.get,
+    dispose: decoder.dispose,
+  };
 };
 
 interface LoadParts {

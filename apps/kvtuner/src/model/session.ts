@@ -20,6 +20,9 @@ export const sessionsOn =
         session: {
           intra_op: { allow_spinning: "0" },
           ...(options?.keepsMapped === true && { disable_prepacking: "1" }),
+          ...(options?.weightsFolder !== undefined && {
+            model_external_initializers_file_folder_path: options.weightsFolder,
+          }),
         },
       },
     });

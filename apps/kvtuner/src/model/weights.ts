@@ -34,6 +34,9 @@ export interface RunMemory {
  */
 const PROCESS_BYTES = 233e6;
 const TOKEN_BYTES = 480;
+/** Memory of the process beside weights, activations and caches, bytes. */
+export const processMemory = (vocabularySize: number): number => PROCESS_BYTES + TOKEN_BYTES * vocabularySize;
+
 /** Float32 numbers of the widest part of a segment that are alive at once for each token of a piece of a prompt. */
 const LIVE_ACTIVATIONS = 8;
 const FLOAT32_BYTES = 4;
@@ -47,7 +50,7 @@ export const runMemory = (gguf: GgufFile, weights: Weights): RunMemory => {
   const { hiddenSize, feedForwardSize } = readConfig(gguf);
   const vocabulary = gguf.tensors.get("token_embd.weight")?.dims[1] ?? 0;
   const activations = FLOAT32_BYTES * PROMPT_PIECE_TOKENS * LIVE_ACTIVATIONS * (feedForwardSize + hiddenSize);
-  const anonymous = PROCESS_BYTES + TOKEN_BYTES * vocabulary + activations + anonymousBytes;
+  const anonymous = processMemory(vocabulary) + activations + anonymousBytes;
   return {
     diskBytes,
     peakBytes: anonymous + mappedBytes,

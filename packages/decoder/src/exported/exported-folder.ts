@@ -49,7 +49,7 @@ export const openExportedFolder = async (path: string): Promise<ExportedFolder> 
 
 /** Whether a path is a directory with an ONNX model, or an ONNX file. */
 export const isExportedFolder = async (path: string): Promise<boolean> =>
-  path.endsWith(".onnx") || (await onnxFiles(path)).length > 0;
+  path.endsWith(".onnx") ? isFile(path) : (await onnxFiles(path)).length > 0;
 
 const modelFile = async (path: string): Promise<string> => {
   if ((await stat(path)).isFile()) return path;
@@ -71,7 +71,7 @@ const onnxFiles = async (path: string): Promise<string[]> => {
   return files;
 };
 
-const exists = async (path: string): Promise<boolean> =>
+const isFile = async (path: string): Promise<boolean> =>
   stat(path).then(
     (stats) => stats.isFile(),
     () => false,
@@ -79,7 +79,7 @@ const exists = async (path: string): Promise<boolean> =>
 
 const firstFile = async (folders: readonly string[], names: readonly string[]): Promise<string> => {
   for (const folder of folders)
-    for (const name of names) if (await exists(join(folder, name))) return join(folder, name);
+    for (const name of names) if (await isFile(join(folder, name))) return join(folder, name);
   throw new ExportError(
     "EXPORT_FILES",
     `expected ${names.join(" or ")} in ${folders.join(" or ")}, got none; download it from where the model is from`,
@@ -92,7 +92,7 @@ const optionalFile = async <Key extends string>(
   key: Key,
 ): Promise<{ readonly [key in Key]?: string }> => {
   for (const folder of folders)
-    if (await exists(join(folder, name)))
+    if (await isFile(join(folder, name)))
       return { [key]: await readFile(join(folder, name), "utf8") } as { readonly [key in Key]?: string };
   return {};
 };

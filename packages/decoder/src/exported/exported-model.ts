@@ -18,6 +18,8 @@ export interface ExportedModel {
   readonly shape: CacheShape;
   /** Names of the files of weights, relative to the ONNX file's folder. */
   readonly weightFiles: readonly string[];
+  /** Whether products read codes of a few bits, which the runtime must pack again to be fast. */
+  readonly isQuantized: boolean;
   /** Makes its segments; weights stay in their files. */
   cut(): CutModel;
 }
@@ -46,6 +48,7 @@ export const openExported = (
     config: read,
     shape: shapeOf(read, cuts),
     weightFiles: weightFiles(proto),
+    isQuantized: proto.graph!.node.some(({ opType }) => opType === "MatMulNBits"),
     cut: () => cutGraph(proto, cuts, read, read.hiddenSize),
   };
 };
@@ -100,7 +103,7 @@ export const loadExported = async (model: ExportedModel, options: LoadExportedOp
   const { segments, readsPositions } = model.cut();
   const sessionOptions = {
     outputLocation: "cpu" as const,
-    keepsMapped: true,
+    keepsMapped: !model.isQuantized,
     ...(weightsFolder !== undefined && { weightsFolder }),
   };
   const opens = segments.map((segment) => async () => createSession(segment, sessionOptions));
