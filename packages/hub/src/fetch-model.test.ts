@@ -54,6 +54,7 @@ beforeEach(() => {
   [shown, waits] = [[], []];
   server.seen.length = 0;
   server.faults.length = 0;
+  server.client.bytes = 0;
   server.set(REPOSITORY, { files: FILES, small: ["README.md", "tiny-Q8_0.gguf"] });
 });
 afterEach(() => {
@@ -73,8 +74,12 @@ const fetchModel = async (name: string, options: HubOptions = {}): Promise<HubMo
     const model = await fetchHubModel(name, {
       machine,
       onNotice: (notice) => void shown.push(notice),
-      onProgress: (done, total, note) => void shown.push(`${done}/${total} ${note}`),
       ...options,
+      onProgress: (done, total, note) => {
+        shown.push(`${done}/${total} ${note}`);
+        options.onProgress?.(done, total, note);
+        server.client.bytes = done;
+      },
       environment,
     });
     shown.push(JSON.stringify(model));

@@ -28,7 +28,7 @@ export interface Fault {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
-  /** Breaks the connection after this many bytes of the file. */
+  /** Breaks the connection when the client has this many bytes of the answer. */
   readonly cutAfter?: number;
   /** Sends other bytes than the file's. */
   readonly isWrong?: boolean;
@@ -43,6 +43,8 @@ export interface Fault {
 export interface HubServer {
   readonly url: string;
   readonly seen: Seen[];
+  /** Bytes of the file that the client has, which the test keeps up to date: a broken connection loses what is not read. */
+  readonly client: { bytes: number };
   /** Each is used for one request, the first that fits. */
   readonly faults: Fault[];
   readonly commitOf: (repository: string) => string;
@@ -58,6 +60,7 @@ export const startHubServer = async (): Promise<HubServer> => {
   const repositories = new Map<string, ServedRepository>();
   const seen: Seen[] = [];
   const faults: Fault[] = [];
+  const client = { bytes: 0 };
   const stored = new Map<string, Uint8Array>();
   const answering =
     (server: Seen["server"], answer: Answer) =>
@@ -73,7 +76,9 @@ export const startHubServer = async (): Promise<HubServer> => {
     };
   const storage = await listen(
     createServer(
-      answering("storage", (request, response, { path, fault }) => send(request, response, stored.get(path), fault)),
+      answering("storage", (request, response, { path, fault }) =>
+        send(request, response, stored.get(path), fault, client),
+      ),
     ),
   );
   const hub = await listen(
@@ -96,7 +101,10 @@ export const startHubServer = async (): Promise<HubServer> => {
         const bytes = repository.files[rest];
         if (bytes === undefined) return refuse(response, 404, "EntryNotFound");
         if (repository.small?.includes(rest))
-          return send(request, response, bytes, fault, { "X-Repo-Commit": commit!, ETag: `"${gitHash(bytes)}"` });
+          return send(request, response, bytes, fault, client, {
+            "X-Repo-Commit": commit!,
+            ETag: `"${gitHash(bytes)}"`,
+          });
         stored.set(`/${sha256(bytes)}`, bytes);
         response
           .writeHead(302, {
@@ -115,6 +123,7 @@ export const startHubServer = async (): Promise<HubServer> => {
     url: hub.url,
     seen,
     faults,
+    client,
     commitOf: (name) => commitOf(repositoryOf(name)),
     hashOf: (name, path) => hashOf(repositoryOf(name), path),
     set: (name, served) => void repositories.set(name, served),
@@ -202,6 +211,7 @@ const send = (
   response: ServerResponse,
   file: Uint8Array | undefined,
   fault: Fault | undefined,
+  client: { readonly bytes: number },
   more: Readonly<Record<string, string>> = {},
 ): void => {
   if (!file) return void response.writeHead(404).end();
@@ -217,5 +227,11 @@ const send = (
   });
   if (method === "HEAD") return void response.end();
   if (fault?.cutAfter === undefined) return void response.end(bytes.subarray(from));
-  response.write(bytes.subarray(from, from + fault.cutAfter), () => setTimeout(() => response.destroy(), 20));
+  const end = from + fault.cutAfter;
+  response.flushHeaders();
+  response.write(bytes.subarray(from, end));
+  const timer = setInterval(() => {
+    if (client.bytes >= end || response.destroyed) response.destroy();
+    if (response.destroyed) clearInterval(timer);
+  }, 5);
 };
