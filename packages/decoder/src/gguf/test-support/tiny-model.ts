@@ -32,13 +32,15 @@ export const tinyModel = (model: TinyModel): Uint8Array => writeGguf(tinyContent
 
 /** What is in that file. */
 export const tinyContents = (model: TinyModel): WritableGguf => ({
-  metadata: metadataOf(model),
+  metadata: tinyMetadata(model),
   tensors: tensorsOf(model),
 });
 
-const headSizeOf = ({ headSize, hiddenSize, heads }: TinyModel): number => headSize ?? hiddenSize / heads;
+const headSizeOf = ({ headSize, hiddenSize, heads }: Pick<TinyModel, "headSize" | "hiddenSize" | "heads">): number =>
+  headSize ?? hiddenSize / heads;
 
-const metadataOf = (model: TinyModel): WritableGguf["metadata"] => {
+/** Metadata of a model of these sizes. */
+export const tinyMetadata = (model: Omit<TinyModel, "seed" | "tied" | "matrixTypes">): WritableGguf["metadata"] => {
   const { architecture } = model;
   return {
     "general.architecture": architecture,
@@ -57,7 +59,11 @@ const metadataOf = (model: TinyModel): WritableGguf["metadata"] => {
   };
 };
 
-const tokenizerOf = ({ architecture, vocabulary, chatTemplate }: TinyModel): Record<string, WritableValue> => {
+const tokenizerOf = ({
+  architecture,
+  vocabulary,
+  chatTemplate,
+}: Pick<TinyModel, "architecture" | "vocabulary" | "chatTemplate">): Record<string, WritableValue> => {
   const named = [...byteLevelTokens(), "th", "the", "<|endoftext|>"];
   const fillers = Array.from({ length: vocabulary - named.length }, (_, index) => `<|unused${index}|>`);
   const tokens = [...named, ...fillers];
