@@ -1,6 +1,6 @@
 /** A temporary file of float32 numbers. The caller of an evaluator decides where it is. */
 export interface SpillFile {
-  /** @param offset in bytes; writing beyond the end makes the file longer */
+  /** Writes `numbers` from `offset` on, in bytes. Writing beyond the end makes the file longer. */
   write(numbers: Float32Array, offset: number): Promise<void>;
   /** Fills `numbers` from `offset` on, in bytes. */
   read(numbers: Float32Array, offset: number): Promise<void>;

@@ -52,35 +52,3 @@ export const plansTogether = (
   const held = Math.floor(capacityBytes / stateBytes(sizes, rows)) - OTHER_STATES;
   return Math.max(1, Math.min(Math.floor(rowsPerSegment / rows), held));
 };
-
-/** Bytes that plans on samples take beside the model. */
-export interface ActivationNeed {
-  /** Plans that run together. */
-  readonly plansTogether: number;
-  /** In memory at once. */
-  readonly memoryBytes: number;
-  /** In the spill file. */
-  readonly spilledBytes: number;
-}
-
-/**
- * Activations of plans that each differ from the float cache in one layer, or of one plan. States of all samples at the layer
- * with the most, for all plans that run together.
- *
- * @param rows tokens of all samples
- * @param plans plans given to one `evaluate`
- */
-export const activationNeed = (
-  sizes: ActivationSizes,
-  rows: number,
-  plans: number,
-  options: ActivationOptions,
-): ActivationNeed => {
-  const { memoryBytes, openSpill } = storeOptionsOf(options);
-  const capacityBytes = openSpill ? Infinity : memoryBytes;
-  const together = Math.min(plans, plansTogether(sizes, rows, { capacityBytes }, options));
-  const residualBytes = FLOAT32_BYTES * rows * sizes.config.hiddenSize;
-  const bytes = residualBytes + (together + Math.min(plans, OTHER_STATES)) * stateBytes(sizes, rows);
-  const spilledBytes = openSpill ? Math.max(0, bytes - memoryBytes) : 0;
-  return { plansTogether: together, memoryBytes: bytes - spilledBytes, spilledBytes };
-};

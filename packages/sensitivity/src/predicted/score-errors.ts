@@ -39,7 +39,7 @@ export const predictScoreErrors = (input: PredictionInput, coders: readonly KeyC
   return new Map(coders.map(({ id, roundTrip }) => [id, errorOf(roundTrip(key, TOKENS))]));
 };
 
-/** The keys that {@link predictScoreErrors} codes: of {@link TOKENS} tokens from position 0, `[tokens, kvHeads * headSize]`. */
+/** The keys that {@link predictScoreErrors} codes: of 256 tokens from position 0, `[tokens, kvHeads * headSize]`. */
 export const drawKeys = ({ distribution, shape }: Pick<PredictionInput, "distribution" | "shape">): Float32Array =>
   drawRows(
     distribution,
