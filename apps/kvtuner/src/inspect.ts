@@ -214,7 +214,7 @@ export class TargetError extends KvtunerError {
   constructor(target: string) {
     super(
       "TARGET_UNKNOWN",
-      `expected a GGUF file, hf:OWNER/NAME, a model's name, a plan file or a study folder to inspect, got ${JSON.stringify(target)}; check the path`,
+      `expected a GGUF file, a folder with an ONNX model, hf:OWNER/NAME, a model's name, a plan file or a study folder to inspect, got ${JSON.stringify(target)}; check the path`,
     );
     this.name = "TargetError";
   }

@@ -34,7 +34,7 @@ export interface RunCallbacks {
 }
 
 /**
- * A path of a GGUF file, `hf:OWNER/NAME[:FILE][@REVISION]`, a name that `npm run model` fetches, or a model that was opened
+ * A path of a GGUF file or of a folder with an ONNX model, `hf:OWNER/NAME[:FILE][@REVISION]`, a name that `npm run model` fetches, or a model that was opened
  * already (and stays open).
  */
 type ModelOption = string | TunableModel;
@@ -217,7 +217,7 @@ export const RUNNER_OPTIONS = {
 
 /** What generations of one model under one plan share. */
 export interface RunnerOptions extends Given<typeof RUNNER_OPTIONS>, RunCallbacks {
-  /** Path of a GGUF file, `hf:OWNER/NAME[:FILE][@REVISION]`, or a name that `npm run model` fetches. */
+  /** Path of a GGUF file or of a folder with an ONNX model, `hf:OWNER/NAME[:FILE][@REVISION]`, or a name that `npm run model` fetches. */
   readonly model: string;
   /** A plan, the path of a plan file, or shorthand like `kivi:K4V2+sinks4`. */
   readonly plan: Plan | string;
@@ -317,7 +317,7 @@ export const BENCH_LIST_OPTIONS = {
 
 /** Options of {@link bench}. */
 export interface BenchOptions extends Given<typeof BENCH_OPTIONS>, RunCallbacks {
-  /** Path of a GGUF file, `hf:OWNER/NAME[:FILE][@REVISION]`, or a name that `npm run model` fetches. */
+  /** Path of a GGUF file or of a folder with an ONNX model, `hf:OWNER/NAME[:FILE][@REVISION]`, or a name that `npm run model` fetches. */
   readonly model: string;
   /** Plans, paths of plan files, or shorthands like `kivi:K4V4`; ratios are to the first. */
   readonly plans: readonly (Plan | string)[];

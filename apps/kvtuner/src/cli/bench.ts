@@ -4,7 +4,7 @@ import { benchText } from "../bench-text.ts";
 import { bench } from "../bench.ts";
 import { BENCH_LIST_OPTIONS, BENCH_OPTIONS, OUTPUT_OPTIONS } from "../options.ts";
 import { examples } from "./examples.ts";
-import { withOptions } from "./options.ts";
+import { MODEL_ARGUMENT, withOptions } from "./options.ts";
 import { progressView } from "./progress-view.ts";
 import { type Terminal, warn } from "./terminal.ts";
 
@@ -16,7 +16,7 @@ type BenchFlags = Given<typeof FLAGS> & { readonly plan: readonly string[] };
 export const benchCommand = (terminal: Terminal, signal: AbortSignal): Command =>
   withOptions(new Command("bench"), FLAGS)
     .description("measure the speed of plans and of the float cache at each context length")
-    .argument("<model>", "GGUF file, hf:OWNER/NAME[:FILE][@REVISION], embedded, smollm2, qwen05 or gemma3-270m")
+    .argument("<model>", MODEL_ARGUMENT)
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: BenchFlags) => {
       const { plan, context: contexts = FLAGS.context.fallback, json, quiet, ...settings } = flags;

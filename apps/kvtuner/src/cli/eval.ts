@@ -7,7 +7,7 @@ import { EVALUATE_OPTIONS, EVALUATE_PLAN_OPTIONS, EVALUATE_TASK_OPTIONS, OUTPUT_
 import { assertNoTaskOptions } from "../tasks/read-task.ts";
 import { taskSummary, textSummary } from "./eval-summary.ts";
 import { examples } from "./examples.ts";
-import { withOptions } from "./options.ts";
+import { MODEL_ARGUMENT, withOptions } from "./options.ts";
 import { progressView } from "./progress-view.ts";
 import { type Terminal, warn } from "./terminal.ts";
 
@@ -19,7 +19,7 @@ type EvalFlags = Given<typeof FLAGS>;
 export const evalCommand = (terminal: Terminal, signal: AbortSignal): Command =>
   withOptions(new Command("eval"), FLAGS)
     .description("score plans on a text or on tasks: bytes, loss, accuracy")
-    .argument("<model>", "GGUF file, hf:OWNER/NAME[:FILE][@REVISION], embedded, smollm2, qwen05 or gemma3-270m")
+    .argument("<model>", MODEL_ARGUMENT)
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: EvalFlags, command: Command) => {
       if (flags.plan === undefined && flags.stream !== true) command.error("error: expected --plan or --stream");

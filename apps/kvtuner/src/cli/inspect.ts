@@ -16,7 +16,7 @@ const FLAGS = { ...INSPECT_OPTIONS, ...JSON_OPTION };
 export const inspectCommand = (terminal: Terminal, signal: AbortSignal): Command =>
   withOptions(new Command("inspect"), FLAGS)
     .description("show a model's cache size, a plan layer by layer, or a study's results")
-    .argument("<target>", "GGUF file, hf:OWNER/NAME, model name, plan file or study folder")
+    .argument("<target>", "GGUF file, folder of an ONNX model, hf:OWNER/NAME, model name, plan file or study folder")
     .addHelpText("after", EXAMPLES)
     .action(async (target: string, { json, ...options }: Given<typeof FLAGS>) => {
       const view = progressView(terminal, false);

@@ -10,6 +10,10 @@ import {
 } from "@kvtuner/tuning";
 import { type Command, InvalidArgumentError, Option as CliOption } from "commander";
 
+/** What commands accept as MODEL. */
+export const MODEL_ARGUMENT =
+  "GGUF file, folder of an ONNX model, hf:OWNER/NAME[:FILE][@REVISION], embedded, smollm2, qwen05 or gemma3-270m";
+
 /** Adds the options of a table to a command. Shows defaults but does not set them; the library does. */
 export const withOptions = (command: Command, table: OptionTable): Command => {
   for (const [name, option] of Object.entries(table)) command.addOption(cliOption(name, option));

@@ -5,7 +5,7 @@ import { GENERATION_OPTIONS, type GenerationOptions, PROMPT_OPTIONS, RUNNER_OPTI
 import { openRunner, type Runner, type RunResult } from "../run/runner.ts";
 import { examples } from "./examples.ts";
 import { generationInterrupt, InterruptedError, type Interrupt } from "./interrupt.ts";
-import { withOptions } from "./options.ts";
+import { MODEL_ARGUMENT, withOptions } from "./options.ts";
 import { progressView } from "./progress-view.ts";
 import { chat } from "./run/chat.ts";
 import { promptFromStdin } from "./run/prompt.ts";
@@ -26,7 +26,7 @@ type RunFlags = Given<typeof FLAGS> & { readonly plan: string };
 export const runCommand = (terminal: Terminal, signal: AbortSignal, interrupt: Interrupt): Command =>
   withOptions(new Command("run"), FLAGS)
     .description("generate text on a cache stored as a plan says")
-    .argument("<model>", "GGUF file, hf:OWNER/NAME[:FILE][@REVISION], embedded, smollm2, qwen05 or gemma3-270m")
+    .argument("<model>", MODEL_ARGUMENT)
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: RunFlags, command: Command) => {
       fillOptions(GENERATION_OPTIONS, flags);

@@ -5,7 +5,7 @@ import { tune, type TuneResult } from "../tune.ts";
 import { examples } from "./examples.ts";
 import { frontTable, strip } from "./format.ts";
 import type { Interrupt } from "./interrupt.ts";
-import { withOptions } from "./options.ts";
+import { MODEL_ARGUMENT, withOptions } from "./options.ts";
 import { progressView } from "./progress-view.ts";
 import { type Piece, type Terminal, warn } from "./terminal.ts";
 
@@ -15,10 +15,7 @@ type TuneFlags = Given<typeof TUNE_OPTIONS & typeof OUTPUT_OPTIONS>;
 export const tuneCommand = (terminal: Terminal, signal: AbortSignal, interrupt: Interrupt): Command =>
   withOptions(new Command("tune"), { ...TUNE_OPTIONS, ...LIMIT_OPTIONS, ...OUTPUT_OPTIONS })
     .description("score a model's layers, search for the best plans and pick one; resumes the study in --out")
-    .argument(
-      "<model>",
-      "GGUF file, hf:OWNER/NAME[:FILE][@REVISION], embedded, smollm2, qwen05 or gemma3-270m (downloaded by `npm run model -- NAME`)",
-    )
+    .argument("<model>", `${MODEL_ARGUMENT} (downloaded by \`npm run model -- NAME\`)`)
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: TuneFlags) => {
       const view = progressView(terminal, flags.quiet === true);
