@@ -8,7 +8,7 @@ import type { WeightSource } from "./architecture/weights.ts";
 import { assembleDecoder, type Decoder } from "./decoder.ts";
 import { positionInputs, readPositions, type RowPositions } from "./row-positions.ts";
 import { decoderSegments, type SegmentOptions } from "./segments/decoder-segments.ts";
-import type { CreateSession } from "./session.ts";
+import { type Releasable, releasedOnFailure } from "./session.ts";
 import { storedWeights } from "./weight-storage.ts";
 
 /** Options of {@link loadDecoder}. */
@@ -21,24 +21,10 @@ export interface LoadOptions extends SegmentOptions, ConfigOptions {
  *
  * @throws ModelError when the metadata or a tensor does not fit
  */
-export const loadDecoder = async (source: WeightSource, options: LoadOptions): Promise<Decoder> => {
-  const opened: Releasable[] = [];
-  const createSession: CreateSession = async (model, sessionOptions) => {
-    const session = await options.createSession(model, sessionOptions);
-    opened.push(session);
-    return session;
-  };
-  try {
-    return await buildDecoder(source, { ...options, createSession }, opened);
-  } catch (error) {
-    await Promise.allSettled(opened.map(async (session) => session.release()));
-    throw error;
-  }
-};
-
-interface Releasable {
-  release(): Promise<void>;
-}
+export const loadDecoder = async (source: WeightSource, options: LoadOptions): Promise<Decoder> =>
+  releasedOnFailure(options.createSession, async (createSession, opened) =>
+    buildDecoder(source, { ...options, createSession }, opened),
+  );
 
 const buildDecoder = async (file: WeightSource, options: LoadOptions, opened: Releasable[]): Promise<Decoder> => {
   const source = storedWeights(file, options.weights ?? "float32");

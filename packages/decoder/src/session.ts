@@ -34,3 +34,29 @@ export type CreateSession<Model extends Uint8Array | string = Uint8Array> = (
   model: Model,
   options?: SessionOptions,
 ) => Promise<Session>;
+
+/** What must be given back. */
+export interface Releasable {
+  release(): Promise<void>;
+}
+
+/**
+ * Runs `work` with sessions that are released if it fails, and with a list to which it can add what else must be.
+ */
+export const releasedOnFailure = async <Result>(
+  createSession: CreateSession,
+  work: (createSession: CreateSession, opened: Releasable[]) => Promise<Result>,
+): Promise<Result> => {
+  const opened: Releasable[] = [];
+  const noted: CreateSession = async (model, options) => {
+    const session = await createSession(model, options);
+    opened.push(session);
+    return session;
+  };
+  try {
+    return await work(noted, opened);
+  } catch (error) {
+    await Promise.allSettled(opened.map(async (one) => one.release()));
+    throw error;
+  }
+};

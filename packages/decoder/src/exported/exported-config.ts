@@ -10,6 +10,8 @@ export interface ExportedConfig extends ExportedHeads {
   readonly vocabularySize: number;
   /** Tokens that the model was trained for. */
   readonly contextLength: number;
+  /** Whether some layers read only the newest tokens. */
+  readonly slides: boolean;
 }
 
 /** A JSON object of unknown contents. */
@@ -42,6 +44,7 @@ const genaiConfig = (model: Json, file: string): ExportedConfig => {
     headSize: count(decoder, "head_size", hiddenSize / queryHeads),
     vocabularySize: count(model, "vocab_size"),
     contextLength: count(model, "context_length"),
+    slides: typeof decoder["sliding_window"] === "object" && decoder["sliding_window"] !== null,
   };
 };
 
@@ -49,6 +52,7 @@ const transformersConfig = (json: Json, file: string): ExportedConfig => {
   const count = (key: string, fallback?: number): number => countOf(json, key, file, fallback);
   const queryHeads = count("num_attention_heads");
   const hiddenSize = count("hidden_size");
+  const contextLength = count("max_position_embeddings");
   return {
     architecture: textOf(json["model_type"]),
     layers: count("num_hidden_layers"),
@@ -57,8 +61,16 @@ const transformersConfig = (json: Json, file: string): ExportedConfig => {
     kvHeads: count("num_key_value_heads", queryHeads),
     headSize: count("head_dim", hiddenSize / queryHeads),
     vocabularySize: count("vocab_size"),
-    contextLength: count("max_position_embeddings"),
+    contextLength,
+    slides: slides(json, contextLength),
   };
+};
+
+/** A span may be stated and not used, or be as long as the context. */
+const slides = (json: Json, contextLength: number): boolean => {
+  const [span, types] = [json["sliding_window"], json["layer_types"]];
+  if (Array.isArray(types)) return types.includes("sliding_attention");
+  return typeof span === "number" && span > 0 && span < contextLength && json["use_sliding_window"] !== false;
 };
 
 const textOf = (value: unknown): string => (typeof value === "string" ? value : "unknown");

@@ -73,6 +73,19 @@ const withNodes = (
   change: (nodes: ModelProto["graph"] & object) => Partial<ModelProto["graph"] & object>,
 ): Uint8Array => exportedBytes({ ...standard, graph: { ...standard.graph!, ...change(standard.graph!) } });
 
+test("a load that fails gives back every session", async () => {
+  const sessions: { released: number }[] = [];
+  const createSession = async (): Promise<InferenceSession> => {
+    if (sessions.length === EXPORTED.layers + 2) throw new Error("no more");
+    const session = { released: 0, release: async () => void session.released++ };
+    sessions.push(session);
+    return session as unknown as InferenceSession;
+  };
+  const model = openExported(exportedBytes(standard), config);
+  await expect(loadExported(model, { createSession, name: "a" })).rejects.toThrow("no more");
+  expect(sessions.map(({ released }) => released)).toEqual(sessions.map(() => 1));
+});
+
 test("a graph of another form is refused with what it has", () => {
   const open = (bytes: Uint8Array): unknown => openExported(bytes, config).cut();
   expect(() => open(Uint8Array.of(1, 2, 3))).toThrow(expect.objectContaining({ code: "EXPORT_DAMAGED" }));
@@ -100,5 +113,10 @@ test("a configuration that does not fit is refused with its key", () => {
   expect(() => open({ hidden_size: null })).toThrow(
     /expected hidden_size in config.json to be a positive whole number/,
   );
+  expect(() => open({ sliding_window: 5 })).toThrow(
+    /expected layers without a span, or with GroupQueryAttention, got a span/,
+  );
+  expect(() => open({ layer_types: ["sliding_attention"] })).toThrow(/a span in config.json and another operator/);
+  expect(open({ sliding_window: EXPORTED.positions })).toBeDefined();
   expect(() => open({ num_hidden_layers: 7 })).toThrow(/expected 7 attention operators as config.json says, got 3/);
 });

@@ -5,10 +5,10 @@ import { type InferenceSession, Tensor } from "onnxruntime-common";
 import { withAttention } from "../architecture/attention.ts";
 import { assembleDecoder, type Decoder } from "../decoder.ts";
 import { openOnUse, type OnStep } from "../segments/segment-set.ts";
-import type { CreateSession } from "../session.ts";
+import { type CreateSession, releasedOnFailure } from "../session.ts";
 import { type AttentionCut, attentionCuts } from "./attention-cuts.ts";
 import { cutGraph, type CutModel } from "./cut-graph.ts";
-import { ExportError } from "./export-error.ts";
+import { ExportError, uncuttable } from "./export-error.ts";
 import { type ExportedConfig, readExportedConfig } from "./exported-config.ts";
 import { graphIndex } from "./graph-index.ts";
 
@@ -44,6 +44,12 @@ export const openExported = (
       "EXPORT_CONFIG",
       `expected ${read.layers} attention operators as ${config.file} says, got ${cuts.length}; the files are of different models`,
     );
+  // Other operators get spans in their masks, which are not read.
+  if (read.slides && cuts.some(({ node }) => node.opType !== "GroupQueryAttention"))
+    throw uncuttable(
+      "layers without a span, or with GroupQueryAttention",
+      `a span in ${config.file} and another operator`,
+    );
   return {
     config: read,
     shape: shapeOf(read, cuts),
@@ -72,7 +78,7 @@ const parsed = (model: Uint8Array): ModelProto => {
 };
 
 const damaged = (cause?: unknown): ExportError =>
-  new ExportError("EXPORT_DAMAGED", "expected an ONNX model, got a file that is none; download it again", { cause });
+  new ExportError("EXPORT_DAMAGED", "expected an ONNX model, got other bytes; download it again", { cause });
 
 const shapeOf = (
   { layers, queryHeads, kvHeads, headSize }: ExportedConfig,
@@ -108,18 +114,22 @@ export const loadExported = async (model: ExportedModel, options: LoadExportedOp
   };
   const opens = segments.map((segment) => async () => createSession(segment, sessionOptions));
   const { architecture, hiddenSize, contextLength, vocabularySize } = config;
+  const set = await openOnUse(opens, residentSegments, onProgress);
   const parts = {
     config: { name, architecture, hiddenSize, contextLength },
     shape,
     identity: { name, architecture, ...(sha256 !== undefined && { sha256 }) },
     vocabularySize,
-    segments: await openOnUse(opens, residentSegments, onProgress),
+    segments: set,
     positions: (positions: ArrayLike<number>) => ({ tables: [], ids: integerRows(positions) }),
     embed: async (ids: ArrayLike<number>) => ({ ids: integerRows(ids) }),
     positionInputs: ({ ids }: { readonly ids?: Tensor }, segment: number): InferenceSession.FeedsType =>
       ids && readsPositions[segment] === true ? { position_ids: ids } : {},
   };
-  return assembleDecoder(parts, { createSession });
+  return releasedOnFailure(createSession, async (noted, opened) => {
+    opened.push(set);
+    return assembleDecoder(parts, { createSession: noted });
+  });
 };
 
 const integerRows = (values: ArrayLike<number>): Tensor =>

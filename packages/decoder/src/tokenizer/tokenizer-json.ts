@@ -63,18 +63,30 @@ export const jsonVocabulary = (metadata: ReadonlyMap<string, unknown>, ends: rea
   const tokens = metadata.get("tokenizer.ggml.tokens") as readonly string[];
   const inner = libraryTokenizer(json);
   const added = addedTokens(json);
-  const plainIds = (text: string): number[] => {
+  const flags = new Map(added.map((token) => [token.content, token]));
+  /** `section` is the text's place among texts and tokens: some models put a space before the first only. */
+  const plainIds = (text: string, section: number): number[] => {
     const { normalizer, pre_tokenizer: preTokenizer, model } = inner as unknown as Steps;
     const normalized = normalizer?.(text) ?? text;
     if (normalized === "") return [];
-    return model(preTokenizer?.(normalized) ?? [normalized]).map((token) => inner.token_to_id(token) ?? 0);
+    const words = preTokenizer?.(normalized, { section_index: section }) ?? [normalized];
+    return model(words).map((token) => inner.token_to_id(token) ?? 0);
+  };
+  /** Some tokens take the white space beside them. */
+  const stripped = (text: string, before: string | undefined, after: string | undefined): string => {
+    const start = flags.get(before ?? "")?.rstrip === true ? text.trimStart() : text;
+    return flags.get(after ?? "")?.lstrip === true ? start.trimEnd() : start;
   };
   return {
     tokens,
     control: added.filter(({ id, special }) => special || ends.includes(id)).map(({ content }) => content),
     split: splitAtTokens(added.map(({ content }) => content)),
     encodeParts: (parts) =>
-      parts.flatMap((part, index) => (index % 2 === 1 ? [inner.token_to_id(part)!] : plainIds(part))),
+      parts.flatMap((part, index) =>
+        index % 2 === 1
+          ? [inner.token_to_id(part)!]
+          : plainIds(stripped(part, parts[index - 1], parts[index + 1]), index),
+      ),
     decode: (ids) => (ids.length === 0 ? "" : inner.decode(Array.from(ids), DECODING)), // the library rejects empty lists
   };
 };
@@ -90,6 +102,8 @@ interface AddedToken {
   readonly id: number;
   readonly content: string;
   readonly special: boolean;
+  readonly lstrip?: boolean;
+  readonly rstrip?: boolean;
 }
 
 const addedTokens = (json: Json): readonly AddedToken[] => (json["added_tokens"] ?? []) as readonly AddedToken[];
