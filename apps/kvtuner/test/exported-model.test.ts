@@ -34,6 +34,13 @@ test("a directory with an ONNX model is inspected, tuned and run like a GGUF fil
   expect((await run({ model: onnx, plan, prompt: "the", maxTokens: 4 })).text).toEqual(expect.any(String));
 });
 
+test("a limit of memory that its weights exceed is refused with the need", async () => {
+  await expect(run({ model, plan: "none", prompt: "a", memory: 1e6 })).rejects.toMatchObject({
+    code: "MODEL_MEMORY",
+    message: expect.stringContaining("--memory 1.00 MB"),
+  });
+});
+
 test("a directory without a model says what is accepted", async () => {
   await expect(run({ model: folder, plan: "none", prompt: "a" })).rejects.toMatchObject({
     code: "MODEL_NOT_FOUND",

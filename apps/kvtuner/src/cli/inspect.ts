@@ -84,7 +84,7 @@ const layerTable = ({ layers, context }: ModelReport): string =>
   );
 
 const difficultyOf = ({ difficulty }: ModelReport): string => {
-  if (difficulty === undefined) return "how hard its keys are to quantize is told of GGUF files only";
+  if (difficulty === undefined) return "for ONNX models, it is not predicted how hard the keys are to quantize";
   const { verdict, head, rows, layers } = describeDifficulty(difficulty);
   return [verdict, plainTable(head, rows), ...layers].join("\n");
 };

@@ -11,7 +11,7 @@ import { formatBytes, type CacheShape, type ModelIdentity } from "@kvtuner/plan"
 import { openExportedHeader } from "./exported-model.ts";
 import { openHeader } from "./header.ts";
 import { lazyDecoder } from "./lazy-decoder.ts";
-import { chooseWeights, type WeightChoice, type WeightWishes } from "./memory.ts";
+import { chooseWeights, ModelMemoryError, type WeightChoice, type WeightWishes } from "./memory.ts";
 import { type ModelAccess, resolveModel } from "./resolve.ts";
 import { bytesToWrite, cachedSegments } from "./segment-cache.ts";
 import { sha256Files } from "./sha256-files.ts";
@@ -87,13 +87,24 @@ export const openRunnableModel = async (
 
 const openRunnableExport = async (
   path: string,
-  { createSession }: RunnableOptions,
+  { createSession, weights, memory = Infinity }: RunnableOptions,
   access: ModelAccess,
 ): Promise<RunnableModel> => {
   const { paths, identity, shape, contextLength, weightBytes, ...header } = await openExportedHeader(path);
   const tokenizer = header.tokenizer();
+  const peakBytes = processMemory(tokenizer.vocabularySize) + weightBytes;
+  if (peakBytes > memory) throw new ModelMemoryError([{ way: "exact", bytes: peakBytes }], undefined, memory, memory);
+  if (weights === "compact")
+    access.warn(
+      "expected --weights exact for an ONNX model, got compact; its weights are used as they are in their files",
+    );
   const sha256 = await sha256Files(paths);
-  const decoder = lazyDecoder(async (onProgress) => header.load({ createSession, sha256, onProgress }), access);
+  const note = `up to about ${formatBytes(peakBytes)} of memory`;
+  const decoder = lazyDecoder(
+    async (onProgress) =>
+      header.load({ createSession, sha256, onProgress: (done, total) => onProgress(done, total, note) }),
+    access,
+  );
   return {
     paths,
     isExport: true,
@@ -101,8 +112,7 @@ const openRunnableExport = async (
     shape,
     contextLength,
     tokenizer,
-    // Its files are used as they are, whatever the wishes.
-    choice: { weights: "exact", diskBytes: 0, peakBytes: processMemory(tokenizer.vocabularySize) + weightBytes },
+    choice: { weights: "exact", diskBytes: 0, peakBytes },
     load: decoder.get,
     dispose: decoder.dispose,
   };
