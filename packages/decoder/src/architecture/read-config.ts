@@ -8,7 +8,7 @@ import { ModelError } from "./model-error.ts";
 import { type ModelKeys, modelKeys } from "./model-keys.ts";
 import { nearestName } from "./nearest-name.ts";
 import { vocabularySize } from "./read-weights.ts";
-import { readSpans } from "./spans.ts";
+import { readSliding } from "./spans.ts";
 import { assertLayerCount, assertReadableTensors, assertSegmentSizes, assertWhole } from "./supported-model.ts";
 import type { ModelHeader } from "./weights.ts";
 
@@ -69,8 +69,8 @@ export const readMetadata = (
     kvHeads: keys.number("attention.head_count_kv", queryHeads),
     headSize,
   });
-  const spans = readSpans(keys, layers, family.slidingPeriod);
-  const sizes = { layers, hiddenSize, queryHeads, headSize, spans, ...(intendedContext && { intendedContext }) };
+  const { slides, spans } = readSliding(keys, layers, family.slidingPeriod);
+  const sizes = { layers, hiddenSize, queryHeads, headSize, slides, ...(intendedContext && { intendedContext }) };
   const rope = family.rope(keys, sizes);
   const temperature = family.temperature?.(keys);
   return {

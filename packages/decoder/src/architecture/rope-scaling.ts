@@ -65,12 +65,12 @@ const readDimensions = (keys: ModelKeys, headSize: number): number => {
   );
 };
 
-/** Gives layers with a span a table of their own, without scaling. */
-export const slidingRope = (common: RopeConfig, { spans }: Pick<FamilySizes, "spans">, base: number): RopeConfig => {
+/** Gives layers that slide a table of their own, without scaling. */
+export const slidingRope = (common: RopeConfig, { slides }: Pick<FamilySizes, "slides">, base: number): RopeConfig => {
   const { dimensions } = common.tables[0]!;
   return {
     tables: [...common.tables, { base, dimensions, linearFactor: 1, magnitude: 1 }],
-    tableOf: spans.map((span) => (span === undefined ? 0 : 1)),
+    tableOf: slides.map((isSliding) => (isSliding ? 1 : 0)),
   };
 };
 

@@ -2,26 +2,33 @@ import { describeValue, listOf } from "../gguf/describe-value.ts";
 import { ModelError } from "./model-error.ts";
 import type { ModelKeys } from "./model-keys.ts";
 
+/** How each layer slides. */
+interface SlidingLayers {
+  /** Whether the file says that it slides, which chooses its RoPE in some families. */
+  readonly slides: readonly boolean[];
+  /** Newest tokens that a query reads, or undefined for all: a span of the whole context hides no token. */
+  readonly spans: readonly (number | undefined)[];
+}
+
 /**
- * Newest tokens that a query of each layer reads, or undefined for all, from `attention.sliding_window` and
- * `attention.sliding_window_pattern`: the layers with that span, as a boolean per layer or a period whose last layer has
- * none.
+ * Reads `attention.sliding_window` and `attention.sliding_window_pattern`: the layers with that span, as a boolean per
+ * layer or a period whose last layer has none.
  *
  * @param defaultPeriod the period of files without a pattern; without it, all layers have the span
  * @throws ModelError `MODEL_METADATA_INVALID`
  */
-export const readSpans = (keys: ModelKeys, layers: number, defaultPeriod?: number): (number | undefined)[] => {
+export const readSliding = (keys: ModelKeys, layers: number, defaultPeriod?: number): SlidingLayers => {
   const span = readSpan(keys);
   const isSliding = slidingLayers(keys, layers, defaultPeriod);
-  return Array.from({ length: layers }, (_, layer) => (isSliding(layer) ? span : undefined));
+  const slides = Array.from({ length: layers }, (_, layer) => span !== undefined && isSliding(layer));
+  const hiding = span !== undefined && span < keys.number("context_length") ? span : undefined;
+  return { slides, spans: slides.map((isSpanned) => (isSpanned ? hiding : undefined)) };
 };
 
-/** Converters write 0 for no sliding attention. A span of the whole context hides no token. */
+/** Converters write 0 for no sliding attention. */
 const readSpan = (keys: ModelKeys): number | undefined => {
   const key = "attention.sliding_window";
-  if (Number(keys.value(key) ?? 0) === 0) return undefined;
-  const span = keys.number(key);
-  return span < keys.number("context_length") ? span : undefined;
+  return Number(keys.value(key) ?? 0) === 0 ? undefined : keys.number(key);
 };
 
 const PATTERN = "attention.sliding_window_pattern";

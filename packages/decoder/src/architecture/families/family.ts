@@ -10,8 +10,8 @@ export interface FamilySizes {
   readonly hiddenSize: number;
   readonly queryHeads: number;
   readonly headSize: number;
-  /** As in `DecoderConfig`. */
-  readonly spans: readonly (number | undefined)[];
+  /** Whether each layer slides, also if its span is so long that it hides no token. */
+  readonly slides: readonly boolean[];
   /** Tokens that the caller means to run; undefined for as many as the model holds best. */
   readonly intendedContext?: number;
 }

@@ -8,7 +8,7 @@ export const granite: Family = {
     const common = commonRope(keys, sizes);
     // As in llama.cpp, this key turns RoPE off.
     return keys.value("rope.scaling.finetuned") === false
-      ? { ...common, tableOf: sizes.spans.map(() => undefined) }
+      ? { ...common, tableOf: sizes.slides.map(() => undefined) }
       : common;
   },
   embeddingScale: (_, keys) => keys.number("embedding_scale", 1),

@@ -9,7 +9,7 @@ const PERIOD = 4;
 export const smollm3: Family = {
   rope: (keys, sizes) => ({
     ...commonRope(keys, sizes),
-    tableOf: sizes.spans.map((_, layer) => (layer % PERIOD === PERIOD - 1 ? undefined : 0)),
+    tableOf: sizes.slides.map((_, layer) => (layer % PERIOD === PERIOD - 1 ? undefined : 0)),
   }),
   projection: async (layer) => separateProjection(layer, { ropeRows: "neighbours" }),
   feedForward: async (layer) => gatedFeedForward(layer, "silu"),
