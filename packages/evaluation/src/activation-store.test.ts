@@ -21,6 +21,8 @@ const spillInMemory = (): { file: SpillFile; bytes: () => number; isDisposed: ()
 const contents = (held: Held): Promise<Float32Array[]> =>
   held.use(async (arrays) => arrays.map((array) => array.slice()));
 
+const bytesOf = (some: readonly Float32Array[]): number => some.reduce((sum, { byteLength }) => sum + byteLength, 0);
+
 const arrays = fc.array(fc.float32Array({ maxLength: 6 }), { minLength: 1, maxLength: 3 });
 const steps = fc.array(fc.oneof(arrays, fc.nat(20)), { maxLength: 30 });
 
@@ -39,7 +41,7 @@ test.prop([steps, fc.constantFrom(0, 24, 100, 10_000)])(
         gone?.held.release();
         continue;
       }
-      allBytes += operation.reduce((sum, { byteLength }) => sum + byteLength, 0);
+      allBytes += bytesOf(operation);
       // Filled in memory that was used before.
       const filled = operation.map((array) => {
         const own = store.take(array.length);
@@ -53,6 +55,26 @@ test.prop([steps, fc.constantFrom(0, 24, 100, 10_000)])(
     if (memoryBytes === 0) expect(spill.bytes()).toBeLessThanOrEqual(allBytes);
     await store.dispose();
     expect(spill.isDisposed()).toBe(spill.bytes() > 0);
+  },
+);
+
+const LONGEST = 9;
+const lengths = fc.array(fc.integer({ min: 1, max: LONGEST }), { maxLength: 40 });
+
+test.prop([lengths, lengths, fc.constantFrom(0, 40, 100, 10_000)])(
+  "keeps released arrays of its own up to the limit, and none made elsewhere",
+  async (ownLengths, foreignLengths, memoryBytes) => {
+    const store = createActivationStore({ memoryBytes });
+    const own = ownLengths.map((length) => store.take(length));
+    const foreign = foreignLengths.map((length) => new Float32Array(length));
+    const owned = await Promise.all(own.map((array) => store.hold([array])));
+    for (const held of owned) held.release();
+    for (const array of foreign) (await store.hold([array])).release();
+    const taken = new Set([...own, ...foreign].map(({ length }) => store.take(length)));
+    expect(foreign.filter((array) => taken.has(array))).toEqual([]);
+    const kept = bytesOf(own.filter((array) => taken.has(array)));
+    expect(kept).toBeLessThanOrEqual(memoryBytes);
+    expect(kept).toBeGreaterThanOrEqual(Math.min(bytesOf(own), memoryBytes - 4 * LONGEST));
   },
 );
 

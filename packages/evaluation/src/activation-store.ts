@@ -25,7 +25,7 @@ export interface ActivationStore {
   readonly capacityBytes: number;
   /** An array with arbitrary numbers, to be filled and then held or given back. */
   take(length: number): Float32Array;
-  /** Gives back an array that is not needed. */
+  /** Gives back an array that is not needed. Only arrays from `take` are used again. */
   give(array: Float32Array): void;
   /** Takes over some arrays. */
   hold(arrays: readonly Float32Array[]): Promise<Held>;
@@ -35,7 +35,10 @@ export interface ActivationStore {
 
 /** Limits of a store. */
 export interface StoreOptions {
-  /** Bytes held in memory. Without `openSpill` it is a target that {@link ActivationStore.hold} may exceed. */
+  /**
+   * Bytes held in memory. Without `openSpill` it is a target that {@link ActivationStore.hold} may exceed. Also the limit of the
+   * free arrays that are kept to be used again.
+   */
   readonly memoryBytes: number;
   /** Opens the file for the rest, when the memory is full for the first time. */
   readonly openSpill?: (() => Promise<SpillFile>) | undefined;
@@ -43,7 +46,7 @@ export interface StoreOptions {
 
 /** Makes an empty store. */
 export const createActivationStore = ({ memoryBytes, openSpill }: StoreOptions): ActivationStore => {
-  const pool = createPool();
+  const pool = createPool(memoryBytes);
   let usedBytes = 0;
   let spill: Promise<Spill> | undefined;
   const keep = (arrays: readonly Float32Array[], bytes: number): Held => {
@@ -101,17 +104,46 @@ export const useFirst = async <Result>(
   return first.use(([array]) => useFirst(others, (arrays) => work([array!, ...arrays])));
 };
 
-/** Arrays to use again, by their length. */
+/** Arrays to use again. */
 type Pool = Pick<ActivationStore, "take" | "give">;
 
-const createPool = (): Pool => {
-  const free = new Map<number, Float32Array[]>();
+/**
+ * Keeps the newest of the arrays given back, up to `limitBytes`. Drops arrays that it did not make: every pass over a model
+ * brings new ones, which no later pass takes.
+ */
+const createPool = (limitBytes: number): Pool => {
+  const made = new WeakSet<Float32Array>();
+  /** From the oldest to the newest, all together and by length. */
+  const free = new Set<Float32Array>();
+  const byLength = new Map<number, Set<Float32Array>>();
+  let freeBytes = 0;
+  const add = (array: Float32Array): void => {
+    freeBytes += array.byteLength;
+    free.add(array);
+    byLength.set(array.length, (byLength.get(array.length) ?? new Set()).add(array));
+  };
+  const remove = (array: Float32Array): void => {
+    freeBytes -= array.byteLength;
+    free.delete(array);
+    const alike = byLength.get(array.length)!;
+    alike.delete(array);
+    if (alike.size === 0) byLength.delete(array.length);
+  };
   return {
-    take: (length) => free.get(length)?.pop() ?? new Float32Array(length),
+    take: (length) => {
+      const [found] = byLength.get(length) ?? [];
+      if (found) remove(found);
+      const array = found ?? new Float32Array(length);
+      made.add(array);
+      return array;
+    },
     give: (array) => {
-      const { length } = array;
-      if (!free.has(length)) free.set(length, []);
-      free.get(length)!.push(array);
+      if (!made.has(array) || array.byteLength > limitBytes) return;
+      add(array);
+      for (const oldest of free) {
+        if (freeBytes <= limitBytes) break;
+        remove(oldest);
+      }
     },
   };
 };

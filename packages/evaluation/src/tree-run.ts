@@ -33,7 +33,7 @@ export interface Finished {
 
 /** Input of a pass over all samples. */
 export interface TreeRun {
-  readonly decoder: Decoder;
+  readonly decoder: Pick<Decoder, "config" | "shape" | "first" | "next" | "last">;
   readonly samples: readonly Int32Array[];
   readonly attention: TreeAttention;
   /** Positions of each sample's rows. */
