@@ -12,7 +12,7 @@ export interface TextMeasurerParts extends Callbacks {
   readonly journal: Journal<EvaluationEntry>;
 }
 
-/** Scores plans on samples of text; each score is in the journal before the next one starts. */
+/** Scores plans on samples of text. The scores of plans that run together are journaled before the next plans start. */
 export const textMeasurer = (parts: TextMeasurerParts): Measurer => {
   const known = new Map(parts.journal.entries.map((entry) => [planKey(entry.choices), entry]));
   return {
