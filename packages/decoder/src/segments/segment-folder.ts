@@ -73,7 +73,7 @@ const writeSegment = async (folder: string, name: string, graph: Graph): Promise
   try {
     await mkdir(folder, { recursive: true });
     await removeAbandoned(folder);
-    temporary = await mkdtemp(join(folder, `${TEMPORARY}${process.pid}-`));
+    temporary = await mkdtemp(join(folder, TEMPORARY));
     await writeFiles(temporary, graph);
     await moveInto(temporary, join(folder, name));
   } catch (cause) {
@@ -116,33 +116,43 @@ const moveInto = async (temporary: string, target: string): Promise<void> => {
 
 const TEMPORARY = "writing-";
 
-/** Removes what killed processes have left. */
+/** Far longer than a running writer goes without writing. */
+const ABANDONED_MS = 3_600_000;
+
+/**
+ * Removes what killed processes have left: folders in which nothing was written for an hour. A process id would not tell,
+ * because containers that share the folder number their processes separately.
+ */
 const removeAbandoned = async (folder: string): Promise<void> => {
   for (const name of await readdir(folder)) {
-    const pid = Number(/^writing-(\d+)-/.exec(name)?.[1]);
-    if (Number.isNaN(pid) || isAlive(pid)) continue;
-    await rm(join(folder, name), { recursive: true, force: true });
+    const path = join(folder, name);
+    if (name.startsWith(TEMPORARY) && Date.now() - (await lastChangeMs(path)) > ABANDONED_MS)
+      await rm(path, { recursive: true, force: true });
   }
 };
 
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return !(error instanceof Error && "code" in error && error.code === "ESRCH");
-  }
+/** When the folder or a file in it was last changed. */
+const lastChangeMs = async (folder: string): Promise<number> => {
+  const files = await readdir(folder).catch(() => []);
+  return Math.max(...(await Promise.all([folder, ...files.map((name) => join(folder, name))].map(changedMs))));
 };
+
+/** A file that has just been moved or removed is in use. */
+const changedMs = async (path: string): Promise<number> =>
+  stat(path).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => Infinity,
+  );
 
 /** Segments that cannot be written, such as on a full disk. */
 class SegmentWriteError extends KvtunerError {
   constructor(folder: string, cause: unknown) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    super(
-      "SEGMENTS_WRITE",
-      `writing the model's segments to ${folder} failed: ${reason}; free space on that disk, or use a folder on another one`,
-      { cause },
-    );
+    const isFull = cause instanceof Error && "code" in cause && (cause.code === "ENOSPC" || cause.code === "EDQUOT");
+    const remedy = isFull
+      ? "free space on that disk, or use a folder on another one"
+      : "check that this user can write there and that nothing else changes the folder, or use another one";
+    super("SEGMENTS_WRITE", `writing the model's segments to ${folder} failed: ${reason}; ${remedy}`, { cause });
     this.name = "SegmentWriteError";
   }
 }
