@@ -66,7 +66,8 @@ export const bench = async (options: BenchOptions): Promise<BenchResult> => {
   const callbacks = callbacksOf(options);
   const { threads } = settings;
   const access = { ...callbacks, offline: options.offline === true };
-  const model = await openRunnableModel(options.model, { ...settings, createSession: sessionsOn(threads) }, access);
+  const wishes = { ...settings, createSession: sessionsOn(threads), contextLength: capacityOf(settings) };
+  const model = await openRunnableModel(options.model, wishes, access);
   const work = async (): Promise<BenchResult> => {
     const tolerance = { anyWeights: options.anyWeights === true, warn: callbacks.warn };
     const plans = options.plans.map((plan, index) => ({
@@ -98,7 +99,7 @@ interface BenchParts {
 const benchOn = async (opened: OpenedBackend, parts: BenchParts): Promise<BenchResult> => {
   const { model, plans, options, settings, callbacks } = parts;
   const { float, seed, threads } = settings;
-  const capacity = settings.contexts.at(-1)! + decodedTokens(settings.tokens);
+  const capacity = capacityOf(settings);
   assertCapacity(capacity, model, opened, callbacks);
   const ids = textIds(model.tokenizer.encode, options.text, capacity);
   const floatThreads = float ? { floatThreads: threads } : {};
@@ -115,6 +116,9 @@ const benchOn = async (opened: OpenedBackend, parts: BenchParts): Promise<BenchR
       if (outcome.status === "rejected") throw outcome.reason;
   });
 };
+
+/** Tokens of the longest context, with those decoded after it. */
+const capacityOf = ({ contexts, tokens }: BenchSettings): number => contexts.at(-1)! + decodedTokens(tokens);
 
 const assertCapacity = (
   capacity: number,

@@ -16,6 +16,7 @@ import {
 import { cachedOwnText } from "./calibration/cached-own-text.ts";
 import { defaultText } from "./calibration/default-text.ts";
 import { readText } from "./calibration/text.ts";
+import type { ContextOption } from "./model/header.ts";
 import { openModel } from "./model/open.ts";
 import { readPlan } from "./model/read-plan.ts";
 import { EVALUATE_OPTIONS, type EvaluateSettings, type EvaluateTaskSettings } from "./options.ts";
@@ -70,7 +71,8 @@ export const openPlanScorer = async (settings: EvaluateSettings): Promise<GivenP
   const path = given ?? defaultText(settings.model, "evaluation");
   const text = path === undefined ? undefined : readText(path);
   if (text === undefined) assertOwnTextIsSampled(options);
-  return openScorer(settings, (model, callbacks) =>
+  const intended = { contextLength: options.sampleLength };
+  return openScorer(settings, intended, (model, callbacks) =>
     textScorer(model, { ...options, text }, { ...callbacks, ownText: cachedOwnText }),
   );
 };
@@ -79,16 +81,17 @@ export const openPlanScorer = async (settings: EvaluateSettings): Promise<GivenP
 export const openTaskScorer = async (settings: EvaluateTaskSettings): Promise<GivenPlanScorer<TaskResult>> => {
   const task = readTask(settings);
   const { context } = fillOptions({ context: EVALUATE_OPTIONS.context }, settings);
-  return openScorer(settings, (model, callbacks) => taskScorer(model, task, context, callbacks));
+  return openScorer(settings, {}, (model, callbacks) => taskScorer(model, task, context, callbacks));
 };
 
 const openScorer = async <Result>(
   settings: EvaluateSettings | EvaluateTaskSettings,
+  intended: ContextOption,
   open: (model: TunableModel, callbacks: Callbacks) => PlanScorer<Result>,
 ): Promise<GivenPlanScorer<Result>> => {
   const callbacks = warnOnce(callbacksOf(settings));
   const access = { ...callbacks, offline: settings.offline === true };
-  const model = typeof settings.model === "string" ? await openModel(settings.model, access) : settings.model;
+  const model = typeof settings.model === "string" ? await openModel(settings.model, access, intended) : settings.model;
   const disposeModel = async (): Promise<void> => {
     if (typeof settings.model === "string") await model.dispose();
   };

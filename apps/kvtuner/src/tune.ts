@@ -106,7 +106,10 @@ const openAndTune = async (
 ): Promise<TuneResult> => {
   const callbacks = callbacksOf(options);
   const access = { ...callbacks, offline: options.offline === true };
-  const model = await clock.time("load", async () => (typeof named === "string" ? openModel(named, access) : named));
+  const intended = { contextLength: tuning.study.sampleLength };
+  const model = await clock.time("load", async () =>
+    typeof named === "string" ? openModel(named, access, intended) : named,
+  );
   const out = options.out ?? defaultFolder(named, model, tuning);
   const work = async (): Promise<TuneResult> => {
     const hooks: TuningHooks = {

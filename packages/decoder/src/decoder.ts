@@ -25,7 +25,11 @@ export interface Decoder {
   readonly vocabularySize: number;
   /** The model's attention in float32, for filling the holes. */
   readonly attention: AttentionKernel;
-  /** RoPE tables, one row per position. */
+  /**
+   * RoPE tables, one row per position.
+   *
+   * @throws ModelError `MODEL_ROPE_CONTEXT` for a position beyond the context that the RoPE factors were chosen for
+   */
   positions(positions: ArrayLike<number>): RowPositions;
   /** Embeds tokens and runs up to hole 0. */
   first(ids: ArrayLike<number>, positions: RowPositions): Promise<HoleInputs>;

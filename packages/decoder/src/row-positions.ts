@@ -1,7 +1,8 @@
 import { Tensor } from "onnxruntime-common";
 import type { DecoderConfig } from "./architecture/config.ts";
 import { frequencyFactors } from "./architecture/frequency-factors.ts";
-import { ropeTable } from "./architecture/rope.ts";
+import { ModelError } from "./architecture/model-error.ts";
+import { type RopeConfig, ropeTable } from "./architecture/rope.ts";
 import { queryFactors } from "./architecture/temperature.ts";
 import type { WeightSource } from "./architecture/weights.ts";
 import { releaseDeviceTensors } from "./device-tensor.ts";
@@ -21,23 +22,40 @@ export interface RowPositions {
   readonly ids?: Tensor;
 }
 
-/** Reads the tensors of frequency factors; the result makes {@link RowPositions} on the CPU. */
+/**
+ * Reads the tensors of frequency factors. The result makes {@link RowPositions} on the CPU, and throws a ModelError
+ * `MODEL_ROPE_CONTEXT` for positions that the factors do not hold for.
+ */
 export const readPositions = async (
   source: WeightSource,
   { rope, temperature }: DecoderConfig,
 ): Promise<(positions: ArrayLike<number>) => RowPositions> => {
   const factors: (Float32Array | undefined)[] = [];
   for (const table of rope.tables) factors.push(await frequencyFactors(source, table));
-  return (positions) => ({
-    tables: rope.tables.map((spec, index) => {
-      const { cosine, sine } = ropeTable(spec, positions, factors[index]);
-      const dims = [positions.length, spec.dimensions / 2];
-      return { cosine: new Tensor("float32", cosine, dims), sine: new Tensor("float32", sine, dims) };
-    }),
-    ...(temperature && {
-      queryFactor: new Tensor("float32", queryFactors(temperature, positions), [positions.length, 1]),
-    }),
-  });
+  return (positions) => {
+    assertFactorsHold(rope, positions);
+    return {
+      tables: rope.tables.map((spec, index) => {
+        const { cosine, sine } = ropeTable(spec, positions, factors[index]);
+        const dims = [positions.length, spec.dimensions / 2];
+        return { cosine: new Tensor("float32", cosine, dims), sine: new Tensor("float32", sine, dims) };
+      }),
+      ...(temperature && {
+        queryFactor: new Tensor("float32", queryFactors(temperature, positions), [positions.length, 1]),
+      }),
+    };
+  };
+};
+
+const assertFactorsHold = ({ contextLength = Infinity }: RopeConfig, positions: ArrayLike<number>): void => {
+  for (let row = 0; row < positions.length; row++) {
+    const position = positions[row]!;
+    if (position < contextLength) continue;
+    throw new ModelError(
+      "MODEL_ROPE_CONTEXT",
+      `expected at most ${contextLength} tokens, for which the model's RoPE factors were chosen at load, got a token at position ${position}; use a shorter text, or load the model with a contextLength of all its tokens`,
+    );
+  }
 };
 
 /** Inputs of the segment that ends before the hole of `layer`, as far as that layer depends on positions. */

@@ -15,15 +15,21 @@ export interface ModelHeader {
   close(): Promise<void>;
 }
 
+/** Tokens that a model is opened for. */
+export interface ContextOption {
+  /** Length of the longest sequence to run; Phi-3 has RoPE factors for short and for long ones. */
+  readonly contextLength?: number;
+}
+
 /**
  * Reads and checks the header of a GGUF file, or of a split model given by any of its parts.
  *
  * @throws KvtunerError when it is damaged, or the model cannot be run
  */
-export const openHeader = async (path: string): Promise<ModelHeader> => {
+export const openHeader = async (path: string, options: ContextOption = {}): Promise<ModelHeader> => {
   const { gguf, paths, close } = await openGgufFile(path);
   try {
-    const config = readConfig(gguf);
+    const config = readConfig(gguf, options);
     const { name, architecture, contextLength } = config;
     const shape = await readShape(gguf, config);
     return { gguf, paths, identity: { name, architecture }, shape, contextLength, close };

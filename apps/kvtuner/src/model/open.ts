@@ -2,6 +2,7 @@ import { batchContinuations } from "@kvtuner/decoder";
 import { createEvaluator, trace } from "@kvtuner/evaluation";
 import { warnOnce, type TunableModel } from "@kvtuner/tuning";
 import { distributionsOf } from "./distributions.ts";
+import type { ContextOption } from "./header.ts";
 import type { ModelAccess } from "./resolve.ts";
 import { openRunnableModel } from "./runnable-model.ts";
 import { createSession } from "./session.ts";
@@ -12,10 +13,16 @@ import { openTaskEvaluator } from "./task-evaluator.ts";
  * Opens a model, given as to `resolveModel`. Reads and checks the header now, and loads the
  * weights on first use.
  *
+ * @param intended the longest sequence to run; a longer one fails with `MODEL_ROPE_CONTEXT` if the model's RoPE depends on it
+ *
  * @throws KvtunerError when there is no such file, or the model cannot be run
  */
-export const openModel = async (model: string, access: ModelAccess): Promise<TunableModel> => {
-  const opened = await openRunnableModel(model, { createSession, weights: "exact" }, access);
+export const openModel = async (
+  model: string,
+  access: ModelAccess,
+  intended: ContextOption = {},
+): Promise<TunableModel> => {
+  const opened = await openRunnableModel(model, { ...intended, createSession, weights: "exact" }, access);
   const { identity, shape, contextLength, tokenizer, load, dispose } = opened;
   const { startIds, bosId, eosIds } = tokenizer;
   const { warn } = warnOnce(access);

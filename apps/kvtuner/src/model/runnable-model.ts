@@ -9,7 +9,7 @@ import {
 import { isExportedFolder } from "@kvtuner/decoder/node";
 import { formatBytes, type CacheShape, type ModelIdentity } from "@kvtuner/plan";
 import { openExportedHeader } from "./exported-model.ts";
-import { openHeader } from "./header.ts";
+import { type ContextOption, openHeader } from "./header.ts";
 import { lazyDecoder } from "./lazy-decoder.ts";
 import { chooseWeights, ModelMemoryError, type WeightChoice, type WeightWishes } from "./memory.ts";
 import { type ModelAccess, resolveModel } from "./resolve.ts";
@@ -37,7 +37,7 @@ export interface RunnableModel {
 }
 
 /** How the weights are held and run. */
-export interface RunnableOptions extends WeightWishes {
+export interface RunnableOptions extends WeightWishes, ContextOption {
   readonly createSession: CreateSession<Uint8Array | string>;
 }
 
@@ -53,14 +53,15 @@ export const openRunnableModel = async (
 ): Promise<RunnableModel> => {
   const { path, source } = await resolveModel(name, access);
   if (await isExportedFolder(path)) return openRunnableExport(path, options, access);
-  const { gguf, paths, identity, shape, contextLength, close } = await openHeader(path);
+  const intended = intendedContext(options);
+  const { gguf, paths, identity, shape, contextLength, close } = await openHeader(path, intended);
   try {
     const tokenizer = loadTokenizer(gguf);
     tokenizer.warnings.forEach(access.warn);
     const sha256 = await sha256Files(paths);
     const choice = chooseWeights(gguf, options);
     const decoder = lazyDecoder(
-      async (onProgress) => load({ gguf, sha256, choice, createSession: options.createSession }, onProgress),
+      async (onProgress) => load({ gguf, sha256, choice, createSession: options.createSession, intended }, onProgress),
       access,
     );
     const dispose = async (): Promise<void> => {
@@ -84,6 +85,9 @@ export const openRunnableModel = async (
     throw error;
   }
 };
+
+const intendedContext = ({ contextLength }: ContextOption): ContextOption =>
+  contextLength === undefined ? {} : { contextLength };
 
 const openRunnableExport = async (
   path: string,
@@ -123,18 +127,19 @@ interface LoadParts {
   readonly sha256: string;
   readonly choice: WeightChoice;
   readonly createSession: RunnableOptions["createSession"];
+  readonly intended: ContextOption;
 }
 
 /** Segments of models below this size are built in memory: files would gain nothing. */
 const LEAST_FILED_BYTES = 32e6;
 
 const load = async (
-  { gguf, sha256, choice, createSession }: LoadParts,
+  { gguf, sha256, choice, createSession, intended }: LoadParts,
   onProgress: (done: number, total: number, note?: string) => void,
 ): Promise<Decoder> => {
   const { weights, residentSegments, peakBytes, diskBytes } = choice;
   const storage = STORAGE[weights];
-  const common = { createSession, weights: storage, sha256 };
+  const common = { createSession, weights: storage, sha256, ...intended };
   if (diskBytes < LEAST_FILED_BYTES) return loadDecoder(gguf, { ...common, onProgress });
   const { folder, files } = cachedSegments(sha256, storage, createSession);
   const missing = await bytesToWrite(folder, diskBytes);

@@ -17,7 +17,7 @@ export interface ConfigOptions {
   /**
    * Tokens that the caller means to run. Decides for models with two sets of RoPE factors (Phi-3): beyond the context
    * that they were first trained for, the set for long contexts; otherwise, and by default, the other set, with which the
-   * model's context ends there.
+   * model's context ends there and positions beyond it fail with `MODEL_ROPE_CONTEXT`.
    */
   readonly contextLength?: number;
 }

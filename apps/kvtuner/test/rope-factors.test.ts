@@ -1,0 +1,76 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { tinyMetadata } from "../../../packages/decoder/src/gguf/test-support/tiny-model.ts";
+import type { WritableValue } from "../../../packages/decoder/src/gguf/test-support/write-gguf.ts";
+import { familyGguf, familyModel } from "../../../packages/decoder/src/test-support/family-model.ts";
+import { bench } from "../src/bench.ts";
+import { evaluate } from "../src/evaluate.ts";
+import { openModel } from "../src/model/open.ts";
+import { tune } from "../src/tune.ts";
+
+const VOCABULARY = 260;
+const folder = mkdtempSync(join(tmpdir(), "kvtuner-rope-"));
+const model = join(folder, "phi3.gguf");
+const text = join(folder, "text.txt");
+
+/** Phi-3's fixture, which has RoPE factors for 64 tokens and others for 512, with a tokenizer for bytes. */
+const phi3 = (): Uint8Array => {
+  const { metadata, tensors, ...rest } = familyModel("phi3.short");
+  const sizes = { layers: 1, hiddenSize: 32, heads: 1, kvHeads: 1, feedForward: 32, vocabulary: VOCABULARY };
+  const tokenizer = Object.entries(tinyMetadata({ architecture: "llama", ...sizes })).filter(
+    (entry): entry is [string, WritableValue] => entry[0].startsWith("tokenizer."),
+  );
+  const wide = ["token_embd.weight", "output.weight"].map((name) => [
+    name,
+    { ...tensors[name]!, dims: [tensors[name]!.dims[0]!, VOCABULARY] },
+  ]);
+  return familyGguf({
+    ...rest,
+    metadata: { ...metadata, ...Object.fromEntries(tokenizer) },
+    tensors: { ...tensors, ...Object.fromEntries(wide) },
+  });
+};
+
+writeFileSync(model, phi3());
+writeFileSync(text, "All that is gold does not glitter. ".repeat(20));
+
+const access = { progress: () => undefined, warn: () => undefined };
+
+const perplexity = async (sample: Int32Array, contextLength?: number): Promise<number> => {
+  const opened = await openModel(model, access, contextLength === undefined ? {} : { contextLength });
+  try {
+    return (await (await opened.evaluator([sample])).base()).perplexity;
+  } finally {
+    await opened.dispose();
+  }
+};
+
+test("eval runs samples beyond Phi-3's first context with the factors for them", async () => {
+  const common = { model, text, plan: "none", samples: 1 };
+  const sample = Int32Array.from({ length: 128 }, (_, index) => (index * 17 + 3) % 256);
+  await expect(perplexity(sample)).rejects.toMatchObject({ code: "MODEL_ROPE_CONTEXT" });
+  const short = sample.subarray(0, 64);
+  expect(await perplexity(short, 128)).not.toBeCloseTo(await perplexity(short), 3);
+  for (const sampleLength of [64, 128]) expect((await evaluate({ ...common, sampleLength })).kl).toBeLessThan(1e-3);
+});
+
+test("tune runs them too", async () => {
+  const result = await tune({
+    model,
+    text,
+    out: join(folder, "study"),
+    samples: 1,
+    sampleLength: 128,
+    evaluations: 2,
+    mode: "per-token",
+  });
+  expect(result.evaluations).toBeGreaterThan(0);
+});
+
+test("bench runs contexts beyond it", async () => {
+  const common = { model, plans: ["none"], backend: "cpu-reference", rounds: 1, tokens: 1, float: false };
+  const { contexts } = await bench({ ...common, contexts: [100] });
+  expect(contexts.map(({ context }) => context)).toEqual([100]);
+});
