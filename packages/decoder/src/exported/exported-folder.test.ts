@@ -76,6 +76,12 @@ test("says which file is missing, and finds models in a subfolder", async () => 
   copyFileSync(join(FIXTURE, "model.onnx"), join(path, "model.onnx"));
   await expect(openExportedFolder(path)).rejects.toThrow(/expected model.onnx or one other .*pass the path/);
   rmSync(join(path, "model.onnx"));
+  rmSync(join(path, "onnx", "model.onnx.data"));
+  await expect(openExportedFolder(path)).rejects.toMatchObject({
+    code: "EXPORT_FILES",
+    message: expect.stringMatching(/^expected model\.onnx\.data in .*onnx, got none; download it/) as unknown,
+  });
+  copyFileSync(join(FIXTURE, "model.onnx.data"), join(path, "onnx", "model.onnx.data"));
   rmSync(join(path, "tokenizer.json"));
   await expect(openExportedFolder(path)).rejects.toThrow(/expected tokenizer.json in /);
 });

@@ -32,7 +32,7 @@ export const openExportedFolder = async (path: string): Promise<ExportedFolder> 
   const folders = [weightsFolder, ...(basename(weightsFolder) === "onnx" ? [dirname(weightsFolder)] : [])];
   const config = await firstFile(folders, ["genai_config.json", "config.json"]);
   const model = openExported(await readFile(file), { text: await readFile(config, "utf8"), file: basename(config) });
-  const weights = model.weightFiles.map((name) => join(weightsFolder, name));
+  const weights = await Promise.all(model.weightFiles.map((name) => firstFile([weightsFolder], [name])));
   return {
     model,
     name: basename(resolve(folders.at(-1)!)),
