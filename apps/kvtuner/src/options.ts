@@ -104,6 +104,9 @@ const task: Option<string | readonly string[], string | readonly string[], undef
 /** The option of everything that opens a model. */
 const OFFLINE_OPTION = { offline: flagOption("use models of the hub (hf:OWNER/NAME) only if downloaded") };
 
+/** Options of `doctor`. */
+export const DOCTOR_OPTIONS = { ...OFFLINE_OPTION };
+
 /** The option of a command that prints a result. */
 export const JSON_OPTION = { json: flagOption("print one JSON document to stdout") };
 

@@ -4,7 +4,7 @@ export { readDistributions } from "./architecture/layer-distribution.ts";
 export { readShape } from "./architecture/attention.ts";
 export { readConfig } from "./architecture/read-config.ts";
 export { ModelError } from "./architecture/model-error.ts";
-export { faultFinding, modelFindings } from "./model-check/model-findings.ts";
+export { faultFinding, headerFindings, modelFindings } from "./model-check/model-findings.ts";
 export type { AttentionCall, AttentionKernel } from "./attention/attention-kernel.ts";
 export { createAttentionKernel } from "./attention/attention-kernel.ts";
 export { batchAttention } from "./attention/batch-attention.ts";

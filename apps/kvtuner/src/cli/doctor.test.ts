@@ -1,12 +1,19 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { openGgufFile } from "@kvtuner/decoder/node";
 import { embeddedModelUrl } from "@kvtuner/embedded-model";
+import { formatBytes } from "@kvtuner/plan";
 import { describe, expect, test } from "vitest";
 import type { Finding } from "../doctor/checks.ts";
 import { type Machine, thisMachine } from "../doctor/machine.ts";
+import { runMemory } from "../model/weights.ts";
 import { doctorCommand } from "./doctor.ts";
 import { recordingTerminal } from "./test-terminal.ts";
+
+/** As the onnxruntime-genai model builder writes it. */
+const EXPORT = fileURLToPath(new URL("../../../../packages/decoder/src/fixtures/exported-llama", import.meta.url));
 
 const adapter = {
   name: "Example GPU",
@@ -17,6 +24,8 @@ const adapter = {
 };
 
 const gpu = { name: "Example 90", architecture: "sm_90", memoryBytes: 80e9, kernels: "nvrtc" } as const;
+
+const SIGNAL = new AbortController().signal;
 
 const healthy: Machine = {
   nodeVersion: () => "24.1.0",
@@ -37,7 +46,7 @@ interface Examined {
 
 const examine = async (probes: Partial<Machine>): Promise<Examined> => {
   const terminal = recordingTerminal();
-  const error = await doctorCommand(terminal, { ...healthy, ...probes })
+  const error = await doctorCommand(terminal, SIGNAL, { ...healthy, ...probes })
     .parseAsync(["--json"], { from: "user" })
     .then(
       () => undefined,
@@ -111,14 +120,14 @@ describe("doctor", () => {
   test("prints one finding per line for people", async () => {
     const terminal = recordingTerminal();
     const probes = { ...healthy, cuda: async () => ({ hasBackend: false }) };
-    await doctorCommand(terminal, probes).parseAsync([], { from: "user" });
+    await doctorCommand(terminal, SIGNAL, probes).parseAsync([], { from: "user" });
     expect(terminal.written.out).toMatch(/^ok {6}node {15}24\.1\.0\n {8}KVTuner needs 20\.19 or newer\n/);
     expect(terminal.written.out).toMatch(/^absent {2}cuda .*no driver library\n {8}optional;.*\n {8}-> .*NVIDIA/m);
   });
 
   test("checks a model in place of the machine", async () => {
     const terminal = recordingTerminal();
-    await doctorCommand(terminal, healthy).parseAsync(["embedded", "--json"], { from: "user" });
+    await doctorCommand(terminal, SIGNAL, healthy).parseAsync(["embedded", "--json"], { from: "user" });
     const { findings } = JSON.parse(terminal.written.out) as { findings: Finding[] };
     expect(findings.map(({ name, status }) => `${name} ${status}`)).toEqual(
       ["architecture", "tensor-types", "tokenizer", "weights", "cache", "keys"].map((name) => `${name} ok`),
@@ -130,7 +139,7 @@ describe("doctor", () => {
     const path = join(folder, "cut.gguf");
     writeFileSync(path, readFileSync(embeddedModelUrl).subarray(0, 20_000));
     const terminal = recordingTerminal();
-    await expect(doctorCommand(terminal, healthy).parseAsync([path], { from: "user" })).rejects.toMatchObject({
+    await expect(doctorCommand(terminal, SIGNAL, healthy).parseAsync([path], { from: "user" })).rejects.toMatchObject({
       code: "DOCTOR_PROBLEM",
       message: expect.stringMatching(/^expected a model that works with KVTuner, got a problem \(file: /),
     });
@@ -138,6 +147,52 @@ describe("doctor", () => {
       /^PROBLEM file {2}.*expected .*\n {8}the model cannot .*GGUF_.*\n {8}-> download/,
     );
     rmSync(folder, { recursive: true });
+  });
+
+  test("checks a directory with an ONNX model, and names a file that it lacks", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "kvtuner-doctor-"));
+    cpSync(EXPORT, folder, { recursive: true });
+    const terminal = recordingTerminal();
+    await doctorCommand(terminal, SIGNAL, healthy).parseAsync([folder, "--json"], { from: "user" });
+    const { findings } = JSON.parse(terminal.written.out) as { findings: Finding[] };
+    expect(findings.map(({ name, status }) => `${name} ${status}`)).toEqual(
+      ["architecture", "tokenizer", "weights", "cache"].map((name) => `${name} ok`),
+    );
+    expect(findings[0]).toMatchObject({ found: "llama, 2 layers", message: expect.stringContaining("tokens") });
+
+    rmSync(join(folder, "model.onnx.data"));
+    await expect(
+      doctorCommand(recordingTerminal(), SIGNAL, healthy).parseAsync([folder], { from: "user" }),
+    ).rejects.toMatchObject({
+      code: "DOCTOR_PROBLEM",
+      message: expect.stringContaining("(file: expected model.onnx.data in "),
+    });
+    rmSync(folder, { recursive: true });
+  });
+
+  test("decides by the memory that a run decides by", async () => {
+    const { gguf, close } = await openGgufFile(fileURLToPath(embeddedModelUrl));
+    const { peakBytes, anonymousBytes } = runMemory(gguf, "compact");
+    await close();
+    const weightsWith = async (availableBytes: number): Promise<Finding | undefined> => {
+      const terminal = recordingTerminal();
+      const machine = { ...healthy, memory: () => ({ totalBytes: 16e9, availableBytes }) };
+      await doctorCommand(terminal, SIGNAL, machine)
+        .parseAsync(["embedded", "--json"], { from: "user" })
+        .catch(() => undefined);
+      const { findings } = JSON.parse(terminal.written.out) as { findings: Finding[] };
+      return findings.find(({ name }) => name === "weights");
+    };
+    // A run drops mapped pages, so that it needs less than its peak.
+    expect(await weightsWith(Math.ceil(0.85 * anonymousBytes))).toMatchObject({
+      status: "ok",
+      found: `${formatBytes(peakBytes)} with compact weights`,
+    });
+    expect(await weightsWith(1e6)).toMatchObject({
+      status: "problem",
+      message: expect.stringContaining("MODEL_MEMORY"),
+      remedy: expect.stringContaining("close other programs"),
+    });
   });
 
   test("its probes run on this machine", async () => {

@@ -1,26 +1,38 @@
 import { KvtunerError } from "@kvtuner/plan";
-import type { Given } from "@kvtuner/tuning";
+import { callbacksOf, type Given } from "@kvtuner/tuning";
 import { Command } from "commander";
 import { diagnose, type Finding } from "../doctor/checks.ts";
 import { type Machine, thisMachine } from "../doctor/machine.ts";
 import { diagnoseModel } from "../doctor/model.ts";
 import { resolveModel } from "../model/resolve.ts";
-import { JSON_OPTION } from "../options.ts";
+import { DOCTOR_OPTIONS, JSON_OPTION } from "../options.ts";
 import { examples } from "./examples.ts";
 import { withOptions } from "./options.ts";
-import type { Piece, Terminal } from "./terminal.ts";
+import { progressView } from "./progress-view.ts";
+import { type Piece, type Terminal, warn } from "./terminal.ts";
+
+const FLAGS = { ...DOCTOR_OPTIONS, ...JSON_OPTION };
 
 /** `kvtuner doctor [MODEL]`. */
-export const doctorCommand = (terminal: Terminal, machine: Machine = thisMachine()): Command =>
-  withOptions(new Command("doctor"), JSON_OPTION)
+export const doctorCommand = (terminal: Terminal, signal: AbortSignal, machine: Machine = thisMachine()): Command =>
+  withOptions(new Command("doctor"), FLAGS)
     .description("check what KVTuner can use on this machine, or whether it can run a model file")
-    .argument("[model]", "GGUF file or model name to check instead of the machine")
+    .argument(
+      "[model]",
+      "GGUF file, directory with an ONNX model, hf:OWNER/NAME or model name to check instead of the machine",
+    )
     .addHelpText("after", EXAMPLES)
-    .action(async (model: string | undefined, { json }: Given<typeof JSON_OPTION>) => {
+    .action(async (model: string | undefined, { json, ...options }: Given<typeof FLAGS>) => {
+      const view = progressView(terminal, false);
+      const onWarning = (message: string): void => warn(terminal, message);
+      const access = { ...options, ...callbacksOf({ onProgress: view.show, onWarning, signal }) };
       const findings =
         model === undefined
           ? await diagnose(machine)
-          : await diagnoseModel((await resolveModel(model)).path, machine.memory().availableBytes);
+          : await diagnoseModel(
+              (await resolveModel(model, access).finally(view.end)).path,
+              machine.memory().availableBytes,
+            );
       terminal.out(...(json === true ? [JSON.stringify({ findings }), "\n"] : describe(findings, terminal)));
       const problems = findings.filter(({ status }) => status === "problem");
       if (problems.length > 0) throw new DoctorError(problems, model === undefined ? "a machine" : "a model");

@@ -43,7 +43,7 @@ export const kvtunerProgram = (terminal: Terminal, interrupt: Interrupt): Comman
   const withSignal = [tuneCommand, runCommand, evalCommand, inspectCommand, reportCommand, benchCommand];
   const children = [
     ...withSignal.map((create) => create(terminal, interrupt.signal, interrupt)),
-    doctorCommand(terminal),
+    doctorCommand(terminal, interrupt.signal),
     completionCommand(terminal),
   ];
   for (const child of children) command.addCommand(child.copyInheritedSettings(command));

@@ -8,6 +8,7 @@ import { openCudaBackend } from "../model/gpu-backends.ts";
 import { DAWN_PACKAGE, engineGpu, type GpuSource, isSoftwareAdapter } from "../model/gpu.ts";
 import { kvtunerHome } from "../model/home.ts";
 import { installedPackage } from "../model/installed-package.ts";
+import { freeMemory } from "../model/memory.ts";
 import { folderBytes, segmentsFolder } from "../model/segment-cache.ts";
 import { dawnAdapter, type DescribedAdapter } from "./dawn-adapter.ts";
 
@@ -59,7 +60,7 @@ export const thisMachine = (): Machine => ({
     processor: cpus()[0]?.model.trim() ?? "unknown",
     cores: availableParallelism(),
   }),
-  memory: () => ({ totalBytes: totalmem(), availableBytes: process.availableMemory() }),
+  memory: () => ({ totalBytes: totalmem(), availableBytes: freeMemory() }),
   wasm,
   onnxRuntime,
   webGpu,

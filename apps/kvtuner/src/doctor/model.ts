@@ -1,13 +1,26 @@
-import { faultFinding, modelFindings, readConfig, readDistributions, readShape, type GgufFile } from "@kvtuner/decoder";
-import { openGgufFile } from "@kvtuner/decoder/node";
+import {
+  faultFinding,
+  headerFindings,
+  modelFindings,
+  readConfig,
+  readDistributions,
+  readShape,
+  type GgufFile,
+} from "@kvtuner/decoder";
+import { isExportedFolder, openGgufFile } from "@kvtuner/decoder/node";
 import { KvtunerError } from "@kvtuner/plan";
 import { difficultyFinding, modelDifficulty, thenDispose } from "@kvtuner/tuning";
-import { runMemory, WEIGHTS } from "../model/weights.ts";
+import { openExportedHeader } from "../model/exported-model.ts";
+import { chooseWeights } from "../model/memory.ts";
 import type { Finding } from "./checks.ts";
 
-/** Checks a model file: all that is in the way of running it, the memory it needs, and how hard its keys are to quantize. */
+/**
+ * Checks a GGUF file or a directory with an ONNX model: all that is in the way of running it, the memory it needs, and how
+ * hard the keys of a GGUF file are to quantize.
+ */
 export const diagnoseModel = async (path: string, availableBytes: number): Promise<Finding[]> => {
   try {
+    if (await isExportedFolder(path)) return await exportFindings(path);
     const { gguf, close } = await openGgufFile(path);
     return await thenDispose(() => findingsOf(gguf, availableBytes), close);
   } catch (error) {
@@ -16,10 +29,13 @@ export const diagnoseModel = async (path: string, availableBytes: number): Promi
   }
 };
 
+const exportFindings = async (path: string): Promise<Finding[]> => {
+  const { identity, tokenizer, ...header } = await openExportedHeader(path);
+  return headerFindings({ ...header, architecture: identity.architecture, tokenizer: tokenizer() });
+};
+
 const findingsOf = async (gguf: GgufFile, availableBytes: number): Promise<Finding[]> => {
-  const peaks = (): { weights: string; peakBytes: number }[] =>
-    WEIGHTS.map((weights) => ({ weights, peakBytes: runMemory(gguf, weights).peakBytes }));
-  const findings = await modelFindings(gguf, { availableBytes, peaks });
+  const findings = await modelFindings(gguf, () => chooseWeights(gguf, {}, availableBytes));
   if (!findings.some(({ name }) => name === "cache")) return findings;
   const shape = await readShape(gguf, readConfig(gguf));
   return [...findings, difficultyFinding(modelDifficulty(shape, await readDistributions(gguf)))];

@@ -64,8 +64,8 @@ const fitting = (
 const leastBytes = (weights: Weights, { peakBytes, anonymousBytes, largestSegmentBytes }: RunMemory): number =>
   weights === "compact" ? peakBytes : Math.min(peakBytes, anonymousBytes + largestSegmentBytes);
 
-/** macOS reports little of its available memory as free, and a sandbox may report none. */
-const freeMemory = (): number => (process.platform === "darwin" ? 0 : process.availableMemory()) || totalmem();
+/** Memory that a process may take, bytes. macOS reports little of it as free, and a sandbox may report none. */
+export const freeMemory = (): number => (process.platform === "darwin" ? 0 : process.availableMemory()) || totalmem();
 
 /** Weights that do not fit the memory. */
 export class ModelMemoryError extends KvtunerError {

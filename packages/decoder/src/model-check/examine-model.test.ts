@@ -22,12 +22,9 @@ const model = async (architecture: string): Promise<WeightSource> => {
   return { ...file, metadata: new Map<string, unknown>([...file.metadata, ...tokenizer]) };
 };
 
-const MEMORY = {
-  availableBytes: 1000,
-  peaks: () => [
-    { weights: "large", peakBytes: 200 },
-    { weights: "small", peakBytes: 100 },
-  ],
+const held = () => ({ weights: "small", peakBytes: 100 });
+const tooLarge = (): never => {
+  throw new KvtunerError("MODEL_MEMORY", "expected 100 B, got 1 B free; use a smaller model");
 };
 
 /** The model without some keys and tensors, and with others. */
@@ -107,7 +104,7 @@ it("reads a file of an unknown architecture as the nearest, and says what it lac
   const asNearest = (await examineModel(complete)).nearest;
   expect(asNearest?.faults.map(({ message }) => message).join()).toContain("blk.1.attn_k_norm.weight");
   expect(asNearest?.unreadTensors).toEqual(["deepstack"]);
-  const findings = await modelFindings(complete, MEMORY);
+  const findings = await modelFindings(complete, held);
   expect(findings.map(({ name, status }) => [name, status])).toEqual([
     ["architecture", "warning"],
     ["architecture", "problem"],
@@ -126,14 +123,18 @@ it("no supported name is near a foreign one", async () => {
 });
 
 it.each([
-  [1000, "ok", /^none$/],
-  [150, "warning", /^use small weights$/],
-  [1, "warning", /smaller model/],
-] as const)("memory of %d bytes: %s", async (availableBytes, status, remedy) => {
-  const findings = await modelFindings(sound, { ...MEMORY, availableBytes });
+  [held, "ok", "100 B with small weights", undefined],
+  [
+    () => ({ ...held(), residentSegments: 3 }),
+    "warning",
+    "100 B with small weights, 3 segments open at a time",
+    "close other programs to run it faster",
+  ],
+  [tooLarge, "problem", "expected 100 B, got 1 B free", "use a smaller model"],
+] as const)("weights as a run chooses them: case %#", async (choose, status, found, remedy) => {
+  const findings = await modelFindings(sound, choose);
   const weights = findings.find(({ name }) => name === "weights");
-  expect(weights?.status).toBe(status);
-  expect(weights?.remedy ?? "none").toMatch(remedy);
+  expect([weights?.status, weights?.found, weights?.remedy]).toEqual([status, found, remedy]);
   expect(findings.map(({ name }) => name)).toEqual(["architecture", "tensor-types", "tokenizer", "weights", "cache"]);
 });
 
@@ -141,7 +142,7 @@ it("a tensor that the architecture does not read is a warning, and a missing tok
   const odd = changed(sound, ["tokenizer.ggml.model"], {
     tensors: [["blk.0.attn_gate.weight", { dims: [4], type: "F32" }]],
   });
-  const findings = await modelFindings(odd, MEMORY);
+  const findings = await modelFindings(odd, held);
   expect(findings).toContainEqual(
     expect.objectContaining({ name: "tensors", status: "warning", found: expect.stringContaining("attn_gate") }),
   );

@@ -1,5 +1,6 @@
-import { formatBytes, type KvtunerError, uniformSizes } from "@kvtuner/plan";
+import { type CacheShape, formatBytes, KvtunerError, uniformSizes } from "@kvtuner/plan";
 import type { WeightSource } from "../architecture/weights.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { examineModel, type ModelExamination } from "./examine-model.ts";
 
 /** One finding about a model file, for people. */
@@ -14,27 +15,56 @@ export interface ModelFinding {
   readonly remedy?: string;
 }
 
-/** Memory of the machine, and what the model needs for each way to hold its weights; asked if it can be run. */
-export interface MemoryNeed {
-  readonly availableBytes: number;
-  readonly peaks: () => readonly { readonly weights: string; readonly peakBytes: number }[];
+/** How a run holds the weights. */
+export interface HeldWeights {
+  /** Name of the way. */
+  readonly weights: string;
+  /** Memory of the process at its peak, bytes. */
+  readonly peakBytes: number;
+  /** Segments open at a time; absent for all. */
+  readonly residentSegments?: number;
+}
+
+/** A model of which only the header was read. */
+export interface ModelHeader {
+  readonly architecture: string;
+  readonly shape: CacheShape;
+  /** Context length of the model, tokens. */
+  readonly contextLength: number;
+  readonly tokenizer: Tokenizer;
+  /** Memory that its weights take, bytes. */
+  readonly weightBytes: number;
 }
 
 /**
  * Checks a model file: whether it can be run, everything in the way, its tensor types and tokenizer, and the memory that
  * weights and cache need. Reads the header only.
+ *
+ * @param chooseWeights how a run would hold the weights; called if the model is supported. A `KvtunerError` that it throws
+ *   is a problem.
  */
-export const modelFindings = async (source: WeightSource, memory: MemoryNeed): Promise<ModelFinding[]> => {
+export const modelFindings = async (
+  source: WeightSource,
+  chooseWeights: () => HeldWeights,
+): Promise<ModelFinding[]> => {
   const check = await examineModel(source);
   return [
     ...architectureFindings(check),
     ...check.faults.map(faultFinding),
     ...tensorFindings(check),
     ...tokenizerFindings(check),
-    ...(check.config ? [weightsFinding(memory)] : []),
+    ...(check.config ? [weightsFinding(chooseWeights)] : []),
     ...cacheFindings(check),
   ];
 };
+
+/** The findings about a sound model whose files are used as they are, such as an exported ONNX model. */
+export const headerFindings = (header: ModelHeader): ModelFinding[] => [
+  architectureFinding(header.architecture, header.shape.layers, header.contextLength),
+  ...tokenizerFindings(header),
+  ok("weights", formatBytes(header.weightBytes), "memory that they take up to; they stay in their files"),
+  cacheFinding(header.shape, header.contextLength),
+];
 
 const ok = (name: ModelFinding["name"], found: string, message: string): ModelFinding => ({
   name,
@@ -47,7 +77,9 @@ const SUBJECTS: readonly (readonly [codes: RegExp, name: ModelFinding["name"]])[
   [/^TOKENIZER_/, "tokenizer"],
   [/ARCHITECTURE/, "architecture"],
   [/_TENSOR_TYPE|^MODEL_TENSOR|LAYER_COUNT/, "tensors"],
-  [/^GGUF_/, "file"],
+  [/^GGUF_|^EXPORT_(FILES|DAMAGED)/, "file"],
+  [/^EXPORT_UNSUPPORTED/, "architecture"],
+  [/^MODEL_MEMORY/, "weights"],
 ];
 
 /** An error about a model as a finding; messages end in what to do. */
@@ -68,14 +100,7 @@ const halves = (message: string): [string, string?] => {
 };
 
 const architectureFindings = ({ own, nearest, config }: ModelExamination): ModelFinding[] => {
-  if (own && config)
-    return [
-      ok(
-        "architecture",
-        `${own.architecture}, ${config.layers} layers`,
-        `supported; trained on ${config.contextLength} tokens`,
-      ),
-    ];
+  if (own && config) return [architectureFinding(own.architecture, config.layers, config.contextLength)];
   if (nearest === undefined) return [];
   const lacks = [...nearest.faults.map(({ message }) => halves(message)[0]), ...unread(nearest.unreadTensors)];
   return [
@@ -87,6 +112,9 @@ const architectureFindings = ({ own, nearest, config }: ModelExamination): Model
     },
   ];
 };
+
+const architectureFinding = (architecture: string, layers: number, contextLength: number): ModelFinding =>
+  ok("architecture", `${architecture}, ${layers} layers`, `supported; trained on ${contextLength} tokens`);
 
 const unread = (parts: readonly string[]): string[] =>
   parts.length === 0 ? [] : [`tensors of layers that it does not read: ${parts.join(", ")}`];
@@ -102,7 +130,7 @@ const tensorFindings = ({ own, tensorTypes }: ModelExamination): ModelFinding[] 
   })),
 ];
 
-const tokenizerFindings = ({ tokenizer }: ModelExamination): ModelFinding[] => {
+const tokenizerFindings = ({ tokenizer }: Pick<ModelExamination, "tokenizer">): ModelFinding[] => {
   if (tokenizer === undefined) return [];
   const finding = ok("tokenizer", `${tokenizer.vocabularySize} tokens`, "supported");
   const [warning] = tokenizer.warnings;
@@ -111,29 +139,27 @@ const tokenizerFindings = ({ tokenizer }: ModelExamination): ModelFinding[] => {
   return [{ ...finding, status: "warning", message, ...(remedy !== undefined && { remedy }) }];
 };
 
-const weightsFinding = ({ availableBytes, peaks }: MemoryNeed): ModelFinding => {
-  const needs = peaks();
-  const fitting = needs.filter(({ peakBytes }) => peakBytes <= availableBytes).map(({ weights }) => weights);
-  const sizes = needs.map(({ weights, peakBytes }) => `${formatBytes(peakBytes)} with ${weights} weights`);
-  const finding = ok(
-    "weights",
-    `${sizes.join(", ")}; ${formatBytes(availableBytes)} available`,
-    "peak memory of a run",
-  );
-  if (fitting.length === needs.length) return finding;
-  const remedy =
-    fitting.length === 0 ? "close other programs, or use a smaller model" : `use ${fitting.join(" or ")} weights`;
-  return { ...finding, status: "warning", remedy };
+const weightsFinding = (chooseWeights: () => HeldWeights): ModelFinding => {
+  try {
+    const { weights, peakBytes, residentSegments } = chooseWeights();
+    const finding = ok("weights", `${formatBytes(peakBytes)} with ${weights} weights`, "peak memory of a run");
+    if (residentSegments === undefined) return finding;
+    const found = `${finding.found}, ${residentSegments} segments open at a time`;
+    return { ...finding, status: "warning", found, remedy: "close other programs to run it faster" };
+  } catch (error) {
+    if (!KvtunerError.isInstance(error)) throw error;
+    return faultFinding(error);
+  }
 };
 
-const cacheFindings = ({ shape, config }: ModelExamination): ModelFinding[] => {
-  if (shape === undefined || config === undefined) return [];
-  const sizes = ([16, 4] as const).flatMap((bits) =>
-    uniformSizes(shape, [{ key: bits, value: bits }], config.contextLength),
-  );
+const cacheFindings = ({ shape, config }: ModelExamination): ModelFinding[] =>
+  shape === undefined || config === undefined ? [] : [cacheFinding(shape, config.contextLength)];
+
+const cacheFinding = (shape: CacheShape, contextLength: number): ModelFinding => {
+  const sizes = ([16, 4] as const).flatMap((bits) => uniformSizes(shape, [{ key: bits, value: bits }], contextLength));
   const found = sizes
     // At 16 bits all modes store the same.
     .filter(({ plan }, index) => index === 0 || !plan.endsWith("K16V16"))
     .map(({ plan, bytes }) => `${formatBytes(bytes)} as ${plan.endsWith("K16V16") ? "none" : plan}`);
-  return [ok("cache", found.join(", "), `at ${config.contextLength} tokens, the model's context`)];
+  return ok("cache", found.join(", "), `at ${contextLength} tokens, the model's context`);
 };
