@@ -73,12 +73,12 @@ const assertLength = (source: WeightSource, name: string, length: number): void 
   if (dims.reduce((product, dim) => product * dim, 1) === length) return;
   throw new ModelError(
     "MODEL_TENSOR_SHAPE",
-    `expected tensor ${name} to hold ${length} numbers as the model's metadata says, got [${dims.join(", ")}]`,
+    `expected tensor ${name} to hold ${length} numbers as the model's metadata says, got [${dims.join(", ")}]; convert the model again`,
   );
 };
 
 const missing = (name: string): ModelError =>
   new ModelError(
     "MODEL_TENSOR_MISSING",
-    `expected tensor ${name} in the model file, got none; the file is incomplete or has another architecture`,
+    `expected tensor ${name} in the model file, got none, as if the file were incomplete or of another architecture; download it again, or convert the model again`,
   );
