@@ -169,7 +169,7 @@ const groupedForks = (places: readonly Place[], width: number): Fork[][] => {
   return groups;
 };
 
-/** Fills a hole for each branch and runs the segment behind it. */
+/** Fills a hole for each branch and runs the segment after it. */
 const passSegment = async (run: ScopedRun, hole: number, forks: readonly Fork[]): Promise<Place[]> => {
   const places: Place[] = [];
   for (const { place, branches, isLast } of forks) {
@@ -206,12 +206,12 @@ const passHole = async (
   const filled = run.store.take(rows * queryHeads * valueSize);
   await fill(filled);
   const tensor = (data: Float32Array): Tensor => new Tensor("float32", data, [rows, data.length / rows]);
-  const behind = await runSegment(run, hole, sample, state, tensor(residual!), tensor(filled));
+  const after = await runSegment(run, hole, sample, state, tensor(residual!), tensor(filled));
   run.store.give(filled);
-  return run.hold(behind);
+  return run.hold(after);
 };
 
-/** The state behind a hole, in memory that was used before where its sizes are known. */
+/** The state after a hole, in memory that was used before where its sizes are known. */
 const runSegment = async (
   { decoder, positions, widths, store }: ScopedRun,
   hole: number,

@@ -6,7 +6,7 @@ import { type Architecture, ARCHITECTURES, FAMILIES } from "./families.ts";
 import { type Metadata, text } from "./metadata-fields.ts";
 import { ModelError } from "./model-error.ts";
 import { type ModelKeys, modelKeys } from "./model-keys.ts";
-import { nearestName } from "./nearest-name.ts";
+import { nearestArchitecture } from "./nearest-architecture.ts";
 import { vocabularySize } from "./read-weights.ts";
 import { readSliding } from "./spans.ts";
 import { assertLayerCount, assertReadableTensors, assertSegmentSizes, assertWhole } from "./supported-model.ts";
@@ -100,7 +100,7 @@ export const readArchitecture = (metadata: Metadata): Architecture => {
   const name = metadata.get("general.architecture");
   const known = ARCHITECTURES.find((architecture) => architecture === name);
   if (known) return known;
-  const nearest = nearestName(name, ARCHITECTURES);
+  const nearest = nearestArchitecture(name);
   throw new ModelError(
     "MODEL_UNKNOWN_ARCHITECTURE",
     `expected general.architecture to be one of ${ARCHITECTURES.join(", ")}, got ${describeValue(name)}${nearest === undefined ? "" : `, most like ${nearest}`}; use a model of one of these`,

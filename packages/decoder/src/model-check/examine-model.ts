@@ -1,8 +1,7 @@
 import type { CacheShape, KvtunerError } from "@kvtuner/plan";
 import { readShape } from "../architecture/attention.ts";
 import type { DecoderConfig } from "../architecture/config.ts";
-import { ARCHITECTURES, type Architecture } from "../architecture/families.ts";
-import { nearestName } from "../architecture/nearest-name.ts";
+import { nearestArchitecture } from "../architecture/nearest-architecture.ts";
 import { readArchitecture } from "../architecture/read-config.ts";
 import { assertReadableTensors, assertWhole } from "../architecture/supported-model.ts";
 import type { ModelHeader, WeightSource } from "../architecture/weights.ts";
@@ -54,7 +53,7 @@ export const examineModel = async (source: WeightSource): Promise<ModelExaminati
 
 const readAsNearest = async (header: ModelHeader): Promise<ReadAs | undefined> => {
   const architecture = header.metadata.get("general.architecture");
-  const nearest = nearestName(architecture, ARCHITECTURES) as Architecture | undefined;
+  const nearest = nearestArchitecture(architecture);
   return nearest && readAs(renamed(header, String(architecture), nearest), nearest);
 };
 

@@ -71,7 +71,7 @@ export const openSegments = async (
  * failure releases those opened so far.
  */
 export const openOnUse = async (
-  opens: readonly (() => Promise<InferenceSession>)[],
+  opens: readonly (() => Promise<Session>)[],
   resident: number | undefined,
   onStep: OnStep = () => undefined,
 ): Promise<SegmentSet> => {

@@ -58,7 +58,7 @@ export const sentencePiece = (metadata: ReadonlyMap<string, unknown>, ends: read
   };
 };
 
-/** Which tokens drop white space behind them. GGUF files do not say; in Phi-3, control tokens do, except these. */
+/** Which tokens drop the white space after them. GGUF files do not say; in Phi-3, control tokens do, except these. */
 const trimmingTokens = (
   metadata: ReadonlyMap<string, unknown>,
   control: readonly string[],
@@ -98,7 +98,7 @@ const pieceIds = (
 };
 
 /**
- * Splits a text before its spaces, except behind characters that have a space behind them in some piece. No merge crosses
+ * Splits a text before its spaces, except after characters that a space follows in some piece. No merge crosses
  * such a split, so the pieces stay the same.
  */
 const wordSplitter = (pieces: Iterable<string>): ((text: string) => string[]) => {
