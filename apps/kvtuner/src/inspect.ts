@@ -135,11 +135,11 @@ const startOf = (path: string): string => {
 };
 
 const inspectModel = async (
-  { path, source }: ResolvedModel,
+  { path, source, isExport }: ResolvedModel,
   context: number,
   budget: number | undefined,
 ): Promise<ModelReport> => {
-  const { identity, shape, ...memory } = await modelHeader(path);
+  const { identity, shape, ...memory } = await modelHeader(path, isExport);
   const uniform = uniformSizes(shape, DEFAULT_PAIRS, context).map((one) => ({ ...one, ...fitting(one, budget) }));
   if (budget !== undefined) assertSomeFits(uniform, budget, context);
   return {
@@ -160,8 +160,8 @@ type HeaderReport = Pick<ModelReport, "shape" | "weights" | "weightBytes" | "dif
   readonly identity: ModelIdentity;
 };
 
-const modelHeader = async (path: string): Promise<HeaderReport> => {
-  if (await isExportedFolder(path)) {
+const modelHeader = async (path: string, isExport: boolean): Promise<HeaderReport> => {
+  if (isExport) {
     const { identity, shape, weightBytes } = await openExportedHeader(path);
     return { identity, shape, weightBytes };
   }

@@ -29,10 +29,7 @@ export const doctorCommand = (terminal: Terminal, signal: AbortSignal, machine: 
       const findings =
         model === undefined
           ? await diagnose(machine)
-          : await diagnoseModel(
-              (await resolveModel(model, access).finally(view.end)).path,
-              machine.memory().availableBytes,
-            );
+          : await diagnoseModel(await resolveModel(model, access).finally(view.end), machine.memory().availableBytes);
       terminal.out(...(json === true ? [JSON.stringify({ findings }), "\n"] : describe(findings, terminal)));
       const problems = findings.filter(({ status }) => status === "problem");
       if (problems.length > 0) throw new DoctorError(problems, model === undefined ? "a machine" : "a model");

@@ -7,20 +7,21 @@ import {
   readShape,
   type GgufFile,
 } from "@kvtuner/decoder";
-import { isExportedFolder, openGgufFile } from "@kvtuner/decoder/node";
+import { openGgufFile } from "@kvtuner/decoder/node";
 import { KvtunerError } from "@kvtuner/plan";
 import { difficultyFinding, modelDifficulty, thenDispose } from "@kvtuner/tuning";
 import { openExportedHeader } from "../model/exported-model.ts";
 import { chooseWeights } from "../model/memory.ts";
+import type { ResolvedModel } from "../model/resolve.ts";
 import type { Finding } from "./checks.ts";
 
 /**
  * Checks a GGUF file or a directory with an ONNX model: all that is in the way of running it, the memory it needs, and how
  * hard the keys of a GGUF file are to quantize.
  */
-export const diagnoseModel = async (path: string, availableBytes: number): Promise<Finding[]> => {
+export const diagnoseModel = async ({ path, isExport }: ResolvedModel, availableBytes: number): Promise<Finding[]> => {
   try {
-    if (await isExportedFolder(path)) return await exportFindings(path);
+    if (isExport) return await exportFindings(path);
     const { gguf, close } = await openGgufFile(path);
     return await thenDispose(() => findingsOf(gguf, availableBytes), close);
   } catch (error) {

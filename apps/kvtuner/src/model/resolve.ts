@@ -30,6 +30,8 @@ export interface ModelAccess extends Callbacks {
 export interface ResolvedModel {
   /** The first part of a split model, or the part that was given. */
   readonly path: string;
+  /** Whether it is a directory with an ONNX model, or its file; otherwise a GGUF file. */
+  readonly isExport: boolean;
   /** A model of the hub with the commit of its files. */
   readonly source?: string;
 }
@@ -43,7 +45,8 @@ export interface ResolvedModel {
  */
 export const resolveModel = async (model: string, access: ModelAccess = callbacksOf({})): Promise<ResolvedModel> => {
   if (!isFile(model) && isHubName(model)) return fromHub(model, access);
-  return { path: (await isExportedFolder(model)) ? model : localModel(model) };
+  const isExport = await isExportedFolder(model);
+  return { path: isExport ? model : localModel(model), isExport };
 };
 
 const MEGABYTE = 1e6;
@@ -58,7 +61,7 @@ const fromHub = async (model: string, { progress, warn, signal, offline }: Model
     },
     ...(signal && { signal }),
   });
-  return { path: paths[0], source };
+  return { path: paths[0], isExport: false, source };
 };
 
 const localModel = (model: string): string => {

@@ -6,15 +6,14 @@ import {
   type GgufFile,
   type Tokenizer,
 } from "@kvtuner/decoder";
-import { isExportedFolder } from "@kvtuner/decoder/node";
 import { formatBytes, type CacheShape, type ModelIdentity } from "@kvtuner/plan";
 import { openExportedHeader } from "./exported-model.ts";
+import { filesChecksum } from "./file-checksum.ts";
 import { type ContextOption, openHeader } from "./header.ts";
 import { lazyDecoder } from "./lazy-decoder.ts";
 import { chooseWeights, ModelMemoryError, type WeightChoice, type WeightWishes } from "./memory.ts";
 import { type ModelAccess, resolveModel } from "./resolve.ts";
 import { bytesToWrite, cachedSegments } from "./segment-cache.ts";
-import { sha256Files } from "./sha256-files.ts";
 import { processMemory, STORAGE } from "./weights.ts";
 
 /** A model whose header is read at once and whose weights `load` loads, so that everything else is checked first. */
@@ -51,14 +50,14 @@ export const openRunnableModel = async (
   options: RunnableOptions,
   access: ModelAccess,
 ): Promise<RunnableModel> => {
-  const { path, source } = await resolveModel(name, access);
-  if (await isExportedFolder(path)) return openRunnableExport(path, options, access);
+  const { path, source, isExport } = await resolveModel(name, access);
+  if (isExport) return openRunnableExport(path, options, access);
   const intended = intendedContext(options);
   const { gguf, paths, identity, shape, contextLength, close } = await openHeader(path, intended);
   try {
     const tokenizer = loadTokenizer(gguf);
     tokenizer.warnings.forEach(access.warn);
-    const sha256 = await sha256Files(paths);
+    const sha256 = await filesChecksum(paths);
     const choice = chooseWeights(gguf, options);
     const decoder = lazyDecoder(
       async (onProgress) => load({ gguf, sha256, choice, createSession: options.createSession, intended }, onProgress),
@@ -102,7 +101,7 @@ const openRunnableExport = async (
     access.warn(
       "expected --weights exact for an ONNX model, got compact; its weights are used as they are in their files",
     );
-  const sha256 = await sha256Files(paths);
+  const sha256 = await filesChecksum(paths);
   const note = `up to about ${formatBytes(peakBytes)} of memory`;
   const decoder = lazyDecoder(
     async (onProgress) =>
