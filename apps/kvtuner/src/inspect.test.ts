@@ -7,11 +7,12 @@ import { writeTinyModel } from "../test/tiny-model.ts";
 import { inspect } from "./inspect.ts";
 import { layerRuns } from "./layer-runs.ts";
 
-const inspectSliding = (pattern: readonly number[]): ReturnType<typeof inspect> => {
+const inspectSliding = (pattern: readonly number[], shared = 0): ReturnType<typeof inspect> => {
   const target = join(mkdtempSync(join(tmpdir(), "kvtuner-inspect-")), "tiny.gguf");
   writeTinyModel(target, {
     "llama.attention.sliding_window": 16,
     "llama.attention.sliding_window_pattern": [...pattern],
+    "llama.attention.shared_kv_layers": shared,
   });
   return inspect({ target, context: 1000 });
 };
@@ -32,6 +33,21 @@ test("a model with sliding layers is listed layer by layer, and their bytes end 
   const k8v8 = report.kind === "model" ? report.uniform.find(({ plan }) => plan === "per-token:K8V8") : undefined;
   expect(k8v8?.bytes).toBe((2 * 15 + 1000) * 2 * (32 + 4));
   expect(await inspectSliding([0, 0, 0])).toMatchObject({ layers: [{ first: 0, last: 2, attention: "full" }] });
+});
+
+test("a model whose last layer shares a cache counts it once", async () => {
+  const report = await inspectSliding([0, 1, 0], 1);
+  expect(report).toMatchObject({
+    layers: [
+      { first: 0, last: 0, attention: "full", bytes: 4 * 32 * 1000 },
+      { first: 1, last: 1, attention: "sliding" },
+      { first: 2, last: 2, attention: "shared", cacheOf: 0, bytes: 0 },
+    ],
+    bytesPerToken: 2 * 4 * 32,
+    bytes16: 4 * 32 * (15 + 1000),
+  });
+  const layers = report.kind === "model" ? report.difficulty?.layers : [];
+  expect(layers).toHaveLength(2);
 });
 
 test("layers that share a cache are listed with the layer that stores it, and take no bytes", () => {

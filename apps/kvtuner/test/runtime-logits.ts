@@ -75,6 +75,7 @@ const withKeysOf = ({ layers }: Expected, start: number, cache: Attention, run: 
     };
     return cache.attend(layer, query, swap(key, layers[layer]?.key), swap(value, layers[layer]?.value));
   },
+  read: async (sharing, query) => cache.read!(sharing, query),
 });
 
 const compare = (own: Float32Array, other: Float32Array, run: Run): void => {

@@ -1,4 +1,4 @@
-import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
+import { type CacheShape, holesOf, type ModelIdentity } from "@kvtuner/plan";
 import { type InferenceSession, Tensor } from "onnxruntime-common";
 import type { DecoderConfig } from "./architecture/config.ts";
 import { type AttentionKernel, createAttentionKernel } from "./attention/attention-kernel.ts";
@@ -34,13 +34,13 @@ export interface Decoder {
   /** Embeds tokens and runs up to hole 0. */
   first(ids: ArrayLike<number>, positions: RowPositions): Promise<HoleInputs>;
   /**
-   * Runs from hole `layer` to hole `layer + 1`.
+   * Runs from one hole to the next. Holes are counted among all layers that attend, also those that share a cache.
    *
    * @param into arrays that may be written to and become the tensors' data; new ones by default. Arrays that are used again
    *   keep garbage from piling up.
    */
   next(
-    layer: number,
+    hole: number,
     residual: Tensor,
     attention: Tensor,
     positions: RowPositions,
@@ -95,10 +95,10 @@ interface OwnGraphs {
 
 const decoderOf = (parts: DecoderParts, { attention, lastRow, deviceRows }: OwnGraphs): Decoder => {
   const { config, shape, identity, vocabularySize, segments, positions, positionInputs } = parts;
-  const { layers } = shape;
+  const holes = holesOf(shape).length;
   const head: Decoder["head"] = async (residual, into = new Float32Array(residual.dims[0]! * vocabularySize)) => {
     const logits = new Tensor("float32", into, [residual.dims[0]!, vocabularySize]);
-    await runHead(segments, layers + 1, residual, logits);
+    await runHead(segments, holes + 1, residual, logits);
     return logits;
   };
   return {
@@ -119,17 +119,17 @@ const decoderOf = (parts: DecoderParts, { attention, lastRow, deviceRows }: OwnG
         throw error;
       }
     },
-    next: async (layer, hidden, attentionOutput, rows, into) =>
+    next: async (hole, hidden, attentionOutput, rows, into) =>
       holeInputs(
         await segments.run(
-          layer + 1,
-          { hidden, attention: attentionOutput, ...positionInputs(rows, layer + 1) },
+          hole + 1,
+          { hidden, attention: attentionOutput, ...positionInputs(rows, hole + 1) },
           into && tensorsOver(into, hidden.dims[0]!),
         ),
       ),
     last: async (hidden, attentionOutput, into) => {
       const targets = into && tensorsOver({ residual: into }, hidden.dims[0]!);
-      return (await segments.run(layers, { hidden, attention: attentionOutput }, targets))["residual"]!;
+      return (await segments.run(holes, { hidden, attention: attentionOutput }, targets))["residual"]!;
     },
     head,
     lastLogits: async (residual) => {

@@ -20,11 +20,11 @@ export const fillHole = async (
   try {
     const output =
       sharing === undefined
-        ? await attention.attend(layer, split(query, batch), split(key, batch), split(value, batch))
+        ? await attention.attend(layer, split(query, batch), split(key!, batch), split(value!, batch))
         : await attention.read!(sharing, split(query, batch));
     return reshaped(output, [query.dims[0]!, output.dims[2]!]);
   } finally {
-    releaseDeviceTensors(query, key, value);
+    releaseDeviceTensors(query, ...(key && value ? [key, value] : []));
   }
 };
 

@@ -2,12 +2,15 @@ import { Tensor } from "onnxruntime-common";
 import type { RowPositions } from "./row-positions.ts";
 import type { Tensors } from "./run-into.ts";
 
-/** Tensors that cross a hole: the residual stream and the layer's query, key and value, all float32 `[rows, ...]`. */
+/**
+ * Tensors that cross a hole: the residual stream and the layer's query, key and value, all float32 `[rows, ...]`. A layer
+ * that shares a cache has neither key nor value.
+ */
 export interface HoleInputs {
   readonly residual: Tensor;
   readonly query: Tensor;
-  readonly key: Tensor;
-  readonly value: Tensor;
+  readonly key?: Tensor;
+  readonly value?: Tensor;
   /**
    * The positions of these rows on the device, for later segments; from `first` with `deviceTensors`. The caller disposes
    * of them.
@@ -25,9 +28,8 @@ export const tensorsOver = (arrays: Readonly<Record<string, Float32Array>>, rows
   );
 
 /** Inputs of a hole from the outputs of the segment before it; the first segment has `residual` from outside. */
-export const holeInputs = (outputs: Tensors, residual?: Tensor): HoleInputs => ({
+export const holeInputs = ({ query, key, value, ...outputs }: Tensors, residual?: Tensor): HoleInputs => ({
   residual: residual ?? outputs["residual"]!,
-  query: outputs["query"]!,
-  key: outputs["key"]!,
-  value: outputs["value"]!,
+  query: query!,
+  ...(key && value && { key, value }),
 });

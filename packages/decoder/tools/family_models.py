@@ -10,6 +10,9 @@ import transformers
 
 HIDDEN, FEED_FORWARD, HEADS, KV_HEADS, HEAD, VOCABULARY = 32, 48, 4, 2, 16, 50
 
+# Parts of a layer's tensors that layers without a cache do not have.
+KEY_VALUE = ("attn_k", "attn_v")
+
 # Scale and offset of RoPE's tensors of factors.
 ROPE_FACTORS = (0.5, 2.0)
 
@@ -33,11 +36,14 @@ class Family:
     keys: dict
     # Makes the model of transformers.
     model: Callable
-    # Shapes of the tensors of a layer by the part of their name after `blk.N.`, and their names in transformers.
-    layer: dict
+    # Shapes of the tensors of a layer by the part of their name after `blk.N.`, and their names in transformers; or a function
+    # of the layer that returns them.
+    layer: dict | Callable
     # Tells fixtures of one architecture apart.
     variant: str = ""
     layers: int = 3
+    # Last layers that read the cache of an earlier one, and have no tensors for keys and values.
+    shared: int = 0
     head: int = HEAD
     is_tied: bool = True
     # Whether the model is loaded for a context as long as its logits, which makes a difference to Phi-3.
@@ -56,8 +62,26 @@ class Family:
         return f"{self.architecture}.{self.variant}" if self.variant else self.architecture
 
     @property
-    def tied(self):
-        return ["lm_head.weight"] if self.is_tied else []
+    def missing(self):
+        """Names in transformers of tensors that the file does not have."""
+        tied = ["lm_head.weight"] if self.is_tied else []
+        shared = range(self.layers - self.shared, self.layers)
+        return tied + [
+            f"model.layers.{layer}.{name}"
+            for layer in shared
+            for part, (_, name) in self.all_parts(layer).items()
+            if part.startswith(KEY_VALUE)
+        ]
+
+    def all_parts(self, layer):
+        return self.layer(layer) if callable(self.layer) else self.layer
+
+    def parts(self, layer):
+        """Tensors of a layer."""
+        parts = self.all_parts(layer)
+        if layer < self.layers - self.shared:
+            return parts
+        return {part: names for part, names in parts.items() if not part.startswith(KEY_VALUE)}
 
     @property
     def metadata(self):
@@ -70,6 +94,7 @@ class Family:
             "attention.head_count_kv": KV_HEADS,
             "attention.key_length": self.head,
             "attention.layer_norm_rms_epsilon": 1e-5,
+            **({"attention.shared_kv_layers": self.shared} if self.shared else {}),
             **self.keys,
         }
         named = {f"{self.architecture}.{key}": value for key, value in keys.items() if value is not None}
@@ -82,7 +107,7 @@ class Family:
         if not self.is_tied:
             names["output.weight"] = "lm_head.weight"
         for layer in range(self.layers):
-            for part, (_, name) in self.layer.items():
+            for part, (_, name) in self.parts(layer).items():
                 if name is None:
                     continue
                 names[f"blk.{layer}.{part}"] = f"model.layers.{layer}.{name}"
@@ -94,7 +119,7 @@ class Family:
         if not self.is_tied:
             shapes["output.weight"] = (VOCABULARY, HIDDEN)
         for layer in range(self.layers):
-            for part, (shape, _) in self.layer.items():
+            for part, (shape, _) in self.parts(layer).items():
                 shapes[f"blk.{layer}.{part}"] = shape
         return shapes
 
@@ -453,6 +478,22 @@ def gpt_oss():
     return transformers.GptOssForCausalLM(config)
 
 
+def sharing(module, model, owners):
+    """Makes the layers from `owners` on attend over keys and values of the last earlier layer of the same type."""
+    attend, types, stored = module.eager_attention_forward, model.config.layer_types, {}
+
+    def shared(layer, query, key, value, *rest, **options):
+        if layer.config is not model.config:
+            return attend(layer, query, key, value, *rest, **options)
+        kind = types[layer.layer_idx]
+        if layer.layer_idx < owners:
+            stored[kind] = key, value
+        return attend(layer, query, *stored[kind], *rest, **options)
+
+    module.eager_attention_forward = shared
+    return model
+
+
 def gpt_oss_layer():
     biases = {
         "attn_output.bias": ((HIDDEN,), "self_attn.o_proj.bias"),
@@ -489,6 +530,17 @@ def interleaved_experts(tensors, layer):
 
 
 EXPERT_KEYS = {"expert_count": EXPERTS, "expert_used_count": EXPERTS_USED}
+
+GPT_OSS_KEYS = {
+    "rope.freq_base": 150_000,
+    "rope.scaling.type": "yarn",
+    "rope.scaling.factor": 4,
+    "rope.scaling.original_context_length": 64,
+    "attention.sliding_window": 5,
+    "expert_feed_forward_length": EXPERT_FEED_FORWARD,
+    **EXPERT_KEYS,
+}
+
 
 def without_one(name, tensor):
     """Undoes what the converter adds to the weights of norms."""
@@ -661,21 +713,24 @@ FAMILIES = {
         ),
         Family(
             "gpt-oss",
-            {
-                "rope.freq_base": 150_000,
-                "rope.scaling.type": "yarn",
-                "rope.scaling.factor": 4,
-                "rope.scaling.original_context_length": 64,
-                "attention.sliding_window": 5,
-                "expert_feed_forward_length": EXPERT_FEED_FORWARD,
-                **EXPERT_KEYS,
-            },
+            GPT_OSS_KEYS,
             gpt_oss,
             gpt_oss_layer(),
             layers=4,
             is_tied=False,
             # Some gates and ups exceed the limit of 7.
             scales={"ffn_gate_exps.weight": 2.5, "ffn_up_exps.weight": 2.5},
+            joined=interleaved_experts,
+        ),
+        Family(
+            "gpt-oss",
+            GPT_OSS_KEYS,
+            lambda: sharing(transformers.models.gpt_oss.modeling_gpt_oss, gpt_oss(), owners=2),
+            gpt_oss_layer(),
+            variant="shared-caches",
+            layers=4,
+            shared=2,
+            is_tied=False,
             joined=interleaved_experts,
         ),
         Family("gemma", {"rope.freq_base": 10_000}, gemma, {**NORMS_BEFORE, **projections(), **GATED}, convert=without_one),

@@ -47,7 +47,7 @@ def make(family):
         specs[name] = {"dims": list(reversed(shape)), "scale": scale, "offset": offset}
     state = family.state(tensors)
     missing, unexpected = model.load_state_dict(state, strict=False)
-    assert not unexpected and set(missing) <= set(family.tied), (missing, unexpected)
+    assert not unexpected and set(missing) <= set(family.missing), (missing, unexpected)
     model.tie_weights()
     ids = [(index * 17 + 3) % VOCABULARY for index in range(ROWS)]
     with torch.no_grad():

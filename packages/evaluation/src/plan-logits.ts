@@ -1,5 +1,5 @@
 import type { Decoder } from "@kvtuner/decoder";
-import type { Plan } from "@kvtuner/plan";
+import { holesOf, type Plan } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import { createActivationStore } from "./activation-store.ts";
 import { assertLayers } from "./evaluator.ts";
@@ -10,7 +10,7 @@ import { type Finished, planTree, runTree } from "./tree-run.ts";
  * Logits at every position of one sample, as the evaluator scores them: those of a cache under the plan, fed token by token
  * from position 0. For comparing a runtime with the evaluator. Holds all logits at once.
  *
- * @param visit receives each layer's query, key and value (after RoPE, not yet rounded), in the order of the layers
+ * @param visit receives query, key and value (after RoPE, not yet rounded) of each layer with a cache, in the order of the layers
  * @returns float32 `[ids.length, vocabulary]`
  * @throws EvaluationError `EVALUATION_LAYERS` for a plan with another number of layers
  */
@@ -22,14 +22,16 @@ export const planLogits = async (
 ): Promise<Float32Array> => {
   assertLayers(layers, decoder.shape);
   const attention = createSampleAttention(decoder.shape, decoder.attention, assets);
+  const holes = holesOf(decoder.shape);
   let residual = new Float32Array(0);
   const run = {
     decoder,
     samples: [ids],
     attention: {
-      layer: (layer: number, tensors: SampleTensors) => {
-        visit(layer, copyOf(tensors));
-        return attention.layer(layer, tensors);
+      layer: (hole: number, tensors: SampleTensors) => {
+        const { layer, sharing } = holes[hole]!;
+        if (sharing === undefined) visit(layer, copyOf(tensors));
+        return attention.layer(hole, tensors);
       },
     },
     positions: [decoder.positions(Array.from(ids, (_, position) => position))],

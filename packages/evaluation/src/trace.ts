@@ -19,8 +19,8 @@ export const trace = async (
     if (place.sharing === undefined)
       await visit(place.layer, {
         query: hole.query.data as Float32Array,
-        key: hole.key.data as Float32Array,
-        value: hole.value.data as Float32Array,
+        key: hole.key!.data as Float32Array,
+        value: hole.value!.data as Float32Array,
       });
     if (index === holes.length - 1) return;
     const output = await fillHole(attention, place, hole);

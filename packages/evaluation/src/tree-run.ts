@@ -237,10 +237,7 @@ const runSegment = async (
   return stateBefore(shape, hole + 1, store, state, arraysOf(next));
 };
 
-/** Tensors of a hole; one that shares a cache has neither key nor value. */
-type HoleTensors = Readonly<Record<TensorName, Tensor | undefined>>;
-
-const widthsOf = (tensors: HoleTensors, rows: number): Partial<Record<TensorName, number>> =>
+const widthsOf = (tensors: HoleInputs, rows: number): Partial<Record<TensorName, number>> =>
   Object.fromEntries(
     TENSORS.flatMap((name) => {
       const tensor = tensors[name];
@@ -248,8 +245,7 @@ const widthsOf = (tensors: HoleTensors, rows: number): Partial<Record<TensorName
     }),
   );
 
-const arraysOf = (tensors: HoleInputs): Float32Array[] =>
-  TENSORS.map((name) => (tensors as HoleTensors)[name]?.data as Float32Array);
+const arraysOf = (tensors: HoleInputs): Float32Array[] => TENSORS.map((name) => tensors[name]?.data as Float32Array);
 
 const tensorsOf = ([, query, key, value]: readonly Float32Array[]): SampleTensors => ({
   query: query!,

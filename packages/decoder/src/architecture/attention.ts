@@ -5,14 +5,25 @@ import { modelKeys } from "./model-keys.ts";
 import type { WeightSource } from "./weights.ts";
 
 /**
- * The sizes of a model's cache, and the attention of each layer unless all of it is plain. Adds to the configuration
- * `ARCHITECTURE.attn_logit_softcapping` and the tensors `blk.LAYER.attn_sinks.weight`, a logit per query head.
+ * The sizes of a model's cache, and the attention of each layer unless all of it is plain. Layers that read the cache of
+ * another are in `sharing`. Adds to the configuration `ARCHITECTURE.attn_logit_softcapping` and the tensors
+ * `blk.LAYER.attn_sinks.weight`, a logit per query head.
  *
  * @throws ModelError `MODEL_METADATA_INVALID`
  */
 export const readShape = async (source: WeightSource, config: DecoderConfig): Promise<CacheShape> => {
-  const { layers, queryHeads, kvHeads, headSize } = config;
-  return withAttention({ layers, queryHeads, kvHeads, headSize }, await readSpecs(source, config));
+  const { queryHeads, kvHeads, headSize, cacheOf } = config;
+  const specs = await readSpecs(source, config);
+  const stored = [...new Set(cacheOf)];
+  const sizes = { layers: stored.length, queryHeads, kvHeads, headSize };
+  const sharing = cacheOf.flatMap((layer, place) =>
+    layer === place ? [] : [{ place, cacheOf: stored.indexOf(layer), queryHeads, attention: specs[place]! }],
+  );
+  const shape = withAttention(
+    sizes,
+    stored.map((layer) => specs[layer]!),
+  );
+  return sharing.length > 0 ? { ...shape, sharing } : shape;
 };
 
 /** The sizes with the attention of each layer, unless all of it is plain. */

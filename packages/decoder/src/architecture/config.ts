@@ -38,6 +38,8 @@ export interface DecoderConfig extends CacheShape {
   readonly temperature?: AttentionTemperature;
   /** Newest tokens that a query of each layer reads, its own included; undefined for a layer that reads all. */
   readonly spans: readonly (number | undefined)[];
+  /** The layer whose cache each layer reads: its own index, or an earlier one. `layers` counts both kinds. */
+  readonly cacheOf: readonly number[];
   /** Tokens that the model was trained for, with the RoPE that was chosen. */
   readonly contextLength: number;
 }

@@ -36,7 +36,8 @@ test.for<[Architecture, boolean, boolean]>([
   const config = readConfig(source);
   const layers = await readDistributions(source);
   expect(layers).toHaveLength(2);
-  const { norm, key } = await familyOf(architecture).projection(layerReader(source, config, 1));
+  const { norm, key: own } = await familyOf(architecture).projection(layerReader(source, config, 1));
+  const key = own!;
   const state = { seed: 1 };
   const inputs = Array.from({ length: DRAWS }, () => norm!.map((weight) => weight * nearlyNormal(state)));
   for (let row = 0; row < key.rows; row++) {

@@ -28,7 +28,7 @@ export interface LayerDistribution {
  * Predicts queries and keys of each layer without running the model. The input of a projection is normalized, so its
  * channels are taken as independent with mean 0 and variance 1, times the norm's weights. The mean of a query or key channel
  * is then its bias, and its variance the squared length of its row. Families that do not normalize the input have norms of
- * queries and keys, which set the scale. Reads one layer at a time.
+ * queries and keys, which set the scale. Skips layers without a cache. Reads one layer at a time.
  *
  * @throws ModelError, GgufError when the model cannot be read
  */
@@ -43,6 +43,7 @@ export const readDistributions = async (file: WeightSource): Promise<LayerDistri
     const { norm, query, key, queryNorm, keyNorm } = await familyOf(config.architecture).projection(
       layerReader(source, config, layer),
     );
+    if (!key) continue;
     const table = tableOf[layer] ?? -1;
     const ropeFrequencies = frequencies[table];
     layers.push({

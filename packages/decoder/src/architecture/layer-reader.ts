@@ -7,6 +7,8 @@ import type { Linear, WeightSource } from "./weights.ts";
 export interface LayerReader {
   readonly config: DecoderConfig;
   readonly layer: number;
+  /** Whether the layer has keys and values of its own. */
+  readonly hasCache: boolean;
   /** Whether the layer has a tensor. */
   has(part: string): boolean;
   /**
@@ -33,6 +35,7 @@ export interface LayerReader {
 export const layerReader = (source: WeightSource, config: DecoderConfig, layer: number): LayerReader => ({
   config,
   layer,
+  hasCache: config.cacheOf[layer] === layer,
   has: (part) => source.tensors.has(`blk.${layer}.${part}.weight`),
   vector: async (part, length) => readVector(source, `blk.${layer}.${part}.weight`, length),
   linear: async (part, rows, columns, needsBias) =>

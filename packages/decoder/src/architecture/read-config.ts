@@ -8,6 +8,7 @@ import { ModelError } from "./model-error.ts";
 import { type ModelKeys, modelKeys } from "./model-keys.ts";
 import { nearestArchitecture } from "./nearest-architecture.ts";
 import { vocabularySize } from "./read-weights.ts";
+import { readCacheOf } from "./shared-caches.ts";
 import { readSliding } from "./spans.ts";
 import { assertLayerCount, assertReadableTensors, assertSegmentSizes, assertWhole } from "./supported-model.ts";
 import type { ModelHeader } from "./weights.ts";
@@ -87,6 +88,7 @@ export const readMetadata = (
     rope,
     ...(temperature && { temperature }),
     spans,
+    cacheOf: readCacheOf(keys, slides),
     contextLength: rope.contextLength ?? keys.number("context_length"),
   };
 };

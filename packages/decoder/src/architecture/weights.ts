@@ -34,8 +34,9 @@ export interface ProjectionWeights {
   /** Of the residuals, before the projection. */
   readonly norm?: Float32Array;
   readonly query: Linear;
-  readonly key: Linear;
-  readonly value: Linear;
+  /** Absent, as is the value, in a layer that reads the cache of another. */
+  readonly key?: Linear;
+  readonly value?: Linear;
   /** RMS norms before RoPE: of each head, `[headSize]`, or of the whole projection. */
   readonly queryNorm?: Float32Array;
   readonly keyNorm?: Float32Array;

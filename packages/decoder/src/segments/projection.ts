@@ -1,5 +1,5 @@
 import type { DecoderConfig } from "../architecture/config.ts";
-import type { ProjectionWeights } from "../architecture/weights.ts";
+import type { Linear, ProjectionWeights } from "../architecture/weights.ts";
 import { integers, node, type Port } from "../onnx/graph.ts";
 import { type Arithmetic, chain, join, linear, type Part } from "./linear.ts";
 import { groupNorm, norm } from "./norm.ts";
@@ -13,13 +13,12 @@ export const positionPorts = ({ temperature }: DecoderConfig, { ropeDimensions }
 const POSITIONS = ["cosine", "sine"] as const;
 
 /** Outputs of a projection. */
-export const projectionPorts = ({ query, key, value }: ProjectionWeights): Port[] => [
-  { name: "query", dims: ["rows", query.rows] },
-  { name: "key", dims: ["rows", key.rows] },
-  { name: "value", dims: ["rows", value.rows] },
-];
+export const projectionPorts = ({ query, key, value }: ProjectionWeights): Port[] =>
+  Object.entries({ query, key, value }).flatMap(([name, matrix]) =>
+    matrix ? [{ name, dims: ["rows", matrix.rows] }] : [],
+  );
 
-/** Query, key and value of a layer, from the residuals `input`. */
+/** Query, key and value of a layer, or only the query of one that shares a cache, from the residuals `input`. */
 export const projection = (
   config: DecoderConfig,
   weights: ProjectionWeights,
@@ -29,10 +28,10 @@ export const projection = (
   const normed = weights.norm ? "attention_input" : input;
   return join([
     ...(weights.norm ? [norm("attention_norm", input, normed, weights.norm, config)] : []),
-    linear("value", normed, "value", weights.value, arithmetic),
+    ...(weights.value ? [linear("value", normed, "value", weights.value, arithmetic)] : []),
     ...(weights.ropeDimensions > 0 ? [BATCHED_POSITIONS] : []),
-    headsOf("query", normed, config, weights, arithmetic),
-    headsOf("key", normed, config, weights, arithmetic),
+    headsOf("query", normed, weights.query, config, weights, arithmetic),
+    ...(weights.key ? [headsOf("key", normed, weights.key, config, weights, arithmetic)] : []),
   ]);
 };
 
@@ -49,11 +48,12 @@ const BATCHED_POSITIONS: Part = {
 const headsOf = (
   name: "query" | "key",
   from: string,
+  matrix: Linear,
   config: DecoderConfig,
   weights: ProjectionWeights,
   arithmetic: Arithmetic,
 ): Part => {
-  const { [name]: matrix, [`${name}Norm` as const]: weight, ropeDimensions } = weights;
+  const { [`${name}Norm` as const]: weight, ropeDimensions } = weights;
   return chain(name, [
     (output) => linear(name, from, output, matrix, arithmetic),
     weight && ((output, input) => groupNorm(`${name}_norm`, input, output, weight, matrix.rows, config)),

@@ -17,7 +17,7 @@ export interface SegmentWeights {
  * Graph between two attention holes. All tensors are float32 `[rows, ...]`, one row per token.
  *
  * Inputs: `hidden`, `attention` with a feed-forward part, `cosine` and `sine` with a projection that has RoPE. Outputs:
- * `residual`, `query`, `key`, `value`, or `logits` for the head.
+ * `residual`, `query`, and `key` and `value` unless the layer shares a cache; or `logits` for the head.
  */
 export const segmentGraph = (
   config: DecoderConfig,

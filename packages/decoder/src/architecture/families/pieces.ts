@@ -2,7 +2,14 @@ import type { ExpertSizes } from "../config.ts";
 import { inHalfSplitOrder } from "../half-split.ts";
 import type { LayerReader } from "../layer-reader.ts";
 import { sliceRows } from "../slice-rows.ts";
-import type { Activation, ExpertWeights, FeedForwardWeights, GatedWeights, ProjectionWeights } from "../weights.ts";
+import type {
+  Activation,
+  ExpertWeights,
+  FeedForwardWeights,
+  GatedWeights,
+  Linear,
+  ProjectionWeights,
+} from "../weights.ts";
 
 /** How a file stores query, key and value. */
 interface ProjectionLayout {
@@ -21,17 +28,18 @@ export const separateProjection = async (
 ): Promise<ProjectionWeights> => {
   const { hiddenSize, headSize, queryHeads, kvHeads } = reader.config;
   const ropeDimensions = ropeDimensionsOf(reader);
-  const [query, key, value] = [
-    await reader.linear("attn_q", queryHeads * headSize, hiddenSize, needsBias),
-    await reader.linear("attn_k", kvHeads * headSize, hiddenSize, needsBias),
-    await reader.linear("attn_v", kvHeads * headSize, hiddenSize, needsBias),
-  ];
   const isReordered = ropeRows === "neighbours" && ropeDimensions > 0;
+  const rotated = async (part: string, heads: number): Promise<Linear> => {
+    const rows = await reader.linear(part, heads * headSize, hiddenSize, needsBias);
+    return isReordered ? inHalfSplitOrder(rows, headSize, ropeDimensions) : rows;
+  };
   return {
     ...(hasNorm && { norm: await reader.vector("attn_norm", hiddenSize) }),
-    query: isReordered ? inHalfSplitOrder(query, headSize, ropeDimensions) : query,
-    key: isReordered ? inHalfSplitOrder(key, headSize, ropeDimensions) : key,
-    value,
+    query: await rotated("attn_q", queryHeads),
+    ...(reader.hasCache && {
+      key: await rotated("attn_k", kvHeads),
+      value: await reader.linear("attn_v", kvHeads * headSize, hiddenSize, needsBias),
+    }),
     ropeDimensions,
   };
 };
@@ -47,8 +55,10 @@ export const fusedProjection = async (reader: LayerReader): Promise<ProjectionWe
   return {
     norm: await reader.vector("attn_norm", hiddenSize),
     query: sliceRows(fused, 0, queryRows),
-    key: sliceRows(fused, queryRows, queryRows + kvRows),
-    value: sliceRows(fused, queryRows + kvRows, queryRows + 2 * kvRows),
+    ...(reader.hasCache && {
+      key: sliceRows(fused, queryRows, queryRows + kvRows),
+      value: sliceRows(fused, queryRows + kvRows, queryRows + 2 * kvRows),
+    }),
     ropeDimensions: ropeDimensionsOf(reader),
   };
 };
@@ -56,7 +66,7 @@ export const fusedProjection = async (reader: LayerReader): Promise<ProjectionWe
 /** RMS norms of each head of query and key, before RoPE. */
 export const headNorms = async (reader: LayerReader): Promise<Pick<ProjectionWeights, "queryNorm" | "keyNorm">> => ({
   queryNorm: await reader.vector("attn_q_norm", reader.config.headSize),
-  keyNorm: await reader.vector("attn_k_norm", reader.config.headSize),
+  ...(reader.hasCache && { keyNorm: await reader.vector("attn_k_norm", reader.config.headSize) }),
 });
 
 /** RMS norms of all heads of query together, and of key, before RoPE. */
@@ -66,7 +76,7 @@ export const projectionNorms = async (
   const { headSize, queryHeads, kvHeads } = reader.config;
   return {
     queryNorm: await reader.vector("attn_q_norm", queryHeads * headSize),
-    keyNorm: await reader.vector("attn_k_norm", kvHeads * headSize),
+    ...(reader.hasCache && { keyNorm: await reader.vector("attn_k_norm", kvHeads * headSize) }),
   };
 };
 
