@@ -1,21 +1,26 @@
 // Measures what it takes to answer one prompt with a model, in a process for each way: ours with compact and exact weights,
-// and llama.cpp with a 16-bit cache:
-//   npm run -s bench:memory -- MODEL [--tokens 640]
-// Prints the peak of the process, how much of the memory at the end belongs to it alone and how much to mapped files (Linux
-// only), the time to open and load, and from there to the first token. Run it twice: the first run writes our segments.
+// and llama.cpp with a 16-bit cache; and what a small `tune` takes:
+//   npm run -s bench:memory -- MODEL [WAY ...] [--tokens 640] [--cold]
+// WAYs are compact, exact, llama.cpp and tune; by default all. Prints the peak of the process, the peak of its memory that is not
+// of mapped files (Linux only), the time to open and load, and from there to the first token. Run it twice: the first run writes
+// our segments. With --cold, the system drops the pages of all files before each way, which needs root on Linux.
 // Needs node-llama-cpp for its row; if it is missing, the row says how to install it.
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { openRunner, resolveModel } from "kvtuner";
+import { openRunner, resolveModel, tune } from "kvtuner";
 import { findNodeLlamaCpp } from "./llama-cpp/package.ts";
 
-const WAYS = ["compact", "exact", "llama.cpp"];
+const WAYS = ["compact", "exact", "llama.cpp", "tune"];
 const GENERATED = 8;
 
+const README = fileURLToPath(new URL("../README.md", import.meta.url));
+
 /** The first characters of this repository's README, cut to about so many tokens. */
-const prompt = (tokens) => readFileSync(new URL("../README.md", import.meta.url), "utf8").slice(0, 3 * tokens);
+const prompt = (tokens) => readFileSync(README, "utf8").slice(0, 3 * tokens);
 
 const ours = (weights) => async (model, tokens) => {
   const runner = await openRunner({ model, plan: "none", weights });
@@ -47,27 +52,60 @@ const llamaCpp = async (model, tokens) => {
   return { loadedMs, firstMs, tokens: ids.length };
 };
 
-const MEASURES = { compact: ours("compact"), exact: ours("exact"), "llama.cpp": llamaCpp };
+/** 256 tokens under all plans of one layer, and four whole plans. */
+const smallTune = async (model) => {
+  const out = mkdtempSync(join(tmpdir(), "kvtuner-memory-"));
+  try {
+    await tune({ model, out, text: README, samples: 1, sampleLength: 256, pairs: ["K8V4", "K4V2"], evaluations: 4 });
+    return { loadedMs: performance.now(), tokens: 256 };
+  } finally {
+    rmSync(out, { recursive: true });
+  }
+};
 
-const megabytes = (field) => {
+const MEASURES = { compact: ours("compact"), exact: ours("exact"), "llama.cpp": llamaCpp, tune: smallTune };
+
+/** Memory of this process by the system's count, bytes. */
+const memoryBytes = (field) => {
   const [, kibibytes] = new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync("/proc/self/status", "utf8"));
-  return `${Math.round((Number(kibibytes) * 1024) / 1e6)} MB`;
+  return Number(kibibytes) * 1024;
+};
+
+const megabytes = (bytes) => `${Math.round(bytes / 1e6)} MB`;
+
+const SAMPLE_EVERY_MS = 30;
+
+/** Peak of the memory that is not of mapped files; the system keeps only that of all memory. */
+const anonymousPeak = () => {
+  let peak = 0;
+  const sample = () => (peak = Math.max(peak, memoryBytes("RssAnon")));
+  const timer = setInterval(sample, SAMPLE_EVERY_MS);
+  return () => {
+    clearInterval(timer);
+    return sample();
+  };
 };
 
 const measure = async (way, model, tokens) => {
   const startMs = performance.now();
+  const endPeak = anonymousPeak();
   const { loadedMs, firstMs, tokens: read } = await MEASURES[way](model, tokens);
   return {
     prompt: `${read} tokens`,
-    peak: megabytes("VmHWM"),
-    anonymous: megabytes("RssAnon"),
-    files: megabytes("RssFile"),
-    load: `${Math.round(loadedMs - startMs)} ms`,
-    "first token": `${Math.round(firstMs - loadedMs)} ms`,
+    peak: megabytes(memoryBytes("VmHWM")),
+    anonymous: megabytes(endPeak()),
+    [way === "tune" ? "all" : "load"]: `${Math.round(loadedMs - startMs)} ms`,
+    ...(firstMs !== undefined && { "first token": `${Math.round(firstMs - loadedMs)} ms` }),
   };
 };
 
-const apart = (way, argv) => {
+const dropFilePages = () => {
+  spawnSync("sync");
+  writeFileSync("/proc/sys/vm/drop_caches", "1");
+};
+
+const apart = (way, { argv, cold }) => {
+  if (cold) dropFilePages();
   const args = [...process.execArgv, fileURLToPath(import.meta.url), ...argv, "--way", way];
   const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8" });
   const line = stdout.trim().split("\n").at(-1) ?? "";
@@ -76,11 +114,18 @@ const apart = (way, argv) => {
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { tokens: { type: "string", default: "640" }, way: { type: "string" } },
+  options: { tokens: { type: "string", default: "640" }, way: { type: "string" }, cold: { type: "boolean" } },
 });
-const [model = "embedded"] = positionals;
+const [model = "embedded", ...ways] = positionals;
 if (values.way === undefined)
-  console.table(Object.fromEntries(WAYS.map((way) => [way, apart(way, process.argv.slice(2))])));
+  console.table(
+    Object.fromEntries(
+      (ways.length > 0 ? ways : WAYS).map((way) => [
+        way,
+        apart(way, { argv: process.argv.slice(2), cold: values.cold }),
+      ]),
+    ),
+  );
 else {
   console.log(JSON.stringify(await measure(values.way, model, Number(values.tokens))));
   process.exit(); // llama.cpp's threads would keep it alive

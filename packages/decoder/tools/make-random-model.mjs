@@ -1,7 +1,7 @@
 // Writes a GGUF file of Llama's architecture with random weights in Q4_0, part by part, so that it may be larger than memory.
 // For measuring memory: what it says means nothing. The same options give the same file.
 //
-//   node --import ./tools/typescript-loader.mjs packages/decoder/tools/make-random-model.mjs random-8b.gguf
+//   node --conditions=@kvtuner/source --import ./tools/typescript-loader.mjs packages/decoder/tools/make-random-model.mjs random-8b.gguf
 import { open } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { tinyMetadata } from "../src/gguf/test-support/tiny-model.ts";

@@ -18,5 +18,6 @@ export { parseTask, TaskError } from "./tasks/task-file.ts";
 export type { TaskItem } from "./tasks/task-item.ts";
 export type { TaskOutcome, TaskScore } from "./tasks/task-score.ts";
 export { taskScore } from "./tasks/task-score.ts";
+export { scoringBytes } from "./scorer.ts";
 export { trace } from "./trace.ts";
 export { cutSamples } from "./samples.ts";

@@ -3,7 +3,10 @@ import { Tensor } from "onnxruntime-common";
 import { logProbabilityGraph, scoreGraph } from "./score-graph.ts";
 
 /** Rows compared at once. Their intermediate results, several times the logits, nearly fit the processor's caches. */
-const COMPARED_ROWS = 16;
+export const COMPARED_ROWS = 16;
+
+/** Arrays as large as the logits of these rows that are alive at once, at most. */
+export const COMPARED_COPIES = 5;
 
 /** Comparison of logits with the float cache's, one number per row. */
 export interface RowStatistics {

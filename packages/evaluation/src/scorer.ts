@@ -2,7 +2,7 @@ import type { CreateSession, Decoder } from "@kvtuner/decoder";
 import { Tensor } from "onnxruntime-common";
 import type { ActivationStore } from "./activation-store.ts";
 import { gatherRows } from "./gather-rows.ts";
-import { createScoreSessions, type RowStatistics } from "./score-sessions.ts";
+import { COMPARED_COPIES, COMPARED_ROWS, createScoreSessions, type RowStatistics } from "./score-sessions.ts";
 
 /** Rows of logits held at once. They, and what is computed from them, fit the processor's caches. */
 const CHUNK_ROWS = 64;
@@ -12,6 +12,12 @@ interface LogitRows {
   readonly logits: Float32Array;
   readonly base: Float32Array;
 }
+
+const FLOAT32_BYTES = 4;
+
+/** Memory that comparing a plan with the base takes, bytes. */
+export const scoringBytes = (vocabularySize: number): number =>
+  FLOAT32_BYTES * vocabularySize * (2 * CHUNK_ROWS + COMPARED_ROWS * COMPARED_COPIES);
 
 const logitRows = (vocabulary: number, rows: number): LogitRows => {
   const length = Math.min(CHUNK_ROWS, rows) * vocabulary;

@@ -67,6 +67,15 @@ describe("weights are chosen", () => {
     );
   });
 
+  test("with room for what the caller takes beside the model", () => {
+    const beside = { besideBytes: 1e8 };
+    const choice = chooseWeights(gguf, { memory: compact.peakBytes + 1e8, ...beside }, PLENTY);
+    expect(choice).toMatchObject({ weights: "compact", peakBytes: compact.peakBytes + 1e8 });
+    expect(chooseWeights(gguf, { memory: compact.peakBytes + 1e8 - 1, ...beside }, PLENTY).weights).toBe("exact");
+    const least = exact.anonymousBytes + exact.largestSegmentBytes + 1e8;
+    expect(() => chooseWeights(gguf, { memory: least - 1, ...beside }, PLENTY)).toThrow(/at least/);
+  });
+
   test("or rejected with what is needed, what there is, and advice", () => {
     const least = exact.anonymousBytes + exact.largestSegmentBytes;
     expect(chooseWeights(gguf, { memory: least }, PLENTY)).toMatchObject({ weights: "exact", residentSegments: 1 });

@@ -19,6 +19,8 @@ export interface WeightWishes {
   readonly weights?: Weights;
   /** Limit of the memory of the process, bytes; by default what is free, of which mapped files may take more. */
   readonly memory?: number;
+  /** Memory that the caller takes beside the model, bytes; none by default. */
+  readonly besideBytes?: number;
 }
 
 /** Estimates are up to a seventh too high. */
@@ -32,17 +34,24 @@ const TOLERANCE = 0.85;
  */
 export const chooseWeights = (
   gguf: GgufFile,
-  { weights, memory }: WeightWishes,
+  { weights, memory, besideBytes = 0 }: WeightWishes,
   freeBytes: number = freeMemory(),
 ): WeightChoice => {
   const ways = weights === undefined ? WEIGHTS : [weights];
+  const needOf = (way: Weights): RunMemory => withBeside(runMemory(gguf, way), besideBytes);
   for (const way of ways) {
-    const choice = fitting(way, runMemory(gguf, way), memory, freeBytes);
+    const choice = fitting(way, needOf(way), memory, freeBytes);
     if (choice) return choice;
   }
-  const needs = WEIGHTS.map((way) => ({ way, bytes: leastBytes(way, runMemory(gguf, way)) }));
+  const needs = WEIGHTS.map((way) => ({ way, bytes: leastBytes(way, needOf(way)) }));
   throw new ModelMemoryError(needs, weights, memory, freeBytes);
 };
+
+const withBeside = (need: RunMemory, bytes: number): RunMemory => ({
+  ...need,
+  peakBytes: need.peakBytes + bytes,
+  anonymousBytes: need.anonymousBytes + bytes,
+});
 
 const fitting = (
   weights: Weights,

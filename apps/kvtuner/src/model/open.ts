@@ -1,5 +1,5 @@
 import { batchContinuations } from "@kvtuner/decoder";
-import { createEvaluator, trace } from "@kvtuner/evaluation";
+import { createEvaluator, scoringBytes, trace } from "@kvtuner/evaluation";
 import { warnOnce, type TunableModel } from "@kvtuner/tuning";
 import { distributionsOf } from "./distributions.ts";
 import type { ContextOption } from "./header.ts";
@@ -22,7 +22,11 @@ export const openModel = async (
   access: ModelAccess,
   intended: ContextOption = {},
 ): Promise<TunableModel> => {
-  const opened = await openRunnableModel(model, { ...intended, createSession, weights: "exact" }, access);
+  const opened = await openRunnableModel(
+    model,
+    { ...intended, createSession, weights: "exact", besideBytes: evaluationBytes },
+    access,
+  );
   const { identity, shape, contextLength, tokenizer, load, dispose } = opened;
   const { startIds, bosId, eosIds } = tokenizer;
   const { warn } = warnOnce(access);
@@ -68,6 +72,9 @@ const ACTIVATIONS = {
   rowsPerSegment: 4096,
   keptBaseBytes: 0,
 };
+
+/** Memory of evaluations beside the model, bytes, at most: activations beyond are spilled. */
+const evaluationBytes = (vocabularySize: number): number => ACTIVATIONS.memoryBytes + scoringBytes(vocabularySize);
 
 const untrained = (contextLength: number): string =>
   `the model was trained on ${contextLength} tokens; on longer samples it predicts poorly, so a plan's loss means little; use a shorter --sample-length`;

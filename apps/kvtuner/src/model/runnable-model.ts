@@ -36,7 +36,9 @@ export interface RunnableModel {
 }
 
 /** How the weights are held and run. */
-export interface RunnableOptions extends WeightWishes, ContextOption {
+export interface RunnableOptions extends Omit<WeightWishes, "besideBytes">, ContextOption {
+  /** Memory that the caller takes beside the model, bytes, by the size of its vocabulary; none by default. */
+  readonly besideBytes?: (vocabularySize: number) => number;
   readonly createSession: CreateSession<Uint8Array | string>;
 }
 
@@ -58,7 +60,7 @@ export const openRunnableModel = async (
     const tokenizer = loadTokenizer(gguf);
     tokenizer.warnings.forEach(access.warn);
     const sha256 = await filesChecksum(paths);
-    const choice = chooseWeights(gguf, options);
+    const choice = chooseWeights(gguf, { ...options, besideBytes: besideBytesOf(options, tokenizer) });
     const decoder = lazyDecoder(
       async (onProgress) => load({ gguf, sha256, choice, createSession: options.createSession, intended }, onProgress),
       access,
@@ -85,17 +87,21 @@ export const openRunnableModel = async (
   }
 };
 
+const besideBytesOf = ({ besideBytes }: RunnableOptions, { vocabularySize }: Tokenizer): number =>
+  besideBytes?.(vocabularySize) ?? 0;
+
 const intendedContext = ({ contextLength }: ContextOption): ContextOption =>
   contextLength === undefined ? {} : { contextLength };
 
 const openRunnableExport = async (
   path: string,
-  { createSession, weights, memory = Infinity }: RunnableOptions,
+  options: RunnableOptions,
   access: ModelAccess,
 ): Promise<RunnableModel> => {
+  const { createSession, weights, memory = Infinity } = options;
   const { paths, identity, shape, contextLength, weightBytes, ...header } = await openExportedHeader(path);
   const tokenizer = header.tokenizer();
-  const peakBytes = processMemory(tokenizer.vocabularySize) + weightBytes;
+  const peakBytes = processMemory(tokenizer.vocabularySize) + weightBytes + besideBytesOf(options, tokenizer);
   if (peakBytes > memory) throw new ModelMemoryError([{ way: "exact", bytes: peakBytes }], undefined, memory, memory);
   if (weights === "compact")
     access.warn(
