@@ -1,4 +1,5 @@
-import { type AttentionSpec, scoreOf } from "@kvtuner/plan";
+import { type AttentionSpec, scoreOf, spanOf } from "@kvtuner/plan";
+import type { ReadVersion, TokenRange } from "./layer-input.ts";
 
 /** Copies one head out of `[tokens, heads * headSize]` as `[tokens, headSize]`, in double precision. */
 export const headRows = (source: ArrayLike<number>, heads: number, head: number, headSize: number): Float64Array => {
@@ -9,6 +10,16 @@ export const headRows = (source: ArrayLike<number>, heads: number, head: number,
     for (let channel = 0; channel < headSize; channel++) rows[token * headSize + channel] = source[from + channel]!;
   }
   return rows;
+};
+
+/** First token that the query at a position sees. */
+export const seenFrom = (spec: AttentionSpec, position: number): number => Math.max(0, position + 1 - spanOf(spec));
+
+/** The tokens that a query at a position reads quantized, limited to those it sees. Empty ranges start at a token it sees. */
+export const readRange = (spec: AttentionSpec, range: ReadVersion["range"], position: number): TokenRange => {
+  const { start, end } = range(position);
+  const first = Math.min(Math.max(start, seenFrom(spec, position)), position + 1);
+  return { start: first, end: Math.max(first, Math.min(end, position + 1)) };
 };
 
 /** Writes the score of `query . rows[token]` to `scores[token]` for tokens `start` to `end - 1`. */

@@ -1,5 +1,13 @@
-import { type AttentionSpec, plainAttention, spanOf } from "@kvtuner/plan";
-import { addWeightedRows, headRows, meanAbsoluteDifference, scoreRows, softmax } from "./attention-rows.ts";
+import { type AttentionSpec, plainAttention } from "@kvtuner/plan";
+import {
+  addWeightedRows,
+  headRows,
+  meanAbsoluteDifference,
+  readRange,
+  scoreRows,
+  seenFrom,
+  softmax,
+} from "./attention-rows.ts";
 import type { LayerInput, ReadVersion, TokenRange } from "./layer-input.ts";
 import { RELATIVE_FLOOR, rowRelativeError } from "./relative-error.ts";
 
@@ -73,7 +81,7 @@ const headInput = (
 /** Mean relative error of each version over the tokens that some query reads from it. */
 const tensorErrors = (head: HeadInput, exact: Float64Array, versions: readonly HeadVersion[]): Float64Array =>
   Float64Array.from(versions, (version) => {
-    const ranges = head.positions.map((position) => clippedRange(head, version, position)).filter(isNotEmpty);
+    const ranges = head.positions.map((position) => readRange(head.spec, version.range, position)).filter(isNotEmpty);
     const read = Int8Array.from({ length: exact.length / head.headSize });
     for (const { start, end } of ranges) read.fill(1, start, end);
     let sum = 0;
@@ -95,7 +103,7 @@ const addQueries = (sums: HeadSums, head: HeadInput, queries: Float64Array, sink
     computeWeights(head, { query, position, sinkLogit }, exact, weights);
     for (const [key, quantized] of weights.entries()) {
       sums.attention[key] =
-        sums.attention[key]! + meanAbsoluteDifference(exact, quantized, firstSeen(head, position), position + 1);
+        sums.attention[key]! + meanAbsoluteDifference(exact, quantized, seenFrom(head.spec, position), position + 1);
     }
     addOutputs(sums.output, head, position, exact, weights);
   }
@@ -114,11 +122,11 @@ const computeWeights = (
   exact: Float64Array,
   weights: readonly Float64Array[],
 ): void => {
-  const first = firstSeen(head, position);
+  const first = seenFrom(head.spec, position);
   scoreRows(exact, query, head.key, first, position + 1, head.spec);
   for (const [key, version] of head.keys.entries()) {
     const quantized = weights[key]!;
-    const { start, end } = clippedRange(head, version, position);
+    const { start, end } = readRange(head.spec, version.range, position);
     quantized.set(exact.subarray(0, position + 1));
     scoreRows(quantized, query, version.rows, start, end, head.spec);
     softmax(quantized, first, position + 1, sinkLogit);
@@ -136,11 +144,11 @@ const addOutputs = (
 ): void => {
   const { headSize, relativeFloor, value } = head;
   const exact = new Float64Array(headSize);
-  const first = firstSeen(head, position);
+  const first = seenFrom(head.spec, position);
   addWeightedRows(exact, exactWeights, value, first, position + 1);
   const output = new Float64Array(headSize);
   for (const [valueIndex, version] of head.values.entries()) {
-    const { start, end } = clippedRange(head, version, position);
+    const { start, end } = readRange(head.spec, version.range, position);
     for (const [key, quantized] of weights.entries()) {
       output.fill(0);
       addWeightedRows(output, quantized, value, first, start);
@@ -151,16 +159,6 @@ const addOutputs = (
     }
   }
 };
-
-/** The tokens that a query at `position` reads quantized, limited to those it sees. Empty ranges start at a token it sees. */
-const clippedRange = (head: HeadInput, { range }: HeadVersion, position: number): TokenRange => {
-  const { start, end } = range(position);
-  const first = Math.min(Math.max(start, firstSeen(head, position)), position + 1);
-  return { start: first, end: Math.max(first, Math.min(end, position + 1)) };
-};
-
-/** First token that the query at a position sees. */
-const firstSeen = ({ spec }: HeadInput, position: number): number => Math.max(0, position + 1 - spanOf(spec));
 
 const isNotEmpty = ({ start, end }: TokenRange): boolean => start < end;
 

@@ -1,0 +1,114 @@
+import type { FloatArray } from "./relative-error.ts";
+
+/**
+ * Losses of one candidate at one layer, estimated from gradients of log-likelihoods with respect to the layer's attention output.
+ * In nats a token, one number per draw of labels.
+ */
+export interface OutputEstimate {
+  /** KL to the float cache, for labels sampled from the model's own predictions: half the mean of squared inner products. */
+  readonly kl: readonly number[];
+  /** First-order rise of the loss on the labels; for comparison, on the tokens that really follow. */
+  readonly firstOrder: readonly number[];
+  /** The same with the absolute value taken token by token. */
+  readonly firstOrderAbsolute: readonly number[];
+  /** e_o²: squared error of the attention output over its squared size. Near 1, the estimates are far too low. */
+  readonly outputError: number;
+}
+
+/** Attention outputs of one layer, exact and with a candidate's cache, and gradients, `[tokens, width]` row-major each. */
+export interface ReaderOutput {
+  readonly exact: FloatArray;
+  readonly output: FloatArray;
+  /** By draw: gradient of the summed log-likelihood of the labels. */
+  readonly gradients: readonly FloatArray[];
+}
+
+/** A part of one token's row. */
+export interface RowPart {
+  readonly token: number;
+  readonly exact: FloatArray;
+  readonly output: FloatArray;
+  /** Where the part starts in `exact` and `output`, and in each gradient. */
+  readonly outputAt: number;
+  readonly gradientAt: number;
+  readonly size: number;
+}
+
+/** Adds up what a candidate changes wherever its layer's cache is read. */
+export interface EstimateSum {
+  /** Adds all rows of a reader. */
+  add(reader: ReaderOutput): void;
+  /** Adds a part of one row. */
+  addPart(part: RowPart, gradients: readonly FloatArray[]): void;
+  result(): OutputEstimate;
+}
+
+/**
+ * Estimates the loss of one candidate. With `G` the gradient at a token and `d` the error of the attention output there:
+ *
+ *     kl = 1 / (2 tokens) * sum over tokens of <G, d>²
+ *
+ * In expectation over labels this is half the quadratic form of the Fisher matrix without the terms between two tokens; their
+ * mean is small and their variance large. Layers that share the cache add to the same inner products.
+ */
+export const createEstimateSum = (tokens: number, draws: number): EstimateSum => {
+  const products = Array.from({ length: draws }, () => new Float64Array(tokens));
+  let [errorSquare, exactSquare] = [0, 0];
+  const addPart: EstimateSum["addPart"] = ({ token, exact, output, outputAt, gradientAt, size }, gradients) => {
+    for (let channel = 0; channel < size; channel++) {
+      const difference = output[outputAt + channel]! - exact[outputAt + channel]!;
+      errorSquare += difference ** 2;
+      exactSquare += exact[outputAt + channel]! ** 2;
+      for (let draw = 0; draw < draws; draw++) {
+        products[draw]![token] = products[draw]![token]! + difference * gradients[draw]![gradientAt + channel]!;
+      }
+    }
+  };
+  return {
+    addPart,
+    add: ({ gradients, ...outputs }) => {
+      const size = outputs.exact.length / tokens;
+      for (let token = 0; token < tokens; token++) {
+        addPart({ ...outputs, token, outputAt: token * size, gradientAt: token * size, size }, gradients);
+      }
+    },
+    result: () => ({
+      kl: products.map((own) => mean(own, (product) => product ** 2) / 2),
+      firstOrder: products.map((own) => -mean(own, (product) => product)),
+      firstOrderAbsolute: products.map((own) => mean(own, Math.abs)),
+      outputError: exactSquare === 0 ? 0 : errorSquare / exactSquare,
+    }),
+  };
+};
+
+/** A mean with its standard error. */
+export interface Estimated {
+  readonly mean: number;
+  /** NaN with one sample and one draw. */
+  readonly standardError: number;
+}
+
+/**
+ * Mean over samples of text and draws of labels, `[sample][draw]`. The standard error is the larger of two: of the samples' means,
+ * and of the draws if the samples did not differ. Two samples say little about the spread of all.
+ */
+export const meanEstimate = (samples: readonly (readonly number[])[]): Estimated => {
+  const means = samples.map((draws) => mean(draws, (draw) => draw));
+  const overSamples = deviation(means) / Math.sqrt(means.length);
+  const within = Math.sqrt(mean(samples, (draws) => deviation(draws) ** 2));
+  const overDraws = within / Math.sqrt(samples.flat().length);
+  const known = [overSamples, overDraws].filter((error) => !Number.isNaN(error));
+  return { mean: mean(means, (value) => value), standardError: known.length === 0 ? Number.NaN : Math.max(...known) };
+};
+
+const mean = <Item>(items: ArrayLike<Item>, value: (item: Item) => number): number => {
+  let sum = 0;
+  for (let index = 0; index < items.length; index++) sum += value(items[index]!);
+  return sum / items.length;
+};
+
+/** Of a population, from a sample of it; NaN for fewer than two values. */
+const deviation = (values: readonly number[]): number => {
+  const centre = mean(values, (value) => value);
+  return Math.sqrt((mean(values, (value) => (value - centre) ** 2) * values.length) / (values.length - 1));
+};
