@@ -18,8 +18,16 @@ export interface Agreement {
   readonly equal: boolean;
   /** Our text. */
   readonly text: string;
-  /** The first token that differs. Small gaps on both sides are a tie that rounding decides. */
-  readonly difference?: { readonly index: number; readonly ours: Choice; readonly theirs: Choice };
+  readonly difference?: Difference;
+}
+
+/** The first token that differs: a tie that rounding decides, if the gaps are no larger than `spread` or so. */
+export interface Difference {
+  readonly index: number;
+  readonly ours: Choice;
+  readonly theirs: Choice;
+  /** Standard deviation, over the vocabulary, of their logits less ours after the same tokens. */
+  readonly spread: number;
 }
 
 /** Input of {@link checkAgreement}. */
@@ -67,10 +75,16 @@ const choicesAt = async (
   before: { readonly prompt: Int32Array; readonly ids: readonly number[] },
   { id: ours, logits }: GreedyStep,
   theirs: number,
-): Promise<{ readonly ours: Choice; readonly theirs: Choice }> => {
-  const [peerOurs, peerTheirs] = (await peer.call("logits", { ...before, of: [ours, theirs] })) as [number, number];
+): Promise<Omit<Difference, "index">> => {
+  const peerLogits = await peer.call("logits", { ...before, of: [...logits.keys()] });
   return {
     ours: { id: ours, text: decode([ours]), logitGap: logits[ours]! - logits[theirs]! },
-    theirs: { id: theirs, text: decode([theirs]), logitGap: peerTheirs - peerOurs },
+    theirs: { id: theirs, text: decode([theirs]), logitGap: peerLogits[theirs]! - peerLogits[ours]! },
+    spread: standardDeviation(peerLogits.map((logit, id) => logit - logits[id]!)),
   };
+};
+
+const standardDeviation = (values: readonly number[]): number => {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
 };

@@ -72,11 +72,12 @@ const benchOptions = (values: Values): Omit<BenchOptions, "model"> => {
 const agreementText = ({ release, agreement }: PeerReport): string =>
   `llama.cpp ${release}: its greedy text matches ours for ${agreedText(agreement)}`;
 
-const agreedText = ({ equal, tokens, difference }: Agreement): string => {
+export const agreedText = ({ equal, tokens, difference }: Agreement): string => {
   if (equal || !difference) return `${tokens} tokens`;
-  const { index, ours, theirs } = difference;
+  const { index, ours, theirs, spread } = difference;
   return (
     `${index} tokens; then ours has ${JSON.stringify(ours.text)}, ${ours.logitGap.toPrecision(2)} above its ` +
-    `${JSON.stringify(theirs.text)}, which it has ${theirs.logitGap.toPrecision(2)} above ours`
+    `${JSON.stringify(theirs.text)}, which it has ${theirs.logitGap.toPrecision(2)} above ours ` +
+    `(all its logits deviate from ours by ${spread.toPrecision(2)})`
   );
 };

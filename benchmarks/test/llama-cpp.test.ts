@@ -47,6 +47,7 @@ describe("benchmarks/llama-cpp.mjs", () => {
       expect(peer.refused.map(({ types: refused }: { types: string }) => refused)).toEqual(["q4_0/f16", "q5_0/f16"]);
       expect(peer.agreement.difference).toMatchObject({ theirs: { id: 65, text: "A", logitGap: 2 } });
       expect(peer.agreement.difference.ours.logitGap).toBeGreaterThan(0);
+      expect(peer.agreement.difference.spread).toBeGreaterThan(0);
       for (const { variants } of contexts) {
         expect(variants.map(({ name }: { name: string }) => name)).toEqual(["none", "f16/f16", "q8_0/q4_0"]);
         const [ours, ...theirs] = variants.map(({ decode }: { decode: { medianMs: number } }) => decode.medianMs);
