@@ -68,3 +68,17 @@ test("layers that share a cache are listed with the layer that stores it, and ta
     { first: 3, last: 3, attention: "shared", cacheOf: 1, ...SIZES, bytes: 0 },
   ]);
 });
+
+test("layers without a cache are listed with their state, and others by their number in the model", () => {
+  const shape: CacheShape = {
+    layers: 2,
+    ...SIZES,
+    recurrent: [0, 1, 4].map((place) => ({ place, kind: "short convolution", stateBytes: 256 })),
+  };
+  const recurrent = { attention: "none", kind: "short convolution", stateBytes: 256 };
+  expect(layerRuns(shape, 100)).toEqual([
+    { first: 0, last: 1, ...recurrent },
+    { first: 2, last: 3, attention: "full", ...SIZES, bytes: 4 * 32 * 100 },
+    { first: 4, last: 4, ...recurrent },
+  ]);
+});

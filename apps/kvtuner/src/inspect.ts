@@ -12,6 +12,7 @@ import {
   type Plan,
   type PlanSize,
   planSize,
+  stateBytes,
   storedNumbers,
   type UniformSize,
   uniformSizes,
@@ -67,6 +68,8 @@ export interface ModelReport {
   readonly context: number;
   /** Bytes of the whole cache at 16 bits, at the context length. */
   readonly bytes16: number;
+  /** Bytes of the states of all layers without attention, for one sequence of any length; absent without such layers. */
+  readonly stateBytes?: number;
   readonly budget?: number;
   /** One pair in every layer, and whether it keeps to the budget; `fits` is absent without one. */
   readonly uniform: readonly (UniformSize & { readonly fits?: boolean })[];
@@ -151,6 +154,7 @@ const inspectModel = async (
     bytesPerToken: 2 * storedNumbers(shape, 1),
     context,
     bytes16: 2 * storedNumbers(shape, context),
+    ...(shape.recurrent && { stateBytes: stateBytes(shape) }),
     ...(budget !== undefined && { budget }),
     uniform,
   };

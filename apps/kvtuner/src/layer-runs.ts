@@ -1,7 +1,30 @@
-import { type CacheShape, type Hole, holeShape, holesOf, type LayerShape, spanOf, storedNumbers } from "@kvtuner/plan";
+import {
+  type CacheShape,
+  type Hole,
+  holeShape,
+  holesOf,
+  type LayerShape,
+  modelLayers,
+  spanOf,
+  storedNumbers,
+} from "@kvtuner/plan";
 
-/** Neighbouring layers that attend alike and have equal sizes. Layers are counted among all that attend. */
-export interface LayerRun extends Pick<LayerShape, "queryHeads" | "kvHeads" | "headSize"> {
+/** Neighbouring layers that are alike. Layers are counted among all of the model. */
+export type LayerRun = AttendingRun | RecurrentRun;
+
+/** Neighbouring layers without attention: they keep a state in place of keys and values. */
+interface RecurrentRun {
+  readonly first: number;
+  readonly last: number;
+  readonly attention: "none";
+  /** What they compute, such as `short convolution`. */
+  readonly kind: string;
+  /** Bytes of one of the layers' states, in float32, at any context. */
+  readonly stateBytes: number;
+}
+
+/** Neighbouring layers that attend alike and have equal sizes. */
+interface AttendingRun extends Pick<LayerShape, "queryHeads" | "kvHeads" | "headSize"> {
   readonly first: number;
   readonly last: number;
   /** `shared` layers read the cache of another one. */
@@ -14,26 +37,37 @@ export interface LayerRun extends Pick<LayerShape, "queryHeads" | "kvHeads" | "h
   readonly bytes: number;
 }
 
-/** The layers of a model that attend, in order, with their bytes at `context` tokens. */
+/** The layers of a model, in order, with their bytes at `context` tokens. */
 export const layerRuns = (shape: CacheShape, context: number): LayerRun[] => {
   const runs: LayerRun[] = [];
-  const holes = holesOf(shape);
-  for (const [place, hole] of holes.entries()) {
-    const stored = holes.findIndex(({ layer, sharing }) => layer === hole.layer && sharing === undefined);
-    const own = describeLayer(shape, hole, place, { stored, context });
+  for (const layer of [...attendingLayers(shape, context), ...recurrentLayers(shape)].toSorted(byPlace)) {
     const previous = runs.at(-1);
-    if (previous && isAlike(previous, own)) runs[runs.length - 1] = { ...previous, last: place };
-    else runs.push(own);
+    if (previous && isAlike(previous, layer)) runs[runs.length - 1] = { ...previous, last: layer.last };
+    else runs.push(layer);
   }
   return runs;
 };
+
+const byPlace = (one: LayerRun, other: LayerRun): number => one.first - other.first;
+
+const attendingLayers = (shape: CacheShape, context: number): AttendingRun[] => {
+  const holes = holesOf(shape);
+  const places = modelLayers(shape);
+  return holes.map((hole, index) => {
+    const stored = holes.findIndex(({ layer, sharing }) => layer === hole.layer && sharing === undefined);
+    return describeLayer(shape, hole, places[index]!, { stored: places[stored]!, context });
+  });
+};
+
+const recurrentLayers = ({ recurrent = [] }: CacheShape): RecurrentRun[] =>
+  recurrent.map(({ place, kind, stateBytes }) => ({ first: place, last: place, attention: "none", kind, stateBytes }));
 
 const describeLayer = (
   shape: CacheShape,
   hole: Hole,
   place: number,
   { stored, context }: { readonly stored: number; readonly context: number },
-): LayerRun => {
+): AttendingRun => {
   const own = holeShape(shape, hole);
   const { queryHeads, kvHeads, headSize } = own;
   const span = spanOf(own.attention);

@@ -55,11 +55,12 @@ export const runtimeLogits = async (
   const vocabulary = decoder.vocabularySize;
   const run: Run = { logits: new Float32Array(ids.length * vocabulary), ties: 0, largestDifference: 0 };
   const bounds = [...new Set([0, ...cuts.filter((cut) => cut < ids.length), ids.length])].toSorted((a, b) => a - b);
+  const state = decoder.createState();
   for (const [index, end] of bounds.slice(1).entries()) {
     const start = bounds[index] ?? 0;
     const positions = Array.from({ length: end - start }, (_, token) => start + token);
     const attention = withKeysOf(expected, start, cache, run);
-    const residual = await forward(decoder, ids.subarray(start, end), positions, attention);
+    const residual = await forward(decoder, ids.subarray(start, end), positions, attention, 1, [state]);
     run.logits.set((await decoder.head(residual)).data as Float32Array, start * vocabulary);
   }
   return run;

@@ -1,13 +1,16 @@
-import { type CacheShape, holesOf, type ModelIdentity } from "@kvtuner/plan";
+import { type CacheShape, type ModelIdentity, modelLayers } from "@kvtuner/plan";
 import { type InferenceSession, Tensor } from "onnxruntime-common";
-import type { DecoderConfig } from "./architecture/config.ts";
+import type { DecoderConfig, RecurrentConfig } from "./architecture/config.ts";
 import { type AttentionKernel, createAttentionKernel } from "./attention/attention-kernel.ts";
 import { releaseDeviceTensors } from "./device-tensor.ts";
 import { type HoleArrays, type HoleInputs, holeInputs, tensorsOver } from "./hole-inputs.ts";
+import { type LayerStates, RecurrentState } from "./recurrent-state.ts";
 import { movedPositions, releasePositions, type RowPositions } from "./row-positions.ts";
+import type { Tensors } from "./run-into.ts";
 import { createDeviceRows, type DeviceRows } from "./segments/device-rows.ts";
 import { setColumns } from "./segments/head-pieces.ts";
 import { createLastRow, type LastRow } from "./segments/last-row.ts";
+import { MIXED } from "./segments/mixers/mixer-ports.ts";
 import type { SegmentSet } from "./segments/segment-set.ts";
 import type { CreateSession } from "./session.ts";
 
@@ -31,8 +34,18 @@ export interface Decoder {
    * @throws ModelError `MODEL_ROPE_CONTEXT` for a position beyond the context that the RoPE factors were chosen for
    */
   positions(positions: ArrayLike<number>): RowPositions;
-  /** Embeds tokens and runs up to hole 0. */
-  first(ids: ArrayLike<number>, positions: RowPositions): Promise<HoleInputs>;
+  /**
+   * A state of zeros of its recurrent layers, for one sequence; of a model without such layers, one that holds nothing.
+   *
+   * @param length tokens that the state counts as seen; 0 by default, other numbers for measuring speed
+   */
+  createState(length?: number): RecurrentState;
+  /**
+   * Embeds tokens and runs up to hole 0.
+   *
+   * @param states of recurrent layers, which change; here and below, by default those at the start of one sequence
+   */
+  first(ids: ArrayLike<number>, positions: RowPositions, states?: LayerStates): Promise<HoleInputs>;
   /**
    * Runs from one hole to the next. Holes are counted among all layers that attend, also those that share a cache.
    *
@@ -45,9 +58,10 @@ export interface Decoder {
     attention: Tensor,
     positions: RowPositions,
     into?: HoleArrays,
+    states?: LayerStates,
   ): Promise<HoleInputs>;
   /** Runs from the last hole to the last residual, whose data may be `into`. */
-  last(residual: Tensor, attention: Tensor, into?: Float32Array): Promise<Tensor>;
+  last(residual: Tensor, attention: Tensor, into?: Float32Array, states?: LayerStates): Promise<Tensor>;
   /** Logits `[rows, vocabularySize]` of last residuals, on the CPU. Their data is `into` if given. */
   head(residual: Tensor, into?: Float32Array): Promise<Tensor>;
   /** Logits `[vocabularySize]` of the last row only. */
@@ -62,8 +76,10 @@ export interface DecoderParts {
   readonly shape: CacheShape;
   readonly identity: ModelIdentity;
   readonly vocabularySize: number;
-  /** One before each hole, one after the last, then the head in pieces. */
+  /** One before each layer's attention or mixer, one after the last, then the head in pieces. */
   readonly segments: SegmentSet;
+  /** Layers without attention; absent if all attend. */
+  readonly recurrentLayers?: RecurrentConfig;
   /** Positions of rows, on the CPU. */
   readonly positions: (positions: ArrayLike<number>) => RowPositions;
   /** Inputs of the first segment: `hidden`, or what it embeds itself. */
@@ -95,10 +111,33 @@ interface OwnGraphs {
 
 const decoderOf = (parts: DecoderParts, { attention, lastRow, deviceRows }: OwnGraphs): Decoder => {
   const { config, shape, identity, vocabularySize, segments, positions, positionInputs } = parts;
-  const holes = holesOf(shape).length;
+  const holes = modelLayers(shape);
+  const layers = holes.length + (shape.recurrent?.length ?? 0);
+  const createState = (length = 0): RecurrentState => new RecurrentState(parts.recurrentLayers, length);
+  /** Runs segments `from` up to `to` with the states of the layers between. Releases what only they read. */
+  const through = async (
+    [from, to]: readonly [from: number, to: number],
+    feeds: InferenceSession.FeedsType,
+    inputsOf: (segment: number) => InferenceSession.FeedsType,
+    states: LayerStates,
+    targets?: Tensors,
+  ): Promise<{ readonly outputs: Tensors; readonly residual: Tensor | undefined }> => {
+    let residual: Tensor | undefined = feeds["hidden"];
+    let crossing = feeds;
+    for (let index = from; ; index++) {
+      const all = { ...crossing, ...inputsOf(index), ...(index < to && states.past(index)) };
+      const outputs = await segments.run(index, all, index === to ? targets : undefined).finally(() => {
+        if (index > from) releaseDeviceTensors(...Object.values(crossing));
+      });
+      residual = outputs["residual"] ?? residual;
+      if (index === to) return { outputs, residual };
+      states.keep(index, outputs);
+      crossing = { hidden: residual!, attention: outputs[MIXED]! };
+    }
+  };
   const head: Decoder["head"] = async (residual, into = new Float32Array(residual.dims[0]! * vocabularySize)) => {
     const logits = new Tensor("float32", into, [residual.dims[0]!, vocabularySize]);
-    await runHead(segments, holes + 1, residual, logits);
+    await runHead(segments, layers + 1, residual, logits);
     return logits;
   };
   return {
@@ -108,28 +147,33 @@ const decoderOf = (parts: DecoderParts, { attention, lastRow, deviceRows }: OwnG
     vocabularySize,
     attention,
     positions,
-    first: async (ids, rows) => {
+    createState,
+    first: async (ids, rows, states = createState()) => {
       const embedded = await parts.embed(ids);
       const kept = deviceRows ? await movedPositions(rows, (tensor) => deviceRows.of(tensor)) : rows;
       try {
-        const outputs = await segments.run(0, { ...embedded, ...positionInputs(kept, 0) });
-        return { ...holeInputs(outputs, embedded["hidden"]), ...(deviceRows && { positions: kept }) };
+        const inputsOf = (segment: number): InferenceSession.FeedsType => positionInputs(kept, segment);
+        const { outputs, residual } = await through([0, holes[0]!], embedded, inputsOf, states);
+        return { ...holeInputs(outputs, residual), ...(deviceRows && { positions: kept }) };
       } catch (error) {
         releasePositions(kept);
         throw error;
       }
     },
-    next: async (hole, hidden, attentionOutput, rows, into) =>
-      holeInputs(
-        await segments.run(
-          hole + 1,
-          { hidden, attention: attentionOutput, ...positionInputs(rows, hole + 1) },
-          into && tensorsOver(into, hidden.dims[0]!),
-        ),
-      ),
-    last: async (hidden, attentionOutput, into) => {
+    next: async (hole, hidden, attentionOutput, rows, into, states = createState()) => {
+      const { outputs } = await through(
+        [holes[hole]! + 1, holes[hole + 1]!],
+        { hidden, attention: attentionOutput },
+        (segment) => positionInputs(rows, segment),
+        states,
+        into && tensorsOver(into, hidden.dims[0]!),
+      );
+      return holeInputs(outputs);
+    },
+    last: async (hidden, attentionOutput, into, states = createState()) => {
       const targets = into && tensorsOver({ residual: into }, hidden.dims[0]!);
-      return (await segments.run(holes, { hidden, attention: attentionOutput }, targets))["residual"]!;
+      const feeds = { hidden, attention: attentionOutput };
+      return (await through([holes.at(-1)! + 1, layers], feeds, () => ({}), states, targets)).residual!;
     },
     head,
     lastLogits: async (residual) => {

@@ -28,11 +28,12 @@ const logitsOf = async (
   starts: readonly number[],
 ): Promise<Float32Array[]> => {
   const attention = new FloatAttention(decoder.shape, decoder.attention);
+  const state = decoder.createState();
   const pieces: Float32Array[] = [];
   for (const [index, start] of starts.entries()) {
     const piece = ids.slice(start, starts[index + 1] ?? ids.length);
     const positions = piece.map((_, row) => start + row);
-    const residual = await forward(decoder, piece, positions, attention);
+    const residual = await forward(decoder, piece, positions, attention, 1, [state]);
     pieces.push((await decoder.head(residual)).data as Float32Array);
   }
   return pieces;

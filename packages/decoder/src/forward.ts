@@ -1,10 +1,12 @@
 import type { Attention } from "@kvtuner/backend";
 import { holesOf } from "@kvtuner/plan";
 import type { Tensor } from "onnxruntime-common";
+import { ModelError } from "./architecture/model-error.ts";
 import type { Decoder } from "./decoder.ts";
 import { releaseDeviceTensors } from "./device-tensor.ts";
 import { fillHole } from "./fill-hole.ts";
 import type { HoleInputs } from "./hole-inputs.ts";
+import { batchStates, type LayerStates, type RecurrentState } from "./recurrent-state.ts";
 import { releasePositions, type RowPositions } from "./row-positions.ts";
 
 /**
@@ -15,6 +17,8 @@ import { releasePositions, type RowPositions } from "./row-positions.ts";
  * @param positions of each of `ids` in its sequence
  * @param attention receives `[batch, tokens, width]` tensors
  * @param batch sequences, with equally many tokens each; 1 by default
+ * @param states of the recurrent layers, one per sequence, which advance; by default those at the start of sequences
+ * @throws ModelError `MODEL_STATE` for states that have seen other tokens than those before `positions`
  */
 export const forward = async (
   decoder: Decoder,
@@ -22,15 +26,40 @@ export const forward = async (
   positions: ArrayLike<number>,
   attention: Attention,
   batch = 1,
+  states: readonly RecurrentState[] = Array.from({ length: batch }, () => decoder.createState()),
 ): Promise<Tensor> => {
+  const tokens = ids.length / batch;
+  assertInStep(states, positions, tokens);
+  const together = batchStates(states);
   const rows = decoder.positions(positions);
-  const first = await decoder.first(ids, rows);
+  const first = await decoder.first(ids, rows, together);
   // On a device, all segments read the tables from there.
   const kept = first.positions ?? rows;
   try {
-    return await fillHoles(decoder, first, kept, attention, batch);
+    const residual = await fillHoles(decoder, first, kept, { attention, batch, states: together });
+    for (const state of states) state.advance(tokens);
+    return residual;
   } finally {
     releasePositions(kept);
+  }
+};
+
+/** What fills the holes, and the layers between them. */
+interface Filling {
+  readonly attention: Attention;
+  readonly batch: number;
+  readonly states: LayerStates;
+}
+
+/** A state of other tokens would give wrong logits without an error. */
+const assertInStep = (states: readonly RecurrentState[], positions: ArrayLike<number>, tokens: number): void => {
+  for (const [sequence, state] of states.entries()) {
+    const first = positions[sequence * tokens];
+    if (state.isEmpty || state.length === first) continue;
+    throw new ModelError(
+      "MODEL_STATE",
+      `expected a state of the recurrent layers after the ${first} tokens before, got one after ${state.length}; feed the sequence from its start, with one state from createState`,
+    );
   }
 };
 
@@ -38,8 +67,7 @@ const fillHoles = async (
   decoder: Decoder,
   first: HoleInputs,
   positions: RowPositions,
-  attention: Attention,
-  batch: number,
+  { attention, batch, states }: Filling,
 ): Promise<Tensor> => {
   const holes = holesOf(decoder.shape);
   let hole = first;
@@ -48,8 +76,8 @@ const fillHoles = async (
     try {
       const output = await fillHole(attention, holes[index]!, hole, batch);
       crossing.push(output);
-      if (index === holes.length - 1) return await decoder.last(hole.residual, output);
-      hole = await decoder.next(index, hole.residual, output, positions);
+      if (index === holes.length - 1) return await decoder.last(hole.residual, output, undefined, states);
+      hole = await decoder.next(index, hole.residual, output, positions, undefined, states);
     } finally {
       releaseDeviceTensors(...crossing);
     }

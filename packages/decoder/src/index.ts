@@ -35,6 +35,7 @@ export { GgufError } from "./gguf/gguf-error.ts";
 export type { GgufFile } from "./gguf/gguf.ts";
 export { openGguf } from "./gguf/gguf.ts";
 export { openGgufParts } from "./gguf/split-gguf.ts";
+export type { RecurrentState } from "./recurrent-state.ts";
 export type { HoleInputs } from "./hole-inputs.ts";
 export type { Graph } from "./onnx/graph.ts";
 export { integers, node, scalar, serializeGraph } from "./onnx/graph.ts";

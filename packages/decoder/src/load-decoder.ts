@@ -40,6 +40,7 @@ const buildDecoder = async (file: WeightSource, options: LoadOptions, opened: Re
     segments,
     positions: await readPositions(source, config),
     embed: async (ids: ArrayLike<number>) => ({ hidden: await embedded(source, config, ids) }),
+    ...(config.recurrentLayers && { recurrentLayers: config.recurrentLayers }),
     positionInputs: (positions: RowPositions, segment: number) => positionInputs(positions, config, segment),
   };
   return assembleDecoder(parts, options);

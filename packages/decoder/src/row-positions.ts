@@ -61,9 +61,10 @@ const assertFactorsHold = ({ contextLength = Infinity }: RopeConfig, positions: 
 /** Inputs of the segment that ends before the hole of `layer`, as far as that layer depends on positions. */
 export const positionInputs = (
   { tables, queryFactor }: RowPositions,
-  { rope }: DecoderConfig,
+  { rope, recurrentLayers }: DecoderConfig,
   layer: number,
 ): Readonly<Record<string, Tensor>> => {
+  if (recurrentLayers?.at[layer] === true) return {};
   const table = rope.tableOf[layer];
   return { ...(table !== undefined && tables[table]!), ...(queryFactor && { query_factor: queryFactor }) };
 };

@@ -46,6 +46,8 @@ class Family:
     shared: int = 0
     head: int = HEAD
     is_tied: bool = True
+    # Name of the last norm, and its name in transformers.
+    head_norm: tuple = ("output_norm.weight", "model.norm.weight")
     # Whether the model is loaded for a context as long as its logits, which makes a difference to Phi-3.
     is_long: bool = False
     # Other tensors of the file: name to shape.
@@ -103,7 +105,7 @@ class Family:
     @property
     def names(self):
         """Names in transformers by names in GGUF, of tensors that have one."""
-        names = {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}
+        names = {"token_embd.weight": "model.embed_tokens.weight", self.head_norm[0]: self.head_norm[1]}
         if not self.is_tied:
             names["output.weight"] = "lm_head.weight"
         for layer in range(self.layers):
@@ -115,7 +117,7 @@ class Family:
 
     @property
     def shapes(self):
-        shapes = {"token_embd.weight": (VOCABULARY, HIDDEN), "output_norm.weight": (HIDDEN,), **self.extra}
+        shapes = {"token_embd.weight": (VOCABULARY, HIDDEN), self.head_norm[0]: (HIDDEN,), **self.extra}
         if not self.is_tied:
             shapes["output.weight"] = (VOCABULARY, HIDDEN)
         for layer in range(self.layers):
@@ -529,6 +531,43 @@ def interleaved_experts(tensors, layer):
     }
 
 
+LFM2_KV_HEADS = [0, 0, KV_HEADS, 0, KV_HEADS, 0]
+LFM2_KERNEL = 3
+
+
+def lfm2():
+    config = transformers.Lfm2Config(
+        **{name: value for name, value in common(head=8, layers=6, rope_parameters=rope(1e6)).items() if name != "rms_norm_eps"},
+        norm_eps=1e-5,
+        conv_L_cache=LFM2_KERNEL,
+        block_auto_adjust_ff_dim=False,
+        layer_types=["full_attention" if heads else "conv" for heads in LFM2_KV_HEADS],
+        pad_token_id=0,
+    )
+    return transformers.Lfm2ForCausalLM(config)
+
+
+def lfm2_layer(layer):
+    attention = {
+        **projections(head=8),
+        "attn_output.weight": ((HIDDEN, HEADS * 8), "self_attn.out_proj.weight"),
+        **{f"attn_{letter}_norm.weight": ((8,), f"self_attn.{letter}_layernorm.weight") for letter in "qk"},
+    }
+    convolution = {
+        "shortconv.conv.weight": ((HIDDEN, LFM2_KERNEL), "conv.conv.weight"),
+        "shortconv.in_proj.weight": ((3 * HIDDEN, HIDDEN), "conv.in_proj.weight"),
+        "shortconv.out_proj.weight": ((HIDDEN, HIDDEN), "conv.out_proj.weight"),
+    }
+    return {
+        "attn_norm.weight": ((HIDDEN,), "operator_norm.weight"),
+        "ffn_norm.weight": ((HIDDEN,), "ffn_norm.weight"),
+        **(attention if LFM2_KV_HEADS[layer] else convolution),
+        "ffn_gate.weight": ((FEED_FORWARD, HIDDEN), "feed_forward.w1.weight"),
+        "ffn_up.weight": ((FEED_FORWARD, HIDDEN), "feed_forward.w3.weight"),
+        "ffn_down.weight": ((HIDDEN, FEED_FORWARD), "feed_forward.w2.weight"),
+    }
+
+
 EXPERT_KEYS = {"expert_count": EXPERTS, "expert_used_count": EXPERTS_USED}
 
 GPT_OSS_KEYS = {
@@ -784,6 +823,21 @@ FAMILIES = {
             head=8,
             is_tied=False,
             joined=joined_experts,
+        ),
+        Family(
+            "lfm2",
+            {
+                "rope.freq_base": 1_000_000,
+                "attention.head_count_kv": LFM2_KV_HEADS,
+                "attention.key_length": None,
+                "shortconv.l_cache": LFM2_KERNEL,
+            },
+            lfm2,
+            lfm2_layer,
+            layers=6,
+            head=8,
+            head_norm=("token_embd_norm.weight", "model.embedding_norm.weight"),
+            convert=lambda name, tensor: tensor[:, None] if "shortconv.conv" in name else tensor,
         ),
     ]
 }

@@ -26,11 +26,12 @@ export const runtimeResiduals = async (
   onPiece: (tokens: number) => void,
 ): Promise<Float32Array> => {
   const residuals = new Float32Array(ids.length * decoder.config.hiddenSize);
+  const state = decoder.createState();
   for (let start = 0; start < ids.length; start += pieceTokens) {
     signal?.throwIfAborted();
     const piece = ids.subarray(start, start + pieceTokens);
     const positions = Array.from(piece, (_, index) => start + index);
-    const part = await forward(decoder, piece, positions, attention);
+    const part = await forward(decoder, piece, positions, attention, 1, [state]);
     residuals.set(part.data as Float32Array, start * decoder.config.hiddenSize);
     onPiece(piece.length);
   }

@@ -20,7 +20,7 @@ export {
   schemeLabel,
   schemeOfHead,
 } from "./codecs/registry.ts";
-export type { CacheShape, LayerScheme, LayerShape, Residency, SharingLayer } from "./scheme.ts";
+export type { CacheShape, LayerScheme, LayerShape, RecurrentLayer, Residency, SharingLayer } from "./scheme.ts";
 export {
   attentionOf,
   layerShape,
@@ -47,6 +47,7 @@ export {
 } from "./bytes.ts";
 export type { Hole } from "./hole.ts";
 export { holeShape, holesOf } from "./hole.ts";
+export { modelLayers, stateBytes } from "./recurrent.ts";
 export { KvtunerError } from "./error.ts";
 export type { Mode, Pair } from "./mode.ts";
 export { layerScheme, MODES, PAIR_BITS } from "./mode.ts";

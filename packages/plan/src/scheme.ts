@@ -42,6 +42,16 @@ export interface SharingLayer {
   readonly attention?: AttentionSpec;
 }
 
+/** A layer that keeps a state of fixed size in place of keys and values, such as a short convolution. */
+export interface RecurrentLayer {
+  /** Its place among all layers of the model. */
+  readonly place: number;
+  /** What it computes, such as `short convolution`. */
+  readonly kind: string;
+  /** Bytes of its state, in float32, for one sequence of any length. */
+  readonly stateBytes: number;
+}
+
 /**
  * The attention shape of a cache. Layers are counted among those with a KV cache. The sizes are those of every layer unless
  * `perLayer` overrides them; see `layerShape`.
@@ -52,4 +62,6 @@ export interface CacheShape extends LayerShape {
   readonly perLayer?: readonly Partial<LayerShape>[];
   /** Layers that read the cache of another, in the model's order. They are not among `layers`, and not in plans. */
   readonly sharing?: readonly SharingLayer[];
+  /** Layers that do not attend, in the model's order. They are not among `layers`, and not in plans. */
+  readonly recurrent?: readonly RecurrentLayer[];
 }

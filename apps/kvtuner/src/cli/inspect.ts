@@ -50,6 +50,7 @@ const describeModel = (report: ModelReport): string => {
     layerTable(report),
     ...memoryLines(report),
     `a token takes ${formatBytes(bytesPerToken)} at 16 bits, ${context} tokens take ${formatBytes(bytes16)}`,
+    ...stateLines(report),
     budget === undefined
       ? "one pair in every layer:"
       : `one pair in every layer that fits ${formatBytes(budget)} at ${context} tokens:`,
@@ -70,18 +71,37 @@ const memoryLines = ({ weights, weightBytes = 0 }: ModelReport): string[] =>
         `the first load writes ${formatBytes(weights.compact.diskBytes)} for compact, ${formatBytes(weights.exact.diskBytes)} for exact`,
       ];
 
+const stateLines = ({ shape: { recurrent = [] }, stateBytes }: ModelReport): string[] =>
+  stateBytes === undefined
+    ? []
+    : [
+        `the states of ${recurrent.length} layers without a cache take ${formatBytes(stateBytes)} more at any length, in 32 bits; plans leave them out`,
+      ];
+
 const layerTable = ({ layers, context }: ModelReport): string =>
   plainTable(
     ["layers", "attention", "query heads", "KV heads", "head size", `16-bit bytes each at ${context}`],
-    layers.map(({ first, last, attention, span, cacheOf, queryHeads, kvHeads, headSize, bytes }) => [
-      first === last ? String(first) : `${first}-${last}`,
-      [attention, ...(cacheOf === undefined ? [] : [`with ${cacheOf}`]), ...(span === undefined ? [] : [span])].join(
-        " ",
-      ),
-      ...[queryHeads, kvHeads, headSize].map(String),
-      formatBytes(bytes),
+    layers.map((layer) => [
+      layer.first === layer.last ? String(layer.first) : `${layer.first}-${layer.last}`,
+      ...(layer.attention === "none"
+        ? [`none, ${layer.kind}`, "", "", "", `state of ${formatBytes(layer.stateBytes)}`]
+        : attentionCells(layer)),
     ]),
   );
+
+const attentionCells = ({
+  attention,
+  span,
+  cacheOf,
+  queryHeads,
+  kvHeads,
+  headSize,
+  bytes,
+}: Exclude<ModelReport["layers"][number], { attention: "none" }>): string[] => [
+  [attention, ...(cacheOf === undefined ? [] : [`with ${cacheOf}`]), ...(span === undefined ? [] : [span])].join(" "),
+  ...[queryHeads, kvHeads, headSize].map(String),
+  formatBytes(bytes),
+];
 
 const difficultyOf = ({ difficulty }: ModelReport): string => {
   if (difficulty === undefined) return "for ONNX models, it is not predicted how hard the keys are to quantize";

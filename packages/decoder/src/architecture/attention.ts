@@ -1,4 +1,4 @@
-import { type AttentionSpec, type CacheShape, plainAttention } from "@kvtuner/plan";
+import { type AttentionSpec, type CacheShape, plainAttention, type RecurrentLayer } from "@kvtuner/plan";
 import type { DecoderConfig } from "./config.ts";
 import { ModelError } from "./model-error.ts";
 import { modelKeys } from "./model-keys.ts";
@@ -12,18 +12,24 @@ import type { WeightSource } from "./weights.ts";
  * @throws ModelError `MODEL_METADATA_INVALID`
  */
 export const readShape = async (source: WeightSource, config: DecoderConfig): Promise<CacheShape> => {
-  const { queryHeads, kvHeads, headSize, cacheOf } = config;
+  const { queryHeads, kvHeads, headSize, cacheOf, recurrentLayers } = config;
   const specs = await readSpecs(source, config);
-  const stored = [...new Set(cacheOf)];
+  const attending = cacheOf
+    .map((stored, layer) => ({ stored, layer }))
+    .filter(({ layer }) => !recurrentLayers?.at[layer]);
+  const stored = [...new Set(attending.map((layer) => layer.stored))];
   const sizes = { layers: stored.length, queryHeads, kvHeads, headSize };
-  const sharing = cacheOf.flatMap((layer, place) =>
-    layer === place ? [] : [{ place, cacheOf: stored.indexOf(layer), queryHeads, attention: specs[place]! }],
+  const sharing = attending.flatMap((own, place) =>
+    own.layer === own.stored
+      ? []
+      : [{ place, cacheOf: stored.indexOf(own.stored), queryHeads, attention: specs[own.layer]! }],
   );
   const shape = withAttention(
     sizes,
     stored.map((layer) => specs[layer]!),
   );
-  return sharing.length > 0 ? { ...shape, sharing } : shape;
+  const recurrent = recurrentShape(config);
+  return { ...shape, ...(sharing.length > 0 && { sharing }), ...(recurrent && { recurrent }) };
 };
 
 /** The sizes with the attention of each layer, unless all of it is plain. */
@@ -32,6 +38,16 @@ export const withAttention = (sizes: CacheShape, specs: readonly AttentionSpec[]
   const isPlain = specs.every((spec) => JSON.stringify(spec) === plain);
   return { ...sizes, ...(!isPlain && { perLayer: specs.map((attention) => ({ attention })) }) };
 };
+
+const recurrentShape = ({ recurrentLayers }: DecoderConfig): RecurrentLayer[] | undefined => {
+  if (recurrentLayers === undefined) return undefined;
+  const { at, kind, states } = recurrentLayers;
+  const numbers = Object.values(states).map((dims) => dims.reduce((product, dim) => product * dim, 1));
+  const stateBytes = FLOAT32_BYTES * numbers.reduce((sum, count) => sum + count, 0);
+  return at.flatMap((isRecurrent, place) => (isRecurrent ? [{ place, kind, stateBytes }] : []));
+};
+
+const FLOAT32_BYTES = 4;
 
 const readSpecs = async (
   source: WeightSource,

@@ -13,6 +13,16 @@ export interface ExpertSizes {
   readonly sharedFeedForwardSize?: number;
 }
 
+/** Layers that keep a state of fixed size in place of keys and values. */
+export interface RecurrentConfig {
+  /** What they compute, for people. */
+  readonly kind: string;
+  /** For each layer, whether it is one of them. */
+  readonly at: readonly boolean[];
+  /** Arrays of a layer's state of one sequence, by their names: float32 of these dimensions. */
+  readonly states: Readonly<Record<string, readonly number[]>>;
+}
+
 /** Properties of a model that its decoder depends on. */
 export interface DecoderConfig extends CacheShape {
   /** `general.architecture` of the file. */
@@ -40,6 +50,8 @@ export interface DecoderConfig extends CacheShape {
   readonly spans: readonly (number | undefined)[];
   /** The layer whose cache each layer reads: its own index, or an earlier one. `layers` counts both kinds. */
   readonly cacheOf: readonly number[];
+  /** Layers without attention; absent if all attend. */
+  readonly recurrentLayers?: RecurrentConfig;
   /** Tokens that the model was trained for, with the RoPE that was chosen. */
   readonly contextLength: number;
 }

@@ -4,6 +4,7 @@ import { gemma2 } from "./families/gemma2.ts";
 import { gemma3 } from "./families/gemma3.ts";
 import { gptOss } from "./families/gpt-oss.ts";
 import { granite, granitemoe } from "./families/granite.ts";
+import { lfm2 } from "./families/lfm2.ts";
 import { llama } from "./families/llama.ts";
 import { mistral3 } from "./families/mistral3.ts";
 import { olmo2 } from "./families/olmo2.ts";
@@ -30,7 +31,8 @@ export type Architecture =
   | "gemma2"
   | "qwen2moe"
   | "granitemoe"
-  | "olmoe";
+  | "olmoe"
+  | "lfm2";
 
 /** The family of each architecture. */
 export const FAMILIES: Readonly<Record<Architecture, Family>> = {
@@ -50,6 +52,7 @@ export const FAMILIES: Readonly<Record<Architecture, Family>> = {
   qwen2moe,
   granitemoe,
   olmoe,
+  lfm2,
 };
 
 /** Names of the supported architectures. */

@@ -40,9 +40,9 @@ export const readDistributions = async (file: WeightSource): Promise<LayerDistri
   for (const table of tables) frequencies.push(inverseFrequencies(table, await frequencyFactors(source, table)));
   const layers: LayerDistribution[] = [];
   for (let layer = 0; layer < config.layers; layer++) {
-    const { norm, query, key, queryNorm, keyNorm } = await familyOf(config.architecture).projection(
-      layerReader(source, config, layer),
-    );
+    const reader = layerReader(source, config, layer);
+    if (reader.isRecurrent) continue;
+    const { norm, query, key, queryNorm, keyNorm } = await familyOf(config.architecture).projection(reader);
     if (!key) continue;
     const table = tableOf[layer] ?? -1;
     const ropeFrequencies = frequencies[table];

@@ -3,20 +3,25 @@ import { readLinear, readVector } from "./read-weights.ts";
 import { sliceRows } from "./slice-rows.ts";
 import type { Linear, WeightSource } from "./weights.ts";
 
+/** End of a tensor's name, after a dot; `weight` by default, empty for none. */
+type TensorEnding = "weight" | "bias" | "";
+
 /** Reads tensors of one layer by the part of their name between `blk.LAYER.` and `.weight`. */
 export interface LayerReader {
   readonly config: DecoderConfig;
   readonly layer: number;
   /** Whether the layer has keys and values of its own. */
   readonly hasCache: boolean;
+  /** Whether the layer keeps a state in place of keys and values. */
+  readonly isRecurrent: boolean;
   /** Whether the layer has a tensor. */
-  has(part: string): boolean;
+  has(part: string, ending?: TensorEnding): boolean;
   /**
    * A vector in float32.
    *
    * @throws ModelError `MODEL_TENSOR_MISSING`, `MODEL_TENSOR_SHAPE`
    */
-  vector(part: string, length: number): Promise<Float32Array>;
+  vector(part: string, length: number, ending?: TensorEnding): Promise<Float32Array>;
   /**
    * A matrix with its bias, which must be there if `needsBias` and is added if it is.
    *
@@ -31,13 +36,17 @@ export interface LayerReader {
   linears(part: string, count: number, rows: number, columns: number): Promise<Linear[]>;
 }
 
+const nameOf = (layer: number, part: string, ending: TensorEnding = "weight"): string =>
+  `blk.${layer}.${part}${ending === "" ? "" : `.${ending}`}`;
+
 /** Reader of a layer's tensors. */
 export const layerReader = (source: WeightSource, config: DecoderConfig, layer: number): LayerReader => ({
   config,
   layer,
-  hasCache: config.cacheOf[layer] === layer,
-  has: (part) => source.tensors.has(`blk.${layer}.${part}.weight`),
-  vector: async (part, length) => readVector(source, `blk.${layer}.${part}.weight`, length),
+  hasCache: config.cacheOf[layer] === layer && config.recurrentLayers?.at[layer] !== true,
+  isRecurrent: config.recurrentLayers?.at[layer] === true,
+  has: (part, ending) => source.tensors.has(nameOf(layer, part, ending)),
+  vector: async (part, length, ending) => readVector(source, nameOf(layer, part, ending), length),
   linear: async (part, rows, columns, needsBias) =>
     readLinear(source, `blk.${layer}.${part}`, rows, columns, needsBias),
   linears: async (part, count, rows, columns) => {

@@ -8,6 +8,7 @@ import { ModelError } from "./model-error.ts";
 import { type ModelKeys, modelKeys } from "./model-keys.ts";
 import { nearestArchitecture } from "./nearest-architecture.ts";
 import { vocabularySize } from "./read-weights.ts";
+import { readKvHeads, readRecurrent } from "./recurrent/recurrent-layers.ts";
 import { readCacheOf } from "./shared-caches.ts";
 import { readSliding } from "./spans.ts";
 import { assertLayerCount, assertReadableTensors, assertSegmentSizes, assertWhole } from "./supported-model.ts";
@@ -37,7 +38,7 @@ export const readConfig = (
   assertWhole(metadata);
   const architecture = readArchitecture(metadata);
   assertReadableTensors(tensors);
-  const config = readMetadata(metadata, architecture, contextLength);
+  const config = readMetadata({ metadata, tensors }, architecture, contextLength);
   assertLayerCount(config, tensors);
   assertSegmentSizes(config);
   vocabularySize({ tensors });
@@ -45,12 +46,12 @@ export const readConfig = (
 };
 
 /**
- * The configuration that the metadata gives, not checked against tensors.
+ * The configuration that the metadata gives. Of tensors only the names are read, where they tell layers apart.
  *
  * @throws ModelError `MODEL_METADATA_MISSING`, `MODEL_METADATA_INVALID`, `MODEL_ROPE_UNSUPPORTED`
  */
 export const readMetadata = (
-  metadata: Metadata,
+  { metadata, tensors }: ModelHeader,
   architecture: Architecture,
   intendedContext?: number,
   keys: ModelKeys = modelKeys(metadata, architecture),
@@ -67,12 +68,13 @@ export const readMetadata = (
     hiddenSize,
     feedForwardSize: keys.number("feed_forward_length"),
     queryHeads,
-    kvHeads: keys.number("attention.head_count_kv", queryHeads),
+    kvHeads: readKvHeads(keys, queryHeads),
     headSize,
   });
   const { slides, spans } = readSliding(keys, layers, family.slidingPeriod);
   const sizes = { layers, hiddenSize, queryHeads, headSize, slides, ...(intendedContext && { intendedContext }) };
   const rope = family.rope(keys, sizes);
+  const recurrentLayers = family.recurrent && readRecurrent(family.recurrent, keys, tensors, sizes);
   const temperature = family.temperature?.(keys);
   return {
     architecture,
@@ -89,6 +91,7 @@ export const readMetadata = (
     ...(temperature && { temperature }),
     spans,
     cacheOf: readCacheOf(keys, slides),
+    ...(recurrentLayers && { recurrentLayers }),
     contextLength: rope.contextLength ?? keys.number("context_length"),
   };
 };

@@ -18,7 +18,7 @@ export const readHead = async (
     ? await readVector(source, `${name}.bias`, vocabularySize(source))
     : undefined;
   return {
-    norm: await readVector(source, "output_norm.weight", hiddenSize),
+    norm: await readVector(source, HEAD_NORMS.find((own) => source.tensors.has(own)) ?? HEAD_NORMS[0], hiddenSize),
     output: {
       rows: to - from,
       columns: hiddenSize,
@@ -27,6 +27,9 @@ export const readHead = async (
     },
   };
 };
+
+/** Names of the last norm; files of LFM2 have the second. */
+const HEAD_NORMS = ["output_norm.weight", "token_embd_norm.weight"] as const;
 
 /** Rows of the embedding. */
 export const vocabularySize = ({ tensors }: Pick<WeightSource, "tensors">): number => {

@@ -30,11 +30,13 @@ export const batchContinuations = async (
   for (const [index, prompt] of prompts.entries()) {
     const cache = new FloatAttention(decoder.shape, decoder.attention);
     const sample = sampler(seed + index, endTokens);
-    sequences.push({ cache, sample, ids: [sample(await new CacheSession({ decoder, cache }).prompt(prompt))] });
+    const state = decoder.createState();
+    const ids = [sample(await new CacheSession({ decoder, cache, state }).prompt(prompt))];
+    sequences.push({ cache, state, sample, ids });
   }
   for (let done = 1; done < tokens; done++) {
     onProgress?.(done, tokens);
-    const newest = sequences.map(({ cache, ids }) => ({ cache, id: ids.at(-1)! }));
+    const newest = sequences.map(({ cache, state, ids }) => ({ cache, state, id: ids.at(-1)! }));
     const logits = await batchLogits(decoder, newest);
     for (const [row, { ids, sample }] of sequences.entries()) ids.push(sample(logits[row]!));
   }

@@ -1,13 +1,19 @@
 import { batchAttention } from "../attention/batch-attention.ts";
 import type { Decoder } from "../decoder.ts";
 import { forward } from "../forward.ts";
+import type { RecurrentState } from "../recurrent-state.ts";
 import type { SequenceCache } from "./cache-session.ts";
 
+/** A sequence, and the token to append to it. */
+interface BatchSequence {
+  readonly cache: SequenceCache;
+  /** State of the recurrent layers after the cached tokens, which advances; models without such layers need none. */
+  readonly state?: RecurrentState;
+  readonly id: number;
+}
+
 /** Appends one token to each of several caches, all in one batch; returns the float32 logits `[vocabulary]` after each. */
-export const batchLogits = async (
-  decoder: Decoder,
-  sequences: readonly { readonly cache: SequenceCache; readonly id: number }[],
-): Promise<Float32Array[]> => {
+export const batchLogits = async (decoder: Decoder, sequences: readonly BatchSequence[]): Promise<Float32Array[]> => {
   const caches = sequences.map(({ cache }) => cache);
   const residual = await forward(
     decoder,
@@ -15,6 +21,7 @@ export const batchLogits = async (
     caches.map(({ length }) => length),
     batchAttention(caches),
     caches.length,
+    sequences.map(({ state }) => state ?? decoder.createState()),
   );
   const logits = (await decoder.head(residual)).data as Float32Array;
   const size = decoder.vocabularySize;

@@ -147,6 +147,7 @@ test("a context of 131072 tokens can be filled in one piece", async () => {
     }),
     last: async () => rows(0),
     lastLogits: async () => Float32Array.of(1),
+    createState: () => decoder.createState(),
   } as unknown as Decoder;
   let length = 0;
   const growing: SequenceCache = {

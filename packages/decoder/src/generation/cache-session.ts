@@ -4,6 +4,7 @@ import type { Tensor } from "onnxruntime-common";
 import type { Decoder } from "../decoder.ts";
 import { releaseDeviceTensors } from "../device-tensor.ts";
 import { forward } from "../forward.ts";
+import type { RecurrentState } from "../recurrent-state.ts";
 import { assertNotEmpty, GenerationError } from "./generation-error.ts";
 
 /** One sequence's keys and values, which can be truncated: a backend's cache, or `FloatAttention`. */
@@ -21,6 +22,8 @@ export interface CacheSessionOptions {
   readonly cache: SequenceCache;
   /** Ids of the tokens already in the cache, as after `restoreCache`; none by default. */
   readonly ids?: ArrayLike<number>;
+  /** State of the recurrent layers after those tokens; by default one of no tokens. Only this session may change it. */
+  readonly state?: RecurrentState;
   /** Most tokens per run of the segments; 256 by default. */
   readonly chunkTokens?: number;
 }
@@ -42,13 +45,18 @@ const CHUNK_TOKENS = 256;
 export class CacheSession {
   readonly #decoder: Decoder;
   readonly #cache: SequenceCache;
+  readonly #state: RecurrentState;
   readonly #chunkTokens: number;
   readonly #ids: number[];
 
-  /** @throws GenerationError `GENERATION_CACHE` unless `ids` are as many as the cached tokens */
-  constructor({ decoder, cache, ids = [], chunkTokens = CHUNK_TOKENS }: CacheSessionOptions) {
+  /**
+   * @throws GenerationError `GENERATION_CACHE` unless `ids` are as many as the cached tokens and those that the state has
+   *   seen
+   */
+  constructor({ decoder, cache, ids = [], state, chunkTokens = CHUNK_TOKENS }: CacheSessionOptions) {
     this.#decoder = decoder;
     this.#cache = cache;
+    this.#state = state ?? decoder.createState();
     this.#chunkTokens = chunkTokens;
     this.#ids = Array.from(ids);
     this.#assertInStep();
@@ -61,7 +69,8 @@ export class CacheSession {
 
   /**
    * Makes the cache hold exactly `ids`, at least one: keeps the longest common prefix, drops the rest and feeds what is
-   * missing. Feeds everything again when layers with a span have dropped tokens that the prefix needs.
+   * missing. Feeds everything again when layers with a span have dropped tokens that the prefix needs, or when recurrent layers
+   * have seen tokens after it.
    *
    * @returns float32 logits `[vocabulary]` after the last of `ids`
    * @throws GenerationError `GENERATION_CONTEXT` for more tokens than the model was trained for,
@@ -99,7 +108,7 @@ export class CacheSession {
     const held = this.#ids.length;
     const positions = Array.from(ids, (_, index) => held + index);
     try {
-      const residual = await forward(this.#decoder, ids, positions, this.#cache);
+      const residual = await forward(this.#decoder, ids, positions, this.#cache, 1, [this.#state]);
       for (const id of ids) this.#ids.push(id);
       return residual;
     } catch (error) {
@@ -122,15 +131,18 @@ export class CacheSession {
   }
 
   #truncate(length: number): void {
-    this.#ids.length = truncated(this.#cache, length);
+    const left = truncated(this.#cache, this.#state.truncate(length));
+    this.#ids.length = left;
+    this.#state.truncate(left);
   }
 
   /** A cache with other tokens would give wrong logits without an error. */
   #assertInStep(): void {
-    if (this.#cache.length === this.#ids.length) return;
+    const tokens = this.#ids.length;
+    if (this.#cache.length === tokens && (this.#state.isEmpty || this.#state.length === tokens)) return;
     throw new GenerationError(
       "GENERATION_CACHE",
-      `expected a cache of the session's ${this.#ids.length} tokens, got one of ${this.#cache.length}; pass the ids of the tokens in the cache, or an empty cache`,
+      `expected a cache of the session's ${tokens} tokens, got one of ${this.#cache.length}${this.#state.isEmpty ? "" : ` and a state of ${this.#state.length}`}; pass the ids of the tokens in the cache, or an empty cache`,
     );
   }
 

@@ -33,8 +33,8 @@ export const checkingReader = (
   };
   return {
     ...reader,
-    vector: async (part, length) => {
-      await check(part, async () => reader.vector(part, length));
+    vector: async (part, length, ending) => {
+      await check(part, async () => reader.vector(part, length, ending));
       return EMPTY;
     },
     linear: async (part, rows, columns, needsBias) => {

@@ -34,13 +34,13 @@ export const readAs = async (header: ModelHeader, architecture: Architecture): P
 
 /** Adds a fault for each key that is missing or wrong; the result is undefined if there is any. */
 const readKeys = (
-  { metadata }: ModelHeader,
+  header: ModelHeader,
   architecture: Architecture,
   faults: KvtunerError[],
 ): DecoderConfig | undefined => {
   const found: KvtunerError[] = [];
-  const keys = tolerant(modelKeys(metadata, architecture), found);
-  const config = orFault(found, () => readMetadata(metadata, architecture, undefined, keys), undefined);
+  const keys = tolerant(modelKeys(header.metadata, architecture), found);
+  const config = orFault(found, () => readMetadata(header, architecture, undefined, keys), undefined);
   faults.push(...found);
   return found.length === 0 ? config : undefined;
 };
@@ -58,11 +58,13 @@ const COMMON_PARTS: readonly string[] = ["attn_sinks"];
 
 /** Adds a fault for each tensor that is missing or has another size; returns the parts that no layer reads. */
 const unreadParts = async (header: ModelHeader, config: DecoderConfig, faults: KvtunerError[]): Promise<string[]> => {
-  const { projection, feedForward } = familyOf(config.architecture);
+  const { projection, feedForward, recurrent } = familyOf(config.architecture);
   const read = new Set(COMMON_PARTS);
   for (let layer = 0; layer < config.layers; layer++) {
     const reader = checkingReader(header, config, layer, read, faults);
-    await orFaultLater(faults, async () => projection(reader));
+    await orFaultLater(faults, async () =>
+      recurrent && reader.isRecurrent ? recurrent.mixer(reader) : projection(reader),
+    );
     await orFaultLater(faults, async () => feedForward(reader));
   }
   const own = new Set([...header.tensors.keys()].flatMap((name) => LAYER_PART.exec(name)?.[1] ?? []));

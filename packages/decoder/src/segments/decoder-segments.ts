@@ -72,9 +72,13 @@ const segmentSources = (source: WeightSource, config: DecoderConfig, options: Se
 };
 
 const segmentWeights = async (source: WeightSource, config: DecoderConfig, index: number): Promise<SegmentWeights> => {
-  const { projection, feedForward } = familyOf(config.architecture);
+  const { projection, feedForward, recurrent } = familyOf(config.architecture);
+  const reader = layerReader(source, config, index);
   return {
     ...(index > 0 && { feedForward: await feedForward(layerReader(source, config, index - 1)) }),
-    ...(index < config.layers && { projection: await projection(layerReader(source, config, index)) }),
+    ...(index < config.layers &&
+      (recurrent && reader.isRecurrent
+        ? { mixer: await recurrent.mixer(reader) }
+        : { projection: await projection(reader) })),
   };
 };

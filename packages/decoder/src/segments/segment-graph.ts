@@ -1,23 +1,29 @@
 import type { DecoderConfig } from "../architecture/config.ts";
+import type { MixerWeights } from "../architecture/recurrent/mixer-weights.ts";
 import type { FeedForwardWeights, HeadWeights, ProjectionWeights } from "../architecture/weights.ts";
 import { type Graph, node, type Port } from "../onnx/graph.ts";
 import { feedForward } from "./feed-forward.ts";
 import { type Arithmetic, chain, join, linear, type Part, times } from "./linear.ts";
+import { mixerInputs, mixerOutputs } from "./mixers/mixer-ports.ts";
+import { mixer } from "./mixers/mixer.ts";
 import { norm } from "./norm.ts";
 import { positionPorts, projection, projectionPorts } from "./projection.ts";
 
-/** Weights of one segment: those after one hole, then those before the next, or the head. */
+/** Weights of one segment: those after one layer's attention or mixer, then those before the next or its mixer, or the head. */
 export interface SegmentWeights {
   readonly feedForward?: FeedForwardWeights;
   readonly projection?: ProjectionWeights;
+  /** In place of a projection, in a recurrent layer. */
+  readonly mixer?: MixerWeights;
   readonly head?: HeadWeights;
 }
 
 /**
- * Graph between two attention holes. All tensors are float32 `[rows, ...]`, one row per token.
+ * Graph between two layers' attention or mixers. All tensors but states are float32 `[rows, ...]`, one row per token.
  *
- * Inputs: `hidden`, `attention` with a feed-forward part, `cosine` and `sine` with a projection that has RoPE. Outputs:
- * `residual`, `query`, and `key` and `value` unless the layer shares a cache; or `logits` for the head.
+ * Inputs: `hidden`, `attention` with a feed-forward part, `cosine` and `sine` with a projection that has RoPE, the state with a
+ * mixer. Outputs: `residual`, `query`, and `key` and `value` unless the layer shares a cache; or the mixer's output and state;
+ * or `logits` for the head.
  */
 export const segmentGraph = (
   config: DecoderConfig,
@@ -28,6 +34,7 @@ export const segmentGraph = (
   const { nodes, constants } = join([
     ...(weights.feedForward ? [feedForward(config, weights.feedForward, arithmetic)] : []),
     ...(weights.projection ? [projection(config, weights.projection, residual, arithmetic)] : []),
+    ...(weights.mixer ? [mixer(config, weights.mixer, residual, arithmetic)] : []),
     ...(weights.head ? [head(config, weights.head, residual, arithmetic)] : []),
   ]);
   return {
@@ -39,10 +46,14 @@ export const segmentGraph = (
   };
 };
 
-const segmentInputs = (config: DecoderConfig, { feedForward: behind, projection: front }: SegmentWeights): Port[] => [
+const segmentInputs = (
+  config: DecoderConfig,
+  { feedForward: behind, projection: front, mixer: mixing }: SegmentWeights,
+): Port[] => [
   { name: "hidden", dims: ["rows", config.hiddenSize] },
   ...(behind ? [{ name: "attention", dims: ["rows", behind.output.columns] }] : []),
   ...(front ? positionPorts(config, front) : []),
+  ...(mixing ? mixerInputs(config) : []),
 ];
 
 const segmentOutputs = (config: DecoderConfig, weights: SegmentWeights): Port[] => {
@@ -50,6 +61,7 @@ const segmentOutputs = (config: DecoderConfig, weights: SegmentWeights): Port[] 
   return [
     ...(weights.feedForward ? [{ name: "residual", dims: ["rows", config.hiddenSize] }] : []),
     ...(weights.projection ? projectionPorts(weights.projection) : []),
+    ...(weights.mixer ? mixerOutputs(config, weights.mixer) : []),
   ];
 };
 

@@ -80,7 +80,9 @@ const ownVariant = (
 const timedStep = async (decoder: Decoder, cache: SequenceCache, ids: Int32Array): Promise<number> => {
   const start = performance.now();
   const positions = Int32Array.from(ids, (_, index) => cache.length + index);
-  sampleToken(await decoder.lastLogits(await forward(decoder, ids, positions, cache)), GREEDY);
+  // Cached tokens are synthetic, and so is the state after them.
+  const states = [decoder.createState(cache.length)];
+  sampleToken(await decoder.lastLogits(await forward(decoder, ids, positions, cache, 1, states)), GREEDY);
   return performance.now() - start;
 };
 

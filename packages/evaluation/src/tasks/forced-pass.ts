@@ -52,7 +52,8 @@ const runPiece = async (
   sequences: readonly Sequence[],
   take: (plan: number, residuals: readonly Float32Array[]) => Promise<void>,
 ): Promise<void> => {
-  const packs = packed(sequences, PACK_TOKENS);
+  // Recurrent layers would carry the state of one sequence to the next.
+  const packs = packed(sequences, decoder.shape.recurrent ? 0 : PACK_TOKENS);
   const width = decoder.config.hiddenSize;
   /** The rows that predict each sequence's answer. */
   const answersOf = async ({ residuals }: Finished): Promise<Float32Array[]> => {

@@ -1,4 +1,12 @@
-import { batchLogits, CacheSession, type Decoder, GREEDY, sampleToken, type SequenceCache } from "@kvtuner/decoder";
+import {
+  batchLogits,
+  CacheSession,
+  type Decoder,
+  GREEDY,
+  type RecurrentState,
+  sampleToken,
+  type SequenceCache,
+} from "@kvtuner/decoder";
 
 /** A cache that is disposed of when its output is done. */
 export interface TaskCache extends SequenceCache {
@@ -28,6 +36,7 @@ const BATCH = 16;
 interface Running {
   readonly prompt: number;
   readonly cache: TaskCache;
+  readonly state: RecurrentState;
   readonly output: number[];
 }
 
@@ -50,13 +59,14 @@ export const greedyOutputs = async (options: GreedyOptions): Promise<number[][]>
 const continueBatch = async (options: GreedyOptions, prompts: readonly number[]): Promise<number[][]> => {
   const all: Running[] = [];
   try {
-    for (const prompt of prompts) all.push({ prompt, cache: await options.openCache(), output: [] });
+    for (const prompt of prompts)
+      all.push({ prompt, cache: await options.openCache(), state: options.decoder.createState(), output: [] });
     const logits: Float32Array[] = [];
     for (const one of all) logits.push(await prefill(options, one));
     let running = takeTokens(options, all, logits);
     while (running.length > 0) {
       options.signal?.throwIfAborted();
-      const newest = running.map(({ cache, output }) => ({ cache, id: output.at(-1)! }));
+      const newest = running.map(({ cache, state, output }) => ({ cache, state, id: output.at(-1)! }));
       running = takeTokens(options, running, await batchLogits(options.decoder, newest));
     }
     return all.map(({ output }) => output);
@@ -67,8 +77,9 @@ const continueBatch = async (options: GreedyOptions, prompts: readonly number[])
 
 const prefill = async (
   { decoder, prompts, signal }: GreedyOptions,
-  { prompt, cache }: Running,
-): Promise<Float32Array> => new CacheSession({ decoder, cache }).prompt(prompts[prompt]!, signal ? { signal } : {});
+  { prompt, cache, state }: Running,
+): Promise<Float32Array> =>
+  new CacheSession({ decoder, cache, state }).prompt(prompts[prompt]!, signal ? { signal } : {});
 
 /** Adds the likeliest token to each output, and returns the outputs that continue. */
 const takeTokens = (

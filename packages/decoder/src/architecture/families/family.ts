@@ -1,5 +1,6 @@
 import type { LayerReader } from "../layer-reader.ts";
 import type { ModelKeys } from "../model-keys.ts";
+import type { RecurrentKind } from "../recurrent/recurrent-kind.ts";
 import type { RopeConfig } from "../rope.ts";
 import type { AttentionTemperature } from "../temperature.ts";
 import type { FeedForwardWeights, ProjectionWeights } from "../weights.ts";
@@ -24,6 +25,8 @@ export interface Family {
   readonly slidingPeriod?: number;
   /** Whether its layers may be mixtures of experts; false by default. */
   readonly mayHaveExperts?: boolean;
+  /** Layers that keep a state in place of keys and values; the family has none by default. */
+  readonly recurrent?: RecurrentKind;
   /** Factor of the embedding of every token; 1 by default. */
   readonly embeddingScale?: (sizes: FamilySizes, keys: ModelKeys) => number;
   /** Factor of what attention and feed-forward parts add to the residuals; 1 by default. */
@@ -34,8 +37,8 @@ export interface Family {
   readonly attentionScale?: (sizes: FamilySizes) => number;
   /** Attention temperature; none by default. */
   readonly temperature?: (keys: ModelKeys) => AttentionTemperature | undefined;
-  /** Reads the part of a segment before a layer's attention. */
+  /** Reads the part of a segment before a layer's attention; a recurrent layer has a mixer in its place. */
   readonly projection: (layer: LayerReader) => Promise<ProjectionWeights>;
-  /** Reads the part of a segment after a layer's attention. */
+  /** Reads the part of a segment after a layer's attention, or after its mixer. */
   readonly feedForward: (layer: LayerReader) => Promise<FeedForwardWeights>;
 }

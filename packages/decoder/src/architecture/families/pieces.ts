@@ -1,6 +1,7 @@
 import type { ExpertSizes } from "../config.ts";
 import { inHalfSplitOrder } from "../half-split.ts";
 import type { LayerReader } from "../layer-reader.ts";
+import type { RecurrentKind } from "../recurrent/recurrent-kind.ts";
 import { sliceRows } from "../slice-rows.ts";
 import type {
   Activation,
@@ -92,6 +93,8 @@ export const normsAfter = async (
 interface FeedForwardLayout {
   /** Name of the norm of the residuals before the network, or `none`; `ffn_norm` by default. */
   readonly norm?: string;
+  /** What recurrent layers compute in place of attention, in families that have such layers. */
+  readonly recurrent?: RecurrentKind;
   /** As in `ExpertWeights`; of the chosen experts by default. */
   readonly softmaxOf?: ExpertWeights["softmaxOf"];
 }
@@ -100,16 +103,21 @@ interface FeedForwardLayout {
 export const gatedFeedForward = async (
   reader: LayerReader,
   activation: Activation,
-  { norm = "ffn_norm", softmaxOf = "chosen" }: FeedForwardLayout = {},
+  { norm = "ffn_norm", recurrent, softmaxOf = "chosen" }: FeedForwardLayout = {},
 ): Promise<FeedForwardWeights> => {
-  const { hiddenSize, queryHeads, headSize, experts } = reader.config;
+  const { hiddenSize, experts } = reader.config;
   return {
-    output: await reader.linear("attn_output", hiddenSize, queryHeads * headSize),
+    output: await (recurrent && reader.isRecurrent ? recurrent.output(reader) : attentionOutput(reader)),
     ...(norm !== "none" && { norm: await reader.vector(norm, hiddenSize) }),
     network: experts
       ? { ...(await expertNetworks(reader, experts, activation)), softmaxOf }
       : await gatedNetwork(reader, "", reader.config.feedForwardSize, activation),
   };
+};
+
+const attentionOutput = async (reader: LayerReader): Promise<Linear> => {
+  const { hiddenSize, queryHeads, headSize } = reader.config;
+  return reader.linear("attn_output", hiddenSize, queryHeads * headSize);
 };
 
 /** The network in `ffn_gateSUFFIX`, `ffn_upSUFFIX` and `ffn_downSUFFIX`. */
