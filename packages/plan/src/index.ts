@@ -47,7 +47,7 @@ export {
 } from "./bytes.ts";
 export type { Hole } from "./hole.ts";
 export { holeShape, holesOf } from "./hole.ts";
-export { modelLayers, stateBytes } from "./recurrent.ts";
+export { cachePlaces, modelLayers, stateBytes } from "./recurrent.ts";
 export { KvtunerError } from "./error.ts";
 export type { Mode, Pair } from "./mode.ts";
 export { layerScheme, MODES, PAIR_BITS } from "./mode.ts";

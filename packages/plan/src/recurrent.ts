@@ -8,6 +8,12 @@ export const modelLayers = (shape: CacheShape): number[] => {
   return Array.from({ length: total }, (_, place) => place).filter((place) => !others.has(place));
 };
 
+/** Place of each layer with a cache, in the order of plans, among all layers of the model. */
+export const cachePlaces = (shape: CacheShape): number[] => {
+  const places = modelLayers(shape);
+  return holesOf(shape).flatMap(({ sharing }, hole) => (sharing === undefined ? [places[hole]!] : []));
+};
+
 /** Bytes of the states of all recurrent layers, for one sequence of any length. */
 export const stateBytes = ({ recurrent = [] }: CacheShape): number =>
   recurrent.reduce((sum, layer) => sum + layer.stateBytes, 0);

@@ -1,4 +1,4 @@
-import { type CacheShape, formatBytes, KvtunerError, uniformSizes } from "@kvtuner/plan";
+import { type CacheShape, formatBytes, KvtunerError, stateBytes, uniformSizes } from "@kvtuner/plan";
 import type { WeightSource } from "../architecture/weights.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { examineModel, type ModelExamination } from "./examine-model.ts";
@@ -161,5 +161,7 @@ const cacheFinding = (shape: CacheShape, contextLength: number): ModelFinding =>
     // At 16 bits all modes store the same.
     .filter(({ plan }, index) => index === 0 || !plan.endsWith("K16V16"))
     .map(({ plan, bytes }) => `${formatBytes(bytes)} as ${plan.endsWith("K16V16") ? "none" : plan}`);
+  const states = stateBytes(shape);
+  if (states > 0) found.push(`${formatBytes(states)} more for states at any length`);
   return ok("cache", found.join(", "), `at ${contextLength} tokens, the model's context`);
 };

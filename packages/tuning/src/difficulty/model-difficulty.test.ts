@@ -62,3 +62,8 @@ test.prop([fc.uniqueArray(fc.integer({ min: 0, max: 30 }), { minLength: 1 })])(
     expect(read).toEqual(layers);
   },
 );
+
+it("counts layers among all of the model, also those without a cache", () => {
+  const shape = { ...SHAPE, recurrent: [{ place: 1, kind: "short convolution", stateBytes: 8 }] };
+  expect(modelDifficulty(shape, [0, 300, 0].map(withBias)).layers.map(({ layer }) => layer)).toEqual([0, 2, 3]);
+});

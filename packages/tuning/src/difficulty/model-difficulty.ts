@@ -1,6 +1,7 @@
 import {
   attentionOf,
   type Bits,
+  cachePlaces,
   type CacheShape,
   layerScheme,
   layerShape,
@@ -26,6 +27,7 @@ export interface ModelDifficulty {
 
 /** One layer with a cache of its own. */
 export interface LayerDifficulty {
+  /** Its place among all layers of the model. */
   readonly layer: number;
   /** Norm of the key bias; 0 without one. */
   readonly biasNorm: number;
@@ -103,7 +105,7 @@ const layerDifficulty = (
     codings.map((coding) => keyCoder(coding, sizes)),
   );
   return {
-    layer,
+    layer: cachePlaces(shape)[layer]!,
     biasNorm: Math.hypot(...distribution.key.mean),
     outliers: outlierChannels(drawKeys(input), sizes, OUTLIER_BITS).length,
     hasRope: distribution.ropeFrequencies !== undefined,

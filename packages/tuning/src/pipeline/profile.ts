@@ -1,5 +1,12 @@
 import { taskScore, type Evaluator, type Score, type TaskEvaluator } from "@kvtuner/evaluation";
-import { layerShape, parseShorthand, storedNumbers, type CacheShape, type LayerScheme } from "@kvtuner/plan";
+import {
+  cachePlaces,
+  layerShape,
+  parseShorthand,
+  storedNumbers,
+  type CacheShape,
+  type LayerScheme,
+} from "@kvtuner/plan";
 import type { HeadErrors, Profile } from "@kvtuner/sensitivity";
 import { z } from "zod";
 import type { SearchSpace } from "../space/space.ts";
@@ -89,7 +96,7 @@ const measureSingleLayers = async ({ space, callbacks, journal }: TraceInputs, l
       step: "profile",
       done,
       total: all.length,
-      note: `layer ${layer} ${label} KL ${kl.toPrecision(3)}`,
+      note: `layer ${cachePlaces(space.shape)[layer]} ${label} KL ${kl.toPrecision(3)}`,
     });
     callbacks.signal?.throwIfAborted();
   };
