@@ -21,8 +21,6 @@ export type LabelCotangent = (rows: LabelledRows) => void;
 /** What {@link sampledLabels} draws. */
 export interface SampledLabels {
   readonly vocabulary: number;
-  /** Labels for each position. */
-  readonly draws: number;
   /** 32-bit integer. */
   readonly seed: number;
   /** Whether a position of a text gets labels; all do by default. */
@@ -33,7 +31,7 @@ export interface SampledLabels {
  * Labels drawn from the model's own predictions. The same seed gives the same labels, however a text is cut into rows; the rows of
  * a text must come in order.
  */
-export const sampledLabels = ({ vocabulary, draws, seed, counts = () => true }: SampledLabels): LabelCotangent => {
+export const sampledLabels = ({ vocabulary, seed, counts = () => true }: SampledLabels): LabelCotangent => {
   const generators = new Map<string, () => number>();
   const uniform = (text: number, draw: number): number => {
     const key = `${text} ${draw}`;

@@ -49,6 +49,27 @@ test("Markdown has the numbers of each chart, and names are escaped", async () =
   expect((await renderReport(data)).match(/<figure>/g)).toHaveLength(charts.length);
 });
 
+test("an estimated profile names its measure, and says how far it was off", async () => {
+  const errors = { key: [0], value: [0], attention: [0], output: [0] };
+  const halves = [
+    { id: "kivi:K2V16", estimate: 0.1, standardError: 0.01, outputError: 0.5, kl: 0.42 },
+    { id: "kivi:K16V2", estimate: 0.2, standardError: 0.01, outputError: 0.1 },
+  ];
+  const candidates = ["kivi:K8V8", "kivi:K4V4", "kivi:K2V2"].map((id, index) => ({
+    id,
+    bits: 8 - index,
+    errors,
+    estimate: [0.001, 0.017, 0.62][index]!,
+  }));
+  const layers = [0, 1].map((layer) => ({ layer, candidates, halves }));
+  const profile = { version: 1 as const, shape: study.settings.shape, contextLength: 4096, layers };
+  const settings: StudyContents["settings"] = { ...study.settings, measure: "gradient" };
+  const page = await renderReport(reportData({ ...study, settings, profile }, {}));
+  expect(page).toContain("Estimated KL of the layer alone");
+  expect(page).toContain("2 of 4 cases with large errors were measured: 4.2 to 4.2 times the estimate.");
+  expect(page).toContain("0.0170");
+});
+
 test("bytes of a plan's static tables are told apart from those of its cache", async () => {
   const { model, shape } = study.settings;
   const plan = uniformPlan(model, shape, layerScheme("kivi", { key: 4, value: 4 }));

@@ -1,9 +1,10 @@
 import { formatBytes } from "@kvtuner/plan";
+import type { Profile } from "@kvtuner/sensitivity";
 import { candidatesChart } from "./charts/candidates.ts";
 import { contextBytesChart } from "./charts/context-bytes.ts";
 import { groupsChart } from "./charts/groups.ts";
 import { planStripChart } from "./charts/plan-strip.ts";
-import { sensitivityChart } from "./charts/sensitivity.ts";
+import { isEstimated, sensitivityChart } from "./charts/sensitivity.ts";
 import type { ReportData } from "./data/data.ts";
 import { missing } from "./page/missing.ts";
 import type { Section } from "./page/section.ts";
@@ -66,17 +67,28 @@ const sensitivitySection = (data: ReportData): Section => {
       One layer at a time is stored with one pair of bits, all others in 16 bits. <code>K4V2</code> is 4 bits for keys
       and 2 for values. The colour is the model's loss: brighter is worse, and each step of the scale is a factor of
       ten. Spend bits on layers that are bright for all pairs; avoid pairs that are bright in all
-      layers.${data.picked === undefined ? "" : " White dots mark the picked plan."}
+      layers.${data.picked === undefined ? "" : " White dots mark the picked plan."}${estimateText(data.profile)}
     </p> `,
     chart: sensitivityChart(data, data.profile),
   };
+};
+
+/** How the loss was estimated, and how far that was off where it was also measured. */
+const estimateText = (profile: Profile): string => {
+  if (!isEstimated(profile)) return "";
+  const halves = profile.layers.flatMap((layer) => layer.halves ?? []);
+  const ratios = halves.flatMap(({ kl, estimate }) => (kl === undefined || estimate === 0 ? [] : [kl / estimate]));
+  const text = " The loss is estimated from gradients, for keys and values apart.";
+  if (ratios.length === 0) return `${text} All errors were small enough for that.`;
+  const [low, high] = [Math.min(...ratios), Math.max(...ratios)].map((ratio) => ratio.toPrecision(2));
+  return `${text} ${ratios.length} of ${halves.length} cases with large errors were measured: ${low} to ${high} times the estimate.`;
 };
 
 const candidatesSection = (data: ReportData): Section => {
   const common = { id: "candidates", title: "Candidate pairs of each layer" };
   const { candidates, settings } = data;
   if (candidates === undefined) return { ...common, text: missing("The candidates are", "prune") };
-  const measure = settings.measure === "kl" ? "loss" : "attention output error";
+  const measure = settings.measure === "eo" ? "attention output error" : "loss";
   const counts = candidates.candidates.map((kept) => kept.length);
   return {
     ...common,

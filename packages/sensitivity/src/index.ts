@@ -8,7 +8,7 @@ export { createEstimateSum, meanEstimate } from "./output-estimate.ts";
 export type { OutputEstimate } from "./output-estimate.ts";
 export { lossVector, MEASURES, paretoPrune, pruneProfile } from "./pareto-pruning.ts";
 export type { Measure } from "./pareto-pruning.ts";
-export type { CandidateProfile, LayerProfile, Profile } from "./profile.ts";
+export type { CandidateProfile, HalfProfile, LayerProfile, Profile } from "./profile.ts";
 export { relativeError } from "./relative-error.ts";
 export { samplePositions, sampleQueries } from "./sample-queries.ts";
 export type { LayerDistribution } from "./predicted/layer-distribution.ts";

@@ -125,6 +125,16 @@ describe("pruneProfile", () => {
     expect(() => lossVector(profile.layers[0]!, ["KV3"])).toThrow(/\(KV8, K8V4, K4V8\), got "KV3"/);
   });
 
+  it("prunes by estimates", () => {
+    const estimates = [0.02, 0.01, 0.03];
+    const layers = profile.layers.map((layer) => ({
+      ...layer,
+      candidates: layer.candidates.map((each, index) => ({ ...each, estimate: estimates[index]! })),
+    }));
+    expect(pruneProfile({ ...profile, layers }, "gradient")).toEqual([["K8V4"]]);
+    expect(() => pruneProfile(profile, "gradient")).toThrow(/estimated KL of "KV8" in layer 0, got none/);
+  });
+
   it("says which layer has no KL", () => {
     const layers = [{ layer: 0, candidates: [{ id: "KV8", bits: 8, errors: errors(1) }] }];
     expect(() => pruneProfile({ ...profile, layers }, "kl")).toThrow(/KL of "KV8" in layer 0, got none/);

@@ -9,10 +9,10 @@ export interface PricedCandidate {
 }
 
 /**
- * Losses by which a layer's candidates can be compared: the KL with only this layer quantized, or the mean e_o over KV heads
- * (the paper).
+ * Losses by which a layer's candidates can be compared: the KL with only this layer quantized, measured or estimated from
+ * gradients, or the mean e_o over KV heads (the paper).
  */
-export const MEASURES = ["kl", "eo"] as const;
+export const MEASURES = ["kl", "gradient", "eo"] as const;
 
 /** One of {@link MEASURES}. */
 export type Measure = (typeof MEASURES)[number];
@@ -46,7 +46,7 @@ export const pruneProfile = (profile: Profile, measure: Measure): string[][] =>
 /**
  * A layer's feature vector for grouping (arXiv 2502.04420, section 5.3): the losses of the named candidates, in that order.
  *
- * @throws SensitivityError when the layer lacks a candidate, or `measure` needs a KL and it has none.
+ * @throws SensitivityError when the layer lacks a candidate, or `measure` needs a KL or an estimate and it has none.
  */
 export const lossVector = (layer: LayerProfile, ids: readonly string[], measure: Measure = "eo"): number[] =>
   ids.map((id) => {
@@ -61,10 +61,11 @@ export const lossVector = (layer: LayerProfile, ids: readonly string[], measure:
 
 const lossOf = (candidate: CandidateProfile, measure: Measure, layer: number): number => {
   if (measure === "eo") return meanOverHeads(candidate.errors).output;
-  if (candidate.kl !== undefined) return candidate.kl;
+  const loss = measure === "kl" ? candidate.kl : candidate.estimate;
+  if (loss !== undefined) return loss;
   throw new SensitivityError(
     "SENSITIVITY_NO_KL",
-    `expected the single-layer KL of "${candidate.id}" in layer ${layer}, got none; measure it, or prune by "eo"`,
+    `expected the ${measure === "kl" ? "single-layer" : "estimated"} KL of "${candidate.id}" in layer ${layer}, got none; ${measure === "kl" ? "measure" : "estimate"} it, or prune by "eo"`,
   );
 };
 

@@ -9,7 +9,22 @@ export interface CandidateProfile {
   readonly bits: number;
   /** Means over the measured samples. */
   readonly errors: HeadErrors;
-  /** KL to the float cache with only this layer quantized, nats per token. */
+  /** KL to the float cache with only this layer quantized, nats per token, as measured. */
+  readonly kl?: number;
+  /** The same as the sum of the candidate's halves, each estimated from gradients or, where that fails, measured. */
+  readonly estimate?: number;
+}
+
+/** A layer with only its keys or only its values quantized. */
+export interface HalfProfile {
+  /** Names the scheme, for example `compact:K4V16`. */
+  readonly id: string;
+  /** KL estimated from gradients, nats per token. */
+  readonly estimate: number;
+  readonly standardError: number;
+  /** e_o²: squared error of the attention output over its squared size. */
+  readonly outputError: number;
+  /** KL as measured; absent where the estimate was good enough. */
   readonly kl?: number;
 }
 
@@ -18,6 +33,10 @@ export interface LayerProfile {
   /** Ordinal among the layers that have a KV cache. */
   readonly layer: number;
   readonly candidates: readonly CandidateProfile[];
+  /** Halves of the candidates, if they were estimated from gradients. */
+  readonly halves?: readonly HalfProfile[];
+  /** Estimated KL of the coarsest candidate over the sum of its halves. */
+  readonly additivity?: number;
 }
 
 /** Every candidate of every layer. Survives JSON unchanged. */

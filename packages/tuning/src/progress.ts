@@ -6,6 +6,7 @@ export type Step =
   | "calibrate"
   | "trace"
   | "profile"
+  | "measure"
   | "search"
   | "verify"
   | "float"

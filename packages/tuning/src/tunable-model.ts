@@ -1,5 +1,5 @@
 import type { EncodedPrompt, Evaluator, TaskEvaluator, TaskEvaluatorOptions, TaskModel } from "@kvtuner/evaluation";
-import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
+import type { CacheShape, LayerScheme, ModelIdentity } from "@kvtuner/plan";
 import type { LayerDistribution } from "@kvtuner/sensitivity";
 
 /** Query, key and value of one layer over one sample, after RoPE; float32, row-major `[tokens, heads * headSize]`. */
@@ -17,6 +17,33 @@ export interface ContinuationOptions {
   readonly seed: number;
   /** Called after each token. */
   readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** What {@link TunableModel.gradients} is asked for. */
+export interface GradientOptions {
+  /** Draws of labels; each gives one gradient. */
+  readonly draws: number;
+  /** 32-bit integer; the same seed gives the same labels. */
+  readonly seed: number;
+  readonly signal?: AbortSignal;
+}
+
+/** One place where the model attends, over one sample, as the float model runs it. */
+export interface PlaceGradients {
+  /** Index of the sample. */
+  readonly sample: number;
+  /** The layer whose cache is read. */
+  readonly layer: number;
+  /** Whether the layer itself attends here, not one that shares its cache. Comes after all that share it. */
+  readonly isOwn: boolean;
+  readonly trace: LayerTrace;
+  /**
+   * By draw: gradient with respect to the attention output of the summed log-likelihood of labels that are sampled from the
+   * model's own predictions, float32 `[tokens, queryHeads * valueSize]`.
+   */
+  readonly gradients: readonly Float32Array[];
+  /** The attention output with a cache under this scheme, laid out as a gradient. */
+  attend(scheme: LayerScheme): Promise<Float32Array>;
 }
 
 /** What tasks need from a model. */
@@ -42,6 +69,15 @@ export interface TunableModel {
   evaluator(samples: readonly Int32Array[]): Promise<Evaluator>;
   /** Runs the float model over one sample and shows each layer's query, key and value. */
   trace(sample: Int32Array, visit: (layer: number, trace: LayerTrace) => void | Promise<void>): Promise<void>;
+  /**
+   * Runs the float model over samples, forward and backward, and visits each place where it attends, from the last to the first and
+   * there each sample in order. What a visit gets is valid until it is done. Without it, layers can only be measured one by one.
+   */
+  gradients?(
+    samples: readonly Int32Array[],
+    options: GradientOptions,
+    visit: (place: PlaceGradients) => Promise<void>,
+  ): Promise<void>;
   /** Queries and keys of each layer as the weights predict them; without it difficult keys are not warned about. */
   distributions?(): Promise<readonly LayerDistribution[]>;
   /** Answers prompts; without it a model can be tuned on text only. */

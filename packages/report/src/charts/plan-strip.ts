@@ -44,13 +44,16 @@ export const planStripChart = (data: ReportData, picked: PickedPlan): Chart => {
 };
 
 const layerRows = ({ profile, settings, context }: ReportData, { plan, choices }: PickedPlan): LayerRow[] =>
-  plan.layers.map((scheme, layer) => ({
-    layer,
-    keyBits: bitsOf(scheme.key),
-    valueBits: bitsOf(scheme.value),
-    bytes: layerBytes(scheme, layerShape(settings.shape, layer), context).total,
-    kl: profile?.layers[layer]?.candidates.find(({ id }) => id === choices[layer])?.kl,
-  }));
+  plan.layers.map((scheme, layer) => {
+    const candidate = profile?.layers[layer]?.candidates.find(({ id }) => id === choices[layer]);
+    return {
+      layer,
+      keyBits: bitsOf(scheme.key),
+      valueBits: bitsOf(scheme.value),
+      bytes: layerBytes(scheme, layerShape(settings.shape, layer), context).total,
+      kl: candidate?.kl ?? candidate?.estimate,
+    };
+  });
 
 /** Layers in one line. */
 const LINE: Readonly<Record<ChartWidth, number>> = { wide: 36, narrow: 15 };

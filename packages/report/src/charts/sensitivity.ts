@@ -23,16 +23,21 @@ export const sensitivityChart = (data: ReportData, profile: Profile): Chart => {
   const columns: Column<SensitivityRow>[] = [
     { title: "Layer", text: ({ layer }) => String(layer) },
     { title: "Pair", text: ({ pair }) => pair },
-    { title: "KL, nats a token", text: ({ kl }) => klText(kl) },
+    { title: `${measureTitle(profile)}, nats a token`, text: ({ kl }) => klText(kl) },
     { title: "In the picked plan", text: ({ picked }) => (picked ? "yes" : "") },
   ];
   const cells = tipped(columns, rows).map((row) => ({ ...row, kl: Math.max(SMALLEST_KL, row.kl) }));
   return {
     label: "Loss of each layer alone under each pair of bits",
-    spec: (width) => sensitivitySpec(cells, choiceLabels(data.space), width),
+    spec: (width) => sensitivitySpec(cells, choiceLabels(data.space), measureTitle(profile), width),
     table: layersByPairs(rows, choiceLabels(data.space)),
   };
 };
+
+/** Whether a profile was estimated from gradients. */
+export const isEstimated = ({ layers }: Profile): boolean => layers.some(({ halves }) => halves !== undefined);
+
+const measureTitle = (profile: Profile): string => (isEstimated(profile) ? "Estimated KL" : "KL");
 
 const sensitivityRows = ({ picked, space }: ReportData, profile: Profile): SensitivityRow[] =>
   profile.layers.flatMap(({ layer, candidates }) => {
@@ -40,10 +45,10 @@ const sensitivityRows = ({ picked, space }: ReportData, profile: Profile): Sensi
       space,
       candidates.map(({ id }) => id),
     );
-    return candidates.map(({ id, kl }, index) => ({
+    return candidates.map(({ id, kl, estimate }, index) => ({
       layer,
       pair: labels[index] ?? id,
-      kl: kl ?? 0,
+      kl: kl ?? estimate ?? 0,
       picked: picked?.choices[layer] === id,
     }));
   });
@@ -59,6 +64,7 @@ const layersByPairs = (rows: readonly SensitivityRow[], pairs: readonly string[]
 const sensitivitySpec = (
   cells: Tipped<SensitivityRow>[],
   pairs: readonly string[],
+  measure: string,
   width: ChartWidth,
 ): TopLevelSpec => {
   const layers = new Set(cells.map(({ layer }) => layer)).size;
@@ -77,7 +83,7 @@ const sensitivitySpec = (
           type: "quantitative",
           scale: { type: "log", scheme: "viridis", domain: [decades[0] ?? SMALLEST_KL, decades.at(-1) ?? 1] },
           legend: {
-            title: "KL of the layer alone, nats a token",
+            title: `${measure} of the layer alone, nats a token`,
             format: "~g",
             values: decades,
             gradientLength: width === "wide" ? 320 : 280,

@@ -1,5 +1,5 @@
 import { groupLayers } from "@kvtuner/clustering";
-import { lossVector, type Profile } from "@kvtuner/sensitivity";
+import { lossVector, type Measure, type Profile } from "@kvtuner/sensitivity";
 import { z } from "zod";
 import { idsOf, type SearchSpace } from "../space/space.ts";
 import type { Stored } from "../storage/storage.ts";
@@ -16,15 +16,19 @@ export type Groups = Stored<ReturnType<typeof groupsSchema>>;
 
 /**
  * Groups layers as in the paper: first by their set of candidates, then by DBSCAN (epsilon 0.05, two layers at least)
- * on the attention output errors of the candidates.
+ * on the attention output errors of the candidates. With estimated KL, on its root, which grows with the error as they do.
  */
 export const groupStep = (
   space: SearchSpace,
   profile: Profile,
   candidates: readonly (readonly number[])[],
+  measure: Measure,
 ): Groups => ({
   groups: groupLayers({
-    features: profile.layers.map((layer, index) => lossVector(layer, idsOf(space, candidates[index] ?? []))),
+    features: profile.layers.map((layer, index) => {
+      const ids = idsOf(space, candidates[index] ?? []);
+      return measure === "gradient" ? lossVector(layer, ids, measure).map(Math.sqrt) : lossVector(layer, ids);
+    }),
     candidateKeys: candidates.map((choices) => choices.join(",")),
     method: { kind: "dbscan", epsilon: 0.05, minimumSamples: 2 },
   }),

@@ -11,15 +11,24 @@ import type { HeadErrors, Profile } from "@kvtuner/sensitivity";
 import { z } from "zod";
 import type { SearchSpace } from "../space/space.ts";
 import type { Stored } from "../storage/storage.ts";
-import { headErrorsSchema, type ProfileEntry } from "./profile-entry.ts";
+import { halfEstimateSchema, headErrorsSchema, type ProfileEntry } from "./profile-entry.ts";
 import { traceErrors, type TraceInputs } from "./trace.ts";
 
 /** Schema of `profile.json`, a {@link Profile}. The shape is not checked, since the settings of the study hold it too. */
 export const profileSchema = ({ shape, choices }: Pick<SearchSpace, "shape" | "choices">) => {
-  const candidate = z.object({ id: z.string(), bits: z.number(), errors: headErrorsSchema, kl: z.number() });
+  const candidate = z.object({
+    id: z.string(),
+    bits: z.number(),
+    errors: headErrorsSchema,
+    kl: z.number().exactOptional(),
+    estimate: z.number().exactOptional(),
+  });
+  const half = z.object({ ...halfEstimateSchema.shape, kl: z.number().exactOptional() });
   const layer = z.object({
     layer: z.int().min(0).lt(shape.layers),
     candidates: z.array(candidate).length(choices.length),
+    halves: z.array(half).exactOptional(),
+    additivity: z.number().exactOptional(),
   });
   return z.object({
     version: z.literal(1),
@@ -29,7 +38,8 @@ export const profileSchema = ({ shape, choices }: Pick<SearchSpace, "shape" | "c
   });
 };
 
-type StoredProfile = Stored<ReturnType<typeof profileSchema>>;
+/** `profile.json`. */
+export type StoredProfile = Stored<ReturnType<typeof profileSchema>>;
 
 /**
  * Measures every choice at every layer. Each single-layer evaluation and each layer's errors are stored in `profile.jsonl` before
@@ -133,16 +143,26 @@ const candidate = (
   return {
     id,
     bits: bitsPerNumber(space, layer, choice),
-    errors: meanErrors(entries.flatMap((entry) => (entry.kind === "errors" ? (entry.errors[choice] ?? []) : []))),
+    errors: meanErrorsOf(entries, layer, choice),
     kl: single?.kind === "kl" ? single.kl : Number.NaN,
   };
 };
 
 /** Cost of a choice in its layer, per stored number. */
-const bitsPerNumber = ({ shape, context, cost, bytes, codeBits }: SearchSpace, layer: number, choice: number): number =>
+export const bitsPerNumber = (
+  { shape, context, cost, bytes, codeBits }: SearchSpace,
+  layer: number,
+  choice: number,
+): number =>
   cost === "true"
     ? (8 * (bytes[layer]?.[choice] ?? Number.NaN)) / storedNumbers({ ...layerShape(shape, layer), layers: 1 }, context)
     : (codeBits[layer]?.[choice] ?? Number.NaN) / 2;
+
+/** Mean attention errors of a choice in a layer over the traced samples. */
+export const meanErrorsOf = (entries: readonly ProfileEntry[], layer: number, choice: number): HeadErrors =>
+  meanErrors(
+    entries.flatMap((entry) => (entry.kind === "errors" && entry.layer === layer ? (entry.errors[choice] ?? []) : [])),
+  );
 
 const meanErrors = (samples: readonly HeadErrors[]): HeadErrors => ({
   key: meanByHead(samples.map(({ key }) => key)),
@@ -157,6 +177,6 @@ const meanByHead = (samples: readonly (readonly number[])[]): number[] =>
 /** With one sample there is no standard error; it is stored as 0. */
 const finite = (value: number): number => (Number.isFinite(value) ? value : 0);
 
-/** Single-layer KL by layer and choice. */
+/** Single-layer KL by layer and choice, measured or estimated. */
 export const lossTable = (profile: Profile): number[][] =>
-  profile.layers.map(({ candidates }) => candidates.map(({ kl }) => kl ?? 0));
+  profile.layers.map(({ candidates }) => candidates.map(({ kl, estimate }) => kl ?? estimate ?? 0));

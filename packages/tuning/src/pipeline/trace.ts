@@ -17,7 +17,7 @@ export interface TraceInputs {
 }
 
 /** Number of samples traced. Errors differ far more between layers than between texts. */
-const TRACE_SAMPLES = 2;
+export const TRACE_SAMPLES = 2;
 
 /** Query positions measured in a sample: evenly spread, including the last. */
 const QUERY_POSITIONS = 32;
@@ -37,11 +37,25 @@ export const traceErrors = async ({ model, space, samples, journal, callbacks }:
     await model.trace(ids, async (layer, trace) => {
       callbacks.signal?.throwIfAborted();
       if (known.has(`${sample} ${layer}`)) return;
-      await journal.append({ kind: "errors", layer, sample, errors: layerErrors(space, layer, trace, ids.length) });
+      await appendErrors({ space, journal }, { layer, sample, trace, tokens: ids.length });
       callbacks.progress({ step: "trace", done: sample * layers + layer + 1, total: traced.length * layers });
     });
   }
 };
+
+/** A layer of a sample. */
+interface Traced {
+  readonly layer: number;
+  readonly sample: number;
+  readonly trace: LayerTrace;
+  readonly tokens: number;
+}
+
+/** Appends the errors of one layer on one sample. */
+export const appendErrors = async (
+  { space, journal }: Pick<TraceInputs, "space" | "journal">,
+  { layer, sample, trace, tokens }: Traced,
+): Promise<void> => journal.append({ kind: "errors", layer, sample, errors: layerErrors(space, layer, trace, tokens) });
 
 /** Errors by choice. Each distinct tensor scheme is applied once; every key scheme is measured with every value scheme. */
 const layerErrors = (space: SearchSpace, layer: number, trace: LayerTrace, tokens: number): HeadErrors[] => {

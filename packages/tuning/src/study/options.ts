@@ -44,7 +44,11 @@ export const STUDY_OPTIONS = {
   samples: wholeOption({ least: 1 }, 2, "number of calibration samples"),
   sampleLength: wholeOption({ least: 2 }, 512, "tokens per sample"),
   strategy: choiceOption(STRATEGIES, "surrogate", "search strategy"),
-  measure: choiceOption(MEASURES, "kl", "error by which each layer's pairs are pruned"),
+  measure: choiceOption(
+    MEASURES,
+    "kl",
+    "profile of each layer: kl measures every pair, gradient estimates them in a few passes, eo measures and prunes by attention output error",
+  ),
   cost: choiceOption(COSTS, "true", "cost to minimize: stored bytes (true) or code bits (equivalent)"),
 };
 

@@ -2,6 +2,7 @@ import type { Evaluator } from "@kvtuner/evaluation";
 import { lazily, type Lazy } from "../lazily.ts";
 import { isBound, limitsCost, type Limit } from "../limits/limits.ts";
 import { evaluationEntrySchema } from "../pipeline/evaluation-entry.ts";
+import { gradientProfileStep } from "../pipeline/gradient/gradient-profile.ts";
 import { groupStep } from "../pipeline/group.ts";
 import type { Measurer } from "../pipeline/measurer.ts";
 import { evaluateBest, evaluateWithin } from "../pipeline/near-limit.ts";
@@ -115,11 +116,15 @@ const searchInputs = async (
   const profile = await records.step("profile", () =>
     clock.time("profile", async () => {
       const journal = await records.journal("profileJournal", profileEntrySchema(space));
-      return profileStep({ model, space, samples, journal, callbacks }, losses);
+      const inputs = { model, space, samples, journal, callbacks };
+      const { gradients } = model;
+      return study.measure === "gradient" && gradients
+        ? gradientProfileStep({ ...inputs, gradients, seed: study.seed }, losses)
+        : profileStep(inputs, losses);
     }),
   );
   const { candidates } = await records.step("candidates", async () => pruneStep(space, profile, study.measure));
-  const { groups } = await records.step("groups", async () => groupStep(space, profile, candidates));
+  const { groups } = await records.step("groups", async () => groupStep(space, profile, candidates, study.measure));
   return { space, losses: lossTable(profile), candidates, groups };
 };
 

@@ -44,6 +44,12 @@ test.each([
     { task: { request: {}, files: [], shotsFrom: undefined } },
     {},
   ],
+  [
+    "gradients of a model without them",
+    "OPTION_INVALID",
+    { study: studyOptions({ measure: "gradient", mode: "per-token", pairs: ["K8V8"], samples: 1, sampleLength: 8 }) },
+    {},
+  ],
   ["a backend that does not open", "NO_BACKEND", {}, { openBackend: noBackend }],
   [
     "a backend that lacks a scheme",

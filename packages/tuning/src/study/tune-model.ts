@@ -5,6 +5,7 @@ import { textSamples } from "../calibration/samples.ts";
 import { difficultyWarning } from "../difficulty/difficulty-warning.ts";
 import { modelDifficulty } from "../difficulty/model-difficulty.ts";
 import { assertReachable, focusOf, type Limit } from "../limits/limits.ts";
+import { OptionError } from "../option-values.ts";
 import { backendVerifier, cachesOf } from "../pipeline/verify.ts";
 import type { Callbacks } from "../progress.ts";
 import { searchSpace, type SearchSpace } from "../space/space.ts";
@@ -97,6 +98,7 @@ const prepare = (
   hooks: TuningHooks,
 ): Pick<StudyRun, "study" | "space" | "limit" | "focus" | "textSamples" | "task"> => {
   const { limit } = tuning;
+  assertMeasurable(model, tuning);
   const space = searchSpace(model.shape, tuning.study);
   assertHeadsFit(space);
   assertReachable(limit, space);
@@ -108,6 +110,13 @@ const prepare = (
   else warnUnquantized(schemes, study.sampleLength, "samples", hooks);
   const focus = tuning.anyLimit === true ? undefined : focusOf(limit, space);
   return { study, space, limit, focus, textSamples: samples, task };
+};
+
+/** Gradients are taken on samples of text, by models that support them. */
+const assertMeasurable = ({ gradients }: TunableModel, { study, task }: Tuning): void => {
+  if (study.measure !== "gradient") return;
+  if (gradients === undefined) throw new OptionError("measure", "kl or eo for a model without gradients", "gradient");
+  if (task) throw new OptionError("measure", "kl or eo with --task", "gradient");
 };
 
 const runIn = async (

@@ -1,0 +1,148 @@
+import { pairOf, type LayerScheme } from "@kvtuner/plan";
+import { describe, expect, test } from "vitest";
+import { searchSpace } from "../../space/space.ts";
+import { openJournal, type Journal } from "../../storage/journal.ts";
+import { memoryStorage } from "../../storage/memory-storage.ts";
+import type { StudyStorage } from "../../storage/storage.ts";
+import type { TunableModel } from "../../tunable-model.ts";
+import { profileEntrySchema, type ProfileEntry } from "../profile-entry.ts";
+import { profileSchema, type PlanLosses } from "../profile.ts";
+import { gradientProfileStep } from "./gradient-profile.ts";
+
+const LAYERS = 3;
+const TOKENS = 4;
+const shape = { layers: LAYERS, queryHeads: 1, kvHeads: 1, headSize: 32 };
+const pairs = ([8, 4, 2] as const).flatMap((key) => ([8, 4, 2] as const).map((value) => ({ key, value })));
+const space = searchSpace(shape, { mode: "per-token", pairs, context: 256, cost: "true" });
+const samples = [0, 1].map((sample) => Int32Array.from({ length: TOKENS }, (_, token) => sample + token));
+
+/** Relative error of the attention output of a layer: of keys and values apart, in different channels. */
+type OutputErrors = (layer: number, tensor: "key" | "value", bits: number) => number;
+
+const small: OutputErrors = (layer, tensor, bits) =>
+  bits === 16 ? 0 : (tensor === "key" ? 0.2 : 0.1) * (layer + 1) * 2 ** -bits;
+
+/** A model whose attention output is 1 in channel 0 of each token and whose gradients are 1, -1, 2, -2 by draw in 1 and 2. */
+const fakeGradients = (errors: OutputErrors, attended: string[] = []): NonNullable<TunableModel["gradients"]> => {
+  const width = 32;
+  const rows = (row: (channel: number) => number): Float32Array =>
+    Float32Array.from({ length: TOKENS * width }, (_, index) => row(index % width));
+  return async (given, { draws }, visit) => {
+    for (let layer = LAYERS - 1; layer >= 0; layer--)
+      for (const sample of given.keys())
+        await visit({
+          sample,
+          layer,
+          isOwn: true,
+          trace: { query: rows(() => 1), key: rows((channel) => channel), value: rows((channel) => channel) },
+          gradients: Array.from({ length: draws }, (_, draw) =>
+            rows((channel) => (channel > 2 ? 0 : [1, -1, 2, -2][draw]!)),
+          ),
+          attend: async (scheme: LayerScheme) => {
+            const { key, value } = pairOf(scheme);
+            attended.push(`${sample} ${layer} K${key}V${value}`);
+            return rows((channel) => [1, errors(layer, "key", key), errors(layer, "value", value)][channel] ?? 0);
+          },
+        });
+  };
+};
+
+const opened = (storage: StudyStorage): Promise<Journal<ProfileEntry>> =>
+  openJournal({
+    storage,
+    name: "profile.jsonl",
+    parse: (value) => profileEntrySchema(space).parse(value),
+    warn: (message) => expect.fail(message),
+  });
+
+const noLosses: PlanLosses = () => expect.fail("a plan was measured");
+
+const profiled = async (
+  storage: StudyStorage,
+  gradients: NonNullable<TunableModel["gradients"]>,
+  losses: PlanLosses,
+  progress: () => void = () => undefined,
+): Promise<Awaited<ReturnType<typeof gradientProfileStep>>> =>
+  gradientProfileStep(
+    {
+      gradients,
+      space,
+      samples,
+      seed: 0,
+      journal: await opened(storage),
+      callbacks: { progress, warn: (message) => expect.fail(message) },
+    },
+    losses,
+  );
+
+/** Mean of half the squares of 1, -1, 2, -2. */
+const HALF_SQUARE = 1.25;
+
+const expectNear = (actual: number | undefined, expected: number): void => {
+  expect(Math.abs((actual ?? Number.NaN) - expected)).toBeLessThan(1e-6 * expected + 1e-12);
+};
+
+describe("gradientProfileStep", () => {
+  test("adds the estimates of both halves, and measures nothing while errors are small", async () => {
+    const profile = await profiled(memoryStorage(), fakeGradients(small), noLosses);
+    expect(profileSchema(space).parse(JSON.parse(JSON.stringify(profile)))).toEqual(profile);
+    for (const { layer, candidates, halves, additivity } of profile.layers) {
+      expect(halves).toHaveLength(6);
+      // Both errors meet the same gradient: (k + v)² over k² + v², with k twice v.
+      expectNear(additivity, 9 / 5);
+      for (const [choice, { id, estimate, kl }] of candidates.entries()) {
+        const { key, value } = pairs[choice]!;
+        expect(id).toContain(`K${key}V${value}`);
+        expect(kl).toBeUndefined();
+        expectNear(estimate, HALF_SQUARE * (small(layer, "key", key) ** 2 + small(layer, "value", value) ** 2));
+      }
+    }
+  });
+
+  test("a killed run loses at most one layer, and a finished one repeats nothing", async () => {
+    const whole = await profiled(memoryStorage(), fakeGradients(small), noLosses);
+    const storage = memoryStorage();
+    let reports = 0;
+    const kill = (): void => {
+      if (++reports === 3) throw new Error("killed");
+    };
+    await expect(profiled(storage, fakeGradients(small), noLosses, kill)).rejects.toThrow("killed");
+    const attended: string[] = [];
+    expect(await profiled(storage, fakeGradients(small, attended), noLosses)).toEqual(whole);
+    expect(new Set(attended.map((name) => name.split(" ")[1]))).toEqual(new Set(["0"]));
+    const unused = (): never => expect.fail("ran again");
+    expect(await profiled(storage, unused, noLosses)).toEqual(whole);
+  });
+
+  test("measures halves of large error that good plans use, and no others, once", async () => {
+    // Keys of layer 0 look harmless at a large error; at 2 bits the values of layer 1 are hopeless at any rate.
+    const errors: OutputErrors = (layer, tensor, bits) => {
+      if (layer === 0 && tensor === "key" && bits === 2) return 0.5;
+      if (layer === 1 && tensor === "value" && bits === 2) return 3;
+      return small(layer, tensor, bits);
+    };
+    const measured: string[] = [];
+    const losses: PlanLosses = async (plans, onLoss) => {
+      for (const [index, plan] of plans.entries()) {
+        measured.push(plan.map((scheme) => `K${pairOf(scheme).key}V${pairOf(scheme).value}`).join(" "));
+        await onLoss(index, { kl: 0.75, klStandardError: Number.NaN });
+      }
+    };
+    const storage = memoryStorage();
+    const profile = await profiled(storage, fakeGradients(errors), losses);
+    expect(measured).toEqual(["K2V16 K16V16 K16V16"]);
+    const half = profile.layers[0]!.halves!.find(({ id }) => id.includes("K2V16"))!;
+    expect(half.kl).toBe(0.75);
+    expectNear(half.estimate, HALF_SQUARE * 0.25);
+    const candidate = profile.layers[0]!.candidates.find(({ id }) => id.includes("K2V8"))!;
+    expectNear(candidate.estimate, 0.75 + HALF_SQUARE * small(0, "value", 8) ** 2);
+    expect(await profiled(storage, fakeGradients(errors), noLosses)).toEqual(profile);
+  });
+
+  test("an estimate that is not finite is an error", async () => {
+    const broken: OutputErrors = (layer, tensor, bits) => (bits === 2 ? Number.NaN : small(layer, tensor, bits));
+    await expect(profiled(memoryStorage(), fakeGradients(broken), noLosses)).rejects.toMatchObject({
+      code: "PROFILE_NOT_FINITE",
+    });
+  });
+});
