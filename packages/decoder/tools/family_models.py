@@ -54,7 +54,7 @@ class Family:
     extra: dict = field(default_factory=dict)
     # Changes tensors, by their names in GGUF, before transformers gets them.
     convert: Callable = lambda name, tensor: tensor
-    # Scales by the part of a name after `blk.N.`, where they are not those of make-family-models.py.
+    # Scales, or pairs of scale and offset, by the part of a name after `blk.N.`, where they are not those of make-family-models.py.
     scales: dict = field(default_factory=dict)
     # Tensors of a layer in transformers that are made of several in GGUF.
     joined: Callable = lambda tensors, layer: {}
@@ -568,6 +568,97 @@ def lfm2_layer(layer):
     }
 
 
+QWEN35_LAYERS = ["linear_attention", "linear_attention", "full_attention"] * 2 + ["linear_attention"]
+QWEN35_KERNEL = 4
+
+
+def qwen35_family(key_heads, value_heads, size, variant="", keys={}):
+    """Gated DeltaNet with heads of one size."""
+    key_width, width = key_heads * size, value_heads * size
+    channels = 2 * key_width + width
+
+    def model():
+        config = transformers.Qwen3_5TextConfig(
+            **common(
+                layers=len(QWEN35_LAYERS),
+                tied=False,
+                rope_parameters=rope(1e7, partial_rotary_factor=0.25, mrope_section=[1, 1, 0]),
+            ),
+            linear_conv_kernel_dim=QWEN35_KERNEL,
+            linear_key_head_dim=size,
+            linear_value_head_dim=size,
+            linear_num_key_heads=key_heads,
+            linear_num_value_heads=value_heads,
+            layer_types=QWEN35_LAYERS,
+        )
+        return transformers.Qwen3_5ForCausalLM(config)
+
+    def layer_parts(layer):
+        attention = {
+            **projections(),
+            **head_norms(),
+            "attn_q.weight": ((2 * HEADS * HEAD, HIDDEN), "self_attn.q_proj.weight"),
+        }
+        delta = {
+            "attn_qkv.weight": ((channels, HIDDEN), "linear_attn.in_proj_qkv.weight"),
+            "attn_gate.weight": ((width, HIDDEN), "linear_attn.in_proj_z.weight"),
+            "ssm_beta.weight": ((value_heads, HIDDEN), "linear_attn.in_proj_b.weight"),
+            "ssm_alpha.weight": ((value_heads, HIDDEN), "linear_attn.in_proj_a.weight"),
+            "ssm_conv1d.weight": ((channels, QWEN35_KERNEL), "linear_attn.conv1d.weight"),
+            "ssm_a": ((value_heads,), "linear_attn.A_log"),
+            "ssm_dt.bias": ((value_heads,), "linear_attn.dt_bias"),
+            "ssm_norm.weight": ((size,), "linear_attn.norm.weight"),
+            "ssm_out.weight": ((HIDDEN, width), "linear_attn.out_proj.weight"),
+        }
+        return {
+            "attn_norm.weight": ((HIDDEN,), "input_layernorm.weight"),
+            "post_attention_norm.weight": ((HIDDEN,), "post_attention_layernorm.weight"),
+            **(delta if QWEN35_LAYERS[layer] == "linear_attention" else attention),
+            **GATED,
+        }
+
+    def grouped(rows):
+        """Value heads that go with a key head become neighbours, as in transformers; in a file, key heads take turns."""
+        heads = rows.reshape(value_heads // key_heads, key_heads, -1, *rows.shape[1:])
+        return heads.transpose(0, 1).reshape(rows.shape)
+
+    def convert(name, tensor):
+        part = name.split(".", 2)[-1]
+        if part in ("attn_gate.weight", "ssm_beta.weight", "ssm_alpha.weight", "ssm_dt.bias"):
+            return grouped(tensor)
+        if part == "ssm_a":
+            return grouped(torch.log(-tensor))
+        if part == "ssm_out.weight":
+            return grouped(tensor.T).T
+        if part in ("attn_qkv.weight", "ssm_conv1d.weight"):
+            tensor = torch.cat([tensor[: 2 * key_width], grouped(tensor[2 * key_width :])])
+            return tensor[:, None] if "conv1d" in part else tensor
+        return tensor if part == "ssm_norm.weight" else without_one(name, tensor)
+
+    return Family(
+        "qwen35",
+        {
+            "rope.freq_base": 10_000_000,
+            "rope.dimension_count": HEAD // 4,
+            "rope.dimension_sections": [1, 1, 0, 0],
+            "ssm.conv_kernel": QWEN35_KERNEL,
+            "ssm.inner_size": width,
+            "ssm.state_size": size,
+            "ssm.time_step_rank": value_heads,
+            "ssm.group_count": key_heads,
+            "full_attention_interval": 3,
+            **keys,
+        },
+        model,
+        layer_parts,
+        variant=variant,
+        layers=len(QWEN35_LAYERS),
+        is_tied=False,
+        convert=convert,
+        scales={"ssm_a": (0.9, -1.0), "ssm_conv1d.weight": 1.0},
+    )
+
+
 EXPERT_KEYS = {"expert_count": EXPERTS, "expert_used_count": EXPERTS_USED}
 
 GPT_OSS_KEYS = {
@@ -839,5 +930,8 @@ FAMILIES = {
             head_norm=("token_embd_norm.weight", "model.embedding_norm.weight"),
             convert=lambda name, tensor: tensor[:, None] if "shortconv.conv" in name else tensor,
         ),
+        qwen35_family(key_heads=2, value_heads=4, size=8),
+        # Heads of a size from which ONNX Runtime multiplies in another way.
+        qwen35_family(key_heads=2, value_heads=2, size=64, variant="wide"),
     ]
 }

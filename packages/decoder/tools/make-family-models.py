@@ -30,8 +30,9 @@ def tensor(name, shape, scales):
     scale = 0.2 if is_norm else 1.5 / math.sqrt(shape[-1]) if is_matrix else 0.5
     if name == "token_embd.weight":
         scale = 1.0
-    scale = scales.get(name.split(".", 2)[-1], scale)
     offset = 1.0 if is_norm else 0.0
+    given = scales.get(name.split(".", 2)[-1], scale)
+    scale, offset = given if isinstance(given, tuple) else (given, offset)
     if name.startswith("rope_factors"):
         scale, offset = ROPE_FACTORS
     numbers = (offset + scale * noise(name, math.prod(shape))).astype(numpy.float32)

@@ -50,6 +50,8 @@ export interface DecoderConfig extends CacheShape {
   readonly spans: readonly (number | undefined)[];
   /** The layer whose cache each layer reads: its own index, or an earlier one. `layers` counts both kinds. */
   readonly cacheOf: readonly number[];
+  /** Layers of the file after `layers`, which predict further tokens for speculative decoding and are not run; 0 without. */
+  readonly draftLayers: number;
   /** Layers without attention; absent if all attend. */
   readonly recurrentLayers?: RecurrentConfig;
   /** Tokens that the model was trained for, with the RoPE that was chosen. */

@@ -12,6 +12,7 @@ import { olmoe } from "./families/olmoe.ts";
 import { phi3 } from "./families/phi3.ts";
 import { qwen2, qwen2moe } from "./families/qwen2.ts";
 import { qwen3, qwen3moe } from "./families/qwen3.ts";
+import { qwen35 } from "./families/qwen35.ts";
 import { smollm3 } from "./families/smollm3.ts";
 
 /** Architectures that segments are built for, by their names in `general.architecture`. */
@@ -32,7 +33,8 @@ export type Architecture =
   | "qwen2moe"
   | "granitemoe"
   | "olmoe"
-  | "lfm2";
+  | "lfm2"
+  | "qwen35";
 
 /** The family of each architecture. */
 export const FAMILIES: Readonly<Record<Architecture, Family>> = {
@@ -53,6 +55,7 @@ export const FAMILIES: Readonly<Record<Architecture, Family>> = {
   granitemoe,
   olmoe,
   lfm2,
+  qwen35,
 };
 
 /** Names of the supported architectures. */

@@ -58,7 +58,8 @@ export const readMetadata = (
 ): DecoderConfig => {
   const family = FAMILIES[architecture];
   const experts = readExperts(keys, family);
-  const layers = keys.number("block_count");
+  const draftLayers = readDraftLayers(keys);
+  const layers = keys.number("block_count") - draftLayers;
   const hiddenSize = keys.number("embedding_length");
   const queryHeads = keys.number("attention.head_count");
   const headSize = keys.number("attention.key_length", hiddenSize / queryHeads);
@@ -91,6 +92,7 @@ export const readMetadata = (
     ...(temperature && { temperature }),
     spans,
     cacheOf: readCacheOf(keys, slides),
+    draftLayers,
     ...(recurrentLayers && { recurrentLayers }),
     contextLength: rope.contextLength ?? keys.number("context_length"),
   };
@@ -110,6 +112,12 @@ export const readArchitecture = (metadata: Metadata): Architecture => {
     "MODEL_UNKNOWN_ARCHITECTURE",
     `expected general.architecture to be one of ${ARCHITECTURES.join(", ")}, got ${describeValue(name)}${nearest === undefined ? "" : `, most like ${nearest}`}; use a model of one of these`,
   );
+};
+
+/** Converters write 0 for none. */
+const readDraftLayers = (keys: ModelKeys): number => {
+  const key = "nextn_predict_layers";
+  return Number(keys.value(key) ?? 0) === 0 ? 0 : keys.number(key);
 };
 
 /** Sizes of tensors, from the metadata. */

@@ -10,6 +10,8 @@ const KNOWN_KEYS = [
   "freq_base",
   "freq_base_swa",
   "dimension_count",
+  // Of positions in images; all are equal in text.
+  "dimension_sections",
   "scaling.type",
   "scaling.factor",
   "scale_linear",

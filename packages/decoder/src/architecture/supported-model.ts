@@ -36,9 +36,10 @@ const LAYER_TENSOR = /^blk\.(\d+)\./;
  * @throws ModelError `MODEL_LAYER_COUNT`
  */
 export const assertLayerCount = (
-  { architecture, layers }: Pick<DecoderConfig, "architecture" | "layers">,
+  { architecture, ...config }: Pick<DecoderConfig, "architecture" | "layers" | "draftLayers">,
   tensors: WeightSource["tensors"],
 ): void => {
+  const layers = config.layers + config.draftLayers;
   const found = new Set([...tensors.keys()].flatMap((name) => LAYER_TENSOR.exec(name)?.[1] ?? []).map(Number));
   const last = Math.max(...found, -1);
   if (found.size === layers && last < layers) return;

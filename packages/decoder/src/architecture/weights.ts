@@ -76,6 +76,8 @@ export interface ExpertWeights {
 
 /** Weights after an attention hole. */
 export interface FeedForwardWeights {
+  /** Multiplies the attention by the sigmoid of a product with the normed residuals before it. */
+  readonly gate?: { readonly norm: Float32Array; readonly projection: Linear };
   readonly output: Linear;
   /** Of the attention output, before it is added to the residuals. */
   readonly outputNorm?: Float32Array;

@@ -151,3 +151,22 @@ it("a tensor that the architecture does not read is a warning, and a missing tok
   expect(findings).toContainEqual(expect.objectContaining({ name: "tokenizer", status: "problem" }));
   expect(findings).toContainEqual(expect.objectContaining({ name: "architecture", status: "ok" }));
 });
+
+it("leaves out layers that only draft tokens", async () => {
+  const source = changed(await model("qwen35"), [], {
+    metadata: [
+      ["qwen35.block_count", 8],
+      ["qwen35.nextn_predict_layers", 1],
+    ],
+    tensors: [["blk.7.nextn.eh_proj.weight", { dims: [64, 32], type: "F32" }]],
+  });
+  const check = await examineModel(source);
+  expect(check.faults).toEqual([]);
+  expect(check.own?.unreadTensors).toEqual([]);
+  expect(check.config?.layers).toBe(7);
+});
+
+it("names the keys that a hybrid lacks", async () => {
+  const source = changed(await model("qwen35"), ["qwen35.ssm.state_size", "qwen35.ssm.group_count"]);
+  expect(await messages(source)).toMatch(/qwen35\.ssm\.group_count[^]*qwen35\.ssm\.state_size/);
+});

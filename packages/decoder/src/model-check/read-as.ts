@@ -51,7 +51,7 @@ const tolerant = (keys: ModelKeys, faults: KvtunerError[]): ModelKeys => {
   return { ...keys, number, optionalNumber: (key) => (keys.has(key) ? number(key) : undefined) };
 };
 
-const LAYER_PART = /^blk\.\d+\.(.+)\.(?:weight|bias)$/;
+const LAYER_PART = /^blk\.(\d+)\.(.+)\.(?:weight|bias)$/;
 
 /** Read apart from the segments, in any family. */
 const COMMON_PARTS: readonly string[] = ["attn_sinks"];
@@ -67,7 +67,11 @@ const unreadParts = async (header: ModelHeader, config: DecoderConfig, faults: K
     );
     await orFaultLater(faults, async () => feedForward(reader));
   }
-  const own = new Set([...header.tensors.keys()].flatMap((name) => LAYER_PART.exec(name)?.[1] ?? []));
+  const parts = [...header.tensors.keys()].flatMap((name) => {
+    const [, layer, part = ""] = LAYER_PART.exec(name) ?? [];
+    return layer !== undefined && Number(layer) < config.layers ? [part] : [];
+  });
+  const own = new Set(parts);
   return [...own].filter((part) => !read.has(part));
 };
 

@@ -8,10 +8,11 @@ import { norm } from "./norm.ts";
 
 /** From `attention` and the residuals `hidden` to the next ones, `residual`. */
 export const feedForward = (config: DecoderConfig, weights: FeedForwardWeights, arithmetic: Arithmetic): Part => {
-  const { network } = weights;
+  const { network, gate } = weights;
   const normed = weights.norm ? "normed" : "between";
   return join([
-    linear("output", "attention", "projected", weights.output, arithmetic),
+    ...(gate ? [gatedAttention(config, gate, arithmetic)] : []),
+    linear("output", gate ? "attention_gated" : "attention", "projected", weights.output, arithmetic),
     addTo("hidden", "projected", "between", weights.outputNorm, config),
     ...(weights.norm ? [norm("feed_norm", "between", normed, weights.norm, config)] : []),
     "each" in network
@@ -20,6 +21,24 @@ export const feedForward = (config: DecoderConfig, weights: FeedForwardWeights, 
     addTo("between", "lowered", "residual", weights.loweredNorm, config),
   ]);
 };
+
+/** `attention_gated`, from `attention` and the residuals `hidden`, which the attention's layer started from. */
+const gatedAttention = (
+  config: DecoderConfig,
+  { norm: weight, projection }: NonNullable<FeedForwardWeights["gate"]>,
+  arithmetic: Arithmetic,
+): Part =>
+  join([
+    norm("opening_norm", "hidden", "opening_input", weight, config),
+    linear("opening", "opening_input", "opening_raw", projection, arithmetic),
+    {
+      nodes: [
+        node("Sigmoid", ["opening_raw"], ["opening_share"]),
+        node("Mul", ["attention", "opening_share"], ["attention_gated"]),
+      ],
+      constants: [],
+    },
+  ]);
 
 /** Adds `branch`, normed if there is a weight and scaled if the model does, to `stream`. */
 const addTo = (

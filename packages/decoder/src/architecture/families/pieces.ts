@@ -1,6 +1,7 @@
 import type { ExpertSizes } from "../config.ts";
 import { inHalfSplitOrder } from "../half-split.ts";
 import type { LayerReader } from "../layer-reader.ts";
+import { pickRows } from "../pick-rows.ts";
 import type { RecurrentKind } from "../recurrent/recurrent-kind.ts";
 import { sliceRows } from "../slice-rows.ts";
 import type {
@@ -20,12 +21,14 @@ interface ProjectionLayout {
   readonly needsBias?: boolean;
   /** Whether the residuals are normed before; true by default. */
   readonly hasNorm?: boolean;
+  /** Whether `attn_q` has rows of {@link attentionGate} after those of each head; false by default. RoPE's rows are halves then. */
+  readonly isGated?: boolean;
 }
 
 /** Norm, query, key and value from tensors of their own, with query and key rows in the half-split RoPE order. */
 export const separateProjection = async (
   reader: LayerReader,
-  { ropeRows, needsBias = false, hasNorm = true }: ProjectionLayout,
+  { ropeRows, needsBias = false, hasNorm = true, isGated = false }: ProjectionLayout,
 ): Promise<ProjectionWeights> => {
   const { hiddenSize, headSize, queryHeads, kvHeads } = reader.config;
   const ropeDimensions = ropeDimensionsOf(reader);
@@ -36,13 +39,30 @@ export const separateProjection = async (
   };
   return {
     ...(hasNorm && { norm: await reader.vector("attn_norm", hiddenSize) }),
-    query: await rotated("attn_q", queryHeads),
+    query: isGated ? await queryOrGate(reader, "query") : await rotated("attn_q", queryHeads),
     ...(reader.hasCache && {
       key: await rotated("attn_k", kvHeads),
       value: await reader.linear("attn_v", kvHeads * headSize, hiddenSize, needsBias),
     }),
     ropeDimensions,
   };
+};
+
+/** The gate of a layer's attention, of the residuals that query, key and value come from. */
+export const attentionGate = async (reader: LayerReader): Promise<NonNullable<FeedForwardWeights["gate"]>> => ({
+  norm: await reader.vector("attn_norm", reader.config.hiddenSize),
+  projection: await queryOrGate(reader, "gate"),
+});
+
+const queryOrGate = async (reader: LayerReader, wanted: "query" | "gate"): Promise<Linear> => {
+  const { hiddenSize, headSize, queryHeads } = reader.config;
+  const joint = await reader.linear("attn_q", 2 * queryHeads * headSize, hiddenSize);
+  const offset = wanted === "query" ? 0 : headSize;
+  const rowOf = (row: number): number => row + headSize * Math.floor(row / headSize) + offset;
+  return pickRows(
+    joint,
+    Uint32Array.from({ length: queryHeads * headSize }, (_, row) => rowOf(row)),
+  );
 };
 
 const ropeDimensionsOf = ({ config: { rope }, layer }: LayerReader): number =>

@@ -1,6 +1,7 @@
 import type { DecoderConfig } from "../../architecture/config.ts";
 import type { MixerWeights } from "../../architecture/recurrent/mixer-weights.ts";
 import type { Arithmetic, Part } from "../linear.ts";
+import { gatedDeltaNet } from "./gated-delta-net.ts";
 import { shortConvolution } from "./short-convolution.ts";
 
 /**
@@ -11,5 +12,7 @@ export const mixer = (config: DecoderConfig, weights: MixerWeights, input: strin
   switch (weights.kind) {
     case "short convolution":
       return shortConvolution(config, weights, input, arithmetic);
+    case "Gated DeltaNet":
+      return gatedDeltaNet(config, weights, input, arithmetic);
   }
 };
