@@ -9,4 +9,5 @@ export { uniformGenomes } from "./uniform-genomes.ts";
 export { createNsga2, restoreNsga2 } from "./nsga2/nsga2.ts";
 export { additiveFront, additiveFrontTable } from "./additive-front/additive-front.ts";
 export { createSurrogateSearch, restoreSurrogateSearch } from "./surrogate-search/surrogate-search.ts";
+export type { SurrogateSearch } from "./surrogate-search/surrogate-search.ts";
 export { promisingWithin, type SurrogateTable } from "./surrogate-search/best-within.ts";

@@ -17,6 +17,8 @@ export interface SurrogateSearchOptions extends CostInterest {
   readonly seed: number;
   /** Planned number of evaluations; more can be requested. */
   readonly evaluations: number;
+  /** Evaluations spread over the front of the single losses, at least 8; a quarter of all by default. */
+  readonly first?: number;
   /** Loss and cost above which a genome is of no use; by default the worst of the surrogate's front. */
   readonly reference?: readonly [loss: number, cost: number];
   /** Groups of genes that share one choice if losses turn out not to add up; by default each gene is its own group. */

@@ -13,7 +13,13 @@ export interface Refinement {
   /** Rank correlation of observed losses with those predicted from all others. */
   readonly agreement: number;
   /** The unseen candidate of greatest expected gain, given that pending genomes will turn out as predicted. */
-  next(pending: readonly Genome[], unseen: (genome: Genome) => boolean): Genome | undefined;
+  next(pending: readonly Genome[], unseen: (genome: Genome) => boolean): Proposal | undefined;
+}
+
+/** A genome, and what evaluating it is expected to add to the hypervolume. */
+export interface Proposal {
+  readonly genome: Genome;
+  readonly gain: number;
 }
 
 /** Fits the model to the results and proposes candidates, both once. */
@@ -60,16 +66,16 @@ const bestCandidate = (
   fitted: ResidualModel,
   { observations, told, pending }: Known,
   candidates: readonly Genome[],
-): Genome | undefined => {
+): Proposal | undefined => {
   const believed = pending.map((genome) => ({ genome, logLoss: fitted.predict(genome).mean }));
   const model = fitResidualModel(problem.single, [...observations, ...believed], fitted.scales);
   const allowed = observations.filter((_, index) => isAllowed(told[index]!));
   const gain = expectedGain([...allowed, ...believed].map(knownPoint(problem)), problem.reference, problem.axis);
-  let [best, bestGain] = [undefined as Genome | undefined, 0];
+  let best: Proposal | undefined;
   for (const genome of candidates) {
     const { mean, variance } = model.predict(genome);
     const expected = gain(problem.costOf(genome), mean, variance);
-    if (expected > bestGain) [best, bestGain] = [genome, expected];
+    if (expected > (best?.gain ?? 0)) best = { genome, gain: expected };
   }
   return best;
 };

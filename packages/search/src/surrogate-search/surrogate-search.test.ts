@@ -84,6 +84,30 @@ test("asks first, without any answer, genomes spread from the cheapest to the de
   expect([costsAsked[0], costsAsked.at(-1)]).toEqual([12, 48]);
 });
 
+test("the expected gain is unknown at first, falls as results come, and ends at 0", () => {
+  const small = { ...options, choices: [3, 3, 3], costs: costs.slice(0, 3), losses: losses.slice(0, 3), first: 8 };
+  const search = createSurrogateSearch(small);
+  expect(search.expectedGain()).toBeUndefined();
+  runThrough(search, [7], nearlyAdditive);
+  expect(search.expectedGain()).toBeUndefined();
+  runThrough(search, [1], nearlyAdditive);
+  const early = search.expectedGain()!;
+  runThrough(search, [6], nearlyAdditive);
+  const late = search.expectedGain()!;
+  expect(early).toBeGreaterThan(0);
+  expect(late).toBeLessThan(early);
+  // It neither proposes nor changes anything.
+  expect(search.expectedGain()).toBe(late);
+  runThrough(search, [27], nearlyAdditive);
+  expect(search.expectedGain()).toBe(0);
+});
+
+test("the gain of an abandoned surrogate is unknown", () => {
+  const search = createSurrogateSearch(options);
+  runThrough(search, [8], scrambled);
+  expect(search.expectedGain()).toBeUndefined();
+});
+
 describe("when losses have nothing to do with the sums", () => {
   const groups = [
     [0, 3],

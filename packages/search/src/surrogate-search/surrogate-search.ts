@@ -12,6 +12,11 @@ import { type Refinement, refine } from "./refinement.ts";
 export interface SurrogateSearch extends AskTell {
   /** Rank correlation of observed losses with those predicted from all others; undefined until there are enough. */
   agreement(): number | undefined;
+  /**
+   * What the next evaluation is expected to gain: the fall of the logarithm of loss, averaged over the cost axis (with a focus, over
+   * twice its length). 0 if nothing promises more; undefined until there are enough results, and after the surrogate was abandoned.
+   */
+  expectedGain(): number | undefined;
   /** "surrogate", or "nsga2" after the surrogate was abandoned. */
   strategy(): "surrogate" | "nsga2";
 }
@@ -69,6 +74,12 @@ const searchFrom = (problem: SurrogateProblem, state: State): SurrogateSearch =>
     checkpoint: () => checkpointOf(problem.options, state),
   }),
   agreement: () => (enoughTold(problem, state) ? refinementOf(problem, state).agreement : undefined),
+  expectedGain: () => {
+    if (surrogateFails(problem, state) || !enoughTold(problem, state)) return undefined;
+    const unseen = (genome: Genome): boolean => !state.archive.has(genome);
+    if (firstGenomes(problem).some(unseen)) return undefined;
+    return refinementOf(problem, state).next(state.pending, unseen)?.gain ?? 0;
+  },
   strategy: () => (state.fallback ? "nsga2" : "surrogate"),
 });
 
@@ -90,7 +101,7 @@ const nextGenome = (problem: SurrogateProblem, state: State): Genome | undefined
   return (
     firstGenomes(problem).find(unseen) ??
     (surrogateFails(problem, state) ? fallbackOf(problem, state).ask(1).find(unseen) : undefined) ??
-    (state.fallback ? undefined : refinementOf(problem, state).next(state.pending, unseen)) ??
+    (state.fallback ? undefined : refinementOf(problem, state).next(state.pending, unseen)?.genome) ??
     state.archive.drawUnseen(randomFromSeed((problem.options.seed + state.told.length + state.pending.length) | 0))
   );
 };
@@ -101,19 +112,18 @@ const firstGenomesByProblem = new WeakMap<SurrogateProblem, Genome[]>();
 const firstGenomes = (problem: SurrogateProblem): Genome[] => {
   const known = firstGenomesByProblem.get(problem);
   if (known) return known;
-  const { evaluations } = problem.options;
-  const genomes = spreadOverFront(problem, problem.single.losses, firstCount(evaluations));
+  const genomes = spreadOverFront(problem, problem.single.losses, firstCount(problem.options));
   firstGenomesByProblem.set(problem, genomes);
   return genomes;
 };
 
 const LEAST_FIRST = 8;
 
-const firstCount = (evaluations: number): number =>
-  Math.min(evaluations, Math.max(LEAST_FIRST, Math.round(evaluations / 4)));
+const firstCount = ({ evaluations, first = Math.round(evaluations / 4) }: SurrogateSearchOptions): number =>
+  Math.min(evaluations, Math.max(LEAST_FIRST, first));
 
 const enoughTold = (problem: SurrogateProblem, { told }: State): boolean =>
-  told.length >= Math.max(LEAST_FIRST, firstCount(problem.options.evaluations) / 2);
+  told.length >= Math.max(LEAST_FIRST, firstCount(problem.options) / 2);
 
 const refinementOf = (problem: SurrogateProblem, state: State): Refinement =>
   (state.refinement ??= refine(problem, state.told));

@@ -41,6 +41,7 @@ test.each(STRATEGIES)(
       evaluations: 9,
       seed: 0,
       focus: undefined,
+      stopsEarly: false,
       objective: "task",
       limit: { kind: "knee" },
     } as const;
@@ -50,3 +51,47 @@ test.each(STRATEGIES)(
     expect(taskObjective.loss({ kl: 0.1 })).toBe(taskObjective.loss({ kl: 0.1, task: nothing }));
   },
 );
+
+test.each([
+  { relative: 0.1, least: 8, most: 18 },
+  { relative: 0.001, least: 24, most: 24 },
+])("stops when more evaluations gain less than a standard error of $relative", async ({ relative, least, most }) => {
+  const layers = Array.from({ length: 12 }, (_, layer) => layer);
+  const wide = searchSpace(
+    { ...shape, layers: layers.length },
+    { mode: "per-token", pairs, context: 128, cost: "true" },
+  );
+  const lossOf = (layer: number, choice: number): number =>
+    (0.001 + 0.0007 * ((layer * 5) % 7)) * [0.1, 1, 12][choice]!;
+  const known = new Map<string, EvaluationEntry>();
+  const measurer: Measurer = {
+    known,
+    evaluate: async (plans) => {
+      for (const plan of plans) {
+        const choices = idsOf(wide, plan);
+        const sum = plan.reduce((total, choice, layer) => total + lossOf(layer, choice), 0);
+        const kl = sum * (1.1 + 0.05 * Math.sin(1000 * sum));
+        known.set(planKey(choices), { choices, kl, klStandardError: relative * kl });
+      }
+    },
+    recall: async () => undefined,
+  };
+  const inputs = {
+    space: wide,
+    losses: layers.map((layer) => [0, 1, 2].map((choice) => lossOf(layer, choice))),
+    candidates: layers.map(() => [0, 1, 2]),
+    groups: layers.map((layer) => [layer]),
+  };
+  const options = {
+    strategy: "surrogate",
+    evaluations: 24,
+    seed: 0,
+    focus: undefined,
+    stopsEarly: true,
+    objective: "kl",
+    limit: { kind: "knee" },
+  } as const;
+  const { length } = await runSearch(inputs, options, measurer, { progress: () => undefined, warn: () => undefined });
+  expect(length).toBeGreaterThanOrEqual(least);
+  expect(length).toBeLessThanOrEqual(most);
+});

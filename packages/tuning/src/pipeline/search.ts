@@ -5,6 +5,7 @@ import {
   uniformGenomes,
   type AskTell,
   type Genome,
+  type SurrogateSearch,
   type SurrogateTable,
 } from "@kvtuner/search";
 import { excessOf, type Limit } from "../limits/limits.ts";
@@ -42,9 +43,17 @@ export interface SearchOptions {
   /** Bytes at the context length near which to spend about a third of the evaluations; only with true costs. */
   readonly focus: number | undefined;
   readonly objective: Objective;
+  /**
+   * Whether the surrogate's search ends before all evaluations, once another batch is expected to lower the front's loss by less than
+   * its standard error.
+   */
+  readonly stopsEarly: boolean;
   /** With a task objective, plans beyond this limit count as not allowed, as in the paper. */
   readonly limit: Limit;
 }
+
+/** Plans spread over the estimated front before a search may stop early. */
+const LEAST_EVALUATIONS = 8;
 
 /** Plans proposed together, so that their evaluations share the work of their first layers. */
 const BATCH_SIZE = 6;
@@ -79,9 +88,21 @@ export const runSearch = async (
       })),
     );
     for (const answer of answers) if (answer !== undefined) done.set(planKey(answer.choices), answer);
+    if (options.stopsEarly && isSettled(search, [...done.values()])) break;
     progress({ step: "search", done: done.size, total: options.evaluations });
   }
   return [...done.values()];
+};
+
+/** Relative standard error of a loss where a single sample tells none. */
+const UNKNOWN_ERROR = 0.05;
+
+/** Whether another batch is expected to gain less than the standard error of the loss. */
+const isSettled = (search: AskTell | SurrogateSearch, entries: readonly EvaluationEntry[]): boolean => {
+  const gain = "expectedGain" in search ? search.expectedGain() : undefined;
+  const relative = entries.flatMap(({ kl, klStandardError }) => (kl > 0 ? [klStandardError / kl] : []));
+  const mean = relative.reduce((sum, error) => sum + error, 0) / relative.length;
+  return gain !== undefined && gain * BATCH_SIZE < (mean > 0 ? mean : UNKNOWN_ERROR);
 };
 
 interface Encoding {
@@ -111,6 +132,7 @@ const createSearch = (inputs: SearchInputs, { choices }: Encoding, options: Sear
     choices,
     seed,
     evaluations,
+    ...(options.stopsEarly && { first: LEAST_EVALUATIONS }),
     ...(focus !== undefined && space.cost === "true" && { focus: { cost: focus } }),
     groups: groups.map((layers) => [...layers]),
     ...surrogateTables(inputs, space.costs),

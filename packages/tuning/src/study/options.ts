@@ -39,7 +39,11 @@ export const STUDY_OPTIONS = {
   sinks: wholeOption({ least: 0 }, undefined, "number of first tokens kept in 16 bits (default: the mode's)"),
   recent: wholeOption({ least: 0 }, undefined, "number of most recent tokens kept in 16 bits (default: the mode's)"),
   context: wholeOption({ least: 1 }, 4096, "context length in tokens for byte counts"),
-  evaluations: wholeOption({ least: 1 }, 60, "number of plans to evaluate"),
+  evaluations: wholeOption(
+    { least: 1 },
+    60,
+    "largest number of plans to evaluate; with --measure gradient, the search stops when more gain nothing",
+  ),
   seed: seedOption("seed for the search, the model's own text and a task's examples, below 2^32"),
   samples: wholeOption({ least: 1 }, 2, "number of calibration samples"),
   sampleLength: wholeOption({ least: 2 }, 512, "tokens per sample"),

@@ -131,7 +131,9 @@ const searchInputs = async (
 const searchStep = async (run: StudyRun, inputs: SearchInputs, measurer: Measurer): Promise<Front> =>
   run.clock.time("search", async () => {
     const { study, space, focus, limit, records, callbacks } = run;
-    if (!(await isSearched(run, measurer))) await runSearch(inputs, { ...study, focus, limit }, measurer, callbacks);
+    const stopsEarly = study.measure === "gradient";
+    if (!(await isSearched(run, measurer)))
+      await runSearch(inputs, { ...study, focus, limit, stopsEarly }, measurer, callbacks);
     // Other strategies keep their own pick. The surrogate adds plans only if they found none within the limit.
     const isEnough = (): boolean => study.strategy !== "surrogate" && hasPick(run, measurer);
     await evaluateWithin(inputs, limit, measurer, isEnough);
