@@ -27,6 +27,8 @@ struct AttendArguments {
   float* statistics;
   /** float32 `[tokens, kvHeads * queryHeadsPerKvHead * headSize]` */
   float* output;
+  /** float32 `[kvHeads * queryHeadsPerKvHead]`; null if the layer has none. */
+  const float* sinkLogits;
   int tokens;
   /** Tokens that the first query of the launch sees besides itself. */
   int before;
@@ -39,6 +41,8 @@ struct AttendArguments {
   int tensorCoreSegment;
   /** Factor from a product of query and key to its score. */
   float scale;
+  /** Largest magnitude of a score; 0 for none. */
+  float softcap;
   /** Ends of the codes of keys and of values for each token's queries, counted from the start of the sequence. */
   int ends[LAUNCH_TOKENS][2];
 };

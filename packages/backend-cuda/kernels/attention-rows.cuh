@@ -44,7 +44,7 @@ __device__ inline void attendRows(const AttendArguments& args) {
   for (int tile = work.firstTile; tile < work.tokens.end; tile += TILE) {
     if (tile + TILE <= work.tokens.begin) continue;
     scoreTile<ROWS>(args.key, work, tile, shared);
-    weighTile<ROWS, WARPS>(tile, shared);
+    weighTile<ROWS, WARPS>(tile, args.softcap, shared);
     weighValues<ROWS>(args.value, work, tile, shared, sums);
   }
   storeSums<ROWS>(args, work, shared, sums);

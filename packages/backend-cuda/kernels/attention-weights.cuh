@@ -12,12 +12,16 @@ __device__ inline float warpSum(float number) {
   return number;
 }
 
+__device__ inline float cappedScore(float score, float softcap) {
+  return softcap > 0.0f ? softcap * tanhf(score / softcap) : score;
+}
+
 /**
  * Turns a tile's scores into weights relative to the largest score so far, in the place of their first part. A warp
  * handles a row. Scores consist of PARTS partial sums, one for each warp with channels of its own.
  */
 template <int ROWS, int PARTS>
-__device__ inline void weighTile(int tile, const AttendShared& shared) {
+__device__ inline void weighTile(int tile, float softcap, const AttendShared& shared) {
   const int lane = threadIdx.x % WARP_SIZE;
 #pragma unroll 1
   for (int row = threadIdx.x / WARP_SIZE; row < ROWS; row += WARPS) {
@@ -31,7 +35,7 @@ __device__ inline void weighTile(int tile, const AttendShared& shared) {
       float sum = scores[WARP_SIZE * token];
 #pragma unroll
       for (int part = 1; part < PARTS; part++) sum += scores[WARP_SIZE * token + part * ROWS * TILE];
-      sums[token] = isSeen ? sum : NOTHING;
+      sums[token] = isSeen ? cappedScore(sum, softcap) : NOTHING;
       largest = fmaxf(largest, sums[token]);
     }
     largest = warpMaximum(largest);

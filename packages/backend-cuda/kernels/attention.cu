@@ -9,16 +9,18 @@ KERNEL(attend_1_row, AttendArguments, THREADS, 4) { attendRows<1>(args); }
 KERNEL(attend_4_rows, AttendArguments, THREADS, 4) { attendRows<4>(args); }
 KERNEL(attend_8_rows, AttendArguments, THREADS, 3) { attendRows<8>(args); }
 
-/** Combines the splits of a head vector, one block each. */
+/** Combines the splits of a head vector, one block each. A sink logit is a score without a value. */
 KERNEL(reduce_splits, AttendArguments, THREADS, 1) {
   float* plain = (float*)sharedMemory();
   float* rotated = plain + MAX_HEAD_SIZE;
   const int headSize = args.value.headSize;
   const float* statistics = args.statistics + 2ll * blockIdx.x * args.splits;
   const float* sums = args.sums + (long long)blockIdx.x * args.splits * headSize;
-  float largest = NOTHING;
+  const int queryHeads = args.key.kvHeads * args.queryHeadsPerKvHead;
+  const float sink = args.sinkLogits ? load(args.sinkLogits + blockIdx.x % queryHeads) : NOTHING;
+  float largest = sink;
   for (int split = 0; split < args.splits; split++) largest = fmaxf(largest, load(statistics + 2 * split));
-  float total = 0.0f;
+  float total = args.sinkLogits ? __expf(sink - largest) : 0.0f;
   for (int split = 0; split < args.splits; split++)
     total += load(statistics + 2 * split + 1) * __expf(load(statistics + 2 * split) - largest);
   for (int channel = threadIdx.x; channel < headSize; channel += THREADS) {

@@ -43,7 +43,7 @@ KERNEL(attend_8_rows_on_tensor_cores, AttendArguments, THREADS, 3) {
   for (int tile = work.firstTile; tile < work.tokens.end; tile += TILE) {
     if (tile + TILE <= work.tokens.begin) continue;
     scoreTileOnTensorCores(args.key, work, tile, shared, laneQueries);
-    weighTile<TENSOR_ROWS, 1>(tile, shared);
+    weighTile<TENSOR_ROWS, 1>(tile, args.softcap, shared);
     correctSums(sums, shared);
     if (isWide(args.value)) weighValuesOnTensorCores<4>(args.value, work, tile, shared, sums);
     else weighValuesOnTensorCores<2>(args.value, work, tile, shared, sums);

@@ -2,6 +2,7 @@ import type { AttentionSpec, CacheShape } from "@kvtuner/plan";
 import type { KernelName } from "../device/device.ts";
 import { ArgumentWriter } from "./argument-writer.ts";
 import type { PackedTensor } from "./packed-tensor.ts";
+import type { SinkLogits } from "./sink-logits.ts";
 import { codedEnds, splitContext, type Splits } from "./splits.ts";
 import { runsOnTensorCores } from "./tensor-core-layouts.ts";
 import { CODE_PAGE_TOKENS, type TensorLayout } from "./tensor-layout.ts";
@@ -26,6 +27,7 @@ export interface AttendedLayer {
   readonly value: PackedTensor;
   readonly shape: CacheShape;
   readonly spec: AttentionSpec;
+  readonly sinkLogits: SinkLogits;
 }
 
 /** Queries and outputs on the device, float32 `[tokens, queryHeads * headSize]`. */
@@ -110,7 +112,7 @@ export const attendSharedBytes = (rows: number, layout: TensorLayout): number =>
 /** Writes the `AttendArguments` of kernels/attention-block.cuh. */
 const writeArguments = (
   { staging }: Workspace,
-  { key, value, shape, spec }: AttendedLayer,
+  { key, value, shape, spec, sinkLogits }: AttendedLayer,
   { query, output, tokens, before }: Queries,
   { splitTokens, segmentSplits, count }: Splits,
   tensorCoreSegment: number,
@@ -122,8 +124,10 @@ const writeArguments = (
     .address(staging.reserve("sums", 4 * vectors * shape.headSize))
     .address(staging.reserve("statistics", 4 * 2 * vectors))
     .address(output)
+    .address(sinkLogits.address())
     .integers(tokens, before, shape.queryHeads / shape.kvHeads, splitTokens, ...segmentSplits, count, tensorCoreSegment)
     .float(spec.scale)
+    .float(spec.softcap ?? 0)
     .integers(...endsOfTokens(key.layout, value.layout, before, tokens))
     .bytes();
 };

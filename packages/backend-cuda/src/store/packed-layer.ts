@@ -3,6 +3,7 @@ import type { AttentionSpec, CacheShape, LayerScheme } from "@kvtuner/plan";
 import { attend } from "./attend.ts";
 import { appendRows, decodeRows, encodeBlocks } from "./encode.ts";
 import { PackedTensor } from "./packed-tensor.ts";
+import { SinkLogits } from "./sink-logits.ts";
 import { layoutOf } from "./tensor-layout.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -16,12 +17,14 @@ export class PackedLayer {
   readonly #workspace: Workspace;
   readonly #shape: CacheShape;
   readonly #spec: AttentionSpec;
+  readonly #sinkLogits: SinkLogits;
   length = 0;
 
   constructor(workspace: Workspace, shape: CacheShape, scheme: LayerScheme, spec: AttentionSpec) {
     this.#workspace = workspace;
     this.#shape = shape;
     this.#spec = spec;
+    this.#sinkLogits = new SinkLogits(workspace.device, spec.sinkLogits);
     this.key = new PackedTensor(workspace, layoutOf(scheme, "key", shape));
     this.value = new PackedTensor(workspace, layoutOf(scheme, "value", shape));
   }
@@ -34,7 +37,9 @@ export class PackedLayer {
     const queryAddress = staging.bring("query", query);
     this.#append({ tokens, key: staging.bring("key", key), value: staging.bring("value", value) });
     const queries = { query: queryAddress, output: outputAddress, tokens, before: this.length };
-    attend(this.#workspace, { key: this.key, value: this.value, shape: this.#shape, spec: this.#spec }, queries);
+    const { key: keys, value: values } = this;
+    const layer = { key: keys, value: values, shape: this.#shape, spec: this.#spec, sinkLogits: this.#sinkLogits };
+    attend(this.#workspace, layer, queries);
     device.download(outputAddress, output);
     this.settle(this.length + tokens);
     return output;
@@ -77,6 +82,7 @@ export class PackedLayer {
   clear(): void {
     this.key.clear();
     this.value.clear();
+    this.#sinkLogits.clear();
   }
 
   #append(rows: { readonly tokens: number; readonly key: number; readonly value: number }): void {
