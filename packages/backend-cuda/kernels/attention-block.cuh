@@ -43,6 +43,8 @@ struct AttendArguments {
   float scale;
   /** Largest magnitude of a score; 0 for none. */
   float softcap;
+  /** Newest tokens that a query reads, its own included. */
+  int span;
   /** Ends of the codes of keys and of values for each token's queries, counted from the start of the sequence. */
   int ends[LAUNCH_TOKENS][2];
 };
@@ -86,7 +88,8 @@ struct Work {
 
 __device__ inline Seen seenByRow(const AttendArguments& args, int row) {
   const int token = row / args.queryHeadsPerKvHead;
-  return {args.before + token + 1, args.ends[token][0], args.ends[token][1]};
+  const int length = args.before + token + 1;
+  return {length - args.span, length, args.ends[token][0], args.ends[token][1]};
 }
 
 __device__ inline Work workOfBlock(const AttendArguments& args, int rows) {
@@ -103,6 +106,7 @@ __device__ inline Work workOfBlock(const AttendArguments& args, int rows) {
   const int start = segmentRange(work.segment, sinks, seenByRow(args, 0)).begin;
   work.firstTile = tileStart(work.segment, sinks, start) + split * args.splitTokens;
   work.tokens = {larger(begin, work.firstTile), smaller(end, work.firstTile + args.splitTokens)};
+  if (work.tokens.end <= work.tokens.begin) work.tokens.end = work.firstTile;  // so that no tile is read
   return work;
 }
 

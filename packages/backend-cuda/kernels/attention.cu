@@ -12,8 +12,8 @@ KERNEL(attend_8_rows, AttendArguments, THREADS, 3) { attendRows<8>(args); }
 /** Combines the splits of a head vector, one block each. A sink logit is a score without a value. */
 KERNEL(reduce_splits, AttendArguments, THREADS, 1) {
   float* plain = (float*)sharedMemory();
-  float* rotated = plain + MAX_HEAD_SIZE;
   const int headSize = args.value.headSize;
+  float* rotated = plain + headSize;
   const float* statistics = args.statistics + 2ll * blockIdx.x * args.splits;
   const float* sums = args.sums + (long long)blockIdx.x * args.splits * headSize;
   const int queryHeads = args.key.kvHeads * args.queryHeadsPerKvHead;

@@ -87,7 +87,7 @@ __device__ inline void storeParameters(const TensorView& tensor, const CodeHead&
 KERNEL(encode_rows, EncodeArguments, ENCODE_THREADS, 1) {
   const TensorView& tensor = args.tensor;
   float* row = (float*)sharedMemory();
-  Extremes* chunkExtremes = (Extremes*)(row + MAX_HEAD_SIZE);
+  Extremes* chunkExtremes = (Extremes*)(row + tensor.headSize);
   const int behind = args.first + blockIdx.x;
   const int chunk = threadIdx.x;
   const int chunks = tensor.headSize / CHUNK;
@@ -121,8 +121,8 @@ KERNEL(encode_rows, EncodeArguments, ENCODE_THREADS, 1) {
 KERNEL(encode_groups, EncodeArguments, ENCODE_THREADS, 1) {
   const TensorView& tensor = args.tensor;
   float* row = (float*)sharedMemory();
-  Extremes* extremes = (Extremes*)(row + MAX_HEAD_SIZE);
-  StoredParameters* stored = (StoredParameters*)(extremes + MAX_HEAD_SIZE);
+  Extremes* extremes = (Extremes*)(row + tensor.headSize);
+  StoredParameters* stored = (StoredParameters*)(extremes + tensor.headSize);
   const int behind = args.first + blockIdx.x * tensor.groupSize;
   const CodeHead head = codeHead(tensor, blockIdx.y, behind);
   for (int index = 0; index < tensor.groupSize; index++) {

@@ -54,8 +54,13 @@ struct ImageArguments {
   unsigned short* scales;
   unsigned short* minima;
   uint4* exact;
-  /** Tokens of the tensor that are codes, after the sinks, and those in 16 bits. */
-  int prefix;
+  /** The first token in codes, counted after the sinks, and how many there are. */
+  int firstCoded;
+  int codedTokens;
+  /** The first token in 16 bits, how many there are before the codes, the first one after the codes, and how many in all. */
+  int firstExact;
+  int exactBefore;
+  int exactAfter;
   int exactTokens;
   /** 1 copies the image into the pages, 0 the pages into the image. */
   int isImport;
@@ -85,7 +90,7 @@ __device__ inline int imageCode(const TensorView& tensor, const unsigned char* c
 KERNEL(import_codes, ImageArguments, COPY_THREADS, 1) {
   const TensorView& tensor = args.tensor;
   const int chunks = tensor.headSize / CHUNK;
-  const int tokens = args.prefix;
+  const int tokens = args.codedTokens;
   const int index = blockIdx.x * blockDim.x + threadIdx.x;
   if (index >= tokens * chunks) return;
   const int token = index / chunks;
@@ -93,7 +98,8 @@ KERNEL(import_codes, ImageArguments, COPY_THREADS, 1) {
   int codes[CHUNK];
   for (int i = 0; i < CHUNK; i++)
     codes[i] = imageCode(tensor, image, imagePlace(tensor, token, index % chunks * CHUNK + i));
-  storeChunk(tensor, codeHead(tensor, blockIdx.y, token), index % chunks, token % CODE_PAGE_TOKENS, codes);
+  const int behind = args.firstCoded + token;
+  storeChunk(tensor, codeHead(tensor, blockIdx.y, behind), index % chunks, behind % CODE_PAGE_TOKENS, codes);
 }
 
 /**
@@ -102,14 +108,14 @@ KERNEL(import_codes, ImageArguments, COPY_THREADS, 1) {
  */
 KERNEL(export_codes, ImageArguments, COPY_THREADS, 1) {
   const TensorView& tensor = args.tensor;
-  const int tokens = args.prefix;
+  const int tokens = args.codedTokens;
   const int octets = tokens * (tensor.headSize / OCTET);
   const int octet = blockIdx.x * blockDim.x + threadIdx.x;
   if (octet >= octets) return;
   const int rowOctets = (tensor.isChannel ? tensor.groupSize : tensor.headSize) / OCTET;
   const int row = octet / rowOctets;
   const int along = octet % rowOctets * OCTET;
-  const int token = tensor.isChannel ? row / tensor.headSize * tensor.groupSize + along : row;
+  const int token = args.firstCoded + (tensor.isChannel ? row / tensor.headSize * tensor.groupSize + along : row);
   const int channel = tensor.isChannel ? row % tensor.headSize : along;
   const CodeHead head = codeHead(tensor, blockIdx.y, token);
   unsigned long long word = 0;
@@ -126,10 +132,10 @@ KERNEL(copy_parameters, ImageArguments, COPY_THREADS, 1) {
   const TensorView& tensor = args.tensor;
   const int groups = tensor.isChannel ? tensor.headSize : groupsOfHead(tensor);
   const int tokensPerGroup = tensor.isChannel ? tensor.groupSize : 1;
-  const int count = args.prefix / tokensPerGroup * groups;
+  const int count = args.codedTokens / tokensPerGroup * groups;
   const int index = blockIdx.x * blockDim.x + threadIdx.x;
   if (index >= count) return;
-  const int token = index / groups * tokensPerGroup;
+  const int token = args.firstCoded + index / groups * tokensPerGroup;
   const int channel = index % groups * (tensor.isChannel ? 1 : tensor.groupSize);
   const CodeHead head = codeHead(tensor, blockIdx.y, token);
   const int place = parameterIndex(tensor, token % CODE_PAGE_TOKENS, channel);
@@ -149,7 +155,8 @@ KERNEL(copy_exact, ImageArguments, COPY_THREADS, 1) {
   const int index = blockIdx.x * blockDim.x + threadIdx.x;
   if (index >= count) return;
   const int row = index / octets;
-  uint4* page = exactOctet(tensor, blockIdx.y, row < tensor.sinks ? row : row + args.prefix, index % octets);
+  const int token = row < args.exactBefore ? args.firstExact + row : args.exactAfter + row - args.exactBefore;
+  uint4* page = exactOctet(tensor, blockIdx.y, token, index % octets);
   uint4* image = args.exact + (long long)blockIdx.y * count + index;
   if (args.isImport) store(page, load(image));
   else store(image, load(page));

@@ -8,8 +8,10 @@
 #include "fixed-point.cuh"
 
 constexpr int STEP_TOKENS = 16;
-/** Products of a warp: MAX_HEAD_SIZE / WARPS channels, eight at a time. */
-constexpr int WARP_PRODUCTS = MAX_HEAD_SIZE / WARPS / TENSOR_COLUMNS;
+/** The largest head for tensor cores, whose sums are in registers. Other layers use the float32 kernel. */
+constexpr int TENSOR_HEAD_SIZE = 256;
+/** Products of a warp: TENSOR_HEAD_SIZE / WARPS channels, eight at a time. */
+constexpr int WARP_PRODUCTS = TENSOR_HEAD_SIZE / WARPS / TENSOR_COLUMNS;
 
 /** Four channels per lane if a warp's channels have enough of one group, otherwise two. */
 __device__ inline bool isWide(const TensorView& value) {

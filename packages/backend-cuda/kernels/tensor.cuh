@@ -16,7 +16,6 @@ constexpr int CODE_PAGE_TOKENS = 128;
 constexpr int EXACT_PAGE_TOKENS = 64;
 constexpr int CHUNK = 16;
 constexpr int OCTET = 8;
-constexpr int MAX_HEAD_SIZE = 256;
 
 /** Written by src/store/packed-tensor.ts, writeView: the same fields in the same order. */
 struct TensorView {

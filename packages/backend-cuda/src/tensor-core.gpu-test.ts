@@ -129,6 +129,7 @@ describe.skipIf(reason)(`tensor cores on the CPU${reason ? ` (${reason})` : ""}`
 
   /** Only attention differs from the float32 kernels; laws about storage test the same code. */
   test.each([
+    "attention",
     "schemes",
     "modes",
     "head-sizes",

@@ -1,4 +1,5 @@
-import type { AttentionSpec, CacheShape } from "@kvtuner/plan";
+import { type AttentionSpec, type LayerShape, spanOf } from "@kvtuner/plan";
+import { MAX_TOKENS } from "../capabilities.ts";
 import type { KernelName } from "../device/device.ts";
 import { ArgumentWriter } from "./argument-writer.ts";
 import type { PackedTensor } from "./packed-tensor.ts";
@@ -12,7 +13,6 @@ import type { Workspace } from "./workspace.ts";
 const THREADS = 128;
 const WARPS = 4;
 const OCTET = 8;
-const MAX_HEAD_SIZE = 256;
 
 /** The segment whose keys and values are both codes; same as in kernels/segments.cuh. */
 const CODED_SEGMENT = 1;
@@ -25,7 +25,7 @@ export const LAUNCH_TOKENS = 256;
 export interface AttendedLayer {
   readonly key: PackedTensor;
   readonly value: PackedTensor;
-  readonly shape: CacheShape;
+  readonly shape: LayerShape;
   readonly spec: AttentionSpec;
   readonly sinkLogits: SinkLogits;
 }
@@ -60,7 +60,7 @@ const attendSome = (workspace: Workspace, layer: AttendedLayer, queries: Queries
   const isOnTensorCores = workspace.tensorCores && runsOnTensorCores(key.layout, value.layout, rowsOfHead);
   const { rows, kernel } = isOnTensorCores ? EIGHT_ROWS : kernelFor(rowsOfHead);
   const rowTiles = Math.ceil(rowsOfHead / rows);
-  const lengths = { shortest: before + 1, longest: before + tokens };
+  const lengths = { shortest: before + 1, longest: before + tokens, span: spanOf(layer.spec) };
   const { multiprocessors } = workspace.device.description;
   const splits = splitContext(key.layout, value.layout, lengths, rowTiles * shape.kvHeads, multiprocessors);
   const codedSplits = isOnTensorCores ? splits.segmentSplits[CODED_SEGMENT]! : 0;
@@ -73,7 +73,7 @@ const attendSome = (workspace: Workspace, layer: AttendedLayer, queries: Queries
     kernel: "reduce_splits",
     grid: [tokens * shape.queryHeads, 1, 1],
     threads: THREADS,
-    sharedBytes: REDUCE_SHARED_BYTES,
+    sharedBytes: reduceSharedBytes(value.layout.headSize),
     argumentBytes,
   });
 };
@@ -98,8 +98,8 @@ const kernelFor = (rowsOfHead: number): RowKernel => {
   return rowsOfHead <= 4 ? { rows: 4, kernel: "attend_4_rows" } : EIGHT_ROWS;
 };
 
-/** Two rows of the largest head. */
-export const REDUCE_SHARED_BYTES: number = 4 * 2 * MAX_HEAD_SIZE;
+/** Bytes for two rows. */
+export const reduceSharedBytes = (headSize: number): number => 2 * headSize * 4;
 
 /** Size of `AttendShared` in bytes. */
 export const attendSharedBytes = (rows: number, layout: TensorLayout): number => {
@@ -128,6 +128,7 @@ const writeArguments = (
     .integers(tokens, before, shape.queryHeads / shape.kvHeads, splitTokens, ...segmentSplits, count, tensorCoreSegment)
     .float(spec.scale)
     .float(spec.softcap ?? 0)
+    .integers(Math.min(spanOf(spec), MAX_TOKENS + 1))
     .integers(...endsOfTokens(key.layout, value.layout, before, tokens))
     .bytes();
 };

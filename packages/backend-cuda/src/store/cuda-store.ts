@@ -1,5 +1,5 @@
 import type { CacheImage, CachePlan, CacheStore, CallRows } from "@kvtuner/backend";
-import { attentionOf, type CacheBytes, cacheBytes, sumBytes } from "@kvtuner/plan";
+import { attentionOf, type CacheBytes, cacheBytes, layerShape, sumBytes } from "@kvtuner/plan";
 import { PackedLayer } from "./packed-layer.ts";
 import { exportTensor, importTensor } from "./tensor-image.ts";
 import type { Workspace } from "./workspace.ts";
@@ -93,7 +93,9 @@ export class CudaStore implements CacheStore {
 }
 
 const emptyLayers = (workspace: Workspace, { shape, layers }: CachePlan): PackedLayer[] =>
-  layers.map((scheme, index) => new PackedLayer(workspace, shape, scheme, attentionOf(shape, index)));
+  layers.map(
+    (scheme, index) => new PackedLayer(workspace, layerShape(shape, index), scheme, attentionOf(shape, index)),
+  );
 
 /** Frees the memory on the device, for other programs too. */
 const release = ({ pool }: Workspace, layers: readonly PackedLayer[]): void => {

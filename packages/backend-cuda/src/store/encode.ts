@@ -1,6 +1,6 @@
 import { ArgumentWriter } from "./argument-writer.ts";
 import type { PackedTensor } from "./packed-tensor.ts";
-import { prefixAt } from "./tensor-layout.ts";
+import { encodedBetween, prefixAt } from "./tensor-layout.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** Same as in kernels/encode.cu and kernels/images.cu. */
@@ -9,10 +9,10 @@ const ENCODE_THREADS = 64;
 const DECODE_THREADS = 64;
 const OCTET = 8;
 
-/** Bytes for a row of the largest head, its extremes and parameters. */
-export const ENCODE_SHARED_BYTES: number = 256 * (4 + 8 + 4);
-/** Bytes for a row of the largest head. */
-export const DECODE_SHARED_BYTES: number = 256 * 4;
+/** Bytes for a row, its extremes and parameters. */
+export const encodeSharedBytes = (headSize: number): number => headSize * (4 + 8 + 4);
+/** Bytes for a row. */
+export const decodeSharedBytes = (headSize: number): number => headSize * 4;
 
 /** Appends float32 rows on the device, `[tokens, kvHeads * headSize]`, as 16-bit rows after the first `before` tokens. */
 export const appendRows = (
@@ -33,18 +33,18 @@ export const appendRows = (
   });
 };
 
-/** Encodes the blocks that become full between lengths `from` and `to`. Their tokens are in 16 bits. */
+/** Encodes the blocks that become full between lengths `from` and `to`, if they are held. Their tokens are in 16 bits. */
 export const encodeBlocks = ({ device }: Workspace, tensor: PackedTensor, from: number, to: number): void => {
   const { layout } = tensor;
-  const first = prefixAt(layout, from);
-  const tokens = prefixAt(layout, to) - first;
+  const [first, end] = encodedBetween(layout, from, to);
+  const tokens = end - first;
   if (tokens === 0) return;
   const { isChannel, groupSize } = layout.numbers;
   device.launch({
     kernel: isChannel ? "encode_groups" : "encode_rows",
     grid: [isChannel ? tokens / groupSize : tokens, layout.kvHeads, 1],
     threads: ENCODE_THREADS,
-    sharedBytes: ENCODE_SHARED_BYTES,
+    sharedBytes: encodeSharedBytes(layout.headSize),
     argumentBytes: tensor.writeView(new ArgumentWriter()).integers(first).bytes(),
   });
 };
@@ -69,7 +69,7 @@ export const decodeRows = (
     kernel: "decode_rows",
     grid: [end - begin, source.layout.kvHeads, 1],
     threads: DECODE_THREADS,
-    sharedBytes: DECODE_SHARED_BYTES,
+    sharedBytes: decodeSharedBytes(source.layout.headSize),
     argumentBytes: target
       .writeView(source.writeView(new ArgumentWriter()))
       .integers(prefixAt(source.layout, length), begin)

@@ -1,5 +1,5 @@
 import type { CallRows } from "@kvtuner/backend";
-import type { AttentionSpec, CacheShape, LayerScheme } from "@kvtuner/plan";
+import type { AttentionSpec, LayerScheme, LayerShape } from "@kvtuner/plan";
 import { attend } from "./attend.ts";
 import { appendRows, decodeRows, encodeBlocks } from "./encode.ts";
 import { PackedTensor } from "./packed-tensor.ts";
@@ -15,12 +15,12 @@ export class PackedLayer {
   readonly key: PackedTensor;
   readonly value: PackedTensor;
   readonly #workspace: Workspace;
-  readonly #shape: CacheShape;
+  readonly #shape: LayerShape;
   readonly #spec: AttentionSpec;
   readonly #sinkLogits: SinkLogits;
   length = 0;
 
-  constructor(workspace: Workspace, shape: CacheShape, scheme: LayerScheme, spec: AttentionSpec) {
+  constructor(workspace: Workspace, shape: LayerShape, scheme: LayerScheme, spec: AttentionSpec) {
     this.#workspace = workspace;
     this.#shape = shape;
     this.#spec = spec;

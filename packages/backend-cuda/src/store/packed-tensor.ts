@@ -5,9 +5,13 @@ import {
   CODE_PAGE_TOKENS,
   codePageBytes,
   EXACT_PAGE_TOKENS,
+  encodedBetween,
   exactPageBytes,
+  firstHeldAt,
+  heldRanges,
   prefixAt,
   type TensorLayout,
+  type TokenRange,
 } from "./tensor-layout.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -31,34 +35,28 @@ export class PackedTensor {
    */
   reserve(from: number, to: number): void {
     this.exact.reserve(from, to);
-    this.codes.reserve(prefixAt(this.layout, from), prefixAt(this.layout, to));
+    this.codes.reserve(...encodedBetween(this.layout, from, to));
   }
 
   /** Releases the pages that a cache of `length` tokens does not need. */
   settle(length: number): void {
-    const { sinks } = this.layout.layer.residency;
-    const prefix = prefixAt(this.layout, length);
-    this.exact.release(sinks, sinks + prefix);
-    this.exact.truncate(length);
-    this.codes.truncate(prefix);
+    const { codes, before, after } = heldRanges(this.layout, length);
+    this.exact.retain([before, after], length);
+    this.codes.retain([codes], codes[1]);
   }
 
   /** Bytes of `length` tokens in the allocated pages; counts only the tokens in use of a page. */
   bytes(length: number): TensorBytes {
-    const { scheme, layer } = this.layout;
-    const { sinks } = layer.residency;
-    const prefix = prefixAt(this.layout, length);
-    const exact = this.exact.held([
-      [0, Math.min(sinks, length)],
-      [Math.min(sinks, length) + prefix, length],
-    ]);
-    return heldBytes(scheme, this.layout, { coded: this.codes.held([[0, prefix]]), exact });
+    const { codes, before, after } = heldRanges(this.layout, length);
+    const held = { coded: this.codes.held([codes]), exact: this.exact.held([before, after]) };
+    return heldBytes(this.layout.scheme, this.layout, held);
   }
 
-  /** Tokens that are codes at length `from` but must be in 16 bits at the shorter length `to`, as `[begin, end)`. */
-  reopened(from: number, to: number): readonly [begin: number, end: number] {
+  /** Tokens that are codes at length `from` but must be in 16 bits at the shorter length `to`. */
+  reopened(from: number, to: number): TokenRange {
     const { sinks } = this.layout.layer.residency;
-    return [sinks + prefixAt(this.layout, to), Math.min(to, sinks + prefixAt(this.layout, from))];
+    const begin = Math.max(sinks + prefixAt(this.layout, to), firstHeldAt(this.layout, to));
+    return [begin, Math.min(to, sinks + prefixAt(this.layout, from))];
   }
 
   clear(): void {

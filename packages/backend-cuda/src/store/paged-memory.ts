@@ -1,5 +1,6 @@
 import type { Device, DeviceMemory } from "../device/device.ts";
 import type { PagePool } from "./page-pool.ts";
+import type { TokenRange } from "./tensor-layout.ts";
 
 /** Entries of a new table. */
 const FIRST_ENTRIES = 64;
@@ -31,14 +32,20 @@ export class PagedMemory {
    */
   reserve(begin: number, end: number): void {
     this.#reserveTable(begin < end ? Math.ceil(end / this.#pageTokens) : 0);
+    if (begin >= end) return;
     for (let page = Math.floor(begin / this.#pageTokens); page * this.#pageTokens < end; page++)
       if (!this.#pages[page]) this.#put(page, this.#pool.take(this.#pageBytes));
   }
 
-  /** Releases the pages that lie fully within tokens `begin .. end - 1`. */
-  release(begin: number, end: number): void {
-    const last = Math.min(this.#pages.length, Math.floor(end / this.#pageTokens));
-    for (let page = Math.ceil(begin / this.#pageTokens); page < last; page++) this.#drop(page);
+  /** Releases the pages that have no token of `ranges`, disjoint and ascending, except the one of token `length`. */
+  retain(ranges: readonly TokenRange[], length: number): void {
+    let end = 0;
+    for (const range of ranges.filter(([begin, rangeEnd]) => begin < rangeEnd)) {
+      this.#release(end, range[0]);
+      end = range[1];
+    }
+    this.#release(end, length);
+    this.truncate(length);
   }
 
   /** Releases the pages that start at `length` or later. */
@@ -52,7 +59,7 @@ export class PagedMemory {
    * Tokens of `ranges`, disjoint `[begin, end)`, in allocated pages. A page without any of them is wasted memory and counts as
    * full, except the last, which the next tokens will use.
    */
-  held(ranges: readonly (readonly [begin: number, end: number])[]): number {
+  held(ranges: readonly TokenRange[]): number {
     const size = this.#pageTokens;
     const inPage = (page: number): number => {
       const counts = ranges.map(([begin, end]) => Math.min(end, (page + 1) * size) - Math.max(begin, page * size));
@@ -84,6 +91,12 @@ export class PagedMemory {
     this.#addresses[page] = BigInt(memory.address);
     const { begin, end } = this.#changed;
     this.#changed = { begin: begin < end ? Math.min(begin, page) : page, end: Math.max(end, page + 1) };
+  }
+
+  /** Releases the pages that lie fully within tokens `begin .. end - 1`. */
+  #release(begin: number, end: number): void {
+    const last = Math.min(this.#pages.length, Math.floor(end / this.#pageTokens));
+    for (let page = Math.ceil(begin / this.#pageTokens); page < last; page++) this.#drop(page);
   }
 
   #drop(page: number): void {

@@ -15,10 +15,14 @@ export interface Splits {
   readonly count: number;
 }
 
-/** Lengths that the queries of a launch see: `shortest` for the first, one more for each next, up to `longest`. */
+/**
+ * Lengths that the queries of a launch see: `shortest` for the first, one more for each next, up to `longest`. A query reads
+ * the newest `span` tokens.
+ */
 export interface Lengths {
   readonly shortest: number;
   readonly longest: number;
+  readonly span: number;
 }
 
 /**
@@ -42,19 +46,21 @@ export const splitContext = (
 };
 
 /** Tokens per segment that any query of the launch reads; codes count from the start of a page. */
-const segmentTokens = (key: TensorLayout, value: TensorLayout, { shortest, longest }: Lengths): number[] => {
+const segmentTokens = (key: TensorLayout, value: TensorLayout, { shortest, longest, span }: Lengths): number[] => {
   const { sinks } = key.layer.residency;
-  const [from, to] = [codedEnds(key, value, shortest), codedEnds(key, value, longest)];
-  const coded = (begin: number, end: number): number => {
+  const first = Math.max(0, shortest - span);
+  const [atFirst, atLast] = [codedEnds(key, value, shortest), codedEnds(key, value, longest)];
+  const coded = (from: number, end: number): number => {
+    const begin = Math.max(from, first);
     const start = sinks + Math.floor((begin - sinks) / TILE_TOKENS) * TILE_TOKENS;
     return end > begin ? end - start : 0;
   };
   return [
-    Math.min(sinks, longest),
-    coded(sinks, Math.min(to.key, to.value)),
-    coded(from.value, to.key),
-    coded(from.key, to.value),
-    Math.max(0, longest - Math.max(from.key, from.value)),
+    Math.max(0, Math.min(sinks, longest) - first),
+    coded(sinks, Math.min(atLast.key, atLast.value)),
+    coded(atFirst.value, atLast.key),
+    coded(atFirst.key, atLast.value),
+    Math.max(0, longest - Math.max(atFirst.key, atFirst.value, first)),
   ];
 };
 

@@ -4,7 +4,7 @@ import { emptyPart, type EncodedBlock, mapParts } from "@kvtuner/quantizers";
 import type { KernelName } from "../device/device.ts";
 import { ArgumentWriter } from "./argument-writer.ts";
 import type { PackedTensor } from "./packed-tensor.ts";
-import { prefixAt, type TensorLayout } from "./tensor-layout.ts";
+import { heldRanges, type TensorLayout, type TokenRange } from "./tensor-layout.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** Same as in kernels/images.cu. */
@@ -60,18 +60,18 @@ export const importTensor = (
 
 /** Allocates the pages that a tensor has between calls. */
 const reserveSettled = ({ layout, codes, exact }: PackedTensor, length: number): void => {
-  const { sinks } = layout.layer.residency;
-  const prefix = prefixAt(layout, length);
-  codes.reserve(0, prefix);
-  exact.reserve(0, Math.min(sinks, length));
-  exact.reserve(sinks + prefix, length);
+  const held = heldRanges(layout, length);
+  codes.reserve(...held.codes);
+  exact.reserve(...held.before);
+  exact.reserve(...held.after);
 };
 
 /** Parts of a tensor's image on the device: those of the codec's layout, then the exact tokens. */
 const placedParts = ({ staging }: Workspace, layout: TensorLayout, length: number): readonly PlacedPart[] => {
   const { scheme, kvHeads, headSize } = layout;
-  const tokens = prefixAt(layout, length);
-  const exact: Part = { name: "exact", dtype: "float16", elements: (length - tokens) * headSize };
+  const { codes, before, after } = heldRanges(layout, length);
+  const tokens = sizeOf(codes);
+  const exact: Part = { name: "exact", dtype: "float16", elements: (sizeOf(before) + sizeOf(after)) * headSize };
   const parts = [...layoutOf(scheme, { tokens, headSize }), exact];
   const roomOf = (part: Part): number => Math.ceil((kvHeads * partBytes(part)) / 256) * 256;
   let next = staging.reserve(
@@ -85,6 +85,8 @@ const placedParts = ({ staging }: Workspace, layout: TensorLayout, length: numbe
   });
 };
 
+const sizeOf = ([begin, end]: TokenRange): number => end - begin;
+
 const copyTensor = (
   { device }: Workspace,
   tensor: PackedTensor,
@@ -97,16 +99,17 @@ const copyTensor = (
     parts.find((part) => part.name === name) ?? { address: 0, elements: 0 };
   const writer = tensor.writeView(new ArgumentWriter());
   for (const name of ["codes", "scales", "minima", "exact"]) writer.address(placeOf(name).address);
-  const prefix = prefixAt(layout, length);
+  const { codes, before, after } = heldRanges(layout, length);
   const argumentBytes = writer
-    .integers(prefix, length - prefix)
+    .integers(codes[0], sizeOf(codes))
+    .integers(before[0], sizeOf(before), after[0], sizeOf(before) + sizeOf(after))
     .flags(isImport)
     .bytes();
   const start = (kernel: KernelName, threads: number): void => {
     const grid = [Math.ceil(threads / COPY_THREADS), layout.kvHeads, 1] as const;
     if (threads > 0) device.launch({ kernel, grid, threads: COPY_THREADS, sharedBytes: 0, argumentBytes });
   };
-  const numbers = prefix * layout.headSize;
+  const numbers = sizeOf(codes) * layout.headSize;
   start(isImport ? "import_codes" : "export_codes", numbers / (isImport ? CHUNK : OCTET));
   start("copy_parameters", placeOf("scales").elements);
   start("copy_exact", placeOf("exact").elements / OCTET);

@@ -1,5 +1,12 @@
 import { boundedLayer, type KernelScheme, kernelScheme } from "@kvtuner/backend";
-import { type CacheShape, type LayerScheme, quantizedPrefix, type TensorScheme } from "@kvtuner/plan";
+import {
+  firstHeld,
+  type LayerScheme,
+  type LayerShape,
+  layerSpan,
+  quantizedPrefix,
+  type TensorScheme,
+} from "@kvtuner/plan";
 import { encodedBytes } from "@kvtuner/quantizers";
 import { MAX_TOKENS } from "../capabilities.ts";
 
@@ -15,22 +22,57 @@ export interface TensorLayout {
   readonly layer: LayerScheme;
   readonly kvHeads: number;
   readonly headSize: number;
+  /** Tokens that a query reads, its own included; Infinity without a span. */
+  readonly span: number;
 }
 
 /** The layout of keys or values under a layer scheme, with numbers limited to what the kernels can represent. */
-export const layoutOf = (
-  layer: LayerScheme,
-  tensor: "key" | "value",
-  { kvHeads, headSize }: CacheShape,
-): TensorLayout => {
+export const layoutOf = (layer: LayerScheme, tensor: "key" | "value", shape: LayerShape): TensorLayout => {
+  const { kvHeads, headSize } = shape;
   const bounded = boundedLayer(layer, MAX_TOKENS);
   const scheme = bounded[tensor];
-  return { scheme, numbers: kernelScheme(scheme, headSize), layer: bounded, kvHeads, headSize };
+  return { scheme, numbers: kernelScheme(scheme, headSize), layer: bounded, kvHeads, headSize, span: layerSpan(shape) };
 };
 
 /** Tokens after the sinks that are read from codes at a length. */
 export const prefixAt = ({ scheme, layer }: TensorLayout, length: number): number =>
   quantizedPrefix(scheme, layer, length);
+
+/** Neighbouring tokens `begin .. end - 1`. */
+export type TokenRange = readonly [begin: number, end: number];
+
+/** Tokens after the sinks that become codes between lengths `from` and `to`, without those already dropped at `from`. */
+export const encodedBetween = (layout: TensorLayout, from: number, to: number): TokenRange => {
+  const begin = Math.max(prefixAt(layout, from), firstHeldAt(layout, from) - layout.layer.residency.sinks);
+  return [begin, Math.max(begin, prefixAt(layout, to))];
+};
+
+/** Tokens that a tensor holds. */
+export interface HeldRanges {
+  /** In codes, counted after the sinks. */
+  readonly codes: TokenRange;
+  /** Sinks in 16 bits. */
+  readonly before: TokenRange;
+  /** Tokens after the codes in 16 bits. */
+  readonly after: TokenRange;
+}
+
+/** What a tensor of `length` tokens holds for its next query. */
+export const heldRanges = (layout: TensorLayout, length: number): HeldRanges => {
+  const { sinks } = layout.layer.residency;
+  const [first, prefix] = [firstHeldAt(layout, length), prefixAt(layout, length)];
+  const firstCoded = Math.max(0, first - sinks);
+  const endOfSinks = Math.min(sinks, length);
+  return {
+    codes: [firstCoded, Math.max(firstCoded, prefix)],
+    before: [Math.min(first, endOfSinks), endOfSinks],
+    after: [Math.min(length, Math.max(first, sinks + prefix)), length],
+  };
+};
+
+/** The oldest token held at a length. */
+export const firstHeldAt = ({ scheme, layer, span }: TensorLayout, length: number): number =>
+  firstHeld(scheme, layer, span, length);
 
 /** Bytes of a page of codes: exactly its tokens' bytes under the plan. */
 export const codePageBytes = ({ scheme, kvHeads, headSize }: TensorLayout): number =>

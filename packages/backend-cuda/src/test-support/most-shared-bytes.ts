@@ -2,8 +2,8 @@ import { capabilitiesOf, schemesOf } from "@kvtuner/backend";
 import type { TensorScheme } from "@kvtuner/plan";
 import { KERNEL_RANGE, MAX_TOKENS } from "../capabilities.ts";
 import type { KernelName } from "../device/device.ts";
-import { attendSharedBytes, REDUCE_SHARED_BYTES } from "../store/attend.ts";
-import { DECODE_SHARED_BYTES, ENCODE_SHARED_BYTES } from "../store/encode.ts";
+import { attendSharedBytes, reduceSharedBytes } from "../store/attend.ts";
+import { decodeSharedBytes, encodeSharedBytes } from "../store/encode.ts";
 import { layoutOf } from "../store/tensor-layout.ts";
 
 const CAPABILITIES = capabilitiesOf(KERNEL_RANGE, { maxTokens: MAX_TOKENS, maxCacheBytes: Infinity });
@@ -25,14 +25,14 @@ const mostAttendBytes = (rows: number, headSizes: readonly number[]): number =>
 /** Most bytes of shared memory that a launch of each kernel requests, at some head sizes or all supported ones. */
 export const mostSharedBytes = (headSizes: readonly number[] = HEAD_SIZES): Readonly<Record<KernelName, number>> => ({
   append_rows: 0,
-  encode_rows: ENCODE_SHARED_BYTES,
-  encode_groups: ENCODE_SHARED_BYTES,
+  encode_rows: encodeSharedBytes(Math.max(...headSizes)),
+  encode_groups: encodeSharedBytes(Math.max(...headSizes)),
   attend_1_row: mostAttendBytes(1, headSizes),
   attend_4_rows: mostAttendBytes(4, headSizes),
   attend_8_rows: mostAttendBytes(8, headSizes),
   attend_8_rows_on_tensor_cores: mostAttendBytes(8, headSizes),
-  reduce_splits: REDUCE_SHARED_BYTES,
-  decode_rows: DECODE_SHARED_BYTES,
+  reduce_splits: reduceSharedBytes(Math.max(...headSizes)),
+  decode_rows: decodeSharedBytes(Math.max(...headSizes)),
   import_codes: 0,
   export_codes: 0,
   copy_parameters: 0,
