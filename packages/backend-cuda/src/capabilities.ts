@@ -7,7 +7,7 @@ export const KERNEL_RANGE: KernelRange = {
   valueAxes: ["token"],
   /** A chunk has 16 channels, and a block's shared memory holds 256. */
   headSizes: headSizesUpTo(256),
-  attention: { sliding: true, softcap: true, sinkLogits: true },
+  attention: { sliding: true, softcap: true, sinkLogits: true, sharedCaches: true },
 };
 
 /** Positions and offsets within one head are 32-bit numbers. */

@@ -3,7 +3,7 @@ import { MAX_TOKENS } from "../capabilities.ts";
 import type { KernelName } from "../device/device.ts";
 import { ArgumentWriter } from "./argument-writer.ts";
 import type { PackedTensor } from "./packed-tensor.ts";
-import type { SinkLogits } from "./sink-logits.ts";
+import { SinkLogits } from "./sink-logits.ts";
 import { codedEnds, splitContext, type Splits } from "./splits.ts";
 import { runsOnTensorCores } from "./tensor-core-layouts.ts";
 import { CODE_PAGE_TOKENS, type TensorLayout } from "./tensor-layout.ts";
@@ -21,14 +21,24 @@ const NONE = -1;
 /** Most tokens of one launch, to limit the memory for partial sums; same as in kernels/attention-block.cuh. */
 export const LAUNCH_TOKENS = 256;
 
-/** Keys and values of a layer, which already hold the tokens of the call. */
-export interface AttendedLayer {
-  readonly key: PackedTensor;
-  readonly value: PackedTensor;
+/** How a layer attends. Its cache may be that of another layer. */
+export interface AttendingLayer {
   readonly shape: LayerShape;
   readonly spec: AttentionSpec;
   readonly sinkLogits: SinkLogits;
 }
+
+/** With keys and values, which already hold the tokens of the call. */
+export interface AttendedLayer extends AttendingLayer {
+  readonly key: PackedTensor;
+  readonly value: PackedTensor;
+}
+
+export const attendingLayer = ({ device }: Workspace, shape: LayerShape, spec: AttentionSpec): AttendingLayer => ({
+  shape,
+  spec,
+  sinkLogits: new SinkLogits(device, spec.sinkLogits),
+});
 
 /** Queries and outputs on the device, float32 `[tokens, queryHeads * headSize]`. */
 export interface Queries {

@@ -1,5 +1,6 @@
-import type { CacheImage, CachePlan, CacheStore, CallRows } from "@kvtuner/backend";
-import { attentionOf, type CacheBytes, cacheBytes, layerShape, sumBytes } from "@kvtuner/plan";
+import type { CacheImage, CachePlan, CacheStore, CallRows, SharedRows } from "@kvtuner/backend";
+import { attentionOf, type CacheBytes, cacheBytes, layerShape, sharingShape, sumBytes } from "@kvtuner/plan";
+import { type AttendingLayer, attendingLayer } from "./attend.ts";
 import { PackedLayer } from "./packed-layer.ts";
 import { exportTensor, importTensor } from "./tensor-image.ts";
 import type { Workspace } from "./workspace.ts";
@@ -8,12 +9,18 @@ import type { Workspace } from "./workspace.ts";
 export class CudaStore implements CacheStore {
   readonly #workspace: Workspace;
   #layers: readonly PackedLayer[];
+  /** Layers that share the cache of another. */
+  readonly #sharing: readonly (AttendingLayer & { readonly cacheOf: number })[];
 
   /** Creates an empty store. */
   constructor(workspace: Workspace, plan: CachePlan) {
     workspace.assertPlan(plan);
     this.#workspace = workspace;
     this.#layers = emptyLayers(workspace, plan);
+    this.#sharing = (plan.shape.sharing ?? []).map(({ cacheOf }, index) => {
+      const { attention, ...shape } = sharingShape(plan.shape, index);
+      return { ...attendingLayer(workspace, shape, attention), cacheOf };
+    });
   }
 
   /**
@@ -25,7 +32,7 @@ export class CudaStore implements CacheStore {
     const store = new CudaStore(workspace, plan);
     try {
       for (const [index, layer] of store.#layers.entries()) {
-        layer.length = length;
+        layer.settle(length);
         for (const tensor of ["key", "value"] as const)
           importTensor(workspace, layer[tensor], length, tensors[index]![tensor]);
       }
@@ -42,6 +49,11 @@ export class CudaStore implements CacheStore {
 
   attend(layer: number, call: CallRows): Float32Array {
     return this.#settledOnFailure(() => this.#layers[layer]!.attend(call));
+  }
+
+  read(sharing: number, rows: SharedRows): Float32Array {
+    const layer = this.#sharing[sharing]!;
+    return this.#settledOnFailure(() => this.#layers[layer.cacheOf]!.read(layer, rows));
   }
 
   truncate(length: number): void {
@@ -78,6 +90,7 @@ export class CudaStore implements CacheStore {
 
   clear(): void {
     release(this.#workspace, this.#layers);
+    for (const { sinkLogits } of this.#sharing) sinkLogits.clear();
     this.#layers = [];
   }
 
@@ -86,16 +99,17 @@ export class CudaStore implements CacheStore {
     try {
       return call();
     } catch (error) {
-      for (const layer of this.#layers) layer.settle(layer.length);
+      for (const layer of this.#layers) layer.settleAgain();
       throw error;
     }
   }
 }
 
 const emptyLayers = (workspace: Workspace, { shape, layers }: CachePlan): PackedLayer[] =>
-  layers.map(
-    (scheme, index) => new PackedLayer(workspace, layerShape(shape, index), scheme, attentionOf(shape, index)),
-  );
+  layers.map((scheme, index) => {
+    const own = attendingLayer(workspace, layerShape(shape, index), attentionOf(shape, index));
+    return new PackedLayer(workspace, scheme, own, shape.sharing?.some(({ cacheOf }) => cacheOf === index) ?? false);
+  });
 
 /** Frees the memory on the device, for other programs too. */
 const release = ({ pool }: Workspace, layers: readonly PackedLayer[]): void => {

@@ -1,9 +1,8 @@
-import type { CallRows } from "@kvtuner/backend";
-import type { AttentionSpec, LayerScheme, LayerShape } from "@kvtuner/plan";
-import { attend } from "./attend.ts";
+import type { CallRows, SharedRows } from "@kvtuner/backend";
+import type { LayerScheme } from "@kvtuner/plan";
+import { attend, type AttendingLayer } from "./attend.ts";
 import { appendRows, decodeRows, encodeBlocks } from "./encode.ts";
 import { PackedTensor } from "./packed-tensor.ts";
-import { SinkLogits } from "./sink-logits.ts";
 import { layoutOf } from "./tensor-layout.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -15,33 +14,49 @@ export class PackedLayer {
   readonly key: PackedTensor;
   readonly value: PackedTensor;
   readonly #workspace: Workspace;
-  readonly #shape: LayerShape;
-  readonly #spec: AttentionSpec;
-  readonly #sinkLogits: SinkLogits;
+  readonly #own: AttendingLayer;
+  readonly #isShared: boolean;
   length = 0;
+  /** Tokens whose queries all layers have answered. */
+  #readLength = 0;
 
-  constructor(workspace: Workspace, shape: LayerShape, scheme: LayerScheme, spec: AttentionSpec) {
+  /** @param isShared whether other layers read the cache too, with {@link read} */
+  constructor(workspace: Workspace, scheme: LayerScheme, own: AttendingLayer, isShared: boolean) {
     this.#workspace = workspace;
-    this.#shape = shape;
-    this.#spec = spec;
-    this.#sinkLogits = new SinkLogits(workspace.device, spec.sinkLogits);
-    this.key = new PackedTensor(workspace, layoutOf(scheme, "key", shape));
-    this.value = new PackedTensor(workspace, layoutOf(scheme, "value", shape));
+    this.#own = own;
+    this.#isShared = isShared;
+    this.key = new PackedTensor(workspace, layoutOf(scheme, "key", own.shape));
+    this.value = new PackedTensor(workspace, layoutOf(scheme, "value", own.shape));
   }
 
-  /** Appends and attends. Allocates first, so that running out of memory leaves the layer unchanged. */
+  /** Appends and attends. Needs {@link settleAgain} after a failure. */
   attend({ tokens, query, key, value }: CallRows): Float32Array {
+    const { staging } = this.#workspace;
+    this.#append({ tokens, key: staging.bring("key", key), value: staging.bring("value", value) });
+    const output = this.#outputOf(this.#own, { tokens, query }, this.length);
+    const length = this.length + tokens;
+    this.settle(length, this.#isShared ? this.length : length);
+    return output;
+  }
+
+  /** Attends for the newest tokens as another layer. */
+  read(layer: AttendingLayer, { tokens, query, isLast }: SharedRows): Float32Array {
+    const output = this.#outputOf(layer, { tokens, query }, this.length - tokens);
+    if (isLast) this.settle(this.length);
+    return output;
+  }
+
+  #outputOf(
+    layer: AttendingLayer,
+    { tokens, query }: Pick<CallRows, "tokens" | "query">,
+    before: number,
+  ): Float32Array {
     const { device, staging } = this.#workspace;
     const output = new Float32Array(query.length);
     const outputAddress = staging.reserve("output", output.byteLength);
-    const queryAddress = staging.bring("query", query);
-    this.#append({ tokens, key: staging.bring("key", key), value: staging.bring("value", value) });
-    const queries = { query: queryAddress, output: outputAddress, tokens, before: this.length };
-    const { key: keys, value: values } = this;
-    const layer = { key: keys, value: values, shape: this.#shape, spec: this.#spec, sinkLogits: this.#sinkLogits };
-    attend(this.#workspace, layer, queries);
+    const queries = { query: staging.bring("query", query), output: outputAddress, tokens, before };
+    attend(this.#workspace, { ...layer, key: this.key, value: this.value }, queries);
     device.download(outputAddress, output);
-    this.settle(this.length + tokens);
     return output;
   }
 
@@ -72,17 +87,23 @@ export class PackedLayer {
     }
   }
 
-  /** Holds `length` tokens from now on, and no memory besides. */
-  settle(length: number): void {
-    this.key.settle(length);
-    this.value.settle(length);
+  /** Holds `length` tokens from now on, what queries after the first `readLength` read of them, and no memory besides. */
+  settle(length: number, readLength: number = length): void {
+    this.key.settle(length, readLength);
+    this.value.settle(length, readLength);
     this.length = length;
+    this.#readLength = readLength;
+  }
+
+  /** Releases what a failed call allocated. */
+  settleAgain(): void {
+    this.settle(this.length, this.#readLength);
   }
 
   clear(): void {
     this.key.clear();
     this.value.clear();
-    this.#sinkLogits.clear();
+    this.#own.sinkLogits.clear();
   }
 
   #append(rows: { readonly tokens: number; readonly key: number; readonly value: number }): void {

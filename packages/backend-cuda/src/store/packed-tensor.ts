@@ -38,9 +38,9 @@ export class PackedTensor {
     this.codes.reserve(...encodedBetween(this.layout, from, to));
   }
 
-  /** Releases the pages that a cache of `length` tokens does not need. */
-  settle(length: number): void {
-    const { codes, before, after } = heldRanges(this.layout, length);
+  /** Releases the pages that a cache of `length` tokens does not need; see {@link heldRanges}. */
+  settle(length: number, readLength: number): void {
+    const { codes, before, after } = heldRanges(this.layout, length, readLength);
     this.exact.retain([before, after], length);
     this.codes.retain([codes], codes[1]);
   }

@@ -57,16 +57,21 @@ export interface HeldRanges {
   readonly after: TokenRange;
 }
 
-/** What a tensor of `length` tokens holds for its next query. */
-export const heldRanges = (layout: TensorLayout, length: number): HeldRanges => {
+/**
+ * What a tensor of `length` tokens holds.
+ *
+ * @param readLength tokens whose queries all layers have answered. Between the two, tokens stay in every form that a query
+ *   reads.
+ */
+export const heldRanges = (layout: TensorLayout, length: number, readLength: number = length): HeldRanges => {
   const { sinks } = layout.layer.residency;
-  const [first, prefix] = [firstHeldAt(layout, length), prefixAt(layout, length)];
+  const first = firstHeldAt(layout, readLength);
   const firstCoded = Math.max(0, first - sinks);
   const endOfSinks = Math.min(sinks, length);
   return {
-    codes: [firstCoded, Math.max(firstCoded, prefix)],
+    codes: [firstCoded, Math.max(firstCoded, prefixAt(layout, length))],
     before: [Math.min(first, endOfSinks), endOfSinks],
-    after: [Math.min(length, Math.max(first, sinks + prefix)), length],
+    after: [Math.min(length, Math.max(first, sinks + prefixAt(layout, readLength))), length],
   };
 };
 
