@@ -24,6 +24,11 @@ struct Attend {
   vector_count: u32,
   // The scale of scores, times log2(e).
   query_factor: f32,
+  // The cap of scores, times log2(e); 0 without one. Then three words that align the next member.
+  cap: f32,
+  unused_0: u32,
+  unused_1: u32,
+  unused_2: u32,
   // Tokens that a query reads in this call, first and end; counted after the sinks, or from the first sink. Two queries
   // in each vector, for up to PIECE_TOKENS of src/device/workspace.ts.
   visible: array<vec4u, 64>,
@@ -39,7 +44,6 @@ struct Attend {
 
 // Sets of lanes that each cover a whole value, four channels a lane; tokens are dealt out among the sets.
 const SUBSETS: u32 = TILE / QUADS;
-const LOWEST: f32 = -3.0e38;
 
 var<workgroup> query: array<vec4f, VECTORS * QUADS>;
 // Scores of a tile, then weights.
@@ -64,6 +68,7 @@ fn main(@builtin(workgroup_id) place: vec3u, @builtin(local_invocation_index) la
   load_queries(head, first_vector, lane);
   start_keys(head, lane);
   start_scores(lane);
+  start_cap(lane);
   var visible: array<vec2u, VECTORS>;
   for (var vector = 0u; vector < VECTOR_COUNT; vector++) {
     let index = first_vector + vector;
@@ -78,7 +83,7 @@ fn main(@builtin(workgroup_id) place: vec3u, @builtin(local_invocation_index) la
     let token = tile * TILE + lane;
     for (var vector = 0u; vector < VECTOR_COUNT; vector++) {
       let is_seen = token >= visible[vector].x && token < visible[vector].y;
-      scores[vector] = select(LOWEST, scores[vector], is_seen);
+      scores[vector] = select(LOWEST, capped(scores[vector], vector), is_seen);
       weights[vector * TILE + lane] = scores[vector];
     }
     find_largest(lane);

@@ -1,5 +1,5 @@
 // Adds the partial sums of one query vector, transforms those of transformed values back, and divides by the sum of
-// weights. Outputs are NaN if the query, or any number of the layer, is NaN or infinite. This is explicit because drivers
+// weights, the sink's included. Outputs are NaN if the query, or any number of the layer, is NaN or infinite. This is explicit because drivers
 // may compute as if such numbers did not exist.
 struct Reduce {
   // Partial sums; those of transformed values come first.
@@ -8,6 +8,11 @@ struct Reduce {
   vectors: u32,
   query_start: u32,
   mark: u32,
+  query_heads: u32,
+  // Query heads per KV head.
+  group: u32,
+  // The scale of scores, times log2(e).
+  query_factor: f32,
 }
 
 const NAN: u32 = 0x7fc00000u;
@@ -25,11 +30,12 @@ var<workgroup> is_poisoned: atomic<u32>;
 fn main(@builtin(workgroup_id) place: vec3u, @builtin(local_invocation_index) lane: u32) {
   let vector = place.x;
   find_poison(vector, lane);
-  var largest = -3.0e38;
+  let sink = sink_score(vector, lane);
+  var largest = sink;
   for (var partial = 0u; partial < call.partials; partial++) {
     largest = max(largest, statistics[partial * call.vectors + vector].x);
   }
-  var total = 0.0;
+  var total = exp2(sink - largest);
   var sums = array<vec4f, 2>();
   for (var partial = 0u; partial < call.partials; partial++) {
     let index = partial * call.vectors + vector;

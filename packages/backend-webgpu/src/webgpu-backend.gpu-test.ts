@@ -77,6 +77,7 @@ describe.skipIf(!canPack)(`with packed dot products${canPack ? "" : " (the shade
     "modes",
     "head-sizes",
     "head-groups",
+    "attention",
     "far-out",
     "constant-groups",
     "recent",

@@ -17,6 +17,8 @@ export interface AttendKernel {
   readonly vectors: number;
   readonly key: ReadFormat;
   readonly value: ReadFormat;
+  /** Whether scores have a cap. */
+  readonly isCapped: boolean;
 }
 
 /** Words of a row: 16 channels take 1, 1.5, 2, 4 or 8 words with 2, 3, 4, 8 or 16 bits. */
@@ -51,8 +53,13 @@ const canPack = ({ headSize, key }: AttendKernel, { specialized }: Variant): boo
 
 const sources = new Map<string, KernelSource>();
 
-const kernelName = ({ headSize, vectors, key, value }: AttendKernel, { specialized }: Variant): string =>
-  specialized ? `attend ${headSize} ${vectors} ${formatName(key)} ${formatName(value)}` : `attend ${headSize}`;
+const kernelName = (kernel: AttendKernel, { specialized }: Variant): string => {
+  const { headSize, vectors, key, value, isCapped } = kernel;
+  const cap = isCapped ? " capped" : "";
+  return specialized
+    ? `attend ${headSize} ${vectors} ${formatName(key)} ${formatName(value)}${cap}`
+    : `attend ${headSize}${cap}`;
+};
 
 const formatName = ({ bits, isChannel }: ReadFormat): string => `${bits}${isChannel ? "c" : "t"}`;
 
@@ -65,18 +72,20 @@ const composed = (kernel: AttendKernel, variant: Variant): KernelSource => {
     ["read", "read", "read", "read", "write", "write"],
     variant,
     all,
-    partsOf(variant).map((text) => renamed(text, names)),
+    partsOf(kernel, variant).map((text) => renamed(text, names)),
   );
 };
 
-const COMMON_PARTS = "attend region words float16 scores keys key-16 key-codes key-token key-channel values".split(" ");
+const COMMON_PARTS =
+  "attend region weights words float16 scores keys key-16 key-codes key-token key-channel values".split(" ");
 
-const partsOf = ({ float16, subgroups, packed }: Variant): string[] => [
+const partsOf = ({ isCapped }: AttendKernel, { float16, subgroups, packed }: Variant): string[] => [
   ...COMMON_PARTS.map(part),
   ...["codes", "rows-16"].flatMap((file) => [partFor("key", file), partFor("value", file)]),
   part(float16 ? "half-native" : "half-software"),
   part(packed ? "scores-packed" : "scores-unpacked"),
   part(subgroups ? "largest-subgroup" : "largest-shared"),
+  part(isCapped ? "softcap" : "no-softcap"),
 ];
 
 /** What is a constant of a kernel, and what each call passes instead. */

@@ -9,7 +9,6 @@ export interface RowKernels {
   readonly encodeColumns: KernelSource;
   readonly readRows: KernelSource;
   readonly rotateRows: KernelSource;
-  readonly reduce: KernelSource;
 }
 
 /** The kernels for a head size. */
@@ -39,6 +38,5 @@ const composed = (headSize: number): RowKernels => {
       [region, ...float16, part("words"), part("hadamard"), partFor("data", "codes"), partFor("data", "rows-16")],
     ),
     rotateRows: source("rotate-rows", ["write"], [region, part("hadamard")]),
-    reduce: source("reduce", ["read", "read", "read", "read", "write"], [region, part("hadamard")]),
   };
 };

@@ -35,7 +35,7 @@ export const attendCall = async (
   engine.loss.assertThere();
   await layer.reserve(engine, layer.length + tokens);
   const plans = planPieces(layer, tokens, engine.limits);
-  await engine.prepare(plans.flatMap((plan) => plannedSources(plan, engine.variant)));
+  await engine.prepare(plans.flatMap((plan) => plannedSources(layer, plan, engine.variant)));
   await engine.workspace.reserve(layer.shape, Math.max(...plans.map((plan) => partialVectors(layer, plan))));
   return sent(engine, layer, () => {
     for (const plan of plans) attendPlan(engine, layer, plan, rows, target, plan.position - plans[0]!.position);

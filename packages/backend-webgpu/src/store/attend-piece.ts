@@ -1,5 +1,7 @@
+import type { AttentionSpec } from "@kvtuner/plan";
 import { inputPlaces } from "../device/workspace.ts";
 import { type AttendKernel, attendSource } from "../kernels/attend-kernel.ts";
+import { reduceSource } from "../kernels/reduce-kernel.ts";
 import { type AttendItem, visibleRange } from "./attend-items.ts";
 import { attendGroups, type AttendPlan, type PlannedItem } from "./attend-plan.ts";
 import type { GpuLayer, GpuTensor } from "./gpu-layer.ts";
@@ -20,12 +22,23 @@ export const attendPiece = (work: Work, plan: AttendPlan): void => {
     partial += planned.splits;
     if (work.layer.value.format.isRotated && !planned.item.isValueExact) rotated = partial;
   }
-  const vectors = plan.tokens * shape.queryHeads;
-  const { workspace } = work.engine;
-  work.commands.run(
-    work.engine.kernel(work.kernels.reduce),
-    [...PARTIALS.map((name) => workspace.get(name)), work.layer.middles, workspace.get("outputs")],
-    [partial, rotated, vectors, inputPlaces(shape, work.engine.limits).query, work.layer.mark],
+  reduce(work, plan.tokens * shape.queryHeads, partial, rotated);
+};
+
+const reduce = ({ engine, commands, layer }: Work, vectors: number, partials: number, rotated: number): void => {
+  const { shape, spec, sinkLogits, middles, mark } = layer;
+  const { workspace } = engine;
+  const { queryHeads, kvHeads, headSize } = shape;
+  const counts = [partials, rotated, vectors, inputPlaces(shape, engine.limits).query, mark];
+  commands.run(
+    engine.kernel(reduceSource(headSize, spec)),
+    [
+      ...PARTIALS.map((name) => workspace.get(name)),
+      middles,
+      workspace.get("outputs"),
+      ...(sinkLogits ? [sinkLogits] : []),
+    ],
+    [...counts, queryHeads, queryHeads / kvHeads, floatBits(spec.scale * Math.LOG2E)],
     [vectors],
   );
 };
@@ -68,7 +81,7 @@ const attendItem = (work: Work, plan: AttendPlan, planned: PlannedItem, firstPar
       ...callWords(layer, plan, planned, firstPartial),
       ...(isRotated ? rotatedStarts(work) : [0, 0]),
       ...formatWords(kernel),
-      floatBits(layer.spec.scale * Math.LOG2E),
+      ...factorWords(layer.spec),
       ...visibleWords(layer, plan, item),
     ],
     attendGroups(planned, plan.tokens, layer.shape),
@@ -85,6 +98,15 @@ const callWords = (
   const tiles = [item.firstTile, item.endTile, tilesInSplit, firstPartial];
   return [...tiles, tokens * group, group, shape.kvHeads];
 };
+
+/** Scale and cap, times log2(e), and the words that align what follows. */
+const factorWords = ({ scale, softcap = 0 }: AttentionSpec): number[] => [
+  floatBits(scale * Math.LOG2E),
+  floatBits(softcap * Math.LOG2E),
+  0,
+  0,
+  0,
+];
 
 /** A number as the word that a kernel reads as f32. */
 const floatBits = (number: number): number => new Uint32Array(Float32Array.of(number).buffer)[0]!;

@@ -3,6 +3,7 @@ import type { GpuLimits } from "../device/gpu.ts";
 import { pieceTokens } from "../device/workspace.ts";
 import { type AttendKernel, attendSource, vectorsFor } from "../kernels/attend-kernel.ts";
 import type { KernelSource } from "../kernels/kernel-source.ts";
+import { reduceSource } from "../kernels/reduce-kernel.ts";
 import type { Variant } from "../kernels/variant.ts";
 import { type AttendItem, attendItems } from "./attend-items.ts";
 import type { GpuLayer, GpuTensor } from "./gpu-layer.ts";
@@ -82,14 +83,18 @@ export const attendGroups = ({ splits, kernel }: PlannedItem, tokens: number, sh
   shape.kvHeads,
 ];
 
-const kernelFor = ({ key, value, shape }: GpuLayer, item: AttendItem, vectors: number): AttendKernel => ({
+const kernelFor = ({ key, value, shape, spec }: GpuLayer, item: AttendItem, vectors: number): AttendKernel => ({
   headSize: shape.headSize,
   vectors,
   key: readFormat(key, item.isKeyExact),
   value: readFormat(value, item.isValueExact),
+  isCapped: spec.softcap !== undefined,
 });
 
 const readFormat = ({ format }: GpuTensor, isExact: boolean): TensorFormat => (isExact ? exactFormat(format) : format);
 
-export const plannedSources = ({ items }: AttendPlan, variant: Variant): KernelSource[] =>
-  items.map(({ kernel }) => attendSource(kernel, variant));
+/** Kernels of a plan. */
+export const plannedSources = ({ shape, spec }: GpuLayer, { items }: AttendPlan, variant: Variant): KernelSource[] => [
+  ...items.map(({ kernel }) => attendSource(kernel, variant)),
+  reduceSource(shape.headSize, spec),
+];

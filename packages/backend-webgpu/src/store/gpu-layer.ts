@@ -27,6 +27,8 @@ export class GpuLayer {
    * that is not 0 once the layer received numbers out of float16's range.
    */
   readonly middles: Buffer;
+  /** float32 `[queryHeads]`, if the model has sink logits. */
+  readonly sinkLogits: Buffer | undefined;
   readonly blocks: Block[] = [];
   length = 0;
 
@@ -34,7 +36,7 @@ export class GpuLayer {
     shape: CacheShape,
     scheme: LayerScheme,
     spec: AttentionSpec,
-    tensors: { readonly key: GpuTensor; readonly value: GpuTensor; readonly middles: Buffer },
+    tensors: Pick<GpuLayer, "key" | "value" | "middles"> & { readonly sinkLogits?: Buffer | undefined },
   ) {
     this.shape = shape;
     this.scheme = scheme;
@@ -42,6 +44,7 @@ export class GpuLayer {
     this.key = tensors.key;
     this.value = tensors.value;
     this.middles = tensors.middles;
+    this.sinkLogits = tensors.sinkLogits;
   }
 
   /** Index of the mark in `middles`. */
@@ -83,7 +86,8 @@ export class GpuLayer {
       engine.destroy(key);
       engine.destroy(value);
     }
-    for (const buffer of [this.key.exact, this.value.exact, this.middles]) if (buffer) engine.destroy(buffer);
+    const { key, value, middles, sinkLogits } = this;
+    for (const buffer of [key.exact, value.exact, middles, sinkLogits]) if (buffer) engine.destroy(buffer);
   }
 
   /** Bytes of `length` tokens in the blocks and the exact rows, without unused space. */
@@ -115,6 +119,11 @@ export const createLayer = async (
     made.push(buffer);
     return buffer;
   };
+  const createWith = async (numbers: Float32Array<ArrayBuffer>): Promise<Buffer> => {
+    const buffer = await create(numbers.byteLength);
+    engine.device.queue.writeBuffer(buffer.gpu, 0, numbers);
+    return buffer;
+  };
   const createTensor = async (kind: "key" | "value"): Promise<GpuTensor> => {
     const format = tensorFormat(kind, scheme, shape.headSize);
     const tiles = exactTiles(format);
@@ -128,6 +137,7 @@ export const createLayer = async (
       key: await createTensor("key"),
       value: await createTensor("value"),
       middles,
+      sinkLogits: spec.sinkLogits && (await createWith(Float32Array.from(spec.sinkLogits))),
     });
   } catch (error) {
     for (const buffer of made) engine.destroy(buffer);
