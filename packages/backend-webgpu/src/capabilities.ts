@@ -8,7 +8,7 @@ export const KERNEL_RANGE: KernelRange = {
   /** Channels come in units of 16; a workgroup of 64 lanes takes four channels a lane. */
   headSizes: headSizesUpTo(256),
   deviceTensors: true,
-  attention: { sliding: false, softcap: true, sinkLogits: true },
+  attention: { sliding: true, softcap: true, sinkLogits: true },
 };
 
 /** More than any GPU has: a device reports its own limit by running out. */

@@ -1,11 +1,11 @@
 import { inputPlaces } from "../device/workspace.ts";
 import { encodePrefix } from "./encode-prefix.ts";
 import type { GpuTensor } from "./gpu-layer.ts";
-import { packedTokens } from "./tensor-format.ts";
+import { firstBehind, packedTokens } from "./tensor-format.ts";
 import { type Work } from "./work.ts";
 import { writeRows } from "./write-rows.ts";
 
-/** Appends a piece, whose rows are in the workspace's inputs, and encodes the blocks that it completes. */
+/** Appends a piece, whose rows are in the workspace's inputs, and encodes the blocks that it completes, except those already dropped. */
 export const appendPiece = (work: Work, tokens: number): void => {
   const { engine, layer } = work;
   const places = inputPlaces(layer.shape, engine.limits);
@@ -20,7 +20,8 @@ const appendTensor = (work: Work, tensor: GpuTensor, start: number, tokens: numb
   const { format } = tensor;
   writeRows(work, tensor, { buffer: engine.workspace.get("inputs"), start }, layer.length, tokens);
   if (!format.isCoded) return;
-  const [from, to] = [packedTokens(format, layer.length), packedTokens(format, layer.length + tokens)];
+  const from = Math.max(packedTokens(format, layer.length), firstBehind(format, layer.length));
+  const to = packedTokens(format, layer.length + tokens);
   if (from < to) encodePrefix(work, tensor, from, to);
 };
 

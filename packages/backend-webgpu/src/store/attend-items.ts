@@ -1,3 +1,4 @@
+import { spanOf } from "@kvtuner/plan";
 import { type Block, eachBlock } from "./blocks.ts";
 import type { GpuLayer } from "./gpu-layer.ts";
 import { packedTokens, TILE_TOKENS } from "./tensor-format.ts";
@@ -30,8 +31,9 @@ export const attendItems = (layer: GpuLayer, position: number, tokens: number): 
   for (const isValueExact of [false, true])
     for (const isKeyExact of [false, true])
       for (const item of itemsOf(layer, position, end, { isKeyExact, isValueExact, isSinks: false })) items.push(item);
-  if (layer.scheme.residency.sinks > 0)
-    items.push({ ...SINKS, block: undefined, ...tilesOf(...visibleRange(layer, SINKS, end)) });
+  const [from] = visibleRange(layer, SINKS, position + 1);
+  const [, to] = visibleRange(layer, SINKS, end);
+  if (from < to) items.push({ ...SINKS, block: undefined, ...tilesOf(from, to) });
   return items;
 };
 
@@ -44,7 +46,7 @@ const itemsOf = (layer: GpuLayer, position: number, end: number, forms: Forms): 
   if (from >= to) return [];
   if (forms.isKeyExact && forms.isValueExact) return [{ ...forms, block: undefined, ...tilesOf(from, to) }];
   const items: AttendItem[] = [];
-  eachBlock(layer.blocks, from, to, (block, start, stop) => items.push({ ...forms, block, ...tilesOf(start, stop) }));
+  eachBlock(layer, from, to, (block, start, stop) => items.push({ ...forms, block, ...tilesOf(start, stop) }));
   return items;
 };
 
@@ -54,15 +56,16 @@ const itemsOf = (layer: GpuLayer, position: number, end: number, forms: Forms): 
  * @param length number of tokens up to the query's own
  */
 export const visibleRange = (
-  { key, value, scheme: { residency } }: GpuLayer,
+  { key, value, spec, scheme: { residency } }: GpuLayer,
   { isKeyExact, isValueExact, isSinks }: Forms,
   length: number,
 ): [from: number, to: number] => {
-  if (isSinks) return [0, Math.min(residency.sinks, length)];
+  const firstRead = Math.max(0, length - spanOf(spec));
+  if (isSinks) return [firstRead, Math.min(residency.sinks, length)];
   const behind = Math.max(0, length - residency.sinks);
   const [keys, values] = [packedTokens(key.format, length), packedTokens(value.format, length)];
   return [
-    Math.max(isKeyExact ? keys : 0, isValueExact ? values : 0),
+    Math.max(isKeyExact ? keys : 0, isValueExact ? values : 0, firstRead - residency.sinks),
     Math.min(isKeyExact ? behind : keys, isValueExact ? behind : values),
   ];
 };

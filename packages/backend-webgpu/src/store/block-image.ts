@@ -1,8 +1,8 @@
 import type { HeadImage } from "@kvtuner/backend";
 import { type AffineBlock, emptyBlock, packCodes, unpackCodes } from "@kvtuner/quantizers";
-import type { Block } from "./blocks.ts";
+import type { Block, BlockCycle } from "./blocks.ts";
 import { codePlanes, readCode, writeCode } from "./code-planes.ts";
-import { groupTokens, headParameters, type TensorFormat, TILE_TOKENS } from "./tensor-format.ts";
+import { groupTokens, headParameters, type TensorFormat, TILE_TOKENS, type TokenRange } from "./tensor-format.ts";
 
 /** A head's part of a block, in CPU memory. */
 export interface BlockWords {
@@ -10,20 +10,32 @@ export interface BlockWords {
   readonly words: Uint32Array;
 }
 
-/** Place of the codes and parameters of one head's first `packed` tokens in a layer's blocks. */
-export interface HeadPlace {
+/** The blocks of a layer in CPU memory. */
+export interface WordsCycle extends Pick<BlockCycle, "cycle"> {
+  readonly blocks: readonly BlockWords[];
+}
+
+/** The block that has a token, and the token's place in it. */
+export const blockOf = ({ blocks, cycle }: WordsCycle, token: number): BlockWords & { readonly place: number } => {
+  const inCycle = token % cycle;
+  const found = blocks.find(({ block }) => inCycle < block.first + block.tokens)!;
+  return { ...found, place: inCycle - found.block.first };
+};
+
+/** Place of the codes and parameters of some tokens of one head in a layer's blocks. */
+export interface HeadPlace extends WordsCycle {
   readonly format: TensorFormat;
   readonly kvHeads: number;
   readonly head: number;
-  readonly packed: number;
-  readonly blocks: readonly BlockWords[];
+  readonly coded: TokenRange;
 }
 
 /** Reads a head's codes and parameters in the snapshot's order. */
 export const prefixImage = (place: HeadPlace): HeadImage["prefix"] => {
-  const { format, packed } = place;
-  const image = emptyBlock(packed, format.headSize, format.scheme) as AffineBlock;
-  const codes = new Uint8Array(packed * format.headSize);
+  const { format, coded } = place;
+  const tokens = coded.to - coded.from;
+  const image = emptyBlock(tokens, format.headSize, format.scheme) as AffineBlock;
+  const codes = new Uint8Array(tokens * format.headSize);
   eachCode(place, (words, row, parts, index) => {
     codes[index] = readCode(words, row, format.stride, parts);
   });
@@ -37,9 +49,9 @@ export const prefixImage = (place: HeadPlace): HeadImage["prefix"] => {
 
 /** Writes the result of {@link prefixImage} into zeroed blocks. */
 export const restorePrefix = (place: HeadPlace, prefix: HeadImage["prefix"]): void => {
-  const { format, packed } = place;
+  const { format, coded } = place;
   const image = prefix as AffineBlock;
-  const codes = unpackCodes(image.codes, format.bits, packed * format.headSize);
+  const codes = unpackCodes(image.codes, format.bits, (coded.to - coded.from) * format.headSize);
   eachCode(place, (words, row, parts, index) => writeCode(words, row, format.stride, parts, codes[index]!));
   eachParameter(place, (halves, at, index) => {
     halves[at] = image.scales[index]!;
@@ -54,14 +66,14 @@ const eachCode = (
   place: HeadPlace,
   visit: (words: Uint32Array, row: number, parts: CodeParts, index: number) => void,
 ): void => {
-  const { format, packed } = place;
+  const { format, coded } = place;
   const { headSize } = format;
   const planes = codePlanes(format.bits, headSize);
-  for (let token = 0; token < packed; token++) {
-    const { words, block } = blockOf(place, token);
-    const row = rowStart(place, block, token - block.first);
+  for (let token = coded.from; token < coded.to; token++) {
+    const { words, block, place: inBlock } = blockOf(place, token);
+    const row = rowStart(place, block, inBlock);
     for (let channel = 0; channel < headSize; channel++)
-      visit(words, row, planes[channel]!, codeIndex(format, token, channel));
+      visit(words, row, planes[channel]!, codeIndex(format, token - coded.from, channel));
   }
 };
 
@@ -81,14 +93,14 @@ const rowStart = ({ format, head }: HeadPlace, { tokens }: BlockWords["block"], 
  * the snapshot.
  */
 const eachParameter = (place: HeadPlace, visit: (halves: Uint16Array, at: number, index: number) => void): void => {
-  const { format, packed } = place;
+  const { format, coded } = place;
   const perRow = format.isChannel ? format.headSize : format.groups;
   const rowTokens = format.isChannel ? groupTokens(format) : 1;
-  for (let row = 0; row < packed / rowTokens; row++) {
-    const { words, block } = blockOf(place, row * rowTokens);
+  for (let row = 0; row < (coded.to - coded.from) / rowTokens; row++) {
+    const { words, block, place: inBlock } = blockOf(place, coded.from + row * rowTokens);
     const halves = new Uint16Array(words.buffer, words.byteOffset, 2 * words.length);
     for (let index = 0; index < perRow; index++) {
-      const entry = parameterEntry(place, block, row * rowTokens - block.first, index);
+      const entry = parameterEntry(place, block, inBlock, index);
       visit(halves, entry, row * perRow + index);
     }
   }
@@ -111,6 +123,3 @@ const entryInHead = (format: TensorFormat, token: number, index: number): number
   const inTile = token % TILE_TOKENS;
   return (token - inTile) * format.groups + index * TILE_TOKENS + inTile;
 };
-
-const blockOf = ({ blocks }: HeadPlace, token: number): BlockWords =>
-  blocks.find(({ block }) => token < block.first + block.tokens)!;

@@ -11,22 +11,40 @@ export interface Block {
   readonly value: Buffer;
 }
 
+/** The blocks of a layer. With a span, tokens take the places of those `cycle` tokens before them. */
+export interface BlockCycle {
+  readonly blocks: readonly Block[];
+  /** A multiple of 128; Infinity without a span. */
+  readonly cycle: number;
+}
+
 /** What block sizes depend on. */
 export interface BlockSizes {
   readonly key: TensorFormat;
   readonly value: TensorFormat;
   readonly kvHeads: number;
+  readonly cycle: number;
 }
 
 const FIRST_TOKENS = 1024;
 const MOST_TOKENS = 8192;
 const STEP_TOKENS = 128;
 
-/** Tokens of the next block: the number already held, from 1024 to 8192, limited by one binding of the device. */
+/**
+ * Tokens of a cycle: those that queries of a piece read and whole groups of them, besides the tokens of the piece. Memory
+ * stops growing there.
+ */
+export const cycleTokens = ({ key, value }: Pick<BlockSizes, "key" | "value">, pieceTokens: number): number =>
+  STEP_TOKENS * Math.ceil((key.span + Math.max(key.block, value.block) + pieceTokens) / STEP_TOKENS);
+
+/**
+ * Tokens of the next block: the number already held, from 1024 to 8192, limited by one binding of the device and by the
+ * cycle.
+ */
 export const nextTokens = (held: number, sizes: BlockSizes, maxBindingBytes: number): number => {
   const stepBytes = 4 * Math.max(...[sizes.key, sizes.value].map((format) => wordsOf(format, sizes)));
   const most = STEP_TOKENS * Math.max(1, Math.floor(maxBindingBytes / stepBytes));
-  return Math.min(most, MOST_TOKENS, Math.max(FIRST_TOKENS, held));
+  return Math.min(most, MOST_TOKENS, Math.max(FIRST_TOKENS, held), sizes.cycle - held);
 };
 
 const wordsOf = (format: TensorFormat, { kvHeads }: BlockSizes): number => blockWords(format, kvHeads, STEP_TOKENS);
@@ -45,15 +63,17 @@ export const createBlock = async (engine: Engine, first: number, sizes: BlockSiz
   }
 };
 
-/** Splits tokens `from .. to - 1` at block boundaries. */
+/** Splits tokens `from .. to - 1` at block boundaries. The blocks visited start at their first token in this cycle. */
 export const eachBlock = (
-  blocks: readonly Block[],
+  { blocks, cycle }: BlockCycle,
   from: number,
   to: number,
   visit: (block: Block, from: number, to: number) => void,
 ): void => {
-  for (const block of blocks) {
-    const [start, end] = [Math.max(from, block.first), Math.min(to, block.first + block.tokens)];
-    if (start < end) visit(block, start, end);
-  }
+  for (let lap = from - (from % cycle); lap < to; lap += cycle)
+    for (const block of blocks) {
+      const first = lap + block.first;
+      const [start, end] = [Math.max(from, first), Math.min(to, first + block.tokens)];
+      if (start < end) visit({ ...block, first }, start, end);
+    }
 };

@@ -9,7 +9,7 @@ import type { Work } from "./work.ts";
 /** Encodes exact tokens `from .. to - 1`, counted after the sinks, in whole groups. */
 export const encodePrefix = (work: Work, tensor: GpuTensor, from: number, to: number): void => {
   const encode = tensor.format.isChannel ? encodeColumns : encodeRows;
-  eachBlock(work.layer.blocks, from, to, (block, start, end) => encode(work, tensor, block, start, end));
+  eachBlock(work.layer, from, to, (block, start, end) => encode(work, tensor, block, start, end));
 };
 
 const encodeRows = (work: Work, { format, tiles, exact }: GpuTensor, block: Block, from: number, to: number): void => {

@@ -1,9 +1,9 @@
-import type { BlockWords } from "./block-image.ts";
+import { blockOf, type WordsCycle } from "./block-image.ts";
 import { type ExactTiles } from "./region.ts";
-import { packedTokens, type TensorFormat, TILE_TOKENS } from "./tensor-format.ts";
+import { firstBehind, heldAt, packedTokens, type TensorFormat, TILE_TOKENS } from "./tensor-format.ts";
 
 /** 16-bit rows of one head, in CPU memory. */
-export interface ExactPlace {
+export interface ExactPlace extends WordsCycle {
   readonly format: TensorFormat;
   readonly tiles: ExactTiles;
   readonly kvHeads: number;
@@ -11,14 +11,12 @@ export interface ExactPlace {
   readonly length: number;
   /** Words of the buffer of exact rows; empty without exact rows. */
   readonly exact: Uint32Array;
-  /** All rows after the sinks of a 16-bit tensor. */
-  readonly blocks: readonly BlockWords[];
 }
 
 /** Reads the float16 bits `[tokens, headSize]` of all exact tokens, oldest first. */
 export const exactImage = (place: ExactPlace): Uint16Array => {
   const { headSize } = place.format;
-  const rows = new Uint16Array(exactTokens(place) * headSize);
+  const rows = new Uint16Array(heldAt(place.format, place.length).exact * headSize);
   eachHalf(place, (halves, at, index) => {
     rows[index] = halves[at]!;
   });
@@ -31,19 +29,18 @@ export const restoreExact = (place: ExactPlace, rows: Uint16Array): void =>
     halves[at] = rows[index]!;
   });
 
-const exactTokens = ({ format, length }: ExactPlace): number =>
-  format.isCoded ? length - packedTokens(format, length) : length;
-
 const eachHalf = (place: ExactPlace, visit: (halves: Uint16Array, at: number, index: number) => void): void => {
   const { format, length } = place;
   const { headSize, stride, sinks } = format;
-  const sinkTokens = Math.min(sinks, length);
-  const skipped = format.isCoded ? packedTokens(format, length) : 0;
-  for (let row = 0; row < exactTokens(place); row++) {
-    const { words, start } = row < sinkTokens ? sinkRow(place, row) : rowBehindSinks(place, row - sinkTokens + skipped);
+  const { first, exact } = heldAt(format, length);
+  const sinkTokens = Math.max(0, Math.min(sinks, length) - first);
+  const start = Math.max(format.isCoded ? packedTokens(format, length) : 0, firstBehind(format, length));
+  for (let row = 0; row < exact; row++) {
+    const { words, start: at } =
+      row < sinkTokens ? sinkRow(place, first + row) : rowBehindSinks(place, start + row - sinkTokens);
     const halves = new Uint16Array(words.buffer, words.byteOffset, 2 * words.length);
     for (let channel = 0; channel < headSize; channel++)
-      visit(halves, 2 * (start + (channel >> 1) * stride) + (channel & 1), row * headSize + channel);
+      visit(halves, 2 * (at + (channel >> 1) * stride) + (channel & 1), row * headSize + channel);
   }
 };
 
@@ -62,8 +59,8 @@ const rowBehindSinks = (place: ExactPlace, token: number): Row => {
   const { tiles, exact, format } = place;
   if (format.isCoded)
     return { words: exact, start: rowStart(place, tiles.ring + tiles.sinks, token % (tiles.ring * TILE_TOKENS)) };
-  const { block, words } = place.blocks.find((held) => token < held.block.first + held.block.tokens)!;
-  return { words, start: rowStart(place, block.tokens / TILE_TOKENS, token - block.first) };
+  const { block, words, place: inBlock } = blockOf(place, token);
+  return { words, start: rowStart(place, block.tokens / TILE_TOKENS, inBlock) };
 };
 
 const rowStart = ({ format, head }: ExactPlace, slots: number, token: number): number => {

@@ -1,11 +1,18 @@
 import { boundedLayer, OutOfMemoryError } from "@kvtuner/backend";
-import { type AttentionSpec, type CacheShape, heldBytes, type LayerScheme, type TensorBytes } from "@kvtuner/plan";
+import {
+  type AttentionSpec,
+  type CacheShape,
+  heldBytes,
+  type LayerScheme,
+  spanOf,
+  type TensorBytes,
+} from "@kvtuner/plan";
 import type { Buffer } from "../device/buffer.ts";
 import type { Engine } from "../device/engine.ts";
 import { PIECE_TOKENS } from "../device/workspace.ts";
-import { type Block, createBlock } from "./blocks.ts";
+import { type Block, type BlockSizes, createBlock, cycleTokens } from "./blocks.ts";
 import type { ExactTiles } from "./region.ts";
-import { packedTokens, type TensorFormat, tensorFormat, TILE_TOKENS } from "./tensor-format.ts";
+import { heldAt, type TensorFormat, tensorFormat, TILE_TOKENS } from "./tensor-format.ts";
 
 /** Keys or values of a layer. */
 export interface GpuTensor {
@@ -30,6 +37,8 @@ export class GpuLayer {
   /** float32 `[queryHeads]`, if the model has sink logits. */
   readonly sinkLogits: Buffer | undefined;
   readonly blocks: Block[] = [];
+  /** See `BlockCycle`. */
+  readonly cycle: number;
   length = 0;
 
   constructor(
@@ -45,6 +54,7 @@ export class GpuLayer {
     this.value = tensors.value;
     this.middles = tensors.middles;
     this.sinkLogits = tensors.sinkLogits;
+    this.cycle = cycleTokens({ key: this.key.format, value: this.value.format }, PIECE_TOKENS);
   }
 
   /** Index of the mark in `middles`. */
@@ -64,9 +74,12 @@ export class GpuLayer {
    * @throws OutOfMemoryError when the device is full
    */
   async reserve(engine: Engine, length: number): Promise<void> {
-    const sizes = { key: this.key.format, value: this.value.format, kvHeads: this.shape.kvHeads };
-    while (this.capacity < length - this.scheme.residency.sinks)
-      this.blocks.push(await createBlock(engine, this.capacity, sizes));
+    const needed = Math.min(length - this.scheme.residency.sinks, this.cycle);
+    while (this.capacity < needed) this.blocks.push(await createBlock(engine, this.capacity, this.sizes));
+  }
+
+  get sizes(): BlockSizes {
+    return { key: this.key.format, value: this.value.format, kvHeads: this.shape.kvHeads, cycle: this.cycle };
   }
 
   /** Destroys the blocks that a cache of `length` tokens does not need, except the first. */
@@ -90,14 +103,10 @@ export class GpuLayer {
     for (const buffer of [key.exact, value.exact, middles, sinkLogits]) if (buffer) engine.destroy(buffer);
   }
 
-  /** Bytes of `length` tokens in the blocks and the exact rows, without unused space. */
+  /** Bytes of what a cache of `length` tokens holds in the blocks and the exact rows, without unused space. */
   bytes({ format }: GpuTensor, length: number): TensorBytes {
-    const packed = packedTokens(format, length);
-    const inBlocks = Math.min(packed, this.capacity);
-    const tokens = format.isCoded
-      ? { coded: inBlocks, exact: length - packed }
-      : { coded: 0, exact: length - packed + inBlocks };
-    return heldBytes(format.scheme, this.shape, tokens);
+    const { coded, exact } = heldAt(format, length);
+    return heldBytes(format.scheme, this.shape, { coded: Math.min(coded, this.capacity), exact });
   }
 }
 
@@ -125,7 +134,7 @@ export const createLayer = async (
     return buffer;
   };
   const createTensor = async (kind: "key" | "value"): Promise<GpuTensor> => {
-    const format = tensorFormat(kind, scheme, shape.headSize);
+    const format = tensorFormat(kind, scheme, shape.headSize, spanOf(spec));
     const tiles = exactTiles(format);
     const sizeBytes = 2 * TILE_TOKENS * (tiles.ring + tiles.sinks) * shape.kvHeads * shape.headSize;
     assertExactFits(format, sizeBytes, engine.limits.maxBindingBytes);
@@ -157,8 +166,8 @@ const assertExactFits = ({ recent, sinks, block }: TensorFormat, sizeBytes: numb
 /** One vector of four, the unit of the binding. */
 const MARK_BYTES = 16;
 
-/** The ring holds the recent tokens, an incomplete block and the tokens of a piece. */
-const exactTiles = ({ isCoded, recent, block, sinks }: TensorFormat): ExactTiles => ({
-  ring: isCoded ? Math.ceil((recent + block + PIECE_TOKENS) / TILE_TOKENS) + 1 : 0,
+/** The ring holds the recent tokens that are read, an incomplete block and the tokens of a piece. */
+const exactTiles = ({ isCoded, recent, span, block, sinks }: TensorFormat): ExactTiles => ({
+  ring: isCoded ? Math.ceil((Math.min(recent, span) + block + PIECE_TOKENS) / TILE_TOKENS) + 1 : 0,
   sinks: Math.ceil(sinks / TILE_TOKENS),
 });

@@ -6,7 +6,7 @@ import type { Engine } from "../device/engine.ts";
 import { type BlockWords, prefixImage, restorePrefix } from "./block-image.ts";
 import { exactImage, restoreExact } from "./exact-image.ts";
 import type { GpuLayer, GpuTensor } from "./gpu-layer.ts";
-import { packedTokens } from "./tensor-format.ts";
+import { codedTokens } from "./tensor-format.ts";
 
 /** Words of one tensor's buffers, in CPU memory. */
 interface TensorWords {
@@ -59,7 +59,8 @@ const prefixPlace = (layer: GpuLayer, { format }: GpuTensor, head: number, { blo
   format,
   kvHeads: layer.shape.kvHeads,
   head,
-  packed: packedTokens(format, layer.length),
+  coded: codedTokens(format, layer.length),
+  cycle: layer.cycle,
   blocks,
 });
 
@@ -70,6 +71,7 @@ const exactPlace = (layer: GpuLayer, { format, tiles }: GpuTensor, head: number,
   head,
   length: layer.length,
   exact,
+  cycle: layer.cycle,
   blocks,
 });
 

@@ -7,8 +7,8 @@ import type { Work } from "./work.ts";
 
 /** Decodes tokens, counted after the sinks, to rows of float16 precision in the workspace's rows, from row `row` on. */
 export const readCodes = (work: Work, { format }: GpuTensor, from: number, to: number, row = 0): void => {
-  const { blocks, shape } = work.layer;
-  eachBlock(blocks, from, to, (block, start, end) =>
+  const { shape } = work.layer;
+  eachBlock(work.layer, from, to, (block, start, end) =>
     read(work, block[format.kind], {
       format,
       region: blockRegion(format, block, shape.kvHeads),

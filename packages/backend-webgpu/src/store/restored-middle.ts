@@ -3,8 +3,8 @@ import { blockTokens, layoutOf, type TensorScheme } from "@kvtuner/plan";
 import { decodeBlock, mapParts, numberFromFloat16 } from "@kvtuner/quantizers";
 
 /**
- * A middle for each KV head, float32 `[kvHeads * headSize]`: the first exact key, or else the first key decoded. Any key
- * of the sequence works, because it is subtracted from all keys alike.
+ * A middle for each KV head, float32 `[kvHeads * headSize]`: the first exact key, else the first key decoded, else zeros.
+ * Any vector works, because it is subtracted from all keys alike.
  */
 export const restoredMiddle = (heads: readonly HeadImage[], scheme: TensorScheme, headSize: number): Float32Array => {
   const middle = new Float32Array(heads.length * headSize);
@@ -14,6 +14,7 @@ export const restoredMiddle = (heads: readonly HeadImage[], scheme: TensorScheme
 
 const keyOf = ({ exact, prefix }: HeadImage, scheme: TensorScheme, headSize: number): Float32Array => {
   if (exact.length > 0) return Float32Array.from(exact.subarray(0, headSize), numberFromFloat16);
+  if (Object.values(prefix).every(({ length }) => length === 0)) return new Float32Array(headSize);
   const tokens = blockTokens(scheme);
   const sizes = new Map(layoutOf(scheme, { tokens, headSize }).map(({ name, elements }) => [name, elements]));
   const first = mapParts(prefix, (numbers, name) => numbers.subarray(0, sizes.get(name)));

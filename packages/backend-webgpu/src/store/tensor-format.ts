@@ -1,5 +1,12 @@
 import { kernelScheme } from "@kvtuner/backend";
-import { type LayerScheme, quantizedPrefix, type Residency, type TensorScheme } from "@kvtuner/plan";
+import {
+  type HeldTokens,
+  heldTokens,
+  type LayerScheme,
+  quantizedPrefix,
+  type Residency,
+  type TensorScheme,
+} from "@kvtuner/plan";
 import { type ReadFormat, rowWords } from "../kernels/attend-kernel.ts";
 
 /** Tokens of a tile: one per lane of a workgroup. */
@@ -17,6 +24,8 @@ export interface TensorFormat extends ReadFormat {
   readonly groupShift: number;
   readonly scheme: TensorScheme;
   readonly residency: Residency;
+  /** Tokens that a query reads, its own included; Infinity without a span. */
+  readonly span: number;
   /** Tokens of a block in the prefix rule; 1 for 16-bit tensors, which are all prefix. */
   readonly block: number;
   readonly recent: number;
@@ -29,7 +38,12 @@ export interface TensorFormat extends ReadFormat {
   readonly stride: number;
 }
 
-export const tensorFormat = (kind: "key" | "value", layer: LayerScheme, headSize: number): TensorFormat => {
+export const tensorFormat = (
+  kind: "key" | "value",
+  layer: LayerScheme,
+  headSize: number,
+  span: number,
+): TensorFormat => {
   const scheme = layer[kind];
   const { isCoded, bits, isChannel, groupSize, hasMinima, isRotated, blockSize } = kernelScheme(scheme, headSize);
   const { residency } = layer;
@@ -47,6 +61,7 @@ export const tensorFormat = (kind: "key" | "value", layer: LayerScheme, headSize
     scheme,
     block: blockSize,
     residency,
+    span,
     recent: isCoded ? residency.recent : 0,
     sinks: residency.sinks,
     rowWords: rowWords(bits, headSize),
@@ -63,6 +78,26 @@ export const groupTokens = ({ groupShift }: TensorFormat): number => 16 << group
 /** Tokens in blocks at a cache length, counted after the sinks: those stored as codes, or all of a 16-bit tensor. */
 export const packedTokens = ({ isCoded, scheme, residency }: TensorFormat, length: number): number =>
   isCoded ? quantizedPrefix(scheme, { residency }, length) : Math.max(0, length - residency.sinks);
+
+/** Tokens held at a cache length, counted from the first sink. */
+export const heldAt = ({ scheme, residency, span }: TensorFormat, length: number): HeldTokens =>
+  heldTokens(scheme, { residency }, span, length);
+
+/** A range of tokens `from .. to - 1`, counted after the sinks. */
+export interface TokenRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Tokens held as codes at a cache length. */
+export const codedTokens = (format: TensorFormat, length: number): TokenRange => {
+  const to = format.isCoded ? packedTokens(format, length) : 0;
+  return { from: to - heldAt(format, length).coded, to };
+};
+
+/** Oldest token after the sinks that is held at a cache length. */
+export const firstBehind = (format: TensorFormat, length: number): number =>
+  Math.max(0, heldAt(format, length).first - format.sinks);
 
 /** Scales of one head in a block of `tokens` tokens. */
 export const headParameters = (format: TensorFormat, tokens: number): number => {

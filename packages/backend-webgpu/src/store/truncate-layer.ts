@@ -3,7 +3,7 @@ import type { Engine } from "../device/engine.ts";
 import { PIECE_TOKENS } from "../device/workspace.ts";
 import type { GpuLayer, GpuTensor } from "./gpu-layer.ts";
 import { readCodes } from "./read-rows.ts";
-import { packedTokens } from "./tensor-format.ts";
+import { firstBehind, packedTokens } from "./tensor-format.ts";
 import { type Work, workOn } from "./work.ts";
 import { writeBehindSinks } from "./write-rows.ts";
 
@@ -31,7 +31,7 @@ const clearBuffers = (commands: Commands, { key, value, middles, blocks }: GpuLa
 const decodeExact = (work: Work, tensor: GpuTensor, length: number): void => {
   const { format } = tensor;
   if (!format.isCoded) return;
-  const from = packedTokens(format, length);
+  const from = Math.max(packedTokens(format, length), firstBehind(format, length));
   const to = Math.min(packedTokens(format, work.layer.length), length - format.sinks);
   const source = { buffer: work.engine.workspace.get("rows"), start: 0 };
   for (let first = from; first < to; first += PIECE_TOKENS) {

@@ -42,8 +42,8 @@ export const writeBehindSinks = (
   const { format, tiles } = tensor;
   if (format.isCoded)
     return append(work, tensor, source, { rows: tensor.exact!, region: ringRegion(tiles), first, row, count, isFirst });
-  const { blocks, shape } = work.layer;
-  eachBlock(blocks, first, first + count, (block, from, to) =>
+  const { shape } = work.layer;
+  eachBlock(work.layer, first, first + count, (block, from, to) =>
     append(work, tensor, source, {
       rows: block[format.kind],
       region: blockRegion(format, block, shape.kvHeads),

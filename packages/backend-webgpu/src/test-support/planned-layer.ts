@@ -1,4 +1,4 @@
-import { type CacheShape, type LayerScheme, plainAttention } from "@kvtuner/plan";
+import { type AttentionSpec, type CacheShape, type LayerScheme, plainAttention, spanOf } from "@kvtuner/plan";
 import type { Buffer } from "../device/buffer.ts";
 import { nextTokens } from "../store/blocks.ts";
 import { GpuLayer, type GpuTensor } from "../store/gpu-layer.ts";
@@ -13,17 +13,17 @@ export const plannedLayer = (
   scheme: LayerScheme,
   tokens: number,
   maxBindingBytes: number,
+  spec: AttentionSpec = plainAttention(shape.headSize),
 ): GpuLayer => {
   const tensor = (kind: "key" | "value"): GpuTensor => ({
-    format: tensorFormat(kind, scheme, shape.headSize),
+    format: tensorFormat(kind, scheme, shape.headSize, spanOf(spec)),
     tiles: { ring: 8, sinks: 1 },
     exact: NO_BUFFER,
   });
   const tensors = { key: tensor("key"), value: tensor("value"), middles: NO_BUFFER };
-  const layer = new GpuLayer(shape, scheme, plainAttention(shape.headSize), tensors);
-  const sizes = { key: tensors.key.format, value: tensors.value.format, kvHeads: shape.kvHeads };
-  while (layer.capacity < tokens) {
-    const held = { first: layer.capacity, tokens: nextTokens(layer.capacity, sizes, maxBindingBytes) };
+  const layer = new GpuLayer(shape, scheme, spec, tensors);
+  while (layer.capacity < Math.min(tokens, layer.cycle)) {
+    const held = { first: layer.capacity, tokens: nextTokens(layer.capacity, layer.sizes, maxBindingBytes) };
     layer.blocks.push({ ...held, key: NO_BUFFER, value: NO_BUFFER });
   }
   return layer;
