@@ -50,8 +50,10 @@ export interface EstimateSum {
  *
  * In expectation over labels this is half the quadratic form of the Fisher matrix without the terms between two tokens; their
  * mean is small and their variance large. Layers that share the cache add to the same inner products.
+ *
+ * @param labelled positions that have labels, over which losses are averaged; all tokens by default
  */
-export const createEstimateSum = (tokens: number, draws: number): EstimateSum => {
+export const createEstimateSum = (tokens: number, draws: number, labelled: number = tokens): EstimateSum => {
   const products = Array.from({ length: draws }, () => new Float64Array(tokens));
   let [errorSquare, exactSquare] = [0, 0];
   const addPart: EstimateSum["addPart"] = ({ token, exact, output, outputAt, gradientAt, size }, gradients) => {
@@ -73,9 +75,9 @@ export const createEstimateSum = (tokens: number, draws: number): EstimateSum =>
       }
     },
     result: () => ({
-      kl: products.map((own) => mean(own, (product) => product ** 2) / 2),
-      firstOrder: products.map((own) => -mean(own, (product) => product)),
-      firstOrderAbsolute: products.map((own) => mean(own, Math.abs)),
+      kl: products.map((own) => sum(own, (product) => product ** 2) / (2 * labelled)),
+      firstOrder: products.map((own) => -sum(own, (product) => product) / labelled),
+      firstOrderAbsolute: products.map((own) => sum(own, Math.abs) / labelled),
       outputError: exactSquare === 0 ? 0 : errorSquare / exactSquare,
     }),
   };
@@ -101,11 +103,13 @@ export const meanEstimate = (samples: readonly (readonly number[])[]): Estimated
   return { mean: mean(means, (value) => value), standardError: known.length === 0 ? Number.NaN : Math.max(...known) };
 };
 
-const mean = <Item>(items: ArrayLike<Item>, value: (item: Item) => number): number => {
-  let sum = 0;
-  for (let index = 0; index < items.length; index++) sum += value(items[index]!);
-  return sum / items.length;
+const sum = <Item>(items: ArrayLike<Item>, value: (item: Item) => number): number => {
+  let total = 0;
+  for (let index = 0; index < items.length; index++) total += value(items[index]!);
+  return total;
 };
+
+const mean = <Item>(items: ArrayLike<Item>, value: (item: Item) => number): number => sum(items, value) / items.length;
 
 /** Of a population, from a sample of it; NaN for fewer than two values. */
 const deviation = (values: readonly number[]): number => {

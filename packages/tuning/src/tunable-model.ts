@@ -25,6 +25,8 @@ export interface GradientOptions {
   readonly draws: number;
   /** 32-bit integer; the same seed gives the same labels. */
   readonly seed: number;
+  /** Whether a position of a sample has a label: what its token predicts counts. */
+  readonly counts: (sample: number, position: number) => boolean;
   readonly signal?: AbortSignal;
 }
 

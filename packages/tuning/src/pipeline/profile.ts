@@ -55,7 +55,7 @@ export const profileStep = async (inputs: TraceInputs, losses: PlanLosses): Prom
 const PROFILE_STRIDE = 2;
 
 /** Number of prompts on which single-layer losses are measured. */
-const PROFILE_PROMPTS = 50;
+export const PROFILE_PROMPTS = 50;
 
 /** Mean KL to the float cache, nats a token. */
 export type Loss = Pick<Score, "kl" | "klStandardError">;

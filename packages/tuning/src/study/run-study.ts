@@ -8,7 +8,7 @@ import type { Measurer } from "../pipeline/measurer.ts";
 import { evaluateBest, evaluateWithin } from "../pipeline/near-limit.ts";
 import { makeFront, pickedFrom, pickPlan, type Front, type FrontPlan } from "../pipeline/pick.ts";
 import { profileEntrySchema } from "../pipeline/profile-entry.ts";
-import { lossTable, profileStep, taskLosses, textLosses } from "../pipeline/profile.ts";
+import { lossTable, PROFILE_PROMPTS, profileStep, taskLosses, textLosses } from "../pipeline/profile.ts";
 import { pruneStep } from "../pipeline/prune.ts";
 import { runSearch, type SearchInputs } from "../pipeline/search.ts";
 import { taskEntrySchema } from "../pipeline/task-entry.ts";
@@ -18,7 +18,7 @@ import type { Verification, Verifier } from "../pipeline/verify.ts";
 import type { Callbacks } from "../progress.ts";
 import type { SearchSpace } from "../space/space.ts";
 import type { Stopwatch } from "../stopwatch.ts";
-import type { OpenTask } from "../tasks/open-task.ts";
+import { answerTexts, type OpenTask } from "../tasks/open-task.ts";
 import { thenDispose } from "../then-dispose.ts";
 import type { TunableModel } from "../tunable-model.ts";
 import type { StudyOptions } from "./options.ts";
@@ -116,11 +116,11 @@ const searchInputs = async (
   const profile = await records.step("profile", () =>
     clock.time("profile", async () => {
       const journal = await records.journal("profileJournal", profileEntrySchema(space));
-      const inputs = { model, space, samples, journal, callbacks };
+      const inputs = { space, journal, callbacks };
       const { gradients } = model;
-      return study.measure === "gradient" && gradients
-        ? gradientProfileStep({ ...inputs, gradients, seed: study.seed }, losses)
-        : profileStep(inputs, losses);
+      if (study.measure !== "gradient" || !gradients) return profileStep({ ...inputs, model, samples }, losses);
+      const texts = task ? answerTexts(task, PROFILE_PROMPTS) : samples.map((ids) => ({ ids, from: 0 }));
+      return gradientProfileStep({ ...inputs, texts, gradients, seed: study.seed }, losses);
     }),
   );
   const { candidates } = await records.step("candidates", async () => pruneStep(space, profile, study.measure));

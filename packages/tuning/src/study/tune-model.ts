@@ -98,7 +98,7 @@ const prepare = (
   hooks: TuningHooks,
 ): Pick<StudyRun, "study" | "space" | "limit" | "focus" | "textSamples" | "task"> => {
   const { limit } = tuning;
-  assertMeasurable(model, tuning);
+  assertMeasurable(model, tuning.study);
   const space = searchSpace(model.shape, tuning.study);
   assertHeadsFit(space);
   assertReachable(limit, space);
@@ -112,11 +112,9 @@ const prepare = (
   return { study, space, limit, focus, textSamples: samples, task };
 };
 
-/** Gradients are taken on samples of text, by models that support them. */
-const assertMeasurable = ({ gradients }: TunableModel, { study, task }: Tuning): void => {
-  if (study.measure !== "gradient") return;
-  if (gradients === undefined) throw new OptionError("measure", "kl or eo for a model without gradients", "gradient");
-  if (task) throw new OptionError("measure", "kl or eo with --task", "gradient");
+const assertMeasurable = ({ gradients }: TunableModel, { measure }: StudyOptions): void => {
+  if (measure === "gradient" && gradients === undefined)
+    throw new OptionError("measure", "kl or eo for a model without gradients", "gradient");
 };
 
 const runIn = async (

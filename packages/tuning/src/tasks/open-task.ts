@@ -121,6 +121,15 @@ export const taskSamples = ({ prompts }: OpenTask, count: number): Int32Array[] 
   return longest.map((ids) => ids.slice(0, length));
 };
 
+/** The first prompts with their right answers, and where the answers are predicted. */
+export const answerTexts = ({ prompts }: OpenTask, count: number): { ids: Int32Array; from: number }[] =>
+  prompts.slice(0, count).map((prompt) => {
+    const ids = answered(prompt);
+    // Nothing follows a choice.
+    const end = prompt.item.compare === "choice" ? ids.length - 1 : ids.length;
+    return { ids: ids.slice(0, end), from: prompt.ids.length - 1 };
+  });
+
 const answered = ({ ids, targets, right, stop }: EncodedPrompt): Int32Array =>
   Int32Array.from([...ids, ...(targets[right] ?? []), ...stop]);
 

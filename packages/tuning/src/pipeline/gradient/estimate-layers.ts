@@ -6,8 +6,16 @@ import type { PlaceGradients, TunableModel } from "../../tunable-model.ts";
 import type { ProfileEntry } from "../profile-entry.ts";
 import { appendErrors, TRACE_SAMPLES, type TraceInputs } from "../trace.ts";
 
+/** A text whose predictions are to stay. */
+export interface ProfileText {
+  readonly ids: Int32Array;
+  /** First position whose prediction counts; in a task, the one that predicts the answer. */
+  readonly from: number;
+}
+
 /** Input of {@link estimateLayers}. */
-export interface EstimateInputs extends Omit<TraceInputs, "model"> {
+export interface EstimateInputs extends Omit<TraceInputs, "model" | "samples"> {
+  readonly texts: readonly ProfileText[];
   readonly gradients: NonNullable<TunableModel["gradients"]>;
   /** Of the labels. */
   readonly seed: number;
@@ -21,7 +29,7 @@ const DRAWS = 4;
  * serves all layers. A resumed run repeats that pass but not the layers that the journal holds.
  */
 export const estimateLayers = async (inputs: EstimateInputs): Promise<void> => {
-  const { space, samples, journal, callbacks, gradients, seed } = inputs;
+  const { space, texts, journal, callbacks, gradients, seed } = inputs;
   const isKnown = (layer: number): boolean =>
     journal.entries.some((entry) => entry.kind === "gradient" && entry.layer === layer);
   const { layers } = space.shape;
@@ -30,11 +38,13 @@ export const estimateLayers = async (inputs: EstimateInputs): Promise<void> => {
   callbacks.progress({ step: "profile", done: layers - missing.length, total: layers, note: "running backward" });
   const sums = new Map<number, Sums>();
   const { signal } = callbacks;
-  await gradients(samples, { draws: DRAWS, seed, ...(signal && { signal }) }, async (place) => {
+  const counts = (text: number, position: number): boolean => position >= texts[text]!.from;
+  const samples = texts.map(({ ids }) => ids);
+  await gradients(samples, { draws: DRAWS, seed, counts, ...(signal && { signal }) }, async (place) => {
     signal?.throwIfAborted();
     const { layer, isOwn, sample } = place;
     if (!missing.includes(layer)) return;
-    const own = sums.get(layer) ?? createSums(space, samples);
+    const own = sums.get(layer) ?? createSums(space, texts);
     sums.set(layer, own);
     await addPlace(space, own, place);
     if (!isOwn) return;
@@ -55,9 +65,11 @@ const isTraced = (entries: readonly ProfileEntry[], layer: number, sample: numbe
 /** Sums by sample and half; the last of a sample is the coarsest choice. */
 type Sums = readonly (readonly ReturnType<typeof createEstimateSum>[])[];
 
-const createSums = (space: SearchSpace, samples: readonly Int32Array[]): Sums => {
+const createSums = (space: SearchSpace, texts: readonly ProfileText[]): Sums => {
   const count = halvesOf(space).halves.length + 1;
-  return samples.map(({ length }) => Array.from({ length: count }, () => createEstimateSum(length, DRAWS)));
+  return texts.map(({ ids: { length }, from }) =>
+    Array.from({ length: count }, () => createEstimateSum(length, DRAWS, length - from)),
+  );
 };
 
 const addPlace = async (

@@ -14,7 +14,8 @@ const TOKENS = 4;
 const shape = { layers: LAYERS, queryHeads: 1, kvHeads: 1, headSize: 32 };
 const pairs = ([8, 4, 2] as const).flatMap((key) => ([8, 4, 2] as const).map((value) => ({ key, value })));
 const space = searchSpace(shape, { mode: "per-token", pairs, context: 256, cost: "true" });
-const samples = [0, 1].map((sample) => Int32Array.from({ length: TOKENS }, (_, token) => sample + token));
+/** The last prediction counts in one text, all in the other. */
+const texts = [TOKENS - 1, 0].map((from) => ({ ids: Int32Array.from({ length: TOKENS }, (_, token) => token), from }));
 
 /** Relative error of the attention output of a layer: of keys and values apart, in different channels. */
 type OutputErrors = (layer: number, tensor: "key" | "value", bits: number) => number;
@@ -25,9 +26,9 @@ const small: OutputErrors = (layer, tensor, bits) =>
 /** A model whose attention output is 1 in channel 0 of each token and whose gradients are 1, -1, 2, -2 by draw in 1 and 2. */
 const fakeGradients = (errors: OutputErrors, attended: string[] = []): NonNullable<TunableModel["gradients"]> => {
   const width = 32;
-  const rows = (row: (channel: number) => number): Float32Array =>
-    Float32Array.from({ length: TOKENS * width }, (_, index) => row(index % width));
-  return async (given, { draws }, visit) => {
+  const rows = (row: (channel: number, token: number) => number): Float32Array =>
+    Float32Array.from({ length: TOKENS * width }, (_, index) => row(index % width, Math.floor(index / width)));
+  return async (given, { draws, counts }, visit) => {
     for (let layer = LAYERS - 1; layer >= 0; layer--)
       for (const sample of given.keys())
         await visit({
@@ -36,7 +37,7 @@ const fakeGradients = (errors: OutputErrors, attended: string[] = []): NonNullab
           isOwn: true,
           trace: { query: rows(() => 1), key: rows((channel) => channel), value: rows((channel) => channel) },
           gradients: Array.from({ length: draws }, (_, draw) =>
-            rows((channel) => (channel > 2 ? 0 : [1, -1, 2, -2][draw]!)),
+            rows((channel, token) => (channel > 2 || !counts(sample, token) ? 0 : [1, -1, 2, -2][draw]!)),
           ),
           attend: async (scheme: LayerScheme) => {
             const { key, value } = pairOf(scheme);
@@ -67,7 +68,7 @@ const profiled = async (
     {
       gradients,
       space,
-      samples,
+      texts,
       seed: 0,
       journal: await opened(storage),
       callbacks: { progress, warn: (message) => expect.fail(message) },

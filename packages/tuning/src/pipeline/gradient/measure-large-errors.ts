@@ -30,7 +30,7 @@ interface Case {
  * bring another one into the front, so this repeats until no plan of the front rests on such an estimate.
  */
 export const measureLargeErrors = async (
-  { space, journal, callbacks }: Omit<TraceInputs, "model">,
+  { space, journal, callbacks }: Pick<TraceInputs, "space" | "journal" | "callbacks">,
   losses: PlanLosses,
 ): Promise<void> => {
   const { halves } = halvesOf(space);
