@@ -213,10 +213,26 @@ describe("a model that cannot be loaded says why", () => {
       /got llama\.rope\.scaling\.yarn_beta_fast/,
     ],
     [
-      "layers that differ",
-      without("llama.attention.head_count_kv", Int32Array.of(2, 1, 2)),
+      "a size for each of other layers",
+      without("llama.attention.head_count_kv", Int32Array.of(2, 1)),
       "MODEL_METADATA_INVALID",
-      /head_count_kv to be one number for all layers, got a list of 3 \[2, 1, 2\]/,
+      /head_count_kv to be one number or a list of 3.*got a list of 2 \[2, 1\]/,
+    ],
+    [
+      "a layer whose heads do not fit its tensors",
+      without("llama.attention.head_count_kv", Int32Array.of(2, 1, 2)),
+      "MODEL_TENSOR_SHAPE",
+      /blk\.1\.attn_k/,
+    ],
+    [
+      "heads of two sizes, which llama has not",
+      new Map([
+        ...without("llama.attention.key_length_swa", 8),
+        ["llama.attention.sliding_window", 4],
+        ["llama.attention.sliding_window_pattern", 2],
+      ]),
+      "MODEL_METADATA_INVALID",
+      /heads of one size in all layers, got 8 and 16/,
     ],
     [
       "lists of what is no number",

@@ -5,7 +5,7 @@ import { type AttentionKernel, createAttentionKernel } from "./attention/attenti
 import { releaseDeviceTensors } from "./device-tensor.ts";
 import { type HoleArrays, type HoleInputs, holeInputs, tensorsOver } from "./hole-inputs.ts";
 import { type LayerStates, RecurrentState } from "./recurrent-state.ts";
-import { movedPositions, releasePositions, type RowPositions } from "./row-positions.ts";
+import { movedPositions, releasePositions, type RowPositions, withLayerInputs } from "./row-positions.ts";
 import type { Tensors } from "./run-into.ts";
 import { createDeviceRows, type DeviceRows } from "./segments/device-rows.ts";
 import { setColumns } from "./segments/head-pieces.ts";
@@ -61,7 +61,13 @@ export interface Decoder {
     states?: LayerStates,
   ): Promise<HoleInputs>;
   /** Runs from the last hole to the last residual, whose data may be `into`. */
-  last(residual: Tensor, attention: Tensor, into?: Float32Array, states?: LayerStates): Promise<Tensor>;
+  last(
+    residual: Tensor,
+    attention: Tensor,
+    positions: RowPositions,
+    into?: Float32Array,
+    states?: LayerStates,
+  ): Promise<Tensor>;
   /** Logits `[rows, vocabularySize]` of last residuals, on the CPU. Their data is `into` if given. */
   head(residual: Tensor, into?: Float32Array): Promise<Tensor>;
   /** Logits `[vocabularySize]` of the last row only. */
@@ -154,7 +160,8 @@ const decoderOf = (parts: DecoderParts, { attention, lastRow, deviceRows }: OwnG
       try {
         const inputsOf = (segment: number): InferenceSession.FeedsType => positionInputs(kept, segment);
         const { outputs, residual } = await through([0, holes[0]!], embedded, inputsOf, states);
-        return { ...holeInputs(outputs, residual), ...(deviceRows && { positions: kept }) };
+        const forLater = withLayerInputs(kept, outputs);
+        return { ...holeInputs(outputs, residual), ...(forLater !== rows && { positions: forLater }) };
       } catch (error) {
         releasePositions(kept);
         throw error;
@@ -170,10 +177,11 @@ const decoderOf = (parts: DecoderParts, { attention, lastRow, deviceRows }: OwnG
       );
       return holeInputs(outputs);
     },
-    last: async (hidden, attentionOutput, into, states = createState()) => {
+    last: async (hidden, attentionOutput, rows, into, states = createState()) => {
       const targets = into && tensorsOver({ residual: into }, hidden.dims[0]!);
       const feeds = { hidden, attention: attentionOutput };
-      return (await through([holes.at(-1)! + 1, layers], feeds, () => ({}), states, targets)).residual!;
+      const inputsOf = (segment: number): InferenceSession.FeedsType => positionInputs(rows, segment);
+      return (await through([holes.at(-1)! + 1, layers], feeds, inputsOf, states, targets)).residual!;
     },
     head,
     lastLogits: async (residual) => {

@@ -33,7 +33,6 @@ export const forward = async (
   const together = batchStates(states);
   const rows = decoder.positions(positions);
   const first = await decoder.first(ids, rows, together);
-  // On a device, all segments read the tables from there.
   const kept = first.positions ?? rows;
   try {
     const residual = await fillHoles(decoder, first, kept, { attention, batch, states: together });
@@ -76,7 +75,7 @@ const fillHoles = async (
     try {
       const output = await fillHole(attention, holes[index]!, hole, batch);
       crossing.push(output);
-      if (index === holes.length - 1) return await decoder.last(hole.residual, output, undefined, states);
+      if (index === holes.length - 1) return await decoder.last(hole.residual, output, positions, undefined, states);
       hole = await decoder.next(index, hole.residual, output, positions, undefined, states);
     } finally {
       releaseDeviceTensors(...crossing);

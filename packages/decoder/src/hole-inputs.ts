@@ -12,8 +12,8 @@ export interface HoleInputs {
   readonly key?: Tensor;
   readonly value?: Tensor;
   /**
-   * The positions of these rows on the device, for later segments; from `first` with `deviceTensors`. The caller disposes
-   * of them.
+   * What later segments read in place of the given positions; from `first` with `deviceTensors`, and of a model whose layers
+   * have embeddings of their own. The caller disposes of what is on a device.
    */
   readonly positions?: RowPositions;
 }

@@ -2,12 +2,14 @@ import type { ModelIdentity } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import { readShape } from "./architecture/attention.ts";
 import type { DecoderConfig } from "./architecture/config.ts";
+import { LAYER_EMBEDDING } from "./architecture/layer-inputs.ts";
 import { type ConfigOptions, readConfig } from "./architecture/read-config.ts";
 import { vocabularySize } from "./architecture/read-weights.ts";
 import type { WeightSource } from "./architecture/weights.ts";
 import { assembleDecoder, type Decoder } from "./decoder.ts";
 import { positionInputs, readPositions, type RowPositions } from "./row-positions.ts";
 import { decoderSegments, type SegmentOptions } from "./segments/decoder-segments.ts";
+import { TOKEN_INPUTS } from "./segments/layer-inputs.ts";
 import { type Releasable, releasedOnFailure } from "./session.ts";
 import { storedWeights } from "./weight-storage.ts";
 
@@ -39,7 +41,10 @@ const buildDecoder = async (file: WeightSource, options: LoadOptions, opened: Re
     vocabularySize: vocabularySize(source),
     segments,
     positions: await readPositions(source, config),
-    embed: async (ids: ArrayLike<number>) => ({ hidden: await embedded(source, config, ids) }),
+    embed: async (ids: ArrayLike<number>) => ({
+      hidden: await embedded(source, config, ids),
+      ...(await embeddedForLayers(source, config, ids)),
+    }),
     ...(config.recurrentLayers && { recurrentLayers: config.recurrentLayers }),
     positionInputs: (positions: RowPositions, segment: number) => positionInputs(positions, config, segment),
   };
@@ -52,9 +57,29 @@ const embedded = async (
   { hiddenSize, embeddingScale }: DecoderConfig,
   ids: ArrayLike<number>,
 ): Promise<Tensor> => {
-  const rows = await source.readTensorRows("token_embd.weight", ids);
-  if (embeddingScale !== 1) for (let index = 0; index < rows.length; index++) rows[index]! *= embeddingScale;
-  return new Tensor("float32", rows, [ids.length, hiddenSize]);
+  return scaledRows(source, "token_embd.weight", ids, [hiddenSize, embeddingScale]);
+};
+
+/** Input of the first segment for embeddings of layers' own, `[ids, layers * layerInputSize]`; none without them. */
+const embeddedForLayers = async (
+  source: WeightSource,
+  { layers, layerInputSize }: DecoderConfig,
+  ids: ArrayLike<number>,
+): Promise<Readonly<Record<string, Tensor>>> => {
+  if (layerInputSize === undefined) return {};
+  const size = [layers * layerInputSize, Math.sqrt(layerInputSize)] as const;
+  return { [TOKEN_INPUTS]: await scaledRows(source, LAYER_EMBEDDING, ids, size) };
+};
+
+const scaledRows = async (
+  source: WeightSource,
+  name: string,
+  ids: ArrayLike<number>,
+  [width, scale]: readonly [width: number, scale: number],
+): Promise<Tensor> => {
+  const rows = await source.readTensorRows(name, ids);
+  if (scale !== 1) for (let index = 0; index < rows.length; index++) rows[index]! *= scale;
+  return new Tensor("float32", rows, [ids.length, width]);
 };
 
 const identity = ({ name, architecture }: DecoderConfig, sha256?: string): ModelIdentity => ({

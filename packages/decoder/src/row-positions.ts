@@ -6,6 +6,8 @@ import { type RopeConfig, ropeTable } from "./architecture/rope.ts";
 import { queryFactors } from "./architecture/temperature.ts";
 import type { WeightSource } from "./architecture/weights.ts";
 import { releaseDeviceTensors } from "./device-tensor.ts";
+import type { Tensors } from "./run-into.ts";
+import { LAYER_INPUT, layerInputName } from "./segments/layer-inputs.ts";
 
 /** Cosines and sines of one RoPE table for some rows, each float32 `[rows, dimensions / 2]`. */
 export interface RopeRows {
@@ -13,11 +15,13 @@ export interface RopeRows {
   readonly sine: Tensor;
 }
 
-/** What segments need to know of the positions of some rows: a part of each RoPE table of the model. */
+/** What segments need to know of some rows besides the residuals: of their positions, a part of each RoPE table of the model. */
 export interface RowPositions {
   readonly tables: readonly RopeRows[];
   /** Factors of queries, float32 `[rows, 1]`, of a model with attention temperature. */
   readonly queryFactor?: Tensor;
+  /** Numbers of each layer's own embedding, one tensor `[rows, size]` per layer; from `first` of a model that has them. */
+  readonly layerInputs?: readonly Tensor[];
   /** The positions themselves, int64 `[rows]`, for models that have tables of their own. */
   readonly ids?: Tensor;
 }
@@ -58,15 +62,31 @@ const assertFactorsHold = ({ contextLength = Infinity }: RopeConfig, positions: 
   }
 };
 
-/** Inputs of the segment that ends before the hole of `layer`, as far as that layer depends on positions. */
+/**
+ * Inputs of the segment that ends before the hole of `layer`, as far as that layer depends on positions, and the one before it
+ * on an embedding of its own. After the last layer, `layer` is their number.
+ */
 export const positionInputs = (
-  { tables, queryFactor }: RowPositions,
-  { rope, recurrentLayers }: DecoderConfig,
+  { tables, queryFactor, layerInputs }: RowPositions,
+  { rope, layers, recurrentLayers }: DecoderConfig,
   layer: number,
 ): Readonly<Record<string, Tensor>> => {
   if (recurrentLayers?.at[layer] === true) return {};
   const table = rope.tableOf[layer];
-  return { ...(table !== undefined && tables[table]!), ...(queryFactor && { query_factor: queryFactor }) };
+  const layerInput = layerInputs?.[layer - 1];
+  return {
+    ...(table !== undefined && tables[table]!),
+    ...(queryFactor && layer < layers && { query_factor: queryFactor }),
+    ...(layerInput && { [LAYER_INPUT]: layerInput }),
+  };
+};
+
+/** The positions of rows, with what the first segment gives to the later ones. */
+export const withLayerInputs = (positions: RowPositions, outputs: Tensors): RowPositions => {
+  const layerInputs: Tensor[] = [];
+  for (let input = outputs[layerInputName(0)]; input; input = outputs[layerInputName(layerInputs.length)])
+    layerInputs.push(input);
+  return layerInputs.length > 0 ? { ...positions, layerInputs } : positions;
 };
 
 /** The same positions in other tensors. */
@@ -80,5 +100,9 @@ export const movedPositions = async (
 };
 
 /** Disposes of positions on a device. */
-export const releasePositions = ({ tables, queryFactor }: RowPositions): void =>
-  releaseDeviceTensors(...tables.flatMap(({ cosine, sine }) => [cosine, sine]), ...(queryFactor ? [queryFactor] : []));
+export const releasePositions = ({ tables, queryFactor, layerInputs = [] }: RowPositions): void =>
+  releaseDeviceTensors(
+    ...tables.flatMap(({ cosine, sine }) => [cosine, sine]),
+    ...(queryFactor ? [queryFactor] : []),
+    ...layerInputs,
+  );

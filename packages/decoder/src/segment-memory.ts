@@ -1,3 +1,4 @@
+import { isReadByRows } from "./architecture/layer-inputs.ts";
 import type { ModelHeader } from "./architecture/weights.ts";
 import { blockLayout, hasBlockCodes } from "./gguf/block-codes.ts";
 import { FILED_HEAD_BYTES } from "./segments/head-pieces.ts";
@@ -31,8 +32,7 @@ export const segmentMemory = (
 ): SegmentMemory => {
   const segments = new Map<string, Sizes>();
   for (const [name, { dims, type = "F32" }] of tensors) {
-    // An embedding that is not the output matrix too is read by single rows only.
-    if (name === "token_embd.weight" && tensors.has("output.weight")) continue;
+    if (isReadByRows(name, tensors)) continue;
     const sizes = storage === "float32" ? floatSizes(dims) : int8Sizes(dims, type);
     const segment = LAYER.exec(name)?.[1] ?? "head";
     segments.set(segment, sum([segments.get(segment) ?? NOTHING, sizes]));

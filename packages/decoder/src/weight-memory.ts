@@ -1,3 +1,4 @@
+import { isReadByRows } from "./architecture/layer-inputs.ts";
 import type { ModelHeader } from "./architecture/weights.ts";
 import { blockLayout, hasBlockCodes } from "./gguf/block-codes.ts";
 import type { WeightStorage } from "./weight-storage.ts";
@@ -34,8 +35,7 @@ const LAYER = /^blk\.(\d+)\./;
 export const weightMemory = ({ tensors }: Pick<ModelHeader, "tensors">, storage: WeightStorage): WeightMemory => {
   const segments = new Map<string, { kept: number; loaded: number; loading: number }>();
   for (const [name, { dims, type = "F32" }] of tensors) {
-    // An embedding that is not the output matrix too is read by single rows only.
-    if (name === "token_embd.weight" && tensors.has("output.weight")) continue;
+    if (isReadByRows(name, tensors)) continue;
     const isBlocks = dims.length > 1 && keepsBlocks(type, storage);
     const kept = numbersOf(dims) * (isBlocks ? blockBytes(type) : FLOAT32_BYTES);
     const { loaded, loading } = isBlocks ? BLOCK_COPIES : FLOAT_COPIES;

@@ -52,6 +52,10 @@ class Family:
     is_long: bool = False
     # Other tensors of the file: name to shape.
     extra: dict = field(default_factory=dict)
+    # Names in transformers of other tensors by their names in GGUF.
+    extra_names: dict = field(default_factory=dict)
+    # Numbers of tensors that transformers computes.
+    values: dict = field(default_factory=dict)
     # Changes tensors, by their names in GGUF, before transformers gets them.
     convert: Callable = lambda name, tensor: tensor
     # Scales, or pairs of scale and offset, by the part of a name after `blk.N.`, where they are not those of make-family-models.py.
@@ -106,6 +110,7 @@ class Family:
     def names(self):
         """Names in transformers by names in GGUF, of tensors that have one."""
         names = {"token_embd.weight": "model.embed_tokens.weight", self.head_norm[0]: self.head_norm[1]}
+        names |= self.extra_names
         if not self.is_tied:
             names["output.weight"] = "lm_head.weight"
         for layer in range(self.layers):
@@ -659,6 +664,84 @@ def qwen35_family(key_heads, value_heads, size, variant="", keys={}):
     )
 
 
+GEMMA4_HEADS = {"sliding_attention": 16, "full_attention": 32}
+GEMMA4_LAYER_EMBEDDING = 16
+
+
+def gemma4(pattern, full_kv_heads=KV_HEADS, **rest):
+    """Layers slide (`s`) or not (`f`), with heads of other sizes."""
+    ropes = {
+        "full_attention": rope(1e6, rope_type="proportional", partial_rotary_factor=0.25),
+        "sliding_attention": rope(10_000.0),
+    }
+    config = transformers.Gemma4TextConfig(
+        **common(head=GEMMA4_HEADS["sliding_attention"], layers=len(pattern), rope_parameters=ropes),
+        global_head_dim=GEMMA4_HEADS["full_attention"],
+        num_global_key_value_heads=full_kv_heads,
+        layer_types=[KINDS[letter] for letter in pattern],
+        sliding_window=5,
+        final_logit_softcapping=3.0,
+        vocab_size_per_layer_input=VOCABULARY,
+        **{"hidden_size_per_layer_input": 0, "attention_k_eq_v": False, **rest},
+    )
+    return transformers.Gemma4ForCausalLM(config)
+
+
+KINDS = {"s": "sliding_attention", "f": "full_attention"}
+
+
+def gemma4_layers(pattern, shared=0, full_kv_heads=KV_HEADS, has_embedding=False):
+    embedding = {
+        "inp_gate.weight": ((GEMMA4_LAYER_EMBEDDING, HIDDEN), "per_layer_input_gate.weight"),
+        "proj.weight": ((HIDDEN, GEMMA4_LAYER_EMBEDDING), "per_layer_projection.weight"),
+        "post_norm.weight": ((HIDDEN,), "post_per_layer_input_norm.weight"),
+    }
+
+    def layer(index):
+        is_full = pattern[index] == "f"
+        head, kv_heads = GEMMA4_HEADS[KINDS[pattern[index]]], full_kv_heads if is_full else KV_HEADS
+        has_value = not (is_full and full_kv_heads != KV_HEADS)
+        width = FEED_FORWARD * (2 if index >= len(pattern) - shared else 1)
+        return {
+            **GEMMA2_NORMS,
+            "attn_q.weight": ((HEADS * head, HIDDEN), "self_attn.q_proj.weight"),
+            "attn_k.weight": ((kv_heads * head, HIDDEN), "self_attn.k_proj.weight"),
+            **({"attn_v.weight": ((kv_heads * head, HIDDEN), "self_attn.v_proj.weight")} if has_value else {}),
+            "attn_output.weight": ((HIDDEN, HEADS * head), "self_attn.o_proj.weight"),
+            **head_norms(head),
+            "ffn_gate.weight": ((width, HIDDEN), "mlp.gate_proj.weight"),
+            "ffn_up.weight": ((width, HIDDEN), "mlp.up_proj.weight"),
+            "ffn_down.weight": ((HIDDEN, width), "mlp.down_proj.weight"),
+            "layer_output_scale.weight": ((1,), "layer_scalar"),
+            **(embedding if has_embedding else {}),
+        }
+
+    return layer
+
+
+def gemma4_keys(pattern, **rest):
+    head, full = GEMMA4_HEADS.values()
+    return {
+        "attention.key_length": full,
+        "attention.value_length": full,
+        "attention.key_length_swa": head,
+        "attention.value_length_swa": head,
+        "attention.sliding_window": 5,
+        "attention.sliding_window_pattern": [int(letter == "s") for letter in pattern],
+        "rope.freq_base": 1_000_000,
+        "rope.freq_base_swa": 10_000,
+        "rope.dimension_count": full,
+        "rope.dimension_count_swa": head,
+        "final_logit_softcapping": 3.0,
+        **rest,
+    }
+
+
+# Divisors of frequencies: the pairs of channels after the first quarter are not rotated.
+GEMMA4_FACTORS = {"rope_freqs.weight": [1.0] * 4 + [1e30] * 12}
+GEMMA4_E2B = "ssfsfsfsf"
+GEMMA4_31B = "ssfsf"
+
 EXPERT_KEYS = {"expert_count": EXPERTS, "expert_used_count": EXPERTS_USED}
 
 GPT_OSS_KEYS = {
@@ -862,6 +945,50 @@ FAMILIES = {
             shared=2,
             is_tied=False,
             joined=interleaved_experts,
+        ),
+        Family(
+            "gemma4",
+            gemma4_keys(
+                GEMMA4_E2B,
+                feed_forward_length=[FEED_FORWARD] * 5 + [2 * FEED_FORWARD] * 4,
+                embedding_length_per_layer_input=GEMMA4_LAYER_EMBEDDING,
+            ),
+            lambda: gemma4(
+                GEMMA4_E2B,
+                hidden_size_per_layer_input=GEMMA4_LAYER_EMBEDDING,
+                num_kv_shared_layers=4,
+                use_double_wide_mlp=True,
+            ),
+            gemma4_layers(GEMMA4_E2B, shared=4, has_embedding=True),
+            layers=len(GEMMA4_E2B),
+            shared=4,
+            values=GEMMA4_FACTORS,
+            extra={
+                "per_layer_token_embd.weight": (VOCABULARY, len(GEMMA4_E2B) * GEMMA4_LAYER_EMBEDDING),
+                "per_layer_model_proj.weight": (len(GEMMA4_E2B) * GEMMA4_LAYER_EMBEDDING, HIDDEN),
+                "per_layer_proj_norm.weight": (GEMMA4_LAYER_EMBEDDING,),
+            },
+            extra_names={
+                "per_layer_token_embd.weight": "model.embed_tokens_per_layer.weight",
+                "per_layer_model_proj.weight": "model.per_layer_model_projection.weight",
+                "per_layer_proj_norm.weight": "model.per_layer_projection_norm.weight",
+            },
+        ),
+        Family(
+            "gemma4",
+            gemma4_keys(
+                GEMMA4_31B,
+                **{
+                    "attention.head_count_kv": [KV_HEADS, KV_HEADS, 1, KV_HEADS, 1],
+                    "attention.shared_kv_layers": 0,
+                    "embedding_length_per_layer_input": 0,
+                },
+            ),
+            lambda: gemma4(GEMMA4_31B, full_kv_heads=1, attention_k_eq_v=True),
+            gemma4_layers(GEMMA4_31B, full_kv_heads=1),
+            variant="key-as-value",
+            layers=len(GEMMA4_31B),
+            values=GEMMA4_FACTORS,
         ),
         Family("gemma", {"rope.freq_base": 10_000}, gemma, {**NORMS_BEFORE, **projections(), **GATED}, convert=without_one),
         Family(

@@ -1,6 +1,6 @@
 """Makes src/fixtures/families/ARCHITECTURE[.VARIANT].json: a small model of each family, with the logits that PyTorch `transformers`
 computes for it in double precision. The weights are not stored: each tensor is `offset + scale * noise(name)`, which
-src/test-support/family-model.ts generates again.
+src/test-support/family-model.ts generates again; only those that a converter computes are.
 
 Run (all families, or those named):
     python3 -m venv venv && venv/bin/pip install torch==2.15.0 transformers==5.24.0
@@ -24,8 +24,8 @@ FOLDER = pathlib.Path(__file__).parent.parent / "src" / "fixtures" / "families"
 
 
 def tensor(name, shape, scales):
-    """Scale, offset and numbers (as stored, float32) of a tensor: norms around 1, biases, and matrices."""
-    is_norm = name.endswith("norm.weight")
+    """Scale, offset and numbers (as stored, float32) of a tensor: norms and factors around 1, biases, and matrices."""
+    is_norm = name.endswith(("norm.weight", "output_scale.weight"))
     is_matrix = len(shape) > 1 and name.endswith("weight")
     scale = 0.2 if is_norm else 1.5 / math.sqrt(shape[-1]) if is_matrix else 0.5
     if name == "token_embd.weight":
@@ -46,6 +46,8 @@ def make(family):
     for name, shape in family.shapes.items():
         scale, offset, tensors[name] = tensor(name, shape, family.scales)
         specs[name] = {"dims": list(reversed(shape)), "scale": scale, "offset": offset}
+    for name, values in family.values.items():
+        specs[name] = {"dims": [len(values)], "values": values}
     state = family.state(tensors)
     missing, unexpected = model.load_state_dict(state, strict=False)
     assert not unexpected and set(missing) <= set(family.missing), (missing, unexpected)

@@ -15,6 +15,7 @@ export const trace = async (
   const attention = new FloatAttention(decoder.shape, decoder.attention);
   const holes = holesOf(decoder.shape);
   let hole = await decoder.first(ids, positions);
+  const rows = hole.positions ?? positions;
   for (const [index, place] of holes.entries()) {
     if (place.sharing === undefined)
       await visit(place.layer, {
@@ -24,6 +25,6 @@ export const trace = async (
       });
     if (index === holes.length - 1) return;
     const output = await fillHole(attention, place, hole);
-    hole = await decoder.next(index, hole.residual, output, positions);
+    hole = await decoder.next(index, hole.residual, output, rows);
   }
 };

@@ -25,7 +25,8 @@ const decoder: TreeRun["decoder"] = {
   shape,
   first: async () => ones(WIDTHS),
   next: async (_layer, _residual, _attention, _positions, into) => ones(WIDTHS, into),
-  last: async (_residual, _attention, into) => ones({ residual: WIDTHS.residual }, into && { residual: into }).residual,
+  last: async (_residual, _attention, _positions, into) =>
+    ones({ residual: WIDTHS.residual }, into && { residual: into }).residual,
 };
 
 /** Bytes of the released arrays that a store keeps after some runs: those it passes on are not zero, new ones are. */

@@ -74,7 +74,7 @@ interface Fork {
 export const runTree = async (run: TreeRun, tree: PrefixNode<Filling>): Promise<void> => {
   const scope = storeScope(run.store);
   try {
-    const scoped: ScopedRun = { ...run, hold: scope.hold, widths: new Map() };
+    const scoped: ScopedRun = { ...run, positions: [...run.positions], hold: scope.hold, widths: new Map() };
     if (tree.branches.length > 0) await descend(scoped, 0, [await firstPlace(scoped, tree)]);
   } finally {
     scope.releaseAll();
@@ -83,6 +83,8 @@ export const runTree = async (run: TreeRun, tree: PrefixNode<Filling>): Promise<
 
 /** A run whose states are released at its end. */
 interface ScopedRun extends TreeRun {
+  /** Of each sample; after the first segment, those that it gives to the later ones. */
+  readonly positions: RowPositions[];
   readonly hold: ActivationStore["hold"];
   /** Numbers per row of a hole's tensors, by the sizes of its layer; known once there was such a hole. */
   readonly widths: Map<string, Readonly<Partial<Record<TensorName, number>>>>;
@@ -96,8 +98,11 @@ const firstPlace = async (
   node: PrefixNode<Filling>,
 ): Promise<Place> => {
   const states: Held[] = [];
-  for (const [sample, ids] of samples.entries())
-    states.push(await hold(arraysOf(await decoder.first(ids, positions[sample]!))));
+  for (const [sample, ids] of samples.entries()) {
+    const first = await decoder.first(ids, positions[sample]!);
+    positions[sample] = first.positions ?? positions[sample]!;
+    states.push(await hold(arraysOf(first)));
+  }
   return { node, states };
 };
 
@@ -223,7 +228,12 @@ const runSegment = async (
   const { shape } = decoder;
   const following = holesOf(shape)[hole + 1];
   if (following === undefined) {
-    const residual = await decoder.last(hidden, attention, store.take(hidden.dims[0]! * decoder.config.hiddenSize));
+    const residual = await decoder.last(
+      hidden,
+      attention,
+      positions[sample]!,
+      store.take(hidden.dims[0]! * decoder.config.hiddenSize),
+    );
     return [residual.data as Float32Array];
   }
   const rows = hidden.dims[0]!;

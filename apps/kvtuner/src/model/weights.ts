@@ -47,9 +47,10 @@ export const PROMPT_PIECE_TOKENS = 128;
 /** Estimates from the header of a model what it takes to run it. */
 export const runMemory = (gguf: GgufFile, weights: Weights): RunMemory => {
   const { diskBytes, anonymousBytes, mappedBytes, largestBytes } = segmentMemory(gguf, STORAGE[weights]);
-  const { hiddenSize, feedForwardSize } = readConfig(gguf);
+  const { hiddenSize, layerSizes } = readConfig(gguf);
+  const widest = Math.max(...layerSizes.map(({ feedForwardSize }) => feedForwardSize));
   const vocabulary = gguf.tensors.get("token_embd.weight")?.dims[1] ?? 0;
-  const activations = FLOAT32_BYTES * PROMPT_PIECE_TOKENS * LIVE_ACTIVATIONS * (feedForwardSize + hiddenSize);
+  const activations = FLOAT32_BYTES * PROMPT_PIECE_TOKENS * LIVE_ACTIVATIONS * (widest + hiddenSize);
   const anonymous = processMemory(vocabulary) + activations + anonymousBytes;
   return {
     diskBytes,

@@ -1,5 +1,5 @@
 import { type AttentionSpec, type CacheShape, plainAttention, type RecurrentLayer } from "@kvtuner/plan";
-import type { DecoderConfig } from "./config.ts";
+import type { DecoderConfig, LayerSizes } from "./config.ts";
 import { ModelError } from "./model-error.ts";
 import { modelKeys } from "./model-keys.ts";
 import type { WeightSource } from "./weights.ts";
@@ -12,33 +12,39 @@ import type { WeightSource } from "./weights.ts";
  * @throws ModelError `MODEL_METADATA_INVALID`
  */
 export const readShape = async (source: WeightSource, config: DecoderConfig): Promise<CacheShape> => {
-  const { queryHeads, kvHeads, headSize, cacheOf, recurrentLayers } = config;
+  const { layerSizes, cacheOf, recurrentLayers } = config;
   const specs = await readSpecs(source, config);
   const attending = cacheOf
     .map((stored, layer) => ({ stored, layer }))
     .filter(({ layer }) => !recurrentLayers?.at[layer]);
   const stored = [...new Set(attending.map((layer) => layer.stored))];
-  const sizes = { layers: stored.length, queryHeads, kvHeads, headSize };
-  const sharing = attending.flatMap((own, place) =>
-    own.layer === own.stored
-      ? []
-      : [{ place, cacheOf: stored.indexOf(own.stored), queryHeads, attention: specs[own.layer]! }],
-  );
-  const shape = withAttention(
-    sizes,
-    stored.map((layer) => specs[layer]!),
-  );
+  const sharing = attending.flatMap((own, place) => {
+    if (own.layer === own.stored) return [];
+    const { queryHeads } = layerSizes[own.layer]!;
+    return [{ place, cacheOf: stored.indexOf(own.stored), queryHeads, attention: specs[own.layer]! }];
+  });
+  const shape = shapeOf(stored.map((layer) => ({ ...headsOf(layerSizes[layer]!), attention: specs[layer]! })));
   const recurrent = recurrentShape(config);
   return { ...shape, ...(sharing.length > 0 && { sharing }), ...(recurrent && { recurrent }) };
 };
 
-/** The sizes with the attention of each layer, unless all of it is plain. */
-export const withAttention = (sizes: CacheShape, specs: readonly AttentionSpec[]): CacheShape => {
-  const plain = JSON.stringify(plainAttention(sizes.headSize));
-  const isPlain = specs.every((spec) => JSON.stringify(spec) === plain);
-  return { ...sizes, ...(!isPlain && { perLayer: specs.map((attention) => ({ attention })) }) };
+type Heads = Pick<LayerSizes, "queryHeads" | "kvHeads" | "headSize">;
+
+const headsOf = ({ queryHeads, kvHeads, headSize }: Heads): Heads => ({ queryHeads, kvHeads, headSize });
+
+/** The shape of a cache: the first layer's sizes, in what others differ from them, and attention unless all is plain. */
+export const shapeOf = (layers: readonly (Heads & { readonly attention: AttentionSpec })[]): CacheShape => {
+  const common = headsOf(layers[0]!);
+  const isPlain = layers.every(({ attention, headSize }) => isEqual(attention, plainAttention(headSize)));
+  const perLayer = layers.map(({ attention, ...sizes }) => ({
+    ...Object.fromEntries(Object.entries(sizes).filter(([name, size]) => size !== common[name as keyof Heads])),
+    ...(!isPlain && { attention }),
+  }));
+  const isEven = perLayer.every((layer) => Object.keys(layer).length === 0);
+  return { layers: layers.length, ...common, ...(!isEven && { perLayer }) };
 };
 
+const isEqual = (one: AttentionSpec, other: AttentionSpec): boolean => JSON.stringify(one) === JSON.stringify(other);
 const recurrentShape = ({ recurrentLayers }: DecoderConfig): RecurrentLayer[] | undefined => {
   if (recurrentLayers === undefined) return undefined;
   const { at, kind, states } = recurrentLayers;
@@ -51,20 +57,17 @@ const FLOAT32_BYTES = 4;
 
 const readSpecs = async (
   source: WeightSource,
-  { architecture, layers, queryHeads, headSize, attentionScale, spans }: DecoderConfig,
+  { architecture, layerSizes, attentionScale, spans }: DecoderConfig,
 ): Promise<AttentionSpec[]> => {
   const softcap = modelKeys(source.metadata, architecture).optionalNumber("attn_logit_softcapping");
-  const common = {
-    ...plainAttention(headSize),
-    scale: attentionScale,
-    ...(softcap !== undefined && { softcap }),
-  };
   const specs: AttentionSpec[] = [];
-  for (let layer = 0; layer < layers; layer++) {
+  for (const [layer, { queryHeads, headSize }] of layerSizes.entries()) {
     const span = spans[layer];
     const sinkLogits = await readSinks(source, `blk.${layer}.attn_sinks.weight`, queryHeads);
     specs.push({
-      ...common,
+      ...plainAttention(headSize),
+      ...(attentionScale !== undefined && { scale: attentionScale }),
+      ...(softcap !== undefined && { softcap }),
       ...(span !== undefined && { mask: { kind: "sliding", span } }),
       ...(sinkLogits && { sinkLogits }),
     });

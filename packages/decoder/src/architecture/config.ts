@@ -1,4 +1,3 @@
-import type { CacheShape } from "@kvtuner/plan";
 import type { RopeConfig } from "./rope.ts";
 import type { AttentionTemperature } from "./temperature.ts";
 
@@ -23,13 +22,25 @@ export interface RecurrentConfig {
   readonly states: Readonly<Record<string, readonly number[]>>;
 }
 
+/** Sizes of one layer. */
+export interface LayerSizes {
+  readonly queryHeads: number;
+  readonly kvHeads: number;
+  readonly headSize: number;
+  readonly feedForwardSize: number;
+}
+
 /** Properties of a model that its decoder depends on. */
-export interface DecoderConfig extends CacheShape {
+export interface DecoderConfig extends LayerSizes {
   /** `general.architecture` of the file. */
   readonly architecture: string;
   readonly name: string;
   readonly hiddenSize: number;
-  readonly feedForwardSize: number;
+  readonly layers: number;
+  /** Sizes of each layer. Those beside this list are the first layer's. */
+  readonly layerSizes: readonly LayerSizes[];
+  /** Numbers that each layer gets from an embedding of its own; absent without one. */
+  readonly layerInputSize?: number;
   /** In a mixture of experts, which each layer has in place of one feed-forward network. */
   readonly experts?: ExpertSizes;
   readonly normEpsilon: number;
@@ -41,8 +52,8 @@ export interface DecoderConfig extends CacheShape {
   readonly logitScale: number;
   /** Logits become `cap * tanh(logits / cap)`, after scaling; undefined if they are not capped. */
   readonly logitCap?: number;
-  /** Factor of attention scores. */
-  readonly attentionScale: number;
+  /** Factor of attention scores, if it is not the usual one of each layer's head size. */
+  readonly attentionScale?: number;
   readonly rope: RopeConfig;
   /** Makes queries grow with their position. */
   readonly temperature?: AttentionTemperature;

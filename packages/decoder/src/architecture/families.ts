@@ -2,6 +2,7 @@ import type { Family } from "./families/family.ts";
 import { gemma } from "./families/gemma.ts";
 import { gemma2 } from "./families/gemma2.ts";
 import { gemma3 } from "./families/gemma3.ts";
+import { gemma4 } from "./families/gemma4.ts";
 import { gptOss } from "./families/gpt-oss.ts";
 import { granite, granitemoe } from "./families/granite.ts";
 import { lfm2 } from "./families/lfm2.ts";
@@ -21,6 +22,7 @@ export type Architecture =
   | "qwen2"
   | "qwen3"
   | "gemma3"
+  | "gemma4"
   | "granite"
   | "olmo2"
   | "mistral3"
@@ -42,6 +44,7 @@ export const FAMILIES: Readonly<Record<Architecture, Family>> = {
   qwen2,
   qwen3,
   gemma3,
+  gemma4,
   granite,
   olmo2,
   mistral3,

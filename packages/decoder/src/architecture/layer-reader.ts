@@ -1,4 +1,4 @@
-import type { DecoderConfig } from "./config.ts";
+import type { DecoderConfig, LayerSizes } from "./config.ts";
 import { readLinear, readVector } from "./read-weights.ts";
 import { sliceRows } from "./slice-rows.ts";
 import type { Linear, WeightSource } from "./weights.ts";
@@ -10,6 +10,7 @@ type TensorEnding = "weight" | "bias" | "";
 export interface LayerReader {
   readonly config: DecoderConfig;
   readonly layer: number;
+  readonly sizes: LayerSizes;
   /** Whether the layer has keys and values of its own. */
   readonly hasCache: boolean;
   /** Whether the layer keeps a state in place of keys and values. */
@@ -43,6 +44,7 @@ const nameOf = (layer: number, part: string, ending: TensorEnding = "weight"): s
 export const layerReader = (source: WeightSource, config: DecoderConfig, layer: number): LayerReader => ({
   config,
   layer,
+  sizes: config.layerSizes[layer]!,
   hasCache: config.cacheOf[layer] === layer && config.recurrentLayers?.at[layer] !== true,
   isRecurrent: config.recurrentLayers?.at[layer] === true,
   has: (part, ending) => source.tensors.has(nameOf(layer, part, ending)),

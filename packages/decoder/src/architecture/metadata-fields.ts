@@ -33,6 +33,21 @@ export const positiveNumber = (metadata: Metadata, key: string, fallback?: numbe
   );
 };
 
+/**
+ * Positive numbers under `key`, one for each of `count` layers: a list of as many, or one number for all.
+ *
+ * @throws ModelError `MODEL_METADATA_MISSING`, `MODEL_METADATA_INVALID`
+ */
+export const positiveNumbers = (metadata: Metadata, key: string, count: number): number[] => {
+  const list = listOf(metadata.get(key));
+  if (list === undefined) return Array<number>(count).fill(positiveNumber(metadata, key));
+  if (list.length === count) return list.map((value) => positiveNumber(new Map([[key, value]]), key));
+  throw new ModelError(
+    "MODEL_METADATA_INVALID",
+    `expected ${key} to be one number or a list of ${count}, one for each layer, got ${describeValue(list)}; convert the model again`,
+  );
+};
+
 const unequal = (key: string, list: readonly unknown[]): ModelError =>
   new ModelError(
     "MODEL_METADATA_INVALID",

@@ -1,4 +1,4 @@
-import { type Metadata, positiveNumber } from "./metadata-fields.ts";
+import { type Metadata, positiveNumber, positiveNumbers } from "./metadata-fields.ts";
 
 /** Metadata below a model's architecture: `block_count` is the key `ARCHITECTURE.block_count`. */
 export interface ModelKeys {
@@ -12,7 +12,13 @@ export interface ModelKeys {
    * @throws ModelError `MODEL_METADATA_MISSING` without a fallback, `MODEL_METADATA_INVALID`
    */
   number(key: string, fallback?: number): number;
-  /** The same, or undefined if there is no such key. */
+  /**
+   * One positive number for each of `count` layers, from a list or from one number for all.
+   *
+   * @throws ModelError `MODEL_METADATA_MISSING`, `MODEL_METADATA_INVALID`
+   */
+  numbers(key: string, count: number): number[];
+  /** The same as `number`, or undefined if there is no such key. */
   optionalNumber(key: string): number | undefined;
   /** Keys that start with `prefix`, without the architecture. */
   startingWith(prefix: string): string[];
@@ -27,6 +33,7 @@ export const modelKeys = (metadata: Metadata, architecture: string): ModelKeys =
     has: (key) => metadata.has(name(key)),
     value: (key) => metadata.get(name(key)),
     number,
+    numbers: (key, count) => positiveNumbers(metadata, name(key), count),
     optionalNumber: (key) => (metadata.has(name(key)) ? number(key) : undefined),
     startingWith: (prefix) =>
       [...metadata.keys()].filter((key) => key.startsWith(name(prefix))).map((key) => key.slice(name("").length)),

@@ -1,14 +1,15 @@
-import { defaultScale } from "@kvtuner/plan";
 import { describeValue } from "../gguf/describe-value.ts";
 import type { DecoderConfig } from "./config.ts";
 import { readExperts } from "./experts.ts";
 import { type Architecture, ARCHITECTURES, FAMILIES } from "./families.ts";
+import { readLayerInputSize } from "./layer-inputs.ts";
+import { assertCount, readLayerSizes } from "./layer-sizes.ts";
 import { type Metadata, text } from "./metadata-fields.ts";
 import { ModelError } from "./model-error.ts";
 import { type ModelKeys, modelKeys } from "./model-keys.ts";
 import { nearestArchitecture } from "./nearest-architecture.ts";
 import { vocabularySize } from "./read-weights.ts";
-import { readKvHeads, readRecurrent } from "./recurrent/recurrent-layers.ts";
+import { readRecurrent } from "./recurrent/recurrent-layers.ts";
 import { readCacheOf } from "./shared-caches.ts";
 import { readSliding } from "./spans.ts";
 import { assertLayerCount, assertReadableTensors, assertSegmentSizes, assertWhole } from "./supported-model.ts";
@@ -61,33 +62,31 @@ export const readMetadata = (
   const draftLayers = readDraftLayers(keys);
   const layers = keys.number("block_count") - draftLayers;
   const hiddenSize = keys.number("embedding_length");
-  const queryHeads = keys.number("attention.head_count");
-  const headSize = keys.number("attention.key_length", hiddenSize / queryHeads);
+  for (const [name, count] of Object.entries({ layers, hiddenSize })) assertCount(name, count);
   const logitCap = keys.optionalNumber("final_logit_softcapping");
-  const counts = validated({
-    layers,
-    hiddenSize,
-    feedForwardSize: keys.number("feed_forward_length"),
-    queryHeads,
-    kvHeads: readKvHeads(keys, queryHeads),
-    headSize,
-  });
-  const { slides, spans } = readSliding(keys, layers, family.slidingPeriod);
-  const sizes = { layers, hiddenSize, queryHeads, headSize, slides, ...(intendedContext && { intendedContext }) };
+  const { slides, spans } = readSliding(keys, layers, family);
+  const layerSizes = readLayerSizes(keys, family, { slides, draftLayers, hiddenSize });
+  const sizes = { layers, hiddenSize, ...layerSizes[0]!, slides, ...(intendedContext && { intendedContext }) };
+  const layerInputSize = family.hasLayerInputs ? readLayerInputSize(keys) : undefined;
+  const attentionScale = keys.optionalNumber("attention.scale") ?? family.attentionScale?.(sizes);
   const rope = family.rope(keys, sizes);
   const recurrentLayers = family.recurrent && readRecurrent(family.recurrent, keys, tensors, sizes);
   const temperature = family.temperature?.(keys);
   return {
     architecture,
     name: text(metadata, "general.name", architecture),
-    ...counts,
+    layers,
+    hiddenSize,
+    ...layerSizes[0]!,
+    layerSizes,
+    ...(layerInputSize !== undefined && { layerInputSize }),
     ...(experts && { experts }),
     normEpsilon: keys.number("attention.layer_norm_rms_epsilon"),
     embeddingScale: family.embeddingScale?.(sizes, keys) ?? 1,
     residualScale: family.residualScale?.(keys) ?? 1,
     ...(logitCap !== undefined && { logitCap }),
     logitScale: family.logitScale?.(keys) ?? 1,
-    attentionScale: keys.optionalNumber("attention.scale") ?? family.attentionScale?.(sizes) ?? defaultScale(headSize),
+    ...(attentionScale !== undefined && { attentionScale }),
     rope,
     ...(temperature && { temperature }),
     spans,
@@ -118,21 +117,4 @@ export const readArchitecture = (metadata: Metadata): Architecture => {
 const readDraftLayers = (keys: ModelKeys): number => {
   const key = "nextn_predict_layers";
   return Number(keys.value(key) ?? 0) === 0 ? 0 : keys.number(key);
-};
-
-/** Sizes of tensors, from the metadata. */
-type Counts = Pick<DecoderConfig, "layers" | "hiddenSize" | "feedForwardSize" | "queryHeads" | "kvHeads" | "headSize">;
-
-const validated = (counts: Counts): Counts => {
-  for (const [name, count] of Object.entries(counts))
-    if (!Number.isSafeInteger(count) || count > 2 ** 24)
-      throw new ModelError(
-        "MODEL_METADATA_INVALID",
-        `expected ${name} to be a whole number up to 2^24, got ${count}; convert the model again`,
-      );
-  if (counts.queryHeads % counts.kvHeads === 0) return counts;
-  throw new ModelError(
-    "MODEL_METADATA_INVALID",
-    `expected the query heads to be a multiple of the KV heads, got ${counts.queryHeads} and ${counts.kvHeads}; convert the model again`,
-  );
 };

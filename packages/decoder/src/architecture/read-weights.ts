@@ -70,7 +70,12 @@ export const readVector = async (source: WeightSource, name: string, length: num
   return source.readTensor(name);
 };
 
-const assertLength = (source: WeightSource, name: string, length: number): void => {
+/**
+ * Checks the size of a tensor.
+ *
+ * @throws ModelError `MODEL_TENSOR_MISSING`, `MODEL_TENSOR_SHAPE`
+ */
+export const assertLength = (source: WeightSource, name: string, length: number): void => {
   const dims = source.tensors.get(name)?.dims;
   if (!dims) throw missing(name);
   if (dims.reduce((product, dim) => product * dim, 1) === length) return;

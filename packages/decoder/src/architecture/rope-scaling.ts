@@ -29,6 +29,8 @@ interface RopeOptions {
   readonly isYarnRampWhole?: boolean;
   /** Whether the family has tensors of factors, as the type `longrope` wants; false by default. */
   readonly hasFactorTensors?: boolean;
+  /** Keys below `rope.` that only this family reads; none by default. */
+  readonly ownKeys?: readonly string[];
 }
 
 /**
@@ -39,11 +41,11 @@ interface RopeOptions {
 export const commonRope = (
   keys: ModelKeys,
   { layers, headSize }: Pick<FamilySizes, "layers" | "headSize">,
-  { isYarnRampWhole = true, hasFactorTensors = false }: RopeOptions = {},
+  { isYarnRampWhole = true, hasFactorTensors = false, ownKeys = [] }: RopeOptions = {},
 ): RopeConfig => {
   const type = readType(keys, hasFactorTensors);
-  assertKnownKeys(keys, type);
-  const dimensions = readDimensions(keys, headSize);
+  assertKnownKeys(keys, type, ownKeys);
+  const dimensions = readDimensions(keys, "rope.dimension_count", headSize);
   const base = keys.number("rope.freq_base", 10_000);
   const linearFactor = readLinearFactor(keys, type);
   const isYarn = type === "yarn";
@@ -58,23 +60,30 @@ export const commonRope = (
   return { tables: [spec], tableOf: Array.from({ length: layers }, () => 0) };
 };
 
-const readDimensions = (keys: ModelKeys, headSize: number): number => {
-  const dimensions = keys.number("rope.dimension_count", headSize);
+/**
+ * Channels of a head that RoPE rotates, all by default.
+ *
+ * @throws ModelError `MODEL_METADATA_INVALID`
+ */
+export const readDimensions = (keys: ModelKeys, key: string, headSize: number): number => {
+  const dimensions = keys.number(key, headSize);
   if (dimensions <= headSize && dimensions % 2 === 0) return dimensions;
   throw new ModelError(
     "MODEL_METADATA_INVALID",
-    `expected an even rope.dimension_count up to the head size ${headSize}, got ${dimensions}; convert the model again`,
+    `expected an even ${key} up to the head size ${headSize}, got ${dimensions}; convert the model again`,
   );
 };
 
 /** Gives layers that slide a table of their own, without scaling. */
-export const slidingRope = (common: RopeConfig, { slides }: Pick<FamilySizes, "slides">, base: number): RopeConfig => {
-  const { dimensions } = common.tables[0]!;
-  return {
-    tables: [...common.tables, { base, dimensions, linearFactor: 1, magnitude: 1 }],
-    tableOf: slides.map((isSliding) => (isSliding ? 1 : 0)),
-  };
-};
+export const slidingRope = (
+  common: RopeConfig,
+  { slides }: Pick<FamilySizes, "slides">,
+  base: number,
+  dimensions: number = common.tables[0]!.dimensions,
+): RopeConfig => ({
+  tables: [...common.tables, { base, dimensions, linearFactor: 1, magnitude: 1 }],
+  tableOf: slides.map((isSliding) => (isSliding ? 1 : 0)),
+});
 
 /** As in llama.cpp, a factor without a type is linear. */
 const readType = (keys: ModelKeys, hasFactorTensors: boolean): ScalingType => {
@@ -100,8 +109,8 @@ const readLinearFactor = (keys: ModelKeys, type: ScalingType): number => {
 /** Converters write 0 for no scaling. */
 const factorAt = (keys: ModelKeys, key: string): number => (keys.value(key) === 0 ? 1 : keys.number(key));
 
-const assertKnownKeys = (keys: ModelKeys, type: ScalingType): void => {
-  const known = [...KNOWN_KEYS, ...(type === "yarn" ? YARN_KEYS : [])];
+const assertKnownKeys = (keys: ModelKeys, type: ScalingType, ownKeys: readonly string[]): void => {
+  const known = [...KNOWN_KEYS, ...ownKeys, ...(type === "yarn" ? YARN_KEYS : [])];
   const unknown = keys.startingWith("rope.").find((key) => !known.includes(key.slice("rope.".length)));
   if (unknown === undefined) return;
   throw new ModelError(

@@ -13,6 +13,8 @@ export interface RopeSpec {
   readonly magnitude: number;
   /** Tensor with a divisor for each frequency, used if the file has it. */
   readonly factorsTensor?: string;
+  /** Whether the file must have it; false by default. */
+  readonly needsFactors?: boolean;
 }
 
 /** RoPE of all layers. */

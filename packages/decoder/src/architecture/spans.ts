@@ -1,4 +1,5 @@
 import { describeValue, listOf } from "../gguf/describe-value.ts";
+import type { Family } from "./families/family.ts";
 import { ModelError } from "./model-error.ts";
 import type { ModelKeys } from "./model-keys.ts";
 
@@ -12,25 +13,37 @@ interface SlidingLayers {
 
 /**
  * Reads `attention.sliding_window` and `attention.sliding_window_pattern`: the layers with that span, as a boolean per
- * layer or a period whose last layer has none.
+ * layer or a period whose last layer has none. Without a pattern or a period of the family, all layers have the span.
  *
- * @param defaultPeriod the period of files without a pattern; without it, all layers have the span
- * @throws ModelError `MODEL_METADATA_INVALID`
+ * @throws ModelError `MODEL_METADATA_MISSING`, `MODEL_METADATA_INVALID`
  */
-export const readSliding = (keys: ModelKeys, layers: number, defaultPeriod?: number): SlidingLayers => {
+export const readSliding = (
+  keys: ModelKeys,
+  layers: number,
+  { slidingPeriod, needsSlidingPattern = false }: Pick<Family, "slidingPeriod" | "needsSlidingPattern">,
+): SlidingLayers => {
+  if (needsSlidingPattern) assertPattern(keys);
   const span = readSpan(keys);
-  const isSliding = slidingLayers(keys, layers, defaultPeriod);
+  const isSliding = slidingLayers(keys, layers, slidingPeriod);
   const slides = Array.from({ length: layers }, (_, layer) => span !== undefined && isSliding(layer));
   const hiding = span !== undefined && span < keys.number("context_length") ? span : undefined;
   return { slides, spans: slides.map((isSpanned) => (isSpanned ? hiding : undefined)) };
 };
 
 /** Converters write 0 for no sliding attention. */
-const readSpan = (keys: ModelKeys): number | undefined => {
-  const key = "attention.sliding_window";
-  return Number(keys.value(key) ?? 0) === 0 ? undefined : keys.number(key);
+const readSpan = (keys: ModelKeys): number | undefined =>
+  Number(keys.value(SPAN) ?? 0) === 0 ? undefined : keys.number(SPAN);
+
+const assertPattern = (keys: ModelKeys): void => {
+  for (const key of [SPAN, PATTERN])
+    if (keys.value(key) === undefined)
+      throw new ModelError(
+        "MODEL_METADATA_MISSING",
+        `expected ${keys.name(key)} in the model's metadata, which tells its sliding layers from the others, got none; convert the model again`,
+      );
 };
 
+const SPAN = "attention.sliding_window";
 const PATTERN = "attention.sliding_window_pattern";
 
 const slidingLayers = (keys: ModelKeys, layers: number, defaultPeriod?: number): ((layer: number) => boolean) => {

@@ -74,16 +74,23 @@ export const assertSegmentSizes = (config: DecoderConfig): void => {
 
 /** Numbers in the matrices of each kind of segment. The head is not one: it is split into pieces that fit. */
 const segmentNumbers = (config: DecoderConfig): [segment: string, numbers: number][] => {
-  const { layers, hiddenSize, queryHeads, kvHeads, headSize, experts } = config;
-  // Experts are rarely kept in float32; they count when the segment is built.
-  const feedForwardSize = experts ? 0 : config.feedForwardSize;
-  const projection = hiddenSize * (queryHeads + 2 * kvHeads) * headSize;
-  const feedForward = hiddenSize * (queryHeads * headSize + 3 * feedForwardSize);
+  const { layerSizes, hiddenSize, layerInputSize = 0, experts } = config;
+  const projections = layerSizes.map(
+    ({ queryHeads, kvHeads, headSize }) => hiddenSize * (queryHeads + 2 * kvHeads) * headSize,
+  );
+  const feedForwards = layerSizes.map(
+    // Experts are rarely kept in float32; they count when the segment is built.
+    ({ queryHeads, headSize, feedForwardSize }) =>
+      hiddenSize * (queryHeads * headSize + 3 * (experts ? 0 : feedForwardSize) + 2 * layerInputSize),
+  );
   return [
-    ["the projections of the first layer", projection],
-    ["the feed-forward part of the last layer", feedForward],
-    ...(layers > 1
-      ? [["a feed-forward part and the next layer's projections", feedForward + projection] as [string, number]]
-      : []),
+    ["the projections of the first layer", projections[0]! + layerSizes.length * layerInputSize * hiddenSize],
+    ["the feed-forward part of the last layer", feedForwards.at(-1)!],
+    ...projections
+      .slice(1)
+      .map((projection, layer): [string, number] => [
+        "a feed-forward part and the next layer's projections",
+        feedForwards[layer]! + projection,
+      ]),
   ];
 };

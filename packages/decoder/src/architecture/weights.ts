@@ -36,10 +36,14 @@ export interface ProjectionWeights {
   readonly query: Linear;
   /** Absent, as is the value, in a layer that reads the cache of another. */
   readonly key?: Linear;
+  /** The same object as the key if the value is the key before its norm and RoPE. */
   readonly value?: Linear;
   /** RMS norms before RoPE: of each head, `[headSize]`, or of the whole projection. */
   readonly queryNorm?: Float32Array;
   readonly keyNorm?: Float32Array;
+  /** RMS norm of each head of the value, `[headSize]`. */
+  readonly valueNorm?: Float32Array;
+  readonly headSize: number;
   /** Leading channels of a head that RoPE rotates; 0 without RoPE. */
   readonly ropeDimensions: number;
 }
@@ -86,6 +90,18 @@ export interface FeedForwardWeights {
   readonly network: GatedWeights | ExpertWeights;
   /** Of the network's output, before it is added to the residuals. */
   readonly loweredNorm?: Float32Array;
+  /** Adds to the residuals `norm(projection(gelu(gate(x)) * input))`, with the layer's input from an embedding of its own. */
+  readonly layerInput?: { readonly gate: Linear; readonly projection: Linear; readonly norm: Float32Array };
+  /** Factor of the residuals at the end of the layer. */
+  readonly outputScale?: number;
+}
+
+/** Weights of the inputs that layers get from an embedding of their own, in the first segment. */
+export interface LayerInputWeights {
+  /** Of the embedding to the inputs of all layers. */
+  readonly projection: Linear;
+  /** Of each layer's part of the projection. */
+  readonly norm: Float32Array;
 }
 
 /** The last norm and the output matrix. */

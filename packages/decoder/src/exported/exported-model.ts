@@ -2,7 +2,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import type { CacheShape } from "@kvtuner/plan";
 import { type ModelProto, ModelProtoSchema } from "onnx-buf";
 import { type InferenceSession, Tensor } from "onnxruntime-common";
-import { withAttention } from "../architecture/attention.ts";
+import { shapeOf } from "../architecture/attention.ts";
 import { assembleDecoder, type Decoder } from "../decoder.ts";
 import { openOnUse, type OnStep } from "../segments/segment-set.ts";
 import { type CreateSession, releasedOnFailure } from "../session.ts";
@@ -52,7 +52,7 @@ export const openExported = (
     );
   return {
     config: read,
-    shape: shapeOf(read, cuts),
+    shape: exportedShape(read, cuts),
     weightFiles: weightFiles(proto),
     isQuantized: proto.graph!.node.some(({ opType }) => opType === "MatMulNBits"),
     cut: () => cutGraph(proto, cuts, read, read.hiddenSize),
@@ -80,14 +80,8 @@ const parsed = (model: Uint8Array): ModelProto => {
 const damaged = (cause?: unknown): ExportError =>
   new ExportError("EXPORT_DAMAGED", "expected an ONNX model, got other bytes; download it again", { cause });
 
-const shapeOf = (
-  { layers, queryHeads, kvHeads, headSize }: ExportedConfig,
-  cuts: readonly AttentionCut[],
-): CacheShape =>
-  withAttention(
-    { layers, queryHeads, kvHeads, headSize },
-    cuts.map(({ attention }) => attention),
-  );
+const exportedShape = ({ queryHeads, kvHeads, headSize }: ExportedConfig, cuts: readonly AttentionCut[]): CacheShape =>
+  shapeOf(cuts.map(({ attention }) => ({ queryHeads, kvHeads, headSize, attention })));
 
 /** Options of {@link loadExported}. */
 export interface LoadExportedOptions {

@@ -1,6 +1,8 @@
 import type { KvtunerError } from "@kvtuner/plan";
 import type { DecoderConfig } from "../architecture/config.ts";
 import { type Architecture, familyOf } from "../architecture/families.ts";
+import { frequencyFactors } from "../architecture/frequency-factors.ts";
+import { readLayerInputs } from "../architecture/layer-inputs.ts";
 import { type ModelKeys, modelKeys } from "../architecture/model-keys.ts";
 import { readMetadata } from "../architecture/read-config.ts";
 import { readHead } from "../architecture/read-weights.ts";
@@ -27,7 +29,10 @@ export const readAs = async (header: ModelHeader, architecture: Architecture): P
   if (config === undefined) return { architecture, faults, unreadTensors: [] };
   orFault(faults, () => assertLayerCount(config, header.tensors), undefined);
   orFault(faults, () => assertSegmentSizes(config), undefined);
-  await orFaultLater(faults, async () => readHead(emptySource(header), config, { from: 0, to: 0 }));
+  const empty = emptySource(header);
+  await orFaultLater(faults, async () => readHead(empty, config, { from: 0, to: 0 }));
+  await orFaultLater(faults, async () => readLayerInputs(empty, config));
+  for (const table of config.rope.tables) await orFaultLater(faults, async () => frequencyFactors(empty, table));
   const unreadTensors = await unreadParts(header, config, faults);
   return { architecture, faults: distinct(faults), unreadTensors, config };
 };
@@ -48,7 +53,9 @@ const readKeys = (
 /** Keys that add a fault in place of throwing it; the number is then 1. */
 const tolerant = (keys: ModelKeys, faults: KvtunerError[]): ModelKeys => {
   const number = (key: string, fallback?: number): number => orFault(faults, () => keys.number(key, fallback), 1);
-  return { ...keys, number, optionalNumber: (key) => (keys.has(key) ? number(key) : undefined) };
+  const numbers = (key: string, count: number): number[] =>
+    orFault(faults, () => keys.numbers(key, count), Array<number>(count).fill(1));
+  return { ...keys, number, numbers, optionalNumber: (key) => (keys.has(key) ? number(key) : undefined) };
 };
 
 const LAYER_PART = /^blk\.(\d+)\.(.+)\.(?:weight|bias)$/;

@@ -1,5 +1,6 @@
 import type { DecoderConfig } from "../architecture/config.ts";
 import { familyOf } from "../architecture/families.ts";
+import { readLayerInputs } from "../architecture/layer-inputs.ts";
 import { layerReader } from "../architecture/layer-reader.ts";
 import { readHead, vocabularySize } from "../architecture/read-weights.ts";
 import type { WeightSource } from "../architecture/weights.ts";
@@ -74,7 +75,9 @@ const segmentSources = (source: WeightSource, config: DecoderConfig, options: Se
 const segmentWeights = async (source: WeightSource, config: DecoderConfig, index: number): Promise<SegmentWeights> => {
   const { projection, feedForward, recurrent } = familyOf(config.architecture);
   const reader = layerReader(source, config, index);
+  const layerInputs = index === 0 ? await readLayerInputs(source, config) : undefined;
   return {
+    ...(layerInputs && { layerInputs }),
     ...(index > 0 && { feedForward: await feedForward(layerReader(source, config, index - 1)) }),
     ...(index < config.layers &&
       (recurrent && reader.isRecurrent

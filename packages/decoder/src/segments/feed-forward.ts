@@ -3,12 +3,13 @@ import type { FeedForwardWeights } from "../architecture/weights.ts";
 import { node } from "../onnx/graph.ts";
 import { experts } from "./experts.ts";
 import { gated } from "./gated.ts";
-import { type Arithmetic, join, linear, type Part, times } from "./linear.ts";
+import { addLayerInput } from "./layer-inputs.ts";
+import { type Arithmetic, chain, join, linear, type Part, times } from "./linear.ts";
 import { norm } from "./norm.ts";
 
 /** From `attention` and the residuals `hidden` to the next ones, `residual`. */
 export const feedForward = (config: DecoderConfig, weights: FeedForwardWeights, arithmetic: Arithmetic): Part => {
-  const { network, gate } = weights;
+  const { network, gate, layerInput, outputScale } = weights;
   const normed = weights.norm ? "normed" : "between";
   return join([
     ...(gate ? [gatedAttention(config, gate, arithmetic)] : []),
@@ -18,7 +19,11 @@ export const feedForward = (config: DecoderConfig, weights: FeedForwardWeights, 
     "each" in network
       ? experts(normed, "lowered", network, config, arithmetic)
       : gated("", normed, "lowered", network, arithmetic),
-    addTo("between", "lowered", "residual", weights.loweredNorm, config),
+    chain("residual", [
+      (output) => addTo("between", "lowered", output, weights.loweredNorm, config),
+      layerInput && ((output, input) => addLayerInput(input, output, layerInput, config, arithmetic)),
+      outputScale === undefined ? undefined : (output, input) => times("output_scale", input, output, outputScale),
+    ]),
   ]);
 };
 

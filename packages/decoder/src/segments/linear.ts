@@ -122,9 +122,12 @@ const firstOfEach = <Item>(items: readonly Item[], nameOf: (item: Item) => strin
 /** Computes `output` from `input`. */
 type Step = (output: string, input: string) => Part;
 
+/** Name of what a step of {@link chain}, not its last, computes. */
+export const stepName = (output: string, step: number): string => `${output}_step_${step}`;
+
 /** Steps of which each has the output of the one before as its input; the last writes `output`. Skips undefined ones. */
 export const chain = (output: string, optional: readonly (Step | undefined)[]): Part => {
   const steps = optional.filter((step) => step !== undefined);
-  const outputOf = (step: number): string => (step === steps.length - 1 ? output : `${output}_step_${step}`);
+  const outputOf = (step: number): string => (step === steps.length - 1 ? output : stepName(output, step));
   return join(steps.map((step, index) => step(outputOf(index), outputOf(index - 1))));
 };

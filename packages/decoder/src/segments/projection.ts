@@ -1,7 +1,7 @@
 import type { DecoderConfig } from "../architecture/config.ts";
 import type { Linear, ProjectionWeights } from "../architecture/weights.ts";
 import { integers, node, type Port } from "../onnx/graph.ts";
-import { type Arithmetic, chain, join, linear, type Part } from "./linear.ts";
+import { type Arithmetic, chain, join, linear, type Part, stepName } from "./linear.ts";
 import { groupNorm, norm } from "./norm.ts";
 
 /** Inputs of a projection that depends on positions. */
@@ -28,10 +28,25 @@ export const projection = (
   const normed = weights.norm ? "attention_input" : input;
   return join([
     ...(weights.norm ? [norm("attention_norm", input, normed, weights.norm, config)] : []),
-    ...(weights.value ? [linear("value", normed, "value", weights.value, arithmetic)] : []),
+    ...(weights.value ? [valueOf(normed, config, weights, weights.value, arithmetic)] : []),
     ...(weights.ropeDimensions > 0 ? [BATCHED_POSITIONS] : []),
     headsOf("query", normed, weights.query, config, weights, arithmetic),
     ...(weights.key ? [headsOf("key", normed, weights.key, config, weights, arithmetic)] : []),
+  ]);
+};
+
+/** The product, or the key's product if the matrix is the same, then normed if the layer does. */
+const valueOf = (
+  from: string,
+  config: DecoderConfig,
+  { key, valueNorm }: ProjectionWeights,
+  matrix: Linear,
+  arithmetic: Arithmetic,
+): Part => {
+  const product = matrix === key ? stepName("key", 0) : undefined;
+  return chain("value", [
+    product === undefined ? (output) => linear("value", from, output, matrix, arithmetic) : undefined,
+    valueNorm && ((output, input) => groupNorm("value_norm", product ?? input, output, valueNorm, matrix.rows, config)),
   ]);
 };
 
@@ -57,7 +72,7 @@ const headsOf = (
   return chain(name, [
     (output) => linear(name, from, output, matrix, arithmetic),
     weight && ((output, input) => groupNorm(`${name}_norm`, input, output, weight, matrix.rows, config)),
-    ropeDimensions > 0 ? (output, input) => rope(name, input, output, matrix.rows, ropeDimensions, config) : undefined,
+    ropeDimensions > 0 ? (output, input) => rope(name, input, output, matrix.rows, weights) : undefined,
     name === "query" && config.temperature ? (output, input) => product(input, "query_factor", output) : undefined,
   ]);
 };
@@ -72,8 +87,7 @@ const rope = (
   input: string,
   output: string,
   width: number,
-  dimensions: number,
-  { headSize }: DecoderConfig,
+  { ropeDimensions: dimensions, headSize }: ProjectionWeights,
 ): Part => ({
   nodes: [
     node("Unsqueeze", [input, "batch_axis"], [`${name}_batch`]),

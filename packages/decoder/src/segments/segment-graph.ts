@@ -1,8 +1,9 @@
 import type { DecoderConfig } from "../architecture/config.ts";
 import type { MixerWeights } from "../architecture/recurrent/mixer-weights.ts";
-import type { FeedForwardWeights, HeadWeights, ProjectionWeights } from "../architecture/weights.ts";
+import type { FeedForwardWeights, HeadWeights, LayerInputWeights, ProjectionWeights } from "../architecture/weights.ts";
 import { type Graph, node, type Port } from "../onnx/graph.ts";
 import { feedForward } from "./feed-forward.ts";
+import { LAYER_INPUT, layerInputPorts, layerInputs, tokenInputsPort } from "./layer-inputs.ts";
 import { type Arithmetic, chain, join, linear, type Part, times } from "./linear.ts";
 import { mixerInputs, mixerOutputs } from "./mixers/mixer-ports.ts";
 import { mixer } from "./mixers/mixer.ts";
@@ -15,6 +16,8 @@ export interface SegmentWeights {
   readonly projection?: ProjectionWeights;
   /** In place of a projection, in a recurrent layer. */
   readonly mixer?: MixerWeights;
+  /** In the first segment of a model whose layers have embeddings of their own. */
+  readonly layerInputs?: LayerInputWeights;
   readonly head?: HeadWeights;
 }
 
@@ -35,6 +38,7 @@ export const segmentGraph = (
     ...(weights.feedForward ? [feedForward(config, weights.feedForward, arithmetic)] : []),
     ...(weights.projection ? [projection(config, weights.projection, residual, arithmetic)] : []),
     ...(weights.mixer ? [mixer(config, weights.mixer, residual, arithmetic)] : []),
+    ...(weights.layerInputs ? [layerInputs(weights.layerInputs, config, arithmetic)] : []),
     ...(weights.head ? [head(config, weights.head, residual, arithmetic)] : []),
   ]);
   return {
@@ -46,15 +50,18 @@ export const segmentGraph = (
   };
 };
 
-const segmentInputs = (
-  config: DecoderConfig,
-  { feedForward: behind, projection: front, mixer: mixing }: SegmentWeights,
-): Port[] => [
-  { name: "hidden", dims: ["rows", config.hiddenSize] },
-  ...(behind ? [{ name: "attention", dims: ["rows", behind.output.columns] }] : []),
-  ...(front ? positionPorts(config, front) : []),
-  ...(mixing ? mixerInputs(config) : []),
-];
+const segmentInputs = (config: DecoderConfig, weights: SegmentWeights): Port[] => {
+  const { feedForward: behind, projection: front } = weights;
+  const { layerInput } = behind ?? {};
+  return [
+    { name: "hidden", dims: ["rows", config.hiddenSize] },
+    ...(behind ? [{ name: "attention", dims: ["rows", behind.output.columns] }] : []),
+    ...(front ? positionPorts(config, front) : []),
+    ...(weights.mixer ? mixerInputs(config) : []),
+    ...(layerInput ? [{ name: LAYER_INPUT, dims: ["rows", layerInput.gate.rows] }] : []),
+    ...(weights.layerInputs ? [tokenInputsPort(weights.layerInputs)] : []),
+  ];
+};
 
 const segmentOutputs = (config: DecoderConfig, weights: SegmentWeights): Port[] => {
   if (weights.head) return [{ name: "logits", dims: ["rows", weights.head.output.rows] }];
@@ -62,6 +69,7 @@ const segmentOutputs = (config: DecoderConfig, weights: SegmentWeights): Port[] 
     ...(weights.feedForward ? [{ name: "residual", dims: ["rows", config.hiddenSize] }] : []),
     ...(weights.projection ? projectionPorts(weights.projection) : []),
     ...(weights.mixer ? mixerOutputs(config, weights.mixer) : []),
+    ...(weights.layerInputs ? layerInputPorts(weights.layerInputs) : []),
   ];
 };
 

@@ -4,9 +4,17 @@ import { type WritableTensor, type WritableValue, writeGguf } from "../gguf/test
 /** A small model of one family with its logits by PyTorch `transformers`, made by `tools/make-family-models.py`. */
 export interface FamilyModel {
   readonly metadata: Readonly<Record<string, WritableValue>>;
-  /** Numbers are `offset + scale * noise(name)`. Dims are in GGUF order, fastest first. */
+  /** Numbers are `values`, or `offset + scale * noise(name)`. Dims are in GGUF order, fastest first. */
   readonly tensors: Readonly<
-    Record<string, { readonly dims: readonly number[]; readonly scale: number; readonly offset: number }>
+    Record<
+      string,
+      {
+        readonly dims: readonly number[];
+        readonly scale?: number;
+        readonly offset?: number;
+        readonly values?: readonly number[];
+      }
+    >
   >;
   /** For loading. */
   readonly options?: Readonly<{ contextLength?: number }>;
@@ -28,12 +36,16 @@ export const familyGguf = (
 ): Uint8Array =>
   writeGguf({
     metadata,
-    tensors: Object.entries(tensors).map(([name, { dims, scale, offset }]) => {
+    tensors: Object.entries(tensors).map(([name, { dims, scale = 1, offset = 0, values }]) => {
       const next = noise(name);
       const size = dims.reduce((product, dim) => product * dim, 1);
       const replaced = stored(name, size);
       if (replaced) return { name, dims, ...replaced };
-      return { name, dims, data: Float32Array.from({ length: size }, () => offset + scale * next()) };
+      return {
+        name,
+        dims,
+        data: Float32Array.from({ length: size }, (_, index) => values?.[index] ?? offset + scale * next()),
+      };
     }),
   });
 

@@ -10,6 +10,7 @@ export interface FamilySizes {
   readonly layers: number;
   readonly hiddenSize: number;
   readonly queryHeads: number;
+  /** Of the first layer, as is `queryHeads`. */
   readonly headSize: number;
   /** Whether each layer slides, also if its span is so long that it hides no token. */
   readonly slides: readonly boolean[];
@@ -23,6 +24,12 @@ export interface Family {
   readonly rope: (keys: ModelKeys, sizes: FamilySizes) => RopeConfig;
   /** For files with a span but no pattern: the last layer of each such period reads all tokens. All slide by default. */
   readonly slidingPeriod?: number;
+  /** Whether files must have a span and a pattern; false by default. */
+  readonly needsSlidingPattern?: boolean;
+  /** Whether layers that slide may have heads of another size; false by default. */
+  readonly mayDifferInHeadSize?: boolean;
+  /** Whether layers may get numbers from an embedding of their own; false by default. */
+  readonly hasLayerInputs?: boolean;
   /** Whether its layers may be mixtures of experts; false by default. */
   readonly mayHaveExperts?: boolean;
   /** Layers that keep a state in place of keys and values; the family has none by default. */

@@ -23,27 +23,31 @@ interface ProjectionLayout {
   readonly hasNorm?: boolean;
   /** Whether `attn_q` has rows of {@link attentionGate} after those of each head; false by default. RoPE's rows are halves then. */
   readonly isGated?: boolean;
+  /** Whether the key's matrix is the value's too; false by default. */
+  readonly isKeyValue?: boolean;
 }
 
 /** Norm, query, key and value from tensors of their own, with query and key rows in the half-split RoPE order. */
 export const separateProjection = async (
   reader: LayerReader,
-  { ropeRows, needsBias = false, hasNorm = true, isGated = false }: ProjectionLayout,
+  { ropeRows, needsBias = false, hasNorm = true, isGated = false, isKeyValue = false }: ProjectionLayout,
 ): Promise<ProjectionWeights> => {
-  const { hiddenSize, headSize, queryHeads, kvHeads } = reader.config;
+  const { hiddenSize } = reader.config;
+  const { headSize, queryHeads, kvHeads } = reader.sizes;
   const ropeDimensions = ropeDimensionsOf(reader);
   const isReordered = ropeRows === "neighbours" && ropeDimensions > 0;
   const rotated = async (part: string, heads: number): Promise<Linear> => {
     const rows = await reader.linear(part, heads * headSize, hiddenSize, needsBias);
     return isReordered ? inHalfSplitOrder(rows, headSize, ropeDimensions) : rows;
   };
+  const query = await (isGated ? queryOrGate(reader, "query") : rotated("attn_q", queryHeads));
+  const key = reader.hasCache ? await rotated("attn_k", kvHeads) : undefined;
+  const value = isKeyValue || !key ? key : await reader.linear("attn_v", kvHeads * headSize, hiddenSize, needsBias);
   return {
     ...(hasNorm && { norm: await reader.vector("attn_norm", hiddenSize) }),
-    query: isGated ? await queryOrGate(reader, "query") : await rotated("attn_q", queryHeads),
-    ...(reader.hasCache && {
-      key: await rotated("attn_k", kvHeads),
-      value: await reader.linear("attn_v", kvHeads * headSize, hiddenSize, needsBias),
-    }),
+    query,
+    ...(key && value && { key, value }),
+    headSize,
     ropeDimensions,
   };
 };
@@ -55,8 +59,8 @@ export const attentionGate = async (reader: LayerReader): Promise<NonNullable<Fe
 });
 
 const queryOrGate = async (reader: LayerReader, wanted: "query" | "gate"): Promise<Linear> => {
-  const { hiddenSize, headSize, queryHeads } = reader.config;
-  const joint = await reader.linear("attn_q", 2 * queryHeads * headSize, hiddenSize);
+  const { queryHeads, headSize } = reader.sizes;
+  const joint = await reader.linear("attn_q", 2 * queryHeads * headSize, reader.config.hiddenSize);
   const offset = wanted === "query" ? 0 : headSize;
   const rowOf = (row: number): number => row + headSize * Math.floor(row / headSize) + offset;
   return pickRows(
@@ -70,7 +74,8 @@ const ropeDimensionsOf = ({ config: { rope }, layer }: LayerReader): number =>
 
 /** Norm, and query, key and value from one tensor, `attn_qkv`, with RoPE's rows in halves. */
 export const fusedProjection = async (reader: LayerReader): Promise<ProjectionWeights> => {
-  const { hiddenSize, headSize, queryHeads, kvHeads } = reader.config;
+  const { hiddenSize } = reader.config;
+  const { headSize, queryHeads, kvHeads } = reader.sizes;
   const [queryRows, kvRows] = [queryHeads * headSize, kvHeads * headSize];
   const fused = await reader.linear("attn_qkv", queryRows + 2 * kvRows, hiddenSize);
   return {
@@ -80,21 +85,22 @@ export const fusedProjection = async (reader: LayerReader): Promise<ProjectionWe
       key: sliceRows(fused, queryRows, queryRows + kvRows),
       value: sliceRows(fused, queryRows + kvRows, queryRows + 2 * kvRows),
     }),
+    headSize,
     ropeDimensions: ropeDimensionsOf(reader),
   };
 };
 
 /** RMS norms of each head of query and key, before RoPE. */
 export const headNorms = async (reader: LayerReader): Promise<Pick<ProjectionWeights, "queryNorm" | "keyNorm">> => ({
-  queryNorm: await reader.vector("attn_q_norm", reader.config.headSize),
-  ...(reader.hasCache && { keyNorm: await reader.vector("attn_k_norm", reader.config.headSize) }),
+  queryNorm: await reader.vector("attn_q_norm", reader.sizes.headSize),
+  ...(reader.hasCache && { keyNorm: await reader.vector("attn_k_norm", reader.sizes.headSize) }),
 });
 
 /** RMS norms of all heads of query together, and of key, before RoPE. */
 export const projectionNorms = async (
   reader: LayerReader,
 ): Promise<Pick<ProjectionWeights, "queryNorm" | "keyNorm">> => {
-  const { headSize, queryHeads, kvHeads } = reader.config;
+  const { headSize, queryHeads, kvHeads } = reader.sizes;
   return {
     queryNorm: await reader.vector("attn_q_norm", queryHeads * headSize),
     ...(reader.hasCache && { keyNorm: await reader.vector("attn_k_norm", kvHeads * headSize) }),
@@ -131,13 +137,13 @@ export const gatedFeedForward = async (
     ...(norm !== "none" && { norm: await reader.vector(norm, hiddenSize) }),
     network: experts
       ? { ...(await expertNetworks(reader, experts, activation)), softmaxOf }
-      : await gatedNetwork(reader, "", reader.config.feedForwardSize, activation),
+      : await gatedNetwork(reader, "", reader.sizes.feedForwardSize, activation),
   };
 };
 
 const attentionOutput = async (reader: LayerReader): Promise<Linear> => {
-  const { hiddenSize, queryHeads, headSize } = reader.config;
-  return reader.linear("attn_output", hiddenSize, queryHeads * headSize);
+  const { queryHeads, headSize } = reader.sizes;
+  return reader.linear("attn_output", reader.config.hiddenSize, queryHeads * headSize);
 };
 
 /** The network in `ffn_gateSUFFIX`, `ffn_upSUFFIX` and `ffn_downSUFFIX`. */
@@ -158,7 +164,8 @@ const gatedNetwork = async (
 
 /** Attention output, norm, and a network with gate and up in one tensor, `ffn_up`. */
 export const fusedFeedForward = async (reader: LayerReader, activation: Activation): Promise<FeedForwardWeights> => {
-  const { hiddenSize, feedForwardSize, queryHeads, headSize } = reader.config;
+  const { hiddenSize } = reader.config;
+  const { feedForwardSize, queryHeads, headSize } = reader.sizes;
   const fused = await reader.linear("ffn_up", 2 * feedForwardSize, hiddenSize);
   return {
     output: await reader.linear("attn_output", hiddenSize, queryHeads * headSize),

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { modelKeys } from "../model-keys.ts";
-import { readKvHeads, readRecurrent } from "./recurrent-layers.ts";
+import { readRecurrent } from "./recurrent-layers.ts";
 import { shortConvolution } from "./short-convolution.ts";
 
 const SIZES = { layers: 4, hiddenSize: 8 };
@@ -32,12 +32,4 @@ test("a file that does not tell its layers apart is refused with what it lacks",
     }),
   );
   expect(() => layersOf({}, [0, 1, 2, 3])).toThrow(expect.objectContaining({ code: "MODEL_METADATA_INVALID" }));
-});
-
-test("KV heads are those of the layers that have some, and equal there", () => {
-  const heads = (value: unknown): number =>
-    readKvHeads(modelKeys(new Map([["a.attention.head_count_kv", value]]), "a"), 7);
-  expect(heads([0, 2, 0, 2])).toBe(2);
-  expect(heads(3)).toBe(3);
-  expect(() => heads([0, 2, 4])).toThrow(expect.objectContaining({ code: "MODEL_METADATA_INVALID" }));
 });

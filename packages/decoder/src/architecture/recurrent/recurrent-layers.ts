@@ -1,6 +1,5 @@
 import { listOf } from "../../gguf/describe-value.ts";
 import type { RecurrentConfig } from "../config.ts";
-import { positiveNumber } from "../metadata-fields.ts";
 import { ModelError } from "../model-error.ts";
 import type { ModelKeys } from "../model-keys.ts";
 import type { ModelHeader } from "../weights.ts";
@@ -57,15 +56,3 @@ const untold = ({ name, tensor }: RecurrentKind, keys: ModelKeys): ModelError =>
     "MODEL_METADATA_MISSING",
     `expected the model to tell its layers with a cache from those with ${name}: by ${keys.name(KV_HEADS)} with a number per layer, tensors ${tensor}, or ${keys.name(INTERVAL)}; got none of these; convert the model again`,
   );
-
-/**
- * The KV heads of layers with a cache, `fallback` by default.
- *
- * @throws ModelError `MODEL_METADATA_INVALID`
- */
-export const readKvHeads = (keys: ModelKeys, fallback: number): number => {
-  const heads = listOf(keys.value(KV_HEADS))?.filter((count) => Number(count) !== 0);
-  return heads?.length
-    ? positiveNumber(new Map([[keys.name(KV_HEADS), heads]]), keys.name(KV_HEADS))
-    : keys.number(KV_HEADS, fallback);
-};
