@@ -8,6 +8,7 @@ export const KERNEL_RANGE: KernelRange = {
   /** Channels come in units of 16; a workgroup of 64 lanes takes four channels a lane. */
   headSizes: headSizesUpTo(256),
   deviceTensors: true,
+  unevenLayers: true,
   attention: { sliding: true, softcap: true, sinkLogits: true },
 };
 

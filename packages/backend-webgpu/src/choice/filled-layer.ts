@@ -1,4 +1,4 @@
-import { type CacheShape, type LayerScheme, plainAttention } from "@kvtuner/plan";
+import { type LayerShape, type LayerScheme, plainAttention } from "@kvtuner/plan";
 import { Commands } from "../device/commands.ts";
 import type { Engine } from "../device/engine.ts";
 import { pieceTokens } from "../device/workspace.ts";
@@ -16,7 +16,7 @@ import { workOn } from "../store/work.ts";
  */
 export const filledLayer = async (
   engine: Engine,
-  shape: CacheShape,
+  shape: LayerShape,
   scheme: LayerScheme,
   tokens: number,
 ): Promise<GpuLayer> => {

@@ -1,4 +1,4 @@
-import type { CacheShape } from "@kvtuner/plan";
+import type { LayerShape } from "@kvtuner/plan";
 import type { Buffer } from "./buffer.ts";
 import type { Gpu, GpuLimits } from "./gpu.ts";
 
@@ -6,7 +6,7 @@ import type { Gpu, GpuLimits } from "./gpu.ts";
 export const PIECE_TOKENS = 128;
 
 /** Tokens of a piece at a shape: as many as fit in one binding of `inputs`, and as `reduce` has workgroups for. */
-export const pieceTokens = (shape: CacheShape, { maxBindingBytes, maxGroups }: GpuLimits): number => {
+export const pieceTokens = (shape: LayerShape, { maxBindingBytes, maxGroups }: GpuLimits): number => {
   const fitting = Math.min(
     Math.floor(maxBindingBytes / inputBytes(shape, 1)),
     Math.floor(maxGroups / shape.queryHeads),
@@ -15,7 +15,7 @@ export const pieceTokens = (shape: CacheShape, { maxBindingBytes, maxGroups }: G
 };
 
 /** Bytes of the rows of some tokens, with two copies of the queries. */
-const inputBytes = ({ queryHeads, kvHeads, headSize }: CacheShape, tokens: number): number =>
+const inputBytes = ({ queryHeads, kvHeads, headSize }: LayerShape, tokens: number): number =>
   8 * tokens * headSize * (queryHeads + kvHeads);
 
 /** Buffers that all calls on a device share. */
@@ -49,7 +49,7 @@ export class Workspace {
    *
    * @throws OutOfMemoryError `BACKEND_OUT_OF_MEMORY` when the device is full, or a size is over the limit of a binding
    */
-  async reserve(shape: CacheShape, partialVectors: number): Promise<void> {
+  async reserve(shape: LayerShape, partialVectors: number): Promise<void> {
     const { queryHeads, kvHeads, headSize } = shape;
     const tokens = pieceTokens(shape, this.#gpu.limits);
     await this.#grow("inputs", inputBytes(shape, tokens));
@@ -76,7 +76,7 @@ export class Workspace {
   }
 }
 
-export const inputPlaces = (shape: CacheShape, limits: GpuLimits): InputPlaces => {
+export const inputPlaces = (shape: LayerShape, limits: GpuLimits): InputPlaces => {
   const tokens = pieceTokens(shape, limits);
   const query = tokens * shape.queryHeads * shape.headSize;
   const key = tokens * shape.kvHeads * shape.headSize;

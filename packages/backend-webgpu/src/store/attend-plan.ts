@@ -1,4 +1,4 @@
-import type { CacheShape } from "@kvtuner/plan";
+import type { LayerShape } from "@kvtuner/plan";
 import type { GpuLimits } from "../device/gpu.ts";
 import { pieceTokens } from "../device/workspace.ts";
 import { type AttendKernel, attendSource, vectorsFor } from "../kernels/attend-kernel.ts";
@@ -74,10 +74,10 @@ export const planAttention = (layer: GpuLayer, position: number, tokens: number,
 const mostPartialBytes = ({ maxBindingBytes }: GpuLimits): number => Math.min(PARTIAL_BYTES, maxBindingBytes);
 
 /** Bytes of one partial sum of all query vectors. */
-const vectorBytes = ({ queryHeads, headSize }: CacheShape, tokens: number): number =>
+const vectorBytes = ({ queryHeads, headSize }: LayerShape, tokens: number): number =>
   4 * headSize * tokens * queryHeads;
 
-export const attendGroups = ({ splits, kernel }: PlannedItem, tokens: number, shape: CacheShape): number[] => [
+export const attendGroups = ({ splits, kernel }: PlannedItem, tokens: number, shape: LayerShape): number[] => [
   splits,
   Math.ceil((tokens * shape.queryHeads) / shape.kvHeads / kernel.vectors),
   shape.kvHeads,

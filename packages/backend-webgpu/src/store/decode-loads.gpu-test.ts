@@ -18,7 +18,7 @@ describe.skipIf(skipped)(`the decode kernel, as it runs${skipped ? ` (${skipped}
   /** Loads of keys and values by attention of one token, in multiples of the packed cache. */
   const loadsOf = async (scheme: LayerScheme, shape: CacheShape): Promise<LoadedBytes> => {
     const engine = new Engine(counting!.device, PLAIN);
-    const store = new WebGpuStore(engine, shape, [await filledLayer(engine, shape, scheme, TOKENS - 1)]);
+    const store = new WebGpuStore(engine, [await filledLayer(engine, shape, scheme, TOKENS - 1)]);
     const rows = (heads: number): Float32Array => new Float32Array(heads * shape.headSize).fill(1);
     const [query, key, value] = [rows(shape.queryHeads), rows(shape.kvHeads), rows(shape.kvHeads)];
     await store.attend(0, { tokens: 1, query, key, value });

@@ -1,5 +1,5 @@
 import { TensorError } from "@kvtuner/backend";
-import type { CacheShape } from "@kvtuner/plan";
+import type { LayerShape } from "@kvtuner/plan";
 import type { Tensor } from "onnxruntime-common";
 import type { Engine } from "../device/engine.ts";
 import { COPY_SOURCE } from "../device/usage.ts";
@@ -44,7 +44,7 @@ const assertDeviceTensor = (what: string, tensor: Tensor): void => {
 
 /** Copies rows of tensors on the device, whose buffers must have the usage COPY_SRC. */
 export const deviceRows =
-  (engine: Engine, shape: CacheShape, { query, key, value }: DeviceCall): RowsOfCall =>
+  (engine: Engine, shape: LayerShape, { query, key, value }: DeviceCall): RowsOfCall =>
   (commands, first, count) => {
     const places = inputPlaces(shape, engine.limits);
     for (const [tensor, place] of [

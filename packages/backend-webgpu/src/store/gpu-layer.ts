@@ -1,7 +1,7 @@
 import { boundedLayer, OutOfMemoryError } from "@kvtuner/backend";
 import {
   type AttentionSpec,
-  type CacheShape,
+  type LayerShape,
   heldBytes,
   type LayerScheme,
   spanOf,
@@ -24,7 +24,7 @@ export interface GpuTensor {
 
 /** One layer's cache on a device. */
 export class GpuLayer {
-  readonly shape: CacheShape;
+  readonly shape: LayerShape;
   readonly scheme: LayerScheme;
   readonly spec: AttentionSpec;
   readonly key: GpuTensor;
@@ -42,7 +42,7 @@ export class GpuLayer {
   length = 0;
 
   constructor(
-    shape: CacheShape,
+    shape: LayerShape,
     scheme: LayerScheme,
     spec: AttentionSpec,
     tensors: Pick<GpuLayer, "key" | "value" | "middles"> & { readonly sinkLogits?: Buffer | undefined },
@@ -117,7 +117,7 @@ export class GpuLayer {
  */
 export const createLayer = async (
   engine: Engine,
-  shape: CacheShape,
+  shape: LayerShape,
   requested: LayerScheme,
   spec: AttentionSpec,
 ): Promise<GpuLayer> => {

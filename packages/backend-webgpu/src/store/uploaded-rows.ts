@@ -1,5 +1,5 @@
 import type { CallRows } from "@kvtuner/backend";
-import type { CacheShape } from "@kvtuner/plan";
+import type { LayerShape } from "@kvtuner/plan";
 import type { Commands } from "../device/commands.ts";
 import type { Engine } from "../device/engine.ts";
 import { inputPlaces } from "../device/workspace.ts";
@@ -9,7 +9,7 @@ export type RowsOfCall = (commands: Commands, first: number, count: number) => v
 
 /** Uploads rows of tensors on the CPU. */
 export const uploadedRows =
-  (engine: Engine, shape: CacheShape, { tokens, query, key, value }: CallRows): RowsOfCall =>
+  (engine: Engine, shape: LayerShape, { tokens, query, key, value }: CallRows): RowsOfCall =>
   (_commands, first, count) => {
     const places = inputPlaces(shape, engine.limits);
     for (const [rows, place] of [

@@ -1,5 +1,5 @@
 import { assertFiniteTensors, type CacheImage, type CachePlan, type CacheStore, type CallRows } from "@kvtuner/backend";
-import { attentionOf, type CacheBytes, cacheBytes, type CacheShape, type LayerScheme, sumBytes } from "@kvtuner/plan";
+import { attentionOf, type CacheBytes, cacheBytes, layerShapes, sumBytes } from "@kvtuner/plan";
 import type { Tensor } from "onnxruntime-common";
 import { Commands } from "../device/commands.ts";
 import type { Engine } from "../device/engine.ts";
@@ -21,7 +21,6 @@ import { workOn } from "./work.ts";
 /** Packed layers on a device. */
 export class WebGpuStore implements CacheStore {
   readonly #engine: Engine;
-  readonly #shape: CacheShape;
   #layers: GpuLayer[];
   /**
    * The last call, until the device has accepted or rejected it. Calls do not wait for that, which would slow them down.
@@ -30,10 +29,8 @@ export class WebGpuStore implements CacheStore {
   /** Length to truncate to after that: a rejected call changes what a layer holds as codes. */
   #truncation = Infinity;
 
-  /** @param layers created for `shape` */
-  constructor(engine: Engine, shape: CacheShape, layers: GpuLayer[]) {
+  constructor(engine: Engine, layers: GpuLayer[]) {
     this.#engine = engine;
-    this.#shape = shape;
     this.#layers = layers;
   }
 
@@ -44,9 +41,10 @@ export class WebGpuStore implements CacheStore {
   async attend(layer: number, call: CallRows): Promise<Float32Array> {
     const sizeBytes = 4 * call.query.length;
     const staging = await this.#engine.staging.take(sizeBytes);
-    const rows = uploadedRows(this.#engine, this.#shape, call);
+    const stored = this.#layers[layer]!;
+    const rows = uploadedRows(this.#engine, stored.shape, call);
     try {
-      this.#sent = await attendCall(this.#engine, this.#layers[layer]!, call.tokens, rows, staging.gpu);
+      this.#sent = await attendCall(this.#engine, stored, call.tokens, rows, staging.gpu);
     } catch (error) {
       this.#engine.staging.giveBack(staging);
       throw error;
@@ -64,9 +62,10 @@ export class WebGpuStore implements CacheStore {
     assertDeviceCall({ query, key, value });
     const tokens = query.dims[1]!;
     const output = await this.#engine.outputs.take(query.dims);
-    const rows = deviceRows(this.#engine, this.#shape, { query, key, value });
+    const stored = this.#layers[layer]!;
+    const rows = deviceRows(this.#engine, stored.shape, { query, key, value });
     try {
-      this.#sent = await attendCall(this.#engine, this.#layers[layer]!, tokens, rows, output.gpuBuffer);
+      this.#sent = await attendCall(this.#engine, stored, tokens, rows, output.gpuBuffer);
     } catch (error) {
       output.dispose();
       throw error;
@@ -100,7 +99,7 @@ export class WebGpuStore implements CacheStore {
       for (const [index, scheme] of schemes.entries()) {
         const layer = this.#layers[index];
         if (!layer) break;
-        next.push(await createLayer(this.#engine, this.#shape, scheme, layer.spec));
+        next.push(await createLayer(this.#engine, layer.shape, scheme, layer.spec));
         await copyLayer(this.#engine, layer, next.at(-1)!, index);
       }
     } catch (error) {
@@ -150,21 +149,22 @@ export class WebGpuStore implements CacheStore {
  */
 export const createStore = async (
   engine: Engine,
-  { shape, layers: schemes }: { readonly shape: CacheShape; readonly layers: readonly LayerScheme[] },
+  { shape, layers: schemes }: Pick<CachePlan, "shape" | "layers">,
   image?: CacheImage,
 ): Promise<WebGpuStore> => {
-  await engine.prepare(Object.values(rowKernels(shape.headSize)));
-  await engine.workspace.reserve(shape, 1);
+  const shapes = layerShapes(shape);
+  await engine.prepare(shapes.flatMap(({ headSize }) => Object.values(rowKernels(headSize))));
+  for (const own of shapes) await engine.workspace.reserve(own, 1);
   const layers: GpuLayer[] = [];
   try {
     for (const [index, scheme] of schemes.entries())
-      layers.push(await createLayer(engine, shape, scheme, attentionOf(shape, index)));
+      layers.push(await createLayer(engine, shapes[index]!, scheme, attentionOf(shape, index)));
     if (image) await restoreLayers(engine, layers, image);
   } catch (error) {
     clearLayers(engine, layers);
     throw error;
   }
-  return new WebGpuStore(engine, shape, layers);
+  return new WebGpuStore(engine, layers);
 };
 
 const clearLayers = (engine: Engine, layers: readonly GpuLayer[]): void => {

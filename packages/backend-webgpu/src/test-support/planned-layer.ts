@@ -1,4 +1,4 @@
-import { type AttentionSpec, type CacheShape, type LayerScheme, plainAttention, spanOf } from "@kvtuner/plan";
+import { type AttentionSpec, type LayerShape, type LayerScheme, plainAttention, spanOf } from "@kvtuner/plan";
 import type { Buffer } from "../device/buffer.ts";
 import { nextTokens } from "../store/blocks.ts";
 import { GpuLayer, type GpuTensor } from "../store/gpu-layer.ts";
@@ -9,7 +9,7 @@ const NO_BUFFER = {} as Buffer;
 
 /** A layer with blocks for planning only; it is on no device. */
 export const plannedLayer = (
-  shape: CacheShape,
+  shape: LayerShape,
   scheme: LayerScheme,
   tokens: number,
   maxBindingBytes: number,
