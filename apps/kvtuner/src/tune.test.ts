@@ -58,10 +58,11 @@ const sameJson = (one: string, other: string): boolean => {
 
 describe("tune", () => {
   test.each(["surrogate", "nsga2-groups"] as const)(
-    "tunes layers of several sizes by %s, each at its own cost",
+    "tunes layers of several sizes by %s, each at its own cost, and shared caches once",
     async (strategy) => {
       const perLayer = [{ kvHeads: 4 }, { headSize: 64 }, {}, { kvHeads: 1, headSize: 128 }, { kvHeads: 1 }];
-      const shape = { layers: 5, queryHeads: 4, kvHeads: 2, headSize: 32, perLayer };
+      const sharing = [{ place: 5, cacheOf: 3, queryHeads: 2 }];
+      const shape = { layers: 5, queryHeads: 4, kvHeads: 2, headSize: 32, perLayer, sharing };
       const out = newFolder();
       const limit = { kind: "bits", bits: 4.5 } as const;
       const result = await tune({ model: fakeModel(undefined, shape), out, ...OPTIONS, strategy, limit });
@@ -69,7 +70,10 @@ describe("tune", () => {
       expect(result.picked.bytes).toBe(planBytes({ shape, layers }, 4096).total);
       expect(result.picked.bits).toBeLessThanOrEqual(4.5);
       expect(result.picked.bits).toBe(trueBits({ shape, layers }, 4096));
-      expect(existsSync(join(out, "report.html"))).toBe(true);
+      expect(layers).toHaveLength(5);
+      expect(readFileSync(join(out, "report.html"), "utf8")).toContain(
+        "5 layers, 4 query heads, 4 or 2 or 1 KV heads, head size 32 or 64 or 128",
+      );
     },
   );
 

@@ -4,8 +4,11 @@ import { expect, test } from "vitest";
 import { FloatAttention } from "./attention/float-attention.ts";
 import type { Decoder } from "./decoder.ts";
 import { CacheSession, type SequenceCache } from "./generation/cache-session.ts";
+import { bufferSource } from "./gguf/byte-source.ts";
+import { openGguf } from "./gguf/gguf.ts";
 import { loadDecoder } from "./load-decoder.ts";
 import { FakeDevice } from "./test-support/fake-device.ts";
+import { familyGguf, familyModel } from "./test-support/family-model.ts";
 import { randomWeights } from "./test-support/random-weights.ts";
 
 const sizes = { hiddenSize: 32, feedForwardSize: 48, queryHeads: 4, kvHeads: 2, headSize: 16, vocabulary: 50 };
@@ -29,6 +32,22 @@ class DeviceAttention extends FloatAttention implements SequenceCache {
       return new Tensor("float32", this.#device.numbersOf(tensor), tensor.dims);
     });
     const output = await super.attend(layer, query!, key!, value!);
+    return this.#device.place(output.data as Float32Array, output.dims);
+  }
+}
+
+/** Takes queries on the device in layers that share a cache, too. */
+class SharingDeviceAttention extends DeviceAttention {
+  readonly #device: FakeDevice;
+
+  constructor(device: FakeDevice, decoder: Decoder) {
+    super(device, decoder);
+    this.#device = device;
+  }
+
+  override async read(sharing: number, query: Tensor): Promise<Tensor> {
+    expect(query.location).toBe("gpu-buffer");
+    const output = await super.read(sharing, new Tensor("float32", this.#device.numbersOf(query), query.dims));
     return this.#device.place(output.data as Float32Array, output.dims);
   }
 }
@@ -69,4 +88,21 @@ test("the float cache reads back what is on a device", async () => {
   const cache = new FloatAttention(decoder.shape, decoder.attention);
   await new CacheSession({ decoder, cache }).prompt(prompt);
   expect([device.readBacks, device.liveBuffers]).toEqual([3 * 3, 0]);
+});
+
+test("embeddings of layers stay on the device until the last layer has read them", async () => {
+  const source = await openGguf(bufferSource(familyGguf(familyModel("gemma4"))));
+  const onCpu = await loadDecoder(source, { createSession: (model) => InferenceSession.create(model) });
+  const expected = await logitsOf(
+    new CacheSession({ decoder: onCpu, cache: new FloatAttention(onCpu.shape, onCpu.attention) }),
+  );
+  const device = new FakeDevice();
+  const decoder = await loadDecoder(source, { createSession: device.createSession, deviceTensors: true });
+  const cache = new SharingDeviceAttention(device, decoder);
+  const session = new CacheSession({ decoder, cache });
+  expect(await logitsOf(session)).toEqual(expected);
+  expect(device.uploads).not.toContain("layer_input");
+  cache.failAtLayer = 2;
+  await expect(session.append(prompt)).rejects.toThrow("device lost");
+  expect([device.readBacks, device.liveBuffers]).toEqual([0, 0]);
 });

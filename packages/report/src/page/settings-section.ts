@@ -1,3 +1,4 @@
+import { type CacheShape, layerShapes } from "@kvtuner/plan";
 import type { StudySettings } from "@kvtuner/tuning";
 import { tuneCommandLines } from "../data/command.ts";
 import type { ReportData } from "../data/data.ts";
@@ -34,15 +35,19 @@ const taskRows = ({ task, objective }: StudySettings): [string, string][] => {
   ];
 };
 
+/** Sizes in which layers differ are all listed. */
+const shapeText = (shape: CacheShape): string => {
+  const all = (size: "queryHeads" | "kvHeads" | "headSize"): string =>
+    [...new Set(layerShapes(shape).map((layer) => layer[size]))].join(" or ");
+  return `${shape.layers} layers, ${all("queryHeads")} query heads, ${all("kvHeads")} KV heads, head size ${all("headSize")}`;
+};
+
 const settingRows = ({ settings, evaluated, front }: ReportData): [string, string][] => {
   const { model, shape } = settings;
   return [
     ["Model", `${model.name} (${model.architecture})`],
     ["SHA-256 of its file", model.sha256 ?? "unknown"],
-    [
-      "Shape",
-      `${shape.layers} layers, ${shape.queryHeads} query heads, ${shape.kvHeads} KV heads, head size ${shape.headSize}`,
-    ],
+    ["Shape", shapeText(shape)],
     ["Mode", `${settings.mode}, sinks ${settings.sinks}, recent ${settings.recent}`],
     ["Pairs", settings.pairs.join(", ")],
     ...taskRows(settings),

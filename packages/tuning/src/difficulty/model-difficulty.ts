@@ -5,6 +5,7 @@ import {
   type CacheShape,
   layerScheme,
   layerShape,
+  layerShapes,
   type Mode,
   modesFor,
   type TensorScheme,
@@ -67,7 +68,7 @@ type Coding = Pick<CodingDifficulty, "name" | "mode" | "bits" | "isRotated"> & {
  * @param distributions one per layer of `shape`
  */
 export const modelDifficulty = (shape: CacheShape, distributions: readonly LayerDistribution[]): ModelDifficulty => {
-  const compared = codingsFor(shape.headSize);
+  const compared = codingsFor(Math.min(...layerShapes(shape).map(({ headSize }) => headSize)));
   const layers = distributions.map((distribution, layer) => layerDifficulty(shape, layer, distribution, compared));
   const codings = compared.map(({ scheme: _, ...coding }) => {
     const errors = layers.map(({ scoreErrors }) => scoreErrors[coding.name]!);
