@@ -11,6 +11,7 @@ import { createDeviceRows, type DeviceRows } from "./segments/device-rows.ts";
 import { setColumns } from "./segments/head-pieces.ts";
 import { createLastRow, type LastRow } from "./segments/last-row.ts";
 import { MIXED } from "./segments/mixers/mixer-ports.ts";
+import type { SegmentModel } from "./segments/segment-files.ts";
 import type { SegmentSet } from "./segments/segment-set.ts";
 import type { CreateSession } from "./session.ts";
 
@@ -72,8 +73,22 @@ export interface Decoder {
   head(residual: Tensor, into?: Float32Array): Promise<Tensor>;
   /** Logits `[vocabularySize]` of the last row only. */
   lastLogits(residual: Tensor): Promise<Float32Array>;
+  /** The segments themselves, for {@link backward}. */
+  readonly segments: DecoderSegments;
   /** Releases all segments. */
   dispose(): Promise<void>;
+}
+
+/** Segments as models. */
+export interface DecoderSegments {
+  /** Pieces of the head, one after another. */
+  readonly headPieces: number;
+  /** The segment before a layer of the model, or after the last one. */
+  before(layer: number): Promise<SegmentModel>;
+  /** One piece of the head. */
+  head(piece: number): Promise<SegmentModel>;
+  /** Inputs of the segment before a layer that depend on positions. */
+  positionInputs(positions: RowPositions, layer: number): InferenceSession.FeedsType;
 }
 
 /** What a decoder is made of, whatever file it comes from. */
@@ -147,6 +162,12 @@ const decoderOf = (parts: DecoderParts, { attention, lastRow, deviceRows }: OwnG
     return logits;
   };
   return {
+    segments: {
+      headPieces: segments.count - layers - 1,
+      before: async (layer) => segments.model(layer),
+      head: async (piece) => segments.model(layers + 1 + piece),
+      positionInputs,
+    },
     config,
     shape,
     identity,

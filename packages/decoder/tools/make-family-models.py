@@ -1,6 +1,6 @@
 """Makes src/fixtures/families/ARCHITECTURE[.VARIANT].json: a small model of each family, with the logits that PyTorch `transformers`
-computes for it in double precision. The weights are not stored: each tensor is `offset + scale * noise(name)`, which
-src/test-support/family-model.ts generates again; only those that a converter computes are.
+computes for it in double precision, and gradients by its autograd (family_gradients.py). The weights are not stored: each tensor is
+`offset + scale * noise(name)`, which src/test-support/family-model.ts generates again; only those that a converter computes are.
 
 Run (all families, or those named):
     python3 -m venv venv && venv/bin/pip install torch==2.15.0 transformers==5.24.0
@@ -16,6 +16,7 @@ import numpy
 import torch
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from family_gradients import gradients  # noqa: E402
 from family_models import FAMILIES, ROPE_FACTORS, noise  # noqa: E402
 
 ROWS = 24
@@ -55,9 +56,10 @@ def make(family):
     ids = [(index * 17 + 3) % VOCABULARY for index in range(ROWS)]
     with torch.no_grad():
         logits = model(torch.tensor([ids])).logits[0]
+    slopes = gradients(model, ids, family.convert)
     rows = [[float(f"{number:.7g}") for number in row] for row in logits.tolist()]
     options = {"contextLength": ROWS} if family.is_long else {}
-    return {"metadata": family.metadata, "tensors": specs, "options": options, "ids": ids, "logits": rows}
+    return {"metadata": family.metadata, "tensors": specs, "options": options, "ids": ids, "logits": rows, "gradients": slopes}
 
 
 def main():

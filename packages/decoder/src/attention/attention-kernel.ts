@@ -1,7 +1,7 @@
 import { type AttentionSpec, type CacheShape, holeShape, holesOf, type LayerShape, spanOf } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import { serializeGraph } from "../onnx/graph.ts";
-import { runInto } from "../run-into.ts";
+import { runInto, type Tensors } from "../run-into.ts";
 import type { CreateSession, Session } from "../session.ts";
 import { attentionGraph } from "./attention-graph.ts";
 
@@ -38,28 +38,61 @@ export const createAttentionKernel = async (
   shape: CacheShape,
   createSession: CreateSession,
 ): Promise<AttentionKernel> => {
-  const holes = holesOf(shape).map((hole) => holeShape(shape, hole));
-  const sessions = await sessionsOf(holes, createSession);
+  const { holes, sessionOf, feedsOf, dispose } = await openAttention(shape, createSession);
   return {
-    run: async (hole, { query, key, value, mask }, into) => {
+    run: async (hole, call, into) => {
+      const { kvHeads, queryHeads } = holes[hole]!;
+      const feeds = feedsOf(hole, call);
+      const [columns, valueWidth] = feeds["value"]!.dims as [number, number];
+      const outputWidth = (valueWidth / kvHeads) * queryHeads;
+      const rows = call.mask.length / columns;
+      const output = into ?? new Float32Array(rows * outputWidth);
+      const attention = new Tensor("float32", output, [rows, outputWidth]);
+      await runInto(sessionOf(hole), feeds, { attention });
+      return output;
+    },
+    span: (hole) => spanOf(holes[hole]!.attention),
+    dispose,
+  };
+};
+
+/** Sessions of all holes of a shape. */
+export interface AttentionSessions {
+  readonly holes: readonly AttentionLayer[];
+  sessionOf(hole: number): Session;
+  /** The call as the inputs of {@link attentionGraph}. */
+  feedsOf(hole: number, call: AttentionCall): Tensors;
+  dispose(): Promise<void>;
+}
+
+/**
+ * Compiles the attention of each hole, one session for holes that are alike.
+ *
+ * @param modelOf makes another model of the attention's
+ */
+export const openAttention = async (
+  shape: CacheShape,
+  createSession: CreateSession,
+  modelOf: (attention: Uint8Array) => Uint8Array = (attention) => attention,
+): Promise<AttentionSessions> => {
+  const holes = holesOf(shape).map((hole) => holeShape(shape, hole));
+  const sessions = await sessionsOf(holes, async (model) => createSession(modelOf(model)));
+  return {
+    holes,
+    sessionOf: (hole) => sessions.get(variantName(holes[hole]!))!,
+    feedsOf: (hole, { query, key, value, mask }) => {
       const own = holes[hole]!;
       const { sinkLogits } = own.attention;
       const [queryWidth, width] = [own.queryHeads * own.headSize, own.kvHeads * own.headSize];
       const [rows, columns] = [query.length / queryWidth, key.length / width];
-      const feeds = {
+      return {
         query: new Tensor("float32", query, [rows, queryWidth]),
         key: new Tensor("float32", key, [columns, width]),
         value: new Tensor("float32", value, [columns, value.length / columns]),
         mask: new Tensor("float32", mask, [rows, columns]),
         ...(sinkLogits && { sinks: sinkTensor(sinkLogits, own) }),
       };
-      const outputWidth = (value.length / columns / own.kvHeads) * own.queryHeads;
-      const output = into ?? new Float32Array(rows * outputWidth);
-      const attention = new Tensor("float32", output, [rows, outputWidth]);
-      await runInto(sessions.get(variantName(own))!, feeds, { attention });
-      return output;
     },
-    span: (hole) => spanOf(holes[hole]!.attention),
     dispose: async () => {
       for (const session of sessions.values()) await session.release();
     },

@@ -4,7 +4,8 @@ import { Tensor } from "onnxruntime-common";
 import type { AttentionKernel } from "./attention-kernel.ts";
 import { GrowingRows } from "./growing-rows.ts";
 
-const CHUNK_ROWS = 128;
+/** Queries that attend at once. */
+export const CHUNK_ROWS = 128;
 
 /** The baseline: one sequence's keys and values in float32, with the model's attention (batch 1). */
 export class FloatAttention implements Attention {

@@ -1,7 +1,8 @@
 import { type AttentionSpec, defaultScale, plainAttention } from "@kvtuner/plan";
 import type { NodeProto } from "onnx-buf";
+import { floatOf, integerOf } from "../onnx/attributes.ts";
 import { uncuttable } from "./export-error.ts";
-import { floatOf, type GraphIndex, integerOf } from "./graph-index.ts";
+import { type GraphIndex } from "./graph-index.ts";
 
 /** Heads of a model, as its configuration says. */
 export interface ExportedHeads {

@@ -4,6 +4,7 @@ import { type ModelProto, ModelProtoSchema } from "onnx-buf";
 import { type InferenceSession, Tensor } from "onnxruntime-common";
 import { shapeOf } from "../architecture/attention.ts";
 import { assembleDecoder, type Decoder } from "../decoder.ts";
+import type { SegmentModel } from "../segments/segment-files.ts";
 import { openOnUse, type OnStep } from "../segments/segment-set.ts";
 import { type CreateSession, releasedOnFailure } from "../session.ts";
 import { type AttentionCut, attentionCuts } from "./attention-cuts.ts";
@@ -108,7 +109,11 @@ export const loadExported = async (model: ExportedModel, options: LoadExportedOp
   };
   const opens = segments.map((segment) => async () => createSession(segment, sessionOptions));
   const { architecture, hiddenSize, contextLength, vocabularySize } = config;
-  const set = await openOnUse(opens, residentSegments, onProgress);
+  const segmentModel = async (index: number): Promise<SegmentModel> => ({
+    bytes: segments[index]!,
+    ...(weightsFolder !== undefined && { weightsFolder }),
+  });
+  const set = await openOnUse(opens, segmentModel, residentSegments, onProgress);
   const parts = {
     config: { name, architecture, hiddenSize, contextLength },
     shape,

@@ -35,13 +35,3 @@ export const graphIndex = (graph: GraphProto): GraphIndex => {
     inputType: (tensor) => inputs.get(tensor)?.elemType,
   };
 };
-
-/** An integer attribute of a node. */
-export const integerOf = (node: NodeProto, name: string, fallback = 0): number => {
-  const found = node.attribute.find((attribute) => attribute.name === name);
-  return found ? Number(found.i) : fallback;
-};
-
-/** A float attribute of a node. */
-export const floatOf = (node: NodeProto, name: string, fallback = 0): number =>
-  node.attribute.find((attribute) => attribute.name === name)?.f ?? fallback;

@@ -46,6 +46,7 @@ export const segmentFolder = (folder: string, createSession: CreateSession<strin
     const target = join(folder, name);
     if (!(await isComplete(target))) await writeSegment(folder, name, await build());
   },
+  read: async (name) => ({ bytes: await readFile(join(folder, name, MODEL)), weightsFolder: join(folder, name) }),
   open: async (name, options) => createSession(join(folder, name, MODEL), options),
 });
 

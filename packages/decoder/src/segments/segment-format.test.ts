@@ -20,6 +20,7 @@ test("the segments of an unchanged model are those of this version of the format
       hash.update(name).update(model);
       for (const { offset, bytes } of parts) hash.update(String(offset)).update(bytes);
     },
+    read: unopened,
     open: unopened,
   };
   for (const architecture of ["llama", "qwen2"] as const) {

@@ -3,7 +3,7 @@ import { type Graph, serializeGraph } from "../onnx/graph.ts";
 import { runInto, type Tensors } from "../run-into.ts";
 import type { CreateSession, Session, SessionOptions } from "../session.ts";
 import { assertGraphSize } from "./graph-size.ts";
-import type { SegmentFiles } from "./segment-files.ts";
+import type { SegmentFiles, SegmentModel } from "./segment-files.ts";
 
 /** A segment that can be compiled. */
 export interface SegmentSource {
@@ -19,6 +19,8 @@ export interface SegmentSet {
   readonly count: number;
   /** @param targets tensors to write outputs of their names into; other outputs are new */
   run(index: number, feeds: InferenceSession.FeedsType, targets?: Tensors): Promise<Tensors>;
+  /** A segment as a model. Weights that are not in files are read again. */
+  model(index: number): Promise<SegmentModel>;
   /** Releases all sessions. */
   release(): Promise<void>;
 }
@@ -42,6 +44,7 @@ export const compileSegments = async (
   return {
     count: sources.length,
     run: async (index, feeds, targets) => runInto(sessions[index]!, feeds, targets),
+    model: async (index) => ({ bytes: serializeGraph(await sources[index]!.build()) }),
     release: async () => void (await Promise.all(sessions.map((session) => session.release()))),
   };
 };
@@ -63,7 +66,8 @@ export const openSegments = async (
       async () =>
         files.open(name, options),
   );
-  return openOnUse(opens, resident, (done) => onStep(sources.length + done, total));
+  const model: SegmentSet["model"] = async (index) => files.read(sources[index]!.name);
+  return openOnUse(opens, model, resident, (done) => onStep(sources.length + done, total));
 };
 
 /**
@@ -72,10 +76,11 @@ export const openSegments = async (
  */
 export const openOnUse = async (
   opens: readonly (() => Promise<Session>)[],
+  model: SegmentSet["model"],
   resident: number | undefined,
   onStep: OnStep = () => undefined,
 ): Promise<SegmentSet> => {
-  const set = sessionsOnUse(opens, resident ?? Infinity);
+  const set = { ...sessionsOnUse(opens, resident ?? Infinity), model };
   if (resident !== undefined) return set;
   try {
     // The largest first, while memory is empty: those of the head, which come last.
@@ -95,7 +100,7 @@ interface Opened {
   users: number;
 }
 
-interface SessionsOnUse extends SegmentSet {
+interface SessionsOnUse extends Omit<SegmentSet, "model"> {
   use<Result>(index: number, work: (session: Session) => Promise<Result>): Promise<Result>;
 }
 

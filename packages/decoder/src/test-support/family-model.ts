@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { type WritableTensor, type WritableValue, writeGguf } from "../gguf/test-support/write-gguf.ts";
+import type { InnerTensor } from "./reference-decoder.ts";
 
 /** A small model of one family with its logits by PyTorch `transformers`, made by `tools/make-family-models.py`. */
 export interface FamilyModel {
@@ -21,6 +22,11 @@ export interface FamilyModel {
   readonly ids: readonly number[];
   /** One row per id. */
   readonly logits: readonly (readonly number[])[];
+  /**
+   * Gradients of the product of the logits with `noise("cotangent")`, by tensor and layer: the norm, then the products with
+   * `noise("TENSOR.LAYER.INDEX")`, of INDEX 0, 1, ...
+   */
+  readonly gradients: Readonly<Record<InnerTensor, readonly (readonly number[])[]>>;
 }
 
 /** Reads the fixture of an architecture. */
@@ -50,7 +56,7 @@ export const familyGguf = (
   });
 
 /** Numbers from -1 to 1: a linear congruential generator that starts from the FNV-1a hash of a tensor's name. */
-const noise = (name: string): (() => number) => {
+export const noise = (name: string): (() => number) => {
   let state = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(name)) state = Math.imul(state ^ byte, 0x01000193) >>> 0;
   return () => {

@@ -1,14 +1,23 @@
 import type { WeightSource } from "../architecture/weights.ts";
 import type { SmallModel } from "./random-weights.ts";
 
+/** A tensor inside the model. */
+export type InnerTensor = "query" | "key" | "keyBeforeRope" | "value" | "output";
+
+/** Replaces the rows of a tensor of a layer. */
+export type Change = (tensor: InnerTensor, layer: number, rows: number[][]) => number[][];
+
 /**
  * Logits of a whole sequence in double precision, one row per token, straight from the definition of the architecture.
  * Applies RoPE to llama rows in their stored, interleaved order, which tests the reordering too.
+ *
+ * @param change of tensors on the way; queries and keys of llama are in the stored order
  */
 export const referenceLogits = async (
   source: WeightSource,
   model: SmallModel,
   ids: readonly number[],
+  change: Change = (_tensor, _layer, tensorRows) => tensorRows,
 ): Promise<number[][]> => {
   const read = async (name: string): Promise<number[]> => [...(await source.readTensor(name))];
   const { hiddenSize, queryHeads, kvHeads, headSize } = model;
@@ -40,10 +49,11 @@ export const referenceLogits = async (
         ).flat(),
       );
     };
+    const unturned = change("keyBeforeRope", layer, await normed("attn_k", await linear("attn_k", input)));
     const [query, key, value] = [
-      turn(await normed("attn_q", await linear("attn_q", input))),
-      turn(await normed("attn_k", await linear("attn_k", input))),
-      await linear("attn_v", input),
+      change("query", layer, turn(await normed("attn_q", await linear("attn_q", input)))),
+      change("key", layer, turn(unturned)),
+      change("value", layer, await linear("attn_v", input)),
     ];
     const mixed = rows.map((_, position) =>
       Array.from({ length: queryHeads }, (_head, head) => {
@@ -60,7 +70,7 @@ export const referenceLogits = async (
         );
       }).flat(),
     );
-    (await linear("attn_output", mixed)).forEach((x, row) => (rows[row] = add(rows[row]!, x)));
+    (await linear("attn_output", change("output", layer, mixed))).forEach((x, row) => (rows[row] = add(rows[row]!, x)));
     const feedNorm = await read(name("ffn_norm.weight"));
     const feed = rows.map((x) => rmsNorm(x, feedNorm));
     const up = await linear("ffn_up", feed);

@@ -1,0 +1,82 @@
+import { type CacheShape, spanOf } from "@kvtuner/plan";
+import { Tensor } from "onnxruntime-common";
+import { openAttention } from "../attention/attention-kernel.ts";
+import { causalMask } from "../attention/float-attention.ts";
+import type { CreateSession } from "../session.ts";
+import { cotangentName, gradientName } from "./differentiate.ts";
+import { addRows, putRows, type SampleRows, takeRows, zeroRows } from "./sample-rows.ts";
+import { vjpModel } from "./vjp-model.ts";
+
+/** Query, key and value of a whole sequence, as `AttentionCall` has them. */
+export interface AttentionInputs {
+  readonly query: Float32Array;
+  readonly key: Float32Array;
+  readonly value: Float32Array;
+}
+
+/** Gradients of the keys and values that one or more holes read, `[samples, tokens, kvHeads * size]`. */
+export interface CacheGradients {
+  readonly key: SampleRows;
+  readonly value: SampleRows;
+}
+
+/** The vector-Jacobian product of causal attention over whole sequences. */
+export interface AttentionVjp {
+  /**
+   * Returns the gradient of the query, `[samples, tokens, queryHeads * headSize]`, and adds those of key and value to `cache`.
+   *
+   * @param cotangent of the attention output, `[samples, tokens, queryHeads * valueSize]`
+   */
+  run(hole: number, inputs: AttentionInputs, cotangent: SampleRows, cache: CacheGradients): Promise<SampleRows>;
+  /** Releases the compiled graphs. */
+  dispose(): Promise<void>;
+}
+
+/** Most scores, of all heads and samples, that are in memory at once, several times; and most queries. */
+const MOST_SCORES = 2 ** 22;
+const MOST_QUERIES = 128;
+
+const TENSORS = ["query", "key", "value"] as const;
+
+/** Compiles it from the graph of attention. Queries are tiled: no matrix of all tokens by all tokens is held. */
+export const createAttentionVjp = async (shape: CacheShape, createSession: CreateSession): Promise<AttentionVjp> => {
+  const { holes, sessionOf, feedsOf, dispose } = await openAttention(shape, createSession, (attention) =>
+    vjpModel(attention, { inputs: TENSORS }),
+  );
+  return {
+    run: async (hole, { query, key, value }, cotangent, cache) => {
+      const { queryHeads, attention } = holes[hole]!;
+      const { samples, rows: tokens } = cotangent;
+      const widthOf = (array: Float32Array): number => array.length / tokens;
+      const result = zeroRows(samples, tokens, widthOf(query));
+      const most = Math.floor(MOST_SCORES / (samples * queryHeads * tokens));
+      const step = Math.max(1, Math.min(MOST_QUERIES, most));
+      for (let first = 0; first < tokens; first += step) {
+        const end = Math.min(tokens, first + step);
+        const start = Math.max(0, first + 1 - spanOf(attention));
+        const rowsOf = (array: Float32Array, from: number): Float32Array =>
+          array.subarray(from * widthOf(array), end * widthOf(array));
+        const call = {
+          query: rowsOf(query, first),
+          key: rowsOf(key, start),
+          value: rowsOf(value, start),
+          mask: causalMask(first - start, end - first, spanOf(attention)),
+        };
+        const gradients = await sessionOf(hole).run({
+          ...feedsOf(hole, call),
+          [cotangentName("attention")]: tensorOf(cotangent, first, end),
+        });
+        const gradientOf = (name: string): Float32Array => gradients[gradientName(name)]!.data as Float32Array;
+        putRows(result, first, gradientOf("query"));
+        addRows(cache.key, start, gradientOf("key"));
+        addRows(cache.value, start, gradientOf("value"));
+      }
+      return result;
+    },
+    dispose,
+  };
+};
+
+/** Some rows of all samples as a tensor `[samples, rows, width]`. */
+export const tensorOf = (source: SampleRows, from: number, to: number): Tensor =>
+  new Tensor("float32", takeRows(source, from, to), [source.samples, to - from, source.width]);

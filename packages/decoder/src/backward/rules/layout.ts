@@ -1,0 +1,76 @@
+import { integerOf, integersOf } from "../../onnx/attributes.ts";
+import { unsupported } from "../backward-error.ts";
+import { byInput, type Call, type Rule } from "../rule.ts";
+
+/** Gives the cotangent the sizes of the input. */
+const reshaped: Rule = byInput((call) =>
+  call.emit("Reshape", [call.cotangent(), call.cotangentShapeOf(call.input[0]!)]),
+);
+
+const transposed: Rule = byInput((call) => {
+  const order = integersOf(call.node, "perm");
+  const inverse = order.map((_, axis) => order.indexOf(axis) + 1);
+  return call.emit("Transpose", [call.cotangent()], { perm: [0, ...inverse] });
+});
+
+/** An axis of a tensor, in its cotangent. */
+const cotangentAxis = (axis: number): number => (axis < 0 ? axis : axis + 1);
+
+/** Takes the part of an input out of the cotangent. */
+const concat: Rule = (input) => (call) => {
+  const axis = integerOf(call.node, "axis", 0);
+  const sizeOf = (tensor: string): string =>
+    call.emit("Gather", [call.shapeOf(tensor), call.integers([axis])], { axis: 0 });
+  const sizes = call.input.slice(0, input + 1).map(sizeOf);
+  const total = (parts: readonly string[]): string =>
+    parts.reduce((sum, size) => call.emit("Add", [sum, size]), call.integers([0]));
+  return call.emit("Slice", [
+    call.cotangent(),
+    total(sizes.slice(0, -1)),
+    total(sizes),
+    call.integers([cotangentAxis(axis)]),
+  ]);
+};
+
+/** Slices from the start: puts zeros behind. */
+const slice: Rule = byInput((call) => {
+  if (call.constantIntegers(call.input[1]!)?.some((start) => start !== 0) !== false)
+    throw unsupported("a slice that does not begin at the first number");
+  const rank = call.dims(call.input[0]!).length;
+  const lost = call.emit("Sub", [call.shapeOf(call.input[0]!), call.shapeOf(call.output[0]!)]);
+  const before = call.integers(Array.from({ length: rank + 2 }, () => 0));
+  return call.emit("Pad", [call.cotangent(), call.emit("Concat", [before, lost], { axis: 0 }), call.number(0)]);
+});
+
+const split: Rule = byInput((call) =>
+  call.emit(
+    "Concat",
+    call.output.map((_, index) => call.cotangent(index)),
+    { axis: cotangentAxis(integerOf(call.node, "axis", 0)) },
+  ),
+);
+
+/** Repeats the cotangent along the axes that were summed. */
+const reduceSum: Rule = byInput((call) => {
+  const axes = call.constantIntegers(call.input[1]!)!;
+  const rank = call.dims(call.input[0]!).length;
+  const isKept = integerOf(call.node, "keepdims", 1) === 1;
+  const fromEnd = call.integers(axes.map((axis) => (axis < 0 ? axis : axis - rank)));
+  const kept = isKept ? call.cotangent() : call.emit("Unsqueeze", [call.cotangent(), fromEnd]);
+  return repeated(call, kept);
+});
+
+const repeated = (call: Call, cotangent: string): string =>
+  call.emit("Expand", [cotangent, call.cotangentShapeOf(call.input[0]!)]);
+
+/** Operators that move, repeat or sum numbers. */
+export const layoutRules: Readonly<Record<string, Rule>> = {
+  Reshape: reshaped,
+  Unsqueeze: reshaped,
+  Squeeze: reshaped,
+  Transpose: transposed,
+  Concat: concat,
+  Slice: slice,
+  Split: split,
+  ReduceSum: reduceSum,
+};
