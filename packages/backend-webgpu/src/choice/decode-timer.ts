@@ -74,9 +74,7 @@ export class DecodeTimer {
     const engine = this.#engine;
     for (const scheme of LAYERS) this.#layers.push(await filledLayer(engine, shape, scheme, tokens));
     this.#plans = this.#layers.map((layer) => planAttention(layer, tokens - 1, 1, engine.limits));
-    await engine.prepare(
-      this.#plans.flatMap((plan, index) => plannedSources(this.#layers[index]!, plan, this.variant)),
-    );
+    await engine.prepare(this.#plans.flatMap((plan) => plannedSources(plan, this.variant)));
     await engine.workspace.reserve(shape, shape.queryHeads * Math.max(...this.#plans.map(({ partials }) => partials)));
   }
 }

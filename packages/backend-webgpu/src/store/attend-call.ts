@@ -4,9 +4,10 @@ import { appendPiece } from "./append-piece.ts";
 import { attendPiece } from "./attend-piece.ts";
 import { type AttendPlan, plannedSources, planPieces } from "./attend-plan.ts";
 import type { GpuLayer } from "./gpu-layer.ts";
+import type { Reader } from "./reader.ts";
 import { truncateLayer } from "./truncate-layer.ts";
 import type { RowsOfCall } from "./uploaded-rows.ts";
-import { workOn } from "./work.ts";
+import { type Work, workOn } from "./work.ts";
 
 /** A submitted call. */
 export interface SentCall {
@@ -34,12 +35,49 @@ export const attendCall = async (
 ): Promise<SentCall> => {
   engine.loss.assertThere();
   await layer.reserve(engine, layer.length + tokens);
-  const plans = planPieces(layer, tokens, engine.limits);
-  await engine.prepare(plans.flatMap((plan) => plannedSources(layer, plan, engine.variant)));
-  await engine.workspace.reserve(layer.shape, Math.max(...plans.map((plan) => partialVectors(layer, plan))));
+  const plans = await preparedPlans(engine, layer, layer.length, tokens);
   return sent(engine, layer, () => {
-    for (const plan of plans) attendPlan(engine, layer, plan, rows, target, plan.position - plans[0]!.position);
+    for (const plan of plans)
+      try {
+        runPlan(engine, plan, plan.position - plans[0]!.position, rows, target, appendPiece);
+      } catch (error) {
+        // Nothing of this piece was submitted.
+        layer.length = plan.position;
+        throw error;
+      }
   });
+};
+
+/**
+ * Attends with the queries of a layer's newest `tokens` tokens, which a call of `attendCall` has appended, as a layer that
+ * shares its cache. Copies the outputs to `target`, float32 `[tokens, queryHeads * headSize]`.
+ *
+ * @throws OutOfMemoryError
+ * @throws DeviceLostError `BACKEND_DEVICE_LOST`
+ */
+export const readCall = async (
+  engine: Engine,
+  reader: Reader,
+  tokens: number,
+  rows: RowsOfCall,
+  target: GPUBuffer,
+): Promise<void> => {
+  engine.loss.assertThere();
+  const plans = await preparedPlans(engine, reader, reader.stored.length - tokens, tokens);
+  for (const plan of plans) runPlan(engine, plan, plan.position - plans[0]!.position, rows, target);
+};
+
+/** Plans of a call, with their kernels compiled and their buffers allocated. */
+const preparedPlans = async (
+  engine: Engine,
+  reader: Reader,
+  position: number,
+  tokens: number,
+): Promise<AttendPlan[]> => {
+  const plans = planPieces(reader, position, tokens, engine.limits);
+  await engine.prepare(plans.flatMap((plan) => plannedSources(plan, engine.variant)));
+  await engine.workspace.reserve(reader.shape, Math.max(...plans.map(partialVectors)));
+  return plans;
 };
 
 const sent = (engine: Engine, layer: GpuLayer, send: () => void): SentCall => {
@@ -60,30 +98,25 @@ const sent = (engine: Engine, layer: GpuLayer, send: () => void): SentCall => {
   return call;
 };
 
-const partialVectors = ({ shape }: GpuLayer, { partials, tokens }: AttendPlan): number =>
-  partials * tokens * shape.queryHeads;
+const partialVectors = ({ reader, partials, tokens }: AttendPlan): number =>
+  partials * tokens * reader.shape.queryHeads;
 
-const attendPlan = (
+/** Submits one piece, whose rows and outputs start at row `first` of the call. */
+const runPlan = (
   engine: Engine,
-  layer: GpuLayer,
   plan: AttendPlan,
+  first: number,
   rows: RowsOfCall,
   target: GPUBuffer,
-  first: number,
+  append?: (work: Work, tokens: number) => void,
 ): void => {
-  const { queryHeads, headSize } = layer.shape;
-  const rowBytes = 4 * queryHeads * headSize;
+  const { tokens, reader } = plan;
+  const rowBytes = 4 * reader.shape.queryHeads * reader.shape.headSize;
   const commands = new Commands(engine);
-  const work = workOn(engine, commands, layer);
-  try {
-    rows(commands, first, plan.tokens);
-    appendPiece(work, plan.tokens);
-    attendPiece(work, plan);
-    commands.copy(engine.workspace.get("outputs").gpu, 0, target, first * rowBytes, plan.tokens * rowBytes);
-    commands.submit();
-  } catch (error) {
-    // Nothing of this piece was submitted.
-    layer.length = plan.position;
-    throw error;
-  }
+  const work = workOn(engine, commands, reader.stored);
+  rows(commands, first, tokens);
+  append?.(work, tokens);
+  attendPiece(work, plan);
+  commands.copy(engine.workspace.get("outputs").gpu, 0, target, first * rowBytes, tokens * rowBytes);
+  commands.submit();
 };

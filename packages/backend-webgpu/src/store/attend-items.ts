@@ -1,6 +1,6 @@
 import { spanOf } from "@kvtuner/plan";
 import { type Block, eachBlock } from "./blocks.ts";
-import type { GpuLayer } from "./gpu-layer.ts";
+import type { Reader } from "./reader.ts";
 import { packedTokens, TILE_TOKENS } from "./tensor-format.ts";
 
 /** Forms of the tokens that a dispatch reads. */
@@ -21,32 +21,32 @@ export interface AttendItem extends Forms {
 const SINKS: Forms = { isKeyExact: true, isValueExact: true, isSinks: true };
 
 /**
- * Tiles that queries at `position .. position + tokens - 1` read, whose tokens the layer already holds: one item for each
+ * Tiles that a reader's queries at `position .. position + tokens - 1` read, whose tokens the layer then holds: one item for each
  * combination of codes and exact rows. Kernels mask what a single query must not see. Items with codes of values come
  * first.
  */
-export const attendItems = (layer: GpuLayer, position: number, tokens: number): AttendItem[] => {
+export const attendItems = (reader: Reader, position: number, tokens: number): AttendItem[] => {
   const end = position + tokens;
   const items: AttendItem[] = [];
   for (const isValueExact of [false, true])
     for (const isKeyExact of [false, true])
-      for (const item of itemsOf(layer, position, end, { isKeyExact, isValueExact, isSinks: false })) items.push(item);
-  const [from] = visibleRange(layer, SINKS, position + 1);
-  const [, to] = visibleRange(layer, SINKS, end);
+      for (const item of itemsOf(reader, position, end, { isKeyExact, isValueExact, isSinks: false })) items.push(item);
+  const [from] = visibleRange(reader, SINKS, position + 1);
+  const [, to] = visibleRange(reader, SINKS, end);
   if (from < to) items.push({ ...SINKS, block: undefined, ...tilesOf(from, to) });
   return items;
 };
 
-const itemsOf = (layer: GpuLayer, position: number, end: number, forms: Forms): AttendItem[] => {
-  const { key, value } = layer;
+const itemsOf = (reader: Reader, position: number, end: number, forms: Forms): AttendItem[] => {
+  const { key, value } = reader.stored;
   // After the sinks, blocks hold all tokens of a 16-bit tensor.
   if ((forms.isKeyExact && !key.format.isCoded) || (forms.isValueExact && !value.format.isCoded)) return [];
-  const [from] = visibleRange(layer, forms, position + 1);
-  const [, to] = visibleRange(layer, forms, end);
+  const [from] = visibleRange(reader, forms, position + 1);
+  const [, to] = visibleRange(reader, forms, end);
   if (from >= to) return [];
   if (forms.isKeyExact && forms.isValueExact) return [{ ...forms, block: undefined, ...tilesOf(from, to) }];
   const items: AttendItem[] = [];
-  eachBlock(layer, from, to, (block, start, stop) => items.push({ ...forms, block, ...tilesOf(start, stop) }));
+  eachBlock(reader.stored, from, to, (block, start, stop) => items.push({ ...forms, block, ...tilesOf(start, stop) }));
   return items;
 };
 
@@ -56,10 +56,11 @@ const itemsOf = (layer: GpuLayer, position: number, end: number, forms: Forms): 
  * @param length number of tokens up to the query's own
  */
 export const visibleRange = (
-  { key, value, spec, scheme: { residency } }: GpuLayer,
+  { stored: { key, value, scheme }, spec }: Reader,
   { isKeyExact, isValueExact, isSinks }: Forms,
   length: number,
 ): [from: number, to: number] => {
+  const { residency } = scheme;
   const firstRead = Math.max(0, length - spanOf(spec));
   if (isSinks) return [firstRead, Math.min(residency.sinks, length)];
   const behind = Math.max(0, length - residency.sinks);

@@ -1,4 +1,5 @@
-import type { AttentionSpec } from "@kvtuner/plan";
+import type { AttentionSpec, LayerShape } from "@kvtuner/plan";
+import type { Engine } from "../device/engine.ts";
 import { inputPlaces } from "../device/workspace.ts";
 import { type AttendKernel, attendSource } from "../kernels/attend-kernel.ts";
 import { reduceSource } from "../kernels/reduce-kernel.ts";
@@ -9,26 +10,31 @@ import { blockRegion, ringRegion, sinkRegion } from "./region.ts";
 import type { Work } from "./work.ts";
 
 /**
- * Attends with the queries in the workspace's inputs: computes partial sums of each item, then reduces them into the
+ * Attends with a reader's queries in the workspace's inputs: computes partial sums of each item, then reduces them into the
  * workspace's outputs, float32 `[tokens, queryHeads * headSize]`.
  */
 export const attendPiece = (work: Work, plan: AttendPlan): void => {
-  const { shape, key } = work.layer;
-  if (key.format.isRotated) rotateQueries(work, plan.tokens);
+  const { key, value } = work.layer;
+  if (key.format.isRotated) rotateQueries(work, plan);
   let partial = 0;
   let rotated = 0;
   for (const planned of plan.items) {
     attendItem(work, plan, planned, partial);
     partial += planned.splits;
-    if (work.layer.value.format.isRotated && !planned.item.isValueExact) rotated = partial;
+    if (value.format.isRotated && !planned.item.isValueExact) rotated = partial;
   }
-  reduce(work, plan.tokens * shape.queryHeads, partial, rotated);
+  reduce(work, plan, partial, rotated);
 };
 
-const reduce = ({ engine, commands, layer }: Work, vectors: number, partials: number, rotated: number): void => {
-  const { shape, spec, sinkLogits, middles, mark } = layer;
+const reduce = (
+  { engine, commands, layer: { middles, mark } }: Work,
+  { reader: { shape, spec, sinkLogits }, tokens }: AttendPlan,
+  partials: number,
+  rotated: number,
+): void => {
   const { workspace } = engine;
   const { queryHeads, kvHeads, headSize } = shape;
+  const vectors = tokens * queryHeads;
   const counts = [partials, rotated, vectors, inputPlaces(shape, engine.limits).query, mark];
   commands.run(
     engine.kernel(reduceSource(headSize, spec)),
@@ -45,9 +51,9 @@ const reduce = ({ engine, commands, layer }: Work, vectors: number, partials: nu
 
 const PARTIALS = ["partials", "statistics", "inputs"] as const;
 
-const rotateQueries = ({ engine, commands, kernels, layer }: Work, tokens: number): void => {
-  const { query, rotatedQuery } = inputPlaces(layer.shape, engine.limits);
-  const { queryHeads } = layer.shape;
+const rotateQueries = ({ engine, commands, kernels }: Work, { reader: { shape }, tokens }: AttendPlan): void => {
+  const { query, rotatedQuery } = inputPlaces(shape, engine.limits);
+  const { queryHeads } = shape;
   commands.run(
     engine.kernel(kernels.rotateRows),
     [engine.workspace.get("inputs")],
@@ -59,6 +65,7 @@ const rotateQueries = ({ engine, commands, kernels, layer }: Work, tokens: numbe
 const attendItem = (work: Work, plan: AttendPlan, planned: PlannedItem, firstPartial: number): void => {
   const { engine, commands, layer } = work;
   const { item, kernel } = planned;
+  const { reader } = plan;
   const { workspace, variant } = engine;
   const [keys, values] = [
     sideOf(layer, layer.key, item, item.isKeyExact),
@@ -78,19 +85,18 @@ const attendItem = (work: Work, plan: AttendPlan, planned: PlannedItem, firstPar
     [
       ...keys.region,
       ...values.region,
-      ...callWords(layer, plan, planned, firstPartial),
-      ...(isRotated ? rotatedStarts(work) : [0, 0]),
+      ...callWords(plan, planned, firstPartial),
+      ...(isRotated ? rotatedStarts(engine, reader.shape) : [0, 0]),
       ...formatWords(kernel),
-      ...factorWords(layer.spec),
-      ...visibleWords(layer, plan, item),
+      ...factorWords(reader.spec),
+      ...visibleWords(plan, item),
     ],
-    attendGroups(planned, plan.tokens, layer.shape),
+    attendGroups(planned, plan.tokens, reader.shape),
   );
 };
 
 const callWords = (
-  { shape }: GpuLayer,
-  { tokens }: AttendPlan,
+  { reader: { shape }, tokens }: AttendPlan,
   { item, tilesInSplit }: PlannedItem,
   firstPartial: number,
 ): number[] => {
@@ -122,14 +128,14 @@ const formatWords = ({ key, value, headSize, vectors }: AttendKernel): number[] 
 ];
 
 /** Start of transformed queries and of transformed middles, in vectors of four. */
-const rotatedStarts = ({ engine, layer: { shape } }: Work): number[] => [
-  inputPlaces(shape, engine.limits).rotatedQuery / 4,
+const rotatedStarts = ({ limits }: Engine, shape: LayerShape): number[] => [
+  inputPlaces(shape, limits).rotatedQuery / 4,
   (shape.kvHeads * shape.headSize) / 4,
 ];
 
 /** Which tokens each query reads. */
-const visibleWords = (layer: GpuLayer, { position, tokens }: AttendPlan, item: AttendItem): number[] =>
-  Array.from({ length: tokens }, (_, token) => visibleRange(layer, item, position + token + 1)).flat();
+const visibleWords = ({ reader, position, tokens }: AttendPlan, item: AttendItem): number[] =>
+  Array.from({ length: tokens }, (_, token) => visibleRange(reader, item, position + token + 1)).flat();
 
 const sideOf = ({ shape }: GpuLayer, tensor: GpuTensor, { block, isSinks }: AttendItem, isExact: boolean) => {
   if (!isExact)

@@ -22,7 +22,7 @@ const SCHEMES = [
 const plansOf = (shape: CacheShape, scheme: number, held: number, tokens: number, limits: GpuLimits): AttendPlan[] => {
   const layer = plannedLayer(shape, SCHEMES[scheme]!, held + tokens, limits.maxBindingBytes);
   layer.length = held;
-  return planPieces(layer, tokens, limits);
+  return planPieces(layer, layer.length, tokens, limits);
 };
 
 /** Bytes of the largest buffer of a plan's kernels, apart from the cache. */
@@ -53,7 +53,7 @@ const longestPieceWords = (): readonly (readonly number[])[] => {
   const run = (_kernel: unknown, _buffers: unknown, words: readonly number[]): void => void dispatched.push(words);
   const engine = { kernel: () => {}, workspace: { get: () => {} }, variant: {}, limits: LEAST };
   const work = { engine, commands: { run }, kernels: {}, layer } as unknown as Work;
-  attendPiece(work, planPieces(layer, PIECE_TOKENS, LEAST)[0]!);
+  attendPiece(work, planPieces(layer, layer.length, PIECE_TOKENS, LEAST)[0]!);
   return dispatched;
 };
 

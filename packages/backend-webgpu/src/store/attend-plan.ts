@@ -6,7 +6,8 @@ import type { KernelSource } from "../kernels/kernel-source.ts";
 import { reduceSource } from "../kernels/reduce-kernel.ts";
 import type { Variant } from "../kernels/variant.ts";
 import { type AttendItem, attendItems } from "./attend-items.ts";
-import type { GpuLayer, GpuTensor } from "./gpu-layer.ts";
+import type { GpuTensor } from "./gpu-layer.ts";
+import type { Reader } from "./reader.ts";
 import { exactFormat, type TensorFormat } from "./tensor-format.ts";
 
 /** An item with its kernel, and the number of tiles per workgroup. */
@@ -19,6 +20,7 @@ export interface PlannedItem {
 
 /** The dispatches that attend with some queries. */
 export interface AttendPlan {
+  readonly reader: Reader;
   readonly position: number;
   readonly tokens: number;
   readonly items: readonly PlannedItem[];
@@ -31,14 +33,14 @@ const WORKGROUPS = 256;
 const PARTIAL_BYTES = 2 ** 26;
 
 /**
- * Plans attention of the next `tokens` queries in pieces, each small enough for its partial sums to fit in one binding.
+ * Plans attention of the queries at `position .. position + tokens - 1` in pieces, each small enough for its partial sums to fit in one binding.
  * Long caches have many blocks, and each adds a sum per query.
  */
-export const planPieces = (layer: GpuLayer, tokens: number, limits: GpuLimits): AttendPlan[] => {
+export const planPieces = (reader: Reader, position: number, tokens: number, limits: GpuLimits): AttendPlan[] => {
   const plans: AttendPlan[] = [];
-  let most = pieceTokens(layer.shape, limits);
+  let most = pieceTokens(reader.shape, limits);
   for (let done = 0; done < tokens; done += most) {
-    const plan = planPiece(layer, layer.length + done, Math.min(most, tokens - done), limits);
+    const plan = planPiece(reader, position + done, Math.min(most, tokens - done), limits);
     most = plan.tokens;
     plans.push(plan);
   }
@@ -46,29 +48,29 @@ export const planPieces = (layer: GpuLayer, tokens: number, limits: GpuLimits): 
 };
 
 /** Plans at most `tokens` tokens. Halving keeps workgroups full. */
-const planPiece = (layer: GpuLayer, position: number, tokens: number, limits: GpuLimits): AttendPlan => {
-  const plan = planAttention(layer, position, tokens, limits);
-  const isFitting = plan.partials * vectorBytes(layer.shape, tokens) <= mostPartialBytes(limits);
-  return isFitting || tokens === 1 ? plan : planPiece(layer, position, Math.ceil(tokens / 2), limits);
+const planPiece = (reader: Reader, position: number, tokens: number, limits: GpuLimits): AttendPlan => {
+  const plan = planAttention(reader, position, tokens, limits);
+  const isFitting = plan.partials * vectorBytes(reader.shape, tokens) <= mostPartialBytes(limits);
+  return isFitting || tokens === 1 ? plan : planPiece(reader, position, Math.ceil(tokens / 2), limits);
 };
 
 /** Plans attention of queries at `position .. position + tokens - 1`, which the layer will hold by then. */
-export const planAttention = (layer: GpuLayer, position: number, tokens: number, limits: GpuLimits): AttendPlan => {
-  const { queryHeads, kvHeads, headSize } = layer.shape;
-  const items = attendItems(layer, position, tokens);
+export const planAttention = (reader: Reader, position: number, tokens: number, limits: GpuLimits): AttendPlan => {
+  const { queryHeads, kvHeads, headSize } = reader.shape;
+  const items = attendItems(reader, position, tokens);
   const vectors = vectorsFor((tokens * queryHeads) / kvHeads, headSize);
   const tiles = items.reduce((sum, { firstTile, endTile }) => sum + endTile - firstTile, 0);
   const groups = kvHeads * Math.ceil((tokens * queryHeads) / kvHeads / vectors);
   // Rounding gives each item at most one split more than its share.
-  const mostSplits = Math.floor(mostPartialBytes(limits) / vectorBytes(layer.shape, tokens)) - items.length;
+  const mostSplits = Math.floor(mostPartialBytes(limits) / vectorBytes(reader.shape, tokens)) - items.length;
   const tilesInSplit = Math.ceil(tiles / Math.max(1, Math.min(mostSplits, Math.floor(WORKGROUPS / groups))));
   const planned = items.map((item) => ({
     item,
-    kernel: kernelFor(layer, item, vectors),
+    kernel: kernelFor(reader, item, vectors),
     tilesInSplit,
     splits: Math.ceil((item.endTile - item.firstTile) / tilesInSplit),
   }));
-  return { position, tokens, items: planned, partials: planned.reduce((sum, { splits }) => sum + splits, 0) };
+  return { reader, position, tokens, items: planned, partials: planned.reduce((sum, { splits }) => sum + splits, 0) };
 };
 
 const mostPartialBytes = ({ maxBindingBytes }: GpuLimits): number => Math.min(PARTIAL_BYTES, maxBindingBytes);
@@ -83,7 +85,11 @@ export const attendGroups = ({ splits, kernel }: PlannedItem, tokens: number, sh
   shape.kvHeads,
 ];
 
-const kernelFor = ({ key, value, shape, spec }: GpuLayer, item: AttendItem, vectors: number): AttendKernel => ({
+const kernelFor = (
+  { stored: { key, value }, shape, spec }: Reader,
+  item: AttendItem,
+  vectors: number,
+): AttendKernel => ({
   headSize: shape.headSize,
   vectors,
   key: readFormat(key, item.isKeyExact),
@@ -94,7 +100,7 @@ const kernelFor = ({ key, value, shape, spec }: GpuLayer, item: AttendItem, vect
 const readFormat = ({ format }: GpuTensor, isExact: boolean): TensorFormat => (isExact ? exactFormat(format) : format);
 
 /** Kernels of a plan. */
-export const plannedSources = ({ shape, spec }: GpuLayer, { items }: AttendPlan, variant: Variant): KernelSource[] => [
+export const plannedSources = ({ reader, items }: AttendPlan, variant: Variant): KernelSource[] => [
   ...items.map(({ kernel }) => attendSource(kernel, variant)),
-  reduceSource(shape.headSize, spec),
+  reduceSource(reader.shape.headSize, reader.spec),
 ];

@@ -31,11 +31,11 @@ const MOST_TOKENS = 8192;
 const STEP_TOKENS = 128;
 
 /**
- * Tokens of a cycle: those that queries of a piece read and whole groups of them, besides the tokens of the piece. Memory
+ * Tokens of a cycle: those that queries of a piece read and whole groups of them, besides the tokens of a call. Memory
  * stops growing there.
  */
-export const cycleTokens = ({ key, value }: Pick<BlockSizes, "key" | "value">, pieceTokens: number): number =>
-  STEP_TOKENS * Math.ceil((key.span + Math.max(key.block, value.block) + pieceTokens) / STEP_TOKENS);
+export const cycleTokens = ({ key, value }: Pick<BlockSizes, "key" | "value">, callTokens: number): number =>
+  STEP_TOKENS * Math.ceil((key.span + Math.max(key.block, value.block) + callTokens) / STEP_TOKENS);
 
 /**
  * Tokens of the next block: the number already held, from 1024 to 8192, limited by one binding of the device and by the

@@ -12,6 +12,7 @@ import type { Engine } from "../device/engine.ts";
 import { PIECE_TOKENS } from "../device/workspace.ts";
 import { type Block, type BlockSizes, createBlock, cycleTokens } from "./blocks.ts";
 import type { ExactTiles } from "./region.ts";
+import { createSinkLogits } from "./sink-logits.ts";
 import { heldAt, type TensorFormat, tensorFormat, TILE_TOKENS } from "./tensor-format.ts";
 
 /** Keys or values of a layer. */
@@ -24,6 +25,8 @@ export interface GpuTensor {
 
 /** One layer's cache on a device. */
 export class GpuLayer {
+  /** A layer reads itself: see `Reader`. */
+  readonly stored: GpuLayer = this;
   readonly shape: LayerShape;
   readonly scheme: LayerScheme;
   readonly spec: AttentionSpec;
@@ -39,6 +42,8 @@ export class GpuLayer {
   readonly blocks: Block[] = [];
   /** See `BlockCycle`. */
   readonly cycle: number;
+  /** Most tokens of a call whose keys and values remain in all their forms until the next call. */
+  readonly callTokens: number;
   length = 0;
 
   constructor(
@@ -46,6 +51,7 @@ export class GpuLayer {
     scheme: LayerScheme,
     spec: AttentionSpec,
     tensors: Pick<GpuLayer, "key" | "value" | "middles"> & { readonly sinkLogits?: Buffer | undefined },
+    callTokens: number = PIECE_TOKENS,
   ) {
     this.shape = shape;
     this.scheme = scheme;
@@ -54,7 +60,8 @@ export class GpuLayer {
     this.value = tensors.value;
     this.middles = tensors.middles;
     this.sinkLogits = tensors.sinkLogits;
-    this.cycle = cycleTokens({ key: this.key.format, value: this.value.format }, PIECE_TOKENS);
+    this.cycle = cycleTokens({ key: this.key.format, value: this.value.format }, callTokens);
+    this.callTokens = callTokens;
   }
 
   /** Index of the mark in `middles`. */
@@ -111,7 +118,8 @@ export class GpuLayer {
 }
 
 /**
- * Creates an empty layer.
+ * Creates an empty layer. Calls of more than `callTokens` tokens are possible too, but only their last piece remains in all
+ * forms.
  *
  * @throws OutOfMemoryError when the device is full, or the exact rows exceed one binding
  */
@@ -120,6 +128,7 @@ export const createLayer = async (
   shape: LayerShape,
   requested: LayerScheme,
   spec: AttentionSpec,
+  callTokens: number = PIECE_TOKENS,
 ): Promise<GpuLayer> => {
   const scheme = boundedLayer(requested, engine.maxTokens);
   const made: Buffer[] = [];
@@ -128,26 +137,18 @@ export const createLayer = async (
     made.push(buffer);
     return buffer;
   };
-  const createWith = async (numbers: Float32Array<ArrayBuffer>): Promise<Buffer> => {
-    const buffer = await create(numbers.byteLength);
-    engine.device.queue.writeBuffer(buffer.gpu, 0, numbers);
-    return buffer;
-  };
   const createTensor = async (kind: "key" | "value"): Promise<GpuTensor> => {
     const format = tensorFormat(kind, scheme, shape.headSize, spanOf(spec));
-    const tiles = exactTiles(format);
+    const tiles = exactTiles(format, callTokens);
     const sizeBytes = 2 * TILE_TOKENS * (tiles.ring + tiles.sinks) * shape.kvHeads * shape.headSize;
     assertExactFits(format, sizeBytes, engine.limits.maxBindingBytes);
     return { format, tiles, exact: sizeBytes > 0 ? await create(sizeBytes) : undefined };
   };
   try {
     const middles = await create(8 * shape.kvHeads * shape.headSize + MARK_BYTES);
-    return new GpuLayer(shape, scheme, spec, {
-      key: await createTensor("key"),
-      value: await createTensor("value"),
-      middles,
-      sinkLogits: spec.sinkLogits && (await createWith(Float32Array.from(spec.sinkLogits))),
-    });
+    const tensors = { key: await createTensor("key"), value: await createTensor("value"), middles };
+    const sinkLogits = await createSinkLogits(engine, spec);
+    return new GpuLayer(shape, scheme, spec, { ...tensors, sinkLogits }, callTokens);
   } catch (error) {
     for (const buffer of made) engine.destroy(buffer);
     throw error;
@@ -166,8 +167,8 @@ const assertExactFits = ({ recent, sinks, block }: TensorFormat, sizeBytes: numb
 /** One vector of four, the unit of the binding. */
 const MARK_BYTES = 16;
 
-/** The ring holds the recent tokens that are read, an incomplete block and the tokens of a piece. */
-const exactTiles = ({ isCoded, recent, span, block, sinks }: TensorFormat): ExactTiles => ({
-  ring: isCoded ? Math.ceil((Math.min(recent, span) + block + PIECE_TOKENS) / TILE_TOKENS) + 1 : 0,
+/** The ring holds the recent tokens that are read, an incomplete block and the tokens of a call. */
+const exactTiles = ({ isCoded, recent, span, block, sinks }: TensorFormat, callTokens: number): ExactTiles => ({
+  ring: isCoded ? Math.ceil((Math.min(recent, span) + block + callTokens) / TILE_TOKENS) + 1 : 0,
   sinks: Math.ceil(sinks / TILE_TOKENS),
 });

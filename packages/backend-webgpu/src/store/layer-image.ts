@@ -33,6 +33,36 @@ export const restoreLayer = (engine: Engine, layer: GpuLayer, length: number, im
   }
 };
 
+/** What `layer` holds, in an empty layer of the same scheme for calls of another length. Leaves `layer` to be cleared. */
+export const moveLayer = async (engine: Engine, layer: GpuLayer, target: GpuLayer): Promise<void> => {
+  if (layer.cycle === Infinity) await moveExact(engine, layer, target);
+  else {
+    await target.reserve(engine, layer.length);
+    restoreLayer(engine, target, layer.length, await imageOfLayer(engine, layer));
+  }
+  const commands = new Commands(engine);
+  commands.copy(layer.middles.gpu, 0, target.middles.gpu, 0, layer.middles.sizeBytes);
+  commands.submit();
+  target.length = layer.length;
+  target.blocks.push(...(layer.cycle === Infinity ? layer.blocks.splice(0) : []));
+};
+
+/** Copies exact rows to a ring of another size. Blocks of a layer without a span stay as they are. */
+const moveExact = async (engine: Engine, layer: GpuLayer, target: GpuLayer): Promise<void> => {
+  for (const kind of ["key", "value"] as const) {
+    const [from, to] = [layer[kind], target[kind]];
+    if (!from.exact) continue;
+    const source = { exact: await readBuffer(engine, from.exact), blocks: [] };
+    const moved = from.format.isCoded ? { exact: new Uint32Array(to.exact!.sizeBytes / 4), blocks: [] } : source;
+    for (const head of from.format.isCoded ? headsOf(layer) : [])
+      restoreExact(
+        { ...exactPlace(target, to, head, moved), length: layer.length },
+        exactImage(exactPlace(layer, from, head, source)),
+      );
+    writeWords(engine, target, to, moved);
+  }
+};
+
 const headsOf = ({ shape }: GpuLayer): number[] => Array.from({ length: shape.kvHeads }, (_, head) => head);
 
 const headImage = (layer: GpuLayer, tensor: GpuTensor, head: number, words: TensorWords): HeadImage => ({

@@ -1,17 +1,25 @@
-import { assertFiniteTensors, type CacheImage, type CachePlan, type CacheStore, type CallRows } from "@kvtuner/backend";
+import {
+  assertFiniteTensors,
+  type CacheImage,
+  type CachePlan,
+  type CacheStore,
+  type CallRows,
+  type SharedRows,
+} from "@kvtuner/backend";
 import { attentionOf, type CacheBytes, cacheBytes, layerShapes, sumBytes } from "@kvtuner/plan";
 import type { Tensor } from "onnxruntime-common";
 import { Commands } from "../device/commands.ts";
 import type { Engine } from "../device/engine.ts";
-import { pieceTokens } from "../device/workspace.ts";
+import { PIECE_TOKENS, pieceTokens } from "../device/workspace.ts";
 import { rowKernels } from "../kernels/row-kernels.ts";
 import { appendPiece, rotateMiddle } from "./append-piece.ts";
-import { attendCall, type SentCall } from "./attend-call.ts";
+import { attendCall, readCall, type SentCall } from "./attend-call.ts";
 import { assertDeviceCall, deviceRows } from "./device-rows.ts";
 import { createLayer, type GpuLayer } from "./gpu-layer.ts";
-import { imageOfLayer, restoreLayer } from "./layer-image.ts";
+import { imageOfLayer, moveLayer, restoreLayer } from "./layer-image.ts";
 import { readLayerRows } from "./layer-rows.ts";
 import { assertUnmarked } from "./marks.ts";
+import { clearSharing, createSharing, type SharingLayer } from "./reader.ts";
 import { assertTaken } from "./refused-call.ts";
 import { restoredMiddle } from "./restored-middle.ts";
 import { truncateLayer } from "./truncate-layer.ts";
@@ -22,6 +30,8 @@ import { workOn } from "./work.ts";
 export class WebGpuStore implements CacheStore {
   readonly #engine: Engine;
   #layers: GpuLayer[];
+  /** Layers that share the cache of another. */
+  readonly #sharing: readonly SharingLayer[];
   /**
    * The last call, until the device has accepted or rejected it. Calls do not wait for that, which would slow them down.
    */
@@ -29,8 +39,9 @@ export class WebGpuStore implements CacheStore {
   /** Length to truncate to after that: a rejected call changes what a layer holds as codes. */
   #truncation = Infinity;
 
-  constructor(engine: Engine, layers: GpuLayer[]) {
+  constructor(engine: Engine, layers: GpuLayer[], sharing: readonly SharingLayer[] = []) {
     this.#engine = engine;
+    this.#sharing = sharing;
     this.#layers = layers;
   }
 
@@ -39,9 +50,9 @@ export class WebGpuStore implements CacheStore {
   }
 
   async attend(layer: number, call: CallRows): Promise<Float32Array> {
+    const stored = await this.#layerFor(layer, call.tokens);
     const sizeBytes = 4 * call.query.length;
     const staging = await this.#engine.staging.take(sizeBytes);
-    const stored = this.#layers[layer]!;
     const rows = uploadedRows(this.#engine, stored.shape, call);
     try {
       this.#sent = await attendCall(this.#engine, stored, call.tokens, rows, staging.gpu);
@@ -61,8 +72,8 @@ export class WebGpuStore implements CacheStore {
   async attendTensors(layer: number, query: Tensor, key: Tensor, value: Tensor): Promise<Tensor> {
     assertDeviceCall({ query, key, value });
     const tokens = query.dims[1]!;
+    const stored = await this.#layerFor(layer, tokens);
     const output = await this.#engine.outputs.take(query.dims);
-    const stored = this.#layers[layer]!;
     const rows = deviceRows(this.#engine, stored.shape, { query, key, value });
     try {
       this.#sent = await attendCall(this.#engine, stored, tokens, rows, output.gpuBuffer);
@@ -71,6 +82,39 @@ export class WebGpuStore implements CacheStore {
       throw error;
     }
     return output;
+  }
+
+  /** Attends with the queries of another layer's newest tokens, which the device has accepted. */
+  async read(sharing: number, { tokens, query }: SharedRows): Promise<Float32Array> {
+    const layer = this.#sharing[sharing]!;
+    const reader = { ...layer, stored: this.#layers[layer.cacheOf]! };
+    const sizeBytes = 4 * query.length;
+    const staging = await this.#engine.staging.take(sizeBytes);
+    const rows = uploadedRows(this.#engine, reader.shape, { tokens, query, key: NO_NUMBERS, value: NO_NUMBERS });
+    try {
+      await readCall(this.#engine, reader, tokens, rows, staging.gpu);
+    } catch (error) {
+      this.#engine.staging.giveBack(staging);
+      throw error;
+    }
+    return new Float32Array(await this.#engine.staging.read(staging, sizeBytes));
+  }
+
+  /** A layer, ready to keep the tokens of a call in all forms until those that share it have read them. */
+  async #layerFor(index: number, tokens: number): Promise<GpuLayer> {
+    const layer = this.#layers[index]!;
+    const callTokens = PIECE_TOKENS * Math.ceil(tokens / PIECE_TOKENS);
+    if (layer.callTokens === callTokens || !this.#sharing.some(({ cacheOf }) => cacheOf === index)) return layer;
+    const next = await createLayer(this.#engine, layer.shape, layer.scheme, layer.spec, callTokens);
+    try {
+      if (layer.length > 0) await moveLayer(this.#engine, layer, next);
+    } catch (error) {
+      next.clear(this.#engine);
+      throw error;
+    }
+    layer.clear(this.#engine);
+    this.#layers[index] = next;
+    return next;
   }
 
   /** Waits for the outcome of the last call, then runs a pending truncation. */
@@ -99,7 +143,7 @@ export class WebGpuStore implements CacheStore {
       for (const [index, scheme] of schemes.entries()) {
         const layer = this.#layers[index];
         if (!layer) break;
-        next.push(await createLayer(this.#engine, layer.shape, scheme, layer.spec));
+        next.push(await createLayer(this.#engine, layer.shape, scheme, layer.spec, layer.callTokens));
         await copyLayer(this.#engine, layer, next.at(-1)!, index);
       }
     } catch (error) {
@@ -129,7 +173,9 @@ export class WebGpuStore implements CacheStore {
   }
 
   clear(): void {
+    if (this.#layers.length === 0) return;
     clearLayers(this.#engine, this.#layers);
+    clearSharing(this.#engine, this.#sharing);
     this.#layers = [];
   }
 
@@ -156,15 +202,17 @@ export const createStore = async (
   await engine.prepare(shapes.flatMap(({ headSize }) => Object.values(rowKernels(headSize))));
   for (const own of shapes) await engine.workspace.reserve(own, 1);
   const layers: GpuLayer[] = [];
+  const sharing = await createSharing(engine, shape);
   try {
     for (const [index, scheme] of schemes.entries())
       layers.push(await createLayer(engine, shapes[index]!, scheme, attentionOf(shape, index)));
     if (image) await restoreLayers(engine, layers, image);
   } catch (error) {
     clearLayers(engine, layers);
+    clearSharing(engine, sharing);
     throw error;
   }
-  return new WebGpuStore(engine, layers);
+  return new WebGpuStore(engine, layers, sharing);
 };
 
 const clearLayers = (engine: Engine, layers: readonly GpuLayer[]): void => {
