@@ -2,38 +2,18 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { tinyMetadata } from "../../../packages/decoder/src/gguf/test-support/tiny-model.ts";
-import type { WritableValue } from "../../../packages/decoder/src/gguf/test-support/write-gguf.ts";
-import { familyGguf, familyModel } from "../../../packages/decoder/src/test-support/family-model.ts";
 import { bench } from "../src/bench.ts";
 import { evaluate } from "../src/evaluate.ts";
 import { openModel } from "../src/model/open.ts";
 import { tune } from "../src/tune.ts";
+import { familyFile } from "./family-file.ts";
 
-const VOCABULARY = 260;
 const folder = mkdtempSync(join(tmpdir(), "kvtuner-rope-"));
 const model = join(folder, "phi3.gguf");
 const text = join(folder, "text.txt");
 
-/** Phi-3's fixture, which has RoPE factors for 64 tokens and others for 512, with a tokenizer for bytes. */
-const phi3 = (): Uint8Array => {
-  const { metadata, tensors, ...rest } = familyModel("phi3.short");
-  const sizes = { layers: 1, hiddenSize: 32, heads: 1, kvHeads: 1, feedForward: 32, vocabulary: VOCABULARY };
-  const tokenizer = Object.entries(tinyMetadata({ architecture: "llama", ...sizes })).filter(
-    (entry): entry is [string, WritableValue] => entry[0].startsWith("tokenizer."),
-  );
-  const wide = ["token_embd.weight", "output.weight"].map((name) => [
-    name,
-    { ...tensors[name]!, dims: [tensors[name]!.dims[0]!, VOCABULARY] },
-  ]);
-  return familyGguf({
-    ...rest,
-    metadata: { ...metadata, ...Object.fromEntries(tokenizer) },
-    tensors: { ...tensors, ...Object.fromEntries(wide) },
-  });
-};
-
-writeFileSync(model, phi3());
+// Phi-3's fixture has RoPE factors for 64 tokens and others for 512.
+writeFileSync(model, familyFile("phi3.short"));
 writeFileSync(text, "All that is gold does not glitter. ".repeat(20));
 
 const access = { progress: () => undefined, warn: () => undefined };
