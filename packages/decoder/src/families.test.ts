@@ -84,6 +84,7 @@ test.each([
   ["qwen3moe", 2],
   ["qwen3moe", 3],
   ["gpt-oss", 3],
+  ["gemma4.experts", 2],
 ])("experts of %s as stored, in type %i, give the logits of dequantized ones", async (name, typeId) => {
   const stored = await blockLogits(name, typeId, "stored");
   const float = await blockLogits(name, typeId, "float32");

@@ -690,7 +690,7 @@ def gemma4(pattern, full_kv_heads=KV_HEADS, **rest):
 KINDS = {"s": "sliding_attention", "f": "full_attention"}
 
 
-def gemma4_layers(pattern, shared=0, full_kv_heads=KV_HEADS, has_embedding=False):
+def gemma4_layers(pattern, shared=0, full_kv_heads=KV_HEADS, has_embedding=False, has_experts=False):
     embedding = {
         "inp_gate.weight": ((GEMMA4_LAYER_EMBEDDING, HIDDEN), "per_layer_input_gate.weight"),
         "proj.weight": ((HIDDEN, GEMMA4_LAYER_EMBEDDING), "per_layer_projection.weight"),
@@ -714,9 +714,22 @@ def gemma4_layers(pattern, shared=0, full_kv_heads=KV_HEADS, has_embedding=False
             "ffn_down.weight": ((HIDDEN, width), "mlp.down_proj.weight"),
             "layer_output_scale.weight": ((1,), "layer_scalar"),
             **(embedding if has_embedding else {}),
+            **(GEMMA4_EXPERTS if has_experts else {}),
         }
 
     return layer
+
+
+GEMMA4_EXPERTS = {
+    "ffn_gate_inp.weight": ((EXPERTS, HIDDEN), "router.proj.weight"),
+    "ffn_gate_inp.scale": ((HIDDEN,), "router.scale"),
+    "ffn_gate_up_exps.weight": ((EXPERTS, 2 * EXPERT_FEED_FORWARD, HIDDEN), "experts.gate_up_proj"),
+    "ffn_down_exps.weight": ((EXPERTS, HIDDEN, EXPERT_FEED_FORWARD), "experts.down_proj"),
+    "ffn_down_exps.scale": ((EXPERTS,), "router.per_expert_scale"),
+    "pre_ffw_norm_2.weight": ((HIDDEN,), "pre_feedforward_layernorm_2.weight"),
+    "post_ffw_norm_1.weight": ((HIDDEN,), "post_feedforward_layernorm_1.weight"),
+    "post_ffw_norm_2.weight": ((HIDDEN,), "post_feedforward_layernorm_2.weight"),
+}
 
 
 def gemma4_keys(pattern, **rest):
@@ -989,6 +1002,29 @@ FAMILIES = {
             variant="key-as-value",
             layers=len(GEMMA4_31B),
             values=GEMMA4_FACTORS,
+        ),
+        Family(
+            "gemma4",
+            gemma4_keys(
+                GEMMA4_31B,
+                expert_feed_forward_length=EXPERT_FEED_FORWARD,
+                embedding_length_per_layer_input=0,
+                **{"attention.head_count_kv": [KV_HEADS, KV_HEADS, 1, KV_HEADS, 1], **EXPERT_KEYS},
+            ),
+            lambda: gemma4(
+                GEMMA4_31B,
+                full_kv_heads=1,
+                attention_k_eq_v=True,
+                enable_moe_block=True,
+                num_experts=EXPERTS,
+                top_k_experts=EXPERTS_USED,
+                moe_intermediate_size=EXPERT_FEED_FORWARD,
+            ),
+            gemma4_layers(GEMMA4_31B, full_kv_heads=1, has_experts=True),
+            variant="experts",
+            layers=len(GEMMA4_31B),
+            values=GEMMA4_FACTORS,
+            scales={"ffn_gate_inp.scale": (2.0, 3.0), "ffn_down_exps.scale": (0.5, 1.0)},
         ),
         Family("gemma", {"rope.freq_base": 10_000}, gemma, {**NORMS_BEFORE, **projections(), **GATED}, convert=without_one),
         Family(

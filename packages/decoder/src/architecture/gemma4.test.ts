@@ -23,6 +23,8 @@ const changed = async (
   return openGguf(bufferSource(familyGguf({ ...model, metadata, tensors: kept(model.tensors) })));
 };
 
+const createSession = (graph: Uint8Array): Promise<InferenceSession> => InferenceSession.create(graph);
+
 const PER_LAYER = "embedding_length_per_layer_input";
 
 test.each<[string, string, Readonly<Record<string, WritableValue>>, string, RegExp]>([
@@ -40,12 +42,16 @@ test.each<[string, string, Readonly<Record<string, WritableValue>>, string, RegE
   ["sizes of too few layers", "", { feed_forward_length: [48, 48] }, "MODEL_METADATA_INVALID", /a list of 9/],
   ["no full layer with a cache", "", { "attention.shared_kv_layers": 7 }, "MODEL_METADATA_INVALID", /for full layers/],
   ["an unknown key of RoPE", "", { "rope.new": 1 }, "MODEL_ROPE_UNSUPPORTED", /gemma4\.rope\.new/],
-  ["a mixture of experts", "", { expert_count: 4 }, "MODEL_EXPERTS_UNSUPPORTED", /mixture of 4 experts/],
+  ["no number of experts used", "", { expert_count: 4 }, "MODEL_METADATA_MISSING", /expert_used_count/],
 ])("a file with %s says so", async (_, without, keys, code, message) => {
   const source = await changed(without, keys);
-  const createSession = (graph: Uint8Array): Promise<InferenceSession> => InferenceSession.create(graph);
   const failure = await loadDecoder(source, { createSession }).catch((error: unknown) => error);
   expect(failure).toMatchObject({ code, message: expect.stringMatching(message) as unknown });
+});
+
+test("experts without a number of them are not left out silently", async () => {
+  const source = await changed("expert_count", {}, "gemma4.experts");
+  await expect(loadDecoder(source, { createSession })).rejects.toMatchObject({ code: "MODEL_METADATA_INVALID" });
 });
 
 test("layers have the sizes of their kind, and the last ones the cache of an earlier one", async () => {

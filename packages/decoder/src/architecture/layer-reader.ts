@@ -4,7 +4,7 @@ import { sliceRows } from "./slice-rows.ts";
 import type { Linear, WeightSource } from "./weights.ts";
 
 /** End of a tensor's name, after a dot; `weight` by default, empty for none. */
-type TensorEnding = "weight" | "bias" | "";
+type TensorEnding = "weight" | "bias" | "scale" | "";
 
 /** Reads tensors of one layer by the part of their name between `blk.LAYER.` and `.weight`. */
 export interface LayerReader {

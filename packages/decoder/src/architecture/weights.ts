@@ -73,9 +73,23 @@ export interface ExpertWeights {
   readonly used: number;
   /** Outputs whose softmax weights the experts: those of the chosen ones, or of all. */
   readonly softmaxOf: "chosen" | "all";
+  /** Factor of each expert's output. */
+  readonly scales?: Float32Array;
   readonly each: readonly GatedWeights[];
   /** A network that every row uses besides, times the sigmoid of its gate's one output if it has a gate. */
   readonly shared?: { readonly network: GatedWeights; readonly gate?: Linear };
+}
+
+/** Experts that read the residuals beside a network. Outputs of both are normed, then added. */
+export interface BesideWeights {
+  /** Of the network's output. */
+  readonly networkNorm: Float32Array;
+  /** Of the residuals before the router, and before the experts. */
+  readonly routerNorm: Float32Array;
+  readonly norm: Float32Array;
+  readonly experts: ExpertWeights;
+  /** Of the experts' output. */
+  readonly outputNorm: Float32Array;
 }
 
 /** Weights after an attention hole. */
@@ -88,6 +102,7 @@ export interface FeedForwardWeights {
   /** Of the residuals, before the network. */
   readonly norm?: Float32Array;
   readonly network: GatedWeights | ExpertWeights;
+  readonly beside?: BesideWeights;
   /** Of the network's output, before it is added to the residuals. */
   readonly loweredNorm?: Float32Array;
   /** Adds to the residuals `norm(projection(gelu(gate(x)) * input))`, with the layer's input from an embedding of its own. */

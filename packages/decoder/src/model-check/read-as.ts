@@ -58,7 +58,7 @@ const tolerant = (keys: ModelKeys, faults: KvtunerError[]): ModelKeys => {
   return { ...keys, number, numbers, optionalNumber: (key) => (keys.has(key) ? number(key) : undefined) };
 };
 
-const LAYER_PART = /^blk\.(\d+)\.(.+)\.(?:weight|bias)$/;
+const LAYER_PART = /^blk\.(\d+)\.(.+)\.(?:weight|bias|scale)$/;
 
 /** Read apart from the segments, in any family. */
 const COMMON_PARTS: readonly string[] = ["attn_sinks"];

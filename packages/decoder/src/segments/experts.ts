@@ -10,6 +10,8 @@ import { type Arithmetic, join, linear, type Part } from "./linear.ts";
  *
  * A place is one of the `rows * used` choices. Branches output their rows and the places of these; all outputs together
  * hold each place once, and are put in the order of the places and weighted.
+ *
+ * @param routerInput what the router reads; `input` by default
  */
 export const experts = (
   input: string,
@@ -17,9 +19,10 @@ export const experts = (
   weights: ExpertWeights,
   { hiddenSize }: Pick<DecoderConfig, "hiddenSize">,
   arithmetic: Arithmetic,
+  routerInput: string = input,
 ): Part =>
   join([
-    linear("router", input, "routed", weights.router, arithmetic),
+    linear("router", routerInput, "routed", weights.router, arithmetic),
     CONSTANTS,
     choices(weights),
     ...weights.each.map((expert, index) => branches(input, index, expert, hiddenSize, arithmetic)),
@@ -42,13 +45,20 @@ const CONSTANTS: Part = {
 };
 
 /** `chosen` experts of all places with their `shares`, and for each expert whether it `is_used_INDEX`. */
-const choices = ({ used, each, softmaxOf }: ExpertWeights): Part => {
+const choices = ({ used, each, softmaxOf, scales }: ExpertWeights): Part => {
+  const shares = scales ? "unscaled_shares" : "shares";
   const flags = each.map((_, index) => `is_used_${index}`);
   return {
     nodes: [
       ...(softmaxOf === "all"
-        ? [softmax("routed", "all_shares"), top("all_shares", "shares")]
-        : [top("routed", "top"), softmax("top", "shares")]),
+        ? [softmax("routed", "all_shares"), top("all_shares", shares)]
+        : [top("routed", "top"), softmax("top", shares)]),
+      ...(scales
+        ? [
+            node("Gather", ["expert_scales", "top_experts"], ["chosen_scales"], { axis: 0 }),
+            node("Mul", [shares, "chosen_scales"], ["shares"]),
+          ]
+        : []),
       node("Reshape", ["top_experts", "flat"], ["chosen"]),
       node("Unsqueeze", ["chosen", "second_axis"], ["chosen_column"]),
       node("Equal", ["chosen_column", "all_experts"], ["is_chosen"]),
@@ -58,6 +68,7 @@ const choices = ({ used, each, softmaxOf }: ExpertWeights): Part => {
       node("Split", ["is_used"], flags, { axis: 0, num_outputs: each.length }),
     ],
     constants: [
+      ...(scales ? [{ name: "expert_scales", dims: [scales.length], data: scales }] : []),
       integers("used_count", [used]),
       integer("used", used),
       integers(

@@ -1,5 +1,5 @@
 import type { DecoderConfig } from "../architecture/config.ts";
-import type { FeedForwardWeights } from "../architecture/weights.ts";
+import type { BesideWeights, FeedForwardWeights } from "../architecture/weights.ts";
 import { node } from "../onnx/graph.ts";
 import { experts } from "./experts.ts";
 import { gated } from "./gated.ts";
@@ -9,7 +9,7 @@ import { norm } from "./norm.ts";
 
 /** From `attention` and the residuals `hidden` to the next ones, `residual`. */
 export const feedForward = (config: DecoderConfig, weights: FeedForwardWeights, arithmetic: Arithmetic): Part => {
-  const { network, gate, layerInput, outputScale } = weights;
+  const { network, beside, gate, layerInput, outputScale } = weights;
   const normed = weights.norm ? "normed" : "between";
   return join([
     ...(gate ? [gatedAttention(config, gate, arithmetic)] : []),
@@ -18,7 +18,8 @@ export const feedForward = (config: DecoderConfig, weights: FeedForwardWeights, 
     ...(weights.norm ? [norm("feed_norm", "between", normed, weights.norm, config)] : []),
     "each" in network
       ? experts(normed, "lowered", network, config, arithmetic)
-      : gated("", normed, "lowered", network, arithmetic),
+      : gated("", normed, beside ? "network_lowered" : "lowered", network, arithmetic),
+    ...(beside ? [addExperts(beside, config, arithmetic)] : []),
     chain("residual", [
       (output) => addTo("between", "lowered", output, weights.loweredNorm, config),
       layerInput && ((output, input) => addLayerInput(input, output, layerInput, config, arithmetic)),
@@ -26,6 +27,17 @@ export const feedForward = (config: DecoderConfig, weights: FeedForwardWeights, 
     ]),
   ]);
 };
+
+/** `lowered`, from `network_lowered` and the residuals `between`. */
+const addExperts = (weights: BesideWeights, config: DecoderConfig, arithmetic: Arithmetic): Part =>
+  join([
+    norm("network_norm", "network_lowered", "network_normed", weights.networkNorm, config),
+    norm("router_norm", "between", "router_input", weights.routerNorm, config),
+    norm("experts_norm", "between", "experts_input", weights.norm, config),
+    experts("experts_input", "experts_lowered", weights.experts, config, arithmetic, "router_input"),
+    norm("experts_output_norm", "experts_lowered", "experts_normed", weights.outputNorm, config),
+    { nodes: [node("Add", ["network_normed", "experts_normed"], ["lowered"])], constants: [] },
+  ]);
 
 /** `attention_gated`, from `attention` and the residuals `hidden`, which the attention's layer started from. */
 const gatedAttention = (

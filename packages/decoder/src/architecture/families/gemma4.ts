@@ -1,8 +1,10 @@
+import type { ExpertSizes } from "../config.ts";
 import type { LayerReader } from "../layer-reader.ts";
+import { ModelError } from "../model-error.ts";
 import { commonRope, readDimensions, slidingRope } from "../rope-scaling.ts";
-import type { FeedForwardWeights } from "../weights.ts";
+import type { BesideWeights, FeedForwardWeights } from "../weights.ts";
 import type { Family } from "./family.ts";
-import { gatedFeedForward, headNorms, normsAfter, separateProjection } from "./pieces.ts";
+import { expertNetworks, gatedFeedForward, headNorms, normsAfter, separateProjection } from "./pieces.ts";
 
 /** RoPE table of the layers that do not slide. */
 const FULL_TABLE = 0;
@@ -13,6 +15,7 @@ const FULL_TABLE = 0;
  */
 export const gemma4: Family = {
   needsSlidingPattern: true,
+  mayHaveExperts: true,
   mayDifferInHeadSize: true,
   hasLayerInputs: true,
   rope: (keys, sizes) => {
@@ -33,7 +36,8 @@ export const gemma4: Family = {
     ...(layer.hasCache && { valueNorm: new Float32Array(layer.sizes.headSize).fill(1) }),
   }),
   feedForward: async (layer) => ({
-    ...(await gatedFeedForward(layer, "gelu")),
+    ...(await gatedFeedForward(layer, "gelu", { isDense: true })),
+    ...(await expertsOf(layer)),
     ...(await normsAfter(layer)),
     ...(await layerEnd(layer)),
   }),
@@ -42,6 +46,33 @@ export const gemma4: Family = {
 /** Layers that do not slide may have no matrix for values, which are then the keys before norm and RoPE. */
 const isKeyValue = ({ config, layer, has }: LayerReader): boolean =>
   config.rope.tableOf[layer] === FULL_TABLE && !has("attn_v");
+
+const expertsOf = async (layer: LayerReader): Promise<Pick<FeedForwardWeights, "beside">> => {
+  const { experts } = layer.config;
+  if (experts) return { beside: await expertsBeside(layer, experts) };
+  if (!layer.has("ffn_gate_inp")) return {};
+  throw new ModelError(
+    "MODEL_METADATA_INVALID",
+    `expected no tensor blk.${layer.layer}.ffn_gate_inp.weight in a model without gemma4.expert_count, got one; convert the model again`,
+  );
+};
+
+/** The router reads the normed residuals times a vector, by the root of their size. */
+const expertsBeside = async (layer: LayerReader, sizes: ExpertSizes): Promise<BesideWeights> => {
+  const { hiddenSize } = layer.config;
+  const routerScale = await layer.vector("ffn_gate_inp", hiddenSize, "scale");
+  return {
+    networkNorm: await layer.vector("post_ffw_norm_1", hiddenSize),
+    routerNorm: routerScale.map((scale) => scale / Math.sqrt(hiddenSize)),
+    norm: await layer.vector("pre_ffw_norm_2", hiddenSize),
+    experts: {
+      ...(await expertNetworks(layer, sizes, "gelu")),
+      softmaxOf: "chosen",
+      ...(layer.has("ffn_down_exps", "scale") && { scales: await layer.vector("ffn_down_exps", sizes.count, "scale") }),
+    },
+    outputNorm: await layer.vector("post_ffw_norm_2", hiddenSize),
+  };
+};
 
 const layerEnd = async (layer: LayerReader): Promise<Pick<FeedForwardWeights, "layerInput" | "outputScale">> => {
   const { hiddenSize, layerInputSize: size } = layer.config;

@@ -123,21 +123,24 @@ interface FeedForwardLayout {
   readonly recurrent?: RecurrentKind;
   /** As in `ExpertWeights`; of the chosen experts by default. */
   readonly softmaxOf?: ExpertWeights["softmaxOf"];
+  /** Whether the network is none of experts, also in a model that has some beside it; false by default. */
+  readonly isDense?: boolean;
 }
 
 /** Attention output, norm, and the network, or experts if the model has them. */
 export const gatedFeedForward = async (
   reader: LayerReader,
   activation: Activation,
-  { norm = "ffn_norm", recurrent, softmaxOf = "chosen" }: FeedForwardLayout = {},
+  { norm = "ffn_norm", recurrent, softmaxOf = "chosen", isDense = false }: FeedForwardLayout = {},
 ): Promise<FeedForwardWeights> => {
   const { hiddenSize, experts } = reader.config;
   return {
     output: await (recurrent && reader.isRecurrent ? recurrent.output(reader) : attentionOutput(reader)),
     ...(norm !== "none" && { norm: await reader.vector(norm, hiddenSize) }),
-    network: experts
-      ? { ...(await expertNetworks(reader, experts, activation)), softmaxOf }
-      : await gatedNetwork(reader, "", reader.sizes.feedForwardSize, activation),
+    network:
+      experts && !isDense
+        ? { ...(await expertNetworks(reader, experts, activation)), softmaxOf }
+        : await gatedNetwork(reader, "", reader.sizes.feedForwardSize, activation),
   };
 };
 
@@ -179,14 +182,14 @@ export const fusedFeedForward = async (reader: LayerReader, activation: Activati
   };
 };
 
-const expertNetworks = async (
+/** A router and the experts that it chooses from. */
+export const expertNetworks = async (
   reader: LayerReader,
   { count, used, feedForwardSize, sharedFeedForwardSize }: ExpertSizes,
   activation: Activation,
 ): Promise<Omit<ExpertWeights, "softmaxOf">> => {
   const { hiddenSize } = reader.config;
-  const gates = await reader.linears("ffn_gate_exps", count, feedForwardSize, hiddenSize);
-  const ups = await reader.linears("ffn_up_exps", count, feedForwardSize, hiddenSize);
+  const [gates, ups] = await gatesAndUps(reader, count, feedForwardSize);
   const downs = await reader.linears("ffn_down_exps", count, hiddenSize, feedForwardSize);
   return {
     router: await reader.linear("ffn_gate_inp", count, hiddenSize),
@@ -196,6 +199,18 @@ const expertNetworks = async (
       shared: await sharedNetwork(reader, sharedFeedForwardSize, activation),
     }),
   };
+};
+
+/** From tensors of their own, or from one in which the rows of each expert's gate come before those of its up. */
+const gatesAndUps = async (reader: LayerReader, count: number, size: number): Promise<[Linear[], Linear[]]> => {
+  const { hiddenSize } = reader.config;
+  if (!reader.has("ffn_gate_up_exps"))
+    return [
+      await reader.linears("ffn_gate_exps", count, size, hiddenSize),
+      await reader.linears("ffn_up_exps", count, size, hiddenSize),
+    ];
+  const fused = await reader.linears("ffn_gate_up_exps", count, 2 * size, hiddenSize);
+  return [fused.map((both) => sliceRows(both, 0, size)), fused.map((both) => sliceRows(both, size, 2 * size))];
 };
 
 const sharedNetwork = async (
