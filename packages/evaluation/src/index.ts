@@ -1,3 +1,4 @@
+export { attentionGradients } from "./attention-gradients.ts";
 export type { SpillFile } from "./activation-store.ts";
 export type { Evaluator } from "./evaluator.ts";
 export { createEvaluator, EvaluationError } from "./evaluator.ts";

@@ -1,5 +1,5 @@
 import { batchContinuations } from "@kvtuner/decoder";
-import { createEvaluator, scoringBytes, trace } from "@kvtuner/evaluation";
+import { attentionGradients, createEvaluator, scoringBytes, trace } from "@kvtuner/evaluation";
 import { warnOnce, type TunableModel } from "@kvtuner/tuning";
 import { distributionsOf } from "./distributions.ts";
 import type { ContextOption } from "./header.ts";
@@ -57,6 +57,8 @@ export const openModel = async (
           ...ACTIVATIONS,
         }),
     },
+    gradients: async (samples, options, visit) =>
+      attentionGradients(await load(), samples, { ...options, ...ACTIVATIONS, createSession }, visit),
     trace: async (sample, visit) => trace(await load(), sample, visit),
     dispose,
   };
