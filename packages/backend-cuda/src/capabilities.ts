@@ -7,6 +7,7 @@ export const KERNEL_RANGE: KernelRange = {
   valueAxes: ["token"],
   /** A chunk has 16 channels, and a block's shared memory holds 256. */
   headSizes: headSizesUpTo(256),
+  unevenLayers: true,
   attention: { sliding: true, softcap: true, sinkLogits: true, sharedCaches: true },
 };
 

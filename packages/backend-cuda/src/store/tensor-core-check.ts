@@ -1,5 +1,5 @@
 import type { CachePlan, CallRows } from "@kvtuner/backend";
-import type { LayerScheme, TensorScheme } from "@kvtuner/plan";
+import { type LayerScheme, layerShape, type TensorScheme } from "@kvtuner/plan";
 import { CudaError } from "../cuda-error.ts";
 import type { DeviceDescription } from "../device/device.ts";
 import { CudaStore } from "./cuda-store.ts";
@@ -26,8 +26,10 @@ export const withTensorCores = (plain: Workspace): Workspace => {
   const workspace: Workspace = {
     ...plain,
     tensorCores: true,
-    assertPlan: ({ shape: { headSize }, layers }) => {
-      for (const layer of layers.map(codedThroughout)) {
+    assertPlan: ({ shape, layers }) => {
+      for (const [index, scheme] of layers.entries()) {
+        const { headSize } = layerShape(shape, index);
+        const layer = codedThroughout(scheme);
         const name = JSON.stringify([headSize, layer]);
         if (!passed.has(name)) assertAgreement(plain, headSize, layer);
         passed.add(name);
