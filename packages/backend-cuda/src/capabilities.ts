@@ -5,8 +5,8 @@ export const KERNEL_RANGE: KernelRange = {
   bits: [2, 3, 4, 8],
   keyAxes: ["token", "channel"],
   valueAxes: ["token"],
-  /** A chunk has 16 channels, and a block's shared memory holds 256. */
-  headSizes: headSizesUpTo(256),
+  /** A chunk has 16 channels, and 128 threads have an octet each of up to 1024; the kernels are tested up to 512. */
+  headSizes: headSizesUpTo(512),
   unevenLayers: true,
   attention: { sliding: true, softcap: true, sinkLogits: true, sharedCaches: true },
 };

@@ -30,12 +30,12 @@ const RESERVED_BYTES = 1024;
 
 /** Shared memory requested at launch, at the shape that needs most. */
 const LAUNCH_BYTES: Readonly<Record<string, number>> = {
-  attend_1_row: 22 * 1024,
-  attend_4_rows: 29 * 1024,
-  attend_8_rows: 41 * 1024,
+  attend_1_row: 39 * 1024,
+  attend_4_rows: 48 * 1024,
+  attend_8_rows: 48 * 1024,
   attend_8_rows_on_tensor_cores: 41 * 1024,
 };
-const OTHER_LAUNCH_BYTES = 4096;
+const OTHER_LAUNCH_BYTES = 8192;
 
 /** Blocks that should fit on a multiprocessor: as in the kernels' `__launch_bounds__`, which only consider registers. */
 const BLOCKS: Readonly<Record<string, number>> = {

@@ -68,7 +68,7 @@ const attendSome = (workspace: Workspace, layer: AttendedLayer, queries: Queries
   const { tokens, before } = queries;
   const rowsOfHead = (tokens * shape.queryHeads) / shape.kvHeads;
   const isOnTensorCores = workspace.tensorCores && runsOnTensorCores(key.layout, value.layout, rowsOfHead);
-  const { rows, kernel } = isOnTensorCores ? EIGHT_ROWS : kernelFor(rowsOfHead);
+  const { rows, kernel } = isOnTensorCores ? EIGHT_ROWS : kernelFor(rowsOfHead, key.layout);
   const rowTiles = Math.ceil(rowsOfHead / rows);
   const lengths = { shortest: before + 1, longest: before + tokens, span: spanOf(layer.spec) };
   const { multiprocessors } = workspace.device.description;
@@ -100,13 +100,25 @@ interface RowKernel {
   readonly kernel: KernelName;
 }
 
+const ONE_ROW: RowKernel = { rows: 1, kernel: "attend_1_row" };
+const FOUR_ROWS: RowKernel = { rows: 4, kernel: "attend_4_rows" };
 const EIGHT_ROWS: RowKernel = { rows: 8, kernel: "attend_8_rows" };
 
-/** The kernel with the fewest rows per block that cover those of a KV head, at most eight. */
-const kernelFor = (rowsOfHead: number): RowKernel => {
-  if (rowsOfHead <= 1) return { rows: 1, kernel: "attend_1_row" };
-  return rowsOfHead <= 4 ? { rows: 4, kernel: "attend_4_rows" } : EIGHT_ROWS;
+/**
+ * The kernel with the fewest rows per block that cover those of a KV head, at most eight; fewer where heads above 256 leave
+ * no shared memory for them.
+ */
+const kernelFor = (rowsOfHead: number, key: TensorLayout): RowKernel => {
+  if (rowsOfHead > 4 && fitsShared(8, key)) return EIGHT_ROWS;
+  return rowsOfHead > 1 && fitsShared(4, key) ? FOUR_ROWS : ONE_ROW;
 };
+
+/** Shared memory that any GPU grants a block. More needs a setting per kernel, which this package does not use. */
+export const MOST_SHARED_BYTES: number = 48 * 1024;
+
+/** Whether a block of so many rows has enough shared memory. */
+export const fitsShared = (rows: number, key: TensorLayout): boolean =>
+  attendSharedBytes(rows, key) <= MOST_SHARED_BYTES;
 
 /** Bytes for two rows. */
 export const reduceSharedBytes = (headSize: number): number => 2 * headSize * 4;

@@ -2,25 +2,30 @@ import { capabilitiesOf, schemesOf } from "@kvtuner/backend";
 import type { TensorScheme } from "@kvtuner/plan";
 import { KERNEL_RANGE, MAX_TOKENS } from "../capabilities.ts";
 import type { KernelName } from "../device/device.ts";
-import { attendSharedBytes, reduceSharedBytes } from "../store/attend.ts";
+import { attendSharedBytes, fitsShared, reduceSharedBytes } from "../store/attend.ts";
 import { decodeSharedBytes, encodeSharedBytes } from "../store/encode.ts";
-import { layoutOf } from "../store/tensor-layout.ts";
+import { TENSOR_HEAD_SIZE } from "../store/tensor-core-layouts.ts";
+import { layoutOf, type TensorLayout } from "../store/tensor-layout.ts";
 
 const CAPABILITIES = capabilitiesOf(KERNEL_RANGE, { maxTokens: MAX_TOKENS, maxCacheBytes: Infinity });
 const SCHEMES: readonly TensorScheme[] = CAPABILITIES.key.flatMap((family) => schemesOf(family, 1));
 const HEAD_SIZES = CAPABILITIES.headSizes as readonly number[];
 
-const attendBytes = (rows: number, headSize: number, key: TensorScheme): number => {
-  const shape = { layers: 1, queryHeads: 1, kvHeads: 1, headSize };
-  return attendSharedBytes(
-    rows,
-    layoutOf({ key, value: key, residency: { kind: "prefix", sinks: 0, recent: 0 } }, "key", shape),
-  );
+const keyLayout = (headSize: number, key: TensorScheme): TensorLayout =>
+  layoutOf({ key, value: key, residency: { kind: "prefix", sinks: 0, recent: 0 } }, "key", {
+    queryHeads: 1,
+    kvHeads: 1,
+    headSize,
+  });
+
+/** Most shared memory of attention over all formats of keys, at some head sizes. More rows than one run where they fit. */
+const mostAttendBytes = (rows: number, headSizes: readonly number[]): number => {
+  const layouts = headSizes.flatMap((headSize) => SCHEMES.map((key) => keyLayout(headSize, key)));
+  const used = layouts.filter((layout) => rows === 1 || fitsShared(rows, layout));
+  return Math.max(...used.map((layout) => attendSharedBytes(rows, layout)));
 };
 
-/** Most shared memory of attention over all formats of keys, at some head sizes. */
-const mostAttendBytes = (rows: number, headSizes: readonly number[]): number =>
-  Math.max(...headSizes.flatMap((headSize) => SCHEMES.map((key) => attendBytes(rows, headSize, key))));
+const tensorSizes = (headSizes: readonly number[]): number[] => headSizes.filter((size) => size <= TENSOR_HEAD_SIZE);
 
 /** Most bytes of shared memory that a launch of each kernel requests, at some head sizes or all supported ones. */
 export const mostSharedBytes = (headSizes: readonly number[] = HEAD_SIZES): Readonly<Record<KernelName, number>> => ({
@@ -30,7 +35,7 @@ export const mostSharedBytes = (headSizes: readonly number[] = HEAD_SIZES): Read
   attend_1_row: mostAttendBytes(1, headSizes),
   attend_4_rows: mostAttendBytes(4, headSizes),
   attend_8_rows: mostAttendBytes(8, headSizes),
-  attend_8_rows_on_tensor_cores: mostAttendBytes(8, headSizes),
+  attend_8_rows_on_tensor_cores: mostAttendBytes(8, tensorSizes(headSizes)),
   reduce_splits: reduceSharedBytes(Math.max(...headSizes)),
   decode_rows: decodeSharedBytes(Math.max(...headSizes)),
   import_codes: 0,
