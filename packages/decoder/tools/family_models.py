@@ -577,18 +577,26 @@ QWEN35_LAYERS = ["linear_attention", "linear_attention", "full_attention"] * 2 +
 QWEN35_KERNEL = 4
 
 
-def qwen35_family(key_heads, value_heads, size, variant="", keys={}):
+def qwen35_family(key_heads, value_heads, size, variant="", has_experts=False):
     """Gated DeltaNet with heads of one size."""
     key_width, width = key_heads * size, value_heads * size
     channels = 2 * key_width + width
 
     def model():
-        config = transformers.Qwen3_5TextConfig(
+        moe = {
+            "num_experts": EXPERTS,
+            "num_experts_per_tok": EXPERTS_USED,
+            "moe_intermediate_size": EXPERT_FEED_FORWARD,
+            "shared_expert_intermediate_size": SHARED_FEED_FORWARD,
+        }
+        config_class = transformers.Qwen3_5MoeTextConfig if has_experts else transformers.Qwen3_5TextConfig
+        config = config_class(
             **common(
                 layers=len(QWEN35_LAYERS),
                 tied=False,
                 rope_parameters=rope(1e7, partial_rotary_factor=0.25, mrope_section=[1, 1, 0]),
             ),
+            **(moe if has_experts else {}),
             linear_conv_kernel_dim=QWEN35_KERNEL,
             linear_key_head_dim=size,
             linear_value_head_dim=size,
@@ -596,7 +604,7 @@ def qwen35_family(key_heads, value_heads, size, variant="", keys={}):
             linear_num_value_heads=value_heads,
             layer_types=QWEN35_LAYERS,
         )
-        return transformers.Qwen3_5ForCausalLM(config)
+        return (transformers.Qwen3_5MoeForCausalLM if has_experts else transformers.Qwen3_5ForCausalLM)(config)
 
     def layer_parts(layer):
         attention = {
@@ -619,7 +627,7 @@ def qwen35_family(key_heads, value_heads, size, variant="", keys={}):
             "attn_norm.weight": ((HIDDEN,), "input_layernorm.weight"),
             "post_attention_norm.weight": ((HIDDEN,), "post_attention_layernorm.weight"),
             **(delta if QWEN35_LAYERS[layer] == "linear_attention" else attention),
-            **GATED,
+            **({**experts(EXPERT_FEED_FORWARD), **QWEN2MOE_SHARED} if has_experts else GATED),
         }
 
     def grouped(rows):
@@ -635,13 +643,21 @@ def qwen35_family(key_heads, value_heads, size, variant="", keys={}):
             return grouped(torch.log(-tensor))
         if part == "ssm_out.weight":
             return grouped(tensor.T).T
+        if part == "ffn_gate_inp_shexp.weight":
+            return tensor[None]
         if part in ("attn_qkv.weight", "ssm_conv1d.weight"):
             tensor = torch.cat([tensor[: 2 * key_width], grouped(tensor[2 * key_width :])])
             return tensor[:, None] if "conv1d" in part else tensor
         return tensor if part == "ssm_norm.weight" else without_one(name, tensor)
 
+    expert_keys = {
+        "expert_feed_forward_length": EXPERT_FEED_FORWARD,
+        "expert_shared_feed_forward_length": SHARED_FEED_FORWARD,
+        "feed_forward_length": None,
+        **EXPERT_KEYS,
+    }
     return Family(
-        "qwen35",
+        "qwen35moe" if has_experts else "qwen35",
         {
             "rope.freq_base": 10_000_000,
             "rope.dimension_count": HEAD // 4,
@@ -652,7 +668,7 @@ def qwen35_family(key_heads, value_heads, size, variant="", keys={}):
             "ssm.time_step_rank": value_heads,
             "ssm.group_count": key_heads,
             "full_attention_interval": 3,
-            **keys,
+            **(expert_keys if has_experts else {}),
         },
         model,
         layer_parts,
@@ -661,6 +677,7 @@ def qwen35_family(key_heads, value_heads, size, variant="", keys={}):
         is_tied=False,
         convert=convert,
         scales={"ssm_a": (0.9, -1.0), "ssm_conv1d.weight": 1.0},
+        joined=joined_experts if has_experts else lambda tensors, layer: {},
     )
 
 
@@ -1096,5 +1113,6 @@ FAMILIES = {
         qwen35_family(key_heads=2, value_heads=4, size=8),
         # Heads of a size from which ONNX Runtime multiplies in another way.
         qwen35_family(key_heads=2, value_heads=2, size=64, variant="wide"),
+        qwen35_family(key_heads=2, value_heads=4, size=8, has_experts=True),
     ]
 }

@@ -23,7 +23,7 @@ export const readExperts = (
   const sizes = {
     count,
     used: keys.number("expert_used_count"),
-    feedForwardSize: keys.number("expert_feed_forward_length", keys.number("feed_forward_length")),
+    feedForwardSize: keys.optionalNumber("expert_feed_forward_length") ?? keys.number("feed_forward_length"),
     // Converters write 0 for none.
     ...(Number(shared ?? 0) !== 0 && { sharedFeedForwardSize: keys.number("expert_shared_feed_forward_length") }),
   };

@@ -13,7 +13,7 @@ import { olmoe } from "./families/olmoe.ts";
 import { phi3 } from "./families/phi3.ts";
 import { qwen2, qwen2moe } from "./families/qwen2.ts";
 import { qwen3, qwen3moe } from "./families/qwen3.ts";
-import { qwen35 } from "./families/qwen35.ts";
+import { qwen35, qwen35moe } from "./families/qwen35.ts";
 import { smollm3 } from "./families/smollm3.ts";
 
 /** Architectures that segments are built for, by their names in `general.architecture`. */
@@ -36,7 +36,8 @@ export type Architecture =
   | "granitemoe"
   | "olmoe"
   | "lfm2"
-  | "qwen35";
+  | "qwen35"
+  | "qwen35moe";
 
 /** The family of each architecture. */
 export const FAMILIES: Readonly<Record<Architecture, Family>> = {
@@ -59,6 +60,7 @@ export const FAMILIES: Readonly<Record<Architecture, Family>> = {
   olmoe,
   lfm2,
   qwen35,
+  qwen35moe,
 };
 
 /** Names of the supported architectures. */

@@ -1,5 +1,5 @@
 import { listOf } from "../gguf/describe-value.ts";
-import type { LayerSizes } from "./config.ts";
+import type { ExpertSizes, LayerSizes } from "./config.ts";
 import type { Family, FamilySizes } from "./families/family.ts";
 import { positiveNumbers } from "./metadata-fields.ts";
 import { ModelError } from "./model-error.ts";
@@ -9,6 +9,7 @@ import type { ModelKeys } from "./model-keys.ts";
 interface LayerCounts extends Pick<FamilySizes, "slides" | "hiddenSize"> {
   /** Layers after the others, which are not read but counted in lists. */
   readonly draftLayers: number;
+  readonly experts?: Pick<ExpertSizes, "feedForwardSize"> | undefined;
 }
 
 /**
@@ -20,12 +21,16 @@ interface LayerCounts extends Pick<FamilySizes, "slides" | "hiddenSize"> {
 export const readLayerSizes = (
   keys: ModelKeys,
   { recurrent, mayDifferInHeadSize = false }: Pick<Family, "recurrent" | "mayDifferInHeadSize">,
-  { slides, draftLayers, hiddenSize }: LayerCounts,
+  { slides, draftLayers, hiddenSize, experts }: LayerCounts,
 ): LayerSizes[] => {
   const layers = slides.length + draftLayers;
   const queryHeads = keys.numbers("attention.head_count", layers);
   const kvHeads = keys.has(KV_HEADS) ? readKvHeads(keys, layers, recurrent !== undefined) : queryHeads;
-  const feedForward = keys.numbers("feed_forward_length", layers);
+  // Files in which each layer has experts may leave it out.
+  const feedForward =
+    experts === undefined || keys.has(FEED_FORWARD)
+      ? keys.numbers(FEED_FORWARD, layers)
+      : Array.from({ length: layers }, () => experts.feedForwardSize);
   const sizes = slides.map((isSliding, layer) => ({
     queryHeads: queryHeads[layer]!,
     kvHeads: kvHeads[layer]!,
@@ -37,6 +42,7 @@ export const readLayerSizes = (
   return sizes;
 };
 
+const FEED_FORWARD = "feed_forward_length";
 const KV_HEADS = "attention.head_count_kv";
 
 /** Recurrent layers have no KV heads; they get the number of the first layer that has some, which is not used. */

@@ -65,7 +65,7 @@ export const readMetadata = (
   for (const [name, count] of Object.entries({ layers, hiddenSize })) assertCount(name, count);
   const logitCap = keys.optionalNumber("final_logit_softcapping");
   const { slides, spans } = readSliding(keys, layers, family);
-  const layerSizes = readLayerSizes(keys, family, { slides, draftLayers, hiddenSize });
+  const layerSizes = readLayerSizes(keys, family, { slides, draftLayers, hiddenSize, experts });
   const sizes = { layers, hiddenSize, ...layerSizes[0]!, slides, ...(intendedContext && { intendedContext }) };
   const layerInputSize = family.hasLayerInputs ? readLayerInputSize(keys) : undefined;
   const attentionScale = keys.optionalNumber("attention.scale") ?? family.attentionScale?.(sizes);

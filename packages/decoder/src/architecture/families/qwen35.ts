@@ -16,3 +16,6 @@ export const qwen35: Family = {
     ...(!layer.isRecurrent && { gate: await attentionGate(layer) }),
   }),
 };
+
+/** The same with experts, one of them shared. */
+export const qwen35moe: Family = { ...qwen35, mayHaveExperts: true };

@@ -3,7 +3,7 @@ import type { MixerWeights } from "../../architecture/recurrent/mixer-weights.ts
 import type { Port } from "../../onnx/graph.ts";
 
 /** Output of a mixer, float32 `[batch * tokens, width]`. */
-export const MIXED = "mixed";
+export const MIXED = "mixer_output";
 
 /** Input with an array of the state before the first token, float32 `[batch, ...]`. */
 export const pastOf = (state: string): string => `past_${state}`;

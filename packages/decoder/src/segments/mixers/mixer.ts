@@ -6,7 +6,7 @@ import { shortConvolution } from "./short-convolution.ts";
 
 /**
  * Part of a segment of a recurrent layer, in place of a projection: from the residuals `input`, float32 `[batch * tokens,
- * hiddenSize]`, and the state before to `mixed` and the state after, as in `mixer-ports.ts`.
+ * hiddenSize]`, and the state before to `mixer_output` and the state after, as in `mixer-ports.ts`.
  */
 export const mixer = (config: DecoderConfig, weights: MixerWeights, input: string, arithmetic: Arithmetic): Part => {
   switch (weights.kind) {
