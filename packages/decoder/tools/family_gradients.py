@@ -1,5 +1,6 @@
 """Gradients of a scalar function of the logits with respect to tensors around each layer's attention, by PyTorch's autograd."""
 
+import inspect
 import sys
 
 import torch
@@ -10,11 +11,14 @@ DIRECTIONS = 6
 
 
 def gradients(model, ids, convert):
-    """Norm and products with DIRECTIONS fixed directions of each gradient, by tensor and layer. The scalar function is the product
-    of the logits with noise("cotangent")."""
+    """Norm and products with DIRECTIONS fixed directions of each gradient, by tensor and layer, or None for keys and values of layers
+    that share a cache. The scalar function is the product of the logits with noise("cotangent")."""
     found = traced(model, ids, convert)
-    layers = len(model.model.layers)
-    return {name: [summary(found[name, layer], f"{name}.{layer}") for layer in range(layers)] for name in TENSORS}
+    layers = range(len(model.model.layers))
+    return {
+        name: [summary(found[name, layer], f"{name}.{layer}") if (name, layer) in found else None for layer in layers]
+        for name in TENSORS
+    }
 
 
 TENSORS = ["output", "query", "key", "keyBeforeRope", "value"]
@@ -34,9 +38,9 @@ def traced(model, ids, convert):
         logits = model(torch.tensor([ids])).logits[0]
         weights = torch.from_numpy(noise("cotangent", logits.numel())).reshape(logits.shape)
         (logits * weights).sum().backward()
-    found = {place: rows(tensor.grad) for place, tensor in kept.items()}
+    found = {place: rows(tensor.grad, has_tokens_first) for place, (tensor, has_tokens_first) in kept.items()}
     for layer in range(len(model.model.layers)):
-        if ("keyBeforeRope", layer) not in found:
+        if ("keyBeforeRope", layer) not in found and ("key", layer) in found:
             for name in ("query", "key"):
                 found[name, layer] = as_stored(found[name, layer], convert)
             found["keyBeforeRope", layer] = found["key", layer]
@@ -48,9 +52,11 @@ def as_stored(gradient, convert):
     return torch.empty_like(gradient).index_copy(1, order, gradient)
 
 
-def rows(gradient):
-    """Heads before tokens in queries, keys and values."""
-    return gradient[0].transpose(0, 1).flatten(1) if gradient.dim() == 4 else gradient[0]
+def rows(gradient, has_tokens_first):
+    """Most queries, keys and values have heads before tokens."""
+    if gradient.dim() < 4:
+        return gradient[0]
+    return (gradient[0] if has_tokens_first else gradient[0].transpose(0, 1)).flatten(1)
 
 
 class patched:
@@ -60,21 +66,26 @@ class patched:
         self.module = sys.modules[type(model).__module__]
         self.kept = kept
         self.layer = None
+        self.rotated = None
         self.hooks = []
         for index, layer in enumerate(model.model.layers):
             enter = lambda *_, index=index: setattr(self, "layer", index)
             self.hooks.append(layer.self_attn.register_forward_pre_hook(enter))
             self.hooks.append(layer.self_attn.o_proj.register_forward_pre_hook(lambda _, inputs: self.keep("output", inputs[0])))
 
-    def keep(self, name, tensor):
+    def keep(self, name, tensor, has_tokens_first=False):
         tensor.retain_grad()
-        self.kept[name, self.layer] = tensor
+        self.kept[name, self.layer] = tensor, has_tokens_first
+
+    def is_shared(self, key):
+        return any(tensor is key for (_, layer), (tensor, _) in self.kept.items() if layer != self.layer)
 
     def __enter__(self):
         self.attend, self.rotate = self.module.eager_attention_forward, self.module.apply_rotary_pos_emb
 
         def attend(module, query, key, value, *rest, **options):
-            for name, tensor in (("query", query), ("key", key), ("value", value)):
+            own = () if self.is_shared(key) else (("key", key), ("value", value))
+            for name, tensor in (("query", query), *own):
                 self.keep(name, tensor)
             return self.attend(module, query, key, value, *rest, **options)
 
@@ -82,7 +93,15 @@ class patched:
             self.keep("keyBeforeRope", key)
             return self.rotate(query, key, *rest, **options)
 
-        self.module.eager_attention_forward, self.module.apply_rotary_pos_emb = attend, rotate
+        def rotate_one(tensor, *rest, **options):
+            """For the query, then the key, whose name it keeps."""
+            self.keep("keyBeforeRope" if self.rotated == self.layer else "queryBeforeRope", tensor, has_tokens_first=True)
+            self.rotated = self.layer
+            return self.rotate(tensor, *rest, **options)
+
+        takes_one = "k" not in inspect.signature(self.rotate).parameters
+        self.module.eager_attention_forward = attend
+        self.module.apply_rotary_pos_emb = rotate_one if takes_one else rotate
 
     def __exit__(self, *_):
         self.module.eager_attention_forward, self.module.apply_rotary_pos_emb = self.attend, self.rotate

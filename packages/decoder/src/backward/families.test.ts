@@ -27,7 +27,7 @@ const gradientOf = (found: HoleGradients, tensor: (typeof TENSORS)[number]): Flo
   tensor === "keyBeforeRope" ? found.keyBeforeRope!() : found[tensor]!;
 
 /** TopK and If have no rule, and convolutions none. */
-const hasExperts = (name: string): boolean => /moe|mixtral|gpt-oss|lfm2|gemma4|qwen35/.test(name);
+const hasExperts = (name: string): boolean => /moe|mixtral|gpt-oss|lfm2|gemma4.experts|qwen35/.test(name);
 
 test.each(fixtures.filter((name) => !hasExperts(name)))(
   "gradients of %s equal those of PyTorch's autograd",
@@ -49,6 +49,7 @@ test.each(fixtures.filter((name) => !hasExperts(name)))(
     for await (const found of backward(options))
       for (const tensor of TENSORS) {
         const expected = model.gradients[tensor][found.hole]!;
+        if (expected === null) continue;
         const actual = summary(gradientOf(found, tensor), `${tensor}.${found.hole}`, expected.length);
         const errors = actual.map((x, index) => Math.abs(x - expected[index]!) / expected[0]!);
         expect(Math.max(...errors), `${tensor} of layer ${found.hole}`).toBeLessThan(1e-4);

@@ -26,12 +26,16 @@ export const projection = (
   arithmetic: Arithmetic,
 ): Part => {
   const normed = weights.norm ? "attention_input" : input;
+  const value = weights.value ? [valueOf(normed, config, weights, weights.value, arithmetic)] : [];
+  // The value then comes from the key's product, which has to stand before it.
+  const isKeyValue = weights.value === weights.key;
   return join([
     ...(weights.norm ? [norm("attention_norm", input, normed, weights.norm, config)] : []),
-    ...(weights.value ? [valueOf(normed, config, weights, weights.value, arithmetic)] : []),
+    ...(isKeyValue ? [] : value),
     ...(weights.ropeDimensions > 0 ? [BATCHED_POSITIONS] : []),
     headsOf("query", normed, weights.query, config, weights, arithmetic),
     ...(weights.key ? [headsOf("key", normed, weights.key, config, weights, arithmetic)] : []),
+    ...(isKeyValue ? value : []),
   ]);
 };
 

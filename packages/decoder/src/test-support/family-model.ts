@@ -26,7 +26,7 @@ export interface FamilyModel {
    * Gradients of the product of the logits with `noise("cotangent")`, by tensor and layer: the norm, then the products with
    * `noise("TENSOR.LAYER.INDEX")`, of INDEX 0, 1, ...
    */
-  readonly gradients: Readonly<Record<InnerTensor, readonly (readonly number[])[]>>;
+  readonly gradients: Readonly<Record<InnerTensor, readonly (readonly number[] | null)[]>>;
 }
 
 /** Reads the fixture of an architecture. */
