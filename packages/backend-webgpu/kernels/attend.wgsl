@@ -42,8 +42,9 @@ struct Attend {
 @group(0) @binding(5) var<storage, read_write> partials: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> statistics: array<vec2f>;
 
-// Sets of lanes that each cover a whole value, four channels a lane; tokens are dealt out among the sets.
-const SUBSETS: u32 = TILE / QUADS;
+// Sets of lanes that each cover a whole value, four channels a lane; tokens are dealt out among the sets. Beyond 256
+// channels there is one set, and a lane has more vectors of four, TILE apart.
+const SUBSETS: u32 = TILE / LANES;
 
 var<workgroup> query: array<vec4f, VECTORS * QUADS>;
 // Scores of a tile, then weights.
@@ -75,7 +76,7 @@ fn main(@builtin(workgroup_id) place: vec3u, @builtin(local_invocation_index) la
     if (index < call.vectors) { visible[vector] = visible_range(index / call.group); }
   }
   var totals: array<f32, VECTORS>;
-  var sums: array<vec4f, VECTORS>;
+  var sums: array<vec4f, SUMS>;
   for (var tile = first_tile; tile < end_tile; tile++) {
     stage_keys(head, slot_of(call.key, tile), lane);
     workgroupBarrier();
@@ -91,7 +92,7 @@ fn main(@builtin(workgroup_id) place: vec3u, @builtin(local_invocation_index) la
       let is_seen = token >= visible[vector].x && token < visible[vector].y;
       let weight = select(0.0, exp2(scores[vector] - largest[vector]), is_seen);
       totals[vector] = totals[vector] * rescale[vector] + weight;
-      sums[vector] *= rescale[vector];
+      for (var step = 0u; step < LANE_QUADS; step++) { sums[step * VECTORS + vector] *= rescale[vector]; }
       weights[vector * TILE + lane] = weight;
     }
     workgroupBarrier();
@@ -124,30 +125,37 @@ fn load_queries(head: u32, first_vector: u32, lane: u32) {
   }
 }
 
+// Sums of a lane: those of a vector of four for every query vector, then those of the next.
+const SUMS: u32 = LANE_QUADS * VECTORS;
+
 // One lane handles four channels and unpacks their values once for all vectors.
-fn add_values(head: u32, slot: u32, lane: u32, sums: ptr<function, array<vec4f, VECTORS>>) {
-  let quad = lane % QUADS;
+fn add_values(head: u32, slot: u32, lane: u32, sums: ptr<function, array<vec4f, SUMS>>) {
   let tile = (head * call.value.slots + slot) * TILE;
-  let first = select(TILE, lane / QUADS, lane < SUBSETS * QUADS);
+  let first = select(TILE, lane / LANES, lane < SUBSETS * LANES);
   for (var token = first; token < TILE; token += SUBSETS) {
-    let value = value_quad((tile + token) * row_words(VALUE_BITS), head, slot * TILE + token, quad);
-    for (var vector = 0u; vector < VECTOR_COUNT; vector++) {
-      (*sums)[vector] += weights[vector * TILE + token] * value;
+    for (var step = 0u; step < LANE_QUADS; step++) {
+      let quad = lane % LANES + step * TILE;
+      let value = value_quad((tile + token) * row_words(VALUE_BITS), head, slot * TILE + token, quad);
+      for (var vector = 0u; vector < VECTOR_COUNT; vector++) {
+        (*sums)[step * VECTORS + vector] += weights[vector * TILE + token] * value;
+      }
     }
   }
 }
 
 // Sets of lanes add their sums in turn, reusing the memory of the queries.
 fn write_sums(
-  first_partial: u32, head: u32, first_vector: u32, lane: u32, sums: ptr<function, array<vec4f, VECTORS>>
+  first_partial: u32, head: u32, first_vector: u32, lane: u32, sums: ptr<function, array<vec4f, SUMS>>
 ) {
-  let quad = lane % QUADS;
   for (var subset = 0u; subset < SUBSETS; subset++) {
     workgroupBarrier();
-    if (lane / QUADS == subset) {
-      for (var vector = 0u; vector < VECTOR_COUNT; vector++) {
-        let before = select(query[vector * QUADS + quad], vec4f(), subset == 0u);
-        query[vector * QUADS + quad] = before + (*sums)[vector];
+    if (lane / LANES == subset) {
+      for (var item = 0u; item < LANE_QUADS * VECTOR_COUNT; item++) {
+        let vector = item % VECTOR_COUNT;
+        let step = item / VECTOR_COUNT;
+        let place = vector * QUADS + lane % LANES + step * TILE;
+        let before = select(query[place], vec4f(), subset == 0u);
+        query[place] = before + (*sums)[step * VECTORS + vector];
       }
     }
   }

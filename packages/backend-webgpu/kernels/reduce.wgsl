@@ -36,23 +36,28 @@ fn main(@builtin(workgroup_id) place: vec3u, @builtin(local_invocation_index) la
     largest = max(largest, statistics[partial * call.vectors + vector].x);
   }
   var total = exp2(sink - largest);
-  var sums = array<vec4f, 2>();
+  // Of transformed values and of others, for each of the lane's vectors of four.
+  var sums = array<vec4f, 2u * LANE_QUADS>();
   for (var partial = 0u; partial < call.partials; partial++) {
     let index = partial * call.vectors + vector;
     let weight = exp2(statistics[index].x - largest);
     total += weight * statistics[index].y;
-    if (lane < QUADS) { sums[select(1u, 0u, partial < call.rotated)] += weight * partials[index * QUADS + lane]; }
+    let kind = select(1u, 0u, partial < call.rotated);
+    for (var step = 0u; step < LANE_QUADS; step++) {
+      let quad = lane + step * TILE;
+      if (quad < QUADS) { sums[2u * step + kind] += weight * partials[index * QUADS + quad]; }
+    }
   }
-  if (lane < QUADS) {
-    for (var index = 0u; index < 4u; index++) { row[4u * lane + index] = sums[0][index]; }
+  for (var quad = lane; quad < QUADS; quad += TILE) {
+    for (var index = 0u; index < 4u; index++) { row[4u * quad + index] = sums[2u * (quad / TILE)][index]; }
   }
   if (call.rotated > 0u) { rotate_row(lane); }
   workgroupBarrier();
   let poison = atomicLoad(&is_poisoned);
-  if (lane < QUADS) {
+  for (var quad = lane; quad < QUADS; quad += TILE) {
     for (var index = 0u; index < 4u; index++) {
-      let output = (row[4u * lane + index] + sums[1][index]) / total;
-      outputs[vector * HEAD_SIZE + 4u * lane + index] = select(bitcast<u32>(output), NAN, poison != 0u);
+      let output = (row[4u * quad + index] + sums[2u * (quad / TILE) + 1u][index]) / total;
+      outputs[vector * HEAD_SIZE + 4u * quad + index] = select(bitcast<u32>(output), NAN, poison != 0u);
     }
   }
 }

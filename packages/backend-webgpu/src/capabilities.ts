@@ -5,8 +5,8 @@ export const KERNEL_RANGE: KernelRange = {
   bits: [2, 3, 4, 8],
   keyAxes: ["token", "channel"],
   valueAxes: ["token"],
-  /** Channels come in units of 16; a workgroup of 64 lanes takes four channels a lane. */
-  headSizes: headSizesUpTo(256),
+  /** Channels come in units of 16. A workgroup has 64 lanes of four channels each; larger rows take whole rounds. */
+  headSizes: [...headSizesUpTo(256), 512],
   deviceTensors: true,
   unevenLayers: true,
   attention: { sliding: true, softcap: true, sinkLogits: true, sharedCaches: true },

@@ -76,15 +76,18 @@ const composed = (kernel: AttendKernel, variant: Variant): KernelSource => {
   );
 };
 
-const COMMON_PARTS =
-  "attend region weights words float16 scores keys key-16 key-codes key-token key-channel values".split(" ");
+const COMMON_PARTS = "attend region weights words float16 scores keys key-16 key-codes key-token values".split(" ");
 
-const partsOf = ({ isCapped }: AttendKernel, { float16, subgroups, packed }: Variant): string[] => [
+/** Beyond this, parameters of a tile's keys per channel exceed 16 KiB of shared memory. */
+const LARGEST_STAGED_HEAD = 256;
+
+const partsOf = ({ headSize, isCapped }: AttendKernel, { float16, subgroups, packed }: Variant): string[] => [
   ...COMMON_PARTS.map(part),
   ...["codes", "rows-16"].flatMap((file) => [partFor("key", file), partFor("value", file)]),
   part(float16 ? "half-native" : "half-software"),
   part(packed ? "scores-packed" : "scores-unpacked"),
   part(subgroups ? "largest-subgroup" : "largest-shared"),
+  part(headSize <= LARGEST_STAGED_HEAD ? "key-channel" : "key-channel-direct"),
   part(isCapped ? "softcap" : "no-softcap"),
 ];
 

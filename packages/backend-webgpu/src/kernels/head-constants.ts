@@ -1,8 +1,15 @@
-/** Constants of kernels for one head size. UNITS count 16 channels, QUADS four. */
+/** Channels that the 64 lanes of a workgroup cover, four each. */
+const LANE_CHANNELS = 256;
+
+/**
+ * Constants of kernels for one head size. UNITS count 16 channels, QUADS four. LANES cover a row, with LANE_QUADS quads each.
+ */
 export const headConstants = (headSize: number): Record<string, string> => ({
   HEAD_SIZE: `${headSize}u`,
   UNITS: `${headSize / 16}u`,
   QUADS: `${headSize / 4}u`,
+  LANES: `${Math.min(headSize, LANE_CHANNELS) / 4}u`,
+  LANE_QUADS: `${Math.ceil(headSize / LANE_CHANNELS)}u`,
   ...hadamardConstants(headSize & -headSize),
 });
 
