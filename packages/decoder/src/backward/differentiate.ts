@@ -21,6 +21,16 @@ export interface Differentiated {
   readonly nodes: readonly NodeProto[];
   /** Constants that the forward graph does not have. */
   readonly constants: readonly Constant[];
+  /** Constants of the forward graph in another type, with the same bytes. */
+  readonly codes: readonly Codes[];
+}
+
+/** Unsigned codes in the bytes of a constant `source`, from the low bits of a byte to the high ones. */
+export interface Codes {
+  readonly name: string;
+  readonly source: string;
+  readonly bits: 4 | 8;
+  readonly dims: readonly number[];
 }
 
 /** Names of the input for the cotangent of an output of the forward graph, and of the gradient of an input. */
@@ -82,6 +92,7 @@ const activeTensors = (nodes: readonly NodeProto[], inputs: readonly string[]): 
 interface Builder extends Emitter {
   readonly nodes: readonly NodeProto[];
   readonly constants: ReadonlyMap<string, Constant>;
+  readonly codesMade: Codes[];
 }
 
 const PREFIX = "vjp_";
@@ -91,6 +102,7 @@ const createBuilder = ({ nodes: forward, inputs, outputs, constantDims, integers
   const dims = tensorDims(forward, given, integers);
   const nodes: NodeProto[] = [];
   const constants = new Map<string, Constant>();
+  const codesMade: Codes[] = [];
   /** Outputs of operations that several rules need. */
   const shared = new Map<string, string>();
   const constant = (made: Constant): string => {
@@ -113,7 +125,12 @@ const createBuilder = ({ nodes: forward, inputs, outputs, constantDims, integers
   return {
     nodes,
     constants,
+    codesMade,
     emit,
+    codes: (source, bits, sizes) => {
+      codesMade.push({ name: `${PREFIX}${source}`, source, bits, dims: sizes });
+      return `${PREFIX}${source}`;
+    },
     number: (value) => constant(scalar(`${PREFIX}number_${value}`, value)),
     integers: (values) => constant(integerConstant(`${PREFIX}integers_${values.join("_")}`, values)),
     shapeOf,
@@ -145,7 +162,7 @@ const assemble = (
   graph: GraphParts,
   known: readonly string[],
   wanted: readonly string[],
-  { nodes, constants }: Pick<Builder, "nodes" | "constants">,
+  { nodes, constants, codesMade }: Pick<Builder, "nodes" | "constants" | "codesMade">,
 ): Differentiated => {
   const read = new Set(nodes.flatMap(({ input }) => input));
   const forward: NodeProto[] = [];
@@ -169,5 +186,6 @@ const assemble = (
     ),
     nodes: [...forward, ...nodes],
     constants: [...constants.values()].filter(({ name }) => read.has(name)),
+    codes: codesMade,
   };
 };

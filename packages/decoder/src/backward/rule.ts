@@ -15,6 +15,8 @@ export interface Emitter {
   number(value: number): string;
   /** An int64 vector. */
   integers(values: readonly number[]): string;
+  /** A constant of the forward graph with its bytes read as unsigned codes of 4 or 8 bits. */
+  codes(constant: string, bits: 4 | 8, dims: readonly number[]): string;
   /** Sizes of a tensor of the forward graph, `[rank]`. */
   shapeOf(tensor: string): string;
   /** Sizes of the cotangent of a tensor of the forward graph. */

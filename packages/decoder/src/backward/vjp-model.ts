@@ -1,9 +1,16 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { GraphProtoSchema, type ModelProto, ModelProtoSchema } from "onnx-buf";
+import {
+  GraphProtoSchema,
+  type ModelProto,
+  ModelProtoSchema,
+  type TensorProto,
+  TensorProto_DataType as DataType,
+  TensorProtoSchema,
+} from "onnx-buf";
 import { initializer, portInfo } from "../onnx/graph.ts";
 import type { SegmentModel } from "../segments/segment-files.ts";
 import type { CreateSession, Session } from "../session.ts";
-import { differentiate, type Differentiation } from "./differentiate.ts";
+import { type Codes, differentiate, type Differentiation } from "./differentiate.ts";
 import { graphParts } from "./graph-parts.ts";
 
 /**
@@ -14,7 +21,7 @@ export const vjpModel = (model: Uint8Array, differentiation: Differentiation): U
   toBinary(ModelProtoSchema, vjpOf(fromBinary(ModelProtoSchema, model), differentiation));
 
 const vjpOf = ({ graph, ...model }: ModelProto, differentiation: Differentiation): ModelProto => {
-  const { inputs, outputs, nodes, constants } = differentiate(graphParts(graph!), differentiation);
+  const { inputs, outputs, nodes, constants, codes } = differentiate(graphParts(graph!), differentiation);
   const read = new Set(nodes.flatMap(({ input }) => input));
   const { irVersion, producerName, opsetImport, functions } = model;
   return create(ModelProtoSchema, {
@@ -27,10 +34,27 @@ const vjpOf = ({ graph, ...model }: ModelProto, differentiation: Differentiation
       input: inputs.map(portInfo),
       output: outputs.map(portInfo),
       node: [...nodes],
-      initializer: [...graph!.initializer.filter(({ name }) => read.has(name)), ...constants.map(initializer)],
+      initializer: [
+        ...graph!.initializer.filter(({ name }) => read.has(name)),
+        ...constants.map(initializer),
+        ...codes.map((one) =>
+          codesTensor(
+            one,
+            graph!.initializer.find(({ name }) => name === one.source)!,
+          ),
+        ),
+      ],
     }),
   });
 };
+
+const codesTensor = ({ name, bits, dims }: Codes, source: TensorProto): TensorProto =>
+  create(TensorProtoSchema, {
+    ...source,
+    name,
+    dims: dims.map(BigInt),
+    dataType: bits === 4 ? DataType.UINT4 : DataType.UINT8,
+  });
 
 /** Compiles the vector-Jacobian product of a segment. Mapped weights are read where they are. */
 export const openVjp = async (

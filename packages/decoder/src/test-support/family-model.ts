@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { type WritableTensor, type WritableValue, writeGguf } from "../gguf/test-support/write-gguf.ts";
-import type { InnerTensor } from "./reference-decoder.ts";
+import type { GradientSummary } from "./gradient-summary.ts";
+import { noise } from "./noise.ts";
 
 /** A small model of one family with its logits by PyTorch `transformers`, made by `tools/make-family-models.py`. */
 export interface FamilyModel {
@@ -22,11 +23,7 @@ export interface FamilyModel {
   readonly ids: readonly number[];
   /** One row per id. */
   readonly logits: readonly (readonly number[])[];
-  /**
-   * Gradients of the product of the logits with `noise("cotangent")`, by tensor and layer: the norm, then the products with
-   * `noise("TENSOR.LAYER.INDEX")`, of INDEX 0, 1, ...
-   */
-  readonly gradients: Readonly<Record<InnerTensor, readonly (readonly number[] | null)[]>>;
+  readonly gradients: GradientSummary;
 }
 
 /** Reads the fixture of an architecture. */
@@ -54,13 +51,3 @@ export const familyGguf = (
       };
     }),
   });
-
-/** Numbers from -1 to 1: a linear congruential generator that starts from the FNV-1a hash of a tensor's name. */
-export const noise = (name: string): (() => number) => {
-  let state = 0x811c9dc5;
-  for (const byte of new TextEncoder().encode(name)) state = Math.imul(state ^ byte, 0x01000193) >>> 0;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 31 - 1;
-  };
-};

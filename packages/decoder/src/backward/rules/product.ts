@@ -29,5 +29,29 @@ const matMul: Rule = byInput(
   },
 );
 
+/**
+ * Codes of blocks become a float32 matrix for the time of this product. Its codes are unsigned, and those of MatMulNBits are from their
+ * middle: the sum of each block's scales, times that middle, is taken off.
+ */
+const matMulNBits: Rule = byInput((call) => {
+  const [input, codes, scales, zeroPoints = ""] = call.input as [string, string, string, string?];
+  const [rows, columns, bits, blockSize] = ["N", "K", "bits", "block_size"].map((name) =>
+    integerOf(call.node, name),
+  ) as [number, number, number, number];
+  if (zeroPoints !== "" || (bits !== 4 && bits !== 8))
+    throw unsupported("a matrix of codes with zero points, or not of 4 or 8 bits");
+  const blocks = columns / blockSize;
+  const factors = call.emit("Reshape", [scales, call.integers([rows, blocks])]);
+  const unsigned = call.codes(codes, bits, [rows, columns]);
+  const matrix = call.emit("DequantizeLinear", [unsigned, factors], { axis: 1, block_size: blockSize });
+  const product = call.emit("MatMul", [call.cotangent(), matrix]);
+  const middle = call.emit("Mul", [call.emit("MatMul", [call.cotangent(), factors]), call.number(2 ** (bits - 1))]);
+  const repeated = call.emit("Expand", [
+    call.emit("Unsqueeze", [middle, call.integers([-1])]),
+    call.integers([blockSize]),
+  ]);
+  return call.emit("Sub", [product, call.emit("Reshape", [repeated, call.cotangentShapeOf(input)])]);
+});
+
 /** Matrix products. */
-export const productRules: Readonly<Record<string, Rule>> = { Gemm: gemm, MatMul: matMul };
+export const productRules: Readonly<Record<string, Rule>> = { Gemm: gemm, MatMul: matMul, MatMulNBits: matMulNBits };

@@ -1,0 +1,54 @@
+import { InferenceSession } from "onnxruntime-node";
+import { uniformFloat32 } from "pure-rand/distribution/uniformFloat32";
+import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+import { expect, test } from "vitest";
+import { bufferSource } from "../gguf/byte-source.ts";
+import { openGguf } from "../gguf/gguf.ts";
+import { randomBlocks } from "../gguf/test-support/random-blocks.ts";
+import { loadDecoder } from "../load-decoder.ts";
+import { familyGguf, familyModel } from "../test-support/family-model.ts";
+import { summaryCotangent } from "../test-support/gradient-summary.ts";
+import type { WeightStorage } from "../weight-storage.ts";
+import { backward } from "./backward.ts";
+
+const createSession = (model: Uint8Array): Promise<InferenceSession> => InferenceSession.create(model);
+
+/** Gradients of the attention output, of all layers. */
+const gradients = async (typeId: number, weights: WeightStorage): Promise<Float32Array[]> => {
+  const model = familyModel("llama");
+  const random = xoroshiro128plus(typeId);
+  const file = familyGguf(model, (name, size) =>
+    /ffn_(gate|up)|attn_(v|output)/.test(name)
+      ? { typeId, data: randomBlocks(typeId, size, 0.3, () => uniformFloat32(random)) }
+      : undefined,
+  );
+  const decoder = await loadDecoder(await openGguf(bufferSource(file)), { createSession, weights });
+  const cotangents = summaryCotangent(model.ids.length, decoder.vocabularySize);
+  const found: Float32Array[] = [];
+  for await (const { output } of backward({
+    decoder,
+    createSession,
+    texts: [model.ids],
+    samples: 1,
+    cotangent: ({ cotangent }) => cotangent.set(cotangents),
+  }))
+    found.push(output);
+  await decoder.dispose();
+  return found;
+};
+
+// 4-bit codes, without and with offsets. The last arithmetic rounds activations of the forward pass to 8 bits.
+test.each([
+  [2, "stored", 1e-5],
+  [3, "stored", 1e-5],
+  [8, "stored-int8", 0.1],
+] as const)(
+  "gradients of matrices as stored, in type %i kept as %s, are those of dequantized ones",
+  async (type, weights, limit) => {
+    const stored = await gradients(type, weights);
+    for (const [index, expected] of (await gradients(type, "float32")).entries()) {
+      const errors = expected.map((x, place) => Math.abs(x - stored[index]![place]!));
+      expect(Math.max(...errors) / Math.max(...expected.map(Math.abs))).toBeLessThan(limit);
+    }
+  },
+);
