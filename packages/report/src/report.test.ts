@@ -81,3 +81,15 @@ test("bytes of a plan's static tables are told apart from those of its cache", a
   expect(pages[1]).toContain(sentence);
   expect(pages[1]?.replace(sentence, "")).toBe(pages[0]);
 });
+
+test("layers are named by their numbers in the model", () => {
+  const recurrent = [0, 1, 3].map((place) => ({ place, kind: "short convolution", stateBytes: 8 }));
+  const shape = { ...study.settings.shape, recurrent };
+  const errors = { key: [0], value: [0], attention: [0], output: [0] };
+  const candidates = ["kivi:K8V8", "kivi:K4V4", "kivi:K2V2"].map((id) => ({ id, bits: 8, errors, kl: 0.125 }));
+  const layers = [0, 1].map((layer) => ({ layer, candidates }));
+  const profile = { version: 1 as const, shape, contextLength: 4096, layers };
+  const text = renderMarkdown(reportData({ ...study, settings: { ...study.settings, shape }, profile }, {}));
+  expect(text).toContain("| 2 | 4 | 0.00 |");
+  expect(text).toMatch(/\| 2 +\| 0\.125[^]*\| 4 +\| 0\.125/);
+});

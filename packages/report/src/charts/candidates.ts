@@ -1,3 +1,4 @@
+import { cachePlaces } from "@kvtuner/plan";
 import type { Candidates } from "@kvtuner/tuning";
 import type { TopLevelSpec } from "vega-lite";
 import { tipped, type Chart, type Column, type ChartWidth, type Tipped } from "../chart/chart.ts";
@@ -12,6 +13,7 @@ const STATES = ["in the picked plan", "kept", "pruned"] as const;
 
 /** A pair at a layer. */
 interface CandidateRow {
+  /** Its number in the model. */
   readonly layer: number;
   readonly pair: string;
   readonly state: (typeof STATES)[number];
@@ -28,21 +30,24 @@ export const candidatesChart = (data: ReportData, candidates: Candidates): Chart
   return {
     label: "Pairs of bits kept for the search in each layer",
     spec: (width) => candidatesSpec(tipped(columns, rows), choiceLabels(data.space), width),
-    table: byLayer(rows, candidates.candidates.length),
+    table: byLayer(rows),
   };
 };
 
-const candidateRows = ({ picked, space }: ReportData, { candidates }: Candidates): CandidateRow[] =>
-  candidates.flatMap((kept, layer) =>
+const candidateRows = ({ picked, space, settings }: ReportData, { candidates }: Candidates): CandidateRow[] => {
+  const places = cachePlaces(settings.shape);
+  return candidates.flatMap((kept, ordinal) =>
     choiceLabels(space).map((pair, index) => {
-      if (picked?.pairs[layer] === pair) return { layer, pair, state: STATES[0] };
+      const layer = places[ordinal]!;
+      if (picked?.pairs[ordinal] === pair) return { layer, pair, state: STATES[0] };
       return { layer, pair, state: kept.includes(index) ? STATES[1] : STATES[2] };
     }),
   );
+};
 
-const byLayer = (rows: readonly CandidateRow[], layers: number): Chart["table"] => ({
+const byLayer = (rows: readonly CandidateRow[]): Chart["table"] => ({
   head: ["Layer", "Kept", "Pruned", "In the picked plan"],
-  rows: Array.from({ length: layers }, (_, layer) => {
+  rows: [...new Set(rows.map(({ layer }) => layer))].map((layer) => {
     const names = (...states: string[]): string =>
       rows
         .filter((row) => row.layer === layer && states.includes(row.state))

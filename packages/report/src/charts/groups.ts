@@ -1,3 +1,4 @@
+import { cachePlaces } from "@kvtuner/plan";
 import type { Profile } from "@kvtuner/sensitivity";
 import type { Groups } from "@kvtuner/tuning";
 import type { TopLevelSpec } from "vega-lite";
@@ -14,15 +15,17 @@ const sharedGroups = ({ groups }: Groups): (readonly number[])[] => groups.filte
 export const groupsChart = (profile: Profile, groups: Groups | undefined): Chart => {
   const tree = mergeTree(profile);
   const shared = groups === undefined ? [] : sharedGroups(groups);
+  const places = cachePlaces(profile.shape);
+  const named = (layers: readonly number[]): string => layerRuns(layers.map((layer) => places[layer]!));
   const columns: Column<Merge>[] = [
-    { title: "Layers", text: ({ left }) => layerRuns(left) },
-    { title: "meet layers", text: ({ right }) => layerRuns(right) },
+    { title: "Layers", text: ({ left }) => named(left) },
+    { title: "meet layers", text: ({ right }) => named(right) },
     { title: "at a difference of", text: ({ height }) => height.toPrecision(3) },
   ];
   const merges = tipped(columns, tree.merges);
   return {
     label: "Layers by similarity of their attention output errors",
-    spec: (width) => groupsSpec(tree, merges, shared, width),
+    spec: (width) => groupsSpec(tree, merges, leavesOf(tree, shared, places), width),
     table: tableOf(columns, tree.merges),
   };
 };
@@ -50,11 +53,11 @@ interface Leaf {
   readonly color: string;
 }
 
-const leavesOf = ({ order }: MergeTree, shared: readonly (readonly number[])[]): Leaf[] =>
+const leavesOf = ({ order }: MergeTree, shared: readonly (readonly number[])[], places: readonly number[]): Leaf[] =>
   order.map((layer, place) => {
     const group = shared.findIndex((layers) => layers.includes(layer));
     const color = group === -1 ? paint("muted") : (HUES[group % HUES.length] ?? paint("muted"));
-    return { place, height: 0, text: String(layer), color };
+    return { place, height: 0, text: String(places[layer]), color };
   });
 
 /** Height of a leaf's row on a phone, px. */
@@ -63,7 +66,7 @@ const LEAF = 15;
 const groupsSpec = (
   tree: MergeTree,
   merges: Tipped<Merge>[],
-  shared: readonly (readonly number[])[],
+  leaves: readonly Leaf[],
   width: ChartWidth,
 ): TopLevelSpec => {
   const wide = width === "wide";
@@ -87,7 +90,7 @@ const groupsSpec = (
       encoding: { ...turned(place, height), description: { field: "tip" } },
     },
     {
-      data: { values: leavesOf(tree, shared) },
+      data: { values: leaves },
       mark: {
         type: "text",
         fontSize: 11,

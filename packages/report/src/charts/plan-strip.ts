@@ -1,4 +1,4 @@
-import { bitsOf, formatBytes, layerBytes, layerShape } from "@kvtuner/plan";
+import { bitsOf, cachePlaces, formatBytes, layerBytes, layerShape } from "@kvtuner/plan";
 import type { TopLevelSpec } from "vega-lite";
 import { tableOf, tipped, type Chart, type Column, type ChartWidth, type Tipped } from "../chart/chart.ts";
 import { BIT_COLORS } from "../chart/palette.ts";
@@ -9,6 +9,8 @@ import { klText, tokensText } from "../text/figures.ts";
 /** A layer of the picked plan. */
 interface LayerRow {
   readonly layer: number;
+  /** Its number in the model. */
+  readonly place: number;
   readonly keyBits: number;
   readonly valueBits: number;
   readonly bytes: number;
@@ -29,7 +31,7 @@ interface Cell extends Tipped<LayerRow> {
 export const planStripChart = (data: ReportData, picked: PickedPlan): Chart => {
   const rows = layerRows(data, picked);
   const columns: Column<LayerRow>[] = [
-    { title: "Layer", text: ({ layer }) => String(layer) },
+    { title: "Layer", text: ({ place }) => String(place) },
     { title: "Key bits", text: ({ keyBits }) => String(keyBits) },
     { title: "Value bits", text: ({ valueBits }) => String(valueBits) },
     { title: `Bytes at ${tokensText(data.context)} tokens`, text: ({ bytes }) => formatBytes(bytes) },
@@ -48,6 +50,7 @@ const layerRows = ({ profile, settings, context }: ReportData, { plan, choices }
     const candidate = profile?.layers[layer]?.candidates.find(({ id }) => id === choices[layer]);
     return {
       layer,
+      place: cachePlaces(settings.shape)[layer]!,
       keyBits: bitsOf(scheme.key),
       valueBits: bitsOf(scheme.value),
       bytes: layerBytes(scheme, layerShape(settings.shape, layer), context).total,
@@ -101,7 +104,7 @@ const cellsOf = (row: Tipped<LayerRow>, layers: number, line: number): Cell[] =>
     ...row,
     ...(BIT_COLORS[bits] ?? { fill: "#8a8f98", ink: "#ffffff" }),
     bits,
-    column: row.layer % line,
+    column: layers <= line ? row.place : row.layer % line,
     line: `${name}${suffix}`,
   });
   return [cell("keys", row.keyBits), cell("values", row.valueBits)];

@@ -1,3 +1,4 @@
+import { cachePlaces } from "@kvtuner/plan";
 import type { Profile } from "@kvtuner/sensitivity";
 import { labelsOf } from "@kvtuner/tuning";
 import type { TopLevelSpec } from "vega-lite";
@@ -11,6 +12,7 @@ import { matrixAxes } from "./layer-by-pair.ts";
 
 /** A layer under a pair, with all others in 16 bits. */
 interface SensitivityRow {
+  /** Its number in the model. */
   readonly layer: number;
   readonly pair: string;
   readonly kl: number;
@@ -39,19 +41,21 @@ export const isEstimated = ({ layers }: Profile): boolean => layers.some(({ halv
 
 const measureTitle = (profile: Profile): string => (isEstimated(profile) ? "Estimated KL" : "KL");
 
-const sensitivityRows = ({ picked, space }: ReportData, profile: Profile): SensitivityRow[] =>
-  profile.layers.flatMap(({ layer, candidates }) => {
+const sensitivityRows = ({ picked, space, settings }: ReportData, profile: Profile): SensitivityRow[] => {
+  const places = cachePlaces(settings.shape);
+  return profile.layers.flatMap(({ layer, candidates }) => {
     const labels = labelsOf(
       space,
       candidates.map(({ id }) => id),
     );
     return candidates.map(({ id, kl, estimate }, index) => ({
-      layer,
+      layer: places[layer]!,
       pair: labels[index] ?? id,
       kl: kl ?? estimate ?? 0,
       picked: picked?.choices[layer] === id,
     }));
   });
+};
 
 const layersByPairs = (rows: readonly SensitivityRow[], pairs: readonly string[]): Chart["table"] => ({
   head: ["Layer", ...pairs],

@@ -1,4 +1,4 @@
-import { type CacheShape, layerShapes } from "@kvtuner/plan";
+import { cachePlaces, type CacheShape, layerShapes, modelLayers } from "@kvtuner/plan";
 import type { StudySettings } from "@kvtuner/tuning";
 import { tuneCommandLines } from "../data/command.ts";
 import type { ReportData } from "../data/data.ts";
@@ -39,7 +39,11 @@ const taskRows = ({ task, objective }: StudySettings): [string, string][] => {
 const shapeText = (shape: CacheShape): string => {
   const all = (size: "queryHeads" | "kvHeads" | "headSize"): string =>
     [...new Set(layerShapes(shape).map((layer) => layer[size]))].join(" or ");
-  return `${shape.layers} layers, ${all("queryHeads")} query heads, ${all("kvHeads")} KV heads, head size ${all("headSize")}`;
+  const count =
+    shape.recurrent === undefined
+      ? `${shape.layers} layers`
+      : `${shape.layers} layers with a cache of the model's ${modelLayers(shape).length + shape.recurrent.length} (${cachePlaces(shape).join(", ")})`;
+  return `${count}, ${all("queryHeads")} query heads, ${all("kvHeads")} KV heads, head size ${all("headSize")}`;
 };
 
 const settingRows = ({ settings, evaluated, front }: ReportData): [string, string][] => {
