@@ -8,7 +8,7 @@ export const KERNEL_RANGE: KernelRange = {
   /** A chunk has 16 channels, and 128 threads have an octet each of up to 1024; the kernels are tested up to 512. */
   headSizes: headSizesUpTo(512),
   unevenLayers: true,
-  attention: { sliding: true, softcap: true, sinkLogits: true, sharedCaches: true },
+  attention: { sliding: true, softcap: true, sinkLogits: true, sharedCaches: true, valueSize: true },
 };
 
 /** Positions and offsets within one head are 32-bit numbers. */

@@ -133,6 +133,7 @@ describe.skipIf(reason)(`tensor cores on the CPU${reason ? ` (${reason})` : ""}`
     "schemes",
     "modes",
     "head-sizes",
+    "value-size",
     "head-groups",
     "far-out",
     "constant-groups",

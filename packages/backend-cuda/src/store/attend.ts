@@ -40,9 +40,11 @@ export const attendingLayer = ({ device }: Workspace, shape: LayerShape, spec: A
   sinkLogits: new SinkLogits(device, spec.sinkLogits),
 });
 
-/** Queries and outputs on the device, float32 `[tokens, queryHeads * headSize]`. */
+/** Queries and outputs on the device. */
 export interface Queries {
+  /** float32 `[tokens, queryHeads * headSize]` */
   readonly query: number;
+  /** float32 `[tokens, queryHeads * valueSize]` */
   readonly output: number;
   readonly tokens: number;
   /** Tokens in the layer before the call. */
@@ -51,12 +53,11 @@ export interface Queries {
 
 /** Causal attention of new tokens, in launches of up to LAUNCH_TOKENS. */
 export const attend = (workspace: Workspace, layer: AttendedLayer, queries: Queries): void => {
-  const { queryHeads, headSize } = layer.shape;
+  const { queryHeads, headSize, valueSize = headSize } = layer.shape;
   for (let first = 0; first < queries.tokens; first += LAUNCH_TOKENS) {
-    const offsetBytes = 4 * first * queryHeads * headSize;
     attendSome(workspace, layer, {
-      query: queries.query + offsetBytes,
-      output: queries.output + offsetBytes,
+      query: queries.query + 4 * first * queryHeads * headSize,
+      output: queries.output + 4 * first * queryHeads * valueSize,
       tokens: Math.min(LAUNCH_TOKENS, queries.tokens - first),
       before: queries.before + first,
     });
@@ -143,7 +144,7 @@ const writeArguments = (
   return value
     .writeView(key.writeView(new ArgumentWriter()))
     .address(query)
-    .address(staging.reserve("sums", 4 * vectors * shape.headSize))
+    .address(staging.reserve("sums", 4 * vectors * value.layout.headSize))
     .address(staging.reserve("statistics", 4 * 2 * vectors))
     .address(output)
     .address(sinkLogits.address())

@@ -52,7 +52,8 @@ export class PackedLayer {
     before: number,
   ): Float32Array {
     const { device, staging } = this.#workspace;
-    const output = new Float32Array(query.length);
+    const { headSize, valueSize = headSize } = layer.shape;
+    const output = new Float32Array((query.length / headSize) * valueSize);
     const outputAddress = staging.reserve("output", output.byteLength);
     const queries = { query: staging.bring("query", query), output: outputAddress, tokens, before };
     attend(this.#workspace, { ...layer, key: this.key, value: this.value }, queries);

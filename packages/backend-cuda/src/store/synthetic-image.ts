@@ -1,5 +1,5 @@
 import type { CacheImage, CachePlan, HeadImage } from "@kvtuner/backend";
-import { type LayerScheme, quantizedPrefix } from "@kvtuner/plan";
+import { type LayerScheme, type LayerShape, quantizedPrefix, tensorShape } from "@kvtuner/plan";
 import { emptyBlock, mapParts } from "@kvtuner/quantizers";
 
 /** Float16 of 1/64, and the range of bits to add at random: scales from 1/64 to 1/32. */
@@ -16,8 +16,8 @@ export const syntheticImage = ({ shape, layers }: CachePlan, length: number): Ca
     layers,
     length,
     tensors: layers.map((layer) => ({
-      key: Array.from({ length: shape.kvHeads }, () => headImage(random, layer, shape.headSize, length, "key")),
-      value: Array.from({ length: shape.kvHeads }, () => headImage(random, layer, shape.headSize, length, "value")),
+      key: Array.from({ length: shape.kvHeads }, () => headImage(random, layer, shape, length, "key")),
+      value: Array.from({ length: shape.kvHeads }, () => headImage(random, layer, shape, length, "value")),
     })),
   };
 };
@@ -25,11 +25,12 @@ export const syntheticImage = ({ shape, layers }: CachePlan, length: number): Ca
 const headImage = (
   random: () => number,
   layer: LayerScheme,
-  headSize: number,
+  shape: LayerShape,
   length: number,
   tensor: "key" | "value",
 ): HeadImage => {
   const scheme = layer[tensor];
+  const { headSize } = tensorShape(shape, tensor);
   const prefix = quantizedPrefix(scheme, layer, length);
   const halfFrom = (bits: number): number => bits + Math.floor(SPREAD * random());
   return {

@@ -1,5 +1,5 @@
 import type { CachePlan, CallRows } from "@kvtuner/backend";
-import { type LayerScheme, layerShape, type TensorScheme } from "@kvtuner/plan";
+import { type LayerScheme, layerShape, type LayerShape, type TensorScheme } from "@kvtuner/plan";
 import { CudaError } from "../cuda-error.ts";
 import type { DeviceDescription } from "../device/device.ts";
 import { CudaStore } from "./cuda-store.ts";
@@ -28,10 +28,11 @@ export const withTensorCores = (plain: Workspace): Workspace => {
     tensorCores: true,
     assertPlan: ({ shape, layers }) => {
       for (const [index, scheme] of layers.entries()) {
-        const { headSize } = layerShape(shape, index);
+        const { headSize, valueSize = headSize } = layerShape(shape, index);
+        const sizes = { headSize, valueSize };
         const layer = codedThroughout(scheme);
-        const name = JSON.stringify([headSize, layer]);
-        if (!passed.has(name)) assertAgreement(plain, headSize, layer);
+        const name = JSON.stringify([sizes, layer]);
+        if (!passed.has(name)) assertAgreement(plain, sizes, layer);
         passed.add(name);
       }
     },
@@ -51,13 +52,16 @@ const withSmallBlocks = (scheme: TensorScheme): TensorScheme =>
     ? { ...scheme, blockSize: scheme.axis === "channel" ? (scheme.groupSize as number) : 1 }
     : scheme;
 
-const assertAgreement = (plain: Workspace, headSize: number, layer: LayerScheme): void => {
-  const shape = { layers: 1, queryHeads: KV_HEADS * HEADS_PER_GROUP, kvHeads: KV_HEADS, headSize };
+/** Sizes of a head. */
+type HeadSizes = Required<Pick<LayerShape, "headSize" | "valueSize">>;
+
+const assertAgreement = (plain: Workspace, sizes: HeadSizes, layer: LayerScheme): void => {
+  const shape = { layers: 1, queryHeads: KV_HEADS * HEADS_PER_GROUP, kvHeads: KV_HEADS, ...sizes };
   if (!runsOnTensorCores(layoutOf(layer, "key", shape), layoutOf(layer, "value", shape), HEADS_PER_GROUP)) return;
   const plan = { shape, layers: [layer] };
   const outputs = [plain, { ...plain, tensorCores: true }].map((workspace) => outputOf(workspace, plan));
   const difference = relativeDifference(outputs[0]!, outputs[1]!);
-  if (!(difference <= TOLERANCE)) throw wrong(plain.device.description, layer, headSize, difference);
+  if (!(difference <= TOLERANCE)) throw wrong(plain.device.description, layer, sizes, difference);
 };
 
 const outputOf = (workspace: Workspace, plan: CachePlan): Float32Array => {
@@ -69,10 +73,15 @@ const outputOf = (workspace: Workspace, plan: CachePlan): Float32Array => {
   }
 };
 
-const callOf = ({ shape: { queryHeads, kvHeads, headSize } }: CachePlan): CallRows => {
-  const wave = (heads: number, step: number): Float32Array =>
-    Float32Array.from({ length: heads * headSize }, (_, index) => Math.sin(step * index));
-  return { tokens: 1, query: wave(queryHeads, 1.7), key: wave(kvHeads, 1.1), value: wave(kvHeads, 0.7) };
+const callOf = ({ shape: { queryHeads, kvHeads, headSize, valueSize = headSize } }: CachePlan): CallRows => {
+  const wave = (length: number, step: number): Float32Array =>
+    Float32Array.from({ length }, (_, index) => Math.sin(step * index));
+  return {
+    tokens: 1,
+    query: wave(queryHeads * headSize, 1.7),
+    key: wave(kvHeads * headSize, 1.1),
+    value: wave(kvHeads * valueSize, 0.7),
+  };
 };
 
 /** NaN if any number of either is NaN. */
@@ -88,10 +97,10 @@ const relativeDifference = (expected: Float32Array, got: Float32Array): number =
 const wrong = (
   { name, architecture }: DeviceDescription,
   { key, value }: LayerScheme,
-  headSize: number,
+  { headSize, valueSize }: HeadSizes,
   difference: number,
 ): CudaError =>
   new CudaError(
     "CUDA_TENSOR_CORES_WRONG",
-    `expected tensor cores to match float32 within ${TOLERANCE} of the largest output, got a difference on ${name} (${architecture}) of ${difference.toPrecision(2)} at head size ${headSize}, keys ${JSON.stringify(key)}, values ${JSON.stringify(value)}; create the backend without tensorCores, and report this`,
+    `expected tensor cores to match float32 within ${TOLERANCE} of the largest output, got a difference on ${name} (${architecture}) of ${difference.toPrecision(2)} at head size ${headSize}, value size ${valueSize}, keys ${JSON.stringify(key)}, values ${JSON.stringify(value)}; create the backend without tensorCores, and report this`,
   );

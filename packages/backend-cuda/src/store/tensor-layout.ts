@@ -6,6 +6,7 @@ import {
   layerSpan,
   quantizedPrefix,
   type TensorScheme,
+  tensorShape,
 } from "@kvtuner/plan";
 import { encodedBytes } from "@kvtuner/quantizers";
 import { MAX_TOKENS } from "../capabilities.ts";
@@ -28,7 +29,7 @@ export interface TensorLayout {
 
 /** The layout of keys or values under a layer scheme, with numbers limited to what the kernels can represent. */
 export const layoutOf = (layer: LayerScheme, tensor: "key" | "value", shape: LayerShape): TensorLayout => {
-  const { kvHeads, headSize } = shape;
+  const { kvHeads, headSize } = tensorShape(shape, tensor);
   const bounded = boundedLayer(layer, MAX_TOKENS);
   const scheme = bounded[tensor];
   return { scheme, numbers: kernelScheme(scheme, headSize), layer: bounded, kvHeads, headSize, span: layerSpan(shape) };
