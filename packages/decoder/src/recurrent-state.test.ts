@@ -47,6 +47,23 @@ test("a prompt that continues the last one feeds only what is new", async () => 
   expect(fed).toEqual([2]);
 });
 
+test("a prompt that differs feeds from the start of one of the last two pieces before", async () => {
+  const ids = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14];
+  for (const [differing, expected] of [
+    [13, 2],
+    [9, 6],
+    [7, 14],
+  ] as const) {
+    const session = new CacheSession({ decoder, cache: newCache(), chunkTokens: 4 });
+    await session.prompt(Int32Array.from(ids));
+    const fed: number[] = [];
+    const other = Int32Array.from(ids.with(differing, 20));
+    const logits = await session.prompt(other, { onProgress: (_, total) => void fed.push(total) });
+    expect(fed[0]).toBe(expected);
+    expect(largestDifference(logits, await freshLogits([...other]))).toBeLessThan(1e-4);
+  }
+});
+
 test("sequences of a batch keep their own states", async () => {
   const prompts = [
     [5, 4, 3, 2],

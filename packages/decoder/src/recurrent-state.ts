@@ -12,14 +12,25 @@ export interface LayerStates {
   keep(layer: number, outputs: Tensors): void;
 }
 
+/** Tensors by layer and name, after `length` tokens. They are replaced, never changed. */
+interface Checkpoint {
+  readonly length: number;
+  readonly tensors: ReadonlyMap<string, Tensor>;
+}
+
+/** Few, because a state may take tens of megabytes; two hold the last turns of a conversation. */
+const MOST_CHECKPOINTS = 2;
+
 /**
  * What the recurrent layers of a decoder keep of one sequence. Changes only with {@link RecurrentState.advance}, so a pass
  * that fails leaves it as it was.
  */
 export class RecurrentState implements LayerStates {
   readonly #states: RecurrentConfig["states"];
-  #tensors = new Map<string, Tensor>();
-  readonly #next = new Map<string, Tensor>();
+  #tensors: ReadonlyMap<string, Tensor> = new Map();
+  #next = new Map<string, Tensor>();
+  /** States before the latest pieces of several tokens, the oldest first. */
+  readonly #checkpoints: Checkpoint[] = [];
   #length: number;
 
   /**
@@ -46,23 +57,34 @@ export class RecurrentState implements LayerStates {
   }
 
   keep(layer: number, outputs: Tensors): void {
-    for (const name of Object.keys(this.#states)) replace(this.#next, keyOf(layer, name), outputs[presentOf(name)]!);
+    for (const name of Object.keys(this.#states)) {
+      const key = keyOf(layer, name);
+      const failed = this.#next.get(key);
+      if (failed) releaseDeviceTensors(failed);
+      this.#next.set(key, outputs[presentOf(name)]!);
+    }
   }
 
-  /** Makes what was kept the state after `tokens` more tokens. */
+  /** Makes what was kept the state after `tokens` more tokens. Several tokens leave the state before them as a checkpoint. */
   advance(tokens: number): void {
-    for (const [key, tensor] of this.#next) replace(this.#tensors, key, tensor);
-    this.#next.clear();
+    if (tokens > 1 && this.#length > 0) this.#checkpoints.push({ length: this.#length, tensors: this.#tensors });
+    else release(this.#tensors);
+    if (this.#checkpoints.length > MOST_CHECKPOINTS) release(this.#checkpoints.shift()!.tensors);
+    this.#tensors = this.#next;
+    this.#next = new Map();
     this.#length += tokens;
   }
 
-  /** Goes back to `length` tokens, or to none if it has seen more. Returns the tokens left. */
+  /** Goes back to `length` tokens, or to the last checkpoint before, or to none. Returns the tokens left. */
   truncate(length: number): number {
     if (this.isEmpty) return (this.#length = length);
-    if (length >= this.#length) return this.#length;
-    releaseDeviceTensors(...this.#tensors.values());
-    this.#tensors.clear();
-    return (this.#length = 0);
+    while (this.#length > length) {
+      release(this.#tensors);
+      const { length: earlier, tensors } = this.#checkpoints.pop() ?? { length: 0, tensors: new Map<string, Tensor>() };
+      this.#tensors = tensors;
+      this.#length = earlier;
+    }
+    return this.#length;
   }
 
   #each(entryOf: (name: string, dims: readonly number[]) => [string, Tensor]): Tensors {
@@ -90,11 +112,7 @@ export const batchStates = (states: readonly RecurrentState[]): LayerStates => {
 
 const keyOf = (layer: number, name: string): string => `${layer}.${name}`;
 
-const replace = (tensors: Map<string, Tensor>, key: string, tensor: Tensor): void => {
-  const old = tensors.get(key);
-  if (old) releaseDeviceTensors(old);
-  tensors.set(key, tensor);
-};
+const release = (tensors: ReadonlyMap<string, Tensor>): void => releaseDeviceTensors(...tensors.values());
 
 const zeros = (dims: readonly number[]): Tensor =>
   new Tensor("float32", new Float32Array(dims.reduce((product, dim) => product * dim, 1)), [1, ...dims]);

@@ -69,8 +69,8 @@ export class CacheSession {
 
   /**
    * Makes the cache hold exactly `ids`, at least one: keeps the longest common prefix, drops the rest and feeds what is
-   * missing. Feeds everything again when layers with a span have dropped tokens that the prefix needs, or when recurrent layers
-   * have seen tokens after it.
+   * missing. Feeds everything again when layers with a span have dropped tokens that the prefix needs, and at least
+   * from the last checkpoint before it when recurrent layers have seen tokens after it.
    *
    * @returns float32 logits `[vocabulary]` after the last of `ids`
    * @throws GenerationError `GENERATION_CONTEXT` for more tokens than the model was trained for,
