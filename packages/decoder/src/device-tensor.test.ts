@@ -106,3 +106,22 @@ test("embeddings of layers stay on the device until the last layer has read them
   await expect(session.append(prompt)).rejects.toThrow("device lost");
   expect([device.readBacks, device.liveBuffers]).toEqual([0, 0]);
 });
+
+test("states of recurrent layers stay on the device, and are given back", async () => {
+  const source = await openGguf(bufferSource(familyGguf(familyModel("qwen35"))));
+  const onCpu = await loadDecoder(source, { createSession: (model) => InferenceSession.create(model) });
+  const cpuCache = new FloatAttention(onCpu.shape, onCpu.attention);
+  const expected = await logitsOf(new CacheSession({ decoder: onCpu, cache: cpuCache, chunkTokens: 4 }));
+  const device = new FakeDevice();
+  const decoder = await loadDecoder(source, { createSession: device.createSession, deviceTensors: true });
+  const [cache, state] = [new DeviceAttention(device, decoder), decoder.createState()];
+  const session = new CacheSession({ decoder, cache, state, chunkTokens: 4 });
+  expect(await logitsOf(session)).toEqual(expected);
+  device.uploads.length = 0;
+  await session.append(Int32Array.of(4));
+  expect(device.uploads.filter((name) => name.startsWith("past_"))).toEqual([]);
+  cache.failAtLayer = 1;
+  await expect(session.append(prompt)).rejects.toThrow("device lost");
+  state.truncate(0);
+  expect([device.readBacks, device.liveBuffers]).toEqual([0, 0]);
+});

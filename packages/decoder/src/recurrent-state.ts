@@ -78,6 +78,9 @@ export class RecurrentState implements LayerStates {
   /** Goes back to `length` tokens, or to the last checkpoint before, or to none. Returns the tokens left. */
   truncate(length: number): number {
     if (this.isEmpty) return (this.#length = length);
+    // Of a pass that failed.
+    release(this.#next);
+    this.#next.clear();
     while (this.#length > length) {
       release(this.#tensors);
       const { length: earlier, tensors } = this.#checkpoints.pop() ?? { length: 0, tensors: new Map<string, Tensor>() };
