@@ -6,7 +6,7 @@
 import { parseArgs } from "node:util";
 import { attentionOf, layerBytes, parseShorthand } from "@kvtuner/plan";
 import { openDevice } from "../src/open-device.ts";
-import { attend } from "../src/store/attend.ts";
+import { attend, attendingLayer } from "../src/store/attend.ts";
 import { PackedLayer } from "../src/store/packed-layer.ts";
 import { syntheticImage } from "../src/store/synthetic-image.ts";
 import { withTensorCores } from "../src/store/tensor-core-check.ts";
@@ -38,10 +38,10 @@ const filledLayer = (workspace, scheme) => {
   const plan = { shape: { ...shape, queryHeads: 1, kvHeads: 1 }, layers: [scheme] };
   workspace.assertPlan({ ...plan, shape });
   const [image] = syntheticImage(plan, length).tensors;
-  const layer = new PackedLayer(workspace, shape, scheme, attentionOf(shape, 0));
+  const layer = new PackedLayer(workspace, scheme, attendingLayer(workspace, shape, attentionOf(shape, 0)), false);
   for (const tensor of ["key", "value"])
     importTensor(workspace, layer[tensor], length, Array(shape.kvHeads).fill(image[tensor][0]));
-  layer.length = length;
+  layer.settle(length);
   return layer;
 };
 
@@ -51,11 +51,12 @@ const wave = (heads) => Float32Array.from({ length: heads * shape.headSize }, (_
 const timeKernels = (workspace, timer, layer) => {
   const query = workspace.staging.bring("query", wave(shape.queryHeads));
   const output = workspace.staging.reserve("output", 4 * shape.queryHeads * shape.headSize);
+  const own = attendingLayer(workspace, shape, attentionOf(shape, 0));
   const run = (count) => {
     for (let call = 0; call < count; call++)
       attend(
         workspace,
-        { key: layer.key, value: layer.value, shape, spec: attentionOf(shape, 0) },
+        { ...own, key: layer.key, value: layer.value },
         { query, output, tokens: 1, before: length - 1 },
       );
   };
