@@ -2,7 +2,7 @@ import { backward, type CreateSession, type Decoder, type HoleGradients } from "
 import { holesOf, type LayerScheme } from "@kvtuner/plan";
 import { createActivationStore } from "./activation-store.ts";
 import { type ActivationOptions, storeOptionsOf } from "./activations.ts";
-import { sampledLabels, type SampledLabels } from "./labels.ts";
+import { givenLabels, predictedLabels, type PredictedLabels } from "./labels.ts";
 import { createSampleAttention, type SampleAttention, type SampleTensors } from "./sample-attention.ts";
 
 /** One hole over one sample, at the float model's queries, keys and values. */
@@ -22,10 +22,12 @@ export interface HoleSample {
 
 /** Options of {@link attentionGradients}. */
 export interface GradientOptions
-  extends Omit<SampledLabels, "vocabulary">, Pick<ActivationOptions, "memoryBytes" | "openSpill"> {
+  extends Omit<PredictedLabels, "vocabulary">, Pick<ActivationOptions, "memoryBytes" | "openSpill"> {
   readonly createSession: CreateSession;
-  /** Labels drawn for each position. */
+  /** Random combinations of labels; each gives one gradient. */
   readonly draws: number;
+  /** Labels as the model predicts them (default), or the tokens that really follow, which make one draw. */
+  readonly labels?: "predicted" | "next";
   readonly signal?: AbortSignal;
 }
 
@@ -38,12 +40,16 @@ export interface GradientOptions
 export const attentionGradients = async (
   decoder: Decoder,
   samples: readonly Int32Array[],
-  { createSession, draws, seed, counts, signal, ...activations }: GradientOptions,
+  { createSession, draws, seed, counts, labels = "predicted", signal, ...activations }: GradientOptions,
   visit: (place: HoleSample) => Promise<void>,
 ): Promise<void> => {
   const store = createActivationStore(storeOptionsOf(activations));
   const attention = createSampleAttention(decoder.shape, decoder.attention);
-  const cotangent = sampledLabels({ vocabulary: decoder.vocabularySize, seed, counts });
+  const vocabulary = decoder.vocabularySize;
+  const cotangent =
+    labels === "predicted"
+      ? predictedLabels({ vocabulary, seed, counts })
+      : givenLabels(vocabulary, (text, position) => samples[text]![position + 1]);
   const options = { decoder, createSession, texts: samples, samples: draws, cotangent, store, reachesFirst: false };
   try {
     for await (const found of backward({ ...options, ...(signal && { signal }) }))

@@ -5,7 +5,7 @@ import type { FloatArray } from "./relative-error.ts";
  * In nats a token, one number per draw of labels.
  */
 export interface OutputEstimate {
-  /** KL to the float cache, for labels sampled from the model's own predictions: half the mean of squared inner products. */
+  /** KL to the float cache, for labels as the model predicts them: half the mean of squared inner products. */
   readonly kl: readonly number[];
   /** First-order rise of the loss on the labels; for comparison, on the tokens that really follow. */
   readonly firstOrder: readonly number[];

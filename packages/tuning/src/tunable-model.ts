@@ -21,11 +21,13 @@ export interface ContinuationOptions {
 
 /** What {@link TunableModel.gradients} is asked for. */
 export interface GradientOptions {
-  /** Draws of labels; each gives one gradient. */
+  /** Random combinations of labels; each gives one gradient. */
   readonly draws: number;
   /** 32-bit integer; the same seed gives the same labels. */
   readonly seed: number;
-  /** Whether a position of a sample has a label: what its token predicts counts. */
+  /** Labels as the model predicts them (default), or the tokens that really follow, which make one draw. */
+  readonly labels?: "predicted" | "next";
+  /** Whether a position of a sample has labels: what its token predicts counts. */
   readonly counts: (sample: number, position: number) => boolean;
   readonly signal?: AbortSignal;
 }
@@ -40,8 +42,8 @@ export interface PlaceGradients {
   readonly isOwn: boolean;
   readonly trace: LayerTrace;
   /**
-   * By draw: gradient with respect to the attention output of the summed log-likelihood of labels that are sampled from the
-   * model's own predictions, float32 `[tokens, queryHeads * valueSize]`.
+   * By draw: gradient of the log-likelihood of labels, as the model itself predicts them, with respect to the attention output:
+   * float32 `[tokens, queryHeads * valueSize]`.
    */
   readonly gradients: readonly Float32Array[];
   /** The attention output with a cache under this scheme, laid out as a gradient. */
