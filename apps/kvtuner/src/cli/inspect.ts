@@ -1,4 +1,4 @@
-import { formatBytes } from "@kvtuner/plan";
+import { formatBytes, modelLayers } from "@kvtuner/plan";
 import { describeDifficulty, type Given } from "@kvtuner/tuning";
 import { Command } from "commander";
 import { inspect, type InspectResult, type ModelReport, type PlanReport, type StudyReport } from "../inspect.ts";
@@ -45,7 +45,7 @@ const describe = (result: InspectResult, terminal: Terminal): Piece[] => {
 const describeModel = (report: ModelReport): string => {
   const { model, shape, bytesPerToken, context, bytes16, budget, uniform } = report;
   return [
-    `${model.name} (${model.architecture}): ${shape.layers} layers with a cache`,
+    `${model.name} (${model.architecture}): ${countOf(shape)} with a cache`,
     ...(model.source === undefined ? [] : [`from ${model.source}`]),
     layerTable(report),
     ...memoryLines(report),
@@ -70,6 +70,13 @@ const memoryLines = ({ weights, weightBytes = 0 }: ModelReport): string[] =>
         `running it takes up to about ${formatBytes(weights.compact.peakBytes)} of memory with --weights compact; with exact, ${formatBytes(weights.exact.anonymousBytes)} and up to ${formatBytes(weights.exact.peakBytes - weights.exact.anonymousBytes)} of mapped files`,
         `the first load writes ${formatBytes(weights.compact.diskBytes)} for compact, ${formatBytes(weights.exact.diskBytes)} for exact`,
       ];
+
+const countOf = (shape: ModelReport["shape"]): string => {
+  const { layers, recurrent } = shape;
+  return recurrent === undefined
+    ? `${layers} layers`
+    : `${layers} of ${modelLayers(shape).length + recurrent.length} layers`;
+};
 
 const stateLines = ({ shape: { recurrent = [] }, stateBytes }: ModelReport): string[] =>
   stateBytes === undefined

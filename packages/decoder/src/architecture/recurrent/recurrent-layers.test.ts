@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { modelKeys } from "../model-keys.ts";
+import { gatedDeltaNet } from "./gated-delta-net.ts";
 import { readRecurrent } from "./recurrent-layers.ts";
 import { shortConvolution } from "./short-convolution.ts";
 
@@ -32,4 +33,15 @@ test("a file that does not tell its layers apart is refused with what it lacks",
     }),
   );
   expect(() => layersOf({}, [0, 1, 2, 3])).toThrow(expect.objectContaining({ code: "MODEL_METADATA_INVALID" }));
+});
+
+test("states of Gated DeltaNet have the sizes of Qwen3.5, and contradictory heads are refused", () => {
+  const statesOf = (valueHeads: number): ReturnType<typeof gatedDeltaNet.states> => {
+    const ssm = { conv_kernel: 4, inner_size: 2048, state_size: 128, time_step_rank: valueHeads, group_count: 16 };
+    const entries = Object.entries(ssm).map(([key, value]): [string, number] => [`qwen35.ssm.${key}`, value]);
+    return gatedDeltaNet.states(modelKeys(new Map(entries), "qwen35"), 1024);
+  };
+  expect(statesOf(16)).toEqual({ inputs: [3 * 2048, 3], memory: [16, 128, 128] });
+  for (const valueHeads of [15, 24])
+    expect(() => statesOf(valueHeads)).toThrow(expect.objectContaining({ code: "MODEL_METADATA_INVALID" }));
 });
