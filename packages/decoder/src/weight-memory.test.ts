@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { segmentMemory } from "./segment-memory.ts";
 import { weightMemory } from "./weight-memory.ts";
 
 const MIB = 2 ** 20;
@@ -34,9 +35,10 @@ test.for([
   expect(peakBytes / MIB / measured).toBeLessThan(1.2);
 });
 
-test("what is kept are codes, scales and offsets, or float32, without an embedding that is only looked up", () => {
+test("what is kept are codes, scales and offsets, or float32, without embeddings that are only looked up", () => {
   const tensors = new Map([
     ["token_embd.weight", { dims: [32, 1000], type: "F16" }],
+    ["per_layer_token_embd.weight", { dims: [64, 1000], type: "F16" }],
     ["output.weight", { dims: [32, 10], type: "Q5_1" }],
     ["blk.0.attn_q.weight", { dims: [32, 4], type: "Q4_0" }],
     ["blk.0.attn_norm.weight", { dims: [32], type: "F32" }],
@@ -45,4 +47,5 @@ test("what is kept are codes, scales and offsets, or float32, without an embeddi
   expect(kept("float32")).toBe(4 * (320 + 128 + 32));
   expect(kept("stored")).toBe(4 * 320 + (64 + 16) + 4 * 32);
   expect(kept("stored-int8")).toBe(320 + 80 + (64 + 16) + 4 * 32);
+  expect(segmentMemory({ tensors }, "float32").diskBytes).toBe(4 * (320 + 128 + 32));
 });
