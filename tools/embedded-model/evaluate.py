@@ -79,7 +79,7 @@ def report_layers(model: Decoder, tasks: Tasks) -> None:
     """KL of each layer alone at 2-bit keys and 4-bit values, the mean of the tasks' means."""
     some = [task[:15] for task in tasks.values()]
     alone = []
-    for layer in range(model.shape.layers):
+    for layer in range(model.shape.layers - model.shape.shared_layers):
         each = [divergence(model, task, quantized(2, 4, layer)) for task in some]
         alone.append(sum(each) / len(each))
     print("KL of each layer alone at K2V4", " ".join(f"{kl:.5f}" for kl in alone))

@@ -17,18 +17,33 @@ FILE_TYPES = {"f16": 1, "q8_0": 7}
 NORMAL, CONTROL = 1, 3
 CHAT_TEMPLATE = "{{ messages[-1].content }}"
 """The model knows no conversation: it goes on from the last message."""
+MODEL_NAMES = {"llama": "kvtuner-embedded", "qwen3": "kvtuner-miniature-qwen3", "gpt-oss": "kvtuner-miniature-gpt-oss"}
 
 NAMES = {
+    "embedding.weight": "token_embd.weight",
+    "norm.weight": "output_norm.weight",
+    "output.weight": "output.weight",
+}
+LAYER_NAMES = {
     "attention_norm": "attn_norm",
     "query": "attn_q",
     "key": "attn_k",
     "value": "attn_v",
     "output": "attn_output",
+    "query_norm": "attn_q_norm",
+    "key_norm": "attn_k_norm",
+    "sinks": "attn_sinks",
     "feed_forward_norm": "ffn_norm",
     "gate": "ffn_gate",
     "up": "ffn_up",
     "down": "ffn_down",
+    "experts.router": "ffn_gate_inp",
+    "experts.gate": "ffn_gate_exps",
+    "experts.up": "ffn_up_exps",
+    "experts.down": "ffn_down_exps",
 }
+OTHER_LAYER_NAMES = {"gpt-oss": {"feed_forward_norm": "post_attention_norm"}}
+"""Names that only one architecture has."""
 
 
 def load(checkpoint: Path) -> Decoder:
@@ -38,14 +53,14 @@ def load(checkpoint: Path) -> Decoder:
     return model.eval()
 
 
-def stored_name(name: str) -> str:
+def stored_name(architecture: str, name: str) -> str:
     """`layers.3.query.weight` is `blk.3.attn_q.weight` in the file."""
-    if name == "embedding.weight":
-        return "token_embd.weight"
-    if name == "norm.weight":
-        return "output_norm.weight"
-    _, layer, part, _ = name.split(".")
-    return f"blk.{layer}.{NAMES[part]}.weight"
+    if name in NAMES:
+        return NAMES[name]
+    _, layer, part = name.split(".", 2)
+    part, kind = (part, "weight") if part == "sinks" else part.rsplit(".", 1)
+    names = {**LAYER_NAMES, **OTHER_LAYER_NAMES.get(architecture, {})}
+    return f"blk.{layer}.{names[part]}.{kind}"
 
 
 def q8_0(weights: np.ndarray) -> tuple[bytes, np.ndarray]:
@@ -58,9 +73,9 @@ def q8_0(weights: np.ndarray) -> tuple[bytes, np.ndarray]:
     return stored, (codes * scales.astype(np.float32)).reshape(weights.shape)
 
 
-def encoded(weights: np.ndarray, kind: str) -> tuple[int, bytes, np.ndarray]:
-    """Type, bytes and stored numbers of a tensor: vectors stay in float32."""
-    if weights.ndim == 1:
+def encoded(name: str, weights: np.ndarray, kind: str) -> tuple[int, bytes, np.ndarray]:
+    """Type, bytes and stored numbers of a tensor: vectors, biases and routers stay in float32."""
+    if weights.ndim == 1 or name.endswith(".bias") or ".router." in name:
         return F32, weights.tobytes(), weights
     if kind == "f16":
         half = weights.astype(np.float16)
@@ -89,21 +104,13 @@ def array(kind: int, items: list) -> bytes:
 
 
 def metadata(shape: Shape, kind: str) -> dict[str, bytes]:
+    sizes = {key: value(FLOAT32 if isinstance(size, float) else UINT32, size) for key, size in size_keys(shape).items()}
     return {
-        "general.architecture": value(STRING, "llama"),
-        "general.name": value(STRING, "kvtuner-embedded"),
+        "general.architecture": value(STRING, shape.architecture),
+        "general.name": value(STRING, MODEL_NAMES[shape.architecture]),
         "general.license": value(STRING, "mit"),
         "general.file_type": value(UINT32, FILE_TYPES[kind]),
-        "llama.block_count": value(UINT32, shape.layers),
-        "llama.context_length": value(UINT32, shape.context),
-        "llama.embedding_length": value(UINT32, shape.hidden),
-        "llama.feed_forward_length": value(UINT32, shape.feed_forward),
-        "llama.attention.head_count": value(UINT32, shape.query_heads),
-        "llama.attention.head_count_kv": value(UINT32, shape.kv_heads),
-        "llama.attention.layer_norm_rms_epsilon": value(FLOAT32, shape.norm_epsilon),
-        "llama.rope.dimension_count": value(UINT32, shape.head),
-        "llama.rope.freq_base": value(FLOAT32, shape.rope_base),
-        "llama.vocab_size": value(UINT32, shape.vocabulary),
+        **{f"{shape.architecture}.{key}": size for key, size in sizes.items()},
         "tokenizer.ggml.model": value(STRING, "gpt2"),
         "tokenizer.ggml.pre": value(STRING, "gpt-2"),
         "tokenizer.ggml.tokens": array(STRING, [*byte_symbols(), "<|begin|>", "<|end|>"]),
@@ -116,6 +123,34 @@ def metadata(shape: Shape, kind: str) -> dict[str, bytes]:
     }
 
 
+def size_keys(shape: Shape) -> dict[str, int | float]:
+    sizes = {
+        "block_count": shape.layers,
+        "context_length": shape.context,
+        "embedding_length": shape.hidden,
+        "feed_forward_length": shape.feed_forward,
+        "attention.head_count": shape.query_heads,
+        "attention.head_count_kv": shape.kv_heads,
+        "attention.layer_norm_rms_epsilon": shape.norm_epsilon,
+        "rope.dimension_count": shape.head,
+        "rope.freq_base": shape.rope_base,
+        "vocab_size": shape.vocabulary,
+    }
+    if shape.head * shape.query_heads != shape.hidden:
+        sizes |= {"attention.key_length": shape.head, "attention.value_length": shape.head}
+    if shape.span is not None:
+        sizes |= {"attention.sliding_window": shape.span}
+    if shape.shared_layers:
+        sizes |= {"attention.shared_kv_layers": shape.shared_layers}
+    if shape.experts:
+        sizes |= {
+            "expert_count": shape.experts,
+            "expert_used_count": shape.used_experts,
+            "expert_feed_forward_length": shape.feed_forward,
+        }
+    return sizes
+
+
 def padding(size: int) -> bytes:
     return bytes(-size % ALIGNMENT)
 
@@ -125,9 +160,9 @@ def gguf(model: Decoder, kind: str) -> bytes:
     infos, data = b"", b""
     weights = dict(model.named_parameters())
     for name, weight in weights.items():
-        type_id, stored, numbers = encoded(weight.detach().numpy(), kind)
+        type_id, stored, numbers = encoded(name, weight.detach().numpy(), kind)
         weight.data = torch.from_numpy(numbers.copy())
-        infos += string(stored_name(name)) + struct.pack("<I", weight.ndim)
+        infos += string(stored_name(model.shape.architecture, name)) + struct.pack("<I", weight.ndim)
         infos += struct.pack(f"<{weight.ndim}Q", *reversed(weight.shape)) + struct.pack("<IQ", type_id, len(data))
         data += stored + padding(len(stored))
     entries = metadata(model.shape, kind)

@@ -22,7 +22,7 @@ def orthogonalize(matrices: Tensor, steps: int = 5) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Matrices of one shape are stepped together; weight decay is decoupled."""
+    """Matrices [..., rows, columns] of one shape are stepped together; weight decay is decoupled."""
 
     def __init__(self, matrices: list[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.5) -> None:
         by_shape: dict[torch.Size, list[Tensor]] = defaultdict(list)
@@ -34,7 +34,8 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self) -> None:
         for group in self.param_groups:
-            update = orthogonalize(torch.stack([self.nesterov(matrix) for matrix in group["params"]]))
+            stacked = torch.stack([self.nesterov(matrix) for matrix in group["params"]])
+            update = orthogonalize(stacked.flatten(0, -3)).view_as(stacked)
             rows, columns = update.shape[-2:]
             rate = group["lr"] * max(1.0, rows / columns) ** 0.5
             for matrix, direction in zip(group["params"], update):

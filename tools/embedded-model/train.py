@@ -14,14 +14,15 @@ from torch.nn import functional
 
 from batches import FIRST_MIX, FOURTH_MIX, LAST_MIX, LONG_ROW, SECOND_MIX, THIRD_MIX, Batch, make_batch
 from documents import ANSWER_WEIGHT
-from model import Decoder, Shape
+from model import SHAPES, Decoder
 from muon import Muon
 
 TOKENS_A_STEP = 2048
+SCHEDULE_STEPS = 5200
+"""Steps that the points of mixes and rates are given in; a run of more or fewer steps moves them in proportion."""
 MIXES = [(0, FIRST_MIX), (792, SECOND_MIX), (1750, THIRD_MIX), (3250, FOURTH_MIX), (4000, LAST_MIX)]
 """Each from a step on."""
 RATES = [(0, 0.01), (99, 1.0), (2530, 1.0), (3250, 0.652), (4000, 0.356), (5200, 0.0)]
-STEPS = RATES[-1][0]
 LONG_ROW_SHARE = 0.22
 """Share of the steps with rows of 512, once prompts are half as hard as they get."""
 START_DIFFICULTY = 0.19
@@ -40,19 +41,20 @@ class Progress:
     seconds: float = 0.0
 
 
-def batch_of(seed: int, progress: Progress) -> Batch:
+def batch_of(seed: int, progress: Progress, steps: int) -> Batch:
     """The batch of a step; it depends on the seed, the step and the difficulty alone."""
     random = Random(f"{seed}/{progress.step}")
     length = 128 if progress.difficulty < 0.2 else 256
     if progress.difficulty >= 0.5 and random.random() < LONG_ROW_SHARE:
         length = LONG_ROW
-    mix = [mix for start, mix in MIXES if progress.step >= start][-1]
+    scheduled = progress.step * SCHEDULE_STEPS / steps
+    mix = [mix for start, mix in MIXES if scheduled >= start][-1]
     return make_batch(random, mix, progress.difficulty, rows=TOKENS_A_STEP // length, length=length)
 
 
-def rate_at(step: int) -> float:
+def rate_at(step: int, steps: int) -> float:
     """The factor of the learning rates, on lines between the points of `RATES`."""
-    return float(numpy.interp(step, *zip(*RATES)))
+    return float(numpy.interp(step * SCHEDULE_STEPS / steps, *zip(*RATES)))
 
 
 def losses(model: Decoder, batch: Batch, bfloat16: bool) -> tuple[Tensor, Tensor]:
@@ -68,7 +70,8 @@ def losses(model: Decoder, batch: Batch, bfloat16: bool) -> tuple[Tensor, Tensor
 
 
 def optimizers_of(model: Decoder) -> list[torch.optim.Optimizer]:
-    matrices = [weight for weight in model.layers.parameters() if weight.ndim == 2]
+    is_matrix = lambda name, weight: weight.ndim > 1 and not name.endswith("bias")
+    matrices = [weight for name, weight in model.layers.named_parameters() if is_matrix(name, weight)]
     others = [weight for weight in model.parameters() if not any(weight is matrix for matrix in matrices)]
     return [
         Muon(matrices, MATRIX_RATE),
@@ -77,12 +80,12 @@ def optimizers_of(model: Decoder) -> list[torch.optim.Optimizer]:
 
 
 def train_step(model: Decoder, optimizers: list[torch.optim.Optimizer], progress: Progress, options) -> None:
-    factor = rate_at(progress.step)
+    factor = rate_at(progress.step, options.steps)
     for optimizer, rate in zip(optimizers, (MATRIX_RATE, OTHER_RATE)):
         optimizer.zero_grad(set_to_none=True)
         for group in optimizer.param_groups:
             group["lr"] = rate * factor
-    loss, answer_loss = losses(model, batch_of(options.seed, progress), options.bfloat16)
+    loss, answer_loss = losses(model, batch_of(options.seed, progress, options.steps), options.bfloat16)
     loss.backward()
     for optimizer in optimizers:
         optimizer.step()
@@ -120,24 +123,26 @@ def report(progress: Progress, since: float) -> None:
 
 def train(options) -> None:
     torch.manual_seed(options.seed)
-    model = Decoder(Shape()).to(options.device)
+    model = Decoder(SHAPES[options.architecture]).to(options.device)
     optimizers = optimizers_of(model)
     progress = restore(options.checkpoint, model, optimizers) if options.checkpoint.exists() else Progress()
     print(f"{sum(weight.numel() for weight in model.parameters())} parameters, from step {progress.step}", flush=True)
-    while progress.step < STEPS:
+    while progress.step < options.steps:
         started = time.monotonic()
         for _ in range(50):
             train_step(model, optimizers, progress, options)
         elapsed = time.monotonic() - started
         progress.seconds += elapsed
         report(progress, elapsed / 50)
-        if progress.step % 250 == 0 or progress.step >= STEPS:
+        if progress.step % 250 == 0 or progress.step >= options.steps:
             save(options.checkpoint, model, optimizers, progress)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint", type=Path, default=Path("checkpoint.pt"))
+    parser.add_argument("--architecture", choices=SHAPES, default="llama")
+    parser.add_argument("--steps", type=int, default=SCHEDULE_STEPS)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--bfloat16", action="store_true", help="compute in bfloat16, for processors that have it")
