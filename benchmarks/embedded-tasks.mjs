@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
  */
 import { embeddedModelUrl, embeddedTasks, embeddedTexts } from "@kvtuner/embedded-model";
 import { openModel, openPlanScorer, openTaskScorer, tune } from "kvtuner";
-import { markdownTable } from "./shared.mjs";
+import { losses, markdownTable, percent, shares, shuffled } from "./shared.mjs";
 
 const UNIFORM = ["K8V8", "K8V4", "K4V4", "K4V2", "K3V3", "K2V4", "K2V2"].map((pair) => `per-token:${pair}`);
 const KIVI = ["K4V4", "K4V2", "K2V2"].map((pair) => `kivi:${pair}`);
@@ -65,22 +65,6 @@ const byAnswers = {
   pairs: NINE_PAIRS,
   evaluations: 40,
 };
-
-const generator = (seed) => () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) / 2 ** 32;
-
-const shuffled = (items, seed) => {
-  const random = generator(seed);
-  const result = [...items];
-  for (let end = result.length - 1; end > 0; end--) {
-    const other = Math.floor(random() * (end + 1));
-    [result[end], result[other]] = [result[other], result[end]];
-  }
-  return result;
-};
-
-const percent = (share) => (100 * share).toFixed(1);
-const shares = (share, error) => `${percent(share)} ± ${percent(error)}`;
-const losses = ({ kl, klStandardError }) => `${kl.toPrecision(3)} ± ${klStandardError.toPrecision(2)}`;
 
 const scored = async (name, plan) => {
   const answers = await onTasks.score(plan);

@@ -3,7 +3,6 @@ import { fileURLToPath } from "node:url";
 import {
   CacheSession,
   FloatAttention,
-  forward,
   generateOn,
   loadDecoder,
   loadTokenizer,
@@ -16,13 +15,7 @@ import { createEvaluator, cutSamples, type Evaluator } from "@kvtuner/evaluation
 import { parseShorthand, type LayerScheme } from "@kvtuner/plan";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { sessionsOn } from "../src/model/session.ts";
-
-/** What tools/embedded-model/reference.py wrote: logits of the exported weights in PyTorch. */
-interface Reference {
-  readonly ids: readonly number[];
-  readonly positions: readonly number[];
-  readonly logits: readonly (readonly number[])[];
-}
+import { trainedLogitsError } from "./trained-logits.ts";
 
 interface Prompt {
   readonly prompt: string;
@@ -75,21 +68,7 @@ test("the file is a small llama model of grouped queries, with bytes as tokens",
 });
 
 test("its logits are those of the program that trained it", async () => {
-  const text = readFileSync(new URL("fixtures/embedded-logits.json", import.meta.url), "utf8");
-  const { ids, positions, logits } = JSON.parse(text) as Reference;
-  const attention = new FloatAttention(decoder.shape, decoder.attention);
-  const residual = await forward(
-    decoder,
-    ids,
-    ids.map((_, position) => position),
-    attention,
-  );
-  const rows = (await decoder.head(residual)).data as Float32Array;
-  const errors = positions.flatMap((position, index) =>
-    (logits[index] ?? []).map((logit, id) => Math.abs(logit - (rows[position * 258 + id] ?? Number.NaN))),
-  );
-  expect(errors.length).toBe(258 * positions.length);
-  expect(Math.max(...errors)).toBeLessThan(1e-3);
+  expect(await trainedLogitsError(decoder, "embedded")).toBeLessThan(1e-4);
 });
 
 test.for(Object.keys(embeddedTasks) as EmbeddedTask[])(
