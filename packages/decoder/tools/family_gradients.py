@@ -38,7 +38,11 @@ def traced(model, ids, convert):
         logits = model(torch.tensor([ids])).logits[0]
         weights = torch.from_numpy(noise("cotangent", logits.numel())).reshape(logits.shape)
         (logits * weights).sum().backward()
-    found = {place: rows(tensor.grad, has_tokens_first) for place, (tensor, has_tokens_first) in kept.items()}
+    found = {
+        place: rows(tensor.grad, has_tokens_first)
+        for place, (tensor, has_tokens_first) in kept.items()
+        if tensor.grad is not None
+    }
     for layer in range(len(model.model.layers)):
         if ("keyBeforeRope", layer) not in found and ("key", layer) in found:
             for name in ("query", "key"):

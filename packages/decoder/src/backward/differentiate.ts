@@ -1,10 +1,10 @@
-import type { NodeProto } from "onnx-buf";
-import { type Constant, integers as integerConstant, node, type Port, scalar } from "../onnx/graph.ts";
+import type { GraphProto, NodeProto } from "onnx-buf";
+import { type Constant, node, type Port } from "../onnx/graph.ts";
 import { unsupported } from "./backward-error.ts";
+import { type Builder, type Codes, createBuilder } from "./builder.ts";
 import type { GraphParts } from "./graph-parts.ts";
-import type { Call, Emitter, InputRule } from "./rule.ts";
+import type { Call, InputRule } from "./rule.ts";
 import { RULES } from "./rules.ts";
-import { tensorDims } from "./tensor-dims.ts";
 
 /** What to differentiate. */
 export interface Differentiation {
@@ -25,14 +25,6 @@ export interface Differentiated {
   readonly codes: readonly Codes[];
 }
 
-/** Unsigned codes in the bytes of a constant `source`, from the low bits of a byte to the high ones. */
-export interface Codes {
-  readonly name: string;
-  readonly source: string;
-  readonly bits: 4 | 8;
-  readonly dims: readonly number[];
-}
-
 /** Names of the input for the cotangent of an output of the forward graph, and of the gradient of an input. */
 export const cotangentName = (output: string): string => `${output}_cotangent`;
 export const gradientName = (input: string): string => `${input}_gradient`;
@@ -50,28 +42,83 @@ const SAMPLES = "samples";
  * @throws BackwardError `BACKWARD_UNSUPPORTED` names an operator without a rule
  */
 export const differentiate = (graph: GraphParts, { inputs, known = [] }: Differentiation): Differentiated => {
-  const builder = createBuilder(graph);
-  const cotangents = new Map<string, string[]>(graph.outputs.map(({ name }) => [name, [cotangentName(name)]]));
-  const active = activeTensors(graph.nodes, inputs);
-  const sumOf = (tensor: string): string | undefined => {
-    const parts = cotangents.get(tensor);
-    if (!parts) return undefined;
-    const sum = parts.reduce((left, right) => builder.emit("Add", [left, right]));
-    cotangents.set(tensor, [sum]);
-    return sum;
+  const samples = cotangentName(graph.outputs[0]!.name);
+  const builder = createBuilder(graph, samples);
+  const seeds = graph.outputs.map(({ name }) => [name, cotangentName(name)] as const);
+  const cotangents = cotangentsOf(builder, seeds);
+  passBack(builder, graph.nodes, activeTensors(graph.nodes, inputs), cotangents);
+  const gradients = inputs.map((input) => node("Identity", [cotangents.of(input)], [gradientName(input)]));
+  const nodes = [...builder.nodes, ...gradients];
+  return assemble(graph, known, inputs, builder, [...neededNodes(graph.nodes, nodes, known), ...nodes]);
+};
+
+/** Cotangents of the tensors of a graph, as far as they have been found. */
+interface Cotangents {
+  has(tensor: string): boolean;
+  /** The sum of all contributions; zeros if there is none. */
+  of(tensor: string): string;
+  add(tensor: string, contribution: string): void;
+  /** Takes the place of all contributions. */
+  set(tensor: string, sum: string): void;
+}
+
+const cotangentsOf = (builder: Builder, seeds: Iterable<readonly [string, string]>): Cotangents => {
+  const parts = new Map<string, readonly string[]>(Array.from(seeds, ([tensor, seed]) => [tensor, [seed]]));
+  const set: Cotangents["set"] = (tensor, sum) => void parts.set(tensor, [sum]);
+  return {
+    has: (tensor) => parts.has(tensor),
+    add: (tensor, contribution) => void parts.set(tensor, [...(parts.get(tensor) ?? []), contribution]),
+    set,
+    of: (tensor) => {
+      const sum = parts.get(tensor)?.reduce((left, right) => builder.emit("Add", [left, right]));
+      const found = sum ?? builder.emit("Expand", [builder.number(0), builder.cotangentShapeOf(tensor)]);
+      set(tensor, found);
+      return found;
+    },
   };
-  for (const one of graph.nodes.toReversed()) {
-    if (!one.output.some((output) => active.has(output) && cotangents.has(output))) continue;
-    const call = callOf(builder, one, sumOf);
-    for (const [index, input] of one.input.entries()) {
-      const rule = active.has(input) ? ruleOf(one, index) : undefined;
-      if (rule) cotangents.set(input, [...(cotangents.get(input) ?? []), rule(call)]);
-    }
+};
+
+/** Goes through nodes from the last to the first. */
+const passBack = (
+  builder: Builder,
+  nodes: readonly NodeProto[],
+  active: ReadonlySet<string>,
+  cotangents: Cotangents,
+): void => {
+  for (const one of nodes.toReversed()) {
+    if (!smoothOutputs(one).some((output) => active.has(output) && cotangents.has(output))) continue;
+    if (one.opType === "If") passBranches(builder, one, active, cotangents);
+    else passNode(callOf(builder, one, cotangents), active, cotangents);
   }
-  const gradients = inputs.map((input) =>
-    node("Identity", [sumOf(input) ?? zeros(builder, input)], [gradientName(input)]),
-  );
-  return assemble(graph, known, inputs, { ...builder, nodes: [...builder.nodes, ...gradients] });
+};
+
+const passNode = (call: Call, active: ReadonlySet<string>, cotangents: Cotangents): void => {
+  for (const [index, input] of call.input.entries()) {
+    const rule = active.has(input) ? ruleOf(call.node, index) : undefined;
+    if (rule) cotangents.add(input, rule(call));
+  }
+};
+
+/**
+ * The contribution of the branch that ran: an `If` on the same condition adds it to what the cotangent of a tensor around the
+ * branches is so far.
+ */
+const passBranches = (builder: Builder, one: NodeProto, active: ReadonlySet<string>, cotangents: Cotangents): void => {
+  const seed = cotangents.of(one.output[0]!);
+  for (const input of new Set(readsOf(one))) {
+    if (!active.has(input)) continue;
+    const before = cotangents.of(input);
+    const branches = one.attribute.map(({ name, g }) => {
+      const inner = builder.inside(g!.node);
+      const own = cotangentsOf(inner, [[g!.output[0]!.name, seed]]);
+      passBack(inner, g!.node, activeTensors(g!.node, [input]), own);
+      const output = own.has(input) ? inner.emit("Add", [before, own.of(input)]) : inner.emit("Identity", [before]);
+      const nodes = [...neededNodes(g!.node, inner.nodes, []), ...inner.nodes];
+      const dims = [SAMPLES, ...builder.dims(input)];
+      return [name, { branch: { name: output, nodes, outputs: [{ name: output, dims }] } }] as const;
+    });
+    cotangents.set(input, builder.emit("If", [one.input[0]!], Object.fromEntries(branches)));
+  }
 };
 
 const ruleOf = ({ opType }: NodeProto, index: number): InputRule | undefined => {
@@ -80,111 +127,76 @@ const ruleOf = ({ opType }: NodeProto, index: number): InputRule | undefined => 
   return rule(index);
 };
 
+/** The first output of these operators is smooth; others are places. */
+const WITH_PLACES: ReadonlySet<string> = new Set(["TopK", "If"]);
+
+const smoothOutputs = ({ opType, output }: NodeProto): readonly string[] =>
+  WITH_PLACES.has(opType) ? output.slice(0, 1) : output;
+
 /** Tensors that depend smoothly on some inputs. */
 const activeTensors = (nodes: readonly NodeProto[], inputs: readonly string[]): ReadonlySet<string> => {
   const active = new Set(inputs);
-  for (const one of nodes)
-    if (one.input.some((input, index) => active.has(input) && ruleOf(one, index) !== undefined))
-      for (const output of one.output) active.add(output);
+  const isActive = (one: NodeProto): boolean =>
+    one.opType === "If"
+      ? readsOf(one).some((input) => active.has(input))
+      : one.input.some((input, index) => active.has(input) && ruleOf(one, index) !== undefined);
+  for (const one of nodes) if (isActive(one)) for (const output of smoothOutputs(one)) active.add(output);
   return active;
 };
 
-interface Builder extends Emitter {
-  readonly nodes: readonly NodeProto[];
-  readonly constants: ReadonlyMap<string, Constant>;
-  readonly codesMade: Codes[];
-}
-
-const PREFIX = "vjp_";
-
-const createBuilder = ({ nodes: forward, inputs, outputs, constantDims, integers }: GraphParts): Builder => {
-  const given = new Map([...constantDims, ...inputs.map(({ name, dims }) => [name, dims] as const)]);
-  const dims = tensorDims(forward, given, integers);
-  const nodes: NodeProto[] = [];
-  const constants = new Map<string, Constant>();
-  const codesMade: Codes[] = [];
-  /** Outputs of operations that several rules need. */
-  const shared = new Map<string, string>();
-  const constant = (made: Constant): string => {
-    constants.set(made.name, made);
-    return made.name;
-  };
-  const emit: Emitter["emit"] = (opType, input, attributes, domain) => {
-    const output = `${PREFIX}${nodes.length}`;
-    nodes.push(node(opType, input, [output], attributes, domain));
-    return output;
-  };
-  const once = (key: string, make: () => string): string => {
-    const name = shared.get(key) ?? make();
-    shared.set(key, name);
-    return name;
-  };
-  const shapeOf = (tensor: string): string => once(`shape of ${tensor}`, () => emit("Shape", [tensor]));
-  const samples = (): string =>
-    once("samples", () => emit("Shape", [cotangentName(outputs[0]!.name)], { start: 0, end: 1 }));
-  return {
-    nodes,
-    constants,
-    codesMade,
-    emit,
-    codes: (source, bits, sizes) => {
-      codesMade.push({ name: `${PREFIX}${source}`, source, bits, dims: sizes });
-      return `${PREFIX}${source}`;
-    },
-    number: (value) => constant(scalar(`${PREFIX}number_${value}`, value)),
-    integers: (values) => constant(integerConstant(`${PREFIX}integers_${values.join("_")}`, values)),
-    shapeOf,
-    cotangentShapeOf: (tensor) =>
-      once(`cotangent shape of ${tensor}`, () => emit("Concat", [samples(), shapeOf(tensor)], { axis: 0 })),
-    dims: (tensor) => {
-      const found = dims.get(tensor);
-      if (!found) throw unsupported(`a tensor ${tensor} of unknown rank`);
-      return found;
-    },
-    constantIntegers: integers,
-  };
-};
-
-const callOf = (builder: Builder, one: NodeProto, cotangentOf: (tensor: string) => string | undefined): Call => ({
+const callOf = (builder: Builder, one: NodeProto, cotangents: Cotangents): Call => ({
   ...builder,
   node: one,
   input: one.input,
   output: one.output,
-  cotangent: (output = 0) => cotangentOf(one.output[output]!) ?? zeros(builder, one.output[output]!),
+  cotangent: (output = 0) => cotangents.of(one.output[output]!),
 });
 
-/** The cotangent of a tensor that no output depends on. */
-const zeros = (builder: Builder, tensor: string): string =>
-  builder.emit("Expand", [builder.number(0), builder.cotangentShapeOf(tensor)]);
+/** All tensors that a node reads, also in its branches. */
+export const readsOf = ({ input, attribute }: NodeProto): string[] => [
+  ...input,
+  ...attribute.flatMap(({ g }) => (g ? readsOfGraph(g) : [])),
+];
 
-/** Adds the nodes of the forward graph that the others read. */
+const readsOfGraph = ({ node: nodes, output }: GraphProto): string[] => [
+  ...nodes.flatMap(readsOf),
+  ...output.map(({ name }) => name),
+];
+
+/** The nodes of a forward graph that others need, without what leads to known tensors. */
+const neededNodes = (
+  forward: readonly NodeProto[],
+  nodes: readonly NodeProto[],
+  known: readonly string[],
+): NodeProto[] => {
+  const read = new Set(nodes.flatMap(readsOf));
+  const needed: NodeProto[] = [];
+  for (const one of forward.toReversed()) {
+    if (!one.output.some((output) => read.has(output) && !known.includes(output))) continue;
+    needed.unshift(one);
+    for (const input of readsOf(one)) read.add(input);
+  }
+  return needed;
+};
+
 const assemble = (
   graph: GraphParts,
   known: readonly string[],
   wanted: readonly string[],
-  { nodes, constants, codesMade }: Pick<Builder, "nodes" | "constants" | "codesMade">,
+  { constants, codesMade }: Builder,
+  nodes: readonly NodeProto[],
 ): Differentiated => {
-  const read = new Set(nodes.flatMap(({ input }) => input));
-  const forward: NodeProto[] = [];
-  for (const one of graph.nodes.toReversed()) {
-    if (!one.output.some((output) => read.has(output) && !known.includes(output))) continue;
-    forward.unshift(one);
-    for (const input of one.input) read.add(input);
-  }
+  const read = new Set(nodes.flatMap(readsOf));
   const ports = [...graph.inputs, ...graph.outputs.filter(({ name }) => known.includes(name))];
-  const cotangent = (name: string, { dims }: Port): Port => ({ name, dims: [SAMPLES, ...dims] });
+  const repeated = (name: string, { dims }: Port): Port => ({ name, dims: [SAMPLES, ...dims] });
+  const portOf = (input: string): Port => graph.inputs.find(({ name }) => name === input)!;
   return {
     inputs: [
       ...ports.filter(({ name }) => read.has(name)),
-      ...graph.outputs.map((port) => cotangent(cotangentName(port.name), port)),
+      ...graph.outputs.map((port) => repeated(cotangentName(port.name), port)),
     ],
-    outputs: wanted.map((name) =>
-      cotangent(
-        gradientName(name),
-        graph.inputs.find((port) => port.name === name)!,
-      ),
-    ),
-    nodes: [...forward, ...nodes],
+    outputs: wanted.map((name) => repeated(gradientName(name), portOf(name))),
+    nodes,
     constants: [...constants.values()].filter(({ name }) => read.has(name)),
     codes: codesMade,
   };

@@ -38,7 +38,8 @@ const integersOf = (tensor: TensorProto | undefined): number[] | undefined => {
   return Array.from({ length: bytes.byteLength / 8 }, (_, index) => Number(bytes.getBigInt64(8 * index, true)));
 };
 
-const portOf = ({ name, type }: ValueInfoProto): Port => {
+/** A port of a model file. */
+export const portOf = ({ name, type }: ValueInfoProto): Port => {
   const dims = type?.value.case === "tensorType" ? (type.value.value.shape?.dim ?? []) : [];
   return {
     name,

@@ -17,6 +17,8 @@ export interface Emitter {
   integers(values: readonly number[]): string;
   /** A constant of the forward graph with its bytes read as unsigned codes of 4 or 8 bits. */
   codes(constant: string, bits: 4 | 8, dims: readonly number[]): string;
+  /** A name made by `make` at its first use. */
+  once(key: string, make: () => string): string;
   /** Sizes of a tensor of the forward graph, `[rank]`. */
   shapeOf(tensor: string): string;
   /** Sizes of the cotangent of a tensor of the forward graph. */

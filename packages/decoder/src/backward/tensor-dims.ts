@@ -1,6 +1,6 @@
 import type { NodeProto } from "onnx-buf";
 import { integerOf, integersOf } from "../onnx/attributes.ts";
-import type { ConstantIntegers, Dims } from "./graph-parts.ts";
+import { type ConstantIntegers, type Dims, portOf } from "./graph-parts.ts";
 
 /** An unknown size, which is taken not to be 1. */
 const UNKNOWN = "?";
@@ -22,6 +22,11 @@ export const tensorDims = (
 ): ReadonlyMap<string, Dims> => {
   const dims = new Map(given);
   for (const node of nodes) {
+    if (node.opType === "If") {
+      for (const [index, { dims: sizes }] of node.attribute[0]!.g!.output.map(portOf).entries())
+        dims.set(node.output[index]!, sizes);
+      continue;
+    }
     const found = (DIMS[node.opType] ?? sameAsFirst)(node, { dims, integers });
     for (const output of node.output) if (found) dims.set(output, found);
   }
@@ -145,6 +150,7 @@ const DIMS: Readonly<Record<string, OutputDims>> = {
   Concat: concat,
   Slice: sameRank,
   Split: sameRank,
+  TopK: sameRank,
   Gather: gather,
   Shape: shape,
   Expand: expand,

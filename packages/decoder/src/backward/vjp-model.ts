@@ -10,7 +10,8 @@ import {
 import { initializer, portInfo } from "../onnx/graph.ts";
 import type { SegmentModel } from "../segments/segment-files.ts";
 import type { CreateSession, Session } from "../session.ts";
-import { type Codes, differentiate, type Differentiation } from "./differentiate.ts";
+import type { Codes } from "./builder.ts";
+import { differentiate, type Differentiation, readsOf } from "./differentiate.ts";
 import { graphParts } from "./graph-parts.ts";
 
 /**
@@ -22,7 +23,7 @@ export const vjpModel = (model: Uint8Array, differentiation: Differentiation): U
 
 const vjpOf = ({ graph, ...model }: ModelProto, differentiation: Differentiation): ModelProto => {
   const { inputs, outputs, nodes, constants, codes } = differentiate(graphParts(graph!), differentiation);
-  const read = new Set(nodes.flatMap(({ input }) => input));
+  const read = new Set(nodes.flatMap(readsOf));
   const { irVersion, producerName, opsetImport, functions } = model;
   return create(ModelProtoSchema, {
     irVersion,

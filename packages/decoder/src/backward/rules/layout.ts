@@ -21,16 +21,40 @@ const concat: Rule = (input) => (call) => {
   const axis = integerOf(call.node, "axis", 0);
   const sizeOf = (tensor: string): string =>
     call.emit("Gather", [call.shapeOf(tensor), call.integers([axis])], { axis: 0 });
-  const sizes = call.input.slice(0, input + 1).map(sizeOf);
-  const total = (parts: readonly string[]): string =>
-    parts.reduce((sum, size) => call.emit("Add", [sum, size]), call.integers([0]));
-  return call.emit("Slice", [
-    call.cotangent(),
-    total(sizes.slice(0, -1)),
-    total(sizes),
-    call.integers([cotangentAxis(axis)]),
-  ]);
+  /** Where the part of an input starts. */
+  const startOf = (index: number): string =>
+    index === 0
+      ? call.integers([0])
+      : call.once(`start of input ${index} of ${call.output[0]!}`, () =>
+          call.emit("Add", [startOf(index - 1), sizeOf(call.input[index - 1]!)]),
+        );
+  const ends = [startOf(input), startOf(input + 1)];
+  return call.emit("Slice", [call.cotangent(), ...ends, call.integers([cotangentAxis(axis)])]);
 };
+
+/** Adds the cotangent of each row taken to that row. */
+const gather: Rule = byInput((call) => {
+  const [data, indices] = call.input as [string, string];
+  if (integerOf(call.node, "axis", 0) !== 0 || call.dims(indices).length !== 1)
+    throw unsupported("a gathering of other things than rows");
+  const order = call.dims(data).map((_, axis) => axis + 1);
+  const swap = { perm: [1, 0, ...order.slice(1)] };
+  const updates = call.emit("Transpose", [call.cotangent()], swap);
+  const empty = call.emit("Expand", [
+    call.number(0),
+    call.emit("Gather", [call.cotangentShapeOf(data), call.integers(swap.perm)], { axis: 0 }),
+  ]);
+  const places = call.emit("Unsqueeze", [indices, call.integers([-1])]);
+  return call.emit("Transpose", [call.emit("ScatterND", [empty, places, updates], { reduction: "add" })], swap);
+});
+
+/** Puts the cotangents of the largest numbers at their places. */
+const topK: Rule = byInput((call) => {
+  const [values, places] = call.output as [string, string];
+  const empty = call.emit("Expand", [call.number(0), call.cotangentShapeOf(call.input[0]!)]);
+  const indices = call.emit("Expand", [places, call.cotangentShapeOf(values)]);
+  return call.emit("ScatterElements", [empty, indices, call.cotangent()], { axis: -1 });
+});
 
 /** Slices from the start: puts zeros behind. */
 const slice: Rule = byInput((call) => {
@@ -73,4 +97,6 @@ export const layoutRules: Readonly<Record<string, Rule>> = {
   Slice: slice,
   Split: split,
   ReduceSum: reduceSum,
+  Gather: gather,
+  TopK: topK,
 };
