@@ -46,7 +46,8 @@ struct Attend {
 // channels there is one set, and a lane has more vectors of four, TILE apart.
 const SUBSETS: u32 = TILE / LANES;
 
-var<workgroup> query: array<vec4f, VECTORS * QUADS>;
+// Queries, then sums.
+var<workgroup> query: array<vec4f, VECTORS * MOST_QUADS>;
 // Scores of a tile, then weights.
 var<workgroup> weights: array<f32, VECTORS * TILE>;
 var<workgroup> largest: array<f32, VECTORS>;
@@ -135,7 +136,7 @@ fn add_values(head: u32, slot: u32, lane: u32, sums: ptr<function, array<vec4f, 
   for (var token = first; token < TILE; token += SUBSETS) {
     for (var step = 0u; step < LANE_QUADS; step++) {
       let quad = lane % LANES + step * TILE;
-      let value = value_quad((tile + token) * row_words(VALUE_BITS), head, slot * TILE + token, quad);
+      let value = value_quad((tile + token) * row_words(VALUE_BITS, VALUE_UNITS), head, slot * TILE + token, quad);
       for (var vector = 0u; vector < VECTOR_COUNT; vector++) {
         (*sums)[step * VECTORS + vector] += weights[vector * TILE + token] * value;
       }
@@ -153,17 +154,17 @@ fn write_sums(
       for (var item = 0u; item < LANE_QUADS * VECTOR_COUNT; item++) {
         let vector = item % VECTOR_COUNT;
         let step = item / VECTOR_COUNT;
-        let place = vector * QUADS + lane % LANES + step * TILE;
+        let place = vector * VALUE_QUADS + lane % LANES + step * TILE;
         let before = select(query[place], vec4f(), subset == 0u);
         query[place] = before + (*sums)[step * VECTORS + vector];
       }
     }
   }
   workgroupBarrier();
-  for (var item = lane; item < VECTOR_COUNT * QUADS; item += TILE) {
-    let index = first_vector + item / QUADS;
+  for (var item = lane; item < VECTOR_COUNT * VALUE_QUADS; item += TILE) {
+    let index = first_vector + item / VALUE_QUADS;
     if (index < call.vectors) {
-      partials[(first_partial + vector_place(head, index)) * QUADS + item % QUADS] = query[item];
+      partials[(first_partial + vector_place(head, index)) * VALUE_QUADS + item % VALUE_QUADS] = query[item];
     }
   }
 }

@@ -6,7 +6,7 @@ fn TENSOR_bytes(row: u32, quad: u32) -> u32 {
   }
   if (TENSOR_BITS == 3u) {
     let lower = (TENSOR_word(row, quad / 4u) >> (2u * (quad % 4u))) & 0x03030303u;
-    let upper = (TENSOR_word(row, UNITS + quad / 8u) >> (quad % 8u)) & 0x01010101u;
+    let upper = (TENSOR_word(row, TENSOR_UNITS + quad / 8u) >> (quad % 8u)) & 0x01010101u;
     return lower | (upper << 2u);
   }
   if (TENSOR_BITS == 4u) {

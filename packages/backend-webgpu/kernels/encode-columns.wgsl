@@ -73,7 +73,7 @@ fn store_word(head: u32, token: u32, numbers_row: u32, index: u32) {
     word = select(first_channel / 16u + index, UNITS + first_channel / 32u, index == 2u);
     if (index < 2u && word >= UNITS) { return; }
   }
-  let words = row_words(call.bits);
+  let words = row_words(call.bits, UNITS);
   if (word >= words) { return; }
   row_start = (numbers_row * call.heads + head) * HEAD_SIZE;
   let tile = (head * call.codes.slots + slot_of(call.codes, token / TILE)) * TILE * words;

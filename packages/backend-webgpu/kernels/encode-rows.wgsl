@@ -30,7 +30,7 @@ fn main(@builtin(workgroup_id) place: vec3u, @builtin(local_invocation_index) la
   let slot = slot_of(call.codes, token / TILE);
   if (lane < call.codes.groups) { fit_row_group(head, slot, token % TILE, lane); }
   workgroupBarrier();
-  let words = row_words(call.bits);
+  let words = row_words(call.bits, UNITS);
   let tile = (head * call.codes.slots + slot) * TILE * words;
   let start = tile + (token % TILE) * select(words, 1u, call.stride == TILE);
   for (var word = lane; word < words; word += TILE) {

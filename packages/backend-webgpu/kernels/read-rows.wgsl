@@ -28,7 +28,7 @@ fn main(@builtin(workgroup_id) place: vec3u, @builtin(local_invocation_index) la
   let token = call.first + place.x;
   let head = place.y;
   let slot = slot_of(call.region, token / TILE);
-  let words = row_words(call.bits);
+  let words = row_words(call.bits, UNITS);
   let tile = (head * call.region.slots + slot) * TILE * words;
   let start = tile + (token % TILE) * select(words, 1u, call.stride == TILE);
   for (var quad = lane; quad < QUADS; quad += TILE) {

@@ -64,8 +64,8 @@ fn main(@builtin(workgroup_id) place: vec3u, @builtin(local_invocation_index) la
 
 fn find_poison(vector: u32, lane: u32) {
   var found = u32(middles[call.mark] != 0.0);
-  for (var channel = lane; channel < HEAD_SIZE; channel += TILE) {
-    let word = queries[call.query_start + vector * HEAD_SIZE + channel];
+  for (var channel = lane; channel < KEY_SIZE; channel += TILE) {
+    let word = queries[call.query_start + vector * KEY_SIZE + channel];
     found |= u32((word & 0x7f800000u) == 0x7f800000u);
   }
   atomicOr(&is_poisoned, found);

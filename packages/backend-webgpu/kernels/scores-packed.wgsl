@@ -50,7 +50,7 @@ fn lowest_digit(whole: vec4i) -> vec4i {
 fn score_token(head: u32, slot: u32, token: u32) -> array<f32, VECTORS> {
   if (KEY_BITS == 16u || IS_KEY_CHANNEL) { return unpacked_scores(head, slot, token); }
   var scores: array<f32, VECTORS>;
-  let row = (head * call.key.slots + slot) * TILE * row_words(KEY_BITS) + token;
+  let row = (head * call.key.slots + slot) * TILE * row_words(KEY_BITS, UNITS) + token;
   // Codes of 8 bits are shifted by 128 to be signed.
   let shift = select(0.0, 128.0, KEY_BITS == 8u);
   var parameters = vec2f();

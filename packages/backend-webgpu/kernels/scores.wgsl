@@ -3,7 +3,7 @@
 // One lane handles one token and unpacks its keys once for all vectors.
 fn unpacked_scores(head: u32, slot: u32, token: u32) -> array<f32, VECTORS> {
   var scores: array<f32, VECTORS>;
-  let row = (head * call.key.slots + slot) * TILE * row_words(KEY_BITS) + token;
+  let row = (head * call.key.slots + slot) * TILE * row_words(KEY_BITS, UNITS) + token;
   var parameters = vec2f();
   for (var unit = 0u; unit < UNIT_COUNT; unit++) {
     parameters = key_unit(head, slot, token, unit, parameters);

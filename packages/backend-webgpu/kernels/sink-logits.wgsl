@@ -9,9 +9,9 @@ fn sink_score(vector: u32, lane: u32) -> f32 {
   let logit = LOG2_E * sink_logits[head];
   if (IS_CAPPED) { return logit; }
   var product = 0.0;
-  for (var channel = lane; channel < HEAD_SIZE; channel += TILE) {
-    let number = bitcast<f32>(queries[call.query_start + vector * HEAD_SIZE + channel]);
-    product += number * middles[head / call.group * HEAD_SIZE + channel];
+  for (var channel = lane; channel < KEY_SIZE; channel += TILE) {
+    let number = bitcast<f32>(queries[call.query_start + vector * KEY_SIZE + channel]);
+    product += number * middles[head / call.group * KEY_SIZE + channel];
   }
   products[lane] = product;
   workgroupBarrier();

@@ -9,7 +9,7 @@ export const KERNEL_RANGE: KernelRange = {
   headSizes: [...headSizesUpTo(256), 512],
   deviceTensors: true,
   unevenLayers: true,
-  attention: { sliding: true, softcap: true, sinkLogits: true, sharedCaches: true },
+  attention: { sliding: true, softcap: true, sinkLogits: true, sharedCaches: true, valueSize: true },
 };
 
 /** More than any GPU has: a device reports its own limit by running out. */

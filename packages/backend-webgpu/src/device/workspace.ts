@@ -15,8 +15,10 @@ export const pieceTokens = (shape: LayerShape, { maxBindingBytes, maxGroups }: G
 };
 
 /** Bytes of the rows of some tokens, with two copies of the queries. */
-const inputBytes = ({ queryHeads, kvHeads, headSize }: LayerShape, tokens: number): number =>
-  8 * tokens * headSize * (queryHeads + kvHeads);
+const inputBytes = (shape: LayerShape, tokens: number): number => {
+  const { queryHeads, kvHeads, headSize, valueSize = headSize } = shape;
+  return 4 * tokens * (2 * headSize * queryHeads + (headSize + valueSize) * kvHeads);
+};
 
 /** Buffers that all calls on a device share. */
 const NAMES = ["inputs", "rows", "partials", "statistics", "outputs"] as const;
@@ -50,12 +52,12 @@ export class Workspace {
    * @throws OutOfMemoryError `BACKEND_OUT_OF_MEMORY` when the device is full, or a size is over the limit of a binding
    */
   async reserve(shape: LayerShape, partialVectors: number): Promise<void> {
-    const { queryHeads, kvHeads, headSize } = shape;
+    const { queryHeads, kvHeads, headSize, valueSize = headSize } = shape;
     const tokens = pieceTokens(shape, this.#gpu.limits);
     await this.#grow("inputs", inputBytes(shape, tokens));
-    await this.#grow("rows", 4 * PIECE_TOKENS * headSize * kvHeads);
-    await this.#grow("outputs", 4 * tokens * headSize * queryHeads);
-    await this.#grow("partials", 4 * headSize * partialVectors);
+    await this.#grow("rows", 4 * PIECE_TOKENS * Math.max(headSize, valueSize) * kvHeads);
+    await this.#grow("outputs", 4 * tokens * valueSize * queryHeads);
+    await this.#grow("partials", 4 * valueSize * partialVectors);
     await this.#grow("statistics", 8 * partialVectors);
   }
 

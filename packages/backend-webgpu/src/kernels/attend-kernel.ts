@@ -1,4 +1,4 @@
-import { headConstants } from "./head-constants.ts";
+import { headConstants, valueConstants } from "./head-constants.ts";
 import { type KernelSource, kernelSource, part, partFor } from "./kernel-source.ts";
 import { type Variant, variantName } from "./variant.ts";
 
@@ -13,6 +13,7 @@ export interface ReadFormat {
 /** What an attention kernel is specialized for. */
 export interface AttendKernel {
   readonly headSize: number;
+  readonly valueSize: number;
   /** Query vectors per workgroup, a power of two. */
   readonly vectors: number;
   readonly key: ReadFormat;
@@ -28,12 +29,12 @@ export const rowWords = (bits: number, headSize: number): number => Math.ceil((h
 const QUERY_NUMBERS = 1024;
 const MOST_VECTORS = 16;
 
-const mostVectors = (headSize: number): number =>
-  Math.min(MOST_VECTORS, 2 ** Math.floor(Math.log2(QUERY_NUMBERS / headSize)));
+/** Of heads of a size: that of keys or of values, whichever is larger. */
+const mostVectors = (size: number): number => Math.min(MOST_VECTORS, 2 ** Math.floor(Math.log2(QUERY_NUMBERS / size)));
 
-/** Query vectors per workgroup, for `count` vectors in all. */
-export const vectorsFor = (count: number, headSize: number): number =>
-  Math.min(mostVectors(headSize), 2 ** Math.ceil(Math.log2(count)));
+/** Query vectors per workgroup, for `count` vectors in all; `size` as for {@link mostVectors}. */
+export const vectorsFor = (count: number, size: number): number =>
+  Math.min(mostVectors(size), 2 ** Math.ceil(Math.log2(count)));
 
 /** The attention kernel for one format of keys and one of values. */
 export const attendSource = (kernel: AttendKernel, requested: Variant): KernelSource => {
@@ -48,25 +49,26 @@ export const attendSource = (kernel: AttendKernel, requested: Variant): KernelSo
 const LARGEST_PACKED_HEAD = 224;
 
 /** Packed dot products need codes with one scale per token: 16-bit keys and keys per channel are unpacked. */
-const canPack = ({ headSize, key }: AttendKernel, { specialized }: Variant): boolean =>
-  headSize <= LARGEST_PACKED_HEAD && !(specialized && (!key.isCoded || key.isChannel));
+const canPack = ({ headSize, valueSize, key }: AttendKernel, { specialized }: Variant): boolean =>
+  Math.max(headSize, valueSize) <= LARGEST_PACKED_HEAD && !(specialized && (!key.isCoded || key.isChannel));
 
 const sources = new Map<string, KernelSource>();
 
 const kernelName = (kernel: AttendKernel, { specialized }: Variant): string => {
-  const { headSize, vectors, key, value, isCapped } = kernel;
+  const { headSize, valueSize, vectors, key, value, isCapped } = kernel;
+  const sizes = `${headSize} ${valueSize}`;
   const cap = isCapped ? " capped" : "";
   return specialized
-    ? `attend ${headSize} ${vectors} ${formatName(key)} ${formatName(value)}${cap}`
-    : `attend ${headSize}${cap}`;
+    ? `attend ${sizes} ${vectors} ${formatName(key)} ${formatName(value)}${cap}`
+    : `attend ${sizes}${cap}`;
 };
 
 const formatName = ({ bits, isChannel }: ReadFormat): string => `${bits}${isChannel ? "c" : "t"}`;
 
 const composed = (kernel: AttendKernel, variant: Variant): KernelSource => {
-  const { headSize } = kernel;
+  const { headSize, valueSize } = kernel;
   const { constants, names } = variant.specialized ? specialized(kernel) : forAll(kernel);
-  const all = { ...headConstants(headSize), ...constants };
+  const all = { ...headConstants(headSize), ...valueConstants(headSize, valueSize), ...constants };
   return kernelSource(
     kernelName(kernel, variant),
     ["read", "read", "read", "read", "write", "write"],
@@ -112,8 +114,8 @@ const specialized = ({ vectors, key, value }: AttendKernel): Knowledge => ({
   names: UNITS_IN_CALL,
 });
 
-const forAll = ({ headSize }: AttendKernel): Knowledge => ({
-  constants: { VECTORS: `${mostVectors(headSize)}u` },
+const forAll = ({ headSize, valueSize }: AttendKernel): Knowledge => ({
+  constants: { VECTORS: `${mostVectors(Math.max(headSize, valueSize))}u` },
   names: {
     VECTOR_COUNT: "call.vector_count",
     ...UNITS_IN_CALL,

@@ -8,9 +8,21 @@ export const headConstants = (headSize: number): Record<string, string> => ({
   HEAD_SIZE: `${headSize}u`,
   UNITS: `${headSize / 16}u`,
   QUADS: `${headSize / 4}u`,
-  LANES: `${Math.min(headSize, LANE_CHANNELS) / 4}u`,
-  LANE_QUADS: `${Math.ceil(headSize / LANE_CHANNELS)}u`,
+  ...laneConstants(headSize),
   ...hadamardConstants(headSize & -headSize),
+});
+
+/** Constants of kernels that also read values, which may have another size; LANES are those of values. */
+export const valueConstants = (headSize: number, valueSize: number): Record<string, string> => ({
+  ...laneConstants(valueSize),
+  VALUE_UNITS: `${valueSize / 16}u`,
+  VALUE_QUADS: `${valueSize / 4}u`,
+  MOST_QUADS: `${Math.max(headSize, valueSize) / 4}u`,
+});
+
+const laneConstants = (size: number): Record<string, string> => ({
+  LANES: `${Math.min(size, LANE_CHANNELS) / 4}u`,
+  LANE_QUADS: `${Math.ceil(size / LANE_CHANNELS)}u`,
 });
 
 /** 1 / sqrt(size) as a double, split into integers. The same factor as in `hadamardInPlace` of @kvtuner/quantizers. */

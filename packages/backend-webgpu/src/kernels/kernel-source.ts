@@ -17,13 +17,14 @@ interface TensorNames {
   readonly prefix: string;
   readonly bits: string;
   readonly region: string;
+  readonly units: string;
   readonly data: string;
 }
 
 const TENSORS: Readonly<Record<"key" | "value" | "data", TensorNames>> = {
-  key: { prefix: "key", bits: "KEY_BITS", region: "call.key", data: "keys" },
-  value: { prefix: "value", bits: "VALUE_BITS", region: "call.value", data: "values" },
-  data: { prefix: "data", bits: "call.bits", region: "call.region", data: "data" },
+  key: { prefix: "key", bits: "KEY_BITS", region: "call.key", units: "UNITS", data: "keys" },
+  value: { prefix: "value", bits: "VALUE_BITS", region: "call.value", units: "VALUE_UNITS", data: "values" },
+  data: { prefix: "data", bits: "call.bits", region: "call.region", units: "UNITS", data: "data" },
 };
 
 /** Text of a file of `kernels/`. */
@@ -31,10 +32,11 @@ export const part = (file: string): string => kernelTexts[file]!;
 
 /** Text of a file of `kernels/` that serves several tensors, with the names of one. */
 export const partFor = (tensor: keyof typeof TENSORS, file: string): string => {
-  const { prefix, bits, region, data } = TENSORS[tensor];
+  const { prefix, bits, region, units, data } = TENSORS[tensor];
   return part(file)
     .replaceAll("TENSOR_BITS", bits)
     .replaceAll("TENSOR_REGION", region)
+    .replaceAll("TENSOR_UNITS", units)
     .replaceAll("TENSOR_DATA", data)
     .replaceAll("TENSOR_", `${prefix}_`);
 };

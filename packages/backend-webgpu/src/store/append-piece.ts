@@ -1,4 +1,5 @@
 import { inputPlaces } from "../device/workspace.ts";
+import { rowKernels } from "../kernels/row-kernels.ts";
 import { encodePrefix } from "./encode-prefix.ts";
 import type { GpuTensor } from "./gpu-layer.ts";
 import { firstBehind, packedTokens } from "./tensor-format.ts";
@@ -26,7 +27,12 @@ const appendTensor = (work: Work, tensor: GpuTensor, start: number, tokens: numb
 };
 
 /** Transforms the middle, for keys that are stored transformed. */
-export const rotateMiddle = ({ engine, commands, kernels, layer }: Work): void => {
+export const rotateMiddle = ({ engine, commands, layer }: Work): void => {
   const { kvHeads, headSize } = layer.shape;
-  commands.run(engine.kernel(kernels.rotateRows), [layer.middles], [0, kvHeads * headSize, kvHeads], [1, kvHeads]);
+  commands.run(
+    engine.kernel(rowKernels(headSize).rotateRows),
+    [layer.middles],
+    [0, kvHeads * headSize, kvHeads],
+    [1, kvHeads],
+  );
 };

@@ -21,7 +21,7 @@ export interface SentCall {
 
 /**
  * Appends the tokens of a call to a layer and attends with their queries, one submit per piece. Copies the outputs to
- * `target`, float32 `[tokens, queryHeads * headSize]`.
+ * `target`, float32 `[tokens, queryHeads * valueSize]`.
  *
  * @throws OutOfMemoryError before the layer changes
  * @throws DeviceLostError `BACKEND_DEVICE_LOST`
@@ -50,7 +50,7 @@ export const attendCall = async (
 
 /**
  * Attends with the queries of a layer's newest `tokens` tokens, which a call of `attendCall` has appended, as a layer that
- * shares its cache. Copies the outputs to `target`, float32 `[tokens, queryHeads * headSize]`.
+ * shares its cache. Copies the outputs to `target`, float32 `[tokens, queryHeads * valueSize]`.
  *
  * @throws OutOfMemoryError
  * @throws DeviceLostError `BACKEND_DEVICE_LOST`
@@ -111,7 +111,8 @@ const runPlan = (
   append?: (work: Work, tokens: number) => void,
 ): void => {
   const { tokens, reader } = plan;
-  const rowBytes = 4 * reader.shape.queryHeads * reader.shape.headSize;
+  const { queryHeads, headSize, valueSize = headSize } = reader.shape;
+  const rowBytes = 4 * queryHeads * valueSize;
   const commands = new Commands(engine);
   const work = workOn(engine, commands, reader.stored);
   rows(commands, first, tokens);

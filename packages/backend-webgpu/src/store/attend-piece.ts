@@ -3,6 +3,7 @@ import type { Engine } from "../device/engine.ts";
 import { inputPlaces } from "../device/workspace.ts";
 import { type AttendKernel, attendSource } from "../kernels/attend-kernel.ts";
 import { reduceSource } from "../kernels/reduce-kernel.ts";
+import { rowKernels } from "../kernels/row-kernels.ts";
 import { type AttendItem, visibleRange } from "./attend-items.ts";
 import { attendGroups, type AttendPlan, type PlannedItem } from "./attend-plan.ts";
 import type { GpuLayer, GpuTensor } from "./gpu-layer.ts";
@@ -11,7 +12,7 @@ import type { Work } from "./work.ts";
 
 /**
  * Attends with a reader's queries in the workspace's inputs: computes partial sums of each item, then reduces them into the
- * workspace's outputs, float32 `[tokens, queryHeads * headSize]`.
+ * workspace's outputs, float32 `[tokens, queryHeads * valueSize]`.
  */
 export const attendPiece = (work: Work, plan: AttendPlan): void => {
   const { key, value } = work.layer;
@@ -33,11 +34,11 @@ const reduce = (
   rotated: number,
 ): void => {
   const { workspace } = engine;
-  const { queryHeads, kvHeads, headSize } = shape;
+  const { queryHeads, kvHeads } = shape;
   const vectors = tokens * queryHeads;
   const counts = [partials, rotated, vectors, inputPlaces(shape, engine.limits).query, mark];
   commands.run(
-    engine.kernel(reduceSource(headSize, spec)),
+    engine.kernel(reduceSource(shape, spec)),
     [
       ...PARTIALS.map((name) => workspace.get(name)),
       middles,
@@ -51,11 +52,11 @@ const reduce = (
 
 const PARTIALS = ["partials", "statistics", "inputs"] as const;
 
-const rotateQueries = ({ engine, commands, kernels }: Work, { reader: { shape }, tokens }: AttendPlan): void => {
+const rotateQueries = ({ engine, commands }: Work, { reader: { shape }, tokens }: AttendPlan): void => {
   const { query, rotatedQuery } = inputPlaces(shape, engine.limits);
   const { queryHeads } = shape;
   commands.run(
-    engine.kernel(kernels.rotateRows),
+    engine.kernel(rowKernels(shape.headSize).rotateRows),
     [engine.workspace.get("inputs")],
     [query, rotatedQuery, queryHeads],
     [tokens, queryHeads],

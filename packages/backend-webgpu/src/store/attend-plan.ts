@@ -56,9 +56,9 @@ const planPiece = (reader: Reader, position: number, tokens: number, limits: Gpu
 
 /** Plans attention of queries at `position .. position + tokens - 1`, which the layer will hold by then. */
 export const planAttention = (reader: Reader, position: number, tokens: number, limits: GpuLimits): AttendPlan => {
-  const { queryHeads, kvHeads, headSize } = reader.shape;
+  const { queryHeads, kvHeads, headSize, valueSize = headSize } = reader.shape;
   const items = attendItems(reader, position, tokens);
-  const vectors = vectorsFor((tokens * queryHeads) / kvHeads, headSize);
+  const vectors = vectorsFor((tokens * queryHeads) / kvHeads, Math.max(headSize, valueSize));
   const tiles = items.reduce((sum, { firstTile, endTile }) => sum + endTile - firstTile, 0);
   const groups = kvHeads * Math.ceil((tokens * queryHeads) / kvHeads / vectors);
   // Rounding gives each item at most one split more than its share.
@@ -76,8 +76,8 @@ export const planAttention = (reader: Reader, position: number, tokens: number, 
 const mostPartialBytes = ({ maxBindingBytes }: GpuLimits): number => Math.min(PARTIAL_BYTES, maxBindingBytes);
 
 /** Bytes of one partial sum of all query vectors. */
-const vectorBytes = ({ queryHeads, headSize }: LayerShape, tokens: number): number =>
-  4 * headSize * tokens * queryHeads;
+const vectorBytes = ({ queryHeads, headSize, valueSize = headSize }: LayerShape, tokens: number): number =>
+  4 * valueSize * tokens * queryHeads;
 
 export const attendGroups = ({ splits, kernel }: PlannedItem, tokens: number, shape: LayerShape): number[] => [
   splits,
@@ -85,12 +85,9 @@ export const attendGroups = ({ splits, kernel }: PlannedItem, tokens: number, sh
   shape.kvHeads,
 ];
 
-const kernelFor = (
-  { stored: { key, value }, shape, spec }: Reader,
-  item: AttendItem,
-  vectors: number,
-): AttendKernel => ({
-  headSize: shape.headSize,
+const kernelFor = ({ stored: { key, value }, spec }: Reader, item: AttendItem, vectors: number): AttendKernel => ({
+  headSize: key.format.headSize,
+  valueSize: value.format.headSize,
   vectors,
   key: readFormat(key, item.isKeyExact),
   value: readFormat(value, item.isValueExact),
@@ -102,5 +99,5 @@ const readFormat = ({ format }: GpuTensor, isExact: boolean): TensorFormat => (i
 /** Kernels of a plan. */
 export const plannedSources = ({ reader, items }: AttendPlan, variant: Variant): KernelSource[] => [
   ...items.map(({ kernel }) => attendSource(kernel, variant)),
-  reduceSource(reader.shape.headSize, reader.spec),
+  reduceSource(reader.shape, reader.spec),
 ];

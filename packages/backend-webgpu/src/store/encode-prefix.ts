@@ -1,4 +1,5 @@
 import { PIECE_TOKENS } from "../device/workspace.ts";
+import { rowKernels } from "../kernels/row-kernels.ts";
 import { type Block, eachBlock } from "./blocks.ts";
 import type { GpuTensor } from "./gpu-layer.ts";
 import { readRing } from "./read-rows.ts";
@@ -13,11 +14,11 @@ export const encodePrefix = (work: Work, tensor: GpuTensor, from: number, to: nu
 };
 
 const encodeRows = (work: Work, { format, tiles, exact }: GpuTensor, block: Block, from: number, to: number): void => {
-  const { commands, engine, kernels, layer } = work;
+  const { commands, engine, layer } = work;
   const { kvHeads } = layer.shape;
   const regions = [...ringRegion(tiles), ...blockRegion(format, block, kvHeads)];
   commands.run(
-    engine.kernel(kernels.encodeRows),
+    engine.kernel(rowKernels(format.headSize).encodeRows),
     [exact!, block[format.kind]],
     [...regions, from, format.bits, format.stride, Number(format.isRotated)],
     [to - from, kvHeads],
@@ -25,17 +26,17 @@ const encodeRows = (work: Work, { format, tiles, exact }: GpuTensor, block: Bloc
 };
 
 const encodeColumns = (work: Work, tensor: GpuTensor, block: Block, from: number, to: number): void => {
-  const { commands, engine, kernels, layer } = work;
+  const { commands, engine, layer } = work;
   const { format } = tensor;
-  const { kvHeads, headSize } = layer.shape;
+  const { kvHeads } = layer.shape;
   for (let first = from; first < to; first += PIECE_TOKENS) {
     const end = Math.min(to, first + PIECE_TOKENS);
     readRing(work, tensor, first, end, 0, format.isRotated);
     commands.run(
-      engine.kernel(kernels.encodeColumns),
+      engine.kernel(rowKernels(format.headSize).encodeColumns),
       [engine.workspace.get("rows"), block[format.kind]],
       [...blockRegion(format, block, kvHeads), first, format.bits, kvHeads],
-      [(end - first) / groupTokens(format), Math.ceil(headSize / 32), kvHeads],
+      [(end - first) / groupTokens(format), Math.ceil(format.headSize / 32), kvHeads],
     );
   }
 };

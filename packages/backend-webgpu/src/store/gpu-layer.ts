@@ -5,6 +5,7 @@ import {
   heldBytes,
   type LayerScheme,
   spanOf,
+  tensorShape,
   type TensorBytes,
 } from "@kvtuner/plan";
 import type { Buffer } from "../device/buffer.ts";
@@ -113,7 +114,10 @@ export class GpuLayer {
   /** Bytes of what a cache of `length` tokens holds in the blocks and the exact rows, without unused space. */
   bytes({ format }: GpuTensor, length: number): TensorBytes {
     const { coded, exact } = heldAt(format, length);
-    return heldBytes(format.scheme, this.shape, { coded: Math.min(coded, this.capacity), exact });
+    return heldBytes(format.scheme, tensorShape(this.shape, format.kind), {
+      coded: Math.min(coded, this.capacity),
+      exact,
+    });
   }
 }
 
@@ -138,9 +142,9 @@ export const createLayer = async (
     return buffer;
   };
   const createTensor = async (kind: "key" | "value"): Promise<GpuTensor> => {
-    const format = tensorFormat(kind, scheme, shape.headSize, spanOf(spec));
+    const format = tensorFormat(kind, scheme, tensorShape(shape, kind).headSize, spanOf(spec));
     const tiles = exactTiles(format, callTokens);
-    const sizeBytes = 2 * TILE_TOKENS * (tiles.ring + tiles.sinks) * shape.kvHeads * shape.headSize;
+    const sizeBytes = 2 * TILE_TOKENS * (tiles.ring + tiles.sinks) * shape.kvHeads * format.headSize;
     assertExactFits(format, sizeBytes, engine.limits.maxBindingBytes);
     return { format, tiles, exact: sizeBytes > 0 ? await create(sizeBytes) : undefined };
   };

@@ -68,7 +68,7 @@ const headsOf = ({ shape }: GpuLayer): number[] => Array.from({ length: shape.kv
 const headImage = (layer: GpuLayer, tensor: GpuTensor, head: number, words: TensorWords): HeadImage => ({
   prefix: isCoded(tensor)
     ? prefixImage(prefixPlace(layer, tensor, head, words))
-    : emptyBlock(0, layer.shape.headSize, tensor.format.scheme),
+    : emptyBlock(0, tensor.format.headSize, tensor.format.scheme),
   exact: exactImage(exactPlace(layer, tensor, head, words)),
 });
 

@@ -5,7 +5,7 @@ import { readCodes, readRing, readSinks } from "./read-rows.ts";
 import { packedTokens } from "./tensor-format.ts";
 import { type Work, workOn } from "./work.ts";
 
-/** Decoded keys and values, rounded to float16; float32 `[tokens, kvHeads * headSize]`. */
+/** Decoded keys and values, rounded to float16; float32 `[tokens, kvHeads * headSize]`, values of their own size. */
 export interface LayerRows {
   readonly key: Float32Array;
   readonly value: Float32Array;
@@ -18,18 +18,21 @@ export const readLayerRows = async (
   first: number,
   count: number,
 ): Promise<LayerRows> => {
-  const { kvHeads, headSize } = layer.shape;
-  const sizeBytes = 4 * count * kvHeads * headSize;
-  const staging = await engine.staging.take(2 * sizeBytes);
+  const [keyBytes, valueBytes] = [layer.key, layer.value].map(
+    ({ format }) => 4 * count * layer.shape.kvHeads * format.headSize,
+  ) as [number, number];
+  const staging = await engine.staging.take(keyBytes + valueBytes);
   const commands = new Commands(engine);
   const work = workOn(engine, commands, layer);
-  for (const [index, tensor] of [layer.key, layer.value].entries()) {
+  const rowsOf = (tensor: GpuTensor, start: number, sizeBytes: number): void => {
     readTensor(work, tensor, first, count);
-    commands.copy(engine.workspace.get("rows").gpu, 0, staging.gpu, index * sizeBytes, sizeBytes);
-  }
+    commands.copy(engine.workspace.get("rows").gpu, 0, staging.gpu, start, sizeBytes);
+  };
+  rowsOf(layer.key, 0, keyBytes);
+  rowsOf(layer.value, keyBytes, valueBytes);
   commands.submit();
-  const rows = new Float32Array(await engine.staging.read(staging, 2 * sizeBytes));
-  return { key: rows.subarray(0, sizeBytes / 4), value: rows.subarray(sizeBytes / 4) };
+  const rows = new Float32Array(await engine.staging.read(staging, keyBytes + valueBytes));
+  return { key: rows.subarray(0, keyBytes / 4), value: rows.subarray(keyBytes / 4) };
 };
 
 const readTensor = (work: Work, tensor: GpuTensor, first: number, count: number): void => {

@@ -1,4 +1,5 @@
 import type { Buffer } from "../device/buffer.ts";
+import { rowKernels } from "../kernels/row-kernels.ts";
 import { eachBlock } from "./blocks.ts";
 import type { GpuTensor } from "./gpu-layer.ts";
 import { blockRegion, ringRegion, sinkRegion } from "./region.ts";
@@ -51,12 +52,12 @@ interface Source {
   readonly isRounded: boolean;
 }
 
-const read = ({ commands, engine, kernels, layer }: Work, data: Buffer, source: Source): void => {
+const read = ({ commands, engine, layer }: Work, data: Buffer, source: Source): void => {
   const { format, region, first, row, count } = source;
   const { kvHeads } = layer.shape;
   const flags = [format.isChannel, source.isRotated, source.isRounded].map(Number);
   commands.run(
-    engine.kernel(kernels.readRows),
+    engine.kernel(rowKernels(format.headSize).readRows),
     [data, engine.workspace.get("rows")],
     [...region, first, row, kvHeads, format.bits, format.stride, ...flags],
     [count, kvHeads],

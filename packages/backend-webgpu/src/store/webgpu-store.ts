@@ -6,11 +6,12 @@ import {
   type CallRows,
   type SharedRows,
 } from "@kvtuner/backend";
-import { attentionOf, type CacheBytes, cacheBytes, layerShapes, sumBytes } from "@kvtuner/plan";
+import { attentionOf, type CacheBytes, cacheBytes, type LayerShape, layerShapes, sumBytes } from "@kvtuner/plan";
 import type { Tensor } from "onnxruntime-common";
 import { Commands } from "../device/commands.ts";
 import type { Engine } from "../device/engine.ts";
 import { PIECE_TOKENS, pieceTokens } from "../device/workspace.ts";
+import type { KernelSource } from "../kernels/kernel-source.ts";
 import { rowKernels } from "../kernels/row-kernels.ts";
 import { appendPiece, rotateMiddle } from "./append-piece.ts";
 import { attendCall, readCall, type SentCall } from "./attend-call.ts";
@@ -51,7 +52,7 @@ export class WebGpuStore implements CacheStore {
 
   async attend(layer: number, call: CallRows): Promise<Float32Array> {
     const stored = await this.#layerFor(layer, call.tokens);
-    const sizeBytes = 4 * call.query.length;
+    const sizeBytes = outputBytes(stored.shape, call.query);
     const staging = await this.#engine.staging.take(sizeBytes);
     const rows = uploadedRows(this.#engine, stored.shape, call);
     try {
@@ -73,7 +74,8 @@ export class WebGpuStore implements CacheStore {
     assertDeviceCall({ query, key, value });
     const tokens = query.dims[1]!;
     const stored = await this.#layerFor(layer, tokens);
-    const output = await this.#engine.outputs.take(query.dims);
+    const { queryHeads, headSize, valueSize = headSize } = stored.shape;
+    const output = await this.#engine.outputs.take([1, tokens, queryHeads * valueSize]);
     const rows = deviceRows(this.#engine, stored.shape, { query, key, value });
     try {
       this.#sent = await attendCall(this.#engine, stored, tokens, rows, output.gpuBuffer);
@@ -88,7 +90,7 @@ export class WebGpuStore implements CacheStore {
   async read(sharing: number, { tokens, query }: SharedRows): Promise<Float32Array> {
     const layer = this.#sharing[sharing]!;
     const reader = { ...layer, stored: this.#layers[layer.cacheOf]! };
-    const sizeBytes = 4 * query.length;
+    const sizeBytes = outputBytes(reader.shape, query);
     const staging = await this.#engine.staging.take(sizeBytes);
     const rows = uploadedRows(this.#engine, reader.shape, { tokens, query, key: NO_NUMBERS, value: NO_NUMBERS });
     try {
@@ -199,7 +201,7 @@ export const createStore = async (
   image?: CacheImage,
 ): Promise<WebGpuStore> => {
   const shapes = layerShapes(shape);
-  await engine.prepare(shapes.flatMap(({ headSize }) => Object.values(rowKernels(headSize))));
+  await engine.prepare(shapes.flatMap(kernelsOf));
   for (const own of shapes) await engine.workspace.reserve(own, 1);
   const layers: GpuLayer[] = [];
   const sharing = await createSharing(engine, shape);
@@ -214,6 +216,12 @@ export const createStore = async (
   }
   return new WebGpuStore(engine, layers, sharing);
 };
+
+const kernelsOf = ({ headSize, valueSize = headSize }: LayerShape): KernelSource[] =>
+  [headSize, valueSize].flatMap((size) => Object.values(rowKernels(size)));
+
+const outputBytes = ({ headSize, valueSize = headSize }: LayerShape, query: Float32Array): number =>
+  (4 * query.length * valueSize) / headSize;
 
 const clearLayers = (engine: Engine, layers: readonly GpuLayer[]): void => {
   for (const layer of layers) layer.clear(engine);
@@ -246,7 +254,12 @@ const copyLayer = async (engine: Engine, layer: GpuLayer, target: GpuLayer, inde
   for (let first = 0; first < length; first += most) {
     const tokens = Math.min(most, length - first);
     const { key, value } = await readLayerRows(engine, layer, first, tokens);
-    assertFiniteTensors({ layer: index, scheme, headSize: shape.headSize }, NO_NUMBERS, key, value);
+    assertFiniteTensors(
+      { layer: index, scheme, headSize: shape.headSize, valueSize: shape.valueSize },
+      NO_NUMBERS,
+      key,
+      value,
+    );
     const commands = new Commands(engine);
     uploadedRows(engine, shape, { tokens, query: NO_NUMBERS, key, value })(commands, 0, tokens);
     appendPiece(workOn(engine, commands, target), tokens);

@@ -1,4 +1,5 @@
 import type { Buffer } from "../device/buffer.ts";
+import { rowKernels } from "../kernels/row-kernels.ts";
 import { eachBlock } from "./blocks.ts";
 import type { GpuTensor } from "./gpu-layer.ts";
 import { blockRegion, ringRegion, sinkRegion } from "./region.ts";
@@ -66,7 +67,7 @@ interface Target {
 }
 
 const append = (
-  { commands, engine, kernels, layer }: Work,
+  { commands, engine, layer }: Work,
   { format }: GpuTensor,
   source: RowSource,
   { rows, region, first, row, count, isFirst }: Target,
@@ -74,7 +75,7 @@ const append = (
   const { kvHeads } = layer.shape;
   const isFirstKey = Number(isFirst && format.kind === "key");
   commands.run(
-    engine.kernel(kernels.append),
+    engine.kernel(rowKernels(format.headSize).append),
     [source.buffer, rows, layer.middles],
     [...region, first, row, source.start, kvHeads, format.stride, isFirstKey, layer.mark],
     [count, kvHeads],

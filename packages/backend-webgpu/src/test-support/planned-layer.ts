@@ -1,4 +1,11 @@
-import { type AttentionSpec, type LayerShape, type LayerScheme, plainAttention, spanOf } from "@kvtuner/plan";
+import {
+  type AttentionSpec,
+  type LayerShape,
+  type LayerScheme,
+  plainAttention,
+  spanOf,
+  tensorShape,
+} from "@kvtuner/plan";
 import type { Buffer } from "../device/buffer.ts";
 import { nextTokens } from "../store/blocks.ts";
 import { GpuLayer, type GpuTensor } from "../store/gpu-layer.ts";
@@ -16,7 +23,7 @@ export const plannedLayer = (
   spec: AttentionSpec = plainAttention(shape.headSize),
 ): GpuLayer => {
   const tensor = (kind: "key" | "value"): GpuTensor => ({
-    format: tensorFormat(kind, scheme, shape.headSize, spanOf(spec)),
+    format: tensorFormat(kind, scheme, tensorShape(shape, kind).headSize, spanOf(spec)),
     tiles: { ring: 8, sinks: 1 },
     exact: NO_BUFFER,
   });
