@@ -79,9 +79,9 @@ const estimateText = (profile: Profile): string => {
   const halves = profile.layers.flatMap((layer) => layer.halves ?? []);
   const ratios = halves.flatMap(({ kl, estimate }) => (kl === undefined || estimate === 0 ? [] : [kl / estimate]));
   const text = " The loss is estimated from gradients, for keys and values apart.";
-  if (ratios.length === 0) return `${text} All errors were small enough for that.`;
+  if (ratios.length === 0) return text;
   const [low, high] = [Math.min(...ratios), Math.max(...ratios)].map((ratio) => ratio.toPrecision(2));
-  return `${text} ${ratios.length} of ${halves.length} cases with large errors were measured: ${low} to ${high} times the estimate.`;
+  return `${text} ${ratios.length} of ${halves.length} cases were also measured: ${low} to ${high} times the estimate.`;
 };
 
 const candidatesSection = (data: ReportData): Section => {

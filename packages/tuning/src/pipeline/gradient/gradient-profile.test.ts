@@ -17,6 +17,9 @@ const space = searchSpace(shape, { mode: "per-token", pairs, context: 256, cost:
 /** The last prediction counts in one text, all in the other. */
 const texts = [TOKENS - 1, 0].map((from) => ({ ids: Int32Array.from({ length: TOKENS }, (_, token) => token), from }));
 
+/** Mean of half the squares of 1, -1, 2, -2. */
+const HALF_SQUARE = 1.25;
+
 /** Relative error of the attention output of a layer: of keys and values apart, in different channels. */
 type OutputErrors = (layer: number, tensor: "key" | "value", bits: number) => number;
 
@@ -58,6 +61,19 @@ const opened = (storage: StudyStorage): Promise<Journal<ProfileEntry>> =>
 
 const noLosses: PlanLosses = () => expect.fail("a plan was measured");
 
+/** Measures what gradients estimate, times a factor, and keeps the plans. */
+const lossesOf =
+  (errors: OutputErrors, factor: (layer: number) => number, measured: string[] = []): PlanLosses =>
+  async (plans, onLoss) => {
+    for (const [index, plan] of plans.entries()) {
+      const layer = plan.findIndex((scheme) => pairOf(scheme).key + pairOf(scheme).value < 32);
+      const { key, value } = pairOf(plan[layer]!);
+      measured.push(`${layer} K${key}V${value}`);
+      const square = errors(layer, "key", key) ** 2 + errors(layer, "value", value) ** 2;
+      await onLoss(index, { kl: factor(layer) * HALF_SQUARE * square, klStandardError: Number.NaN });
+    }
+  };
+
 const profiled = async (
   storage: StudyStorage,
   gradients: NonNullable<TunableModel["gradients"]>,
@@ -76,16 +92,17 @@ const profiled = async (
     losses,
   );
 
-/** Mean of half the squares of 1, -1, 2, -2. */
-const HALF_SQUARE = 1.25;
-
 const expectNear = (actual: number | undefined, expected: number): void => {
   expect(Math.abs((actual ?? Number.NaN) - expected)).toBeLessThan(1e-6 * expected + 1e-12);
 };
 
 describe("gradientProfileStep", () => {
-  test("adds the estimates of both halves, and measures nothing while errors are small", async () => {
-    const profile = await profiled(memoryStorage(), fakeGradients(small), noLosses);
+  test("adds the estimates of both halves, and only checks some while errors are small", async () => {
+    const measured: string[] = [];
+    const losses = lossesOf(small, () => 1, measured);
+    const profile = await profiled(memoryStorage(), fakeGradients(small), losses);
+    expect(measured.length).toBeGreaterThan(0);
+    expect(measured.length).toBeLessThanOrEqual(6);
     expect(profileSchema(space).parse(JSON.parse(JSON.stringify(profile)))).toEqual(profile);
     for (const { layer, candidates, halves, additivity } of profile.layers) {
       expect(halves).toHaveLength(6);
@@ -101,15 +118,16 @@ describe("gradientProfileStep", () => {
   });
 
   test("a killed run loses at most one layer, and a finished one repeats nothing", async () => {
-    const whole = await profiled(memoryStorage(), fakeGradients(small), noLosses);
+    const losses = lossesOf(small, () => 1.2);
+    const whole = await profiled(memoryStorage(), fakeGradients(small), losses);
     const storage = memoryStorage();
     let reports = 0;
     const kill = (): void => {
       if (++reports === 3) throw new Error("killed");
     };
-    await expect(profiled(storage, fakeGradients(small), noLosses, kill)).rejects.toThrow("killed");
+    await expect(profiled(storage, fakeGradients(small), losses, kill)).rejects.toThrow("killed");
     const attended: string[] = [];
-    expect(await profiled(storage, fakeGradients(small, attended), noLosses)).toEqual(whole);
+    expect(await profiled(storage, fakeGradients(small, attended), losses)).toEqual(whole);
     expect(new Set(attended.map((name) => name.split(" ")[1]))).toEqual(new Set(["0"]));
     const unused = (): never => expect.fail("ran again");
     expect(await profiled(storage, unused, noLosses)).toEqual(whole);
@@ -123,21 +141,33 @@ describe("gradientProfileStep", () => {
       return small(layer, tensor, bits);
     };
     const measured: string[] = [];
-    const losses: PlanLosses = async (plans, onLoss) => {
-      for (const [index, plan] of plans.entries()) {
-        measured.push(plan.map((scheme) => `K${pairOf(scheme).key}V${pairOf(scheme).value}`).join(" "));
-        await onLoss(index, { kl: 0.75, klStandardError: Number.NaN });
-      }
-    };
+    const factor = (layer: number): number => (measured.at(-1) === "0 K2V16" && layer === 0 ? 4 : 1);
     const storage = memoryStorage();
-    const profile = await profiled(storage, fakeGradients(errors), losses);
-    expect(measured).toEqual(["K2V16 K16V16 K16V16"]);
+    const profile = await profiled(storage, fakeGradients(errors), lossesOf(errors, factor, measured));
+    expect(measured.length).toBeLessThanOrEqual(7);
+    expect(measured).toContain("0 K2V16");
+    expect(measured).not.toContain("1 K16V2");
     const half = profile.layers[0]!.halves!.find(({ id }) => id.includes("K2V16"))!;
-    expect(half.kl).toBe(0.75);
+    expectNear(half.kl, 4 * HALF_SQUARE * 0.25);
     expectNear(half.estimate, HALF_SQUARE * 0.25);
     const candidate = profile.layers[0]!.candidates.find(({ id }) => id.includes("K2V8"))!;
-    expectNear(candidate.estimate, 0.75 + HALF_SQUARE * small(0, "value", 8) ** 2);
+    expectNear(candidate.estimate, 4 * HALF_SQUARE * 0.25 + HALF_SQUARE * small(0, "value", 8) ** 2);
     expect(await profiled(storage, fakeGradients(errors), noLosses)).toEqual(profile);
+  });
+
+  test("says when checked estimates are off by different factors, and measures all that good plans use", async () => {
+    const measured: string[] = [];
+    const warnings: string[] = [];
+    const journal = await opened(memoryStorage());
+    const callbacks = { progress: () => undefined, warn: (message: string) => void warnings.push(message) };
+    const factor = (layer: number): number => [0.5, 1, 20][layer]!;
+    const inputs = { gradients: fakeGradients(small), space, texts, seed: 0, journal, callbacks };
+    const profile = await gradientProfileStep(inputs, lossesOf(small, factor, measured));
+    expect(warnings).toEqual([expect.stringMatching(/checked cases lose .* to 20 times/)]);
+    expect(new Set(measured).size).toBe(measured.length);
+    expect(measured.length).toBeGreaterThan(6);
+    for (const { layer, halves } of profile.layers)
+      for (const { kl, estimate } of halves!) if (kl !== undefined) expectNear(kl, factor(layer) * estimate);
   });
 
   test("an estimate that is not finite is an error", async () => {

@@ -18,6 +18,13 @@ const FRONT_PLANS = 64;
 /** Passes over the text that may go into measured halves. A half of the first layer takes one, of the last next to nothing. */
 const MOST_PASSES = 10;
 
+/** Halves of different layers measured of each of some plans of the front, to check the estimates. */
+const CHECKED_PER_PLAN = 2;
+const CHECKED_PLANS = [1 / 4, 1 / 2, 3 / 4];
+
+/** Checked estimates may be off by one factor; if their factors differ by more than this, none can be trusted. */
+const TRUSTED_SPREAD = 4;
+
 /** One half of one layer. */
 interface Case {
   readonly layer: number;
@@ -25,41 +32,93 @@ interface Case {
 }
 
 /**
- * Measures halves whose estimates cannot be trusted, and appends their KL. Only those that good plans use: estimates of large errors
- * are too low, so a half that no plan of the estimated front uses would not be used at its real loss either. Measuring one may
- * bring another one into the front, so this repeats until no plan of the front rests on such an estimate.
+ * Measures what estimates cannot tell, and appends the KL.
+ *
+ * First a few halves that cost good plans most, as a check. If these show that the estimates cannot be trusted, which happens where
+ * predictions are nearly certain, all halves that good plans use are measured, with a warning. Otherwise only those with a large
+ * error: such estimates are too low, so a half that no plan of the estimated front uses would not be used at its real loss either.
+ * Measuring one may bring another into the front, so this repeats until no plan of the front rests on such an estimate.
  */
-export const measureLargeErrors = async (
-  { space, journal, callbacks }: Pick<TraceInputs, "space" | "journal" | "callbacks">,
+export const measureLargeErrors = async (inputs: MeasureInputs, losses: PlanLosses): Promise<void> => {
+  const { space, journal, callbacks } = inputs;
+  const checks = checkedCases(space, journal.entries);
+  await measureCases(inputs, losses, checks);
+  const factors = factorsOf(space, journal.entries, checks);
+  const isTrusted = Math.max(...factors) <= TRUSTED_SPREAD * Math.min(...factors);
+  if (!isTrusted) callbacks.warn(distrust(factors));
+  for (;;) {
+    const cases = doubtful(space, journal.entries, isTrusted ? LARGE_OUTPUT_ERROR : 0);
+    const chosen = isTrusted ? affordable(space, journal.entries, cases) : cases;
+    if (chosen.length === 0) return;
+    await measureCases(inputs, losses, chosen);
+  }
+};
+
+/** Input of {@link measureLargeErrors}. */
+export type MeasureInputs = Pick<TraceInputs, "space" | "journal" | "callbacks">;
+
+const distrust = (factors: readonly number[]): string => {
+  const [low, high] = [Math.min(...factors), Math.max(...factors)].map((factor) => factor.toPrecision(2));
+  return `gradients do not tell the losses of this model's layers: ${factors.length} checked cases lose ${low} to ${high} times what was estimated; measuring all that good plans use`;
+};
+
+/** Measures the cases that the journal lacks. */
+const measureCases = async (
+  { space, journal, callbacks }: MeasureInputs,
   losses: PlanLosses,
+  cases: readonly Case[],
 ): Promise<void> => {
   const { halves } = halvesOf(space);
-  for (;;) {
-    const cases = affordable(space, journal.entries, doubtful(space, journal.entries));
-    if (cases.length === 0) return;
-    const record = async (
-      index: number,
-      { kl, klStandardError }: { kl: number; klStandardError: number },
-    ): Promise<void> => {
-      const { layer, half } = cases[index]!;
-      const { id } = halves[half]!;
-      await journal.append({
-        kind: "half",
-        layer,
-        half: id,
-        kl,
-        klStandardError: Number.isFinite(klStandardError) ? klStandardError : 0,
-      });
-      const note = `layer ${layer} ${id} measured, KL ${kl.toPrecision(3)}`;
-      callbacks.progress({ step: "measure", done: index + 1, total: cases.length, note });
-      callbacks.signal?.throwIfAborted();
-    };
-    await losses(
-      cases.map((each) => planOf(space, each)),
-      record,
-      callbacks.signal,
-    );
+  const known = halfLosses(space, journal.entries);
+  const missing = cases.filter(({ layer, half }) => known[layer]![half]!.kl === undefined);
+  if (missing.length === 0) return;
+  const record: Parameters<PlanLosses>[1] = async (index, { kl, klStandardError }) => {
+    const { layer, half } = missing[index]!;
+    const { id } = halves[half]!;
+    // With one sample there is no standard error.
+    const error = Number.isFinite(klStandardError) ? klStandardError : 0;
+    await journal.append({ kind: "half", layer, half: id, kl, klStandardError: error });
+    const done = journal.entries.filter(({ kind }) => kind === "half").length;
+    const note = `layer ${layer} ${id} measured, KL ${kl.toPrecision(3)}`;
+    callbacks.progress({ step: "measure", done, total: done + missing.length - index - 1, note });
+    callbacks.signal?.throwIfAborted();
+  };
+  await losses(
+    missing.map((each) => planOf(space, each)),
+    record,
+    callbacks.signal,
+  );
+};
+
+/**
+ * Halves that cost some plans of the estimated front most, each of another layer and of small output error; the same whatever was
+ * measured.
+ */
+const checkedCases = (space: SearchSpace, entries: readonly ProfileEntry[]): Case[] => {
+  const losses = halfLosses(space, entries).map((own) => own.map((half) => ({ ...half, kl: undefined })));
+  const { ofChoice } = halvesOf(space);
+  const plans = frontPlans(space, choiceLosses(space, losses));
+  const checks = new Map<number, Case>();
+  for (const share of CHECKED_PLANS) {
+    const plan = plans[Math.floor(share * plans.length)] ?? [];
+    const dearest = plan
+      .flatMap((choice, layer) => ofChoice[choice]!.map((half) => ({ layer, half, ...losses[layer]![half]! })))
+      .filter(({ estimate, outputError }) => estimate > 0 && outputError <= LARGE_OUTPUT_ERROR)
+      .toSorted((one, other) => other.estimate - one.estimate);
+    const most = checks.size + CHECKED_PER_PLAN;
+    for (const { layer, half } of dearest)
+      if (checks.size < most && !checks.has(layer)) checks.set(layer, { layer, half });
   }
+  return [...checks.values()];
+};
+
+/** Measured over estimated KL of some cases. */
+const factorsOf = (space: SearchSpace, entries: readonly ProfileEntry[], cases: readonly Case[]): number[] => {
+  const losses = halfLosses(space, entries);
+  return cases.map(({ layer, half }) => {
+    const { kl = Number.NaN, estimate } = losses[layer]![half]!;
+    return Math.max(kl, Number.MIN_VALUE) / estimate;
+  });
 };
 
 const planOf = (space: SearchSpace, { layer, half }: Case): LayerScheme[] =>
@@ -98,8 +157,8 @@ export const choiceLosses = (space: SearchSpace, losses: readonly (readonly Half
   return losses.map((own) => halvesOf(space).ofChoice.map(([key, value]) => known(own[key]!) + known(own[value]!)));
 };
 
-/** Halves of large error, not measured yet, that plans of the front use; the most used first. */
-const doubtful = (space: SearchSpace, entries: readonly ProfileEntry[]): Case[] => {
+/** Halves of more than some error, not measured yet, that plans of the front use; the most used first. */
+const doubtful = (space: SearchSpace, entries: readonly ProfileEntry[], most: number): Case[] => {
   const losses = halfLosses(space, entries);
   const { ofChoice } = halvesOf(space);
   const uses = new Map<string, Case & { count: number }>();
@@ -107,7 +166,7 @@ const doubtful = (space: SearchSpace, entries: readonly ProfileEntry[]): Case[] 
     for (const [layer, choice] of genome.entries())
       for (const half of ofChoice[choice]!) {
         const { outputError, kl } = losses[layer]![half]!;
-        if (kl !== undefined || outputError <= LARGE_OUTPUT_ERROR) continue;
+        if (kl !== undefined || outputError <= most) continue;
         const key = `${layer} ${half}`;
         uses.set(key, { layer, half, count: (uses.get(key)?.count ?? 0) + 1 });
       }
