@@ -69,6 +69,18 @@ export const excessOf = (limit: Limit, cost: Omit<LimitedPlan, "kl">): number =>
 export const focusOf = (limit: Limit, space: SearchSpace): number | undefined =>
   kindOf(limit).cost?.focusBytes(limit, space);
 
+/**
+ * Whether layers differ in the cost that the search minimizes, but not in the one that the limit is of. Plans within the limit
+ * then give few bits to layers that cost much, which need not be those that tolerate it.
+ */
+export const limitsOtherCost = (limit: Limit, space: SearchSpace): boolean => {
+  const { cost } = kindOf(limit);
+  return cost !== undefined && isEven(cost.table(space)) && !isEven(space.costs);
+};
+
+const isEven = (table: CostTable): boolean =>
+  table.every((costs) => costs.every((cost, choice) => cost === table[0]![choice]));
+
 /** A cost and the largest sum over layers that a limit allows. */
 export interface AllowedCost {
   readonly costs: CostTable;

@@ -92,3 +92,19 @@ test("warns about difficult keys before it measures anything", async () => {
   await expect(tuneModel(difficult, good, memoryStorage(), hooks)).rejects.toMatchObject({ code: "NO_BACKEND" });
   expect(warn).toHaveBeenCalledWith(expect.stringMatching(/^keys of layer 1 are hard .*use .*kivi:K4/));
 });
+
+test("warns about a limit of equivalent bits while layers of different bytes are searched by bytes", async () => {
+  const limit = { kind: "equivalent-bits", bits: 4 } as const;
+  const sliding = { ...model.shape, perLayer: [{ span: 8 }, {}] };
+  const warnings = async (shape: TunableModel["shape"], cost: "true" | "equivalent"): Promise<string[]> => {
+    const warn = vi.fn<(message: string) => void>();
+    const hooks = { progress: () => undefined, warn, openBackend: noBackend };
+    const study = { ...good.study, cost };
+    const failed = tuneModel({ ...model, shape }, { ...good, study, limit }, memoryStorage(), hooks);
+    await expect(failed).rejects.toMatchObject({ code: "NO_BACKEND" });
+    return warn.mock.calls.map(([message]) => message).filter((message) => message.includes("--cost equivalent"));
+  };
+  expect(await warnings(sliding, "true")).toHaveLength(1);
+  expect(await warnings(sliding, "equivalent")).toEqual([]);
+  expect(await warnings(model.shape, "true")).toEqual([]);
+});

@@ -4,7 +4,7 @@ import { ownText, type OwnText } from "../calibration/own-text.ts";
 import { textSamples } from "../calibration/samples.ts";
 import { difficultyWarning } from "../difficulty/difficulty-warning.ts";
 import { modelDifficulty } from "../difficulty/model-difficulty.ts";
-import { assertReachable, focusOf, type Limit } from "../limits/limits.ts";
+import { assertReachable, focusOf, limitsOtherCost, type Limit } from "../limits/limits.ts";
 import { OptionError } from "../option-values.ts";
 import { backendVerifier, cachesOf } from "../pipeline/verify.ts";
 import type { Callbacks } from "../progress.ts";
@@ -108,9 +108,13 @@ const prepare = (
   const schemes = space.choices.map(({ scheme }) => scheme);
   if (task) warnUnquantized(schemes, longestSequence(task), "prompts", hooks);
   else warnUnquantized(schemes, study.sampleLength, "samples", hooks);
+  if (limitsOtherCost(limit, space)) hooks.warn(OTHER_COST);
   const focus = tuning.anyLimit === true ? undefined : focusOf(limit, space);
   return { study, space, limit, focus, textSamples: samples, task };
 };
+
+const OTHER_COST =
+  "expected --cost equivalent for a limit of equivalent bits in a model whose layers take different bytes, got true; the search minimizes bytes, and its plans are worse by the limit's measure";
 
 const assertMeasurable = ({ gradients }: TunableModel, { measure }: StudyOptions): void => {
   if (measure === "gradient" && gradients === undefined)
