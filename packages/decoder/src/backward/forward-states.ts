@@ -15,6 +15,7 @@ export interface HeldState {
 
 /** Holds arrays until they are released, in memory or elsewhere. */
 export interface StateStore {
+  /** Takes over some arrays. */
   hold(arrays: readonly Float32Array[]): Promise<HeldState>;
 }
 
