@@ -20,7 +20,7 @@ export interface LogitRows {
   readonly first: number;
   /** `[rows, vocabularySize]` */
   readonly logits: Float32Array;
-  /** `[samples, rows, vocabularySize]`, zeros. */
+  /** `[samples, rows, vocabularySize]`, zeros. Both arrays are used again for the next rows. */
   readonly cotangent: Float32Array;
 }
 
@@ -49,12 +49,16 @@ export const createHeadVjp = async (decoder: Decoder, createSession: CreateSessi
     run: async (text, residual, samples, writeCotangent) => {
       const tokens = residual.length / width;
       const result = zeroRows(samples, tokens, width);
-      const step = Math.max(1, Math.floor(MOST_NUMBERS / (samples * vocabularySize)));
+      const step = Math.min(tokens, Math.max(1, Math.floor(MOST_NUMBERS / (samples * vocabularySize))));
+      // Used again for every step: new ones would be garbage of gigabytes.
+      const logitRows = new Float32Array(step * vocabularySize);
+      const cotangentRows = new Float32Array(samples * step * vocabularySize);
       for (let first = 0; first < tokens; first += step) {
         const rows = Math.min(step, tokens - first);
         const hidden = new Tensor("float32", residual.subarray(first * width, (first + rows) * width), [rows, width]);
-        const logits = (await decoder.head(hidden)).data as Float32Array;
-        const cotangent = new Float32Array(samples * rows * vocabularySize);
+        const logits = logitRows.subarray(0, rows * vocabularySize);
+        await decoder.head(hidden, logits);
+        const cotangent = cotangentRows.subarray(0, samples * rows * vocabularySize).fill(0);
         writeCotangent({ text, first, logits, cotangent });
         let column = 0;
         for (const { session, columns } of pieces) {
