@@ -25,7 +25,10 @@ const profiled = async (measure: "kl" | "gradient"): Promise<Profile> => {
 
 test("estimates agree with the KL of single layers", async () => {
   const [measured, estimated] = [await profiled("kl"), await profiled("gradient")];
-  expect(estimated.layers.flatMap(({ halves }) => halves ?? []).every(({ kl }) => kl === undefined)).toBe(true);
+  const halves = estimated.layers.flatMap((layer) => layer.halves ?? []);
+  const checked = halves.filter(({ kl }) => kl !== undefined);
+  expect(checked.length).toBeGreaterThan(0);
+  expect(checked.length).toBeLessThanOrEqual(6);
   const ratios = estimated.layers.map(({ candidates }, layer) =>
     candidates.map(({ estimate }, choice) => estimate! / measured.layers[layer]!.candidates[choice]!.kl!),
   );
