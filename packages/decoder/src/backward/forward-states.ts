@@ -1,6 +1,6 @@
 import { holeShape, holesOf } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
-import { causalMask } from "../attention/float-attention.ts";
+import { causalMask, CHUNK_ROWS } from "../attention/float-attention.ts";
 import type { Decoder } from "../decoder.ts";
 import type { HoleInputs } from "../hole-inputs.ts";
 import type { RowPositions } from "../row-positions.ts";
@@ -95,9 +95,6 @@ const passHole = async (decoder: Decoder, store: StateStore, hole: number, pass:
 };
 
 const dataOf = ({ data }: Tensor): Float32Array => data as Float32Array;
-
-/** Queries that attend at once. */
-const CHUNK_ROWS = 128;
 
 const attend = async (
   { attention, shape }: Decoder,
