@@ -13,6 +13,7 @@ export { LIKELIHOODS } from "./tasks/judge.ts";
 export type { Likelihood } from "./tasks/judge.ts";
 export type { PairedComparison } from "./tasks/paired-comparison.ts";
 export { comparePaired, mcNemar } from "./tasks/paired-comparison.ts";
+export { sequencesOf } from "./tasks/sequence.ts";
 export type { TaskEvaluator, TaskEvaluatorOptions } from "./tasks/task-evaluator.ts";
 export { createTaskEvaluator } from "./tasks/task-evaluator.ts";
 export { parseTask, TaskError } from "./tasks/task-file.ts";

@@ -1,5 +1,6 @@
 import {
   encodeTask,
+  sequencesOf,
   type EncodedPrompt,
   type Likelihood,
   type TaskEvaluator,
@@ -121,13 +122,11 @@ export const taskSamples = ({ prompts }: OpenTask, count: number): Int32Array[] 
   return longest.map((ids) => ids.slice(0, length));
 };
 
-/** The first prompts with their right answers, and where the answers are predicted. */
+/** The first prompts as the evaluator feeds them with their right answers, and where the answers are predicted. */
 export const answerTexts = ({ prompts }: OpenTask, count: number): { ids: Int32Array; from: number }[] =>
   prompts.slice(0, count).map((prompt) => {
-    const ids = answered(prompt);
-    // Nothing follows a choice.
-    const end = prompt.item.compare === "choice" ? ids.length - 1 : ids.length;
-    return { ids: ids.slice(0, end), from: prompt.ids.length - 1 };
+    const { ids, firstRow } = sequencesOf(prompt)[prompt.right]!;
+    return { ids, from: firstRow };
   });
 
 const answered = ({ ids, targets, right, stop }: EncodedPrompt): Int32Array =>
