@@ -42,7 +42,7 @@ export const STUDY_OPTIONS = {
   evaluations: wholeOption(
     { least: 1 },
     60,
-    "largest number of plans to evaluate; with --measure gradient, the search stops when more gain nothing",
+    "largest number of plans to evaluate; with --measure gradient, the surrogate search stops when more gain nothing",
   ),
   seed: seedOption("seed for the search, the model's own text and a task's examples, below 2^32"),
   samples: wholeOption({ least: 1 }, 2, "number of calibration samples"),
