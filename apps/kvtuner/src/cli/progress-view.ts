@@ -8,7 +8,7 @@ const LABELS: Record<Step, string> = {
   calibrate: "writing calibration text",
   trace: "tracing attention",
   profile: "profiling layers",
-  measure: "measuring large errors",
+  measure: "checking estimates",
   search: "evaluating plans",
   verify: "running the picked plan",
   float: "evaluating the float cache",
