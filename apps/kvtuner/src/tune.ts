@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Backend } from "@kvtuner/backend";
+import type { CacheShape } from "@kvtuner/plan";
 import {
   assertOwnTextIsSampled,
   OptionError,
@@ -39,6 +40,8 @@ export interface TuneResult {
   readonly evaluations: number;
   /** Over (log10 KL, equivalent bits), reference point (0, 8). */
   readonly hypervolume: number;
+  /** Sizes of the layers with a cache, and which of the model's layers they are. */
+  readonly shape: CacheShape;
   /** Study folder. */
   readonly out: string;
   /** Milliseconds this run spent in each step; a resumed run does not spend again what is in the folder. */
@@ -121,7 +124,7 @@ const openAndTune = async (
       report: () => writeReport(out),
     };
     const result = await inFolder(out, () => tuneModel(model, pinned(tuning, model), folderStorage(out), hooks));
-    return { ...result, out, timeMs: clock.timeMs() };
+    return { ...result, shape: model.shape, out, timeMs: clock.timeMs() };
   };
   return typeof named === "string" ? thenDispose(work, () => model.dispose()) : work();
 };

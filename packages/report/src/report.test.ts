@@ -93,3 +93,14 @@ test("layers are named by their numbers in the model", () => {
   expect(text).toContain("| 2 | 4 | 0.00 |");
   expect(text).toMatch(/\| 2 +\| 0\.125[^]*\| 4 +\| 0\.125/);
 });
+
+test("lines of a long plan are named by the numbers of their layers in the model", async () => {
+  // Every other of 80 layers has a cache.
+  const recurrent = Array.from({ length: 40 }, (_, layer) => ({ place: 2 * layer, kind: "delta", stateBytes: 8 }));
+  const shape = { ...study.settings.shape, layers: 40, recurrent };
+  const plan = uniformPlan(study.settings.model, shape, layerScheme("kivi", { key: 4, value: 4 }));
+  const page = await renderReport(
+    reportData({ ...study, entries: [], settings: { ...study.settings, shape }, plan }, {}),
+  );
+  for (const line of ["keys 1-71", "values 1-71", "keys 73-79", "values 73-79"]) expect(page).toContain(`>${line}<`);
+});

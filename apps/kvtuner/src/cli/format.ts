@@ -1,4 +1,4 @@
-import { formatBytes, parsePair } from "@kvtuner/plan";
+import { cachePlaces, type CacheShape, formatBytes, parsePair } from "@kvtuner/plan";
 import type { FrontPlan } from "@kvtuner/tuning";
 import { plainTable } from "../plain-table.ts";
 import type { Painted, Piece, Style, Terminal } from "./terminal.ts";
@@ -21,14 +21,15 @@ export const frontTable = (front: readonly FrontPlan[], picked: FrontPlan | unde
 };
 
 /**
- * A plan as a strip with a column per layer: key bits above value bits, coloured by bits. Every fifth layer index stands
- * above. Ends without a newline.
+ * A plan as a strip with a column per layer: key bits above value bits, coloured by bits. The number in the
+ * model of every fifth layer stands above. Ends without a newline.
  */
-export const strip = (pairs: readonly string[], terminal: Terminal): Piece[] => {
+export const strip = (pairs: readonly string[], shape: CacheShape, terminal: Terminal): Piece[] => {
   const parsed = pairs.map((name) => parsePair(name));
-  const indexes = parsed.map((_, layer) => (layer % 5 === 0 ? String(layer).padEnd(2) : "  ")).join("");
+  const numbered = cachePlaces(shape).filter((_, layer) => layer % 5 === 0);
+  const numbers = numbered.map((place) => String(place).padEnd(10)).join("");
   return [
-    `  ${indexes.trimEnd()}\nK `,
+    `  ${numbers.trimEnd()}\nK `,
     ...parsed.map(({ key }) => cell(key, terminal)),
     "\nV ",
     ...parsed.map(({ value }) => cell(value, terminal)),

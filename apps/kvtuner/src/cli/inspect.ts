@@ -125,7 +125,7 @@ const describePlan = (report: PlanReport, terminal: Terminal): Piece[] => {
   return [
     `plan for ${plan.model.name}: ${bits.toFixed(3)} true bits, ${equivalentBits.toFixed(3)} equivalent bits; ${measured}\n`,
     `${formatBytes(report.bytes)} at ${context} tokens${verdict}${assets}\n`,
-    ...strip(pairs, terminal),
+    ...strip(pairs, plan.shape, terminal),
   ];
 };
 
@@ -143,6 +143,6 @@ const describeStudy = (
   ].join("\n"),
   ...front.flatMap(({ bits, kl, pairs }) => [
     `\n${bits.toFixed(3)} bits, KL ${kl.toPrecision(3)}\n`,
-    ...strip(pairs, terminal),
+    ...strip(pairs, settings.shape, terminal),
   ]),
 ];

@@ -50,7 +50,7 @@ const EXAMPLES = examples([
 ]);
 
 const summary = (
-  { front, picked, verified, evaluations, hypervolume, out, timeMs }: TuneResult,
+  { front, picked, verified, evaluations, hypervolume, shape, out, timeMs }: TuneResult,
   context: number,
   terminal: Terminal,
 ): Piece[] => [
@@ -61,7 +61,7 @@ const summary = (
     ...(verified === undefined ? [] : [verifiedText(verified)]),
     "",
   ].join("\n"),
-  ...strip(picked.pairs, terminal),
+  ...strip(picked.pairs, shape, terminal),
   `\nreport: ${out}/report.html\n`,
 ];
 

@@ -64,7 +64,7 @@ const LINE: Readonly<Record<ChartWidth, number>> = { wide: 36, narrow: 15 };
 const CELL_HEIGHT = 26;
 
 const stripSpec = (rows: readonly Tipped<LayerRow>[], width: ChartWidth): TopLevelSpec => {
-  const cells = rows.flatMap((row) => cellsOf(row, rows.length, LINE[width]));
+  const cells = rows.flatMap((row) => cellsOf(row, rows, LINE[width]));
   const lines = [...new Set(cells.map(({ line }) => line))];
   const isOneLine = lines.length === 2;
   const axis = { domain: false, ticks: false } as const;
@@ -97,14 +97,15 @@ const stripSpec = (rows: readonly Tipped<LayerRow>[], width: ChartWidth): TopLev
   ]);
 };
 
-const cellsOf = (row: Tipped<LayerRow>, layers: number, line: number): Cell[] => {
+const cellsOf = (row: Tipped<LayerRow>, rows: readonly LayerRow[], line: number): Cell[] => {
+  const isOneLine = rows.length <= line;
   const from = row.layer - (row.layer % line);
-  const suffix = layers <= line ? "" : ` ${from}-${Math.min(layers, from + line) - 1}`;
+  const suffix = isOneLine ? "" : ` ${rows[from]!.place}-${rows.slice(from, from + line).at(-1)!.place}`;
   const cell = (name: string, bits: number): Cell => ({
     ...row,
     ...(BIT_COLORS[bits] ?? { fill: "#8a8f98", ink: "#ffffff" }),
     bits,
-    column: layers <= line ? row.place : row.layer % line,
+    column: isOneLine ? row.place : row.layer % line,
     line: `${name}${suffix}`,
   });
   return [cell("keys", row.keyBits), cell("values", row.valueBits)];

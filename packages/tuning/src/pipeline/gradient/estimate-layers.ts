@@ -1,4 +1,4 @@
-import { KvtunerError } from "@kvtuner/plan";
+import { cachePlaces, KvtunerError } from "@kvtuner/plan";
 import { additivity, createEstimateSum, meanEstimate, type OutputEstimate } from "@kvtuner/sensitivity";
 import { EXACT, halvesOf } from "../../space/halves.ts";
 import type { SearchSpace } from "../../space/space.ts";
@@ -55,7 +55,12 @@ export const estimateLayers = async (inputs: EstimateInputs): Promise<void> => {
     sums.delete(layer);
     await journal.append(layerEntry(space, layer, own));
     const done = journal.entries.filter(({ kind }) => kind === "gradient").length;
-    callbacks.progress({ step: "profile", done, total: layers, note: `layer ${layer} estimated` });
+    callbacks.progress({
+      step: "profile",
+      done,
+      total: layers,
+      note: `layer ${cachePlaces(space.shape)[layer]} estimated`,
+    });
   });
 };
 
@@ -95,30 +100,32 @@ const layerEntry = (space: SearchSpace, layer: number, sums: Sums): ProfileEntry
   const over = (index: number): OutputEstimate[] => bySample.map((estimates) => estimates[index]!);
   const [key, value] = ofChoice[coarsest(space)]!;
   const together = (index: number): Pick<OutputEstimate, "kl"> => ({ kl: over(index).flatMap(({ kl }) => kl) });
+  const place = cachePlaces(space.shape)[layer]!;
   return {
     kind: "gradient",
     layer,
-    halves: halves.map(({ id }, index) => ({ id, ...summary(layer, over(index)) })),
+    halves: halves.map(({ id }, index) => ({ id, ...summary(place, over(index)) })),
     additivity: additivity(together(halves.length), together(key), together(value)),
   };
 };
 
 const summary = (
-  layer: number,
+  place: number,
   samples: readonly OutputEstimate[],
 ): { estimate: number; standardError: number; outputError: number } => {
   const { mean, standardError } = meanEstimate(samples.map(({ kl }) => kl));
-  if (!Number.isFinite(mean)) throw new EstimateError(layer, mean);
+  if (!Number.isFinite(mean)) throw new EstimateError(place, mean);
   const outputError = samples.reduce((sum, each) => sum + each.outputError, 0) / samples.length;
   return { estimate: mean, standardError, outputError };
 };
 
 /** A gradient or an attention output is NaN or infinite. */
 export class EstimateError extends KvtunerError {
-  constructor(layer: number, estimate: number) {
+  /** @param place the layer's number in the model */
+  constructor(place: number, estimate: number) {
     super(
       "PROFILE_NOT_FINITE",
-      `expected a finite estimate of the loss of layer ${layer}, got ${estimate}; the model's keys, values or weights are NaN or exceed float16`,
+      `expected a finite estimate of the loss of layer ${place}, got ${estimate}; the model's keys, values or weights are NaN or exceed float16`,
     );
     this.name = "EstimateError";
   }

@@ -1,5 +1,6 @@
 import { pairOf, type LayerScheme } from "@kvtuner/plan";
 import { describe, expect, test } from "vitest";
+import type { Progress } from "../../progress.ts";
 import { searchSpace } from "../../space/space.ts";
 import { openJournal, type Journal } from "../../storage/journal.ts";
 import { memoryStorage } from "../../storage/memory-storage.ts";
@@ -11,7 +12,9 @@ import { gradientProfileStep } from "./gradient-profile.ts";
 
 const LAYERS = 3;
 const TOKENS = 4;
-const shape = { layers: LAYERS, queryHeads: 1, kvHeads: 1, headSize: 32 };
+/** The layers are layers 1, 3 and 4 of the model. */
+const recurrent = [0, 2].map((place) => ({ place, kind: "short convolution", stateBytes: 8 }));
+const shape = { layers: LAYERS, queryHeads: 1, kvHeads: 1, headSize: 32, recurrent };
 const pairs = ([8, 4, 2] as const).flatMap((key) => ([8, 4, 2] as const).map((value) => ({ key, value })));
 const space = searchSpace(shape, { mode: "per-token", pairs, context: 256, cost: "true" });
 /** The last prediction counts in one text, all in the other. */
@@ -78,7 +81,7 @@ const profiled = async (
   storage: StudyStorage,
   gradients: NonNullable<TunableModel["gradients"]>,
   losses: PlanLosses,
-  progress: () => void = () => undefined,
+  progress: (progress: Progress) => void = () => undefined,
 ): Promise<Awaited<ReturnType<typeof gradientProfileStep>>> =>
   gradientProfileStep(
     {
@@ -170,10 +173,23 @@ describe("gradientProfileStep", () => {
       for (const { kl, estimate } of halves!) if (kl !== undefined) expectNear(kl, factor(layer) * estimate);
   });
 
+  test("progress rises by one to the total and names layers by their numbers in the model, in any order of losses", async () => {
+    const backwards: PlanLosses = async (plans, onLoss) =>
+      lossesOf(small, () => 1)(plans.toReversed(), (index, loss) => onLoss(plans.length - 1 - index, loss));
+    const reports: Progress[] = [];
+    await profiled(memoryStorage(), fakeGradients(small), backwards, (progress) => void reports.push(progress));
+    const measured = reports.filter(({ step }) => step === "measure");
+    expect(measured.length).toBeGreaterThan(1);
+    expect(measured).toMatchObject(measured.map((_, index) => ({ done: index + 1, total: measured.length })));
+    const named = reports.flatMap(({ note = "" }) => /layer (\d+)/.exec(note)?.[1] ?? []);
+    expect(new Set(named)).toEqual(new Set(["1", "3", "4"]));
+  });
+
   test("an estimate that is not finite is an error", async () => {
     const broken: OutputErrors = (layer, tensor, bits) => (bits === 2 ? Number.NaN : small(layer, tensor, bits));
     await expect(profiled(memoryStorage(), fakeGradients(broken), noLosses)).rejects.toMatchObject({
       code: "PROFILE_NOT_FINITE",
+      message: expect.stringContaining("layer 4"),
     });
   });
 });

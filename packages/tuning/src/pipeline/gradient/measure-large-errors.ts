@@ -1,4 +1,4 @@
-import type { LayerScheme } from "@kvtuner/plan";
+import { cachePlaces, type LayerScheme } from "@kvtuner/plan";
 import { additiveFrontTable } from "@kvtuner/search";
 import { EXACT, halvesOf } from "../../space/halves.ts";
 import type { SearchSpace } from "../../space/space.ts";
@@ -72,15 +72,17 @@ const measureCases = async (
   const known = halfLosses(space, journal.entries);
   const missing = cases.filter(({ layer, half }) => known[layer]![half]!.kl === undefined);
   if (missing.length === 0) return;
+  const places = cachePlaces(space.shape);
+  let done = known.flat().filter(({ kl }) => kl !== undefined).length;
+  const total = done + missing.length;
   const record: Parameters<PlanLosses>[1] = async (index, { kl, klStandardError }) => {
     const { layer, half } = missing[index]!;
     const { id } = halves[half]!;
     // With one sample there is no standard error.
     const error = Number.isFinite(klStandardError) ? klStandardError : 0;
     await journal.append({ kind: "half", layer, half: id, kl, klStandardError: error });
-    const done = journal.entries.filter(({ kind }) => kind === "half").length;
-    const note = `layer ${layer} ${id} measured, KL ${kl.toPrecision(3)}`;
-    callbacks.progress({ step: "measure", done, total: done + missing.length - index - 1, note });
+    const note = `layer ${places[layer]} ${id} measured, KL ${kl.toPrecision(3)}`;
+    callbacks.progress({ step: "measure", done: ++done, total, note });
     callbacks.signal?.throwIfAborted();
   };
   await losses(
