@@ -20,12 +20,26 @@ export const readShape = async (source: WeightSource, config: DecoderConfig): Pr
   const stored = [...new Set(attending.map((layer) => layer.stored))];
   const sharing = attending.flatMap((own, place) => {
     if (own.layer === own.stored) return [];
+    assertKvHeads(config, own);
     const { queryHeads } = layerSizes[own.layer]!;
     return [{ place, cacheOf: stored.indexOf(own.stored), queryHeads, attention: specs[own.layer]! }];
   });
   const shape = shapeOf(stored.map((layer) => ({ ...headsOf(layerSizes[layer]!), attention: specs[layer]! })));
   const recurrent = recurrentShape(config);
   return { ...shape, ...(sharing.length > 0 && { sharing }), ...(recurrent && { recurrent }) };
+};
+
+/** A layer that reads the cache of another has the KV heads of that one. */
+const assertKvHeads = (
+  { architecture, layerSizes }: DecoderConfig,
+  { layer, stored }: { readonly layer: number; readonly stored: number },
+): void => {
+  const [own, expected] = [layerSizes[layer]!.kvHeads, layerSizes[stored]!.kvHeads];
+  if (own === expected) return;
+  throw new ModelError(
+    "MODEL_METADATA_INVALID",
+    `expected ${architecture}.attention.head_count_kv to be ${expected} for blk.${layer}, as for blk.${stored}, whose cache it reads, got ${own}; convert the model again`,
+  );
 };
 
 type Heads = Pick<LayerSizes, "queryHeads" | "kvHeads" | "headSize">;

@@ -41,6 +41,13 @@ test.each<[string, string, Readonly<Record<string, WritableValue>>, string, RegE
   ["RoPE beyond the head", "", { "rope.dimension_count_swa": 18 }, "MODEL_METADATA_INVALID", /count_swa up to.* 16/],
   ["sizes of too few layers", "", { feed_forward_length: [48, 48] }, "MODEL_METADATA_INVALID", /a list of 9/],
   ["no full layer with a cache", "", { "attention.shared_kv_layers": 7 }, "MODEL_METADATA_INVALID", /for full layers/],
+  [
+    "fewer KV heads in a layer than in the cache it reads",
+    "",
+    { "attention.head_count_kv": [2, 2, 2, 2, 2, 1, 2, 2, 2] },
+    "MODEL_METADATA_INVALID",
+    /head_count_kv to be 2 for blk\.5, as for blk\.3.* got 1;/,
+  ],
   ["an unknown key of RoPE", "", { "rope.new": 1 }, "MODEL_ROPE_UNSUPPORTED", /gemma4\.rope\.new/],
   ["no number of experts used", "", { expert_count: 4 }, "MODEL_METADATA_MISSING", /expert_used_count/],
 ])("a file with %s says so", async (_, without, keys, code, message) => {

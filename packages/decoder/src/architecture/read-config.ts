@@ -90,7 +90,7 @@ export const readMetadata = (
     rope,
     ...(temperature && { temperature }),
     spans,
-    cacheOf: readCacheOf(keys, slides),
+    cacheOf: readCacheOf(keys, slides, family.recurrent !== undefined),
     draftLayers,
     ...(recurrentLayers && { recurrentLayers }),
     contextLength: rope.contextLength ?? keys.number("context_length"),
