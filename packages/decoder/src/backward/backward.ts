@@ -60,7 +60,7 @@ export interface HoleGradients {
  */
 export async function* backward(options: BackwardOptions): AsyncGenerator<HoleGradients> {
   const { decoder, createSession, signal, store = memoryStore, texts } = options;
-  if (decoder.shape.recurrent) throw unsupported("layers without a cache");
+  if (decoder.shape.recurrent) throw unsupported("recurrent layers");
   const states = await forwardStates({ decoder, texts, store, signal });
   const residuals = await headGradients(options, states);
   const attention = await createAttentionVjp(decoder.shape, createSession);

@@ -120,12 +120,19 @@ test("gradients are those of finite differences in double precision", async () =
       const problem = randomProblem(model, tokens, random);
       const decoder = await loadDecoder(problem.source, { createSession });
       const options = { decoder, createSession, texts: [problem.ids], samples: SAMPLES };
-      for await (const found of backward({ ...options, cotangent: cotangentOf(problem) }))
+      const steps: unknown[] = [];
+      for await (const found of backward({ ...options, cotangent: cotangentOf(problem) })) {
+        steps.push([found.hole, found.text]);
         for (const tensor of TENSORS) {
           const direction = Array.from({ length: found[tensor]!.length / SAMPLES }, random);
           const errors = await errorsAlong(problem, { tensor, layer: found.hole, direction }, found[tensor]!);
           expect(Math.max(...errors), `${tensor} of layer ${found.hole}`).toBeLessThan(1e-4);
         }
+      }
+      expect(steps).toEqual([
+        [1, 0],
+        [0, 0],
+      ]);
       await decoder.dispose();
     }),
     { numRuns: 12 },

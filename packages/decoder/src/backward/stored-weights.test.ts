@@ -34,6 +34,7 @@ const gradients = async (typeId: number, weights: WeightStorage): Promise<Float3
   }))
     found.push(output);
   await decoder.dispose();
+  expect(found).toHaveLength(decoder.shape.layers);
   return found;
 };
 

@@ -12,22 +12,30 @@ export type GradientSummary = Readonly<Record<InnerTensor, readonly (readonly nu
 export const summaryCotangent = (tokens: number, vocabulary: number): Float32Array =>
   Float32Array.from({ length: tokens * vocabulary }, noise("cotangent"));
 
-/** Differences between the gradients of a hole and a summary, over the norm, by tensor. */
-export const summaryErrors = (found: HoleGradients, expected: GradientSummary): Record<string, number> =>
-  Object.fromEntries(
-    Object.entries(gradientsOf(found)).map(([tensor, gradient]) => {
-      const numbers = expected[tensor as InnerTensor][found.hole];
-      if (!numbers)
-        throw new Error(`expected no gradient of ${tensor} of hole ${found.hole}, got one; make the fixture again`);
-      const actual = summary(gradient, `${tensor}.${found.hole}`, numbers.length);
-      return [tensor, Math.max(...actual.map((x, index) => Math.abs(x - numbers[index]!))) / numbers[0]!];
+/** Differences between the gradients of a hole and a summary, over the norm, by tensor. Both must have the same tensors. */
+export const summaryErrors = (found: HoleGradients, expected: GradientSummary): Record<string, number> => {
+  const { hole } = found;
+  const gradients = gradientsOf(found);
+  return Object.fromEntries(
+    Object.entries(expected).flatMap(([tensor, holes]) => {
+      const [gradient, numbers] = [gradients[tensor as InnerTensor], holes[hole] ?? undefined];
+      if ((gradient === undefined) !== (numbers === undefined))
+        throw new Error(
+          `expected ${numbers ? "a" : "no"} gradient of ${tensor} of hole ${hole}, got ${gradient ? "one" : "none"}; correct \`backward\`, or make the fixture again`,
+        );
+      if (!gradient || !numbers) return [];
+      const actual = summary(gradient, `${tensor}.${hole}`, numbers.length);
+      return [[tensor, Math.max(...actual.map((x, index) => Math.abs(x - numbers[index]!))) / numbers[0]!]];
     }),
   );
+};
 
-const gradientsOf = ({ output, query, key, value, keyBeforeRope }: HoleGradients): Record<string, Float32Array> => ({
-  output,
-  query: query!,
-  ...(key && { key, value: value!, keyBeforeRope: keyBeforeRope!() }),
+const gradientsOf = (found: HoleGradients): Record<InnerTensor, Float32Array | undefined> => ({
+  output: found.output,
+  query: found.query,
+  key: found.key,
+  value: found.value,
+  keyBeforeRope: found.keyBeforeRope?.(),
 });
 
 const summary = (gradient: Float32Array, name: string, count: number): number[] => {
