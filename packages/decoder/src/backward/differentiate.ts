@@ -121,11 +121,14 @@ const passBranches = (builder: Builder, one: NodeProto, active: ReadonlySet<stri
   }
 };
 
-const ruleOf = ({ opType }: NodeProto, index: number): InputRule | undefined => {
-  const rule = RULES[opType];
-  if (!rule) throw unsupported(`the operator ${opType}`);
+const ruleOf = ({ opType, domain }: NodeProto, index: number): InputRule | undefined => {
+  const rule = domain === domainOf(opType) ? RULES[opType] : undefined;
+  if (!rule) throw unsupported(`the operator ${domain === "" ? opType : `${domain}.${opType}`}`);
   return rule(index);
 };
+
+/** Operators of the same name in another domain may be others. */
+const domainOf = (opType: string): string => (opType === "MatMulNBits" ? "com.microsoft" : "");
 
 /** The first output of these operators is smooth; others are places. */
 const WITH_PLACES: ReadonlySet<string> = new Set(["TopK", "If"]);

@@ -1,5 +1,6 @@
 import type { NodeProto } from "onnx-buf";
 import type { AttributeValue } from "../onnx/graph.ts";
+import { unsupported } from "./backward-error.ts";
 import type { ConstantIntegers, Dims } from "./graph-parts.ts";
 
 /** Adds nodes and constants to a graph. */
@@ -46,6 +47,11 @@ export type InputRule = (call: Call) => string;
 
 /** Rules of one operator: of an input by its index, or undefined if outputs do not depend smoothly on that input. */
 export type Rule = (input: number) => InputRule | undefined;
+
+/** Of an input that is a constant in the models that can be differentiated: refuses others, as their gradient would be lost. */
+export const fixed: InputRule = ({ node }) => {
+  throw unsupported(`${node.opType} with another computed input than its first`);
+};
 
 /** Rules of the first inputs of an operator; others have none. */
 export const byInput =

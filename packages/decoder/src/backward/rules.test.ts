@@ -21,6 +21,8 @@ interface Case {
   readonly constants: readonly Constant[];
   readonly inputs: readonly (readonly number[])[];
   readonly output: readonly number[];
+  /** Of all operators; the standard one by default. */
+  readonly domain?: string;
 }
 
 /** One operation on `a`, and on `b` if it has sizes, then on constants. */
@@ -143,9 +145,49 @@ const cases: Readonly<Record<string, Case>> = {
   "If, not taken": choice(false),
 };
 
+const sliced = (from: number, to: number, step: number): Case => {
+  const bounds = [integers("from", [from]), integers("to", [to]), axis(1), integers("steps", [step])];
+  return operation("Slice", [square], [3, 2], bounds);
+};
+
+const graphOf = ({ inputs, output, nodes, constants }: Case): Uint8Array =>
+  serializeGraph({
+    name: "case",
+    inputs: inputs.map((dims, index) => ({ name: ["a", "b"][index]!, dims })),
+    outputs: [{ name: "y", dims: output }],
+    nodes,
+    constants,
+  });
+
 test("every operator with a rule is here, except those without a derivative or in blocks", () => {
   const here = new Set(Object.values(cases).flatMap(({ nodes }) => nodes.map(({ opType }) => opType)));
   expect(Object.keys(RULES).filter((name) => !here.has(name))).toEqual(["Shape", "MatMulNBits"]);
+});
+
+const matrix = numbers("matrix", square);
+test.each([
+  ["Gelu with approximate none", operation("Gelu", [square], square)],
+  ["Gemm with alpha 0.5", operation("Gemm", [square], [3, 3], [matrix], { transB: 1, alpha: { float: 0.5 } })],
+  ["Gemm with beta 2", operation("Gemm", [square], [3, 3], [matrix], { transB: 1, beta: { float: 2 } })],
+  ["Gemm with transA 1", operation("Gemm", [square], [4, 4], [matrix], { transA: 1 })],
+  ["Gemm with another computed input", operation("Gemm", [square, square], [3, 3], [], { transB: 1 })],
+  ["MatMul with a repeated first input", operation("MatMul", [square], [2, 3, 2], [numbers("matrices", [2, 4, 2])])],
+  ["Min with more than 2 inputs", operation("Min", [square], square, [scalar("most", 1), scalar("other", 0)])],
+  ["Softmax with axis 0", operation("Softmax", [square], square, [], { axis: 0 })],
+  ["TopK with axis 0", operation("TopK", [square], [2, 4], [integers("count", [2])], { axis: 0 })],
+  ["RMSNormalization with axis 0", operation("RMSNormalization", [square], square, [matrix], { axis: 0 })],
+  ["RotaryEmbedding of another input", operation("RotaryEmbedding", [[1, 2, 3, 8]], [1, 2, 3, 8])],
+  ["Transpose without perm", operation("Transpose", [square], [4, 3])],
+  ["Slice with other starts than 0", sliced(1, 3, 1)],
+  ["Slice with other steps than 1", sliced(0, 4, 2)],
+  ["ReduceSum without constant axes", operation("ReduceSum", [square], [1, 1])],
+  ["the operator com.microsoft.Gelu", { ...operation("Gelu", [square], square), domain: "com.microsoft" }],
+])("%s is refused instead of differentiated as another", (got, { domain = "", ...one }: Case) => {
+  const nodes = one.nodes.map((made) => ({ ...made, domain }));
+  const names = ["a", "b"].slice(0, one.inputs.length);
+  expect(() => vjpModel(graphOf({ ...one, nodes }), { inputs: names })).toThrow(
+    expect.objectContaining({ code: "BACKWARD_UNSUPPORTED", message: expect.stringContaining(got) }),
+  );
 });
 
 const SAMPLES = 2;
@@ -153,13 +195,7 @@ const STEP = 1e-2;
 
 test.each(Object.entries(cases))("the rules of %s are those of finite differences", async (_, one) => {
   const names = ["a", "b"].slice(0, one.inputs.length);
-  const graph = serializeGraph({
-    name: "case",
-    inputs: names.map((name, index) => ({ name, dims: one.inputs[index]! })),
-    outputs: [{ name: "y", dims: one.output }],
-    nodes: one.nodes,
-    constants: one.constants,
-  });
+  const graph = graphOf(one);
   const forward = await InferenceSession.create(graph);
   const backward = await InferenceSession.create(vjpModel(graph, { inputs: names }));
   const values = Object.fromEntries(names.map((name, index) => [name, random(name, one.inputs[index]!)]));

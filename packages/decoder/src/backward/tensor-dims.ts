@@ -102,7 +102,7 @@ const reduce: OutputDims = (node, known) => {
 const transpose: OutputDims = (node, known) => {
   const dims = dimsOf(node, known, 0);
   const order = integersOf(node, "perm");
-  return dims && order.map((axis) => dims[axis]!);
+  return dims && (order.length === 0 ? dims.toReversed() : order.map((axis) => dims[axis]!));
 };
 
 const concat: OutputDims = (node, known) => {

@@ -1,4 +1,6 @@
-import { byInput, type Call, type InputRule, type Rule, unbroadcast } from "../rule.ts";
+import { textOf } from "../../onnx/attributes.ts";
+import { assertAttribute, assertInputs } from "../attribute-check.ts";
+import { byInput, type Call, fixed, type InputRule, type Rule, unbroadcast } from "../rule.ts";
 
 /** Multiplies the cotangent by a factor of the input's sizes, then sums over repeated axes. */
 const scaled =
@@ -30,6 +32,7 @@ const [ROOT, CUBIC] = [Math.sqrt(2 / Math.PI), 0.044715];
 
 /** `(1 + t) / 2 + x / 2 * (1 - t^2) * ROOT * (1 + 3 CUBIC x^2)`, with `t` the tanh. */
 const geluSlope = (call: Call): string => {
+  assertAttribute(call, "approximate", textOf(call.node, "approximate", "none"), "tanh");
   const [x] = call.input as [string];
   const square = call.emit("Mul", [x, x]);
   const inner = call.emit("Mul", [x, affine(call, square, ROOT * CUBIC, ROOT)]);
@@ -51,7 +54,10 @@ const where =
   (call) =>
     unbroadcast(call, 0, call.emit("Where", [condition(call), call.cotangent(), call.number(0)]));
 
-const isBelow = (call: Call): string => call.emit("Less", [call.input[0]!, call.input[1]!]);
+const isBelow = (call: Call): string => {
+  assertInputs(call, 2);
+  return call.emit("Less", [call.input[0]!, call.input[1]!]);
+};
 
 const isInside = (call: Call): string =>
   call.emit("And", [
@@ -75,6 +81,6 @@ export const elementwiseRules: Readonly<Record<string, Rule>> = {
   Sigmoid: byInput(scaled(0, sigmoidSlope)),
   Tanh: byInput(scaled(0, tanhSlope)),
   Gelu: byInput(scaled(0, geluSlope)),
-  Min: byInput(where(isBelow)),
-  Clip: byInput(where(isInside)),
+  Min: byInput(where(isBelow), fixed),
+  Clip: byInput(where(isInside), fixed, fixed),
 };

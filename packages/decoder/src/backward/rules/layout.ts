@@ -1,4 +1,5 @@
 import { integerOf, integersOf } from "../../onnx/attributes.ts";
+import { assertLastAxis } from "../attribute-check.ts";
 import { unsupported } from "../backward-error.ts";
 import { byInput, type Call, type Rule } from "../rule.ts";
 
@@ -9,6 +10,7 @@ const reshaped: Rule = byInput((call) =>
 
 const transposed: Rule = byInput((call) => {
   const order = integersOf(call.node, "perm");
+  if (order.length === 0) throw unsupported("Transpose without perm");
   const inverse = order.map((_, axis) => order.indexOf(axis) + 1);
   return call.emit("Transpose", [call.cotangent()], { perm: [0, ...inverse] });
 });
@@ -36,7 +38,7 @@ const concat: Rule = (input) => (call) => {
 const gather: Rule = byInput((call) => {
   const [data, indices] = call.input as [string, string];
   if (integerOf(call.node, "axis", 0) !== 0 || call.dims(indices).length !== 1)
-    throw unsupported("a gathering of other things than rows");
+    throw unsupported("Gather of other things than rows, which are those of axis 0 by a list of indices");
   const order = call.dims(data).map((_, axis) => axis + 1);
   const swap = { perm: [1, 0, ...order.slice(1)] };
   const updates = call.emit("Transpose", [call.cotangent()], swap);
@@ -50,6 +52,7 @@ const gather: Rule = byInput((call) => {
 
 /** Puts the cotangents of the largest numbers at their places. */
 const topK: Rule = byInput((call) => {
+  assertLastAxis(call);
   const [values, places] = call.output as [string, string];
   const empty = call.emit("Expand", [call.number(0), call.cotangentShapeOf(call.input[0]!)]);
   const indices = call.emit("Expand", [places, call.cotangentShapeOf(values)]);
@@ -59,7 +62,10 @@ const topK: Rule = byInput((call) => {
 /** Slices from the start: puts zeros behind. */
 const slice: Rule = byInput((call) => {
   if (call.constantIntegers(call.input[1]!)?.some((start) => start !== 0) !== false)
-    throw unsupported("a slice that does not begin at the first number");
+    throw unsupported("Slice with other starts than 0");
+  const [, , , , steps = ""] = call.input;
+  if (steps !== "" && call.constantIntegers(steps)?.every((step) => step === 1) !== true)
+    throw unsupported("Slice with other steps than 1");
   const rank = call.dims(call.input[0]!).length;
   const lost = call.emit("Sub", [call.shapeOf(call.input[0]!), call.shapeOf(call.output[0]!)]);
   const before = call.integers(Array.from({ length: rank + 2 }, () => 0));
@@ -76,7 +82,8 @@ const split: Rule = byInput((call) =>
 
 /** Repeats the cotangent along the axes that were summed. */
 const reduceSum: Rule = byInput((call) => {
-  const axes = call.constantIntegers(call.input[1]!)!;
+  const axes = call.constantIntegers(call.input[1] ?? "") ?? [];
+  if (axes.length === 0) throw unsupported("ReduceSum without constant axes");
   const rank = call.dims(call.input[0]!).length;
   const isKept = integerOf(call.node, "keepdims", 1) === 1;
   const fromEnd = call.integers(axes.map((axis) => (axis < 0 ? axis : axis - rank)));

@@ -1,6 +1,8 @@
-import { integerOf } from "../../onnx/attributes.ts";
+import { floatOf, integerOf } from "../../onnx/attributes.ts";
+import { assertAttribute, assertInputs } from "../attribute-check.ts";
 import { unsupported } from "../backward-error.ts";
-import { byInput, type Call, type Rule, unbroadcast } from "../rule.ts";
+import type { Dims } from "../graph-parts.ts";
+import { byInput, type Call, fixed, type Rule, unbroadcast } from "../rule.ts";
 
 /** A tensor of the forward graph with its last two axes swapped. */
 const transposed = (call: Call, tensor: string): string => {
@@ -12,22 +14,43 @@ const transposed = (call: Call, tensor: string): string => {
 /** `input matrix^T`: the product with the matrix as stored, which needs no copy of it. */
 const gemm: Rule = byInput(
   (call) => {
+    assertPlain(call);
     const matrix = call.input[1]!;
     const isTransposed = integerOf(call.node, "transB", 0) === 1;
     return call.emit("MatMul", [call.cotangent(), isTransposed ? matrix : transposed(call, matrix)]);
   },
-  undefined,
-  (call) => unbroadcast(call, 2, call.cotangent()),
+  fixed,
+  (call) => {
+    assertPlain(call);
+    return unbroadcast(call, 2, call.cotangent());
+  },
 );
 
+const assertPlain = (call: Call): void => {
+  assertAttribute(call, "alpha", floatOf(call.node, "alpha", 1), 1);
+  assertAttribute(call, "beta", floatOf(call.node, "beta", 1), 1);
+  assertAttribute(call, "transA", integerOf(call.node, "transA", 0), 0);
+};
+
 const matMul: Rule = byInput(
-  (call) => call.emit("MatMul", [call.cotangent(), transposed(call, call.input[1]!)]),
+  (call) => {
+    const [left, right] = call.input.map((name) => call.dims(name)) as [Dims, Dims];
+    if (right.length !== 2 && !isSameBatch(left, right)) throw unsupported("MatMul with a repeated first input");
+    return call.emit("MatMul", [call.cotangent(), transposed(call, call.input[1]!)]);
+  },
   (call) => {
     const [left, right] = call.input as [string, string];
-    if (call.dims(left).length !== call.dims(right).length) throw unsupported("a product with a repeated matrix");
+    if (!isSameBatch(call.dims(left), call.dims(right))) throw unsupported("MatMul with a repeated second input");
     return call.emit("MatMul", [transposed(call, left), call.cotangent()]);
   },
 );
+
+/** Whether products pair each matrix with one other. Unknown sizes are taken to be equal. */
+const isSameBatch = (left: Dims, right: Dims): boolean =>
+  left.length === right.length && left.slice(0, -2).every((size, axis) => isSameSize(size, right[axis]!));
+
+const isSameSize = (left: Dims[number], right: Dims[number]): boolean =>
+  left === right || typeof left === "string" || typeof right === "string";
 
 /**
  * Codes of blocks become a float32 matrix for the time of this product. Its codes are unsigned, and those of MatMulNBits are from their
@@ -35,6 +58,7 @@ const matMul: Rule = byInput(
  */
 const matMulNBits: Rule = byInput((call) => {
   const [input, codes, scales, zeroPoints = ""] = call.input as [string, string, string, string?];
+  assertInputs(call, 4);
   const [rows, columns, bits, blockSize] = ["N", "K", "bits", "block_size"].map((name) =>
     integerOf(call.node, name),
   ) as [number, number, number, number];
