@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { bufferSource, FloatAttention, loadDecoder, openGguf } from "@kvtuner/decoder";
 import { createTaskEvaluator, type EncodedPrompt, greedyOutputs } from "@kvtuner/evaluation";
 import { parseShorthand } from "@kvtuner/plan";
@@ -61,6 +62,29 @@ test("a model with layers without a cache is tuned, evaluated and run", async ()
   expect(plan.layers).toHaveLength(2);
   expect((await evaluate({ model, plan: "none", ...sample })).kl).toBeLessThan(1e-4);
   expect((await run({ model, plan, prompt: "All that is gold", maxTokens: 8 })).ids).toHaveLength(8);
+});
+
+const exported = fileURLToPath(new URL("../../../packages/decoder/src/fixtures/exported-llama", import.meta.url));
+
+test.each([
+  ["with recurrent layers", fileOf("lfm2")],
+  ["of an ONNX file", exported],
+])("gradients of a model %s are refused before a study is made", async (_, model) => {
+  const out = join(folder, "gradients");
+  const refused = tune({
+    model,
+    out,
+    text,
+    samples: 1,
+    sampleLength: 32,
+    measure: "gradient",
+    pairs: ["K8V8", "K4V4"],
+  });
+  await expect(refused).rejects.toMatchObject({
+    code: "OPTION_INVALID",
+    message: expect.stringContaining("use --measure kl"),
+  });
+  expect(existsSync(out)).toBe(false);
 });
 
 test("prompts of a task start from empty states, read in one pass or generated together", async () => {

@@ -116,9 +116,11 @@ const prepare = (
 const OTHER_COST =
   "expected --cost equivalent for a limit of equivalent bits in a model whose layers take different bytes, got true; the search minimizes bytes, and its plans are worse by the limit's measure";
 
+const WITHOUT_GRADIENTS = "kl or eo for an ONNX model or one with recurrent layers, whose gradients are not known";
+
 const assertMeasurable = ({ gradients }: TunableModel, { measure }: StudyOptions): void => {
   if (measure === "gradient" && gradients === undefined)
-    throw new OptionError("measure", "kl or eo for a model without gradients", "gradient");
+    throw new OptionError("measure", WITHOUT_GRADIENTS, "gradient; use --measure kl");
 };
 
 const runIn = async (
