@@ -10,6 +10,7 @@ import {
   HEAD_SIZE,
   HEADS,
   KEY,
+  KV_HEADS,
   recordOf,
   rowOf,
   SCALE,
@@ -43,7 +44,8 @@ export function stateBytes(layer: usize): usize {
 
 /**
  * Causal attention of one KV head over the `segments` of its rows, see `segments.ts`. Row `r` is the query of the newest
- * token that it reads: f32 `[G][headSize]` at `query + r * stride`; its output goes to `out + r * stride`.
+ * token that it reads: f32 `[G][headSize]`, in f32 `[rows][kvHeads][G][headSize]`. Its output, of the size of a value, goes to
+ * `out` in the same way.
  *
  * Each row has one accumulator, into which all its segments are folded tile by tile. Tiles outside, rows inside: codes are
  * read from memory once for all rows.
@@ -56,12 +58,11 @@ export function attend(
   rows: i32,
   query: usize,
   out: usize,
-  stride: usize,
 ): void {
   layOut(layer, scratch, rows);
-  for (let row = 0; row < rows; row++) begin(layer, stateOf(row), query + <usize>row * stride);
+  beginAll(layer, rows, query);
   attendTiles(layer, head, segments, rows, i32.MIN_VALUE, i32.MAX_VALUE);
-  for (let row = 0; row < rows; row++) finish(layer, head, stateOf(row), out + <usize>row * stride);
+  finishAll(layer, head, rows, out);
 }
 
 /**
@@ -75,12 +76,11 @@ export function beginRows(
   segments: usize,
   rows: i32,
   query: usize,
-  stride: usize,
   states: usize,
 ): void {
   layOut(layer, scratch, 0);
   useRowStates(states);
-  for (let row = 0; row < rows; row++) begin(layer, stateOf(row), query + <usize>row * stride);
+  beginAll(layer, rows, query);
   attendTiles(layer, head, segments, rows, i32.MIN_VALUE, FIRST_TILES);
 }
 
@@ -102,7 +102,7 @@ export function attendPart(
   layOut(layer, scratch, 0);
   useRowStates(states);
   memory.copy(states, begun, <usize>rows * state.sizeBytes);
-  const bytes = <usize>(field(layer, HEADS) * field(layer, HEAD_SIZE)) << 2;
+  const bytes = vectorBytes(layer, layer + VALUE);
   if (from > 0)
     for (let row = 0; row < rows; row++) {
       memory.fill(stateOf(row) + state.exact, 0, bytes);
@@ -115,15 +115,16 @@ export function attendPart(
 export function mergePart(layer: usize, rows: i32, into: usize, part: usize, begun: usize): void {
   layOut(layer, 0, 0);
   const heads = field(layer, HEADS);
+  const valueSize = field(layer + VALUE, HEAD_SIZE);
   for (let row = 0; row < rows; row++) {
-    for (let head = 0; head < heads; head++) mergeHead(into, part, begun, head, field(layer, HEAD_SIZE));
+    for (let head = 0; head < heads; head++) mergeHead(into, part, begun, head, valueSize);
     into += state.sizeBytes;
     part += state.sizeBytes;
     begun += state.sizeBytes;
   }
 }
 
-function mergeHead(into: usize, part: usize, begun: usize, head: i32, headSize: i32): void {
+function mergeHead(into: usize, part: usize, begun: usize, head: i32, valueSize: i32): void {
   const at = <usize>head << 2;
   const largest = max(load<f32>(into + state.largest + at), load<f32>(part + state.largest + at));
   const mine = powerOf(into, at, largest);
@@ -132,9 +133,9 @@ function mergeHead(into: usize, part: usize, begun: usize, head: i32, headSize: 
   const total = mine * <f64>load<f32>(into + state.total + at) + theirs * <f64>load<f32>(part + state.total + at) - both;
   store<f32>(into + state.largest + at, largest);
   store<f32>(into + state.total + at, <f32>total);
-  const vector = <usize>(head * headSize) << 2;
-  mix(into + state.exact + vector, part + state.exact + vector, headSize, <f32>mine, <f32>theirs);
-  mix(into + state.decoded + vector, part + state.decoded + vector, headSize, <f32>mine, <f32>theirs);
+  const vector = <usize>(head * valueSize) << 2;
+  mix(into + state.exact + vector, part + state.exact + vector, valueSize, <f32>mine, <f32>theirs);
+  mix(into + state.decoded + vector, part + state.decoded + vector, valueSize, <f32>mine, <f32>theirs);
 }
 
 /** What the weights of a state are multiplied by when the largest score becomes `largest`. */
@@ -150,10 +151,30 @@ function mix(into: usize, part: usize, count: i32, mine: f32, theirs: f32): void
 }
 
 /** Writes the outputs of the rows at `states`. */
-export function endRows(layer: usize, head: i32, rows: i32, states: usize, out: usize, stride: usize): void {
+export function endRows(layer: usize, head: i32, rows: i32, states: usize, out: usize): void {
   layOut(layer, 0, 0);
   useRowStates(states);
+  finishAll(layer, head, rows, out);
+}
+
+function beginAll(layer: usize, rows: i32, query: usize): void {
+  const stride = rowBytes(layer, layer + KEY);
+  for (let row = 0; row < rows; row++) begin(layer, stateOf(row), query + <usize>row * stride);
+}
+
+function finishAll(layer: usize, head: i32, rows: i32, out: usize): void {
+  const stride = rowBytes(layer, layer + VALUE);
   for (let row = 0; row < rows; row++) finish(layer, head, stateOf(row), out + <usize>row * stride);
+}
+
+/** Bytes of one f32 vector for each query head of one KV head, as long as a key or a value. */
+function vectorBytes(layer: usize, tensor: usize): usize {
+  return <usize>(field(layer, HEADS) * field(tensor, HEAD_SIZE)) << 2;
+}
+
+/** Bytes of one for each query head. */
+function rowBytes(layer: usize, tensor: usize): usize {
+  return <usize>field(layer, KV_HEADS) * vectorBytes(layer, tensor);
 }
 
 // @ts-ignore: decorator
@@ -164,16 +185,17 @@ function stateOf(row: i32): usize {
 
 function begin(layer: usize, row: usize, query: usize): void {
   const heads = field(layer, HEADS);
-  const headSize = field(layer, HEAD_SIZE);
-  const bytes = <usize>(heads * headSize) << 2;
+  const headSize = field(layer + KEY, HEAD_SIZE);
+  const bytes = vectorBytes(layer, layer + KEY);
+  const sumBytes = vectorBytes(layer, layer + VALUE);
   memory.copy(row + state.query, query, bytes);
   scale(row + state.query, heads * headSize, floatField(layer, SCALE));
   memory.copy(row + state.rotated, row + state.query, bytes);
   if (field(layer + KEY, HADAMARD)) rotate(row + state.rotated, heads, headSize);
   prepareKeyFactors(layer, row);
   prepareExactQuery(row + state.query, heads * headSize);
-  memory.fill(row + state.exact, 0, bytes);
-  memory.fill(row + state.decoded, 0, bytes);
+  memory.fill(row + state.exact, 0, sumBytes);
+  memory.fill(row + state.decoded, 0, sumBytes);
   for (let head: usize = 0; head < <usize>heads; head++) {
     store<f32>(row + state.largest + (head << 2), -1e30);
     store<f32>(row + state.total + (head << 2), 0);
@@ -218,7 +240,7 @@ function attendTile(layer: usize, head: i32, segments: usize, rows: i32, tile: i
 
 /** Pointers of the tokens of a tile that any row reads exact: those that the first one does, which has the fewest codes. */
 function locateRows(layer: usize, tensor: usize, head: i32, ends: usize, first: i32, end: i32, list: usize): void {
-  const headSize = field(layer, HEAD_SIZE);
+  const headSize = field(tensor, HEAD_SIZE);
   const isBefore = first < endOf(ends, CODED - 1);
   for (let token = isBefore ? first : max(first, endOf(ends, CODED)); token < end; token++)
     store<usize>(list + (<usize>(token - first) << 2), rowOf(tensor, head, token, headSize));
@@ -292,13 +314,13 @@ function totalWithSink(layer: usize, kvHead: i32, head: i32, row: usize): f32 {
 
 function finish(layer: usize, kvHead: i32, row: usize, out: usize): void {
   const heads = field(layer, HEADS);
-  const headSize = field(layer, HEAD_SIZE);
-  if (field(layer + VALUE, BITS) !== 16 && field(layer + VALUE, HADAMARD)) rotate(row + state.decoded, heads, headSize);
-  restoreOrder(row + state.exact, heads * headSize);
+  const valueSize = field(layer + VALUE, HEAD_SIZE);
+  if (field(layer + VALUE, BITS) !== 16 && field(layer + VALUE, HADAMARD)) rotate(row + state.decoded, heads, valueSize);
+  restoreOrder(row + state.exact, heads * valueSize);
   for (let head = 0; head < heads; head++) {
     const inverse = f32x4.splat(1 / totalWithSink(layer, kvHead, head, row));
-    for (let channel = 0; channel < headSize; channel += 4) {
-      const at = <usize>(head * headSize + channel) << 2;
+    for (let channel = 0; channel < valueSize; channel += 4) {
+      const at = <usize>(head * valueSize + channel) << 2;
       const sum = f32x4.add(v128.load(row + state.exact + at), v128.load(row + state.decoded + at));
       v128.store(out + at, f32x4.mul(sum, inverse));
     }

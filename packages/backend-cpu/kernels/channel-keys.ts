@@ -59,7 +59,7 @@ let isLarge = false;
 export function scoreChannels(layer: usize, record: usize, row: usize, count: i32): void {
   const key = layer + KEY;
   const heads = field(layer, HEADS);
-  const headSize = field(layer, HEAD_SIZE);
+  const headSize = field(key, HEAD_SIZE);
   const groupSize = field(key, GROUP_SIZE);
   loadLargest(key, record, (count + groupSize - 1) / groupSize, headSize);
   scaleQueries(key, row, heads, headSize);

@@ -27,7 +27,7 @@ import {
  * Rounds `count` tokens, f32 `[count][kvHeads][headSize]`, into the pages of a tensor from token `start` on.
  */
 export function appendExact(layer: usize, tensor: usize, start: i32, count: i32, from: usize): void {
-  const headSize = field(layer, HEAD_SIZE);
+  const headSize = field(tensor, HEAD_SIZE);
   const kvHeads = field(layer, KV_HEADS);
   for (let token = start; token < start + count; token++)
     for (let head = 0; head < kvHeads; head++) {
@@ -51,13 +51,13 @@ export function encode(layer: usize, isValue: i32, from: i32, to: i32, scratch: 
 }
 
 function loadToken(layer: usize, tensor: usize, head: i32, token: i32, to: usize): void {
-  const headSize = field(layer, HEAD_SIZE);
+  const headSize = field(tensor, HEAD_SIZE);
   loadRow(rowOf(tensor, head, token + field(layer, CODED_FROM), headSize), to, headSize);
   if (field(tensor, HADAMARD)) hadamard(to, headSize);
 }
 
 function encodeToken(layer: usize, tensor: usize, isValue: i32, head: i32, token: i32, row: usize): void {
-  const headSize = field(layer, HEAD_SIZE);
+  const headSize = field(tensor, HEAD_SIZE);
   const groupSize = field(tensor, GROUP_SIZE);
   const record = recordOf(tensor, head, token / TILE);
   const place = token & (TILE - 1);
@@ -77,7 +77,7 @@ function encodeToken(layer: usize, tensor: usize, isValue: i32, head: i32, token
 
 /** Axis channel, keys: a group is `groupSize` tokens of one channel. */
 function encodeColumns(layer: usize, tensor: usize, head: i32, token: i32, rows: usize): void {
-  const headSize = field(layer, HEAD_SIZE);
+  const headSize = field(tensor, HEAD_SIZE);
   const groupSize = field(tensor, GROUP_SIZE);
   const record = recordOf(tensor, head, token / TILE);
   const place = token & (TILE - 1);
@@ -157,7 +157,7 @@ function codeOf(x: f32): i32 {
 export function decode(layer: usize, isValue: i32, from: i32, to: i32, scratch: usize): void {
   const tensor = layer + (isValue ? VALUE : KEY);
   const kvHeads = field(layer, KV_HEADS);
-  const headSize = field(layer, HEAD_SIZE);
+  const headSize = field(tensor, HEAD_SIZE);
   for (let token = from; token < to; token++)
     for (let head = 0; head < kvHeads; head++) {
       decodeToken(layer, tensor, isValue, head, token, scratch);
@@ -173,7 +173,7 @@ function clampToHalves(row: usize, count: i32): void {
 }
 
 function decodeToken(layer: usize, tensor: usize, isValue: i32, head: i32, token: i32, row: usize): void {
-  const headSize = field(layer, HEAD_SIZE);
+  const headSize = field(tensor, HEAD_SIZE);
   const record = recordOf(tensor, head, token / TILE);
   const place = token & (TILE - 1);
   const offset = codeOffset(tensor);
@@ -207,7 +207,7 @@ function codeAt(tensor: usize, isValue: i32, record: usize, place: i32, channel:
  */
 export function readCodes(layer: usize, isValue: i32, head: i32, from: i32, to: i32, out: usize): void {
   const tensor = layer + (isValue ? VALUE : KEY);
-  const headSize = field(layer, HEAD_SIZE);
+  const headSize = field(tensor, HEAD_SIZE);
   const record = recordOf(tensor, head, from / TILE);
   const rows = field(tensor, CHANNEL) ? field(tensor, GROUP_SIZE) : 1;
   for (let first = from; first < to; first += rows)
@@ -222,7 +222,7 @@ export function readCodes(layer: usize, isValue: i32, head: i32, from: i32, to: 
 /** Stores what {@link readCodes} read. */
 export function writeCodes(layer: usize, isValue: i32, head: i32, from: i32, to: i32, codes: usize): void {
   const tensor = layer + (isValue ? VALUE : KEY);
-  const headSize = field(layer, HEAD_SIZE);
+  const headSize = field(tensor, HEAD_SIZE);
   const record = recordOf(tensor, head, from / TILE);
   const rows = field(tensor, CHANNEL) ? field(tensor, GROUP_SIZE) : 1;
   for (let first = from; first < to; first += rows)
@@ -243,7 +243,7 @@ export function writeCodes(layer: usize, isValue: i32, head: i32, from: i32, to:
 export function readRows(layer: usize, isValue: i32, coded: i32, from: i32, to: i32, out: usize, scratch: usize): void {
   const tensor = layer + (isValue ? VALUE : KEY);
   const kvHeads = field(layer, KV_HEADS);
-  const headSize = field(layer, HEAD_SIZE);
+  const headSize = field(tensor, HEAD_SIZE);
   const codedFrom = field(layer, CODED_FROM);
   for (let token = from; token < to; token++)
     for (let head = 0; head < kvHeads; head++) {

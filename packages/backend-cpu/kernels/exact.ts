@@ -1,5 +1,5 @@
 import { expandEven, expandOdd } from "./float16";
-import { field, HEAD_SIZE, HEADS, TILE } from "./layout";
+import { field, HEAD_SIZE, HEADS, KEY, TILE, VALUE } from "./layout";
 import { multiplyAdd } from "./multiply-add";
 import { active, keyRows, partial, scores, state, valueRows } from "./row-state";
 
@@ -34,7 +34,7 @@ export function restoreOrder(at: usize, count: i32): void {
 /** Scores of a row and the 16-bit keys `from .. to - 1` of a tile, into `scores`. */
 export function scoreExact(layer: usize, row: usize, from: i32, to: i32): void {
   const heads = field(layer, HEADS);
-  const headSize = field(layer, HEAD_SIZE);
+  const headSize = field(layer + KEY, HEAD_SIZE);
   for (let token = from; token < to; token += 4) {
     for (let head = 0; head < heads; ) {
       const pass = min(4, heads - head);
@@ -161,9 +161,9 @@ function storeScores(pairs: usize, to: usize, count: i32): void {
  * which they are expanded.
  */
 export function addExact(layer: usize, row: usize, from: i32, to: i32, heads: i32): void {
-  const headSize = field(layer, HEAD_SIZE);
+  const valueSize = field(layer + VALUE, HEAD_SIZE);
   for (let index = 0; index < heads; index++) enlarge(scores + ((headAt(index) * TILE) << 2), from, to);
-  for (let index = 0; index < heads; index += 4) addPass(min(4, heads - index), row, from, to, headSize, index);
+  for (let index = 0; index < heads; index += 4) addPass(min(4, heads - index), row, from, to, valueSize, index);
 }
 
 function enlarge(weights: usize, from: i32, to: i32): void {
@@ -180,17 +180,17 @@ function headAt(index: i32): usize {
   return <usize>load<i32>(active + (<usize>index << 2));
 }
 
-function addPass(heads: i32, row: usize, from: i32, to: i32, headSize: i32, index: i32): void {
-  if (heads === 3) addValues(3, row, from, to, headSize, index);
-  else if (heads === 4) addValues(4, row, from, to, headSize, index);
-  else if (heads === 1) addValues(1, row, from, to, headSize, index);
-  else addValues(2, row, from, to, headSize, index);
+function addPass(heads: i32, row: usize, from: i32, to: i32, valueSize: i32, index: i32): void {
+  if (heads === 3) addValues(3, row, from, to, valueSize, index);
+  else if (heads === 4) addValues(4, row, from, to, valueSize, index);
+  else if (heads === 1) addValues(1, row, from, to, valueSize, index);
+  else addValues(2, row, from, to, valueSize, index);
 }
 
 /** Eight channels at a time of all tokens, for up to four heads. */
 // @ts-ignore: decorator
 @inline
-function addValues(HEADS: i32, row: usize, from: i32, to: i32, headSize: i32, index: i32): void {
+function addValues(HEADS: i32, row: usize, from: i32, to: i32, valueSize: i32, index: i32): void {
   const first = headAt(index);
   const second = HEADS > 1 ? headAt(index + 1) : 0;
   const third = HEADS > 2 ? headAt(index + 2) : 0;
@@ -202,12 +202,12 @@ function addValues(HEADS: i32, row: usize, from: i32, to: i32, headSize: i32, in
   const w1 = weights + second * (TILE * 4);
   const w2 = weights + third * (TILE * 4);
   const w3 = weights + fourth * (TILE * 4);
-  const bytes = <usize>headSize << 2;
+  const bytes = <usize>valueSize << 2;
   let to0 = row + state.exact + first * bytes;
   let to1 = row + state.exact + second * bytes;
   let to2 = row + state.exact + third * bytes;
   let to3 = row + state.exact + fourth * bytes;
-  for (let offset: usize = 0; offset < <usize>headSize << 1; offset += 16) {
+  for (let offset: usize = 0; offset < <usize>valueSize << 1; offset += 16) {
     let a0 = f32x4.splat(0);
     let a1 = f32x4.splat(0);
     let b0 = f32x4.splat(0);

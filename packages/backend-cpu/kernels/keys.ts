@@ -44,7 +44,7 @@ export function prepareKeyFactors(layer: usize, row: usize): void {
   const key = layer + KEY;
   if (field(key, BITS) === 16 || field(key, CHANNEL)) return;
   const heads = field(layer, HEADS);
-  const headSize = field(layer, HEAD_SIZE);
+  const headSize = field(key, HEAD_SIZE);
   const groupSize = field(key, GROUP_SIZE);
   const groups = (headSize + groupSize - 1) / groupSize;
   const largest = largestFactor(field(key, BITS), groupSize);
@@ -119,7 +119,7 @@ function addGroups(
 ): void {
   const key = layer + KEY;
   const heads = field(layer, HEADS);
-  const headSize = field(layer, HEAD_SIZE);
+  const headSize = field(key, HEAD_SIZE);
   const groupSize = field(key, GROUP_SIZE);
   const groups = (headSize + groupSize - 1) / groupSize;
   const bits = field(key, BITS);

@@ -10,41 +10,42 @@
 
 /** Tokens of a tile: one record of codes and parameters of one KV head. */
 export const TILE: i32 = 128;
-/** Tokens of a page of 16-bit numbers, float16 `[kvHeads][PAGE][headSize]`. */
+/** Tokens of a page of 16-bit numbers, float16 `[kvHeads][PAGE][headSize]` of the tensor. */
 export const PAGE: i32 = 32;
 
 export const KV_HEADS: usize = 0;
 /** Query heads of one KV head. */
 export const HEADS: usize = 4;
-export const HEAD_SIZE: usize = 8;
 /** First token that may be coded; records are counted from it. */
-export const CODED_FROM: usize = 12;
+export const CODED_FROM: usize = 8;
 /** f32: what a query's products with keys are multiplied by to be scores, times `log2(e)`. */
-export const SCALE: usize = 16;
+export const SCALE: usize = 12;
 /** f32: largest magnitude of a score, times `log2(e)`; 0 where scores are not capped. */
-export const SOFTCAP: usize = 20;
+export const SOFTCAP: usize = 16;
 /** Newest tokens that a query reads, its own included. */
-export const SPAN: usize = 24;
+export const SPAN: usize = 20;
 /** Address of f32 `[kvHeads][HEADS]`, logits of sinks times `log2(e)`; 0 where there are none. */
-export const SINK_LOGITS: usize = 28;
+export const SINK_LOGITS: usize = 24;
 /** Offsets of the fields of the keys and of the values. */
-export const KEY: usize = 32;
+export const KEY: usize = 28;
 export const VALUE: usize = 72;
 
-export const BITS: usize = 0;
+/** Numbers of a key, or of a value. */
+export const HEAD_SIZE: usize = 0;
+export const BITS: usize = 4;
 /** 1 on axis channel, 0 on axis token. */
-export const CHANNEL: usize = 4;
+export const CHANNEL: usize = 8;
 /** Numbers of a group: channels on axis token, tokens on axis channel. */
-export const GROUP_SIZE: usize = 8;
-export const AFFINE: usize = 12;
-export const HADAMARD: usize = 16;
+export const GROUP_SIZE: usize = 12;
+export const AFFINE: usize = 16;
+export const HADAMARD: usize = 20;
 /** Bytes of one KV head's record of a tile; offsets of its scales and minima, float16, group by group. */
-export const RECORD_BYTES: usize = 20;
-export const SCALES: usize = 24;
-export const MINIMA: usize = 28;
+export const RECORD_BYTES: usize = 24;
+export const SCALES: usize = 28;
+export const MINIMA: usize = 32;
 /** Tables of pointers: records of all KV heads by tile, counted from {@link CODED_FROM}; pages by token / PAGE. */
-export const RECORDS: usize = 32;
-export const PAGES: usize = 36;
+export const RECORDS: usize = 36;
+export const PAGES: usize = 40;
 
 // @ts-ignore: decorator
 @inline

@@ -1,4 +1,4 @@
-import { BITS, CHANNEL, field, GROUP_SIZE, HEAD_SIZE, HEADS, KEY, TILE } from "./layout";
+import { BITS, CHANNEL, field, GROUP_SIZE, HEAD_SIZE, HEADS, KEY, TILE, VALUE } from "./layout";
 import { PANEL_SUMS_BYTES, sumPanelsInto } from "./panel-sums";
 
 /** What one query row of one KV head carries from tile to tile: byte offsets into its state. Heads are the G of the KV head. */
@@ -20,7 +20,7 @@ export namespace state {
   /** f32 `[G]`: largest score so far, sum of weights so far. */
   export let largest: usize = 0;
   export let total: usize = 0;
-  /** f32 `[G][headSize]`: weighted sum of the exact values, and of the decoded ones before they are transformed back. */
+  /** f32 `[G][valueSize]`: weighted sum of the exact values, and of the decoded ones before they are transformed back. */
   export let exact: usize = 0;
   export let decoded: usize = 0;
   export let sizeBytes: usize = 0;
@@ -74,7 +74,8 @@ function take(bytes: i32): usize {
 /** Lays out the state of a row and the scratch of a tile from `scratch` on; returns the bytes that `rows` rows take in all. */
 export function layOut(layer: usize, scratch: usize, rows: i32): usize {
   const heads = field(layer, HEADS);
-  const headSize = field(layer, HEAD_SIZE);
+  const headSize = field(layer + KEY, HEAD_SIZE);
+  const valueSize = field(layer + VALUE, HEAD_SIZE);
   const groupSize = field(layer + KEY, GROUP_SIZE);
   const groups = field(layer + KEY, BITS) === 16 || field(layer + KEY, CHANNEL) ? 1 : (headSize + groupSize - 1) / groupSize;
   next = 0;
@@ -88,8 +89,8 @@ export function layOut(layer: usize, scratch: usize, rows: i32): usize {
   state.residueSums = take(4 * heads * groups);
   state.largest = take(4 * heads);
   state.total = take(4 * heads);
-  state.exact = take(4 * heads * headSize);
-  state.decoded = take(4 * heads * headSize);
+  state.exact = take(4 * heads * valueSize);
+  state.decoded = take(4 * heads * valueSize);
   state.sizeBytes = next;
   next = scratch;
   scores = take(4 * heads * TILE);

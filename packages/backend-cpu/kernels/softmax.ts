@@ -1,4 +1,4 @@
-import { field, HEAD_SIZE, HEADS, TILE } from "./layout";
+import { field, HEAD_SIZE, HEADS, TILE, VALUE } from "./layout";
 import { multiplyAdd } from "./multiply-add";
 import { largestLane, sumLanes } from "./round-factors";
 import { active, maxima, scores, state } from "./row-state";
@@ -40,7 +40,7 @@ function exponential(x: v128): v128 {
  */
 export function weighTile(layer: usize, row: usize, count: i32, negligible: f32, maximaKnown: bool): i32 {
   const heads = field(layer, HEADS);
-  const headSize = field(layer, HEAD_SIZE);
+  const valueSize = field(layer + VALUE, HEAD_SIZE);
   let found = 0;
   for (let head = 0; head < heads; head++) {
     const at = scores + (<usize>(head * TILE) << 2);
@@ -49,7 +49,7 @@ export function weighTile(layer: usize, row: usize, count: i32, negligible: f32,
     const total = row + state.total + (<usize>head << 2);
     const least = load<f32>(row + state.largest + (<usize>head << 2)) + exponentOf((negligible / <f32>TILE) * load<f32>(total));
     if (largest < least) continue;
-    const sum = weighHead(row, head, headSize, at, steps, largest);
+    const sum = weighHead(row, head, valueSize, at, steps, largest);
     store<f32>(total, load<f32>(total) + sum);
     if (sum <= negligible * load<f32>(total)) continue;
     store<i32>(active + (<usize>found << 2), head);
@@ -96,13 +96,13 @@ function pad(at: usize, count: i32): i32 {
  * Rounds the largest score up to a whole number. Earlier sums are then rescaled exactly, and parts of a row with different largest
  * scores have weights that differ only by a power of 2.
  */
-function weighHead(row: usize, head: i32, headSize: i32, at: usize, steps: i32, tileLargest: f32): f32 {
+function weighHead(row: usize, head: i32, valueSize: i32, at: usize, steps: i32, tileLargest: f32): f32 {
   const largest = row + state.largest + (<usize>head << 2);
   const before = load<f32>(largest);
   const now = max(before, ceil(tileLargest));
   if (now > before) {
     store<f32>(largest, now);
-    rescale(row, head, headSize, before - now);
+    rescale(row, head, valueSize, before - now);
   }
   const offset = f32x4.splat(now);
   let sum = f32x4.splat(0);
@@ -122,12 +122,12 @@ function largestOf(at: usize, steps: i32): f32 {
   return largestLane(largest);
 }
 
-function rescale(row: usize, head: i32, headSize: i32, exponent: f32): void {
+function rescale(row: usize, head: i32, valueSize: i32, exponent: f32): void {
   const factor = f32x4.extract_lane(exponential(f32x4.splat(exponent)), 0);
   const total = row + state.total + (<usize>head << 2);
   store<f32>(total, load<f32>(total) * factor);
-  scale(row + state.exact + (<usize>(head * headSize) << 2), headSize, factor);
-  scale(row + state.decoded + (<usize>(head * headSize) << 2), headSize, factor);
+  scale(row + state.exact + (<usize>(head * valueSize) << 2), valueSize, factor);
+  scale(row + state.decoded + (<usize>(head * valueSize) << 2), valueSize, factor);
 }
 
 /** Multiplies `count` f32, a multiple of 4. */

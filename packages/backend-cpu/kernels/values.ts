@@ -29,7 +29,7 @@ const ORIGIN_RANGE: i32 = 512;
  */
 export function addRecord(layer: usize, record: usize, row: usize, count: i32, heads: i32): void {
   const value = layer + VALUE;
-  const headSize = field(layer, HEAD_SIZE);
+  const headSize = field(value, HEAD_SIZE);
   const groupSize = field(value, GROUP_SIZE);
   const steps = (count + 7) & ~7;
   for (let channel = 0, group = 0; channel < headSize; channel += groupSize, group++) {

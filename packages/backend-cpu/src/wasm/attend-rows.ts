@@ -1,4 +1,4 @@
-import type { LayerShape } from "@kvtuner/plan";
+import { type LayerShape, tensorShape } from "@kvtuner/plan";
 import type { Arena } from "./arena.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -15,22 +15,24 @@ export interface RowsCall {
   readonly workspace: Workspace;
 }
 
-/** Bytes from one row's queries, or output, to the next row's, and from one KV head's to the next one's. */
-export const strides = ({
-  queryHeads,
-  kvHeads,
-  headSize,
-}: LayerShape): { readonly row: number; readonly head: number } => {
-  const row = 4 * queryHeads * headSize;
-  return { row, head: row / kvHeads };
+/** Where the query and the output of one row and KV head are. */
+export const placesOf = (
+  { shape, workspace }: RowsCall,
+  row: number,
+  head: number,
+): { readonly query: number; readonly output: number } => {
+  const vector = 4 * (row * shape.queryHeads + (head * shape.queryHeads) / shape.kvHeads);
+  return {
+    query: workspace.query + vector * shape.headSize,
+    output: workspace.output + vector * tensorShape(shape, "value").headSize,
+  };
 };
 
 /** On the caller's thread. */
-export const attendAlone = ({ arena, layer, shape, rows, workspace }: RowsCall): void => {
-  const stride = strides(shape);
+export const attendAlone = (call: RowsCall): void => {
+  const { arena, layer, shape, rows, workspace } = call;
   for (let head = 0; head < shape.kvHeads; head++) {
-    const offset = head * stride.head;
-    const [query, output] = [workspace.query + offset, workspace.output + offset];
-    arena.kernels.attend(workspace.scratch, layer, head, workspace.segments, rows, query, output, stride.row);
+    const { query, output } = placesOf(call, 0, head);
+    arena.kernels.attend(workspace.scratch, layer, head, workspace.segments, rows, query, output);
   }
 };

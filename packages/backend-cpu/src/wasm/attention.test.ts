@@ -1,11 +1,11 @@
 import { test } from "@fast-check/vitest";
 import type { KvCache } from "@kvtuner/backend";
-import { type CacheShape, FLOAT16, type LayerScheme, uniformPlan } from "@kvtuner/plan";
+import { type CacheShape, FLOAT16, type LayerScheme, parseShorthand, uniformPlan } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import { expect } from "vitest";
 import { createReferenceBackend } from "../reference/reference-backend.ts";
 import { createCpuBackend } from "./cpu-backend.ts";
-import { anyCase, normals, randomTensor, relativeDifference } from "./test-support/attention-cases.ts";
+import { anyCase, normals, randomRows, randomTensor, relativeDifference } from "./test-support/attention-cases.ts";
 
 const backend = await createCpuBackend();
 const reference = createReferenceBackend();
@@ -21,19 +21,37 @@ test.prop([anyCase], { numRuns: 20 })(
     const [cache, oracle] = await open(shape, layer);
     const next = normals(seed);
     for (const tokens of calls) {
-      const query = randomTensor(next, tokens, shape.queryHeads * shape.headSize, scale);
-      const key = randomTensor(next, tokens, shape.kvHeads * shape.headSize, 1);
-      const value = randomTensor(next, tokens, shape.kvHeads * shape.headSize, 1);
-      const difference = relativeDifference(
-        await cache.attend(0, query, key, value),
-        await oracle.attend(0, query, key, value),
-      );
+      const rows = randomRows(next, tokens, shape, scale);
+      const difference = relativeDifference(await cache.attend(0, ...rows), await oracle.attend(0, ...rows));
       expect(difference).toBeLessThan(1e-3);
       expect(cache.bytes()).toEqual(oracle.bytes());
     }
     expect(await cache.snapshot()).toEqual(await oracle.snapshot());
   },
 );
+
+test.each([
+  { headSize: 64, valueSize: 32 },
+  { headSize: 16, valueSize: 256 },
+])("values of $valueSize beside keys of $headSize are read by two layers and stored anew", async (sizes) => {
+  const shape = { layers: 1, queryHeads: 4, kvHeads: 2, ...sizes, sharing: [{ place: 1, cacheOf: 0, queryHeads: 6 }] };
+  const caches = await open(shape, parseShorthand("per-token:K8V8").layer);
+  const next = normals(11);
+  const compare = async (tokens: number): Promise<void> => {
+    const rows = randomRows(next, tokens, shape, 1);
+    const [output, expected] = await Promise.all(caches.map((cache) => cache.attend(0, ...rows)));
+    expect(relativeDifference(output!, expected!)).toBeLessThan(1e-3);
+    const query = randomTensor(next, tokens, 6 * shape.headSize, 1);
+    const [shared, expectedShared] = await Promise.all(caches.map((cache) => cache.read(0, query)));
+    expect(shared!.dims).toEqual([1, tokens, 6 * shape.valueSize]);
+    expect(relativeDifference(shared!, expectedShared!)).toBeLessThan(1e-3);
+  };
+  await compare(200);
+  for (const cache of caches)
+    await cache.retune(uniformPlan({ name: "test", architecture: "test" }, shape, parseShorthand("kivi:K2V4").layer));
+  await compare(3);
+  expect(await caches[0].snapshot()).toEqual(await caches[1].snapshot());
+});
 
 test("symmetric values after the Hadamard transform lose no more than others", async () => {
   const shape = { layers: 1, queryHeads: 4, kvHeads: 1, headSize: 128 };

@@ -8,7 +8,7 @@ export const KERNEL_RANGE: KernelRange = {
   /** Panels have 16 outputs. */
   headSizes: headSizesUpTo(512),
   unevenLayers: true,
-  attention: { sliding: true, softcap: true, sinkLogits: true, sharedCaches: true },
+  attention: { sliding: true, softcap: true, sinkLogits: true, sharedCaches: true, valueSize: true },
 };
 
 /** About ten memories of 4 GiB: engines reserve at least 8 GiB of addresses for each. */

@@ -39,7 +39,6 @@ export interface Kernels {
     rows: number,
     query: number,
     out: number,
-    stride: number,
   ): void;
   beginRows(
     scratch: number,
@@ -48,7 +47,6 @@ export interface Kernels {
     segments: number,
     rows: number,
     query: number,
-    stride: number,
     states: number,
   ): void;
   attendPart(
@@ -63,7 +61,7 @@ export interface Kernels {
     states: number,
   ): void;
   mergePart(layer: number, rows: number, into: number, part: number, begun: number): void;
-  endRows(layer: number, head: number, rows: number, states: number, out: number, stride: number): void;
+  endRows(layer: number, head: number, rows: number, states: number, out: number): void;
 }
 
 /** Whether this engine knows relaxed SIMD. */

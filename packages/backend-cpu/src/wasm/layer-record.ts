@@ -8,6 +8,7 @@ import {
   partBytes,
   spanOf,
   type TensorScheme,
+  tensorShape,
 } from "@kvtuner/plan";
 import { MAX_TOKENS } from "./capabilities.ts";
 
@@ -16,22 +17,22 @@ export const TILE_TOKENS = 128;
 export const PAGE_TOKENS = 32;
 
 /** Offsets, in 32-bit words, of the fields that `kernels/layout.ts` lists in bytes. */
-const KEY_WORD = 8;
+const KEY_WORD = 7;
 const VALUE_WORD = 18;
-const RECORDS_WORD = 8;
-const PAGES_WORD = 9;
+const RECORDS_WORD = 9;
+const PAGES_WORD = 10;
 
 /** Byte offsets of the fields that say how a layer attends. */
-const SCALE_BYTE = 16;
-const SOFTCAP_BYTE = 20;
-const SPAN_BYTE = 24;
-const SINK_LOGITS_BYTE = 28;
+const SCALE_BYTE = 12;
+const SOFTCAP_BYTE = 16;
+const SPAN_BYTE = 20;
+const SINK_LOGITS_BYTE = 24;
 
 /** More tokens than any cache holds. */
 const MAX_SPAN = 2 ** 30;
 
 /** Bytes of a layer's record. */
-export const LAYER_RECORD_BYTES = 112;
+export const LAYER_RECORD_BYTES = 116;
 
 /** The record of one KV head's tile; unused for float16. */
 export interface RecordLayout {
@@ -54,11 +55,11 @@ export const recordLayout = (scheme: TensorScheme, headSize: number): RecordLayo
 /** Writes what the kernels need to know about a layer's storage; {@link writeTables} adds the tables. */
 export const writeLayerRecord = (words: Uint32Array, address: number, scheme: LayerScheme, shape: LayerShape): void => {
   const start = address / 4;
-  const { queryHeads, kvHeads, headSize } = shape;
+  const { queryHeads, kvHeads } = shape;
   const { residency, key, value } = scheme;
-  words.set([kvHeads, queryHeads / kvHeads, headSize, Math.min(residency.sinks, MAX_TOKENS)], start);
-  writeTensor(words, start + KEY_WORD, key, headSize);
-  writeTensor(words, start + VALUE_WORD, value, headSize);
+  words.set([kvHeads, queryHeads / kvHeads, Math.min(residency.sinks, MAX_TOKENS)], start);
+  writeTensor(words, start + KEY_WORD, key, tensorShape(shape, "key").headSize);
+  writeTensor(words, start + VALUE_WORD, value, tensorShape(shape, "value").headSize);
 };
 
 const writeTensor = (words: Uint32Array, start: number, scheme: TensorScheme, headSize: number): void => {
@@ -66,7 +67,7 @@ const writeTensor = (words: Uint32Array, start: number, scheme: TensorScheme, he
   const { parts, recordBytes } = recordLayout(scheme, headSize);
   const offsetOf = (name: string): number => parts.find((part) => part.name === name)?.offset ?? 0;
   const offsets = [recordBytes, offsetOf("scales"), offsetOf("minima")];
-  words.set([bits, Number(isChannel), groupSize, Number(hasMinima), Number(isRotated), ...offsets], start);
+  words.set([headSize, bits, Number(isChannel), groupSize, Number(hasMinima), Number(isRotated), ...offsets], start);
 };
 
 /** The kernels compute scores as powers of 2. */

@@ -1,5 +1,5 @@
 import type { CallRows } from "@kvtuner/backend";
-import { type AttentionSpec, type LayerScheme, type LayerShape, spanOf } from "@kvtuner/plan";
+import { type AttentionSpec, type LayerScheme, type LayerShape, spanOf, tensorShape } from "@kvtuner/plan";
 import type { Arena } from "./arena.ts";
 import { attendAlone, type RowsCall } from "./attend-rows.ts";
 import { CHUNK_TOKENS } from "./chunk.ts";
@@ -78,7 +78,7 @@ export class PackedLayer {
 
   /** Appends and attends, chunk by chunk. Memory must be reserved. */
   attend(call: CallRows, workspace: Workspace): Float32Array {
-    const output = new Float32Array(call.query.length);
+    const output = createOutput(this.shape, call.tokens);
     for (let first = 0; first < call.tokens; first += CHUNK_TOKENS) {
       const tokens = Math.min(CHUNK_TOKENS, call.tokens - first);
       this.#append(call, first, tokens, workspace);
@@ -103,16 +103,19 @@ export class PackedLayer {
     const end = this.length + tokens;
     this.key.reserve(this.length, end);
     this.value.reserve(this.length, end);
-    const width = this.shape.kvHeads * this.shape.headSize;
-    const { floats, kernels } = this.arena;
-    floats.set(key.subarray(first * width, (first + tokens) * width), workspace.key / 4);
-    floats.set(value.subarray(first * width, (first + tokens) * width), workspace.value / 4);
-    kernels.appendExact(this.address, this.key.address, this.length, tokens, workspace.key);
-    kernels.appendExact(this.address, this.value.address, this.length, tokens, workspace.value);
+    const { kernels } = this.arena;
+    this.#appendExact(this.key, key, first, tokens, workspace.key);
+    this.#appendExact(this.value, value, first, tokens, workspace.value);
     for (const [isValue, tensor] of [this.key, this.value].entries()) {
       const { from, to } = tensor.toEncode(this.length, end);
       kernels.encode(this.address, isValue, from, to, workspace.scratch);
     }
+  }
+
+  #appendExact(tensor: PackedTensor, rows: Float32Array, first: number, tokens: number, place: number): void {
+    const width = this.shape.kvHeads * tensor.headSize;
+    this.arena.floats.set(rows.subarray(first * width, (first + tokens) * width), place / 4);
+    this.arena.kernels.appendExact(this.address, tensor.address, this.length, tokens, place);
   }
 
   /** Attends for some of a call's rows, as this layer or as one that shares its cache. */
@@ -123,7 +126,8 @@ export class PackedLayer {
     { first, tokens, length }: ChunkRows,
     workspace: Workspace,
   ): void {
-    const width = shape.queryHeads * shape.headSize;
+    const width = shape.queryHeads * this.key.headSize;
+    const outputWidth = shape.queryHeads * this.value.headSize;
     const { floats, words } = this.arena;
     writeSegmentEnds(words, workspace.segments, [this.key, this.value], length - tokens + 1, tokens);
     floats.set(query.subarray(first * width, (first + tokens) * width), workspace.query / 4);
@@ -137,7 +141,7 @@ export class PackedLayer {
       workspace,
     });
     const start = workspace.output / 4;
-    output.set(floats.subarray(start, start + tokens * width), first * width);
+    output.set(floats.subarray(start, start + tokens * outputWidth), first * outputWidth);
   }
 
   /** Frees what no later query reads, in the form in which it reads it. */
@@ -162,3 +166,7 @@ export class PackedLayer {
     this.length = length;
   }
 }
+
+/** float32 `[tokens, queryHeads * valueSize]`, zeros. */
+export const createOutput = (shape: LayerShape, tokens: number): Float32Array =>
+  new Float32Array(tokens * shape.queryHeads * tensorShape(shape, "value").headSize);

@@ -9,6 +9,7 @@ import {
   partBytes,
   quantizedPrefix,
   type TensorBytes,
+  tensorShape,
 } from "@kvtuner/plan";
 import { emptyBlock, type EncodedBlock } from "@kvtuner/quantizers";
 import { aligned, type Arena } from "./arena.ts";
@@ -35,10 +36,12 @@ export class PackedTensor {
   readonly scheme: KernelScheme;
   readonly layout: RecordLayout;
   readonly kind: "key" | "value";
+  /** Numbers of one KV head and token. */
+  readonly headSize: number;
   /** Address of its part of the layer's record. */
   readonly address: number;
   readonly #layer: LayerScheme;
-  readonly #shape: LayerShape;
+  readonly #kvHeads: number;
   readonly #arena: Arena;
   readonly #records: BlockTable;
   readonly #pages: BlockTable;
@@ -57,13 +60,14 @@ export class PackedTensor {
     shape: LayerShape,
     { span, isShared }: ReadBy,
   ) {
-    const { headSize } = shape;
+    const { kvHeads, headSize } = tensorShape(shape, kind);
     this.scheme = kernelScheme(layer[kind], headSize);
     this.layout = recordLayout(layer[kind], headSize);
     this.kind = kind;
     this.address = address;
     this.#layer = layer;
-    this.#shape = shape;
+    this.headSize = headSize;
+    this.#kvHeads = kvHeads;
     this.#span = span;
     this.#isShared = isShared;
     this.#arena = arena;
@@ -214,18 +218,17 @@ export class PackedTensor {
 
   /** Bytes in use, from the sizes of the records and pages. */
   bytes(length: number): TensorBytes {
-    const { kvHeads, headSize } = this.#shape;
     const { coded, exact } = this.held(length);
-    const bytesOf = (part: Part): number => (kvHeads * partBytes(part) * coded) / TILE_TOKENS;
+    const bytesOf = (part: Part): number => (this.#kvHeads * partBytes(part) * coded) / TILE_TOKENS;
     return {
       ...Object.fromEntries(this.layout.parts.map((part) => [part.name, bytesOf(part)])),
-      exact: 2 * kvHeads * headSize * exact,
+      exact: 2 * this.#kvHeads * this.headSize * exact,
     };
   }
 
   /** The prefix of one KV head as in a snapshot, all zeros. */
   emptyPrefix(length: number): EncodedBlock {
-    return emptyBlock(this.held(length).coded, this.#shape.headSize, this.#layer[this.kind]);
+    return emptyBlock(this.held(length).coded, this.headSize, this.#layer[this.kind]);
   }
 
   /** Address of the record of one KV head and tile. */
@@ -236,7 +239,7 @@ export class PackedTensor {
   /** Index, in 16-bit numbers, of the exact row of one KV head and token. */
   rowIndex(head: number, token: number): number {
     const page = this.#pages.block(Math.floor(token / PAGE_TOKENS));
-    return page / 2 + (head * PAGE_TOKENS + (token % PAGE_TOKENS)) * this.#shape.headSize;
+    return page / 2 + (head * PAGE_TOKENS + (token % PAGE_TOKENS)) * this.headSize;
   }
 
   /** Tokens that are exact at a length, oldest first. */
@@ -250,11 +253,11 @@ export class PackedTensor {
   }
 
   #recordBytes(): number {
-    return this.#shape.kvHeads * this.layout.recordBytes;
+    return this.#kvHeads * this.layout.recordBytes;
   }
 
   #pageBytes(): number {
-    return 2 * this.#shape.kvHeads * PAGE_TOKENS * this.#shape.headSize;
+    return 2 * this.#kvHeads * PAGE_TOKENS * this.headSize;
   }
 
   #writeTables(): void {

@@ -15,7 +15,8 @@ export const assertRetunable = ({ layers, workspaces }: PackedStore, plan: Cache
   for (const [index, layer] of layers.entries()) {
     const scheme = plan.layers[index]!;
     if (!isRotated(scheme.key) && !isRotated(scheme.value)) continue;
-    const destination = { layer: index, scheme, headSize: layer.shape.headSize };
+    const { headSize, valueSize } = layer.shape;
+    const destination = { layer: index, scheme, headSize, valueSize };
     eachChunk(layer, workspaces[index]!, ({ key, value }) => assertFiniteTensors(destination, NO_NUMBERS, key, value));
   }
 };
@@ -32,7 +33,7 @@ export const copyLayer = (
   targetWorkspace: Workspace,
 ): void => eachChunk(layer, workspace, (rows) => target.append(rows, targetWorkspace));
 
-/** float32 `[tokens, kvHeads * headSize]`. */
+/** float32 `[tokens, kvHeads * headSize]`; `value` has the values' size. */
 interface ChunkRows {
   readonly tokens: number;
   readonly key: Float32Array;
@@ -47,11 +48,10 @@ const eachChunk = (layer: PackedLayer, workspace: Workspace, visit: (rows: Chunk
 const readRows = (layer: PackedLayer, workspace: Workspace, first: number, tokens: number): ChunkRows => {
   const read = (tensor: PackedTensor): Float32Array => {
     const { kernels, floats } = layer.arena;
-    const { kvHeads, headSize } = layer.shape;
-    const { key: out, scratch } = workspace;
+    const { [tensor.kind]: out, scratch } = workspace;
     const isValue = Number(tensor.kind === "value");
     kernels.readRows(layer.address, isValue, tensor.prefix(layer.length), first, first + tokens, out, scratch);
-    return floats.slice(out / 4, out / 4 + tokens * kvHeads * headSize);
+    return floats.slice(out / 4, out / 4 + tokens * layer.shape.kvHeads * tensor.headSize);
   };
   return { tokens, key: read(layer.key), value: read(layer.value) };
 };

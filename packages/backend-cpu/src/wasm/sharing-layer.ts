@@ -2,7 +2,7 @@ import type { SharedRows } from "@kvtuner/backend";
 import type { AttentionSpec, LayerShape } from "@kvtuner/plan";
 import { CHUNK_TOKENS } from "./chunk.ts";
 import { copyTables, LAYER_RECORD_BYTES, sinkLogitBytes, writeAttention, writeLayerRecord } from "./layer-record.ts";
-import type { PackedLayer } from "./packed-layer.ts";
+import { createOutput, type PackedLayer } from "./packed-layer.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** A layer that reads the cache of another, in the same arena: a record of its own, with the other's tables. */
@@ -29,7 +29,7 @@ export const shareLayer = (
 /** Attends for the newest tokens of the other layer, chunk by chunk. */
 export const readShared = (sharing: PackedSharing, rows: SharedRows, workspace: Workspace): Float32Array => {
   const { stored, address } = sharing;
-  const output = new Float32Array(rows.query.length);
+  const output = createOutput(sharing.shape, rows.tokens);
   const before = stored.length - rows.tokens;
   copyTables(stored.arena.words, stored.address, address);
   for (let first = 0; first < rows.tokens; first += CHUNK_TOKENS) {

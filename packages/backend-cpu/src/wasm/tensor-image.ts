@@ -10,18 +10,16 @@ interface Place {
   readonly layer: PackedLayer;
   readonly tensor: PackedTensor;
   readonly head: number;
-  readonly headSize: number;
   readonly workspace: Workspace;
 }
 
 /** Keys or values of a layer as in a snapshot, one image per KV head. */
 export const imagesOf = (layer: PackedLayer, tensor: PackedTensor, workspace: Workspace): HeadImage[] =>
-  Array.from({ length: layer.shape.kvHeads }, (_, head) =>
-    headImage({ layer, tensor, head, headSize: layer.shape.headSize, workspace }),
-  );
+  Array.from({ length: layer.shape.kvHeads }, (_, head) => headImage({ layer, tensor, head, workspace }));
 
 const headImage = (place: Place): HeadImage => {
-  const { layer, tensor, headSize } = place;
+  const { layer, tensor } = place;
+  const { headSize } = tensor;
   const coded = tensor.codes(layer.length);
   const image = tensor.emptyPrefix(layer.length);
   const codes = new Uint8Array((coded.to - coded.from) * headSize);
@@ -42,10 +40,10 @@ const eachTile = ({ from, to }: TokenRange, visit: (range: TokenRange) => void):
   }
 };
 
-const readCodes = ({ layer, tensor, head, headSize, workspace }: Place, { from, to }: TokenRange): Uint8Array => {
+const readCodes = ({ layer, tensor, head, workspace }: Place, { from, to }: TokenRange): Uint8Array => {
   const { kernels, bytes } = layer.arena;
   kernels.readCodes(layer.address, Number(tensor.kind === "value"), head, from, to, workspace.scratch);
-  return bytes.subarray(workspace.scratch, workspace.scratch + (to - from) * headSize);
+  return bytes.subarray(workspace.scratch, workspace.scratch + (to - from) * tensor.headSize);
 };
 
 /**
@@ -81,7 +79,8 @@ const copyParameters = (
   }
 };
 
-const exactRows = ({ layer, tensor, head, headSize }: Place): Uint16Array => {
+const exactRows = ({ layer, tensor, head }: Place): Uint16Array => {
+  const { headSize } = tensor;
   const tokens = tensor.exactTokens(layer.length);
   const rows = new Uint16Array(tokens.length * headSize);
   for (const [row, token] of tokens.entries()) {
@@ -98,12 +97,12 @@ export const restoreImages = (
   workspace: Workspace,
   images: readonly HeadImage[],
 ): void => {
-  for (const [head, image] of images.entries())
-    restoreHead({ layer, tensor, head, headSize: layer.shape.headSize, workspace }, image);
+  for (const [head, image] of images.entries()) restoreHead({ layer, tensor, head, workspace }, image);
 };
 
 const restoreHead = (place: Place, { prefix: image, exact }: HeadImage): void => {
-  const { layer, tensor, head, headSize } = place;
+  const { layer, tensor, head } = place;
+  const { headSize } = tensor;
   const coded = tensor.codes(layer.length);
   const codes = unpackCodes(image["codes"] as Uint8Array, tensor.scheme.bits, (coded.to - coded.from) * headSize);
   eachTile(coded, (range) => {

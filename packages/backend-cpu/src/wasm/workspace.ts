@@ -1,4 +1,4 @@
-import type { LayerShape } from "@kvtuner/plan";
+import { type LayerShape, tensorShape } from "@kvtuner/plan";
 import { aligned, type Arena } from "./arena.ts";
 import { CHUNK_TOKENS } from "./chunk.ts";
 import type { Engine } from "./engine.ts";
@@ -8,15 +8,15 @@ import { mostRowsPerTask, mostStates, type SplitLimits } from "./threads/split.t
 
 /** Memory for the numbers of one chunk, shared by the layers of an arena. */
 export interface Workspace {
-  /** f32 `[CHUNK_TOKENS][queryHeads * headSize]` of the largest layer; so is `output`. */
+  /** f32 `[CHUNK_TOKENS][queryHeads * headSize]` of the largest layer; `output` has the values' size. */
   readonly query: number;
-  /** f32 `[CHUNK_TOKENS][kvHeads * headSize]`; so is `value`. */
+  /** f32 `[CHUNK_TOKENS][kvHeads * headSize]`; `value` has the values' size. */
   readonly key: number;
   readonly value: number;
   readonly output: number;
   /** Segment ends of `CHUNK_TOKENS` rows; see `segment-ends.ts`. */
   readonly segments: number;
-  /** Scratch of the kernels; also fits f32 `[TILE_TOKENS][headSize]`. */
+  /** Scratch of the kernels; also fits f32 `[TILE_TOKENS][headSize]` of keys and of values. */
   readonly scratch: number;
   /** Scratch of the threads. */
   readonly threads?: ThreadWorkspace;
@@ -45,17 +45,18 @@ export const createWorkspace = (
 ): Workspace => {
   const { kernels } = arena;
   const most = (bytesOf: (layer: WorkspaceLayer) => number): number => Math.max(...layers.map(bytesOf));
-  const queryBytes = most(({ shape }) => 4 * CHUNK_TOKENS * shape.queryHeads * shape.headSize);
-  const keyBytes = most(({ shape }) => 4 * CHUNK_TOKENS * shape.kvHeads * shape.headSize);
-  const tileBytes = most(({ shape }) => 4 * TILE_TOKENS * shape.headSize);
+  const rowBytes = (heads: "queryHeads" | "kvHeads", tensor: "key" | "value"): number =>
+    most(({ shape }) => 4 * CHUNK_TOKENS * shape[heads] * tensorShape(shape, tensor).headSize);
+  const tileBytes = (tensor: "key" | "value"): number =>
+    most(({ shape }) => 4 * TILE_TOKENS * tensorShape(shape, tensor).headSize);
   const scratchBytes = most(({ address }) => kernels.scratchBytes(address, CHUNK_TOKENS));
   return {
-    query: arena.allocate(queryBytes),
-    key: arena.allocate(keyBytes),
-    value: arena.allocate(keyBytes),
-    output: arena.allocate(queryBytes),
+    query: arena.allocate(rowBytes("queryHeads", "key")),
+    key: arena.allocate(rowBytes("kvHeads", "key")),
+    value: arena.allocate(rowBytes("kvHeads", "value")),
+    output: arena.allocate(rowBytes("queryHeads", "value")),
     segments: arena.allocate(CHUNK_TOKENS * ROW_SEGMENT_BYTES),
-    scratch: arena.allocate(Math.max(tileBytes, scratchBytes)),
+    scratch: arena.allocate(Math.max(tileBytes("key"), tileBytes("value"), scratchBytes)),
     ...(pool && { threads: threadWorkspace(arena, layers, limits) }),
   };
 };

@@ -64,19 +64,23 @@ export interface AttentionCase {
   readonly seed: number;
 }
 
-/** Every scheme, head size and number of heads with a kernel path of its own. */
+const HEAD_SIZES = [16, 32, 64, 80, 96, 128, 256];
+
+/** Every scheme, head size, value size and number of heads with a kernel path of its own. */
 export const anyCase: fc.Arbitrary<AttentionCase> = fc
   .record({
-    headSize: fc.constantFrom(16, 32, 64, 80, 96, 128, 256),
+    headSize: fc.constantFrom(...HEAD_SIZES),
+    otherSize: fc.option(fc.constantFrom(...HEAD_SIZES)),
     kvHeads: fc.constantFrom(1, 2),
     ratio: fc.constantFrom(1, 2, 3, 4, 8),
   })
-  .chain(({ headSize, kvHeads, ratio }) =>
-    fc.record({
-      shape: fc.constant({ layers: 1, queryHeads: kvHeads * ratio, kvHeads, headSize } satisfies CacheShape),
+  .chain(({ headSize, otherSize, kvHeads, ratio }) => {
+    const valueSize = otherSize ?? headSize;
+    return fc.record({
+      shape: fc.constant({ layers: 1, queryHeads: kvHeads * ratio, kvHeads, headSize, valueSize } satisfies CacheShape),
       layer: fc.record({
         key: orFloat16(fc.oneof(tokenScheme(headSize), channelScheme)),
-        value: orFloat16(tokenScheme(headSize)),
+        value: orFloat16(tokenScheme(valueSize)),
         residency: fc.record({
           kind: fc.constant("prefix"),
           sinks: fc.constantFrom(0, 4, 33),
@@ -86,8 +90,20 @@ export const anyCase: fc.Arbitrary<AttentionCase> = fc
       calls: fc.array(fc.constantFrom(1, 2, 17, 64, 65, 150), { minLength: 1, maxLength: 4 }),
       scale: fc.constantFrom(0.1, 1, 4),
       seed: fc.nat(),
-    }),
-  );
+    });
+  });
+
+/** Rows of one call of layer 0: normal numbers, queries times `scale`. */
+export const randomRows = (
+  next: () => number,
+  tokens: number,
+  { queryHeads, kvHeads, headSize, valueSize = headSize }: CacheShape,
+  scale: number,
+): readonly [query: Tensor, key: Tensor, value: Tensor] => [
+  randomTensor(next, tokens, queryHeads * headSize, scale),
+  randomTensor(next, tokens, kvHeads * headSize, 1),
+  randomTensor(next, tokens, kvHeads * valueSize, 1),
+];
 
 /** Largest difference, relative to the largest number of the reference. */
 export const relativeDifference = (got: Tensor, expected: Tensor): number => {

@@ -1,4 +1,4 @@
-import { attendAlone, type RowsCall, strides } from "../attend-rows.ts";
+import { attendAlone, placesOf, type RowsCall } from "../attend-rows.ts";
 import type { Engine } from "../engine.ts";
 import { ROW_SEGMENT_BYTES } from "../segment-ends.ts";
 import type { ThreadWorkspace } from "../workspace.ts";
@@ -18,15 +18,13 @@ export const attendOnThreads =
 
 const attendByRows = (pool: ThreadPool, call: RowsCall, rowsPerTask: number): void => {
   const { layer, shape, rows, workspace } = call;
-  const stride = strides(shape);
   const tasks: number[][] = [];
   for (let first = 0; first < rows; first += rowsPerTask)
     for (let head = 0; head < shape.kvHeads; head++) {
-      const offset = first * stride.row + head * stride.head;
       const count = Math.min(rowsPerTask, rows - first);
-      const [query, output] = [workspace.query + offset, workspace.output + offset];
+      const { query, output } = placesOf(call, first, head);
       const segments = workspace.segments + first * ROW_SEGMENT_BYTES;
-      tasks.push([layer, head, segments, count, query, output, stride.row]);
+      tasks.push([layer, head, segments, count, query, output]);
     }
   runTasks(pool, call, "attend", tasks);
 };
@@ -35,15 +33,14 @@ const attendByRows = (pool: ThreadPool, call: RowsCall, rowsPerTask: number): vo
 const attendByTiles = (pool: ThreadPool, call: RowsCall, tilesPerTask: number, tasksPerHead: number): void => {
   const { arena, layer, shape, rows, workspace } = call;
   const { kernels } = arena;
-  const stride = strides(shape);
   const { scratch, states } = threadWorkspace(call);
   const stateBytes = rows * kernels.stateBytes(layer);
   const begunOf = (head: number): number => states + head * stateBytes;
   const partOf = (head: number, index: number): number =>
     begunOf(shape.kvHeads) + (head * tasksPerHead + index) * stateBytes;
   for (let head = 0; head < shape.kvHeads; head++) {
-    const query = workspace.query + head * stride.head;
-    kernels.beginRows(scratch, layer, head, workspace.segments, rows, query, stride.row, begunOf(head));
+    const { query } = placesOf(call, 0, head);
+    kernels.beginRows(scratch, layer, head, workspace.segments, rows, query, begunOf(head));
   }
   const tasks: number[][] = [];
   for (let head = 0; head < shape.kvHeads; head++)
@@ -57,7 +54,7 @@ const attendByTiles = (pool: ThreadPool, call: RowsCall, tilesPerTask: number, t
     const sum = partOf(head, 0);
     for (let index = 1; index < tasksPerHead; index++)
       kernels.mergePart(layer, rows, sum, partOf(head, index), begunOf(head));
-    kernels.endRows(layer, head, rows, sum, workspace.output + head * stride.head, stride.row);
+    kernels.endRows(layer, head, rows, sum, placesOf(call, 0, head).output);
   }
 };
 

@@ -11,7 +11,7 @@ import {
   anyCase,
   type AttentionCase,
   normals,
-  randomTensor,
+  randomRows,
   relativeDifference,
 } from "../test-support/attention-cases.ts";
 import { createEagerBackend } from "../test-support/eager-backend.ts";
@@ -31,9 +31,7 @@ const play = async (
   const next = normals(seed);
   const outputs: Tensor[] = [];
   for (const tokens of calls) {
-    const query = randomTensor(next, tokens, shape.queryHeads * shape.headSize, scale);
-    const [key, value] = [0, 1].map(() => randomTensor(next, tokens, shape.kvHeads * shape.headSize, 1));
-    outputs.push(await cache.attend(0, query, key!, value!));
+    outputs.push(await cache.attend(0, ...randomRows(next, tokens, shape, scale)));
   }
   const snapshot = await cache.snapshot();
   await cache.dispose();
@@ -107,7 +105,7 @@ test("a failed task is an error of its job, not of the next", async () => {
   const engine = await createEngine(2);
   const arena = await createArena(engine);
   await engine.pool!.add([arena]);
-  const nowhere = [-16, 0, 0, 1, 0, 0, 0];
+  const nowhere = [-16, 0, 0, 1, 0, 0];
   const job = { arenaId: arena.id, kernel: "attend", scratch: 0, scratchStep: 0 } as const;
   const failing = { ...job, tasks: Array.from({ length: 200 }, () => nowhere) };
   expect(() => engine.pool!.run(failing, () => sleep(50))).toThrow(
