@@ -1,5 +1,5 @@
 // Measures what it takes to answer one prompt with a model, in a process for each way: ours with compact and exact weights,
-// and llama.cpp with a 16-bit cache; and what a small `tune` takes:
+// and llama.cpp with a 16-bit cache and a thread for each core; and what a small `tune` takes:
 //   npm run -s bench:memory -- MODEL [WAY ...] [--tokens 640] [--cold]
 // WAYs are compact, exact, llama.cpp and tune; by default all. Prints the peak of the process, the peak of its memory that is not
 // of mapped files (Linux only), the time to open and load, and from there to the first token. Run it twice: the first run writes
@@ -7,7 +7,7 @@
 // Needs node-llama-cpp for its row; if it is missing, the row says how to install it.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -41,7 +41,9 @@ const llamaCpp = async (model, tokens) => {
   const { path } = await resolveModel(model);
   const llama = await getLlama({ gpu: false, build: "never", logLevel: "error" });
   const loaded = await llama.loadModel({ modelPath: path });
-  const context = await loaded.createContext({ contextSize: 2 * tokens });
+  // By default it takes four threads, which is four times slower on two cores.
+  const threads = availableParallelism();
+  const context = await loaded.createContext({ contextSize: 2 * tokens, threads });
   const loadedMs = performance.now();
   const ids = loaded.tokenize(prompt(tokens));
   let [firstMs, count] = [undefined, 0];
