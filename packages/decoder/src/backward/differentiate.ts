@@ -128,7 +128,9 @@ const ruleOf = ({ opType, domain }: NodeProto, index: number): InputRule | undef
 };
 
 /** Operators of the same name in another domain may be others. */
-const domainOf = (opType: string): string => (opType === "MatMulNBits" ? "com.microsoft" : "");
+const domainOf = (opType: string): string => (CONTRIBUTED.has(opType) ? "com.microsoft" : "");
+
+const CONTRIBUTED: ReadonlySet<string> = new Set(["MatMulNBits", "CausalConvWithState", "LinearAttention"]);
 
 /** The first output of these operators is smooth; others are places. */
 const WITH_PLACES: ReadonlySet<string> = new Set(["TopK", "If"]);

@@ -15,7 +15,7 @@ import { cotangentName, gradientName } from "./differentiate.ts";
 import { RULES } from "./rules.ts";
 import { vjpModel } from "./vjp-model.ts";
 
-/** A graph with inputs `a` and `b` and the output `y`. */
+/** A graph with some inputs of {@link NAMES} and the output `y`. */
 interface Case {
   readonly nodes: readonly NodeProto[];
   readonly constants: readonly Constant[];
@@ -25,7 +25,9 @@ interface Case {
   readonly domain?: string;
 }
 
-/** One operation on `a`, and on `b` if it has sizes, then on constants. */
+const NAMES = ["a", "b", "c", "d", "e", "f"];
+
+/** One operation on as many inputs as have sizes, then on constants. */
 const operation = (
   opType: string,
   inputs: Case["inputs"],
@@ -33,7 +35,7 @@ const operation = (
   constants: readonly Constant[] = [],
   attributes: Readonly<Record<string, AttributeValue>> = {},
 ): Case => {
-  const names = [...["a", "b"].slice(0, inputs.length), ...constants.map(({ name }) => name)];
+  const names = [...NAMES.slice(0, inputs.length), ...constants.map(({ name }) => name)];
   return { nodes: [node(opType, names, ["y"], attributes)], constants, inputs, output };
 };
 
@@ -78,6 +80,72 @@ const choice = (isTaken: boolean): Case => {
       [2, 3],
     ],
     output: [2, 3],
+  };
+};
+
+/** A convolution of 2 sequences of 3 channels, whose last state counts too. */
+const convolution = (activation: string, tokens: number, hasBias: boolean): Case => ({
+  nodes: [
+    node(
+      "CausalConvWithState",
+      ["a", "kernel", hasBias ? "bias" : "", "b"],
+      ["convolved", "present"],
+      { activation },
+      "com.microsoft",
+    ),
+    node("Concat", ["convolved", "present"], ["y"], { axis: 2 }),
+  ],
+  constants: [numbers("kernel", [3, 1, 4]), ...(hasBias ? [numbers("bias", [3])] : [])],
+  inputs: [
+    [2, 3, tokens],
+    [2, 3, 3],
+  ],
+  output: [2, 3, tokens + 3],
+});
+
+/** The gated delta rule for 2 sequences with 2 heads; with `isStateRead`, its last state counts too. */
+const deltaRule = (tokens: number, isStateRead: boolean, scale?: number): Case => {
+  const attributes = { q_num_heads: 2, kv_num_heads: 2, ...(scale !== undefined && { scale: { float: scale } }) };
+  const sizes = integers("sizes", [2, -1]);
+  const [keyWidth, width] = [2 * 3, 2 * 4];
+  return {
+    nodes: [
+      node("LinearAttention", [...NAMES], ["read", "present"], attributes, "com.microsoft"),
+      ...(isStateRead
+        ? [
+            node("Reshape", ["read", "sizes"], ["read_row"]),
+            node("Reshape", ["present", "sizes"], ["present_row"]),
+            node("Concat", ["read_row", "present_row"], ["y"], { axis: 1 }),
+          ]
+        : [node("Identity", ["read"], ["y"])]),
+    ],
+    constants: isStateRead ? [sizes] : [],
+    inputs: [
+      [2, tokens, keyWidth],
+      [2, tokens, keyWidth],
+      [2, tokens, width],
+      [2, 2, 3, 4],
+      [2, tokens, 2],
+      [2, tokens, 2],
+    ],
+    output: isStateRead ? [2, tokens * width + 2 * 3 * 4] : [2, tokens, width],
+  };
+};
+
+/** Of keys near one of length 1, with rates near 1 and hardly any decay: terms of a power series would be huge. */
+const equalKeys = (tokens: number): Case => {
+  const { nodes, inputs, output } = deltaRule(tokens, false);
+  const near = (name: string, value: string): NodeProto[] => [
+    node("Mul", [name, "small"], [`${name}_change`]),
+    node("Add", [`${name}_change`, value], [`${name}_near`]),
+  ];
+  const nears = new Map(["b", "e", "f"].map((name) => [name, `${name}_near`]));
+  const moved = nodes.map((one) => ({ ...one, input: one.input.map((name) => nears.get(name) ?? name) }));
+  return {
+    nodes: [...near("b", "unit"), ...near("e", "none"), ...near("f", "one"), ...moved],
+    constants: [scalar("small", 0.01), scalar("unit", Math.sqrt(1 / 3)), scalar("none", 0), scalar("one", 1)],
+    inputs,
+    output,
   };
 };
 
@@ -141,6 +209,14 @@ const cases: Readonly<Record<string, Case>> = {
     [numbers("cosine", [1, 3, 2]), numbers("sine", [1, 3, 2])],
     { num_heads: 2 },
   ),
+  Softplus: operation("Softplus", [square], square),
+  CausalConvWithState: convolution("none", 5, true),
+  "CausalConvWithState of fewer tokens than its state": convolution("silu", 2, true),
+  "CausalConvWithState without a bias": convolution("silu", 1, false),
+  LinearAttention: deltaRule(7, true),
+  "LinearAttention of one token": deltaRule(1, true),
+  "LinearAttention of a power of two, with a scale": deltaRule(8, false, 0.7),
+  "LinearAttention of many equal keys": equalKeys(100),
   "If, taken": choice(true),
   "If, not taken": choice(false),
 };
@@ -153,7 +229,7 @@ const sliced = (from: number, to: number, step: number): Case => {
 const graphOf = ({ inputs, output, nodes, constants }: Case): Uint8Array =>
   serializeGraph({
     name: "case",
-    inputs: inputs.map((dims, index) => ({ name: ["a", "b"][index]!, dims })),
+    inputs: inputs.map((dims, index) => ({ name: NAMES[index]!, dims })),
     outputs: [{ name: "y", dims: output }],
     nodes,
     constants,
@@ -184,7 +260,7 @@ test.each([
   ["the operator com.microsoft.Gelu", { ...operation("Gelu", [square], square), domain: "com.microsoft" }],
 ])("%s is refused instead of differentiated as another", (got, { domain = "", ...one }: Case) => {
   const nodes = one.nodes.map((made) => ({ ...made, domain }));
-  const names = ["a", "b"].slice(0, one.inputs.length);
+  const names = NAMES.slice(0, one.inputs.length);
   expect(() => vjpModel(graphOf({ ...one, nodes }), { inputs: names })).toThrow(
     expect.objectContaining({ code: "BACKWARD_UNSUPPORTED", message: expect.stringContaining(got) }),
   );
@@ -194,7 +270,7 @@ const SAMPLES = 2;
 const STEP = 1e-2;
 
 test.each(Object.entries(cases))("the rules of %s are those of finite differences", async (_, one) => {
-  const names = ["a", "b"].slice(0, one.inputs.length);
+  const names = NAMES.slice(0, one.inputs.length);
   const graph = graphOf(one);
   const forward = await InferenceSession.create(graph);
   const backward = await InferenceSession.create(vjpModel(graph, { inputs: names }));

@@ -1,6 +1,8 @@
 import type { Rule } from "./rule.ts";
+import { convolutionRules } from "./rules/causal-convolution.ts";
 import { elementwiseRules } from "./rules/elementwise.ts";
 import { layoutRules } from "./rules/layout.ts";
+import { linearAttentionRules } from "./rules/linear-attention.ts";
 import { productRules } from "./rules/product.ts";
 import { rowRules } from "./rules/row.ts";
 
@@ -14,4 +16,6 @@ export const RULES: Readonly<Record<string, Rule>> = {
   ...layoutRules,
   ...productRules,
   ...rowRules,
+  ...convolutionRules,
+  ...linearAttentionRules,
 };

@@ -29,9 +29,14 @@ export const tensorDims = (
     }
     const found = (DIMS[node.opType] ?? sameAsFirst)(node, { dims, integers });
     for (const output of node.output) if (found) dims.set(output, found);
+    const past = WITH_STATE.has(node.opType) ? dimsOf(node, { dims, integers }, 3) : undefined;
+    if (past) dims.set(node.output[1]!, past);
   }
   return dims;
 };
+
+/** The second output of these operators has the dimensions of the past state. */
+const WITH_STATE: ReadonlySet<string> = new Set(["CausalConvWithState", "LinearAttention"]);
 
 /** Dimensions of a node's outputs. */
 type OutputDims = (node: NodeProto, known: Known) => Dims | undefined;
@@ -117,6 +122,9 @@ const concat: OutputDims = (node, known) => {
 
 const sameRank: OutputDims = (node, known) => dimsOf(node, known, 0)?.map(() => UNKNOWN);
 
+/** Values of as many tokens. */
+const linearAttention: OutputDims = (node, known) => dimsOf(node, known, 2);
+
 const gather: OutputDims = (node, known) => {
   const [data, indices] = [dimsOf(node, known, 0), dimsOf(node, known, 1)];
   const axis = integerOf(node, "axis", 0);
@@ -152,6 +160,7 @@ const DIMS: Readonly<Record<string, OutputDims>> = {
   Split: sameRank,
   TopK: sameRank,
   Gather: gather,
+  LinearAttention: linearAttention,
   Shape: shape,
   Expand: expand,
 };

@@ -30,8 +30,8 @@ export interface Port {
   readonly dims: readonly (number | string)[];
 }
 
-/** A branch of `If`. It has no inputs and reads the tensors of the graph around it, constants included. */
-export type Branch = Pick<Graph, "name" | "outputs" | "nodes">;
+/** A branch of `If`, or with inputs the body of `Scan`. It also reads the tensors of the graph around it, constants included. */
+export type Branch = Pick<Graph, "name" | "outputs" | "nodes"> & Partial<Pick<Graph, "inputs">>;
 
 /** Value of a node attribute. Integers are written as INT, `{ float }` as FLOAT, `{ branch }` as GRAPH. */
 export type AttributeValue =
@@ -135,8 +135,8 @@ const attribute = (name: string, value: AttributeValue): AttributeProto => {
   return create(AttributeProtoSchema, { name, type: AttributeType.INTS, ints: value.map(BigInt) });
 };
 
-const branchGraph = ({ name, outputs, nodes }: Branch): GraphProto =>
-  create(GraphProtoSchema, { name, output: outputs.map(portInfo), node: [...nodes] });
+const branchGraph = ({ name, inputs = [], outputs, nodes }: Branch): GraphProto =>
+  create(GraphProtoSchema, { name, input: inputs.map(portInfo), output: outputs.map(portInfo), node: [...nodes] });
 
 const bytesOf = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(new TextEncoder().encode(text));
 

@@ -80,6 +80,7 @@ export const elementwiseRules: Readonly<Record<string, Rule>> = {
   ),
   Sigmoid: byInput(scaled(0, sigmoidSlope)),
   Tanh: byInput(scaled(0, tanhSlope)),
+  Softplus: byInput(scaled(0, (call) => call.emit("Sigmoid", [call.input[0]!]))),
   Gelu: byInput(scaled(0, geluSlope)),
   Min: byInput(where(isBelow), fixed),
   Clip: byInput(where(isInside), fixed, fixed),
