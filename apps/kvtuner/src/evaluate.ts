@@ -71,7 +71,7 @@ export const openPlanScorer = async (settings: EvaluateSettings): Promise<GivenP
   const path = given ?? defaultText(settings.model, "evaluation");
   const text = path === undefined ? undefined : readText(path);
   if (text === undefined) assertOwnTextIsSampled(options);
-  const intended = { contextLength: options.sampleLength };
+  const intended = { contextLength: Math.max(options.context, options.sampleLength) };
   return openScorer(settings, intended, (model, callbacks) =>
     textScorer(model, { ...options, text }, { ...callbacks, ownText: cachedOwnText }),
   );
@@ -81,7 +81,8 @@ export const openPlanScorer = async (settings: EvaluateSettings): Promise<GivenP
 export const openTaskScorer = async (settings: EvaluateTaskSettings): Promise<GivenPlanScorer<TaskResult>> => {
   const task = readTask(settings);
   const { context } = fillOptions({ context: EVALUATE_OPTIONS.context }, settings);
-  return openScorer(settings, {}, (model, callbacks) => taskScorer(model, task, context, callbacks));
+  const intended = { contextLength: context };
+  return openScorer(settings, intended, (model, callbacks) => taskScorer(model, task, context, callbacks));
 };
 
 const openScorer = async <Result>(

@@ -142,6 +142,11 @@ export const REPORT_OPTIONS = {
   context: wholeOption({ least: 1 }, undefined, `${STUDY_OPTIONS.context.help} (default: the study's)`),
 };
 
+/** The context that plans are for. */
+const CONTEXT_OPTION = {
+  context: { ...STUDY_OPTIONS.context, help: `${STUDY_OPTIONS.context.help} and Phi-3's RoPE factors` },
+};
+
 /** Options of `tune`, except its limit. */
 export const TUNE_OPTIONS = {
   out: textOption("<dir>", "study folder (default: studies/MODEL-MODE)"),
@@ -150,6 +155,7 @@ export const TUNE_OPTIONS = {
     "UTF-8 calibration text file (default: prompts of --task, or the model's own continuations of built-in prompts)",
   ),
   ...STUDY_OPTIONS,
+  ...CONTEXT_OPTION,
   verify: flagOption("run the picked plan token by token and compare its loss with the evaluator's"),
   backend: backendOption(undefined, "backend for --verify (default: cpu)"),
   task,
@@ -174,7 +180,7 @@ export const EVALUATE_OPTIONS = {
   },
   samples: { ...wholeOption({ least: 1 }, 8, "number of samples of the text"), ...ofText },
   sampleLength: { ...wholeOption({ least: 2 }, 512, "tokens per sample"), ...ofText },
-  context: STUDY_OPTIONS.context,
+  ...CONTEXT_OPTION,
   seed: seedOption("seed for the model's own text or a task's examples, below 2^32"),
   anyWeights,
   ...OFFLINE_OPTION,
@@ -214,6 +220,11 @@ export const RUNNER_OPTIONS = {
   backend: backendOption(BACKEND_NAMES[0]!, "backend that stores the cache"),
   weights,
   memory,
+  context: wholeOption(
+    { least: 1 },
+    undefined,
+    `most tokens of prompt and text, by which Phi-3's RoPE factors are chosen (default: the model's context, and factors for ${STUDY_OPTIONS.context.fallback} tokens)`,
+  ),
   anyWeights,
   ...OFFLINE_OPTION,
 };

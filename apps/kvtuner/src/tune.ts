@@ -109,7 +109,7 @@ const openAndTune = async (
 ): Promise<TuneResult> => {
   const callbacks = callbacksOf(options);
   const access = { ...callbacks, offline: options.offline === true };
-  const intended = { contextLength: tuning.study.sampleLength };
+  const intended = { contextLength: Math.max(tuning.study.context, tuning.study.sampleLength) };
   const model = await clock.time("load", async () =>
     typeof named === "string" ? openModel(named, access, intended) : named,
   );

@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { bench } from "../src/bench.ts";
 import { evaluate } from "../src/evaluate.ts";
 import { openModel } from "../src/model/open.ts";
+import { run } from "../src/run.ts";
 import { tune } from "../src/tune.ts";
 import { familyFile } from "./family-file.ts";
 
@@ -33,7 +34,24 @@ test("eval runs samples beyond Phi-3's first context with the factors for them",
   await expect(perplexity(sample)).rejects.toMatchObject({ code: "MODEL_ROPE_CONTEXT" });
   const short = sample.subarray(0, 64);
   expect(await perplexity(short, 128)).not.toBeCloseTo(await perplexity(short), 3);
-  for (const sampleLength of [64, 128]) expect((await evaluate({ ...common, sampleLength })).kl).toBeLessThan(1e-3);
+  const scores = [];
+  for (const lengths of [{ sampleLength: 64, context: 64 }, { sampleLength: 64 }, { sampleLength: 128, context: 64 }])
+    scores.push(await evaluate({ ...common, ...lengths }));
+  expect(Math.max(...scores.map(({ kl }) => kl))).toBeLessThan(1e-3);
+  expect(scores[0]!.perplexity).not.toBeCloseTo(scores[1]!.perplexity, 3);
+});
+
+test("run takes as many tokens as its context, with the factors for it", async () => {
+  const settings = { model, plan: "none", prompt: "All that is gold does not glitter. ", backend: "cpu-reference" };
+  const texts = [];
+  for (const context of [64, 65, undefined])
+    texts.push(await run({ ...settings, maxTokens: 80, ...(context !== undefined && { context }) }));
+  const lengths = texts.map(({ prompt, ids }) => prompt.tokens + ids.length - 1);
+  expect(texts.map(({ finish }) => finish)).toEqual(["context", "context", "length"]);
+  expect(lengths.slice(0, 2)).toEqual([64, 65]);
+  expect(texts[0]!.ids.slice(0, 20)).not.toEqual(texts[1]!.ids.slice(0, 20));
+  expect(texts[1]!.ids).toEqual(texts[2]!.ids.slice(0, texts[1]!.ids.length));
+  await expect(run({ ...settings, context: 8 })).rejects.toMatchObject({ code: "PROMPT_TOO_LONG" });
 });
 
 test("tune runs them too", async () => {

@@ -17,7 +17,7 @@ export interface ModelHeader {
 
 /** Tokens that a model is opened for. */
 export interface ContextOption {
-  /** Length of the longest sequence to run; Phi-3 has RoPE factors for short and for long ones. */
+  /** Tokens of the longest sequence to run, by which Phi-3's RoPE factors are chosen. */
   readonly contextLength?: number;
 }
 

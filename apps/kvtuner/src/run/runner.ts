@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { type Backend, cacheReport, type CacheReport, type KvCache, Turns } from "@kvtuner/backend";
 import { CacheSession, type Generated, generateText, promptIds, seededRandom } from "@kvtuner/decoder";
 import { KvtunerError, type Plan } from "@kvtuner/plan";
-import { type Filled, fillOptions, callbacksOf, thenDispose, type Callbacks } from "@kvtuner/tuning";
+import { type Filled, fillOptions, callbacksOf, STUDY_OPTIONS, thenDispose, type Callbacks } from "@kvtuner/tuning";
 import { openBackend } from "../model/backend.ts";
 import { readPlan } from "../model/read-plan.ts";
 import { openRunnableModel, type RunnableModel } from "../model/runnable-model.ts";
@@ -41,20 +41,23 @@ export interface Runner {
  * @throws KvtunerError for bad options, models and plans, and for a plan that the backend cannot store
  */
 export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
-  const { backend: given, threads, ...settings } = runnerSettings(options);
+  const { backend: given, threads, context, ...settings } = runnerSettings(options);
   const callbacks = callbacksOf(options);
   const disposals: (() => Promise<void>)[] = [];
   const giveBack = (): Promise<void> => thenDispose(async () => undefined, ...disposals.splice(0).toReversed());
   try {
     const access = { ...callbacks, offline: options.offline === true };
-    const model = await openRunnableModel(options.model, { ...settings, createSession: sessionsOn(threads) }, access);
+    const contextLength = context ?? STUDY_OPTIONS.context.fallback;
+    const wishes = { ...settings, contextLength, createSession: sessionsOn(threads) };
+    const model = await openRunnableModel(options.model, wishes, access);
     disposals.push(() => model.dispose());
     const plan = readPlan(options.plan, model, { anyWeights: options.anyWeights === true, warn: callbacks.warn });
     const { backend, dispose: disposeBackend } = await openBackend(given, { threads }, [plan]);
     disposals.push(disposeBackend);
     const cache = await backend.createCache(model.shape, plan);
     disposals.push(() => cache.dispose());
-    return { plan, ...generator({ model, plan, backend, cache, callbacks }, giveBack) };
+    const limit = Math.min(context ?? Infinity, model.contextLength, backend.capabilities.maxTokens);
+    return { plan, ...generator({ model, plan, backend, cache, contextLength: limit, callbacks }, giveBack) };
   } catch (error) {
     return thenDispose(() => {
       throw error;
@@ -75,11 +78,13 @@ interface Parts {
   readonly plan: Plan;
   readonly backend: Backend;
   readonly cache: KvCache;
+  /** Most tokens that it takes. */
+  readonly contextLength: number;
   readonly callbacks: Callbacks;
 }
 
 const generator = (
-  { model, plan, backend, cache, callbacks }: Parts,
+  { model, plan, backend, cache, contextLength, callbacks }: Parts,
   giveBack: () => Promise<void>,
 ): Omit<Runner, "plan"> => {
   let session: CacheSession | undefined;
@@ -90,7 +95,6 @@ const generator = (
     const decoder = await model.load();
     return (session ??= new CacheSession({ decoder, cache, chunkTokens: PROMPT_PIECE_TOKENS }));
   };
-  const contextLength = Math.min(model.contextLength, backend.capabilities.maxTokens);
   const generateNow = async (options: GenerationOptions): Promise<RunResult> => {
     assertInUse(disposed);
     const { tokenizer } = model;
@@ -149,7 +153,7 @@ const assertPrompt = (prompt: Int32Array, contextLength: number): void => {
   if (prompt.length > contextLength)
     throw new PromptError(
       "PROMPT_TOO_LONG",
-      `expected a prompt of at most ${contextLength} tokens, the limit of model and backend, got ${prompt.length}; use a shorter text`,
+      `expected a prompt of at most ${contextLength} tokens, the least of --context and the limits of model and backend, got ${prompt.length}; use a shorter text, or raise --context if the model allows`,
     );
 };
 
