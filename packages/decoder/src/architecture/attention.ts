@@ -59,6 +59,7 @@ export const shapeOf = (layers: readonly (Heads & { readonly attention: Attentio
 };
 
 const isEqual = (one: AttentionSpec, other: AttentionSpec): boolean => JSON.stringify(one) === JSON.stringify(other);
+
 const recurrentShape = ({ recurrentLayers }: DecoderConfig): RecurrentLayer[] | undefined => {
   if (recurrentLayers === undefined) return undefined;
   const { at, kind, states } = recurrentLayers;

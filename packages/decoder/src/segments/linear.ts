@@ -1,7 +1,8 @@
-import type { NodeProto } from "onnx-buf";
+import { equals } from "@bufbuild/protobuf";
+import { type NodeProto, NodeProtoSchema } from "onnx-buf";
 import type { Linear } from "../architecture/weights.ts";
 import type { BlockCodes } from "../gguf/block-codes.ts";
-import { type Constant, integers, node, scalar } from "../onnx/graph.ts";
+import { bytesOfData, type Constant, integers, node, scalar } from "../onnx/graph.ts";
 
 /** Nodes and constants of a part of a graph. */
 export interface Part {
@@ -101,22 +102,43 @@ const packed = (codes: Int8Array, bits: 4 | 8): Uint8Array => {
   return bytes;
 };
 
-/** Joins parts; nodes and constants of the same name occur once. */
+/**
+ * Joins parts. Equal nodes and constants of several parts occur once.
+ *
+ * @throws Error when two that differ have the same name: one of them would be lost
+ */
 export const join = (parts: readonly Part[]): Part => ({
-  nodes: firstOfEach(
+  nodes: distinct(
     parts.flatMap((part) => part.nodes),
     ({ output }) => output[0]!,
+    (one, other) => equals(NodeProtoSchema, one, other),
   ),
-  constants: firstOfEach(
+  constants: distinct(
     parts.flatMap((part) => part.constants),
     ({ name }) => name,
+    isSameConstant,
   ),
 });
 
-const firstOfEach = <Item>(items: readonly Item[], nameOf: (item: Item) => string): Item[] => {
+const distinct = <Item>(
+  items: readonly Item[],
+  nameOf: (item: Item) => string,
+  isSame: (one: Item, other: Item) => boolean,
+): Item[] => {
   const byName = new Map<string, Item>();
-  for (const item of items) if (!byName.has(nameOf(item))) byName.set(nameOf(item), item);
+  for (const item of items) {
+    const name = nameOf(item);
+    const other = byName.get(name);
+    if (other !== undefined && !isSame(item, other)) throw new Error(`internal: two parts of a graph make ${name}`);
+    byName.set(name, other ?? item);
+  }
   return [...byName.values()];
+};
+
+const isSameConstant = (one: Constant, other: Constant): boolean => {
+  if (one.dims.join() !== other.dims.join()) return false;
+  const [bytes, others] = [bytesOfData(one.data), bytesOfData(other.data)];
+  return bytes.length === others.length && bytes.every((byte, index) => byte === others[index]);
 };
 
 /** Computes `output` from `input`. */
