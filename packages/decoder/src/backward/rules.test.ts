@@ -241,6 +241,13 @@ test("every operator with a rule is here, except those without a derivative or i
 });
 
 const matrix = numbers("matrix", square);
+/** An operator of unknown output sizes, which needs no derivative. */
+const rounded: Case = {
+  nodes: [node("Round", ["matrix"], ["whole"]), node("Mul", ["a", "whole"], ["y"])],
+  constants: [matrix],
+  inputs: [square],
+  output: square,
+};
 test.each([
   ["Gelu with approximate none", operation("Gelu", [square], square)],
   ["Gemm with alpha 0.5", operation("Gemm", [square], [3, 3], [matrix], { transB: 1, alpha: { float: 0.5 } })],
@@ -256,6 +263,7 @@ test.each([
   ["Transpose without perm", operation("Transpose", [square], [4, 3])],
   ["Slice with other starts than 0", sliced(1, 3, 1)],
   ["Slice with other steps than 1", sliced(0, 4, 2)],
+  ["the operator Round", rounded],
   ["ReduceSum without constant axes", operation("ReduceSum", [square], [1, 1])],
   ["the operator com.microsoft.Gelu", { ...operation("Gelu", [square], square), domain: "com.microsoft" }],
 ])("%s is refused instead of differentiated as another", (got, { domain = "", ...one }: Case) => {

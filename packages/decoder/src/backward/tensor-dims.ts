@@ -1,5 +1,6 @@
 import type { NodeProto } from "onnx-buf";
 import { integerOf, integersOf } from "../onnx/attributes.ts";
+import { unsupported } from "./backward-error.ts";
 import { type ConstantIntegers, type Dims, portOf } from "./graph-parts.ts";
 
 /** An unknown size, which is taken not to be 1. */
@@ -14,6 +15,8 @@ interface Known {
 /**
  * Adds the dimensions of the outputs of nodes, in the order of the graph, to those of inputs and constants. Skips tensors of which
  * not even the rank is known.
+ *
+ * @throws BackwardError `BACKWARD_UNSUPPORTED` names an operator whose sizes are not known here
  */
 export const tensorDims = (
   nodes: readonly NodeProto[],
@@ -27,7 +30,9 @@ export const tensorDims = (
         dims.set(node.output[index]!, sizes);
       continue;
     }
-    const found = (DIMS[node.opType] ?? sameAsFirst)(node, { dims, integers });
+    const outputDims = DIMS[node.opType];
+    if (!outputDims) throw unsupported(`the operator ${node.opType}`);
+    const found = outputDims(node, { dims, integers });
     for (const output of node.output) if (found) dims.set(output, found);
     const past = WITH_STATE.has(node.opType) ? dimsOf(node, { dims, integers }, 3) : undefined;
     if (past) dims.set(node.output[1]!, past);
@@ -141,12 +146,31 @@ const expand: OutputDims = (node, known) => {
   return typeof rank === "number" ? Array.from({ length: rank }, () => UNKNOWN) : undefined;
 };
 
+const vector: OutputDims = () => [UNKNOWN];
+
+const nonZero: OutputDims = (node, known) => {
+  const dims = dimsOf(node, known, 0);
+  return dims && [dims.length, UNKNOWN];
+};
+
 const DIMS: Readonly<Record<string, OutputDims>> = {
+  Cast: sameAsFirst,
+  Clip: sameAsFirst,
+  Gelu: sameAsFirst,
+  Identity: sameAsFirst,
+  RMSNormalization: sameAsFirst,
+  RotaryEmbedding: sameAsFirst,
+  ScatterElements: sameAsFirst,
+  Sigmoid: sameAsFirst,
+  Softmax: sameAsFirst,
+  Tanh: sameAsFirst,
   Add: broadcast,
   Sub: broadcast,
   Mul: broadcast,
   Div: broadcast,
   Min: broadcast,
+  Equal: broadcast,
+  Greater: broadcast,
   Gemm: gemm,
   MatMul: matMul,
   MatMulNBits: matMulNBits,
@@ -154,6 +178,9 @@ const DIMS: Readonly<Record<string, OutputDims>> = {
   Unsqueeze: unsqueeze,
   Squeeze: withoutAxes,
   ReduceSum: reduce,
+  ReduceMax: reduce,
+  Range: vector,
+  NonZero: nonZero,
   Transpose: transpose,
   Concat: concat,
   Slice: sameRank,
