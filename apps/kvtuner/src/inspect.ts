@@ -110,10 +110,10 @@ export interface StudyReport {
 export const inspect = async (options: InspectOptions): Promise<InspectResult> => {
   const { target } = options;
   const { context, budget } = fillOptions(INSPECT_OPTIONS, options);
+  if (await isExportedFolder(target)) return inspectModel({ path: target, isExport: true }, context, budget);
   const stats = statIfThere(target);
-  const isExport = await isExportedFolder(target);
-  if (stats?.isDirectory() && !isExport) return inspectStudy(target);
-  if (!isExport && stats?.isFile() && !isModelFile(target)) return inspectPlan(readPlanFile(target), context, budget);
+  if (stats?.isDirectory()) return inspectStudy(target);
+  if (stats?.isFile() && !isModelFile(target)) return inspectPlan(readPlanFile(target), context, budget);
   if (stats === undefined && !isModelName(target) && !isHubName(target)) throw new TargetError(target);
   const access = { ...callbacksOf(options), offline: options.offline === true };
   return inspectModel(await resolveModel(target, access), context, budget);
