@@ -4,7 +4,10 @@ import { ClusteringError, dendrogram, hierarchical, type Dendrogram } from "./in
 
 const nodesOf = (tree: Dendrogram): Dendrogram[] => [tree, ...tree.children.flatMap(nodesOf)];
 
-const vector = fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.integer({ min: 0, max: 4 }));
+const vector = fc.tuple(
+  fc.nat(1000).map((n) => n / 1009),
+  fc.integer({ min: 0, max: 4 }),
+);
 const features = fc.array(vector, { minLength: 1, maxLength: 12 });
 
 /** Largest distance inside a group. */

@@ -108,7 +108,7 @@ describe("measureLayerErrors", () => {
     expect(measureLayerErrors(spoiled)).toEqual(measureLayerErrors(input));
   });
 
-  test.prop([layers(), fc.double({ min: -8, max: 8, noNaN: true })], { numRuns: 40 })(
+  test.prop([layers(), fc.integer({ min: -80, max: 80 }).map((n) => n / 10.1)], { numRuns: 40 })(
     "does not change when all keys shift alike",
     (drawn, shift) => {
       // Caps and sinks make a difference.
@@ -173,7 +173,11 @@ function layers(): fc.Arbitrary<Measured> {
   return sizes.chain(({ tokens, kvHeads, group, headSize, isDouble }) => {
     const array = (length: number): fc.Arbitrary<Float32Array | Float64Array> =>
       fc
-        .array(fc.double({ min: -3, max: 3, noNaN: true }), { minLength: length, maxLength: length })
+        // fc.double draws exponents evenly, so that nearly all numbers would be tiny.
+        .array(
+          fc.integer({ min: -3000, max: 3000 }).map((n) => n / 1009),
+          { minLength: length, maxLength: length },
+        )
         .map((numbers) => (isDouble ? Float64Array.from(numbers) : Float32Array.from(numbers)));
     const tensor = array(tokens * kvHeads * headSize);
     const range = fc

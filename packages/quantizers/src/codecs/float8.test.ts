@@ -73,16 +73,16 @@ const ofHead = (scheme: Float8Scheme, head: number): Float8Scheme =>
     ? { ...scheme, scope: "tensor", scales: [scheme.scales[head]!] }
     : scheme;
 
-test.prop([fc.constantFrom("e4m3" as const, "e5m2" as const), fc.double({ min: -20, max: 15, noNaN: true })])(
-  "a dynamic scale keeps the largest number to half a step, however small it is",
-  (format, exponent) => {
-    const scheme: Float8Scheme = { kind: "float8", format, scope: "token", scales: "dynamic", blockSize: 1 };
-    const x = new Float32Array(16).fill(2 ** exponent);
-    const halfStep = format === "e4m3" ? 2 ** -4 : 2 ** -3;
-    for (const number of decodeBlock(encodeBlock(x, 1, 16, scheme), 1, 16, scheme))
-      expect(Math.abs(number / x[0]! - 1)).toBeLessThanOrEqual(halfStep);
-  },
-);
+test.prop([
+  fc.constantFrom("e4m3" as const, "e5m2" as const),
+  fc.integer({ min: -2020, max: 1515 }).map((n) => n / 101),
+])("a dynamic scale keeps the largest number to half a step, however small it is", (format, exponent) => {
+  const scheme: Float8Scheme = { kind: "float8", format, scope: "token", scales: "dynamic", blockSize: 1 };
+  const x = new Float32Array(16).fill(2 ** exponent);
+  const halfStep = format === "e4m3" ? 2 ** -4 : 2 ** -3;
+  for (const number of decodeBlock(encodeBlock(x, 1, 16, scheme), 1, 16, scheme))
+    expect(Math.abs(number / x[0]! - 1)).toBeLessThanOrEqual(halfStep);
+});
 
 test.prop([anyFloat8, fc.constantFrom(16, 80), fc.integer({ min: 1, max: 3 }), anyHostility], { numRuns: 200 })(
   "whole blocks equal decoded packed blocks, within their bounds",

@@ -52,7 +52,9 @@ it("a softcap caps the error too", () => {
   expect(errorOf(input({}, capped), jitter(1))).toBeLessThan(0.02);
 });
 
-test.prop([fc.integer({ min: 0, max: 2 ** 32 - 1 }), fc.double({ min: -3, max: 3, noNaN: true })], { numRuns: 5 })(
+test.prop([fc.integer({ min: 0, max: 2 ** 32 - 1 }), fc.integer({ min: -300, max: 300 }).map((n) => n / 101)], {
+  numRuns: 5,
+})(
   "drawn rows have the given mean and deviation, and RoPE scales the length of pairs by its magnitude only",
   (seed, mean) => {
     const layer: LayerDistribution = { query: channels(4, 0, 1), key: channels(2, mean, 0.5) };

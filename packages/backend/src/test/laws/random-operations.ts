@@ -17,7 +17,8 @@ interface Step {
 const anyStep: fc.Arbitrary<Step> = fc.record({
   kind: fc.constantFrom("append", "append", "append", "truncate", "restore", "retune", "stored"),
   cache: fc.integer({ min: 0, max: 1 }),
-  amount: fc.double({ min: 0, max: 1, noNaN: true }),
+  // fc.double draws exponents evenly: nearly all of its numbers are next to 0.
+  amount: fc.nat(1000).map((n) => n / 1000),
 });
 
 /** Finds what the other laws miss. fast-check shrinks a failing sequence. */
