@@ -1,7 +1,8 @@
 // Measures what it takes to answer one prompt with a model, in a process for each way: ours with compact and exact weights,
 // and llama.cpp with a 16-bit cache and a thread for each core; and what a small `tune` takes:
-//   npm run -s bench:memory -- MODEL [WAY ...] [--tokens 640] [--cold]
-// WAYs are compact, exact, llama.cpp and tune; by default all. Prints the peak of the process, the peak of its memory that is not
+//   npm run -s bench:memory -- MODEL [WAY ...] [--tokens 640] [--cold] [--measure kl] [--samples 1] [--sample-length 256]
+// WAYs are compact, exact, llama.cpp and tune; by default all. The last three options are those of `tune`; its row also has the
+// need that `tune` states. Prints the peak of the process, the peak of its memory that is not
 // of mapped files (Linux only), the time to open and load, and from there to the first token. Run it twice: the first run writes
 // our segments. With --cold, the system drops the pages of all files before each way, which needs root on Linux.
 // Needs node-llama-cpp for its row; if it is missing, the row says how to install it.
@@ -54,12 +55,14 @@ const llamaCpp = async (model, tokens) => {
   return { loadedMs, firstMs, tokens: ids.length };
 };
 
-/** 256 tokens under all plans of one layer, and four whole plans. */
-const smallTune = async (model) => {
+/** The two pairs of every layer, and four whole plans. */
+const smallTune = async (model, _, study) => {
   const out = mkdtempSync(join(tmpdir(), "kvtuner-memory-"));
+  let stated;
+  const onProgress = ({ note = "" }) => (stated ??= /[\d.]+ \wB of memory/.exec(note)?.[0]);
   try {
-    await tune({ model, out, text: README, samples: 1, sampleLength: 256, pairs: ["K8V4", "K4V2"], evaluations: 4 });
-    return { loadedMs: performance.now(), tokens: 256 };
+    await tune({ ...study, model, out, text: README, pairs: ["K8V4", "K4V2"], evaluations: 4, onProgress });
+    return { loadedMs: performance.now(), tokens: study.samples * study.sampleLength, stated };
   } finally {
     rmSync(out, { recursive: true });
   }
@@ -88,12 +91,13 @@ const anonymousPeak = () => {
   };
 };
 
-const measure = async (way, model, tokens) => {
+const measure = async (way, model, tokens, study) => {
   const startMs = performance.now();
   const endPeak = anonymousPeak();
-  const { loadedMs, firstMs, tokens: read } = await MEASURES[way](model, tokens);
+  const { loadedMs, firstMs, tokens: read, stated } = await MEASURES[way](model, tokens, study);
   return {
     prompt: `${read} tokens`,
+    ...(stated && { stated }),
     peak: megabytes(memoryBytes("VmHWM")),
     anonymous: megabytes(endPeak()),
     [way === "tune" ? "all" : "load"]: `${Math.round(loadedMs - startMs)} ms`,
@@ -116,8 +120,20 @@ const apart = (way, { argv, cold }) => {
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { tokens: { type: "string", default: "640" }, way: { type: "string" }, cold: { type: "boolean" } },
+  options: {
+    tokens: { type: "string", default: "640" },
+    way: { type: "string" },
+    cold: { type: "boolean" },
+    measure: { type: "string", default: "kl" },
+    samples: { type: "string", default: "1" },
+    "sample-length": { type: "string", default: "256" },
+  },
 });
+const study = {
+  measure: values.measure,
+  samples: Number(values.samples),
+  sampleLength: Number(values["sample-length"]),
+};
 const [model = "embedded", ...ways] = positionals;
 if (values.way === undefined)
   console.table(
@@ -129,6 +145,6 @@ if (values.way === undefined)
     ),
   );
 else {
-  console.log(JSON.stringify(await measure(values.way, model, Number(values.tokens))));
+  console.log(JSON.stringify(await measure(values.way, model, Number(values.tokens), study)));
   process.exit(); // llama.cpp's threads would keep it alive
 }
