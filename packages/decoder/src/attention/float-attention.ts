@@ -3,9 +3,7 @@ import { type CacheShape, holesOf, layerShapes, tensorShape } from "@kvtuner/pla
 import { Tensor } from "onnxruntime-common";
 import type { AttentionKernel } from "./attention-kernel.ts";
 import { GrowingRows } from "./growing-rows.ts";
-
-/** Queries that attend at once. */
-export const CHUNK_ROWS = 128;
+import { queryTiles, rowsOf } from "./query-tiles.ts";
 
 /** The baseline: one sequence's keys and values in float32, with the model's attention (batch 1). */
 export class FloatAttention implements Attention {
@@ -17,15 +15,15 @@ export class FloatAttention implements Attention {
   readonly #holes: readonly number[];
 
   constructor(shape: CacheShape, kernel: AttentionKernel) {
-    const rowsOf = (tensor: "key" | "value"): GrowingRows[] =>
+    const growingRows = (tensor: "key" | "value"): GrowingRows[] =>
       layerShapes(shape)
         .map((layer) => tensorShape(layer, tensor))
         .map(({ kvHeads, headSize }) => new GrowingRows(kvHeads * headSize));
     this.#kernel = kernel;
     this.#shape = shape;
     this.#holes = [...holesOf(shape).entries()].flatMap(([hole, { sharing }]) => (sharing === undefined ? [hole] : []));
-    this.#keys = rowsOf("key");
-    this.#values = rowsOf("value");
+    this.#keys = growingRows("key");
+    this.#values = growingRows("value");
   }
 
   /** Tokens in the first layer. */
@@ -71,7 +69,7 @@ export class FloatAttention implements Attention {
 const outputTensor = (output: Float32Array, tokens: number): Tensor =>
   new Tensor("float32", output, [1, tokens, output.length / tokens]);
 
-/** Attention of queries at positions `start ..` over all rows of keys and values, in chunks of queries. */
+/** Attention of queries at positions `start ..` over all rows of keys and values, in tiles of queries. */
 const causalAttention = async (
   kernel: AttentionKernel,
   hole: number,
@@ -83,31 +81,17 @@ const causalAttention = async (
   const rows = keys.length - start;
   const width = query.length / rows;
   let output = new Float32Array(0);
-  for (let first = 0; first < rows; first += CHUNK_ROWS) {
-    const end = Math.min(rows, first + CHUNK_ROWS);
-    const columns = start + end;
+  for (const tile of queryTiles({ from: start, to: keys.length, span: kernel.span(hole) })) {
+    const [first, end] = [tile.first - start, tile.end - start];
     const part = await kernel.run(hole, {
-      query: query.subarray(first * width, end * width),
-      key: keys.rows(columns),
-      value: values.rows(columns),
-      mask: causalMask(start + first, end - first, kernel.span(hole)),
+      query: rowsOf(query, width, first, end),
+      key: keys.rows(tile.start, tile.end),
+      value: values.rows(tile.start, tile.end),
+      mask: tile.mask,
     });
-    if (first === 0) output = new Float32Array((part.length / end) * rows);
-    output.set(part, (part.length / (end - first)) * first);
+    const outputWidth = part.length / (end - first);
+    if (first === 0) output = new Float32Array(outputWidth * rows);
+    output.set(part, outputWidth * first);
   }
   return output;
-};
-
-/**
- * Mask of `rows` queries from position `start` on over columns `0 .. start + rows - 1`, row-major. Each query reads its
- * newest `span` tokens.
- */
-export const causalMask = (start: number, rows: number, span: number): Float32Array => {
-  const columns = start + rows;
-  const mask = new Float32Array(rows * columns).fill(-Infinity);
-  for (let row = 0; row < rows; row++) {
-    const end = start + row + 1;
-    mask.fill(0, row * columns + Math.max(0, end - span), row * columns + end);
-  }
-  return mask;
 };

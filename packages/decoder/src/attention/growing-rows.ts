@@ -27,9 +27,9 @@ export class GrowingRows {
     this.#length = Math.min(this.#length, length);
   }
 
-  /** The first `count` rows, as a view that is valid until the next append. */
-  rows(count: number): Float32Array {
-    return this.#data.subarray(0, count * this.#width);
+  /** Rows `from` up to `to`, as a view that is valid until the next append. */
+  rows(from: number, to: number): Float32Array {
+    return this.#data.subarray(from * this.#width, to * this.#width);
   }
 
   #reserve(size: number): void {

@@ -1,7 +1,7 @@
 import { type CacheShape, spanOf } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import { openAttention } from "../attention/attention-kernel.ts";
-import { causalMask } from "../attention/float-attention.ts";
+import { tiledCalls } from "../attention/query-tiles.ts";
 import type { CreateSession } from "../session.ts";
 import { cotangentName, gradientName } from "./differentiate.ts";
 import { addRows, putRows, type SampleRows, takeRows, zeroRows } from "./sample-rows.ts";
@@ -44,24 +44,13 @@ export const createAttentionVjp = async (shape: CacheShape, createSession: Creat
     vjpModel(attention, { inputs: TENSORS }),
   );
   return {
-    run: async (hole, { query, key, value }, cotangent, cache) => {
+    run: async (hole, inputs, cotangent, cache) => {
       const { queryHeads, attention } = holes[hole]!;
       const { samples, rows: tokens } = cotangent;
-      const widthOf = (array: Float32Array): number => array.length / tokens;
-      const result = zeroRows(samples, tokens, widthOf(query));
+      const result = zeroRows(samples, tokens, inputs.query.length / tokens);
       const most = Math.floor(MOST_SCORES / (samples * queryHeads * tokens));
       const step = Math.max(1, Math.min(MOST_QUERIES, most));
-      for (let first = 0; first < tokens; first += step) {
-        const end = Math.min(tokens, first + step);
-        const start = Math.max(0, first + 1 - spanOf(attention));
-        const rowsOf = (array: Float32Array, from: number): Float32Array =>
-          array.subarray(from * widthOf(array), end * widthOf(array));
-        const call = {
-          query: rowsOf(query, first),
-          key: rowsOf(key, start),
-          value: rowsOf(value, start),
-          mask: causalMask(first - start, end - first, spanOf(attention)),
-        };
+      for (const { first, end, start, call } of tiledCalls(inputs, { to: tokens, span: spanOf(attention), step })) {
         const gradients = await sessionOf(hole).run({
           ...feedsOf(hole, call),
           [cotangentName("attention")]: tensorOf(cotangent, first, end),

@@ -6,6 +6,7 @@ import { type AttentionVjp, type CacheGradients, createAttentionVjp } from "./at
 import { unsupported } from "./backward-error.ts";
 import { type ForwardStates, forwardStates, type HoleArrays, memoryStore, type StateStore } from "./forward-states.ts";
 import { createHeadVjp, type LogitCotangent } from "./head-vjp.ts";
+import { type HeldByName, type HeldRows, holdByName, releaseByName, useByName } from "./held-rows.ts";
 import { type SampleRows, zeroRows } from "./sample-rows.ts";
 import { runSegmentVjp } from "./segment-vjp.ts";
 import { turnedBack } from "./turn-back.ts";
@@ -21,15 +22,39 @@ export interface BackwardOptions {
   /** Scalar functions of the logits whose gradients are computed at once, from one forward computation. */
   readonly samples: number;
   readonly cotangent: LogitCotangent;
-  /** Holds the states of the forward pass; in memory by default. */
+  /** Holds the states of the forward pass and the cotangents of texts that wait; in memory by default. */
   readonly store?: StateStore;
   /**
    * Whether the gradients of query, key and value of the first hole are wanted too; true by default. Those of later holes are a
    * by-product.
    */
   readonly reachesFirst?: boolean;
+  /** Lets a later pass with the same options go on where this one was cut short. */
+  readonly checkpoint?: BackwardCheckpoint;
   /** Aborts between two steps. */
   readonly signal?: AbortSignal;
+}
+
+/** Cotangents between two holes by the names of tensors, each float32 `[samples, tokens, width]`. */
+export type CotangentArrays = Readonly<Record<string, Float32Array>>;
+
+/** Where a pass goes on. */
+export interface KeptCotangents {
+  /** The hole that was passed last; the number of all holes if only the head was. */
+  readonly hole: number;
+  /** What was kept there of a text. */
+  readonly read: (text: number) => Promise<CotangentArrays>;
+}
+
+/** Keeps cotangents where a pass can go on. */
+export interface BackwardCheckpoint {
+  /** The place to go on; undefined starts at the head. */
+  readonly kept?: KeptCotangents | undefined;
+  /**
+   * Called for each text in order when all of them passed a hole; once all are kept, those of holes before are not needed. Not
+   * called between holes that share a cache. The arrays are valid until it resolves.
+   */
+  keep(hole: number, text: number, arrays: CotangentArrays): Promise<void>;
 }
 
 /** Gradients at one hole for one text, each float32 `[samples, tokens, heads * size]`. */
@@ -59,58 +84,102 @@ export interface HoleGradients {
  * @throws BackwardError `BACKWARD_UNSUPPORTED` for a model with an operator whose derivative is not known
  */
 export async function* backward(options: BackwardOptions): AsyncGenerator<HoleGradients> {
-  const { decoder, createSession, signal, store = memoryStore, texts } = options;
+  const { decoder, createSession, signal, store = memoryStore, texts, checkpoint } = options;
   if (decoder.shape.recurrent) throw unsupported("recurrent layers");
-  const states = await forwardStates({ decoder, texts, store, signal });
-  const residuals = await headGradients(options, states);
+  const kept = checkpoint?.kept;
+  const holes = kept?.hole ?? holesOf(decoder.shape).length;
+  const states = await forwardStates({ decoder, texts, store, holes, signal });
+  const passes = kept
+    ? await keptPasses({ ...options, store }, kept, states)
+    : await headPasses({ ...options, store }, states);
   const attention = await createAttentionVjp(decoder.shape, createSession);
   try {
-    const passes = states.map((one, text) => startPass(one, text, residuals[text]!));
-    for (let hole = holesOf(decoder.shape).length - 1; hole >= 0; hole--)
-      yield* passHole(options, attention, hole, passes);
+    if (!kept) await keepPasses(options, holes, passes);
+    for (let hole = holes - 1; hole >= 0; hole--) {
+      yield* passHole({ ...options, store }, attention, hole, passes);
+      if (hole > 0) await keepPasses(options, hole, passes);
+    }
   } finally {
     await attention.dispose();
-    for (const { holes, last } of states) for (const held of [...holes, last]) held.release();
+    for (const pass of passes) releaseByName(pass.cotangents);
+    for (const { holes: held, last } of states) for (const one of [...held, last]) one.release();
   }
 }
 
-/** Gradients of the last residuals of each text. */
-const headGradients = async (
-  { decoder, createSession, samples, cotangent, signal }: BackwardOptions,
-  states: readonly ForwardStates[],
-): Promise<SampleRows[]> => {
-  const head = await createHeadVjp(decoder, createSession);
-  try {
-    const gradients: SampleRows[] = [];
-    for (const [text, { last }] of states.entries()) {
-      signal?.throwIfAborted();
-      gradients.push(await last.use(async ([residual]) => head.run(text, residual!, samples, cotangent)));
-    }
-    return gradients;
-  } finally {
-    await head.dispose();
-  }
-};
+/** Options with their defaults. */
+type Backward = BackwardOptions & { readonly store: StateStore };
 
 /** A text on its way back. */
 interface Pass {
   readonly states: ForwardStates;
   readonly text: number;
   /** Of the outputs of the segment that comes next, by their names. */
-  cotangents: Readonly<Record<string, SampleRows>>;
-  /** Of the keys and values of layers whose holes are not all behind. */
+  cotangents: HeldByName;
+  /** Of the keys and values of layers whose holes are not all passed. */
   readonly caches: Map<number, CacheGradients>;
 }
 
-const startPass = (states: ForwardStates, text: number, residual: SampleRows): Pass => ({
-  states,
-  text,
-  cotangents: { residual },
-  caches: new Map(),
-});
+/** Starts with the gradients of the last residuals of each text. */
+const headPasses = async (
+  { decoder, createSession, samples, cotangent, store, signal }: Backward,
+  states: readonly ForwardStates[],
+): Promise<Pass[]> => {
+  const head = await createHeadVjp(decoder, createSession);
+  try {
+    const passes: Pass[] = [];
+    for (const [text, own] of states.entries()) {
+      signal?.throwIfAborted();
+      const residual = await own.last.use(async ([last]) => head.run(text, last!, samples, cotangent));
+      passes.push(await startPass(store, own, text, { residual }));
+    }
+    return passes;
+  } finally {
+    await head.dispose();
+  }
+};
+
+const startPass = async (
+  store: StateStore,
+  states: ForwardStates,
+  text: number,
+  cotangents: Readonly<Record<string, SampleRows>>,
+): Promise<Pass> => ({ states, text, cotangents: await holdByName(store, cotangents), caches: new Map() });
+
+/** Goes on where an earlier pass was cut short. */
+const keptPasses = async (
+  { samples, store }: Backward,
+  { read }: KeptCotangents,
+  states: readonly ForwardStates[],
+): Promise<Pass[]> => {
+  const passes: Pass[] = [];
+  for (const [text, own] of states.entries()) {
+    const rows = ([name, data]: readonly [string, Float32Array]): readonly [string, SampleRows] => [
+      name,
+      { samples, rows: own.tokens, width: data.length / (samples * own.tokens), data },
+    ];
+    const arrays = Object.entries(await read(text)).map(rows);
+    passes.push(await startPass(store, own, text, Object.fromEntries(arrays)));
+  }
+  return passes;
+};
+
+/** Keeps the cotangents above a hole, unless those of a cache that others share are not complete there. */
+const keepPasses = async (
+  { checkpoint, signal }: BackwardOptions,
+  hole: number,
+  passes: readonly Pass[],
+): Promise<void> => {
+  if (!checkpoint || passes.some(({ caches }) => caches.size > 0)) return;
+  for (const { text, cotangents } of passes) {
+    signal?.throwIfAborted();
+    await useByName(cotangents, async (rows) =>
+      checkpoint.keep(hole, text, Object.fromEntries(Object.entries(rows).map(([name, { data }]) => [name, data]))),
+    );
+  }
+};
 
 async function* passHole(
-  options: BackwardOptions,
+  options: Backward,
   attention: AttentionVjp,
   hole: number,
   passes: readonly Pass[],
@@ -118,13 +187,17 @@ async function* passHole(
   await passSegment(options, hole, passes);
   for (const pass of passes) {
     options.signal?.throwIfAborted();
-    yield await attentionGradients(options, attention, hole, pass);
+    const { found, next } = await attentionGradients(options, attention, hole, pass);
+    yield found;
+    const { hidden, attention: output } = pass.cotangents as Record<"hidden" | "attention", HeldRows>;
+    output.release();
+    pass.cotangents = { residual: hidden, ...(await holdByName(options.store, next)) };
   }
 }
 
 /** Replaces the cotangents of the outputs of the segment after a hole by those of its inputs, `hidden` and `attention`. */
 const passSegment = async (
-  { decoder, createSession, signal }: BackwardOptions,
+  { decoder, createSession, store, signal }: Backward,
   hole: number,
   passes: readonly Pass[],
 ): Promise<void> => {
@@ -137,42 +210,52 @@ const passSegment = async (
       signal?.throwIfAborted();
       const { holes, last, positions, tokens } = pass.states;
       const rows = (data: Float32Array): Tensor => new Tensor("float32", data, [tokens, data.length / tokens]);
-      pass.cotangents = await holes[hole]!.use(async ([hidden, , output]) =>
+      const gradients = await holes[hole]!.use(async ([hidden, , output]) =>
         (holes[hole + 1] ?? last).use(async ([residual]) => {
           const crossing = { hidden: rows(hidden!), attention: rows(output!), residual: rows(residual!) };
           const feeds = { ...crossing, ...decoder.segments.positionInputs(positions, following) };
-          return runSegmentVjp(session, { feeds, cotangents: pass.cotangents }, inputs);
+          return useByName(pass.cotangents, async (cotangents) =>
+            runSegmentVjp(session, { feeds, cotangents }, inputs),
+          );
         }),
       );
+      releaseByName(pass.cotangents);
+      pass.cotangents = await holdByName(store, gradients);
     }
   } finally {
     await session.release();
   }
 };
 
-/** Goes through the attention of a hole, up to the cotangents of the outputs of the segment before it. */
+/** What a hole gives, and the cotangents of the outputs of the segment before it but for its residuals. */
+interface HoleResult {
+  readonly found: HoleGradients;
+  readonly next: Readonly<Record<string, SampleRows>>;
+}
+
+/** Goes through the attention of a hole. */
 const attentionGradients = async (
-  { decoder, reachesFirst = true }: BackwardOptions,
+  { decoder, reachesFirst = true }: Backward,
   attention: AttentionVjp,
   hole: number,
-  pass: Pass,
-): Promise<HoleGradients> => {
-  const { states, text, cotangents, caches } = pass;
-  const { hidden, attention: output } = cotangents as { hidden: SampleRows; attention: SampleRows };
+  { states, text, cotangents, caches }: Pass,
+): Promise<HoleResult> => {
   const place = holesOf(decoder.shape)[hole]!;
-  return withState(decoder.shape, states, hole, async (state) => {
-    const found = { hole, text, state, output: output.data };
-    if (hole === 0 && !reachesFirst) return found;
-    const cache = caches.get(place.layer) ?? emptyCache(decoder.shape, hole, output);
-    const query = await attention.run(hole, state, output, cache);
-    const isStored = place.sharing === undefined;
-    if (isStored) caches.delete(place.layer);
-    else caches.set(place.layer, cache);
-    pass.cotangents = { residual: hidden, query, ...(isStored && cache) };
-    if (!isStored) return { ...found, query: query.data };
-    const gradients = { ...found, query: query.data, key: cache.key.data, value: cache.value.data };
-    return { ...gradients, ...withoutRope(decoder, hole, states, cache) };
-  });
+  return withState(decoder.shape, states, hole, async (state) =>
+    cotangents["attention"]!.use(async (output) => {
+      const found = { hole, text, state, output: output.data };
+      if (hole === 0 && !reachesFirst) return { found, next: {} };
+      const cache = caches.get(place.layer) ?? emptyCache(decoder.shape, hole, output);
+      const query = await attention.run(hole, state, output, cache);
+      if (place.sharing !== undefined) {
+        caches.set(place.layer, cache);
+        return { found: { ...found, query: query.data }, next: { query } };
+      }
+      caches.delete(place.layer);
+      const gradients = { ...found, query: query.data, key: cache.key.data, value: cache.value.data };
+      return { found: { ...gradients, ...withoutRope(decoder, hole, states, cache) }, next: { query, ...cache } };
+    }),
+  );
 };
 
 /** Before RoPE, if the model's positions are tables. */

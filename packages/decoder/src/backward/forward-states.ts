@@ -1,6 +1,6 @@
 import { holeShape, holesOf } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
-import { causalMask, CHUNK_ROWS } from "../attention/float-attention.ts";
+import { tiledCalls } from "../attention/query-tiles.ts";
 import type { Decoder } from "../decoder.ts";
 import type { HoleInputs } from "../hole-inputs.ts";
 import type { RowPositions } from "../row-positions.ts";
@@ -31,7 +31,7 @@ export interface ForwardStates {
   readonly positions: RowPositions;
   /** Before each hole: the residuals, the query and, unless the hole shares a cache, key and value; then the attention output. */
   readonly holes: readonly HeldState[];
-  /** The last residuals. */
+  /** The residuals after the last of these holes. */
   readonly last: HeldState;
 }
 
@@ -40,17 +40,19 @@ export interface ForwardOptions {
   readonly decoder: Decoder;
   readonly texts: readonly ArrayLike<number>[];
   readonly store: StateStore;
+  /** Number of holes to pass. */
+  readonly holes: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Runs texts with float attention, all of them through a segment before the next. */
-export const forwardStates = async ({ decoder, texts, store, signal }: ForwardOptions): Promise<ForwardStates[]> => {
+/** Runs texts with float attention, all of them through a segment before the next, up to a hole or the head. */
+export const forwardStates = async (options: ForwardOptions): Promise<ForwardStates[]> => {
   const passes: Pass[] = [];
-  for (const text of texts) passes.push(await startPass(decoder, text));
-  for (let hole = 0; hole < holesOf(decoder.shape).length; hole++)
+  for (const text of options.texts) passes.push(await startPass(options.decoder, text));
+  for (let hole = 0; hole < options.holes; hole++)
     for (const pass of passes) {
-      signal?.throwIfAborted();
-      await passHole(decoder, store, hole, pass);
+      options.signal?.throwIfAborted();
+      await passHole(options, hole, pass);
     }
   return passes.map(({ tokens, positions, holes, last }) => ({ tokens, positions, holes, last: last! }));
 };
@@ -79,7 +81,7 @@ const startPass = async (decoder: Decoder, text: ArrayLike<number>): Promise<Pas
   return { tokens: text.length, positions: next.positions ?? positions, holes: [], caches: new Map(), next };
 };
 
-const passHole = async (decoder: Decoder, store: StateStore, hole: number, pass: Pass): Promise<void> => {
+const passHole = async ({ decoder, store, holes: count }: ForwardOptions, hole: number, pass: Pass): Promise<void> => {
   const holes = holesOf(decoder.shape);
   const { layer, sharing } = holes[hole]!;
   const { residual, query, key, value } = pass.next;
@@ -88,9 +90,10 @@ const passHole = async (decoder: Decoder, store: StateStore, hole: number, pass:
   const output = await attend(decoder, hole, { query: dataOf(query), ...cache }, pass.tokens);
   const own = sharing === undefined ? [cache.key, cache.value] : [];
   if (!holes.slice(hole + 1).some((later) => later.layer === layer)) pass.caches.delete(layer);
-  if (hole === holes.length - 1)
-    pass.last = await store.hold([dataOf(await decoder.last(residual, output, pass.positions))]);
-  else pass.next = await decoder.next(hole, residual, output, pass.positions);
+  const isLast = hole === holes.length - 1;
+  if (!isLast) pass.next = await decoder.next(hole, residual, output, pass.positions);
+  const after = isLast ? await decoder.last(residual, output, pass.positions) : pass.next.residual;
+  if (hole === count - 1) pass.last = await store.hold([dataOf(after)]);
   pass.holes.push(await store.hold([dataOf(residual), dataOf(query), dataOf(output), ...own]));
 };
 
@@ -99,25 +102,13 @@ const dataOf = ({ data }: Tensor): Float32Array => data as Float32Array;
 const attend = async (
   { attention, shape }: Decoder,
   hole: number,
-  { query, key, value }: HoleArrays,
+  inputs: HoleArrays,
   tokens: number,
 ): Promise<Tensor> => {
   const { queryHeads, headSize, valueSize = headSize } = holeShape(shape, holesOf(shape)[hole]!);
   const width = queryHeads * valueSize;
   const output = new Float32Array(tokens * width);
-  const span = attention.span(hole);
-  for (let first = 0; first < tokens; first += CHUNK_ROWS) {
-    const end = Math.min(tokens, first + CHUNK_ROWS);
-    const start = Math.max(0, first + 1 - span);
-    const rowsOf = (array: Float32Array, from: number): Float32Array =>
-      array.subarray((array.length / tokens) * from, (array.length / tokens) * end);
-    const call = {
-      query: rowsOf(query, first),
-      key: rowsOf(key, start),
-      value: rowsOf(value, start),
-      mask: causalMask(first - start, end - first, span),
-    };
+  for (const { first, end, call } of tiledCalls(inputs, { to: tokens, span: attention.span(hole) }))
     await attention.run(hole, call, output.subarray(first * width, end * width));
-  }
   return new Tensor("float32", output, [tokens, width]);
 };
