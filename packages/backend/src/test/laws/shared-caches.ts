@@ -4,6 +4,7 @@ import { checkCases, type Law } from "../law.ts";
 import { CheckedCache } from "../rig/checked-cache.ts";
 import { assertRefused } from "../rig/refusals.ts";
 import { layerName, planOf, sampleLayers, smallShape, withSpans } from "../rig/samples.ts";
+import { callTensors } from "../rig/tensors.ts";
 
 /** Layers without a cache of their own. */
 export const sharedCachesLaw: Law = {
@@ -43,18 +44,49 @@ const checkCase = async (subject: Subject, shape: CacheShape, layer: LayerScheme
   await appendAll(checked, 70);
   await checkOrder(checked);
   checked.truncate(0);
+  await checkEarlyTruncate(checked);
   await appendAll(checked, 45);
   await checked.assertStored();
-  await checked.cache.dispose();
+  await checkEarlyDispose(checked);
 };
 
 /** The model's order: a layer, those that share its cache, the next layer. */
 const appendAll = async (checked: CheckedCache, tokens: number): Promise<void> => {
   await checked.attend(0, checked.nextCall(tokens, 0), Math.min(tokens, 3));
+  if (tokens > 60) await overwriteFreed(checked, tokens);
   await checked.read(0, tokens);
   await checked.read(1, tokens);
   await checked.attend(1, checked.nextCall(tokens, 1), Math.min(tokens, 3));
   checked.assertCounts();
+};
+
+/** Another cache takes the memory that a long call freed, so that those who still read it get other numbers. */
+const overwriteFreed = async ({ subject, oracle: { shape, plan } }: CheckedCache, tokens: number): Promise<void> => {
+  const other = await CheckedCache.create(subject, shape, plan, 2);
+  await other.cache.attend(0, ...callTensors(other.nextCall(tokens, 0)));
+  await other.cache.dispose();
+};
+
+/** Drops tokens that one of two layers has not read. */
+const checkEarlyTruncate = async (checked: CheckedCache): Promise<void> => {
+  await appendAll(checked, 25);
+  await checked.attend(0, checked.nextCall(20, 0));
+  await checked.read(0, 20);
+  checked.truncate(25);
+  await checked.assertStored();
+};
+
+/** Disposes while a layer reads, which gives the right output or is rejected. */
+const checkEarlyDispose = async (checked: CheckedCache): Promise<void> => {
+  await checked.attend(0, checked.nextCall(40, 0));
+  const read = checked.read(0, 40);
+  const gone = checked.cache.dispose();
+  const [result] = await Promise.allSettled([read]);
+  await gone;
+  if (result.status === "rejected")
+    await assertRefused("a read of a cache that is disposed of meanwhile", ["BACKEND_DISPOSED"], () => {
+      throw result.reason;
+    });
 };
 
 const checkOrder = async (checked: CheckedCache): Promise<void> => {
