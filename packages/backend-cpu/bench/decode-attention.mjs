@@ -57,7 +57,9 @@ const headImage = (rows, scheme, layer, depth, headSize) => {
   const prefix = quantizedPrefix(scheme, layer, depth);
   const start = layer.residency.sinks * headSize;
   const end = start + prefix * headSize;
-  const exact = Float32Array.of(...rows.subarray(0, start), ...rows.subarray(end));
+  const exact = new Float32Array(rows.length - (end - start));
+  exact.set(rows.subarray(0, start));
+  exact.set(rows.subarray(end), start);
   return { prefix: encodeBlock(rows.subarray(start, end), prefix, headSize, scheme), exact: halves(exact) };
 };
 
