@@ -21,7 +21,7 @@ export interface EncodedPrompt {
   readonly targets: readonly Int32Array[];
   /** Index in `targets` of the right one. */
   readonly right: number;
-  /** Tokens of the text that ends an output; empty if only end tokens do. */
+  /** Tokens of the text that ends an output; empty if only end tokens do, and for a `choice`, which nothing follows. */
   readonly stop: Int32Array;
 }
 
@@ -68,7 +68,7 @@ const encodePrompt = (
     ids: chat ? tokenizer.chatIds(chatMessages(item, shots)) : plainIds(item, shots, tokenizer),
     targets: (chat ? chatTargets(item, targets, name) : targets).map((target) => tokenizer.encode(target)),
     right: item.compare === "choice" ? targets.indexOf(item.answer) : 0,
-    stop: item.stop === undefined ? new Int32Array(0) : tokenizer.encode(item.stop),
+    stop: item.stop === undefined || item.compare === "choice" ? new Int32Array(0) : tokenizer.encode(item.stop),
   };
 };
 

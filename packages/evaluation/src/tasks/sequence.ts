@@ -16,11 +16,11 @@ export interface Sequence {
   readonly answerTokens: number;
 }
 
-/** One sequence per target of a prompt. Nothing follows a choice. */
+/** One sequence per target of a prompt. */
 export const sequencesOf = ({ item, ids, targets, stop }: EncodedPrompt): Sequence[] => {
-  const behind = stop.length === 0 ? [END] : stop;
+  const behind = stop.length === 0 && item.compare !== "choice" ? [END] : stop;
   return targets.map((target) => {
-    const wanted = joinIds(target, item.compare === "choice" ? [] : behind);
+    const wanted = joinIds(target, behind);
     return {
       ids: joinIds(ids, wanted.subarray(0, -1)),
       firstRow: ids.length - 1,

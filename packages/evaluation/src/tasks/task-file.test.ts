@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { encodeTask, type TaskModel } from "./encode-task.ts";
 import { lastNumber } from "./numbers.ts";
+import { sequencesOf } from "./sequence.ts";
 import { parseTask } from "./task-file.ts";
 
 const shared = process.env["KVTUNER_SHARED"];
@@ -112,6 +113,20 @@ const model: TaskModel = {
   },
   contextLength: 60,
 };
+
+test("a stop follows an answer, and nothing a choice", () => {
+  const [answer, choice] = encodeTask(
+    parseTask(
+      line({ prompt: "q:", answer: " a", compare: "exact", stop: "!?" }) +
+        line({ prompt: "q:", answer: " a", compare: "choice", choices: [" a", " b"], stop: "!?" }),
+    ),
+    model,
+    { shots: 0 },
+  );
+  expect(sequencesOf(answer!).map(({ wanted }) => model.tokenizer.decode(wanted))).toEqual([" a!?"]);
+  expect(sequencesOf(choice!).map(({ wanted }) => model.tokenizer.decode(wanted))).toEqual([" a", " b"]);
+  expect(choice!.stop).toHaveLength(0);
+});
 
 describe("examples", () => {
   const items = parseTask(

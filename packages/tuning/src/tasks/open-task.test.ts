@@ -14,7 +14,6 @@ test.each([
   { name: "an answer, and its end", given: prompt("exact", []), ids: [1, 2, 3, 5, 6] },
   { name: "an answer, and its stop", given: prompt("exact", [7, 8]), ids: [1, 2, 3, 5, 6, 7] },
   { name: "a choice", given: prompt("choice", []), ids: [1, 2, 3, 5] },
-  { name: "a choice without the stop", given: prompt("choice", [7, 8]), ids: [1, 2, 3, 5] },
 ])("predictions count that measured losses count: $name", ({ given, ids }) => {
   const task = { prompts: [given, given] } as unknown as Parameters<typeof answerTexts>[0];
   expect(answerTexts(task, 1)).toEqual([{ ids: Int32Array.from(ids), from: 2 }]);
