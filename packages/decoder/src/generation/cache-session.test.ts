@@ -11,8 +11,13 @@ import { CacheSession, type SequenceCache } from "./cache-session.ts";
 import { generateOn } from "./generate-on.ts";
 
 const sizes = { hiddenSize: 32, feedForwardSize: 48, queryHeads: 4, kvHeads: 2, headSize: 16, vocabulary: 50 };
-const weights = randomWeights({ architecture: "llama", layers: 2, ...sizes, tied: true }, 5);
-const decoder: Decoder = await loadDecoder(weights, { createSession: (model) => InferenceSession.create(model) });
+const weights = randomWeights({ architecture: "llama", layers: 4, ...sizes, tied: true }, 5);
+const decoder: Decoder = await loadDecoder(weights, {
+  createSession: async (model) =>
+    Object.assign(await InferenceSession.create(model), {
+      outputTensor: (data: Float32Array, dims: readonly number[]) => new OrtTensor("float32", data, dims),
+    }),
+});
 
 /** A float cache that counts the tokens it receives. */
 class CountingCache extends FloatAttention implements SequenceCache {

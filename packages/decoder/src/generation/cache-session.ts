@@ -4,6 +4,7 @@ import type { Tensor } from "onnxruntime-common";
 import type { Decoder } from "../decoder.ts";
 import { releaseDeviceTensors } from "../device-tensor.ts";
 import { forward } from "../forward.ts";
+import { HoleBuffers } from "../hole-buffers.ts";
 import type { RecurrentState } from "../recurrent-state.ts";
 import { assertNotEmpty, GenerationError } from "./generation-error.ts";
 
@@ -24,7 +25,7 @@ export interface CacheSessionOptions {
   readonly ids?: ArrayLike<number>;
   /** State of the recurrent layers after those tokens; by default one of no tokens. Only this session may change it. */
   readonly state?: RecurrentState;
-  /** Most tokens per run of the segments; 256 by default. */
+  /** Most tokens per run of the segments, which a prompt is split into evenly; 256 by default. */
   readonly chunkTokens?: number;
 }
 
@@ -47,6 +48,7 @@ export class CacheSession {
   readonly #cache: SequenceCache;
   readonly #state: RecurrentState;
   readonly #chunkTokens: number;
+  readonly #buffers: HoleBuffers;
   readonly #ids: number[];
 
   /**
@@ -58,6 +60,7 @@ export class CacheSession {
     this.#cache = cache;
     this.#state = state ?? decoder.createState();
     this.#chunkTokens = chunkTokens;
+    this.#buffers = new HoleBuffers(decoder.shape);
     this.#ids = Array.from(ids);
     this.#assertInStep();
   }
@@ -93,9 +96,11 @@ export class CacheSession {
     assertNotEmpty(ids);
     this.#assertInStep();
     this.#assertInContext(this.#ids.length + ids.length);
-    for (let start = 0; ; start += this.#chunkTokens) {
+    // A small last chunk would cost a pass over all weights; equal chunks need the least memory.
+    const chunkTokens = Math.ceil(ids.length / Math.ceil(ids.length / this.#chunkTokens));
+    for (let start = 0; ; start += chunkTokens) {
       signal?.throwIfAborted();
-      const chunk = ids.subarray(start, start + this.#chunkTokens);
+      const chunk = ids.subarray(start, start + chunkTokens);
       const residual = await this.#feed(chunk);
       const done = start + chunk.length;
       const logits = await this.#logits(residual, done === ids.length);
@@ -108,7 +113,7 @@ export class CacheSession {
     const held = this.#ids.length;
     const positions = Array.from(ids, (_, index) => held + index);
     try {
-      const residual = await forward(this.#decoder, ids, positions, this.#cache, 1, [this.#state]);
+      const residual = await forward(this.#decoder, ids, positions, this.#cache, 1, [this.#state], this.#buffers);
       for (const id of ids) this.#ids.push(id);
       return residual;
     } catch (error) {
