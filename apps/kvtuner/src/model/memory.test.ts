@@ -1,7 +1,7 @@
 import type { GgufFile } from "@kvtuner/decoder";
 import { describe, expect, test } from "vitest";
 import { chooseWeights } from "./memory.ts";
-import { runMemory } from "./weights.ts";
+import { LEAST_PIECE_TOKENS, pieceTokens, runMemory } from "./weights.ts";
 
 const [LAYERS, HIDDEN, FEED_FORWARD, VOCABULARY] = [24, 896, 4864, 151_936];
 
@@ -38,22 +38,25 @@ const header = (): GgufFile => {
 
 const gguf = header();
 const [compact, exact] = [runMemory(gguf, "compact"), runMemory(gguf, "exact")];
+/** With the smallest pieces of prompts. */
+const leastCompact = runMemory(gguf, "compact", LEAST_PIECE_TOKENS);
+const leastExact = runMemory(gguf, "exact", LEAST_PIECE_TOKENS);
 const PLENTY = 64e9;
 
 describe("weights are chosen", () => {
   test("compact if it fits the limit, otherwise exact with as many segments open as fit", () => {
     const { peakBytes, diskBytes } = compact;
-    expect(chooseWeights(gguf, {}, PLENTY)).toEqual({ weights: "compact", peakBytes, diskBytes });
-    expect(chooseWeights(gguf, { memory: compact.peakBytes }, PLENTY)).toEqual({
-      weights: "compact",
-      peakBytes,
-      diskBytes,
-    });
-    const choice = chooseWeights(gguf, { memory: compact.peakBytes - 1 }, PLENTY);
+    const all = { weights: "compact", peakBytes, diskBytes, pieceTokens: pieceTokens(gguf, "compact") };
+    expect(chooseWeights(gguf, {}, PLENTY)).toEqual(all);
+    expect(chooseWeights(gguf, { memory: compact.peakBytes }, PLENTY)).toEqual(all);
+    const least = { ...all, peakBytes: leastCompact.peakBytes, pieceTokens: LEAST_PIECE_TOKENS };
+    expect(chooseWeights(gguf, { memory: compact.peakBytes - 1 }, PLENTY)).toEqual(least);
+    const choice = chooseWeights(gguf, { memory: leastCompact.peakBytes - 1 }, PLENTY);
     expect(choice).toMatchObject({ weights: "exact", diskBytes: exact.diskBytes });
     expect(choice.residentSegments).toBeGreaterThan(1);
-    expect(choice.peakBytes).toBeLessThan(compact.peakBytes);
-    expect(choice.peakBytes + exact.largestSegmentBytes).toBeGreaterThanOrEqual(compact.peakBytes);
+    expect(choice.pieceTokens).toBe(LEAST_PIECE_TOKENS);
+    expect(choice.peakBytes).toBeLessThan(leastCompact.peakBytes);
+    expect(choice.peakBytes + exact.largestSegmentBytes).toBeGreaterThanOrEqual(leastCompact.peakBytes);
   });
 
   test("as asked for, with all segments open if they fit", () => {
@@ -62,7 +65,7 @@ describe("weights are chosen", () => {
     );
     // Without a limit, pages of files may exceed the free memory: the system drops them.
     expect(chooseWeights(gguf, { weights: "exact" }, exact.anonymousBytes)).not.toHaveProperty("residentSegments");
-    expect(chooseWeights(gguf, { weights: "exact", memory: exact.peakBytes - 1 }, PLENTY)).toHaveProperty(
+    expect(chooseWeights(gguf, { weights: "exact", memory: leastExact.peakBytes - 1 }, PLENTY)).toHaveProperty(
       "residentSegments",
     );
   });
@@ -71,13 +74,14 @@ describe("weights are chosen", () => {
     const beside = { besideBytes: 1e8 };
     const choice = chooseWeights(gguf, { memory: compact.peakBytes + 1e8, ...beside }, PLENTY);
     expect(choice).toMatchObject({ weights: "compact", peakBytes: compact.peakBytes + 1e8 });
-    expect(chooseWeights(gguf, { memory: compact.peakBytes + 1e8 - 1, ...beside }, PLENTY).weights).toBe("exact");
-    const least = exact.anonymousBytes + exact.largestSegmentBytes + 1e8;
+    const memory = leastCompact.peakBytes + 1e8 - 1;
+    expect(chooseWeights(gguf, { memory, ...beside }, PLENTY).weights).toBe("exact");
+    const least = leastExact.anonymousBytes + leastExact.largestSegmentBytes + 1e8;
     expect(() => chooseWeights(gguf, { memory: least - 1, ...beside }, PLENTY)).toThrow(/at least/);
   });
 
   test("or rejected with what is needed, what there is, and advice", () => {
-    const least = exact.anonymousBytes + exact.largestSegmentBytes;
+    const least = leastExact.anonymousBytes + leastExact.largestSegmentBytes;
     expect(chooseWeights(gguf, { memory: least }, PLENTY)).toMatchObject({ weights: "exact", residentSegments: 1 });
     expect(() => chooseWeights(gguf, { memory: least - 1 }, PLENTY)).toThrow(
       expect.objectContaining({

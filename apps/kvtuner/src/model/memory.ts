@@ -1,13 +1,15 @@
 import { totalmem } from "node:os";
 import type { GgufFile } from "@kvtuner/decoder";
 import { formatBytes, KvtunerError } from "@kvtuner/plan";
-import { runMemory, WEIGHTS, type RunMemory, type Weights } from "./weights.ts";
+import { LEAST_PIECE_TOKENS, pieceTokens, runMemory, WEIGHTS, type RunMemory, type Weights } from "./weights.ts";
 
 /** How the weights of a model are held within a limit of memory. */
 export interface WeightChoice {
   readonly weights: Weights;
   /** Segments open at a time; absent for all. */
   readonly residentSegments?: number;
+  /** Tokens of a prompt that pass through the model together; absent for the default of a session. */
+  readonly pieceTokens?: number;
   /** Predicted peak of the process, bytes. */
   readonly peakBytes: number;
   readonly diskBytes: number;
@@ -27,8 +29,8 @@ export interface WeightWishes {
 const TOLERANCE = 0.85;
 
 /**
- * Chooses how to hold weights within the memory: the first of compact and exact that fits, or else exact with few segments open
- * at a time. Without that, the system would end the process without a message.
+ * Chooses how to hold weights within the memory: the first of compact and exact that fits, with small pieces of prompts if it must,
+ * or else exact with few segments open at a time. Without that, the system would end the process without a message.
  *
  * @throws ModelMemoryError when nothing fits
  */
@@ -38,12 +40,17 @@ export const chooseWeights = (
   freeBytes: number = freeMemory(),
 ): WeightChoice => {
   const ways = weights === undefined ? WEIGHTS : [weights];
-  const needOf = (way: Weights): RunMemory => withBeside(runMemory(gguf, way), besideBytes);
+  const needOf = (way: Weights, tokens: number): RunMemory => withBeside(runMemory(gguf, way, tokens), besideBytes);
   for (const way of ways) {
-    const choice = fitting(way, needOf(way), memory, freeBytes);
-    if (choice) return choice;
+    const all = pieceTokens(gguf, way);
+    for (const tokens of [all, LEAST_PIECE_TOKENS]) {
+      const choice = fitting(way, needOf(way, tokens), memory, freeBytes);
+      // Opening segments again and again takes longer than small pieces.
+      if (choice && (choice.residentSegments === undefined || tokens === LEAST_PIECE_TOKENS))
+        return { ...choice, pieceTokens: tokens };
+    }
   }
-  const needs = WEIGHTS.map((way) => ({ way, bytes: leastBytes(way, needOf(way)) }));
+  const needs = WEIGHTS.map((way) => ({ way, bytes: leastBytes(way, needOf(way, LEAST_PIECE_TOKENS)) }));
   throw new ModelMemoryError(needs, weights, memory, freeBytes);
 };
 

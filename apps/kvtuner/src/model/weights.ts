@@ -20,7 +20,7 @@ export const STORAGE: Readonly<Record<Weights, Exclude<WeightStorage, "stored">>
 export interface RunMemory {
   /** Files in the folder of segments. */
   readonly diskBytes: number;
-  /** Memory of the process at its peak, with a prompt of 512 tokens or more; without the cache. */
+  /** Memory of the process at its peak, with a prompt as long as a piece or longer; without the cache. */
   readonly peakBytes: number;
   /** The part of it that the system cannot drop, as it can pages of files. */
   readonly anonymousBytes: number;
@@ -41,17 +41,34 @@ export const processMemory = (vocabularySize: number): number => PROCESS_BYTES +
 const LIVE_ACTIVATIONS = 8;
 const FLOAT32_BYTES = 4;
 
-/** Tokens of a prompt that pass through the model together: more would take more memory, and gain nothing with compact weights. */
-export const PROMPT_PIECE_TOKENS = 128;
+/**
+ * Most memory for activations, bytes. Each piece of a prompt reads all weights, so large pieces are fast; those of float32 are
+ * four times as long to read as compact ones.
+ */
+const ACTIVATION_BYTES: Readonly<Record<Weights, number>> = { compact: 2 ** 26, exact: 2 ** 27 };
 
-/** Estimates from the header of a model what it takes to run it. */
-export const runMemory = (gguf: GgufFile, weights: Weights): RunMemory => {
-  const { diskBytes, anonymousBytes, mappedBytes, largestBytes } = segmentMemory(gguf, STORAGE[weights]);
+/** Tokens of a prompt that pass through the model together: beyond the most, speed gains nothing; below the least, it suffers. */
+const MOST_PIECE_TOKENS = 512;
+export const LEAST_PIECE_TOKENS = 128;
+
+/** Tokens of a piece if memory is not limited. */
+export const pieceTokens = (gguf: GgufFile, weights: Weights): number => {
+  const tokens = Math.floor(ACTIVATION_BYTES[weights] / activationBytes(gguf));
+  return Math.max(LEAST_PIECE_TOKENS, Math.min(MOST_PIECE_TOKENS, tokens));
+};
+
+/** Activations of a token, bytes. */
+const activationBytes = (gguf: GgufFile): number => {
   const { hiddenSize, layerSizes } = readConfig(gguf);
   const widest = Math.max(...layerSizes.map(({ feedForwardSize }) => feedForwardSize));
+  return FLOAT32_BYTES * LIVE_ACTIVATIONS * (widest + hiddenSize);
+};
+
+/** Estimates from the header of a model what it takes to run it, with pieces of so many tokens. */
+export const runMemory = (gguf: GgufFile, weights: Weights, tokens: number = pieceTokens(gguf, weights)): RunMemory => {
+  const { diskBytes, anonymousBytes, mappedBytes, largestBytes } = segmentMemory(gguf, STORAGE[weights]);
   const vocabulary = gguf.tensors.get("token_embd.weight")?.dims[1] ?? 0;
-  const activations = FLOAT32_BYTES * PROMPT_PIECE_TOKENS * LIVE_ACTIVATIONS * (widest + hiddenSize);
-  const anonymous = processMemory(vocabulary) + activations + anonymousBytes;
+  const anonymous = processMemory(vocabulary) + tokens * activationBytes(gguf) + anonymousBytes;
   return {
     diskBytes,
     peakBytes: anonymous + mappedBytes,

@@ -7,7 +7,6 @@ import { openBackend } from "../model/backend.ts";
 import { readPlan } from "../model/read-plan.ts";
 import { openRunnableModel, type RunnableModel } from "../model/runnable-model.ts";
 import { sessionsOn } from "../model/session.ts";
-import { PROMPT_PIECE_TOKENS } from "../model/weights.ts";
 import { GENERATION_OPTIONS, type GenerationOptions, RUNNER_OPTIONS, type RunnerOptions } from "../options.ts";
 
 /** One generation, and what it took. */
@@ -90,10 +89,12 @@ const generator = (
   let session: CacheSession | undefined;
   const turns = new Turns();
   let disposed = false;
+  const { pieceTokens } = model.choice;
+  const chunks = pieceTokens === undefined ? {} : { chunkTokens: pieceTokens };
   const opened = async (): Promise<CacheSession> => {
     assertInUse(disposed);
     const decoder = await model.load();
-    return (session ??= new CacheSession({ decoder, cache, chunkTokens: PROMPT_PIECE_TOKENS }));
+    return (session ??= new CacheSession({ decoder, cache, ...chunks }));
   };
   const generateNow = async (options: GenerationOptions): Promise<RunResult> => {
     assertInUse(disposed);
