@@ -85,6 +85,8 @@ export interface DecoderSegments {
   readonly headPieces: number;
   /** The segment before a layer of the model, or after the last one. */
   before(layer: number): Promise<SegmentModel>;
+  /** Runs the segment before a layer of the model, or after the last one. */
+  run(layer: number, feeds: InferenceSession.FeedsType): Promise<Tensors>;
   /** One piece of the head. */
   head(piece: number): Promise<SegmentModel>;
   /** Inputs of the segment before a layer that depend on positions. */
@@ -165,6 +167,7 @@ const decoderOf = (parts: DecoderParts, { attention, lastRow, deviceRows }: OwnG
     segments: {
       headPieces: segments.count - layers - 1,
       before: async (layer) => segments.model(layer),
+      run: async (layer, feeds) => segments.run(layer, feeds),
       head: async (piece) => segments.model(layers + 1 + piece),
       positionInputs,
     },

@@ -49,7 +49,12 @@ export class RecurrentState implements LayerStates {
 
   /** Whether it holds anything. */
   get isEmpty(): boolean {
-    return Object.keys(this.#states).length === 0;
+    return this.names.length === 0;
+  }
+
+  /** Names of the arrays of a layer's state. */
+  get names(): readonly string[] {
+    return Object.keys(this.#states);
   }
 
   past(layer: number): Tensors {
@@ -57,7 +62,7 @@ export class RecurrentState implements LayerStates {
   }
 
   keep(layer: number, outputs: Tensors): void {
-    for (const name of Object.keys(this.#states)) {
+    for (const name of this.names) {
       const key = keyOf(layer, name);
       const failed = this.#next.get(key);
       if (failed) releaseDeviceTensors(failed);

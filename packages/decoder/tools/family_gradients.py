@@ -11,10 +11,10 @@ DIRECTIONS = 6
 
 
 def gradients(model, ids, convert):
-    """Norm and products with DIRECTIONS fixed directions of each gradient, by tensor and layer, or None for keys and values of layers
-    that share a cache. The scalar function is the product of the logits with noise("cotangent")."""
+    """Norm and products with DIRECTIONS fixed directions of each gradient, by tensor and layer among those that attend, or None for
+    keys and values of layers that share a cache. The scalar function is the product of the logits with noise("cotangent")."""
     found = traced(model, ids, convert)
-    layers = range(len(model.model.layers))
+    layers = range(len(attentions(model)))
     return {
         name: [summary(found[name, layer], f"{name}.{layer}") if (name, layer) in found else None for layer in layers]
         for name in TENSORS
@@ -22,6 +22,11 @@ def gradients(model, ids, convert):
 
 
 TENSORS = ["output", "query", "key", "keyBeforeRope", "value"]
+
+
+def attentions(model):
+    """Of the layers that attend."""
+    return [layer.self_attn for layer in model.model.layers if hasattr(layer, "self_attn")]
 
 
 def summary(gradient, name):
@@ -43,7 +48,7 @@ def traced(model, ids, convert):
         for place, (tensor, has_tokens_first) in kept.items()
         if tensor.grad is not None
     }
-    for layer in range(len(model.model.layers)):
+    for layer in range(len(attentions(model))):
         if ("keyBeforeRope", layer) not in found and ("key", layer) in found:
             for name in ("query", "key"):
                 found[name, layer] = as_stored(found[name, layer], convert)
@@ -72,10 +77,9 @@ class patched:
         self.layer = None
         self.rotated = None
         self.hooks = []
-        for index, layer in enumerate(model.model.layers):
+        for index, attention in enumerate(attentions(model)):
             enter = lambda *_, index=index: setattr(self, "layer", index)
-            self.hooks.append(layer.self_attn.register_forward_pre_hook(enter))
-            self.hooks.append(layer.self_attn.o_proj.register_forward_pre_hook(lambda _, inputs: self.keep("output", inputs[0])))
+            self.hooks.append(attention.register_forward_pre_hook(enter))
 
     def keep(self, name, tensor, has_tokens_first=False):
         tensor.retain_grad()
@@ -91,7 +95,9 @@ class patched:
             own = () if self.is_shared(key) else (("key", key), ("value", value))
             for name, tensor in (("query", query), *own):
                 self.keep(name, tensor)
-            return self.attend(module, query, key, value, *rest, **options)
+            output, weights = self.attend(module, query, key, value, *rest, **options)
+            self.keep("output", output, has_tokens_first=True)
+            return output, weights
 
         def rotate(query, key, *rest, **options):
             self.keep("keyBeforeRope", key)

@@ -56,12 +56,10 @@ def make(family):
     ids = [(index * 17 + 3) % VOCABULARY for index in range(ROWS)]
     with torch.no_grad():
         logits = model(torch.tensor([ids])).logits[0]
-    # Of layers that do not attend there are none.
-    attends = all(hasattr(layer, "self_attn") for layer in model.model.layers)
-    slopes = {"gradients": gradients(model, ids, family.convert)} if attends else {}
+    slopes = gradients(model, ids, family.convert)
     rows = [[float(f"{number:.7g}") for number in row] for row in logits.tolist()]
     options = {"contextLength": ROWS} if family.is_long else {}
-    return {"metadata": family.metadata, "tensors": specs, "options": options, "ids": ids, "logits": rows, **slopes}
+    return {"metadata": family.metadata, "tensors": specs, "options": options, "ids": ids, "logits": rows, "gradients": slopes}
 
 
 def main():

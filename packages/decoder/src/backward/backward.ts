@@ -1,14 +1,17 @@
 import { type CacheShape, holesOf, holeShape, modelLayers } from "@kvtuner/plan";
-import { Tensor } from "onnxruntime-common";
+import type { Tensor } from "onnxruntime-common";
 import type { Decoder } from "../decoder.ts";
+import type { Tensors } from "../run-into.ts";
+import { MIXED, pastOf } from "../segments/mixers/mixer-ports.ts";
 import type { CreateSession } from "../session.ts";
 import { type AttentionVjp, type CacheGradients, createAttentionVjp } from "./attention-vjp.ts";
-import { unsupported } from "./backward-error.ts";
 import { type ForwardStates, forwardStates, type HoleArrays, memoryStore, type StateStore } from "./forward-states.ts";
 import { createHeadVjp, type LogitCotangent } from "./head-vjp.ts";
 import { type HeldByName, type HeldRows, holdByName, releaseByName, useByName } from "./held-rows.ts";
+import { layerAfter, rowsOf } from "./recurrent-layers.ts";
+import { runRecurrentVjp } from "./recurrent-vjp.ts";
 import { type SampleRows, zeroRows } from "./sample-rows.ts";
-import { runSegmentVjp } from "./segment-vjp.ts";
+import { runSegmentVjp, type SegmentCall } from "./segment-vjp.ts";
 import { turnedBack } from "./turn-back.ts";
 import { openVjp } from "./vjp-model.ts";
 
@@ -85,7 +88,6 @@ export interface HoleGradients {
  */
 export async function* backward(options: BackwardOptions): AsyncGenerator<HoleGradients> {
   const { decoder, createSession, signal, store = memoryStore, texts, checkpoint } = options;
-  if (decoder.shape.recurrent) throw unsupported("recurrent layers");
   const kept = checkpoint?.kept;
   const holes = kept?.hole ?? holesOf(decoder.shape).length;
   const states = await forwardStates({ decoder, texts, store, holes, signal });
@@ -102,7 +104,8 @@ export async function* backward(options: BackwardOptions): AsyncGenerator<HoleGr
   } finally {
     await attention.dispose();
     for (const pass of passes) releaseByName(pass.cotangents);
-    for (const { holes: held, last } of states) for (const one of [...held, last]) one.release();
+    for (const { holes: held, recurrent, last } of states)
+      for (const one of [...held, ...recurrent.values(), last]) one.release();
   }
 }
 
@@ -184,7 +187,9 @@ async function* passHole(
   hole: number,
   passes: readonly Pass[],
 ): AsyncGenerator<HoleGradients> {
-  await passSegment(options, hole, passes);
+  const before = modelLayers(options.decoder.shape)[hole]!;
+  for (let layer = layerAfter(options.decoder.shape, hole); layer > before; layer--)
+    await passSegment(options, { hole, layer }, passes);
   for (const pass of passes) {
     options.signal?.throwIfAborted();
     const { found, next } = await attentionGradients(options, attention, hole, pass);
@@ -195,36 +200,79 @@ async function* passHole(
   }
 }
 
-/** Replaces the cotangents of the outputs of the segment after a hole by those of its inputs, `hidden` and `attention`. */
-const passSegment = async (
-  { decoder, createSession, store, signal }: Backward,
-  hole: number,
-  passes: readonly Pass[],
-): Promise<void> => {
-  const inputs = ["hidden", "attention"];
-  const following = modelLayers(decoder.shape)[hole]! + 1;
-  const model = await decoder.segments.before(following);
-  const session = await openVjp(model, createSession, { inputs, known: ["residual"] });
+/** A segment after a hole: the one before `layer`, which is recurrent if it is not the last of them. */
+interface SegmentPlace {
+  readonly hole: number;
+  readonly layer: number;
+}
+
+/** Replaces the cotangents of the outputs of a segment by those of what it reads of the layer before. */
+const passSegment = async (options: Backward, place: SegmentPlace, passes: readonly Pass[]): Promise<void> => {
+  const { store, signal } = options;
+  const vjp = await openSegment(options, place);
   try {
     for (const pass of passes) {
       signal?.throwIfAborted();
-      const { holes, last, positions, tokens } = pass.states;
-      const rows = (data: Float32Array): Tensor => new Tensor("float32", data, [tokens, data.length / tokens]);
-      const gradients = await holes[hole]!.use(async ([hidden, , output]) =>
-        (holes[hole + 1] ?? last).use(async ([residual]) => {
-          const crossing = { hidden: rows(hidden!), attention: rows(output!), residual: rows(residual!) };
-          const feeds = { ...crossing, ...decoder.segments.positionInputs(positions, following) };
-          return useByName(pass.cotangents, async (cotangents) =>
-            runSegmentVjp(session, { feeds, cotangents }, inputs),
-          );
-        }),
-      );
+      const gradients = await useByName(pass.cotangents, async (cotangents) => vjp.run(pass.states, cotangents));
       releaseByName(pass.cotangents);
       pass.cotangents = await holdByName(store, gradients);
     }
   } finally {
-    await session.release();
+    await vjp.release();
   }
+};
+
+/** What a segment reads of the layer before. */
+const CROSSING = ["hidden", "attention"];
+
+/** The vector-Jacobian product of a segment. */
+interface OpenSegment {
+  /** From the cotangents of its outputs to those of the layer before: its outputs, or `hidden` and `attention` of a hole. */
+  run(states: ForwardStates, cotangents: SegmentCall["cotangents"]): Promise<Record<string, SampleRows>>;
+  release(): Promise<void>;
+}
+
+const openSegment = async (
+  { decoder: { segments, shape, createState }, createSession }: Backward,
+  place: SegmentPlace,
+): Promise<OpenSegment> => {
+  const { hole, layer } = place;
+  const start = createState();
+  const isRecurrent = layer < layerAfter(shape, hole);
+  const isAfterHole = layer === modelLayers(shape)[hole]! + 1;
+  const inputs = [...CROSSING, ...(isRecurrent ? start.names.map(pastOf) : [])];
+  const session = await openVjp(await segments.before(layer), createSession, { inputs, known: ["residual"] });
+  return {
+    run: async (states, cotangents) => {
+      const gradients = await withSegment(states, place, async (tensors, pasts) => {
+        const feeds = { ...tensors, ...segments.positionInputs(states.positions, layer) };
+        const call = { feeds, cotangents };
+        return isRecurrent
+          ? runRecurrentVjp(session, { ...call, start, layer, states: pasts }, CROSSING)
+          : runSegmentVjp(session, call, CROSSING);
+      });
+      const { hidden, attention } = gradients as { hidden: SampleRows; attention: SampleRows };
+      return isAfterHole ? gradients : { residual: hidden, [MIXED]: attention };
+    },
+    release: () => session.release(),
+  };
+};
+
+/** Passes on the tensors between the layers before and after a segment, and the states of the layer after if it is recurrent. */
+const withSegment = async <Result>(
+  { holes, recurrent, last, tokens }: ForwardStates,
+  { hole, layer }: SegmentPlace,
+  work: (tensors: Tensors, pasts: readonly Float32Array[]) => Promise<Result>,
+): Promise<Result> => {
+  const before = recurrent.get(layer - 1);
+  const after = recurrent.get(layer) ?? holes[hole + 1] ?? last;
+  const tensor = (array: Float32Array | undefined): Tensor => rowsOf(array!, tokens, 0, tokens);
+  return (before ?? holes[hole]!).use(async ([hidden, second, third]) =>
+    after.use(async ([residual, , ...pasts]) => {
+      const attention = before ? second : third;
+      return work({ hidden: tensor(hidden), attention: tensor(attention), residual: tensor(residual) }, pasts);
+    }),
+  );
 };
 
 /** What a hole gives, and the cotangents of the outputs of the segment before it but for its residuals. */

@@ -13,42 +13,26 @@ const createSession = (model: Uint8Array): Promise<InferenceSession> => Inferenc
 
 const fixtures = readdirSync(new URL("../fixtures/families", import.meta.url)).map((file) => file.replace(".json", ""));
 
-const isRecurrent = (name: string): boolean => /lfm2|qwen35/.test(name);
-
 const load = async (model: FamilyModel): Promise<Decoder> =>
   loadDecoder(await openGguf(bufferSource(familyGguf(model))), { createSession, ...model.options });
 
-test.each(fixtures.filter((name) => !isRecurrent(name)))(
-  "gradients of %s equal those of PyTorch's autograd",
-  async (name) => {
-    const model = familyModel(name);
-    const decoder = await load(model);
-    const weights = summaryCotangent(model.ids.length, decoder.vocabularySize);
-    const options = {
-      decoder,
-      createSession,
-      texts: [model.ids],
-      samples: 1,
-      cotangent: ({ cotangent }: { cotangent: Float32Array }) => cotangent.set(weights),
-    };
-    const holes: number[] = [];
-    for await (const found of backward(options)) {
-      holes.push(found.hole);
-      for (const [tensor, error] of Object.entries(summaryErrors(found, model.gradients)))
-        expect(error, `${tensor} of hole ${found.hole}`).toBeLessThan(1e-4);
-    }
-    expect(holes).toEqual([...model.gradients.output.keys()].toReversed());
-    await decoder.dispose();
-  },
-);
-
-test.each(fixtures.filter(isRecurrent))("gradients of %s, which has recurrent layers, are refused", async (name) => {
+test.each(fixtures)("gradients of %s equal those of PyTorch's autograd", async (name) => {
   const model = familyModel(name);
   const decoder = await load(model);
-  const options = { decoder, createSession, texts: [model.ids], samples: 1, cotangent: (): void => undefined };
-  await expect(backward(options).next()).rejects.toMatchObject({
-    code: "BACKWARD_UNSUPPORTED",
-    message: expect.stringContaining("recurrent layers") as unknown,
-  });
+  const weights = summaryCotangent(model.ids.length, decoder.vocabularySize);
+  const options = {
+    decoder,
+    createSession,
+    texts: [model.ids],
+    samples: 1,
+    cotangent: ({ cotangent }: { cotangent: Float32Array }) => cotangent.set(weights),
+  };
+  const holes: number[] = [];
+  for await (const found of backward(options)) {
+    holes.push(found.hole);
+    for (const [tensor, error] of Object.entries(summaryErrors(found, model.gradients)))
+      expect(error, `${tensor} of hole ${found.hole}`).toBeLessThan(1e-4);
+  }
+  expect(holes).toEqual([...model.gradients.output.keys()].toReversed());
   await decoder.dispose();
 });

@@ -1,9 +1,11 @@
-import { holeShape, holesOf } from "@kvtuner/plan";
+import { holeShape, holesOf, modelLayers } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import { tiledCalls } from "../attention/query-tiles.ts";
 import type { Decoder } from "../decoder.ts";
-import type { HoleInputs } from "../hole-inputs.ts";
+import { type HoleInputs, holeInputs } from "../hole-inputs.ts";
 import type { RowPositions } from "../row-positions.ts";
+import type { Tensors } from "../run-into.ts";
+import { type Crossing, layerAfter, rowsOf, runRecurrent } from "./recurrent-layers.ts";
 
 /** Arrays in a {@link StateStore}. */
 export interface HeldState {
@@ -31,6 +33,8 @@ export interface ForwardStates {
   readonly positions: RowPositions;
   /** Before each hole: the residuals, the query and, unless the hole shares a cache, key and value; then the attention output. */
   readonly holes: readonly HeldState[];
+  /** Of recurrent layers after the first hole, by layer: the residuals before, the output, and the states before each piece. */
+  readonly recurrent: ReadonlyMap<number, HeldState>;
   /** The residuals after the last of these holes. */
   readonly last: HeldState;
 }
@@ -54,7 +58,13 @@ export const forwardStates = async (options: ForwardOptions): Promise<ForwardSta
       options.signal?.throwIfAborted();
       await passHole(options, hole, pass);
     }
-  return passes.map(({ tokens, positions, holes, last }) => ({ tokens, positions, holes, last: last! }));
+  return passes.map(({ tokens, positions, holes, recurrent, last }) => ({
+    tokens,
+    positions,
+    holes,
+    recurrent,
+    last: last!,
+  }));
 };
 
 /** A text on its way. */
@@ -62,6 +72,7 @@ interface Pass {
   readonly tokens: number;
   readonly positions: RowPositions;
   readonly holes: HeldState[];
+  readonly recurrent: Map<number, HeldState>;
   /** Keys and values of layers before. */
   readonly caches: Map<number, Pick<HoleArrays, "key" | "value">>;
   next: HoleInputs;
@@ -78,7 +89,8 @@ export interface HoleArrays {
 const startPass = async (decoder: Decoder, text: ArrayLike<number>): Promise<Pass> => {
   const positions = decoder.positions(Array.from(text, (_, position) => position));
   const next = await decoder.first(text, positions);
-  return { tokens: text.length, positions: next.positions ?? positions, holes: [], caches: new Map(), next };
+  const rows = next.positions ?? positions;
+  return { tokens: text.length, positions: rows, holes: [], recurrent: new Map(), caches: new Map(), next };
 };
 
 const passHole = async ({ decoder, store, holes: count }: ForwardOptions, hole: number, pass: Pass): Promise<void> => {
@@ -90,12 +102,44 @@ const passHole = async ({ decoder, store, holes: count }: ForwardOptions, hole: 
   const output = await attend(decoder, hole, { query: dataOf(query), ...cache }, pass.tokens);
   const own = sharing === undefined ? [cache.key, cache.value] : [];
   if (!holes.slice(hole + 1).some((later) => later.layer === layer)) pass.caches.delete(layer);
-  const isLast = hole === holes.length - 1;
-  if (!isLast) pass.next = await decoder.next(hole, residual, output, pass.positions);
-  const after = isLast ? await decoder.last(residual, output, pass.positions) : pass.next.residual;
-  if (hole === count - 1) pass.last = await store.hold([dataOf(after)]);
+  const hidden = dataOf(residual);
+  const crossing = await passRecurrent(decoder, store, hole, pass, { hidden, attention: dataOf(output) });
+  const after = await runBefore(decoder, layerAfter(decoder.shape, hole), pass, crossing);
+  if (hole < holes.length - 1) pass.next = holeInputs(after);
+  if (hole === count - 1) pass.last = await store.hold([dataOf(after["residual"]!)]);
   pass.holes.push(await store.hold([dataOf(residual), dataOf(query), dataOf(output), ...own]));
 };
+
+/** Passes the recurrent layers after a hole. */
+const passRecurrent = async (
+  decoder: Decoder,
+  store: StateStore,
+  hole: number,
+  { tokens, recurrent }: Pass,
+  before: Crossing,
+): Promise<Crossing> => {
+  let crossing = before;
+  const end = layerAfter(decoder.shape, hole);
+  for (let layer = modelLayers(decoder.shape)[hole]! + 1; layer < end; layer++) {
+    const { states, ...after } = await runRecurrent(decoder, layer, crossing, tokens);
+    recurrent.set(layer, await store.hold([after.hidden, after.attention, ...states]));
+    crossing = after;
+  }
+  return crossing;
+};
+
+/** Runs the segment before a layer that attends, or after the last layer. */
+const runBefore = async (
+  { segments }: Decoder,
+  layer: number,
+  { tokens, positions }: Pass,
+  { hidden, attention }: Crossing,
+): Promise<Tensors> =>
+  segments.run(layer, {
+    hidden: rowsOf(hidden, tokens, 0, tokens),
+    attention: rowsOf(attention, tokens, 0, tokens),
+    ...segments.positionInputs(positions, layer),
+  });
 
 const dataOf = ({ data }: Tensor): Float32Array => data as Float32Array;
 

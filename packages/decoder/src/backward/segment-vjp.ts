@@ -18,15 +18,15 @@ export interface SegmentCall {
 /** Gradients of the inputs of a segment, by their names. Rows are independent, so they are computed some at a time. */
 export const runSegmentVjp = async (
   session: Session,
-  { feeds, cotangents }: SegmentCall,
+  call: SegmentCall,
   inputs: readonly string[],
 ): Promise<Record<string, SampleRows>> => {
-  const [{ samples, rows }] = Object.values(cotangents) as [SampleRows];
+  const [{ samples, rows }] = Object.values(call.cotangents) as [SampleRows];
   const step = Math.max(1, Math.floor(MOST_ROWS / samples));
   const gradients: Record<string, SampleRows> = {};
   for (let from = 0; from < rows; from += step) {
     const to = Math.min(rows, from + step);
-    const outputs = await session.run(feedsOf(session, feeds, cotangents, from, to));
+    const outputs = await session.run(feedsOf(session, call, from, to));
     for (const name of inputs) {
       const { data, dims } = outputs[gradientName(name)]!;
       gradients[name] ??= zeroRows(samples, rows, dims.at(-1)!);
@@ -36,10 +36,10 @@ export const runSegmentVjp = async (
   return gradients;
 };
 
-const feedsOf = (
+/** What a session reads of some rows. */
+export const feedsOf = (
   { inputNames }: Session,
-  feeds: InferenceSession.FeedsType,
-  cotangents: SegmentCall["cotangents"],
+  { feeds, cotangents }: SegmentCall,
   from: number,
   to: number,
 ): InferenceSession.FeedsType => ({

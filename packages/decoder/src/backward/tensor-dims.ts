@@ -10,6 +10,8 @@ const UNKNOWN = "?";
 interface Known {
   readonly dims: ReadonlyMap<string, Dims>;
   readonly integers: ConstantIntegers;
+  /** Numbers of joined vectors of integers, as far as they are constant. */
+  readonly joined: ReadonlyMap<string, Dims>;
 }
 
 /**
@@ -24,6 +26,8 @@ export const tensorDims = (
   integers: ConstantIntegers,
 ): ReadonlyMap<string, Dims> => {
   const dims = new Map(given);
+  const joined = new Map<string, Dims>();
+  const known = { dims, integers, joined };
   for (const node of nodes) {
     if (node.opType === "If") {
       for (const [index, { dims: sizes }] of node.attribute[0]!.g!.output.map(portOf).entries())
@@ -32,13 +36,20 @@ export const tensorDims = (
     }
     const outputDims = DIMS[node.opType];
     if (!outputDims) throw unsupported(`the operator ${node.opType}`);
-    const found = outputDims(node, { dims, integers });
+    const found = outputDims(node, known);
     for (const output of node.output) if (found) dims.set(output, found);
-    const past = WITH_STATE.has(node.opType) ? dimsOf(node, { dims, integers }, 3) : undefined;
+    const past = WITH_STATE.has(node.opType) ? dimsOf(node, known, 3) : undefined;
     if (past) dims.set(node.output[1]!, past);
+    if (node.opType === "Concat" && found?.length === 1) joined.set(node.output[0]!, joinedNumbers(node, known));
   }
   return dims;
 };
+
+const joinedNumbers = ({ input }: NodeProto, { dims, integers }: Known): Dims =>
+  input.flatMap((name): Dims => {
+    const [size] = dims.get(name)!;
+    return integers(name) ?? (typeof size === "number" ? Array.from({ length: size }, () => UNKNOWN) : [UNKNOWN]);
+  });
 
 /** The second output of these operators has the dimensions of the past state. */
 const WITH_STATE: ReadonlySet<string> = new Set(["CausalConvWithState", "LinearAttention"]);
@@ -81,8 +92,8 @@ const matMulNBits: OutputDims = (node, known) => {
 const reshape: OutputDims = (node, known) => {
   const rank = dimsOf(node, known, 1)?.[0];
   if (typeof rank !== "number") return undefined;
-  const sizes = known.integers(node.input[1]!);
-  return Array.from({ length: rank }, (_, axis) => (sizes && sizes[axis]! > 0 ? sizes[axis]! : UNKNOWN));
+  const sizes = known.integers(node.input[1]!) ?? known.joined.get(node.input[1]!) ?? [];
+  return Array.from({ length: rank }, (_, axis) => (Number(sizes[axis]) > 0 ? sizes[axis]! : UNKNOWN));
 };
 
 const unsqueeze: OutputDims = (node, known) => {
@@ -138,7 +149,8 @@ const gather: OutputDims = (node, known) => {
 
 const shape: OutputDims = (node, known) => {
   const dims = dimsOf(node, known, 0);
-  return dims && [dims.length];
+  const [start, end] = [integerOf(node, "start", 0), integerOf(node, "end", Infinity)];
+  return dims && [dims.slice(start, end).length];
 };
 
 const expand: OutputDims = (node, known) => {
@@ -155,6 +167,7 @@ const nonZero: OutputDims = (node, known) => {
 
 const DIMS: Readonly<Record<string, OutputDims>> = {
   Cast: sameAsFirst,
+  CausalConvWithState: sameAsFirst,
   Clip: sameAsFirst,
   Gelu: sameAsFirst,
   Identity: sameAsFirst,
@@ -163,6 +176,7 @@ const DIMS: Readonly<Record<string, OutputDims>> = {
   ScatterElements: sameAsFirst,
   Sigmoid: sameAsFirst,
   Softmax: sameAsFirst,
+  Softplus: sameAsFirst,
   Tanh: sameAsFirst,
   Add: broadcast,
   Sub: broadcast,
