@@ -108,10 +108,11 @@ test.each([
   expect(stored.graphBytes).toBeLessThan(0.7 * float.graphBytes);
 });
 
-test("a segment beyond the limit of Protocol Buffers is rejected", () => {
+test("a segment in memory beyond the limit of Protocol Buffers is rejected before its experts are read", () => {
   const sized = (sizeBytes: number): (() => void) => {
-    const data = new Uint8Array(sizeBytes / 2);
-    return () => assertGraphSize({ constants: ["a", "b"].map((name) => ({ name, dims: [data.length], data })) });
+    const read = async (): Promise<never> => Promise.reject(new Error("not read"));
+    const constant = { dims: [sizeBytes / 8, 4], type: "uint8", read } as const;
+    return () => assertGraphSize({ constants: ["a", "b"].map((name) => ({ name, ...constant })) });
   };
   expect(sized(2 ** 31 - 2 ** 20)).not.toThrow();
   expect(sized(2 ** 31)).toThrow(expect.objectContaining({ code: "MODEL_TOO_LARGE" }));

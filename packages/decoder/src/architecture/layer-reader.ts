@@ -1,7 +1,7 @@
 import type { DecoderConfig, LayerSizes } from "./config.ts";
+import { deferMatrix, deferredRows } from "./deferred-matrix.ts";
 import { readLinear, readVector } from "./read-weights.ts";
-import { sliceRows } from "./slice-rows.ts";
-import type { Linear, WeightSource } from "./weights.ts";
+import type { DeferredMatrix, Linear, WeightSource } from "./weights.ts";
 
 /** End of a tensor's name, after a dot; `weight` by default, empty for none. */
 type TensorEnding = "weight" | "bias" | "scale" | "";
@@ -30,11 +30,12 @@ export interface LayerReader {
    */
   linear(part: string, rows: number, columns: number, needsBias?: boolean): Promise<Linear>;
   /**
-   * Matrices of the same size from one tensor, `[columns, rows, count]` in GGUF order, with their biases if it has any.
+   * Matrices of the same size from one tensor, `[columns, rows, count]` in GGUF order, with their biases if it has any. The
+   * matrices are read when they are used.
    *
    * @throws ModelError `MODEL_TENSOR_MISSING`, `MODEL_TENSOR_SHAPE`
    */
-  linears(part: string, count: number, rows: number, columns: number): Promise<Linear[]>;
+  linears(part: string, count: number, rows: number, columns: number): Promise<Linear<DeferredMatrix>[]>;
 }
 
 const nameOf = (layer: number, part: string, ending: TensorEnding = "weight"): string =>
@@ -52,7 +53,10 @@ export const layerReader = (source: WeightSource, config: DecoderConfig, layer: 
   linear: async (part, rows, columns, needsBias) =>
     readLinear(source, `blk.${layer}.${part}`, rows, columns, needsBias),
   linears: async (part, count, rows, columns) => {
-    const all = await readLinear(source, `blk.${layer}.${part}`, count * rows, columns);
-    return Array.from({ length: count }, (_, index) => sliceRows(all, index * rows, (index + 1) * rows));
+    const matrix = await deferMatrix(source, nameOf(layer, part), count * rows * columns);
+    const biasName = nameOf(layer, part, "bias");
+    const bias = source.tensors.has(biasName) ? await readVector(source, biasName, count * rows) : undefined;
+    const all = { rows: count * rows, columns, matrix, ...(bias && { bias }) };
+    return Array.from({ length: count }, (_, index) => deferredRows(all, index * rows, (index + 1) * rows));
   },
 });

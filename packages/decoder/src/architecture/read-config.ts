@@ -12,7 +12,7 @@ import { vocabularySize } from "./read-weights.ts";
 import { readRecurrent } from "./recurrent/recurrent-layers.ts";
 import { readCacheOf } from "./shared-caches.ts";
 import { readSliding } from "./spans.ts";
-import { assertLayerCount, assertReadableTensors, assertSegmentSizes, assertWhole } from "./supported-model.ts";
+import { assertLayerCount, assertReadableTensors, assertWhole } from "./supported-model.ts";
 import type { ModelHeader } from "./weights.ts";
 
 /** What a configuration depends on besides the file. */
@@ -29,7 +29,7 @@ export interface ConfigOptions {
  * Reads a decoder's configuration from the header of a GGUF file: its metadata, checked against its tensors.
  *
  * @throws ModelError `MODEL_SPLIT`, `MODEL_UNKNOWN_ARCHITECTURE`, `MODEL_EXPERTS_UNSUPPORTED`, `MODEL_METADATA_MISSING`,
- * `MODEL_METADATA_INVALID`, `MODEL_ROPE_UNSUPPORTED`, `MODEL_LAYER_COUNT`, `MODEL_TENSOR_MISSING`, `MODEL_TOO_LARGE`
+ * `MODEL_METADATA_INVALID`, `MODEL_ROPE_UNSUPPORTED`, `MODEL_LAYER_COUNT`, `MODEL_TENSOR_MISSING`
  * @throws GgufError `GGUF_UNKNOWN_TENSOR_TYPE`
  */
 export const readConfig = (
@@ -41,7 +41,6 @@ export const readConfig = (
   assertReadableTensors(tensors);
   const config = readMetadata({ metadata, tensors }, architecture, contextLength);
   assertLayerCount(config, tensors);
-  assertSegmentSizes(config);
   vocabularySize({ tensors });
   return config;
 };

@@ -13,7 +13,6 @@ export const readHead = async (
   const name = source.tensors.has("output.weight") ? "output" : "token_embd";
   const matrix = `${name}.weight`;
   assertLength(source, matrix, vocabularySize(source) * hiddenSize);
-  const rows = Array.from({ length: to - from }, (_, row) => from + row);
   const bias = source.tensors.has(`${name}.bias`)
     ? await readVector(source, `${name}.bias`, vocabularySize(source))
     : undefined;
@@ -22,10 +21,21 @@ export const readHead = async (
     output: {
       rows: to - from,
       columns: hiddenSize,
-      matrix: (await source.readTensorBlocks?.(matrix, from, to)) ?? (await source.readTensorRows(matrix, rows)),
+      matrix: await readMatrixRows(source, matrix, from, to),
       ...(bias && { bias: bias.subarray(from, to) }),
     },
   };
+};
+
+/** Rows `from` up to `to` of a matrix, in blocks if the source has them. */
+export const readMatrixRows = async (
+  source: WeightSource,
+  name: string,
+  from: number,
+  to: number,
+): Promise<Float32Array | BlockCodes> => {
+  const rows = Array.from({ length: to - from }, (_, row) => from + row);
+  return (await source.readTensorBlocks?.(name, from, to)) ?? source.readTensorRows(name, rows);
 };
 
 /** Names of the last norm; files of LFM2 have the second. */

@@ -1,4 +1,4 @@
-import type { BlockCodes } from "../gguf/block-codes.ts";
+import type { BlockCodes, BlockLayout } from "../gguf/block-codes.ts";
 
 /** Source of a decoder's weights: the part of an opened GGUF file that {@link loadDecoder} reads. */
 export interface WeightSource {
@@ -21,13 +21,24 @@ export interface WeightSource {
 /** The header part of {@link WeightSource}, without weights. */
 export type ModelHeader = Pick<WeightSource, "metadata" | "tensors">;
 
+/** A matrix that stays in its file until it is used: all experts of a layer together may take more than the memory. */
+export interface DeferredMatrix {
+  /** Of its blocks of codes; absent for float32. */
+  readonly layout?: BlockLayout;
+  /** Rows `from` up to `to`. */
+  read(from: number, to: number): Promise<Float32Array | BlockCodes>;
+}
+
 /** A matrix applied as `x W^T + bias`, `[rows, columns]`: float32, or in blocks of codes. */
-export interface Linear {
+export interface Linear<Matrix extends Float32Array | BlockCodes | DeferredMatrix = Float32Array | BlockCodes> {
   readonly rows: number;
   readonly columns: number;
-  readonly matrix: Float32Array | BlockCodes;
+  readonly matrix: Matrix;
   readonly bias?: Float32Array;
 }
+
+/** A matrix in memory or in its file. */
+export type AnyLinear = Linear<Float32Array | BlockCodes | DeferredMatrix>;
 
 /** Weights before an attention hole. */
 export interface ProjectionWeights {
@@ -58,10 +69,10 @@ export interface ProjectionWeights {
 export type Activation = "silu" | "gelu" | "clamped-swiglu";
 
 /** A network `down(activation(gate(x), up(x)))`. */
-export interface GatedWeights {
-  readonly gate: Linear;
-  readonly up: Linear;
-  readonly down: Linear;
+export interface GatedWeights<Matrix extends AnyLinear = Linear> {
+  readonly gate: Matrix;
+  readonly up: Matrix;
+  readonly down: Matrix;
   readonly activation: Activation;
 }
 
@@ -75,7 +86,7 @@ export interface ExpertWeights {
   readonly softmaxOf: "chosen" | "all";
   /** Factor of each expert's output. */
   readonly scales?: Float32Array;
-  readonly each: readonly GatedWeights[];
+  readonly each: readonly GatedWeights<Linear<DeferredMatrix>>[];
   /** A network that every row uses besides, times the sigmoid of its gate's one output if it has a gate. */
   readonly shared?: { readonly network: GatedWeights; readonly gate?: Linear };
 }

@@ -19,6 +19,11 @@ export interface BlockCodes {
   readonly offsets?: Float32Array;
 }
 
+/** What is the same for all blocks of a tensor. */
+export interface BlockLayout extends Pick<BlockCodes, "blockSize" | "bits"> {
+  readonly hasOffsets: boolean;
+}
+
 const BLOCK = 32;
 const HALF = BLOCK / 2;
 
@@ -50,9 +55,7 @@ export const hasBlockCodes = (type: string): boolean =>
   type === "Q8_0" || [LAYOUTS, TABLES, SUPER_BLOCKS].some((types) => Object.hasOwn(types, type));
 
 /** How a type with {@link hasBlockCodes} is stored as {@link BlockCodes}. */
-export const blockLayout = (
-  type: string,
-): Pick<BlockCodes, "blockSize" | "bits"> & { readonly hasOffsets: boolean } => {
+export const blockLayout = (type: string): BlockLayout => {
   const superBlocks = SUPER_BLOCKS[type];
   if (superBlocks)
     return { blockSize: superBlocks.subBlock, bits: superBlocks.bits, hasOffsets: superBlocks.minimumOf !== undefined };

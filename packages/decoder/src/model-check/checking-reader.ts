@@ -43,7 +43,7 @@ export const checkingReader = (
     },
     linears: async (part, count, rows, columns) => {
       await check(part, async () => reader.linears(part, count, rows, columns));
-      return Array.from({ length: count }, () => ({ rows, columns, matrix: EMPTY }));
+      return Array.from({ length: count }, () => ({ rows, columns, matrix: { read: async () => EMPTY } }));
     },
   };
 };

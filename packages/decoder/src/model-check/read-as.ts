@@ -6,7 +6,7 @@ import { readLayerInputs } from "../architecture/layer-inputs.ts";
 import { type ModelKeys, modelKeys } from "../architecture/model-keys.ts";
 import { readMetadata } from "../architecture/read-config.ts";
 import { readHead } from "../architecture/read-weights.ts";
-import { assertLayerCount, assertSegmentSizes } from "../architecture/supported-model.ts";
+import { assertLayerCount } from "../architecture/supported-model.ts";
 import type { ModelHeader } from "../architecture/weights.ts";
 import { checkingReader, emptySource } from "./checking-reader.ts";
 import { orFault, orFaultLater } from "./collect-faults.ts";
@@ -28,7 +28,6 @@ export const readAs = async (header: ModelHeader, architecture: Architecture): P
   const config = readKeys(header, architecture, faults);
   if (config === undefined) return { architecture, faults, unreadTensors: [] };
   orFault(faults, () => assertLayerCount(config, header.tensors), undefined);
-  orFault(faults, () => assertSegmentSizes(config), undefined);
   const empty = emptySource(header);
   await orFaultLater(faults, async () => readHead(empty, config, { from: 0, to: 0 }));
   await orFaultLater(faults, async () => readLayerInputs(empty, config));

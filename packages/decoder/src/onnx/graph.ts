@@ -48,14 +48,40 @@ export interface Constant {
   readonly data: Float32Array | BigInt64Array | Uint8Array;
 }
 
+/** A constant whose data is read when it is written. */
+export interface DeferredConstant extends Omit<Constant, "data"> {
+  readonly type: "float32" | "uint8";
+  read(): Promise<Constant["data"]>;
+}
+
 /** A whole ONNX graph, for {@link serializeGraph}. */
-export interface Graph {
+export interface Graph<OneConstant extends Constant | DeferredConstant = Constant> {
   readonly name: string;
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
   readonly nodes: readonly NodeProto[];
-  readonly constants: readonly Constant[];
+  readonly constants: readonly OneConstant[];
 }
+
+/** A graph that may be larger than memory. */
+export type DeferredGraph = Graph<Constant | DeferredConstant>;
+
+/** The graph with all data in memory. */
+export const readGraph = async ({ constants, ...graph }: DeferredGraph): Promise<Graph> => {
+  const read: Constant[] = [];
+  for (const constant of constants) read.push(await readConstant(constant));
+  return { ...graph, constants: read };
+};
+
+/** The constant with its data. */
+export const readConstant = async (constant: Constant | DeferredConstant): Promise<Constant> =>
+  "data" in constant ? constant : { name: constant.name, dims: constant.dims, data: await constant.read() };
+
+/** Bytes of a constant. */
+export const constantBytes = (constant: Constant | DeferredConstant): number =>
+  "data" in constant
+    ? constant.data.byteLength
+    : constant.dims.reduce((product, dim) => product * dim, constant.type === "float32" ? 4 : 1);
 
 /** One operator call; `domain` is empty for the standard operators. */
 export const node = (
@@ -87,9 +113,9 @@ export const scalar = (name: string, value: number): Constant => ({ name, dims: 
 export const serializeGraph = (graph: Graph): Uint8Array => serializeWith(graph, initializer);
 
 /** {@link serializeGraph} with the given initializer of each constant. */
-export const serializeWith = (
-  { name, inputs, outputs, nodes, constants }: Graph,
-  initializerOf: (constant: Constant) => TensorProto,
+export const serializeWith = <OneConstant extends Constant | DeferredConstant>(
+  { name, inputs, outputs, nodes, constants }: Graph<OneConstant>,
+  initializerOf: (constant: OneConstant) => TensorProto,
 ): Uint8Array =>
   toBinary(
     ModelProtoSchema,
@@ -167,17 +193,20 @@ export const initializer = ({ data, ...constant }: Constant): TensorProto =>
   create(TensorProtoSchema, { ...tensorFields({ data, ...constant }), rawData: bytesOfData(data) });
 
 /** A constant in a file beside the model, with entries like `location` and `offset`. */
-export const externalInitializer = (constant: Constant, entries: Readonly<Record<string, string>>): TensorProto =>
+export const externalInitializer = (
+  constant: Constant | DeferredConstant,
+  entries: Readonly<Record<string, string>>,
+): TensorProto =>
   create(TensorProtoSchema, {
     ...tensorFields(constant),
     dataLocation: TensorProto_DataLocation.EXTERNAL,
     externalData: Object.entries(entries).map(([key, value]) => create(StringStringEntryProtoSchema, { key, value })),
   });
 
-const tensorFields = ({ name, dims, data }: Constant): Pick<TensorProto, "name" | "dims" | "dataType"> => ({
-  name,
-  dims: dims.map(BigInt),
-  dataType: DATA_TYPE[elementType(data)],
+const tensorFields = (constant: Constant | DeferredConstant): Pick<TensorProto, "name" | "dims" | "dataType"> => ({
+  name: constant.name,
+  dims: constant.dims.map(BigInt),
+  dataType: DATA_TYPE["data" in constant ? elementType(constant.data) : constant.type],
 });
 
 /** The bytes of a constant, little endian; a view. */

@@ -1,13 +1,14 @@
 import { equals } from "@bufbuild/protobuf";
 import { type NodeProto, NodeProtoSchema } from "onnx-buf";
-import type { Linear } from "../architecture/weights.ts";
-import type { BlockCodes } from "../gguf/block-codes.ts";
-import { bytesOfData, type Constant, integers, node, scalar } from "../onnx/graph.ts";
+import type { AnyLinear } from "../architecture/weights.ts";
+import type { BlockLayout } from "../gguf/block-codes.ts";
+import { bytesOfData, type Constant, type DeferredConstant, integers, node, scalar } from "../onnx/graph.ts";
+import { layoutOf, matrixConstants } from "./matrix-constants.ts";
 
 /** Nodes and constants of a part of a graph. */
 export interface Part {
   readonly nodes: readonly NodeProto[];
-  readonly constants: readonly Constant[];
+  readonly constants: readonly (Constant | DeferredConstant)[];
 }
 
 /** Activations that blocks of codes are multiplied with: float32, or rounded to int8 in the same blocks. */
@@ -17,10 +18,18 @@ export type Arithmetic = "float32" | "int8";
 const ACCURACY_LEVEL: Readonly<Record<Arithmetic, number>> = { float32: 1, int8: 4 };
 
 /** `output = input matrix^T + bias`, of float32 `[rows, columns]` and `[rows, matrix rows]`. */
-export const linear = (name: string, input: string, output: string, weights: Linear, arithmetic: Arithmetic): Part =>
-  weights.matrix instanceof Float32Array
-    ? floatLinear(name, input, output, weights, weights.matrix)
-    : blockLinear(name, input, output, weights, weights.matrix, arithmetic);
+export const linear = (
+  name: string,
+  input: string,
+  output: string,
+  weights: AnyLinear,
+  arithmetic: Arithmetic,
+): Part => {
+  const layout = layoutOf(weights.matrix);
+  return layout
+    ? blockLinear(name, input, output, weights, layout, arithmetic)
+    : floatLinear(name, input, output, weights);
+};
 
 /** `output = factor * input` */
 export const times = (name: string, input: string, output: string, factor: number): Part => ({
@@ -28,15 +37,9 @@ export const times = (name: string, input: string, output: string, factor: numbe
   constants: [scalar(name, factor)],
 });
 
-const floatLinear = (
-  name: string,
-  input: string,
-  output: string,
-  { rows, columns, bias }: Linear,
-  matrix: Float32Array,
-): Part => ({
-  nodes: [node("Gemm", [input, `${name}_weight`, ...(bias ? [`${name}_bias`] : [])], [output], { transB: 1 })],
-  constants: [{ name: `${name}_weight`, dims: [rows, columns], data: matrix }, ...biasConstant(name, bias)],
+const floatLinear = (name: string, input: string, output: string, weights: AnyLinear): Part => ({
+  nodes: [node("Gemm", [input, `${name}_weight`, ...(weights.bias ? [`${name}_bias`] : [])], [output], { transB: 1 })],
+  constants: [...matrixConstants(name, weights), ...biasConstant(name, weights.bias)],
 });
 
 /**
@@ -46,30 +49,25 @@ const blockLinear = (
   name: string,
   input: string,
   output: string,
-  { rows, columns, bias }: Linear,
-  { blockSize, bits, codes, scales, offsets }: BlockCodes,
+  weights: AnyLinear,
+  { blockSize, bits, hasOffsets }: BlockLayout,
   arithmetic: Arithmetic,
 ): Part => {
+  const { rows, columns, bias } = weights;
   const blocks = columns / blockSize;
-  const product = offsets ? `${output}_centred` : output;
+  const product = hasOffsets ? `${output}_centred` : output;
   const inputs = [input, `${name}_codes`, `${name}_scales`, ...(bias ? ["", "", `${name}_bias`] : [])];
   const sizes = { K: columns, N: rows, bits, block_size: blockSize, accuracy_level: ACCURACY_LEVEL[arithmetic] };
-  const sums = offsets ? blockSums(input, blocks, blockSize) : { nodes: [], constants: [] };
+  const sums = hasOffsets ? blockSums(input, blocks, blockSize) : { nodes: [], constants: [] };
   return {
     nodes: [
       ...sums.nodes,
       node("MatMulNBits", inputs, [product], sizes, "com.microsoft"),
-      ...(offsets
+      ...(hasOffsets
         ? [node("Gemm", [sumsName(input, blockSize), `${name}_offsets`, product], [output], { transB: 1 })]
         : []),
     ],
-    constants: [
-      ...sums.constants,
-      { name: `${name}_codes`, dims: [rows, blocks, (blockSize * bits) / 8], data: packed(codes, bits) },
-      { name: `${name}_scales`, dims: [rows, blocks], data: scales },
-      ...(offsets ? [{ name: `${name}_offsets`, dims: [rows, blocks], data: offsets }] : []),
-      ...biasConstant(name, bias),
-    ],
+    constants: [...sums.constants, ...matrixConstants(name, weights), ...biasConstant(name, bias)],
   };
 };
 
@@ -89,18 +87,6 @@ const sumsName = (input: string, blockSize: number): string => `${input}_sums_of
 
 const biasConstant = (name: string, bias: Float32Array | undefined): Constant[] =>
   bias ? [{ name: `${name}_bias`, dims: [bias.length], data: bias }] : [];
-
-/** Unsigned codes in the format of MatMulNBits: bytes, or nibbles with the first of two numbers in the low one. */
-const packed = (codes: Int8Array, bits: 4 | 8): Uint8Array => {
-  const bytes = new Uint8Array((codes.length * bits) / 8);
-  if (bits === 8) {
-    for (let index = 0; index < bytes.length; index++) bytes[index] = codes[index]! + 128;
-    return bytes;
-  }
-  for (let index = 0; index < bytes.length; index++)
-    bytes[index] = (codes[2 * index]! + 8) | ((codes[2 * index + 1]! + 8) << 4);
-  return bytes;
-};
 
 /**
  * Joins parts. Equal nodes and constants of several parts occur once.
@@ -135,7 +121,8 @@ const distinct = <Item>(
   return [...byName.values()];
 };
 
-const isSameConstant = (one: Constant, other: Constant): boolean => {
+const isSameConstant = (one: Constant | DeferredConstant, other: Constant | DeferredConstant): boolean => {
+  if (!("data" in one && "data" in other)) return one === other;
   if (one.dims.join() !== other.dims.join()) return false;
   const [bytes, others] = [bytesOfData(one.data), bytesOfData(other.data)];
   return bytes.length === others.length && bytes.every((byte, index) => byte === others[index]);

@@ -1,4 +1,4 @@
-import type { Graph } from "../onnx/graph.ts";
+import type { DeferredGraph } from "../onnx/graph.ts";
 import type { Session, SessionOptions } from "../session.ts";
 
 /** A segment as an ONNX model. */
@@ -11,7 +11,7 @@ export interface SegmentModel {
 /** Segments in files, written once and opened without copies of their weights. */
 export interface SegmentFiles {
   /** Writes a segment unless its files are there, whole. A failure leaves no files of it. */
-  write(name: string, build: () => Promise<Graph>): Promise<void>;
+  write(name: string, build: () => Promise<DeferredGraph>): Promise<void>;
   /** The model of a written segment. Its weights stay in their file. */
   read(name: string): Promise<SegmentModel>;
   /** Compiles a written segment. */

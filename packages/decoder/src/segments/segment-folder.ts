@@ -13,7 +13,7 @@ import {
 import { join } from "node:path";
 import { KvtunerError } from "@kvtuner/plan";
 import { externalGraph } from "../onnx/external-data.ts";
-import type { Graph } from "../onnx/graph.ts";
+import type { DeferredGraph } from "../onnx/graph.ts";
 import type { CreateSession } from "../session.ts";
 import type { SegmentFiles } from "./segment-files.ts";
 
@@ -69,7 +69,7 @@ const stampOf = async (path: string): Promise<Stamp> => {
   return { bytes: size, changedMs: mtimeMs };
 };
 
-const writeSegment = async (folder: string, name: string, graph: Graph): Promise<void> => {
+const writeSegment = async (folder: string, name: string, graph: DeferredGraph): Promise<void> => {
   let temporary: string | undefined;
   try {
     await mkdir(folder, { recursive: true });
@@ -84,11 +84,11 @@ const writeSegment = async (folder: string, name: string, graph: Graph): Promise
   }
 };
 
-const writeFiles = async (target: string, graph: Graph): Promise<void> => {
+const writeFiles = async (target: string, graph: DeferredGraph): Promise<void> => {
   const { model, parts } = externalGraph(graph, DATA);
   const handle = await open(join(target, DATA), "w");
   try {
-    for (const { offset, bytes } of parts) await writeAt(handle, bytes, offset);
+    for (const { offset, read } of parts) await writeAt(handle, await read(), offset);
   } finally {
     await handle.close();
   }

@@ -1,7 +1,7 @@
 import type { DecoderConfig } from "../architecture/config.ts";
 import type { MixerWeights } from "../architecture/recurrent/mixer-weights.ts";
 import type { FeedForwardWeights, HeadWeights, LayerInputWeights, ProjectionWeights } from "../architecture/weights.ts";
-import { type Graph, node, type Port } from "../onnx/graph.ts";
+import { type DeferredGraph, node, type Port } from "../onnx/graph.ts";
 import { feedForward } from "./feed-forward.ts";
 import { LAYER_INPUT, layerInputPorts, layerInputs, tokenInputsPort } from "./layer-inputs.ts";
 import { type Arithmetic, chain, join, linear, type Part, times } from "./linear.ts";
@@ -32,7 +32,7 @@ export const segmentGraph = (
   config: DecoderConfig,
   weights: SegmentWeights,
   arithmetic: Arithmetic = "float32",
-): Graph => {
+): DeferredGraph => {
   const residual = weights.feedForward ? "residual" : "hidden";
   const { nodes, constants } = join([
     ...(weights.feedForward ? [feedForward(config, weights.feedForward, arithmetic)] : []),

@@ -1,5 +1,5 @@
 import type { InferenceSession } from "onnxruntime-common";
-import { type Graph, serializeGraph } from "../onnx/graph.ts";
+import { type DeferredGraph, readGraph, serializeGraph } from "../onnx/graph.ts";
 import { runInto, type Tensors } from "../run-into.ts";
 import type { CreateSession, Session, SessionOptions } from "../session.ts";
 import { assertGraphSize } from "./graph-size.ts";
@@ -11,7 +11,7 @@ export interface SegmentSource {
   readonly name: string;
   readonly options: SessionOptions;
   /** Reads its weights. */
-  build(): Promise<Graph>;
+  build(): Promise<DeferredGraph>;
 }
 
 /** The segments of a decoder, by their index. */
@@ -38,13 +38,13 @@ export const compileSegments = async (
   for (const { build, options } of sources) {
     const graph = await build();
     assertGraphSize(graph);
-    sessions.push(await createSession(serializeGraph(graph), options));
+    sessions.push(await createSession(serializeGraph(await readGraph(graph)), options));
     onStep(sessions.length, sources.length);
   }
   return {
     count: sources.length,
     run: async (index, feeds, targets) => runInto(sessions[index]!, feeds, targets),
-    model: async (index) => ({ bytes: serializeGraph(await sources[index]!.build()) }),
+    model: async (index) => ({ bytes: serializeGraph(await readGraph(await sources[index]!.build())) }),
     release: async () => void (await Promise.all(sessions.map((session) => session.release()))),
   };
 };

@@ -1,4 +1,5 @@
 import type { ExpertSizes } from "../config.ts";
+import { deferredRows } from "../deferred-matrix.ts";
 import { inHalfSplitOrder } from "../half-split.ts";
 import type { LayerReader } from "../layer-reader.ts";
 import { pickRows } from "../pick-rows.ts";
@@ -6,6 +7,7 @@ import type { RecurrentKind } from "../recurrent/recurrent-kind.ts";
 import { sliceRows } from "../slice-rows.ts";
 import type {
   Activation,
+  DeferredMatrix,
   ExpertWeights,
   FeedForwardWeights,
   GatedWeights,
@@ -202,7 +204,11 @@ export const expertNetworks = async (
 };
 
 /** From tensors of their own, or from one in which the rows of each expert's gate come before those of its up. */
-const gatesAndUps = async (reader: LayerReader, count: number, size: number): Promise<[Linear[], Linear[]]> => {
+const gatesAndUps = async (
+  reader: LayerReader,
+  count: number,
+  size: number,
+): Promise<[Linear<DeferredMatrix>[], Linear<DeferredMatrix>[]]> => {
   const { hiddenSize } = reader.config;
   if (!reader.has("ffn_gate_up_exps"))
     return [
@@ -210,7 +216,7 @@ const gatesAndUps = async (reader: LayerReader, count: number, size: number): Pr
       await reader.linears("ffn_up_exps", count, size, hiddenSize),
     ];
   const fused = await reader.linears("ffn_gate_up_exps", count, 2 * size, hiddenSize);
-  return [fused.map((both) => sliceRows(both, 0, size)), fused.map((both) => sliceRows(both, size, 2 * size))];
+  return [fused.map((both) => deferredRows(both, 0, size)), fused.map((both) => deferredRows(both, size, 2 * size))];
 };
 
 const sharedNetwork = async (
