@@ -1,10 +1,11 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bufferSource, FloatAttention, loadDecoder, openGguf } from "@kvtuner/decoder";
 import { createTaskEvaluator, type EncodedPrompt, greedyOutputs } from "@kvtuner/evaluation";
 import { parseShorthand } from "@kvtuner/plan";
+import type { StudyContents } from "@kvtuner/tuning";
 import { InferenceSession } from "onnxruntime-node";
 import { afterAll, expect, test } from "vitest";
 import { evaluate } from "../src/evaluate.ts";
@@ -20,6 +21,8 @@ const text = join(folder, "text.txt");
 writeFileSync(text, "All that is gold does not glitter. ".repeat(20));
 for (const name of ["lfm2", "qwen35"]) writeFileSync(fileOf(name), familyFile(name));
 afterAll(() => rmSync(folder, { recursive: true }));
+
+type Profile = NonNullable<StudyContents["profile"]>;
 
 const HEADS = { queryHeads: 4, kvHeads: 2 };
 
@@ -64,22 +67,30 @@ test("a model with layers without a cache is tuned, evaluated and run", async ()
   expect((await run({ model, plan, prompt: "All that is gold", maxTokens: 8 })).ids).toHaveLength(8);
 });
 
+/** Candidates of each layer, as profiled. */
+const profiled = async (name: string, measure: "kl" | "gradient"): Promise<Profile["layers"]> => {
+  const out = join(folder, `${name}-${measure}`);
+  const options = { text, samples: 2, sampleLength: 160, evaluations: 1, mode: "per-token" } as const;
+  await tune({ model: fileOf(name), out, pairs: ["K8V8", "K4V4", "K2V4", "K4V2"], measure, ...options });
+  return (JSON.parse(readFileSync(join(out, "profile.json"), "utf8")) as Profile).layers;
+};
+
+test.each(["lfm2", "qwen35"])("gradients estimate the KL of the layers of %s with a cache", async (name) => {
+  const [measured, estimated] = [await profiled(name, "kl"), await profiled(name, "gradient")];
+  const ratios = estimated.map(({ candidates }, layer) =>
+    candidates.map(({ estimate }, choice) => estimate! / measured[layer]!.candidates[choice]!.kl!),
+  );
+  expect(ratios).toHaveLength(2);
+  for (const ratio of ratios.flat()) expect(ratio).toBeGreaterThan(0.5);
+  for (const ratio of ratios.flat()) expect(ratio).toBeLessThan(2);
+});
+
 const exported = fileURLToPath(new URL("../../../packages/decoder/src/fixtures/exported-llama", import.meta.url));
 
-test.each([
-  ["with recurrent layers", fileOf("lfm2")],
-  ["of an ONNX file", exported],
-])("gradients of a model %s are refused before a study is made", async (_, model) => {
+test("gradients of a model of an ONNX file are refused before a study is made", async () => {
   const out = join(folder, "gradients");
-  const refused = tune({
-    model,
-    out,
-    text,
-    samples: 1,
-    sampleLength: 32,
-    measure: "gradient",
-    pairs: ["K8V8", "K4V4"],
-  });
+  const sample = { text, samples: 1, sampleLength: 32 };
+  const refused = tune({ model: exported, out, ...sample, measure: "gradient", pairs: ["K8V8", "K4V4"] });
   await expect(refused).rejects.toMatchObject({
     code: "OPTION_INVALID",
     message: expect.stringContaining("use --measure kl"),

@@ -4,7 +4,7 @@ import { warnOnce, type TunableModel } from "@kvtuner/tuning";
 import { distributionsOf } from "./distributions.ts";
 import type { ContextOption } from "./header.ts";
 import type { ModelAccess } from "./resolve.ts";
-import { openRunnableModel, type RunnableModel } from "./runnable-model.ts";
+import { openRunnableModel } from "./runnable-model.ts";
 import { createSession } from "./session.ts";
 import { openSpillFile } from "./spill-file.ts";
 import { openTaskEvaluator } from "./task-evaluator.ts";
@@ -57,7 +57,8 @@ export const openModel = async (
           ...ACTIVATIONS,
         }),
     },
-    ...(isDifferentiable(opened) && {
+    // Graphs of exported models have operators without a known derivative.
+    ...(!opened.isExport && {
       gradients: async (samples, options, visit) =>
         attentionGradients(await load(), samples, { ...options, ...ACTIVATIONS, createSession }, visit),
     }),
@@ -65,9 +66,6 @@ export const openModel = async (
     dispose,
   };
 };
-
-/** Recurrent layers, and graphs of exported models, have operators without a known derivative. */
-const isDifferentiable = ({ isExport, shape }: RunnableModel): boolean => !isExport && shape.recurrent === undefined;
 
 /**
  * Plans run together until 4096 tokens pass a segment, so that reading it costs little and the float cache's logits are computed

@@ -116,7 +116,7 @@ const prepare = (
 const OTHER_COST =
   "expected --cost equivalent for a limit of equivalent bits in a model whose layers take different bytes, got true; the search minimizes bytes, and its plans are worse by the limit's measure";
 
-const WITHOUT_GRADIENTS = "kl or eo for an ONNX model or one with recurrent layers, whose gradients are not known";
+const WITHOUT_GRADIENTS = "kl or eo for an ONNX model, whose gradients are not known";
 
 const assertMeasurable = ({ gradients }: TunableModel, { measure }: StudyOptions): void => {
   if (measure === "gradient" && gradients === undefined)
