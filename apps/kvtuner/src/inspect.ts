@@ -33,8 +33,8 @@ import {
   type StudySettings,
 } from "@kvtuner/tuning";
 import { type LayerRun, layerRuns } from "./layer-runs.ts";
-import { distributionsOf } from "./model/distributions.ts";
-import { openExportedHeader } from "./model/exported-model.ts";
+import { distributionsOf, exportDistributions } from "./model/distributions.ts";
+import { exportMemory, openExportedHeader } from "./model/exported-model.ts";
 import { readModelHeader } from "./model/header.ts";
 import { readPlanFile } from "./model/read-plan.ts";
 import { isModelName, type ResolvedModel, resolveModel } from "./model/resolve.ts";
@@ -61,6 +61,8 @@ export interface ModelReport {
   readonly weights?: Readonly<Record<Weights, RunMemory>>;
   /** Instead of `weights` for an ONNX model, whose files are used as they are: bytes that its weights take. */
   readonly weightBytes?: number;
+  /** Beside `weightBytes`: memory of the process at its peak, bytes. */
+  readonly peakBytes?: number;
   /** How the layers attend, and their sizes; equal neighbours are one entry. */
   readonly layers: readonly LayerRun[];
   /** Bytes one token takes at 16 bits, until a span is full. */
@@ -73,8 +75,8 @@ export interface ModelReport {
   readonly budget?: number;
   /** One pair in every layer, and whether it keeps to the budget; `fits` is absent without one. */
   readonly uniform: readonly (UniformSize & { readonly fits?: boolean })[];
-  /** How hard its keys are to quantize; absent for an ONNX model. */
-  readonly difficulty?: ModelDifficulty;
+  /** How hard its keys are to quantize. */
+  readonly difficulty: ModelDifficulty;
 }
 
 /** A plan's layers and cost. */
@@ -103,7 +105,8 @@ export interface StudyReport {
 }
 
 /**
- * Says what a model, a plan or a study holds. Of a model's weights it reads those before attention.
+ * Says what a model, a plan or a study holds. Of a GGUF model's weights it reads those before attention; of an ONNX model, it runs
+ * the segments on random numbers.
  *
  * @throws KvtunerError when the target is none of these, or no uniform plan of a model fits the budget.
  */
@@ -160,14 +163,17 @@ const inspectModel = async (
   };
 };
 
-type HeaderReport = Pick<ModelReport, "shape" | "weights" | "weightBytes" | "difficulty"> & {
+type HeaderReport = Pick<ModelReport, "shape" | "weights" | "weightBytes" | "peakBytes" | "difficulty"> & {
   readonly identity: ModelIdentity;
 };
 
 const modelHeader = async (path: string, isExport: boolean): Promise<HeaderReport> => {
   if (isExport) {
-    const { identity, shape, weightBytes } = await openExportedHeader(path);
-    return { identity, shape, weightBytes };
+    const header = await openExportedHeader(path);
+    const { identity, shape, weightBytes } = header;
+    const { peakBytes } = exportMemory(header, header.tokenizer().vocabularySize, false);
+    const difficulty = modelDifficulty(shape, await exportDistributions(header));
+    return { identity, shape, weightBytes, peakBytes, difficulty };
   }
   const { identity, shape, gguf } = await readModelHeader(path);
   const weights = { compact: runMemory(gguf, "compact"), exact: runMemory(gguf, "exact") };

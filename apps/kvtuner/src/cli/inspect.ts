@@ -63,9 +63,11 @@ const describeModel = (report: ModelReport): string => {
   ].join("\n");
 };
 
-const memoryLines = ({ weights, weightBytes = 0 }: ModelReport): string[] =>
+const memoryLines = ({ weights, weightBytes = 0, peakBytes = 0 }: ModelReport): string[] =>
   weights === undefined
-    ? [`its weights take about ${formatBytes(weightBytes)}; they stay in their files`]
+    ? [
+        `running it takes up to about ${formatBytes(peakBytes)} of memory, of which weights take ${formatBytes(weightBytes)}; they stay in their files`,
+      ]
     : [
         `running it takes up to about ${formatBytes(weights.compact.peakBytes)} of memory with --weights compact; with exact, ${formatBytes(weights.exact.anonymousBytes)} and up to ${formatBytes(weights.exact.peakBytes - weights.exact.anonymousBytes)} of mapped files`,
         `the first load writes ${formatBytes(weights.compact.diskBytes)} for compact, ${formatBytes(weights.exact.diskBytes)} for exact`,
@@ -111,7 +113,6 @@ const attentionCells = ({
 ];
 
 const difficultyOf = ({ difficulty }: ModelReport): string => {
-  if (difficulty === undefined) return "for ONNX models, it is not predicted how hard the keys are to quantize";
   const { verdict, head, rows, layers } = describeDifficulty(difficulty);
   return [verdict, plainTable(head, rows), ...layers].join("\n");
 };

@@ -10,6 +10,7 @@ import {
 import { openGgufFile } from "@kvtuner/decoder/node";
 import { KvtunerError } from "@kvtuner/plan";
 import { difficultyFinding, modelDifficulty, thenDispose } from "@kvtuner/tuning";
+import { exportDistributions } from "../model/distributions.ts";
 import { openExportedHeader } from "../model/exported-model.ts";
 import { chooseWeights } from "../model/memory.ts";
 import type { ResolvedModel } from "../model/resolve.ts";
@@ -17,7 +18,7 @@ import type { Finding } from "./checks.ts";
 
 /**
  * Checks a GGUF file or a directory with an ONNX model: all that is in the way of running it, the memory it needs, and how
- * hard the keys of a GGUF file are to quantize.
+ * hard its keys are to quantize.
  */
 export const diagnoseModel = async ({ path, isExport }: ResolvedModel, availableBytes: number): Promise<Finding[]> => {
   try {
@@ -32,7 +33,10 @@ export const diagnoseModel = async ({ path, isExport }: ResolvedModel, available
 
 const exportFindings = async (path: string): Promise<Finding[]> => {
   const { identity, tokenizer, ...header } = await openExportedHeader(path);
-  return headerFindings({ ...header, architecture: identity.architecture, tokenizer: tokenizer() });
+  return [
+    ...headerFindings({ ...header, architecture: identity.architecture, tokenizer: tokenizer() }),
+    difficultyFinding(modelDifficulty(header.shape, await exportDistributions(header))),
+  ];
 };
 
 const findingsOf = async (gguf: GgufFile, availableBytes: number): Promise<Finding[]> => {

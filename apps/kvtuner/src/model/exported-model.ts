@@ -9,6 +9,7 @@ import {
 } from "@kvtuner/decoder";
 import { openExportedFolder } from "@kvtuner/decoder/node";
 import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
+import { processMemory, type RunMemory } from "./weights.ts";
 
 /** A directory with an exported ONNX model, of which only the graph was read. */
 export interface ExportedHeader {
@@ -16,6 +17,8 @@ export interface ExportedHeader {
   readonly paths: readonly [string, ...string[]];
   /** Bytes of these files, which are mapped, or half as much again for weights in codes of a few bits, which are packed. */
   readonly weightBytes: number;
+  /** The most that one of its segments takes of them. */
+  largestSegmentBytes(): number;
   /** Without the files' checksum. */
   readonly identity: ModelIdentity;
   readonly shape: CacheShape;
@@ -24,8 +27,10 @@ export interface ExportedHeader {
   tokenizer(): Tokenizer;
   load(options: {
     readonly createSession: CreateSession;
-    readonly sha256: string;
-    readonly onProgress: (done: number, total: number) => void;
+    readonly sha256?: string;
+    /** Segments open at a time; all by default. */
+    readonly residentSegments?: number;
+    readonly onProgress?: (done: number, total: number) => void;
   }): Promise<Decoder>;
 }
 
@@ -40,14 +45,35 @@ const PACKED_COPIES = 1.5;
 export const openExportedHeader = async (path: string): Promise<ExportedHeader> => {
   const { model, name, weightsFolder, paths, tokenizer: files } = await openExportedFolder(path);
   const { architecture, contextLength } = model.config;
+  const copies = model.isQuantized ? PACKED_COPIES : 1;
   const fileBytes = paths.reduce((sum, file) => sum + statSync(file).size, 0);
   return {
     paths,
-    weightBytes: Math.ceil(fileBytes * (model.isQuantized ? PACKED_COPIES : 1)),
+    weightBytes: Math.ceil(copies * fileBytes),
+    largestSegmentBytes: () => Math.ceil(copies * Math.max(...model.cut().segments.map((one) => one.weightBytes))),
     identity: { name, architecture },
     shape: model.shape,
     contextLength,
     tokenizer: () => loadTokenizer({ metadata: tokenizerMetadata(files) }),
     load: async (options) => loadExported(model, { ...options, weightsFolder, name }),
+  };
+};
+
+/**
+ * What it takes to run a model.
+ *
+ * @param isLimited whether few segments may be open at a time; finding the largest takes making all
+ */
+export const exportMemory = (
+  { weightBytes, largestSegmentBytes }: Pick<ExportedHeader, "weightBytes" | "largestSegmentBytes">,
+  vocabularySize: number,
+  isLimited: boolean,
+): RunMemory => {
+  const anonymousBytes = processMemory(vocabularySize);
+  return {
+    diskBytes: 0,
+    peakBytes: anonymousBytes + weightBytes,
+    anonymousBytes,
+    largestSegmentBytes: isLimited ? largestSegmentBytes() : weightBytes,
   };
 };

@@ -54,6 +54,22 @@ export const chooseWeights = (
   throw new ModelMemoryError(needs, weights, memory, freeBytes);
 };
 
+/**
+ * {@link chooseWeights} of a model whose files are used as they are.
+ *
+ * @throws ModelMemoryError when not even one segment fits
+ */
+export const chooseAsStored = (
+  need: RunMemory,
+  { memory, besideBytes = 0 }: Omit<WeightWishes, "weights">,
+  freeBytes: number = freeMemory(),
+): WeightChoice => {
+  const all = withBeside(need, besideBytes);
+  const choice = fitting("exact", all, memory, freeBytes);
+  if (choice) return choice;
+  throw new ModelMemoryError([{ way: "exact", bytes: leastBytes("exact", all) }], undefined, memory, freeBytes);
+};
+
 const withBeside = (need: RunMemory, bytes: number): RunMemory => ({
   ...need,
   peakBytes: need.peakBytes + bytes,

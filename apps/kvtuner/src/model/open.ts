@@ -1,4 +1,4 @@
-import { batchContinuations } from "@kvtuner/decoder";
+import { batchContinuations, measureDistributions } from "@kvtuner/decoder";
 import { attentionGradients, createEvaluator, scoringBytes, trace } from "@kvtuner/evaluation";
 import { warnOnce, type TunableModel } from "@kvtuner/tuning";
 import { distributionsOf } from "./distributions.ts";
@@ -37,7 +37,8 @@ export const openModel = async (
     shape,
     encode,
     startIds,
-    ...(!opened.isExport && { distributions: () => distributionsOf(opened.paths[0]) }),
+    distributions: async () =>
+      opened.isExport ? measureDistributions(await load()) : distributionsOf(opened.paths[0]),
     continuations: async (prompts, options) =>
       batchContinuations(await load(), prompts.map(encode), { ...options, endTokens }),
     evaluator: async (samples) => {

@@ -7,14 +7,14 @@ import {
   type Tokenizer,
 } from "@kvtuner/decoder";
 import { formatBytes, type CacheShape, type ModelIdentity } from "@kvtuner/plan";
-import { openExportedHeader } from "./exported-model.ts";
+import { exportMemory, openExportedHeader } from "./exported-model.ts";
 import { filesChecksum } from "./file-checksum.ts";
 import { type ContextOption, openHeader } from "./header.ts";
 import { lazyDecoder } from "./lazy-decoder.ts";
-import { chooseWeights, ModelMemoryError, type WeightChoice, type WeightWishes } from "./memory.ts";
+import { chooseAsStored, chooseWeights, type WeightChoice, type WeightWishes } from "./memory.ts";
 import { type ModelAccess, resolveModel } from "./resolve.ts";
 import { bytesToWrite, cachedSegments } from "./segment-cache.ts";
-import { processMemory, STORAGE } from "./weights.ts";
+import { STORAGE } from "./weights.ts";
 
 /** A model whose header is read at once and whose weights `load` loads, so that everything else is checked first. */
 export interface RunnableModel {
@@ -98,11 +98,12 @@ const openRunnableExport = async (
   options: RunnableOptions,
   access: ModelAccess,
 ): Promise<RunnableModel> => {
-  const { createSession, weights, memory = Infinity } = options;
-  const { paths, identity, shape, contextLength, weightBytes, ...header } = await openExportedHeader(path);
+  const { createSession, weights, ...wishes } = options;
+  const { paths, identity, shape, contextLength, ...header } = await openExportedHeader(path);
   const tokenizer = header.tokenizer();
-  const peakBytes = processMemory(tokenizer.vocabularySize) + weightBytes + besideBytesOf(options, tokenizer);
-  if (peakBytes > memory) throw new ModelMemoryError([{ way: "exact", bytes: peakBytes }], undefined, memory, memory);
+  const need = exportMemory(header, tokenizer.vocabularySize, options.memory !== undefined);
+  const choice = chooseAsStored(need, { ...wishes, besideBytes: besideBytesOf(options, tokenizer) });
+  const { peakBytes, residentSegments } = choice;
   if (weights === "compact")
     access.warn(
       "expected --weights exact for an ONNX model, got compact; its weights are used as they are in their files",
@@ -111,7 +112,12 @@ const openRunnableExport = async (
   const note = `up to about ${formatBytes(peakBytes)} of memory`;
   const decoder = lazyDecoder(
     async (onProgress) =>
-      header.load({ createSession, sha256, onProgress: (done, total) => onProgress(done, total, note) }),
+      header.load({
+        createSession,
+        sha256,
+        ...(residentSegments !== undefined && { residentSegments }),
+        onProgress: (done, total) => onProgress(done, total, note),
+      }),
     access,
   );
   return {
@@ -121,7 +127,7 @@ const openRunnableExport = async (
     shape,
     contextLength,
     tokenizer,
-    choice: { weights: "exact", diskBytes: 0, peakBytes },
+    choice,
     load: decoder.get,
     dispose: decoder.dispose,
   };

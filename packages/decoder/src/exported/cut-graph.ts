@@ -3,7 +3,14 @@ import type { AttentionCut, ExportedHeads } from "./attention-cuts.ts";
 import { uncuttable } from "./export-error.ts";
 import { type GraphIndex, graphIndex, IDS, POSITIONS } from "./graph-index.ts";
 import type { ActivationType } from "./hole-adapters.ts";
-import { type HeadPart, headModel, readsPositions, segmentModel, type SegmentPart } from "./segment-model.ts";
+import {
+  type ExportedSegment,
+  type HeadPart,
+  headModel,
+  readsPositions,
+  segmentModel,
+  type SegmentPart,
+} from "./segment-model.ts";
 
 /**
  * The segments of an exported decoder: one before each hole, one after the last, up to the final residuals, and the head.
@@ -11,7 +18,7 @@ import { type HeadPart, headModel, readsPositions, segmentModel, type SegmentPar
  * `[rows]`. Weights in files stay there.
  */
 export interface CutModel {
-  readonly segments: readonly Uint8Array[];
+  readonly segments: readonly ExportedSegment[];
   /** Whether each segment has an input `position_ids`. */
   readonly readsPositions: readonly boolean[];
 }

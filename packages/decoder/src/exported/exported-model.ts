@@ -107,10 +107,10 @@ export const loadExported = async (model: ExportedModel, options: LoadExportedOp
     keepsMapped: !model.isQuantized,
     ...(weightsFolder !== undefined && { weightsFolder }),
   };
-  const opens = segments.map((segment) => async () => createSession(segment, sessionOptions));
+  const opens = segments.map((segment) => async () => createSession(segment.bytes, sessionOptions));
   const { architecture, hiddenSize, contextLength, vocabularySize } = config;
   const segmentModel = async (index: number): Promise<SegmentModel> => ({
-    bytes: segments[index]!,
+    bytes: segments[index]!.bytes,
     ...(weightsFolder !== undefined && { weightsFolder }),
   });
   const set = await openOnUse(opens, segmentModel, residentSegments, onProgress);

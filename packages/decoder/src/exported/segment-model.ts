@@ -1,5 +1,5 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { GraphProtoSchema, type ModelProto, ModelProtoSchema, type NodeProto } from "onnx-buf";
+import { GraphProtoSchema, type ModelProto, ModelProtoSchema, type NodeProto, type TensorProto } from "onnx-buf";
 import { initializer, type Port, portInfo } from "../onnx/graph.ts";
 import type { AttentionCut, ExportedHeads } from "./attention-cuts.ts";
 import { type GraphIndex, IDS, POSITIONS } from "./graph-index.ts";
@@ -44,7 +44,14 @@ export const readsPositions = ({ inputs, after }: SegmentPart): boolean =>
   inputs.has(POSITIONS) || after?.query.rope !== undefined;
 
 /** A segment as an ONNX model. */
-export const segmentModel = (parts: ModelParts, part: SegmentPart): Uint8Array => {
+export interface ExportedSegment {
+  readonly bytes: Uint8Array;
+  /** Bytes of its weights, in the model and in files. */
+  readonly weightBytes: number;
+}
+
+/** Makes a segment. */
+export const segmentModel = (parts: ModelParts, part: SegmentPart): ExportedSegment => {
   const { heads, hiddenSize, elementType, index } = parts;
   const { entering, residual, before, after } = part;
   return modelOf(parts, {
@@ -90,8 +97,8 @@ export interface HeadPart {
 /** The graph's own logits have a batch, and may have the name of the segment's. */
 const GRAPH_LOGITS = "kvtuner_logits";
 
-/** The head as an ONNX model. */
-export const headModel = (parts: ModelParts, { hidden, nodes, logits }: HeadPart): Uint8Array =>
+/** Makes the head. */
+export const headModel = (parts: ModelParts, { hidden, nodes, logits }: HeadPart): ExportedSegment =>
   modelOf(parts, {
     inputs: [{ name: "hidden", dims: ["rows", parts.hiddenSize] }],
     outputs: [{ name: "logits", dims: ["rows", "vocabulary"] }],
@@ -106,9 +113,10 @@ export const headModel = (parts: ModelParts, { hidden, nodes, logits }: HeadPart
 const modelOf = (
   { model, index }: ModelParts,
   { inputs, outputs, nodes }: { inputs: readonly Port[]; outputs: readonly Port[]; nodes: readonly NodeProto[] },
-): Uint8Array => {
+): ExportedSegment => {
   const read = new Set(nodes.flatMap(({ input }) => input));
-  return toBinary(
+  const weights = [...read].flatMap((name) => index.constant(name) ?? []);
+  const bytes = toBinary(
     ModelProtoSchema,
     create(ModelProtoSchema, {
       irVersion: model.irVersion,
@@ -120,11 +128,13 @@ const modelOf = (
         input: inputs.map(portInfo),
         output: outputs.map(portInfo),
         node: [...nodes],
-        initializer: [
-          ...[...read].flatMap((name) => index.constant(name) ?? []),
-          ...adapterConstants(read).map(initializer),
-        ],
+        initializer: [...weights, ...adapterConstants(read).map(initializer)],
       }),
     }),
   );
+  const inFiles = weights.reduce((sum, weight) => sum + fileBytes(weight), 0);
+  return { bytes, weightBytes: bytes.length + inFiles };
 };
+
+const fileBytes = ({ externalData }: TensorProto): number =>
+  Number(externalData.find(({ key }) => key === "length")?.value ?? 0);
