@@ -11,6 +11,7 @@ const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
 export class HeaderCursor {
   readonly #source: ByteSource;
   #buffer: Uint8Array = new Uint8Array(0);
+  #view: DataView = new DataView(new ArrayBuffer(0));
   #bufferStart = 0;
   #position = 0;
 
@@ -79,9 +80,8 @@ export class HeaderCursor {
     const start = this.#position - this.#bufferStart;
     const left = this.#buffer.length - start - 8;
     if (left < 0) return undefined;
-    const view = new DataView(this.#buffer.buffer, this.#buffer.byteOffset + start, 8);
-    const length = view.getUint32(0, true);
-    if (view.getUint32(4, true) !== 0 || length > Math.min(left, MAX_STRING_BYTES)) return undefined;
+    const length = this.#view.getUint32(start, true);
+    if (this.#view.getUint32(start + 4, true) !== 0 || length > Math.min(left, MAX_STRING_BYTES)) return undefined;
     this.#position += 8 + length;
     return length === 0 ? "" : DECODER.decode(this.#buffer.subarray(start + 8, start + 8 + length));
   }
@@ -89,6 +89,7 @@ export class HeaderCursor {
   async #fill(length: number): Promise<void> {
     const size = Math.min(this.remaining, Math.max(length, CHUNK_BYTES));
     this.#buffer = await this.#source.read(this.#position, size);
+    this.#view = new DataView(this.#buffer.buffer, this.#buffer.byteOffset, this.#buffer.length);
     this.#bufferStart = this.#position;
   }
 }

@@ -3,6 +3,7 @@ import { joinTokens } from "./join-tokens.ts";
 import { listedRanks, mergeSymbols } from "./merge-symbols.ts";
 import { type PreTokenizer, preTokenizer } from "./pre-tokenizer.ts";
 import { splitAtTokens } from "./split-at-tokens.ts";
+import { stringIndex } from "./string-index.ts";
 import { specialTokens } from "./token-types.ts";
 import { strings } from "./tokenizer-metadata.ts";
 import type { Vocabulary } from "./vocabulary.ts";
@@ -19,15 +20,15 @@ export const byteLevelBpe = (metadata: ReadonlyMap<string, unknown>, ends: reado
   const tokens = strings(metadata, "tokenizer.ggml.tokens");
   const special = specialTokens(metadata, tokens, ends);
   const specialIds = new Set(special.ids.values());
-  const ids = new Map<string, number>();
-  for (const [id, token] of tokens.entries()) ids.set(token, id);
-  for (const token of special.control) ids.delete(token);
+  const control = new Set(special.control);
+  const placeOf = stringIndex(tokens);
+  const idOf = (piece: string): number | undefined => (control.has(piece) ? undefined : placeOf(piece));
   const rankOf = listedRanks(strings(metadata, "tokenizer.ggml.merges"));
   const pre = preTokenizer(metadata);
   const words = wordSplitter(pre);
   const wordIds = wordMemory((word) => {
-    const pieces = pre.takesWholeWords === true && ids.has(word) ? [word] : mergeSymbols(word, rankOf);
-    return pieces.flatMap((piece) => ids.get(piece) ?? []);
+    const pieces = pre.takesWholeWords === true && idOf(word) !== undefined ? [word] : mergeSymbols(word, rankOf);
+    return pieces.flatMap((piece) => idOf(piece) ?? []);
   });
   return {
     tokens,

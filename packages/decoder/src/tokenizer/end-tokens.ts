@@ -28,6 +28,9 @@ const END_TEXTS: ReadonlySet<string> = new Set([
   "[e~[",
 ]);
 
+/** Rules out most tokens quickly: hashing a whole vocabulary takes long. */
+const END_STARTS: ReadonlySet<number> = new Set(Array.from(END_TEXTS, (text) => text.charCodeAt(0)));
+
 /** Fill-in-the-middle tokens that end a part of a file. The first of each kind counts if the metadata names none. */
 const FILL_IN_TEXTS: Readonly<Record<string, readonly string[]>> = {
   fim_pad: ["<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]"],
@@ -43,7 +46,7 @@ export const endTokens = (metadata: ReadonlyMap<string, unknown>, tokens: readon
   const named = new Map(END_KEYS.map((key) => [key, optionalId(metadata, `tokenizer.ggml.${key}_token_id`)]));
   const ids = new Set<number>();
   for (const id of named.values()) if (id !== undefined && id < tokens.length) ids.add(id);
-  for (const [id, text] of tokens.entries()) if (END_TEXTS.has(text)) ids.add(id);
+  for (const [id, text] of tokens.entries()) if (END_STARTS.has(text.charCodeAt(0)) && END_TEXTS.has(text)) ids.add(id);
   for (const [key, texts] of Object.entries(FILL_IN_TEXTS)) {
     const found = tokens.findIndex((text) => texts.includes(text));
     if (found >= 0 && named.get(key) === undefined) ids.add(found);

@@ -1,11 +1,12 @@
+import { stringIndex } from "./string-index.ts";
+
 /** Rank of merging two neighbours; the lowest merges first. Undefined if they do not merge. */
 export type MergeRank = (left: string, right: string) => number | undefined;
 
 /** Ranks of merges by a list of `left right`, the first first. */
 export const listedRanks = (merges: readonly string[]): MergeRank => {
-  const ranks = new Map<string, number>();
-  for (const [rank, merge] of merges.entries()) ranks.set(merge, rank);
-  return (left, right) => ranks.get(`${left} ${right}`);
+  const rankOf = stringIndex(merges);
+  return (left, right) => rankOf(left, " ", right);
 };
 
 /** Two neighbours, by the offsets where the first begins, the second begins and the second ends. */
