@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bufferSource, FloatAttention, loadDecoder, openGguf } from "@kvtuner/decoder";
 import { createTaskEvaluator, type EncodedPrompt, greedyOutputs } from "@kvtuner/evaluation";
-import { parseShorthand } from "@kvtuner/plan";
+import { cachePlaces, parseShorthand } from "@kvtuner/plan";
 import type { StudyContents } from "@kvtuner/tuning";
 import { InferenceSession } from "onnxruntime-node";
 import { afterAll, expect, test } from "vitest";
@@ -63,6 +63,7 @@ test("a model with layers without a cache is tuned, evaluated and run", async ()
   await tune({ model, out, ...sample, mode: "per-token", evaluations: 2, pairs: ["K8V8", "K4V4"], verify: true });
   const plan = readPlanFile(join(out, "plan.json"));
   expect(plan.layers).toHaveLength(2);
+  expect(cachePlaces(plan.shape)).toEqual([2, 5]);
   expect((await evaluate({ model, plan: "none", ...sample })).kl).toBeLessThan(1e-4);
   expect((await run({ model, plan, prompt: "All that is gold", maxTokens: 8 })).ids).toHaveLength(8);
 });

@@ -5,6 +5,7 @@ import { type FieldValues, literalsOf } from "./codecs/codec-format.ts";
 import { FORMATS, schemeFault } from "./codecs/registry.ts";
 import { PlanFileError } from "./plan-file-error.ts";
 import type { ModelIdentity, Plan } from "./plan.ts";
+import { cachePlaces } from "./recurrent.ts";
 import type { CacheShape } from "./scheme.ts";
 import { layerShape, shapeDifferences, sizesOf, tensorShape } from "./shape.ts";
 
@@ -80,7 +81,14 @@ const planFile = z
       sha256: sha256.optional(),
       source: z.string().optional(),
     }),
-    shape: z.strictObject({ layers: count, ...sizes, perLayer: z.array(z.strictObject(sizes).partial()).optional() }),
+    shape: z.strictObject({
+      layers: count,
+      ...sizes,
+      perLayer: z.array(z.strictObject(sizes).partial()).optional(),
+      places: z.array(z.int().nonnegative()).optional().meta({
+        description: "Place of each layer among all layers of the model, of which others have no cache.",
+      }),
+    }),
     layers: z.array(layerScheme).min(1),
     assets: assetReference.optional(),
     measured: z
@@ -143,8 +151,14 @@ export const serializePlan = ({ assets = [], ...plan }: Plan, reference?: AssetR
       "PLAN_ASSETS_MISSING",
       "expected a file for the plan's assets, got none; write serializeAssets(plan.assets) to one and pass its name and SHA-256",
     );
-  const file = { ...plan, shape: sizesOf(plan.shape), ...(assets.length > 0 && { assets: reference }) };
+  const shape = { ...sizesOf(plan.shape), ...ownPlaces(plan.shape) };
+  const file = { ...plan, shape, ...(assets.length > 0 && { assets: reference }) };
   return `${JSON.stringify(file, null, 2)}\n`;
+};
+
+const ownPlaces = (shape: CacheShape): Pick<CacheShape, "places"> => {
+  const places = cachePlaces(shape);
+  return places.some((place, layer) => place !== layer) ? { places } : {};
 };
 
 /**
@@ -192,6 +206,12 @@ const assertConsistency = ({ layers, shape }: Plan): void => {
     throw new PlanFileError(
       "PLAN_INVALID",
       `expected shape.perLayer to have shape.layers = ${shape.layers} entries, got ${shape.perLayer.length}`,
+    );
+  const { places = [...layers.keys()] } = shape;
+  if (places.length !== shape.layers || places.some((place, layer) => layer > 0 && place <= places[layer - 1]!))
+    throw new PlanFileError(
+      "PLAN_INVALID",
+      `expected shape.places to be shape.layers = ${shape.layers} ascending numbers, got ${places.join(", ")}`,
     );
   for (const [index, layer] of layers.entries())
     for (const tensor of ["key", "value"] as const) {

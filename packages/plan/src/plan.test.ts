@@ -13,6 +13,7 @@ import {
 } from "./files.ts";
 import {
   bitsOf,
+  cachePlaces,
   equivalentBits,
   formatBytes,
   formatPair,
@@ -197,6 +198,17 @@ describe("plan files", () => {
     expect(parsePlan(`\uFEFF${serializePlan(plan)}`)).toEqual(plan);
   });
 
+  test("a plan for a model with layers without a cache has the places of its layers", () => {
+    const recurrent = [0, 2, 4].map((place) => ({ place, kind: "short convolution", stateBytes: 8 }));
+    const plan = uniformPlan(model, { ...shape, recurrent }, layerScheme("kivi", { key: 4, value: 4 }));
+    const read = parsePlan(serializePlan(plan));
+    expect(read.shape).toEqual({ ...shape, places: [1, 3, 5] });
+    expect(cachePlaces(read.shape)).toEqual(cachePlaces(plan.shape));
+    expect(parsePlan(serializePlan(read))).toEqual(read);
+    expect(() => assertPlanForModel(read, model, plan.shape)).not.toThrow();
+    expect(planBytes(read, 100)).toEqual(planBytes(plan, 100));
+  });
+
   test("the published schema is the one that is checked", () => {
     const published: unknown = JSON.parse(readFileSync(new URL("../schema/plan.schema.json", import.meta.url), "utf8"));
     expect(published).toEqual(planSchema());
@@ -220,6 +232,7 @@ describe("plan files", () => {
       /layers\.0\.key\.bits/,
     ],
     ["too few layers", { ...good, layers: good.layers.slice(1) }, "PLAN_INVALID", /3 entries, got 2/],
+    ["places that are not in order", { ...good, shape: { ...shape, places: [0, 2, 1] } }, "PLAN_INVALID", /0, 2, 1/],
     ["an unknown field", { ...good, colour: "red" }, "PLAN_INVALID", /colour/],
     [
       "blocks that split groups",
@@ -251,7 +264,12 @@ describe("plan files", () => {
   });
 
   /** Relations between numbers, which JSON Schema cannot express. */
-  const beyondSchema = ["too few layers", "blocks that split groups", "groups larger than a head"];
+  const beyondSchema = [
+    "too few layers",
+    "places that are not in order",
+    "blocks that split groups",
+    "groups larger than a head",
+  ];
   test.each(broken.filter(([, input]) => typeof input !== "string"))(
     "the schema checks %s as far as it can",
     (name, input) => {

@@ -10,6 +10,7 @@ export const modelLayers = (shape: CacheShape): number[] => {
 
 /** Place of each layer with a cache, in the order of plans, among all layers of the model. */
 export const cachePlaces = (shape: CacheShape): number[] => {
+  if (shape.places) return [...shape.places];
   const places = modelLayers(shape);
   return holesOf(shape).flatMap(({ sharing }, hole) => (sharing === undefined ? [places[hole]!] : []));
 };

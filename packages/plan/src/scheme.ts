@@ -64,4 +64,9 @@ export interface CacheShape extends LayerShape {
   readonly sharing?: readonly SharingLayer[];
   /** Layers that do not attend, in the model's order. They are not among `layers`, and not in plans. */
   readonly recurrent?: readonly RecurrentLayer[];
+  /**
+   * Place of each layer among all layers of the model, ascending, in shapes without `sharing` and `recurrent`, such as those of
+   * plan files; the first ones by default.
+   */
+  readonly places?: readonly number[];
 }

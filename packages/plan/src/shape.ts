@@ -3,7 +3,7 @@ import type { CacheShape, LayerShape } from "./scheme.ts";
 
 /** Sizes of one layer, and how it attends if the shape says so. */
 export const layerShape = (
-  { layers: _, sharing: _sharing, recurrent: _recurrent, perLayer, ...common }: CacheShape,
+  { layers: _, sharing: _sharing, recurrent: _recurrent, places: _places, perLayer, ...common }: CacheShape,
   layer: number,
 ): LayerShape => ({
   ...common,
@@ -41,7 +41,7 @@ export const layerSpan = ({ attention, span = Infinity }: LayerShape): number =>
 
 /** The sizes in a model's shape, which is what a plan records. Of how layers attend, only spans decide sizes. */
 export const sizesOf = (shape: CacheShape): CacheShape => {
-  const { perLayer, sharing: _, recurrent: _recurrent, ...common } = shape;
+  const { perLayer, sharing: _, recurrent: _recurrent, places: _places, ...common } = shape;
   const spans = layerShapes(shape).map((layer) => spanSize(layerSpan(layer)));
   const isEven = spans.every(({ span }) => span === spans[0]?.span);
   const sizes = { ...withoutAttention(common), ...(isEven && spans[0]) };
