@@ -16,7 +16,7 @@ export { ExportError } from "./exported/export-error.ts";
 export type { ExportedModel, LoadExportedOptions } from "./exported/exported-model.ts";
 export { loadExported, openExported } from "./exported/exported-model.ts";
 export { measureDistributions } from "./exported/measure-distributions.ts";
-export type { BackwardOptions, HoleGradients } from "./backward/backward.ts";
+export type { BackwardCheckpoint, BackwardOptions, HoleGradients } from "./backward/backward.ts";
 export { backward } from "./backward/backward.ts";
 export { BackwardError } from "./backward/backward-error.ts";
 export type { StateStore } from "./backward/forward-states.ts";

@@ -1,4 +1,10 @@
-import { backward, type CreateSession, type Decoder, type HoleGradients } from "@kvtuner/decoder";
+import {
+  backward,
+  type BackwardCheckpoint,
+  type CreateSession,
+  type Decoder,
+  type HoleGradients,
+} from "@kvtuner/decoder";
 import { holesOf, type LayerScheme } from "@kvtuner/plan";
 import { createActivationStore } from "./activation-store.ts";
 import { type ActivationOptions, storeOptionsOf } from "./activations.ts";
@@ -28,19 +34,21 @@ export interface GradientOptions
   readonly draws: number;
   /** Labels as the model predicts them (default), or the tokens that really follow, which make one draw. */
   readonly labels?: "predicted" | "next";
+  /** Lets a later call with the same samples, draws and labels go on where this one was cut short. */
+  readonly checkpoint?: BackwardCheckpoint;
   readonly signal?: AbortSignal;
 }
 
 /**
  * Runs samples forward and backward, and visits every hole from the last to the first, and there every sample in order. What a visit
- * receives is valid until it is done. The states of the forward pass are held up to a memory limit, and beyond it in a file.
+ * receives is valid until it is done. The states of the forward pass and the cotangents are held up to a memory limit, and beyond it in a file.
  *
  * @throws BackwardError for a model with an operator whose derivative is not known
  */
 export const attentionGradients = async (
   decoder: Decoder,
   samples: readonly Int32Array[],
-  { createSession, draws, seed, counts, labels = "predicted", signal, ...activations }: GradientOptions,
+  { createSession, draws, seed, counts, labels = "predicted", checkpoint, signal, ...activations }: GradientOptions,
   visit: (place: HoleSample) => Promise<void>,
 ): Promise<void> => {
   const store = createActivationStore(storeOptionsOf(activations));
@@ -52,7 +60,7 @@ export const attentionGradients = async (
       : givenLabels(vocabulary, (text, position) => samples[text]![position + 1]);
   const options = { decoder, createSession, texts: samples, samples: draws, cotangent, store, reachesFirst: false };
   try {
-    for await (const found of backward({ ...options, ...(signal && { signal }) }))
+    for await (const found of backward({ ...options, ...(checkpoint && { checkpoint }), ...(signal && { signal }) }))
       await visit(holeSample(decoder, attention, found, draws));
   } finally {
     await store.dispose();

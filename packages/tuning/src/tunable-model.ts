@@ -29,7 +29,20 @@ export interface GradientOptions {
   readonly labels?: "predicted" | "next";
   /** Whether a position of a sample has labels: what its token predicts counts. */
   readonly counts: (sample: number, position: number) => boolean;
+  /** Lets a later run go on where this one was cut short. A model may ignore it. */
+  readonly checkpoint?: GradientCheckpoint;
   readonly signal?: AbortSignal;
+}
+
+/** Cotangents between two places where a model attends, by the names of tensors. */
+export type CotangentArrays = Readonly<Record<string, Float32Array>>;
+
+/** Keeps cotangents at places where a backward pass can go on. */
+export interface GradientCheckpoint {
+  /** What an earlier run kept: only places below this one are visited. Undefined starts with the last place. */
+  readonly kept?: { readonly hole: number; readonly read: (sample: number) => Promise<CotangentArrays> } | undefined;
+  /** Called for each sample in order after visits of all samples at a place. The arrays are valid until it resolves. */
+  keep(hole: number, sample: number, arrays: CotangentArrays): Promise<void>;
 }
 
 /** One place where the model attends, over one sample, as the float model runs it. */

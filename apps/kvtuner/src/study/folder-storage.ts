@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { KvtunerError } from "@kvtuner/plan";
-import { STUDY_FILES, systemReason, type StudyStorage } from "@kvtuner/tuning";
+import { isKeptGradients, STUDY_FILES, systemReason, type StudyStorage } from "@kvtuner/tuning";
 import { writeFileAtomic } from "./atomic-file.ts";
 import { lockStudy } from "./lock.ts";
 import { makeFolder } from "./make-folder.ts";
@@ -31,6 +31,7 @@ export const folderStorage = (path: string): StudyStorage => ({
   readBytes: async (name) => readIfThere(join(path, name)),
   write: async (name, contents) => writeFileAtomic(join(path, name), contents),
   append: async (name, text) => appendFlushed(join(path, name), text),
+  remove: async (name) => rmSync(join(path, name), { force: true }),
   lock: async () => {
     prepareFolder(path);
     const lock = lockStudy(path);
@@ -82,7 +83,7 @@ const isLeftover = (name: string): boolean => name === "lock" || isTemporaryFile
 /** Files that may be half-written: a step's file, or the lock and the process id. Others are not ours. */
 const isTemporaryFile = (name: string): boolean => {
   const original = /^(.+)\.\d+\.tmp$/.exec(name)?.[1];
-  return original !== undefined && WRITTEN_ASIDE.includes(original);
+  return original !== undefined && (WRITTEN_ASIDE.includes(original) || isKeptGradients(original));
 };
 
 const WRITTEN_ASIDE: readonly string[] = [...Object.values(STUDY_FILES), "lock", "lock.stale"];

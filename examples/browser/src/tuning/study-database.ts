@@ -23,6 +23,7 @@ export const studyDatabase = (study: string): StudyStorage => {
     write: async (name, contents) =>
       void (await inRecords("readwrite", (records) => records.put(contents, keyOf(name)))),
     append: (name, text) => append(keyOf(name), text),
+    remove: (name) => inRecords("readwrite", (records) => records.delete(keyOf(name))),
     lock: () => lock(study),
   };
 };

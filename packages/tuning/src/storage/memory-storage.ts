@@ -13,6 +13,7 @@ export const memoryStorage = (records: Map<string, string | Uint8Array<ArrayBuff
     readBytes: async (name) => records.get(name) as Uint8Array<ArrayBuffer> | undefined,
     write: async (name, contents) => void records.set(name, contents),
     append: async (name, text) => void records.set(name, ((await read(name)) ?? "") + text),
+    remove: async (name) => void records.delete(name),
     lock: async () => {
       if (isLocked)
         throw new KvtunerError("STUDY_BUSY", "another run works on the study in memory; wait for it to end");

@@ -20,6 +20,8 @@ export interface StudyStorage {
   write(name: string, contents: string | Uint8Array<ArrayBuffer>): Promise<void>;
   /** Adds text at the end of a record, which is created when it is missing. A crash may leave a part of the text. */
   append(name: string, text: string): Promise<void>;
+  /** Removes a record, if there is one. */
+  remove(name: string): Promise<void>;
   /** Lets one run work on the study at a time; rejects while another holds the lock. */
   lock(): Promise<StudyLock>;
 }

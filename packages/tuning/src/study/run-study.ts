@@ -120,7 +120,7 @@ const searchInputs = async (
       const { gradients } = model;
       if (study.measure !== "gradient" || !gradients) return profileStep({ ...inputs, model, samples }, losses);
       const texts = task ? answerTexts(task, PROFILE_PROMPTS) : samples.map((ids) => ({ ids, from: 0 }));
-      return gradientProfileStep({ ...inputs, texts, gradients, seed: study.seed }, losses);
+      return gradientProfileStep({ ...inputs, texts, gradients, seed: study.seed, storage: records.storage }, losses);
     }),
   );
   const { candidates } = await records.step("candidates", async () => pruneStep(space, profile, study.measure));

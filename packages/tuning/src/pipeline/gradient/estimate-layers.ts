@@ -1,10 +1,12 @@
-import { cachePlaces, KvtunerError } from "@kvtuner/plan";
+import { cachePlaces, holesOf, KvtunerError } from "@kvtuner/plan";
 import { additivity, createEstimateSum, meanEstimate, type OutputEstimate } from "@kvtuner/sensitivity";
 import { EXACT, halvesOf } from "../../space/halves.ts";
 import type { SearchSpace } from "../../space/space.ts";
-import type { PlaceGradients, TunableModel } from "../../tunable-model.ts";
+import type { StudyStorage } from "../../storage/storage.ts";
+import type { GradientCheckpoint, PlaceGradients, TunableModel } from "../../tunable-model.ts";
 import type { ProfileEntry } from "../profile-entry.ts";
 import { appendErrors, TRACE_SAMPLES, type TraceInputs } from "../trace.ts";
+import { keptGradients, removeKeptGradients } from "./kept-gradients.ts";
 
 /** A text whose predictions are to stay. */
 export interface ProfileText {
@@ -19,6 +21,8 @@ export interface EstimateInputs extends Omit<TraceInputs, "model" | "samples"> {
   readonly gradients: NonNullable<TunableModel["gradients"]>;
   /** Of the labels. */
   readonly seed: number;
+  /** Keeps the backward pass until it is done. */
+  readonly storage: StudyStorage;
 }
 
 /** Draws of labels. Four leave plans within 2% of those of a measured profile; the passes for more cost more than they gain. */
@@ -26,21 +30,22 @@ const DRAWS = 4;
 
 /**
  * Appends the estimated KL of every half of every layer, one journal line per layer, and its attention errors. One backward pass
- * serves all layers. A resumed run repeats that pass but not the layers that the journal holds.
+ * serves all layers. A resumed run goes on with the layer that it was killed in, after a forward pass.
  */
 export const estimateLayers = async (inputs: EstimateInputs): Promise<void> => {
-  const { space, texts, journal, callbacks, gradients, seed } = inputs;
+  const { space, texts, journal, callbacks, gradients, seed, storage } = inputs;
   const isKnown = (layer: number): boolean =>
     journal.entries.some((entry) => entry.kind === "gradient" && entry.layer === layer);
   const { layers } = space.shape;
   const missing = Array.from({ length: layers }, (_, layer) => layer).filter((layer) => !isKnown(layer));
-  if (missing.length === 0) return;
+  if (missing.length === 0) return removeKeptGradients(storage);
   callbacks.progress({ step: "profile", done: layers - missing.length, total: layers, note: "running backward" });
   const sums = new Map<number, Sums>();
   const { signal } = callbacks;
   const counts = (text: number, position: number): boolean => position >= texts[text]!.from;
   const samples = texts.map(({ ids }) => ids);
-  await gradients(samples, { draws: DRAWS, seed, counts, ...(signal && { signal }) }, async (place) => {
+  const checkpoint = usable(space, missing, await keptGradients(storage, { texts: texts.length, draws: DRAWS }));
+  await gradients(samples, { draws: DRAWS, seed, counts, checkpoint, ...(signal && { signal }) }, async (place) => {
     signal?.throwIfAborted();
     const { layer, isOwn, sample } = place;
     if (!missing.includes(layer)) return;
@@ -62,6 +67,17 @@ export const estimateLayers = async (inputs: EstimateInputs): Promise<void> => {
       note: `layer ${cachePlaces(space.shape)[layer]} estimated`,
     });
   });
+  await removeKeptGradients(storage);
+};
+
+/** Starts again if the pass has gone by a layer whose estimate the journal has lost. */
+const usable = (
+  { shape }: SearchSpace,
+  missing: readonly number[],
+  checkpoint: GradientCheckpoint,
+): GradientCheckpoint => {
+  const last = holesOf(shape).findLastIndex(({ layer }) => missing.includes(layer));
+  return checkpoint.kept !== undefined && checkpoint.kept.hole <= last ? { keep: checkpoint.keep } : checkpoint;
 };
 
 const isTraced = (entries: readonly ProfileEntry[], layer: number, sample: number): boolean =>

@@ -34,8 +34,11 @@ const fakeGradients = (errors: OutputErrors, attended: string[] = []): NonNullab
   const width = 32;
   const rows = (row: (channel: number, token: number) => number): Float32Array =>
     Float32Array.from({ length: TOKENS * width }, (_, index) => row(index % width, Math.floor(index / width)));
-  return async (given, { draws, counts }, visit) => {
-    for (let layer = LAYERS - 1; layer >= 0; layer--)
+  return async (given, { draws, counts, checkpoint }, visit) => {
+    const { kept, keep } = checkpoint!;
+    for (const sample of kept ? given.keys() : [])
+      expect(await kept!.read(sample)).toEqual(boundary(kept!.hole, sample));
+    for (let layer = (kept?.hole ?? LAYERS) - 1; layer >= 0; layer--) {
       for (const sample of given.keys())
         await visit({
           sample,
@@ -51,8 +54,16 @@ const fakeGradients = (errors: OutputErrors, attended: string[] = []): NonNullab
             return rows((channel) => [1, errors(layer, "key", key), errors(layer, "value", value)][channel] ?? 0);
           },
         });
+      for (const sample of given.keys()) await keep(layer, sample, boundary(layer, sample));
+    }
   };
 };
+
+/** What the model keeps between layers. */
+const boundary = (layer: number, sample: number): Record<string, Float32Array> => ({
+  residual: Float32Array.of(layer, sample, 0.1),
+  query: Float32Array.of(layer + sample),
+});
 
 const opened = (storage: StudyStorage): Promise<Journal<ProfileEntry>> =>
   openJournal({
@@ -89,6 +100,7 @@ const profiled = async (
       space,
       texts,
       seed: 0,
+      storage,
       journal: await opened(storage),
       callbacks: { progress, warn: (message) => expect.fail(message) },
     },
@@ -129,9 +141,11 @@ describe("gradientProfileStep", () => {
       if (++reports === 3) throw new Error("killed");
     };
     await expect(profiled(storage, fakeGradients(small), losses, kill)).rejects.toThrow("killed");
+    expect(await storage.list()).toContain("gradients-0-0.bin");
     const attended: string[] = [];
     expect(await profiled(storage, fakeGradients(small, attended), losses)).toEqual(whole);
     expect(new Set(attended.map((name) => name.split(" ")[1]))).toEqual(new Set(["0"]));
+    expect(await storage.list()).toEqual(["profile.jsonl"]);
     const unused = (): never => expect.fail("ran again");
     expect(await profiled(storage, unused, noLosses)).toEqual(whole);
   });
@@ -161,10 +175,11 @@ describe("gradientProfileStep", () => {
   test("says when checked estimates are off by different factors, and measures all that good plans use", async () => {
     const measured: string[] = [];
     const warnings: string[] = [];
-    const journal = await opened(memoryStorage());
+    const storage = memoryStorage();
+    const journal = await opened(storage);
     const callbacks = { progress: () => undefined, warn: (message: string) => void warnings.push(message) };
     const factor = (layer: number): number => [0.5, 1, 20][layer]!;
-    const inputs = { gradients: fakeGradients(small), space, texts, seed: 0, journal, callbacks };
+    const inputs = { gradients: fakeGradients(small), space, texts, seed: 0, storage, journal, callbacks };
     const profile = await gradientProfileStep(inputs, lossesOf(small, factor, measured));
     expect(warnings).toEqual([expect.stringMatching(/checked cases lose .* to 20 times/)]);
     expect(new Set(measured).size).toBe(measured.length);

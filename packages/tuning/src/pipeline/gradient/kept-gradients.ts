@@ -1,0 +1,159 @@
+import { z } from "zod";
+import { isDamage } from "../../storage/reason.ts";
+import { readRecord, writeRecord, type Stored, type StudyStorage } from "../../storage/storage.ts";
+import type { GradientCheckpoint } from "../../tunable-model.ts";
+
+/** 16 MiB. */
+const PART_NUMBERS = 2 ** 22;
+
+const FLOAT32_BYTES = 4;
+
+/** Lengths of a text's arrays by name; they lie one after another in the parts. */
+const lengthsSchema = z.record(z.string(), z.int().min(0));
+
+const keptSchema = z.object({
+  version: z.literal(1),
+  draws: z.int(),
+  partNumbers: z.int(),
+  hole: z.int(),
+  /** The parts of one hole replace those of the hole before the last. */
+  generation: z.union([z.literal(0), z.literal(1)]),
+  texts: z.array(lengthsSchema),
+});
+
+type Kept = Stored<typeof keptSchema>;
+type Lengths = Kept["texts"][number];
+type Arrays = Readonly<Record<string, Float32Array>>;
+
+/** Sizes of a backward pass that must not have changed. */
+interface PassSizes {
+  readonly texts: number;
+  readonly draws: number;
+  /** Most numbers of a record; 16 MiB by default. */
+  readonly partNumbers?: number;
+}
+
+const RECORD = "gradients.json";
+const PART_NAME = /^gradients-[01]-\d+\.bin$/;
+
+const partName = (generation: number, part: number): string => `gradients-${generation}-${part}.bin`;
+
+/** Whether a record of a study holds what {@link keptGradients} keeps: only until the profile is complete. */
+export const isKeptGradients = (name: string): boolean => name === RECORD || PART_NAME.test(name);
+
+/**
+ * Keeps the cotangents of a backward pass in a study, 4 bytes for each draw, token and channel: those of the last hole that all
+ * texts passed.
+ */
+export const keptGradients = async (storage: StudyStorage, sizes: PassSizes): Promise<GradientCheckpoint> => {
+  const kept = await readKept(storage, sizes);
+  const { draws, partNumbers = PART_NUMBERS } = sizes;
+  const writer = partWriter(storage, partNumbers);
+  let generation: Kept["generation"] = kept?.generation === 0 ? 1 : 0;
+  let texts: Lengths[] = [];
+  return {
+    kept: kept && { hole: kept.hole, read: (text) => readText(storage, kept, text) },
+    keep: async (hole, text, arrays) => {
+      for (const array of Object.values(arrays)) await writer.add(array, generation);
+      texts.push(lengthsOf(arrays));
+      if (text < sizes.texts - 1) return;
+      await writer.end(generation);
+      const found: Kept = { version: 1, draws, partNumbers, hole, generation, texts };
+      await writeRecord(storage, RECORD, found);
+      generation = generation === 0 ? 1 : 0;
+      texts = [];
+    },
+  };
+};
+
+/** Removes what was kept. */
+export const removeKeptGradients = async (storage: StudyStorage): Promise<void> => {
+  const names = (await storage.list()).filter(isKeptGradients);
+  // The record first: without its parts it must not be found.
+  for (const name of names.toSorted((one) => (one === RECORD ? -1 : 1))) await storage.remove(name);
+};
+
+const lengthsOf = (arrays: Arrays): Lengths =>
+  Object.fromEntries(Object.entries(arrays).map(([name, { length }]) => [name, length]));
+
+/** What an earlier run kept; undefined if it is not whole or of another pass: the pass then starts again. */
+const readKept = async (storage: StudyStorage, { texts, draws }: PassSizes): Promise<Kept | undefined> => {
+  try {
+    const value = await readRecord(storage, RECORD);
+    const kept = value === undefined ? undefined : keptSchema.parse(value);
+    if (kept?.texts.length !== texts || kept.draws !== draws) return undefined;
+    const names = new Set(await storage.list());
+    const parts = Math.ceil(sum(kept.texts.map(numbersOf)) / kept.partNumbers);
+    return Array.from({ length: parts }, (_, part) => partName(kept.generation, part)).every((name) => names.has(name))
+      ? kept
+      : undefined;
+  } catch (error) {
+    if (isDamage(error)) return undefined;
+    throw error;
+  }
+};
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
+
+const numbersOf = (lengths: Lengths): number => sum(Object.values(lengths));
+
+const readText = async (storage: StudyStorage, kept: Kept, text: number): Promise<Arrays> => {
+  const own = kept.texts[text]!;
+  const numbers = await readNumbers(storage, kept, sum(kept.texts.slice(0, text).map(numbersOf)), numbersOf(own));
+  let end = 0;
+  return Object.fromEntries(
+    Object.entries(own).map(([name, length]) => [name, numbers.subarray(end, (end += length))]),
+  );
+};
+
+const readNumbers = async (
+  storage: StudyStorage,
+  { generation, partNumbers }: Kept,
+  start: number,
+  length: number,
+): Promise<Float32Array> => {
+  const numbers = new Float32Array(length);
+  const bytes = new Uint8Array(numbers.buffer);
+  for (let done = 0; done < length;) {
+    const part = Math.floor((start + done) / partNumbers);
+    const from = (start + done) % partNumbers;
+    const count = Math.min(length - done, partNumbers - from);
+    const stored = (await storage.readBytes(partName(generation, part)))!;
+    bytes.set(stored.subarray(from * FLOAT32_BYTES, (from + count) * FLOAT32_BYTES), done * FLOAT32_BYTES);
+    done += count;
+  }
+  return numbers;
+};
+
+/** Writes the parts of one generation after another. */
+interface PartWriter {
+  add(numbers: Float32Array, generation: number): Promise<void>;
+  /** Writes the last part. */
+  end(generation: number): Promise<void>;
+}
+
+/** Cuts numbers into parts, so that no large copy of them is made. */
+const partWriter = (storage: StudyStorage, partNumbers: number): PartWriter => {
+  const part = new Float32Array(partNumbers);
+  let [filled, count] = [0, 0];
+  const flush = async (generation: number): Promise<void> => {
+    // A copy: storages may keep what they are given.
+    const bytes = new Uint8Array(part.buffer, 0, filled * FLOAT32_BYTES).slice();
+    await storage.write(partName(generation, count), bytes);
+    [filled, count] = [0, count + 1];
+  };
+  return {
+    add: async (numbers, generation) => {
+      for (let done = 0; done < numbers.length;) {
+        const size = Math.min(numbers.length - done, partNumbers - filled);
+        part.set(numbers.subarray(done, done + size), filled);
+        [done, filled] = [done + size, filled + size];
+        if (filled === partNumbers) await flush(generation);
+      }
+    },
+    end: async (generation) => {
+      if (filled > 0) await flush(generation);
+      count = 0;
+    },
+  };
+};
