@@ -45,7 +45,7 @@ const FLOAT32_BYTES = 4;
  * Most memory for activations, bytes. Each piece of a prompt reads all weights, so large pieces are fast; those of float32 are
  * four times as long to read as compact ones.
  */
-const ACTIVATION_BYTES: Readonly<Record<Weights, number>> = { compact: 2 ** 26, exact: 2 ** 27 };
+const ACTIVATION_BYTES: Readonly<Record<Weights, number>> = { compact: 2 ** 25, exact: 2 ** 27 };
 
 /** Tokens of a prompt that pass through the model together: beyond the most, speed gains nothing; below the least, it suffers. */
 const MOST_PIECE_TOKENS = 512;
