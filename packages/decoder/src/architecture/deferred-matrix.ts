@@ -1,5 +1,5 @@
 import { assertLength, readMatrixRows } from "./read-weights.ts";
-import type { DeferredMatrix, Linear, WeightSource } from "./weights.ts";
+import type { DeferredLinear, DeferredMatrix, WeightSource } from "./weights.ts";
 
 /**
  * All rows of a tensor, of `length` numbers.
@@ -17,12 +17,18 @@ export const deferMatrix = async (source: WeightSource, name: string, length: nu
 
 /** Rows `from` up to `to` of a matrix and of its bias. */
 export const deferredRows = (
-  { rows, columns, matrix, bias }: Linear<DeferredMatrix>,
+  { rows, columns, matrix, bias }: DeferredLinear,
   from: number,
   to: number,
-): Linear<DeferredMatrix> => ({
+): DeferredLinear => ({
   rows: to - from,
   columns,
   matrix: { ...matrix, read: async (first, end) => matrix.read(from + first, from + end) },
   ...(bias && { bias: bias.subarray((from * bias.length) / rows, (to * bias.length) / rows) }),
 });
+
+/** A matrix in `count` parts of as many rows. */
+export const deferredParts = (all: DeferredLinear, count: number): DeferredLinear[] => {
+  const rows = all.rows / count;
+  return Array.from({ length: count }, (_, index) => deferredRows(all, index * rows, (index + 1) * rows));
+};

@@ -1,7 +1,7 @@
 import type { DecoderConfig, LayerSizes } from "./config.ts";
-import { deferMatrix, deferredRows } from "./deferred-matrix.ts";
+import { deferMatrix } from "./deferred-matrix.ts";
 import { readLinear, readVector } from "./read-weights.ts";
-import type { DeferredMatrix, Linear, WeightSource } from "./weights.ts";
+import type { DeferredLinear, Linear, WeightSource } from "./weights.ts";
 
 /** End of a tensor's name, after a dot; `weight` by default, empty for none. */
 type TensorEnding = "weight" | "bias" | "scale" | "";
@@ -30,12 +30,11 @@ export interface LayerReader {
    */
   linear(part: string, rows: number, columns: number, needsBias?: boolean): Promise<Linear>;
   /**
-   * Matrices of the same size from one tensor, `[columns, rows, count]` in GGUF order, with their biases if it has any. The
-   * matrices are read when they are used.
+   * A matrix with its bias, if it has one. The matrix is read when it is used.
    *
    * @throws ModelError `MODEL_TENSOR_MISSING`, `MODEL_TENSOR_SHAPE`
    */
-  linears(part: string, count: number, rows: number, columns: number): Promise<Linear<DeferredMatrix>[]>;
+  deferred(part: string, rows: number, columns: number): Promise<DeferredLinear>;
 }
 
 const nameOf = (layer: number, part: string, ending: TensorEnding = "weight"): string =>
@@ -52,11 +51,9 @@ export const layerReader = (source: WeightSource, config: DecoderConfig, layer: 
   vector: async (part, length, ending) => readVector(source, nameOf(layer, part, ending), length),
   linear: async (part, rows, columns, needsBias) =>
     readLinear(source, `blk.${layer}.${part}`, rows, columns, needsBias),
-  linears: async (part, count, rows, columns) => {
-    const matrix = await deferMatrix(source, nameOf(layer, part), count * rows * columns);
-    const biasName = nameOf(layer, part, "bias");
-    const bias = source.tensors.has(biasName) ? await readVector(source, biasName, count * rows) : undefined;
-    const all = { rows: count * rows, columns, matrix, ...(bias && { bias }) };
-    return Array.from({ length: count }, (_, index) => deferredRows(all, index * rows, (index + 1) * rows));
+  deferred: async (part, rows, columns) => {
+    const matrix = await deferMatrix(source, nameOf(layer, part), rows * columns);
+    const bias = nameOf(layer, part, "bias");
+    return { rows, columns, matrix, ...(source.tensors.has(bias) && { bias: await readVector(source, bias, rows) }) };
   },
 });

@@ -21,7 +21,7 @@ export interface WeightSource {
 /** The header part of {@link WeightSource}, without weights. */
 export type ModelHeader = Pick<WeightSource, "metadata" | "tensors">;
 
-/** A matrix that stays in its file until it is used: all experts of a layer together may take more than the memory. */
+/** A matrix that stays in its file until it is used: those of a layer together may take more than the memory. */
 export interface DeferredMatrix {
   /** Of its blocks of codes; absent for float32. */
   readonly layout?: BlockLayout;
@@ -37,8 +37,11 @@ export interface Linear<Matrix extends Float32Array | BlockCodes | DeferredMatri
   readonly bias?: Float32Array;
 }
 
+/** A matrix that is read when it is used. */
+export type DeferredLinear = Linear<DeferredMatrix>;
+
 /** A matrix in memory or in its file. */
-export type AnyLinear = Linear<Float32Array | BlockCodes | DeferredMatrix>;
+export type AnyLinear = Linear | DeferredLinear;
 
 /** Weights before an attention hole. */
 export interface ProjectionWeights {
@@ -69,10 +72,10 @@ export interface ProjectionWeights {
 export type Activation = "silu" | "gelu" | "clamped-swiglu";
 
 /** A network `down(activation(gate(x), up(x)))`. */
-export interface GatedWeights<Matrix extends AnyLinear = Linear> {
-  readonly gate: Matrix;
-  readonly up: Matrix;
-  readonly down: Matrix;
+export interface GatedWeights {
+  readonly gate: DeferredLinear;
+  readonly up: DeferredLinear;
+  readonly down: DeferredLinear;
   readonly activation: Activation;
 }
 
@@ -86,7 +89,7 @@ export interface ExpertWeights {
   readonly softmaxOf: "chosen" | "all";
   /** Factor of each expert's output. */
   readonly scales?: Float32Array;
-  readonly each: readonly GatedWeights<Linear<DeferredMatrix>>[];
+  readonly each: readonly GatedWeights[];
   /** A network that every row uses besides, times the sigmoid of its gate's one output if it has a gate. */
   readonly shared?: { readonly network: GatedWeights; readonly gate?: Linear };
 }
@@ -107,7 +110,7 @@ export interface BesideWeights {
 export interface FeedForwardWeights {
   /** Multiplies the attention by the sigmoid of a product with the normed residuals before it. */
   readonly gate?: { readonly norm: Float32Array; readonly projection: Linear };
-  readonly output: Linear;
+  readonly output: AnyLinear;
   /** Of the attention output, before it is added to the residuals. */
   readonly outputNorm?: Float32Array;
   /** Of the residuals, before the network. */

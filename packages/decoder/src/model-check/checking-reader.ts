@@ -41,9 +41,9 @@ export const checkingReader = (
       await check(part, async () => reader.linear(part, rows, columns, needsBias));
       return { rows, columns, matrix: EMPTY };
     },
-    linears: async (part, count, rows, columns) => {
-      await check(part, async () => reader.linears(part, count, rows, columns));
-      return Array.from({ length: count }, () => ({ rows, columns, matrix: { read: async () => EMPTY } }));
+    deferred: async (part, rows, columns) => {
+      await check(part, async () => reader.deferred(part, rows, columns));
+      return { rows, columns, matrix: { read: async () => EMPTY } };
     },
   };
 };

@@ -1,6 +1,6 @@
 import type { NodeProto } from "onnx-buf";
 import type { DecoderConfig } from "../architecture/config.ts";
-import type { AnyLinear, ExpertWeights, GatedWeights } from "../architecture/weights.ts";
+import type { ExpertWeights, GatedWeights } from "../architecture/weights.ts";
 import { type Branch, type Constant, DATA_TYPE, integers, node } from "../onnx/graph.ts";
 import { gated } from "./gated.ts";
 import { type Arithmetic, join, linear, type Part } from "./linear.ts";
@@ -89,7 +89,7 @@ const top = (input: string, output: string): NodeProto =>
 const branches = (
   input: string,
   index: number,
-  expert: GatedWeights<AnyLinear>,
+  expert: GatedWeights,
   hiddenSize: number,
   arithmetic: Arithmetic,
 ): Part => {

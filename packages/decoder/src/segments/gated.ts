@@ -1,5 +1,5 @@
 import type { NodeProto } from "onnx-buf";
-import type { Activation, AnyLinear, GatedWeights } from "../architecture/weights.ts";
+import type { Activation, GatedWeights } from "../architecture/weights.ts";
 import { node, scalar } from "../onnx/graph.ts";
 import { type Arithmetic, join, linear, type Part } from "./linear.ts";
 
@@ -8,7 +8,7 @@ export const gated = (
   prefix: string,
   input: string,
   output: string,
-  { gate, up, down, activation }: GatedWeights<AnyLinear>,
+  { gate, up, down, activation }: GatedWeights,
   arithmetic: Arithmetic,
 ): Part => {
   const name = (part: string): string => `${prefix}${part}`;

@@ -1,5 +1,5 @@
 import type { ExpertSizes } from "../config.ts";
-import { deferredRows } from "../deferred-matrix.ts";
+import { deferredParts, deferredRows } from "../deferred-matrix.ts";
 import { inHalfSplitOrder } from "../half-split.ts";
 import type { LayerReader } from "../layer-reader.ts";
 import { pickRows } from "../pick-rows.ts";
@@ -7,7 +7,7 @@ import type { RecurrentKind } from "../recurrent/recurrent-kind.ts";
 import { sliceRows } from "../slice-rows.ts";
 import type {
   Activation,
-  DeferredMatrix,
+  DeferredLinear,
   ExpertWeights,
   FeedForwardWeights,
   GatedWeights,
@@ -146,9 +146,9 @@ export const gatedFeedForward = async (
   };
 };
 
-const attentionOutput = async (reader: LayerReader): Promise<Linear> => {
+const attentionOutput = async (reader: LayerReader): Promise<DeferredLinear> => {
   const { queryHeads, headSize } = reader.sizes;
-  return reader.linear("attn_output", reader.config.hiddenSize, queryHeads * headSize);
+  return reader.deferred("attn_output", reader.config.hiddenSize, queryHeads * headSize);
 };
 
 /** The network in `ffn_gateSUFFIX`, `ffn_upSUFFIX` and `ffn_downSUFFIX`. */
@@ -160,9 +160,9 @@ const gatedNetwork = async (
 ): Promise<GatedWeights> => {
   const { hiddenSize } = reader.config;
   return {
-    gate: await reader.linear(`ffn_gate${suffix}`, size, hiddenSize),
-    up: await reader.linear(`ffn_up${suffix}`, size, hiddenSize),
-    down: await reader.linear(`ffn_down${suffix}`, hiddenSize, size),
+    gate: await reader.deferred(`ffn_gate${suffix}`, size, hiddenSize),
+    up: await reader.deferred(`ffn_up${suffix}`, size, hiddenSize),
+    down: await reader.deferred(`ffn_down${suffix}`, hiddenSize, size),
     activation,
   };
 };
@@ -170,15 +170,15 @@ const gatedNetwork = async (
 /** Attention output, norm, and a network with gate and up in one tensor, `ffn_up`. */
 export const fusedFeedForward = async (reader: LayerReader, activation: Activation): Promise<FeedForwardWeights> => {
   const { hiddenSize } = reader.config;
-  const { feedForwardSize, queryHeads, headSize } = reader.sizes;
-  const fused = await reader.linear("ffn_up", 2 * feedForwardSize, hiddenSize);
+  const { feedForwardSize } = reader.sizes;
+  const fused = await reader.deferred("ffn_up", 2 * feedForwardSize, hiddenSize);
   return {
-    output: await reader.linear("attn_output", hiddenSize, queryHeads * headSize),
+    output: await attentionOutput(reader),
     norm: await reader.vector("ffn_norm", hiddenSize),
     network: {
-      gate: sliceRows(fused, 0, feedForwardSize),
-      up: sliceRows(fused, feedForwardSize, 2 * feedForwardSize),
-      down: await reader.linear("ffn_down", hiddenSize, feedForwardSize),
+      gate: deferredRows(fused, 0, feedForwardSize),
+      up: deferredRows(fused, feedForwardSize, 2 * feedForwardSize),
+      down: await reader.deferred("ffn_down", hiddenSize, feedForwardSize),
       activation,
     },
   };
@@ -192,7 +192,7 @@ export const expertNetworks = async (
 ): Promise<Omit<ExpertWeights, "softmaxOf">> => {
   const { hiddenSize } = reader.config;
   const [gates, ups] = await gatesAndUps(reader, count, feedForwardSize);
-  const downs = await reader.linears("ffn_down_exps", count, hiddenSize, feedForwardSize);
+  const downs = deferredParts(await reader.deferred("ffn_down_exps", count * hiddenSize, feedForwardSize), count);
   return {
     router: await reader.linear("ffn_gate_inp", count, hiddenSize),
     used,
@@ -208,14 +208,11 @@ const gatesAndUps = async (
   reader: LayerReader,
   count: number,
   size: number,
-): Promise<[Linear<DeferredMatrix>[], Linear<DeferredMatrix>[]]> => {
-  const { hiddenSize } = reader.config;
-  if (!reader.has("ffn_gate_up_exps"))
-    return [
-      await reader.linears("ffn_gate_exps", count, size, hiddenSize),
-      await reader.linears("ffn_up_exps", count, size, hiddenSize),
-    ];
-  const fused = await reader.linears("ffn_gate_up_exps", count, 2 * size, hiddenSize);
+): Promise<[DeferredLinear[], DeferredLinear[]]> => {
+  const parts = async (part: string, rows: number): Promise<DeferredLinear[]> =>
+    deferredParts(await reader.deferred(part, count * rows, reader.config.hiddenSize), count);
+  if (!reader.has("ffn_gate_up_exps")) return [await parts("ffn_gate_exps", size), await parts("ffn_up_exps", size)];
+  const fused = await parts("ffn_gate_up_exps", 2 * size);
   return [fused.map((both) => deferredRows(both, 0, size)), fused.map((both) => deferredRows(both, size, 2 * size))];
 };
 

@@ -29,8 +29,8 @@ const logitsOf = async (source: GgufFile, ids: readonly number[], options: Parti
   return data;
 };
 
-/** A source that notes the most rows read at once of each tensor of experts. */
-const watched = (file: GgufFile): { readonly source: GgufFile; readonly most: Map<string, number> } => {
+/** A source that notes the most rows read at once of each tensor with such a name. */
+const watched = (file: GgufFile, names: RegExp): { readonly source: GgufFile; readonly most: Map<string, number> } => {
   const most = new Map<string, number>();
   const rowsOf = (name: string): number =>
     file.tensors
@@ -38,7 +38,7 @@ const watched = (file: GgufFile): { readonly source: GgufFile; readonly most: Ma
       .dims.slice(1)
       .reduce((all, dim) => all * dim, 1);
   const note = (name: string, rows: number): void => {
-    if (name.endsWith("_exps.weight")) most.set(name, Math.max(most.get(name) ?? 0, rows));
+    if (names.test(name)) most.set(name, Math.max(most.get(name) ?? 0, rows));
   };
   const source: GgufFile = {
     ...file,
@@ -71,11 +71,26 @@ test.each([
         ? { typeId, data: randomBlocks(typeId, size, 0.3, () => uniformFloat32(random)) }
         : undefined,
     );
-    const { source, most } = watched(await openGguf(bufferSource(bytes)));
+    const { source, most } = watched(await openGguf(bufferSource(bytes)), /_exps\.weight$/);
     const segmentFiles = segmentFolder(join(folder, `${name}-${typeId}-${weights}`), createSession);
     const filed = await logitsOf(source, model.ids, { weights, segmentFiles, residentSegments: 1 });
     expect(most.size).toBeGreaterThan(0);
     for (const [tensor, rows] of most) expect(rows).toBeLessThanOrEqual(source.tensors.get(tensor)!.dims[1]!);
     expect(filed).toEqual(await logitsOf(source, model.ids, { weights }));
+  },
+);
+
+test.each(["llama", "phi3.short", "gpt-oss"])(
+  "a segment of %s is built without its matrices after attention",
+  async (name) => {
+    const file = await openGguf(bufferSource(familyGguf(familyModel(name))));
+    const { source, most } = watched(file, /\.(?:attn_output|ffn_(?:gate|up|down)(?:_exps)?)\.weight$/);
+    const unused = async (): Promise<never> => Promise.reject(new Error("not written"));
+    const write = async (_: string, build: () => Promise<unknown>): Promise<void> => void (await build());
+    const segmentFiles = { write, read: unused, open: unused };
+    await loadDecoder(source, { createSession, weights: "stored-int8", segmentFiles, residentSegments: 1 });
+    expect(most.size).toBeGreaterThan(0);
+    // One row tells how a matrix is kept.
+    for (const [tensor, rows] of most) expect([tensor, rows]).toEqual([tensor, 1]);
   },
 );
