@@ -14,11 +14,11 @@ import { backward } from "./backward.ts";
 const createSession = (model: Uint8Array): Promise<InferenceSession> => InferenceSession.create(model);
 
 /** Gradients of the attention output, of all layers. */
-const gradients = async (typeId: number, weights: WeightStorage): Promise<Float32Array[]> => {
-  const model = familyModel("llama");
+const gradients = async (family: string, typeId: number, weights: WeightStorage): Promise<Float32Array[]> => {
+  const model = familyModel(family);
   const random = xoroshiro128plus(typeId);
   const file = familyGguf(model, (name, size) =>
-    /ffn_(gate|up)|attn_(v|output)/.test(name)
+    /ffn_(gate|up)|attn_(v|output|qkv|gate)\.|ssm_(out|alpha)/.test(name)
       ? { typeId, data: randomBlocks(typeId, size, 0.3, () => uniformFloat32(random)) }
       : undefined,
   );
@@ -40,14 +40,15 @@ const gradients = async (typeId: number, weights: WeightStorage): Promise<Float3
 
 // 4-bit codes, without and with offsets. The last arithmetic rounds activations of the forward pass to 8 bits.
 test.each([
-  [2, "stored", 1e-5],
-  [3, "stored", 1e-5],
-  [8, "stored-int8", 0.1],
+  ["llama", 2, "stored", 1e-5],
+  ["llama", 3, "stored", 1e-5],
+  ["llama", 8, "stored-int8", 0.1],
+  ["qwen35.wide", 2, "stored", 1e-4],
 ] as const)(
-  "gradients of matrices as stored, in type %i kept as %s, are those of dequantized ones",
-  async (type, weights, limit) => {
-    const stored = await gradients(type, weights);
-    for (const [index, expected] of (await gradients(type, "float32")).entries()) {
+  "gradients of matrices of %s as stored, in type %i kept as %s, are those of dequantized ones",
+  async (family, type, weights, limit) => {
+    const stored = await gradients(family, type, weights);
+    for (const [index, expected] of (await gradients(family, type, "float32")).entries()) {
       const errors = expected.map((x, place) => Math.abs(x - stored[index]![place]!));
       expect(Math.max(...errors) / Math.max(...expected.map(Math.abs))).toBeLessThan(limit);
     }

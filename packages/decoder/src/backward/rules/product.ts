@@ -57,8 +57,10 @@ const isSameSize = (left: Dims[number], right: Dims[number]): boolean =>
  * middle: the sum of each block's scales, times that middle, is taken off.
  */
 const matMulNBits: Rule = byInput((call) => {
-  const [input, codes, scales, zeroPoints = ""] = call.input as [string, string, string, string?];
-  assertInputs(call, 4);
+  const [input, codes, scales, zeroPoints = "", order = ""] = call.input as [string, string, string, string?, string?];
+  // The sixth is a bias, which is added.
+  assertInputs(call, 6);
+  if (order !== "") throw unsupported("a matrix of codes in another order");
   const [rows, columns, bits, blockSize] = ["N", "K", "bits", "block_size"].map((name) =>
     integerOf(call.node, name),
   ) as [number, number, number, number];
