@@ -6,7 +6,7 @@ export type { EvaluateOptions, EvaluateTaskOptions, GivenPlanScorer } from "./ev
 export { inspect } from "./inspect.ts";
 export type { InspectOptions, InspectResult, ModelReport, PlanReport, StudyReport } from "./inspect.ts";
 export type { LayerRun } from "./layer-runs.ts";
-export type { ContextOption } from "./model/header.ts";
+export type { OpenOptions } from "./model/open.ts";
 export { openModel } from "./model/open.ts";
 export { resolveModel } from "./model/resolve.ts";
 export type { ModelAccess, ResolvedModel } from "./model/resolve.ts";

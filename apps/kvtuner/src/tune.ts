@@ -109,7 +109,11 @@ const openAndTune = async (
 ): Promise<TuneResult> => {
   const callbacks = callbacksOf(options);
   const access = { ...callbacks, offline: options.offline === true };
-  const intended = { contextLength: Math.max(tuning.study.context, tuning.study.sampleLength) };
+  const { context, measure, samples, sampleLength } = tuning.study;
+  const intended = {
+    contextLength: Math.max(context, sampleLength),
+    ...(measure === "gradient" && { gradients: { samples, sampleLength } }),
+  };
   const model = await clock.time("load", async () =>
     typeof named === "string" ? openModel(named, access, intended) : named,
   );

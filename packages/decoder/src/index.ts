@@ -18,6 +18,8 @@ export { loadExported, openExported } from "./exported/exported-model.ts";
 export { measureDistributions } from "./exported/measure-distributions.ts";
 export type { BackwardCheckpoint, BackwardOptions, HoleGradients } from "./backward/backward.ts";
 export { backward } from "./backward/backward.ts";
+export type { BackwardSizes } from "./backward/backward-memory.ts";
+export { backwardMemory } from "./backward/backward-memory.ts";
 export { BackwardError } from "./backward/backward-error.ts";
 export type { StateStore } from "./backward/forward-states.ts";
 export { fillHole } from "./fill-hole.ts";

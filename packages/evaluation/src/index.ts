@@ -1,4 +1,5 @@
 export { attentionGradients } from "./attention-gradients.ts";
+export { gradientMemory } from "./gradient-memory.ts";
 export type { SpillFile } from "./activation-store.ts";
 export type { Evaluator } from "./evaluator.ts";
 export { createEvaluator, EvaluationError } from "./evaluator.ts";

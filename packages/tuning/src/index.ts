@@ -43,6 +43,7 @@ export { taskScorer } from "./scoring/task-scorer.ts";
 export type { TaskComparison, TaskFileResult, TaskResult } from "./scoring/task-scorer.ts";
 export { textScorer } from "./scoring/text-scorer.ts";
 export type { TextResult, TextScorerOptions } from "./scoring/text-scorer.ts";
+export { DRAWS } from "./pipeline/gradient/estimate-layers.ts";
 export { isKeptGradients } from "./pipeline/gradient/kept-gradients.ts";
 export { stopwatch } from "./stopwatch.ts";
 export type { Stopwatch } from "./stopwatch.ts";

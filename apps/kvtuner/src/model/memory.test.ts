@@ -71,7 +71,7 @@ describe("weights are chosen", () => {
   });
 
   test("with room for what the caller takes beside the model", () => {
-    const beside = { besideBytes: 1e8 };
+    const beside = { beside: { peakBytes: 1e8, anonymousBytes: 1e8 } };
     const choice = chooseWeights(gguf, { memory: compact.peakBytes + 1e8, ...beside }, PLENTY);
     expect(choice).toMatchObject({ weights: "compact", peakBytes: compact.peakBytes + 1e8 });
     const memory = leastCompact.peakBytes + 1e8 - 1;

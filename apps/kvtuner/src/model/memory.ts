@@ -21,9 +21,19 @@ export interface WeightWishes {
   readonly weights?: Weights;
   /** Limit of the memory of the process, bytes; by default what is free, of which mapped files may take more. */
   readonly memory?: number;
-  /** Memory that the caller takes beside the model, bytes; none by default. */
-  readonly besideBytes?: number;
+  /** Memory that the caller takes beside the model; none by default. */
+  readonly beside?: BesideMemory;
 }
+
+/** Memory beside a model's, bytes. */
+export interface BesideMemory {
+  /** Of the process, at its peak. */
+  readonly peakBytes: number;
+  /** The part of it that the system cannot drop. */
+  readonly anonymousBytes: number;
+}
+
+const NOTHING: BesideMemory = { peakBytes: 0, anonymousBytes: 0 };
 
 /** Estimates are up to a seventh too high. */
 const TOLERANCE = 0.85;
@@ -36,11 +46,11 @@ const TOLERANCE = 0.85;
  */
 export const chooseWeights = (
   gguf: GgufFile,
-  { weights, memory, besideBytes = 0 }: WeightWishes,
+  { weights, memory, beside = NOTHING }: WeightWishes,
   freeBytes: number = freeMemory(),
 ): WeightChoice => {
   const ways = weights === undefined ? WEIGHTS : [weights];
-  const needOf = (way: Weights, tokens: number): RunMemory => withBeside(runMemory(gguf, way, tokens), besideBytes);
+  const needOf = (way: Weights, tokens: number): RunMemory => withBeside(runMemory(gguf, way, tokens), beside);
   for (const way of ways) {
     const all = pieceTokens(gguf, way);
     for (const tokens of [all, LEAST_PIECE_TOKENS]) {
@@ -61,19 +71,19 @@ export const chooseWeights = (
  */
 export const chooseAsStored = (
   need: RunMemory,
-  { memory, besideBytes = 0 }: Omit<WeightWishes, "weights">,
+  { memory, beside = NOTHING }: Omit<WeightWishes, "weights">,
   freeBytes: number = freeMemory(),
 ): WeightChoice => {
-  const all = withBeside(need, besideBytes);
+  const all = withBeside(need, beside);
   const choice = fitting("exact", all, memory, freeBytes);
   if (choice) return choice;
   throw new ModelMemoryError([{ way: "exact", bytes: leastBytes("exact", all) }], undefined, memory, freeBytes);
 };
 
-const withBeside = (need: RunMemory, bytes: number): RunMemory => ({
+const withBeside = (need: RunMemory, { peakBytes, anonymousBytes }: BesideMemory): RunMemory => ({
   ...need,
-  peakBytes: need.peakBytes + bytes,
-  anonymousBytes: need.anonymousBytes + bytes,
+  peakBytes: need.peakBytes + peakBytes,
+  anonymousBytes: need.anonymousBytes + anonymousBytes,
 });
 
 const fitting = (

@@ -53,6 +53,17 @@ describe("openModel", () => {
     await model.dispose();
   });
 
+  test("counts the memory of gradients, and refuses what does not fit before the first pass", async () => {
+    const path = newModel();
+    const gradients = { samples: 2, sampleLength: 512 };
+    await (await openModel(path, run, { gradients })).dispose();
+    const tooLong = { gradients: { ...gradients, sampleLength: 2 ** 34 } };
+    await expect(openModel(path, run, tooLong)).rejects.toMatchObject({
+      code: "MODEL_MEMORY",
+      message: expect.stringMatching(/expected at least [\d.,]+ \wB/),
+    });
+  });
+
   test("has each layer's attention, because caches must attend as the decoder does", async () => {
     const path = newModel();
     writeTinyModel(path, {

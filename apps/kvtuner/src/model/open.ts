@@ -1,32 +1,36 @@
 import { batchContinuations, measureDistributions } from "@kvtuner/decoder";
-import { attentionGradients, createEvaluator, scoringBytes, trace } from "@kvtuner/evaluation";
-import { warnOnce, type TunableModel } from "@kvtuner/tuning";
+import { attentionGradients, createEvaluator, gradientMemory, scoringBytes, trace } from "@kvtuner/evaluation";
+import { DRAWS, warnOnce, type TunableModel } from "@kvtuner/tuning";
 import { distributionsOf } from "./distributions.ts";
 import type { ContextOption } from "./header.ts";
+import type { BesideMemory } from "./memory.ts";
 import type { ModelAccess } from "./resolve.ts";
-import { openRunnableModel } from "./runnable-model.ts";
+import { type ModelSizes, openRunnableModel } from "./runnable-model.ts";
 import { createSession } from "./session.ts";
 import { openSpillFile } from "./spill-file.ts";
 import { openTaskEvaluator } from "./task-evaluator.ts";
+
+/** What a model is opened for. */
+export interface OpenOptions extends ContextOption {
+  /** Samples whose gradients are computed at once, for the memory that is stated and checked; none by default. */
+  readonly gradients?: { readonly samples: number; readonly sampleLength: number };
+}
 
 /**
  * Opens a model, given as to `resolveModel`. Reads and checks the header now, and loads the
  * weights on first use.
  *
- * @param intended the longest sequence to run; a longer one fails with `MODEL_ROPE_CONTEXT` if the model's RoPE depends on it
+ * @param options the longest sequence to run; a longer one fails with `MODEL_ROPE_CONTEXT` if the model's RoPE depends on it
  *
  * @throws KvtunerError when there is no such file, or the model cannot be run
  */
 export const openModel = async (
   model: string,
   access: ModelAccess,
-  intended: ContextOption = {},
+  { gradients, ...intended }: OpenOptions = {},
 ): Promise<TunableModel> => {
-  const opened = await openRunnableModel(
-    model,
-    { ...intended, createSession, weights: "exact", besideBytes: evaluationBytes },
-    access,
-  );
+  const beside = (sizes: ModelSizes): BesideMemory => evaluationMemory(sizes, gradients);
+  const opened = await openRunnableModel(model, { ...intended, createSession, weights: "exact", beside }, access);
   const { identity, shape, contextLength, tokenizer, load, dispose } = opened;
   const { startIds, bosId, eosIds } = tokenizer;
   const { warn } = warnOnce(access);
@@ -79,8 +83,21 @@ const ACTIVATIONS = {
   keptBaseBytes: 0,
 };
 
-/** Memory of evaluations beside the model, bytes, at most: activations beyond are spilled. */
-const evaluationBytes = (vocabularySize: number): number => ACTIVATIONS.memoryBytes + scoringBytes(vocabularySize);
+/** Memory of evaluations beside the model, at most: activations beyond are spilled. Gradients are computed before or after them. */
+const evaluationMemory = (
+  { config, shape, vocabularySize }: ModelSizes,
+  gradients: OpenOptions["gradients"],
+): BesideMemory => {
+  const { memoryBytes } = ACTIVATIONS;
+  const scoring = memoryBytes + scoringBytes(vocabularySize);
+  if (!config || !gradients) return { peakBytes: scoring, anonymousBytes: scoring };
+  const work = { ...gradients, draws: DRAWS, memoryBytes };
+  const { anonymousBytes, mappedBytes } = gradientMemory({ config, shape, vocabularySize }, work);
+  return {
+    peakBytes: Math.max(scoring, anonymousBytes + mappedBytes),
+    anonymousBytes: Math.max(scoring, anonymousBytes),
+  };
+};
 
 const untrained = (contextLength: number): string =>
   `the model was trained on ${contextLength} tokens; on longer samples it predicts poorly, so a plan's loss means little; use a shorter --sample-length`;

@@ -1,6 +1,8 @@
 import {
   loadDecoder,
   loadTokenizer,
+  readConfig,
+  type BackwardSizes,
   type CreateSession,
   type Decoder,
   type GgufFile,
@@ -11,7 +13,7 @@ import { exportMemory, openExportedHeader } from "./exported-model.ts";
 import { filesChecksum } from "./file-checksum.ts";
 import { type ContextOption, openHeader } from "./header.ts";
 import { lazyDecoder } from "./lazy-decoder.ts";
-import { chooseAsStored, chooseWeights, type WeightChoice, type WeightWishes } from "./memory.ts";
+import { type BesideMemory, chooseAsStored, chooseWeights, type WeightChoice, type WeightWishes } from "./memory.ts";
 import { type ModelAccess, resolveModel } from "./resolve.ts";
 import { bytesToWrite, cachedSegments } from "./segment-cache.ts";
 import { STORAGE } from "./weights.ts";
@@ -35,10 +37,16 @@ export interface RunnableModel {
   dispose(): Promise<void>;
 }
 
+/** Sizes of a model that memory depends on. */
+export interface ModelSizes extends Pick<BackwardSizes, "shape" | "vocabularySize"> {
+  /** Absent for exported models. */
+  readonly config?: BackwardSizes["config"];
+}
+
 /** How the weights are held and run. */
-export interface RunnableOptions extends Omit<WeightWishes, "besideBytes">, ContextOption {
-  /** Memory that the caller takes beside the model, bytes, by the size of its vocabulary; none by default. */
-  readonly besideBytes?: (vocabularySize: number) => number;
+export interface RunnableOptions extends Omit<WeightWishes, "beside">, ContextOption {
+  /** Memory that the caller takes beside the model; none by default. */
+  readonly beside?: (sizes: ModelSizes) => BesideMemory;
   readonly createSession: CreateSession<Uint8Array | string>;
 }
 
@@ -54,13 +62,16 @@ export const openRunnableModel = async (
 ): Promise<RunnableModel> => {
   const { path, source, isExport } = await resolveModel(name, access);
   if (isExport) return openRunnableExport(path, options, access);
+  const { beside, ...wishes } = options;
   const intended = intendedContext(options);
   const { gguf, paths, identity, shape, contextLength, close } = await openHeader(path, intended);
   try {
     const tokenizer = loadTokenizer(gguf);
     tokenizer.warnings.forEach(access.warn);
     const sha256 = await filesChecksum(paths);
-    const choice = chooseWeights(gguf, { ...options, besideBytes: besideBytesOf(options, tokenizer) });
+    const { vocabularySize } = tokenizer;
+    const sizes = { config: readConfig(gguf, intended), shape, vocabularySize };
+    const choice = chooseWeights(gguf, { ...wishes, ...besideOf(beside, sizes) });
     const decoder = lazyDecoder(
       async (onProgress) => load({ gguf, sha256, choice, createSession: options.createSession, intended }, onProgress),
       access,
@@ -87,8 +98,8 @@ export const openRunnableModel = async (
   }
 };
 
-const besideBytesOf = ({ besideBytes }: RunnableOptions, { vocabularySize }: Tokenizer): number =>
-  besideBytes?.(vocabularySize) ?? 0;
+const besideOf = (beside: RunnableOptions["beside"], sizes: ModelSizes): Pick<WeightWishes, "beside"> =>
+  beside ? { beside: beside(sizes) } : {};
 
 const intendedContext = ({ contextLength }: ContextOption): ContextOption =>
   contextLength === undefined ? {} : { contextLength };
@@ -98,11 +109,12 @@ const openRunnableExport = async (
   options: RunnableOptions,
   access: ModelAccess,
 ): Promise<RunnableModel> => {
-  const { createSession, weights, ...wishes } = options;
+  const { createSession, weights, beside, ...wishes } = options;
   const { paths, identity, shape, contextLength, ...header } = await openExportedHeader(path);
   const tokenizer = header.tokenizer();
   const need = exportMemory(header, tokenizer.vocabularySize, options.memory !== undefined);
-  const choice = chooseAsStored(need, { ...wishes, besideBytes: besideBytesOf(options, tokenizer) });
+  const { vocabularySize } = tokenizer;
+  const choice = chooseAsStored(need, { ...wishes, ...besideOf(beside, { shape, vocabularySize }) });
   const { peakBytes, residentSegments } = choice;
   if (weights === "compact")
     access.warn(

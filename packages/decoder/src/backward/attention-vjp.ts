@@ -36,6 +36,14 @@ export interface AttentionVjp {
 const MOST_SCORES = 2 ** 22;
 const MOST_QUERIES = 128;
 
+/** Queries that go through attention at once. */
+const queriesAtOnce = (samples: number, queryHeads: number, tokens: number): number =>
+  Math.max(1, Math.min(MOST_QUERIES, Math.floor(MOST_SCORES / (samples * queryHeads * tokens))));
+
+/** Scores in memory at once. */
+export const scoresAtOnce = (samples: number, queryHeads: number, tokens: number): number =>
+  samples * queryHeads * tokens * Math.min(tokens, queriesAtOnce(samples, queryHeads, tokens));
+
 const TENSORS = ["query", "key", "value"] as const;
 
 /** Compiles it from the graph of attention. Queries are tiled: no matrix of all tokens by all tokens is held. */
@@ -48,8 +56,7 @@ export const createAttentionVjp = async (shape: CacheShape, createSession: Creat
       const { queryHeads, attention } = holes[hole]!;
       const { samples, rows: tokens } = cotangent;
       const result = zeroRows(samples, tokens, inputs.query.length / tokens);
-      const most = Math.floor(MOST_SCORES / (samples * queryHeads * tokens));
-      const step = Math.max(1, Math.min(MOST_QUERIES, most));
+      const step = queriesAtOnce(samples, queryHeads, tokens);
       for (const { first, end, start, call } of tiledCalls(inputs, { to: tokens, span: spanOf(attention), step })) {
         const gradients = await sessionOf(hole).run({
           ...feedsOf(hole, call),

@@ -5,7 +5,7 @@ import { cotangentName, gradientName } from "./differentiate.ts";
 import { putRows, type SampleRows, zeroRows } from "./sample-rows.ts";
 
 /** Rows, of all samples together, that go through a segment at once. */
-const MOST_ROWS = 512;
+export const MOST_ROWS = 512;
 
 /** Rows of a segment with the cotangents of its outputs. */
 export interface SegmentCall {

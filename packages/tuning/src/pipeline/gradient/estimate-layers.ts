@@ -26,7 +26,7 @@ export interface EstimateInputs extends Omit<TraceInputs, "model" | "samples"> {
 }
 
 /** Draws of labels. Four leave plans within 2% of those of a measured profile; the passes for more cost more than they gain. */
-const DRAWS = 4;
+export const DRAWS = 4;
 
 /**
  * Appends the estimated KL of every half of every layer, one journal line per layer, and its attention errors. One backward pass

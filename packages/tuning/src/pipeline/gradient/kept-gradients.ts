@@ -3,8 +3,8 @@ import { isDamage } from "../../storage/reason.ts";
 import { readRecord, writeRecord, type Stored, type StudyStorage } from "../../storage/storage.ts";
 import type { GradientCheckpoint } from "../../tunable-model.ts";
 
-/** 16 MiB. */
-const PART_NUMBERS = 2 ** 22;
+/** 4 MiB. */
+const PART_NUMBERS = 2 ** 20;
 
 const FLOAT32_BYTES = 4;
 
@@ -29,7 +29,7 @@ type Arrays = Readonly<Record<string, Float32Array>>;
 interface PassSizes {
   readonly texts: number;
   readonly draws: number;
-  /** Most numbers of a record; 16 MiB by default. */
+  /** Most numbers of a record; 4 MiB by default. */
   readonly partNumbers?: number;
 }
 
