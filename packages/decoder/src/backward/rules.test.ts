@@ -240,6 +240,31 @@ test("every operator with a rule is here, except those without a derivative or i
   expect(Object.keys(RULES).filter((name) => !here.has(name))).toEqual(["Shape", "MatMulNBits"]);
 });
 
+/** The gated delta rule of one sequence with 2 heads, but for some attributes and the width of decays. */
+const otherAttention = (attributes: Readonly<Record<string, AttributeValue>>, decayWidth = 2): Case => {
+  const inputs = [
+    [1, 3, 6],
+    [1, 3, 6],
+    [1, 3, 8],
+    [1, 2, 3, 4],
+    [1, 3, decayWidth],
+    [1, 3, 2],
+  ];
+  const all = { q_num_heads: 2, kv_num_heads: 2, ...attributes };
+  return { ...operation("LinearAttention", inputs, [1, 3, 8], [], all), domain: "com.microsoft" };
+};
+
+const otherConvolution = (activation: string, ...pasts: Case["inputs"]): Case => {
+  const inputs = ["a", "kernel", "", ...(pasts.length > 0 ? ["b"] : [])];
+  return {
+    nodes: [node("CausalConvWithState", inputs, ["y"], { activation })],
+    constants: [numbers("kernel", [3, 1, 4])],
+    inputs: [[2, 3, 5], ...pasts],
+    output: [2, 3, 5],
+    domain: "com.microsoft",
+  };
+};
+
 const matrix = numbers("matrix", square);
 /** An operator of unknown output sizes, which needs no derivative. */
 const rounded: Case = {
@@ -265,6 +290,11 @@ test.each([
   ["Slice with other steps than 1", sliced(0, 4, 2)],
   ["the operator Round", rounded],
   ["ReduceSum without constant axes", operation("ReduceSum", [square], [1, 1])],
+  ["LinearAttention with update_rule gated", otherAttention({ update_rule: "gated" })],
+  ["LinearAttention with kv_num_heads 1", otherAttention({ kv_num_heads: 1 })],
+  ["LinearAttention with other decays and rates than one per head", otherAttention({}, 6)],
+  ["CausalConvWithState with activation gelu", otherConvolution("gelu", [2, 3, 3])],
+  ["without a past state", otherConvolution("none")],
   ["the operator com.microsoft.Gelu", { ...operation("Gelu", [square], square), domain: "com.microsoft" }],
 ])("%s is refused instead of differentiated as another", (got, { domain = "", ...one }: Case) => {
   const nodes = one.nodes.map((made) => ({ ...made, domain }));
