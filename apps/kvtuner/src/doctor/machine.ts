@@ -66,7 +66,7 @@ export const thisMachine = (): Machine => ({
   webGpu,
   cuda,
   modelCache,
-  segmentCache: async () => ({ folder: segmentsFolder(), sizeBytes: await folderBytes(segmentsFolder()) }),
+  segmentCache: async () => ({ folder: segmentsFolder(), sizeBytes: folderBytes(segmentsFolder()) }),
 });
 
 const wasm = async (): Promise<Awaited<ReturnType<Machine["wasm"]>>> => {

@@ -165,7 +165,7 @@ const load = async (
   const common = { createSession, weights: storage, sha256, ...intended };
   if (diskBytes < LEAST_FILED_BYTES) return loadDecoder(gguf, { ...common, onProgress });
   const { folder, files } = cachedSegments(sha256, storage, createSession);
-  const missing = await bytesToWrite(folder, diskBytes);
+  const missing = bytesToWrite(folder, diskBytes);
   const writes = missing > 0 ? `; writes ${formatBytes(missing)} to ${folder} once` : "";
   const note = `up to about ${formatBytes(peakBytes)} of memory${writes}`;
   // Says what a first load writes before it does.

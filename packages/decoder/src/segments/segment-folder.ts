@@ -1,3 +1,4 @@
+import { readFileSync, statSync } from "node:fs";
 import {
   type FileHandle,
   mkdir,
@@ -44,28 +45,29 @@ interface Stamp {
 export const segmentFolder = (folder: string, createSession: CreateSession<string>): SegmentFiles => ({
   write: async (name, build) => {
     const target = join(folder, name);
-    if (!(await isComplete(target))) await writeSegment(folder, name, await build());
+    if (!isComplete(target)) await writeSegment(folder, name, await build());
   },
   read: async (name) => ({ bytes: await readFile(join(folder, name, MODEL)), weightsFolder: join(folder, name) }),
   open: async (name, options) => createSession(join(folder, name, MODEL), options),
 });
 
-const isComplete = async (target: string): Promise<boolean> => {
+/** Synchronous: a load checks all segments, and awaiting each small call takes ten times as long. */
+const isComplete = (target: string): boolean => {
   try {
-    const record = JSON.parse(await readFile(join(target, RECORD), "utf8")) as Readonly<Record<string, Stamp>>;
-    return JSON.stringify(record) === JSON.stringify(await stampsOf(target));
+    const record = JSON.parse(readFileSync(join(target, RECORD), "utf8")) as Readonly<Record<string, Stamp>>;
+    return JSON.stringify(record) === JSON.stringify(stampsOf(target));
   } catch {
     return false;
   }
 };
 
-const stampsOf = async (target: string): Promise<Record<string, Stamp>> => ({
-  [MODEL]: await stampOf(join(target, MODEL)),
-  [DATA]: await stampOf(join(target, DATA)),
+const stampsOf = (target: string): Record<string, Stamp> => ({
+  [MODEL]: stampOf(join(target, MODEL)),
+  [DATA]: stampOf(join(target, DATA)),
 });
 
-const stampOf = async (path: string): Promise<Stamp> => {
-  const { size, mtimeMs } = await stat(path);
+const stampOf = (path: string): Stamp => {
+  const { size, mtimeMs } = statSync(path);
   return { bytes: size, changedMs: mtimeMs };
 };
 
@@ -93,7 +95,7 @@ const writeFiles = async (target: string, graph: DeferredGraph): Promise<void> =
     await handle.close();
   }
   await writeFile(join(target, MODEL), model);
-  await writeFile(join(target, RECORD), JSON.stringify(await stampsOf(target)));
+  await writeFile(join(target, RECORD), JSON.stringify(stampsOf(target)));
 };
 
 /** On a nearly full disk, one call writes only a part without an error. */
@@ -107,11 +109,11 @@ const MOST_WRITE_BYTES = 2 ** 26;
 
 /** Replaces an incomplete segment; keeps one that another process has completed in the meantime. */
 const moveInto = async (temporary: string, target: string): Promise<void> => {
-  if (!(await isComplete(target))) await rm(target, { recursive: true, force: true });
+  if (!isComplete(target)) await rm(target, { recursive: true, force: true });
   try {
     await rename(temporary, target);
   } catch (error) {
-    if (!(await isComplete(target))) throw error;
+    if (!isComplete(target)) throw error;
   }
 };
 
