@@ -55,7 +55,7 @@ export const assertLayerInput = (
 };
 
 /** Rejects sizes of attention that do not fit together. */
-export const assertShape = ({ queryHeads, kvHeads, headSize }: LayerInput["shape"]): void => {
+const assertShape = ({ queryHeads, kvHeads, headSize }: LayerInput["shape"]): void => {
   const sound = [queryHeads, kvHeads, headSize].every((size) => Number.isInteger(size) && size > 0);
   if (sound && queryHeads % kvHeads === 0) return;
   throw new SensitivityError(
@@ -92,13 +92,13 @@ const assertQueries = ({ query, queryPositions, shape }: LayerInput, tokens: num
 };
 
 /** Rejects an array of another length. */
-export const assertLength = (name: string, array: FloatArray, expected: number): void => {
+const assertLength = (name: string, array: FloatArray, expected: number): void => {
   if (array.length === expected) return;
   throw new SensitivityError("SENSITIVITY_LENGTH", `expected ${name} to hold ${expected} numbers, got ${array.length}`);
 };
 
 /** Rejects two versions of one id. */
-export const assertIds = (kind: "key" | "value", versions: readonly ReadVersion[]): void => {
+const assertIds = (kind: "key" | "value", versions: readonly ReadVersion[]): void => {
   const ids = versions.map(({ id }) => id);
   const twice = ids.find((id, index) => ids.indexOf(id) !== index);
   if (twice === undefined) return;

@@ -23,23 +23,10 @@ export interface ReaderOutput {
   readonly gradients: readonly FloatArray[];
 }
 
-/** A part of one token's row. */
-export interface RowPart {
-  readonly token: number;
-  readonly exact: FloatArray;
-  readonly output: FloatArray;
-  /** Where the part starts in `exact` and `output`, and in each gradient. */
-  readonly outputAt: number;
-  readonly gradientAt: number;
-  readonly size: number;
-}
-
 /** Adds up what a candidate changes wherever its layer's cache is read. */
 export interface EstimateSum {
   /** Adds all rows of a reader. */
   add(reader: ReaderOutput): void;
-  /** Adds a part of one row. */
-  addPart(part: RowPart, gradients: readonly FloatArray[]): void;
   result(): OutputEstimate;
 }
 
@@ -56,22 +43,16 @@ export interface EstimateSum {
 export const createEstimateSum = (tokens: number, draws: number, labelled: number = tokens): EstimateSum => {
   const products = Array.from({ length: draws }, () => new Float64Array(tokens));
   let [errorSquare, exactSquare] = [0, 0];
-  const addPart: EstimateSum["addPart"] = ({ token, exact, output, outputAt, gradientAt, size }, gradients) => {
-    for (let channel = 0; channel < size; channel++) {
-      const difference = output[outputAt + channel]! - exact[outputAt + channel]!;
-      errorSquare += difference ** 2;
-      exactSquare += exact[outputAt + channel]! ** 2;
-      for (let draw = 0; draw < draws; draw++) {
-        products[draw]![token] = products[draw]![token]! + difference * gradients[draw]![gradientAt + channel]!;
-      }
-    }
-  };
   return {
-    addPart,
-    add: ({ gradients, ...outputs }) => {
-      const size = outputs.exact.length / tokens;
-      for (let token = 0; token < tokens; token++) {
-        addPart({ ...outputs, token, outputAt: token * size, gradientAt: token * size, size }, gradients);
+    add: ({ exact, output, gradients }) => {
+      const size = exact.length / tokens;
+      for (let index = 0; index < exact.length; index++) {
+        const difference = output[index]! - exact[index]!;
+        errorSquare += difference ** 2;
+        exactSquare += exact[index]! ** 2;
+        const token = Math.floor(index / size);
+        for (let draw = 0; draw < draws; draw++)
+          products[draw]![token] = products[draw]![token]! + difference * gradients[draw]![index]!;
       }
     },
     result: () => ({
@@ -81,6 +62,17 @@ export const createEstimateSum = (tokens: number, draws: number, labelled: numbe
       outputError: exactSquare === 0 ? 0 : errorSquare / exactSquare,
     }),
   };
+};
+
+/** KL of a pair over the sum of its halves, means over draws; 1 where all are 0. Far from 1, halves do not add up. */
+export const additivity = (
+  pair: Pick<OutputEstimate, "kl">,
+  key: Pick<OutputEstimate, "kl">,
+  value: Pick<OutputEstimate, "kl">,
+): number => {
+  const total = (numbers: readonly number[]): number => sum(numbers, (number) => number);
+  const [joint, halves] = [total(pair.kl), total(key.kl) + total(value.kl)];
+  return joint === halves ? 1 : joint / halves;
 };
 
 /** A mean with its standard error. */
