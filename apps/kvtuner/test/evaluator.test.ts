@@ -13,14 +13,14 @@ import {
   trace,
 } from "@kvtuner/evaluation";
 import { type CacheShape, layerScheme, type LayerScheme, parseShorthand, plainAttention } from "@kvtuner/plan";
-import { InferenceSession } from "onnxruntime-node";
 import { expect } from "vitest";
+import { oneThreadSession } from "../../../packages/decoder/src/test-support/one-thread-session.ts";
 import { randomWeights } from "../../../packages/decoder/src/test-support/random-weights.ts";
 import { createSession as createReusingSession } from "../src/model/session.ts";
 import { openSpillFile } from "../src/model/spill-file.ts";
 
 const LAYERS = 4;
-const createSession = (model: Uint8Array): Promise<InferenceSession> => InferenceSession.create(model);
+const createSession = oneThreadSession;
 const small = { hiddenSize: 32, feedForwardSize: 48, queryHeads: 4, kvHeads: 2, headSize: 16, vocabulary: 50 };
 const weights = randomWeights({ architecture: "llama", layers: LAYERS, ...small, tied: true }, 11);
 const decoder = await loadDecoder(weights, { createSession });

@@ -2,9 +2,9 @@ import { readdirSync } from "node:fs";
 import { createCpuBackend, createReferenceBackend } from "@kvtuner/backend-cpu";
 import { bufferSource, loadDecoder, openGguf } from "@kvtuner/decoder";
 import { layerScheme } from "@kvtuner/plan";
-import { InferenceSession } from "onnxruntime-node";
 import { expect, test } from "vitest";
 import { familyGguf, familyModel } from "../../../packages/decoder/src/test-support/family-model.ts";
+import { oneThreadSession } from "../../../packages/decoder/src/test-support/one-thread-session.ts";
 import { evaluatorLogits, largestDifference, runtimeLogits } from "./runtime-logits.ts";
 
 const fixtures = readdirSync(new URL("../../../packages/decoder/src/fixtures/families", import.meta.url)).map((file) =>
@@ -25,7 +25,7 @@ const cuts = [9, 16, 17, 18, 19, 20, 21, 22, 23];
 test.each(fixtures)("the runtime's logits of %s are the evaluator's", async (name) => {
   const model = familyModel(name);
   const decoder = await loadDecoder(await openGguf(bufferSource(familyGguf(model))), {
-    createSession: (graph) => InferenceSession.create(graph),
+    createSession: oneThreadSession,
     ...model.options,
   });
   const ids = Int32Array.from(model.ids);

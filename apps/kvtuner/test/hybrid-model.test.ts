@@ -6,8 +6,8 @@ import { bufferSource, FloatAttention, loadDecoder, openGguf } from "@kvtuner/de
 import { createTaskEvaluator, type EncodedPrompt, greedyOutputs } from "@kvtuner/evaluation";
 import { cachePlaces, parseShorthand } from "@kvtuner/plan";
 import type { StudyContents } from "@kvtuner/tuning";
-import { InferenceSession } from "onnxruntime-node";
 import { afterAll, expect, test } from "vitest";
+import { oneThreadSession } from "../../../packages/decoder/src/test-support/one-thread-session.ts";
 import { evaluate } from "../src/evaluate.ts";
 import { inspect } from "../src/inspect.ts";
 import { readPlanFile } from "../src/model/read-plan.ts";
@@ -100,7 +100,7 @@ test("gradients of a model of an ONNX file are refused before a study is made", 
 });
 
 test("prompts of a task start from empty states, read in one pass or generated together", async () => {
-  const createSession = (graph: Uint8Array): Promise<InferenceSession> => InferenceSession.create(graph);
+  const createSession = oneThreadSession;
   const decoder = await loadDecoder(await openGguf(bufferSource(familyFile("lfm2"))), { createSession });
   const prompts = Array.from({ length: 16 }, (_, prompt) =>
     Int32Array.from({ length: 4 + prompt }, (_token, index) => (prompt * 29 + index * 17) % 256),

@@ -3,8 +3,8 @@ import { type Backend, supportsScheme } from "@kvtuner/backend";
 import { createCpuBackend, createReferenceBackend } from "@kvtuner/backend-cpu";
 import { type Decoder, loadDecoder } from "@kvtuner/decoder";
 import { layerScheme, type LayerScheme, type TensorScheme } from "@kvtuner/plan";
-import { InferenceSession } from "onnxruntime-node";
 import { describe, expect } from "vitest";
+import { oneThreadSession } from "../../../packages/decoder/src/test-support/one-thread-session.ts";
 import { randomWeights, type SmallModel } from "../../../packages/decoder/src/test-support/random-weights.ts";
 import { anyLayer } from "../../../packages/evaluation/src/test-support/any-layer.ts";
 import { evaluatorLogits, largestDifference, runtimeLogits, type Run } from "./runtime-logits.ts";
@@ -14,7 +14,7 @@ const VOCABULARY = 50;
 const sizes = { hiddenSize: 32, feedForwardSize: 48, queryHeads: 4, kvHeads: 2, headSize: 32, vocabulary: VOCABULARY };
 const decoderOf = (changes: Partial<SmallModel> = {}): Promise<Decoder> =>
   loadDecoder(randomWeights({ architecture: "llama", layers: LAYERS, ...sizes, tied: true, ...changes }, 11), {
-    createSession: (model) => InferenceSession.create(model),
+    createSession: oneThreadSession,
   });
 const plain = await decoderOf();
 /** The first of two layers attends to a span; both have a scale of their own, capped scores and sinks. */

@@ -1,4 +1,4 @@
-import { InferenceSession } from "onnxruntime-node";
+import type { InferenceSession } from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
 import { readConfig } from "./architecture/read-config.ts";
 import { batchAttention } from "./attention/batch-attention.ts";
@@ -6,10 +6,11 @@ import { FloatAttention } from "./attention/float-attention.ts";
 import type { Decoder } from "./decoder.ts";
 import { forward } from "./forward.ts";
 import { loadDecoder } from "./load-decoder.ts";
+import { oneThreadSession } from "./test-support/one-thread-session.ts";
 import { randomWeights, type SmallModel } from "./test-support/random-weights.ts";
 import { referenceLogits } from "./test-support/reference-decoder.ts";
 
-const createSession = (model: Uint8Array): Promise<InferenceSession> => InferenceSession.create(model);
+const createSession = oneThreadSession;
 const small = {
   layers: 3,
   hiddenSize: 32,

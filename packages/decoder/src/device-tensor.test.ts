@@ -1,5 +1,5 @@
 import type { Attention } from "@kvtuner/backend";
-import { InferenceSession, Tensor } from "onnxruntime-node";
+import { Tensor } from "onnxruntime-node";
 import { expect, test } from "vitest";
 import { FloatAttention } from "./attention/float-attention.ts";
 import type { Decoder } from "./decoder.ts";
@@ -9,6 +9,7 @@ import { openGguf } from "./gguf/gguf.ts";
 import { loadDecoder } from "./load-decoder.ts";
 import { FakeDevice } from "./test-support/fake-device.ts";
 import { familyGguf, familyModel } from "./test-support/family-model.ts";
+import { oneThreadSession } from "./test-support/one-thread-session.ts";
 import { randomWeights } from "./test-support/random-weights.ts";
 
 const sizes = { hiddenSize: 32, feedForwardSize: 48, queryHeads: 4, kvHeads: 2, headSize: 16, vocabulary: 50 };
@@ -59,7 +60,7 @@ const logitsOf = async (session: CacheSession): Promise<number[][]> => {
 };
 
 test("tensors stay on the device from segment to segment, are given back, and the logits are the same", async () => {
-  const onCpu = await loadDecoder(weights, { createSession: (model) => InferenceSession.create(model) });
+  const onCpu = await loadDecoder(weights, { createSession: oneThreadSession });
   const cpuCache = new FloatAttention(onCpu.shape, onCpu.attention);
   const expected = await logitsOf(new CacheSession({ decoder: onCpu, cache: cpuCache, chunkTokens: 4 }));
 
@@ -92,7 +93,7 @@ test("the float cache reads back what is on a device", async () => {
 
 test("embeddings of layers stay on the device until the last layer has read them", async () => {
   const source = await openGguf(bufferSource(familyGguf(familyModel("gemma4"))));
-  const onCpu = await loadDecoder(source, { createSession: (model) => InferenceSession.create(model) });
+  const onCpu = await loadDecoder(source, { createSession: oneThreadSession });
   const expected = await logitsOf(
     new CacheSession({ decoder: onCpu, cache: new FloatAttention(onCpu.shape, onCpu.attention) }),
   );
@@ -109,7 +110,7 @@ test("embeddings of layers stay on the device until the last layer has read them
 
 test("states of recurrent layers stay on the device, and are given back", async () => {
   const source = await openGguf(bufferSource(familyGguf(familyModel("qwen35"))));
-  const onCpu = await loadDecoder(source, { createSession: (model) => InferenceSession.create(model) });
+  const onCpu = await loadDecoder(source, { createSession: oneThreadSession });
   const cpuCache = new FloatAttention(onCpu.shape, onCpu.attention);
   const expected = await logitsOf(new CacheSession({ decoder: onCpu, cache: cpuCache, chunkTokens: 4 }));
   const device = new FakeDevice();

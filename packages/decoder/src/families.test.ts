@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import { fromBinary } from "@bufbuild/protobuf";
 import { ModelProtoSchema } from "onnx-buf";
-import { InferenceSession } from "onnxruntime-node";
+import type { InferenceSession } from "onnxruntime-node";
 import { uniformFloat32 } from "pure-rand/distribution/uniformFloat32";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { expect, test } from "vitest";
@@ -15,6 +15,7 @@ import { randomBlocks } from "./gguf/test-support/random-blocks.ts";
 import { loadDecoder } from "./load-decoder.ts";
 import { assertGraphSize } from "./segments/graph-size.ts";
 import { familyGguf, familyModel } from "./test-support/family-model.ts";
+import { oneThreadSession } from "./test-support/one-thread-session.ts";
 import type { WeightStorage } from "./weight-storage.ts";
 
 const fixtures = readdirSync(new URL("fixtures/families", import.meta.url)).map((file) => file.replace(".json", ""));
@@ -56,7 +57,7 @@ test.each(fixtures)("logits of %s equal those of transformers", async (name) => 
   const decoder = await loadDecoder(await openGguf(bufferSource(familyGguf(model))), {
     createSession: (graph) => {
       assertOrdered(graph);
-      return InferenceSession.create(graph);
+      return oneThreadSession(graph);
     },
     ...model.options,
   });
@@ -87,7 +88,7 @@ const blockLogits = async (
   let graphBytes = 0;
   const createSession = (graph: Uint8Array): Promise<InferenceSession> => {
     graphBytes += graph.length;
-    return InferenceSession.create(graph);
+    return oneThreadSession(graph);
   };
   const decoder = await loadDecoder(await openGguf(bufferSource(gguf)), { createSession, weights });
   const [logits] = await logitsOf(decoder, model.ids, [0]);

@@ -1,5 +1,4 @@
 import { fc, test as lawTest } from "@fast-check/vitest";
-import { InferenceSession } from "onnxruntime-node";
 import { expect, test } from "vitest";
 import { FloatAttention } from "./attention/float-attention.ts";
 import type { Decoder } from "./decoder.ts";
@@ -11,9 +10,10 @@ import { openGguf } from "./gguf/gguf.ts";
 import { loadDecoder } from "./load-decoder.ts";
 import type { RecurrentState } from "./recurrent-state.ts";
 import { familyGguf, familyModel } from "./test-support/family-model.ts";
+import { oneThreadSession } from "./test-support/one-thread-session.ts";
 
 const decoder: Decoder = await loadDecoder(await openGguf(bufferSource(familyGguf(familyModel("lfm2")))), {
-  createSession: (graph) => InferenceSession.create(graph),
+  createSession: oneThreadSession,
 });
 
 const newCache = (): FloatAttention => new FloatAttention(decoder.shape, decoder.attention);

@@ -1,4 +1,4 @@
-import { InferenceSession } from "onnxruntime-node";
+import type { InferenceSession } from "onnxruntime-node";
 import { describe, expect, test } from "vitest";
 import { FloatAttention } from "./attention/float-attention.ts";
 import { forward } from "./forward.ts";
@@ -8,6 +8,7 @@ import { type GgufFile, openGguf } from "./gguf/gguf.ts";
 import { tinyModel } from "./gguf/test-support/tiny-model.ts";
 import { loadDecoder } from "./load-decoder.ts";
 import { cachedModel } from "./test-support/cached-model.ts";
+import { oneThreadSession } from "./test-support/one-thread-session.ts";
 import { referenceLogits } from "./test-support/reference-decoder.ts";
 import type { WeightStorage } from "./weight-storage.ts";
 
@@ -28,7 +29,7 @@ const run = async (file: GgufFile, weights: WeightStorage, maxHeadBytes = 2 ** 3
   const createSession = (graph: Uint8Array): Promise<InferenceSession> => {
     graphBytes += graph.length;
     graphs++;
-    return InferenceSession.create(graph);
+    return oneThreadSession(graph);
   };
   const decoder = await loadDecoder(file, { createSession, weights, maxHeadBytes });
   const attention = new FloatAttention(decoder.shape, decoder.attention);

@@ -1,10 +1,10 @@
-import { InferenceSession } from "onnxruntime-node";
 import { expect, test } from "vitest";
 import { bufferSource } from "../gguf/byte-source.ts";
 import { openGguf } from "../gguf/gguf.ts";
 import type { WritableValue } from "../gguf/test-support/write-gguf.ts";
 import { loadDecoder } from "../load-decoder.ts";
 import { familyGguf, familyModel } from "../test-support/family-model.ts";
+import { oneThreadSession } from "../test-support/one-thread-session.ts";
 import { readShape } from "./attention.ts";
 import { readConfig } from "./read-config.ts";
 import type { WeightSource } from "./weights.ts";
@@ -23,7 +23,7 @@ const changed = async (
   return openGguf(bufferSource(familyGguf({ ...model, metadata, tensors: kept(model.tensors) })));
 };
 
-const createSession = (graph: Uint8Array): Promise<InferenceSession> => InferenceSession.create(graph);
+const createSession = oneThreadSession;
 
 const PER_LAYER = "embedding_length_per_layer_input";
 

@@ -1,14 +1,14 @@
-import { InferenceSession } from "onnxruntime-node";
 import { expect, test } from "vitest";
 import { bufferSource } from "../gguf/byte-source.ts";
 import { openGguf } from "../gguf/gguf.ts";
 import { loadDecoder } from "../load-decoder.ts";
 import { familyGguf, familyModel } from "../test-support/family-model.ts";
 import { summaryCotangent } from "../test-support/gradient-summary.ts";
+import { oneThreadSession } from "../test-support/one-thread-session.ts";
 import { backward, type CotangentArrays } from "./backward.ts";
 import type { StateStore } from "./forward-states.ts";
 
-const createSession = (model: Uint8Array): Promise<InferenceSession> => InferenceSession.create(model);
+const createSession = oneThreadSession;
 
 const SAMPLES = 2;
 

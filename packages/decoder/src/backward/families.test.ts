@@ -1,5 +1,4 @@
 import { readdirSync } from "node:fs";
-import { InferenceSession } from "onnxruntime-node";
 import { expect, test } from "vitest";
 import type { Decoder } from "../decoder.ts";
 import { bufferSource } from "../gguf/byte-source.ts";
@@ -7,9 +6,10 @@ import { openGguf } from "../gguf/gguf.ts";
 import { loadDecoder } from "../load-decoder.ts";
 import { type FamilyModel, familyGguf, familyModel } from "../test-support/family-model.ts";
 import { summaryCotangent, summaryErrors } from "../test-support/gradient-summary.ts";
+import { oneThreadSession } from "../test-support/one-thread-session.ts";
 import { backward } from "./backward.ts";
 
-const createSession = (model: Uint8Array): Promise<InferenceSession> => InferenceSession.create(model);
+const createSession = oneThreadSession;
 
 const fixtures = readdirSync(new URL("../fixtures/families", import.meta.url)).map((file) => file.replace(".json", ""));
 

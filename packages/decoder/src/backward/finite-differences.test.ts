@@ -1,13 +1,13 @@
 import { assert, asyncProperty, boolean, constantFrom, integer, option, record } from "fast-check";
-import { InferenceSession } from "onnxruntime-node";
 import { expect, test } from "vitest";
 import type { WeightSource } from "../architecture/weights.ts";
 import { loadDecoder } from "../load-decoder.ts";
+import { oneThreadSession } from "../test-support/one-thread-session.ts";
 import { randomWeights, type SmallModel } from "../test-support/random-weights.ts";
 import { type InnerTensor, referenceLogits } from "../test-support/reference-decoder.ts";
 import { backward } from "./backward.ts";
 
-const createSession = (model: Uint8Array): Promise<InferenceSession> => InferenceSession.create(model);
+const createSession = oneThreadSession;
 
 const modelArbitrary = record({
   architecture: constantFrom("llama" as const, "qwen2" as const, "qwen3" as const),

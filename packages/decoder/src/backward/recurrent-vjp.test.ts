@@ -1,4 +1,4 @@
-import { InferenceSession, Tensor } from "onnxruntime-node";
+import { type InferenceSession, Tensor } from "onnxruntime-node";
 import { expect, test } from "vitest";
 import { bufferSource } from "../gguf/byte-source.ts";
 import { openGguf } from "../gguf/gguf.ts";
@@ -7,12 +7,13 @@ import type { Tensors } from "../run-into.ts";
 import { MIXED, pastOf, presentOf } from "../segments/mixers/mixer-ports.ts";
 import { familyGguf, familyModel } from "../test-support/family-model.ts";
 import { noise } from "../test-support/noise.ts";
+import { oneThreadSession } from "../test-support/one-thread-session.ts";
 import { cotangentName, gradientName } from "./differentiate.ts";
 import { rowsOf, runRecurrent } from "./recurrent-layers.ts";
 import { runRecurrentVjp } from "./recurrent-vjp.ts";
 import { openVjp } from "./vjp-model.ts";
 
-const createSession = (model: Uint8Array): Promise<InferenceSession> => InferenceSession.create(model);
+const createSession = oneThreadSession;
 
 /** More than two pieces. */
 const TOKENS = 290;

@@ -11,6 +11,7 @@ import {
   serializeGraph,
 } from "../onnx/graph.ts";
 import { noise } from "../test-support/noise.ts";
+import { oneThreadSession } from "../test-support/one-thread-session.ts";
 import { cotangentName, gradientName } from "./differentiate.ts";
 import { RULES } from "./rules.ts";
 import { vjpModel } from "./vjp-model.ts";
@@ -310,7 +311,7 @@ const STEP = 1e-2;
 test.each(Object.entries(cases))("the rules of %s are those of finite differences", async (_, one) => {
   const names = NAMES.slice(0, one.inputs.length);
   const graph = graphOf(one);
-  const forward = await InferenceSession.create(graph);
+  const forward = await oneThreadSession(graph);
   const backward = await InferenceSession.create(vjpModel(graph, { inputs: names }));
   const values = Object.fromEntries(names.map((name, index) => [name, random(name, one.inputs[index]!)]));
   const tensors = (moved: Readonly<Record<string, Float32Array>>): Record<string, Tensor> =>

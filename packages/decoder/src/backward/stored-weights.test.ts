@@ -1,4 +1,3 @@
-import { InferenceSession } from "onnxruntime-node";
 import { uniformFloat32 } from "pure-rand/distribution/uniformFloat32";
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { expect, test } from "vitest";
@@ -8,10 +7,11 @@ import { randomBlocks } from "../gguf/test-support/random-blocks.ts";
 import { loadDecoder } from "../load-decoder.ts";
 import { familyGguf, familyModel } from "../test-support/family-model.ts";
 import { summaryCotangent } from "../test-support/gradient-summary.ts";
+import { oneThreadSession } from "../test-support/one-thread-session.ts";
 import type { WeightStorage } from "../weight-storage.ts";
 import { backward } from "./backward.ts";
 
-const createSession = (model: Uint8Array): Promise<InferenceSession> => InferenceSession.create(model);
+const createSession = oneThreadSession;
 
 /** Gradients of the attention output, of all layers. */
 const gradients = async (family: string, typeId: number, weights: WeightStorage): Promise<Float32Array[]> => {

@@ -1,5 +1,5 @@
 import type { ModelProto } from "onnx-buf";
-import { InferenceSession, Tensor } from "onnxruntime-node";
+import { type InferenceSession, Tensor } from "onnxruntime-node";
 import { expect, test } from "vitest";
 import { FloatAttention } from "../attention/float-attention.ts";
 import type { Decoder } from "../decoder.ts";
@@ -12,6 +12,7 @@ import {
   exportedConfig,
   exportedModel,
 } from "../test-support/exported-model.ts";
+import { oneThreadSession } from "../test-support/one-thread-session.ts";
 import { loadExported, openExported } from "./exported-model.ts";
 
 const ROWS = 14;
@@ -23,7 +24,7 @@ const integerTensor = (values: readonly number[]): Tensor =>
   new Tensor("int64", BigInt64Array.from(values, BigInt), [1, values.length]);
 
 const uncutLogits = async (model: ModelProto): Promise<Float32Array> => {
-  const session = await InferenceSession.create(exportedBytes(model));
+  const session = await oneThreadSession(exportedBytes(model));
   const caches = session.inputNames
     .filter((name) => name.startsWith("past"))
     .map((name) => [name, new Tensor("float32", new Float32Array(), [1, kvHeads, 0, headSize])] as const);
@@ -55,7 +56,7 @@ test.each(["packed group query", "multi-head", "standard", "standard, four dimen
     const expected = await uncutLogits(model);
     const largest = Math.max(...expected.map(Math.abs));
     const decoder = await loadExported(openExported(exportedBytes(model), config), {
-      createSession: (segment) => InferenceSession.create(segment),
+      createSession: oneThreadSession,
       name: style,
     });
     for (const starts of [[0], [0, 5, 6]]) {

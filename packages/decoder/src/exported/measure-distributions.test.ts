@@ -1,5 +1,4 @@
 import { layerShape } from "@kvtuner/plan";
-import { InferenceSession } from "onnxruntime-node";
 import { expect, test } from "vitest";
 import { type LayerDistribution, readDistributions } from "../architecture/layer-distribution.ts";
 import type { Decoder } from "../decoder.ts";
@@ -9,10 +8,11 @@ import { loadDecoder } from "../load-decoder.ts";
 import { node } from "../onnx/graph.ts";
 import { exportedBytes, exportedConfig, exportedModel } from "../test-support/exported-model.ts";
 import { familyGguf, familyModel } from "../test-support/family-model.ts";
+import { oneThreadSession } from "../test-support/one-thread-session.ts";
 import { loadExported, openExported } from "./exported-model.ts";
 import { measureDistributions } from "./measure-distributions.ts";
 
-const createSession = (model: Uint8Array): Promise<InferenceSession> => InferenceSession.create(model);
+const createSession = oneThreadSession;
 
 const families: readonly [name: string, feature: string][] = [
   ["qwen2", "biases"],
