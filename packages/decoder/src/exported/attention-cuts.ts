@@ -1,6 +1,7 @@
 import { type AttentionSpec, defaultScale, plainAttention } from "@kvtuner/plan";
 import type { NodeProto } from "onnx-buf";
 import { floatOf, integerOf } from "../onnx/attributes.ts";
+import { inlineNumbers } from "../onnx/inline-numbers.ts";
 import { uncuttable } from "./export-error.ts";
 import { type GraphIndex } from "./graph-index.ts";
 
@@ -60,7 +61,6 @@ export const attentionCuts = (index: GraphIndex, heads: ExportedHeads): Attentio
 const groupQueryAttention: ReadCut = (index, node, { queryHeads, kvHeads, headSize }) => {
   const [query = "", key = "", value = "", , , , , cosine = "", sine = "", , bias = "", sinks = ""] = node.input;
   assertNone(node, "attention_bias", bias);
-  if (sinks !== "") throw uncuttable("GroupQueryAttention without head_sink", sinks);
   const heads = { query: integerOf(node, "num_heads"), kv: integerOf(node, "kv_num_heads") };
   if (heads.query !== queryHeads || heads.kv !== kvHeads) throw otherHeads(node, [queryHeads, kvHeads], heads);
   const rope =
@@ -83,10 +83,24 @@ const groupQueryAttention: ReadCut = (index, node, { queryHeads, kvHeads, headSi
     output: { tensor: node.output[0]!, layout: "rows" },
     attention: {
       ...spec(node, headSize, span > 0 ? span : undefined),
-      // An extra score of 0 for each head, without a value.
-      ...(integerOf(node, "smooth_softmax") === 1 && { sinkLogits: Array.from({ length: queryHeads }, () => 0) }),
+      ...sinkLogitsOf(index, node, sinks, queryHeads),
     },
   };
+};
+
+/** An extra score of each head, without a value; 0 with a smooth softmax. */
+const sinkLogitsOf = (
+  index: GraphIndex,
+  node: NodeProto,
+  sinks: string,
+  queryHeads: number,
+): Pick<AttentionSpec, "sinkLogits"> => {
+  if (sinks === "")
+    return integerOf(node, "smooth_softmax") === 1 ? { sinkLogits: Array.from({ length: queryHeads }, () => 0) } : {};
+  const constant = index.constant(sinks);
+  const sinkLogits = constant && inlineNumbers(constant);
+  if (sinkLogits?.length === queryHeads) return { sinkLogits };
+  throw uncuttable(`head_sink of ${node.name} as ${queryHeads} numbers inside the ONNX file`, sinks);
 };
 
 const multiHeadAttention: ReadCut = (index, node, { queryHeads, kvHeads, headSize }) => {

@@ -49,25 +49,28 @@ const cutLogits = async (decoder: Decoder, starts: readonly number[]): Promise<n
   return logits;
 };
 
-test.each(["packed group query", "multi-head", "standard", "standard, four dimensions"] satisfies ExportStyle[])(
-  "a model with %s attention gives the same logits cut and uncut",
-  async (style) => {
-    const model = exportedModel(style);
-    const expected = await uncutLogits(model);
-    const largest = Math.max(...expected.map(Math.abs));
-    const decoder = await loadExported(openExported(exportedBytes(model), config), {
-      createSession: oneThreadSession,
-      name: style,
-    });
-    for (const starts of [[0], [0, 5, 6]]) {
-      const actual = await cutLogits(decoder, starts);
-      const difference = Math.max(...actual.map((logit, index) => Math.abs(logit - expected[index]!)));
-      expect(actual.length).toBe(expected.length);
-      expect(difference / largest).toBeLessThan(1e-4);
-    }
-    await decoder.dispose();
-  },
-);
+test.each([
+  "packed group query",
+  "group query with sinks",
+  "multi-head",
+  "standard",
+  "standard, four dimensions",
+] satisfies ExportStyle[])("a model with %s attention gives the same logits cut and uncut", async (style) => {
+  const model = exportedModel(style);
+  const expected = await uncutLogits(model);
+  const largest = Math.max(...expected.map(Math.abs));
+  const decoder = await loadExported(openExported(exportedBytes(model), config), {
+    createSession: oneThreadSession,
+    name: style,
+  });
+  for (const starts of [[0], [0, 5, 6]]) {
+    const actual = await cutLogits(decoder, starts);
+    const difference = Math.max(...actual.map((logit, index) => Math.abs(logit - expected[index]!)));
+    expect(actual.length).toBe(expected.length);
+    expect(difference / largest).toBeLessThan(1e-4);
+  }
+  await decoder.dispose();
+});
 
 const standard = exportedModel("standard");
 const withNodes = (

@@ -30,7 +30,12 @@ export const exportedConfig = (): string =>
   });
 
 /** Ways in which exporters write attention. */
-export type ExportStyle = "packed group query" | "multi-head" | "standard" | "standard, four dimensions";
+export type ExportStyle =
+  | "packed group query"
+  | "group query with sinks"
+  | "multi-head"
+  | "standard"
+  | "standard, four dimensions";
 
 /**
  * A decoder as exporters write it, with random weights inside: embedding, then per layer norm, projections, attention over
@@ -136,13 +141,14 @@ const layerOf = (style: ExportStyle, layer: number): LayerPart => {
       random(name("v"), [hiddenSize, KV], 0.3),
       random(name("output"), [QUERY, hiddenSize], 0.2),
       random(name("feed"), [hiddenSize, hiddenSize], 0.2),
+      random(name("sinks"), [queryHeads], 2),
     ],
   };
 };
 
 type WriteAttention = (layer: number) => NodeProto[];
 
-const packed: WriteAttention = (layer) => [
+const groupQuery = (layer: number, more: readonly string[]): NodeProto[] => [
   node("MatMul", [`normed.${layer}`, `qkv.${layer}`], [`packed.${layer}`]),
   node(
     "GroupQueryAttention",
@@ -156,6 +162,7 @@ const packed: WriteAttention = (layer) => [
       "total_32",
       "cosines",
       "sines",
+      ...more,
     ],
     [`mixed.${layer}`, `present.${layer}.key`, `present.${layer}.value`],
     {
@@ -251,7 +258,8 @@ const standardByHead: WriteAttention = (layer) => [
 ];
 
 const ATTENTION: Readonly<Record<ExportStyle, WriteAttention>> = {
-  "packed group query": packed,
+  "packed group query": (layer) => groupQuery(layer, []),
+  "group query with sinks": (layer) => groupQuery(layer, ["", "", `sinks.${layer}`]),
   "multi-head": multiHead,
   standard,
   "standard, four dimensions": standardByHead,
