@@ -25,10 +25,12 @@ const countingStore = (): { readonly store: StateStore; peakBytes(): number } =>
   return { store: { hold }, peakBytes: () => peak };
 };
 
-/** Layers of qwen3 are alike; those of gemma4 have two sizes, and some share a cache. */
+/** Layers of qwen3 are alike; those of gemma4 have two sizes, and some share a cache; lfm2 and qwen35 have recurrent ones. */
 test.each([
   ["qwen3", 1],
   ["gemma4", 0.8],
+  ["lfm2", 1],
+  ["qwen35", 1],
 ])("what %s holds is as stated, or at least a share of it: %d", async (name, share) => {
   const model = familyModel(name);
   const gguf = await openGguf(bufferSource(familyGguf(model)));

@@ -3,11 +3,12 @@ import type { DecoderConfig } from "../architecture/config.ts";
 import { FILED_HEAD_BYTES } from "../segments/head-pieces.ts";
 import { scoresAtOnce } from "./attention-vjp.ts";
 import { numbersAtOnce } from "./head-vjp.ts";
+import { recurrentMemory } from "./recurrent-memory.ts";
 import { MOST_ROWS } from "./segment-vjp.ts";
 
 /** Sizes of a model that the memory of its gradients depends on. */
 export interface BackwardSizes {
-  readonly config: Pick<DecoderConfig, "hiddenSize" | "layerSizes">;
+  readonly config: Pick<DecoderConfig, "hiddenSize" | "layerSizes" | "recurrentLayers">;
   readonly shape: CacheShape;
   readonly vocabularySize: number;
 }
@@ -41,22 +42,23 @@ const LIVE_SCORES = 4;
 /** Estimates what `backward` takes, with weights in files. */
 export const backwardMemory = (sizes: BackwardSizes, { texts, tokens, samples }: BackwardWork): BackwardMemory => {
   const { hiddenSize, layerSizes } = sizes.config;
-  const widest = hiddenSize + Math.max(...layerSizes.map(({ feedForwardSize }) => feedForwardSize));
-  const recurrent = 2 * hiddenSize * (sizes.shape.recurrent?.length ?? 0);
+  const recurrent = recurrentMemory(sizes, tokens, samples);
+  const widest = hiddenSize + Math.max(recurrent.width, ...layerSizes.map(({ feedForwardSize }) => feedForwardSize));
   const holes = holesOf(sizes.shape).map((hole) => widthsOf(sizes, hole));
-  const inputs = Math.max(...holes.map((own) => own.inputs));
-  const states = holes.reduce((sum, own) => sum + own.inputs + own.output, hiddenSize + recurrent);
+  const inputs = Math.max(recurrent.crossing, ...holes.map((own) => own.inputs));
+  const states = holes.reduce((sum, own) => sum + own.inputs + own.output, hiddenSize);
   const between = Math.max(...holes.map((own) => own.inputs + own.output + hiddenSize));
   const queryHeads = Math.max(...holes.map((own) => own.queryHeads));
   const forward = texts * tokens * inputs + tokens * LIVE_FORWARD * widest;
   const head = headNumbers(sizes, tokens, samples) + samples * tokens * hiddenSize;
   const derived = Math.max(
     Math.min(MOST_ROWS, samples * tokens) * LIVE_DERIVED * widest,
+    samples * recurrent.rows * LIVE_DERIVED * widest + recurrent.weights * LIVE_SCORES,
     scoresAtOnce(samples, queryHeads, tokens) * LIVE_SCORES,
   );
   const back = tokens * between + samples * tokens * between + derived;
   return {
-    heldBytes: FLOAT32_BYTES * texts * tokens * (states + samples * inputs),
+    heldBytes: FLOAT32_BYTES * texts * (tokens * (states + samples * inputs) + recurrent.held),
     workingBytes: FLOAT32_BYTES * Math.max(forward, head, back),
     mappedBytes: headBytes(sizes),
   };
