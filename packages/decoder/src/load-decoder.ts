@@ -2,6 +2,7 @@ import type { ModelIdentity } from "@kvtuner/plan";
 import { Tensor } from "onnxruntime-common";
 import { readShape } from "./architecture/attention.ts";
 import type { DecoderConfig } from "./architecture/config.ts";
+import { finiteWeights } from "./architecture/finite-weights.ts";
 import { LAYER_EMBEDDING } from "./architecture/layer-inputs.ts";
 import { type ConfigOptions, readConfig } from "./architecture/read-config.ts";
 import { vocabularySize } from "./architecture/read-weights.ts";
@@ -29,7 +30,7 @@ export const loadDecoder = async (source: WeightSource, options: LoadOptions): P
   );
 
 const buildDecoder = async (file: WeightSource, options: LoadOptions, opened: Releasable[]): Promise<Decoder> => {
-  const source = storedWeights(file, options.weights ?? "float32");
+  const source = storedWeights(finiteWeights(file), options.weights ?? "float32");
   const config = readConfig(source, options);
   const shape = await readShape(source, config);
   const segments = await decoderSegments(source, config, options);
