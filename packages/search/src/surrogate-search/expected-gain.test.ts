@@ -2,7 +2,7 @@ import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
 import { hypervolume } from "../hypervolume.ts";
 import { costAxis } from "./cost-axis.ts";
-import { expectedGain, expectedImprovement } from "./expected-gain.ts";
+import { expectedGain, expectedImprovement, gainOverLines } from "./expected-gain.ts";
 
 const [least, most] = [10, 50];
 const axis = costAxis(least, most, {});
@@ -35,6 +35,25 @@ test.prop([known, cost, logLoss, fc.integer({ min: 1, max: 20 })])(
       weights += weight;
     }
     expect(expectedGain(points, reference, axis)(at, mean, deviation ** 2)).toBeCloseTo(sum / weights, 3);
+  },
+);
+
+test.prop([fc.integer({ min: 1, max: 9 }), fc.integer({ min: -3, max: 3 }), fc.boolean()])(
+  "over lines is how far a loss lies below the line between its neighbours, times half of their distance",
+  (tenth, above, hasTwin) => {
+    // A dominated point and an unsorted list change nothing.
+    const points = [
+      { cost: 30, logLoss: -5 },
+      { cost: 20, logLoss: -1 },
+      ...(hasTwin ? [{ cost: 25, logLoss: 0 }] : []),
+    ];
+    const gain = gainOverLines(points, axis);
+    const line = -1 - 0.4 * tenth;
+    expect(gain(20 + tenth, line + above, 0)).toBeCloseTo((Math.max(-above, 0) * 0.25) / 2, 9);
+    expect(gain(20 + tenth, line, 1)).toBeCloseTo((expectedImprovement(0, 1) * 0.25) / 2, 9);
+    // Beyond the dearest point the line is flat; below the cheapest nothing is known.
+    expect(gain(30 + tenth, -5 - tenth, 0)).toBeCloseTo((tenth * 0.5) / 2, 9);
+    expect(gain(20 - tenth, -9, 1)).toBe(0);
   },
 );
 

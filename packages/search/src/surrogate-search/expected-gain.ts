@@ -36,12 +36,34 @@ export const expectedGain = (
   };
 };
 
+/**
+ * The same over straight lines between the points known, in log loss over cost: a gain is what the known points do not predict, and
+ * not that a point between two of them is new. A gain counts fully at its cost, and falls to nothing at the neighbours'.
+ */
+export const gainOverLines = (known: readonly KnownPoint[], axis: CostAxis): ExpectedGain => {
+  const front = frontOf(known);
+  return (cost, mean, variance) => {
+    const next = front.findIndex((point) => point.cost > cost);
+    const before = front.at(next < 0 ? -1 : next - 1);
+    if (next === 0 || before === undefined) return 0;
+    const after = front[next] ?? { cost: Infinity, logLoss: before.logLoss };
+    const isLast = after.cost === Infinity || before.cost === cost;
+    const share = isLast ? 0 : (cost - before.cost) / (after.cost - before.cost);
+    const line = before.logLoss + share * (after.logLoss - before.logLoss);
+    return ((axis(after.cost) - axis(before.cost)) / 2) * expectedImprovement(line - mean, Math.sqrt(variance));
+  };
+};
+
+const frontOf = (known: readonly KnownPoint[]): KnownPoint[] => {
+  const front: KnownPoint[] = [];
+  for (const point of known.toSorted((a, b) => a.cost - b.cost || a.logLoss - b.logLoss))
+    if (point.logLoss < (front.at(-1)?.logLoss ?? Infinity)) front.push(point);
+  return front;
+};
+
 const stepsOf = (known: readonly KnownPoint[], [logLoss, cost]: readonly [number, number]): Step[] => {
   const inside = known.filter((point) => point.cost < cost && point.logLoss < logLoss);
-  const front: KnownPoint[] = [{ cost: -Infinity, logLoss }];
-  for (const point of inside.toSorted((a, b) => a.cost - b.cost || a.logLoss - b.logLoss)) {
-    if (point.logLoss < front.at(-1)!.logLoss) front.push(point);
-  }
+  const front: KnownPoint[] = [{ cost: -Infinity, logLoss }, ...frontOf(inside)];
   return front.map((point, index) => ({
     from: point.cost,
     to: front[index + 1]?.cost ?? cost,

@@ -34,6 +34,8 @@ export interface SurrogateProblem {
   /** Natural logarithm of the reference loss, and the reference cost. */
   readonly reference: readonly [number, number];
   readonly axis: CostAxis;
+  /** The same without a focus. */
+  readonly plainAxis: CostAxis;
   /** Partial genomes whose costs differ by less count as equal: 1/65536 of all costs, which adds up over genes. */
   readonly resolution: number;
   costOf(genome: Genome): number;
@@ -52,6 +54,7 @@ export const surrogateProblem = (options: SurrogateSearchOptions): SurrogateProb
     single,
     reference: [logOfLoss(loss, single.floor), cost],
     axis: costAxis(least, Math.min(most, cost), options),
+    plainAxis: costAxis(least, Math.min(most, cost), options.costRange ? { costRange: options.costRange } : {}),
     resolution: (most - least) / 65536,
     costOf: (genome) => sum(genome.map((choice, gene) => options.costs[gene]![choice]!)),
   };

@@ -4,7 +4,7 @@ import { logOfLoss } from "./additive-features.ts";
 import { rankCorrelation } from "./agreement.ts";
 import { proposeCandidates } from "./candidates.ts";
 import { fitBestModel } from "./choose-scales.ts";
-import { expectedGain, type KnownPoint } from "./expected-gain.ts";
+import { expectedGain, type ExpectedGain, gainOverLines, type KnownPoint } from "./expected-gain.ts";
 import type { SurrogateProblem } from "./problem.ts";
 import { fitResidualModel, type Observation, type ResidualModel } from "./residual-model.ts";
 
@@ -13,13 +13,9 @@ export interface Refinement {
   /** Rank correlation of observed losses with those predicted from all others. */
   readonly agreement: number;
   /** The unseen candidate of greatest expected gain, given that pending genomes will turn out as predicted. */
-  next(pending: readonly Genome[], unseen: (genome: Genome) => boolean): Proposal | undefined;
-}
-
-/** A genome, and what evaluating it is expected to add to the hypervolume. */
-export interface Proposal {
-  readonly genome: Genome;
-  readonly gain: number;
+  next(pending: readonly Genome[], unseen: (genome: Genome) => boolean): Genome | undefined;
+  /** What the `count` best unseen candidates are expected to gain together over lines between the genomes known. */
+  gain(count: number, unseen: (genome: Genome) => boolean): number;
 }
 
 /** Fits the model to the results and proposes candidates, both once. */
@@ -27,14 +23,39 @@ export const refine = (problem: SurrogateProblem, told: readonly Evaluation[]): 
   const observations = told.map(({ genome, objectives }) => observe(problem, genome, objectives[0]!));
   const model = fitBestModel(problem.single, observations);
   let candidates: readonly Genome[] | undefined;
+  const proposed = (): readonly Genome[] =>
+    (candidates ??= proposeCandidates(problem, model, bestOf(problem, told), told.length));
   return {
     agreement: agreementOf(model, observations),
     next: (pending, unseen) => {
-      candidates ??= proposeCandidates(problem, model, bestOf(problem, told), told.length);
-      return bestCandidate(problem, model, { observations, told, pending }, candidates.filter(unseen));
+      const gainOver: GainOver = (points) => expectedGain(points, problem.reference, problem.axis);
+      return bestCandidate(problem, model, { observations, told, pending }, proposed().filter(unseen), gainOver)
+        ?.genome;
+    },
+    gain: (count, unseen) => {
+      const gainOver: GainOver = (points) => gainOverLines(points, problem.plainAxis);
+      const pending: Genome[] = [];
+      let sum = 0;
+      while (pending.length < count) {
+        const known = { observations, told, pending };
+        const rest = proposed().filter((genome) => unseen(genome) && !pending.includes(genome));
+        const best = bestCandidate(problem, model, known, rest, gainOver);
+        if (best === undefined) return sum;
+        sum += best.gain;
+        pending.push(best.genome);
+      }
+      return sum;
     },
   };
 };
+
+type GainOver = (points: readonly KnownPoint[]) => ExpectedGain;
+
+/** A genome, and what evaluating it is expected to gain. */
+interface Proposal {
+  readonly genome: Genome;
+  readonly gain: number;
+}
 
 interface Known {
   readonly observations: readonly Observation[];
@@ -66,11 +87,12 @@ const bestCandidate = (
   fitted: ResidualModel,
   { observations, told, pending }: Known,
   candidates: readonly Genome[],
+  gainOver: GainOver,
 ): Proposal | undefined => {
   const believed = pending.map((genome) => ({ genome, logLoss: fitted.predict(genome).mean }));
   const model = fitResidualModel(problem.single, [...observations, ...believed], fitted.scales);
   const allowed = observations.filter((_, index) => isAllowed(told[index]!));
-  const gain = expectedGain([...allowed, ...believed].map(knownPoint(problem)), problem.reference, problem.axis);
+  const gain = gainOver([...allowed, ...believed].map(knownPoint(problem)));
   let best: Proposal | undefined;
   for (const genome of candidates) {
     const { mean, variance } = model.predict(genome);

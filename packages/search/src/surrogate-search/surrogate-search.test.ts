@@ -87,25 +87,26 @@ test("asks first, without any answer, genomes spread from the cheapest to the de
 test("the expected gain is unknown at first, falls as results come, and ends at 0", () => {
   const small = { ...options, choices: [3, 3, 3], costs: costs.slice(0, 3), losses: losses.slice(0, 3), first: 8 };
   const search = createSurrogateSearch(small);
-  expect(search.expectedGain()).toBeUndefined();
+  expect(search.expectedGain(1)).toBeUndefined();
   runThrough(search, [7], nearlyAdditive);
-  expect(search.expectedGain()).toBeUndefined();
+  expect(search.expectedGain(1)).toBeUndefined();
   runThrough(search, [1], nearlyAdditive);
-  const early = search.expectedGain()!;
+  const early = search.expectedGain(1)!;
+  expect(search.expectedGain(3)).toBeGreaterThan(early);
   runThrough(search, [6], nearlyAdditive);
-  const late = search.expectedGain()!;
+  const late = search.expectedGain(1)!;
   expect(early).toBeGreaterThan(0);
   expect(late).toBeLessThan(early);
   // It neither proposes nor changes anything.
-  expect(search.expectedGain()).toBe(late);
+  expect(search.expectedGain(1)).toBe(late);
   runThrough(search, [27], nearlyAdditive);
-  expect(search.expectedGain()).toBe(0);
+  expect(search.expectedGain(1)).toBe(0);
 });
 
 test("the gain of an abandoned surrogate is unknown", () => {
   const search = createSurrogateSearch(options);
   runThrough(search, [8], scrambled);
-  expect(search.expectedGain()).toBeUndefined();
+  expect(search.expectedGain(1)).toBeUndefined();
 });
 
 describe("when losses have nothing to do with the sums", () => {

@@ -13,10 +13,10 @@ export interface SurrogateSearch extends AskTell {
   /** Rank correlation of observed losses with those predicted from all others; undefined until there are enough. */
   agreement(): number | undefined;
   /**
-   * What the next evaluation is expected to gain: the fall of the logarithm of loss, averaged over the cost axis (with a focus, over
-   * twice its length). 0 if nothing promises more; undefined until there are enough results, and after the surrogate was abandoned.
+   * What the next `count` evaluations are expected to gain together: the fall of the logarithm of loss below lines between the genomes known, averaged
+   * over all costs. 0 if nothing promises more; undefined until there are enough results, and after the surrogate was abandoned.
    */
-  expectedGain(): number | undefined;
+  expectedGain(count: number): number | undefined;
   /** "surrogate", or "nsga2" after the surrogate was abandoned. */
   strategy(): "surrogate" | "nsga2";
 }
@@ -74,11 +74,11 @@ const searchFrom = (problem: SurrogateProblem, state: State): SurrogateSearch =>
     checkpoint: () => checkpointOf(problem.options, state),
   }),
   agreement: () => (enoughTold(problem, state) ? refinementOf(problem, state).agreement : undefined),
-  expectedGain: () => {
+  expectedGain: (count) => {
     if (surrogateFails(problem, state) || !enoughTold(problem, state)) return undefined;
     const unseen = (genome: Genome): boolean => !state.archive.has(genome);
     if (firstGenomes(problem).some(unseen)) return undefined;
-    return refinementOf(problem, state).next(state.pending, unseen)?.gain ?? 0;
+    return refinementOf(problem, state).gain(count, unseen);
   },
   strategy: () => (state.fallback ? "nsga2" : "surrogate"),
 });
@@ -101,7 +101,7 @@ const nextGenome = (problem: SurrogateProblem, state: State): Genome | undefined
   return (
     firstGenomes(problem).find(unseen) ??
     (surrogateFails(problem, state) ? fallbackOf(problem, state).ask(1).find(unseen) : undefined) ??
-    (state.fallback ? undefined : refinementOf(problem, state).next(state.pending, unseen)?.genome) ??
+    (state.fallback ? undefined : refinementOf(problem, state).next(state.pending, unseen)) ??
     state.archive.drawUnseen(randomFromSeed((problem.options.seed + state.told.length + state.pending.length) | 0))
   );
 };

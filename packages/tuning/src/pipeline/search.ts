@@ -79,7 +79,8 @@ export const runSearch = async (
     if (genomes.length === 0) break;
     proposed += genomes.length;
     const plans = genomes.map(encoding.decode);
-    await measurer.evaluate(plans, { done: done.size, total: options.evaluations });
+    const total = totalOf(options, done.size + genomes.length);
+    await measurer.evaluate(plans, { done: done.size, total });
     const answers = plans.map((plan) => measurer.known.get(planKey(idsOf(inputs.space, plan))));
     search.tell(
       genomes.map((genome, index) => ({
@@ -89,20 +90,24 @@ export const runSearch = async (
     );
     for (const answer of answers) if (answer !== undefined) done.set(planKey(answer.choices), answer);
     if (options.stopsEarly && isSettled(search, [...done.values()])) break;
-    progress({ step: "search", done: done.size, total: options.evaluations });
+    progress({ step: "search", done: done.size, total });
   }
   return [...done.values()];
 };
+
+/** Evaluations to expect: all, or those up to the next batch where the search may stop. */
+const totalOf = ({ evaluations, stopsEarly }: SearchOptions, next: number): number =>
+  stopsEarly ? Math.min(evaluations, Math.max(2 * BATCH_SIZE, next)) : evaluations;
 
 /** Relative standard error of a loss where a single sample tells none. */
 const UNKNOWN_ERROR = 0.05;
 
 /** Whether another batch is expected to gain less than the standard error of the loss. */
 const isSettled = (search: AskTell | SurrogateSearch, entries: readonly EvaluationEntry[]): boolean => {
-  const gain = "expectedGain" in search ? search.expectedGain() : undefined;
+  const gain = "expectedGain" in search ? search.expectedGain(BATCH_SIZE) : undefined;
   const relative = entries.flatMap(({ kl, klStandardError }) => (kl > 0 ? [klStandardError / kl] : []));
   const mean = relative.reduce((sum, error) => sum + error, 0) / relative.length;
-  return gain !== undefined && gain * BATCH_SIZE < (mean > 0 ? mean : UNKNOWN_ERROR);
+  return gain !== undefined && gain < (mean > 0 ? mean : UNKNOWN_ERROR);
 };
 
 interface Encoding {
