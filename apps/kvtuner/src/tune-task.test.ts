@@ -33,6 +33,7 @@ const OPTIONS = {
   task,
   pairs: ["K8V8", "K8V4", "K4V4", "K4V2", "K2V2"],
   evaluations: 24,
+  measure: "kl",
   mode: "per-token",
 } as const satisfies Partial<TuneOptions>;
 

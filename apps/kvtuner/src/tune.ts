@@ -10,6 +10,7 @@ import {
   studyOptions,
   tuneModel,
   type FrontPlan,
+  type PassCounts,
   type Stopwatch,
   type TunableModel,
   type Tuning,
@@ -38,6 +39,8 @@ export interface TuneResult {
   readonly verified?: Verification;
   /** Plans evaluated in this study so far. */
   readonly evaluations: number;
+  /** Forward passes over the text that the profile and the search of this study took so far. */
+  readonly passes: PassCounts;
   /** Over (log10 KL, equivalent bits), reference point (0, 8). */
   readonly hypervolume: number;
   /** Sizes of the layers with a cache, and which of the model's layers they are. */

@@ -1,10 +1,11 @@
 import { formatBytes } from "@kvtuner/plan";
 import type { Profile } from "@kvtuner/sensitivity";
+import { isEstimated } from "@kvtuner/tuning";
 import { candidatesChart } from "./charts/candidates.ts";
 import { contextBytesChart } from "./charts/context-bytes.ts";
 import { groupsChart } from "./charts/groups.ts";
 import { planStripChart } from "./charts/plan-strip.ts";
-import { isEstimated, sensitivityChart } from "./charts/sensitivity.ts";
+import { sensitivityChart } from "./charts/sensitivity.ts";
 import type { ReportData } from "./data/data.ts";
 import { missing } from "./page/missing.ts";
 import type { Section } from "./page/section.ts";

@@ -24,7 +24,9 @@ export type { EvaluationEntry, TaskFigures } from "./pipeline/evaluation-entry.t
 export type { Groups } from "./pipeline/group.ts";
 export { makeFront, pickPlan } from "./pipeline/pick.ts";
 export type { FrontPlan } from "./pipeline/pick.ts";
-export { lossTable } from "./pipeline/profile.ts";
+export { countPasses } from "./pipeline/forward-passes.ts";
+export type { PassCounts } from "./pipeline/forward-passes.ts";
+export { isEstimated, lossTable } from "./pipeline/profile.ts";
 export type { Candidates } from "./pipeline/prune.ts";
 export { STRATEGIES } from "./pipeline/search.ts";
 export type { Strategy } from "./pipeline/search.ts";

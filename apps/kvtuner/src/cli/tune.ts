@@ -50,13 +50,14 @@ const EXAMPLES = examples([
 ]);
 
 const summary = (
-  { front, picked, verified, evaluations, hypervolume, shape, out, timeMs }: TuneResult,
+  { front, picked, verified, evaluations, passes, hypervolume, shape, out, timeMs }: TuneResult,
   context: number,
   terminal: Terminal,
 ): Piece[] => [
   [
     frontTable(front, picked, context),
     `${evaluations} plans evaluated in ${((timeMs["total"] ?? 0) / 1000).toFixed(1)} s, hypervolume ${hypervolume.toFixed(3)}`,
+    `forward passes over the text: ${passesText(passes)}`,
     `picked: ${picked.bits.toFixed(3)} true bits, ${lossText(picked)}, in ${out}/plan.json`,
     ...(verified === undefined ? [] : [verifiedText(verified)]),
     "",
@@ -64,6 +65,9 @@ const summary = (
   ...strip(picked.pairs, shape, terminal),
   `\nreport: ${out}/report.html\n`,
 ];
+
+const passesText = ({ profile, search, measuredCases }: TuneResult["passes"]): string =>
+  `${(profile + search).toFixed(1)}; profile ${profile.toFixed(1)}, ${measuredCases} cases of single layers measured, search ${search.toFixed(1)}`;
 
 const lossText = ({ kl, task }: FrontPlan): string =>
   task === undefined

@@ -1,6 +1,6 @@
 import { cachePlaces } from "@kvtuner/plan";
 import type { Profile } from "@kvtuner/sensitivity";
-import { labelsOf } from "@kvtuner/tuning";
+import { isEstimated, labelsOf } from "@kvtuner/tuning";
 import type { TopLevelSpec } from "vega-lite";
 import { tipped, type Chart, type Column, type ChartWidth, type Tipped } from "../chart/chart.ts";
 import { decadesOf } from "../chart/decades.ts";
@@ -35,9 +35,6 @@ export const sensitivityChart = (data: ReportData, profile: Profile): Chart => {
     table: layersByPairs(rows, choiceLabels(data.space)),
   };
 };
-
-/** Whether a profile was estimated from gradients. */
-export const isEstimated = ({ layers }: Profile): boolean => layers.some(({ halves }) => halves !== undefined);
 
 const measureTitle = (profile: Profile): string => (isEstimated(profile) ? "Estimated KL" : "KL");
 

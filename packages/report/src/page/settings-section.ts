@@ -1,5 +1,5 @@
 import { cachePlaces, type CacheShape, layerShapes, modelLayers } from "@kvtuner/plan";
-import type { StudySettings } from "@kvtuner/tuning";
+import { countPasses, isEstimated, type StudySettings } from "@kvtuner/tuning";
 import { tuneCommandLines } from "../data/command.ts";
 import type { ReportData } from "../data/data.ts";
 import { tokensText } from "../text/figures.ts";
@@ -46,7 +46,20 @@ const shapeText = (shape: CacheShape): string => {
   return `${count}, ${all("queryHeads")} query heads, ${all("kvHeads")} KV heads, head size ${all("headSize")}`;
 };
 
-const settingRows = ({ settings, evaluated, front }: ReportData): [string, string][] => {
+const passRows = ({ settings, space, profile, entries }: ReportData): [string, string][] => {
+  if (profile === undefined) return [];
+  const { sampleLength: tokens, task } = settings;
+  const passes = countPasses({ space, tokens, profile, entries, prompts: task?.prompts });
+  const measured = `${passes.measuredCases} cases of single layers measured`;
+  const text = `profile ${passes.profile.toFixed(1)} (${measured}), search ${passes.search.toFixed(1)}`;
+  return [
+    ["Profile", isEstimated(profile) ? "estimated from gradients" : "measured"],
+    ["Forward passes over the text", text],
+  ];
+};
+
+const settingRows = (data: ReportData): [string, string][] => {
+  const { settings, evaluated, front } = data;
   const { model, shape } = settings;
   return [
     ["Model", `${model.name} (${model.architecture})`],
@@ -59,6 +72,7 @@ const settingRows = ({ settings, evaluated, front }: ReportData): [string, strin
     ["Samples", `${settings.samples} of ${tokensText(settings.sampleLength)} tokens`],
     ["Bytes counted at", `${tokensText(settings.context)} tokens`],
     ["Search", `${settings.strategy}, seed ${settings.seed}, by ${settings.cost} bits`],
+    ...passRows(data),
     ["Plans evaluated", `${evaluated.length} of ${settings.evaluations} requested`],
     ...(front === undefined ? [] : [["Hypervolume", front.hypervolume.toFixed(3)] as [string, string]]),
   ];

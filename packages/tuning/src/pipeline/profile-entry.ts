@@ -45,6 +45,8 @@ export const profileEntrySchema = ({ shape, choices }: Pick<SearchSpace, "shape"
       kl: z.number(),
       klStandardError: z.number(),
     }),
+    /** Loss of the cache whose layers are all in 16 bits, which that of a half contains. */
+    z.object({ kind: z.literal("exact"), kl: z.number(), klStandardError: z.number() }),
     /** A layer's attention errors on one sample, by choice. */
     z.object({
       kind: z.literal("errors"),

@@ -128,7 +128,7 @@ const assemble = (space: SearchSpace, entries: readonly ProfileEntry[]): StoredP
   shape: space.shape,
   contextLength: space.context,
   layers: Array.from({ length: space.shape.layers }, (_, layer) => {
-    const ofLayer = entries.filter((entry) => entry.layer === layer);
+    const ofLayer = entries.filter((entry) => entry.kind !== "exact" && entry.layer === layer);
     return { layer, candidates: space.choices.map((_choice, choice) => candidate(space, { layer, choice }, ofLayer)) };
   }),
 });
@@ -176,6 +176,10 @@ const meanByHead = (samples: readonly (readonly number[])[]): number[] =>
 
 /** With one sample there is no standard error; it is stored as 0. */
 const finite = (value: number): number => (Number.isFinite(value) ? value : 0);
+
+/** Whether gradients estimated the profile. */
+export const isEstimated = ({ layers }: Pick<Profile, "layers">): boolean =>
+  layers.some(({ halves }) => halves !== undefined);
 
 /** Single-layer KL by layer and choice, measured or estimated. */
 export const lossTable = (profile: Profile): number[][] =>

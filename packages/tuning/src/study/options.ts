@@ -1,5 +1,5 @@
 import { formatPair, MODES, parsePair, type Bits, type Pair } from "@kvtuner/plan";
-import { MEASURES } from "@kvtuner/sensitivity";
+import { MEASURES, type Measure } from "@kvtuner/sensitivity";
 import {
   choiceOption,
   fillOptions,
@@ -42,7 +42,7 @@ export const STUDY_OPTIONS = {
   evaluations: wholeOption(
     { least: 1 },
     60,
-    "largest number of plans to evaluate; with --measure gradient, the surrogate search stops when more gain nothing",
+    "largest number of plans to evaluate; after a profile from gradients, the surrogate search stops when more gain nothing",
   ),
   seed: seedOption("seed for the search, the model's own text and a task's examples, below 2^32"),
   samples: wholeOption({ least: 1 }, 2, "number of calibration samples"),
@@ -50,8 +50,8 @@ export const STUDY_OPTIONS = {
   strategy: choiceOption(STRATEGIES, "surrogate", "search strategy"),
   measure: choiceOption(
     MEASURES,
-    "kl",
-    "profile of each layer: kl measures every pair, gradient estimates them in a few passes, eo measures and prunes by attention output error",
+    undefined,
+    "profile of each layer: gradient estimates every pair in a few passes, kl measures them, eo measures and prunes by attention output error (default: gradient; kl for a model without gradients, or where it takes no longer)",
   ),
   cost: choiceOption(COSTS, "true", "cost to minimize: stored bytes (true) or code bits (equivalent)"),
 };
@@ -61,6 +61,9 @@ export type StudyChoices = Given<typeof STUDY_OPTIONS>;
 
 /** Options of a study with all defaults filled in. */
 export type StudyOptions = Filled<typeof STUDY_OPTIONS> & { readonly objective: Objective };
+
+/** Options of a study whose measure is chosen. */
+export type MeasuredStudy = StudyOptions & { readonly measure: Measure };
 
 /**
  * Checks the options of a study and fills in defaults.

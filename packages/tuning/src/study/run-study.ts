@@ -1,14 +1,25 @@
 import type { Evaluator } from "@kvtuner/evaluation";
+import { KvtunerError } from "@kvtuner/plan";
+import type { Measure } from "@kvtuner/sensitivity";
 import { lazily, type Lazy } from "../lazily.ts";
 import { isBound, limitsCost, type Limit } from "../limits/limits.ts";
 import { evaluationEntrySchema } from "../pipeline/evaluation-entry.ts";
+import { countPasses, type PassCounts } from "../pipeline/forward-passes.ts";
 import { gradientProfileStep } from "../pipeline/gradient/gradient-profile.ts";
 import { groupStep } from "../pipeline/group.ts";
 import type { Measurer } from "../pipeline/measurer.ts";
 import { evaluateBest, evaluateWithin } from "../pipeline/near-limit.ts";
 import { makeFront, pickedFrom, pickPlan, type Front, type FrontPlan } from "../pipeline/pick.ts";
 import { profileEntrySchema } from "../pipeline/profile-entry.ts";
-import { lossTable, PROFILE_PROMPTS, profileStep, taskLosses, textLosses } from "../pipeline/profile.ts";
+import {
+  isEstimated,
+  lossTable,
+  PROFILE_PROMPTS,
+  profileStep,
+  taskLosses,
+  textLosses,
+  type StoredProfile,
+} from "../pipeline/profile.ts";
 import { pruneStep } from "../pipeline/prune.ts";
 import { runSearch, type SearchInputs } from "../pipeline/search.ts";
 import { taskEntrySchema } from "../pipeline/task-entry.ts";
@@ -21,14 +32,16 @@ import type { Stopwatch } from "../stopwatch.ts";
 import { answerTexts, type OpenTask } from "../tasks/open-task.ts";
 import { thenDispose } from "../then-dispose.ts";
 import type { TunableModel } from "../tunable-model.ts";
-import type { StudyOptions } from "./options.ts";
+import type { MeasuredStudy } from "./options.ts";
 import { pickedPlan, writePlan } from "./plan-file.ts";
 import type { Study } from "./study.ts";
 
 /** Input of one run of a study. */
 export interface StudyRun {
   readonly model: TunableModel;
-  readonly study: StudyOptions;
+  readonly study: MeasuredStudy;
+  /** Whether layers are measured where gradients turn out to be unknown. */
+  readonly fallsBack: boolean;
   readonly space: SearchSpace;
   readonly limit: Limit;
   /** Samples of the calibration text; undefined for the model's own. */
@@ -51,6 +64,8 @@ export interface StudyResult extends Front {
   readonly picked: FrontPlan;
   /** The picked plan as a backend runs it, if it was verified. */
   readonly verified?: Verification;
+  /** What the study cost so far. */
+  readonly passes: PassCounts;
 }
 
 /** Runs the steps that the study lacks, in order: calibration text, profile, candidates, groups, search, pick. */
@@ -58,13 +73,16 @@ export const runStudy = async (run: StudyRun): Promise<StudyResult> => {
   const samples = await calibrationStep(run);
   const evaluator = lazily(() => run.model.evaluator(samples));
   const work = async (): Promise<StudyResult> => {
-    const inputs = await searchInputs(run, samples, evaluator);
+    const profile = await profileOf(run, samples, evaluator);
+    const measure = measureOf(run, profile);
+    const inputs = await searchInputs(run, profile, measure);
     const measurer = await openMeasurer(run, evaluator);
-    const front = await searchStep(run, inputs, measurer);
+    const front = await searchStep(run, inputs, measurer, measure === "gradient");
     const picked = pickedFrom(front.front, run.limit, run.study.objective);
     await writePlan(run.records.storage, pickedPlan(run, picked, [...measurer.known.values()]));
     const verified = await verifyStep(run, picked, evaluator.get);
-    return { ...front, picked, ...(verified && { verified }) };
+    const passes = passesOf(run, profile, measurer);
+    return { ...front, picked, passes, ...(verified && { verified }) };
   };
   return thenDispose(work, () => evaluator.dispose());
 };
@@ -106,32 +124,60 @@ const calibrationStep = async ({ textSamples, ownSamples, records, clock }: Stud
   return samples.map((sample) => Int32Array.from(sample));
 };
 
-const searchInputs = async (
-  run: StudyRun,
-  samples: readonly Int32Array[],
-  evaluator: Lazy<Evaluator>,
-): Promise<SearchInputs> => {
-  const { model, records, space, clock, study, task, callbacks } = run;
-  const losses = task === undefined ? textLosses(evaluator.get) : taskLosses(task.evaluator.get);
-  const profile = await records.step("profile", () =>
-    clock.time("profile", async () => {
+const profileOf = (run: StudyRun, samples: readonly Int32Array[], evaluator: Lazy<Evaluator>): Promise<StoredProfile> =>
+  run.records.step("profile", () =>
+    run.clock.time("profile", async () => {
+      const { model, records, space, study, task, callbacks } = run;
+      const losses = task === undefined ? textLosses(evaluator.get) : taskLosses(task.evaluator.get);
       const journal = await records.journal("profileJournal", profileEntrySchema(space));
       const inputs = { space, journal, callbacks };
+      const measured = (): Promise<StoredProfile> => profileStep({ ...inputs, model, samples }, losses);
       const { gradients } = model;
-      if (study.measure !== "gradient" || !gradients) return profileStep({ ...inputs, model, samples }, losses);
+      if (study.measure !== "gradient" || !gradients) return measured();
       const texts = task ? answerTexts(task, PROFILE_PROMPTS) : samples.map((ids) => ({ ids, from: 0 }));
-      return gradientProfileStep({ ...inputs, texts, gradients, seed: study.seed, storage: records.storage }, losses);
+      const estimated = gradientProfileStep(
+        { ...inputs, texts, gradients, seed: study.seed, storage: records.storage },
+        losses,
+      );
+      return estimated.catch((error: unknown) => {
+        if (!run.fallsBack || !(error instanceof KvtunerError) || error.code !== "BACKWARD_UNSUPPORTED") throw error;
+        callbacks.warn(`measuring every layer, as --measure kl does: ${error.message}`);
+        return measured();
+      });
     }),
   );
-  const { candidates } = await records.step("candidates", async () => pruneStep(space, profile, study.measure));
-  const { groups } = await records.step("groups", async () => groupStep(space, profile, candidates, study.measure));
+
+/** Layers may have been measured for lack of gradients. */
+const measureOf = ({ study: { measure } }: StudyRun, profile: StoredProfile): Measure =>
+  measure === "gradient" && !isEstimated(profile) ? "kl" : measure;
+
+const searchInputs = async (
+  { records, space }: StudyRun,
+  profile: StoredProfile,
+  measure: Measure,
+): Promise<SearchInputs> => {
+  const { candidates } = await records.step("candidates", async () => pruneStep(space, profile, measure));
+  const { groups } = await records.step("groups", async () => groupStep(space, profile, candidates, measure));
   return { space, losses: lossTable(profile), candidates, groups };
 };
 
-const searchStep = async (run: StudyRun, inputs: SearchInputs, measurer: Measurer): Promise<Front> =>
+const passesOf = ({ space, study, task }: StudyRun, profile: StoredProfile, { known }: Measurer): PassCounts =>
+  countPasses({
+    space,
+    tokens: study.sampleLength,
+    profile,
+    entries: [...known.values()],
+    prompts: task?.prompts.length,
+  });
+
+const searchStep = async (
+  run: StudyRun,
+  inputs: SearchInputs,
+  measurer: Measurer,
+  stopsEarly: boolean,
+): Promise<Front> =>
   run.clock.time("search", async () => {
     const { study, space, focus, limit, records, callbacks } = run;
-    const stopsEarly = study.measure === "gradient";
     if (!(await isSearched(run, measurer)))
       await runSearch(inputs, { ...study, focus, limit, stopsEarly }, measurer, callbacks);
     // Other strategies keep their own pick. The surrogate adds plans only if they found none within the limit.

@@ -8,10 +8,10 @@ import { reasonOf } from "../storage/reason.ts";
 import { readRecord, type StudyStorage } from "../storage/storage.ts";
 import type { TaskSettings } from "../tasks/open-task.ts";
 import type { TunableModel } from "../tunable-model.ts";
-import type { StudyOptions } from "./options.ts";
+import type { MeasuredStudy } from "./options.ts";
 
 /** Everything that affects the figures of a study. A folder holds one study with one set of settings. */
-export interface StudySettings extends Omit<StudyOptions, "pairs" | "objective"> {
+export interface StudySettings extends Omit<MeasuredStudy, "pairs" | "objective"> {
   readonly version: 2;
   readonly model: ModelIdentity;
   readonly shape: CacheShape;
@@ -30,7 +30,7 @@ export interface StudySettings extends Omit<StudyOptions, "pairs" | "objective">
 /** The settings of a run; `text` is the calibration text itself, or undefined for the model's own. */
 export const studySettings = async (
   { identity, shape }: Pick<TunableModel, "identity" | "shape">,
-  { objective, pairs, ...options }: StudyOptions,
+  { objective, pairs, ...options }: MeasuredStudy,
   space: SearchSpace,
   text: string | undefined,
   focus: number | undefined,

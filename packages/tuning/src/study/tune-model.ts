@@ -5,7 +5,6 @@ import { textSamples } from "../calibration/samples.ts";
 import { difficultyWarning } from "../difficulty/difficulty-warning.ts";
 import { modelDifficulty } from "../difficulty/model-difficulty.ts";
 import { assertReachable, focusOf, limitsOtherCost, type Limit } from "../limits/limits.ts";
-import { OptionError } from "../option-values.ts";
 import { backendVerifier, cachesOf } from "../pipeline/verify.ts";
 import type { Callbacks } from "../progress.ts";
 import { searchSpace, type SearchSpace } from "../space/space.ts";
@@ -16,10 +15,11 @@ import { assertAnswered } from "../tasks/float-answers.ts";
 import { longestSequence, openTask, taskSamples, type OpenTask, type ReadTask } from "../tasks/open-task.ts";
 import { thenDispose } from "../then-dispose.ts";
 import type { TunableModel } from "../tunable-model.ts";
+import { chooseMeasure, type ChosenMeasure } from "./choose-measure.ts";
 import type { StudyOptions } from "./options.ts";
 import { writeRequest, type StudyRequest } from "./request.ts";
 import { runStudy, type StudyResult, type StudyRun } from "./run-study.ts";
-import { studySettings } from "./settings.ts";
+import { readSettings, studySettings } from "./settings.ts";
 import { openStudy, STUDY_FILES } from "./study.ts";
 
 /** What a model is tuned for, and on what. */
@@ -68,14 +68,17 @@ export const tuneModel = async (
   hooks: TuningHooks,
 ): Promise<StudyResult> => {
   const prepared = prepare(model, tuning, hooks);
-  const { space, task, study } = prepared;
+  const { space, task } = prepared;
+  const { measure, fallsBack, note } = await chosenFor(model, prepared, storage);
+  if (note !== undefined) hooks.warn(note);
+  const study = { ...prepared.study, measure };
   await warnDifficult(model, study, hooks);
   const opened = await hooks.openBackend?.(cachesOf(space));
   const work = async (): Promise<StudyResult> => {
     const { clock = stopwatch() } = hooks;
     const verifier = opened && backendVerifier(opened.backend, space);
     if (task && !(await holdsStudy(storage))) await floatStep(task, study, hooks, clock);
-    return runIn(storage, { ...prepared, model, verifier, clock, callbacks: hooks }, tuning, hooks);
+    return runIn(storage, { ...prepared, study, fallsBack, model, verifier, clock, callbacks: hooks }, tuning, hooks);
   };
   return thenDispose(
     work,
@@ -91,14 +94,14 @@ const warnDifficult = async (model: TunableModel, { mode }: StudyOptions, { warn
   if (warning !== undefined) warn(warning);
 };
 
+/** A run whose measure is not chosen yet. */
+interface Prepared extends Pick<StudyRun, "space" | "limit" | "focus" | "textSamples" | "task"> {
+  readonly study: StudyOptions;
+}
+
 /** Checks options, text and task, and turns text and task into the model's tokens. */
-const prepare = (
-  model: TunableModel,
-  tuning: Tuning,
-  hooks: TuningHooks,
-): Pick<StudyRun, "study" | "space" | "limit" | "focus" | "textSamples" | "task"> => {
+const prepare = (model: TunableModel, tuning: Tuning, hooks: TuningHooks): Prepared => {
   const { limit } = tuning;
-  assertMeasurable(model, tuning.study);
   const space = searchSpace(model.shape, tuning.study);
   assertHeadsFit(space);
   assertReachable(limit, space);
@@ -116,11 +119,13 @@ const prepare = (
 const OTHER_COST =
   "expected --cost equivalent for a limit of equivalent bits in a model whose layers take different bytes, got true; the search minimizes bytes, and its plans are worse by the limit's measure";
 
-const WITHOUT_GRADIENTS = "kl or eo for an ONNX model, whose gradients are not known";
-
-const assertMeasurable = ({ gradients }: TunableModel, { measure }: StudyOptions): void => {
-  if (measure === "gradient" && gradients === undefined)
-    throw new OptionError("measure", WITHOUT_GRADIENTS, "gradient; use --measure kl");
+const chosenFor = async (
+  model: TunableModel,
+  { space, study }: Prepared,
+  storage: StudyStorage,
+): Promise<ChosenMeasure> => {
+  const stored = (await readSettings(storage))?.measure;
+  return chooseMeasure({ model, space, tokens: study.sampleLength, given: study.measure, stored });
 };
 
 const runIn = async (

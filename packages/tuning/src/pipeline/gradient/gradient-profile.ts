@@ -4,12 +4,13 @@ import type { SearchSpace } from "../../space/space.ts";
 import type { ProfileEntry } from "../profile-entry.ts";
 import { bitsPerNumber, meanErrorsOf, type PlanLosses, type StoredProfile } from "../profile.ts";
 import { estimateLayers, type EstimateInputs } from "./estimate-layers.ts";
-import { choiceLosses, halfLosses, measureLargeErrors, type HalfLosses } from "./measure-large-errors.ts";
+import { choiceLosses, halfLosses, type HalfLosses } from "./half-losses.ts";
+import { measureDoubtful } from "./measure-doubtful.ts";
 
 /** Estimates every choice at every layer from gradients, and measures those whose estimates cannot be trusted. */
 export const gradientProfileStep = async (inputs: EstimateInputs, losses: PlanLosses): Promise<StoredProfile> => {
   await estimateLayers(inputs);
-  await measureLargeErrors(inputs, losses);
+  await measureDoubtful(inputs, losses);
   return assemble(inputs.space, inputs.journal.entries);
 };
 

@@ -1,0 +1,115 @@
+import { cachePlaces, type LayerScheme } from "@kvtuner/plan";
+import { EXACT, halvesOf } from "../../space/halves.ts";
+import type { SearchSpace } from "../../space/space.ts";
+import { passesFrom } from "../forward-passes.ts";
+import type { ProfileEntry } from "../profile-entry.ts";
+import type { PlanLosses } from "../profile.ts";
+import type { TraceInputs } from "../trace.ts";
+import { checkedCases, scatterOf, type Scatter } from "./check-estimates.ts";
+import { expectedRegret } from "./expected-regret.ts";
+import { choiceLosses, exactLoss, frontOf, halfLosses, plansOf, LARGE_OUTPUT_ERROR, type Case } from "./half-losses.ts";
+
+/** Plans of the estimated front that are looked at, spread over its costs. */
+const FRONT_PLANS = 64;
+
+/** Passes over the text that may go into halves of large error. One of the first layer takes a pass, of the last next to nothing. */
+const MOST_PASSES = 10;
+
+/** Expected regret up to which estimates choose plans: half of the 20% by which losses of near-equal plans differ between texts. */
+const MOST_REGRET = 0.1;
+
+/**
+ * Measures what estimates cannot tell, and appends the KL.
+ *
+ * First a few halves spread over layers, as a check: plans by estimates that are all off by one factor are as good, plans by
+ * estimates whose factors differ lose more than they need. If more than {@link MOST_REGRET} is expected, all halves that good plans
+ * use are measured, with a warning. Otherwise only those with a large error: such estimates are too low, so a half that no plan of
+ * the estimated front uses would not be used at its real loss either. Measuring one may bring another into the front, so this repeats
+ * until no plan of the front rests on such an estimate.
+ */
+export const measureDoubtful = async (inputs: MeasureInputs, losses: PlanLosses): Promise<void> => {
+  const { space, journal, callbacks } = inputs;
+  const checks = checkedCases(space, halfLosses(space, journal.entries));
+  await measureCases(inputs, losses, checks);
+  const scatter = scatterOf(halfLosses(space, journal.entries), checks, exactLoss(journal.entries) ?? 0);
+  for (let isTold = false; ; isTold = true) {
+    const regret = expectedRegret(space, halfLosses(space, journal.entries), scatter.spread);
+    const isTrusted = regret <= MOST_REGRET;
+    if (!isTrusted && !isTold) callbacks.warn(distrust(scatter, regret));
+    const cases = doubtful(space, journal.entries, isTrusted ? LARGE_OUTPUT_ERROR : 0);
+    const chosen = isTrusted ? affordable(space, journal.entries, cases) : cases;
+    if (chosen.length === 0) return;
+    await measureCases(inputs, losses, chosen);
+  }
+};
+
+/** Input of {@link measureDoubtful}. */
+export type MeasureInputs = Pick<TraceInputs, "space" | "journal" | "callbacks">;
+
+const distrust = ({ cases, spread, rankCorrelation }: Scatter, regret: number): string =>
+  `estimates do not rank this model's layers well enough: ${cases} measured cases scatter around them by a factor of ` +
+  `${Math.exp(spread).toPrecision(2)}, which predicts a rank correlation of ${rankCorrelation.toFixed(2)} over layers and plans ` +
+  `that lose ${(100 * regret).toFixed(0)}% more than the best; measuring all that good plans use`;
+
+/** Measures the cases that the journal lacks, and before any the cache in 16 bits. */
+const measureCases = async (
+  { space, journal, callbacks }: MeasureInputs,
+  losses: PlanLosses,
+  cases: readonly Case[],
+): Promise<void> => {
+  const { halves } = halvesOf(space);
+  const known = halfLosses(space, journal.entries);
+  const unknown = cases.filter(({ layer, half }) => known[layer]![half]!.kl === undefined);
+  if (unknown.length === 0) return;
+  const missing = exactLoss(journal.entries) === undefined ? [undefined, ...unknown] : unknown;
+  const places = cachePlaces(space.shape);
+  let done = journal.entries.filter(({ kind }) => kind === "half" || kind === "exact").length;
+  const total = done + missing.length;
+  const record: Parameters<PlanLosses>[1] = async (index, { kl, klStandardError }) => {
+    // With one sample there is no standard error.
+    const score = { kl, klStandardError: Number.isFinite(klStandardError) ? klStandardError : 0 };
+    const own = missing[index];
+    const id = own && halves[own.half]!.id;
+    await journal.append(own ? { kind: "half", layer: own.layer, half: id!, ...score } : { kind: "exact", ...score });
+    const name = own ? `layer ${places[own.layer]} ${id}` : "16 bits";
+    callbacks.progress({ step: "measure", done: ++done, total, note: `${name} measured, KL ${kl.toPrecision(3)}` });
+    callbacks.signal?.throwIfAborted();
+  };
+  await losses(
+    missing.map((each) => planOf(space, each)),
+    record,
+    callbacks.signal,
+  );
+};
+
+const planOf = (space: SearchSpace, own: Case | undefined): LayerScheme[] => {
+  const exact = Array<LayerScheme>(space.shape.layers).fill(EXACT);
+  return own ? exact.with(own.layer, halvesOf(space).halves[own.half]!.scheme) : exact;
+};
+
+/** Halves of more than some error, not measured yet, that plans of the front use; the most used first. */
+const doubtful = (space: SearchSpace, entries: readonly ProfileEntry[], most: number): Case[] => {
+  const losses = halfLosses(space, entries);
+  const { ofChoice } = halvesOf(space);
+  const uses = new Map<string, Case & { count: number }>();
+  for (const genome of plansOf(frontOf(space, choiceLosses(space, losses)), FRONT_PLANS))
+    for (const [layer, choice] of genome.entries())
+      for (const half of ofChoice[choice]!) {
+        const { outputError, kl } = losses[layer]![half]!;
+        if (kl !== undefined || outputError <= most) continue;
+        const key = `${layer} ${half}`;
+        uses.set(key, { layer, half, count: (uses.get(key)?.count ?? 0) + 1 });
+      }
+  return [...uses.values()].toSorted((a, b) => b.count - a.count || a.layer - b.layer || a.half - b.half);
+};
+
+/** The first cases that fit into the passes left. */
+const affordable = (space: SearchSpace, entries: readonly ProfileEntry[], cases: readonly Case[]): Case[] => {
+  const passes = (layer: number): number => passesFrom(layer, space.shape);
+  let left = entries.reduce((rest, entry) => (entry.kind === "half" ? rest - passes(entry.layer) : rest), MOST_PASSES);
+  return cases.filter(({ layer }) => {
+    const isAffordable = passes(layer) <= left;
+    if (isAffordable) left -= passes(layer);
+    return isAffordable;
+  });
+};
