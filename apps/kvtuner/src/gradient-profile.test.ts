@@ -1,9 +1,11 @@
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { KvtunerError } from "@kvtuner/plan";
 import type { StudyContents } from "@kvtuner/tuning";
 import { expect, test } from "vitest";
 import { writeTinyModel } from "../test/tiny-model.ts";
+import { openModel } from "./model/open.ts";
 import type { TuneOptions } from "./options.ts";
 import { tune } from "./tune.ts";
 
@@ -33,7 +35,7 @@ test("estimates agree with the KL of single layers", async () => {
   const halves = estimated.layers.flatMap((layer) => layer.halves ?? []);
   const checked = halves.filter(({ kl }) => kl !== undefined);
   expect(checked.length).toBeGreaterThan(0);
-  expect(checked.length).toBeLessThanOrEqual(6);
+  expect(checked.length).toBeLessThanOrEqual(8);
   const ratios = estimated.layers.map(({ candidates }, layer) =>
     candidates.map(({ estimate }, choice) => estimate! / measured.layers[layer]!.candidates[choice]!.kl!),
   );
@@ -65,4 +67,22 @@ test("a killed study goes on from the gradients that it kept, and then removes t
   expect(readdirSync(options.out).filter((name) => name.startsWith("gradients"))).toEqual([]);
   const whole = await profiled(study("gradient"));
   expect(resumed.layers).toEqual(whole.layers);
+});
+
+test("an operator whose derivative is not known: layers are measured by default, and by name it is an error", async () => {
+  const { model, measure: _, ...options } = study("gradient");
+  const opened = await openModel(model as string, { progress: () => undefined, warn: () => undefined, offline: true });
+  const gradients = async (): Promise<never> => {
+    throw new KvtunerError("BACKWARD_UNSUPPORTED", "no derivative");
+  };
+  const odd = { ...options, model: { ...opened, gradients }, pairs: [...options.pairs!, "K8V4", "K4V8"], samples: 1 };
+  const warnings: string[] = [];
+  const profile = await profiled({ ...odd, onWarning: (warning) => void warnings.push(warning) });
+  expect(warnings).toContain("measuring every layer, as --measure kl does: no derivative");
+  expect(profile.layers.flatMap(({ candidates }) => candidates).every(({ kl }) => kl !== undefined)).toBe(true);
+  const resumed = await tune(odd);
+  expect(resumed.passes).toMatchObject({ search: resumed.evaluations, measuredCases: 3 * odd.pairs.length });
+  const named = tune({ ...odd, out: join(folder(), "named"), measure: "gradient" });
+  await expect(named).rejects.toMatchObject({ code: "BACKWARD_UNSUPPORTED" });
+  await opened.dispose();
 });

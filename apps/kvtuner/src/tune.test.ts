@@ -32,6 +32,7 @@ const OPTIONS = {
   evaluations: 20,
   samples: 1,
   sampleLength: 64,
+  measure: "kl",
   mode: "per-token",
 } as const;
 

@@ -115,7 +115,7 @@ const openAndTune = async (
   const { context, measure, samples, sampleLength } = tuning.study;
   const intended = {
     contextLength: Math.max(context, sampleLength),
-    ...(measure === "gradient" && { gradients: { samples, sampleLength } }),
+    ...((measure ?? "gradient") === "gradient" && { gradients: { samples, sampleLength } }),
   };
   const model = await clock.time("load", async () =>
     typeof named === "string" ? openModel(named, access, intended) : named,
