@@ -42,10 +42,10 @@ const LIVE_ACTIVATIONS = 8;
 const FLOAT32_BYTES = 4;
 
 /**
- * Most memory for activations, bytes. Each piece of a prompt reads all weights, so large pieces are fast; those of float32 are
- * four times as long to read as compact ones.
+ * Most memory for activations, bytes. Each piece of a prompt reads all weights, so large pieces are fast, more so with float32
+ * weights, which take four times as long to read as compact ones. Allocators may hold several times this much.
  */
-const ACTIVATION_BYTES: Readonly<Record<Weights, number>> = { compact: 2 ** 25, exact: 2 ** 27 };
+const ACTIVATION_BYTES: Readonly<Record<Weights, number>> = { compact: 32e6, exact: 48e6 };
 
 /** Tokens of a prompt that pass through the model together: beyond the most, speed gains nothing; below the least, it suffers. */
 const MOST_PIECE_TOKENS = 512;
