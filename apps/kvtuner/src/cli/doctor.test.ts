@@ -156,7 +156,7 @@ describe("doctor", () => {
     await doctorCommand(terminal, SIGNAL, healthy).parseAsync([folder, "--json"], { from: "user" });
     const { findings } = JSON.parse(terminal.written.out) as { findings: Finding[] };
     expect(findings.map(({ name, status }) => `${name} ${status}`)).toEqual(
-      ["architecture", "tokenizer", "weights", "cache"].map((name) => `${name} ok`),
+      ["architecture", "tokenizer", "weights", "cache", "keys"].map((name) => `${name} ok`),
     );
     expect(findings[0]).toMatchObject({ found: "llama, 2 layers", message: expect.stringContaining("tokens") });
 
