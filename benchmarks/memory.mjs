@@ -1,6 +1,6 @@
 // Measures what it takes to answer one prompt with a model, in a process for each way: ours with compact and exact weights,
 // and llama.cpp with a 16-bit cache and a thread for each core; and what a small `tune` takes:
-//   npm run -s bench:memory -- MODEL [WAY ...] [--tokens 640] [--cold] [--measure kl] [--samples 1] [--sample-length 256]
+//   npm run -s bench:memory -- MODEL [WAY ...] [--tokens 640] [--cold] [--measure gradient] [--samples 1] [--sample-length 256]
 // WAYs are compact, exact, llama.cpp and tune; by default all. The last three options are those of `tune`; its row also has the
 // need that `tune` states. Prints the peak of the process, the peak of its memory that is not
 // of mapped files (Linux only), the time to open and load, and from there to the first token. Run it twice: the first run writes
@@ -124,7 +124,7 @@ const { values, positionals } = parseArgs({
     tokens: { type: "string", default: "640" },
     way: { type: "string" },
     cold: { type: "boolean" },
-    measure: { type: "string", default: "kl" },
+    measure: { type: "string", default: "gradient" },
     samples: { type: "string", default: "1" },
     "sample-length": { type: "string", default: "256" },
   },

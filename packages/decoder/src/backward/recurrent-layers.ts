@@ -6,7 +6,7 @@ import type { Tensors } from "../run-into.ts";
 import { MIXED, pastOf } from "../segments/mixers/mixer-ports.ts";
 
 /** Rows of a text that go through a recurrent layer at once, from state to state. */
-const PIECE_ROWS = 128;
+export const PIECE_ROWS = 128;
 
 /** Rows of a text, `from` up to `to`. */
 export interface Piece {

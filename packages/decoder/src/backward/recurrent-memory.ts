@@ -1,7 +1,7 @@
 import { type CacheShape, modelLayers } from "@kvtuner/plan";
 import type { DecoderConfig } from "../architecture/config.ts";
 import { INPUTS, MEMORY } from "../architecture/recurrent/gated-delta-net.ts";
-import { piecesOf } from "./recurrent-layers.ts";
+import { PIECE_ROWS } from "./recurrent-layers.ts";
 
 /** Numbers that recurrent layers add to the memory of a backward pass; all 0 without them. */
 export interface RecurrentMemory {
@@ -34,12 +34,11 @@ export const recurrentMemory = (
   const [heads = 0, keySize = 0, valueSize = 0] = states[MEMORY] ?? [];
   const [first = 0] = modelLayers(shape);
   const layers = shape.recurrent?.filter(({ place }) => place > first).length ?? 0;
-  const pieces = piecesOf(tokens);
-  const rows = layers === 0 ? 0 : pieces[0]!.to;
+  const rows = layers === 0 ? 0 : Math.min(tokens, PIECE_ROWS);
   const crossing = layers === 0 ? 0 : hiddenSize + (heads === 0 ? channels : heads * valueSize);
   const state = Object.values(states).reduce((sum, dims) => sum + dims.reduce((size, dim) => size * dim, 1), 0);
   return {
-    held: layers * (tokens * crossing + pieces.length * state),
+    held: layers * (tokens * crossing + Math.ceil(tokens / PIECE_ROWS) * state),
     crossing,
     width: channels,
     rows,
