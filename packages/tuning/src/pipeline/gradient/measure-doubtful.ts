@@ -106,7 +106,10 @@ const doubtful = (space: SearchSpace, entries: readonly ProfileEntry[], most: nu
 /** The first cases that fit into the passes left. */
 const affordable = (space: SearchSpace, entries: readonly ProfileEntry[], cases: readonly Case[]): Case[] => {
   const passes = (layer: number): number => passesFrom(layer, space.shape);
-  let left = entries.reduce((rest, entry) => (entry.kind === "half" ? rest - passes(entry.layer) : rest), MOST_PASSES);
+  const measured = halfLosses(space, entries).flatMap((own, layer) =>
+    own.filter(({ kl, outputError }) => kl !== undefined && outputError > LARGE_OUTPUT_ERROR).map(() => layer),
+  );
+  let left = measured.reduce((rest, layer) => rest - passes(layer), MOST_PASSES);
   return cases.filter(({ layer }) => {
     const isAffordable = passes(layer) <= left;
     if (isAffordable) left -= passes(layer);
