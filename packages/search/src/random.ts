@@ -17,6 +17,11 @@ export interface Random {
 /** Whether a number is a 32-bit integer, signed or not, so that no part of it is lost. */
 export const isSeed = (seed: number): boolean => Number.isInteger(seed) && seed >= -(2 ** 31) && seed < 2 ** 32;
 
+/**
+ * The same numbers for the same seed.
+ *
+ * @param seed a 32-bit integer, signed or not
+ */
 export const randomFromSeed = (seed: number): Random => wrap(xoroshiro128plus(seed));
 
 export const randomFromState = (state: readonly number[]): Random => wrap(xoroshiro128plusFromState(state));

@@ -38,7 +38,7 @@ const PART_NAME = /^gradients-[01]-\d+\.bin$/;
 
 const partName = (generation: number, part: number): string => `gradients-${generation}-${part}.bin`;
 
-/** Whether a record of a study holds what {@link keptGradients} keeps: only until the profile is complete. */
+/** Whether a record of a study holds its cotangents, which it keeps only until the profile is complete. */
 export const isKeptGradients = (name: string): boolean => name === RECORD || PART_NAME.test(name);
 
 /**
