@@ -36,11 +36,11 @@ export const pnpm = (...args) => ["npx", "--yes", manifestOf(".").packageManager
 /** A command that runs the JavaScript file of an installed tool directly with this Node. */
 export const installed = (file, ...args) => [process.execPath, join(root, "node_modules", file), ...args];
 
-/** Runs a command in a folder and returns its output; throws if it fails. */
+/** Runs a command in a folder and returns what it wrote to stdout; throws if it fails. */
 export const succeed = async ({ folder }, argv) => {
-  const { code, output } = await run(argv, { output: "capture", cwd: folder });
+  const { code, output, stdout } = await run(argv, { output: "capture", cwd: folder });
   if (code !== 0) throw new Error(`${argv.join(" ")} ended with ${code}:\n${output}`);
-  return output;
+  return stdout;
 };
 
 /**
@@ -49,7 +49,7 @@ export const succeed = async ({ folder }, argv) => {
  * @param options.cwd folder to run it in
  * @param options.output "inherit", "stderr" (everything goes there) or "capture" (everything is returned)
  * @param options.env more environment variables
- * @returns `{ code, output }`
+ * @returns `{ code, output, stdout }`; `output` also holds stderr
  */
 export const run = ([command, ...args], { output = "inherit", env = {}, cwd = root } = {}) =>
   new Promise((resolve) => {
@@ -58,11 +58,17 @@ export const run = ([command, ...args], { output = "inherit", env = {}, cwd = ro
       stdio: stdioOf[output],
       env: { ...process.env, ...quiet, ...env },
     });
-    const chunks = [];
-    child.stdout?.on("data", (chunk) => chunks.push(chunk));
-    child.stderr?.on("data", (chunk) => chunks.push(chunk));
-    child.on("error", (error) => resolve({ code: 127, output: String(error) }));
-    child.on("close", (code) => resolve({ code: code ?? 1, output: Buffer.concat(chunks).toString() }));
+    const [all, own] = [[], []];
+    child.stdout?.on("data", (chunk) => {
+      all.push(chunk);
+      own.push(chunk);
+    });
+    child.stderr?.on("data", (chunk) => all.push(chunk));
+    child.on("error", (error) => resolve({ code: 127, output: String(error), stdout: "" }));
+    child.on("close", (code) => {
+      const [both, stdout] = [all, own].map((chunks) => Buffer.concat(chunks).toString());
+      resolve({ code: code ?? 1, output: both, stdout });
+    });
   });
 
 const stdioOf = { inherit: "inherit", stderr: ["ignore", 2, 2], capture: ["ignore", "pipe", "pipe"] };
