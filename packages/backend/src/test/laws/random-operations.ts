@@ -4,7 +4,7 @@ import { type Subject, withSubject } from "../backend-under-test.ts";
 import { type Law, LawError, textOf } from "../law.ts";
 import { CheckedCache } from "../rig/checked-cache.ts";
 import { assertRefused } from "../rig/refusals.ts";
-import { planOf, sampleLayers, smallShape, withSpans } from "../rig/samples.ts";
+import { planOf, sampleLayers, smallShape, withSpans, withAssets } from "../rig/samples.ts";
 
 /** One step on one of two caches. */
 interface Step {
@@ -75,6 +75,6 @@ const retuneCoarser = async (checked: CheckedCache, amount: number, subject: Sub
   if (planBytes(plan, length).total > planBytes(checked.oracle.plan, length).total) return;
   if (checked.canTruncate(1)) return checked.retune(plan);
   await assertRefused("a retune after tokens were dropped", ["BACKEND_RETUNE_DROPPED"], () =>
-    checked.cache.retune(plan),
+    checked.cache.retune(withAssets(subject, plan)),
   );
 };
