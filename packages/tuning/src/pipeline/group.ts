@@ -16,20 +16,28 @@ export type Groups = Stored<ReturnType<typeof groupsSchema>>;
 
 /**
  * Groups layers as in the paper: first by their set of candidates, then by DBSCAN (epsilon 0.05, two layers at least)
- * on the attention output errors of the candidates. With estimated KL, on its root, which grows with the error as they do.
+ * on the attention output errors of the candidates. With estimated KL, on its root relative to the largest, which grows with the
+ * error as they do and has no unit either.
  */
 export const groupStep = (
   space: SearchSpace,
   profile: Profile,
   candidates: readonly (readonly number[])[],
   measure: Measure,
-): Groups => ({
-  groups: groupLayers({
-    features: profile.layers.map((layer, index) => {
-      const ids = idsOf(space, candidates[index] ?? []);
-      return measure === "gradient" ? lossVector(layer, ids, measure).map(Math.sqrt) : lossVector(layer, ids);
+): Groups => {
+  const losses = profile.layers.map((layer, index) =>
+    lossVector(layer, idsOf(space, candidates[index] ?? []), measure === "gradient" ? measure : "eo"),
+  );
+  return {
+    groups: groupLayers({
+      features: measure === "gradient" ? relativeRoots(losses) : losses,
+      candidateKeys: candidates.map((choices) => choices.join(",")),
+      method: { kind: "dbscan", epsilon: 0.05, minimumSamples: 2 },
     }),
-    candidateKeys: candidates.map((choices) => choices.join(",")),
-    method: { kind: "dbscan", epsilon: 0.05, minimumSamples: 2 },
-  }),
-});
+  };
+};
+
+const relativeRoots = (losses: readonly (readonly number[])[]): number[][] => {
+  const largest = Math.max(...losses.flat(), Number.MIN_VALUE);
+  return losses.map((own) => own.map((loss) => Math.sqrt(loss / largest)));
+};
