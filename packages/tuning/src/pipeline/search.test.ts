@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { Progress } from "../progress.ts";
 import { idsOf, searchSpace } from "../space/space.ts";
 import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
 import type { Measurer } from "./measurer.ts";
@@ -49,6 +50,32 @@ test.each(STRATEGIES)(
     expect(await runSearch(inputs, options, halfAnswered(), callbacks)).toHaveLength(9);
     const nothing = { accuracy: 0, correct: "00" };
     expect(taskObjective.loss({ kl: 0.1 })).toBe(taskObjective.loss({ kl: 0.1, task: nothing }));
+  },
+);
+
+test.each(STRATEGIES)(
+  "where searches may stop early, progress of %s counts to all evaluations unless it can",
+  async (strategy) => {
+    const layers = Array.from({ length: shape.layers }, (_, layer) => layer);
+    const inputs = {
+      space,
+      losses: layers.map(() => [0.01, 0.1, 1]),
+      candidates: layers.map(() => [0, 1, 2]),
+      groups: layers.map((layer) => [layer]),
+    };
+    const options = {
+      strategy,
+      evaluations: 24,
+      seed: 0,
+      focus: undefined,
+      stopsEarly: true,
+      objective: "kl",
+      limit: { kind: "knee" },
+    } as const;
+    const totals = new Set<number>();
+    const progress = ({ total }: Progress): void => void totals.add(total);
+    await runSearch(inputs, options, halfAnswered(), { progress, warn: () => undefined });
+    expect([...totals].every((total) => total === 24)).toBe(strategy !== "surrogate");
   },
 );
 

@@ -73,13 +73,16 @@ export const runSearch = async (
 ): Promise<EvaluationEntry[]> => {
   const encoding = encodeSpace(inputs, options.strategy);
   const search = createSearch(inputs, encoding, options);
+  const canStop = options.stopsEarly && options.strategy === "surrogate";
   const done = new Map<string, EvaluationEntry>();
   for (let proposed = 0; done.size < options.evaluations && proposed < options.evaluations * PROPOSED_PER_EVALUATION;) {
     const genomes = search.ask(Math.min(BATCH_SIZE, options.evaluations - done.size));
     if (genomes.length === 0) break;
     proposed += genomes.length;
     const plans = genomes.map(encoding.decode);
-    const total = totalOf(options, done.size + genomes.length);
+    const next = done.size + genomes.length;
+    // A search that may stop expects the next batch to be its last.
+    const total = canStop ? Math.min(options.evaluations, Math.max(2 * BATCH_SIZE, next)) : options.evaluations;
     await measurer.evaluate(plans, { done: done.size, total });
     const answers = plans.map((plan) => measurer.known.get(planKey(idsOf(inputs.space, plan))));
     search.tell(
@@ -89,15 +92,11 @@ export const runSearch = async (
       })),
     );
     for (const answer of answers) if (answer !== undefined) done.set(planKey(answer.choices), answer);
-    if (options.stopsEarly && isSettled(search, [...done.values()])) break;
+    if (canStop && isSettled(search, [...done.values()])) break;
     progress({ step: "search", done: done.size, total });
   }
   return [...done.values()];
 };
-
-/** Evaluations to expect: all, or those up to the next batch where the search may stop. */
-const totalOf = ({ evaluations, stopsEarly }: SearchOptions, next: number): number =>
-  stopsEarly ? Math.min(evaluations, Math.max(2 * BATCH_SIZE, next)) : evaluations;
 
 /** Relative standard error of a loss where a single sample tells none. */
 const UNKNOWN_ERROR = 0.05;
