@@ -3,6 +3,7 @@ import type { Profile } from "@kvtuner/sensitivity";
 import { halvesOf } from "../space/halves.ts";
 import type { SearchSpace } from "../space/space.ts";
 import type { EvaluationEntry } from "./evaluation-entry.ts";
+import { checkedPlaces } from "./gradient/check-estimates.ts";
 import { DRAWS } from "./gradient/estimate-layers.ts";
 import { isEstimated } from "./profile.ts";
 
@@ -32,6 +33,12 @@ export const estimatePasses = ({ shape, choices }: Pick<SearchSpace, "shape" | "
   const { halves } = halvesOf({ choices });
   const attentions = halves.length + EXACT_AND_PAIR + BACKWARD_ATTENTION * DRAWS;
   return 2 + DRAWS + attentions * attentionShare(shape, tokens);
+};
+
+/** Passes of a profile by gradients: the estimates, and the halves that check them, beside the cache in 16 bits. */
+export const gradientPasses = (space: Pick<SearchSpace, "shape" | "choices">, tokens: number): number => {
+  const layers = checkedPlaces(space.shape.layers).map((place) => Math.floor(place / 2));
+  return layers.reduce((sum, layer) => sum + passesFrom(layer, space.shape), estimatePasses(space, tokens) + REFERENCE);
 };
 
 /** Attention with the exact cache, and with one pair as a whole. */

@@ -1,6 +1,6 @@
 import type { Measure } from "@kvtuner/sensitivity";
 import { OptionError } from "../option-values.ts";
-import { estimatePasses, measurePasses } from "../pipeline/forward-passes.ts";
+import { gradientPasses, measurePasses } from "../pipeline/forward-passes.ts";
 import type { SearchSpace } from "../space/space.ts";
 import type { TunableModel } from "../tunable-model.ts";
 
@@ -31,7 +31,7 @@ const FELL_BACK = `measuring every layer, as --measure kl does: this is ${WITHOU
 
 /**
  * The measure that the user names or, without one, that of the study to resume. A new study estimates by gradients, unless the model
- * has none or measuring every choice takes no more forward passes.
+ * has none or measuring every choice takes no more forward passes than estimates and their check.
  *
  * @throws OptionError for gradients of a model that has none
  */
@@ -40,7 +40,7 @@ export const chooseMeasure = ({ model, space, tokens, given, stored }: MeasureIn
   if (named === "gradient" && model.gradients === undefined)
     throw new OptionError("measure", `kl or eo for ${WITHOUT_GRADIENTS}`, "gradient; use --measure kl");
   if (named !== undefined) return { measure: named, fallsBack: given === undefined };
-  if (measurePasses(space) <= estimatePasses(space, tokens)) return { measure: "kl", fallsBack: true };
+  if (measurePasses(space) <= gradientPasses(space, tokens)) return { measure: "kl", fallsBack: true };
   if (model.gradients !== undefined) return { measure: "gradient", fallsBack: true };
   return { measure: "kl", fallsBack: true, note: FELL_BACK };
 };

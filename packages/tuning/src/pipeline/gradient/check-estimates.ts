@@ -5,6 +5,12 @@ import { choiceLosses, frontOf, plansOf, LARGE_OUTPUT_ERROR, type Case, type Los
 /** Halves measured to learn how far estimates are off. */
 const CHECKS = 8;
 
+/** Where they lie, spread over keys and values of all layers: twice the layer, plus one for values. */
+export const checkedPlaces = (layers: number): number[] => {
+  const places = Array.from({ length: CHECKS }, (_, check) => Math.round((check * (2 * layers - 1)) / (CHECKS - 1)));
+  return [...new Set(places)];
+};
+
 /**
  * Halves to measure as a check: spread over layers, keys and values alike, as two plans store them in turn, the cheapest useful one
  * and one halfway along the front. Those of large errors are left out, since they are doubtful anyway. The same whatever was measured.
@@ -13,9 +19,7 @@ export const checkedCases = (space: SearchSpace, losses: LossesByLayer): Case[] 
   const estimates = losses.map((own) => own.map((half) => ({ ...half, kl: undefined })));
   const [cheapest, middle] = plansOf(frontOf(space, choiceLosses(space, estimates)), 3);
   if (cheapest === undefined) return [];
-  const last = 2 * losses.length - 1;
-  const places = Array.from({ length: CHECKS }, (_, check) => Math.round((check * last) / (CHECKS - 1)));
-  return [...new Set(places)].flatMap((place, check) => {
+  return checkedPlaces(losses.length).flatMap((place, check) => {
     const layer = Math.floor(place / 2);
     const plan = check % 2 === 0 ? cheapest : (middle ?? cheapest);
     const half = halvesOf(space).ofChoice[plan[layer]!]![place % 2]!;
