@@ -11,11 +11,12 @@ export const stringIndex = (texts: readonly string[]): StringIndex => {
   /** One more than the index of a text, at the first free place from its hash on; 0 is free. */
   const table = new Int32Array(size);
   const placeOf = (hash: number): number => (hash ^ (hash >>> 15)) & (size - 1);
-  // The last of equal texts comes first.
+  // The last of equal texts takes their place; a place for each would make a row of them that every search walks.
   for (let index = texts.length - 1; index >= 0; index--) {
-    let place = placeOf(hashed(seed, texts[index]!));
-    while (table[place] !== 0) place = (place + 1) & (size - 1);
-    table[place] = index + 1;
+    const text = texts[index]!;
+    let place = placeOf(hashed(seed, text));
+    while (table[place] !== 0 && texts[table[place]! - 1] !== text) place = (place + 1) & (size - 1);
+    if (table[place] === 0) table[place] = index + 1;
   }
   return (...parts) => {
     for (let place = placeOf(parts.reduce(hashed, seed)); table[place] !== 0; place = (place + 1) & (size - 1)) {
