@@ -44,8 +44,10 @@ export const estimateLayers = async (inputs: EstimateInputs): Promise<void> => {
   const { signal } = callbacks;
   const counts = (text: number, position: number): boolean => position >= texts[text]!.from;
   const samples = texts.map(({ ids }) => ids);
-  const checkpoint = usable(space, missing, await keptGradients(storage, { texts: texts.length, draws: DRAWS }));
-  await gradients(samples, { draws: DRAWS, seed, counts, checkpoint, ...(signal && { signal }) }, async (place) => {
+  const sizes = { tokens: samples.map(({ length }) => length), draws: DRAWS };
+  const checkpoint = usable(space, missing, await keptGradients(storage, sizes, callbacks.warn));
+  const options = { draws: DRAWS, seed, counts, checkpoint, ...(signal && { signal }) };
+  const pass = gradients(samples, options, async (place) => {
     signal?.throwIfAborted();
     const { layer, isOwn, sample } = place;
     if (!missing.includes(layer)) return;
@@ -66,6 +68,11 @@ export const estimateLayers = async (inputs: EstimateInputs): Promise<void> => {
       total: layers,
       note: `layer ${cachePlaces(space.shape)[layer]} estimated`,
     });
+  });
+  await pass.catch(async (error: unknown) => {
+    // A later run must not go on from the gradients that led here.
+    if (error instanceof EstimateError) await removeKeptGradients(storage);
+    throw error;
   });
   await removeKeptGradients(storage);
 };

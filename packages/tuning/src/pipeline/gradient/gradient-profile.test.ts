@@ -60,10 +60,10 @@ const fakeGradients = (errors: OutputErrors, attended: string[] = []): NonNullab
   };
 };
 
-/** What the model keeps between layers. */
+/** What the model keeps between layers, of four draws. */
 const boundary = (layer: number, sample: number): Record<string, Float32Array> => ({
-  residual: Float32Array.of(layer, sample, 0.1),
-  query: Float32Array.of(layer + sample),
+  residual: new Float32Array(3 * 4 * TOKENS).fill(layer + sample + 0.1),
+  query: new Float32Array(4 * TOKENS).fill(layer - sample),
 });
 
 const opened = (storage: StudyStorage): Promise<Journal<ProfileEntry>> =>
@@ -219,11 +219,14 @@ describe("gradientProfileStep", () => {
     expect(new Set(named)).toEqual(new Set(["1", "3", "4"]));
   });
 
-  test("an estimate that is not finite is an error", async () => {
-    const broken: OutputErrors = (layer, tensor, bits) => (bits === 2 ? Number.NaN : small(layer, tensor, bits));
-    await expect(profiled(memoryStorage(), fakeGradients(broken), noLosses)).rejects.toMatchObject({
+  test("an estimate that is not finite is an error, and nothing is kept that led to it", async () => {
+    const broken: OutputErrors = (layer, tensor, bits) =>
+      layer === 1 && bits === 2 ? Number.NaN : small(layer, tensor, bits);
+    const storage = memoryStorage();
+    await expect(profiled(storage, fakeGradients(broken), noLosses)).rejects.toMatchObject({
       code: "PROFILE_NOT_FINITE",
-      message: expect.stringContaining("layer 4"),
+      message: expect.stringContaining("layer 3"),
     });
+    expect(await storage.list()).toEqual(["profile.jsonl"]);
   });
 });

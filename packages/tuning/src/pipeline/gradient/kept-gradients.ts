@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { isDamage } from "../../storage/reason.ts";
+import { sha256 } from "../../sha256.ts";
+import { isDamage, reasonOf } from "../../storage/reason.ts";
 import { readRecord, writeRecord, type Stored, type StudyStorage } from "../../storage/storage.ts";
 import type { GradientCheckpoint } from "../../tunable-model.ts";
 
@@ -19,15 +20,19 @@ const keptSchema = z.object({
   /** The parts of one hole replace those of the hole before the last. */
   generation: z.union([z.literal(0), z.literal(1)]),
   texts: z.array(lengthsSchema),
+  /** The parts in order. */
+  parts: z.array(z.object({ sizeBytes: z.int().min(0), sha256: z.string() })),
 });
 
 type Kept = Stored<typeof keptSchema>;
 type Lengths = Kept["texts"][number];
+type Part = Kept["parts"][number];
 type Arrays = Readonly<Record<string, Float32Array>>;
 
 /** Sizes of a backward pass that must not have changed. */
 interface PassSizes {
-  readonly texts: number;
+  /** By text. */
+  readonly tokens: readonly number[];
   readonly draws: number;
   /** Most numbers of a record; 4 MiB by default. */
   readonly partNumbers?: number;
@@ -43,10 +48,14 @@ export const isKeptGradients = (name: string): boolean => name === RECORD || PAR
 
 /**
  * Keeps the cotangents of a backward pass in a study, 4 bytes for each draw, token and channel: those of the last hole that all
- * texts passed.
+ * texts passed. Removes what an earlier run kept if it cannot be used, with a warning if it is damaged.
  */
-export const keptGradients = async (storage: StudyStorage, sizes: PassSizes): Promise<GradientCheckpoint> => {
-  const kept = await readKept(storage, sizes);
+export const keptGradients = async (
+  storage: StudyStorage,
+  sizes: PassSizes,
+  warn: Warn,
+): Promise<GradientCheckpoint> => {
+  const kept = await readKept(storage, sizes, warn);
   const { draws, partNumbers = PART_NUMBERS } = sizes;
   const writer = partWriter(storage, partNumbers);
   let generation: Kept["generation"] = kept?.generation === 0 ? 1 : 0;
@@ -56,9 +65,9 @@ export const keptGradients = async (storage: StudyStorage, sizes: PassSizes): Pr
     keep: async (hole, text, arrays) => {
       for (const array of Object.values(arrays)) await writer.add(array, generation);
       texts.push(lengthsOf(arrays));
-      if (text < sizes.texts - 1) return;
-      await writer.end(generation);
-      const found: Kept = { version: 1, draws, partNumbers, hole, generation, texts };
+      if (text < sizes.tokens.length - 1) return;
+      const parts = await writer.end(generation);
+      const found: Kept = { version: 1, draws, partNumbers, hole, generation, texts, parts };
       await writeRecord(storage, RECORD, found);
       generation = generation === 0 ? 1 : 0;
       texts = [];
@@ -76,21 +85,67 @@ export const removeKeptGradients = async (storage: StudyStorage): Promise<void> 
 const lengthsOf = (arrays: Arrays): Lengths =>
   Object.fromEntries(Object.entries(arrays).map(([name, { length }]) => [name, length]));
 
-/** What an earlier run kept; undefined if it is not whole or of another pass: the pass then starts again. */
-const readKept = async (storage: StudyStorage, { texts, draws }: PassSizes): Promise<Kept | undefined> => {
+type Warn = (message: string) => void;
+
+/** What an earlier run kept; undefined if it is damaged or of another pass: the pass then starts again. */
+const readKept = async (storage: StudyStorage, sizes: PassSizes, warn: Warn): Promise<Kept | undefined> => {
+  const kept = await readWhole(storage, sizes, (name, reason) =>
+    warn(`${name} is damaged: ${reason}; the backward pass starts again`),
+  );
+  if (!kept) await removeKeptGradients(storage);
+  return kept;
+};
+
+type Tell = (name: string, reason: string) => void;
+
+const readWhole = async (storage: StudyStorage, sizes: PassSizes, tell: Tell): Promise<Kept | undefined> => {
+  const kept = await readRecordOfPass(storage, tell);
+  if (kept?.texts.length !== sizes.tokens.length || kept.draws !== sizes.draws) return undefined;
+  const reason = lengthDamage(kept, sizes.tokens);
+  if (reason !== undefined) tell(RECORD, reason);
+  return reason === undefined && (await arePartsWhole(storage, kept, tell)) ? kept : undefined;
+};
+
+const readRecordOfPass = async (storage: StudyStorage, tell: Tell): Promise<Kept | undefined> => {
   try {
     const value = await readRecord(storage, RECORD);
-    const kept = value === undefined ? undefined : keptSchema.parse(value);
-    if (kept?.texts.length !== texts || kept.draws !== draws) return undefined;
-    const names = new Set(await storage.list());
-    const parts = Math.ceil(sum(kept.texts.map(numbersOf)) / kept.partNumbers);
-    return Array.from({ length: parts }, (_, part) => partName(kept.generation, part)).every((name) => names.has(name))
-      ? kept
-      : undefined;
+    return value === undefined ? undefined : keptSchema.parse(value);
   } catch (error) {
-    if (isDamage(error)) return undefined;
-    throw error;
+    if (!isDamage(error)) throw error;
+    tell(RECORD, reasonOf(error));
+    return undefined;
   }
+};
+
+/** Arrays have one row for each draw and token, as wide in each text; the parts hold all of them. */
+const lengthDamage = ({ texts, draws, parts }: Kept, tokens: readonly number[]): string | undefined => {
+  const widths = texts.map((own, text) =>
+    JSON.stringify(Object.entries(own).map(([name, length]) => [name, length / (draws * tokens[text]!)])),
+  );
+  const areWhole = texts.every((own, text) =>
+    Object.values(own).every((length) => length % (draws * tokens[text]!) === 0),
+  );
+  if (!areWhole || new Set(widths).size > 1) return "its arrays do not have a row for each draw and token";
+  const sizeBytes = sum(parts.map((part) => part.sizeBytes));
+  const expected = FLOAT32_BYTES * sum(texts.map(numbersOf));
+  return sizeBytes === expected ? undefined : `its parts have ${sizeBytes} bytes, its arrays ${expected}`;
+};
+
+const arePartsWhole = async (storage: StudyStorage, { generation, parts }: Kept, tell: Tell): Promise<boolean> => {
+  for (const [index, part] of parts.entries()) {
+    const name = partName(generation, index);
+    const reason = await partDamage(part, await storage.readBytes(name));
+    if (reason === undefined) continue;
+    tell(name, reason);
+    return false;
+  }
+  return true;
+};
+
+const partDamage = async (part: Part, bytes: Uint8Array<ArrayBuffer> | undefined): Promise<string | undefined> => {
+  if (bytes === undefined) return "it is missing";
+  if (bytes.length !== part.sizeBytes) return `expected ${part.sizeBytes} bytes, got ${bytes.length}`;
+  return (await sha256(bytes)) === part.sha256 ? undefined : "it does not match its checksum";
 };
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
@@ -128,19 +183,21 @@ const readNumbers = async (
 /** Writes the parts of one generation after another. */
 interface PartWriter {
   add(numbers: Float32Array, generation: number): Promise<void>;
-  /** Writes the last part. */
-  end(generation: number): Promise<void>;
+  /** Writes the last part. Resolves to all parts of the generation. */
+  end(generation: number): Promise<Part[]>;
 }
 
 /** Cuts numbers into parts, so that no large copy of them is made. */
 const partWriter = (storage: StudyStorage, partNumbers: number): PartWriter => {
   const part = new Float32Array(partNumbers);
-  let [filled, count] = [0, 0];
+  let filled = 0;
+  let parts: Part[] = [];
   const flush = async (generation: number): Promise<void> => {
     // A copy: storages may keep what they are given.
     const bytes = new Uint8Array(part.buffer, 0, filled * FLOAT32_BYTES).slice();
-    await storage.write(partName(generation, count), bytes);
-    [filled, count] = [0, count + 1];
+    await storage.write(partName(generation, parts.length), bytes);
+    parts.push({ sizeBytes: bytes.length, sha256: await sha256(bytes) });
+    filled = 0;
   };
   return {
     add: async (numbers, generation) => {
@@ -153,7 +210,9 @@ const partWriter = (storage: StudyStorage, partNumbers: number): PartWriter => {
     },
     end: async (generation) => {
       if (filled > 0) await flush(generation);
-      count = 0;
+      const written = parts;
+      parts = [];
+      return written;
     },
   };
 };
