@@ -207,6 +207,36 @@ describe("gradientProfileStep", () => {
       for (const { kl, estimate } of halves!) if (kl !== undefined) expectNear(kl, factor(layer) * estimate);
   });
 
+  test.each([
+    ["are checked", small],
+    ["are not trusted", small],
+    ["include large errors", (layer, tensor, bits) => (bits === 2 ? 0.5 + 0.05 * layer : small(layer, tensor, bits))],
+  ] as const satisfies readonly (readonly [string, OutputErrors])[])(
+    "a run killed anywhere while estimates that %s resumes as if it had not been",
+    async (name, errors) => {
+      const factor = (layer: number): number => (name === "are not trusted" ? [0.5, 1, 20][layer]! : 1);
+      const measured: string[] = [];
+      const run = async (storage: StudyStorage): Promise<unknown> => {
+        const callbacks = { progress: () => undefined, warn: () => undefined };
+        const journal = await opened(storage);
+        const inputs = { gradients: fakeGradients(errors), space, texts, seed: 0, storage, journal, callbacks };
+        return gradientProfileStep(inputs, lossesOf(errors, factor, measured));
+      };
+      const whole = memoryStorage();
+      const profile = await run(whole);
+      const lines = (await whole.read("profile.jsonl"))!.split(/(?<=\n)/);
+      const halves = measured.length;
+      for (const kept of lines.keys()) {
+        const storage = memoryStorage(new Map([["profile.jsonl", lines.slice(0, kept).join("")]]));
+        expect(await run(storage)).toEqual(profile);
+        expect((await opened(storage)).entries.filter(({ kind }) => kind === "half")).toHaveLength(halves);
+      }
+      const lost = lines.filter((line) => !line.includes('"exact"'));
+      expect(lost).toHaveLength(lines.length - 1);
+      expect(await run(memoryStorage(new Map([["profile.jsonl", lost.join("")]])))).toEqual(profile);
+    },
+  );
+
   test("progress rises by one to the total and names layers by their numbers in the model, in any order of losses", async () => {
     const backwards: PlanLosses = async (plans, onLoss) =>
       lossesOf(small, () => 1)(plans.toReversed(), (index, loss) => onLoss(plans.length - 1 - index, loss));

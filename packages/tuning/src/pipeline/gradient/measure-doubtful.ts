@@ -7,7 +7,16 @@ import type { PlanLosses } from "../profile.ts";
 import type { TraceInputs } from "../trace.ts";
 import { checkedCases, scatterOf, type Scatter } from "./check-estimates.ts";
 import { expectedRegret } from "./expected-regret.ts";
-import { choiceLosses, exactLoss, frontOf, halfLosses, plansOf, LARGE_OUTPUT_ERROR, type Case } from "./half-losses.ts";
+import {
+  choiceLosses,
+  exactLoss,
+  frontOf,
+  halfLosses,
+  plansOf,
+  LARGE_OUTPUT_ERROR,
+  type Case,
+  type LossesByLayer,
+} from "./half-losses.ts";
 
 /** Plans of the estimated front that are looked at, spread over its costs. */
 const FRONT_PLANS = 64;
@@ -29,19 +38,35 @@ const MOST_REGRET = 0.1;
  */
 export const measureDoubtful = async (inputs: MeasureInputs, losses: PlanLosses): Promise<void> => {
   const { space, journal, callbacks } = inputs;
-  const checks = checkedCases(space, halfLosses(space, journal.entries));
-  await measureCases(inputs, losses, checks);
-  const scatter = scatterOf(halfLosses(space, journal.entries), checks, exactLoss(journal.entries) ?? 0);
+  const asked: Case[] = [];
+  const known = (): LossesByLayer => lossesOf(space, journal.entries, asked);
+  const measure = async (cases: readonly Case[]): Promise<void> => {
+    await measureCases(inputs, losses, cases);
+    asked.push(...cases);
+  };
+  await measure(checkedCases(space, known()));
+  const scatter = scatterOf(known(), asked, exactLoss(journal.entries) ?? 0);
   for (let isTold = false; ; isTold = true) {
-    const regret = expectedRegret(space, halfLosses(space, journal.entries), scatter.spread);
+    const regret = expectedRegret(space, known(), scatter.spread);
     const isTrusted = regret <= MOST_REGRET;
     if (!isTrusted && !isTold) callbacks.warn(distrust(scatter, regret));
-    const cases = doubtful(space, journal.entries, isTrusted ? LARGE_OUTPUT_ERROR : 0);
-    const chosen = isTrusted ? affordable(space, journal.entries, cases) : cases;
+    const cases = doubtful(space, known(), isTrusted ? LARGE_OUTPUT_ERROR : 0);
+    const chosen = isTrusted ? affordable(space, known(), cases) : cases;
     if (chosen.length === 0) return;
-    await measureCases(inputs, losses, chosen);
+    await measure(chosen);
   }
 };
+
+/**
+ * Losses as they were when these cases were measured. A killed run may have measured part of the next batch; a resumed one must decide
+ * as if it had not.
+ */
+const lossesOf = (space: SearchSpace, entries: readonly ProfileEntry[], asked: readonly Case[]): LossesByLayer =>
+  halfLosses(space, entries).map((own, layer) =>
+    own.map((each, half) =>
+      asked.some((known) => known.layer === layer && known.half === half) ? each : { ...each, kl: undefined },
+    ),
+  );
 
 /** Input of {@link measureDoubtful}. */
 export type MeasureInputs = Pick<TraceInputs, "space" | "journal" | "callbacks">;
@@ -60,8 +85,9 @@ const measureCases = async (
   const { halves } = halvesOf(space);
   const known = halfLosses(space, journal.entries);
   const unknown = cases.filter(({ layer, half }) => known[layer]![half]!.kl === undefined);
-  if (unknown.length === 0) return;
-  const missing = exactLoss(journal.entries) === undefined ? [undefined, ...unknown] : unknown;
+  const isExactMissing = cases.length > 0 && exactLoss(journal.entries) === undefined;
+  const missing = isExactMissing ? [undefined, ...unknown] : unknown;
+  if (missing.length === 0) return;
   const places = cachePlaces(space.shape);
   let done = journal.entries.filter(({ kind }) => kind === "half" || kind === "exact").length;
   const total = done + missing.length;
@@ -88,8 +114,7 @@ const planOf = (space: SearchSpace, own: Case | undefined): LayerScheme[] => {
 };
 
 /** Halves of more than some error, not measured yet, that plans of the front use; the most used first. */
-const doubtful = (space: SearchSpace, entries: readonly ProfileEntry[], most: number): Case[] => {
-  const losses = halfLosses(space, entries);
+const doubtful = (space: SearchSpace, losses: LossesByLayer, most: number): Case[] => {
   const { ofChoice } = halvesOf(space);
   const uses = new Map<string, Case & { count: number }>();
   for (const genome of plansOf(frontOf(space, choiceLosses(space, losses)), FRONT_PLANS))
@@ -104,9 +129,9 @@ const doubtful = (space: SearchSpace, entries: readonly ProfileEntry[], most: nu
 };
 
 /** The first cases that fit into the passes left. */
-const affordable = (space: SearchSpace, entries: readonly ProfileEntry[], cases: readonly Case[]): Case[] => {
+const affordable = (space: SearchSpace, losses: LossesByLayer, cases: readonly Case[]): Case[] => {
   const passes = (layer: number): number => passesFrom(layer, space.shape);
-  const measured = halfLosses(space, entries).flatMap((own, layer) =>
+  const measured = losses.flatMap((own, layer) =>
     own.filter(({ kl, outputError }) => kl !== undefined && outputError > LARGE_OUTPUT_ERROR).map(() => layer),
   );
   let left = measured.reduce((rest, layer) => rest - passes(layer), MOST_PASSES);
