@@ -28,6 +28,40 @@ export const checkedCases = (space: SearchSpace, losses: LossesByLayer): Case[] 
   });
 };
 
+/**
+ * The least estimate that the check goes by, over the loss of 16 bits in all layers. Subtracting that loss leaves rounding of up to
+ * about as much: 10% of such an estimate, which is little beside the spread of 30% and more that models show.
+ */
+const RESOLVED = 10;
+
+/** Fewer cases tell no spread. */
+const LEAST_CASES = 4;
+
+const isResolved = (estimate: number, exact: number): boolean => estimate > 0 && estimate >= RESOLVED * exact;
+
+/**
+ * Halves to measure too if fewer than four checked cases stand out from the rounding of 16 bits. For each that does not, the half of
+ * the same layer and tensor with the least estimate that does, if its error is not large.
+ */
+export const replacedCases = (
+  space: SearchSpace,
+  losses: LossesByLayer,
+  cases: readonly Case[],
+  exact: number,
+): Case[] => {
+  const unresolved = cases.filter(({ layer, half }) => !isResolved(losses[layer]![half]!.estimate, exact));
+  if (cases.length - unresolved.length >= LEAST_CASES) return [];
+  const { ofChoice } = halvesOf(space);
+  return unresolved.flatMap(({ layer, half }) => {
+    const tensor = ofChoice.some(([key]) => key === half) ? 0 : 1;
+    const own = losses[layer]!;
+    const [replacement] = [...new Set(ofChoice.map((halves) => halves[tensor]))]
+      .filter((other) => isResolved(own[other]!.estimate, exact) && own[other]!.outputError <= LARGE_OUTPUT_ERROR)
+      .toSorted((a, b) => own[a]!.estimate - own[b]!.estimate);
+    return replacement === undefined ? [] : [{ layer, half: replacement }];
+  });
+};
+
 /** How far estimates are off. */
 export interface Scatter {
   readonly cases: number;
@@ -40,14 +74,11 @@ export interface Scatter {
 /** A KL that is lower than the estimate by more counts as lower by so much: little is left of it beside that of 16 bits. */
 const LEAST_SHARE = 0.01;
 
-/**
- * Compares measured cases with their estimates. Those below the loss of 16 bits in all layers are left out: they do not stand out from
- * its rounding.
- */
+/** Compares measured cases with their estimates. Those that do not stand out from the rounding of 16 bits are left out. */
 export const scatterOf = (losses: LossesByLayer, cases: readonly Case[], exact: number): Scatter => {
   const resolved = cases.filter(({ layer, half }) => {
     const { kl, estimate } = losses[layer]![half]!;
-    return kl !== undefined && estimate >= exact;
+    return kl !== undefined && isResolved(estimate, exact);
   });
   const spread = deviation(
     resolved.map(({ layer, half }) => {

@@ -191,6 +191,28 @@ describe("gradientProfileStep", () => {
     expect(measured.length).toBeLessThanOrEqual(8);
   });
 
+  test("where rounding of 16 bits is as much as the loss of many cases, others replace them and estimates are trusted", async () => {
+    const exact = 1e-4;
+    const measured: string[] = [];
+    const rounded: PlanLosses = (plans, onLoss) =>
+      lossesOf(
+        small,
+        () => 1,
+        measured,
+        exact,
+      )(plans, (index, { kl, klStandardError }) =>
+        onLoss(index, { kl: kl === exact ? kl : kl + (index % 2 === 0 ? -0.9 : 0.9) * exact, klStandardError }),
+      );
+    await profiled(memoryStorage(), fakeGradients(small), rounded);
+    const estimates = measured.map((name) => {
+      const [layer, key, value] = name.match(/\d+/g)!.map(Number);
+      return HALF_SQUARE * (small(layer!, "key", key!) ** 2 + small(layer!, "value", value!) ** 2);
+    });
+    expect(estimates.some((estimate) => estimate < 10 * exact)).toBe(true);
+    expect(estimates.filter((estimate) => estimate >= 10 * exact).length).toBeGreaterThanOrEqual(4);
+    expect(new Set(measured).size).toBe(measured.length);
+  });
+
   test("says when checked estimates are off by different factors, and measures all that good plans use", async () => {
     const measured: string[] = [];
     const warnings: string[] = [];

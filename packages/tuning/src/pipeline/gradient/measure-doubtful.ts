@@ -5,7 +5,7 @@ import { passesFrom } from "../forward-passes.ts";
 import type { ProfileEntry } from "../profile-entry.ts";
 import type { PlanLosses } from "../profile.ts";
 import type { TraceInputs } from "../trace.ts";
-import { checkedCases, scatterOf, type Scatter } from "./check-estimates.ts";
+import { checkedCases, replacedCases, scatterOf, type Scatter } from "./check-estimates.ts";
 import { expectedRegret } from "./expected-regret.ts";
 import {
   choiceLosses,
@@ -45,7 +45,9 @@ export const measureDoubtful = async (inputs: MeasureInputs, losses: PlanLosses)
     asked.push(...cases);
   };
   await measure(checkedCases(space, known()));
-  const scatter = scatterOf(known(), asked, exactLoss(journal.entries) ?? 0);
+  const exact = exactLoss(journal.entries) ?? 0;
+  await measure(replacedCases(space, known(), asked, exact));
+  const scatter = scatterOf(known(), asked, exact);
   for (let isTold = false; ; isTold = true) {
     const regret = expectedRegret(space, known(), scatter.spread);
     const isTrusted = regret <= MOST_REGRET;
