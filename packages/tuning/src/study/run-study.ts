@@ -136,7 +136,7 @@ const profileOf = (run: StudyRun, samples: readonly Int32Array[], evaluator: Laz
       if (study.measure !== "gradient" || !gradients) return measured();
       const texts = task ? answerTexts(task, PROFILE_PROMPTS) : samples.map((ids) => ({ ids, from: 0 }));
       const estimated = gradientProfileStep(
-        { ...inputs, texts, gradients, seed: study.seed, storage: records.storage },
+        { ...inputs, model, texts, gradients, seed: study.seed, storage: records.storage },
         losses,
       );
       return estimated.catch((error: unknown) => {

@@ -16,7 +16,7 @@ export interface ProfileText {
 }
 
 /** Input of {@link estimateLayers}. */
-export interface EstimateInputs extends Omit<TraceInputs, "model" | "samples"> {
+export interface EstimateInputs extends Omit<TraceInputs, "samples"> {
   readonly texts: readonly ProfileText[];
   readonly gradients: NonNullable<TunableModel["gradients"]>;
   /** Of the labels. */

@@ -13,9 +13,10 @@ import { gradientProfileStep } from "./gradient-profile.ts";
 
 const LAYERS = 3;
 const TOKENS = 4;
+const WIDTH = 32;
 /** The layers are layers 1, 3 and 4 of the model. */
 const recurrent = [0, 2].map((place) => ({ place, kind: "short convolution", stateBytes: 8 }));
-const shape = { layers: LAYERS, queryHeads: 1, kvHeads: 1, headSize: 32, recurrent };
+const shape = { layers: LAYERS, queryHeads: 1, kvHeads: 1, headSize: WIDTH, recurrent };
 const pairs = ([8, 4, 2] as const).flatMap((key) => ([8, 4, 2] as const).map((value) => ({ key, value })));
 const space = searchSpace(shape, { mode: "per-token", pairs, context: 256, cost: "true" });
 /** The last prediction counts in one text, all in the other. */
@@ -30,11 +31,14 @@ type OutputErrors = (layer: number, tensor: "key" | "value", bits: number) => nu
 const small: OutputErrors = (layer, tensor, bits) =>
   bits === 16 ? 0 : (tensor === "key" ? 0.2 : 0.1) * (layer + 1) * 2 ** -bits;
 
+/** One value for each channel of each token. */
+const rows = (row: (channel: number, token: number) => number): Float32Array =>
+  Float32Array.from({ length: TOKENS * WIDTH }, (_, index) => row(index % WIDTH, Math.floor(index / WIDTH)));
+
+const TRACE = { query: rows(() => 1), key: rows((channel) => channel), value: rows((channel) => channel) };
+
 /** A model whose attention output is 1 in channel 0 of each token and whose gradients are 1, -1, 2, -2 by draw in 1 and 2. */
 const fakeGradients = (errors: OutputErrors, attended: string[] = []): NonNullable<TunableModel["gradients"]> => {
-  const width = 32;
-  const rows = (row: (channel: number, token: number) => number): Float32Array =>
-    Float32Array.from({ length: TOKENS * width }, (_, index) => row(index % width, Math.floor(index / width)));
   return async (given, { draws, counts, checkpoint }, visit) => {
     const { kept, keep } = checkpoint!;
     for (const sample of kept ? given.keys() : [])
@@ -45,7 +49,7 @@ const fakeGradients = (errors: OutputErrors, attended: string[] = []): NonNullab
           sample,
           layer,
           isOwn: true,
-          trace: { query: rows(() => 1), key: rows((channel) => channel), value: rows((channel) => channel) },
+          trace: TRACE,
           gradients: Array.from({ length: draws }, (_, draw) =>
             rows((channel, token) => (channel > 2 || !counts(sample, token) ? 0 : [1, -1, 2, -2][draw]!)),
           ),
@@ -66,13 +70,17 @@ const boundary = (layer: number, sample: number): Record<string, Float32Array> =
   query: new Float32Array(4 * TOKENS).fill(layer - sample),
 });
 
-const opened = (storage: StudyStorage): Promise<Journal<ProfileEntry>> =>
+const failed = (message: string): never => expect.fail(message);
+
+const opened = (storage: StudyStorage, warn: (message: string) => void = failed): Promise<Journal<ProfileEntry>> =>
   openJournal({
     storage,
     name: "profile.jsonl",
     parse: (value) => profileEntrySchema(space).parse(value),
-    warn: (message) => expect.fail(message),
+    warn,
   });
+
+const untraced = { trace: () => expect.fail("errors were measured again") };
 
 const noLosses: PlanLosses = () => expect.fail("a plan was measured");
 
@@ -106,13 +114,14 @@ const profiled = async (
 ): Promise<Awaited<ReturnType<typeof gradientProfileStep>>> =>
   gradientProfileStep(
     {
+      model: untraced,
       gradients,
       space,
       texts,
       seed: 0,
       storage,
       journal: await opened(storage),
-      callbacks: { progress, warn: (message) => expect.fail(message) },
+      callbacks: { progress, warn: failed },
     },
     losses,
   );
@@ -158,6 +167,27 @@ describe("gradientProfileStep", () => {
     expect(await storage.list()).toEqual(["profile.jsonl"]);
     const unused = (): never => expect.fail("ran again");
     expect(await profiled(storage, unused, noLosses)).toEqual(whole);
+  });
+
+  test.each(["gradient", "errors", "half", "exact"])("a damaged line of kind %s is measured again", async (kind) => {
+    const storage = memoryStorage();
+    const losses = lossesOf(small, () => 1.2);
+    const whole = await profiled(storage, fakeGradients(small), losses);
+    const lines = (await storage.read("profile.jsonl"))!;
+    await storage.write("profile.jsonl", lines.replace(`"kind":"${kind}"`, `"kind": "${kind}"`));
+    const warnings: string[] = [];
+    const warn = (message: string): void => void warnings.push(message);
+    const journal = await opened(storage, warn);
+    expect(warnings).toEqual([expect.stringContaining("removed 1 damaged line")]);
+    const trace: TunableModel["trace"] = async (_, visit) => {
+      for (let layer = 0; layer < LAYERS; layer++) await visit(layer, TRACE);
+    };
+    const model = kind === "errors" ? { trace } : untraced;
+    const callbacks = { progress: () => undefined, warn: failed };
+    const inputs = { model, gradients: fakeGradients(small), space, texts, seed: 0, storage, journal, callbacks };
+    expect(await gradientProfileStep(inputs, losses)).toEqual(whole);
+    const sorted = (text: string): string[] => text.split("\n").toSorted();
+    expect(sorted((await storage.read("profile.jsonl"))!)).toEqual(sorted(lines));
   });
 
   test("measures halves of large error that good plans use, and no others, once", async () => {
@@ -220,7 +250,16 @@ describe("gradientProfileStep", () => {
     const journal = await opened(storage);
     const callbacks = { progress: () => undefined, warn: (message: string) => void warnings.push(message) };
     const factor = (layer: number): number => [0.5, 1, 20][layer]!;
-    const inputs = { gradients: fakeGradients(small), space, texts, seed: 0, storage, journal, callbacks };
+    const inputs = {
+      model: untraced,
+      gradients: fakeGradients(small),
+      space,
+      texts,
+      seed: 0,
+      storage,
+      journal,
+      callbacks,
+    };
     const profile = await gradientProfileStep(inputs, lossesOf(small, factor, measured));
     expect(warnings).toEqual([expect.stringMatching(/do not rank this model's layers .* rank correlation of 0/)]);
     expect(new Set(measured).size).toBe(measured.length);
@@ -241,7 +280,16 @@ describe("gradientProfileStep", () => {
       const run = async (storage: StudyStorage): Promise<unknown> => {
         const callbacks = { progress: () => undefined, warn: () => undefined };
         const journal = await opened(storage);
-        const inputs = { gradients: fakeGradients(errors), space, texts, seed: 0, storage, journal, callbacks };
+        const inputs = {
+          model: untraced,
+          gradients: fakeGradients(errors),
+          space,
+          texts,
+          seed: 0,
+          storage,
+          journal,
+          callbacks,
+        };
         return gradientProfileStep(inputs, lossesOf(errors, factor, measured));
       };
       const whole = memoryStorage();

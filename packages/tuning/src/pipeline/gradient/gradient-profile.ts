@@ -3,6 +3,7 @@ import { halvesOf } from "../../space/halves.ts";
 import type { SearchSpace } from "../../space/space.ts";
 import type { ProfileEntry } from "../profile-entry.ts";
 import { bitsPerNumber, meanErrorsOf, type PlanLosses, type StoredProfile } from "../profile.ts";
+import { traceErrors } from "../trace.ts";
 import { estimateLayers, type EstimateInputs } from "./estimate-layers.ts";
 import { choiceLosses, halfLosses, type HalfLosses } from "./half-losses.ts";
 import { measureDoubtful } from "./measure-doubtful.ts";
@@ -10,6 +11,8 @@ import { measureDoubtful } from "./measure-doubtful.ts";
 /** Estimates every choice at every layer from gradients, and measures those whose estimates cannot be trusted. */
 export const gradientProfileStep = async (inputs: EstimateInputs, losses: PlanLosses): Promise<StoredProfile> => {
   await estimateLayers(inputs);
+  // The pass appends errors as well; some are missing only if their lines were damaged.
+  await traceErrors({ ...inputs, samples: inputs.texts.map(({ ids }) => ids) });
   await measureDoubtful(inputs, losses);
   return assemble(inputs.space, inputs.journal.entries);
 };
