@@ -169,6 +169,32 @@ describe("gradientProfileStep", () => {
     expect(await profiled(storage, unused, noLosses)).toEqual(whole);
   });
 
+  test.each(["gradients-0-0.bin", "gradients-1-0.bin", "gradients.json"])(
+    "a pass goes on when %s cannot be written",
+    async (name) => {
+      const losses = lossesOf(small, () => 1.2);
+      const whole = await profiled(memoryStorage(), fakeGradients(small), losses);
+      const warnings: string[] = [];
+      const memory = memoryStorage();
+      const write = async (...[own, contents]: Parameters<StudyStorage["write"]>): Promise<void> => {
+        if (own === name) throw new Error("ENOSPC: no space left on device");
+        expect(warnings).toEqual([]);
+        await memory.write(own, contents);
+      };
+      const remove = async (own: string): Promise<void> => {
+        expect(warnings).not.toEqual([]);
+        await memory.remove(own);
+      };
+      const storage = { ...memory, write, remove };
+      const callbacks = { progress: () => undefined, warn: (message: string) => void warnings.push(message) };
+      const journal = await opened(storage);
+      const inputs = { model: untraced, gradients: fakeGradients(small), space, texts, seed: 0, storage, journal };
+      expect(await gradientProfileStep({ ...inputs, callbacks }, losses)).toEqual(whole);
+      expect(warnings).toEqual([expect.stringMatching(/^cannot keep gradients in memory: ENOSPC: .* starts again if/)]);
+      expect(await storage.list()).toEqual(["profile.jsonl"]);
+    },
+  );
+
   test.each(["gradient", "errors", "half", "exact"])("a damaged line of kind %s is measured again", async (kind) => {
     const storage = memoryStorage();
     const losses = lossesOf(small, () => 1.2);

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { sha256 } from "../../sha256.ts";
-import { isDamage, reasonOf } from "../../storage/reason.ts";
+import { isDamage, reasonOf, systemReason } from "../../storage/reason.ts";
 import { readRecord, writeRecord, type Stored, type StudyStorage } from "../../storage/storage.ts";
 import type { GradientCheckpoint } from "../../tunable-model.ts";
 
@@ -48,7 +48,8 @@ export const isKeptGradients = (name: string): boolean => name === RECORD || PAR
 
 /**
  * Keeps the cotangents of a backward pass in a study, 4 bytes for each draw, token and channel: those of the last hole that all
- * texts passed. Removes what an earlier run kept if it cannot be used, with a warning if it is damaged.
+ * texts passed. Removes what an earlier run kept if it cannot be used, with a warning if it is damaged. Warns once and keeps nothing
+ * more when the storage fails.
  */
 export const keptGradients = async (
   storage: StudyStorage,
@@ -56,22 +57,45 @@ export const keptGradients = async (
   warn: Warn,
 ): Promise<GradientCheckpoint> => {
   const kept = await readKept(storage, sizes, warn);
-  const { draws, partNumbers = PART_NUMBERS } = sizes;
-  const writer = partWriter(storage, partNumbers);
-  let generation: Kept["generation"] = kept?.generation === 0 ? 1 : 0;
-  let texts: Lengths[] = [];
+  const write = holeWriter(storage, sizes, kept?.generation === 0 ? 1 : 0);
+  let hasFailed = false;
   return {
     kept: kept && { hole: kept.hole, read: (text) => readText(storage, kept, text) },
-    keep: async (hole, text, arrays) => {
-      for (const array of Object.values(arrays)) await writer.add(array, generation);
-      texts.push(lengthsOf(arrays));
-      if (text < sizes.tokens.length - 1) return;
-      const parts = await writer.end(generation);
-      const found: Kept = { version: 1, draws, partNumbers, hole, generation, texts, parts };
-      await writeRecord(storage, RECORD, found);
-      generation = generation === 0 ? 1 : 0;
-      texts = [];
+    keep: async (...written) => {
+      if (hasFailed) return;
+      try {
+        await write(...written);
+      } catch (error) {
+        hasFailed = true;
+        warn(notKept(storage, error));
+        // Makes room for the journal, if that is what the storage lacks.
+        await removeKeptGradients(storage);
+      }
     },
+  };
+};
+
+const notKept = ({ location }: StudyStorage, error: unknown): string =>
+  `cannot keep gradients in ${location}: ${systemReason(error)}; the backward pass goes on, but starts again if it is stopped`;
+
+/** Writes the holes of a pass to one generation after another. */
+const holeWriter = (
+  storage: StudyStorage,
+  { tokens, draws, partNumbers = PART_NUMBERS }: PassSizes,
+  first: Kept["generation"],
+): GradientCheckpoint["keep"] => {
+  const writer = partWriter(storage, partNumbers);
+  let generation = first;
+  let texts: Lengths[] = [];
+  return async (hole, text, arrays) => {
+    for (const array of Object.values(arrays)) await writer.add(array, generation);
+    texts.push(lengthsOf(arrays));
+    if (text < tokens.length - 1) return;
+    const parts = await writer.end(generation);
+    const found: Kept = { version: 1, draws, partNumbers, hole, generation, texts, parts };
+    await writeRecord(storage, RECORD, found);
+    generation = generation === 0 ? 1 : 0;
+    texts = [];
   };
 };
 
