@@ -1,10 +1,11 @@
 import { join } from "node:path";
 import type { Backend } from "@kvtuner/backend";
-import type { CacheShape } from "@kvtuner/plan";
+import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
 import {
   assertOwnTextIsSampled,
   OptionError,
   callbacksOf,
+  readSettings,
   stopwatch,
   thenDispose,
   studyOptions,
@@ -12,6 +13,7 @@ import {
   type FrontPlan,
   type PassCounts,
   type Stopwatch,
+  type StudyStorage,
   type TunableModel,
   type Tuning,
   type TuningHooks,
@@ -21,7 +23,7 @@ import { cachedOwnText } from "./calibration/cached-own-text.ts";
 import { defaultText } from "./calibration/default-text.ts";
 import { readText } from "./calibration/text.ts";
 import { openBackend } from "./model/backend.ts";
-import { openModel } from "./model/open.ts";
+import { type GradientSamples, openModel } from "./model/open.ts";
 import { isModelName } from "./model/resolve.ts";
 import type { TuneOptions } from "./options.ts";
 import { writeReport } from "./report.ts";
@@ -112,15 +114,16 @@ const openAndTune = async (
 ): Promise<TuneResult> => {
   const callbacks = callbacksOf(options);
   const access = { ...callbacks, offline: options.offline === true };
-  const { context, measure, samples, sampleLength } = tuning.study;
+  const { context, sampleLength } = tuning.study;
+  const outOf = (identity: ModelIdentity): string => options.out ?? defaultFolder(named, identity, tuning);
   const intended = {
     contextLength: Math.max(context, sampleLength),
-    ...((measure ?? "gradient") === "gradient" && { gradients: { samples, sampleLength } }),
+    gradients: (identity: ModelIdentity) => gradientSamples(tuning, folderStorage(outOf(identity))),
   };
   const model = await clock.time("load", async () =>
     typeof named === "string" ? openModel(named, access, intended) : named,
   );
-  const out = options.out ?? defaultFolder(named, model, tuning);
+  const out = outOf(model.identity);
   const work = async (): Promise<TuneResult> => {
     const hooks: TuningHooks = {
       ...callbacks,
@@ -136,13 +139,27 @@ const openAndTune = async (
   return typeof named === "string" ? thenDispose(work, () => model.dispose()) : work();
 };
 
+/**
+ * Samples whose gradients the study needs, for the check of memory before the work. With a task, gradients are of its first prompts,
+ * whatever --samples says. Their tokens are not known before the model is open, so they are left out.
+ */
+const gradientSamples = async (
+  { study, task }: Tuning,
+  storage: StudyStorage,
+): Promise<GradientSamples | undefined> => {
+  if (task !== undefined) return undefined;
+  const measure = study.measure ?? (await readSettings(storage))?.measure ?? "gradient";
+  const { samples, sampleLength } = study;
+  return measure === "gradient" ? { samples, sampleLength } : undefined;
+};
+
 /** The report's command names the commit of a model of the hub. */
 const pinned = ({ names, ...tuning }: Tuning, { identity: { source } }: TunableModel): Tuning => ({
   ...tuning,
   names: { ...names, ...(source !== undefined && { model: source }) },
 });
 
-const defaultFolder = (named: string | TunableModel, model: TunableModel, { study }: Tuning): string => {
-  const name = typeof named === "string" && isModelName(named) ? named : model.identity.name;
+const defaultFolder = (named: string | TunableModel, identity: ModelIdentity, { study }: Tuning): string => {
+  const name = typeof named === "string" && isModelName(named) ? named : identity.name;
   return join("studies", `${name.toLowerCase().replace(/[^\p{L}\p{M}\p{N}.]+/gu, "-")}-${study.mode}`);
 };

@@ -41,6 +41,8 @@ const [compact, exact] = [runMemory(gguf, "compact"), runMemory(gguf, "exact")];
 /** With the smallest pieces of prompts. */
 const leastCompact = runMemory(gguf, "compact", LEAST_PIECE_TOKENS);
 const leastExact = runMemory(gguf, "exact", LEAST_PIECE_TOKENS);
+/** With one segment open. */
+const exactLeast = leastExact.anonymousBytes + leastExact.largestSegmentBytes;
 const PLENTY = 64e9;
 
 describe("weights are chosen", () => {
@@ -76,14 +78,16 @@ describe("weights are chosen", () => {
     expect(choice).toMatchObject({ weights: "compact", peakBytes: compact.peakBytes + 1e8 });
     const memory = leastCompact.peakBytes + 1e8 - 1;
     expect(chooseWeights(gguf, { memory, ...beside }, PLENTY).weights).toBe("exact");
-    const least = leastExact.anonymousBytes + leastExact.largestSegmentBytes + 1e8;
+    const least = exactLeast + 1e8;
     expect(() => chooseWeights(gguf, { memory: least - 1, ...beside }, PLENTY)).toThrow(/at least/);
   });
 
   test("or rejected with what is needed, what there is, and advice", () => {
-    const least = leastExact.anonymousBytes + leastExact.largestSegmentBytes;
-    expect(chooseWeights(gguf, { memory: least }, PLENTY)).toMatchObject({ weights: "exact", residentSegments: 1 });
-    expect(() => chooseWeights(gguf, { memory: least - 1 }, PLENTY)).toThrow(
+    expect(chooseWeights(gguf, { memory: exactLeast }, PLENTY)).toMatchObject({
+      weights: "exact",
+      residentSegments: 1,
+    });
+    expect(() => chooseWeights(gguf, { memory: exactLeast - 1 }, PLENTY)).toThrow(
       expect.objectContaining({
         code: "MODEL_MEMORY",
         message: expect.stringMatching(
@@ -95,5 +99,25 @@ describe("weights are chosen", () => {
       /raise --memory, use --weights exact, or/,
     );
     expect(() => chooseWeights(gguf, {}, 1e8)).toThrow(/got 100 MB free; close other programs, or/);
+    expect(() => chooseWeights(gguf, { weights: "exact", weightsAreFixed: true }, 1e8)).toThrow(
+      /^expected at least [\d.]+ \wB to run this model, got 100 MB free; close other programs, or use a smaller model$/,
+    );
+  });
+
+  test("or the work beside it is named, if the model fits without it", () => {
+    const without = { peakBytes: 1e8, anonymousBytes: 1e8 };
+    const avoidable = { name: "the gradients", advice: "use fewer", without };
+    const beside = { peakBytes: 1e12, anonymousBytes: 1e12, avoidable };
+    const least = exactLeast + without.anonymousBytes;
+    const wishes = { weights: "exact", weightsAreFixed: true, beside } as const;
+    expect(() => chooseWeights(gguf, wishes, least)).toThrow(
+      expect.objectContaining({
+        code: "WORK_MEMORY",
+        message: expect.stringMatching(
+          /^expected at least 1\.?\d* TB of memory for the gradients, got .* free; use fewer$/,
+        ),
+      }),
+    );
+    expect(() => chooseWeights(gguf, wishes, 1e8)).toThrow(/at least [\d.]+ [GM]B to run this model/);
   });
 });

@@ -19,6 +19,8 @@ export interface WeightChoice {
 export interface WeightWishes {
   /** The only way to hold the weights that may be chosen. */
   readonly weights?: Weights;
+  /** Whether the user cannot name `weights`; errors then do not either. */
+  readonly weightsAreFixed?: boolean;
   /** Limit of the memory of the process, bytes; by default what is free, of which mapped files may take more. */
   readonly memory?: number;
   /** Memory that the caller takes beside the model; none by default. */
@@ -31,6 +33,17 @@ export interface BesideMemory {
   readonly peakBytes: number;
   /** The part of it that the system cannot drop. */
   readonly anonymousBytes: number;
+  /** Work in it that the user can do without. */
+  readonly avoidable?: AvoidableWork;
+}
+
+/** Work to name when the model fits without it and not with it. */
+export interface AvoidableWork {
+  /** Such as `the gradients of 2 samples of 512 tokens`. */
+  readonly name: string;
+  readonly advice: string;
+  /** Memory beside the model's without it. */
+  readonly without: BesideMemory;
 }
 
 const NOTHING: BesideMemory = { peakBytes: 0, anonymousBytes: 0 };
@@ -42,13 +55,26 @@ const TOLERANCE = 0.85;
  * Chooses how to hold weights within the memory: the first of compact and exact that fits, with small pieces of prompts if it must,
  * or else exact with few segments open at a time. Without that, the system would end the process without a message.
  *
- * @throws ModelMemoryError when nothing fits
+ * @throws ModelMemoryError when nothing fits, WorkMemoryError when the model alone does
  */
-export const chooseWeights = (
+export const chooseWeights = (gguf: GgufFile, wishes: WeightWishes, freeBytes: number = freeMemory()): WeightChoice => {
+  const choice = fittingWeights(gguf, wishes, freeBytes);
+  if (choice) return choice;
+  const { weights, weightsAreFixed = false, memory, beside = NOTHING } = wishes;
+  const ways = weightsAreFixed && weights !== undefined ? [weights] : WEIGHTS;
+  const needsBeside = (other: BesideMemory): Need[] =>
+    ways.map((way) => ({ way, bytes: leastBytes(way, withBeside(runMemory(gguf, way, LEAST_PIECE_TOKENS), other)) }));
+  const { avoidable } = beside;
+  if (avoidable && fittingWeights(gguf, { ...wishes, beside: avoidable.without }, freeBytes))
+    throw new WorkMemoryError(avoidable, smallestOf(needsBeside(beside)).bytes, memory, freeBytes);
+  throw new ModelMemoryError(needsBeside(avoidable?.without ?? beside), weights, memory, freeBytes);
+};
+
+const fittingWeights = (
   gguf: GgufFile,
   { weights, memory, beside = NOTHING }: WeightWishes,
-  freeBytes: number = freeMemory(),
-): WeightChoice => {
+  freeBytes: number,
+): WeightChoice | undefined => {
   const ways = weights === undefined ? WEIGHTS : [weights];
   const needOf = (way: Weights, tokens: number): RunMemory => withBeside(runMemory(gguf, way, tokens), beside);
   for (const way of ways) {
@@ -60,8 +86,7 @@ export const chooseWeights = (
         return { ...choice, pieceTokens: tokens };
     }
   }
-  const needs = WEIGHTS.map((way) => ({ way, bytes: leastBytes(way, needOf(way, LEAST_PIECE_TOKENS)) }));
-  throw new ModelMemoryError(needs, weights, memory, freeBytes);
+  return undefined;
 };
 
 /**
@@ -71,7 +96,7 @@ export const chooseWeights = (
  */
 export const chooseAsStored = (
   need: RunMemory,
-  { memory, beside = NOTHING }: Omit<WeightWishes, "weights">,
+  { memory, beside = NOTHING }: Pick<WeightWishes, "memory" | "beside">,
   freeBytes: number = freeMemory(),
 ): WeightChoice => {
   const all = withBeside(need, beside);
@@ -109,22 +134,41 @@ const leastBytes = (weights: Weights, { peakBytes, anonymousBytes, largestSegmen
 /** Memory that a process may take, bytes. macOS reports little of it as free, and a sandbox may report none. */
 export const freeMemory = (): number => (process.platform === "darwin" ? 0 : process.availableMemory()) || totalmem();
 
+/** Memory that a way to hold the weights takes at least. */
+interface Need {
+  readonly way: Weights;
+  readonly bytes: number;
+}
+
+const smallestOf = (needs: readonly Need[]): Need => needs.toSorted((one, other) => one.bytes - other.bytes)[0]!;
+
+const described = (memory: number | undefined, freeBytes: number): string =>
+  memory === undefined ? `${formatBytes(freeBytes)} free` : `--memory ${formatBytes(memory)}`;
+
 /** Weights that do not fit the memory. */
 export class ModelMemoryError extends KvtunerError {
-  constructor(
-    needs: readonly { readonly way: Weights; readonly bytes: number }[],
-    weights: Weights | undefined,
-    memory: number | undefined,
-    freeBytes: number,
-  ) {
-    const all = needs.map(({ way, bytes }) => `${formatBytes(bytes)} with --weights ${way}`).join(" and ");
-    const got = memory === undefined ? `${formatBytes(freeBytes)} free` : `--memory ${formatBytes(memory)}`;
-    const smallest = needs.toSorted((one, other) => one.bytes - other.bytes)[0]!;
+  /** @param needs of the ways to choose from */
+  constructor(needs: readonly Need[], weights: Weights | undefined, memory: number | undefined, freeBytes: number) {
+    const wayOf = (way: Weights): string => (needs.length > 1 ? ` with --weights ${way}` : "");
+    const all = needs.map(({ way, bytes }) => `${formatBytes(bytes)}${wayOf(way)}`).join(" and ");
+    const got = described(memory, freeBytes);
+    const smallest = smallestOf(needs);
     const other = weights !== undefined && weights !== smallest.way ? `, use --weights ${smallest.way}` : "";
     super(
       "MODEL_MEMORY",
       `expected at least ${all} to run this model, got ${got}; ${memory === undefined ? "close other programs" : "raise --memory"}${other}, or use a smaller model`,
     );
     this.name = "ModelMemoryError";
+  }
+}
+
+/** Work beside a model that does not fit the memory, while the model does. */
+export class WorkMemoryError extends KvtunerError {
+  constructor({ name, advice }: AvoidableWork, bytes: number, memory: number | undefined, freeBytes: number) {
+    super(
+      "WORK_MEMORY",
+      `expected at least ${formatBytes(bytes)} of memory for ${name}, got ${described(memory, freeBytes)}; ${advice}`,
+    );
+    this.name = "WorkMemoryError";
   }
 }

@@ -59,9 +59,12 @@ describe("openModel", () => {
     await (await openModel(path, run, { gradients })).dispose();
     const tooLong = { gradients: { ...gradients, sampleLength: 2 ** 34 } };
     await expect(openModel(path, run, tooLong)).rejects.toMatchObject({
-      code: "MODEL_MEMORY",
-      message: expect.stringMatching(/expected at least [\d.,]+ \wB/),
+      code: "WORK_MEMORY",
+      message: expect.stringMatching(
+        /^expected at least [\d.,]+ \wB of memory for the gradients of 2 samples of 17179869184 tokens, got .*--measure kl/,
+      ),
     });
+    await (await openModel(path, run, { gradients: async () => undefined })).dispose();
   });
 
   test("has each layer's attention, because caches must attend as the decoder does", async () => {

@@ -1,5 +1,6 @@
 import { batchContinuations, measureDistributions } from "@kvtuner/decoder";
 import { attentionGradients, createEvaluator, gradientMemory, scoringBytes, trace } from "@kvtuner/evaluation";
+import type { ModelIdentity } from "@kvtuner/plan";
 import { DRAWS, warnOnce, type TunableModel } from "@kvtuner/tuning";
 import { distributionsOf } from "./distributions.ts";
 import type { ContextOption } from "./header.ts";
@@ -13,7 +14,14 @@ import { openTaskEvaluator } from "./task-evaluator.ts";
 /** What a model is opened for. */
 export interface OpenOptions extends ContextOption {
   /** Samples whose gradients are computed at once, for the memory that is stated and checked; none by default. */
-  readonly gradients?: { readonly samples: number; readonly sampleLength: number };
+  readonly gradients?: GradientSamples | ((identity: ModelIdentity) => Promise<GradientSamples | undefined>);
+}
+
+/** Samples of one length. */
+export interface GradientSamples {
+  readonly samples: number;
+  /** Tokens of a sample. */
+  readonly sampleLength: number;
 }
 
 /**
@@ -22,15 +30,17 @@ export interface OpenOptions extends ContextOption {
  *
  * @param options the longest sequence to run; a longer one fails with `MODEL_ROPE_CONTEXT` if the model's RoPE depends on it
  *
- * @throws KvtunerError when there is no such file, or the model cannot be run
+ * @throws KvtunerError when there is no such file, the model cannot be run, or it or the gradients do not fit the memory
  */
 export const openModel = async (
   model: string,
   access: ModelAccess,
   { gradients, ...intended }: OpenOptions = {},
 ): Promise<TunableModel> => {
-  const beside = (sizes: ModelSizes): BesideMemory => evaluationMemory(sizes, gradients);
-  const opened = await openRunnableModel(model, { ...intended, createSession, weights: "exact", beside }, access);
+  const beside = async (sizes: ModelSizes, identity: ModelIdentity): Promise<BesideMemory> =>
+    evaluationMemory(sizes, typeof gradients === "function" ? await gradients(identity) : gradients);
+  const runnable = { ...intended, createSession, weights: "exact", weightsAreFixed: true, beside } as const;
+  const opened = await openRunnableModel(model, runnable, access);
   const { identity, shape, contextLength, tokenizer, load, dispose } = opened;
   const { startIds, bosId, eosIds } = tokenizer;
   const { warn } = warnOnce(access);
@@ -86,18 +96,25 @@ const ACTIVATIONS = {
 /** Memory of evaluations beside the model, at most: activations beyond are spilled. Gradients are computed before or after them. */
 const evaluationMemory = (
   { config, shape, vocabularySize }: ModelSizes,
-  gradients: OpenOptions["gradients"],
+  gradients: GradientSamples | undefined,
 ): BesideMemory => {
   const { memoryBytes } = ACTIVATIONS;
   const scoring = memoryBytes + scoringBytes(vocabularySize);
-  if (!config || !gradients) return { peakBytes: scoring, anonymousBytes: scoring };
+  const without = { peakBytes: scoring, anonymousBytes: scoring };
+  if (!config || !gradients) return without;
   const work = { ...gradients, draws: DRAWS, memoryBytes };
   const { anonymousBytes, mappedBytes } = gradientMemory({ config, shape, vocabularySize }, work);
   return {
     peakBytes: Math.max(scoring, anonymousBytes + mappedBytes),
     anonymousBytes: Math.max(scoring, anonymousBytes),
+    avoidable: { name: gradientsOf(gradients), advice: LESS_GRADIENTS, without },
   };
 };
+
+const gradientsOf = ({ samples, sampleLength }: GradientSamples): string =>
+  `the gradients of ${samples} ${samples === 1 ? "sample" : "samples"} of ${sampleLength} tokens`;
+
+const LESS_GRADIENTS = "use fewer --samples, a shorter --sample-length, or --measure kl, which needs none";
 
 const untrained = (contextLength: number): string =>
   `the model was trained on ${contextLength} tokens; on longer samples it predicts poorly, so a plan's loss means little; use a shorter --sample-length`;

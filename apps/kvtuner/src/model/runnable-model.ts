@@ -46,7 +46,7 @@ export interface ModelSizes extends Pick<BackwardSizes, "shape" | "vocabularySiz
 /** How the weights are held and run. */
 export interface RunnableOptions extends Omit<WeightWishes, "beside">, ContextOption {
   /** Memory that the caller takes beside the model; none by default. */
-  readonly beside?: (sizes: ModelSizes) => BesideMemory;
+  readonly beside?: (sizes: ModelSizes, identity: ModelIdentity) => Promise<BesideMemory>;
   readonly createSession: CreateSession<Uint8Array | string>;
 }
 
@@ -71,7 +71,7 @@ export const openRunnableModel = async (
     const sha256 = await filesChecksum(paths);
     const { vocabularySize } = tokenizer;
     const sizes = { config: readConfig(gguf, intended), shape, vocabularySize };
-    const choice = chooseWeights(gguf, { ...wishes, ...besideOf(beside, sizes) });
+    const choice = chooseWeights(gguf, { ...wishes, ...(beside && { beside: await beside(sizes, identity) }) });
     const decoder = lazyDecoder(
       async (onProgress) => load({ gguf, sha256, choice, createSession: options.createSession, intended }, onProgress),
       access,
@@ -98,9 +98,6 @@ export const openRunnableModel = async (
   }
 };
 
-const besideOf = (beside: RunnableOptions["beside"], sizes: ModelSizes): Pick<WeightWishes, "beside"> =>
-  beside ? { beside: beside(sizes) } : {};
-
 const intendedContext = ({ contextLength }: ContextOption): ContextOption =>
   contextLength === undefined ? {} : { contextLength };
 
@@ -114,7 +111,10 @@ const openRunnableExport = async (
   const tokenizer = header.tokenizer();
   const need = exportMemory(header, tokenizer.vocabularySize, options.memory !== undefined);
   const { vocabularySize } = tokenizer;
-  const choice = chooseAsStored(need, { ...wishes, ...besideOf(beside, { shape, vocabularySize }) });
+  const choice = chooseAsStored(need, {
+    ...wishes,
+    ...(beside && { beside: await beside({ shape, vocabularySize }, identity) }),
+  });
   const { peakBytes, residentSegments } = choice;
   if (weights === "compact")
     access.warn(
