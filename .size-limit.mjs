@@ -19,7 +19,7 @@ const limits = {
   "@kvtuner/decoder/node": "36 kB",
   "@kvtuner/evaluation": "155 kB",
   "@kvtuner/evaluation/bench": "57 kB",
-  "@kvtuner/tuning": "200 kB",
+  "@kvtuner/tuning": "206 kB",
   "@kvtuner/report": "130 kB",
   "@kvtuner/embedded-model": "1 kB",
   "@kvtuner/hub": "36 kB",
