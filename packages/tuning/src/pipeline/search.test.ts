@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import type { Progress } from "../progress.ts";
-import { idsOf, searchSpace } from "../space/space.ts";
+import { idsOf, searchSpace, type SearchSpace } from "../space/space.ts";
 import { planKey, type EvaluationEntry } from "./evaluation-entry.ts";
 import type { Measurer } from "./measurer.ts";
 import { taskObjective } from "./objectives/task.ts";
-import { runSearch, STRATEGIES } from "./search.ts";
+import { runSearch, type SearchInputs, STRATEGIES } from "./search.ts";
 
 const shape = { layers: 3, queryHeads: 2, kvHeads: 1, headSize: 64 };
 const pairs = [{ key: 8, value: 8 } as const, { key: 4, value: 4 } as const, { key: 2, value: 2 } as const];
@@ -27,16 +27,22 @@ const halfAnswered = (): Measurer => {
   };
 };
 
+/** Every layer has all three choices and is a group of its own. */
+const inputsOf = (searched: SearchSpace, lossOf: (layer: number, choice: number) => number): SearchInputs => {
+  const layers = Array.from({ length: searched.shape.layers }, (_, layer) => layer);
+  return {
+    space: searched,
+    losses: layers.map((layer) => [0, 1, 2].map((choice) => lossOf(layer, choice))),
+    candidates: layers.map(() => [0, 1, 2]),
+    groups: layers.map((layer) => [layer]),
+  };
+};
+
+const steps = inputsOf(space, (_, choice) => [0.01, 0.1, 1][choice]!);
+
 test.each(STRATEGIES)(
   "where a task decides, %s takes a plan without answers for one that answers nothing",
   async (strategy) => {
-    const layers = Array.from({ length: shape.layers }, (_, layer) => layer);
-    const inputs = {
-      space,
-      losses: layers.map(() => [0.01, 0.1, 1]),
-      candidates: layers.map(() => [0, 1, 2]),
-      groups: layers.map((layer) => [layer]),
-    };
     const options = {
       strategy,
       evaluations: 9,
@@ -47,7 +53,7 @@ test.each(STRATEGIES)(
       limit: { kind: "knee" },
     } as const;
     const callbacks = { progress: () => undefined, warn: () => undefined };
-    expect(await runSearch(inputs, options, halfAnswered(), callbacks)).toHaveLength(9);
+    expect(await runSearch(steps, options, halfAnswered(), callbacks)).toHaveLength(9);
     const nothing = { accuracy: 0, correct: "00" };
     expect(taskObjective.loss({ kl: 0.1 })).toBe(taskObjective.loss({ kl: 0.1, task: nothing }));
   },
@@ -56,13 +62,6 @@ test.each(STRATEGIES)(
 test.each(STRATEGIES)(
   "where searches may stop early, progress of %s counts to all evaluations unless it can",
   async (strategy) => {
-    const layers = Array.from({ length: shape.layers }, (_, layer) => layer);
-    const inputs = {
-      space,
-      losses: layers.map(() => [0.01, 0.1, 1]),
-      candidates: layers.map(() => [0, 1, 2]),
-      groups: layers.map((layer) => [layer]),
-    };
     const options = {
       strategy,
       evaluations: 24,
@@ -74,7 +73,7 @@ test.each(STRATEGIES)(
     } as const;
     const totals = new Set<number>();
     const progress = ({ total }: Progress): void => void totals.add(total);
-    await runSearch(inputs, options, halfAnswered(), { progress, warn: () => undefined });
+    await runSearch(steps, options, halfAnswered(), { progress, warn: () => undefined });
     expect([...totals].every((total) => total === 24)).toBe(strategy !== "surrogate");
   },
 );
@@ -83,11 +82,7 @@ test.each([
   { relative: 0.1, least: 8, most: 18 },
   { relative: 0.001, least: 24, most: 24 },
 ])("stops when more evaluations gain less than a standard error of $relative", async ({ relative, least, most }) => {
-  const layers = Array.from({ length: 12 }, (_, layer) => layer);
-  const wide = searchSpace(
-    { ...shape, layers: layers.length },
-    { mode: "per-token", pairs, context: 128, cost: "true" },
-  );
+  const wide = searchSpace({ ...shape, layers: 12 }, { mode: "per-token", pairs, context: 128, cost: "true" });
   const lossOf = (layer: number, choice: number): number =>
     (0.001 + 0.0007 * ((layer * 5) % 7)) * [0.1, 1, 12][choice]!;
   const known = new Map<string, EvaluationEntry>();
@@ -103,12 +98,6 @@ test.each([
     },
     recall: async () => undefined,
   };
-  const inputs = {
-    space: wide,
-    losses: layers.map((layer) => [0, 1, 2].map((choice) => lossOf(layer, choice))),
-    candidates: layers.map(() => [0, 1, 2]),
-    groups: layers.map((layer) => [layer]),
-  };
   const options = {
     strategy: "surrogate",
     evaluations: 24,
@@ -118,7 +107,10 @@ test.each([
     objective: "kl",
     limit: { kind: "knee" },
   } as const;
-  const { length } = await runSearch(inputs, options, measurer, { progress: () => undefined, warn: () => undefined });
+  const { length } = await runSearch(inputsOf(wide, lossOf), options, measurer, {
+    progress: () => undefined,
+    warn: () => undefined,
+  });
   expect(length).toBeGreaterThanOrEqual(least);
   expect(length).toBeLessThanOrEqual(most);
 });
