@@ -106,11 +106,16 @@ const lossesOf =
     }
   };
 
+interface Callbacks {
+  readonly progress: (progress: Progress) => void;
+  readonly warn: (message: string) => void;
+}
+
 const profiled = async (
   storage: StudyStorage,
   gradients: NonNullable<TunableModel["gradients"]>,
   losses: PlanLosses,
-  progress: (progress: Progress) => void = () => undefined,
+  { progress = () => undefined, warn = failed }: Partial<Callbacks> = {},
 ): Promise<Awaited<ReturnType<typeof gradientProfileStep>>> =>
   gradientProfileStep(
     {
@@ -121,7 +126,7 @@ const profiled = async (
       seed: 0,
       storage,
       journal: await opened(storage),
-      callbacks: { progress, warn: failed },
+      callbacks: { progress, warn },
     },
     losses,
   );
@@ -159,7 +164,7 @@ describe("gradientProfileStep", () => {
     const kill = (): void => {
       if (++reports === 3) throw new Error("killed");
     };
-    await expect(profiled(storage, fakeGradients(small), losses, kill)).rejects.toThrow("killed");
+    await expect(profiled(storage, fakeGradients(small), losses, { progress: kill })).rejects.toThrow("killed");
     expect(await storage.list()).toContain("gradients-0-0.bin");
     const attended: string[] = [];
     expect(await profiled(storage, fakeGradients(small, attended), losses)).toEqual(whole);
@@ -272,21 +277,9 @@ describe("gradientProfileStep", () => {
   test("says when checked estimates are off by different factors, and measures all that good plans use", async () => {
     const measured: string[] = [];
     const warnings: string[] = [];
-    const storage = memoryStorage();
-    const journal = await opened(storage);
-    const callbacks = { progress: () => undefined, warn: (message: string) => void warnings.push(message) };
+    const warn = (message: string): unknown => warnings.push(message);
     const factor = (layer: number): number => [0.5, 1, 20][layer]!;
-    const inputs = {
-      model: untraced,
-      gradients: fakeGradients(small),
-      space,
-      texts,
-      seed: 0,
-      storage,
-      journal,
-      callbacks,
-    };
-    const profile = await gradientProfileStep(inputs, lossesOf(small, factor, measured));
+    const profile = await profiled(memoryStorage(), fakeGradients(small), lossesOf(small, factor, measured), { warn });
     expect(warnings).toEqual([expect.stringMatching(/do not rank this model's layers .* rank correlation of 0/)]);
     expect(new Set(measured).size).toBe(measured.length);
     expect(measured.length).toBeGreaterThan(8);
@@ -303,21 +296,8 @@ describe("gradientProfileStep", () => {
     async (name, errors) => {
       const factor = (layer: number): number => (name === "are not trusted" ? [0.5, 1, 20][layer]! : 1);
       const measured: string[] = [];
-      const run = async (storage: StudyStorage): Promise<unknown> => {
-        const callbacks = { progress: () => undefined, warn: () => undefined };
-        const journal = await opened(storage);
-        const inputs = {
-          model: untraced,
-          gradients: fakeGradients(errors),
-          space,
-          texts,
-          seed: 0,
-          storage,
-          journal,
-          callbacks,
-        };
-        return gradientProfileStep(inputs, lossesOf(errors, factor, measured));
-      };
+      const run = async (storage: StudyStorage): Promise<unknown> =>
+        profiled(storage, fakeGradients(errors), lossesOf(errors, factor, measured), { warn: () => undefined });
       const whole = memoryStorage();
       const profile = await run(whole);
       const lines = (await whole.read("profile.jsonl"))!.split(/(?<=\n)/);
@@ -337,7 +317,9 @@ describe("gradientProfileStep", () => {
     const backwards: PlanLosses = async (plans, onLoss) =>
       lossesOf(small, () => 1)(plans.toReversed(), (index, loss) => onLoss(plans.length - 1 - index, loss));
     const reports: Progress[] = [];
-    await profiled(memoryStorage(), fakeGradients(small), backwards, (progress) => void reports.push(progress));
+    await profiled(memoryStorage(), fakeGradients(small), backwards, {
+      progress: (progress) => void reports.push(progress),
+    });
     const measured = reports.filter(({ step }) => step === "measure");
     expect(measured.length).toBeGreaterThan(1);
     expect(measured).toMatchObject(measured.map((_, index) => ({ done: index + 1, total: measured.length })));
