@@ -22,6 +22,8 @@ export type { Filled, Given, Option, OptionKind, OptionTable } from "./option-ta
 export { oneOf, OptionError, wholeNumber } from "./option-values.ts";
 export type { EvaluationEntry, TaskFigures } from "./pipeline/evaluation-entry.ts";
 export type { Groups } from "./pipeline/group.ts";
+export type { Calibration, CodedLayers, Method, MethodSetting } from "./methods/method.ts";
+export { METHODS } from "./methods/registry.ts";
 export { makeFront, pickPlan } from "./pipeline/pick.ts";
 export type { FrontPlan } from "./pipeline/pick.ts";
 export { countPasses } from "./pipeline/forward-passes.ts";

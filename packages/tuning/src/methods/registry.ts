@@ -1,0 +1,9 @@
+import { compactMethod } from "./compact.ts";
+import { float16Method } from "./float16.ts";
+import { fp8Method } from "./fp8.ts";
+import { kiviMethod } from "./kivi.ts";
+import type { Method } from "./method.ts";
+import { perTokenMethod } from "./per-token.ts";
+
+/** All methods. A method is one file and one line here. */
+export const METHODS: readonly Method[] = [float16Method, fp8Method, kiviMethod, perTokenMethod, compactMethod];
