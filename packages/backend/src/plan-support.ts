@@ -1,5 +1,5 @@
 import {
-  assetsOf,
+  assertAssetsFit,
   type CacheShape,
   type FieldValues,
   FORMATS,
@@ -27,7 +27,8 @@ import { UnsupportedShapeError } from "./unsupported-shape.ts";
  * @throws UnsupportedShapeError `BACKEND_UNSUPPORTED_SHAPE`
  * @throws PlanShapeError `BACKEND_PLAN_SHAPE` for another shape or number of layers, `BACKEND_PLAN_INVALID` for residency,
  *   groups or blocks that no plan can have
- * @throws AssetError `PLAN_ASSET_UNKNOWN` for a scheme that names an asset that the plan lacks
+ * @throws AssetError `PLAN_ASSET_UNKNOWN` for a scheme that names an asset that the plan lacks, `PLAN_ASSET_UNFIT` for one that
+ *   the scheme cannot use
  */
 export const assertPlanSupported = (
   backend: string,
@@ -56,7 +57,7 @@ export const assertPlanSupported = (
           ...(nearest ? { nearest } : {}),
         });
       }
-      assetsOf(scheme[tensor], plan.assets);
+      assertAssetsFit(scheme[tensor], tensorShape(shapes[layer]!, tensor), plan.assets);
     }
   }
 };

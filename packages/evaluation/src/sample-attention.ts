@@ -99,7 +99,10 @@ const tensorForms = (
     const start = Math.min(exact.length, sinks * heads * headSize);
     const target = exact.slice();
     const tokens = (exact.length - start) / (heads * headSize);
-    fakeQuantize(exact.subarray(start), target.subarray(start), { tokens, heads, headSize }, scheme, assets);
+    fakeQuantize(exact.subarray(start), target.subarray(start), { tokens, heads, headSize }, scheme, {
+      assets,
+      position: sinks,
+    });
     return target;
   };
   const known = new Map<string, TensorForm>();

@@ -1,7 +1,3 @@
-import type { FieldValues } from "./codecs/codec-format.ts";
-import { FORMATS, schemeLabel, type TensorScheme } from "./codecs/registry.ts";
-import { KvtunerError } from "./error.ts";
-
 interface AssetOf<Type extends string, Data> {
   /** A letter, then letters, digits and `_./-`. Unique in a plan. */
   readonly name: string;
@@ -20,32 +16,3 @@ export const assetBytes = ({ assets = [] }: { readonly assets?: readonly Asset[]
 
 /** Assets by the field of a scheme that names them. */
 export type SchemeAssets = Readonly<Record<string, Asset>>;
-
-/**
- * The assets that a scheme names, out of those of its plan.
- *
- * @throws AssetError `PLAN_ASSET_UNKNOWN` when the plan has no asset of a name
- */
-export const assetsOf = (scheme: TensorScheme, assets: readonly Asset[] = []): SchemeAssets => {
-  const fields = Object.entries<FieldValues>(FORMATS[scheme.kind]?.fields ?? {});
-  return Object.fromEntries(
-    fields
-      .filter(([, values]) => values.includes("asset"))
-      .map(([field]) => [field, assetNamed(scheme, (scheme as unknown as Record<string, string>)[field]!, assets)]),
-  );
-};
-
-const assetNamed = (scheme: TensorScheme, wanted: string, assets: readonly Asset[]): Asset => {
-  const asset = assets.find(({ name }) => name === wanted);
-  if (asset) return asset;
-  const names = assets.map(({ name }) => name).join(", ") || "none";
-  throw new AssetError(
-    "PLAN_ASSET_UNKNOWN",
-    `expected the plan to have an asset ${wanted} for ${schemeLabel(scheme)}, got ${names}; pass the assets of the plan file`,
-  );
-};
-
-/** A scheme names an asset that its plan lacks. */
-export class AssetError extends KvtunerError {
-  override readonly name = "AssetError";
-}

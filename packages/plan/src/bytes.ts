@@ -1,6 +1,6 @@
 import type { Heads } from "./codecs/codec-format.ts";
 import { FLOAT16 } from "./codecs/float16.ts";
-import { bitsOf, layoutOf, partBytes, type TensorScheme } from "./codecs/registry.ts";
+import { bitsOf, layoutOf, partBytes, schemeOfHead, type TensorScheme } from "./codecs/registry.ts";
 import { heldTokens } from "./held.ts";
 import type { Plan } from "./plan.ts";
 import type { CacheShape, LayerScheme, LayerShape } from "./scheme.ts";
@@ -54,12 +54,13 @@ export const heldBytes = (
   tensor: TensorScheme,
   { kvHeads, headSize }: Heads,
   tokens: { readonly coded: number; readonly exact: number },
-): TensorBytes => ({
-  ...Object.fromEntries(
-    layoutOf(tensor, { tokens: tokens.coded, headSize }).map((part) => [part.name, kvHeads * partBytes(part)]),
-  ),
-  exact: kvHeads * headSize * tokens.exact * EXACT_BYTES,
-});
+): TensorBytes => {
+  const bytes: Record<string, number> = {};
+  for (let head = 0; head < kvHeads; head++)
+    for (const part of layoutOf(schemeOfHead(tensor, head), { tokens: tokens.coded, headSize }))
+      bytes[part.name] = (bytes[part.name] ?? 0) + partBytes(part);
+  return { ...bytes, exact: kvHeads * headSize * tokens.exact * EXACT_BYTES };
+};
 
 /** Exact bytes of a whole plan's cache at `length` tokens. */
 export const planBytes = (plan: Pick<Plan, "layers" | "shape">, length: number): CacheBytes =>

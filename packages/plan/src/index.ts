@@ -1,5 +1,6 @@
 export type { Asset, SchemeAssets } from "./asset.ts";
-export { assetBytes, AssetError, assetsOf } from "./asset.ts";
+export { assetBytes } from "./asset.ts";
+export { assertAssetsFit, AssetError, assetsOf } from "./scheme-assets.ts";
 export type { AttentionSpec } from "./attention.ts";
 export { defaultScale, plainAttention, scoreOf, spanOf } from "./attention.ts";
 export type { AffineScheme, Axis, Bits, Format, GroupSize, Transform } from "./codecs/affine.ts";

@@ -6,6 +6,7 @@ import { FORMATS, schemeFault } from "./codecs/registry.ts";
 import { PlanFileError } from "./plan-file-error.ts";
 import type { ModelIdentity, Plan } from "./plan.ts";
 import { cachePlaces } from "./recurrent.ts";
+import { assertAssetsFit } from "./scheme-assets.ts";
 import type { CacheShape } from "./scheme.ts";
 import { layerShape, shapeDifferences, sizesOf, tensorShape } from "./shape.ts";
 
@@ -112,7 +113,7 @@ export const planSchema = (): object => z.toJSONSchema(planFile);
  *
  * @param openAssets reads the asset file that the plan names; returns undefined if there is none
  * @throws PlanFileError `PLAN_NOT_JSON`, `PLAN_UNKNOWN_VERSION`, `PLAN_INVALID` with the path of the fault,
- *   `PLAN_ASSETS_MISSING`, `PLAN_ASSETS_DAMAGED`
+ *   `PLAN_ASSETS_MISSING`, `PLAN_ASSETS_DAMAGED`, `PLAN_ASSETS_UNFIT`
  */
 export const parsePlan = (input: unknown, openAssets?: (file: string) => AssetFile | undefined): Plan => {
   const data = typeof input === "string" ? parseJson(input) : input;
@@ -122,7 +123,9 @@ export const parsePlan = (input: unknown, openAssets?: (file: string) => AssetFi
   const { $schema: _, assets, ...plan } = result.data;
   const complete = plan as Plan;
   assertConsistency(complete);
-  return assets ? { ...complete, assets: readAssets(assets, openAssets?.(assets.file)) } : complete;
+  const whole = assets ? { ...complete, assets: readAssets(assets, openAssets?.(assets.file)) } : complete;
+  assertAssets(whole);
+  return whole;
 };
 
 const readAssets = ({ file, sha256: expected }: AssetReference, got: AssetFile | undefined): Asset[] => {
@@ -194,6 +197,18 @@ const assertVersion = (data: unknown): void => {
     "PLAN_UNKNOWN_VERSION",
     `expected a plan of version ${VERSION}, got ${JSON.stringify(version)}, which another version of KVTuner wrote; tune the model again with this one`,
   );
+};
+
+const assertAssets = ({ layers, shape, assets }: Plan): void => {
+  for (const [index, layer] of layers.entries())
+    for (const tensor of ["key", "value"] as const)
+      try {
+        assertAssetsFit(layer[tensor], tensorShape(layerShape(shape, index), tensor), assets);
+      } catch (cause) {
+        throw new PlanFileError("PLAN_ASSETS_UNFIT", `layers.${index}.${tensor}: ${(cause as Error).message}`, {
+          cause,
+        });
+      }
 };
 
 const assertConsistency = ({ layers, shape }: Plan): void => {

@@ -1,5 +1,5 @@
-import { type Asset, assetsOf, type TensorScheme } from "@kvtuner/plan";
-import { assertBlock } from "./block.ts";
+import type { TensorScheme } from "@kvtuner/plan";
+import { assertBlock, type BlockContext, codecContext } from "./block.ts";
 import type { BlockErrorBounds } from "./bounds/block-errors.ts";
 import { codecOf } from "./codecs/registry.ts";
 
@@ -12,8 +12,8 @@ export const blockErrorBounds = (
   tokens: number,
   headSize: number,
   scheme: TensorScheme,
-  assets?: readonly Asset[],
+  context?: BlockContext,
 ): BlockErrorBounds => {
   assertBlock(x, tokens, headSize);
-  return codecOf(scheme).bound(x, tokens, headSize, scheme, assetsOf(scheme, assets));
+  return codecOf(scheme).bound(x, tokens, headSize, scheme, codecContext(scheme, context));
 };

@@ -1,13 +1,29 @@
 import { type Asset, assetsOf, layoutOf, partBytes, type TensorScheme } from "@kvtuner/plan";
+import type { CodecContext } from "./codecs/codec.ts";
 import { codecOf } from "./codecs/registry.ts";
 import { assertEncodable, QuantizerError } from "./encodable.ts";
 import type { EncodedBlock } from "./encoded-block.ts";
 
+/** Where a block is from. Most codecs need none of it. */
+export interface BlockContext {
+  /** The assets of the plan, for schemes that name some. */
+  readonly assets?: readonly Asset[] | undefined;
+  /** KV head of the block; 0 by default. */
+  readonly head?: number;
+  /** Position in the sequence of the first token; 0 by default. */
+  readonly position?: number;
+}
+
+/** The context of a codec, from that of a block. */
+export const codecContext = (
+  scheme: TensorScheme,
+  { assets, head = 0, position = 0 }: BlockContext = {},
+): CodecContext => ({ assets: assetsOf(scheme, assets), head, position });
+
 /**
  * Encodes one KV head's `x`, float32 `[tokens, headSize]`. Groups start at the first token.
  *
- * @param assets those of the plan, for schemes that name some
- * @throws AssetError when they lack one
+ * @throws AssetError when the plan's assets lack one that the scheme names
  * @throws QuantizerError `QUANTIZER_NAN`, `QUANTIZER_INFINITE` or `QUANTIZER_OVERFLOW` for numbers beyond float16, before
  *   or after a transform; `QUANTIZER_SHAPE` when `x` has another length; `QUANTIZER_SCHEME` for an impossible group
  */
@@ -16,10 +32,10 @@ export const encodeBlock = (
   tokens: number,
   headSize: number,
   scheme: TensorScheme,
-  assets?: readonly Asset[],
+  context?: BlockContext,
 ): EncodedBlock => {
   assertBlock(x, tokens, headSize);
-  return codecOf(scheme).encode(x, tokens, headSize, scheme, assetsOf(scheme, assets));
+  return codecOf(scheme).encode(x, tokens, headSize, scheme, codecContext(scheme, context));
 };
 
 /** Rejects numbers that no codec takes. Throws as {@link encodeBlock}. */
@@ -31,8 +47,7 @@ export const assertBlock = (x: Float32Array, tokens: number, headSize: number): 
 /**
  * Decodes a block to float32 `[tokens, headSize]`.
  *
- * @param assets those of the plan, for schemes that name some
- * @throws AssetError when they lack one
+ * @throws AssetError when the plan's assets lack one that the scheme names
  * @throws QuantizerError `QUANTIZER_SHAPE` when an array has another length than the scheme's layout
  */
 export const decodeBlock = (
@@ -40,11 +55,11 @@ export const decodeBlock = (
   tokens: number,
   headSize: number,
   scheme: TensorScheme,
-  assets?: readonly Asset[],
+  context?: BlockContext,
 ): Float32Array => {
   for (const { name, elements } of layoutOf(scheme, { tokens, headSize }))
     assertLength(name, encoded[name]?.length ?? 0, elements);
-  return codecOf(scheme).decode(encoded, tokens, headSize, scheme, assetsOf(scheme, assets));
+  return codecOf(scheme).decode(encoded, tokens, headSize, scheme, codecContext(scheme, context));
 };
 
 /** Bytes of an encoded block, all parts together. */

@@ -1,4 +1,5 @@
-import { type Asset, assetsOf, blockTokens, type TensorScheme } from "@kvtuner/plan";
+import { blockTokens, type TensorScheme } from "@kvtuner/plan";
+import { type BlockContext, codecContext } from "./block.ts";
 import type { RowLayout } from "./codecs/codec.ts";
 import { codecOf } from "./codecs/registry.ts";
 
@@ -12,10 +13,10 @@ export const fakeQuantize = (
   target: Float32Array,
   layout: RowLayout,
   scheme: TensorScheme,
-  assets?: readonly Asset[],
+  context?: Omit<BlockContext, "head">,
 ): void => {
   if (source !== target) target.set(source);
   const block = blockTokens(scheme);
   const tokens = block * Math.floor(layout.tokens / block);
-  codecOf(scheme).roundTrip(target, { ...layout, tokens }, scheme, assetsOf(scheme, assets));
+  codecOf(scheme).roundTrip(target, { ...layout, tokens }, scheme, codecContext(scheme, context));
 };

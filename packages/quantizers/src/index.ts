@@ -1,9 +1,10 @@
 export type { AffineBlock } from "./codecs/affine.ts";
 export type { EncodedBlock, PartArray } from "./encoded-block.ts";
 export { emptyBlock, emptyPart, mapParts } from "./encoded-block.ts";
+export type { BlockContext } from "./block.ts";
 export { decodeBlock, encodeBlock, encodedBytes } from "./block.ts";
 export { packCodes, unpackCodes } from "./bit-packing.ts";
-export type { Codec } from "./codecs/codec.ts";
+export type { Codec, CodecContext } from "./codecs/codec.ts";
 export { CODECS } from "./codecs/registry.ts";
 export { attentionOutputBound, attentionWeightBound } from "./bounds/attention.ts";
 export { blockErrorBounds } from "./block-error-bounds.ts";

@@ -38,18 +38,23 @@ export const encodedBlocks = (
   for (let index = first; index < end; index++) {
     const start = layout.layer.residency.sinks + index * blockSize;
     const rows = Array.from({ length: blockSize }, (_, row) => rowOf(start + row));
-    for (const [head, encoded] of blocks.entries()) encoded.set(index, encodeHead(layout, head, rows));
+    for (const [head, encoded] of blocks.entries()) encoded.set(index, encodeHead(layout, head, rows, start));
   }
   return blocks;
 };
 
-const encodeHead = (layout: TensorLayout, head: number, rows: readonly Uint16Array[]): EncodedBlock => {
-  const { headSize } = layout;
+const encodeHead = (
+  layout: TensorLayout,
+  head: number,
+  rows: readonly Uint16Array[],
+  position: number,
+): EncodedBlock => {
+  const { headSize, assets } = layout;
   const scheme = schemeOfHead(layout.scheme, head);
   const numbers = new Float32Array(rows.length * headSize);
   for (const [token, row] of rows.entries())
     numbers.set(numbersOf(row.subarray(head * headSize, (head + 1) * headSize)), token * headSize);
-  return encodeBlock(numbers, rows.length, headSize, scheme, layout.assets);
+  return encodeBlock(numbers, rows.length, headSize, scheme, { assets, head, position });
 };
 
 /** Adds pending rows to the tensor, and the blocks that they fill. Rows of these blocks stay in 16 bits too. */

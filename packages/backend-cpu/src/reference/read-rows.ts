@@ -18,7 +18,8 @@ export const createRowReader = (tensor: StoredTensor, pending: PendingRows): Row
     const place = token - layer.residency.sinks;
     const index = Math.floor(place / blockSize);
     const block = blocks[head]!.get(index) ?? pending.blocks[head]!.get(index)!;
-    return slice(decodedNumbers(block, layout, head), place % blockSize, headSize);
+    const start = layer.residency.sinks + index * blockSize;
+    return slice(decodedNumbers(block, layout, head, start), place % blockSize, headSize);
   };
   return (head, isCoded) => (token) => (isCoded ? readCoded : readExact)(head, token);
 };
@@ -44,10 +45,10 @@ const exactNumbers = (row: Uint16Array): Float32Array => {
   return numbers;
 };
 
-const decodedNumbers = (block: EncodedBlock, layout: TensorLayout, head: number): Float32Array => {
+const decodedNumbers = (block: EncodedBlock, layout: TensorLayout, head: number, position: number): Float32Array => {
   const { scheme, headSize, assets } = layout;
   const decoded = (): Float32Array =>
-    decodeBlock(block, blockTokens(scheme), headSize, schemeOfHead(scheme, head), assets);
+    decodeBlock(block, blockTokens(scheme), headSize, schemeOfHead(scheme, head), { assets, head, position });
   const numbers = known.get(block) ?? decoded();
   known.set(block, numbers);
   return numbers;

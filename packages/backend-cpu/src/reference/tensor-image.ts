@@ -1,5 +1,5 @@
 import type { HeadImage } from "@kvtuner/backend";
-import { blockTokens } from "@kvtuner/plan";
+import { blockTokens, schemeOfHead, type TensorScheme } from "@kvtuner/plan";
 import { emptyBlock, type EncodedBlock, mapParts } from "@kvtuner/quantizers";
 import {
   blockRange,
@@ -16,11 +16,14 @@ export const imagesOf = ({ layout, blocks, exact }: StoredTensor): HeadImage[] =
   const tokens = [...exact.keys()].sort((a, b) => a - b);
   return blocks.map((held, head) => {
     const rows = tokens.map((token) => exact.get(token)!.subarray(head * headSize, (head + 1) * headSize));
-    return { prefix: joined([...held.values()], layout), exact: Uint16Array.from(rows.flatMap((row) => [...row])) };
+    return {
+      prefix: joined([...held.values()], schemeOfHead(layout.scheme, head), headSize),
+      exact: Uint16Array.from(rows.flatMap((row) => [...row])),
+    };
   });
 };
 
-const joined = (blocks: readonly EncodedBlock[], { scheme, headSize }: TensorLayout): EncodedBlock =>
+const joined = (blocks: readonly EncodedBlock[], scheme: TensorScheme, headSize: number): EncodedBlock =>
   mapParts(emptyBlock(blocks.length * blockTokens(scheme), headSize, scheme), (all, part) => {
     for (const [index, block] of blocks.entries()) all.set(block[part]!, index * block[part]!.length);
     return all;

@@ -1,8 +1,8 @@
 import { type Asset, type CodecFormat, FORMATS, type LayerScheme, type TensorScheme } from "@kvtuner/plan";
-import { type Codec, CODECS, float16FromNumber, numberFromFloat16 } from "@kvtuner/quantizers";
+import { type Codec, type CodecContext, CODECS, float16FromNumber, numberFromFloat16 } from "@kvtuner/quantizers";
 import { afterAll, beforeAll } from "vitest";
 
-/** Differences from each channel's mean in a block: the nearest level of a table times the token's gain. */
+/** Differences from each channel's mean in a block: the nearest level of a table times the token's gain. Tilted by place. */
 interface LevelScheme {
   readonly kind: "levels";
   /** Asset: 16 float32 levels from -1 to 1. */
@@ -27,7 +27,9 @@ const format: CodecFormat<LevelScheme> = {
 };
 
 const codec: Codec<LevelScheme, LevelBlock> = {
-  encode: (x, tokens, headSize, { blockSize }, { table }) => {
+  encode: (numbers, tokens, headSize, { blockSize }, { assets, ...place }) => {
+    const { table } = assets;
+    const x = tilted(numbers, headSize, place, 1);
     const block: LevelBlock = {
       means: Uint16Array.from({ length: Math.ceil(tokens / blockSize) * headSize }, (_, index) => {
         const first = Math.floor(index / headSize) * blockSize;
@@ -49,7 +51,8 @@ const codec: Codec<LevelScheme, LevelBlock> = {
     }
     return block;
   },
-  decode: (block, tokens, headSize, { blockSize }, { table }) => {
+  decode: (block, tokens, headSize, { blockSize }, { assets, ...place }) => {
+    const { table } = assets;
     const decoded = new Float32Array(tokens * headSize);
     for (let token = 0; token < tokens; token++)
       for (const [channel, mean] of meansOf(block, token, headSize, blockSize).entries()) {
@@ -57,22 +60,18 @@ const codec: Codec<LevelScheme, LevelBlock> = {
         const level = table!.data[(block.nibbles[index >> 1]! >> (4 * (channel & 1))) & 15]!;
         decoded[index] = mean + gainOf(block.gains[token]!) * level;
       }
-    return decoded;
+    return tilted(decoded, headSize, place, -1);
   },
-  roundTrip: (data, { tokens, heads, headSize }, scheme, assets) => {
+  roundTrip: (data, { tokens, heads, headSize }, scheme, context) => {
     for (let head = 0; head < heads; head++) {
       const rows = Array.from({ length: tokens }, (_, token) => {
         const start = (token * heads + head) * headSize;
         return data.subarray(start, start + headSize);
       });
       const flat = Float32Array.from(rows.flatMap((row) => [...row]));
-      const decoded = codec.decode(
-        codec.encode(flat, tokens, headSize, scheme, assets),
-        tokens,
-        headSize,
-        scheme,
-        assets,
-      );
+      const own = { ...context, head };
+      const block = codec.encode(flat, tokens, headSize, scheme, own);
+      const decoded = codec.decode(block, tokens, headSize, scheme, own);
       for (const [token, row] of rows.entries()) row.set(decoded.subarray(token * headSize, (token + 1) * headSize));
     }
   },
@@ -80,6 +79,15 @@ const codec: Codec<LevelScheme, LevelBlock> = {
     throw new Error("internal: no test needs its bound");
   },
 };
+
+/** Adds what depends on the position and the KV head, so that a store that passes others breaks a law. */
+const tilted = (
+  x: Float32Array,
+  headSize: number,
+  { head, position }: Omit<CodecContext, "assets">,
+  sign: number,
+): Float32Array =>
+  x.map((number, index) => number + (sign * ((position + Math.floor(index / headSize) + 2 * head) % 5)) / 4);
 
 const meansOf = ({ means }: LevelBlock, token: number, headSize: number, blockSize: number): number[] => {
   const start = Math.floor(token / blockSize) * headSize;

@@ -1,4 +1,4 @@
-import { type Asset, layerShape, tensorShape } from "@kvtuner/plan";
+import { type Asset, layerShape, schemeOfHead, tensorShape } from "@kvtuner/plan";
 import type { CacheImage, HeadImage } from "./cache-image.ts";
 import { checksum } from "./checksum.ts";
 import { headSizes, type HeadSizes } from "./head-sizes.ts";
@@ -37,8 +37,8 @@ export const storedHeads = ({ shape, layers, length }: Omit<SnapshotHeader, "ass
   layers.flatMap((layer, index) => {
     const own = layerShape(shape, index);
     return (["key", "value"] as const).flatMap((tensor) =>
-      Array.from<HeadSizes>({ length: own.kvHeads }).fill(
-        headSizes(layer[tensor], layer, tensorShape(own, tensor), length),
+      Array.from({ length: own.kvHeads }, (_, head) =>
+        headSizes(schemeOfHead(layer[tensor], head), layer, tensorShape(own, tensor), length),
       ),
     );
   });

@@ -56,7 +56,9 @@ const headImage = (
   const period = block * Math.ceil(PERIOD_TOKENS / block);
   const numbers = syntheticNumbers(period, headSize, seed);
   return {
-    prefix: mapParts(encodeBlock(numbers, period, headSize, scheme, assets), (once) => repeat(once, coded / period)),
+    prefix: mapParts(encodeBlock(numbers, period, headSize, scheme, { assets }), (once) =>
+      repeat(once, coded / period),
+    ),
     exact: repeat(Uint16Array.from(numbers, float16FromNumber), exact / period),
   };
 };

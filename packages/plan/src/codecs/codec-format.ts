@@ -1,3 +1,5 @@
+import type { SchemeAssets } from "../asset.ts";
+
 /** One array of a coded tensor, of one KV head. */
 export interface Part {
   /** The codec's name for it, unique among its parts. Tokens in 16 bits are `exact`. */
@@ -21,7 +23,7 @@ export interface Heads {
 
 /**
  * Values allowed in a scheme's field: literals, `"count"` (a whole number from 1), `"numbers"` (positive numbers) or `"asset"`
- * (the name of an asset of the plan).
+ * (the name of an asset of the plan that is none of the literals).
  */
 export type FieldValues = readonly (string | number)[];
 
@@ -47,6 +49,8 @@ export interface CodecFormat<Scheme extends { readonly kind: string }> {
   layout(scheme: Scheme, place: Place): readonly Part[];
   /** What is wrong with fields that are valid one by one; continues "expected layer 3 ...". */
   fault?(scheme: Scheme, heads: Heads): string | undefined;
+  /** What is wrong with the assets that a scheme names, by field; continues "expected assets for ...". */
+  assetFault?(scheme: Scheme, heads: Heads, assets: SchemeAssets): string | undefined;
   /** The scheme of one KV head, if heads differ. */
   ofHead?(scheme: Scheme, head: number): Scheme;
 }

@@ -1,3 +1,4 @@
+import type { SchemeAssets } from "../asset.ts";
 import { affineFormat, type AffineScheme } from "./affine.ts";
 import type { CodecFormat, Heads, Part, Place } from "./codec-format.ts";
 import { float8Format, type Float8Scheme } from "./float8.ts";
@@ -39,6 +40,10 @@ export const layoutOf = (scheme: TensorScheme, place: Place): readonly Part[] =>
 /** What is wrong with a scheme whose fields are valid one by one; `undefined` if nothing is. */
 export const schemeFault = (scheme: TensorScheme, heads: Heads): string | undefined =>
   formatOf(scheme).fault?.(scheme, heads);
+
+/** What is wrong with the assets that a scheme names; `undefined` if nothing is. */
+export const assetFault = (scheme: TensorScheme, heads: Heads, assets: SchemeAssets): string | undefined =>
+  formatOf(scheme).assetFault?.(scheme, heads, assets);
 
 /** The scheme of one KV head. It differs between heads when, for example, each has its own fixed scale. */
 export const schemeOfHead = (scheme: TensorScheme, head: number): TensorScheme =>

@@ -30,7 +30,7 @@ export const quantizedRange = (
 export const decodedRows = (stored: StoredRows): (Float32Array | undefined)[] => {
   const decoded: (Float32Array | undefined)[] = stored.rows.map(() => undefined);
   const [first, end] = quantizedRange(stored, stored.rows.length);
-  const name = JSON.stringify([stored.scheme, stored.shape.headSize]);
+  const name = JSON.stringify([stored.scheme, stored.shape.headSize, first]);
   for (let start = first; start < end; start += blockTokens(stored.scheme))
     for (const [index, row] of decodedBlock(stored, start, name).entries()) decoded[start + index] = row;
   return decoded;
@@ -41,10 +41,15 @@ export const encodedPrefix = (stored: StoredRows, head: number): EncodedBlock =>
   const { length } = stored.rows;
   const [first, end] = quantizedRange(stored, length);
   const oldest = firstHeld(stored.scheme, stored.layer, layerSpan(stored.shape), length);
-  const rows = stored.rows.slice(Math.max(first, oldest), Math.max(end, oldest));
+  const position = Math.max(first, oldest);
+  const rows = stored.rows.slice(position, Math.max(end, oldest));
   const { headSize } = stored.shape;
   const scheme = schemeOfHead(stored.scheme, head);
-  return encodeBlock(headRows(rows, head, headSize), rows.length, headSize, scheme, stored.assets);
+  return encodeBlock(headRows(rows, head, headSize), rows.length, headSize, scheme, {
+    assets: stored.assets,
+    head,
+    position,
+  });
 };
 
 /** Rows of one head, float32 `[tokens, headSize]`. */
@@ -60,7 +65,7 @@ const decodedBlock = (stored: StoredRows, start: number, name: string): readonly
   const rows = stored.rows.slice(start, start + blockTokens(scheme));
   const entry = known.get(rows[0]!);
   if (entry?.name === name && rows.every((row, index) => row === entry.rows[index])) return entry.decoded;
-  const decoded = decodeRows(rows, stored);
+  const decoded = decodeRows(rows, start, stored);
   known.set(rows[0]!, { name, rows, decoded });
   return decoded;
 };
@@ -73,13 +78,15 @@ const known = new WeakMap<
 
 const decodeRows = (
   rows: readonly Float32Array[],
+  position: number,
   { scheme, shape: { kvHeads, headSize }, assets }: StoredRows,
 ): Float32Array[] => {
   const decoded = rows.map((row) => new Float32Array(row.length));
   for (let head = 0; head < kvHeads; head++) {
     const own = schemeOfHead(scheme, head);
-    const encoded = encodeBlock(headRows(rows, head, headSize), rows.length, headSize, own, assets);
-    const numbers = decodeBlock(encoded, rows.length, headSize, own, assets);
+    const context = { assets, head, position };
+    const encoded = encodeBlock(headRows(rows, head, headSize), rows.length, headSize, own, context);
+    const numbers = decodeBlock(encoded, rows.length, headSize, own, context);
     for (const [index, row] of decoded.entries())
       row.set(numbers.subarray(index * headSize, (index + 1) * headSize), head * headSize);
   }
