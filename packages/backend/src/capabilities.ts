@@ -18,6 +18,8 @@ export interface AffineFamily {
   readonly axis: Axis;
   readonly groupSizes: readonly GroupSize[];
   readonly transforms: readonly Transform[];
+  /** Whether schemes may clip; false by default. */
+  readonly clip?: boolean;
 }
 
 /** Schemes of any other codec that a backend can store: values by field, as in the codec's format. */
@@ -68,6 +70,8 @@ export interface KernelRange {
   readonly keyAxes: readonly Axis[];
   readonly valueAxes: readonly Axis[];
   readonly headSizes: readonly number[] | "any";
+  /** Whether schemes may clip; false by default. */
+  readonly clip?: boolean;
   /** False by default. */
   readonly deviceTensors?: boolean;
   /** False by default. */
@@ -81,11 +85,11 @@ export interface KernelRange {
  * know: groups of 16, 32, 64 and 128 numbers, and the whole head on axis token.
  */
 export const capabilitiesOf = (
-  { bits, keyAxes, valueAxes, headSizes, deviceTensors = false, unevenLayers, attention }: KernelRange,
+  { keyAxes, valueAxes, headSizes, deviceTensors = false, unevenLayers, attention, ...codes }: KernelRange,
   { maxTokens, maxCacheBytes }: CacheLimits,
 ): Capabilities => ({
-  key: [FLOAT16, ...keyAxes.map((axis) => familyOf(axis, bits))],
-  value: [FLOAT16, ...valueAxes.map((axis) => familyOf(axis, bits))],
+  key: [FLOAT16, ...keyAxes.map((axis) => familyOf(axis, codes))],
+  value: [FLOAT16, ...valueAxes.map((axis) => familyOf(axis, codes))],
   headSizes,
   maxCacheBytes,
   maxTokens,
@@ -94,9 +98,9 @@ export const capabilitiesOf = (
   ...(attention && { attention }),
 });
 
-const familyOf = (axis: Axis, bits: readonly Bits[]): AffineFamily => ({
+const familyOf = (axis: Axis, codes: Pick<KernelRange, "bits" | "clip">): AffineFamily => ({
   kind: "affine",
-  bits,
+  ...codes,
   formats: ["affine", "symmetric"],
   axis,
   groupSizes: axis === "token" ? ["head", 16, 32, 64, 128] : [16, 32, 64, 128],

@@ -3,6 +3,7 @@ import {
   bitsOf,
   blockTokens,
   FLOAT16,
+  FORMATS,
   type FieldValues,
   type GroupSize,
   literalsOf,
@@ -22,21 +23,31 @@ export const supportsScheme = (families: readonly SchemeFamily[], scheme: Tensor
       family.bits.includes(scheme.bits) &&
       family.formats.includes(scheme.format) &&
       family.groupSizes.includes(scheme.groupSize) &&
-      family.transforms.includes(scheme.transform)
+      family.transforms.includes(scheme.transform) &&
+      (family.clip || scheme.clip === undefined || scheme.clip === 1)
     );
   });
 
-const hasFields = (fields: FieldFamily["fields"], scheme: object): boolean =>
-  Object.entries(fields).every(([name, values]) => {
-    const value = (scheme as Record<string, unknown>)[name];
-    if (Array.isArray(value)) return values.includes("numbers");
-    if (typeof value === "string" && values.includes("asset")) return true;
-    return values.includes(value as string) || (typeof value === "number" && values.includes("count"));
-  });
+/** Fields that a family does not list have their defaults. */
+const hasFields = (fields: FieldFamily["fields"], scheme: TensorScheme): boolean => {
+  const defaults = FORMATS[scheme.kind]?.defaults ?? {};
+  return Object.entries({ ...defaults, ...scheme }).every(([name, value]) =>
+    name === "kind" || name in fields
+      ? name === "kind" || hasValue(fields[name]!, value)
+      : value === (defaults as Record<string, unknown>)[name],
+  );
+};
+
+const hasValue = (values: FieldValues, value: unknown): boolean => {
+  if (Array.isArray(value)) return values.includes("numbers");
+  if (typeof value === "string" && values.includes("asset")) return true;
+  if (values.includes(value as string)) return true;
+  return typeof value === "number" && (values.includes("count") || (values.includes("share") && value <= 1));
+};
 
 /**
  * The supported scheme most like `scheme`; `undefined` if no family lists any. The codec counts most, then the axis, then
- * format and transform, then the group size, then the bits. Of two equally near, the one with more bits.
+ * format and transform, then the clip, then the group size, then the bits. Of two equally near, the one with more bits.
  */
 export const nearestScheme = (
   families: readonly SchemeFamily[],
@@ -61,13 +72,31 @@ export const schemesOf = (family: SchemeFamily, blockSize: number): TensorScheme
 const fieldSchemesOf = ({ kind, fields }: FieldFamily, blockSize: number): TensorScheme[] => {
   let schemes: Record<string, unknown>[] = [{ kind }];
   for (const [name, values] of Object.entries(fields)) {
-    const listed: FieldValues = values.includes("count") ? [blockSize] : literalsOf(values);
+    const listed = listedValues(values, blockSize);
     schemes = schemes.flatMap((scheme) => listed.map((value) => ({ ...scheme, [name]: value })));
   }
   return (schemes as unknown as TensorScheme[]).filter((scheme) => !schemeFault(scheme, { kvHeads: 1, headSize: 1 }));
 };
 
-const affineSchemesOf = (family: AffineFamily, blockSize: number): AffineScheme[] =>
+const listedValues = (values: FieldValues, blockSize: number): FieldValues => {
+  if (values.includes("count")) return [blockSize];
+  return values.includes("share") ? [1, 0.9] : literalsOf(values);
+};
+
+/** Every combination without a clip, then each with one if the family has clips. */
+const affineSchemesOf = (family: AffineFamily, blockSize: number): AffineScheme[] => {
+  const schemes = plainSchemesOf(family, blockSize).filter(
+    (scheme) => !schemeFault(scheme, { kvHeads: 1, headSize: Infinity }),
+  );
+  return family.clip ? [...schemes, ...schemes.map(withClip)] : schemes;
+};
+
+const withClip = (scheme: AffineScheme, index: number): AffineScheme =>
+  scheme.axis === "token" && index % 2 === 0
+    ? { ...scheme, clip: 0.92, clipRule: "magnitude" }
+    : { ...scheme, clip: 0.9 };
+
+const plainSchemesOf = (family: AffineFamily, blockSize: number): AffineScheme[] =>
   family.groupSizes.flatMap((groupSize) =>
     family.transforms.flatMap((transform) =>
       family.formats.flatMap((format) =>
@@ -95,6 +124,7 @@ const distance = (a: TensorScheme, b: TensorScheme, headSize: number): number =>
 };
 
 const affineDistance = (a: AffineScheme, b: AffineScheme, headSize: number): number =>
+  100 * Number((a.clip ?? 1) !== (b.clip ?? 1)) +
   1000 * Number(a.axis !== b.axis) +
   300 * Number(a.format !== b.format) +
   300 * Number(a.transform !== b.transform) +

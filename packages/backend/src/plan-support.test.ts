@@ -50,6 +50,7 @@ describe("a plan", () => {
     ["bits of the same axis", { bits: 8 }, { bits: 4 }],
     ["format", { format: "symmetric" }, { format: "affine" }],
     ["transform", { transform: "hadamard" }, { transform: "none" }],
+    ["clip", { clip: 0.9 }, {}],
     ["group and whole blocks", { groupSize: 48, blockSize: 48 }, { groupSize: 32, blockSize: 64 }],
   ])("is rejected with layer, scheme and the nearest supported one: %s", (_, asked, nearest) => {
     const scheme = { ...key, ...asked };
@@ -93,6 +94,7 @@ describe("a plan", () => {
     ["residency", { ...layer, residency: { ...layer.residency, kind: "salient" as "prefix" } }],
     ["channel groups in blocks", { ...layer, key: { ...key, blockSize: 40 } }],
     ["token groups in heads", { ...layer, value: { ...value, groupSize: 65 } }],
+    ["clip", { ...layer, value: { ...value, clip: 0 } }],
     ["blocks", { ...layer, value: { ...value, blockSize: 0 } }],
   ])("is rejected if no cache can follow it: %s", (_, bad) => {
     expect(() => check([layer, bad])).toThrow(expect.objectContaining({ code: "BACKEND_PLAN_INVALID" }));

@@ -1,6 +1,7 @@
 import {
   assertAssetsFit,
   type CacheShape,
+  completeScheme,
   type FieldValues,
   FORMATS,
   KvtunerError,
@@ -121,12 +122,12 @@ const assertLayerScheme = (layer: number, scheme: LayerScheme, shape: LayerShape
 };
 
 const assertScheme = (layer: number, scheme: TensorScheme, shape: LayerShape): void => {
-  const counts = Object.entries<FieldValues>(FORMATS[scheme.kind]?.fields ?? {}).filter(([, values]) =>
-    values.includes("count"),
-  );
-  for (const [name, values] of counts) {
-    const value = (scheme as unknown as Record<string, string | number>)[name]!;
-    if (!values.includes(value) && !isCount(value as number)) throw invalid(layer, `a ${name} from 1`, scheme);
+  for (const [name, values] of Object.entries<FieldValues>(FORMATS[scheme.kind]?.fields ?? {})) {
+    const value = (completeScheme(scheme) as unknown as Record<string, string | number>)[name]!;
+    if (values.includes("count") && !values.includes(value) && !isCount(value as number))
+      throw invalid(layer, `a ${name} from 1`, scheme);
+    if (values.includes("share") && !((value as number) > 0 && (value as number) <= 1))
+      throw invalid(layer, `a ${name} above 0 and at most 1`, scheme);
   }
   const fault = schemeFault(scheme, shape);
   if (fault) throw invalid(layer, `a scheme ${fault}`, scheme);

@@ -37,6 +37,7 @@ const fieldSchema = (values: FieldValues): z.ZodType => {
   const literals = literalsOf(values);
   const choices: z.ZodType[] = [
     ...(values.includes("count") ? [count] : []),
+    ...(values.includes("share") ? [z.number().positive().max(1)] : []),
     ...(values.includes("numbers") ? [z.array(z.number().positive()).min(1)] : []),
     ...(values.includes("asset") ? [assetName] : []),
     ...(literals.length > 0 ? [z.literal(literals)] : []),
@@ -45,10 +46,15 @@ const fieldSchema = (values: FieldValues): z.ZodType => {
 };
 
 /** One object for each codec, from the fields of its format. */
-const codecSchemas = Object.values(FORMATS).map(({ kind, fields }) =>
+const codecSchemas = Object.values(FORMATS).map(({ kind, fields, defaults = {} }) =>
   z.strictObject({
     kind: z.literal(kind),
-    ...Object.fromEntries(Object.entries<FieldValues>(fields).map(([name, values]) => [name, fieldSchema(values)])),
+    ...Object.fromEntries(
+      Object.entries<FieldValues>(fields).map(([name, values]) => {
+        const field = fieldSchema(values);
+        return [name, name in defaults ? field.optional() : field];
+      }),
+    ),
   }),
 );
 

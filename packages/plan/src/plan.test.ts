@@ -14,11 +14,13 @@ import {
 import {
   bitsOf,
   cachePlaces,
+  completeScheme,
   equivalentBits,
   formatBytes,
   formatPair,
   formatShorthand,
   layerBytes,
+  type LayerScheme,
   layerScheme,
   type Mode,
   MODES,
@@ -34,7 +36,7 @@ import {
 
 const shape = { layers: 3, queryHeads: 9, kvHeads: 3, headSize: 64 };
 const model = { name: "Small", architecture: "llama" };
-const bits = fc.constantFrom(2 as const, 3 as const, 4 as const, 5 as const, 6 as const, 8 as const, 16 as const);
+const bits = fc.constantFrom(1 as const, 2 as const, 3 as const, 4 as const, 5 as const, 6 as const, 8 as const, 16 as const);
 const pair = fc.record({ key: bits, value: bits });
 const layer = fc
   .tuple(
@@ -215,6 +217,9 @@ describe("plan files", () => {
   });
 
   const good = uniformPlan(model, shape, layerScheme("compact", { key: 4, value: 3 }));
+  const withKey =
+    (fields: object) =>
+    (of: LayerScheme): unknown => ({ ...of, key: { ...of.key, ...fields } });
   const broken: [string, unknown, string, RegExp][] = [
     ["not JSON", "{", "PLAN_NOT_JSON", /JSON/],
     ["an older version", { ...good, version: 1 }, "PLAN_UNKNOWN_VERSION", /version 2, got 1.*tune the model again/],
@@ -246,6 +251,20 @@ describe("plan files", () => {
       "PLAN_INVALID",
       /at most the head size 64, got 1000/,
     ],
+    ["a clip of nothing", { ...good, layers: good.layers.map(withKey({ clip: 0 })) }, "PLAN_INVALID", /0\.key\.clip/],
+    ["a clip above all", { ...good, layers: good.layers.map(withKey({ clip: 1.1 })) }, "PLAN_INVALID", /0\.key\.clip/],
+    [
+      "symmetric codes of 1 bit",
+      { ...good, layers: good.layers.map(withKey({ bits: 1, format: "symmetric" })) },
+      "PLAN_INVALID",
+      /0\.key of 1 bit to have format affine/,
+    ],
+    [
+      "channels cut at magnitudes of a token",
+      { ...good, layers: good.layers.map(withKey({ clip: 0.9, clipRule: "magnitude" })) },
+      "PLAN_INVALID",
+      /0\.key on axis channel to have clipRule range/,
+    ],
     ["nothing", null, "PLAN_INVALID", /at the top/],
   ];
   test.each(broken)("%s is rejected with its place", (_, input, code, message) => {
@@ -259,6 +278,15 @@ describe("plan files", () => {
   ) as object;
   const accepts = new Ajv2020({ allowUnionTypes: true }).compile(publishedSchema);
 
+  test("a scheme without the newer fields is one with their defaults", () => {
+    const key = { ...good.layers[0]!.key, clip: 1, clipRule: "range" } as LayerScheme["key"];
+    expect(completeScheme(good.layers[0]!.key)).toEqual(completeScheme(key));
+    expect(formatShorthand({ ...good.layers[0]!, key })).toBe("compact:K4V3");
+    const plan = { ...good, layers: good.layers.map((of) => ({ ...of, key })) };
+    expect(parsePlan(serializePlan(plan))).toEqual(plan);
+    expect(accepts(plan)).toBe(true);
+  });
+
   property.prop([plans])("the published schema accepts every plan, in a validator of another maker", (plan) => {
     expect(accepts(JSON.parse(serializePlan(plan))) || accepts.errors).toBe(true);
   });
@@ -269,6 +297,8 @@ describe("plan files", () => {
     "places that are not in order",
     "blocks that split groups",
     "groups larger than a head",
+    "symmetric codes of 1 bit",
+    "channels cut at magnitudes of a token",
   ];
   test.each(broken.filter(([, input]) => typeof input !== "string"))(
     "the schema checks %s as far as it can",

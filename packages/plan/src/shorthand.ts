@@ -1,4 +1,4 @@
-import { bitsOf } from "./codecs/registry.ts";
+import { bitsOf, completeScheme } from "./codecs/registry.ts";
 import { KvtunerError } from "./error.ts";
 import { layerScheme, type Mode, MODES, type Pair, PAIR_BITS, type ResidencyOverrides } from "./mode.ts";
 import type { LayerScheme } from "./scheme.ts";
@@ -96,7 +96,7 @@ const suffixOf = ({ residency: standard }: LayerScheme, { residency }: LayerSche
 
 const sameTensors = (a: LayerScheme, b: LayerScheme): boolean =>
   (["key", "value"] as const).every((tensor) => {
-    const [one, other]: Record<string, unknown>[] = [{ ...a[tensor] }, { ...b[tensor] }];
+    const [one, other]: Record<string, unknown>[] = [{ ...completeScheme(a[tensor]) }, { ...completeScheme(b[tensor]) }];
     return Object.keys({ ...one, ...other }).every((field) => one![field] === other![field]);
   });
 

@@ -6,7 +6,7 @@ import { blockRows } from "./block-rows.ts";
 import { decodeBlock, encodeBlock } from "./block.ts";
 import { groupErrorBound, rangeErrorBound } from "./bounds/group.ts";
 import { MAX_FLOAT16 } from "./float16.ts";
-import { groupParameters } from "./group.ts";
+import { groupParameters, magnitudeLimit } from "./group.ts";
 import { transformed } from "./hadamard.ts";
 import { anyHostility, hostileNumbers } from "./test-support/hostile-numbers.ts";
 import { anyAffine, anyScheme, everyScheme, HEAD_SIZES } from "./test-support/schemes.ts";
@@ -53,10 +53,12 @@ test.prop([anyAffine, fc.integer({ min: 1, max: 40 }), anyHostility], { numRuns:
     const decoded = decodeBlock(encodeBlock(x, 1, count, scheme), 1, count, scheme);
     const [smallest, largest] = [Math.min(...x), Math.max(...x)];
     const magnitude = Math.max(-smallest, largest);
-    const bound = groupErrorBound(smallest, largest, scheme);
+    const limit = magnitudeLimit(x, 0, count, scheme);
+    const bound = groupErrorBound(smallest, largest, scheme, limit);
     for (const [index, number] of x.entries()) expect(Math.abs(number - decoded[index]!)).toBeLessThanOrEqual(bound);
     const range = scheme.format === "affine" ? largest - smallest : magnitude;
-    expect(bound).toBeLessThanOrEqual(rangeErrorBound(range, magnitude, scheme));
+    const plain = { ...scheme, clip: 1 };
+    expect(groupErrorBound(smallest, largest, plain)).toBeLessThanOrEqual(rangeErrorBound(range, magnitude, plain));
   },
 );
 

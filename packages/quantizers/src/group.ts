@@ -1,22 +1,51 @@
 import type { AffineScheme } from "@kvtuner/plan";
-import { roundHalfToEven, roundToFloat16 } from "./float16.ts";
+import { QuantizerError } from "./encodable.ts";
+import { MAX_FLOAT16, roundHalfToEven, roundToFloat16 } from "./float16.ts";
 
-/** Parameters that decode a group: `code * scale + minimum`, in float32. Both are float16 numbers. */
+/** Parameters that decode a group: `code * scale + minimum`, in float32. */
 export interface GroupParameters {
   scale: number;
   minimum: number;
+  /** Numbers beyond this magnitude do not widen the range. */
+  limit: number;
+  /** Share of the range that codes span. */
+  readonly clip: number;
   /** Smallest and largest code. */
-  lowest: number;
-  highest: number;
+  readonly lowest: number;
+  readonly highest: number;
 }
 
 /** Parameters for {@link fitGroup} to fill; made once, outside of loops. */
-export const groupParameters = ({ bits, format }: Pick<AffineScheme, "bits" | "format">): GroupParameters => {
+export const groupParameters = ({ bits, format, clip = 1, clipRule = "range" }: GroupScheme): GroupParameters => {
   const levels = 2 ** bits - 1;
   const half = 2 ** (bits - 1) - 1;
+  if (format === "symmetric" && half === 0)
+    throw new QuantizerError(
+      "QUANTIZER_SCHEME",
+      "expected symmetric codes of at least 2 bits, got 1; use the format affine",
+    );
+  const start = { scale: 0, minimum: 0, limit: Infinity, clip: clipRule === "range" ? clip : 1 };
   return format === "affine"
-    ? { scale: 0, minimum: 0, lowest: 0, highest: levels }
-    : { scale: 0, minimum: 0, lowest: -half, highest: half };
+    ? { ...start, lowest: 0, highest: levels }
+    : { ...start, lowest: -half, highest: half };
+};
+
+/** What determines the parameters of a group, beside its numbers. */
+export type GroupScheme = Pick<AffineScheme, "bits" | "format" | "clip" | "clipRule">;
+
+/**
+ * The magnitude to cut a head vector at, for the rule `magnitude`: of its magnitudes in ascending order, the one at
+ * `floor(clip * headSize)` (OSCAR, arXiv 2605.17757). Infinity for the rule `range` and for a clip of 1.
+ */
+export const magnitudeLimit = (
+  data: Float32Array,
+  offset: number,
+  headSize: number,
+  { clip = 1, clipRule }: GroupScheme,
+): number => {
+  if (clipRule !== "magnitude" || clip >= 1) return Infinity;
+  const magnitudes = data.slice(offset, offset + headSize).map(Math.abs).sort();
+  return magnitudes[Math.floor(clip * headSize)]!;
 };
 
 /** Fits scale and minimum to the `count` numbers `data[offset + i * stride]`. */
@@ -43,13 +72,32 @@ export const fitGroup = (
  *
  * Affine (KVTuner, equation 2): `scale = f16((max - min) / (2^bits - 1))`, `minimum = f16(min)`.
  * Symmetric: `scale = f16(max |x| / (2^(bits - 1) - 1))`, no minimum.
+ * Clipped: both ends are first cut at the limit. Then the range shrinks to its share `clip`, about its middle:
+ * `min + (max - min) * f32((1 - clip) / 2)`.
  */
 export const fitExtremes = (parameters: GroupParameters, smallest: number, largest: number): void => {
-  const affine = parameters.lowest === 0;
-  const range = affine ? Math.fround(largest - smallest) : Math.max(largest, -smallest);
-  parameters.scale = roundToFloat16(Math.fround(range / parameters.highest));
-  parameters.minimum = affine ? roundToFloat16(smallest) : 0;
+  const { limit, clip, highest } = parameters;
+  const bottom = Math.max(-limit, Math.min(limit, smallest));
+  const top = Math.max(-limit, Math.min(limit, largest));
+  if (parameters.lowest < 0) {
+    parameters.scale = scaleOf(clipped(Math.max(top, -bottom), clip), highest);
+    parameters.minimum = 0;
+    return;
+  }
+  const range = Math.fround(top - bottom);
+  parameters.scale = scaleOf(clipped(range, clip), highest);
+  parameters.minimum = roundToFloat16(clip < 1 ? insetOf(bottom, range, clip) : bottom);
 };
+
+/** A single step, of 1 bit, can exceed float16. */
+const scaleOf = (range: number, steps: number): number =>
+  Math.min(MAX_FLOAT16, roundToFloat16(Math.fround(range / steps)));
+
+const clipped = (range: number, clip: number): number =>
+  clip < 1 ? Math.fround(range * Math.fround(clip)) : range;
+
+const insetOf = (bottom: number, range: number, clip: number): number =>
+  Math.fround(bottom + Math.fround(range * Math.fround((1 - clip) / 2)));
 
 /** Code of one number: nearest, halves to even, clamped. A scale of 0 gives code 0. */
 export const encodeNumber = ({ scale, minimum, lowest, highest }: GroupParameters, x: number): number => {

@@ -30,6 +30,7 @@ export const createReferenceBackend = (options: ReferenceOptions = {}): Backend 
       capabilitiesOf(
         {
           bits: CODE_BITS,
+          clip: true,
           keyAxes: ["token", "channel"],
           valueAxes: ["token", "channel"],
           headSizes: "any",

@@ -22,12 +22,16 @@ const affine = (
   groupSizes: readonly GroupSize[],
   blockSizes: readonly number[],
 ): fc.Arbitrary<TensorScheme> =>
-  fc.record({
-    kind: fc.constant("affine"),
-    bits: fc.constantFrom(2, 3, 4, 8),
-    format: fc.constantFrom("affine", "symmetric"),
-    axis: fc.constant(axis),
-    groupSize: fc.constantFrom(...groupSizes),
-    blockSize: fc.constantFrom(...blockSizes),
-    transform: fc.constantFrom("none", "hadamard"),
-  });
+  fc
+    .record({
+      kind: fc.constant("affine" as const),
+      bits: fc.constantFrom(1, 2, 3, 4, 8),
+      format: fc.constantFrom("affine", "symmetric"),
+      axis: fc.constant(axis),
+      groupSize: fc.constantFrom(...groupSizes),
+      blockSize: fc.constantFrom(...blockSizes),
+      transform: fc.constantFrom("none", "hadamard"),
+      clip: fc.constantFrom(1, 0.9),
+      clipRule: axis === "token" ? fc.constantFrom("range", "magnitude") : fc.constant("range" as const),
+    })
+    .filter(({ bits, format }) => bits > 1 || format === "affine");

@@ -1,7 +1,7 @@
 import type { CodecFormat, Part, Place } from "./codec-format.ts";
 
 /** Widths of an affine code, in bits. */
-export const CODE_BITS = [2, 3, 4, 5, 6, 8] as const;
+export const CODE_BITS = [1, 2, 3, 4, 5, 6, 8] as const;
 
 /** Bits of one affine code. */
 export type Bits = (typeof CODE_BITS)[number];
@@ -21,6 +21,13 @@ export type GroupSize = number | "head";
 /** Rotation of the head vector before quantization, undone after decoding. */
 export type Transform = "none" | "hadamard";
 
+/**
+ * What a `clip` is a share of. `range`: codes span that share of the group's range, about its middle (symmetric: of its largest
+ * magnitude). `magnitude`: numbers are cut at the magnitude that the share of the head vector does not exceed (OSCAR, axis
+ * token only).
+ */
+export type ClipRule = "range" | "magnitude";
+
 /** Integer codes in groups. Each group has a 16-bit scale and, for the format `affine`, a 16-bit minimum. */
 export interface AffineScheme {
   readonly kind: "affine";
@@ -31,6 +38,10 @@ export interface AffineScheme {
   /** Tokens encoded together; a multiple of `groupSize` on axis channel. */
   readonly blockSize: number;
   readonly transform: Transform;
+  /** Share of what the codes span, above 0; 1 by default. What lies outside is coded as the nearest code. */
+  readonly clip?: number;
+  /** `range` by default. */
+  readonly clipRule?: ClipRule;
 }
 
 /** Integer codes in groups: the paper's two modes, KIVI, `compact`. */
@@ -43,18 +54,24 @@ export const affineFormat: CodecFormat<AffineScheme> = {
     groupSize: ["count", "head"],
     blockSize: ["count"],
     transform: ["none", "hadamard"],
+    clip: ["share"],
+    clipRule: ["range", "magnitude"],
   },
+  defaults: { clip: 1, clipRule: "range" },
   bits: ({ bits }) => bits,
   blockTokens: ({ blockSize }) => blockSize,
-  label: ({ bits, format, axis, groupSize, blockSize, transform }) =>
-    `${bits}-bit ${format}, axis ${axis}, group ${groupSize}, block ${blockSize}, transform ${transform}`,
+  label: ({ bits, format, axis, groupSize, blockSize, transform, clip = 1, clipRule = "range" }) =>
+    `${bits}-bit ${format}, axis ${axis}, group ${groupSize}, block ${blockSize}, transform ${transform}${clip < 1 ? `, ${clipRule} clip ${clip}` : ""}`,
   layout: (scheme, place) => {
     const { codeBytes, groups } = rowSizes(scheme, place);
     const codes: Part = { name: "codes", dtype: "uint8", elements: codeBytes };
     const scales: Part = { name: "scales", dtype: "float16", elements: groups };
     return scheme.format === "affine" ? [codes, scales, { ...scales, name: "minima" }] : [codes, scales];
   },
-  fault: ({ axis, groupSize, blockSize }, { headSize }) => {
+  fault: ({ bits, format, axis, groupSize, blockSize, clipRule }, { headSize }) => {
+    if (bits === 1 && format === "symmetric") return "of 1 bit to have format affine, got symmetric";
+    if (clipRule === "magnitude" && axis === "channel")
+      return "on axis channel to have clipRule range, got magnitude";
     if (axis === "token" && groupSize !== "head" && groupSize > headSize)
       return `on axis token to have a groupSize of at most the head size ${headSize}, got ${groupSize}`;
     if (axis === "channel" && (groupSize === "head" || blockSize % groupSize !== 0))

@@ -22,14 +22,14 @@ export interface Heads {
 }
 
 /**
- * Values allowed in a scheme's field: literals, `"count"` (a whole number from 1), `"numbers"` (positive numbers) or `"asset"`
- * (the name of an asset of the plan that is none of the literals).
+ * Values allowed in a scheme's field: literals, `"count"` (a whole number from 1), `"share"` (a number above 0, at most 1),
+ * `"numbers"` (positive numbers) or `"asset"` (the name of an asset of the plan that is none of the literals).
  */
 export type FieldValues = readonly (string | number)[];
 
 /** The values that are listed one by one. */
 export const literalsOf = (values: FieldValues): FieldValues =>
-  values.filter((value) => value !== "count" && value !== "numbers" && value !== "asset");
+  values.filter((value) => !["count", "share", "numbers", "asset"].includes(value as string));
 
 /**
  * What plans, sizes, files and capabilities need to know about a codec's schemes. Encoding and decoding are in
@@ -39,6 +39,8 @@ export interface CodecFormat<Scheme extends { readonly kind: string }> {
   readonly kind: Scheme["kind"];
   /** Allowed values of every field except `kind`. */
   readonly fields: Readonly<Record<Exclude<keyof Scheme, "kind">, FieldValues>>;
+  /** What a field means that a scheme leaves out. All others are required. */
+  readonly defaults?: Readonly<Partial<Scheme>>;
   /** Bits of one stored number, without parameters. */
   bits(scheme: Scheme): number;
   /** Tokens encoded together; `undefined` for a codec that keeps tokens exact and so has no prefix. */

@@ -22,6 +22,9 @@ export const FORMATS: { readonly [Kind in CodecKind]: CodecFormat<SchemeOf<Kind>
 
 const formatOf = ({ kind }: TensorScheme): CodecFormat<TensorScheme> => FORMATS[kind];
 
+/** A scheme with every field, those that it leaves out too. */
+export const completeScheme = (scheme: TensorScheme): TensorScheme => ({ ...formatOf(scheme).defaults, ...scheme });
+
 /** Bits of one stored number, without parameters. */
 export const bitsOf = (scheme: TensorScheme): number => formatOf(scheme).bits(scheme);
 

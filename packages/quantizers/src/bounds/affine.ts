@@ -1,5 +1,6 @@
 import type { AffineScheme } from "@kvtuner/plan";
 import { blockRows, type StridedNumbers } from "../block-rows.ts";
+import { magnitudeLimit } from "../group.ts";
 import { encodableRotation, hadamardBlockSize } from "../hadamard.ts";
 import { type BlockErrorBounds, blockErrors, norm } from "./block-errors.ts";
 import { DOUBLE_SLACK, FLOAT32_ROUNDING, groupErrorBound } from "./group.ts";
@@ -24,12 +25,14 @@ export const affineErrorBounds = (
 
 const codeBounds = (x: Float32Array, tokens: number, headSize: number, scheme: AffineScheme): Float64Array => {
   const bounds = new Float64Array(x.length);
-  for (const { groups } of blockRows(tokens, headSize, scheme))
+  for (const { offset, count, groups } of blockRows(tokens, headSize, scheme)) {
+    const limit = magnitudeLimit(x, offset, count, scheme);
     for (const group of groups) {
       const [smallest, largest] = extremes(x, group);
-      const bound = groupErrorBound(smallest, largest, scheme);
+      const bound = groupErrorBound(smallest, largest, scheme, limit);
       for (let index = 0; index < group.count; index++) bounds[group.offset + index * group.stride] = bound;
     }
+  }
   return bounds;
 };
 

@@ -1,6 +1,6 @@
 import type { AffineScheme } from "@kvtuner/plan";
 import { roundHalfToEven } from "../float16.ts";
-import { fitExtremes, fitGroup, type GroupParameters, groupParameters } from "../group.ts";
+import { fitExtremes, fitGroup, type GroupParameters, groupParameters, magnitudeLimit } from "../group.ts";
 import { hadamardInPlace } from "../hadamard.ts";
 import type { RowLayout } from "./codec.ts";
 
@@ -22,9 +22,11 @@ const quantizeRows = (data: Float32Array, rows: number, { heads, headSize }: Row
   const parameters = groupParameters(scheme);
   const groupSize = scheme.groupSize === "head" ? headSize : scheme.groupSize;
   const end = rows * heads * headSize;
-  for (let head = 0; head < end; head += headSize)
+  for (let head = 0; head < end; head += headSize) {
+    parameters.limit = magnitudeLimit(data, head, headSize, scheme);
     for (let channel = head; channel < head + headSize; channel += groupSize)
       quantizeGroup(parameters, data, channel, Math.min(groupSize, head + headSize - channel));
+  }
 };
 
 const quantizeGroup = (parameters: GroupParameters, data: Float32Array, offset: number, count: number): void => {

@@ -4,7 +4,7 @@ import { blockRows } from "../block-rows.ts";
 import { affineErrorBounds } from "../bounds/affine.ts";
 import { emptyBlock } from "../encoded-block.ts";
 import { float16FromNumber, numberFromFloat16 } from "../float16.ts";
-import { decodeNumber, encodeNumber, fitGroup, type GroupParameters, groupParameters } from "../group.ts";
+import { decodeNumber, encodeNumber, fitGroup, type GroupParameters, groupParameters, magnitudeLimit } from "../group.ts";
 import { encodableRotation, transformed } from "../hadamard.ts";
 import { roundTripAffine } from "./affine-round-trip.ts";
 import type { Codec } from "./codec.ts";
@@ -40,8 +40,9 @@ const encodeRows = (x: Float32Array, tokens: number, headSize: number, scheme: A
   const parameters = groupParameters(scheme);
   let byte = 0;
   let groupIndex = 0;
-  for (const { count, groups } of blockRows(tokens, headSize, scheme)) {
+  for (const { offset, count, groups } of blockRows(tokens, headSize, scheme)) {
     const codes = new Uint8Array(count);
+    parameters.limit = magnitudeLimit(x, offset, count, scheme);
     let code = 0;
     for (const group of groups) {
       fitGroup(parameters, x, group.offset, group.count, group.stride);

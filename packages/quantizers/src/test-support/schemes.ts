@@ -13,10 +13,14 @@ const schemeOn = (axis: Axis): fc.Arbitrary<AffineScheme> =>
     groupSize: axis === "token" ? fc.constantFrom("head" as const, 32, 64, 128, 48) : fc.constantFrom(32, 64, 128, 5),
     blockSize: fc.constant(1),
     transform: fc.constantFrom("none", "hadamard"),
+    clip: fc.constantFrom(1, 0.96, 0.37, 0.01),
+    clipRule: axis === "token" ? fc.constantFrom("range", "magnitude") : fc.constant("range"),
   });
 
 /** Any scheme of either axis, including groups that straddle the end of a head vector or a block. */
-export const anyAffine: fc.Arbitrary<AffineScheme> = fc.oneof(schemeOn("token"), schemeOn("channel"));
+export const anyAffine: fc.Arbitrary<AffineScheme> = fc
+  .oneof(schemeOn("token"), schemeOn("channel"))
+  .filter(({ bits, format }) => bits > 1 || format === "affine");
 
 /** The same, and sometimes float16. */
 export const anyScheme: fc.Arbitrary<TensorScheme> = fc.oneof(
@@ -27,7 +31,7 @@ export const anyScheme: fc.Arbitrary<TensorScheme> = fc.oneof(
 /** Every scheme with codes, once, at a group of 32 or the head. */
 export const everyScheme = (): AffineScheme[] =>
   CODE_BITS.flatMap((bits) =>
-    (["affine", "symmetric"] as const).flatMap((format) =>
+    (bits === 1 ? (["affine"] as const) : (["affine", "symmetric"] as const)).flatMap((format) =>
       (["none", "hadamard"] as const).flatMap((transform): AffineScheme[] => [
         { kind: "affine", bits, format, transform, axis: "token", groupSize: "head", blockSize: 1 },
         { kind: "affine", bits, format, transform, axis: "token", groupSize: 32, blockSize: 1 },

@@ -1,4 +1,4 @@
-import { CODE_BITS, type LayerScheme, schemeLabel, type TensorScheme } from "@kvtuner/plan";
+import { CODE_BITS, type LayerScheme, schemeFault, schemeLabel, type TensorScheme } from "@kvtuner/plan";
 import { supportsScheme } from "../../nearest-scheme.ts";
 import type { UnsupportedSchemeError } from "../../unsupported-scheme.ts";
 import { type Subject, withSubject } from "../backend-under-test.ts";
@@ -33,6 +33,7 @@ export const unsupportedPlanLaw: Law = {
 const foreignSchemes = ({ backend }: Subject): ["key" | "value", TensorScheme][] =>
   (["key", "value"] as const).flatMap((tensor) =>
     candidates()
+      .filter((scheme) => !schemeFault(scheme, { kvHeads: 1, headSize: 7 }))
       .filter((scheme) => !supportsScheme(backend.capabilities[tensor], scheme))
       .map((scheme): ["key" | "value", TensorScheme] => [tensor, scheme]),
   );
@@ -45,6 +46,7 @@ const candidates = (): TensorScheme[] =>
         { kind: "affine", bits, format, transform, axis: "token", groupSize: 7, blockSize: 1 },
         { kind: "affine", bits, format, transform, axis: "channel", groupSize: 32, blockSize: 32 },
         { kind: "affine", bits, format, transform, axis: "channel", groupSize: 7, blockSize: 14 },
+        { kind: "affine", bits, format, transform, axis: "channel", groupSize: 32, blockSize: 32, clip: 0.9 },
       ]),
     ),
   );
