@@ -36,7 +36,16 @@ import {
 
 const shape = { layers: 3, queryHeads: 9, kvHeads: 3, headSize: 64 };
 const model = { name: "Small", architecture: "llama" };
-const bits = fc.constantFrom(1 as const, 2 as const, 3 as const, 4 as const, 5 as const, 6 as const, 8 as const, 16 as const);
+const bits = fc.constantFrom(
+  1 as const,
+  2 as const,
+  3 as const,
+  4 as const,
+  5 as const,
+  6 as const,
+  8 as const,
+  16 as const,
+);
 const pair = fc.record({ key: bits, value: bits });
 const layer = fc
   .tuple(

@@ -96,7 +96,10 @@ const suffixOf = ({ residency: standard }: LayerScheme, { residency }: LayerSche
 
 const sameTensors = (a: LayerScheme, b: LayerScheme): boolean =>
   (["key", "value"] as const).every((tensor) => {
-    const [one, other]: Record<string, unknown>[] = [{ ...completeScheme(a[tensor]) }, { ...completeScheme(b[tensor]) }];
+    const [one, other]: Record<string, unknown>[] = [
+      { ...completeScheme(a[tensor]) },
+      { ...completeScheme(b[tensor]) },
+    ];
     return Object.keys({ ...one, ...other }).every((field) => one![field] === other![field]);
   });
 

@@ -25,9 +25,7 @@ export const groupParameters = ({ bits, format, clip = 1, clipRule = "range" }: 
       "expected symmetric codes of at least 2 bits, got 1; use the format affine",
     );
   const start = { scale: 0, minimum: 0, limit: Infinity, clip: clipRule === "range" ? clip : 1 };
-  return format === "affine"
-    ? { ...start, lowest: 0, highest: levels }
-    : { ...start, lowest: -half, highest: half };
+  return format === "affine" ? { ...start, lowest: 0, highest: levels } : { ...start, lowest: -half, highest: half };
 };
 
 /** What determines the parameters of a group, beside its numbers. */
@@ -44,7 +42,10 @@ export const magnitudeLimit = (
   { clip = 1, clipRule }: GroupScheme,
 ): number => {
   if (clipRule !== "magnitude" || clip >= 1) return Infinity;
-  const magnitudes = data.slice(offset, offset + headSize).map(Math.abs).sort();
+  const magnitudes = data
+    .slice(offset, offset + headSize)
+    .map(Math.abs)
+    .sort();
   return magnitudes[Math.floor(clip * headSize)]!;
 };
 
@@ -93,8 +94,7 @@ export const fitExtremes = (parameters: GroupParameters, smallest: number, large
 const scaleOf = (range: number, steps: number): number =>
   Math.min(MAX_FLOAT16, roundToFloat16(Math.fround(range / steps)));
 
-const clipped = (range: number, clip: number): number =>
-  clip < 1 ? Math.fround(range * Math.fround(clip)) : range;
+const clipped = (range: number, clip: number): number => (clip < 1 ? Math.fround(range * Math.fround(clip)) : range);
 
 const insetOf = (bottom: number, range: number, clip: number): number =>
   Math.fround(bottom + Math.fround(range * Math.fround((1 - clip) / 2)));

@@ -70,8 +70,7 @@ export const affineFormat: CodecFormat<AffineScheme> = {
   },
   fault: ({ bits, format, axis, groupSize, blockSize, clipRule }, { headSize }) => {
     if (bits === 1 && format === "symmetric") return "of 1 bit to have format affine, got symmetric";
-    if (clipRule === "magnitude" && axis === "channel")
-      return "on axis channel to have clipRule range, got magnitude";
+    if (clipRule === "magnitude" && axis === "channel") return "on axis channel to have clipRule range, got magnitude";
     if (axis === "token" && groupSize !== "head" && groupSize > headSize)
       return `on axis token to have a groupSize of at most the head size ${headSize}, got ${groupSize}`;
     if (axis === "channel" && (groupSize === "head" || blockSize % groupSize !== 0))

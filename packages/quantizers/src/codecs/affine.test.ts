@@ -42,9 +42,7 @@ const rounded = (row: readonly number[], bottom: number, top: number, steps: num
   });
 
 const inRows = (x: Float32Array, of: (row: readonly number[]) => number[]): number[] =>
-  Array.from({ length: TOKENS }, (_, token) =>
-    of([...x.subarray(token * HEAD_SIZE, (token + 1) * HEAD_SIZE)]),
-  ).flat();
+  Array.from({ length: TOKENS }, (_, token) => of([...x.subarray(token * HEAD_SIZE, (token + 1) * HEAD_SIZE)])).flat();
 
 describe("clips as in the papers, in double precision", () => {
   const x = heavyTailed();

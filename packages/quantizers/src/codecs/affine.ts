@@ -4,7 +4,14 @@ import { blockRows } from "../block-rows.ts";
 import { affineErrorBounds } from "../bounds/affine.ts";
 import { emptyBlock } from "../encoded-block.ts";
 import { float16FromNumber, numberFromFloat16 } from "../float16.ts";
-import { decodeNumber, encodeNumber, fitGroup, type GroupParameters, groupParameters, magnitudeLimit } from "../group.ts";
+import {
+  decodeNumber,
+  encodeNumber,
+  fitGroup,
+  type GroupParameters,
+  groupParameters,
+  magnitudeLimit,
+} from "../group.ts";
 import { encodableRotation, transformed } from "../hadamard.ts";
 import { roundTripAffine } from "./affine-round-trip.ts";
 import type { Codec } from "./codec.ts";
