@@ -3,7 +3,7 @@ export { assetBytes } from "./asset.ts";
 export { assertAssetsFit, AssetError, assetsOf } from "./scheme-assets.ts";
 export type { AttentionSpec } from "./attention.ts";
 export { defaultScale, plainAttention, scoreOf, spanOf } from "./attention.ts";
-export type { AffineScheme, Axis, Bits, ClipRule, Format, GroupSize, Transform } from "./codecs/affine.ts";
+export type { AffineScheme, Axis, Bits, Format, GroupSize, Transform } from "./codecs/affine.ts";
 export { CODE_BITS } from "./codecs/affine.ts";
 export type { CodecFormat, FieldValues, Heads, Part } from "./codecs/codec-format.ts";
 export { literalsOf } from "./codecs/codec-format.ts";
