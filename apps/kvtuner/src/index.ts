@@ -1,6 +1,8 @@
 export { bench } from "./bench.ts";
 export type { BenchResult } from "./bench.ts";
 export { benchText } from "./bench-text.ts";
+export { compare } from "./compare.ts";
+export type { CompareResult } from "./compare.ts";
 export { evaluate, evaluateTask, openPlanScorer, openTaskScorer } from "./evaluate.ts";
 export type { EvaluateOptions, EvaluateTaskOptions, GivenPlanScorer } from "./evaluate.ts";
 export { inspect } from "./inspect.ts";
@@ -12,6 +14,7 @@ export { resolveModel } from "./model/resolve.ts";
 export type { ModelAccess, ResolvedModel } from "./model/resolve.ts";
 export type {
   BenchOptions,
+  CompareOptions,
   EvaluateSettings,
   EvaluateTaskSettings,
   GenerationOptions,

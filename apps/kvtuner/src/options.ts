@@ -5,6 +5,7 @@ import type { Variant } from "@kvtuner/evaluation/bench";
 import type { CacheShape, Plan } from "@kvtuner/plan";
 import {
   choiceOption,
+  COMPARISON_OPTIONS,
   flagOption,
   numberOption,
   OptionError,
@@ -211,6 +212,21 @@ export const EVALUATE_PLAN_OPTIONS = {
 /** The task, the model, and how plans are evaluated. */
 export interface EvaluateTaskSettings
   extends TaskRequest, Pick<EvaluateSettings, "context" | "anyWeights" | "offline">, RunCallbacks {
+  readonly model: ModelOption;
+}
+
+/** Options of `compare`. */
+export const COMPARE_OPTIONS = {
+  out: textOption("<dir>", "comparison folder (default: comparisons/MODEL)"),
+  ...COMPARISON_OPTIONS,
+  context: CONTEXT_OPTION.context,
+  task,
+  ...TASK_OPTIONS,
+  ...OFFLINE_OPTION,
+};
+
+/** Options of {@link compare}; `text` and `calibrationText` are paths, and those of a task go with `task`. */
+export interface CompareOptions extends Given<typeof COMPARE_OPTIONS>, RunCallbacks {
   readonly model: ModelOption;
 }
 

@@ -22,13 +22,13 @@ import {
 import { cachedOwnText } from "./calibration/cached-own-text.ts";
 import { defaultText } from "./calibration/default-text.ts";
 import { readText } from "./calibration/text.ts";
+import { folderName } from "./folder-name.ts";
 import { openBackend } from "./model/backend.ts";
 import { type GradientSamples, openModel } from "./model/open.ts";
-import { isModelName } from "./model/resolve.ts";
 import type { TuneOptions } from "./options.ts";
 import { writeReport } from "./report.ts";
-import { folderStorage, prepareFolder } from "./study/folder-storage.ts";
-import { removeEmptyFolders } from "./study/make-folder.ts";
+import { folderStorage } from "./study/folder-storage.ts";
+import { inFolder } from "./study/in-folder.ts";
 import { assertNoTaskOptions, readTask } from "./tasks/read-task.ts";
 
 /** Result of `tune`. */
@@ -65,17 +65,6 @@ export const tune = async (options: TuneOptions): Promise<TuneResult> => {
   const tuning = tuningOf(options);
   const work = (): Promise<TuneResult> => openAndTune(options, tuning, verifyOn, clock);
   return options.out === undefined ? work() : inFolder(options.out, work);
-};
-
-/** Checks the study folder before the work. If that fails, removes folders that were made for it and are empty. */
-const inFolder = async <Result>(path: string, work: () => Promise<Result>): Promise<Result> => {
-  const made = prepareFolder(path);
-  try {
-    return await work();
-  } catch (error) {
-    removeEmptyFolders(made);
-    throw error;
-  }
 };
 
 /** Reads text and task, and checks options, before a model is opened. */
@@ -159,7 +148,5 @@ const pinned = ({ names, ...tuning }: Tuning, { identity: { source } }: TunableM
   names: { ...names, ...(source !== undefined && { model: source }) },
 });
 
-const defaultFolder = (named: string | TunableModel, identity: ModelIdentity, { study }: Tuning): string => {
-  const name = typeof named === "string" && isModelName(named) ? named : identity.name;
-  return join("studies", `${name.toLowerCase().replace(/[^\p{L}\p{M}\p{N}.]+/gu, "-")}-${study.mode}`);
-};
+const defaultFolder = (named: string | TunableModel, identity: ModelIdentity, { study }: Tuning): string =>
+  join("studies", `${folderName(named, identity)}-${study.mode}`);

@@ -6,6 +6,8 @@ export interface Score {
   /** KL(float cache || plan), nats per token. */
   readonly kl: number;
   readonly klStandardError: number;
+  /** 99.9th percentile of the KL of single positions, nats. */
+  readonly klTail: number;
   /** Share of positions where plan and float cache have the same likeliest token. */
   readonly top1: number;
   readonly top1StandardError: number;
@@ -29,6 +31,10 @@ export const joinSamples = (
   return {
     kl: kl.mean,
     klStandardError: kl.standardError,
+    klTail: percentile(
+      samples.flatMap(({ positionKl }) => positionKl),
+      TAIL,
+    ),
     top1: top1.mean,
     top1StandardError: top1.standardError,
     perplexity: Math.exp(loss.mean),
@@ -38,3 +44,10 @@ export const joinSamples = (
     sampleKl: samples.map((sample) => sample.kl),
   };
 };
+
+/** Share of positions below the tail. */
+const TAIL = 0.999;
+
+/** The smallest value that at least this share of all values does not exceed. */
+const percentile = (values: readonly number[], share: number): number =>
+  values.toSorted((a, b) => a - b)[Math.ceil(share * values.length) - 1] ?? Number.NaN;

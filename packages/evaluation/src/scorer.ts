@@ -43,6 +43,8 @@ export interface SampleScore {
   readonly negativeLogLikelihood: number;
   /** Positions scored. */
   readonly positions: number;
+  /** KL of each scored position, nats. */
+  readonly positionKl: readonly number[];
 }
 
 /** Turns last residuals `[tokens, hiddenSize]` into scores. */
@@ -105,7 +107,7 @@ export const createScorer = async ({ decoder, createSession, store, keepBase }: 
       };
     },
     score: async (residuals, ids, base, stride) => {
-      const sums = residuals.map((): Sums => ({ kl: 0, agreed: 0, positions: 0, loss: 0, predictions: 0 }));
+      const sums = residuals.map((): Sums => ({ kl: 0, agreed: 0, positionKl: [], loss: 0, predictions: 0 }));
       const rows = logitRows(vocabulary, Math.ceil(ids.length / stride));
       for (const positions of chunks(ids.length, stride)) {
         const baseRows = await base.logProbability(positions, rows);
@@ -115,11 +117,12 @@ export const createScorer = async ({ decoder, createSession, store, keepBase }: 
           addChunk(sums[plan]!, statistics, logits.data as Float32Array, ids, base.best, positions);
         }
       }
-      return sums.map(({ kl, agreed, positions, loss, predictions }) => ({
-        kl: kl / positions,
-        top1: agreed / positions,
+      return sums.map(({ kl, agreed, positionKl, loss, predictions }) => ({
+        kl: kl / positionKl.length,
+        top1: agreed / positionKl.length,
         negativeLogLikelihood: loss / predictions,
-        positions,
+        positions: positionKl.length,
+        positionKl,
       }));
     },
     dispose: () => sessions.dispose(),
@@ -129,7 +132,7 @@ export const createScorer = async ({ decoder, createSession, store, keepBase }: 
 interface Sums {
   kl: number;
   agreed: number;
-  positions: number;
+  readonly positionKl: number[];
   loss: number;
   predictions: number;
 }
@@ -145,7 +148,7 @@ const addChunk = (
   const vocabulary = logits.length / positions.length;
   for (const [row, position] of positions.entries()) {
     sums.kl += kl[row]!;
-    sums.positions++;
+    sums.positionKl.push(kl[row]!);
     if (best[row] === baseBest[position]) sums.agreed++;
     const target = ids[position + 1];
     if (target === undefined) continue;

@@ -1,5 +1,6 @@
 import { renderFile } from "./chart/render.ts";
 import type { ReportData } from "./data/data.ts";
+import { headline } from "./page/headline.ts";
 import { renderPage } from "./page/page.ts";
 import { reportSections } from "./sections.ts";
 
@@ -11,7 +12,12 @@ export interface ChartFile {
 }
 
 /** The report as one HTML file that opens offline. Equal studies give equal text. */
-export const renderReport = (data: ReportData): Promise<string> => renderPage(data, reportSections(data));
+export const renderReport = (data: ReportData): Promise<string> =>
+  renderPage({
+    title: `${data.settings.model.name}: KVTuner report`,
+    headline: headline(data),
+    sections: reportSections(data),
+  });
 
 /** Every chart that the study has data for. */
 export const renderCharts = async (data: ReportData): Promise<ChartFile[]> => {

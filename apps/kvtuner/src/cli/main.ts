@@ -2,6 +2,7 @@ import { KvtunerError } from "@kvtuner/plan";
 import { Command, CommanderError } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
 import { benchCommand } from "./bench.ts";
+import { compareCommand } from "./compare.ts";
 import { completionCommand } from "./completion.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evalCommand } from "./eval.ts";
@@ -40,7 +41,15 @@ export const kvtunerProgram = (terminal: Terminal, interrupt: Interrupt): Comman
       writeErr: (text) => terminal.error(text),
       outputError: (text, write) => write(text.replace(/^error: /, "error [USAGE]: ")),
     });
-  const withSignal = [tuneCommand, runCommand, evalCommand, inspectCommand, reportCommand, benchCommand];
+  const withSignal = [
+    tuneCommand,
+    compareCommand,
+    runCommand,
+    evalCommand,
+    inspectCommand,
+    reportCommand,
+    benchCommand,
+  ];
   const children = [
     ...withSignal.map((create) => create(terminal, interrupt.signal, interrupt)),
     doctorCommand(terminal, interrupt.signal),

@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { KvtunerError } from "@kvtuner/plan";
-import { isKeptGradients, STUDY_FILES, systemReason, type StudyStorage } from "@kvtuner/tuning";
+import { COMPARISON_FILES, isKeptGradients, STUDY_FILES, systemReason, type StudyStorage } from "@kvtuner/tuning";
 import { writeFileAtomic } from "./atomic-file.ts";
 import { lockStudy } from "./lock.ts";
 import { makeFolder } from "./make-folder.ts";
@@ -86,7 +86,12 @@ const isTemporaryFile = (name: string): boolean => {
   return original !== undefined && (WRITTEN_ASIDE.includes(original) || isKeptGradients(original));
 };
 
-const WRITTEN_ASIDE: readonly string[] = [...Object.values(STUDY_FILES), "lock", "lock.stale"];
+const WRITTEN_ASIDE: readonly string[] = [
+  ...Object.values(STUDY_FILES),
+  ...Object.values(COMPARISON_FILES),
+  "lock",
+  "lock.stale",
+];
 
 const removeTemporaryFiles = (path: string): void => {
   for (const name of readdirSync(path)) if (isTemporaryFile(name)) rmSync(join(path, name), { force: true });

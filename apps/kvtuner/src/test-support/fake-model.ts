@@ -108,6 +108,7 @@ const formulaScore = (plan: readonly LayerScheme[]): Score => {
   return {
     kl,
     klStandardError: kl / 10,
+    klTail: 10 * kl,
     top1: 1 - Math.min(1, kl),
     top1StandardError: 0,
     perplexity: 10 * Math.exp(kl),

@@ -1,32 +1,37 @@
-import type { ReportData } from "../data/data.ts";
-import { html, trusted } from "../text/markup.ts";
-import { headline } from "./headline.ts";
+import { html, trusted, type Markup } from "../text/markup.ts";
 import { renderSection, type Section } from "./section.ts";
 import { STYLE } from "./style.ts";
 import { TOOLTIP_SCRIPT } from "./tooltip-script.ts";
 
+/** What a page shows. */
+export interface PageContent {
+  /** Title in the browser's tab. */
+  readonly title: string;
+  readonly headline: Markup;
+  readonly sections: readonly Section[];
+}
+
 /**
- * The report as one self-contained file. Its Content Security Policy allows our one script and no requests, so even an
+ * A report as one self-contained file. Its Content Security Policy allows our one script and no requests, so even an
  * unescaped name could do no harm.
  */
-export const renderPage = async (data: ReportData, sections: readonly Section[]): Promise<string> => {
+export const renderPage = async ({ title, headline, sections }: PageContent): Promise<string> => {
   const parts = [];
   for (const section of sections) parts.push(await renderSection(section));
-  const name = data.settings.model.name;
   return html`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta http-equiv="Content-Security-Policy" content="${await policy()}" />
-        <title>${name}: KVTuner report</title>
+        <title>${title}</title>
         ${STYLE_ELEMENT}
       </head>
       <body>
         <main>
-          ${headline(data)}
+          ${headline}
           <nav aria-label="Parts of this report">
-            ${sections.map(({ id, title }) => html`<a href="#${id}">${title}</a>`)}
+            ${sections.map((section) => html`<a href="#${section.id}">${section.title}</a>`)}
           </nav>
           ${parts}
           <footer>Written by kvtuner. This file is complete and opens offline.</footer>

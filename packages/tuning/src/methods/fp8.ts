@@ -40,7 +40,7 @@ const largestOf = (numbers: Float32Array, least: number): number =>
 /** vLLM's 8-bit floating-point caches. `fp8` and `fp8_e5m2` have a scale of 1 unless the checkpoint has calibrated ones. */
 export const fp8Method: Method = {
   name: "fp8",
-  title: "8-bit floating point, as in vLLM",
+  title: "fp8 of vLLM",
   source: "https://docs.vllm.ai/en/latest/features/quantization/quantized_kvcache.html",
   settings: [
     uniformSetting("fp8", layerOf(tensorScale("e4m3", 1))),

@@ -42,6 +42,7 @@ export type MethodSetting = StaticSetting | CalibratedSetting;
 export interface Method {
   /** Names it on a command line: lower case, digits and hyphens. */
   readonly name: string;
+  /** Names it in tables and charts, briefly. */
   readonly title: string;
   /** Link to the paper, or to the code that defines it. */
   readonly source: string;

@@ -88,11 +88,11 @@ const versionSchema = z
   .refine(({ version }) => version === 2, "another version of KVTuner wrote it");
 
 /**
- * Checks that a study was made with the same settings.
+ * Checks that a study, or a comparison, was made with the same settings.
  *
  * @throws StudyDiffersError naming each setting that differs, with both values.
  */
-export const assertSameSettings = (folder: string, theirs: StudySettings, ours: StudySettings): void => {
+export const assertSameSettings = (folder: string, theirs: object, ours: object): void => {
   const [before, now] = [flatten(theirs), flatten(ours)];
   const names = [...new Set([...before.keys(), ...now.keys()])];
   const differing = names.filter((name) => name !== SOURCE && before.get(name) !== now.get(name));

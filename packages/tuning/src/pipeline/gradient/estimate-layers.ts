@@ -23,6 +23,8 @@ export interface EstimateInputs extends Omit<TraceInputs, "samples"> {
   readonly seed: number;
   /** Keeps the backward pass until it is done. */
   readonly storage: StudyStorage;
+  /** False leaves out the attention errors, whose time grows with the number of pairs; true by default. */
+  readonly tracesErrors?: boolean;
 }
 
 /** Draws of labels. Four leave plans within 2% of those of a measured profile; the passes for more cost more than they gain. */
@@ -33,7 +35,7 @@ export const DRAWS = 4;
  * serves all layers. A resumed run goes on with the layer that it was killed in, after a forward pass.
  */
 export const estimateLayers = async (inputs: EstimateInputs): Promise<void> => {
-  const { space, texts, journal, callbacks, gradients, seed, storage } = inputs;
+  const { space, texts, journal, callbacks, gradients, seed, storage, tracesErrors = true } = inputs;
   const isKnown = (layer: number): boolean =>
     journal.entries.some((entry) => entry.kind === "gradient" && entry.layer === layer);
   const { layers } = space.shape;
@@ -56,7 +58,7 @@ export const estimateLayers = async (inputs: EstimateInputs): Promise<void> => {
     await addPlace(space, own, place);
     if (!isOwn) return;
     const tokens = samples[sample]!.length;
-    if (sample < TRACE_SAMPLES && !isTraced(journal.entries, layer, sample))
+    if (tracesErrors && sample < TRACE_SAMPLES && !isTraced(journal.entries, layer, sample))
       await appendErrors(inputs, { layer, sample, trace: place.trace, tokens });
     if (sample < samples.length - 1) return;
     sums.delete(layer);

@@ -1,0 +1,184 @@
+import { assetBytes } from "@kvtuner/plan";
+import type { OwnText } from "../calibration/own-text.ts";
+import { lazily } from "../lazily.ts";
+import type { Calibration, Method } from "../methods/method.ts";
+import { METHODS } from "../methods/registry.ts";
+import type { Callbacks } from "../progress.ts";
+import { writeRecord, type StudyStorage } from "../storage/storage.ts";
+import type { ReadTask } from "../tasks/open-task.ts";
+import { thenDispose } from "../then-dispose.ts";
+import type { TunableModel } from "../tunable-model.ts";
+import {
+  assertLevelsReached,
+  candidate,
+  methodCandidates,
+  nearestToLevels,
+  type Candidate,
+  type CandidateInputs,
+  type Chosen,
+} from "./candidates.ts";
+import { TUNED, type ComparisonOptions } from "./options.ts";
+import { COMPARISON_FILES, type Comparison, type ComparisonRow } from "./record.ts";
+import { comparisonSamples, describeTexts, type ComparisonSamples } from "./samples.ts";
+import { digestOf, scorePlans, scoreTasks } from "./score-plans.ts";
+import { crossed, tunedPlans, type Family, type TunedPlan } from "./tuned-plans.ts";
+
+/** What the caller of {@link compareModel} does itself. */
+export interface ComparisonHooks extends Callbacks {
+  /** Samples the model's own text; {@link ownText} by default. */
+  readonly ownText?: OwnText;
+  /** Task files; without them there is no accuracy. */
+  readonly task?: ReadTask | undefined;
+}
+
+/**
+ * Compares methods, each at its own settings nearest to each level of true bits, with plans tuned per layer. Resumes the comparison in
+ * the storage: what was scored there is not scored again.
+ *
+ * @throws KvtunerError for texts, tasks and levels that do not fit the model, and for a comparison with other settings
+ */
+export const compareModel = async (
+  model: TunableModel,
+  options: ComparisonOptions,
+  storage: StudyStorage,
+  hooks: ComparisonHooks,
+): Promise<Comparison> => {
+  const lock = await storage.lock();
+  return thenDispose(
+    () => compareIn(model, options, storage, hooks),
+    () => lock.release(),
+  );
+};
+
+const compareIn = async (
+  model: TunableModel,
+  options: ComparisonOptions,
+  storage: StudyStorage,
+  hooks: ComparisonHooks,
+): Promise<Comparison> => {
+  const { shape } = model;
+  const { bits: levels, context, seed } = options;
+  const texts = once(() => comparisonSamples(model, options, storage, hooks));
+  const calibration = async (): Promise<Calibration> => ({
+    model,
+    samples: (await texts()).calibration,
+    context,
+    seed,
+    callbacks: hooks,
+  });
+  const sizes: CandidateInputs = { shape, context, calibration, warn: hooks.warn };
+  const methods = METHODS.filter(({ name }) => options.methods.includes(name));
+  const candidates = await methodCandidates(methods, sizes);
+  assertLevelsReached(candidates, levels, sizes);
+  const samples = await texts();
+  const tuned = options.methods.includes(TUNED)
+    ? await tunedChosen({ model, options, storage, hooks, samples, sizes }, methods, candidates)
+    : [];
+  const chosen = [...nearestToLevels(candidates, levels), ...tuned];
+  const rows = await scoredRows(chosen, samples, { model, storage, callbacks: hooks }, options, hooks.task);
+  const comparison: Comparison = {
+    version: 1,
+    model: model.identity,
+    shape,
+    context,
+    levels,
+    ...describeTexts(options),
+    ...rows,
+  };
+  await writeRecord(storage, COMPARISON_FILES.comparison, comparison);
+  return comparison;
+};
+
+/** The result of the first call, for all calls. */
+const once = <Result>(make: () => Promise<Result>): (() => Promise<Result>) => {
+  let result: Promise<Result> | undefined;
+  return () => (result ??= make());
+};
+
+const scoredRows = async (
+  chosen: readonly Chosen[],
+  samples: ComparisonSamples,
+  inputs: Parameters<typeof scorePlans>[2],
+  { context }: ComparisonOptions,
+  task: ReadTask | undefined,
+): Promise<Pick<Comparison, "rows" | "floatPerplexity">> => {
+  const digested = await Promise.all(chosen.map(async (plan) => ({ ...plan, digest: await digestOf(plan) })));
+  const { scores, floatPerplexity } = await scorePlans(digested, samples.scoring, inputs);
+  const tasks = task && (await scoreTasks(digested, task, context, inputs));
+  const rows = digested.map((plan): ComparisonRow => {
+    const { plan: _, floatPerplexity: __, ...score } = scores.get(plan.digest)!;
+    const accuracy = tasks?.get(plan.digest);
+    const { method, title, label, levels, bits, bytes } = plan;
+    const figures = { method, title, label, levels, bits, bytes, assetBytes: assetBytes(plan), ...score };
+    return accuracy ? { ...figures, task: withoutPlan(accuracy) } : figures;
+  });
+  return { rows, floatPerplexity };
+};
+
+const withoutPlan = <Entry extends { readonly plan: string }>({ plan: _, ...figures }: Entry): Omit<Entry, "plan"> =>
+  figures;
+
+interface TuningParts {
+  readonly model: TunableModel;
+  readonly options: ComparisonOptions;
+  readonly storage: StudyStorage;
+  readonly hooks: ComparisonHooks;
+  readonly samples: ComparisonSamples;
+  readonly sizes: CandidateInputs;
+}
+
+/** Tuned plans of every family, within each level. */
+const tunedChosen = async (
+  { model, options, storage, hooks, samples, sizes }: TuningParts,
+  methods: readonly Method[],
+  candidates: readonly Candidate[],
+): Promise<Chosen[]> => {
+  const { gradients } = model;
+  if (gradients === undefined) {
+    hooks.warn("no tuned plans: this is an ONNX model, whose gradients are not known; compare a GGUF file of it");
+    return [];
+  }
+  const families = familiesOf(methods, candidates);
+  const evaluator = lazily(() => model.evaluator(samples.calibration));
+  const { bits: levels, context, seed } = options;
+  const parts = { model, gradients, samples: samples.calibration, evaluator, families, levels, context, seed };
+  const plans = await thenDispose(() => tunedPlans({ ...parts, storage, callbacks: hooks }), evaluator.dispose);
+  return mergedLevels(plans).map(({ plan, levels: own }) => {
+    const { title } = families.find(({ name }) => name === plan.family)!;
+    const label = `at most ${plan.level} bits`;
+    return { ...candidate({ method: `${TUNED}-${plan.family}`, title, label }, plan, sizes), levels: own };
+  });
+};
+
+/** One plan may be the best within several levels. */
+const mergedLevels = (plans: readonly TunedPlan[]): { plan: TunedPlan; levels: number[] }[] => {
+  const merged = new Map<string, { plan: TunedPlan; levels: number[] }>();
+  for (const plan of plans) {
+    const key = JSON.stringify([plan.family, plan.layers]);
+    const known = merged.get(key);
+    if (known === undefined) merged.set(key, { plan, levels: [plan.level] });
+    else known.levels.push(plan.level);
+  }
+  return [...merged.values()];
+};
+
+/** Methods that the KVTuner paper tunes by themselves. */
+const PAPER_FAMILIES: readonly string[] = ["kivi", "per-token"];
+
+/** What plans are tuned over: the paper's methods one by one, and all methods together. Settings with tables are left out so far. */
+const familiesOf = (
+  methods: readonly Method[],
+  candidates: readonly Candidate[],
+): (Family & { readonly title: string })[] => {
+  const schemesOf = (own: readonly Candidate[]): Family["schemes"] =>
+    own.flatMap(({ layers, assets = [] }) => (assets.length > 0 ? [] : layers));
+  const alone = methods
+    .filter(({ name }) => PAPER_FAMILIES.includes(name))
+    .map(({ name, title }) => ({
+      name,
+      title: `KVTuner over ${title}`,
+      schemes: schemesOf(candidates.filter(({ method }) => method === name)),
+    }));
+  const all = { name: "all", title: "KVTuner over everything", schemes: crossed(schemesOf(candidates)) };
+  return [...(methods.length > 1 ? alone : []), all].filter(({ schemes }) => schemes.length > 0);
+};
