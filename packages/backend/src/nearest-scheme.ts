@@ -56,26 +56,26 @@ export const nearestScheme = (
 ): TensorScheme | undefined => {
   let nearest: TensorScheme | undefined;
   for (const family of families)
-    for (const candidate of schemesOf(family, blockTokens(scheme))) {
+    for (const candidate of schemesOf(family, blockTokens(scheme), headSize)) {
       const gain = nearest ? distance(nearest, scheme, headSize) - distance(candidate, scheme, headSize) : 1;
       if (gain > 0 || (gain === 0 && bitsOf(candidate) > bitsOf(nearest!))) nearest = candidate;
     }
   return nearest;
 };
 
-/** Every scheme of a family with listed fields, in blocks of at least `blockSize` tokens. */
-export const schemesOf = (family: SchemeFamily, blockSize: number): TensorScheme[] => {
-  if ("fields" in family) return fieldSchemesOf(family, blockSize);
+/** Every scheme of a family with listed fields that fits heads of a size, in blocks of at least `blockSize` tokens. */
+export const schemesOf = (family: SchemeFamily, blockSize: number, headSize = 1): TensorScheme[] => {
+  if ("fields" in family) return fieldSchemesOf(family, blockSize, headSize);
   return family.kind === "float16" ? [FLOAT16] : affineSchemesOf(family, blockSize);
 };
 
-const fieldSchemesOf = ({ kind, fields }: FieldFamily, blockSize: number): TensorScheme[] => {
+const fieldSchemesOf = ({ kind, fields }: FieldFamily, blockSize: number, headSize: number): TensorScheme[] => {
   let schemes: Record<string, unknown>[] = [{ kind }];
   for (const [name, values] of Object.entries(fields)) {
     const listed = listedValues(values, blockSize);
     schemes = schemes.flatMap((scheme) => listed.map((value) => ({ ...scheme, [name]: value })));
   }
-  return (schemes as unknown as TensorScheme[]).filter((scheme) => !schemeFault(scheme, { kvHeads: 1, headSize: 1 }));
+  return (schemes as unknown as TensorScheme[]).filter((scheme) => !schemeFault(scheme, { kvHeads: 1, headSize }));
 };
 
 const listedValues = (values: FieldValues, blockSize: number): FieldValues => {

@@ -58,7 +58,7 @@ export const withAssets = ({ options: { assets } }: Subject, plan: CachePlan): C
 /** Every scheme that some families claim, in blocks of one group or token and in larger ones. */
 export const claimedSchemes = (families: readonly SchemeFamily[], headSize: number): TensorScheme[] =>
   families.flatMap((family, index) =>
-    schemesOf(family, 1)
+    schemesOf(family, 1, headSize)
       .filter((scheme) => fitsHead(scheme, headSize))
       .map((scheme, place) => ((place + index) % 3 === 1 ? inLargerBlocks(scheme) : scheme)),
   );
