@@ -149,4 +149,4 @@ const pinned = ({ names, ...tuning }: Tuning, { identity: { source } }: TunableM
 });
 
 const defaultFolder = (named: string | TunableModel, identity: ModelIdentity, { study }: Tuning): string =>
-  join("studies", `${folderName(named, identity)}-${study.mode}`);
+  join("studies", `${folderName(named, identity)}-${study.codecs?.join("-") ?? study.mode}`);

@@ -6,6 +6,9 @@ import type { LayerScheme } from "./scheme.ts";
 /** Named cache layouts; the pair adds the number of bits. */
 export type Mode = "per-token" | "kivi" | "compact";
 
+/** A mode, or `KEYS/VALUES`: keys as in one mode and values as in another, with the exact tokens of the first. */
+export type ModeMix = Mode | `${Mode}/${Mode}`;
+
 /** Bits that a pair can name: those of an affine code, or 16 for float16. */
 export const PAIR_BITS: readonly (Bits | 16)[] = [...CODE_BITS, 16];
 
@@ -59,12 +62,18 @@ const LAYOUTS: Readonly<Record<Mode, ModeLayout>> = {
 /** All modes, by name. */
 export const MODES: readonly Mode[] = Object.keys(LAYOUTS) as Mode[];
 
-/** The layer scheme of a mode and a pair. */
-export const layerScheme = (mode: Mode, pair: Pair, overrides: ResidencyOverrides = {}): LayerScheme => {
-  const { key, value, sinks, recent } = LAYOUTS[mode];
+/** Keys as in each mode with values as in each other one. */
+export const MIXES: readonly ModeMix[] = MODES.flatMap((keys) =>
+  MODES.filter((values) => values !== keys).map((values) => `${keys}/${values}` as const),
+);
+
+/** The layer scheme of a mode, or of a mix of two, and a pair. */
+export const layerScheme = (mode: ModeMix, pair: Pair, overrides: ResidencyOverrides = {}): LayerScheme => {
+  const [keys, values = keys] = mode.split("/") as [Mode, Mode?];
+  const { key, sinks, recent } = LAYOUTS[keys];
   return {
     key: tensorScheme(key, pair.key),
-    value: tensorScheme(value, pair.value),
+    value: tensorScheme(LAYOUTS[values].value, pair.value),
     residency: { kind: "prefix", sinks, recent, ...overrides },
   };
 };

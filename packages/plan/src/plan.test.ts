@@ -49,7 +49,9 @@ const bits = fc.constantFrom(
 const pair = fc.record({ key: bits, value: bits });
 const layer = fc
   .tuple(
-    fc.constantFrom(...MODES),
+    fc
+      .tuple(fc.constantFrom(...MODES), fc.constantFrom(...MODES))
+      .map(([keys, values]) => `${keys}/${values}` as const),
     pair,
     fc.option(fc.nat(300), { nil: undefined }),
     fc.option(fc.nat(9), { nil: undefined }),

@@ -1,11 +1,14 @@
 import { bitsOf, completeScheme } from "./codecs/registry.ts";
 import { KvtunerError } from "./error.ts";
-import { layerScheme, type Mode, MODES, type Pair, PAIR_BITS, type ResidencyOverrides } from "./mode.ts";
+import { layerScheme, MIXES, type ModeMix, MODES, type Pair, PAIR_BITS, type ResidencyOverrides } from "./mode.ts";
 import type { LayerScheme } from "./scheme.ts";
 
-/** A layer scheme written as `MODE:PAIR[+sinksN][+recentN]`; mode `none` is the 16-bit cache. */
+/**
+ * A layer scheme written as `MODE:PAIR[+sinksN][+recentN]`, where `MODE` can be `KEYS/VALUES`, two modes; mode `none` is the 16-bit
+ * cache.
+ */
 export interface Shorthand {
-  readonly mode: Mode | "none";
+  readonly mode: ModeMix | "none";
   readonly pair: Pair;
   readonly layer: LayerScheme;
 }
@@ -47,8 +50,8 @@ export const formatPair = ({ key, value }: { readonly key: number; readonly valu
 export const parseShorthand = (text: string): Shorthand => {
   const sixteen: Pair = { key: 16, value: 16 };
   if (text === "none") return { mode: "none", pair: sixteen, layer: layerScheme("per-token", sixteen) };
-  const match = /^([a-z-]+):([^+]+)((?:\+[a-z]+\d+)*)$/.exec(text);
-  const mode = MODES.find((known) => known === match?.[1]);
+  const match = /^([a-z/-]+):([^+]+)((?:\+[a-z]+\d+)*)$/.exec(text);
+  const mode = [...MODES, ...MIXES].find((known) => known === match?.[1]);
   if (!match || !mode) throw unknownShorthand(text);
   const pair = parsePair(match[2]!);
   return { mode, pair, layer: layerScheme(mode, pair, overrides(match[3]!, text)) };
@@ -75,15 +78,18 @@ const renamedSuffix = (count: string, text: string): ShorthandError =>
 const unknownShorthand = (text: string): ShorthandError =>
   new ShorthandError(
     "PLAN_UNKNOWN_SHORTHAND",
-    `expected MODE:PAIR[+sinksN][+recentN] with a mode of ${MODES.join(", ")}, like kivi:K4V2+sinks4, or none; got ${JSON.stringify(text)}`,
+    `expected MODE:PAIR[+sinksN][+recentN] with a mode of ${MODES.join(", ")}, like kivi:K4V2+sinks4, a mix of keys and values like kivi/compact:K4V2, or none; got ${JSON.stringify(text)}`,
   );
 
-/** Writes a layer scheme as shorthand; `undefined` when no mode has its layout. */
+/** Writes a layer scheme as shorthand, of one mode where it can; `undefined` when no two modes have its layout. */
 export const formatShorthand = (layer: LayerScheme): string | undefined => {
   const pair = pairOf(layer) as Pair;
-  const matches = MODES.map((mode) => ({ mode, standard: layerScheme(mode, pair) })).filter(({ standard }) =>
-    sameTensors(standard, layer),
-  );
+  const matching = (modes: readonly ModeMix[]): { readonly mode: ModeMix; readonly standard: LayerScheme }[] =>
+    modes
+      .map((mode) => ({ mode, standard: layerScheme(mode, pair) }))
+      .filter(({ standard }) => sameTensors(standard, layer));
+  const ofOne = matching(MODES);
+  const matches = ofOne.length > 0 ? ofOne : matching(MIXES);
   const nearest = matches.find(({ standard }) => suffixOf(standard, layer) === "") ?? matches[0];
   return nearest && `${nearest.mode}:${formatPair(pair)}${suffixOf(nearest.standard, layer)}`;
 };

@@ -135,7 +135,7 @@ const describeStudy = (
   terminal: Terminal,
 ): Piece[] => [
   [
-    `study of ${settings.model.name}, mode ${settings.mode}, ${settings.pairs.length} pairs, ${settings.samples} ${settings.samples === 1 ? "sample" : "samples"} of ${settings.sampleLength} tokens`,
+    `study of ${settings.model.name}, mode ${settings.codecs?.join(" and ") ?? settings.mode}, ${settings.pairs.length} pairs, ${settings.samples} ${settings.samples === 1 ? "sample" : "samples"} of ${settings.sampleLength} tokens`,
     `files: ${files.join(", ")}`,
     front.length === 0
       ? "no front yet: run tune again with the same settings"

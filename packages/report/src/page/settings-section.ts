@@ -65,7 +65,7 @@ const settingRows = (data: ReportData): [string, string][] => {
     ["Model", `${model.name} (${model.architecture})`],
     ["SHA-256 of its file", model.sha256 ?? "unknown"],
     ["Shape", shapeText(shape)],
-    ["Mode", `${settings.mode}, sinks ${settings.sinks}, recent ${settings.recent}`],
+    ["Mode", `${settings.codecs?.join(" and ") ?? settings.mode}, sinks ${settings.sinks}, recent ${settings.recent}`],
     ["Pairs", settings.pairs.join(", ")],
     ...taskRows(settings),
     ["Calibration text", calibrationText(settings.text)],

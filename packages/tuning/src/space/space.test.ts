@@ -10,7 +10,16 @@ import {
   type Pair,
 } from "@kvtuner/plan";
 import { describe, expect } from "vitest";
-import { cheapestPlan, idsOf, namedChoices, planCost, planLayers, planOfIds, pricedSpace } from "./space.ts";
+import {
+  cheapestPlan,
+  idsOf,
+  namedChoices,
+  planCost,
+  planLayers,
+  planOfIds,
+  pricedSpace,
+  searchSpace,
+} from "./space.ts";
 
 const sizes = fc.record({
   kvHeads: fc.integer({ min: 1, max: 4 }),
@@ -30,11 +39,11 @@ const bits = fc.constantFrom<Pair["key"]>(2, 3, 4, 8, 16);
 
 const scheme = fc
   .tuple(
-    fc.constantFrom(...MODES),
+    fc.tuple(fc.constantFrom(...MODES), fc.constantFrom(...MODES)),
     fc.record({ key: bits, value: bits }),
     fc.constantFrom({}, { sinks: 4 }, { recent: 8 }),
   )
-  .map(([mode, pair, overrides]) => layerScheme(mode, pair, overrides));
+  .map(([[keys, values], pair, overrides]) => layerScheme(`${keys}/${values}`, pair, overrides));
 
 const schemes = fc.uniqueArray(scheme, { minLength: 1, maxLength: 6, selector: (one) => JSON.stringify(one) });
 
@@ -58,6 +67,17 @@ describe("a search space over layers of several sizes and spans", () => {
       }
     },
   );
+
+  test("codecs mix the keys of each mode with the values of each, with one rule for exact tokens", () => {
+    const pairs = [8, 2].flatMap((key) => [16, 2].map((value) => ({ key, value }) as Pair));
+    const codecs = ["compact", "kivi"] as const;
+    const shape = { layers: 1, queryHeads: 1, kvHeads: 1, headSize: 64 };
+    const { choices } = searchSpace(shape, { mode: "compact", codecs, pairs, context: 100, cost: "true" });
+    // Two kinds of keys of two widths, and two kinds of values of one width or, in both, 16 bits.
+    expect(choices).toHaveLength(4 * 3);
+    for (const { scheme } of choices) expect(scheme.residency).toEqual({ kind: "prefix", sinks: 4, recent: 32 });
+    expect(choices.map(({ label }) => label)).toContain("kivi/compact:K2V2");
+  });
 
   test.prop([uneven, schemes])("names choices of one pair apart, and finds a plan by its ids", (shape, all) => {
     const space = pricedSpace(shape, namedChoices(all), { context: 100, cost: "equivalent" });

@@ -25,7 +25,7 @@ export type CostKind = (typeof COSTS)[number];
 export interface Choice {
   /** Names the choice in study records: the shorthand of its scheme, such as `kivi:K8V4+sinks4`. */
   readonly id: string;
-  /** Names the choice for people: its pair, such as `K8V4`, or the id if another choice of the space has the same pair. */
+  /** Names the choice for people: its pair, such as `K8V4`, or what tells choices of the same pair apart, at most the id. */
   readonly label: string;
   readonly scheme: LayerScheme;
 }
@@ -50,7 +50,10 @@ export interface SearchSpace {
 
 /** Options that make a {@link SearchSpace}. */
 export interface SpaceOptions {
+  /** The mode of all choices, or of the tokens in 16 bits if there are `codecs`. */
   readonly mode: Mode;
+  /** Modes to mix: keys are stored as in any of them and values as in any. */
+  readonly codecs?: readonly Mode[];
   readonly pairs: readonly Pair[];
   readonly context: number;
   readonly cost: CostKind;
@@ -60,22 +63,34 @@ export interface SpaceOptions {
 
 /** Names layer schemes. No two of them may be equal. */
 export const namedChoices = (schemes: readonly LayerScheme[]): Choice[] => {
-  const pairs = schemes.map((scheme) => formatPair(pairOf(scheme)));
-  return schemes.map((scheme, index) => {
-    const [id, pair] = [choiceId(scheme), pairs[index]!];
-    return { id, label: pairs.indexOf(pair) === pairs.lastIndexOf(pair) ? pair : id, scheme };
-  });
+  const ids = schemes.map(choiceId);
+  const names = [schemes.map((scheme) => formatPair(pairOf(scheme))), ids.map((id) => id.replace(/\+.*/, "")), ids];
+  const isUnique = (name: string, all: readonly string[]): boolean => all.indexOf(name) === all.lastIndexOf(name);
+  const labelOf = (index: number): string =>
+    names.map((all) => isUnique(all[index]!, all) && all[index]!).find((name) => name !== false) || ids[index]!;
+  return schemes.map((scheme, index) => ({ id: ids[index]!, label: labelOf(index), scheme }));
 };
 
 /** Id of the choice that stores a layer by this scheme. */
 export const choiceId = (scheme: LayerScheme): string => formatShorthand(scheme) ?? JSON.stringify(scheme);
 
-/** The choices of a study, which are pairs of one mode, with their costs. */
+/** The choices of a study, with their costs: pairs of one mode, or of the keys and values of several. */
 export const searchSpace = (shape: CacheShape, options: SpaceOptions): SearchSpace => {
-  const { mode, pairs, sinks, recent } = options;
-  const overrides = { ...(sinks !== undefined && { sinks }), ...(recent !== undefined && { recent }) };
-  return pricedSpace(shape, namedChoices(pairs.map((pair) => layerScheme(mode, pair, overrides))), options);
+  const { mode, codecs = [mode], pairs, sinks, recent } = options;
+  const { residency } = layerScheme(mode, EIGHT_BITS);
+  const exact = { sinks: sinks ?? residency.sinks, recent: recent ?? residency.recent };
+  const schemes = codecs.flatMap((keys) =>
+    codecs.flatMap((values) => pairs.map((pair) => layerScheme(`${keys}/${values}`, pair, exact))),
+  );
+  return pricedSpace(shape, namedChoices(distinct(schemes)), options);
 };
+
+const EIGHT_BITS: Pair = { key: 8, value: 8 };
+
+/** Modes share layouts, and 16 bits are the same in all. */
+const distinct = (schemes: readonly LayerScheme[]): LayerScheme[] => [
+  ...new Map(schemes.map((scheme) => [JSON.stringify(scheme), scheme])).values(),
+];
 
 /** Choices with their costs: `context` in tokens. */
 export const pricedSpace = (

@@ -1,4 +1,4 @@
-import { formatPair, MODES, parsePair, type Bits, type Pair } from "@kvtuner/plan";
+import { formatPair, MODES, parsePair, type Bits, type Mode, type Pair } from "@kvtuner/plan";
 import { MEASURES, type Measure } from "@kvtuner/sensitivity";
 import {
   choiceOption,
@@ -9,7 +9,7 @@ import {
   type Given,
   type Option,
 } from "../option-table.ts";
-import { OptionError } from "../option-values.ts";
+import { OptionError, oneOf } from "../option-values.ts";
 import { needsTask, OBJECTIVE_NAMES, type Objective } from "../pipeline/objectives/objectives.ts";
 import { STRATEGIES } from "../pipeline/search.ts";
 import { COSTS } from "../space/space.ts";
@@ -27,6 +27,18 @@ const pairs: Option<Pair[], readonly (Pair | string)[], readonly Pair[]> = {
   check: (_, given) => pairList(given),
 };
 
+const codecs: Option<Mode[], readonly Mode[], undefined> = {
+  kind: "list",
+  value: "<list>",
+  help: `comma-separated modes to mix in place of --mode: each layer stores its keys as in any of them and its values as in any (${MODES.join(", ")})`,
+  fallback: undefined,
+  conflicts: ["mode"],
+  check: (name, given) => {
+    if (given.length === 0) throw new OptionError(name, `at least one of ${MODES.join(", ")}`, "none");
+    return [...new Set(given.map((mode) => oneOf(name, mode, MODES)))];
+  },
+};
+
 /** Options of a study that are stored in its settings. */
 export const STUDY_OPTIONS = {
   objective: choiceOption(
@@ -35,9 +47,18 @@ export const STUDY_OPTIONS = {
     "quality measure to optimize: kl, task accuracy, or both (default: task with --task, else kl)",
   ),
   mode: choiceOption(MODES, "compact", "storage mode of all pairs"),
+  codecs,
   pairs,
-  sinks: wholeOption({ least: 0 }, undefined, "number of first tokens kept in 16 bits (default: the mode's)"),
-  recent: wholeOption({ least: 0 }, undefined, "number of most recent tokens kept in 16 bits (default: the mode's)"),
+  sinks: wholeOption(
+    { least: 0 },
+    undefined,
+    "number of first tokens kept in 16 bits (default: the mode's, or the first codec's)",
+  ),
+  recent: wholeOption(
+    { least: 0 },
+    undefined,
+    "number of most recent tokens kept in 16 bits (default: the mode's, or the first codec's)",
+  ),
   context: wholeOption({ least: 1 }, 4096, "context length in tokens for byte counts"),
   evaluations: wholeOption(
     { least: 1 },
@@ -71,7 +92,8 @@ export type MeasuredStudy = StudyOptions & { readonly measure: Measure };
  * @throws OptionError naming the option.
  */
 export const studyOptions = (choices: StudyChoices, hasTask = false): StudyOptions => {
-  const { objective = hasTask ? "task" : "kl", ...options } = fillOptions(STUDY_OPTIONS, choices);
+  const { objective = hasTask ? "task" : "kl", ...filled } = fillOptions(STUDY_OPTIONS, choices);
+  const options = { ...filled, mode: filled.codecs?.[0] ?? filled.mode };
   if (hasTask || !needsTask(objective)) return { ...options, objective };
   throw new OptionError("objective", "kl without --task", objective);
 };
