@@ -55,7 +55,7 @@ export type { Hole } from "./hole.ts";
 export { holeShape, holesOf } from "./hole.ts";
 export { cachePlaces, modelLayers, stateBytes } from "./recurrent.ts";
 export { KvtunerError } from "./error.ts";
-export type { Mode, ModeMix, Pair } from "./mode.ts";
+export type { Mode, Pair } from "./mode.ts";
 export { layerScheme, MODES, PAIR_BITS } from "./mode.ts";
 export { assertHeadFits, modesFor } from "./head-fit.ts";
 export type { HeldTokens } from "./held.ts";

@@ -75,7 +75,7 @@ describe("a search space over layers of several sizes and spans", () => {
     const { choices } = searchSpace(shape, { mode: "compact", codecs, pairs, context: 100, cost: "true" });
     // Two kinds of keys of two widths, and two kinds of values of one width or, in both, 16 bits.
     expect(choices).toHaveLength(4 * 3);
-    for (const { scheme } of choices) expect(scheme.residency).toEqual({ kind: "prefix", sinks: 4, recent: 32 });
+    for (const choice of choices) expect(choice.scheme.residency).toEqual({ kind: "prefix", sinks: 4, recent: 32 });
     expect(choices.map(({ label }) => label)).toContain("kivi/compact:K2V2");
   });
 
