@@ -1,4 +1,12 @@
-import { type AffineScheme, type CacheShape, FLOAT16, type LayerScheme, layerScheme, schemeLabel } from "@kvtuner/plan";
+import {
+  type AffineScheme,
+  type CacheShape,
+  FLOAT16,
+  type LayerScheme,
+  layerScheme,
+  schemeLabel,
+  type TensorScheme,
+} from "@kvtuner/plan";
 import { describe, expect, it } from "vitest";
 import type { CachePlan } from "./backend.ts";
 import type { Capabilities } from "./capabilities.ts";
@@ -66,6 +74,23 @@ describe("a plan", () => {
 
   it("is rejected for values in float16 that no family has", () => {
     expect(() => check([layer, { ...layer, value: FLOAT16 }])).toThrow(/nearest supported: 4-bit/);
+  });
+
+  it("is rejected for a codec that no family has, with the nearest scheme of another", () => {
+    const codebook: TensorScheme = {
+      kind: "codebook",
+      bits: 3,
+      levels: "levels",
+      scales: "dynamic",
+      outliers: 0.01,
+      stage: "as-given",
+      frequencies: "none",
+      pairing: "none",
+      blockSize: 32,
+    };
+    expect(() => check([layer, { ...layer, key: codebook }])).toThrow(
+      /keys of layer 1 as 3-bit codebook.*; nearest supported: 4-bit affine/,
+    );
   });
 
   it("is rejected if it is for another shape, or lacks a layer", () => {

@@ -14,3 +14,8 @@ export type { LayerDistribution } from "./predicted/layer-distribution.ts";
 export { outlierChannels } from "./predicted/outlier-channels.ts";
 export { drawKeys, predictScoreErrors } from "./predicted/score-errors.ts";
 export type { KeyCoder } from "./predicted/score-errors.ts";
+export { allocateWidths } from "./transform/allocate-widths.ts";
+export { addCacheGradients } from "./transform/cache-gradients.ts";
+export type { CacheGradients } from "./transform/cache-gradients.ts";
+export { headTables } from "./transform/head-tables.ts";
+export type { HeadTables } from "./transform/head-tables.ts";

@@ -1,12 +1,13 @@
 import type { SchemeAssets } from "../asset.ts";
 import { affineFormat, type AffineScheme } from "./affine.ts";
 import { blockFormat, type BlockFormatScheme } from "./block-format.ts";
+import { codebookFormat, type CodebookScheme } from "./codebook.ts";
 import type { CodecFormat, Heads, Part, Place } from "./codec-format.ts";
 import { float8Format, type Float8Scheme } from "./float8.ts";
 import { float16Format, type Float16Scheme } from "./float16.ts";
 
 /** How the keys, or the values, of one layer are coded. A codec adds its scheme here, and its format below. */
-export type TensorScheme = Float16Scheme | AffineScheme | Float8Scheme | BlockFormatScheme;
+export type TensorScheme = Float16Scheme | AffineScheme | Float8Scheme | CodebookScheme | BlockFormatScheme;
 
 /** Names of codecs. */
 export type CodecKind = TensorScheme["kind"];
@@ -19,6 +20,7 @@ export const FORMATS: { readonly [Kind in CodecKind]: CodecFormat<SchemeOf<Kind>
   float16: float16Format,
   affine: affineFormat,
   float8: float8Format,
+  codebook: codebookFormat,
   "block-format": blockFormat,
 };
 

@@ -1,6 +1,7 @@
 import type { CodecKind, SchemeOf, TensorScheme } from "@kvtuner/plan";
 import { affineCodec } from "./affine.ts";
 import { blockFormatCodec } from "./block-format.ts";
+import { codebookCodec } from "./codebook.ts";
 import type { Codec } from "./codec.ts";
 import { float8Codec } from "./float8.ts";
 import { float16Codec } from "./float16.ts";
@@ -10,6 +11,7 @@ export const CODECS: { readonly [Kind in CodecKind]: Codec<SchemeOf<Kind>> } = {
   float16: float16Codec,
   affine: affineCodec,
   float8: float8Codec,
+  codebook: codebookCodec,
   "block-format": blockFormatCodec,
 };
 
