@@ -13,4 +13,5 @@ export { scoreErrorBound } from "./bounds/score.ts";
 export { QuantizerError } from "./encodable.ts";
 export { fakeQuantize } from "./fake-quantize.ts";
 export { float16FromNumber, MAX_FLOAT16, numberFromFloat16, roundArrayToFloat16, roundToFloat16 } from "./float16.ts";
+export { gaussianLevels } from "./gaussian-levels.ts";
 export { hadamardInPlace } from "./hadamard.ts";

@@ -6,16 +6,16 @@ export interface Rope {
   readonly pairing: "halves" | "neighbours";
 }
 
-/** Turns head vectors by their positions, in place and in float32: `x` is `[tokens, headSize]`, its first token at `position`. */
-export const rotate = (x: Float32Array, headSize: number, position: number, rope: Rope): void =>
+/** Turns head vectors by their positions, in place: `x` is `[tokens, headSize]`, its first token at `position`. */
+export const rotate = (x: Float32Array | Float64Array, headSize: number, position: number, rope: Rope): void =>
   turn(x, headSize, position, rope, 1);
 
 /** Undoes {@link rotate}. */
-export const unrotate = (x: Float32Array, headSize: number, position: number, rope: Rope): void =>
+export const unrotate = (x: Float32Array | Float64Array, headSize: number, position: number, rope: Rope): void =>
   turn(x, headSize, position, rope, -1);
 
 const turn = (
-  x: Float32Array,
+  x: Float32Array | Float64Array,
   headSize: number,
   position: number,
   { frequencies, pairing }: Rope,
@@ -23,14 +23,50 @@ const turn = (
 ): void => {
   const pairs = frequencies.length;
   const [step, distance] = pairing === "halves" ? [1, pairs] : [2, 1];
+  const { cosines, sines } = anglesUntil(frequencies, position + x.length / headSize);
   for (let token = 0; token * headSize < x.length; token++)
     for (let pair = 0; pair < pairs; pair++) {
-      const angle = direction * (position + token) * frequencies[pair]!;
-      const [cosine, sine] = [Math.cos(angle), Math.sin(angle)];
+      const angle = (position + token) * pairs + pair;
+      const isKnown = angle < cosines.length;
+      const radians = isKnown ? 0 : (position + token) * frequencies[pair]!;
+      const cosine = isKnown ? cosines[angle]! : Math.fround(Math.cos(radians));
+      const sine = direction * (isKnown ? sines[angle]! : Math.fround(Math.sin(radians)));
       const one = token * headSize + step * pair;
       const other = one + distance;
       const [a, b] = [x[one]!, x[other]!];
       x[one] = a * cosine - b * sine;
       x[other] = a * sine + b * cosine;
     }
+};
+
+/** Of the first positions, `[positions, pairs]`; in float32, as decoders compute them. */
+interface Angles {
+  readonly cosines: Float32Array;
+  readonly sines: Float32Array;
+}
+
+const known = new WeakMap<ArrayLike<number>, Angles>();
+
+/** Positions beyond these are computed anew each time. */
+const MOST_POSITIONS = 2 ** 15;
+
+/** Cosines and sines of as many positions as wanted, at most of {@link MOST_POSITIONS}; once for the same frequencies. */
+const anglesUntil = (frequencies: ArrayLike<number>, positions: number): Angles => {
+  const wanted = Math.min(positions, MOST_POSITIONS) * frequencies.length;
+  const found = known.get(frequencies);
+  if (found && found.cosines.length >= wanted) return found;
+  const angles = anglesOf(frequencies, 2 ** Math.ceil(Math.log2(Math.min(positions, MOST_POSITIONS))));
+  known.set(frequencies, angles);
+  return angles;
+};
+
+const anglesOf = (frequencies: ArrayLike<number>, positions: number): Angles => {
+  const pairs = frequencies.length;
+  const [cosines, sines] = [new Float32Array(positions * pairs), new Float32Array(positions * pairs)];
+  for (let index = 0; index < cosines.length; index++) {
+    const angle = Math.floor(index / pairs) * frequencies[index % pairs]!;
+    cosines[index] = Math.cos(angle);
+    sines[index] = Math.sin(angle);
+  }
+  return { cosines, sines };
 };

@@ -5,9 +5,17 @@ import { codebookFormat, type CodebookScheme } from "./codebook.ts";
 import type { CodecFormat, Heads, Part, Place } from "./codec-format.ts";
 import { float8Format, type Float8Scheme } from "./float8.ts";
 import { float16Format, type Float16Scheme } from "./float16.ts";
+import type { TransformScheme } from "./transform-scheme.ts";
+import { transformFormat } from "./transform.ts";
 
 /** How the keys, or the values, of one layer are coded. A codec adds its scheme here, and its format below. */
-export type TensorScheme = Float16Scheme | AffineScheme | Float8Scheme | CodebookScheme | BlockFormatScheme;
+export type TensorScheme =
+  | Float16Scheme
+  | AffineScheme
+  | Float8Scheme
+  | CodebookScheme
+  | BlockFormatScheme
+  | TransformScheme;
 
 /** Names of codecs. */
 export type CodecKind = TensorScheme["kind"];
@@ -22,6 +30,7 @@ export const FORMATS: { readonly [Kind in CodecKind]: CodecFormat<SchemeOf<Kind>
   float8: float8Format,
   codebook: codebookFormat,
   "block-format": blockFormat,
+  transform: transformFormat,
 };
 
 const formatOf = ({ kind }: TensorScheme): CodecFormat<TensorScheme> => FORMATS[kind];

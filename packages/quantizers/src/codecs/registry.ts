@@ -5,6 +5,7 @@ import { codebookCodec } from "./codebook.ts";
 import type { Codec } from "./codec.ts";
 import { float8Codec } from "./float8.ts";
 import { float16Codec } from "./float16.ts";
+import { transformCodec } from "./transform.ts";
 
 /** All codecs, by kind. */
 export const CODECS: { readonly [Kind in CodecKind]: Codec<SchemeOf<Kind>> } = {
@@ -13,6 +14,7 @@ export const CODECS: { readonly [Kind in CodecKind]: Codec<SchemeOf<Kind>> } = {
   float8: float8Codec,
   codebook: codebookCodec,
   "block-format": blockFormatCodec,
+  transform: transformCodec,
 };
 
 /** The codec of a scheme. */

@@ -1,0 +1,212 @@
+import { float16FromNumber, MAX_FLOAT16, numberFromFloat16 } from "../float16.ts";
+import { hadamardInPlace } from "../hadamard.ts";
+import { rotate as turn, unrotate as turnBack } from "../rope.ts";
+import type { TransformTables } from "./transform-tables.ts";
+
+/** Codes of one token, and the arrays to compute them in. */
+export interface TransformToken {
+  readonly tables: TransformTables;
+  readonly vector: Float64Array;
+  readonly rotated: Float32Array;
+  readonly sums: Float64Array;
+  /** The channels of `z`, float32, and what they are decoded to. */
+  readonly z: Float32Array;
+  readonly decoded: Float32Array;
+  readonly codes: Uint16Array;
+  readonly trial: Uint16Array;
+  /** float16 bits, or the place of a logarithmic gain; 0 without gains. */
+  gain: number;
+}
+
+/** Arrays for one token after the other. */
+export const transformToken = (tables: TransformTables): TransformToken => {
+  const { headSize, places } = tables;
+  const channels = places.length;
+  return {
+    tables,
+    vector: new Float64Array(headSize),
+    rotated: new Float32Array(headSize),
+    sums: new Float64Array(channels),
+    z: new Float32Array(channels),
+    decoded: new Float32Array(channels),
+    codes: new Uint16Array(channels),
+    trial: new Uint16Array(channels),
+    gain: 0,
+  };
+};
+
+/** Codes the token `x[offset ..]` at a position. */
+export const encodeToken = (token: TransformToken, x: Float32Array, offset: number, position: number): void => {
+  const { vector, tables } = token;
+  const { mean, rope } = tables;
+  for (let index = 0; index < vector.length; index++) vector[index] = x[offset + index]!;
+  if (rope) turnBack(vector, vector.length, position, rope);
+  if (mean) for (let index = 0; index < vector.length; index++) vector[index]! -= mean[index]!;
+  rotate(token);
+  CODERS[tables.scheme.gain](token);
+};
+
+/** Decodes the token's codes to `x[offset ..]`. */
+export const decodeToken = (token: TransformToken, x: Float32Array, offset: number, position: number): void => {
+  const { vector, tables } = token;
+  const { mean, rope } = tables;
+  decodeChannels(token, gainOf(token));
+  rotateBack(token);
+  if (mean) for (let index = 0; index < vector.length; index++) vector[index]! += mean[index]!;
+  if (rope) turn(vector, vector.length, position, rope);
+  for (let index = 0; index < vector.length; index++) x[offset + index] = vector[index]!;
+};
+
+const rotate = (token: TransformToken): void => {
+  const { vector, rotated, z, tables } = token;
+  const { places, rotation } = tables;
+  if (rotation.kind === "matrix") return multiply(vector, rotation.forward, token);
+  if (rotation.kind === "hadamard") {
+    const { signs } = rotation;
+    for (let index = 0; index < rotated.length; index++) rotated[index] = vector[index]! * (signs?.[index] ?? 1);
+    hadamardInPlace(rotated, 0, rotated.length);
+    for (let channel = 0; channel < z.length; channel++) z[channel] = rotated[places[channel]!]!;
+    return;
+  }
+  const factors = rotation.kind === "diagonal" ? rotation.forward : undefined;
+  for (let channel = 0; channel < z.length; channel++)
+    z[channel] = vector[places[channel]!]! * (factors ? factors[channel]! : 1);
+};
+
+const rotateBack = (token: TransformToken): void => {
+  const { vector, rotated, decoded, tables } = token;
+  const { places, rotation } = tables;
+  if (rotation.kind === "matrix") return multiplyBack(decoded, rotation.backward, vector);
+  if (rotation.kind === "hadamard") {
+    rotated.fill(0);
+    for (let channel = 0; channel < decoded.length; channel++) rotated[places[channel]!] = decoded[channel]!;
+    hadamardInPlace(rotated, 0, rotated.length);
+    const { signs } = rotation;
+    for (let index = 0; index < rotated.length; index++) vector[index] = rotated[index]! * (signs?.[index] ?? 1);
+    return;
+  }
+  const factors = rotation.kind === "diagonal" ? rotation.backward : undefined;
+  vector.fill(0);
+  for (let channel = 0; channel < decoded.length; channel++)
+    vector[places[channel]!] = decoded[channel]! * (factors ? factors[channel]! : 1);
+};
+
+/** `z_k = sum of vector_j matrix[j, k]` in double precision, j ascending; each rounded to float32. */
+const multiply = (vector: Float64Array, matrix: Float32Array, { z, sums }: TransformToken): void => {
+  const channels = z.length;
+  sums.fill(0);
+  for (let row = 0, at = 0; row < vector.length; row++) {
+    const x = vector[row]!;
+    for (let channel = 0; channel < channels; channel++) sums[channel]! += x * matrix[at++]!;
+  }
+  z.set(sums);
+};
+
+/** `vector_j = sum of y_k matrix[j, k]` in double precision, k ascending. */
+const multiplyBack = (y: Float32Array, matrix: Float32Array, vector: Float64Array): void => {
+  const channels = y.length;
+  for (let row = 0, at = 0; row < vector.length; row++) {
+    let sum = 0;
+    for (let channel = 0; channel < channels; channel++) sum += y[channel]! * matrix[at++]!;
+    vector[row] = sum;
+  }
+};
+
+/** Chooses the token's gain and codes. */
+const CODERS: Readonly<Record<TransformTables["scheme"]["gain"], (token: TransformToken) => void>> = {
+  none: (token) => {
+    nearestCodes(token, 1, token.codes);
+  },
+  norm16: (token) => {
+    token.gain = float16Gain(rootMeanSquare(token.z));
+    nearestCodes(token, numberFromFloat16(token.gain), token.codes);
+  },
+  "norm16-corrected": (token) => {
+    const root = rootMeanSquare(token.z);
+    nearestCodes(token, Math.fround(root), token.codes);
+    decodeChannels(token, 1);
+    const unit = rootMeanSquare(token.decoded);
+    token.gain = float16Gain(unit > 0 ? root / unit : 0);
+  },
+  log4: (token) => {
+    token.gain = searchedGain(token);
+  },
+};
+
+const rootMeanSquare = (numbers: Float32Array): number => {
+  let squares = 0;
+  for (let index = 0; index < numbers.length; index++) squares += numbers[index]! * numbers[index]!;
+  return Math.sqrt(squares / Math.max(1, numbers.length));
+};
+
+const float16Gain = (gain: number): number => float16FromNumber(Math.min(gain, MAX_FLOAT16));
+
+/** Place of gain 1 among the logarithmic gains `2^(k/4)`. */
+const UNIT_PLACE = 8;
+const LOG_GAINS = Float32Array.from({ length: 16 }, (_, place) => 2 ** ((place - UNIT_PLACE) / 4));
+/** Steps from the estimated gain that are tried, the likeliest first. */
+const GAIN_STEPS = [0, -1, 1, -2, 2];
+
+/** The place of the gain with the least squared error, near the one that the token's power gives. */
+const searchedGain = (token: TransformToken): number => {
+  const estimate = estimatedPlace(token);
+  let [best, least] = [-1, Infinity];
+  for (const step of GAIN_STEPS) {
+    const place = estimate + step;
+    if (place < 0 || place >= LOG_GAINS.length) continue;
+    const error = nearestCodes(token, LOG_GAINS[place]!, token.trial, least);
+    if (error >= least) continue;
+    [best, least] = [place, error];
+    token.codes.set(token.trial);
+  }
+  return best;
+};
+
+/** `gain^2` is the mean of `z_i^2` over what it is expected to be. */
+const estimatedPlace = ({ z, tables: { inversePowers } }: TransformToken): number => {
+  let power = 0;
+  for (let channel = 0; channel < z.length; channel++) power += z[channel]! * z[channel]! * inversePowers[channel]!;
+  const place = UNIT_PLACE + Math.round(2 * Math.log2(power / Math.max(1, z.length)));
+  return Math.max(0, Math.min(LOG_GAINS.length - 1, place));
+};
+
+/**
+ * Codes each number by the level nearest to `z / gain`; at a gain of 0, to 0. Returns the squared error, or any number of at
+ * least `limit` once it reaches that.
+ */
+const nearestCodes = ({ z, tables }: TransformToken, gain: number, codes: Uint16Array, limit = Infinity): number => {
+  const { widths, starts, levels, thresholds } = tables;
+  const inverse = gain > 0 ? 1 / gain : 0;
+  let error = 0;
+  for (let channel = 0; channel < z.length && error < limit; channel++) {
+    const target = Math.fround(z[channel]! * inverse);
+    const width = widths[channel]!;
+    if (width === 16) {
+      codes[channel] = float16FromNumber(Math.max(-MAX_FLOAT16, Math.min(MAX_FLOAT16, target)));
+      continue;
+    }
+    const start = starts[channel]!;
+    let code = 0;
+    for (let half = 1 << (width - 1); half > 0; half >>= 1)
+      if (target >= thresholds[start + code + half - 1]!) code += half;
+    codes[channel] = code;
+    const difference = z[channel]! - gain * levels[start + code]!;
+    error += difference * difference;
+  }
+  return error;
+};
+
+const gainOf = ({ gain, tables }: TransformToken): number => {
+  const kind = tables.scheme.gain;
+  if (kind === "none") return 1;
+  return kind === "log4" ? LOG_GAINS[gain]! : numberFromFloat16(gain);
+};
+
+const decodeChannels = ({ codes, decoded, tables }: TransformToken, gain: number): void => {
+  const { widths, starts, levels } = tables;
+  for (let channel = 0; channel < codes.length; channel++) {
+    const level =
+      widths[channel] === 16 ? numberFromFloat16(codes[channel]!) : levels[starts[channel]! + codes[channel]!]!;
+    decoded[channel] = gain * level;
+  }
+};

@@ -1,0 +1,259 @@
+import { fc, test } from "@fast-check/vitest";
+import { assertAssetsFit, blockTokens, schemeOfHead, type SchemeOf } from "@kvtuner/plan";
+import { describe, expect, it } from "vitest";
+import { blockErrorBounds } from "../block-error-bounds.ts";
+import { decodeBlock, encodeBlock } from "../block.ts";
+import { fakeQuantize } from "../fake-quantize.ts";
+import { roundToFloat16 } from "../float16.ts";
+import { gaussianLevels } from "../gaussian-levels.ts";
+import {
+  anyTransform,
+  asset,
+  normalNumbers,
+  orthogonalRows,
+  PLAIN,
+  type TransformCase,
+} from "../test-support/any-transform.ts";
+import { anyHostility, hostileNumbers, mulberry32 } from "../test-support/hostile-numbers.ts";
+
+type TransformScheme = SchemeOf<"transform">;
+
+const headOf = (rows: Float32Array, head: number, { heads, headSize }: TransformCase): Float32Array =>
+  rows.filter((_, index) => Math.floor(index / headSize) % heads === head);
+
+test.prop([anyTransform, fc.integer({ min: 1, max: 3 }), fc.nat(5000), anyHostility], { numRuns: 150 })(
+  "whole blocks equal decoded packed blocks, within their bounds, and finite",
+  (one, blocks, position, hostility) => {
+    const { scheme, assets, heads, headSize } = one;
+    assertAssetsFit(scheme, { kvHeads: heads, headSize }, assets);
+    const tokens = blocks * blockTokens(scheme);
+    const source = hostileNumbers(hostility, tokens * heads * headSize, 65_504);
+    const target = new Float32Array(source.length);
+    fakeQuantize(source, target, { tokens, heads, headSize }, scheme, { assets, position });
+    for (let head = 0; head < heads; head++) {
+      const own = schemeOfHead(scheme, head);
+      const [x, expected] = [headOf(source, head, one), headOf(target, head, one)];
+      const context = { assets, head, position };
+      const decoded = decodeBlock(encodeBlock(x, tokens, headSize, own, context), tokens, headSize, own, context);
+      expect(new Uint32Array(decoded.buffer)).toEqual(new Uint32Array(expected.buffer));
+      const { numbers, vectors } = blockErrorBounds(x, tokens, headSize, own, context);
+      for (const [index, number] of x.entries())
+        expect(Math.abs(number - decoded[index]!)).toBeLessThanOrEqual(numbers[index]!);
+      expect(vectors.every(Number.isFinite)).toBe(true);
+    }
+  },
+);
+
+/** The formulas of the scheme's documentation in double precision, one number after the other. */
+const reference = (x: Float64Array, position: number, head: number, { scheme, assets, headSize }: TransformCase) => {
+  const table = (field: keyof TransformScheme) => assets.find(({ name }) => name === scheme[field]);
+  const frequencies = [...(table("frequencies")?.data ?? [])];
+  const pair = (index: number): [number, number] =>
+    scheme.pairing === "halves" ? [index, index + frequencies.length] : [2 * index, 2 * index + 1];
+  const turned = (vector: Float64Array, angleOf: (frequency: number) => number): Float64Array => {
+    const result = vector.slice();
+    for (const [index, frequency] of frequencies.entries()) {
+      const [low, high] = pair(index);
+      const [cosine, sine] = [Math.cos(angleOf(frequency)), Math.sin(angleOf(frequency))];
+      result[low] = vector[low]! * cosine - vector[high]! * sine;
+      result[high] = vector[low]! * sine + vector[high]! * cosine;
+    }
+    return result;
+  };
+  const signs = signsOf(scheme.signs, headSize);
+  const meanTable = table("mean");
+  const mean = (index: number): number => meanTable?.data[head * headSize + index] ?? 0;
+  const widthTable = table("widths");
+  const channels = widthTable?.shape[1] ?? headSize;
+  const widths = Array.from({ length: channels }, (_, channel) =>
+    widthTable ? widthTable.data[head * channels + channel]! : (scheme.bits as number),
+  );
+  const matrix = (way: 0 | 1, row: number, channel: number): number => {
+    const rotation = table("rotation");
+    if (rotation?.shape.length === 4) return rotation.data[((2 * head + way) * headSize + row) * channels + channel]!;
+    if (rotation) return row === channel ? rotation.data[(2 * head + way) * headSize + row]! : 0;
+    if (scheme.rotation !== "hadamard") return row === channel ? 1 : 0;
+    const size = headSize & -headSize;
+    if (Math.floor(row / size) !== Math.floor(channel / size)) return 0;
+    const bits = ((row % size) & (channel % size)).toString(2).replaceAll("0", "").length;
+    return ((bits % 2 === 0 ? 1 : -1) * signs[row]!) / Math.sqrt(size);
+  };
+  const scaleTable = table("scales");
+  const scale = (part: 0 | 1, channel: number): number =>
+    scaleTable?.data[(2 * head + part) * channels + channel] ?? part;
+  const count = (width: number): number => (width === 0 || width === 16 ? 0 : 2 ** width);
+  const levelTable = table("levels");
+  const before = widthTable
+    ? Array.from(widthTable.data.subarray(0, head * channels))
+    : widths.flatMap((width) => Array.from({ length: head }, () => width));
+  let start = before.reduce((sum, width) => sum + count(width), 0);
+  const levels = widths.map((width, channel) => {
+    const own = levelTable
+      ? levelTable.data.slice(start, (start += count(width)))
+      : count(width) > 0
+        ? gaussianLevels(width)
+        : [];
+    return [...own].map((level) => scale(0, channel) + scale(1, channel) * level);
+  });
+  const vector = turned(x, (frequency) => -position * frequency).map((number, index) => number - mean(index));
+  const z = widths.map((_, channel) => vector.reduce((sum, number, row) => sum + number * matrix(0, row, channel), 0));
+  const coded = [...widths.keys()].filter((channel) => widths[channel]! > 0);
+  const meanSquare = (numbers: readonly number[]): number =>
+    coded.reduce((sum, channel) => sum + numbers[channel]! ** 2, 0) / coded.length;
+  const nearest = (channel: number, target: number): number => {
+    if (widths[channel] === 0) return 0;
+    if (widths[channel] === 16) return roundToFloat16(target);
+    return levels[channel]!.reduce((best, level) =>
+      Math.abs(level - target) < Math.abs(best - target) ? level : best,
+    );
+  };
+  const at = (gain: number): number[] =>
+    z.map((number, channel) => gain * nearest(channel, gain > 0 ? number / gain : 0));
+  const root = Math.sqrt(meanSquare(z));
+  const quantized = (): number[] => {
+    if (scheme.gain === "none") return at(1);
+    if (scheme.gain === "norm16") return at(roundToFloat16(root));
+    if (scheme.gain === "norm16-corrected") {
+      const unit = z.map((number, channel) => nearest(channel, root > 0 ? number / root : 0));
+      return unit.map((level) => level * roundToFloat16(root / Math.sqrt(meanSquare(unit))));
+    }
+    const power = meanSquare(z.map((number, channel) => number / Math.hypot(scale(0, channel), scale(1, channel))));
+    const estimate = Math.max(-8, Math.min(7, Math.round(4 * Math.log2(Math.sqrt(power)))));
+    const tried = [0, -1, 1, -2, 2]
+      .map((step) => estimate + step)
+      .filter((exponent) => exponent >= -8 && exponent <= 7);
+    const errors = tried.map((exponent) => {
+      const y = at(2 ** (exponent / 4));
+      return {
+        y,
+        error: coded.reduce((sum, channel) => sum + (widths[channel] === 16 ? 0 : (z[channel]! - y[channel]!) ** 2), 0),
+      };
+    });
+    return errors.reduce((best, next) => (next.error < best.error ? next : best)).y;
+  };
+  const y = quantized();
+  const back = vector.map((_, row) =>
+    y.reduce((sum, number, channel) => sum + number * matrix(1, row, channel), mean(row)),
+  );
+  return turned(back, (frequency) => position * frequency);
+};
+
+/** Signs from the generator of the documentation. */
+const signsOf = (seed: TransformScheme["signs"], headSize: number): Float32Array => {
+  let state = seed === "none" ? 0 : seed;
+  return Float32Array.from({ length: headSize }, () => {
+    state = (state * 1_664_525 + 1_013_904_223) % 2 ** 32;
+    return seed !== "none" && state >= 2 ** 31 ? -1 : 1;
+  });
+};
+
+test.prop([anyTransform, fc.nat(4000), fc.nat()], { numRuns: 150 })(
+  "errors are those of the formulas in double precision",
+  (one, position, seed) => {
+    const { scheme, assets, heads, headSize } = one;
+    const tokens = 6 * blockTokens(scheme);
+    const head = heads - 1;
+    const own = schemeOfHead(scheme, head);
+    const context = { assets, head, position };
+    const x = normalNumbers(mulberry32(seed), tokens * headSize);
+    const decoded = decodeBlock(encodeBlock(x, tokens, headSize, own, context), tokens, headSize, own, context);
+    const expected = Array.from({ length: tokens }, (_, token) => {
+      const row = Float64Array.from(x.subarray(token * headSize, (token + 1) * headSize));
+      return [...reference(row, position + token, head, one)];
+    }).flat();
+    const squares = (other: ArrayLike<number>): number =>
+      x.reduce((sum, number, index) => sum + (number - other[index]!) ** 2, 0);
+    const error = squares(expected);
+    expect(Math.abs(squares(decoded) - error)).toBeLessThanOrEqual(0.05 * error + 1e-8 * tokens);
+    // A number half-way between levels, or two gains with equal errors, may be rounded either way.
+    const far = expected.filter((number, index) => Math.abs(number - decoded[index]!) > 1e-4);
+    expect(far.length).toBeLessThanOrEqual(headSize);
+  },
+);
+
+describe("Lloyd-Max levels", () => {
+  // J. Max, Quantizing for minimum distortion, IRE Transactions on Information Theory 6 (1960), table I.
+  it.each([
+    [1, [0.798], 0.3634],
+    [2, [0.4528, 1.51], 0.1175],
+    [3, [0.2451, 0.756, 1.344, 2.152], 0.03454],
+    [4, [0.1284, 0.3881, 0.6568, 0.9424, 1.256, 1.618, 2.069, 2.733], 0.009497],
+  ])("of %i bits are Max's", (bits, expected, distortion) => {
+    const levels = gaussianLevels(bits);
+    for (const [index, level] of expected.entries()) {
+      expect(levels[expected.length + index]).toBeCloseTo(level, 2.7);
+      expect(levels[expected.length - 1 - index]).toBe(-levels[expected.length + index]!);
+    }
+    expect(normalDistortion(levels) / distortion).toBeCloseTo(1, 3);
+  });
+
+  it.each([5, 6, 7, 8])("of %i bits are the means of their cells", (bits) => {
+    const levels = gaussianLevels(bits);
+    for (const [index, level] of levels.entries()) {
+      const [low, high] = [(levels[index - 1] ?? -9) + level, (levels[index + 1] ?? 9) + level].map((sum) => sum / 2);
+      const [mass, moment] = integral(low!, high!);
+      expect(Math.abs(moment / mass - level)).toBeLessThan(2e-3);
+    }
+  });
+});
+
+/** Integrals of the density of N(0, 1) and of x times it, by the midpoint rule. */
+const integral = (low: number, high: number): [number, number] => {
+  const step = (high - low) / 2000;
+  let [mass, moment] = [0, 0];
+  for (let x = low + step / 2; x < high; x += step) {
+    const density = Math.exp((-x * x) / 2);
+    mass += density;
+    moment += x * density;
+  }
+  return [mass, moment];
+};
+
+/** Mean squared error of N(0, 1), by the midpoint rule. */
+const normalDistortion = (levels: Float32Array): number => {
+  let sum = 0;
+  for (let x = -6 + 5e-4; x < 6; x += 1e-3)
+    sum +=
+      (levels.reduce((least, level) => Math.min(least, (x - level) ** 2), Infinity) * Math.exp((-x * x) / 2)) / 1000;
+  return sum / Math.sqrt(2 * Math.PI);
+};
+
+describe("TurboQuant's bound", () => {
+  const HEAD_SIZE = 64;
+  const ROTATIONS = 40;
+
+  /** Vectors of norm 1: random, with one channel alone, and constant. */
+  const unitVectors = (random: () => number): Float32Array => {
+    const plain = normalNumbers(random, HEAD_SIZE);
+    const vectors = [
+      plain,
+      Float32Array.from(plain, (_, index) => Number(index === 5)),
+      new Float32Array(HEAD_SIZE).fill(1),
+    ];
+    return Float32Array.from(vectors.flatMap((vector) => [...vector].map((x) => x / Math.hypot(...vector))));
+  };
+
+  // Zandieh, Daliri, Hadian and Mirrokni 2025 (arXiv 2504.19874), theorem 1, and its figures for 1 to 4 bits.
+  it.each([
+    [1, 0.36],
+    [2, 0.117],
+    [3, 0.03],
+    [4, 0.009],
+  ] as const)("of %i bits: a unit vector is off by %f in the mean square", (bits, stated) => {
+    const random = mulberry32(bits);
+    const x = unitVectors(random);
+    let sum = 0;
+    for (let rotation = 0; rotation < ROTATIONS; rotation++) {
+      const rows = orthogonalRows(random, HEAD_SIZE).flatMap((row) => [...row]);
+      const turn = asset("turn", [1, 2, HEAD_SIZE, HEAD_SIZE], Float32Array.from([...rows, ...rows]));
+      const scheme: TransformScheme = { ...PLAIN, bits, rotation: "turn", gain: "norm16" };
+      const decoded = x.slice();
+      fakeQuantize(x, decoded, { tokens: 3, heads: 1, headSize: HEAD_SIZE }, scheme, { assets: [turn] });
+      sum += decoded.reduce((total, y, index) => total + (y - x[index]!) ** 2, 0);
+    }
+    const mean = sum / (3 * ROTATIONS);
+    expect(mean).toBeLessThanOrEqual((Math.sqrt(3) * Math.PI) / 2 / 4 ** bits);
+    expect(mean / stated).toBeGreaterThan(0.9);
+    expect(mean / stated).toBeLessThan(1.16);
+  });
+});
