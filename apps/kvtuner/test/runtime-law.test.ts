@@ -2,11 +2,12 @@ import { fc, test } from "@fast-check/vitest";
 import { type Backend, supportsScheme } from "@kvtuner/backend";
 import { createCpuBackend, createReferenceBackend } from "@kvtuner/backend-cpu";
 import { type Decoder, loadDecoder } from "@kvtuner/decoder";
-import { layerScheme, type LayerScheme, type TensorScheme } from "@kvtuner/plan";
+import { type Asset, layerScheme, type LayerScheme, type TensorScheme } from "@kvtuner/plan";
 import { describe, expect } from "vitest";
 import { oneThreadSession } from "../../../packages/decoder/src/test-support/one-thread-session.ts";
 import { randomWeights, type SmallModel } from "../../../packages/decoder/src/test-support/random-weights.ts";
 import { anyLayer } from "../../../packages/evaluation/src/test-support/any-layer.ts";
+import { anyTransformOf } from "../../../packages/quantizers/src/test-support/any-transform.ts";
 import { evaluatorLogits, largestDifference, runtimeLogits, type Run } from "./runtime-logits.ts";
 
 const LAYERS = 2;
@@ -66,19 +67,51 @@ const compared = async (
   evaluated: readonly LayerScheme[],
   run: readonly LayerScheme[],
   cuts: readonly number[],
+  assets: readonly Asset[] = [],
 ): Promise<Run & { readonly difference: number }> => {
-  const expected = await evaluatorLogits(decoder, ids, evaluated);
-  const cache = await backend.createCache(decoder.shape, { layers: run, shape: decoder.shape });
+  const expected = await evaluatorLogits(decoder, ids, evaluated, assets);
+  const cache = await backend.createCache(decoder.shape, { layers: run, shape: decoder.shape, assets });
   const result = await runtimeLogits(decoder, cache, ids, cuts, expected);
   await cache.dispose();
   return { ...result, difference: largestDifference(result.logits, expected.logits) };
 };
+
+/** A layer of transforms, with tables of their own. */
+const transformLayer = (
+  name: string,
+): fc.Arbitrary<{ readonly layer: LayerScheme; readonly assets: readonly Asset[] }> =>
+  fc
+    .record({
+      key: anyTransformOf(sizes.kvHeads, sizes.headSize, `${name}.key.`),
+      value: anyTransformOf(sizes.kvHeads, sizes.headSize, `${name}.value.`),
+      sinks: fc.constantFrom(0, 1, 4),
+      recent: fc.constantFrom(0, 5, 32),
+    })
+    .map(({ key, value, sinks, recent }) => ({
+      layer: { key: key.scheme, value: value.scheme, residency: { kind: "prefix", sinks, recent } },
+      assets: [...key.assets, ...value.assets],
+    }));
 
 /** A prefill of any length, then token by token; or pieces of any lengths. */
 const split = fc.oneof(
   fc.nat(120).map((prefill) => Array.from({ length: 120 - prefill }, (_, index) => prefill + index)),
   fc.array(fc.nat(120), { maxLength: 6 }),
 );
+
+test.prop(
+  [
+    fc.tuple(...Array.from({ length: LAYERS }, (_, index) => transformLayer(`layer${index}`))),
+    fc.array(fc.nat(VOCABULARY - 1), { minLength: 1, maxLength: 120 }),
+    split,
+  ],
+  { numRuns: 25 },
+)("the reference's logits are the evaluator's with tables for heads and positions", async (layers, text, cuts) => {
+  const [backend, tolerance] = BACKENDS[0]!;
+  const schemes = layers.map(({ layer: own }) => own);
+  const assets = layers.flatMap((own) => own.assets);
+  const run = await compared(plain, backend, Int32Array.from(text), schemes, schemes, cuts, assets);
+  expect(run.difference).toBeLessThan(tolerance.logits);
+});
 
 describe.each(BACKENDS)("$name", (backend, tolerance) => {
   test.prop(

@@ -1,7 +1,7 @@
 import type { Attention } from "@kvtuner/backend";
 import { forward, type Decoder } from "@kvtuner/decoder";
 import { planLogits } from "@kvtuner/evaluation";
-import type { LayerScheme } from "@kvtuner/plan";
+import type { Asset, LayerScheme } from "@kvtuner/plan";
 import { roundToFloat16 } from "@kvtuner/quantizers";
 import { Tensor } from "onnxruntime-common";
 
@@ -23,10 +23,11 @@ export const evaluatorLogits = async (
   decoder: Decoder,
   ids: Int32Array,
   plan: readonly LayerScheme[],
+  assets: readonly Asset[] = [],
 ): Promise<Expected> => {
   const layers: LayerKeys[] = [];
   const keep = (_: number, { key, value }: LayerKeys): void => void layers.push({ key, value });
-  return { logits: await planLogits(decoder, ids, { layers: plan }, keep), layers };
+  return { logits: await planLogits(decoder, ids, { layers: plan, assets }, keep), layers };
 };
 
 /** A runtime's logits, and how far it went along with the evaluator. */

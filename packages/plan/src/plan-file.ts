@@ -38,7 +38,7 @@ const fieldSchema = (values: FieldValues): z.ZodType => {
   const choices: z.ZodType[] = [
     ...(values.includes("count") ? [count] : []),
     ...(values.includes("share") ? [z.number().positive().max(1)] : []),
-    ...(values.includes("numbers") ? [z.array(z.number().positive()).min(1)] : []),
+    ...(values.includes("numbers") ? [z.array(z.number().nonnegative()).min(1)] : []),
     ...(values.includes("asset") ? [assetName] : []),
     ...(literals.length > 0 ? [z.literal(literals)] : []),
   ];

@@ -23,7 +23,7 @@ export interface Heads {
 
 /**
  * Values allowed in a scheme's field: literals, `"count"` (a whole number from 1), `"share"` (a number above 0, at most 1),
- * `"numbers"` (positive numbers) or `"asset"` (the name of an asset of the plan that is none of the literals).
+ * `"numbers"` (numbers from 0) or `"asset"` (the name of an asset of the plan that is none of the literals).
  */
 export type FieldValues = readonly (string | number)[];
 

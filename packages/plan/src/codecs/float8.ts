@@ -38,7 +38,8 @@ export const float8Format: CodecFormat<Float8Scheme> = {
       return scope === "tensor" ? "with dynamic scales to have scope head or token, got tensor" : undefined;
     const wanted = { tensor: 1, head: kvHeads, token: 0 }[scope];
     if (wanted === 0) return "with scope token to have dynamic scales, got numbers";
-    return scales.length === wanted ? undefined : `to have ${wanted} scales of scope ${scope}, got ${scales.length}`;
+    if (scales.length !== wanted) return `to have ${wanted} scales of scope ${scope}, got ${scales.length}`;
+    return scales.every((scale) => scale > 0) ? undefined : `to have scales above 0, got ${scales.join(", ")}`;
   },
   ofHead: (scheme, head) =>
     scheme.scope === "head" && scheme.scales !== "dynamic"

@@ -74,11 +74,13 @@ const caseOf = ({
   seed,
   heads,
   headSize,
+  name: prefix,
   ...choice
 }: {
   readonly seed: number;
   readonly heads: number;
   readonly headSize: number;
+  readonly name: string;
   readonly stage: TransformScheme["stage"];
   readonly pairing: "halves" | "neighbours";
   readonly mean: boolean;
@@ -106,23 +108,24 @@ const caseOf = ({
     frequencies:
       isBefore &&
       asset(
-        "rope",
+        `${prefix}rope`,
         [5],
         Float32Array.from({ length: 5 }, () => random()),
       ),
-    mean: choice.mean && asset("mean", [heads, headSize], normalNumbers(random, heads * headSize)),
+    mean: choice.mean && asset(`${prefix}mean`, [heads, headSize], normalNumbers(random, heads * headSize)),
     rotation:
-      (choice.rotation === "diagonal" && asset("scale", [heads, 2, headSize], diagonals(random, heads, headSize))) ||
+      (choice.rotation === "diagonal" &&
+        asset(`${prefix}scale`, [heads, 2, headSize], diagonals(random, heads, headSize))) ||
       (choice.rotation === "matrix" &&
-        asset("turn", [heads, 2, headSize, channels], matricesOf(random, heads, headSize, channels))),
-    widths: hasWidths && asset("widths", [heads, channels], widths),
+        asset(`${prefix}turn`, [heads, 2, headSize, channels], matricesOf(random, heads, headSize, channels))),
+    widths: hasWidths && asset(`${prefix}widths`, [heads, channels], widths),
     levels:
       choice.levels &&
-      asset("levels", [all.reduce((sum, width) => sum + LEVEL_COUNT(width), 0)], anyLevels(random, all)),
+      asset(`${prefix}levels`, [all.reduce((sum, width) => sum + LEVEL_COUNT(width), 0)], anyLevels(random, all)),
     scales:
       choice.scales &&
       asset(
-        "scales",
+        `${prefix}scales`,
         [heads, 2, channels],
         Float32Array.from({ length: heads * 2 * channels }, () => 0.2 + random()),
       ),
@@ -160,22 +163,29 @@ const anyLevels = (random: () => number, widths: readonly number[]): Float32Arra
 
 const CHANNEL_BITS = [1, 2, 3, 4, 5, 6, 7, 8, 16] as const;
 
-/** Any transform, with tables of random numbers. */
+/** Any transform for some heads, with tables of random numbers whose names start with `name`. */
+export const anyTransformOf = (heads: number, headSize: number, name = ""): fc.Arbitrary<TransformCase> =>
+  fc
+    .record({
+      seed: fc.nat(),
+      heads: fc.constant(heads),
+      headSize: fc.constant(headSize),
+      name: fc.constant(name),
+      stage: fc.constantFrom("as-given", "before-rope"),
+      pairing: fc.constantFrom("halves", "neighbours"),
+      mean: fc.boolean(),
+      rotation: fc.constantFrom("none", "hadamard", "diagonal", "matrix"),
+      signs: fc.constantFrom("none" as const, 1, 99),
+      bits: fc.oneof(fc.constantFrom(...CHANNEL_BITS), fc.constant("table" as const)),
+      gain: fc.constantFrom("none", "norm16", "norm16-corrected", "log4"),
+      levels: fc.boolean(),
+      scales: fc.boolean(),
+      blockSize: fc.constantFrom(1, 1, 3),
+    })
+    .map(caseOf)
+    .filter(({ scheme }) => !schemeFault(scheme, { kvHeads: heads, headSize }));
+
+/** The same for 1 to 3 heads of 16 or 24 numbers. */
 export const anyTransform: fc.Arbitrary<TransformCase> = fc
-  .record({
-    seed: fc.nat(),
-    heads: fc.constantFrom(1, 2, 3),
-    headSize: fc.constantFrom(16, 24),
-    stage: fc.constantFrom("as-given", "before-rope"),
-    pairing: fc.constantFrom("halves", "neighbours"),
-    mean: fc.boolean(),
-    rotation: fc.constantFrom("none", "hadamard", "diagonal", "matrix"),
-    signs: fc.constantFrom("none" as const, 1, 99),
-    bits: fc.oneof(fc.constantFrom(...CHANNEL_BITS), fc.constant("table" as const)),
-    gain: fc.constantFrom("none", "norm16", "norm16-corrected", "log4"),
-    levels: fc.boolean(),
-    scales: fc.boolean(),
-    blockSize: fc.constantFrom(1, 1, 3),
-  })
-  .map(caseOf)
-  .filter(({ scheme, heads, headSize }) => !schemeFault(scheme, { kvHeads: heads, headSize }));
+  .tuple(fc.constantFrom(1, 2, 3), fc.constantFrom(16, 24))
+  .chain(([heads, headSize]) => anyTransformOf(heads, headSize));
