@@ -7,6 +7,7 @@ import {
   type Float16Scheme,
   type Format,
   type GroupSize,
+  type ParameterForm,
   type Transform,
 } from "@kvtuner/plan";
 
@@ -17,9 +18,14 @@ export interface AffineFamily {
   readonly formats: readonly Format[];
   readonly axis: Axis;
   readonly groupSizes: readonly GroupSize[];
+  /** `"asset"` stands for rotations by a table of the plan. */
   readonly transforms: readonly Transform[];
   /** Whether schemes may clip; false by default. */
   readonly clip?: boolean;
+  /** How parameters may be stored; in float16 by default. */
+  readonly parameters?: readonly ParameterForm[];
+  /** Whether the Hadamard transform may have signs; false by default. */
+  readonly signs?: boolean;
 }
 
 /** Schemes of any other codec that a backend can store: values by field, as in the codec's format. */
@@ -70,8 +76,12 @@ export interface KernelRange {
   readonly keyAxes: readonly Axis[];
   readonly valueAxes: readonly Axis[];
   readonly headSizes: readonly number[] | "any";
-  /** Whether schemes may clip; false by default. */
+  /** As in affine families. */
   readonly clip?: boolean;
+  readonly parameters?: readonly ParameterForm[];
+  readonly signs?: boolean;
+  /** None and Hadamard by default. */
+  readonly transforms?: readonly Transform[];
   /** False by default. */
   readonly deviceTensors?: boolean;
   /** False by default. */
@@ -81,8 +91,7 @@ export interface KernelRange {
 }
 
 /**
- * Capabilities of kernels that store float16 and affine codes, with every format, transform and group size of the axes they
- * know: groups of 16, 32, 64 and 128 numbers, and the whole head on axis token.
+ * Capabilities of kernels that store float16 and affine codes, with every format and group size of the axes they know: groups of 16, 32, 64 and 128 numbers, and the whole head on axis token.
  */
 export const capabilitiesOf = (
   { keyAxes, valueAxes, headSizes, deviceTensors = false, unevenLayers, attention, ...codes }: KernelRange,
@@ -98,13 +107,15 @@ export const capabilitiesOf = (
   ...(attention && { attention }),
 });
 
-const familyOf = (axis: Axis, codes: Pick<KernelRange, "bits" | "clip">): AffineFamily => ({
+type CodeRange = Pick<KernelRange, "bits" | "clip" | "parameters" | "signs" | "transforms">;
+
+const familyOf = (axis: Axis, codes: CodeRange): AffineFamily => ({
   kind: "affine",
+  transforms: ["none", "hadamard"],
   ...codes,
   formats: ["affine", "symmetric"],
   axis,
   groupSizes: axis === "token" ? ["head", 16, 32, 64, 128] : [16, 32, 64, 128],
-  transforms: ["none", "hadamard"],
 });
 
 /** Head sizes of kernels that work on 16 channels at a time: the multiples of 16 up to `largest`. */

@@ -2,6 +2,7 @@ import {
   type AffineScheme,
   bitsOf,
   blockTokens,
+  completeScheme,
   FLOAT16,
   FORMATS,
   type FieldValues,
@@ -23,10 +24,16 @@ export const supportsScheme = (families: readonly SchemeFamily[], scheme: Tensor
       family.bits.includes(scheme.bits) &&
       family.formats.includes(scheme.format) &&
       family.groupSizes.includes(scheme.groupSize) &&
-      family.transforms.includes(scheme.transform) &&
-      (family.clip || scheme.clip === undefined || scheme.clip === 1)
+      hasValue(family.transforms, scheme.transform) &&
+      hasRefinements(family, scheme)
     );
   });
+
+/** Fields of schemes that came later: a family without them has the defaults. */
+const hasRefinements = (
+  { clip: clips, parameters: forms = ["float16"], signs: hasSigns }: AffineFamily,
+  { clip = 1, parameters = "float16", signs = "none" }: AffineScheme,
+): boolean => (clips || clip === 1) && forms.includes(parameters) && (hasSigns || signs === "none");
 
 /** Fields that a family does not list have their defaults. */
 const hasFields = (fields: FieldFamily["fields"], scheme: TensorScheme): boolean => {
@@ -47,7 +54,7 @@ const hasValue = (values: FieldValues, value: unknown): boolean => {
 
 /**
  * The supported scheme most like `scheme`; `undefined` if no family lists any. The codec counts most, then the axis, then
- * format and transform, then the clip, then the group size, then the bits. Of two equally near, the one with more bits.
+ * format and transform, then signs, parameters and clip, then the group size, then the bits. Of two equally near, the one with more bits.
  */
 export const nearestScheme = (
   families: readonly SchemeFamily[],
@@ -83,22 +90,31 @@ const listedValues = (values: FieldValues, blockSize: number): FieldValues => {
   return values.includes("share") ? [1, 0.9] : literalsOf(values);
 };
 
-/** Every combination without a clip, then each with one if the family has clips. */
+/** Every combination without the later fields, then each with one of those that the family has, in turn. */
 const affineSchemesOf = (family: AffineFamily, blockSize: number): AffineScheme[] => {
   const schemes = plainSchemesOf(family, blockSize).filter(
     (scheme) => !schemeFault(scheme, { kvHeads: 1, headSize: Infinity }),
   );
-  return family.clip ? [...schemes, ...schemes.map(withClip)] : schemes;
+  const refine = refinementsOf(family);
+  const refined = schemes.map((scheme, index) => ({ ...scheme, ...refine[index % refine.length]?.(scheme) }));
+  return refine.length > 0 ? [...schemes, ...refined] : schemes;
 };
 
-const withClip = (scheme: AffineScheme, index: number): AffineScheme =>
-  scheme.axis === "token" && index % 2 === 0
-    ? { ...scheme, clip: 0.92, clipRule: "magnitude" }
-    : { ...scheme, clip: 0.9 };
+const refinementsOf = ({
+  axis,
+  clip,
+  parameters,
+  signs,
+}: AffineFamily): ((scheme: AffineScheme) => Partial<AffineScheme>)[] => [
+  ...(clip ? [() => ({ clip: 0.9 })] : []),
+  ...(clip && axis === "token" ? [() => ({ clip: 0.92, clipRule: "magnitude" as const })] : []),
+  ...(parameters?.includes("two-level") ? [() => ({ parameters: "two-level" as const })] : []),
+  ...(signs ? [({ transform }: AffineScheme) => (transform === "hadamard" ? { signs: 7 } : {})] : []),
+];
 
 const plainSchemesOf = (family: AffineFamily, blockSize: number): AffineScheme[] =>
   family.groupSizes.flatMap((groupSize) =>
-    family.transforms.flatMap((transform) =>
+    literalsOf(family.transforms).flatMap((transform) =>
       family.formats.flatMap((format) =>
         family.bits.map((bits) => ({
           kind: family.kind,
@@ -107,7 +123,7 @@ const plainSchemesOf = (family: AffineFamily, blockSize: number): AffineScheme[]
           axis: family.axis,
           groupSize,
           blockSize: wholeGroups(family, groupSize, blockSize),
-          transform,
+          transform: transform as string,
         })),
       ),
     ),
@@ -123,8 +139,11 @@ const distance = (a: TensorScheme, b: TensorScheme, headSize: number): number =>
   return (a.kind === b.kind ? 100 * fields.length : 10_000) + bits;
 };
 
+const differentRefinements = (a: AffineScheme, b: AffineScheme): number =>
+  (["signs", "parameters", "clip", "clipRule"] as const).filter((field) => a[field] !== b[field]).length;
+
 const affineDistance = (a: AffineScheme, b: AffineScheme, headSize: number): number =>
-  100 * Number((a.clip ?? 1) !== (b.clip ?? 1)) +
+  100 * differentRefinements(completeScheme(a) as AffineScheme, completeScheme(b) as AffineScheme) +
   1000 * Number(a.axis !== b.axis) +
   300 * Number(a.format !== b.format) +
   300 * Number(a.transform !== b.transform) +

@@ -59,6 +59,8 @@ describe("a plan", () => {
     ["format", { format: "symmetric" }, { format: "affine" }],
     ["transform", { transform: "hadamard" }, { transform: "none" }],
     ["clip", { clip: 0.9 }, {}],
+    ["parameters", { parameters: "two-level" }, {}],
+    ["a table", { transform: "table" }, {}],
     ["group and whole blocks", { groupSize: 48, blockSize: 48 }, { groupSize: 32, blockSize: 64 }],
   ])("is rejected with layer, scheme and the nearest supported one: %s", (_, asked, nearest) => {
     const scheme = { ...key, ...asked };

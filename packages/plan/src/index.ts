@@ -3,7 +3,7 @@ export { assetBytes } from "./asset.ts";
 export { assertAssetsFit, AssetError, assetsOf } from "./scheme-assets.ts";
 export type { AttentionSpec } from "./attention.ts";
 export { defaultScale, plainAttention, scoreOf, spanOf } from "./attention.ts";
-export type { AffineScheme, Axis, Bits, Format, GroupSize, Transform } from "./codecs/affine.ts";
+export type { AffineScheme, Axis, Bits, Format, GroupSize, ParameterForm, Transform } from "./codecs/affine.ts";
 export { CODE_BITS } from "./codecs/affine.ts";
 export type { BlockFormatScheme } from "./codecs/block-format.ts";
 export { blockFormatScheme, blockGroup } from "./codecs/block-format.ts";

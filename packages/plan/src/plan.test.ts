@@ -12,6 +12,7 @@ import {
   serializePlan,
 } from "./files.ts";
 import {
+  assertAssetsFit,
   bitsOf,
   cachePlaces,
   completeScheme,
@@ -276,6 +277,12 @@ describe("plan files", () => {
       "PLAN_INVALID",
       /0\.key on axis channel to have clipRule range/,
     ],
+    [
+      "signs without a Hadamard transform",
+      { ...good, layers: good.layers.map(withKey({ signs: 3 })) },
+      "PLAN_INVALID",
+      /0\.key with signs to have transform hadamard, got none/,
+    ],
     ["nothing", null, "PLAN_INVALID", /at the top/],
   ];
   test.each(broken)("%s is rejected with its place", (_, input, code, message) => {
@@ -288,6 +295,33 @@ describe("plan files", () => {
     readFileSync(new URL("../schema/plan.schema.json", import.meta.url), "utf8"),
   ) as object;
   const accepts = new Ajv2020({ allowUnionTypes: true }).compile(publishedSchema);
+
+  test.each<[string, readonly number[], (index: number) => number, RegExp | undefined]>([
+    ["that fits passes", [3, 64, 64], (index) => Number(index % 65 === 0), undefined],
+    [
+      "of another shape",
+      [64, 64],
+      (index) => Number(index % 65 === 0),
+      /float32 \[3, 64, 64\], got turn of float32 \[64, 64\]/,
+    ],
+    ["that is no rotation", [3, 64, 64], () => 1, /keep lengths/],
+    ["with a NaN", [3, 64, 64], (index) => (index === 70 ? NaN : Number(index % 65 === 0)), /keep lengths/],
+  ])("a rotation %s", (_, size, number, fault) => {
+    const data = Float32Array.from({ length: size.reduce((one, other) => one * other) }, (_of, index) =>
+      number(index % 4096),
+    );
+    const asset = { name: "turn", dtype: "float32" as const, shape: size, data };
+    const key = { ...good.layers[0]!.key, transform: "turn" } as LayerScheme["key"];
+    const check = (): void => assertAssetsFit(key, shape, [asset]);
+    if (fault)
+      expect(check).toThrow(
+        expect.objectContaining({
+          code: "PLAN_ASSET_UNFIT",
+          message: expect.stringMatching(fault) as unknown,
+        }) as Error,
+      );
+    else expect(check).not.toThrow();
+  });
 
   test("a scheme without the newer fields is one with their defaults", () => {
     const key = { ...good.layers[0]!.key, clip: 1, clipRule: "range" } as LayerScheme["key"];
@@ -310,6 +344,7 @@ describe("plan files", () => {
     "groups larger than a head",
     "symmetric codes of 1 bit",
     "channels cut at magnitudes of a token",
+    "signs without a Hadamard transform",
   ];
   test.each(broken.filter(([, input]) => typeof input !== "string"))(
     "the schema checks %s as far as it can",

@@ -43,6 +43,8 @@ const oneGroup = (scheme: AffineScheme, count: number): AffineScheme => ({
   axis: "token",
   groupSize: count,
   transform: "none",
+  signs: "none",
+  parameters: "float16",
 });
 
 test.prop([anyAffine, fc.integer({ min: 1, max: 40 }), anyHostility], { numRuns: 3000 })(

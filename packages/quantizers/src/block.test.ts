@@ -34,7 +34,8 @@ test.prop(
   fakeQuantize(source, target, { tokens, heads, headSize }, inBlocksOf(tensor, tokens));
   for (let head = 0; head < heads; head++) {
     const block = headBlock(source, head, heads, headSize);
-    const decoded = decodeBlock(encodeBlock(block, tokens, headSize, tensor), tokens, headSize, tensor);
+    const own = inBlocksOf(tensor, tokens);
+    const decoded = decodeBlock(encodeBlock(block, tokens, headSize, own), tokens, headSize, own);
     expect(firstDifference(decoded, headBlock(target, head, heads, headSize))).toBe(-1);
   }
 });
@@ -53,11 +54,12 @@ const headBlock = (rows: Float32Array, head: number, heads: number, headSize: nu
 
 test.prop([anyScheme, fc.constantFrom(...HEAD_SIZES), fc.integer({ min: 1, max: 3 }), anyHostility], { numRuns: 60 })(
   "a block takes the bytes that the plan counts",
-  (tensor, headSize, blocks, hostility) => {
-    const tokens = blocks * (tensor.kind === "affine" && tensor.axis === "channel" ? (tensor.groupSize as number) : 1);
+  (anyOf, headSize, blocks, hostility) => {
+    const tokens = blocks * (anyOf.kind === "affine" && anyOf.axis === "channel" ? (anyOf.groupSize as number) : 1);
+    const tensor = inBlocksOf(anyOf, tokens);
     const block = encodeBlock(hostileNumbers(hostility, tokens * headSize, 5000), tokens, headSize, tensor);
     const counted = layerBytes(
-      { key: inBlocksOf(tensor, tokens), value: affineHead, residency: { kind: "prefix", sinks: 0, recent: 0 } },
+      { key: tensor, value: affineHead, residency: { kind: "prefix", sinks: 0, recent: 0 } },
       { queryHeads: 1, kvHeads: 1, headSize },
       tokens,
     );

@@ -71,3 +71,12 @@ export const numberFromFloat16 = (bits: number): number => {
   if (exponent === 31) return fraction ? NaN : sign * Infinity;
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 };
+
+/**
+ * The 16 bits of the smallest float16 that is not below the positive `x`. Rounding a scale down would push the largest numbers
+ * out of range, far where float16 is subnormal.
+ */
+export const float16NotBelow = (x: number): number => {
+  const bits = float16FromNumber(x);
+  return numberFromFloat16(bits) < x ? bits + 1 : bits;
+};

@@ -6,6 +6,9 @@ import { MAX_FLOAT16, roundHalfToEven, roundToFloat16 } from "./float16.ts";
 export interface GroupParameters {
   scale: number;
   minimum: number;
+  /** What scale and minimum were fitted to: the smallest number (0 if symmetric) and the range, both clipped. */
+  bottom: number;
+  range: number;
   /** Numbers beyond this magnitude do not widen the range. */
   limit: number;
   /** Share of the range that codes span. */
@@ -24,7 +27,7 @@ export const groupParameters = ({ bits, format, clip = 1, clipRule = "range" }: 
       "QUANTIZER_SCHEME",
       "expected symmetric codes of at least 2 bits, got 1; use the format affine",
     );
-  const start = { scale: 0, minimum: 0, limit: Infinity, clip: clipRule === "range" ? clip : 1 };
+  const start = { scale: 0, minimum: 0, bottom: 0, range: 0, limit: Infinity, clip: clipRule === "range" ? clip : 1 };
   return format === "affine" ? { ...start, lowest: 0, highest: levels } : { ...start, lowest: -half, highest: half };
 };
 
@@ -77,27 +80,25 @@ export const fitGroup = (
  * `min + (max - min) * f32((1 - clip) / 2)`.
  */
 export const fitExtremes = (parameters: GroupParameters, smallest: number, largest: number): void => {
-  const { limit, clip, highest } = parameters;
+  fitRange(parameters, smallest, largest);
+  const { bottom, range, highest } = parameters;
+  parameters.scale = scaleOf(range, highest);
+  parameters.minimum = roundToFloat16(bottom);
+};
+
+const fitRange = (parameters: GroupParameters, smallest: number, largest: number): void => {
+  const { limit, clip, lowest } = parameters;
   const bottom = Math.max(-limit, Math.min(limit, smallest));
   const top = Math.max(-limit, Math.min(limit, largest));
-  if (parameters.lowest < 0) {
-    parameters.scale = scaleOf(clipped(Math.max(top, -bottom), clip), highest);
-    parameters.minimum = 0;
-    return;
-  }
-  const range = Math.fround(top - bottom);
-  parameters.scale = scaleOf(clipped(range, clip), highest);
-  parameters.minimum = roundToFloat16(clip < 1 ? insetOf(bottom, range, clip) : bottom);
+  const range = lowest < 0 ? Math.max(top, -bottom) : Math.fround(top - bottom);
+  parameters.range = clip < 1 ? Math.fround(range * Math.fround(clip)) : range;
+  if (lowest < 0) parameters.bottom = 0;
+  else parameters.bottom = clip < 1 ? Math.fround(bottom + Math.fround(range * Math.fround((1 - clip) / 2))) : bottom;
 };
 
 /** A single step, of 1 bit, can exceed float16. */
 const scaleOf = (range: number, steps: number): number =>
   Math.min(MAX_FLOAT16, roundToFloat16(Math.fround(range / steps)));
-
-const clipped = (range: number, clip: number): number => (clip < 1 ? Math.fround(range * Math.fround(clip)) : range);
-
-const insetOf = (bottom: number, range: number, clip: number): number =>
-  Math.fround(bottom + Math.fround(range * Math.fround((1 - clip) / 2)));
 
 /** Code of one number: nearest, halves to even, clamped. A scale of 0 gives code 0. */
 export const encodeNumber = ({ scale, minimum, lowest, highest }: GroupParameters, x: number): number => {

@@ -1,5 +1,3 @@
-import { assertEncodable } from "./encodable.ts";
-
 /** Size of the blocks of a head vector to transform: the largest power of two that divides the head size. */
 export const hadamardBlockSize = (headSize: number): number => headSize & -headSize;
 
@@ -51,13 +49,6 @@ const twoStages = (data: Float32Array, start: number, size: number, half: number
       data[index + 2 * half] = sumAB - sumCD;
       data[index + 3 * half] = differenceAB - differenceCD;
     }
-};
-
-/** The transformed rows of `x`, if float16 holds them. Throws as `encodeBlock`. */
-export const encodableRotation = (x: Float32Array, headSize: number): Float32Array => {
-  const rotated = transformed(x, headSize);
-  assertEncodable(rotated, "after the Hadamard transform of the block");
-  return rotated;
 };
 
 /** The rows of `x`, `[tokens, headSize]`, each transformed, in a new array. */

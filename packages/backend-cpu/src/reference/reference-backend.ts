@@ -31,6 +31,9 @@ export const createReferenceBackend = (options: ReferenceOptions = {}): Backend 
         {
           bits: CODE_BITS,
           clip: true,
+          parameters: ["float16", "two-level"],
+          signs: true,
+          transforms: ["none", "hadamard", "asset"],
           keyAxes: ["token", "channel"],
           valueAxes: ["token", "channel"],
           headSizes: "any",

@@ -31,6 +31,7 @@ const affine = (
       groupSize: fc.constantFrom(...groupSizes),
       blockSize: fc.constantFrom(...blockSizes),
       transform: fc.constantFrom("none", "hadamard"),
+      parameters: fc.constantFrom("float16", "two-level"),
       clip: fc.constantFrom(1, 0.9),
       clipRule: axis === "token" ? fc.constantFrom("range", "magnitude") : fc.constant("range" as const),
     })

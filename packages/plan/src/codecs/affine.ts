@@ -1,3 +1,4 @@
+import type { Asset } from "../asset.ts";
 import type { CodecFormat, Part, Place } from "./codec-format.ts";
 
 /** Widths of an affine code, in bits. */
@@ -18,8 +19,17 @@ export type Axis = "token" | "channel";
 /** Numbers in a group; `"head"` is all channels of one head (axis token only). */
 export type GroupSize = number | "head";
 
-/** Rotation of the head vector before quantization, undone after decoding. */
-export type Transform = "none" | "hadamard";
+/**
+ * Rotation of the head vector before quantization, undone after decoding: none, Hadamard, or an asset `[kvHeads, headSize,
+ * headSize]` in float32 whose columns are the new axes, `y_j = sum_i x_i R[head, i, j]`.
+ */
+export type Transform = "none" | "hadamard" | (string & {});
+
+/**
+ * How a group stores its scale and minimum: in float16, or in 8 bits each under 16-bit units. The units are shared by a block
+ * on axis token, and by a channel of a block on axis channel.
+ */
+export type ParameterForm = "float16" | "two-level";
 
 /**
  * What a `clip` is a share of. `range`: codes span that share of the group's range, about its middle (symmetric: of its largest
@@ -38,6 +48,13 @@ export interface AffineScheme {
   /** Tokens encoded together; a multiple of `groupSize` on axis channel. */
   readonly blockSize: number;
   readonly transform: Transform;
+  /**
+   * Signs of the channels before the Hadamard transform, `none` by default: a seed, or an asset `[kvHeads, headSize]` of 1 and
+   * -1 in float32.
+   */
+  readonly signs?: "none" | number | (string & {});
+  /** `float16` by default. */
+  readonly parameters?: ParameterForm;
   /** Share of what the codes span, above 0; 1 by default. What lies outside is coded as the nearest code. */
   readonly clip?: number;
   /** `range` by default. */
@@ -53,22 +70,34 @@ export const affineFormat: CodecFormat<AffineScheme> = {
     axis: ["token", "channel"],
     groupSize: ["count", "head"],
     blockSize: ["count"],
-    transform: ["none", "hadamard"],
+    transform: ["none", "hadamard", "asset"],
+    signs: ["none", "count", "asset"],
+    parameters: ["float16", "two-level"],
     clip: ["share"],
     clipRule: ["range", "magnitude"],
   },
-  defaults: { clip: 1, clipRule: "range" },
+  defaults: { signs: "none", parameters: "float16", clip: 1, clipRule: "range" },
   bits: ({ bits }) => bits,
   blockTokens: ({ blockSize }) => blockSize,
-  label: ({ bits, format, axis, groupSize, blockSize, transform, clip = 1, clipRule = "range" }) =>
-    `${bits}-bit ${format}, axis ${axis}, group ${groupSize}, block ${blockSize}, transform ${transform}${clip < 1 ? `, ${clipRule} clip ${clip}` : ""}`,
+  label: ({ bits, format, axis, groupSize, blockSize, transform, ...others }) =>
+    `${bits}-bit ${format}, axis ${axis}, group ${groupSize}, block ${blockSize}, transform ${transform}${othersLabel(others)}`,
   layout: (scheme, place) => {
-    const { codeBytes, groups } = rowSizes(scheme, place);
+    const { codeBytes, groups, units } = rowSizes(scheme, place);
+    const isTwoLevel = scheme.parameters === "two-level";
+    const isAffine = scheme.format === "affine";
     const codes: Part = { name: "codes", dtype: "uint8", elements: codeBytes };
-    const scales: Part = { name: "scales", dtype: "float16", elements: groups };
-    return scheme.format === "affine" ? [codes, scales, { ...scales, name: "minima" }] : [codes, scales];
+    const scales: Part = { name: "scales", dtype: isTwoLevel ? "uint8" : "float16", elements: groups };
+    const scaleUnits: Part = { name: "scaleUnits", dtype: "float16", elements: units };
+    return [
+      codes,
+      scales,
+      ...(isAffine ? [{ ...scales, name: "minima" }] : []),
+      ...(isTwoLevel ? [scaleUnits] : []),
+      ...(isTwoLevel && isAffine ? [{ ...scaleUnits, name: "minimumUnits" }] : []),
+    ];
   },
-  fault: ({ bits, format, axis, groupSize, blockSize, clipRule }, { headSize }) => {
+  fault: ({ bits, format, axis, groupSize, blockSize, transform, signs = "none", clipRule }, { headSize }) => {
+    if (signs !== "none" && transform !== "hadamard") return `with signs to have transform hadamard, got ${transform}`;
     if (bits === 1 && format === "symmetric") return "of 1 bit to have format affine, got symmetric";
     if (clipRule === "magnitude" && axis === "channel") return "on axis channel to have clipRule range, got magnitude";
     if (axis === "token" && groupSize !== "head" && groupSize > headSize)
@@ -77,17 +106,56 @@ export const affineFormat: CodecFormat<AffineScheme> = {
       return `on axis channel to have a blockSize that is a multiple of its groupSize, got ${blockSize} and ${groupSize}`;
     return undefined;
   },
+  assetFault: (_, { kvHeads, headSize }, { transform, signs }) =>
+    tableFault("transform", transform, [kvHeads, headSize, headSize], isRotation) ??
+    tableFault("signs", signs, [kvHeads, headSize], (numbers) => numbers.every((number) => Math.abs(number) === 1)),
 };
 
+const tableFault = (
+  field: string,
+  asset: Asset | undefined,
+  shape: readonly number[],
+  isValid: (numbers: Float32Array, headSize: number) => boolean,
+): string | undefined => {
+  if (!asset) return undefined;
+  if (asset.dtype !== "float32" || asset.shape.join() !== shape.join())
+    return `with ${field} of float32 [${shape.join(", ")}], got ${asset.name} of ${asset.dtype} [${asset.shape.join(", ")}]`;
+  return isValid(asset.data, shape.at(-1)!)
+    ? undefined
+    : `with ${field} that keep lengths, got ${asset.name} that does not`;
+};
+
+/** Rows of length 1; a complete check would take the cube of the head size. */
+const isRotation = (numbers: Float32Array, headSize: number): boolean => {
+  for (let row = 0; row < numbers.length; row += headSize) {
+    const squares = numbers.subarray(row, row + headSize).reduce((sum, number) => sum + number * number, 0);
+    if (!(Math.abs(squares - 1) < 1e-3)) return false;
+  }
+  return true;
+};
+
+const othersLabel = ({
+  signs = "none",
+  parameters = "float16",
+  clip = 1,
+  clipRule = "range",
+}: Pick<AffineScheme, "signs" | "parameters" | "clip" | "clipRule">): string =>
+  [
+    signs === "none" ? "" : `, signs ${signs}`,
+    parameters === "float16" ? "" : `, ${parameters} parameters`,
+    clip < 1 ? `, ${clipRule} clip ${clip}` : "",
+  ].join("");
+
 /** The codes of one token (axis token), or of one group of one channel (axis channel), fill whole bytes. */
-const rowSizes = ({ bits, axis, groupSize }: AffineScheme, { tokens, headSize }: Place) => {
+const rowSizes = ({ bits, axis, groupSize, blockSize }: AffineScheme, { tokens, headSize }: Place) => {
+  const blocks = Math.ceil(tokens / blockSize);
   const bytesOf = (numbers: number): number => Math.ceil((numbers * bits) / 8);
   if (axis === "token") {
     const groups = groupSize === "head" ? 1 : Math.ceil(headSize / groupSize);
-    return { codeBytes: tokens * bytesOf(headSize), groups: tokens * groups };
+    return { codeBytes: tokens * bytesOf(headSize), groups: tokens * groups, units: blocks };
   }
   const group = groupSize as number;
   const last = tokens % group;
   const codeBytes = headSize * (Math.floor(tokens / group) * bytesOf(group) + bytesOf(last));
-  return { codeBytes, groups: headSize * Math.ceil(tokens / group) };
+  return { codeBytes, groups: headSize * Math.ceil(tokens / group), units: headSize * blocks };
 };

@@ -1,37 +1,50 @@
 import type { AffineScheme } from "@kvtuner/plan";
 import { blockRows, type StridedNumbers } from "../block-rows.ts";
-import { magnitudeLimit } from "../group.ts";
-import { encodableRotation, hadamardBlockSize } from "../hadamard.ts";
+import { loadParameters, storeParameters, type StoredParameters } from "../codecs/affine-parameters.ts";
+import type { CodecContext } from "../codecs/codec.ts";
+import { emptyBlock } from "../encoded-block.ts";
+import { groupParameters } from "../group.ts";
+import { hadamardBlockSize } from "../hadamard.ts";
+import { rotatedRows, rotationOf } from "../rotation.ts";
 import { type BlockErrorBounds, blockErrors, norm } from "./block-errors.ts";
-import { DOUBLE_SLACK, FLOAT32_ROUNDING, groupErrorBound } from "./group.ts";
+import { DOUBLE_SLACK, FLOAT32_ROUNDING, fittedErrorBound } from "./group.ts";
+import { tableErrorBounds } from "./table-rotation.ts";
 
 /**
  * Largest change of a block by affine codes.
  *
  * Proof with the transform `W` (orthogonal, its own inverse, entries `±1 / sqrt(n)`): if the numbers that become codes
  * are off by `e`, `|e_j| <= b_j`, then `x` is off by `W e`, whose norm is that of `e`, at most `|b|_2`, and whose entries
- * are at most `|b|_1 / sqrt(n)`. Float32 adds the rounding of both transforms (docs/bounds.md).
+ * are at most `|b|_1 / sqrt(n)`. Float32 adds the rounding of both transforms (docs/bounds.md). Signs change no magnitude.
  */
 export const affineErrorBounds = (
   x: Float32Array,
   tokens: number,
   headSize: number,
   scheme: AffineScheme,
+  context: CodecContext,
 ): BlockErrorBounds => {
-  if (scheme.transform === "none") return blockErrors(codeBounds(x, tokens, headSize, scheme), tokens, headSize);
-  const rotated = encodableRotation(x, headSize);
-  return transformedBack(codeBounds(rotated, tokens, headSize, scheme), x, tokens, headSize);
+  const rotation = rotationOf(scheme, headSize, context);
+  const rotated = rotatedRows(x, headSize, rotation);
+  const bounds = codeBounds(rotated, tokens, headSize, scheme);
+  if (!rotation) return blockErrors(bounds, tokens, headSize);
+  return rotation.matrix
+    ? tableErrorBounds(bounds, { x, rotated, matrix: rotation.matrix, headSize })
+    : transformedBack(bounds, x, tokens, headSize);
 };
 
 const codeBounds = (x: Float32Array, tokens: number, headSize: number, scheme: AffineScheme): Float64Array => {
   const bounds = new Float64Array(x.length);
-  for (const { offset, count, groups } of blockRows(tokens, headSize, scheme)) {
-    const limit = magnitudeLimit(x, offset, count, scheme);
-    for (const group of groups) {
-      const [smallest, largest] = extremes(x, group);
-      const bound = groupErrorBound(smallest, largest, scheme, limit);
-      for (let index = 0; index < group.count; index++) bounds[group.offset + index * group.stride] = bound;
-    }
+  const rows = blockRows(tokens, headSize, scheme);
+  const stored = emptyBlock(tokens, headSize, scheme) as unknown as StoredParameters;
+  storeParameters(stored, x, rows, headSize, scheme);
+  const { scales, minima } = loadParameters(stored, headSize, scheme);
+  const parameters = groupParameters(scheme);
+  for (const [index, group] of rows.flatMap(({ groups }) => groups).entries()) {
+    parameters.scale = scales[index]!;
+    parameters.minimum = minima[index] ?? 0;
+    const bound = fittedErrorBound(parameters, ...extremes(x, group));
+    for (let place = 0; place < group.count; place++) bounds[group.offset + place * group.stride] = bound;
   }
   return bounds;
 };

@@ -31,6 +31,11 @@ export const groupErrorBound = (
   const parameters = groupParameters(scheme);
   parameters.limit = limit;
   fitExtremes(parameters, smallest, largest);
+  return fittedErrorBound(parameters, smallest, largest);
+};
+
+/** {@link groupErrorBound} for parameters fitted in any way. A scale of more than 16 bits costs `u` of `code * s` as well. */
+export const fittedErrorBound = (parameters: GroupParameters, smallest: number, largest: number): number => {
   const farthest = Math.max(Math.abs(smallest - parameters.minimum), Math.abs(largest - parameters.minimum));
   return DOUBLE_SLACK * (parameters.scale === 0 ? farthest : gridErrorBound(parameters, smallest, largest, farthest));
 };
@@ -44,7 +49,7 @@ const gridErrorBound = (
   const bottom = minimum + lowest * scale;
   const top = minimum + highest * scale;
   const rounded = scale / 2 + 2.001 * FLOAT32_ROUNDING * farthest + scale * 2 ** -149;
-  const added = FLOAT32_ROUNDING * Math.max(Math.abs(bottom), Math.abs(top));
+  const added = FLOAT32_ROUNDING * (Math.max(Math.abs(bottom), Math.abs(top)) + highest * scale);
   return Math.max(rounded, bottom - smallest, largest - top) + added;
 };
 

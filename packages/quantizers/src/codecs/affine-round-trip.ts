@@ -1,21 +1,63 @@
 import type { AffineScheme } from "@kvtuner/plan";
+import { blockRows } from "../block-rows.ts";
+import { emptyBlock } from "../encoded-block.ts";
 import { roundHalfToEven } from "../float16.ts";
-import { fitExtremes, fitGroup, type GroupParameters, groupParameters, magnitudeLimit } from "../group.ts";
-import { hadamardInPlace } from "../hadamard.ts";
-import type { RowLayout } from "./codec.ts";
+import {
+  decodeNumber,
+  encodeNumber,
+  fitExtremes,
+  fitGroup,
+  type GroupParameters,
+  groupParameters,
+  magnitudeLimit,
+} from "../group.ts";
+import { rotationOf } from "../rotation.ts";
+import { loadParameters, storeParameters, type StoredParameters } from "./affine-parameters.ts";
+import type { CodecContext, RowLayout } from "./codec.ts";
+import { inHeadBlocks } from "./head-blocks.ts";
 
 /** Replaces whole blocks by their decoded codes, without packing: float32 `[tokens, heads * headSize]`. */
-export const roundTripAffine = (data: Float32Array, layout: RowLayout, scheme: AffineScheme): void => {
-  const { tokens } = layout;
-  if (scheme.transform === "hadamard") transformRows(data, tokens, layout);
-  if (scheme.axis === "token") quantizeRows(data, tokens, layout, scheme);
-  else quantizeColumns(data, tokens, layout, scheme);
-  if (scheme.transform === "hadamard") transformRows(data, tokens, layout);
+export const roundTripAffine = (
+  data: Float32Array,
+  layout: RowLayout,
+  scheme: AffineScheme,
+  context: Omit<CodecContext, "head">,
+): void => {
+  const rotations = Array.from({ length: layout.heads }, (_, head) =>
+    rotationOf(scheme, layout.headSize, { ...context, head }),
+  );
+  forVectors(data, layout, (head, offset) => rotations[head]?.apply(data, offset));
+  if (scheme.parameters === "two-level") quantizeInTwoLevels(data, layout, scheme);
+  else if (scheme.axis === "token") quantizeRows(data, layout.tokens, layout, scheme);
+  else quantizeColumns(data, layout.tokens, layout, scheme);
+  forVectors(data, layout, (head, offset) => rotations[head]?.undo(data, offset));
 };
 
-const transformRows = (data: Float32Array, rows: number, { heads, headSize }: RowLayout): void => {
-  const end = rows * heads * headSize;
-  for (let offset = 0; offset < end; offset += headSize) hadamardInPlace(data, offset, headSize);
+const forVectors = (
+  data: Float32Array,
+  { tokens, heads, headSize }: RowLayout,
+  visit: (head: number, offset: number) => void,
+): void => {
+  for (let vector = 0; vector < tokens * heads; vector++) visit(vector % heads, vector * headSize);
+};
+
+/** Block by block, because the groups of a block share what their parameters are coded with. */
+const quantizeInTwoLevels = (data: Float32Array, layout: RowLayout, scheme: AffineScheme): void => {
+  const { headSize } = layout;
+  const { blockSize } = scheme;
+  const rows = blockRows(blockSize, headSize, scheme);
+  const stored = emptyBlock(blockSize, headSize, scheme) as unknown as StoredParameters;
+  const parameters = groupParameters(scheme);
+  inHeadBlocks(data, layout, blockSize, (x) => {
+    storeParameters(stored, x, rows, headSize, scheme);
+    const { scales, minima } = loadParameters(stored, headSize, scheme);
+    for (const [group, { offset, stride, count }] of rows.flatMap(({ groups }) => groups).entries()) {
+      parameters.scale = scales[group]!;
+      parameters.minimum = minima[group] ?? 0;
+      for (let index = offset; index < offset + count * stride; index += stride)
+        x[index] = decodeNumber(parameters, encodeNumber(parameters, x[index]!));
+    }
+  });
 };
 
 const quantizeRows = (data: Float32Array, rows: number, { heads, headSize }: RowLayout, scheme: AffineScheme): void => {

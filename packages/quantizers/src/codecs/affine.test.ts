@@ -1,7 +1,7 @@
 import { fc, test } from "@fast-check/vitest";
 import type { AffineScheme } from "@kvtuner/plan";
 import { describe, expect, it } from "vitest";
-import { decodeBlock, encodeBlock } from "../block.ts";
+import { decodeBlock, encodeBlock, encodedBytes } from "../block.ts";
 import { anyHostility, hostileNumbers, mulberry32 } from "../test-support/hostile-numbers.ts";
 
 const TOKENS = 64;
@@ -94,6 +94,51 @@ test.prop([fc.constantFrom(0.96, 0.5), fc.constantFrom("range" as const, "magnit
     expect(Math.max(...y)).toBeLessThanOrEqual(most + rounding);
   },
 );
+
+describe("parameters in two levels", () => {
+  const TWO: AffineScheme = { ...scheme, bits: 4, groupSize: 32, blockSize: 32, parameters: "two-level" };
+
+  it("of groups of 32 take about half a bit a number, and lose little", () => {
+    const x = heavyTailed();
+    const sixteen = { ...TWO, parameters: "float16" as const };
+    expect((8 * encodedBytes(TOKENS, HEAD_SIZE, TWO)) / x.length).toBe(4 + 0.5 + 32 / (32 * HEAD_SIZE));
+    expect((8 * encodedBytes(TOKENS, HEAD_SIZE, sixteen)) / x.length).toBe(5);
+    expect(meanSquare(x, decoded(x, TWO)) / meanSquare(x, decoded(x, sixteen))).toBeLessThan(1.05);
+  });
+
+  it("follow the formula in double precision", () => {
+    const x = heavyTailed();
+    const groups = Array.from({ length: x.length / 32 }, (_, group) => [...x.subarray(32 * group, 32 * group + 32)]);
+    const expected = Array.from({ length: TOKENS / 32 }, (_, block) => {
+      const own = groups.slice(block * HEAD_SIZE, (block + 1) * HEAD_SIZE);
+      const minimumUnit = Math.max(...own.map((group) => Math.abs(Math.min(...group)))) / 127;
+      const minima = own.map((group) => Math.floor(Math.min(...group) / minimumUnit + 1e-9) * minimumUnit);
+      const steps = own.map((group, index) => (Math.max(...group) - minima[index]!) / 15);
+      const scaleUnit = Math.max(...steps) / 255;
+      return own.map((group, index) => {
+        const step = Math.ceil(steps[index]! / scaleUnit - 1e-9) * scaleUnit;
+        return rounded(group, minima[index]!, minima[index]! + 15 * step, 15);
+      });
+    });
+    expect(meanSquare(x, decoded(x, TWO)) / meanSquare(x, expected.flat(2))).toBeCloseTo(1, 1);
+  });
+
+  it("keep constant and zero groups among others to a step of their block", () => {
+    const x = heavyTailed().fill(0, 0, 32).fill(3, 32, 64);
+    const most = Math.max(...x.subarray(0, 32 * HEAD_SIZE).map(Math.abs));
+    const y = decoded(x, TWO);
+    for (let index = 0; index < 64; index++) expect(Math.abs(x[index]! - y[index]!)).toBeLessThanOrEqual(most / 255);
+  });
+
+  it("have one pair for each channel of a block on axis channel", () => {
+    const channel: AffineScheme = { ...TWO, axis: "channel", groupSize: 16, blockSize: 64 };
+    const block = encodeBlock(heavyTailed(), TOKENS, HEAD_SIZE, channel);
+    expect(block["scaleUnits"]).toHaveLength(HEAD_SIZE);
+    expect(block["scales"]).toHaveLength((HEAD_SIZE * TOKENS) / 16);
+    const symmetric = encodeBlock(heavyTailed(), TOKENS, HEAD_SIZE, { ...TWO, format: "symmetric" });
+    expect(Object.keys(symmetric)).toEqual(["codes", "scales", "scaleUnits"]);
+  });
+});
 
 it("1 bit has no symmetric form", () => {
   expect(() => encodeBlock(new Float32Array(8), 1, 8, { ...scheme, bits: 1, format: "symmetric" })).toThrow(

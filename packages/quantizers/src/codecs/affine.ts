@@ -2,17 +2,10 @@ import type { AffineScheme } from "@kvtuner/plan";
 import { packCodes, packedBytes, unpackCodes } from "../bit-packing.ts";
 import { blockRows } from "../block-rows.ts";
 import { affineErrorBounds } from "../bounds/affine.ts";
-import { emptyBlock } from "../encoded-block.ts";
-import { float16FromNumber, numberFromFloat16 } from "../float16.ts";
-import {
-  decodeNumber,
-  encodeNumber,
-  fitGroup,
-  type GroupParameters,
-  groupParameters,
-  magnitudeLimit,
-} from "../group.ts";
-import { encodableRotation, transformed } from "../hadamard.ts";
+import { emptyBlock, type PartArray } from "../encoded-block.ts";
+import { decodeNumber, encodeNumber, groupParameters } from "../group.ts";
+import { rotatedRows, rotationOf, undoRotation } from "../rotation.ts";
+import { loadParameters, storeParameters } from "./affine-parameters.ts";
 import { roundTripAffine } from "./affine-round-trip.ts";
 import type { Codec } from "./codec.ts";
 
@@ -26,34 +19,53 @@ export type AffineBlock = {
   readonly minima?: Uint16Array;
 };
 
+/** Parts of an affine block with parameters in two levels; symmetric ones have no minima. */
+type TwoLevelBlock = {
+  readonly codes: Uint8Array;
+  /** 8-bit codes of scales and minima, `[rows, groups of a row]`. */
+  readonly scales: PartArray;
+  readonly minima?: PartArray;
+  /** What one step of these codes is worth, as float16 bits. */
+  readonly scaleUnits: Uint16Array;
+  readonly minimumUnits?: Uint16Array;
+};
+
 /**
  * Integer codes in groups. A block's rows are the head vectors of its tokens on axis token; on axis channel, for each
  * `groupSize` tokens, the numbers of each channel. Codes are packed lowest bit first; each row fills whole bytes.
  * Symmetric codes are stored as `code + 2^(bits - 1) - 1`, which is not negative.
  */
-export const affineCodec: Codec<AffineScheme, AffineBlock> = {
-  encode: (x, tokens, headSize, scheme) =>
-    encodeRows(scheme.transform === "none" ? x : encodableRotation(x, headSize), tokens, headSize, scheme),
-  decode: (encoded, tokens, headSize, scheme) => {
+export const affineCodec: Codec<AffineScheme, AffineBlock | TwoLevelBlock> = {
+  encode: (x, tokens, headSize, scheme, context) =>
+    encodeRows(rotatedRows(x, headSize, rotationOf(scheme, headSize, context)), tokens, headSize, scheme),
+  decode: (encoded, tokens, headSize, scheme, context) => {
     const decoded = decodeRows(encoded, tokens, headSize, scheme);
-    return scheme.transform === "hadamard" ? transformed(decoded, headSize) : decoded;
+    undoRotation(decoded, headSize, rotationOf(scheme, headSize, context));
+    return decoded;
   },
   roundTrip: roundTripAffine,
   bound: affineErrorBounds,
 };
 
-const encodeRows = (x: Float32Array, tokens: number, headSize: number, scheme: AffineScheme): AffineBlock => {
-  const block = emptyBlock(tokens, headSize, scheme) as AffineBlock;
+const encodeRows = (
+  x: Float32Array,
+  tokens: number,
+  headSize: number,
+  scheme: AffineScheme,
+): AffineBlock | TwoLevelBlock => {
+  const block = emptyBlock(tokens, headSize, scheme) as AffineBlock | TwoLevelBlock;
+  const rows = blockRows(tokens, headSize, scheme);
+  storeParameters(block, x, rows, headSize, scheme);
+  const { scales, minima } = loadParameters(block, headSize, scheme);
   const parameters = groupParameters(scheme);
   let byte = 0;
   let groupIndex = 0;
-  for (const { offset, count, groups } of blockRows(tokens, headSize, scheme)) {
+  for (const { count, groups } of rows) {
     const codes = new Uint8Array(count);
-    parameters.limit = magnitudeLimit(x, offset, count, scheme);
     let code = 0;
     for (const group of groups) {
-      fitGroup(parameters, x, group.offset, group.count, group.stride);
-      storeParameters(block, groupIndex++, parameters);
+      parameters.scale = scales[groupIndex]!;
+      parameters.minimum = minima[groupIndex++] ?? 0;
       for (let index = 0; index < group.count; index++)
         codes[code++] = encodeNumber(parameters, x[group.offset + index * group.stride]!) - parameters.lowest;
     }
@@ -63,8 +75,14 @@ const encodeRows = (x: Float32Array, tokens: number, headSize: number, scheme: A
   return block;
 };
 
-const decodeRows = (encoded: AffineBlock, tokens: number, headSize: number, scheme: AffineScheme): Float32Array => {
+const decodeRows = (
+  encoded: AffineBlock | TwoLevelBlock,
+  tokens: number,
+  headSize: number,
+  scheme: AffineScheme,
+): Float32Array => {
   const decoded = new Float32Array(tokens * headSize);
+  const { scales, minima } = loadParameters(encoded, headSize, scheme);
   const parameters = groupParameters(scheme);
   let byte = 0;
   let groupIndex = 0;
@@ -72,21 +90,12 @@ const decodeRows = (encoded: AffineBlock, tokens: number, headSize: number, sche
     const codes = unpackCodes(encoded.codes.subarray(byte), scheme.bits, count);
     let code = 0;
     for (const group of groups) {
-      loadParameters(encoded, groupIndex++, parameters);
+      parameters.scale = scales[groupIndex]!;
+      parameters.minimum = minima[groupIndex++] ?? 0;
       for (let index = 0; index < group.count; index++)
         decoded[group.offset + index * group.stride] = decodeNumber(parameters, codes[code++]! + parameters.lowest);
     }
     byte += packedBytes(count, scheme.bits);
   }
   return decoded;
-};
-
-const storeParameters = (block: AffineBlock, group: number, { scale, minimum }: GroupParameters): void => {
-  block.scales[group] = float16FromNumber(scale);
-  if (block.minima) block.minima[group] = float16FromNumber(minimum);
-};
-
-const loadParameters = (block: AffineBlock, group: number, parameters: GroupParameters): void => {
-  parameters.scale = numberFromFloat16(block.scales[group]!);
-  parameters.minimum = block.minima ? numberFromFloat16(block.minima[group]!) : 0;
 };

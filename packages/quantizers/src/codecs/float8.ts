@@ -1,7 +1,7 @@
 import { schemeOfHead, type SchemeOf } from "@kvtuner/plan";
 import { blockErrors } from "../bounds/block-errors.ts";
 import { emptyBlock } from "../encoded-block.ts";
-import { float16FromNumber, numberFromFloat16, roundHalfToEven } from "../float16.ts";
+import { float16FromNumber, float16NotBelow, numberFromFloat16, roundHalfToEven } from "../float16.ts";
 import type { Codec } from "./codec.ts";
 
 type Float8Scheme = SchemeOf<"float8">;
@@ -94,14 +94,7 @@ const scaleOf = (group: Float32Array, scheme: Float8Scheme): number => {
   if (scheme.scales !== "dynamic") return fixedScale(scheme);
   let largest = 0;
   for (const number of group) largest = Math.max(largest, Math.abs(number));
-  return float16NotBelow(Math.fround(largest / FORMATS[scheme.format].largest));
-};
-
-/** Rounding a scale down would push the largest numbers out of range, far where float16 is subnormal. */
-const float16NotBelow = (x: number): number => {
-  const bits = float16FromNumber(x);
-  const nearest = numberFromFloat16(bits);
-  return nearest < x ? numberFromFloat16(bits + 1) : nearest;
+  return numberFromFloat16(float16NotBelow(Math.fround(largest / FORMATS[scheme.format].largest)));
 };
 
 const fixedScale = ({ scales }: Float8Scheme): number => Math.fround((scales as readonly number[])[0]!);

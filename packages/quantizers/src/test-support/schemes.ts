@@ -11,8 +11,10 @@ const schemeOn = (axis: Axis): fc.Arbitrary<AffineScheme> =>
     format: fc.constantFrom("affine", "symmetric"),
     axis: fc.constant(axis),
     groupSize: axis === "token" ? fc.constantFrom("head" as const, 32, 64, 128, 48) : fc.constantFrom(32, 64, 128, 5),
-    blockSize: fc.constant(1),
+    blockSize: fc.constantFrom(1, 40),
     transform: fc.constantFrom("none", "hadamard"),
+    signs: fc.constantFrom("none" as const, 7),
+    parameters: fc.constantFrom("float16", "two-level"),
     clip: fc.constantFrom(1, 0.96, 0.37, 0.01),
     clipRule: axis === "token" ? fc.constantFrom("range", "magnitude") : fc.constant("range"),
   });
@@ -20,7 +22,8 @@ const schemeOn = (axis: Axis): fc.Arbitrary<AffineScheme> =>
 /** Any scheme of either axis, including groups that straddle the end of a head vector or a block. */
 export const anyAffine: fc.Arbitrary<AffineScheme> = fc
   .oneof(schemeOn("token"), schemeOn("channel"))
-  .filter(({ bits, format }) => bits > 1 || format === "affine");
+  .filter(({ bits, format }) => bits > 1 || format === "affine")
+  .map((scheme) => (scheme.transform === "hadamard" ? scheme : { ...scheme, signs: "none" as const }));
 
 /** The same, and sometimes float16. */
 export const anyScheme: fc.Arbitrary<TensorScheme> = fc.oneof(
