@@ -46,7 +46,7 @@ const checkLimit = async (
       await checked.append(TOKENS - FIRST, 1);
       await checked.assertStored();
       await assertRefused(`a snapshot beyond ${JSON.stringify(limits)}`, [code], async () =>
-        subject.backend.restoreCache(plan.shape, plan, await largerSnapshot(checked)),
+        subject.backend.restoreCache(plan.shape, checked.oracle.plan, await largerSnapshot(checked)),
       );
       checked.truncate(5);
       await checked.append(3);
