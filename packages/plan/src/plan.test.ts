@@ -296,31 +296,28 @@ describe("plan files", () => {
   ) as object;
   const accepts = new Ajv2020({ allowUnionTypes: true }).compile(publishedSchema);
 
-  test.each<[string, readonly number[], (index: number) => number, RegExp | undefined]>([
-    ["that fits passes", [3, 64, 64], (index) => Number(index % 65 === 0), undefined],
-    [
-      "of another shape",
-      [64, 64],
-      (index) => Number(index % 65 === 0),
-      /float32 \[3, 64, 64\], got turn of float32 \[64, 64\]/,
-    ],
-    ["that is no rotation", [3, 64, 64], () => 1, /keep lengths/],
-    ["with a NaN", [3, 64, 64], (index) => (index === 70 ? NaN : Number(index % 65 === 0)), /keep lengths/],
-  ])("a rotation %s", (_, size, number, fault) => {
-    const data = Float32Array.from({ length: size.reduce((one, other) => one * other) }, (_of, index) =>
+  const turn = (size: readonly number[], number: (index: number) => number): (() => void) => {
+    const data = Float32Array.from({ length: size.reduce((one, other) => one * other) }, (_, index) =>
       number(index % 4096),
     );
-    const asset = { name: "turn", dtype: "float32" as const, shape: size, data };
     const key = { ...good.layers[0]!.key, transform: "turn" } as LayerScheme["key"];
-    const check = (): void => assertAssetsFit(key, shape, [asset]);
-    if (fault)
-      expect(check).toThrow(
-        expect.objectContaining({
-          code: "PLAN_ASSET_UNFIT",
-          message: expect.stringMatching(fault) as unknown,
-        }) as Error,
-      );
-    else expect(check).not.toThrow();
+    return () => assertAssetsFit(key, shape, [{ name: "turn", dtype: "float32", shape: size, data }]);
+  };
+  const diagonal = (index: number): number => Number(index % 65 === 0);
+
+  test("a rotation that fits passes", () => expect(turn([3, 64, 64], diagonal)).not.toThrow());
+
+  test.each<[string, readonly number[], (index: number) => number, RegExp]>([
+    ["of another shape", [64, 64], diagonal, /float32 \[3, 64, 64\], got turn of float32 \[64, 64\]/],
+    ["that is none", [3, 64, 64], () => 1, /keep lengths/],
+    ["with a NaN", [3, 64, 64], (index) => (index === 70 ? NaN : diagonal(index)), /keep lengths/],
+  ])("a rotation %s is rejected", (_, size, number, message) => {
+    expect(turn(size, number)).toThrow(
+      expect.objectContaining({
+        code: "PLAN_ASSET_UNFIT",
+        message: expect.stringMatching(message) as unknown,
+      }) as Error,
+    );
   });
 
   test("a scheme without the newer fields is one with their defaults", () => {

@@ -103,7 +103,7 @@ it("signs from a seed are of both kinds, and other seeds give others", () => {
 
 describe("tables that do not fit are refused", () => {
   it.each<[string, Asset, number]>([
-    ["another head size", { ...table, shape: [HEADS, 5, 5], data: new Float32Array(50) } as Asset, 0],
+    ["another head size", { name: "table", dtype: "float32", shape: [HEADS, 5, 5], data: new Float32Array(50) }, 0],
     ["too few heads", table, 2],
     ["another type", { name: "table", dtype: "uint8", shape: [1], data: new Uint8Array(1) }, 0],
   ])("%s", (_, asset, head) => {

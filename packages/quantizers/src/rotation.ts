@@ -1,5 +1,4 @@
-import type { AffineScheme } from "@kvtuner/plan";
-import type { CodecContext } from "./codecs/codec.ts";
+import type { AffineScheme, Asset, SchemeAssets } from "@kvtuner/plan";
 import { assertEncodable, QuantizerError } from "./encodable.ts";
 import { hadamardInPlace } from "./hadamard.ts";
 
@@ -11,11 +10,17 @@ export interface Rotation {
   readonly matrix?: Float32Array;
 }
 
+/** Assets by the field of the scheme that names them, and the KV head. */
+export interface RotationContext {
+  readonly assets: SchemeAssets;
+  readonly head: number;
+}
+
 /** The rotation of one KV head, before its numbers are coded; `undefined` for the transform `none`. */
 export const rotationOf = (
   scheme: Pick<AffineScheme, "transform" | "signs">,
   headSize: number,
-  { assets, head }: Pick<CodecContext, "assets" | "head">,
+  { assets, head }: RotationContext,
 ): Rotation | undefined => {
   if (scheme.transform === "none") return undefined;
   if (scheme.transform !== "hadamard")
@@ -29,7 +34,7 @@ export const rotationOf = (
 };
 
 /** Numbers of one KV head of an asset `[kvHeads, ...]`. */
-const ofHead = (asset: CodecContext["assets"][string], head: number, count: number): Float32Array => {
+const ofHead = (asset: Asset, head: number, count: number): Float32Array => {
   if (asset.dtype !== "float32" || asset.data.length < (head + 1) * count || asset.data.length % count !== 0)
     throw new QuantizerError(
       "QUANTIZER_ASSET",

@@ -1,11 +1,10 @@
 import type { AffineScheme } from "@kvtuner/plan";
+import { loadParameters, storeParameters, type StoredParameters } from "../affine-parameters.ts";
 import { blockRows, type StridedNumbers } from "../block-rows.ts";
-import { loadParameters, storeParameters, type StoredParameters } from "../codecs/affine-parameters.ts";
-import type { CodecContext } from "../codecs/codec.ts";
 import { emptyBlock } from "../encoded-block.ts";
 import { groupParameters } from "../group.ts";
 import { hadamardBlockSize } from "../hadamard.ts";
-import { rotatedRows, rotationOf } from "../rotation.ts";
+import { rotatedRows, type RotationContext, rotationOf } from "../rotation.ts";
 import { type BlockErrorBounds, blockErrors, norm } from "./block-errors.ts";
 import { DOUBLE_SLACK, FLOAT32_ROUNDING, fittedErrorBound } from "./group.ts";
 import { tableErrorBounds } from "./table-rotation.ts";
@@ -22,7 +21,7 @@ export const affineErrorBounds = (
   tokens: number,
   headSize: number,
   scheme: AffineScheme,
-  context: CodecContext,
+  context: RotationContext,
 ): BlockErrorBounds => {
   const rotation = rotationOf(scheme, headSize, context);
   const rotated = rotatedRows(x, headSize, rotation);

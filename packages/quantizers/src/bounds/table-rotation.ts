@@ -36,8 +36,9 @@ export const tableErrorBounds = (bounds: Float64Array, { x, rotated, matrix, hea
         size += Math.abs(entry) * (Math.abs(y) + bound);
       }
       const rest = Math.abs(back) + 2 ** -50 * headSize * size + growth * size + headSize * 2 ** -149;
-      numbers[at] = DOUBLE_SLACK * (coded + rest);
-      squares += numbers[at]! ** 2;
+      const own = DOUBLE_SLACK * (coded + rest);
+      numbers[at] = own;
+      squares += own ** 2;
       codedSquares += bounds[at]! ** 2;
       otherSquares += rest ** 2;
     }

@@ -1,4 +1,5 @@
 import type { AffineScheme } from "@kvtuner/plan";
+import { loadParameters, storeParameters, type StoredParameters } from "../affine-parameters.ts";
 import { blockRows } from "../block-rows.ts";
 import { emptyBlock } from "../encoded-block.ts";
 import { roundHalfToEven } from "../float16.ts";
@@ -12,7 +13,6 @@ import {
   magnitudeLimit,
 } from "../group.ts";
 import { rotationOf } from "../rotation.ts";
-import { loadParameters, storeParameters, type StoredParameters } from "./affine-parameters.ts";
 import type { CodecContext, RowLayout } from "./codec.ts";
 import { inHeadBlocks } from "./head-blocks.ts";
 
@@ -26,18 +26,14 @@ export const roundTripAffine = (
   const rotations = Array.from({ length: layout.heads }, (_, head) =>
     rotationOf(scheme, layout.headSize, { ...context, head }),
   );
-  forVectors(data, layout, (head, offset) => rotations[head]?.apply(data, offset));
+  forVectors(layout, (head, offset) => rotations[head]?.apply(data, offset));
   if (scheme.parameters === "two-level") quantizeInTwoLevels(data, layout, scheme);
   else if (scheme.axis === "token") quantizeRows(data, layout.tokens, layout, scheme);
   else quantizeColumns(data, layout.tokens, layout, scheme);
-  forVectors(data, layout, (head, offset) => rotations[head]?.undo(data, offset));
+  forVectors(layout, (head, offset) => rotations[head]?.undo(data, offset));
 };
 
-const forVectors = (
-  data: Float32Array,
-  { tokens, heads, headSize }: RowLayout,
-  visit: (head: number, offset: number) => void,
-): void => {
+const forVectors = ({ tokens, heads, headSize }: RowLayout, visit: (head: number, offset: number) => void): void => {
   for (let vector = 0; vector < tokens * heads; vector++) visit(vector % heads, vector * headSize);
 };
 

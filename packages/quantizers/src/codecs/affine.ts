@@ -1,11 +1,11 @@
 import type { AffineScheme } from "@kvtuner/plan";
+import { loadParameters, storeParameters } from "../affine-parameters.ts";
 import { packCodes, packedBytes, unpackCodes } from "../bit-packing.ts";
 import { blockRows } from "../block-rows.ts";
 import { affineErrorBounds } from "../bounds/affine.ts";
 import { emptyBlock, type PartArray } from "../encoded-block.ts";
 import { decodeNumber, encodeNumber, groupParameters } from "../group.ts";
 import { rotatedRows, rotationOf, undoRotation } from "../rotation.ts";
-import { loadParameters, storeParameters } from "./affine-parameters.ts";
 import { roundTripAffine } from "./affine-round-trip.ts";
 import type { Codec } from "./codec.ts";
 

@@ -1,8 +1,8 @@
 import type { AffineScheme } from "@kvtuner/plan";
-import type { BlockRow } from "../block-rows.ts";
-import type { PartArray } from "../encoded-block.ts";
-import { float16FromNumber, float16NotBelow, numberFromFloat16 } from "../float16.ts";
-import { fitGroup, type GroupParameters, groupParameters, magnitudeLimit } from "../group.ts";
+import type { BlockRow } from "./block-rows.ts";
+import type { PartArray } from "./encoded-block.ts";
+import { float16FromNumber, float16NotBelow, numberFromFloat16 } from "./float16.ts";
+import { fitGroup, type GroupParameters, groupParameters, magnitudeLimit } from "./group.ts";
 
 /** Scale and minimum of each group of a block, in the order of its rows. */
 export interface BlockParameters {
