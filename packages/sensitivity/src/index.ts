@@ -19,3 +19,6 @@ export { addCacheGradients } from "./transform/cache-gradients.ts";
 export type { CacheGradients } from "./transform/cache-gradients.ts";
 export { headTables } from "./transform/head-tables.ts";
 export type { HeadTables } from "./transform/head-tables.ts";
+export { channelRanges } from "./codebook/channel-ranges.ts";
+export { addWeighted, levelHistogram, weightedLevels } from "./codebook/weighted-levels.ts";
+export type { LevelHistogram } from "./codebook/weighted-levels.ts";
