@@ -1,4 +1,5 @@
 import type { LayerScheme, SchemeOf, TensorScheme } from "@kvtuner/plan";
+import { largestNumbers } from "./largest-numbers.ts";
 import { uniformSetting, type Calibration, type CodedLayers, type Method } from "./method.ts";
 
 type Float8 = SchemeOf<"float8">;
@@ -22,20 +23,11 @@ const tensorScale = (format: Float8["format"], scale: number): Float8 =>
 const E4M3_LARGEST = 448;
 
 /** Scales of keys and values, per layer, that map the largest number of the calibration text to the largest of e4m3. */
-const calibrated = async ({ model, samples }: Calibration): Promise<CodedLayers> => {
-  const largest = Array.from({ length: model.shape.layers }, () => ({ key: 0, value: 0 }));
-  for (const sample of samples)
-    await model.trace(sample, (layer, { key, value }) => {
-      const own = largest[layer]!;
-      own.key = largestOf(key, own.key);
-      own.value = largestOf(value, own.value);
-    });
+const calibrated = async (calibration: Calibration): Promise<CodedLayers> => {
   const scaled = (number: number): Float8 => tensorScale("e4m3", number > 0 ? number / E4M3_LARGEST : 1);
+  const largest = await largestNumbers(calibration);
   return { layers: largest.map(({ key, value }) => layerOf(scaled(key), scaled(value))) };
 };
-
-const largestOf = (numbers: Float32Array, least: number): number =>
-  numbers.reduce((most, number) => Math.max(most, Math.abs(number)), least);
 
 /** vLLM's 8-bit floating-point caches. `fp8` and `fp8_e5m2` have a scale of 1 unless the checkpoint has calibrated ones. */
 export const fp8Method: Method = {

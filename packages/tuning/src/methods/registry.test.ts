@@ -31,35 +31,44 @@ test.each([
   ["kivi", "K4V2", (4 + 1 + (2 + 1)) / 2 + ((16 - 4) * 32) / 4096],
   ["per-token", "K4V4", 4 + 32 / 64],
   ["fp8", "fp8_per_token_head", 8 + 16 / 64],
+  ["vllm-int8", "int8_per_token_head", 8 + 16 / 64],
+  ["tensorrt-llm", "fp8", 8],
 ])("%s:%s takes %d bits", (name, label, bits) => {
   const setting = METHODS.find((method) => method.name === name)!.settings.find((one) => one.label === label)!;
   expect(trueBits({ layers: (setting as StaticSetting).layers(shape), shape }, 4096)).toBeCloseTo(bits, 6);
 });
 
-test("calibrated fp8 maps the largest number of each tensor to the largest of e4m3", async () => {
-  const setting = METHODS.flatMap(({ settings }) => settings).find(
-    ({ label }) => label === "fp8 calibrated",
-  ) as CalibratedSetting;
-  const model: Pick<TunableModel, "shape" | "trace"> = {
-    shape,
-    trace: async ([size = 0], visit) => {
-      for (const layer of [0, 1, 2])
-        await visit(layer, {
-          query: new Float32Array(),
-          key: Float32Array.of(1, -size * layer),
-          value: new Float32Array(2),
-        });
-    },
-  };
+/** Keys of a layer reach as far as the first token says, times the layer's number. */
+const tracedModel: Pick<TunableModel, "shape" | "trace"> = {
+  shape,
+  trace: async ([size = 0], visit) => {
+    for (const layer of [0, 1, 2])
+      await visit(layer, {
+        query: new Float32Array(),
+        key: Float32Array.of(1, -size * layer),
+        value: new Float32Array(2),
+      });
+  },
+};
+
+test.each([
+  ["fp8 calibrated", "float8", 448, false],
+  ["int8", "block-format", 127, true],
+])("%s maps the largest number of the text to the largest of its format", async (label, kind, largest, isShared) => {
+  const setting = METHODS.flatMap(({ settings }) => settings).find((one) => one.label === label) as CalibratedSetting;
   const { layers } = await setting.calibrate({
-    model: model as TunableModel,
+    model: tracedModel as TunableModel,
     samples: [Int32Array.of(448), Int32Array.of(896)],
     context: 4096,
     seed: 0,
     callbacks: { progress: () => undefined, warn: () => undefined },
   });
+  const scales = [1, 896, 1792].map((number) => [number / largest]);
   expect(layers.map(({ key }) => key)).toEqual(
-    [1 / 448, 2, 4].map((scale) => expect.objectContaining({ kind: "float8", scope: "tensor", scales: [scale] })),
+    scales.map((own) => expect.objectContaining({ kind, scales: own }) as unknown),
   );
-  expect(layers[0]!.value).toMatchObject({ scales: [1] });
+  // TensorRT-LLM has one scale for keys and values; vLLM one each, here of zeros.
+  expect(layers.map(({ value }) => value)).toEqual(
+    scales.map((own) => expect.objectContaining({ kind, scales: isShared ? own : [1] }) as unknown),
+  );
 });

@@ -4,6 +4,16 @@ import { fp8Method } from "./fp8.ts";
 import { kiviMethod } from "./kivi.ts";
 import type { Method } from "./method.ts";
 import { perTokenMethod } from "./per-token.ts";
+import { tensorrtLlmMethod } from "./tensorrt-llm.ts";
+import { vllmInt8Method } from "./vllm-int8.ts";
 
 /** All methods. A method is one file and one line here. */
-export const METHODS: readonly Method[] = [float16Method, fp8Method, kiviMethod, perTokenMethod, compactMethod];
+export const METHODS: readonly Method[] = [
+  float16Method,
+  fp8Method,
+  kiviMethod,
+  perTokenMethod,
+  compactMethod,
+  vllmInt8Method,
+  tensorrtLlmMethod,
+];
