@@ -3,6 +3,7 @@ import type { Backend } from "@kvtuner/backend";
 import type { ChatMessage, Decoder, Tokenizer } from "@kvtuner/decoder";
 import type { Variant } from "@kvtuner/evaluation/bench";
 import type { CacheShape, Plan } from "@kvtuner/plan";
+import { EXPORT_TARGETS } from "@kvtuner/plan/files";
 import {
   choiceOption,
   COMPARISON_OPTIONS,
@@ -228,6 +229,33 @@ export const COMPARE_OPTIONS = {
 /** Options of {@link compare}; `text` and `calibrationText` are paths, and those of a task go with `task`. */
 export interface CompareOptions extends Given<typeof COMPARE_OPTIONS>, RunCallbacks {
   readonly model: ModelOption;
+}
+
+/** Options of `export`. */
+export const EXPORT_OPTIONS = {
+  to: {
+    ...textOption("<target>", `what to write for: ${EXPORT_TARGETS.join(", ")}`),
+    isRequired: true,
+    choices: [...EXPORT_TARGETS, "onnx"],
+  },
+  out: textOption("<file>", "new file for the setting (default: stdout)"),
+  model: textOption("<model>", "model to measure the plan and its export on (default: nothing is measured)"),
+  ...EVALUATE_OPTIONS,
+  text: {
+    ...textOption(
+      "<file>",
+      "with --model, UTF-8 text file (default: the model's own continuations of built-in prompts)",
+    ),
+  },
+};
+
+/** Options of {@link exportTo}; those of the text go with `model`. */
+export interface ExportOptions extends Omit<Given<typeof EXPORT_OPTIONS>, "to" | "model">, RunCallbacks {
+  /** A plan, the path of a plan file or, with `model`, shorthand like `kivi:K4V2+sinks4`. */
+  readonly plan: Plan | string;
+  /** Name of a target, such as `llama.cpp`. */
+  readonly to: string;
+  readonly model?: ModelOption;
 }
 
 /** Options of a model that runs on a cache. */

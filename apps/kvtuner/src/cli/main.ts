@@ -6,6 +6,7 @@ import { compareCommand } from "./compare.ts";
 import { completionCommand } from "./completion.ts";
 import { doctorCommand } from "./doctor.ts";
 import { evalCommand } from "./eval.ts";
+import { exportCommand } from "./export.ts";
 import { inspectCommand } from "./inspect.ts";
 import { type Interrupt, InterruptedError, interruptible } from "./interrupt.ts";
 import { oneLine } from "./printable.ts";
@@ -49,6 +50,7 @@ export const kvtunerProgram = (terminal: Terminal, interrupt: Interrupt): Comman
     inspectCommand,
     reportCommand,
     benchCommand,
+    exportCommand,
   ];
   const children = [
     ...withSignal.map((create) => create(terminal, interrupt.signal, interrupt)),

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { assertHeadFits, KvtunerError, layerShapes, parseShorthand, uniformPlan, type Plan } from "@kvtuner/plan";
-import { type AssetFile, assertPlanForModel, parsePlan } from "@kvtuner/plan/files";
+import { type AssetFile, assertPlanForModel, importPresetYaml, parsePlan, PresetError } from "@kvtuner/plan/files";
 import { PlanUnreadableError, type TunableModel } from "@kvtuner/tuning";
 
 /** Which plans are accepted. */
@@ -13,7 +13,7 @@ export interface PlanTolerance {
 }
 
 /**
- * A plan for a model: as given, from JSON text, from a file, or from shorthand like `kivi:K4V2+sinks4`.
+ * A plan for a model: as given, from JSON text, from a file, from a preset of the paper (`NAME-kivi.yaml`), or from shorthand like `kivi:K4V2+sinks4`.
  *
  * @throws KvtunerError when it is none of these, or a plan for another model
  */
@@ -35,11 +35,31 @@ export const readPlan = (
 
 const fromText = (text: string, { identity, shape }: Pick<TunableModel, "identity" | "shape">): Plan => {
   if (text.startsWith("{")) return parsePlan(text);
+  if (/\.ya?ml$/i.test(text)) return readPreset(text, { identity, shape });
   if (looksLikePath(text)) return readPlanFile(text);
   const { layer } = parseShorthand(text);
   for (const own of layerShapes(shape)) assertHeadFits(layer, own);
   return uniformPlan(identity, shape, layer);
 };
+
+/** Reads one of the paper's presets. Its mode is part of its name. */
+const readPreset = (path: string, { identity, shape }: Pick<TunableModel, "identity" | "shape">): Plan => {
+  const { layers: _, ...sizes } = shape;
+  const name = basename(path);
+  const mode = PRESET_MODES.find(({ pattern }) => pattern.test(name))?.mode;
+  if (mode === undefined)
+    throw new PresetError(`expected kivi or pertoken in the name of a preset, got ${name}; rename it`);
+  try {
+    return importPresetYaml(readFileSync(path, "utf8"), { model: identity, shape: sizes, mode });
+  } catch (cause) {
+    throw cause instanceof PresetError ? cause : new PlanUnreadableError(path, cause);
+  }
+};
+
+const PRESET_MODES = [
+  { mode: "kivi", pattern: /kivi/i },
+  { mode: "per-token", pattern: /per[-_]?token/i },
+] as const;
 
 /** Shorthand like `kivi:K4V2` is also accepted where a file of another name exists in the folder. */
 const looksLikePath = (text: string): boolean => /[/\\]|\.json$/i.test(text) || existsSync(text);
