@@ -23,6 +23,12 @@ export interface TransformTables {
   readonly starts: Int32Array;
   /** `thresholds[i]`, between levels `i` and `i + 1`, from which numbers get the upper one. */
   readonly thresholds: Float32Array;
+  /**
+   * First guesses of codes: of channel `i`, four cells a level from `4 starts[i]`, even ones from the first threshold on. A number
+   * is in cell `(number - first threshold) * cellsPerUnit[i]`.
+   */
+  readonly guesses: Uint8Array;
+  readonly cellsPerUnit: Float64Array;
   /** `1 / (centre^2 + deviation^2)` of each channel: what its square is expected to be at gain 1. */
   readonly inversePowers: Float64Array;
 }
@@ -33,8 +39,8 @@ export type Rotation =
   | { readonly kind: "hadamard"; readonly signs?: Float32Array }
   /** Factors of each channel. */
   | { readonly kind: "diagonal"; readonly forward: Float32Array; readonly backward: Float32Array }
-  /** Matrices `[headSize, channels]`. */
-  | { readonly kind: "matrix"; readonly forward: Float32Array; readonly backward: Float32Array };
+  /** Matrices: forward `[headSize, channels]`, backward `[channels, headSize]`. */
+  | { readonly kind: "matrix"; readonly forward: Float64Array; readonly backward: Float64Array };
 
 /** The tables of one KV head. Builds them once for the same assets. */
 export const transformTables = (
@@ -139,7 +145,7 @@ const levelTables = (
   centres: Float32Array,
   deviations: Float32Array,
   own: Float32Array | undefined,
-): Pick<TransformTables, "levels" | "starts" | "thresholds"> => {
+): Pick<TransformTables, "levels" | "starts" | "thresholds" | "guesses" | "cellsPerUnit"> => {
   const total = widths.reduce((sum, width) => sum + levelCount(width), 0);
   const [levels, thresholds, starts] = [
     new Float32Array(total),
@@ -156,7 +162,26 @@ const levelTables = (
     for (let code = start; code < start + count - 1; code++) thresholds[code] = (levels[code]! + levels[code + 1]!) / 2;
     start += count;
   }
-  return { levels, starts, thresholds };
+  return { levels, starts, thresholds, ...guessesOf({ widths, starts, thresholds }) };
+};
+
+const guessesOf = ({
+  widths,
+  starts,
+  thresholds,
+}: Pick<TransformTables, "widths" | "starts" | "thresholds">): Pick<TransformTables, "guesses" | "cellsPerUnit"> => {
+  const guesses = new Uint8Array(4 * thresholds.length);
+  const cellsPerUnit = Float64Array.from(widths, (width, channel) => {
+    const [start, count] = [starts[channel]!, levelCount(width)];
+    const [first, last] = [thresholds[start]!, thresholds[start + count - 2]!];
+    const perUnit = last > first ? (4 * count) / (last - first) : 0;
+    for (let cell = 0, code = 0; perUnit > 0 && cell < 4 * count; cell++) {
+      while (code < count - 1 && thresholds[start + code]! <= first + cell / perUnit) code++;
+      guesses[4 * start + cell] = code;
+    }
+    return perUnit;
+  });
+  return { guesses, cellsPerUnit };
 };
 
 const rotationOf = (
@@ -180,12 +205,15 @@ const rotationOf = (
     const [f, b] = [forward, backward].map((factors) => Float32Array.from(places, (place) => factors[place]!));
     return { kind: "diagonal", forward: f!, backward: b! };
   }
-  const columns = (matrix: Float32Array): Float32Array =>
-    Float32Array.from({ length: headSize * places.length }, (_, index) => {
-      const row = Math.floor(index / places.length);
-      return matrix[row * channels + places[index % places.length]!]!;
-    });
-  return { kind: "matrix", forward: columns(forward), backward: columns(backward) };
+  const [rows, columns] = [headSize, places.length];
+  const packed = new Float64Array(rows * columns);
+  const transposed = new Float64Array(rows * columns);
+  for (let row = 0; row < rows; row++)
+    for (const [column, place] of places.entries()) {
+      packed[row * columns + column] = forward[row * channels + place]!;
+      transposed[column * rows + row] = backward[row * channels + place]!;
+    }
+  return { kind: "matrix", forward: packed, backward: transposed };
 };
 
 /** Signs from the highest bits of a linear congruential generator (Knuth's MMIX multiplier's low half, modulo 2^32). */

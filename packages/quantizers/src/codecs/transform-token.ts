@@ -60,7 +60,11 @@ export const decodeToken = (token: TransformToken, x: Float32Array, offset: numb
 const rotate = (token: TransformToken): void => {
   const { vector, rotated, z, tables } = token;
   const { places, rotation } = tables;
-  if (rotation.kind === "matrix") return multiply(vector, rotation.forward, token);
+  if (rotation.kind === "matrix") {
+    addRows(vector, rotation.forward, token.sums);
+    z.set(token.sums);
+    return;
+  }
   if (rotation.kind === "hadamard") {
     const { signs } = rotation;
     for (let index = 0; index < rotated.length; index++) rotated[index] = vector[index]! * (signs?.[index] ?? 1);
@@ -76,7 +80,7 @@ const rotate = (token: TransformToken): void => {
 const rotateBack = (token: TransformToken): void => {
   const { vector, rotated, decoded, tables } = token;
   const { places, rotation } = tables;
-  if (rotation.kind === "matrix") return multiplyBack(decoded, rotation.backward, vector);
+  if (rotation.kind === "matrix") return addRows(decoded, rotation.backward, vector);
   if (rotation.kind === "hadamard") {
     rotated.fill(0);
     for (let channel = 0; channel < decoded.length; channel++) rotated[places[channel]!] = decoded[channel]!;
@@ -91,24 +95,25 @@ const rotateBack = (token: TransformToken): void => {
     vector[places[channel]!] = decoded[channel]! * (factors ? factors[channel]! : 1);
 };
 
-/** `z_k = sum of vector_j matrix[j, k]` in double precision, j ascending; each rounded to float32. */
-const multiply = (vector: Float64Array, matrix: Float32Array, { z, sums }: TransformToken): void => {
-  const channels = z.length;
+/**
+ * `sums_k = sum of factors_j matrix[j, k]` in double precision, j ascending. Four rows at a time, since the sums need not be loaded
+ * and stored for each.
+ */
+const addRows = (factors: ArrayLike<number>, matrix: Float64Array, sums: Float64Array): void => {
+  const [rows, width] = [factors.length, sums.length];
+  const rest = rows % 4;
   sums.fill(0);
-  for (let row = 0, at = 0; row < vector.length; row++) {
-    const x = vector[row]!;
-    for (let channel = 0; channel < channels; channel++) sums[channel]! += x * matrix[at++]!;
-  }
-  z.set(sums);
-};
-
-/** `vector_j = sum of y_k matrix[j, k]` in double precision, k ascending. */
-const multiplyBack = (y: Float32Array, matrix: Float32Array, vector: Float64Array): void => {
-  const channels = y.length;
-  for (let row = 0, at = 0; row < vector.length; row++) {
-    let sum = 0;
-    for (let channel = 0; channel < channels; channel++) sum += y[channel]! * matrix[at++]!;
-    vector[row] = sum;
+  for (let row = 0; row < rest; row++)
+    for (let k = 0; k < width; k++) sums[k] = sums[k]! + factors[row]! * matrix[row * width + k]!;
+  for (let row = rest; row < rows; row += 4) {
+    const [a, b, c, d] = [factors[row]!, factors[row + 1]!, factors[row + 2]!, factors[row + 3]!];
+    for (let k = 0, at = row * width; k < width; k++, at++)
+      sums[k] =
+        sums[k]! +
+        a * matrix[at]! +
+        b * matrix[at + width]! +
+        c * matrix[at + 2 * width]! +
+        d * matrix[at + 3 * width]!;
   }
 };
 
@@ -175,7 +180,7 @@ const estimatedPlace = ({ z, tables: { inversePowers } }: TransformToken): numbe
  * least `limit` once it reaches that.
  */
 const nearestCodes = ({ z, tables }: TransformToken, gain: number, codes: Uint16Array, limit = Infinity): number => {
-  const { widths, starts, levels, thresholds } = tables;
+  const { widths, starts, levels, thresholds, guesses, cellsPerUnit } = tables;
   const inverse = gain > 0 ? 1 / gain : 0;
   let error = 0;
   for (let channel = 0; channel < z.length && error < limit; channel++) {
@@ -186,11 +191,13 @@ const nearestCodes = ({ z, tables }: TransformToken, gain: number, codes: Uint16
       continue;
     }
     const start = starts[channel]!;
-    let code = 0;
-    for (let half = 1 << (width - 1); half > 0; half >>= 1)
-      if (target >= thresholds[start + code + half - 1]!) code += half;
-    codes[channel] = code;
-    const difference = z[channel]! - gain * levels[start + code]!;
+    const last = start + (1 << width) - 1;
+    const cell = Math.trunc((target - thresholds[start]!) * cellsPerUnit[channel]!);
+    let at = start + guesses[4 * start + Math.max(0, Math.min(4 * (last + 1 - start) - 1, cell))]!;
+    while (at < last && target >= thresholds[at]!) at++;
+    while (at > start && target < thresholds[at - 1]!) at--;
+    codes[channel] = at - start;
+    const difference = z[channel]! - gain * levels[at]!;
     error += difference * difference;
   }
   return error;
