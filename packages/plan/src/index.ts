@@ -11,7 +11,7 @@ export type { BlockFormatName } from "./codecs/block-formats.ts";
 export { BLOCK_FORMATS } from "./codecs/block-formats.ts";
 export type { CodecFormat, FieldValues, Heads, Part } from "./codecs/codec-format.ts";
 export { literalsOf } from "./codecs/codec-format.ts";
-export { LOG_GAIN_BITS, tokenBits } from "./codecs/transform-scheme.ts";
+export { LOG_GAIN_BITS, PLAIN_TRANSFORM, tokenBits } from "./codecs/transform-scheme.ts";
 export type { Float16Scheme } from "./codecs/float16.ts";
 export { FLOAT16 } from "./codecs/float16.ts";
 export type { CodecKind, SchemeOf, TensorScheme } from "./codecs/registry.ts";

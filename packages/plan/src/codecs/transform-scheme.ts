@@ -43,6 +43,22 @@ export interface TransformScheme extends RopeFields {
   readonly blockSize: number;
 }
 
+/** The transform that changes nothing before it codes: Gaussian levels for numbers of deviation 1, one token after the other. */
+export const PLAIN_TRANSFORM: Omit<TransformScheme, "bits"> = {
+  kind: "transform",
+  stage: "as-given",
+  frequencies: "none",
+  pairing: "none",
+  mean: "none",
+  rotation: "none",
+  signs: "none",
+  widths: "equal",
+  gain: "none",
+  levels: "gaussian",
+  scales: "none",
+  blockSize: 1,
+};
+
 /** Bits of one token of one KV head, codes and a logarithmic gain. */
 export const tokenBits = ({ bits, gain }: TransformScheme, headSize: number): number => {
   const [mean, ...others] = typeof bits === "number" ? [bits] : bits;

@@ -174,8 +174,9 @@ const guessesOf = ({
   const cellsPerUnit = Float64Array.from(widths, (width, channel) => {
     const [start, count] = [starts[channel]!, levelCount(width)];
     const [first, last] = [thresholds[start]!, thresholds[start + count - 2]!];
-    const perUnit = last > first ? (4 * count) / (last - first) : 0;
-    for (let cell = 0, code = 0; perUnit > 0 && cell < 4 * count; cell++) {
+    if (!(last > first)) return 0;
+    const perUnit = (4 * count) / (last - first);
+    for (let cell = 0, code = 0; cell < 4 * count; cell++) {
       while (code < count - 1 && thresholds[start + code]! <= first + cell / perUnit) code++;
       guesses[4 * start + cell] = code;
     }

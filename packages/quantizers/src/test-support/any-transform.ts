@@ -1,5 +1,5 @@
 import { fc } from "@fast-check/vitest";
-import { type Asset, schemeFault, type SchemeOf } from "@kvtuner/plan";
+import { type Asset, PLAIN_TRANSFORM, schemeFault, type SchemeOf } from "@kvtuner/plan";
 import { mulberry32 } from "./hostile-numbers.ts";
 
 type TransformScheme = SchemeOf<"transform">;
@@ -12,22 +12,8 @@ export interface TransformCase {
   readonly headSize: number;
 }
 
-/** The scheme of a transform that does nothing but code with Gaussian levels. */
-export const PLAIN: TransformScheme = {
-  kind: "transform",
-  stage: "as-given",
-  frequencies: "none",
-  pairing: "none",
-  mean: "none",
-  rotation: "none",
-  signs: "none",
-  bits: 4,
-  widths: "equal",
-  gain: "none",
-  levels: "gaussian",
-  scales: "none",
-  blockSize: 1,
-};
+/** The plain transform at 4 bits. */
+export const PLAIN: TransformScheme = { ...PLAIN_TRANSFORM, bits: 4 };
 
 /** Numbers of N(0, 1), by Box and Muller. */
 export const normalNumbers = (random: () => number, count: number, deviation = 1): Float32Array =>

@@ -33,6 +33,9 @@ test.each([
   ["fp8", "fp8_per_token_head", 8 + 16 / 64],
   ["vllm-int8", "int8_per_token_head", 8 + 16 / 64],
   ["tensorrt-llm", "fp8", 8],
+  ["turboquant", "K3V3", 3 + 16 / 64],
+  // One layer of three is coded.
+  ["turboquant", "vLLM 3bit_nc", (2 * 16 + (3 + 16 / 64 + (3 + 32 / 64)) / 2) / 3],
 ])("%s:%s takes %d bits", (name, label, bits) => {
   const setting = METHODS.find((method) => method.name === name)!.settings.find((one) => one.label === label)!;
   expect(trueBits({ layers: (setting as StaticSetting).layers(shape), shape }, 4096)).toBeCloseTo(bits, 6);

@@ -5,6 +5,7 @@ import { kiviMethod } from "./kivi.ts";
 import type { Method } from "./method.ts";
 import { perTokenMethod } from "./per-token.ts";
 import { tensorrtLlmMethod } from "./tensorrt-llm.ts";
+import { turboquantMethod } from "./turboquant.ts";
 import { vllmInt8Method } from "./vllm-int8.ts";
 
 /** All methods. A method is one file and one line here. */
@@ -16,4 +17,5 @@ export const METHODS: readonly Method[] = [
   compactMethod,
   vllmInt8Method,
   tensorrtLlmMethod,
+  turboquantMethod,
 ];
