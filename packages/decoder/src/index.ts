@@ -22,6 +22,7 @@ export type { BackwardSizes } from "./backward/backward-memory.ts";
 export { backwardMemory } from "./backward/backward-memory.ts";
 export { BackwardError } from "./backward/backward-error.ts";
 export type { StateStore } from "./backward/forward-states.ts";
+export { layerRopes } from "./layer-ropes.ts";
 export { fillHole } from "./fill-hole.ts";
 export { forward } from "./forward.ts";
 export { batchContinuations } from "./generation/batch-continuations.ts";

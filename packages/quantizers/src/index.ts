@@ -15,3 +15,5 @@ export { fakeQuantize } from "./fake-quantize.ts";
 export { float16FromNumber, MAX_FLOAT16, numberFromFloat16, roundArrayToFloat16, roundToFloat16 } from "./float16.ts";
 export { gaussianLevels } from "./gaussian-levels.ts";
 export { hadamardInPlace } from "./hadamard.ts";
+export type { Rope } from "./rope.ts";
+export { rotate, unrotate } from "./rope.ts";

@@ -7,6 +7,7 @@ export { COMPARISON_OPTIONS } from "./comparison/options.ts";
 export { COMPARISON_FILES, readComparison } from "./comparison/record.ts";
 export type { Comparison, ComparisonRow } from "./comparison/record.ts";
 export { assertTextsAreSampled } from "./comparison/samples.ts";
+export { calibrateTransform } from "./calibration/transform/calibrate-transform.ts";
 export { describeDifficulty, difficultyFinding } from "./difficulty/describe-difficulty.ts";
 export { modelDifficulty } from "./difficulty/model-difficulty.ts";
 export type { ModelDifficulty } from "./difficulty/model-difficulty.ts";

@@ -1,5 +1,6 @@
 import type { EncodedPrompt, Evaluator, TaskEvaluator, TaskEvaluatorOptions, TaskModel } from "@kvtuner/evaluation";
 import type { CacheShape, LayerScheme, ModelIdentity } from "@kvtuner/plan";
+import type { Rope } from "@kvtuner/quantizers";
 import type { LayerDistribution } from "@kvtuner/sensitivity";
 
 /** Query, key and value of one layer over one sample, after RoPE; float32, row-major `[tokens, heads * headSize]`. */
@@ -95,6 +96,8 @@ export interface TunableModel {
     options: GradientOptions,
     visit: (place: PlaceGradients) => Promise<void>,
   ): Promise<void>;
+  /** RoPE of each layer with a cache, undefined for one without; without it, keys are coded as they are stored. */
+  ropes?(): Promise<readonly (Rope | undefined)[]>;
   /** Queries and keys of each layer as the weights predict them; without it difficult keys are not warned about. */
   distributions?(): Promise<readonly LayerDistribution[]>;
   /** Answers prompts; without it a model can be tuned on text only. */

@@ -1,4 +1,4 @@
-import { batchContinuations, measureDistributions } from "@kvtuner/decoder";
+import { batchContinuations, layerRopes, measureDistributions } from "@kvtuner/decoder";
 import { attentionGradients, createEvaluator, gradientMemory, scoringBytes, trace } from "@kvtuner/evaluation";
 import type { ModelIdentity } from "@kvtuner/plan";
 import { DRAWS, warnOnce, type TunableModel } from "@kvtuner/tuning";
@@ -77,6 +77,7 @@ export const openModel = async (
       gradients: async (samples, options, visit) =>
         attentionGradients(await load(), samples, { ...options, ...ACTIVATIONS, createSession }, visit),
     }),
+    ropes: async () => layerRopes(await load()),
     trace: async (sample, visit) => trace(await load(), sample, visit),
     dispose,
   };

@@ -5,6 +5,7 @@ import { kiviMethod } from "./kivi.ts";
 import type { Method } from "./method.ts";
 import { perTokenMethod } from "./per-token.ts";
 import { tensorrtLlmMethod } from "./tensorrt-llm.ts";
+import { transformMethod } from "./transform.ts";
 import { turboquantMethod } from "./turboquant.ts";
 import { vllmInt8Method } from "./vllm-int8.ts";
 
@@ -18,4 +19,5 @@ export const METHODS: readonly Method[] = [
   vllmInt8Method,
   tensorrtLlmMethod,
   turboquantMethod,
+  transformMethod,
 ];

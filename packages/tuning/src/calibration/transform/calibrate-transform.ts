@@ -1,0 +1,46 @@
+import type { Residency } from "@kvtuner/plan";
+import type { Callbacks } from "../../progress.ts";
+import type { TunableModel } from "../../tunable-model.ts";
+import { visitCacheRows } from "./cache-samples.ts";
+import { type LayerTables, layerTables, type TransformForm } from "./layer-tables.ts";
+import { layersAt, type TransformLayers } from "./layers-at.ts";
+
+/** Options of {@link calibrateTransform}. */
+export interface TransformOptions {
+  readonly form?: TransformForm;
+  /** Tokens that the cache is for: true bits are counted there, and keys after RoPE calibrated up to there. */
+  readonly context: number;
+  /** 32-bit integer; the same seed gives the same tables. */
+  readonly seed: number;
+  readonly callbacks: Callbacks;
+  /** Bits that a channel may have, ascending from 0; 0 to 8 by default. */
+  readonly widths?: readonly number[];
+  /** Tokens kept in 16 bits; 4 sinks and the newest 32 by default. */
+  readonly residency?: Residency;
+}
+
+/** Gradients of labels for each token. */
+const DRAWS = 2;
+
+const WIDTHS = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+const RESIDENCY: Residency = { kind: "prefix", sinks: 4, recent: 32 };
+
+/**
+ * Computes static tables for transform coding from samples of text: one backward pass for any number of bits.
+ *
+ * @returns a function from true bits at the context length to the layers, of at most as many bits, and their tables; it throws a
+ *   CalibrationError `CALIBRATION_TOO_FEW_BITS` below what tokens in 16 bits and gains take alone
+ * @throws CalibrationError, CalibrationDataError
+ */
+export const calibrateTransform = async (
+  model: TunableModel,
+  samples: readonly Int32Array[],
+  { form = "channels", context, seed, callbacks, widths = WIDTHS, residency = RESIDENCY }: TransformOptions,
+): Promise<(bits: number) => TransformLayers> => {
+  const ropes = (await model.ropes?.()) ?? [];
+  const tables: LayerTables[] = [];
+  await visitCacheRows(model, samples, { residency, draws: DRAWS, seed, callbacks }, (rows) => {
+    tables[rows.layer] = layerTables(rows, { form, rope: ropes[rows.layer], context });
+  });
+  return (bits) => layersAt(bits, { shape: model.shape, tables, form, context, widths, residency, ropes });
+};
