@@ -1,6 +1,8 @@
 export { bench } from "./bench.ts";
 export type { BenchResult } from "./bench.ts";
 export { benchText } from "./bench-text.ts";
+export { calibrate } from "./calibrate.ts";
+export type { CalibrateResult } from "./calibrate.ts";
 export { compare } from "./compare.ts";
 export type { CompareResult } from "./compare.ts";
 export { evaluate, evaluateTask, openPlanScorer, openTaskScorer } from "./evaluate.ts";
@@ -16,6 +18,7 @@ export { resolveModel } from "./model/resolve.ts";
 export type { ModelAccess, ResolvedModel } from "./model/resolve.ts";
 export type {
   BenchOptions,
+  CalibrationOptions,
   CompareOptions,
   EvaluateSettings,
   EvaluateTaskSettings,

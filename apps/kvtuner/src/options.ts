@@ -5,6 +5,7 @@ import type { Variant } from "@kvtuner/evaluation/bench";
 import type { CacheShape, Plan } from "@kvtuner/plan";
 import { EXPORT_TARGETS } from "@kvtuner/plan/files";
 import {
+  CALIBRATE_OPTIONS,
   choiceOption,
   COMPARISON_OPTIONS,
   flagOption,
@@ -214,6 +215,20 @@ export const EVALUATE_PLAN_OPTIONS = {
 export interface EvaluateTaskSettings
   extends TaskRequest, Pick<EvaluateSettings, "context" | "anyWeights" | "offline">, RunCallbacks {
   readonly model: ModelOption;
+}
+
+/** Options of `calibrate`. */
+export const CALIBRATION_OPTIONS = {
+  out: textOption("<dir>", "folder of the plan (default: plans/MODEL-METHOD)"),
+  ...CALIBRATE_OPTIONS,
+  context: CONTEXT_OPTION.context,
+  ...OFFLINE_OPTION,
+};
+
+/** Options of {@link calibrate}; `text` is a path. */
+export interface CalibrationOptions extends Given<typeof CALIBRATION_OPTIONS>, RunCallbacks {
+  readonly model: ModelOption;
+  readonly method: string;
 }
 
 /** Options of `compare`. */

@@ -28,6 +28,8 @@ export type { Filled, Given, Option, OptionKind, OptionTable } from "./option-ta
 export { oneOf, OptionError, wholeNumber } from "./option-values.ts";
 export type { EvaluationEntry, TaskFigures } from "./pipeline/evaluation-entry.ts";
 export type { Groups } from "./pipeline/group.ts";
+export { CALIBRATE_OPTIONS, calibrateModel } from "./methods/calibrate-model.ts";
+export type { CalibratedPlan } from "./methods/calibrate-model.ts";
 export type { Calibration, CodedLayers, Method, MethodSetting } from "./methods/method.ts";
 export { METHODS } from "./methods/registry.ts";
 export { makeFront, pickPlan } from "./pipeline/pick.ts";

@@ -2,6 +2,7 @@ import { KvtunerError } from "@kvtuner/plan";
 import { Command, CommanderError } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
 import { benchCommand } from "./bench.ts";
+import { calibrateCommand } from "./calibrate.ts";
 import { compareCommand } from "./compare.ts";
 import { completionCommand } from "./completion.ts";
 import { doctorCommand } from "./doctor.ts";
@@ -45,6 +46,7 @@ export const kvtunerProgram = (terminal: Terminal, interrupt: Interrupt): Comman
   const withSignal = [
     tuneCommand,
     compareCommand,
+    calibrateCommand,
     runCommand,
     evalCommand,
     inspectCommand,
