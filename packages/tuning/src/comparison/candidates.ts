@@ -40,16 +40,23 @@ export const candidate = (
   return { ...names, ...coded, bits, bytes };
 };
 
+/** How a setting stores a model's layers. Throws where the model's heads, or the text, do not fit it. */
+export const layersOfSetting = async (
+  setting: MethodSetting,
+  { shape, calibration }: Pick<CandidateInputs, "shape" | "calibration">,
+): Promise<CodedLayers> => {
+  const coded = "layers" in setting ? { layers: setting.layers(shape) } : await setting.calibrate(await calibration());
+  for (const [layer, scheme] of coded.layers.entries()) assertHeadFits(scheme, layerShape(shape, layer));
+  return coded;
+};
+
 const fitting = async (
   name: string,
   setting: MethodSetting,
-  { shape, calibration, warn }: CandidateInputs,
+  { warn, ...inputs }: CandidateInputs,
 ): Promise<CodedLayers | undefined> => {
   try {
-    const coded =
-      "layers" in setting ? { layers: setting.layers(shape) } : await setting.calibrate(await calibration());
-    for (const [layer, scheme] of coded.layers.entries()) assertHeadFits(scheme, layerShape(shape, layer));
-    return coded;
+    return await layersOfSetting(setting, inputs);
   } catch (error) {
     if (!KvtunerError.isInstance(error)) throw error;
     warn(`${name} is left out: ${error.message}`);

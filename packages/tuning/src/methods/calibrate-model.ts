@@ -1,7 +1,7 @@
 import { KvtunerError, planSize, type Plan, type PlanSize } from "@kvtuner/plan";
 import { ownText, type OwnText } from "../calibration/own-text.ts";
 import { textSamples } from "../calibration/samples.ts";
-import { methodCandidates, nearestToLevels } from "../comparison/candidates.ts";
+import { layersOfSetting, methodCandidates, nearestToLevels } from "../comparison/candidates.ts";
 import { choiceOption, numberOption, textOption, type Filled } from "../option-table.ts";
 import { OptionError } from "../option-values.ts";
 import type { Callbacks } from "../progress.ts";
@@ -71,21 +71,19 @@ export const calibrateModel = async (
 
 const codedLayers = async (
   method: Method,
-  { setting, bits, context }: CalibrateOptions,
+  { setting: label, bits, context }: CalibrateOptions,
   { model, calibration }: CalibrationSource,
   { warn }: Callbacks,
 ): Promise<CodedLayers & { readonly setting: string }> => {
-  const { shape } = model;
-  const wanted = bits === undefined ? [settingOf(method, setting)] : method.settings;
-  const refusals: string[] = [];
-  const inputs = { shape, context, calibration, warn: (message: string) => void refusals.push(message) };
-  const candidates = await methodCandidates([{ ...method, settings: wanted }], inputs);
-  if (candidates.length === 0)
-    throw new OptionError("method", "one that this model can be stored by", refusals.join("; "));
-  refusals.forEach(warn);
-  const [chosen] = nearestToLevels(candidates, [bits ?? 0]);
-  const { label, layers, assets } = chosen!;
-  return { setting: label, layers, ...(assets && { assets }) };
+  const inputs = { shape: model.shape, context, calibration, warn };
+  if (bits === undefined) {
+    const setting = settingOf(method, label);
+    return { setting: setting.label, ...(await layersOfSetting(setting, inputs)) };
+  }
+  const [nearest] = nearestToLevels(await methodCandidates([method], inputs), [bits]);
+  if (nearest === undefined) throw new OptionError("method", "one that the model's heads fit", method.name);
+  const { label: setting, layers, assets } = nearest;
+  return { setting, layers, ...(assets && { assets }) };
 };
 
 const settingOf = ({ name, settings }: Method, label: string | undefined): Method["settings"][number] => {
