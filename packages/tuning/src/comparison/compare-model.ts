@@ -1,13 +1,6 @@
 import { assetBytes } from "@kvtuner/plan";
 import type { OwnText } from "../calibration/own-text.ts";
 import { lazily } from "../lazily.ts";
-import type { Calibration, Method } from "../methods/method.ts";
-import { METHODS } from "../methods/registry.ts";
-import type { Callbacks } from "../progress.ts";
-import { writeRecord, type StudyStorage } from "../storage/storage.ts";
-import type { ReadTask } from "../tasks/open-task.ts";
-import { thenDispose } from "../then-dispose.ts";
-import type { TunableModel } from "../tunable-model.ts";
 import {
   assertLevelsReached,
   candidate,
@@ -16,7 +9,14 @@ import {
   type Candidate,
   type CandidateInputs,
   type Chosen,
-} from "./candidates.ts";
+} from "../methods/candidates.ts";
+import type { Calibration, Method } from "../methods/method.ts";
+import { METHODS } from "../methods/registry.ts";
+import type { Callbacks } from "../progress.ts";
+import { writeRecord, type StudyStorage } from "../storage/storage.ts";
+import type { ReadTask } from "../tasks/open-task.ts";
+import { thenDispose } from "../then-dispose.ts";
+import type { TunableModel } from "../tunable-model.ts";
 import { TUNED, type ComparisonOptions } from "./options.ts";
 import { COMPARISON_FILES, type Comparison, type ComparisonRow } from "./record.ts";
 import { comparisonSamples, describeTexts, type ComparisonSamples } from "./samples.ts";

@@ -1,7 +1,6 @@
 import { KvtunerError, planSize, type Plan, type PlanSize } from "@kvtuner/plan";
 import { ownText, type OwnText } from "../calibration/own-text.ts";
 import { textSamples } from "../calibration/samples.ts";
-import { layersOfSetting, methodCandidates, nearestToLevels } from "../comparison/candidates.ts";
 import { choiceOption, numberOption, textOption, type Filled } from "../option-table.ts";
 import { OptionError } from "../option-values.ts";
 import type { Callbacks } from "../progress.ts";
@@ -10,6 +9,7 @@ import { STUDY_OPTIONS } from "../study/options.ts";
 import { writePlan } from "../study/plan-file.ts";
 import { STUDY_FILES } from "../study/study.ts";
 import type { TunableModel } from "../tunable-model.ts";
+import { layersOfSetting, methodCandidates, nearestToLevels } from "./candidates.ts";
 import type { Calibration, CodedLayers, Method } from "./method.ts";
 import { METHODS } from "./registry.ts";
 

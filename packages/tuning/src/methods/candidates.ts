@@ -1,6 +1,6 @@
 import { assertHeadFits, KvtunerError, layerShape, planSize, type CacheShape, type PlanSize } from "@kvtuner/plan";
-import type { Calibration, CodedLayers, Method, MethodSetting } from "../methods/method.ts";
 import { OptionError } from "../option-values.ts";
+import type { Calibration, CodedLayers, Method, MethodSetting } from "./method.ts";
 
 /** A plan to compare. */
 export interface Candidate extends CodedLayers, Pick<PlanSize, "bits" | "bytes"> {
