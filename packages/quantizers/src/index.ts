@@ -5,6 +5,7 @@ export type { BlockContext } from "./block.ts";
 export { decodeBlock, encodeBlock, encodedBytes } from "./block.ts";
 export { packCodes, unpackCodes } from "./bit-packing.ts";
 export type { Codec, CodecContext } from "./codecs/codec.ts";
+export { normalizedBlocks } from "./codecs/codebook.ts";
 export { CODECS } from "./codecs/registry.ts";
 export { attentionOutputBound, attentionWeightBound } from "./bounds/attention.ts";
 export { blockErrorBounds } from "./block-error-bounds.ts";

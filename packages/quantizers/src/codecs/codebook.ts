@@ -106,7 +106,7 @@ interface Parameters {
 }
 
 /** One block of tokens, ready for codes. */
-interface NormalizedBlock extends Parameters {
+export interface NormalizedBlock extends Parameters {
   /** The numbers that are coded, before RoPE if so coded: `[tokens, headSize]`. */
   readonly rows: Float32Array;
   /** The same in units of the levels. */
@@ -116,10 +116,10 @@ interface NormalizedBlock extends Parameters {
 }
 
 /**
- * Cuts `x`, float32 `[tokens, headSize]`, into blocks, and each into outliers and numbers in units of the levels. Throws as
- * `encodeBlock`.
+ * Cuts `x`, float32 `[tokens, headSize]`, into blocks, and each into outliers and numbers in units of the levels. Needs no
+ * levels, so calibration uses it too. Throws as `encodeBlock`.
  */
-const normalizedBlocks = (
+export const normalizedBlocks = (
   x: Float32Array,
   headSize: number,
   scheme: CodebookScheme,

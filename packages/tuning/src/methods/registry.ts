@@ -2,6 +2,7 @@ import { compactMethod } from "./compact.ts";
 import { float16Method } from "./float16.ts";
 import { fp8Method } from "./fp8.ts";
 import { kiviMethod } from "./kivi.ts";
+import { kvquantMethod } from "./kvquant.ts";
 import type { Method } from "./method.ts";
 import { perTokenMethod } from "./per-token.ts";
 import { tensorrtLlmMethod } from "./tensorrt-llm.ts";
@@ -14,6 +15,7 @@ export const METHODS: readonly Method[] = [
   float16Method,
   fp8Method,
   kiviMethod,
+  kvquantMethod,
   perTokenMethod,
   compactMethod,
   vllmInt8Method,
