@@ -85,10 +85,11 @@ const fieldSchemesOf = ({ kind, fields }: FieldFamily, blockSize: number, headSi
   return (schemes as unknown as TensorScheme[]).filter((scheme) => !schemeFault(scheme, { kvHeads: 1, headSize }));
 };
 
-const listedValues = (values: FieldValues, blockSize: number): FieldValues => {
-  if (values.includes("count")) return [blockSize];
-  return values.includes("share") ? [1, 0.9] : literalsOf(values);
-};
+const listedValues = (values: FieldValues, blockSize: number): FieldValues => [
+  ...literalsOf(values),
+  ...(values.includes("count") ? [blockSize] : []),
+  ...(values.includes("share") ? [1, 0.9] : []),
+];
 
 /** Every combination without the later fields, then each with one of those that the family has, in turn. */
 const affineSchemesOf = (family: AffineFamily, blockSize: number): AffineScheme[] => {

@@ -34,3 +34,17 @@ export const unpackCodes = (packed: Uint8Array, bits: number, count: number): Ui
 
 /** Bytes that `count` codes of `bits` bits fill. */
 export const packedBytes = (count: number, bits: number): number => Math.ceil((count * bits) / 8);
+
+/** Packs codes from 0 to 2, five in a byte, the first one lowest: `sum code * 3^place`. Zeros fill the last byte. */
+export const packTernary = (codes: Uint8Array): Uint8Array => {
+  const packed = new Uint8Array(ternaryBytes(codes.length));
+  for (const [index, code] of codes.entries()) packed[Math.floor(index / 5)]! += code * 3 ** (index % 5);
+  return packed;
+};
+
+/** Unpacks `count` codes from {@link packTernary}. */
+export const unpackTernary = (packed: Uint8Array, count: number): Uint8Array =>
+  Uint8Array.from({ length: count }, (_, index) => Math.floor(packed[Math.floor(index / 5)]! / 3 ** (index % 5)) % 3);
+
+/** Bytes that `count` ternary codes fill. */
+export const ternaryBytes = (count: number): number => Math.ceil(count / 5);

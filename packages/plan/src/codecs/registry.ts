@@ -1,5 +1,6 @@
 import type { SchemeAssets } from "../asset.ts";
 import { affineFormat, type AffineScheme } from "./affine.ts";
+import { balancedFormat, type BalancedScheme } from "./balanced.ts";
 import { blockFormat, type BlockFormatScheme } from "./block-format.ts";
 import { codebookFormat, type CodebookScheme } from "./codebook.ts";
 import type { CodecFormat, Heads, Part, Place } from "./codec-format.ts";
@@ -15,6 +16,7 @@ export type TensorScheme =
   | Float8Scheme
   | CodebookScheme
   | BlockFormatScheme
+  | BalancedScheme
   | TransformScheme;
 
 /** Names of codecs. */
@@ -30,6 +32,7 @@ export const FORMATS: { readonly [Kind in CodecKind]: CodecFormat<SchemeOf<Kind>
   float8: float8Format,
   codebook: codebookFormat,
   "block-format": blockFormat,
+  balanced: balancedFormat,
   transform: transformFormat,
 };
 

@@ -22,3 +22,16 @@ export const norm = (numbers: ArrayLike<number>): number => {
   for (let index = 0; index < numbers.length; index++) squares += numbers[index]! ** 2;
   return DOUBLE_SLACK * Math.sqrt(squares);
 };
+
+/** The changes themselves, for codecs without a proved bound. */
+export const measuredErrors = (
+  x: Float32Array,
+  decoded: Float32Array,
+  tokens: number,
+  headSize: number,
+): BlockErrorBounds =>
+  blockErrors(
+    Float64Array.from(x, (number, index) => Math.abs(number - decoded[index]!)),
+    tokens,
+    headSize,
+  );

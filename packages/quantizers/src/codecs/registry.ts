@@ -1,5 +1,6 @@
 import type { CodecKind, SchemeOf, TensorScheme } from "@kvtuner/plan";
 import { affineCodec } from "./affine.ts";
+import { balancedCodec } from "./balanced.ts";
 import { blockFormatCodec } from "./block-format.ts";
 import { codebookCodec } from "./codebook.ts";
 import type { Codec } from "./codec.ts";
@@ -14,6 +15,7 @@ export const CODECS: { readonly [Kind in CodecKind]: Codec<SchemeOf<Kind>> } = {
   float8: float8Codec,
   codebook: codebookCodec,
   "block-format": blockFormatCodec,
+  balanced: balancedCodec,
   transform: transformCodec,
 };
 

@@ -1,5 +1,5 @@
 import { LOG_GAIN_BITS, schemeOfHead, type SchemeOf } from "@kvtuner/plan";
-import { type BlockErrorBounds, norm } from "../bounds/block-errors.ts";
+import { measuredErrors } from "../bounds/block-errors.ts";
 import { emptyBlock } from "../encoded-block.ts";
 import type { Codec } from "./codec.ts";
 import { transformTables } from "./transform-tables.ts";
@@ -58,14 +58,6 @@ export const transformCodec: Codec<TransformScheme, TransformBlock> = {
     }
     return measuredErrors(x, decoded, tokens, headSize);
   },
-};
-
-const measuredErrors = (x: Float32Array, decoded: Float32Array, tokens: number, headSize: number): BlockErrorBounds => {
-  const numbers = Float64Array.from(x, (number, index) => Math.abs(number - decoded[index]!));
-  const vectors = Float64Array.from({ length: tokens }, (_, token) =>
-    norm(numbers.subarray(token * headSize, (token + 1) * headSize)),
-  );
-  return { numbers, vectors };
 };
 
 /** First bit of a token. A block's tokens follow each other without gaps; blocks fill whole bytes. */
