@@ -39,7 +39,8 @@ export const FORMATS: { readonly [Kind in CodecKind]: CodecFormat<SchemeOf<Kind>
 const formatOf = ({ kind }: TensorScheme): CodecFormat<TensorScheme> => FORMATS[kind];
 
 /** A scheme with every field, those that it leaves out too. */
-export const completeScheme = (scheme: TensorScheme): TensorScheme => ({ ...formatOf(scheme).defaults, ...scheme });
+export const completeScheme = (scheme: TensorScheme): TensorScheme =>
+  ({ ...formatOf(scheme).defaults, ...scheme }) as TensorScheme;
 
 /** Bits of one stored number, without parameters. */
 export const bitsOf = (scheme: TensorScheme): number => formatOf(scheme).bits(scheme);
