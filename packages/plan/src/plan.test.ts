@@ -9,6 +9,7 @@ import {
   importPresetYaml,
   parsePlan,
   planSchema,
+  serializeAssets,
   serializePlan,
 } from "./files.ts";
 import {
@@ -28,6 +29,7 @@ import {
   parseBytes,
   parsePair,
   parseShorthand,
+  PLAIN_TRANSFORM,
   planBytes,
   quantizedPrefix,
   segmentsOf,
@@ -221,6 +223,26 @@ describe("plan files", () => {
     expect(parsePlan(serializePlan(read))).toEqual(read);
     expect(() => assertPlanForModel(read, model, plan.shape)).not.toThrow();
     expect(planBytes(read, 100)).toEqual(planBytes(plan, 100));
+  });
+
+  test("a transform may leave a KV head without bits", () => {
+    const key = { ...PLAIN_TRANSFORM, bits: [4, 0, 2], widths: "widths" };
+    const widths = { name: "widths", dtype: "uint8", shape: [3, 64], data: new Uint8Array(192) } as const;
+    widths.data.fill(4, 0, 64).fill(2, 128);
+    const assets = [widths];
+    const plan = { ...uniformPlan(model, shape, { ...layerScheme("compact", { key: 4, value: 3 }), key }), assets };
+    const file = { bytes: serializeAssets(assets), sha256: "0".repeat(64) };
+    const text = serializePlan(plan, { file: "plan.safetensors", sha256: file.sha256 });
+    expect(parsePlan(text, () => file)).toEqual(plan);
+    expect(planBytes(plan, 100).parts["key.codes"]).toBe(3 * 64 * (32 + 0 + 16));
+    expect(() =>
+      parsePlan(text, () => ({ ...file, bytes: serializeAssets([{ ...widths, data: new Uint8Array(192) }]) })),
+    ).toThrow(
+      expect.objectContaining({
+        code: "PLAN_ASSETS_UNFIT",
+        message: expect.stringMatching(/layers.0.key: .*add up to 256 bits at KV head 0, got 0/) as string,
+      }),
+    );
   });
 
   test("the published schema is the one that is checked", () => {

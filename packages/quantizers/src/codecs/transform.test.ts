@@ -1,5 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
-import { assertAssetsFit, blockTokens, schemeOfHead, type SchemeOf } from "@kvtuner/plan";
+import { assertAssetsFit, type Asset, blockTokens, schemeFault, schemeOfHead, type SchemeOf } from "@kvtuner/plan";
 import { describe, expect, it } from "vitest";
 import { blockErrorBounds } from "../block-error-bounds.ts";
 import { decodeBlock, encodeBlock } from "../block.ts";
@@ -255,5 +255,135 @@ describe("TurboQuant's bound", () => {
     expect(mean).toBeLessThanOrEqual((Math.sqrt(3) * Math.PI) / 2 / 4 ** bits);
     expect(mean / stated).toBeGreaterThan(0.9);
     expect(mean / stated).toBeLessThan(1.16);
+  });
+});
+
+describe("edge values", () => {
+  const roundTrip = (x: Float32Array, scheme: TransformScheme): Float32Array => {
+    const decoded = new Float32Array(x.length);
+    fakeQuantize(x, decoded, { tokens: 1, heads: 1, headSize: x.length }, scheme);
+    return decoded;
+  };
+  const logarithmic: TransformScheme = { ...PLAIN, bits: 2, gain: "log4" };
+
+  it("a token of zeros decodes to zeros with a norm, and to the smallest levels with a gain in steps", () => {
+    const zeros = new Float32Array(16);
+    for (const gain of ["norm16", "norm16-corrected"] as const)
+      expect(roundTrip(zeros, { ...PLAIN, gain, rotation: "hadamard" })).toEqual(zeros);
+    expect(roundTrip(zeros, logarithmic).map(Math.abs)).toEqual(new Float32Array(16).fill(gaussianLevels(2)[2]! / 4));
+  });
+
+  it("a constant is exact with a corrected norm, as all its channels have one level", () => {
+    const constant = new Float32Array(16).fill(-3.5);
+    expect(roundTrip(constant, { ...PLAIN, bits: 3, gain: "norm16-corrected" })[0]).toBeCloseTo(-3.5, 2);
+  });
+
+  it("a token far larger than the text gets the largest gain, and one far smaller the smallest", () => {
+    const levels = gaussianLevels(2);
+    expect(roundTrip(new Float32Array(16).fill(1000), logarithmic)[3]).toBeCloseTo(levels[3]! * 2 ** 1.75, 5);
+    expect(roundTrip(new Float32Array(16).fill(1e-6), logarithmic)[3]).toBeCloseTo(levels[2]! * 2 ** -2, 5);
+  });
+
+  it("a KV head without bits decodes to its mean", () => {
+    const assets = [asset("w", [1, 4], new Uint8Array(4)), asset("m", [1, 4], Float32Array.of(1, 2, 3, 4))];
+    for (const gain of ["none", "norm16-corrected", "log4"] as const) {
+      const scheme: TransformScheme = { ...PLAIN, bits: [0], widths: "w", mean: "m", gain };
+      assertAssetsFit(scheme, { kvHeads: 1, headSize: 4 }, assets);
+      const block = encodeBlock(Float32Array.of(9, 9, 9, 9), 1, 4, scheme, { assets });
+      expect(decodeBlock(block, 1, 4, scheme, { assets })).toEqual(Float32Array.of(1, 2, 3, 4));
+    }
+  });
+
+  it("numbers at float16's limits stay finite", () => {
+    const largest = Float32Array.from({ length: 16 }, (_, index) => (index % 2 === 0 ? 65_504 : -65_504));
+    for (const gain of ["none", "norm16", "norm16-corrected", "log4"] as const)
+      for (const bits of [1, 8, 16] as const)
+        expect(
+          roundTrip(largest, { ...PLAIN, bits, gain, rotation: "hadamard", signs: 3 }).every(Number.isFinite),
+        ).toBe(true);
+  });
+});
+
+describe("tables that do not fit", () => {
+  const heads = { kvHeads: 2, headSize: 4 };
+  const scheme: TransformScheme = {
+    ...PLAIN,
+    stage: "before-rope",
+    frequencies: "f",
+    pairing: "halves",
+    mean: "m",
+    rotation: "r",
+    bits: [2.25, 1.75],
+    widths: "w",
+    gain: "log4",
+    scales: "s",
+  };
+  const table = (name: string, shape: readonly number[], fill = 1) =>
+    asset(name, shape, new Float32Array(shape.reduce((product, size) => product * size, 1)).fill(fill));
+  const good = [
+    table("f", [2]),
+    table("m", [2, 4]),
+    table("r", [2, 2, 4, 3]),
+    table("s", [2, 2, 3]),
+    asset("w", [2, 3], Uint8Array.of(4, 4, 1, 0, 3, 4)),
+  ];
+  const replaced = (name: string, other?: Asset): Asset[] => [
+    ...good.filter((own) => own.name !== name),
+    ...(other ? [other] : []),
+  ];
+
+  it("are accepted if they do", () => {
+    expect(schemeFault(scheme, heads)).toBeUndefined();
+    expect(() => assertAssetsFit(scheme, heads, good)).not.toThrow();
+  });
+
+  it.each([
+    ["are missing", replaced("m"), /an asset m for transform of 2 bits, before RoPE.*got f, r, s, w/],
+    [
+      "are of another shape",
+      replaced("m", table("m", [1, 4])),
+      /mean float32 \[2, 4\], got float32 \[1, 4\] in asset m/,
+    ],
+    ["are of another type", replaced("w", table("w", [2, 3])), /widths uint8 \[2, 3\], got float32/],
+    ["have another number of channels", replaced("s", table("s", [2, 2, 4])), /scales float32 \[2, 2, 3\]/],
+    [
+      "have NaN",
+      replaced("r", table("r", [2, 2, 4, 3], NaN)),
+      /rotation of magnitude up to 2\^40, got NaN at 0 of asset r/,
+    ],
+    ["have numbers beyond use", replaced("m", table("m", [2, 4], 2e12)), /mean of magnitude up to 2\^40, got 1999999/],
+    ["have negative deviations", replaced("s", table("s", [2, 2, 3], -1)), /deviations from 0, got -1 in asset s/],
+    [
+      "have other bits than the scheme",
+      replaced("w", asset("w", [2, 3], Uint8Array.of(4, 4, 1, 0, 4, 4))),
+      /add up to 7 bits at KV head 1, got 8/,
+    ],
+    [
+      "have unknown widths",
+      replaced("w", asset("w", [2, 3], Uint8Array.of(9, 0, 0, 0, 3, 4))),
+      /0 to 8 or 16 bits, got 9/,
+    ],
+    ["have too many frequencies", replaced("f", table("f", [3])), /at most 2 pairs, got f of float32 \[3\]/],
+  ])("are rejected if they %s", (_, assets, message) => {
+    expect(() => assertAssetsFit(scheme, heads, assets)).toThrow(message);
+  });
+
+  it.each([
+    ["too few levels", Float32Array.of(1, 2, 3), /16 levels, got 3/],
+    ["levels in another order", new Float32Array(16).map((_, index) => -index), /ascending levels/],
+  ])("are rejected with %s", (_, levels, message) => {
+    const own = { ...PLAIN, bits: 1 as const, levels: "l" };
+    expect(() => assertAssetsFit(own, heads, [asset("l", [levels.length], levels)])).toThrow(message);
+  });
+
+  it.each([
+    ["bits that are no whole number in a head", { bits: [2.2, 1.75] }, /whole bits in 4 channels, got 2.2/],
+    ["bits of too few heads", { bits: [2, 2, 2] }, /each of 2, got 3/],
+    ["one number of bits beside a table", { bits: 4 as const }, /bits in a list/],
+    ["a list of bits without a table", { widths: "equal" }, /bits as one number/],
+    ["a pairing without frequencies", { frequencies: "none" }, /frequencies and a pairing with stage before-rope/],
+    ["signs without a Hadamard transform", { signs: 1 }, /signs only with rotation hadamard, got rotation r/],
+  ])("schemes are rejected with %s", (_, change, message) => {
+    expect(schemeFault({ ...scheme, ...change }, heads)).toMatch(message);
   });
 });
