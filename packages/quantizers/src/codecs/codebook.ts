@@ -37,7 +37,8 @@ export const codebookCodec: Codec<CodebookScheme, CodebookBlock> = {
     const outliers = (block.outliers?.length ?? 0) / Math.ceil(tokens / scheme.blockSize);
     for (const [index, part] of normalizedBlocks(x, headSize, scheme, context).entries()) {
       const firstToken = index * scheme.blockSize;
-      const codes = Uint8Array.from(part.normalized, codeOf);
+      const codes = new Uint8Array(part.normalized.length);
+      for (let place = 0; place < codes.length; place++) codes[place] = codeOf(part.normalized[place]!);
       for (let row = 0; row * headSize < codes.length; row++) {
         const packed = packCodes(codes.subarray(row * headSize, (row + 1) * headSize), scheme.bits);
         block.codes.set(packed, (firstToken + row) * rowBytes);
@@ -145,7 +146,7 @@ const beforeRope = (x: Float32Array, headSize: number, scheme: CodebookScheme, c
 };
 
 const byToken = (rows: Float32Array, headSize: number, count: number): NormalizedBlock => {
-  const places = largestPlaces(fromMedians(rows, headSize), count);
+  const places = count > 0 ? largestPlaces(fromMedians(rows, headSize), count) : [];
   const { lowest, highest } = rangesWithout(places, rows, headSize);
   const parameters = {
     scales: highest.map((high, token) => roundToFloat16((high - lowest[token]!) / 2)),
@@ -166,18 +167,28 @@ const fromMedians = (rows: Float32Array, headSize: number): Float32Array => {
   return distances;
 };
 
+/** Ranges of tokens, `[tokens]`. */
+interface TokenRanges {
+  readonly lowest: Float32Array;
+  readonly highest: Float32Array;
+}
+
 /** Smallest and largest number of each token that is not at one of the places; 0 if all are. */
-const rangesWithout = (places: readonly number[], rows: Float32Array, headSize: number) => {
+const rangesWithout = (places: readonly number[], rows: Float32Array, headSize: number): TokenRanges => {
   const rest = rows.slice();
   for (const place of places) rest[place] = NaN;
-  const tokens = Array.from({ length: rows.length / headSize }, (_, token) =>
-    rest.subarray(token * headSize, (token + 1) * headSize).filter((x) => !Number.isNaN(x)),
-  );
-  const fold = (choose: (one: number, other: number) => number): Float32Array =>
-    Float32Array.from(tokens, (numbers) =>
-      numbers.length > 0 ? numbers.reduce((one, other) => choose(one, other)) : 0,
-    );
-  return { lowest: fold(Math.min), highest: fold(Math.max) };
+  const tokens = rows.length / headSize;
+  const [lowest, highest] = [new Float32Array(tokens), new Float32Array(tokens)];
+  for (let token = 0; token < tokens; token++) {
+    let [low, high] = [Infinity, -Infinity];
+    for (let place = token * headSize; place < (token + 1) * headSize; place++) {
+      const number = rest[place]!;
+      if (number < low) low = number;
+      if (number > high) high = number;
+    }
+    if (low <= high) [lowest[token], highest[token]] = [low, high];
+  }
+  return { lowest, highest };
 };
 
 const byChannel = (rows: Float32Array, headSize: number, count: number, context: CodecContext): NormalizedBlock => {
