@@ -38,9 +38,11 @@ export const pairOf = ({ key, value }: LayerScheme): { readonly key: number; rea
   value: bitsOf(value),
 });
 
-/** Writes a pair as `K8V4`. */
+/** Writes a pair as `K8V4`; means of bits that differ by channel with at most two decimals, such as `K1.2V2.05`. */
 export const formatPair = ({ key, value }: { readonly key: number; readonly value: number }): string =>
-  `K${key}V${value}`;
+  `K${twoDecimals(key)}V${twoDecimals(value)}`;
+
+const twoDecimals = (bits: number): number => Math.round(bits * 100) / 100;
 
 /**
  * Reads a shorthand such as `kivi:K4V2+sinks4` or `none`.

@@ -13,3 +13,14 @@ test("a plan's strip numbers every fifth layer by its place in the model", () =>
     "V 4 2 2 2 2 2",
   ]);
 });
+
+test("bits that differ by channel are shown with one decimal", () => {
+  const terminal = recordingTerminal();
+  const shape = { layers: 6, queryHeads: 1, kvHeads: 1, headSize: 32 };
+  terminal.out(...strip(["K1.2V2.05", ...Array<string>(5).fill("K16V2")], shape, terminal));
+  expect(terminal.written.out.split("\n").map((line) => line.trimEnd())).toEqual([
+    "  0                        5",
+    "K 1.2  16.0 16.0 16.0 16.0 16.0",
+    "V 2.0  2.0  2.0  2.0  2.0  2.0",
+  ]);
+});

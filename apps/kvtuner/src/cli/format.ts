@@ -1,4 +1,4 @@
-import { cachePlaces, type CacheShape, formatBytes, parsePair } from "@kvtuner/plan";
+import { cachePlaces, type CacheShape, formatBytes } from "@kvtuner/plan";
 import type { FrontPlan } from "@kvtuner/tuning";
 import { plainTable } from "../plain-table.ts";
 import type { Painted, Piece, Style, Terminal } from "./terminal.ts";
@@ -25,18 +25,26 @@ export const frontTable = (front: readonly FrontPlan[], picked: FrontPlan | unde
  * model of every fifth layer stands above. Ends without a newline.
  */
 export const strip = (pairs: readonly string[], shape: CacheShape, terminal: Terminal): Piece[] => {
-  const parsed = pairs.map((name) => parsePair(name));
+  const bits = pairs.map(bitsOfPair);
+  const width = bits.flat().every(Number.isInteger) ? 2 : 5;
   const numbered = cachePlaces(shape).filter((_, layer) => layer % 5 === 0);
-  const numbers = numbered.map((place) => String(place).padEnd(10)).join("");
+  const numbers = numbered.map((place) => String(place).padEnd(5 * width)).join("");
   return [
     `  ${numbers.trimEnd()}\nK `,
-    ...parsed.map(({ key }) => cell(key, terminal)),
+    ...bits.map(([key]) => cell(key, width, terminal)),
     "\nV ",
-    ...parsed.map(({ value }) => cell(value, terminal)),
+    ...bits.map(([, value]) => cell(value, width, terminal)),
   ];
 };
 
-const cell = (bits: number, { paint }: Terminal): Painted => paint(["black", background(bits)], String(bits).padEnd(2));
+/** Bits in `K8V4`, or in `K1.2V2.05` where they differ by channel. */
+const bitsOfPair = (pair: string): readonly [key: number, value: number] => {
+  const [key = Number.NaN, value = Number.NaN] = pair.slice(1).split("V").map(Number);
+  return [key, value];
+};
+
+const cell = (bits: number, width: number, { paint }: Terminal): Painted =>
+  paint(["black", background(bits)], (width === 2 ? String(bits) : bits.toFixed(1)).padEnd(width));
 
 const background = (bits: number): Style => {
   if (bits <= 2) return "bgRed";
