@@ -22,3 +22,4 @@ export type { HeadTables } from "./transform/head-tables.ts";
 export { channelRanges } from "./codebook/channel-ranges.ts";
 export { addWeighted, levelHistogram, weightedLevels } from "./codebook/weighted-levels.ts";
 export type { LevelHistogram } from "./codebook/weighted-levels.ts";
+export { symmetricEigen } from "./transform/symmetric-eigen.ts";

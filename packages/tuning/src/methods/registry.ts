@@ -4,6 +4,7 @@ import { fp8Method } from "./fp8.ts";
 import { kiviMethod } from "./kivi.ts";
 import { kvquantMethod } from "./kvquant.ts";
 import type { Method } from "./method.ts";
+import { paluMethod } from "./palu.ts";
 import { perTokenMethod } from "./per-token.ts";
 import { tensorrtLlmMethod } from "./tensorrt-llm.ts";
 import { transformMethod } from "./transform.ts";
@@ -21,5 +22,6 @@ export const METHODS: readonly Method[] = [
   vllmInt8Method,
   tensorrtLlmMethod,
   turboquantMethod,
+  paluMethod,
   transformMethod,
 ];

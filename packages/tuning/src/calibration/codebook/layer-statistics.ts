@@ -1,6 +1,7 @@
 import type { Asset, SchemeOf } from "@kvtuner/plan";
-import { normalizedBlocks, type Rope, unrotate } from "@kvtuner/quantizers";
+import { normalizedBlocks, type Rope } from "@kvtuner/quantizers";
 import { addWeighted, channelRanges, type LevelHistogram, levelHistogram } from "@kvtuner/sensitivity";
+import { beforeRope } from "../before-rope.ts";
 import type { HeadRows, LayerRows } from "../transform/cache-samples.ts";
 
 /** Share of numbers that are kept in 16 bits. */
@@ -43,17 +44,6 @@ export const layerStatistics = (
       ];
     }),
   );
-};
-
-/** Gradients turn as keys do. */
-const beforeRope = (head: HeadRows, rope: Rope): HeadRows => {
-  const turnedBack = (source: Float32Array): Float32Array => {
-    const rows = source.slice();
-    for (const [row, position] of head.positions.entries())
-      unrotate(rows.subarray(row * head.size, (row + 1) * head.size), head.size, position, rope);
-    return rows;
-  };
-  return { ...head, rows: turnedBack(head.rows), gradients: head.gradients.map(turnedBack) };
 };
 
 /** Tokens that share outliers; 1 without any. */
