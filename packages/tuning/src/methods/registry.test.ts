@@ -34,6 +34,14 @@ test.each([
   ["vllm-int8", "int8_per_token_head", 8 + 16 / 64],
   ["tensorrt-llm", "fp8", 8],
   ["turboquant", "K3V3", 3 + 16 / 64],
+  ["quarot", "K4V4", 4 + 32 / 64],
+  ["skvq", "K2V2", 2 + 16 / 64 + ((16 - 2 - 16 / 64) * 133) / 4096],
+  // Bytes of a block of 128 tokens: codes, scale and minimum of 64 channels (keys) or 128 tokens (values), and the other axis; 31 blocks.
+  [
+    "kvarn",
+    "k4v2_g128",
+    (((128 * 64 * 6) / 8 + 2 * (2 * 64 + 128) + 2 * (2 * 128 + 64)) * 31 * 8 + 2 * 16 * 128 * 64) / (2 * 64 * 4096),
+  ],
   // One layer of three is coded.
   ["turboquant", "vLLM 3bit_nc", (2 * 16 + (3 + 16 / 64 + (3 + 32 / 64)) / 2) / 3],
 ])("%s:%s takes %d bits", (name, label, bits) => {
