@@ -1,5 +1,6 @@
+import { writeFile } from "node:fs/promises";
 import type { CacheType } from "./cache-types.ts";
-import type { OpenRequest, PeerAnswer, PeerCall, PeerMethods } from "./protocol.ts";
+import type { OpenRequest, PeerAnswer, PeerCall, PeerMethods, StridedRequest } from "./protocol.ts";
 import { fillFromState } from "./state-file.ts";
 
 /** The parts of node-llama-cpp used here. Not its own types, because it may not be installed. */
@@ -114,8 +115,34 @@ const sequenceMethods = (sequence: LlamaSequence): PeerMethods => ({
     await truncate(sequence, 0);
     return of.map((id) => next?.logits?.get(id) ?? Number.NaN);
   },
+  strided: async (request) => {
+    await writeFile(request.path, await stridedLogits(sequence, request));
+    await truncate(sequence, 0);
+  },
   clear: async () => truncate(sequence, 0),
 });
+
+/** Tokens evaluated in one call: the package makes a map of the whole vocabulary for each position. */
+const PIECE_TOKENS = 128;
+
+const stridedLogits = async (
+  sequence: LlamaSequence,
+  { ids, stride, vocabulary }: Omit<StridedRequest, "path">,
+): Promise<Float32Array> => {
+  const logits = new Float32Array(Math.ceil(ids.length / stride) * vocabulary);
+  for (let start = 0; start < ids.length; start += PIECE_TOKENS) {
+    const piece = [...ids.subarray(start, start + PIECE_TOKENS)];
+    const isWanted = (index: number): boolean => (start + index) % stride === 0;
+    const results = await sequence.controlledEvaluate(
+      piece.map((id, index) => (isWanted(index) ? [id, { generateNext: { logits: true } }] : id)),
+    );
+    for (const [index, result] of results.entries()) {
+      const row = ((start + index) / stride) * vocabulary;
+      if (isWanted(index)) for (const [id, logit] of result?.next?.logits ?? []) logits[row + id] = logit;
+    }
+  }
+  return logits;
+};
 
 /** Appends tokens and returns what follows the last one. */
 const evaluateLast = async (

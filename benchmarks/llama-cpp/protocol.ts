@@ -28,6 +28,15 @@ export interface LogitsRequest {
   readonly of: readonly number[];
 }
 
+/** A sample of text, and the positions whose logits are requested. */
+export interface StridedRequest {
+  readonly ids: Int32Array;
+  readonly stride: number;
+  readonly vocabulary: number;
+  /** File to write. */
+  readonly path: string;
+}
+
 /** Calls of the process, one at a time, on one sequence of tokens. Times are milliseconds. */
 export interface PeerMethods {
   open(request: OpenRequest): Promise<OpenReply>;
@@ -41,6 +50,11 @@ export interface PeerMethods {
   greedy(request: { readonly ids: Int32Array; readonly tokens: number }): Promise<number[]>;
   /** Logits of some tokens after a prompt in one piece and `ids` one by one. The cache is empty before and after. */
   logits(request: LogitsRequest): Promise<number[]>;
+  /**
+   * Writes the logits of the whole vocabulary after every `stride`th token from the first to a file, float32 `[positions,
+   * vocabulary]`: messages of that size take minutes. The cache is empty before and after.
+   */
+  strided(request: StridedRequest): Promise<void>;
   clear(request: Record<string, never>): Promise<void>;
 }
 

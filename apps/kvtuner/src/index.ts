@@ -1,3 +1,5 @@
+export { advise } from "./advise.ts";
+export type { AdviceResult } from "./advise.ts";
 export { bench } from "./bench.ts";
 export type { BenchResult } from "./bench.ts";
 export { benchText } from "./bench-text.ts";
@@ -17,6 +19,7 @@ export { openModel } from "./model/open.ts";
 export { resolveModel } from "./model/resolve.ts";
 export type { ModelAccess, ResolvedModel } from "./model/resolve.ts";
 export type {
+  AdviseOptions,
   BenchOptions,
   CalibrationOptions,
   CompareOptions,

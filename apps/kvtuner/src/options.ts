@@ -12,6 +12,7 @@ import {
   numberOption,
   OptionError,
   oneOf,
+  RUNTIMES,
   seedOption,
   STUDY_OPTIONS,
   TASK_OPTIONS,
@@ -271,6 +272,40 @@ export interface ExportOptions extends Omit<Given<typeof EXPORT_OPTIONS>, "to" |
   /** Name of a target, such as `llama.cpp`. */
   readonly to: string;
   readonly model?: ModelOption;
+}
+
+/** Options of `advise`. */
+export const ADVISE_OPTIONS = {
+  for: {
+    ...choiceOption(
+      RUNTIMES.map(({ name }) => name),
+      undefined,
+      "runtime whose settings to rank",
+    ),
+    isRequired: true,
+  },
+  budget: {
+    ...wholeOption({ least: 1 }, undefined, "most bytes that the cache may take at --context, such as 2GB"),
+    kind: "bytes",
+    value: "<bytes>",
+  } satisfies Option<number, number, undefined>,
+  context: {
+    ...CONTEXT_OPTION.context,
+    kind: "tokens",
+    help: "context length in tokens, such as 32k, for byte counts and Phi-3's RoPE factors",
+  } satisfies Option<number, number, number>,
+  text: textOption("<file>", "UTF-8 text file (default: the model's own continuations of built-in prompts)"),
+  samples: wholeOption({ least: 1 }, 4, "number of samples of the text"),
+  sampleLength: wholeOption({ least: 2 }, 512, "tokens per sample"),
+  seed: seedOption("seed for the model's own text, below 2^32"),
+  ...OFFLINE_OPTION,
+};
+
+/** Options of {@link advise}. */
+export interface AdviseOptions extends Given<typeof ADVISE_OPTIONS>, RunCallbacks {
+  readonly model: ModelOption;
+  /** Name of the runtime. */
+  readonly for: string;
 }
 
 /** Options of a model that runs on a cache. */

@@ -2,10 +2,20 @@ import { KvtunerError } from "@kvtuner/plan";
 import { oneOf, OptionError, seedNumber, wholeNumber } from "./option-values.ts";
 
 /**
- * How a command line writes a value: `bytes` like `40MB`, `texts` more than once, several `numbers`, `paths` or `plans` with
+ * How a command line writes a value: `bytes` like `40MB`, `tokens` like `32k`, `texts` more than once, several `numbers`, `paths` or `plans` with
  * commas; a `flag` has no value.
  */
-export type OptionKind = "number" | "numbers" | "bytes" | "text" | "texts" | "list" | "paths" | "plans" | "flag";
+export type OptionKind =
+  | "number"
+  | "numbers"
+  | "bytes"
+  | "tokens"
+  | "text"
+  | "texts"
+  | "list"
+  | "paths"
+  | "plans"
+  | "flag";
 
 /** One option, defined once: its type, check, default, help and form on a command line. */
 export interface Option<Value = unknown, Input = Value, Fallback = Value | undefined> {

@@ -1,6 +1,7 @@
 import { KvtunerError } from "@kvtuner/plan";
 import { Command, CommanderError } from "commander";
 import packageJson from "../../package.json" with { type: "json" };
+import { adviseCommand } from "./advise.ts";
 import { benchCommand } from "./bench.ts";
 import { calibrateCommand } from "./calibrate.ts";
 import { compareCommand } from "./compare.ts";
@@ -47,6 +48,7 @@ export const kvtunerProgram = (terminal: Terminal, interrupt: Interrupt): Comman
     tuneCommand,
     compareCommand,
     calibrateCommand,
+    adviseCommand,
     runCommand,
     evalCommand,
     inspectCommand,

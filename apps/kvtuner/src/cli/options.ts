@@ -55,6 +55,12 @@ const bytes = (text: string): number => {
   }
 };
 
+/** `32k` is 32 times 1024 tokens. */
+const tokens = (text: string): number => {
+  const [, count] = /^(\d+)k$/i.exec(text) ?? [];
+  return count === undefined ? number(text) : 1024 * Number(count);
+};
+
 const list = (text: string): string[] => {
   const items = text.split(",").map((item) => item.trim());
   if (!items.includes("")) return items;
@@ -72,6 +78,7 @@ const PARSERS = {
   number,
   numbers: (text: string) => list(text).map(number),
   bytes,
+  tokens,
   text: (text: string) => text,
   texts: (text: string, before: readonly string[] = []) => [...before, text],
   list,
