@@ -9,10 +9,12 @@ const out = join(cli.folder, "comparison");
 const text = join(cli.folder, "text.txt");
 const other = join(cli.folder, "other.txt");
 
+const TEXT = ["--text", text, "--samples", "2", "--sample-length", "64"];
+
 const SMALL = [
-  ["--text", text, "--samples", "2", "--sample-length", "64"],
+  TEXT,
   ["--calibration-text", other, "--calibration-samples", "1", "--calibration-length", "64"],
-  ["--methods", "kivi,per-token,kvtuner", "--bits", "4,5", "--context", "256"],
+  ["--methods", "kivi,per-token,fp8,kvtuner", "--bits", "4,5", "--context", "256"],
 ].flat();
 
 const compare = (...argv: string[]): Promise<Finished> => cli.start(["compare", cli.model, ...SMALL, ...argv]).finished;
@@ -51,6 +53,21 @@ test("each method at its settings nearest to each level, tuned plans within it, 
   for (const { method, levels, bits } of rows) expect(!method.startsWith("kvtuner-") || bits <= levels[0]!).toBe(true);
   const klOf = (name: string): number => rows.find(({ method, levels }) => method === name && levels.includes(5))!.kl;
   expect(klOf("kvtuner-all")).toBeLessThan(klOf("per-token"));
+
+  // The tuned plan is a plan file like any other.
+  const plan = join(out, "kvtuner-all-5.json");
+  const evaluated = await cli.start([
+    "eval",
+    cli.model,
+    "--plan",
+    plan,
+    ...TEXT,
+    "--context",
+    "256",
+    "--json",
+    "--quiet",
+  ]).finished;
+  expect(JSON.parse(evaluated.stdout).kl).toBe(klOf("kvtuner-all"));
 
   // What a killed run leaves: some lines, and a half-written one.
   const scores = join(out, "scores.jsonl");

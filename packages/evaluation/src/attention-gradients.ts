@@ -5,7 +5,7 @@ import {
   type Decoder,
   type HoleGradients,
 } from "@kvtuner/decoder";
-import { holesOf, type LayerScheme } from "@kvtuner/plan";
+import { type Asset, holesOf, type LayerScheme } from "@kvtuner/plan";
 import { createActivationStore } from "./activation-store.ts";
 import { type ActivationOptions, storeOptionsOf } from "./activations.ts";
 import { givenLabels, predictedLabels, type PredictedLabels } from "./labels.ts";
@@ -34,6 +34,8 @@ export interface GradientOptions
   readonly draws: number;
   /** Labels as the model predicts them (default), or the tokens that really follow, which make one draw. */
   readonly labels?: "predicted" | "next";
+  /** Static tables that the schemes of {@link HoleSample.attend} name. */
+  readonly assets?: readonly Asset[];
   /** Lets a later call with the same samples, draws and labels go on where this one was cut short. */
   readonly checkpoint?: BackwardCheckpoint;
   readonly signal?: AbortSignal;
@@ -48,11 +50,21 @@ export interface GradientOptions
 export const attentionGradients = async (
   decoder: Decoder,
   samples: readonly Int32Array[],
-  { createSession, draws, seed, counts, labels = "predicted", checkpoint, signal, ...activations }: GradientOptions,
+  {
+    createSession,
+    draws,
+    seed,
+    counts,
+    labels = "predicted",
+    assets,
+    checkpoint,
+    signal,
+    ...activations
+  }: GradientOptions,
   visit: (place: HoleSample) => Promise<void>,
 ): Promise<void> => {
   const store = createActivationStore(storeOptionsOf(activations));
-  const attention = createSampleAttention(decoder.shape, decoder.attention);
+  const attention = createSampleAttention(decoder.shape, decoder.attention, assets);
   const vocabulary = decoder.vocabularySize;
   const cotangent =
     labels === "predicted"

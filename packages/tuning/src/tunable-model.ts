@@ -1,5 +1,5 @@
 import type { EncodedPrompt, Evaluator, TaskEvaluator, TaskEvaluatorOptions, TaskModel } from "@kvtuner/evaluation";
-import type { CacheShape, LayerScheme, ModelIdentity } from "@kvtuner/plan";
+import type { Asset, CacheShape, LayerScheme, ModelIdentity } from "@kvtuner/plan";
 import type { Rope } from "@kvtuner/quantizers";
 import type { LayerDistribution } from "@kvtuner/sensitivity";
 
@@ -30,6 +30,8 @@ export interface GradientOptions {
   readonly labels?: "predicted" | "next";
   /** Whether a position of a sample has labels: what its token predicts counts. */
   readonly counts: (sample: number, position: number) => boolean;
+  /** Static tables that the schemes of {@link PlaceGradients.attend} name. */
+  readonly assets?: readonly Asset[];
   /** Lets a later run go on where this one was cut short. A model may ignore it. */
   readonly checkpoint?: GradientCheckpoint;
   readonly signal?: AbortSignal;

@@ -13,7 +13,14 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { KvtunerError } from "@kvtuner/plan";
-import { COMPARISON_FILES, isKeptGradients, STUDY_FILES, systemReason, type StudyStorage } from "@kvtuner/tuning";
+import {
+  COMPARISON_FILES,
+  isKeptGradients,
+  isTunedPlan,
+  STUDY_FILES,
+  systemReason,
+  type StudyStorage,
+} from "@kvtuner/tuning";
 import { writeFileAtomic } from "./atomic-file.ts";
 import { lockStudy } from "./lock.ts";
 import { makeFolder } from "./make-folder.ts";
@@ -83,7 +90,9 @@ const isLeftover = (name: string): boolean => name === "lock" || isTemporaryFile
 /** Files that may be half-written: a step's file, or the lock and the process id. Others are not ours. */
 const isTemporaryFile = (name: string): boolean => {
   const original = /^(.+)\.\d+\.tmp$/.exec(name)?.[1];
-  return original !== undefined && (WRITTEN_ASIDE.includes(original) || isKeptGradients(original));
+  return (
+    original !== undefined && (WRITTEN_ASIDE.includes(original) || isKeptGradients(original) || isTunedPlan(original))
+  );
 };
 
 const WRITTEN_ASIDE: readonly string[] = [

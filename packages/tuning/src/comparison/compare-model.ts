@@ -14,14 +14,15 @@ import type { Calibration, Method } from "../methods/method.ts";
 import { METHODS } from "../methods/registry.ts";
 import type { Callbacks } from "../progress.ts";
 import { writeRecord, type StudyStorage } from "../storage/storage.ts";
+import { writePlan } from "../study/plan-file.ts";
 import type { ReadTask } from "../tasks/open-task.ts";
 import { thenDispose } from "../then-dispose.ts";
 import type { TunableModel } from "../tunable-model.ts";
 import { TUNED, type ComparisonOptions } from "./options.ts";
-import { COMPARISON_FILES, type Comparison, type ComparisonRow } from "./record.ts";
+import { COMPARISON_FILES, tunedPlanFiles, type Comparison, type ComparisonRow } from "./record.ts";
 import { comparisonSamples, describeTexts, type ComparisonSamples } from "./samples.ts";
 import { digestOf, scorePlans, scoreTasks } from "./score-plans.ts";
-import { crossed, tunedPlans, type Family, type TunedPlan } from "./tuned-plans.ts";
+import { choiceOf, crossed, tunedPlans, type Family, type TunedPlan } from "./tuned-plans.ts";
 
 /** What the caller of {@link compareModel} does itself. */
 export interface ComparisonHooks extends Callbacks {
@@ -71,6 +72,7 @@ const compareIn = async (
   const candidates = await methodCandidates(methods, sizes);
   assertLevelsReached(candidates, levels, sizes);
   const samples = await texts();
+  await samples.keep();
   const tuned = options.methods.includes(TUNED)
     ? await tunedChosen({ model, options, storage, hooks, samples, sizes }, methods, candidates)
     : [];
@@ -108,8 +110,18 @@ const scoredRows = async (
   const rows = digested.map((plan): ComparisonRow => {
     const { plan: _, floatPerplexity: __, ...score } = scores.get(plan.digest)!;
     const accuracy = tasks?.get(plan.digest);
-    const { method, title, label, levels, bits, bytes } = plan;
-    const figures = { method, title, label, levels, bits, bytes, assetBytes: assetBytes(plan), ...score };
+    const { method, title, label, levels, bits, bytes, file } = plan;
+    const figures = {
+      ...(file !== undefined && { plan: file }),
+      method,
+      title,
+      label,
+      levels,
+      bits,
+      bytes,
+      assetBytes: assetBytes(plan),
+      ...score,
+    };
     return accuracy ? { ...figures, task: withoutPlan(accuracy) } : figures;
   });
   return { rows, floatPerplexity };
@@ -138,16 +150,26 @@ const tunedChosen = async (
     hooks.warn("no tuned plans: this is an ONNX model, whose gradients are not known; compare a GGUF file of it");
     return [];
   }
-  const families = familiesOf(methods, candidates);
+  const families = familiesOf(methods, candidates, model.shape.layers);
   const evaluator = lazily(() => model.evaluator(samples.calibration));
   const { bits: levels, context, seed } = options;
   const parts = { model, gradients, samples: samples.calibration, evaluator, families, levels, context, seed };
   const plans = await thenDispose(() => tunedPlans({ ...parts, storage, callbacks: hooks }), evaluator.dispose);
-  return mergedLevels(plans).map(({ plan, levels: own }) => {
-    const { title } = families.find(({ name }) => name === plan.family)!;
-    const label = `at most ${plan.level} bits`;
-    return { ...candidate({ method: `${TUNED}-${plan.family}`, title, label }, plan, sizes), levels: own };
-  });
+  const chosen: Chosen[] = [];
+  for (const { plan, levels: own } of mergedLevels(plans)) {
+    const { family, level, layers, assets = [] } = plan;
+    const { title } = families.find(({ name }) => name === family)!;
+    const files = tunedPlanFiles(family, level);
+    const { identity, shape } = model;
+    await writePlan(
+      storage,
+      { version: 2, model: identity, shape, layers, ...(assets.length > 0 && { assets }) },
+      files,
+    );
+    const names = { method: `${TUNED}-${family}`, title, label: `at most ${level} bits` };
+    chosen.push({ ...candidate(names, plan, sizes), levels: own, file: files.plan });
+  }
+  return chosen;
 };
 
 /** One plan may be the best within several levels. */
@@ -165,20 +187,24 @@ const mergedLevels = (plans: readonly TunedPlan[]): { plan: TunedPlan; levels: n
 /** Methods that the KVTuner paper tunes by themselves. */
 const PAPER_FAMILIES: readonly string[] = ["kivi", "per-token"];
 
-/** What plans are tuned over: the paper's methods one by one, and all methods together. Settings with tables are left out so far. */
+/** What plans are tuned over: the paper's methods one by one, and the keys and values of all methods. */
 const familiesOf = (
   methods: readonly Method[],
   candidates: readonly Candidate[],
+  layers: number,
 ): (Family & { readonly title: string })[] => {
-  const schemesOf = (own: readonly Candidate[]): Family["schemes"] =>
-    own.flatMap(({ layers, assets = [] }) => (assets.length > 0 ? [] : layers));
+  const familyOf = (own: readonly Candidate[]): Pick<Family, "choices" | "assets"> => ({
+    choices: own.map((one) => choiceOf(`${one.method}:${one.label}`, one)),
+    assets: own.flatMap(({ assets = [] }) => assets),
+  });
   const alone = methods
     .filter(({ name }) => PAPER_FAMILIES.includes(name))
     .map(({ name, title }) => ({
       name,
       title: `KVTuner over ${title}`,
-      schemes: schemesOf(candidates.filter(({ method }) => method === name)),
+      ...familyOf(candidates.filter(({ method }) => method === name)),
     }));
-  const all = { name: "all", title: "KVTuner over everything", schemes: crossed(schemesOf(candidates)) };
-  return [...(methods.length > 1 ? alone : []), all].filter(({ schemes }) => schemes.length > 0);
+  const { choices, assets } = familyOf(candidates);
+  const all = { name: "all", title: "KVTuner over everything", choices: crossed(choices, layers), assets };
+  return [...(methods.length > 1 ? alone : []), all].filter((family) => family.choices.length > 0);
 };

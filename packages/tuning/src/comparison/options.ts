@@ -42,7 +42,7 @@ export const COMPARISON_OPTIONS = {
     "<file>",
     "UTF-8 text file to tune and calibrate on (default: the model's own continuations of built-in prompts)",
   ),
-  calibrationSamples: { ...STUDY_OPTIONS.samples, help: "number of samples to tune and calibrate on" },
+  calibrationSamples: wholeOption({ least: 1 }, 4, "number of samples to tune and calibrate on"),
   calibrationLength: { ...STUDY_OPTIONS.sampleLength, help: "tokens per sample to tune and calibrate on" },
   context: { ...STUDY_OPTIONS.context },
   seed: seedOption("seed for tuning, the model's own text and a task's examples, below 2^32"),

@@ -14,6 +14,15 @@ export const COMPARISON_FILES = {
   chart: "comparison.svg",
 } as const;
 
+/** Records of a tuned plan and its tables. */
+export const tunedPlanFiles = (family: string, bits: number): { readonly plan: string; readonly assets: string } => ({
+  plan: `kvtuner-${family}-${bits}.json`,
+  assets: `kvtuner-${family}-${bits}.safetensors`,
+});
+
+/** Whether a record is a tuned plan's. */
+export const isTunedPlan = (name: string): boolean => /^kvtuner-.+\.(?:json|safetensors)$/.test(name);
+
 /** Schema of a line of `scores.jsonl`. */
 export const scoreSchema = z.object({
   /** Digest of the layers and their tables. */
@@ -54,6 +63,8 @@ const rowSchema = z.object({
   /** Bytes of static tables, which `bits` and `bytes` leave out. */
   assetBytes: z.number(),
   task: taskScoreSchema.omit({ plan: true }).exactOptional(),
+  /** Record of the plan, for tuned ones. */
+  plan: z.string().exactOptional(),
   /** Decode time relative to the float cache; absent where it was not timed or no kernel exists. */
   decodeTime: z.number().exactOptional(),
 });

@@ -52,8 +52,8 @@ export const scorePlans = async (
   const evaluator = lazily(() => model.evaluator(samples));
   const work = async (): Promise<void> => {
     let done = plans.length - missing.length;
-    for (const batch of batchesOf(missing))
-      await evaluateBatch(await evaluator.get(), batch, callbacks, async (plan, score) => {
+    if (missing.length > 0)
+      await evaluatePlans(await evaluator.get(), missing, callbacks, async (plan, score) => {
         await journal.append(entryOf(plan, score));
         const note = `KL ${score.kl.toPrecision(3)}`;
         callbacks.progress({ step: "evaluate", done: ++done, total: plans.length, note });
@@ -81,25 +81,20 @@ const entryOf = (
   floatPerplexity: basePerplexity,
 });
 
-const evaluateBatch = async (
+const evaluatePlans = async (
   evaluator: Evaluator,
-  batch: readonly DigestedPlan[],
+  plans: readonly DigestedPlan[],
   { signal }: Callbacks,
   onScore: (plan: DigestedPlan, score: Score) => Promise<void>,
 ): Promise<void> => {
-  const layers: (readonly LayerScheme[])[] = batch.map((plan) => plan.layers);
+  const layers: (readonly LayerScheme[])[] = plans.map((plan) => plan.layers);
+  // Equal names are equal tables.
+  const tables = new Map(plans.flatMap(({ assets = [] }) => assets).map((asset) => [asset.name, asset]));
   await evaluator.evaluate(layers, {
-    assets: batch[0]?.assets,
-    onScore: (index, score) => onScore(batch[index]!, score),
+    assets: [...tables.values()],
+    onScore: (index, score) => onScore(plans[index]!, score),
     ...(signal && { signal }),
   });
-};
-
-/** Plans that can be evaluated together: all without tables, and each with tables alone, since tables of two plans may share names. */
-const batchesOf = (plans: readonly DigestedPlan[]): DigestedPlan[][] => {
-  const hasTables = ({ assets = [] }: DigestedPlan): boolean => assets.length > 0;
-  const without = plans.filter((plan) => !hasTables(plan));
-  return [...(without.length > 0 ? [without] : []), ...plans.filter(hasTables).map((plan) => [plan])];
 };
 
 /** Accuracy of plans on a task. Plans in the journal are not evaluated again. */

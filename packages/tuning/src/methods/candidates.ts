@@ -1,8 +1,9 @@
 import { assertHeadFits, KvtunerError, layerShape, planSize, type CacheShape, type PlanSize } from "@kvtuner/plan";
 import { OptionError } from "../option-values.ts";
 import type { Calibration, CodedLayers, Method, MethodSetting } from "./method.ts";
+import { prefixedAssets } from "./prefixed-assets.ts";
 
-/** A plan to compare. */
+/** A plan to compare. Names of its tables begin with that of the setting. */
 export interface Candidate extends CodedLayers, Pick<PlanSize, "bits" | "bytes"> {
   readonly method: string;
   readonly title: string;
@@ -24,7 +25,10 @@ export const methodCandidates = async (methods: readonly Method[], inputs: Candi
   const candidates: Candidate[] = [];
   for (const { name, title, settings } of methods)
     for (const setting of settings) {
-      const coded = await fitting(`${name}:${setting.label}`, setting, inputs);
+      const own = `${name}:${setting.label}`;
+      const fits = await fitting(own, setting, inputs);
+      // Names of tables allow few characters.
+      const coded = fits && prefixedAssets(own.replaceAll(/[^A-Za-z0-9_.-]/g, "-"), fits);
       if (coded !== undefined) candidates.push(candidate({ method: name, title, label: setting.label }, coded, inputs));
     }
   return candidates;
@@ -55,6 +59,8 @@ const fitting = async (
   setting: MethodSetting,
   { warn, ...inputs }: CandidateInputs,
 ): Promise<CodedLayers | undefined> => {
+  // What is wrong with the text is not the setting's fault.
+  if ("calibrate" in setting) await inputs.calibration();
   try {
     return await layersOfSetting(setting, inputs);
   } catch (error) {
@@ -67,6 +73,8 @@ const fitting = async (
 /** A plan, and the levels of bits that it stands for. */
 export interface Chosen extends Candidate {
   readonly levels: readonly number[];
+  /** Record that holds it; undefined for a method's setting. */
+  readonly file?: string;
 }
 
 /** Each method's settings nearest to each level of true bits; of two equally near ones the smaller. */

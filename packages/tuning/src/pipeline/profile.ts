@@ -1,5 +1,6 @@
 import { taskScore, type Evaluator, type Score, type TaskEvaluator } from "@kvtuner/evaluation";
 import {
+  type Asset,
   cachePlaces,
   layerShape,
   parseShorthand,
@@ -9,7 +10,7 @@ import {
 } from "@kvtuner/plan";
 import type { HeadErrors, Profile } from "@kvtuner/sensitivity";
 import { z } from "zod";
-import type { SearchSpace } from "../space/space.ts";
+import { schemeAt, type SearchSpace } from "../space/space.ts";
 import type { Stored } from "../storage/storage.ts";
 import { halfEstimateSchema, headErrorsSchema, type ProfileEntry } from "./profile-entry.ts";
 import { traceErrors, type TraceInputs } from "./trace.ts";
@@ -69,10 +70,10 @@ export type PlanLosses = (
 
 /** Losses on samples of text. */
 export const textLosses =
-  (evaluator: () => Promise<Evaluator>): PlanLosses =>
+  (evaluator: () => Promise<Evaluator>, assets?: readonly Asset[]): PlanLosses =>
   async (plans, onScore, signal) => {
     const scorer = await evaluator();
-    await scorer.evaluate(plans, { onScore, positionStride: PROFILE_STRIDE, ...(signal && { signal }) });
+    await scorer.evaluate(plans, { assets, onScore, positionStride: PROFILE_STRIDE, ...(signal && { signal }) });
   };
 
 /** Losses on the answers to a task's first prompts. */
@@ -120,7 +121,7 @@ const singles = ({ shape, choices }: SearchSpace): Single[] =>
 const singleLayerPlan = ({ shape, choices }: SearchSpace, { layer, choice }: Single): LayerScheme[] => {
   const exact = parseShorthand("none").layer;
   const layers = Array<LayerScheme>(shape.layers).fill(exact);
-  return layers.with(layer, choices[choice]?.scheme ?? exact);
+  return layers.with(layer, choices[choice] ? schemeAt(choices[choice], layer) : exact);
 };
 
 const assemble = (space: SearchSpace, entries: readonly ProfileEntry[]): StoredProfile => ({

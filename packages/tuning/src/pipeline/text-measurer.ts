@@ -42,5 +42,5 @@ const evaluateMissing = async (
   };
   signal?.throwIfAborted();
   const layers = missing.map((plan) => planLayers(space, plan));
-  await scorer.evaluate(layers, { onScore: record, ...(signal && { signal }) });
+  await scorer.evaluate(layers, { assets: space.assets, onScore: record, ...(signal && { signal }) });
 };

@@ -1,11 +1,13 @@
 import { parseShorthand, type LayerScheme } from "@kvtuner/plan";
-import { choiceId, type SearchSpace } from "./space.ts";
+import { choiceId, type Choice, type SearchSpace } from "./space.ts";
 
 /** A layer scheme with its keys or its values in 16 bits. */
 export interface Half {
   /** Names it in study records: its shorthand, such as `compact:K4V16`. */
   readonly id: string;
   readonly scheme: LayerScheme;
+  /** As of a {@link Choice}. */
+  readonly layers?: readonly LayerScheme[];
 }
 
 /** The 16-bit cache. */
@@ -20,14 +22,18 @@ export interface Halves {
 /** Splits the choices of a space into halves. Choices share them, so there are far fewer halves than pairs. */
 export const halvesOf = ({ choices }: Pick<SearchSpace, "choices">): Halves => {
   const halves = new Map<string, Half & { readonly index: number }>();
-  const indexOf = (scheme: LayerScheme): number => {
-    const id = choiceId(scheme);
-    const known = halves.get(id) ?? { id, scheme, index: halves.size };
-    halves.set(id, known);
+  const indexOf = (half: Half): number => {
+    const known = halves.get(half.id) ?? { ...half, index: halves.size };
+    halves.set(half.id, known);
     return known.index;
   };
-  const ofChoice = choices.map(
-    ({ scheme }) => [indexOf({ ...scheme, value: EXACT.value }), indexOf({ ...scheme, key: EXACT.key })] as const,
-  );
-  return { halves: [...halves.values()].map(({ id, scheme }) => ({ id, scheme })), ofChoice };
+  const ofChoice = choices.map((choice) => [indexOf(halfOf(choice, "key")), indexOf(halfOf(choice, "value"))] as const);
+  return { halves: [...halves.values()].map(({ index: _, ...half }) => half), ofChoice };
+};
+
+const halfOf = ({ scheme, layers, halves }: Choice, tensor: "key" | "value"): Half => {
+  const split = (whole: LayerScheme): LayerScheme =>
+    tensor === "key" ? { ...whole, value: EXACT.value } : { ...whole, key: EXACT.key };
+  const half = split(scheme);
+  return { id: halves?.[tensor] ?? choiceId(half), scheme: half, ...(layers && { layers: layers.map(split) }) };
 };

@@ -1,4 +1,5 @@
 import {
+  type Asset,
   bitsOf,
   formatPair,
   formatShorthand,
@@ -28,7 +29,15 @@ export interface Choice {
   /** Names the choice for people: its pair, such as `K8V4`, or what tells choices of the same pair apart, at most the id. */
   readonly label: string;
   readonly scheme: LayerScheme;
+  /** The scheme of each layer where layers have tables of their own; `scheme` in all layers by default. */
+  readonly layers?: readonly LayerScheme[];
+  /** Names the two halves in study records, shorthand by default. Choices that share a half name it alike. */
+  readonly halves?: { readonly key: string; readonly value: string };
 }
+
+/** The scheme of a choice in a layer. */
+export const schemeAt = ({ scheme, layers }: Pick<Choice, "scheme" | "layers">, layer: number): LayerScheme =>
+  layers?.[layer] ?? scheme;
 
 /** Whole numbers `[layer][choice]`. */
 export type CostTable = readonly (readonly number[])[];
@@ -40,6 +49,8 @@ export interface SearchSpace {
   readonly context: number;
   readonly cost: CostKind;
   readonly choices: readonly Choice[];
+  /** Static tables that the schemes name. */
+  readonly assets?: readonly Asset[];
   /** Bytes at the context length. */
   readonly bytes: CostTable;
   /** Key bits plus value bits. */
@@ -99,7 +110,7 @@ export const pricedSpace = (
   { context, cost }: Pick<SpaceOptions, "context" | "cost">,
 ): SearchSpace => {
   const table = (costOf: (scheme: LayerScheme, layer: number) => number): CostTable =>
-    Array.from({ length: shape.layers }, (_, layer) => choices.map(({ scheme }) => costOf(scheme, layer)));
+    Array.from({ length: shape.layers }, (_, layer) => choices.map((choice) => costOf(schemeAt(choice, layer), layer)));
   const bytes = table((scheme, layer) => layerBytes(scheme, layerShape(shape, layer), context).total);
   const codeBits = table(({ key, value }) => bitsOf(key) + bitsOf(value));
   return { shape, context, cost, choices, bytes, codeBits, costs: cost === "true" ? bytes : codeBits };
@@ -153,7 +164,7 @@ export const uniformPlan = ({ shape }: Pick<SearchSpace, "shape">, choice: numbe
 
 /** The layer schemes of a plan. */
 export const planLayers = ({ choices }: SearchSpace, plan: readonly number[]): LayerScheme[] =>
-  plan.flatMap((choice) => choices[choice]?.scheme ?? []);
+  plan.flatMap((choice, layer) => (choices[choice] ? schemeAt(choices[choice], layer) : []));
 
 /** Schema of a plan in study records: the id of each layer's choice. */
 export const planIdsSchema = ({ shape, choices }: Pick<SearchSpace, "shape" | "choices">) =>

@@ -44,14 +44,21 @@ export const pickedPlan = (
   };
 };
 
-/** Writes `plan.json`, and before it the file of the plan's assets where it has any. */
-export const writePlan = async (storage: StudyStorage, plan: Plan): Promise<void> => {
+/** Writes a plan's record, `plan.json` by default, and before it that of its assets where it has any. */
+export const writePlan = async (
+  storage: StudyStorage,
+  plan: Plan,
+  records: { readonly plan: string; readonly assets: string } = {
+    plan: STUDY_FILES.plan,
+    assets: STUDY_FILES.planAssets,
+  },
+): Promise<void> => {
   const { assets = [] } = plan;
-  if (assets.length === 0) return storage.write(STUDY_FILES.plan, serializePlan(plan));
+  if (assets.length === 0) return storage.write(records.plan, serializePlan(plan));
   const bytes = serializeAssets(assets);
-  await storage.write(STUDY_FILES.planAssets, bytes);
-  const reference = { file: STUDY_FILES.planAssets, sha256: await sha256(bytes) };
-  await storage.write(STUDY_FILES.plan, serializePlan(plan, reference));
+  await storage.write(records.assets, bytes);
+  const reference = { file: records.assets, sha256: await sha256(bytes) };
+  await storage.write(records.plan, serializePlan(plan, reference));
 };
 
 /**

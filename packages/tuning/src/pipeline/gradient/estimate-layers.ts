@@ -1,7 +1,7 @@
 import { cachePlaces, holesOf, KvtunerError } from "@kvtuner/plan";
 import { additivity, createEstimateSum, meanEstimate, type OutputEstimate } from "@kvtuner/sensitivity";
 import { EXACT, halvesOf } from "../../space/halves.ts";
-import type { SearchSpace } from "../../space/space.ts";
+import { schemeAt, type SearchSpace } from "../../space/space.ts";
 import type { StudyStorage } from "../../storage/storage.ts";
 import type { GradientCheckpoint, PlaceGradients, TunableModel } from "../../tunable-model.ts";
 import type { ProfileEntry } from "../profile-entry.ts";
@@ -48,7 +48,8 @@ export const estimateLayers = async (inputs: EstimateInputs): Promise<void> => {
   const samples = texts.map(({ ids }) => ids);
   const sizes = { tokens: samples.map(({ length }) => length), draws: DRAWS };
   const checkpoint = usable(space, missing, await keptGradients(storage, sizes, callbacks.warn));
-  const options = { draws: DRAWS, seed, counts, checkpoint, ...(signal && { signal }) };
+  const { assets } = space;
+  const options = { draws: DRAWS, seed, counts, checkpoint, ...(assets && { assets }), ...(signal && { signal }) };
   const pass = gradients(samples, options, async (place) => {
     signal?.throwIfAborted();
     const { layer, isOwn, sample } = place;
@@ -105,10 +106,10 @@ const createSums = (space: SearchSpace, texts: readonly ProfileText[]): Sums => 
 const addPlace = async (
   space: SearchSpace,
   sums: Sums,
-  { sample, gradients, attend }: PlaceGradients,
+  { sample, layer, gradients, attend }: PlaceGradients,
 ): Promise<void> => {
   const exact = await attend(EXACT);
-  const schemes = [...halvesOf(space).halves, space.choices[coarsest(space)]!].map(({ scheme }) => scheme);
+  const schemes = [...halvesOf(space).halves, space.choices[coarsest(space)]!].map((half) => schemeAt(half, layer));
   for (const [index, scheme] of schemes.entries())
     sums[sample]![index]!.add({ exact, output: await attend(scheme), gradients });
 };

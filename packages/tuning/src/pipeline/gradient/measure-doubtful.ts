@@ -1,6 +1,6 @@
 import { cachePlaces, type LayerScheme } from "@kvtuner/plan";
 import { EXACT, halvesOf } from "../../space/halves.ts";
-import type { SearchSpace } from "../../space/space.ts";
+import { schemeAt, type SearchSpace } from "../../space/space.ts";
 import { passesFrom } from "../forward-passes.ts";
 import type { ProfileEntry } from "../profile-entry.ts";
 import type { PlanLosses } from "../profile.ts";
@@ -112,7 +112,7 @@ const measureCases = async (
 
 const planOf = (space: SearchSpace, own: Case | undefined): LayerScheme[] => {
   const exact = Array<LayerScheme>(space.shape.layers).fill(EXACT);
-  return own ? exact.with(own.layer, halvesOf(space).halves[own.half]!.scheme) : exact;
+  return own ? exact.with(own.layer, schemeAt(halvesOf(space).halves[own.half]!, own.layer)) : exact;
 };
 
 /** Halves of more than some error, not measured yet, that plans of the front use; the most used first. */
