@@ -8,7 +8,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { resolveModel } from "kvtuner";
-import { llamaCpp } from "../packages/tuning/src/advice/runtimes/llama-cpp.ts";
+import { llamaCpp } from "../packages/tuning/src/runtimes/llama-cpp.ts";
 import { parseCacheTypes } from "./llama-cpp/cache-types.ts";
 import { findNodeLlamaCpp } from "./llama-cpp/package.ts";
 import { startPeer } from "./llama-cpp/process.ts";

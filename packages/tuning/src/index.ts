@@ -1,6 +1,6 @@
 export { adviseModel } from "./advice/advise-model.ts";
 export type { Advice } from "./advice/advise-model.ts";
-export { RUNTIMES } from "./advice/runtimes/registry.ts";
+export { RUNTIMES } from "./advice/runtimes.ts";
 export { assertOwnTextIsSampled, ownText } from "./calibration/own-text.ts";
 export type { OwnText, OwnTextOptions } from "./calibration/own-text.ts";
 export { CALIBRATION_PROMPTS } from "./calibration/prompts.ts";

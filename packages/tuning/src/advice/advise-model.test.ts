@@ -2,10 +2,10 @@ import type { Evaluator } from "@kvtuner/evaluation";
 import { bitsOf, type CacheShape, type LayerScheme, planBytes, type SchemeOf } from "@kvtuner/plan";
 import { describe, expect, it, test } from "vitest";
 import type { Callbacks } from "../progress.ts";
+import { channelRanges } from "../runtimes/channel-ranges.ts";
 import type { TunableModel } from "../tunable-model.ts";
 import { type Advice, adviseModel, type AdviceRequest } from "./advise-model.ts";
-import { channelRanges } from "./channel-ranges.ts";
-import { RUNTIMES } from "./runtimes/registry.ts";
+import { RUNTIMES } from "./runtimes.ts";
 
 const TOKENS = 64;
 const SHAPE: CacheShape = { layers: 16, queryHeads: 2, kvHeads: 2, headSize: 64 };

@@ -2,10 +2,10 @@ import type { Score } from "@kvtuner/evaluation";
 import { KvtunerError, layerShape, planSize, schemeFault, storedNumbers, tensorShape } from "@kvtuner/plan";
 import { exactBytes } from "../limits/bytes.ts";
 import type { Callbacks } from "../progress.ts";
+import { channelRanges } from "../runtimes/channel-ranges.ts";
+import type { Runtime, RuntimeSetting } from "../runtimes/runtime.ts";
 import { thenDispose } from "../then-dispose.ts";
 import type { TunableModel } from "../tunable-model.ts";
-import { channelRanges } from "./channel-ranges.ts";
-import type { Runtime, RuntimeSetting } from "./runtimes/runtime.ts";
 import { settingLosses } from "./setting-losses.ts";
 import { shortlist, type SizedSetting } from "./shortlist.ts";
 

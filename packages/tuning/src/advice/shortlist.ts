@@ -1,4 +1,4 @@
-import type { RuntimeSetting } from "./runtimes/runtime.ts";
+import type { RuntimeSetting } from "../runtimes/runtime.ts";
 
 /** Settings to measure: as many forward passes as eight, which leaves two for the estimates. */
 const MEASURED = 8;

@@ -34,6 +34,13 @@ test.each([
   ["vllm-int8", "int8_per_token_head", 8 + 16 / 64],
   ["tensorrt-llm", "fp8", 8],
   ["turboquant", "K3V3", 3 + 16 / 64],
+  ["llama-cpp", "q8_0/q4_0", (8 + 4 + 2 * (16 / 32)) / 2],
+  ["mlx", "4 bits", 4 + 32 / 64],
+  ["exllamav3", "K6V4", 5 + 16 / 32],
+  // The newest 32 tokens of 4096 are exact, and 32 before them fill no block of 64.
+  ["transformers", "HQQ int4", 4 + 32 / 64 + ((16 - 4.5) * 64) / 4096],
+  ["fp4", "nvfp4", 4 + 8 / 16],
+  ["fp4", "mxfp4", 4 + 8 / 32],
   ["quarot", "K4V4", 4 + 32 / 64],
   ["skvq", "K2V2", 2 + 16 / 64 + ((16 - 2 - 16 / 64) * 133) / 4096],
   // Bytes of a block of 128 tokens: codes, scale and minimum of 64 channels (keys) or 128 tokens (values), and the other axis; 31 blocks.

@@ -1,6 +1,6 @@
 import { blockFormatScheme, cachePlaces, type CacheShape, layerBytes, layerShape } from "@kvtuner/plan";
 import { additiveFrontTable } from "@kvtuner/search";
-import type { ChannelRanges } from "../channel-ranges.ts";
+import type { ChannelRanges } from "./channel-ranges.ts";
 import { coded, type Runtime, type RuntimeSetting, type SettingContext, UNQUANTIZED } from "./runtime.ts";
 
 const SCOPES = ["tensor", "channel"] as const;

@@ -1,5 +1,5 @@
 import { type CacheShape, FLOAT16, type LayerScheme, type TensorScheme } from "@kvtuner/plan";
-import type { ChannelRanges } from "../channel-ranges.ts";
+import type { ChannelRanges } from "./channel-ranges.ts";
 
 /** What a runtime's settings may depend on. */
 export interface SettingContext {

@@ -1,0 +1,59 @@
+import { cachePlaces, type CacheShape } from "@kvtuner/plan";
+import { fp4Method } from "../methods/fp4.ts";
+import { fp8Method } from "../methods/fp8.ts";
+import type { Method, StaticSetting } from "../methods/method.ts";
+import { turboquantMethod } from "../methods/turboquant.ts";
+import { vllmInt8Method } from "../methods/vllm-int8.ts";
+import { type Runtime, type RuntimeSetting, UNQUANTIZED } from "../runtimes/runtime.ts";
+
+/** Static settings of a method, named as vLLM's types. */
+const typesOf = ({ settings }: Method, nameOf: (label: string) => string | undefined): StaticSetting[] =>
+  settings.flatMap((setting) => {
+    const label = nameOf(setting.label);
+    return "layers" in setting && label !== undefined ? [{ ...setting, label }] : [];
+  });
+
+/** Types of vLLM's cache that need no other checkpoint. Scales of `fp8` are 1 by default. */
+const TYPES: readonly StaticSetting[] = [
+  ...typesOf(fp8Method, (label) => label),
+  ...typesOf(vllmInt8Method, (label) => label),
+  ...typesOf(fp4Method, (label) => (label === "nvfp4" ? label : undefined)),
+  ...typesOf(turboquantMethod, (label) => {
+    const [, preset] = /^vLLM (\w+)$/.exec(label) ?? [];
+    return preset && `turboquant_${preset}`;
+  }),
+];
+
+/** Shares of the layers to leave in 16 bits. */
+const SKIPPED_SHARES = [1 / 16, 1 / 8, 1 / 4, 1 / 2];
+
+/** One type for keys and values of all layers, except those that are skipped. TurboQuant skips two at either end by itself. */
+export const vllm: Runtime = {
+  name: "vllm",
+  source: "https://docs.vllm.ai/en/latest/features/quantization/quantized_kvcache.html",
+  limits: "heads of multiples of 16",
+  settings: ({ shape }) =>
+    TYPES.map(({ label, layers }) => ({ label, layers: layers(shape), paste: `--kv-cache-dtype ${label}` })),
+  mixed: (settings, losses, { shape }) =>
+    settings.flatMap((setting, index) =>
+      [...new Set(SKIPPED_SHARES.map((share) => Math.round(share * shape.layers)))]
+        .filter((count) => count > 0 && count < shape.layers)
+        .map((count) => skipping(setting, worstLayers(losses[index]!, count), shape)),
+    ),
+};
+
+/** The layers that lose most, ascending. */
+const worstLayers = (losses: readonly number[], count: number): number[] =>
+  [...losses.keys()]
+    .toSorted((a, b) => losses[b]! - losses[a]!)
+    .slice(0, count)
+    .toSorted((a, b) => a - b);
+
+const skipping = ({ label, layers, paste }: RuntimeSetting, skipped: readonly number[], shape: CacheShape) => {
+  const places = skipped.map((layer) => cachePlaces(shape)[layer]!);
+  return {
+    label: `${label}, skip ${places.join(",")}`,
+    layers: layers.map((layer, index) => (skipped.includes(index) ? UNQUANTIZED : layer)),
+    paste: `${paste} --kv-cache-dtype-skip-layers ${places.join(" ")}`,
+  };
+};
