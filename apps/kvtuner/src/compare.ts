@@ -7,10 +7,12 @@ import {
   COMPARISON_OPTIONS,
   compareModel,
   fillOptions,
+  OptionError,
   stopwatch,
   thenDispose,
   warnOnce,
   type Comparison,
+  type ComparisonHooks,
 } from "@kvtuner/tuning";
 import { cachedOwnText } from "./calibration/cached-own-text.ts";
 import { defaultText } from "./calibration/default-text.ts";
@@ -22,6 +24,7 @@ import { writeFileAtomic } from "./study/atomic-file.ts";
 import { folderStorage } from "./study/folder-storage.ts";
 import { inFolder } from "./study/in-folder.ts";
 import { assertNoTaskOptions, readTask } from "./tasks/read-task.ts";
+import { timePlans } from "./time-plans.ts";
 
 /** Result of {@link compare}. */
 export interface CompareResult extends Comparison {
@@ -53,12 +56,26 @@ export const compare = async (given: CompareOptions): Promise<CompareResult> => 
   const model = typeof given.model === "string" ? await openModel(given.model, access, intended) : given.model;
   const out = given.out ?? join("comparisons", folderName(given.model, model.identity));
   const work = async (): Promise<CompareResult> => {
-    const hooks = { ...callbacks, ownText: cachedOwnText, task };
+    const time = given.time === true ? timer(given, context) : undefined;
+    const hooks = { ...callbacks, ownText: cachedOwnText, task, time };
     const comparison = await inFolder(out, () => compareModel(model, options, folderStorage(out), hooks));
     await writeComparison(comparison, out);
     return { ...comparison, out, timeMs: clock.timeMs() };
   };
   return typeof given.model === "string" ? thenDispose(work, () => model.dispose()) : work();
+};
+
+/**
+ * Times plans on the model that the user named.
+ *
+ * @throws OptionError for a model that the caller opened
+ */
+const timer = ({ model, offline, ...options }: CompareOptions, context: number): ComparisonHooks["time"] => {
+  if (typeof model !== "string")
+    throw new OptionError("time", "used with the name or path of a model", "an opened one");
+  const { onProgress, onWarning, signal } = options;
+  const run = { ...(onProgress && { onProgress }), ...(onWarning && { onWarning }), ...(signal && { signal }) };
+  return (plans) => timePlans(plans, context, { model, ...(offline === true && { offline }), ...run });
 };
 
 /** Checked options, with the texts in place of their paths. */

@@ -236,6 +236,9 @@ export interface CalibrationOptions extends Given<typeof CALIBRATION_OPTIONS>, R
 export const COMPARE_OPTIONS = {
   out: textOption("<dir>", "comparison folder (default: comparisons/MODEL)"),
   ...COMPARISON_OPTIONS,
+  time: flagOption(
+    "time decoding at the context beside the float cache, one thread, where the CPU backend has a kernel",
+  ),
   context: CONTEXT_OPTION.context,
   task,
   ...TASK_OPTIONS,

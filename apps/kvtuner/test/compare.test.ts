@@ -30,6 +30,7 @@ interface Row {
   readonly levels: readonly number[];
   readonly bits: number;
   readonly kl: number;
+  readonly decodeTime?: number;
 }
 
 /** Rows and perplexities without what differs between two runs. */
@@ -84,6 +85,14 @@ test("each method at its settings nearest to each level, tuned plans within it, 
   expect(shown.stdout).toContain("KVTuner over everything");
   expect(readFileSync(join(out, "comparison.html"), "utf8")).toContain("KVTuner over everything");
   expect(readFileSync(scores, "utf8").split("\n")).toHaveLength(lines.length);
+
+  // Times where the CPU backend has a kernel: not for 8-bit floating point.
+  const timed = figures(await compare("--out", out, "--time", "--json", "--quiet")).rows;
+  for (const { method, decodeTime } of timed) expect(decodeTime === undefined || decodeTime > 0, method).toBe(true);
+  expect(timed.filter(({ method }) => method === "kivi").every(({ decodeTime }) => decodeTime !== undefined)).toBe(
+    true,
+  );
+  expect(timed.find(({ method }) => method === "fp8")).not.toHaveProperty("decodeTime");
 
   // More methods add lines; other samples are refused.
   const more = await compare("--out", out, "--methods", "compact", "--bits", "16", "--json", "--quiet");

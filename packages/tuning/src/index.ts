@@ -6,6 +6,7 @@ export type { OwnText, OwnTextOptions } from "./calibration/own-text.ts";
 export { CALIBRATION_PROMPTS } from "./calibration/prompts.ts";
 export { encodeEnough, textSamples } from "./calibration/samples.ts";
 export { compareModel } from "./comparison/compare-model.ts";
+export type { ComparisonHooks } from "./comparison/compare-model.ts";
 export { COMPARISON_OPTIONS } from "./comparison/options.ts";
 export { COMPARISON_FILES, isTunedPlan, readComparison } from "./comparison/record.ts";
 export type { Comparison, ComparisonRow } from "./comparison/record.ts";

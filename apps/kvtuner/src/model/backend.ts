@@ -132,6 +132,14 @@ const refusalOf = ({ name, capabilities }: Backend, caches: readonly CachePlan[]
   }
 };
 
+/** Those of some caches that the CPU backend stores. */
+export const storedOnCpu = async <Cache extends CachePlan>(caches: readonly Cache[]): Promise<Cache[]> => {
+  const { backend, dispose } = await openBackend("cpu", { threads: 1 });
+  const fitting = caches.filter((cache) => refusalOf(backend, [cache]) === undefined);
+  await dispose();
+  return fitting;
+};
+
 /** The backend cannot store the cache, but another one can. */
 class BackendUnfitError extends KvtunerError {
   constructor(cause: KvtunerError, fitting: string) {

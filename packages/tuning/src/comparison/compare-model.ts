@@ -1,4 +1,4 @@
-import { assetBytes } from "@kvtuner/plan";
+import { assetBytes, type Plan } from "@kvtuner/plan";
 import type { OwnText } from "../calibration/own-text.ts";
 import { lazily } from "../lazily.ts";
 import {
@@ -21,7 +21,7 @@ import type { TunableModel } from "../tunable-model.ts";
 import { TUNED, type ComparisonOptions } from "./options.ts";
 import { COMPARISON_FILES, tunedPlanFiles, type Comparison, type ComparisonRow } from "./record.ts";
 import { comparisonSamples, describeTexts, type ComparisonSamples } from "./samples.ts";
-import { digestOf, scorePlans, scoreTasks } from "./score-plans.ts";
+import { digestOf, scorePlans, scoreTasks, timePlans } from "./score-plans.ts";
 import { choiceOf, crossed, tunedPlans, type Family, type TunedPlan } from "./tuned-plans.ts";
 
 /** What the caller of {@link compareModel} does itself. */
@@ -30,6 +30,8 @@ export interface ComparisonHooks extends Callbacks {
   readonly ownText?: OwnText;
   /** Task files; without them there is no accuracy. */
   readonly task?: ReadTask | undefined;
+  /** Decode times relative to the float cache, undefined where no kernel stores a plan; without it there are no times. */
+  readonly time?: ((plans: readonly Plan[]) => Promise<readonly (number | undefined)[]>) | undefined;
 }
 
 /**
@@ -77,7 +79,7 @@ const compareIn = async (
     ? await tunedChosen({ model, options, storage, hooks, samples, sizes }, methods, candidates)
     : [];
   const chosen = [...nearestToLevels(candidates, levels), ...tuned];
-  const rows = await scoredRows(chosen, samples, { model, storage, callbacks: hooks }, options, hooks.task);
+  const rows = await scoredRows(chosen, samples, { model, storage, callbacks: hooks }, options, hooks);
   const comparison: Comparison = {
     version: 1,
     model: model.identity,
@@ -102,11 +104,12 @@ const scoredRows = async (
   samples: ComparisonSamples,
   inputs: Parameters<typeof scorePlans>[2],
   { context }: ComparisonOptions,
-  task: ReadTask | undefined,
+  { task, time }: Pick<ComparisonHooks, "task" | "time">,
 ): Promise<Pick<Comparison, "rows" | "floatPerplexity">> => {
   const digested = await Promise.all(chosen.map(async (plan) => ({ ...plan, digest: await digestOf(plan) })));
   const { scores, floatPerplexity } = await scorePlans(digested, samples.scoring, inputs);
   const tasks = task && (await scoreTasks(digested, task, context, inputs));
+  const times = time && (await timePlans(digested, time, inputs));
   const rows = digested.map((plan): ComparisonRow => {
     const { plan: _, floatPerplexity: __, ...score } = scores.get(plan.digest)!;
     const accuracy = tasks?.get(plan.digest);
@@ -122,7 +125,12 @@ const scoredRows = async (
       assetBytes: assetBytes(plan),
       ...score,
     };
-    return accuracy ? { ...figures, task: withoutPlan(accuracy) } : figures;
+    const decodeTime = times?.get(plan.digest)?.decodeTime ?? undefined;
+    return {
+      ...figures,
+      ...(accuracy && { task: withoutPlan(accuracy) }),
+      ...(decodeTime !== undefined && { decodeTime }),
+    };
   });
   return { rows, floatPerplexity };
 };

@@ -9,6 +9,7 @@ export const COMPARISON_FILES = {
   samples: "samples.json",
   scores: "scores.jsonl",
   tasks: "tasks.jsonl",
+  times: "times.jsonl",
   comparison: "comparison.json",
   page: "comparison.html",
   chart: "comparison.svg",
@@ -47,6 +48,13 @@ export const taskScoreSchema = z.object({
   /** McNemar's p against the float cache. */
   pValue: z.number(),
   prompts: z.int(),
+});
+
+/** Schema of a line of `times.jsonl`. */
+export const timeSchema = z.object({
+  plan: z.string(),
+  /** Time of a decoded token relative to the float cache; null where no kernel stores the plan. */
+  decodeTime: z.number().nullable(),
 });
 
 const rowSchema = z.object({

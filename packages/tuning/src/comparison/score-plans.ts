@@ -1,5 +1,5 @@
 import type { Evaluator, Score } from "@kvtuner/evaluation";
-import type { LayerScheme } from "@kvtuner/plan";
+import type { LayerScheme, Plan } from "@kvtuner/plan";
 import type { z } from "zod";
 import { lazily } from "../lazily.ts";
 import type { CodedLayers } from "../methods/method.ts";
@@ -12,7 +12,7 @@ import type { StudyStorage } from "../storage/storage.ts";
 import type { ReadTask } from "../tasks/open-task.ts";
 import { thenDispose } from "../then-dispose.ts";
 import type { TunableModel } from "../tunable-model.ts";
-import { COMPARISON_FILES, scoreSchema, taskScoreSchema } from "./record.ts";
+import { COMPARISON_FILES, scoreSchema, taskScoreSchema, timeSchema } from "./record.ts";
 
 /** A plan with the digest that names it in journals. */
 export interface DigestedPlan extends CodedLayers {
@@ -110,22 +110,39 @@ export const scoreTasks = async (
   if (missing.length > 0) {
     const scorer = taskScorer(model, task, context, callbacks);
     const work = async (): Promise<void> => {
-      for (const { digest, layers, assets } of missing) {
-        const plan = {
-          version: 2,
-          model: model.identity,
-          shape: model.shape,
-          layers,
-          ...(assets && { assets }),
-        } as const;
-        const { accuracy, accuracyStandardError, floatAccuracy, pValue, prompts } = await scorer.score(plan);
-        await journal.append({ plan: digest, accuracy, accuracyStandardError, floatAccuracy, pValue, prompts });
+      for (const missed of missing) {
+        const { accuracy, accuracyStandardError, floatAccuracy, pValue, prompts } = await scorer.score(
+          planOf(model, missed),
+        );
+        await journal.append({ plan: missed.digest, accuracy, accuracyStandardError, floatAccuracy, pValue, prompts });
       }
     };
     await thenDispose(work, () => scorer.dispose());
   }
   return new Map(journal.entries.map((entry) => [entry.plan, entry]));
 };
+
+/** Decode times of plans relative to the float cache. Plans in the journal are not timed again. */
+export const timePlans = async (
+  plans: readonly DigestedPlan[],
+  time: (plans: readonly Plan[]) => Promise<readonly (number | undefined)[]>,
+  { model, storage, callbacks }: ScoreInputs,
+): Promise<ScoresByPlan<z.output<typeof timeSchema>>> => {
+  const journal = await journalOf(storage, COMPARISON_FILES.times, timeSchema, callbacks);
+  const missing = missingOf(plans, journal.entries);
+  const times = missing.length > 0 ? await time(missing.map((plan) => planOf(model, plan))) : [];
+  for (const [index, { digest }] of missing.entries())
+    await journal.append({ plan: digest, decodeTime: times[index] ?? null });
+  return new Map(journal.entries.map((entry) => [entry.plan, entry]));
+};
+
+const planOf = ({ identity, shape }: TunableModel, { layers, assets }: DigestedPlan): Plan => ({
+  version: 2,
+  model: identity,
+  shape,
+  layers,
+  ...(assets && { assets }),
+});
 
 /** Accuracies on other prompts have another journal. */
 const taskDigest = async ({ request, files, shotsFrom }: ReadTask): Promise<string> => {
