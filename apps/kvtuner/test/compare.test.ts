@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import type { Finished } from "./built-cli.ts";
@@ -79,6 +79,9 @@ test("each method at its settings nearest to each level, tuned plans within it, 
   expect(figures(again)).toEqual(figures(first));
   expect(readFileSync(scores, "utf8").split("\n").toSorted()).toEqual(lines.toSorted());
 
+  // Settings with tables, or scales, are kept too.
+  expect(existsSync(join(out, "calibrated-fp8-fp8-calibrated.json"))).toBe(true);
+
   // Nothing is left to measure: a table, and a page with the same figures.
   const shown = await compare("--out", out, "--quiet");
   expect(shown.stdout).toMatch(/^per token +K4V4 +5\./m);
@@ -88,7 +91,7 @@ test("each method at its settings nearest to each level, tuned plans within it, 
 
   // Times where the CPU backend has a kernel: not for 8-bit floating point.
   const timed = figures(await compare("--out", out, "--time", "--json", "--quiet")).rows;
-  for (const { method, decodeTime } of timed) expect(decodeTime === undefined || decodeTime > 0, method).toBe(true);
+  for (const { decodeTime } of timed) expect(decodeTime === undefined || decodeTime > 0).toBe(true);
   expect(timed.filter(({ method }) => method === "kivi").every(({ decodeTime }) => decodeTime !== undefined)).toBe(
     true,
   );
@@ -105,7 +108,7 @@ test.each([
   [["--methods", "kivi,kivy"], "OPTION_INVALID", /one of float16, .*kivi, .*"kivy"/],
   [["--bits", "3,x"], "USAGE", /expected a number/],
   [["--bits", "0"], "OPTION_INVALID", /above 0 and up to 16, got 0/],
-  [["--bits", "1,1.5"], "OPTION_INVALID", /some setting reaches.* per-token:K2V2 takes/],
+  [["--methods", "per-token", "--bits", "1,1.5"], "OPTION_INVALID", /some setting reaches.* per-token:K2V2 takes/],
   [["--text", "missing.txt"], "TEXT_UNREADABLE", /missing\.txt/],
   [["--shots", "2"], "OPTION_INVALID", /--shots/],
   [["--sample-length", "10000"], "EVALUATION_TEXT_TOO_SHORT", /10000|20000/],

@@ -8,7 +8,7 @@ export { encodeEnough, textSamples } from "./calibration/samples.ts";
 export { compareModel } from "./comparison/compare-model.ts";
 export type { ComparisonHooks } from "./comparison/compare-model.ts";
 export { COMPARISON_OPTIONS } from "./comparison/options.ts";
-export { COMPARISON_FILES, isTunedPlan, readComparison } from "./comparison/record.ts";
+export { COMPARISON_FILES, isComparedPlan, readComparison } from "./comparison/record.ts";
 export type { Comparison, ComparisonRow } from "./comparison/record.ts";
 export { assertTextsAreSampled } from "./comparison/samples.ts";
 export { calibrateTransform } from "./calibration/transform/calibrate-transform.ts";

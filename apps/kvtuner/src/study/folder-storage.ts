@@ -16,7 +16,7 @@ import { KvtunerError } from "@kvtuner/plan";
 import {
   COMPARISON_FILES,
   isKeptGradients,
-  isTunedPlan,
+  isComparedPlan,
   STUDY_FILES,
   systemReason,
   type StudyStorage,
@@ -91,7 +91,8 @@ const isLeftover = (name: string): boolean => name === "lock" || isTemporaryFile
 const isTemporaryFile = (name: string): boolean => {
   const original = /^(.+)\.\d+\.tmp$/.exec(name)?.[1];
   return (
-    original !== undefined && (WRITTEN_ASIDE.includes(original) || isKeptGradients(original) || isTunedPlan(original))
+    original !== undefined &&
+    (WRITTEN_ASIDE.includes(original) || isKeptGradients(original) || isComparedPlan(original))
   );
 };
 

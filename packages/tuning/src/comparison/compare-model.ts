@@ -18,8 +18,9 @@ import { writePlan } from "../study/plan-file.ts";
 import type { ReadTask } from "../tasks/open-task.ts";
 import { thenDispose } from "../then-dispose.ts";
 import type { TunableModel } from "../tunable-model.ts";
+import { keptSettings } from "./kept-settings.ts";
 import { TUNED, type ComparisonOptions } from "./options.ts";
-import { COMPARISON_FILES, tunedPlanFiles, type Comparison, type ComparisonRow } from "./record.ts";
+import { COMPARISON_FILES, tunedPlanRecords, type Comparison, type ComparisonRow } from "./record.ts";
 import { comparisonSamples, describeTexts, type ComparisonSamples } from "./samples.ts";
 import { digestOf, scorePlans, scoreTasks, timePlans } from "./score-plans.ts";
 import { choiceOf, crossed, tunedPlans, type Family, type TunedPlan } from "./tuned-plans.ts";
@@ -70,11 +71,12 @@ const compareIn = async (
     callbacks: hooks,
   });
   const sizes: CandidateInputs = { shape, context, calibration, warn: hooks.warn };
-  const methods = METHODS.filter(({ name }) => options.methods.includes(name));
+  const methods = METHODS.filter(({ name }) => options.methods.includes(name)).map((method) =>
+    keptSettings(method, storage),
+  );
   const candidates = await methodCandidates(methods, sizes);
   assertLevelsReached(candidates, levels, sizes);
   const samples = await texts();
-  await samples.keep();
   const tuned = options.methods.includes(TUNED)
     ? await tunedChosen({ model, options, storage, hooks, samples, sizes }, methods, candidates)
     : [];
@@ -167,7 +169,7 @@ const tunedChosen = async (
   for (const { plan, levels: own } of mergedLevels(plans)) {
     const { family, level, layers, assets = [] } = plan;
     const { title } = families.find(({ name }) => name === family)!;
-    const files = tunedPlanFiles(family, level);
+    const files = tunedPlanRecords(family, level);
     const { identity, shape } = model;
     await writePlan(
       storage,

@@ -2,6 +2,7 @@ import { KvtunerError, type CacheShape, type ModelIdentity } from "@kvtuner/plan
 import { z } from "zod";
 import { reasonOf } from "../storage/reason.ts";
 import { readRecord, type Stored, type StudyStorage } from "../storage/storage.ts";
+import type { PlanRecords } from "../study/plan-file.ts";
 
 /** Names of a comparison's records. */
 export const COMPARISON_FILES = {
@@ -16,13 +17,16 @@ export const COMPARISON_FILES = {
 } as const;
 
 /** Records of a tuned plan and its tables. */
-export const tunedPlanFiles = (family: string, bits: number): { readonly plan: string; readonly assets: string } => ({
-  plan: `kvtuner-${family}-${bits}.json`,
-  assets: `kvtuner-${family}-${bits}.safetensors`,
-});
+export const tunedPlanRecords = (family: string, bits: number): PlanRecords => planRecords(`kvtuner-${family}-${bits}`);
 
-/** Whether a record is a tuned plan's. */
-export const isTunedPlan = (name: string): boolean => /^kvtuner-.+\.(?:json|safetensors)$/.test(name);
+/** Records of a calibrated setting and its tables. */
+export const calibratedRecords = (method: string, label: string): PlanRecords =>
+  planRecords(`calibrated-${method}-${label.replaceAll(/[^A-Za-z0-9_.-]/g, "-")}`);
+
+const planRecords = (name: string): PlanRecords => ({ plan: `${name}.json`, assets: `${name}.safetensors` });
+
+/** Whether a record is a plan of a comparison, or its tables. */
+export const isComparedPlan = (name: string): boolean => /^(?:kvtuner|calibrated)-.+\.(?:json|safetensors)$/.test(name);
 
 /** Schema of a line of `scores.jsonl`. */
 export const scoreSchema = z.object({

@@ -17,8 +17,6 @@ const schema = z.object({ scoring: tokens, calibration: tokens });
 export interface ComparisonSamples {
   readonly scoring: readonly Int32Array[];
   readonly calibration: readonly Int32Array[];
-  /** Writes them and the settings into the storage, which then holds this comparison. */
-  readonly keep: () => Promise<void>;
 }
 
 /** Checks, before a model is loaded, that its own text would not take hours. */
@@ -50,14 +48,12 @@ export const comparisonSamples = async (
       : textSamples(model, text, sizes);
   const calibration = await cut(options.calibrationText, calibrationSizes(options), options.seed);
   const scoring = await cut(options.text, options, (options.seed + 1) % 2 ** 32);
-  const keep = async (): Promise<void> => {
-    await writeRecord(storage, COMPARISON_FILES.settings, settings);
-    await writeRecord(storage, COMPARISON_FILES.samples, {
-      scoring: scoring.map((ids) => [...ids]),
-      calibration: calibration.map((ids) => [...ids]),
-    });
-  };
-  return { scoring, calibration, keep };
+  await writeRecord(storage, COMPARISON_FILES.settings, settings);
+  await writeRecord(storage, COMPARISON_FILES.samples, {
+    scoring: scoring.map((ids) => [...ids]),
+    calibration: calibration.map((ids) => [...ids]),
+  });
+  return { scoring, calibration };
 };
 
 const calibrationSizes = ({ calibrationSamples, calibrationLength }: ComparisonOptions): SampleOptions => ({
@@ -75,7 +71,7 @@ const readSamples = async (
     const { scoring, calibration } = schema.parse(value);
     const arrays = (samples: readonly (readonly number[])[]): Int32Array[] =>
       samples.map((ids) => Int32Array.from(ids));
-    return { scoring: arrays(scoring), calibration: arrays(calibration), keep: async () => undefined };
+    return { scoring: arrays(scoring), calibration: arrays(calibration) };
   } catch {
     warn(`${COMPARISON_FILES.samples} is damaged: the texts are cut again`);
     return undefined;

@@ -44,14 +44,19 @@ export const pickedPlan = (
   };
 };
 
+/** Names of the records of a plan and of its assets. */
+export interface PlanRecords {
+  readonly plan: string;
+  readonly assets: string;
+}
+
+const STUDY_PLAN: PlanRecords = { plan: STUDY_FILES.plan, assets: STUDY_FILES.planAssets };
+
 /** Writes a plan's record, `plan.json` by default, and before it that of its assets where it has any. */
 export const writePlan = async (
   storage: StudyStorage,
   plan: Plan,
-  records: { readonly plan: string; readonly assets: string } = {
-    plan: STUDY_FILES.plan,
-    assets: STUDY_FILES.planAssets,
-  },
+  records: PlanRecords = STUDY_PLAN,
 ): Promise<void> => {
   const { assets = [] } = plan;
   if (assets.length === 0) return storage.write(records.plan, serializePlan(plan));
@@ -66,15 +71,15 @@ export const writePlan = async (
  *
  * @throws PlanUnreadableError naming the file
  */
-export const readPlan = async (storage: StudyStorage): Promise<Plan | undefined> => {
+export const readPlan = async (storage: StudyStorage, records: PlanRecords = STUDY_PLAN): Promise<Plan | undefined> => {
   try {
-    const text = await storage.read(STUDY_FILES.plan);
+    const text = await storage.read(records.plan);
     if (text === undefined) return undefined;
-    const bytes = await storage.readBytes(STUDY_FILES.planAssets);
+    const bytes = await storage.readBytes(records.assets);
     const assets = bytes && { bytes, sha256: await sha256(bytes) };
-    return parsePlan(text, (file) => (file === STUDY_FILES.planAssets ? assets : undefined));
+    return parsePlan(text, (file) => (file === records.assets ? assets : undefined));
   } catch (cause) {
-    throw new PlanUnreadableError(storage.locationOf(STUDY_FILES.plan), cause);
+    throw new PlanUnreadableError(storage.locationOf(records.plan), cause);
   }
 };
 

@@ -1,0 +1,29 @@
+import type { Calibration, CodedLayers, Method, MethodSetting } from "../methods/method.ts";
+import type { StudyStorage } from "../storage/storage.ts";
+import { readPlan, writePlan } from "../study/plan-file.ts";
+import { calibratedRecords } from "./record.ts";
+
+/** The method with calibrated settings that are kept in a storage, so that a resumed comparison does not calibrate again. */
+export const keptSettings = (method: Method, storage: StudyStorage): Method => ({
+  ...method,
+  settings: method.settings.map((setting) =>
+    "calibrate" in setting
+      ? { ...setting, calibrate: (calibration) => kept(method.name, setting, calibration, storage) }
+      : setting,
+  ),
+});
+
+const kept = async (
+  method: string,
+  { label, calibrate }: Extract<MethodSetting, { calibrate: unknown }>,
+  calibration: Calibration,
+  storage: StudyStorage,
+): Promise<CodedLayers> => {
+  const records = calibratedRecords(method, label);
+  const known = await readPlan(storage, records);
+  if (known !== undefined) return known;
+  const coded = await calibrate(calibration);
+  const { identity, shape } = calibration.model;
+  await writePlan(storage, { version: 2, model: identity, shape, ...coded }, records);
+  return coded;
+};
