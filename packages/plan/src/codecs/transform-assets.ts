@@ -11,7 +11,8 @@ export const transformAssetFault = (scheme: TransformScheme, heads: Heads, asset
     .map(([field, asset]) => numberFault(field, asset))
     .find((fault) => fault !== undefined) ??
   widthsFault(scheme, heads, assets) ??
-  levelsFault(scheme, heads, assets);
+  levelsFault(scheme, heads, assets) ??
+  metricFault(assets["metric"]);
 
 /** Numbers of `z`, as the tables have them. */
 const channelsOf = ({ headSize }: Heads, { rotation, widths, scales }: SchemeAssets): number =>
@@ -26,6 +27,7 @@ const shapeFault = (scheme: TransformScheme, heads: Heads, assets: SchemeAssets)
     rotation: isDiagonal ? [kvHeads, 2, headSize] : [kvHeads, 2, headSize, channels],
     widths: [kvHeads, channels],
     scales: [kvHeads, 2, channels],
+    metric: [kvHeads, channels, channels],
   };
   for (const [field, asset] of Object.entries(assets)) {
     const dtype = field === "widths" ? "uint8" : "float32";
@@ -87,3 +89,15 @@ const levelsFault = ({ bits }: TransformScheme, heads: Heads, assets: SchemeAsse
   }
   return undefined;
 };
+
+const metricFault = (metric: Asset | undefined): string | undefined => {
+  if (!metric) return undefined;
+  const channels = metric.shape[1]!;
+  const costs = metric.data.filter((_, index) => Math.floor(index / channels) % channels === index % channels);
+  const wrong = (costs as Float32Array).find((cost) => !(cost >= LEAST_COST));
+  return wrong === undefined
+    ? undefined
+    : `to have a metric of at least 2^-40 on its diagonal, got ${wrong} in asset ${metric.name}`;
+};
+
+const LEAST_COST = 2 ** -40;

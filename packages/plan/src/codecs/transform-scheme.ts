@@ -39,6 +39,11 @@ export interface TransformScheme extends RopeFields {
   readonly levels: string;
   /** Centre and deviation of each channel, 0 and 1 by default: float32 `[kvHeads, 2, channels]`. */
   readonly scales: string;
+  /**
+   * What errors `e` of `z` cost, `e' metric e`: float32 `[kvHeads, channels, channels]`, symmetric; the squares of `e` by default. Used to choose
+   * codes, not to read them: channels of few bits are coded first, and the others make up for their errors.
+   */
+  readonly metric: string;
   /** Tokens encoded together. Their codes fill whole bytes. */
   readonly blockSize: number;
 }
@@ -56,6 +61,7 @@ export const PLAIN_TRANSFORM: Omit<TransformScheme, "bits"> = {
   gain: "none",
   levels: "gaussian",
   scales: "none",
+  metric: "none",
   blockSize: 1,
 };
 

@@ -18,6 +18,7 @@ export const transformFormat: CodecFormat<TransformScheme> = {
     gain: ["none", "norm16", "norm16-corrected", "log4"],
     levels: ["gaussian", "asset"],
     scales: ["none", "asset"],
+    metric: ["none", "asset"],
     blockSize: ["count"],
   },
   bits: ({ bits }) => (typeof bits === "number" ? bits : bits.reduce((sum, own) => sum + own, 0) / bits.length),

@@ -4,13 +4,13 @@ import type { Rope } from "../rope.ts";
 
 type TransformScheme = SchemeOf<"transform">;
 
-/** A scheme and its assets for one KV head, ready for loops. Channels are those with at least 1 bit, in order. */
+/** A scheme and its assets for one KV head, ready for loops. Channels are those with at least 1 bit, or all if there is a metric, in order. */
 export interface TransformTables {
   readonly scheme: TransformScheme;
   readonly headSize: number;
   /** Number in `z` of each channel. */
   readonly places: Int32Array;
-  /** Bits of each channel, 1 to 8 or 16. */
+  /** Bits of each channel, 0 to 8 or 16. */
   readonly widths: Uint8Array;
   /** Bits of a token: a logarithmic gain, then the codes in order. */
   readonly tokenBits: number;
@@ -31,6 +31,21 @@ export interface TransformTables {
   readonly cellsPerUnit: Float64Array;
   /** `1 / (centre^2 + deviation^2)` of each channel: what its square is expected to be at gain 1. */
   readonly inversePowers: Float64Array;
+  /** Channels with at least 1 bit. */
+  readonly coded: number;
+  readonly metric?: ShapedMetric;
+}
+
+/**
+ * The metric of errors `e` of `z` as `sum of pivots_j (e_j + sum of feedback[j, k] e_k over k < j)^2`, with channels in an order: those of the
+ * fewest bits first. So the codes of later channels can make up for the errors of earlier ones.
+ */
+export interface ShapedMetric {
+  /** Channel at each place of the order. */
+  readonly order: Int32Array;
+  /** `[channels, channels]` in the order, below the diagonal. */
+  readonly feedback: Float64Array;
+  readonly pivots: Float64Array;
 }
 
 /** How `z` comes from a vector, and back. */
@@ -88,6 +103,7 @@ const buildTables = (
   const deviations = Float32Array.from(places, (place) => scales?.[all + place] ?? 1);
   const mean = ofHead(numbers("mean"), head, headSize);
   const frequencies = numbers("frequencies");
+  const metric = ofHead(numbers("metric"), head, all * all);
   return {
     scheme,
     headSize,
@@ -98,7 +114,10 @@ const buildTables = (
     ...(frequencies && scheme.pairing !== "none" && { rope: { frequencies, pairing: scheme.pairing } }),
     rotation: rotationOf(scheme, assets, head, { headSize, places }),
     ...levelTables(widths, centres, deviations, ownLevels(numbers("levels"), scheme, assets, head, widths)),
+    coded: widths.reduce((sum, width) => sum + Number(width > 0), 0),
+    ...(metric && { metric: shapedMetric(metric, widths) }),
     inversePowers: Float64Array.from(places, (_, channel) => {
+      if (widths[channel] === 0) return 0;
       const power = centres[channel]! ** 2 + deviations[channel]! ** 2;
       return power > 0 ? 1 / power : 0;
     }),
@@ -110,7 +129,7 @@ const ofHead = (numbers: Float32Array | undefined, head: number, size: number): 
 
 const codedChannels = (
   { bits }: TransformScheme,
-  { widths }: SchemeAssets,
+  { widths, metric }: SchemeAssets,
   head: number,
   headSize: number,
 ): { readonly places: Int32Array; readonly widths: Uint8Array; readonly all: number } => {
@@ -118,7 +137,7 @@ const codedChannels = (
   const own = widths
     ? (widths.data.subarray(head * all, (head + 1) * all) as Uint8Array)
     : new Uint8Array(all).fill(bits as number);
-  const places = Int32Array.from([...own.keys()].filter((place) => own[place]! > 0));
+  const places = Int32Array.from([...own.keys()].filter((place) => metric !== undefined || own[place]! > 0));
   return { places, widths: Uint8Array.from(places, (place) => own[place]!), all };
 };
 
@@ -184,6 +203,30 @@ const guessesOf = ({
   });
   return { guesses, cellsPerUnit };
 };
+
+/** The factors `A' D A` of a symmetric matrix, `A` lower triangular with ones on its diagonal. Pivots of a broken matrix stay positive. */
+const shapedMetric = (metric: Float32Array, widths: Uint8Array): ShapedMetric => {
+  const size = widths.length;
+  const order = Int32Array.from(widths.keys()).sort((one, other) => widths[one]! - widths[other]! || one - other);
+  const rest = Float64Array.from({ length: size * size }, (_, index) => {
+    return metric[order[Math.floor(index / size)]! * size + order[index % size]!]!;
+  });
+  const feedback = new Float64Array(size * size);
+  const pivots = new Float64Array(size);
+  for (let last = size - 1; last >= 0; last--) {
+    const own = metric[order[last]! * (size + 1)]!;
+    const pivot = Math.max(rest[last * (size + 1)]!, LEAST_PIVOT * own);
+    pivots[last] = pivot;
+    for (let row = 0; row < last; row++) feedback[last * size + row] = rest[row * size + last]! / pivot;
+    for (let row = 0; row < last; row++)
+      for (let column = 0; column < last; column++)
+        rest[row * size + column]! -= pivot * feedback[last * size + row]! * feedback[last * size + column]!;
+  }
+  return { order, feedback, pivots };
+};
+
+/** Of the metric's own number. */
+const LEAST_PIVOT = 1e-6;
 
 const rotationOf = (
   { rotation, signs }: TransformScheme,

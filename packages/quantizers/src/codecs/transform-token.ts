@@ -1,7 +1,7 @@
 import { float16FromNumber, MAX_FLOAT16, numberFromFloat16 } from "../float16.ts";
 import { hadamardInPlace } from "../hadamard.ts";
 import { rotate as turn, unrotate as turnBack } from "../rope.ts";
-import type { TransformTables } from "./transform-tables.ts";
+import type { ShapedMetric, TransformTables } from "./transform-tables.ts";
 
 /** Codes of one token, and the arrays to compute them in. */
 export interface TransformToken {
@@ -14,6 +14,8 @@ export interface TransformToken {
   readonly decoded: Float32Array;
   readonly codes: Uint16Array;
   readonly trial: Uint16Array;
+  /** Errors of the channels so far, in the order of the metric. */
+  readonly errors: Float64Array;
   /** float16 bits, or the place of a logarithmic gain; 0 without gains. */
   gain: number;
 }
@@ -31,6 +33,7 @@ export const transformToken = (tables: TransformTables): TransformToken => {
     decoded: new Float32Array(channels),
     codes: new Uint16Array(channels),
     trial: new Uint16Array(channels),
+    errors: new Float64Array(channels),
     gain: 0,
   };
 };
@@ -123,14 +126,14 @@ const CODERS: Readonly<Record<TransformTables["scheme"]["gain"], (token: Transfo
     nearestCodes(token, 1, token.codes);
   },
   norm16: (token) => {
-    token.gain = float16Gain(rootMeanSquare(token.z));
+    token.gain = float16Gain(rootMeanSquare(token.z, token.tables));
     nearestCodes(token, numberFromFloat16(token.gain), token.codes);
   },
   "norm16-corrected": (token) => {
-    const root = rootMeanSquare(token.z);
+    const root = rootMeanSquare(token.z, token.tables);
     nearestCodes(token, Math.fround(root), token.codes);
     decodeChannels(token, 1);
-    const unit = rootMeanSquare(token.decoded);
+    const unit = rootMeanSquare(token.decoded, token.tables);
     token.gain = float16Gain(unit > 0 ? root / unit : 0);
   },
   log4: (token) => {
@@ -138,10 +141,12 @@ const CODERS: Readonly<Record<TransformTables["scheme"]["gain"], (token: Transfo
   },
 };
 
-const rootMeanSquare = (numbers: Float32Array): number => {
+/** Of the channels with bits. */
+const rootMeanSquare = (numbers: Float32Array, { widths, coded }: TransformTables): number => {
   let squares = 0;
-  for (let index = 0; index < numbers.length; index++) squares += numbers[index]! * numbers[index]!;
-  return Math.sqrt(squares / Math.max(1, numbers.length));
+  for (let index = 0; index < numbers.length; index++)
+    if (widths[index]! > 0) squares += numbers[index]! * numbers[index]!;
+  return Math.sqrt(squares / Math.max(1, coded));
 };
 
 const float16Gain = (gain: number): number => float16FromNumber(Math.min(gain, MAX_FLOAT16));
@@ -168,39 +173,74 @@ const searchedGain = (token: TransformToken): number => {
 };
 
 /** `gain^2` is the mean of `z_i^2` over what it is expected to be. */
-const estimatedPlace = ({ z, tables: { inversePowers } }: TransformToken): number => {
+const estimatedPlace = ({ z, tables: { inversePowers, coded } }: TransformToken): number => {
   let power = 0;
   for (let channel = 0; channel < z.length; channel++) power += z[channel]! * z[channel]! * inversePowers[channel]!;
-  const place = UNIT_PLACE + Math.round(2 * Math.log2(power / Math.max(1, z.length)));
+  const place = UNIT_PLACE + Math.round(2 * Math.log2(power / Math.max(1, coded)));
   return Math.max(0, Math.min(LOG_GAINS.length - 1, place));
 };
 
 /**
- * Codes each number by the level nearest to `z / gain`; at a gain of 0, to 0. Returns the squared error, or any number of at
- * least `limit` once it reaches that.
+ * Codes each number by the level nearest to `z / gain`; at a gain of 0, to 0. Returns the squared error, in the metric if there is one,
+ * or any number of at least `limit` once it reaches that.
  */
-const nearestCodes = ({ z, tables }: TransformToken, gain: number, codes: Uint16Array, limit = Infinity): number => {
-  const { widths, starts, levels, thresholds, guesses, cellsPerUnit } = tables;
+const nearestCodes = (token: TransformToken, gain: number, codes: Uint16Array, limit = Infinity): number => {
+  const { z, tables } = token;
+  if (tables.metric) return shapedCodes(token, tables.metric, gain, codes, limit);
   const inverse = gain > 0 ? 1 / gain : 0;
   let error = 0;
   for (let channel = 0; channel < z.length && error < limit; channel++) {
-    const target = Math.fround(z[channel]! * inverse);
-    const width = widths[channel]!;
-    if (width === 16) {
-      codes[channel] = float16FromNumber(Math.max(-MAX_FLOAT16, Math.min(MAX_FLOAT16, target)));
-      continue;
-    }
-    const start = starts[channel]!;
-    const last = start + (1 << width) - 1;
-    const cell = Math.trunc((target - thresholds[start]!) * cellsPerUnit[channel]!);
-    let at = start + guesses[4 * start + Math.max(0, Math.min(4 * (last + 1 - start) - 1, cell))]!;
-    while (at < last && target >= thresholds[at]!) at++;
-    while (at > start && target < thresholds[at - 1]!) at--;
-    codes[channel] = at - start;
-    const difference = z[channel]! - gain * levels[at]!;
+    const code = nearestCode(tables, channel, Math.fround(z[channel]! * inverse));
+    codes[channel] = code;
+    const difference = z[channel]! - gain * levelOf(tables, channel, code);
     error += difference * difference;
   }
   return error;
+};
+
+/** The same with targets that make up for the errors of the channels before. */
+const shapedCodes = (
+  { z, tables, errors }: TransformToken,
+  { order, feedback, pivots }: ShapedMetric,
+  gain: number,
+  codes: Uint16Array,
+  limit: number,
+): number => {
+  const inverse = gain > 0 ? 1 / gain : 0;
+  let error = 0;
+  for (let place = 0; place < order.length && error < limit; place++) {
+    const channel = order[place]!;
+    let carried = 0;
+    for (let before = 0, at = place * order.length; before < place; before++, at++)
+      carried += feedback[at]! * errors[before]!;
+    const code = nearestCode(tables, channel, Math.fround((z[channel]! + carried) * inverse));
+    codes[channel] = code;
+    const own = z[channel]! - gain * levelOf(tables, channel, code);
+    errors[place] = own;
+    error += pivots[place]! * (own + carried) * (own + carried);
+  }
+  return error;
+};
+
+const nearestCode = (tables: TransformTables, channel: number, target: number): number => {
+  const { widths, starts, thresholds, guesses, cellsPerUnit } = tables;
+  const width = widths[channel]!;
+  if (width === 0) return 0;
+  if (width === 16) return float16FromNumber(Math.max(-MAX_FLOAT16, Math.min(MAX_FLOAT16, target)));
+  const start = starts[channel]!;
+  const last = start + (1 << width) - 1;
+  const cell = Math.trunc((target - thresholds[start]!) * cellsPerUnit[channel]!) || 0;
+  let at = start + guesses[4 * start + Math.max(0, Math.min(4 * (last + 1 - start) - 1, cell))]!;
+  while (at < last && target >= thresholds[at]!) at++;
+  while (at > start && target < thresholds[at - 1]!) at--;
+  return at - start;
+};
+
+/** What a code stands for at gain 1. */
+const levelOf = ({ widths, starts, levels }: TransformTables, channel: number, code: number): number => {
+  const width = widths[channel]!;
+  if (width === 0) return 0;
+  return width === 16 ? numberFromFloat16(code) : levels[starts[channel]! + code]!;
 };
 
 const gainOf = ({ gain, tables }: TransformToken): number => {
@@ -210,10 +250,6 @@ const gainOf = ({ gain, tables }: TransformToken): number => {
 };
 
 const decodeChannels = ({ codes, decoded, tables }: TransformToken, gain: number): void => {
-  const { widths, starts, levels } = tables;
-  for (let channel = 0; channel < codes.length; channel++) {
-    const level =
-      widths[channel] === 16 ? numberFromFloat16(codes[channel]!) : levels[starts[channel]! + codes[channel]!]!;
-    decoded[channel] = gain * level;
-  }
+  for (let channel = 0; channel < codes.length; channel++)
+    decoded[channel] = gain * levelOf(tables, channel, codes[channel]!);
 };

@@ -107,14 +107,34 @@ const reference = (x: Float64Array, position: number, head: number, { scheme, as
       Math.abs(level - target) < Math.abs(best - target) ? level : best,
     );
   };
-  const at = (gain: number): number[] =>
-    z.map((number, channel) => gain * nearest(channel, gain > 0 ? number / gain : 0));
+  const metricTable = table("metric");
+  const cost = (row: number, column: number): number =>
+    metricTable?.data[(head * channels + row) * channels + column] ?? Number(row === column);
+  /** By definition: the channel's own error that costs least, if the channels after it could take any value. */
+  const order = [...widths.keys()].toSorted((one, other) => widths[one]! - widths[other]! || one - other);
+  const solved = metricTable ? order.map((_, place) => carryWeights(order, place, cost)) : [];
+  const at = (gain: number): number[] => {
+    const y = z.map((number, channel) => gain * nearest(channel, gain > 0 ? number / gain : 0));
+    if (!metricTable) return y;
+    for (const [place, channel] of order.entries()) {
+      const carried = solved[place]!.reduce((sum, weight, k) => sum + weight * (z[order[k]!]! - y[order[k]!]!), 0);
+      y[channel] = gain * nearest(channel, gain > 0 ? (z[channel]! + carried) / gain : 0);
+    }
+    return y;
+  };
+  const errorOf = (y: readonly number[]): number => {
+    const e = z.map((number, channel) => number - y[channel]!);
+    return e.reduce(
+      (sum, one, row) => sum + one * e.reduce((own, other, column) => own + cost(row, column) * other, 0),
+      0,
+    );
+  };
   const root = Math.sqrt(meanSquare(z));
   const quantized = (): number[] => {
     if (scheme.gain === "none") return at(1);
     if (scheme.gain === "norm16") return at(roundToFloat16(root));
     if (scheme.gain === "norm16-corrected") {
-      const unit = z.map((number, channel) => nearest(channel, root > 0 ? number / root : 0));
+      const unit = at(root).map((number) => (root > 0 ? number / root : 0));
       return unit.map((level) => level * roundToFloat16(root / Math.sqrt(meanSquare(unit))));
     }
     const power = meanSquare(z.map((number, channel) => number / Math.hypot(scale(0, channel), scale(1, channel))));
@@ -124,10 +144,7 @@ const reference = (x: Float64Array, position: number, head: number, { scheme, as
       .filter((exponent) => exponent >= -8 && exponent <= 7);
     const errors = tried.map((exponent) => {
       const y = at(2 ** (exponent / 4));
-      return {
-        y,
-        error: coded.reduce((sum, channel) => sum + (widths[channel] === 16 ? 0 : (z[channel]! - y[channel]!) ** 2), 0),
-      };
+      return { y, error: errorOf(y) };
     });
     return errors.reduce((best, next) => (next.error < best.error ? next : best)).y;
   };
@@ -136,6 +153,23 @@ const reference = (x: Float64Array, position: number, head: number, { scheme, as
     y.reduce((sum, number, channel) => sum + number * matrix(1, row, channel), mean(row)),
   );
   return turned(back, (frequency) => position * frequency);
+};
+
+/**
+ * Weights of earlier errors in the target of a channel. Given all errors up to this channel, the later ones that cost least leave a cost
+ * that is quadratic in this one; its minimum is at minus the weighted sum. From Schur's complement by Gaussian elimination.
+ */
+const carryWeights = (
+  order: readonly number[],
+  place: number,
+  cost: (row: number, column: number) => number,
+): number[] => {
+  const rest = order.map((row) => order.map((column) => cost(row, column)));
+  for (let last = order.length - 1; last > place; last--)
+    for (let row = 0; row < last; row++)
+      for (let column = 0; column < last; column++)
+        rest[row]![column]! -= (rest[row]![last]! / rest[last]![last]!) * rest[last]![column]!;
+  return order.slice(0, place).map((_, k) => rest[place]![k]! / rest[place]![place]!);
 };
 
 /** Signs from the generator of the documentation. */

@@ -76,6 +76,7 @@ const caseOf = ({
   readonly gain: TransformScheme["gain"];
   readonly levels: boolean;
   readonly scales: boolean;
+  readonly metric: boolean;
   readonly blockSize: number;
 }): TransformCase => {
   const random = mulberry32(seed);
@@ -115,6 +116,7 @@ const caseOf = ({
         [heads, 2, channels],
         Float32Array.from({ length: heads * 2 * channels }, () => 0.2 + random()),
       ),
+    metric: choice.metric && asset(`${prefix}metric`, [heads, channels, channels], anyMetric(random, heads, channels)),
   };
   const named = Object.entries(tables).flatMap(([field, table]) =>
     table && table.data.length > 0 ? [[field, table] as const] : [],
@@ -142,6 +144,19 @@ const diagonals = (random: () => number, heads: number, headSize: number): Float
   return Float32Array.from(table);
 };
 
+/** Symmetric positive definite: the identity and a matrix of low rank. */
+const anyMetric = (random: () => number, heads: number, channels: number): Float32Array => {
+  const parts = Array.from({ length: heads }, () => [0, 1, 2].map(() => normalNumbers(random, channels)));
+  return Float32Array.from({ length: heads * channels * channels }, (_, index) => {
+    const [head, row, column] = [
+      Math.floor(index / channels ** 2),
+      Math.floor(index / channels) % channels,
+      index % channels,
+    ];
+    return parts[head]!.reduce((sum, part) => sum + part[row]! * part[column]!, row === column ? 0.5 : 0);
+  });
+};
+
 const anyLevels = (random: () => number, widths: readonly number[]): Float32Array =>
   Float32Array.from(
     widths.flatMap((width) => [...normalNumbers(random, LEVEL_COUNT(width))].sort((one, other) => one - other)),
@@ -166,6 +181,7 @@ export const anyTransformOf = (heads: number, headSize: number, name = ""): fc.A
       gain: fc.constantFrom("none", "norm16", "norm16-corrected", "log4"),
       levels: fc.boolean(),
       scales: fc.boolean(),
+      metric: fc.boolean(),
       blockSize: fc.constantFrom(1, 1, 3),
     })
     .map(caseOf)

@@ -12,9 +12,14 @@ export interface CodingTransform {
   readonly matrices?: { readonly forward: Float64Array; readonly backward: Float64Array };
   /** `[size]`; all 1 with matrices. */
   readonly weights: Float64Array;
+  /** What errors `e` of `z` cost beyond their squares: `e' metric e`, `[size, size]`; with matrices the squares are all. */
+  readonly metric?: Float64Array;
   /** Variances of `z`; `[size]`, in descending order with matrices. */
   readonly variances: Float64Array;
 }
+
+/** By how much costs shared by two channels are taken for less: few thousand gradients exaggerate them. */
+const SHRINKAGE = 0.3;
 
 /** Each channel by itself, scaled by the root of its entry in the metric. */
 export const channelTransform = (metric: Float64Array, { mean, covariance }: Moments): CodingTransform => {
@@ -22,6 +27,12 @@ export const channelTransform = (metric: Float64Array, { mean, covariance }: Mom
   return {
     mean,
     weights: mean.map((_, i) => Math.sqrt(metric[i * size + i]!)),
+    metric: metric.map((cost, index) => {
+      const [row, column] = [Math.floor(index / size), index % size];
+      return row === column
+        ? 1
+        : cost / ((1 + SHRINKAGE) * Math.sqrt(metric[row * (size + 1)]! * metric[column * (size + 1)]!));
+    }),
     variances: mean.map((_, i) => metric[i * size + i]! * covariance[i * size + i]!),
   };
 };

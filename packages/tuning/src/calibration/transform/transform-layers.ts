@@ -74,6 +74,15 @@ const codedTensor = (name: string, choice: TensorChoice, rope: Rope | undefined)
       data: Uint8Array.from(widths.flatMap((own) => Array.from(own.subarray(0, channels)))),
     },
     float("scales", [kvHeads, 2, channels], scalesOf(choice, channels)),
+    ...(isMatrix
+      ? []
+      : [
+          float(
+            "metric",
+            [kvHeads, size, size],
+            tables.flatMap(({ transform }) => [...transform.metric!]),
+          ),
+        ]),
     ...(rope ? [float("frequencies", [rope.frequencies.length], Array.from(rope.frequencies))] : []),
   ];
   return {
@@ -90,6 +99,7 @@ const codedTensor = (name: string, choice: TensorChoice, rope: Rope | undefined)
       gain: "log4",
       levels: "gaussian",
       scales: `${name}.scales`,
+      metric: isMatrix ? "none" : `${name}.metric`,
       blockSize: BLOCK_SIZE,
     },
     assets,
