@@ -1,8 +1,9 @@
 // Compares the loss that `kvtuner advise --for llama.cpp` predicts with llama.cpp's own: the KL of its logits under quantized cache
 // types to those under f16, on the same tokens:
 //   npm run -s bench:llama.cpp-quality -- MODEL TEXT [TYPES]
-// TYPES are pairs such as q8_0/q4_0,q4_0/q4_0; by default every type for keys and values, and some pairs. MODEL should have float32
-// or float16 weights: llama.cpp rounds the activations before other weights to 8 bits, which adds to its losses.
+// TYPES are pairs such as q8_0/q4_0,q4_0/q4_0; by default every type for both, some pairs, and f32, which shows what rounding alone
+// changes. MODEL should have float32 or float16 weights: llama.cpp rounds the activations before other weights to 8 bits, which adds
+// to its losses.
 // Needs node-llama-cpp; if it is missing, the error says how to install it.
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -17,7 +18,7 @@ import { openTextSession } from "./text-session.mjs";
 
 const [SAMPLES, SAMPLE_LENGTH, STRIDE] = [4, 512, 4];
 const TYPES =
-  "q8_0/q8_0,q5_1/q5_1,q5_0/q5_0,q4_1/q4_1,q4_0/q4_0,iq4_nl/iq4_nl,q8_0/q4_0,q5_1/q4_0,f16/q4_0,q4_0/f16,q4_0/q8_0";
+  "f32/f32,f16/q8_0,q8_0/f16,q8_0/q8_0,q5_1/q5_1,q5_0/q5_0,q4_1/q4_1,q4_0/q4_0,iq4_nl/iq4_nl,q8_0/q4_0,q5_1/q4_0,f16/q4_0,q4_0/f16,q4_0/q8_0";
 
 const [name = "smollm2", textFile, types = TYPES] = process.argv.slice(2);
 const { path: modelPath } = await resolveModel(name);
@@ -72,17 +73,26 @@ const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.
 
 const base = await logProbabilities("f16/f16");
 const settings = llamaCpp.settings({ shape, ranges: [] });
+/** What `advise` predicts of a pair, as cells beside llama.cpp's own figure; none for pairs that it does not consider. */
+const prediction = async (pair) => {
+  const setting = settings.find(({ label }) => label === pair);
+  if (setting === undefined) return () => ["", ""];
+  const [{ kl, klStandardError }] = await evaluator.evaluate([setting.layers], { positionStride: STRIDE });
+  return (theirs) => [
+    `${kl.toPrecision(3)} ± ${klStandardError.toPrecision(2)}`,
+    `${(100 * (kl / theirs - 1)).toFixed(1)}%`,
+  ];
+};
+
 const rows = [];
 for (const pair of types.split(",")) {
-  const { layers } = settings.find(({ label }) => label === pair);
-  const [{ kl, klStandardError }] = await evaluator.evaluate([layers], { positionStride: STRIDE });
+  const predicted = await prediction(pair);
   const own = await logProbabilities(pair);
   const bySample = base.map((positions, sample) =>
     mean(positions.map((position, row) => divergence(position, own[sample][row]))),
   );
   const theirs = mean(bySample);
-  const error = `${(100 * (kl / theirs - 1)).toFixed(1)}%`;
-  rows.push([pair, theirs.toPrecision(3), `${kl.toPrecision(3)} ± ${klStandardError.toPrecision(2)}`, error]);
+  rows.push([pair, theirs.toPrecision(3), ...predicted(theirs)]);
   console.error(rows.at(-1).join("  "), bySample.map((value) => value.toPrecision(3)).join(" "));
 }
 console.log(markdownTable([["keys/values", "llama.cpp", "predicted", "difference"], ...rows]));

@@ -11,11 +11,11 @@ const advise = (...argv: string[]): Promise<Finished> => cli.start(["advise", cl
 
 beforeAll(() => writeFileSync(text, "The quick brown fox jumps over the lazy dog. ".repeat(60)));
 
-test("advises llama.cpp: a table, and the flags of the best setting", async () => {
+test("advises llama.cpp: a table, and the flags of each setting", async () => {
   const shown = await advise("--for", "llama.cpp", "--context", "1k", "--quiet");
   expect(shown.code).toBe(0);
   expect(shown.stdout).toMatch(/^llama\.cpp: 48 settings at 1024 tokens, 8 of them measured/);
-  expect(shown.stdout).toMatch(/^--cache-type-k \w+ --cache-type-v \w+ --flash-attn on$/m);
+  expect(shown.stdout).toMatch(/^\w+\/\w+: --cache-type-k \w+ --cache-type-v \w+ --flash-attn on$/m);
 
   const budget = 200_000;
   const within = await advise("--for", "llama.cpp", "--context", "1024", "--budget", String(budget), "--json");

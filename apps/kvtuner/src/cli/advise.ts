@@ -50,8 +50,9 @@ const summary = (result: AdviceResult): string => {
         formatBytes(bytes),
       ]),
     ),
-    `to use ${best!.label}, which loses least:`,
-    best!.paste,
+    ...(settings.some(({ paste }) => paste.includes("\n"))
+      ? [`to use ${best!.label}, which loses least:`, best!.paste]
+      : settings.map(({ label, paste }) => `${label}: ${paste}`)),
     `${((timeMs["total"] ?? 0) / 1000).toFixed(1)} s`,
   ].join("\n")}\n`;
 };

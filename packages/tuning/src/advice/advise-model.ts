@@ -51,7 +51,9 @@ export const adviseModel = async (
 ): Promise<Advice> => {
   const { runtime, samples, context, budget } = request;
   const { shape } = model;
-  const ranges = runtime.needsRanges === true ? await channelRanges(model, samples, callbacks.signal) : [];
+  // Of one sample, so that the others show what numbers beyond the ranges lose.
+  const ranged = runtime.needsRanges === true ? samples.slice(0, 1) : [];
+  const ranges = ranged.length > 0 ? await channelRanges(model, ranged, callbacks.signal) : [];
   const sized = (setting: RuntimeSetting): SizedSetting => {
     const { bytes, bits } = planSize({ ...setting, shape }, context);
     return { ...setting, bytes, bits };

@@ -42,6 +42,9 @@ export const vllm: Runtime = {
     ),
 };
 
+/** Layers that a label names one by one. */
+const MOST_NAMED = 4;
+
 /** The layers that lose most, ascending. */
 const worstLayers = (losses: readonly number[], count: number): number[] =>
   [...losses.keys()]
@@ -52,7 +55,7 @@ const worstLayers = (losses: readonly number[], count: number): number[] =>
 const skipping = ({ label, layers, paste }: RuntimeSetting, skipped: readonly number[], shape: CacheShape) => {
   const places = skipped.map((layer) => cachePlaces(shape)[layer]!);
   return {
-    label: `${label}, skip ${places.join(",")}`,
+    label: `${label}, skip ${places.length > MOST_NAMED ? `${places.length} layers` : places.join(",")}`,
     layers: layers.map((layer, index) => (skipped.includes(index) ? UNQUANTIZED : layer)),
     paste: `${paste} --kv-cache-dtype-skip-layers ${places.join(" ")}`,
   };
