@@ -1,8 +1,17 @@
 import { writeFileSync } from "node:fs";
 import type { Plan } from "@kvtuner/plan";
 import { KvtunerError } from "@kvtuner/plan";
-import { EXPORT_TARGETS, exportPlan, type ExportedPlan, type ExportTarget } from "@kvtuner/plan/files";
-import { OptionError, oneOf, systemReason, thenDispose, type TextResult } from "@kvtuner/tuning";
+import {
+  EXPORT_TARGETS,
+  exportPlan,
+  OptionError,
+  oneOf,
+  systemReason,
+  thenDispose,
+  type ExportedPlan,
+  type ExportTarget,
+  type TextResult,
+} from "@kvtuner/tuning";
 import { openPlanScorer } from "./evaluate.ts";
 import { readPlanFile } from "./model/read-plan.ts";
 import type { ExportOptions } from "./options.ts";

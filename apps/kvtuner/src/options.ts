@@ -3,11 +3,11 @@ import type { Backend } from "@kvtuner/backend";
 import type { ChatMessage, Decoder, Tokenizer } from "@kvtuner/decoder";
 import type { Variant } from "@kvtuner/evaluation/bench";
 import type { CacheShape, Plan } from "@kvtuner/plan";
-import { EXPORT_TARGETS } from "@kvtuner/plan/files";
 import {
   CALIBRATE_OPTIONS,
   choiceOption,
   COMPARISON_OPTIONS,
+  EXPORT_TARGETS,
   flagOption,
   numberOption,
   OptionError,

@@ -63,7 +63,7 @@ test("an existing file stays", async () => {
   const out = join(cli.folder, "flags.txt");
   expect(await exported("--to", "llama.cpp", "--out", out)).toMatchObject({ code: 0, stdout: "" });
   const before = readFileSync(out, "utf8");
-  expect(before).toMatch(/^-ctk \w+ -ctv \w+/);
+  expect(before).toMatch(/^--cache-type-k \w+ --cache-type-v \w+/);
   expect((await exported("--to", "vllm", "--out", out)).stderr).toMatch(/error \[EXPORT_FILE_EXISTS\]/);
   expect(readFileSync(out, "utf8")).toBe(before);
 });

@@ -3,5 +3,3 @@ export type { AssetFile } from "./plan-file.ts";
 export { assertPlanForModel, parsePlan, planSchema, serializePlan } from "./plan-file.ts";
 export { PlanFileError } from "./plan-file-error.ts";
 export { exportPresetYaml, importPresetYaml, PresetError } from "./preset-yaml.ts";
-export { exportPlan, EXPORT_TARGETS } from "./runtimes/export-targets.ts";
-export type { ExportChange, ExportedPlan, ExportTarget } from "./runtimes/export-targets.ts";

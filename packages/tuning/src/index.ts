@@ -12,6 +12,8 @@ export { COMPARISON_FILES, isComparedPlan, readComparison } from "./comparison/r
 export type { Comparison, ComparisonRow } from "./comparison/record.ts";
 export { assertTextsAreSampled } from "./comparison/samples.ts";
 export { calibrateTransform } from "./calibration/transform/calibrate-transform.ts";
+export { exportPlan, EXPORT_TARGETS } from "./exports/export-targets.ts";
+export type { ExportedPlan, ExportTarget } from "./exports/export-targets.ts";
 export { describeDifficulty, difficultyFinding } from "./difficulty/describe-difficulty.ts";
 export { modelDifficulty } from "./difficulty/model-difficulty.ts";
 export type { ModelDifficulty } from "./difficulty/model-difficulty.ts";

@@ -1,11 +1,7 @@
 import { fc, test } from "@fast-check/vitest";
+import { blockFormatScheme, layerScheme, type Pair, type Plan } from "@kvtuner/plan";
+import { importPresetYaml, parsePlan, serializePlan } from "@kvtuner/plan/files";
 import { describe, expect } from "vitest";
-import { parse } from "yaml";
-import { blockFormatScheme } from "../codecs/block-format.ts";
-import { layerScheme, type Pair } from "../mode.ts";
-import { parsePlan, serializePlan } from "../plan-file.ts";
-import type { Plan } from "../plan.ts";
-import { importPresetYaml } from "../preset-yaml.ts";
 import { exportPlan, EXPORT_TARGETS } from "./export-targets.ts";
 
 const shape = { layers: 4, queryHeads: 4, kvHeads: 2, headSize: 64 };
@@ -45,19 +41,21 @@ describe.each(EXPORT_TARGETS)("%s", (target) => {
 
 test("llama.cpp: the types nearest to all layers, a bit too few weighing more", () => {
   const { text, changes, plan } = exportPlan(planOf("per-token", pairs("8/4 8/4 8/4 4/4")), "llama.cpp");
-  expect(text).toBe("-ctk q8_0 -ctv q4_0 -fa on\n");
-  expect(changes).toEqual([{ layer: 3, tensor: "key", type: "q8_0", planned: 4.5, exported: 8.5 }]);
+  expect(text).toBe("--cache-type-k q8_0 --cache-type-v q4_0 --flash-attn on\n");
+  expect(changes).toEqual([{ layer: 3, tensor: "key", type: "q8_0/q4_0", planned: 4.5, exported: 8.5 }]);
   expect(plan.layers[0]).toEqual({
     key: blockFormatScheme("q8_0", { rotation: "keys" }),
     value: blockFormatScheme("q4_0", { rotation: "values" }),
     residency: { kind: "prefix", sinks: 0, recent: 0 },
   });
-  expect(exportPlan(planOf("kivi", pairs("16/16 16/16")), "llama.cpp").text).toBe("-ctk f16 -ctv f16\n");
+  expect(exportPlan(planOf("kivi", pairs("16/16 16/16")), "llama.cpp").text).toBe(
+    "--cache-type-k f16 --cache-type-v f16\n",
+  );
 });
 
 test("vllm: one type, and the layers that it is too coarse for are skipped by their number in the model", () => {
   const plan = planOf("per-token", pairs("16/16 4/4 4/4 16/16"));
-  expect(exportPlan(plan, "vllm").text).toBe("--kv-cache-dtype int4_per_token_head --kv-cache-dtype-skip-layers 0 3\n");
+  expect(exportPlan(plan, "vllm").text).toBe("--kv-cache-dtype nvfp4 --kv-cache-dtype-skip-layers 0 3\n");
   const hybrid = { ...plan, shape: { ...plan.shape, places: [3, 7, 11, 15] } };
   expect(exportPlan(hybrid, "vllm").text).toContain("--kv-cache-dtype-skip-layers 3 15");
   expect(exportPlan(planOf("per-token", pairs("16/16 16/16")), "vllm").text).toBe("--kv-cache-dtype auto\n");
@@ -84,11 +82,8 @@ test("modelopt: the map of Model-Optimizer's own exporter", () => {
 
 test("transformers: arguments of generate", () => {
   const { text, plan } = exportPlan(planOf("kivi", pairs("2/2 2/2")), "transformers");
-  expect(JSON.parse(text)).toEqual({
-    cache_implementation: "quantized",
-    cache_config: { backend: "quanto", nbits: 2, axis_key: 0, axis_value: 0, q_group_size: 64, residual_length: 128 },
-  });
-  expect(plan.layers[0]!.residency.recent).toBe(128);
+  expect(text).toMatch(/^model\.generate\(.*cache_implementation="quantized".*"nbits":2/);
+  expect(plan.layers[0]!.key).toEqual(blockFormatScheme("quanto2"));
 });
 
 test("kvtuner-yaml: the paper's presets, which are read back", () => {
@@ -96,7 +91,6 @@ test("kvtuner-yaml: the paper's presets, which are read back", () => {
   const { text, changes } = exportPlan(plan, "kvtuner-yaml");
   expect(changes).toEqual([]);
   expect(importPresetYaml(text, { model, shape, mode: "kivi" }).layers).toEqual(plan.layers);
-  expect(Object.keys(parse(text) as object)).toEqual(["0", "1", "2"]);
   const raised = exportPlan(planOf("per-token", pairs("3/3 16/8")), "kvtuner-yaml");
   expect(raised.changes.map(({ tensor, type }) => `${tensor} ${type}`)).toEqual(["key K4V4", "value K4V4"]);
 });

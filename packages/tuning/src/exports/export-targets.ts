@@ -1,10 +1,10 @@
-import type { Plan } from "../plan.ts";
-import { layerShape } from "../shape.ts";
+import { layerShape, type Plan } from "@kvtuner/plan";
+import { llamaCpp } from "../runtimes/llama-cpp.ts";
+import { transformers } from "../runtimes/transformers.ts";
+import { storedBits, type ExpressedPlan } from "./expressed-plan.ts";
 import { expressAsPreset } from "./kvtuner-yaml.ts";
-import { expressForLlamaCpp } from "./llama-cpp.ts";
 import { expressForModelOpt } from "./modelopt.ts";
-import { storedBits, type ExpressedPlan, type Tensor } from "./runtime-type.ts";
-import { expressForTransformers } from "./transformers.ts";
+import { expressAsSetting } from "./uniform-setting.ts";
 import { expressForVllm } from "./vllm.ts";
 
 /** Names of formats that a plan can be written in. */
@@ -12,10 +12,14 @@ export type ExportTarget = "kvtuner-yaml" | "llama.cpp" | "vllm" | "modelopt" | 
 
 const TARGETS: Readonly<Record<ExportTarget, (plan: Plan) => ExpressedPlan>> = {
   "kvtuner-yaml": expressAsPreset,
-  "llama.cpp": expressForLlamaCpp,
+  "llama.cpp": expressAsSetting(llamaCpp, "--cache-type-k f16 --cache-type-v f16", [
+    "llama.cpp has one type for the keys of all layers and one for their values.",
+  ]),
   vllm: expressForVllm,
   modelopt: expressForModelOpt,
-  transformers: expressForTransformers,
+  transformers: expressAsSetting(transformers, "model.generate(...)", [
+    "transformers has one number of bits for keys and values of all layers.",
+  ]),
 };
 
 /** Formats that a plan can be written in. A target is one file and one line here. */
@@ -25,7 +29,7 @@ export const EXPORT_TARGETS: readonly ExportTarget[] = Object.keys(TARGETS) as E
 export interface ExportChange {
   /** In the plan's order. */
   readonly layer: number;
-  readonly tensor: Tensor;
+  readonly tensor: "key" | "value";
   /** What the target stores it in. */
   readonly type: string;
   readonly planned: number;
@@ -44,21 +48,20 @@ const SAME_BITS = 1e-3;
 
 /** Writes the nearest setting that a target can express, and says what that raises or lowers. */
 export const exportPlan = (plan: Plan, target: ExportTarget): ExportedPlan => {
-  const { layers, text, notes } = TARGETS[target](plan);
+  const { layers, types, text, notes } = TARGETS[target](plan);
   const changes = layers.flatMap((own, layer) => {
     const heads = layerShape(plan.shape, layer);
     return (["key", "value"] as const).map((tensor) => ({
       layer,
       tensor,
-      type: own[`${tensor}Type`],
+      type: types[layer]!,
       planned: storedBits(plan.layers[layer]![tensor], heads),
       exported: storedBits(own[tensor], heads),
     }));
   });
   const { model, shape } = plan;
-  const stored = layers.map(({ key, value, residency }) => ({ key, value, residency }));
   return {
-    plan: { version: 2, model, shape, layers: stored },
+    plan: { version: 2, model, shape, layers },
     text,
     notes,
     changes: changes.filter(({ planned, exported }) => Math.abs(planned - exported) > SAME_BITS),

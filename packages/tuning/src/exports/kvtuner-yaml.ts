@@ -1,9 +1,6 @@
-import { bitsOf, type TensorScheme } from "../codecs/registry.ts";
-import { layerScheme, type Mode, type Pair } from "../mode.ts";
-import type { Plan } from "../plan.ts";
-import { exportPresetYaml } from "../preset-yaml.ts";
-import { formatPair } from "../shorthand.ts";
-import { nearest, type ExpressedPlan } from "./runtime-type.ts";
+import { bitsOf, formatPair, layerScheme, type Mode, type Pair, type Plan, type TensorScheme } from "@kvtuner/plan";
+import { exportPresetYaml } from "@kvtuner/plan/files";
+import { lostParts, nearest, type ExpressedPlan } from "./expressed-plan.ts";
 
 /** Bits of the paper's presets. */
 const PRESET_BITS: readonly Pair["key"][] = [2, 4, 8, 16];
@@ -11,20 +8,15 @@ const PRESET_BITS: readonly Pair["key"][] = [2, 4, 8, 16];
 /** The paper's presets: a pair for each layer, in one of two modes, which the file's name states. */
 export const expressAsPreset = (plan: Plan): ExpressedPlan => {
   const mode = modeOf(plan);
-  const layers = plan.layers.map(({ key, value }) => {
-    const pair = { key: presetBits(key), value: presetBits(value) };
-    const name = formatPair(pair);
-    return { keyType: name, valueType: name, ...layerScheme(mode, pair) };
-  });
+  const pairs = plan.layers.map(({ key, value }) => ({ key: presetBits(key), value: presetBits(value) }));
+  const layers = pairs.map((pair) => layerScheme(mode, pair));
   return {
     layers,
+    types: pairs.map(formatPair),
     text: exportPresetYaml({ layers }),
     notes: [
       `The mode is ${mode}: put ${mode === "kivi" ? "kivi" : "pertoken"} into the file's name.`,
-      ...(plan.layers.some(({ residency }) => residency.sinks > 0)
-        ? ["The first tokens, which the plan keeps in 16 bits, are coded like all others."]
-        : []),
-      ...((plan.assets ?? []).length > 0 ? ["The plan's static tables are left out."] : []),
+      ...lostParts(plan, layers),
     ],
   };
 };
