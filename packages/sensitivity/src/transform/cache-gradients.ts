@@ -45,6 +45,7 @@ export const addCacheGradients = (
       const row = (token * queryHeads + head) * valueSize;
       let mean = 0;
       for (let other = first; other <= token; other++) {
+        if (probabilities[other]! < NEGLIGIBLE) continue;
         const place = (other * kvHeads + kvHead) * valueSize;
         let product = 0;
         for (let i = 0; i < valueSize; i++) product += cotangent[row + i]! * reader.value[place + i]!;
@@ -65,8 +66,8 @@ export const addCacheGradients = (
   }
 };
 
-/** Probabilities whose share in a gradient is below its rounding. */
-const NEGLIGIBLE = 1e-9;
+/** Probabilities whose share in a gradient is below its rounding to float32. Most are, where attention rests on few tokens. */
+const NEGLIGIBLE = 1e-8;
 
 interface Query {
   readonly head: number;

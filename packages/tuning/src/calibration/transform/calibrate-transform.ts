@@ -19,8 +19,8 @@ export interface TransformOptions {
   readonly residency?: Residency;
 }
 
-/** Gradients of labels for each token. */
-const DRAWS = 2;
+/** Random combinations of labels, in which all labels take part (`predictedLabels`): more samples serve better than more draws. */
+const DRAWS = 1;
 
 const WIDTHS = [0, 1, 2, 3, 4, 5, 6, 7, 8];
 const RESIDENCY: Residency = { kind: "prefix", sinks: 4, recent: 32 };
