@@ -4,6 +4,7 @@ export type Step =
   | "load"
   | "prefill"
   | "calibrate"
+  | "tables"
   | "trace"
   | "profile"
   | "measure"

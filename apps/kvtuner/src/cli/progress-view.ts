@@ -6,6 +6,7 @@ const LABELS: Record<Step, string> = {
   load: "loading model",
   prefill: "reading the prompt",
   calibrate: "writing calibration text",
+  tables: "computing tables",
   trace: "tracing attention",
   profile: "profiling layers",
   measure: "checking estimates",

@@ -1,4 +1,5 @@
 import type { Calibration, CodedLayers, Method, MethodSetting } from "../methods/method.ts";
+import type { Callbacks } from "../progress.ts";
 import type { StudyStorage } from "../storage/storage.ts";
 import { readPlan, writePlan } from "../study/plan-file.ts";
 import { calibratedRecords } from "./record.ts";
@@ -22,8 +23,15 @@ const kept = async (
   const records = calibratedRecords(method, label);
   const known = await readPlan(storage, records);
   if (known !== undefined) return known;
-  const coded = await calibrate(calibration);
+  const coded = await calibrate({ ...calibration, callbacks: asTables(calibration.callbacks, `${method} ${label}`) });
   const { identity, shape } = calibration.model;
   await writePlan(storage, { version: 2, model: identity, shape, ...coded }, records);
   return coded;
 };
+
+/** Passes over the text are progress of tables here, not of writing a text. */
+const asTables = (callbacks: Callbacks, note: string): Callbacks => ({
+  ...callbacks,
+  progress: (progress) =>
+    callbacks.progress(progress.step === "calibrate" ? { ...progress, step: "tables", note } : progress),
+});

@@ -103,7 +103,8 @@ export const assertLevelsReached = (
   { context, warn }: Pick<CandidateInputs, "context" | "warn">,
 ): void => {
   const [smallest] = candidates.toSorted((a, b) => a.bits - b.bits);
-  if (smallest === undefined) throw new OptionError("methods", "at least one that fits the model's heads", "none");
+  if (smallest === undefined)
+    throw new OptionError("methods", "at least one that fits the model and the calibration text", "none");
   const named = `${smallest.method}:${smallest.label} takes ${smallest.bits.toFixed(3)} at ${context} tokens`;
   const below = levels.filter((level) => level < smallest.bits);
   if (below.length === levels.length)
