@@ -35,11 +35,15 @@ const schema = z.object({
   task: z.object({ task: z.string(), prompts: count, shots: z.int().min(0), shotsFrom: z.string() }).optional(),
 });
 
+/** Settings that not every study has. */
+const ABSENT: readonly string[] = ["objective", "codecs"] satisfies readonly (keyof StudySettings)[];
+
 /** Checks the settings as the options that set them. */
 const assertChoices = (settings: StudySettings): void => {
-  for (const [name, option] of Object.entries(STUDY_OPTIONS))
-    if (name !== "objective" || settings.objective !== undefined)
-      option.check(flagName(name), settings[name as keyof StudySettings] as never);
+  for (const [name, option] of Object.entries(STUDY_OPTIONS)) {
+    const value = settings[name as keyof StudySettings];
+    if (value !== undefined || !ABSENT.includes(name)) option.check(flagName(name), value as never);
+  }
   if (settings.task) fillOptions(TASK_OPTIONS, settings.task);
 };
 
