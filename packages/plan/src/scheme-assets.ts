@@ -36,7 +36,7 @@ export const assertAssetsFit = (scheme: TensorScheme, heads: Heads, assets: read
   if (fault === undefined) return;
   throw new AssetError(
     "PLAN_ASSET_UNFIT",
-    `expected assets for ${schemeLabel(scheme)} ${fault}; calibrate again with this model, or use the asset file that was written with the plan`,
+    `expected assets ${fault}, for ${schemeLabel(scheme)}; calibrate again with this model, or use the asset file that was written with the plan`,
   );
 };
 

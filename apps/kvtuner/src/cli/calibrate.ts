@@ -38,8 +38,8 @@ const figures = ({ plan, ...result }: CalibrateResult): object => ({
   assetBytes: assetBytes(plan),
 });
 
-const summary = ({ plan, method, setting, size, path, timeMs }: CalibrateResult): string =>
+const summary = ({ plan, method, setting, size, context, path, timeMs }: CalibrateResult): string =>
   `${[
-    `${method} ${setting}: ${size.bits.toFixed(3)} true bits, ${formatBytes(size.bytes)}, static tables ${formatBytes(assetBytes(plan))}`,
+    `${method} ${setting}: ${size.bits.toFixed(3)} true bits and ${formatBytes(size.bytes)} at ${context} tokens, static tables ${formatBytes(assetBytes(plan))}`,
     `plan: ${path} (${((timeMs["total"] ?? 0) / 1000).toFixed(1)} s)`,
   ].join("\n")}\n`;

@@ -51,7 +51,7 @@ export interface CodecFormat<Scheme extends { readonly kind: string }> {
   layout(scheme: Scheme, place: Place): readonly Part[];
   /** What is wrong with fields that are valid one by one; continues "expected layer 3 ...". */
   fault?(scheme: Scheme, heads: Heads): string | undefined;
-  /** What is wrong with the assets that a scheme names, by field; continues "expected assets for ...". */
+  /** What is wrong with the assets that a scheme names, by field; continues "expected assets ...". */
   assetFault?(scheme: Scheme, heads: Heads, assets: SchemeAssets): string | undefined;
   /** The scheme of one KV head, if heads differ. */
   ofHead?(scheme: Scheme, head: number): Scheme;

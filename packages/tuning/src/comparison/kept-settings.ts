@@ -23,15 +23,14 @@ const kept = async (
   const records = calibratedRecords(method, label);
   const known = await readPlan(storage, records);
   if (known !== undefined) return known;
-  const coded = await calibrate({ ...calibration, callbacks: asTables(calibration.callbacks, `${method} ${label}`) });
+  const coded = await calibrate({ ...calibration, callbacks: noted(calibration.callbacks, `${method} ${label}`) });
   const { identity, shape } = calibration.model;
   await writePlan(storage, { version: 2, model: identity, shape, ...coded }, records);
   return coded;
 };
 
-/** Passes over the text are progress of tables here, not of writing a text. */
-const asTables = (callbacks: Callbacks, note: string): Callbacks => ({
+/** Progress of tables names the setting that they are for. */
+const noted = (callbacks: Callbacks, note: string): Callbacks => ({
   ...callbacks,
-  progress: (progress) =>
-    callbacks.progress(progress.step === "calibrate" ? { ...progress, step: "tables", note } : progress),
+  progress: (progress) => callbacks.progress(progress.step === "tables" ? { ...progress, note } : progress),
 });

@@ -1,5 +1,5 @@
 import { fc, test } from "@fast-check/vitest";
-import { blockFormatScheme, layerScheme, type Pair, type Plan } from "@kvtuner/plan";
+import { blockFormatScheme, layerScheme, type Pair, type Plan, type SchemeOf } from "@kvtuner/plan";
 import { importPresetYaml, parsePlan, serializePlan } from "@kvtuner/plan/files";
 import { describe, expect } from "vitest";
 import { exportPlan, EXPORT_TARGETS } from "./export-targets.ts";
@@ -37,6 +37,42 @@ describe.each(EXPORT_TARGETS)("%s", (target) => {
     // What a target stores is its own nearest setting.
     expect(exportPlan(exported.plan, target).text).toBe(exported.text);
   });
+});
+
+test.each(EXPORT_TARGETS)(
+  "%s: a plan whose heads have bits of their own, with values of another size than keys",
+  (target) => {
+    const scheme = transformOf([1.125, 4.25]);
+    const own = {
+      key: scheme,
+      value: { ...scheme, bits: [6.25, 2.5] },
+      residency: { kind: "prefix", sinks: 4, recent: 32 },
+    } as const;
+    const plan: Plan = { version: 2, model, shape: { ...shape, valueSize: 32, layers: 2 }, layers: [own, own] };
+    const { changes, text } = exportPlan(plan, target);
+    expect(text).not.toBe("");
+    // Codes, and a gain of 4 bits a token.
+    const planned = { key: (1.125 + 4.25) / 2 + 4 / 64, value: (6.25 + 2.5) / 2 + 4 / 32 };
+    for (const change of changes) expect(change.planned).toBeCloseTo(planned[change.tensor], 2);
+    expect(changes).not.toEqual([]);
+  },
+);
+
+const transformOf = (bits: readonly number[]): SchemeOf<"transform"> => ({
+  kind: "transform",
+  stage: "as-given",
+  frequencies: "none",
+  pairing: "none",
+  mean: "none",
+  rotation: "none",
+  signs: "none",
+  bits,
+  widths: "widths",
+  gain: "log4",
+  levels: "gaussian",
+  scales: "none",
+  metric: "none",
+  blockSize: 2,
 });
 
 test("llama.cpp: the types nearest to all layers, a bit too few weighing more", () => {

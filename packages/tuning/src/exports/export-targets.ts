@@ -1,4 +1,4 @@
-import { layerShape, type Plan } from "@kvtuner/plan";
+import { layerShape, tensorShape, type Plan } from "@kvtuner/plan";
 import { llamaCpp } from "../runtimes/llama-cpp.ts";
 import { transformers } from "../runtimes/transformers.ts";
 import { storedBits, type ExpressedPlan } from "./expressed-plan.ts";
@@ -50,14 +50,12 @@ const SAME_BITS = 1e-3;
 export const exportPlan = (plan: Plan, target: ExportTarget): ExportedPlan => {
   const { layers, types, text, notes } = TARGETS[target](plan);
   const changes = layers.flatMap((own, layer) => {
-    const heads = layerShape(plan.shape, layer);
-    return (["key", "value"] as const).map((tensor) => ({
-      layer,
-      tensor,
-      type: types[layer]!,
-      planned: storedBits(plan.layers[layer]![tensor], heads),
-      exported: storedBits(own[tensor], heads),
-    }));
+    const shape = layerShape(plan.shape, layer);
+    return (["key", "value"] as const).map((tensor) => {
+      const heads = tensorShape(shape, tensor);
+      const planned = storedBits(plan.layers[layer]![tensor], heads);
+      return { layer, tensor, type: types[layer]!, planned, exported: storedBits(own[tensor], heads) };
+    });
   });
   const { model, shape } = plan;
   return {

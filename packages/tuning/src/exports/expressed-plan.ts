@@ -1,11 +1,11 @@
 import {
   blockTokens,
+  heldBytes,
   layerShape,
-  layoutOf,
-  partBytes,
   schemeFault,
+  tensorShape,
+  type Heads,
   type LayerScheme,
-  type LayerShape,
   type Plan,
   type TensorScheme,
 } from "@kvtuner/plan";
@@ -25,11 +25,11 @@ export interface ExpressedPlan {
 /** Blocks whose bytes are averaged: the last bytes of a row are not always full. */
 const BLOCKS = 64;
 
-/** Bits that a coded number takes, with its share of scales. */
-export const storedBits = (scheme: TensorScheme, { headSize }: Pick<LayerShape, "headSize">): number => {
-  const tokens = BLOCKS * blockTokens(scheme);
-  const bytes = layoutOf(scheme, { tokens, headSize }).reduce((sum, part) => sum + partBytes(part), 0);
-  return (8 * bytes) / (tokens * headSize);
+/** Bits that a coded number of a layer's keys, or values, takes on average over heads, with its share of scales. */
+export const storedBits = (scheme: TensorScheme, { kvHeads, headSize }: Heads): number => {
+  const coded = BLOCKS * blockTokens(scheme);
+  const bytes = heldBytes(scheme, { kvHeads, headSize }, { coded, exact: 0 });
+  return (8 * Object.values(bytes).reduce((sum, part) => sum + part, 0)) / (coded * kvHeads * headSize);
 };
 
 /** A bit too few costs about as much quality as two bits too many cost memory. */
@@ -40,11 +40,11 @@ const distance = (planned: number, offered: number): number =>
 
 /** How far a scheme is from what a layer of the plan stores, in bits of keys and of values. */
 export const distanceIn = (plan: Plan, layer: number, offered: Pick<LayerScheme, "key" | "value">): number => {
-  const heads = layerShape(plan.shape, layer);
-  return (["key", "value"] as const).reduce(
-    (sum, tensor) => sum + distance(storedBits(plan.layers[layer]![tensor], heads), storedBits(offered[tensor], heads)),
-    0,
-  );
+  const own = layerShape(plan.shape, layer);
+  return (["key", "value"] as const).reduce((sum, tensor) => {
+    const heads = tensorShape(own, tensor);
+    return sum + distance(storedBits(plan.layers[layer]![tensor], heads), storedBits(offered[tensor], heads));
+  }, 0);
 };
 
 /** The same of a scheme for each layer, summed. */
@@ -53,10 +53,11 @@ export const distanceOver = (plan: Plan, layers: readonly LayerScheme[]): number
 
 /** Whether the heads of all layers can be stored so. */
 export const fits = ({ shape }: Plan, layers: readonly Pick<LayerScheme, "key" | "value">[]): boolean =>
-  layers.every(({ key, value }, layer) => {
-    const heads = layerShape(shape, layer);
-    return schemeFault(key, heads) === undefined && schemeFault(value, heads) === undefined;
-  });
+  layers.every((schemes, layer) =>
+    (["key", "value"] as const).every(
+      (tensor) => schemeFault(schemes[tensor], tensorShape(layerShape(shape, layer), tensor)) === undefined,
+    ),
+  );
 
 /** The nearest of some; the first of several. */
 export const nearest = <Item>(items: readonly Item[], far: (item: Item) => number): Item =>

@@ -43,6 +43,8 @@ export interface CalibratedPlan {
   readonly plan: Plan;
   readonly method: string;
   readonly setting: string;
+  /** Tokens at which the size was counted. */
+  readonly context: number;
   readonly size: PlanSize;
 }
 
@@ -66,7 +68,7 @@ export const calibrateModel = async (
   const { setting, layers, assets } = await codedLayers(method, options, calibrationOf(model, options, hooks), hooks);
   const plan: Plan = { version: 2, model: identity, shape, layers, ...(assets && { assets }) };
   await writePlan(storage, plan);
-  return { plan, method: method.name, setting, size: planSize(plan, context) };
+  return { plan, method: method.name, setting, context, size: planSize(plan, context) };
 };
 
 const codedLayers = async (
@@ -81,7 +83,8 @@ const codedLayers = async (
     return { setting: setting.label, ...(await layersOfSetting(setting, inputs)) };
   }
   const [nearest] = nearestToLevels(await methodCandidates([method], inputs), [bits]);
-  if (nearest === undefined) throw new OptionError("method", "one that the model's heads fit", method.name);
+  if (nearest === undefined)
+    throw new OptionError("method", "one with a setting that fits the model (see the warnings)", method.name);
   const { label: setting, layers, assets } = nearest;
   return { setting, layers, ...(assets && { assets }) };
 };

@@ -54,17 +54,18 @@ export const layersOfSetting = async (
   return coded;
 };
 
+/** Codes of errors that say that a setting does not fit a model. All others are faults of the text, the model or its gradients. */
+const UNFIT: readonly string[] = ["HEAD_TOO_SMALL", "CALIBRATION_TOO_FEW_BITS", "CALIBRATION_NO_BACKWARD"];
+
 const fitting = async (
   name: string,
   setting: MethodSetting,
   { warn, ...inputs }: CandidateInputs,
 ): Promise<CodedLayers | undefined> => {
-  // What is wrong with the text is not the setting's fault.
-  if ("calibrate" in setting) await inputs.calibration();
   try {
     return await layersOfSetting(setting, inputs);
   } catch (error) {
-    if (!KvtunerError.isInstance(error)) throw error;
+    if (!KvtunerError.isInstance(error) || !UNFIT.includes(error.code)) throw error;
     warn(`${name} is left out: ${error.message}`);
     return undefined;
   }

@@ -60,7 +60,7 @@ export const visitCacheRows = async (
     done.push(codedRows(model.shape, place, gradients, residency));
     if (place.sample < samples.length - 1) return;
     visit(layerRows(model.shape, place.layer, done.splice(0)));
-    callbacks.progress({ step: "calibrate", done: ++visited, total: model.shape.layers });
+    callbacks.progress({ step: "tables", done: ++visited, total: model.shape.layers });
   });
 };
 
