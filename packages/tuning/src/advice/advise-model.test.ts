@@ -114,6 +114,16 @@ test("vLLM skips the layers that lose most", async () => {
   }
 });
 
+test("settings that leave all layers in 16 bits are dropped", async () => {
+  // TurboQuant skips two layers at either end, so one more skipped, or four layers, may leave none.
+  for (const layers of [4, 5, 6]) {
+    const scored: (readonly LayerScheme[])[] = [];
+    await advise("vllm", {}, fakeModel({ ...SHAPE, layers }, scored));
+    expect(scored.length).toBeGreaterThan(0);
+    for (const plan of scored) expect(plan.some(({ key }) => key.kind !== "float16")).toBe(true);
+  }
+});
+
 test("ONNX Runtime's maps mix widths, with scales that reach the largest number", async () => {
   const { settings } = await advise("onnxruntime");
   const mixed = settings.filter(({ label }) => label.includes(" x "));

@@ -1,5 +1,5 @@
 import type { Score } from "@kvtuner/evaluation";
-import { KvtunerError, layerShape, planSize, schemeFault, storedNumbers, tensorShape } from "@kvtuner/plan";
+import { isCoded, KvtunerError, layerShape, planSize, schemeFault, storedNumbers, tensorShape } from "@kvtuner/plan";
 import { exactBytes } from "../limits/bytes.ts";
 import type { Callbacks } from "../progress.ts";
 import { channelRanges } from "../runtimes/channel-ranges.ts";
@@ -58,9 +58,9 @@ export const adviseModel = async (
     const { bytes, bits } = planSize({ ...setting, shape }, context);
     return { ...setting, bytes, bits };
   };
-  const uniform = fitting(model, runtime.settings({ shape, ranges }), runtime).map(sized);
+  const uniform = fitting(model, runtime.settings({ shape, ranges }).filter(quantizes), runtime).map(sized);
   const losses = await estimated(model, uniform, request, callbacks);
-  const mixed = runtime.mixed?.(uniform, losses, { shape, ranges }).map(sized) ?? [];
+  const mixed = runtime.mixed?.(uniform, losses, { shape, ranges }).filter(quantizes).map(sized) ?? [];
   const mixedLosses = mixed.length > 0 ? lossesOfMixed(mixed, uniform, losses) : [];
   const all = [...uniform, ...mixed].map((setting, index) => ({
     setting,
@@ -79,6 +79,10 @@ export const adviseModel = async (
 };
 
 const total = (losses: readonly number[]): number => losses.reduce((sum, loss) => sum + loss, 0);
+
+/** Whether any layer is not in 16 bits. A type that skips layers by itself, with more skipped, may leave none in a small model. */
+const quantizes = ({ layers }: RuntimeSetting): boolean =>
+  layers.some(({ key, value }) => isCoded(key) || isCoded(value));
 
 /** Drops settings that do not fit the model's heads. */
 const fitting = (

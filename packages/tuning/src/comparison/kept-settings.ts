@@ -1,7 +1,11 @@
+import type { Plan } from "@kvtuner/plan";
+import { PlanFileError } from "@kvtuner/plan/files";
 import type { Calibration, CodedLayers, Method, MethodSetting } from "../methods/method.ts";
+import { PlanUnreadableError } from "../plan-file-error.ts";
 import type { Callbacks } from "../progress.ts";
+import { isDamage, reasonOf } from "../storage/reason.ts";
 import type { StudyStorage } from "../storage/storage.ts";
-import { readPlan, writePlan } from "../study/plan-file.ts";
+import { type PlanRecords, readPlan, writePlan } from "../study/plan-file.ts";
 import { calibratedRecords } from "./record.ts";
 
 /** The method with calibrated settings that are kept in a storage, so that a resumed comparison does not calibrate again. */
@@ -21,12 +25,28 @@ const kept = async (
   storage: StudyStorage,
 ): Promise<CodedLayers> => {
   const records = calibratedRecords(method, label);
-  const known = await readPlan(storage, records);
+  const known = await undamaged(records, storage, calibration.callbacks);
   if (known !== undefined) return known;
   const coded = await calibrate({ ...calibration, callbacks: noted(calibration.callbacks, `${method} ${label}`) });
   const { identity, shape } = calibration.model;
   await writePlan(storage, { version: 2, model: identity, shape, ...coded }, records);
   return coded;
+};
+
+/** The kept plan; undefined if it is missing or, with a warning, damaged. */
+const undamaged = async (
+  records: PlanRecords,
+  storage: StudyStorage,
+  { warn }: Callbacks,
+): Promise<Plan | undefined> => {
+  try {
+    return await readPlan(storage, records);
+  } catch (error) {
+    const cause = error instanceof PlanUnreadableError ? error.cause : undefined;
+    if (!isDamage(cause) && !(cause instanceof PlanFileError)) throw error;
+    warn(`${records.plan} or its tables are damaged: ${reasonOf(cause)}; the setting is calibrated again`);
+    return undefined;
+  }
 };
 
 /** Progress of tables names the setting that they are for. */
