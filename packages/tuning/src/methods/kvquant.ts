@@ -1,19 +1,11 @@
-import { calibrateCodebook, type CodebookLayers } from "../calibration/codebook/calibrate-codebook.ts";
+import { calibrateCodebook } from "../calibration/codebook/calibrate-codebook.ts";
 import type { CodebookSetting } from "../calibration/codebook/codebook-layer.ts";
-import type { CalibratedSetting, Calibration, Method } from "./method.ts";
+import type { CalibratedSetting, Method } from "./method.ts";
+import { oncePerSamples } from "./once-per-samples.ts";
 
-type AtSetting = (setting: CodebookSetting) => CodebookLayers;
-
-/** Statistics of calibrations, by their samples: one backward pass serves all settings. */
-const known = new WeakMap<Calibration["samples"], Promise<AtSetting>>();
-
-const statistics = async ({ model, samples, seed, callbacks }: Calibration): Promise<AtSetting> => {
-  const found = known.get(samples) ?? calibrateCodebook(model, samples, { seed, callbacks });
-  known.set(samples, found);
-  // A later setting tries again.
-  found.catch(() => known.delete(samples));
-  return found;
-};
+const statistics = oncePerSamples(({ model, samples, seed, callbacks }) =>
+  calibrateCodebook(model, samples, { seed, callbacks }),
+);
 
 const setting = (bits: CodebookSetting["bits"], outliers: CodebookSetting["outliers"]): CalibratedSetting => ({
   label: `nuq${bits}${outliers > 0 ? `-${outliers * 100}%` : ""}`,

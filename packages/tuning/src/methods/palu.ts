@@ -1,22 +1,10 @@
-import {
-  calibrateLowRank,
-  type LowRankLayers,
-  type LowRankSetting,
-} from "../calibration/low-rank/calibrate-low-rank.ts";
-import type { CalibratedSetting, Calibration, Method } from "./method.ts";
+import { calibrateLowRank, type LowRankSetting } from "../calibration/low-rank/calibrate-low-rank.ts";
+import type { CalibratedSetting, Method } from "./method.ts";
+import { oncePerSamples } from "./once-per-samples.ts";
 
-type AtSetting = (setting: LowRankSetting) => LowRankLayers;
-
-/** Statistics of calibrations, by their samples: one backward pass serves all settings. */
-const known = new WeakMap<Calibration["samples"], Promise<AtSetting>>();
-
-const statistics = async ({ model, samples, seed, callbacks }: Calibration): Promise<AtSetting> => {
-  const found = known.get(samples) ?? calibrateLowRank(model, samples, { seed, callbacks });
-  known.set(samples, found);
-  // A later setting tries again.
-  found.catch(() => known.delete(samples));
-  return found;
-};
+const statistics = oncePerSamples(({ model, samples, seed, callbacks }) =>
+  calibrateLowRank(model, samples, { seed, callbacks }),
+);
 
 /** @param dropped share of the channels that are left out, by which the paper names its settings */
 const setting = (dropped: number, bits: LowRankSetting["bits"]): CalibratedSetting => ({
