@@ -68,8 +68,8 @@ const chooseWidths = (bits: number, own: TransformTables): ReadonlyMap<HeadTable
 const COHERENCE = [2, 1.38, 1.11];
 
 /**
- * What distortions of mixed channels count for beside those of channels by themselves. A matrix fits its samples more closely than other text: on
- * samples held out, SmolLM2's values lose 8 times what their tables state, its key channels 1.8 times.
+ * What distortions of mixed channels count for beside those of channels by themselves. A matrix fits its samples more closely than other text,
+ * so that tables of values state too little. Chosen on SmolLM2 alone (docs/benchmarks/methods.md).
  */
 const OTHER_TEXT = 4;
 
