@@ -92,8 +92,9 @@ describe.each(RUNTIMES.map(({ name }) => name))("%s", (name) => {
     expect(settings[0]!.kl).toBeLessThanOrEqual(best * (1 + 1e-9));
   });
 
-  it("says the smallest setting when none fits the budget", async () => {
-    await expect(advise(name, { budget: 1000 })).rejects.toMatchObject({
+  it("says the smallest setting when none fits the budget, before it profiles", async () => {
+    const model = { ...fakeModel(), gradients: async () => expect.fail("profiled") };
+    await expect(advise(name, { budget: 1000 }, model)).rejects.toMatchObject({
       code: "BUDGET_TOO_SMALL",
       message: expect.stringMatching(
         new RegExp(
@@ -122,6 +123,16 @@ test("settings that leave all layers in 16 bits are dropped", async () => {
     expect(scored.length).toBeGreaterThan(0);
     for (const plan of scored) expect(plan.some(({ key }) => key.kind !== "float16")).toBe(true);
   }
+});
+
+test("no setting skips layers that are in 16 bits already", async () => {
+  const scored: (readonly LayerScheme[])[] = [];
+  // Without gradients all layers seem to lose alike, those that TurboQuant skips by itself too.
+  const { gradients: _, ...model } = fakeModel(SHAPE, scored);
+  const { settings } = await advise("vllm", {}, model);
+  const repeated = settings.filter(({ label }) => !label.includes("skip"));
+  const distinct = new Set(scored.map((plan) => JSON.stringify(plan)));
+  expect(distinct.size).toBe(scored.length - repeated.length);
 });
 
 test("ONNX Runtime's maps mix widths, with scales that reach the largest number", async () => {

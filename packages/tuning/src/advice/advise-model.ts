@@ -1,9 +1,18 @@
 import type { Score } from "@kvtuner/evaluation";
-import { isCoded, KvtunerError, layerShape, planSize, schemeFault, storedNumbers, tensorShape } from "@kvtuner/plan";
+import {
+  type CacheShape,
+  KvtunerError,
+  layerBytes,
+  layerShape,
+  planSize,
+  schemeFault,
+  storedNumbers,
+  tensorShape,
+} from "@kvtuner/plan";
 import { exactBytes } from "../limits/bytes.ts";
 import type { Callbacks } from "../progress.ts";
 import { channelRanges } from "../runtimes/channel-ranges.ts";
-import type { Runtime, RuntimeSetting } from "../runtimes/runtime.ts";
+import { isQuantized, type Runtime, type RuntimeSetting } from "../runtimes/runtime.ts";
 import { thenDispose } from "../then-dispose.ts";
 import type { TunableModel } from "../tunable-model.ts";
 import { settingLosses } from "./setting-losses.ts";
@@ -59,6 +68,7 @@ export const adviseModel = async (
     return { ...setting, bytes, bits };
   };
   const uniform = fitting(model, runtime.settings({ shape, ranges }).filter(quantizes), runtime).map(sized);
+  if (leastBytes(shape, uniform, context) > (budget ?? Infinity)) throw budgetError(uniform, request);
   const losses = await estimated(model, uniform, request, callbacks);
   const mixed = runtime.mixed?.(uniform, losses, { shape, ranges }).filter(quantizes).map(sized) ?? [];
   const mixedLosses = mixed.length > 0 ? lossesOfMixed(mixed, uniform, losses) : [];
@@ -78,11 +88,20 @@ export const adviseModel = async (
   };
 };
 
+/** Settings of single layers come from these, or are in 16 bits: none takes fewer bytes than each layer's least. */
+const leastBytes = (shape: CacheShape, settings: readonly SizedSetting[], context: number): number => {
+  let bytes = 0;
+  for (let layer = 0; layer < shape.layers; layer++) {
+    const own = layerShape(shape, layer);
+    bytes += Math.min(...settings.map(({ layers }) => layerBytes(layers[layer]!, own, context).total));
+  }
+  return bytes;
+};
+
 const total = (losses: readonly number[]): number => losses.reduce((sum, loss) => sum + loss, 0);
 
 /** Whether any layer is not in 16 bits. A type that skips layers by itself, with more skipped, may leave none in a small model. */
-const quantizes = ({ layers }: RuntimeSetting): boolean =>
-  layers.some(({ key, value }) => isCoded(key) || isCoded(value));
+const quantizes = ({ layers }: RuntimeSetting): boolean => layers.some(isQuantized);
 
 /** Drops settings that do not fit the model's heads. */
 const fitting = (

@@ -4,7 +4,7 @@ import { fp8Method } from "../methods/fp8.ts";
 import type { Method, StaticSetting } from "../methods/method.ts";
 import { turboquantMethod } from "../methods/turboquant.ts";
 import { vllmInt8Method } from "../methods/vllm-int8.ts";
-import { type Runtime, type RuntimeSetting, UNQUANTIZED } from "../runtimes/runtime.ts";
+import { isQuantized, type Runtime, type RuntimeSetting, UNQUANTIZED } from "../runtimes/runtime.ts";
 
 /** Static settings of a method, named as vLLM's types. */
 const typesOf = ({ settings }: Method, nameOf: (label: string) => string | undefined): StaticSetting[] =>
@@ -35,19 +35,20 @@ export const vllm: Runtime = {
   settings: ({ shape }) =>
     TYPES.map(({ label, layers }) => ({ label, layers: layers(shape), paste: `--kv-cache-dtype ${label}` })),
   mixed: (settings, losses, { shape }) =>
-    settings.flatMap((setting, index) =>
-      [...new Set(SKIPPED_SHARES.map((share) => Math.round(share * shape.layers)))]
-        .filter((count) => count > 0 && count < shape.layers)
-        .map((count) => skipping(setting, worstLayers(losses[index]!, count), shape)),
-    ),
+    settings.flatMap((setting, index) => {
+      const coded = [...setting.layers.keys()].filter((layer) => isQuantized(setting.layers[layer]!));
+      return [...new Set(SKIPPED_SHARES.map((share) => Math.round(share * shape.layers)))]
+        .filter((count) => count > 0 && count < coded.length)
+        .map((count) => skipping(setting, worstLayers(coded, losses[index]!, count), shape));
+    }),
 };
 
 /** Layers that a label names one by one. */
 const MOST_NAMED = 4;
 
-/** The layers that lose most, ascending. */
-const worstLayers = (losses: readonly number[], count: number): number[] =>
-  [...losses.keys()]
+/** Of these layers, those that lose most, ascending. */
+const worstLayers = (layers: readonly number[], losses: readonly number[], count: number): number[] =>
+  layers
     .toSorted((a, b) => losses[b]! - losses[a]!)
     .slice(0, count)
     .toSorted((a, b) => a - b);

@@ -1,4 +1,4 @@
-import { type CacheShape, FLOAT16, type LayerScheme, type TensorScheme } from "@kvtuner/plan";
+import { type CacheShape, FLOAT16, isCoded, type LayerScheme, type TensorScheme } from "@kvtuner/plan";
 import type { ChannelRanges } from "./channel-ranges.ts";
 
 /** What a runtime's settings may depend on. */
@@ -51,6 +51,9 @@ export const coded = (key: TensorScheme, value: TensorScheme, recent = 0): Layer
 
 /** A layer in 16 bits. */
 export const UNQUANTIZED: LayerScheme = coded(FLOAT16, FLOAT16);
+
+/** Whether anything of a layer is not in 16 bits. */
+export const isQuantized = ({ key, value }: LayerScheme): boolean => isCoded(key) || isCoded(value);
 
 /** The same scheme in every layer. */
 export const everywhere = ({ layers }: CacheShape, scheme: LayerScheme): LayerScheme[] =>

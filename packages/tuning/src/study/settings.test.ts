@@ -13,6 +13,15 @@ test.each([1, 3])("settings of version %j say that another version wrote them", 
   });
 });
 
+test("settings of a comparison say so", async () => {
+  const storage = memoryStorage();
+  await storage.write("settings.json", withChecksum(JSON.stringify({ version: 1, calibrationSamples: 2 })));
+  await expect(readSettings(storage)).rejects.toMatchObject({
+    code: "STUDY_SETTINGS_UNREADABLE",
+    message: expect.stringContaining("the folder holds a comparison, not a study; "),
+  });
+});
+
 test.each([
   [new Error("the database, or its disk, is full"), "the database, or its disk, is full;"],
   [new KvtunerError("ANY", "expected a, got b"), "it is invalid: expected a, got b;"],

@@ -63,6 +63,7 @@ export const readSettings = async (storage: StudyStorage): Promise<StudySettings
   try {
     const settings = await readRecord(storage, SETTINGS);
     if (settings === undefined) return undefined;
+    kindSchema.parse(settings);
     versionSchema.parse(settings);
     schema.parse(settings);
     return settings as StudySettings;
@@ -82,6 +83,11 @@ const schema = z.object({
   sampleLength: z.int().min(1),
   focus: z.number().nullable(),
 });
+
+/** Comparisons keep their settings under the same name. */
+const kindSchema = z
+  .object({ calibrationSamples: z.unknown().optional() })
+  .refine(({ calibrationSamples }) => calibrationSamples === undefined, "the folder holds a comparison, not a study");
 
 const versionSchema = z
   .object({ version: z.int() })
