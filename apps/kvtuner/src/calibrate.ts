@@ -5,6 +5,8 @@ import {
   calibrateModel,
   callbacksOf,
   fillOptions,
+  isCalibrated,
+  METHODS,
   STUDY_FILES,
   stopwatch,
   thenDispose,
@@ -38,7 +40,7 @@ export const calibrate = async (given: CalibrationOptions): Promise<CalibrateRes
   const options = optionsOf(given);
   const { context: contextLength, samples, sampleLength } = options;
   const access = { ...callbacks, offline: given.offline === true };
-  const intended = { contextLength, gradients: { samples, sampleLength } };
+  const intended = { contextLength, ...(mayCalibrate(options) && { gradients: { samples, sampleLength } }) };
   const model = typeof given.model === "string" ? await openModel(given.model, access, intended) : given.model;
   const out = given.out ?? join("plans", `${folderName(given.model, model.identity)}-${options.method}`);
   const work = async (): Promise<CalibrateResult> => {
@@ -48,6 +50,13 @@ export const calibrate = async (given: CalibrationOptions): Promise<CalibrateRes
   };
   return typeof given.model === "string" ? thenDispose(work, () => model.dispose()) : work();
 };
+
+/** Whether the setting, or one of those that `--bits` chooses from, reads the calibration text. */
+const mayCalibrate = ({ method, setting: label }: ReturnType<typeof optionsOf>): boolean =>
+  METHODS.some(
+    ({ name, settings }) =>
+      name === method && settings.some((one) => isCalibrated(one) && (label === undefined || one.label === label)),
+  );
 
 /** Checked options, with the text in place of its path. */
 const optionsOf = (given: CalibrationOptions): Parameters<typeof calibrateModel>[1] => {

@@ -7,9 +7,12 @@ import {
   COMPARISON_OPTIONS,
   compareModel,
   fillOptions,
+  isCalibrated,
+  METHODS,
   OptionError,
   stopwatch,
   thenDispose,
+  TUNED,
   warnOnce,
   type Comparison,
   type ComparisonHooks,
@@ -48,7 +51,7 @@ export const compare = async (given: CompareOptions): Promise<CompareResult> => 
   const { context, sampleLength, calibrationSamples, calibrationLength } = options;
   const intended = {
     contextLength: Math.max(context, sampleLength, calibrationLength),
-    ...(options.methods.includes("kvtuner") && {
+    ...(readsGradients(options.methods) && {
       gradients: { samples: calibrationSamples, sampleLength: calibrationLength },
     }),
   };
@@ -77,6 +80,10 @@ const timer = ({ model, offline, ...options }: CompareOptions, context: number):
   const run = { ...(onProgress && { onProgress }), ...(onWarning && { onWarning }), ...(signal && { signal }) };
   return (plans) => timePlans(plans, context, { model, ...(offline === true && { offline }), ...run });
 };
+
+/** Whether a backward pass takes memory: for plans tuned per layer, and tables. */
+const readsGradients = (names: readonly string[]): boolean =>
+  names.includes(TUNED) || METHODS.some(({ name, settings }) => names.includes(name) && settings.some(isCalibrated));
 
 /** Checked options, with the texts in place of their paths. */
 const optionsOf = (given: CompareOptions): Parameters<typeof compareModel>[1] => {

@@ -7,7 +7,7 @@ export { CALIBRATION_PROMPTS } from "./calibration/prompts.ts";
 export { encodeEnough, textSamples } from "./calibration/samples.ts";
 export { compareModel } from "./comparison/compare-model.ts";
 export type { ComparisonHooks } from "./comparison/compare-model.ts";
-export { COMPARISON_OPTIONS } from "./comparison/options.ts";
+export { COMPARISON_OPTIONS, TUNED } from "./comparison/options.ts";
 export { COMPARISON_FILES, isComparedPlan, readComparison } from "./comparison/record.ts";
 export type { Comparison, ComparisonRow } from "./comparison/record.ts";
 export { assertTextsAreSampled } from "./comparison/samples.ts";
@@ -36,6 +36,7 @@ export type { EvaluationEntry, TaskFigures } from "./pipeline/evaluation-entry.t
 export type { Groups } from "./pipeline/group.ts";
 export { CALIBRATE_OPTIONS, calibrateModel } from "./methods/calibrate-model.ts";
 export type { CalibratedPlan } from "./methods/calibrate-model.ts";
+export { isCalibrated } from "./methods/method.ts";
 export type { Calibration, CodedLayers, Method, MethodSetting } from "./methods/method.ts";
 export { METHODS } from "./methods/registry.ts";
 export { makeFront, pickPlan } from "./pipeline/pick.ts";

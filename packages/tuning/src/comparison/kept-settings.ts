@@ -1,6 +1,12 @@
 import type { Plan } from "@kvtuner/plan";
 import { PlanFileError } from "@kvtuner/plan/files";
-import type { Calibration, CodedLayers, Method, MethodSetting } from "../methods/method.ts";
+import {
+  type Calibration,
+  type CodedLayers,
+  isCalibrated,
+  type Method,
+  type MethodSetting,
+} from "../methods/method.ts";
 import { PlanUnreadableError } from "../plan-file-error.ts";
 import type { Callbacks } from "../progress.ts";
 import { isDamage, reasonOf } from "../storage/reason.ts";
@@ -12,7 +18,7 @@ import { calibratedRecords } from "./record.ts";
 export const keptSettings = (method: Method, storage: StudyStorage): Method => ({
   ...method,
   settings: method.settings.map((setting) =>
-    "calibrate" in setting
+    isCalibrated(setting)
       ? { ...setting, calibrate: (calibration) => kept(method.name, setting, calibration, storage) }
       : setting,
   ),

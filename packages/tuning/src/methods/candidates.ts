@@ -1,6 +1,6 @@
 import { assertHeadFits, KvtunerError, layerShape, planSize, type CacheShape, type PlanSize } from "@kvtuner/plan";
 import { OptionError } from "../option-values.ts";
-import type { Calibration, CodedLayers, Method, MethodSetting } from "./method.ts";
+import { type Calibration, type CodedLayers, isCalibrated, type Method, type MethodSetting } from "./method.ts";
 import { prefixedAssets } from "./prefixed-assets.ts";
 
 /** A plan to compare. Names of its tables begin with that of the setting. */
@@ -49,7 +49,9 @@ export const layersOfSetting = async (
   setting: MethodSetting,
   { shape, calibration }: Pick<CandidateInputs, "shape" | "calibration">,
 ): Promise<CodedLayers> => {
-  const coded = "layers" in setting ? { layers: setting.layers(shape) } : await setting.calibrate(await calibration());
+  const coded = isCalibrated(setting)
+    ? await setting.calibrate(await calibration())
+    : { layers: setting.layers(shape) };
   for (const [layer, scheme] of coded.layers.entries()) assertHeadFits(scheme, layerShape(shape, layer));
   return coded;
 };

@@ -38,6 +38,9 @@ export interface CalibratedSetting {
 /** One published way to set a method. */
 export type MethodSetting = StaticSetting | CalibratedSetting;
 
+/** Whether a setting reads the calibration text, most of them also its gradients. */
+export const isCalibrated = (setting: MethodSetting): setting is CalibratedSetting => "calibrate" in setting;
+
 /** A published quantizer of the cache, at the settings that its authors recommend. */
 export interface Method {
   /** Names it on a command line: lower case, digits and hyphens. */
