@@ -82,6 +82,12 @@ export interface KernelRange {
   readonly signs?: boolean;
   /** None and Hadamard by default. */
   readonly transforms?: readonly Transform[];
+  /**
+   * What the kernels store of other codecs, none by default. A family lists the values of each field that the kernels know: some or
+   * all of those in the codec's format. `"asset"` stands for any table that the format accepts, so kernels take all its shapes.
+   */
+  readonly keyFamilies?: readonly FieldFamily[];
+  readonly valueFamilies?: readonly FieldFamily[];
   /** False by default. */
   readonly deviceTensors?: boolean;
   /** False by default. */
@@ -91,14 +97,25 @@ export interface KernelRange {
 }
 
 /**
- * Capabilities of kernels that store float16 and affine codes, with every format and group size of the axes they know: groups of 16, 32, 64 and 128 numbers, and the whole head on axis token.
+ * Capabilities of kernels that store float16, affine codes and the listed families of other codecs. Affine codes have every format and
+ * group size of the axes they know: groups of 16, 32, 64 and 128 numbers, and the whole head on axis token.
  */
 export const capabilitiesOf = (
-  { keyAxes, valueAxes, headSizes, deviceTensors = false, unevenLayers, attention, ...codes }: KernelRange,
+  {
+    keyAxes,
+    valueAxes,
+    keyFamilies = [],
+    valueFamilies = [],
+    headSizes,
+    deviceTensors = false,
+    unevenLayers,
+    attention,
+    ...codes
+  }: KernelRange,
   { maxTokens, maxCacheBytes }: CacheLimits,
 ): Capabilities => ({
-  key: [FLOAT16, ...keyAxes.map((axis) => familyOf(axis, codes))],
-  value: [FLOAT16, ...valueAxes.map((axis) => familyOf(axis, codes))],
+  key: [FLOAT16, ...keyAxes.map((axis) => familyOf(axis, codes)), ...keyFamilies],
+  value: [FLOAT16, ...valueAxes.map((axis) => familyOf(axis, codes)), ...valueFamilies],
   headSizes,
   maxCacheBytes,
   maxTokens,

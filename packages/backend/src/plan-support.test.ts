@@ -2,14 +2,17 @@ import {
   type AffineScheme,
   type CacheShape,
   FLOAT16,
+  FORMATS,
   type LayerScheme,
   layerScheme,
+  PLAIN_TRANSFORM,
   schemeLabel,
   type TensorScheme,
 } from "@kvtuner/plan";
 import { describe, expect, it } from "vitest";
 import type { CachePlan } from "./backend.ts";
-import type { Capabilities } from "./capabilities.ts";
+import { type Capabilities, capabilitiesOf, type KernelRange } from "./capabilities.ts";
+import { nearestScheme, supportsScheme } from "./nearest-scheme.ts";
 import { assertPlanSupported } from "./plan-support.ts";
 
 const shape: CacheShape = { layers: 2, queryHeads: 6, kvHeads: 2, headSize: 64 };
@@ -93,6 +96,26 @@ describe("a plan", () => {
     expect(() => check([layer, { ...layer, key: codebook }])).toThrow(
       /keys of layer 1 as 3-bit codebook.*; nearest supported: 4-bit affine/,
     );
+  });
+
+  it("passes with the fields of another codec that kernels list, and no others", () => {
+    const fields = { ...FORMATS.transform.fields, gain: ["log4"] };
+    const range: KernelRange = {
+      bits: [4],
+      keyAxes: ["token"],
+      valueAxes: ["token"],
+      headSizes: [64],
+      valueFamilies: [{ kind: "transform", fields }],
+    };
+    const { value: families } = capabilitiesOf(range, capabilities);
+    const turned: TensorScheme = { ...PLAIN_TRANSFORM, bits: 3, rotation: "turn", gain: "log4" };
+    expect(supportsScheme(families, turned)).toBe(true);
+    expect(supportsScheme(families, { ...turned, gain: "norm16" })).toBe(false);
+    expect(supportsScheme(capabilitiesOf(range, capabilities).key, turned)).toBe(false);
+    expect(nearestScheme(families, { ...turned, gain: "norm16" }, 64)).toMatchObject({
+      kind: "transform",
+      gain: "log4",
+    });
   });
 
   it("is rejected if it is for another shape, or lacks a layer", () => {
