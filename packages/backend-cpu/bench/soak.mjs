@@ -48,7 +48,7 @@ const randomTensorScheme = (axis, headSize) => {
   const groupSize = axis === "token" && below(2) ? "head" : pick(...groups);
   return {
     kind: "affine",
-    bits: pick(2, 3, 4, 8),
+    bits: pick(2, 3, 4, 5, 6, 8),
     format: pick("affine", "symmetric"),
     axis,
     groupSize,

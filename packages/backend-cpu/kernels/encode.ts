@@ -107,6 +107,9 @@ function putValue(tensor: usize, record: usize, place: i32, channel: i32, code: 
   writeCode(bits, panelOf(record, bits, channel, TILE), channel & 15, place, code);
 }
 
+/** Bits of 65504. */
+const LARGEST_HALF: u32 = 0x7bff;
+
 let scale: f32 = 0;
 let minimum: f32 = 0;
 let scaleHalf: u32 = 0;
@@ -128,7 +131,8 @@ function fit(tensor: usize, at: usize, count: i32, stride: usize): void {
   const affine = field(tensor, AFFINE);
   highest = <f32>(affine ? (1 << bits) - 1 : (1 << (bits - 1)) - 1);
   lowest = affine ? 0 : -highest;
-  scaleHalf = halfOf((affine ? largest - smallest : max(largest, -smallest)) / highest);
+  // A single step, of 1 bit, can exceed float16.
+  scaleHalf = min(LARGEST_HALF, halfOf((affine ? largest - smallest : max(largest, -smallest)) / highest));
   minimumHalf = affine ? halfOf(smallest) : 0;
   scale = numberOf(scaleHalf);
   minimum = numberOf(minimumHalf);

@@ -5,7 +5,7 @@
  * and k counts the tokens of the tile. Output `o` is in output group `o / 4` and lane `o % 4` of i32 lanes. The four bytes of
  * a lane are k, k + 2, k + 1 and k + 3, and codes of several output groups share a byte: masked as bytes they are four
  * factors of a dot product, masked as halves k and k + 1, and shifted k + 2 and k + 3. Codes of 8 bits are in halves of
- * k and k + 1.
+ * k and k + 1. Codes of 5 and 6 bits are their lower 4 bits, and after those of 8 k their upper bits.
  */
 
 /** Tokens of a tile: one record of codes and parameters of one KV head. */
@@ -74,9 +74,10 @@ export function rowOf(tensor: usize, head: i32, token: i32, headSize: i32): usiz
   return page + 2 * <usize>((head * PAGE + (token & (PAGE - 1))) * headSize);
 }
 
-/** What a unit of each output group is multiplied by to be a code: f32 `[bits][4]` for 2, 3, 4 and 8 bits; then for bytes. */
+/** What a unit of each output group is multiplied by to be a code: f32 `[bits][4]` for 1 to 4 bits and for more; then for bytes, from 2 bits. */
 // prettier-ignore
 const UNIT_FACTORS = memory.data<f32>([
+  1, 0.5, 0.25, 0.125,
   1, 0.25, 0.0625, 0.015625,
   1, 0.125, 1, 1,
   1, 0.0625, 1, 0.0625,
@@ -91,13 +92,13 @@ const UNIT_FACTORS = memory.data<f32>([
 @inline
 export function multipliesBytes(bits: i32): bool {
   // @ts-ignore: the build defines it
-  if (DOT_PRODUCTS) return bits !== 8;
+  if (DOT_PRODUCTS) return bits > 1 && bits < 5;
   return false;
 }
 
 /** Address of four f32, one an output group. */
 export function unitFactors(bits: i32): usize {
-  const row = multipliesBytes(bits) ? bits + 2 : bits === 8 ? 3 : bits - 2;
+  const row = multipliesBytes(bits) ? bits + 3 : min(bits, 5) - 1;
   return UNIT_FACTORS + (<usize>row << 4);
 }
 
@@ -108,7 +109,7 @@ const LARGEST_SPLIT: i32 = (127 << LOWER_BITS) + 63;
 
 /** Largest |x| for which a panel of `count` k cannot overflow. */
 export function largestFactor(bits: i32, count: i32): i32 {
-  const unit = bits === 4 ? 240 : bits === 2 ? 192 : bits === 3 ? 56 : 255;
+  const unit = bits === 4 ? 240 : bits === 2 ? 192 : bits === 3 ? 56 : bits === 1 ? 8 : 255;
   return min<i32>(multipliesBytes(bits) ? LARGEST_SPLIT : 32767, i32.MAX_VALUE / (count * unit));
 }
 
@@ -128,6 +129,7 @@ export function codeOffset(tensor: usize): i32 {
 /** Panel of a key's token or a value's channel, and the place in it. */
 export function writeCode(bits: i32, panel: usize, output: i32, k: i32, code: i32): void {
   if (bits === 3) return writeTriple(panel, output, k, code);
+  if (bits === 5 || bits === 6) return writeParts(bits, panel, output, k, code);
   const cell = cellOf(bits, panel, output, k);
   if (bits === 8) return store<u8>(cell, code);
   const shift = shiftOf(bits, output, k);
@@ -138,17 +140,19 @@ export function writeCode(bits: i32, panel: usize, output: i32, k: i32, code: i3
 /** Reads what {@link writeCode} wrote. */
 export function readCode(bits: i32, panel: usize, output: i32, k: i32): i32 {
   if (bits === 3) return readTriple(panel, output, k);
+  if (bits === 5 || bits === 6) return readParts(bits, panel, output, k);
   const cell = cellOf(bits, panel, output, k);
   if (bits === 8) return load<u8>(cell);
   return (<i32>load<u16>(cell) >> shiftOf(bits, output, k)) & ((1 << bits) - 1);
 }
 
-/** The i16 that a code is in, of those that are not 3 bits. */
+/** The i16 that a code is in, of those that are in one. */
 function cellOf(bits: i32, panel: usize, output: i32, k: i32): usize {
   const lane = laneOf(output, k);
   const group = output >> 2;
   if (bits === 4) return panel + ((k >> 2) << 5) + ((group >> 1) << 4) + lane;
   if (bits === 2) return panel + ((k >> 2) << 4) + lane;
+  if (bits === 1) return panel + ((k >> 3) << 4) + lane;
   return panel + ((k >> 1) << 5) + ((group >> 1) << 4) + lane + (group & 1);
 }
 
@@ -167,7 +171,39 @@ function byteShift(k: i32): i32 {
 
 function shiftOf(bits: i32, output: i32, k: i32): i32 {
   const group = output >> 2;
+  if (bits === 1) return byteShift(k) + (k & 4) + group;
   return byteShift(k) + (bits === 4 ? (group & 1) << 2 : group << 1);
+}
+
+/** Bytes of 16 outputs by 8 k. */
+// @ts-ignore: decorator
+@inline
+function turnOf(bits: i32, panel: usize, k: i32): usize {
+  return panel + <usize>((k >> 3) * 16 * bits);
+}
+
+/** Four v128 of 4 bits, as of codes of 4 bits; then one v128 of single bits, or two of 2 bits, one a half of the outputs. */
+function writeParts(bits: i32, panel: usize, output: i32, k: i32, code: i32): void {
+  const turn = turnOf(bits, panel, k);
+  writeBits(cellOf(4, turn, output, k & 7), shiftOf(4, output, k), 15, code & 15);
+  writeBits(upperCell(bits, turn, output, k), upperShift(bits, output, k), bits === 5 ? 1 : 3, code >> 4);
+}
+
+function readParts(bits: i32, panel: usize, output: i32, k: i32): i32 {
+  const turn = turnOf(bits, panel, k);
+  const lower = (<i32>load<u16>(cellOf(4, turn, output, k & 7)) >> shiftOf(4, output, k)) & 15;
+  const upper = <i32>load<u16>(upperCell(bits, turn, output, k)) >> upperShift(bits, output, k);
+  return lower | ((upper & (bits === 5 ? 1 : 3)) << 4);
+}
+
+function upperCell(bits: i32, turn: usize, output: i32, k: i32): usize {
+  return turn + 64 + laneOf(output, k) + (bits === 6 ? <usize>(output >> 3) << 4 : 0);
+}
+
+/** In a byte of upper bits come first the output groups of a half, then the second four k, and of single bits the second half. */
+function upperShift(bits: i32, output: i32, k: i32): i32 {
+  const place = ((k & 4) >> 1) + ((output >> 2) & 1);
+  return byteShift(k) + (bits === 6 ? 2 * place : place + ((output >> 3) << 2));
 }
 
 /**

@@ -1,4 +1,5 @@
 import { sumBytes2, sumBytes3, sumBytes4 } from "./generated/byte-panels";
+import { sumPair1, sumPair5, sumPair6 } from "./generated/pair-panels";
 import { multipliesBytes } from "./layout";
 import { panelSums } from "./panel-sums";
 import { sumWords2, sumWords3, sumWords4, sumWords8 } from "./generated/word-panels";
@@ -28,11 +29,33 @@ export function sumPanels(
   panelBytes: usize,
 ): void {
   if (bits === 8) sumWords8(heads, codes, count, x, stride, panels, panelBytes);
+  else if (bits === 1 || bits === 5 || bits === 6) sumPairs(bits, heads, codes, count, x, stride, panels, panelBytes);
   else if (!multipliesBytes(bits)) sumWords(bits, heads, codes, count, x, stride, panels, panelBytes);
   else if (heads < 4) sumBytes(bits, heads, codes, count, x, stride, panels, panelBytes, panelSums);
   else {
     sumBytes(bits, 2, codes, count, x, stride, panels, panelBytes, panelSums);
     sumBytes(bits, 2, codes, count, x + 2 * stride, stride, panels, panelBytes, panelSums + TWO_HEADS);
+  }
+}
+
+function sumPairs(
+  bits: i32,
+  heads: i32,
+  codes: usize,
+  count: i32,
+  x: usize,
+  stride: usize,
+  panels: i32,
+  panelBytes: usize,
+): void {
+  let sums = panelSums;
+  for (let head = 0; head < heads; head += 2) {
+    const pair = min(2, heads - head);
+    if (bits === 6) sumPair6(pair, codes, count, x, stride, panels, panelBytes, sums);
+    else if (bits === 5) sumPair5(pair, codes, count, x, stride, panels, panelBytes, sums);
+    else sumPair1(pair, codes, count, x, stride, panels, panelBytes, sums);
+    x += 2 * stride;
+    sums += TWO_HEADS;
   }
 }
 

@@ -1,7 +1,7 @@
 // Writes the kernels that sum panels, in AssemblyScript. Loops are unrolled over heads, output groups and k. Each number of bits, number
 // of heads and half of the outputs has a function of its own, so that accumulators stay in registers. The order of statements
 // decides which registers engines use: another order cost up to 25% of the time.
-import { BYTES, WORDS } from "./panel-kinds.mjs";
+import { BYTES, PAIRS, WORDS } from "./panel-kinds.mjs";
 
 const ARGUMENTS = "codes, count, x, stride, panels, panelBytes";
 const PARAMETERS = "codes: usize, count: i32, x: usize, stride: usize, panels: i32, panelBytes: usize";
@@ -80,7 +80,7 @@ ${cases.join(" else ")}
 };
 
 const textOf = (kind) => {
-  const bits = kind.heads.length === 4 ? [4, 2, 3, 8] : [4, 2, 3];
+  const bits = kind.widths;
   return `// ${kind.about} Written by tools/panel-kernels.mjs.
 ${kind.imports}
 const MASKS = memory.data<u16>([${kind.masks.flatMap((pattern) => Array(8).fill(pattern)).join(", ")}], 16);
@@ -99,4 +99,8 @@ ${bits.map((each) => sumFunction(kind, each)).join("\n")}
 };
 
 /** The files of `kernels/generated/` by name. */
-export const panelKernels = () => ({ "word-panels.ts": textOf(WORDS), "byte-panels.ts": textOf(BYTES) });
+export const panelKernels = () => ({
+  "word-panels.ts": textOf(WORDS),
+  "byte-panels.ts": textOf(BYTES),
+  "pair-panels.ts": textOf(PAIRS),
+});

@@ -2,7 +2,7 @@ import { headSizesUpTo, type KernelRange } from "@kvtuner/backend";
 
 /** Schemes that the kernels support: keys on both axes, values on axis token. */
 export const KERNEL_RANGE: KernelRange = {
-  bits: [2, 3, 4, 8],
+  bits: [1, 2, 3, 4, 5, 6, 8],
   keyAxes: ["token", "channel"],
   valueAxes: ["token"],
   /** Panels have 16 outputs. */

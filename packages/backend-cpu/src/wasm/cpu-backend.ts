@@ -43,7 +43,7 @@ export interface CpuBackend extends Backend {
 }
 
 /**
- * The CPU backend, "cpu": WebAssembly kernels with 128-bit SIMD, in Node and in browsers. Stores 2, 3, 4, 8 and 16 bits, keys
+ * The CPU backend, "cpu": WebAssembly kernels with 128-bit SIMD, in Node and in browsers. Stores 1, 2, 3, 4, 5, 6, 8 and 16 bits, keys
  * per token or per channel, values per token, each with or without the Hadamard transform, at head sizes that are multiples
  * of 16. Its output differs from exact arithmetic by at most 1e-3 of the largest number of the output.
  *

@@ -42,6 +42,15 @@ const partsOf = (bits: number, output: number, k: number): CodePart[] => {
   });
   if (bits === 4) return [part(16 * four + 8 * (group >> 1), shift + 4 * (group % 2))];
   if (bits === 2) return [part(8 * four, shift + 2 * group)];
+  if (bits === 1) return [part(8 * (k >> 3), shift + 4 * (four % 2) + group)];
+  if (bits === 5 || bits === 6) {
+    const turn = 8 * bits * (k >> 3);
+    const lower = part(turn + 16 * (four % 2) + 8 * (group >> 1), shift + 4 * (group % 2), 0, 15);
+    const place = 2 * (four % 2) + (group % 2);
+    return bits === 5
+      ? [lower, part(turn + 32, shift + 4 * (group >> 1) + place, 4, 1)]
+      : [lower, part(turn + 32 + 8 * (group >> 1), shift + 2 * place, 4, 3)];
+  }
   if (bits === 8) return [part(16 * (k >> 1) + 8 * (group >> 1), 8 * (group % 2))];
   const start = 24 * (four >> 1);
   if (group < 2) return [part(start + 8 * (four % 2), shift + 3 * group)];
@@ -51,9 +60,12 @@ const partsOf = (bits: number, output: number, k: number): CodePart[] => {
 
 /** Value of one code in each output group after masking, without a shift. */
 const UNITS: Readonly<Record<number, readonly number[]>> = {
+  1: [1, 2, 4, 8],
   2: [1, 4, 16, 64],
   3: [1, 8, 1, 1],
   4: [1, 16, 1, 16],
+  5: [1, 1, 1, 1],
+  6: [1, 1, 1, 1],
   8: [1, 1, 1, 1],
 };
 const BYTE_UNITS: Readonly<Record<number, readonly number[]>> = {
@@ -73,7 +85,7 @@ const packPanel = (codes: readonly (readonly number[])[], bits: number, address:
 
 const anyPanels = fc
   .record({
-    bits: fc.constantFrom(2, 3, 4, 8),
+    bits: fc.constantFrom(1, 2, 3, 4, 5, 6, 8),
     heads: fc.integer({ min: 1, max: 4 }),
     steps: fc.integer({ min: 1, max: 16 }).map((eighths) => 8 * eighths),
     panels: fc.integer({ min: 1, max: 8 }),

@@ -2,6 +2,7 @@ import { fc } from "@fast-check/vitest";
 import {
   type AffineScheme,
   type CacheShape,
+  CODE_BITS,
   FLOAT16,
   type GroupSize,
   type LayerScheme,
@@ -29,27 +30,33 @@ export const randomTensor = (next: () => number, tokens: number, width: number, 
 
 const anyCodes = {
   kind: fc.constant("affine"),
-  bits: fc.constantFrom(2, 3, 4, 8),
+  bits: fc.constantFrom(...CODE_BITS),
   format: fc.constantFrom("affine", "symmetric"),
   transform: fc.constantFrom("none", "hadamard"),
 } as const;
 
+/** A single bit has no symmetric codes. */
+const fitFormat = (scheme: AffineScheme): AffineScheme =>
+  scheme.bits === 1 ? { ...scheme, format: "affine" } : scheme;
+
 const tokenScheme = (headSize: number): fc.Arbitrary<AffineScheme> =>
-  fc.record({
-    ...anyCodes,
-    axis: fc.constant("token"),
-    groupSize: fc.constantFrom<GroupSize>("head", ...[16, 32, 64, 128].filter((size) => size <= headSize)),
-    blockSize: fc.constantFrom(1, 7, 32),
-  });
+  fc
+    .record({
+      ...anyCodes,
+      axis: fc.constant("token" as const),
+      groupSize: fc.constantFrom<GroupSize>("head", ...[16, 32, 64, 128].filter((size) => size <= headSize)),
+      blockSize: fc.constantFrom(1, 7, 32),
+    })
+    .map(fitFormat);
 
 const channelScheme: fc.Arbitrary<AffineScheme> = fc
   .record({
     ...anyCodes,
-    axis: fc.constant("channel"),
+    axis: fc.constant("channel" as const),
     groupSize: fc.constantFrom(16, 32, 64, 128),
     blocks: fc.constantFrom(1, 2),
   })
-  .map(({ blocks, ...scheme }) => ({ ...scheme, blockSize: blocks * scheme.groupSize }));
+  .map(({ blocks, ...scheme }) => fitFormat({ ...scheme, blockSize: blocks * scheme.groupSize }));
 
 const orFloat16 = (schemes: fc.Arbitrary<AffineScheme>): fc.Arbitrary<TensorScheme> =>
   fc.oneof({ weight: 4, arbitrary: schemes }, { weight: 1, arbitrary: fc.constant(FLOAT16) });
