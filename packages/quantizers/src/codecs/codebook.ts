@@ -6,6 +6,7 @@ import { emptyBlock } from "../encoded-block.ts";
 import { float16FromNumber, numberFromFloat16, roundToFloat16 } from "../float16.ts";
 import { type Rope, rotate, unrotate } from "../rope.ts";
 import type { Codec, CodecContext } from "./codec.ts";
+import { inHeadBlocks } from "./head-blocks.ts";
 
 type CodebookScheme = SchemeOf<"codebook">;
 
@@ -66,17 +67,10 @@ export const codebookCodec: Codec<CodebookScheme, CodebookBlock> = {
     if (rope) rotate(decoded, headSize, context.position, rope);
     return decoded;
   },
-  roundTrip: (data, { tokens, heads, headSize }, scheme, context) => {
-    const start = (token: number, head: number): number => (token * heads + head) * headSize;
-    for (let head = 0; head < heads; head++) {
-      const rows = new Float32Array(tokens * headSize);
-      for (let token = 0; token < tokens; token++)
-        rows.set(data.subarray(start(token, head), start(token, head) + headSize), token * headSize);
-      const decoded = decodedAgain(rows, tokens, headSize, scheme, { ...context, head });
-      for (let token = 0; token < tokens; token++)
-        data.set(decoded.subarray(token * headSize, (token + 1) * headSize), start(token, head));
-    }
-  },
+  roundTrip: (data, layout, scheme, context) =>
+    inHeadBlocks(data, layout, layout.tokens, (x, head) =>
+      x.set(decodedAgain(x, layout.tokens, layout.headSize, scheme, { ...context, head })),
+    ),
   /** The changes themselves: levels from a table have no closed form. */
   bound: (x, tokens, headSize, scheme, context) => {
     const decoded = decodedAgain(x, tokens, headSize, scheme, context);

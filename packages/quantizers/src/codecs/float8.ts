@@ -3,6 +3,7 @@ import { blockErrors } from "../bounds/block-errors.ts";
 import { emptyBlock } from "../encoded-block.ts";
 import { float16FromNumber, float16NotBelow, numberFromFloat16, roundHalfToEven } from "../float16.ts";
 import type { Codec } from "./codec.ts";
+import { inHeadBlocks } from "./head-blocks.ts";
 
 type Float8Scheme = SchemeOf<"float8">;
 
@@ -49,22 +50,15 @@ export const float8Codec: Codec<Float8Scheme, Float8Block> = {
     }
     return decoded;
   },
-  roundTrip: (data, { tokens, heads, headSize }, scheme) => {
-    for (let head = 0; head < heads; head++) {
+  roundTrip: (data, layout, scheme) =>
+    inHeadBlocks(data, layout, layout.tokens, (x, head) => {
       const own = schemeOfHead(scheme, head) as Float8Scheme;
-      const rows = new Float32Array(tokens * headSize);
-      const at = (token: number): number => (token * heads + head) * headSize;
-      for (let token = 0; token < tokens; token++)
-        rows.set(data.subarray(at(token), at(token) + headSize), token * headSize);
-      for (const { group } of groupsOf(rows, headSize, own)) {
+      for (const { group } of groupsOf(x, layout.headSize, own)) {
         const scale = scaleOf(group, own);
         for (const [place, number] of group.entries())
           group[place] = roundToFloat8(quotient(number, scale), own.format) * scale;
       }
-      for (let token = 0; token < tokens; token++)
-        data.set(rows.subarray(token * headSize, (token + 1) * headSize), at(token));
-    }
-  },
+    }),
   bound: (x, tokens, headSize, scheme) => {
     const bounds = new Float64Array(x.length);
     for (const { start, group } of groupsOf(x, headSize, scheme)) {

@@ -11,6 +11,7 @@ export const inHeadBlocks = (
   blockSize: number,
   change: (x: Float32Array, head: number, firstToken: number) => void,
 ): void => {
+  if (tokens === 0) return;
   const x = new Float32Array(blockSize * headSize);
   const at = (token: number, head: number): number => (token * heads + head) * headSize;
   for (let head = 0; head < heads; head++)
