@@ -23,6 +23,10 @@ import {
 import { CODED, endOf, isCoded, KEY_ENDS, lengthOf, segmentsOf, VALUE_ENDS } from "./segments";
 import { keyRows, layOut, rowStates, state, useRowStates, valueRows } from "./row-state";
 import { capScores, hideScores, scale, weighTile } from "./softmax";
+import { foldQuery, scoreTransform } from "./transform-keys";
+import { isTransformed } from "./transform-table";
+import { decodeKeys, decodeValues } from "./transform-tile";
+import { addTransform, unfoldSums } from "./transform-values";
 import { addRecord } from "./values";
 
 /** What all tiles that are left out may weigh together, relative to all others. */
@@ -60,7 +64,7 @@ export function attend(
   out: usize,
 ): void {
   layOut(layer, scratch, rows);
-  beginAll(layer, rows, query);
+  beginAll(layer, head, rows, query);
   attendTiles(layer, head, segments, rows, i32.MIN_VALUE, i32.MAX_VALUE);
   finishAll(layer, head, rows, out);
 }
@@ -80,7 +84,7 @@ export function beginRows(
 ): void {
   layOut(layer, scratch, 0);
   useRowStates(states);
-  beginAll(layer, rows, query);
+  beginAll(layer, head, rows, query);
   attendTiles(layer, head, segments, rows, i32.MIN_VALUE, FIRST_TILES);
 }
 
@@ -157,9 +161,9 @@ export function endRows(layer: usize, head: i32, rows: i32, states: usize, out: 
   finishAll(layer, head, rows, out);
 }
 
-function beginAll(layer: usize, rows: i32, query: usize): void {
+function beginAll(layer: usize, head: i32, rows: i32, query: usize): void {
   const stride = rowBytes(layer, layer + KEY);
-  for (let row = 0; row < rows; row++) begin(layer, stateOf(row), query + <usize>row * stride);
+  for (let row = 0; row < rows; row++) begin(layer, head, stateOf(row), query + <usize>row * stride);
 }
 
 function finishAll(layer: usize, head: i32, rows: i32, out: usize): void {
@@ -183,7 +187,7 @@ function stateOf(row: i32): usize {
   return rowStates + <usize>row * state.sizeBytes;
 }
 
-function begin(layer: usize, row: usize, query: usize): void {
+function begin(layer: usize, kvHead: i32, row: usize, query: usize): void {
   const heads = field(layer, HEADS);
   const headSize = field(layer + KEY, HEAD_SIZE);
   const bytes = vectorBytes(layer, layer + KEY);
@@ -192,7 +196,8 @@ function begin(layer: usize, row: usize, query: usize): void {
   scale(row + state.query, heads * headSize, floatField(layer, SCALE));
   memory.copy(row + state.rotated, row + state.query, bytes);
   if (field(layer + KEY, HADAMARD)) rotate(row + state.rotated, heads, headSize);
-  prepareKeyFactors(layer, row);
+  if (isTransformed(layer + KEY)) foldQuery(layer, kvHead, row);
+  else prepareKeyFactors(layer, row);
   prepareExactQuery(row + state.query, heads * headSize);
   memory.fill(row + state.exact, 0, sumBytes);
   memory.fill(row + state.decoded, 0, sumBytes);
@@ -227,7 +232,9 @@ function tileOf(token: i32): i32 {
 
 /** The tokens of the tile are `first .. end - 1`. */
 function attendTile(layer: usize, head: i32, segments: usize, rows: i32, tile: i32, first: i32, end: i32): void {
-  const newest = min(end, lengthOf(segmentsOf(segments, rows - 1)));
+  const last = segmentsOf(segments, rows - 1);
+  const newest = min(end, lengthOf(last));
+  decodeTile(layer, head, last, tile, first, newest);
   locateRows(layer, layer + KEY, head, segments + KEY_ENDS, first, newest, keyRows);
   locateRows(layer, layer + VALUE, head, segments + VALUE_ENDS, first, newest, valueRows);
   for (let row = 0; row < rows; row++) {
@@ -236,6 +243,15 @@ function attendTile(layer: usize, head: i32, segments: usize, rows: i32, tile: i
     if (length <= first || end <= length - field(layer, SPAN)) continue;
     attendRow(layer, head, stateOf(row), own, tile, first, min(end, length) - first);
   }
+}
+
+/** Decodes the tokens of a tile that any row reads coded: those that the last one does, which has the most codes. Other codecs decode for each row. */
+function decodeTile(layer: usize, head: i32, segments: usize, tile: i32, first: i32, end: i32): void {
+  if (tile < 0) return;
+  const keys = min(end, endOf(segments + KEY_ENDS, CODED)) - first;
+  const values = min(end, endOf(segments + VALUE_ENDS, CODED)) - first;
+  if (keys > 0 && isTransformed(layer + KEY)) decodeKeys(layer, head, tile, keys);
+  if (values > 0 && isTransformed(layer + VALUE)) decodeValues(layer, head, tile, values);
 }
 
 /** Pointers of the tokens of a tile that any row reads exact: those that the first one does, which has the fewest codes. */
@@ -263,6 +279,7 @@ function scoreSegments(layer: usize, head: i32, row: usize, ends: usize, tile: i
     const to = min(count, endOf(ends, segment) - first);
     if (to <= from) continue;
     if (!isCoded(segment)) scoreExact(layer, row, from, to);
+    else if (isTransformed(layer + KEY)) scoreTransform(layer, head, tile, row, to);
     else {
       scoreRecord(layer, recordOf(layer + KEY, head, tile), row, to);
       if (to === TILE) return true;
@@ -285,8 +302,9 @@ function addSegments(
   for (let segment = 0, from = 0; from < count; segment++) {
     const to = min(count, endOf(ends, segment) - first);
     if (to <= from) continue;
-    if (isCoded(segment)) addRecord(layer, recordOf(layer + VALUE, head, tile), row, to, active);
-    else addExact(layer, row, from, to, active);
+    if (!isCoded(segment)) addExact(layer, row, from, to, active);
+    else if (isTransformed(layer + VALUE)) addTransform(layer, head, row, to, active);
+    else addRecord(layer, recordOf(layer + VALUE, head, tile), row, to, active);
     from = to;
   }
 }
@@ -315,7 +333,8 @@ function totalWithSink(layer: usize, kvHead: i32, head: i32, row: usize): f32 {
 function finish(layer: usize, kvHead: i32, row: usize, out: usize): void {
   const heads = field(layer, HEADS);
   const valueSize = field(layer + VALUE, HEAD_SIZE);
-  if (field(layer + VALUE, BITS) !== 16 && field(layer + VALUE, HADAMARD)) rotate(row + state.decoded, heads, valueSize);
+  if (isTransformed(layer + VALUE)) unfoldSums(layer, kvHead, row, heads);
+  else if (field(layer + VALUE, BITS) !== 16 && field(layer + VALUE, HADAMARD)) rotate(row + state.decoded, heads, valueSize);
   restoreOrder(row + state.exact, heads * valueSize);
   for (let head = 0; head < heads; head++) {
     const inverse = f32x4.splat(1 / totalWithSink(layer, kvHead, head, row));

@@ -28,7 +28,7 @@ export const SPAN: usize = 20;
 export const SINK_LOGITS: usize = 24;
 /** Offsets of the fields of the keys and of the values. */
 export const KEY: usize = 28;
-export const VALUE: usize = 72;
+export const VALUE: usize = 76;
 
 /** Numbers of a key, or of a value. */
 export const HEAD_SIZE: usize = 0;
@@ -46,6 +46,8 @@ export const MINIMA: usize = 32;
 /** Tables of pointers: records of all KV heads by tile, counted from {@link CODED_FROM}; pages by token / PAGE. */
 export const RECORDS: usize = 36;
 export const PAGES: usize = 40;
+/** Address of what the codec `transform` needs of each KV head (`transform-table.ts`); 0 for other codecs. */
+export const CODERS: usize = 44;
 
 // @ts-ignore: decorator
 @inline

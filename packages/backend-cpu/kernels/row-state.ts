@@ -1,5 +1,6 @@
 import { BITS, CHANNEL, field, GROUP_SIZE, HEAD_SIZE, HEADS, KEY, TILE, VALUE } from "./layout";
 import { PANEL_SUMS_BYTES, sumPanelsInto } from "./panel-sums";
+import { isTransformed } from "./transform-table";
 
 /** What one query row of one KV head carries from tile to tile: byte offsets into its state. Heads are the G of the KV head. */
 export namespace state {
@@ -23,6 +24,10 @@ export namespace state {
   /** f32 `[G][valueSize]`: weighted sum of the exact values, and of the decoded ones before they are transformed back. */
   export let exact: usize = 0;
   export let decoded: usize = 0;
+  /** f32 `[G]`: a query times the mean of the keys; codec transform, keys as given. */
+  export let ofMean: usize = 0;
+  /** f32 `[valueSize]`, of one head; codec transform. */
+  export let unfolded: usize = 0;
   export let sizeBytes: usize = 0;
 }
 
@@ -55,6 +60,12 @@ export let valueRows: usize = 0;
 export let partial: usize = 0;
 /** Heads whose values are read, i32 `[G]`. */
 export let active: usize = 0;
+/** Decoded keys and values of a tile, f32 `[headSize][TILE]` each, and keys before a matrix; codec transform. */
+export let keyTile: usize = 0;
+export let valueTile: usize = 0;
+export let spareTile: usize = 0;
+/** f32 `[G][headSize]`: queries turned back by the position of a tile; codec transform. */
+export let turned: usize = 0;
 /** State of the first row. */
 export let rowStates: usize = 0;
 
@@ -91,6 +102,8 @@ export function layOut(layer: usize, scratch: usize, rows: i32): usize {
   state.total = take(4 * heads);
   state.exact = take(4 * heads * valueSize);
   state.decoded = take(4 * heads * valueSize);
+  state.ofMean = take(4 * heads);
+  state.unfolded = take(isTransformed(layer + VALUE) ? 4 * valueSize : 0);
   state.sizeBytes = next;
   next = scratch;
   scores = take(4 * heads * TILE);
@@ -110,6 +123,10 @@ export function layOut(layer: usize, scratch: usize, rows: i32): usize {
   valueRows = take(4 * TILE);
   partial = take(4 * 2 * 16);
   active = take(4 * heads);
+  keyTile = take(isTransformed(layer + KEY) ? 4 * TILE * headSize : 0);
+  spareTile = take(isTransformed(layer + KEY) ? 4 * TILE * headSize : 0);
+  turned = take(isTransformed(layer + KEY) ? 4 * heads * headSize : 0);
+  valueTile = take(isTransformed(layer + VALUE) ? 4 * TILE * valueSize : 0);
   sumPanelsInto(take(PANEL_SUMS_BYTES));
   rowStates = next;
   return next + <usize>rows * state.sizeBytes - scratch;

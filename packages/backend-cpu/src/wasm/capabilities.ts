@@ -1,10 +1,21 @@
-import { headSizesUpTo, type KernelRange } from "@kvtuner/backend";
+import { type FieldFamily, headSizesUpTo, type KernelRange } from "@kvtuner/backend";
+import { FORMATS } from "@kvtuner/plan";
 
-/** Schemes that the kernels support: keys on both axes, values on axis token. */
+/** All of the codec `transform`; values that turn by their positions would need a product with a matrix for each token. */
+const { fields } = FORMATS.transform;
+const TRANSFORM_KEYS: FieldFamily = { kind: "transform", fields };
+const TRANSFORM_VALUES: FieldFamily = {
+  kind: "transform",
+  fields: { ...fields, stage: ["as-given"], frequencies: ["none"], pairing: ["none"] },
+};
+
+/** Schemes that the kernels support: keys on both axes, values on axis token; the codec `transform`. */
 export const KERNEL_RANGE: KernelRange = {
   bits: [1, 2, 3, 4, 5, 6, 8],
   keyAxes: ["token", "channel"],
   valueAxes: ["token"],
+  keyFamilies: [TRANSFORM_KEYS],
+  valueFamilies: [TRANSFORM_VALUES],
   /** Panels have 16 outputs. */
   headSizes: headSizesUpTo(512),
   unevenLayers: true,

@@ -1,4 +1,4 @@
-import { kernelScheme } from "@kvtuner/backend";
+import { type KernelScheme, kernelScheme } from "@kvtuner/backend";
 import {
   type AttentionSpec,
   layoutOf,
@@ -18,9 +18,10 @@ export const PAGE_TOKENS = 32;
 
 /** Offsets, in 32-bit words, of the fields that `kernels/layout.ts` lists in bytes. */
 const KEY_WORD = 7;
-const VALUE_WORD = 18;
+const VALUE_WORD = 19;
 const RECORDS_WORD = 9;
 const PAGES_WORD = 10;
+const CODERS_WORD = 11;
 
 /** Byte offsets of the fields that say how a layer attends. */
 const SCALE_BYTE = 12;
@@ -32,18 +33,34 @@ const SINK_LOGITS_BYTE = 24;
 const MAX_SPAN = 2 ** 30;
 
 /** Bytes of a layer's record. */
-export const LAYER_RECORD_BYTES = 116;
+export const LAYER_RECORD_BYTES = 124;
 
-/** The record of one KV head's tile; unused for float16. */
+/** The record of one KV head's tile; unused for float16 and the codec `transform`. */
 export interface RecordLayout {
   /** Parts of the codec's layout in order, with their offsets in bytes. */
   readonly parts: readonly (Part & { readonly offset: number })[];
   readonly recordBytes: number;
 }
 
+/** A scheme as the kernels know it. Those of the codec `transform` need a coder beside it (`transform/coder.ts`). */
+export const storedScheme = (scheme: TensorScheme, headSize: number): KernelScheme => {
+  if (scheme.kind !== "transform") return kernelScheme(scheme, headSize);
+  const { blockSize } = scheme;
+  return {
+    isCoded: true,
+    bits: 0,
+    isChannel: false,
+    groupSize: headSize,
+    hasMinima: false,
+    isRotated: false,
+    blockSize,
+  };
+};
+
 /** Layout of one KV head's record of `TILE_TOKENS` tokens. */
 export const recordLayout = (scheme: TensorScheme, headSize: number): RecordLayout => {
   let recordBytes = 0;
+  if (scheme.kind === "transform") return { parts: [], recordBytes };
   const parts = layoutOf(scheme, { tokens: TILE_TOKENS, headSize }).map((part) => {
     const offset = recordBytes;
     recordBytes += partBytes(part);
@@ -63,11 +80,12 @@ export const writeLayerRecord = (words: Uint32Array, address: number, scheme: La
 };
 
 const writeTensor = (words: Uint32Array, start: number, scheme: TensorScheme, headSize: number): void => {
-  const { bits, isChannel, groupSize, hasMinima, isRotated } = kernelScheme(scheme, headSize);
+  const { bits, isChannel, groupSize, hasMinima, isRotated } = storedScheme(scheme, headSize);
   const { parts, recordBytes } = recordLayout(scheme, headSize);
   const offsetOf = (name: string): number => parts.find((part) => part.name === name)?.offset ?? 0;
   const offsets = [recordBytes, offsetOf("scales"), offsetOf("minima")];
   words.set([headSize, bits, Number(isChannel), groupSize, Number(hasMinima), Number(isRotated), ...offsets], start);
+  words[start + CODERS_WORD] = 0;
 };
 
 /** The kernels compute scores as powers of 2. */
@@ -95,7 +113,13 @@ export const copyTables = (words: Uint32Array, from: number, to: number): void =
   for (const tensor of ["key", "value"] as const) {
     const source = tensorAddress(from, tensor) / 4;
     writeTables(words, tensorAddress(to, tensor), words[source + RECORDS_WORD]!, words[source + PAGES_WORD]!);
+    writeCoderAddress(words, tensorAddress(to, tensor), words[source + CODERS_WORD]!);
   }
+};
+
+/** Writes the address of the coder of a tensor of the codec `transform`. */
+export const writeCoderAddress = (words: Uint32Array, tensor: number, coder: number): void => {
+  words[tensor / 4 + CODERS_WORD] = coder;
 };
 
 /** Writes the addresses of a tensor's tables. */

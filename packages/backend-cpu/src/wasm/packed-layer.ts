@@ -1,13 +1,14 @@
 import type { CallRows } from "@kvtuner/backend";
-import { type AttentionSpec, type LayerScheme, type LayerShape, spanOf, tensorShape } from "@kvtuner/plan";
+import { type Asset, type AttentionSpec, type LayerScheme, type LayerShape, spanOf, tensorShape } from "@kvtuner/plan";
 import type { Arena } from "./arena.ts";
 import { attendAlone, type RowsCall } from "./attend-rows.ts";
 import { CHUNK_TOKENS } from "./chunk.ts";
 import type { Engine } from "./engine.ts";
 import { LAYER_RECORD_BYTES, sinkLogitBytes, tensorAddress, writeAttention, writeLayerRecord } from "./layer-record.ts";
-import { PackedTensor } from "./packed-tensor.ts";
+import { PackedTensor, type TokenRange } from "./packed-tensor.ts";
 import { writeSegmentEnds } from "./segment-ends.ts";
 import { attendOnThreads } from "./threads/attend-on-threads.ts";
+import { type CodedPlace, decodeRows, encodeRows } from "./transform/coded-rows.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** Rows of a call. */
@@ -31,7 +32,10 @@ export class PackedLayer {
   readonly #attendRows: (call: RowsCall) => void;
   readonly #isShared: boolean;
 
-  /** @param isShared whether other layers read it too; they must be followed by {@link release} */
+  /**
+   * @param isShared whether other layers read it too; they must be followed by {@link release}
+   * @param assets the plan's
+   */
   constructor(
     engine: Engine,
     arena: Arena,
@@ -39,6 +43,7 @@ export class PackedLayer {
     shape: LayerShape,
     spec: AttentionSpec,
     isShared: boolean = false,
+    assets?: readonly Asset[],
   ) {
     this.arena = arena;
     this.shape = shape;
@@ -50,7 +55,15 @@ export class PackedLayer {
     writeLayerRecord(arena.words, this.address, scheme, shape);
     writeAttention(arena.words, this.address, spec, sinkLogits);
     const tensorOf = (kind: "key" | "value"): PackedTensor =>
-      new PackedTensor(arena, tensorAddress(this.address, kind), kind, scheme, shape, { span: spanOf(spec), isShared });
+      new PackedTensor(
+        arena,
+        tensorAddress(this.address, kind),
+        kind,
+        scheme,
+        shape,
+        { span: spanOf(spec), isShared },
+        assets,
+      );
     this.key = tensorOf("key");
     this.value = tensorOf("value");
   }
@@ -103,13 +116,20 @@ export class PackedLayer {
     const end = this.length + tokens;
     this.key.reserve(this.length, end);
     this.value.reserve(this.length, end);
-    const { kernels } = this.arena;
     this.#appendExact(this.key, key, first, tokens, workspace.key);
     this.#appendExact(this.value, value, first, tokens, workspace.value);
-    for (const [isValue, tensor] of [this.key, this.value].entries()) {
-      const { from, to } = tensor.toEncode(this.length, end);
-      kernels.encode(this.address, isValue, from, to, workspace.scratch);
-    }
+    for (const tensor of [this.key, this.value]) this.#encode(tensor, tensor.toEncode(this.length, end), workspace);
+  }
+
+  #encode(tensor: PackedTensor, range: TokenRange, workspace: Workspace): void {
+    if (tensor.coder) return encodeRows(this.codedPlace(tensor), range);
+    const isValue = Number(tensor.kind === "value");
+    this.arena.kernels.encode(this.address, isValue, range.from, range.to, workspace.scratch);
+  }
+
+  /** Where a tensor of the codec `transform` is. */
+  codedPlace(tensor: PackedTensor): CodedPlace {
+    return { arena: this.arena, tensor, sinks: this.scheme.residency.sinks };
   }
 
   #appendExact(tensor: PackedTensor, rows: Float32Array, first: number, tokens: number, place: number): void {
@@ -159,11 +179,16 @@ export class PackedLayer {
     for (const tensor of [this.key, this.value]) {
       const range = tensor.toDecode(this.length, length);
       tensor.reserveExact(range);
-      const isValue = Number(tensor.kind === "value");
-      this.arena.kernels.decode(this.address, isValue, range.from, range.to, workspace.scratch);
+      this.#decode(tensor, range, workspace);
     }
     for (const tensor of [this.key, this.value]) tensor.shrink(length);
     this.length = length;
+  }
+
+  #decode(tensor: PackedTensor, range: TokenRange, workspace: Workspace): void {
+    if (tensor.coder) return decodeRows(this.codedPlace(tensor), range);
+    const isValue = Number(tensor.kind === "value");
+    this.arena.kernels.decode(this.address, isValue, range.from, range.to, workspace.scratch);
   }
 }
 

@@ -40,6 +40,7 @@ export const createStore = async ({ engine, capabilities }: KernelOwner, plan: C
         layerShape(plan.shape, index),
         attentionOf(plan.shape, index),
         plan.shape.sharing?.some(({ cacheOf }) => cacheOf === index),
+        plan.assets,
       ),
   );
   const sharing = (plan.shape.sharing ?? []).map(({ cacheOf }, index) =>

@@ -1,6 +1,8 @@
-import { type KernelScheme, kernelScheme } from "@kvtuner/backend";
+import type { KernelScheme } from "@kvtuner/backend";
 import {
+  type Asset,
   firstHeld,
+  heldBytes,
   type HeldTokens,
   heldTokens,
   type LayerScheme,
@@ -8,6 +10,7 @@ import {
   type Part,
   partBytes,
   quantizedPrefix,
+  schemeOfHead,
   type TensorBytes,
   tensorShape,
 } from "@kvtuner/plan";
@@ -15,7 +18,17 @@ import { emptyBlock, type EncodedBlock } from "@kvtuner/quantizers";
 import { aligned, type Arena } from "./arena.ts";
 import { BlockTable } from "./block-table.ts";
 import { CHUNK_TOKENS } from "./chunk.ts";
-import { PAGE_TOKENS, recordLayout, type RecordLayout, TILE_TOKENS, writeTables } from "./layer-record.ts";
+import {
+  PAGE_TOKENS,
+  recordLayout,
+  type RecordLayout,
+  storedScheme,
+  TILE_TOKENS,
+  writeCoderAddress,
+  writeTables,
+} from "./layer-record.ts";
+import { writeCoder } from "./transform/coder-table.ts";
+import { type Coder, createCoder } from "./transform/coder.ts";
 
 /** Half-open range of tokens, counted after the sinks. */
 export interface TokenRange {
@@ -35,6 +48,8 @@ export interface ReadBy {
 export class PackedTensor {
   readonly scheme: KernelScheme;
   readonly layout: RecordLayout;
+  /** Of the codec `transform`. */
+  readonly coder?: Coder;
   readonly kind: "key" | "value";
   /** Numbers of one KV head and token. */
   readonly headSize: number;
@@ -59,9 +74,11 @@ export class PackedTensor {
     layer: LayerScheme,
     shape: LayerShape,
     { span, isShared }: ReadBy,
+    assets?: readonly Asset[],
   ) {
     const { kvHeads, headSize } = tensorShape(shape, kind);
-    this.scheme = kernelScheme(layer[kind], headSize);
+    const scheme = layer[kind];
+    this.scheme = storedScheme(scheme, headSize);
     this.layout = recordLayout(layer[kind], headSize);
     this.kind = kind;
     this.address = address;
@@ -71,9 +88,14 @@ export class PackedTensor {
     this.#span = span;
     this.#isShared = isShared;
     this.#arena = arena;
+    if (scheme.kind === "transform") this.coder = createCoder(scheme, assets, { kvHeads, headSize });
     this.#records = new BlockTable(arena, this.#recordBytes());
     this.#pages = new BlockTable(arena, this.#pageBytes());
     this.#writeTables();
+    if (this.coder) {
+      const coder = writeCoder(arena, this.coder, layer.residency.sinks);
+      writeCoderAddress(arena.words, address, coder);
+    }
   }
 
   /** Tokens after the sinks that are stored as codes at a length. */
@@ -143,8 +165,16 @@ export class PackedTensor {
   reserve(length: number, end: number): void {
     const { from, to } = this.toEncode(length, end);
     this.#pages.fill(Math.floor(length / PAGE_TOKENS), Math.ceil(end / PAGE_TOKENS));
-    this.#records.fill(Math.floor(from / TILE_TOKENS), Math.ceil(to / TILE_TOKENS));
+    const records = this.#records.fill(Math.floor(from / TILE_TOKENS), Math.ceil(to / TILE_TOKENS));
+    if (this.coder) this.#clearRecords(records);
     this.#writeTables();
+  }
+
+  #clearRecords(records: readonly number[]): void {
+    for (const record of records) {
+      const start = this.#records.block(record);
+      this.#arena.bytes.fill(0, start, start + this.#recordBytes());
+    }
   }
 
   /** Reserves zeroed memory, in an empty tensor, for a cache of `length` tokens. */
@@ -164,8 +194,7 @@ export class PackedTensor {
     // Kernels also read what the oldest tile has before the oldest token. They give it no weight, but it must be finite.
     const { bytes } = this.#arena;
     for (const page of pages) bytes.fill(0, this.#pages.block(page), this.#pages.block(page) + this.#pageBytes());
-    for (const record of records)
-      bytes.fill(0, this.#records.block(record), this.#records.block(record) + this.#recordBytes());
+    this.#clearRecords(records);
   }
 
   /** Frees the pages whose tokens are all stored as codes at `length`, except the sinks', and what is dropped. */
@@ -219,6 +248,8 @@ export class PackedTensor {
   /** Bytes in use, from the sizes of the records and pages. */
   bytes(length: number): TensorBytes {
     const { coded, exact } = this.held(length);
+    if (this.coder)
+      return heldBytes(this.#layer[this.kind], { kvHeads: this.#kvHeads, headSize: this.headSize }, { coded, exact });
     const bytesOf = (part: Part): number => (this.#kvHeads * partBytes(part) * coded) / TILE_TOKENS;
     return {
       ...Object.fromEntries(this.layout.parts.map((part) => [part.name, bytesOf(part)])),
@@ -227,8 +258,8 @@ export class PackedTensor {
   }
 
   /** The prefix of one KV head as in a snapshot, all zeros. */
-  emptyPrefix(length: number): EncodedBlock {
-    return emptyBlock(this.held(length).coded, this.headSize, this.#layer[this.kind]);
+  emptyPrefix(length: number, head: number): EncodedBlock {
+    return emptyBlock(this.held(length).coded, this.headSize, schemeOfHead(this.#layer[this.kind], head));
   }
 
   /** Address of the record of one KV head and tile. */
@@ -253,7 +284,7 @@ export class PackedTensor {
   }
 
   #recordBytes(): number {
-    return this.#kvHeads * this.layout.recordBytes;
+    return this.coder?.recordBytes ?? this.#kvHeads * this.layout.recordBytes;
   }
 
   #pageBytes(): number {

@@ -4,6 +4,7 @@ import { CHUNK_TOKENS } from "./chunk.ts";
 import type { PackedLayer } from "./packed-layer.ts";
 import type { PackedStore } from "./packed-store.ts";
 import type { PackedTensor } from "./packed-tensor.ts";
+import { readRows as readCoded } from "./transform/coded-rows.ts";
 import type { Workspace } from "./workspace.ts";
 
 /**
@@ -47,6 +48,8 @@ const eachChunk = (layer: PackedLayer, workspace: Workspace, visit: (rows: Chunk
 
 const readRows = (layer: PackedLayer, workspace: Workspace, first: number, tokens: number): ChunkRows => {
   const read = (tensor: PackedTensor): Float32Array => {
+    if (tensor.coder)
+      return readCoded(layer.codedPlace(tensor), { from: first, to: first + tokens }, tensor.prefix(layer.length));
     const { kernels, floats } = layer.arena;
     const { [tensor.kind]: out, scratch } = workspace;
     const isValue = Number(tensor.kind === "value");

@@ -23,6 +23,7 @@ export const shareLayer = (
   const sinkLogits = arena.allocate(sinkLogitBytes(shape.attention));
   writeLayerRecord(arena.words, address, stored.scheme, shape);
   writeAttention(arena.words, address, shape.attention, sinkLogits);
+  copyTables(arena.words, stored.address, address);
   return { stored, shape, address };
 };
 

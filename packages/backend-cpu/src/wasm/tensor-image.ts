@@ -1,8 +1,9 @@
 import type { HeadImage } from "@kvtuner/backend";
-import { type EncodedBlock, packCodes, unpackCodes } from "@kvtuner/quantizers";
+import { type EncodedBlock, packCodes, type TransformBlock, unpackCodes } from "@kvtuner/quantizers";
 import { TILE_TOKENS } from "./layer-record.ts";
 import type { PackedLayer } from "./packed-layer.ts";
 import type { PackedTensor, TokenRange } from "./packed-tensor.ts";
+import { copyBlock } from "./transform/coded-rows.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** Location of one KV head's keys or values. */
@@ -18,10 +19,14 @@ export const imagesOf = (layer: PackedLayer, tensor: PackedTensor, workspace: Wo
   Array.from({ length: layer.shape.kvHeads }, (_, head) => headImage({ layer, tensor, head, workspace }));
 
 const headImage = (place: Place): HeadImage => {
-  const { layer, tensor } = place;
+  const { layer, tensor, head } = place;
   const { headSize } = tensor;
   const coded = tensor.codes(layer.length);
-  const image = tensor.emptyPrefix(layer.length);
+  const image = tensor.emptyPrefix(layer.length, head);
+  if (tensor.coder) {
+    copyBlock(layer.codedPlace(tensor), head, coded, image as TransformBlock, "read");
+    return { prefix: image, exact: exactRows(place) };
+  }
   const codes = new Uint8Array((coded.to - coded.from) * headSize);
   eachTile(coded, (range) => {
     codes.set(readCodes(place, range), (range.from - coded.from) * headSize);
@@ -101,15 +106,21 @@ export const restoreImages = (
 };
 
 const restoreHead = (place: Place, { prefix: image, exact }: HeadImage): void => {
-  const { layer, tensor, head } = place;
+  const { layer, tensor } = place;
   const { headSize } = tensor;
   const coded = tensor.codes(layer.length);
+  restoreExact(place, exact);
+  if (tensor.coder) return copyBlock(layer.codedPlace(tensor), place.head, coded, image as TransformBlock, "write");
   const codes = unpackCodes(image["codes"] as Uint8Array, tensor.scheme.bits, (coded.to - coded.from) * headSize);
   eachTile(coded, (range) => {
     const [start, end] = [range.from - coded.from, range.to - coded.from];
     writeCodes(place, range, codes.subarray(start * headSize, end * headSize));
     copyParameters(place, range, start, image, "write");
   });
+};
+
+const restoreExact = ({ layer, tensor, head }: Place, exact: Uint16Array): void => {
+  const { headSize } = tensor;
   for (const [row, token] of tensor.exactTokens(layer.length).entries())
     layer.arena.halves.set(exact.subarray(row * headSize, (row + 1) * headSize), tensor.rowIndex(head, token));
 };

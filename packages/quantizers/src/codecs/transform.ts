@@ -8,7 +8,7 @@ import { decodeToken, encodeToken, type TransformToken, transformToken } from ".
 type TransformScheme = SchemeOf<"transform">;
 
 /** Parts of a transform block. */
-type TransformBlock = {
+export type TransformBlock = {
   /** A bit string, lowest bits first: of each token its logarithmic gain, then its codes. */
   readonly codes: Uint8Array;
   /** Gain of each token as float16 bits; none for other gains. */
@@ -67,7 +67,8 @@ const firstBit = ({ tables: { tokenBits, scheme } }: TransformToken, index: numb
   return 8 * blockBytes * Math.floor(index / blockSize) + tokenBits * (index % blockSize);
 };
 
-const storeToken = (token: TransformToken, { codes, gains }: TransformBlock, index: number): void => {
+/** Writes a token's codes into a block that has zeros for them. */
+export const storeToken = (token: TransformToken, { codes, gains }: TransformBlock, index: number): void => {
   const { tables, gain } = token;
   let bit = firstBit(token, index);
   if (tables.scheme.gain === "log4") {
@@ -80,7 +81,8 @@ const storeToken = (token: TransformToken, { codes, gains }: TransformBlock, ind
   }
 };
 
-const loadToken = (token: TransformToken, { codes, gains }: TransformBlock, index: number): void => {
+/** Reads a token's codes from a block. */
+export const loadToken = (token: TransformToken, { codes, gains }: TransformBlock, index: number): void => {
   const { tables } = token;
   let bit = firstBit(token, index);
   if (tables.scheme.gain === "log4") {
