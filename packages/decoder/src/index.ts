@@ -15,6 +15,7 @@ export { loadDecoder } from "./load-decoder.ts";
 export { ExportError } from "./exported/export-error.ts";
 export type { ExportedModel, LoadExportedOptions } from "./exported/exported-model.ts";
 export { loadExported, openExported } from "./exported/exported-model.ts";
+export type { QuantizedCache } from "./exported/quantized-caches.ts";
 export { measureDistributions } from "./exported/measure-distributions.ts";
 export type { BackwardCheckpoint, BackwardOptions, HoleGradients } from "./backward/backward.ts";
 export { backward } from "./backward/backward.ts";

@@ -7,6 +7,8 @@ import { type ExportedModel, openExported } from "./exported-model.ts";
 /** A model directory, with the files that `loadExported` and `loadTokenizer` need. */
 export interface ExportedFolder {
   readonly model: ExportedModel;
+  /** The folder that was given, or that of the ONNX file, without its `onnx`. */
+  readonly folder: string;
   /** The folder's name. */
   readonly name: string;
   /** Where the files of weights are, which are not read here. */
@@ -35,6 +37,7 @@ export const openExportedFolder = async (path: string): Promise<ExportedFolder> 
   const weights = await Promise.all(model.weightFiles.map((name) => firstFile([weightsFolder], [name])));
   return {
     model,
+    folder: folders.at(-1)!,
     name: basename(resolve(folders.at(-1)!)),
     weightsFolder,
     paths: [file, ...weights],

@@ -12,6 +12,7 @@ import { cutGraph, type CutModel } from "./cut-graph.ts";
 import { ExportError, uncuttable } from "./export-error.ts";
 import { type ExportedConfig, readExportedConfig } from "./exported-config.ts";
 import { graphIndex } from "./graph-index.ts";
+import { type QuantizedCache, withQuantizedCaches } from "./quantized-caches.ts";
 
 /** An ONNX model as published for onnxruntime-genai, Optimum or transformers.js, of which only the graph was read. */
 export interface ExportedModel {
@@ -23,6 +24,13 @@ export interface ExportedModel {
   readonly isQuantized: boolean;
   /** Makes its segments; weights stay in their files. */
   cut(): CutModel;
+  /**
+   * The ONNX file with codes in the caches of some layers, for the same files of weights.
+   *
+   * @param caches by layer; undefined leaves a layer as it is
+   * @throws ExportError `EXPORT_UNSUPPORTED` for layers without a GroupQueryAttention that alone reads its cache
+   */
+  withQuantizedCaches(caches: readonly (QuantizedCache | undefined)[]): Uint8Array;
 }
 
 /**
@@ -57,6 +65,7 @@ export const openExported = (
     weightFiles: weightFiles(proto),
     isQuantized: proto.graph!.node.some(({ opType }) => opType === "MatMulNBits"),
     cut: () => cutGraph(proto, cuts, read, read.hiddenSize),
+    withQuantizedCaches: (caches) => withQuantizedCaches(proto, cuts, read, caches),
   };
 };
 
