@@ -1,37 +1,27 @@
 import { writeFileSync } from "node:fs";
 import type { Plan } from "@kvtuner/plan";
-import { KvtunerError } from "@kvtuner/plan";
-import {
-  EXPORT_TARGETS,
-  exportPlan,
-  OptionError,
-  oneOf,
-  systemReason,
-  thenDispose,
-  type ExportedPlan,
-  type ExportTarget,
-  type TextResult,
-} from "@kvtuner/tuning";
+import { EXPORT_TARGETS, exportPlan, oneOf, thenDispose, type ExportedPlan, type ExportTarget } from "@kvtuner/tuning";
 import { openPlanScorer } from "./evaluate.ts";
+import { ExportFileError } from "./export-file-error.ts";
+import { exportToOnnx } from "./export-onnx.ts";
+import type { ExportResult } from "./export-result.ts";
 import { readPlanFile } from "./model/read-plan.ts";
 import type { ExportOptions } from "./options.ts";
-
-/** Result of {@link exportTo}. */
-export interface ExportResult extends ExportedPlan {
-  readonly to: ExportTarget;
-  /** Path that the setting was written to. */
-  readonly out?: string;
-  /** Loss and bytes of the plan and of what the target stores; only with a model. */
-  readonly measured?: { readonly plan: TextResult; readonly exported: TextResult };
-}
 
 /**
  * Writes a plan as the nearest setting that another runtime can express.
  *
  * @throws KvtunerError for a plan that cannot be read, an unknown target, and with a model as `evaluate` does
  */
-export const exportTo = async ({ plan: given, to, out, model, ...options }: ExportOptions): Promise<ExportResult> => {
-  const target = targetOf(to);
+export const exportTo = async (given: ExportOptions): Promise<ExportResult> => {
+  const target = oneOf<ExportTarget>("to", given.to as ExportTarget, EXPORT_TARGETS);
+  return target === "onnx" ? exportToOnnx(given) : exportSetting(target, given);
+};
+
+const exportSetting = async (
+  target: ExportTarget,
+  { plan: given, to: _, out, model, calibrationText: __, ...options }: ExportOptions,
+): Promise<ExportResult> => {
   if (model === undefined) return written(target, exportPlan(readGiven(given), target), out);
   const scorer = await openPlanScorer({ ...options, model });
   return thenDispose(
@@ -47,17 +37,6 @@ export const exportTo = async ({ plan: given, to, out, model, ...options }: Expo
 
 const readGiven = (given: Plan | string): Plan => (typeof given === "string" ? readPlanFile(given) : given);
 
-/** Names that users look for and that cannot be written. */
-const UNSUPPORTED: Readonly<Record<string, string>> = {
-  onnx: "KVTuner does not write ONNX models with quantized caches",
-};
-
-const targetOf = (to: string): ExportTarget => {
-  const reason = UNSUPPORTED[to];
-  if (reason === undefined) return oneOf<ExportTarget>("to", to as ExportTarget, EXPORT_TARGETS);
-  throw new OptionError("to", `one of ${EXPORT_TARGETS.join(", ")}`, `${to}: ${reason}`);
-};
-
 const written = (to: ExportTarget, exported: ExportedPlan, out: string | undefined): ExportResult => {
   if (out === undefined) return { to, ...exported };
   try {
@@ -67,18 +46,3 @@ const written = (to: ExportTarget, exported: ExportedPlan, out: string | undefin
   }
   return { to, out, ...exported };
 };
-
-/** The setting cannot be written to its file. */
-export class ExportFileError extends KvtunerError {
-  constructor(path: string, cause: unknown) {
-    const exists = cause instanceof Error && "code" in cause && cause.code === "EEXIST";
-    super(
-      exists ? "EXPORT_FILE_EXISTS" : "EXPORT_FILE",
-      exists
-        ? `expected a new file, got ${path}, which exists; use another --out or remove it`
-        : `writing ${path} failed: ${systemReason(cause)}; use another --out`,
-      { cause },
-    );
-    this.name = "ExportFileError";
-  }
-}

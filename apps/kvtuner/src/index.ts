@@ -10,7 +10,7 @@ export type { CompareResult } from "./compare.ts";
 export { evaluate, evaluateTask, openPlanScorer, openTaskScorer } from "./evaluate.ts";
 export type { EvaluateOptions, EvaluateTaskOptions, GivenPlanScorer } from "./evaluate.ts";
 export { exportTo } from "./export.ts";
-export type { ExportResult } from "./export.ts";
+export type { ExportResult } from "./export-result.ts";
 export { inspect } from "./inspect.ts";
 export type { InspectOptions, InspectResult, ModelReport, PlanReport, StudyReport } from "./inspect.ts";
 export type { LayerRun } from "./layer-runs.ts";

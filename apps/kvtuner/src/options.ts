@@ -255,10 +255,17 @@ export const EXPORT_OPTIONS = {
   to: {
     ...textOption("<target>", `what to write for: ${EXPORT_TARGETS.join(", ")}`),
     isRequired: true,
-    choices: [...EXPORT_TARGETS, "onnx"],
+    choices: EXPORT_TARGETS,
   },
-  out: textOption("<file>", "new file for the setting (default: stdout)"),
-  model: textOption("<model>", "model to measure the plan and its export on (default: nothing is measured)"),
+  out: textOption("<path>", "new file for the setting (default: stdout), or for onnx the new folder of the model"),
+  model: textOption(
+    "<model>",
+    "model to measure the plan and its export on (default: nothing is measured); for onnx the folder of an ONNX model",
+  ),
+  calibrationText: textOption(
+    "<file>",
+    "for onnx, UTF-8 text file to calibrate scales on (default: the model's own continuations of built-in prompts)",
+  ),
   ...EVALUATE_OPTIONS,
   text: {
     ...textOption(

@@ -70,7 +70,8 @@ test("an existing file stays", async () => {
 
 test.each([
   [["--to", "exllama"], /error \[USAGE\].*llama\.cpp/],
-  [["--to", "onnx"], /error \[OPTION_INVALID\].*does not write ONNX models/],
+  [["--to", "onnx"], /error \[OPTION_INVALID\].*--out.*new folder/],
+  [["--to", "onnx", "--out", "new", "--model", "tiny.gguf"], /error \[OPTION_INVALID\].*--model.*ONNX/],
   [[], /error \[USAGE\].*--to/],
   [["--to", "vllm", "--out", "/nonexistent/flags"], /error \[EXPORT_FILE\].*ENOENT/],
 ])("%j is refused", async (argv, message) => {

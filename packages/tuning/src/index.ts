@@ -64,6 +64,7 @@ export { textScorer } from "./scoring/text-scorer.ts";
 export type { TextResult, TextScorerOptions } from "./scoring/text-scorer.ts";
 export { DRAWS } from "./pipeline/gradient/estimate-layers.ts";
 export { isKeptGradients } from "./pipeline/gradient/kept-gradients.ts";
+export { channelRanges } from "./runtimes/channel-ranges.ts";
 export { stopwatch } from "./stopwatch.ts";
 export type { Stopwatch } from "./stopwatch.ts";
 export { thenDispose } from "./then-dispose.ts";

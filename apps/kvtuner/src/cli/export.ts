@@ -1,7 +1,8 @@
 import { cachePlaces } from "@kvtuner/plan";
 import type { Given } from "@kvtuner/tuning";
 import { Command } from "commander";
-import { exportTo, type ExportResult } from "../export.ts";
+import type { ExportResult } from "../export-result.ts";
+import { exportTo } from "../export.ts";
 import { EXPORT_OPTIONS, OUTPUT_OPTIONS } from "../options.ts";
 import { examples } from "./examples.ts";
 import { withOptions } from "./options.ts";
@@ -30,6 +31,7 @@ export const exportCommand = (terminal: Terminal, signal: AbortSignal): Command 
 const EXAMPLES = examples([
   ["kvtuner export studies/mine/plan.json --to llama.cpp", "flags for llama.cpp"],
   ["kvtuner export plan.json --to kvtuner-yaml > mine-kivi.yaml", "a preset of the paper's code"],
+  ["kvtuner export plan.json --to onnx --model onnx-folder --out new-folder", "an ONNX model with quantized caches"],
   ["kvtuner export plan.json --to vllm --model model.gguf", "with the loss of what vLLM stores"],
 ]);
 

@@ -33,6 +33,21 @@ export const readPlan = (
   return plan;
 };
 
+/**
+ * A plan for a model of the same shape, such as its GGUF file, as a plan for this one.
+ *
+ * @throws KvtunerError as {@link readPlan}, for another shape
+ */
+export const adoptPlan = (
+  given: Plan | string,
+  { identity, shape }: Pick<TunableModel, "identity" | "shape">,
+): Plan => {
+  const plan = typeof given === "string" ? fromText(given.trim(), { identity, shape }) : given;
+  // Formats name architectures in their own way: Mistral is `llama` in GGUF files.
+  assertPlanForModel({ ...plan, model: { ...identity, name: plan.model.name } }, identity, shape);
+  return { ...plan, model: identity };
+};
+
 const fromText = (text: string, { identity, shape }: Pick<TunableModel, "identity" | "shape">): Plan => {
   if (text.startsWith("{")) return parsePlan(text);
   if (/\.ya?ml$/i.test(text)) return readPreset(text, { identity, shape });

@@ -14,6 +14,13 @@ const planOf = (mode: "kivi" | "per-token" | "compact", pairs: readonly Pair[]):
   layers: pairs.map((pair) => layerScheme(mode, pair)),
 });
 
+/** Ranges of numbers of a known size, of each layer. */
+const rangesOf = ({ shape: { layers, kvHeads, headSize, valueSize = headSize } }: Plan) =>
+  Array.from({ length: layers }, () => ({
+    key: new Float32Array(kvHeads * headSize).fill(127),
+    value: new Float32Array(kvHeads * valueSize).fill(7),
+  }));
+
 const pairs = (text: string): Pair[] =>
   text.split(" ").map((pair) => {
     const [key, value] = pair.split("/").map(Number);
@@ -27,7 +34,7 @@ const anyPlan = fc
 
 describe.each(EXPORT_TARGETS)("%s", (target) => {
   test.prop([anyPlan])("gives a plan that can be stored, and lists exactly what changed", (plan) => {
-    const exported = exportPlan(plan, target);
+    const exported = exportPlan(plan, target, rangesOf(plan));
     expect(parsePlan(serializePlan(exported.plan)).layers).toHaveLength(plan.layers.length);
     for (const { layer, tensor, planned, exported: bits } of exported.changes) {
       expect(bits).not.toBeCloseTo(planned, 3);
@@ -35,7 +42,7 @@ describe.each(EXPORT_TARGETS)("%s", (target) => {
     }
     expect(exported.text.endsWith("\n")).toBe(true);
     // What a target stores is its own nearest setting.
-    expect(exportPlan(exported.plan, target).text).toBe(exported.text);
+    expect(exportPlan(exported.plan, target, rangesOf(plan)).text).toBe(exported.text);
   });
 });
 
@@ -49,7 +56,7 @@ test.each(EXPORT_TARGETS)(
       residency: { kind: "prefix", sinks: 4, recent: 32 },
     } as const;
     const plan: Plan = { version: 2, model, shape: { ...shape, valueSize: 32, layers: 2 }, layers: [own, own] };
-    const { changes, text } = exportPlan(plan, target);
+    const { changes, text } = exportPlan(plan, target, rangesOf(plan));
     expect(text).not.toBe("");
     // Codes, and a gain of 4 bits a token.
     const planned = { key: (1.125 + 4.25) / 2 + 4 / 64, value: (6.25 + 2.5) / 2 + 4 / 32 };
@@ -120,6 +127,23 @@ test("transformers: arguments of generate", () => {
   const { text, plan } = exportPlan(planOf("kivi", pairs("2/2 2/2")), "transformers");
   expect(text).toMatch(/^model\.generate\(.*cache_implementation="quantized".*"nbits":2/);
   expect(plan.layers[0]!.key).toEqual(blockFormatScheme("quanto2"));
+});
+
+test("onnx: bits of a layer's keys and values together, with a scale for each channel", () => {
+  const plan = planOf("kivi", pairs("16/16 8/4 4/2 4/4"));
+  const exported = exportPlan(plan, "onnx", rangesOf(plan));
+  expect(JSON.parse(exported.text)).toEqual({
+    0: { k_quant_type: "NONE", v_quant_type: "NONE" },
+    1: { k_quant_type: "PER_CHANNEL", v_quant_type: "PER_CHANNEL", kv_cache_bit_width: 8 },
+    2: { k_quant_type: "PER_CHANNEL", v_quant_type: "PER_CHANNEL", kv_cache_bit_width: 4 },
+    3: { k_quant_type: "PER_CHANNEL", v_quant_type: "PER_CHANNEL", kv_cache_bit_width: 4 },
+  });
+  const channels = shape.kvHeads * shape.headSize;
+  expect(exported.plan.layers[1]).toMatchObject({
+    key: { format: "ort-int8", scales: Array.from({ length: channels }, () => 1) },
+    value: { format: "ort-int8", scales: Array.from({ length: channels }, () => Math.fround(7) / 127) },
+  });
+  expect(() => exportPlan(plan, "onnx")).toThrow(expect.objectContaining({ code: "EXPORT_RANGES" }));
 });
 
 test("kvtuner-yaml: the paper's presets, which are read back", () => {

@@ -1,16 +1,21 @@
 import { layerShape, tensorShape, type Plan } from "@kvtuner/plan";
+import type { ChannelRanges } from "../runtimes/channel-ranges.ts";
 import { llamaCpp } from "../runtimes/llama-cpp.ts";
 import { transformers } from "../runtimes/transformers.ts";
 import { storedBits, type ExpressedPlan } from "./expressed-plan.ts";
 import { expressAsPreset } from "./kvtuner-yaml.ts";
 import { expressForModelOpt } from "./modelopt.ts";
+import { expressForOnnx } from "./onnx.ts";
 import { expressAsSetting } from "./uniform-setting.ts";
 import { expressForVllm } from "./vllm.ts";
 
 /** Names of formats that a plan can be written in. */
-export type ExportTarget = "kvtuner-yaml" | "llama.cpp" | "vllm" | "modelopt" | "transformers";
+export type ExportTarget = "kvtuner-yaml" | "llama.cpp" | "vllm" | "modelopt" | "transformers" | "onnx";
 
-const TARGETS: Readonly<Record<ExportTarget, (plan: Plan) => ExpressedPlan>> = {
+type Express = (plan: Plan, ranges: readonly ChannelRanges[]) => ExpressedPlan;
+
+const TARGETS: Readonly<Record<ExportTarget, Express>> = {
+  onnx: expressForOnnx,
   "kvtuner-yaml": expressAsPreset,
   "llama.cpp": expressAsSetting(llamaCpp, "--cache-type-k f16 --cache-type-v f16", [
     "llama.cpp has one type for the keys of all layers and one for their values.",
@@ -46,9 +51,14 @@ export interface ExportedPlan extends Pick<ExpressedPlan, "text" | "notes"> {
 /** Differences below this come from rounding. */
 const SAME_BITS = 1e-3;
 
-/** Writes the nearest setting that a target can express, and says what that raises or lowers. */
-export const exportPlan = (plan: Plan, target: ExportTarget): ExportedPlan => {
-  const { layers, types, text, notes } = TARGETS[target](plan);
+/**
+ * Writes the nearest setting that a target can express, and says what that raises or lowers.
+ *
+ * @param ranges largest magnitudes of each layer's channels, for `onnx`, whose scales are fixed
+ * @throws KvtunerError `EXPORT_RANGES` when they are missing
+ */
+export const exportPlan = (plan: Plan, target: ExportTarget, ranges: readonly ChannelRanges[] = []): ExportedPlan => {
+  const { layers, types, text, notes } = TARGETS[target](plan, ranges);
   const changes = layers.flatMap((own, layer) => {
     const shape = layerShape(plan.shape, layer);
     return (["key", "value"] as const).map((tensor) => {

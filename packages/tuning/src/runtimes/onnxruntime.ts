@@ -47,8 +47,8 @@ export const onnxruntime: Runtime = {
 
 const nodeOf = (bits: number, scope: Scope): string => `int${bits} per ${scope}`;
 
-/** Attributes of each layer's GroupQueryAttention node. */
-const nodeMap = (shape: CacheShape, names: readonly string[]): string => {
+/** Attributes of each layer's GroupQueryAttention node, in JSON. */
+export const nodeMap = (shape: CacheShape, names: readonly string[]): string => {
   const lines = names.map((name, layer) => {
     const [, bits, scope] = /^int(\d) per (\w+)$/.exec(name) ?? [];
     const type = scope === undefined ? "NONE" : `PER_${scope.toUpperCase()}`;
