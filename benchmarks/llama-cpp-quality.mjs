@@ -77,7 +77,10 @@ const settings = llamaCpp.settings({ shape, ranges: [] });
 const prediction = async (pair) => {
   const setting = settings.find(({ label }) => label === pair);
   if (setting === undefined) return () => ["", ""];
-  const [{ kl, klStandardError }] = await evaluator.evaluate([setting.layers], { positionStride: STRIDE });
+  const [{ kl, klStandardError }] = await evaluator.evaluate([setting.layers], {
+    positionStride: STRIDE,
+    queries: llamaCpp.queries,
+  });
   return (theirs) => [
     `${kl.toPrecision(3)} ± ${klStandardError.toPrecision(2)}`,
     `${(100 * (kl / theirs - 1)).toFixed(1)}%`,

@@ -3,7 +3,7 @@ import { type Asset, type CacheShape, KvtunerError, type LayerScheme } from "@kv
 import { createActivationStore, useFirst } from "./activation-store.ts";
 import { type ActivationOptions, plansTogether, storeOptionsOf } from "./activations.ts";
 import { type RuntimeAttention, type RuntimeOptions, runtimeResiduals } from "./runtime-residuals.ts";
-import { createSampleAttention } from "./sample-attention.ts";
+import { createSampleAttention, type QueryRounding } from "./sample-attention.ts";
 import { joinSamples, type Score } from "./score.ts";
 import { type BaseSample, createScorer, type SampleScore } from "./scorer.ts";
 import { type Filling, type Finished, planTree, runTree, type TreeRun } from "./tree-run.ts";
@@ -43,6 +43,8 @@ export interface EvaluateOptions {
   readonly positionStride?: number;
   /** The assets of the plans, for schemes that name some. */
   readonly assets?: readonly Asset[] | undefined;
+  /** For runtimes that round queries too, as some do to multiply them with quantized keys. The float cache's queries stay float32. */
+  readonly queries?: QueryRounding | undefined;
   /** Aborts between two layers. */
   readonly signal?: AbortSignal;
 }
@@ -112,7 +114,7 @@ export const createEvaluator = async ({
       const mean = losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
       return { perplexity: Math.exp(mean), tokens };
     },
-    evaluate: async (plans, { assets, onScore, positionStride = 1, signal } = {}) => {
+    evaluate: async (plans, { assets, queries, onScore, positionStride = 1, signal } = {}) => {
       for (const plan of plans) assertLayers(plan, decoder.shape);
       await baseSamples(signal);
       const scores: Score[] = [];
@@ -131,7 +133,7 @@ export const createEvaluator = async ({
             await onScore?.(index, score);
           }
       };
-      const attention = createSampleAttention(decoder.shape, decoder.attention, assets);
+      const attention = createSampleAttention(decoder.shape, decoder.attention, assets, queries);
       await runTree({ ...run, attention, finish, signal }, planTree(decoder.shape, plans));
       return scores;
     },

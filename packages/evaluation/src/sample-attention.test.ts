@@ -3,6 +3,7 @@ import { createAttentionKernel, FloatAttention } from "@kvtuner/decoder";
 import {
   attentionOf,
   type AttentionSpec,
+  blockFormatScheme,
   blockTokens,
   type CacheShape,
   type LayerScheme,
@@ -123,6 +124,13 @@ const encodedBlock = (rows: Float32Array[], tensorScheme: TensorScheme, headSize
   return decodeBlock(encodeBlock(flat, rows.length, headSize, tensorScheme), rows.length, headSize, tensorScheme);
 };
 
+const roundedHeads = (rows: Float32Array, scheme: TensorScheme, headSize: number): Float32Array =>
+  Float32Array.from(
+    Array.from({ length: rows.length / headSize }, (_, head) => [
+      ...encodedBlock([rows.subarray(head * headSize, (head + 1) * headSize)], scheme, headSize),
+    ]).flat(),
+  );
+
 const kernels = new Map(
   await Promise.all(
     shapes.map(
@@ -147,19 +155,22 @@ test.prop(
   [
     fc.constantFrom(...layersOfShapes),
     layer,
+    fc.constantFrom(undefined, blockFormatScheme("q8_0")),
     fc.integer({ min: 1, max: 140 }),
     fc.infiniteStream(fc.integer({ min: -4000, max: 4000 }).map((n) => n / 1009)),
   ],
   {
     numRuns: 40,
   },
-)("one parallel pass equals a cache fed token by token", async ([shape, index], plan, tokens, numbers) => {
+)("one parallel pass equals a cache fed token by token", async ([shape, index], plan, queries, tokens, numbers) => {
   const own = layerShape(shape, index);
   const tensors = tensorsOf(own, tokens, () => numbers.next().value);
   const { headSize, valueSize = headSize } = own;
   const output = new Float32Array((tensors.query.length / headSize) * valueSize).fill(Number.NaN);
-  await createSampleAttention(shape, kernels.get(shape)!).layer(index, tensors)(plan, output);
-  expectNear(output, reference(own, attentionOf(shape, index), plan, tensors));
+  const attention = createSampleAttention(shape, kernels.get(shape)!, [], () => queries);
+  await attention.layer(index, tensors)(plan, output);
+  const asked = queries ? { ...tensors, query: roundedHeads(tensors.query, queries, headSize) } : tensors;
+  expectNear(output, reference(own, attentionOf(shape, index), plan, asked));
 });
 
 test.each(layersOfShapes)(

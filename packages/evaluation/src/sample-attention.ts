@@ -37,15 +37,20 @@ export interface SampleAttention {
  */
 export type FillHole = (scheme: LayerScheme | undefined, output: Float32Array) => Promise<void>;
 
+/** How a runtime stores the queries of a layer while it reads a cache of this scheme; undefined for float32. */
+export type QueryRounding = (scheme: LayerScheme) => TensorScheme | undefined;
+
 /**
  * Makes the attention filler of the evaluator. Keys and values are rounded to float16 as they enter the cache.
  *
  * @param assets those of the plans, for schemes that name some
+ * @param queries float32 by default
  */
 export const createSampleAttention = (
   shape: CacheShape,
   kernel: AttentionKernel,
   assets?: readonly Asset[],
+  queries?: QueryRounding,
 ): SampleAttention => {
   const chunksOf = memoizeChunks();
   const holes = holesOf(shape);
@@ -57,13 +62,20 @@ export const createSampleAttention = (
         value: tensorForms(value, tensorShape(own, "value"), assets),
       };
       const tokens = key.length / (own.kvHeads * own.headSize);
+      const rounded = (scheme: TensorScheme | undefined): Float32Array => {
+        if (scheme === undefined) return query;
+        const target = query.slice();
+        fakeQuantize(query, target, { tokens, heads: own.queryHeads, headSize: own.headSize }, scheme);
+        return target;
+      };
       return async (scheme, output) => {
         const chunks = chunksOf(scheme, tokens, kernel.span(hole));
         const read = {
           key: scheme ? forms.key(scheme.key, scheme.residency.sinks) : floatForm(key),
           value: scheme ? forms.value(scheme.value, scheme.residency.sinks) : floatForm(value),
         };
-        await runChunks((call, part) => kernel.run(hole, call, part), query, read, chunks, output);
+        const asked = rounded(scheme && queries?.(scheme));
+        await runChunks((call, part) => kernel.run(hole, call, part), asked, read, chunks, output);
       };
     },
   };

@@ -84,7 +84,7 @@ export const adviseModel = async (
     ...(budget !== undefined && { budget }),
     bytes16: 2 * storedNumbers(shape, context),
     considered: within.length,
-    settings: await measured(model, shortlist(within), samples, callbacks),
+    settings: await measured(model, shortlist(within), request, callbacks),
   };
 };
 
@@ -159,7 +159,7 @@ const lossesOfMixed = (
 const measured = async (
   model: TunableModel,
   settings: readonly SizedSetting[],
-  samples: readonly Int32Array[],
+  { runtime: { queries }, samples }: AdviceRequest,
   { progress, signal }: Callbacks,
 ): Promise<AdvisedSetting[]> => {
   const evaluator = await model.evaluator(samples);
@@ -169,7 +169,7 @@ const measured = async (
     () =>
       evaluator.evaluate(
         settings.map(({ layers }) => layers),
-        { onScore, ...(signal && { signal }) },
+        { queries, onScore, ...(signal && { signal }) },
       ),
     () => evaluator.dispose(),
   );

@@ -1,4 +1,4 @@
-import { blockFormatScheme, FLOAT16, type TensorScheme } from "@kvtuner/plan";
+import { blockFormatScheme, FLOAT16, isCoded, type TensorScheme } from "@kvtuner/plan";
 import { coded, everywhere, pairsOf, type Runtime } from "./runtime.ts";
 
 /** Types of llama.cpp's cache of at most 16 bits, most exact first. f32 and bf16 save nothing over f16. */
@@ -14,6 +14,8 @@ export const llamaCpp: Runtime = {
   name: "llama.cpp",
   source: "https://github.com/ggml-org/llama.cpp/blob/master/common/arg.cpp",
   limits: "heads of multiples of 32",
+  // On the CPU, which multiplies quantized keys with queries in q8_0. Measured there: see docs/benchmarks/methods.md.
+  queries: ({ key }) => (isCoded(key) ? schemeOf("q8_0", "keys") : undefined),
   settings: ({ shape }) =>
     pairsOf(TYPES)
       .filter(([key, value]) => key !== "f16" || value !== "f16")

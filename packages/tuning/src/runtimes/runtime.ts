@@ -26,6 +26,8 @@ export interface Runtime {
   readonly source: string;
   /** Whether its settings have scales from calibration. */
   readonly needsRanges?: boolean;
+  /** How it rounds the queries of a layer, if it does. */
+  readonly queries?: (scheme: LayerScheme) => TensorScheme | undefined;
   /** What heads it cannot quantize at all, in words; for messages. */
   readonly limits: string;
   /** Settings with quantized layers. Those that do not fit the model's heads are dropped afterwards. */
