@@ -1,17 +1,16 @@
 import { addExact, prepareExactQuery, restoreOrder, scoreExact } from "./exact";
-import { hadamard } from "./hadamard";
 import { prepareKeyFactors, scoreRecord } from "./keys";
 import {
   BITS,
   CODED_FROM,
   field,
   floatField,
-  HADAMARD,
   HEAD_SIZE,
   HEADS,
   KEY,
   KV_HEADS,
   recordOf,
+  ROTATED,
   rowOf,
   SCALE,
   SINK_LOGITS,
@@ -22,6 +21,7 @@ import {
 } from "./layout";
 import { CODED, endOf, isCoded, KEY_ENDS, lengthOf, segmentsOf, VALUE_ENDS } from "./segments";
 import { keyRows, layOut, rowStates, state, useRowStates, valueRows } from "./row-state";
+import { rotateBack, rotateQueries } from "./rotation";
 import { capScores, hideScores, scale, weighTile } from "./softmax";
 import { foldQuery, scoreTransform } from "./transform-keys";
 import { isTransformed } from "./transform-table";
@@ -195,7 +195,7 @@ function begin(layer: usize, kvHead: i32, row: usize, query: usize): void {
   memory.copy(row + state.query, query, bytes);
   scale(row + state.query, heads * headSize, floatField(layer, SCALE));
   memory.copy(row + state.rotated, row + state.query, bytes);
-  if (field(layer + KEY, HADAMARD)) rotate(row + state.rotated, heads, headSize);
+  if (field(layer + KEY, ROTATED)) rotateQueries(layer + KEY, kvHead, row, heads);
   if (isTransformed(layer + KEY)) foldQuery(layer, kvHead, row);
   else prepareKeyFactors(layer, row);
   prepareExactQuery(row + state.query, heads * headSize);
@@ -205,10 +205,6 @@ function begin(layer: usize, kvHead: i32, row: usize, query: usize): void {
     store<f32>(row + state.largest + (head << 2), -1e30);
     store<f32>(row + state.total + (head << 2), 0);
   }
-}
-
-function rotate(vectors: usize, heads: i32, headSize: i32): void {
-  for (let head = 0; head < heads; head++) hadamard(vectors + (<usize>(head * headSize) << 2), headSize);
 }
 
 /** Tiles `from .. to - 1` of those that a row reads; a tile before the first token that may be coded has a negative number. */
@@ -334,7 +330,7 @@ function finish(layer: usize, kvHead: i32, row: usize, out: usize): void {
   const heads = field(layer, HEADS);
   const valueSize = field(layer + VALUE, HEAD_SIZE);
   if (isTransformed(layer + VALUE)) unfoldSums(layer, kvHead, row, heads);
-  else if (field(layer + VALUE, BITS) !== 16 && field(layer + VALUE, HADAMARD)) rotate(row + state.decoded, heads, valueSize);
+  else if (field(layer + VALUE, BITS) !== 16 && field(layer + VALUE, ROTATED)) rotateBack(layer + VALUE, kvHead, row, heads);
   restoreOrder(row + state.exact, heads * valueSize);
   for (let head = 0; head < heads; head++) {
     const inverse = f32x4.splat(1 / totalWithSink(layer, kvHead, head, row));

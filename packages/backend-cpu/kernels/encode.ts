@@ -8,7 +8,7 @@ import {
   codeOffset,
   field,
   GROUP_SIZE,
-  HADAMARD,
+  ROTATED,
   HEAD_SIZE,
   KEY,
   KV_HEADS,
@@ -53,7 +53,7 @@ export function encode(layer: usize, isValue: i32, from: i32, to: i32, scratch: 
 function loadToken(layer: usize, tensor: usize, head: i32, token: i32, to: usize): void {
   const headSize = field(tensor, HEAD_SIZE);
   loadRow(rowOf(tensor, head, token + field(layer, CODED_FROM), headSize), to, headSize);
-  if (field(tensor, HADAMARD)) hadamard(to, headSize);
+  if (field(tensor, ROTATED)) hadamard(to, headSize);
 }
 
 function encodeToken(layer: usize, tensor: usize, isValue: i32, head: i32, token: i32, row: usize): void {
@@ -188,7 +188,7 @@ function decodeToken(layer: usize, tensor: usize, isValue: i32, head: i32, token
     const number = field(tensor, AFFINE) ? product + loadHalf(record + field(tensor, MINIMA) + parameters) : product + 0;
     store<f32>(row + (<usize>channel << 2), number);
   }
-  if (field(tensor, HADAMARD)) hadamard(row, headSize);
+  if (field(tensor, ROTATED)) hadamard(row, headSize);
 }
 
 /** Offset in bytes of a number's parameters among the scales, or the minima, of a record. */

@@ -28,7 +28,7 @@ export const SPAN: usize = 20;
 export const SINK_LOGITS: usize = 24;
 /** Offsets of the fields of the keys and of the values. */
 export const KEY: usize = 28;
-export const VALUE: usize = 76;
+export const VALUE: usize = 84;
 
 /** Numbers of a key, or of a value. */
 export const HEAD_SIZE: usize = 0;
@@ -38,7 +38,8 @@ export const CHANNEL: usize = 8;
 /** Numbers of a group: channels on axis token, tokens on axis channel. */
 export const GROUP_SIZE: usize = 12;
 export const AFFINE: usize = 16;
-export const HADAMARD: usize = 20;
+/** 1 where numbers are rotated before they are coded, and queries and outputs with them. */
+export const ROTATED: usize = 20;
 /** Bytes of one KV head's record of a tile; offsets of its scales and minima, float16, group by group. */
 export const RECORD_BYTES: usize = 24;
 export const SCALES: usize = 28;
@@ -48,6 +49,10 @@ export const RECORDS: usize = 36;
 export const PAGES: usize = 40;
 /** Address of what the codec `transform` needs of each KV head (`transform-table.ts`); 0 for other codecs. */
 export const CODERS: usize = 44;
+/** Address of the signs before the Hadamard transform, f32 `[kvHeads][HEAD_SIZE]`; 0 where there are none. */
+export const SIGNS: usize = 48;
+/** Address of the rotations by a table, f32 `[kvHeads][HEAD_SIZE][HEAD_SIZE]`; 0 for the Hadamard transform. */
+export const TABLE: usize = 52;
 
 // @ts-ignore: decorator
 @inline

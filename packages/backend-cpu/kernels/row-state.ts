@@ -1,4 +1,4 @@
-import { BITS, CHANNEL, field, GROUP_SIZE, HEAD_SIZE, HEADS, KEY, TILE, VALUE } from "./layout";
+import { BITS, CHANNEL, field, GROUP_SIZE, HEAD_SIZE, HEADS, KEY, TABLE, TILE, VALUE } from "./layout";
 import { PANEL_SUMS_BYTES, sumPanelsInto } from "./panel-sums";
 import { isTransformed } from "./transform-table";
 
@@ -28,6 +28,8 @@ export namespace state {
   export let ofMean: usize = 0;
   /** f32 `[valueSize]`, of one head; codec transform. */
   export let unfolded: usize = 0;
+  /** f32 `[max(headSize, valueSize)]` where a table rotates. */
+  export let spare: usize = 0;
   export let sizeBytes: usize = 0;
 }
 
@@ -104,6 +106,7 @@ export function layOut(layer: usize, scratch: usize, rows: i32): usize {
   state.decoded = take(4 * heads * valueSize);
   state.ofMean = take(4 * heads);
   state.unfolded = take(isTransformed(layer + VALUE) ? 4 * valueSize : 0);
+  state.spare = take(field(layer + KEY, TABLE) || field(layer + VALUE, TABLE) ? 4 * max(headSize, valueSize) : 0);
   state.sizeBytes = next;
   next = scratch;
   scores = take(4 * heads * TILE);

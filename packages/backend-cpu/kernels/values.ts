@@ -3,7 +3,7 @@ import {
   BITS,
   field,
   GROUP_SIZE,
-  HADAMARD,
+  ROTATED,
   HEAD_SIZE,
   largestFactor,
   middleCode,
@@ -54,7 +54,7 @@ function loadParameters(value: usize, record: usize, group: i32, count: i32, ste
     store<f32>(middles + (<usize>token << 2), 0);
   }
   const middle = i16x8.splat(<i16>(middleCode(value) * originsPerCode(value)));
-  const moves = field(value, AFFINE) && field(value, HADAMARD);
+  const moves = field(value, AFFINE) && field(value, ROTATED);
   for (let token: usize = 0; token < <usize>steps; token += 8) {
     let origin = middle;
     if (moves) origin = i16x8.sub(middle, i16x8.narrow_i32x4_s(moveMiddles(value, token), moveMiddles(value, token + 4)));

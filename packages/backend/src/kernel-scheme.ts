@@ -32,7 +32,7 @@ export const kernelScheme = (scheme: TensorScheme, headSize: number): KernelSche
     isChannel: axis === "channel",
     groupSize: groupSize === "head" ? headSize : groupSize,
     hasMinima: format === "affine",
-    isRotated: transform === "hadamard",
+    isRotated: transform !== "none",
     blockSize,
   };
 };

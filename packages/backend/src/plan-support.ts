@@ -124,7 +124,8 @@ const assertLayerScheme = (layer: number, scheme: LayerScheme, shape: LayerShape
 const assertScheme = (layer: number, scheme: TensorScheme, shape: LayerShape): void => {
   for (const [name, values] of Object.entries<FieldValues>(FORMATS[scheme.kind]?.fields ?? {})) {
     const value = (completeScheme(scheme) as unknown as Record<string, string | number>)[name]!;
-    if (values.includes("count") && !values.includes(value) && !isCount(value as number))
+    const isName = values.includes("asset") && typeof value === "string";
+    if (values.includes("count") && !isName && !values.includes(value) && !isCount(value as number))
       throw invalid(layer, `a ${name} from 1`, scheme);
     if (values.includes("share") && !((value as number) > 0 && (value as number) <= 1))
       throw invalid(layer, `a ${name} above 0 and at most 1`, scheme);

@@ -24,3 +24,4 @@ export { gaussianLevels } from "./gaussian-levels.ts";
 export { hadamardInPlace } from "./hadamard.ts";
 export type { Rope } from "./rope.ts";
 export { rotate, unrotate } from "./rope.ts";
+export { seededSigns } from "./rotation.ts";

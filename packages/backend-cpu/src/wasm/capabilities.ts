@@ -14,6 +14,9 @@ export const KERNEL_RANGE: KernelRange = {
   bits: [1, 2, 3, 4, 5, 6, 8],
   keyAxes: ["token", "channel"],
   valueAxes: ["token"],
+  clip: true,
+  signs: true,
+  transforms: ["none", "hadamard", "asset"],
   keyFamilies: [TRANSFORM_KEYS],
   valueFamilies: [TRANSFORM_VALUES],
   /** Panels have 16 outputs. */

@@ -18,10 +18,12 @@ export const PAGE_TOKENS = 32;
 
 /** Offsets, in 32-bit words, of the fields that `kernels/layout.ts` lists in bytes. */
 const KEY_WORD = 7;
-const VALUE_WORD = 19;
+const VALUE_WORD = 21;
 const RECORDS_WORD = 9;
 const PAGES_WORD = 10;
 const CODERS_WORD = 11;
+const SIGNS_WORD = 12;
+const TABLE_WORD = 13;
 
 /** Byte offsets of the fields that say how a layer attends. */
 const SCALE_BYTE = 12;
@@ -33,7 +35,7 @@ const SINK_LOGITS_BYTE = 24;
 const MAX_SPAN = 2 ** 30;
 
 /** Bytes of a layer's record. */
-export const LAYER_RECORD_BYTES = 124;
+export const LAYER_RECORD_BYTES = 140;
 
 /** The record of one KV head's tile; unused for float16 and the codec `transform`. */
 export interface RecordLayout {
@@ -85,7 +87,7 @@ const writeTensor = (words: Uint32Array, start: number, scheme: TensorScheme, he
   const offsetOf = (name: string): number => parts.find((part) => part.name === name)?.offset ?? 0;
   const offsets = [recordBytes, offsetOf("scales"), offsetOf("minima")];
   words.set([headSize, bits, Number(isChannel), groupSize, Number(hasMinima), Number(isRotated), ...offsets], start);
-  words[start + CODERS_WORD] = 0;
+  words.fill(0, start + CODERS_WORD, start + TABLE_WORD + 1);
 };
 
 /** The kernels compute scores as powers of 2. */
@@ -114,7 +116,14 @@ export const copyTables = (words: Uint32Array, from: number, to: number): void =
     const source = tensorAddress(from, tensor) / 4;
     writeTables(words, tensorAddress(to, tensor), words[source + RECORDS_WORD]!, words[source + PAGES_WORD]!);
     writeCoderAddress(words, tensorAddress(to, tensor), words[source + CODERS_WORD]!);
+    writeRotation(words, tensorAddress(to, tensor), words[source + SIGNS_WORD]!, words[source + TABLE_WORD]!);
   }
+};
+
+/** Writes the addresses of what a tensor is rotated by, beyond the Hadamard transform; 0 for nothing. */
+export const writeRotation = (words: Uint32Array, tensor: number, signs: number, table: number): void => {
+  words[tensor / 4 + SIGNS_WORD] = signs;
+  words[tensor / 4 + TABLE_WORD] = table;
 };
 
 /** Writes the address of the coder of a tensor of the codec `transform`. */

@@ -3,12 +3,18 @@ import { type Asset, type AttentionSpec, type LayerScheme, type LayerShape, span
 import type { Arena } from "./arena.ts";
 import { attendAlone, type RowsCall } from "./attend-rows.ts";
 import { CHUNK_TOKENS } from "./chunk.ts";
+import { decodeRows, encodeRows } from "./codec-rows.ts";
 import type { Engine } from "./engine.ts";
 import { LAYER_RECORD_BYTES, sinkLogitBytes, tensorAddress, writeAttention, writeLayerRecord } from "./layer-record.ts";
 import { PackedTensor, type TokenRange } from "./packed-tensor.ts";
+import type { Records } from "./records.ts";
 import { writeSegmentEnds } from "./segment-ends.ts";
 import { attendOnThreads } from "./threads/attend-on-threads.ts";
-import { type CodedPlace, decodeRows, encodeRows } from "./transform/coded-rows.ts";
+import {
+  type CodedPlace,
+  decodeRows as decodeTransform,
+  encodeRows as encodeTransform,
+} from "./transform/coded-rows.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** Rows of a call. */
@@ -54,16 +60,9 @@ export class PackedLayer {
     const sinkLogits = arena.allocate(sinkLogitBytes(spec));
     writeLayerRecord(arena.words, this.address, scheme, shape);
     writeAttention(arena.words, this.address, spec, sinkLogits);
+    const readBy = { span: spanOf(spec), isShared };
     const tensorOf = (kind: "key" | "value"): PackedTensor =>
-      new PackedTensor(
-        arena,
-        tensorAddress(this.address, kind),
-        kind,
-        scheme,
-        shape,
-        { span: spanOf(spec), isShared },
-        assets,
-      );
+      new PackedTensor(arena, tensorAddress(this.address, kind), kind, scheme, shape, readBy, assets);
     this.key = tensorOf("key");
     this.value = tensorOf("value");
   }
@@ -122,7 +121,8 @@ export class PackedLayer {
   }
 
   #encode(tensor: PackedTensor, range: TokenRange, workspace: Workspace): void {
-    if (tensor.coder) return encodeRows(this.codedPlace(tensor), range);
+    if (tensor.coder) return encodeTransform(this.codedPlace(tensor), range);
+    if (tensor.usesCodec) return encodeRows(this.recordsOf(tensor, workspace), range);
     const isValue = Number(tensor.kind === "value");
     this.arena.kernels.encode(this.address, isValue, range.from, range.to, workspace.scratch);
   }
@@ -130,6 +130,11 @@ export class PackedLayer {
   /** Where a tensor of the codec `transform` is. */
   codedPlace(tensor: PackedTensor): CodedPlace {
     return { arena: this.arena, tensor, sinks: this.scheme.residency.sinks };
+  }
+
+  /** The records of a tensor of another codec. */
+  recordsOf(tensor: PackedTensor, { scratch }: Workspace): Records {
+    return { arena: this.arena, layer: this.address, tensor, scratch };
   }
 
   #appendExact(tensor: PackedTensor, rows: Float32Array, first: number, tokens: number, place: number): void {
@@ -186,7 +191,8 @@ export class PackedLayer {
   }
 
   #decode(tensor: PackedTensor, range: TokenRange, workspace: Workspace): void {
-    if (tensor.coder) return decodeRows(this.codedPlace(tensor), range);
+    if (tensor.coder) return decodeTransform(this.codedPlace(tensor), range);
+    if (tensor.usesCodec) return decodeRows(this.recordsOf(tensor, workspace), range);
     const isValue = Number(tensor.kind === "value");
     this.arena.kernels.decode(this.address, isValue, range.from, range.to, workspace.scratch);
   }

@@ -12,6 +12,7 @@ import {
   quantizedPrefix,
   schemeOfHead,
   type TensorBytes,
+  type TensorScheme,
   tensorShape,
 } from "@kvtuner/plan";
 import { emptyBlock, type EncodedBlock } from "@kvtuner/quantizers";
@@ -27,6 +28,8 @@ import {
   writeCoderAddress,
   writeTables,
 } from "./layer-record.ts";
+import { isPlain } from "./plain-scheme.ts";
+import { writeRotationTables } from "./rotation-tables.ts";
 import { writeCoder } from "./transform/coder-table.ts";
 import { type Coder, createCoder } from "./transform/coder.ts";
 
@@ -51,12 +54,18 @@ export class PackedTensor {
   /** Of the codec `transform`. */
   readonly coder?: Coder;
   readonly kind: "key" | "value";
+  /** The plan's scheme and assets. */
+  readonly stored: TensorScheme;
+  readonly assets: readonly Asset[] | undefined;
+  /** Whether the codec in TypeScript encodes and decodes. */
+  readonly usesCodec: boolean;
+  readonly kvHeads: number;
+  readonly sinks: number;
   /** Numbers of one KV head and token. */
   readonly headSize: number;
   /** Address of its part of the layer's record. */
   readonly address: number;
   readonly #layer: LayerScheme;
-  readonly #kvHeads: number;
   readonly #arena: Arena;
   readonly #records: BlockTable;
   readonly #pages: BlockTable;
@@ -81,10 +90,14 @@ export class PackedTensor {
     this.scheme = storedScheme(scheme, headSize);
     this.layout = recordLayout(layer[kind], headSize);
     this.kind = kind;
+    this.stored = scheme;
+    this.assets = assets;
+    this.usesCodec = scheme.kind !== "transform" && !isPlain(scheme);
+    this.sinks = layer.residency.sinks;
     this.address = address;
     this.#layer = layer;
     this.headSize = headSize;
-    this.#kvHeads = kvHeads;
+    this.kvHeads = kvHeads;
     this.#span = span;
     this.#isShared = isShared;
     this.#arena = arena;
@@ -96,6 +109,7 @@ export class PackedTensor {
       const coder = writeCoder(arena, this.coder, layer.residency.sinks);
       writeCoderAddress(arena.words, address, coder);
     }
+    writeRotationTables(arena, address, this.stored, assets, { kvHeads, headSize });
   }
 
   /** Tokens after the sinks that are stored as codes at a length. */
@@ -248,12 +262,11 @@ export class PackedTensor {
   /** Bytes in use, from the sizes of the records and pages. */
   bytes(length: number): TensorBytes {
     const { coded, exact } = this.held(length);
-    if (this.coder)
-      return heldBytes(this.#layer[this.kind], { kvHeads: this.#kvHeads, headSize: this.headSize }, { coded, exact });
-    const bytesOf = (part: Part): number => (this.#kvHeads * partBytes(part) * coded) / TILE_TOKENS;
+    if (this.coder) return heldBytes(this.stored, { kvHeads: this.kvHeads, headSize: this.headSize }, { coded, exact });
+    const bytesOf = (part: Part): number => (this.kvHeads * partBytes(part) * coded) / TILE_TOKENS;
     return {
       ...Object.fromEntries(this.layout.parts.map((part) => [part.name, bytesOf(part)])),
-      exact: 2 * this.#kvHeads * this.headSize * exact,
+      exact: 2 * this.kvHeads * this.headSize * exact,
     };
   }
 
@@ -284,11 +297,11 @@ export class PackedTensor {
   }
 
   #recordBytes(): number {
-    return this.coder?.recordBytes ?? this.#kvHeads * this.layout.recordBytes;
+    return this.coder?.recordBytes ?? this.kvHeads * this.layout.recordBytes;
   }
 
   #pageBytes(): number {
-    return 2 * this.#kvHeads * PAGE_TOKENS * this.headSize;
+    return 2 * this.kvHeads * PAGE_TOKENS * this.headSize;
   }
 
   #writeTables(): void {

@@ -1,24 +1,32 @@
 import { assertFiniteTensors, type CachePlan } from "@kvtuner/backend";
 import type { TensorScheme } from "@kvtuner/plan";
 import { CHUNK_TOKENS } from "./chunk.ts";
+import { readRows as readCoded } from "./codec-rows.ts";
 import type { PackedLayer } from "./packed-layer.ts";
 import type { PackedStore } from "./packed-store.ts";
 import type { PackedTensor } from "./packed-tensor.ts";
-import { readRows as readCoded } from "./transform/coded-rows.ts";
+import { assertRotatable } from "./rotatable.ts";
+import { readRows as readTransform } from "./transform/coded-rows.ts";
 import type { Workspace } from "./workspace.ts";
 
 /**
  * Checks that the layers' numbers can be stored under another plan. Only a transform can enlarge numbers.
  *
  * @throws TensorError `BACKEND_TENSOR_NOT_FINITE`
+ * @throws QuantizerError `QUANTIZER_OVERFLOW`
  */
-export const assertRetunable = ({ layers, workspaces }: PackedStore, plan: CachePlan): void => {
+export const assertRetunable = ({ layers, workspaces }: PackedStore, next: PackedStore, plan: CachePlan): void => {
   for (const [index, layer] of layers.entries()) {
     const scheme = plan.layers[index]!;
     if (!isRotated(scheme.key) && !isRotated(scheme.value)) continue;
     const { headSize, valueSize } = layer.shape;
     const destination = { layer: index, scheme, headSize, valueSize };
-    eachChunk(layer, workspaces[index]!, ({ key, value }) => assertFiniteTensors(destination, NO_NUMBERS, key, value));
+    const target = next.layers[index]!;
+    eachChunk(layer, workspaces[index]!, ({ key, value }) => {
+      assertFiniteTensors(destination, NO_NUMBERS, key, value);
+      assertRotatable(target.key, key);
+      assertRotatable(target.value, value);
+    });
   }
 };
 
@@ -48,12 +56,14 @@ const eachChunk = (layer: PackedLayer, workspace: Workspace, visit: (rows: Chunk
 
 const readRows = (layer: PackedLayer, workspace: Workspace, first: number, tokens: number): ChunkRows => {
   const read = (tensor: PackedTensor): Float32Array => {
-    if (tensor.coder)
-      return readCoded(layer.codedPlace(tensor), { from: first, to: first + tokens }, tensor.prefix(layer.length));
+    const range = { from: first, to: first + tokens };
+    const coded = tensor.prefix(layer.length);
+    if (tensor.coder) return readTransform(layer.codedPlace(tensor), range, coded);
+    if (tensor.usesCodec) return readCoded(layer.recordsOf(tensor, workspace), range, coded);
     const { kernels, floats } = layer.arena;
     const { [tensor.kind]: out, scratch } = workspace;
     const isValue = Number(tensor.kind === "value");
-    kernels.readRows(layer.address, isValue, tensor.prefix(layer.length), first, first + tokens, out, scratch);
+    kernels.readRows(layer.address, isValue, coded, first, first + tokens, out, scratch);
     return floats.slice(out / 4, out / 4 + tokens * layer.shape.kvHeads * tensor.headSize);
   };
   return { tokens, key: read(layer.key), value: read(layer.value) };

@@ -2,6 +2,7 @@ import type { CacheImage, CachePlan, CacheStore, CallRows, SharedRows } from "@k
 import { type CacheBytes, cacheBytes, sumBytes } from "@kvtuner/plan";
 import { createStore, ensureAll, type KernelOwner, type PackedStore, releaseArenas } from "./packed-store.ts";
 import { assertRetunable, copyLayer } from "./retuned-store.ts";
+import { assertRotatable } from "./rotatable.ts";
 import { readShared } from "./sharing-layer.ts";
 import { imagesOf } from "./tensor-image.ts";
 
@@ -21,6 +22,8 @@ export class WasmStore implements CacheStore {
 
   attend(layer: number, call: CallRows): Float32Array {
     const packed = this.#packed.layers[layer]!;
+    assertRotatable(packed.key, call.key);
+    assertRotatable(packed.value, call.value);
     packed.ensure(call.tokens);
     return packed.attend(call, this.#packed.workspaces[layer]!);
   }
@@ -45,7 +48,7 @@ export class WasmStore implements CacheStore {
     const next = await createStore(this.#owner, plan);
     const { layers, workspaces, sharing, arenas } = this.#packed;
     try {
-      assertRetunable(this.#packed, plan);
+      assertRetunable(this.#packed, next, plan);
       ensureAll(next.layers, (layer, index) => layer.neededBytes(layers[index]?.length ?? 0));
     } catch (error) {
       await releaseArenas(this.#owner.engine, next.arenas);

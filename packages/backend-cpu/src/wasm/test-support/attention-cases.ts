@@ -36,7 +36,7 @@ const anyCodes = {
 } as const;
 
 /** A single bit has no symmetric codes. */
-const fitFormat = (scheme: AffineScheme): AffineScheme =>
+const fitFields = (scheme: AffineScheme): AffineScheme =>
   scheme.bits === 1 ? { ...scheme, format: "affine" } : scheme;
 
 const tokenScheme = (headSize: number): fc.Arbitrary<AffineScheme> =>
@@ -47,7 +47,7 @@ const tokenScheme = (headSize: number): fc.Arbitrary<AffineScheme> =>
       groupSize: fc.constantFrom<GroupSize>("head", ...[16, 32, 64, 128].filter((size) => size <= headSize)),
       blockSize: fc.constantFrom(1, 7, 32),
     })
-    .map(fitFormat);
+    .map(fitFields);
 
 const channelScheme: fc.Arbitrary<AffineScheme> = fc
   .record({
@@ -56,7 +56,7 @@ const channelScheme: fc.Arbitrary<AffineScheme> = fc
     groupSize: fc.constantFrom(16, 32, 64, 128),
     blocks: fc.constantFrom(1, 2),
   })
-  .map(({ blocks, ...scheme }) => fitFormat({ ...scheme, blockSize: blocks * scheme.groupSize }));
+  .map(({ blocks, ...scheme }) => fitFields({ ...scheme, blockSize: blocks * scheme.groupSize }));
 
 const orFloat16 = (schemes: fc.Arbitrary<AffineScheme>): fc.Arbitrary<TensorScheme> =>
   fc.oneof({ weight: 4, arbitrary: schemes }, { weight: 1, arbitrary: fc.constant(FLOAT16) });

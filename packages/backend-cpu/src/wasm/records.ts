@@ -1,0 +1,96 @@
+import { type EncodedBlock, packCodes, unpackCodes } from "@kvtuner/quantizers";
+import type { Arena } from "./arena.ts";
+import { TILE_TOKENS } from "./layer-record.ts";
+import type { PackedTensor, TokenRange } from "./packed-tensor.ts";
+
+/** The records of a tensor, and scratch to copy through. */
+export interface Records {
+  readonly arena: Arena;
+  /** Address of the layer's record. */
+  readonly layer: number;
+  readonly tensor: PackedTensor;
+  readonly scratch: number;
+}
+
+/** Those of one KV head. */
+export interface RecordsOfHead extends Records {
+  readonly head: number;
+}
+
+/** Copies coded tokens into a block of as many tokens. */
+export const readRecords = (records: RecordsOfHead, { from, to }: TokenRange, block: EncodedBlock): void => {
+  const { headSize, scheme } = records.tensor;
+  const codes = new Uint8Array((to - from) * headSize);
+  eachTile({ from, to }, (range) => {
+    codes.set(readCodes(records, range), (range.from - from) * headSize);
+    copyParameters(records, range, range.from - from, block, "read");
+  });
+  block["codes"]!.set(packCodes(codes, scheme.bits));
+};
+
+/** Copies coded tokens out of a block of as many tokens. */
+export const writeRecords = (records: RecordsOfHead, { from, to }: TokenRange, block: EncodedBlock): void => {
+  const { headSize, scheme } = records.tensor;
+  const codes = unpackCodes(block["codes"] as Uint8Array, scheme.bits, (to - from) * headSize);
+  eachTile({ from, to }, (range) => {
+    const [start, end] = [range.from - from, range.to - from];
+    writeCodes(records, range, codes.subarray(start * headSize, end * headSize));
+    copyParameters(records, range, start, block, "write");
+  });
+};
+
+/** Visits the part of a range that is in each tile. */
+const eachTile = ({ from, to }: TokenRange, visit: (range: TokenRange) => void): void => {
+  for (let start = from; start < to;) {
+    const end = Math.min(to, (Math.floor(start / TILE_TOKENS) + 1) * TILE_TOKENS);
+    visit({ from: start, to: end });
+    start = end;
+  }
+};
+
+const readCodes = ({ arena, layer, tensor, head, scratch }: RecordsOfHead, { from, to }: TokenRange): Uint8Array => {
+  arena.kernels.readCodes(layer, Number(tensor.kind === "value"), head, from, to, scratch);
+  return arena.bytes.subarray(scratch, scratch + (to - from) * tensor.headSize);
+};
+
+/**
+ * An image stores the groups of one token together, a record the tokens of one group.
+ *
+ * @param range tokens of one tile
+ * @param place of the range in the image
+ */
+const copyParameters = (
+  { arena, tensor, head }: RecordsOfHead,
+  { from, to }: TokenRange,
+  place: number,
+  image: EncodedBlock,
+  way: "read" | "write",
+): void => {
+  const { layout, scheme } = tensor;
+  const { halves } = arena;
+  const record = tensor.record(head, Math.floor(from / TILE_TOKENS));
+  const inTile = from % TILE_TOKENS;
+  for (const { name, elements, offset } of layout.parts) {
+    if (name === "codes") continue;
+    const numbers = image[name]!;
+    const groups = elements / TILE_TOKENS;
+    const start = groups * place;
+    for (let index = 0; index < groups * (to - from); index++) {
+      const inRecord = scheme.isChannel
+        ? groups * inTile + index
+        : (index % groups) * TILE_TOKENS + inTile + Math.floor(index / groups);
+      const at = (record + offset) / 2 + inRecord;
+      if (way === "read") numbers[start + index] = halves[at]!;
+      else halves[at] = numbers[start + index]!;
+    }
+  }
+};
+
+const writeCodes = (
+  { arena, layer, tensor, head, scratch }: RecordsOfHead,
+  { from, to }: TokenRange,
+  codes: Uint8Array,
+): void => {
+  arena.bytes.set(codes, scratch);
+  arena.kernels.writeCodes(layer, Number(tensor.kind === "value"), head, from, to, scratch);
+};
