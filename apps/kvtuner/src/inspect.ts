@@ -24,6 +24,7 @@ import {
   exactBytes,
   fillOptions,
   modelDifficulty,
+  readCodings,
   readSettings,
   readStep,
   STUDY_FILES,
@@ -208,7 +209,7 @@ const inspectStudy = async (folder: string): Promise<StudyReport> => {
   const storage = folderStorage(folder);
   const settings = await readSettings(storage);
   if (settings === undefined) throw new TargetError(folder);
-  const front = await readStep(storage, "front", settings);
+  const front = await readStep(storage, "front", settings, await readCodings(storage, settings));
   return {
     kind: "study",
     settings,

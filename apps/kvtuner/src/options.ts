@@ -25,7 +25,7 @@ import {
   type Option,
   type TunableModel,
 } from "@kvtuner/tuning";
-import { BACKEND_NAMES } from "./model/backend.ts";
+import { BACKEND_NAMES, TARGET_NAMES } from "./model/backend.ts";
 import { WEIGHTS, type Weights } from "./model/weights.ts";
 
 /** What every function that takes a while can be given. */
@@ -159,6 +159,11 @@ export const TUNE_OPTIONS = {
     "UTF-8 calibration text file (default: prompts of --task, or the model's own continuations of built-in prompts)",
   ),
   ...STUDY_OPTIONS,
+  for: {
+    ...STUDY_OPTIONS.for,
+    check: (name: string, given: string) => oneOf(name, given, TARGET_NAMES),
+    choices: TARGET_NAMES,
+  },
   ...CONTEXT_OPTION,
   verify: flagOption("run the picked plan token by token and compare its loss with the evaluator's"),
   backend: backendOption(undefined, "backend for --verify (default: cpu)"),

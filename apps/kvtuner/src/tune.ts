@@ -3,9 +3,11 @@ import type { Backend } from "@kvtuner/backend";
 import type { CacheShape, ModelIdentity } from "@kvtuner/plan";
 import {
   assertOwnTextIsSampled,
+  fillOptions,
   OptionError,
   callbacksOf,
   readSettings,
+  searchedCodecs,
   stopwatch,
   thenDispose,
   studyOptions,
@@ -23,9 +25,9 @@ import { cachedOwnText } from "./calibration/cached-own-text.ts";
 import { defaultText } from "./calibration/default-text.ts";
 import { readText } from "./calibration/text.ts";
 import { folderName } from "./folder-name.ts";
-import { openBackend } from "./model/backend.ts";
+import { AUTO, BACKEND_NAMES, openBackend, openTargets } from "./model/backend.ts";
 import { type GradientSamples, openModel } from "./model/open.ts";
-import type { TuneOptions } from "./options.ts";
+import { TUNE_OPTIONS, type TuneOptions } from "./options.ts";
 import { writeReport } from "./report.ts";
 import { folderStorage } from "./study/folder-storage.ts";
 import { inFolder } from "./study/in-folder.ts";
@@ -70,7 +72,8 @@ export const tune = async (options: TuneOptions): Promise<TuneResult> => {
 /** Reads text and task, and checks options, before a model is opened. */
 const tuningOf = (options: TuneOptions): Tuning => {
   const { model, limit = { kind: "knee" } } = options;
-  const study = studyOptions(options, options.task !== undefined);
+  const target = targetOf(options);
+  const study = { ...studyOptions(options, options.task !== undefined), ...targetName(target) };
   if (options.task === undefined) assertNoTaskOptions(options);
   const textPath = options.text ?? (options.task === undefined ? defaultText(model, "calibration") : undefined);
   const text = textPath === undefined ? undefined : readText(textPath);
@@ -83,17 +86,34 @@ const tuningOf = (options: TuneOptions): Tuning => {
   return { study, limit, text, task, names };
 };
 
+/** The backend that has to store the plan: a study of pairs alone takes any, unless one is named. */
+const targetOf = ({
+  for: named,
+  verify,
+  backend,
+  codecs = [],
+}: Omit<TuneOptions, "model">): string | Backend | undefined => {
+  if (named !== undefined) return fillOptions({ for: TUNE_OPTIONS.for }, { for: named }).for;
+  if (searchedCodecs(codecs).settings.length === 0) return undefined;
+  return verify === true && backend !== undefined && backend !== AUTO ? backend : DEFAULT_TARGET;
+};
+
+const targetName = (target: string | Backend | undefined): { readonly for?: string } =>
+  target === undefined ? {} : { for: typeof target === "string" ? target : target.name };
+
 /**
  * Backend that `verify` runs on; undefined without it.
  *
  * @throws OptionError for a backend that nothing would run on.
  */
 const verifyBackend = ({ verify, backend }: TuneOptions): string | Backend | undefined => {
-  if (verify === true) return backend ?? "cpu";
+  if (verify === true) return backend ?? DEFAULT_TARGET;
   if (backend === undefined) return undefined;
   const got = `${typeof backend === "string" ? backend : backend.name} alone`;
   throw new OptionError("backend", "given with --verify, which runs the plan on it", got);
 };
+
+const DEFAULT_TARGET = BACKEND_NAMES[0]!;
 
 const openAndTune = async (
   { model: named, ...options }: TuneOptions,
@@ -113,6 +133,7 @@ const openAndTune = async (
     typeof named === "string" ? openModel(named, access, intended) : named,
   );
   const out = outOf(model.identity);
+  const target = targetOf(options);
   const work = async (): Promise<TuneResult> => {
     const hooks: TuningHooks = {
       ...callbacks,
@@ -122,7 +143,10 @@ const openAndTune = async (
       ...(verifyOn !== undefined && { openBackend: (caches) => openBackend(verifyOn, { threads: 1 }, caches) }),
       report: () => writeReport(out),
     };
-    const result = await inFolder(out, () => tuneModel(model, pinned(tuning, model), folderStorage(out), hooks));
+    const result = await inFolder(out, async () => {
+      const targets = target === undefined ? [] : await openTargets(target);
+      return tuneModel(model, { ...pinned(tuning, model), targets }, folderStorage(out), hooks);
+    });
     return { ...result, shape: model.shape, out, timeMs: clock.timeMs() };
   };
   return typeof named === "string" ? thenDispose(work, () => model.dispose()) : work();
@@ -149,4 +173,7 @@ const pinned = ({ names, ...tuning }: Tuning, { identity: { source } }: TunableM
 });
 
 const defaultFolder = (named: string | TunableModel, identity: ModelIdentity, { study }: Tuning): string =>
-  join("studies", `${folderName(named, identity)}-${study.codecs?.join("-") ?? study.mode}`);
+  join(
+    "studies",
+    `${folderName(named, identity)}-${(study.codecs?.join("-") ?? study.mode).replaceAll(/[^A-Za-z0-9_.-]/g, "-")}`,
+  );

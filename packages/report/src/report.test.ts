@@ -24,6 +24,7 @@ const study: StudyContents = {
     cost: "true",
     focus: null,
   },
+  codings: [],
   request: undefined,
   profile: undefined,
   candidates: undefined,

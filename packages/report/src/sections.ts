@@ -22,7 +22,7 @@ export const reportSections = (data: ReportData): Section[] => [
   contextSection(data),
   sensitivitySection(data),
   candidatesSection(data),
-  groupsSection(data),
+  ...groupsSection(data),
   settingsSection(data),
 ];
 
@@ -66,13 +66,19 @@ const sensitivitySection = (data: ReportData): Section => {
     ...common,
     text: html`<p>
       One layer at a time is stored with one pair of bits, all others in 16 bits. <code>K4V2</code> is 4 bits for keys
-      and 2 for values. The colour is the model's loss: brighter is worse, and each step of the scale is a factor of
-      ten. Spend bits on layers that are bright for all pairs; avoid pairs that are bright in all
+      and 2 for values.${shownText(data)} The colour is the model's loss: brighter is worse, and each step of the scale
+      is a factor of ten. Spend bits on layers that are bright for all pairs; avoid pairs that are bright in all
       layers.${data.picked === undefined ? "" : " White dots mark the picked plan."}${estimateText(data.profile)}
     </p> `,
     chart: sensitivityChart(data, data.profile),
   };
 };
+
+/** What is shown of hundreds of choices. */
+const shownText = ({ shown, space }: ReportData): string =>
+  shown.length < space.choices.length
+    ? ` Of ${space.choices.length} choices the ${shown.length} are shown that evaluated plans use most.`
+    : "";
 
 /** How the loss was estimated, and how far that was off where it was also measured. */
 const estimateText = (profile: Profile): string => {
@@ -95,8 +101,9 @@ const candidatesSection = (data: ReportData): Section => {
     ...common,
     text: html`<p>
       Before the search, a layer drops every pair that another pair beats in cost and in ${measure}. Crosses are dropped
-      pairs; of ${settings.pairs.length} pairs, layers keep ${rangeText(counts)}. To make a study shorter, leave pairs
-      that are crosses in all layers out of <code>--pairs</code>.
+      pairs; of ${data.space.choices.length} ${data.codings.length > 0 ? "choices" : "pairs"}, layers keep
+      ${rangeText(counts)}. To make a study shorter, leave pairs that are crosses in all layers out of
+      <code>--pairs</code>.${shownText(data)}
     </p> `,
     chart: candidatesChart(data, candidates),
   };
@@ -107,7 +114,10 @@ const rangeText = (counts: readonly number[]): string => {
   return low === high ? String(low) : `${low} to ${high}`;
 };
 
-const groupsSection = (data: ReportData): Section => {
+/** Left out with settings of methods, whose attention errors are not measured. */
+const groupsSection = (data: ReportData): Section[] => (data.codings.length > 0 ? [] : [pairGroupsSection(data)]);
+
+const pairGroupsSection = (data: ReportData): Section => {
   const common = { id: "groups", title: "Similar layers" };
   if (data.profile === undefined) return { ...common, text: missing("The profile is", "profile") };
   return {

@@ -1,7 +1,7 @@
 import { assertPlanSupported, type Backend, type CachePlan, type KvCache } from "@kvtuner/backend";
 import { createCpuBackend, createReferenceBackend } from "@kvtuner/backend-cpu";
 import { KvtunerError } from "@kvtuner/plan";
-import { OptionError } from "@kvtuner/tuning";
+import { OptionError, type Target } from "@kvtuner/tuning";
 import { openCudaBackend, openWebGpuBackend } from "./gpu-backends.ts";
 
 /** Options of a backend. */
@@ -27,13 +27,29 @@ const BACKENDS: Readonly<Record<string, (options: BackendOptions) => Promise<Cre
 };
 
 /** Picks the first of {@link ANYWHERE} that can store the caches. */
-const AUTO = "auto";
+export const AUTO = "auto";
 
 /** Backends that run on every machine, fastest first. */
 const ANYWHERE: readonly string[] = ["cpu", "cpu-reference"];
 
 /** Names of backends, the default first. */
 export const BACKEND_NAMES: readonly string[] = [...Object.keys(BACKENDS), AUTO];
+
+/** Names of backends that plans can be made for. */
+export const TARGET_NAMES: readonly string[] = Object.keys(BACKENDS);
+
+/** What a backend can store, and after it what those of {@link ANYWHERE} can. */
+export const openTargets = async (given: string | Backend): Promise<Target[]> => {
+  const names = ANYWHERE.filter((name) => name !== given);
+  const created = await Promise.all((typeof given === "string" ? [given, ...names] : names).map(capabilitiesOf));
+  return typeof given === "string" ? created : [given, ...created];
+};
+
+const capabilitiesOf = async (name: string): Promise<Target> => {
+  const { backend } = await createBackend(name, { threads: 1 });
+  await backend.dispose();
+  return { name, capabilities: backend.capabilities };
+};
 
 /** A backend in use. */
 export interface OpenedBackend {

@@ -34,8 +34,14 @@ export const paletteCss = (shade: keyof Shades): string =>
 export const withPlainColors = (svg: string): string =>
   svg.replace(/var\(--([a-z]+)\)/g, (whole, role: string) => (role in PALETTE ? PALETTE[role as Role].light : whole));
 
+/** A cell's colour, and one of its text. */
+interface CellColor {
+  readonly fill: string;
+  readonly ink: string;
+}
+
 /** Cells by bits, paler for fewer, with a readable ink on each. The same on light and dark pages. */
-export const BIT_COLORS: Readonly<Record<number, { readonly fill: string; readonly ink: string }>> = {
+const BIT_COLORS: Readonly<Record<number, CellColor>> = {
   2: { fill: "#dcebf7", ink: "#10243a" },
   3: { fill: "#b4d4ea", ink: "#10243a" },
   4: { fill: "#7fb6dc", ink: "#10243a" },
@@ -43,4 +49,11 @@ export const BIT_COLORS: Readonly<Record<number, { readonly fill: string; readon
   6: { fill: "#2f7fb8", ink: "#ffffff" },
   8: { fill: "#14568f", ink: "#ffffff" },
   16: { fill: "#0a2f57", ink: "#ffffff" },
+};
+
+/** The colour of a number of bits: that of the nearest width. */
+export const bitsColor = (bits: number): CellColor => {
+  const widths = Object.keys(BIT_COLORS).map(Number);
+  const nearest = widths.reduce((best, width) => (Math.abs(width - bits) < Math.abs(best - bits) ? width : best));
+  return BIT_COLORS[nearest]!;
 };

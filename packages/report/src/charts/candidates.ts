@@ -6,7 +6,7 @@ import { paint } from "../chart/palette.ts";
 import { CROSS } from "../chart/shapes.ts";
 import { layered } from "../chart/spec.ts";
 import type { ReportData } from "../data/data.ts";
-import { choiceLabels } from "../text/figures.ts";
+import { shownLabels } from "../text/figures.ts";
 import { matrixAxes } from "./layer-by-pair.ts";
 
 const STATES = ["in the picked plan", "kept", "pruned"] as const;
@@ -29,15 +29,16 @@ export const candidatesChart = (data: ReportData, candidates: Candidates): Chart
   ];
   return {
     label: "Pairs of bits kept for the search in each layer",
-    spec: (width) => candidatesSpec(tipped(columns, rows), choiceLabels(data.space), width),
+    spec: (width) => candidatesSpec(tipped(columns, rows), shownLabels(data), width),
     table: byLayer(rows),
   };
 };
 
-const candidateRows = ({ picked, space, settings }: ReportData, { candidates }: Candidates): CandidateRow[] => {
+const candidateRows = ({ picked, space, shown, settings }: ReportData, { candidates }: Candidates): CandidateRow[] => {
   const places = cachePlaces(settings.shape);
   return candidates.flatMap((kept, ordinal) =>
-    choiceLabels(space).map((pair, index) => {
+    shown.map((index) => {
+      const pair = space.choices[index]!.label;
       const layer = places[ordinal]!;
       if (picked?.pairs[ordinal] === pair) return { layer, pair, state: STATES[0] };
       return { layer, pair, state: kept.includes(index) ? STATES[1] : STATES[2] };

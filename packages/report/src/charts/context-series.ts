@@ -1,5 +1,5 @@
 import { formatBytes, type LayerScheme } from "@kvtuner/plan";
-import { planCost, uniformPlan } from "@kvtuner/tuning";
+import { planCost, planLayers, uniformPlan } from "@kvtuner/tuning";
 import type { Column } from "../chart/chart.ts";
 import { bytesOfLayers, EXACT_LAYER, largestContext, type BytesAt } from "../data/cache-bytes.ts";
 import type { ReportData } from "../data/data.ts";
@@ -21,8 +21,8 @@ export const contextSeries = (data: ReportData): Series[] => {
   const { picked, settings, space } = data;
   const everywhere = (layer: LayerScheme): LayerScheme[] => Array.from({ length: settings.shape.layers }, () => layer);
   const uniform = uniformAround(data).flatMap((choice) => {
-    const { label, scheme } = space.choices[choice]!;
-    return series(data, `${label} everywhere`, "uniform", everywhere(scheme));
+    const { label } = space.choices[choice]!;
+    return series(data, `${label} everywhere`, "uniform", planLayers(space, uniformPlan(space, choice)));
   });
   return [
     ...(picked === undefined ? [] : [series(data, "picked plan", "picked", picked.plan.layers)]),

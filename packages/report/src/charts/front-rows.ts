@@ -68,11 +68,12 @@ export const kindOf = ({ picked, uniform, onFront, task, isUnderWay }: PricedEnt
 };
 
 /** Predicts a uniform plan's loss as the sum of its layers' single losses. */
-const predictedUniform = ({ space, profile, evaluated }: ReportData): FrontRow[] => {
+const predictedUniform = ({ space, shown, profile, evaluated }: ReportData): FrontRow[] => {
   if (profile === undefined) return [];
   const measured = new Set(evaluated.map(({ uniform }) => uniform));
   const losses = lossTable(profile);
-  return choiceLabels(space).flatMap((name, choice) => {
+  return shown.flatMap((choice) => {
+    const name = space.choices[choice]!.label;
     if (measured.has(name)) return [];
     const kl = losses.reduce((sum, layer) => sum + Math.max(0, layer[choice] ?? 0), 0);
     const layers = uniformPlan(space, choice);

@@ -1,7 +1,7 @@
 import { bitsOf, cachePlaces, formatBytes, layerBytes, layerShape } from "@kvtuner/plan";
 import type { TopLevelSpec } from "vega-lite";
 import { tableOf, tipped, type Chart, type Column, type ChartWidth, type Tipped } from "../chart/chart.ts";
-import { BIT_COLORS } from "../chart/palette.ts";
+import { bitsColor } from "../chart/palette.ts";
 import { layered, type Position } from "../chart/spec.ts";
 import type { PickedPlan, ReportData } from "../data/data.ts";
 import { klText, tokensText } from "../text/figures.ts";
@@ -11,6 +11,8 @@ interface LayerRow {
   readonly layer: number;
   /** Its number in the model. */
   readonly place: number;
+  /** Label of its choice. */
+  readonly choice: string;
   readonly keyBits: number;
   readonly valueBits: number;
   readonly bytes: number;
@@ -20,7 +22,7 @@ interface LayerRow {
 
 /** A cell: keys or values of a layer. */
 interface Cell extends Tipped<LayerRow> {
-  readonly bits: number;
+  readonly bits: string;
   readonly column: number;
   readonly line: string;
   readonly fill: string;
@@ -32,8 +34,9 @@ export const planStripChart = (data: ReportData, picked: PickedPlan): Chart => {
   const rows = layerRows(data, picked);
   const columns: Column<LayerRow>[] = [
     { title: "Layer", text: ({ place }) => String(place) },
-    { title: "Key bits", text: ({ keyBits }) => String(keyBits) },
-    { title: "Value bits", text: ({ valueBits }) => String(valueBits) },
+    { title: "Choice", text: ({ choice }) => choice },
+    { title: "Key bits", text: ({ keyBits }) => bitsOfCell(keyBits) },
+    { title: "Value bits", text: ({ valueBits }) => bitsOfCell(valueBits) },
     { title: `Bytes at ${tokensText(data.context)} tokens`, text: ({ bytes }) => formatBytes(bytes) },
     { title: "KL of this layer alone, nats a token", text: ({ kl }) => (kl === undefined ? "" : klText(kl)) },
   ];
@@ -45,12 +48,13 @@ export const planStripChart = (data: ReportData, picked: PickedPlan): Chart => {
   };
 };
 
-const layerRows = ({ profile, settings, context }: ReportData, { plan, choices }: PickedPlan): LayerRow[] =>
+const layerRows = ({ profile, settings, context }: ReportData, { plan, choices, pairs }: PickedPlan): LayerRow[] =>
   plan.layers.map((scheme, layer) => {
     const candidate = profile?.layers[layer]?.candidates.find(({ id }) => id === choices[layer]);
     return {
       layer,
       place: cachePlaces(settings.shape)[layer]!,
+      choice: pairs[layer]!,
       keyBits: bitsOf(scheme.key),
       valueBits: bitsOf(scheme.value),
       bytes: layerBytes(scheme, layerShape(settings.shape, layer), context).total,
@@ -62,6 +66,9 @@ const layerRows = ({ profile, settings, context }: ReportData, { plan, choices }
 const LINE: Readonly<Record<ChartWidth, number>> = { wide: 36, narrow: 15 };
 
 const CELL_HEIGHT = 26;
+
+/** Mean bits of channels of different widths with one decimal. */
+const bitsOfCell = (bits: number): string => String(Math.round(10 * bits) / 10);
 
 const stripSpec = (rows: readonly Tipped<LayerRow>[], width: ChartWidth): TopLevelSpec => {
   const cells = rows.flatMap((row) => cellsOf(row, rows, LINE[width]));
@@ -103,8 +110,8 @@ const cellsOf = (row: Tipped<LayerRow>, rows: readonly LayerRow[], line: number)
   const suffix = isOneLine ? "" : ` ${rows[from]!.place}-${rows.slice(from, from + line).at(-1)!.place}`;
   const cell = (name: string, bits: number): Cell => ({
     ...row,
-    ...(BIT_COLORS[bits] ?? { fill: "#8a8f98", ink: "#ffffff" }),
-    bits,
+    ...bitsColor(bits),
+    bits: bitsOfCell(bits),
     column: isOneLine ? row.place : row.layer % line,
     line: `${name}${suffix}`,
   });

@@ -6,7 +6,7 @@ import { tipped, type Chart, type Column, type ChartWidth, type Tipped } from ".
 import { decadesOf } from "../chart/decades.ts";
 import { layered } from "../chart/spec.ts";
 import type { ReportData } from "../data/data.ts";
-import { choiceLabels, klText } from "../text/figures.ts";
+import { klText, shownLabels } from "../text/figures.ts";
 import { SMALLEST_KL } from "./front-rows.ts";
 import { matrixAxes } from "./layer-by-pair.ts";
 
@@ -31,16 +31,17 @@ export const sensitivityChart = (data: ReportData, profile: Profile): Chart => {
   const cells = tipped(columns, rows).map((row) => ({ ...row, kl: Math.max(SMALLEST_KL, row.kl) }));
   return {
     label: "Loss of each layer alone under each pair of bits",
-    spec: (width) => sensitivitySpec(cells, choiceLabels(data.space), measureTitle(profile), width),
-    table: layersByPairs(rows, choiceLabels(data.space)),
+    spec: (width) => sensitivitySpec(cells, shownLabels(data), measureTitle(profile), width),
+    table: layersByPairs(rows, shownLabels(data)),
   };
 };
 
 const measureTitle = (profile: Profile): string => (isEstimated(profile) ? "Estimated KL" : "KL");
 
-const sensitivityRows = ({ picked, space, settings }: ReportData, profile: Profile): SensitivityRow[] => {
+const sensitivityRows = ({ picked, space, shown, settings }: ReportData, profile: Profile): SensitivityRow[] => {
   const places = cachePlaces(settings.shape);
-  return profile.layers.flatMap(({ layer, candidates }) => {
+  return profile.layers.flatMap(({ layer, candidates: all }) => {
+    const candidates = shown.flatMap((choice) => all[choice] ?? []);
     const labels = labelsOf(
       space,
       candidates.map(({ id }) => id),

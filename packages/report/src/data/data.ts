@@ -1,6 +1,6 @@
 import { planSize, type Plan, type PlanSize } from "@kvtuner/plan";
 import {
-  choiceId,
+  choiceIdsOf,
   labelsOf,
   makeFront,
   planCost,
@@ -23,6 +23,8 @@ export interface ReportData extends StudyContents {
   readonly limit: BitsLimit | undefined;
   /** The choices, priced at the context length. */
   readonly space: SearchSpace;
+  /** Indices of the choices to show one by one: all, or of hundreds those that plans use most. */
+  readonly shown: readonly number[];
   /** Everything evaluated, priced at the context length. */
   readonly evaluated: readonly PricedEntry[];
   readonly picked: PickedPlan | undefined;
@@ -59,10 +61,11 @@ export interface ReportView {
 /** Prices a study. The default budget is the one given to `tune` in bytes. */
 export const reportData = (study: StudyContents, view: ReportView): ReportData => {
   const context = view.context ?? study.settings.context;
-  const space = spaceOf(study.settings, context);
+  const space = spaceOf(study.settings, context, study.codings);
   const picked = study.plan && pickedPlan(study.plan, space);
   const { settings, entries } = study;
-  const front = study.front ?? makeFront(spaceOf(settings, settings.context), entries, settings.objective);
+  const front =
+    study.front ?? makeFront(spaceOf(settings, settings.context, study.codings), entries, settings.objective);
   const onFront = new Set(front.front.map(({ choices }) => choices.join()));
   const evaluated = study.entries.map((entry) => {
     const pairs = labelsOf(space, entry.choices);
@@ -77,11 +80,34 @@ export const reportData = (study: StudyContents, view: ReportView): ReportData =
     };
   });
   const budget = view.budget ?? budgetOf(study);
-  return { ...study, context, budget, limit: bitsLimit(study, space, budget), space, evaluated, picked };
+  return {
+    ...study,
+    context,
+    budget,
+    limit: bitsLimit(study, space, budget),
+    space,
+    shown: shownChoices(space, evaluated),
+    evaluated,
+    picked,
+  };
+};
+
+/** Rows that people can tell apart. */
+const MOST_SHOWN = 40;
+
+const shownChoices = ({ choices }: SearchSpace, evaluated: readonly PricedEntry[]): number[] => {
+  if (choices.length <= MOST_SHOWN) return [...choices.keys()];
+  const uses = new Map<string, number>();
+  // The choices of the picked plan come before all others, those of the front before the rest.
+  for (const { picked, onFront, choices: ids } of evaluated)
+    for (const id of ids) uses.set(id, (uses.get(id) ?? 0) + (picked ? 1e6 : onFront ? 1e3 : 1));
+  const most = [...uses].toSorted(([, one], [, other]) => other - one).slice(0, MOST_SHOWN);
+  const ids = new Set(most.map(([id]) => id));
+  return [...choices.keys()].filter((choice) => ids.has(choices[choice]!.id));
 };
 
 const pickedPlan = (plan: Plan, space: SearchSpace): PickedPlan => {
-  const choices = plan.layers.map(choiceId);
+  const choices = choiceIdsOf(space, plan.layers);
   return { plan, choices, pairs: labelsOf(space, choices), ...planSize(plan, space.context) };
 };
 

@@ -59,14 +59,20 @@ const passRows = ({ settings, space, profile, entries }: ReportData): [string, s
 };
 
 const settingRows = (data: ReportData): [string, string][] => {
-  const { settings, evaluated, front } = data;
+  const { settings, codings, evaluated, front } = data;
   const { model, shape } = settings;
   return [
     ["Model", `${model.name} (${model.architecture})`],
     ["SHA-256 of its file", model.sha256 ?? "unknown"],
     ["Shape", shapeText(shape)],
-    ["Mode", `${settings.codecs?.join(" and ") ?? settings.mode}, sinks ${settings.sinks}, recent ${settings.recent}`],
+    [
+      "Mode",
+      `${settings.codecs?.join(" and ") ?? settings.mode}${settings.for === undefined ? "" : ` for backend ${settings.for}`}, sinks ${settings.sinks}, recent ${settings.recent}`,
+    ],
     ["Pairs", settings.pairs.join(", ")],
+    ...(codings.length === 0
+      ? []
+      : [["Settings of methods", codings.map(({ name }) => name).join(", ")] as [string, string]]),
     ...taskRows(settings),
     ["Calibration text", calibrationText(settings.text)],
     ["Samples", `${settings.samples} of ${tokensText(settings.sampleLength)} tokens`],

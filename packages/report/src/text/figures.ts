@@ -15,6 +15,15 @@ export const bitsText = (bits: number): string => bits.toFixed(3);
 /** Labels of all choices. */
 export const choiceLabels = ({ choices }: Pick<SearchSpace, "choices">): string[] => choices.map(({ label }) => label);
 
+/** Labels of the choices that are shown one by one. */
+export const shownLabels = ({
+  space,
+  shown,
+}: {
+  readonly space: Pick<SearchSpace, "choices">;
+  readonly shown: readonly number[];
+}): string[] => shown.map((choice) => space.choices[choice]!.label);
+
 /** How often each pair occurs in a plan: `K8V4 x 12, K4V4 x 18`, in the order of `names`. */
 export const pairCounts = (pairs: readonly string[], names: readonly string[]): string =>
   [...new Set([...names, ...pairs])]

@@ -10,20 +10,22 @@ import {
   type CandidateInputs,
   type Chosen,
 } from "../methods/candidates.ts";
+import { digestOf } from "../methods/digest.ts";
 import type { Calibration, Method } from "../methods/method.ts";
 import { METHODS } from "../methods/registry.ts";
 import type { Callbacks } from "../progress.ts";
+import { choiceOf, crossed } from "../space/crossed.ts";
 import { writeRecord, type StudyStorage } from "../storage/storage.ts";
+import { keptSettings } from "../study/kept-settings.ts";
 import { writePlan } from "../study/plan-file.ts";
 import type { ReadTask } from "../tasks/open-task.ts";
 import { thenDispose } from "../then-dispose.ts";
 import type { TunableModel } from "../tunable-model.ts";
-import { keptSettings } from "./kept-settings.ts";
 import { TUNED, type ComparisonOptions } from "./options.ts";
 import { COMPARISON_FILES, tunedPlanRecords, type Comparison, type ComparisonRow } from "./record.ts";
 import { comparisonSamples, describeTexts, type ComparisonSamples } from "./samples.ts";
-import { digestOf, scorePlans, scoreTasks, timePlans } from "./score-plans.ts";
-import { choiceOf, crossed, tunedPlans, type Family, type TunedPlan } from "./tuned-plans.ts";
+import { scorePlans, scoreTasks, timePlans } from "./score-plans.ts";
+import { tunedPlans, type Family, type TunedPlan } from "./tuned-plans.ts";
 
 /** What the caller of {@link compareModel} does itself. */
 export interface ComparisonHooks extends Callbacks {

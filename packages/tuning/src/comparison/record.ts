@@ -19,10 +19,6 @@ export const COMPARISON_FILES = {
 /** Records of a tuned plan and its tables. */
 export const tunedPlanRecords = (family: string, bits: number): PlanRecords => planRecords(`kvtuner-${family}-${bits}`);
 
-/** Records of a calibrated setting and its tables. */
-export const calibratedRecords = (method: string, label: string): PlanRecords =>
-  planRecords(`calibrated-${method}-${label.replaceAll(/[^A-Za-z0-9_.-]/g, "-")}`);
-
 const planRecords = (name: string): PlanRecords => ({ plan: `${name}.json`, assets: `${name}.safetensors` });
 
 /** Whether a record is a plan of a comparison, or its tables. */

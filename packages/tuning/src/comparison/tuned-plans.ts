@@ -1,9 +1,8 @@
 import type { Evaluator } from "@kvtuner/evaluation";
-import { type Asset, type CacheShape, formatShorthand, type LayerScheme } from "@kvtuner/plan";
+import type { Asset } from "@kvtuner/plan";
 import type { Lazy } from "../lazily.ts";
 import type { Limit } from "../limits/limits.ts";
 import type { CodedLayers } from "../methods/method.ts";
-import { usedAssets } from "../methods/prefixed-assets.ts";
 import { evaluationEntrySchema } from "../pipeline/evaluation-entry.ts";
 import { estimateLayers } from "../pipeline/gradient/estimate-layers.ts";
 import { choiceLosses, halfLosses } from "../pipeline/gradient/half-losses.ts";
@@ -17,17 +16,9 @@ import type { SearchInputs } from "../pipeline/search.ts";
 import { textMeasurer } from "../pipeline/text-measurer.ts";
 import type { Callbacks } from "../progress.ts";
 import { sha256 } from "../sha256.ts";
-import { halvesOf } from "../space/halves.ts";
-import {
-  cheapestPlan,
-  planCost,
-  planLayers,
-  planOfIds,
-  pricedSpace,
-  schemeAt,
-  type Choice,
-  type SearchSpace,
-} from "../space/space.ts";
+import { codedSpace } from "../space/crossed.ts";
+import { cheapestPlan, planCost, planLayers, planOfIds, type Choice, type SearchSpace } from "../space/space.ts";
+import { usedAssets } from "../space/used-assets.ts";
 import { openJournal, type Journal } from "../storage/journal.ts";
 import type { StudyStorage } from "../storage/storage.ts";
 import type { TunableModel } from "../tunable-model.ts";
@@ -67,10 +58,11 @@ export interface TunedPlan extends CodedLayers {
  */
 export const tunedPlans = async (inputs: TunedInputs): Promise<TunedPlan[]> => {
   const { model, samples, families, callbacks } = inputs;
-  const all = spaceOf(
+  const priced = { context: inputs.context, cost: "true" } as const;
+  const all = codedSpace(
     model.shape,
     { choices: families.flatMap(({ choices }) => choices), assets: families.flatMap(({ assets }) => assets) },
-    inputs.context,
+    priced,
   );
   const digest = (await sha256(JSON.stringify(all.choices.map(({ id }) => id)))).slice(0, 12);
   const profile = await journalOf(inputs, `profile-${digest}.jsonl`, (value) => profileEntrySchema(all).parse(value));
@@ -80,7 +72,7 @@ export const tunedPlans = async (inputs: TunedInputs): Promise<TunedPlan[]> => {
   const evaluations = await journalOf(inputs, `evaluations-${digest}.jsonl`, (value) => entry.parse(value));
   const plans: TunedPlan[] = [];
   for (const family of families) {
-    const space = spaceOf(model.shape, family, inputs.context);
+    const space = codedSpace(model.shape, family, priced);
     await measureDoubtful({ space, journal: profile, callbacks }, textLosses(inputs.evaluator.get, space.assets));
     const measurer = textMeasurer({ ...callbacks, space, evaluator: inputs.evaluator.get, journal: evaluations });
     plans.push(...(await plansWithin(inputs, family.name, searchOf(space, profile.entries), measurer)));
@@ -93,17 +85,6 @@ const journalOf = <Entry extends object>(
   name: string,
   parse: (value: unknown) => Entry,
 ): Promise<Journal<Entry>> => openJournal({ storage, name, parse, warn });
-
-const spaceOf = (
-  shape: CacheShape,
-  { choices, assets }: Pick<Family, "choices" | "assets">,
-  context: number,
-): SearchSpace => {
-  const distinct = new Map(choices.map((choice) => [choice.id, choice]));
-  const tables = new Map(assets.map((asset) => [asset.name, asset]));
-  const space = pricedSpace(shape, [...distinct.values()], { context, cost: "true" });
-  return { ...space, assets: [...tables.values()] };
-};
 
 const searchOf = (space: SearchSpace, entries: readonly ProfileEntry[]): SearchInputs => ({
   space,
@@ -131,45 +112,4 @@ const plansWithin = async (
     plans.push({ family, level, layers, assets: usedAssets(layers, space.assets ?? []) });
   }
   return plans;
-};
-
-/** A setting as a choice of layers. */
-export const choiceOf = (name: string, { layers }: CodedLayers): Choice => {
-  const [scheme] = layers;
-  const isUniform = layers.every((layer) => JSON.stringify(layer) === JSON.stringify(scheme));
-  const id = isUniform ? formatShorthand(scheme!) : undefined;
-  if (id !== undefined) return { id, label: name, scheme: scheme! };
-  return { id: name, label: name, scheme: scheme!, layers, halves: { key: `${name}/K`, value: `${name}/V` } };
-};
-
-/** Choices with the keys of each choice beside the values of each that keeps the same tokens exact in every layer. */
-export const crossed = (choices: readonly Choice[], layers: number): Choice[] =>
-  choices.flatMap((keys) =>
-    choices.flatMap((values) => {
-      if (keys === values) return [keys];
-      const own = Array.from({ length: layers }, (_, layer) => ({
-        ...schemeAt(keys, layer),
-        value: schemeAt(values, layer).value,
-      }));
-      const isAlike = own.every(({ residency }, layer) => sameTokens(residency, schemeAt(values, layer).residency));
-      return isAlike ? [mixed(keys, values, own)] : [];
-    }),
-  );
-
-const sameTokens = (one: LayerScheme["residency"], other: LayerScheme["residency"]): boolean =>
-  one.sinks === other.sinks && one.recent === other.recent;
-
-const mixed = (keys: Choice, values: Choice, layers: readonly LayerScheme[]): Choice => {
-  const [scheme] = layers;
-  const shorthand = (keys.halves ?? values.halves) ? undefined : formatShorthand(scheme!);
-  if (shorthand !== undefined) return { id: shorthand, label: shorthand, scheme: scheme! };
-  const halves = { key: halfId(keys, "key"), value: halfId(values, "value") };
-  const id = `${halves.key} ${halves.value}`;
-  return { id, label: id, scheme: scheme!, layers, halves };
-};
-
-/** The name that a choice's half has in study records. */
-const halfId = (choice: Choice, tensor: "key" | "value"): string => {
-  const { halves, ofChoice } = halvesOf({ choices: [choice] });
-  return halves[ofChoice[0]![tensor === "key" ? 0 : 1]]!.id;
 };

@@ -27,12 +27,16 @@ export const methodCandidates = async (methods: readonly Method[], inputs: Candi
     for (const setting of settings) {
       const own = `${name}:${setting.label}`;
       const fits = await fitting(own, setting, inputs);
-      // Names of tables allow few characters.
-      const coded = fits && prefixedAssets(own.replaceAll(/[^A-Za-z0-9_.-]/g, "-"), fits);
+      const coded = fits && ownAssets(own, fits);
       if (coded !== undefined) candidates.push(candidate({ method: name, title, label: setting.label }, coded, inputs));
     }
   return candidates;
 };
+
+/** The layers of a setting such as `kvquant:nuq3`, with its name before those of its tables. */
+export const ownAssets = (setting: string, coded: CodedLayers): CodedLayers =>
+  // Names of tables allow few characters.
+  prefixedAssets(setting.replaceAll(/[^A-Za-z0-9_.-]/g, "-"), coded);
 
 /** A plan with its size. */
 export const candidate = (

@@ -37,7 +37,7 @@ export const fp8Method: Method = {
   settings: [
     uniformSetting("fp8", layerOf(tensorScale("e4m3", 1))),
     uniformSetting("fp8_e5m2", layerOf(tensorScale("e5m2", 1))),
-    { label: "fp8 calibrated", calibrate: calibrated },
+    { label: "fp8 calibrated", codec: "float8", calibrate: calibrated },
     uniformSetting("fp8_per_token_head", layerOf(scheme({ format: "e4m3", scope: "token", scales: "dynamic" }))),
   ],
 };

@@ -9,6 +9,7 @@ const statistics = oncePerSamples(({ model, samples, seed, callbacks }) =>
 
 const setting = (bits: CodebookSetting["bits"], outliers: CodebookSetting["outliers"]): CalibratedSetting => ({
   label: `nuq${bits}${outliers > 0 ? `-${outliers * 100}%` : ""}`,
+  codec: "codebook",
   calibrate: async (calibration) => (await statistics(calibration))({ bits, outliers }),
 });
 

@@ -1,4 +1,4 @@
-import type { Asset, CacheShape, LayerScheme } from "@kvtuner/plan";
+import type { Asset, CacheShape, CodecKind, LayerScheme } from "@kvtuner/plan";
 import type { Callbacks } from "../progress.ts";
 import type { TunableModel } from "../tunable-model.ts";
 
@@ -32,6 +32,8 @@ export interface StaticSetting {
 /** A setting with tables or scales measured on a text. */
 export interface CalibratedSetting {
   readonly label: string;
+  /** Codec of its coded keys and values: a backend without it need not calibrate. */
+  readonly codec: CodecKind;
   readonly calibrate: (calibration: Calibration) => Promise<CodedLayers>;
 }
 

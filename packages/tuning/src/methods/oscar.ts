@@ -115,5 +115,5 @@ export const oscarMethod: Method = {
   name: "oscar",
   title: "OSCAR",
   source: "https://arxiv.org/abs/2605.17757",
-  settings: [{ label: "INT2", calibrate: calibrated }],
+  settings: [{ label: "INT2", codec: "affine", calibrate: calibrated }],
 };

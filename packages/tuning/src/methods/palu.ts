@@ -9,6 +9,7 @@ const statistics = oncePerSamples(({ model, samples, seed, callbacks }) =>
 /** @param dropped share of the channels that are left out, by which the paper names its settings */
 const setting = (dropped: number, bits: LowRankSetting["bits"]): CalibratedSetting => ({
   label: `${100 * dropped}%${bits === 16 ? "" : ` ${bits}-bit`}`,
+  codec: "transform",
   calibrate: async (calibration) => (await statistics(calibration))({ share: 1 - dropped, bits }),
 });
 

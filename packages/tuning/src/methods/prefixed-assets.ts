@@ -1,4 +1,4 @@
-import type { Asset, LayerScheme, TensorScheme } from "@kvtuner/plan";
+import type { TensorScheme } from "@kvtuner/plan";
 import type { CodedLayers } from "./method.ts";
 
 /** The same layers with a prefix before the name of each table, so that tables of two settings can stand side by side. */
@@ -14,11 +14,3 @@ export const prefixedAssets = (prefix: string, { layers, assets = [] }: CodedLay
     assets: assets.map((asset) => ({ ...asset, name: renamed.get(asset.name)! })),
   };
 };
-
-/** The tables that some layers name. */
-export const usedAssets = (layers: readonly LayerScheme[], assets: readonly Asset[]): Asset[] => {
-  const fields = new Set(layers.flatMap(({ key, value }) => [...fieldsOf(key), ...fieldsOf(value)]));
-  return assets.filter(({ name }) => fields.has(name));
-};
-
-const fieldsOf = (scheme: TensorScheme): unknown[] => Object.values(scheme);

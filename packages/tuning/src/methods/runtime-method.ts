@@ -18,6 +18,7 @@ export const runtimeMethod = (runtime: Runtime, name: string, title: string): Me
     return runtime.needsRanges === true
       ? {
           label,
+          codec: "block-format",
           calibrate: async ({ model, samples, callbacks }) => ({
             layers: layers(model.shape, await channelRanges(model, samples, callbacks.signal)),
           }),

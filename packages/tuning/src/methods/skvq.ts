@@ -104,5 +104,5 @@ export const skvqMethod: Method = {
   name: "skvq",
   title: "SKVQ",
   source: "https://arxiv.org/abs/2405.06219",
-  settings: [fixed(2), fixed(1.5), { label: "K2V2 reordered", calibrate: reordered }],
+  settings: [fixed(2), fixed(1.5), { label: "K2V2 reordered", codec: "balanced", calibrate: reordered }],
 };

@@ -28,7 +28,7 @@ export const tensorrtLlmMethod: Method = {
   title: "TensorRT-LLM",
   source: "https://nvidia.github.io/TensorRT-LLM/reference/precision.html",
   settings: [
-    { label: "int8", calibrate: calibratedInt8 },
+    { label: "int8", codec: "block-format", calibrate: calibratedInt8 },
     uniformSetting("fp8", layerOf({ kind: "float8", format: "e4m3", scope: "tensor", scales: [1], blockSize: 1 })),
   ],
 };

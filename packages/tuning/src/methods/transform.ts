@@ -12,6 +12,7 @@ const settingsOf = (form: TransformForm): CalibratedSetting[] => {
   );
   return BITS.map((bits) => ({
     label: `${form} ${bits}`,
+    codec: "transform",
     calibrate: async (calibration) => (await statistics(calibration))(bits),
   }));
 };

@@ -3,6 +3,7 @@ import { lossVector, type Measure, type Profile } from "@kvtuner/sensitivity";
 import { z } from "zod";
 import { idsOf, type SearchSpace } from "../space/space.ts";
 import type { Stored } from "../storage/storage.ts";
+import { tracesErrors } from "./trace.ts";
 
 /** Schema of {@link Groups}. */
 export const groupsSchema = ({ shape }: Pick<SearchSpace, "shape">) =>
@@ -25,12 +26,11 @@ export const groupStep = (
   candidates: readonly (readonly number[])[],
   measure: Measure,
 ): Groups => {
-  const losses = profile.layers.map((layer, index) =>
-    lossVector(layer, idsOf(space, candidates[index] ?? []), measure === "gradient" ? measure : "eo"),
-  );
+  const by = measure === "gradient" || !tracesErrors(space) ? measure : "eo";
+  const losses = profile.layers.map((layer, index) => lossVector(layer, idsOf(space, candidates[index] ?? []), by));
   return {
     groups: groupLayers({
-      features: measure === "gradient" ? relativeRoots(losses) : losses,
+      features: by !== "eo" ? relativeRoots(losses) : losses,
       candidateKeys: candidates.map((choices) => choices.join(",")),
       method: { kind: "dbscan", epsilon: 0.05, minimumSamples: 2 },
     }),

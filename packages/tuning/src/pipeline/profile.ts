@@ -13,7 +13,7 @@ import { z } from "zod";
 import { schemeAt, type SearchSpace } from "../space/space.ts";
 import type { Stored } from "../storage/storage.ts";
 import { halfEstimateSchema, headErrorsSchema, type ProfileEntry } from "./profile-entry.ts";
-import { traceErrors, type TraceInputs } from "./trace.ts";
+import { traceErrors, tracesErrors, type TraceInputs } from "./trace.ts";
 
 /** Schema of `profile.json`, a {@link Profile}. The shape is not checked, since the settings of the study hold it too. */
 export const profileSchema = ({ shape, choices }: Pick<SearchSpace, "shape" | "choices">) => {
@@ -48,7 +48,7 @@ export type StoredProfile = Stored<ReturnType<typeof profileSchema>>;
  */
 export const profileStep = async (inputs: TraceInputs, losses: PlanLosses): Promise<StoredProfile> => {
   await measureSingleLayers(inputs, losses);
-  await traceErrors(inputs);
+  if (tracesErrors(inputs.space)) await traceErrors(inputs);
   return assemble(inputs.space, inputs.journal.entries);
 };
 
@@ -78,10 +78,11 @@ export const textLosses =
 
 /** Losses on the answers to a task's first prompts. */
 export const taskLosses =
-  (evaluator: () => Promise<TaskEvaluator>): PlanLosses =>
+  (evaluator: () => Promise<TaskEvaluator>, assets?: readonly Asset[]): PlanLosses =>
   async (plans, onLoss, signal) => {
     const scorer = await evaluator();
     await scorer.evaluate(plans, {
+      assets,
       end: PROFILE_PROMPTS,
       onOutcome: (index, outcome) => onLoss(index, taskScore(outcome)),
       ...(signal && { signal }),

@@ -129,7 +129,7 @@ const freshRunners = (
 
 /** Evaluates runners on the prompts up to `end`. Each outcome is in the journal before the next plan starts. */
 const ask = async (
-  { evaluator, journal, progress, signal }: TaskMeasurerParts,
+  { space, evaluator, journal, progress, signal }: TaskMeasurerParts,
   answers: Map<string, TaskOutcome>,
   running: readonly Runner[],
   end: number,
@@ -159,7 +159,7 @@ const ask = async (
       await evaluator()
     ).evaluate(
       missing.map(({ layers }) => layers),
-      { ...range(start), onOutcome },
+      { ...range(start), assets: space.assets, onOutcome },
     );
   }
   for (const runner of running) runner.answered = end;

@@ -19,6 +19,10 @@ export interface TraceInputs {
 /** Number of samples traced. Errors differ far more between layers than between texts. */
 export const TRACE_SAMPLES = 2;
 
+/** Whether errors are measured: not for choices with tables or schemes of their own in each layer, which the paper does not have. */
+export const tracesErrors = ({ choices, assets }: Pick<SearchSpace, "choices" | "assets">): boolean =>
+  assets === undefined && choices.every(({ layers }) => layers === undefined);
+
 /** Query positions measured in a sample: evenly spread, including the last. */
 const QUERY_POSITIONS = 32;
 

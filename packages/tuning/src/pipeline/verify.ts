@@ -2,7 +2,9 @@ import { assertPlanSupported, type Backend, type CachePlan } from "@kvtuner/back
 import type { Evaluator } from "@kvtuner/evaluation";
 import type { LayerScheme } from "@kvtuner/plan";
 import type { Callbacks } from "../progress.ts";
-import { planLayers, planOfIds, uniformPlan, type SearchSpace } from "../space/space.ts";
+import { halvesOf } from "../space/halves.ts";
+import { planLayers, planOfIds, schemeAt, uniformPlan, type SearchSpace } from "../space/space.ts";
+import { usedAssets } from "../space/used-assets.ts";
 import type { FrontPlan } from "./pick.ts";
 
 /** A plan's loss as a backend runs it, token by token, and the evaluator's. */
@@ -48,9 +50,20 @@ export const backendVerifier = (backend: Backend, space: SearchSpace): Verifier 
   };
 };
 
-/** A cache of each choice that the search may pick. */
+/** Caches with the keys, and with the values, of each choice that the search may pick. */
 export const cachesOf = (space: SearchSpace): CachePlan[] =>
-  space.choices.map((_, choice) => ({ shape: space.shape, layers: planLayers(space, uniformPlan(space, choice)) }));
+  halvesOf(space).halves.map((half) =>
+    cacheOf(
+      space,
+      uniformPlan(space, 0).map((_, layer) => schemeAt(half, layer)),
+    ),
+  );
+
+const cacheOf = ({ shape, assets }: SearchSpace, layers: readonly LayerScheme[]): CachePlan => ({
+  shape,
+  layers,
+  ...(assets && { assets: usedAssets(layers, assets) }),
+});
 
 const run = async (
   backend: Backend,
@@ -61,19 +74,24 @@ const run = async (
 ): Promise<Verification> => {
   const { shape } = space;
   const layers = planLayers(space, planOfIds(space, picked.choices));
-  const { kl, tokens } = await evaluator.scoreRuntime(async () => backend.createCache(shape, { layers, shape }), {
+  const { kl, tokens } = await evaluator.scoreRuntime(async () => backend.createCache(shape, cacheOf(space, layers)), {
     onProgress: (done, total) => progress({ step: "verify", done, total }),
     ...(signal && { signal }),
   });
-  const evaluatedKl = picked.task ? await klOnText(evaluator, layers, signal) : picked.kl;
+  const evaluatedKl = picked.task ? await klOnText(evaluator, space, layers, signal) : picked.kl;
   const difference = Math.abs(kl - evaluatedKl);
   const agrees = difference <= Math.max(TOLERATED_KL, TOLERATED_SHARE * evaluatedKl);
   return { backend: backend.name, kl, evaluatedKl, difference, agrees, tokens };
 };
 
 /** The evaluator's KL on the samples. In a study with a task, the plan's KL is measured on answers instead. */
-const klOnText = async (evaluator: Evaluator, layers: LayerScheme[], signal?: AbortSignal): Promise<number> => {
-  const [score] = await evaluator.evaluate([layers], signal ? { signal } : {});
+const klOnText = async (
+  evaluator: Evaluator,
+  { assets }: SearchSpace,
+  layers: LayerScheme[],
+  signal?: AbortSignal,
+): Promise<number> => {
+  const [score] = await evaluator.evaluate([layers], { assets, ...(signal && { signal }) });
   return score?.kl ?? Number.NaN;
 };
 

@@ -21,6 +21,15 @@ export interface Halves {
 
 /** Splits the choices of a space into halves. Choices share them, so there are far fewer halves than pairs. */
 export const halvesOf = ({ choices }: Pick<SearchSpace, "choices">): Halves => {
+  const known = KNOWN.get(choices) ?? splitChoices(choices);
+  KNOWN.set(choices, known);
+  return known;
+};
+
+/** By their list, which does not change: hundreds of choices take a while to split. */
+const KNOWN = new WeakMap<readonly Choice[], Halves>();
+
+const splitChoices = (choices: readonly Choice[]): Halves => {
   const halves = new Map<string, Half & { readonly index: number }>();
   const indexOf = (half: Half): number => {
     const known = halves.get(half.id) ?? { ...half, index: halves.size };

@@ -87,13 +87,22 @@ export const choiceId = (scheme: LayerScheme): string => formatShorthand(scheme)
 
 /** The choices of a study, with their costs: pairs of one mode, or of the keys and values of several. */
 export const searchSpace = (shape: CacheShape, options: SpaceOptions): SearchSpace => {
-  const { mode, codecs = [mode], pairs, sinks, recent } = options;
-  const { residency } = layerScheme(mode, EIGHT_BITS);
-  const exact = { sinks: sinks ?? residency.sinks, recent: recent ?? residency.recent };
+  const { mode, codecs = [mode], pairs } = options;
+  const exact = exactTokens(options);
   const schemes = codecs.flatMap((keys) =>
     codecs.flatMap((values) => pairs.map((pair) => layerScheme(`${keys}/${values}`, pair, exact))),
   );
   return pricedSpace(shape, namedChoices(distinct(schemes)), options);
+};
+
+/** First and newest tokens that the pairs of modes keep in 16 bits. */
+export const exactTokens = ({
+  mode,
+  sinks,
+  recent,
+}: Pick<SpaceOptions, "mode" | "sinks" | "recent">): { readonly sinks: number; readonly recent: number } => {
+  const { residency } = layerScheme(mode, EIGHT_BITS);
+  return { sinks: sinks ?? residency.sinks, recent: recent ?? residency.recent };
 };
 
 const EIGHT_BITS: Pair = { key: 8, value: 8 };

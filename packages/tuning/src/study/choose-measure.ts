@@ -16,7 +16,8 @@ export interface ChosenMeasure {
 /** What {@link chooseMeasure} decides by. */
 export interface MeasureInputs {
   readonly model: Pick<TunableModel, "gradients">;
-  readonly space: SearchSpace;
+  /** Undefined for settings of methods: too many to measure each. */
+  readonly space: SearchSpace | undefined;
   /** Tokens of a sample. */
   readonly tokens: number;
   /** What the user names. */
@@ -40,7 +41,7 @@ export const chooseMeasure = ({ model, space, tokens, given, stored }: MeasureIn
   if (named === "gradient" && model.gradients === undefined)
     throw new OptionError("measure", `kl or eo for ${WITHOUT_GRADIENTS}`, "gradient; use --measure kl");
   if (named !== undefined) return { measure: named, fallsBack: given === undefined };
-  if (measurePasses(space) <= gradientPasses(space, tokens)) return { measure: "kl", fallsBack: true };
+  if (space && measurePasses(space) <= gradientPasses(space, tokens)) return { measure: "kl", fallsBack: true };
   if (model.gradients !== undefined) return { measure: "gradient", fallsBack: true };
   return { measure: "kl", fallsBack: true, note: FELL_BACK };
 };

@@ -1,20 +1,26 @@
-import { formatPair, MODES, parsePair, type Bits, type Mode, type Pair } from "@kvtuner/plan";
+import { formatPair, MODES, parsePair, type Bits, type Pair } from "@kvtuner/plan";
 import { MEASURES, type Measure } from "@kvtuner/sensitivity";
+import { isCalibrated } from "../methods/method.ts";
 import {
   choiceOption,
   fillOptions,
   seedOption,
+  textOption,
   wholeOption,
   type Filled,
   type Given,
   type Option,
 } from "../option-table.ts";
-import { OptionError, oneOf } from "../option-values.ts";
+import { OptionError } from "../option-values.ts";
 import { needsTask, OBJECTIVE_NAMES, type Objective } from "../pipeline/objectives/objectives.ts";
 import { STRATEGIES } from "../pipeline/search.ts";
 import { COSTS } from "../space/space.ts";
+import { CODEC_NAMES, searchedCodecs } from "./codecs.ts";
 
 const BITS: readonly Bits[] = [8, 4, 3, 2];
+
+/** Samples by default where tables are calibrated, which takes more text than to compare plans. */
+const CALIBRATION_SAMPLES = 4;
 
 /** {2, 3, 4, 8} x {2, 3, 4, 8}. */
 export const DEFAULT_PAIRS: readonly Pair[] = BITS.flatMap((key) => BITS.map((value) => ({ key, value })));
@@ -27,15 +33,19 @@ const pairs: Option<Pair[], readonly (Pair | string)[], readonly Pair[]> = {
   check: (_, given) => pairList(given),
 };
 
-const codecs: Option<Mode[], readonly Mode[], undefined> = {
+const codecs: Option<readonly string[], readonly string[], undefined> = {
   kind: "list",
   value: "<list>",
-  help: `comma-separated modes to mix in place of --mode: each layer stores its keys as in any of them and its values as in any (${MODES.join(", ")})`,
+  help:
+    "comma-separated modes and methods to search in place of --mode, or METHOD:SETTING; each layer stores its keys as in any of " +
+    `them and its values as in any that keeps the same tokens in 16 bits (${CODEC_NAMES.join(", ")})`,
   fallback: undefined,
   conflicts: ["mode"],
   check: (name, given) => {
-    if (given.length === 0) throw new OptionError(name, `at least one of ${MODES.join(", ")}`, "none");
-    return [...new Set(given.map((mode) => oneOf(name, mode, MODES)))];
+    const names = [...new Set(given.map((own) => own.trim()))];
+    if (names.length === 0) throw new OptionError(name, `at least one of ${CODEC_NAMES.join(", ")}`, "none");
+    searchedCodecs(names);
+    return names;
   },
 };
 
@@ -48,16 +58,20 @@ export const STUDY_OPTIONS = {
   ),
   mode: choiceOption(MODES, "compact", "storage mode of all pairs"),
   codecs,
+  for: textOption(
+    "<backend>",
+    "backend that has to store the plan: settings of methods that it cannot store are left out (default: that of --verify)",
+  ),
   pairs,
   sinks: wholeOption(
     { least: 0 },
     undefined,
-    "number of first tokens kept in 16 bits (default: the mode's, or the first codec's)",
+    "number of first tokens kept in 16 bits of pairs of modes (default: the first mode's)",
   ),
   recent: wholeOption(
     { least: 0 },
     undefined,
-    "number of most recent tokens kept in 16 bits (default: the mode's, or the first codec's)",
+    "number of most recent tokens kept in 16 bits of pairs of modes (default: the first mode's)",
   ),
   context: wholeOption({ least: 1 }, 4096, "context length in tokens for byte counts"),
   evaluations: wholeOption(
@@ -66,7 +80,11 @@ export const STUDY_OPTIONS = {
     "largest number of plans to evaluate; after a profile from gradients, the surrogate search stops when more gain nothing",
   ),
   seed: seedOption("seed for the search, the model's own text and a task's examples, below 2^32"),
-  samples: wholeOption({ least: 1 }, 2, "number of calibration samples"),
+  samples: wholeOption(
+    { least: 1 },
+    2,
+    `number of calibration samples; ${CALIBRATION_SAMPLES} by default where tables are calibrated`,
+  ),
   sampleLength: wholeOption({ least: 2 }, 512, "tokens per sample"),
   strategy: choiceOption(STRATEGIES, "surrogate", "search strategy"),
   measure: choiceOption(
@@ -93,7 +111,10 @@ export type MeasuredStudy = StudyOptions & { readonly measure: Measure };
  */
 export const studyOptions = (choices: StudyChoices, hasTask = false): StudyOptions => {
   const { objective = hasTask ? "task" : "kl", ...filled } = fillOptions(STUDY_OPTIONS, choices);
-  const options = { ...filled, mode: filled.codecs?.[0] ?? filled.mode };
+  const { modes, settings } = searchedCodecs(filled.codecs ?? []);
+  const isTrained = choices.samples === undefined && settings.some(({ setting }) => isCalibrated(setting));
+  const samples = isTrained ? CALIBRATION_SAMPLES : filled.samples;
+  const options = { ...filled, samples, mode: modes[0] ?? filled.mode };
   if (hasTask || !needsTask(objective)) return { ...options, objective };
   throw new OptionError("objective", "kl without --task", objective);
 };

@@ -5,6 +5,7 @@ import type { FrontPlan } from "../pipeline/pick.ts";
 import { PlanUnreadableError } from "../plan-file-error.ts";
 import { sha256 } from "../sha256.ts";
 import { planLayers, planOfIds, type SearchSpace } from "../space/space.ts";
+import { usedAssets } from "../space/used-assets.ts";
 import type { StudyStorage } from "../storage/storage.ts";
 import { taskName, type OpenTask } from "../tasks/open-task.ts";
 import type { TunableModel } from "../tunable-model.ts";
@@ -28,11 +29,14 @@ export const pickedPlan = (
   entries: readonly EvaluationEntry[],
 ): Plan => {
   const entry = entries.find((candidate) => candidate.choices.join() === picked.choices.join());
+  const layers = planLayers(space, planOfIds(space, picked.choices));
+  const assets = usedAssets(layers, space.assets ?? []);
   return {
     version: 2,
     model: model.identity,
     shape: model.shape,
-    layers: planLayers(space, planOfIds(space, picked.choices)),
+    layers,
+    ...(assets.length > 0 && { assets }),
     measured: {
       kl: picked.kl,
       klStandardError: picked.klStandardError,
@@ -59,7 +63,11 @@ export const writePlan = async (
   records: PlanRecords = STUDY_PLAN,
 ): Promise<void> => {
   const { assets = [] } = plan;
-  if (assets.length === 0) return storage.write(records.plan, serializePlan(plan));
+  if (assets.length === 0) {
+    await storage.write(records.plan, serializePlan(plan));
+    // Of a plan that was picked before.
+    return storage.remove(records.assets);
+  }
   const bytes = serializeAssets(assets);
   await storage.write(records.assets, bytes);
   const reference = { file: records.assets, sha256: await sha256(bytes) };

@@ -7,8 +7,10 @@ import type { Groups } from "../pipeline/group.ts";
 import type { Front } from "../pipeline/pick.ts";
 import type { Candidates } from "../pipeline/prune.ts";
 import { figuresInJournal, taskEntrySchema } from "../pipeline/task-entry.ts";
+import type { Coding } from "../space/mixed-space.ts";
 import { readJournal } from "../storage/journal.ts";
 import type { StudyStorage } from "../storage/storage.ts";
+import { readCodings } from "./codings.ts";
 import { readPlan } from "./plan-file.ts";
 import { readReportSettings } from "./report-settings.ts";
 import { readRequest, type StudyRequest } from "./request.ts";
@@ -18,6 +20,8 @@ import { readStep, STUDY_FILES } from "./study.ts";
 /** What a study folder holds; a step that was not reached is undefined. */
 export interface StudyContents {
   readonly settings: StudySettings;
+  /** Settings of methods that are searched. */
+  readonly codings: readonly Coding[];
   readonly request: StudyRequest | undefined;
   readonly profile: Profile | undefined;
   readonly candidates: Candidates | undefined;
@@ -36,20 +40,26 @@ export interface StudyContents {
  */
 export const readStudy = async (storage: StudyStorage): Promise<StudyContents> => {
   const settings = await readReportSettings(storage);
+  const codings = await readCodings(storage, settings);
   return {
     settings,
+    codings,
     request: await readRequest(storage),
-    profile: await readStep(storage, "profile", settings),
-    candidates: await readStep(storage, "candidates", settings),
-    groups: await readStep(storage, "groups", settings),
-    front: await readStep(storage, "front", settings),
-    entries: await readEntries(storage, settings),
+    profile: await readStep(storage, "profile", settings, codings),
+    candidates: await readStep(storage, "candidates", settings, codings),
+    groups: await readStep(storage, "groups", settings, codings),
+    front: await readStep(storage, "front", settings, codings),
+    entries: await readEntries(storage, settings, codings),
     plan: await readFittingPlan(storage, settings),
   };
 };
 
-const readEntries = async (storage: StudyStorage, settings: StudySettings): Promise<EvaluationEntry[]> => {
-  const space = spaceOf(settings, settings.context);
+const readEntries = async (
+  storage: StudyStorage,
+  settings: StudySettings,
+  codings: readonly Coding[],
+): Promise<EvaluationEntry[]> => {
+  const space = spaceOf(settings, settings.context, codings);
   const read = <Entry extends object>(schema: z.ZodType<Entry>): Promise<Entry[]> =>
     readJournal({ storage, name: STUDY_FILES.journal, parse: (value) => schema.parse(value) });
   if (settings.task === undefined) return read(evaluationEntrySchema(space));

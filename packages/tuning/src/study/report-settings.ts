@@ -36,7 +36,7 @@ const schema = z.object({
 });
 
 /** Settings that not every study has. */
-const ABSENT: readonly string[] = ["objective", "codecs"] satisfies readonly (keyof StudySettings)[];
+const ABSENT: readonly string[] = ["objective", "codecs", "for"] satisfies readonly (keyof StudySettings)[];
 
 /** Checks the settings as the options that set them. */
 const assertChoices = (settings: StudySettings): void => {

@@ -46,8 +46,8 @@ export interface StudyRun {
   readonly limit: Limit;
   /** Samples of the calibration text; undefined for the model's own. */
   readonly textSamples: readonly Int32Array[] | undefined;
-  /** Samples the model's own text. */
-  readonly ownSamples: () => Promise<readonly Int32Array[]>;
+  /** Samples to tune on. */
+  readonly samples: readonly Int32Array[];
   /** The task; undefined if plans are scored on text. */
   readonly task: OpenTask | undefined;
   /** Bytes near which to search. */
@@ -68,9 +68,9 @@ export interface StudyResult extends Front {
   readonly passes: PassCounts;
 }
 
-/** Runs the steps that the study lacks, in order: calibration text, profile, candidates, groups, search, pick. */
+/** Runs the steps that the study lacks, in order: profile, candidates, groups, search, pick. */
 export const runStudy = async (run: StudyRun): Promise<StudyResult> => {
-  const samples = await calibrationStep(run);
+  const { samples } = run;
   const evaluator = lazily(() => run.model.evaluator(samples));
   const work = async (): Promise<StudyResult> => {
     const profile = await profileOf(run, samples, evaluator);
@@ -114,7 +114,16 @@ const verifyStep = async (
 ): Promise<Verification | undefined> =>
   verifier && clock.time("verify", async () => verifier.verify(picked, await evaluator(), callbacks));
 
-const calibrationStep = async ({ textSamples, ownSamples, records, clock }: StudyRun): Promise<Int32Array[]> => {
+/** Cuts the calibration text into samples, or reads those of an earlier run. */
+export const calibrationStep = async ({
+  textSamples,
+  ownSamples,
+  records,
+  clock,
+}: Pick<StudyRun, "textSamples" | "records" | "clock"> & {
+  /** Samples the model's own text. */
+  readonly ownSamples: () => Promise<readonly Int32Array[]>;
+}): Promise<Int32Array[]> => {
   const { samples } = await records.step("calibration", () =>
     clock.time("calibrate", async () => {
       const cut = textSamples ?? (await ownSamples());
@@ -128,7 +137,8 @@ const profileOf = (run: StudyRun, samples: readonly Int32Array[], evaluator: Laz
   run.records.step("profile", () =>
     run.clock.time("profile", async () => {
       const { model, records, space, study, task, callbacks } = run;
-      const losses = task === undefined ? textLosses(evaluator.get) : taskLosses(task.evaluator.get);
+      const losses =
+        task === undefined ? textLosses(evaluator.get, space.assets) : taskLosses(task.evaluator.get, space.assets);
       const journal = await records.journal("profileJournal", profileEntrySchema(space));
       const inputs = { space, journal, callbacks };
       const measured = (): Promise<StoredProfile> => profileStep({ ...inputs, model, samples }, losses);

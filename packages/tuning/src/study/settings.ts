@@ -3,11 +3,13 @@ import { z } from "zod";
 import { flagName } from "../option-table.ts";
 import type { Objective } from "../pipeline/objectives/objectives.ts";
 import { sha256 } from "../sha256.ts";
-import { searchSpace, type SearchSpace } from "../space/space.ts";
+import { mixedSpace, type Coding } from "../space/mixed-space.ts";
+import { exactTokens, type SearchSpace } from "../space/space.ts";
 import { reasonOf } from "../storage/reason.ts";
 import { readRecord, type StudyStorage } from "../storage/storage.ts";
 import type { TaskSettings } from "../tasks/open-task.ts";
 import type { TunableModel } from "../tunable-model.ts";
+import { searchedCodecs } from "./codecs.ts";
 import type { MeasuredStudy } from "./options.ts";
 
 /** Everything that affects the figures of a study. A folder holds one study with one set of settings. */
@@ -31,7 +33,6 @@ export interface StudySettings extends Omit<MeasuredStudy, "pairs" | "objective"
 export const studySettings = async (
   { identity, shape }: Pick<TunableModel, "identity" | "shape">,
   { objective, pairs, ...options }: MeasuredStudy,
-  space: SearchSpace,
   text: string | undefined,
   focus: number | undefined,
   task?: TaskSettings,
@@ -41,16 +42,18 @@ export const studySettings = async (
   shape,
   ...options,
   pairs: pairs.map(formatPair),
-  sinks: space.choices[0]?.scheme.residency.sinks ?? 0,
-  recent: space.choices[0]?.scheme.residency.recent ?? 0,
+  ...exactTokens(options),
   text: text === undefined ? (task ? "task" : "self") : await sha256(text),
   focus: focus ?? null,
   ...(task && { objective, task }),
 });
 
-/** The space that a study searches, priced at `context` tokens. */
-export const spaceOf = (settings: StudySettings, context: number): SearchSpace =>
-  searchSpace(settings.shape, { ...settings, pairs: settings.pairs.map((name) => parsePair(name)), context });
+/** The space that a study searches, priced at `context` tokens. `codings` are the settings of methods in it. */
+export const spaceOf = (settings: StudySettings, context: number, codings: readonly Coding[] = []): SearchSpace => {
+  const { shape, codecs, ...options } = settings;
+  const pairs = settings.pairs.map((name) => parsePair(name));
+  return mixedSpace(shape, searchedCodecs(codecs ?? []).modes, codings, { ...options, pairs, context });
+};
 
 const SETTINGS = "settings.json";
 

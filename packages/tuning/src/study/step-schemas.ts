@@ -3,17 +3,20 @@ import { groupsSchema } from "../pipeline/group.ts";
 import { frontSchema } from "../pipeline/pick.ts";
 import { profileSchema } from "../pipeline/profile.ts";
 import { candidatesSchema } from "../pipeline/prune.ts";
+import type { Coding } from "../space/mixed-space.ts";
 import type { Stored } from "../storage/storage.ts";
 import { spaceOf, type StudySettings } from "./settings.ts";
 
-/** Schemas of the records that a later run reads again, in a study of these settings. */
-export const stepSchemas = (settings: StudySettings) => {
+/** Schemas of the records that a later run reads again, in a study of these settings, and of settings of methods. */
+export const stepSchemas = (settings: StudySettings, codings: readonly Coding[]) => {
   const { context, samples, sampleLength } = settings;
-  const space = spaceOf(settings, context);
+  const space = spaceOf(settings, context, codings);
   return {
     calibration: z.object({
       samples: z.array(z.array(z.int32().min(0)).length(sampleLength)).length(samples),
     }),
+    /** The settings of methods that are searched, with digests of their layers and tables. */
+    codecs: z.object({ settings: z.array(z.object({ name: z.string(), digest: z.string() })) }),
     profile: profileSchema(space),
     candidates: candidatesSchema(space),
     groups: groupsSchema(space),

@@ -1,5 +1,6 @@
 import { KvtunerError } from "@kvtuner/plan";
 import type { z } from "zod";
+import type { Coding } from "../space/mixed-space.ts";
 import { openJournal, type Journal } from "../storage/journal.ts";
 import { isDamage, reasonOf } from "../storage/reason.ts";
 import { readRecord, writeRecord, type StudyStorage } from "../storage/storage.ts";
@@ -12,6 +13,7 @@ export const STUDY_FILES = {
   calibration: "calibration.json",
   profileJournal: "profile.jsonl",
   profile: "profile.json",
+  codecs: "codecs.json",
   candidates: "candidates.json",
   groups: "groups.json",
   journal: "journal.jsonl",
@@ -33,6 +35,8 @@ export interface Study {
   read<Name extends StepName>(name: Name): Promise<StepRecords[Name] | undefined>;
   /** Replaces the step's record. */
   write<Name extends StepName>(name: Name, value: StepRecords[Name]): Promise<void>;
+  /** The study with these settings of methods in its space. */
+  withCodings(codings: readonly Coding[]): Study;
   /** Releases the lock. Safe to call twice. */
   close(): Promise<void>;
 }
@@ -55,7 +59,7 @@ export const openStudy = async (
     await lock.release();
     throw error;
   }
-  return study(storage, settings, () => lock.release(), warn);
+  return study({ storage, settings, codings: [], release: () => lock.release(), warn });
 };
 
 const adoptSettings = async (storage: StudyStorage, settings: StudySettings): Promise<void> => {
@@ -66,15 +70,19 @@ const adoptSettings = async (storage: StudyStorage, settings: StudySettings): Pr
   assertSameSettings(storage.location, existing, isSearched ? { ...settings, focus: existing.focus } : settings);
 };
 
-const study = (
-  storage: StudyStorage,
-  settings: StudySettings,
-  release: () => Promise<void>,
-  warn: (message: string) => void,
-): Study => {
+interface StudyParts {
+  readonly storage: StudyStorage;
+  readonly settings: StudySettings;
+  readonly codings: readonly Coding[];
+  readonly release: () => Promise<void>;
+  readonly warn: (message: string) => void;
+}
+
+const study = (parts: StudyParts): Study => {
+  const { storage, settings, codings, release, warn } = parts;
   const read = async <Name extends StepName>(name: Name): Promise<StepRecords[Name] | undefined> => {
     try {
-      return await readStep(storage, name, settings);
+      return await readStep(storage, name, settings, codings);
     } catch (error) {
       if (!(error instanceof StudyFileError) || !error.isDamage) throw error;
       warn(`${STUDY_FILES[name]} is damaged: ${reasonOf(error.cause)}; its step is done again`);
@@ -95,6 +103,7 @@ const study = (
       await write(name, result);
       return result;
     },
+    withCodings: (own) => study({ ...parts, codings: own }),
     close: release,
   };
 };
@@ -108,10 +117,11 @@ export const readStep = async <Name extends StepName>(
   storage: StudyStorage,
   name: Name,
   settings: StudySettings,
+  codings: readonly Coding[] = [],
 ): Promise<StepRecords[Name] | undefined> => {
   try {
     const value = await readRecord(storage, STUDY_FILES[name]);
-    const schemas: { readonly [Step in StepName]: z.ZodType<StepRecords[Step]> } = stepSchemas(settings);
+    const schemas: { readonly [Step in StepName]: z.ZodType<StepRecords[Step]> } = stepSchemas(settings, codings);
     return value === undefined ? undefined : schemas[name].parse(value);
   } catch (cause) {
     throw new StudyFileError(storage.locationOf(STUDY_FILES[name]), name, cause);

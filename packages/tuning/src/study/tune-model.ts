@@ -5,9 +5,11 @@ import { textSamples } from "../calibration/samples.ts";
 import { difficultyWarning } from "../difficulty/difficulty-warning.ts";
 import { modelDifficulty } from "../difficulty/model-difficulty.ts";
 import { assertReachable, focusOf, limitsOtherCost, type Limit } from "../limits/limits.ts";
-import { backendVerifier, cachesOf } from "../pipeline/verify.ts";
+import { OptionError } from "../option-values.ts";
+import { backendVerifier, cachesOf, type Verifier } from "../pipeline/verify.ts";
 import type { Callbacks } from "../progress.ts";
-import { searchSpace, type SearchSpace } from "../space/space.ts";
+import { mixedSpace } from "../space/mixed-space.ts";
+import { schemeAt, type SearchSpace } from "../space/space.ts";
 import { warnUnquantized } from "../space/unquantized.ts";
 import { stopwatch, type Stopwatch } from "../stopwatch.ts";
 import type { StudyStorage } from "../storage/storage.ts";
@@ -16,11 +18,14 @@ import { longestSequence, openTask, taskSamples, type OpenTask, type ReadTask } 
 import { thenDispose } from "../then-dispose.ts";
 import type { TunableModel } from "../tunable-model.ts";
 import { chooseMeasure, type ChosenMeasure } from "./choose-measure.ts";
+import { searchedCodecs, type SearchedSetting } from "./codecs.ts";
+import { codingsStep } from "./codings.ts";
 import type { StudyOptions } from "./options.ts";
 import { writeRequest, type StudyRequest } from "./request.ts";
-import { runStudy, type StudyResult, type StudyRun } from "./run-study.ts";
+import { calibrationStep, runStudy, type StudyResult, type StudyRun } from "./run-study.ts";
 import { readSettings, studySettings } from "./settings.ts";
-import { openStudy, STUDY_FILES } from "./study.ts";
+import { assertRuns, storableSettings, type Target } from "./storable.ts";
+import { openStudy, STUDY_FILES, type Study } from "./study.ts";
 
 /** What a model is tuned for, and on what. */
 export interface Tuning {
@@ -31,6 +36,11 @@ export interface Tuning {
   readonly text?: string | undefined;
   /** Task files; without them plans are scored on text. */
   readonly task?: ReadTask | undefined;
+  /**
+   * Backends, the first of which has to store the plan: settings of methods that it cannot store are left out, and errors name one
+   * of the others that can. Without any, all settings are searched.
+   */
+  readonly targets?: readonly Target[];
   /** Searches the whole front instead of near the limit: an interrupted study can then be resumed with another limit. */
   readonly anyLimit?: boolean;
   /** The model and the path of the text as users named them, for the report. */
@@ -68,23 +78,40 @@ export const tuneModel = async (
   hooks: TuningHooks,
 ): Promise<StudyResult> => {
   const prepared = prepare(model, tuning, hooks);
-  const { space, task } = prepared;
+  const { task } = prepared;
   const { measure, fallsBack, note } = await chosenFor(model, prepared, storage);
   if (note !== undefined) hooks.warn(note);
   const study = { ...prepared.study, measure };
   await warnDifficult(model, study, hooks);
-  const opened = await hooks.openBackend?.(cachesOf(space));
+  const backend = backendOf(hooks);
   const work = async (): Promise<StudyResult> => {
     const { clock = stopwatch() } = hooks;
-    const verifier = opened && backendVerifier(opened.backend, space);
+    const searched = prepared.space && { space: prepared.space, verifier: await backend.verifier(prepared.space) };
     if (task && !(await holdsStudy(storage))) await floatStep(task, study, hooks, clock);
-    return runIn(storage, { ...prepared, study, fallsBack, model, verifier, clock, callbacks: hooks }, tuning, hooks);
+    const run = { ...prepared, study, fallsBack, model, clock, callbacks: hooks };
+    return runIn(storage, run, tuning, hooks, async (records, samples) => {
+      if (searched) return { ...searched, records };
+      const mixed = await mixedStudy(run, tuning, records, samples);
+      return { ...mixed, verifier: await backend.verifier(mixed.space) };
+    });
   };
   return thenDispose(
     work,
     () => task?.evaluator.dispose(),
-    () => opened?.dispose(),
+    () => backend.dispose(),
   );
+};
+
+/** The backend that plans are verified on, opened once the space is known. */
+const backendOf = ({ openBackend }: TuningHooks) => {
+  let opened: BackendInUse | undefined;
+  return {
+    verifier: async (space: SearchSpace): Promise<Verifier | undefined> => {
+      opened = await openBackend?.(cachesOf(space));
+      return opened && backendVerifier(opened.backend, space);
+    },
+    dispose: async (): Promise<void> => opened?.dispose(),
+  };
 };
 
 /** Tells users before the work starts, while another mode costs nothing. */
@@ -95,25 +122,68 @@ const warnDifficult = async (model: TunableModel, { mode }: StudyOptions, { warn
 };
 
 /** A run whose measure is not chosen yet. */
-interface Prepared extends Pick<StudyRun, "space" | "limit" | "focus" | "textSamples" | "task"> {
+interface Prepared extends Pick<StudyRun, "limit" | "focus" | "textSamples" | "task"> {
   readonly study: StudyOptions;
+  /** What is searched; undefined if it depends on the calibration of settings of methods. */
+  readonly space: SearchSpace | undefined;
+  /** Settings of methods to search. */
+  readonly settings: readonly SearchedSetting[];
 }
 
 /** Checks options, text and task, and turns text and task into the model's tokens. */
 const prepare = (model: TunableModel, tuning: Tuning, hooks: TuningHooks): Prepared => {
-  const { limit } = tuning;
-  const space = searchSpace(model.shape, tuning.study);
-  assertHeadsFit(space);
-  assertReachable(limit, space);
+  const { limit, targets = [] } = tuning;
+  const { shape } = model;
+  const { modes, settings } = searchedCodecs(tuning.study.codecs ?? []);
+  for (const target of targets.slice(0, 1)) assertRuns(target, shape);
+  const pairs = mixedSpace(shape, modes, [], tuning.study);
   const task = tuning.task && openTask(model, tuning.task, hooks.warn);
   const samples = givenSamples(model, tuning, task);
   const study = task && samples ? { ...tuning.study, ...sizesOf(samples) } : tuning.study;
+  const focus = tuning.anyLimit === true ? undefined : focusOf(limit, pairs);
+  const common = { study, limit, focus, textSamples: samples, task };
+  if (settings.length > 0) {
+    const stored = storableSettings(settings, shape, tuning.study.codecs ?? [], targets);
+    return { ...common, space: undefined, settings: stored };
+  }
+  assertSearchable(pairs, common, hooks);
+  return { ...common, space: pairs, settings };
+};
+
+/** Checks the space against the model's heads and the limit, and warns of what it cannot show. */
+const assertSearchable = (
+  space: SearchSpace,
+  { study, limit, task }: Pick<Prepared, "study" | "limit" | "task">,
+  hooks: Callbacks,
+): void => {
+  assertHeadsFit(space);
+  assertReachable(limit, space);
   const schemes = space.choices.map(({ scheme }) => scheme);
   if (task) warnUnquantized(schemes, longestSequence(task), "prompts", hooks);
   else warnUnquantized(schemes, study.sampleLength, "samples", hooks);
   if (limitsOtherCost(limit, space)) hooks.warn(OTHER_COST);
-  const focus = tuning.anyLimit === true ? undefined : focusOf(limit, space);
-  return { study, space, limit, focus, textSamples: samples, task };
+};
+
+/** The study with the settings of methods in its space. */
+const mixedStudy = async (
+  run: Omit<StudyRun, "records" | "samples" | "space" | "verifier"> & Pick<Prepared, "settings">,
+  { targets: [target] = [] }: Tuning,
+  records: Study,
+  samples: () => Promise<readonly Int32Array[]>,
+): Promise<Pick<StudyRun, "space" | "records">> => {
+  const { model, study, settings, callbacks } = run;
+  const { context, seed } = study;
+  const codings = await codingsStep({ model, context, seed, callbacks, records, samples, settings, target });
+  const { modes } = searchedCodecs(study.codecs ?? []);
+  if (codings.length === 0 && modes.length === 0)
+    throw new OptionError(
+      "codecs",
+      "something that fits the model (see the warnings)",
+      (study.codecs ?? []).join(", "),
+    );
+  const space = mixedSpace(model.shape, modes, codings, study);
+  assertSearchable(space, run, callbacks);
+  return { space, records: records.withCodings(codings) };
 };
 
 const OTHER_COST =
@@ -128,18 +198,24 @@ const chosenFor = async (
   return chooseMeasure({ model, space, tokens: study.sampleLength, given: study.measure, stored });
 };
 
+/** What a run searches, and the study's records in it. */
+type Searched = Pick<StudyRun, "space" | "records" | "verifier">;
+
 const runIn = async (
   storage: StudyStorage,
-  run: Omit<StudyRun, "records" | "ownSamples">,
+  run: Omit<StudyRun, "records" | "samples" | "space" | "verifier">,
   tuning: Tuning,
   hooks: TuningHooks,
+  search: (records: Study, samples: () => Promise<readonly Int32Array[]>) => Promise<Searched>,
 ): Promise<StudyResult> => {
-  const { model, study, space, focus, task, clock, limit } = run;
-  const settings = await studySettings(model, study, space, tuning.text, focus, task?.settings);
-  const records = await openStudy(storage, settings, hooks.warn);
+  const { model, study, focus, task, clock, limit } = run;
+  const settings = await studySettings(model, study, tuning.text, focus, task?.settings);
+  const opened = await openStudy(storage, settings, hooks.warn);
   const work = async (): Promise<StudyResult> => {
     const ownSamples = async (): Promise<Int32Array[]> => (hooks.ownText ?? ownText)(model, study, hooks);
-    const result = await runStudy({ ...run, ownSamples, records });
+    const samples = await calibrationStep({ ...run, records: opened, ownSamples });
+    const searched = await clock.time("codecs", async () => search(opened, async () => samples));
+    const result = await runStudy({ ...run, ...searched, samples });
     await clock.time("report", async () => {
       await writeRequest(storage, {
         version: 1,
@@ -152,12 +228,12 @@ const runIn = async (
     });
     return result;
   };
-  return thenDispose(work, () => records.close());
+  return thenDispose(work, () => opened.close());
 };
 
 const assertHeadsFit = ({ shape, choices }: SearchSpace): void => {
   for (let layer = 0; layer < shape.layers; layer++)
-    for (const { scheme } of choices) assertHeadFits(scheme, layerShape(shape, layer));
+    for (const choice of choices) assertHeadFits(schemeAt(choice, layer), layerShape(shape, layer));
 };
 
 /** Samples of the calibration text or, without one, of the task's prompts. */

@@ -3,16 +3,17 @@ import { halvesOf } from "../../space/halves.ts";
 import type { SearchSpace } from "../../space/space.ts";
 import type { ProfileEntry } from "../profile-entry.ts";
 import { bitsPerNumber, meanErrorsOf, type PlanLosses, type StoredProfile } from "../profile.ts";
-import { traceErrors } from "../trace.ts";
+import { traceErrors, tracesErrors } from "../trace.ts";
 import { estimateLayers, type EstimateInputs } from "./estimate-layers.ts";
 import { choiceLosses, halfLosses, type HalfLosses } from "./half-losses.ts";
 import { measureDoubtful } from "./measure-doubtful.ts";
 
 /** Estimates every choice at every layer from gradients, and measures those whose estimates cannot be trusted. */
 export const gradientProfileStep = async (inputs: EstimateInputs, losses: PlanLosses): Promise<StoredProfile> => {
-  await estimateLayers(inputs);
+  const isTraced = tracesErrors(inputs.space);
+  await estimateLayers({ ...inputs, tracesErrors: isTraced });
   // The pass appends errors as well; some are missing only if their lines were damaged.
-  await traceErrors({ ...inputs, samples: inputs.texts.map(({ ids }) => ids) });
+  if (isTraced) await traceErrors({ ...inputs, samples: inputs.texts.map(({ ids }) => ids) });
   await measureDoubtful(inputs, losses);
   return assemble(inputs.space, inputs.journal.entries);
 };

@@ -18,7 +18,12 @@ const kept = (storage: StudyStorage) => {
     calibrated++;
     return coded;
   };
-  const method: Method = { name: "m", title: "M", source: "", settings: [{ label: "a b", calibrate }] };
+  const method: Method = {
+    name: "m",
+    title: "M",
+    source: "",
+    settings: [{ label: "a b", codec: "affine", calibrate }],
+  };
   const setting = keptSettings(method, storage).settings[0] as {
     calibrate: (with_: Calibration) => Promise<CodedLayers>;
   };

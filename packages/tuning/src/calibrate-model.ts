@@ -1,17 +1,17 @@
 import { KvtunerError, planSize, type Plan, type PlanSize } from "@kvtuner/plan";
-import { ownText, type OwnText } from "../calibration/own-text.ts";
-import { textSamples } from "../calibration/samples.ts";
-import { choiceOption, numberOption, textOption, type Filled } from "../option-table.ts";
-import { OptionError } from "../option-values.ts";
-import type { Callbacks } from "../progress.ts";
-import type { StudyStorage } from "../storage/storage.ts";
-import { STUDY_OPTIONS } from "../study/options.ts";
-import { writePlan } from "../study/plan-file.ts";
-import { STUDY_FILES } from "../study/study.ts";
-import type { TunableModel } from "../tunable-model.ts";
-import { layersOfSetting, methodCandidates, nearestToLevels } from "./candidates.ts";
-import type { Calibration, CodedLayers, Method } from "./method.ts";
-import { METHODS } from "./registry.ts";
+import { ownText, type OwnText } from "./calibration/own-text.ts";
+import { textSamples } from "./calibration/samples.ts";
+import { layersOfSetting, methodCandidates, nearestToLevels } from "./methods/candidates.ts";
+import type { Calibration, CodedLayers, Method } from "./methods/method.ts";
+import { METHODS } from "./methods/registry.ts";
+import { choiceOption, numberOption, textOption, type Filled } from "./option-table.ts";
+import { OptionError } from "./option-values.ts";
+import type { Callbacks } from "./progress.ts";
+import type { StudyStorage } from "./storage/storage.ts";
+import { STUDY_OPTIONS } from "./study/options.ts";
+import { writePlan } from "./study/plan-file.ts";
+import { STUDY_FILES } from "./study/study.ts";
+import type { TunableModel } from "./tunable-model.ts";
 
 const NAMES = METHODS.map(({ name }) => name);
 

@@ -11,10 +11,15 @@ import { PlanUnreadableError } from "../plan-file-error.ts";
 import type { Callbacks } from "../progress.ts";
 import { isDamage, reasonOf } from "../storage/reason.ts";
 import type { StudyStorage } from "../storage/storage.ts";
-import { type PlanRecords, readPlan, writePlan } from "../study/plan-file.ts";
-import { calibratedRecords } from "./record.ts";
+import { type PlanRecords, readPlan, writePlan } from "./plan-file.ts";
 
-/** The method with calibrated settings that are kept in a storage, so that a resumed comparison does not calibrate again. */
+/** Records of a calibrated setting and its tables. */
+export const calibratedRecords = (method: string, label: string): PlanRecords => {
+  const name = `calibrated-${method}-${label.replaceAll(/[^A-Za-z0-9_.-]/g, "-")}`;
+  return { plan: `${name}.json`, assets: `${name}.safetensors` };
+};
+
+/** The method with calibrated settings that are kept in a storage, so that a resumed run does not calibrate again. */
 export const keptSettings = (method: Method, storage: StudyStorage): Method => ({
   ...method,
   settings: method.settings.map((setting) =>
@@ -36,7 +41,8 @@ const kept = async (
   const coded = await calibrate({ ...calibration, callbacks: noted(calibration.callbacks, `${method} ${label}`) });
   const { identity, shape } = calibration.model;
   await writePlan(storage, { version: 2, model: identity, shape, ...coded }, records);
-  return coded;
+  // As a resumed run reads it, so that both give one digest.
+  return (await readPlan(storage, records)) ?? coded;
 };
 
 /** The kept plan; undefined if it is missing or, with a warning, damaged. */

@@ -1,0 +1,154 @@
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Plan } from "@kvtuner/plan";
+import { parsePlan } from "@kvtuner/plan/files";
+import { describe, expect, test } from "vitest";
+import { inspect } from "./inspect.ts";
+import type { TuneOptions } from "./options.ts";
+import { report } from "./report.ts";
+import { fakeModel, type FakeModel } from "./test-support/fake-model.ts";
+import { tune, type TuneResult } from "./tune.ts";
+
+const newFolder = (): string => join(mkdtempSync(join(tmpdir(), "kvtuner-codecs-")), "study");
+
+/** Settings with tables (of skvq and oscar, from traces alone) and without, and pairs of a mode that mix with none of them. */
+const OPTIONS = {
+  codecs: ["per-token", "skvq:K2V2 reordered", "oscar", "fp8:fp8 calibrated"],
+  for: "cpu-reference",
+  pairs: ["K8V8", "K4V2"],
+  evaluations: 10,
+  samples: 1,
+  sampleLength: 64,
+} as const;
+
+const read = (out: string): Plan => {
+  const tables = join(out, "plan.safetensors");
+  const assets = existsSync(tables) ? { bytes: new Uint8Array(readFileSync(tables)) } : undefined;
+  const text = readFileSync(join(out, "plan.json"), "utf8");
+  const sha256 = /"sha256": "([0-9a-f]{64})"\s*\}\s*,?\s*$/m.exec(text)?.[1] ?? "";
+  return parsePlan(text, () => assets && { ...assets, sha256 });
+};
+
+const withoutTimes = ({ timeMs: _, out: __, ...result }: TuneResult): Omit<TuneResult, "timeMs" | "out"> => result;
+
+/** A fake model that counts how often it was traced. */
+const counted = (afterScore?: (scored: number) => void): FakeModel & { readonly traced: () => number } => {
+  const model = fakeModel(afterScore);
+  let traced = 0;
+  return {
+    ...model,
+    traced: () => traced,
+    trace: async (...given) => {
+      traced++;
+      await model.trace(...given);
+    },
+  };
+};
+
+let done: Promise<{ readonly out: string; readonly result: TuneResult; readonly traced: number }> | undefined;
+
+const doneStudy = (): NonNullable<typeof done> =>
+  (done ??= (async () => {
+    const out = newFolder();
+    const model = counted();
+    return { out, result: await tune({ model, out, ...OPTIONS }), traced: model.traced() };
+  })());
+
+describe("tune over settings of methods", () => {
+  test("writes the tables that the picked plan names and no others, whatever plan is picked", async () => {
+    const out = newFolder();
+    cpSync((await doneStudy()).out, out, { recursive: true });
+    const counts: number[] = [];
+    for (const bits of [3.2, 16]) {
+      await tune({ model: fakeModel(), out, ...OPTIONS, limit: { kind: "bits", bits } });
+      const { layers, assets = [] } = read(out);
+      const schemes = layers.flatMap(({ key, value }) => [key, value]);
+      const fields = schemes.flatMap((scheme) => Object.values(scheme).map(String));
+      const named = new Set(fields.filter((field) => field.includes("/layers.")));
+      expect(new Set(assets.map(({ name }) => name))).toEqual(named);
+      expect(existsSync(join(out, "plan.safetensors"))).toBe(assets.length > 0);
+      counts.push(assets.length);
+    }
+    expect(counts[0]).toBeGreaterThan(0);
+    expect(counts[1]).toBe(0);
+  });
+
+  test("stopped anywhere and run again, gives the plans of an uninterrupted run and calibrates nothing twice", async () => {
+    const { result, traced: expected } = await doneStudy();
+    const out = newFolder();
+    let traced = 0;
+    for (const stop of [1, 30, 3]) {
+      const model = counted((count) => {
+        if (count === stop) throw new Error("killed");
+      });
+      await expect(tune({ model, out, ...OPTIONS })).rejects.toThrow("killed");
+      traced += model.traced();
+    }
+    const last = counted();
+    expect(withoutTimes(await tune({ model: last, out, ...OPTIONS }))).toEqual(withoutTimes(result));
+    expect(traced + last.traced()).toBe(expected);
+    expect(expected).toBe(3);
+  });
+
+  test("tables that are lost are calibrated again; those of another study are an error", async () => {
+    const { out: first, result } = await doneStudy();
+    const out = newFolder();
+    cpSync(first, out, { recursive: true });
+    const tables = readdirSync(out).filter((name) => name.startsWith("calibrated-skvq"));
+    expect(tables).toHaveLength(2);
+    for (const name of tables) rmSync(join(out, name));
+    const model = counted();
+    expect(withoutTimes(await tune({ model, out, ...OPTIONS }))).toEqual(withoutTimes(result));
+    expect([model.traced(), model.scored()]).toEqual([1, 0]);
+    const other = fakeModel(undefined, { layers: 5, queryHeads: 4, kvHeads: 2, headSize: 32 });
+    const shifted: FakeModel = {
+      ...other,
+      trace: (sample, visit) =>
+        other.trace(sample, (layer, own) => visit(layer, { ...own, key: own.key.toReversed() })),
+    };
+    for (const name of tables) rmSync(join(out, name));
+    const changed = tune({ model: shifted, out, ...OPTIONS });
+    await expect(changed).rejects.toMatchObject({ code: "STUDY_TABLES", message: expect.stringContaining("skvq") });
+  });
+
+  test("its report and its summary name settings and bits", async () => {
+    const { out, result } = await doneStudy();
+    expect(await inspect({ target: out })).toMatchObject({ kind: "study", front: result.front });
+    const page = readFileSync((await report({ study: out })).page, "utf8");
+    for (const text of ["skvq:K2V2 reordered", "oscar:INT2", "K8V8", "for backend cpu-reference"])
+      expect(page).toContain(text);
+    expect(page).not.toContain("NaN");
+  });
+
+  test.each([
+    ["an unknown name", { codecs: ["transfrom"] }, /--codecs .*transform.*"transfrom"/],
+    ["an unknown setting", { codecs: ["skvq:K9V9"] }, /--codecs .*setting of skvq \(K2V2.*"skvq:K9V9"/],
+    ["no name", { codecs: [] }, /--codecs .*at least one/],
+    ["an unknown backend", { for: "abacus" }, /--for .*cpu-reference.*"abacus"/],
+    [
+      "a method that the backend cannot store",
+      { codecs: ["compact", "kvquant"], for: "cpu" },
+      /--codecs .*backend cpu can store, got kvquant; use --for cpu-reference/,
+    ],
+  ] satisfies [string, Partial<TuneOptions>, RegExp][])(
+    "%s is an error before anything is measured",
+    async (_, options, words) => {
+      const [model, out] = [counted(), newFolder()];
+      const run = tune({ model, out, ...OPTIONS, ...options });
+      await expect(run).rejects.toMatchObject({ code: "OPTION_INVALID", message: expect.stringMatching(words) });
+      expect([model.scored(), model.traced(), existsSync(out)]).toEqual([0, 0, false]);
+    },
+  );
+
+  test("settings that the backend cannot store are left out, and those that it can are searched", async () => {
+    const out = newFolder();
+    const options = { ...OPTIONS, codecs: ["all"], for: "cpu", pairs: ["K8V8"], evaluations: 1 };
+    await tune({ model: fakeModel(), out, ...options });
+    const { settings } = JSON.parse(readFileSync(join(out, "codecs.json"), "utf8")) as { settings: { name: string }[] };
+    const names = settings.map(({ name }) => name);
+    expect(names).toContain("vllm-int8:int8_per_token_head");
+    expect(names).not.toContain("oscar:INT2");
+    expect(names.filter((name) => /^(?:kvquant|skvq|llama-cpp|compact):/.test(name))).toEqual([]);
+  });
+});

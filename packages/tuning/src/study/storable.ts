@@ -1,0 +1,67 @@
+import {
+  assertPlanSupported,
+  type Backend,
+  type CachePlan,
+  supportsScheme,
+  UnsupportedSchemeError,
+} from "@kvtuner/backend";
+import { FLOAT16, type CacheShape } from "@kvtuner/plan";
+import { isCalibrated } from "../methods/method.ts";
+import { OptionError } from "../option-values.ts";
+import { settingName, type SearchedSetting } from "./codecs.ts";
+
+/** A backend that plans are to run on. */
+export type Target = Pick<Backend, "name" | "capabilities">;
+
+/** Whether a backend stores a plan. Throws where no plan of this shape runs on it. */
+export const storesPlan = ({ name, capabilities }: Target, plan: CachePlan): boolean => {
+  try {
+    assertPlanSupported(name, capabilities, plan.shape, plan);
+    return true;
+  } catch (error) {
+    if (error instanceof UnsupportedSchemeError) return false;
+    throw error;
+  }
+};
+
+/**
+ * The settings that a backend may store, as far as that is known before calibration.
+ *
+ * @param named what the user named: of each, something must be left
+ * @param others backends to name in the error
+ * @throws OptionError for a name of which the backend stores nothing, with a backend that does
+ */
+export const storableSettings = (
+  settings: readonly SearchedSetting[],
+  shape: CacheShape,
+  named: readonly string[],
+  [target, ...others]: readonly Target[],
+): SearchedSetting[] => {
+  if (target === undefined) return [...settings];
+  const stored = settings.filter((one) => mayStore(target, one, shape));
+  for (const name of named) {
+    const own = settings.filter((one) => one.method.name === name || settingName(one) === name);
+    if (own.length === 0 || own.some((one) => stored.includes(one))) continue;
+    const fitting = others.find((other) => own.some((one) => mayStore(other, one, shape)));
+    const advice = fitting === undefined ? "" : `; use --for ${fitting.name}, or leave it out`;
+    throw new OptionError("codecs", `what backend ${target.name} can store`, `${name}${advice}`);
+  }
+  return stored;
+};
+
+const mayStore = (target: Target, { setting }: SearchedSetting, shape: CacheShape): boolean => {
+  const { key, value } = target.capabilities;
+  if (isCalibrated(setting))
+    return [key, value].every((families) => families.some(({ kind }) => kind === setting.codec));
+  return setting.layers(shape).every((layer) => supportsScheme(key, layer.key) && supportsScheme(value, layer.value));
+};
+
+/**
+ * Checks that a backend can run plans of the shape at all.
+ *
+ * @throws KvtunerError of the backend
+ */
+export const assertRuns = ({ name, capabilities }: Target, shape: CacheShape): void => {
+  const layer = { key: FLOAT16, value: FLOAT16, residency: { kind: "prefix", sinks: 0, recent: 0 } } as const;
+  assertPlanSupported(name, capabilities, shape, { shape, layers: Array.from({ length: shape.layers }, () => layer) });
+};
