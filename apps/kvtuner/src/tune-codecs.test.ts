@@ -147,7 +147,7 @@ describe("tune over settings of methods", () => {
     await tune({ model: fakeModel(), out, ...options });
     const { settings } = JSON.parse(readFileSync(join(out, "codecs.json"), "utf8")) as { settings: { name: string }[] };
     const names = settings.map(({ name }) => name);
-    expect(names).toContain("vllm-int8:int8_per_token_head");
+    expect(names).toContain("vllm-int:int8_per_token_head");
     expect(names).not.toContain("oscar:INT2");
     expect(names.filter((name) => /^(?:kvquant|skvq|llama-cpp|compact):/.test(name))).toEqual([]);
   });

@@ -19,11 +19,12 @@ const small = { text, calibrationText: text, samples: 1, sampleLength: 32 };
 const shape = { layers: 2, queryHeads: 2, kvHeads: 1, headSize: 16 };
 
 /** Of the GGUF file of the same model. */
+const [fine, coarse] = [layerScheme("per-token", { key: 8, value: 4 }), layerScheme("kivi", { key: 4, value: 2 })];
 const plan: Plan = {
   version: 2,
   model: { name: "other", architecture: "mistral", sha256: "0".repeat(64) },
   shape,
-  layers: [layerScheme("per-token", { key: 8, value: 4 }), layerScheme("kivi", { key: 4, value: 2 })],
+  layers: [fine, coarse],
 };
 
 beforeAll(() => writeFileSync(text, "The quick brown fox jumps over the lazy dog. ".repeat(40)));

@@ -51,7 +51,7 @@ export const withQuantizedCaches = (
     return cache === undefined ? [] : [quantizedLayer(index, operator, heads, cache)];
   });
   const nodes = new Map(layers.map(({ operator, quantized }) => [operator, quantized]));
-  const ports = new Map(layers.flatMap((layer) => layer.ports));
+  const ports = new Map([...cuts.flatMap((cut) => sizedPorts(cut, heads)), ...layers.flatMap((layer) => layer.ports)]);
   const asCodes = (info: ValueInfoProto): ValueInfoProto => ports.get(info.name)?.(info) ?? info;
   return toBinary(
     ModelProtoSchema,
@@ -83,7 +83,8 @@ const quantizedLayer = (
     data: isByChannel ? byChannel(scales[part], kvHeads * headSize) : scales[part],
   }));
   const type = isByChannel ? "PER_CHANNEL" : "PER_TENSOR";
-  const coded = (info: ValueInfoProto): ValueInfoProto => codedPort(info, bits, headSize);
+  const elementType = bits === 8 ? DataType.INT8 : DataType.UINT8;
+  const coded: ChangePort = (info) => withLast(info, Math.ceil((headSize * bits) / 8), elementType);
   return {
     operator,
     quantized: reading(
@@ -149,27 +150,25 @@ const assertOwnCache = (
     throw uncuttable(`${past} and ${present} to be read by their layer alone`, `${reader.opType} that reads them`);
 };
 
-/** The port of a cache, with codes in place of numbers: two per byte at 4 bits. */
-const codedPort = (info: ValueInfoProto, bits: 4 | 8, headSize: number): ValueInfoProto => {
+type ChangePort = (info: ValueInfoProto) => ValueInfoProto;
+
+/** Caches of numbers state the size of a head too, which exporters may leave open and transformers.js reads. */
+const sizedPorts = ({ node: operator }: AttentionCut, { headSize }: ExportedHeads): [string, ChangePort][] => {
+  if (operator.opType !== "GroupQueryAttention") return [];
+  const { input, output } = operator;
+  return [input[3], input[4], output[1], output[2]].map((name) => [name ?? "", (info) => withLast(info, headSize)]);
+};
+
+/** A port with another last dimension, and maybe another element type. */
+const withLast = (info: ValueInfoProto, size: number, elementType?: DataType): ValueInfoProto => {
   const value = info.type!.value;
   if (value.case !== "tensorType" || !value.value.shape) return info;
-  const { dim } = value.value.shape;
-  const last = {
-    ...dim.at(-1)!,
-    value: { case: "dimValue" as const, value: BigInt(Math.ceil((headSize * bits) / 8)) },
+  const { elemType, shape } = value.value;
+  const last = { ...shape.dim.at(-1)!, value: { case: "dimValue" as const, value: BigInt(size) } };
+  const tensor = {
+    ...value.value,
+    elemType: elementType ?? elemType,
+    shape: { ...shape, dim: [...shape.dim.slice(0, -1), last] },
   };
-  return {
-    ...info,
-    type: {
-      ...info.type!,
-      value: {
-        case: "tensorType",
-        value: {
-          ...value.value,
-          elemType: bits === 8 ? DataType.INT8 : DataType.UINT8,
-          shape: { ...value.value.shape, dim: [...dim.slice(0, -1), last] },
-        },
-      },
-    },
-  };
+  return { ...info, type: { ...info.type!, value: { case: "tensorType", value: tensor } } };
 };

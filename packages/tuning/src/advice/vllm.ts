@@ -3,7 +3,7 @@ import { fp4Method } from "../methods/fp4.ts";
 import { fp8Method } from "../methods/fp8.ts";
 import type { Method, StaticSetting } from "../methods/method.ts";
 import { turboquantMethod } from "../methods/turboquant.ts";
-import { vllmInt8Method } from "../methods/vllm-int8.ts";
+import { vllmIntMethod } from "../methods/vllm-int.ts";
 import { isQuantized, type Runtime, type RuntimeSetting, UNQUANTIZED } from "../runtimes/runtime.ts";
 
 /** Static settings of a method, named as vLLM's types. */
@@ -16,13 +16,17 @@ const typesOf = ({ settings }: Method, nameOf: (label: string) => string | undef
 /** Types of vLLM's cache that need no other checkpoint. Scales of `fp8` are 1 by default. */
 const TYPES: readonly StaticSetting[] = [
   ...typesOf(fp8Method, (label) => label),
-  ...typesOf(vllmInt8Method, (label) => label),
+  ...typesOf(vllmIntMethod, (label) => label),
   ...typesOf(fp4Method, (label) => (label === "nvfp4" ? label : undefined)),
   ...typesOf(turboquantMethod, (label) => {
     const [, preset] = /^vLLM (\w+)$/.exec(label) ?? [];
     return preset && `turboquant_${preset}`;
   }),
 ];
+
+/** vLLM's Hadamard transform of 4-bit integers takes heads of powers of two only. */
+const isTypeOf = (label: string, { headSize, valueSize = headSize }: CacheShape): boolean =>
+  label !== "int4_per_token_head" || [headSize, valueSize].every((size) => Number.isInteger(Math.log2(size)));
 
 /** Shares of the layers to leave in 16 bits. */
 const SKIPPED_SHARES = [1 / 16, 1 / 8, 1 / 4, 1 / 2];
@@ -33,7 +37,11 @@ export const vllm: Runtime = {
   source: "https://docs.vllm.ai/en/latest/features/quantization/quantized_kvcache.html",
   limits: "heads of multiples of 16",
   settings: ({ shape }) =>
-    TYPES.map(({ label, layers }) => ({ label, layers: layers(shape), paste: `--kv-cache-dtype ${label}` })),
+    TYPES.filter(({ label }) => isTypeOf(label, shape)).map(({ label, layers }) => ({
+      label,
+      layers: layers(shape),
+      paste: `--kv-cache-dtype ${label}`,
+    })),
   mixed: (settings, losses, { shape }) =>
     settings.flatMap((setting, index) => {
       const coded = [...setting.layers.keys()].filter((layer) => isQuantized(setting.layers[layer]!));

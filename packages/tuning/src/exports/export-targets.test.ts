@@ -98,7 +98,7 @@ test("llama.cpp: the types nearest to all layers, a bit too few weighing more", 
 
 test("vllm: one type, and the layers that it is too coarse for are skipped by their number in the model", () => {
   const plan = planOf("per-token", pairs("16/16 4/4 4/4 16/16"));
-  expect(exportPlan(plan, "vllm").text).toBe("--kv-cache-dtype nvfp4 --kv-cache-dtype-skip-layers 0 3\n");
+  expect(exportPlan(plan, "vllm").text).toBe("--kv-cache-dtype int4_per_token_head --kv-cache-dtype-skip-layers 0 3\n");
   const hybrid = { ...plan, shape: { ...plan.shape, places: [3, 7, 11, 15] } };
   expect(exportPlan(hybrid, "vllm").text).toContain("--kv-cache-dtype-skip-layers 3 15");
   expect(exportPlan(planOf("per-token", pairs("16/16 16/16")), "vllm").text).toBe("--kv-cache-dtype auto\n");

@@ -19,7 +19,7 @@ import { tensorrtLlmMethod } from "./tensorrt-llm.ts";
 import { transformMethod } from "./transform.ts";
 import { transformersMethod } from "./transformers.ts";
 import { turboquantMethod } from "./turboquant.ts";
-import { vllmInt8Method } from "./vllm-int8.ts";
+import { vllmIntMethod } from "./vllm-int.ts";
 import { zipcacheMethod } from "./zipcache.ts";
 
 /** All methods. A method is one file and one line here. */
@@ -30,7 +30,7 @@ export const METHODS: readonly Method[] = [
   kvquantMethod,
   perTokenMethod,
   compactMethod,
-  vllmInt8Method,
+  vllmIntMethod,
   tensorrtLlmMethod,
   llamaCppMethod,
   mlxMethod,
