@@ -9,9 +9,10 @@
 import { parseArgs } from "node:util";
 import { writeSnapshot } from "@kvtuner/backend";
 import { createCpuBackend } from "@kvtuner/backend-cpu";
-import { parseShorthand, quantizedPrefix, uniformPlan } from "@kvtuner/plan";
+import { parseShorthand, quantizedPrefix, schemeOfHead, uniformPlan } from "@kvtuner/plan";
 import { encodeBlock, float16FromNumber } from "@kvtuner/quantizers";
 import { Tensor } from "onnxruntime-common";
+import { transformLayer } from "./transform-tables.mjs";
 
 const { values: options } = parseArgs({
   options: {
@@ -19,7 +20,7 @@ const { values: options } = parseArgs({
     shapes: { type: "string", default: "9/3/64,32/8/128" },
     schemes: {
       type: "string",
-      default: "per-token:K4V4,per-token:K8V4,per-token:K2V2,kivi:K4V4,compact:K4V3,none",
+      default: "per-token:K4V4,per-token:K8V4,per-token:K2V2,kivi:K4V4,compact:K4V3,channels:3,folded:3,none",
     },
     data: { type: "string", default: "uniform,peaked" },
     rounds: { type: "string", default: "41" },
@@ -53,27 +54,37 @@ const headRows = (next, depth, headSize, peaked) => {
 const halves = (rows) => Uint16Array.from(rows, float16FromNumber);
 
 /** As a snapshot holds it: the prefix encoded, all else in 16 bits. */
-const headImage = (rows, scheme, layer, depth, headSize) => {
+const headImage = (rows, scheme, { layer, assets }, depth, headSize, head) => {
   const prefix = quantizedPrefix(scheme, layer, depth);
   const start = layer.residency.sinks * headSize;
   const end = start + prefix * headSize;
   const exact = new Float32Array(rows.length - (end - start));
   exact.set(rows.subarray(0, start));
   exact.set(rows.subarray(end), start);
-  return { prefix: encodeBlock(rows.subarray(start, end), prefix, headSize, scheme), exact: halves(exact) };
+  const context = { assets, head, position: layer.residency.sinks };
+  const own = schemeOfHead(scheme, head);
+  return { prefix: encodeBlock(rows.subarray(start, end), prefix, headSize, own, context), exact: halves(exact) };
 };
 
-const tensorImages = (rows, scheme, layer, depth, headSize) =>
-  rows.map((head) => headImage(head, scheme, layer, depth, headSize));
+const tensorImages = (rows, scheme, coded, depth, headSize) =>
+  rows.map((own, head) => headImage(own, scheme, coded, depth, headSize, head));
 
-const filledCache = async (backend, shape, layer, depth, keys, values) => {
-  const plan = uniformPlan({ name: "synthetic", architecture: "none" }, shape, layer);
+/** `channels:3` and `folded:3` are the codec `transform` at 3 bits; all else is a shorthand. */
+const codedLayer = (scheme, shape) => {
+  const [form, bits] = scheme.split(":");
+  if (form !== "channels" && form !== "folded") return { layer: parseShorthand(scheme).layer };
+  return transformLayer(form, Number(bits), shape, normals(7));
+};
+
+const filledCache = async (backend, shape, coded, depth, keys, values) => {
+  const { layer, assets } = coded;
+  const plan = { ...uniformPlan({ name: "synthetic", architecture: "none" }, shape, layer), ...(assets && { assets }) };
   const image = {
-    key: tensorImages(keys, layer.key, layer, depth, shape.headSize),
-    value: tensorImages(values, layer.value, layer, depth, shape.headSize),
+    key: tensorImages(keys, layer.key, coded, depth, shape.headSize),
+    value: tensorImages(values, layer.value, coded, depth, shape.headSize),
   };
   const tensors = Array.from({ length: shape.layers }, () => image);
-  const snapshot = await writeSnapshot({ shape, layers: plan.layers, length: depth, tensors });
+  const snapshot = await writeSnapshot({ shape, layers: plan.layers, assets, length: depth, tensors });
   return backend.restoreCache(shape, plan, snapshot);
 };
 
@@ -124,7 +135,7 @@ const measure = async (backends, shape, depth, data) => {
   const variants = [];
   for (const scheme of options.schemes.split(","))
     for (const { threads, backend } of backends) {
-      const cache = await filledCache(backend, shape, parseShorthand(scheme).layer, depth, keys, values);
+      const cache = await filledCache(backend, shape, codedLayer(scheme, shape), depth, keys, values);
       variants.push({ scheme, threads, simd: backend.simd, cache, times: [] });
     }
   for (let round = 0; round < Number(options.rounds) + 3; round++)

@@ -68,6 +68,19 @@ export let valueTile: usize = 0;
 export let spareTile: usize = 0;
 /** f32 `[G][headSize]`: queries turned back by the position of a tile; codec transform. */
 export let turned: usize = 0;
+/**
+ * The same as int16, where words are fine enough (`transform-word-keys.ts`, `transform-word-values.ts`), with the gains of the tokens, f32
+ * `[TILE]`; rows of two channels, int16 `[2][TILE]`; factors of queries, int16 `[G][headSize]`; sums of up to four heads, i32.
+ */
+export let keyWords: usize = 0;
+export let keyGains: usize = 0;
+export let valueWords: usize = 0;
+export let valueGains: usize = 0;
+export let pairRows: usize = 0;
+export let queryWords: usize = 0;
+export let wordSums: usize = 0;
+/** Coefficients of the mean of turned keys, f32 `[5][headSize + 4]` (`transform-rope.ts`). */
+export let meanFactors: usize = 0;
 /** State of the first row. */
 export let rowStates: usize = 0;
 
@@ -126,11 +139,24 @@ export function layOut(layer: usize, scratch: usize, rows: i32): usize {
   valueRows = take(4 * TILE);
   partial = take(4 * 2 * 16);
   active = take(4 * heads);
-  keyTile = take(isTransformed(layer + KEY) ? 4 * TILE * headSize : 0);
-  spareTile = take(isTransformed(layer + KEY) ? 4 * TILE * headSize : 0);
-  turned = take(isTransformed(layer + KEY) ? 4 * heads * headSize : 0);
-  valueTile = take(isTransformed(layer + VALUE) ? 4 * TILE * valueSize : 0);
+  layOutTransform(isTransformed(layer + KEY) ? headSize : 0, isTransformed(layer + VALUE) ? valueSize : 0, heads);
   sumPanelsInto(take(PANEL_SUMS_BYTES));
   rowStates = next;
   return next + <usize>rows * state.sizeBytes - scratch;
+}
+
+/** Scratch of the codec `transform`, of keys and of values of so many numbers, 0 for those of other codecs. */
+function layOutTransform(keys: i32, values: i32, heads: i32): void {
+  keyTile = take(4 * TILE * keys);
+  spareTile = take(4 * TILE * keys);
+  turned = take(4 * heads * keys);
+  valueTile = take(4 * TILE * values);
+  keyWords = take(2 * TILE * keys);
+  keyGains = take(keys ? 4 * TILE : 0);
+  pairRows = take(keys ? 4 * TILE : 0);
+  queryWords = take(2 * heads * keys);
+  valueWords = take(2 * TILE * values);
+  valueGains = take(values ? 4 * TILE : 0);
+  wordSums = take(max(keys ? 16 * TILE : 0, 32 * values));
+  meanFactors = take(20 * (keys + 4));
 }

@@ -2,7 +2,9 @@ import { field, HEAD_SIZE, HEADS, KEY, TILE } from "./layout";
 import { multiplyAdd } from "./multiply-add";
 import { keyTile, scores, state, turned } from "./row-state";
 import { turnBack } from "./transform-rope";
-import { CHANNELS, channelOf, coderOf, MATRIX, MEAN, part, PLACE, ROPE } from "./transform-table";
+import { CHANNELS, channelOf, coderOf, DECODES_WORDS, MATRIX, MEAN, part, PLACE, ROPE } from "./transform-table";
+import { decodeKeyFloats } from "./transform-tile";
+import { scoreWords } from "./transform-word-keys";
 
 /** Brings a row's queries, f32 `[G][headSize]` at `row + state.query`, into the basis of the keys' channels. */
 export function foldQuery(layer: usize, head: i32, row: usize): void {
@@ -32,10 +34,14 @@ function dot(one: usize, other: usize, count: i32): f32 {
   return <f32>sum;
 }
 
-/** Scores of a row and the first `count` tokens of a tile, which `keyTile` has, into `scores`; up to 7 more are overwritten with anything. */
+/** Scores of a row and the first `count` tokens of a tile, which {@link decodeKeys} decoded, into `scores`; up to 7 more are overwritten with anything. */
 export function scoreTransform(layer: usize, head: i32, tile: i32, row: usize, count: i32): void {
   const key = layer + KEY;
   const coder = coderOf(key, head);
+  if (part(coder, DECODES_WORDS)) {
+    if (scoreWords(layer, coder, tile, row, count)) return;
+    decodeKeyFloats(layer, head, tile, count);
+  }
   const heads = field(layer, HEADS);
   const headSize = field(key, HEAD_SIZE);
   const rope = <usize>part(coder, ROPE);

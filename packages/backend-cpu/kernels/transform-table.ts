@@ -9,7 +9,7 @@
 import { CODERS, RECORDS, TILE } from "./layout";
 
 /** Bytes of what there is for each KV head. */
-const CODER_BYTES: usize = 32;
+const CODER_BYTES: usize = 48;
 /** Where the KV head's part begins in a record of all heads. */
 export const RECORD: usize = 0;
 /** Channels with bits. */
@@ -27,15 +27,49 @@ export const ROPE: usize = 24;
 /** Address of the mean in the order in which values are expanded (`exact.ts`). */
 export const EXACT_MEAN: usize = 28;
 
+/** Whether channels decode to int16: all have at most 8 bits, and none goes through a matrix before it is turned. */
+export const DECODES_WORDS: usize = 32;
+/** Address of what 1 of int16 stands for in each channel, f32, filled up to a multiple of 4; values. */
+export const UNITS: usize = 36;
+/** Pairs of channels; keys. */
+export const PAIRS: usize = 40;
+export const PAIR_LIST: usize = 44;
+
 export const NO_GAINS: i32 = 0;
 export const LOG_GAINS: i32 = 1;
 
-/** A channel: its bits, where its codes begin in the KV head's record, its number in a head vector, and the address of its levels, f32. */
-export const CHANNEL_BYTES: usize = 16;
+/**
+ * A channel: its bits, where its codes begin in the KV head's record, its number in a head vector, and the addresses of its levels, f32
+ * and int16 (`transform-words.ts`).
+ */
+const CHANNEL_BYTES: usize = 20;
 export const WIDTH: usize = 0;
 export const CODES: usize = 4;
 export const PLACE: usize = 8;
 export const LEVELS: usize = 12;
+export const WORDS: usize = 16;
+
+/**
+ * A pair of channels, turned together: each one's bits, 0 where it has none, codes and words; its number in the query; f32, what 1 of
+ * int16 stands for. Then the address of the turns, int16 `[TILE / 4][2][4][2]`: of each four tokens cosines and negative sines, then sines and
+ * cosines; 0 for keys as given.
+ */
+const PAIR_BYTES: usize = 44;
+export const PAIR_WIDTH: usize = 0;
+export const PAIR_CODES: usize = 4;
+export const PAIR_WORDS: usize = 8;
+export const PAIR_QUERY: usize = 12;
+export const PAIR_UNIT: usize = 16;
+/** From one of a pair to the other. */
+export const OTHER: usize = 20;
+export const PAIR_TURNS: usize = 40;
+
+/** Pair `index` of a coder. */
+// @ts-ignore: decorator
+@inline
+export function pairOf(coder: usize, index: i32): usize {
+  return load<usize>(coder + PAIR_LIST) + <usize>index * PAIR_BYTES;
+}
 
 // @ts-ignore: decorator
 @inline

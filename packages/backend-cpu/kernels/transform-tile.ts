@@ -1,8 +1,8 @@
-import { loadHalf } from "./float16";
 import { field, HEAD_SIZE, KEY, TILE, VALUE } from "./layout";
 import { multiplyAdd } from "./multiply-add";
 import { keyTile, scales, spareTile, valueTile } from "./row-state";
-import { firstOf, PAIRS, secondOf, turnsOf } from "./transform-rope";
+import { loadGains } from "./transform-gains";
+import { firstOf, ROPE_PAIRS, secondOf, turnsOf } from "./transform-rope";
 import {
   CHANNELS,
   channelOf,
@@ -10,36 +10,38 @@ import {
   coderOf,
   coderRecord,
   CODES,
-  GAINS,
+  DECODES_WORDS,
   LEVELS,
-  LOG_GAINS,
   MATRIX,
   MEAN,
-  NO_GAINS,
   part,
   PLACE,
   ROPE,
   WIDTH,
 } from "./transform-table";
 
-/** What logarithmic gains stand for, `2^((place - 8) / 4)`. */
-// prettier-ignore
-const GAIN_TABLE = memory.data<f32>([
-  0.25, 0.2973017692565918, 0.3535533845424652, 0.4204482138156891, 0.5, 0.5946035385131836, 0.7071067690849304, 0.8408964276313782,
-  1, 1.1892070770263672, 1.4142135381698608, 1.6817928552627563, 2, 2.3784141540527344, 2.8284270763397217, 3.3635857105255127,
-], 16);
+import { decodeKeyWords } from "./transform-word-keys";
+import { decodeValueWords } from "./transform-word-values";
 
 const ROW_BYTES: usize = <usize>TILE << 2;
+
+/** Decodes the first `count` keys of a tile, as int16 where that will do. */
+export function decodeKeys(layer: usize, head: i32, tile: i32, count: i32): void {
+  const key = layer + KEY;
+  const coder = coderOf(key, head);
+  if (part(coder, DECODES_WORDS)) decodeKeyWords(coder, coderRecord(key, coder, tile), count);
+  else decodeKeyFloats(layer, head, tile, count);
+}
 
 /**
  * Decodes the first `count` keys of a tile, rounded up to a multiple of 8, into `keyTile`: channels of keys as given, or numbers of keys
  * before RoPE, turned by their places in the tile.
  */
-export function decodeKeys(layer: usize, head: i32, tile: i32, count: i32): void {
+export function decodeKeyFloats(layer: usize, head: i32, tile: i32, count: i32): void {
   const key = layer + KEY;
   const coder = coderOf(key, head);
   const record = coderRecord(key, coder, tile);
-  loadGains(coder, record, count);
+  loadGains(coder, record, count, scales);
   if (!part(coder, ROPE)) return decodeChannels(coder, record, count, keyTile, false);
   const headSize = field(key, HEAD_SIZE);
   fillMean(<usize>part(coder, MEAN), headSize, count);
@@ -50,25 +52,13 @@ export function decodeKeys(layer: usize, head: i32, tile: i32, count: i32): void
   turnTile(<usize>part(coder, ROPE), count);
 }
 
-/** Decodes the channels of the first `count` values of a tile into `valueTile`. */
+/** Decodes the channels of the first `count` values of a tile, into `valueWords` or `valueTile`. */
 export function decodeValues(layer: usize, head: i32, tile: i32, count: i32): void {
   const coder = coderOf(layer + VALUE, head);
   const record = coderRecord(layer + VALUE, coder, tile);
-  loadGains(coder, record, count);
+  if (part(coder, DECODES_WORDS)) return decodeValueWords(coder, record, count);
+  loadGains(coder, record, count, scales);
   decodeChannels(coder, record, count, valueTile, false);
-}
-
-/** Gains of the first `count` tokens, and zeros up to a multiple of 8, into `scales`. */
-function loadGains(coder: usize, record: usize, count: i32): void {
-  const kind = part(coder, GAINS);
-  const steps = (count + 7) & ~7;
-  for (let token = 0; token < steps; token++) {
-    let gain: f32 = 1;
-    if (token >= count) gain = 0;
-    else if (kind === LOG_GAINS) gain = load<f32>(GAIN_TABLE + (<usize>codeOf(record, 4, token) << 2));
-    else if (kind !== NO_GAINS) gain = loadHalf(record + (<usize>token << 1));
-    store<f32>(scales + (<usize>token << 2), gain);
-  }
 }
 
 /** Decodes each channel into its row of a tile, or adds it to the row of its number. */
@@ -123,7 +113,7 @@ function mixChannels(coder: usize, headSize: i32, count: i32): void {
 
 /** Turns the pairs of `keyTile` by the places of the tokens. */
 function turnTile(rope: usize, count: i32): void {
-  for (let pair = 0; pair < part(rope, PAIRS); pair++) {
+  for (let pair = 0; pair < part(rope, ROPE_PAIRS); pair++) {
     const one = keyTile + <usize>firstOf(rope, pair) * ROW_BYTES;
     const other = keyTile + <usize>secondOf(rope, pair) * ROW_BYTES;
     const turns = turnsOf(rope, pair);

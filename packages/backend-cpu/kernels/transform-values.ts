@@ -2,7 +2,8 @@ import { field, HEAD_SIZE, TILE, VALUE } from "./layout";
 import { multiplyAdd } from "./multiply-add";
 import { sumLanes } from "./round-factors";
 import { active, scores, state, valueTile, weights } from "./row-state";
-import { CHANNELS, channelOf, coderOf, EXACT_MEAN, MATRIX, part, PLACE } from "./transform-table";
+import { CHANNELS, channelOf, coderOf, DECODES_WORDS, EXACT_MEAN, MATRIX, part, PLACE } from "./transform-table";
+import { addWords } from "./transform-word-values";
 
 /**
  * Adds the first `count` tokens of a tile, which `valueTile` has, weighted by what is in `scores`, to a row: their channels to its decoded
@@ -13,12 +14,14 @@ export function addTransform(layer: usize, head: i32, row: usize, count: i32, he
   const coder = coderOf(value, head);
   const valueSize = field(value, HEAD_SIZE);
   const mean = <usize>part(coder, EXACT_MEAN);
+  const decodesWords = part(coder, DECODES_WORDS) !== 0;
+  if (decodesWords) addWords(layer, coder, row, count, heads);
   for (let index = 0; index < heads; index++) {
     const own = load<i32>(active + (<usize>index << 2));
     memory.copy(weights, scores + (<usize>(own * TILE) << 2), <usize>count << 2);
     for (let token = count; token & 3; token++) store<f32>(weights + (<usize>token << 2), 0);
     const at = <usize>(own * valueSize) << 2;
-    addChannels(count, part(coder, CHANNELS), row + state.decoded + at);
+    if (!decodesWords) addChannels(count, part(coder, CHANNELS), row + state.decoded + at);
     if (mean) addMean(count, mean, valueSize, row + state.exact + at);
   }
 }

@@ -33,7 +33,12 @@ const WIDTHS: Asset = {
   name: "widths",
   dtype: "uint8",
   shape: [KV_HEADS, HEAD_SIZE],
-  data: Uint8Array.from({ length: KV_HEADS * HEAD_SIZE }, (_, at) => [4, 0, 3, 2, 6, 1, 5, 8, 7, 16, 0][at % 11]!),
+  data: Uint8Array.from({ length: KV_HEADS * HEAD_SIZE }, (_, at) => [4, 0, 3, 2, 6, 1, 5, 8, 7, 0, 3][at % 11]!),
+};
+const WIDE: Asset = {
+  ...WIDTHS,
+  name: "wide",
+  data: WIDTHS.data.map((width) => (width === 8 ? 16 : width)) as Uint8Array,
 };
 const SCALES = table("scales", [KV_HEADS, 2, HEAD_SIZE], (at) =>
   Math.floor(at / HEAD_SIZE) % 2 ? 0.5 + Math.abs(next()) : 0.2 * next(),
@@ -55,15 +60,18 @@ const REFLECTIONS = table("reflections", [KV_HEADS, 2, HEAD_SIZE, HEAD_SIZE], (a
   return Number(row === column) - (2 * direction(row) * direction(column)) / length;
 });
 const TURNS = table("turns", [HEAD_SIZE / 2 - 2], (pair) => 10_000 ** (-pair / (HEAD_SIZE / 2)));
-const ASSETS = [MEAN, WIDTHS, SCALES, DIAGONAL, REFLECTIONS, TURNS];
+const ASSETS = [MEAN, WIDTHS, WIDE, SCALES, DIAGONAL, REFLECTIONS, TURNS];
 
-const BITS = Array.from({ length: KV_HEADS }, (_, head) => {
-  const own = WIDTHS.data.subarray(head * HEAD_SIZE, (head + 1) * HEAD_SIZE);
-  return own.reduce((sum, width) => sum + width, 0) / HEAD_SIZE;
-});
+/** Mean bits of each KV head. */
+const bitsOf = ({ data }: Asset): number[] =>
+  Array.from({ length: KV_HEADS }, (_, head) => {
+    const own = Array.from(data.subarray(head * HEAD_SIZE, (head + 1) * HEAD_SIZE));
+    return own.reduce((sum, width) => sum + width, 0) / HEAD_SIZE;
+  });
+
 const FOLDED: TransformScheme = {
   ...PLAIN_TRANSFORM,
-  bits: BITS,
+  bits: bitsOf(WIDTHS),
   mean: "mean",
   rotation: "reflections",
   widths: "widths",
@@ -82,11 +90,15 @@ const BEFORE: TransformScheme = {
 const SCHEMES = {
   channels: { key: BEFORE, value: FOLDED },
   folded: { key: FOLDED, value: FOLDED },
+  "channels, some in 16 bits": {
+    key: { ...BEFORE, widths: "wide", bits: bitsOf(WIDE) },
+    value: { ...FOLDED, widths: "wide", bits: bitsOf(WIDE) },
+  },
   full: {
     key: { ...BEFORE, pairing: "neighbours", rotation: "reflections", gain: "norm16-corrected" },
     value: { ...FOLDED, gain: "norm16" },
   },
-  "keys alone": { key: BEFORE, value: layerScheme("per-token", { key: 4, value: 4 }).value },
+  "keys alone": { key: BEFORE, value: layerScheme("per-token", { key: 8, value: 8 }).value },
   "values alone": {
     key: layerScheme("kivi", { key: 4, value: 4 }).key,
     value: { ...FOLDED, rotation: "hadamard", signs: 5, gain: "none" },
@@ -119,6 +131,7 @@ describe.each(Object.entries(SCHEMES))("attention over %s", (_, scheme) => {
       );
       const largest = Math.max(...expected!.map(Math.abs));
       const error = Math.max(...expected!.map((number, at) => Math.abs(number - got![at]!)));
+
       expect(error / largest).toBeLessThan(1e-3);
     }
   });
