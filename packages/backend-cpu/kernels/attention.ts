@@ -27,6 +27,7 @@ import { foldQuery, scoreTransform } from "./transform-keys";
 import { isTransformed } from "./transform-table";
 import { decodeKeys, decodeValues } from "./transform-tile";
 import { addTransform, unfoldSums } from "./transform-values";
+import { useTile } from "./two-level";
 import { addRecord } from "./values";
 
 /** What all tiles that are left out may weigh together, relative to all others. */
@@ -230,6 +231,7 @@ function tileOf(token: i32): i32 {
 function attendTile(layer: usize, head: i32, segments: usize, rows: i32, tile: i32, first: i32, end: i32): void {
   const last = segmentsOf(segments, rows - 1);
   const newest = min(end, lengthOf(last));
+  useTile(tile);
   decodeTile(layer, head, last, tile, first, newest);
   locateRows(layer, layer + KEY, head, segments + KEY_ENDS, first, newest, keyRows);
   locateRows(layer, layer + VALUE, head, segments + VALUE_ENDS, first, newest, valueRows);

@@ -36,6 +36,7 @@ import {
   units,
 } from "./row-state";
 import { storeScores } from "./store-scores";
+import { isTwoLevel, minimaOf, scalesOf } from "./two-level";
 
 /** What int16 factors leave out is at most half, and multiplied so that it fits. */
 const FINE: f32 = 1.99;
@@ -73,6 +74,7 @@ export function scoreChannels(layer: usize, record: usize, row: usize, count: i3
 
 /** The largest scales of each channel over `blocks` blocks into `scales`, the largest magnitudes of its minima into `middles`. */
 function loadLargest(key: usize, record: usize, blocks: i32, headSize: i32): void {
+  if (isTwoLevel(key)) return loadLargestOfCodes(key, record, blocks, headSize);
   const affine = field(key, AFFINE);
   const stride = <usize>headSize << 1;
   for (let channel: usize = 0; channel < <usize>headSize; channel += 4) {
@@ -86,6 +88,20 @@ function loadLargest(key: usize, record: usize, blocks: i32, headSize: i32): voi
     }
     v128.store(scales + (channel << 2), scale);
     v128.store(middles + (channel << 2), minimum);
+  }
+}
+
+/** The same of parameters in two levels. */
+function loadLargestOfCodes(key: usize, record: usize, blocks: i32, headSize: i32): void {
+  for (let channel = 0; channel < headSize; channel += 4) {
+    let scale = f32x4.splat(0);
+    let minimum = f32x4.splat(0);
+    for (let group = 0; group < blocks; group++) {
+      scale = f32x4.pmax(scale, scalesOf(key, record, group, channel));
+      minimum = f32x4.pmax(minimum, f32x4.abs(minimaOf(key, record, group, channel)));
+    }
+    v128.store(scales + (<usize>channel << 2), scale);
+    v128.store(middles + (<usize>channel << 2), minimum);
   }
 }
 

@@ -22,6 +22,7 @@ import { sumPanels } from "./panels";
 import { factorSum, largestLane, roundFactors } from "./round-factors";
 import { splitFactors } from "./split-factors";
 import { storeScores } from "./store-scores";
+import { isTwoLevel, loadTokens } from "./two-level";
 import { maxima, middles, scales, scores, state, weights } from "./row-state";
 
 /**
@@ -177,6 +178,7 @@ function finishPass(
 
 /** Scales and minima of a group as f32; the largest magnitude that they allow into `largestKey`. */
 function loadParameters(key: usize, record: usize, group: i32, panels: i32): void {
+  if (isTwoLevel(key)) return loadCodedParameters(key, record, group, panels);
   const at = record + (<usize>(group * TILE) << 1);
   const scalesAt = at + field(key, SCALES);
   const minimaAt = at + field(key, MINIMA);
@@ -189,6 +191,22 @@ function loadParameters(key: usize, record: usize, group: i32, panels: i32): voi
     const minimum = affine ? loadHalves(minimaAt + (quad << 3)) : f32x4.mul(scale, offset);
     v128.store(scales + (quad << 4), scale);
     v128.store(middles + (quad << 4), minimum);
+    const highest = f32x4.add(minimum, f32x4.mul(scale, levels));
+    largest = f32x4.pmax(largest, f32x4.pmax(f32x4.abs(minimum), f32x4.abs(highest)));
+  }
+  largestKey = largestLane(largest);
+}
+
+/** The same of parameters in two levels. */
+function loadCodedParameters(key: usize, record: usize, group: i32, panels: i32): void {
+  loadTokens(key, record, group, panels << 4);
+  const offset = f32x4.splat(<f32>-codeOffset(key));
+  const levels = f32x4.splat(<f32>((1 << field(key, BITS)) - 1));
+  let largest = f32x4.splat(0);
+  for (let at: usize = 0; at < <usize>panels << 6; at += 16) {
+    const scale = v128.load(scales + at);
+    const minimum = f32x4.add(v128.load(middles + at), f32x4.mul(scale, offset));
+    v128.store(middles + at, minimum);
     const highest = f32x4.add(minimum, f32x4.mul(scale, levels));
     largest = f32x4.pmax(largest, f32x4.pmax(f32x4.abs(minimum), f32x4.abs(highest)));
   }

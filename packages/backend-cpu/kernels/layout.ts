@@ -28,7 +28,7 @@ export const SPAN: usize = 20;
 export const SINK_LOGITS: usize = 24;
 /** Offsets of the fields of the keys and of the values. */
 export const KEY: usize = 28;
-export const VALUE: usize = 84;
+export const VALUE: usize = 96;
 
 /** Numbers of a key, or of a value. */
 export const HEAD_SIZE: usize = 0;
@@ -53,6 +53,14 @@ export const CODERS: usize = 44;
 export const SIGNS: usize = 48;
 /** Address of the rotations by a table, f32 `[kvHeads][HEAD_SIZE][HEAD_SIZE]`; 0 for the Hadamard transform. */
 export const TABLE: usize = 52;
+/**
+ * Where parameters are in two levels, offsets in a record of the units of scales and of minima, float16: of each block that the tile
+ * has tokens of, and on axis channel of each channel. 0 for parameters in float16.
+ */
+export const SCALE_UNITS: usize = 56;
+export const MINIMUM_UNITS: usize = 60;
+/** Tokens of a block. */
+export const BLOCK: usize = 64;
 
 // @ts-ignore: decorator
 @inline

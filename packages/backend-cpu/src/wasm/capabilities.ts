@@ -15,6 +15,7 @@ export const KERNEL_RANGE: KernelRange = {
   keyAxes: ["token", "channel"],
   valueAxes: ["token"],
   clip: true,
+  parameters: ["float16", "two-level"],
   signs: true,
   transforms: ["none", "hadamard", "asset"],
   keyFamilies: [TRANSFORM_KEYS],

@@ -1,5 +1,6 @@
 import { type KernelScheme, kernelScheme } from "@kvtuner/backend";
 import {
+  type AffineScheme,
   type AttentionSpec,
   layoutOf,
   type LayerScheme,
@@ -18,12 +19,13 @@ export const PAGE_TOKENS = 32;
 
 /** Offsets, in 32-bit words, of the fields that `kernels/layout.ts` lists in bytes. */
 const KEY_WORD = 7;
-const VALUE_WORD = 21;
+const VALUE_WORD = 24;
 const RECORDS_WORD = 9;
 const PAGES_WORD = 10;
 const CODERS_WORD = 11;
 const SIGNS_WORD = 12;
 const TABLE_WORD = 13;
+const UNITS_WORD = 14;
 
 /** Byte offsets of the fields that say how a layer attends. */
 const SCALE_BYTE = 12;
@@ -35,7 +37,7 @@ const SINK_LOGITS_BYTE = 24;
 const MAX_SPAN = 2 ** 30;
 
 /** Bytes of a layer's record. */
-export const LAYER_RECORD_BYTES = 140;
+export const LAYER_RECORD_BYTES = 164;
 
 /** The record of one KV head's tile; unused for float16 and the codec `transform`. */
 export interface RecordLayout {
@@ -65,10 +67,20 @@ export const recordLayout = (scheme: TensorScheme, headSize: number): RecordLayo
   if (scheme.kind === "transform") return { parts: [], recordBytes };
   const parts = layoutOf(scheme, { tokens: TILE_TOKENS, headSize }).map((part) => {
     const offset = recordBytes;
-    recordBytes += partBytes(part);
-    return { ...part, offset };
+    const elements = isUnits(part.name) ? unitsOfTile(scheme as AffineScheme, headSize) : part.elements;
+    recordBytes += partBytes({ ...part, elements });
+    return { ...part, elements, offset };
   });
   return { parts, recordBytes };
+};
+
+/** Whether a part has the units of parameters in two levels, which blocks share. */
+export const isUnits = (part: string): boolean => part === "scaleUnits" || part === "minimumUnits";
+
+/** Units of the blocks that a tile has tokens of: those of a block that reaches into another tile are in both. */
+const unitsOfTile = ({ axis, blockSize }: AffineScheme, headSize: number): number => {
+  const blocks = TILE_TOKENS % blockSize === 0 ? TILE_TOKENS / blockSize : 1 + Math.ceil((TILE_TOKENS - 1) / blockSize);
+  return (axis === "channel" ? headSize : 1) * blocks;
 };
 
 /** Writes what the kernels need to know about a layer's storage; {@link writeTables} adds the tables. */
@@ -82,12 +94,13 @@ export const writeLayerRecord = (words: Uint32Array, address: number, scheme: La
 };
 
 const writeTensor = (words: Uint32Array, start: number, scheme: TensorScheme, headSize: number): void => {
-  const { bits, isChannel, groupSize, hasMinima, isRotated } = storedScheme(scheme, headSize);
+  const { bits, isChannel, groupSize, hasMinima, isRotated, blockSize } = storedScheme(scheme, headSize);
   const { parts, recordBytes } = recordLayout(scheme, headSize);
   const offsetOf = (name: string): number => parts.find((part) => part.name === name)?.offset ?? 0;
   const offsets = [recordBytes, offsetOf("scales"), offsetOf("minima")];
   words.set([headSize, bits, Number(isChannel), groupSize, Number(hasMinima), Number(isRotated), ...offsets], start);
   words.fill(0, start + CODERS_WORD, start + TABLE_WORD + 1);
+  words.set([offsetOf("scaleUnits"), offsetOf("minimumUnits"), blockSize], start + UNITS_WORD);
 };
 
 /** The kernels compute scores as powers of 2. */

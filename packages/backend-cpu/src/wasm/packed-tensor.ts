@@ -259,10 +259,11 @@ export class PackedTensor {
     this.#dropped = { records: 0, pages: 0 };
   }
 
-  /** Bytes in use, from the sizes of the records and pages. */
+  /** Bytes in use, from the sizes of the records and pages; for codecs in TypeScript, from those of the plan. */
   bytes(length: number): TensorBytes {
     const { coded, exact } = this.held(length);
-    if (this.coder) return heldBytes(this.stored, { kvHeads: this.kvHeads, headSize: this.headSize }, { coded, exact });
+    if (this.coder || this.usesCodec)
+      return heldBytes(this.stored, { kvHeads: this.kvHeads, headSize: this.headSize }, { coded, exact });
     const bytesOf = (part: Part): number => (this.kvHeads * partBytes(part) * coded) / TILE_TOKENS;
     return {
       ...Object.fromEntries(this.layout.parts.map((part) => [part.name, bytesOf(part)])),

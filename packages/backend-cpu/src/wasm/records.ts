@@ -1,6 +1,7 @@
-import { type EncodedBlock, packCodes, unpackCodes } from "@kvtuner/quantizers";
+import type { Part } from "@kvtuner/plan";
+import { type EncodedBlock, packCodes, type PartArray, unpackCodes } from "@kvtuner/quantizers";
 import type { Arena } from "./arena.ts";
-import { TILE_TOKENS } from "./layer-record.ts";
+import { isUnits, TILE_TOKENS } from "./layer-record.ts";
 import type { PackedTensor, TokenRange } from "./packed-tensor.ts";
 
 /** The records of a tensor, and scratch to copy through. */
@@ -67,23 +68,52 @@ const copyParameters = (
   way: "read" | "write",
 ): void => {
   const { layout, scheme } = tensor;
-  const { halves } = arena;
   const record = tensor.record(head, Math.floor(from / TILE_TOKENS));
   const inTile = from % TILE_TOKENS;
-  for (const { name, elements, offset } of layout.parts) {
+  for (const { name, dtype, elements, offset } of layout.parts) {
     if (name === "codes") continue;
-    const numbers = image[name]!;
+    const copy = copierOf(image[name]!, arena, dtype, record + offset, way);
+    if (isUnits(name)) {
+      copyUnits(tensor, { from, to }, place, copy);
+      continue;
+    }
     const groups = elements / TILE_TOKENS;
     const start = groups * place;
-    for (let index = 0; index < groups * (to - from); index++) {
-      const inRecord = scheme.isChannel
-        ? groups * inTile + index
-        : (index % groups) * TILE_TOKENS + inTile + Math.floor(index / groups);
-      const at = (record + offset) / 2 + inRecord;
-      if (way === "read") numbers[start + index] = halves[at]!;
-      else halves[at] = numbers[start + index]!;
-    }
+    for (let index = 0; index < groups * (to - from); index++)
+      copy(
+        start + index,
+        scheme.isChannel
+          ? groups * inTile + index
+          : (index % groups) * TILE_TOKENS + inTile + Math.floor(index / groups),
+      );
   }
+};
+
+/** Copies one number between its places in an image and in a part of a record. */
+type Copy = (inImage: number, inRecord: number) => void;
+
+const copierOf = (
+  numbers: PartArray,
+  { bytes, halves }: Arena,
+  dtype: Part["dtype"],
+  address: number,
+  way: "read" | "write",
+): Copy => {
+  const [memory, first] = dtype === "uint8" ? [bytes, address] : [halves, address / 2];
+  return way === "read"
+    ? (inImage, inRecord) => void (numbers[inImage] = memory[first + inRecord]!)
+    : (inImage, inRecord) => void (memory[first + inRecord] = numbers[inImage]!);
+};
+
+/** Copies the units of the blocks that a range has tokens of. The image begins with a block. */
+const copyUnits = ({ scheme, headSize }: PackedTensor, { from, to }: TokenRange, place: number, copy: Copy): void => {
+  const { blockSize } = scheme;
+  const width = scheme.isChannel ? headSize : 1;
+  const firstOfImage = Math.floor((from - place) / blockSize);
+  const firstOfTile = Math.floor((from - (from % TILE_TOKENS)) / blockSize);
+  for (let block = Math.floor(from / blockSize); block < Math.ceil(to / blockSize); block++)
+    for (let unit = 0; unit < width; unit++)
+      copy((block - firstOfImage) * width + unit, (block - firstOfTile) * width + unit);
 };
 
 const writeCodes = (

@@ -70,6 +70,14 @@ const layerOf = (key: Partial<AffineScheme>, value: Partial<AffineScheme> = {}):
 const CHANNELS = { axis: "channel", groupSize: 16, blockSize: 48, clipRule: "range" } as const;
 
 const LAYERS: Readonly<Record<string, LayerScheme>> = {
+  "blocks over the ends of tiles": layerOf(
+    { ...CHANNELS, parameters: "two-level" },
+    { parameters: "two-level", groupSize: 16, blockSize: 24 },
+  ),
+  "blocks longer than tiles": layerOf(
+    { parameters: "two-level", blockSize: 140 },
+    { parameters: "two-level", format: "symmetric", blockSize: 135 },
+  ),
   "tables, keys per token": layerOf({}),
   "tables, keys per channel": layerOf({ ...CHANNELS, bits: 3 }, { format: "symmetric", bits: 2 }),
   "signs of an asset": layerOf(

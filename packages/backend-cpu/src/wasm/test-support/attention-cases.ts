@@ -33,11 +33,19 @@ const anyCodes = {
   bits: fc.constantFrom(...CODE_BITS),
   format: fc.constantFrom("affine", "symmetric"),
   transform: fc.constantFrom("none", "hadamard"),
+  signs: fc.constantFrom<NonNullable<AffineScheme["signs"]>>("none", "none", 7),
+  parameters: fc.constantFrom("float16", "float16", "two-level"),
+  clip: fc.constantFrom(1, 1, 0.9),
+  clipRule: fc.constantFrom("range", "magnitude"),
 } as const;
 
-/** A single bit has no symmetric codes. */
-const fitFields = (scheme: AffineScheme): AffineScheme =>
-  scheme.bits === 1 ? { ...scheme, format: "affine" } : scheme;
+/** Changes fields that do not go together. */
+const fitFields = (scheme: AffineScheme): AffineScheme => ({
+  ...scheme,
+  format: scheme.bits === 1 ? "affine" : scheme.format,
+  signs: scheme.transform === "hadamard" ? scheme.signs! : "none",
+  clipRule: scheme.axis === "channel" ? "range" : scheme.clipRule!,
+});
 
 const tokenScheme = (headSize: number): fc.Arbitrary<AffineScheme> =>
   fc
