@@ -1,7 +1,7 @@
-import { headSizesUpTo, type KernelRange } from "@kvtuner/backend";
+import { capabilitiesOf, type CacheLimits, type Capabilities, headSizesUpTo, type KernelRange } from "@kvtuner/backend";
 
 /** Schemes that the kernels support: keys on both axes, values on axis token only. */
-export const KERNEL_RANGE: KernelRange = {
+const KERNEL_RANGE: KernelRange = {
   bits: [2, 3, 4, 8],
   keyAxes: ["token", "channel"],
   valueAxes: ["token"],
@@ -13,3 +13,8 @@ export const KERNEL_RANGE: KernelRange = {
 
 /** Positions and offsets within one head are 32-bit numbers. */
 export const MAX_TOKENS: number = 2 ** 22;
+
+/** What the backend stores on any device, which need not be there; by default on one with any memory. */
+export const cudaCapabilities = (
+  limits: CacheLimits = { maxTokens: MAX_TOKENS, maxCacheBytes: Number.MAX_SAFE_INTEGER },
+): Capabilities => capabilitiesOf(KERNEL_RANGE, limits);

@@ -1,5 +1,5 @@
-import { type Backend, type CacheLimits, capabilitiesOf, defineBackend, limitsWithin } from "@kvtuner/backend";
-import { KERNEL_RANGE, MAX_TOKENS } from "./capabilities.ts";
+import { type Backend, type CacheLimits, defineBackend, limitsWithin } from "@kvtuner/backend";
+import { cudaCapabilities, MAX_TOKENS } from "./capabilities.ts";
 import type { ImageOptions, KernelOrigin } from "./compiler/kernel-image.ts";
 import type { DeviceDescription } from "./device/device.ts";
 import { openDevice } from "./open-device.ts";
@@ -60,7 +60,7 @@ export const createCudaBackend = async (options: CudaOptions = {}): Promise<Cuda
 const backendOn = (workspace: Workspace, kernels: KernelOrigin, limits: CacheLimits): CudaBackend => ({
   ...defineBackend({
     name: "cuda",
-    capabilities: capabilitiesOf(KERNEL_RANGE, limits),
+    capabilities: cudaCapabilities(limits),
     createStore: (plan, image) => (image ? CudaStore.restore(workspace, plan, image) : new CudaStore(workspace, plan)),
     dispose: () => workspace.device.dispose(),
   }),

@@ -1,7 +1,7 @@
-import { headSizesUpTo, type KernelRange } from "@kvtuner/backend";
+import { capabilitiesOf, type CacheLimits, type Capabilities, headSizesUpTo, type KernelRange } from "@kvtuner/backend";
 
 /** Schemes that the kernels support: keys on both axes, values on axis token only. */
-export const KERNEL_RANGE: KernelRange = {
+const KERNEL_RANGE: KernelRange = {
   bits: [2, 3, 4, 8],
   keyAxes: ["token", "channel"],
   valueAxes: ["token"],
@@ -17,3 +17,8 @@ export const MAX_CACHE_BYTES: number = 2 ** 40;
 
 /** Positions are 32-bit numbers. */
 export const MAX_TOKENS: number = 2 ** 24;
+
+/** What the backend stores on any device, which need not be there; by default with the limits of none. */
+export const webGpuCapabilities = (
+  limits: CacheLimits = { maxTokens: MAX_TOKENS, maxCacheBytes: MAX_CACHE_BYTES },
+): Capabilities => capabilitiesOf(KERNEL_RANGE, limits);

@@ -1,5 +1,5 @@
-import { type Backend, capabilitiesOf, type CacheLimits, defineBackend, limitsWithin } from "@kvtuner/backend";
-import { KERNEL_RANGE, MAX_CACHE_BYTES, MAX_TOKENS } from "./capabilities.ts";
+import { type Backend, type CacheLimits, defineBackend, limitsWithin } from "@kvtuner/backend";
+import { MAX_CACHE_BYTES, MAX_TOKENS, webGpuCapabilities } from "./capabilities.ts";
 import type { KernelChoices } from "./choice/kernel-choices.ts";
 import { chooseVariant } from "./choice/variant-choice.ts";
 import type { GpuCounters } from "./device/counters.ts";
@@ -75,7 +75,7 @@ const kernelsOf = async (
 const backendOn = (engine: Engine, isOwnDevice: boolean, limits: CacheLimits): WebGpuBackend => ({
   ...defineBackend({
     name: "webgpu",
-    capabilities: capabilitiesOf(KERNEL_RANGE, limits),
+    capabilities: webGpuCapabilities(limits),
     createStore: (plan, image) => createStore(engine, plan, image),
     assertUsable: () => engine.loss.assertThere(),
     dispose: () => {

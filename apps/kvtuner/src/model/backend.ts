@@ -2,7 +2,7 @@ import { assertPlanSupported, type Backend, type CachePlan, type KvCache } from 
 import { createCpuBackend, createReferenceBackend } from "@kvtuner/backend-cpu";
 import { KvtunerError } from "@kvtuner/plan";
 import { OptionError, type Target } from "@kvtuner/tuning";
-import { openCudaBackend, openWebGpuBackend } from "./gpu-backends.ts";
+import { gpuCapabilities, openCudaBackend, openWebGpuBackend } from "./gpu-backends.ts";
 
 /** Options of a backend. */
 interface BackendOptions {
@@ -46,6 +46,8 @@ export const openTargets = async (given: string | Backend): Promise<Target[]> =>
 };
 
 const capabilitiesOf = async (name: string): Promise<Target> => {
+  const onGpu = await gpuCapabilities(name);
+  if (onGpu !== undefined) return { name, capabilities: onGpu };
   const { backend } = await createBackend(name, { threads: 1 });
   await backend.dispose();
   return { name, capabilities: backend.capabilities };

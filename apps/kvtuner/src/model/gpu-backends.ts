@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Backend } from "@kvtuner/backend";
+import type { Backend, Capabilities } from "@kvtuner/backend";
 import type * as CudaPackage from "@kvtuner/backend-cuda";
 import type * as WebGpuPackage from "@kvtuner/backend-webgpu";
 import { KvtunerError } from "@kvtuner/plan";
@@ -49,6 +49,12 @@ const KERNELS_OF_SOFTWARE: Partial<WebGpuPackage.Variant> = {};
 export const openCudaBackend = async (): Promise<CudaPackage.CudaBackend> => {
   const { createCudaBackend } = await load("@kvtuner/backend-cuda", "cuda");
   return createCudaBackend();
+};
+
+/** What a backend on a GPU stores; needs its package, but no GPU. Undefined for a backend that is on none. */
+export const gpuCapabilities = async (name: string): Promise<Capabilities | undefined> => {
+  if (name === "webgpu") return (await load("@kvtuner/backend-webgpu", name)).webGpuCapabilities();
+  return name === "cuda" ? (await load("@kvtuner/backend-cuda", name)).cudaCapabilities() : undefined;
 };
 
 /** Not dependencies, because most machines cannot use them. */

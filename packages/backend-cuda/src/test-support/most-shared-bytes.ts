@@ -1,13 +1,13 @@
-import { capabilitiesOf, schemesOf } from "@kvtuner/backend";
+import { schemesOf } from "@kvtuner/backend";
 import type { TensorScheme } from "@kvtuner/plan";
-import { KERNEL_RANGE, MAX_TOKENS } from "../capabilities.ts";
+import { cudaCapabilities } from "../capabilities.ts";
 import type { KernelName } from "../device/device.ts";
 import { attendSharedBytes, fitsShared, reduceSharedBytes } from "../store/attend.ts";
 import { decodeSharedBytes, encodeSharedBytes } from "../store/encode.ts";
 import { TENSOR_HEAD_SIZE } from "../store/tensor-core-layouts.ts";
 import { layoutOf, type TensorLayout } from "../store/tensor-layout.ts";
 
-const CAPABILITIES = capabilitiesOf(KERNEL_RANGE, { maxTokens: MAX_TOKENS, maxCacheBytes: Infinity });
+const CAPABILITIES = cudaCapabilities();
 const SCHEMES: readonly TensorScheme[] = CAPABILITIES.key.flatMap((family) => schemesOf(family, 1));
 const HEAD_SIZES = CAPABILITIES.headSizes as readonly number[];
 

@@ -50,10 +50,20 @@ export const studySettings = async (
 
 /** The space that a study searches, priced at `context` tokens. `codings` are the settings of methods in it. */
 export const spaceOf = (settings: StudySettings, context: number, codings: readonly Coding[] = []): SearchSpace => {
+  const known = SPACES.get(codings);
+  if (known?.settings === settings && known.context === context) return known.space;
   const { shape, codecs, ...options } = settings;
   const pairs = settings.pairs.map((name) => parsePair(name));
-  return mixedSpace(shape, searchedCodecs(codecs ?? []).modes, codings, { ...options, pairs, context });
+  const space = mixedSpace(shape, searchedCodecs(codecs ?? []).modes, codings, { ...options, pairs, context });
+  SPACES.set(codings, { settings, context, space });
+  return space;
 };
+
+/** The last space of each list of codings: hundreds of choices take a while to mix, and every record is read in them. */
+const SPACES = new WeakMap<
+  readonly Coding[],
+  { readonly settings: StudySettings; readonly context: number; readonly space: SearchSpace }
+>();
 
 const SETTINGS = "settings.json";
 
@@ -102,15 +112,17 @@ const versionSchema = z
  * @throws StudyDiffersError naming each setting that differs, with both values.
  */
 export const assertSameSettings = (folder: string, theirs: object, ours: object): void => {
+  const differing = differingSettings(theirs, ours);
+  if (differing.length > 0) throw new StudyDiffersError(folder, differing);
+};
+
+/** Each setting that differs, with both values. */
+export const differingSettings = (theirs: object, ours: object): string[] => {
   const [before, now] = [flatten(theirs), flatten(ours)];
   const names = [...new Set([...before.keys(), ...now.keys()])];
   const differing = names.filter((name) => name !== SOURCE && before.get(name) !== now.get(name));
-  if (differing.length === 0) return;
   const shown = (value: string | undefined): string => (value === undefined || value === "null" ? "none" : value);
-  const lines = differing.map(
-    (name) => `${optionOf(name)} ${shown(before.get(name))} there, ${shown(now.get(name))} now`,
-  );
-  throw new StudyDiffersError(folder, lines);
+  return differing.map((name) => `${optionOf(name)} ${shown(before.get(name))} there, ${shown(now.get(name))} now`);
 };
 
 /** The same file may come from the hub or from this disk; `model.sha256` tells files apart. */

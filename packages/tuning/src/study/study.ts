@@ -4,7 +4,7 @@ import type { Coding } from "../space/mixed-space.ts";
 import { openJournal, type Journal } from "../storage/journal.ts";
 import { isDamage, reasonOf } from "../storage/reason.ts";
 import { readRecord, writeRecord, type StudyStorage } from "../storage/storage.ts";
-import { assertSameSettings, readSettings, type StudySettings } from "./settings.ts";
+import { assertSameSettings, differingSettings, readSettings, type StudySettings } from "./settings.ts";
 import { stepSchemas, type StepName, type StepRecords } from "./step-schemas.ts";
 
 /** Names of a study's records. */
@@ -65,9 +65,13 @@ export const openStudy = async (
 const adoptSettings = async (storage: StudyStorage, settings: StudySettings): Promise<void> => {
   const existing = await readSettings(storage);
   if (existing === undefined) return writeRecord(storage, STUDY_FILES.settings, settings);
-  // The focus shapes a search in progress. After the search, any plan may be picked.
-  const isSearched = (await storage.list()).includes(STUDY_FILES.front);
-  assertSameSettings(storage.location, existing, isSearched ? { ...settings, focus: existing.focus } : settings);
+  // The focus shapes a search in progress. Before the search it may change; after it, any plan may be picked.
+  const names = await storage.list();
+  const withTheirFocus = { ...settings, focus: existing.focus };
+  if (names.includes(STUDY_FILES.front)) return assertSameSettings(storage.location, existing, withTheirFocus);
+  const isBefore = !names.includes(STUDY_FILES.journal) && differingSettings(existing, withTheirFocus).length === 0;
+  if (isBefore) return writeRecord(storage, STUDY_FILES.settings, settings);
+  assertSameSettings(storage.location, existing, settings);
 };
 
 interface StudyParts {
