@@ -3,6 +3,7 @@ export { appendExact, decode, encode, readCodes, readRows, writeCodes } from "./
 export { unitFactors } from "./layout";
 export { sumPanelsInto } from "./panel-sums";
 export { sumPanels } from "./panels";
+export { decode1, decode2, decode3, decode4, decode5, decode6, decode7, decode8 } from "./transform-words";
 export { splitFactors } from "./split-factors";
 
 /** First byte after the kernels' data. */

@@ -3,13 +3,13 @@
  * are unrolled, because engines know constant shifts only.
  */
 
-/** Bits of planes at their places in a code: 4 at 0, 2 at 0, 1 at 0, 1 at 2, 1 at 4, 2 at 4, 1 at 6; then 16 times 16, to go on to the next table. */
+/** Bits of planes at their places in a code: 4 at 0, 2 at 0, 1 at 0, 1 at 2, 1 at 4, 2 at 4, 1 at 6; then 32. The masks of 1 at 4 and 2 at 4 are also 16 and 48. */
 // prettier-ignore
 const MASKS = memory.data<u32>([
   0x0f0f0f0f, 0x0f0f0f0f, 0x0f0f0f0f, 0x0f0f0f0f, 0x03030303, 0x03030303, 0x03030303, 0x03030303,
   0x01010101, 0x01010101, 0x01010101, 0x01010101, 0x04040404, 0x04040404, 0x04040404, 0x04040404,
   0x10101010, 0x10101010, 0x10101010, 0x10101010, 0x30303030, 0x30303030, 0x30303030, 0x30303030,
-  0x40404040, 0x40404040, 0x40404040, 0x40404040,
+  0x40404040, 0x40404040, 0x40404040, 0x40404040, 0x20202020, 0x20202020, 0x20202020, 0x20202020,
 ], 16);
 
 /** Bytes of a plane of 1 bit. */
@@ -17,38 +17,82 @@ const PLANE: usize = 16;
 
 /** Decodes 128 codes of `width` bits, 1 to 8, into int16 `[128]`. */
 export function decodeWords(codes: usize, width: i32, table: usize, to: usize): void {
-  if (width === 3) eachGroup(3, codes, table, to);
-  else if (width === 2) eachGroup(2, codes, table, to);
-  else if (width === 4) eachGroup(4, codes, table, to);
-  else if (width === 1) eachGroup(1, codes, table, to);
-  else if (width === 5) eachGroup(5, codes, table, to);
-  else if (width === 6) eachGroup(6, codes, table, to);
-  else if (width === 7) eachGroup(7, codes, table, to);
-  else eachGroup(8, codes, table, to);
+  if (width === 3) decode3(codes, table, to);
+  else if (width === 2) decode2(codes, table, to);
+  else if (width === 4) decode4(codes, table, to);
+  else if (width === 1) decode1(codes, table, to);
+  else if (width === 5) decode5(codes, table, to);
+  else if (width === 6) decode6(codes, table, to);
+  else if (width === 7) decode7(codes, table, to);
+  else decode8(codes, table, to);
+}
+
+// Exported, because the compiler would otherwise put all widths into one function that branches at each group.
+export function decode1(codes: usize, table: usize, to: usize): void {
+  eachGroup(1, codes, table, to);
+}
+export function decode2(codes: usize, table: usize, to: usize): void {
+  eachGroup(2, codes, table, to);
+}
+export function decode3(codes: usize, table: usize, to: usize): void {
+  eachGroup(3, codes, table, to);
+}
+export function decode4(codes: usize, table: usize, to: usize): void {
+  eachGroup(4, codes, table, to);
+}
+export function decode5(codes: usize, table: usize, to: usize): void {
+  eachGroup(5, codes, table, to);
+}
+export function decode6(codes: usize, table: usize, to: usize): void {
+  eachGroup(6, codes, table, to);
+}
+export function decode7(codes: usize, table: usize, to: usize): void {
+  eachGroup(7, codes, table, to);
+}
+export function decode8(codes: usize, table: usize, to: usize): void {
+  eachGroup(8, codes, table, to);
 }
 
 // @ts-ignore: decorator
 @inline
 function eachGroup(WIDTH: i32, codes: usize, table: usize, to: usize): void {
-  group(WIDTH, 0, codes, table, to);
-  group(WIDTH, 1, codes, table, to);
-  group(WIDTH, 2, codes, table, to);
-  group(WIDTH, 3, codes, table, to);
-  group(WIDTH, 4, codes, table, to);
-  group(WIDTH, 5, codes, table, to);
-  group(WIDTH, 6, codes, table, to);
-  group(WIDTH, 7, codes, table, to);
+  const low = v128.load(table);
+  const high = v128.load(table, 16);
+  group(WIDTH, 0, codes, table, low, high, to);
+  group(WIDTH, 1, codes, table, low, high, to);
+  group(WIDTH, 2, codes, table, low, high, to);
+  group(WIDTH, 3, codes, table, low, high, to);
+  group(WIDTH, 4, codes, table, low, high, to);
+  group(WIDTH, 5, codes, table, low, high, to);
+  group(WIDTH, 6, codes, table, low, high, to);
+  group(WIDTH, 7, codes, table, low, high, to);
 }
 
 // @ts-ignore: decorator
 @inline
-function group(WIDTH: i32, GROUP: i32, codes: usize, table: usize, to: usize): void {
+function group(WIDTH: i32, GROUP: i32, codes: usize, table: usize, low: v128, high: v128, to: usize): void {
   const code = codesOf(WIDTH, GROUP, codes);
-  const at = to + ((<usize>GROUP) << 5);
-  if (WIDTH > 4) return lookUp(code, table, 1 << (WIDTH - 4), at);
-  const low = i8x16.swizzle(v128.load(table), code);
-  const high = i8x16.swizzle(v128.load(table, 16), code);
-  storeWords(low, high, at);
+  let lows = i8x16.swizzle(low, code);
+  let highs = i8x16.swizzle(high, code);
+  if (WIDTH > 4) {
+    const next = i8x16.sub(code, v128.load(MASKS, 64));
+    lows = v128.or(lows, i8x16.swizzle(v128.load(table, 32), next));
+    highs = v128.or(highs, i8x16.swizzle(v128.load(table, 48), next));
+  }
+  if (WIDTH > 5) {
+    const third = i8x16.sub(code, v128.load(MASKS, 112));
+    const fourth = i8x16.sub(code, v128.load(MASKS, 80));
+    lows = v128.or(lows, v128.or(i8x16.swizzle(v128.load(table, 64), third), i8x16.swizzle(v128.load(table, 96), fourth)));
+    highs = v128.or(highs, v128.or(i8x16.swizzle(v128.load(table, 80), third), i8x16.swizzle(v128.load(table, 112), fourth)));
+  }
+  if (WIDTH > 6) {
+    for (let index: usize = 4; index < 1 << (WIDTH - 4); index++) {
+      const rest = i8x16.sub(code, i8x16.splat(<i8>(index << 4)));
+      lows = v128.or(lows, i8x16.swizzle(v128.load(table + (index << 5)), rest));
+      highs = v128.or(highs, i8x16.swizzle(v128.load(table + (index << 5), 16), rest));
+    }
+  }
+  storeWords(lows, highs, to + ((<usize>GROUP) << 5));
 }
 
 /** The codes of a group as bytes. */
@@ -93,20 +137,6 @@ function moved(bytes: v128, FROM: i32, TO: i32, MASK: i32): v128 {
   if (FROM > TO) return v128.and(i16x8.shr_u(bytes, FROM - TO), mask);
   if (FROM < TO) return v128.and(i16x8.shl(bytes, TO - FROM), mask);
   return v128.and(bytes, mask);
-}
-
-/** Looks codes up in `tables` tables of 16 levels; a table gives 0 for the codes of others. */
-function lookUp(code: v128, table: usize, tables: i32, to: usize): void {
-  let low = i8x16.splat(0);
-  let high = low;
-  const next = v128.load(MASKS, 64);
-  for (; tables > 0; tables--) {
-    low = v128.or(low, i8x16.swizzle(v128.load(table), code));
-    high = v128.or(high, i8x16.swizzle(v128.load(table, 16), code));
-    code = i8x16.sub(code, next);
-    table += 32;
-  }
-  storeWords(low, high, to);
 }
 
 // @ts-ignore: decorator
