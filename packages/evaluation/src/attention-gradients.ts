@@ -22,8 +22,12 @@ export interface HoleSample {
   readonly trace: SampleTensors;
   /** By draw: gradient of the labels' log-likelihood with respect to the attention output, float32 `[tokens, queryHeads * valueSize]`. */
   readonly gradients: readonly Float32Array[];
-  /** The attention output with the layer's cache under a scheme, laid out as a gradient. */
-  attend(scheme: LayerScheme): Promise<Float32Array>;
+  /**
+   * The attention output with the layer's cache under a scheme, laid out as a gradient.
+   *
+   * @param assets static tables that the scheme names; those of the options by default
+   */
+  attend(scheme: LayerScheme, assets?: readonly Asset[]): Promise<Float32Array>;
 }
 
 /** Options of {@link attentionGradients}. */
@@ -96,9 +100,9 @@ const holeSample = (
     isOwn: sharing === undefined,
     trace,
     gradients,
-    attend: async (scheme) => {
+    attend: async (scheme, assets) => {
       const attended = new Float32Array(exact.length);
-      await fill(scheme, attended);
+      await fill(scheme, attended, assets);
       return attended;
     },
   };

@@ -34,8 +34,13 @@ export interface SampleAttention {
  * Computes the attention of a hole under a scheme; `undefined` is the float32 cache.
  *
  * @param output float32 `[tokens, queryHeads * valueSize]`, written to
+ * @param assets static tables that the scheme names, in place of those of all schemes
  */
-export type FillHole = (scheme: LayerScheme | undefined, output: Float32Array) => Promise<void>;
+export type FillHole = (
+  scheme: LayerScheme | undefined,
+  output: Float32Array,
+  assets?: readonly Asset[],
+) => Promise<void>;
 
 /** How a runtime stores the queries of a layer while it reads a cache of this scheme; undefined for float32. */
 export type QueryRounding = (scheme: LayerScheme) => TensorScheme | undefined;
@@ -68,11 +73,11 @@ export const createSampleAttention = (
         fakeQuantize(query, target, { tokens, heads: own.queryHeads, headSize: own.headSize }, scheme);
         return target;
       };
-      return async (scheme, output) => {
+      return async (scheme, output, tables) => {
         const chunks = chunksOf(scheme, tokens, kernel.span(hole));
         const read = {
-          key: scheme ? forms.key(scheme.key, scheme.residency.sinks) : floatForm(key),
-          value: scheme ? forms.value(scheme.value, scheme.residency.sinks) : floatForm(value),
+          key: scheme ? forms.key(scheme.key, scheme.residency.sinks, tables) : floatForm(key),
+          value: scheme ? forms.value(scheme.value, scheme.residency.sinks, tables) : floatForm(value),
         };
         const asked = rounded(scheme && queries?.(scheme));
         await runChunks((call, part) => kernel.run(hole, call, part), asked, read, chunks, output);
@@ -99,28 +104,29 @@ const memoizeChunks = (): typeof columnChunks => {
   };
 };
 
-/** Quantizes one layer's keys or values under any scheme, once each. */
+/** Quantizes one layer's keys or values under any scheme; once each, but for schemes with assets of their own. */
 const tensorForms = (
   source: Float32Array,
   { kvHeads: heads, headSize }: LayerShape,
   assets: readonly Asset[] | undefined,
-): ((scheme: TensorScheme, sinks: number) => TensorForm) => {
+): ((scheme: TensorScheme, sinks: number, own?: readonly Asset[]) => TensorForm) => {
   let rounded: Float32Array | undefined;
   /** Blocks count from the first token after the sinks. */
-  const quantized = (exact: Float32Array, scheme: TensorScheme, sinks: number): Float32Array => {
+  const quantized = (exact: Float32Array, scheme: TensorScheme, sinks: number, own = assets): Float32Array => {
     const start = Math.min(exact.length, sinks * heads * headSize);
     const target = exact.slice();
     const tokens = (exact.length - start) / (heads * headSize);
     fakeQuantize(exact.subarray(start), target.subarray(start), { tokens, heads, headSize }, scheme, {
-      assets,
+      assets: own,
       position: sinks,
     });
     return target;
   };
   const known = new Map<string, TensorForm>();
-  return (scheme, sinks) => {
+  return (scheme, sinks, own) => {
     const exact = (rounded ??= roundedToFloat16(source));
     if (!isCoded(scheme)) return floatForm(exact);
+    if (own) return { exact, quantized: quantized(exact, scheme, sinks, own) };
     const key = JSON.stringify([scheme, sinks]);
     const form = known.get(key) ?? { exact, quantized: quantized(exact, scheme, sinks) };
     known.set(key, form);

@@ -62,8 +62,12 @@ export interface PlaceGradients {
    * float32 `[tokens, queryHeads * valueSize]`.
    */
   readonly gradients: readonly Float32Array[];
-  /** The attention output with a cache under this scheme, laid out as a gradient. */
-  attend(scheme: LayerScheme): Promise<Float32Array>;
+  /**
+   * The attention output with a cache under this scheme, laid out as a gradient.
+   *
+   * @param assets static tables that the scheme names; those of the options by default
+   */
+  attend(scheme: LayerScheme, assets?: readonly Asset[]): Promise<Float32Array>;
 }
 
 /** What tasks need from a model. */

@@ -28,6 +28,12 @@ export interface CacheSampleOptions {
   readonly draws: number;
   readonly seed: number;
   readonly callbacks: Callbacks;
+  /**
+   * Called where a layer reads its own cache, for each sample in order, before the rows of the layer are visited.
+   *
+   * @param seen the rows of the samples so far, this one included
+   */
+  readonly each?: (place: PlaceGradients, seen: () => LayerRows) => Promise<void>;
 }
 
 /**
@@ -39,7 +45,7 @@ export interface CacheSampleOptions {
 export const visitCacheRows = async (
   model: TunableModel,
   samples: readonly Int32Array[],
-  { residency, draws, seed, callbacks }: CacheSampleOptions,
+  { residency, draws, seed, callbacks, each }: CacheSampleOptions,
   visit: (rows: LayerRows) => void,
 ): Promise<void> => {
   if (!model.gradients) throw noGradients();
@@ -58,6 +64,7 @@ export const visitCacheRows = async (
     if (!place.isOwn) return;
     open.delete(key);
     done.push(codedRows(model.shape, place, gradients, residency));
+    await each?.(place, () => layerRows(model.shape, place.layer, done));
     if (place.sample < samples.length - 1) return;
     visit(layerRows(model.shape, place.layer, done.splice(0)));
     callbacks.progress({ step: "tables", done: ++visited, total: model.shape.layers });

@@ -1,9 +1,13 @@
 import type { Residency } from "@kvtuner/plan";
+import type { HeadTables } from "@kvtuner/sensitivity";
 import type { Callbacks } from "../../progress.ts";
-import type { TunableModel } from "../../tunable-model.ts";
-import { visitCacheRows } from "./cache-samples.ts";
+import type { PlaceGradients, TunableModel } from "../../tunable-model.ts";
+import { type LayerRows, visitCacheRows } from "./cache-samples.ts";
+import { type HeldOutLosses, heldOutLosses } from "./held-out-losses.ts";
+import { heldOutLast } from "./held-out-samples.ts";
 import { type LayerTables, layerTables, type TransformForm } from "./layer-tables.ts";
 import { layersAt, type TransformLayers } from "./layers-at.ts";
+import type { LossCurve } from "./loss-curve.ts";
 
 /** Options of {@link calibrateTransform}. */
 export interface TransformOptions {
@@ -38,9 +42,21 @@ export const calibrateTransform = async (
   { form = "channels", context, seed, callbacks, widths = WIDTHS, residency = RESIDENCY }: TransformOptions,
 ): Promise<(bits: number) => TransformLayers> => {
   const ropes = (await model.ropes?.()) ?? [];
+  const { shape } = model;
   const tables: LayerTables[] = [];
-  await visitCacheRows(model, samples, { residency, draws: DRAWS, seed, callbacks }, (rows) => {
-    tables[rows.layer] = layerTables(rows, { form, rope: ropes[rows.layer], context });
+  const curves = new Map<HeadTables, LossCurve>();
+  const fitted = (rows: LayerRows): LayerTables => layerTables(rows, { form, rope: ropes[rows.layer], context });
+  const { ordered, fit } = heldOutLast(samples);
+  let losses: HeldOutLosses | undefined;
+  const each = async (place: PlaceGradients, seen: () => LayerRows): Promise<void> => {
+    const { sample, layer } = place;
+    if (sample === fit - 1)
+      losses = heldOutLosses(fitted(seen()), { shape, form, rope: ropes[layer], widths, residency });
+    if (sample >= Math.min(fit, samples.length - 1)) await losses!.add(place);
+  };
+  await visitCacheRows(model, ordered, { residency, draws: DRAWS, seed, callbacks, each }, (rows) => {
+    const own = (tables[rows.layer] = fitted(rows));
+    for (const [head, curve] of losses!.curves(own)) curves.set(head, curve);
   });
-  return (bits) => layersAt(bits, { shape: model.shape, tables, form, context, widths, residency, ropes });
+  return (bits) => layersAt(bits, { shape, tables, form, context, widths, residency, ropes, curves });
 };

@@ -1,9 +1,11 @@
 import { assertAssetsFit, assetBytes, assetsOf, layerShape, trueBits, type CacheShape } from "@kvtuner/plan";
 import { fakeQuantize, rotate, unrotate, type Rope } from "@kvtuner/quantizers";
+import type { HeadTables } from "@kvtuner/sensitivity";
 import { describe, expect, it } from "vitest";
 import type { HeadRows, LayerRows } from "./cache-samples.ts";
-import { layerTables, type TransformForm } from "./layer-tables.ts";
+import { type LayerTables, layerTables, type TransformForm } from "./layer-tables.ts";
 import { layersAt, type TransformLayers, type TransformTables } from "./layers-at.ts";
+import { statedLoss } from "./stated-loss.ts";
 
 const TOKENS = 400;
 const shape: CacheShape = { layers: 2, queryHeads: 2, kvHeads: 2, headSize: 8, valueSize: 6 };
@@ -23,6 +25,7 @@ describe.each(FORMS)("layers of form %s", (form) => {
     shape,
     tables: rows.map((own) => layerTables(own, { form, rope, context: 4096 })),
     ropes: [rope, rope],
+    curves: new Map(),
   };
 
   it.each([2, 3.1, 5])("take at most %d true bits, and hardly fewer, with all tables", (bits) => {
@@ -45,7 +48,7 @@ describe.each(FORMS)("layers of form %s", (form) => {
     const found = layersAt(3, tables);
     for (const own of rows)
       for (const tensor of form === "folded" ? (["value"] as const) : (["key", "value"] as const)) {
-        const stated = statedLoss(tables, own.layer, tensor, found);
+        const stated = distortionAt(tables, own.layer, tensor, found);
         const measured = measuredLoss(own, tensor, found);
         // The codec also searches the best gain of each token.
         expect(measured / stated).toBeGreaterThan(0.4);
@@ -62,28 +65,81 @@ describe.each(FORMS)("layers of form %s", (form) => {
     expect(losses[2]!).toBeLessThan(losses[1]! / 2);
   });
 
+  it("spend bits where the measured loss falls most", () => {
+    // What layer 0 loses is 64 times what its tables state: as much as 3 bits a channel take away.
+    const dearer = new Map(
+      [...tables.tables[0]!.key, ...tables.tables[0]!.value].map((head) => [head, { points: [], slope: () => 64 }]),
+    );
+    const bitsOf = (found: TransformLayers, layer: number): number =>
+      (["key", "value"] as const)
+        .flatMap((tensor) => (found.layers[layer]![tensor] as { bits: readonly number[] }).bits)
+        .reduce((sum, bits) => sum + bits / 4, 0);
+    const [stated, measured] = [layersAt(5, tables), layersAt(5, { ...tables, curves: dearer })];
+    const moved = (layer: number): number => bitsOf(measured, layer) - bitsOf(stated, layer);
+    // Half of 3 bits go to layer 0, and half come from layer 1.
+    expect(moved(0) - moved(1)).toBeGreaterThan(2.5);
+    expect(moved(0) - moved(1)).toBeLessThan(3.5);
+  });
+
+  it("settle where prices that rise with the loss balance", () => {
+    const heads = ({ key, value }: LayerTables): readonly HeadTables[] => [...key, ...value];
+    const priced = (slope: (stated: number) => number): TransformTables => ({
+      ...tables,
+      curves: new Map(heads(tables.tables[0]!).map((head) => [head, { points: [], slope }])),
+    });
+    const lossesOf = (found: TransformLayers, layer: number): number[] =>
+      (["key", "value"] as const).flatMap((tensor) => {
+        const widths = widthsOf(found, layer, tensor);
+        return tables.tables[layer]![tensor].map((head, at) => statedLoss(head, widths[at]!));
+      });
+    const sum = (numbers: readonly number[]): number => numbers.reduce((all, own) => all + own, 0);
+    const cost = (found: TransformLayers): number =>
+      sum(lossesOf(found, 0).map((loss) => 64 * loss ** 1.5)) + sum(lossesOf(found, 1));
+    const costs = [1, 4, 16, 64, 256, 1024].map((price) =>
+      cost(
+        layersAt(
+          3,
+          priced(() => price),
+        ),
+      ),
+    );
+    expect(
+      cost(
+        layersAt(
+          3,
+          priced((loss) => 96 * loss ** 0.5),
+        ),
+      ),
+    ).toBeLessThan(1.02 * Math.min(...costs));
+  });
+
   it("need the bits of exact tokens and gains", () => {
     expect(() => layersAt(0.5, tables)).toThrow(expect.objectContaining({ code: "CALIBRATION_TOO_FEW_BITS" }));
   });
 });
 
+/** By KV head, bits of its channels. */
+const widthsOf = (found: TransformLayers, layer: number, tensor: "key" | "value"): Uint8Array[] => {
+  const { widths } = assetsOf(found.layers[layer]![tensor], found.assets);
+  const [heads, kept] = widths!.shape as [number, number];
+  return Array.from({ length: heads }, (_, head) => {
+    const own = new Uint8Array(tensor === "key" ? shape.headSize : shape.valueSize!);
+    own.set(widths!.data.subarray(head * kept, (head + 1) * kept));
+    return own;
+  });
+};
+
 /** Sum of the distortions at the chosen widths. */
-const statedLoss = (
+const distortionAt = (
   { tables }: TransformTables,
   layer: number,
   tensor: "key" | "value",
   found: TransformLayers,
 ): number => {
-  const { widths } = assetsOf(found.layers[layer]![tensor], found.assets);
-  const channels = widths!.shape[1]!;
+  const widths = widthsOf(found, layer, tensor);
   return tables[layer]![tensor].reduce(
     (sum, { fits }, head) =>
-      sum +
-      fits.reduce(
-        (all, byWidth, channel) =>
-          all + byWidth[channel < channels ? widths!.data[head * channels + channel]! : 0]!.distortion,
-        0,
-      ),
+      sum + fits.reduce((all, byWidth, channel) => all + byWidth[widths[head]![channel]!]!.distortion, 0),
     0,
   );
 };

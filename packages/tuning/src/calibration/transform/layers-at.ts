@@ -13,6 +13,8 @@ import type { Rope } from "@kvtuner/quantizers";
 import { allocateWidths, type HeadTables } from "@kvtuner/sensitivity";
 import { CalibrationError } from "./cache-samples.ts";
 import type { LayerTables, TransformForm } from "./layer-tables.ts";
+import type { LossCurve } from "./loss-curve.ts";
+import { statedLoss, widthLosses } from "./stated-loss.ts";
 import { codedLayer } from "./transform-layers.ts";
 
 /** Layers at a mean number of bits, everything but the assets counted at the context length. */
@@ -33,7 +35,12 @@ export interface TransformTables {
   /** By layer. */
   readonly tables: readonly LayerTables[];
   readonly ropes: readonly (Rope | undefined)[];
+  /** How the loss of a KV head follows from the one that its tables state; as stated without one. */
+  readonly curves: ReadonlyMap<HeadTables, LossCurve>;
 }
+
+/** Allocations, each at the prices that the one before gives; they settle in few. */
+const ROUNDS = 5;
 
 /**
  * The layers at a number of true bits. Shares the bits out among all channels of all layers, keys and values together, so that the
@@ -46,9 +53,12 @@ export const layersAt = (bits: number, tables: TransformTables): TransformLayers
   return codedLayers(tables, (head) => widths.get(head)!);
 };
 
-/** Bits of each channel by KV head. */
+/**
+ * Bits of each channel by KV head. What a distortion costs depends on how much is lost, and so on the bits: starts with as much as is
+ * stated, and repeats.
+ */
 const chooseWidths = (bits: number, own: TransformTables): ReadonlyMap<HeadTables, Uint8Array> => {
-  const { shape, context, widths, tables } = own;
+  const { shape, context, widths, tables, curves } = own;
   const none = codedLayers(own, ({ fits }) => new Uint8Array(fits.length));
   const fixedBits = trueBits({ layers: none.layers, shape }, context);
   if (bits < fixedBits) throw tooFewBits(bits, fixedBits, own);
@@ -56,27 +66,22 @@ const chooseWidths = (bits: number, own: TransformTables): ReadonlyMap<HeadTable
   const groups = tables.flatMap(({ layer, key, value }) => {
     const scheme = none.layers[layer]!;
     const tokens = heldTokens(scheme.key, scheme, layerSpan(layerShape(shape, layer)), context).coded;
-    return [...key, ...value].map((head) => ({ head, heads: [distortions(head, widths)], tokens }));
+    return [...key, ...value].map((head) => ({ head, losses: widthLosses(head, widths), tokens }));
   });
-  return new Map(allocateWidths(groups, { widths, bits: budget }).map(([chosen], at) => [groups[at]!.head, chosen!]));
+  let prices = groups.map(() => 1);
+  let chosen: Uint8Array[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const priced = groups.map(({ losses, tokens }, at) => ({ heads: [losses.map(times(prices[at]!))], tokens }));
+    chosen = allocateWidths(priced, { widths, bits: budget }).map(([only]) => only!);
+    prices = groups.map(({ head }, at) => curves.get(head)?.slope(statedLoss(head, chosen[at]!)) ?? 1);
+  }
+  return new Map(groups.map(({ head }, at) => [head, chosen[at]!]));
 };
 
-/**
- * By width, what a distortion counts for in plans. Errors of different tokens are taken for independent, but what few bits leave out is
- * alike in neighbours, so that it adds up in the output.
- */
-const COHERENCE = [2, 1.38, 1.11];
-
-/**
- * What distortions of mixed channels count for beside those of channels by themselves. A matrix fits its samples more closely than other text,
- * so that tables of values state too little. Chosen on SmolLM2 alone (docs/benchmarks/methods.md).
- */
-const OTHER_TEXT = 4;
-
-const distortions = ({ fits, transform }: HeadTables, widths: readonly number[]): number[][] => {
-  const factor = transform.matrices ? OTHER_TEXT : 1;
-  return fits.map((byWidth) => widths.map((width) => factor * (COHERENCE[width] ?? 1) * byWidth[width]!.distortion));
-};
+const times =
+  (factor: number) =>
+  (losses: readonly number[]): number[] =>
+    losses.map((loss) => factor * loss);
 
 const codedLayers = (
   { tables, ropes, form, residency }: TransformTables,
