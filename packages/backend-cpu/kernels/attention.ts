@@ -1,4 +1,5 @@
 import { addExact, prepareExactQuery, restoreOrder, scoreExact } from "./exact";
+import { addFloats, expandKeys, expandValues, isFloat8, scoreFloats } from "./float8";
 import { prepareKeyFactors, scoreRecord } from "./keys";
 import {
   BITS,
@@ -248,6 +249,8 @@ function decodeTile(layer: usize, head: i32, segments: usize, tile: i32, first: 
   if (tile < 0) return;
   const keys = min(end, endOf(segments + KEY_ENDS, CODED)) - first;
   const values = min(end, endOf(segments + VALUE_ENDS, CODED)) - first;
+  if (keys > 0 && isFloat8(layer + KEY)) expandKeys(layer, head, tile, keys);
+  if (values > 0 && isFloat8(layer + VALUE)) expandValues(layer, head, tile, values);
   if (keys > 0 && isTransformed(layer + KEY)) decodeKeys(layer, head, tile, keys);
   if (values > 0 && isTransformed(layer + VALUE)) decodeValues(layer, head, tile, values);
 }
@@ -277,6 +280,7 @@ function scoreSegments(layer: usize, head: i32, row: usize, ends: usize, tile: i
     const to = min(count, endOf(ends, segment) - first);
     if (to <= from) continue;
     if (!isCoded(segment)) scoreExact(layer, row, from, to);
+    else if (isFloat8(layer + KEY)) scoreFloats(layer, row, to);
     else if (isTransformed(layer + KEY)) scoreTransform(layer, head, tile, row, to);
     else {
       scoreRecord(layer, recordOf(layer + KEY, head, tile), row, to);
@@ -301,6 +305,7 @@ function addSegments(
     const to = min(count, endOf(ends, segment) - first);
     if (to <= from) continue;
     if (!isCoded(segment)) addExact(layer, row, from, to, active);
+    else if (isFloat8(layer + VALUE)) addFloats(layer, row, to, active);
     else if (isTransformed(layer + VALUE)) addTransform(layer, head, row, to, active);
     else addRecord(layer, recordOf(layer + VALUE, head, tile), row, to, active);
     from = to;

@@ -6,6 +6,7 @@ import {
   CHANNEL,
   codeOffset,
   field,
+  FLOAT8,
   GROUP_SIZE,
   HEAD_SIZE,
   HEADS,
@@ -43,7 +44,7 @@ let largestKey: f32 = 0;
 /** Prepares a row's factors; axis channel does so for each block, whose scales go into them. */
 export function prepareKeyFactors(layer: usize, row: usize): void {
   const key = layer + KEY;
-  if (field(key, BITS) === 16 || field(key, CHANNEL)) return;
+  if (field(key, BITS) === 16 || field(key, CHANNEL) || field(key, FLOAT8)) return;
   const heads = field(layer, HEADS);
   const headSize = field(key, HEAD_SIZE);
   const groupSize = field(key, GROUP_SIZE);

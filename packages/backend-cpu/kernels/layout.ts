@@ -28,7 +28,7 @@ export const SPAN: usize = 20;
 export const SINK_LOGITS: usize = 24;
 /** Offsets of the fields of the keys and of the values. */
 export const KEY: usize = 28;
-export const VALUE: usize = 96;
+export const VALUE: usize = 104;
 
 /** Numbers of a key, or of a value. */
 export const HEAD_SIZE: usize = 0;
@@ -59,8 +59,12 @@ export const TABLE: usize = 52;
  */
 export const SCALE_UNITS: usize = 56;
 export const MINIMUM_UNITS: usize = 60;
-/** Tokens of a block. */
+/** Tokens that share units, or a scale of float8. */
 export const BLOCK: usize = 64;
+/** Codes that are floats of 8 bits, `[TILE][HEAD_SIZE]` in a record: 1 for e4m3, 2 for e5m2; 0 for other codes. */
+export const FLOAT8: usize = 68;
+/** Address of the fixed scales of float8, f32 `[kvHeads]`; 0 where each {@link BLOCK} stores one. */
+export const FIXED_SCALES: usize = 72;
 
 // @ts-ignore: decorator
 @inline

@@ -1,4 +1,4 @@
-import { BITS, CHANNEL, field, GROUP_SIZE, HEAD_SIZE, HEADS, KEY, TABLE, TILE, VALUE } from "./layout";
+import { BITS, CHANNEL, field, FLOAT8, GROUP_SIZE, HEAD_SIZE, HEADS, KEY, TABLE, TILE, VALUE } from "./layout";
 import { PANEL_SUMS_BYTES, sumPanelsInto } from "./panel-sums";
 import { isTransformed } from "./transform-table";
 
@@ -81,6 +81,11 @@ export let queryWords: usize = 0;
 export let wordSums: usize = 0;
 /** Coefficients of the mean of turned keys, f32 `[5][headSize + 4]` (`transform-rope.ts`). */
 export let meanFactors: usize = 0;
+/** Keys and values of a tile that are floats of 8 bits, as float16 `[TILE][headSize]`, and their scales, f32 `[TILE]`. */
+export let keyFloats: usize = 0;
+export let valueFloats: usize = 0;
+export let keyScales: usize = 0;
+export let valueScales: usize = 0;
 /** State of the first row. */
 export let rowStates: usize = 0;
 
@@ -140,6 +145,10 @@ export function layOut(layer: usize, scratch: usize, rows: i32): usize {
   partial = take(4 * 2 * 16);
   active = take(4 * heads);
   layOutTransform(isTransformed(layer + KEY) ? headSize : 0, isTransformed(layer + VALUE) ? valueSize : 0, heads);
+  keyFloats = take(field(layer + KEY, FLOAT8) ? 2 * TILE * headSize : 0);
+  keyScales = take(field(layer + KEY, FLOAT8) ? 4 * TILE : 0);
+  valueFloats = take(field(layer + VALUE, FLOAT8) ? 2 * TILE * valueSize : 0);
+  valueScales = take(field(layer + VALUE, FLOAT8) ? 4 * TILE : 0);
   sumPanelsInto(take(PANEL_SUMS_BYTES));
   rowStates = next;
   return next + <usize>rows * state.sizeBytes - scratch;

@@ -9,7 +9,10 @@ const TRANSFORM_VALUES: FieldFamily = {
   fields: { ...fields, stage: ["as-given"], frequencies: ["none"], pairing: ["none"] },
 };
 
-/** Schemes that the kernels support: keys on both axes, values on axis token; the codec `transform`. */
+/** All of the codec `float8`. */
+const FLOAT8: FieldFamily = { kind: "float8", fields: FORMATS.float8.fields };
+
+/** Schemes that the kernels support: keys on both axes, values on axis token; the codecs `float8` and `transform`. */
 export const KERNEL_RANGE: KernelRange = {
   bits: [1, 2, 3, 4, 5, 6, 8],
   keyAxes: ["token", "channel"],
@@ -18,8 +21,8 @@ export const KERNEL_RANGE: KernelRange = {
   parameters: ["float16", "two-level"],
   signs: true,
   transforms: ["none", "hadamard", "asset"],
-  keyFamilies: [TRANSFORM_KEYS],
-  valueFamilies: [TRANSFORM_VALUES],
+  keyFamilies: [FLOAT8, TRANSFORM_KEYS],
+  valueFamilies: [FLOAT8, TRANSFORM_VALUES],
   /** Panels have 16 outputs. */
   headSizes: headSizesUpTo(512),
   unevenLayers: true,

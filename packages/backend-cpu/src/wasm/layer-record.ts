@@ -1,6 +1,5 @@
 import { type KernelScheme, kernelScheme } from "@kvtuner/backend";
 import {
-  type AffineScheme,
   type AttentionSpec,
   layoutOf,
   type LayerScheme,
@@ -19,13 +18,17 @@ export const PAGE_TOKENS = 32;
 
 /** Offsets, in 32-bit words, of the fields that `kernels/layout.ts` lists in bytes. */
 const KEY_WORD = 7;
-const VALUE_WORD = 24;
+const VALUE_WORD = 26;
 const RECORDS_WORD = 9;
 const PAGES_WORD = 10;
 const CODERS_WORD = 11;
 const SIGNS_WORD = 12;
 const TABLE_WORD = 13;
 const UNITS_WORD = 14;
+const FLOAT8_WORD = 17;
+const FIXED_SCALES_WORD = 18;
+
+const FLOAT8_NUMBERS = { e4m3: 1, e5m2: 2 };
 
 /** Byte offsets of the fields that say how a layer attends. */
 const SCALE_BYTE = 12;
@@ -37,7 +40,7 @@ const SINK_LOGITS_BYTE = 24;
 const MAX_SPAN = 2 ** 30;
 
 /** Bytes of a layer's record. */
-export const LAYER_RECORD_BYTES = 164;
+export const LAYER_RECORD_BYTES = 180;
 
 /** The record of one KV head's tile; unused for float16 and the codec `transform`. */
 export interface RecordLayout {
@@ -46,13 +49,16 @@ export interface RecordLayout {
   readonly recordBytes: number;
 }
 
-/** A scheme as the kernels know it. Those of the codec `transform` need a coder beside it (`transform/coder.ts`). */
+/**
+ * A scheme as the kernels know it. Those of the codec `transform` need a coder beside it (`transform/coder.ts`), those of `float8` its
+ * format and fixed scales.
+ */
 export const storedScheme = (scheme: TensorScheme, headSize: number): KernelScheme => {
-  if (scheme.kind !== "transform") return kernelScheme(scheme, headSize);
+  if (scheme.kind !== "transform" && scheme.kind !== "float8") return kernelScheme(scheme, headSize);
   const { blockSize } = scheme;
   return {
     isCoded: true,
-    bits: 0,
+    bits: scheme.kind === "float8" ? 8 : 0,
     isChannel: false,
     groupSize: headSize,
     hasMinima: false,
@@ -67,21 +73,32 @@ export const recordLayout = (scheme: TensorScheme, headSize: number): RecordLayo
   if (scheme.kind === "transform") return { parts: [], recordBytes };
   const parts = layoutOf(scheme, { tokens: TILE_TOKENS, headSize }).map((part) => {
     const offset = recordBytes;
-    const elements = isUnits(part.name) ? unitsOfTile(scheme as AffineScheme, headSize) : part.elements;
+    const shared = sharedBy(scheme, part.name);
+    const elements = shared
+      ? blocksOfTile(shared) * (isUnits(part.name) ? unitsOfBlock(scheme, headSize) : 1)
+      : part.elements;
     recordBytes += partBytes({ ...part, elements });
     return { ...part, elements, offset };
   });
   return { parts, recordBytes };
 };
 
-/** Whether a part has the units of parameters in two levels, which blocks share. */
-export const isUnits = (part: string): boolean => part === "scaleUnits" || part === "minimumUnits";
-
-/** Units of the blocks that a tile has tokens of: those of a block that reaches into another tile are in both. */
-const unitsOfTile = ({ axis, blockSize }: AffineScheme, headSize: number): number => {
-  const blocks = TILE_TOKENS % blockSize === 0 ? TILE_TOKENS / blockSize : 1 + Math.ceil((TILE_TOKENS - 1) / blockSize);
-  return (axis === "channel" ? headSize : 1) * blocks;
+/** How many tokens share each number of a part, wherever tiles end; `undefined` for a part that follows groups. */
+export const sharedBy = (scheme: TensorScheme, part: string): number | undefined => {
+  if (scheme.kind === "affine") return isUnits(part) ? scheme.blockSize : undefined;
+  if (scheme.kind !== "float8" || part !== "scales" || scheme.scales !== "dynamic") return undefined;
+  return scheme.scope === "token" ? 1 : scheme.blockSize;
 };
+
+/** Whether a part has the units of parameters in two levels. */
+const isUnits = (part: string): boolean => part === "scaleUnits" || part === "minimumUnits";
+
+const unitsOfBlock = (scheme: TensorScheme, headSize: number): number =>
+  scheme.kind === "affine" && scheme.axis === "channel" ? headSize : 1;
+
+/** Blocks that a tile has tokens of, at most: one that reaches into another tile counts in both. */
+const blocksOfTile = (blockSize: number): number =>
+  TILE_TOKENS % blockSize === 0 ? TILE_TOKENS / blockSize : 1 + Math.ceil((TILE_TOKENS - 1) / blockSize);
 
 /** Writes what the kernels need to know about a layer's storage; {@link writeTables} adds the tables. */
 export const writeLayerRecord = (words: Uint32Array, address: number, scheme: LayerScheme, shape: LayerShape): void => {
@@ -100,7 +117,9 @@ const writeTensor = (words: Uint32Array, start: number, scheme: TensorScheme, he
   const offsets = [recordBytes, offsetOf("scales"), offsetOf("minima")];
   words.set([headSize, bits, Number(isChannel), groupSize, Number(hasMinima), Number(isRotated), ...offsets], start);
   words.fill(0, start + CODERS_WORD, start + TABLE_WORD + 1);
-  words.set([offsetOf("scaleUnits"), offsetOf("minimumUnits"), blockSize], start + UNITS_WORD);
+  const block = sharedBy(scheme, "scales") ?? blockSize;
+  words.set([offsetOf("scaleUnits"), offsetOf("minimumUnits"), block], start + UNITS_WORD);
+  words.set([scheme.kind === "float8" ? FLOAT8_NUMBERS[scheme.format] : 0, 0], start + FLOAT8_WORD);
 };
 
 /** The kernels compute scores as powers of 2. */
@@ -129,6 +148,7 @@ export const copyTables = (words: Uint32Array, from: number, to: number): void =
     const source = tensorAddress(from, tensor) / 4;
     writeTables(words, tensorAddress(to, tensor), words[source + RECORDS_WORD]!, words[source + PAGES_WORD]!);
     writeCoderAddress(words, tensorAddress(to, tensor), words[source + CODERS_WORD]!);
+    writeFixedScales(words, tensorAddress(to, tensor), words[source + FIXED_SCALES_WORD]!);
     writeRotation(words, tensorAddress(to, tensor), words[source + SIGNS_WORD]!, words[source + TABLE_WORD]!);
   }
 };
@@ -137,6 +157,11 @@ export const copyTables = (words: Uint32Array, from: number, to: number): void =
 export const writeRotation = (words: Uint32Array, tensor: number, signs: number, table: number): void => {
   words[tensor / 4 + SIGNS_WORD] = signs;
   words[tensor / 4 + TABLE_WORD] = table;
+};
+
+/** Writes the address of the fixed scales of a tensor of the codec `float8`, f32 `[kvHeads]`; 0 for dynamic ones. */
+export const writeFixedScales = (words: Uint32Array, tensor: number, scales: number): void => {
+  words[tensor / 4 + FIXED_SCALES_WORD] = scales;
 };
 
 /** Writes the address of the coder of a tensor of the codec `transform`. */

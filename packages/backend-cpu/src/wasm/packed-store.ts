@@ -3,6 +3,7 @@ import { attentionOf, layerShape, sharingShape } from "@kvtuner/plan";
 import { arenaOfLayers } from "./arena-of-layers.ts";
 import { type Arena, createArena } from "./arena.ts";
 import type { Engine } from "./engine.ts";
+import { assertFloat8Scales } from "./float8-scales.ts";
 import { PackedLayer } from "./packed-layer.ts";
 import { type PackedSharing, shareLayer } from "./sharing-layer.ts";
 import { createWorkspace, type Workspace } from "./workspace.ts";
@@ -25,10 +26,12 @@ export interface PackedStore {
 /**
  * Empty layers, spread over as many arenas as a full cache needs.
  *
+ * @throws UnsupportedSchemeError for fixed scales of float8 that are too large
  * @throws OutOfMemoryError when no addresses are left
  * @throws ThreadFailure `BACKEND_THREAD_FAILED` when a worker cannot use them
  */
 export const createStore = async ({ engine, capabilities }: KernelOwner, plan: CachePlan): Promise<PackedStore> => {
+  assertFloat8Scales(plan);
   const places = arenaOfLayers(plan, capabilities);
   const arenas = await Promise.all(Array.from({ length: places.at(-1)! + 1 }, () => createArena(engine)));
   const layers = plan.layers.map(

@@ -19,6 +19,7 @@ import { emptyBlock, type EncodedBlock } from "@kvtuner/quantizers";
 import { aligned, type Arena } from "./arena.ts";
 import { BlockTable } from "./block-table.ts";
 import { CHUNK_TOKENS } from "./chunk.ts";
+import { writeFloat8Scales } from "./float8-scales.ts";
 import {
   PAGE_TOKENS,
   recordLayout,
@@ -109,6 +110,7 @@ export class PackedTensor {
       const coder = writeCoder(arena, this.coder, layer.residency.sinks);
       writeCoderAddress(arena.words, address, coder);
     }
+    writeFloat8Scales(arena, address, scheme, kvHeads);
     writeRotationTables(arena, address, this.stored, assets, { kvHeads, headSize });
   }
 

@@ -1,7 +1,7 @@
 import type { Part } from "@kvtuner/plan";
 import { type EncodedBlock, packCodes, type PartArray, unpackCodes } from "@kvtuner/quantizers";
 import type { Arena } from "./arena.ts";
-import { isUnits, TILE_TOKENS } from "./layer-record.ts";
+import { sharedBy, TILE_TOKENS } from "./layer-record.ts";
 import type { PackedTensor, TokenRange } from "./packed-tensor.ts";
 
 /** The records of a tensor, and scratch to copy through. */
@@ -49,7 +49,10 @@ const eachTile = ({ from, to }: TokenRange, visit: (range: TokenRange) => void):
   }
 };
 
-const readCodes = ({ arena, layer, tensor, head, scratch }: RecordsOfHead, { from, to }: TokenRange): Uint8Array => {
+/** A byte a code, in the order of the image. */
+const readCodes = (records: RecordsOfHead, { from, to }: TokenRange): Uint8Array => {
+  const { arena, layer, tensor, head, scratch } = records;
+  if (tensor.stored.kind === "float8") return bytesOf(records, { from, to });
   arena.kernels.readCodes(layer, Number(tensor.kind === "value"), head, from, to, scratch);
   return arena.bytes.subarray(scratch, scratch + (to - from) * tensor.headSize);
 };
@@ -73,8 +76,9 @@ const copyParameters = (
   for (const { name, dtype, elements, offset } of layout.parts) {
     if (name === "codes") continue;
     const copy = copierOf(image[name]!, arena, dtype, record + offset, way);
-    if (isUnits(name)) {
-      copyUnits(tensor, { from, to }, place, copy);
+    const blockSize = sharedBy(tensor.stored, name);
+    if (blockSize) {
+      copyShared(blockSize, scheme.isChannel ? tensor.headSize : 1, { from, to }, place, copy);
       continue;
     }
     const groups = elements / TILE_TOKENS;
@@ -105,22 +109,25 @@ const copierOf = (
     : (inImage, inRecord) => void (memory[first + inRecord] = numbers[inImage]!);
 };
 
-/** Copies the units of the blocks that a range has tokens of. The image begins with a block. */
-const copyUnits = ({ scheme, headSize }: PackedTensor, { from, to }: TokenRange, place: number, copy: Copy): void => {
-  const { blockSize } = scheme;
-  const width = scheme.isChannel ? headSize : 1;
+/** Copies the numbers that the tokens of each block share, `width` for a block. The image begins with a block. */
+const copyShared = (blockSize: number, width: number, { from, to }: TokenRange, place: number, copy: Copy): void => {
   const firstOfImage = Math.floor((from - place) / blockSize);
   const firstOfTile = Math.floor((from - (from % TILE_TOKENS)) / blockSize);
   for (let block = Math.floor(from / blockSize); block < Math.ceil(to / blockSize); block++)
-    for (let unit = 0; unit < width; unit++)
-      copy((block - firstOfImage) * width + unit, (block - firstOfTile) * width + unit);
+    for (let index = 0; index < width; index++)
+      copy((block - firstOfImage) * width + index, (block - firstOfTile) * width + index);
 };
 
-const writeCodes = (
-  { arena, layer, tensor, head, scratch }: RecordsOfHead,
-  { from, to }: TokenRange,
-  codes: Uint8Array,
-): void => {
+const writeCodes = (records: RecordsOfHead, { from, to }: TokenRange, codes: Uint8Array): void => {
+  const { arena, layer, tensor, head, scratch } = records;
+  if (tensor.stored.kind === "float8") return bytesOf(records, { from, to }).set(codes);
   arena.bytes.set(codes, scratch);
   arena.kernels.writeCodes(layer, Number(tensor.kind === "value"), head, from, to, scratch);
+};
+
+/** The codes of some tokens of one tile, token by token; codec `float8`. */
+const bytesOf = ({ arena, tensor, head }: RecordsOfHead, { from, to }: TokenRange): Uint8Array => {
+  const { headSize } = tensor;
+  const start = tensor.record(head, Math.floor(from / TILE_TOKENS)) + (from % TILE_TOKENS) * headSize;
+  return arena.bytes.subarray(start, start + (to - from) * headSize);
 };

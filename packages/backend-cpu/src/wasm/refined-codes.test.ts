@@ -1,5 +1,13 @@
 import type { KvCache } from "@kvtuner/backend";
-import { type AffineScheme, type Asset, type CacheShape, type LayerScheme, uniformPlan } from "@kvtuner/plan";
+import {
+  type AffineScheme,
+  type Asset,
+  type CacheShape,
+  type LayerScheme,
+  type SchemeOf,
+  uniformPlan,
+} from "@kvtuner/plan";
+import { decodeBlock } from "@kvtuner/quantizers";
 import { Tensor } from "onnxruntime-common";
 import { expect, test } from "vitest";
 import { createReferenceBackend } from "../reference/reference-backend.ts";
@@ -69,6 +77,20 @@ const layerOf = (key: Partial<AffineScheme>, value: Partial<AffineScheme> = {}):
 
 const CHANNELS = { axis: "channel", groupSize: 16, blockSize: 48, clipRule: "range" } as const;
 
+const FLOATS: SchemeOf<"float8"> = {
+  kind: "float8",
+  format: "e4m3",
+  scope: "head",
+  scales: [0.02, 0.004],
+  blockSize: 1,
+};
+
+const floatsOf = (key: Partial<typeof FLOATS>, value: Partial<typeof FLOATS>): LayerScheme => ({
+  ...layerOf({}),
+  key: { ...FLOATS, ...key },
+  value: { ...FLOATS, ...value },
+});
+
 const LAYERS: Readonly<Record<string, LayerScheme>> = {
   "blocks over the ends of tiles": layerOf(
     { ...CHANNELS, parameters: "two-level" },
@@ -77,6 +99,15 @@ const LAYERS: Readonly<Record<string, LayerScheme>> = {
   "blocks longer than tiles": layerOf(
     { parameters: "two-level", blockSize: 140 },
     { parameters: "two-level", format: "symmetric", blockSize: 135 },
+  ),
+  "float8 with fixed scales": floatsOf({}, { format: "e5m2", scope: "tensor", scales: [0.5], blockSize: 7 }),
+  "float8 with dynamic scales": floatsOf(
+    { scales: "dynamic", blockSize: 24 },
+    { format: "e5m2", scope: "token", scales: "dynamic" },
+  ),
+  "float8 with dynamic scales of values": floatsOf(
+    { format: "e5m2", scope: "token", scales: "dynamic", blockSize: 5 },
+    { scales: "dynamic", blockSize: 140 },
   ),
   "tables, keys per token": layerOf({}),
   "tables, keys per channel": layerOf({ ...CHANNELS, bits: 3 }, { format: "symmetric", bits: 2 }),
@@ -120,6 +151,14 @@ test.each(Object.keys(LAYERS))("%s: outputs, bytes and snapshots are the referen
   await cache.dispose();
 });
 
+test("scales of values that would overflow the kernels' sums are refused", async () => {
+  const layer = floatsOf({}, { scope: "tensor", scales: [2 ** 15] });
+  await expect(backend.createCache(SHAPE, planOf(layer))).rejects.toMatchObject({
+    code: "BACKEND_UNSUPPORTED_SCHEME",
+    layer: 0,
+  });
+});
+
 test("numbers that a table turns beyond float16 are rejected, and the cache is unchanged", async () => {
   for (const cache of await open(LAYERS["tables, keys per token"]!)) {
     const [query, key, value] = randomRows(normals(5), 9, SHAPE, 1);
@@ -133,4 +172,26 @@ test("numbers that a table turns beyond float16 are rejected, and the cache is u
     });
     expect(cache.length).toBe(0);
   }
+});
+
+test.each(["e4m3", "e5m2"] as const)("every number of %s is read as it is", async (format) => {
+  const decode = (code: number): number => {
+    const scheme = { ...FLOATS, format, scope: "tensor", scales: [1] } as const;
+    return decodeBlock({ codes: Uint8Array.of(code), scales: new Uint16Array() }, 1, 1, scheme)[0]!;
+  };
+  const numbers = Array.from({ length: 256 }, (_, code) => decode(code)).map((x) => (Number.isFinite(x) ? x : 1));
+  const shape = { layers: 1, queryHeads: 1, kvHeads: 1, headSize: 256 };
+  const scheme = { ...FLOATS, format, scope: "tensor", scales: [1] } as const;
+  const layer: LayerScheme = { key: scheme, value: scheme, residency: { kind: "prefix", sinks: 0, recent: 0 } };
+  const cache = await backend.createCache(shape, uniformPlan({ name: "test", architecture: "test" }, shape, layer));
+  const row = new Tensor(
+    "float32",
+    Float32Array.from(numbers, (x) => x * 1.01),
+    [1, 1, 256],
+  );
+  const output = (await cache.attend(0, row, row, row)).data as Float32Array;
+  expect(cache.bytes().parts["exact"] ?? 0).toBe(0);
+  for (const [code, number] of numbers.entries())
+    expect(Math.abs(output[code]! - number)).toBeLessThanOrEqual(1e-6 * Math.abs(number));
+  await cache.dispose();
 });
