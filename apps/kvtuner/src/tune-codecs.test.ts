@@ -1,9 +1,11 @@
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Plan } from "@kvtuner/plan";
 import { parsePlan } from "@kvtuner/plan/files";
 import { describe, expect, test } from "vitest";
+import { writeTinyModel } from "../test/tiny-model.ts";
 import { inspect } from "./inspect.ts";
 import type { TuneOptions } from "./options.ts";
 import { report } from "./report.ts";
@@ -22,13 +24,11 @@ const OPTIONS = {
   sampleLength: 64,
 } as const;
 
-const read = (out: string): Plan => {
-  const tables = join(out, "plan.safetensors");
-  const assets = existsSync(tables) ? { bytes: new Uint8Array(readFileSync(tables)) } : undefined;
-  const text = readFileSync(join(out, "plan.json"), "utf8");
-  const sha256 = /"sha256": "([0-9a-f]{64})"\s*\}\s*,?\s*$/m.exec(text)?.[1] ?? "";
-  return parsePlan(text, () => assets && { ...assets, sha256 });
-};
+const read = (out: string): Plan =>
+  parsePlan(readFileSync(join(out, "plan.json"), "utf8"), (file) => {
+    const bytes = readFileSync(join(out, file));
+    return { bytes, sha256: createHash("sha256").update(bytes).digest("hex") };
+  });
 
 const withoutTimes = ({ timeMs: _, out: __, ...result }: TuneResult): Omit<TuneResult, "timeMs" | "out"> => result;
 
@@ -119,6 +119,22 @@ describe("tune over settings of methods", () => {
     for (const text of ["skvq:K2V2 reordered", "oscar:INT2", "K8V8", "for backend cpu-reference"])
       expect(page).toContain(text);
     expect(page).not.toContain("NaN");
+  });
+
+  test("tables from gradients are estimated, searched and run by a backend", async () => {
+    const [model, text] = [join(newFolder(), "..", "tiny.gguf"), join(newFolder(), "..", "text.txt")];
+    writeTinyModel(model, {}, 16);
+    const letters = Array.from({ length: 800 }, (_, index) => String.fromCodePoint(97 + ((index * index) % 26)));
+    writeFileSync(text, letters.join(""));
+    const out = newFolder();
+    const options = { codecs: ["transform:channels 3", "compact"], pairs: ["K4V4", "K2V2"], evaluations: 1 };
+    const sizes = { samples: 2, sampleLength: 170, measure: "gradient" } as const;
+    const limit = { kind: "bits", bits: 3.2 } as const;
+    const verify = { verify: true, backend: "cpu-reference" };
+    const { picked, verified } = await tune({ model, out, text, ...options, ...sizes, ...verify, limit });
+    expect(verified).toMatchObject({ backend: "cpu-reference", agrees: true });
+    expect(picked.choices.join()).toContain("transform:channels 3");
+    expect(read(out).assets?.length).toBeGreaterThan(0);
   });
 
   test.each([
