@@ -147,6 +147,11 @@ describe("tune over settings of methods", () => {
       { codecs: ["compact", "kvquant"], for: "cpu" },
       /--codecs .*backend cpu can store, got kvquant; use --for cpu-reference/,
     ],
+    [
+      "a pair that the backend cannot store",
+      { codecs: ["compact"], pairs: ["K8V8", "K1V1"], for: "cuda" },
+      /--pairs .*backend cuda can store, got compact:K1V16; use --for cpu/,
+    ],
   ] satisfies [string, Partial<TuneOptions>, RegExp][])(
     "%s is an error before anything is measured",
     async (_, options, words) => {

@@ -8,6 +8,9 @@ import {
 import { FLOAT16, type CacheShape } from "@kvtuner/plan";
 import { isCalibrated } from "../methods/method.ts";
 import { OptionError } from "../option-values.ts";
+import { cachesOf } from "../pipeline/verify.ts";
+import { halvesOf } from "../space/halves.ts";
+import type { SearchSpace } from "../space/space.ts";
 import { settingName, type SearchedSetting } from "./codecs.ts";
 
 /** A backend that plans are to run on. */
@@ -54,6 +57,22 @@ const mayStore = (target: Target, { setting }: SearchedSetting, shape: CacheShap
   if (isCalibrated(setting))
     return [key, value].every((families) => families.some(({ kind }) => kind === setting.codec));
   return setting.layers(shape).every((layer) => supportsScheme(key, layer.key) && supportsScheme(value, layer.value));
+};
+
+/**
+ * Checks that a backend stores the keys and the values of all pairs: those are searched as the user lists them.
+ *
+ * @throws OptionError for one that it cannot store, with a backend that can
+ */
+export const assertPairsStored = (space: SearchSpace, [target, ...others]: readonly Target[]): void => {
+  if (target === undefined) return;
+  for (const [index, plan] of cachesOf(space).entries()) {
+    if (storesPlan(target, plan)) continue;
+    const fitting = others.find((other) => storesPlan(other, plan));
+    const advice = fitting === undefined ? "" : `; use --for ${fitting.name}, or leave it out`;
+    const { id } = halvesOf(space).halves[index]!;
+    throw new OptionError("pairs", `what backend ${target.name} can store`, `${id}${advice}`);
+  }
 };
 
 /**

@@ -24,7 +24,7 @@ import type { StudyOptions } from "./options.ts";
 import { writeRequest, type StudyRequest } from "./request.ts";
 import { calibrationStep, runStudy, type StudyResult, type StudyRun } from "./run-study.ts";
 import { readSettings, studySettings } from "./settings.ts";
-import { assertRuns, storableSettings, type Target } from "./storable.ts";
+import { assertPairsStored, assertRuns, storableSettings, type Target } from "./storable.ts";
 import { openStudy, STUDY_FILES, type Study } from "./study.ts";
 
 /** What a model is tuned for, and on what. */
@@ -137,6 +137,7 @@ const prepare = (model: TunableModel, tuning: Tuning, hooks: TuningHooks): Prepa
   const { modes, settings } = searchedCodecs(tuning.study.codecs ?? []);
   for (const target of targets.slice(0, 1)) assertRuns(target, shape);
   const pairs = mixedSpace(shape, modes, [], tuning.study);
+  if (modes.length > 0 || settings.length === 0) assertPairsStored(pairs, targets);
   const task = tuning.task && openTask(model, tuning.task, hooks.warn);
   const samples = givenSamples(model, tuning, task);
   const study = task && samples ? { ...tuning.study, ...sizesOf(samples) } : tuning.study;
