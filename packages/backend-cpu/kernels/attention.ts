@@ -26,7 +26,7 @@ import { rotateBack, rotateQueries } from "./rotation";
 import { capScores, hideScores, scale, weighTile } from "./softmax";
 import { foldQuery, scoreTransform } from "./transform-keys";
 import { isTransformed } from "./transform-table";
-import { decodeKeys, decodeValues } from "./transform-tile";
+import { decodeKeys, expectValues } from "./transform-tile";
 import { addTransform, unfoldSums } from "./transform-values";
 import { useTile } from "./two-level";
 import { addRecord } from "./values";
@@ -244,7 +244,10 @@ function attendTile(layer: usize, head: i32, segments: usize, rows: i32, tile: i
   }
 }
 
-/** Decodes the tokens of a tile that any row reads coded: those that the last one does, which has the most codes. Other codecs decode for each row. */
+/**
+ * Decodes the tokens of a tile that any row reads coded: those that the last one does, which has the most codes. Values wait until a row
+ * adds some. Other codecs decode for each row.
+ */
 function decodeTile(layer: usize, head: i32, segments: usize, tile: i32, first: i32, end: i32): void {
   if (tile < 0) return;
   const keys = min(end, endOf(segments + KEY_ENDS, CODED)) - first;
@@ -252,7 +255,7 @@ function decodeTile(layer: usize, head: i32, segments: usize, tile: i32, first: 
   if (keys > 0 && isFloat8(layer + KEY)) expandKeys(layer, head, tile, keys);
   if (values > 0 && isFloat8(layer + VALUE)) expandValues(layer, head, tile, values);
   if (keys > 0 && isTransformed(layer + KEY)) decodeKeys(layer, head, tile, keys);
-  if (values > 0 && isTransformed(layer + VALUE)) decodeValues(layer, head, tile, values);
+  expectValues(values);
 }
 
 /** Pointers of the tokens of a tile that any row reads exact: those that the first one does, which has the fewest codes. */
@@ -306,7 +309,7 @@ function addSegments(
     if (to <= from) continue;
     if (!isCoded(segment)) addExact(layer, row, from, to, active);
     else if (isFloat8(layer + VALUE)) addFloats(layer, row, to, active);
-    else if (isTransformed(layer + VALUE)) addTransform(layer, head, row, to, active);
+    else if (isTransformed(layer + VALUE)) addTransform(layer, head, tile, row, to, active);
     else addRecord(layer, recordOf(layer + VALUE, head, tile), row, to, active);
     from = to;
   }

@@ -52,8 +52,19 @@ export function decodeKeyFloats(layer: usize, head: i32, tile: i32, count: i32):
   turnTile(<usize>part(coder, ROPE), count);
 }
 
-/** Decodes the channels of the first `count` values of a tile, into `valueWords` or `valueTile`. */
-export function decodeValues(layer: usize, head: i32, tile: i32, count: i32): void {
+/** Values of a tile that have to be decoded before any are added; 0 where they are. */
+let expected: i32 = 0;
+
+/** Before a tile: how many of its values {@link decodeValues} is to decode. */
+export function expectValues(count: i32): void {
+  expected = count;
+}
+
+/** Decodes the channels of the expected values of a tile, unless they are, into `valueWords` or `valueTile`. */
+export function decodeValues(layer: usize, head: i32, tile: i32): void {
+  const count = expected;
+  expected = 0;
+  if (count === 0) return;
   const coder = coderOf(layer + VALUE, head);
   const record = coderRecord(layer + VALUE, coder, tile);
   if (part(coder, DECODES_WORDS)) return decodeValueWords(coder, record, count);

@@ -3,17 +3,19 @@ import { multiplyAdd } from "./multiply-add";
 import { sumLanes } from "./round-factors";
 import { active, scores, state, valueTile, weights } from "./row-state";
 import { CHANNELS, channelOf, coderOf, DECODES_WORDS, EXACT_MEAN, MATRIX, part, PLACE } from "./transform-table";
+import { decodeValues } from "./transform-tile";
 import { addWords } from "./transform-word-values";
 
 /**
- * Adds the first `count` tokens of a tile, which `valueTile` has, weighted by what is in `scores`, to a row: their channels to its decoded
+ * Adds the first `count` tokens of a tile, weighted by what is in `scores`, to a row: their channels to its decoded
  * sum, their means to its exact sum, for the first `heads` heads of the active ones.
  */
-export function addTransform(layer: usize, head: i32, row: usize, count: i32, heads: i32): void {
+export function addTransform(layer: usize, head: i32, tile: i32, row: usize, count: i32, heads: i32): void {
   const value = layer + VALUE;
   const coder = coderOf(value, head);
   const valueSize = field(value, HEAD_SIZE);
   const mean = <usize>part(coder, EXACT_MEAN);
+  decodeValues(layer, head, tile);
   const decodesWords = part(coder, DECODES_WORDS) !== 0;
   if (decodesWords) addWords(layer, coder, row, count, heads);
   for (let index = 0; index < heads; index++) {
