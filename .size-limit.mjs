@@ -12,7 +12,7 @@ const limits = {
   "@kvtuner/search": "14 kB",
   "@kvtuner/backend": "18 kB",
   "@kvtuner/backend/test": "37 kB",
-  "@kvtuner/backend-cpu": "95 kB",
+  "@kvtuner/backend-cpu": "75 kB",
   "@kvtuner/backend-cuda": "30 kB",
   "@kvtuner/backend-webgpu": "51 kB",
   "@kvtuner/decoder": "115 kB",

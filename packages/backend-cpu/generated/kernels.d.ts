@@ -1,4 +1,4 @@
-/** Base64 of the kernels as WebAssembly with 128-bit SIMD; `kernels.js` is made by `tools/build-kernels.mjs`. */
+/** Hexadecimal digits of the kernels as WebAssembly with 128-bit SIMD; `kernels.js` is made by `tools/build-kernels.mjs`. */
 export declare const baselineKernels: string;
 /** The same with relaxed SIMD. */
 export declare const relaxedKernels: string;

@@ -106,5 +106,10 @@ const CODE: Readonly<Record<Simd, string>> = {
 /** All modules. */
 export const SIMDS: readonly Simd[] = ["baseline", "relaxed", "dot-products"];
 
-const bytesOf = (simd: Simd): Uint8Array<ArrayBuffer> =>
-  Uint8Array.from(atob(CODE[simd]), (character) => character.charCodeAt(0));
+/** From hexadecimal digits. */
+const bytesOf = (simd: Simd): Uint8Array<ArrayBuffer> => {
+  const digits = CODE[simd];
+  return Uint8Array.from({ length: digits.length / 2 }, (_, index) =>
+    parseInt(digits.slice(2 * index, 2 * index + 2), 16),
+  );
+};
