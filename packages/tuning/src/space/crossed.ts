@@ -78,17 +78,18 @@ const mixed = (key: HalfChoice, value: HalfChoice, layers: number): Choice => {
   if (shorthand !== undefined) return { id: shorthand, label: shorthand, scheme };
   return {
     id: `${key.id} ${value.id}`,
-    label: `${key.label} / ${withoutMethodOf(key.label, value.label)}`,
+    label: `${key.label} / ${withoutWordsOf(key.label, value.label)}`,
     scheme,
     layers: Array.from({ length: layers }, (_, layer) => schemeOf(layer)),
     halves: { key: key.id, value: value.id },
   };
 };
 
-/** The label without the method that the other one names already. */
-const withoutMethodOf = (named: string, label: string): string => {
-  const method = named.replace(/:.*/, ":");
-  return label.startsWith(method) ? label.slice(method.length) : label;
+/** The label without the words that the other one begins with too: `3` beside `transform:channels 2.5`. */
+const withoutWordsOf = (named: string, label: string): string => {
+  const words = label.split(/(?<=[: ])/);
+  const rest = words.findIndex((_, index) => !named.startsWith(words.slice(0, index + 1).join("")));
+  return words.slice(Math.max(0, rest)).join("");
 };
 
 /** The distinct choices with their costs, and static tables that their schemes name. */
