@@ -17,8 +17,8 @@ const LABELLED = 16;
 
 /** Layers along a page, or down a phone. */
 export const matrixAxes = (width: ChartWidth, pairs: readonly string[], layers: number, grid: boolean): MatrixAxes => {
-  // Wide enough for keys of one method beside values of another.
-  const axis = { domain: false, ticks: false, grid, labelOverlap: "greedy", labelLimit: 240 } as const;
+  // Keys of one method beside values of another. Without a browser, Vega takes text for wider than it is.
+  const axis = { domain: false, ticks: false, grid, labelOverlap: "greedy", labelLimit: 400 } as const;
   const everyFifth = WIDTH.wide / layers < LABELLED ? { values: multiplesOfFive(layers) } : {};
   const pair = { field: "pair", type: "ordinal", title: null, sort: [...pairs] } as const;
   const layer = { field: "layer", type: "ordinal", title: "layer" } as const;

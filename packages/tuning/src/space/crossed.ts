@@ -88,8 +88,9 @@ const mixed = (key: HalfChoice, value: HalfChoice, layers: number): Choice => {
 /** The label without the words that the other one begins with too: `3` beside `transform:channels 2.5`. */
 const withoutWordsOf = (named: string, label: string): string => {
   const words = label.split(/(?<=[: ])/);
-  const rest = words.findIndex((_, index) => !named.startsWith(words.slice(0, index + 1).join("")));
-  return words.slice(Math.max(0, rest)).join("");
+  const last = words.length - 1;
+  const shared = words.findIndex((_, index) => index === last || !named.startsWith(words.slice(0, index + 1).join("")));
+  return words.slice(shared).join("");
 };
 
 /** The distinct choices with their costs, and static tables that their schemes name. */
