@@ -25,10 +25,10 @@ const LARGEST_WORD: f32 = 16383;
 /** What factors of a query may add up to in magnitude, so that sums fit 32 bits. */
 const LARGEST_SUM: f32 = 130000;
 /**
- * What a query's products with a key may add up to at most, in powers of 2. Rounding to int16 is off by about 1e-5 of that: from the
+ * What a query's products with a key may add up to at most, in powers of 2. Rounding to int16 is off by about 7e-6 of that: from the
  * first limit on a second pass adds what the factors leave out, from the second one on words are too coarse.
  */
-const FINE_FROM: f32 = 64;
+const FINE_FROM: f32 = 96;
 const COARSE_FROM: f32 = 512;
 
 const ROW_BYTES: usize = 2 * <usize>TILE;
