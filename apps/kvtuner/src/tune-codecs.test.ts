@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Plan } from "@kvtuner/plan";
+import type { Asset, LayerScheme, Plan } from "@kvtuner/plan";
 import { parsePlan } from "@kvtuner/plan/files";
 import { describe, expect, test } from "vitest";
 import { writeTinyModel } from "../test/tiny-model.ts";
@@ -32,13 +32,41 @@ const read = (out: string): Plan =>
 
 const withoutTimes = ({ timeMs: _, out: __, ...result }: TuneResult): Omit<TuneResult, "timeMs" | "out"> => result;
 
-/** A fake model that counts how often it was traced. */
+/** Tables that schemes name. */
+const namedBy = (layers: readonly LayerScheme[]): Set<string> => {
+  const schemes = layers.flatMap(({ key, value }) => [key, value]);
+  return new Set(
+    schemes.flatMap((scheme) => Object.values(scheme).map(String)).filter((name) => /\/layers\./.test(name)),
+  );
+};
+
+interface Evaluates {
+  evaluate(plans: readonly (readonly LayerScheme[])[], options?: { readonly assets?: readonly Asset[] }): unknown;
+}
+
+/** The evaluator, which throws where a plan lacks a table. */
+const strict = <Own extends Evaluates>(evaluator: Own): Own => ({
+  ...evaluator,
+  evaluate: async (plans: readonly (readonly LayerScheme[])[], options?: { readonly assets?: readonly Asset[] }) => {
+    const given = new Set((options?.assets ?? []).map(({ name }) => name));
+    for (const name of plans.flatMap((layers) => [...namedBy(layers)]))
+      if (!given.has(name)) throw new Error(`no table ${name}`);
+    return evaluator.evaluate(plans, options);
+  },
+});
+
+/** A fake model that counts how often it was traced, and needs the tables of plans. */
 const counted = (afterScore?: (scored: number) => void): FakeModel & { readonly traced: () => number } => {
   const model = fakeModel(afterScore);
   let traced = 0;
   return {
     ...model,
     traced: () => traced,
+    evaluator: async (samples) => strict(await model.evaluator(samples)),
+    tasks: {
+      ...model.tasks!,
+      evaluator: async (...given) => strict(await model.tasks!.evaluator(...given)),
+    },
     trace: async (...given) => {
       traced++;
       await model.trace(...given);
@@ -63,10 +91,7 @@ describe("tune over settings of methods", () => {
     for (const bits of [3.2, 16]) {
       await tune({ model: fakeModel(), out, ...OPTIONS, limit: { kind: "bits", bits } });
       const { layers, assets = [] } = read(out);
-      const schemes = layers.flatMap(({ key, value }) => [key, value]);
-      const fields = schemes.flatMap((scheme) => Object.values(scheme).map(String));
-      const named = new Set(fields.filter((field) => field.includes("/layers.")));
-      expect(new Set(assets.map(({ name }) => name))).toEqual(named);
+      expect(new Set(assets.map(({ name }) => name))).toEqual(namedBy(layers));
       expect(existsSync(join(out, "plan.safetensors"))).toBe(assets.length > 0);
       counts.push(assets.length);
     }
@@ -119,6 +144,21 @@ describe("tune over settings of methods", () => {
     for (const text of ["skvq:K2V2 reordered", "oscar:INT2", "K8V8", "for backend cpu-reference"])
       expect(page).toContain(text);
     expect(page).not.toContain("NaN");
+  });
+
+  test("with a task, calibrates on its prompts and evaluates answers with the tables", async () => {
+    const [task, out] = [join(newFolder(), "..", "task.jsonl"), newFolder()];
+    const prompts = Array.from({ length: 30 }, (_, index) => ({
+      prompt: `what is ${index} and so on?`,
+      answer: `${index}`,
+    }));
+    writeFileSync(task, prompts.map((prompt) => JSON.stringify({ ...prompt, compare: "exact" })).join("\n"));
+    const { sampleLength: _, ...options } = OPTIONS;
+    const model = counted();
+    const { picked } = await tune({ model, out, ...options, task, limit: { kind: "bits", bits: 3.2 } });
+    expect(picked.task?.isComplete).toBe(true);
+    expect(new Set(read(out).assets?.map(({ name }) => name))).toEqual(namedBy(read(out).layers));
+    expect(model.answered()).toBeGreaterThan(0);
   });
 
   test("tables from gradients are estimated, searched and run by a backend", async () => {
