@@ -60,7 +60,7 @@ export const STUDY_OPTIONS = {
   codecs,
   for: textOption(
     "<backend>",
-    "backend that has to store the plan: settings of methods that it cannot store are left out (default: that of --verify)",
+    "backend that has to store the plan: settings of methods that it cannot store are left out (default: that of --verify, or cpu; any for pairs of modes alone)",
   ),
   pairs,
   sinks: wholeOption(
