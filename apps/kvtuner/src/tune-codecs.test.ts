@@ -170,9 +170,9 @@ describe("tune over settings of methods", () => {
     const options = { codecs: ["transform:channels 3", "compact"], pairs: ["K4V4", "K2V2"], evaluations: 1 };
     const sizes = { samples: 2, sampleLength: 170, measure: "gradient" } as const;
     const limit = { kind: "bits", bits: 3.2 } as const;
-    const verify = { verify: true, backend: "cpu-reference" };
+    const verify = { verify: true, backend: "cpu" };
     const { picked, verified } = await tune({ model, out, text, ...options, ...sizes, ...verify, limit });
-    expect(verified).toMatchObject({ backend: "cpu-reference", agrees: true });
+    expect(verified).toMatchObject({ backend: "cpu", agrees: true });
     expect(picked.choices.join()).toContain("transform:channels 3");
     expect(read(out).assets?.length).toBeGreaterThan(0);
   });
