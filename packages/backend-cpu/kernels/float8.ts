@@ -1,5 +1,5 @@
 import { addExact, scoreExact } from "./exact";
-import { loadHalf } from "./float16";
+import { loadHalf, loadRow } from "./float16";
 import { BLOCK, field, FIXED_SCALES, FLOAT8, HEAD_SIZE, HEADS, KEY, recordOf, SCALES, TILE, VALUE } from "./layout";
 import { active, keyFloats, keyRows, keyScales, scores, valueFloats, valueRows, valueScales } from "./row-state";
 
@@ -45,9 +45,16 @@ function pointTo(list: usize, rows: usize, headSize: i32, count: i32): void {
 }
 
 function multiply(head: i32, factors: usize, count: i32): void {
-  const at = scores + (<usize>(head * TILE) << 2);
-  for (let token: usize = 0; token < <usize>count << 2; token += 4)
-    store<f32>(at + token, load<f32>(at + token) * load<f32>(factors + token));
+  let at = scores + (<usize>(head * TILE) << 2);
+  const end = at + (<usize>count << 2);
+  for (; at + 16 <= end; at += 16) {
+    v128.store(at, f32x4.mul(v128.load(at), v128.load(factors)));
+    factors += 16;
+  }
+  for (; at < end; at += 4) {
+    store<f32>(at, load<f32>(at) * load<f32>(factors));
+    factors += 4;
+  }
 }
 
 function expand(tensor: usize, head: i32, tile: i32, count: i32, rows: usize, scalesAt: usize): void {
@@ -66,11 +73,25 @@ function expand(tensor: usize, head: i32, tile: i32, count: i32, rows: usize, sc
   loadScales(tensor, record, head, tile * TILE, count, scalesAt);
 }
 
-/** Sixteen e4m3: with an exponent, its bias is 8 less than float16's. */
+/** Sixteen e4m3. With an exponent, its bias is 8 less than float16's; numbers without one are rare. */
 // @ts-ignore: decorator
 @inline
 function expandE4m3(codes: v128, to: usize): void {
   const isSubnormal = i8x16.eq(v128.and(codes, i8x16.splat(0x78)), i8x16.splat(0));
+  if (v128.any_true(isSubnormal)) return expandSubnormals(codes, isSubnormal, to);
+  storeBytes(i8x16.splat(0), codes, to);
+  v128.store(to, moveExponents(v128.load(to)));
+  v128.store(to, moveExponents(v128.load(to, 16)), 16);
+}
+
+/** Eight e4m3 in upper bytes. */
+// @ts-ignore: decorator
+@inline
+function moveExponents(codes: v128): v128 {
+  return i16x8.add(v128.and(i16x8.shr_s(codes, 1), i16x8.splat(<i16>0xbf80)), i16x8.splat(0x2000));
+}
+
+function expandSubnormals(codes: v128, isSubnormal: v128, to: usize): void {
   const normal = i8x16.add(v128.and(i8x16.shr_u(codes, 1), i8x16.splat(0x3f)), i8x16.splat(0x20));
   const subnormal = i8x16.swizzle(v128.load(SUBNORMALS), v128.and(codes, i8x16.splat(7)));
   const sign = v128.and(codes, i8x16.splat(-128));
@@ -88,11 +109,13 @@ function storeBytes(lower: v128, upper: v128, to: usize): void {
 
 function loadScales(tensor: usize, record: usize, head: i32, first: i32, count: i32, to: usize): void {
   const fixed = <usize>field(tensor, FIXED_SCALES);
-  const block = field(tensor, BLOCK);
-  const stored = record + field(tensor, SCALES);
-  for (let token = 0; token < count; token++) {
-    const index = fixed ? 0 : (first + token) / block - first / block;
-    const scale = fixed ? load<f32>(fixed + (<usize>head << 2)) : loadHalf(stored + (<usize>index << 1));
-    store<f32>(to + (<usize>token << 2), scale);
+  const block = fixed ? TILE : field(tensor, BLOCK);
+  let stored = record + field(tensor, SCALES);
+  if (block === 1) return loadRow(stored, to, (count + 3) & ~3);
+  let left = block - (first % block);
+  for (let token = 0; token < count; stored += 2) {
+    const scale = fixed ? load<f32>(fixed + (<usize>head << 2)) : loadHalf(stored);
+    for (const end = min(count, token + left); token < end; token++) store<f32>(to + (<usize>token << 2), scale);
+    left = block;
   }
 }

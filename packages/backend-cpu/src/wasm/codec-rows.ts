@@ -66,12 +66,10 @@ export const readRows = (records: Records, { from, to }: TokenRange, coded: numb
 const exactRows = ({ arena, tensor }: Records, head: number, { from, to }: TokenRange): Float32Array => {
   const { headSize } = tensor;
   const rows = new Float32Array((to - from) * headSize);
-  for (let token = from; token < to; token++) {
+  const { halves } = arena;
+  for (let token = from, at = 0; token < to; token++) {
     const start = tensor.rowIndex(head, token);
-    rows.set(
-      Float32Array.from(arena.halves.subarray(start, start + headSize), numberFromFloat16),
-      (token - from) * headSize,
-    );
+    for (let index = start; index < start + headSize; index++) rows[at++] = numberFromFloat16(halves[index]!);
   }
   return rows;
 };

@@ -106,10 +106,17 @@ const CODE: Readonly<Record<Simd, string>> = {
 /** All modules. */
 export const SIMDS: readonly Simd[] = ["baseline", "relaxed", "dot-products"];
 
-/** From hexadecimal digits. */
+/** From hexadecimal digits in lower case. */
 const bytesOf = (simd: Simd): Uint8Array<ArrayBuffer> => {
   const digits = CODE[simd];
-  return Uint8Array.from({ length: digits.length / 2 }, (_, index) =>
-    parseInt(digits.slice(2 * index, 2 * index + 2), 16),
-  );
+  const bytes = new Uint8Array(digits.length / 2);
+  for (let index = 0; index < bytes.length; index++)
+    bytes[index] = 16 * digitAt(digits, 2 * index) + digitAt(digits, 2 * index + 1);
+  return bytes;
+};
+
+/** Letters follow "`", which is 0x60. */
+const digitAt = (digits: string, place: number): number => {
+  const code = digits.charCodeAt(place);
+  return (code & 15) + 9 * (code >> 6);
 };
