@@ -14,7 +14,7 @@ const limits = {
   "@kvtuner/backend/test": "37 kB",
   "@kvtuner/backend-cpu": "75 kB",
   "@kvtuner/backend-cuda": "30 kB",
-  "@kvtuner/backend-webgpu": "51 kB",
+  "@kvtuner/backend-webgpu": "56 kB",
   "@kvtuner/decoder": "115 kB",
   "@kvtuner/decoder/node": "39 kB",
   "@kvtuner/evaluation": "174 kB",

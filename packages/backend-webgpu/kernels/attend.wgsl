@@ -69,7 +69,7 @@ fn main(@builtin(workgroup_id) place: vec3u, @builtin(local_invocation_index) la
   let end_tile = min(first_tile + call.tiles_in_split, call.end_tile);
   load_queries(head, first_vector, lane);
   start_keys(head, lane);
-  start_scores(lane);
+  start_scores(head, first_vector, lane);
   start_cap(lane);
   var visible: array<vec2u, VECTORS>;
   for (var vector = 0u; vector < VECTOR_COUNT; vector++) {
@@ -79,7 +79,7 @@ fn main(@builtin(workgroup_id) place: vec3u, @builtin(local_invocation_index) la
   var totals: array<f32, VECTORS>;
   var sums: array<vec4f, SUMS>;
   for (var tile = first_tile; tile < end_tile; tile++) {
-    stage_keys(head, slot_of(call.key, tile), lane);
+    stage_keys(head, tile, slot_of(call.key, tile), lane);
     workgroupBarrier();
     var scores = score_token(head, slot_of(call.key, tile), lane);
     let token = tile * TILE + lane;

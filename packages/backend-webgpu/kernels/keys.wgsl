@@ -8,7 +8,7 @@ fn start_keys(head: u32, lane: u32) {
   workgroupBarrier();
 }
 
-fn stage_keys(head: u32, slot: u32, lane: u32) {
+fn stage_keys(head: u32, tile: u32, slot: u32, lane: u32) {
   if (IS_KEY_CHANNEL) { stage_channel_keys(head, slot, lane); }
 }
 

@@ -13,6 +13,10 @@ struct Reduce {
   group: u32,
   // The scale of scores, times log2(e).
   query_factor: f32,
+  // Of values of the codec `transform`: start of the first KV head in the tables, words per head, and whether they have a matrix.
+  heads_start: u32,
+  head_words: u32,
+  has_matrix: u32,
 }
 
 const NAN: u32 = 0x7fc00000u;
@@ -36,12 +40,14 @@ fn main(@builtin(workgroup_id) place: vec3u, @builtin(local_invocation_index) la
     largest = max(largest, statistics[partial * call.vectors + vector].x);
   }
   var total = exp2(sink - largest);
+  var transformed = 0.0;
   // Of transformed values and of others, for each of the lane's vectors of four.
   var sums = array<vec4f, 2u * LANE_QUADS>();
   for (var partial = 0u; partial < call.partials; partial++) {
     let index = partial * call.vectors + vector;
     let weight = exp2(statistics[index].x - largest);
     total += weight * statistics[index].y;
+    if (partial < call.rotated) { transformed += weight * statistics[index].y; }
     let kind = select(1u, 0u, partial < call.rotated);
     for (var step = 0u; step < LANE_QUADS; step++) {
       let quad = lane + step * TILE;
@@ -51,7 +57,7 @@ fn main(@builtin(workgroup_id) place: vec3u, @builtin(local_invocation_index) la
   for (var quad = lane; quad < QUADS; quad += TILE) {
     for (var index = 0u; index < 4u; index++) { row[4u * quad + index] = sums[2u * (quad / TILE)][index]; }
   }
-  if (call.rotated > 0u) { rotate_row(lane); }
+  if (call.rotated > 0u) { restore_row(vector, transformed, lane); }
   workgroupBarrier();
   let poison = atomicLoad(&is_poisoned);
   for (var quad = lane; quad < QUADS; quad += TILE) {

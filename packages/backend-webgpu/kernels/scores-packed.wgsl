@@ -11,7 +11,7 @@ var<workgroup> low_digits: array<vec4u, VECTORS * UNITS>;
 var<workgroup> unit_sums: array<vec2f, VECTORS * UNITS>;
 var<workgroup> query_steps: array<f32, VECTORS>;
 
-fn start_scores(lane: u32) {
+fn start_scores(head: u32, first_vector: u32, lane: u32) {
   if (KEY_BITS == 16u || IS_KEY_CHANNEL) { return; }
   if (lane < VECTOR_COUNT) { query_steps[lane] = largest_of_query(lane) / MOST_STEPS; }
   workgroupBarrier();

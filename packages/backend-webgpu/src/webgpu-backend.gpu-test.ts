@@ -6,6 +6,7 @@ import { PACKED_DOT_PRODUCTS } from "./kernels/kernel-source.ts";
 import { PLAIN } from "./kernels/variant.ts";
 import { nodeGpu, testDevice } from "./test-support/node-gpu.ts";
 import { cpuCall } from "./test-support/rows.ts";
+import { withoutTransform } from "./test-support/without-transform.ts";
 import { createWebGpuBackend, type WebGpuBackend, type WebGpuOptions } from "./webgpu-backend.ts";
 
 const loader = new URL("../../../tools/typescript-loader.mjs", import.meta.url).href;
@@ -13,8 +14,8 @@ const loader = new URL("../../../tools/typescript-loader.mjs", import.meta.url).
 const { device, skipped } = await testDevice();
 
 /** All backends share the device, and so the compiled kernels. */
-const backendWith = (options: WebGpuOptions): Promise<WebGpuBackend> =>
-  createWebGpuBackend({ device: device!, ...options });
+const backendWith = async (options: WebGpuOptions): Promise<WebGpuBackend> =>
+  withoutTransform(await createWebGpuBackend({ device: device!, ...options }));
 
 /** The whole suite, also in another process. */
 const conformance = (name: string, options: WebGpuOptions, exportName: string): void =>

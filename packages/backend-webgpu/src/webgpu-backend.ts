@@ -37,7 +37,7 @@ export interface WebGpuBackend extends Backend {
 /**
  * The WebGPU backend, "webgpu": attention over packed caches on a GPU, in browsers and in Node with the package `webgpu`.
  * It stores 2, 3, 4, 8 and 16 bits, keys per token or per channel, values per token, each with or without the Hadamard
- * transform, at head size 512 and multiples of 16 up to 256. Layers may have spans, capped scores and sink logits, differ
+ * transform, and the codec `transform`, at head size 512 and multiples of 16 up to 256. Layers may have spans, capped scores and sink logits, differ
  * in size, and share caches. Values may have another size than keys.
  *
  * Query, key and value of a call are all on the CPU, or all in buffers of the backend's device with the usage COPY_SRC.

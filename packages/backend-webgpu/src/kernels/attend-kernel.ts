@@ -2,12 +2,20 @@ import { headConstants, valueConstants } from "./head-constants.ts";
 import { type KernelSource, kernelSource, part, partFor } from "./kernel-source.ts";
 import { type Variant, variantName } from "./variant.ts";
 
+/**
+ * How kernels read codes of the codec `transform`: `folded` ones are channels of a basis that queries or outputs change to; `turned` ones
+ * are channels of keys before RoPE; `mixed` ones need a product with a matrix for each key before RoPE.
+ */
+export type TransformForm = "folded" | "turned" | "mixed";
+
 /** Format of keys or values: 16-bit rows, or codes grouped along a token or a channel. */
 export interface ReadFormat {
   /** False for 16-bit rows. */
   readonly isCoded: boolean;
   readonly bits: number;
   readonly isChannel: boolean;
+  /** Of codes of the codec `transform`. */
+  readonly form?: TransformForm | undefined;
 }
 
 /** What an attention kernel is specialized for. */
@@ -50,7 +58,9 @@ const LARGEST_PACKED_HEAD = 224;
 
 /** Packed dot products need codes with one scale per token: 16-bit keys and keys per channel are unpacked. */
 const canPack = ({ headSize, valueSize, key }: AttendKernel, { specialized }: Variant): boolean =>
-  Math.max(headSize, valueSize) <= LARGEST_PACKED_HEAD && !(specialized && (!key.isCoded || key.isChannel));
+  Math.max(headSize, valueSize) <= LARGEST_PACKED_HEAD &&
+  !(specialized && (!key.isCoded || key.isChannel)) &&
+  !key.form;
 
 const sources = new Map<string, KernelSource>();
 
@@ -60,38 +70,67 @@ const kernelName = (kernel: AttendKernel, { specialized }: Variant): string => {
   const cap = isCapped ? " capped" : "";
   return specialized
     ? `attend ${sizes} ${vectors} ${formatName(key)} ${formatName(value)}${cap}`
-    : `attend ${sizes}${cap}`;
+    : `attend ${sizes}${formName("k", key)}${formName("v", value)}${cap}`;
 };
 
-const formatName = ({ bits, isChannel }: ReadFormat): string => `${bits}${isChannel ? "c" : "t"}`;
+const formatName = ({ bits, isChannel, form }: ReadFormat): string => form ?? `${bits}${isChannel ? "c" : "t"}`;
+
+const formName = (prefix: string, { form }: ReadFormat): string => (form ? ` ${prefix}-${form}` : "");
 
 const composed = (kernel: AttendKernel, variant: Variant): KernelSource => {
   const { headSize, valueSize } = kernel;
   const { constants, names } = variant.specialized ? specialized(kernel) : forAll(kernel);
-  const all = { ...headConstants(headSize), ...valueConstants(headSize, valueSize), ...constants };
+  const hasTables = kernel.key.form !== undefined || kernel.value.form !== undefined;
+  const all = {
+    ...headConstants(headSize),
+    ...valueConstants(headSize, valueSize),
+    ...constants,
+    ...(hasTables && { TABLES_BINDING: "7u", IS_CAPPED: String(kernel.isCapped) }),
+  };
   return kernelSource(
     kernelName(kernel, variant),
-    ["read", "read", "read", "read", "write", "write"],
+    ["read", "read", "read", "read", "write", "write", ...(hasTables ? (["read"] as const) : [])],
     variant,
     all,
     partsOf(kernel, variant).map((text) => renamed(text, names)),
   );
 };
 
-const COMMON_PARTS = "attend region weights words float16 scores keys key-16 key-codes key-token values".split(" ");
+const COMMON_PARTS = ["attend", "region", "weights", "words", "float16"];
 
 /** Beyond this, parameters of a tile's keys per channel exceed 16 KiB of shared memory. */
 const LARGEST_STAGED_HEAD = 256;
 
-const partsOf = ({ headSize, isCapped }: AttendKernel, { float16, subgroups, packed }: Variant): string[] => [
+const partsOf = (kernel: AttendKernel, { float16, subgroups, packed }: Variant): string[] => [
   ...COMMON_PARTS.map(part),
-  ...["codes", "rows-16"].flatMap((file) => [partFor("key", file), partFor("value", file)]),
+  ...keyParts(kernel, packed),
+  ...valueParts(kernel),
+  ...(kernel.key.form || kernel.value.form ? [part("transform-tables")] : []),
   part(float16 ? "half-native" : "half-software"),
-  part(packed ? "scores-packed" : "scores-unpacked"),
   part(subgroups ? "largest-subgroup" : "largest-shared"),
-  part(headSize <= LARGEST_STAGED_HEAD ? "key-channel" : "key-channel-direct"),
-  part(isCapped ? "softcap" : "no-softcap"),
+  part(kernel.isCapped ? "softcap" : "no-softcap"),
 ];
+
+const keyParts = ({ headSize, key: { form } }: AttendKernel, isPacked: boolean): string[] =>
+  form
+    ? [partFor("key", "transform-codes"), ...["transform-keys", ...SCORE_PARTS[form]].map(part)]
+    : [
+        ...["scores", "keys", "key-16", "key-codes", "key-token"].map(part),
+        ...["codes", "rows-16"].map((file) => partFor("key", file)),
+        part(isPacked ? "scores-packed" : "scores-unpacked"),
+        part(headSize <= LARGEST_STAGED_HEAD ? "key-channel" : "key-channel-direct"),
+      ];
+
+const SCORE_PARTS: Readonly<Record<TransformForm, readonly string[]>> = {
+  folded: ["transform-keys-folded"],
+  turned: ["transform-keys-turned", "transform-numbers-plain"],
+  mixed: ["transform-keys-turned", "transform-numbers-mixed"],
+};
+
+const valueParts = ({ value: { form } }: AttendKernel): string[] =>
+  form
+    ? [partFor("value", "transform-codes"), part("transform-values")]
+    : [part("values"), ...["codes", "rows-16"].map((file) => partFor("value", file))];
 
 /** What is a constant of a kernel, and what each call passes instead. */
 interface Knowledge {

@@ -1,18 +1,24 @@
 import type { AttentionSpec, LayerShape } from "@kvtuner/plan";
 import { headConstants } from "./head-constants.ts";
-import { type KernelSource, kernelSource, part } from "./kernel-source.ts";
+import { type Access, type KernelSource, kernelSource, part } from "./kernel-source.ts";
 import { PLAIN } from "./variant.ts";
 
-/** The kernel that adds partial sums, for a layer's sizes and the way it attends. */
+/**
+ * The kernel that adds partial sums, for a layer's sizes and the way it attends.
+ *
+ * @param hasTables whether values are channels of the codec `transform`
+ */
 export const reduceSource = (
   { headSize, valueSize = headSize }: Pick<LayerShape, "headSize" | "valueSize">,
   { softcap, sinkLogits }: AttentionSpec,
+  hasTables: boolean,
 ): KernelSource => {
   const sinks = sinkLogits === undefined ? "no-sink-logits" : "sink-logits";
   const isCapped = softcap !== undefined;
-  const name = `reduce ${headSize} ${valueSize} ${sinks}${isCapped ? " capped" : ""}`;
+  const name = `reduce ${headSize} ${valueSize} ${sinks}${isCapped ? " capped" : ""}${hasTables ? " transform" : ""}`;
   const known =
-    sources.get(name) ?? composed(name, sinks, valueSize, { KEY_SIZE: `${headSize}u`, IS_CAPPED: String(isCapped) });
+    sources.get(name) ??
+    composed(name, { sinks, hasTables }, valueSize, { KEY_SIZE: `${headSize}u`, IS_CAPPED: String(isCapped) });
   sources.set(name, known);
   return known;
 };
@@ -22,14 +28,29 @@ const sources = new Map<string, KernelSource>();
 
 const composed = (
   name: string,
-  sinks: string,
+  { sinks, hasTables }: { readonly sinks: string; readonly hasTables: boolean },
   valueSize: number,
   constants: Readonly<Record<string, string>>,
 ): KernelSource =>
   kernelSource(
     name,
-    ["read", "read", "read", "read", "write", ...(sinks === "sink-logits" ? (["read"] as const) : [])],
+    [
+      "read",
+      "read",
+      "read",
+      "read",
+      "write",
+      ...Array<Access>(Number(sinks === "sink-logits") + Number(hasTables)).fill("read"),
+    ],
     PLAIN,
-    { ...headConstants(valueSize), ...constants },
-    ["reduce", "region", "weights", "hadamard", sinks].map(part),
+    {
+      ...headConstants(valueSize),
+      ...constants,
+      ...(hasTables && { TABLES_BINDING: sinks === "sink-logits" ? "7u" : "6u" }),
+    },
+    ["reduce", "region", "weights", "hadamard", sinks, ...RESTORE_PARTS[hasTables ? "transform" : "hadamard"]].map(
+      part,
+    ),
   );
+
+const RESTORE_PARTS = { hadamard: ["restore-hadamard"], transform: ["restore-transform", "transform-tables"] };

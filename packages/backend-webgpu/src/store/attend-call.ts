@@ -3,11 +3,12 @@ import type { Engine } from "../device/engine.ts";
 import { appendPiece } from "./append-piece.ts";
 import { attendPiece } from "./attend-piece.ts";
 import { type AttendPlan, plannedSources, planPieces } from "./attend-plan.ts";
+import type { CallCodes } from "./call-codes.ts";
 import type { GpuLayer } from "./gpu-layer.ts";
 import type { Reader } from "./reader.ts";
-import { truncateLayer } from "./truncate-layer.ts";
+import { restoreExactRows, truncateLayer } from "./truncate-layer.ts";
 import type { RowsOfCall } from "./uploaded-rows.ts";
-import { type Work, workOn } from "./work.ts";
+import { workOn } from "./work.ts";
 
 /** A submitted call. */
 export interface SentCall {
@@ -23,6 +24,7 @@ export interface SentCall {
  * Appends the tokens of a call to a layer and attends with their queries, one submit per piece. Copies the outputs to
  * `target`, float32 `[tokens, queryHeads * valueSize]`.
  *
+ * @param codes what the call encodes, from `codesOfCall`
  * @throws OutOfMemoryError before the layer changes
  * @throws DeviceLostError `BACKEND_DEVICE_LOST`
  */
@@ -32,6 +34,7 @@ export const attendCall = async (
   tokens: number,
   rows: RowsOfCall,
   target: GPUBuffer,
+  codes?: CallCodes,
 ): Promise<SentCall> => {
   engine.loss.assertThere();
   await layer.reserve(engine, layer.length + tokens);
@@ -39,7 +42,7 @@ export const attendCall = async (
   return sent(engine, layer, () => {
     for (const plan of plans)
       try {
-        runPlan(engine, plan, plan.position - plans[0]!.position, rows, target, appendPiece);
+        runPlan(engine, plan, plan.position - plans[0]!.position, rows, target, { codes });
       } catch (error) {
         // Nothing of this piece was submitted.
         layer.length = plan.position;
@@ -80,15 +83,16 @@ const preparedPlans = async (
   return plans;
 };
 
-const sent = (engine: Engine, layer: GpuLayer, send: () => void): SentCall => {
+const sent = async (engine: Engine, layer: GpuLayer, send: () => void): Promise<SentCall> => {
   const lengthBefore = layer.length;
   engine.device.pushErrorScope("validation");
   try {
     send();
   } catch (error) {
-    truncateLayer(engine, layer, lengthBefore);
     // The error of `send` is thrown; this one adds nothing.
     engine.device.popErrorScope().catch(() => {});
+    await restoreExactRows(engine, layer, lengthBefore);
+    truncateLayer(engine, layer, lengthBefore);
     throw error;
   }
   // A lost device gives no error here; every later call reports the loss.
@@ -108,15 +112,15 @@ const runPlan = (
   first: number,
   rows: RowsOfCall,
   target: GPUBuffer,
-  append?: (work: Work, tokens: number) => void,
+  appended?: { readonly codes: CallCodes | undefined },
 ): void => {
   const { tokens, reader } = plan;
   const { queryHeads, headSize, valueSize = headSize } = reader.shape;
   const rowBytes = 4 * queryHeads * valueSize;
   const commands = new Commands(engine);
-  const work = workOn(engine, commands, reader.stored);
+  const work = workOn(engine, commands, reader.stored, appended?.codes);
   rows(commands, first, tokens);
-  append?.(work, tokens);
+  if (appended) appendPiece(work, tokens);
   attendPiece(work, plan);
   commands.copy(engine.workspace.get("outputs").gpu, 0, target, first * rowBytes, tokens * rowBytes);
   commands.submit();

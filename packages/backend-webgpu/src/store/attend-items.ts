@@ -1,7 +1,8 @@
 import { spanOf } from "@kvtuner/plan";
+import { TILE_TOKENS } from "../kernels/tile.ts";
 import { type Block, eachBlock } from "./blocks.ts";
 import type { Reader } from "./reader.ts";
-import { packedTokens, TILE_TOKENS } from "./tensor-format.ts";
+import { packedTokens } from "./tensor-format.ts";
 
 /** Forms of the tokens that a dispatch reads. */
 interface Forms {

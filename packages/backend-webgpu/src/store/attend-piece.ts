@@ -2,10 +2,12 @@ import type { AttentionSpec, LayerShape } from "@kvtuner/plan";
 import type { Engine } from "../device/engine.ts";
 import { inputPlaces } from "../device/workspace.ts";
 import { type AttendKernel, attendSource } from "../kernels/attend-kernel.ts";
+import { projectSource } from "../kernels/project-kernel.ts";
 import { reduceSource } from "../kernels/reduce-kernel.ts";
 import { rowKernels } from "../kernels/row-kernels.ts";
+import { HEADER_WORDS } from "../transform/transform-tables.ts";
 import { type AttendItem, visibleRange } from "./attend-items.ts";
-import { attendGroups, type AttendPlan, type PlannedItem } from "./attend-plan.ts";
+import { attendGroups, type AttendPlan, type PlannedItem, projectsQueries } from "./attend-plan.ts";
 import type { GpuLayer, GpuTensor } from "./gpu-layer.ts";
 import { blockRegion, ringRegion, sinkRegion } from "./region.ts";
 import type { Work } from "./work.ts";
@@ -17,18 +19,19 @@ import type { Work } from "./work.ts";
 export const attendPiece = (work: Work, plan: AttendPlan): void => {
   const { key, value } = work.layer;
   if (key.format.isRotated) rotateQueries(work, plan);
+  if (projectsQueries(work.layer)) projectQueries(work, plan);
   let partial = 0;
   let rotated = 0;
   for (const planned of plan.items) {
     attendItem(work, plan, planned, partial);
     partial += planned.splits;
-    if (value.format.isRotated && !planned.item.isValueExact) rotated = partial;
+    if ((value.format.isRotated || value.format.transform) && !planned.item.isValueExact) rotated = partial;
   }
   reduce(work, plan, partial, rotated);
 };
 
 const reduce = (
-  { engine, commands, layer: { middles, mark } }: Work,
+  { engine, commands, layer: { middles, mark, tables, value } }: Work,
   { reader: { shape, spec, sinkLogits }, tokens }: AttendPlan,
   partials: number,
   rotated: number,
@@ -38,17 +41,25 @@ const reduce = (
   const vectors = tokens * queryHeads;
   const counts = [partials, rotated, vectors, inputPlaces(shape, engine.limits).query, mark];
   commands.run(
-    engine.kernel(reduceSource(shape, spec)),
+    engine.kernel(reduceSource(shape, spec, value.format.transform !== undefined)),
     [
       ...PARTIALS.map((name) => workspace.get(name)),
       middles,
       workspace.get("outputs"),
       ...(sinkLogits ? [sinkLogits] : []),
+      ...(value.format.transform ? [tables!] : []),
     ],
-    [...counts, queryHeads, queryHeads / kvHeads, floatBits(spec.scale * Math.LOG2E)],
+    [...counts, queryHeads, queryHeads / kvHeads, floatBits(spec.scale * Math.LOG2E), ...tableWords(value)],
     [vectors],
   );
 };
+
+/** Start of the KV heads in the tables, words of each, and whether they have a matrix. */
+const tableWords = ({ format: { transform, tablesStart, headWords } }: GpuTensor): number[] => [
+  tablesStart + HEADER_WORDS,
+  headWords,
+  Number(transform?.hasMatrix ?? false),
+];
 
 const PARTIALS = ["partials", "statistics", "inputs"] as const;
 
@@ -63,6 +74,20 @@ const rotateQueries = ({ engine, commands }: Work, { reader: { shape }, tokens }
   );
 };
 
+const projectQueries = (
+  { engine, commands, layer: { key, tables } }: Work,
+  { reader: { shape }, tokens }: AttendPlan,
+): void => {
+  const { query, rotatedQuery } = inputPlaces(shape, engine.limits);
+  const { queryHeads, kvHeads, headSize } = shape;
+  commands.run(
+    engine.kernel(projectSource(headSize)),
+    [engine.workspace.get("inputs"), tables!],
+    [query, rotatedQuery, queryHeads, queryHeads / kvHeads, ...tableWords(key)],
+    [tokens, queryHeads],
+  );
+};
+
 const attendItem = (work: Work, plan: AttendPlan, planned: PlannedItem, firstPartial: number): void => {
   const { engine, commands, layer } = work;
   const { item, kernel } = planned;
@@ -73,6 +98,7 @@ const attendItem = (work: Work, plan: AttendPlan, planned: PlannedItem, firstPar
     sideOf(layer, layer.value, item, item.isValueExact),
   ];
   const isRotated = layer.key.format.isRotated && !item.isKeyExact;
+  const isProjected = projectsQueries(layer) && !item.isKeyExact;
   commands.run(
     engine.kernel(attendSource(kernel, variant)),
     [
@@ -82,12 +108,15 @@ const attendItem = (work: Work, plan: AttendPlan, planned: PlannedItem, firstPar
       layer.middles,
       workspace.get("partials"),
       workspace.get("statistics"),
+      ...(kernel.key.form || kernel.value.form ? [layer.tables!] : []),
     ],
     [
       ...keys.region,
       ...values.region,
       ...callWords(plan, planned, firstPartial),
-      ...(isRotated ? rotatedStarts(engine, reader.shape) : [0, 0]),
+      ...(isRotated
+        ? rotatedStarts(engine, reader.shape)
+        : [isProjected ? inputPlaces(reader.shape, engine.limits).rotatedQuery / 4 : 0, 0]),
       ...formatWords(kernel),
       ...factorWords(reader.spec),
       ...visibleWords(plan, item),

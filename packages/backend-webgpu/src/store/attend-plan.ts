@@ -3,10 +3,11 @@ import type { GpuLimits } from "../device/gpu.ts";
 import { pieceTokens } from "../device/workspace.ts";
 import { type AttendKernel, attendSource, vectorsFor } from "../kernels/attend-kernel.ts";
 import type { KernelSource } from "../kernels/kernel-source.ts";
+import { projectSource } from "../kernels/project-kernel.ts";
 import { reduceSource } from "../kernels/reduce-kernel.ts";
 import type { Variant } from "../kernels/variant.ts";
 import { type AttendItem, attendItems } from "./attend-items.ts";
-import type { GpuTensor } from "./gpu-layer.ts";
+import type { GpuLayer, GpuTensor } from "./gpu-layer.ts";
 import type { Reader } from "./reader.ts";
 import { exactFormat, type TensorFormat } from "./tensor-format.ts";
 
@@ -99,5 +100,10 @@ const readFormat = ({ format }: GpuTensor, isExact: boolean): TensorFormat => (i
 /** Kernels of a plan. */
 export const plannedSources = ({ reader, items }: AttendPlan, variant: Variant): KernelSource[] => [
   ...items.map(({ kernel }) => attendSource(kernel, variant)),
-  reduceSource(reader.shape, reader.spec),
+  reduceSource(reader.shape, reader.spec, reader.stored.value.format.transform !== undefined),
+  ...(projectsQueries(reader.stored) ? [projectSource(reader.shape.headSize)] : []),
 ];
+
+/** Whether keys are read in a basis of their own, which queries change to by a matrix. */
+export const projectsQueries = ({ key: { format } }: Pick<GpuLayer, "key">): boolean =>
+  format.transform?.form === "folded" && format.transform.hasMatrix;

@@ -1,8 +1,19 @@
 import type { HeadImage } from "@kvtuner/backend";
-import { type AffineBlock, emptyBlock, packCodes, unpackCodes } from "@kvtuner/quantizers";
+import {
+  type AffineBlock,
+  emptyBlock,
+  loadToken,
+  packCodes,
+  storeToken,
+  type TransformBlock,
+  unpackCodes,
+} from "@kvtuner/quantizers";
+import { TILE_TOKENS } from "../kernels/tile.ts";
+import type { TransformFormat } from "../transform/transform-format.ts";
+import { readRow, writeRow } from "../transform/transform-row.ts";
 import type { Block, BlockCycle } from "./blocks.ts";
 import { codePlanes, readCode, writeCode } from "./code-planes.ts";
-import { groupTokens, headParameters, type TensorFormat, TILE_TOKENS, type TokenRange } from "./tensor-format.ts";
+import { groupTokens, headParameters, type TensorFormat, type TokenRange } from "./tensor-format.ts";
 
 /** A head's part of a block, in CPU memory. */
 export interface BlockWords {
@@ -34,6 +45,7 @@ export interface HeadPlace extends WordsCycle {
 export const prefixImage = (place: HeadPlace): HeadImage["prefix"] => {
   const { format, coded } = place;
   const tokens = coded.to - coded.from;
+  if (format.transform) return transformImage(place, format.transform);
   const image = emptyBlock(tokens, format.headSize, format.scheme) as AffineBlock;
   const codes = new Uint8Array(tokens * format.headSize);
   eachCode(place, (words, row, parts, index) => {
@@ -50,6 +62,7 @@ export const prefixImage = (place: HeadPlace): HeadImage["prefix"] => {
 /** Writes the result of {@link prefixImage} into zeroed blocks. */
 export const restorePrefix = (place: HeadPlace, prefix: HeadImage["prefix"]): void => {
   const { format, coded } = place;
+  if (format.transform) return restoreTransform(place, format.transform, prefix as TransformBlock);
   const image = prefix as AffineBlock;
   const codes = unpackCodes(image.codes, format.bits, (coded.to - coded.from) * format.headSize);
   eachCode(place, (words, row, parts, index) => writeCode(words, row, format.stride, parts, codes[index]!));
@@ -57,6 +70,28 @@ export const restorePrefix = (place: HeadPlace, prefix: HeadImage["prefix"]): vo
     halves[at] = image.scales[index]!;
     if (image.minima) halves[at + 1] = image.minima[index]!;
   });
+};
+
+const transformImage = (place: HeadPlace, transform: TransformFormat): HeadImage["prefix"] => {
+  const { format, coded, head } = place;
+  const token = transform.heads[head]!;
+  const image = emptyBlock(coded.to - coded.from, format.headSize, token.tables.scheme) as TransformBlock;
+  for (let index = 0; index < coded.to - coded.from; index++) {
+    const { words, block, place: inBlock } = blockOf(place, coded.from + index);
+    readRow(transform, token, words, (head * block.tokens + inBlock) * transform.rowWords);
+    storeToken(token, image, index);
+  }
+  return image;
+};
+
+const restoreTransform = (place: HeadPlace, transform: TransformFormat, image: TransformBlock): void => {
+  const { coded, head } = place;
+  const token = transform.heads[head]!;
+  for (let index = 0; index < coded.to - coded.from; index++) {
+    const { words, block, place: inBlock } = blockOf(place, coded.from + index);
+    loadToken(token, image, index);
+    writeRow(transform, token, words, (head * block.tokens + inBlock) * transform.rowWords);
+  }
 };
 
 type CodeParts = ReturnType<typeof codePlanes>[number];

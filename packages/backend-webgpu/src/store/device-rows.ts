@@ -1,6 +1,7 @@
 import { TensorError } from "@kvtuner/backend";
 import type { LayerShape } from "@kvtuner/plan";
 import type { Tensor } from "onnxruntime-common";
+import { Commands } from "../device/commands.ts";
 import type { Engine } from "../device/engine.ts";
 import { COPY_SOURCE } from "../device/usage.ts";
 import { inputPlaces } from "../device/workspace.ts";
@@ -57,3 +58,34 @@ export const deviceRows =
       commands.copy(source, first * rowBytes, engine.workspace.get("inputs").gpu, 4 * place, count * rowBytes);
     }
   };
+
+/**
+ * Downloads keys and values of a call.
+ *
+ * @throws TensorError `BACKEND_TENSOR_BUFFER` if the device rejects a buffer
+ */
+export const downloadedRows = async (
+  engine: Engine,
+  { key, value }: Pick<DeviceCall, "key" | "value">,
+): Promise<Record<"key" | "value", Float32Array>> => {
+  const [keyBytes, valueBytes] = [key, value].map(
+    ({ dims }) => 4 * dims.reduce((product, dim) => product * dim, 1),
+  ) as [number, number];
+  const staging = await engine.staging.take(keyBytes + valueBytes);
+  engine.device.pushErrorScope("validation");
+  const commands = new Commands(engine);
+  commands.copy(key.gpuBuffer, 0, staging.gpu, 0, keyBytes);
+  commands.copy(value.gpuBuffer, 0, staging.gpu, keyBytes, valueBytes);
+  commands.submit();
+  const error = await engine.loss.during(engine.device.popErrorScope());
+  if (error) {
+    engine.staging.giveBack(staging);
+    throw new TensorError(
+      "BACKEND_TENSOR_BUFFER",
+      `the GPU rejected the buffer of key or value: ${error.message}; pass buffers of the backend's own device that are not destroyed`,
+      { cause: error },
+    );
+  }
+  const rows = new Float32Array(await engine.staging.read(staging, keyBytes + valueBytes));
+  return { key: rows.subarray(0, keyBytes / 4), value: rows.subarray(keyBytes / 4) };
+};

@@ -5,10 +5,12 @@ import type { GpuTensor } from "./gpu-layer.ts";
 import { readRing } from "./read-rows.ts";
 import { blockRegion, ringRegion } from "./region.ts";
 import { groupTokens } from "./tensor-format.ts";
+import { writeCodes } from "./transform-codes.ts";
 import type { Work } from "./work.ts";
 
 /** Encodes exact tokens `from .. to - 1`, counted after the sinks, in whole groups. */
 export const encodePrefix = (work: Work, tensor: GpuTensor, from: number, to: number): void => {
+  if (tensor.format.transform) return writeCodes(work, tensor, from, to);
   const encode = tensor.format.isChannel ? encodeColumns : encodeRows;
   eachBlock(work.layer, from, to, (block, start, end) => encode(work, tensor, block, start, end));
 };

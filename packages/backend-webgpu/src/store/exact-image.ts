@@ -1,6 +1,7 @@
+import { TILE_TOKENS } from "../kernels/tile.ts";
 import { blockOf, type WordsCycle } from "./block-image.ts";
 import { type ExactTiles } from "./region.ts";
-import { firstBehind, heldAt, packedTokens, type TensorFormat, TILE_TOKENS } from "./tensor-format.ts";
+import { firstBehind, heldAt, packedTokens, type TensorFormat } from "./tensor-format.ts";
 
 /** 16-bit rows of one head, in CPU memory. */
 export interface ExactPlace extends WordsCycle {

@@ -1,5 +1,6 @@
 import { boundedLayer, OutOfMemoryError } from "@kvtuner/backend";
 import {
+  type Asset,
   type AttentionSpec,
   type LayerShape,
   heldBytes,
@@ -11,10 +12,12 @@ import {
 import type { Buffer } from "../device/buffer.ts";
 import type { Engine } from "../device/engine.ts";
 import { PIECE_TOKENS } from "../device/workspace.ts";
+import { TILE_TOKENS } from "../kernels/tile.ts";
+import { layerTables } from "../transform/layer-tables.ts";
 import { type Block, type BlockSizes, createBlock, cycleTokens } from "./blocks.ts";
 import type { ExactTiles } from "./region.ts";
 import { createSinkLogits } from "./sink-logits.ts";
-import { heldAt, type TensorFormat, tensorFormat, TILE_TOKENS } from "./tensor-format.ts";
+import { heldAt, type TensorFormat, tensorFormat } from "./tensor-format.ts";
 
 /** Keys or values of a layer. */
 export interface GpuTensor {
@@ -40,6 +43,9 @@ export class GpuLayer {
   readonly middles: Buffer;
   /** float32 `[queryHeads]`, if the model has sink logits. */
   readonly sinkLogits: Buffer | undefined;
+  /** Of tensors of the codec `transform`, keys first; `kernels/transform-tables.wgsl` has the layout. */
+  readonly tables: Buffer | undefined;
+  readonly assets: readonly Asset[] | undefined;
   readonly blocks: Block[] = [];
   /** See `BlockCycle`. */
   readonly cycle: number;
@@ -51,7 +57,7 @@ export class GpuLayer {
     shape: LayerShape,
     scheme: LayerScheme,
     spec: AttentionSpec,
-    tensors: Pick<GpuLayer, "key" | "value" | "middles"> & { readonly sinkLogits?: Buffer | undefined },
+    tensors: Pick<GpuLayer, "key" | "value" | "middles"> & Partial<Pick<GpuLayer, "sinkLogits" | "tables" | "assets">>,
     callTokens: number = PIECE_TOKENS,
   ) {
     this.shape = shape;
@@ -61,6 +67,8 @@ export class GpuLayer {
     this.value = tensors.value;
     this.middles = tensors.middles;
     this.sinkLogits = tensors.sinkLogits;
+    this.tables = tensors.tables;
+    this.assets = tensors.assets;
     this.cycle = cycleTokens({ key: this.key.format, value: this.value.format }, callTokens);
     this.callTokens = callTokens;
   }
@@ -107,8 +115,8 @@ export class GpuLayer {
       engine.destroy(key);
       engine.destroy(value);
     }
-    const { key, value, middles, sinkLogits } = this;
-    for (const buffer of [key.exact, value.exact, middles, sinkLogits]) if (buffer) engine.destroy(buffer);
+    const { key, value, middles, sinkLogits, tables } = this;
+    for (const buffer of [key.exact, value.exact, middles, sinkLogits, tables]) if (buffer) engine.destroy(buffer);
   }
 
   /** Bytes of what a cache of `length` tokens holds in the blocks and the exact rows, without unused space. */
@@ -125,6 +133,7 @@ export class GpuLayer {
  * Creates an empty layer. Calls of more than `callTokens` tokens are possible too, but only their last piece remains in all
  * forms.
  *
+ * @param options.assets the plan's
  * @throws OutOfMemoryError when the device is full, or the exact rows exceed one binding
  */
 export const createLayer = async (
@@ -132,7 +141,7 @@ export const createLayer = async (
   shape: LayerShape,
   requested: LayerScheme,
   spec: AttentionSpec,
-  callTokens: number = PIECE_TOKENS,
+  { assets, callTokens = PIECE_TOKENS }: Partial<Pick<GpuLayer, "assets" | "callTokens">> = {},
 ): Promise<GpuLayer> => {
   const scheme = boundedLayer(requested, engine.maxTokens);
   const made: Buffer[] = [];
@@ -141,8 +150,10 @@ export const createLayer = async (
     made.push(buffer);
     return buffer;
   };
+  const tables = layerTables(shape, scheme, assets);
   const createTensor = async (kind: "key" | "value"): Promise<GpuTensor> => {
-    const format = tensorFormat(kind, scheme, tensorShape(shape, kind).headSize, spanOf(spec));
+    const { headSize } = tensorShape(shape, kind);
+    const format = tensorFormat(kind, scheme, headSize, spanOf(spec), tables[kind]);
     const tiles = exactTiles(format, callTokens);
     const sizeBytes = 2 * TILE_TOKENS * (tiles.ring + tiles.sinks) * shape.kvHeads * format.headSize;
     assertExactFits(format, sizeBytes, engine.limits.maxBindingBytes);
@@ -152,7 +163,12 @@ export const createLayer = async (
     const middles = await create(8 * shape.kvHeads * shape.headSize + MARK_BYTES);
     const tensors = { key: await createTensor("key"), value: await createTensor("value"), middles };
     const sinkLogits = await createSinkLogits(engine, spec);
-    return new GpuLayer(shape, scheme, spec, { ...tensors, sinkLogits }, callTokens);
+    if (sinkLogits) made.push(sinkLogits);
+    const { words } = tables;
+    const tablesBuffer = words.length > 0 ? await create(words.byteLength) : undefined;
+    if (tablesBuffer) engine.device.queue.writeBuffer(tablesBuffer.gpu, 0, words);
+    const buffers = { sinkLogits, tables: tablesBuffer };
+    return new GpuLayer(shape, scheme, spec, { ...tensors, ...buffers, assets }, callTokens);
   } catch (error) {
     for (const buffer of made) engine.destroy(buffer);
     throw error;

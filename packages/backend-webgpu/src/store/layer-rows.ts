@@ -3,6 +3,7 @@ import type { Engine } from "../device/engine.ts";
 import type { GpuLayer, GpuTensor } from "./gpu-layer.ts";
 import { readCodes, readRing, readSinks } from "./read-rows.ts";
 import { packedTokens } from "./tensor-format.ts";
+import { decodedRows } from "./transform-codes.ts";
 import { type Work, workOn } from "./work.ts";
 
 /** Decoded keys and values, rounded to float16; float32 `[tokens, kvHeads * headSize]`, values of their own size. */
@@ -32,7 +33,26 @@ export const readLayerRows = async (
   rowsOf(layer.value, keyBytes, valueBytes);
   commands.submit();
   const rows = new Float32Array(await engine.staging.read(staging, keyBytes + valueBytes));
-  return { key: rows.subarray(0, keyBytes / 4), value: rows.subarray(keyBytes / 4) };
+  const parts = { key: rows.subarray(0, keyBytes / 4), value: rows.subarray(keyBytes / 4) };
+  for (const tensor of [layer.key, layer.value])
+    if (tensor.format.transform) await decodeInto(engine, layer, tensor, first, parts[tensor.format.kind]);
+  return parts;
+};
+
+/** Decodes codes of the codec `transform` into rows of the tokens from `first` on. */
+const decodeInto = async (
+  engine: Engine,
+  layer: GpuLayer,
+  tensor: GpuTensor,
+  first: number,
+  rows: Float32Array,
+): Promise<void> => {
+  const { format } = tensor;
+  const width = layer.shape.kvHeads * format.headSize;
+  const from = Math.max(0, first - format.sinks);
+  const to = Math.min(packedTokens(format, layer.length), first + rows.length / width - format.sinks);
+  if (from < to)
+    rows.set(await decodedRows(engine, layer, tensor, { from, to }), (from + format.sinks - first) * width);
 };
 
 const readTensor = (work: Work, tensor: GpuTensor, first: number, count: number): void => {
@@ -42,6 +62,7 @@ const readTensor = (work: Work, tensor: GpuTensor, first: number, count: number)
   const sinkEnd = Math.max(first, Math.min(end, sinks));
   if (first < sinkEnd) readSinks(work, tensor, first, sinkEnd, 0);
   const codesEnd = Math.max(sinkEnd, Math.min(end, sinks + packedTokens(tensor.format, length)));
-  if (sinkEnd < codesEnd) readCodes(work, tensor, sinkEnd - sinks, codesEnd - sinks, sinkEnd - first);
+  if (sinkEnd < codesEnd && !tensor.format.transform)
+    readCodes(work, tensor, sinkEnd - sinks, codesEnd - sinks, sinkEnd - first);
   if (codesEnd < end) readRing(work, tensor, codesEnd - sinks, end - sinks, codesEnd - first, false);
 };

@@ -1,5 +1,6 @@
+import { TILE_TOKENS } from "../kernels/tile.ts";
 import type { Block } from "./blocks.ts";
-import { headParameters, type TensorFormat, TILE_TOKENS } from "./tensor-format.ts";
+import { headParameters, type TensorFormat } from "./tensor-format.ts";
 
 /** Larger than any tile index: no ring. */
 const NO_RING = 0xffff_ffff;
@@ -9,8 +10,14 @@ export const blockRegion = (format: TensorFormat, block: Block, kvHeads: number)
   block.tokens / TILE_TOKENS,
   block.first / TILE_TOKENS,
   NO_RING,
-  kvHeads * block.tokens * format.rowWords,
-  headParameters(format, block.tokens),
+  ...(format.transform
+    ? [format.tablesStart, format.headWords, format.rowWords, 0, 0]
+    : parameterWords(format, block, kvHeads)),
+];
+
+const parameterWords = (format: TensorFormat, { tokens }: Block, kvHeads: number): number[] => [
+  kvHeads * tokens * format.rowWords,
+  headParameters(format, tokens),
   format.groups,
   format.groupShift,
   Number(format.isAffine),

@@ -1,4 +1,4 @@
-import { kernelScheme } from "@kvtuner/backend";
+import { type KernelScheme, kernelScheme } from "@kvtuner/backend";
 import {
   type HeldTokens,
   heldTokens,
@@ -8,12 +8,11 @@ import {
   type TensorScheme,
 } from "@kvtuner/plan";
 import { type ReadFormat, rowWords } from "../kernels/attend-kernel.ts";
-
-/** Tokens of a tile: one per lane of a workgroup. */
-export const TILE_TOKENS = 64;
+import { TILE_TOKENS } from "../kernels/tile.ts";
+import type { TablePlace } from "../transform/transform-format.ts";
 
 /** Layout of the keys or values of one layer. Tokens are counted after the sinks. */
-export interface TensorFormat extends ReadFormat {
+export interface TensorFormat extends ReadFormat, TablePlace {
   readonly kind: "key" | "value";
   readonly headSize: number;
   readonly isAffine: boolean;
@@ -43,9 +42,10 @@ export const tensorFormat = (
   layer: LayerScheme,
   headSize: number,
   span: number,
+  place: TablePlace = NO_TRANSFORM,
 ): TensorFormat => {
   const scheme = layer[kind];
-  const { isCoded, bits, isChannel, groupSize, hasMinima, isRotated, blockSize } = kernelScheme(scheme, headSize);
+  const { isCoded, bits, isChannel, groupSize, hasMinima, isRotated, blockSize } = numbersOf(scheme, headSize);
   const { residency } = layer;
   const isWholeHead = scheme.kind !== "affine" || scheme.groupSize === "head";
   return {
@@ -64,10 +64,28 @@ export const tensorFormat = (
     span,
     recent: isCoded ? residency.recent : 0,
     sinks: residency.sinks,
-    rowWords: rowWords(bits, headSize),
+    rowWords: place.transform?.rowWords ?? rowWords(bits, headSize),
     stride: kind === "key" ? TILE_TOKENS : 1,
+    ...place,
+    form: place.transform?.form,
   };
 };
+
+const NO_TRANSFORM: TablePlace = { transform: undefined, tablesStart: 0, headWords: 0 };
+
+/** Codes of the codec `transform` have widths of their own. */
+const numbersOf = (scheme: TensorScheme, headSize: number): KernelScheme =>
+  scheme.kind === "transform"
+    ? {
+        isCoded: true,
+        bits: 0,
+        isChannel: false,
+        groupSize: headSize,
+        hasMinima: false,
+        isRotated: false,
+        blockSize: scheme.blockSize,
+      }
+    : kernelScheme(scheme, headSize);
 
 /** A shift that puts all units of a row in group 0. */
 const WHOLE_HEAD = 31;
@@ -101,7 +119,7 @@ export const firstBehind = (format: TensorFormat, length: number): number =>
 
 /** Scales of one head in a block of `tokens` tokens. */
 export const headParameters = (format: TensorFormat, tokens: number): number => {
-  if (!format.isCoded) return 0;
+  if (!format.isCoded || format.transform) return 0;
   return format.isChannel ? (tokens / groupTokens(format)) * format.headSize : tokens * format.groups;
 };
 
@@ -116,5 +134,7 @@ export const exactFormat = (format: TensorFormat): TensorFormat => ({
   bits: 16,
   isChannel: false,
   isRotated: false,
+  transform: undefined,
+  form: undefined,
   rowWords: format.headSize / 2,
 });

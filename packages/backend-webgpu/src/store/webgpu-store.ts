@@ -15,7 +15,8 @@ import type { KernelSource } from "../kernels/kernel-source.ts";
 import { rowKernels } from "../kernels/row-kernels.ts";
 import { appendPiece, rotateMiddle } from "./append-piece.ts";
 import { attendCall, readCall, type SentCall } from "./attend-call.ts";
-import { assertDeviceCall, deviceRows } from "./device-rows.ts";
+import type { CallCodes } from "./call-codes.ts";
+import { assertDeviceCall, deviceRows, downloadedRows } from "./device-rows.ts";
 import { createLayer, type GpuLayer } from "./gpu-layer.ts";
 import { imageOfLayer, moveLayer, restoreLayer } from "./layer-image.ts";
 import { readLayerRows } from "./layer-rows.ts";
@@ -23,7 +24,8 @@ import { assertUnmarked } from "./marks.ts";
 import { clearSharing, createSharing, type SharingLayer } from "./reader.ts";
 import { assertTaken } from "./refused-call.ts";
 import { restoredMiddle } from "./restored-middle.ts";
-import { truncateLayer } from "./truncate-layer.ts";
+import { codesOfCall, hasTransform } from "./transform-codes.ts";
+import { restoreExactRows, truncateLayer } from "./truncate-layer.ts";
 import { uploadedRows } from "./uploaded-rows.ts";
 import { workOn } from "./work.ts";
 
@@ -56,7 +58,8 @@ export class WebGpuStore implements CacheStore {
     const staging = await this.#engine.staging.take(sizeBytes);
     const rows = uploadedRows(this.#engine, stored.shape, call);
     try {
-      this.#sent = await attendCall(this.#engine, stored, call.tokens, rows, staging.gpu);
+      const codes = await codesOfCall(this.#engine, stored, call.tokens, call);
+      this.#sent = await attendCall(this.#engine, stored, call.tokens, rows, staging.gpu, codes);
     } catch (error) {
       this.#engine.staging.giveBack(staging);
       throw error;
@@ -78,12 +81,20 @@ export class WebGpuStore implements CacheStore {
     const output = await this.#engine.outputs.take([1, tokens, queryHeads * valueSize]);
     const rows = deviceRows(this.#engine, stored.shape, { query, key, value });
     try {
-      this.#sent = await attendCall(this.#engine, stored, tokens, rows, output.gpuBuffer);
+      const codes = await this.#codesOfTensors(stored, tokens, key, value);
+      this.#sent = await attendCall(this.#engine, stored, tokens, rows, output.gpuBuffer, codes);
     } catch (error) {
       output.dispose();
       throw error;
     }
     return output;
+  }
+
+  /** What a call with tensors on the device encodes on the CPU. Downloads them if they are needed. */
+  async #codesOfTensors(layer: GpuLayer, tokens: number, key: Tensor, value: Tensor): Promise<CallCodes> {
+    if (!hasTransform(layer)) return {};
+    const rows = await downloadedRows(this.#engine, { key, value });
+    return codesOfCall(this.#engine, layer, tokens, rows);
   }
 
   /** Attends with the queries of another layer's newest tokens, which the device has accepted. */
@@ -107,7 +118,10 @@ export class WebGpuStore implements CacheStore {
     const layer = this.#layers[index]!;
     const callTokens = PIECE_TOKENS * Math.ceil(tokens / PIECE_TOKENS);
     if (layer.callTokens === callTokens || !this.#sharing.some(({ cacheOf }) => cacheOf === index)) return layer;
-    const next = await createLayer(this.#engine, layer.shape, layer.scheme, layer.spec, callTokens);
+    const next = await createLayer(this.#engine, layer.shape, layer.scheme, layer.spec, {
+      assets: layer.assets,
+      callTokens,
+    });
     try {
       if (layer.length > 0) await moveLayer(this.#engine, layer, next);
     } catch (error) {
@@ -126,6 +140,7 @@ export class WebGpuStore implements CacheStore {
       if (sent) await assertTaken(sent);
     } finally {
       this.#sent = undefined;
+      for (const layer of this.#layers) await restoreExactRows(this.#engine, layer, this.#truncation);
       this.#truncateLayers(this.#truncation);
       this.#truncation = Infinity;
     }
@@ -133,19 +148,22 @@ export class WebGpuStore implements CacheStore {
 
   truncate(length: number): void {
     this.#engine.loss.assertThere();
-    if (this.#sent && !this.#sent.isTaken) this.#truncation = Math.min(this.#truncation, length);
+    const isSent = this.#sent !== undefined && !this.#sent.isTaken;
+    if (isSent || this.#layers.some(hasTransform)) this.#truncation = Math.min(this.#truncation, length);
     else this.#truncateLayers(length);
   }
 
   /** Holds both caches until the last layer is encoded. Rows pass through the CPU. */
-  async retune({ layers: schemes }: CachePlan): Promise<void> {
+  async retune({ layers: schemes, assets }: CachePlan): Promise<void> {
     await assertUnmarked(this.#engine, this.#layers);
     const next: GpuLayer[] = [];
     try {
       for (const [index, scheme] of schemes.entries()) {
         const layer = this.#layers[index];
         if (!layer) break;
-        next.push(await createLayer(this.#engine, layer.shape, scheme, layer.spec, layer.callTokens));
+        next.push(
+          await createLayer(this.#engine, layer.shape, scheme, layer.spec, { assets, callTokens: layer.callTokens }),
+        );
         await copyLayer(this.#engine, layer, next.at(-1)!, index);
       }
     } catch (error) {
@@ -197,7 +215,7 @@ export class WebGpuStore implements CacheStore {
  */
 export const createStore = async (
   engine: Engine,
-  { shape, layers: schemes }: Pick<CachePlan, "shape" | "layers">,
+  { shape, layers: schemes, assets }: Pick<CachePlan, "shape" | "layers" | "assets">,
   image?: CacheImage,
 ): Promise<WebGpuStore> => {
   const shapes = layerShapes(shape);
@@ -207,7 +225,7 @@ export const createStore = async (
   const sharing = await createSharing(engine, shape);
   try {
     for (const [index, scheme] of schemes.entries())
-      layers.push(await createLayer(engine, shapes[index]!, scheme, attentionOf(shape, index)));
+      layers.push(await createLayer(engine, shapes[index]!, scheme, attentionOf(shape, index), { assets }));
     if (image) await restoreLayers(engine, layers, image);
   } catch (error) {
     clearLayers(engine, layers);
@@ -233,7 +251,7 @@ const restoreLayers = async (engine: Engine, layers: readonly GpuLayer[], image:
   for (const [index, layer] of layers.entries()) {
     await layer.reserve(engine, length);
     restoreLayer(engine, layer, length, tensors[index]!);
-    restoreMiddle(engine, layer, restoredMiddle(tensors[index]!.key, layer.scheme.key, layer.shape.headSize));
+    restoreMiddle(engine, layer, restoredMiddle(tensors[index]!.key, layer));
   }
 };
 
@@ -260,9 +278,10 @@ const copyLayer = async (engine: Engine, layer: GpuLayer, target: GpuLayer, inde
       key,
       value,
     );
+    const codes = await codesOfCall(engine, target, tokens, { key, value });
     const commands = new Commands(engine);
     uploadedRows(engine, shape, { tokens, query: NO_NUMBERS, key, value })(commands, 0, tokens);
-    appendPiece(workOn(engine, commands, target), tokens);
+    appendPiece(workOn(engine, commands, target, codes), tokens);
     commands.submit();
   }
 };
