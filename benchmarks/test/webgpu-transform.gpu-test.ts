@@ -43,13 +43,24 @@ const outputOf = async (cache: Cache, layer: number, tokens: number, seed: numbe
   return (await cache.attend(layer, rows(tokens, SHAPE.queryHeads, own), key, value)).data as Float32Array;
 };
 
+/** The output of a layer that shares the first one's cache. */
+const readOf = async (cache: Cache, tokens: number, seed: number): Promise<Float32Array> =>
+  (await cache.read(0, rows(tokens, SHAPE.queryHeads, seed))).data as Float32Array;
+
+const assertClose = (expected: Float32Array, got: Float32Array, what: string): void => {
+  const largest = Math.max(...expected.map(Math.abs));
+  const error = Math.max(...expected.map((number, at) => Math.abs(number - got[at]!)));
+  expect(error / largest, `at ${what}`).toBeLessThan(1e-3);
+};
+
 const compareCalls = async (caches: readonly Cache[], calls: readonly number[], seed: number): Promise<void> => {
   for (const [index, tokens] of calls.entries())
     for (let layer = 0; layer < SHAPE.layers; layer++) {
       const [expected, got] = await Promise.all(caches.map((cache) => outputOf(cache, layer, tokens, seed + index)));
-      const largest = Math.max(...expected!.map(Math.abs));
-      const error = Math.max(...expected!.map((number, at) => Math.abs(number - got![at]!)));
-      expect(error / largest, `layer ${layer}, call ${index}`).toBeLessThan(1e-3);
+      assertClose(expected!, got!, `layer ${layer}, call ${index}`);
+      if (layer > 0 || !caches[0]!.shape.sharing) continue;
+      const [expectedRead, gotRead] = await Promise.all(caches.map((cache) => readOf(cache, tokens, seed + index)));
+      assertClose(expectedRead!, gotRead!, `the layer that shares, call ${index}`);
     }
 };
 
@@ -58,7 +69,7 @@ const assertSameSnapshots = async (caches: readonly Cache[]): Promise<void> => {
   expect(Buffer.from(got!).equals(expected!)).toBe(true);
 };
 
-/** A span, a cap and a sink logit, each in some of the layers. */
+/** A span, a cap and sink logits, each in some of the layers. */
 const WAYS: readonly Partial<AttentionSpec>[] = [
   { mask: { kind: "sliding", span: 50 } },
   { softcap: 5 },
@@ -66,6 +77,7 @@ const WAYS: readonly Partial<AttentionSpec>[] = [
 ];
 const OTHER_WAYS: CacheShape = {
   ...SHAPE,
+  sharing: [{ place: SHAPE.layers, cacheOf: 0, queryHeads: SHAPE.queryHeads }],
   perLayer: TRANSFORM_LAYERS.map((_, layer) => ({
     attention: { ...plainAttention(HEAD_SIZE), ...WAYS[layer % WAYS.length] },
   })),
@@ -73,7 +85,7 @@ const OTHER_WAYS: CacheShape = {
 
 it.skipIf(!adapter).each([
   ["reads all tokens", SHAPE],
-  ["has spans, caps and sinks", OTHER_WAYS],
+  ["has spans, caps, sinks and a shared cache", OTHER_WAYS],
 ] as const)(
   "on WebGPU, transform coding that %s agrees with the reference, bit for bit in snapshots",
   async (_, shape) => {
