@@ -1,6 +1,14 @@
 import { writeFileSync } from "node:fs";
 import type { Plan } from "@kvtuner/plan";
-import { EXPORT_TARGETS, exportPlan, oneOf, thenDispose, type ExportedPlan, type ExportTarget } from "@kvtuner/tuning";
+import {
+  EXPORT_TARGETS,
+  exportPlan,
+  oneOf,
+  OptionError,
+  thenDispose,
+  type ExportedPlan,
+  type ExportTarget,
+} from "@kvtuner/tuning";
 import { openPlanScorer } from "./evaluate.ts";
 import { ExportFileError } from "./export-file-error.ts";
 import { exportToOnnx } from "./export-onnx.ts";
@@ -20,8 +28,10 @@ export const exportTo = async (given: ExportOptions): Promise<ExportResult> => {
 
 const exportSetting = async (
   target: ExportTarget,
-  { plan: given, to: _, out, model, calibrationText: __, ...options }: ExportOptions,
+  { plan: given, to: _, out, model, calibrationText, ...options }: ExportOptions,
 ): Promise<ExportResult> => {
+  if (calibrationText !== undefined)
+    throw new OptionError("calibration-text", `no text for ${target}, which has no calibrated scales`, calibrationText);
   if (model === undefined) return written(target, exportPlan(readGiven(given), target), out);
   const scorer = await openPlanScorer({ ...options, model });
   return thenDispose(

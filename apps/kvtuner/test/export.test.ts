@@ -72,6 +72,7 @@ test.each([
   [["--to", "exllama"], /error \[USAGE\].*llama\.cpp/],
   [["--to", "onnx"], /error \[OPTION_INVALID\].*--out.*new folder/],
   [["--to", "onnx", "--out", "new", "--model", "tiny.gguf"], /error \[OPTION_INVALID\].*--model.*ONNX/],
+  [["--to", "vllm", "--calibration-text", "a.txt"], /error \[OPTION_INVALID\].*calibration-text.*vllm/],
   [[], /error \[USAGE\].*--to/],
   [["--to", "vllm", "--out", "/nonexistent/flags"], /error \[EXPORT_FILE\].*ENOENT/],
 ])("%j is refused", async (argv, message) => {
