@@ -46,11 +46,13 @@ export const storableSettings = (
     const own = settings.filter((one) => one.method.name === name || settingName(one) === name);
     if (own.length === 0 || own.some((one) => stored.includes(one))) continue;
     const fitting = others.find((other) => own.some((one) => mayStore(other, one, shape)));
-    const advice = fitting === undefined ? "" : `; use --for ${fitting.name}, or leave it out`;
-    throw new OptionError("codecs", `what backend ${target.name} can store`, `${name}${advice}`);
+    throw new OptionError("codecs", `what backend ${target.name} can store`, `${name}${adviceOf(name, fitting)}`);
   }
   return stored;
 };
+
+const adviceOf = (name: string, fitting: Target | undefined): string =>
+  fitting === undefined ? "" : `; use --for ${fitting.name}, or leave ${name} out`;
 
 const mayStore = (target: Target, { setting }: SearchedSetting, shape: CacheShape): boolean => {
   const { key, value } = target.capabilities;
@@ -69,9 +71,8 @@ export const assertPairsStored = (space: SearchSpace, [target, ...others]: reado
   for (const [index, plan] of cachesOf(space).entries()) {
     if (storesPlan(target, plan)) continue;
     const fitting = others.find((other) => storesPlan(other, plan));
-    const advice = fitting === undefined ? "" : `; use --for ${fitting.name}, or leave it out`;
     const { id } = halvesOf(space).halves[index]!;
-    throw new OptionError("pairs", `what backend ${target.name} can store`, `${id}${advice}`);
+    throw new OptionError("pairs", `what backend ${target.name} can store`, `${id}${adviceOf(id, fitting)}`);
   }
 };
 
