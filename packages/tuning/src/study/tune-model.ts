@@ -137,6 +137,7 @@ const prepare = (model: TunableModel, tuning: Tuning, hooks: TuningHooks): Prepa
   const { modes, settings } = searchedCodecs(tuning.study.codecs ?? []);
   for (const target of targets.slice(0, 1)) assertRuns(target, shape);
   const pairs = mixedSpace(shape, modes, [], tuning.study);
+  if (settings.length === 0) assertSearchable(pairs, limit);
   if (modes.length > 0 || settings.length === 0) assertPairsStored(pairs, targets);
   const task = tuning.task && openTask(model, tuning.task, hooks.warn);
   const samples = givenSamples(model, tuning, task);
@@ -147,18 +148,22 @@ const prepare = (model: TunableModel, tuning: Tuning, hooks: TuningHooks): Prepa
     const stored = storableSettings(settings, shape, tuning.study.codecs ?? [], targets);
     return { ...common, space: undefined, settings: stored };
   }
-  assertSearchable(pairs, common, hooks);
+  warnOfSpace(pairs, common, hooks);
   return { ...common, space: pairs, settings };
 };
 
-/** Checks the space against the model's heads and the limit, and warns of what it cannot show. */
-const assertSearchable = (
+/** Checks the space against the model's heads and the limit. */
+const assertSearchable = (space: SearchSpace, limit: Limit): void => {
+  assertHeadsFit(space);
+  assertReachable(limit, space);
+};
+
+/** Warns of what a search of the space cannot show. */
+const warnOfSpace = (
   space: SearchSpace,
   { study, limit, task }: Pick<Prepared, "study" | "limit" | "task">,
   hooks: Callbacks,
 ): void => {
-  assertHeadsFit(space);
-  assertReachable(limit, space);
   const schemes = space.choices.map(({ scheme }) => scheme);
   if (task) warnUnquantized(schemes, longestSequence(task), "prompts", hooks);
   else warnUnquantized(schemes, study.sampleLength, "samples", hooks);
@@ -183,7 +188,8 @@ const mixedStudy = async (
       (study.codecs ?? []).join(", "),
     );
   const space = mixedSpace(model.shape, modes, codings, study);
-  assertSearchable(space, run, callbacks);
+  assertSearchable(space, run.limit);
+  warnOfSpace(space, run, callbacks);
   return { space, records: records.withCodings(codings) };
 };
 
