@@ -17,6 +17,7 @@ const limits = {
   "@kvtuner/backend-webgpu": "56 kB",
   "@kvtuner/decoder": "115 kB",
   "@kvtuner/decoder/node": "39 kB",
+  "@kvtuner/decoder/sessions": "130 kB",
   "@kvtuner/evaluation": "174 kB",
   "@kvtuner/evaluation/bench": "72 kB",
   "@kvtuner/tuning": "247 kB",

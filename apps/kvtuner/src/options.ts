@@ -334,6 +334,10 @@ export const RUNNER_OPTIONS = {
     undefined,
     `most tokens of prompt and text, by which Phi-3's RoPE factors are chosen (default: the model's context, and factors for ${STUDY_OPTIONS.context.fallback} tokens)`,
   ),
+  session: textOption(
+    "<file>",
+    "go on from the session in this file, and save it there after each text; takes the cache's bytes on disk and twice as much memory while it saves",
+  ),
   anyWeights,
   ...OFFLINE_OPTION,
 };

@@ -12,6 +12,9 @@ export interface LayerStates {
   keep(layer: number, outputs: Tensors): void;
 }
 
+/** Numbers of a state's arrays `[1, ...]`, by `LAYER.NAME`. */
+export type StateImage = Readonly<Record<string, Float32Array>>;
+
 /** Tensors by layer and name, after `length` tokens. They are replaced, never changed. */
 interface Checkpoint {
   readonly length: number;
@@ -93,6 +96,34 @@ export class RecurrentState implements LayerStates {
       this.#length = earlier;
     }
     return this.#length;
+  }
+
+  /** Copies of its arrays; checkpoints are left out. */
+  async image(): Promise<StateImage> {
+    const copies = [...this.#tensors].map(async ([key, tensor]): Promise<[string, Float32Array]> => {
+      return [key, Float32Array.from((await tensor.getData()) as Float32Array)];
+    });
+    return Object.fromEntries(await Promise.all(copies));
+  }
+
+  /**
+   * Becomes the state with these arrays, which another of the same model had after `length` tokens.
+   *
+   * @throws RangeError for an array that this model's states lack, or of another size
+   */
+  restore(image: StateImage, length: number): void {
+    const tensors = new Map(Object.entries(image).map(([key, data]) => [key, this.#tensorOf(key, data)]));
+    this.truncate(0);
+    this.#tensors = tensors;
+    this.#length = length;
+  }
+
+  #tensorOf(key: string, data: Float32Array): Tensor {
+    const dims = this.#states[key.slice(key.indexOf(".") + 1)];
+    const expected = dims?.reduce((product, dim) => product * dim, 1);
+    if (!dims || expected !== data.length)
+      throw new RangeError(`expected ${expected ?? "no"} numbers in the recurrent state ${key}, got ${data.length}`);
+    return new Tensor("float32", data, [1, ...dims]);
   }
 
   #each(entryOf: (name: string, dims: readonly number[]) => [string, Tensor]): Tensors {

@@ -1,4 +1,5 @@
 import type { ChatMessage } from "@kvtuner/decoder";
+import { KvtunerError } from "@kvtuner/plan";
 import { fillOptions, flagOption, type Given, type OnProgress } from "@kvtuner/tuning";
 import { Command } from "commander";
 import { GENERATION_OPTIONS, type GenerationOptions, PROMPT_OPTIONS, RUNNER_OPTIONS } from "../options.ts";
@@ -45,6 +46,10 @@ export const runCommand = (terminal: Terminal, signal: AbortSignal, interrupt: I
 const EXAMPLES = examples([
   ['kvtuner run smollm2 --plan studies/mine/plan.json --prompt "Once upon a time"', "continue a text"],
   ["kvtuner run smollm2 --plan kivi:K4V2+sinks4 --chat", "a conversation, one pair in all layers"],
+  [
+    "kvtuner run smollm2 --plan kivi:K4V2+sinks4 --chat --session talk.kvsession",
+    "a conversation that can go on later",
+  ],
   ["kvtuner run model.gguf --plan none --json < prompt.txt", "the 16-bit cache, with speeds and bytes as JSON"],
 ]);
 
@@ -85,12 +90,42 @@ const generateAll = async (session: Session, prompt: string | undefined): Promis
   const show = (result: RunResult): void => showResult(result, terminal, flags);
   const answer = async (given: string | readonly ChatMessage[], signal: AbortSignal): Promise<RunResult> =>
     runner.generate({ ...generationOptions(flags, terminal), prompt: given, signal });
-  const { system } = flags;
-  if (prompt === undefined) return chat({ terminal, interrupt, ...(system !== undefined && { system }), answer, show });
+  if (prompt === undefined) return chat({ terminal, interrupt, before: earlierMessages(session), answer, show });
   const result = await generationInterrupt(interrupt).during(async (signal) => answer(prompt, signal));
   show(result);
   if (result.finish === "interrupted") throw new InterruptedError();
 };
+
+/** The conversation of the session's file, or the instructions of a new one. */
+const earlierMessages = ({
+  runner: { restored },
+  terminal,
+  flags: { system, quiet, json },
+}: Session): readonly ChatMessage[] => {
+  const given: ChatMessage[] = system === undefined ? [] : [{ role: "system", content: system }];
+  if (!restored) return given;
+  const { tokens, messages } = restored;
+  if (quiet !== true && json !== true)
+    terminal.error(`restored ${tokens} tokens, ${messages.length} messages of the conversation\n`);
+  if (
+    system !== undefined &&
+    messages.length > 0 &&
+    !(messages[0]!.role === "system" && messages[0]!.content === system)
+  )
+    throw new SessionSystemError();
+  return messages.length > 0 ? messages : given;
+};
+
+/** Instructions that a saved conversation does not begin with. */
+class SessionSystemError extends KvtunerError {
+  constructor() {
+    super(
+      "SESSION_SYSTEM",
+      "expected no --system, or that of the saved conversation, got another; leave it out, or use another --session",
+    );
+    this.name = "SessionSystemError";
+  }
+}
 
 const generationOptions = (flags: RunFlags, terminal: Terminal): Omit<GenerationOptions, "prompt"> => ({
   ...fillOptions(GENERATION_OPTIONS, flags),

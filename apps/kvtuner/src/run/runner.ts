@@ -1,6 +1,18 @@
 import { availableParallelism } from "node:os";
 import { type Backend, cacheReport, type CacheReport, type KvCache, Turns } from "@kvtuner/backend";
-import { CacheSession, type Generated, generateText, promptIds, seededRandom } from "@kvtuner/decoder";
+import {
+  CacheSession,
+  type ChatMessage,
+  type Decoder,
+  type Generated,
+  generateText,
+  promptIds,
+  restoreCache,
+  resumeSession,
+  type SavedSession,
+  saveSession,
+  seededRandom,
+} from "@kvtuner/decoder";
 import { KvtunerError, type Plan } from "@kvtuner/plan";
 import { type Filled, fillOptions, callbacksOf, STUDY_OPTIONS, thenDispose, type Callbacks } from "@kvtuner/tuning";
 import { openBackend } from "../model/backend.ts";
@@ -8,6 +20,7 @@ import { readPlan } from "../model/read-plan.ts";
 import { openRunnableModel, type RunnableModel } from "../model/runnable-model.ts";
 import { sessionsOn } from "../model/session.ts";
 import { GENERATION_OPTIONS, type GenerationOptions, RUNNER_OPTIONS, type RunnerOptions } from "../options.ts";
+import { readSessionFile, writeSessionFile } from "./session-on-disk.ts";
 
 /** One generation, and what it took. */
 export interface RunResult extends Generated, CacheReport {
@@ -21,6 +34,13 @@ export interface RunResult extends Generated, CacheReport {
  */
 export interface Runner {
   readonly plan: Plan;
+  /** What was in the file of `session`; absent without one. */
+  readonly restored?: {
+    /** Tokens in the cache. */
+    readonly tokens: number;
+    /** The conversation so far; empty if the tokens are those of a text. */
+    readonly messages: readonly ChatMessage[];
+  };
   /** Loads the model's weights now instead of in the first generation. */
   load(): Promise<void>;
   /**
@@ -40,7 +60,7 @@ export interface Runner {
  * @throws KvtunerError for bad options, models and plans, and for a plan that the backend cannot store
  */
 export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
-  const { backend: given, threads, context, ...settings } = runnerSettings(options);
+  const { backend: given, threads, context, session: sessionPath, ...settings } = runnerSettings(options);
   const callbacks = callbacksOf(options);
   const disposals: (() => Promise<void>)[] = [];
   const giveBack = (): Promise<void> => thenDispose(async () => undefined, ...disposals.splice(0).toReversed());
@@ -51,12 +71,17 @@ export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
     const model = await openRunnableModel(options.model, wishes, access);
     disposals.push(() => model.dispose());
     const plan = readPlan(options.plan, model, { anyWeights: options.anyWeights === true, warn: callbacks.warn });
+    const saved = sessionPath === undefined ? undefined : await readSessionFile(sessionPath, model.identity);
     const { backend, dispose: disposeBackend } = await openBackend(given, { threads }, [plan]);
     disposals.push(disposeBackend);
-    const cache = await backend.createCache(model.shape, plan);
+    const cache = saved
+      ? await restoreCache(backend, model.shape, saved, plan)
+      : await backend.createCache(model.shape, plan);
     disposals.push(() => cache.dispose());
     const limit = Math.min(context ?? Infinity, model.contextLength, backend.capabilities.maxTokens);
-    return { plan, ...generator({ model, plan, backend, cache, contextLength: limit, callbacks }, giveBack) };
+    const parts = { model, plan, backend, cache, contextLength: limit, callbacks, sessionPath, saved };
+    const restored = saved && { tokens: saved.ids.length, messages: saved.messages ?? [] };
+    return { plan, ...(restored && { restored }), ...generator(parts, giveBack) };
   } catch (error) {
     return thenDispose(() => {
       throw error;
@@ -80,12 +105,14 @@ interface Parts {
   /** Most tokens that it takes. */
   readonly contextLength: number;
   readonly callbacks: Callbacks;
+  /** Where the session is saved after each generation. */
+  readonly sessionPath: string | undefined;
+  /** What the cache was restored from. */
+  readonly saved: SavedSession | undefined;
 }
 
-const generator = (
-  { model, plan, backend, cache, contextLength, callbacks }: Parts,
-  giveBack: () => Promise<void>,
-): Omit<Runner, "plan"> => {
+const generator = (parts: Parts, giveBack: () => Promise<void>): Omit<Runner, "plan" | "restored"> => {
+  const { model, plan, backend, cache, contextLength, callbacks } = parts;
   let session: CacheSession | undefined;
   const turns = new Turns();
   let disposed = false;
@@ -94,7 +121,9 @@ const generator = (
   const opened = async (): Promise<CacheSession> => {
     assertInUse(disposed);
     const decoder = await model.load();
-    return (session ??= new CacheSession({ decoder, cache, ...chunks }));
+    return (session ??= parts.saved
+      ? resumeSession(parts.saved, { decoder, cache, ...chunks })
+      : new CacheSession({ decoder, cache, ...chunks }));
   };
   const generateNow = async (options: GenerationOptions): Promise<RunResult> => {
     assertInUse(disposed);
@@ -119,6 +148,7 @@ const generator = (
       ...(onText && { onText }),
       ...(signal && { signal }),
     });
+    if (session) await keepSession(parts, await model.load(), session, conversationOf(options.prompt, generated.text));
     return { ...generated, backend: backend.name, ...cacheReport(cache, plan) };
   };
   return {
@@ -129,6 +159,27 @@ const generator = (
       await turns.take(giveBack);
     },
   };
+};
+
+/** The conversation with the answer; undefined for a text. */
+const conversationOf = (prompt: GenerationOptions["prompt"], answer: string): ChatMessage[] | undefined =>
+  typeof prompt === "string" ? undefined : [...prompt, { role: "assistant", content: answer }];
+
+/** Saves the session if it has a file. A failure costs the file, not the text that was generated. */
+const keepSession = async (
+  { cache, plan, callbacks, sessionPath }: Parts,
+  decoder: Decoder,
+  session: CacheSession,
+  messages: ChatMessage[] | undefined,
+): Promise<void> => {
+  if (sessionPath === undefined) return;
+  try {
+    const bytes = await saveSession({ decoder, session, cache, plan, ...(messages && { messages }) });
+    await writeSessionFile(sessionPath, bytes);
+  } catch (error) {
+    if (!KvtunerError.isInstance(error)) throw error;
+    callbacks.warn(`the session was not saved: ${error.message}`);
+  }
 };
 
 const assertInUse = (disposed: boolean): void => {

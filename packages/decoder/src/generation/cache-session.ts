@@ -70,6 +70,11 @@ export class CacheSession {
     return this.#ids;
   }
 
+  /** What the recurrent layers keep. Only this session may change it. */
+  get state(): RecurrentState {
+    return this.#state;
+  }
+
   /**
    * Makes the cache hold exactly `ids`, at least one: keeps the longest common prefix, drops the rest and feeds what is
    * missing. Feeds everything again when layers with a span have dropped tokens that the prefix needs, and at least

@@ -10,8 +10,8 @@ import { isTyped, type Terminal } from "../terminal.ts";
 export interface Chat {
   readonly terminal: Terminal;
   readonly interrupt: Interrupt;
-  /** Instructions before the conversation. */
-  readonly system?: string;
+  /** Instructions and the conversation so far. */
+  readonly before?: readonly ChatMessage[];
   /** Answers the conversation so far. */
   readonly answer: (messages: readonly ChatMessage[], signal: AbortSignal) => Promise<RunResult>;
   /** Called with each answer. */
@@ -25,7 +25,7 @@ export interface Chat {
  * @throws InterruptedError when Ctrl-C ended it
  * @throws ChatError `CHAT_REFUSED` at the end if messages were rejected and no person watches
  */
-export const chat = async ({ terminal, interrupt, system, answer, show }: Chat): Promise<void> => {
+export const chat = async ({ terminal, interrupt, before = [], answer, show }: Chat): Promise<void> => {
   const lines = openLines(terminal, interrupt);
   let [left, ended, refusals] = [false, false, 0];
   // Piped input ends long before its last line is answered, and Node rejects a prompt after the end.
@@ -43,7 +43,7 @@ export const chat = async ({ terminal, interrupt, system, answer, show }: Chat):
     terminal.error(`error [${error.code}]: ${oneLine(error.message)}\n`);
     refusals++;
   };
-  let messages: readonly ChatMessage[] = system === undefined ? [] : [{ role: "system", content: system }];
+  let messages = before;
   lines.prompt();
   for await (const line of lines) {
     if (line.trim() !== "") {
