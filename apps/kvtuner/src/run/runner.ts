@@ -7,12 +7,9 @@ import {
   type Generated,
   generateText,
   promptIds,
-  restoreCache,
-  resumeSession,
-  type SavedSession,
-  saveSession,
   seededRandom,
 } from "@kvtuner/decoder";
+import { restoreCache, resumeSession, type SavedSession, saveSession } from "@kvtuner/decoder/sessions";
 import { KvtunerError, type Plan } from "@kvtuner/plan";
 import { type Filled, fillOptions, callbacksOf, STUDY_OPTIONS, thenDispose, type Callbacks } from "@kvtuner/tuning";
 import { openBackend } from "../model/backend.ts";

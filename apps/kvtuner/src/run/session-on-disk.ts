@@ -1,5 +1,5 @@
 import { open, readFile, rename, rm } from "node:fs/promises";
-import { readSession, type SavedSession, SavedSessionError } from "@kvtuner/decoder";
+import { readSession, type SavedSession, SavedSessionError } from "@kvtuner/decoder/sessions";
 import { KvtunerError, type ModelIdentity } from "@kvtuner/plan";
 import { systemReason } from "@kvtuner/tuning";
 import { statIfThere } from "../study/stat-if-there.ts";
