@@ -338,6 +338,15 @@ export const RUNNER_OPTIONS = {
     "<file>",
     "go on from the session in this file, and save it there after each text; takes the cache's bytes on disk and twice as much memory while it saves",
   ),
+  sessions: textOption(
+    "<dir>",
+    "folder of sessions: go on from that which begins like the prompt for longest, and save the new one there too",
+  ),
+  sessionsBudget: {
+    ...wholeOption({ least: 1 }, 2e9, "most bytes of the files in --sessions; those used longest ago go first"),
+    kind: "bytes",
+    value: "<bytes>",
+  } satisfies Option<number, number, number>,
   anyWeights,
   ...OFFLINE_OPTION,
 };

@@ -1,15 +1,13 @@
 import { availableParallelism } from "node:os";
-import { type Backend, cacheReport, type CacheReport, type KvCache, Turns } from "@kvtuner/backend";
+import { type Backend, cacheReport, type CacheReport, Turns } from "@kvtuner/backend";
 import {
-  CacheSession,
+  type CacheSession,
   type ChatMessage,
-  type Decoder,
   type Generated,
   generateText,
   promptIds,
   seededRandom,
 } from "@kvtuner/decoder";
-import { restoreCache, resumeSession, type SavedSession, saveSession } from "@kvtuner/decoder/sessions";
 import { KvtunerError, type Plan } from "@kvtuner/plan";
 import { type Filled, fillOptions, callbacksOf, STUDY_OPTIONS, thenDispose, type Callbacks } from "@kvtuner/tuning";
 import { openBackend } from "../model/backend.ts";
@@ -17,7 +15,8 @@ import { readPlan } from "../model/read-plan.ts";
 import { openRunnableModel, type RunnableModel } from "../model/runnable-model.ts";
 import { sessionsOn } from "../model/session.ts";
 import { GENERATION_OPTIONS, type GenerationOptions, RUNNER_OPTIONS, type RunnerOptions } from "../options.ts";
-import { readSessionFile, writeSessionFile } from "./session-on-disk.ts";
+import { HeldSession } from "./held-session.ts";
+import { readSessionFile } from "./session-on-disk.ts";
 
 /** One generation, and what it took. */
 export interface RunResult extends Generated, CacheReport {
@@ -57,7 +56,7 @@ export interface Runner {
  * @throws KvtunerError for bad options, models and plans, and for a plan that the backend cannot store
  */
 export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
-  const { backend: given, threads, context, session: sessionPath, ...settings } = runnerSettings(options);
+  const { backend: given, threads, context, session, sessions, sessionsBudget, ...settings } = runnerSettings(options);
   const callbacks = callbacksOf(options);
   const disposals: (() => Promise<void>)[] = [];
   const giveBack = (): Promise<void> => thenDispose(async () => undefined, ...disposals.splice(0).toReversed());
@@ -68,16 +67,15 @@ export const openRunner = async (options: RunnerOptions): Promise<Runner> => {
     const model = await openRunnableModel(options.model, wishes, access);
     disposals.push(() => model.dispose());
     const plan = readPlan(options.plan, model, { anyWeights: options.anyWeights === true, warn: callbacks.warn });
-    const saved = sessionPath === undefined ? undefined : await readSessionFile(sessionPath, model.identity);
+    const saved = session === undefined ? undefined : await readSessionFile(session, model.identity);
     const { backend, dispose: disposeBackend } = await openBackend(given, { threads }, [plan]);
     disposals.push(disposeBackend);
-    const cache = saved
-      ? await restoreCache(backend, model.shape, saved, plan)
-      : await backend.createCache(model.shape, plan);
-    disposals.push(() => cache.dispose());
+    const places = { session, sessions, sessionsBudget };
+    const held = await HeldSession.open({ model, plan, backend, callbacks, places }, saved);
+    disposals.push(() => held.dispose());
     const limit = Math.min(context ?? Infinity, model.contextLength, backend.capabilities.maxTokens);
-    const parts = { model, plan, backend, cache, contextLength: limit, callbacks, sessionPath, saved };
     const restored = saved && { tokens: saved.ids.length, messages: saved.messages ?? [] };
+    const parts = { model, plan, backend, held, contextLength: limit, callbacks };
     return { plan, ...(restored && { restored }), ...generator(parts, giveBack) };
   } catch (error) {
     return thenDispose(() => {
@@ -98,29 +96,21 @@ interface Parts {
   readonly model: RunnableModel;
   readonly plan: Plan;
   readonly backend: Backend;
-  readonly cache: KvCache;
-  /** Most tokens that it takes. */
+  readonly held: HeldSession;
+  /** Most tokens that its cache takes. */
   readonly contextLength: number;
   readonly callbacks: Callbacks;
-  /** Where the session is saved after each generation. */
-  readonly sessionPath: string | undefined;
-  /** What the cache was restored from. */
-  readonly saved: SavedSession | undefined;
 }
 
-const generator = (parts: Parts, giveBack: () => Promise<void>): Omit<Runner, "plan" | "restored"> => {
-  const { model, plan, backend, cache, contextLength, callbacks } = parts;
-  let session: CacheSession | undefined;
+const generator = (
+  { model, plan, backend, held, contextLength, callbacks }: Parts,
+  giveBack: () => Promise<void>,
+): Omit<Runner, "plan" | "restored"> => {
   const turns = new Turns();
   let disposed = false;
-  const { pieceTokens } = model.choice;
-  const chunks = pieceTokens === undefined ? {} : { chunkTokens: pieceTokens };
-  const opened = async (): Promise<CacheSession> => {
+  const opened = async (prompt?: Int32Array): Promise<CacheSession> => {
     assertInUse(disposed);
-    const decoder = await model.load();
-    return (session ??= parts.saved
-      ? resumeSession(parts.saved, { decoder, cache, ...chunks })
-      : new CacheSession({ decoder, cache, ...chunks }));
+    return prompt ? held.sessionFor(prompt) : held.load();
   };
   const generateNow = async (options: GenerationOptions): Promise<RunResult> => {
     assertInUse(disposed);
@@ -134,7 +124,7 @@ const generator = (parts: Parts, giveBack: () => Promise<void>): Omit<Runner, "p
       tokenizer,
       prompt,
       contextLength,
-      open: async () => unlessAborted(opened(), signal),
+      open: async () => unlessAborted(opened(prompt), signal),
       sampling: {
         temperature,
         ...(topP < 1 && { topP }),
@@ -145,8 +135,8 @@ const generator = (parts: Parts, giveBack: () => Promise<void>): Omit<Runner, "p
       ...(onText && { onText }),
       ...(signal && { signal }),
     });
-    if (session) await keepSession(parts, await model.load(), session, conversationOf(options.prompt, generated.text));
-    return { ...generated, backend: backend.name, ...cacheReport(cache, plan) };
+    await held.keep(conversationOf(options.prompt, generated.text));
+    return { ...generated, backend: backend.name, ...cacheReport(held.cache, plan) };
   };
   return {
     load: async () => void (await opened()),
@@ -161,23 +151,6 @@ const generator = (parts: Parts, giveBack: () => Promise<void>): Omit<Runner, "p
 /** The conversation with the answer; undefined for a text. */
 const conversationOf = (prompt: GenerationOptions["prompt"], answer: string): ChatMessage[] | undefined =>
   typeof prompt === "string" ? undefined : [...prompt, { role: "assistant", content: answer }];
-
-/** Saves the session if it has a file. A failure costs the file, not the text that was generated. */
-const keepSession = async (
-  { cache, plan, callbacks, sessionPath }: Parts,
-  decoder: Decoder,
-  session: CacheSession,
-  messages: ChatMessage[] | undefined,
-): Promise<void> => {
-  if (sessionPath === undefined) return;
-  try {
-    const bytes = await saveSession({ decoder, session, cache, plan, ...(messages && { messages }) });
-    await writeSessionFile(sessionPath, bytes);
-  } catch (error) {
-    if (!KvtunerError.isInstance(error)) throw error;
-    callbacks.warn(`the session was not saved: ${error.message}`);
-  }
-};
 
 const assertInUse = (disposed: boolean): void => {
   if (disposed)

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { planBytes } from "@kvtuner/plan";
@@ -95,5 +95,71 @@ describe("a saved session", () => {
     expect(result.ids).toHaveLength(3);
     expect(warnings).toEqual([expect.stringMatching(/not saved: writing .*missing.* failed/)]);
     expect(existsSync(nowhere)).toBe(false);
+  });
+});
+
+describe("a folder of sessions", () => {
+  const long = "the thing of things is the thing that other things are not, and so on";
+  const generated = async (sessions: string, prompt: string, options: Partial<RunnerOptions> = {}) =>
+    using({ sessions, ...options }, async (runner) => runner.generate({ prompt, maxTokens: 4 }));
+  const filesOf = (path: string): string[] => readdirSync(path).toSorted();
+
+  test("gives the longest prefix of a prompt, and the same text as without it", async () => {
+    const sessions = join(folder, "prefixes");
+    await generated(sessions, `${long}.`);
+    await generated(sessions, "something else that is long enough to be reused later on");
+    expect(filesOf(sessions)).toHaveLength(2);
+    const plan = "none"; // Truncating a 16-bit cache leaves no trace.
+    const exact = join(folder, "exact");
+    await generated(exact, `${long}.`, { plan });
+    const reused = await generated(exact, `${long}!`, { plan });
+    const fresh = await using({ plan }, async (runner) => runner.generate({ prompt: `${long}!`, maxTokens: 4 }));
+    expect(fresh.prompt.reused).toBe(0);
+    expect(reused.prompt.reused).toBeGreaterThan(50);
+    expect(reused.ids).toEqual(fresh.ids);
+  });
+
+  test("keeps one file of a text that goes on", async () => {
+    const sessions = join(folder, "goes-on");
+    await using({ sessions }, async (runner) => {
+      await runner.generate({ prompt: "the thing", maxTokens: 1 });
+      const first = filesOf(sessions);
+      await runner.generate({ prompt: "the thing and more", maxTokens: 1 });
+      expect(filesOf(sessions)).toHaveLength(1);
+      expect(filesOf(sessions)).not.toEqual(first);
+      await runner.generate({ prompt: "another", maxTokens: 1 });
+      expect(filesOf(sessions)).toHaveLength(2);
+    });
+  });
+
+  test("removes what was used longest ago when the budget is reached, and keeps nothing that exceeds it alone", async () => {
+    const sessions = join(folder, "budget");
+    await generated(sessions, `first ${long}`);
+    const [first = ""] = filesOf(sessions);
+    const { size } = statSync(join(sessions, first));
+    utimesSync(join(sessions, first), 1, 1);
+    const sessionsBudget = Math.floor(2.5 * size);
+    await generated(sessions, `second ${long}`, { sessionsBudget });
+    expect(filesOf(sessions)).toHaveLength(2);
+    await generated(sessions, `third ${long}`, { sessionsBudget });
+    expect(filesOf(sessions)).toHaveLength(2);
+    expect(filesOf(sessions)).not.toContain(first);
+    const warnings: string[] = [];
+    const onWarning = (message: string): void => void warnings.push(message);
+    await generated(sessions, `fourth ${long}`, { sessionsBudget: size / 2, onWarning });
+    expect(warnings).toEqual([expect.stringMatching(/not saved: .*--sessions-budget/)]);
+  });
+
+  test("passes over damaged files", async () => {
+    const sessions = join(folder, "damaged");
+    await generated(sessions, long);
+    const [name = ""] = filesOf(sessions);
+    const path = join(sessions, name);
+    const bytes = readFileSync(path);
+    bytes[bytes.length - 50]! ^= 1;
+    writeFileSync(path, bytes);
+    writeFileSync(join(sessions, "other.kvsession"), "no session");
+    const result = await generated(sessions, long);
+    expect(result.prompt.reused).toBe(0);
   });
 });

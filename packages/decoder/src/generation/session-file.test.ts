@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import { fc, test } from "@fast-check/vitest";
 import { layerScheme, type Plan } from "@kvtuner/plan";
 import { expect, it } from "vitest";
-import { parseSession, type SavedSession, serializeSession } from "./session-file.ts";
+import { bufferSource } from "../gguf/byte-source.ts";
+import { parseSession, readSessionHead, type SavedSession, serializeSession } from "./session-file.ts";
 
 const shape = { layers: 1, queryHeads: 2, kvHeads: 1, headSize: 32 };
 const model = { name: "tiny", architecture: "llama", sha256: "ab".repeat(32) };
@@ -43,6 +44,7 @@ test.prop([session, fc.nat(9)], { numRuns: 60 })(
     const bytes = await serializeSession(saved);
     const held = Buffer.concat([Buffer.alloc(before, 1), bytes, Buffer.alloc(3, 1)]);
     expect(await parseSession(held.subarray(before, before + bytes.length))).toEqual(saved);
+    expect(await readSessionHead(bufferSource(bytes))).toEqual({ model: saved.model, ids: saved.ids });
   },
 );
 
@@ -86,4 +88,8 @@ it("a forged header neither allocates nor passes", async () => {
     ['"kind":"affine"', '"kind":"wavelet"'],
   ] as const)
     await expect(parseSession(await forged(from, to))).rejects.toMatchObject({ code: "SESSION_DAMAGED" });
+  for (const count of ["1e15", "-1", '"many"'])
+    await expect(readSessionHead(bufferSource(await forged(tokens, `"tokens":${count}`)))).rejects.toMatchObject({
+      code: "SESSION_DAMAGED",
+    });
 });

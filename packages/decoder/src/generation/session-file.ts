@@ -1,5 +1,6 @@
 import { KvtunerError, type ModelIdentity, type Plan } from "@kvtuner/plan";
 import { parsePlan, serializeAssets, serializePlan } from "@kvtuner/plan/files";
+import type { ByteSource } from "../gguf/byte-source.ts";
 import type { StateImage } from "../recurrent-state.ts";
 import type { ChatMessage } from "../tokenizer/chat-template.ts";
 
@@ -102,12 +103,45 @@ export const parseSession = async (given: Uint8Array): Promise<SavedSession> => 
   try {
     return await readSections(bytes);
   } catch (cause) {
+    if (cause instanceof SavedSessionError) throw cause;
     throw damaged(`its parts cannot be read: ${(cause as Error).message}`, { cause });
   }
 };
 
-const assertWhole = async (bytes: Uint8Array<ArrayBuffer>): Promise<void> => {
-  if (bytes.length < PREAMBLE_BYTES + CHECKSUM_BYTES || MAGIC.some((byte, index) => bytes[index] !== byte))
+/**
+ * Model and token ids of a saved session, from the first bytes of its file. Only reading all of it tells whether the rest is whole.
+ *
+ * @throws SavedSessionError `SESSION_DAMAGED`, `SESSION_VERSION`
+ */
+export const readSessionHead = async (source: ByteSource): Promise<Pick<SavedSession, "model" | "ids">> => {
+  const read = async (offset: number, sizeBytes: number): Promise<Uint8Array<ArrayBuffer>> => {
+    if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0 || offset + sizeBytes > source.sizeBytes)
+      throw damaged(`${sizeBytes} bytes are missing at ${offset}`);
+    return new Uint8Array(await source.read(offset, sizeBytes));
+  };
+  const preamble = await read(0, PREAMBLE_BYTES);
+  assertPreamble(preamble);
+  const headerBytes = headerBytesOf(preamble);
+  const { model, tokens } = parseHeader(await read(PREAMBLE_BYTES, headerBytes));
+  const ids = await read(PREAMBLE_BYTES + headerBytes, 4 * tokens);
+  return { model, ids: [...new Int32Array(ids.buffer)] };
+};
+
+const headerBytesOf = (bytes: Uint8Array<ArrayBuffer>): number =>
+  new DataView(bytes.buffer).getUint32(MAGIC.length + 4, true);
+
+const parseHeader = (bytes: Uint8Array): Header => {
+  try {
+    const header = JSON.parse(new TextDecoder().decode(bytes)) as Header;
+    assertHeader(header);
+    return header;
+  } catch (cause) {
+    throw damaged(`its header cannot be read: ${(cause as Error).message}`, { cause });
+  }
+};
+
+const assertPreamble = (bytes: Uint8Array<ArrayBuffer>): void => {
+  if (bytes.length < PREAMBLE_BYTES || MAGIC.some((byte, index) => bytes[index] !== byte))
     throw damaged("it does not start with KVTSAVED");
   const version = new DataView(bytes.buffer).getUint32(MAGIC.length, true);
   if (version !== VERSION)
@@ -115,16 +149,18 @@ const assertWhole = async (bytes: Uint8Array<ArrayBuffer>): Promise<void> => {
       "SESSION_VERSION",
       `expected a saved session of version ${VERSION}, got ${version}, which another version of KVTuner wrote; start a new session`,
     );
+};
+
+const assertWhole = async (bytes: Uint8Array<ArrayBuffer>): Promise<void> => {
+  assertPreamble(bytes);
   const expected = bytes.subarray(-CHECKSUM_BYTES);
   const got = await checksum(bytes.subarray(0, -CHECKSUM_BYTES));
   if (got.some((byte, index) => byte !== expected[index])) throw damaged("its SHA-256 does not match");
 };
 
 const readSections = async (bytes: Uint8Array<ArrayBuffer>): Promise<SavedSession> => {
-  const headerBytes = new DataView(bytes.buffer).getUint32(MAGIC.length + 4, true);
   const take = sectionsOf(bytes.buffer, PREAMBLE_BYTES, bytes.length - CHECKSUM_BYTES);
-  const header = JSON.parse(new TextDecoder().decode(take(headerBytes))) as Header;
-  assertHeader(header);
+  const header = parseHeader(new Uint8Array(take(headerBytesOf(bytes))));
   const { model, tokens, assetsBytes, states, snapshotBytes, ropes, messages } = header;
   const ids = [...new Int32Array(take(4 * tokens))];
   const assets = new Uint8Array(take(assetsBytes));
