@@ -114,6 +114,7 @@ describe("tune over settings of methods", () => {
     expect(withoutTimes(await tune({ model: last, out, ...OPTIONS }))).toEqual(withoutTimes(result));
     expect(traced + last.traced()).toBe(expected);
     expect(expected).toBe(3);
+    expect(result.passes.fitting).toBe(3);
   });
 
   test("tables that are lost are calibrated again; those of another study are an error", async () => {
@@ -124,7 +125,8 @@ describe("tune over settings of methods", () => {
     expect(tables).toHaveLength(2);
     for (const name of tables) rmSync(join(out, name));
     const model = counted();
-    expect(withoutTimes(await tune({ model, out, ...OPTIONS }))).toEqual(withoutTimes(result));
+    const passes = { ...result.passes, fitting: result.passes.fitting + 1 };
+    expect(withoutTimes(await tune({ model, out, ...OPTIONS }))).toEqual({ ...withoutTimes(result), passes });
     expect([model.traced(), model.scored()]).toEqual([1, 0]);
     const other = fakeModel(undefined, { layers: 5, queryHeads: 4, kvHeads: 2, headSize: 32 });
     const shifted: FakeModel = {
@@ -135,6 +137,32 @@ describe("tune over settings of methods", () => {
     for (const name of tables) rmSync(join(out, name));
     const changed = tune({ model: shifted, out, ...OPTIONS });
     await expect(changed).rejects.toMatchObject({ code: "STUDY_TABLES", message: expect.stringContaining("skvq") });
+  });
+
+  test("profiles and scores plans on other samples than tables are fitted to", async () => {
+    const [fake, out, text] = [fakeModel(), newFolder(), join(newFolder(), "..", "text.txt")];
+    const letters = Array.from({ length: 4 * 64 }, (_, index) => String.fromCodePoint(97 + ((index * index) % 26)));
+    writeFileSync(text, letters.join(""));
+    const [scored, fitted] = [new Set<string>(), new Set<string>()];
+    const model: FakeModel = {
+      ...fake,
+      evaluator: async (samples) => {
+        for (const sample of samples) scored.add(sample.join());
+        return fake.evaluator(samples);
+      },
+      trace: async (sample, visit) => {
+        fitted.add(sample.join());
+        await fake.trace(sample, visit);
+      },
+    };
+    const options = { ...OPTIONS, codecs: ["skvq:K2V2 reordered"], samples: 2, text };
+    await tune({ model, out, ...options });
+    expect([scored.size, fitted.size, new Set([...scored, ...fitted]).size]).toEqual([2, 2, 4]);
+    writeFileSync(text, letters.slice(1).join(""));
+    await expect(tune({ model, out: newFolder(), ...options })).rejects.toMatchObject({
+      code: "EVALUATION_TEXT_TOO_SHORT",
+      message: expect.stringMatching(/4 samples.*tables are fitted to 2 samples/) as unknown,
+    });
   });
 
   test("its report and its summary name settings and bits", async () => {

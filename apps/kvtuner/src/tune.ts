@@ -7,6 +7,7 @@ import {
   OptionError,
   callbacksOf,
   readSettings,
+  isFitted,
   searchedCodecs,
   stopwatch,
   thenDispose,
@@ -78,13 +79,17 @@ const tuningOf = (options: TuneOptions): Tuning => {
   const textPath = options.text ?? (options.task === undefined ? defaultText(model, "calibration") : undefined);
   const text = textPath === undefined ? undefined : readText(textPath);
   const task = options.task === undefined ? undefined : readTask({ ...options, task: options.task });
-  if (text === undefined && task === undefined) assertOwnTextIsSampled(study);
+  if (text === undefined && task === undefined) assertOwnTextIsSampled({ ...study, samples: samplesOf(study) });
   const names = {
     ...(typeof model === "string" && { model }),
     ...(options.text !== undefined && { text: options.text }),
   };
   return { study, limit, text, task, names };
 };
+
+/** Samples of text that a study reads: as many again where tables are fitted. */
+const samplesOf = ({ samples, codecs = [] }: Tuning["study"]): number =>
+  isFitted(searchedCodecs(codecs).settings) ? 2 * samples : samples;
 
 /** The backend that has to store the plan: a study of pairs alone takes any, unless one is named. */
 const targetOf = ({

@@ -26,6 +26,7 @@ const study: StudyContents = {
   },
   codings: [],
   request: undefined,
+  fitting: undefined,
   profile: undefined,
   candidates: undefined,
   groups: undefined,

@@ -73,7 +73,7 @@ export { withChecksum } from "./storage/checksum.ts";
 export { reasonOf, systemReason } from "./storage/reason.ts";
 export { memoryStorage } from "./storage/memory-storage.ts";
 export type { StudyStorage } from "./storage/storage.ts";
-export { searchedCodecs } from "./study/codecs.ts";
+export { isFitted, searchedCodecs } from "./study/codecs.ts";
 export { readCodings } from "./study/codings.ts";
 export type { Target } from "./study/storable.ts";
 export { DEFAULT_PAIRS, STUDY_OPTIONS, studyOptions } from "./study/options.ts";

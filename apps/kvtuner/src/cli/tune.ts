@@ -66,8 +66,8 @@ const summary = (
   `\nreport: ${out}/report.html\n`,
 ];
 
-const passesText = ({ profile, search, measuredCases }: TuneResult["passes"]): string =>
-  `${(profile + search).toFixed(1)}; profile ${profile.toFixed(1)}, ${measuredCases} cases of single layers measured, search ${search.toFixed(1)}`;
+const passesText = ({ fitting, profile, search, measuredCases }: TuneResult["passes"]): string =>
+  `${(fitting + profile + search).toFixed(1)}; ${fitting > 0 ? `fitting tables ${fitting.toFixed(1)}, ` : ""}profile ${profile.toFixed(1)}, ${measuredCases} cases of single layers measured, search ${search.toFixed(1)}`;
 
 const lossText = ({ kl, task }: FrontPlan): string =>
   task === undefined

@@ -46,12 +46,13 @@ const shapeText = (shape: CacheShape): string => {
   return `${count}, ${all("queryHeads")} query heads, ${all("kvHeads")} KV heads, head size ${all("headSize")}`;
 };
 
-const passRows = ({ settings, space, profile, entries }: ReportData): [string, string][] => {
+const passRows = ({ settings, space, fitting, profile, entries }: ReportData): [string, string][] => {
   if (profile === undefined) return [];
   const { sampleLength: tokens, task } = settings;
-  const passes = countPasses({ space, tokens, profile, entries, prompts: task?.prompts });
+  const passes = countPasses({ space, tokens, fitting, profile, entries, prompts: task?.prompts });
   const measured = `${passes.measuredCases} cases of single layers measured`;
-  const text = `profile ${passes.profile.toFixed(1)} (${measured}), search ${passes.search.toFixed(1)}`;
+  const fit = passes.fitting > 0 ? `fitting tables ${passes.fitting.toFixed(1)}, ` : "";
+  const text = `${fit}profile ${passes.profile.toFixed(1)} (${measured}), search ${passes.search.toFixed(1)}`;
   return [
     ["Profile", isEstimated(profile) ? "estimated from gradients" : "measured"],
     ["Forward passes over the text", text],

@@ -11,6 +11,7 @@ const half = { id: "K8V16", estimate: 1, standardError: 0, outputError: 0 };
 const work = (layers: StudyWork["profile"]["layers"], others: Partial<StudyWork> = {}): StudyWork => ({
   space,
   tokens: 64,
+  fitting: undefined,
   profile: { version: 1, shape, contextLength: 256, layers },
   entries: [],
   prompts: undefined,
@@ -34,7 +35,7 @@ test("an estimated profile takes that of estimates, and of each measured half th
   expect(counts.profile - estimatePasses(space, 64)).toBeCloseTo(2 + 3 / 4 + 1 / 4, 9);
   expect(counts.measuredCases).toBe(2);
   const none = countPasses(work([{ layer: 0, candidates: [candidate], halves: halvesOf({}) }]));
-  expect(none).toEqual({ profile: estimatePasses(space, 64), search: 0, measuredCases: 0 });
+  expect(none).toEqual({ fitting: 0, profile: estimatePasses(space, 64), search: 0, measuredCases: 0 });
 });
 
 test("estimates cost more of long texts, up to the attention of every half", () => {

@@ -9,6 +9,8 @@ import { isEstimated } from "./profile.ts";
 
 /** What a study cost, in forward passes of the model over its text. Of a task, the profile's text is its first answers. */
 export interface PassCounts {
+  /** Fitting tables, over the samples that are fitted to. */
+  readonly fitting: number;
   readonly profile: number;
   readonly search: number;
   /** Layers measured alone, with their keys, their values or both quantized. */
@@ -61,6 +63,8 @@ export interface StudyWork {
   readonly space: Pick<SearchSpace, "shape" | "choices">;
   /** Tokens of a sample. */
   readonly tokens: number;
+  /** As the study recorded it; undefined where nothing was fitted. */
+  readonly fitting: number | undefined;
   readonly profile: Profile;
   readonly entries: readonly EvaluationEntry[];
   /** Of the task; undefined for a text. */
@@ -68,7 +72,7 @@ export interface StudyWork {
 }
 
 /** What a profile and a search ran, by their records. Work that plans share is counted for each. */
-export const countPasses = ({ space, tokens, profile, entries, prompts }: StudyWork): PassCounts => {
+export const countPasses = ({ space, tokens, fitting = 0, profile, entries, prompts }: StudyWork): PassCounts => {
   const isMeasured = ({ kl }: { readonly kl?: number }): boolean => kl !== undefined;
   const measured = profile.layers.flatMap(({ layer, candidates, halves = [] }) =>
     [...candidates, ...halves].filter(isMeasured).map(() => layer),
@@ -76,6 +80,7 @@ export const countPasses = ({ space, tokens, profile, entries, prompts }: StudyW
   const estimated = isEstimated(profile) ? estimatePasses(space, tokens) : 1;
   const reference = measured.length > 0 ? REFERENCE : 0;
   return {
+    fitting,
     profile: measured.reduce((sum, layer) => sum + passesFrom(layer, space.shape), estimated + reference),
     search: entries.reduce((sum, { task }) => sum + (task && prompts ? task.prompts / prompts : 1), 0),
     measuredCases: measured.length,

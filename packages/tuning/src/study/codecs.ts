@@ -1,5 +1,5 @@
 import { MODES, type Mode } from "@kvtuner/plan";
-import type { Method, MethodSetting } from "../methods/method.ts";
+import { isCalibrated, type Method, type MethodSetting } from "../methods/method.ts";
 import { METHODS } from "../methods/registry.ts";
 import { OptionError } from "../option-values.ts";
 
@@ -43,6 +43,10 @@ export const searchedCodecs = (names: readonly string[]): SearchedCodecs => {
     settings: [...new Map(settings.map((one) => [settingName(one), one])).values()],
   };
 };
+
+/** Whether tables are fitted to text before the search. */
+export const isFitted = (settings: readonly SearchedSetting[]): boolean =>
+  settings.some(({ setting }) => isCalibrated(setting));
 
 /** The name of a setting, such as `kvquant:nuq3-1%`. */
 export const settingName = ({ method, setting }: SearchedSetting): string => `${method.name}:${setting.label}`;

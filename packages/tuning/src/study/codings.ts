@@ -5,7 +5,9 @@ import { isCalibrated, type Calibration, type Method } from "../methods/method.t
 import { METHODS } from "../methods/registry.ts";
 import type { Coding } from "../space/mixed-space.ts";
 import type { StudyStorage } from "../storage/storage.ts";
+import type { TunableModel } from "../tunable-model.ts";
 import { settingName, type SearchedSetting } from "./codecs.ts";
+import { countingModel } from "./counting-model.ts";
 import { calibratedRecords, keptSettings } from "./kept-settings.ts";
 import { readPlan } from "./plan-file.ts";
 import type { StudySettings } from "./settings.ts";
@@ -13,9 +15,8 @@ import { storesPlan, type Target } from "./storable.ts";
 import { readStep, type Study } from "./study.ts";
 
 /** What {@link codingsStep} depends on. */
-export interface CodingInputs extends Omit<Calibration, "samples"> {
+export interface CodingInputs extends Calibration {
   readonly records: Study;
-  readonly samples: () => Promise<readonly Int32Array[]>;
   /** What to search in a new study. */
   readonly settings: readonly SearchedSetting[];
   /** The backend that has to store it; any does by default. */
@@ -32,7 +33,7 @@ export const codingsStep = async (inputs: CodingInputs): Promise<Coding[]> => {
   const { records, target, model, callbacks } = inputs;
   const known = await records.read("codecs");
   const settings = known ? known.settings.map(({ name }) => namedSetting(name)) : inputs.settings;
-  const candidates = await candidatesOf(settings, inputs);
+  const candidates = await counted(inputs, async (counting) => candidatesOf(settings, { ...inputs, model: counting }));
   const { shape } = model;
   const isStored = (plan: Candidate): boolean =>
     known !== undefined || !target || storesPlan(target, { shape, ...plan });
@@ -46,6 +47,22 @@ export const codingsStep = async (inputs: CodingInputs): Promise<Coding[]> => {
   return stored.map(codingOf);
 };
 
+/** Records the passes of a model that fitting takes, also when it fails: a later run fits only what is missing. */
+const counted = async <Result>(
+  { records, model, samples }: Pick<CodingInputs, "records" | "model" | "samples">,
+  fit: (model: TunableModel) => Promise<Result>,
+): Promise<Result> => {
+  const counter = countingModel(model, samples.length);
+  try {
+    return await fit(counter.model);
+  } finally {
+    if (counter.passes() > 0) {
+      const before = (await records.read("fitting"))?.passes ?? 0;
+      await records.write("fitting", { passes: before + counter.passes() });
+    }
+  }
+};
+
 const nameOf = ({ method, label }: Candidate): string => `${method}:${label}`;
 
 const codingOf = (one: Candidate): Coding => ({ name: nameOf(one), layers: one.layers, assets: one.assets ?? [] });
@@ -54,12 +71,11 @@ const candidatesOf = (
   settings: readonly SearchedSetting[],
   { model, context, seed, samples, callbacks, records: { storage } }: Omit<CodingInputs, "settings" | "target">,
 ): Promise<Candidate[]> => {
-  let calibration: Promise<Calibration> | undefined;
-  const calibrate = async (): Promise<Calibration> => ({ model, samples: await samples(), context, seed, callbacks });
+  const calibration = { model, samples, context, seed, callbacks };
   return methodCandidates(methodsOf(settings, storage), {
     shape: model.shape,
     context,
-    calibration: () => (calibration ??= calibrate()),
+    calibration: async () => calibration,
     warn: callbacks.warn,
   });
 };

@@ -1,5 +1,6 @@
 import type { Plan } from "@kvtuner/plan";
 import { parsePlan, serializeAssets, serializePlan } from "@kvtuner/plan/files";
+import type { TuningSamples } from "../calibration/samples.ts";
 import type { EvaluationEntry, TaskFigures } from "../pipeline/evaluation-entry.ts";
 import type { FrontPlan } from "../pipeline/pick.ts";
 import { PlanUnreadableError } from "../plan-file-error.ts";
@@ -18,7 +19,7 @@ interface PickedIn {
   readonly study: StudyOptions;
   readonly space: SearchSpace;
   /** Samples of the calibration text; undefined for the model's own. */
-  readonly textSamples: readonly Int32Array[] | undefined;
+  readonly textSamples: TuningSamples | undefined;
   readonly task: OpenTask | undefined;
 }
 

@@ -23,6 +23,8 @@ export interface StudyContents {
   /** Settings of methods that are searched. */
   readonly codings: readonly Coding[];
   readonly request: StudyRequest | undefined;
+  /** What fitting tables took, in forward passes over the samples that they are fitted to. */
+  readonly fitting: number | undefined;
   readonly profile: Profile | undefined;
   readonly candidates: Candidates | undefined;
   readonly groups: Groups | undefined;
@@ -45,6 +47,7 @@ export const readStudy = async (storage: StudyStorage): Promise<StudyContents> =
     settings,
     codings,
     request: await readRequest(storage),
+    fitting: (await readStep(storage, "fitting", settings, codings))?.passes,
     profile: await readStep(storage, "profile", settings, codings),
     candidates: await readStep(storage, "candidates", settings, codings),
     groups: await readStep(storage, "groups", settings, codings),

@@ -1,6 +1,7 @@
 import type { Evaluator } from "@kvtuner/evaluation";
 import { KvtunerError } from "@kvtuner/plan";
 import type { Measure } from "@kvtuner/sensitivity";
+import type { TuningSamples } from "../calibration/samples.ts";
 import { lazily, type Lazy } from "../lazily.ts";
 import { isBound, limitsCost, type Limit } from "../limits/limits.ts";
 import { evaluationEntrySchema } from "../pipeline/evaluation-entry.ts";
@@ -45,7 +46,7 @@ export interface StudyRun {
   readonly space: SearchSpace;
   readonly limit: Limit;
   /** Samples of the calibration text; undefined for the model's own. */
-  readonly textSamples: readonly Int32Array[] | undefined;
+  readonly textSamples: TuningSamples | undefined;
   /** Samples to tune on. */
   readonly samples: readonly Int32Array[];
   /** The task; undefined if plans are scored on text. */
@@ -81,7 +82,7 @@ export const runStudy = async (run: StudyRun): Promise<StudyResult> => {
     const picked = pickedFrom(front.front, run.limit, run.study.objective);
     await writePlan(run.records.storage, pickedPlan(run, picked, [...measurer.known.values()]));
     const verified = await verifyStep(run, picked, evaluator.get);
-    const passes = passesOf(run, profile, measurer);
+    const passes = await passesOf(run, profile, measurer);
     return { ...front, picked, passes, ...(verified && { verified }) };
   };
   return thenDispose(work, () => evaluator.dispose());
@@ -122,16 +123,21 @@ export const calibrationStep = async ({
   clock,
 }: Pick<StudyRun, "textSamples" | "records" | "clock"> & {
   /** Samples the model's own text. */
-  readonly ownSamples: () => Promise<readonly Int32Array[]>;
-}): Promise<Int32Array[]> => {
-  const { samples } = await records.step("calibration", () =>
+  readonly ownSamples: () => Promise<TuningSamples>;
+}): Promise<TuningSamples> => {
+  const { samples, fitted } = await records.step("calibration", () =>
     clock.time("calibrate", async () => {
       const cut = textSamples ?? (await ownSamples());
-      return { samples: cut.map((sample) => [...sample]) };
+      return { samples: numbersOf(cut.samples), ...(cut.fitted && { fitted: numbersOf(cut.fitted) }) };
     }),
   );
-  return samples.map((sample) => Int32Array.from(sample));
+  return { samples: idsOf(samples), ...(fitted && { fitted: idsOf(fitted) }) };
 };
+
+const numbersOf = (samples: readonly Int32Array[]): number[][] => samples.map((sample) => [...sample]);
+
+const idsOf = (samples: readonly (readonly number[])[]): Int32Array[] =>
+  samples.map((sample) => Int32Array.from(sample));
 
 const profileOf = (run: StudyRun, samples: readonly Int32Array[], evaluator: Lazy<Evaluator>): Promise<StoredProfile> =>
   run.records.step("profile", () =>
@@ -171,9 +177,14 @@ const searchInputs = async (
   return { space, losses: lossTable(profile), candidates, groups };
 };
 
-const passesOf = ({ space, study, task }: StudyRun, profile: StoredProfile, { known }: Measurer): PassCounts =>
+const passesOf = async (
+  { space, study, task, records }: StudyRun,
+  profile: StoredProfile,
+  { known }: Measurer,
+): Promise<PassCounts> =>
   countPasses({
     space,
+    fitting: (await records.read("fitting"))?.passes,
     tokens: study.sampleLength,
     profile,
     entries: [...known.values()],

@@ -14,6 +14,7 @@ export const STUDY_FILES = {
   profileJournal: "profile.jsonl",
   profile: "profile.json",
   codecs: "codecs.json",
+  fitting: "fitting.json",
   candidates: "candidates.json",
   groups: "groups.json",
   journal: "journal.jsonl",

@@ -1,7 +1,7 @@
 import type { Backend, CachePlan } from "@kvtuner/backend";
 import { assertHeadFits, layerShape } from "@kvtuner/plan";
 import { ownText, type OwnText } from "../calibration/own-text.ts";
-import { textSamples } from "../calibration/samples.ts";
+import { heldOutSamples, textSamples, type SampleOptions, type TuningSamples } from "../calibration/samples.ts";
 import { difficultyWarning } from "../difficulty/difficulty-warning.ts";
 import { modelDifficulty } from "../difficulty/model-difficulty.ts";
 import { assertReachable, focusOf, limitsOtherCost, type Limit } from "../limits/limits.ts";
@@ -18,7 +18,7 @@ import { longestSequence, openTask, taskSamples, type OpenTask, type ReadTask } 
 import { thenDispose } from "../then-dispose.ts";
 import type { TunableModel } from "../tunable-model.ts";
 import { chooseMeasure, type ChosenMeasure } from "./choose-measure.ts";
-import { searchedCodecs, type SearchedSetting } from "./codecs.ts";
+import { isFitted, searchedCodecs, type SearchedSetting } from "./codecs.ts";
 import { codingsStep } from "./codings.ts";
 import type { StudyOptions } from "./options.ts";
 import { writeRequest, type StudyRequest } from "./request.ts";
@@ -77,7 +77,7 @@ export const tuneModel = async (
   storage: StudyStorage,
   hooks: TuningHooks,
 ): Promise<StudyResult> => {
-  const prepared = prepare(model, tuning, hooks);
+  const prepared = await prepare(model, tuning, hooks);
   const { task } = prepared;
   const { measure, fallsBack, note } = await chosenFor(model, prepared, storage);
   if (note !== undefined) hooks.warn(note);
@@ -89,9 +89,9 @@ export const tuneModel = async (
     const searched = prepared.space && { space: prepared.space, verifier: await backend.verifier(prepared.space) };
     if (task && !(await holdsStudy(storage))) await floatStep(task, study, hooks, clock);
     const run = { ...prepared, study, fallsBack, model, clock, callbacks: hooks };
-    return runIn(storage, run, tuning, hooks, async (records, samples) => {
+    return runIn(storage, run, tuning, hooks, async (records, { samples, fitted = samples }) => {
       if (searched) return { ...searched, records };
-      const mixed = await mixedStudy(run, tuning, records, samples);
+      const mixed = await mixedStudy(run, tuning, records, fitted);
       return { ...mixed, verifier: await backend.verifier(mixed.space) };
     });
   };
@@ -131,7 +131,7 @@ interface Prepared extends Pick<StudyRun, "limit" | "focus" | "textSamples" | "t
 }
 
 /** Checks options, text and task, and turns text and task into the model's tokens. */
-const prepare = (model: TunableModel, tuning: Tuning, hooks: TuningHooks): Prepared => {
+const prepare = async (model: TunableModel, tuning: Tuning, hooks: TuningHooks): Promise<Prepared> => {
   const { limit, targets = [] } = tuning;
   const { shape } = model;
   const { modes, settings } = searchedCodecs(tuning.study.codecs ?? []);
@@ -139,17 +139,15 @@ const prepare = (model: TunableModel, tuning: Tuning, hooks: TuningHooks): Prepa
   const pairs = mixedSpace(shape, modes, [], tuning.study);
   if (settings.length === 0) assertSearchable(pairs, limit);
   if (modes.length > 0 || settings.length === 0) assertPairsStored(pairs, targets);
+  const stored = settings.length > 0 ? storableSettings(settings, shape, tuning.study.codecs ?? [], targets) : settings;
   const task = tuning.task && openTask(model, tuning.task, hooks.warn);
-  const samples = givenSamples(model, tuning, task);
-  const study = task && samples ? { ...tuning.study, ...sizesOf(samples) } : tuning.study;
+  const samples = await givenSamples(model, tuning, task, isFitted(stored));
+  const study = task && samples ? { ...tuning.study, ...sizesOf(samples.samples) } : tuning.study;
   const focus = tuning.anyLimit === true ? undefined : focusOf(limit, pairs);
-  const common = { study, limit, focus, textSamples: samples, task };
-  if (settings.length > 0) {
-    const stored = storableSettings(settings, shape, tuning.study.codecs ?? [], targets);
-    return { ...common, space: undefined, settings: stored };
-  }
+  const common = { study, limit, focus, textSamples: samples, task, settings: stored };
+  if (settings.length > 0) return { ...common, space: undefined };
   warnOfSpace(pairs, common, hooks);
-  return { ...common, space: pairs, settings };
+  return { ...common, space: pairs };
 };
 
 /** Checks the space against the model's heads and the limit. */
@@ -175,7 +173,7 @@ const mixedStudy = async (
   run: Omit<StudyRun, "records" | "samples" | "space" | "verifier"> & Pick<Prepared, "settings">,
   { targets: [target] = [] }: Tuning,
   records: Study,
-  samples: () => Promise<readonly Int32Array[]>,
+  samples: readonly Int32Array[],
 ): Promise<Pick<StudyRun, "space" | "records">> => {
   const { model, study, settings, callbacks } = run;
   const { context, seed } = study;
@@ -210,19 +208,22 @@ type Searched = Pick<StudyRun, "space" | "records" | "verifier">;
 
 const runIn = async (
   storage: StudyStorage,
-  run: Omit<StudyRun, "records" | "samples" | "space" | "verifier">,
+  run: Omit<StudyRun, "records" | "samples" | "space" | "verifier"> & Pick<Prepared, "settings">,
   tuning: Tuning,
   hooks: TuningHooks,
-  search: (records: Study, samples: () => Promise<readonly Int32Array[]>) => Promise<Searched>,
+  search: (records: Study, samples: TuningSamples) => Promise<Searched>,
 ): Promise<StudyResult> => {
   const { model, study, focus, task, clock, limit } = run;
   const settings = await studySettings(model, study, tuning.text, focus, task?.settings);
   const opened = await openStudy(storage, settings, hooks.warn);
   const work = async (): Promise<StudyResult> => {
-    const ownSamples = async (): Promise<Int32Array[]> => (hooks.ownText ?? ownText)(model, study, hooks);
+    const own = async (sizes: SampleOptions): Promise<Int32Array[]> =>
+      (hooks.ownText ?? ownText)(model, { ...study, ...sizes }, hooks);
+    const ownSamples = async (): Promise<TuningSamples> =>
+      isFitted(run.settings) ? heldOutSamples(study, own) : { samples: await own(study) };
     const samples = await calibrationStep({ ...run, records: opened, ownSamples });
-    const searched = await clock.time("codecs", async () => search(opened, async () => samples));
-    const result = await runStudy({ ...run, ...searched, samples });
+    const searched = await clock.time("codecs", async () => search(opened, samples));
+    const result = await runStudy({ ...run, ...searched, samples: samples.samples });
     await clock.time("report", async () => {
       await writeRequest(storage, {
         version: 1,
@@ -244,13 +245,16 @@ const assertHeadsFit = ({ shape, choices }: SearchSpace): void => {
 };
 
 /** Samples of the calibration text or, without one, of the task's prompts. */
-const givenSamples = (
+const givenSamples = async (
   model: TunableModel,
   { text, study }: Tuning,
   task: OpenTask | undefined,
-): Int32Array[] | undefined => {
-  if (text !== undefined) return textSamples(model, text, study);
-  return task && taskSamples(task, study.samples);
+  fits: boolean,
+): Promise<TuningSamples | undefined> => {
+  const cut = (given: string, sizes: SampleOptions): Int32Array[] => textSamples(model, given, sizes);
+  if (text !== undefined && fits && !task) return heldOutSamples(study, (sizes) => cut(text, sizes));
+  if (text !== undefined) return { samples: cut(text, study) };
+  return task && { samples: taskSamples(task, study.samples) };
 };
 
 const sizesOf = (samples: readonly Int32Array[]): Pick<StudyOptions, "samples" | "sampleLength"> => ({
