@@ -3,12 +3,15 @@ import {
   assertOwnTextIsSampled,
   fillOptions,
   callbacksOf,
+  RETRIEVAL_OPTIONS,
+  retrievalScorer,
   taskScorer,
   textScorer,
   thenDispose,
   warnOnce,
   type PlanScorer,
   type Callbacks,
+  type RetrievalResult,
   type TaskResult,
   type TextResult,
   type TunableModel,
@@ -19,7 +22,12 @@ import { readText } from "./calibration/text.ts";
 import type { ContextOption } from "./model/header.ts";
 import { openModel } from "./model/open.ts";
 import { readPlan } from "./model/read-plan.ts";
-import { EVALUATE_OPTIONS, type EvaluateSettings, type EvaluateTaskSettings } from "./options.ts";
+import {
+  EVALUATE_OPTIONS,
+  type EvaluateRetrievalSettings,
+  type EvaluateSettings,
+  type EvaluateTaskSettings,
+} from "./options.ts";
 import { readTask } from "./tasks/read-task.ts";
 
 /** A plan, the path of a plan file, or shorthand like `kivi:K4V2+sinks4`. */
@@ -85,8 +93,20 @@ export const openTaskScorer = async (settings: EvaluateTaskSettings): Promise<Gi
   return openScorer(settings, intended, (model, callbacks) => taskScorer(model, task, context, callbacks));
 };
 
+/** Opens a model and makes texts that hide something, for any number of plans. */
+export const openRetrievalScorer = async (
+  settings: EvaluateRetrievalSettings,
+): Promise<GivenPlanScorer<RetrievalResult>> => {
+  const { context, seed } = fillOptions({ context: EVALUATE_OPTIONS.context, seed: EVALUATE_OPTIONS.seed }, settings);
+  const { retrieval = [], ...sizes } = fillOptions(RETRIEVAL_OPTIONS, settings);
+  const intended = { contextLength: Math.max(context, ...sizes.lengths) };
+  return openScorer(settings, intended, (model, callbacks) =>
+    retrievalScorer(model, { kinds: retrieval, ...sizes, seed }, context, callbacks),
+  );
+};
+
 const openScorer = async <Result>(
-  settings: EvaluateSettings | EvaluateTaskSettings,
+  settings: EvaluateSettings | EvaluateTaskSettings | EvaluateRetrievalSettings,
   intended: ContextOption,
   open: (model: TunableModel, callbacks: Callbacks) => PlanScorer<Result>,
 ): Promise<GivenPlanScorer<Result>> => {

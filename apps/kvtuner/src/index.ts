@@ -7,7 +7,7 @@ export { calibrate } from "./calibrate.ts";
 export type { CalibrateResult } from "./calibrate.ts";
 export { compare } from "./compare.ts";
 export type { CompareResult } from "./compare.ts";
-export { evaluate, evaluateTask, openPlanScorer, openTaskScorer } from "./evaluate.ts";
+export { evaluate, evaluateTask, openPlanScorer, openRetrievalScorer, openTaskScorer } from "./evaluate.ts";
 export type { EvaluateOptions, EvaluateTaskOptions, GivenPlanScorer } from "./evaluate.ts";
 export { exportTo } from "./export.ts";
 export type { ExportResult } from "./export-result.ts";
@@ -24,6 +24,7 @@ export type {
   CalibrationOptions,
   CompareOptions,
   EvaluateSettings,
+  EvaluateRetrievalSettings,
   EvaluateTaskSettings,
   ExportOptions,
   GenerationOptions,
@@ -43,4 +44,13 @@ export type { TuneResult } from "./tune.ts";
 export { syntheticNumbers, syntheticSnapshot } from "@kvtuner/evaluation/bench";
 export type { Variant } from "@kvtuner/evaluation/bench";
 export { pickPlan } from "@kvtuner/tuning";
-export type { FrontPlan, Limit, Progress, Callbacks, TaskResult, TextResult, TunableModel } from "@kvtuner/tuning";
+export type {
+  FrontPlan,
+  Limit,
+  Progress,
+  Callbacks,
+  RetrievalResult,
+  TaskResult,
+  TextResult,
+  TunableModel,
+} from "@kvtuner/tuning";

@@ -12,6 +12,7 @@ import {
   numberOption,
   OptionError,
   oneOf,
+  type RETRIEVAL_OPTIONS,
   RUNTIMES,
   seedOption,
   STUDY_OPTIONS,
@@ -210,6 +211,17 @@ export interface TaskRequest extends Given<typeof TASK_OPTIONS> {
 
 /** Options of `eval` on tasks. */
 export const EVALUATE_TASK_OPTIONS = { task, ...TASK_OPTIONS };
+
+/** What is retrieved, the model, and how plans are evaluated. */
+export interface EvaluateRetrievalSettings
+  extends
+    Omit<Given<typeof RETRIEVAL_OPTIONS>, "retrieval">,
+    Pick<EvaluateSettings, "context" | "seed" | "anyWeights" | "offline">,
+    RunCallbacks {
+  readonly model: ModelOption;
+  /** What the texts hide: `key-value`, `multi-hop`, `passkey`. */
+  readonly retrieval: readonly string[];
+}
 
 /** Plans on the command line of `eval`. */
 export const EVALUATE_PLAN_OPTIONS = {

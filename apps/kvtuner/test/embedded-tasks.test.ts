@@ -6,7 +6,7 @@ import { embeddedModelUrl, embeddedTasks, embeddedTexts, type EmbeddedTask } fro
 import { parsePlan } from "@kvtuner/plan/files";
 import type { Progress } from "@kvtuner/tuning";
 import { afterAll, expect, test } from "vitest";
-import { openPlanScorer, openTaskScorer } from "../src/evaluate.ts";
+import { openPlanScorer, openRetrievalScorer, openTaskScorer } from "../src/evaluate.ts";
 import { openModel } from "../src/model/open.ts";
 import { tune } from "../src/tune.ts";
 
@@ -33,6 +33,40 @@ test(
     expect(coarse.kl).toBeGreaterThan(50 * fine.kl);
   },
 );
+
+test("retrieval: the float cache finds what two bits lose, cell by cell", { timeout: 60_000 }, async () => {
+  const sizes = { lengths: [128, 256], depths: [100, 50], perCell: 6 };
+  const scorer = await openRetrievalScorer({ model, retrieval: ["key-value"], ...sizes });
+  const { cells, ...result } = await scorer.score("per-token:K2V2");
+  await scorer.dispose();
+  expect(cells.map(({ tokens, depth }) => [tokens, depth])).toEqual([
+    [128, 0.5],
+    [128, 1],
+    [256, 0.5],
+    [256, 1],
+  ]);
+  expect(result.floatAccuracy).toBeGreaterThan(0.8);
+  expect(result.accuracy).toBeLessThan(result.floatAccuracy - 0.2);
+  const mean = (of: "accuracy" | "floatAccuracy"): number =>
+    cells.reduce((sum, cell) => sum + cell[of] / cells.length, 0);
+  expect([mean("accuracy"), mean("floatAccuracy")]).toEqual([
+    expect.closeTo(result.accuracy, 9),
+    expect.closeTo(result.floatAccuracy, 9),
+  ]);
+});
+
+test.each([
+  [{ retrieval: ["needle"] }, "OPTION_INVALID", /--retrieval .*passkey.*"needle"/],
+  [{ retrieval: ["passkey"], depths: [101] }, "OPTION_INVALID", /--depths .*from 0 to 100, got 101/],
+  [{ retrieval: ["passkey"], lengths: [] }, "OPTION_INVALID", /--lengths .*at least one/],
+  [{ retrieval: ["passkey"], lengths: [20] }, "RETRIEVAL_TOO_SHORT", /passkey.* 20 tokens/],
+  [{ retrieval: ["key-value"], lengths: [4096] }, "TASK_TOO_LONG", /4096/],
+] as const)("retrieval %j is an error before anything is evaluated", async (options, code, words) => {
+  await expect(openRetrievalScorer({ model, ...options })).rejects.toMatchObject({
+    code,
+    message: expect.stringMatching(words) as unknown,
+  });
+});
 
 test("the float cache answers 95% of what the model was trained for", { timeout: 120_000 }, async () => {
   const scorer = await openTaskScorer({ model, task: files("recall-24", "chain-10", "copy"), prompts: 100 });

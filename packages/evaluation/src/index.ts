@@ -14,6 +14,8 @@ export { LIKELIHOODS } from "./tasks/judge.ts";
 export type { Likelihood } from "./tasks/judge.ts";
 export type { PairedComparison } from "./tasks/paired-comparison.ts";
 export { comparePaired, mcNemar } from "./tasks/paired-comparison.ts";
+export type { RetrievalCell, RetrievalKind, RetrievalOptions } from "./tasks/retrieval.ts";
+export { RETRIEVAL_KINDS, RetrievalError, retrievalItems } from "./tasks/retrieval.ts";
 export { sequencesOf } from "./tasks/sequence.ts";
 export type { TaskEvaluator, TaskEvaluatorOptions } from "./tasks/task-evaluator.ts";
 export { createTaskEvaluator } from "./tasks/task-evaluator.ts";

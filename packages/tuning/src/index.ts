@@ -59,6 +59,8 @@ export { choiceIdsOf } from "./space/choice-ids.ts";
 export { bitsOfBytes, labelsOf, planCost, planLayers, planOfIds, searchSpace, uniformPlan } from "./space/space.ts";
 export type { PlanCost, SearchSpace } from "./space/space.ts";
 export type { PlanScorer } from "./scoring/plan-scorer.ts";
+export type { RetrievalResult } from "./scoring/retrieval-scorer.ts";
+export { RETRIEVAL_OPTIONS, retrievalScorer } from "./scoring/retrieval-scorer.ts";
 export { taskScorer } from "./scoring/task-scorer.ts";
 export type { TaskComparison, TaskFileResult, TaskResult } from "./scoring/task-scorer.ts";
 export { textScorer } from "./scoring/text-scorer.ts";

@@ -1,5 +1,5 @@
 import { formatBytes, type PlanSize } from "@kvtuner/plan";
-import type { TaskComparison, TaskResult, TextResult } from "@kvtuner/tuning";
+import type { RetrievalResult, TaskComparison, TaskResult, TextResult } from "@kvtuner/tuning";
 import { plainTable } from "../plain-table.ts";
 
 /** A figure of plans: its name, and each plan's value, with its standard error if it has one. */
@@ -37,6 +37,29 @@ export const taskSummary = (results: readonly (TaskResult & { plan: string })[],
     ["prompts", ({ prompts }) => String(prompts)],
     ...costRows(context),
   ]);
+
+/** Accuracy of plans by kind, length and depth, one plan per table and one depth per column; then the figures of all cells. */
+export const retrievalSummary = (
+  results: readonly (RetrievalResult & { readonly plan: string })[],
+  context: number,
+): string => {
+  const [{ cells } = { cells: [] }] = results;
+  const float = cells.map((cell) => ({ ...cell, accuracy: cell.floatAccuracy }));
+  const tables = [{ plan: "float cache", cells: float }, ...results].map(depthTable);
+  const totals = results.map((result) => ({ ...result, tasks: [] }));
+  return [...tables, taskSummary(totals, context)].join("\n");
+};
+
+const depthTable = ({ plan, cells }: Pick<RetrievalResult, "cells"> & { readonly plan: string }): string => {
+  const depths = [...new Set(cells.map(({ depth }) => depth))];
+  const titleOf = ({ kind, tokens }: RetrievalResult["cells"][number]): string => `${kind}, ${tokens} tokens`;
+  const rows = [...new Set(cells.map(titleOf))].map((title) => [
+    title,
+    ...cells.filter((cell) => titleOf(cell) === title).map(({ accuracy: share }) => (100 * share).toFixed(0)),
+  ]);
+  const head = [`${plan}: right, %`, ...depths.map((depth) => `at ${Math.round(100 * depth)}%`)];
+  return `${plainTable(head, rows)}\n`;
+};
 
 const fileRows = (tasks: TaskResult["tasks"]): Row<TaskResult>[] =>
   tasks.length < 2

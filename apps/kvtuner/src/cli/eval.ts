@@ -1,17 +1,23 @@
 import { createInterface } from "node:readline";
 import { KvtunerError } from "@kvtuner/plan";
-import type { Given, OnProgress, Progress } from "@kvtuner/tuning";
+import { type Given, type OnProgress, type Progress, RETRIEVAL_OPTIONS } from "@kvtuner/tuning";
 import { Command } from "commander";
-import { openPlanScorer, openTaskScorer, type GivenPlanScorer } from "../evaluate.ts";
+import { openPlanScorer, openRetrievalScorer, openTaskScorer, type GivenPlanScorer } from "../evaluate.ts";
 import { EVALUATE_OPTIONS, EVALUATE_PLAN_OPTIONS, EVALUATE_TASK_OPTIONS, OUTPUT_OPTIONS } from "../options.ts";
 import { assertNoTaskOptions } from "../tasks/read-task.ts";
-import { taskSummary, textSummary } from "./eval-summary.ts";
+import { retrievalSummary, taskSummary, textSummary } from "./eval-summary.ts";
 import { examples } from "./examples.ts";
 import { MODEL_ARGUMENT, withOptions } from "./options.ts";
 import { progressView } from "./progress-view.ts";
 import { type Terminal, warn } from "./terminal.ts";
 
-const FLAGS = { ...EVALUATE_PLAN_OPTIONS, ...EVALUATE_OPTIONS, ...EVALUATE_TASK_OPTIONS, ...OUTPUT_OPTIONS };
+const FLAGS = {
+  ...EVALUATE_PLAN_OPTIONS,
+  ...EVALUATE_OPTIONS,
+  ...EVALUATE_TASK_OPTIONS,
+  ...RETRIEVAL_OPTIONS,
+  ...OUTPUT_OPTIONS,
+};
 
 type EvalFlags = Given<typeof FLAGS>;
 
@@ -23,7 +29,7 @@ export const evalCommand = (terminal: Terminal, signal: AbortSignal): Command =>
     .addHelpText("after", EXAMPLES)
     .action(async (model: string, flags: EvalFlags, command: Command) => {
       if (flags.plan === undefined && flags.stream !== true) command.error("error: expected --plan or --stream");
-      const { plan: _, stream: __, json: ___, quiet, task, ...settings } = flags;
+      const { plan: _, stream: __, json: ___, quiet, task, retrieval, ...settings } = flags;
       const view = progressView(terminal, quiet === true);
       const place = { plan: 0, plans: flags.plan?.length ?? 1 };
       const onProgress: OnProgress = (progress) => view.show(amongPlans(progress, place));
@@ -31,6 +37,8 @@ export const evalCommand = (terminal: Terminal, signal: AbortSignal): Command =>
       const call: Call = { terminal, signal, flags, place, end: view.end };
       const options = { model, ...settings, onProgress, onWarning, signal };
       if (task === undefined) assertNoTaskOptions(flags);
+      if (retrieval !== undefined)
+        return answered(await openRetrievalScorer({ ...options, retrieval }).finally(view.end), call, retrievalSummary);
       if (task === undefined) return answered(await openPlanScorer(options).finally(view.end), call, textSummary);
       return answered(await openTaskScorer({ ...options, task }).finally(view.end), call, taskSummary);
     });
@@ -39,6 +47,7 @@ const EXAMPLES = examples([
   ["kvtuner eval smollm2 --plan studies/mine/plan.json", "a plan's loss and bytes"],
   ["kvtuner eval smollm2 --plan kivi:K4V2+sinks4 --text book.txt", "one pair in all layers, on your own text"],
   ["kvtuner eval smollm2 --plan kivi:K4V2,mine.json --task gsm8k.jsonl --shots 4", "accuracy on a task"],
+  ["kvtuner eval smollm2 --plan mine.json --retrieval passkey --lengths 1024,4096", "numbers found in long texts"],
   ["kvtuner eval smollm2 --stream < plans.txt", "one plan per line, with the model loaded once"],
 ]);
 
