@@ -208,6 +208,16 @@ describe("tune over settings of methods", () => {
   test.each([
     ["an unknown name", { codecs: ["transfrom"] }, /--codecs .*transform.*"transfrom"/],
     ["an unknown setting", { codecs: ["skvq:K9V9"] }, /--codecs .*setting of skvq \(K2V2.*"skvq:K9V9"/],
+    [
+      "part of a word",
+      { codecs: ["transform:chan"] },
+      /--codecs .*setting of transform \(channels 2,.*"transform:chan"/,
+    ],
+    [
+      "settings that the backend cannot store, by their first words",
+      { codecs: ["compact", "transformers:quanto"], for: "cpu" },
+      /--codecs .*backend cpu can store, got transformers:quanto; use --for cpu-reference/,
+    ],
     ["no name", { codecs: [] }, /--codecs .*at least one/],
     ["an unknown backend", { for: "abacus" }, /--for .*cpu-reference.*"abacus"/],
     [
@@ -229,6 +239,18 @@ describe("tune over settings of methods", () => {
       expect([model.scored(), model.traced(), existsSync(out)]).toEqual([0, 0, false]);
     },
   );
+
+  test("too little text for tables is an error that names the setting", async () => {
+    const model = join(newFolder(), "..", "tiny.gguf");
+    writeTinyModel(model, {}, 16);
+    const [text, out] = [join(newFolder(), "..", "text.txt"), newFolder()];
+    writeFileSync(text, "some text of letters ".repeat(40));
+    const codecs = ["transform:channels", "compact"];
+    await expect(tune({ model, out, text, codecs, samples: 1, sampleLength: 64 })).rejects.toMatchObject({
+      code: "CALIBRATION_TEXT_TOO_SHORT",
+      message: expect.stringMatching(/^transform:channels 2: expected .* 256 tokens or more/) as unknown,
+    });
+  });
 
   test("a limit that no plan meets is known once tables are, and another one then goes on from there", async () => {
     const [model, out] = [counted(), newFolder()];

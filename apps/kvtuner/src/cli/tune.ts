@@ -46,6 +46,10 @@ const EXAMPLES = examples([
     "kvtuner tune model.gguf --task task.jsonl --objective both --equivalent-bits 4",
     "a plan tuned on task accuracy and KL",
   ],
+  [
+    "kvtuner tune smollm2 --codecs transform:channels,compact --text mixed.txt --bits 3",
+    "transform coding beside pairs: less loss, but tables of megabytes and slower prompts",
+  ],
   ["kvtuner tune smollm2 --pairs K8V4,K4V4,K4V2 --samples 1 --evaluations 20", "a short study"],
 ]);
 

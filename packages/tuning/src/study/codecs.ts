@@ -31,7 +31,8 @@ export const CODEC_NAMES: readonly string[] = [ALL_CODECS, ...MODES, ...OTHER_ME
 const FIRST_OF_ALL: Mode = "compact";
 
 /**
- * What names of modes and methods, and `METHOD:SETTING`, stand for.
+ * What names of modes and methods, and `METHOD:SETTING`, stand for. The first words of settings, such as `transform:channels`, stand for all
+ * of them.
  *
  * @throws OptionError for another name
  */
@@ -62,10 +63,16 @@ const codecsOf = (name: string): SearchedCodecs => {
   const method = METHODS.find((known) => known.name === methodName);
   if (method === undefined) throw new OptionError("codecs", `one of ${CODEC_NAMES.join(", ")}`, JSON.stringify(name));
   if (methodName === name) return { modes: [], settings: settingsOf(method) };
-  const settings = settingsOf(method).filter((one) => settingName(one) === name);
+  const settings = settingsNamed(settingsOf(method), name);
   if (settings.length > 0) return { modes: [], settings };
   const known = method.settings.map(({ label }) => label).join(", ");
   throw new OptionError("codecs", `a setting of ${methodName} (${known})`, JSON.stringify(name));
+};
+
+/** The settings that a name of a method, of a setting, or of the first words of several, stands for. */
+export const settingsNamed = (settings: readonly SearchedSetting[], name: string): SearchedSetting[] => {
+  const own = settings.filter((one) => one.method.name === name || settingName(one) === name);
+  return own.length > 0 ? own : settings.filter((one) => settingName(one).startsWith(`${name} `));
 };
 
 const settingsOf = (method: Method): SearchedSetting[] => method.settings.map((setting) => ({ method, setting }));

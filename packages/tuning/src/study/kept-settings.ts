@@ -1,4 +1,4 @@
-import type { Plan } from "@kvtuner/plan";
+import { KvtunerError, type Plan } from "@kvtuner/plan";
 import { PlanFileError } from "@kvtuner/plan/files";
 import {
   type Calibration,
@@ -38,7 +38,8 @@ const kept = async (
   const records = calibratedRecords(method, label);
   const known = await undamaged(records, storage, calibration.callbacks);
   if (known !== undefined) return known;
-  const coded = await calibrate({ ...calibration, callbacks: noted(calibration.callbacks, `${method} ${label}`) });
+  const callbacks = noted(calibration.callbacks, `${method} ${label}`);
+  const coded = await calibrate({ ...calibration, callbacks }).catch(named(`${method}:${label}`));
   const { identity, shape } = calibration.model;
   await writePlan(storage, { version: 2, model: identity, shape, ...coded }, records);
   // As a resumed run reads it, so that both give one digest.
@@ -60,6 +61,14 @@ const undamaged = async (
     return undefined;
   }
 };
+
+/** Too little text for one setting of many is an error that names it. */
+const named =
+  (setting: string) =>
+  (cause: unknown): never => {
+    if (!KvtunerError.isInstance(cause) || cause.code !== "CALIBRATION_TEXT_TOO_SHORT") throw cause;
+    throw new KvtunerError(cause.code, `${setting}: ${cause.message}`, { cause });
+  };
 
 /** Progress of tables names the setting that they are for. */
 const noted = (callbacks: Callbacks, note: string): Callbacks => ({

@@ -37,8 +37,9 @@ const codecs: Option<readonly string[], readonly string[], undefined> = {
   kind: "list",
   value: "<list>",
   help:
-    "comma-separated modes and methods to search in place of --mode, or METHOD:SETTING; each layer stores its keys as in any of " +
-    `them and its values as in any that keeps the same tokens in 16 bits (${CODEC_NAMES.join(", ")})`,
+    "comma-separated modes and methods to search in place of --mode, METHOD:SETTING, or the first words of several settings, such as " +
+    "transform:channels; each layer stores its keys as in any of them and its values as in any that keeps the same tokens in 16 bits " +
+    `(${CODEC_NAMES.join(", ")}) (default: the pairs of --mode)`,
   fallback: undefined,
   conflicts: ["mode"],
   check: (name, given) => {

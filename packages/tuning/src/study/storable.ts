@@ -11,7 +11,7 @@ import { OptionError } from "../option-values.ts";
 import { cachesOf } from "../pipeline/verify.ts";
 import { halvesOf } from "../space/halves.ts";
 import type { SearchSpace } from "../space/space.ts";
-import { settingName, type SearchedSetting } from "./codecs.ts";
+import { settingsNamed, type SearchedSetting } from "./codecs.ts";
 
 /** A backend that plans are to run on. */
 export type Target = Pick<Backend, "name" | "capabilities">;
@@ -43,7 +43,7 @@ export const storableSettings = (
   if (target === undefined) return [...settings];
   const stored = settings.filter((one) => mayStore(target, one, shape));
   for (const name of named) {
-    const own = settings.filter((one) => one.method.name === name || settingName(one) === name);
+    const own = settingsNamed(settings, name);
     if (own.length === 0 || own.some((one) => stored.includes(one))) continue;
     const fitting = others.find((other) => own.some((one) => mayStore(other, one, shape)));
     throw new OptionError("codecs", `what backend ${target.name} can store`, `${name}${adviceOf(name, fitting)}`);
