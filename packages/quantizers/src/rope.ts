@@ -39,32 +39,40 @@ const turn = (
     }
 };
 
-/** Of the first positions, `[positions, pairs]`; in float32, as decoders compute them. */
-interface Angles {
+/** Of some positions in a row, `[positions, pairs]`; in float32, as decoders compute them. */
+export interface RopeAngles {
   readonly cosines: Float32Array;
   readonly sines: Float32Array;
 }
 
-const known = new WeakMap<ArrayLike<number>, Angles>();
+/** Those of `count` positions from `position` on: views, which are valid for as long as the frequencies stay as they are. */
+export const ropeAngles = (frequencies: ArrayLike<number>, position: number, count: number): RopeAngles => {
+  const [start, end] = [position * frequencies.length, (position + count) * frequencies.length];
+  const found = anglesUntil(frequencies, position + count);
+  if (end > found.cosines.length) return anglesOf(frequencies, position, count);
+  return { cosines: found.cosines.subarray(start, end), sines: found.sines.subarray(start, end) };
+};
+
+const known = new WeakMap<ArrayLike<number>, RopeAngles>();
 
 /** Positions beyond these are computed anew each time. */
 const MOST_POSITIONS = 2 ** 15;
 
 /** Cosines and sines of as many positions as wanted, at most of {@link MOST_POSITIONS}; once for the same frequencies. */
-const anglesUntil = (frequencies: ArrayLike<number>, positions: number): Angles => {
+const anglesUntil = (frequencies: ArrayLike<number>, positions: number): RopeAngles => {
   const wanted = Math.min(positions, MOST_POSITIONS) * frequencies.length;
   const found = known.get(frequencies);
   if (found && found.cosines.length >= wanted) return found;
-  const angles = anglesOf(frequencies, 2 ** Math.ceil(Math.log2(Math.min(positions, MOST_POSITIONS))));
+  const angles = anglesOf(frequencies, 0, 2 ** Math.ceil(Math.log2(Math.min(positions, MOST_POSITIONS))));
   known.set(frequencies, angles);
   return angles;
 };
 
-const anglesOf = (frequencies: ArrayLike<number>, positions: number): Angles => {
+const anglesOf = (frequencies: ArrayLike<number>, position: number, count: number): RopeAngles => {
   const pairs = frequencies.length;
-  const [cosines, sines] = [new Float32Array(positions * pairs), new Float32Array(positions * pairs)];
+  const [cosines, sines] = [new Float32Array(count * pairs), new Float32Array(count * pairs)];
   for (let index = 0; index < cosines.length; index++) {
-    const angle = Math.floor(index / pairs) * frequencies[index % pairs]!;
+    const angle = (position + Math.floor(index / pairs)) * frequencies[index % pairs]!;
     cosines[index] = Math.cos(angle);
     sines[index] = Math.sin(angle);
   }

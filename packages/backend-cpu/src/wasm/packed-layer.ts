@@ -3,18 +3,15 @@ import { type Asset, type AttentionSpec, type LayerScheme, type LayerShape, span
 import type { Arena } from "./arena.ts";
 import { attendAlone, type RowsCall } from "./attend-rows.ts";
 import { CHUNK_TOKENS } from "./chunk.ts";
-import { decodeRows, encodeRows } from "./codec-rows.ts";
+import { encodeRows } from "./codec-rows.ts";
+import { decodeRows } from "./coded-rows.ts";
 import type { Engine } from "./engine.ts";
 import { LAYER_RECORD_BYTES, sinkLogitBytes, tensorAddress, writeAttention, writeLayerRecord } from "./layer-record.ts";
 import { PackedTensor, type TokenRange } from "./packed-tensor.ts";
 import type { Records } from "./records.ts";
 import { writeSegmentEnds } from "./segment-ends.ts";
 import { attendOnThreads } from "./threads/attend-on-threads.ts";
-import {
-  type CodedPlace,
-  decodeRows as decodeTransform,
-  encodeRows as encodeTransform,
-} from "./transform/coded-rows.ts";
+import { encodeTokens } from "./transform/coded-tokens.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** Rows of a call. */
@@ -121,18 +118,13 @@ export class PackedLayer {
   }
 
   #encode(tensor: PackedTensor, range: TokenRange, workspace: Workspace): void {
-    if (tensor.coder) return encodeTransform(this.codedPlace(tensor), range);
+    if (tensor.coder) return encodeTokens(this.recordsOf(tensor, workspace), range);
     if (tensor.usesCodec) return encodeRows(this.recordsOf(tensor, workspace), range);
     const isValue = Number(tensor.kind === "value");
     this.arena.kernels.encode(this.address, isValue, range.from, range.to, workspace.scratch);
   }
 
-  /** Where a tensor of the codec `transform` is. */
-  codedPlace(tensor: PackedTensor): CodedPlace {
-    return { arena: this.arena, tensor, sinks: this.scheme.residency.sinks };
-  }
-
-  /** The records of a tensor of another codec. */
+  /** The records of a tensor. */
   recordsOf(tensor: PackedTensor, { scratch }: Workspace): Records {
     return { arena: this.arena, layer: this.address, tensor, scratch };
   }
@@ -191,8 +183,7 @@ export class PackedLayer {
   }
 
   #decode(tensor: PackedTensor, range: TokenRange, workspace: Workspace): void {
-    if (tensor.coder) return decodeTransform(this.codedPlace(tensor), range);
-    if (tensor.usesCodec) return decodeRows(this.recordsOf(tensor, workspace), range);
+    if (tensor.coder || tensor.usesCodec) return decodeRows(this.recordsOf(tensor, workspace), range);
     const isValue = Number(tensor.kind === "value");
     this.arena.kernels.decode(this.address, isValue, range.from, range.to, workspace.scratch);
   }

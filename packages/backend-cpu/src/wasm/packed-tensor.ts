@@ -33,6 +33,7 @@ import { isPlain } from "./plain-scheme.ts";
 import { writeRotationTables } from "./rotation-tables.ts";
 import { writeCoder } from "./transform/coder-table.ts";
 import { type Coder, createCoder } from "./transform/coder.ts";
+import { writeEncoder } from "./transform/encoder-table.ts";
 
 /** Half-open range of tokens, counted after the sinks. */
 export interface TokenRange {
@@ -54,6 +55,8 @@ export class PackedTensor {
   readonly layout: RecordLayout;
   /** Of the codec `transform`. */
   readonly coder?: Coder;
+  /** Address of what the kernels need to encode; codec `transform`. */
+  readonly encoder: number;
   readonly kind: "key" | "value";
   /** The plan's scheme and assets. */
   readonly stored: TensorScheme;
@@ -106,10 +109,9 @@ export class PackedTensor {
     this.#records = new BlockTable(arena, this.#recordBytes());
     this.#pages = new BlockTable(arena, this.#pageBytes());
     this.#writeTables();
-    if (this.coder) {
-      const coder = writeCoder(arena, this.coder, layer.residency.sinks);
-      writeCoderAddress(arena.words, address, coder);
-    }
+    const coder = this.coder ? writeCoder(arena, this.coder, layer.residency.sinks) : 0;
+    writeCoderAddress(arena.words, address, coder);
+    this.encoder = this.coder ? writeEncoder(arena, this.coder) : 0;
     writeFloat8Scales(arena, address, scheme, kvHeads);
     writeRotationTables(arena, address, this.stored, assets, { kvHeads, headSize });
   }

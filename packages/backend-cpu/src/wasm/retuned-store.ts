@@ -1,12 +1,11 @@
 import { assertFiniteTensors, type CachePlan } from "@kvtuner/backend";
 import type { TensorScheme } from "@kvtuner/plan";
 import { CHUNK_TOKENS } from "./chunk.ts";
-import { readRows as readCoded } from "./codec-rows.ts";
+import { readRows as readCoded } from "./coded-rows.ts";
 import type { PackedLayer } from "./packed-layer.ts";
 import type { PackedStore } from "./packed-store.ts";
 import type { PackedTensor } from "./packed-tensor.ts";
 import { assertRotatable } from "./rotatable.ts";
-import { readRows as readTransform } from "./transform/coded-rows.ts";
 import type { Workspace } from "./workspace.ts";
 
 /**
@@ -58,8 +57,7 @@ const readRows = (layer: PackedLayer, workspace: Workspace, first: number, token
   const read = (tensor: PackedTensor): Float32Array => {
     const range = { from: first, to: first + tokens };
     const coded = tensor.prefix(layer.length);
-    if (tensor.coder) return readTransform(layer.codedPlace(tensor), range, coded);
-    if (tensor.usesCodec) return readCoded(layer.recordsOf(tensor, workspace), range, coded);
+    if (tensor.coder || tensor.usesCodec) return readCoded(layer.recordsOf(tensor, workspace), range, coded);
     const { kernels, floats } = layer.arena;
     const { [tensor.kind]: out, scratch } = workspace;
     const isValue = Number(tensor.kind === "value");

@@ -3,7 +3,7 @@ import type { TransformBlock } from "@kvtuner/quantizers";
 import type { PackedLayer } from "./packed-layer.ts";
 import type { PackedTensor } from "./packed-tensor.ts";
 import { type RecordsOfHead, readRecords, writeRecords } from "./records.ts";
-import { copyBlock } from "./transform/coded-rows.ts";
+import { copyBlock } from "./transform/coded-tokens.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** Location of one KV head's keys or values. */
@@ -22,7 +22,7 @@ const headImage = (place: Place): HeadImage => {
   const { layer, tensor, head } = place;
   const coded = tensor.codes(layer.length);
   const image = tensor.emptyPrefix(layer.length, head);
-  if (tensor.coder) copyBlock(layer.codedPlace(tensor), head, coded, image as TransformBlock, "read");
+  if (tensor.coder) copyBlock(recordsOf(place), coded, image as TransformBlock, "read");
   else readRecords(recordsOf(place), coded, image);
   return { prefix: image, exact: exactRows(place) };
 };
@@ -57,7 +57,7 @@ const restoreHead = (place: Place, { prefix: image, exact }: HeadImage): void =>
   const { layer, tensor, head } = place;
   const { headSize } = tensor;
   const coded = tensor.codes(layer.length);
-  if (tensor.coder) copyBlock(layer.codedPlace(tensor), head, coded, image as TransformBlock, "write");
+  if (tensor.coder) copyBlock(recordsOf(place), coded, image as TransformBlock, "write");
   else writeRecords(recordsOf(place), coded, image);
   for (const [row, token] of tensor.exactTokens(layer.length).entries())
     layer.arena.halves.set(exact.subarray(row * headSize, (row + 1) * headSize), tensor.rowIndex(head, token));

@@ -16,7 +16,7 @@ export interface Workspace {
   readonly output: number;
   /** Segment ends of `CHUNK_TOKENS` rows; see `segment-ends.ts`. */
   readonly segments: number;
-  /** Scratch of the kernels; also fits f32 `[TILE_TOKENS][headSize]` of keys and of values. */
+  /** Scratch of the kernels; also fits what encoding needs. */
   readonly scratch: number;
   /** Scratch of the threads. */
   readonly threads?: ThreadWorkspace;
@@ -47,8 +47,8 @@ export const createWorkspace = (
   const most = (bytesOf: (layer: WorkspaceLayer) => number): number => Math.max(...layers.map(bytesOf));
   const rowBytes = (heads: "queryHeads" | "kvHeads", tensor: "key" | "value"): number =>
     most(({ shape }) => 4 * CHUNK_TOKENS * shape[heads] * tensorShape(shape, tensor).headSize);
-  const tileBytes = (tensor: "key" | "value"): number =>
-    most(({ shape }) => 4 * TILE_TOKENS * tensorShape(shape, tensor).headSize);
+  const encodingBytes = (tensor: "key" | "value"): number =>
+    most(({ shape }) => tileBytes(tensorShape(shape, tensor).headSize));
   const scratchBytes = most(({ address }) => kernels.scratchBytes(address, CHUNK_TOKENS));
   return {
     query: arena.allocate(rowBytes("queryHeads", "key")),
@@ -56,10 +56,13 @@ export const createWorkspace = (
     value: arena.allocate(rowBytes("kvHeads", "value")),
     output: arena.allocate(rowBytes("queryHeads", "value")),
     segments: arena.allocate(CHUNK_TOKENS * ROW_SEGMENT_BYTES),
-    scratch: arena.allocate(Math.max(tileBytes("key"), tileBytes("value"), scratchBytes)),
+    scratch: arena.allocate(Math.max(encodingBytes("key"), encodingBytes("value"), scratchBytes)),
     ...(pool && { threads: threadWorkspace(arena, layers, limits) }),
   };
 };
+
+/** f32 `[TILE_TOKENS][headSize]`, then the arrays of one token of `kernels/transform-encoder.ts`. */
+const tileBytes = (headSize: number): number => 4 * TILE_TOKENS * headSize + 36 * (headSize + 4);
 
 const threadWorkspace = (arena: Arena, layers: readonly WorkspaceLayer[], limits: SplitLimits): ThreadWorkspace => {
   const { kernels } = arena;

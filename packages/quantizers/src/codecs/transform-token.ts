@@ -153,7 +153,13 @@ const float16Gain = (gain: number): number => float16FromNumber(Math.min(gain, M
 
 /** Place of gain 1 among the logarithmic gains `2^(k/4)`. */
 const UNIT_PLACE = 8;
-const LOG_GAINS = Float32Array.from({ length: 16 }, (_, place) => 2 ** ((place - UNIT_PLACE) / 4));
+/** Logarithmic gains, by their places: `2^((place - 8) / 4)`. */
+export const LOG_GAINS: Float32Array = Float32Array.from({ length: 16 }, (_, place) => 2 ** ((place - UNIT_PLACE) / 4));
+/** Squares of gains, half-way by their logarithms between the gain at `index` and the next. */
+export const LOG_GAIN_POWERS: Float64Array = Float64Array.from(
+  { length: LOG_GAINS.length - 1 },
+  (_, index) => 2 ** ((index - UNIT_PLACE + 0.5) / 2),
+);
 /** Steps from the estimated gain that are tried, the likeliest first. */
 const GAIN_STEPS = [0, -1, 1, -2, 2];
 
@@ -176,8 +182,10 @@ const searchedGain = (token: TransformToken): number => {
 const estimatedPlace = ({ z, tables: { inversePowers, coded } }: TransformToken): number => {
   let power = 0;
   for (let channel = 0; channel < z.length; channel++) power += z[channel]! * z[channel]! * inversePowers[channel]!;
-  const place = UNIT_PLACE + Math.round(2 * Math.log2(power / Math.max(1, coded)));
-  return Math.max(0, Math.min(LOG_GAINS.length - 1, place));
+  const square = power / Math.max(1, coded);
+  let place = 0;
+  while (place < LOG_GAIN_POWERS.length && square >= LOG_GAIN_POWERS[place]!) place++;
+  return place;
 };
 
 /**

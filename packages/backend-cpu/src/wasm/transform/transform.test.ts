@@ -137,6 +137,47 @@ describe.each(Object.entries(SCHEMES))("attention over %s", (_, scheme) => {
   });
 });
 
+/** What schemes of {@link SCHEMES} leave out. */
+const METRIC = table("metric", [KV_HEADS, HEAD_SIZE, HEAD_SIZE], (at) => {
+  const [row, column] = [Math.floor(at / HEAD_SIZE) % HEAD_SIZE, at % HEAD_SIZE];
+  return row === column ? 2 : Math.cos(row * column) / HEAD_SIZE;
+});
+const PLAIN = { ...PLAIN_TRANSFORM, bits: 5, blockSize: 7 } as const;
+const ENCODED = {
+  ...SCHEMES,
+  "a metric": { key: { ...BEFORE, metric: "metric" }, value: { ...FOLDED, metric: "metric" } },
+  "no tables": { key: PLAIN, value: { ...PLAIN, bits: 1, gain: "norm16-corrected" } },
+  "16 bits": { key: { ...PLAIN, bits: 16, gain: "norm16" }, value: { ...PLAIN, bits: 8, gain: "log4" } },
+  "every width, pairs of neighbours": {
+    key: { ...BEFORE, widths: "wide", bits: bitsOf(WIDE), pairing: "neighbours", metric: "metric" },
+    value: { ...FOLDED, widths: "wide", bits: bitsOf(WIDE), rotation: "diagonal", gain: "norm16-corrected" },
+  },
+} as const;
+
+/** Rows from 0 to the largest float16. */
+const SIZES = [1, 0, 1e-7, 60_000, 0.01, 30];
+
+it.each(Object.keys(ENCODED))("%s: codes are the reference's, bit for bit", async (name) => {
+  const shape = { layers: 1, queryHeads: KV_HEADS, kvHeads: KV_HEADS, headSize: HEAD_SIZE };
+  const layer = {
+    ...ENCODED[name as keyof typeof ENCODED],
+    residency: { kind: "prefix", sinks: 3, recent: 2 },
+  } as const;
+  const plan: CachePlan = { shape, layers: [layer], assets: [...ASSETS, METRIC] };
+  const backends = [createReferenceBackend(), await createCpuBackend()];
+  const caches = await Promise.all(backends.map(async (backend) => backend.createCache(shape, plan)));
+  const random = randomNumbers(23);
+  for (const tokens of [1, 200, 1, 9, 30]) {
+    const rows = [0, 1, 2].map(() => numbers(random, tokens, KV_HEADS * HEAD_SIZE)) as [Tensor, Tensor, Tensor];
+    for (const { data } of rows.slice(1))
+      for (let at = 0; at < data.length; at++)
+        (data as Float32Array)[at]! *= SIZES[Math.floor(at / HEAD_SIZE) % SIZES.length]! / 6;
+    for (const cache of caches) await cache.attend(0, ...rows);
+  }
+  const [expected, got] = await Promise.all(caches.map(async (cache) => cache.snapshot()));
+  expect(got).toEqual(expected);
+});
+
 /** Schemes for the laws: those without tables of a head's size. */
 const LAW_FIELDS = {
   ...FORMATS.transform.fields,
