@@ -22,6 +22,6 @@ export { fakeQuantize } from "./fake-quantize.ts";
 export { float16FromNumber, MAX_FLOAT16, numberFromFloat16, roundArrayToFloat16, roundToFloat16 } from "./float16.ts";
 export { gaussianLevels } from "./gaussian-levels.ts";
 export { hadamardInPlace } from "./hadamard.ts";
-export type { Rope, RopeAngles } from "./rope.ts";
+export type { Rope } from "./rope.ts";
 export { ropeAngles, rotate, unrotate } from "./rope.ts";
 export { seededSigns } from "./rotation.ts";

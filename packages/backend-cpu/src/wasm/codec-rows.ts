@@ -1,6 +1,6 @@
 import { schemeOfHead } from "@kvtuner/plan";
 import { type BlockContext, decodeBlock, emptyBlock, encodeBlock } from "@kvtuner/quantizers";
-import { exactRows } from "./coded-rows.ts";
+import { exactRows } from "./exact-rows.ts";
 import type { PackedTensor, TokenRange } from "./packed-tensor.ts";
 import { readRecords, type Records, writeRecords } from "./records.ts";
 

@@ -1,5 +1,6 @@
-import { float16FromNumber, MAX_FLOAT16, numberFromFloat16, roundToFloat16 } from "@kvtuner/quantizers";
+import { float16FromNumber, MAX_FLOAT16, roundToFloat16 } from "@kvtuner/quantizers";
 import { decodedRows } from "./codec-rows.ts";
+import { exactRows } from "./exact-rows.ts";
 import type { TokenRange } from "./packed-tensor.ts";
 import type { Records } from "./records.ts";
 import { decodedRows as decodedTransform } from "./transform/coded-tokens.ts";
@@ -41,19 +42,7 @@ export const readRows = (records: Records, { from, to }: TokenRange, coded: numb
   return rows;
 };
 
-/** float32 `[tokens, headSize]`; tokens of the sequence. */
-export const exactRows = ({ arena, tensor }: Records, head: number, { from, to }: TokenRange): Float32Array => {
-  const { headSize } = tensor;
-  const rows = new Float32Array((to - from) * headSize);
-  const { halves } = arena;
-  for (let token = from, at = 0; token < to; token++) {
-    const start = tensor.rowIndex(head, token);
-    for (let index = start; index < start + headSize; index++) rows[at++] = numberFromFloat16(halves[index]!);
-  }
-  return rows;
-};
-
-/** The same of coded tokens. What exceeds float16 is cut off: a cache holds no infinity. */
+/** Coded tokens, counted after the sinks: float32 `[tokens, headSize]`. What exceeds float16 is cut off: a cache holds no infinity. */
 const codedRows = (records: Records, head: number, range: TokenRange): Float32Array => {
   if (range.from >= range.to) return new Float32Array();
   const rows = records.tensor.coder ? decodedTransform(records, head, range) : decodedRows(records, head, range);
