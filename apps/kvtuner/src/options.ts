@@ -128,7 +128,7 @@ const budgetOption = (help: string): Option<number, number, undefined> => ({
 const plansOption = (help: string): Option<readonly string[], readonly string[], undefined> => ({
   kind: "plans",
   value: "<plans>",
-  help: `comma-separated plan files or shorthands, such as ${help}`,
+  help: `comma-separated plan files, shorthands or another runtime's flags, such as ${help}`,
   fallback: undefined,
   check: (_, given) => given,
 });

@@ -14,6 +14,7 @@ export { assertTextsAreSampled } from "./comparison/samples.ts";
 export { calibrateTransform } from "./calibration/transform/calibrate-transform.ts";
 export { exportPlan, EXPORT_TARGETS } from "./exports/export-targets.ts";
 export type { ExportedPlan, ExportTarget } from "./exports/export-targets.ts";
+export { importPlan, isSetting } from "./imports/import-plan.ts";
 export { describeDifficulty, difficultyFinding } from "./difficulty/describe-difficulty.ts";
 export { modelDifficulty } from "./difficulty/model-difficulty.ts";
 export type { ModelDifficulty } from "./difficulty/model-difficulty.ts";

@@ -6,7 +6,7 @@ import { type Asset, layerScheme, type Plan, uniformPlan } from "@kvtuner/plan";
 import { serializeAssets, serializePlan } from "@kvtuner/plan/files";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { inspect } from "../inspect.ts";
-import { readPlanFile } from "./read-plan.ts";
+import { readPlan, readPlanFile } from "./read-plan.ts";
 
 const shape = { layers: 2, queryHeads: 4, kvHeads: 2, headSize: 64 };
 const assets: Asset[] = [{ name: "mean", dtype: "float32", shape: [3], data: new Float32Array([1, 2, 3]) }];
@@ -46,4 +46,14 @@ test("a missing or changed asset file is rejected with the plan's name", () => {
   expect(() => readPlanFile(planPath)).toThrow(expect.objectContaining({ code: "PLAN_ASSETS_DAMAGED" }) as Error);
   rmSync(assetPath);
   expect(() => readPlanFile(planPath)).toThrow(/plan\.json: expected the plan's asset file plan\.safetensors/);
+});
+
+test("another runtime's flags are read, as given or from a file, whose name is in errors", () => {
+  const own = { identity: plan.model, shape };
+  const path = join(folder, "flags.txt");
+  writeFileSync(path, "--cache-type-k q8_0 --cache-type-v q4_0 --flash-attn on\n");
+  expect(readPlan(path, own)).toEqual(readPlan("-ctk q8_0 -ctv q4_0", own));
+  writeFileSync(path, "--kv-cache-dtype int3\n");
+  expect(() => readPlan(path, own)).toThrow(/flags\.txt: expected --kv-cache-dtype/);
+  expect(() => readPlan(path, own)).toThrow(expect.objectContaining({ code: "SETTING_INVALID" }) as Error);
 });

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { assertHeadFits, KvtunerError, layerShapes, parseShorthand, uniformPlan, type Plan } from "@kvtuner/plan";
 import { type AssetFile, assertPlanForModel, importPresetYaml, parsePlan, PresetError } from "@kvtuner/plan/files";
-import { PlanUnreadableError, type TunableModel } from "@kvtuner/tuning";
+import { importPlan, isSetting, PlanUnreadableError, type TunableModel } from "@kvtuner/tuning";
 
 /** Which plans are accepted. */
 export interface PlanTolerance {
@@ -13,7 +13,8 @@ export interface PlanTolerance {
 }
 
 /**
- * A plan for a model: as given, from JSON text, from a file, from a preset of the paper (`NAME-kivi.yaml`), or from shorthand like `kivi:K4V2+sinks4`.
+ * A plan for a model: as given, from JSON text, from a file, from a preset of the paper (`NAME-kivi.yaml`), from another runtime's
+ * flags or file (`-ctk q8_0 -ctv q4_0`), or from shorthand like `kivi:K4V2+sinks4`.
  *
  * @throws KvtunerError when it is none of these, or a plan for another model
  */
@@ -49,12 +50,23 @@ export const adoptPlan = (
 };
 
 const fromText = (text: string, { identity, shape }: Pick<TunableModel, "identity" | "shape">): Plan => {
+  if (isSetting(text)) return importPlan(text, { model: identity, shape });
   if (text.startsWith("{")) return parsePlan(text);
   if (/\.ya?ml$/i.test(text)) return readPreset(text, { identity, shape });
-  if (looksLikePath(text)) return readPlanFile(text);
+  if (looksLikePath(text)) return fromFile(text, { identity, shape });
   const { layer } = parseShorthand(text);
   for (const own of layerShapes(shape)) assertHeadFits(layer, own);
   return uniformPlan(identity, shape, layer);
+};
+
+/** Reads a plan file, or a file with another runtime's setting. */
+const fromFile = (path: string, { identity, shape }: Pick<TunableModel, "identity" | "shape">): Plan => {
+  try {
+    const text = readFileSync(path, "utf8");
+    return isSetting(text) ? importPlan(text, { model: identity, shape }) : readPlanFile(path);
+  } catch (cause) {
+    throw cause instanceof PlanUnreadableError ? cause : new PlanUnreadableError(path, cause);
+  }
 };
 
 /** Reads one of the paper's presets. Its mode is part of its name. */

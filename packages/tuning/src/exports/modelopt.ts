@@ -15,7 +15,8 @@ interface LayerType {
 
 const SIXTEEN: LayerType = { name: "none", scheme: UNQUANTIZED };
 
-const TYPES: readonly LayerType[] = [
+/** Types that a layer can have, the most exact first. */
+export const MODELOPT_TYPES: readonly LayerType[] = [
   SIXTEEN,
   { name: "FP8", scheme: coded(FP8, FP8) },
   { name: "FP8_K_NVFP4_V", scheme: coded(FP8, NVFP4), isMixed: true },
@@ -28,7 +29,7 @@ const PRODUCER = { name: "modelopt", version: "written by kvtuner" };
 /** A type for each layer: the `hf_quant_config.json` of a checkpoint whose weights are not quantized. */
 export const expressForModelOpt = (plan: Plan): ExpressedPlan => {
   const { headSize, valueSize = headSize } = plan.shape;
-  const types = TYPES.filter(
+  const types = MODELOPT_TYPES.filter(
     ({ scheme, isMixed }) =>
       !(isMixed === true && valueSize !== headSize) &&
       fits(

@@ -2,9 +2,9 @@ import { blockFormatScheme, FLOAT16, isCoded, type TensorScheme } from "@kvtuner
 import { coded, everywhere, pairsOf, type Runtime } from "./runtime.ts";
 
 /** Types of llama.cpp's cache of at most 16 bits, most exact first. f32 and bf16 save nothing over f16. */
-const TYPES = ["f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"] as const;
+export const CACHE_TYPES = ["f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"] as const;
 
-type Type = (typeof TYPES)[number];
+type Type = (typeof CACHE_TYPES)[number];
 
 const schemeOf = (type: Type, rotation: "keys" | "values"): TensorScheme =>
   type === "f16" ? FLOAT16 : blockFormatScheme(type, { rotation });
@@ -17,7 +17,7 @@ export const llamaCpp: Runtime = {
   // On the CPU, which multiplies quantized keys with queries in q8_0. Measured there: see docs/benchmarks/methods.md.
   queries: ({ key }) => (isCoded(key) ? schemeOf("q8_0", "keys") : undefined),
   settings: ({ shape }) =>
-    pairsOf(TYPES)
+    pairsOf(CACHE_TYPES)
       .filter(([key, value]) => key !== "f16" || value !== "f16")
       .map(([key, value]) => ({
         label: `${key}/${value}`,
