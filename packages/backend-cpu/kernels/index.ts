@@ -1,5 +1,6 @@
 export { attend, attendPart, beginRows, endRows, mergePart, scratchBytes, stateBytes } from "./attention";
 export { appendExact, decode, encode, readCodes, readRows, writeCodes } from "./encode";
+export { encodeFloat8 } from "./encode-float8";
 export { unitFactors } from "./layout";
 export { sumPanelsInto } from "./panel-sums";
 export { sumPanels } from "./panels";

@@ -25,6 +25,7 @@ export interface Kernels {
   ): void;
   appendExact(layer: number, tensor: number, start: number, count: number, from: number): void;
   encode(layer: number, isValue: number, from: number, to: number, scratch: number): void;
+  encodeFloat8(layer: number, isValue: number, from: number, to: number): void;
   encodeTransform(layer: number, isValue: number, encoders: number, from: number, to: number, scratch: number): void;
   decode(layer: number, isValue: number, from: number, to: number, scratch: number): void;
   readRows(layer: number, isValue: number, coded: number, from: number, to: number, out: number, scratch: number): void;

@@ -118,10 +118,12 @@ export class PackedLayer {
   }
 
   #encode(tensor: PackedTensor, range: TokenRange, workspace: Workspace): void {
-    if (tensor.coder) return encodeTokens(this.recordsOf(tensor, workspace), range);
-    if (tensor.usesCodec) return encodeRows(this.recordsOf(tensor, workspace), range);
+    const { kernels } = this.arena;
     const isValue = Number(tensor.kind === "value");
-    this.arena.kernels.encode(this.address, isValue, range.from, range.to, workspace.scratch);
+    if (tensor.coder) return encodeTokens(this.recordsOf(tensor, workspace), range);
+    if (tensor.stored.kind === "float8") return kernels.encodeFloat8(this.address, isValue, range.from, range.to);
+    if (tensor.usesCodec) return encodeRows(this.recordsOf(tensor, workspace), range);
+    kernels.encode(this.address, isValue, range.from, range.to, workspace.scratch);
   }
 
   /** The records of a tensor. */

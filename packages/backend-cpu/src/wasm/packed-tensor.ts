@@ -61,7 +61,7 @@ export class PackedTensor {
   /** The plan's scheme and assets. */
   readonly stored: TensorScheme;
   readonly assets: readonly Asset[] | undefined;
-  /** Whether the codec in TypeScript encodes and decodes. */
+  /** Whether the codec in TypeScript decodes, and encodes what is not `float8`. */
   readonly usesCodec: boolean;
   readonly kvHeads: number;
   readonly sinks: number;

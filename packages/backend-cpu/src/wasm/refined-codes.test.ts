@@ -7,7 +7,7 @@ import {
   type SchemeOf,
   uniformPlan,
 } from "@kvtuner/plan";
-import { decodeBlock } from "@kvtuner/quantizers";
+import { decodeBlock, numberFromFloat16 } from "@kvtuner/quantizers";
 import { Tensor } from "onnxruntime-common";
 import { expect, test } from "vitest";
 import { createReferenceBackend } from "../reference/reference-backend.ts";
@@ -173,6 +173,36 @@ test("numbers that a table turns beyond float16 are rejected, and the cache is u
     expect(cache.length).toBe(0);
   }
 });
+
+test.each(["dynamic", [0.003]] as const)(
+  "every float16 has the reference's code of float8, scales %j",
+  async (scales) => {
+    const shape = { layers: 1, queryHeads: 1, kvHeads: 1, headSize: 512 };
+    const scope = scales === "dynamic" ? "head" : "tensor";
+    const scheme = { ...FLOATS, scope, scales, blockSize: 3 } as const;
+    const layer: LayerScheme = {
+      key: scheme,
+      value: { ...scheme, format: "e5m2" },
+      residency: { kind: "prefix", sinks: 0, recent: 0 },
+    };
+    const plan = uniformPlan({ name: "test", architecture: "test" }, shape, layer);
+    const tokens = 126;
+    // The bits of finite float16 with either sign, then zeros.
+    const numbers = Float32Array.from({ length: tokens * 512 }, (_, bits) => {
+      const half = (bits >> 1) + ((bits & 1) << 15);
+      return bits >> 1 < 0x7c00 ? numberFromFloat16(half) : 0;
+    });
+    const row = new Tensor("float32", numbers, [1, tokens, 512]);
+    const query = new Tensor("float32", new Float32Array(tokens * 512), row.dims);
+    const snapshots = [];
+    for (const each of [backend, reference]) {
+      const cache = await each.createCache(shape, plan);
+      await cache.attend(0, query, row, row);
+      snapshots.push(await cache.snapshot());
+    }
+    expect(snapshots[0]).toEqual(snapshots[1]);
+  },
+);
 
 test.each(["e4m3", "e5m2"] as const)("every number of %s is read as it is", async (format) => {
   const decode = (code: number): number => {
