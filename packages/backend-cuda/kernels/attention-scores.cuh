@@ -59,6 +59,26 @@ __device__ inline void scoreExact(const TensorView& key, const Work& work, int t
   }
 }
 
+/** Scores of keys that are decoded to float32. */
+template <int ROWS>
+__device__ inline void scoreDecoded(const TensorView& key, const Work& work, int tile, const AttendShared& shared,
+                                    float (&scores)[ROWS][LANE_TOKENS]) {
+  const int lane = threadIdx.x % WARP_SIZE;
+  const int quads = key.headSize / QUAD;
+#pragma unroll 1
+  for (int quad = threadIdx.x / WARP_SIZE; quad < quads; quad += WARPS) {
+    float keys[LANE_TOKENS][QUAD] = {};
+#pragma unroll
+    for (int token = 0; token < LANE_TOKENS; token++) {
+      const int position = tile + lane + WARP_SIZE * token;
+      if (!isRead(work, position)) continue;
+      const float4 four = load(decodedQuad(key, work.kvHead, position - key.sinks, quad));
+      keys[token][0] = four.x, keys[token][1] = four.y, keys[token][2] = four.z, keys[token][3] = four.w;
+    }
+    addProducts<ROWS>(scores, keys, shared.query + quad * QUAD, key.headSize);
+  }
+}
+
 /** Four numbers of an octet, from channel `first` on, with one scale of their token. */
 template <int BITS>
 __device__ inline void decodeQuad(float (&numbers)[QUAD], const CodeOctet& octet, int first, const Parameters& folded) {
@@ -121,6 +141,7 @@ template <int ROWS>
 __device__ inline void scoreTile(const TensorView& key, const Work& work, int tile, const AttendShared& shared) {
   float scores[ROWS][LANE_TOKENS] = {};
   if (!segmentAt(work.segment).isKeyCoded) scoreExact<ROWS>(key, work, tile, shared, scores);
+  else if (key.bits == 32) scoreDecoded<ROWS>(key, work, tile, shared, scores);
   else if (key.bits == 2) scoreCodes<ROWS, 2>(key, work, tile, shared, scores);
   else if (key.bits == 3) scoreCodes<ROWS, 3>(key, work, tile, shared, scores);
   else if (key.bits == 4) scoreCodes<ROWS, 4>(key, work, tile, shared, scores);

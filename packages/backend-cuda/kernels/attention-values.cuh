@@ -42,6 +42,21 @@ __device__ inline void weighExact(const TensorView& value, const Work& work, int
   }
 }
 
+/** Values that are decoded to float32. */
+template <int ROWS>
+__device__ inline void weighDecoded(const TensorView& value, const Work& work, int tile, const AttendShared& shared,
+                                    float (&sums)[ROWS][OCTET]) {
+  const ValueShare share = valueShare(value.headSize);
+  const int end = smaller(work.tokens.end, tile + TILE);
+#pragma unroll 1
+  for (int token = larger(work.tokens.begin, tile) + share.phase; token < end; token += share.phases) {
+    const float4 low = load(decodedQuad(value, work.kvHead, token - value.sinks, 2 * share.octet));
+    const float4 high = load(decodedQuad(value, work.kvHead, token - value.sinks, 2 * share.octet + 1));
+    const float values[OCTET] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
+    addWeighted<ROWS>(sums, values, shared.partials + token - tile);
+  }
+}
+
 template <int ROWS, int BITS>
 __device__ inline void weighCodes(const TensorView& value, const Work& work, int tile, const AttendShared& shared,
                                   float (&sums)[ROWS][OCTET]) {
@@ -70,6 +85,7 @@ __device__ inline void weighValues(const TensorView& value, const Work& work, in
     for (int i = 0; i < OCTET; i++) sums[row][i] *= shared.correction[row];
   if (valueShare(value.headSize).octet < value.headSize / OCTET) {
     if (!segmentAt(work.segment).isValueCoded) weighExact<ROWS>(value, work, tile, shared, sums);
+    else if (value.bits == 32) weighDecoded<ROWS>(value, work, tile, shared, sums);
     else if (value.bits == 2) weighCodes<ROWS, 2>(value, work, tile, shared, sums);
     else if (value.bits == 3) weighCodes<ROWS, 3>(value, work, tile, shared, sums);
     else if (value.bits == 4) weighCodes<ROWS, 4>(value, work, tile, shared, sums);

@@ -29,6 +29,10 @@ struct TensorView {
   int isAffine;
   int isRotated;
   int sinks;
+  /** Words of a row of codes of the codec `transform`; 0 for other codecs. */
+  int rowWords;
+  /** First page of codes that is decoded to float32, which attention reads at `codePages` for `bits` of 32. */
+  int firstDecoded;
 };
 
 __device__ inline int groupsOfHead(const TensorView& view) { return (view.headSize + view.groupSize - 1) / view.groupSize; }
@@ -74,6 +78,13 @@ struct Parameters {
 __device__ inline Parameters loadParameters(const TensorView& view, const CodeHead& head, int index) {
   const float scale = floatFromHalf(load(head.scales + index));
   return {scale, view.isAffine ? floatFromHalf(load(head.minima + index)) : -codeOffset(view) * scale};
+}
+
+/** Four neighbouring channels of a token that transform.cu decoded. */
+__device__ inline const float4* decodedQuad(const TensorView& view, int head, int behind, int quad) {
+  const long long page = behind / CODE_PAGE_TOKENS - view.firstDecoded;
+  const long long index = (page * view.kvHeads + head) * (view.headSize / 4) + quad;
+  return (const float4*)view.codePages + index * CODE_PAGE_TOKENS + behind % CODE_PAGE_TOKENS;
 }
 
 /** Eight neighbouring channels of a token in 16 bits. */

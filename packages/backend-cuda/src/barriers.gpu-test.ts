@@ -1,13 +1,13 @@
-import { writeSnapshot } from "@kvtuner/backend";
+import { type CachePlan, writeSnapshot } from "@kvtuner/backend";
 import { LAWS } from "@kvtuner/backend/test";
-import { layerScheme } from "@kvtuner/plan";
+import { type Asset, type LayerScheme, layerScheme, PLAIN_TRANSFORM } from "@kvtuner/plan";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { createCudaBackend, type CudaBackend } from "./cuda-backend.ts";
 import { syntheticImage } from "./store/synthetic-image.ts";
 import { type Barrier, barriersOf } from "./test-support/barriers.ts";
 import { callTensors } from "./test-support/calls.ts";
 import { noCompiler } from "./test-support/compile-driver.ts";
-import { createCudaBackendOnCpu } from "./test-support/cpu-backend.ts";
+import { createAffineBackendOnCpu } from "./test-support/cpu-backend.ts";
 import { type CpuDriver, openCpuDriver } from "./test-support/cpu-driver.ts";
 import { createMistakenKernels } from "./test-support/mistaken-kernels.ts";
 
@@ -20,6 +20,30 @@ const LENGTH = 639;
 /** Within the codes, so that some tokens must be decoded. */
 const SHORTER = 590;
 
+const TURNS: Asset = {
+  name: "turns",
+  dtype: "float32",
+  shape: [32],
+  data: Float32Array.from({ length: 32 }, (_, pair) => 10_000 ** (-pair / 32)),
+};
+
+/** Keys that are stored before RoPE and come from a matrix. */
+const TRANSFORM: LayerScheme = {
+  key: {
+    ...PLAIN_TRANSFORM,
+    bits: 3,
+    rotation: "hadamard",
+    gain: "log4",
+    stage: "before-rope",
+    frequencies: "turns",
+    pairing: "neighbours",
+  },
+  value: layerScheme("per-token", { key: 4, value: 2 }).value,
+  residency: { kind: "prefix", sinks: 2, recent: 30 },
+};
+
+const planOf = (layer: LayerScheme): CachePlan => ({ shape: SHAPE, layers: [layer] });
+
 /**
  * Keys per channel, keys per token, and transformed rows. Where barriers follow each other, one hides that another is
  * missing.
@@ -28,7 +52,9 @@ const CASES = [
   layerScheme("kivi", { key: 4, value: 2 }),
   layerScheme("per-token", { key: 4, value: 8 }),
   layerScheme("compact", { key: 4, value: 3 }),
-].flatMap((layer) => [true, false].map((tensorCores) => ({ plan: { shape: SHAPE, layers: [layer] }, tensorCores })));
+]
+  .flatMap((layer) => [true, false].map((tensorCores) => ({ plan: planOf(layer), tensorCores })))
+  .concat({ plan: { ...planOf(TRANSFORM), assets: [TURNS] }, tensorCores: false });
 type Case = (typeof CASES)[number];
 
 /** Whether warps run from last to first. */
@@ -96,18 +122,20 @@ describe.skipIf(reason)(`barriers of kernels on the CPU${reason ? ` (${reason})`
 
   test.each(["modes", "recent"] as const)("keep the law of %s when the last warp runs first", async (law) => {
     driver.reverseWarps(true);
-    const options = { name: "cuda", tolerance: 5e-4, createBackend: createCudaBackendOnCpu };
+    const options = { name: "cuda", tolerance: 5e-4, createBackend: createAffineBackendOnCpu };
     await expect(LAWS[law].check(options)).resolves.toBeUndefined();
   });
 
   test.each(barriersOf())("are all needed: without %s:%i other numbers come out, or none", async (...barrier) => {
     let isMissed = false;
-    for (const one of CASES) for (const order of ORDERS) isMissed ||= !(await isRight(one, order, barrier));
+    const isOfTransform = barrier[0] === "transform.cu";
+    const cases = CASES.filter(({ plan }) => isOfTransform === (plan.assets !== undefined));
+    for (const one of cases) for (const order of ORDERS) isMissed ||= !(await isRight(one, order, barrier));
     expect(isMissed).toBe(true);
   });
 
   test("are counted: the kernels have so many", () => {
-    expect(barriersOf()).toHaveLength(17);
+    expect(barriersOf()).toHaveLength(20);
   });
 });
 

@@ -1,7 +1,7 @@
 import { testBackend } from "@kvtuner/backend/test";
 import { describe } from "vitest";
 import { noCompiler } from "./test-support/compile-driver.ts";
-import { createCudaBackendOnCpu } from "./test-support/cpu-backend.ts";
+import { createAffineBackendOnCpu } from "./test-support/cpu-backend.ts";
 
 const loader = new URL("../../../tools/typescript-loader.mjs", import.meta.url).href;
 
@@ -11,11 +11,11 @@ describe.skipIf(reason)(`with kernels compiled for the CPU${reason ? ` (${reason
   testBackend({
     name: "cuda",
     tolerance: 5e-4,
-    createBackend: createCudaBackendOnCpu,
-    createSmallBackend: createCudaBackendOnCpu,
+    createBackend: createAffineBackendOnCpu,
+    createSmallBackend: createAffineBackendOnCpu,
     backendModule: {
       url: new URL("./test-support/cpu-backend.ts", import.meta.url).href,
-      exportName: "createCudaBackendOnCpu",
+      exportName: "createAffineBackendOnCpu",
       nodeOptions: ["--conditions=@kvtuner/source", "--import", loader],
     },
   });

@@ -32,7 +32,7 @@ export interface CudaBackend extends Backend {
 
 /**
  * The CUDA backend, "cuda": packed caches on an NVIDIA GPU of architecture sm_80 or later, from Node. It stores 2, 3, 4,
- * 8 and 16 bits, keys per token or per channel, values per token, each with or without the Hadamard transform, at head
+ * 8 and 16 bits, keys per token or per channel, values per token, each with or without the Hadamard transform, and the codec `transform`, at head
  * sizes that are multiples of 16 up to 512. Its output differs from exact arithmetic by at most 1e-3 of the largest
  * number of the output.
  *

@@ -5,6 +5,7 @@ import { createCudaBackend } from "./cuda-backend.ts";
 import { kernelFolder } from "./kernel-folder.ts";
 import { compileDriver, noCompiler } from "./test-support/compile-driver.ts";
 import { createMistakenKernels } from "./test-support/mistaken-kernels.ts";
+import { withoutTransform } from "./test-support/without-transform.ts";
 
 /** Largest error allowed in an output. */
 const TOLERANCE = 1e-3;
@@ -17,7 +18,7 @@ const farOut = (...change: [file: string, right: string, wrong: string]): Promis
   return LAWS["far-out"].check({
     name: "cuda",
     tolerance: TOLERANCE,
-    createBackend: () => createCudaBackend({ driver, kernels: "ptx" }),
+    createBackend: async () => withoutTransform(await createCudaBackend({ driver, kernels: "ptx" })),
   });
 };
 

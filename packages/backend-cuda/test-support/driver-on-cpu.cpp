@@ -10,6 +10,7 @@
 #include "encode.cu"
 #include "images.cu"
 #include "tensor-core-attention.cu"
+#include "transform.cu"
 
 namespace {
 using Result = int;

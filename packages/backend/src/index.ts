@@ -21,6 +21,9 @@ export type { CacheImage, HeadImage, LayerImage } from "./snapshot/cache-image.t
 export { SnapshotError } from "./snapshot/read-snapshot.ts";
 export { ImageError, writeSnapshot } from "./snapshot/write-snapshot.ts";
 export { roundDecoded, TruncateError } from "./truncation.ts";
+export { readTransformRow, writeTransformRow } from "./transform-row.ts";
+export type { TransformRows } from "./transform-rows.ts";
+export { transformRows } from "./transform-rows.ts";
 export { CallUnderWayError, Turns } from "./turns.ts";
 export { UnsupportedShapeError } from "./unsupported-shape.ts";
 export { UnsupportedSchemeError } from "./unsupported-scheme.ts";

@@ -5,7 +5,7 @@ import { kernelFolder } from "../kernel-folder.ts";
 
 /** Files of each module. */
 const ROOTS: Readonly<Record<ModuleName, readonly string[]>> = {
-  kernels: ["encode.cu", "attention.cu", "images.cu"],
+  kernels: ["encode.cu", "attention.cu", "images.cu", "transform.cu"],
   "tensor-cores": ["tensor-core-attention.cu"],
 };
 

@@ -33,7 +33,7 @@ export interface DeviceMemory {
 }
 
 /** Arrays that can be copied as bytes. */
-export type Numbers = Uint8Array | Uint16Array | Float32Array | BigUint64Array;
+export type Numbers = Uint8Array | Uint16Array | Uint32Array | Float32Array | BigUint64Array;
 
 /** One kernel launch. */
 export interface Launch {
@@ -61,6 +61,7 @@ export const KERNELS = {
     "export_codes",
     "copy_parameters",
     "copy_exact",
+    "decode_transform",
   ],
   "tensor-cores": ["attend_8_rows_on_tensor_cores"],
 } as const;

@@ -2,7 +2,8 @@ import { type AttentionSpec, type LayerShape, spanOf } from "@kvtuner/plan";
 import { MAX_TOKENS } from "../capabilities.ts";
 import type { KernelName } from "../device/device.ts";
 import { ArgumentWriter } from "./argument-writer.ts";
-import type { PackedTensor } from "./packed-tensor.ts";
+import { decodeForAttention } from "./decode-transform.ts";
+import type { Decoded, PackedTensor } from "./packed-tensor.ts";
 import { SinkLogits } from "./sink-logits.ts";
 import { codedEnds, splitContext, type Splits } from "./splits.ts";
 import { runsOnTensorCores } from "./tensor-core-layouts.ts";
@@ -54,17 +55,31 @@ export interface Queries {
 /** Causal attention of new tokens, in launches of up to LAUNCH_TOKENS. */
 export const attend = (workspace: Workspace, layer: AttendedLayer, queries: Queries): void => {
   const { queryHeads, headSize, valueSize = headSize } = layer.shape;
+  const lengths = { shortest: queries.before + 1, longest: queries.before + queries.tokens, span: spanOf(layer.spec) };
+  const decoded = {
+    key: decodeForAttention(workspace, layer.key, "decodedKeys", lengths),
+    value: decodeForAttention(workspace, layer.value, "decodedValues", lengths),
+  };
   for (let first = 0; first < queries.tokens; first += LAUNCH_TOKENS) {
-    attendSome(workspace, layer, {
-      query: queries.query + 4 * first * queryHeads * headSize,
-      output: queries.output + 4 * first * queryHeads * valueSize,
-      tokens: Math.min(LAUNCH_TOKENS, queries.tokens - first),
-      before: queries.before + first,
-    });
+    attendSome(
+      workspace,
+      { ...layer, decoded },
+      {
+        query: queries.query + 4 * first * queryHeads * headSize,
+        output: queries.output + 4 * first * queryHeads * valueSize,
+        tokens: Math.min(LAUNCH_TOKENS, queries.tokens - first),
+        before: queries.before + first,
+      },
+    );
   }
 };
 
-const attendSome = (workspace: Workspace, layer: AttendedLayer, queries: Queries): void => {
+/** With codes of the codec `transform` in float32. */
+interface ReadableLayer extends AttendedLayer {
+  readonly decoded: { readonly key: Decoded | undefined; readonly value: Decoded | undefined };
+}
+
+const attendSome = (workspace: Workspace, layer: ReadableLayer, queries: Queries): void => {
   const { key, value, shape } = layer;
   const { tokens, before } = queries;
   const rowsOfHead = (tokens * shape.queryHeads) / shape.kvHeads;
@@ -135,14 +150,14 @@ export const attendSharedBytes = (rows: number, layout: TensorLayout): number =>
 /** Writes the `AttendArguments` of kernels/attention-block.cuh. */
 const writeArguments = (
   { staging }: Workspace,
-  { key, value, shape, spec, sinkLogits }: AttendedLayer,
+  { key, value, decoded, shape, spec, sinkLogits }: ReadableLayer,
   { query, output, tokens, before }: Queries,
   { splitTokens, segmentSplits, count }: Splits,
   tensorCoreSegment: number,
 ): Uint8Array => {
   const vectors = tokens * shape.queryHeads * count;
   return value
-    .writeView(key.writeView(new ArgumentWriter()))
+    .writeView(key.writeView(new ArgumentWriter(), decoded.key), decoded.value)
     .address(query)
     .address(staging.reserve("sums", 4 * vectors * value.layout.headSize))
     .address(staging.reserve("statistics", 4 * 2 * vectors))

@@ -105,10 +105,11 @@ export class CudaStore implements CacheStore {
   }
 }
 
-const emptyLayers = (workspace: Workspace, { shape, layers }: CachePlan): PackedLayer[] =>
+const emptyLayers = (workspace: Workspace, { shape, layers, assets }: CachePlan): PackedLayer[] =>
   layers.map((scheme, index) => {
     const own = attendingLayer(workspace, layerShape(shape, index), attentionOf(shape, index));
-    return new PackedLayer(workspace, scheme, own, shape.sharing?.some(({ cacheOf }) => cacheOf === index) ?? false);
+    const isShared = shape.sharing?.some(({ cacheOf }) => cacheOf === index) ?? false;
+    return new PackedLayer(workspace, scheme, own, isShared, assets);
   });
 
 /** Frees the memory on the device, for other programs too. */

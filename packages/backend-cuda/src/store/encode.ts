@@ -1,6 +1,7 @@
 import { ArgumentWriter } from "./argument-writer.ts";
 import type { PackedTensor } from "./packed-tensor.ts";
-import { encodedBetween, prefixAt } from "./tensor-layout.ts";
+import { encodedBetween, prefixAt, type TokenRange } from "./tensor-layout.ts";
+import { decodeTransform, encodeTransform } from "./transform-codes.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** Same as in kernels/encode.cu and kernels/images.cu. */
@@ -34,13 +35,14 @@ export const appendRows = (
 };
 
 /** Encodes the blocks that become full between lengths `from` and `to`, if they are held. Their tokens are in 16 bits. */
-export const encodeBlocks = ({ device }: Workspace, tensor: PackedTensor, from: number, to: number): void => {
+export const encodeBlocks = (workspace: Workspace, tensor: PackedTensor, from: number, to: number): void => {
   const { layout } = tensor;
   const [first, end] = encodedBetween(layout, from, to);
   const tokens = end - first;
   if (tokens === 0) return;
+  if (layout.transform) return encodeTransform(workspace, tensor, [first, end]);
   const { isChannel, groupSize } = layout.numbers;
-  device.launch({
+  workspace.device.launch({
     kernel: isChannel ? "encode_groups" : "encode_rows",
     grid: [isChannel ? tokens / groupSize : tokens, layout.kvHeads, 1],
     threads: ENCODE_THREADS,
@@ -59,10 +61,27 @@ export interface DecodedTokens {
 
 /** Decodes rows of `source`, rounds them to float16, and writes them to the 16-bit pages of `target`. */
 export const decodeRows = (
-  { device }: Workspace,
+  workspace: Workspace,
   source: PackedTensor,
   target: PackedTensor,
   { length, begin, end }: DecodedTokens,
+): void => {
+  const prefix = prefixAt(source.layout, length);
+  if (!source.layout.transform) return decodeOnDevice(workspace, source, target, prefix, [begin, end]);
+  const { sinks } = source.layout.layer.residency;
+  const firstCoded = Math.min(end, Math.max(begin, sinks));
+  const endCoded = Math.max(firstCoded, Math.min(end, sinks + prefix));
+  decodeOnDevice(workspace, source, target, 0, [begin, firstCoded]);
+  if (firstCoded < endCoded) decodeTransform(workspace, source, target, [firstCoded - sinks, endCoded - sinks]);
+  decodeOnDevice(workspace, source, target, 0, [endCoded, end]);
+};
+
+const decodeOnDevice = (
+  { device }: Workspace,
+  source: PackedTensor,
+  target: PackedTensor,
+  prefix: number,
+  [begin, end]: TokenRange,
 ): void => {
   if (begin >= end) return;
   device.launch({
@@ -70,9 +89,6 @@ export const decodeRows = (
     grid: [end - begin, source.layout.kvHeads, 1],
     threads: DECODE_THREADS,
     sharedBytes: decodeSharedBytes(source.layout.headSize),
-    argumentBytes: target
-      .writeView(source.writeView(new ArgumentWriter()))
-      .integers(prefixAt(source.layout, length), begin)
-      .bytes(),
+    argumentBytes: target.writeView(source.writeView(new ArgumentWriter())).integers(prefix, begin).bytes(),
   });
 };

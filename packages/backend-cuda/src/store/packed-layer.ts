@@ -1,5 +1,5 @@
 import type { CallRows, SharedRows } from "@kvtuner/backend";
-import type { LayerScheme } from "@kvtuner/plan";
+import type { Asset, LayerScheme } from "@kvtuner/plan";
 import { attend, type AttendingLayer } from "./attend.ts";
 import { appendRows, decodeRows, encodeBlocks } from "./encode.ts";
 import { PackedTensor } from "./packed-tensor.ts";
@@ -21,12 +21,18 @@ export class PackedLayer {
   #readLength = 0;
 
   /** @param isShared whether other layers read the cache too, with {@link read} */
-  constructor(workspace: Workspace, scheme: LayerScheme, own: AttendingLayer, isShared: boolean) {
+  constructor(
+    workspace: Workspace,
+    scheme: LayerScheme,
+    own: AttendingLayer,
+    isShared: boolean,
+    assets?: readonly Asset[],
+  ) {
     this.#workspace = workspace;
     this.#own = own;
     this.#isShared = isShared;
-    this.key = new PackedTensor(workspace, layoutOf(scheme, "key", own.shape));
-    this.value = new PackedTensor(workspace, layoutOf(scheme, "value", own.shape));
+    this.key = new PackedTensor(workspace, layoutOf(scheme, "key", own.shape, assets));
+    this.value = new PackedTensor(workspace, layoutOf(scheme, "value", own.shape, assets));
   }
 
   /** Appends and attends. Needs {@link settleAgain} after a failure. */

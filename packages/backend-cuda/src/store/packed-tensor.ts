@@ -13,19 +13,29 @@ import {
   type TensorLayout,
   type TokenRange,
 } from "./tensor-layout.ts";
+import { DeviceTables } from "./transform-tables.ts";
 import type { Workspace } from "./workspace.ts";
+
+/** Codes in float32 on the device, as the view of attention has them. */
+export interface Decoded {
+  readonly address: number;
+  readonly firstPage: number;
+}
 
 /** Keys or values of one layer: pages of codes after the sinks, and pages of 16-bit numbers for all other tokens. */
 export class PackedTensor {
   readonly layout: TensorLayout;
   readonly codes: PagedMemory;
   readonly exact: PagedMemory;
+  /** Of the codec `transform`; undefined for other codecs. */
+  readonly tables: DeviceTables | undefined;
 
   /** Creates an empty tensor. */
   constructor({ device, pool }: Workspace, layout: TensorLayout) {
     this.layout = layout;
     this.codes = new PagedMemory(device, pool, CODE_PAGE_TOKENS, codePageBytes(layout));
     this.exact = new PagedMemory(device, pool, EXACT_PAGE_TOKENS, exactPageBytes(layout));
+    this.tables = layout.transform && new DeviceTables(device, layout.transform);
   }
 
   /**
@@ -62,17 +72,18 @@ export class PackedTensor {
   clear(): void {
     this.exact.clear();
     this.codes.clear();
+    this.tables?.clear();
   }
 
-  /** Writes the `TensorView` of kernels/tensor.cuh. */
-  writeView(writer: ArgumentWriter): ArgumentWriter {
+  /** Writes the `TensorView` of kernels/tensor.cuh, with codes as they were decoded if they were. */
+  writeView(writer: ArgumentWriter, decoded?: Decoded): ArgumentWriter {
     const { layout } = this;
     const { numbers, layer, kvHeads, headSize } = layout;
     return writer
-      .address(this.codes.table())
+      .address(decoded?.address ?? this.codes.table())
       .address(this.exact.table())
       .integers(kvHeads, headSize, numbers.bits, numbers.groupSize)
       .flags(numbers.isChannel, numbers.hasMinima, numbers.isRotated)
-      .integers(layer.residency.sinks);
+      .integers(layer.residency.sinks, layout.transform?.rowWords ?? 0, decoded?.firstPage ?? 0);
   }
 }

@@ -79,6 +79,11 @@ export class PagedMemory {
     return address;
   }
 
+  /** Address of the page that has a token; undefined if it was released. */
+  pageOf(token: number): number | undefined {
+    return this.#pages[Math.floor(token / this.#pageTokens)]?.address;
+  }
+
   /** Releases everything. */
   clear(): void {
     this.truncate(0);

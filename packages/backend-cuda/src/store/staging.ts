@@ -1,7 +1,17 @@
 import type { Device, DeviceMemory, Numbers } from "../device/device.ts";
 
 /** Data that a call passes between JavaScript and the device, or between two kernels. */
-export type StagingName = "query" | "key" | "value" | "output" | "sums" | "statistics" | "image";
+export type StagingName =
+  | "query"
+  | "key"
+  | "value"
+  | "output"
+  | "sums"
+  | "statistics"
+  | "image"
+  | "rows"
+  | "decodedKeys"
+  | "decodedValues";
 
 /** Device memory for temporary data, sized for the largest call so far. Calls of all caches share it. */
 export class Staging {

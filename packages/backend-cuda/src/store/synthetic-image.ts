@@ -9,11 +9,12 @@ const MINIMUM_BITS = 0xb800;
 const SPREAD = 0x400;
 
 /** A cache of random codes, for detecting swapped or misplaced numbers. No real tokens have such codes. */
-export const syntheticImage = ({ shape, layers }: CachePlan, length: number): CacheImage => {
+export const syntheticImage = ({ shape, layers, assets }: CachePlan, length: number): CacheImage => {
   const random = randomNumbers();
   return {
     shape,
     layers,
+    ...(assets && { assets }),
     length,
     tensors: layers.map((layer) => ({
       key: Array.from({ length: shape.kvHeads }, () => headImage(random, layer, shape, length, "key")),

@@ -28,6 +28,7 @@ export const withTensorCores = (plain: Workspace): Workspace => {
     tensorCores: true,
     assertPlan: ({ shape, layers }) => {
       for (const [index, scheme] of layers.entries()) {
+        if (scheme.key.kind === "transform" || scheme.value.kind === "transform") continue;
         const { headSize, valueSize = headSize } = layerShape(shape, index);
         const sizes = { headSize, valueSize };
         const layer = codedThroughout(scheme);

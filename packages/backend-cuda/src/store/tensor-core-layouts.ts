@@ -17,7 +17,8 @@ const LEAST_ROWS = 4;
 export const runsOnTensorCores = (key: TensorLayout, value: TensorLayout, rows: number): boolean =>
   rows >= LEAST_ROWS && isTensorCoded(key) && isTensorCoded(value) && hasScaleOfBlock(key);
 
-const isTensorCoded = ({ numbers, headSize }: TensorLayout): boolean => numbers.isCoded && headSize <= TENSOR_HEAD_SIZE;
+const isTensorCoded = ({ numbers, transform, headSize }: TensorLayout): boolean =>
+  numbers.isCoded && !transform && headSize <= TENSOR_HEAD_SIZE;
 
 /**
  * Scales per channel are multiplied into the queries. Scales per token multiply the sum over a block, so the whole block

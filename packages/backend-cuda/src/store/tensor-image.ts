@@ -5,6 +5,7 @@ import type { KernelName } from "../device/device.ts";
 import { ArgumentWriter } from "./argument-writer.ts";
 import type { PackedTensor } from "./packed-tensor.ts";
 import { heldRanges, type TensorLayout, type TokenRange } from "./tensor-layout.ts";
+import { importTransform, transformImages } from "./transform-codes.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** Same as in kernels/images.cu. */
@@ -22,6 +23,8 @@ export const exportTensor = (workspace: Workspace, tensor: PackedTensor, length:
   const { kvHeads } = tensor.layout;
   const parts = placedParts(workspace, tensor.layout, length);
   copyTensor(workspace, tensor, length, parts, false);
+  const prefixes =
+    tensor.layout.transform && transformImages(workspace, tensor, heldRanges(tensor.layout, length).codes);
   const arrays = parts.map(({ name, dtype, elements, address }) => {
     const numbers = emptyPart({ dtype, elements: kvHeads * elements });
     if (numbers.length > 0) workspace.device.download(address, numbers);
@@ -32,7 +35,7 @@ export const exportTensor = (workspace: Workspace, tensor: PackedTensor, length:
     const { exact, ...prefix } = mapParts(Object.fromEntries(arrays), (all) =>
       all.subarray((head * all.length) / kvHeads, ((head + 1) * all.length) / kvHeads),
     );
-    return { prefix, exact: exact as Uint16Array };
+    return { prefix: prefixes?.[head] ?? prefix, exact: exact as Uint16Array };
   });
 };
 
@@ -55,6 +58,8 @@ export const importTensor = (
       if (elements > 0) workspace.device.upload(address + head * arrays[name]!.byteLength, arrays[name]!);
   }
   copyTensor(workspace, tensor, length, parts, true);
+  const prefixes = images.map(({ prefix }) => prefix);
+  if (tensor.layout.transform) importTransform(workspace, tensor, heldRanges(tensor.layout, length).codes, prefixes);
   workspace.staging.releaseImage();
 };
 
@@ -66,13 +71,13 @@ const reserveSettled = ({ layout, codes, exact }: PackedTensor, length: number):
   exact.reserve(...held.after);
 };
 
-/** Parts of a tensor's image on the device: those of the codec's layout, then the exact tokens. */
+/** Parts of a tensor's image on the device: those of the codec's layout, except codes that the CPU copies, then the exact tokens. */
 const placedParts = ({ staging }: Workspace, layout: TensorLayout, length: number): readonly PlacedPart[] => {
-  const { scheme, kvHeads, headSize } = layout;
+  const { scheme, transform, kvHeads, headSize } = layout;
   const { codes, before, after } = heldRanges(layout, length);
   const tokens = sizeOf(codes);
   const exact: Part = { name: "exact", dtype: "float16", elements: (sizeOf(before) + sizeOf(after)) * headSize };
-  const parts = [...layoutOf(scheme, { tokens, headSize }), exact];
+  const parts = transform ? [exact] : [...layoutOf(scheme, { tokens, headSize }), exact];
   const roomOf = (part: Part): number => Math.ceil((kvHeads * partBytes(part)) / 256) * 256;
   let next = staging.reserve(
     "image",
@@ -110,7 +115,7 @@ const copyTensor = (
     if (threads > 0) device.launch({ kernel, grid, threads: COPY_THREADS, sharedBytes: 0, argumentBytes });
   };
   const numbers = sizeOf(codes) * layout.headSize;
-  start(isImport ? "import_codes" : "export_codes", numbers / (isImport ? CHUNK : OCTET));
+  if (!layout.transform) start(isImport ? "import_codes" : "export_codes", numbers / (isImport ? CHUNK : OCTET));
   start("copy_parameters", placeOf("scales").elements);
   start("copy_exact", placeOf("exact").elements / OCTET);
 };

@@ -1,5 +1,6 @@
-import { boundedLayer, type KernelScheme, kernelScheme } from "@kvtuner/backend";
+import { boundedLayer, type KernelScheme, kernelScheme, type TransformRows, transformRows } from "@kvtuner/backend";
 import {
+  type Asset,
   firstHeld,
   type LayerScheme,
   type LayerShape,
@@ -19,6 +20,8 @@ export const EXACT_PAGE_TOKENS = 64;
 export interface TensorLayout {
   readonly scheme: TensorScheme;
   readonly numbers: KernelScheme;
+  /** Rows of codes of the codec `transform`; undefined for other codecs. */
+  readonly transform: TransformRows | undefined;
   /** The scheme whose residency decides which tokens are codes. */
   readonly layer: LayerScheme;
   readonly kvHeads: number;
@@ -28,12 +31,25 @@ export interface TensorLayout {
 }
 
 /** The layout of keys or values under a layer scheme, with numbers limited to what the kernels can represent. */
-export const layoutOf = (layer: LayerScheme, tensor: "key" | "value", shape: LayerShape): TensorLayout => {
+export const layoutOf = (
+  layer: LayerScheme,
+  tensor: "key" | "value",
+  shape: LayerShape,
+  assets?: readonly Asset[],
+): TensorLayout => {
   const { kvHeads, headSize } = tensorShape(shape, tensor);
   const bounded = boundedLayer(layer, MAX_TOKENS);
   const scheme = bounded[tensor];
-  return { scheme, numbers: kernelScheme(scheme, headSize), layer: bounded, kvHeads, headSize, span: layerSpan(shape) };
+  const transform = transformRows(scheme, assets, { kvHeads, headSize });
+  const numbers = numbersOf(scheme, headSize);
+  return { scheme, numbers, transform, layer: bounded, kvHeads, headSize, span: layerSpan(shape) };
 };
+
+/** Attention reads the codec `transform` as numbers of 32 bits that need no parameters. */
+const numbersOf = (scheme: TensorScheme, headSize: number): KernelScheme =>
+  scheme.kind === "transform"
+    ? { ...kernelScheme({ kind: "float16" }, headSize), isCoded: true, bits: 32, blockSize: scheme.blockSize }
+    : kernelScheme(scheme, headSize);
 
 /** Tokens after the sinks that are read from codes at a length. */
 export const prefixAt = ({ scheme, layer }: TensorLayout, length: number): number =>
@@ -80,9 +96,9 @@ export const heldRanges = (layout: TensorLayout, length: number, readLength: num
 export const firstHeldAt = ({ scheme, layer, span }: TensorLayout, length: number): number =>
   firstHeld(scheme, layer, span, length);
 
-/** Bytes of a page of codes: exactly its tokens' bytes under the plan. */
-export const codePageBytes = ({ scheme, kvHeads, headSize }: TensorLayout): number =>
-  kvHeads * encodedBytes(CODE_PAGE_TOKENS, headSize, scheme);
+/** Bytes of a page of codes: exactly its tokens' bytes under the plan, but whole words for each token of the codec `transform`. */
+export const codePageBytes = ({ scheme, transform, kvHeads, headSize }: TensorLayout): number =>
+  kvHeads * (transform ? 4 * CODE_PAGE_TOKENS * transform.rowWords : encodedBytes(CODE_PAGE_TOKENS, headSize, scheme));
 
 export const exactPageBytes = ({ kvHeads, headSize }: TensorLayout): number =>
   2 * kvHeads * headSize * EXACT_PAGE_TOKENS;

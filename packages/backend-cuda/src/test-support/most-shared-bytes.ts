@@ -3,12 +3,16 @@ import type { TensorScheme } from "@kvtuner/plan";
 import { cudaCapabilities } from "../capabilities.ts";
 import type { KernelName } from "../device/device.ts";
 import { attendSharedBytes, fitsShared, reduceSharedBytes } from "../store/attend.ts";
+import { decodeTransformSharedBytes } from "../store/decode-transform.ts";
 import { decodeSharedBytes, encodeSharedBytes } from "../store/encode.ts";
 import { TENSOR_HEAD_SIZE } from "../store/tensor-core-layouts.ts";
 import { layoutOf, type TensorLayout } from "../store/tensor-layout.ts";
 
 const CAPABILITIES = cudaCapabilities();
-const SCHEMES: readonly TensorScheme[] = CAPABILITIES.key.flatMap((family) => schemesOf(family, 1));
+/** The codec `transform` needs what float16 does. */
+const SCHEMES: readonly TensorScheme[] = CAPABILITIES.key
+  .filter(({ kind }) => kind !== "transform")
+  .flatMap((family) => schemesOf(family, 1));
 const HEAD_SIZES = CAPABILITIES.headSizes as readonly number[];
 
 const keyLayout = (headSize: number, key: TensorScheme): TensorLayout =>
@@ -42,4 +46,5 @@ export const mostSharedBytes = (headSizes: readonly number[] = HEAD_SIZES): Read
   export_codes: 0,
   copy_parameters: 0,
   copy_exact: 0,
+  decode_transform: decodeTransformSharedBytes(Math.max(...headSizes)),
 });

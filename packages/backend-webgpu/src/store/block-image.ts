@@ -1,4 +1,4 @@
-import type { HeadImage } from "@kvtuner/backend";
+import { type HeadImage, readTransformRow, writeTransformRow } from "@kvtuner/backend";
 import {
   type AffineBlock,
   emptyBlock,
@@ -10,7 +10,6 @@ import {
 } from "@kvtuner/quantizers";
 import { TILE_TOKENS } from "../kernels/tile.ts";
 import type { TransformFormat } from "../transform/transform-format.ts";
-import { readRow, writeRow } from "../transform/transform-row.ts";
 import type { Block, BlockCycle } from "./blocks.ts";
 import { codePlanes, readCode, writeCode } from "./code-planes.ts";
 import { groupTokens, headParameters, type TensorFormat, type TokenRange } from "./tensor-format.ts";
@@ -78,7 +77,7 @@ const transformImage = (place: HeadPlace, transform: TransformFormat): HeadImage
   const image = emptyBlock(coded.to - coded.from, format.headSize, token.tables.scheme) as TransformBlock;
   for (let index = 0; index < coded.to - coded.from; index++) {
     const { words, block, place: inBlock } = blockOf(place, coded.from + index);
-    readRow(transform, token, words, (head * block.tokens + inBlock) * transform.rowWords);
+    readTransformRow(transform, token, words, (head * block.tokens + inBlock) * transform.rowWords);
     storeToken(token, image, index);
   }
   return image;
@@ -90,7 +89,7 @@ const restoreTransform = (place: HeadPlace, transform: TransformFormat, image: T
   for (let index = 0; index < coded.to - coded.from; index++) {
     const { words, block, place: inBlock } = blockOf(place, coded.from + index);
     loadToken(token, image, index);
-    writeRow(transform, token, words, (head * block.tokens + inBlock) * transform.rowWords);
+    writeTransformRow(transform, token, words, (head * block.tokens + inBlock) * transform.rowWords);
   }
 };
 

@@ -1,9 +1,8 @@
-import type { CallRows } from "@kvtuner/backend";
+import { type CallRows, readTransformRow, writeTransformRow } from "@kvtuner/backend";
 import { decodeToken, encodeToken, MAX_FLOAT16, roundToFloat16 } from "@kvtuner/quantizers";
 import { Commands } from "../device/commands.ts";
 import type { Engine } from "../device/engine.ts";
 import { PIECE_TOKENS } from "../device/workspace.ts";
-import { readRow, writeRow } from "../transform/transform-row.ts";
 import { eachBlock } from "./blocks.ts";
 import type { CallCodes, CodedTokens } from "./call-codes.ts";
 import type { GpuLayer, GpuTensor } from "./gpu-layer.ts";
@@ -86,7 +85,7 @@ const encodedRows = (
   for (const [head, coder] of heads.entries())
     for (let token = 0; token < tokens; token++) {
       encodeToken(coder, finite, (token * heads.length + head) * headSize, sinks + from + token);
-      writeRow(transform!, coder, words, (head * tokens + token) * rowWords);
+      writeTransformRow(transform!, coder, words, (head * tokens + token) * rowWords);
     }
   return words;
 };
@@ -121,7 +120,7 @@ export const decodedRows = async (
   const rows = new Float32Array(tokens * heads.length * headSize);
   for (const [head, coder] of heads.entries())
     for (let token = 0; token < tokens; token++) {
-      readRow(format.transform!, coder, words, (head * tokens + token) * rowWords);
+      readTransformRow(format.transform!, coder, words, (head * tokens + token) * rowWords);
       decodeToken(coder, rows, (token * heads.length + head) * headSize, sinks + from + token);
     }
   return rows.map((number) => roundToFloat16(Math.max(-MAX_FLOAT16, Math.min(MAX_FLOAT16, number))));

@@ -1,9 +1,9 @@
 import type { TransformToken } from "@kvtuner/quantizers";
-import type { TransformFormat } from "./transform-format.ts";
+import type { TransformRows } from "./transform-rows.ts";
 
 /** Writes a token's gain and codes into a row of zeros from word `start` on. */
-export const writeRow = (
-  { gainBits }: TransformFormat,
+export const writeTransformRow = (
+  { gainBits }: TransformRows,
   { tables, gain, codes }: TransformToken,
   words: Uint32Array,
   start: number,
@@ -17,9 +17,9 @@ export const writeRow = (
   }
 };
 
-/** Reads the result of {@link writeRow} into a token. */
-export const readRow = (
-  { gainBits }: TransformFormat,
+/** Reads the result of {@link writeTransformRow} into a token. */
+export const readTransformRow = (
+  { gainBits }: TransformRows,
   token: TransformToken,
   words: Uint32Array,
   start: number,
