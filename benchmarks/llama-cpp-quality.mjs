@@ -77,10 +77,11 @@ const settings = llamaCpp.settings({ shape, ranges: [] });
 const prediction = async (pair) => {
   const setting = settings.find(({ label }) => label === pair);
   if (setting === undefined) return () => ["", ""];
-  const [{ kl, klStandardError }] = await evaluator.evaluate([setting.layers], {
+  const [{ kl, klStandardError, sampleKl }] = await evaluator.evaluate([setting.layers], {
     positionStride: STRIDE,
     queries: llamaCpp.queries,
   });
+  console.error(pair, "predicted by sample:", ...Array.from(sampleKl, (value) => value.toPrecision(3)));
   return (theirs) => [
     `${kl.toPrecision(3)} ± ${klStandardError.toPrecision(2)}`,
     `${(100 * (kl / theirs - 1)).toFixed(1)}%`,
