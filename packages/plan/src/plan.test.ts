@@ -327,11 +327,24 @@ describe("plan files", () => {
   };
   const diagonal = (index: number): number => Number(index % 65 === 0);
 
-  test("a rotation that fits passes", () => expect(turn([3, 64, 64], diagonal)).not.toThrow());
+  /** Minus where row and column have an odd number of common bits. */
+  const hadamard = (index: number): number => {
+    let common = (index >>> 6) & (index & 63);
+    let sign = 1;
+    for (; common > 0; common &= common - 1) sign = -sign;
+    return Math.fround(sign / 8);
+  };
+
+  test.each([
+    ["unit", diagonal],
+    ["Hadamard", hadamard],
+  ])("a rotation that fits passes: the %s matrix", (_, number) => expect(turn([3, 64, 64], number)).not.toThrow());
 
   test.each<[string, readonly number[], (index: number) => number, RegExp]>([
     ["of another shape", [64, 64], diagonal, /float32 \[3, 64, 64\], got turn of float32 \[64, 64\]/],
     ["that is none", [3, 64, 64], () => 1, /keep lengths/],
+    ["of rank 1", [3, 64, 64], (index) => Number(index % 64 === 0), /keep lengths/],
+    ["with a wrong sign", [3, 64, 64], (index) => hadamard(index) * (index === 70 ? -1 : 1), /keep lengths/],
     ["with a NaN", [3, 64, 64], (index) => (index === 70 ? NaN : diagonal(index)), /keep lengths/],
   ])("a rotation %s is rejected", (_, size, number, message) => {
     expect(turn(size, number)).toThrow(

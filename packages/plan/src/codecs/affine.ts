@@ -1,5 +1,6 @@
 import type { Asset } from "../asset.ts";
 import type { CodecFormat, Part, Place } from "./codec-format.ts";
+import { areInverse } from "./inverse-tables.ts";
 
 /** Widths of an affine code, in bits. */
 export const CODE_BITS = [1, 2, 3, 4, 5, 6, 8] as const;
@@ -107,7 +108,7 @@ export const affineFormat: CodecFormat<AffineScheme> = {
     return undefined;
   },
   assetFault: (_, { kvHeads, headSize }, { transform, signs }) =>
-    tableFault("transform", transform, [kvHeads, headSize, headSize], isRotation) ??
+    tableFault("transform", transform, [kvHeads, headSize, headSize], areRotations) ??
     tableFault("signs", signs, [kvHeads, headSize], (numbers) => numbers.every((number) => Math.abs(number) === 1)),
 };
 
@@ -125,11 +126,11 @@ const tableFault = (
     : `with ${field} that keep lengths, got ${asset.name} that does not`;
 };
 
-/** Rows of length 1; a complete check would take the cube of the head size. */
-const isRotation = (numbers: Float32Array, headSize: number): boolean => {
-  for (let row = 0; row < numbers.length; row += headSize) {
-    const squares = numbers.subarray(row, row + headSize).reduce((sum, number) => sum + number * number, 0);
-    if (!(Math.abs(squares - 1) < 1e-3)) return false;
+const areRotations = (numbers: Float32Array, headSize: number): boolean => {
+  const size = headSize * headSize;
+  for (let start = 0; start < numbers.length; start += size) {
+    const matrix = numbers.subarray(start, start + size);
+    if (!areInverse({ forward: matrix, backward: matrix, channels: headSize })) return false;
   }
   return true;
 };

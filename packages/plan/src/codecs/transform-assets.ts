@@ -1,5 +1,6 @@
 import type { Asset, SchemeAssets } from "../asset.ts";
 import type { Heads } from "./codec-format.ts";
+import { areInverse } from "./inverse-tables.ts";
 import { ropeAssetFault } from "./rope-fields.ts";
 import type { TransformScheme } from "./transform-scheme.ts";
 
@@ -10,6 +11,7 @@ export const transformAssetFault = (scheme: TransformScheme, heads: Heads, asset
   Object.entries(assets)
     .map(([field, asset]) => numberFault(field, asset))
     .find((fault) => fault !== undefined) ??
+  rotationFault(heads, assets["rotation"]) ??
   widthsFault(scheme, heads, assets) ??
   levelsFault(scheme, heads, assets) ??
   metricFault(assets["metric"]);
@@ -47,6 +49,25 @@ const LARGEST = 2 ** 40;
 const numberFault = (field: string, { name, data }: Asset): string | undefined => {
   const at = (data as Float32Array).findIndex((number) => !(Math.abs(number) <= LARGEST));
   return at < 0 ? undefined : `to have ${field} of magnitude up to 2^40, got ${data[at]} at ${at} of asset ${name}`;
+};
+
+const rotationFault = ({ kvHeads, headSize }: Heads, rotation: Asset | undefined): string | undefined => {
+  if (!rotation) return undefined;
+  const data = rotation.data as Float32Array;
+  const isMatrix = rotation.shape.length === 4;
+  const channels = isMatrix ? rotation.shape[3]! : 1;
+  // A diagonal is a matrix of one number for each channel.
+  const size = isMatrix ? headSize * channels : 1;
+  const perWay = isMatrix ? 1 : headSize;
+  for (let matrix = 0; matrix < kvHeads * perWay; matrix++) {
+    const head = Math.floor(matrix / perWay);
+    const start = (2 * head * perWay + (matrix % perWay)) * size;
+    const forward = data.subarray(start, start + size);
+    const backward = data.subarray(start + perWay * size, start + (perWay + 1) * size);
+    if (!areInverse({ forward, backward, channels }))
+      return `to have rotations whose ways forward and back undo each other, got others at KV head ${head} in asset ${rotation.name}`;
+  }
+  return undefined;
 };
 
 const widthsFault = (

@@ -13,6 +13,7 @@ import {
   orthogonalRows,
   PLAIN,
   type TransformCase,
+  matricesOf,
 } from "../test-support/any-transform.ts";
 import { anyHostility, hostileNumbers, mulberry32 } from "../test-support/hostile-numbers.ts";
 
@@ -354,10 +355,17 @@ describe("tables that do not fit", () => {
   };
   const table = (name: string, shape: readonly number[], fill = 1) =>
     asset(name, shape, new Float32Array(shape.reduce((product, size) => product * size, 1)).fill(fill));
+  const rotation = asset("r", [2, 2, 4, 3], matricesOf(mulberry32(1), 2, 4, 3));
+  const turnedOver = (at: number) =>
+    asset(
+      "r",
+      rotation.shape,
+      (rotation.data as Float32Array).map((number, index) => (index === at ? -number : number)),
+    );
   const good = [
     table("f", [2]),
     table("m", [2, 4]),
-    table("r", [2, 2, 4, 3]),
+    rotation,
     table("s", [2, 2, 3]),
     asset("w", [2, 3], Uint8Array.of(4, 4, 1, 0, 3, 4)),
   ];
@@ -385,6 +393,8 @@ describe("tables that do not fit", () => {
       replaced("r", table("r", [2, 2, 4, 3], NaN)),
       /rotation of magnitude up to 2\^40, got NaN at 0 of asset r/,
     ],
+    ["go back another way than forward", replaced("r", turnedOver(30)), /undo each other.* at KV head 1 in asset r/],
+    ["lose all", replaced("r", table("r", [2, 2, 4, 3], 0)), /undo each other.* at KV head 0 in asset r/],
     ["have numbers beyond use", replaced("m", table("m", [2, 4], 2e12)), /mean of magnitude up to 2\^40, got 1999999/],
     ["have negative deviations", replaced("s", table("s", [2, 2, 3], -1)), /deviations from 0, got -1 in asset s/],
     [
