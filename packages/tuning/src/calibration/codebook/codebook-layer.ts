@@ -1,6 +1,7 @@
 import type { Asset, LayerScheme, LayerShape, Residency, SchemeOf } from "@kvtuner/plan";
 import type { Rope } from "@kvtuner/quantizers";
 import { weightedLevels } from "@kvtuner/sensitivity";
+import { frequencyAssets } from "../frequency-assets.ts";
 import { blockSizeOf, type LayerStatistics, type OutlierShare } from "./layer-statistics.ts";
 
 type CodebookScheme = SchemeOf<"codebook">;
@@ -37,7 +38,7 @@ export const codebookLayer = (
     float("key.levels", [2 ** bits], weightedLevels(key, 2 ** bits)),
     float("key.scales", [kvHeads, 2, headSize], keyScales),
     float("value.levels", [2 ** bits], weightedLevels(value, 2 ** bits)),
-    ...(rope ? [float("key.frequencies", [rope.frequencies.length], Float32Array.from(rope.frequencies))] : []),
+    ...frequencyAssets(`layers.${layer}.key`, rope),
   ];
   const values: CodebookScheme = {
     kind: "codebook",

@@ -1,5 +1,6 @@
 import { type Asset, PLAIN_TRANSFORM, type SchemeOf } from "@kvtuner/plan";
 import { hadamardInPlace, type Rope } from "@kvtuner/quantizers";
+import { frequencyAssets } from "../frequency-assets.ts";
 
 /** Bits of a number of the low-rank vector; 16 is float16. */
 export type LatentBits = 2 | 3 | 4 | 16;
@@ -36,7 +37,7 @@ export const lowRankTensor = (
       shape: [bases.length, rank],
       data: new Uint8Array(bases.length * rank).fill(bits),
     },
-    ...(rope ? [frequencies(`${name}.frequencies`, rope)] : []),
+    ...frequencyAssets(name, rope),
   ];
   return {
     scheme: {
@@ -50,13 +51,6 @@ export const lowRankTensor = (
     assets,
   };
 };
-
-const frequencies = (name: string, rope: Rope): Asset => ({
-  name,
-  dtype: "float32",
-  shape: [rope.frequencies.length],
-  data: Float32Array.from(rope.frequencies),
-});
 
 const firstColumns = (basis: Float64Array, size: number, rank: number, isMixed: boolean): Float32Array => {
   const columns = new Float32Array(size * rank);

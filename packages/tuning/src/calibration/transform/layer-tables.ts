@@ -1,5 +1,6 @@
-import { gaussianLevels, type Rope, rotate, unrotate } from "@kvtuner/quantizers";
+import { gaussianLevels, type Rope } from "@kvtuner/quantizers";
 import { type HeadTables, headTables } from "@kvtuner/sensitivity";
+import { atPositions, beforeRope } from "../before-rope.ts";
 import type { HeadRows, LayerRows } from "./cache-samples.ts";
 
 /**
@@ -30,7 +31,7 @@ export const layerTables = ({ layer, key, value }: LayerRows, { form, rope, cont
   const keyForm = form === "channels" ? "channels" : "karhunen-loeve";
   const moved = (head: HeadRows): HeadRows => {
     if (!rope) return head;
-    return movedRows(head, rope, form === "folded" ? (row) => spreadPosition(row, context) : undefined);
+    return form === "folded" ? atPositions(head, rope, (row) => spreadPosition(row, context)) : beforeRope(head, rope);
   };
   return {
     layer,
@@ -45,19 +46,3 @@ const LEVELS = Array.from({ length: 8 }, (_, index) => gaussianLevels(index + 1)
 /** The golden ratio spreads any number of rows evenly, and unlike any period of text or of RoPE. */
 const spreadPosition = (row: number, context: number): number =>
   Math.floor(((((row + 1) * (Math.sqrt(5) - 1)) / 2) % 1) * context);
-
-/**
- * Keys and gradients before RoPE, or at other positions. Both turn alike: what a reader sees depends on differences of positions only.
- */
-const movedRows = (head: HeadRows, rope: Rope, target: ((row: number) => number) | undefined): HeadRows => {
-  const move = (source: Float32Array): Float32Array => {
-    const moved = source.slice();
-    for (const [row, position] of head.positions.entries()) {
-      const own = moved.subarray(row * head.size, (row + 1) * head.size);
-      unrotate(own, head.size, position, rope);
-      if (target) rotate(own, head.size, target(row), rope);
-    }
-    return moved;
-  };
-  return { ...head, rows: move(head.rows), gradients: head.gradients.map(move) };
-};

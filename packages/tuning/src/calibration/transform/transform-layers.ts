@@ -1,6 +1,7 @@
 import type { Asset, LayerScheme, Residency, TensorScheme } from "@kvtuner/plan";
 import type { Rope } from "@kvtuner/quantizers";
 import type { HeadTables } from "@kvtuner/sensitivity";
+import { frequencyAssets } from "../frequency-assets.ts";
 import type { LayerTables, TransformForm } from "./layer-tables.ts";
 
 /** Tokens encoded together, so that the bits of any token fill whole bytes. */
@@ -83,7 +84,7 @@ const codedTensor = (name: string, choice: TensorChoice, rope: Rope | undefined)
             tables.flatMap(({ transform }) => [...transform.metric!]),
           ),
         ]),
-    ...(rope ? [float("frequencies", [rope.frequencies.length], Array.from(rope.frequencies))] : []),
+    ...frequencyAssets(name, rope),
   ];
   return {
     scheme: {
