@@ -29,7 +29,7 @@ const createBackend = async (): Promise<Backend> => {
 };
 
 describe.skipIf(skipped)(`laws of the codec transform${skipped ? ` (${skipped})` : ""}`, () => {
-  it.each(["retune", "snapshot"] as const)("%s", async (law) => {
+  it.each(["schemes", "finite", "retune", "snapshot"] as const)("%s", async (law) => {
     await expect(LAWS[law].check({ name: "webgpu", createBackend, assets: [TURNS] })).resolves.toBeUndefined();
   });
 });
