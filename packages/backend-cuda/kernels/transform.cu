@@ -55,9 +55,9 @@ __device__ inline void turnRow(const TransformArguments& args, float* row, int p
   constexpr double TURN = 6.283185307179586;
   for (int pair = threadIdx.x; pair < args.pairs; pair += blockDim.x) {
     const double turns = position * (double)tableNumber(args.tables + LOG_GAINS + pair) / TURN;
-    const float angle = (float)((turns - rint(turns)) * TURN);
-    const float cosine = cosf(angle);
-    const float sine = sinf(angle);
+    const float halfTurns = (float)(2.0 * (turns - rint(turns)));
+    const float cosine = cospif(halfTurns);
+    const float sine = sinpif(halfTurns);
     float* one = row + args.step * pair;
     float* other = one + args.distance;
     const float before = *one;

@@ -40,6 +40,8 @@ void checkWrite(const void* to, int sizeBytes);
 #define __syncwarp() cpu::warpBarrier(__LINE__)
 #define __shfl_xor_sync(mask, number, step) cpu::exchange(number, step, __LINE__)
 #define __expf(x) expf(x)
+inline float cospif(float halfTurns) { return (float)std::cos(3.141592653589793 * halfTurns); }
+inline float sinpif(float halfTurns) { return (float)std::sin(3.141592653589793 * halfTurns); }
 
 #define KERNEL(name, Arguments, threads, blocks)                                     \
   static void name##OnCpu(const Arguments& args);                                    \
