@@ -25,3 +25,5 @@ export { hadamardInPlace } from "./hadamard.ts";
 export type { Rope } from "./rope.ts";
 export { ropeAngles, rotate, unrotate } from "./rope.ts";
 export { seededSigns } from "./rotation.ts";
+export type { ProbeShares } from "./saliency.ts";
+export { mostSalient, normalizedSaliency, probePlaces, queryKeyBalance } from "./saliency.ts";
