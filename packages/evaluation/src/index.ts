@@ -26,3 +26,7 @@ export { taskScore } from "./tasks/task-score.ts";
 export { scoringBytes } from "./scorer.ts";
 export { trace } from "./trace.ts";
 export { cutSamples } from "./samples.ts";
+export { mikvScheme, ZIPCACHE } from "./salient/published-schemes.ts";
+export type { SalientAttention } from "./salient/salient-attention.ts";
+export { createSalientAttention } from "./salient/salient-attention.ts";
+export type { CodedPair, SaliencyRule, SalientScheme } from "./salient/salient-scheme.ts";
