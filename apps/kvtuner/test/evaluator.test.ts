@@ -6,11 +6,13 @@ import { createCpuBackend, createReferenceBackend } from "@kvtuner/backend-cpu";
 import { createAttentionKernel, type Decoder, FloatAttention, loadDecoder } from "@kvtuner/decoder";
 import {
   createEvaluator,
+  createSalientAttention,
   type Evaluator,
   type RuntimeAttention,
   type Score,
   type SpillFile,
   trace,
+  ZIPCACHE,
 } from "@kvtuner/evaluation";
 import { type CacheShape, layerScheme, type LayerScheme, parseShorthand, plainAttention } from "@kvtuner/plan";
 import { expect } from "vitest";
@@ -173,6 +175,24 @@ test("a cache that runs scores as its plan does, in pieces of any length, and an
   expect([opened, disposed]).toEqual([4, 4]);
   const float = async (): Promise<RuntimeAttention> => new FloatAttention(decoder.shape, decoder.attention);
   expect((await evaluator.scoreRuntime(float)).kl).toBeLessThan(1e-6);
+});
+
+test("two precisions score as the plan with one of them and one recent token, if all tokens have it", async () => {
+  const every = 16;
+  const { key, value } = ZIPCACHE.salient!;
+  const layer = {
+    key: { ...key, groupSize: every, blockSize: every },
+    value: { ...value, blockSize: every },
+    residency: { kind: "prefix", sinks: 0, recent: 1 },
+  } as LayerScheme;
+  const [expected] = await evaluator.evaluate([Array.from({ length: LAYERS }, () => layer)]);
+  const klOf = async (share: number): Promise<number> => {
+    const scheme = { ...ZIPCACHE, share, firstTokens: every, every };
+    const open = async (): Promise<RuntimeAttention> => createSalientAttention(decoder.shape, scheme);
+    return (await evaluator.scoreRuntime(open, { pieceTokens: 23 })).kl;
+  };
+  expect(Math.abs((await klOf(1)) / expected!.kl - 1)).toBeLessThan(1e-2);
+  expect(await klOf(0.6)).toBeGreaterThan(1.5 * expected!.kl);
 });
 
 /** The second and fourth attend over the first layer's cache; their own keys and values are ignored. */
